@@ -1,0 +1,74 @@
+//! Debian packages, installed only when the program is missing and we may.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::log::Log;
+use crate::workspace::{Workspace, which};
+
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Makes sure that `program` is there, from `package` if need be.
+pub(crate) fn ensure(
+    workspace: &Workspace,
+    log: &mut Log,
+    program: &str,
+    package: &str,
+) -> Result<()> {
+    if installed(program) {
+        return Ok(());
+    }
+    install(workspace, log, package).with_context(|| format!("`{program}` is missing"))?;
+    anyhow::ensure!(
+        installed(program),
+        "`{package}` was installed and brought no `{program}`"
+    );
+    Ok(())
+}
+
+pub(crate) fn install(workspace: &Workspace, log: &mut Log, package: &str) -> Result<()> {
+    let prefix = administrator()
+        .with_context(|| format!("the package `{package}` must be installed by hand"))?;
+    println!("   installing {package}");
+    let install = ["install", "-y", "--no-install-recommends", package];
+    if !log.run(&mut apt(workspace, prefix, &install), LIMIT)?.ok {
+        // The lists may be absent (a fresh image) or out of date.
+        log.must(&mut apt(workspace, prefix, &["update"]), LIMIT)?;
+        log.must(&mut apt(workspace, prefix, &install), LIMIT)?;
+    }
+    Ok(())
+}
+
+/// Servers lie in `sbin`, which is not on everyone's path.
+fn installed(program: &str) -> bool {
+    which(program).is_some() || std::path::Path::new("/usr/sbin").join(program).is_file()
+}
+
+fn apt(workspace: &Workspace, prefix: &[&str], arguments: &[&str]) -> Command {
+    let mut words = prefix
+        .iter()
+        .chain(&[
+            "env",
+            "DEBIAN_FRONTEND=noninteractive",
+            "RUNLEVEL=1",
+            "apt-get",
+        ])
+        .copied();
+    // RUNLEVEL=1 keeps a server's package from starting the server.
+    let mut command = workspace.command(words.next().unwrap_or("env"));
+    command.args(words).args(arguments);
+    command
+}
+
+/// What to put before a command so that root runs it; `None` where that is not to be had without asking.
+fn administrator() -> Option<&'static [&'static str]> {
+    which("apt-get")?;
+    let id = Command::new("id").arg("-u").output().ok()?;
+    if id.stdout.trim_ascii() == b"0" {
+        return Some(&[]);
+    }
+    let sudo = Command::new("sudo").args(["-n", "true"]).output().ok()?;
+    sudo.status.success().then_some(&["sudo", "-n"])
+}

@@ -1,0 +1,97 @@
+//! The Python environment of the script stages: one venv under `target/py`, made anew when a requirement changes.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::log::Log;
+use crate::workspace::{Workspace, path_with};
+
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// One environment for all of them, resolved together, so that no file undoes what another one pinned.
+const REQUIREMENTS: [&str; 2] = [
+    "tests/interop/requirements.txt",
+    "tests/clients/requirements.txt",
+];
+
+/// A command that runs a script of ours with that environment's Python, and its programs on the path.
+pub(crate) fn script(workspace: &Workspace, log: &mut Log, script: &Path) -> Result<Command> {
+    let home = ensure(workspace, log)?;
+    let mut command = workspace.command(home.join("bin/python"));
+    command
+        .env("PATH", path_with(&home.join("bin")))
+        .env("VIRTUAL_ENV", &home)
+        .env("PYTHONUNBUFFERED", "1")
+        .arg(script);
+    Ok(command)
+}
+
+fn ensure(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
+    let home = workspace.target.join("py");
+    let files: Vec<PathBuf> = REQUIREMENTS
+        .iter()
+        .map(|file| workspace.root.join(file))
+        .filter(|file| file.is_file())
+        .collect();
+    let wanted = contents(&files)?;
+    let marker = home.join("installed.txt");
+    if std::fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
+        return Ok(home);
+    }
+    println!("   preparing Python packages");
+    if home.exists() {
+        std::fs::remove_dir_all(&home).context("cannot remove the old Python environment")?;
+    }
+    create(workspace, log, &home)?;
+    if !files.is_empty() {
+        let mut pip = workspace.command(home.join("bin/python"));
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--disable-pip-version-check",
+            "--no-input",
+            "--quiet",
+        ]);
+        for file in &files {
+            pip.arg("--requirement").arg(file);
+        }
+        log.must(&mut pip, LIMIT)
+            .context("cannot install the Python packages")?;
+    }
+    // Written last: an installation that was cut short is begun again.
+    std::fs::write(&marker, wanted).context("cannot mark the Python environment as ready")?;
+    Ok(home)
+}
+
+fn create(workspace: &Workspace, log: &mut Log, home: &Path) -> Result<()> {
+    let make = || {
+        let mut command = workspace.command("python3");
+        command.args(["-m", "venv"]).arg(home);
+        command
+    };
+    if log.run(&mut make(), LIMIT)?.ok {
+        return Ok(());
+    }
+    // Debian ships `venv` without the part that makes it work.
+    crate::debian::install(workspace, log, "python3-venv")?;
+    log.must(&mut make(), LIMIT)
+        .context("cannot make a Python environment")
+        .map(drop)
+}
+
+fn contents(files: &[PathBuf]) -> Result<String> {
+    let mut all = String::new();
+    for file in files {
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read `{}`", file.display()))?;
+        all.push_str(&format!(
+            "# {}\n{text}\n",
+            file.file_name().unwrap_or_default().to_string_lossy()
+        ));
+    }
+    Ok(all)
+}

@@ -1,0 +1,138 @@
+//! The black-box attack runner, which lives beside the repository and not in it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::attack::{Case, Explanations, judge, read_cases};
+use crate::log::Log;
+use crate::run::Report;
+use crate::tally::{Tally, of_script};
+use crate::workspace::Workspace;
+
+const LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// One run of the runner: the path of the API root, and the share of the two largest groups.
+struct Round {
+    name: &'static str,
+    prefix: &'static str,
+    sample: &'static str,
+}
+
+const ROUNDS: [Round; 2] = [
+    Round {
+        name: "root",
+        prefix: "",
+        sample: "1",
+    },
+    // A prefix changes how a path is joined and nothing else: a share of the cases shows it.
+    Round {
+        name: "prefix",
+        prefix: "/api/v3",
+        sample: "0.3",
+    },
+];
+
+pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
+    let Some(runner) = runner(workspace) else {
+        return Ok(Report::skipped(
+            "the attack runner is not there (set MAGICPROXY_ATTACK to its attack.py)",
+        ));
+    };
+    anyhow::ensure!(
+        workspace.binary().is_file(),
+        "no release binary: run the stage `release` first"
+    );
+    let explanations = Explanations::read(&workspace.root.join("tests/attack/warnings.json"))?;
+    let keys = fresh_keys(workspace, log)?;
+    let mut report = Report::default();
+    let mut cases = Vec::new();
+    for round in &ROUNDS {
+        let (said, mut found) = attack(workspace, log, &runner, &keys, round)?;
+        let verdict = judge(&found, &explanations);
+        // The runner counts a leak or a warning as passed; for us they are not.
+        let worse = verdict.leaks + verdict.unexplained;
+        let tally = Tally {
+            passed: said.passed.saturating_sub(worse),
+            failed: said.failed + worse,
+        };
+        report.tally = report.tally.plus(tally);
+        report.notes.extend(
+            verdict
+                .remarks
+                .iter()
+                .map(|remark| format!("{}: {remark}", round.name)),
+        );
+        cases.append(&mut found);
+    }
+    let stale = explanations.unused(&cases);
+    report.notes.extend(
+        stale
+            .iter()
+            .map(|key| format!("no warning needs the explanation `{key}` any more")),
+    );
+    Ok(report)
+}
+
+fn runner(workspace: &Workspace) -> Option<PathBuf> {
+    let chosen = std::env::var_os("MAGICPROXY_ATTACK").map(PathBuf::from);
+    let file = chosen.unwrap_or_else(|| workspace.root.join("../shared/attack/attack.py"));
+    file.is_file().then_some(file)
+}
+
+fn fresh_keys(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
+    let folder = workspace.target.join("xtask/attack-keys");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).context("cannot remove the old keys")?;
+    }
+    let mut command = workspace.command(workspace.binary());
+    command.args(["keys", "generate", "--keys"]).arg(&folder);
+    log.must(&mut command, Duration::from_secs(60))
+        .context("`magicproxy keys generate` failed")?;
+    Ok(folder)
+}
+
+fn attack(
+    workspace: &Workspace,
+    log: &mut Log,
+    runner: &Path,
+    keys: &Path,
+    round: &Round,
+) -> Result<(Tally, Vec<Case>)> {
+    let out = workspace
+        .target
+        .join("xtask")
+        .join(format!("attack-{}.jsonl", round.name));
+    let serve = format!(
+        "exec {} serve --listen 127.0.0.1:{{proxy_port}} --api-root {{upstream}} --keys {{keys}}",
+        quoted(&workspace.binary())
+    );
+    let mut command = workspace.command("python3");
+    command.arg(runner).args([
+        "--start-cmd",
+        &serve,
+        "--timers",
+        "30",
+        "--quiet",
+        "--verbose",
+    ]);
+    command
+        .arg("--keys")
+        .arg(keys)
+        .arg("--out")
+        .arg(&out)
+        .args(["--sample", round.sample]);
+    if !round.prefix.is_empty() {
+        command.args(["--api-prefix", round.prefix]);
+    }
+    let finished = log.run(&mut command, LIMIT)?;
+    let text = std::fs::read_to_string(&out).unwrap_or_default();
+    Ok((of_script(&finished), read_cases(&text)?))
+}
+
+/// The path for a shell, inside a text where the runner replaces what stands in braces.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string().replace('\'', "'\\''");
+    format!("'{}'", text.replace('{', "{{").replace('}', "}}"))
+}

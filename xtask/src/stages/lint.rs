@@ -1,0 +1,99 @@
+//! Checks that need no running program: formatting, lints, dependencies, documentation.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::log::Log;
+use crate::run::Report;
+use crate::tally::Tally;
+use crate::tools;
+use crate::workspace::Workspace;
+
+const LIMIT: Duration = Duration::from_secs(900);
+/// Where there is no way out, a fetch should say so soon.
+const FETCH_LIMIT: Duration = Duration::from_secs(30);
+
+pub(super) fn fmt(workspace: &Workspace, log: &mut Log) -> Result<Report> {
+    one(log, workspace.cargo().args(["fmt", "--all", "--check"]))
+}
+
+pub(super) fn clippy(workspace: &Workspace, log: &mut Log) -> Result<Report> {
+    one(
+        log,
+        workspace.cargo().args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]),
+    )
+}
+
+pub(super) fn doc(workspace: &Workspace, log: &mut Log) -> Result<Report> {
+    let mut command = workspace.cargo();
+    command
+        .args([
+            "doc",
+            "--workspace",
+            "--no-deps",
+            "--document-private-items",
+        ])
+        .env("RUSTDOCFLAGS", "-D warnings");
+    one(log, &mut command)
+}
+
+pub(super) fn deny(workspace: &Workspace, log: &mut Log) -> Result<Report> {
+    let tool = tools::ensure(workspace, log, tools::DENY)?;
+    let mut report = one(
+        log,
+        workspace
+            .command(&tool)
+            .args(["check", "bans", "licenses", "sources"]),
+    )?;
+    let fetched = log
+        .run(workspace.command(&tool).args(["fetch", "db"]), FETCH_LIMIT)?
+        .ok;
+    if !fetched {
+        let remark = "the advisory database cannot be fetched from here";
+        if !advisories_are_there() {
+            report
+                .notes
+                .push(format!("known advisories were NOT checked: {remark}"));
+            return Ok(report);
+        }
+        report
+            .notes
+            .push(format!("advisories come from an older copy: {remark}"));
+    }
+    let advisories = one(
+        log,
+        workspace
+            .command(&tool)
+            .args(["check", "--disable-fetch", "advisories"]),
+    )?;
+    report.tally = report.tally.plus(advisories.tally);
+    Ok(report)
+}
+
+/// Whether an earlier fetch left a database.
+fn advisories_are_there() -> bool {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home =
+        home.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")));
+    let databases = home.and_then(|home| std::fs::read_dir(home.join("advisory-dbs")).ok());
+    databases.is_some_and(|entries| {
+        entries
+            .flatten()
+            .any(|entry| entry.path().join("crates").is_dir())
+    })
+}
+
+/// A command that either passes or fails.
+fn one(log: &mut Log, command: &mut Command) -> Result<Report> {
+    Ok(Report::of(Tally::one(log.run(command, LIMIT)?.ok)))
+}

@@ -1,0 +1,56 @@
+//! The stages written in other languages: the Python program, and real clients.
+//! Each is a runner that takes `--binary` and ends with `N passed, N failed`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::log::Log;
+use crate::run::Report;
+use crate::tally::of_script;
+use crate::workspace::Workspace;
+use crate::{node, python};
+
+const LIMIT: Duration = Duration::from_secs(600);
+
+pub(super) fn interop(workspace: &Workspace, log: &mut Log) -> Result<Report> {
+    run(workspace, log, "tests/interop/run.py")
+}
+
+pub(super) fn clients(workspace: &Workspace, log: &mut Log) -> Result<Report> {
+    run(workspace, log, "tests/clients/run.py")
+}
+
+fn run(workspace: &Workspace, log: &mut Log, script: &str) -> Result<Report> {
+    let path = workspace.root.join(script);
+    if !path.is_file() {
+        anyhow::ensure!(!workspace.ci, "`{script}` is missing");
+        return Ok(Report::skipped(format!("`{script}` is not there")));
+    }
+    anyhow::ensure!(
+        workspace.binary().is_file(),
+        "no release binary: run the stage `release` first"
+    );
+    let mut command = python::script(workspace, log, &path)?;
+    with_node(workspace, log, &path, &mut command)?;
+    command.arg("--binary").arg(workspace.binary());
+    Ok(Report::of(of_script(&log.run(&mut command, LIMIT)?)))
+}
+
+/// Scripts with a `package.json` beside them find their packages through `NODE_PATH` and `MAGICPROXY_NODE`.
+fn with_node(
+    workspace: &Workspace,
+    log: &mut Log,
+    script: &Path,
+    command: &mut std::process::Command,
+) -> Result<()> {
+    let manifest = script.with_file_name("package.json");
+    if manifest.is_file() {
+        let home = node::ensure(workspace, log, &manifest)?;
+        command
+            .env("NODE_PATH", home.join("node_modules"))
+            .env("MAGICPROXY_NODE", home);
+    }
+    Ok(())
+}
