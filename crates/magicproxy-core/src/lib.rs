@@ -1,1 +1,39 @@
-//! stub
+//! The brain of Magic API Proxy: tokens, keys, credentials, rules and request targets.
+//!
+//! Pure values in, pure values out: this crate does no I/O, reads no clock and knows no runtime. Everything that a
+//! stranger must be able to check is written in `docs/spec/`; the modules name the section that they implement.
+//!
+//! The way of a request through the types, each step consuming the proof that the step before it made:
+//!
+//! ```text
+//! RequestTarget::parse → KeyRing::verify → VerifiedToken::authorize → Permit → KeyRing::open → Credential
+//! ```
+
+pub mod credential;
+mod encoding;
+pub mod key;
+pub mod method;
+mod pattern;
+pub mod policy;
+pub mod rule;
+pub mod scope;
+mod seal;
+pub mod target;
+pub mod token;
+
+pub use credential::{Credential, ParseCredentialError};
+pub use key::{KeyError, KeyId, KeyRing, PrivateKey, PublicKey};
+pub use method::{Method, ParseMethodError};
+pub use pattern::PatternMode;
+pub use policy::{Denial, Permit, Policy, PolicyError};
+pub use rule::{ParseRuleError, RawRule, Rule, RuleFault};
+pub use scope::{ScopeName, Scopes};
+pub use seal::{OpenError, SealedCredential};
+pub use target::{EncodedSlash, ParseTargetError, RequestTarget};
+pub use token::{
+    Access, Grant, MintError, MintRequest, Minted, UnverifiedToken, UpstreamName, VerifiedToken, VerifyContext, VerifyError,
+};
+
+/// Seconds since 1970-01-01T00:00:00Z, as the caller's clock says. This crate never reads a clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnixTime(pub u64);

@@ -1,0 +1,84 @@
+//! The upstream's secret, in a type that cannot be printed and is wiped when dropped.
+//!
+//! Never give this type `Display`, `Serialize` or a telling `Debug`. Specification: `token-v1.md` section 5.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// The longest credential that is accepted, in bytes.
+pub const MAX_CREDENTIAL_BYTES: usize = 8 * 1024;
+
+/// An upstream's secret: 1 to 8,192 bytes of visible ASCII, so that it can stand in one header field and nothing else.
+#[derive(Clone)]
+pub struct Credential(Zeroizing<String>);
+
+impl Credential {
+    /// Takes a credential from text, as a minter sent it or as it came out of a token.
+    ///
+    /// # Errors
+    /// [`ParseCredentialError`] says what is wrong and never repeats the text.
+    pub fn parse(text: Zeroizing<String>) -> Result<Self, ParseCredentialError> {
+        if text.is_empty() {
+            return Err(ParseCredentialError::Empty);
+        }
+        if text.len() > MAX_CREDENTIAL_BYTES {
+            return Err(ParseCredentialError::TooLong);
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(ParseCredentialError::Character);
+        }
+        Ok(Self(text))
+    }
+
+    /// The secret itself. Every caller of this function is a place where it could leak; grep finds them.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Credential(***)")
+    }
+}
+
+/// Why a text is no credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ParseCredentialError {
+    /// Nothing is there.
+    #[error("the credential is empty")]
+    Empty,
+    /// Longer than [`MAX_CREDENTIAL_BYTES`].
+    #[error("the credential is longer than {MAX_CREDENTIAL_BYTES} bytes")]
+    TooLong,
+    /// A blank, a control byte or a byte outside ASCII.
+    #[error("the credential may hold visible ASCII characters only: no blanks, line ends or accents")]
+    Character,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Credential, ParseCredentialError> {
+        Credential::parse(Zeroizing::new(text.to_owned()))
+    }
+
+    #[test]
+    fn debug_shows_nothing() {
+        let credential = parse("ghp_marked").unwrap();
+        assert_eq!(format!("{credential:?}"), "Credential(***)");
+    }
+
+    #[test]
+    fn refuses_what_cannot_stand_in_a_header() {
+        assert_eq!(parse("").unwrap_err(), ParseCredentialError::Empty);
+        for text in ["a b", " a", "a\r\nX: y", "a\0", "é", "a\u{7f}", "a\t"] {
+            assert_eq!(parse(text).unwrap_err(), ParseCredentialError::Character, "{text:?}");
+        }
+        assert_eq!(parse(&"a".repeat(8193)).unwrap_err(), ParseCredentialError::TooLong);
+        assert!(parse(&"a".repeat(8192)).is_ok());
+    }
+}

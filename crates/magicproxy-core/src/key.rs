@@ -1,0 +1,293 @@
+//! RSA keys: one signs and verifies tokens, seals and opens credentials, as the seed's format wants it.
+//!
+//! Specification: `token-v1.md` sections 3, 5 and 7. Private keys are never printed; what is public about a key is its
+//! [`KeyId`] (RFC 7638).
+
+use std::fmt;
+
+use aws_lc_rs::digest;
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{
+    KeyPair, KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey,
+    PublicEncryptingKey,
+};
+use aws_lc_rs::signature::{KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256};
+use rustls_pki_types::CertificateDer;
+use zeroize::Zeroizing;
+
+use crate::encoding::base64url;
+
+/// The most keys that a ring may hold: a token without `kid` is tried with each.
+pub const MAX_KEYS: usize = 16;
+
+/// The RFC 7638 thumbprint of a public key: SHA-256, base64url.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KeyId(String);
+
+impl KeyId {
+    /// The thumbprint as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// The public half: verifies signatures and seals credentials.
+pub struct PublicKey {
+    id: KeyId,
+    verifying: ParsedPublicKey,
+    sealing: OaepPublicEncryptingKey,
+    spki: Vec<u8>,
+    bits: usize,
+}
+
+impl PublicKey {
+    /// Reads a public key from PEM: `PUBLIC KEY`, `RSA PUBLIC KEY`, or a `CERTIFICATE`, of which only the key is used.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn from_pem(text: &str) -> Result<Self, KeyError> {
+        let pem = pem::parse(text).map_err(|_| KeyError::Pem)?;
+        match pem.tag() {
+            "PUBLIC KEY" | "RSA PUBLIC KEY" => Self::from_der(pem.contents()),
+            "CERTIFICATE" => {
+                let certificate = CertificateDer::from(pem.contents());
+                let certificate = webpki::EndEntityCert::try_from(&certificate).map_err(|_| KeyError::Certificate)?;
+                Self::from_der(&certificate.subject_public_key_info())
+            }
+            other => Err(KeyError::Tag(other.to_owned())),
+        }
+    }
+
+    fn from_der(der: &[u8]) -> Result<Self, KeyError> {
+        let key = aws_lc_rs::rsa::PublicKey::from_der(der).map_err(|_| KeyError::NotRsa)?;
+        let bits = key.modulus_len() * 8;
+        if !(2048..=8192).contains(&bits) {
+            return Err(KeyError::Size(bits));
+        }
+        let spki: PublicKeyX509Der<'_> = key.as_der().map_err(|_| KeyError::NotRsa)?;
+        let spki = spki.as_ref().to_vec();
+        let sealing = PublicEncryptingKey::from_der(&spki).map_err(|_| KeyError::NotRsa)?;
+        Ok(Self {
+            id: thumbprint(&key),
+            verifying: ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &spki).map_err(|_| KeyError::NotRsa)?,
+            sealing: OaepPublicEncryptingKey::new(sealing).map_err(|_| KeyError::NotRsa)?,
+            spki,
+            bits,
+        })
+    }
+
+    /// The key's id.
+    #[must_use]
+    pub fn id(&self) -> &KeyId {
+        &self.id
+    }
+
+    /// The size of the modulus in bits.
+    #[must_use]
+    pub fn bits(&self) -> usize {
+        self.bits
+    }
+
+    /// `PUBLIC KEY` in PEM (RFC 7468 section 13).
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        to_pem("PUBLIC KEY", &self.spki)
+    }
+
+    /// Is `signature` RSASSA-PKCS1-v1_5 with SHA-256 of `message` by this key?
+    #[must_use]
+    pub fn verify_signature(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.verifying.verify_sig(message, signature).is_ok()
+    }
+
+    /// The longest plaintext that RSA-OAEP with this key takes, in bytes.
+    pub(crate) fn max_plaintext_bytes(&self) -> usize {
+        self.sealing.max_plaintext_size(&OAEP_SHA256_MGF1SHA256)
+    }
+
+    /// RSAES-OAEP, SHA-256, MGF1-SHA-256, no label.
+    pub(crate) fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let mut output = vec![0; self.sealing.ciphertext_size()];
+        let sealed = self.sealing.encrypt(&OAEP_SHA256_MGF1SHA256, plaintext, &mut output, None);
+        Ok(sealed.map_err(|_| KeyError::Operation)?.to_vec())
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("PublicKey").field("id", &self.id).field("bits", &self.bits).finish_non_exhaustive()
+    }
+}
+
+/// The private half: signs tokens and opens credentials.
+pub struct PrivateKey {
+    signing: KeyPair,
+    opening: OaepPrivateDecryptingKey,
+    public: PublicKey,
+}
+
+impl PrivateKey {
+    /// Reads a private key from PEM: `PRIVATE KEY` (PKCS#8) or `RSA PRIVATE KEY` (PKCS#1), unencrypted.
+    ///
+    /// # Errors
+    /// [`KeyError`]; it never repeats the text.
+    pub fn from_pem(text: &str) -> Result<Self, KeyError> {
+        let pem = pem::parse(text).map_err(|_| KeyError::Pem)?;
+        let tag = pem.tag().to_owned();
+        let der = Zeroizing::new(pem.into_contents());
+        let pair = match tag.as_str() {
+            "PRIVATE KEY" => KeyPair::from_pkcs8(&der),
+            "RSA PRIVATE KEY" => KeyPair::from_der(&der),
+            "ENCRYPTED PRIVATE KEY" => return Err(KeyError::Encrypted),
+            _ => return Err(KeyError::Tag(tag)),
+        };
+        Self::from_pair(pair.map_err(|_| KeyError::NotRsa)?)
+    }
+
+    /// Makes a new key of 2048, 3072 or 4096 bits.
+    ///
+    /// # Errors
+    /// [`KeyError::Size`] for other sizes, [`KeyError::Operation`] when the system has no randomness.
+    pub fn generate(bits: usize) -> Result<Self, KeyError> {
+        let size = match bits {
+            2048 => KeySize::Rsa2048,
+            3072 => KeySize::Rsa3072,
+            4096 => KeySize::Rsa4096,
+            _ => return Err(KeyError::Size(bits)),
+        };
+        Self::from_pair(KeyPair::generate(size).map_err(|_| KeyError::Operation)?)
+    }
+
+    fn from_pair(signing: KeyPair) -> Result<Self, KeyError> {
+        let public = PublicKey::from_der(signing.public_key().as_ref())?;
+        let pkcs8: Pkcs8V1Der<'_> = signing.as_der().map_err(|_| KeyError::Operation)?;
+        let opening = PrivateDecryptingKey::from_pkcs8(pkcs8.as_ref()).map_err(|_| KeyError::NotRsa)?;
+        let opening = OaepPrivateDecryptingKey::new(opening).map_err(|_| KeyError::NotRsa)?;
+        Ok(Self { signing, opening, public })
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// `PRIVATE KEY` in PEM (PKCS#8), for the one who writes the key file.
+    ///
+    /// # Errors
+    /// [`KeyError::Operation`].
+    pub fn to_pem(&self) -> Result<Zeroizing<String>, KeyError> {
+        let pkcs8: Pkcs8V1Der<'_> = self.signing.as_der().map_err(|_| KeyError::Operation)?;
+        Ok(Zeroizing::new(to_pem("PRIVATE KEY", pkcs8.as_ref())))
+    }
+
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let mut signature = vec![0; self.signing.public_modulus_len()];
+        self.signing.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature).map_err(|_| KeyError::Operation)?;
+        Ok(signature)
+    }
+
+    pub(crate) fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let mut output = Zeroizing::new(vec![0; self.opening.min_output_size()]);
+        let opened = self.opening.decrypt(&OAEP_SHA256_MGF1SHA256, ciphertext, &mut output, None);
+        let length = opened.map_err(|_| KeyError::Operation)?.len();
+        output.truncate(length);
+        Ok(output)
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("PrivateKey").field("id", self.public.id()).finish_non_exhaustive()
+    }
+}
+
+/// The keys of a proxy: one mints, all verify and open, so that a rotation leaves live tokens alone.
+#[derive(Debug)]
+pub struct KeyRing {
+    active: PrivateKey,
+    others: Vec<PrivateKey>,
+}
+
+impl KeyRing {
+    /// Makes a ring of the active key and the others.
+    ///
+    /// # Errors
+    /// [`KeyError::TooMany`] above [`MAX_KEYS`], [`KeyError::Twice`] for the same key twice.
+    pub fn new(active: PrivateKey, others: Vec<PrivateKey>) -> Result<Self, KeyError> {
+        if others.len() >= MAX_KEYS {
+            return Err(KeyError::TooMany);
+        }
+        let ring = Self { active, others };
+        let mut seen = std::collections::HashSet::new();
+        let twice = ring.keys().map(|key| key.public.id().clone()).find(|id| !seen.insert(id.clone()));
+        twice.map_or(Ok(ring), |id| Err(KeyError::Twice(id)))
+    }
+
+    /// The key that mints.
+    #[must_use]
+    pub fn active(&self) -> &PrivateKey {
+        &self.active
+    }
+
+    /// All keys, the active one first.
+    pub fn keys(&self) -> impl Iterator<Item = &PrivateKey> {
+        std::iter::once(&self.active).chain(&self.others)
+    }
+
+    pub(crate) fn by_id(&self, id: &str) -> Option<&PrivateKey> {
+        self.keys().find(|key| key.public.id.0 == id)
+    }
+}
+
+/// Why a key cannot be read or used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// No PEM.
+    #[error("this is not a PEM file (`-----BEGIN …-----`)")]
+    Pem,
+    /// PEM of something else.
+    #[error("the PEM file holds a `{0}`, not an RSA key")]
+    Tag(String),
+    /// Protected by a pass phrase.
+    #[error("the private key is encrypted with a pass phrase, which is not supported: protect the file instead")]
+    Encrypted,
+    /// DER of something else, or inconsistent.
+    #[error("the PEM file does not hold a valid RSA key")]
+    NotRsa,
+    /// A certificate that cannot be read.
+    #[error("the certificate cannot be read")]
+    Certificate,
+    /// Too short or too long.
+    #[error("an RSA key of {0} bits: expected 2048 to 8192")]
+    Size(usize),
+    /// The same key twice in a ring.
+    #[error("the key `{0}` is in the ring twice")]
+    Twice(KeyId),
+    /// More than [`MAX_KEYS`].
+    #[error("more than {MAX_KEYS} keys")]
+    TooMany,
+    /// The cryptographic operation failed.
+    #[error("the cryptographic operation failed")]
+    Operation,
+}
+
+/// RFC 7638 section 3: SHA-256 of the required members in lexicographic order.
+fn thumbprint(key: &aws_lc_rs::rsa::PublicKey) -> KeyId {
+    let exponent = base64url(key.exponent().big_endian_without_leading_zero());
+    let modulus = base64url(key.modulus().big_endian_without_leading_zero());
+    let members = format!(r#"{{"e":"{exponent}","kty":"RSA","n":"{modulus}"}}"#);
+    KeyId(base64url(digest::digest(&digest::SHA256, members.as_bytes()).as_ref()))
+}
+
+fn to_pem(tag: &str, der: &[u8]) -> String {
+    pem::encode_config(&pem::Pem::new(tag, der), pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF))
+}

@@ -1,0 +1,225 @@
+//! Patterns become DFAs: anchored, case-sensitive, ASCII-classed, one table look-up for each byte of a path.
+//!
+//! Never match with a pattern that was not determinised: the bound on the DFA is the bound on the time that a minter can
+//! cost us. Specification: `rules.md` section 2.
+
+use regex_automata::dfa::Automaton as _;
+use regex_automata::dfa::{StartKind, dense};
+use regex_automata::nfa::thompson::{self, WhichCaptures};
+use regex_automata::util::start;
+use regex_automata::{Anchored, Input, MatchKind};
+use regex_syntax::ParserBuilder;
+use regex_syntax::hir::{Class, Hir, HirKind, Look};
+
+use crate::target::is_unreserved;
+
+const MAX_PATTERN_BYTES: usize = 4 * 1024;
+const MAX_NFA_BYTES: usize = 64 * 1024;
+const MAX_DFA_BYTES: usize = 128 * 1024;
+/// Memory that determinising may use while it works.
+const MAX_DETERMINISE_BYTES: usize = 1024 * 1024;
+const MAX_NESTING: u32 = 50;
+
+/// How patterns are matched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PatternMode {
+    /// The whole path, case-sensitive.
+    #[default]
+    Whole,
+    /// From the start of the path, not to its end, and case-blind, as the Python program did it.
+    DangerPrefix,
+}
+
+/// A pattern that was parsed, checked and found to be bounded.
+#[derive(Clone, Debug)]
+pub(crate) struct Pattern {
+    anchored: Hir,
+}
+
+/// Why a pattern is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PatternError {
+    #[error("the pattern is empty")]
+    Empty,
+    #[error("the pattern is longer than {MAX_PATTERN_BYTES} bytes")]
+    TooLong,
+    #[error("{0}")]
+    Syntax(String),
+    #[error("path must start with `/`")]
+    Start,
+    #[error("`{literal}` never occurs in a request path: {help}")]
+    Literal { literal: String, help: &'static str },
+    #[error("the pattern is too complex: nested or counted repetitions multiply; write it more simply")]
+    TooComplex,
+}
+
+impl Pattern {
+    /// Parses a pattern and proves that it can be matched in bounded time.
+    pub(crate) fn parse(text: &str, mode: PatternMode) -> Result<Self, PatternError> {
+        if text.is_empty() {
+            return Err(PatternError::Empty);
+        }
+        if text.len() > MAX_PATTERN_BYTES {
+            return Err(PatternError::TooLong);
+        }
+        // Parsed alone and anchored as a tree: no pattern can close the group that anchors it.
+        let hir = parser(mode).parse(text).map_err(|error| PatternError::Syntax(one_line(&error)))?;
+        if mode == PatternMode::Whole {
+            check_literals(&hir)?;
+        }
+        let anchored = anchor(hir, mode);
+        let dfa = determinise(std::slice::from_ref(&anchored), MAX_NFA_BYTES, MAX_DFA_BYTES).ok_or(PatternError::TooComplex)?;
+        if !can_start_with_slash(&dfa) {
+            return Err(PatternError::Start);
+        }
+        Ok(Self { anchored })
+    }
+}
+
+/// Several patterns in one automaton.
+#[derive(Debug)]
+pub(crate) struct Automaton {
+    dfa: dense::DFA<Vec<u32>>,
+}
+
+impl Automaton {
+    /// Compiles patterns into one DFA of at most `max_bytes`, if they fit.
+    pub(crate) fn compile(patterns: &[&Pattern], max_bytes: usize) -> Option<Self> {
+        let hirs: Vec<Hir> = patterns.iter().map(|pattern| pattern.anchored.clone()).collect();
+        let dfa = determinise(&hirs, MAX_NFA_BYTES.saturating_mul(patterns.len()), max_bytes)?;
+        Some(Self { dfa })
+    }
+
+    /// The index of the first pattern that matches `path`. Allocates nothing.
+    pub(crate) fn first_match(&self, path: &str) -> Option<usize> {
+        let input = Input::new(path.as_bytes()).anchored(Anchored::Yes).earliest(true);
+        // An error would mean a byte that the automaton was built to quit on. There is none; if there were: no match.
+        self.dfa.try_search_fwd(&input).ok().flatten().map(|found| found.pattern().as_usize())
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.dfa.memory_usage()
+    }
+}
+
+fn parser(mode: PatternMode) -> regex_syntax::Parser {
+    ParserBuilder::new()
+        .unicode(false)
+        .utf8(false)
+        .nest_limit(MAX_NESTING)
+        .case_insensitive(mode == PatternMode::DangerPrefix)
+        .build()
+}
+
+fn anchor(hir: Hir, mode: PatternMode) -> Hir {
+    match mode {
+        PatternMode::Whole => Hir::concat(vec![Hir::look(Look::Start), hir, Hir::look(Look::End)]),
+        PatternMode::DangerPrefix => Hir::concat(vec![Hir::look(Look::Start), hir]),
+    }
+}
+
+fn determinise(hirs: &[Hir], max_nfa_bytes: usize, max_dfa_bytes: usize) -> Option<dense::DFA<Vec<u32>>> {
+    let nfa = thompson::Compiler::new()
+        .configure(thompson::Config::new().utf8(false).nfa_size_limit(Some(max_nfa_bytes)).which_captures(WhichCaptures::None))
+        .build_many_from_hir(hirs)
+        .ok()?;
+    let config = dense::Config::new()
+        .start_kind(StartKind::Anchored)
+        .match_kind(MatchKind::LeftmostFirst)
+        .accelerate(false)
+        .dfa_size_limit(Some(max_dfa_bytes))
+        .determinize_size_limit(Some(MAX_DETERMINISE_BYTES.max(4 * max_dfa_bytes)));
+    dense::Builder::new().configure(config).build_from_nfa(&nfa).ok()
+}
+
+fn can_start_with_slash(dfa: &dense::DFA<Vec<u32>>) -> bool {
+    let start = dfa.start_state(&start::Config::new().anchored(Anchored::Yes));
+    start.is_ok_and(|state| !dfa.is_dead_state(dfa.next_state(state, b'/')))
+}
+
+/// Rule 5: literals that no canonical path can hold.
+fn check_literals(hir: &Hir) -> Result<(), PatternError> {
+    match hir.kind() {
+        HirKind::Literal(literal) => check_literal(&literal.0),
+        HirKind::Class(class) => check_class(class),
+        HirKind::Repetition(repetition) => check_literals(&repetition.sub),
+        HirKind::Capture(capture) => check_literals(&capture.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().try_for_each(check_literals),
+        HirKind::Empty | HirKind::Look(_) => Ok(()),
+    }
+}
+
+/// A class that admits no byte of a path is as dead as a literal.
+fn check_class(class: &Class) -> Result<(), PatternError> {
+    let possible = |low: u32, high: u32| (low..=high.min(0x7f)).any(|byte| u8::try_from(byte).is_ok_and(is_path_byte));
+    let alive = match class {
+        Class::Bytes(class) => class.ranges().iter().any(|range| possible(range.start().into(), range.end().into())),
+        Class::Unicode(class) => class.ranges().iter().any(|range| possible(range.start().into(), range.end().into())),
+    };
+    if alive { Ok(()) } else { Err(literal_error("[…]", "the class holds no character of a path")) }
+}
+
+fn check_literal(literal: &[u8]) -> Result<(), PatternError> {
+    if let Some(byte) = literal.iter().find(|byte| !is_path_byte(**byte)) {
+        return Err(bad_byte(*byte));
+    }
+    let text = String::from_utf8_lossy(literal);
+    for impossible in ["//", "/./", "/../"] {
+        if text.contains(impossible) {
+            return Err(literal_error(impossible, "empty and dot segments are refused"));
+        }
+    }
+    let mut rest = literal;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
+        rest = rest.get(at + 1..).unwrap_or_default();
+        check_triplet(rest)?;
+    }
+    Ok(())
+}
+
+/// What follows a `%` in a literal; a literal may end inside the triplet, where a class goes on.
+fn check_triplet(after: &[u8]) -> Result<(), PatternError> {
+    let digits = after.get(..2).unwrap_or(after);
+    if !digits.iter().all(|digit| digit.is_ascii_digit() || (b'A'..=b'F').contains(digit)) {
+        return Err(literal_error("%", "write percent-encoding as `%` and two upper-case hex digits"));
+    }
+    let decoded = std::str::from_utf8(digits)
+        .ok()
+        .filter(|digits| digits.len() == 2)
+        .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+    match decoded {
+        Some(byte) if is_unreserved(byte) => {
+            Err(literal_error(&format!("%{byte:02X}"), "the character arrives decoded; write it as it is"))
+        }
+        Some(byte @ (0..=0x1f | 0x7f | b'%' | b'\\' | b';')) => {
+            Err(literal_error(&format!("%{byte:02X}"), "such a path is refused"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_path_byte(byte: u8) -> bool {
+    is_unreserved(byte) || b"!$&'()*+,=:@/%".contains(&byte)
+}
+
+fn bad_byte(byte: u8) -> PatternError {
+    let help = match byte {
+        b'?' | b'#' => "rules see the path only, without query or fragment",
+        b';' | b'\\' => "such a path is refused",
+        0x80.. => "write non-ASCII characters percent-encoded, as in `caf%C3%A9`",
+        _ => "write it percent-encoded, for instance `%20` for a blank",
+    };
+    let literal = if byte.is_ascii() { char::from(byte).escape_default().to_string() } else { format!("\\x{byte:02X}") };
+    PatternError::Literal { literal, help }
+}
+
+fn literal_error(literal: &str, help: &'static str) -> PatternError {
+    PatternError::Literal { literal: literal.to_owned(), help }
+}
+
+/// The last line of the parser's message says what is wrong; the lines above draw the pattern.
+fn one_line(error: &regex_syntax::Error) -> String {
+    let text = error.to_string();
+    let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    last.trim().trim_start_matches("error: ").to_owned()
+}

@@ -1,0 +1,289 @@
+//! Rules: which requests a token may make, in the string form and the object form.
+//!
+//! A [`Rule`] that exists can be matched in bounded time and says only what a canonical path can hold.
+//! Specification: `rules.md`.
+
+mod route;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::method::{Method, ParseMethodError, is_never_admitted};
+use crate::pattern::{Pattern, PatternError, PatternMode};
+
+/// The most rules that one list may hold.
+pub const MAX_RULES: usize = 1_000;
+/// The most bytes of JSON that one list may take.
+pub const MAX_RULES_BYTES: usize = 64 * 1024;
+
+/// Patterns that are too complex after which the rest of a list is not looked at.
+const MAX_TOO_COMPLEX: usize = 4;
+
+/// A rule as it is written: not yet checked. [`Rule::parse`] makes a [`Rule`] of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum RawRule {
+    /// `METHOD PATTERN`.
+    Text(String),
+    /// `{ "method": …, "path": … }` or `{ "method": …, "route": … }`.
+    Object(RuleObject),
+}
+
+/// The object form of a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleObject {
+    /// One method, a list of methods, or `*`.
+    pub method: OneOrMany,
+    /// A pattern.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// A route template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+}
+
+/// One word or a list of words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    /// `"GET"`
+    One(String),
+    /// `["GET", "PUT"]`
+    Many(Vec<String>),
+}
+
+/// Not `untagged`, so that an object keeps the strictness of [`RuleObject`] and its error messages.
+impl<'de> Deserialize<'de> for RawRule {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form;
+        impl<'de> Visitor<'de> for Form {
+            type Value = RawRule;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a rule: `METHOD /pattern`, or an object with `method` and `path` or `route`")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<RawRule, E> {
+                Ok(RawRule::Text(text.to_owned()))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawRule, A::Error> {
+                RuleObject::deserialize(MapAccessDeserializer::new(map)).map(RawRule::Object)
+            }
+        }
+        deserializer.deserialize_any(Form)
+    }
+}
+
+impl fmt::Display for RawRule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => formatter.write_str(text),
+            Self::Object(object) => {
+                let target = object.route.as_deref().or(object.path.as_deref()).unwrap_or_default();
+                match &object.method {
+                    OneOrMany::One(method) => write!(formatter, "{method} {target}"),
+                    OneOrMany::Many(methods) => write!(formatter, "{} {target}", methods.join("|")),
+                }
+            }
+        }
+    }
+}
+
+/// A checked rule.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    raw: RawRule,
+    methods: Methods,
+    pattern: Pattern,
+}
+
+/// The methods that a rule admits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Methods {
+    Any,
+    Listed(Vec<Method>),
+}
+
+impl Methods {
+    pub(crate) fn admit(&self, method: &str) -> bool {
+        match self {
+            Self::Any => !is_never_admitted(method),
+            Self::Listed(methods) => methods.iter().any(|listed| listed.admits(method)),
+        }
+    }
+}
+
+impl Rule {
+    /// Checks one rule.
+    ///
+    /// # Errors
+    /// [`ParseRuleError`] with the rule as it was written and what is wrong with it.
+    pub fn parse(raw: RawRule, mode: PatternMode) -> Result<Self, ParseRuleError> {
+        match parts(&raw, mode) {
+            Ok((methods, pattern)) => Ok(Self { raw, methods, pattern }),
+            Err(reason) => Err(ParseRuleError { rule: shorten(&raw.to_string()), reason }),
+        }
+    }
+
+    /// Checks a list of rules and finds every fault in it.
+    ///
+    /// # Errors
+    /// All faults, in the order of the list.
+    pub fn parse_list(raw: &[RawRule], mode: PatternMode) -> Result<Vec<Self>, Vec<RuleFault>> {
+        let mut rules = Vec::with_capacity(raw.len());
+        let mut faults = list_faults(raw);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let mut too_complex = 0;
+        for (index, raw) in raw.iter().enumerate() {
+            match Self::parse(raw.clone(), mode) {
+                Ok(rule) => rules.push(rule),
+                Err(error) => {
+                    too_complex += usize::from(error.is_too_complex());
+                    faults.push(RuleFault::Rule { number: index + 1, error });
+                }
+            }
+            // Each took as long as an acceptable list may take in all: a minter gets no more of our time.
+            if too_complex == MAX_TOO_COMPLEX {
+                break;
+            }
+        }
+        if faults.is_empty() { Ok(rules) } else { Err(faults) }
+    }
+
+    /// The rule as it was written.
+    #[must_use]
+    pub fn raw(&self) -> &RawRule {
+        &self.raw
+    }
+
+    pub(crate) fn methods(&self) -> &Methods {
+        &self.methods
+    }
+
+    pub(crate) fn pattern(&self) -> &Pattern {
+        &self.pattern
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.raw.fmt(formatter)
+    }
+}
+
+fn list_faults(raw: &[RawRule]) -> Vec<RuleFault> {
+    if raw.is_empty() {
+        return vec![RuleFault::Empty];
+    }
+    let mut faults = Vec::new();
+    if raw.len() > MAX_RULES {
+        faults.push(RuleFault::TooMany(raw.len()));
+    }
+    if serde_json::to_vec(raw).map_or(usize::MAX, |json| json.len()) > MAX_RULES_BYTES {
+        faults.push(RuleFault::TooLarge);
+    }
+    faults
+}
+
+fn parts(raw: &RawRule, mode: PatternMode) -> Result<(Methods, Pattern), RuleReason> {
+    match raw {
+        RawRule::Text(text) => {
+            let (method, pattern) = text.split_once(' ').ok_or(RuleReason::Form)?;
+            Ok((one_method(method)?, Pattern::parse(pattern, mode)?))
+        }
+        RawRule::Object(object) => {
+            let methods = match &object.method {
+                OneOrMany::One(method) => one_method(method)?,
+                OneOrMany::Many(methods) => many_methods(methods)?,
+            };
+            Ok((methods, object_pattern(object, mode)?))
+        }
+    }
+}
+
+fn object_pattern(object: &RuleObject, mode: PatternMode) -> Result<Pattern, RuleReason> {
+    match (&object.path, &object.route) {
+        (Some(path), None) => Ok(Pattern::parse(path, mode)?),
+        // A template means the same whatever the mode of patterns is.
+        (None, Some(route)) => Ok(Pattern::parse(&route::to_pattern(route)?, PatternMode::Whole)?),
+        _ => Err(RuleReason::PathOrRoute),
+    }
+}
+
+fn one_method(word: &str) -> Result<Methods, RuleReason> {
+    if word == "*" { Ok(Methods::Any) } else { Ok(Methods::Listed(vec![Method::parse(word)?])) }
+}
+
+fn many_methods(words: &[String]) -> Result<Methods, RuleReason> {
+    if words.is_empty() {
+        return Err(RuleReason::NoMethod);
+    }
+    let methods: Result<Vec<_>, _> = words.iter().map(|word| Method::parse(word)).collect();
+    Ok(Methods::Listed(methods?))
+}
+
+fn shorten(text: &str) -> String {
+    const SHOWN: usize = 80;
+    if text.chars().count() <= SHOWN {
+        return text.escape_debug().to_string();
+    }
+    format!("{}…", text.chars().take(SHOWN).collect::<String>().escape_debug())
+}
+
+/// What is wrong with a list of rules. The text of each names the rule and what was expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RuleFault {
+    /// No rule.
+    #[error("the list of rules is empty: a token must allow something")]
+    Empty,
+    /// More than [`MAX_RULES`].
+    #[error("{0} rules: at most {MAX_RULES} are allowed")]
+    TooMany(usize),
+    /// More than [`MAX_RULES_BYTES`].
+    #[error("the rules take more than {MAX_RULES_BYTES} bytes")]
+    TooLarge,
+    /// One rule, counted from 1.
+    #[error("rule {number}: {error}")]
+    Rule {
+        /// Its place in the list, from 1.
+        number: usize,
+        /// What is wrong.
+        error: ParseRuleError,
+    },
+}
+
+/// What is wrong with one rule.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{rule}`: {reason}")]
+pub struct ParseRuleError {
+    rule: String,
+    reason: RuleReason,
+}
+
+impl ParseRuleError {
+    fn is_too_complex(&self) -> bool {
+        matches!(self.reason, RuleReason::Pattern(PatternError::TooComplex))
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum RuleReason {
+    #[error("expected `METHOD /pattern`, for instance `GET /user`")]
+    Form,
+    #[error("exactly one of `path` and `route` must be given")]
+    PathOrRoute,
+    #[error("the list of methods is empty")]
+    NoMethod,
+    #[error(transparent)]
+    Method(#[from] ParseMethodError),
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+    #[error(transparent)]
+    Route(#[from] route::ParseRouteError),
+}

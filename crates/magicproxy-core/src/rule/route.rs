@@ -1,0 +1,75 @@
+//! Route templates: `/repos/acme/{repo}/issues/{number}`. `rules.md` section 3.
+
+use crate::target::{EncodedSlash, ParseTargetError, RequestTarget};
+
+/// Why a text is no route template.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ParseRouteError {
+    #[error("path must start with `/`")]
+    Start,
+    #[error("`{0}` is not a capture: expected `{{name}}` or `{{name*}}` as a whole segment")]
+    Capture(String),
+    #[error("the capture `{0}` occurs twice")]
+    Twice(String),
+    #[error("segment `{segment}`: {reason}")]
+    Segment { segment: String, reason: ParseTargetError },
+}
+
+/// The pattern that means the same as a template.
+pub(super) fn to_pattern(template: &str) -> Result<String, ParseRouteError> {
+    let inner = template.strip_prefix('/').ok_or(ParseRouteError::Start)?;
+    let mut pattern = String::new();
+    let mut names = Vec::new();
+    let mut segments = inner.split('/').peekable();
+    while let Some(segment) = segments.next() {
+        pattern.push('/');
+        if segment.is_empty() && segments.peek().is_none() {
+            break;
+        }
+        pattern.push_str(&segment_pattern(segment, &mut names)?);
+    }
+    Ok(pattern)
+}
+
+fn segment_pattern<'t>(segment: &'t str, names: &mut Vec<&'t str>) -> Result<String, ParseRouteError> {
+    if !segment.contains(['{', '}']) {
+        return literal(segment);
+    }
+    let not_a_capture = || ParseRouteError::Capture(segment.to_owned());
+    let inside = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).ok_or_else(not_a_capture)?;
+    let (name, pattern) = match inside.strip_suffix('*') {
+        Some(name) => (name, "[^/]+(?:/[^/]+)*"),
+        None => (inside, "[^/]+"),
+    };
+    if !is_name(name) {
+        return Err(not_a_capture());
+    }
+    if names.contains(&name) {
+        return Err(ParseRouteError::Twice(name.to_owned()));
+    }
+    names.push(name);
+    Ok(pattern.to_owned())
+}
+
+/// Brings literal text to the form in which paths arrive, by the same code that reads them.
+fn literal(segment: &str) -> Result<String, ParseRouteError> {
+    let mut encoded = String::from("/");
+    for byte in segment.bytes() {
+        match byte {
+            0x80.. | b' ' | b'"' | b'<' | b'>' | b'^' | b'`' | b'|' | b'[' | b']' => encoded.push_str(&format!("%{byte:02X}")),
+            _ => encoded.push(char::from(byte)),
+        }
+    }
+    let target = RequestTarget::parse(encoded.as_bytes(), EncodedSlash::Opaque)
+        .and_then(|target| if target.query().is_some() { Err(ParseTargetError::Character) } else { Ok(target) })
+        .map_err(|reason| ParseRouteError::Segment { segment: segment.to_owned(), reason })?;
+    if segment.is_empty() {
+        return Err(ParseRouteError::Segment { segment: String::new(), reason: ParseTargetError::EmptySegment });
+    }
+    Ok(regex_syntax::escape(target.path().trim_start_matches('/')))
+}
+
+fn is_name(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}

@@ -1,0 +1,48 @@
+//! Scopes: named lists of rules in the proxy's configuration. `rules.md` section 5.
+
+use std::collections::BTreeMap;
+
+use crate::rule::Rule;
+
+/// The name of a scope: 1 to 128 characters of `A-Z a-z 0-9 . _ : / -`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ScopeName(String);
+
+impl ScopeName {
+    /// Reads a name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/-".contains(&byte);
+        ((1..=128).contains(&text.len()) && text.bytes().all(legal)).then(|| Self(text.to_owned()))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The scopes that the proxy knows.
+#[derive(Clone, Debug, Default)]
+pub struct Scopes {
+    by_name: BTreeMap<ScopeName, Vec<Rule>>,
+}
+
+impl Scopes {
+    /// Adds a scope; a second one of the same name replaces the first.
+    pub fn insert(&mut self, name: ScopeName, rules: Vec<Rule>) {
+        self.by_name.insert(name, rules);
+    }
+
+    /// The rules of a scope.
+    #[must_use]
+    pub fn rules(&self, name: &str) -> Option<&[Rule]> {
+        self.by_name.get(&ScopeName::parse(name)?).map(Vec::as_slice)
+    }
+
+    /// The names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(ScopeName::as_str)
+    }
+}

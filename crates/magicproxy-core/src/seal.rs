@@ -1,0 +1,119 @@
+//! The credential inside a token, sealed to the proxy's key. `token-v1.md` section 5.
+//!
+//! Opened only for a request that holds a [`Permit`](crate::Permit), so only a token that the proxy signed ever reaches
+//! the decryption and no padding oracle exists.
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::rand;
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::credential::{Credential, ParseCredentialError};
+use crate::encoding::{base64, base64url, from_base64, from_base64url};
+use crate::key::{KeyError, KeyId, KeyRing, PrivateKey, PublicKey};
+use crate::policy::Permit;
+
+const TAG_BYTES: usize = 16;
+const KEY_BYTES: usize = 32;
+const PROTECTED_HEADER: &str = r#"{"alg":"RSA-OAEP-256","enc":"A256GCM"}"#;
+
+/// A sealed credential as it stands in a token's `token` claim: not yet opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedCredential {
+    text: String,
+    key: KeyId,
+}
+
+impl SealedCredential {
+    /// `key` is the key that signed the token: the same one opens it.
+    pub(crate) fn new(text: String, key: KeyId) -> Self {
+        Self { text, key }
+    }
+}
+
+/// Seals a credential: RSA-OAEP where it fits, else a compact JWE.
+pub(crate) fn seal(credential: &Credential, key: &PublicKey) -> Result<String, KeyError> {
+    let secret = credential.expose().as_bytes();
+    if secret.len() <= key.max_plaintext_bytes() {
+        return Ok(base64(&key.encrypt(secret)?));
+    }
+    seal_jwe(secret, key)
+}
+
+impl KeyRing {
+    /// Opens the credential of a permitted request.
+    ///
+    /// # Errors
+    /// [`OpenError`]: the token was sealed for another key, or does not hold a credential.
+    pub fn open(&self, permit: &Permit) -> Result<Credential, OpenError> {
+        let sealed = permit.sealed_credential();
+        let key = self.by_id(sealed.key.as_str()).ok_or(OpenError::Sealed)?;
+        let secret = if sealed.text.contains('.') { open_jwe(&sealed.text, key) } else { open_oaep(&sealed.text, key) };
+        let text = String::from_utf8(secret.ok_or(OpenError::Sealed)?.to_vec()).map_err(|error| {
+            drop(Zeroizing::new(error.into_bytes()));
+            OpenError::Credential(ParseCredentialError::Character)
+        })?;
+        Ok(Credential::parse(Zeroizing::new(text))?)
+    }
+}
+
+/// Why a sealed credential does not open. All cryptographic failures are one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// Not sealed for this proxy, or damaged.
+    #[error("the credential in the token cannot be opened")]
+    Sealed,
+    /// Opened, and no credential.
+    #[error("the token does not hold a usable credential: {0}")]
+    Credential(#[from] ParseCredentialError),
+}
+
+fn open_oaep(text: &str, key: &PrivateKey) -> Option<Zeroizing<Vec<u8>>> {
+    key.decrypt(&from_base64(text)?).ok()
+}
+
+fn seal_jwe(secret: &[u8], key: &PublicKey) -> Result<String, KeyError> {
+    let mut content_key = Zeroizing::new([0; KEY_BYTES]);
+    let mut nonce = [0; 12];
+    rand::fill(content_key.as_mut()).map_err(|_| KeyError::Operation)?;
+    rand::fill(&mut nonce).map_err(|_| KeyError::Operation)?;
+    let header = base64url(PROTECTED_HEADER.as_bytes());
+    let mut text = secret.to_vec();
+    let tag = cipher(content_key.as_ref())
+        .ok_or(KeyError::Operation)?
+        .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(header.as_bytes()), &mut text)
+        .map_err(|_| KeyError::Operation)?;
+    let encrypted_key = base64url(&key.encrypt(content_key.as_ref())?);
+    Ok(format!("{header}.{encrypted_key}.{}.{}.{}", base64url(&nonce), base64url(&text), base64url(tag.as_ref())))
+}
+
+/// RFC 7516 section 5.2, for the one pair of algorithms that is accepted.
+fn open_jwe(text: &str, key: &PrivateKey) -> Option<Zeroizing<Vec<u8>>> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Header {
+        alg: String,
+        enc: String,
+    }
+    let parts: Vec<&str> = text.split('.').collect();
+    let [header, encrypted_key, nonce, ciphertext, tag] = parts.as_slice() else { return None };
+    let parsed: Header = serde_json::from_slice(&from_base64url(header)?).ok()?;
+    if parsed.alg != "RSA-OAEP-256" || parsed.enc != "A256GCM" {
+        return None;
+    }
+    let content_key = key.decrypt(&from_base64url(encrypted_key)?).ok()?;
+    let nonce = Nonce::try_assume_unique_for_key(&from_base64url(nonce)?).ok()?;
+    let tag = from_base64url(tag)?;
+    if tag.len() != TAG_BYTES {
+        return None;
+    }
+    let mut buffer = Zeroizing::new(from_base64url(ciphertext)?);
+    buffer.extend_from_slice(&tag);
+    let length = cipher(&content_key)?.open_in_place(nonce, Aad::from(header.as_bytes()), &mut buffer).ok()?.len();
+    buffer.truncate(length);
+    Some(buffer)
+}
+
+fn cipher(key: &[u8]) -> Option<LessSafeKey> {
+    Some(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).ok()?))
+}

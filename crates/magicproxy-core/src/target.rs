@@ -1,0 +1,176 @@
+//! One canonical form of the request target: what the rules see is what the upstream gets, byte for byte.
+//!
+//! Never repair a spelling here: what two servers could read in two ways is refused. Specification: `request-target.md`.
+
+mod path;
+pub(crate) use path::is_unreserved;
+mod query;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+/// The longest target, path and query together, in bytes.
+pub const MAX_TARGET_BYTES: usize = 8 * 1024;
+/// The longest path, in bytes.
+pub const MAX_PATH_BYTES: usize = 4 * 1024;
+
+/// What an upstream makes of `%2F` inside a path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EncodedSlash {
+    /// Such a target is refused.
+    #[default]
+    Refuse,
+    /// The request must be allowed with `%2F` read as an ordinary character and as `/`.
+    Both,
+    /// An ordinary character.
+    Opaque,
+}
+
+/// A request target in canonical form.
+///
+/// INVARIANT: `path` begins with `/`, obeys section 2 of the specification, and so does every entry of
+/// `further_readings`; `query` obeys section 3. [`RequestTarget::parse`] is the one way to get one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestTarget {
+    path: String,
+    query: Option<String>,
+    further_readings: Vec<String>,
+}
+
+impl RequestTarget {
+    /// Reads a target in origin form, as it stood in the request line or in HTTP/2's `:path`.
+    ///
+    /// # Errors
+    /// [`ParseTargetError`]: the target has no single meaning, or is too long.
+    pub fn parse(text: &[u8], encoded_slash: EncodedSlash) -> Result<Self, ParseTargetError> {
+        if text.len() > MAX_TARGET_BYTES {
+            return Err(ParseTargetError::TooLong);
+        }
+        if text.first() != Some(&b'/') {
+            return Err(ParseTargetError::Form);
+        }
+        let (path, query) = split_query(text);
+        if path.len() > MAX_PATH_BYTES {
+            return Err(ParseTargetError::TooLong);
+        }
+        let path = path::canonicalise(path, encoded_slash)?;
+        let further_readings = path::further_readings(&path, encoded_slash)?;
+        let query = query.map(query::check).transpose()?.map(str::to_owned);
+        Ok(Self { path, query, further_readings })
+    }
+
+    /// The canonical path: percent-encoded, beginning with `/`, without query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The query as it came, without the `?`.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.query.as_deref()
+    }
+
+    /// Every reading that a sane upstream may make of the path; the canonical path is the first. All must be allowed.
+    pub fn readings(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.path.as_str()).chain(self.further_readings.iter().map(String::as_str))
+    }
+
+    /// Removes the query parameters with these names (compared as section 3 says); the others keep bytes and order.
+    pub fn drop_query_parameters(&mut self, names: &[String]) {
+        if let Some(query) = &self.query {
+            self.query = query::without(query, names);
+        }
+    }
+}
+
+/// The target as it is sent, without the upstream's base path.
+impl fmt::Display for RequestTarget {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.query {
+            Some(query) => write!(formatter, "{}?{query}", self.path),
+            None => formatter.write_str(&self.path),
+        }
+    }
+}
+
+fn split_query(text: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match text.iter().position(|byte| *byte == b'?') {
+        Some(at) => {
+            let (path, query) = text.split_at(at);
+            (path, query.get(1..))
+        }
+        None => (text, None),
+    }
+}
+
+/// Why a target is refused. Each has a stable [code](Self::code).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ParseTargetError {
+    /// Not the origin form.
+    #[error("the request target must be a path that begins with `/`")]
+    Form,
+    /// Longer than [`MAX_TARGET_BYTES`] or [`MAX_PATH_BYTES`].
+    #[error("the request target is too long: at most {MAX_TARGET_BYTES} bytes, {MAX_PATH_BYTES} of them path")]
+    TooLong,
+    /// A raw byte that RFC 3986 does not allow there.
+    #[error("the request target holds a raw character that must be percent-encoded")]
+    Character,
+    /// A `%` without two hex digits, or a `%25`.
+    #[error("the path holds a `%` that is not followed by two hex digits, or an encoded `%`")]
+    Encoding,
+    /// `%00`, `%0A` and their kin.
+    #[error("the request target holds an encoded control character")]
+    Control,
+    /// `.` or `..` in any spelling.
+    #[error("the path holds a dot segment")]
+    DotSegment,
+    /// `//`.
+    #[error("the path holds an empty segment")]
+    EmptySegment,
+    /// `\` or `%5C`.
+    #[error("the path holds a backslash")]
+    Backslash,
+    /// `;` or `%3B`.
+    #[error("the path holds a `;` parameter")]
+    Parameter,
+    /// `%2F` where the upstream's setting is [`EncodedSlash::Refuse`].
+    #[error("the path holds an encoded slash, which this upstream is not configured to take (`encoded_slash`)")]
+    EncodedSlash,
+    /// The decoded path is not UTF-8.
+    #[error("the percent-encoded path is not valid UTF-8 text")]
+    Utf8,
+    /// A character that normalises to a dot or a slash.
+    #[error("the path holds a look-alike of a dot or a slash")]
+    Lookalike,
+    /// A segment begins or ends with a blank.
+    #[error("a path segment begins or ends with a blank")]
+    Blank,
+    /// A query parameter such as `_method`.
+    #[error("a query parameter that overrides the method is not passed on")]
+    MethodOverride,
+}
+
+impl ParseTargetError {
+    /// The stable code that a rejection carries.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Form => "target_form",
+            Self::TooLong => "target_too_long",
+            Self::Character => "target_character",
+            Self::Encoding => "target_encoding",
+            Self::Control => "target_control",
+            Self::DotSegment => "target_dot_segment",
+            Self::EmptySegment => "target_empty_segment",
+            Self::Backslash => "target_backslash",
+            Self::Parameter => "target_parameter",
+            Self::EncodedSlash => "target_encoded_slash",
+            Self::Utf8 => "target_utf8",
+            Self::Lookalike => "target_lookalike",
+            Self::Blank => "target_blank",
+            Self::MethodOverride => "method_override",
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The path of a target: `request-target.md` sections 2 and 4.
+
+use super::{EncodedSlash, ParseTargetError};
+
+/// Brings a raw path to canonical form, or refuses it.
+pub(super) fn canonicalise(raw: &[u8], encoded_slash: EncodedSlash) -> Result<String, ParseTargetError> {
+    let mut canonical = String::with_capacity(raw.len());
+    let mut has_triplet = false;
+    let mut bytes = raw.iter().copied();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            has_triplet = true;
+            push_triplet(&mut canonical, decode(bytes.next(), bytes.next())?, encoded_slash)?;
+        } else {
+            canonical.push(raw_character(byte)?);
+        }
+    }
+    check_segments(&canonical)?;
+    if has_triplet {
+        check_text(&canonical)?;
+    }
+    Ok(canonical)
+}
+
+/// The readings besides the canonical one, section 4.
+pub(super) fn further_readings(path: &str, encoded_slash: EncodedSlash) -> Result<Vec<String>, ParseTargetError> {
+    let mut readings = Vec::new();
+    if !path.contains('%') {
+        return Ok(readings);
+    }
+    if encoded_slash == EncodedSlash::Both && path.contains("%2F") {
+        let split = path.replace("%2F", "/");
+        check_segments(&split)?;
+        readings.extend(cut(&split));
+        readings.push(split);
+    }
+    readings.extend(cut(path));
+    Ok(readings)
+}
+
+/// The reading of a server that decodes before it splits off query, fragment or parameters: up to the first `%3F`,
+/// `%23`, or a look-alike of `?`, `#` and `;`.
+fn cut(path: &str) -> Option<String> {
+    let at = ["%3F", "%23", "%EF%BC%9F", "%EF%BC%83", "%EF%BC%9B"].iter().filter_map(|end| path.find(end)).min()?;
+    path.get(..at).map(str::to_owned)
+}
+
+fn raw_character(byte: u8) -> Result<char, ParseTargetError> {
+    match byte {
+        b'/' => Ok('/'),
+        b'\\' => Err(ParseTargetError::Backslash),
+        b';' => Err(ParseTargetError::Parameter),
+        _ if is_unreserved(byte) || b"!$&'()*+,=:@".contains(&byte) => Ok(char::from(byte)),
+        _ => Err(ParseTargetError::Character),
+    }
+}
+
+fn decode(high: Option<u8>, low: Option<u8>) -> Result<u8, ParseTargetError> {
+    let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
+    match (digit(high), digit(low)) {
+        (Some(high), Some(low)) => u8::try_from(high * 16 + low).map_err(|_| ParseTargetError::Encoding),
+        _ => Err(ParseTargetError::Encoding),
+    }
+}
+
+fn push_triplet(canonical: &mut String, byte: u8, encoded_slash: EncodedSlash) -> Result<(), ParseTargetError> {
+    match byte {
+        b'%' => return Err(ParseTargetError::Encoding),
+        b'\\' => return Err(ParseTargetError::Backslash),
+        b';' => return Err(ParseTargetError::Parameter),
+        0..=0x1F | 0x7F => return Err(ParseTargetError::Control),
+        b'/' if encoded_slash == EncodedSlash::Refuse => return Err(ParseTargetError::EncodedSlash),
+        _ if is_unreserved(byte) => canonical.push(char::from(byte)),
+        _ => {
+            canonical.push('%');
+            canonical.push(hex(byte >> 4));
+            canonical.push(hex(byte & 15));
+        }
+    }
+    Ok(())
+}
+
+/// Empty segments, dot segments and their look-alikes with blanks. A final `/` is a path of its own.
+fn check_segments(path: &str) -> Result<(), ParseTargetError> {
+    let inner = path.strip_prefix('/').ok_or(ParseTargetError::Form)?;
+    if inner.is_empty() {
+        return Ok(());
+    }
+    let inner = inner.strip_suffix('/').unwrap_or(inner);
+    inner.split('/').try_for_each(check_segment)
+}
+
+fn check_segment(segment: &str) -> Result<(), ParseTargetError> {
+    if segment.is_empty() {
+        return Err(ParseTargetError::EmptySegment);
+    }
+    if segment.bytes().all(|byte| byte == b'.') {
+        return Err(ParseTargetError::DotSegment);
+    }
+    if segment.starts_with("%20") || segment.ends_with("%20") {
+        return Err(ParseTargetError::Blank);
+    }
+    Ok(())
+}
+
+/// The decoded path as text: UTF-8, no C1 controls or line separators, no look-alikes of dot and slash.
+fn check_text(canonical: &str) -> Result<(), ParseTargetError> {
+    let decoded = String::from_utf8(percent_decode(canonical)).map_err(|_| ParseTargetError::Utf8)?;
+    for character in decoded.chars() {
+        match character {
+            '\u{80}'..='\u{9f}' | '\u{2028}' | '\u{2029}' => return Err(ParseTargetError::Utf8),
+            '\u{2024}'..='\u{2026}'
+            | '\u{2044}'
+            | '\u{2215}'
+            | '\u{29f5}'
+            | '\u{fe52}'
+            | '\u{fe68}'
+            | '\u{ff0e}'
+            | '\u{ff0f}'
+            | '\u{ff3c}' => return Err(ParseTargetError::Lookalike),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Decodes every triplet once. The text must hold whole triplets only.
+fn percent_decode(text: &str) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let byte = if byte == b'%' { decode(bytes.next(), bytes.next()).unwrap_or(byte) } else { byte };
+        decoded.push(byte);
+    }
+    decoded
+}
+
+pub(crate) fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+}
+
+fn hex(nibble: u8) -> char {
+    char::from_digit(u32::from(nibble), 16).map_or('0', |digit| digit.to_ascii_uppercase())
+}

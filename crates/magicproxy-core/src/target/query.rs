@@ -1,0 +1,82 @@
+//! The query of a target: passed on unchanged, and refused when it overrides the method. `request-target.md` section 3.
+
+use super::ParseTargetError;
+
+/// Names, as [`canonical_name`] writes them, of parameters that frameworks let override the method.
+const OVERRIDES: [&str; 5] = ["_method", "$method", "x_http_method_override", "x_http_method", "x_method_override"];
+
+/// Checks a raw query and gives it back as text.
+pub(super) fn check(raw: &[u8]) -> Result<&str, ParseTargetError> {
+    let text = std::str::from_utf8(raw).map_err(|_| ParseTargetError::Character)?;
+    if !raw.iter().all(|byte| byte.is_ascii_graphic() && !b"#\"<>\\^`".contains(byte)) {
+        return Err(ParseTargetError::Character);
+    }
+    check_triplets(raw)?;
+    if parameters(text).any(|parameter| OVERRIDES.contains(&canonical_name(parameter).as_str())) {
+        return Err(ParseTargetError::MethodOverride);
+    }
+    Ok(text)
+}
+
+/// The query without the parameters of these names; nothing when none is left.
+pub(super) fn without(query: &str, names: &[String]) -> Option<String> {
+    let names: Vec<String> = names.iter().map(|name| canonical_name(name)).collect();
+    let kept: Vec<&str> =
+        query.split('&').filter(|parameter| !parameters(parameter).any(|part| names.contains(&canonical_name(part)))).collect();
+    (!kept.is_empty()).then(|| kept.join("&"))
+}
+
+fn parameters(query: &str) -> impl Iterator<Item = &str> {
+    query.split(['&', ';']).filter(|parameter| !parameter.is_empty())
+}
+
+fn check_triplets(raw: &[u8]) -> Result<(), ParseTargetError> {
+    let mut rest = raw;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
+        match rest.get(at + 1..at + 3) {
+            Some([high, low]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                if matches!((high, low), (b'0', b'0' | b'a' | b'A' | b'd' | b'D')) {
+                    return Err(ParseTargetError::Control);
+                }
+            }
+            _ => return Err(ParseTargetError::Encoding),
+        }
+        rest = rest.get(at + 3..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// The name of `name=value` as the most lenient framework reads it: decoded until nothing changes, without an index in
+/// brackets, in lower case, `-` and `_` the same, without blanks at its ends.
+fn canonical_name(parameter: &str) -> String {
+    let mut name = parameter.split('=').next().unwrap_or_default().to_owned();
+    loop {
+        let decoded = decode_once(&name);
+        if decoded == name {
+            break;
+        }
+        name = decoded;
+    }
+    // A decoded `=` ends the name for a server that decodes first.
+    let name = name.split(['[', '=']).next().unwrap_or_default();
+    name.trim_matches(|c: char| c.is_whitespace() || c == '+').to_lowercase().replace('-', "_")
+}
+
+fn decode_once(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let triplet = (*first == b'%').then(|| tail.get(..2)).flatten().and_then(|digits| std::str::from_utf8(digits).ok());
+        match triplet.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                rest = tail.get(2..).unwrap_or_default();
+            }
+            None => {
+                out.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}

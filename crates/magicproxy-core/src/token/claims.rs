@@ -1,0 +1,98 @@
+//! The header and the claims of a version 1 token, read strictly. `token-v1.md` sections 1, 2 and 4.
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::verify::VerifyError;
+use crate::encoding::from_base64url;
+use crate::rule::RawRule;
+use crate::token::MAX_TOKEN_BYTES;
+
+/// The JOSE header. Every other member is refused by its presence.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Header {
+    pub(super) typ: String,
+    pub(super) alg: String,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub(super) kid: Option<String>,
+}
+
+/// The claims as they stand in the token.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Claims {
+    pub(super) iat: u64,
+    pub(super) exp: u64,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub(super) nbf: Option<u64>,
+    pub(super) token: String,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub(super) allowed: Option<Vec<RawRule>>,
+    // The Python program writes null where it has none, and expects the member.
+    #[serde(default)]
+    pub(super) scopes: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub(super) jti: Option<String>,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub(super) aud: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) explain: bool,
+}
+
+/// A member that is there must have its type: null is not the same as absent.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// A token whose form was checked and nothing else: nothing in it may be believed.
+#[derive(Debug)]
+pub struct UnverifiedToken<'t> {
+    pub(super) header: Header,
+    pub(super) signed: &'t str,
+    payload: &'t str,
+    pub(super) signature: Vec<u8>,
+}
+
+impl<'t> UnverifiedToken<'t> {
+    /// Checks the form: three parts of strict base64url, a header that names our algorithm and no surprises.
+    ///
+    /// # Errors
+    /// [`VerifyError::Malformed`], [`VerifyError::TooLong`], [`VerifyError::Header`].
+    pub fn parse(text: &'t str) -> Result<Self, VerifyError> {
+        if text.len() > MAX_TOKEN_BYTES {
+            return Err(VerifyError::TooLong);
+        }
+        let (signed, signature) = text.rsplit_once('.').ok_or(VerifyError::Malformed)?;
+        let (header, payload) = signed.split_once('.').ok_or(VerifyError::Malformed)?;
+        if payload.contains('.') {
+            return Err(VerifyError::Malformed);
+        }
+        let signature = from_base64url(signature).ok_or(VerifyError::Malformed)?;
+        let header = from_base64url(header).ok_or(VerifyError::Malformed)?;
+        let header: Header = serde_json::from_slice(&header).map_err(|_| VerifyError::Header)?;
+        if header.alg != "RS256" || header.typ != "JWT" {
+            return Err(VerifyError::Header);
+        }
+        Ok(Self { header, signed, payload, signature })
+    }
+
+    /// The key that the token says it was signed by.
+    #[must_use]
+    pub fn kid(&self) -> Option<&str> {
+        self.header.kid.as_deref()
+    }
+
+    /// The claims as JSON text, for one who wants to look at a token without believing it; without the sealed credential.
+    #[must_use]
+    pub fn claims_for_display(&self) -> Option<serde_json::Value> {
+        let mut claims: serde_json::Value = serde_json::from_slice(&from_base64url(self.payload)?).ok()?;
+        claims.as_object_mut()?.remove("token");
+        Some(claims)
+    }
+
+    /// The claims. Call this only after the signature was verified.
+    pub(super) fn claims(&self) -> Result<Claims, VerifyError> {
+        let payload = from_base64url(self.payload).ok_or(VerifyError::Malformed)?;
+        serde_json::from_slice(&payload).map_err(|error| VerifyError::Claims(error.to_string()))
+    }
+}

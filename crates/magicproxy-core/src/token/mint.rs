@@ -1,0 +1,119 @@
+//! Minting a version 1 token. `token-v1.md` section 6.
+
+use aws_lc_rs::rand;
+use zeroize::Zeroizing;
+
+use super::claims::{Claims, Header};
+use super::{MAX_TOKEN_BYTES, UpstreamName};
+use crate::UnixTime;
+use crate::credential::Credential;
+use crate::encoding::base64url;
+use crate::key::{KeyError, KeyRing};
+use crate::policy::{Policy, PolicyError};
+use crate::rule::Rule;
+use crate::scope::ScopeName;
+use crate::seal::seal;
+
+/// What a token allows.
+#[derive(Debug, Clone)]
+pub enum Grant {
+    /// A list of rules, from [`Rule::parse_list`].
+    Allowed(Vec<Rule>),
+    /// Scopes that the proxy knows; the caller has checked that it does.
+    Scopes(Vec<ScopeName>),
+}
+
+/// Everything that a token is made of.
+#[derive(Debug, Clone)]
+pub struct MintRequest {
+    /// The upstream's secret.
+    pub credential: Credential,
+    /// What is allowed.
+    pub grant: Grant,
+    /// The upstream that the credential is for.
+    pub upstream: Option<UpstreamName>,
+    /// Now.
+    pub issued_at: UnixTime,
+    /// The end.
+    pub expires_at: UnixTime,
+    /// The beginning, if not now.
+    pub not_before: Option<UnixTime>,
+    /// May a refusal say which rule would be needed?
+    pub explain: bool,
+}
+
+/// A new token.
+#[derive(Debug)]
+pub struct Minted {
+    /// The token. It is a secret of its holder.
+    pub token: Zeroizing<String>,
+    /// Its `jti`.
+    pub id: String,
+}
+
+/// Why no token was minted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MintError {
+    /// It would be longer than the proxy accepts.
+    #[error("the token would be {0} bytes long; at most {MAX_TOKEN_BYTES} are accepted: use fewer or shorter rules, or a scope")]
+    TooLong(usize),
+    /// The rules are too complex together.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// The key failed.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+impl KeyRing {
+    /// Mints a token with the active key.
+    ///
+    /// # Errors
+    /// [`MintError`]. What this proxy would refuse is not minted.
+    pub fn mint(&self, request: &MintRequest) -> Result<Minted, MintError> {
+        if let Grant::Allowed(rules) = &request.grant {
+            Policy::compile(rules)?;
+        }
+        let id = random_id()?;
+        let claims = Claims {
+            iat: request.issued_at.0,
+            exp: request.expires_at.0,
+            nbf: request.not_before.map(|time| time.0),
+            token: seal(&request.credential, self.active().public())?,
+            allowed: match &request.grant {
+                Grant::Allowed(rules) => Some(rules.iter().map(|rule| rule.raw().clone()).collect()),
+                Grant::Scopes(_) => None,
+            },
+            scopes: match &request.grant {
+                Grant::Allowed(_) => None,
+                Grant::Scopes(names) => Some(names.iter().map(|name| name.as_str().to_owned()).collect()),
+            },
+            jti: Some(id.clone()),
+            aud: request.upstream.as_ref().map(|name| name.as_str().to_owned()),
+            explain: request.explain,
+        };
+        Ok(Minted { token: self.sign_token(&claims)?, id })
+    }
+
+    fn sign_token(&self, claims: &Claims) -> Result<Zeroizing<String>, MintError> {
+        let key = self.active();
+        let header = Header { typ: "JWT".to_owned(), alg: "RS256".to_owned(), kid: Some(key.public().id().as_str().to_owned()) };
+        let json = |value: serde_json::Result<Vec<u8>>| value.map_err(|_| KeyError::Operation);
+        let header = base64url(&json(serde_json::to_vec(&header))?);
+        let payload = base64url(&json(serde_json::to_vec(claims))?);
+        let mut token = Zeroizing::new(format!("{header}.{payload}"));
+        let signature = base64url(&key.sign(token.as_bytes())?);
+        token.push('.');
+        token.push_str(&signature);
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(MintError::TooLong(token.len()));
+        }
+        Ok(token)
+    }
+}
+
+fn random_id() -> Result<String, KeyError> {
+    let mut bytes = [0; 16];
+    rand::fill(&mut bytes).map_err(|_| KeyError::Operation)?;
+    Ok(base64url(&bytes))
+}
