@@ -32,15 +32,11 @@ impl Explanations {
         if !file.is_file() {
             return Ok(Explanations(BTreeMap::new()));
         }
-        let text = std::fs::read_to_string(file)
-            .with_context(|| format!("cannot read `{}`", file.display()))?;
-        let map: BTreeMap<String, String> = serde_json::from_str(&text)
-            .context("warnings.json is not a map from case to sentence")?;
+        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+        let map: BTreeMap<String, String> =
+            serde_json::from_str(&text).context("warnings.json is not a map from case to sentence")?;
         let empty = map.iter().find(|(_, sentence)| sentence.trim().is_empty());
-        anyhow::ensure!(
-            empty.is_none(),
-            "warnings.json has an explanation without words"
-        );
+        anyhow::ensure!(empty.is_none(), "warnings.json has an explanation without words");
         Ok(Explanations(map))
     }
 
@@ -57,20 +53,12 @@ impl Explanations {
     pub(crate) fn unused(&self, cases: &[Case]) -> Vec<&str> {
         let warnings: Vec<&Case> = cases.iter().filter(|case| case.verdict == "warn").collect();
         let used = |key: &str| warnings.iter().any(|case| explains(key, case));
-        self.0
-            .keys()
-            .map(String::as_str)
-            .filter(|key| !used(key))
-            .collect()
+        self.0.keys().map(String::as_str).filter(|key| !used(key)).collect()
     }
 }
 
 fn explains(key: &str, case: &Case) -> bool {
-    matches(key, &case.id)
-        || case
-            .codes
-            .iter()
-            .any(|code| key == format!("{}/{code}", case.group))
+    matches(key, &case.id) || case.codes.iter().any(|code| key == format!("{}/{code}", case.group))
 }
 
 pub(crate) fn judge(cases: &[Case], explanations: &Explanations) -> Verdict {
@@ -79,17 +67,11 @@ pub(crate) fn judge(cases: &[Case], explanations: &Explanations) -> Verdict {
         match case.verdict.as_str() {
             "leak" => {
                 verdict.leaks += 1;
-                verdict
-                    .remarks
-                    .push(format!("leak in {} ({})", case.id, case.codes.join(", ")));
+                verdict.remarks.push(format!("leak in {} ({})", case.id, case.codes.join(", ")));
             }
             "warn" if !explanations.explain(case) => {
                 verdict.unexplained += 1;
-                verdict.remarks.push(format!(
-                    "unexplained warning in {} ({})",
-                    case.id,
-                    case.codes.join(", ")
-                ));
+                verdict.remarks.push(format!("unexplained warning in {} ({})", case.id, case.codes.join(", ")));
             }
             _ => {}
         }
@@ -99,36 +81,23 @@ pub(crate) fn judge(cases: &[Case], explanations: &Explanations) -> Verdict {
 
 /// The runner's JSON lines.
 pub(crate) fn read_cases(text: &str) -> Result<Vec<Case>> {
-    text.lines()
-        .map(|line| read_case(line).with_context(|| format!("the runner wrote `{line}`")))
-        .collect()
+    text.lines().map(|line| read_case(line).with_context(|| format!("the runner wrote `{line}`"))).collect()
 }
 
 fn read_case(line: &str) -> Result<Case> {
     let value: Value = serde_json::from_str(line).context("not JSON")?;
-    let reasons = value
-        .get("reasons")
-        .and_then(Value::as_array)
-        .context("no reasons")?;
-    let codes = reasons
-        .iter()
-        .filter(|reason| text(reason, "verdict").is_ok_and(|verdict| verdict != "pass"));
+    let reasons = value.get("reasons").and_then(Value::as_array).context("no reasons")?;
+    let codes = reasons.iter().filter(|reason| text(reason, "verdict").is_ok_and(|verdict| verdict != "pass"));
     Ok(Case {
         id: text(&value, "id")?,
         group: text(&value, "group")?,
         verdict: text(&value, "verdict")?,
-        codes: codes
-            .map(|reason| text(reason, "code"))
-            .collect::<Result<_>>()?,
+        codes: codes.map(|reason| text(reason, "code")).collect::<Result<_>>()?,
     })
 }
 
 fn text(value: &Value, name: &str) -> Result<String> {
-    value
-        .get(name)
-        .and_then(Value::as_str)
-        .map(str::to_owned)
-        .with_context(|| format!("no `{name}`"))
+    value.get(name).and_then(Value::as_str).map(str::to_owned).with_context(|| format!("no `{name}`"))
 }
 
 /// Whether the pattern, in which `*` stands for anything, is the whole text.
@@ -166,19 +135,14 @@ mod tests {
         let cases = read_cases(LINES).unwrap();
         let bare = judge(&cases, &explanations("{}"));
         assert_eq!((bare.leaks, bare.unexplained), (1, 1));
-        let explained = judge(
-            &cases,
-            &explanations(r#"{"path/nfkc": "why", "response/*": "no excuse"}"#),
-        );
+        let explained = judge(&cases, &explanations(r#"{"path/nfkc": "why", "response/*": "no excuse"}"#));
         assert_eq!((explained.leaks, explained.unexplained), (1, 0));
     }
 
     #[test]
     fn an_explanation_that_nothing_needs_is_found() {
         let cases = read_cases(LINES).unwrap();
-        let both = explanations(
-            r#"{"path/*": "why", "mint/*": "gone", "response/2": "a leak is no warning"}"#,
-        );
+        let both = explanations(r#"{"path/*": "why", "mint/*": "gone", "response/2": "a leak is no warning"}"#);
         assert_eq!(both.unused(&cases), ["mint/*", "response/2"]);
     }
 

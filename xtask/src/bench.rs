@@ -1,5 +1,76 @@
-//! stub
+//! `cargo xtask bench`: the proxy beside nginx on one upstream, interleaved in one run.
+//! Method and limits are described in `bench/README.md`.
+
+mod measure;
+mod report;
+mod servers;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::debian;
+use crate::log::Log;
 use crate::workspace::Workspace;
-pub(crate) fn run(_: &Workspace, _: &[String]) -> anyhow::Result<bool> {
-    anyhow::bail!("not yet")
+use servers::{Server, Servers};
+
+const BUILD_LIMIT: Duration = Duration::from_secs(1800);
+const CONNECTIONS: [u32; 3] = [1, 32, 256];
+
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) seconds: u32,
+    pub(crate) rounds: u32,
+}
+
+pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
+    let options = parse(arguments)?;
+    let mut log = Log::create(workspace.target.join("xtask/bench.log"))?;
+    prepare(workspace, &mut log).inspect_err(|_| println!("{}", log.tail(60).unwrap_or_default()))?;
+    let servers = Servers::start(workspace, &mut log)?;
+    let mut slices = Vec::new();
+    for round in 1..=options.rounds {
+        for connections in CONNECTIONS {
+            for server in order(servers.all(), round) {
+                let slice = measure::slice(workspace, &mut log, &servers, server, connections, options.seconds)?;
+                println!("round {round}: {}", report::line(&slice));
+                slices.push(slice);
+            }
+        }
+    }
+    report::write(workspace, &options, &servers, &slices)
+}
+
+fn parse(arguments: &[String]) -> Result<Options> {
+    let mut options = Options { seconds: 4, rounds: 5 };
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        let value = words.next().with_context(|| format!("`{word}` wants a number"))?;
+        let number = value.parse().with_context(|| format!("`{word} {value}`: not a number"))?;
+        match word.as_str() {
+            "--seconds" => options.seconds = number,
+            "--rounds" => options.rounds = number,
+            _ => anyhow::bail!("no option `{word}`; there are --seconds and --rounds"),
+        }
+    }
+    anyhow::ensure!(options.seconds > 0 && options.rounds > 0, "nothing would be measured");
+    Ok(options)
+}
+
+fn prepare(workspace: &Workspace, log: &mut Log) -> Result<()> {
+    debian::ensure(workspace, log, "wrk", "wrk")?;
+    debian::ensure(workspace, log, "nginx", "nginx")?;
+    println!("building with the profile `dist`");
+    let packages = ["build", "--profile", "dist", "--package", "magicproxy", "--package", "bench-upstream"];
+    log.must(workspace.cargo().args(packages), BUILD_LIMIT).map(drop)
+}
+
+/// Each round begins with another server, so that none always follows the same neighbour.
+fn order(all: [&Server; 3], round: u32) -> [&Server; 3] {
+    let [first, second, third] = all;
+    match round % 3 {
+        1 => [first, second, third],
+        2 => [second, third, first],
+        _ => [third, first, second],
+    }
 }

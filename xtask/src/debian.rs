@@ -11,26 +11,17 @@ use crate::workspace::{Workspace, which};
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// Makes sure that `program` is there, from `package` if need be.
-pub(crate) fn ensure(
-    workspace: &Workspace,
-    log: &mut Log,
-    program: &str,
-    package: &str,
-) -> Result<()> {
+pub(crate) fn ensure(workspace: &Workspace, log: &mut Log, program: &str, package: &str) -> Result<()> {
     if installed(program) {
         return Ok(());
     }
     install(workspace, log, package).with_context(|| format!("`{program}` is missing"))?;
-    anyhow::ensure!(
-        installed(program),
-        "`{package}` was installed and brought no `{program}`"
-    );
+    anyhow::ensure!(installed(program), "`{package}` was installed and brought no `{program}`");
     Ok(())
 }
 
 pub(crate) fn install(workspace: &Workspace, log: &mut Log, package: &str) -> Result<()> {
-    let prefix = administrator()
-        .with_context(|| format!("the package `{package}` must be installed by hand"))?;
+    let prefix = administrator().with_context(|| format!("the package `{package}` must be installed by hand"))?;
     println!("   installing {package}");
     let install = ["install", "-y", "--no-install-recommends", package];
     if !log.run(&mut apt(workspace, prefix, &install), LIMIT)?.ok {
@@ -47,15 +38,7 @@ fn installed(program: &str) -> bool {
 }
 
 fn apt(workspace: &Workspace, prefix: &[&str], arguments: &[&str]) -> Command {
-    let mut words = prefix
-        .iter()
-        .chain(&[
-            "env",
-            "DEBIAN_FRONTEND=noninteractive",
-            "RUNLEVEL=1",
-            "apt-get",
-        ])
-        .copied();
+    let mut words = prefix.iter().chain(&["env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1", "apt-get"]).copied();
     // RUNLEVEL=1 keeps a server's package from starting the server.
     let mut command = workspace.command(words.next().unwrap_or("env"));
     command.args(words).args(arguments);

@@ -17,10 +17,7 @@ pub(crate) struct Answer {
 /// A port that is free now. Somebody else may take it before its user does; a test then fails and says so.
 pub(crate) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("cannot listen on 127.0.0.1")?;
-    Ok(listener
-        .local_addr()
-        .context("cannot read the address")?
-        .port())
+    Ok(listener.local_addr().context("cannot read the address")?.port())
 }
 
 pub(crate) fn get(port: u16, path: &str) -> Result<Answer> {
@@ -31,48 +28,33 @@ pub(crate) fn post_json(port: u16, path: &str, body: &str) -> Result<Answer> {
     send(port, "POST", path, body)
 }
 
+/// Whether something listens there yet.
+pub(crate) fn is_open(port: u16) -> bool {
+    TcpStream::connect(("127.0.0.1", port)).is_ok()
+}
+
 /// Waits until something listens, for a server that was just started.
-pub(crate) fn wait_for(port: u16, patience: Duration) -> Result<()> {
-    let deadline = Instant::now() + patience;
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        anyhow::ensure!(
-            Instant::now() < deadline,
-            "nothing listens on port {port} after {} s",
-            patience.as_secs()
-        );
+pub(crate) fn wait_for(port: u16) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_open(port) {
+        anyhow::ensure!(Instant::now() < deadline, "nothing listens on port {port} after {} s", PATIENCE.as_secs());
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(())
 }
 
 fn send(port: u16, method: &str, path: &str, body: &str) -> Result<Answer> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))
-        .with_context(|| format!("cannot reach port {port}"))?;
-    stream
-        .set_read_timeout(Some(PATIENCE))
-        .context("cannot set a timeout")?;
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).with_context(|| format!("cannot reach port {port}"))?;
+    stream.set_read_timeout(Some(PATIENCE)).context("cannot set a timeout")?;
     let length = body.len();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\
          content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
     );
-    stream
-        .write_all(request.as_bytes())
-        .context("cannot send a request")?;
+    stream.write_all(request.as_bytes()).context("cannot send a request")?;
     let mut text = String::new();
-    stream
-        .read_to_string(&mut text)
-        .context("no whole answer came")?;
-    let (head, body) = text
-        .split_once("\r\n\r\n")
-        .context("the answer has no head")?;
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok())
-        .context("the answer has no status")?;
-    Ok(Answer {
-        status,
-        body: body.to_owned(),
-    })
+    stream.read_to_string(&mut text).context("no whole answer came")?;
+    let (head, body) = text.split_once("\r\n\r\n").context("the answer has no head")?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("the answer has no status")?;
+    Ok(Answer { status, body: body.to_owned() })
 }

@@ -26,11 +26,9 @@ pub(crate) struct Finished {
 impl Log {
     pub(crate) fn create(path: PathBuf) -> Result<Log> {
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)
-                .with_context(|| format!("cannot make `{}`", folder.display()))?;
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
         }
-        let file =
-            File::create(&path).with_context(|| format!("cannot write `{}`", path.display()))?;
+        let file = File::create(&path).with_context(|| format!("cannot write `{}`", path.display()))?;
         Ok(Log { path, file })
     }
 
@@ -44,14 +42,12 @@ impl Log {
 
     /// A handle for a child's output, which then goes behind what is there.
     pub(crate) fn handle(&self) -> Result<File> {
-        self.file
-            .try_clone()
-            .context("cannot share the log with a child process")
+        self.file.try_clone().context("cannot share the log with a child process")
     }
 
     /// Runs the command to its end or to the limit, whichever comes first.
     pub(crate) fn run(&mut self, command: &mut Command, limit: Duration) -> Result<Finished> {
-        self.line(&format!("$ {command:?}"))?;
+        self.line(&format!("$ {}", shown(command)))?;
         let from = self.length()?;
         let started = Instant::now();
         let mut child = command
@@ -65,15 +61,9 @@ impl Log {
         let took = started.elapsed().as_secs_f64();
         match status {
             Some(status) => self.line(&format!("[{status}, {took:.1} s]"))?,
-            None => self.line(&format!(
-                "[stopped: it took more than {} s]",
-                limit.as_secs()
-            ))?,
+            None => self.line(&format!("[stopped: it took more than {} s]", limit.as_secs()))?,
         }
-        Ok(Finished {
-            ok: status.is_some_and(|status| status.success()),
-            text,
-        })
+        Ok(Finished { ok: status.is_some_and(|status| status.success()), text })
     }
 
     /// Like `run`, for preparations without which there is nothing to test.
@@ -91,11 +81,7 @@ impl Log {
     }
 
     fn length(&self) -> Result<usize> {
-        let length = self
-            .file
-            .metadata()
-            .context("cannot look at the log")?
-            .len();
+        let length = self.file.metadata().context("cannot look at the log")?.len();
         usize::try_from(length).context("the log is too long")
     }
 
@@ -103,4 +89,10 @@ impl Log {
         let bytes = std::fs::read(&self.path).context("cannot read the log back")?;
         Ok(String::from_utf8_lossy(bytes.get(offset..).unwrap_or_default()).into_owned())
     }
+}
+
+/// The words of a command, without the folder and the environment that they all share.
+fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }

@@ -23,23 +23,14 @@ pub(crate) fn ensure(workspace: &Workspace, log: &mut Log, manifest: &Path) -> R
     std::fs::create_dir_all(&home).context("cannot make the folder for Node packages")?;
     std::fs::copy(manifest, home.join("package.json")).context("cannot copy package.json")?;
     let verb = if lock.is_file() {
-        std::fs::copy(&lock, home.join("package-lock.json"))
-            .context("cannot copy package-lock.json")?;
+        std::fs::copy(&lock, home.join("package-lock.json")).context("cannot copy package-lock.json")?;
         "ci"
     } else {
         "install"
     };
     let mut npm = workspace.command("npm");
-    npm.args([
-        verb,
-        "--no-audit",
-        "--no-fund",
-        "--loglevel=error",
-        "--prefix",
-    ])
-    .arg(&home);
-    log.must(&mut npm, LIMIT)
-        .context("cannot install the Node packages")?;
+    npm.args([verb, "--no-audit", "--no-fund", "--loglevel=error", "--prefix"]).arg(&home);
+    log.must(&mut npm, LIMIT).context("cannot install the Node packages")?;
     std::fs::write(&marker, wanted).context("cannot mark the Node packages as ready")?;
     Ok(home)
 }
@@ -49,9 +40,5 @@ fn read(file: &Path) -> Result<String> {
 }
 
 fn read_if_there(file: &Path) -> Result<String> {
-    if file.is_file() {
-        read(file)
-    } else {
-        Ok(String::new())
-    }
+    if file.is_file() { read(file) } else { Ok(String::new()) }
 }

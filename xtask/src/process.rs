@@ -10,10 +10,7 @@ const POLL: Duration = Duration::from_millis(20);
 /// Waits for the child; at the deadline ends it and all that it started, and returns `None`.
 pub(crate) fn wait_until(child: &mut Child, deadline: Instant) -> Result<Option<ExitStatus>> {
     loop {
-        if let Some(status) = child
-            .try_wait()
-            .context("cannot wait for a child process")?
-        {
+        if let Some(status) = child.try_wait().context("cannot wait for a child process")? {
             return Ok(Some(status));
         }
         if Instant::now() >= deadline {
@@ -33,19 +30,13 @@ pub(crate) fn stop(child: &mut Child, patience: Duration) -> Result<bool> {
 
 fn signal(name: &str, ids: &[u32]) -> Result<()> {
     let mut command = Command::new("kill");
-    command
-        .arg(format!("-{name}"))
-        .args(ids.iter().map(u32::to_string));
+    command.arg(format!("-{name}")).args(ids.iter().map(u32::to_string));
     // A process that is already gone is what we want, so the status says nothing.
-    command
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .context("cannot run `kill`")?;
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().context("cannot run `kill`")?;
     Ok(())
 }
 
-fn with_descendants(id: u32) -> Vec<u32> {
+pub(crate) fn with_descendants(id: u32) -> Vec<u32> {
     let mut found = vec![id];
     let mut next = 0;
     while let Some(&parent) = found.get(next) {
@@ -62,10 +53,6 @@ fn children(parent: u32) -> Vec<u32> {
     tasks
         .flatten()
         .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok())
-        .flat_map(|text| {
-            text.split_whitespace()
-                .filter_map(|id| id.parse().ok())
-                .collect::<Vec<u32>>()
-        })
+        .flat_map(|text| text.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<u32>>())
         .collect()
 }

@@ -12,30 +12,19 @@ use crate::workspace::{Workspace, path_with};
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// One environment for all of them, resolved together, so that no file undoes what another one pinned.
-const REQUIREMENTS: [&str; 2] = [
-    "tests/interop/requirements.txt",
-    "tests/clients/requirements.txt",
-];
+const REQUIREMENTS: [&str; 2] = ["tests/interop/requirements.txt", "tests/clients/requirements.txt"];
 
 /// A command that runs a script of ours with that environment's Python, and its programs on the path.
 pub(crate) fn script(workspace: &Workspace, log: &mut Log, script: &Path) -> Result<Command> {
     let home = ensure(workspace, log)?;
     let mut command = workspace.command(home.join("bin/python"));
-    command
-        .env("PATH", path_with(&home.join("bin")))
-        .env("VIRTUAL_ENV", &home)
-        .env("PYTHONUNBUFFERED", "1")
-        .arg(script);
+    command.env("PATH", path_with(&home.join("bin"))).env("VIRTUAL_ENV", &home).env("PYTHONUNBUFFERED", "1").arg(script);
     Ok(command)
 }
 
 fn ensure(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
     let home = workspace.target.join("py");
-    let files: Vec<PathBuf> = REQUIREMENTS
-        .iter()
-        .map(|file| workspace.root.join(file))
-        .filter(|file| file.is_file())
-        .collect();
+    let files: Vec<PathBuf> = REQUIREMENTS.iter().map(|file| workspace.root.join(file)).filter(|file| file.is_file()).collect();
     let wanted = contents(&files)?;
     let marker = home.join("installed.txt");
     if std::fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
@@ -48,19 +37,11 @@ fn ensure(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
     create(workspace, log, &home)?;
     if !files.is_empty() {
         let mut pip = workspace.command(home.join("bin/python"));
-        pip.args([
-            "-m",
-            "pip",
-            "install",
-            "--disable-pip-version-check",
-            "--no-input",
-            "--quiet",
-        ]);
+        pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet"]);
         for file in &files {
             pip.arg("--requirement").arg(file);
         }
-        log.must(&mut pip, LIMIT)
-            .context("cannot install the Python packages")?;
+        log.must(&mut pip, LIMIT).context("cannot install the Python packages")?;
     }
     // Written last: an installation that was cut short is begun again.
     std::fs::write(&marker, wanted).context("cannot mark the Python environment as ready")?;
@@ -78,20 +59,14 @@ fn create(workspace: &Workspace, log: &mut Log, home: &Path) -> Result<()> {
     }
     // Debian ships `venv` without the part that makes it work.
     crate::debian::install(workspace, log, "python3-venv")?;
-    log.must(&mut make(), LIMIT)
-        .context("cannot make a Python environment")
-        .map(drop)
+    log.must(&mut make(), LIMIT).context("cannot make a Python environment").map(drop)
 }
 
 fn contents(files: &[PathBuf]) -> Result<String> {
     let mut all = String::new();
     for file in files {
-        let text = std::fs::read_to_string(file)
-            .with_context(|| format!("cannot read `{}`", file.display()))?;
-        all.push_str(&format!(
-            "# {}\n{text}\n",
-            file.file_name().unwrap_or_default().to_string_lossy()
-        ));
+        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+        all.push_str(&format!("# {}\n{text}\n", file.file_name().unwrap_or_default().to_string_lossy()));
     }
     Ok(all)
 }

@@ -19,19 +19,12 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn of(tally: Tally) -> Report {
-        Report {
-            tally,
-            ..Report::default()
-        }
+        Report { tally, ..Report::default() }
     }
 
     /// Nothing was run, for the reason given.
     pub(crate) fn skipped(reason: impl Into<String>) -> Report {
-        Report {
-            skipped: true,
-            notes: vec![reason.into()],
-            ..Report::default()
-        }
+        Report { skipped: true, notes: vec![reason.into()], ..Report::default() }
     }
 }
 
@@ -58,10 +51,7 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<bool> 
 }
 
 fn chosen(names: &[String]) -> Result<Vec<&'static Stage>> {
-    if let Some(unknown) = names
-        .iter()
-        .find(|name| stages::TEST.iter().all(|stage| stage.name != name.as_str()))
-    {
+    if let Some(unknown) = names.iter().find(|name| stages::TEST.iter().all(|stage| stage.name != name.as_str())) {
         anyhow::bail!("no stage `{unknown}`; `cargo xtask test --list` shows them");
     }
     let wanted = |stage: &&Stage| names.is_empty() || names.iter().any(|name| name == stage.name);
@@ -84,37 +74,20 @@ fn run_all(workspace: &Workspace, chosen: &[&'static Stage]) -> Result<bool> {
 
 fn run_one(workspace: &Workspace, stage: &Stage) -> Result<Row> {
     let started = Instant::now();
-    let mut log = Log::create(
-        workspace
-            .target
-            .join("xtask")
-            .join(format!("{}.log", stage.name)),
-    )?;
+    let mut log = Log::create(workspace.target.join("xtask").join(format!("{}.log", stage.name)))?;
     let report = (stage.run)(workspace, &mut log).unwrap_or_else(|error| Report {
         tally: Tally::one(false),
         skipped: false,
         notes: vec![format!("{error:#}")],
     });
     if report.tally.failed > 0 {
-        println!(
-            "{}\n   (all of it: {})",
-            log.tail(60)?,
-            shown(workspace, &log)
-        );
+        println!("{}\n   (all of it: {})", log.tail(60)?, shown(workspace, &log));
     }
-    Ok(Row {
-        name: stage.name,
-        took: started.elapsed(),
-        report,
-    })
+    Ok(Row { name: stage.name, took: started.elapsed(), report })
 }
 
 fn shown(workspace: &Workspace, log: &Log) -> String {
-    log.path()
-        .strip_prefix(&workspace.root)
-        .unwrap_or(log.path())
-        .display()
-        .to_string()
+    log.path().strip_prefix(&workspace.root).unwrap_or(log.path()).display().to_string()
 }
 
 fn outcome(row: &Row) -> String {
@@ -122,38 +95,20 @@ fn outcome(row: &Row) -> String {
     if row.report.skipped {
         return format!("skipped, {took:.1} s");
     }
-    format!(
-        "{} passed, {} failed, {took:.1} s",
-        row.report.tally.passed, row.report.tally.failed
-    )
+    format!("{} passed, {} failed, {took:.1} s", row.report.tally.passed, row.report.tally.failed)
 }
 
 /// The table and the last line, which has exactly the form that whoever counts expects.
 fn summary(rows: &[Row]) -> bool {
-    println!(
-        "\n{:<9} {:>8} {:>7} {:>9}",
-        "stage", "passed", "failed", "seconds"
-    );
+    println!("\n{:<9} {:>8} {:>7} {:>9}", "stage", "passed", "failed", "seconds");
     for row in rows {
         let Tally { passed, failed } = row.report.tally;
         let remark = if row.report.skipped { "  skipped" } else { "" };
-        println!(
-            "{:<9} {passed:>8} {failed:>7} {:>9.1}{remark}",
-            row.name,
-            row.took.as_secs_f64()
-        );
+        println!("{:<9} {passed:>8} {failed:>7} {:>9.1}{remark}", row.name, row.took.as_secs_f64());
     }
-    let total = rows
-        .iter()
-        .fold(Tally::default(), |sum, row| sum.plus(row.report.tally));
+    let total = rows.iter().fold(Tally::default(), |sum, row| sum.plus(row.report.tally));
     let took: Duration = rows.iter().map(|row| row.took).sum();
-    println!(
-        "{:<9} {:>8} {:>7} {:>9.1}\n",
-        "all",
-        total.passed,
-        total.failed,
-        took.as_secs_f64()
-    );
+    println!("{:<9} {:>8} {:>7} {:>9.1}\n", "all", total.passed, total.failed, took.as_secs_f64());
     println!("{} passed, {} failed", total.passed, total.failed);
     total.failed == 0
 }

@@ -10,59 +10,30 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(crate) fn one(ok: bool) -> Tally {
-        if ok {
-            Tally {
-                passed: 1,
-                failed: 0,
-            }
-        } else {
-            Tally {
-                passed: 0,
-                failed: 1,
-            }
-        }
+        if ok { Tally { passed: 1, failed: 0 } } else { Tally { passed: 0, failed: 1 } }
     }
 
     pub(crate) fn plus(self, other: Tally) -> Tally {
-        Tally {
-            passed: self.passed + other.passed,
-            failed: self.failed + other.failed,
-        }
+        Tally { passed: self.passed + other.passed, failed: self.failed + other.failed }
     }
 
     /// A command that failed without naming a failed case (a compile error, a crash) is a failure all the same.
     fn at_least(self, ok: bool) -> Tally {
-        if ok || self.failed > 0 {
-            self
-        } else {
-            self.plus(Tally::one(false))
-        }
+        if ok || self.failed > 0 { self } else { self.plus(Tally::one(false)) }
     }
 }
 
 /// The sum of libtest's `test result:` lines.
 pub(crate) fn of_libtest(finished: &Finished) -> Tally {
-    let lines = finished
-        .text
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("test result: "));
+    let lines = finished.text.lines().filter_map(|line| line.trim().strip_prefix("test result: "));
     // `ok. 3 passed; 0 failed; …`
-    let counts = lines
-        .filter_map(|line| line.split_once(". "))
-        .map(|(_, counts)| counts_in(counts, ';'));
-    counts
-        .fold(Tally::default(), Tally::plus)
-        .at_least(finished.ok)
+    let counts = lines.filter_map(|line| line.split_once(". ")).map(|(_, counts)| counts_in(counts, ';'));
+    counts.fold(Tally::default(), Tally::plus).at_least(finished.ok)
 }
 
 /// The last line of a runner of ours: `N passed, N failed`.
 pub(crate) fn of_script(finished: &Finished) -> Tally {
-    let last = finished
-        .text
-        .lines()
-        .rev()
-        .find(|line| !line.trim().is_empty())
-        .unwrap_or_default();
+    let last = finished.text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let tally = counts_in(last, ',');
     if tally == Tally::default() && finished.ok {
         // A script that says nothing has tested nothing.
@@ -89,69 +60,30 @@ mod tests {
     use crate::log::Finished;
 
     fn finished(ok: bool, text: &str) -> Finished {
-        Finished {
-            ok,
-            text: text.to_owned(),
-        }
+        Finished { ok, text: text.to_owned() }
     }
 
     #[test]
     fn libtest_lines_are_added_up() {
         let text = "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
                     noise\ntest result: FAILED. 2 passed; 4 failed; 0 ignored; 0 measured";
-        assert_eq!(
-            of_libtest(&finished(false, text)),
-            Tally {
-                passed: 5,
-                failed: 4
-            }
-        );
+        assert_eq!(of_libtest(&finished(false, text)), Tally { passed: 5, failed: 4 });
     }
 
     #[test]
     fn a_compile_error_is_one_failure() {
-        assert_eq!(
-            of_libtest(&finished(false, "error: no")),
-            Tally {
-                passed: 0,
-                failed: 1
-            }
-        );
+        assert_eq!(of_libtest(&finished(false, "error: no")), Tally { passed: 0, failed: 1 });
     }
 
     #[test]
     fn only_the_last_line_of_a_script_counts() {
-        assert_eq!(
-            of_script(&finished(true, "9 passed, 9 failed\n12 passed, 0 failed\n")),
-            Tally {
-                passed: 12,
-                failed: 0
-            }
-        );
-        assert_eq!(
-            of_script(&finished(true, "3 passed, 0 failed, 2 skipped\n")),
-            Tally {
-                passed: 3,
-                failed: 0
-            }
-        );
-        assert_eq!(
-            of_script(&finished(false, "3 passed, 0 failed")),
-            Tally {
-                passed: 3,
-                failed: 1
-            }
-        );
+        assert_eq!(of_script(&finished(true, "9 passed, 9 failed\n12 passed, 0 failed\n")), Tally { passed: 12, failed: 0 });
+        assert_eq!(of_script(&finished(true, "3 passed, 0 failed, 2 skipped\n")), Tally { passed: 3, failed: 0 });
+        assert_eq!(of_script(&finished(false, "3 passed, 0 failed")), Tally { passed: 3, failed: 1 });
     }
 
     #[test]
     fn a_silent_script_has_tested_nothing() {
-        assert_eq!(
-            of_script(&finished(true, "done\n")),
-            Tally {
-                passed: 0,
-                failed: 1
-            }
-        );
+        assert_eq!(of_script(&finished(true, "done\n")), Tally { passed: 0, failed: 1 });
     }
 }

@@ -17,39 +17,17 @@ pub(crate) struct Tool {
     pub(crate) version: &'static str,
 }
 
-pub(crate) const DENY: Tool = Tool {
-    name: "cargo-deny",
-    version: "0.20.2",
-};
-pub(crate) const FUZZ: Tool = Tool {
-    name: "cargo-fuzz",
-    version: "0.13.2",
-};
+pub(crate) const DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2" };
+pub(crate) const FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2" };
 
 pub(crate) fn ensure(workspace: &Workspace, log: &mut Log, tool: Tool) -> Result<PathBuf> {
     if let Some(found) = which(tool.name) {
         return Ok(found);
     }
-    println!(
-        "   building {} {} (once; it goes to {})",
-        tool.name,
-        tool.version,
-        cache().display()
-    );
+    println!("   building {} {} (once; it goes to {})", tool.name, tool.version, cache().display());
     let mut command = workspace.cargo();
     // A debug build takes a third of the time, and these tools run for seconds.
-    command
-        .args([
-            "install",
-            "--locked",
-            "--debug",
-            "--version",
-            tool.version,
-            "--root",
-        ])
-        .arg(cache())
-        .arg(tool.name);
-    log.must(&mut command, BUILD_LIMIT)
-        .with_context(|| format!("cannot install {}", tool.name))?;
+    command.args(["install", "--locked", "--debug", "--version", tool.version, "--root"]).arg(cache()).arg(tool.name);
+    log.must(&mut command, BUILD_LIMIT).with_context(|| format!("cannot install {}", tool.name))?;
     which(tool.name).with_context(|| format!("{} was installed and is not there", tool.name))
 }

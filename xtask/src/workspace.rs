@@ -17,12 +17,8 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// Finds the repository from what `cargo run` tells its child.
     pub(crate) fn find() -> Result<Workspace> {
-        let manifest =
-            std::env::var_os("CARGO_MANIFEST_DIR").context("run this as `cargo xtask`")?;
-        let root = Path::new(&manifest)
-            .parent()
-            .context("xtask has no parent folder")?
-            .to_path_buf();
+        let manifest = std::env::var_os("CARGO_MANIFEST_DIR").context("run this as `cargo xtask`")?;
+        let root = Path::new(&manifest).parent().context("xtask has no parent folder")?.to_path_buf();
         let target = match std::env::var_os("CARGO_TARGET_DIR") {
             Some(folder) => root.join(folder),
             None => root.join("target"),
@@ -39,9 +35,7 @@ impl Workspace {
     /// A command that starts in the repository, with the installed tools on its path.
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
-        command
-            .current_dir(&self.root)
-            .env("PATH", path_with(&cache().join("bin")));
+        command.current_dir(&self.root).env("PATH", path_with(&cache().join("bin")));
         // `cargo run` describes this package to its child; a build script further down must not see it.
         for (name, _) in std::env::vars_os() {
             if is_about_xtask(&name.to_string_lossy()) {
@@ -61,9 +55,7 @@ impl Workspace {
 pub(crate) fn cache() -> PathBuf {
     let base = match std::env::var_os("XDG_CACHE_HOME") {
         Some(folder) => PathBuf::from(folder),
-        None => {
-            PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/tmp".into())).join(".cache")
-        }
+        None => PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/tmp".into())).join(".cache"),
     };
     base.join("magicproxy-xtask")
 }
@@ -81,9 +73,7 @@ pub(crate) fn path_with(first: &Path) -> OsString {
 /// The program's full path, if it is on `PATH` or in the cache.
 pub(crate) fn which(program: &str) -> Option<PathBuf> {
     let path = path_with(&cache().join("bin"));
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(program))
-        .find(|file| file.is_file())
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
 fn is_about_xtask(name: &str) -> bool {

@@ -21,29 +21,16 @@ struct Round {
 }
 
 const ROUNDS: [Round; 2] = [
-    Round {
-        name: "root",
-        prefix: "",
-        sample: "1",
-    },
+    Round { name: "root", prefix: "", sample: "1" },
     // A prefix changes how a path is joined and nothing else: a share of the cases shows it.
-    Round {
-        name: "prefix",
-        prefix: "/api/v3",
-        sample: "0.3",
-    },
+    Round { name: "prefix", prefix: "/api/v3", sample: "0.3" },
 ];
 
 pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     let Some(runner) = runner(workspace) else {
-        return Ok(Report::skipped(
-            "the attack runner is not there (set MAGICPROXY_ATTACK to its attack.py)",
-        ));
+        return Ok(Report::skipped("the attack runner is not there (set MAGICPROXY_ATTACK to its attack.py)"));
     };
-    anyhow::ensure!(
-        workspace.binary().is_file(),
-        "no release binary: run the stage `release` first"
-    );
+    anyhow::ensure!(workspace.binary().is_file(), "no release binary: run the stage `release` first");
     let explanations = Explanations::read(&workspace.root.join("tests/attack/warnings.json"))?;
     let keys = fresh_keys(workspace, log)?;
     let mut report = Report::default();
@@ -53,25 +40,13 @@ pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
         let verdict = judge(&found, &explanations);
         // The runner counts a leak or a warning as passed; for us they are not.
         let worse = verdict.leaks + verdict.unexplained;
-        let tally = Tally {
-            passed: said.passed.saturating_sub(worse),
-            failed: said.failed + worse,
-        };
+        let tally = Tally { passed: said.passed.saturating_sub(worse), failed: said.failed + worse };
         report.tally = report.tally.plus(tally);
-        report.notes.extend(
-            verdict
-                .remarks
-                .iter()
-                .map(|remark| format!("{}: {remark}", round.name)),
-        );
+        report.notes.extend(verdict.remarks.iter().map(|remark| format!("{}: {remark}", round.name)));
         cases.append(&mut found);
     }
     let stale = explanations.unused(&cases);
-    report.notes.extend(
-        stale
-            .iter()
-            .map(|key| format!("no warning needs the explanation `{key}` any more")),
-    );
+    report.notes.extend(stale.iter().map(|key| format!("no warning needs the explanation `{key}` any more")));
     Ok(report)
 }
 
@@ -88,41 +63,19 @@ fn fresh_keys(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
     }
     let mut command = workspace.command(workspace.binary());
     command.args(["keys", "generate", "--keys"]).arg(&folder);
-    log.must(&mut command, Duration::from_secs(60))
-        .context("`magicproxy keys generate` failed")?;
+    log.must(&mut command, Duration::from_secs(60)).context("`magicproxy keys generate` failed")?;
     Ok(folder)
 }
 
-fn attack(
-    workspace: &Workspace,
-    log: &mut Log,
-    runner: &Path,
-    keys: &Path,
-    round: &Round,
-) -> Result<(Tally, Vec<Case>)> {
-    let out = workspace
-        .target
-        .join("xtask")
-        .join(format!("attack-{}.jsonl", round.name));
+fn attack(workspace: &Workspace, log: &mut Log, runner: &Path, keys: &Path, round: &Round) -> Result<(Tally, Vec<Case>)> {
+    let out = workspace.target.join("xtask").join(format!("attack-{}.jsonl", round.name));
     let serve = format!(
         "exec {} serve --listen 127.0.0.1:{{proxy_port}} --api-root {{upstream}} --keys {{keys}}",
         quoted(&workspace.binary())
     );
     let mut command = workspace.command("python3");
-    command.arg(runner).args([
-        "--start-cmd",
-        &serve,
-        "--timers",
-        "30",
-        "--quiet",
-        "--verbose",
-    ]);
-    command
-        .arg("--keys")
-        .arg(keys)
-        .arg("--out")
-        .arg(&out)
-        .args(["--sample", round.sample]);
+    command.arg(runner).args(["--start-cmd", &serve, "--timers", "30", "--quiet", "--verbose"]);
+    command.arg("--keys").arg(keys).arg("--out").arg(&out).args(["--sample", round.sample]);
     if !round.prefix.is_empty() {
         command.args(["--api-prefix", round.prefix]);
     }

@@ -20,25 +20,16 @@ pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     }
     if !nightly_is_there(workspace, log)? {
         anyhow::ensure!(!workspace.ci, "the nightly toolchain is missing");
-        return Ok(Report::skipped(
-            "fuzzing needs `rustup toolchain install nightly`",
-        ));
+        return Ok(Report::skipped("fuzzing needs `rustup toolchain install nightly`"));
     }
     tools::ensure(workspace, log, tools::FUZZ)?;
-    log.must(&mut fuzz(workspace, &["build"]), BUILD_LIMIT)
-        .context("the fuzz targets do not build")?;
+    log.must(&mut fuzz(workspace, &["build"]), BUILD_LIMIT).context("the fuzz targets do not build")?;
     let targets = log.must(&mut fuzz(workspace, &["list"]), BUILD_LIMIT)?;
     let mut report = Report::default();
-    for target in targets
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-    {
+    for target in targets.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let ok = smoke(workspace, log, target)?;
         if !ok {
-            report.notes.push(format!(
-                "the fuzz target `{target}` failed; its input lies in fuzz/artifacts/{target}"
-            ));
+            report.notes.push(format!("the fuzz target `{target}` failed; its input lies in fuzz/artifacts/{target}"));
         }
         report.tally = report.tally.plus(Tally::one(ok));
     }
@@ -49,33 +40,21 @@ pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
 fn smoke(workspace: &Workspace, log: &mut Log, target: &str) -> Result<bool> {
     let corpus = format!("fuzz/corpus/{target}");
     let seeds = format!("fuzz/seeds/{target}");
-    std::fs::create_dir_all(workspace.root.join(&corpus))
-        .context("cannot make the corpus folder")?;
+    std::fs::create_dir_all(workspace.root.join(&corpus)).context("cannot make the corpus folder")?;
     let mut command = fuzz(workspace, &["run", target, &corpus]);
     // What is found goes into the first folder; the checked-in seeds are only read.
     if workspace.root.join(&seeds).is_dir() {
         command.arg(seeds);
     }
-    command.arg("--").args([
-        &format!("-max_total_time={SECONDS}"),
-        "-timeout=10",
-        "-rss_limit_mb=2048",
-        "-print_final_stats=1",
-    ]);
-    Ok(log
-        .run(&mut command, Duration::from_secs(SECONDS * 3 + 60))?
-        .ok)
+    command.arg("--").args([&format!("-max_total_time={SECONDS}"), "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"]);
+    Ok(log.run(&mut command, Duration::from_secs(SECONDS * 3 + 60))?.ok)
 }
 
 /// `rustup run` works where `cargo +nightly` does not: when the cargo on the path is no rustup proxy.
 fn fuzz(workspace: &Workspace, arguments: &[&str]) -> std::process::Command {
     let mut command = workspace.command("rustup");
-    command
-        .args(["run", "nightly", "cargo", "fuzz"])
-        .args(arguments);
-    command
-        .env_remove("CARGO")
-        .env("CARGO_TARGET_DIR", workspace.target.join("fuzz"));
+    command.args(["run", "nightly", "cargo", "fuzz"]).args(arguments);
+    command.env_remove("CARGO").env("CARGO_TARGET_DIR", workspace.target.join("fuzz"));
     command
 }
 
@@ -84,12 +63,5 @@ fn nightly_is_there(workspace: &Workspace, log: &mut Log) -> Result<bool> {
         return Ok(false);
     };
     let limit = Duration::from_secs(60);
-    Ok(log
-        .run(
-            workspace
-                .command(rustup)
-                .args(["run", "nightly", "cargo", "--version"]),
-            limit,
-        )?
-        .ok)
+    Ok(log.run(workspace.command(rustup).args(["run", "nightly", "cargo", "--version"]), limit)?.ok)
 }

@@ -21,61 +21,28 @@ pub(super) fn fmt(workspace: &Workspace, log: &mut Log) -> Result<Report> {
 }
 
 pub(super) fn clippy(workspace: &Workspace, log: &mut Log) -> Result<Report> {
-    one(
-        log,
-        workspace.cargo().args([
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ]),
-    )
+    one(log, workspace.cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
 }
 
 pub(super) fn doc(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     let mut command = workspace.cargo();
-    command
-        .args([
-            "doc",
-            "--workspace",
-            "--no-deps",
-            "--document-private-items",
-        ])
-        .env("RUSTDOCFLAGS", "-D warnings");
+    command.args(["doc", "--workspace", "--no-deps", "--document-private-items"]).env("RUSTDOCFLAGS", "-D warnings");
     one(log, &mut command)
 }
 
 pub(super) fn deny(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     let tool = tools::ensure(workspace, log, tools::DENY)?;
-    let mut report = one(
-        log,
-        workspace
-            .command(&tool)
-            .args(["check", "bans", "licenses", "sources"]),
-    )?;
-    let fetched = log
-        .run(workspace.command(&tool).args(["fetch", "db"]), FETCH_LIMIT)?
-        .ok;
+    let mut report = one(log, workspace.command(&tool).args(["check", "bans", "licenses", "sources"]))?;
+    let fetched = log.run(workspace.command(&tool).args(["fetch", "db"]), FETCH_LIMIT)?.ok;
     if !fetched {
         let remark = "the advisory database cannot be fetched from here";
         if !advisories_are_there() {
-            report
-                .notes
-                .push(format!("known advisories were NOT checked: {remark}"));
+            report.notes.push(format!("known advisories were NOT checked: {remark}"));
             return Ok(report);
         }
-        report
-            .notes
-            .push(format!("advisories come from an older copy: {remark}"));
+        report.notes.push(format!("advisories come from an older copy: {remark}"));
     }
-    let advisories = one(
-        log,
-        workspace
-            .command(&tool)
-            .args(["check", "--disable-fetch", "advisories"]),
-    )?;
+    let advisories = one(log, workspace.command(&tool).args(["check", "--disable-fetch", "advisories"]))?;
     report.tally = report.tally.plus(advisories.tally);
     Ok(report)
 }
@@ -83,14 +50,9 @@ pub(super) fn deny(workspace: &Workspace, log: &mut Log) -> Result<Report> {
 /// Whether an earlier fetch left a database.
 fn advisories_are_there() -> bool {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home =
-        home.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")));
+    let home = home.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")));
     let databases = home.and_then(|home| std::fs::read_dir(home.join("advisory-dbs")).ok());
-    databases.is_some_and(|entries| {
-        entries
-            .flatten()
-            .any(|entry| entry.path().join("crates").is_dir())
-    })
+    databases.is_some_and(|entries| entries.flatten().any(|entry| entry.path().join("crates").is_dir()))
 }
 
 /// A command that either passes or fails.

@@ -28,10 +28,7 @@ fn run(workspace: &Workspace, log: &mut Log, script: &str) -> Result<Report> {
         anyhow::ensure!(!workspace.ci, "`{script}` is missing");
         return Ok(Report::skipped(format!("`{script}` is not there")));
     }
-    anyhow::ensure!(
-        workspace.binary().is_file(),
-        "no release binary: run the stage `release` first"
-    );
+    anyhow::ensure!(workspace.binary().is_file(), "no release binary: run the stage `release` first");
     let mut command = python::script(workspace, log, &path)?;
     with_node(workspace, log, &path, &mut command)?;
     command.arg("--binary").arg(workspace.binary());
@@ -39,18 +36,11 @@ fn run(workspace: &Workspace, log: &mut Log, script: &str) -> Result<Report> {
 }
 
 /// Scripts with a `package.json` beside them find their packages through `NODE_PATH` and `MAGICPROXY_NODE`.
-fn with_node(
-    workspace: &Workspace,
-    log: &mut Log,
-    script: &Path,
-    command: &mut std::process::Command,
-) -> Result<()> {
+fn with_node(workspace: &Workspace, log: &mut Log, script: &Path, command: &mut std::process::Command) -> Result<()> {
     let manifest = script.with_file_name("package.json");
     if manifest.is_file() {
         let home = node::ensure(workspace, log, &manifest)?;
-        command
-            .env("NODE_PATH", home.join("node_modules"))
-            .env("MAGICPROXY_NODE", home);
+        command.env("NODE_PATH", home.join("node_modules")).env("MAGICPROXY_NODE", home);
     }
     Ok(())
 }

@@ -22,18 +22,13 @@ pub(super) fn all(workspace: &Workspace, log: &mut Log) -> Result<Report> {
 
 pub(super) fn release(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     let mut command = workspace.cargo();
-    let finished = log.run(
-        command.args(["build", "--release", "--package", "magicproxy"]),
-        LIMIT,
-    )?;
+    let finished = log.run(command.args(["build", "--release", "--package", "magicproxy"]), LIMIT)?;
     Ok(Report::of(Tally::one(finished.ok)))
 }
 
 fn test(workspace: &Workspace, log: &mut Log, selection: &[&str]) -> Result<Report> {
     let mut command = workspace.cargo();
     // One failing binary must not hide what the others would say.
-    command
-        .args(["test", "--workspace", "--no-fail-fast"])
-        .args(selection);
+    command.args(["test", "--workspace", "--no-fail-fast"]).args(selection);
     Ok(Report::of(of_libtest(&log.run(&mut command, LIMIT)?)))
 }

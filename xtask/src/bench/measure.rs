@@ -1,0 +1,157 @@
+//! One slice: a few seconds of `wrk` against one server, and what it cost.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::servers::{Core, Server, Servers, pinned};
+use crate::log::Log;
+use crate::workspace::Workspace;
+
+const PATH: &str = "/repos/acme/rocket/issues";
+/// `/proc/stat` counts in these on every Linux that Rust runs on.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+#[derive(Debug)]
+pub(crate) struct Slice {
+    pub(crate) server: &'static str,
+    pub(crate) connections: u32,
+    pub(crate) per_second: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    pub(crate) cpu_us: f64,
+    pub(crate) pss_mib: f64,
+    /// Share of all cores that went to processes other than ours.
+    pub(crate) foreign: f64,
+}
+
+pub(crate) fn slice(
+    workspace: &Workspace,
+    log: &mut Log,
+    servers: &Servers,
+    server: &Server,
+    connections: u32,
+    seconds: u32,
+) -> Result<Slice> {
+    let mut wrk = pinned(workspace, Core::Load, Path::new("wrk"));
+    wrk.args(["--threads", "1", "--latency"]).args(["--connections", &connections.to_string()]);
+    wrk.args(["--duration", &format!("{seconds}s"), "--header", &format!("Authorization: Bearer {}", servers.token)]);
+    wrk.arg(format!("http://127.0.0.1:{}{PATH}", server.port));
+
+    let before = Clocks::read(servers, server)?;
+    let started = Instant::now();
+    let finished = log.run(&mut wrk, Duration::from_secs(u64::from(seconds) + 30))?;
+    let elapsed = started.elapsed().as_secs_f64();
+    let after = Clocks::read(servers, server)?;
+
+    let said = finished.text;
+    let fault = said.lines().find(|line| line.contains("Non-2xx") || line.contains("Socket errors"));
+    anyhow::ensure!(finished.ok && fault.is_none(), "{} under load: {}", server.name, fault.unwrap_or("wrk failed"));
+    let requests = number_before(&said, "requests in")?;
+    Ok(Slice {
+        server: server.name,
+        connections,
+        per_second: number_after(&said, "Requests/sec:")?,
+        p50_us: percentile(&said, "50%")?,
+        p99_us: percentile(&said, "99%")?,
+        cpu_us: (after.server - before.server) * 1e6 / requests,
+        pss_mib: pss_mib(server)?,
+        foreign: after.foreign_since(&before, elapsed),
+    })
+}
+
+/// CPU seconds so far: of the server under test, of all that is ours, and of the machine.
+struct Clocks {
+    server: f64,
+    ours: f64,
+    machine: f64,
+}
+
+impl Clocks {
+    fn read(servers: &Servers, server: &Server) -> Result<Clocks> {
+        let all: f64 = servers.all().iter().map(|each| run_time(&each.processes())).sum();
+        Ok(Clocks { server: run_time(&server.processes()), ours: all + waited_for()?, machine: machine()? })
+    }
+
+    fn foreign_since(&self, before: &Clocks, elapsed: f64) -> f64 {
+        let cores = std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
+        let foreign = (self.machine - before.machine) - (self.ours - before.ours);
+        (foreign / (elapsed * cores)).max(0.0)
+    }
+}
+
+/// Seconds that the threads of these processes have run, from the scheduler's own nanosecond count.
+fn run_time(processes: &[u32]) -> f64 {
+    let tasks = processes.iter().filter_map(|id| std::fs::read_dir(format!("/proc/{id}/task")).ok()).flatten().flatten();
+    let texts = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("schedstat")).ok());
+    texts.filter_map(|text| text.split(' ').next()?.parse::<f64>().ok()).sum::<f64>() / 1e9
+}
+
+/// CPU seconds of children that have ended and were waited for: the load generator.
+fn waited_for() -> Result<f64> {
+    let text = std::fs::read_to_string("/proc/self/stat").context("cannot read /proc/self/stat")?;
+    // The program's name may hold blanks, so count from behind it: cutime and cstime are fields 16 and 17.
+    let rest = text.rsplit_once(')').map(|(_, rest)| rest).context("odd /proc/self/stat")?;
+    let ticks: f64 = rest.split_whitespace().skip(13).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+    Ok(ticks / TICKS_PER_SECOND)
+}
+
+fn machine() -> Result<f64> {
+    let text = std::fs::read_to_string("/proc/stat").context("cannot read /proc/stat")?;
+    let fields = text.lines().next().context("odd /proc/stat")?.split_whitespace().skip(1);
+    let ticks: Vec<f64> = fields.filter_map(|field| field.parse().ok()).collect();
+    // user nice system idle iowait irq softirq steal: all but the two that mean "nothing to do".
+    let busy: f64 = ticks.iter().take(8).enumerate().filter(|(index, _)| !matches!(index, 3 | 4)).map(|(_, tick)| tick).sum();
+    Ok(busy / TICKS_PER_SECOND)
+}
+
+/// Memory, with shared pages divided among those who share them.
+fn pss_mib(server: &Server) -> Result<f64> {
+    let mut kib = 0.0;
+    for id in server.processes() {
+        let text = std::fs::read_to_string(format!("/proc/{id}/smaps_rollup")).context("cannot read smaps_rollup")?;
+        kib += number_after(&text, "Pss:")?;
+    }
+    Ok(kib / 1024.0)
+}
+
+fn number_after(text: &str, label: &str) -> Result<f64> {
+    let word = text.split_once(label).and_then(|(_, rest)| rest.split_whitespace().next());
+    word.and_then(|word| word.parse().ok()).with_context(|| format!("no number after `{label}`"))
+}
+
+fn number_before(text: &str, label: &str) -> Result<f64> {
+    let word = text.split_once(label).and_then(|(rest, _)| rest.split_whitespace().next_back());
+    word.and_then(|word| word.parse().ok()).with_context(|| format!("no number before `{label}`"))
+}
+
+/// A line such as `     99%    1.25ms`, in microseconds.
+fn percentile(text: &str, name: &str) -> Result<f64> {
+    let value = text.lines().find_map(|line| line.trim().strip_prefix(name)).with_context(|| format!("no {name}"))?.trim();
+    let unit_at = value.find(|character: char| character.is_alphabetic()).context("a latency without a unit")?;
+    let (number, unit) = value.split_at(unit_at);
+    let number: f64 = number.parse().with_context(|| format!("`{value}` is no latency"))?;
+    match unit {
+        "us" => Ok(number),
+        "ms" => Ok(number * 1e3),
+        "s" => Ok(number * 1e6),
+        _ => anyhow::bail!("`{value}` has a unit that wrk never used before"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{number_after, number_before, percentile};
+
+    const SAID: &str = "  Latency Distribution\n     50%  525.00us\n     99%    2.50ms\n  \
+                        171621 requests in 3.00s, 190.00MB read\nRequests/sec:  57207.10\n";
+
+    #[test]
+    fn the_words_of_wrk_are_understood() {
+        assert_eq!(percentile(SAID, "50%").unwrap(), 525.0);
+        assert_eq!(percentile(SAID, "99%").unwrap(), 2500.0);
+        assert_eq!(number_before(SAID, "requests in").unwrap(), 171_621.0);
+        assert_eq!(number_after(SAID, "Requests/sec:").unwrap(), 57_207.1);
+    }
+}

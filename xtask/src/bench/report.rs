@@ -1,0 +1,157 @@
+//! What a run says: a table for people, and a file in `bench/results` for later comparison.
+
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::measure::Slice;
+use super::servers::{Servers, can_pin};
+use super::{CONNECTIONS, Options};
+use crate::workspace::Workspace;
+
+/// One server at one number of connections. Foreign load only adds cost, so each figure is the quiet-side quartile.
+struct Row {
+    server: &'static str,
+    connections: u32,
+    per_second: f64,
+    p50_us: f64,
+    p99_us: f64,
+    cpu_us_min: f64,
+    cpu_us: f64,
+    times_nginx: f64,
+    pss_mib: f64,
+    foreign: f64,
+}
+
+pub(crate) fn line(slice: &Slice) -> String {
+    format!(
+        "{:<10} c={:<3} {:>7.0} req/s, p50 {:.0} us, p99 {:.0} us, CPU {:.1} us, foreign {:.0} %",
+        slice.server,
+        slice.connections,
+        slice.per_second,
+        slice.p50_us,
+        slice.p99_us,
+        slice.cpu_us,
+        slice.foreign * 100.0
+    )
+}
+
+pub(crate) fn write(workspace: &Workspace, options: &Options, servers: &Servers, slices: &[Slice]) -> Result<bool> {
+    let rows = rows(servers, slices);
+    println!("\n{}", table(&rows));
+    let date = said(Command::new("date").args(["-u", "+%Y-%m-%dT%H%MZ"]))?;
+    let file = workspace.root.join("bench/results").join(format!("{date}.json"));
+    let text = serde_json::to_string_pretty(&whole(workspace, options, servers, &rows, &date)?).context("cannot write JSON")?;
+    std::fs::create_dir_all(workspace.root.join("bench/results")).context("cannot make bench/results")?;
+    std::fs::write(&file, text + "\n").context("cannot write the results")?;
+    println!("written to bench/results/{date}.json");
+    Ok(true)
+}
+
+fn rows(servers: &Servers, slices: &[Slice]) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for connections in CONNECTIONS {
+        let of = |name: &str| -> Vec<&Slice> {
+            slices.iter().filter(|slice| slice.server == name && slice.connections == connections).collect()
+        };
+        let nginx = quantile(&of("nginx"), 0.25, |slice| slice.cpu_us);
+        rows.extend(servers.all().iter().map(|server| row(server.name, connections, &of(server.name), nginx)));
+    }
+    rows
+}
+
+fn row(server: &'static str, connections: u32, slices: &[&Slice], nginx: f64) -> Row {
+    let cpu_us = quantile(slices, 0.25, |slice| slice.cpu_us);
+    Row {
+        server,
+        connections,
+        per_second: quantile(slices, 0.75, |slice| slice.per_second),
+        p50_us: quantile(slices, 0.25, |slice| slice.p50_us),
+        p99_us: quantile(slices, 0.25, |slice| slice.p99_us),
+        cpu_us_min: quantile(slices, 0.0, |slice| slice.cpu_us),
+        cpu_us,
+        times_nginx: cpu_us / nginx,
+        pss_mib: quantile(slices, 0.5, |slice| slice.pss_mib),
+        foreign: quantile(slices, 0.5, |slice| slice.foreign),
+    }
+}
+
+fn quantile(slices: &[&Slice], share: f64, figure: impl Fn(&Slice) -> f64) -> f64 {
+    let mut figures: Vec<f64> = slices.iter().map(|slice| figure(slice)).collect();
+    figures.sort_by(f64::total_cmp);
+    let last = figures.len().saturating_sub(1);
+    let position = (last as f64 * share).round() as usize;
+    figures.get(position).copied().unwrap_or(f64::NAN)
+}
+
+fn table(rows: &[Row]) -> String {
+    let head = "| server | connections | req/s | p50 us | p99 us | CPU us/request (min) | x nginx | PSS MiB | foreign load |\n\
+                |---|---|---|---|---|---|---|---|---|";
+    let lines = rows.iter().map(|row| {
+        format!(
+            "| {} | {} | {:.0} | {:.0} | {:.0} | {:.1} ({:.1}) | {:.2} | {:.1} | {:.0} % |",
+            row.server,
+            row.connections,
+            row.per_second,
+            row.p50_us,
+            row.p99_us,
+            row.cpu_us,
+            row.cpu_us_min,
+            row.times_nginx,
+            row.pss_mib,
+            row.foreign * 100.0
+        )
+    });
+    std::iter::once(head.to_owned()).chain(lines).collect::<Vec<_>>().join("\n")
+}
+
+fn whole(workspace: &Workspace, options: &Options, servers: &Servers, rows: &[Row], date: &str) -> Result<Value> {
+    let rows: Vec<Value> = rows.iter().map(as_json).collect();
+    Ok(json!({
+        "date": date,
+        "commit": said(workspace.command("git").args(["describe", "--always", "--dirty"]))?,
+        "machine": machine()?,
+        "seconds": options.seconds,
+        "rounds": options.rounds,
+        "pinned": can_pin(),
+        "token_bytes": servers.token.len(),
+        "rows": rows,
+    }))
+}
+
+fn as_json(row: &Row) -> Value {
+    json!({
+        "server": row.server,
+        "connections": row.connections,
+        "requests_per_second": tenth(row.per_second),
+        "p50_us": tenth(row.p50_us),
+        "p99_us": tenth(row.p99_us),
+        "cpu_us_min": tenth(row.cpu_us_min),
+        "cpu_us_quartile": tenth(row.cpu_us),
+        "times_nginx": (row.times_nginx * 100.0).round() / 100.0,
+        "pss_mib": tenth(row.pss_mib),
+        "foreign_load": (row.foreign * 100.0).round() / 100.0,
+    })
+}
+
+fn tenth(figure: f64) -> f64 {
+    (figure * 10.0).round() / 10.0
+}
+
+fn machine() -> Result<Value> {
+    let cpus = std::fs::read_to_string("/proc/cpuinfo").context("cannot read /proc/cpuinfo")?;
+    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    Ok(json!({
+        "cpu": model.trim_start_matches(['\t', ' ', ':']),
+        "cores": std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        "kernel": said(Command::new("uname").arg("-r"))?,
+        "rustc": said(Command::new("rustc").arg("--version"))?,
+        "nginx": said(Command::new("sh").args(["-c", "PATH=$PATH:/usr/sbin nginx -v 2>&1"]))?,
+    }))
+}
+
+fn said(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("cannot run {:?}", command.get_program()))?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
