@@ -25,19 +25,46 @@ pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     tools::ensure(workspace, log, tools::FUZZ)?;
     log.must(&mut fuzz(workspace, &["build"]), BUILD_LIMIT).context("the fuzz targets do not build")?;
     let targets = log.must(&mut fuzz(workspace, &["list"]), BUILD_LIMIT)?;
+    let targets: Vec<&str> = targets.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    anyhow::ensure!(!targets.is_empty(), "there is no fuzz target");
     let mut report = Report::default();
-    for target in targets.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let ok = smoke(workspace, log, target)?;
-        if !ok {
-            report.notes.push(format!("the fuzz target `{target}` failed; its input lies in fuzz/artifacts/{target}"));
+    for together in targets.chunks(cores()) {
+        for (target, ok) in smoke_together(workspace, log, together)? {
+            if !ok {
+                report.notes.push(format!("the fuzz target `{target}` failed; its input lies in fuzz/artifacts/{target}"));
+            }
+            report.tally = report.tally.plus(Tally::one(ok));
         }
-        report.tally = report.tally.plus(Tally::one(ok));
     }
-    anyhow::ensure!(report.tally != Tally::default(), "there is no fuzz target");
     Ok(report)
 }
 
-fn smoke(workspace: &Workspace, log: &mut Log, target: &str) -> Result<bool> {
+/// A target keeps one core busy.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+fn smoke_together<'t>(workspace: &Workspace, log: &mut Log, targets: &[&'t str]) -> Result<Vec<(&'t str, bool)>> {
+    let results: Vec<Result<(bool, String)>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = targets.iter().map(|target| scope.spawn(|| smoke(workspace, target))).collect();
+        let ended = threads.into_iter().map(|thread| thread.join().map_err(|_| anyhow::anyhow!("a thread panicked")));
+        ended.map(Result::flatten).collect()
+    });
+    let mut outcomes = Vec::new();
+    for (target, result) in targets.iter().zip(results) {
+        let (ok, tail) = result?;
+        log.line(&format!("-- {target}: {}", if ok { "passed" } else { "FAILED" }))?;
+        if !ok {
+            log.line(&tail)?;
+        }
+        outcomes.push((*target, ok));
+    }
+    Ok(outcomes)
+}
+
+/// Runs one target with a log of its own, since targets run side by side.
+fn smoke(workspace: &Workspace, target: &str) -> Result<(bool, String)> {
+    let mut log = Log::create(workspace.target.join("xtask").join(format!("fuzz-{target}.log")))?;
     let corpus = format!("fuzz/corpus/{target}");
     let seeds = format!("fuzz/seeds/{target}");
     std::fs::create_dir_all(workspace.root.join(&corpus)).context("cannot make the corpus folder")?;
@@ -46,15 +73,25 @@ fn smoke(workspace: &Workspace, log: &mut Log, target: &str) -> Result<bool> {
     if workspace.root.join(&seeds).is_dir() {
         command.arg(seeds);
     }
-    command.arg("--").args([&format!("-max_total_time={SECONDS}"), "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"]);
-    Ok(log.run(&mut command, Duration::from_secs(SECONDS * 3 + 60))?.ok)
+    command.arg("--").args([&format!("-max_total_time={SECONDS}"), "-timeout=10", "-rss_limit_mb=2048"]);
+    let finished = log.run(&mut command, Duration::from_secs(SECONDS * 3 + 60))?;
+    Ok((finished.ok, essence(&finished.text)))
+}
+
+/// What a person wants to see of a failure: the panic and the input, without the frames between.
+fn essence(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let panic = lines.iter().skip_while(|line| !line.contains("panicked at")).take(4);
+    let input = lines.iter().skip_while(|line| !line.starts_with("Failing input")).take(12);
+    let end = lines.iter().skip(lines.len().saturating_sub(5));
+    panic.chain(input).chain(end).copied().collect::<Vec<_>>().join("\n")
 }
 
 /// `rustup run` works where `cargo +nightly` does not: when the cargo on the path is no rustup proxy.
 fn fuzz(workspace: &Workspace, arguments: &[&str]) -> std::process::Command {
     let mut command = workspace.command("rustup");
     command.args(["run", "nightly", "cargo", "fuzz"]).args(arguments);
-    command.env_remove("CARGO").env("CARGO_TARGET_DIR", workspace.target.join("fuzz"));
+    command.env_remove("CARGO").env("CARGO_TARGET_DIR", workspace.target.join("fuzz")).env("RUST_BACKTRACE", "0");
     command
 }
 

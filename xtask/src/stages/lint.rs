@@ -17,7 +17,12 @@ const LIMIT: Duration = Duration::from_secs(900);
 const FETCH_LIMIT: Duration = Duration::from_secs(30);
 
 pub(super) fn fmt(workspace: &Workspace, log: &mut Log) -> Result<Report> {
-    one(log, workspace.cargo().args(["fmt", "--all", "--check"]))
+    let mut ok = log.run(workspace.cargo().args(["fmt", "--all", "--check"]), LIMIT)?.ok;
+    // The fuzz targets are a workspace of their own.
+    if workspace.root.join("fuzz/Cargo.toml").is_file() {
+        ok &= log.run(workspace.cargo().args(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]), LIMIT)?.ok;
+    }
+    Ok(Report::of(Tally::one(ok)))
 }
 
 pub(super) fn clippy(workspace: &Workspace, log: &mut Log) -> Result<Report> {

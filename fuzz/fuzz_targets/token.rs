@@ -1,0 +1,78 @@
+//! Nobody forges a token, and a genuine one is believed only in what the specification lets it say.
+//!
+//! Input: either a token as it stands, or a header, a line end and claims, which are then signed.
+#![no_main]
+
+use std::sync::Arc;
+
+use libfuzzer_sys::fuzz_target;
+use magicproxy_core::{Access, KeyRing, PatternMode, Scopes, UnixTime, UpstreamName, VerifiedToken, VerifyContext, VerifyError};
+use magicproxy_fuzz::{ring, signed, target};
+use serde_json::Value;
+
+const NOW: u64 = 1_800_000_000;
+
+fuzz_target!(|data: &str| {
+    assert!(verify(ring(), data).is_err(), "a token that nobody signed was accepted");
+    let Some((header, claims)) = data.split_once('\n') else { return };
+    let kid = ring().active().public().id().as_str();
+    let token = signed(header.replace("KID", kid).as_bytes(), claims.as_bytes());
+    if let Ok(verified) = verify(ring(), &token) {
+        header_is_ours(header);
+        claims_are_known(claims, &verified);
+        altered_is_refused(&token);
+        rules_hold(verified);
+    }
+});
+
+fn verify(ring: &KeyRing, text: &str) -> Result<VerifiedToken, VerifyError> {
+    let scopes = Scopes::default();
+    let context = VerifyContext { now: UnixTime(NOW), scopes: &scopes, patterns: PatternMode::Whole, max_lifetime: None };
+    ring.verify(text, &context)
+}
+
+fn header_is_ours(header: &str) {
+    let header: Value = serde_json::from_str(header).expect("an accepted header is JSON");
+    let members = header.as_object().expect("an accepted header is an object");
+    assert_eq!(members.get("alg").and_then(Value::as_str), Some("RS256"));
+    assert_eq!(members.get("typ").and_then(Value::as_str), Some("JWT"));
+    assert!(members.keys().all(|name| ["alg", "typ", "kid"].contains(&name.as_str())), "{header}");
+}
+
+fn claims_are_known(claims: &str, verified: &VerifiedToken) {
+    let claims: Value = serde_json::from_str(claims).expect("accepted claims are JSON");
+    let members = claims.as_object().expect("accepted claims are an object");
+    let known = ["iat", "exp", "nbf", "token", "allowed", "scopes", "jti", "aud", "explain"];
+    assert!(members.keys().all(|name| known.contains(&name.as_str())), "{claims}");
+    let number = |name: &str| members.get(name).and_then(Value::as_u64);
+    assert_eq!(number("exp"), Some(verified.expires_at().0));
+    assert!(verified.expires_at().0 + magicproxy_core::token::LEEWAY_SECONDS > NOW, "it had expired");
+    assert!(number("nbf").is_none_or(|start| start <= NOW + magicproxy_core::token::LEEWAY_SECONDS), "it was too early");
+    assert!(!verified.policy().rules().is_empty(), "a token that allows nothing");
+}
+
+fn altered_is_refused(token: &str) {
+    let (signed, signature) = token.rsplit_once('.').expect("three parts");
+    let flipped = if signature.starts_with('A') { "B" } else { "A" };
+    assert!(verify(ring(), &format!("{signed}.{flipped}{}", &signature[1..])).is_err());
+    assert!(verify(ring(), &format!("{signed}.")).is_err());
+    assert!(verify(ring(), &format!("{token} ")).is_err());
+    assert!(verify(ring(), &format!("{token}.")).is_err());
+}
+
+/// A permit is given for a rule that the token holds, at its own upstream and in its own time.
+fn rules_hold(verified: VerifiedToken) {
+    let (Some(target), Some(other)) = (target("/user"), UpstreamName::parse("other")) else { return };
+    let token = Arc::new(verified);
+    let upstream = token.upstream().cloned().unwrap_or_else(|| other.clone());
+    let access = Access { method: "GET", target: &target, upstream: &upstream, ceiling: None, now: UnixTime(NOW) };
+    if let Ok(permit) = token.authorize(&access) {
+        assert!(token.policy().rules().contains(permit.rule()));
+        assert!(ring().open(&permit).is_err(), "a credential that nobody sealed was opened");
+    }
+    let late = UnixTime(token.expires_at().0.saturating_add(magicproxy_core::token::LEEWAY_SECONDS));
+    assert!(token.authorize(&Access { now: late, ..access }).is_err(), "it never expires");
+    if upstream != other {
+        assert!(token.authorize(&Access { upstream: &other, ..access }).is_err(), "it works elsewhere");
+    }
+}

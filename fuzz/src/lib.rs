@@ -1,0 +1,43 @@
+//! What several fuzz targets need: one key ring for the life of the process, and a signature over anything.
+
+use std::sync::OnceLock;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeyPair;
+use aws_lc_rs::signature::RSA_PKCS1_SHA256;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use magicproxy_core::{KeyRing, PrivateKey, RequestTarget};
+
+/// A ring of one key, made anew for each process: no private key lies in the repository, and none is needed to repeat
+/// a finding, because inputs are signed here.
+pub fn ring() -> &'static KeyRing {
+    static RING: OnceLock<KeyRing> = OnceLock::new();
+    RING.get_or_init(|| {
+        let key = PrivateKey::generate(2048).expect("a key can be made");
+        KeyRing::new(key, Vec::new()).expect("one key is a ring")
+    })
+}
+
+/// A compact JWS over any header and any payload, signed by the ring's key.
+pub fn signed(header: &[u8], payload: &[u8]) -> String {
+    let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
+    let pair = pair();
+    let mut signature = vec![0; pair.public_modulus_len()];
+    pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature).expect("signing works");
+    format!("{message}.{}", URL_SAFE_NO_PAD.encode(&signature))
+}
+
+fn pair() -> &'static KeyPair {
+    static PAIR: OnceLock<KeyPair> = OnceLock::new();
+    PAIR.get_or_init(|| {
+        let text = ring().active().to_pem().expect("the key can be written");
+        let der = pem::parse(text.as_bytes()).expect("what was written is PEM");
+        KeyPair::from_pkcs8(der.contents()).expect("what was written is PKCS#8")
+    })
+}
+
+/// A target of the default kind, for asking a policy about it.
+pub fn target(path: &str) -> Option<RequestTarget> {
+    RequestTarget::parse(path.as_bytes(), magicproxy_core::EncodedSlash::Refuse).ok()
+}
