@@ -1,1 +1,23 @@
-//! stub
+//! The engine of Magic API Proxy: listeners, the gate, the reverse door, the upstream, rejections, the control plane.
+//!
+//! [`serve::Server`] is what the binary uses. The security argument is one function, `gate::Gate::admit`; what it returns,
+//! an outbound request, is the only thing that can be sent to the upstream.
+
+mod access_log;
+mod body;
+pub mod clock;
+mod control;
+mod downstream;
+mod gate;
+mod header;
+mod presented;
+mod rejection;
+mod reverse;
+mod scrub;
+pub mod serve;
+pub mod settings;
+mod upstream;
+mod verifier;
+
+/// The version that answers and `GET /__magictoken` show.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

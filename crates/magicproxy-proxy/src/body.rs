@@ -1,0 +1,60 @@
+//! Bodies in transit: streamed, timed, counted, never buffered.
+
+mod request;
+mod response;
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::time::Sleep;
+
+pub(crate) use request::{Progress, RequestBody};
+pub(crate) use response::{ResponseBody, UpstreamBody};
+
+/// Why a body ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    #[error("no byte came in time")]
+    Idle,
+    #[error("the exchange took too long")]
+    Total,
+    #[error("the connection broke: {0}")]
+    Connection(#[from] hyper::Error),
+    #[error(transparent)]
+    Reflected(#[from] crate::scrub::Reflected),
+}
+
+/// Ends a wait that lasts too long. A timer exists only once something was waited for, and is moved only when it fires.
+#[derive(Debug)]
+pub(crate) struct IdleTimer {
+    limit: Duration,
+    end: Option<Instant>,
+    last: Instant,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl IdleTimer {
+    pub(crate) fn new(limit: Duration, end: Option<Instant>) -> Self {
+        Self { limit, end, last: Instant::now(), sleep: None }
+    }
+
+    /// Something came.
+    pub(crate) fn progress(&mut self) {
+        self.last = Instant::now();
+    }
+
+    /// Nothing came: has it been too long? Arranges to be asked again when it will have been.
+    pub(crate) fn poll_expired(&mut self, context: &mut Context<'_>) -> Poll<BodyError> {
+        loop {
+            let idle_until = self.last + self.limit;
+            let until = self.end.map_or(idle_until, |end| end.min(idle_until));
+            let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until.into())));
+            std::task::ready!(sleep.as_mut().poll(context));
+            if Instant::now() >= until {
+                return Poll::Ready(if until == idle_until { BodyError::Idle } else { BodyError::Total });
+            }
+            sleep.as_mut().reset(until.into());
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The control plane: `GET /__magictoken` says what this is, `POST /__magictoken` mints.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderValue, Method, Response};
+use http_body::Body;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use magicproxy_core::token::MAX_ORDER_BYTES;
+use magicproxy_core::{MintLimits, MintOrder, Minted, OrderFault};
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
+
+use crate::body::ResponseBody;
+use crate::rejection::Rejection;
+use crate::settings::Settings;
+use crate::{VERSION, clock};
+
+/// Answers on the control path.
+#[derive(Debug)]
+pub(crate) struct Control {
+    settings: Arc<Settings>,
+    /// Minting signs with RSA and compiles rules: a few at a time.
+    slots: Arc<Semaphore>,
+}
+
+impl Control {
+    pub(crate) fn new(settings: Arc<Settings>) -> Self {
+        Self { settings, slots: Arc::new(Semaphore::new(2)) }
+    }
+
+    /// `known` is false for paths below the control path, where nothing is.
+    pub(crate) async fn answer(&self, known: bool, head: &Parts, body: Incoming) -> Result<Response<ResponseBody>, Rejection> {
+        if !known {
+            return Err(Rejection::ControlPath);
+        }
+        match head.method {
+            Method::GET | Method::HEAD => Ok(self.about()),
+            Method::POST => self.mint(head, body).await,
+            _ => Err(Rejection::ControlMethod),
+        }
+    }
+
+    fn about(&self) -> Response<ResponseBody> {
+        let text = format!("magic API proxy for {} version {VERSION}", self.settings.upstream.api_root);
+        answer("text/plain; charset=utf-8", Bytes::from(text))
+    }
+
+    async fn mint(&self, head: &Parts, body: Incoming) -> Result<Response<ResponseBody>, Rejection> {
+        if !self.settings.minting.open {
+            return Err(Rejection::MintingClosed);
+        }
+        if !is_json(head) {
+            return Err(Rejection::MintMediaType);
+        }
+        let order = read(body, self.settings.timeouts.header).await?;
+        let _slot = self.slots.acquire().await.map_err(|_| Rejection::Internal)?;
+        let settings = Arc::clone(&self.settings);
+        let minted = tokio::task::spawn_blocking(move || mint(&settings, &order)).await.map_err(|_| Rejection::Internal)??;
+        tracing::info!(target: "magicproxy::mint", jti = minted.id, "minted a token");
+        Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(minted.token.as_bytes().to_vec()))))
+    }
+}
+
+fn mint(settings: &Settings, order: &[u8]) -> Result<Minted, Rejection> {
+    let limits = MintLimits {
+        upstream: &settings.upstream.name,
+        scopes: &settings.scopes,
+        patterns: settings.upstream.patterns,
+        default_lifetime: settings.minting.default_lifetime,
+        max_lifetime: settings.minting.max_lifetime,
+    };
+    let order = MintOrder::from_json(order).map_err(|fault| Rejection::Order(vec![fault]))?;
+    let request = order.check(&limits, clock::now()).map_err(Rejection::Order)?;
+    Ok(settings.keys.mint(&request)?)
+}
+
+fn is_json(head: &Parts) -> bool {
+    let value = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+/// Reads the whole order, of bounded size, in bounded time.
+async fn read(body: Incoming, limit: Duration) -> Result<Zeroizing<Vec<u8>>, Rejection> {
+    if body.size_hint().lower() > MAX_ORDER_BYTES as u64 {
+        return Err(Rejection::Order(vec![OrderFault::TooLarge]));
+    }
+    let collected = tokio::time::timeout(limit, Limited::new(body, MAX_ORDER_BYTES).collect()).await;
+    match collected.map_err(|_| Rejection::RequestTimeout)? {
+        Ok(collected) => Ok(Zeroizing::new(collected.to_bytes().to_vec())),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(Rejection::Order(vec![OrderFault::TooLarge])),
+        Err(_) => Err(Rejection::RequestBody),
+    }
+}
+
+fn answer(content_type: &'static str, body: Bytes) -> Response<ResponseBody> {
+    let length = body.len() as u64;
+    let mut response = Response::new(ResponseBody::full(body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,162 @@
+//! A socket that ends slow and idle connections.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use super::Connection;
+use crate::settings::Timeouts;
+
+/// The stream of one downstream connection.
+///
+/// Between requests it allows `keep_alive` until the first byte of a head, and `header` from there to its end; while an
+/// answer is written it allows `body_idle` without the peer taking a byte. While a request is in progress reading is not
+/// limited here: the body's own timer does that.
+pub(crate) struct DownstreamIo<S> {
+    stream: S,
+    /// Bytes read while the protocol was detected.
+    prefix: Bytes,
+    connection: Arc<Connection>,
+    timeouts: Timeouts,
+    /// Requests seen to begin and end when the times below were set.
+    seen: (u64, u64),
+    idle_since: Instant,
+    head_since: Option<Instant>,
+    read_timer: Option<Pin<Box<Sleep>>>,
+    write_timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> DownstreamIo<S> {
+    /// `accepted` is when the connection came: its first head is on the clock since then.
+    pub(crate) fn new(stream: S, prefix: Bytes, connection: Arc<Connection>, timeouts: Timeouts, accepted: Instant) -> Self {
+        connection.record(&prefix);
+        Self {
+            stream,
+            prefix,
+            connection,
+            timeouts,
+            seen: (0, 0),
+            idle_since: accepted,
+            head_since: Some(accepted),
+            read_timer: None,
+            write_timer: None,
+        }
+    }
+
+    /// Notices requests that began or ended since the last look.
+    fn look(&mut self) {
+        let counts = self.connection.counts();
+        if counts != self.seen {
+            if counts.0 != self.seen.0 {
+                self.connection.forget();
+            }
+            self.seen = counts;
+            self.head_since = None;
+            self.idle_since = Instant::now();
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.seen.0 != self.seen.1
+    }
+
+    fn read_deadline(&self) -> Option<Instant> {
+        match self.head_since {
+            _ if self.is_busy() => None,
+            Some(since) => Some(since + self.timeouts.header),
+            None => Some(self.idle_since + self.timeouts.keep_alive),
+        }
+    }
+
+    fn poll_read_expired(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while let Some(deadline) = self.read_deadline() {
+            let timer = armed(&mut self.read_timer, deadline);
+            ready!(timer.as_mut().poll(context));
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(deadline.into());
+        }
+        Poll::Pending
+    }
+
+    fn poll_write_expired(&mut self, context: &mut Context<'_>, limit: Duration) -> Poll<()> {
+        self.write_timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit))).as_mut().poll(context)
+    }
+
+    fn written<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.write_timer = None;
+            return written;
+        }
+        self.poll_write_expired(context, self.timeouts.body_idle).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+/// The timer, firing at `deadline` at the latest. One that fires earlier is left: moving it costs more than one look.
+fn armed(timer: &mut Option<Pin<Box<Sleep>>>, deadline: Instant) -> &mut Pin<Box<Sleep>> {
+    let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline.into())));
+    if timer.deadline() > deadline.into() || timer.is_elapsed() {
+        timer.as_mut().reset(deadline.into());
+    }
+    timer
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for DownstreamIo<S> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        this.look();
+        if this.prefix.has_remaining() {
+            let length = this.prefix.len().min(buffer.remaining());
+            buffer.put_slice(&this.prefix.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        match Pin::new(&mut this.stream).poll_read(context, buffer) {
+            Poll::Ready(Ok(())) => {
+                let read = buffer.filled().get(before..).unwrap_or_default();
+                if !read.is_empty() && !this.is_busy() {
+                    this.head_since.get_or_insert_with(Instant::now);
+                    this.connection.record(read);
+                }
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => this.poll_read_expired(context).map(|()| Err(io::ErrorKind::TimedOut.into())),
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for DownstreamIo<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.written(context, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.written(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,30 @@
+//! HTTP/1.1 or HTTP/2 with prior knowledge (RFC 9113 section 3.3)? The first bytes tell.
+
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// Reads until the protocol is known, and gives back what was read.
+pub(crate) async fn detect<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<(Protocol, Bytes)> {
+    let mut read = BytesMut::with_capacity(4096);
+    loop {
+        if stream.read_buf(&mut read).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if read.starts_with(PREFACE) {
+            return Ok((Protocol::Http2, read.freeze()));
+        }
+        if !PREFACE.starts_with(&read) {
+            return Ok((Protocol::Http1, read.freeze()));
+        }
+    }
+}

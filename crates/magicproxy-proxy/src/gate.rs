@@ -1,0 +1,124 @@
+//! The gate: the one place that decides. Both doors call [`Gate::admit`]; it never grows a branch for one of them.
+//!
+//! Each step consumes the proof that the step before it made. The result is an [`OutboundRequest`], which has no other
+//! maker, and nothing but an `OutboundRequest` can be sent to the upstream.
+
+mod outbound;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Version, header};
+use magicproxy_core::{Access, Denial, RequestTarget, VerifiedToken};
+
+pub(crate) use outbound::{Message, OutboundRequest};
+
+use crate::access_log::AccessRecord;
+use crate::body::RequestBody;
+use crate::clock;
+use crate::header::{RequestHeaders, refuse_overrides};
+use crate::presented::PresentedToken;
+use crate::rejection::Rejection;
+use crate::settings::{Settings, UpstreamSettings};
+use crate::verifier::Verifier;
+
+/// The gate of one upstream.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    settings: Arc<Settings>,
+    verifier: Verifier,
+}
+
+/// A request as it came in.
+#[derive(Debug)]
+pub(crate) struct InboundRequest {
+    pub(crate) head: Parts,
+    pub(crate) body: RequestBody,
+    pub(crate) peer: IpAddr,
+}
+
+impl Gate {
+    pub(crate) fn new(settings: Arc<Settings>, verifier: Verifier) -> Self {
+        Self { settings, verifier }
+    }
+
+    /// Decides one request: the whole security argument, top to bottom.
+    pub(crate) async fn admit(&self, inbound: InboundRequest, record: &mut AccessRecord) -> Result<OutboundRequest, Rejection> {
+        let InboundRequest { head, body, peer } = inbound;
+        let upstream = &self.settings.upstream;
+        let target = self.target(&head)?;
+        record.path(target.path());
+        refuse_overrides(&head.headers)?;
+        let upgrade = wants_websocket(&head);
+        if upgrade && !upstream.websocket {
+            return Err(Rejection::WebSocket);
+        }
+        let presented = PresentedToken::from_headers(&head.headers)?;
+        let entry = self.verifier.verify(&presented).await?;
+        record.token(entry.token().id());
+        let access = Access {
+            method: head.method.as_str(),
+            target: &target,
+            upstream: &upstream.name,
+            ceiling: upstream.ceiling.as_ref(),
+            now: clock::now(),
+        };
+        let permit = entry.token().authorize(&access).map_err(|denial| denied(denial, entry.token(), &access))?;
+        record.permitted(permit.rule());
+        let (permit, credential) = self.verifier.open(&entry, permit).await?;
+        let mut headers = head.headers;
+        RequestHeaders { upstream, peer, upgrade }.prepare(&mut headers);
+        Ok(OutboundRequest::new(permit, credential, Message { method: head.method, headers, target, body, upgrade }))
+    }
+
+    /// The one parse of the target: what is decided on is what will be sent.
+    fn target(&self, head: &Parts) -> Result<RequestTarget, Rejection> {
+        target(head, &self.settings.upstream)
+    }
+}
+
+/// Reads the target of a request for an upstream.
+pub(crate) fn target(head: &Parts, upstream: &UpstreamSettings) -> Result<RequestTarget, Rejection> {
+    check_host(head)?;
+    let absolute = head.uri.scheme().is_some() || head.uri.authority().is_some();
+    if absolute && head.version != Version::HTTP_2 {
+        return Err(magicproxy_core::ParseTargetError::Form.into());
+    }
+    let text = head.uri.path_and_query().map(http::uri::PathAndQuery::as_str).unwrap_or_default();
+    let mut target = RequestTarget::parse(text.as_bytes(), upstream.encoded_slash)?;
+    target.drop_query_parameters(&upstream.drop_query_parameters);
+    Ok(target)
+}
+
+/// RFC 9112 section 3.2: exactly one valid `Host`. It decides nothing here; two of them are a sign of an attack on others.
+fn check_host(head: &Parts) -> Result<(), Rejection> {
+    let mut hosts = head.headers.get_all(header::HOST).into_iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) if is_authority(host.as_bytes()) => Ok(()),
+        (None, None) if head.version != Version::HTTP_11 => Ok(()),
+        _ => Err(Rejection::Host),
+    }
+}
+
+fn is_authority(host: &[u8]) -> bool {
+    let legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=:[]%".contains(byte);
+    let text = std::str::from_utf8(host).unwrap_or_default();
+    host.iter().all(legal) && text.parse::<http::uri::Authority>().is_ok()
+}
+
+/// RFC 6455 section 4.1. Anything else in `Upgrade` is not passed on, which leaves an ordinary request.
+fn wants_websocket(head: &Parts) -> bool {
+    let upgrade = head.headers.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    upgrade
+        && head.headers.contains_key(header::SEC_WEBSOCKET_KEY)
+        && head.version == Version::HTTP_11
+        && head.method == http::Method::GET
+}
+
+/// Tells which rule would be needed only to the holder of a token that says so.
+fn denied(denial: Denial, token: &VerifiedToken, access: &Access<'_>) -> Rejection {
+    let needed =
+        (denial == Denial::NotAllowed && token.explains()).then(|| format!("{} {}", access.method, access.target.path()));
+    Rejection::Denied { denial, needed }
+}

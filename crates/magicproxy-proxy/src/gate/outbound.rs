@@ -1,0 +1,57 @@
+//! A request that may go to the upstream.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Method};
+use magicproxy_core::{Permit, RequestTarget};
+
+use crate::body::RequestBody;
+use crate::scrub::Needle;
+use crate::verifier::OpenedCredential;
+
+/// The parts of a request that the gate prepared.
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+    pub(crate) target: RequestTarget,
+    pub(crate) body: RequestBody,
+    pub(crate) upgrade: bool,
+}
+
+/// A permitted request with its credential.
+///
+/// INVARIANT: its one constructor consumes a [`Permit`]; `upstream::Upstream::send` takes nothing else.
+#[derive(Debug)]
+pub(crate) struct OutboundRequest {
+    permit: Permit,
+    credential: Arc<OpenedCredential>,
+    message: Message,
+}
+
+impl OutboundRequest {
+    pub(super) fn new(permit: Permit, credential: Arc<OpenedCredential>, message: Message) -> Self {
+        Self { permit, credential, message }
+    }
+
+    /// What to look for in the answer.
+    pub(crate) fn needle(&self) -> Option<Needle> {
+        self.credential.needle().cloned()
+    }
+
+    pub(crate) fn is_upgrade(&self) -> bool {
+        self.message.upgrade
+    }
+
+    pub(crate) fn body(&self) -> &RequestBody {
+        &self.message.body
+    }
+
+    /// Sets the credential, after everything of the caller's was taken away, and lets go of the permit: it admits one request.
+    pub(crate) fn into_message(self) -> Message {
+        let mut message = self.message;
+        message.headers.insert(http::header::AUTHORIZATION, self.credential.authorization().clone());
+        drop(self.permit);
+        message
+    }
+}

@@ -1,0 +1,33 @@
+//! Which header fields pass, in both directions: the caller's cannot steer, the upstream's cannot confuse.
+//!
+//! Framing fields are never copied; the HTTP library sets them. RFC 9110 section 7.6.1, RFC 9112 section 9.6.
+
+mod request;
+mod response;
+#[cfg(test)]
+mod tests;
+
+use http::HeaderMap;
+use http::header::{self, HeaderName};
+
+pub(crate) use request::{RequestHeaders, refuse_overrides};
+pub(crate) use response::{filter_response, filter_trailers};
+
+/// Fields that concern one connection only.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+/// The names that `Connection` nominates as hop-by-hop.
+fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(header::CONNECTION).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
+}

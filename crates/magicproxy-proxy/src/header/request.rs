@@ -1,0 +1,175 @@
+//! Request headers on their way up.
+
+use std::net::IpAddr;
+
+use http::header::{self, Entry, HeaderName};
+use http::{HeaderMap, HeaderValue};
+
+use super::{HOP_BY_HOP, nominated};
+use crate::rejection::Rejection;
+use crate::settings::{Forwarding, UpstreamSettings};
+
+/// Fields that make some servers take another method or path than the one that was decided on.
+const OVERRIDES: [&str; 25] = [
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-http-methodoverride",
+    "x-override-method",
+    "x-original-method",
+    "x-real-method",
+    "_method",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-rewrite-uri",
+    "x-override-url",
+    "x-original-uri",
+    "x-original-path",
+    "x-envoy-original-path",
+    "x-http-destinationurl",
+    "x-proxy-url",
+    "x-accel-redirect",
+    "request-uri",
+    "x-request-uri",
+    "x-uri",
+    "x-path",
+    "base-url",
+    "x-waws-unencoded-url",
+    "x-arbitrary-url",
+];
+
+/// Fields that claim who the caller is, where it came from or (WebDAV) where something goes to that no rule saw.
+const CLAIMS: [&str; 18] = [
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "true-client-ip",
+    "client-ip",
+    "cf-connecting-ip",
+    "x-originating-ip",
+    "x-remote-ip",
+    "x-remote-addr",
+    "x-cluster-client-ip",
+    "x-host",
+    "x-original-host",
+    "x-http-host-override",
+    "front-end-https",
+    "x-ssl-client-dn",
+    "x-sendfile",
+    "destination",
+];
+
+/// Prefixes of such fields.
+const CLAIM_PREFIXES: [&str; 6] = ["x-forwarded-", "x-remote-", "remote-", "x-auth-request-", "x-webauth-", "x-ssl-"];
+
+/// Fields in which clients carry credentials. The upstream gets ours and no other.
+const CARRIERS: [&str; 14] = [
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "cookie2",
+    "private-token",
+    "job-token",
+    "deploy-token",
+    "x-api-key",
+    "api-key",
+    "apikey",
+    "x-auth-key",
+    "x-auth-email",
+    "x-auth-token",
+    "x-access-token",
+];
+
+/// Refuses a request whose headers try to override its method or its path.
+///
+/// Names are compared with `_` and `-` as one: CGI-like servers see no difference.
+pub(crate) fn refuse_overrides(headers: &HeaderMap) -> Result<(), Rejection> {
+    let overriding = |name: &&HeaderName| {
+        OVERRIDES.contains(&name.as_str())
+            || (name.as_str().contains('_') && OVERRIDES.contains(&name.as_str().replace('_', "-").as_str()))
+    };
+    match headers.keys().find(overriding) {
+        Some(name) => Err(Rejection::OverrideHeader(name.clone())),
+        None => Ok(()),
+    }
+}
+
+/// What is needed to prepare a request's headers for the upstream.
+pub(crate) struct RequestHeaders<'a> {
+    pub(crate) upstream: &'a UpstreamSettings,
+    pub(crate) peer: IpAddr,
+    /// A WebSocket handshake keeps its `Upgrade`.
+    pub(crate) upgrade: bool,
+}
+
+impl RequestHeaders<'_> {
+    /// Turns the caller's headers into the upstream's, without credential and `Host`: those are set last, by the one who
+    /// holds the permit, so that nothing here can take them away again.
+    pub(crate) fn prepare(&self, headers: &mut HeaderMap) {
+        let named = nominated(headers);
+        let dropped: Vec<HeaderName> = headers.keys().filter(|name| self.drops(name) || named.contains(name)).cloned().collect();
+        for name in dropped {
+            headers.remove(name);
+        }
+        limit_codings(headers);
+        if self.upgrade {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        }
+        self.set_forwarding(headers);
+    }
+
+    fn drops(&self, name: &HeaderName) -> bool {
+        let text = name.as_str();
+        HOP_BY_HOP.contains(name)
+            || matches!(*name, header::HOST | header::CONTENT_LENGTH | header::EXPECT | header::MAX_FORWARDS)
+            || text == "http2-settings"
+            || text.contains('_')
+            || CARRIERS.contains(&text)
+            || CLAIMS.contains(&text)
+            || CLAIM_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
+            || self.upstream.drop_request_headers.contains(name)
+    }
+
+    fn set_forwarding(&self, headers: &mut HeaderMap) {
+        let set = |headers: &mut HeaderMap, name: &'static str, text: &str| {
+            if let Ok(value) = HeaderValue::from_str(text) {
+                headers.insert(name, value);
+            }
+        };
+        match self.upstream.forwarding {
+            Forwarding::None => return,
+            Forwarding::Forwarded => {
+                let node = if self.peer.is_ipv6() { format!("\"[{}]\"", self.peer) } else { self.peer.to_string() };
+                set(headers, "forwarded", &format!("for={node};proto=http"));
+            }
+            Forwarding::XForwarded => {
+                set(headers, "x-forwarded-for", &self.peer.to_string());
+                set(headers, "x-forwarded-proto", "http");
+            }
+        }
+        set(headers, "via", "1.1 magicproxy");
+    }
+}
+
+/// Asks the upstream for no other content coding than the ones in which an echoed credential can be found.
+fn limit_codings(headers: &mut HeaderMap) {
+    if let Entry::Occupied(mut entry) = headers.entry(header::ACCEPT_ENCODING) {
+        let takes_gzip = entry.iter().filter_map(|value| value.to_str().ok()).any(accepts_gzip);
+        entry.insert(HeaderValue::from_static(if takes_gzip { "gzip" } else { "identity" }));
+    }
+}
+
+/// RFC 9110 section 12.5.3: is `gzip` listed with a weight other than zero?
+fn accepts_gzip(value: &str) -> bool {
+    value.split(',').any(|item| {
+        let mut parts = item.split(';').map(str::trim);
+        let coding = parts.next().unwrap_or_default();
+        let refused = parts.any(|parameter| {
+            let weight = parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q="));
+            weight.is_some_and(|weight| weight.trim().parse::<f32>().is_ok_and(|weight| weight <= 0.0))
+        });
+        (coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip")) && !refused
+    })
+}

@@ -1,0 +1,138 @@
+//! What the caller gets when the proxy, not the upstream, says no: one type, one exhaustive match to status and code.
+//!
+//! The body is `application/problem+json` (RFC 9457) that API clients understand too (`message`), with a stable `code`, the
+//! request id and `Proxy-Status` (RFC 9209). Private causes go to the log, never into an answer.
+
+mod answer;
+#[cfg(test)]
+mod tests;
+
+use http::{HeaderName, StatusCode};
+use magicproxy_core::{Denial, OpenError, OrderFault, ParseTargetError, VerifyError};
+
+pub(crate) use answer::RequestId;
+
+/// Why the proxy refuses a request, or could not carry it out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Rejection {
+    #[error(transparent)]
+    Target(#[from] ParseTargetError),
+    #[error("the request has no `Host` field, several, or one that is not a host")]
+    Host,
+    #[error("the length of the request body is given in two ways")]
+    Framing,
+    #[error("the header field `{0}` overrides method or path and is not passed on")]
+    OverrideHeader(HeaderName),
+    #[error("a magic token is needed: send it as `Authorization: Bearer <token>`")]
+    NoToken,
+    #[error("the `Authorization` field does not hold one magic token")]
+    TokenForm,
+    #[error(transparent)]
+    Token(#[from] VerifyError),
+    #[error(transparent)]
+    Credential(#[from] OpenError),
+    #[error("{denial}{}", would_allow(.needed.as_deref()))]
+    Denied { denial: Denial, needed: Option<String> },
+    #[error("WebSocket is not enabled for this upstream (`websocket = true`)")]
+    WebSocket,
+    #[error("minting is closed on this proxy")]
+    MintingClosed,
+    #[error("the body must be JSON (`Content-Type: application/json`)")]
+    MintMediaType,
+    #[error("nothing was minted: {}", list(.0))]
+    Order(Vec<OrderFault>),
+    #[error("nothing was minted: {0}")]
+    Unmintable(#[from] magicproxy_core::MintError),
+    #[error("this resource knows GET and POST")]
+    ControlMethod,
+    #[error("there is nothing here")]
+    ControlPath,
+    #[error("the request body did not arrive in time")]
+    RequestTimeout,
+    #[error("the request body could not be read")]
+    RequestBody,
+    #[error("the upstream cannot be reached")]
+    Connect,
+    #[error("the upstream's certificate is not accepted")]
+    Tls,
+    #[error("the upstream could not be reached in time")]
+    ConnectTimeout,
+    #[error("the upstream closed the connection without an answer")]
+    Closed,
+    #[error("the upstream's answer is not valid HTTP")]
+    BadAnswer,
+    #[error("the upstream switched protocols without being asked")]
+    UnexpectedUpgrade,
+    #[error("the upstream did not answer in time")]
+    ResponseTimeout,
+    #[error("the proxy failed")]
+    Internal,
+}
+
+impl Rejection {
+    /// Status, stable code, and the error type of RFC 9209 section 2.3.
+    fn kind(&self) -> (StatusCode, &'static str, &'static str) {
+        const DENIED: &str = "http_request_denied";
+        const ERROR: &str = "http_request_error";
+        match self {
+            Self::Target(ParseTargetError::TooLong) => (StatusCode::URI_TOO_LONG, "target_too_long", ERROR),
+            Self::Target(error) => (StatusCode::BAD_REQUEST, error.code(), ERROR),
+            Self::Host => (StatusCode::BAD_REQUEST, "host", ERROR),
+            Self::Framing => (StatusCode::BAD_REQUEST, "framing", ERROR),
+            Self::OverrideHeader(_) => (StatusCode::BAD_REQUEST, "override_header", ERROR),
+            Self::NoToken => (StatusCode::UNAUTHORIZED, "no_token", DENIED),
+            Self::TokenForm => (StatusCode::UNAUTHORIZED, "invalid_token", DENIED),
+            Self::Token(VerifyError::Expired) | Self::Denied { denial: Denial::Expired, .. } => {
+                (StatusCode::UNAUTHORIZED, "expired_token", DENIED)
+            }
+            Self::Token(_) | Self::Credential(_) | Self::Denied { denial: Denial::NotYetValid, .. } => {
+                (StatusCode::UNAUTHORIZED, "invalid_token", DENIED)
+            }
+            Self::Denied { denial: Denial::WrongUpstream, .. } => (StatusCode::UNAUTHORIZED, "wrong_upstream", DENIED),
+            Self::Denied { denial: Denial::NotAllowed, .. } => (StatusCode::FORBIDDEN, "not_allowed", DENIED),
+            Self::Denied { denial: Denial::BeyondCeiling, .. } => (StatusCode::FORBIDDEN, "beyond_ceiling", DENIED),
+            Self::WebSocket => (StatusCode::FORBIDDEN, "websocket_disabled", DENIED),
+            Self::MintingClosed => (StatusCode::FORBIDDEN, "minting_closed", DENIED),
+            Self::MintMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", ERROR),
+            Self::Order(faults) if faults.contains(&OrderFault::TooLarge) => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", ERROR)
+            }
+            Self::Order(_) | Self::Unmintable(_) => (StatusCode::BAD_REQUEST, "invalid_order", ERROR),
+            Self::ControlMethod => (StatusCode::METHOD_NOT_ALLOWED, "method", ERROR),
+            Self::ControlPath => (StatusCode::NOT_FOUND, "not_found", ERROR),
+            Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout", ERROR),
+            Self::RequestBody => (StatusCode::BAD_REQUEST, "request_body", ERROR),
+            Self::Connect => (StatusCode::BAD_GATEWAY, "upstream_unreachable", "connection_refused"),
+            Self::Tls => (StatusCode::BAD_GATEWAY, "upstream_tls", "tls_certificate_error"),
+            Self::ConnectTimeout => (StatusCode::GATEWAY_TIMEOUT, "upstream_connect_timeout", "connection_timeout"),
+            Self::Closed => (StatusCode::BAD_GATEWAY, "upstream_closed", "connection_terminated"),
+            Self::BadAnswer => (StatusCode::BAD_GATEWAY, "upstream_protocol", "http_protocol_error"),
+            Self::UnexpectedUpgrade => (StatusCode::BAD_GATEWAY, "upstream_upgrade", "http_upgrade_failed"),
+            Self::ResponseTimeout => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "http_response_timeout"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "proxy_internal_error"),
+        }
+    }
+
+    /// The stable code.
+    pub(crate) fn code(&self) -> &'static str {
+        self.kind().1
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.kind().0
+    }
+
+    /// Is the connection itself in doubt?
+    fn closes(&self) -> bool {
+        matches!(self, Self::Framing | Self::Host | Self::RequestTimeout | Self::RequestBody)
+            || self.status() == StatusCode::PAYLOAD_TOO_LARGE
+    }
+}
+
+fn would_allow(rule: Option<&str>) -> String {
+    rule.map(|rule| format!("; this rule would: `{rule}`")).unwrap_or_default()
+}
+
+fn list(faults: &[OrderFault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}

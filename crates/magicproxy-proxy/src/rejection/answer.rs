@@ -1,0 +1,118 @@
+//! A rejection as an HTTP answer.
+
+use std::fmt;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
+use serde::Serialize;
+
+use super::Rejection;
+use crate::body::ResponseBody;
+
+const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+const TYPE_BASE: &str = "urn:magicproxy:problem:";
+
+/// The id of a request: in its log line and in its rejection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RequestId(u64);
+
+impl RequestId {
+    /// A new id: unguessable where the process began, then counted in steps that cover all numbers.
+    pub(crate) fn next() -> Self {
+        static START: LazyLock<u64> = LazyLock::new(|| {
+            let mut bytes = [0; 8];
+            // Without randomness ids begin at zero, which is no secret anyway.
+            let _ = aws_lc_rs::rand::fill(&mut bytes);
+            u64::from_ne_bytes(bytes)
+        });
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        // An odd step visits every number once.
+        Self(START.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15)))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:016x}", self.0)
+    }
+}
+
+/// RFC 9457, with the members that API clients look for.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    request_id: String,
+    /// GitHub's and many other clients show this.
+    message: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<String>,
+}
+
+impl Rejection {
+    /// The answer to the caller.
+    pub(crate) fn to_response(&self, id: RequestId) -> Response<ResponseBody> {
+        let (status, code, error) = self.kind();
+        let detail = self.to_string();
+        let problem = Problem {
+            r#type: format!("{TYPE_BASE}{code}"),
+            title: title(status),
+            status: status.as_u16(),
+            detail: &detail,
+            code,
+            request_id: id.to_string(),
+            message: format!("magicproxy: {detail}"),
+            errors: self.errors(),
+        };
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let mut response = Response::new(ResponseBody::full(Bytes::from(body)));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Ok(value) = HeaderValue::from_str(&format!("magicproxy; error={error}; details=\"{code} {id}\"")) {
+            headers.insert(PROXY_STATUS, value);
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, self.challenge());
+        }
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
+        }
+        if self.closes() {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    /// RFC 6750 section 3: no error code where no token was sent.
+    fn challenge(&self) -> HeaderValue {
+        match self {
+            Self::NoToken => HeaderValue::from_static("Bearer realm=\"magicproxy\""),
+            _ => HeaderValue::from_static("Bearer realm=\"magicproxy\", error=\"invalid_token\""),
+        }
+    }
+
+    fn errors(&self) -> Vec<String> {
+        match self {
+            Self::Order(faults) => faults.iter().map(ToString::to_string).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn title(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED => "the proxy does not accept this token",
+        StatusCode::FORBIDDEN => "the proxy does not allow this request",
+        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => "the upstream did not give a usable answer",
+        StatusCode::INTERNAL_SERVER_ERROR => "the proxy failed",
+        _ => "the proxy does not take this request",
+    }
+}

@@ -1,0 +1,149 @@
+//! The reverse door: callers speak to the proxy as if it were the API.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Method, Response, StatusCode, header};
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+
+use crate::access_log::AccessRecord;
+use crate::body::{IdleTimer, RequestBody, ResponseBody, UpstreamBody};
+use crate::control::Control;
+use crate::downstream::Connection;
+use crate::gate::{self, Gate, InboundRequest};
+use crate::header::filter_response;
+use crate::rejection::{Rejection, RequestId};
+use crate::scrub::{Needle, Scrubber};
+use crate::settings::Settings;
+use crate::upstream::{Answer, Upstream};
+
+/// The path of the control plane; it and what lies below it never reach the upstream.
+const CONTROL_PATH: &str = "/__magictoken";
+
+/// The reverse door of one upstream.
+#[derive(Debug)]
+pub(crate) struct ReverseDoor {
+    settings: Arc<Settings>,
+    gate: Gate,
+    upstream: Upstream,
+    control: Control,
+    name: Arc<str>,
+}
+
+impl ReverseDoor {
+    pub(crate) fn new(settings: Arc<Settings>, gate: Gate, upstream: Upstream) -> Self {
+        let control = Control::new(Arc::clone(&settings));
+        let name = settings.upstream.name.as_str().into();
+        Self { settings, gate, upstream, control, name }
+    }
+
+    /// Answers one request. There is always an answer.
+    pub(crate) async fn answer(&self, request: Request<Incoming>, connection: &Arc<Connection>) -> Response<ResponseBody> {
+        let in_flight = connection.begin();
+        let mut record = AccessRecord::new(RequestId::next(), &self.name, request.method());
+        let mut response = match self.handle(request, connection, &mut record).await {
+            Ok(response) => response,
+            Err(rejection) => {
+                record.rejected(&rejection);
+                rejection.to_response(record.id)
+            }
+        };
+        record.head(response.status());
+        response.body_mut().accompany(record, in_flight);
+        response
+    }
+
+    async fn handle(
+        &self,
+        request: Request<Incoming>,
+        connection: &Arc<Connection>,
+        record: &mut AccessRecord,
+    ) -> Result<Response<ResponseBody>, Rejection> {
+        check_framing(&request, connection)?;
+        let (mut head, incoming) = request.into_parts();
+        if is_control(&head) {
+            let target = gate::target(&head, &self.settings.upstream)?;
+            record.path(target.path());
+            record.control();
+            return self.control.answer(target.path() == CONTROL_PATH, &head, incoming).await;
+        }
+        let method = head.method.clone();
+        let on_upgrade = head.extensions.remove::<OnUpgrade>();
+        let body = RequestBody::new(incoming, self.settings.timeouts.body_idle);
+        record.receives(body.progress());
+        let inbound = InboundRequest { head, body, peer: connection.peer.ip() };
+        let outbound = self.gate.admit(inbound, record).await?;
+        let needle = outbound.needle();
+        let answer = self.upstream.send(outbound).await?;
+        if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return switch_protocols(answer, on_upgrade, needle.as_ref());
+        }
+        Ok(self.pass_down(answer, &method, needle))
+    }
+
+    fn pass_down(&self, answer: Answer, method: &Method, needle: Option<Needle>) -> Response<ResponseBody> {
+        let (mut head, incoming) = answer.response.into_parts();
+        let coding = head.headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes().to_ascii_lowercase());
+        filter_response(&mut head, method, needle.as_ref());
+        let timeouts = &self.settings.timeouts;
+        let end = timeouts.total.map(|total| std::time::Instant::now() + total);
+        let mut body = UpstreamBody::new(incoming, IdleTimer::new(timeouts.response_idle, end), answer.lease);
+        if let Some(needle) = needle {
+            let scrubber = match coding.as_deref() {
+                None | Some(b"identity" | b"") => Some(Scrubber::plain(needle.clone())),
+                Some(b"gzip" | b"x-gzip") => Some(Scrubber::gzip(needle.clone())),
+                Some(_) => None,
+            };
+            body = body.scrubbed(needle, scrubber);
+        }
+        Response::from_parts(head, ResponseBody::upstream(body))
+    }
+}
+
+/// hyper resolves a request with `Content-Length` and `Transfer-Encoding`; a proxy refuses it.
+fn check_framing(request: &Request<Incoming>, connection: &Connection) -> Result<(), Rejection> {
+    if !request.headers().contains_key(header::TRANSFER_ENCODING) {
+        return Ok(());
+    }
+    let chunked = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"chunked");
+    let mut codings = request.headers().get_all(header::TRANSFER_ENCODING).into_iter();
+    let only_chunked = codings.next().is_some_and(chunked) && codings.next().is_none();
+    match connection.has_content_length(request.method().as_str()) {
+        Some(false) if only_chunked => Ok(()),
+        _ => Err(Rejection::Framing),
+    }
+}
+
+/// Is this for the control plane, in any spelling? What is not canonical is refused there as everywhere.
+fn is_control(head: &Parts) -> bool {
+    let path = head.uri.path();
+    let decoded =
+        if path.contains('%') { path.to_ascii_uppercase().replace("%5F", "_").to_ascii_lowercase() } else { path.to_owned() };
+    decoded == CONTROL_PATH || decoded.strip_prefix(CONTROL_PATH).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Joins the two connections of a WebSocket. What flows between them is the caller's and the upstream's affair.
+fn switch_protocols(
+    answer: Answer,
+    on_upgrade: Option<OnUpgrade>,
+    needle: Option<&Needle>,
+) -> Result<Response<ResponseBody>, Rejection> {
+    let on_upgrade = on_upgrade.ok_or(Rejection::UnexpectedUpgrade)?;
+    let mut response = answer.response;
+    let upstream = hyper::upgrade::on(&mut response);
+    let (mut head, _) = response.into_parts();
+    filter_response(&mut head, &Method::GET, needle);
+    head.headers.insert(header::CONNECTION, http::HeaderValue::from_static("upgrade"));
+    head.headers.insert(header::UPGRADE, http::HeaderValue::from_static("websocket"));
+    tokio::spawn(async move {
+        if let (Ok(downstream), Ok(upstream)) = tokio::join!(on_upgrade, upstream) {
+            let joined = tokio::io::copy_bidirectional(&mut TokioIo::new(downstream), &mut TokioIo::new(upstream)).await;
+            tracing::debug!(target: "magicproxy::upstream", ended = joined.is_ok(), "a WebSocket ended");
+        }
+        drop(answer.lease);
+    });
+    Ok(Response::from_parts(head, ResponseBody::full(bytes::Bytes::new())))
+}

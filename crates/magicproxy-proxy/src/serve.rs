@@ -1,0 +1,173 @@
+//! Listening: accepts connections, serves each in its own task, drains when told to stop.
+//!
+//! The caller passes the listener and the shutdown; nothing here reads configuration or signals.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+use crate::downstream::{Connection, DownstreamIo, Protocol, detect};
+use crate::gate::Gate;
+use crate::reverse::ReverseDoor;
+use crate::settings::Settings;
+use crate::upstream::Upstream;
+use crate::verifier::Verifier;
+
+/// Request heads above this get 431.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+const MAX_HEADERS: usize = 128;
+const MAX_STREAMS: u32 = 100;
+const MAX_RESET_STREAMS: usize = 20;
+
+/// A proxy that is ready to serve.
+#[derive(Debug)]
+pub struct Server {
+    door: Arc<ReverseDoor>,
+    settings: Arc<Settings>,
+}
+
+/// Why a server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// TLS towards the upstream cannot be set up, for instance for want of trust roots.
+    #[error("TLS towards the upstream cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers")]
+    Random,
+}
+
+impl Server {
+    /// Puts the parts together.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn new(settings: Settings) -> Result<Self, StartError> {
+        let verifier = Verifier::new(&settings).map_err(|_| StartError::Random)?;
+        let settings = Arc::new(settings);
+        let gate = Gate::new(Arc::clone(&settings), verifier);
+        let upstream = Upstream::new(Arc::clone(&settings))?;
+        let door = Arc::new(ReverseDoor::new(Arc::clone(&settings), gate, upstream));
+        Ok(Self { door, settings })
+    }
+
+    /// Serves until `shutdown` ends, then finishes what is in flight, within the drain timeout.
+    pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()> + Send) {
+        let (stop, stopped) = watch::channel(());
+        let slots = Arc::new(Semaphore::new(self.settings.limits.connections));
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
+            let (stream, peer) = tokio::select! {
+                () = &mut shutdown => break,
+                accepted = accept(&listener) => accepted,
+            };
+            let served =
+                ServedConnection { door: Arc::clone(&self.door), settings: Arc::clone(&self.settings), stopped: stopped.clone() };
+            tokio::spawn(async move {
+                served.serve(stream, peer).await;
+                drop(slot);
+            });
+        }
+        drop(listener);
+        drop(stopped);
+        // Every connection holds a receiver until it ends.
+        let _ = stop.send(());
+        let drained = tokio::time::timeout(self.settings.timeouts.drain, stop.closed()).await;
+        if drained.is_err() {
+            tracing::warn!(target: "magicproxy::serve", connections = stop.receiver_count(), "closing connections that did not finish in time");
+        }
+    }
+}
+
+/// Accepts, and survives what goes wrong with it (too many open files, a peer that left at once).
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                tracing::warn!(target: "magicproxy::serve", %error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
+
+struct ServedConnection {
+    door: Arc<ReverseDoor>,
+    settings: Arc<Settings>,
+    stopped: watch::Receiver<()>,
+}
+
+impl ServedConnection {
+    async fn serve(mut self, mut stream: TcpStream, peer: SocketAddr) {
+        let accepted = Instant::now();
+        let _ = stream.set_nodelay(true);
+        let detected = tokio::select! {
+            _ = self.stopped.changed() => return,
+            detected = tokio::time::timeout(self.settings.timeouts.header, detect(&mut stream)) => detected,
+        };
+        let Ok(Ok((protocol, prefix))) = detected else { return };
+        let connection = Connection::new(peer, protocol);
+        let io = DownstreamIo::new(stream, prefix, Arc::clone(&connection), self.settings.timeouts, accepted);
+        match protocol {
+            Protocol::Http1 => self.http1(TokioIo::new(io), &connection).await,
+            Protocol::Http2 => self.http2(TokioIo::new(io), &connection).await,
+        }
+    }
+
+    async fn http1(mut self, io: TokioIo<DownstreamIo<TcpStream>>, connection: &Arc<Connection>) {
+        let door = &self.door;
+        let service = service_fn(move |request| async move { Ok::<_, Infallible>(door.answer(request, connection).await) });
+        let mut builder = http1::Builder::new();
+        // Heads are timed by `DownstreamIo`, which knows an idle connection from a slow head.
+        builder.timer(TokioTimer::new()).header_read_timeout(None).max_headers(MAX_HEADERS).max_header_size(MAX_HEAD_BYTES);
+        let mut serving = std::pin::pin!(builder.serve_connection(io, service).with_upgrades());
+        let ended = tokio::select! {
+            ended = serving.as_mut() => ended,
+            _ = self.stopped.changed() => {
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+        };
+        log_end(ended, connection);
+    }
+
+    async fn http2(mut self, io: TokioIo<DownstreamIo<TcpStream>>, connection: &Arc<Connection>) {
+        let (door, shared) = (Arc::clone(&self.door), Arc::clone(connection));
+        let service = service_fn(move |request| {
+            let (door, shared) = (Arc::clone(&door), Arc::clone(&shared));
+            async move { Ok::<_, Infallible>(door.answer(request, &shared).await) }
+        });
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(64 * 1024)
+            .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
+            .max_local_error_reset_streams(1024)
+            .keep_alive_interval(Duration::from_secs(20));
+        let mut serving = std::pin::pin!(builder.serve_connection(io, service));
+        let ended = tokio::select! {
+            ended = serving.as_mut() => ended,
+            _ = self.stopped.changed() => {
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+        };
+        log_end(ended, connection);
+    }
+}
+
+fn log_end(ended: Result<(), hyper::Error>, connection: &Connection) {
+    if let Err(error) = ended {
+        tracing::debug!(target: "magicproxy::serve", peer = %connection.peer, %error, "a connection ended");
+    }
+}

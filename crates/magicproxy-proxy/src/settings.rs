@@ -1,0 +1,137 @@
+//! What the engine is told: checked values, made by the binary from configuration, environment and flags.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderName;
+use magicproxy_core::{EncodedSlash, KeyRing, PatternMode, Policy, Scopes, UpstreamName};
+use rustls_pki_types::CertificateDer;
+
+pub use crate::upstream::root::{ApiRoot, ParseApiRootError};
+
+/// Everything that [`serve`](crate::serve::serve) needs.
+#[derive(Debug)]
+pub struct Settings {
+    /// The keys.
+    pub keys: Arc<KeyRing>,
+    /// The upstream.
+    pub upstream: UpstreamSettings,
+    /// Scopes that tokens may name.
+    pub scopes: Scopes,
+    /// What minters may have.
+    pub minting: MintSettings,
+    /// Tokens that live longer than this, from `iat` to `exp`, are refused.
+    pub accept_max_lifetime: Option<Duration>,
+    /// Timeouts.
+    pub timeouts: Timeouts,
+    /// Limits.
+    pub limits: Limits,
+}
+
+/// The upstream: where requests go, and how it is to be treated.
+#[derive(Debug)]
+pub struct UpstreamSettings {
+    /// Its name, the `aud` of its tokens.
+    pub name: UpstreamName,
+    /// Its origin and base path.
+    pub api_root: ApiRoot,
+    /// What it makes of `%2F`.
+    pub encoded_slash: EncodedSlash,
+    /// How patterns are matched.
+    pub patterns: PatternMode,
+    /// Rules that no token can exceed.
+    pub ceiling: Option<Policy>,
+    /// Further request headers to drop.
+    pub drop_request_headers: Vec<HeaderName>,
+    /// Query parameters to drop.
+    pub drop_query_parameters: Vec<String>,
+    /// Trusted besides the platform's roots.
+    pub extra_roots: Vec<CertificateDer<'static>>,
+    /// May a WebSocket handshake pass? What flows through it is not checked further.
+    pub websocket: bool,
+    /// What the upstream is told about the caller.
+    pub forwarding: Forwarding,
+}
+
+/// Forwarding headers that the proxy sets itself; the caller's own are always dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Forwarding {
+    /// None: the upstream learns nothing about the caller.
+    #[default]
+    None,
+    /// `Forwarded` (RFC 7239) and `Via` (RFC 9110 section 7.6.3).
+    Forwarded,
+    /// `X-Forwarded-For`, `X-Forwarded-Proto` and `Via`.
+    XForwarded,
+}
+
+/// Who may mint, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct MintSettings {
+    /// Does `POST /__magictoken` mint?
+    pub open: bool,
+    /// The lifetime of a token whose order names none.
+    pub default_lifetime: Duration,
+    /// The longest lifetime that may be ordered.
+    pub max_lifetime: Duration,
+}
+
+impl Default for MintSettings {
+    fn default() -> Self {
+        let day = Duration::from_secs(24 * 60 * 60);
+        Self { open: true, default_lifetime: day, max_lifetime: 366 * day }
+    }
+}
+
+/// How long the engine waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// For a connection to the upstream, TLS included.
+    pub connect: Duration,
+    /// For the head of a request, from its first byte, and for the first byte of a new connection.
+    pub header: Duration,
+    /// For the head of the upstream's answer, from the end of the request.
+    pub response: Duration,
+    /// Without a byte of a request body, or a byte taken by a slow reader.
+    pub body_idle: Duration,
+    /// Without a byte of an answer whose head has come. Event streams may be silent for long.
+    pub response_idle: Duration,
+    /// A connection without a request, on either side.
+    pub keep_alive: Duration,
+    /// A whole exchange; none by default.
+    pub total: Option<Duration>,
+    /// For answers in flight after SIGTERM.
+    pub drain: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            header: Duration::from_secs(10),
+            response: Duration::from_secs(25),
+            body_idle: Duration::from_secs(60),
+            response_idle: Duration::from_secs(300),
+            keep_alive: Duration::from_secs(60),
+            total: None,
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// How much the engine takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Open connections from callers.
+    pub connections: usize,
+    /// Idle connections kept to the upstream.
+    pub idle_upstream_connections: usize,
+    /// Memory for verified tokens, in bytes.
+    pub token_cache_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: 16_384, idle_upstream_connections: 256, token_cache_bytes: 64 * 1024 * 1024 }
+    }
+}

@@ -1,0 +1,203 @@
+//! The upstream: sends what the gate let through, over pooled connections, and nowhere else.
+//!
+//! Redirects are answers like others and never followed. A request is sent twice only when not a byte of the first was
+//! written, or when it is idempotent, has no body, and a pooled connection turned out to be stale.
+
+mod connect;
+mod pool;
+pub(crate) mod root;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, header};
+use hyper::body::Incoming;
+
+use crate::body::{Progress, RequestBody};
+use crate::gate::{Message, OutboundRequest};
+use crate::rejection::Rejection;
+use crate::settings::Settings;
+use connect::Connector;
+use pool::{Connection, Pool, SendError};
+
+pub(crate) use pool::Lease;
+
+/// One upstream.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    settings: Arc<Settings>,
+    connector: Connector,
+    pool: Arc<Pool>,
+}
+
+/// The upstream's answer, and the connection that its body comes on.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) response: Response<Incoming>,
+    pub(crate) lease: Lease,
+}
+
+impl Upstream {
+    pub(crate) fn new(settings: Arc<Settings>) -> Result<Self, rustls::Error> {
+        let connector = Connector::new(&settings)?;
+        let pool = Arc::new(Pool::new(settings.limits.idle_upstream_connections, settings.timeouts.keep_alive));
+        Ok(Self { settings, connector, pool })
+    }
+
+    /// Sends a permitted request and waits for the head of its answer.
+    pub(crate) async fn send(&self, request: OutboundRequest) -> Result<Answer, Rejection> {
+        let upgrade = request.is_upgrade();
+        let progress = request.body().progress();
+        let exchange = self.exchange(request.into_message());
+        let answer = within(self.settings.timeouts.response, &progress, exchange).await?;
+        if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS && !upgrade {
+            return Err(Rejection::UnexpectedUpgrade);
+        }
+        Ok(answer)
+    }
+
+    async fn exchange(&self, message: Message) -> Result<Answer, Rejection> {
+        let mut outgoing = Outgoing::new(message);
+        // An upgraded connection is never given back, so it is never taken from the pool either.
+        if !outgoing.upgrade {
+            while let Some(connection) = self.pool.take().await {
+                match self.attempt(connection, outgoing, true).await? {
+                    Attempt::Answered(answer) => return Ok(answer),
+                    Attempt::Stale(again) => outgoing = again,
+                }
+            }
+        }
+        let connection = self.connector.connect(outgoing.upgrade).await?;
+        match self.attempt(connection, outgoing, false).await? {
+            Attempt::Answered(answer) => Ok(answer),
+            Attempt::Stale(_) => Err(Rejection::Closed),
+        }
+    }
+
+    async fn attempt(&self, mut connection: Connection, outgoing: Outgoing, pooled: bool) -> Result<Attempt, Rejection> {
+        let replay = if pooled { outgoing.replay() } else { None };
+        let request = self.request(outgoing, connection.version())?;
+        match connection.send(request).await {
+            Ok(response) => Ok(Attempt::Answered(Answer { response, lease: self.pool.lease(connection) })),
+            Err(SendError::NotSent(request)) if pooled => Ok(Attempt::Stale(Outgoing::from_request(*request))),
+            Err(SendError::NotSent(_)) => Err(Rejection::Closed),
+            Err(SendError::Failed(error)) => match replay {
+                Some(replay) if is_stale(&error) => Ok(Attempt::Stale(replay)),
+                _ => Err(failure(&error)),
+            },
+        }
+    }
+
+    /// The request as this connection's protocol wants it. Framing fields are the HTTP library's.
+    fn request(&self, outgoing: Outgoing, version: Version) -> Result<Request<RequestBody>, Rejection> {
+        let root = &self.settings.upstream.api_root;
+        let Outgoing { method, mut headers, target, body, .. } = outgoing;
+        let path = match target {
+            Target::Canonical(text) => format!("{}{text}", root.base_path()),
+            Target::Sent(uri) => uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+        };
+        let uri = if version == Version::HTTP_2 {
+            headers.remove(header::HOST);
+            let scheme = if root.is_secure() { "https" } else { "http" };
+            Uri::builder().scheme(scheme).authority(root.authority().clone()).path_and_query(path).build()
+        } else {
+            headers.insert(header::HOST, root.host_field().clone());
+            Uri::builder().path_and_query(path).build()
+        };
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = uri.map_err(|_| Rejection::Internal)?;
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+}
+
+enum Attempt {
+    Answered(Answer),
+    /// The pooled connection was no more: the same request, for another one.
+    Stale(Outgoing),
+}
+
+/// A request that is being sent, perhaps for the second time.
+struct Outgoing {
+    method: Method,
+    headers: HeaderMap,
+    target: Target,
+    body: RequestBody,
+    upgrade: bool,
+}
+
+enum Target {
+    Canonical(String),
+    /// With the base path, as an earlier attempt made it.
+    Sent(Uri),
+}
+
+impl Outgoing {
+    fn new(message: Message) -> Self {
+        let Message { method, headers, target, body, upgrade } = message;
+        Self { method, headers, target: Target::Canonical(target.to_string()), body, upgrade }
+    }
+
+    fn from_request(request: Request<RequestBody>) -> Self {
+        let (head, body) = request.into_parts();
+        Self { method: head.method, headers: head.headers, target: Target::Sent(head.uri), body, upgrade: false }
+    }
+
+    /// The same request once more, where sending it twice does no harm.
+    fn replay(&self) -> Option<Self> {
+        let Target::Canonical(target) = &self.target else { return None };
+        (self.method.is_idempotent() && self.body.is_empty()).then(|| Self {
+            method: self.method.clone(),
+            headers: self.headers.clone(),
+            target: Target::Canonical(target.clone()),
+            body: RequestBody::empty(),
+            upgrade: false,
+        })
+    }
+}
+
+/// Bounds the wait for an answer's head. The clock stands still while the request body is still moving.
+async fn within<T>(
+    limit: Duration,
+    progress: &Progress,
+    exchange: impl Future<Output = Result<T, Rejection>>,
+) -> Result<T, Rejection> {
+    let mut exchange = std::pin::pin!(exchange);
+    let mut seen = (progress.bytes(), progress.is_done());
+    loop {
+        match tokio::time::timeout(limit, &mut exchange).await {
+            Ok(result) => return result,
+            Err(_) if (progress.bytes(), progress.is_done()) != seen => seen = (progress.bytes(), progress.is_done()),
+            Err(_) => return Err(Rejection::ResponseTimeout),
+        }
+    }
+}
+
+/// Did the connection end before a byte of an answer came, as one that idled too long does?
+fn is_stale(error: &hyper::Error) -> bool {
+    error.is_incomplete_message()
+        || error.is_closed()
+        || error.is_canceled()
+        || has_io_kind(error, std::io::ErrorKind::ConnectionReset)
+}
+
+fn failure(error: &hyper::Error) -> Rejection {
+    tracing::debug!(target: "magicproxy::upstream", %error, "the exchange with the upstream failed");
+    if error.is_user() || error.is_body_write_aborted() {
+        // The caller's body broke, not the upstream.
+        return Rejection::RequestBody;
+    }
+    if error.is_parse() { Rejection::BadAnswer } else { Rejection::Closed }
+}
+
+fn has_io_kind(error: &hyper::Error, kind: std::io::ErrorKind) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == kind) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}

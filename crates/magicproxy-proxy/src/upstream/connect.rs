@@ -1,0 +1,135 @@
+//! New connections to the upstream: TCP, TLS where the API root says so, HTTP/1.1 or HTTP/2 by ALPN.
+
+use std::io;
+use std::sync::Arc;
+
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::ClientConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls_pki_types::ServerName;
+use rustls_platform_verifier::Verifier;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::pool::Connection;
+use crate::rejection::Rejection;
+use crate::settings::Settings;
+
+/// Heads of answers above this are refused.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+const MAX_HEADERS: usize = 256;
+
+pub(super) struct Connector {
+    settings: Arc<Settings>,
+    tls: Option<Tls>,
+}
+
+struct Tls {
+    any: TlsConnector,
+    /// An upgrade needs HTTP/1.1.
+    http1: TlsConnector,
+    name: ServerName<'static>,
+}
+
+impl Connector {
+    pub(super) fn new(settings: &Arc<Settings>) -> Result<Self, rustls::Error> {
+        let tls = if settings.upstream.api_root.is_secure() { Some(Tls::new(settings)?) } else { None };
+        Ok(Self { settings: Arc::clone(settings), tls })
+    }
+
+    /// Connects within the time allowed for it.
+    pub(super) async fn connect(&self, upgrade: bool) -> Result<Connection, Rejection> {
+        let connected = tokio::time::timeout(self.settings.timeouts.connect, self.connect_unbounded(upgrade)).await;
+        connected.unwrap_or(Err(Rejection::ConnectTimeout))
+    }
+
+    async fn connect_unbounded(&self, upgrade: bool) -> Result<Connection, Rejection> {
+        let root = &self.settings.upstream.api_root;
+        let stream = TcpStream::connect((root.host(), root.port())).await.map_err(|error| unreachable(&error))?;
+        stream.set_nodelay(true).map_err(|error| unreachable(&error))?;
+        let Some(tls) = &self.tls else { return http1_connection(stream).await };
+        let connector = if upgrade { &tls.http1 } else { &tls.any };
+        let stream = connector.connect(tls.name.clone(), stream).await.map_err(|error| tls_failure(&error))?;
+        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+            return http2_connection(stream).await;
+        }
+        http1_connection(stream).await
+    }
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Connector").field("tls", &self.tls.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Tls {
+    fn new(settings: &Settings) -> Result<Self, rustls::Error> {
+        let name = ServerName::try_from(settings.upstream.api_root.host().to_owned());
+        let name = name.map_err(|_| rustls::Error::General("the upstream's host is no server name".to_owned()))?;
+        let config = client_config(settings)?;
+        let with_protocols = |protocols: &[&[u8]]| {
+            let mut config = config.clone();
+            config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+            TlsConnector::from(Arc::new(config))
+        };
+        Ok(Self { any: with_protocols(&[b"h2", b"http/1.1"]), http1: with_protocols(&[b"http/1.1"]), name })
+    }
+}
+
+/// TLS 1.2 and 1.3, the platform's roots and the operator's.
+fn client_config(settings: &Settings) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let roots = settings.upstream.extra_roots.clone();
+    let verifier = Verifier::new_with_extra_roots(roots, Arc::clone(&provider))?;
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
+}
+
+async fn http1_connection<S>(stream: S) -> Result<Connection, Rejection>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut builder = http1::Builder::new();
+    builder.max_headers(MAX_HEADERS).max_header_size(MAX_HEAD_BYTES);
+    let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| handshake_failure(&error))?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.with_upgrades().await {
+            tracing::debug!(target: "magicproxy::upstream", %error, "a connection to the upstream ended");
+        }
+    });
+    Ok(Connection::Http1(sender))
+}
+
+async fn http2_connection<S>(stream: S) -> Result<Connection, Rejection>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder.timer(TokioTimer::new()).max_header_list_size(64 * 1024).adaptive_window(true);
+    let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| handshake_failure(&error))?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(target: "magicproxy::upstream", %error, "a connection to the upstream ended");
+        }
+    });
+    Ok(Connection::Http2(sender))
+}
+
+fn unreachable(error: &io::Error) -> Rejection {
+    tracing::warn!(target: "magicproxy::upstream", %error, "the upstream cannot be reached");
+    if error.kind() == io::ErrorKind::TimedOut { Rejection::ConnectTimeout } else { Rejection::Connect }
+}
+
+fn tls_failure(error: &io::Error) -> Rejection {
+    tracing::warn!(target: "magicproxy::upstream", %error, "the TLS handshake with the upstream failed");
+    let by_tls = error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>());
+    if by_tls { Rejection::Tls } else { Rejection::Connect }
+}
+
+fn handshake_failure(error: &hyper::Error) -> Rejection {
+    tracing::warn!(target: "magicproxy::upstream", %error, "the HTTP handshake with the upstream failed");
+    Rejection::Connect
+}

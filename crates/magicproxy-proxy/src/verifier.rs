@@ -1,0 +1,170 @@
+//! Verified tokens, kept: one verification per token, off the event loop, bounded in number and memory.
+//!
+//! The cache is keyed by a keyed hash of the whole token, so it holds no tokens and nobody can aim at its slots. What it
+//! holds was genuine when it came in; whether it is live is asked at each decision.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::{hmac, rand};
+use bytes::Bytes;
+use http::HeaderValue;
+use magicproxy_core::{
+    Credential, KeyRing, OpenError, PatternMode, Permit, Scopes, UnverifiedToken, VerifiedToken, VerifyContext, VerifyError,
+};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use tokio::sync::{OnceCell, Semaphore};
+use zeroize::Zeroizing;
+
+use crate::clock;
+use crate::presented::PresentedToken;
+use crate::rejection::Rejection;
+use crate::scrub::Needle;
+use crate::settings::Settings;
+
+type Fingerprint = [u8; 32];
+
+/// A verified token and, once a request was permitted, its opened credential.
+#[derive(Debug)]
+pub(crate) struct CachedToken {
+    token: Arc<VerifiedToken>,
+    credential: OnceCell<Arc<OpenedCredential>>,
+}
+
+impl CachedToken {
+    pub(crate) fn token(&self) -> &Arc<VerifiedToken> {
+        &self.token
+    }
+}
+
+/// The credential in the form in which it is sent, and what is looked for in answers.
+#[derive(Debug)]
+pub(crate) struct OpenedCredential {
+    authorization: HeaderValue,
+    needle: Option<Needle>,
+}
+
+impl OpenedCredential {
+    fn new(credential: &Credential) -> Option<Self> {
+        // The memory behind the value is wiped when its last user lets go.
+        let text = Zeroizing::new(format!("Bearer {}", credential.expose()).into_bytes());
+        let mut authorization = HeaderValue::from_maybe_shared(Bytes::from_owner(text)).ok()?;
+        authorization.set_sensitive(true);
+        Some(Self { authorization, needle: Needle::new(credential) })
+    }
+
+    pub(crate) fn authorization(&self) -> &HeaderValue {
+        &self.authorization
+    }
+
+    pub(crate) fn needle(&self) -> Option<&Needle> {
+        self.needle.as_ref()
+    }
+}
+
+/// Weighs entries by the memory they hold.
+#[derive(Clone, Debug)]
+struct ByMemory;
+
+impl Weighter<Fingerprint, Arc<CachedToken>> for ByMemory {
+    fn weight(&self, _: &Fingerprint, entry: &Arc<CachedToken>) -> u64 {
+        const REST: u64 = 4 * 1024;
+        REST + entry.token.policy().memory_bytes() as u64
+    }
+}
+
+/// Verifies tokens and opens credentials.
+pub(crate) struct Verifier {
+    inner: Arc<Inner>,
+    cache: Cache<Fingerprint, Arc<CachedToken>, ByMemory>,
+    fingerprints: hmac::Key,
+    /// Cold tokens are verified a few at a time, so that a flood of them leaves the processor to others.
+    slots: Semaphore,
+}
+
+/// What a verification on another thread needs.
+struct Inner {
+    keys: Arc<KeyRing>,
+    scopes: Scopes,
+    patterns: PatternMode,
+    max_lifetime: Option<Duration>,
+}
+
+impl Verifier {
+    pub(crate) fn new(settings: &Settings) -> Result<Self, aws_lc_rs::error::Unspecified> {
+        let capacity = settings.limits.token_cache_bytes as u64;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                keys: Arc::clone(&settings.keys),
+                scopes: settings.scopes.clone(),
+                patterns: settings.upstream.patterns,
+                max_lifetime: settings.accept_max_lifetime,
+            }),
+            cache: Cache::with_weighter(usize::try_from(capacity / 8192).unwrap_or(usize::MAX), capacity, ByMemory),
+            fingerprints: hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new())?,
+            slots: Semaphore::new(std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))),
+        })
+    }
+
+    /// Verifies a token, or finds it verified. Concurrent requests with one token wait for one verification.
+    pub(crate) async fn verify(&self, presented: &PresentedToken) -> Result<Arc<CachedToken>, Rejection> {
+        let fingerprint = self.fingerprint(presented);
+        if let Some(entry) = self.cache.get(&fingerprint) {
+            return Ok(entry);
+        }
+        // Most rubbish stops here, without a thread being asked.
+        UnverifiedToken::parse(presented.as_str())?;
+        self.cache.get_or_insert_async(&fingerprint, self.verify_cold(presented)).await
+    }
+
+    /// Opens the credential of a permitted request, once per token.
+    pub(crate) async fn open(&self, entry: &CachedToken, permit: Permit) -> Result<(Permit, Arc<OpenedCredential>), Rejection> {
+        if let Some(opened) = entry.credential.get() {
+            return Ok((permit, Arc::clone(opened)));
+        }
+        let _slot = self.slots.acquire().await.map_err(|_| Rejection::Internal)?;
+        let inner = Arc::clone(&self.inner);
+        let opening = tokio::task::spawn_blocking(move || {
+            let opened =
+                inner.keys.open(&permit).and_then(|credential| OpenedCredential::new(&credential).ok_or(OpenError::Sealed));
+            opened.map(|opened| (permit, Arc::new(opened)))
+        });
+        let (permit, opened) = opening.await.map_err(|_| Rejection::Internal)??;
+        let opened = entry.credential.get_or_init(|| async { opened }).await;
+        Ok((permit, Arc::clone(opened)))
+    }
+
+    async fn verify_cold(&self, presented: &PresentedToken) -> Result<Arc<CachedToken>, Rejection> {
+        let _slot = self.slots.acquire().await.map_err(|_| Rejection::Internal)?;
+        let inner = Arc::clone(&self.inner);
+        let text = Zeroizing::new(presented.as_str().to_owned());
+        let verified = tokio::task::spawn_blocking(move || inner.verify(&text)).await.map_err(|_| Rejection::Internal)??;
+        Ok(Arc::new(CachedToken { token: Arc::new(verified), credential: OnceCell::new() }))
+    }
+
+    fn fingerprint(&self, presented: &PresentedToken) -> Fingerprint {
+        let tag = hmac::sign(&self.fingerprints, presented.as_str().as_bytes());
+        let mut fingerprint = Fingerprint::default();
+        fingerprint.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
+        fingerprint
+    }
+}
+
+impl std::fmt::Debug for Verifier {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Verifier").field("cached", &self.cache.len()).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    fn verify(&self, text: &str) -> Result<VerifiedToken, VerifyError> {
+        let context = VerifyContext {
+            now: clock::now(),
+            scopes: &self.scopes,
+            patterns: self.patterns,
+            max_lifetime: self.max_lifetime.map(|lifetime| lifetime.as_secs()),
+        };
+        self.keys.verify(text, &context)
+    }
+}
