@@ -5,6 +5,7 @@
 
 mod claims;
 mod mint;
+mod order;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -20,6 +21,7 @@ use crate::target::RequestTarget;
 
 pub use claims::UnverifiedToken;
 pub use mint::{Grant, MintError, MintRequest, Minted};
+pub use order::{MAX_ORDER_BYTES, MintLimits, MintOrder, OrderFault};
 pub use verify::{VerifyContext, VerifyError};
 
 /// The longest token, in bytes.

@@ -1,0 +1,222 @@
+//! An order for a token, as a minter writes it: the body of `POST /__magictoken` and what `magicproxy mint` builds.
+//!
+//! Everything wrong with an order is found at once; nothing is minted from an order with a fault.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+use zeroize::Zeroizing;
+
+use super::{Grant, MAX_UNIX_TIME, MintRequest, UpstreamName};
+use crate::UnixTime;
+use crate::credential::{Credential, ParseCredentialError};
+use crate::pattern::PatternMode;
+use crate::rule::{RawRule, Rule, RuleFault};
+use crate::scope::{ScopeName, Scopes};
+
+/// The longest order, in bytes of JSON.
+pub const MAX_ORDER_BYTES: usize = 64 * 1024;
+
+/// An order, parsed and not yet checked. Members that are not named here are refused, and so is null for any of them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MintOrder {
+    /// The credential.
+    #[serde(deserialize_with = "secret")]
+    pub token: Zeroizing<String>,
+    /// What is allowed, rule by rule. Not together with `scope` and `scopes`.
+    #[serde(default, deserialize_with = "present")]
+    pub allowed: Option<Vec<RawRule>>,
+    /// One scope.
+    #[serde(default, deserialize_with = "present")]
+    pub scope: Option<String>,
+    /// Several scopes.
+    #[serde(default, deserialize_with = "present")]
+    pub scopes: Option<Vec<String>>,
+    /// How long the token lives, in seconds.
+    #[serde(default, deserialize_with = "present")]
+    pub expires_in: Option<u64>,
+    /// The upstream's name.
+    #[serde(default, deserialize_with = "present")]
+    pub aud: Option<String>,
+    /// May a refusal say which rule would be needed?
+    #[serde(default)]
+    pub explain: bool,
+}
+
+impl std::fmt::Debug for MintOrder {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("MintOrder").field("allowed", &self.allowed).field("scopes", &self.scopes).finish_non_exhaustive()
+    }
+}
+
+/// What the operator lets minters have.
+#[derive(Debug, Clone)]
+pub struct MintLimits<'a> {
+    /// The upstream that tokens are minted for.
+    pub upstream: &'a UpstreamName,
+    /// The scopes that may be named.
+    pub scopes: &'a Scopes,
+    /// How the upstream wants patterns matched.
+    pub patterns: PatternMode,
+    /// The lifetime of a token whose order names none.
+    pub default_lifetime: Duration,
+    /// The longest lifetime that may be ordered.
+    pub max_lifetime: Duration,
+}
+
+impl MintOrder {
+    /// Reads an order from JSON.
+    ///
+    /// # Errors
+    /// One fault: what the JSON parser found first. The text of the order is not repeated, for it holds a secret.
+    pub fn from_json(json: &[u8]) -> Result<Self, OrderFault> {
+        if json.len() > MAX_ORDER_BYTES {
+            return Err(OrderFault::TooLarge);
+        }
+        serde_json::from_slice(json).map_err(|error| OrderFault::Json(without_values(&error)))
+    }
+
+    /// Checks an order against what the operator allows.
+    ///
+    /// # Errors
+    /// Every fault.
+    pub fn check(self, limits: &MintLimits<'_>, now: UnixTime) -> Result<MintRequest, Vec<OrderFault>> {
+        let mut faults = Vec::new();
+        let grant = grant(self.allowed, self.scope, self.scopes, limits).map_err(|found| faults.extend(found)).ok();
+        let expires_at = expiry(self.expires_in, limits, now).map_err(|fault| faults.push(fault)).ok();
+        if self.aud.as_deref().is_some_and(|aud| aud != limits.upstream.as_str()) {
+            faults.push(OrderFault::Upstream { known: limits.upstream.clone() });
+        }
+        let credential = Credential::parse(self.token).map_err(|fault| faults.push(fault.into())).ok();
+        match (grant, expires_at, credential) {
+            (Some(grant), Some(expires_at), Some(credential)) if faults.is_empty() => Ok(MintRequest {
+                credential,
+                grant,
+                upstream: Some(limits.upstream.clone()),
+                issued_at: now,
+                expires_at,
+                not_before: None,
+                explain: self.explain,
+            }),
+            _ => Err(faults),
+        }
+    }
+}
+
+/// What is wrong with an order.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OrderFault {
+    /// Longer than [`MAX_ORDER_BYTES`].
+    #[error("the request body is longer than {MAX_ORDER_BYTES} bytes")]
+    TooLarge,
+    /// No JSON object of the expected form.
+    #[error("the request body is not accepted: {0}")]
+    Json(String),
+    /// The credential.
+    #[error("token: {0}")]
+    Credential(#[from] ParseCredentialError),
+    /// Both ways of saying what is allowed, or neither.
+    #[error("exactly one of `allowed` (rules), `scope` (a name) or `scopes` (names) is needed")]
+    Grant,
+    /// A list of scopes without a name in it.
+    #[error("`scopes` is empty: a token must allow something")]
+    NoScope,
+    /// A scope that the proxy does not know.
+    #[error("scope `{name}` is not configured on this proxy{}", known_names(.known))]
+    UnknownScope {
+        /// The name in the order.
+        name: String,
+        /// The names that would have been understood.
+        known: Vec<String>,
+    },
+    /// A rule.
+    #[error("allowed: {0}")]
+    Rule(#[from] RuleFault),
+    /// Zero, or longer than the operator allows.
+    #[error("`expires_in` must be 1 to {max} seconds")]
+    Lifetime {
+        /// The operator's limit.
+        max: u64,
+    },
+    /// An upstream that the proxy does not serve.
+    #[error("`aud` names an upstream that this proxy does not serve: it serves `{known}`")]
+    Upstream {
+        /// The one that it serves.
+        known: UpstreamName,
+    },
+}
+
+fn grant(
+    allowed: Option<Vec<RawRule>>,
+    scope: Option<String>,
+    scopes: Option<Vec<String>>,
+    limits: &MintLimits<'_>,
+) -> Result<Grant, Vec<OrderFault>> {
+    let named = scope.is_some() || scopes.is_some();
+    match allowed {
+        Some(rules) if !named => {
+            let rules = Rule::parse_list(&rules, limits.patterns);
+            rules.map(Grant::Allowed).map_err(|faults| faults.into_iter().map(OrderFault::Rule).collect())
+        }
+        None if named => scope_grant(scope.into_iter().chain(scopes.into_iter().flatten()).collect(), limits.scopes),
+        _ => Err(vec![OrderFault::Grant]),
+    }
+}
+
+fn scope_grant(names: Vec<String>, known: &Scopes) -> Result<Grant, Vec<OrderFault>> {
+    if names.is_empty() {
+        return Err(vec![OrderFault::NoScope]);
+    }
+    let mut faults = Vec::new();
+    let mut grant = Vec::with_capacity(names.len());
+    for name in names {
+        match ScopeName::parse(&name).filter(|name| known.rules(name.as_str()).is_some()) {
+            Some(name) => grant.push(name),
+            None => {
+                faults.push(OrderFault::UnknownScope { name: shorten(&name), known: known.names().map(str::to_owned).collect() })
+            }
+        }
+    }
+    if faults.is_empty() { Ok(Grant::Scopes(grant)) } else { Err(faults) }
+}
+
+fn expiry(seconds: Option<u64>, limits: &MintLimits<'_>, now: UnixTime) -> Result<UnixTime, OrderFault> {
+    let max = limits.max_lifetime.as_secs();
+    let seconds = seconds.unwrap_or_else(|| limits.default_lifetime.as_secs().min(max));
+    match now.0.checked_add(seconds) {
+        Some(end) if (1..=max).contains(&seconds) && end <= MAX_UNIX_TIME => Ok(UnixTime(end)),
+        _ => Err(OrderFault::Lifetime { max }),
+    }
+}
+
+fn known_names(known: &[String]) -> String {
+    if known.is_empty() { " (it has none)".to_owned() } else { format!(" (it has: {})", known.join(", ")) }
+}
+
+/// The parser's message without the value it met, which could be the secret: `invalid type: string "ghp_…"`.
+fn without_values(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let place = format!("line {}, column {}", error.line(), error.column());
+    match error.classify() {
+        serde_json::error::Category::Data if !message.starts_with("invalid") => message,
+        serde_json::error::Category::Data => match message.split_once(", expected ") {
+            Some((_, expected)) => format!("expected {expected}"),
+            None => format!("a value of the wrong type at {place}"),
+        },
+        _ => format!("it is not valid JSON (line {}, column {})", error.line(), error.column()),
+    }
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().take(80).flat_map(char::escape_debug).collect()
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zeroizing<String>, D::Error> {
+    String::deserialize(deserializer).map(Zeroizing::new)
+}
+
+/// A member that is there must have its type: null is not the same as absent.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
