@@ -65,7 +65,7 @@ impl Pattern {
         // Parsed alone and anchored as a tree: no pattern can close the group that anchors it.
         let hir = parser(mode).parse(text).map_err(|error| PatternError::Syntax(one_line(&error)))?;
         if mode == PatternMode::Whole {
-            check_literals(&hir)?;
+            check_literals(&hir, Follows::Nothing)?;
         }
         let anchored = anchor(hir, mode);
         let dfa = determinise(std::slice::from_ref(&anchored), MAX_NFA_BYTES, MAX_DFA_BYTES).ok_or(PatternError::TooComplex)?;
@@ -137,14 +137,26 @@ fn can_start_with_slash(dfa: &dense::DFA<Vec<u32>>) -> bool {
     start.is_ok_and(|state| !dfa.is_dead_state(dfa.next_state(state, b'/')))
 }
 
+/// What stands behind a part of a pattern: a `%` at its very end has no digits.
+#[derive(Clone, Copy)]
+enum Follows {
+    Nothing,
+    Something,
+}
+
 /// Rule 5: literals that no canonical path can hold.
-fn check_literals(hir: &Hir) -> Result<(), PatternError> {
+fn check_literals(hir: &Hir, follows: Follows) -> Result<(), PatternError> {
     match hir.kind() {
-        HirKind::Literal(literal) => check_literal(&literal.0),
+        HirKind::Literal(literal) => check_literal(&literal.0, follows),
         HirKind::Class(class) => check_class(class),
-        HirKind::Repetition(repetition) => check_literals(&repetition.sub),
-        HirKind::Capture(capture) => check_literals(&capture.sub),
-        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().try_for_each(check_literals),
+        HirKind::Repetition(repetition) => check_literals(&repetition.sub, Follows::Something),
+        HirKind::Capture(capture) => check_literals(&capture.sub, follows),
+        HirKind::Alternation(parts) => parts.iter().try_for_each(|part| check_literals(part, follows)),
+        HirKind::Concat(parts) => {
+            let Some((last, before)) = parts.split_last() else { return Ok(()) };
+            before.iter().try_for_each(|part| check_literals(part, Follows::Something))?;
+            check_literals(last, follows)
+        }
         HirKind::Empty | HirKind::Look(_) => Ok(()),
     }
 }
@@ -159,7 +171,7 @@ fn check_class(class: &Class) -> Result<(), PatternError> {
     if alive { Ok(()) } else { Err(literal_error("[…]", "the class holds no character of a path")) }
 }
 
-fn check_literal(literal: &[u8]) -> Result<(), PatternError> {
+fn check_literal(literal: &[u8], follows: Follows) -> Result<(), PatternError> {
     if let Some(byte) = literal.iter().find(|byte| !is_path_byte(**byte)) {
         return Err(bad_byte(*byte));
     }
@@ -172,15 +184,16 @@ fn check_literal(literal: &[u8]) -> Result<(), PatternError> {
     let mut rest = literal;
     while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
         rest = rest.get(at + 1..).unwrap_or_default();
-        check_triplet(rest)?;
+        check_triplet(rest, follows)?;
     }
     Ok(())
 }
 
 /// What follows a `%` in a literal; a literal may end inside the triplet, where a class goes on.
-fn check_triplet(after: &[u8]) -> Result<(), PatternError> {
+fn check_triplet(after: &[u8], follows: Follows) -> Result<(), PatternError> {
     let digits = after.get(..2).unwrap_or(after);
-    if !digits.iter().all(|digit| digit.is_ascii_digit() || (b'A'..=b'F').contains(digit)) {
+    let cut_short = digits.len() < 2 && matches!(follows, Follows::Nothing);
+    if cut_short || !digits.iter().all(|digit| digit.is_ascii_digit() || (b'A'..=b'F').contains(digit)) {
         return Err(literal_error("%", "write percent-encoding as `%` and two upper-case hex digits"));
     }
     let decoded = std::str::from_utf8(digits)

@@ -15,10 +15,10 @@ pub(super) fn canonicalise(raw: &[u8], encoded_slash: EncodedSlash) -> Result<St
             canonical.push(raw_character(byte)?);
         }
     }
-    check_segments(&canonical)?;
     if has_triplet {
         check_text(&canonical)?;
     }
+    check_segments(&canonical)?;
     Ok(canonical)
 }
 
@@ -31,18 +31,39 @@ pub(super) fn further_readings(path: &str, encoded_slash: EncodedSlash) -> Resul
     if encoded_slash == EncodedSlash::Both && path.contains("%2F") {
         let split = path.replace("%2F", "/");
         check_segments(&split)?;
-        readings.extend(cut(&split));
+        readings.extend(cut(&split)?);
         readings.push(split);
     }
-    readings.extend(cut(path));
+    readings.extend(cut(path)?);
     Ok(readings)
 }
 
-/// The reading of a server that decodes before it splits off query, fragment or parameters: up to the first `%3F`,
-/// `%23`, or a look-alike of `?`, `#` and `;`.
-fn cut(path: &str) -> Option<String> {
-    let at = ["%3F", "%23", "%EF%BC%9F", "%EF%BC%83", "%EF%BC%9B"].iter().filter_map(|end| path.find(end)).min()?;
-    path.get(..at).map(str::to_owned)
+/// `?` and `#`, then what a normalising server turns into `?` (U+FF1F, U+FE16, U+FE56, U+2047–U+2049), into `#` (U+FF03,
+/// U+FE5F) and into `;` (U+FF1B, U+037E, U+FE14, U+FE54).
+const ENDS: [&str; 14] = [
+    "%3F",
+    "%23",
+    "%EF%BC%9F",
+    "%EF%B8%96",
+    "%EF%B9%96",
+    "%E2%81%87",
+    "%E2%81%88",
+    "%E2%81%89",
+    "%EF%BC%83",
+    "%EF%B9%9F",
+    "%EF%BC%9B",
+    "%CD%BE",
+    "%EF%B8%94",
+    "%EF%B9%94",
+];
+
+/// The reading of a server that decodes before it splits off query, fragment or parameters: up to the first of [`ENDS`].
+/// What is left must obey section 2 as well: `/a/..%3F` would end in a dot segment.
+fn cut(path: &str) -> Result<Option<String>, ParseTargetError> {
+    let end = ENDS.iter().filter_map(|end| path.find(end)).min();
+    let Some(reading) = end.and_then(|at| path.get(..at)) else { return Ok(None) };
+    check_segments(reading)?;
+    Ok(Some(reading.to_owned()))
 }
 
 fn raw_character(byte: u8) -> Result<char, ParseTargetError> {
@@ -97,13 +118,23 @@ fn check_segment(segment: &str) -> Result<(), ParseTargetError> {
     if segment.bytes().all(|byte| byte == b'.') {
         return Err(ParseTargetError::DotSegment);
     }
-    if segment.starts_with("%20") || segment.ends_with("%20") {
+    if segment.contains('%') { check_blanks(&String::from_utf8_lossy(&percent_decode(segment))) } else { Ok(()) }
+}
+
+/// A blank is what a trimming upstream takes away: white space of Unicode and the byte order mark.
+fn check_blanks(decoded: &str) -> Result<(), ParseTargetError> {
+    let is_blank = |character: char| character.is_whitespace() || character == '\u{feff}';
+    if decoded.contains('.') && decoded.chars().all(|character| character == '.' || is_blank(character)) {
+        return Err(ParseTargetError::DotSegment);
+    }
+    if decoded.starts_with(is_blank) || decoded.ends_with(is_blank) {
         return Err(ParseTargetError::Blank);
     }
     Ok(())
 }
 
-/// The decoded path as text: UTF-8, no C1 controls or line separators, no look-alikes of dot and slash.
+/// The decoded path as text: UTF-8, no C1 controls or line separators, nothing that a normalising server (NFKC) turns into
+/// a dot segment, a slash (`℅` too), a backslash or a `%`, and no other look-alike of those.
 fn check_text(canonical: &str) -> Result<(), ParseTargetError> {
     let decoded = String::from_utf8(percent_decode(canonical)).map_err(|_| ParseTargetError::Utf8)?;
     for character in decoded.chars() {
@@ -113,8 +144,17 @@ fn check_text(canonical: &str) -> Result<(), ParseTargetError> {
             | '\u{2044}'
             | '\u{2215}'
             | '\u{29f5}'
+            | '\u{2100}'
+            | '\u{2101}'
+            | '\u{2105}'
+            | '\u{2106}'
+            | '\u{2216}'
+            | '\u{fe19}'
+            | '\u{fe30}'
             | '\u{fe52}'
             | '\u{fe68}'
+            | '\u{fe6a}'
+            | '\u{ff05}'
             | '\u{ff0e}'
             | '\u{ff0f}'
             | '\u{ff3c}' => return Err(ParseTargetError::Lookalike),

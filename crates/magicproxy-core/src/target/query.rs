@@ -47,7 +47,7 @@ fn check_triplets(raw: &[u8]) -> Result<(), ParseTargetError> {
 }
 
 /// The name of `name=value` as the most lenient framework reads it: decoded until nothing changes, without an index in
-/// brackets, in lower case, `-` and `_` the same, without blanks at its ends.
+/// brackets, in lower case, without blanks at its ends; `-` is `_`, and so are a dot and a blank inside, as PHP has it.
 fn canonical_name(parameter: &str) -> String {
     let mut name = parameter.split('=').next().unwrap_or_default().to_owned();
     loop {
@@ -59,7 +59,8 @@ fn canonical_name(parameter: &str) -> String {
     }
     // A decoded `=` ends the name for a server that decodes first.
     let name = name.split(['[', '=']).next().unwrap_or_default();
-    name.trim_matches(|c: char| c.is_whitespace() || c == '+').to_lowercase().replace('-', "_")
+    let is_blank = |character: char| character.is_whitespace() || character == '+';
+    name.trim_matches(is_blank).to_lowercase().replace(|character| is_blank(character) || "-.".contains(character), "_")
 }
 
 fn decode_once(text: &str) -> String {

@@ -1,0 +1,14 @@
+//! Runs `testdata/vectors/*.json`: the specifications made executable.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may stop where they stand")]
+
+#[path = "vectors/files.rs"]
+mod files;
+#[path = "vectors/make_tokens.rs"]
+mod make_tokens;
+#[path = "vectors/rules.rs"]
+mod rules;
+#[path = "vectors/targets.rs"]
+mod targets;
+#[path = "vectors/tokens.rs"]
+mod tokens;
