@@ -98,6 +98,8 @@ impl fmt::Display for RawRule {
 pub struct Rule {
     raw: RawRule,
     methods: Methods,
+    /// The pattern as the string form writes it.
+    source: String,
     pattern: Pattern,
 }
 
@@ -124,7 +126,7 @@ impl Rule {
     /// [`ParseRuleError`] with the rule as it was written and what is wrong with it.
     pub fn parse(raw: RawRule, mode: PatternMode) -> Result<Self, ParseRuleError> {
         match parts(&raw, mode) {
-            Ok((methods, pattern)) => Ok(Self { raw, methods, pattern }),
+            Ok(parts) => Ok(Self { raw, methods: parts.methods, source: parts.source, pattern: parts.pattern }),
             Err(reason) => Err(ParseRuleError { rule: shorten(&raw.to_string()), reason }),
         }
     }
@@ -162,6 +164,15 @@ impl Rule {
         &self.raw
     }
 
+    /// The rule in the string form, one string for each method: what a token carries, and what the Python program reads.
+    #[must_use]
+    pub fn to_strings(&self) -> Vec<String> {
+        match &self.methods {
+            Methods::Any => vec![format!("* {}", self.source)],
+            Methods::Listed(methods) => methods.iter().map(|method| format!("{} {}", method.as_str(), self.source)).collect(),
+        }
+    }
+
     pub(crate) fn methods(&self) -> &Methods {
         &self.methods
     }
@@ -177,7 +188,7 @@ impl fmt::Display for Rule {
     }
 }
 
-fn list_faults(raw: &[RawRule]) -> Vec<RuleFault> {
+fn list_faults<T: Serialize>(raw: &[T]) -> Vec<RuleFault> {
     if raw.is_empty() {
         return vec![RuleFault::Empty];
     }
@@ -191,27 +202,43 @@ fn list_faults(raw: &[RawRule]) -> Vec<RuleFault> {
     faults
 }
 
-fn parts(raw: &RawRule, mode: PatternMode) -> Result<(Methods, Pattern), RuleReason> {
-    match raw {
+/// Is the list, as a token carries it, one that verification accepts?
+pub(crate) fn check_list(written: &[String]) -> Result<(), RuleFault> {
+    list_faults(written).into_iter().next().map_or(Ok(()), Err)
+}
+
+struct Parts {
+    methods: Methods,
+    source: String,
+    pattern: Pattern,
+}
+
+fn parts(raw: &RawRule, mode: PatternMode) -> Result<Parts, RuleReason> {
+    let (methods, source) = match raw {
         RawRule::Text(text) => {
             let (method, pattern) = text.split_once(' ').ok_or(RuleReason::Form)?;
-            Ok((one_method(method)?, Pattern::parse(pattern, mode)?))
+            (one_method(method)?, pattern.to_owned())
         }
         RawRule::Object(object) => {
             let methods = match &object.method {
                 OneOrMany::One(method) => one_method(method)?,
                 OneOrMany::Many(methods) => many_methods(methods)?,
             };
-            Ok((methods, object_pattern(object, mode)?))
+            (methods, object_source(object, mode)?)
         }
-    }
+    };
+    let pattern = Pattern::parse(&source, mode)?;
+    Ok(Parts { methods, source, pattern })
 }
 
-fn object_pattern(object: &RuleObject, mode: PatternMode) -> Result<Pattern, RuleReason> {
+fn object_source(object: &RuleObject, mode: PatternMode) -> Result<String, RuleReason> {
     match (&object.path, &object.route) {
-        (Some(path), None) => Ok(Pattern::parse(path, mode)?),
-        // A template means the same whatever the mode of patterns is.
-        (None, Some(route)) => Ok(Pattern::parse(&route::to_pattern(route)?, PatternMode::Whole)?),
+        (Some(path), None) => Ok(path.clone()),
+        (None, Some(route)) => {
+            let pattern = route::to_pattern(route)?;
+            // A template means the same whatever the mode of patterns is.
+            Ok(if mode == PatternMode::DangerPrefix { format!("(?-i:{pattern})$") } else { pattern })
+        }
         _ => Err(RuleReason::PathOrRoute),
     }
 }

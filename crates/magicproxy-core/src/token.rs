@@ -28,6 +28,8 @@ pub use verify::{VerifyContext, VerifyError};
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 /// How far clocks may be apart, in seconds.
 pub const LEEWAY_SECONDS: u64 = 30;
+/// The longest life of a token, from `iat` to `exp`, in seconds: ten years. The Python program's tokens live five.
+pub const MAX_LIFETIME_SECONDS: u64 = 3_660 * 24 * 60 * 60;
 /// The latest `exp`: 9999-12-31T23:59:59Z.
 pub const MAX_UNIX_TIME: u64 = 253_402_300_799;
 

@@ -4,7 +4,6 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::verify::VerifyError;
 use crate::encoding::from_base64url;
-use crate::rule::RawRule;
 use crate::token::MAX_TOKEN_BYTES;
 
 /// The JOSE header. Every other member is refused by its presence.
@@ -27,7 +26,7 @@ pub(super) struct Claims {
     pub(super) nbf: Option<u64>,
     pub(super) token: String,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub(super) allowed: Option<Vec<RawRule>>,
+    pub(super) allowed: Option<Vec<String>>,
     // The Python program writes null where it has none, and expects the member.
     #[serde(default)]
     pub(super) scopes: Option<Vec<String>>,

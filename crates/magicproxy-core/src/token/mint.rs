@@ -10,7 +10,7 @@ use crate::credential::Credential;
 use crate::encoding::base64url;
 use crate::key::{KeyError, KeyRing};
 use crate::policy::{Policy, PolicyError};
-use crate::rule::Rule;
+use crate::rule::{Rule, RuleFault, check_list};
 use crate::scope::ScopeName;
 use crate::seal::seal;
 
@@ -60,6 +60,9 @@ pub enum MintError {
     /// The rules are too complex together.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// A rule with several methods is written once for each, and then they are too many.
+    #[error(transparent)]
+    Rules(#[from] RuleFault),
     /// The key failed.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -71,19 +74,17 @@ impl KeyRing {
     /// # Errors
     /// [`MintError`]. What this proxy would refuse is not minted.
     pub fn mint(&self, request: &MintRequest) -> Result<Minted, MintError> {
-        if let Grant::Allowed(rules) = &request.grant {
-            Policy::compile(rules)?;
-        }
+        let allowed = match &request.grant {
+            Grant::Allowed(rules) => Some(written(rules)?),
+            Grant::Scopes(_) => None,
+        };
         let id = random_id()?;
         let claims = Claims {
             iat: request.issued_at.0,
             exp: request.expires_at.0,
             nbf: request.not_before.map(|time| time.0),
             token: seal(&request.credential, self.active().public())?,
-            allowed: match &request.grant {
-                Grant::Allowed(rules) => Some(rules.iter().map(|rule| rule.raw().clone()).collect()),
-                Grant::Scopes(_) => None,
-            },
+            allowed,
             scopes: match &request.grant {
                 Grant::Allowed(_) => None,
                 Grant::Scopes(names) => Some(names.iter().map(|name| name.as_str().to_owned()).collect()),
@@ -110,6 +111,14 @@ impl KeyRing {
         }
         Ok(token)
     }
+}
+
+/// The rules in the form that a token carries, which verification must accept.
+fn written(rules: &[Rule]) -> Result<Vec<String>, MintError> {
+    let allowed: Vec<String> = rules.iter().flat_map(Rule::to_strings).collect();
+    check_list(&allowed)?;
+    Policy::compile(rules)?;
+    Ok(allowed)
 }
 
 fn random_id() -> Result<String, KeyError> {

@@ -3,13 +3,13 @@
 use aws_lc_rs::digest;
 
 use super::claims::{Claims, UnverifiedToken};
-use super::{LEEWAY_SECONDS, MAX_UNIX_TIME, UpstreamName, VerifiedToken};
+use super::{LEEWAY_SECONDS, MAX_LIFETIME_SECONDS, MAX_UNIX_TIME, UpstreamName, VerifiedToken};
 use crate::UnixTime;
 use crate::encoding::base64url;
 use crate::key::{KeyRing, PrivateKey};
 use crate::pattern::PatternMode;
 use crate::policy::{Policy, PolicyError};
-use crate::rule::{Rule, RuleFault};
+use crate::rule::{RawRule, Rule, RuleFault};
 use crate::scope::Scopes;
 use crate::seal::SealedCredential;
 
@@ -110,7 +110,8 @@ fn check_times(claims: &Claims, context: &VerifyContext<'_>) -> Result<(), Verif
     if claims.exp > MAX_UNIX_TIME || claims.exp <= claims.iat {
         return Err(claim("exp must be later than iat, and before the year 10000"));
     }
-    if context.max_lifetime.is_some_and(|max| claims.exp - claims.iat > max) {
+    let lifetime = claims.exp - claims.iat;
+    if lifetime > MAX_LIFETIME_SECONDS || context.max_lifetime.is_some_and(|max| lifetime > max) {
         return Err(VerifyError::Lifetime);
     }
     if now >= claims.exp.saturating_add(LEEWAY_SECONDS) {
@@ -135,7 +136,8 @@ fn policy(claims: &Claims, context: &VerifyContext<'_>) -> Result<Policy, Verify
     let scopes = claims.scopes.as_deref().unwrap_or_default();
     match (&claims.allowed, scopes) {
         (Some(allowed), []) => {
-            let rules = Rule::parse_list(allowed, context.patterns).map_err(|faults| first_fault(faults))?;
+            let allowed: Vec<RawRule> = allowed.iter().cloned().map(RawRule::Text).collect();
+            let rules = Rule::parse_list(&allowed, context.patterns).map_err(first_fault)?;
             Ok(Policy::compile(&rules)?)
         }
         (None, [_, ..]) => {
