@@ -78,7 +78,10 @@ impl Upstream {
         let replay = if pooled { outgoing.replay() } else { None };
         let request = self.request(outgoing, connection.version())?;
         match connection.send(request).await {
-            Ok(response) => Ok(Attempt::Answered(Answer { response, lease: self.pool.lease(connection) })),
+            Ok(response) => {
+                check_framing(&response)?;
+                Ok(Attempt::Answered(Answer { response, lease: self.pool.lease(connection) }))
+            }
             Err(SendError::NotSent(request)) if pooled => Ok(Attempt::Stale(Outgoing::from_request(*request))),
             Err(SendError::NotSent(_)) => Err(Rejection::Closed),
             Err(SendError::Failed(error)) => match replay {
@@ -155,6 +158,16 @@ impl Outgoing {
             upgrade: false,
         })
     }
+}
+
+/// An answer whose length is given in two ways, or in a coding that nobody asked for, is no answer (RFC 9112 section 6.3):
+/// hyper would read on to the end of the connection.
+fn check_framing(response: &Response<Incoming>) -> Result<(), Rejection> {
+    let headers = response.headers();
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).into_iter();
+    let Some(first) = codings.next() else { return Ok(()) };
+    let only_chunked = first.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none();
+    if only_chunked && !headers.contains_key(header::CONTENT_LENGTH) { Ok(()) } else { Err(Rejection::BadAnswer) }
 }
 
 /// Bounds the wait for an answer's head. The clock stands still while the request body is still moving.
