@@ -65,6 +65,7 @@ pub(crate) fn judge(cases: &[Case], explanations: &Explanations) -> Verdict {
     let mut verdict = Verdict::default();
     for case in cases {
         match case.verdict.as_str() {
+            "fail" => verdict.remarks.push(format!("failure in {} ({})", case.id, case.codes.join(", "))),
             "leak" => {
                 verdict.leaks += 1;
                 verdict.remarks.push(format!("leak in {} ({})", case.id, case.codes.join(", ")));

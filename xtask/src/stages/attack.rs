@@ -13,18 +13,14 @@ use crate::workspace::Workspace;
 
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 
-/// One run of the runner: the path of the API root, and the share of the two largest groups.
+/// One run of the runner, over every case.
 struct Round {
     name: &'static str,
+    /// The path of the API root.
     prefix: &'static str,
-    sample: &'static str,
 }
 
-const ROUNDS: [Round; 2] = [
-    Round { name: "root", prefix: "", sample: "1" },
-    // A prefix changes how a path is joined and nothing else: a share of the cases shows it.
-    Round { name: "prefix", prefix: "/api/v3", sample: "0.3" },
-];
+const ROUNDS: [Round; 2] = [Round { name: "root", prefix: "" }, Round { name: "prefix", prefix: "/api/v3" }];
 
 pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     let Some(runner) = runner(workspace) else {
@@ -75,7 +71,7 @@ fn attack(workspace: &Workspace, log: &mut Log, runner: &Path, keys: &Path, roun
     );
     let mut command = workspace.command("python3");
     command.arg(runner).args(["--start-cmd", &serve, "--timers", "30", "--quiet", "--verbose"]);
-    command.arg("--keys").arg(keys).arg("--out").arg(&out).args(["--sample", round.sample]);
+    command.arg("--keys").arg(keys).arg("--out").arg(&out);
     if !round.prefix.is_empty() {
         command.args(["--api-prefix", round.prefix]);
     }
