@@ -30,10 +30,11 @@ pub(crate) struct Gate {
     verifier: Verifier,
 }
 
-/// A request as it came in.
+/// A request as it came in, with its target read by [`read_target`].
 #[derive(Debug)]
 pub(crate) struct InboundRequest {
     pub(crate) head: Parts,
+    pub(crate) target: RequestTarget,
     pub(crate) body: RequestBody,
     pub(crate) peer: IpAddr,
 }
@@ -45,10 +46,8 @@ impl Gate {
 
     /// Decides one request: the whole security argument, top to bottom.
     pub(crate) async fn admit(&self, inbound: InboundRequest, record: &mut AccessRecord) -> Result<OutboundRequest, Rejection> {
-        let InboundRequest { head, body, peer } = inbound;
+        let InboundRequest { head, target, body, peer } = inbound;
         let upstream = &self.settings.upstream;
-        let target = self.target(&head)?;
-        record.path(target.path());
         refuse_overrides(&head.headers)?;
         let upgrade = wants_websocket(&head);
         if upgrade && !upstream.websocket {
@@ -71,15 +70,10 @@ impl Gate {
         RequestHeaders { upstream, peer, upgrade }.prepare(&mut headers);
         Ok(OutboundRequest::new(permit, credential, Message { method: head.method, headers, target, body, upgrade }))
     }
-
-    /// The one parse of the target: what is decided on is what will be sent.
-    fn target(&self, head: &Parts) -> Result<RequestTarget, Rejection> {
-        target(head, &self.settings.upstream)
-    }
 }
 
-/// Reads the target of a request for an upstream.
-pub(crate) fn target(head: &Parts, upstream: &UpstreamSettings) -> Result<RequestTarget, Rejection> {
+/// Reads the target of a request, once: what is decided on is what will be sent.
+pub(crate) fn read_target(head: &Parts, upstream: &UpstreamSettings) -> Result<RequestTarget, Rejection> {
     check_host(head)?;
     let absolute = head.uri.scheme().is_some() || head.uri.authority().is_some();
     if absolute && head.version != Version::HTTP_2 {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use http::request::Parts;
 use http::{Method, Response, StatusCode, header};
 use hyper::Request;
 use hyper::body::Incoming;
@@ -13,7 +12,7 @@ use crate::access_log::AccessRecord;
 use crate::body::{IdleTimer, RequestBody, ResponseBody, UpstreamBody};
 use crate::control::Control;
 use crate::downstream::Connection;
-use crate::gate::{self, Gate, InboundRequest};
+use crate::gate::{Gate, InboundRequest, read_target};
 use crate::header::filter_response;
 use crate::rejection::{Rejection, RequestId};
 use crate::scrub::{Needle, Scrubber};
@@ -64,17 +63,17 @@ impl ReverseDoor {
     ) -> Result<Response<ResponseBody>, Rejection> {
         check_framing(&request, connection)?;
         let (mut head, incoming) = request.into_parts();
-        if is_control(&head) {
-            let target = gate::target(&head, &self.settings.upstream)?;
-            record.path(target.path());
+        let target = read_target(&head, &self.settings.upstream)?;
+        record.path(target.path());
+        if let Some(below) = target.path().strip_prefix(CONTROL_PATH).filter(|below| below.is_empty() || below.starts_with('/')) {
             record.control();
-            return self.control.answer(target.path() == CONTROL_PATH, &head, incoming).await;
+            return self.control.answer(below.is_empty(), &head, incoming).await;
         }
         let method = head.method.clone();
         let on_upgrade = head.extensions.remove::<OnUpgrade>();
         let body = RequestBody::new(incoming, self.settings.timeouts.body_idle);
         record.receives(body.progress());
-        let inbound = InboundRequest { head, body, peer: connection.peer.ip() };
+        let inbound = InboundRequest { head, target, body, peer: connection.peer.ip() };
         let outbound = self.gate.admit(inbound, record).await?;
         let needle = outbound.needle();
         let answer = self.upstream.send(outbound).await?;
@@ -115,14 +114,6 @@ fn check_framing(request: &Request<Incoming>, connection: &Connection) -> Result
         Some(false) if only_chunked => Ok(()),
         _ => Err(Rejection::Framing),
     }
-}
-
-/// Is this for the control plane, in any spelling? What is not canonical is refused there as everywhere.
-fn is_control(head: &Parts) -> bool {
-    let path = head.uri.path();
-    let decoded =
-        if path.contains('%') { path.to_ascii_uppercase().replace("%5F", "_").to_ascii_lowercase() } else { path.to_owned() };
-    decoded == CONTROL_PATH || decoded.strip_prefix(CONTROL_PATH).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Joins the two connections of a WebSocket. What flows between them is the caller's and the upstream's affair.

@@ -121,14 +121,10 @@ impl RequestHeaders<'_> {
     }
 
     fn drops(&self, name: &HeaderName) -> bool {
-        let text = name.as_str();
         HOP_BY_HOP.contains(name)
             || matches!(*name, header::HOST | header::CONTENT_LENGTH | header::EXPECT | header::MAX_FORWARDS)
-            || text == "http2-settings"
-            || text.contains('_')
-            || CARRIERS.contains(&text)
-            || CLAIMS.contains(&text)
-            || CLAIM_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
+            || name.as_str() == "http2-settings"
+            || steers(name)
             || self.upstream.drop_request_headers.contains(name)
     }
 
@@ -151,6 +147,16 @@ impl RequestHeaders<'_> {
         }
         set(headers, "via", "1.1 magicproxy");
     }
+}
+
+/// Would this field change who the caller is, or what is done, at a server that believes it? In a trailer it would too.
+pub(super) fn steers(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    text.contains('_')
+        || CARRIERS.contains(&text)
+        || CLAIMS.contains(&text)
+        || OVERRIDES.contains(&text)
+        || CLAIM_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
 }
 
 /// Asks the upstream for no other content coding than the ones in which an echoed credential can be found.

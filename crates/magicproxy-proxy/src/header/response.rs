@@ -4,6 +4,7 @@ use http::header::{self, HeaderName};
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
+use super::request::steers;
 use super::{HOP_BY_HOP, nominated};
 use crate::VERSION;
 use crate::scrub::Needle;
@@ -46,7 +47,7 @@ pub(crate) fn filter_response(head: &mut Parts, method: &Method, needle: Option<
 pub(crate) fn filter_trailers(trailers: &mut HeaderMap, needle: Option<&Needle>) {
     let forbidden = |name: &&HeaderName| {
         HOP_BY_HOP.contains(name)
-            || name.as_str().contains('_')
+            || steers(name)
             || matches!(
                 **name,
                 header::CONTENT_LENGTH
@@ -54,8 +55,6 @@ pub(crate) fn filter_trailers(trailers: &mut HeaderMap, needle: Option<&Needle>)
                     | header::CONTENT_TYPE
                     | header::CONTENT_RANGE
                     | header::HOST
-                    | header::AUTHORIZATION
-                    | header::COOKIE
                     | header::SET_COOKIE
                     | header::CACHE_CONTROL
                     | header::LOCATION
