@@ -3,6 +3,8 @@
 //! Opened only for a request that holds a [`Permit`](crate::Permit), so only a token that the proxy signed ever reaches
 //! the decryption and no padding oracle exists.
 
+use std::fmt;
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::rand;
 use serde::Deserialize;
@@ -12,13 +14,14 @@ use crate::credential::{Credential, ParseCredentialError};
 use crate::encoding::{base64, base64url, from_base64, from_base64url};
 use crate::key::{KeyError, KeyId, KeyRing, PrivateKey, PublicKey};
 use crate::policy::Permit;
+use crate::token::json_object;
 
 const TAG_BYTES: usize = 16;
 const KEY_BYTES: usize = 32;
 const PROTECTED_HEADER: &str = r#"{"alg":"RSA-OAEP-256","enc":"A256GCM"}"#;
 
 /// A sealed credential as it stands in a token's `token` claim: not yet opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SealedCredential {
     text: String,
     key: KeyId,
@@ -28,6 +31,13 @@ impl SealedCredential {
     /// `key` is the key that signed the token: the same one opens it.
     pub(crate) fn new(text: String, key: KeyId) -> Self {
         Self { text, key }
+    }
+}
+
+/// Sealed or not, it has no place in a log: an old log and a leaked key would be a credential.
+impl fmt::Debug for SealedCredential {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("SealedCredential").field("key", &self.key).finish_non_exhaustive()
     }
 }
 
@@ -97,7 +107,7 @@ fn open_jwe(text: &str, key: &PrivateKey) -> Option<Zeroizing<Vec<u8>>> {
     }
     let parts: Vec<&str> = text.split('.').collect();
     let [header, encrypted_key, nonce, ciphertext, tag] = parts.as_slice() else { return None };
-    let parsed: Header = serde_json::from_slice(&from_base64url(header)?).ok()?;
+    let parsed: Header = json_object(&from_base64url(header)?).ok()?;
     if parsed.alg != "RSA-OAEP-256" || parsed.enc != "A256GCM" {
         return None;
     }

@@ -1,5 +1,6 @@
 //! The header and the claims of a version 1 token, read strictly. `token-v1.md` sections 1, 2 and 4.
 
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::verify::VerifyError;
@@ -43,8 +44,15 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> R
     T::deserialize(deserializer).map(Some)
 }
 
+/// Reads a JSON object. `serde` alone would take a list of the members' values for one.
+pub(crate) fn json_object<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
+    if !json.trim_ascii_start().starts_with(b"{") {
+        return Err(serde_json::Error::custom("expected a JSON object"));
+    }
+    serde_json::from_slice(json)
+}
+
 /// A token whose form was checked and nothing else: nothing in it may be believed.
-#[derive(Debug)]
 pub struct UnverifiedToken<'t> {
     pub(super) header: Header,
     pub(super) signed: &'t str,
@@ -68,7 +76,7 @@ impl<'t> UnverifiedToken<'t> {
         }
         let signature = from_base64url(signature).ok_or(VerifyError::Malformed)?;
         let header = from_base64url(header).ok_or(VerifyError::Malformed)?;
-        let header: Header = serde_json::from_slice(&header).map_err(|_| VerifyError::Header)?;
+        let header: Header = json_object(&header).map_err(|_| VerifyError::Header)?;
         if header.alg != "RS256" || header.typ != "JWT" {
             return Err(VerifyError::Header);
         }
@@ -92,6 +100,13 @@ impl<'t> UnverifiedToken<'t> {
     /// The claims. Call this only after the signature was verified.
     pub(super) fn claims(&self) -> Result<Claims, VerifyError> {
         let payload = from_base64url(self.payload).ok_or(VerifyError::Malformed)?;
-        serde_json::from_slice(&payload).map_err(|error| VerifyError::Claims(error.to_string()))
+        json_object(&payload).map_err(|error| VerifyError::Claims(error.to_string()))
+    }
+}
+
+/// The whole token is its holder's secret.
+impl std::fmt::Debug for UnverifiedToken<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("UnverifiedToken").field("header", &self.header).finish_non_exhaustive()
     }
 }

@@ -1,5 +1,7 @@
 //! Minting a version 1 token. `token-v1.md` section 6.
 
+use std::fmt;
+
 use aws_lc_rs::rand;
 use zeroize::Zeroizing;
 
@@ -43,12 +45,17 @@ pub struct MintRequest {
 }
 
 /// A new token.
-#[derive(Debug)]
 pub struct Minted {
     /// The token. It is a secret of its holder.
     pub token: Zeroizing<String>,
     /// Its `jti`.
     pub id: String,
+}
+
+impl fmt::Debug for Minted {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Minted").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 /// Why no token was minted.

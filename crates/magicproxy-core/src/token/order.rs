@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
+use super::claims::json_object;
 use super::{Grant, MAX_UNIX_TIME, MintRequest, UpstreamName};
 use crate::UnixTime;
 use crate::credential::{Credential, ParseCredentialError};
@@ -74,7 +75,7 @@ impl MintOrder {
         if json.len() > MAX_ORDER_BYTES {
             return Err(OrderFault::TooLarge);
         }
-        serde_json::from_slice(json).map_err(|error| OrderFault::Json(without_values(&error)))
+        json_object(json).map_err(|error| OrderFault::Json(without_values(&error)))
     }
 
     /// Checks an order against what the operator allows.

@@ -1,5 +1,7 @@
 //! Verifying a version 1 token: signature first, then times, then rules. `token-v1.md`.
 
+use std::collections::HashSet;
+
 use aws_lc_rs::digest;
 
 use super::claims::{Claims, UnverifiedToken};
@@ -142,7 +144,9 @@ fn policy(claims: &Claims, context: &VerifyContext<'_>) -> Result<Policy, Verify
         }
         (None, [_, ..]) => {
             let mut rules = Vec::new();
-            for name in scopes {
+            // Each name once: a token that names one scope a thousand times must not cost a thousand compilations.
+            let mut seen = HashSet::new();
+            for name in scopes.iter().filter(|name| seen.insert(*name)) {
                 rules.extend(context.scopes.rules(name).ok_or_else(|| VerifyError::UnknownScope(name.clone()))?);
             }
             Ok(Policy::compile(rules)?)
