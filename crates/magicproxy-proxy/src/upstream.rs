@@ -68,6 +68,7 @@ impl Upstream {
             }
         }
         let connection = self.connector.connect(outgoing.upgrade).await?;
+        self.pool.share(&connection);
         match self.attempt(connection, outgoing, false).await? {
             Attempt::Answered(answer) => Ok(answer),
             Attempt::Stale(_) => Err(Rejection::Closed),

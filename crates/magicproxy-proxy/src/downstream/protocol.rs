@@ -15,7 +15,7 @@ pub(crate) enum Protocol {
 
 /// Reads until the protocol is known, and gives back what was read.
 pub(crate) async fn detect<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<(Protocol, Bytes)> {
-    let mut read = BytesMut::with_capacity(4096);
+    let mut read = BytesMut::with_capacity(1024);
     loop {
         if stream.read_buf(&mut read).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());

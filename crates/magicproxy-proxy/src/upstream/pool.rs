@@ -78,18 +78,22 @@ impl Pool {
         loop {
             let (mut connection, since) = self.pop()?;
             if since.elapsed() < self.keep && connection.is_ready().await {
+                self.share(&connection);
                 return Some(connection);
             }
         }
     }
 
-    pub(super) fn lease(self: &Arc<Self>, connection: Connection) -> Lease {
-        if let Connection::Http2(sender) = &connection {
-            // A connection for many exchanges at once is back as soon as it is out.
+    /// Keeps a connection that carries many exchanges at once where others find it, from now on.
+    pub(super) fn share(&self, connection: &Connection) {
+        if let Connection::Http2(sender) = connection {
             self.push(Connection::Http2(sender.clone()));
-            return Lease { pool: Arc::clone(self), connection: None };
         }
-        Lease { pool: Arc::clone(self), connection: Some(connection) }
+    }
+
+    pub(super) fn lease(self: &Arc<Self>, connection: Connection) -> Lease {
+        let exclusive = matches!(connection, Connection::Http1(_));
+        Lease { pool: Arc::clone(self), connection: exclusive.then_some(connection) }
     }
 
     fn pop(&self) -> Option<(Connection, Instant)> {
