@@ -3,6 +3,9 @@
 //! Specification: `token-v1.md` sections 3, 5 and 7. Private keys are never printed; what is public about a key is its
 //! [`KeyId`] (RFC 7638).
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use aws_lc_rs::digest;
