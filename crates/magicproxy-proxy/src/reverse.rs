@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use crate::access_log::AccessRecord;
 use crate::body::{IdleTimer, RequestBody, ResponseBody, UpstreamBody};
 use crate::control::Control;
-use crate::downstream::Connection;
+use crate::downstream::{Connection, InFlight};
 use crate::gate::{Gate, InboundRequest, read_target};
 use crate::header::filter_response;
 use crate::rejection::{Rejection, RequestId};
@@ -78,7 +78,7 @@ impl ReverseDoor {
         let needle = outbound.needle();
         let answer = self.upstream.send(outbound).await?;
         if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return switch_protocols(answer, on_upgrade, needle.as_ref());
+            return switch_protocols(answer, on_upgrade, needle.as_ref(), connection.begin());
         }
         Ok(self.pass_down(answer, &method, needle))
     }
@@ -134,7 +134,8 @@ fn switch_protocols(
             let joined = tokio::io::copy_bidirectional(&mut TokioIo::new(downstream), &mut TokioIo::new(upstream)).await;
             tracing::debug!(target: "magicproxy::upstream", ended = joined.is_ok(), "a WebSocket ended");
         }
-        drop(answer.lease);
+        // Until here neither connection counts as idle.
+        drop((answer.lease, tunnel));
     });
     Ok(Response::from_parts(head, ResponseBody::full(bytes::Bytes::new())))
 }
