@@ -121,6 +121,7 @@ fn switch_protocols(
     answer: Answer,
     on_upgrade: Option<OnUpgrade>,
     needle: Option<&Needle>,
+    tunnel: InFlight,
 ) -> Result<Response<ResponseBody>, Rejection> {
     let on_upgrade = on_upgrade.ok_or(Rejection::UnexpectedUpgrade)?;
     let mut response = answer.response;
