@@ -67,7 +67,8 @@ impl Upstream {
                 }
             }
         }
-        let connection = self.connector.connect(outgoing.upgrade).await?;
+        // Boxed, like everything that a warm request does not do: hyper moves the future of each request.
+        let connection = Box::pin(self.connector.connect(outgoing.upgrade)).await?;
         self.pool.share(&connection);
         match self.attempt(connection, outgoing, false).await? {
             Attempt::Answered(answer) => Ok(answer),

@@ -115,7 +115,7 @@ impl Verifier {
         }
         // Most rubbish stops here, without a thread being asked.
         UnverifiedToken::parse(presented.as_str())?;
-        self.cache.get_or_insert_async(&fingerprint, self.verify_cold(presented)).await
+        Box::pin(self.cache.get_or_insert_async(&fingerprint, self.verify_cold(presented))).await
     }
 
     /// Opens the credential of a permitted request, once per token.
@@ -123,6 +123,10 @@ impl Verifier {
         if let Some(opened) = entry.credential.get() {
             return Ok((permit, Arc::clone(opened)));
         }
+        Box::pin(self.open_cold(entry, permit)).await
+    }
+
+    async fn open_cold(&self, entry: &CachedToken, permit: Permit) -> Result<(Permit, Arc<OpenedCredential>), Rejection> {
         let _slot = self.slots.acquire().await.map_err(|_| Rejection::Internal)?;
         let inner = Arc::clone(&self.inner);
         let opening = tokio::task::spawn_blocking(move || {

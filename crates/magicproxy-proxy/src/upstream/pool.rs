@@ -54,7 +54,7 @@ impl Connection {
             Self::Http1(sender) if sender.is_closed() => false,
             Self::Http1(sender) if sender.is_ready() => true,
             // Its answer was just read to the end: hyper is about to notice that too.
-            Self::Http1(sender) => matches!(tokio::time::timeout(READY_WITHIN, sender.ready()).await, Ok(Ok(()))),
+            Self::Http1(sender) => matches!(Box::pin(tokio::time::timeout(READY_WITHIN, sender.ready())).await, Ok(Ok(()))),
             Self::Http2(sender) => sender.is_ready() && !sender.is_closed(),
         }
     }
