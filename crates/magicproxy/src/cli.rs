@@ -1,0 +1,91 @@
+//! The command line: one file for each command, holding its `Args` and one `run`.
+//!
+//! No secret is ever an argument: other users of the machine see arguments. Secrets come from files, standard input (`-`)
+//! or named environment variables.
+
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod demo;
+pub(crate) mod explain;
+pub(crate) mod inspect;
+pub(crate) mod keys;
+pub(crate) mod man;
+pub(crate) mod mint;
+mod secret;
+pub(crate) mod serve;
+mod time;
+pub(crate) mod version;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Flags;
+use crate::config::raw::RawConfig;
+use crate::config::setting::{Origin, Setting};
+
+/// One API credential in, any number of narrow magic tokens out.
+#[derive(Debug, Parser)]
+#[command(name = "magicproxy", version, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failure, 2 usage, 3 denied (explain), 78 configuration.\n\
+                          Configuration: --config, $MAGICPROXY_CONFIG, ./magicproxy.toml, ~/.config/magicproxy/config.toml, \
+                          /etc/magicproxy/config.toml.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the proxy; keys are made on the first run
+    Serve(serve::ServeArgs),
+    /// Show in one minute what the proxy does, with no network and no configuration
+    Demo(demo::DemoArgs),
+    /// Mint a magic token
+    Mint(mint::MintArgs),
+    /// Show what is in a magic token, except its credential
+    Inspect(inspect::InspectArgs),
+    /// Say which rule decides on a request, or which rule would be needed
+    Explain(explain::ExplainArgs),
+    /// Make, list, rotate and export the signing keys
+    Keys(keys::KeysArgs),
+    /// Check the configuration, show what holds, or print its JSON Schema
+    Config(config::ConfigArgs),
+    /// Print shell completions
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page, or write all of them to a folder
+    Man(man::ManArgs),
+    /// Print the version
+    Version(version::VersionArgs),
+}
+
+/// The flags that say which configuration and which keys a command works with.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct SettingsArgs {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder of the keys
+    #[arg(long, value_name = "DIR")]
+    keys: Option<String>,
+    /// Root of the API behind the proxy [default: https://api.github.com]
+    #[arg(long, value_name = "URL")]
+    api_root: Option<String>,
+}
+
+impl SettingsArgs {
+    /// As the topmost layer of the configuration.
+    fn into_flags(self) -> Flags {
+        let mut raw = RawConfig::default();
+        raw.keys.folder = flag("--keys", self.keys);
+        raw.upstream.api_root = flag("--api-root", self.api_root);
+        Flags { config: self.config, raw }
+    }
+}
+
+/// A setting that a flag gives.
+fn flag<T>(name: &'static str, value: Option<T>) -> Setting<T> {
+    value.map_or_else(Setting::default, |value| Setting::new(value, Origin::Flag(name)))
+}

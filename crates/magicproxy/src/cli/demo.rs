@@ -1,0 +1,104 @@
+//! `demo`: a small API, the proxy before it, one request allowed and one refused; no network, no configuration, no files.
+
+mod upstream;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+use http::Request;
+use http_body_util::Full;
+use hyper::body::Bytes;
+use magicproxy_core::{Credential, Grant, KeyRing, MintRequest, PrivateKey, RawRule, Rule, UnixTime};
+use magicproxy_proxy::clock;
+use zeroize::Zeroizing;
+
+use crate::client::{Answer, Peer};
+use crate::config::raw::RawConfig;
+use crate::config::setting::{Origin, Setting};
+use crate::config::{Config, Layers};
+use crate::failure::Failure;
+use crate::output::{self, harmless};
+use crate::wire::{self, Door};
+
+const RULE: &str = "GET /repos/acme/widgets/issues";
+const ALLOWED: (&str, &str) = ("GET", "/repos/acme/widgets/issues");
+const REFUSED: (&str, &str) = ("DELETE", "/repos/acme/widgets");
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Stop after showing, instead of at Ctrl-C
+    #[arg(long)]
+    once: bool,
+}
+
+/// Shows it.
+pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
+    let runtime = wire::runtime()?;
+    let shown = runtime.block_on(demo(args.once));
+    runtime.shutdown_background();
+    shown
+}
+
+async fn demo(once: bool) -> Result<(), Failure> {
+    let api = upstream::start().await?;
+    let keys = Arc::new(KeyRing::new(PrivateKey::generate(2048).context("a new key")?, Vec::new()).context("a new key")?);
+    let config = configuration(api)?;
+    let token = mint(&keys, &config)?;
+    let listen = config.listen.clone();
+    let door = Door::open(config.into_settings(keys), &listen).await?;
+    let proxy = listen.url(door.port()?);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(door.serve(async {
+        let _ = stopped.await;
+    }));
+    output::print(&format!(
+        "an API listens on http://127.0.0.1:{api} and obeys one credential, which may do anything\n\
+         the proxy listens on {proxy} and holds nothing\n\
+         this magic token carries the credential, sealed, and allows `{RULE}` for an hour"
+    ))?;
+    show("allowed", &proxy, ALLOWED, &token).await?;
+    show("refused", &proxy, REFUSED, &token).await?;
+    if !once {
+        output::print("\npress Ctrl-C to stop")?;
+        wire::shutdown().await;
+    }
+    let _ = stop.send(());
+    serving.await.context("the proxy ended early")?;
+    Ok(())
+}
+
+/// The defaults, on free ports, without any file or variable.
+fn configuration(api: u16) -> Result<Config, Failure> {
+    let mut raw = RawConfig { listen: Setting::new("127.0.0.1:0".to_owned(), Origin::Default), ..RawConfig::default() };
+    raw.upstream.api_root = Setting::new(format!("http://127.0.0.1:{api}"), Origin::Default);
+    Ok(Layers::only(raw).check()?)
+}
+
+fn mint(keys: &KeyRing, config: &Config) -> anyhow::Result<Zeroizing<String>> {
+    let now = clock::now();
+    let rule = Rule::parse(RawRule::Text(RULE.to_owned()), config.upstream.patterns)?;
+    let minted = keys.mint(&MintRequest {
+        credential: Credential::parse(Zeroizing::new(upstream::CREDENTIAL.to_owned()))?,
+        grant: Grant::Allowed(vec![rule]),
+        upstream: Some(config.upstream.name.clone()),
+        issued_at: now,
+        expires_at: UnixTime(now.0 + 3_600),
+        not_before: None,
+        explain: true,
+    })?;
+    Ok(minted.token)
+}
+
+/// Makes a request and prints it as a line that can be repeated, with what came back.
+async fn show(word: &str, proxy: &str, (method, path): (&str, &str), token: &str) -> Result<(), Failure> {
+    let request = Request::builder().method(method).header("authorization", format!("Bearer {token}"));
+    let request = request.body(Full::new(Bytes::new())).context("request")?;
+    let answer: Answer = Peer::parse(proxy).map_err(Failure::usage)?.send(path, request).await?;
+    let verb = if method == "GET" { String::new() } else { format!("-X {method} ") };
+    Ok(output::print(&format!(
+        "\n{word}: {method} {path}\n\ncurl -i {verb}{proxy}{path} -H 'Authorization: Bearer {token}'\n\n{} {}",
+        answer.status,
+        harmless(answer.body.trim_end())
+    ))?)
+}

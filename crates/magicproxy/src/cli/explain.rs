@@ -1,0 +1,205 @@
+//! `explain`: what the proxy would decide on a request, and why. It asks the very functions that the gate asks.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use clap::Args;
+use magicproxy_core::{
+    Access, Denial, EncodedSlash, KeyRing, Method, PatternMode, Policy, RawRule, RequestTarget, Rule, VerifiedToken,
+    VerifyContext, VerifyError,
+};
+use magicproxy_proxy::clock;
+use serde_json::{Value, json};
+
+use super::{SettingsArgs, secret};
+use crate::config::{Config, Environment};
+use crate::failure::Failure;
+use crate::output::{self, harmless};
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// The token; `-` reads standard input, `@FILE` a file
+    token: String,
+    /// The method, in upper case
+    method: String,
+    /// A URL of the proxy or of the API, or a path
+    url: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the decision; exit code 3 for a refusal.
+pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Failure> {
+    let token = secret::from_argument(&args.token)?;
+    let config = Config::load(args.settings.into_flags(), environment)?;
+    let keys = config.keys.files.load_existing()?;
+    let target = target_of(&args.url, &config).map_err(Failure::usage)?;
+    let verdict = Question { token: &token, method: &args.method, target: &target, config: &config }.decide(&keys.ring);
+    let asked = format!("{} {}", harmless(&args.method), harmless(&target));
+    if args.json {
+        output::print_json(&verdict.to_json())?;
+    } else {
+        output::print(&verdict.describe(&asked))?;
+    }
+    if verdict.refusal.is_some() { Err(Failure::Denied) } else { Ok(()) }
+}
+
+/// The target that a request for this URL has at the proxy, not yet judged.
+fn target_of(url: &str, config: &Config) -> Result<String, String> {
+    if url.starts_with('/') {
+        return Ok(url.to_owned());
+    }
+    let without_fragment = url.split('#').next().unwrap_or_default();
+    let api = config.upstream.api_root.to_string();
+    let own = [config.public_access.url.clone(), format!("http://{}", config.listen), config.listen.url(config.listen.port)];
+    let rest = own.iter().chain([&api]).find_map(|root| below(without_fragment, root));
+    rest.ok_or_else(|| format!("`{url}`: expected a path, or a URL below `{api}` or `{}`", config.public_access.url))
+}
+
+/// What follows the root in a URL. Nothing is normalised: the proxy is to judge the very bytes.
+fn below(url: &str, root: &str) -> Option<String> {
+    let (head, rest) = url.split_at_checked(root.len())?;
+    if !head.eq_ignore_ascii_case(root) {
+        return None;
+    }
+    match rest.as_bytes().first() {
+        None => Some("/".to_owned()),
+        Some(b'/') => Some(rest.to_owned()),
+        Some(b'?') => Some(format!("/{rest}")),
+        Some(_) => None,
+    }
+}
+
+struct Question<'a> {
+    token: &'a str,
+    method: &'a str,
+    target: &'a str,
+    config: &'a Config,
+}
+
+/// The decision and its reasons.
+#[derive(Debug, Default)]
+struct Verdict {
+    /// The rule that allows.
+    rule: Option<String>,
+    /// Code and reason.
+    refusal: Option<(&'static str, String)>,
+    /// The rules that would allow.
+    needed: Vec<String>,
+    /// What the token allows.
+    rules: Vec<String>,
+}
+
+impl Verdict {
+    fn refused(code: &'static str, reason: impl ToString) -> Self {
+        Self { refusal: Some((code, reason.to_string())), ..Self::default() }
+    }
+}
+
+impl Question<'_> {
+    fn decide(&self, keys: &KeyRing) -> Verdict {
+        let upstream = &self.config.upstream;
+        let target = match RequestTarget::parse(self.target.as_bytes(), upstream.encoded_slash) {
+            Ok(target) => target,
+            Err(error) => return Verdict::refused(error.code(), error),
+        };
+        let context = VerifyContext {
+            now: clock::now(),
+            scopes: &self.config.scopes,
+            patterns: upstream.patterns,
+            max_lifetime: self.config.accept_max_lifetime.map(|duration| duration.as_secs()),
+        };
+        let token = match keys.verify(self.token, &context) {
+            Ok(token) => Arc::new(token),
+            Err(error @ VerifyError::Expired) => return Verdict::refused("expired_token", error),
+            Err(error) => return Verdict::refused("invalid_token", error),
+        };
+        let access = Access {
+            method: self.method,
+            target: &target,
+            upstream: &upstream.name,
+            ceiling: upstream.ceiling.as_ref(),
+            now: context.now,
+        };
+        let decided = match token.authorize(&access) {
+            Ok(permit) => Verdict { rule: Some(permit.rule().to_string()), ..Verdict::default() },
+            Err(denial) => self.denied(&denial, &token, &target),
+        };
+        Verdict { rules: token.policy().rules().iter().map(ToString::to_string).collect(), ..decided }
+    }
+
+    fn denied(&self, denial: &Denial, token: &VerifiedToken, target: &RequestTarget) -> Verdict {
+        let needed = |policy: &Policy| needed(self.method, target, policy);
+        let verdict = |code, needed| Verdict { needed, ..Verdict::refused(code, denial) };
+        match denial {
+            Denial::Expired => verdict("expired_token", Vec::new()),
+            Denial::NotYetValid => verdict("invalid_token", Vec::new()),
+            Denial::WrongUpstream => verdict("wrong_upstream", Vec::new()),
+            Denial::BeyondCeiling => {
+                verdict("beyond_ceiling", self.config.upstream.ceiling.as_ref().map(needed).unwrap_or_default())
+            }
+            Denial::NotAllowed => match Method::parse(self.method) {
+                Ok(_) => verdict("not_allowed", needed(token.policy())),
+                Err(error) => Verdict::refused("not_allowed", format!("no rule can allow this: {error}")),
+            },
+        }
+    }
+}
+
+/// For each reading of the target that the policy does not allow, the rule that would allow exactly it.
+fn needed(method: &str, target: &RequestTarget, policy: &Policy) -> Vec<String> {
+    let lacking = target.readings().filter(|reading| {
+        let alone = RequestTarget::parse(reading.as_bytes(), EncodedSlash::Opaque);
+        alone.is_ok_and(|alone| policy.allows(method, &alone).is_none())
+    });
+    let rules = lacking.map(|reading| format!("{method} {}", escape(reading)));
+    // Nothing is suggested that minting would refuse.
+    rules.filter(|rule| Rule::parse(RawRule::Text(rule.clone()), PatternMode::Whole).is_ok()).collect()
+}
+
+/// A pattern that matches one path and no other.
+fn escape(path: &str) -> String {
+    let mut pattern = String::with_capacity(path.len());
+    for character in path.chars() {
+        if ".+*?()|[]{}^$\\".contains(character) {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern
+}
+
+impl Verdict {
+    fn describe(&self, asked: &str) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let mut line = |line: String| {
+            let _ = writeln!(text, "{line}");
+        };
+        match &self.refusal {
+            None => line(format!("allowed: {asked}\n  by the rule `{}`", harmless(self.rule.as_deref().unwrap_or_default()))),
+            Some((code, reason)) => line(format!("denied: {asked}\n  {code}: {}", harmless(reason))),
+        }
+        let beyond = self.refusal.as_ref().is_some_and(|(code, _)| *code == "beyond_ceiling");
+        let who = if beyond { "the ceiling would need" } else { "the token would need" };
+        self.needed.iter().for_each(|rule| line(format!("  {who} `{rule}`")));
+        if self.refusal.is_some() {
+            self.rules.iter().take(20).for_each(|rule| line(format!("  the token allows `{}`", harmless(rule))));
+        }
+        text
+    }
+
+    fn to_json(&self) -> Value {
+        json!({
+            "decision": if self.refusal.is_none() { "allowed" } else { "denied" },
+            "rule": self.rule,
+            "code": self.refusal.as_ref().map(|(code, _)| code),
+            "reason": self.refusal.as_ref().map(|(_, reason)| reason),
+            "needed": self.needed,
+            "rules": self.rules,
+        })
+    }
+}

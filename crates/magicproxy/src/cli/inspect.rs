@@ -1,0 +1,191 @@
+//! `inspect`: what a magic token says, and whether our keys stand behind it. Never the credential, open or sealed.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{ArgGroup, Args};
+use magicproxy_core::{UnixTime, UnverifiedToken, VerifyContext, VerifyError};
+use magicproxy_proxy::clock;
+use serde_json::{Map, Value, json};
+
+use super::{SettingsArgs, secret, time};
+use crate::config::{Config, Environment};
+use crate::failure::Failure;
+use crate::output::{self, harmless};
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("source").required(true))]
+pub(crate) struct InspectArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// The token; `-` reads standard input, `@FILE` a file
+    #[arg(group = "source")]
+    token: Option<String>,
+    /// File that holds the token; `-` is standard input
+    #[arg(long, value_name = "FILE", group = "source")]
+    token_file: Option<PathBuf>,
+    /// Environment variable that holds the token
+    #[arg(long, value_name = "NAME", group = "source")]
+    token_env: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints what the token says.
+pub(crate) fn run(args: InspectArgs, environment: &Environment) -> Result<(), Failure> {
+    let token = match (&args.token, &args.token_file, &args.token_env) {
+        (Some(argument), _, _) => secret::from_argument(argument)?,
+        (None, Some(path), _) => secret::from_file(path)?,
+        (None, None, name) => secret::from_variable(name.as_deref().unwrap_or_default(), environment)?,
+    };
+    let claims = Claims::of(&token)?;
+    let config = Config::load(args.settings.into_flags(), environment)?;
+    let standing = Standing::of(&token, &config)?;
+    if args.json {
+        output::print_json(&claims.to_json(&standing))?;
+    } else {
+        output::print(&claims.describe(&standing, clock::now()))?;
+    }
+    Ok(())
+}
+
+/// What a token says of itself. Nothing of it is proved.
+#[derive(Debug)]
+pub(super) struct Claims {
+    kid: Option<String>,
+    members: Map<String, Value>,
+}
+
+/// What the keys at hand say of a token.
+#[derive(Debug)]
+struct Standing {
+    signature: &'static str,
+    /// Why the proxy would not accept it, if so.
+    refused: Option<String>,
+}
+
+impl Standing {
+    fn of(token: &str, config: &Config) -> Result<Self, Failure> {
+        let Some(keys) = config.keys.files.load()? else {
+            let refused = format!("there is no key at `{}` to check it with", config.keys.files.private.display());
+            return Ok(Self { signature: "not checked", refused: Some(refused) });
+        };
+        let context = VerifyContext {
+            now: clock::now(),
+            scopes: &config.scopes,
+            patterns: config.upstream.patterns,
+            max_lifetime: config.accept_max_lifetime.map(|duration| duration.as_secs()),
+        };
+        Ok(match keys.ring.verify(token, &context) {
+            Ok(verified) => {
+                let elsewhere = verified.upstream().filter(|name| **name != config.upstream.name);
+                Self { signature: "valid", refused: elsewhere.map(|_| "the token is for another upstream".to_owned()) }
+            }
+            Err(error) => {
+                let signature = match &error {
+                    VerifyError::UnknownKey => "not checked",
+                    VerifyError::Signature | VerifyError::Malformed | VerifyError::TooLong | VerifyError::Header => "not valid",
+                    _ => "valid",
+                };
+                Self { signature, refused: Some(error.to_string()) }
+            }
+        })
+    }
+}
+
+impl Claims {
+    /// Reads a token without believing it.
+    pub(super) fn of(token: &str) -> Result<Self, Failure> {
+        let token = UnverifiedToken::parse(token).context("token")?;
+        let members = token.claims_for_display().and_then(|claims| claims.as_object().cloned());
+        let members = members.context("the token's claims are not a JSON object")?;
+        Ok(Self { kid: token.kid().map(harmless), members })
+    }
+
+    fn time(&self, name: &str) -> Option<UnixTime> {
+        self.members.get(name)?.as_u64().map(UnixTime)
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        self.members.get(name)?.as_str().map(harmless)
+    }
+
+    /// Rules as they are written, one to a line.
+    fn rules(&self) -> Vec<String> {
+        let rule = |rule: &Value| harmless(&rule.as_str().map_or_else(|| rule.to_string(), str::to_owned));
+        let rules = self.members.get("allowed").and_then(Value::as_array);
+        rules.map(|rules| rules.iter().map(rule).collect()).unwrap_or_default()
+    }
+
+    fn scopes(&self) -> Vec<String> {
+        let names = self.members.get("scopes").and_then(Value::as_array);
+        names.map(|names| names.iter().filter_map(Value::as_str).map(harmless).collect()).unwrap_or_default()
+    }
+
+    /// Claims that this version does not know: their names only, for what is in them could be anything.
+    fn unknown(&self) -> Vec<String> {
+        const KNOWN: [&str; 8] = ["iat", "exp", "nbf", "allowed", "scopes", "jti", "aud", "explain"];
+        self.members.keys().filter(|name| !KNOWN.contains(&name.as_str())).map(|name| harmless(name)).collect()
+    }
+
+    /// One line: id, expiry, rules.
+    pub(super) fn summary(&self, now: UnixTime) -> String {
+        let id = self.text("jti").unwrap_or_else(|| "without id".to_owned());
+        let allows = match (self.rules().as_slice(), self.scopes().as_slice()) {
+            ([], scopes) => format!("allows scope {}", scopes.join(", ")),
+            (rules, _) if rules.len() <= 3 => format!("allows {}", rules.join(", ")),
+            (rules, _) => format!("allows {} and {} more", rules.first().map_or("", String::as_str), rules.len() - 1),
+        };
+        let expiry = self
+            .time("exp")
+            .map_or_else(String::new, |end| format!("expires {} ({})", time::date(end), time::distance(end, now)));
+        format!("minted {id}: {expiry}, {allows}")
+    }
+
+    fn describe(&self, standing: &Standing, now: UnixTime) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let mut line = |name: &str, value: &str| {
+            let _ = writeln!(text, "{name:<10} {value}");
+        };
+        let moment = |time: UnixTime| format!("{} ({})", time::date(time), time::distance(time, now));
+        line("id", &self.text("jti").unwrap_or_else(|| "(none)".to_owned()));
+        line("accepted", &standing.refused.as_ref().map_or_else(|| "yes".to_owned(), |reason| format!("no: {reason}")));
+        line("signature", standing.signature);
+        line("key", self.kid.as_deref().unwrap_or("(not named)"));
+        line("upstream", &self.text("aud").unwrap_or_else(|| "(not named)".to_owned()));
+        for (name, claim) in [("minted", "iat"), ("begins", "nbf"), ("expires", "exp")] {
+            if let Some(time) = self.time(claim) {
+                line(name, &moment(time));
+            }
+        }
+        self.rules().iter().for_each(|rule| line("allows", rule));
+        self.scopes().iter().for_each(|scope| line("scope", scope));
+        if self.members.get("explain").and_then(Value::as_bool) == Some(true) {
+            line("explain", "yes: refusals say which rule would be needed");
+        }
+        self.unknown().iter().for_each(|name| line("unknown", name));
+        text
+    }
+
+    fn to_json(&self, standing: &Standing) -> Value {
+        let claim = |name: &str| self.members.get(name).cloned().unwrap_or_default();
+        json!({
+            "id": claim("jti"),
+            "kid": self.kid,
+            "accepted": standing.refused.is_none(),
+            "reason": standing.refused,
+            "signature": standing.signature.replace(' ', "_"),
+            "upstream": claim("aud"),
+            "issued_at": claim("iat"),
+            "not_before": claim("nbf"),
+            "expires_at": claim("exp"),
+            "allowed": claim("allowed"),
+            "scopes": claim("scopes"),
+            "explain": self.members.get("explain").and_then(Value::as_bool).unwrap_or(false),
+            "unknown_claims": self.unknown(),
+        })
+    }
+}

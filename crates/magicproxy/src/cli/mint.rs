@@ -1,0 +1,167 @@
+//! `mint`: a magic token, offline with the private key at hand or from a running proxy.
+//!
+//! Standard output gets the token and nothing else, so that `export GH_TOKEN=$(magicproxy mint …)` works.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{ArgGroup, Args};
+use http::{Request, StatusCode};
+use http_body_util::Full;
+use hyper::body::Bytes;
+use magicproxy_core::{MintLimits, MintOrder, RawRule};
+use magicproxy_proxy::clock;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::inspect::Claims;
+use super::{SettingsArgs, secret};
+use crate::client::Peer;
+use crate::config::{Config, Environment, parse_duration};
+use crate::failure::Failure;
+use crate::output::{self, harmless, note};
+use crate::wire;
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("credential").required(true))]
+pub(crate) struct MintArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// Allow requests by a rule, `METHOD /pattern` or a JSON object; repeatable
+    #[arg(long, value_name = "RULE")]
+    allow: Vec<String>,
+    /// Allow what a scope of the proxy's configuration allows; repeatable
+    #[arg(long, value_name = "NAME")]
+    scope: Vec<String>,
+    /// How long the token lives: `24h`, `90m`, or a number of seconds
+    #[arg(long, value_name = "DURATION")]
+    expires_in: Option<String>,
+    /// Name of the upstream that the credential is for
+    #[arg(long, value_name = "NAME")]
+    aud: Option<String>,
+    /// Let refusals say which rule would be needed
+    #[arg(long)]
+    explain: bool,
+    /// File that holds the credential; `-` is standard input
+    #[arg(long, value_name = "FILE", group = "credential")]
+    credential_file: Option<PathBuf>,
+    /// Environment variable that holds the credential
+    #[arg(long, value_name = "NAME", group = "credential")]
+    credential_env: Option<String>,
+    /// Mint at a running proxy instead of with the private key
+    #[arg(long, value_name = "URL")]
+    proxy: Option<String>,
+    /// Send the credential over plain http to another machine
+    #[arg(long, requires = "proxy")]
+    danger_plain_http: bool,
+}
+
+/// Mints, and prints the token.
+pub(crate) fn run(args: MintArgs, environment: &Environment) -> Result<(), Failure> {
+    let order = order(&args, environment)?;
+    let token = match &args.proxy {
+        Some(url) => at_proxy(url, order, args.danger_plain_http)?,
+        None => offline(order, Config::load(args.settings.into_flags(), environment)?)?,
+    };
+    output::print(&token)?;
+    note(&Claims::of(&token)?.summary(clock::now()));
+    Ok(())
+}
+
+fn order(args: &MintArgs, environment: &Environment) -> Result<MintOrder, Failure> {
+    let credential = match (&args.credential_file, &args.credential_env) {
+        (Some(path), _) => secret::from_file(path).context("credential")?,
+        (None, name) => secret::from_variable(name.as_deref().unwrap_or_default(), environment).context("credential")?,
+    };
+    let mut faults = Vec::new();
+    let mut rules = Vec::with_capacity(args.allow.len());
+    for text in &args.allow {
+        match rule(text) {
+            Ok(rule) => rules.push(rule),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    let expires_in = args.expires_in.as_deref().map(parse_duration).transpose();
+    let expires_in = expires_in.map_err(|expected| {
+        faults.push(format!("--expires-in `{}`: {expected}", args.expires_in.as_deref().unwrap_or_default()));
+    });
+    if !faults.is_empty() {
+        return Err(Failure::Usage(faults));
+    }
+    Ok(MintOrder {
+        token: credential,
+        allowed: (!rules.is_empty()).then_some(rules),
+        scope: None,
+        scopes: (!args.scope.is_empty()).then(|| args.scope.clone()),
+        expires_in: expires_in.ok().flatten().map(|duration| duration.as_secs()),
+        aud: args.aud.clone(),
+        explain: args.explain,
+    })
+}
+
+/// The object form of a rule begins with `{`, which no method does.
+fn rule(text: &str) -> Result<RawRule, String> {
+    if !text.starts_with('{') {
+        return Ok(RawRule::Text(text.to_owned()));
+    }
+    serde_json::from_str(text).map_err(|error| format!("--allow `{text}`: {error}"))
+}
+
+fn offline(order: MintOrder, config: Config) -> Result<Zeroizing<String>, Failure> {
+    let keys = config.keys.files.load_existing()?;
+    let accepted = config.accept_max_lifetime.unwrap_or(config.minting.max_lifetime);
+    let limits = MintLimits {
+        upstream: &config.upstream.name,
+        scopes: &config.scopes,
+        patterns: config.upstream.patterns,
+        default_lifetime: config.minting.default_lifetime,
+        // What the proxy would not accept is not minted.
+        max_lifetime: config.minting.max_lifetime.min(accepted),
+    };
+    let request = order.check(&limits, clock::now());
+    let request = request.map_err(|faults| Failure::Usage(faults.iter().map(ToString::to_string).collect()))?;
+    let minted = keys.ring.mint(&request).context("nothing was minted")?;
+    Ok(minted.token)
+}
+
+fn at_proxy(url: &str, order: MintOrder, danger_plain_http: bool) -> Result<Zeroizing<String>, Failure> {
+    let peer = Peer::parse(url).map_err(Failure::usage)?;
+    if !peer.is_loopback() && !danger_plain_http {
+        let why = "the credential would travel unencrypted; mint beside the proxy, or say --danger-plain-http";
+        return Err(Failure::usage(format!("proxy `{url}`: {why}")));
+    }
+    let body = Zeroizing::new(to_json(&order)?);
+    let request = Request::post("/").header("content-type", "application/json").body(Full::new(Bytes::from_owner(body)));
+    let answer = wire::runtime()?.block_on(peer.send("/__magictoken", request.context("request")?))?;
+    if answer.status != StatusCode::OK {
+        let problem: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+        let reason = ["detail", "message", "title"].iter().find_map(|name| problem.get(name)?.as_str()).unwrap_or_default();
+        return Err(anyhow::anyhow!("the proxy answered {}: {}", answer.status.as_u16(), harmless(reason)).into());
+    }
+    Ok(Zeroizing::new(answer.body.trim().to_owned()))
+}
+
+/// The order as the proxy reads it. Absent is not null.
+fn to_json(order: &MintOrder) -> Result<Vec<u8>, Failure> {
+    let mut members = json!({});
+    if let Some(members) = members.as_object_mut() {
+        let mut put = |name: &str, value: Option<Value>| value.map(|value| members.insert(name.to_owned(), value));
+        put("allowed", order.allowed.as_ref().map(|rules| json!(rules)));
+        put("scopes", order.scopes.as_ref().map(|names| json!(names)));
+        put("expires_in", order.expires_in.map(Value::from));
+        put("aud", order.aud.as_ref().map(|name| json!(name)));
+        put("explain", order.explain.then_some(Value::Bool(true)));
+    }
+    // The credential is written straight into the body, which is wiped, and never into a JSON tree, which is not.
+    let mut body = Vec::with_capacity(64 * 1024);
+    let written = serde_json::to_writer(&mut body, &*order.token).map(|()| members.to_string());
+    let rest = written.context("the order cannot be written")?;
+    let mut text = b"{\"token\":".to_vec();
+    text.reserve_exact(body.len() + rest.len() + 1);
+    text.append(&mut body);
+    if rest.len() > 2 {
+        text.push(b',');
+    }
+    text.extend_from_slice(rest.get(1..).unwrap_or_default().as_bytes());
+    Ok(text)
+}

@@ -1,0 +1,51 @@
+//! Reading secrets: from a file, from standard input, from a named environment variable. Never from an argument, except
+//! that `explain TOKEN` takes a token, which is its holder's own.
+
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use zeroize::Zeroizing;
+
+use crate::config::Environment;
+
+/// Longer than any credential and any token.
+const MAX_BYTES: u64 = 64 * 1024;
+
+/// The text of a file, or of standard input for `-`, without the line end that editors and `echo` leave.
+pub(super) fn from_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
+    if path == Path::new("-") {
+        return read(std::io::stdin().lock()).context("standard input");
+    }
+    let named = || format!("`{}`", path.display());
+    read(std::fs::File::open(path).with_context(named)?).with_context(named)
+}
+
+/// The value of a variable.
+pub(super) fn from_variable(name: &str, environment: &Environment) -> anyhow::Result<Zeroizing<String>> {
+    let value = environment.var(name).with_context(|| format!("the environment variable `{name}` is not set, or empty"))?;
+    Ok(Zeroizing::new(trim(value).to_owned()))
+}
+
+/// A token as an argument gives it: itself, `-` for standard input, `@FILE`.
+pub(super) fn from_argument(argument: &str) -> anyhow::Result<Zeroizing<String>> {
+    match argument.strip_prefix('@') {
+        Some(path) => from_file(Path::new(path)),
+        None if argument == "-" => from_file(Path::new("-")),
+        None => Ok(Zeroizing::new(argument.to_owned())),
+    }
+}
+
+fn read(source: impl Read) -> anyhow::Result<Zeroizing<String>> {
+    // With room from the start, so that no half-filled copy is left behind by growing.
+    let mut text = Zeroizing::new(String::with_capacity(usize::try_from(MAX_BYTES)? + 1));
+    source.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_BYTES {
+        bail!("longer than {MAX_BYTES} bytes");
+    }
+    Ok(Zeroizing::new(trim(&text).to_owned()))
+}
+
+fn trim(text: &str) -> &str {
+    text.trim_end_matches(['\n', '\r'])
+}

@@ -1,0 +1,153 @@
+//! `serve`: the proxy itself.
+
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::{SettingsArgs, flag};
+use crate::client::is_loopback;
+use crate::config::setting::FromText as _;
+use crate::config::value::{LogFormat, LogLevel};
+use crate::config::{Config, Environment, Flags, Layers};
+use crate::failure::Failure;
+use crate::keystore::{Keys, NewKey};
+use crate::logging;
+use crate::output::note;
+use crate::wire::{self, Door};
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// Where to listen [default: 127.0.0.1:5000]
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+    /// Form of the log lines: `pretty` or `json` [default: pretty on a terminal, else json]
+    #[arg(long, value_name = "FORMAT", value_parser = LogFormat::from_text)]
+    log_format: Option<LogFormat>,
+    /// How much is logged: error, warn, info, debug or trace [default: info]
+    #[arg(long, value_name = "LEVEL", value_parser = LogLevel::from_text)]
+    log_level: Option<LogLevel>,
+}
+
+impl ServeArgs {
+    fn into_flags(self) -> Flags {
+        let mut flags = self.settings.into_flags();
+        flags.raw.listen = flag("--listen", self.listen);
+        flags.raw.log.format = flag("--log-format", self.log_format);
+        flags.raw.log.level = flag("--log-level", self.log_level);
+        flags
+    }
+}
+
+/// Serves until it is told to stop.
+pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Failure> {
+    let layers = Layers::gather(args.into_flags(), environment);
+    let mut warnings = layers.warnings.clone();
+    let config = layers.check()?;
+    logging::install(config.log);
+    wire::raise_open_file_limit();
+    let (keys, new) = keys_or_new(&config)?;
+    warnings.extend(keys.warnings);
+    warnings.extend(plain_http(&config));
+    let mut banner = Banner {
+        lines: facts(&config, &keys.held),
+        warnings,
+        next: Vec::new(),
+        as_log: config.log.format == Some(LogFormat::Json),
+    };
+    let (listen, open, private) = (config.listen.clone(), config.minting.open, config.keys.files.private.clone());
+    let api_root = config.upstream.api_root.to_string();
+    let settings = config.into_settings(Arc::new(keys.ring));
+    let runtime = wire::runtime()?;
+    let served = runtime.block_on(async {
+        let door = Door::open(settings, &listen).await?;
+        let url = listen.url(door.port()?);
+        banner.lines.insert(0, format!("magicproxy {} listens on {url}", env!("CARGO_PKG_VERSION")));
+        if new {
+            banner.next = next_steps(&url, &api_root, open, &private.display().to_string());
+        }
+        banner.show();
+        door.serve(wire::shutdown()).await;
+        anyhow::Ok(())
+    });
+    // What still runs, runs for nobody.
+    runtime.shutdown_background();
+    Ok(served?)
+}
+
+/// The keys, and whether they were just made.
+fn keys_or_new(config: &Config) -> Result<(Keys, bool), Failure> {
+    if let Some(keys) = config.keys.files.load()? {
+        return Ok((keys, false));
+    }
+    config.keys.files.generate(NewKey::of(config))?;
+    Ok((config.keys.files.load_existing()?, true))
+}
+
+fn plain_http(config: &Config) -> Option<String> {
+    let root = &config.upstream.api_root;
+    let exposed = !root.is_secure() && !is_loopback(root.host());
+    exposed.then(|| format!("the API root `{root}` is plain http: credentials travel unencrypted to another machine"))
+}
+
+fn facts(config: &Config, held: &[crate::keystore::HeldKey]) -> Vec<String> {
+    let mut facts = vec![format!("for the API at {} (upstream name `{}`)", config.upstream.api_root, config.upstream.name)];
+    if let Some(active) = held.first() {
+        let retired = match held.len() - 1 {
+            0 => String::new(),
+            1 => ", and 1 retired key".to_owned(),
+            count => format!(", and {count} retired keys"),
+        };
+        facts.push(format!("with the key {} from {}{retired}", active.id, active.path.display()));
+    }
+    facts.push(if config.minting.open {
+        "minting is open: whoever brings a credential may have a token (POST /__magictoken)".to_owned()
+    } else {
+        "minting is closed: tokens come from `magicproxy mint` beside the keys".to_owned()
+    });
+    facts
+}
+
+/// What the newcomer types next; it works as it is printed.
+fn next_steps(url: &str, api_root: &str, open: bool, private: &str) -> Vec<String> {
+    let path = if api_root == "https://api.github.com" { "/user" } else { "/" };
+    let mint = if open {
+        format!(
+            "TOKEN=$(printf '{{\"token\": \"%s\", \"allowed\": [\"GET {path}\"]}}' \"$CREDENTIAL\" | \
+             curl -sSf -H 'Content-Type: application/json' --data-binary @- {url}/__magictoken)"
+        )
+    } else {
+        format!("TOKEN=$(printf '%s' \"$CREDENTIAL\" | magicproxy mint --credential-file - --allow 'GET {path}')")
+    };
+    vec![
+        format!("made a new signing key: {private} (keep it secret and backed up: without it every token is void)"),
+        "next, in another shell: paste a credential of the API, mint a token that may do one thing, and use it".to_owned(),
+        "  read -r CREDENTIAL".to_owned(),
+        format!("  {mint}"),
+        format!("  curl -i -H \"Authorization: Bearer $TOKEN\" {url}{path}"),
+    ]
+}
+
+/// What is said at the start: in plain words, or as log lines where the operator has asked for JSON.
+struct Banner {
+    lines: Vec<String>,
+    warnings: Vec<String>,
+    next: Vec<String>,
+    as_log: bool,
+}
+
+impl Banner {
+    fn show(&self) {
+        if self.as_log {
+            self.lines.iter().chain(&self.next).for_each(|line| tracing::info!("{}", line.trim()));
+            self.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+            return;
+        }
+        for (at, line) in self.lines.iter().enumerate() {
+            note(&format!("{}{line}", if at == 0 { "" } else { "  " }));
+        }
+        self.warnings.iter().for_each(|warning| note(&format!("warning: {warning}")));
+        self.next.iter().for_each(|line| note(line));
+    }
+}

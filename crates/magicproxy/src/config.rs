@@ -1,0 +1,195 @@
+//! The configuration: found, read, layered and checked, with every fault reported at once.
+//!
+//! [`raw`] is what was written, [`Config`] what holds; nothing else in this crate reads a file or a variable for settings.
+//! Operators' documentation: `docs/guide/configuration.md`.
+
+pub(crate) mod address;
+mod check;
+mod defaults;
+mod environment;
+pub(crate) mod fault;
+mod native;
+mod python;
+pub(crate) mod raw;
+pub(crate) mod setting;
+mod suggest;
+#[cfg(test)]
+mod tests;
+pub(crate) mod value;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use magicproxy_core::{KeyRing, Scopes};
+use magicproxy_proxy::settings::{Limits, MintSettings, Settings, Timeouts, UpstreamSettings};
+
+pub(crate) use check::parse_duration;
+pub(crate) use environment::Environment;
+pub(crate) use fault::{Fault, Faults};
+
+use crate::keystore::KeyFiles;
+use address::{Listen, PublicAccess};
+use fault::Sources;
+use raw::{RawConfig, RawKeys};
+use setting::{Origin, Setting};
+use value::{LogFormat, LogLevel};
+
+/// What the flags of a command say about the configuration.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Flags {
+    /// `--config`
+    pub(crate) config: Option<PathBuf>,
+    /// The flags that give a setting.
+    pub(crate) raw: RawConfig,
+}
+
+/// The checked configuration.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) listen: Listen,
+    pub(crate) public_access: PublicAccess,
+    pub(crate) keys: KeySettings,
+    pub(crate) upstream: UpstreamSettings,
+    pub(crate) scopes: Scopes,
+    pub(crate) minting: MintSettings,
+    pub(crate) accept_max_lifetime: Option<Duration>,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) limits: Limits,
+    pub(crate) log: LogSettings,
+}
+
+/// Where the keys are, and how large new ones become.
+#[derive(Clone, Debug)]
+pub(crate) struct KeySettings {
+    pub(crate) files: KeyFiles,
+    pub(crate) bits: usize,
+}
+
+/// What is logged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogSettings {
+    /// Where nobody says: `pretty` on a terminal, else `json`.
+    pub(crate) format: Option<LogFormat>,
+    pub(crate) level: LogLevel,
+}
+
+impl Config {
+    /// Finds, reads and checks the configuration.
+    pub(crate) fn load(flags: Flags, environment: &Environment) -> Result<Self, Faults> {
+        Layers::gather(flags, environment).check()
+    }
+
+    /// What the engine is told.
+    pub(crate) fn into_settings(self, keys: Arc<KeyRing>) -> Settings {
+        Settings {
+            keys,
+            upstream: self.upstream,
+            scopes: self.scopes,
+            minting: self.minting,
+            accept_max_lifetime: self.accept_max_lifetime,
+            timeouts: self.timeouts,
+            limits: self.limits,
+        }
+    }
+}
+
+/// All layers in one, not yet checked.
+#[derive(Debug)]
+pub(crate) struct Layers {
+    pub(crate) raw: RawConfig,
+    pub(crate) sources: Sources,
+    pub(crate) warnings: Vec<String>,
+    faults: Vec<Fault>,
+}
+
+impl Layers {
+    /// Reads flags, environment, files and defaults; the earlier wins.
+    pub(crate) fn gather(flags: Flags, environment: &Environment) -> Self {
+        let mut faults = Vec::new();
+        let mut warnings = environment.misspelt();
+        let native = read_native(flags.config.as_deref(), environment, &mut faults);
+        let python = read_python(environment, &mut faults);
+        let ours = environment.layer(&mut faults);
+        let (native, native_source) = native.map_or((RawConfig::default(), None), |file| {
+            faults.extend(file.faults);
+            (file.raw, Some(file.source))
+        });
+        let (python, python_source) = python.map_or((RawConfig::default(), None), |file| {
+            faults.extend(file.faults);
+            warnings.extend(file.warnings);
+            (file.raw, Some(file.source))
+        });
+        let layers = [flags.raw, ours, environment.python_layer(), native, python, defaults::layer(environment)];
+        let raw = layers.into_iter().map(|raw| RawConfig { keys: in_folder(raw.keys), ..raw }).reduce(RawConfig::or);
+        let sources = Sources { native: native_source, python: python_source };
+        Self { raw: raw.unwrap_or_default(), sources, warnings, faults }
+    }
+
+    /// One layer above the defaults, without looking at flags, environment and files.
+    pub(crate) fn only(raw: RawConfig) -> Self {
+        let defaults = defaults::layer(&Environment::default());
+        let raw = RawConfig { keys: in_folder(raw.keys), ..raw };
+        let raw = raw.or(RawConfig { keys: in_folder(defaults.keys), ..defaults });
+        Self { raw, sources: Sources::default(), warnings: Vec::new(), faults: Vec::new() }
+    }
+
+    /// Checks what was read.
+    pub(crate) fn check(self) -> Result<Config, Faults> {
+        let mut faults = self.faults;
+        match check::check(&self.raw, &self.sources, &mut faults) {
+            Some(config) if faults.is_empty() => Ok(config),
+            _ => Err(Faults { faults, sources: self.sources }),
+        }
+    }
+}
+
+/// A layer that names the folder names the three files in it; a file that it names besides stands.
+fn in_folder(keys: RawKeys) -> RawKeys {
+    let Some(folder) = keys.folder.0.as_ref() else { return keys };
+    let file = |name: &str| {
+        let path = Path::new(&folder.value).join(name).to_string_lossy().into_owned();
+        Setting::new(path, folder.origin.clone())
+    };
+    RawKeys {
+        private_key: keys.private_key.or(file("private.pem")),
+        public_key: keys.public_key.or(file("public.pem")),
+        certificate: keys.certificate.or(file("public.x509.cer")),
+        folder: Setting::default(),
+        bits: keys.bits,
+    }
+}
+
+fn read_native(flag: Option<&Path>, environment: &Environment, faults: &mut Vec<Fault>) -> Option<native::NativeFile> {
+    let (path, origin) = match (flag, environment.var("MAGICPROXY_CONFIG")) {
+        (Some(path), _) => (path.to_owned(), Origin::Flag("--config")),
+        (None, Some(path)) => (PathBuf::from(path), Origin::Environment("MAGICPROXY_CONFIG".to_owned())),
+        (None, None) => (discover(environment)?, Origin::Default),
+    };
+    let text = read_text(&path, origin, faults)?;
+    Some(native::parse(&path, text))
+}
+
+/// The first of the places where a configuration file may lie.
+fn discover(environment: &Environment) -> Option<PathBuf> {
+    let here = Some(PathBuf::from("magicproxy.toml"));
+    let user = environment.xdg("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("magicproxy/config.toml"));
+    let system = Some(PathBuf::from("/etc/magicproxy/config.toml"));
+    [here, user, system].into_iter().flatten().find(|path| path.exists())
+}
+
+fn read_python(environment: &Environment, faults: &mut Vec<Fault>) -> Option<python::PythonFile> {
+    let path = PathBuf::from(environment.var("CONFIG_FILE")?);
+    let text = read_text(&path, Origin::Environment("CONFIG_FILE".to_owned()), faults)?;
+    Some(python::parse(&path, text))
+}
+
+fn read_text(path: &Path, origin: Origin, faults: &mut Vec<Fault>) -> Option<String> {
+    let fault = match std::fs::read(path).map(String::from_utf8) {
+        Ok(Ok(text)) => return Some(text),
+        Ok(Err(_)) => format!("configuration file `{}`: expected UTF-8 text", path.display()),
+        Err(error) => format!("configuration file `{}`: {error}", path.display()),
+    };
+    faults.push(Fault::new(fault, origin));
+    None
+}

@@ -1,0 +1,270 @@
+//! From the configuration as written to checked values; every fault is found, none stops the search.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::HeaderName;
+use magicproxy_core::{EncodedSlash, PatternMode, Policy, RawRule, Rule, RuleFault, ScopeName, Scopes, UpstreamName};
+use magicproxy_proxy::settings::{ApiRoot, Forwarding, Limits, MintSettings, Timeouts, UpstreamSettings};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+
+use super::fault::{Fault, Sources};
+use super::raw::{RawConfig, RawLimits, RawMint, RawTimeouts, RawUpstream};
+use super::setting::{Given, Origin, Setting};
+use super::value::{DurationText, ForwardingChoice, LogLevel, MintPolicy, RawRuleSetting, SlashChoice};
+use super::{Config, KeySettings, LogSettings, address};
+use crate::keystore::KeyFiles;
+
+/// Checks a layered configuration, which holds every default.
+pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>) -> Option<Config> {
+    let mut checker = Checker { sources, faults };
+    let listen = checker.text("listen", &raw.listen, |text| address::Listen::parse(text));
+    let public_access = checker.text("public_access", &raw.public_access, |text| address::PublicAccess::parse(text));
+    let keys = checker.keys(raw);
+    let upstream = checker.upstream(&raw.upstream);
+    let patterns = upstream.as_ref().map_or(PatternMode::Whole, |upstream| upstream.patterns);
+    let scopes = checker.scopes(raw, patterns);
+    let minting = checker.minting(&raw.mint);
+    let accept_max_lifetime = checker.lifetime("tokens.max_lifetime", &raw.tokens.max_lifetime);
+    let timeouts = checker.timeouts(&raw.timeouts);
+    let limits = checker.limits(&raw.limits);
+    let log = LogSettings {
+        format: raw.log.format.given().map(|given| given.value),
+        level: raw.log.level.given().map_or(LogLevel::Info, |given| given.value),
+    };
+    let (Some(listen), Some(upstream)) = (listen, upstream) else { return None };
+    let public_access = public_access.unwrap_or_else(|| address::PublicAccess::of(&listen));
+    Some(Config { listen, public_access, keys, upstream, scopes, minting, accept_max_lifetime, timeouts, limits, log })
+}
+
+struct Checker<'a> {
+    sources: &'a Sources,
+    faults: &'a mut Vec<Fault>,
+}
+
+impl Checker<'_> {
+    /// A text that `parse` makes a value of; its error says what was expected.
+    fn text<V>(&mut self, key: &str, setting: &Setting<String>, parse: impl FnOnce(&str) -> Result<V, String>) -> Option<V> {
+        let given = setting.given()?;
+        let parsed = parse(&given.value);
+        parsed.map_err(|expected| self.fault(format!("{key} `{}`: {expected}", given.value), &given.origin)).ok()
+    }
+
+    fn fault(&mut self, message: impl Into<String>, origin: &Origin) {
+        self.faults.push(Fault::new(message, origin.clone()));
+    }
+
+    fn path(&self, given: &Given<String>) -> PathBuf {
+        self.sources.base(&given.origin).map_or_else(|| PathBuf::from(&given.value), |base| base.join(&given.value))
+    }
+
+    fn keys(&mut self, raw: &RawConfig) -> KeySettings {
+        let path = |setting: &Setting<String>| setting.given().map(|given| self.path(given)).unwrap_or_default();
+        let files = KeyFiles {
+            private: path(&raw.keys.private_key),
+            public: path(&raw.keys.public_key),
+            certificate: path(&raw.keys.certificate),
+        };
+        let bits = match raw.keys.bits.given() {
+            Some(Given { value: bits @ (2048 | 3072 | 4096), .. }) => usize::try_from(*bits).unwrap_or(2048),
+            Some(given) => {
+                self.fault(format!("keys.bits `{}`: expected 2048, 3072 or 4096", given.value), &given.origin);
+                2048
+            }
+            None => 2048,
+        };
+        KeySettings { files, bits }
+    }
+
+    fn upstream(&mut self, raw: &RawUpstream) -> Option<UpstreamSettings> {
+        let api_root =
+            self.text("upstream.api_root", &raw.api_root, |text| ApiRoot::parse(text).map_err(|error| error.to_string()));
+        let name = self.text("upstream.name", &raw.name, |text| {
+            UpstreamName::parse(text).ok_or_else(|| "expected 1 to 255 characters of `A-Z a-z 0-9 . _ : - [ ]`".to_owned())
+        });
+        let danger = raw.danger_prefix_matching.given().is_some_and(|given| given.value);
+        let patterns = if danger { PatternMode::DangerPrefix } else { PatternMode::Whole };
+        let ceiling = self.ceiling(raw, patterns);
+        let drop_request_headers = self.header_names(raw);
+        let extra_roots = self.extra_roots(raw);
+        let api_root = api_root?;
+        let name = name.or_else(|| UpstreamName::parse(api_root.authority().as_str()))?;
+        Some(UpstreamSettings {
+            name,
+            api_root,
+            encoded_slash: match value(&raw.encoded_slash, SlashChoice::Refuse) {
+                SlashChoice::Refuse => EncodedSlash::Refuse,
+                SlashChoice::Both => EncodedSlash::Both,
+                SlashChoice::Opaque => EncodedSlash::Opaque,
+            },
+            patterns,
+            ceiling,
+            drop_request_headers,
+            drop_query_parameters: list(&raw.drop_query_parameters).iter().map(|name| name.value.clone()).collect(),
+            extra_roots,
+            websocket: value(&raw.websocket, false),
+            forwarding: match value(&raw.forwarding, ForwardingChoice::None) {
+                ForwardingChoice::None => Forwarding::None,
+                ForwardingChoice::Forwarded => Forwarding::Forwarded,
+                ForwardingChoice::XForwarded => Forwarding::XForwarded,
+            },
+        })
+    }
+
+    fn ceiling(&mut self, raw: &RawUpstream, patterns: PatternMode) -> Option<Policy> {
+        let given = raw.ceiling.given()?;
+        let rules = self.rules("upstream.ceiling", &given.value, &given.origin, patterns)?;
+        let compiled = Policy::compile(&rules);
+        compiled.map_err(|error| self.fault(format!("upstream.ceiling: {error}"), &given.origin)).ok()
+    }
+
+    fn header_names(&mut self, raw: &RawUpstream) -> Vec<HeaderName> {
+        let mut names = Vec::new();
+        for given in list(&raw.drop_request_headers) {
+            match given.value.parse() {
+                Ok(name) => names.push(name),
+                Err(_) => {
+                    let message = format!("upstream.drop_request_headers `{}`: expected the name of a header", given.value);
+                    self.fault(message, &given.origin);
+                }
+            }
+        }
+        names
+    }
+
+    fn extra_roots(&mut self, raw: &RawUpstream) -> Vec<CertificateDer<'static>> {
+        let Some(given) = raw.extra_ca_file.given() else { return Vec::new() };
+        let path = self.path(given);
+        let fault = match std::fs::read(&path) {
+            Err(error) => format!("upstream.extra_ca_file `{}`: {error}", path.display()),
+            Ok(pem) => match CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>() {
+                Ok(roots) if !roots.is_empty() => return roots,
+                _ => format!("upstream.extra_ca_file `{}`: expected certificates in PEM", path.display()),
+            },
+        };
+        self.fault(fault, &given.origin);
+        Vec::new()
+    }
+
+    fn scopes(&mut self, raw: &RawConfig, patterns: PatternMode) -> Scopes {
+        let mut scopes = Scopes::default();
+        for (name, rules) in &raw.scopes {
+            let origin = rules.first().map_or(Origin::Default, |rule| rule.origin.clone());
+            let parsed = ScopeName::parse(name);
+            if parsed.is_none() {
+                self.fault(format!("scope `{name}`: expected a name of `A-Z a-z 0-9 . _ : / -`"), &origin);
+            }
+            let rules = self.rules(&format!("scope `{name}`"), rules, &origin, patterns);
+            if let (Some(name), Some(rules)) = (parsed, rules) {
+                scopes.insert(name, rules);
+            }
+        }
+        scopes
+    }
+
+    /// Checks a list of rules; each fault points at its rule.
+    fn rules(
+        &mut self,
+        what: &str,
+        rules: &[Given<RawRuleSetting>],
+        origin: &Origin,
+        patterns: PatternMode,
+    ) -> Option<Vec<Rule>> {
+        let raw: Vec<RawRule> = rules.iter().map(|rule| rule.value.0.clone()).collect();
+        let found = match Rule::parse_list(&raw, patterns) {
+            Ok(rules) => return Some(rules),
+            Err(found) => found,
+        };
+        for fault in found {
+            let (message, origin) = match &fault {
+                RuleFault::Rule { number, error } => {
+                    (format!("{what}: {error}"), rules.get(number - 1).map_or(origin, |rule| &rule.origin))
+                }
+                other => (format!("{what}: {other}"), origin),
+            };
+            let fault = Fault::new(message, origin.clone());
+            let python = matches!(origin, Origin::PythonFile(_));
+            self.faults.push(if python { fault.help(PYTHON_RULES) } else { fault });
+        }
+        None
+    }
+
+    fn minting(&mut self, raw: &RawMint) -> MintSettings {
+        let defaults = MintSettings::default();
+        let minting = MintSettings {
+            open: value(&raw.policy, MintPolicy::Open) == MintPolicy::Open,
+            default_lifetime: self.lifetime("mint.default_lifetime", &raw.default_lifetime).unwrap_or(defaults.default_lifetime),
+            max_lifetime: self.lifetime("mint.max_lifetime", &raw.max_lifetime).unwrap_or(defaults.max_lifetime),
+        };
+        let said = raw.default_lifetime.given().filter(|given| given.origin != Origin::Default);
+        if let Some(given) = said.filter(|_| minting.default_lifetime > minting.max_lifetime) {
+            self.fault(format!("mint.default_lifetime `{}`: longer than mint.max_lifetime", given.value.0), &given.origin);
+        }
+        minting
+    }
+
+    fn timeouts(&mut self, raw: &RawTimeouts) -> Timeouts {
+        let defaults = Timeouts::default();
+        Timeouts {
+            connect: self.lifetime("timeouts.connect", &raw.connect).unwrap_or(defaults.connect),
+            header: self.lifetime("timeouts.header", &raw.header).unwrap_or(defaults.header),
+            response: self.lifetime("timeouts.response", &raw.response).unwrap_or(defaults.response),
+            body_idle: self.lifetime("timeouts.body_idle", &raw.body_idle).unwrap_or(defaults.body_idle),
+            response_idle: self.lifetime("timeouts.response_idle", &raw.response_idle).unwrap_or(defaults.response_idle),
+            keep_alive: self.lifetime("timeouts.keep_alive", &raw.keep_alive).unwrap_or(defaults.keep_alive),
+            total: self.lifetime("timeouts.total", &raw.total).or(defaults.total),
+            drain: self.lifetime("timeouts.drain", &raw.drain).unwrap_or(defaults.drain),
+        }
+    }
+
+    /// A duration of at least a millisecond.
+    fn lifetime(&mut self, key: &str, setting: &Setting<DurationText>) -> Option<Duration> {
+        let given = setting.given()?;
+        let parsed = parse_duration(&given.value.0);
+        parsed.map_err(|expected| self.fault(format!("{key} `{}`: {expected}", given.value.0), &given.origin)).ok()
+    }
+
+    fn limits(&mut self, raw: &RawLimits) -> Limits {
+        let defaults = Limits::default();
+        Limits {
+            connections: self.count("limits.connections", &raw.connections, 1).unwrap_or(defaults.connections),
+            idle_upstream_connections: self
+                .count("limits.idle_upstream_connections", &raw.idle_upstream_connections, 0)
+                .unwrap_or(defaults.idle_upstream_connections),
+            token_cache_bytes: self
+                .count("limits.token_cache_bytes", &raw.token_cache_bytes, 0)
+                .unwrap_or(defaults.token_cache_bytes),
+        }
+    }
+
+    fn count(&mut self, key: &str, setting: &Setting<u64>, least: u64) -> Option<usize> {
+        let given = setting.given()?;
+        let count = usize::try_from(given.value).ok().filter(|_| given.value >= least);
+        if count.is_none() {
+            self.fault(format!("{key} `{}`: expected at least {least}", given.value), &given.origin);
+        }
+        count
+    }
+}
+
+const PYTHON_RULES: &str = "rules are read more strictly than in the Python program: a pattern must span the whole path, and names it \
+                            canonically; `danger_prefix_matching` (MAGICPROXY_UPSTREAM_DANGER_PREFIX_MATCHING=true) keeps its old meaning";
+
+/// `24h`, `1h 30m`, or a number of seconds.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let parsed = match text.parse::<u64>() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => humantime::parse_duration(text).ok(),
+    };
+    let sensible = parsed.filter(|duration| *duration >= Duration::from_millis(1));
+    sensible.ok_or_else(|| "expected a duration such as `24h` or `90s`, or a number of seconds".to_owned())
+}
+
+fn value<T: Copy>(setting: &Setting<T>, otherwise: T) -> T {
+    setting.given().map_or(otherwise, |given| given.value)
+}
+
+fn list<T>(setting: &Setting<Vec<T>>) -> &[T] {
+    setting.given().map_or(&[], |given| &given.value)
+}

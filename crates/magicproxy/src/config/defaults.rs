@@ -1,0 +1,86 @@
+//! The lowest layer: what holds where nobody says anything.
+//!
+//! Numbers come from the engine's own defaults, so that they are written once.
+
+use std::path::Path;
+use std::time::Duration;
+
+use magicproxy_proxy::settings::{Limits, MintSettings, Timeouts};
+
+use super::environment::Environment;
+use super::raw::{RawConfig, RawKeys, RawLimits, RawLog, RawMint, RawTimeouts, RawUpstream};
+use super::setting::{Origin, Setting};
+use super::value::{DurationText, ForwardingChoice, LogLevel, MintPolicy, SlashChoice};
+
+/// The defaults, in this environment and this working directory.
+pub(crate) fn layer(environment: &Environment) -> RawConfig {
+    let limits = Limits::default();
+    RawConfig {
+        listen: text("127.0.0.1:5000"),
+        keys: RawKeys { folder: text(key_folder(environment)), bits: set(2048), ..RawKeys::default() },
+        mint: mint(&MintSettings::default()),
+        upstream: RawUpstream {
+            api_root: text("https://api.github.com"),
+            encoded_slash: set(SlashChoice::Refuse),
+            danger_prefix_matching: set(false),
+            websocket: set(false),
+            forwarding: set(ForwardingChoice::None),
+            ..RawUpstream::default()
+        },
+        timeouts: timeouts(&Timeouts::default()),
+        limits: RawLimits {
+            connections: set(limits.connections as u64),
+            idle_upstream_connections: set(limits.idle_upstream_connections as u64),
+            token_cache_bytes: set(limits.token_cache_bytes as u64),
+        },
+        log: RawLog { level: set(LogLevel::Info), ..RawLog::default() },
+        ..RawConfig::default()
+    }
+}
+
+/// `keys` here, if the Python program's keys are there; else the user's data folder.
+fn key_folder(environment: &Environment) -> String {
+    let here = Path::new("keys");
+    if here.join("private.pem").exists() {
+        return "keys".to_owned();
+    }
+    let data = environment.xdg("XDG_DATA_HOME", ".local/share").map(|data| data.join("magicproxy/keys"));
+    data.map_or_else(|| "keys".to_owned(), |folder| folder.to_string_lossy().into_owned())
+}
+
+fn mint(mint: &MintSettings) -> RawMint {
+    RawMint {
+        policy: set(if mint.open { MintPolicy::Open } else { MintPolicy::Closed }),
+        default_lifetime: duration(mint.default_lifetime),
+        max_lifetime: duration(mint.max_lifetime),
+    }
+}
+
+fn timeouts(timeouts: &Timeouts) -> RawTimeouts {
+    RawTimeouts {
+        connect: duration(timeouts.connect),
+        header: duration(timeouts.header),
+        response: duration(timeouts.response),
+        body_idle: duration(timeouts.body_idle),
+        response_idle: duration(timeouts.response_idle),
+        keep_alive: duration(timeouts.keep_alive),
+        total: timeouts.total.map_or_else(Setting::default, duration),
+        drain: duration(timeouts.drain),
+    }
+}
+
+/// In the largest unit that divides it: `24h`, `366d`, `90s`.
+fn duration(duration: Duration) -> Setting<DurationText> {
+    let seconds = duration.as_secs();
+    let unit =
+        [(86_400, "d"), (3_600, "h"), (60, "m")].into_iter().find(|(unit, _)| seconds > *unit && seconds.is_multiple_of(*unit));
+    set(DurationText(unit.map_or_else(|| format!("{seconds}s"), |(unit, name)| format!("{}{name}", seconds / unit))))
+}
+
+fn text(text: impl Into<String>) -> Setting<String> {
+    set(text.into())
+}
+
+fn set<T>(value: T) -> Setting<T> {
+    Setting::new(value, Origin::Default)
+}

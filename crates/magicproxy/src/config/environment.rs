@@ -1,0 +1,119 @@
+//! The environment, read once: our own variables, and those of the Python program.
+//!
+//! Each setting that a line of text can give has a variable: `timeouts.connect` is `MAGICPROXY_TIMEOUTS_CONNECT`. An empty
+//! variable counts as none, because that is how compose files and CI systems write "unset".
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::fault::Fault;
+use super::raw::RawConfig;
+use super::setting::{Origin, Setting};
+use super::suggest;
+
+const PREFIX: &str = "MAGICPROXY_";
+
+/// Short names of the settings that are used most.
+const SHORT: [(&str, &str); 4] = [
+    ("MAGICPROXY_API_ROOT", "upstream.api_root"),
+    ("MAGICPROXY_KEYS", "keys.folder"),
+    ("MAGICPROXY_LOG", "log.level"),
+    ("MAGICPROXY_LOG_FORMAT", "log.format"),
+];
+
+/// A copy of the environment variables that are UTF-8 and not empty.
+#[derive(Clone, Default)]
+pub(crate) struct Environment {
+    variables: BTreeMap<String, String>,
+}
+
+/// Variables hold secrets.
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Environment").finish_non_exhaustive()
+    }
+}
+
+impl FromIterator<(String, String)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
+        Self { variables: variables.into_iter().filter(|(_, value)| !value.is_empty()).collect() }
+    }
+}
+
+impl Environment {
+    /// The environment of this process.
+    pub(crate) fn of_process() -> Self {
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+    }
+
+    /// One variable.
+    pub(crate) fn var(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str)
+    }
+
+    /// A folder of the XDG base directory specification, or its place below the home folder.
+    pub(crate) fn xdg(&self, name: &str, below_home: &str) -> Option<PathBuf> {
+        let named = self.var(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        named.or_else(|| self.var("HOME").map(|home| PathBuf::from(home).join(below_home)))
+    }
+
+    /// What our own variables say.
+    pub(crate) fn layer(&self, faults: &mut Vec<Fault>) -> RawConfig {
+        let mut raw = RawConfig::default();
+        for (name, key) in names() {
+            let Some(text) = self.var(&name) else { continue };
+            let origin = Origin::Environment(name.clone());
+            if let Err(expected) = raw.set(&key, text, origin.clone()) {
+                faults.push(Fault::new(format!("{key} `{text}`: {expected}"), origin));
+            }
+        }
+        raw
+    }
+
+    /// What the Python program's variables say.
+    pub(crate) fn python_layer(&self) -> RawConfig {
+        let text = |name: &str| self.var(name).map_or_else(Setting::default, |value| setting(name, value.to_owned()));
+        let mut raw = RawConfig { public_access: text("PUBLIC_ACCESS"), ..RawConfig::default() };
+        raw.upstream.api_root = text("API_ROOT");
+        if self.var("KEYS_LOCATION").is_some() {
+            // As there, the folder wins over the single files.
+            raw.keys.folder = text("KEYS_LOCATION");
+        } else {
+            raw.keys.private_key = text("PRIVATE_KEY_LOCATION");
+            raw.keys.public_key = text("PUBLIC_KEY_LOCATION");
+            raw.keys.certificate = text("PUBLIC_CERTIFICATE_LOCATION");
+        }
+        raw
+    }
+
+    /// Variables that look like misspelt ones of ours. Others with our prefix are no fault: Kubernetes sets
+    /// `MAGICPROXY_SERVICE_HOST` and its kin for a service of that name.
+    pub(crate) fn misspelt(&self) -> Vec<String> {
+        let known: Vec<String> = names().map(|(name, _)| name).chain(["MAGICPROXY_CONFIG".to_owned()]).collect();
+        let ours = self.variables.keys().filter(|name| name.starts_with(PREFIX) && !known.contains(name));
+        let service = |name: &str| name.contains("_SERVICE_") || name.contains("_PORT");
+        ours.filter(|name| !service(name))
+            .map(|name| {
+                let bare = |name: &'_ str| name.trim_start_matches(PREFIX).to_owned();
+                let known: Vec<String> = known.iter().map(|known| bare(known)).collect();
+                match suggest::nearest(&bare(name), known.iter().map(String::as_str)) {
+                    Some(meant) => format!("environment variable `{name}` means nothing here: did you mean `{PREFIX}{meant}`?"),
+                    None => format!("environment variable `{name}` means nothing here"),
+                }
+            })
+            .collect()
+    }
+}
+
+/// Every variable of ours and the setting that it gives.
+fn names() -> impl Iterator<Item = (String, String)> {
+    let long = |key: &String| format!("{PREFIX}{}", key.to_uppercase().replace('.', "_"));
+    let long = RawConfig::keys().into_iter().map(move |key| (long(&key), key));
+    let short = SHORT.iter().map(|(name, key)| ((*name).to_owned(), (*key).to_owned()));
+    // The short names come last: they win over the long ones.
+    long.filter(|(name, _)| SHORT.iter().all(|(short, _)| short != name)).chain(short)
+}
+
+fn setting(name: &str, value: String) -> Setting<String> {
+    Setting::new(value, Origin::Environment(name.to_owned()))
+}

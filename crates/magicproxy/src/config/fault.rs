@@ -1,0 +1,189 @@
+//! What is wrong with a configuration: all of it at once, each with the place and a suggestion.
+//!
+//! The value of a setting that the proxy does not know is never shown: it could be a secret in the wrong place.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+use serde_json::json;
+
+use super::setting::Origin;
+
+/// A configuration file that was read.
+#[derive(Debug, Clone)]
+pub(crate) struct SourceFile {
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
+}
+
+impl SourceFile {
+    /// Overwrites bytes with `*`, so that no excerpt shows them. Positions stay as they are.
+    pub(crate) fn mask(&mut self, span: &Range<usize>) {
+        let hidden: String = self.text.get(span.clone()).unwrap_or_default().chars().map(masked).collect();
+        if hidden.len() == span.len() {
+            self.text.replace_range(span.clone(), &hidden);
+        }
+    }
+
+    fn line_and_column(&self, offset: usize) -> (usize, usize) {
+        let before = self.text.get(..offset).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        (before.matches('\n').count() + 1, before.get(line_start..).unwrap_or_default().chars().count() + 1)
+    }
+}
+
+/// As many bytes of `*` as the character has, so that offsets stay true.
+fn masked(character: char) -> String {
+    if character == '\n' { "\n".to_owned() } else { "*".repeat(character.len_utf8()) }
+}
+
+/// The configuration files that were read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sources {
+    pub(crate) native: Option<SourceFile>,
+    pub(crate) python: Option<SourceFile>,
+}
+
+impl Sources {
+    fn place<'a>(&'a self, origin: &Origin) -> Option<(&'a SourceFile, Option<Range<usize>>)> {
+        match origin {
+            Origin::File(span) => self.native.as_ref().map(|file| (file, Some(span.clone()))),
+            Origin::PythonFile(span) => self.python.as_ref().map(|file| (file, span.clone())),
+            Origin::Flag(_) | Origin::Environment(_) | Origin::Default => None,
+        }
+    }
+
+    /// The files that were read.
+    pub(crate) fn files(&self) -> Vec<String> {
+        [&self.native, &self.python].into_iter().flatten().map(|file| file.path.display().to_string()).collect()
+    }
+
+    /// Where a value came from, in words.
+    pub(crate) fn describe(&self, origin: &Origin) -> String {
+        match (origin, self.place(origin)) {
+            (_, Some((file, Some(span)))) => format!("{}:{}", file.path.display(), file.line_and_column(span.start).0),
+            (_, Some((file, None))) => file.path.display().to_string(),
+            (Origin::Flag(flag), None) => format!("flag {flag}"),
+            (Origin::Environment(name), None) => format!("environment {name}"),
+            (_, None) => "default".to_owned(),
+        }
+    }
+
+    /// The folder that relative paths of this origin start from: that of the native file, else the working directory.
+    pub(crate) fn base(&self, origin: &Origin) -> Option<&Path> {
+        match origin {
+            Origin::File(_) => self.native.as_ref().and_then(|file| file.path.parent()),
+            _ => None,
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+    pub(crate) origin: Origin,
+}
+
+impl Fault {
+    /// A fault without a suggestion.
+    pub(crate) fn new(message: impl Into<String>, origin: Origin) -> Self {
+        Self { message: message.into(), help: None, origin }
+    }
+
+    /// The fault with a suggestion.
+    pub(crate) fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug)]
+pub(crate) struct Faults {
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) sources: Sources,
+}
+
+impl Faults {
+    /// A configuration whose one fault has no place in a file.
+    pub(crate) fn one(fault: Fault) -> Self {
+        Self { faults: vec![fault], sources: Sources::default() }
+    }
+
+    /// The faults with excerpts, for people.
+    pub(crate) fn render(&self, colour: crate::output::Colour) -> String {
+        let theme = if colour.is_on() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+        let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(120).with_context_lines(0);
+        let mut text = String::new();
+        for fault in &self.faults {
+            // Writing to a string does not fail.
+            let _ = handler.render_report(&mut text, &Report::new(fault, &self.sources));
+        }
+        let count = self.faults.len();
+        text + &format!("error: {count} {} in the configuration", if count == 1 { "fault" } else { "faults" })
+    }
+
+    /// The faults for machines.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        let fault = |fault: &Fault| {
+            let place = self.sources.place(&fault.origin);
+            let position = place.as_ref().and_then(|(file, span)| Some(file.line_and_column(span.as_ref()?.start)));
+            json!({
+                "message": fault.message,
+                "help": fault.help,
+                "source": self.sources.describe(&fault.origin),
+                "file": place.map(|(file, _)| file.path.display().to_string()),
+                "line": position.map(|(line, _)| line),
+                "column": position.map(|(_, column)| column),
+            })
+        };
+        self.faults.iter().map(fault).collect()
+    }
+}
+
+/// A fault as miette draws it.
+#[derive(Debug)]
+struct Report {
+    message: String,
+    help: Option<String>,
+    source: Option<NamedSource<String>>,
+    span: Option<Range<usize>>,
+}
+
+impl Report {
+    fn new(fault: &Fault, sources: &Sources) -> Self {
+        let place = sources.place(&fault.origin).filter(|(_, span)| span.is_some());
+        let message = match (&place, &fault.origin) {
+            (Some(_), _) | (None, Origin::Default) => fault.message.clone(),
+            (None, origin) => format!("{} ({})", fault.message, sources.describe(origin)),
+        };
+        let source = place.as_ref().map(|(file, _)| NamedSource::new(file.path.display().to_string(), file.text.clone()));
+        Self { message, help: fault.help.clone(), source, span: place.and_then(|(_, span)| span) }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Report {}
+
+impl Diagnostic for Report {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.source.as_ref().map(|source| source as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let span = self.span.clone()?;
+        Some(Box::new(std::iter::once(LabeledSpan::underline(span))))
+    }
+}

@@ -1,0 +1,122 @@
+//! Reading the native TOML file, and finding everything that is wrong with its form in one go.
+//!
+//! serde stops at the first fault; so the part that it stumbled over is taken out of the tree, and it reads again.
+
+use std::ops::Range;
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue, Deserializer, Error};
+
+use super::fault::{Fault, SourceFile};
+use super::raw::RawConfig;
+use super::setting::Origin;
+use super::suggest;
+
+/// More faults than anyone reads.
+const MAX_FAULTS: usize = 100;
+
+/// A file that was read as far as it could be.
+#[derive(Debug)]
+pub(crate) struct NativeFile {
+    pub(crate) raw: RawConfig,
+    pub(crate) source: SourceFile,
+    pub(crate) faults: Vec<Fault>,
+}
+
+/// Reads the text of a native configuration file.
+pub(crate) fn parse(path: &Path, text: String) -> NativeFile {
+    let mut hidden = Vec::new();
+    let (raw, faults) = read(&text, &mut hidden);
+    let mut source = SourceFile { path: path.to_owned(), text };
+    for span in &hidden {
+        source.mask(span);
+    }
+    NativeFile { raw, source, faults }
+}
+
+fn read(text: &str, hidden: &mut Vec<Range<usize>>) -> (RawConfig, Vec<Fault>) {
+    let (mut tree, errors) = DeTable::parse_recoverable(text);
+    let mut faults: Vec<Fault> = errors.iter().map(syntax_fault).collect();
+    while faults.len() < MAX_FAULTS {
+        let error = match RawConfig::deserialize(Deserializer::from(tree.clone())) {
+            Ok(raw) => return (raw, faults),
+            Err(error) => error,
+        };
+        let removed = error.span().and_then(|span| remove(tree.get_mut(), &span));
+        let (message, help) = suggest::explain(error.message(), removed.as_ref().map_or("", |removed| &removed.key));
+        let Some(removed) = removed else {
+            faults.push(Fault::new(message, Origin::File(error.span().unwrap_or_default())));
+            break;
+        };
+        if error.message().starts_with("unknown field") {
+            leaves(&removed.value, hidden);
+        }
+        faults.push(Fault { message, help, origin: Origin::File(removed.span) });
+    }
+    (RawConfig::default(), faults)
+}
+
+fn syntax_fault(error: &Error) -> Fault {
+    let message = error.message().lines().collect::<Vec<_>>().join(", ");
+    Fault::new(message, Origin::File(error.span().unwrap_or_default()))
+}
+
+/// What was taken out of the tree.
+struct Removed<'i> {
+    /// Its dotted name.
+    key: String,
+    /// What to underline.
+    span: Range<usize>,
+    value: Spanned<DeValue<'i>>,
+}
+
+/// Takes out the innermost part of a table that an error is about: an entry, or one element of a list.
+fn remove<'i>(table: &mut DeTable<'i>, fault: &Range<usize>) -> Option<Removed<'i>> {
+    let within = |span: Range<usize>| span.start <= fault.start && fault.end <= span.end;
+    let keys: Vec<_> = table.keys().cloned().collect();
+    for key in keys {
+        let value = table.get_mut(&key)?;
+        if key.span() == *fault {
+            let value = table.remove(&key)?;
+            return Some(Removed { key: key.get_ref().to_string(), span: key.span(), value });
+        }
+        // The span of a table is that of its header, so tables are searched whatever their span is.
+        let inner =
+            match value.get_mut() {
+                DeValue::Table(inner) => {
+                    remove(inner, fault).map(|inner| Removed { key: format!("{}.{}", key.get_ref(), inner.key), ..inner })
+                }
+                // The last element goes with its list: that nothing is left of it is not a fault of its own.
+                DeValue::Array(list) if list.len() > 1 => take_element(list, |element| within(element.span()))
+                    .map(|value| Removed { key: key.get_ref().to_string(), span: fault.clone(), value }),
+                _ => None,
+            };
+        if inner.is_some() {
+            return inner;
+        }
+        if within(value.span()) {
+            let value = table.remove(&key)?;
+            return Some(Removed { key: key.get_ref().to_string(), span: fault.clone(), value });
+        }
+    }
+    None
+}
+
+fn take_element<'i>(list: &mut DeArray<'i>, is_it: impl Fn(&Spanned<DeValue<'i>>) -> bool) -> Option<Spanned<DeValue<'i>>> {
+    let at = list.iter().position(is_it)?;
+    let mut elements: Vec<_> = std::mem::replace(list, DeArray::new()).into_iter().collect();
+    let taken = elements.remove(at);
+    *list = elements.into_iter().collect();
+    Some(taken)
+}
+
+/// Where the values of a part of the tree stand in the text.
+fn leaves(value: &Spanned<DeValue<'_>>, spans: &mut Vec<Range<usize>>) {
+    match value.get_ref() {
+        DeValue::Table(table) => table.values().for_each(|inner| leaves(inner, spans)),
+        DeValue::Array(list) => list.iter().for_each(|inner| leaves(inner, spans)),
+        _ => spans.push(value.span()),
+    }
+}

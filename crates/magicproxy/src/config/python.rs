@@ -1,0 +1,141 @@
+//! The JSON configuration file of the Python program, read as that program reads it.
+//!
+//! Members that it ignores are ignored with a warning; a null is as good as nothing. Plugins, which are Python, are refused.
+
+use std::ops::Range;
+use std::path::Path;
+
+use magicproxy_core::RawRule;
+use magicproxy_core::rule::{OneOrMany, RuleObject};
+use serde_json::{Map, Value};
+
+use super::fault::{Fault, SourceFile};
+use super::raw::RawConfig;
+use super::setting::{Given, Origin, Setting};
+use super::value::RawRuleSetting;
+
+const MEMBERS: [&str; 8] = [
+    "api_root",
+    "keys_location",
+    "plugins_location",
+    "private_key_location",
+    "public_access",
+    "public_certificate_location",
+    "public_key_location",
+    "scopes",
+];
+
+/// The file, as far as it could be read.
+#[derive(Debug)]
+pub(crate) struct PythonFile {
+    pub(crate) raw: RawConfig,
+    pub(crate) source: SourceFile,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Reads the text of a JSON configuration file.
+pub(crate) fn parse(path: &Path, text: String) -> PythonFile {
+    let source = SourceFile { path: path.to_owned(), text };
+    let mut reader = Reader { text: &source.text, faults: Vec::new(), warnings: Vec::new() };
+    let raw = match serde_json::from_str::<Value>(&source.text) {
+        Ok(Value::Object(members)) => reader.config(&members),
+        Ok(_) => reader.fail("expected a JSON object", "", RawConfig::default()),
+        Err(error) => {
+            let span = offset(&source.text, error.line(), error.column());
+            let origin = Origin::PythonFile(Some(span..span));
+            reader.faults.push(Fault::new("this is not valid JSON", origin));
+            RawConfig::default()
+        }
+    };
+    let (faults, warnings) = (reader.faults, reader.warnings);
+    PythonFile { raw, source, faults, warnings }
+}
+
+struct Reader<'t> {
+    text: &'t str,
+    faults: Vec<Fault>,
+    warnings: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn config(&mut self, members: &Map<String, Value>) -> RawConfig {
+        let ignored = members.keys().filter(|name| !MEMBERS.contains(&name.as_str()));
+        self.warnings.extend(ignored.map(|name| format!("CONFIG_FILE: `{name}` is ignored, as the Python program ignored it")));
+        if members.get("plugins_location").is_some_and(|value| !value.is_null()) {
+            let fault =
+                Fault::new("`plugins_location`: Python plugins do not run in this proxy", self.place("\"plugins_location\""));
+            self.faults.push(fault.help("write what the plugin allows as rules under `scopes`, and remove `plugins_location`"));
+        }
+        let mut raw = RawConfig { public_access: self.string(members, "public_access"), ..RawConfig::default() };
+        raw.upstream.api_root = self.string(members, "api_root");
+        raw.keys.folder = self.string(members, "keys_location");
+        if raw.keys.folder.given().is_none() {
+            raw.keys.private_key = self.string(members, "private_key_location");
+            raw.keys.public_key = self.string(members, "public_key_location");
+            raw.keys.certificate = self.string(members, "public_certificate_location");
+        }
+        match members.get("scopes") {
+            None | Some(Value::Null) => {}
+            Some(Value::Object(scopes)) => {
+                raw.scopes = scopes.iter().map(|(name, rules)| (name.clone(), self.scope(name, rules))).collect();
+            }
+            Some(_) => self.fail("`scopes`: expected an object of lists of rules", "\"scopes\"", ()),
+        }
+        raw
+    }
+
+    fn string(&mut self, members: &Map<String, Value>, name: &str) -> Setting<String> {
+        let key = format!("\"{name}\"");
+        match members.get(name) {
+            None | Some(Value::Null) => Setting::default(),
+            Some(Value::String(value)) => Setting::new(value.clone(), self.place(&key)),
+            Some(_) => self.fail(&format!("`{name}`: expected a string"), &key, Setting::default()),
+        }
+    }
+
+    fn scope(&mut self, name: &str, rules: &Value) -> Vec<Given<RawRuleSetting>> {
+        let key = Value::from(name).to_string();
+        let Value::Array(rules) = rules else {
+            return self.fail(&format!("scope `{name}`: expected a list of rules"), &key, Vec::new());
+        };
+        rules.iter().filter_map(|rule| self.rule(name, rule)).collect()
+    }
+
+    fn rule(&mut self, scope: &str, rule: &Value) -> Option<Given<RawRuleSetting>> {
+        let text = |member: &str| rule.get(member).and_then(Value::as_str).map(str::to_owned);
+        let (raw, literal) = match (rule, text("method"), text("path")) {
+            (Value::String(line), _, _) => (RawRule::Text(line.clone()), rule.to_string()),
+            (Value::Object(_), Some(method), Some(path)) => {
+                let literal = Value::from(path.as_str()).to_string();
+                (RawRule::Object(RuleObject { method: OneOrMany::One(method), path: Some(path), route: None }), literal)
+            }
+            _ => {
+                let message = format!("scope `{scope}`: expected `METHOD /pattern` or an object with `method` and `path`");
+                return self.fail(&message, &Value::from(scope).to_string(), None);
+            }
+        };
+        Some(Given { value: RawRuleSetting(raw), origin: self.place(&literal) })
+    }
+
+    fn fail<T>(&mut self, message: &str, literal: &str, instead: T) -> T {
+        let origin = self.place(literal);
+        self.faults.push(Fault::new(message, origin));
+        instead
+    }
+
+    /// Where a JSON literal stands in the file: its first occurrence, for serde_json does not say.
+    fn place(&self, literal: &str) -> Origin {
+        let start = (!literal.is_empty()).then(|| self.text.find(literal)).flatten();
+        Origin::PythonFile(start.map(|start| Range { start, end: start + literal.len() }))
+    }
+}
+
+fn offset(text: &str, line: usize, column: usize) -> usize {
+    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    let mut offset = (start + column.saturating_sub(1)).min(text.len());
+    while !text.is_char_boundary(offset) {
+        offset -= 1;
+    }
+    offset
+}

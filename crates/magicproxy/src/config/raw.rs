@@ -1,0 +1,251 @@
+//! The configuration as it is written: nothing here is checked beyond its form. [`check`](super::check) does the rest.
+//!
+//! One [`RawConfig`] is made for each layer: flags, environment, files, defaults. The doc comments of the fields are what
+//! editors show, by way of `magicproxy config schema`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::setting::{Entry, Given, Origin, Section, Setting, section};
+use super::value::{DurationText, ForwardingChoice, LogFormat, LogLevel, MintPolicy, RawRuleSetting, SlashChoice};
+
+/// Configuration of Magic API Proxy.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(crate) struct RawConfig {
+    /// Where the proxy listens: `HOST:PORT`.
+    #[serde(default)]
+    pub(crate) listen: Setting<String>,
+    /// The URL by which callers reach the proxy; its host is the name in the certificate beside the keys.
+    #[serde(default)]
+    pub(crate) public_access: Setting<String>,
+    /// The signing keys.
+    #[serde(default)]
+    pub(crate) keys: RawKeys,
+    /// What minters may have.
+    #[serde(default)]
+    pub(crate) mint: RawMint,
+    /// Which tokens are accepted.
+    #[serde(default)]
+    pub(crate) tokens: RawTokens,
+    /// The API behind the proxy.
+    #[serde(default)]
+    pub(crate) upstream: RawUpstream,
+    /// How long the proxy waits.
+    #[serde(default)]
+    pub(crate) timeouts: RawTimeouts,
+    /// How much the proxy takes.
+    #[serde(default)]
+    pub(crate) limits: RawLimits,
+    /// What the proxy writes to stderr.
+    #[serde(default)]
+    pub(crate) log: RawLog,
+    /// Named lists of rules that tokens may refer to.
+    #[serde(default)]
+    pub(crate) scopes: BTreeMap<String, Vec<Given<RawRuleSetting>>>,
+}
+
+section! {
+    /// The signing keys.
+    RawKeys {
+        /// The folder that holds `private.pem`, `public.pem` and `public.x509.cer`.
+        folder: String,
+        /// The private key, where it is not `private.pem` in the folder.
+        private_key: String,
+        /// The public key, where it is not `public.pem` in the folder.
+        public_key: String,
+        /// The certificate, where it is not `public.x509.cer` in the folder.
+        certificate: String,
+        /// The size of new keys: 2048, 3072 or 4096.
+        bits: u64,
+    }
+}
+
+section! {
+    /// What minters may have.
+    RawMint {
+        /// May anyone who holds a credential mint over HTTP?
+        policy: MintPolicy,
+        /// The lifetime of a token whose order names none.
+        default_lifetime: DurationText,
+        /// The longest lifetime that may be ordered.
+        max_lifetime: DurationText,
+    }
+}
+
+section! {
+    /// Which tokens are accepted.
+    RawTokens {
+        /// Tokens that live longer than this are refused.
+        max_lifetime: DurationText,
+    }
+}
+
+section! {
+    /// The API behind the proxy.
+    RawUpstream {
+        /// Its name, the `aud` of its tokens; the host and port of the API root by default.
+        name: String,
+        /// The API's root: `https://api.github.com`.
+        api_root: String,
+        /// What the API makes of `%2F` in a path.
+        encoded_slash: SlashChoice,
+        /// Match patterns as the Python program did: from the start, not to the end, ignoring case.
+        danger_prefix_matching: bool,
+        /// Rules that no token can exceed.
+        ceiling: Vec<Given<RawRuleSetting>>,
+        /// Request headers to drop besides those that are always dropped.
+        drop_request_headers: Vec<Given<String>>,
+        /// Query parameters to drop.
+        drop_query_parameters: Vec<Given<String>>,
+        /// A PEM file of certificates to trust besides the platform's.
+        extra_ca_file: String,
+        /// May WebSocket handshakes pass? What flows through them is not checked further.
+        websocket: bool,
+        /// What the API is told about the caller.
+        forwarding: ForwardingChoice,
+    }
+}
+
+section! {
+    /// How long the proxy waits.
+    RawTimeouts {
+        /// For a connection to the API, TLS included.
+        connect: DurationText,
+        /// For the head of a request.
+        header: DurationText,
+        /// For the head of the API's answer.
+        response: DurationText,
+        /// Without a byte of a request body, or a byte taken by a slow reader.
+        body_idle: DurationText,
+        /// Without a byte of an answer whose head has come.
+        response_idle: DurationText,
+        /// A connection without a request.
+        keep_alive: DurationText,
+        /// A whole exchange; no limit by default.
+        total: DurationText,
+        /// For answers in flight after SIGTERM.
+        drain: DurationText,
+    }
+}
+
+section! {
+    /// How much the proxy takes.
+    RawLimits {
+        /// Open connections from callers.
+        connections: u64,
+        /// Idle connections kept to the API.
+        idle_upstream_connections: u64,
+        /// Memory for verified tokens, in bytes.
+        token_cache_bytes: u64,
+    }
+}
+
+section! {
+    /// What the proxy writes to stderr.
+    RawLog {
+        /// `pretty` for people, `json` for machines.
+        format: LogFormat,
+        /// `error`, `warn`, `info`, `debug` or `trace`.
+        level: LogLevel,
+    }
+}
+
+/// The sections and their names, once.
+macro_rules! each_section {
+    ($config:expr, $do:ident $(, $extra:expr)*) => {
+        $do!($config, keys $(, $extra)*);
+        $do!($config, mint $(, $extra)*);
+        $do!($config, tokens $(, $extra)*);
+        $do!($config, upstream $(, $extra)*);
+        $do!($config, timeouts $(, $extra)*);
+        $do!($config, limits $(, $extra)*);
+        $do!($config, log $(, $extra)*);
+    };
+}
+
+impl RawConfig {
+    /// This layer, completed by a lower one. Scopes are completed by name.
+    pub(crate) fn or(self, lower: Self) -> Self {
+        let mut scopes = lower.scopes;
+        scopes.extend(self.scopes);
+        Self {
+            listen: self.listen.or(lower.listen),
+            public_access: self.public_access.or(lower.public_access),
+            keys: self.keys.or(lower.keys),
+            mint: self.mint.or(lower.mint),
+            tokens: self.tokens.or(lower.tokens),
+            upstream: self.upstream.or(lower.upstream),
+            timeouts: self.timeouts.or(lower.timeouts),
+            limits: self.limits.or(lower.limits),
+            log: self.log.or(lower.log),
+            scopes,
+        }
+    }
+
+    /// Everything that is given, for `config show`.
+    pub(crate) fn entries(&self) -> Vec<Entry<'_>> {
+        let mut entries = Vec::new();
+        for (key, setting) in [("listen", &self.listen), ("public_access", &self.public_access)] {
+            let value = |given: &Given<String>| serde_json::Value::String(given.value.clone());
+            entries.extend(setting.given().map(|given| Entry {
+                key: key.to_owned(),
+                value: value(given),
+                origin: &given.origin,
+            }));
+        }
+        macro_rules! list {
+            ($config:expr, $name:ident) => {
+                entries.extend($config.$name.entries(stringify!($name)));
+            };
+        }
+        each_section!(self, list);
+        for (name, rules) in &self.scopes {
+            let origin = rules.first().map_or(&Origin::Default, |rule| &rule.origin);
+            entries.push(Entry { key: format!("scopes.{name}"), value: serde_json::to_value(rules).unwrap_or_default(), origin });
+        }
+        entries
+    }
+
+    /// The settings that text can give: `listen`, `keys.folder`, ….
+    pub(crate) fn keys() -> Vec<String> {
+        let mut keys = vec!["listen".to_owned(), "public_access".to_owned()];
+        macro_rules! list {
+            ($config:expr, $name:ident) => {
+                keys.extend(section_keys(&$config.$name).iter().map(|key| format!("{}.{key}", stringify!($name))));
+            };
+        }
+        let config = Self::default();
+        each_section!(config, list);
+        keys
+    }
+
+    /// Sets one of [`Self::keys`] from text; the error says what was expected.
+    pub(crate) fn set(&mut self, key: &str, text: &str, origin: Origin) -> Result<(), String> {
+        match key {
+            "listen" => self.listen = Setting::new(text.to_owned(), origin),
+            "public_access" => self.public_access = Setting::new(text.to_owned(), origin),
+            _ => return self.set_in_section(key, text, origin),
+        }
+        Ok(())
+    }
+
+    fn set_in_section(&mut self, key: &str, text: &str, origin: Origin) -> Result<(), String> {
+        let (section, key) = key.split_once('.').unwrap_or((key, ""));
+        macro_rules! set {
+            ($config:expr, $name:ident) => {
+                if section == stringify!($name) {
+                    return $config.$name.set(key, text, origin);
+                }
+            };
+        }
+        each_section!(self, set);
+        Err("there is no such setting".to_owned())
+    }
+}
+
+fn section_keys<S: Section>(_: &S) -> &'static [&'static str] {
+    S::KEYS
+}

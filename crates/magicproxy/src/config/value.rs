@@ -1,0 +1,151 @@
+//! The forms that single values of the configuration take.
+//!
+//! Words that name a choice are enums, so that the reader, the environment and the JSON Schema know the same ones.
+
+use std::fmt;
+
+use magicproxy_core::RawRule;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::setting::{FromText, choice};
+
+/// Who may mint over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum MintPolicy {
+    /// Whoever brings a credential.
+    Open,
+    /// Nobody; `magicproxy mint` still works beside the keys.
+    Closed,
+}
+
+/// What an API makes of `%2F`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SlashChoice {
+    /// Such requests are refused.
+    Refuse,
+    /// The request must be allowed in both readings.
+    Both,
+    /// An ordinary character.
+    Opaque,
+}
+
+/// What an API is told about the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ForwardingChoice {
+    /// Nothing.
+    None,
+    /// `Forwarded` and `Via`.
+    Forwarded,
+    /// `X-Forwarded-For`, `X-Forwarded-Proto` and `Via`.
+    XForwarded,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For machines.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogLevel {
+    /// What failed.
+    Error,
+    /// What is odd.
+    Warn,
+    /// One line for each request.
+    Info,
+    /// Connections too.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+macro_rules! choices {
+    ($($name:ident),*) => {
+        $(impl FromText for $name {
+            fn from_text(text: &str) -> Result<Self, String> {
+                choice(text)
+            }
+        })*
+    };
+}
+choices!(MintPolicy, SlashChoice, ForwardingChoice, LogFormat, LogLevel);
+
+/// A duration as it is written: `24h`, `15m`, or a number of seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(crate) struct DurationText(pub(crate) String);
+
+impl FromText for DurationText {
+    fn from_text(text: &str) -> Result<Self, String> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl<'de> Deserialize<'de> for DurationText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form;
+        impl Visitor<'_> for Form {
+            type Value = DurationText;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a duration such as `24h`, or a number of seconds")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<DurationText, E> {
+                Ok(DurationText(text.to_owned()))
+            }
+            fn visit_i64<E>(self, seconds: i64) -> Result<DurationText, E> {
+                Ok(DurationText(seconds.to_string()))
+            }
+        }
+        deserializer.deserialize_any(Form)
+    }
+}
+
+impl JsonSchema for DurationText {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Duration".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "integer"], "description": "A duration such as `24h` or `1h 30m`, or a number of seconds." })
+    }
+}
+
+/// A rule as it is written.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct RawRuleSetting(pub(crate) RawRule);
+
+impl JsonSchema for RawRuleSetting {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Rule".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "`METHOD /pattern`, or a table with `method` and either `path` (a pattern) or `route` (a template).",
+            "oneOf": [
+                { "type": "string", "pattern": "^\\S+ /?" },
+                {
+                    "type": "object",
+                    "required": ["method"],
+                    "additionalProperties": false,
+                    "properties": {
+                        "method": { "type": ["string", "array"], "items": { "type": "string" } },
+                        "path": { "type": "string" },
+                        "route": { "type": "string" }
+                    }
+                }
+            ]
+        })
+    }
+}

@@ -1,0 +1,56 @@
+//! How a command ends when it does not end well: the exit codes that the manual promises.
+
+use std::process::ExitCode;
+
+use crate::config::Faults;
+use crate::output::{Colour, note};
+
+/// Why a command did not succeed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// 1: something failed.
+    Error(anyhow::Error),
+    /// 2: what was asked for makes no sense; one message for each reason.
+    Usage(Vec<String>),
+    /// 3: `explain` says no. Everything has been said on standard output.
+    Denied,
+    /// 78 (`EX_CONFIG`): the configuration, or a key, is not usable.
+    Config(Faults),
+    /// 78 as well, where the faults have been said on standard output.
+    ConfigSaid,
+}
+
+impl Failure {
+    /// A usage failure for one reason.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::Usage(vec![message.into()])
+    }
+
+    /// Says what happened on standard error and gives the exit code.
+    pub(crate) fn report(&self) -> ExitCode {
+        match self {
+            Self::Error(error) => note(&format!("error: {error:#}")),
+            Self::Usage(messages) => messages.iter().for_each(|message| note(&format!("error: {message}"))),
+            Self::Denied | Self::ConfigSaid => {}
+            Self::Config(faults) => note(&faults.render(Colour::of_stderr())),
+        }
+        ExitCode::from(match self {
+            Self::Error(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Denied => 3,
+            Self::Config(_) | Self::ConfigSaid => 78,
+        })
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<Faults> for Failure {
+    fn from(faults: Faults) -> Self {
+        Self::Config(faults)
+    }
+}

@@ -1,0 +1,226 @@
+//! The keys on disk: one folder, `private.pem` mints, `retired-*.pem` and `private-*.pem` still verify.
+//!
+//! Private keys are created with mode 0600 and never overwritten. Specification of the ring: `token-v1.md` section 7.
+
+mod certificate;
+mod write;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use magicproxy_core::{KeyError, KeyId, KeyRing, PrivateKey, PublicKey, UnixTime};
+use magicproxy_proxy::clock;
+use zeroize::Zeroizing;
+
+use crate::config::setting::Origin;
+use crate::config::{Config, Fault, Faults};
+
+/// Where the three files are.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeyFiles {
+    pub(crate) private: PathBuf,
+    pub(crate) public: PathBuf,
+    pub(crate) certificate: PathBuf,
+}
+
+/// The keys, read and found to fit together.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    pub(crate) ring: KeyRing,
+    pub(crate) held: Vec<HeldKey>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What may be said about a key.
+#[derive(Debug)]
+pub(crate) struct HeldKey {
+    pub(crate) path: PathBuf,
+    pub(crate) id: KeyId,
+    pub(crate) bits: usize,
+}
+
+/// What a new key is to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewKey<'a> {
+    pub(crate) bits: usize,
+    /// The name in its certificate.
+    pub(crate) host: &'a str,
+    pub(crate) now: UnixTime,
+}
+
+impl<'a> NewKey<'a> {
+    /// What the configuration says of new keys.
+    pub(crate) fn of(config: &'a Config) -> Self {
+        Self { bits: config.keys.bits, host: &config.public_access.host, now: clock::now() }
+    }
+}
+
+impl KeyFiles {
+    /// The folder of the ring.
+    pub(crate) fn folder(&self) -> &Path {
+        match self.private.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        }
+    }
+
+    /// Reads the keys; nothing, where none were ever made.
+    pub(crate) fn load(&self) -> Result<Option<Keys>, Faults> {
+        let retired = self.retired().map_err(|error| one_fault(self.folder(), &error))?;
+        if !self.private.exists() {
+            return match retired.iter().chain([&self.public, &self.certificate]).find(|path| path.exists()) {
+                None => Ok(None),
+                Some(beside) => Err(Faults::one(
+                    Fault::new(
+                        format!("the private key `{}` is missing, while `{}` is there", self.private.display(), beside.display()),
+                        Origin::Default,
+                    )
+                    .help("put the private key back, or move the other files away to start with new keys"),
+                )),
+            };
+        }
+        self.load_ring(&retired).map(Some)
+    }
+
+    /// Reads the keys, which must be there.
+    pub(crate) fn load_existing(&self) -> Result<Keys, Faults> {
+        let missing = || {
+            let fault = Fault::new(format!("there is no private key at `{}`", self.private.display()), Origin::Default);
+            Faults::one(fault.help("`magicproxy keys generate` makes one; `--keys DIR` names the folder of an existing one"))
+        };
+        self.load()?.ok_or_else(missing)
+    }
+
+    fn load_ring(&self, retired: &[PathBuf]) -> Result<Keys, Faults> {
+        let active = read_private(&self.private)?;
+        let mut held = vec![HeldKey::of(&self.private, &active)];
+        let mut warnings: Vec<String> = exposure(&self.private).into_iter().collect();
+        let mut others = Vec::new();
+        for path in retired {
+            let key = read_private(path)?;
+            warnings.extend(exposure(path));
+            // An interrupted rotation leaves the same key under both names.
+            if held.iter().all(|other| other.id != *key.public().id()) {
+                held.push(HeldKey::of(path, &key));
+                others.push(key);
+            }
+        }
+        let ring = KeyRing::new(active, others).map_err(|error| one_fault(self.folder(), &error))?;
+        for path in [&self.public, &self.certificate] {
+            warnings.extend(check_beside(path, &held)?);
+        }
+        Ok(Keys { ring, held, warnings })
+    }
+
+    /// The other private keys of the ring, in the order of their names.
+    fn retired(&self) -> io::Result<Vec<PathBuf>> {
+        let entries = match std::fs::read_dir(self.folder()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut found = BTreeSet::new();
+        for entry in entries {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if (name.starts_with("retired-") || name.starts_with("private-")) && name.ends_with(".pem") && path != self.private {
+                found.insert(path);
+            }
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    /// Makes the first key. Overwrites nothing.
+    pub(crate) fn generate(&self, new: NewKey<'_>) -> anyhow::Result<HeldKey> {
+        if let Some(present) = [&self.private, &self.public, &self.certificate].into_iter().find(|path| path.exists()) {
+            anyhow::bail!(
+                "`{}` exists and is not overwritten: `magicproxy keys rotate` makes a new key beside it",
+                present.display()
+            );
+        }
+        let key = PrivateKey::generate(new.bits)?;
+        let certificate = certificate::self_signed(&key, new)?;
+        for path in [&self.private, &self.public, &self.certificate] {
+            write::create_folder_of(path)?;
+        }
+        write::private(&self.private, &key.to_pem()?)?;
+        write::public(&self.public, &key.public().to_pem())?;
+        write::public(&self.certificate, &certificate)?;
+        Ok(HeldKey::of(&self.private, &key))
+    }
+
+    /// Makes a new key that mints, and keeps the old one so that its tokens live on. Gives the new key and the old one's
+    /// new place.
+    ///
+    /// The order makes every interruption harmless: new files are written beside the old ones; the old key gets its second
+    /// name before it loses the first; the private key changes in one step; what is public follows.
+    pub(crate) fn rotate(&self, new: NewKey<'_>) -> anyhow::Result<(HeldKey, PathBuf)> {
+        let old = read_private(&self.private).map_err(|_| anyhow::anyhow!("`{}` cannot be read", self.private.display()))?;
+        let key = PrivateKey::generate(new.bits)?;
+        let certificate = certificate::self_signed(&key, new)?;
+        let private = write::staged_private(&self.private, &key.to_pem()?)?;
+        let public = write::staged_public(&self.public, &key.public().to_pem())?;
+        let certificate = write::staged_public(&self.certificate, &certificate)?;
+        let short: String = old.public().id().as_str().chars().take(8).collect();
+        let retired = self.folder().join(format!("retired-{short}.pem"));
+        write::second_name(&self.private, &retired)?;
+        for (staged, path) in [(private, &self.private), (public, &self.public), (certificate, &self.certificate)] {
+            std::fs::rename(&staged, path).with_context(|| format!("`{}`", path.display()))?;
+        }
+        write::sync_folder(self.folder());
+        Ok((HeldKey::of(&self.private, &key), retired))
+    }
+}
+
+impl HeldKey {
+    fn of(path: &Path, key: &PrivateKey) -> Self {
+        Self { path: path.to_owned(), id: key.public().id().clone(), bits: key.public().bits() }
+    }
+}
+
+fn read_private(path: &Path) -> Result<PrivateKey, Faults> {
+    let text = std::fs::read_to_string(path).map(Zeroizing::new).map_err(|error| one_fault(path, &error))?;
+    PrivateKey::from_pem(&text).map_err(|error| one_fault(path, &error))
+}
+
+/// A public key or certificate beside the private key must belong to it; one of a retired key means that a rotation was
+/// interrupted.
+fn check_beside(path: &Path, held: &[HeldKey]) -> Result<Option<String>, Faults> {
+    let text = match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        text => text.map_err(|error| one_fault(path, &error))?,
+    };
+    let id = PublicKey::from_pem(&text).map_err(|error: KeyError| one_fault(path, &error))?.id().clone();
+    match held.iter().position(|key| key.id == id) {
+        Some(0) => Ok(None),
+        Some(_) => Ok(Some(format!(
+            "`{}` belongs to a retired key, as an interrupted rotation leaves it: run `magicproxy keys rotate` again",
+            path.display()
+        ))),
+        None => {
+            let private = held.first().map(|key| key.path.display().to_string()).unwrap_or_default();
+            let fault =
+                Fault::new(format!("`{}` does not belong to the private key `{private}`", path.display()), Origin::Default);
+            Err(Faults::one(fault.help("put the matching file there, or delete it: the proxy itself needs only the private key")))
+        }
+    }
+}
+
+/// A warning, where others may read a private key.
+#[cfg(unix)]
+fn exposure(path: &Path) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    let exposed = mode & 0o077 != 0;
+    exposed.then(|| format!("the private key `{0}` is open to others (mode {mode:04o}): chmod 600 '{0}'", path.display()))
+}
+
+#[cfg(not(unix))]
+fn exposure(_: &Path) -> Option<String> {
+    None
+}
+
+fn one_fault(path: &Path, error: &dyn std::fmt::Display) -> Faults {
+    Faults::one(Fault::new(format!("`{}`: {error}", path.display()), Origin::Default))
+}

@@ -1,0 +1,57 @@
+//! Log lines on standard error, and what a panic may say.
+//!
+//! Other people's crates are capped at `warn` whatever the user asks for: at `debug` and `trace` hyper, h2 and rustls
+//! print header fields and buffers, and those hold credentials.
+
+use std::io::{self, IsTerminal as _};
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::config::LogSettings;
+use crate::config::value::{LogFormat, LogLevel};
+use crate::output::{Colour, note};
+
+/// Installs the log. A second call changes nothing.
+pub(crate) fn install(settings: LogSettings) {
+    let level = match settings.level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let ours = |target: &str| target.split("::").next().is_some_and(|krate| krate.starts_with("magicproxy"));
+    let filter = filter_fn(move |event| {
+        let cap = if ours(event.target()) { level } else { level.min(LevelFilter::WARN) };
+        *event.level() <= cap
+    })
+    .with_max_level_hint(level);
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(Colour::of_stderr().is_on());
+    let lines = match format(settings) {
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
+        LogFormat::Pretty => lines.compact().boxed(),
+    };
+    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
+}
+
+/// The format that was asked for, or the one that suits standard error.
+pub(crate) fn format(settings: LogSettings) -> LogFormat {
+    let suitable = if io::stderr().is_terminal() { LogFormat::Pretty } else { LogFormat::Json };
+    settings.format.unwrap_or(suitable)
+}
+
+/// A panic says where, and not what: its message may quote a header or a body.
+pub(crate) fn install_panic_hook() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(String::new, |location| format!(" at {}:{}", location.file(), location.line()));
+        if tracing::enabled!(tracing::Level::ERROR) {
+            tracing::error!("the program met a bug and gave up what it was doing{place}");
+        } else {
+            note(&format!("error: the program met a bug and gave up what it was doing{place}"));
+        }
+    }));
+}

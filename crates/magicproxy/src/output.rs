@@ -1,0 +1,54 @@
+//! Writing to the terminal: a closed pipe is no failure, and colour only where it is wanted (`NO_COLOR`).
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+/// May escape sequences be written?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Colour {
+    /// To a terminal whose owner has not set `NO_COLOR`.
+    On,
+    /// To anything else.
+    Off,
+}
+
+impl Colour {
+    /// What standard error takes.
+    pub(crate) fn of_stderr() -> Self {
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+        if io::stderr().is_terminal() && !unwanted && !dumb { Self::On } else { Self::Off }
+    }
+
+    /// Are escape sequences taken?
+    pub(crate) fn is_on(self) -> bool {
+        self == Self::On
+    }
+}
+
+/// Writes a line, or a text that ends with one, to standard output.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.write_all(end.as_bytes())).and_then(|()| stdout.flush()) {
+        // `magicproxy man | head` is no failure.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+/// Writes JSON, for machines and for people who look at it.
+pub(crate) fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
+    print(&serde_json::to_string_pretty(value)?)
+}
+
+/// Writes a line to standard error. What cannot be said there cannot be said.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Text from a stranger, without anything that a terminal obeys.
+pub(crate) fn harmless(text: &str) -> String {
+    let obeyed =
+        |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if obeyed(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
+}
