@@ -16,7 +16,8 @@ use aws_lc_rs::rsa::{
     PublicEncryptingKey,
 };
 use aws_lc_rs::signature::{KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256};
-use rustls_pki_types::CertificateDer;
+use x509_cert::certificate::{CertificateInner, Raw};
+use x509_cert::der::{Decode as _, Encode as _};
 use zeroize::Zeroizing;
 
 use crate::encoding::base64url;
@@ -60,11 +61,7 @@ impl PublicKey {
         let pem = pem::parse(text).map_err(|_| KeyError::Pem)?;
         match pem.tag() {
             "PUBLIC KEY" | "RSA PUBLIC KEY" => Self::from_der(pem.contents()),
-            "CERTIFICATE" => {
-                let certificate = CertificateDer::from(pem.contents());
-                let certificate = webpki::EndEntityCert::try_from(&certificate).map_err(|_| KeyError::Certificate)?;
-                Self::from_der(&certificate.subject_public_key_info())
-            }
+            "CERTIFICATE" => Self::from_der(&key_in_certificate(pem.contents()).ok_or(KeyError::Certificate)?),
             other => Err(KeyError::Tag(other.to_owned())),
         }
     }
@@ -289,6 +286,12 @@ fn thumbprint(key: &aws_lc_rs::rsa::PublicKey) -> KeyId {
     let modulus = base64url(key.modulus().big_endian_without_leading_zero());
     let members = format!(r#"{{"e":"{exponent}","kty":"RSA","n":"{modulus}"}}"#);
     KeyId(base64url(digest::digest(&digest::SHA256, members.as_bytes()).as_ref()))
+}
+
+/// The SubjectPublicKeyInfo of a certificate of any version and serial number: nothing else in it is believed.
+fn key_in_certificate(der: &[u8]) -> Option<Vec<u8>> {
+    let certificate = CertificateInner::<Raw>::from_der(der).ok()?;
+    certificate.tbs_certificate().subject_public_key_info().to_der().ok()
 }
 
 fn to_pem(tag: &str, der: &[u8]) -> String {
