@@ -112,7 +112,10 @@ fn wants_websocket(head: &Parts) -> bool {
 
 /// Tells which rule would be needed only to the holder of a token that says so.
 fn denied(denial: Denial, token: &VerifiedToken, access: &Access<'_>) -> Rejection {
-    let needed =
-        (denial == Denial::NotAllowed && token.explains()).then(|| format!("{} {}", access.method, access.target.path()));
+    let needed = if denial == Denial::NotAllowed && token.explains() {
+        token.policy().missing(access.method, access.target)
+    } else {
+        Vec::new()
+    };
     Rejection::Denied { denial, needed }
 }

@@ -31,8 +31,8 @@ pub(crate) enum Rejection {
     Token(#[from] VerifyError),
     #[error(transparent)]
     Credential(#[from] OpenError),
-    #[error("{denial}{}", would_allow(.needed.as_deref()))]
-    Denied { denial: Denial, needed: Option<String> },
+    #[error("{denial}{}", would_allow(.needed))]
+    Denied { denial: Denial, needed: Vec<String> },
     #[error("WebSocket is not enabled for this upstream (`websocket = true`)")]
     WebSocket,
     #[error("minting is closed on this proxy")]
@@ -129,8 +129,12 @@ impl Rejection {
     }
 }
 
-fn would_allow(rule: Option<&str>) -> String {
-    rule.map(|rule| format!("; this rule would: `{rule}`")).unwrap_or_default()
+fn would_allow(rules: &[String]) -> String {
+    match rules {
+        [] => String::new(),
+        [rule] => format!("; this rule would: `{rule}`"),
+        _ => format!("; these rules would, together: `{}`", rules.join("`, `")),
+    }
 }
 
 fn list(faults: &[OrderFault]) -> String {
