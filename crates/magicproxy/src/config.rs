@@ -21,13 +21,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use magicproxy_core::{KeyRing, Scopes};
+use magicproxy_core::{KeyRing, Scopes, UnixTime, UpstreamName, VerifiedToken, VerifyContext};
 use magicproxy_proxy::settings::{Limits, MintSettings, Settings, Timeouts, UpstreamSettings};
 
 pub(crate) use check::parse_duration;
 pub(crate) use environment::Environment;
 pub(crate) use fault::{Fault, Faults};
 
+use crate::failure::reason;
 use crate::keystore::KeyFiles;
 use address::{Listen, PublicAccess};
 use fault::Sources;
@@ -57,6 +58,8 @@ pub(crate) struct Config {
     pub(crate) timeouts: Timeouts,
     pub(crate) limits: Limits,
     pub(crate) log: LogSettings,
+    /// Nobody has said which API this is for: `upstream` is only the default.
+    pub(crate) upstream_assumed: bool,
 }
 
 /// Where the keys are, and how large new ones become.
@@ -78,6 +81,21 @@ impl Config {
     /// Finds, reads and checks the configuration.
     pub(crate) fn load(flags: Flags, environment: &Environment) -> Result<Self, Faults> {
         Layers::gather(flags, environment).check()
+    }
+
+    /// The name of the upstream that a look at this token is about: where nobody has said which, the one it names.
+    pub(crate) fn upstream_for<'a>(&'a self, token: &'a VerifiedToken) -> &'a UpstreamName {
+        token.upstream().filter(|_| self.upstream_assumed).unwrap_or(&self.upstream.name)
+    }
+
+    /// What verification needs to know.
+    pub(crate) fn verify_context(&self, now: UnixTime) -> VerifyContext<'_> {
+        VerifyContext {
+            now,
+            scopes: &self.scopes,
+            patterns: self.upstream.patterns,
+            max_lifetime: self.accept_max_lifetime.map(|duration| duration.as_secs()),
+        }
     }
 
     /// What the engine is told.
@@ -139,7 +157,7 @@ impl Layers {
         let mut faults = self.faults;
         match check::check(&self.raw, &self.sources, &mut faults) {
             Some(config) if faults.is_empty() => Ok(config),
-            _ => Err(Faults { faults, sources: self.sources }),
+            _ => Err(Faults::new(faults, self.sources)),
         }
     }
 }
@@ -188,7 +206,7 @@ fn read_text(path: &Path, origin: Origin, faults: &mut Vec<Fault>) -> Option<Str
     let fault = match std::fs::read(path).map(String::from_utf8) {
         Ok(Ok(text)) => return Some(text),
         Ok(Err(_)) => format!("configuration file `{}`: expected UTF-8 text", path.display()),
-        Err(error) => format!("configuration file `{}`: {error}", path.display()),
+        Err(error) => format!("configuration file `{}`: {}", path.display(), reason(&error)),
     };
     faults.push(Fault::new(fault, origin));
     None

@@ -1,5 +1,6 @@
 //! How a command ends when it does not end well: the exit codes that the manual promises.
 
+use std::io;
 use std::process::ExitCode;
 
 use crate::config::Faults;
@@ -29,7 +30,7 @@ impl Failure {
     /// Says what happened on standard error and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         match self {
-            Self::Error(error) => note(&format!("error: {error:#}")),
+            Self::Error(error) => note(&format!("error: {}", chain(error))),
             Self::Usage(messages) => messages.iter().for_each(|message| note(&format!("error: {message}"))),
             Self::Denied | Self::ConfigSaid => {}
             Self::Config(faults) => note(&faults.render(Colour::of_stderr())),
@@ -40,6 +41,29 @@ impl Failure {
             Self::Denied => 3,
             Self::Config(_) | Self::ConfigSaid => 78,
         })
+    }
+}
+
+/// The error and its causes in one line.
+fn chain(error: &anyhow::Error) -> String {
+    let link = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref() {
+        Some(cause) => reason(cause),
+        None => cause.to_string(),
+    };
+    error.chain().map(link).collect::<Vec<_>>().join(": ")
+}
+
+/// What the system said, in our style.
+pub(crate) fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::AddrInUse => "the address is in use".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "the address is not one of this machine".to_owned(),
+        io::ErrorKind::ConnectionRefused => "the connection was refused".to_owned(),
+        io::ErrorKind::InvalidData => "expected UTF-8 text".to_owned(),
+        io::ErrorKind::IsADirectory => "this is a folder".to_owned(),
+        _ => error.to_string(),
     }
 }
 

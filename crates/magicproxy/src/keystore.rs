@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::config::setting::Origin;
 use crate::config::{Config, Fault, Faults};
+use crate::failure::reason;
 
 /// Where the three files are.
 #[derive(Clone, Debug, Default)]
@@ -68,7 +69,7 @@ impl KeyFiles {
 
     /// Reads the keys; nothing, where none were ever made.
     pub(crate) fn load(&self) -> Result<Option<Keys>, Faults> {
-        let retired = self.retired().map_err(|error| one_fault(self.folder(), &error))?;
+        let retired = self.retired().map_err(|error| one_fault(self.folder(), &reason(&error)))?;
         if !self.private.exists() {
             return match retired.iter().chain([&self.public, &self.certificate]).find(|path| path.exists()) {
                 None => Ok(None),
@@ -180,7 +181,7 @@ impl HeldKey {
 }
 
 fn read_private(path: &Path) -> Result<PrivateKey, Faults> {
-    let text = std::fs::read_to_string(path).map(Zeroizing::new).map_err(|error| one_fault(path, &error))?;
+    let text = std::fs::read_to_string(path).map(Zeroizing::new).map_err(|error| one_fault(path, &reason(&error)))?;
     PrivateKey::from_pem(&text).map_err(|error| one_fault(path, &error))
 }
 
@@ -189,7 +190,7 @@ fn read_private(path: &Path) -> Result<PrivateKey, Faults> {
 fn check_beside(path: &Path, held: &[HeldKey]) -> Result<Option<String>, Faults> {
     let text = match std::fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        text => text.map_err(|error| one_fault(path, &error))?,
+        text => text.map_err(|error| one_fault(path, &reason(&error)))?,
     };
     let id = PublicKey::from_pem(&text).map_err(|error: KeyError| one_fault(path, &error))?.id().clone();
     match held.iter().position(|key| key.id == id) {

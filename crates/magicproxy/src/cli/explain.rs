@@ -4,14 +4,15 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use clap::Args;
+use http::uri::Authority;
 use magicproxy_core::{
-    Access, Denial, EncodedSlash, KeyRing, Method, PatternMode, Policy, RawRule, RequestTarget, Rule, VerifiedToken,
-    VerifyContext, VerifyError,
+    Access, Denial, EncodedSlash, KeyRing, Method, PatternMode, Policy, RawRule, RequestTarget, Rule, VerifiedToken, VerifyError,
 };
 use magicproxy_proxy::clock;
 use serde_json::{Value, json};
 
 use super::{SettingsArgs, secret};
+use crate::client::is_loopback;
 use crate::config::{Config, Environment};
 use crate::failure::Failure;
 use crate::output::{self, harmless};
@@ -54,9 +55,9 @@ fn target_of(url: &str, config: &Config) -> Result<String, String> {
     }
     let without_fragment = url.split('#').next().unwrap_or_default();
     let api = config.upstream.api_root.to_string();
-    let own = [config.public_access.url.clone(), format!("http://{}", config.listen), config.listen.url(config.listen.port)];
-    let rest = own.iter().chain([&api]).find_map(|root| below(without_fragment, root));
-    rest.ok_or_else(|| format!("`{url}`: expected a path, or a URL below `{api}` or `{}`", config.public_access.url))
+    let known = [&api, &config.public_access.url].into_iter().find_map(|root| below(without_fragment, root));
+    let found = known.or_else(|| on_this_machine(without_fragment, config));
+    found.ok_or_else(|| format!("`{url}`: expected a path, or a URL below `{api}` or `{}`", config.public_access.url))
 }
 
 /// What follows the root in a URL. Nothing is normalised: the proxy is to judge the very bytes.
@@ -71,6 +72,15 @@ fn below(url: &str, root: &str) -> Option<String> {
         Some(b'?') => Some(format!("/{rest}")),
         Some(_) => None,
     }
+}
+
+/// A URL of this machine is one of a proxy that runs here, on whatever port, unless it is the API's.
+fn on_this_machine(url: &str, config: &Config) -> Option<String> {
+    let rest = url.strip_prefix("http://")?;
+    let authority = rest.split(['/', '?']).next()?;
+    let host = authority.parse::<Authority>().ok()?.host().trim_matches(['[', ']']).to_owned();
+    let ours = (is_loopback(&host) || host == config.listen.host) && authority != config.upstream.api_root.authority().as_str();
+    ours.then(|| below(rest, authority)).flatten()
 }
 
 struct Question<'a> {
@@ -106,13 +116,8 @@ impl Question<'_> {
             Ok(target) => target,
             Err(error) => return Verdict::refused(error.code(), error),
         };
-        let context = VerifyContext {
-            now: clock::now(),
-            scopes: &self.config.scopes,
-            patterns: upstream.patterns,
-            max_lifetime: self.config.accept_max_lifetime.map(|duration| duration.as_secs()),
-        };
-        let token = match keys.verify(self.token, &context) {
+        let now = clock::now();
+        let token = match keys.verify(self.token, &self.config.verify_context(now)) {
             Ok(token) => Arc::new(token),
             Err(error @ VerifyError::Expired) => return Verdict::refused("expired_token", error),
             Err(error) => return Verdict::refused("invalid_token", error),
@@ -120,9 +125,9 @@ impl Question<'_> {
         let access = Access {
             method: self.method,
             target: &target,
-            upstream: &upstream.name,
+            upstream: self.config.upstream_for(&token),
             ceiling: upstream.ceiling.as_ref(),
-            now: context.now,
+            now,
         };
         let decided = match token.authorize(&access) {
             Ok(permit) => Verdict { rule: Some(permit.rule().to_string()), ..Verdict::default() },
@@ -137,7 +142,7 @@ impl Question<'_> {
         match denial {
             Denial::Expired => verdict("expired_token", Vec::new()),
             Denial::NotYetValid => verdict("invalid_token", Vec::new()),
-            Denial::WrongUpstream => verdict("wrong_upstream", Vec::new()),
+            Denial::WrongUpstream => Verdict::refused("wrong_upstream", format!("{denial} than `{}`", self.config.upstream.name)),
             Denial::BeyondCeiling => {
                 verdict("beyond_ceiling", self.config.upstream.ceiling.as_ref().map(needed).unwrap_or_default())
             }

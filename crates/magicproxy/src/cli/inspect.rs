@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{ArgGroup, Args};
-use magicproxy_core::{UnixTime, UnverifiedToken, VerifyContext, VerifyError};
+use magicproxy_core::{UnixTime, UnverifiedToken, VerifyError};
 use magicproxy_proxy::clock;
 use serde_json::{Map, Value, json};
 
@@ -72,16 +72,13 @@ impl Standing {
             let refused = format!("there is no key at `{}` to check it with", config.keys.files.private.display());
             return Ok(Self { signature: "not checked", refused: Some(refused) });
         };
-        let context = VerifyContext {
-            now: clock::now(),
-            scopes: &config.scopes,
-            patterns: config.upstream.patterns,
-            max_lifetime: config.accept_max_lifetime.map(|duration| duration.as_secs()),
-        };
-        Ok(match keys.ring.verify(token, &context) {
+        Ok(match keys.ring.verify(token, &config.verify_context(clock::now())) {
             Ok(verified) => {
-                let elsewhere = verified.upstream().filter(|name| **name != config.upstream.name);
-                Self { signature: "valid", refused: elsewhere.map(|_| "the token is for another upstream".to_owned()) }
+                let elsewhere = verified.upstream().filter(|name| *name != config.upstream_for(&verified));
+                Self {
+                    signature: "valid",
+                    refused: elsewhere.map(|_| format!("the token is for another upstream than `{}`", config.upstream.name)),
+                }
             }
             Err(error) => {
                 let signature = match &error {

@@ -1,5 +1,6 @@
 //! Times in words.
 
+use std::cmp::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
 
 use magicproxy_core::UnixTime;
@@ -12,12 +13,32 @@ pub(super) fn date(time: UnixTime) -> String {
     }
 }
 
-/// `in 24h`, `3 days ago`: the two largest units.
+/// `in 1d 6h`, `3m 20s ago`: the two largest units.
 pub(super) fn distance(time: UnixTime, now: UnixTime) -> String {
-    if time.0 >= now.0 { format!("in {}", length(time.0 - now.0)) } else { format!("{} ago", length(now.0 - time.0)) }
+    match time.0.cmp(&now.0) {
+        Ordering::Equal => "now".to_owned(),
+        Ordering::Greater => format!("in {}", length(time.0 - now.0)),
+        Ordering::Less => format!("{} ago", length(now.0 - time.0)),
+    }
 }
 
 fn length(seconds: u64) -> String {
-    let text = humantime::format_duration(Duration::from_secs(seconds)).to_string();
-    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+    let units = [(seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
+    let largest = units.iter().skip_while(|(count, _)| *count == 0).take(2).filter(|(count, _)| *count > 0);
+    largest.map(|(count, unit)| format!("{count}{unit}")).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_largest_units() {
+        let cases = [(0, "now"), (5, "in 5s"), (3_600, "in 1h"), (5_400, "in 1h 30m"), (90_061, "in 1d 1h"), (86_460, "in 1d")];
+        for (seconds, expected) in cases {
+            assert_eq!(distance(UnixTime(1_000_000 + seconds), UnixTime(1_000_000)), expected);
+        }
+        assert_eq!(distance(UnixTime(0), UnixTime(61)), "1m 1s ago");
+        assert_eq!(date(UnixTime(1_700_000_000)), "2023-11-14T22:13:20Z");
+    }
 }

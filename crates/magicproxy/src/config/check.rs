@@ -14,13 +14,14 @@ use super::raw::{RawConfig, RawLimits, RawMint, RawTimeouts, RawUpstream};
 use super::setting::{Given, Origin, Setting};
 use super::value::{DurationText, ForwardingChoice, LogLevel, MintPolicy, RawRuleSetting, SlashChoice};
 use super::{Config, KeySettings, LogSettings, address};
+use crate::failure::reason;
 use crate::keystore::KeyFiles;
 
 /// Checks a layered configuration, which holds every default.
 pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>) -> Option<Config> {
     let mut checker = Checker { sources, faults };
-    let listen = checker.text("listen", &raw.listen, |text| address::Listen::parse(text));
-    let public_access = checker.text("public_access", &raw.public_access, |text| address::PublicAccess::parse(text));
+    let listen = checker.text("listen", &raw.listen, address::Listen::parse);
+    let public_access = checker.text("public_access", &raw.public_access, address::PublicAccess::parse);
     let keys = checker.keys(raw);
     let upstream = checker.upstream(&raw.upstream);
     let patterns = upstream.as_ref().map_or(PatternMode::Whole, |upstream| upstream.patterns);
@@ -35,7 +36,21 @@ pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>)
     };
     let (Some(listen), Some(upstream)) = (listen, upstream) else { return None };
     let public_access = public_access.unwrap_or_else(|| address::PublicAccess::of(&listen));
-    Some(Config { listen, public_access, keys, upstream, scopes, minting, accept_max_lifetime, timeouts, limits, log })
+    let by_default = |given: &Given<String>| given.origin == Origin::Default;
+    let upstream_assumed = raw.upstream.name.given().is_none() && raw.upstream.api_root.given().is_none_or(by_default);
+    Some(Config {
+        listen,
+        public_access,
+        keys,
+        upstream,
+        scopes,
+        minting,
+        accept_max_lifetime,
+        timeouts,
+        limits,
+        log,
+        upstream_assumed,
+    })
 }
 
 struct Checker<'a> {
@@ -137,7 +152,7 @@ impl Checker<'_> {
         let Some(given) = raw.extra_ca_file.given() else { return Vec::new() };
         let path = self.path(given);
         let fault = match std::fs::read(&path) {
-            Err(error) => format!("upstream.extra_ca_file `{}`: {error}", path.display()),
+            Err(error) => format!("upstream.extra_ca_file `{}`: {}", path.display(), reason(&error)),
             Ok(pem) => match CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>() {
                 Ok(roots) if !roots.is_empty() => return roots,
                 _ => format!("upstream.extra_ca_file `{}`: expected certificates in PEM", path.display()),

@@ -113,10 +113,20 @@ impl Faults {
         Self { faults: vec![fault], sources: Sources::default() }
     }
 
+    /// The faults in the order of the file, those without a place first.
+    pub(crate) fn new(mut faults: Vec<Fault>, sources: Sources) -> Self {
+        faults.sort_by_key(|fault| match &fault.origin {
+            Origin::File(span) => (1, span.start),
+            Origin::PythonFile(span) => (2, span.as_ref().map_or(0, |span| span.start)),
+            Origin::Flag(_) | Origin::Environment(_) | Origin::Default => (0, 0),
+        });
+        Self { faults, sources }
+    }
+
     /// The faults with excerpts, for people.
     pub(crate) fn render(&self, colour: crate::output::Colour) -> String {
         let theme = if colour.is_on() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-        let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(120).with_context_lines(0);
+        let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(120);
         let mut text = String::new();
         for fault in &self.faults {
             // Writing to a string does not fail.

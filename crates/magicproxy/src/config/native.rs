@@ -50,8 +50,12 @@ fn read(text: &str, hidden: &mut Vec<Range<usize>>) -> (RawConfig, Vec<Fault>) {
             faults.push(Fault::new(message, Origin::File(error.span().unwrap_or_default())));
             break;
         };
-        if error.message().starts_with("unknown field") {
+        let unknown = error.message().starts_with("unknown field");
+        if unknown {
             leaves(&removed.value, hidden);
+        } else if !errors.is_empty() {
+            // Behind a syntax fault the parser guesses, and a value of the wrong type may be its own doing.
+            continue;
         }
         faults.push(Fault { message, help, origin: Origin::File(removed.span) });
     }

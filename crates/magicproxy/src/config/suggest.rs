@@ -15,8 +15,8 @@ pub(crate) fn explain(message: &str, key: &str) -> (String, Option<String>) {
     let about = |text: String| if key.is_empty() { text } else { format!("{key}: {text}") };
     if let Some(rest) = message.strip_prefix("unknown field ") {
         let (found, known) = words(rest);
-        let name = if key.is_empty() { found } else { key };
-        return (format!("unknown key `{name}`"), suggestion(found, &known));
+        let name = if key.rsplit('.').next() == Some(found) { key.to_owned() } else { format!("{found}` in `{key}") };
+        return (format!("unknown key `{name}`"), suggestion(found, &known).or_else(|| one_of(&known)));
     }
     if let Some(rest) = message.strip_prefix("unknown variant ") {
         let (found, known) = words(rest);
@@ -30,11 +30,12 @@ pub(crate) fn explain(message: &str, key: &str) -> (String, Option<String>) {
 }
 
 fn suggestion(found: &str, known: &[&str]) -> Option<String> {
-    match nearest(found, known.iter().copied()) {
-        Some(meant) => Some(format!("did you mean `{meant}`?")),
-        None if known.is_empty() => None,
-        None => Some(format!("expected one of {}", known.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "))),
-    }
+    nearest(found, known.iter().copied()).map(|meant| format!("did you mean `{meant}`?"))
+}
+
+fn one_of(known: &[&str]) -> Option<String> {
+    let words: Vec<String> = known.iter().map(|word| format!("`{word}`")).collect();
+    (!words.is_empty()).then(|| format!("expected one of {}", words.join(", ")))
 }
 
 /// The word found and the words expected, all of them in backticks.

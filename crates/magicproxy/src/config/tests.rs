@@ -1,1 +1,290 @@
+//! The layers, the faults and their suggestions, without a process around them.
 
+use std::path::Path;
+
+use magicproxy_core::{EncodedSlash, PatternMode};
+use magicproxy_proxy::settings::Forwarding;
+
+use super::*;
+use crate::output::Colour;
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
+    variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+/// Layers of a native file and nothing else.
+fn native(text: &str) -> Layers {
+    let file = native::parse(Path::new("magicproxy.toml"), text.to_owned());
+    let mut layers = Layers::only(file.raw);
+    layers.sources.native = Some(file.source);
+    layers.faults = file.faults;
+    layers
+}
+
+fn python(text: &str) -> (Layers, Vec<String>) {
+    let file = python::parse(Path::new("config.json"), text.to_owned());
+    let mut layers = Layers::only(file.raw);
+    layers.sources.python = Some(file.source);
+    layers.faults = file.faults;
+    (layers, file.warnings)
+}
+
+#[track_caller]
+fn faults(layers: Layers) -> String {
+    match layers.check() {
+        Ok(_) => panic!("expected faults"),
+        Err(faults) => faults.render(Colour::Off),
+    }
+}
+
+#[track_caller]
+fn check(text: &str, expected: &[&str]) {
+    let rendered = faults(native(text));
+    for part in expected {
+        assert!(rendered.contains(part), "expected {part:?} in:\n{rendered}");
+    }
+}
+
+#[test]
+fn nothing_said_is_right() {
+    let config = native("").check().unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:5000");
+    assert_eq!(config.upstream.api_root.to_string(), "https://api.github.com");
+    assert_eq!(config.upstream.name.as_str(), "api.github.com");
+    assert!(config.upstream_assumed && config.minting.open && !config.upstream.websocket);
+    assert_eq!(config.minting.default_lifetime, Duration::from_secs(24 * 3600));
+}
+
+#[test]
+fn everything_said_arrives() {
+    let config = native(
+        r#"
+        listen = "[::1]:80"
+        public_access = "https://proxy.example.com/"
+        keys = { folder = "/srv/keys", bits = 3072 }
+        mint = { policy = "closed", default_lifetime = 600, max_lifetime = "1h 30m" }
+        tokens.max_lifetime = "10d"
+        [upstream]
+        name = "gitlab"
+        api_root = "http://127.0.0.1:8080/api/v4/"
+        encoded_slash = "opaque"
+        danger_prefix_matching = true
+        ceiling = ["GET /projects", { method = ["PUT"], route = "/projects/{id}" }]
+        drop_request_headers = ["X-Sudo"]
+        drop_query_parameters = ["sudo"]
+        websocket = true
+        forwarding = "x-forwarded"
+        [timeouts]
+        total = "2m"
+        [limits]
+        connections = 7
+        [scopes]
+        reader = ["GET /projects", { method = "GET", path = "/projects/[0-9]+" }]
+        "#,
+    );
+    let config = config.check().unwrap();
+    assert_eq!(config.listen.to_string(), "[::1]:80");
+    assert_eq!(
+        (config.public_access.url.as_str(), config.public_access.host.as_str()),
+        ("https://proxy.example.com", "proxy.example.com")
+    );
+    assert_eq!(config.keys.files.certificate, Path::new("/srv/keys/public.x509.cer"));
+    assert_eq!(config.keys.bits, 3072);
+    assert!(!config.minting.open && !config.upstream_assumed);
+    assert_eq!((config.minting.default_lifetime.as_secs(), config.minting.max_lifetime.as_secs()), (600, 5400));
+    assert_eq!(config.accept_max_lifetime, Some(Duration::from_secs(864_000)));
+    assert_eq!((config.upstream.name.as_str(), config.upstream.api_root.base_path()), ("gitlab", "/api/v4"));
+    assert_eq!((config.upstream.encoded_slash, config.upstream.patterns), (EncodedSlash::Opaque, PatternMode::DangerPrefix));
+    assert_eq!(config.upstream.ceiling.as_ref().map(|ceiling| ceiling.rules().len()), Some(2));
+    assert_eq!((config.upstream.drop_request_headers.len(), config.upstream.drop_query_parameters.len()), (1, 1));
+    assert!(config.upstream.websocket && config.upstream.forwarding == Forwarding::XForwarded);
+    assert_eq!((config.timeouts.total, config.limits.connections), (Some(Duration::from_secs(120)), 7));
+    assert_eq!(config.scopes.rules("reader").map(<[_]>::len), Some(2));
+}
+
+#[test]
+fn relative_paths_start_from_the_file() {
+    let file = native::parse(Path::new("/etc/magicproxy/config.toml"), "keys.folder = 'k'".to_owned());
+    let mut layers = Layers::only(file.raw);
+    layers.sources.native = Some(file.source);
+    assert_eq!(layers.check().unwrap().keys.files.private, Path::new("/etc/magicproxy/k/private.pem"));
+}
+
+#[test]
+fn unknown_keys_have_a_place_and_a_suggestion() {
+    check("lisen = 'x'", &["unknown key `lisen`", "[magicproxy.toml:1:1]", "did you mean `listen`?"]);
+    check(
+        "\n[upstream]\napi_rot = 'x'",
+        &["unknown key `upstream.api_rot`", "[magicproxy.toml:3:1]", "did you mean `api_root`?"],
+    );
+    check("[timeout]\nconnect = 1", &["unknown key `timeout`", "did you mean `timeouts`?"]);
+    check("[scopes]\na = [{ method = 'GET', rout = '/x' }]", &["unknown key `rout` in `scopes.a`", "did you mean `route`?"]);
+    check("zzz = 1", &["unknown key `zzz`", "expected one of `listen`"]);
+}
+
+#[test]
+fn values_of_unknown_keys_are_not_shown() {
+    let text = "token = 'ghp_marked'\nlisten = 5\n[credential]\nvalues = ['ghp_marked', { deep = 'ghp_marked' }]\n";
+    let layers = native(text);
+    assert!(!format!("{:?}", layers.sources).contains("ghp_marked"));
+    let rendered = faults(layers);
+    assert!(rendered.contains("unknown key `token`") && rendered.contains("listen: expected a string"), "{rendered}");
+    assert!(!rendered.contains("ghp_marked"), "{rendered}");
+}
+
+#[test]
+fn bad_values_say_what_was_expected() {
+    check("listen = 5000", &["listen: expected a string"]);
+    check("listen = 'localhost'", &["listen `localhost`: expected `HOST:PORT`"]);
+    check("mint.policy = 'opne'", &["mint.policy: `opne` is not known here", "did you mean `open`?"]);
+    check("mint.default_lifetime = 'soon'", &["mint.default_lifetime `soon`: expected a duration"]);
+    check("mint = { default_lifetime = '2h', max_lifetime = '1h' }", &["longer than mint.max_lifetime"]);
+    check("keys.bits = 1024", &["keys.bits `1024`: expected 2048, 3072 or 4096"]);
+    check("limits.connections = 0", &["limits.connections `0`: expected at least 1"]);
+    check("limits.connections = -1", &["limits.connections: expected a whole number"]);
+    check("upstream.api_root = 'api.github.com'", &["upstream.api_root `api.github.com`: expected a URL"]);
+    check("upstream.websocket = 'yes'", &["upstream.websocket: expected `true` or `false`"]);
+    check("upstream.ceiling = []", &["upstream.ceiling: the list of rules is empty"]);
+    check("upstream.drop_request_headers = ['a b']", &["expected the name of a header"]);
+    check("upstream.extra_ca_file = 'nowhere.pem'", &["nowhere.pem`: there is no such file"]);
+    check("[scopes]\na = ['GET user']", &["scope `a`: `GET user`: path must start with `/`", "[magicproxy.toml:2:6]"]);
+    check("[scopes]\n'a b' = ['GET /user']", &["scope `a b`: expected a name"]);
+    check("listen = ", &["[magicproxy.toml:1:"]);
+}
+
+#[test]
+fn all_faults_come_at_once_in_order() {
+    let rendered = faults(native("lisen = 1\nkeys.bits = 1\nmint.policy = 'x'\n[scopes]\na = ['GET x', 5, 'GET /x', 'X /x']\n"));
+    let places: Vec<_> = ["unknown key `lisen`", "keys.bits", "mint.policy", "`GET x`", "expected a rule", "`X /x`"]
+        .iter()
+        .map(|part| rendered.find(part).unwrap_or_else(|| panic!("{part} in\n{rendered}")))
+        .collect();
+    assert!(places.is_sorted(), "{rendered}");
+    assert!(rendered.ends_with("6 faults in the configuration"), "{rendered}");
+}
+
+#[test]
+fn the_environment_gives_every_line_of_text() {
+    for key in RawConfig::keys() {
+        let mut raw = RawConfig::default();
+        let found = raw.set(&key, "", Origin::Default);
+        assert_ne!(found, Err("there is no such setting".to_owned()), "{key}");
+    }
+    let mut faults = Vec::new();
+    let variables = [
+        ("MAGICPROXY_LISTEN", "127.0.0.1:1"),
+        ("MAGICPROXY_API_ROOT", "https://a.example"),
+        ("MAGICPROXY_KEYS", "/k"),
+        ("MAGICPROXY_TIMEOUTS_CONNECT", "5s"),
+        ("MAGICPROXY_LIMITS_CONNECTIONS", "many"),
+        ("MAGICPROXY_MINT_POLICY", ""),
+    ];
+    let raw = environment(&variables).layer(&mut faults);
+    assert_eq!(raw.upstream.api_root.given().unwrap().value, "https://a.example");
+    assert_eq!(raw.timeouts.connect.given().unwrap().origin, Origin::Environment("MAGICPROXY_TIMEOUTS_CONNECT".to_owned()));
+    assert!(raw.mint.policy.given().is_none(), "an empty variable counts as none");
+    assert_eq!(faults.len(), 1, "{faults:?}");
+}
+
+#[test]
+fn misspelt_variables_are_noticed_and_those_of_kubernetes_are_not() {
+    let variables = [
+        ("MAGICPROXY_LISTN", "x"),
+        ("MAGICPROXY_SERVICE_HOST", "x"),
+        ("MAGICPROXY_PORT_5000_TCP", "x"),
+        ("MAGICPROXY_CONFIG", "x"),
+    ];
+    let warnings = environment(&variables).misspelt();
+    assert_eq!(warnings, ["environment variable `MAGICPROXY_LISTN` means nothing here: did you mean `MAGICPROXY_LISTEN`?"]);
+}
+
+#[test]
+fn flags_beat_our_variables_beat_theirs() {
+    let variables =
+        [("CONFIG_FILE", "/nowhere"), ("API_ROOT", "https://python.example"), ("PUBLIC_ACCESS", "http://p.example:5000")];
+    let root = |flags: Flags, more: &[(&str, &str)]| {
+        let layers = Layers::gather(flags, &environment(&[&variables[1..], more].concat()));
+        layers.check().unwrap().upstream.api_root.to_string()
+    };
+    let mut flags = Flags::default();
+    assert_eq!(root(flags.clone(), &[]), "https://python.example");
+    assert_eq!(root(flags.clone(), &[("MAGICPROXY_API_ROOT", "https://ours.example")]), "https://ours.example");
+    flags.raw.upstream.api_root = Setting::new("https://flag.example".to_owned(), Origin::Flag("--api-root"));
+    assert_eq!(root(flags, &[("MAGICPROXY_API_ROOT", "https://ours.example")]), "https://flag.example");
+    let missing = Layers::gather(Flags::default(), &environment(&variables)).check().unwrap_err();
+    assert!(missing.render(Colour::Off).contains("`/nowhere`: there is no such file"));
+}
+
+#[test]
+fn key_places_of_the_python_program() {
+    let files =
+        |variables: &[(&str, &str)]| Layers::gather(Flags::default(), &environment(variables)).check().unwrap().keys.files;
+    let folder = files(&[("KEYS_LOCATION", "/k"), ("PRIVATE_KEY_LOCATION", "/other.pem")]);
+    assert_eq!((folder.private.as_path(), folder.public.as_path()), (Path::new("/k/private.pem"), Path::new("/k/public.pem")));
+    let single = files(&[("PRIVATE_KEY_LOCATION", "/a.pem"), ("PUBLIC_CERTIFICATE_LOCATION", "/b.cer")]);
+    assert_eq!((single.private.as_path(), single.certificate.as_path()), (Path::new("/a.pem"), Path::new("/b.cer")));
+    let home = files(&[("HOME", "/home/a")]);
+    assert_eq!(home.private, Path::new("/home/a/.local/share/magicproxy/keys/private.pem"));
+    assert_eq!(files(&[("XDG_DATA_HOME", "/data"), ("HOME", "/x")]).private, Path::new("/data/magicproxy/keys/private.pem"));
+}
+
+#[test]
+fn json_of_the_python_program() {
+    let (layers, warnings) = python(
+        r#"{ "api_root": "https://a.example", "public_access": null, "keys_location": "k", "comment": "x", "plugins_location": null,
+             "scopes": { "reader": ["GET /user", {"method": "*", "path": "/repos/.+?/issues"}] } }"#,
+    );
+    assert_eq!(warnings, ["CONFIG_FILE: `comment` is ignored, as the Python program ignored it"]);
+    let config = layers.check().unwrap();
+    assert_eq!(config.upstream.name.as_str(), "a.example");
+    assert_eq!(config.keys.files.private, Path::new("k/private.pem"));
+    assert_eq!(config.scopes.rules("reader").map(<[_]>::len), Some(2));
+}
+
+#[test]
+fn json_faults_are_explained() {
+    let rendered = faults(
+        python("{\n \"plugins_location\": \"p\",\n \"scopes\": {\"a\": [\"GTE /x\", 5], \"b\": 1},\n \"api_root\": 7 }").0,
+    );
+    for part in [
+        "`plugins_location`: Python plugins do not run in this proxy",
+        "[config.json:2:2]",
+        "scope `a`: `GTE /x`: `GTE` is not an HTTP method",
+        "[config.json:3:19]",
+        "danger_prefix_matching",
+        "scope `a`: expected `METHOD /pattern` or an object",
+        "scope `b`: expected a list of rules",
+        "`api_root`: expected a string",
+    ] {
+        assert!(rendered.contains(part), "expected {part:?} in:\n{rendered}");
+    }
+    assert!(faults(python("{\"a\": \n}").0).contains("this is not valid JSON"));
+    assert!(faults(python("[]").0).contains("expected a JSON object"));
+}
+
+#[test]
+fn the_schema_knows_every_setting() {
+    let schema = schemars::schema_for!(RawConfig).to_value();
+    for key in RawConfig::keys() {
+        let (section, name) = key.split_once('.').map_or(("", key.as_str()), |(section, name)| (section, name));
+        let table = match schema.pointer(&format!("/properties/{section}/$ref")).and_then(|reference| reference.as_str()) {
+            Some(reference) => schema.pointer(reference.trim_start_matches('#')).unwrap(),
+            None => &schema,
+        };
+        assert!(table.pointer(&format!("/properties/{name}")).is_some(), "{key} in {table}");
+    }
+    assert_eq!(schema.pointer("/additionalProperties"), Some(&serde_json::Value::Bool(false)));
+}
+
+#[test]
+fn addresses() {
+    let parse = |text: &str| Listen::parse(text).map(|listen| (listen.to_string(), listen.url(listen.port)));
+    let is = |text: &str, url: &str| Ok((text.to_owned(), url.to_owned()));
+    assert_eq!(parse("localhost:80"), is("localhost:80", "http://localhost:80"));
+    assert_eq!(parse("0.0.0.0:80"), is("0.0.0.0:80", "http://127.0.0.1:80"));
+    assert_eq!(parse(":80"), is("[::]:80", "http://127.0.0.1:80"));
+    assert_eq!(parse("[::1]:80"), is("[::1]:80", "http://[::1]:80"));
+    for bad in ["", "80", "a b:80", "127.0.0.1:", "127.0.0.1:99999", "[x]:80", "http://x:80"] {
+        assert!(Listen::parse(bad).is_err(), "{bad}");
+    }
+}

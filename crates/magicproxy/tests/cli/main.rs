@@ -1,0 +1,210 @@
+//! The binary as its users see it: data files in `tests/cmd`, and the stories that need more than one command.
+//!
+//! Every output of every test is searched for the marked credential.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests may stop where they stand")]
+
+mod program;
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use program::{Place, SECRET};
+
+#[test]
+fn cases() {
+    let mut failures = Vec::new();
+    for file in ["usage", "config", "keys", "mint"] {
+        let path = format!("{}/tests/cmd/{file}.toml", env!("CARGO_MANIFEST_DIR"));
+        let table: toml::Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
+        for case in table["case"].as_array().unwrap() {
+            if let Err(failure) = program::run_case(case) {
+                failures.push(format!("{file}: {}: {failure}", case["name"]));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} cases failed:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// Mints with the keys in `keys`.
+fn mint(place: &Place, rules: &[&str]) -> String {
+    let mut command = vec!["mint", "--credential-env", "SECRET"];
+    rules.iter().for_each(|rule| command.extend(["--allow", rule]));
+    let minted = place.program(&command).env("SECRET", SECRET).output();
+    assert_eq!(minted.code, 0, "{minted:?}");
+    minted.stdout.trim().to_owned()
+}
+
+#[test]
+fn mint_inspect_explain() {
+    let place = Place::with_keys();
+    let token = mint(&place, &["GET /repos/acme/[^/]+/issues"]);
+    let shown = place.program(&["inspect", "-"]).stdin(&token).output();
+    assert_eq!(shown.code, 0);
+    for part in ["accepted   yes", "signature  valid", "api.github.com", "allows     GET /repos/acme/[^/]+/issues"] {
+        assert!(shown.stdout.contains(part), "{part} in {shown:?}");
+    }
+    let json = place.program(&["inspect", "--json", "--token-env", "T"]).env("T", &token).output();
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!((&json["accepted"], &json["signature"]), (&true.into(), &"valid".into()));
+
+    place.write("token", &format!("{token}\n"));
+    let explain = |method: &str, url: &str| place.program(&["explain", "@token", method, url]).output();
+    let allowed =
+        ["/repos/acme/x/issues", "https://api.github.com/repos/acme/x/issues?page=2", "http://127.0.0.1:9/repos/acme/x/issues"];
+    for url in allowed {
+        let answer = explain("GET", url);
+        assert_eq!(answer.code, 0, "{answer:?}");
+        assert!(answer.stdout.contains("by the rule `GET /repos/acme/[^/]+/issues`"), "{answer:?}");
+    }
+    let refused = [
+        ("GET", "/repos/acme/x.y/issues/1", "the token would need `GET /repos/acme/x\\.y/issues/1`"),
+        ("POST", "/repos/acme/x/issues", "the token would need `POST /repos/acme/x/issues`"),
+        ("get", "/repos/acme/x/issues", "no rule can allow this: `get` is not an HTTP method"),
+        ("TRACE", "/", "`TRACE` is never passed on"),
+        ("GET", "/repos/acme/../x", "target_dot_segment"),
+        ("GET", "/repos/acme/x%2Fy/issues", "target_encoded_slash"),
+        ("GET", "https://api.github.com//repos", "target_empty_segment"),
+    ];
+    for (method, url, reason) in refused {
+        let answer = explain(method, url);
+        assert_eq!(answer.code, 3, "{answer:?}");
+        assert!(answer.stdout.contains(reason), "{reason} in {answer:?}");
+    }
+}
+
+#[test]
+fn explain_knows_the_configuration() {
+    let place = Place::with_keys();
+    place.write("magicproxy.toml", "upstream.ceiling = ['GET /user']\nupstream.encoded_slash = 'both'\n");
+    let token = mint(&place, &["GET /.*"]);
+    let explain = |url: &str, more: &[&str]| place.program(&[&["explain", &token, "GET", url], more].concat()).output();
+    assert_eq!(explain("/user", &[]).code, 0);
+    let beyond = explain("/repos", &[]);
+    assert!(
+        beyond.stdout.contains("beyond_ceiling") && beyond.stdout.contains("the ceiling would need `GET /repos`"),
+        "{beyond:?}"
+    );
+    let elsewhere = explain("/user", &["--api-root", "https://elsewhere.example", "--json"]);
+    assert_eq!(elsewhere.code, 3);
+    assert!(elsewhere.stdout.contains("wrong_upstream"), "{elsewhere:?}");
+}
+
+#[test]
+fn keys_are_made_private_and_rotate_without_breaking_tokens() {
+    let place = Place::new();
+    assert_eq!(place.program(&["keys", "generate", "--keys", "keys"]).output().code, 0);
+    let before = mint(&place, &["GET /user"]);
+    let rotated = place.program(&["keys", "rotate"]).output();
+    assert_eq!(rotated.code, 0, "{rotated:?}");
+    let after = mint(&place, &["GET /user"]);
+    assert_ne!(before.split('.').next(), after.split('.').next(), "the new key mints");
+    for token in [&before, &after] {
+        assert_eq!(place.program(&["explain", token, "GET", "/user"]).output().code, 0);
+    }
+    let list = place.program(&["keys", "list"]).output();
+    assert_eq!(list.stdout.lines().count(), 2, "{list:?}");
+    assert!(list.stdout.contains("retired") && list.stderr.is_empty(), "{list:?}");
+    let names = place.names("keys");
+    assert!(
+        names.iter().any(|name| name.starts_with("retired-")) && !names.iter().any(|name| name.ends_with(".new")),
+        "{names:?}"
+    );
+    #[cfg(unix)]
+    for name in names.iter().filter(|name| name.starts_with("private") || name.starts_with("retired")) {
+        assert_eq!(place.mode(&format!("keys/{name}")), 0o600, "{name}");
+    }
+    #[cfg(unix)]
+    assert_eq!(place.mode("keys"), 0o700);
+}
+
+#[test]
+fn interrupted_rotations_do_no_harm() {
+    let place = Place::with_keys();
+    let token = mint(&place, &["GET /user"]);
+    let old = place.read("keys/private.pem");
+    // Before the private key has changed: leftovers, and the old key under both names.
+    place.write("keys/private.pem.new", "half");
+    place.write("keys/retired-0.pem", &old);
+    assert_eq!(place.program(&["keys", "list"]).output().stdout.lines().count(), 1);
+    // After it has changed, and before the public files have.
+    let public = place.read("keys/public.pem");
+    assert_eq!(place.program(&["keys", "rotate"]).output().code, 0);
+    place.write("keys/public.pem", &public);
+    let list = place.program(&["keys", "list"]).output();
+    assert_eq!(list.code, 0, "{list:?}");
+    assert!(list.stderr.contains("interrupted rotation"), "{list:?}");
+    assert_eq!(place.program(&["explain", &token, "GET", "/user"]).output().code, 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn open_private_keys_are_pointed_out() {
+    let place = Place::with_keys();
+    place.set_mode("keys/private.pem", 0o644);
+    let list = place.program(&["keys", "list"]).output();
+    assert_eq!(list.code, 0);
+    assert!(list.stderr.contains("is open to others (mode 0644)"), "{list:?}");
+}
+
+#[test]
+fn the_demo_works_without_anything() {
+    let shown = Place::new().program(&["demo", "--once"]).output();
+    assert_eq!(shown.code, 0, "{shown:?}");
+    for part in ["allowed: GET", "200 OK", "refused: DELETE", "403 Forbidden", "not_allowed"] {
+        assert!(shown.stdout.contains(part), "{part} in {shown:?}");
+    }
+    assert_eq!(shown.stdout.lines().filter(|line| line.starts_with("curl -i ")).count(), 2);
+}
+
+#[test]
+fn serve_from_nothing_to_a_token() {
+    let place = Place::new();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address = format!("127.0.0.1:{port}");
+    let serving = place
+        .program(&["serve", "--listen", &address, "--api-root", "http://127.0.0.1:1", "--keys", "k", "--log-level", "trace"])
+        .spawn();
+    let order = format!(r#"{{"token": "{SECRET}", "allowed": ["GET /user"]}}"#);
+    let headers = format!("host: {address}\r\ncontent-type: application/json\r\ncontent-length: {}", order.len());
+    let minted = exchange(&address, &format!("POST /__magictoken HTTP/1.1\r\n{headers}\r\nconnection: close\r\n\r\n{order}"));
+    assert!(minted.starts_with("HTTP/1.1 200"), "{minted}");
+    let token = minted.lines().last().unwrap_or_default();
+    let refused = exchange(
+        &address,
+        &format!("GET /x HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"),
+    );
+    assert!(refused.starts_with("HTTP/1.1 403"), "{refused}");
+    let url = format!("http://{address}");
+    let again =
+        place.program(&["mint", "--proxy", &url, "--credential-env", "S", "--allow", "GET /user"]).env("S", SECRET).output();
+    assert_eq!(again.code, 0, "{again:?}");
+    let bad = place.program(&["mint", "--proxy", &url, "--credential-env", "S", "--allow", "GET user"]).env("S", SECRET).output();
+    assert_eq!((bad.code, bad.stdout.as_str()), (1, ""), "{bad:?}");
+    assert!(bad.stderr.contains("the proxy answered 400") && bad.stderr.contains("path must start with `/`"), "{bad:?}");
+    let explained = place.program(&["explain", token, "GET", &format!("{url}/user"), "--keys", "k"]).output();
+    assert_eq!(explained.code, 0, "{explained:?}");
+    let ended = serving.terminate();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    for part in ["made a new signing key: k/private.pem", "minting is open", "curl -sSf", "listens on", "stopping"] {
+        assert!(ended.stderr.contains(part), "{part} in {ended:?}");
+    }
+    assert!(!ended.stderr.contains(token), "the log holds a token");
+}
+
+/// One request, answered to the end of the connection; waits until somebody listens.
+fn exchange(address: &str, request: &str) -> String {
+    let start = Instant::now();
+    let mut stream = loop {
+        match TcpStream::connect(address) {
+            Ok(stream) => break stream,
+            Err(error) => assert!(start.elapsed() < Duration::from_secs(20), "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}

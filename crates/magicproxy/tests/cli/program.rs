@@ -1,0 +1,176 @@
+//! Running the built binary in a place of its own: an empty working directory, an empty environment.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+/// The credential that must never be seen in an output.
+pub(crate) const SECRET: &str = "ghp_marked";
+
+/// A working directory that is removed afterwards.
+pub(crate) struct Place {
+    folder: tempfile::TempDir,
+}
+
+/// What a run left behind.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// A run that is being prepared.
+pub(crate) struct Program {
+    command: Command,
+    stdin: String,
+}
+
+/// A run in progress.
+pub(crate) struct Running {
+    child: Child,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// A place with `keys`, made once for all tests.
+    pub(crate) fn with_keys() -> Self {
+        static KEYS: OnceLock<BTreeMap<String, String>> = OnceLock::new();
+        let keys = KEYS.get_or_init(|| {
+            let place = Self::new();
+            assert_eq!(place.program(&["keys", "generate", "--keys", "keys"]).output().code, 0);
+            place.names("keys").into_iter().map(|name| (name.clone(), place.read(&format!("keys/{name}")))).collect()
+        });
+        let place = Self::new();
+        for (name, text) in keys {
+            place.write(&format!("keys/{name}"), text);
+            #[cfg(unix)]
+            place.set_mode(&format!("keys/{name}"), 0o600);
+        }
+        place
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        std::fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    pub(crate) fn names(&self, folder: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path(folder)).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn mode(&self, name: &str) -> u32 {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::metadata(self.path(name)).unwrap().permissions().mode() & 0o777
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn set_mode(&self, name: &str, mode: u32) {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    pub(crate) fn program(&self, args: &[&str]) -> Program {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_magicproxy"));
+        command.args(args).current_dir(self.folder.path()).env_clear().env("HOME", self.path("home"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Program { command, stdin: String::new() }
+    }
+}
+
+impl Program {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn stdin(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.stdin);
+        self
+    }
+
+    pub(crate) fn output(self) -> Output {
+        let stdin = self.stdin.clone();
+        let mut running = self.spawn();
+        // A program that does not read is free not to.
+        let _ = running.child.stdin.take().unwrap().write_all(stdin.as_bytes());
+        running.end()
+    }
+
+    pub(crate) fn spawn(mut self) -> Running {
+        Running { child: self.command.spawn().unwrap() }
+    }
+}
+
+impl Running {
+    /// SIGTERM, and what came of it.
+    pub(crate) fn terminate(self) -> Output {
+        let killed = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        assert!(killed.success());
+        self.end()
+    }
+
+    fn end(self) -> Output {
+        let output = self.child.wait_with_output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let output =
+            Output { code: output.status.code().unwrap_or(-1), stdout: text(&output.stdout), stderr: text(&output.stderr) };
+        assert!(!output.stdout.contains(SECRET) && !output.stderr.contains(SECRET), "the credential is shown: {output:?}");
+        assert!(!output.stderr.contains('\u{1b}'), "colour without a terminal: {output:?}");
+        output
+    }
+}
+
+/// Runs one case of a data file.
+pub(crate) fn run_case(case: &toml::Value) -> Result<(), String> {
+    let text = |value: &toml::Value| value.as_str().unwrap_or_default().to_owned();
+    let list =
+        |name: &str| -> Vec<String> { case.get(name).and_then(toml::Value::as_array).into_iter().flatten().map(text).collect() };
+    let table = |name: &str| case.get(name).and_then(toml::Value::as_table).cloned().unwrap_or_default();
+    let place = if case.get("keys").is_some() { Place::with_keys() } else { Place::new() };
+    for (name, content) in table("files") {
+        place.write(&name, &text(&content));
+    }
+    let args = list("args");
+    let mut program = place.program(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    for (name, value) in table("env") {
+        program = program.env(&name, &text(&value));
+    }
+    let output = program.stdin(&case.get("stdin").map(text).unwrap_or_default()).output();
+    let expected = case.get("code").and_then(toml::Value::as_integer).unwrap_or(0);
+    if i64::from(output.code) != expected {
+        return Err(format!("exit code {}, expected {expected}: {output:?}", output.code));
+    }
+    // miette breaks lines; what is expected may stand across a break.
+    let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for (stream, name) in [(&output.stdout, "stdout"), (&output.stderr, "stderr")] {
+        for part in list(name) {
+            if !stream.contains(&part) && !flat(stream).contains(&flat(&part)) {
+                return Err(format!("{name} lacks `{part}`: {output:?}"));
+            }
+        }
+    }
+    let lines = case.get("lines").and_then(toml::Value::as_integer);
+    if lines.is_some_and(|lines| i64::try_from(output.stdout.lines().count()) != Ok(lines)) {
+        return Err(format!("{} lines on stdout: {output:?}", output.stdout.lines().count()));
+    }
+    match list("created").iter().find(|name| !place.path(name).exists()) {
+        Some(name) => Err(format!("`{name}` was not created")),
+        None => Ok(()),
+    }
+}
