@@ -1,0 +1,1 @@
+"""What the runners in `tests/` share: cases, child processes, a recording upstream, a small HTTP client."""

@@ -1,0 +1,83 @@
+"""Cases and their runner: one line for each case, `N passed, N failed` at the end."""
+
+import argparse
+import dataclasses
+import pathlib
+import sys
+import traceback
+import typing
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    name: str
+    check: typing.Callable[[typing.Any], None]
+
+
+class Cases:
+    """The cases of one topic; `house` is whatever the runner hands to each of them."""
+
+    def __init__(self):
+        self.all: list[Case] = []
+
+    def case(self, name, over=None):
+        """Registers a check. With `over`, one case for each value, which the check takes as its second argument."""
+
+        def register(check):
+            if over is None:
+                self.all.append(Case(name, check))
+            for value in over or ():
+                label = ", ".join(value) if isinstance(value, tuple) else value
+                self.all.append(Case(f"{name} [{label}]", lambda house, value=value: check(house, value)))
+            return check
+
+        return register
+
+
+def run_all(topics, house):
+    """Runs the cases of all topics in order and returns the number of failures."""
+    every = [case for topic in topics for case in topic.all]
+    failed = sum(_fails(case, house) for case in every)
+    print(f"{len(every) - failed} passed, {failed} failed", flush=True)
+    return failed
+
+
+def _fails(case, house):
+    try:
+        case.check(house)
+    except Exception as error:
+        print(f"FAIL {case.name}: {_told(error)}", flush=True)
+        return True
+    print(f"ok   {case.name}", flush=True)
+    return False
+
+
+def binary_from_arguments(description):
+    """The path that `--binary PATH` names."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--binary", type=pathlib.Path, required=True, help="the magicproxy program to test")
+    binary = parser.parse_args().binary.resolve()
+    if not binary.is_file():
+        print(f"there is no program at `{binary}`: build it first")
+        print("0 passed, 1 failed")
+        sys.exit(1)
+    return binary
+
+
+def equal(actual, expected, what):
+    """Fails unless both are equal."""
+    if actual != expected:
+        raise AssertionError(f"{what}: expected {expected!r}, got {actual!r}")
+
+
+def holds(condition, what):
+    """Fails unless the condition is true."""
+    if not condition:
+        raise AssertionError(what)
+
+
+def _told(error):
+    """One line: where in the cases it happened, and what."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "harness" not in frame.filename]
+    where = f"{pathlib.Path(frames[-1].filename).name}:{frames[-1].lineno}: " if frames else ""
+    return where + f"{type(error).__name__}: {error}".replace("\n", " | ")

@@ -1,0 +1,23 @@
+"""Tests `magicproxy` beside the Python program that it replaces, `magic-api-proxy` 0.1.14 from PyPI.
+
+    python tests/interop/run.py --binary target/release/magicproxy
+
+The Python that runs this must have what `requirements.txt` names.
+"""
+
+import sys
+
+from cases import configuration, control, differences, jose, keys, tokens
+from harness.cases import binary_from_arguments, run_all
+from house import open_house
+
+
+def main():
+    binary = binary_from_arguments(__doc__)
+    with open_house(binary) as house:
+        topics = (keys, tokens, configuration, control, differences, jose)
+        return run_all([topic.CASES for topic in topics], house)
+
+
+if __name__ == "__main__":
+    sys.exit(1 if main() else 0)
