@@ -10,7 +10,7 @@ mod tests;
 use http::{HeaderName, StatusCode};
 use magicproxy_core::{Denial, OpenError, OrderFault, ParseTargetError, VerifyError};
 
-pub(crate) use answer::RequestId;
+pub(crate) use answer::{ProblemType, RequestId};
 
 /// Why the proxy refuses a request, or could not carry it out.
 #[derive(Debug, thiserror::Error)]

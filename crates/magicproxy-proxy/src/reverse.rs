@@ -14,7 +14,7 @@ use crate::control::Control;
 use crate::downstream::{Connection, InFlight};
 use crate::gate::{Gate, InboundRequest, read_target};
 use crate::header::filter_response;
-use crate::rejection::{Rejection, RequestId};
+use crate::rejection::{ProblemType, Rejection, RequestId};
 use crate::scrub::{Needle, Scrubber};
 use crate::settings::Settings;
 use crate::upstream::{Answer, Upstream};
@@ -42,12 +42,13 @@ impl ReverseDoor {
     /// Answers one request. There is always an answer.
     pub(crate) async fn answer(&self, request: Request<Incoming>, connection: &Arc<Connection>) -> Response<ResponseBody> {
         let in_flight = connection.begin();
+        let media = ProblemType::accepted(request.headers());
         let mut record = AccessRecord::new(RequestId::next(), &self.name, request.method());
         let mut response = match self.handle(request, connection, &mut record).await {
             Ok(response) => response,
             Err(rejection) => {
                 record.rejected(&rejection);
-                rejection.to_response(record.id)
+                rejection.to_response(record.id, media)
             }
         };
         record.head(response.status());

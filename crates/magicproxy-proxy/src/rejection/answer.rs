@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE};
-use http::{HeaderValue, Response, StatusCode};
+use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
 use super::Rejection;
@@ -55,9 +55,38 @@ struct Problem<'a> {
     errors: Vec<String>,
 }
 
+/// The media type under which a caller reads a problem.
+///
+/// RFC 9457 has one of its own, but octokit, for instance, reads JSON only under the types that it asked for: a caller whose
+/// `Accept` does not admit the problem type gets the same body as `application/json`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProblemType {
+    Problem,
+    Json,
+}
+
+impl ProblemType {
+    pub(crate) fn accepted(headers: &HeaderMap) -> Self {
+        let mut ranges =
+            headers.get_all(ACCEPT).into_iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+        let admits = |range: &str| {
+            let essence = range.split(';').next().unwrap_or_default().trim();
+            ["application/problem+json", "application/*", "*/*"].iter().any(|known| known.eq_ignore_ascii_case(essence))
+        };
+        if !headers.contains_key(ACCEPT) || ranges.any(admits) { Self::Problem } else { Self::Json }
+    }
+
+    fn as_value(self) -> HeaderValue {
+        match self {
+            Self::Problem => HeaderValue::from_static("application/problem+json"),
+            Self::Json => HeaderValue::from_static("application/json"),
+        }
+    }
+}
+
 impl Rejection {
     /// The answer to the caller.
-    pub(crate) fn to_response(&self, id: RequestId) -> Response<ResponseBody> {
+    pub(crate) fn to_response(&self, id: RequestId, media: ProblemType) -> Response<ResponseBody> {
         let (status, code, error) = self.kind();
         let detail = self.to_string();
         let problem = Problem {
@@ -74,13 +103,15 @@ impl Rejection {
         let mut response = Response::new(ResponseBody::full(Bytes::from(body)));
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CONTENT_TYPE, media.as_value());
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Ok(value) = HeaderValue::from_str(&format!("magicproxy; error={error}; details=\"{code} {id}\"")) {
             headers.insert(PROXY_STATUS, value);
         }
         if status == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, self.challenge());
+            for challenge in self.challenges() {
+                headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            }
         }
         if status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
@@ -91,11 +122,11 @@ impl Rejection {
         response
     }
 
-    /// RFC 6750 section 3: no error code where no token was sent.
-    fn challenge(&self) -> HeaderValue {
+    /// RFC 6750 section 3: no error code where no token was sent. Clients such as git send a password only when asked for one.
+    fn challenges(&self) -> &'static [&'static str] {
         match self {
-            Self::NoToken => HeaderValue::from_static("Bearer realm=\"magicproxy\""),
-            _ => HeaderValue::from_static("Bearer realm=\"magicproxy\", error=\"invalid_token\""),
+            Self::NoToken => &["Bearer realm=\"magicproxy\"", "Basic realm=\"magicproxy\", charset=\"UTF-8\""],
+            _ => &["Bearer realm=\"magicproxy\", error=\"invalid_token\""],
         }
     }
 
