@@ -138,10 +138,16 @@ impl Layers {
             warnings.extend(file.warnings);
             (file.raw, Some(file.source))
         });
+        let python_rules = !python.scopes.is_empty();
         let layers = [flags.raw, ours, environment.python_layer(), native, python, defaults::layer(environment)];
         let raw = layers.into_iter().map(|raw| RawConfig { keys: in_folder(raw.keys), ..raw }).reduce(RawConfig::or);
+        let raw = raw.unwrap_or_default();
+        if python_rules && !raw.upstream.danger_prefix_matching.given().is_some_and(|given| given.value) {
+            warnings
+                .push("the scopes of CONFIG_FILE are matched against the whole path, unlike in the Python program".to_owned());
+        }
         let sources = Sources { native: native_source, python: python_source };
-        Self { raw: raw.unwrap_or_default(), sources, warnings, faults }
+        Self { raw, sources, warnings, faults }
     }
 
     /// One layer above the defaults, without looking at flags, environment and files.

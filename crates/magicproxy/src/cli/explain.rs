@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use http::uri::Authority;
-use magicproxy_core::{
-    Access, Denial, EncodedSlash, KeyRing, Method, PatternMode, Policy, RawRule, RequestTarget, Rule, VerifiedToken, VerifyError,
-};
+use magicproxy_core::{Access, Denial, KeyRing, Method, Policy, RequestTarget, VerifiedToken, VerifyError};
 use magicproxy_proxy::clock;
 use serde_json::{Value, json};
 
@@ -137,7 +135,7 @@ impl Question<'_> {
     }
 
     fn denied(&self, denial: &Denial, token: &VerifiedToken, target: &RequestTarget) -> Verdict {
-        let needed = |policy: &Policy| needed(self.method, target, policy);
+        let needed = |policy: &Policy| policy.missing(self.method, target);
         let verdict = |code, needed| Verdict { needed, ..Verdict::refused(code, denial) };
         match denial {
             Denial::Expired => verdict("expired_token", Vec::new()),
@@ -152,29 +150,6 @@ impl Question<'_> {
             },
         }
     }
-}
-
-/// For each reading of the target that the policy does not allow, the rule that would allow exactly it.
-fn needed(method: &str, target: &RequestTarget, policy: &Policy) -> Vec<String> {
-    let lacking = target.readings().filter(|reading| {
-        let alone = RequestTarget::parse(reading.as_bytes(), EncodedSlash::Opaque);
-        alone.is_ok_and(|alone| policy.allows(method, &alone).is_none())
-    });
-    let rules = lacking.map(|reading| format!("{method} {}", escape(reading)));
-    // Nothing is suggested that minting would refuse.
-    rules.filter(|rule| Rule::parse(RawRule::Text(rule.clone()), PatternMode::Whole).is_ok()).collect()
-}
-
-/// A pattern that matches one path and no other.
-fn escape(path: &str) -> String {
-    let mut pattern = String::with_capacity(path.len());
-    for character in path.chars() {
-        if ".+*?()|[]{}^$\\".contains(character) {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern
 }
 
 impl Verdict {

@@ -152,16 +152,14 @@ fn to_json(order: &MintOrder) -> Result<Vec<u8>, Failure> {
         put("aud", order.aud.as_ref().map(|name| json!(name)));
         put("explain", order.explain.then_some(Value::Bool(true)));
     }
-    // The credential is written straight into the body, which is wiped, and never into a JSON tree, which is not.
-    let mut body = Vec::with_capacity(64 * 1024);
-    let written = serde_json::to_writer(&mut body, &*order.token).map(|()| members.to_string());
-    let rest = written.context("the order cannot be written")?;
-    let mut text = b"{\"token\":".to_vec();
-    text.reserve_exact(body.len() + rest.len() + 1);
-    text.append(&mut body);
-    if rest.len() > 2 {
-        text.push(b',');
-    }
-    text.extend_from_slice(rest.get(1..).unwrap_or_default().as_bytes());
-    Ok(text)
+    let rest = members.to_string();
+    // The credential is written straight into the body, which is wiped, with room for every escape so that no copy is left
+    // behind by growing; never into a JSON tree, which is not wiped.
+    let mut body = Vec::with_capacity(6 * order.token.len() + rest.len() + 16);
+    body.extend_from_slice(b"{\"token\":");
+    serde_json::to_writer(&mut body, order.token.as_str()).context("the order cannot be written")?;
+    let further = rest.get(1..).unwrap_or("}");
+    body.extend_from_slice(if further == "}" { b"" } else { b"," });
+    body.extend_from_slice(further.as_bytes());
+    Ok(body)
 }

@@ -131,6 +131,7 @@ impl Faults {
         for fault in &self.faults {
             // Writing to a string does not fail.
             let _ = handler.render_report(&mut text, &Report::new(fault, &self.sources));
+            text.push('\n');
         }
         let count = self.faults.len();
         text + &format!("error: {count} {} in the configuration", if count == 1 { "fault" } else { "faults" })

@@ -103,6 +103,16 @@ fn everything_said_arrives() {
 }
 
 #[test]
+fn the_guide_is_right() {
+    let guide = include_str!("../../../../docs/guide/configuration.md");
+    let example = guide.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let layers = native(example);
+    let given = layers.raw.entries().iter().filter(|entry| *entry.origin != Origin::Default).count();
+    assert!(given >= RawConfig::keys().len() - 6, "the guide shows almost every setting: {given}");
+    layers.check().unwrap();
+}
+
+#[test]
 fn relative_paths_start_from_the_file() {
     let file = native::parse(Path::new("/etc/magicproxy/config.toml"), "keys.folder = 'k'".to_owned());
     let mut layers = Layers::only(file.raw);
