@@ -1,7 +1,10 @@
 //! Patterns become DFAs: anchored, case-sensitive, ASCII-classed, one table look-up for each byte of a path.
 //!
-//! Never match with a pattern that was not determinised: the bound on the DFA is the bound on the time that a minter can
-//! cost us. Specification: `rules.md` section 2.
+//! Never match with a pattern that was not determinised, and never determinise what was not paid for: those bounds are
+//! the bound on the time that a minter can cost us. Specification: `rules.md` section 2.
+
+mod effort;
+pub(crate) use effort::Budget;
 
 use regex_automata::dfa::Automaton as _;
 use regex_automata::dfa::{StartKind, dense};
@@ -19,6 +22,8 @@ const MAX_DFA_BYTES: usize = 128 * 1024;
 /// Memory that determinising may use while it works.
 const MAX_DETERMINISE_BYTES: usize = 1024 * 1024;
 const MAX_NESTING: u32 = 50;
+/// Steps of determinising one pattern: a few milliseconds.
+pub(crate) const MAX_PATTERN_STEPS: usize = 200_000;
 
 /// How patterns are matched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,7 +60,7 @@ pub(crate) enum PatternError {
 
 impl Pattern {
     /// Parses a pattern and proves that it can be matched in bounded time.
-    pub(crate) fn parse(text: &str, mode: PatternMode) -> Result<Self, PatternError> {
+    pub(crate) fn parse(text: &str, mode: PatternMode, budget: &mut Budget) -> Result<Self, PatternError> {
         if text.is_empty() {
             return Err(PatternError::Empty);
         }
@@ -68,7 +73,10 @@ impl Pattern {
             check_literals(&hir, Follows::Nothing)?;
         }
         let anchored = anchor(hir, mode);
-        let dfa = determinise(std::slice::from_ref(&anchored), MAX_NFA_BYTES, MAX_DFA_BYTES).ok_or(PatternError::TooComplex)?;
+        let mut own = budget.part(MAX_PATTERN_STEPS);
+        let dfa = determinise(std::slice::from_ref(&anchored), MAX_NFA_BYTES, MAX_DFA_BYTES, &mut own);
+        budget.give_back(own);
+        let dfa = dfa.ok_or(PatternError::TooComplex)?;
         if !can_start_with_slash(&dfa) {
             return Err(PatternError::Start);
         }
@@ -83,10 +91,10 @@ pub(crate) struct Automaton {
 }
 
 impl Automaton {
-    /// Compiles patterns into one DFA of at most `max_bytes`, if they fit.
-    pub(crate) fn compile(patterns: &[&Pattern], max_bytes: usize) -> Option<Self> {
+    /// Compiles patterns into one DFA of at most `max_bytes`, if they fit and the budget suffices.
+    pub(crate) fn compile(patterns: &[&Pattern], max_bytes: usize, budget: &mut Budget) -> Option<Self> {
         let hirs: Vec<Hir> = patterns.iter().map(|pattern| pattern.anchored.clone()).collect();
-        let dfa = determinise(&hirs, MAX_NFA_BYTES.saturating_mul(patterns.len()), max_bytes)?;
+        let dfa = determinise(&hirs, MAX_NFA_BYTES.saturating_mul(patterns.len()), max_bytes, budget)?;
         Some(Self { dfa })
     }
 
@@ -118,11 +126,12 @@ fn anchor(hir: Hir, mode: PatternMode) -> Hir {
     }
 }
 
-fn determinise(hirs: &[Hir], max_nfa_bytes: usize, max_dfa_bytes: usize) -> Option<dense::DFA<Vec<u32>>> {
+fn determinise(hirs: &[Hir], max_nfa_bytes: usize, max_dfa_bytes: usize, budget: &mut Budget) -> Option<dense::DFA<Vec<u32>>> {
     let nfa = thompson::Compiler::new()
         .configure(thompson::Config::new().utf8(false).nfa_size_limit(Some(max_nfa_bytes)).which_captures(WhichCaptures::None))
         .build_many_from_hir(hirs)
         .ok()?;
+    effort::take(&nfa, max_dfa_bytes, budget)?;
     let config = dense::Config::new()
         .start_kind(StartKind::Anchored)
         .match_kind(MatchKind::LeftmostFirst)

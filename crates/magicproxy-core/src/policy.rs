@@ -7,12 +7,13 @@
 use std::sync::Arc;
 
 use crate::method::is_never_admitted;
-use crate::pattern::{Automaton, Pattern};
+use crate::pattern::{Automaton, Budget, MAX_PATTERN_STEPS, Pattern};
 use crate::rule::{Methods, Rule};
 use crate::seal::SealedCredential;
 use crate::target::RequestTarget;
 use crate::token::VerifiedToken;
 
+mod missing;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,10 @@ const MAX_POLICY_BYTES: usize = 4 * 1024 * 1024;
 const SHARED_AUTOMATON_BYTES: usize = 512 * 1024;
 /// Patterns that do not share well make an attempt fail late; after so many, each gets its own automaton.
 const MAX_FAILED_ATTEMPTS: usize = 8;
+/// So many are tried together at first: ordinary rules then fit, and what they have in common is shared well enough.
+const SHARED_PATTERNS: usize = 64;
+/// Steps that the attempts of one policy at sharing may take together.
+const MAX_SHARING_STEPS: usize = 1_500_000;
 /// One rule's own automaton; a rule that passed [`Rule::parse`] fits.
 const OWN_AUTOMATON_BYTES: usize = 128 * 1024;
 
@@ -62,7 +67,7 @@ impl Policy {
             }
         }
         let mut groups = Vec::with_capacity(by_methods.len());
-        let mut budget = MAX_POLICY_BYTES;
+        let mut budget = PolicyBudget { bytes: MAX_POLICY_BYTES, sharing: Budget::new(MAX_SHARING_STEPS) };
         for (methods, indexes) in by_methods {
             let patterns: Vec<(usize, &Pattern)> =
                 indexes.into_iter().filter_map(|index| Some((index, rules.get(index)?.pattern()))).collect();
@@ -107,11 +112,17 @@ impl Policy {
     }
 }
 
+/// What is left for the rest of a policy.
+struct PolicyBudget {
+    bytes: usize,
+    sharing: Budget,
+}
+
 /// One automaton for all patterns where they share well, else one for each: a match costs at most one table look-up per
 /// byte and automaton either way, and never falls back to something slower.
-fn compile_group(patterns: &[(usize, &Pattern)], budget: &mut usize) -> Result<Vec<(Automaton, Vec<usize>)>, PolicyError> {
+fn compile_group(patterns: &[(usize, &Pattern)], budget: &mut PolicyBudget) -> Result<Vec<(Automaton, Vec<usize>)>, PolicyError> {
     let mut automata = Vec::new();
-    let mut pending = vec![patterns];
+    let mut pending: Vec<&[(usize, &Pattern)]> = patterns.chunks(SHARED_PATTERNS).rev().collect();
     let mut attempts = MAX_FAILED_ATTEMPTS;
     while let Some(part) = pending.pop() {
         let alone = part.len() <= 1;
@@ -119,11 +130,15 @@ fn compile_group(patterns: &[(usize, &Pattern)], budget: &mut usize) -> Result<V
             pending.extend(part.chunks(1).rev());
             continue;
         }
-        let limit = if alone { OWN_AUTOMATON_BYTES } else { SHARED_AUTOMATON_BYTES };
         let members: Vec<&Pattern> = part.iter().map(|(_, pattern)| *pattern).collect();
-        match Automaton::compile(&members, limit) {
+        let compiled = if alone {
+            Automaton::compile(&members, OWN_AUTOMATON_BYTES, &mut Budget::new(MAX_PATTERN_STEPS))
+        } else {
+            Automaton::compile(&members, SHARED_AUTOMATON_BYTES, &mut budget.sharing)
+        };
+        match compiled {
             Some(automaton) => {
-                *budget = budget.checked_sub(automaton.memory_bytes()).ok_or(PolicyError::TooComplex)?;
+                budget.bytes = budget.bytes.checked_sub(automaton.memory_bytes()).ok_or(PolicyError::TooComplex)?;
                 automata.push((automaton, part.iter().map(|(index, _)| *index).collect()));
             }
             None if alone => return Err(PolicyError::TooComplex),

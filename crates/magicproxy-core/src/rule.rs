@@ -14,13 +14,15 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::method::{Method, ParseMethodError, is_never_admitted};
-use crate::pattern::{Pattern, PatternError, PatternMode};
+use crate::pattern::{Budget, Pattern, PatternError, PatternMode};
 
 /// The most rules that one list may hold.
 pub const MAX_RULES: usize = 1_000;
 /// The most bytes of JSON that one list may take.
 pub const MAX_RULES_BYTES: usize = 64 * 1024;
 
+/// Steps of determinising that the patterns of one list may take together: tens of milliseconds.
+const MAX_LIST_STEPS: usize = 1_500_000;
 /// Patterns that are too complex after which the rest of a list is not looked at.
 const MAX_TOO_COMPLEX: usize = 4;
 
@@ -98,6 +100,7 @@ impl fmt::Display for RawRule {
 pub struct Rule {
     raw: RawRule,
     methods: Methods,
+    mode: PatternMode,
     /// The pattern as the string form writes it.
     source: String,
     pattern: Pattern,
@@ -125,8 +128,12 @@ impl Rule {
     /// # Errors
     /// [`ParseRuleError`] with the rule as it was written and what is wrong with it.
     pub fn parse(raw: RawRule, mode: PatternMode) -> Result<Self, ParseRuleError> {
-        match parts(&raw, mode) {
-            Ok(parts) => Ok(Self { raw, methods: parts.methods, source: parts.source, pattern: parts.pattern }),
+        Self::parse_within(raw, mode, &mut Budget::new(MAX_LIST_STEPS))
+    }
+
+    fn parse_within(raw: RawRule, mode: PatternMode, budget: &mut Budget) -> Result<Self, ParseRuleError> {
+        match parts(&raw, mode, budget) {
+            Ok(parts) => Ok(Self { raw, methods: parts.methods, mode, source: parts.source, pattern: parts.pattern }),
             Err(reason) => Err(ParseRuleError { rule: shorten(&raw.to_string()), reason }),
         }
     }
@@ -142,15 +149,20 @@ impl Rule {
             return Err(faults);
         }
         let mut too_complex = 0;
+        let mut budget = Budget::new(MAX_LIST_STEPS);
         for (index, raw) in raw.iter().enumerate() {
-            match Self::parse(raw.clone(), mode) {
+            match Self::parse_within(raw.clone(), mode, &mut budget) {
+                Err(_) if budget.is_spent() => {
+                    faults.push(RuleFault::TooComplex);
+                    break;
+                }
                 Ok(rule) => rules.push(rule),
                 Err(error) => {
                     too_complex += usize::from(error.is_too_complex());
                     faults.push(RuleFault::Rule { number: index + 1, error });
                 }
             }
-            // Each took as long as an acceptable list may take in all: a minter gets no more of our time.
+            // Such a pattern costs more than an acceptable one: a minter gets no more of our time.
             if too_complex == MAX_TOO_COMPLEX {
                 break;
             }
@@ -202,9 +214,20 @@ fn list_faults<T: Serialize>(raw: &[T]) -> Vec<RuleFault> {
     faults
 }
 
-/// Is the list, as a token carries it, one that verification accepts?
-pub(crate) fn check_list(written: &[String]) -> Result<(), RuleFault> {
-    list_faults(written).into_iter().next().map_or(Ok(()), Err)
+/// The rules as a token carries them, and what verification will make of them: a rule with several methods is one for
+/// each there, and costs as much as that.
+pub(crate) fn write_list(rules: &[Rule]) -> Result<(Vec<String>, Vec<Rule>), RuleFault> {
+    let written: Vec<String> = rules.iter().flat_map(Rule::to_strings).collect();
+    let mode = rules.first().map(|rule| rule.mode).unwrap_or_default();
+    if let Some(fault) = list_faults(&written).into_iter().next() {
+        return Err(fault);
+    }
+    if written.len() == rules.len() {
+        return Ok((written, rules.to_vec()));
+    }
+    let raw: Vec<RawRule> = written.iter().cloned().map(RawRule::Text).collect();
+    let read = Rule::parse_list(&raw, mode).map_err(|faults| faults.into_iter().next().unwrap_or(RuleFault::TooComplex))?;
+    Ok((written, read))
 }
 
 struct Parts {
@@ -213,7 +236,7 @@ struct Parts {
     pattern: Pattern,
 }
 
-fn parts(raw: &RawRule, mode: PatternMode) -> Result<Parts, RuleReason> {
+fn parts(raw: &RawRule, mode: PatternMode, budget: &mut Budget) -> Result<Parts, RuleReason> {
     let (methods, source) = match raw {
         RawRule::Text(text) => {
             let (method, pattern) = text.split_once(' ').ok_or(RuleReason::Form)?;
@@ -227,7 +250,7 @@ fn parts(raw: &RawRule, mode: PatternMode) -> Result<Parts, RuleReason> {
             (methods, object_source(object, mode)?)
         }
     };
-    let pattern = Pattern::parse(&source, mode)?;
+    let pattern = Pattern::parse(&source, mode, budget)?;
     Ok(Parts { methods, source, pattern })
 }
 
@@ -251,8 +274,14 @@ fn many_methods(words: &[String]) -> Result<Methods, RuleReason> {
     if words.is_empty() {
         return Err(RuleReason::NoMethod);
     }
-    let methods: Result<Vec<_>, _> = words.iter().map(|word| Method::parse(word)).collect();
-    Ok(Methods::Listed(methods?))
+    let mut methods = Vec::new();
+    for word in words {
+        let method = Method::parse(word)?;
+        if !methods.contains(&method) {
+            methods.push(method);
+        }
+    }
+    Ok(Methods::Listed(methods))
 }
 
 fn shorten(text: &str) -> String {
@@ -275,6 +304,9 @@ pub enum RuleFault {
     /// More than [`MAX_RULES_BYTES`].
     #[error("the rules take more than {MAX_RULES_BYTES} bytes")]
     TooLarge,
+    /// More work together than one list may be.
+    #[error("the rules together are too complex: write the patterns more simply, without counted or nested repetitions")]
+    TooComplex,
     /// One rule, counted from 1.
     #[error("rule {number}: {error}")]
     Rule {

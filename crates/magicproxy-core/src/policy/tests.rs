@@ -1,1 +1,168 @@
+//! What a rule admits, and what hostile rules may cost.
 
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::pattern::PatternMode;
+use crate::rule::RawRule;
+use crate::target::EncodedSlash;
+
+fn compile(rules: &[&str]) -> Policy {
+    let raw: Vec<RawRule> = rules.iter().map(|rule| RawRule::Text((*rule).to_owned())).collect();
+    Policy::compile(&Rule::parse_list(&raw, PatternMode::Whole).unwrap()).unwrap()
+}
+
+fn target(text: &str) -> RequestTarget {
+    RequestTarget::parse(text.as_bytes(), EncodedSlash::Both).unwrap()
+}
+
+#[test]
+fn says_which_rule_allowed() {
+    #[track_caller]
+    fn check(rules: &[&str], request: &str, expected: Option<&str>) {
+        let (method, path) = request.split_once(' ').unwrap();
+        assert_eq!(compile(rules).allows(method, &target(path)).map(AsRef::as_ref), expected);
+    }
+    let rules = ["GET /a", "PUT /a", "GET /b|/c", "GET /.*"];
+    check(&rules, "GET /a", Some("GET /a"));
+    check(&rules, "HEAD /a", Some("GET /a"));
+    check(&rules, "PUT /a", Some("PUT /a"));
+    check(&rules, "GET /c", Some("GET /b|/c"));
+    check(&rules, "GET /d", Some("GET /.*"));
+    check(&rules, "PUT /d", None);
+    // The rule for the canonical path is named; the other reading needs one as well.
+    check(&["GET /a%2Fb", "GET /a/b"], "GET /a%2Fb", Some("GET /a%2Fb"));
+    check(&["GET /a%2Fb"], "GET /a%2Fb", None);
+    check(&["GET /a/b"], "GET /a%2Fb", None);
+}
+
+#[test]
+fn a_policy_without_rules_allows_nothing() {
+    let policy = Policy::compile([]).unwrap();
+    for method in ["GET", "*", ""] {
+        assert!(policy.allows(method, &target("/")).is_none());
+    }
+}
+
+/// Ordinary rules, as many as there may be, are accepted and share their automata.
+#[test]
+fn a_thousand_ordinary_rules() {
+    #[track_caller]
+    fn check(rule: impl Fn(usize) -> String, path: &str) {
+        let raw: Vec<RawRule> = (0..1000).map(|number| RawRule::Text(rule(number))).collect();
+        let policy = Policy::compile(&Rule::parse_list(&raw, PatternMode::Whole).unwrap()).unwrap();
+        assert!(policy.allows("GET", &target(path)).is_some());
+        assert!(policy.allows("GET", &target(&format!("{path}/x"))).is_none());
+        assert!(policy.memory_bytes() < MAX_POLICY_BYTES);
+        let automata: usize = policy.groups.iter().map(|group| group.automata.len()).sum();
+        assert!(automata <= 1000usize.div_ceil(SHARED_PATTERNS), "{automata}");
+    }
+    check(|_| "GET /repos/org7/[^/]+/issues/[0-9]+".to_owned(), "/repos/org7/x/issues/1");
+    check(|number| format!("GET /repos/org{number}/[^/]+/issues/[0-9]+"), "/repos/org999/x/issues/1");
+    check(|number| format!("GET /repos/acme/[^/]+/issues/{number}"), "/repos/acme/x/issues/999");
+    check(|number| format!("GET /[a-z]+/{number}"), "/abc/999");
+}
+
+/// The families of patterns that explode. `{}` becomes the number of the rule, `#` the number that grows.
+const HOSTILE: [&str; 20] = [
+    "/{}[ab]*a[ab]{#}c",
+    "/[ab]*a[ab]{#}c{}",
+    "/{}.*a.{#}",
+    "/.*a.{#}{}",
+    "/{}(?:.{#}){#}",
+    "/{}(?:(?:a{0,#}){0,#}){0,#}",
+    "/{}((a{0,#}){0,#}){0,#}",
+    "/{}(?:a?){#}",
+    "/{}(?:.?){#}",
+    "/{}(?:a{0,#}b?)*",
+    "/{}(?:[ab]?){#}a",
+    "/{}(?:a*b*){#}",
+    "/{}(?:[a-z]*[0-9]*){#}",
+    "/{}.*(?:a.?){#}",
+    "/{}(?:.*a|b){#}",
+    "/{}(?:a|ab|abc|b|bc|c){#}",
+    "/{}(a+)+b{#}",
+    "/{}(?:(?:a|b)*(?:b|c)*){#}d",
+    "/{}.*[a-m].*[g-z]{#}",
+    "/{}(?:\\b|.){#}",
+];
+
+fn hostile(family: &str, number: usize, size: usize) -> RawRule {
+    RawRule::Text(format!("GET {}", family.replace('#', &size.to_string()).replace("{}", &number.to_string())))
+}
+
+fn worst_paths() -> Vec<RequestTarget> {
+    ["a", "b", "ab", "aab", "c", "0a1b", "z9", "-"]
+        .iter()
+        .map(|unit| target(&format!("/7{}", unit.repeat(4090 / unit.len()))))
+        .collect()
+}
+
+/// The best of several runs: what else the machine does is not the pattern's fault.
+fn decision_time(policy: &Policy, target: &RequestTarget) -> Duration {
+    let once = || {
+        let start = Instant::now();
+        std::hint::black_box(policy.allows("GET", target));
+        start.elapsed()
+    };
+    (0..5).map(|_| once()).min().unwrap()
+}
+
+/// Every pattern that is accepted decides in one look-up for each byte.
+#[test]
+fn accepted_patterns_decide_at_once() {
+    let paths = worst_paths();
+    let mut accepted = 0;
+    for family in HOSTILE {
+        for size in (1..=24).chain([30, 40, 60, 100, 150, 250, 500, 1000]) {
+            let Ok(rule) = Rule::parse(hostile(family, 7, size), PatternMode::Whole) else { continue };
+            let policy = Policy::compile([&rule]).unwrap();
+            assert!(policy.memory_bytes() <= OWN_AUTOMATON_BYTES, "{rule}");
+            let worst = paths.iter().map(|path| decision_time(&policy, path)).max().unwrap();
+            assert!(worst < Duration::from_millis(2), "{rule}: {worst:?}");
+            accepted += 1;
+        }
+    }
+    assert!(accepted > 100, "{accepted}");
+}
+
+/// Each list as long as may be: refused or accepted, it takes bounded steps and memory. Times are those of a debug build.
+#[test]
+fn lists_of_hostile_rules_are_bounded() {
+    let paths = worst_paths();
+    for family in HOSTILE {
+        for size in [4, 100] {
+            let raw: Vec<RawRule> = (0..1000).map(|number| hostile(family, number, size)).collect();
+            let start = Instant::now();
+            let rules = Rule::parse_list(&raw, PatternMode::Whole);
+            let policy = rules.as_ref().ok().and_then(|rules| Policy::compile(rules).ok());
+            assert!(start.elapsed() < Duration::from_secs(5), "{family} {size}: {:?}", start.elapsed());
+            let Some(policy) = policy else { continue };
+            assert!(policy.memory_bytes() <= MAX_POLICY_BYTES);
+            let worst = paths.iter().map(|path| decision_time(&policy, path)).max().unwrap();
+            assert!(worst < Duration::from_millis(200), "{family} {size}: {worst:?}");
+        }
+    }
+}
+
+#[test]
+fn patterns_that_never_end_elsewhere() {
+    for pattern in [
+        "/(a+)+",
+        "/(a|a)*",
+        "/(a|aa)+",
+        "/(.*)*",
+        "/(.*a){12}",
+        "/(?:a?){30}a{30}",
+        "/((a{0,50}){0,50}){0,50}",
+        "/([a-z]+)*1",
+        "/(?:(?:(?:(?:a*)*)*)*)*",
+        "/(\\w+\\s?)*",
+        "/^(a+)+$",
+    ] {
+        let Ok(rule) = Rule::parse(RawRule::Text(format!("GET {pattern}")), PatternMode::Whole) else { continue };
+        let policy = Policy::compile([&rule]).unwrap();
+        let worst = worst_paths().iter().map(|path| decision_time(&policy, path)).max().unwrap();
+        assert!(worst < Duration::from_millis(2), "{pattern}: {worst:?}");
+    }
+}

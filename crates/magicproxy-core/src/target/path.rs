@@ -38,32 +38,24 @@ pub(super) fn further_readings(path: &str, encoded_slash: EncodedSlash) -> Resul
     Ok(readings)
 }
 
-/// `?` and `#`, then what a normalising server turns into `?` (U+FF1F, U+FE16, U+FE56, U+2047–U+2049), into `#` (U+FF03,
-/// U+FE5F) and into `;` (U+FF1B, U+037E, U+FE14, U+FE54).
-const ENDS: [&str; 14] = [
-    "%3F",
-    "%23",
-    "%EF%BC%9F",
-    "%EF%B8%96",
-    "%EF%B9%96",
-    "%E2%81%87",
-    "%E2%81%88",
-    "%E2%81%89",
-    "%EF%BC%83",
-    "%EF%B9%9F",
-    "%EF%BC%9B",
-    "%CD%BE",
-    "%EF%B8%94",
-    "%EF%B9%94",
+/// Where a server that decodes before it splits ends the path: at `?`, or at `#`, or at the first of either; and one that
+/// normalises (NFKC) also at the look-alikes of `?`, `#` and `;`. The first of each list gives every such end.
+const ENDS: [&[&str]; 5] = [
+    &["%3F"],
+    &["%23"],
+    &["%3F", "%EF%BC%9F", "%EF%B8%96", "%EF%B9%96", "%E2%81%87", "%E2%81%88", "%E2%81%89"],
+    &["%23", "%EF%BC%83", "%EF%B9%9F"],
+    &["%EF%BC%9B", "%CD%BE", "%EF%B8%94", "%EF%B9%94"],
 ];
 
-/// The reading of a server that decodes before it splits off query, fragment or parameters: up to the first of [`ENDS`].
-/// What is left must obey section 2 as well: `/a/..%3F` would end in a dot segment.
-fn cut(path: &str) -> Result<Option<String>, ParseTargetError> {
-    let end = ENDS.iter().filter_map(|end| path.find(end)).min();
-    let Some(reading) = end.and_then(|at| path.get(..at)) else { return Ok(None) };
-    check_segments(reading)?;
-    Ok(Some(reading.to_owned()))
+/// The readings up to each of [`ENDS`]. They must obey section 2 as well: `/a/..%3F` would end in a dot segment.
+fn cut(path: &str) -> Result<Vec<String>, ParseTargetError> {
+    let mut ends: Vec<usize> = ENDS.iter().filter_map(|ends| ends.iter().filter_map(|end| path.find(end)).min()).collect();
+    ends.sort_unstable();
+    ends.dedup();
+    let readings: Vec<&str> = ends.into_iter().filter_map(|end| path.get(..end)).collect();
+    readings.iter().try_for_each(|reading| check_segments(reading))?;
+    Ok(readings.into_iter().map(str::to_owned).collect())
 }
 
 fn raw_character(byte: u8) -> Result<char, ParseTargetError> {

@@ -12,7 +12,7 @@ use crate::credential::Credential;
 use crate::encoding::base64url;
 use crate::key::{KeyError, KeyRing};
 use crate::policy::{Policy, PolicyError};
-use crate::rule::{Rule, RuleFault, check_list};
+use crate::rule::{Rule, RuleFault, write_list};
 use crate::scope::ScopeName;
 use crate::seal::seal;
 
@@ -122,9 +122,8 @@ impl KeyRing {
 
 /// The rules in the form that a token carries, which verification must accept.
 fn written(rules: &[Rule]) -> Result<Vec<String>, MintError> {
-    let allowed: Vec<String> = rules.iter().flat_map(Rule::to_strings).collect();
-    check_list(&allowed)?;
-    Policy::compile(rules)?;
+    let (allowed, read) = write_list(rules)?;
+    Policy::compile(&read)?;
     Ok(allowed)
 }
 

@@ -1,1 +1,129 @@
+//! What a token is good for once it is verified, and orders for tokens.
 
+use std::time::Duration;
+
+use super::*;
+use crate::pattern::PatternMode;
+use crate::rule::{RawRule, Rule};
+use crate::scope::{ScopeName, Scopes};
+use crate::target::EncodedSlash;
+use crate::{KeyRing, PrivateKey};
+
+const NOW: UnixTime = UnixTime(1_790_000_000);
+
+fn ring() -> KeyRing {
+    KeyRing::new(PrivateKey::from_pem(include_str!("../../../../testdata/keys/test-only-first.pem")).unwrap(), vec![]).unwrap()
+}
+
+fn scopes() -> Scopes {
+    let mut scopes = Scopes::default();
+    let rule = Rule::parse(RawRule::Text("GET /user".to_owned()), PatternMode::Whole).unwrap();
+    scopes.insert(ScopeName::parse("read").unwrap(), vec![rule]);
+    scopes
+}
+
+fn upstream(name: &str) -> UpstreamName {
+    UpstreamName::parse(name).unwrap()
+}
+
+/// Orders by JSON, mints, verifies.
+fn order(json: &str) -> Result<Arc<VerifiedToken>, Vec<String>> {
+    let (upstream, scopes) = (upstream("api"), scopes());
+    let limits = MintLimits {
+        upstream: &upstream,
+        scopes: &scopes,
+        patterns: PatternMode::Whole,
+        default_lifetime: Duration::from_secs(60),
+        max_lifetime: Duration::from_secs(3600),
+    };
+    let order = MintOrder::from_json(json.as_bytes()).map_err(|fault| vec![fault.to_string()])?;
+    let request = order.check(&limits, NOW).map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    let minted = ring().mint(&request).map_err(|error| vec![error.to_string()])?;
+    let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, max_lifetime: None };
+    Ok(Arc::new(ring().verify(&minted.token, &context).expect("what is minted is accepted")))
+}
+
+#[track_caller]
+fn check_order(json: &str, faults: &[&str]) {
+    let found = order(json).map(|_| ()).err().unwrap_or_default();
+    assert_eq!(found.len(), faults.len(), "{found:?}");
+    for (found, part) in found.iter().zip(faults) {
+        assert!(found.contains(part) && !found.contains("ghp_marked"), "{found:?}, expected {part:?}");
+    }
+}
+
+#[test]
+fn orders_are_checked() {
+    check_order(r#"{"token":"ghp_marked","allowed":["GET /user"]}"#, &[]);
+    check_order(r#"{"token":"ghp_marked","scope":"read"}"#, &[]);
+    check_order(r#"{"token":"ghp_marked","scopes":["read"],"expires_in":3600,"aud":"api"}"#, &[]);
+    check_order(r#"{"token":"ghp_marked","allowed":["GET /user"],"scope":"read"}"#, &["exactly one of"]);
+    check_order(r#"{"token":"ghp_marked"}"#, &["exactly one of"]);
+    check_order(r#"{"token":"ghp_marked","scopes":[]}"#, &["`scopes` is empty"]);
+    check_order(r#"{"token":"ghp_marked","allowed":[]}"#, &["the list of rules is empty"]);
+    check_order(r#"{"token":"ghp_marked","allowed":["GET user","POST *"]}"#, &["must start with", "rule 2"]);
+    check_order(
+        r#"{"token":"ghp_marked\n","scope":"no","expires_in":0,"aud":"other"}"#,
+        &["not configured", "1 to 3600", "aud", "token:"],
+    );
+    check_order(r#"{"token":"ghp_marked","allowed":null}"#, &["expected"]);
+    check_order(r#"{"token":"ghp_marked","allowed":"ghp_marked"}"#, &["expected"]);
+    check_order(r#"{"token":["ghp_marked"],"allowed":["GET /user"]}"#, &["expected"]);
+    check_order(r#"["ghp_marked",["GET /user"]]"#, &["expected a JSON object"]);
+    check_order(r#"{"token":"ghp_marked","ghp":1}"#, &["unknown field"]);
+    check_order(r#"{"token":"ghp_marked","token":"ghp_marked"}"#, &["duplicate field"]);
+    check_order("", &["expected a JSON object"]);
+}
+
+/// A rule with several methods is written once for each; what that makes too much is not minted.
+#[test]
+fn what_verification_would_refuse_is_not_minted() {
+    let methods =
+        r#"["GET","HEAD","PUT","POST","PATCH","DELETE","OPTIONS","QUERY","COPY","MOVE","LOCK","UNLOCK","LINK","UNLINK"]"#;
+    let rules = |path: &dyn Fn(usize) -> String, count: usize| {
+        let rules: Vec<String> =
+            (0..count).map(|number| format!(r#"{{"method":{methods},"path":"{}"}}"#, path(number))).collect();
+        format!(r#"{{"token":"ghp_marked","allowed":[{}]}}"#, rules.join(","))
+    };
+    check_order(&rules(&|number| format!("/a/{number}"), 20), &[]);
+    check_order(&rules(&|number| format!("/{number}"), 72), &["at most 1000"]);
+    check_order(&rules(&|number| format!("/{number}.*a.{{6}}"), 20), &["too complex"]);
+}
+
+#[test]
+fn long_tokens_are_not_minted() {
+    let rules: Vec<String> = (0..400).map(|number| format!("\"GET /repos/acme/widgets/{number}\"")).collect();
+    check_order(&format!(r#"{{"token":"ghp_marked","allowed":[{}]}}"#, rules.join(",")), &["at most 16384"]);
+}
+
+#[test]
+fn decisions() {
+    #[track_caller]
+    fn check(method: &str, path: &str, to: &str, now: u64, expected: Result<&str, Denial>) {
+        let token = order(r#"{"token":"ghp_marked","allowed":["GET /user","PUT /b"]}"#).unwrap();
+        let target = RequestTarget::parse(path.as_bytes(), EncodedSlash::Refuse).unwrap();
+        let ceiling = Policy::compile(&[Rule::parse(RawRule::Text("GET /.*".to_owned()), PatternMode::Whole).unwrap()]).unwrap();
+        let access = Access { method, target: &target, upstream: &upstream(to), ceiling: Some(&ceiling), now: UnixTime(now) };
+        let found = token.authorize(&access).map(|permit| permit.rule().to_string());
+        assert_eq!(found, expected.map(str::to_owned));
+    }
+    check("GET", "/user", "api", NOW.0, Ok("GET /user"));
+    check("HEAD", "/user?a", "api", NOW.0, Ok("GET /user"));
+    check("PUT", "/b", "api", NOW.0, Err(Denial::BeyondCeiling));
+    check("GET", "/b", "api", NOW.0, Err(Denial::NotAllowed));
+    check("GET", "/user", "API", NOW.0, Err(Denial::WrongUpstream));
+    check("GET", "/user", "api.example", NOW.0, Err(Denial::WrongUpstream));
+    check("GET", "/user", "api", NOW.0 + 60 + 29, Ok("GET /user"));
+    check("GET", "/user", "api", NOW.0 + 60 + 30, Err(Denial::Expired));
+    check("GET", "/user", "api", u64::MAX, Err(Denial::Expired));
+}
+
+#[test]
+fn names() {
+    for name in ["api", "a.b:443", "[::1]:8443", "A_b-c", &"a".repeat(255)] {
+        assert!(UpstreamName::parse(name).is_some(), "{name}");
+    }
+    for name in ["", "a b", "a/b", "a\n", "é", "a,b", &"a".repeat(256)] {
+        assert!(UpstreamName::parse(name).is_none(), "{name}");
+    }
+}
