@@ -67,12 +67,14 @@ impl Control {
 }
 
 fn mint(settings: &Settings, order: &[u8]) -> Result<Minted, Rejection> {
+    // What would be refused for its lifetime is not minted.
+    let accepted = settings.accept_max_lifetime.unwrap_or(Duration::MAX);
     let limits = MintLimits {
         upstream: &settings.upstream.name,
         scopes: &settings.scopes,
         patterns: settings.upstream.patterns,
         default_lifetime: settings.minting.default_lifetime,
-        max_lifetime: settings.minting.max_lifetime,
+        max_lifetime: settings.minting.max_lifetime.min(accepted),
     };
     let order = MintOrder::from_json(order).map_err(|fault| Rejection::Order(vec![fault]))?;
     let request = order.check(&limits, clock::now()).map_err(Rejection::Order)?;
