@@ -60,7 +60,7 @@ def authorised(house, of):
         equal(len(answer.headers.get_all("X-Magic-API-Proxy", [])), 1, "how often X-Magic-API-Proxy is there")
 
 
-@CASES.case("an unauthorised request is refused by both: 403 here, and there", over=KINDS)
+@CASES.case("an unauthorised request is refused by both: 403 here, 401 or 403 there", over=KINDS)
 def unauthorised(house, kind):
     there, here = house.peer(kind, "ours"), house.proxy("ours")
     token = mint(there, token=CREDENTIAL, allowed=["GET /user"])

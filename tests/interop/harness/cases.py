@@ -3,9 +3,13 @@
 import argparse
 import dataclasses
 import pathlib
+import signal
 import sys
 import traceback
 import typing
+
+#: Characters of a failure that are shown.
+_LONGEST = 800
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Cases:
 
 def run_all(topics, house):
     """Runs the cases of all topics in order and returns the number of failures."""
+    # Told to stop, leave in order, so that no child outlives this.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     every = [case for topic in topics for case in topic.all]
     failed = sum(_fails(case, house) for case in every)
     print(f"{len(every) - failed} passed, {failed} failed", flush=True)
@@ -80,4 +86,4 @@ def _told(error):
     """One line: where in the cases it happened, and what."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "harness" not in frame.filename]
     where = f"{pathlib.Path(frames[-1].filename).name}:{frames[-1].lineno}: " if frames else ""
-    return where + f"{type(error).__name__}: {error}".replace("\n", " | ")
+    return where + f"{type(error).__name__}: {error}".replace("\n", " | ")[:_LONGEST]
