@@ -95,7 +95,7 @@ pub enum ParseMethodError {
 }
 
 fn shorten(text: &str) -> String {
-    text.chars().take(40).collect()
+    text.chars().take(40).flat_map(char::escape_debug).collect()
 }
 
 #[cfg(test)]

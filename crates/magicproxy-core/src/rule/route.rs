@@ -1,5 +1,6 @@
 //! Route templates: `/repos/acme/{repo}/issues/{number}`. `rules.md` section 3.
 
+use super::shorten;
 use crate::target::{EncodedSlash, ParseTargetError, RequestTarget};
 
 /// Why a text is no route template.
@@ -35,7 +36,7 @@ fn segment_pattern<'t>(segment: &'t str, names: &mut Vec<&'t str>) -> Result<Str
     if !segment.contains(['{', '}']) {
         return literal(segment);
     }
-    let not_a_capture = || ParseRouteError::Capture(segment.to_owned());
+    let not_a_capture = || ParseRouteError::Capture(shorten(segment));
     let inside = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).ok_or_else(not_a_capture)?;
     let (name, pattern) = match inside.strip_suffix('*') {
         Some(name) => (name, "[^/]+(?:/[^/]+)*"),
@@ -45,7 +46,7 @@ fn segment_pattern<'t>(segment: &'t str, names: &mut Vec<&'t str>) -> Result<Str
         return Err(not_a_capture());
     }
     if names.contains(&name) {
-        return Err(ParseRouteError::Twice(name.to_owned()));
+        return Err(ParseRouteError::Twice(shorten(name)));
     }
     names.push(name);
     Ok(pattern.to_owned())
@@ -62,7 +63,7 @@ fn literal(segment: &str) -> Result<String, ParseRouteError> {
     }
     let target = RequestTarget::parse(encoded.as_bytes(), EncodedSlash::Opaque)
         .and_then(|target| if target.query().is_some() { Err(ParseTargetError::Character) } else { Ok(target) })
-        .map_err(|reason| ParseRouteError::Segment { segment: segment.to_owned(), reason })?;
+        .map_err(|reason| ParseRouteError::Segment { segment: shorten(segment), reason })?;
     if segment.is_empty() {
         return Err(ParseRouteError::Segment { segment: String::new(), reason: ParseTargetError::EmptySegment });
     }

@@ -1,0 +1,10 @@
+//! Properties: what holds for every target, every list of rules and every token, against naive second opinions.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may stop where they stand")]
+
+#[path = "properties/policies.rs"]
+mod policies;
+#[path = "properties/targets.rs"]
+mod targets;
+#[path = "properties/tokens.rs"]
+mod tokens;
