@@ -76,6 +76,7 @@ impl std::fmt::Debug for Needle {
 pub(crate) struct Reflected;
 
 /// Looks at a body while it streams.
+#[expect(clippy::large_enum_variant, reason = "most bodies are plain: boxing them would cost each of them")]
 pub(crate) enum Scrubber {
     /// Identity coding.
     Plain(PlainScrubber),

@@ -22,6 +22,7 @@ pub(crate) struct ResponseBody {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "almost every body is the upstream's: boxing it would cost each of them")]
 enum Source {
     Full(Option<Bytes>),
     Upstream(UpstreamBody),
