@@ -9,7 +9,7 @@ use rustls_pki_types::CertificateDer;
 
 pub use crate::upstream::root::{ApiRoot, ParseApiRootError};
 
-/// Everything that [`serve`](crate::serve::serve) needs.
+/// Everything that a [`Server`](crate::serve::Server) needs.
 #[derive(Debug)]
 pub struct Settings {
     /// The keys.
