@@ -10,6 +10,38 @@ use zeroize::Zeroizing;
 pub const MAX_CREDENTIAL_BYTES: usize = 8 * 1024;
 
 /// An upstream's secret: 1 to 8,192 bytes of visible ASCII, so that it can stand in one header field and nothing else.
+///
+/// ```
+/// fn length(credential: &magicproxy_core::Credential) -> usize {
+///     credential.expose().len()
+/// }
+/// ```
+///
+/// It cannot be printed, serialised or compared in passing:
+///
+/// ```compile_fail,E0277
+/// fn print(credential: &magicproxy_core::Credential) -> String {
+///     format!("{credential}")
+/// }
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn serialise(credential: &magicproxy_core::Credential) -> String {
+///     serde_json::to_string(credential).unwrap()
+/// }
+/// ```
+///
+/// ```compile_fail,E0369
+/// fn compare(one: &magicproxy_core::Credential, other: &magicproxy_core::Credential) -> bool {
+///     one == other
+/// }
+/// ```
+///
+/// ```compile_fail,E0451
+/// fn unchecked(text: zeroize::Zeroizing<String>) -> magicproxy_core::Credential {
+///     magicproxy_core::Credential { 0: text }
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Credential(Zeroizing<String>);
 

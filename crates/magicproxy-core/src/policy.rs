@@ -26,7 +26,7 @@ const MAX_FAILED_ATTEMPTS: usize = 8;
 /// So many are tried together at first: ordinary rules then fit, and what they have in common is shared well enough.
 const SHARED_PATTERNS: usize = 64;
 /// Steps that the attempts of one policy at sharing may take together.
-const MAX_SHARING_STEPS: usize = 1_500_000;
+const MAX_SHARING_STEPS: usize = 1_200_000;
 /// One rule's own automaton; a rule that passed [`Rule::parse`] fits.
 const OWN_AUTOMATON_BYTES: usize = 128 * 1024;
 
@@ -155,6 +155,34 @@ fn compile_group(patterns: &[(usize, &Pattern)], budget: &mut PolicyBudget) -> R
 /// The proof that one request was allowed by a live token. It admits that one request.
 ///
 /// INVARIANT: made only by [`VerifiedToken::authorize`](crate::VerifiedToken::authorize).
+///
+/// ```
+/// fn rule(permit: &magicproxy_core::Permit) -> &std::sync::Arc<str> {
+///     permit.rule()
+/// }
+/// ```
+///
+/// Nobody else makes one:
+///
+/// ```compile_fail,E0451
+/// fn forge(token: std::sync::Arc<magicproxy_core::VerifiedToken>) -> magicproxy_core::Permit {
+///     magicproxy_core::Permit { token, rule: "* /.*".into() }
+/// }
+/// ```
+///
+/// ```compile_fail,E0624
+/// fn forge(token: std::sync::Arc<magicproxy_core::VerifiedToken>) -> magicproxy_core::Permit {
+///     magicproxy_core::Permit::new(token, "* /.*".into())
+/// }
+/// ```
+///
+/// It admits one request, so there is no second copy of it:
+///
+/// ```compile_fail,E0382
+/// fn twice(permit: magicproxy_core::Permit) -> (magicproxy_core::Permit, magicproxy_core::Permit) {
+///     (permit, permit)
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Permit {
     token: Arc<VerifiedToken>,

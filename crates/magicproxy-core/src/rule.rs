@@ -22,7 +22,7 @@ pub const MAX_RULES: usize = 1_000;
 pub const MAX_RULES_BYTES: usize = 64 * 1024;
 
 /// Steps of determinising that the patterns of one list may take together: tens of milliseconds.
-const MAX_LIST_STEPS: usize = 1_500_000;
+const MAX_LIST_STEPS: usize = 1_200_000;
 /// Patterns that are too complex after which the rest of a list is not looked at.
 const MAX_TOO_COMPLEX: usize = 4;
 

@@ -62,6 +62,34 @@ impl fmt::Display for UpstreamName {
 /// A token whose signature, times and rules were checked.
 ///
 /// INVARIANT: made only by [`KeyRing::verify`](crate::KeyRing::verify).
+///
+/// ```
+/// fn id(token: &magicproxy_core::VerifiedToken) -> &str {
+///     token.id()
+/// }
+/// ```
+///
+/// Nobody else makes one, not even out of another one:
+///
+/// ```compile_fail,E0451
+/// fn prolong(token: magicproxy_core::VerifiedToken) -> magicproxy_core::VerifiedToken {
+///     magicproxy_core::VerifiedToken { expires_at: magicproxy_core::UnixTime(u64::MAX), ..token }
+/// }
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn read(json: &str) -> magicproxy_core::VerifiedToken {
+///     serde_json::from_str(json).unwrap()
+/// }
+/// ```
+///
+/// An unverified token authorises nothing:
+///
+/// ```compile_fail,E0599
+/// fn skip(token: std::sync::Arc<magicproxy_core::UnverifiedToken<'_>>, access: &magicproxy_core::Access<'_>) {
+///     let _ = token.authorize(access);
+/// }
+/// ```
 #[derive(Debug)]
 pub struct VerifiedToken {
     id: String,

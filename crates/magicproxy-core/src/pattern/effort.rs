@@ -47,7 +47,8 @@ impl Budget {
 ///
 /// Assertions are taken to hold, so that this counts at least the sets that the construction meets.
 pub(super) fn take(nfa: &NFA, max_dfa_bytes: usize, budget: &mut Budget) -> Option<()> {
-    budget.take(nfa.states().len())?;
+    // Building an NFA costs about this much itself.
+    budget.take(nfa.states().len().saturating_mul(4))?;
     let row_bytes = nfa.byte_classes().alphabet_len().next_power_of_two() * size_of::<u32>();
     let classes: Vec<u8> = nfa.byte_classes().representatives(..).filter_map(|unit| unit.as_u8()).collect();
     let mut search = Search { nfa, seen: vec![0; nfa.states().len()], round: 0, stack: Vec::new() };
