@@ -1,4 +1,5 @@
-//! The control plane: `GET /__magictoken` says what this is, `POST /__magictoken` mints.
+//! The control plane: `GET /__magictoken` says what this is, `POST /__magictoken` mints, `POST /__magictoken/explain` tells
+//! the bearer of a token what would be decided.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +13,12 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use magicproxy_core::token::MAX_ORDER_BYTES;
 use magicproxy_core::{MintLimits, MintOrder, Minted, OrderFault};
+use serde_json::json;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::body::ResponseBody;
+use crate::gate::{Explanation, Gate};
 use crate::rejection::Rejection;
 use crate::settings::Settings;
 use crate::{VERSION, clock};
@@ -33,16 +36,38 @@ impl Control {
         Self { settings, slots: Arc::new(Semaphore::new(2)) }
     }
 
-    /// `known` is false for paths below the control path, where nothing is.
-    pub(crate) async fn answer(&self, known: bool, head: &Parts, body: Incoming) -> Result<Response<ResponseBody>, Rejection> {
-        if !known {
-            return Err(Rejection::ControlPath);
+    /// `below` is what follows the control path.
+    pub(crate) async fn answer(
+        &self,
+        gate: &Gate,
+        below: &str,
+        head: &Parts,
+        body: Incoming,
+    ) -> Result<Response<ResponseBody>, Rejection> {
+        match (below, &head.method) {
+            ("", &Method::GET | &Method::HEAD) => Ok(self.about()),
+            ("", &Method::POST) => self.mint(head, body).await,
+            ("/explain", &Method::POST) => self.explain(gate, head, body).await,
+            ("", _) => Err(Rejection::ControlMethod("GET, HEAD, POST")),
+            ("/explain", _) => Err(Rejection::ControlMethod("POST")),
+            _ => Err(Rejection::ControlPath),
         }
-        match head.method {
-            Method::GET | Method::HEAD => Ok(self.about()),
-            Method::POST => self.mint(head, body).await,
-            _ => Err(Rejection::ControlMethod),
+    }
+
+    /// What would be decided on a request of the bearer's: no more than the request itself would tell, without making it.
+    async fn explain(&self, gate: &Gate, head: &Parts, body: Incoming) -> Result<Response<ResponseBody>, Rejection> {
+        if !is_json(head) {
+            return Err(Rejection::MediaType);
         }
+        let question = read(body, self.settings.timeouts.header).await?;
+        let question = serde_json::from_slice(&question).map_err(|_| Rejection::Question)?;
+        let explanation = match gate.explain(&head.headers, &question).await? {
+            Explanation::Allowed { rule } => json!({ "decision": "allowed", "rule": rule, "needed": [] }),
+            Explanation::Denied(rejection) => {
+                json!({ "decision": "denied", "code": rejection.code(), "reason": rejection.to_string(), "needed": rejection.needed() })
+            }
+        };
+        Ok(answer("application/json", Bytes::from(explanation.to_string())))
     }
 
     fn about(&self) -> Response<ResponseBody> {
@@ -55,7 +80,7 @@ impl Control {
             return Err(Rejection::MintingClosed);
         }
         if !is_json(head) {
-            return Err(Rejection::MintMediaType);
+            return Err(Rejection::MediaType);
         }
         let order = read(body, self.settings.timeouts.header).await?;
         let _slot = self.slots.acquire().await.map_err(|_| Rejection::Internal)?;

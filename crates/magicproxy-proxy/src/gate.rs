@@ -9,8 +9,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{Version, header};
+use http::{HeaderMap, Version, header};
 use magicproxy_core::{Access, Denial, RequestTarget, VerifiedToken};
+use serde::Deserialize;
 
 pub(crate) use outbound::{Message, OutboundRequest};
 
@@ -70,6 +71,41 @@ impl Gate {
         RequestHeaders { upstream, peer, upgrade }.prepare(&mut headers);
         Ok(OutboundRequest::new(permit, credential, Message { method: head.method, headers, target, body, upgrade }))
     }
+
+    /// Decides a request that is only asked about. It needs the token itself, sends nothing, and opens no credential.
+    pub(crate) async fn explain(&self, headers: &HeaderMap, question: &Question) -> Result<Explanation, Rejection> {
+        let upstream = &self.settings.upstream;
+        let presented = PresentedToken::from_headers(headers)?;
+        let entry = self.verifier.verify(&presented).await?;
+        let mut target = RequestTarget::parse(question.target.as_bytes(), upstream.encoded_slash)?;
+        target.drop_query_parameters(&upstream.drop_query_parameters);
+        let access = Access {
+            method: &question.method,
+            target: &target,
+            upstream: &upstream.name,
+            ceiling: upstream.ceiling.as_ref(),
+            now: clock::now(),
+        };
+        Ok(match entry.token().authorize(&access) {
+            Ok(permit) => Explanation::Allowed { rule: permit.rule().to_string() },
+            Err(denial) => Explanation::Denied(denied(denial, entry.token(), &access)),
+        })
+    }
+}
+
+/// What somebody would like to do.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Question {
+    method: String,
+    target: String,
+}
+
+/// What would be decided.
+#[derive(Debug)]
+pub(crate) enum Explanation {
+    Allowed { rule: String },
+    Denied(Rejection),
 }
 
 /// Reads the target of a request, once: what is decided on is what will be sent.

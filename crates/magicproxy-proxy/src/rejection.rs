@@ -38,13 +38,15 @@ pub(crate) enum Rejection {
     #[error("minting is closed on this proxy")]
     MintingClosed,
     #[error("the body must be JSON (`Content-Type: application/json`)")]
-    MintMediaType,
+    MediaType,
     #[error("nothing was minted: {}", list(.0))]
     Order(Vec<OrderFault>),
     #[error("nothing was minted: {0}")]
     Unmintable(#[from] magicproxy_core::MintError),
-    #[error("this resource knows GET and POST")]
-    ControlMethod,
+    #[error("this resource does not know that method, but {0}")]
+    ControlMethod(&'static str),
+    #[error("expected `{{\"method\": \"GET\", \"target\": \"/path\"}}`")]
+    Question,
     #[error("there is nothing here")]
     ControlPath,
     #[error("the request body did not arrive in time")]
@@ -93,12 +95,13 @@ impl Rejection {
             Self::Denied { denial: Denial::BeyondCeiling, .. } => (StatusCode::FORBIDDEN, "beyond_ceiling", DENIED),
             Self::WebSocket => (StatusCode::FORBIDDEN, "websocket_disabled", DENIED),
             Self::MintingClosed => (StatusCode::FORBIDDEN, "minting_closed", DENIED),
-            Self::MintMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", ERROR),
+            Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", ERROR),
             Self::Order(faults) if faults.contains(&OrderFault::TooLarge) => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", ERROR)
             }
             Self::Order(_) | Self::Unmintable(_) => (StatusCode::BAD_REQUEST, "invalid_order", ERROR),
-            Self::ControlMethod => (StatusCode::METHOD_NOT_ALLOWED, "method", ERROR),
+            Self::ControlMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "method", ERROR),
+            Self::Question => (StatusCode::BAD_REQUEST, "invalid_question", ERROR),
             Self::ControlPath => (StatusCode::NOT_FOUND, "not_found", ERROR),
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout", ERROR),
             Self::RequestBody => (StatusCode::BAD_REQUEST, "request_body", ERROR),
@@ -120,6 +123,14 @@ impl Rejection {
 
     pub(crate) fn status(&self) -> StatusCode {
         self.kind().0
+    }
+
+    /// The rules that would be needed, where the token lets that be told.
+    pub(crate) fn needed(&self) -> &[String] {
+        match self {
+            Self::Denied { needed, .. } => needed,
+            _ => &[],
+        }
     }
 
     /// Is the connection itself in doubt?

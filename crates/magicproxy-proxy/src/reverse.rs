@@ -68,7 +68,7 @@ impl ReverseDoor {
         record.path(target.path());
         if let Some(below) = target.path().strip_prefix(CONTROL_PATH).filter(|below| below.is_empty() || below.starts_with('/')) {
             record.control();
-            return Box::pin(self.control.answer(below.is_empty(), &head, incoming)).await;
+            return Box::pin(self.control.answer(&self.gate, below, &head, incoming)).await;
         }
         let method = head.method.clone();
         let on_upgrade = head.extensions.remove::<OnUpgrade>();

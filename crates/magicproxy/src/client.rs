@@ -46,9 +46,13 @@ impl Peer {
         Ok(Self { host, port: uri.port_u16().unwrap_or(80), base: uri.path().trim_end_matches('/').to_owned() })
     }
 
-    /// Does what is sent stay on this machine?
-    pub(crate) fn is_loopback(&self) -> bool {
-        is_loopback(&self.host)
+    /// Reads the URL of a proxy that is to be told a secret: it must be on this machine, or its user must say otherwise.
+    pub(crate) fn for_secrets(url: &str, danger_plain_http: bool) -> Result<Self, String> {
+        let peer = Self::parse(url)?;
+        if is_loopback(&peer.host) || danger_plain_http {
+            return Ok(peer);
+        }
+        Err(format!("proxy `{url}`: a secret would travel unencrypted; run this beside the proxy, or say --danger-plain-http"))
     }
 
     /// Sends one request to a path below the base.

@@ -113,8 +113,8 @@ impl Rejection {
                 headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
             }
         }
-        if status == StatusCode::METHOD_NOT_ALLOWED {
-            headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
+        if let Self::ControlMethod(known) = self {
+            headers.insert(ALLOW, HeaderValue::from_static(known));
         }
         if self.closes() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));

@@ -1,19 +1,26 @@
-//! `explain`: what the proxy would decide on a request, and why. It asks the very functions that the gate asks.
+//! `explain`: what the proxy would decide on a request, and why. It asks the very functions that the gate asks, or a
+//! running proxy.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use clap::Args;
+use http::Request;
 use http::uri::Authority;
+use http_body_util::Full;
+use hyper::body::Bytes;
 use magicproxy_core::{Access, Denial, KeyRing, Method, Policy, RequestTarget, VerifiedToken, VerifyError};
 use magicproxy_proxy::clock;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{SettingsArgs, secret};
-use crate::client::is_loopback;
+use crate::client::{Answer, Peer, is_loopback};
 use crate::config::{Config, Environment};
 use crate::failure::Failure;
 use crate::output::{self, harmless};
+use crate::wire;
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
@@ -25,6 +32,13 @@ pub(crate) struct ExplainArgs {
     method: String,
     /// A URL of the proxy or of the API, or a path
     url: String,
+    /// Ask a running proxy instead of deciding with the private key; it says what would be needed only for tokens minted
+    /// with `--explain`
+    #[arg(long, value_name = "URL")]
+    proxy: Option<String>,
+    /// Send the token over plain http to another machine
+    #[arg(long, requires = "proxy")]
+    danger_plain_http: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -34,9 +48,13 @@ pub(crate) struct ExplainArgs {
 pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Failure> {
     let token = secret::from_argument(&args.token)?;
     let config = Config::load(args.settings.into_flags(), environment)?;
-    let keys = config.keys.files.load_existing()?;
-    let target = target_of(&args.url, &config).map_err(Failure::usage)?;
-    let verdict = Question { token: &token, method: &args.method, target: &target, config: &config }.decide(&keys.ring);
+    let root = args.proxy.as_deref().and_then(|proxy| below(&args.url, proxy.trim_end_matches('/')));
+    let target = root.map_or_else(|| target_of(&args.url, &config), Ok).map_err(Failure::usage)?;
+    let question = Question { token: &token, method: &args.method, target: &target, config: &config };
+    let verdict = match &args.proxy {
+        Some(url) => question.ask(&Peer::for_secrets(url, args.danger_plain_http).map_err(Failure::usage)?)?,
+        None => question.decide(&config.keys.files.load_existing()?.ring),
+    };
     let asked = format!("{} {}", harmless(&args.method), harmless(&target));
     if args.json {
         output::print_json(&verdict.to_json())?;
@@ -94,7 +112,7 @@ struct Verdict {
     /// The rule that allows.
     rule: Option<String>,
     /// Code and reason.
-    refusal: Option<(&'static str, String)>,
+    refusal: Option<(String, String)>,
     /// The rules that would allow.
     needed: Vec<String>,
     /// What the token allows.
@@ -102,12 +120,41 @@ struct Verdict {
 }
 
 impl Verdict {
-    fn refused(code: &'static str, reason: impl ToString) -> Self {
-        Self { refusal: Some((code, reason.to_string())), ..Self::default() }
+    fn refused(code: &str, reason: impl ToString) -> Self {
+        Self { refusal: Some((code.to_owned(), reason.to_string())), ..Self::default() }
+    }
+
+    /// Reads what a proxy answered: its explanation, or the problem that keeps it from one, which is a refusal too.
+    fn of_answer(answer: &Answer) -> anyhow::Result<Self> {
+        #[derive(Deserialize)]
+        struct Told {
+            #[serde(default)]
+            decision: String,
+            rule: Option<String>,
+            code: Option<String>,
+            #[serde(alias = "detail")]
+            reason: Option<String>,
+            #[serde(default)]
+            needed: Vec<String>,
+        }
+        let told: Told = serde_json::from_str(&answer.body)
+            .map_err(|_| anyhow::anyhow!("the proxy answered {} and no explanation", answer.status.as_u16()))?;
+        let refusal = (told.decision != "allowed").then(|| (told.code.unwrap_or_default(), told.reason.unwrap_or_default()));
+        Ok(Self { rule: told.rule, refusal, needed: told.needed, rules: Vec::new() })
     }
 }
 
 impl Question<'_> {
+    fn ask(&self, proxy: &Peer) -> anyhow::Result<Verdict> {
+        let question = json!({ "method": self.method, "target": self.target }).to_string();
+        let request = Request::post("/")
+            .header("content-type", "application/json")
+            .header("authorization", format!("Bearer {}", self.token))
+            .body(Full::new(Bytes::from(question)))
+            .context("the token cannot stand in a header")?;
+        Verdict::of_answer(&wire::runtime()?.block_on(proxy.send("/__magictoken/explain", request))?)
+    }
+
     fn decide(&self, keys: &KeyRing) -> Verdict {
         let upstream = &self.config.upstream;
         let target = match RequestTarget::parse(self.target.as_bytes(), upstream.encoded_slash) {
@@ -163,7 +210,7 @@ impl Verdict {
             None => line(format!("allowed: {asked}\n  by the rule `{}`", harmless(self.rule.as_deref().unwrap_or_default()))),
             Some((code, reason)) => line(format!("denied: {asked}\n  {code}: {}", harmless(reason))),
         }
-        let beyond = self.refusal.as_ref().is_some_and(|(code, _)| *code == "beyond_ceiling");
+        let beyond = self.refusal.as_ref().is_some_and(|(code, _)| code == "beyond_ceiling");
         let who = if beyond { "the ceiling would need" } else { "the token would need" };
         self.needed.iter().for_each(|rule| line(format!("  {who} `{rule}`")));
         if self.refusal.is_some() {

@@ -125,11 +125,7 @@ fn offline(order: MintOrder, config: Config) -> Result<Zeroizing<String>, Failur
 }
 
 fn at_proxy(url: &str, order: MintOrder, danger_plain_http: bool) -> Result<Zeroizing<String>, Failure> {
-    let peer = Peer::parse(url).map_err(Failure::usage)?;
-    if !peer.is_loopback() && !danger_plain_http {
-        let why = "the credential would travel unencrypted; mint beside the proxy, or say --danger-plain-http";
-        return Err(Failure::usage(format!("proxy `{url}`: {why}")));
-    }
+    let peer = Peer::for_secrets(url, danger_plain_http).map_err(Failure::usage)?;
     let body = Zeroizing::new(to_json(&order)?);
     let request = Request::post("/").header("content-type", "application/json").body(Full::new(Bytes::from_owner(body)));
     let answer = wire::runtime()?.block_on(peer.send("/__magictoken", request.context("request")?))?;

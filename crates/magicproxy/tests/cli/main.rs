@@ -185,6 +185,14 @@ fn serve_from_nothing_to_a_token() {
     assert!(bad.stderr.contains("the proxy answered 400") && bad.stderr.contains("path must start with `/`"), "{bad:?}");
     let explained = place.program(&["explain", token, "GET", &format!("{url}/user"), "--keys", "k"]).output();
     assert_eq!(explained.code, 0, "{explained:?}");
+    let asked = place.program(&["explain", token, "GET", &format!("{url}/user"), "--proxy", &url]).output();
+    assert_eq!((asked.code, asked.stdout.contains("allowed: GET /user")), (0, true), "{asked:?}");
+    let asked = place.program(&["explain", token, "DELETE", "/user", "--proxy", &url]).output();
+    assert_eq!((asked.code, asked.stdout.contains("not_allowed")), (3, true), "{asked:?}");
+    // No oracle: this token was not minted with `explain`.
+    assert!(!asked.stdout.contains("would need"), "{asked:?}");
+    let other = place.program(&["explain", "a.b.c", "GET", "/user", "--proxy", &url]).output();
+    assert_eq!((other.code, other.stdout.contains("invalid_token")), (3, true), "{other:?}");
     let ended = serving.terminate();
     assert_eq!(ended.code, 0, "{ended:?}");
     for part in ["made a new signing key: k/private.pem", "minting is open", "curl -sSf", "listens on", "stopping"] {
