@@ -110,7 +110,16 @@ fn check_segment(segment: &str) -> Result<(), ParseTargetError> {
     if segment.bytes().all(|byte| byte == b'.') {
         return Err(ParseTargetError::DotSegment);
     }
-    if segment.contains('%') { check_blanks(&String::from_utf8_lossy(&percent_decode(segment))) } else { Ok(()) }
+    if !segment.contains('%') {
+        return Ok(());
+    }
+    let decoded = percent_decode(segment);
+    let decoded = String::from_utf8_lossy(&decoded);
+    // Even where `%2F` is an ordinary character nobody needs a dot segment behind it, and one server too many would obey it.
+    if decoded.split('/').any(|part| !part.is_empty() && part.bytes().all(|byte| byte == b'.')) {
+        return Err(ParseTargetError::DotSegment);
+    }
+    check_blanks(&decoded)
 }
 
 /// A blank is what a trimming upstream takes away: white space of Unicode and the byte order mark.

@@ -35,7 +35,7 @@ fn check_triplets(raw: &[u8]) -> Result<(), ParseTargetError> {
     while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
         match rest.get(at + 1..at + 3) {
             Some([high, low]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                if matches!((high, low), (b'0', b'0' | b'a' | b'A' | b'd' | b'D')) {
+                if (high, low) == (&b'0', &b'0') {
                     return Err(ParseTargetError::Control);
                 }
             }
