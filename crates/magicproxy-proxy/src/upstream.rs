@@ -10,7 +10,7 @@ pub(crate) mod root;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use hyper::body::Incoming;
 
 use crate::body::{Progress, RequestBody};
@@ -109,6 +109,10 @@ impl Upstream {
             headers.insert(header::HOST, root.host_field().clone());
             Uri::builder().path_and_query(path).build()
         };
+        // RFC 9110 section 8.6: some servers answer 411 to such a request without a length. Of a body hyper says it itself.
+        if body.is_empty() && matches!(method, Method::POST | Method::PUT | Method::PATCH) {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = uri.map_err(|_| Rejection::Internal)?;
