@@ -1,0 +1,191 @@
+//! Which fields reach the upstream, and which come back.
+
+use magicproxy_proxy::settings::Forwarding;
+
+use crate::support::{Answer, CREDENTIAL, Client, Proxy, Reply, Seen, Token, Upstream, request};
+
+/// What the upstream sees of a request with these lines.
+async fn passed(lines: &[&str]) -> Seen {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::before(&upstream).await;
+    let answer = Client::ask(&proxy, request("GET /user", &Token::any(), lines, "")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    upstream.only_request()
+}
+
+/// What the caller sees of an answer with these lines.
+async fn answered(lines: &'static [&'static str]) -> Answer {
+    let upstream = Upstream::scripted(|_| Reply::with("200 OK", lines, "hello")).await;
+    let proxy = Proxy::before(&upstream).await;
+    Client::ask(&proxy, request("GET /user", &Token::any(), &[], "")).await
+}
+
+#[tokio::test]
+async fn ordinary_fields_pass_and_nothing_is_added() {
+    let seen = passed(&["Accept: */*", "User-Agent: x", "X-GitHub-Api-Version: 2022-11-28", "If-None-Match: \"a\"", "X-A: 1", "X-A: 2"]).await;
+    assert_eq!(seen.names(), ["accept", "authorization", "host", "if-none-match", "user-agent", "x-a", "x-a", "x-github-api-version"]);
+    assert_eq!(seen.all("x-a"), ["1", "2"]);
+}
+
+#[tokio::test]
+async fn fields_that_carry_claim_or_concern_the_connection_are_dropped() {
+    let names = [
+        // Carriers of credentials.
+        "Proxy-Authorization", "Cookie", "Cookie2", "Private-Token", "Job-Token", "Deploy-Token", "X-Api-Key", "Api-Key", "ApiKey",
+        "X-Auth-Key", "X-Auth-Email", "X-Auth-Token", "X-Access-Token",
+        // Claims about the caller and its destination.
+        "Forwarded", "Via", "X-Real-IP", "X-Client-IP", "True-Client-IP", "Client-IP", "CF-Connecting-IP", "X-Originating-IP",
+        "X-Remote-IP", "X-Remote-Addr", "X-Remote-User", "Remote-User", "X-Cluster-Client-IP", "X-Host", "X-Original-Host",
+        "X-HTTP-Host-Override", "Front-End-Https", "X-SSL-Client-DN", "X-SSL-Anything", "X-Sendfile", "Destination",
+        "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix", "X-Forwarded-User", "X-WebAuth-User",
+        "X-Auth-Request-User",
+        // Hop by hop.
+        "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "TE", "Upgrade", "HTTP2-Settings", "Max-Forwards",
+        // Read as other names by servers that see no difference between `_` and `-`.
+        "X_Forwarded_For", "Transfer_Encoding", "Content_Length", "AUTHORIZATION_", "X_A",
+    ];
+    let lines: Vec<String> = names.iter().map(|name| format!("{name}: websnocket")).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let seen = passed(&lines).await;
+    assert_eq!(seen.names(), ["authorization", "host"]);
+    assert_eq!(seen.all("authorization"), [format!("Bearer {CREDENTIAL}")]);
+}
+
+#[tokio::test]
+async fn what_connection_names_is_dropped_but_never_ours() {
+    let seen = passed(&["Connection: close, X-Secret , ,authorization,HOST", "Connection: x-other", "X-Secret: 1", "X-Other: 1", "X-A: 1"]).await;
+    assert_eq!(seen.all("authorization"), [format!("Bearer {CREDENTIAL}")]);
+    assert_eq!(seen.all("host").len(), 1);
+    assert_eq!(seen.names(), ["authorization", "host", "x-a"]);
+}
+
+#[tokio::test]
+async fn overrides_of_method_and_path_are_refused() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::before(&upstream).await;
+    let token = Token::any();
+    for name in [
+        "X-HTTP-Method-Override", "x-http-method", "X-Method-Override", "X_HTTP_METHOD_OVERRIDE", "X-Http_Method-Override",
+        "X-Original-URL", "X-Rewrite-URL", "X_ORIGINAL_URL", "X-Original-URI", "X-Accel-Redirect", "_method", "Request-URI",
+    ] {
+        let answer = Client::ask(&proxy, request("GET /user", &token, &[&format!("{name}: DELETE")], "")).await;
+        answer.assert_rejected(400, "override_header");
+    }
+    assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn no_field_smuggles_another() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::before(&upstream).await;
+    let token = Token::any();
+    for line in ["X-A: 1\rX-B: 2", "X-A: 1\n X-B: 2", "X-A: \0", " X-A: 1", "X-A : 1", ": 1", "X-\u{e4}: 1", "X A: 1", "X-A"] {
+        let mut client = Client::connect(&proxy).await;
+        client.send(request("GET /user", &token, &[line], "")).await;
+        let answer = client.answer_head().await;
+        assert_eq!(answer.status, 400, "{line:?}");
+        client.closed().await;
+    }
+    assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn configured_fields_and_parameters_are_dropped() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::with(&upstream, |settings| {
+        settings.upstream.drop_request_headers = vec![http::HeaderName::from_static("x-tracking")];
+        settings.upstream.drop_query_parameters = vec!["access_token".to_owned()];
+    })
+    .await;
+    let token = Token::any();
+    let query = "a=1&access_token=x&b=%20&Access-Token[]=y&%61ccess_token=z&c";
+    let answer = Client::ask(&proxy, request(&format!("GET /user?{query}"), &token, &["X-Tracking: 1", "X-A: 1"], "")).await;
+    assert_eq!(answer.status, 200);
+    let seen = upstream.only_request();
+    assert_eq!((seen.target.as_str(), seen.names()), ("/user?a=1&b=%20&c", vec!["authorization", "host", "x-a"]));
+}
+
+#[tokio::test]
+async fn forwarding_fields_are_ours_or_absent() {
+    let forged = ["Forwarded: for=6.6.6.6", "X-Forwarded-For: 6.6.6.6", "X-Forwarded-Proto: https", "Via: 1.1 forged"];
+    for (mode, expected) in [
+        (Forwarding::None, vec![]),
+        (Forwarding::Forwarded, vec![("forwarded", "for=127.0.0.1;proto=http"), ("via", "1.1 magicproxy")]),
+        (
+            Forwarding::XForwarded,
+            vec![("via", "1.1 magicproxy"), ("x-forwarded-for", "127.0.0.1"), ("x-forwarded-proto", "http")],
+        ),
+    ] {
+        let upstream = Upstream::hello().await;
+        let proxy = Proxy::with(&upstream, |settings| settings.upstream.forwarding = mode).await;
+        Client::ask(&proxy, request("GET /user", &Token::any(), &forged, "")).await;
+        let seen = upstream.only_request();
+        let ours: Vec<&str> = seen.names().into_iter().filter(|name| !["authorization", "host"].contains(name)).collect();
+        assert_eq!(ours, expected.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+        for (name, value) in expected {
+            assert_eq!(seen.all(name), [value]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_codings_that_can_be_searched_are_asked_for() {
+    for (asked, sent) in [
+        (&["Accept-Encoding: gzip, deflate, br, zstd"][..], vec!["gzip"]),
+        (&["Accept-Encoding: br", "Accept-Encoding: GZIP;q=0.5"], vec!["gzip"]),
+        (&["Accept-Encoding: br"], vec!["identity"]),
+        (&["Accept-Encoding: gzip;q=0, *"], vec!["identity"]),
+        (&["Accept-Encoding: gzip ; Q=0.000"], vec!["identity"]),
+        (&["Accept-Encoding: *"], vec!["identity"]),
+        (&[], vec![]),
+    ] {
+        assert_eq!(passed(asked).await.all("accept-encoding"), sent, "{asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn answers_keep_what_is_theirs_and_lose_what_concerns_the_connection() {
+    let answer = answered(&[
+        "Set-Cookie: a=1",
+        "Set-Cookie: b=2",
+        "ETag: \"x\"",
+        "Connection: keep-alive, X-Hop",
+        "X-Hop: 1",
+        "Keep-Alive: timeout=5",
+        "Proxy-Authenticate: Basic",
+        "Proxy-Connection: keep-alive",
+        "Upgrade: h2c",
+        "Alt-Svc: h3=\":443\"",
+        "Strict-Transport-Security: max-age=1",
+        "Public-Key-Pins: pin",
+        "X-Magic-API-Proxy: forged",
+    ])
+    .await;
+    assert_eq!(answer.all("set-cookie"), ["a=1", "b=2"]);
+    assert_eq!(answer.all("x-magic-api-proxy"), [magicproxy_proxy::VERSION]);
+    let mut names: Vec<&str> = answer.fields.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["content-length", "date", "etag", "set-cookie", "set-cookie", "x-magic-api-proxy"]);
+}
+
+#[tokio::test]
+async fn an_empty_body_is_no_chunked_body_upstream() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::before(&upstream).await;
+    let token = Token::any();
+    for (line, lines, length) in [
+        ("GET /a", &[][..], None),
+        ("HEAD /a", &[], None),
+        ("DELETE /a", &[], None),
+        ("GET /a", &["Content-Length: 0"], None),
+        ("POST /a", &["Content-Length: 0"], Some("0")),
+        ("PUT /a", &[], Some("0")),
+    ] {
+        assert_eq!(Client::ask(&proxy, request(line, &token, lines, "")).await.status, 200);
+        let seen = upstream.requests().pop().unwrap();
+        assert!(seen.all("transfer-encoding").is_empty(), "{line}");
+        let lengths = seen.all("content-length");
+        // A length of zero may be said or left away where a body is unusual.
+        assert!(lengths.first().copied() == length || lengths == ["0"], "{line}: {lengths:?}");
+    }
+}

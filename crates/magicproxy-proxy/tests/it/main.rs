@@ -1,0 +1,12 @@
+//! The engine as callers and upstreams see it: real sockets, raw bytes, a recording upstream.
+//!
+//! Every test is also part of the marked-secret test: whatever the proxy logs, refuses with or panics with, anywhere in
+//! this binary, is searched for credentials and tokens (`support::watch`).
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may stop where they stand")]
+
+mod support;
+
+mod framing;
+mod headers;
+mod path;

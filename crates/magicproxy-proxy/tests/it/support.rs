@@ -1,0 +1,51 @@
+//! The proxy under test, its upstream, its callers.
+
+mod client;
+mod keys;
+mod proxy;
+mod upstream;
+mod watch;
+
+use std::time::Duration;
+
+pub(crate) use client::{Answer, Client, request};
+pub(crate) use keys::{CREDENTIAL, Token, keys, now};
+pub(crate) use proxy::{NAME, Proxy, rules, settings};
+pub(crate) use upstream::{Reply, Seen, Upstream, UpstreamConnection};
+pub(crate) use watch::{assert_clean, events_named};
+
+/// A test that waits longer than this has found something. Generous, because builds share the machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits for what must come.
+#[track_caller]
+pub(crate) fn soon<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
+    let place = std::panic::Location::caller();
+    async move {
+        match tokio::time::timeout(PATIENCE, future).await {
+            Ok(value) => value,
+            Err(_) => panic!("nothing came, waited for at {place}"),
+        }
+    }
+}
+
+/// The parts of a head: its first line and its fields, names in lower case.
+pub(crate) fn parse_head(head: &[u8]) -> (String, Vec<(String, String)>) {
+    let text: String = head.iter().map(|byte| char::from(*byte)).collect();
+    let mut lines = text.split("\r\n").filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default().to_owned();
+    let field = |line: &str| {
+        let (name, value) = line.split_once(':').unwrap_or((line, ""));
+        (name.to_ascii_lowercase(), value.trim().to_owned())
+    };
+    (first, lines.map(field).collect())
+}
+
+/// All values of a field.
+pub(crate) fn values<'f>(fields: &'f [(String, String)], name: &str) -> Vec<&'f str> {
+    fields.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect()
+}
+
+pub(crate) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|window| window == needle)
+}

@@ -1,0 +1,207 @@
+//! A caller that writes raw bytes and reads answers strictly.
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::{Proxy, find, parse_head, soon, values, watch};
+
+/// A request in HTTP/1.1 with `Host` and a token.
+pub(crate) fn request(line: &str, token: &str, lines: &[&str], body: &str) -> Vec<u8> {
+    let mut text = format!("{line} HTTP/1.1\r\nHost: proxy.test\r\n");
+    if !token.is_empty() {
+        text.push_str(&format!("Authorization: Bearer {token}\r\n"));
+    }
+    for line in lines {
+        text.push_str(line);
+        text.push_str("\r\n");
+    }
+    text.push_str("\r\n");
+    text.push_str(body);
+    text.into_bytes()
+}
+
+/// An answer as it arrived.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) trailers: Vec<(String, String)>,
+    /// Did the body end as its framing says?
+    pub(crate) complete: bool,
+}
+
+impl Answer {
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+        values(&self.fields, name)
+    }
+
+    pub(crate) fn one(&self, name: &str) -> Option<&str> {
+        let values = self.all(name);
+        assert!(values.len() <= 1, "{name}: {values:?}");
+        values.first().copied()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// The stable code of a rejection.
+    pub(crate) fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap().to_owned()
+    }
+
+    /// Is this a refusal by the proxy with this status and code?
+    #[track_caller]
+    pub(crate) fn assert_rejected(&self, status: u16, code: &str) {
+        assert_eq!((self.status, self.one("content-type")), (status, Some("application/problem+json")), "{}", self.text());
+        assert_eq!(self.code(), code, "{}", self.text());
+        assert!(self.all("x-magic-api-proxy").is_empty(), "a refusal says that it went through");
+        assert!(self.complete);
+    }
+}
+
+/// A caller's connection.
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Client {
+    pub(crate) async fn connect(proxy: &Proxy) -> Self {
+        Self { stream: soon(TcpStream::connect(proxy.address)).await.unwrap(), buffer: Vec::new() }
+    }
+
+    /// One request on a connection of its own.
+    pub(crate) async fn ask(proxy: &Proxy, request: impl AsRef<[u8]>) -> Answer {
+        let mut client = Self::connect(proxy).await;
+        client.send(&request).await;
+        client.answer_to(request.as_ref().starts_with(b"HEAD ")).await
+    }
+
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        soon(self.stream.write_all(bytes.as_ref())).await.unwrap();
+    }
+
+    /// Sends as far as the proxy takes it: one that refused may have closed.
+    pub(crate) async fn try_send(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = soon(self.stream.write_all(bytes.as_ref())).await;
+    }
+
+    /// Sends a request and reads its answer.
+    pub(crate) async fn exchange(&mut self, request: impl AsRef<[u8]>) -> Answer {
+        self.send(&request).await;
+        self.answer_to(request.as_ref().starts_with(b"HEAD ")).await
+    }
+
+    /// The answer to a request that was not `HEAD`.
+    pub(crate) async fn answer(&mut self) -> Answer {
+        self.answer_to(false).await
+    }
+
+    async fn answer_to(&mut self, head: bool) -> Answer {
+        let mut answer = self.answer_head().await;
+        let bodiless = head || matches!(answer.status, 100..200 | 204 | 304);
+        let proxys_own = answer.all("x-magic-api-proxy").is_empty();
+        if !bodiless {
+            self.body(&mut answer).await;
+        }
+        if proxys_own && !answer.one("content-type").is_some_and(|value| value == "application/jwt") {
+            watch::assert_no_secret(format!("{:?}", answer.fields).as_bytes());
+            watch::assert_no_secret(&answer.body);
+        }
+        answer
+    }
+
+    /// The head of the next answer, interim ones included.
+    pub(crate) async fn answer_head(&mut self) -> Answer {
+        let head = self.until(b"\r\n\r\n").await;
+        let (first, fields) = parse_head(&head);
+        let status = first.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{first:?}"));
+        Answer { status, fields, body: Vec::new(), trailers: Vec::new(), complete: true }
+    }
+
+    /// The body that follows a head.
+    pub(crate) async fn body(&mut self, answer: &mut Answer) {
+        let complete = if answer.one("transfer-encoding").is_some() {
+            assert!(answer.one("content-length").is_none(), "two framings: {:?}", answer.fields);
+            self.chunks(answer).await.is_some()
+        } else if let Some(length) = answer.one("content-length") {
+            let length = length.parse().unwrap();
+            while self.buffer.len() < length && self.fill().await {}
+            answer.body = self.buffer.drain(..length.min(self.buffer.len())).collect();
+            answer.body.len() == length
+        } else {
+            while self.fill().await {}
+            answer.body = std::mem::take(&mut self.buffer);
+            true
+        };
+        answer.complete = complete;
+    }
+
+    async fn chunks(&mut self, answer: &mut Answer) -> Option<()> {
+        loop {
+            let size = usize::from_str_radix(self.line().await?.trim(), 16).unwrap();
+            if size == 0 {
+                break;
+            }
+            while self.buffer.len() < size + 2 {
+                if !self.fill().await {
+                    answer.body.append(&mut self.buffer);
+                    return None;
+                }
+            }
+            answer.body.extend(self.buffer.drain(..size));
+            assert_eq!(self.buffer.drain(..2).collect::<Vec<u8>>(), b"\r\n");
+        }
+        loop {
+            let line = self.line().await?;
+            match line.trim_end().split_once(':') {
+                None => return Some(()),
+                Some((name, value)) => answer.trailers.push((name.to_ascii_lowercase(), value.trim().to_owned())),
+            }
+        }
+    }
+
+    async fn line(&mut self) -> Option<String> {
+        loop {
+            if let Some(at) = find(&self.buffer, b"\r\n") {
+                return Some(self.buffer.drain(..at + 2).map(char::from).collect());
+            }
+            if !self.fill().await {
+                return None;
+            }
+        }
+    }
+
+    /// Reads until these bytes have come, and takes everything up to their end.
+    pub(crate) async fn until(&mut self, needle: &[u8]) -> Vec<u8> {
+        soon(async {
+            loop {
+                if let Some(at) = find(&self.buffer, needle) {
+                    return self.buffer.drain(..at + needle.len()).collect();
+                }
+                let buffered = String::from_utf8_lossy(&self.buffer).into_owned();
+                assert!(self.fill().await, "the proxy closed the connection after {buffered:?}");
+            }
+        })
+        .await
+    }
+
+    /// Waits until the proxy closes, and gives what came before.
+    pub(crate) async fn closed(&mut self) -> Vec<u8> {
+        while self.fill().await {}
+        std::mem::take(&mut self.buffer)
+    }
+
+    async fn fill(&mut self) -> bool {
+        let mut bytes = vec![0; 64 * 1024];
+        let Ok(read @ 1..) = soon(self.stream.read(&mut bytes)).await else { return false };
+        self.buffer.extend_from_slice(&bytes[..read]);
+        true
+    }
+}

@@ -1,0 +1,90 @@
+//! One key for the whole process, and tokens minted with it, with whatever times a test wants.
+
+use std::sync::{Arc, LazyLock};
+
+use magicproxy_core::{
+    Credential, Grant, KeyRing, MintRequest, PatternMode, PrivateKey, RawRule, Rule, ScopeName, UnixTime, UpstreamName,
+};
+use zeroize::Zeroizing;
+
+use super::{proxy::NAME, watch};
+
+/// The marked credential: it may show in the upstream's `Authorization` and nowhere else.
+pub(crate) const CREDENTIAL: &str = "ghp_MARKEDsecretQ7zX0wV5uT3sR1pN9mL8kJ6h";
+
+static KEYS: LazyLock<Arc<KeyRing>> =
+    LazyLock::new(|| Arc::new(KeyRing::new(PrivateKey::generate(2048).unwrap(), Vec::new()).unwrap()));
+
+pub(crate) fn keys() -> Arc<KeyRing> {
+    Arc::clone(&KEYS)
+}
+
+pub(crate) fn now() -> u64 {
+    magicproxy_proxy::clock::now().0
+}
+
+/// A token to be minted.
+pub(crate) struct Token(MintRequest);
+
+impl Token {
+    pub(crate) fn allowing(rules: &[&str]) -> Self {
+        Self::granting(Grant::Allowed(parse(rules)))
+    }
+
+    pub(crate) fn scoped(names: &[&str]) -> Self {
+        Self::granting(Grant::Scopes(names.iter().map(|name| ScopeName::parse(name).unwrap()).collect()))
+    }
+
+    /// Everything: for tests of what happens behind the gate.
+    pub(crate) fn any() -> Zeroizing<String> {
+        Self::allowing(&["* /.*"]).mint()
+    }
+
+    fn granting(grant: Grant) -> Self {
+        Self(MintRequest {
+            credential: Credential::parse(Zeroizing::new(CREDENTIAL.to_owned())).unwrap(),
+            grant,
+            upstream: UpstreamName::parse(NAME),
+            issued_at: UnixTime(now()),
+            expires_at: UnixTime(now() + 3600),
+            not_before: None,
+            explain: false,
+        })
+    }
+
+    pub(crate) fn explaining(mut self) -> Self {
+        self.0.explain = true;
+        self
+    }
+
+    pub(crate) fn for_upstream(mut self, name: Option<&str>) -> Self {
+        self.0.upstream = name.map(|name| UpstreamName::parse(name).unwrap());
+        self
+    }
+
+    pub(crate) fn with(mut self, credential: &str) -> Self {
+        self.0.credential = Credential::parse(Zeroizing::new(credential.to_owned())).unwrap();
+        self
+    }
+
+    pub(crate) fn from_to(mut self, issued_at: u64, expires_at: u64) -> Self {
+        (self.0.issued_at, self.0.expires_at) = (UnixTime(issued_at), UnixTime(expires_at));
+        self
+    }
+
+    pub(crate) fn not_before(mut self, start: u64) -> Self {
+        self.0.not_before = Some(UnixTime(start));
+        self
+    }
+
+    pub(crate) fn mint(self) -> Zeroizing<String> {
+        let minted = KEYS.mint(&self.0).unwrap();
+        watch::guard(&minted.token);
+        minted.token
+    }
+}
+
+pub(crate) fn parse(rules: &[&str]) -> Vec<Rule> {
+    let raw: Vec<RawRule> = rules.iter().map(|rule| RawRule::Text((*rule).to_owned())).collect();
+    Rule::parse_list(&raw, PatternMode::Whole).unwrap()
+}

@@ -1,0 +1,100 @@
+//! The proxy under test, on a free port.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use magicproxy_core::{EncodedSlash, PatternMode, Policy, ScopeName, Scopes, UpstreamName};
+use magicproxy_proxy::serve::Server;
+use magicproxy_proxy::settings::{ApiRoot, Forwarding, Limits, MintSettings, Settings, Timeouts, UpstreamSettings};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use super::keys::{keys, parse};
+use super::{Upstream, soon, watch};
+
+/// The upstream's name.
+pub(crate) const NAME: &str = "api.test";
+
+/// A running proxy; dropping it aborts its accept loop.
+pub(crate) struct Proxy {
+    pub(crate) address: SocketAddr,
+    stop: Arc<Notify>,
+    running: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// Ordinary settings.
+    pub(crate) async fn before(upstream: &Upstream) -> Self {
+        Self::with(upstream, |_| ()).await
+    }
+
+    /// Settings that a test changed.
+    pub(crate) async fn with(upstream: &Upstream, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = settings(upstream.address, "");
+        change(&mut settings);
+        Self::start(settings).await
+    }
+
+    pub(crate) async fn start(settings: Settings) -> Self {
+        watch::install();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = Arc::new(Notify::new());
+        let stopped = Arc::clone(&stop);
+        let server = Server::new(settings).unwrap();
+        let running = tokio::spawn(async move { server.run(listener, async move { stopped.notified().await }).await });
+        Self { address, stop, running }
+    }
+
+    /// Tells the proxy to stop, as SIGTERM would.
+    pub(crate) fn shut_down(&self) {
+        self.stop.notify_one();
+    }
+
+    /// Waits until the proxy has ended.
+    pub(crate) async fn ended(&mut self) {
+        soon(&mut self.running).await.unwrap();
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.running.abort();
+        if !std::thread::panicking() {
+            watch::assert_clean();
+        }
+    }
+}
+
+/// Ordinary settings for an upstream at `address` with a base path.
+pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
+    let mut scopes = Scopes::default();
+    scopes.insert(ScopeName::parse("reading").unwrap(), parse(&["GET /read/.*", "GET /user"]));
+    scopes.insert(ScopeName::parse("writing").unwrap(), parse(&["POST /write"]));
+    Settings {
+        keys: keys(),
+        upstream: UpstreamSettings {
+            name: UpstreamName::parse(NAME).unwrap(),
+            api_root: ApiRoot::parse(&format!("http://{address}{base_path}")).unwrap(),
+            encoded_slash: EncodedSlash::Refuse,
+            patterns: PatternMode::Whole,
+            ceiling: None,
+            drop_request_headers: Vec::new(),
+            drop_query_parameters: Vec::new(),
+            extra_roots: Vec::new(),
+            websocket: false,
+            forwarding: Forwarding::None,
+        },
+        scopes,
+        minting: MintSettings::default(),
+        accept_max_lifetime: None,
+        timeouts: Timeouts::default(),
+        limits: Limits::default(),
+    }
+}
+
+/// A compiled list of rules.
+pub(crate) fn rules(rules: &[&str]) -> Policy {
+    Policy::compile(&parse(rules)).unwrap()
+}
