@@ -12,6 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use http::header;
+use hyper::Request;
+
 pub(crate) use io::DownstreamIo;
 pub(crate) use protocol::{Protocol, detect};
 
@@ -49,9 +52,9 @@ impl Connection {
     fn record(&self, bytes: &[u8]) {
         if let Some(head) = &self.head {
             let mut head = head.lock().unwrap_or_else(PoisonError::into_inner);
-            if head.len() + bytes.len() <= MAX_HEAD_BYTES {
-                head.extend_from_slice(bytes);
-            }
+            // What does not fit is body: one read may bring much of it behind the head.
+            let fits = bytes.len().min(MAX_HEAD_BYTES.saturating_sub(head.len()));
+            head.extend_from_slice(bytes.get(..fits).unwrap_or_default());
         }
     }
 
@@ -63,29 +66,36 @@ impl Connection {
         }
     }
 
-    /// Did the raw head of the present request hold a `Content-Length`? `None` when the head was not seen whole.
+    /// Did the raw head of this request hold a `Content-Length`? `None` when the head was not seen whole. To be asked once
+    /// for each request, for what was read belongs to it alone.
     ///
     /// hyper drops `Content-Length` from a request that also has `Transfer-Encoding` and goes on; a caller that sends both
     /// is attacking somebody, so it is refused, and the raw head is the only place where both can be seen.
-    pub(crate) fn has_content_length(&self, method: &str) -> Option<bool> {
-        let head = self.head.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
-        content_length_in_head(&head, method)
+    pub(crate) fn has_content_length<B>(&self, request: &Request<B>) -> Option<bool> {
+        let mut head = self.head.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+        let found = if chunked { content_length_in_head(&head, request) } else { None };
+        head.clear();
+        found
     }
 }
 
-fn content_length_in_head(raw: &[u8], method: &str) -> Option<bool> {
+/// Bytes that come while another exchange is in progress are not seen, so these may begin in the middle of a field that
+/// looks like a request line. hyper drops no field but `Content-Length`: a head without one that was seen whole has as many
+/// lines as the request has fields.
+fn content_length_in_head<B>(raw: &[u8], request: &Request<B>) -> Option<bool> {
     let start = raw.iter().position(|byte| !b"\r\n".contains(byte))?;
     let raw = raw.get(start..)?;
-    raw.strip_prefix(method.as_bytes())?.strip_prefix(b" ")?;
-    let mut lines = raw.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let mut found = false;
-    lines.next()?;
-    for line in &mut lines {
+    raw.strip_prefix(request.method().as_str().as_bytes())?.strip_prefix(b" ")?;
+    let lines = raw.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    for (fields, line) in lines.skip(1).enumerate() {
         if line.is_empty() {
-            return Some(found);
+            return (fields == request.headers().len()).then_some(false);
         }
         let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
-        found |= name.trim_ascii().eq_ignore_ascii_case(b"content-length");
+        if name.trim_ascii().eq_ignore_ascii_case(b"content-length") {
+            return Some(true);
+        }
     }
     None
 }

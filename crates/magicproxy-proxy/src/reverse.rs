@@ -105,16 +105,14 @@ impl ReverseDoor {
 
 /// hyper resolves a request with `Content-Length` and `Transfer-Encoding`; a proxy refuses it.
 fn check_framing(request: &Request<Incoming>, connection: &Connection) -> Result<(), Rejection> {
+    let has_content_length = connection.has_content_length(request);
     if !request.headers().contains_key(header::TRANSFER_ENCODING) {
         return Ok(());
     }
     let chunked = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"chunked");
     let mut codings = request.headers().get_all(header::TRANSFER_ENCODING).into_iter();
     let only_chunked = codings.next().is_some_and(chunked) && codings.next().is_none();
-    match connection.has_content_length(request.method().as_str()) {
-        Some(false) if only_chunked => Ok(()),
-        _ => Err(Rejection::Framing),
-    }
+    if only_chunked && has_content_length == Some(false) { Ok(()) } else { Err(Rejection::Framing) }
 }
 
 /// Joins the two connections of a WebSocket. What flows between them is the caller's and the upstream's affair.

@@ -1,1 +1,49 @@
+use std::net::{Ipv4Addr, SocketAddr};
 
+use super::*;
+
+fn connection() -> Arc<Connection> {
+    Connection::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), Protocol::Http1)
+}
+
+/// A chunked request with these further fields, as hyper gives it: without its `Content-Length`.
+fn chunked(fields: &[(&str, &str)]) -> Request<()> {
+    let mut request = Request::post("/").header("transfer-encoding", "chunked");
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    request.body(()).unwrap()
+}
+
+#[track_caller]
+fn check(raw: &[u8], fields: &[(&str, &str)], expected: Option<bool>) {
+    let connection = connection();
+    connection.record(raw);
+    assert_eq!(connection.has_content_length(&chunked(fields)), expected);
+    assert_eq!(connection.has_content_length(&chunked(fields)), None, "what was read belongs to one request");
+}
+
+#[test]
+fn finds_a_content_length_that_the_library_dropped() {
+    check(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", &[], Some(false));
+    check(b"\r\n\nPOST / HTTP/1.1\nTransfer-Encoding: chunked\n\n", &[], Some(false));
+    check(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\ncontent-lengTH: 5\r\n\r\n", &[], Some(true));
+    check(b"POST / HTTP/1.1\nContent-Length: 5\nTransfer-Encoding: chunked\n\n", &[], Some(true));
+}
+
+#[test]
+fn does_not_take_a_part_of_a_head_for_one() {
+    // The first half, with a Content-Length, came while another exchange was in progress.
+    let half = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    check(half, &[("x", "POST / HTTP/1.1")], None);
+    check(b"POST / HTTP/1.1\r\nTransfer-Enc", &[], None);
+    check(b"ing: chunked\r\n\r\n", &[], None);
+    check(b"", &[], None);
+}
+
+#[test]
+fn sees_the_head_however_much_body_comes_with_it() {
+    let mut raw = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n40000\r\n".to_vec();
+    raw.resize(0x40000, b'a');
+    check(&raw, &[], Some(false));
+}
