@@ -4,6 +4,7 @@
 
 mod io;
 mod protocol;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use hyper::Request;
 
 pub(crate) use io::DownstreamIo;
 pub(crate) use protocol::{Protocol, detect};
+pub(crate) use stream::{Streams, noted};
 
 /// The longest head that is kept for [`Connection::has_content_length`]; longer heads are refused before.
 const MAX_HEAD_BYTES: usize = 80 * 1024;

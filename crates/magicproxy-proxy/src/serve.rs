@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
-use crate::downstream::{Connection, DownstreamIo, Protocol, detect};
+use crate::downstream::{Connection, DownstreamIo, Protocol, Streams, detect, noted};
 use crate::gate::Gate;
 use crate::reverse::ReverseDoor;
 use crate::settings::Settings;
@@ -25,6 +25,8 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_HEADERS: usize = 128;
 const MAX_STREAMS: u32 = 100;
 const MAX_RESET_STREAMS: usize = 20;
+/// What one stream's answer may have waiting for a slow HTTP/2 caller.
+const MAX_SEND_BYTES: usize = 64 * 1024;
 
 /// A proxy that is ready to serve.
 #[derive(Debug)]
@@ -144,15 +146,19 @@ impl ServedConnection {
         let (door, shared) = (Arc::clone(&self.door), Arc::clone(connection));
         let service = service_fn(move |request| {
             let (door, shared) = (Arc::clone(&door), Arc::clone(&shared));
-            async move { Ok::<_, Infallible>(door.answer(request, &shared).await) }
+            async move {
+                let mut answer = std::pin::pin!(door.answer(request, &shared));
+                Ok::<_, Infallible>(std::future::poll_fn(|context| noted(answer.as_mut().poll(context))).await)
+            }
         });
-        let mut builder = http2::Builder::new(TokioExecutor::new());
+        let mut builder = http2::Builder::new(Streams { idle: self.settings.timeouts.body_idle });
         builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
             .max_header_list_size(64 * 1024)
             .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
             .max_local_error_reset_streams(1024)
+            .max_send_buf_size(MAX_SEND_BYTES)
             .keep_alive_interval(Duration::from_secs(20));
         let mut serving = std::pin::pin!(builder.serve_connection(io, service));
         let ended = tokio::select! {

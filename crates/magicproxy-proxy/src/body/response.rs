@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 
 use super::{BodyError, IdleTimer};
 use crate::access_log::AccessRecord;
-use crate::downstream::InFlight;
+use crate::downstream::{InFlight, noted};
 use crate::header::filter_trailers;
 use crate::scrub::{Needle, Scrubber};
 use crate::upstream::Lease;
@@ -80,7 +80,7 @@ impl Body for ResponseBody {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let frame = match &mut self.source {
             Source::Full(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
-            Source::Upstream(body) => std::task::ready!(Pin::new(body).poll_frame(context)),
+            Source::Upstream(body) => std::task::ready!(noted(Pin::new(body).poll_frame(context))),
         };
         self.note(frame.as_ref());
         Poll::Ready(frame)

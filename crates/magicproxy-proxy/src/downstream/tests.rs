@@ -1,4 +1,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
+use std::task::Poll;
+use std::time::Duration;
+
+use hyper::rt::Executor as _;
 
 use super::*;
 
@@ -46,4 +50,28 @@ fn sees_the_head_however_much_body_comes_with_it() {
     let mut raw = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n40000\r\n".to_vec();
     raw.resize(0x40000, b'a');
     check(&raw, &[], Some(false));
+}
+
+/// Runs a stream whose every poll comes to `activity`, and tells whether it is ended.
+async fn is_ended(activity: impl Fn() + Send + 'static) -> bool {
+    let (alive, ended) = tokio::sync::oneshot::channel::<()>();
+    Streams { idle: Duration::from_millis(20) }.execute(async move {
+        let _alive = alive;
+        std::future::poll_fn(|_| {
+            activity();
+            Poll::<()>::Pending
+        })
+        .await;
+    });
+    tokio::time::timeout(Duration::from_millis(500), ended).await.is_ok()
+}
+
+#[tokio::test]
+async fn ends_a_stream_whose_caller_takes_nothing() {
+    assert!(is_ended(|| {}).await);
+}
+
+#[tokio::test]
+async fn leaves_a_stream_that_waits_for_others() {
+    assert!(!is_ended(|| assert!(noted(Poll::<()>::Pending).is_pending())).await);
 }

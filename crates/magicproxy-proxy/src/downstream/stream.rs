@@ -1,0 +1,67 @@
+//! Streams of an HTTP/2 connection: one whose caller does not take its answer is ended.
+//!
+//! HTTP asks an answer's body for nothing while the caller's window is closed, so the body's own timer stands still, and no
+//! byte is written that a socket could be slow with. Here each stream is timed by what its last poll waited for.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::rt::Executor;
+
+use crate::body::IdleTimer;
+
+/// What the stream that is polled on this thread did last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Activity {
+    /// Nothing that we saw: it waits for its caller.
+    None,
+    /// It took a part of the answer.
+    Took,
+    /// It waits for what has a timer of its own: the proxy, the upstream, the caller's body.
+    Waits,
+}
+
+thread_local! {
+    static LAST: Cell<Activity> = const { Cell::new(Activity::None) };
+}
+
+/// Notes what a poll of an answer, or of its body, came to.
+pub(crate) fn noted<T>(poll: Poll<T>) -> Poll<T> {
+    LAST.set(if poll.is_pending() { Activity::Waits } else { Activity::Took });
+    poll
+}
+
+/// Runs each stream of a connection in its own task, for as long as its caller takes something of it within the limit.
+#[derive(Clone, Debug)]
+pub(crate) struct Streams {
+    pub(crate) idle: Duration,
+}
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
+    fn execute(&self, stream: F) {
+        let mut idle = IdleTimer::new(self.idle, None);
+        tokio::spawn(async move {
+            let mut stream = pin!(stream);
+            // Dropping the stream resets it, and closes the connection to the upstream that its answer comes on.
+            poll_fn(|context| poll_timed(stream.as_mut(), &mut idle, context)).await;
+        });
+    }
+}
+
+fn poll_timed(stream: Pin<&mut impl Future<Output = ()>>, idle: &mut IdleTimer, context: &mut Context<'_>) -> Poll<()> {
+    LAST.set(Activity::None);
+    if stream.poll(context).is_ready() {
+        return Poll::Ready(());
+    }
+    let last = LAST.get();
+    if last != Activity::None {
+        idle.progress();
+    }
+    if last == Activity::Waits {
+        return Poll::Pending;
+    }
+    idle.poll_expired(context).map(drop)
+}
