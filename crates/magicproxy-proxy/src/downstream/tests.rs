@@ -53,7 +53,7 @@ fn sees_the_head_however_much_body_comes_with_it() {
 }
 
 /// Runs a stream whose every poll comes to `activity`, and tells whether it is ended.
-async fn is_ended(activity: impl Fn() + Send + 'static) -> bool {
+async fn is_ended(activity: impl Fn() + Send + Sync + 'static) -> bool {
     let (alive, ended) = tokio::sync::oneshot::channel::<()>();
     Streams { idle: Duration::from_millis(20) }.execute(async move {
         let _alive = alive;
