@@ -2,8 +2,18 @@
 
 use super::ParseTargetError;
 
-/// Names, as [`canonical_name`] writes them, of parameters that frameworks let override the method.
-const OVERRIDES: [&str; 5] = ["_method", "$method", "x_http_method_override", "x_http_method", "x_method_override"];
+/// Names, as [`canonical_name`] writes them, of parameters that frameworks and APIs let override the method: Salesforce has
+/// `_HttpMethod`, Google `$httpMethod`, and `$httpHeaders` that can hold an overriding field.
+const OVERRIDES: [&str; 8] = [
+    "_method",
+    "$method",
+    "_httpmethod",
+    "$httpmethod",
+    "$httpheaders",
+    "x_http_method_override",
+    "x_http_method",
+    "x_method_override",
+];
 
 /// Checks a raw query and gives it back as text.
 pub(super) fn check(raw: &[u8]) -> Result<&str, ParseTargetError> {
