@@ -38,8 +38,9 @@ const OVERRIDES: [&str; 25] = [
     "x-arbitrary-url",
 ];
 
-/// Fields that claim who the caller is, where it came from or (WebDAV) where something goes to that no rule saw.
-const CLAIMS: [&str; 18] = [
+/// Fields that claim who the caller is, where it came from, for whom it acts (GitLab, Gerrit, Redmine, Elasticsearch,
+/// Dynamics, SendGrid) or (WebDAV) where something goes to that no rule saw.
+const CLAIMS: [&str; 25] = [
     "forwarded",
     "via",
     "x-real-ip",
@@ -58,13 +59,21 @@ const CLAIMS: [&str; 18] = [
     "x-ssl-client-dn",
     "x-sendfile",
     "destination",
+    "sudo",
+    "x-gerrit-runas",
+    "x-redmine-switch-user",
+    "es-security-runas-user",
+    "mscrmcallerid",
+    "callerobjectid",
+    "on-behalf-of",
 ];
 
-/// Prefixes of such fields.
-const CLAIM_PREFIXES: [&str; 6] = ["x-forwarded-", "x-remote-", "remote-", "x-auth-request-", "x-webauth-", "x-ssl-"];
+/// Prefixes of such fields; `impersonate-` is Kubernetes's.
+const CLAIM_PREFIXES: [&str; 7] =
+    ["x-forwarded-", "x-remote-", "remote-", "x-auth-request-", "x-webauth-", "x-ssl-", "impersonate-"];
 
 /// Fields in which clients carry credentials. The upstream gets ours and no other.
-const CARRIERS: [&str; 14] = [
+const CARRIERS: [&str; 17] = [
     "authorization",
     "proxy-authorization",
     "cookie",
@@ -79,6 +88,9 @@ const CARRIERS: [&str; 14] = [
     "x-auth-email",
     "x-auth-token",
     "x-access-token",
+    "x-goog-api-key",
+    "x-vault-token",
+    "x-consul-token",
 ];
 
 /// Refuses a request whose headers try to override its method or its path.
