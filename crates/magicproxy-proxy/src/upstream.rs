@@ -176,7 +176,7 @@ fn check_framing(response: &Response<Incoming>) -> Result<(), Rejection> {
     if only_chunked && !headers.contains_key(header::CONTENT_LENGTH) { Ok(()) } else { Err(Rejection::BadAnswer) }
 }
 
-/// Bounds the wait for an answer's head. The clock stands still while the request body is still moving.
+/// Bounds the wait for an answer's head. The clock stands still while the request body is moving, or its caller slow.
 async fn within<T>(
     limit: Duration,
     progress: &Progress,
@@ -187,7 +187,9 @@ async fn within<T>(
     loop {
         match tokio::time::timeout(limit, &mut exchange).await {
             Ok(result) => return result,
-            Err(_) if (progress.bytes(), progress.is_done()) != seen => seen = (progress.bytes(), progress.is_done()),
+            Err(_) if progress.is_waiting() || (progress.bytes(), progress.is_done()) != seen => {
+                seen = (progress.bytes(), progress.is_done())
+            }
             Err(_) => return Err(Rejection::ResponseTimeout),
         }
     }

@@ -18,6 +18,7 @@ use crate::header::filter_trailers;
 pub(crate) struct Progress {
     bytes: AtomicU64,
     done: AtomicBool,
+    waiting: AtomicBool,
 }
 
 impl Progress {
@@ -28,6 +29,11 @@ impl Progress {
     /// Has the whole body been handed to the upstream's connection?
     pub(crate) fn is_done(&self) -> bool {
         self.done.load(Ordering::Relaxed)
+    }
+
+    /// Is the caller to send more? It has a time limit of its own.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed)
     }
 }
 
@@ -42,13 +48,13 @@ pub(crate) struct RequestBody {
 impl RequestBody {
     pub(crate) fn new(incoming: Incoming, idle: Duration) -> Self {
         let done = incoming.is_end_stream();
-        let progress = Arc::new(Progress { bytes: AtomicU64::new(0), done: AtomicBool::new(done) });
+        let progress = Arc::new(Progress { done: AtomicBool::new(done), ..Progress::default() });
         Self { incoming: (!done).then_some(incoming), progress, idle: IdleTimer::new(idle, None) }
     }
 
     /// No body: what a retry of a request without a body carries.
     pub(crate) fn empty() -> Self {
-        let progress = Arc::new(Progress { bytes: AtomicU64::new(0), done: AtomicBool::new(true) });
+        let progress = Arc::new(Progress { done: AtomicBool::new(true), ..Progress::default() });
         Self { incoming: None, progress, idle: IdleTimer::new(Duration::MAX / 4, None) }
     }
 
@@ -68,7 +74,9 @@ impl Body for RequestBody {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
-        match Pin::new(incoming).poll_frame(context) {
+        let polled = Pin::new(incoming).poll_frame(context);
+        this.progress.waiting.store(polled.is_pending(), Ordering::Relaxed);
+        match polled {
             Poll::Ready(Some(Ok(mut frame))) => {
                 this.idle.progress();
                 if let Some(data) = frame.data_ref() {
