@@ -92,7 +92,7 @@ pub struct Timeouts {
     pub header: Duration,
     /// For the head of the upstream's answer, from the end of the request.
     pub response: Duration,
-    /// Without a byte of a request body, or a byte taken by a slow reader.
+    /// Without a byte of a request body, or a byte taken by a slow reader on either side.
     pub body_idle: Duration,
     /// Without a byte of an answer whose head has come. Event streams may be silent for long.
     pub response_idle: Duration,

@@ -4,6 +4,7 @@
 //! written, or when it is idempotent, has no body, and a pooled connection turned out to be stale.
 
 mod connect;
+mod io;
 mod pool;
 pub(crate) mod root;
 

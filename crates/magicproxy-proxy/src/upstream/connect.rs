@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::io::UpstreamIo;
 use super::pool::Connection;
 use crate::rejection::Rejection;
 use crate::settings::Settings;
@@ -49,6 +50,7 @@ impl Connector {
         let root = &self.settings.upstream.api_root;
         let stream = TcpStream::connect((root.host(), root.port())).await.map_err(|error| unreachable(&error))?;
         stream.set_nodelay(true).map_err(|error| unreachable(&error))?;
+        let stream = UpstreamIo::new(stream, self.settings.timeouts.body_idle);
         let Some(tls) = &self.tls else { return http1_connection(stream).await };
         let connector = if upgrade { &tls.http1 } else { &tls.any };
         let stream = connector.connect(tls.name.clone(), stream).await.map_err(|error| tls_failure(&error))?;
