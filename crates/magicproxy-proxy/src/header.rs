@@ -7,11 +7,12 @@ mod response;
 #[cfg(test)]
 mod tests;
 
-use http::HeaderMap;
 use http::header::{self, HeaderName};
+use http::{HeaderMap, HeaderValue};
 
 pub(crate) use request::{RequestHeaders, refuse_overrides};
 pub(crate) use response::{filter_response, filter_trailers};
+use response::is_forbidden_trailer;
 
 /// Fields that concern one connection only.
 const HOP_BY_HOP: [HeaderName; 9] = [
@@ -30,4 +31,12 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
     let values = headers.get_all(header::CONNECTION).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
+}
+
+/// The names that `Trailer` announces, without those that are not passed on: hyper writes no trailer that is not announced.
+fn announced_trailers(headers: &HeaderMap) -> Option<HeaderValue> {
+    let values = headers.get_all(header::TRAILER).into_iter().filter_map(|value| value.to_str().ok());
+    let names = values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse::<HeaderName>().ok());
+    let passed: Vec<String> = names.filter(|name| !is_forbidden_trailer(name)).map(|name| name.to_string()).collect();
+    (!passed.is_empty()).then(|| HeaderValue::from_str(&passed.join(", ")).ok()).flatten()
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use http::header::{self, Entry, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
-use super::{HOP_BY_HOP, nominated};
+use super::{HOP_BY_HOP, announced_trailers, nominated};
 use crate::rejection::Rejection;
 use crate::settings::{Forwarding, UpstreamSettings};
 
@@ -120,9 +120,13 @@ impl RequestHeaders<'_> {
     /// holds the permit, so that nothing here can take them away again.
     pub(crate) fn prepare(&self, headers: &mut HeaderMap) {
         let named = nominated(headers);
+        let trailers = announced_trailers(headers);
         let dropped: Vec<HeaderName> = headers.keys().filter(|name| self.drops(name) || named.contains(name)).cloned().collect();
         for name in dropped {
             headers.remove(name);
+        }
+        if let Some(trailers) = trailers {
+            headers.insert(header::TRAILER, trailers);
         }
         limit_codings(headers);
         if self.upgrade {

@@ -5,7 +5,7 @@ use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::request::steers;
-use super::{HOP_BY_HOP, nominated};
+use super::{HOP_BY_HOP, announced_trailers, nominated};
 use crate::VERSION;
 use crate::scrub::Needle;
 
@@ -21,6 +21,7 @@ const MISDIRECTING: [HeaderName; 3] = [header::ALT_SVC, header::STRICT_TRANSPORT
 pub(crate) fn filter_response(head: &mut Parts, method: &Method, needle: Option<&Needle>) {
     let length = bodiless_length(head, method);
     let named = nominated(&head.headers);
+    let trailers = announced_trailers(&head.headers);
     let drops = |name: &&HeaderName| {
         HOP_BY_HOP.contains(name)
             || **name == header::CONTENT_LENGTH
@@ -31,6 +32,9 @@ pub(crate) fn filter_response(head: &mut Parts, method: &Method, needle: Option<
     let dropped: Vec<HeaderName> = head.headers.keys().filter(drops).cloned().collect();
     for name in dropped {
         head.headers.remove(name);
+    }
+    if let Some(trailers) = trailers {
+        head.headers.insert(header::TRAILER, trailers);
     }
     if let Some(length) = length {
         head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
@@ -45,31 +49,33 @@ pub(crate) fn filter_response(head: &mut Parts, method: &Method, needle: Option<
 
 /// Keeps of a trailer section what cannot change the message it follows (RFC 9110 section 6.5.1).
 pub(crate) fn filter_trailers(trailers: &mut HeaderMap, needle: Option<&Needle>) {
-    let forbidden = |name: &&HeaderName| {
-        HOP_BY_HOP.contains(name)
-            || steers(name)
-            || matches!(
-                **name,
-                header::CONTENT_LENGTH
-                    | header::CONTENT_ENCODING
-                    | header::CONTENT_TYPE
-                    | header::CONTENT_RANGE
-                    | header::HOST
-                    | header::SET_COOKIE
-                    | header::CACHE_CONTROL
-                    | header::LOCATION
-                    | header::WWW_AUTHENTICATE
-                    | header::EXPECT
-                    | header::RANGE
-            )
-    };
-    let dropped: Vec<HeaderName> = trailers.keys().filter(forbidden).cloned().collect();
+    let dropped: Vec<HeaderName> = trailers.keys().filter(|name| is_forbidden_trailer(name)).cloned().collect();
     for name in dropped {
         trailers.remove(name);
     }
     if let Some(needle) = needle {
         mask(trailers, needle);
     }
+}
+
+/// Would this field, in a trailer section, change how its message is framed, routed or read?
+pub(super) fn is_forbidden_trailer(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name)
+        || steers(name)
+        || matches!(
+            *name,
+            header::CONTENT_LENGTH
+                | header::CONTENT_ENCODING
+                | header::CONTENT_TYPE
+                | header::CONTENT_RANGE
+                | header::HOST
+                | header::SET_COOKIE
+                | header::CACHE_CONTROL
+                | header::LOCATION
+                | header::WWW_AUTHENTICATE
+                | header::EXPECT
+                | header::RANGE
+        )
 }
 
 fn bodiless_length(head: &Parts, method: &Method) -> Option<u64> {
