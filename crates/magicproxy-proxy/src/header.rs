@@ -11,8 +11,8 @@ use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
 pub(crate) use request::{RequestHeaders, refuse_overrides};
-pub(crate) use response::{filter_response, filter_trailers};
 use response::is_forbidden_trailer;
+pub(crate) use response::{filter_response, filter_trailers};
 
 /// Fields that concern one connection only.
 const HOP_BY_HOP: [HeaderName; 9] = [

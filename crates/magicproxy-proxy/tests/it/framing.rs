@@ -154,7 +154,16 @@ async fn equal_lengths_count_once() {
 
 #[tokio::test]
 async fn broken_chunks_end_both_connections() {
-    for chunks in ["zz\r\n", "3\r\nabcX", "3\nabc\n0\n\n", "-1\r\n", "0x3\r\nabc\r\n", "ffffffffffffffff1\r\n", "3;\nabc\r\n", " 3\r\nabc\r\n"] {
+    for chunks in [
+        "zz\r\n",
+        "3\r\nabcX",
+        "3\nabc\n0\n\n",
+        "-1\r\n",
+        "0x3\r\nabc\r\n",
+        "ffffffffffffffff1\r\n",
+        "3;\nabc\r\n",
+        " 3\r\nabc\r\n",
+    ] {
         let mut upstream = Upstream::held().await;
         let proxy = Proxy::before(&upstream).await;
         let mut client = Client::connect(&proxy).await;
@@ -322,7 +331,8 @@ async fn orders_have_a_limit_however_they_are_framed() {
     let json = "Content-Type: application/json";
     let body = format!("{{\"token\": \"{}\"", "x".repeat(70 * 1024));
     let lengthy = request("POST /__magictoken", "", &[json, &format!("Content-Length: {}", body.len())], &body);
-    let chunked = request("POST /__magictoken", "", &[json, "Transfer-Encoding: chunked"], &format!("{:x}\r\n{body}\r\n", body.len()));
+    let chunked =
+        request("POST /__magictoken", "", &[json, "Transfer-Encoding: chunked"], &format!("{:x}\r\n{body}\r\n", body.len()));
     for bytes in [lengthy, chunked] {
         let mut client = Client::connect(&proxy).await;
         client.try_send(bytes).await;
@@ -334,7 +344,8 @@ async fn orders_have_a_limit_however_they_are_framed() {
 #[tokio::test]
 async fn http_1_0_is_served_without_chunks() {
     let upstream =
-        Upstream::scripted(|_| Reply::bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")).await;
+        Upstream::scripted(|_| Reply::bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"))
+            .await;
     let proxy = Proxy::before(&upstream).await;
     let text = format!("GET /user HTTP/1.0\r\nAuthorization: Bearer {}\r\n\r\n", *Token::any());
     let answer = Client::ask(&proxy, text).await;

@@ -22,8 +22,13 @@ async fn answered(lines: &'static [&'static str]) -> Answer {
 
 #[tokio::test]
 async fn ordinary_fields_pass_and_nothing_is_added() {
-    let seen = passed(&["Accept: */*", "User-Agent: x", "X-GitHub-Api-Version: 2022-11-28", "If-None-Match: \"a\"", "X-A: 1", "X-A: 2"]).await;
-    assert_eq!(seen.names(), ["accept", "authorization", "host", "if-none-match", "user-agent", "x-a", "x-a", "x-github-api-version"]);
+    let seen =
+        passed(&["Accept: */*", "User-Agent: x", "X-GitHub-Api-Version: 2022-11-28", "If-None-Match: \"a\"", "X-A: 1", "X-A: 2"])
+            .await;
+    assert_eq!(
+        seen.names(),
+        ["accept", "authorization", "host", "if-none-match", "user-agent", "x-a", "x-a", "x-github-api-version"]
+    );
     assert_eq!(seen.all("x-a"), ["1", "2"]);
 }
 
@@ -31,18 +36,62 @@ async fn ordinary_fields_pass_and_nothing_is_added() {
 async fn fields_that_carry_claim_or_concern_the_connection_are_dropped() {
     let names = [
         // Carriers of credentials.
-        "Proxy-Authorization", "Cookie", "Cookie2", "Private-Token", "Job-Token", "Deploy-Token", "X-Api-Key", "Api-Key", "ApiKey",
-        "X-Auth-Key", "X-Auth-Email", "X-Auth-Token", "X-Access-Token",
+        "Proxy-Authorization",
+        "Cookie",
+        "Cookie2",
+        "Private-Token",
+        "Job-Token",
+        "Deploy-Token",
+        "X-Api-Key",
+        "Api-Key",
+        "ApiKey",
+        "X-Auth-Key",
+        "X-Auth-Email",
+        "X-Auth-Token",
+        "X-Access-Token",
         // Claims about the caller and its destination.
-        "Forwarded", "Via", "X-Real-IP", "X-Client-IP", "True-Client-IP", "Client-IP", "CF-Connecting-IP", "X-Originating-IP",
-        "X-Remote-IP", "X-Remote-Addr", "X-Remote-User", "Remote-User", "X-Cluster-Client-IP", "X-Host", "X-Original-Host",
-        "X-HTTP-Host-Override", "Front-End-Https", "X-SSL-Client-DN", "X-SSL-Anything", "X-Sendfile", "Destination",
-        "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix", "X-Forwarded-User", "X-WebAuth-User",
+        "Forwarded",
+        "Via",
+        "X-Real-IP",
+        "X-Client-IP",
+        "True-Client-IP",
+        "Client-IP",
+        "CF-Connecting-IP",
+        "X-Originating-IP",
+        "X-Remote-IP",
+        "X-Remote-Addr",
+        "X-Remote-User",
+        "Remote-User",
+        "X-Cluster-Client-IP",
+        "X-Host",
+        "X-Original-Host",
+        "X-HTTP-Host-Override",
+        "Front-End-Https",
+        "X-SSL-Client-DN",
+        "X-SSL-Anything",
+        "X-Sendfile",
+        "Destination",
+        "X-Forwarded-For",
+        "X-Forwarded-Host",
+        "X-Forwarded-Proto",
+        "X-Forwarded-Prefix",
+        "X-Forwarded-User",
+        "X-WebAuth-User",
         "X-Auth-Request-User",
         // Hop by hop.
-        "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "TE", "Upgrade", "HTTP2-Settings", "Max-Forwards",
+        "Keep-Alive",
+        "Proxy-Connection",
+        "Proxy-Authenticate",
+        "TE",
+        "Upgrade",
+        "HTTP2-Settings",
+        "Max-Forwards",
         // Read as other names by servers that see no difference between `_` and `-`.
-        "X_Forwarded_For", "Transfer_Encoding", "Content_Length", "AUTHORIZATION_", "X_A",
+        "X_Forwarded_For",
+        "Transfer_Encoding",
+        "Content_Length",
+        "AUTHORIZATION_",
+        "X_A",
     ];
     let lines: Vec<String> = names.iter().map(|name| format!("{name}: websnocket")).collect();
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
@@ -53,7 +102,14 @@ async fn fields_that_carry_claim_or_concern_the_connection_are_dropped() {
 
 #[tokio::test]
 async fn what_connection_names_is_dropped_but_never_ours() {
-    let seen = passed(&["Connection: close, X-Secret , ,authorization,HOST", "Connection: x-other", "X-Secret: 1", "X-Other: 1", "X-A: 1"]).await;
+    let seen = passed(&[
+        "Connection: close, X-Secret , ,authorization,HOST",
+        "Connection: x-other",
+        "X-Secret: 1",
+        "X-Other: 1",
+        "X-A: 1",
+    ])
+    .await;
     assert_eq!(seen.all("authorization"), [format!("Bearer {CREDENTIAL}")]);
     assert_eq!(seen.all("host").len(), 1);
     assert_eq!(seen.names(), ["authorization", "host", "x-a"]);
@@ -65,8 +121,18 @@ async fn overrides_of_method_and_path_are_refused() {
     let proxy = Proxy::before(&upstream).await;
     let token = Token::any();
     for name in [
-        "X-HTTP-Method-Override", "x-http-method", "X-Method-Override", "X_HTTP_METHOD_OVERRIDE", "X-Http_Method-Override",
-        "X-Original-URL", "X-Rewrite-URL", "X_ORIGINAL_URL", "X-Original-URI", "X-Accel-Redirect", "_method", "Request-URI",
+        "X-HTTP-Method-Override",
+        "x-http-method",
+        "X-Method-Override",
+        "X_HTTP_METHOD_OVERRIDE",
+        "X-Http_Method-Override",
+        "X-Original-URL",
+        "X-Rewrite-URL",
+        "X_ORIGINAL_URL",
+        "X-Original-URI",
+        "X-Accel-Redirect",
+        "_method",
+        "Request-URI",
     ] {
         let answer = Client::ask(&proxy, request("GET /user", &token, &[&format!("{name}: DELETE")], "")).await;
         answer.assert_rejected(400, "override_header");

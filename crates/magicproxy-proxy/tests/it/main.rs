@@ -3,10 +3,18 @@
 //! Every test is also part of the marked-secret test: whatever the proxy logs, refuses with or panics with, anywhere in
 //! this binary, is searched for credentials and tokens (`support::watch`).
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may stop where they stand")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests may stop where they stand"
+)]
 
 mod support;
 
 mod framing;
 mod headers;
 mod path;
+mod pool;
+mod streaming;
