@@ -1,6 +1,9 @@
 //! The control plane: `GET /__magictoken` says what this is, `POST /__magictoken` mints, `POST /__magictoken/explain` tells
 //! the bearer of a token what would be decided.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +12,12 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response};
 use http_body::Body;
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use magicproxy_core::token::MAX_ORDER_BYTES;
 use magicproxy_core::{MintLimits, MintOrder, Minted, OrderFault};
 use serde_json::json;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use zeroize::Zeroizing;
 
 use crate::body::ResponseBody;
@@ -23,17 +26,22 @@ use crate::rejection::Rejection;
 use crate::settings::Settings;
 use crate::{VERSION, clock};
 
+/// What all orders and questions that are being read, or wait for their turn, may take together: strangers send them.
+const MAX_WAITING_BYTES: usize = 32 * 1024 * 1024;
+
 /// Answers on the control path.
 #[derive(Debug)]
 pub(crate) struct Control {
     settings: Arc<Settings>,
     /// Minting signs with RSA and compiles rules: a few at a time.
     slots: Arc<Semaphore>,
+    /// One permit for each byte of [`MAX_WAITING_BYTES`].
+    room: Semaphore,
 }
 
 impl Control {
     pub(crate) fn new(settings: Arc<Settings>) -> Self {
-        Self { settings, slots: Arc::new(Semaphore::new(2)) }
+        Self { settings, slots: Arc::new(Semaphore::new(2)), room: Semaphore::new(MAX_WAITING_BYTES) }
     }
 
     /// `below` is what follows the control path.
@@ -59,7 +67,7 @@ impl Control {
         if !is_json(head) {
             return Err(Rejection::MediaType);
         }
-        let question = read(body, self.settings.timeouts.header).await?;
+        let (question, _room) = self.read(body).await?;
         let question = serde_json::from_slice(&question).map_err(|_| Rejection::Question)?;
         let explanation = match gate.explain(&head.headers, &question).await? {
             Explanation::Allowed { rule } => json!({ "decision": "allowed", "rule": rule, "needed": [] }),
@@ -68,6 +76,15 @@ impl Control {
             }
         };
         Ok(answer("application/json", Bytes::from(explanation.to_string())))
+    }
+
+    /// Reads a whole body, of bounded size, in bounded time, while there is room.
+    async fn read(&self, body: Incoming) -> Result<(Zeroizing<Vec<u8>>, SemaphorePermit<'_>), Rejection> {
+        if body.size_hint().lower() > MAX_ORDER_BYTES as u64 {
+            return Err(Rejection::Order(vec![OrderFault::TooLarge]));
+        }
+        let collected = tokio::time::timeout(self.settings.timeouts.header, collect(body, &self.room)).await;
+        collected.map_err(|_| Rejection::RequestTimeout)?
     }
 
     fn about(&self) -> Response<ResponseBody> {
@@ -82,7 +99,7 @@ impl Control {
         if !is_json(head) {
             return Err(Rejection::MediaType);
         }
-        let order = read(body, self.settings.timeouts.header).await?;
+        let (order, _room) = self.read(body).await?;
         let _slot = self.slots.acquire().await.map_err(|_| Rejection::Internal)?;
         let settings = Arc::clone(&self.settings);
         let minted = tokio::task::spawn_blocking(move || mint(&settings, &order)).await.map_err(|_| Rejection::Internal)??;
@@ -112,17 +129,34 @@ fn is_json(head: &Parts) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
-/// Reads the whole order, of bounded size, in bounded time.
-async fn read(body: Incoming, limit: Duration) -> Result<Zeroizing<Vec<u8>>, Rejection> {
-    if body.size_hint().lower() > MAX_ORDER_BYTES as u64 {
-        return Err(Rejection::Order(vec![OrderFault::TooLarge]));
+/// The whole of a body, with its place in `room` for as long as it lies in memory.
+async fn collect<B>(mut body: B, room: &Semaphore) -> Result<(Zeroizing<Vec<u8>>, SemaphorePermit<'_>), Rejection>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let mut whole = Zeroizing::new(Vec::new());
+    let mut place = room.try_acquire_many(0).map_err(|_| Rejection::Busy)?;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Rejection::RequestBody)?.into_data() else { continue };
+        if whole.len() + data.len() > MAX_ORDER_BYTES {
+            return Err(Rejection::Order(vec![OrderFault::TooLarge]));
+        }
+        let more = u32::try_from(data.len()).map_err(|_| Rejection::Busy)?;
+        place.merge(room.try_acquire_many(more).map_err(|_| Rejection::Busy)?);
+        append(&mut whole, &data);
     }
-    let collected = tokio::time::timeout(limit, Limited::new(body, MAX_ORDER_BYTES).collect()).await;
-    match collected.map_err(|_| Rejection::RequestTimeout)? {
-        Ok(collected) => Ok(Zeroizing::new(collected.to_bytes().to_vec())),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(Rejection::Order(vec![OrderFault::TooLarge])),
-        Err(_) => Err(Rejection::RequestBody),
+    Ok((whole, place))
+}
+
+/// Grows by hand, so that no copy of a secret is left behind.
+fn append(whole: &mut Zeroizing<Vec<u8>>, data: &[u8]) {
+    let length = whole.len() + data.len();
+    if length > whole.capacity() {
+        let mut larger = Zeroizing::new(Vec::with_capacity(length.next_power_of_two()));
+        larger.extend_from_slice(whole);
+        *whole = larger;
     }
+    whole.extend_from_slice(data);
 }
 
 fn answer(content_type: &'static str, body: Bytes) -> Response<ResponseBody> {

@@ -53,6 +53,8 @@ pub(crate) enum Rejection {
     RequestTimeout,
     #[error("the request body could not be read")]
     RequestBody,
+    #[error("the proxy is busy with other orders; try again")]
+    Busy,
     #[error("the upstream cannot be reached")]
     Connect,
     #[error("the upstream's certificate is not accepted")]
@@ -105,6 +107,7 @@ impl Rejection {
             Self::ControlPath => (StatusCode::NOT_FOUND, "not_found", ERROR),
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout", ERROR),
             Self::RequestBody => (StatusCode::BAD_REQUEST, "request_body", ERROR),
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", ERROR),
             Self::Connect => (StatusCode::BAD_GATEWAY, "upstream_unreachable", "connection_refused"),
             Self::Tls => (StatusCode::BAD_GATEWAY, "upstream_tls", "tls_certificate_error"),
             Self::ConnectTimeout => (StatusCode::GATEWAY_TIMEOUT, "upstream_connect_timeout", "connection_timeout"),
@@ -135,7 +138,7 @@ impl Rejection {
 
     /// Is the connection itself in doubt?
     fn closes(&self) -> bool {
-        matches!(self, Self::Framing | Self::Host | Self::RequestTimeout | Self::RequestBody)
+        matches!(self, Self::Framing | Self::Host | Self::RequestTimeout | Self::RequestBody | Self::Busy)
             || self.status() == StatusCode::PAYLOAD_TOO_LARGE
     }
 }

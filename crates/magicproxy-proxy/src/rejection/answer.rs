@@ -144,6 +144,7 @@ fn title(status: StatusCode) -> &'static str {
         StatusCode::FORBIDDEN => "the proxy does not allow this request",
         StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => "the upstream did not give a usable answer",
         StatusCode::INTERNAL_SERVER_ERROR => "the proxy failed",
+        StatusCode::SERVICE_UNAVAILABLE => "the proxy is busy",
         _ => "the proxy does not take this request",
     }
 }
