@@ -66,10 +66,10 @@ impl Server {
         let slots = Arc::new(Semaphore::new(self.settings.limits.connections));
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
-            let (stream, peer) = tokio::select! {
+            let next = async { (Arc::clone(&slots).acquire_owned().await, accept(&listener).await) };
+            let (slot, (stream, peer)) = tokio::select! {
                 () = &mut shutdown => break,
-                accepted = accept(&listener) => accepted,
+                next = next => next,
             };
             let served =
                 ServedConnection { door: Arc::clone(&self.door), settings: Arc::clone(&self.settings), stopped: stopped.clone() };
