@@ -47,6 +47,10 @@ impl Connection {
         InFlight { connection: Arc::clone(self) }
     }
 
+    fn is_http1(&self) -> bool {
+        self.head.is_some()
+    }
+
     fn counts(&self) -> (u64, u64) {
         (self.begun.load(Ordering::Relaxed), self.ended.load(Ordering::Relaxed))
     }

@@ -121,7 +121,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for DownstreamIo<S> {
         match Pin::new(&mut this.stream).poll_read(context, buffer) {
             Poll::Ready(Ok(())) => {
                 let read = buffer.filled().get(before..).unwrap_or_default();
-                if !read.is_empty() && !this.is_busy() {
+                // Between HTTP/2 requests come frames of other kinds: such a connection is idle until a request begins.
+                if !read.is_empty() && !this.is_busy() && this.connection.is_http1() {
                     this.head_since.get_or_insert_with(Instant::now);
                     this.connection.record(read);
                 }
