@@ -15,6 +15,8 @@ mod support;
 
 mod framing;
 mod headers;
+mod http2;
+mod limits;
 mod path;
 mod pool;
 mod streaming;

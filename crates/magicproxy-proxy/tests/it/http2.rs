@@ -1,0 +1,251 @@
+//! HTTP/2 with prior knowledge, downstream.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Frame, Incoming};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+use crate::support::{CREDENTIAL, Client, Proxy, Reply, Token, Upstream, find, request, soon};
+
+type Body = http_body_util::combinators::BoxBody<Bytes, Infallible>;
+
+async fn connect(proxy: &Proxy) -> http2::SendRequest<Body> {
+    let stream = TcpStream::connect(proxy.address).await.unwrap();
+    let (sender, connection) = soon(http2::handshake(TokioExecutor::new(), TokioIo::new(stream))).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
+fn ask(line: &str, token: &str, body: &str) -> Request<Body> {
+    let (method, path) = line.split_once(' ').unwrap();
+    let request = Request::builder().method(method).uri(format!("http://proxy.test{path}"));
+    let request = if token.is_empty() { request } else { request.header("authorization", format!("Bearer {token}")) };
+    request.body(Full::new(Bytes::from(body.to_owned())).boxed()).unwrap()
+}
+
+async fn answer(sender: &mut http2::SendRequest<Body>, request: Request<Body>) -> (Response<()>, Vec<u8>) {
+    let response = soon(sender.send_request(request)).await.unwrap();
+    let (head, body) = response.into_parts();
+    let body = soon(body.collect()).await.unwrap().to_bytes().to_vec();
+    (Response::from_parts(head, ()), body)
+}
+
+#[tokio::test]
+async fn requests_are_allowed_and_refused_as_in_http_1() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::before(&upstream).await;
+    let mut sender = connect(&proxy).await;
+    let token = Token::allowing(&["GET /user", "POST /user"]).mint();
+    let (head, body) = answer(&mut sender, ask("GET /user?q=1", &token, "")).await;
+    assert_eq!((head.status().as_u16(), body.as_slice()), (200, &b"hello"[..]));
+    assert_eq!(head.headers()["x-magic-api-proxy"], magicproxy_proxy::VERSION);
+    let (head, _) = answer(&mut sender, ask("POST /user", &token, "a body")).await;
+    assert_eq!(head.status(), 200);
+    for (line, token, status) in [
+        ("GET /users", token.as_str(), 403),
+        ("DELETE /user", &token, 403),
+        ("GET /user", "", 401),
+        ("GET /a/../user", &token, 400),
+        ("GET /user?_method=DELETE", &token, 400),
+    ] {
+        let (head, body) = answer(&mut sender, ask(line, token, "")).await;
+        assert_eq!(head.status(), status, "{line}");
+        assert_eq!(head.headers()["content-type"], "application/problem+json");
+        assert!(find(&body, CREDENTIAL.as_bytes()).is_none());
+    }
+    let requests = upstream.requests();
+    assert_eq!(requests.len(), 2);
+    assert_eq!((requests[0].target.as_str(), requests[1].body.as_slice()), ("/user?q=1", &b"a body"[..]));
+    assert_eq!(requests[0].all("authorization"), [format!("Bearer {CREDENTIAL}")]);
+    assert_eq!(requests[0].all("host"), [upstream.address.to_string()]);
+}
+
+#[tokio::test]
+async fn a_token_can_be_minted_and_used() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::before(&upstream).await;
+    let mut sender = connect(&proxy).await;
+    let order = format!(r#"{{"token":"{CREDENTIAL}","allowed":["GET /user"]}}"#);
+    let mut minting = ask("POST /__magictoken", "", &order);
+    minting.headers_mut().insert("content-type", "application/json".parse().unwrap());
+    let (head, token) = answer(&mut sender, minting).await;
+    assert_eq!((head.status().as_u16(), &head.headers()["content-type"]), (200, &"application/jwt".parse().unwrap()));
+    let (head, _) = answer(&mut sender, ask("GET /user", std::str::from_utf8(&token).unwrap(), "")).await;
+    assert_eq!(head.status(), 200);
+    let mut large = ask("POST /__magictoken", "", &"x".repeat(70 * 1024));
+    large.headers_mut().insert("content-type", "application/json".parse().unwrap());
+    assert_eq!(answer(&mut sender, large).await.0.status(), 413);
+}
+
+#[tokio::test]
+async fn streams_share_a_connection() {
+    let upstream = Upstream::scripted(|seen| Reply::ok(&seen.target)).await;
+    let proxy = Proxy::before(&upstream).await;
+    let sender = connect(&proxy).await;
+    let token = Token::any();
+    let mut asked = tokio::task::JoinSet::new();
+    for number in 0..50 {
+        let (mut sender, request) = (sender.clone(), ask(&format!("GET /{number}"), &token, ""));
+        asked.spawn(async move { (number, answer(&mut sender, request).await) });
+    }
+    while let Some(done) = soon(asked.join_next()).await {
+        let (number, (head, body)) = done.unwrap();
+        assert_eq!((head.status().as_u16(), body), (200, format!("/{number}").into_bytes()));
+    }
+    assert_eq!(upstream.requests().len(), 50);
+}
+
+#[tokio::test]
+async fn bodies_stream_in_both_directions() {
+    let mut upstream = Upstream::held().await;
+    let proxy = Proxy::before(&upstream).await;
+    let mut sender = connect(&proxy).await;
+    let (parts, received) = mpsc::channel(1);
+    let mut asked = ask("POST /stream", &Token::any(), "");
+    *asked.body_mut() = Parts(received).boxed();
+    let sent = tokio::spawn(async move { sender.send_request(asked).await });
+    parts.send("first").await.unwrap();
+    let mut connection = upstream.accept().await;
+    connection.head().await;
+    connection.until(b"first").await;
+    parts.send("second").await.unwrap();
+    connection.until(b"second").await;
+    drop(parts);
+    connection.until(b"0\r\n\r\n").await;
+    connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n3\r\nabc\r\n").await;
+    let mut answer: Response<Incoming> = soon(sent).await.unwrap().unwrap();
+    assert_eq!(soon(answer.frame()).await.unwrap().unwrap().into_data().unwrap(), "abc");
+    connection.send("2\r\nde\r\n").await;
+    assert_eq!(soon(answer.frame()).await.unwrap().unwrap().into_data().unwrap(), "de");
+    connection.send("0\r\nX-Sum: 5\r\nSet-Cookie: a=b\r\n\r\n").await;
+    let trailers: HeaderMap = soon(answer.frame()).await.unwrap().unwrap().into_trailers().unwrap();
+    assert_eq!((trailers.len(), &trailers["x-sum"]), (1, &"5".parse().unwrap()));
+}
+
+/// A body whose parts come from a channel.
+struct Parts(mpsc::Receiver<&'static str>);
+
+impl hyper::body::Body for Parts {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(context).map(|part| part.map(|part| Ok(Frame::data(Bytes::from(part)))))
+    }
+}
+
+#[tokio::test]
+async fn an_answer_cut_off_resets_its_stream_only() {
+    let upstream = Upstream::scripted(|seen| match seen.target.as_str() {
+        "/cut" => Reply::last("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello"),
+        _ => Reply::ok("hello"),
+    })
+    .await;
+    let proxy = Proxy::before(&upstream).await;
+    let mut sender = connect(&proxy).await;
+    let token = Token::any();
+    let cut = soon(sender.send_request(ask("GET /cut", &token, ""))).await.unwrap();
+    assert!(soon(cut.into_body().collect()).await.is_err());
+    assert_eq!(answer(&mut sender, ask("GET /whole", &token, "")).await.1, b"hello");
+}
+
+#[tokio::test]
+async fn a_stream_that_is_dropped_ends_its_exchange_upstream() {
+    let mut upstream = Upstream::held().await;
+    let proxy = Proxy::before(&upstream).await;
+    let mut sender = connect(&proxy).await;
+    let asked = tokio::spawn({
+        let request = ask("GET /long", &Token::any(), "");
+        let mut sender = sender.clone();
+        async move { sender.send_request(request).await.map(drop) }
+    });
+    let mut connection = upstream.accept().await;
+    connection.request().await;
+    asked.abort();
+    assert!(connection.closed().await.is_empty());
+    assert_eq!(answer(&mut sender, ask("GET /__magictoken", "", "")).await.0.status(), 200);
+}
+
+#[tokio::test]
+async fn fields_of_the_connection_and_the_authority_decide_nothing() {
+    let upstream = Upstream::scripted(|_| {
+        Reply::with(
+            "200 OK",
+            &["Connection: X-Hop", "X-Hop: 1", "Keep-Alive: timeout=5", "Upgrade: h2c", "Set-Cookie: a=1", "Set-Cookie: b=2"],
+            "hello",
+        )
+    })
+    .await;
+    let proxy = Proxy::before(&upstream).await;
+    let mut sender = connect(&proxy).await;
+    let mut asked = ask("GET /user", &Token::any(), "");
+    *asked.uri_mut() = "http://elsewhere.test:99/user".parse().unwrap();
+    let headers = asked.headers_mut();
+    headers.insert("host", "other.test".parse().unwrap());
+    headers.insert("te", "trailers".parse().unwrap());
+    headers.insert("cookie", "a=b".parse().unwrap());
+    headers.insert("x-forwarded-host", "evil.test".parse().unwrap());
+    let (head, body) = answer(&mut sender, asked).await;
+    assert_eq!((head.status().as_u16(), body.as_slice()), (200, &b"hello"[..]));
+    for name in ["connection", "x-hop", "keep-alive", "upgrade", "transfer-encoding"] {
+        assert!(!head.headers().contains_key(name), "{name}");
+    }
+    assert_eq!(head.headers().get_all("set-cookie").iter().count(), 2);
+    let seen = upstream.only_request();
+    assert_eq!(seen.all("host"), [upstream.address.to_string()]);
+    assert_eq!(seen.names(), ["authorization", "host"]);
+}
+
+#[tokio::test]
+async fn an_idle_connection_lives_as_long_as_in_http_1() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::with(&upstream, |settings| settings.timeouts.header = Duration::from_millis(200)).await;
+    let mut sender = connect(&proxy).await;
+    let token = Token::any();
+    assert_eq!(answer(&mut sender, ask("GET /a", &token, "")).await.0.status(), 200);
+    // Two connections that say nothing, as the clock: they are ended after the time for a head, this one is not.
+    for _ in 0..2 {
+        Client::connect(&proxy).await.closed().await;
+    }
+    assert_eq!(answer(&mut sender, ask("GET /b", &token, "")).await.0.status(), 200);
+}
+
+#[tokio::test]
+async fn an_end_finishes_streams_in_flight() {
+    let mut upstream = Upstream::held().await;
+    let mut proxy = Proxy::before(&upstream).await;
+    let mut sender = connect(&proxy).await;
+    let asked = tokio::spawn({
+        let request = ask("GET /busy", &Token::any(), "");
+        let mut sender = sender.clone();
+        async move { answer(&mut sender, request).await }
+    });
+    let mut connection = upstream.accept().await;
+    connection.request().await;
+    proxy.shut_down();
+    soon(async { while TcpStream::connect(proxy.address).await.is_ok() {} }).await;
+    connection.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").await;
+    assert_eq!(soon(asked).await.unwrap().1, b"hello");
+    proxy.ended().await;
+    assert!(soon(sender.ready()).await.is_err());
+}
+
+#[tokio::test]
+async fn garbage_behind_the_preface_ends_the_connection() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::before(&upstream).await;
+    let mut client = Client::connect(&proxy).await;
+    let rest = request("GET /user", &Token::any(), &[], "");
+    client.try_send([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &rest].concat()).await;
+    client.closed().await;
+    assert!(upstream.requests().is_empty());
+}
