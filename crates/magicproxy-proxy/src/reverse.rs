@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{Method, Response, StatusCode, header};
+use http::{HeaderMap, Method, Response, StatusCode, header};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -86,21 +86,26 @@ impl ReverseDoor {
 
     fn pass_down(&self, answer: Answer, method: &Method, needle: Option<Needle>) -> Response<ResponseBody> {
         let (mut head, incoming) = answer.response.into_parts();
-        let coding = head.headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes().to_ascii_lowercase());
+        let is_gzip = is_gzip(&head.headers);
         filter_response(&mut head, method, needle.as_ref());
         let timeouts = &self.settings.timeouts;
         let end = timeouts.total.map(|total| std::time::Instant::now() + total);
         let mut body = UpstreamBody::new(incoming, IdleTimer::new(timeouts.response_idle, end), answer.lease);
         if let Some(needle) = needle {
-            let scrubber = match coding.as_deref() {
-                None | Some(b"identity" | b"") => Some(Scrubber::plain(needle.clone())),
-                Some(b"gzip" | b"x-gzip") => Some(Scrubber::gzip(needle.clone())),
-                Some(_) => None,
-            };
+            let scrubber = if is_gzip { Scrubber::gzip(needle.clone()) } else { Scrubber::plain(needle.clone()) };
             body = body.scrubbed(needle, scrubber);
         }
         Response::from_parts(head, ResponseBody::upstream(body))
     }
+}
+
+/// Is the body in gzip and no other coding, however its server spells that?
+fn is_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::CONTENT_ENCODING).into_iter().filter_map(|value| value.to_str().ok());
+    let codings = values.flat_map(|value| value.split(',')).map(str::trim);
+    let mut codings = codings.filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"));
+    let gzip = |coding: &str| coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip");
+    codings.next().is_some_and(gzip) && codings.next().is_none()
 }
 
 /// hyper resolves a request with `Content-Length` and `Transfer-Encoding`; a proxy refuses it.

@@ -86,12 +86,13 @@ pub(crate) enum Scrubber {
 
 impl Scrubber {
     pub(crate) fn plain(needle: Needle) -> Self {
-        Self::Plain(PlainScrubber { needle, held: BytesMut::new() })
+        Self::Plain(PlainScrubber::new(needle))
     }
 
     pub(crate) fn gzip(needle: Needle) -> Self {
-        let sink = Sink { needle, tail: Vec::new(), found: false };
-        Self::Gzip(Box::new(GzipScrubber { inflating: Some(MultiGzDecoder::new(sink)), held: BytesMut::new() }))
+        let sink = Sink { needle: needle.clone(), tail: Vec::new(), found: false };
+        let inflating = Some(MultiGzDecoder::new(sink));
+        Self::Gzip(Box::new(GzipScrubber { inflating, held: BytesMut::new(), plain: PlainScrubber::new(needle) }))
     }
 
     /// Takes a chunk and gives what may go on; it may be empty.
@@ -106,7 +107,7 @@ impl Scrubber {
     pub(crate) fn finish(&mut self) -> Bytes {
         match self {
             Self::Plain(scrubber) => scrubber.held.split().freeze(),
-            Self::Gzip(scrubber) => scrubber.held.split().freeze(),
+            Self::Gzip(scrubber) => scrubber.finish(),
         }
     }
 
@@ -114,7 +115,7 @@ impl Scrubber {
     pub(crate) fn held(&self) -> usize {
         match self {
             Self::Plain(scrubber) => scrubber.held.len(),
-            Self::Gzip(scrubber) => scrubber.held.len(),
+            Self::Gzip(scrubber) => scrubber.held.len() + scrubber.plain.held.len(),
         }
     }
 }
@@ -126,6 +127,10 @@ pub(crate) struct PlainScrubber {
 }
 
 impl PlainScrubber {
+    fn new(needle: Needle) -> Self {
+        Self { needle, held: BytesMut::new() }
+    }
+
     fn push(&mut self, chunk: Bytes) -> Bytes {
         if self.held.is_empty() && self.needle.finder.find(&chunk).is_none() {
             let partial = self.needle.partial_end(&chunk);
@@ -144,10 +149,17 @@ pub(crate) struct GzipScrubber {
     /// `None` once the body turned out not to be gzip that can be read from here.
     inflating: Option<MultiGzDecoder<Sink>>,
     held: BytesMut,
+    /// Looks at the bytes as they are: the body may be no gzip at all, or have something else behind it.
+    plain: PlainScrubber,
 }
 
 impl GzipScrubber {
     fn push(&mut self, chunk: Bytes) -> Result<Bytes, Reflected> {
+        let passed = self.inflate(chunk)?;
+        Ok(if passed.is_empty() { passed } else { self.plain.push(passed) })
+    }
+
+    fn inflate(&mut self, chunk: Bytes) -> Result<Bytes, Reflected> {
         let Some(inflating) = &mut self.inflating else { return Ok(chunk) };
         let inflated = inflating.write_all(&chunk).and_then(|()| inflating.flush());
         if inflating.get_ref().found {
@@ -165,6 +177,11 @@ impl GzipScrubber {
         }
         self.held.extend_from_slice(&chunk);
         Ok(self.held.split().freeze())
+    }
+
+    fn finish(&mut self) -> Bytes {
+        let passed = self.plain.push(self.held.split().freeze());
+        [passed, self.plain.held.split().freeze()].concat().into()
     }
 }
 

@@ -128,8 +128,8 @@ impl UpstreamBody {
     }
 
     /// Looks for the credential in the body, by `scrubber`, and in the trailers.
-    pub(crate) fn scrubbed(mut self, needle: Needle, scrubber: Option<Scrubber>) -> Self {
-        self.scrubber = scrubber.filter(|_| !self.ended);
+    pub(crate) fn scrubbed(mut self, needle: Needle, scrubber: Scrubber) -> Self {
+        self.scrubber = (!self.ended).then_some(scrubber);
         self.needle = Some(needle);
         self
     }
