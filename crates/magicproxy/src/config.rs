@@ -28,6 +28,7 @@ pub(crate) use check::parse_duration;
 pub(crate) use environment::Environment;
 pub(crate) use fault::{Fault, Faults};
 
+use crate::ConfigurationForm;
 use crate::failure::reason;
 use crate::keystore::KeyFiles;
 use address::{Listen, PublicAccess};
@@ -110,6 +111,24 @@ impl Config {
             limits: self.limits,
         }
     }
+}
+
+/// Reads and checks the text of one file above the defaults; nothing else is looked at but files that it names.
+pub(crate) fn check_text(text: &str, form: ConfigurationForm) -> Result<Config, Faults> {
+    let (path, text) = (Path::new("text"), text.to_owned());
+    let layers = match form {
+        ConfigurationForm::Toml => {
+            let file = native::parse(path, text);
+            let sources = Sources { native: Some(file.source), python: None };
+            Layers { sources, faults: file.faults, ..Layers::only(file.raw) }
+        }
+        ConfigurationForm::PythonJson => {
+            let file = python::parse(path, text);
+            let sources = Sources { native: None, python: Some(file.source) };
+            Layers { sources, faults: file.faults, ..Layers::only(file.raw) }
+        }
+    };
+    layers.check()
 }
 
 /// All layers in one, not yet checked.

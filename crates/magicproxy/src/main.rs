@@ -1,45 +1,7 @@
-//! The binary `magicproxy`: command line, configuration and wiring.
-//!
-//! `main` parses, matches and reports; each command is one file below [`cli`]. Exit codes are those of [`failure`].
-
-#[expect(rustdoc::bare_urls, reason = "the comments of arguments are what `--help` shows")]
-mod cli;
-mod client;
-mod config;
-mod failure;
-mod keystore;
-mod logging;
-mod output;
-mod wire;
+//! The binary `magicproxy`: see the library of the same name.
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
-use cli::{Cli, Command};
-use config::Environment;
-use failure::Failure;
-
 fn main() -> ExitCode {
-    logging::install_panic_hook();
-    let environment = Environment::of_process();
-    match run(Cli::parse().command, &environment) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
-    }
-}
-
-fn run(command: Command, environment: &Environment) -> Result<(), Failure> {
-    match command {
-        Command::Serve(args) => cli::serve::run(args, environment),
-        Command::Demo(args) => cli::demo::run(&args),
-        Command::Mint(args) => cli::mint::run(args, environment),
-        Command::Inspect(args) => cli::inspect::run(args, environment),
-        Command::Explain(args) => cli::explain::run(args, environment),
-        Command::Keys(args) => cli::keys::run(args, environment),
-        Command::Config(args) => cli::config::run(args, environment),
-        Command::Completions(args) => cli::completions::run(&args),
-        Command::Man(args) => cli::man::run(&args),
-        Command::Version(args) => cli::version::run(&args),
-    }
+    magicproxy::main()
 }

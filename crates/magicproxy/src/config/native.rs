@@ -47,6 +47,8 @@ fn read(text: &str, hidden: &mut Vec<Range<usize>>) -> (RawConfig, Vec<Fault>) {
         let removed = error.span().and_then(|span| remove(tree.get_mut(), &span));
         let (message, help) = suggest::explain(error.message(), removed.as_ref().map_or("", |removed| &removed.key));
         let Some(removed) = removed else {
+            // Keys that nobody knows may stand behind this fault, and their values are not shown.
+            tree.get_ref().values().for_each(|value| leaves(value, hidden));
             faults.push(Fault::new(message, Origin::File(error.span().unwrap_or_default())));
             break;
         };
@@ -78,7 +80,6 @@ struct Removed<'i> {
 
 /// Takes out the innermost part of a table that an error is about: an entry, or one element of a list.
 fn remove<'i>(table: &mut DeTable<'i>, fault: &Range<usize>) -> Option<Removed<'i>> {
-    let within = |span: Range<usize>| span.start <= fault.start && fault.end <= span.end;
     let keys: Vec<_> = table.keys().cloned().collect();
     for key in keys {
         let value = table.get_mut(&key)?;
@@ -93,19 +94,32 @@ fn remove<'i>(table: &mut DeTable<'i>, fault: &Range<usize>) -> Option<Removed<'
                     remove(inner, fault).map(|inner| Removed { key: format!("{}.{}", key.get_ref(), inner.key), ..inner })
                 }
                 // The last element goes with its list: that nothing is left of it is not a fault of its own.
-                DeValue::Array(list) if list.len() > 1 => take_element(list, |element| within(element.span()))
+                DeValue::Array(list) if list.len() > 1 => take_element(list, |element| holds(element, fault))
                     .map(|value| Removed { key: key.get_ref().to_string(), span: fault.clone(), value }),
                 _ => None,
             };
         if inner.is_some() {
             return inner;
         }
-        if within(value.span()) {
+        if holds(value, fault) {
             let value = table.remove(&key)?;
             return Some(Removed { key: key.get_ref().to_string(), span: fault.clone(), value });
         }
     }
     None
+}
+
+/// Is the fault about this value, or about something in it? The elements of `[[list]]` stand where their headers are.
+fn holds(value: &Spanned<DeValue<'_>>, fault: &Range<usize>) -> bool {
+    let span = value.span();
+    if span.start <= fault.start && fault.end <= span.end {
+        return true;
+    }
+    match value.get_ref() {
+        DeValue::Table(table) => table.iter().any(|(key, inner)| key.span() == *fault || holds(inner, fault)),
+        DeValue::Array(list) => list.iter().any(|element| holds(element, fault)),
+        _ => false,
+    }
 }
 
 fn take_element<'i>(list: &mut DeArray<'i>, is_it: impl Fn(&Spanned<DeValue<'i>>) -> bool) -> Option<Spanned<DeValue<'i>>> {

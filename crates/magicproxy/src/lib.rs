@@ -1,0 +1,65 @@
+//! The command line of Magic API Proxy: configuration and wiring. The binary is [`main`]; what else is public is for tests
+//! that cannot run a binary.
+//!
+//! `main` parses, matches and reports; each command is one file below `cli`. Exit codes are those of `failure`.
+
+#[expect(rustdoc::bare_urls, reason = "the comments of arguments are what `--help` shows")]
+mod cli;
+mod client;
+mod config;
+mod failure;
+mod keystore;
+mod logging;
+mod output;
+mod wire;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use cli::{Cli, Command};
+use config::Environment;
+use failure::Failure;
+
+/// Parses the command line, runs the command, reports. The binary is this function.
+#[must_use]
+pub fn main() -> ExitCode {
+    logging::install_panic_hook();
+    let environment = Environment::of_process();
+    match run(Cli::parse().command, &environment) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(command: Command, environment: &Environment) -> Result<(), Failure> {
+    match command {
+        Command::Serve(args) => cli::serve::run(args, environment),
+        Command::Demo(args) => cli::demo::run(&args),
+        Command::Mint(args) => cli::mint::run(args, environment),
+        Command::Inspect(args) => cli::inspect::run(args, environment),
+        Command::Explain(args) => cli::explain::run(args, environment),
+        Command::Keys(args) => cli::keys::run(args, environment),
+        Command::Config(args) => cli::config::run(args, environment),
+        Command::Completions(args) => cli::completions::run(&args),
+        Command::Man(args) => cli::man::run(&args),
+        Command::Version(args) => cli::version::run(&args),
+    }
+}
+
+/// Parses and checks the text of a configuration file, in TOML or in the Python program's JSON, above the defaults.
+///
+/// # Errors
+/// Every fault, as a person reads them.
+pub fn check_configuration(text: &str, form: ConfigurationForm) -> Result<(), String> {
+    config::check_text(text, form).map(drop).map_err(|faults| faults.render(output::Colour::Off))
+}
+
+/// The forms of configuration files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigurationForm {
+    /// The native one.
+    Toml,
+    /// The Python program's.
+    PythonJson,
+}

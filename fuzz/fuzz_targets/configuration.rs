@@ -1,0 +1,29 @@
+//! Configuration files, native and of the Python program: no text makes the reader panic or hang, every refusal says why, and
+//! no refusal shows the value of a key that nobody knows, which may be a secret in the wrong place.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use magicproxy::{ConfigurationForm, check_configuration};
+
+const SECRET: &str = "hunter2hunter2";
+
+fuzz_target!(|text: &str| {
+    // A file that a text names would be read from this machine.
+    if text.contains("file") || text.contains(SECRET) || text.len() > 8 * 1024 {
+        return;
+    }
+    for form in [ConfigurationForm::Toml, ConfigurationForm::PythonJson] {
+        if let Err(faults) = check_configuration(text, form) {
+            assert!(!faults.trim().is_empty(), "a refusal without a reason");
+        }
+    }
+    let with_secret = format!("unheard_of_key = \"{SECRET}\"\n{text}");
+    if let Err(faults) = check_configuration(&with_secret, ConfigurationForm::Toml) {
+        // Where the rest does not parse, lines are shown as they are.
+        assert!(toml_is_broken(text) || !faults.contains(SECRET), "a refusal shows a value that may be a secret");
+    }
+});
+
+fn toml_is_broken(text: &str) -> bool {
+    text.parse::<toml::Table>().is_err()
+}
