@@ -13,7 +13,9 @@ use http::{HeaderMap, Version, header};
 use magicproxy_core::{Access, Denial, RequestTarget, VerifiedToken};
 use serde::Deserialize;
 
-pub(crate) use outbound::{Message, OutboundRequest};
+pub use outbound::OutboundRequest;
+
+pub(crate) use outbound::Message;
 
 use crate::access_log::AccessRecord;
 use crate::body::RequestBody;

@@ -8,7 +8,7 @@ mod body;
 pub mod clock;
 mod control;
 mod downstream;
-mod gate;
+pub mod gate;
 mod header;
 mod presented;
 mod rejection;

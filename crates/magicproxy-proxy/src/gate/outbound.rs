@@ -22,8 +22,20 @@ pub(crate) struct Message {
 /// A permitted request with its credential.
 ///
 /// INVARIANT: its one constructor consumes a [`Permit`]; `upstream::Upstream::send` takes nothing else.
+///
+/// It can be named, and nobody outside of the gate can make one:
+///
+/// ```
+/// fn named(_: magicproxy_proxy::gate::OutboundRequest) {}
+/// ```
+/// ```compile_fail,E0624
+/// let forged = magicproxy_proxy::gate::OutboundRequest::new(todo!(), todo!(), todo!());
+/// ```
+/// ```compile_fail,E0451
+/// let forged = magicproxy_proxy::gate::OutboundRequest { permit: todo!(), credential: todo!(), message: todo!() };
+/// ```
 #[derive(Debug)]
-pub(crate) struct OutboundRequest {
+pub struct OutboundRequest {
     permit: Permit,
     credential: Arc<OpenedCredential>,
     message: Message,
