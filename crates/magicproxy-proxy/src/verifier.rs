@@ -3,6 +3,9 @@
 //! The cache is keyed by a keyed hash of the whole token, so it holds no tokens and nobody can aim at its slots. What it
 //! holds was genuine when it came in; whether it is live is asked at each decision.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +15,8 @@ use http::HeaderValue;
 use magicproxy_core::{
     Credential, KeyRing, OpenError, PatternMode, Permit, Scopes, UnverifiedToken, VerifiedToken, VerifyContext, VerifyError,
 };
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tokio::sync::{OnceCell, Semaphore};
 use zeroize::Zeroizing;
 
@@ -24,6 +27,10 @@ use crate::scrub::Needle;
 use crate::settings::Settings;
 
 type Fingerprint = [u8; 32];
+type TokenCache = Cache<Fingerprint, Arc<CachedToken>, ByMemory>;
+
+/// Twice what the automata of one token may take.
+const SHARD_BYTES: usize = 8 * 1024 * 1024;
 
 /// A verified token and, once a request was permitted, its opened credential.
 #[derive(Debug)]
@@ -74,10 +81,24 @@ impl Weighter<Fingerprint, Arc<CachedToken>> for ByMemory {
     }
 }
 
+/// A shard must hold the largest policy, or its token would be verified again at each request. Left alone, the number of
+/// shards grows with that of the processors, and each of them shrinks.
+fn cache(bytes: usize) -> TokenCache {
+    let shards = (bytes / SHARD_BYTES).max(1);
+    let shards = if shards.is_power_of_two() { shards } else { shards.next_power_of_two() / 2 };
+    let options =
+        OptionsBuilder::new().shards(shards).estimated_items_capacity(bytes / 8192).weight_capacity(bytes as u64).build();
+    match options {
+        Ok(options) => Cache::with_options(options, ByMemory, DefaultHashBuilder::default(), DefaultLifecycle::default()),
+        // Only for want of a capacity.
+        Err(_) => Cache::with_weighter(bytes / 8192, bytes as u64, ByMemory),
+    }
+}
+
 /// Verifies tokens and opens credentials.
 pub(crate) struct Verifier {
     inner: Arc<Inner>,
-    cache: Cache<Fingerprint, Arc<CachedToken>, ByMemory>,
+    cache: TokenCache,
     fingerprints: hmac::Key,
     /// Cold tokens are verified a few at a time, so that a flood of them leaves the processor to others.
     slots: Semaphore,
@@ -93,7 +114,6 @@ struct Inner {
 
 impl Verifier {
     pub(crate) fn new(settings: &Settings) -> Result<Self, aws_lc_rs::error::Unspecified> {
-        let capacity = settings.limits.token_cache_bytes as u64;
         Ok(Self {
             inner: Arc::new(Inner {
                 keys: Arc::clone(&settings.keys),
@@ -101,7 +121,7 @@ impl Verifier {
                 patterns: settings.upstream.patterns,
                 max_lifetime: settings.accept_max_lifetime,
             }),
-            cache: Cache::with_weighter(usize::try_from(capacity / 8192).unwrap_or(usize::MAX), capacity, ByMemory),
+            cache: cache(settings.limits.token_cache_bytes),
             fingerprints: hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new())?,
             slots: Semaphore::new(std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))),
         })
