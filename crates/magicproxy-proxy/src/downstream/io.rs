@@ -75,15 +75,17 @@ impl<S> DownstreamIo<S> {
     }
 
     fn poll_read_expired(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        while let Some(deadline) = self.read_deadline() {
-            let timer = armed(&mut self.read_timer, deadline);
-            ready!(timer.as_mut().poll(context));
-            if Instant::now() >= deadline {
+        loop {
+            let deadline = self.read_deadline();
+            // hyper does not read again when a request ends, if it waited for bytes before: the timer has to run already. It
+            // fires before the connection has idled for too long, and is moved then.
+            let idle = Instant::now() + self.timeouts.keep_alive;
+            let look = deadline.map_or(idle, |deadline| deadline.min(idle));
+            ready!(armed(&mut self.read_timer, look).as_mut().poll(context));
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Poll::Ready(());
             }
-            timer.as_mut().reset(deadline.into());
         }
-        Poll::Pending
     }
 
     fn poll_write_expired(&mut self, context: &mut Context<'_>, limit: Duration) -> Poll<()> {

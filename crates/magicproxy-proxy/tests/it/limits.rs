@@ -60,11 +60,24 @@ async fn a_connection_without_a_first_byte_is_ended() {
 async fn an_idle_connection_is_ended() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::with(&upstream, |settings| settings.timeouts.keep_alive = SHORT).await;
-    let mut client = Client::connect(&proxy).await;
-    for _ in 0..2 {
-        assert_eq!(client.exchange(request("GET /a", &Token::any(), &[], "")).await.status, 200);
+    let token = Token::any();
+    for (bytes, status) in [
+        (request("GET /a", &token, &[], ""), 200),
+        (request("HEAD /a", &token, &[], ""), 200),
+        (request("POST /a", &token, &["Content-Length: 3"], "abc"), 200),
+        (request("GET /a", "", &[], ""), 401),
+        (request("GET /__magictoken", "", &[], ""), 200),
+    ] {
+        for times in [1, 2] {
+            let since = Instant::now();
+            let mut client = Client::connect(&proxy).await;
+            for _ in 0..times {
+                assert_eq!(client.exchange(&bytes).await.status, status);
+            }
+            assert!(client.closed().await.is_empty());
+            assert!(since.elapsed() < 10 * SHORT, "{:?}", since.elapsed());
+        }
     }
-    assert!(client.closed().await.is_empty());
 }
 
 #[tokio::test]
@@ -92,6 +105,8 @@ async fn a_long_wait_for_an_answer_is_not_idleness() {
     Client::connect(&proxy).await.closed().await;
     connection.send(OK).await;
     assert_eq!(client.answer().await.status, 200);
+    // From now on it idles, which ends too.
+    assert!(client.closed().await.is_empty());
 }
 
 #[tokio::test]
