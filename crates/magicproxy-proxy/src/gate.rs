@@ -1,4 +1,4 @@
-//! The gate: the one place that decides. Both doors call [`Gate::admit`]; it never grows a branch for one of them.
+//! The gate: the one place that decides. Both doors call `Gate::admit`; it never grows a branch for one of them.
 //!
 //! Each step consumes the proof that the step before it made. The result is an [`OutboundRequest`], which has no other
 //! maker, and nothing but an `OutboundRequest` can be sent to the upstream.
