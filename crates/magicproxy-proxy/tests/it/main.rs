@@ -13,10 +13,13 @@
 
 mod support;
 
+mod control;
 mod framing;
 mod headers;
 mod http2;
 mod limits;
 mod path;
 mod pool;
+mod scrubbing;
 mod streaming;
+mod websocket;

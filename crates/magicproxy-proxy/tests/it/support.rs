@@ -9,10 +9,10 @@ mod watch;
 use std::time::Duration;
 
 pub(crate) use client::{Answer, Client, request};
-pub(crate) use keys::{CREDENTIAL, Token, keys, now};
+pub(crate) use keys::{CREDENTIAL, Token, now};
 pub(crate) use proxy::{NAME, Proxy, rules, settings};
 pub(crate) use upstream::{Reply, Seen, Upstream, UpstreamConnection};
-pub(crate) use watch::{assert_clean, events_named};
+pub(crate) use watch::{events_named, guard};
 
 /// A test that waits longer than this has found something. Generous, because builds share the machine.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -198,6 +198,12 @@ impl Client {
         std::mem::take(&mut self.buffer)
     }
 
+    /// Waits for more bytes, or the end, and takes what there is.
+    pub(crate) async fn some(&mut self) -> Vec<u8> {
+        self.fill().await;
+        std::mem::take(&mut self.buffer)
+    }
+
     async fn fill(&mut self) -> bool {
         let mut bytes = vec![0; 64 * 1024];
         let Ok(read @ 1..) = soon(self.stream.read(&mut bytes)).await else { return false };

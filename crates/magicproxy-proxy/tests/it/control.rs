@@ -1,0 +1,182 @@
+//! The control plane, and what the Python program's own integration tests check over HTTP.
+
+use std::time::Duration;
+
+use crate::support::{Answer, CREDENTIAL, Client, Proxy, Reply, Token, Upstream, guard, request};
+
+async fn mint(proxy: &Proxy, order: &str) -> Answer {
+    let lines = ["Content-Type: application/json", &format!("Content-Length: {}", order.len())];
+    Client::ask(proxy, request("POST /__magictoken", "", &lines, order)).await
+}
+
+fn order(rest: &str) -> String {
+    format!(r#"{{"token":"{CREDENTIAL}",{rest}}}"#)
+}
+
+#[tokio::test]
+async fn it_says_what_it_is() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::before(&upstream).await;
+    let answer = Client::ask(&proxy, request("GET /__magictoken", "", &[], "")).await;
+    let text = format!("magic API proxy for http://{} version {}", upstream.address, magicproxy_proxy::VERSION);
+    assert_eq!((answer.status, answer.text()), (200, text.clone()));
+    assert_eq!(answer.one("content-type"), Some("text/plain; charset=utf-8"));
+    let head = Client::ask(&proxy, request("HEAD /__magictoken?x=1", "", &[], "")).await;
+    assert_eq!((head.status, head.one("content-length").unwrap()), (200, text.len().to_string().as_str()));
+}
+
+#[tokio::test]
+async fn what_is_minted_is_accepted_and_allows_what_was_ordered() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::before(&upstream).await;
+    for rest in [
+        r#""allowed":["GET /user"]"#,
+        r#""allowed":[{"method":["GET","PUT"],"route":"/{who}"}],"expires_in":60,"aud":"api.test","explain":true"#,
+        r#""scope":"reading""#,
+        r#""scopes":["reading","writing"]"#,
+    ] {
+        let minted = mint(&proxy, &order(rest)).await;
+        assert_eq!((minted.status, minted.one("content-type")), (200, Some("application/jwt")), "{}", minted.text());
+        assert_eq!(minted.one("cache-control"), Some("no-store"));
+        let token = minted.text();
+        guard(&token);
+        assert!(!token.contains(CREDENTIAL));
+        assert_eq!(Client::ask(&proxy, request("GET /user", &token, &[], "")).await.status, 200, "{rest}");
+        assert_eq!(Client::ask(&proxy, request("DELETE /user", &token, &[], "")).await.status, 403, "{rest}");
+    }
+    assert!(upstream.requests().iter().all(|seen| seen.all("authorization") == [format!("Bearer {CREDENTIAL}")]));
+}
+
+#[tokio::test]
+async fn bad_orders_are_told_every_fault_and_never_their_secret() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::before(&upstream).await;
+    let orders = [
+        String::new(),
+        "not json".to_owned(),
+        "[]".to_owned(),
+        format!(r#"["{CREDENTIAL}"]"#),
+        "{}".to_owned(),
+        r#"{"allowed":["GET /user"]}"#.to_owned(),
+        format!(r#"{{"token":{{"x":"{CREDENTIAL}"}},"allowed":["GET /user"]}}"#),
+        format!(r#"{{"token":"{CREDENTIAL}","token":"{CREDENTIAL}","allowed":["GET /user"]}}"#),
+        // Misspelt and unknown members.
+        order(r#""alowed":["GET /user"]"#),
+        order(r#""allowed":["GET /user"],"scopez":[]"#),
+        order(r#""allowed":[]"#),
+        order(r#""allowed":null"#),
+        order(r#""allowed":"GET /user""#),
+        order(r#""allowed":["GET /user"],"scopes":["reading"]"#),
+        order(r#""scopes":[]"#),
+        order(r#""scopes":["reading","unknown"]"#),
+        order(r#""scopes":"reading""#),
+        order(r#""allowed":["GET /("]"#),
+        order(r#""allowed":["GTE /user"]"#),
+        order(r#""allowed":["GET user"]"#),
+        order(r#""allowed":["CONNECT /user"]"#),
+        order(r#""allowed":["GET /((a{0,50}){0,50}){0,50}"]"#),
+        order(r#""allowed":["GET /user"],"expires_in":0"#),
+        order(r#""allowed":["GET /user"],"expires_in":99999999999"#),
+        order(r#""allowed":["GET /user"],"expires_in":"60""#),
+        order(r#""allowed":["GET /user"],"aud":"other.test""#),
+        format!(r#"{{"token":"{CREDENTIAL}\r\nX: y","allowed":["GET /user"]}}"#),
+        format!(r#"{{"token":"","allowed":["GET /user"],"x":"{CREDENTIAL}"}}"#),
+        order(&format!(r#""allowed":[{}]"#, vec![r#""GET /a""#; 1001].join(","))),
+    ];
+    for order in orders {
+        let answer = mint(&proxy, &order).await;
+        answer.assert_rejected(400, "invalid_order");
+    }
+    let many = mint(&proxy, &order(r#""allowed":["GTE /a","GET b"],"expires_in":0,"aud":"other.test""#)).await;
+    assert_eq!(many.json()["errors"].as_array().unwrap().len(), 4, "{}", many.text());
+}
+
+#[tokio::test]
+async fn orders_are_json_by_their_own_word() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::before(&upstream).await;
+    let body = order(r#""allowed":["GET /user"]"#);
+    let length = format!("Content-Length: {}", body.len());
+    for media in ["Content-Type: text/plain", "Content-Type: application/x-www-form-urlencoded", "X-A: 1"] {
+        let answer = Client::ask(&proxy, request("POST /__magictoken", "", &[media, &length], &body)).await;
+        answer.assert_rejected(415, "media_type");
+    }
+    let media = "Content-Type: application/JSON; charset=utf-8";
+    assert_eq!(Client::ask(&proxy, request("POST /__magictoken", "", &[media, &length], &body)).await.status, 200);
+}
+
+#[tokio::test]
+async fn minting_can_be_closed_and_bounded() {
+    let upstream = Upstream::hello().await;
+    let closed = Proxy::with(&upstream, |settings| settings.minting.open = false).await;
+    mint(&closed, &order(r#""allowed":["GET /user"]"#)).await.assert_rejected(403, "minting_closed");
+    let bounded = Proxy::with(&upstream, |settings| settings.minting.max_lifetime = Duration::from_secs(60)).await;
+    mint(&bounded, &order(r#""allowed":["GET /user"],"expires_in":61"#)).await.assert_rejected(400, "invalid_order");
+    assert_eq!(mint(&bounded, &order(r#""allowed":["GET /user"]"#)).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_control_path_never_reaches_the_upstream() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::before(&upstream).await;
+    let token = Token::any();
+    for (line, status) in [
+        ("DELETE /__magictoken", 405),
+        ("GET /__magictoken/", 404),
+        ("GET /__magictoken/secrets", 404),
+        ("GET /__magictoken/explain", 405),
+        ("GET /%5F_magictok%65n/x", 404),
+        ("GET /__magictoken/../user", 400),
+    ] {
+        assert_eq!(Client::ask(&proxy, request(line, &token, &[], "")).await.status, status, "{line}");
+    }
+    assert!(upstream.requests().is_empty());
+    assert_eq!(Client::ask(&proxy, request("GET /__magictokens", &token, &[], "")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_question_is_answered_to_the_bearer_without_asking_the_upstream() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::before(&upstream).await;
+    let ask = async |token: &str, question: &str| {
+        let lines = ["Content-Type: application/json", &format!("Content-Length: {}", question.len())];
+        Client::ask(&proxy, request("POST /__magictoken/explain", token, &lines, question)).await
+    };
+    let token = Token::allowing(&["GET /user"]).mint();
+    let told = ask(&token, r#"{"method":"GET","target":"/user?x"}"#).await;
+    assert_eq!((told.json()["decision"].as_str(), told.json()["rule"].as_str()), (Some("allowed"), Some("GET /user")));
+    let denied = ask(&token, r#"{"method":"POST","target":"/user"}"#).await;
+    assert_eq!((denied.json()["code"].as_str(), denied.json()["needed"].as_array().unwrap().len()), (Some("not_allowed"), 0));
+    let explaining = Token::allowing(&["GET /user"]).explaining().mint();
+    let denied = ask(&explaining, r#"{"method":"POST","target":"/user"}"#).await;
+    assert_eq!(denied.json()["needed"][0], "POST /user");
+    ask("", r#"{"method":"GET","target":"/user"}"#).await.assert_rejected(401, "no_token");
+    ask(&token, r#"{"method":"GET","target":"/a/../user"}"#).await.assert_rejected(400, "target_dot_segment");
+    ask(&token, r#"{"method":"GET","path":"/user"}"#).await.assert_rejected(400, "invalid_question");
+    assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn as_in_the_python_programs_own_tests() {
+    // Its upstream is GitHub, which answers 401 to a credential that is wrong.
+    let upstream = Upstream::scripted(|seen| {
+        if seen.all("authorization") == [format!("Bearer {CREDENTIAL}")] {
+            Reply::ok(r#"{"login":"octocat"}"#)
+        } else {
+            Reply::with("401 Unauthorized", &[], r#"{"message":"Bad credentials"}"#)
+        }
+    })
+    .await;
+    let proxy = Proxy::before(&upstream).await;
+    let about = Client::ask(&proxy, request("GET /__magictoken", "", &[], "")).await;
+    assert!(about.text().starts_with("magic API proxy for "));
+    assert_eq!(mint(&proxy, r#"{"wrong":"x"}"#).await.status, 400);
+    for (credential, status) in [(CREDENTIAL, 200), ("ghp_wrongwrongwrong", 401)] {
+        let minted = mint(&proxy, &format!(r#"{{"token":"{credential}","allowed":["GET /user"]}}"#)).await;
+        let answer = Client::ask(&proxy, request("GET /user", &minted.text(), &[], "")).await;
+        assert_eq!((answer.status, answer.one("x-magic-api-proxy")), (status, Some(magicproxy_proxy::VERSION)));
+        assert_eq!(Client::ask(&proxy, request("GET /users", &minted.text(), &[], "")).await.status, 403);
+        assert_eq!(Client::ask(&proxy, request("PUT /user", &minted.text(), &[], "")).await.status, 403);
+    }
+    assert_eq!(Client::ask(&proxy, request("GET /user", CREDENTIAL, &[], "")).await.status, 401);
+}

@@ -1,0 +1,204 @@
+//! An upstream that echoes the credential does not hand it to the caller.
+
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::{GzDecoder, GzEncoder};
+
+use tokio::io::AsyncWriteExt as _;
+
+use crate::support::{Answer, CREDENTIAL, Client, Proxy, Reply, Token, Upstream, find, request};
+
+fn masked(text: &str) -> String {
+    text.replace(CREDENTIAL, &"*".repeat(CREDENTIAL.len()))
+}
+
+async fn answered(reply: impl Fn() -> Reply + Send + Sync + 'static) -> Answer {
+    let upstream = Upstream::scripted(move |_| reply()).await;
+    let proxy = Proxy::before(&upstream).await;
+    Client::ask(&proxy, request("GET /echo", &Token::any(), &["TE: trailers"], "")).await
+}
+
+#[tokio::test]
+async fn in_a_body_it_is_masked_and_the_length_stays_true() {
+    let text = format!("{{\"authorization\": \"Bearer {CREDENTIAL}\", \"again\": \"{CREDENTIAL}{CREDENTIAL}\"}}");
+    let echoed = text.clone();
+    let answer = answered(move || Reply::ok(&echoed)).await;
+    assert_eq!((answer.text(), answer.complete), (masked(&text), true));
+    assert_eq!(answer.one("content-length").unwrap(), text.len().to_string());
+}
+
+#[tokio::test]
+async fn in_headers_and_trailers_it_is_masked() {
+    let answer = answered(|| {
+        Reply::bytes(format!(
+            "HTTP/1.1 200 OK\r\nX-Echo: Bearer {CREDENTIAL}\r\nSet-Cookie: a={CREDENTIAL}\r\nLocation: /?t={CREDENTIAL}&u={CREDENTIAL}\r\n\
+             Trailer: X-Trailer\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Trailer: {CREDENTIAL}\r\n\r\n"
+        ))
+    })
+    .await;
+    assert_eq!(answer.text(), "ok");
+    assert!(!format!("{answer:?}").contains(CREDENTIAL));
+    assert_eq!(answer.one("x-echo"), Some(masked(&format!("Bearer {CREDENTIAL}")).as_str()));
+    assert_eq!(answer.trailers, [("x-trailer".to_owned(), masked(CREDENTIAL))]);
+}
+
+/// Sends a chunked answer with these header lines in two parts: the second leaves when something of the first has arrived.
+/// Gives what of the body arrived, and whether it ended well.
+async fn in_two_parts(lines: &str, first: &[u8], second: &[u8]) -> (Vec<u8>, bool) {
+    let mut upstream = Upstream::held().await;
+    let proxy = Proxy::before(&upstream).await;
+    let mut client = Client::connect(&proxy).await;
+    client.send(request("GET /echo", &Token::any(), &["Connection: close"], "")).await;
+    let mut connection = upstream.accept().await;
+    connection.request().await;
+    let chunk = |part: &[u8]| [format!("{:x}\r\n", part.len()).as_bytes(), part, b"\r\n"].concat();
+    let head = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n{lines}\r\n");
+    connection.send([head.as_bytes(), &chunk(first)].concat()).await;
+    let mut received = client.some().await;
+    // Where the first part holds the credential already, the proxy has left.
+    let _ = connection.stream.write_all(&[chunk(second), b"0\r\n\r\n".to_vec()].concat()).await;
+    received.extend(client.closed().await);
+    let Some(at) = find(&received, b"\r\n\r\n") else { return (Vec::new(), false) };
+    dechunked(&received[at + 4..])
+}
+
+fn dechunked(mut bytes: &[u8]) -> (Vec<u8>, bool) {
+    let mut body = Vec::new();
+    while let Some(at) = find(bytes, b"\r\n") {
+        let size = usize::from_str_radix(std::str::from_utf8(&bytes[..at]).unwrap(), 16).unwrap();
+        let data = &bytes[at + 2..];
+        body.extend_from_slice(&data[..size.min(data.len())]);
+        if size == 0 || data.len() < size + 2 {
+            return (body, size == 0);
+        }
+        bytes = &data[size + 2..];
+    }
+    (body, false)
+}
+
+#[tokio::test]
+async fn split_at_every_offset_it_is_masked() {
+    let text = format!("a {CREDENTIAL} b");
+    for at in 1..text.len() {
+        let (body, whole) = in_two_parts("", &text.as_bytes()[..at], &text.as_bytes()[at..]).await;
+        assert_eq!((String::from_utf8(body).unwrap(), whole), (masked(&text), true), "split at {at}");
+    }
+}
+
+#[tokio::test]
+async fn a_beginning_of_it_that_goes_on_otherwise_passes() {
+    let text = format!("{}{} {}", &CREDENTIAL[..20], &CREDENTIAL[..10], &CREDENTIAL[..CREDENTIAL.len() - 1]);
+    let sent = text.clone();
+    assert_eq!(answered(move || Reply::ok(&sent)).await.text(), text);
+}
+
+#[tokio::test]
+async fn text_that_ends_in_its_beginning_is_whole() {
+    for framing in [true, false] {
+        let text = format!("text {}", &CREDENTIAL[..CREDENTIAL.len() - 1]);
+        let sent = text.clone();
+        let answer = answered(move || {
+            if framing {
+                Reply::ok(&sent)
+            } else {
+                Reply::bytes(format!(
+                    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{sent}\r\n0\r\n\r\n",
+                    sent.len()
+                ))
+            }
+        })
+        .await;
+        assert_eq!((answer.text(), answer.complete), (text, true));
+    }
+}
+
+fn gzip(text: &str, level: Compression) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), level);
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// What a caller can read of a gzip body, however it ends.
+fn readable(bytes: &[u8]) -> Vec<u8> {
+    let mut decoder = GzDecoder::new(Vec::new());
+    let _ = decoder.write_all(bytes);
+    let _ = decoder.flush();
+    std::mem::take(decoder.get_mut())
+}
+
+#[tokio::test]
+async fn in_a_gzip_body_it_is_cut_off_wherever_the_body_is_split() {
+    let filler: String = (0..200).map(|number| format!("line {number} of some text\n")).collect();
+    let text = format!("{filler}{CREDENTIAL}\n{filler}");
+    for level in [Compression::none(), Compression::best()] {
+        let body = gzip(&text, level);
+        // Stored text is where it was; compressed, the credential is somewhere in the middle.
+        let middle = if level == Compression::none() { filler.len() + 10 } else { body.len() * 2 / 3 };
+        let offsets = (1..12).map(|part| part * body.len() / 12).chain(middle..middle + CREDENTIAL.len());
+        for at in offsets.filter(|at| *at < body.len()) {
+            let (received, whole) = in_two_parts("Content-Encoding: gzip\r\n", &body[..at], &body[at..]).await;
+            assert!(!whole, "split at {at}");
+            let read = readable(&received);
+            let shown = (1..=CREDENTIAL.len()).rev().find(|shown| find(&read, CREDENTIAL[..*shown].as_bytes()).is_some());
+            assert!(shown.unwrap_or(0) < 8, "split at {at}: {shown:?} bytes of the credential show");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_innocent_gzip_body_passes_byte_for_byte() {
+    let filler: String = (0..5000).map(|number| format!("{}{number}", &CREDENTIAL[..number % 30])).collect();
+    let body = gzip(&filler, Compression::default());
+    let sent = body.clone();
+    let answer = answered(move || Reply::with("200 OK", &["Content-Encoding: gzip"], &sent)).await;
+    assert!(answer.complete && answer.body == body);
+    assert_eq!(answer.one("content-encoding"), Some("gzip"));
+}
+
+#[tokio::test]
+async fn what_is_called_gzip_and_is_none_is_searched_as_it_is() {
+    let text = format!("no gzip: {CREDENTIAL}");
+    let sent = text.clone();
+    let answer = answered(move || Reply::with("200 OK", &["Content-Encoding: gzip"], &sent)).await;
+    assert!(find(&answer.body, CREDENTIAL.as_bytes()).is_none());
+}
+
+#[tokio::test]
+async fn a_short_credential_is_not_looked_for() {
+    let upstream = Upstream::scripted(|_| Reply::ok("a secret: a1b2c3d")).await;
+    let proxy = Proxy::before(&upstream).await;
+    let token = Token::allowing(&["* /.*"]).with("a1b2c3d").mint();
+    assert_eq!(Client::ask(&proxy, request("GET /a", &token, &[], "")).await.text(), "a secret: a1b2c3d");
+}
+
+#[tokio::test]
+async fn an_error_of_the_upstream_is_searched_too() {
+    let answer = answered(|| Reply::with("500 Internal Server Error", &[], format!("bad token {CREDENTIAL}"))).await;
+    assert_eq!((answer.status, answer.text()), (500, masked(&format!("bad token {CREDENTIAL}"))));
+}
+
+#[tokio::test]
+async fn a_reason_phrase_and_interim_answers_are_the_upstreams_own() {
+    let upstream = Upstream::scripted(|_| {
+        Reply::bytes(format!(
+            "HTTP/1.1 103 Early Hints\r\nX-Echo: {CREDENTIAL}\r\n\r\nHTTP/1.1 200 {CREDENTIAL}\r\nContent-Length: 0\r\n\r\n"
+        ))
+    })
+    .await;
+    let proxy = Proxy::before(&upstream).await;
+    let mut client = Client::connect(&proxy).await;
+    client.send(request("GET /echo", &Token::any(), &[], "")).await;
+    let head = client.until(b"\r\n\r\n").await;
+    assert!(head.starts_with(b"HTTP/1.1 200 ") && find(&head, CREDENTIAL.as_bytes()).is_none());
+}
+
+#[tokio::test]
+async fn a_head_answer_keeps_its_length_beside_an_echo() {
+    let upstream =
+        Upstream::scripted(|_| Reply::bytes(format!("HTTP/1.1 200 OK\r\nContent-Length: 77\r\nX-Echo: {CREDENTIAL}\r\n\r\n")))
+            .await;
+    let proxy = Proxy::before(&upstream).await;
+    let answer = Client::ask(&proxy, request("HEAD /echo", &Token::any(), &[], "")).await;
+    assert_eq!((answer.one("content-length"), answer.one("x-echo")), (Some("77"), Some(masked(CREDENTIAL).as_str())));
+}

@@ -1,0 +1,152 @@
+//! WebSocket: the one upgrade that may pass, where the operator wants it.
+
+use crate::support::{Client, Proxy, Reply, Token, Upstream, find, request};
+
+const HANDSHAKE: [&str; 4] =
+    ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"];
+const SWITCH: &str =
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n";
+
+async fn with_websocket(upstream: &Upstream) -> Proxy {
+    Proxy::with(upstream, |settings| settings.upstream.websocket = true).await
+}
+
+#[tokio::test]
+async fn it_is_off_by_default() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::before(&upstream).await;
+    for upgrade in ["Upgrade: websocket", "Upgrade: WebSocket"] {
+        let lines = [HANDSHAKE[0], upgrade, HANDSHAKE[2], HANDSHAKE[3]];
+        let answer = Client::ask(&proxy, request("GET /ws", &Token::any(), &lines, "")).await;
+        answer.assert_rejected(403, "websocket_disabled");
+    }
+    assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn bytes_flow_both_ways_until_one_side_ends() {
+    let mut upstream = Upstream::held().await;
+    let proxy = with_websocket(&upstream).await;
+    let mut client = Client::connect(&proxy).await;
+    client.send(request("GET /ws", &Token::allowing(&["GET /ws"]).mint(), &HANDSHAKE, "")).await;
+    let mut connection = upstream.accept().await;
+    let seen = connection.request().await;
+    assert_eq!((seen.all("upgrade"), seen.all("connection")), (vec!["websocket"], vec!["upgrade"]));
+    assert_eq!((seen.all("authorization").len(), seen.all("sec-websocket-key").len()), (1, 1));
+    connection.send(SWITCH).await;
+    let answer = client.answer_head().await;
+    assert_eq!((answer.status, answer.one("upgrade"), answer.one("sec-websocket-accept")), (101, Some("websocket"), Some("x")));
+    client.send(b"\x81\x05hello").await;
+    connection.until(b"hello").await;
+    connection.send(b"\x81\x05world").await;
+    client.until(b"world").await;
+    drop(client);
+    assert!(connection.closed().await.is_empty());
+}
+
+#[tokio::test]
+async fn the_upstreams_end_reaches_the_caller() {
+    let mut upstream = Upstream::held().await;
+    let proxy = with_websocket(&upstream).await;
+    let mut client = Client::connect(&proxy).await;
+    client.send(request("GET /ws", &Token::any(), &HANDSHAKE, "")).await;
+    let mut connection = upstream.accept().await;
+    connection.request().await;
+    connection.send(format!("{SWITCH}last words")).await;
+    drop(connection);
+    client.answer_head().await;
+    assert_eq!(client.closed().await, b"last words");
+}
+
+#[tokio::test]
+async fn a_handshake_needs_a_rule_and_a_token() {
+    let upstream = Upstream::hello().await;
+    let proxy = with_websocket(&upstream).await;
+    let token = Token::allowing(&["GET /ws"]).mint();
+    Client::ask(&proxy, request("GET /other", &token, &HANDSHAKE, "")).await.assert_rejected(403, "not_allowed");
+    Client::ask(&proxy, request("GET /ws", "", &HANDSHAKE, "")).await.assert_rejected(401, "no_token");
+    assert!(upstream.requests().is_empty());
+}
+
+/// What a caller sends behind its handshake is no request to the upstream, whatever that answers (CVE-2026-2833).
+#[tokio::test]
+async fn what_follows_a_refused_handshake_goes_through_the_gate() {
+    for status in ["200 OK", "400 Bad Request", "426 Upgrade Required", "204 No Content"] {
+        let mut upstream = Upstream::held().await;
+        let proxy = with_websocket(&upstream).await;
+        let token = Token::allowing(&["GET /ws"]).mint();
+        let mut client = Client::connect(&proxy).await;
+        let smuggled = request("DELETE /smuggled", &token, &[], "");
+        client.send([request("GET /ws", &token, &HANDSHAKE, ""), smuggled].concat()).await;
+        let mut connection = upstream.accept().await;
+        connection.request().await;
+        let length = if status.starts_with("204") { "" } else { "Content-Length: 0\r\n" };
+        connection.send(format!("HTTP/1.1 {status}\r\n{length}\r\n")).await;
+        assert_eq!(client.answer().await.status, status[..3].parse::<u16>().unwrap());
+        client.answer().await.assert_rejected(403, "not_allowed");
+        assert!(connection.until_closed_or_idle().await.is_empty(), "{status}: bytes reached the upstream");
+        assert!(!upstream.has_caller());
+    }
+}
+
+#[tokio::test]
+async fn bytes_sent_before_the_switch_wait_for_it() {
+    let mut upstream = Upstream::held().await;
+    let proxy = with_websocket(&upstream).await;
+    let mut client = Client::connect(&proxy).await;
+    client.send([request("GET /ws", &Token::any(), &HANDSHAKE, ""), b"GET /early HTTP/1.1\r\n\r\n".to_vec()].concat()).await;
+    let mut connection = upstream.accept().await;
+    connection.request().await;
+    assert!(connection.until_closed_or_idle().await.is_empty());
+    connection.send(SWITCH).await;
+    assert_eq!(client.answer_head().await.status, 101);
+    // The upstream agreed: what comes now is WebSocket to it.
+    connection.until(b"GET /early HTTP/1.1\r\n\r\n").await;
+}
+
+#[tokio::test]
+async fn any_other_upgrade_is_not_passed_on() {
+    let upstream = Upstream::hello().await;
+    let proxy = with_websocket(&upstream).await;
+    let token = Token::any();
+    for lines in [
+        &["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"][..],
+        &["Connection: Upgrade", "Upgrade: websocket, h2c", HANDSHAKE[2]],
+        &["Connection: Upgrade", "Upgrade: h2c", "Upgrade: websocket", HANDSHAKE[2]],
+        &["Connection: Upgrade", "Upgrade: TLS/1.0"],
+        // No key: no handshake.
+        &["Connection: Upgrade", "Upgrade: websocket"],
+    ] {
+        assert_eq!(Client::ask(&proxy, request("GET /a", &token, lines, "")).await.status, 200, "{lines:?}");
+    }
+    assert_eq!(Client::ask(&proxy, request("POST /a", &token, &HANDSHAKE, "")).await.status, 200);
+    for seen in upstream.requests() {
+        for name in ["upgrade", "connection", "http2-settings"] {
+            assert!(seen.all(name).is_empty(), "{seen:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_takes_no_kept_connection_and_leaves_none() {
+    let upstream = Upstream::scripted(|seen| if seen.target == "/ws" { Reply::ok("no") } else { Reply::ok("yes") }).await;
+    let proxy = with_websocket(&upstream).await;
+    let token = Token::any();
+    for (target, lines) in [("/a", &[][..]), ("/ws", &HANDSHAKE), ("/b", &[])] {
+        assert_eq!(Client::ask(&proxy, request(&format!("GET {target}"), &token, lines, "")).await.status, 200);
+    }
+    assert_ne!(upstream.requests()[1].connection, 0);
+}
+
+#[tokio::test]
+async fn an_echo_in_the_handshake_is_masked() {
+    let mut upstream = Upstream::held().await;
+    let proxy = with_websocket(&upstream).await;
+    let mut client = Client::connect(&proxy).await;
+    client.send(request("GET /ws", &Token::any(), &HANDSHAKE, "")).await;
+    let mut connection = upstream.accept().await;
+    let credential = connection.request().await.all("authorization")[0].to_owned();
+    connection.send(SWITCH.replace("Accept: x", &format!("Accept: {credential}"))).await;
+    let head = client.until(b"\r\n\r\n").await;
+    assert!(find(&head, crate::support::CREDENTIAL.as_bytes()).is_none());
+}
