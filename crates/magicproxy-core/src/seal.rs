@@ -1,6 +1,6 @@
 //! The credential inside a token, sealed to the proxy's key. `token-v1.md` section 5.
 //!
-//! Opened only for a request that holds a [`Permit`](crate::Permit), so only a token that the proxy signed ever reaches
+//! Opened only for a request that holds a [`Permit`], so only a token that the proxy signed ever reaches
 //! the decryption and no padding oracle exists.
 
 use std::fmt;

@@ -3,7 +3,7 @@
 //!
 //! `main` parses, matches and reports; each command is one file below `cli`. Exit codes are those of `failure`.
 
-#[expect(rustdoc::bare_urls, reason = "the comments of arguments are what `--help` shows")]
+#[allow(rustdoc::bare_urls, reason = "the comments of arguments are what `--help` shows")]
 mod cli;
 mod client;
 mod config;
