@@ -89,7 +89,8 @@ impl Gate {
             now: clock::now(),
         };
         Ok(match entry.token().authorize(&access) {
-            Ok(permit) => Explanation::Allowed { rule: permit.rule().to_string() },
+            // The rules of a scope are the operator's; a token that does not explain does not show them.
+            Ok(permit) => Explanation::Allowed { rule: entry.token().explains().then(|| permit.rule().to_string()) },
             Err(denial) => Explanation::Denied(denied(denial, entry.token(), &access)),
         })
     }
@@ -106,7 +107,7 @@ pub(crate) struct Question {
 /// What would be decided.
 #[derive(Debug)]
 pub(crate) enum Explanation {
-    Allowed { rule: String },
+    Allowed { rule: Option<String> },
     Denied(Rejection),
 }
 

@@ -53,7 +53,7 @@ pub(crate) enum Rejection {
     RequestTimeout,
     #[error("the request body could not be read")]
     RequestBody,
-    #[error("the proxy is busy with other orders; try again")]
+    #[error("the proxy is busy with others; try again")]
     Busy,
     #[error("the upstream cannot be reached")]
     Connect,

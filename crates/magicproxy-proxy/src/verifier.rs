@@ -17,7 +17,7 @@ use magicproxy_core::{
 };
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use zeroize::Zeroizing;
 
 use crate::clock;
@@ -28,6 +28,9 @@ use crate::settings::Settings;
 
 type Fingerprint = [u8; 32];
 type TokenCache = Cache<Fingerprint, Arc<CachedToken>, ByMemory>;
+
+/// How long a token waits for its verification to begin.
+const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// Twice what the automata of one token may take.
 const SHARD_BYTES: usize = 8 * 1024 * 1024;
@@ -147,7 +150,7 @@ impl Verifier {
     }
 
     async fn open_cold(&self, entry: &CachedToken, permit: Permit) -> Result<(Permit, Arc<OpenedCredential>), Rejection> {
-        let _slot = self.slots.acquire().await.map_err(|_| Rejection::Internal)?;
+        let _slot = self.slot().await?;
         let inner = Arc::clone(&self.inner);
         let opening = tokio::task::spawn_blocking(move || {
             let opened =
@@ -159,8 +162,16 @@ impl Verifier {
         Ok((permit, Arc::clone(opened)))
     }
 
+    /// Waits for its turn, but not for ever: a queue of costly tokens must not grow without bound.
+    async fn slot(&self) -> Result<SemaphorePermit<'_>, Rejection> {
+        match tokio::time::timeout(MAX_WAIT, self.slots.acquire()).await {
+            Ok(slot) => slot.map_err(|_| Rejection::Internal),
+            Err(_) => Err(Rejection::Busy),
+        }
+    }
+
     async fn verify_cold(&self, presented: &PresentedToken) -> Result<Arc<CachedToken>, Rejection> {
-        let _slot = self.slots.acquire().await.map_err(|_| Rejection::Internal)?;
+        let _slot = self.slot().await?;
         let inner = Arc::clone(&self.inner);
         let text = Zeroizing::new(presented.as_str().to_owned());
         let verified = tokio::task::spawn_blocking(move || inner.verify(&text)).await.map_err(|_| Rejection::Internal)??;

@@ -207,7 +207,10 @@ impl Verdict {
             let _ = writeln!(text, "{line}");
         };
         match &self.refusal {
-            None => line(format!("allowed: {asked}\n  by the rule `{}`", harmless(self.rule.as_deref().unwrap_or_default()))),
+            None => {
+                let by = self.rule.as_ref().map(|rule| format!("\n  by the rule `{}`", harmless(rule))).unwrap_or_default();
+                line(format!("allowed: {asked}{by}"));
+            }
             Some((code, reason)) => line(format!("denied: {asked}\n  {code}: {}", harmless(reason))),
         }
         let beyond = self.refusal.as_ref().is_some_and(|(code, _)| code == "beyond_ceiling");

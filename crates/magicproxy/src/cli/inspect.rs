@@ -128,16 +128,17 @@ impl Claims {
     }
 
     /// One line: id, expiry, rules.
-    pub(super) fn summary(&self, now: UnixTime) -> String {
+    pub(super) fn summary(&self) -> String {
         let id = self.text("jti").unwrap_or_else(|| "without id".to_owned());
         let allows = match (self.rules().as_slice(), self.scopes().as_slice()) {
             ([], scopes) => format!("allows scope {}", scopes.join(", ")),
             (rules, _) if rules.len() <= 3 => format!("allows {}", rules.join(", ")),
             (rules, _) => format!("allows {} and {} more", rules.first().map_or("", String::as_str), rules.len() - 1),
         };
+        let start = self.time("iat").unwrap_or(UnixTime(0));
         let expiry = self
             .time("exp")
-            .map_or_else(String::new, |end| format!("expires {} ({})", time::date(end), time::distance(end, now)));
+            .map_or_else(String::new, |end| format!("expires {} ({})", time::date(end), time::distance(end, start)));
         format!("minted {id}: {expiry}, {allows}")
     }
 

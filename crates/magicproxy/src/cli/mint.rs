@@ -64,7 +64,7 @@ pub(crate) fn run(args: MintArgs, environment: &Environment) -> Result<(), Failu
         None => offline(order, Config::load(args.settings.into_flags(), environment)?)?,
     };
     output::print(&token)?;
-    note(&Claims::of(&token)?.summary(clock::now()));
+    note(&Claims::of(&token)?.summary());
     Ok(())
 }
 
