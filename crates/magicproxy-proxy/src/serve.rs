@@ -120,8 +120,9 @@ impl ServedConnection {
         let connection = Connection::new(peer, protocol);
         let io = DownstreamIo::new(stream, prefix, Arc::clone(&connection), self.settings.timeouts, accepted);
         match protocol {
-            Protocol::Http1 => self.http1(TokioIo::new(io), &connection).await,
-            Protocol::Http2 => self.http2(TokioIo::new(io), &connection).await,
+            // Boxed: a connection that has not spoken yet stays small.
+            Protocol::Http1 => Box::pin(self.http1(TokioIo::new(io), &connection)).await,
+            Protocol::Http2 => Box::pin(self.http2(TokioIo::new(io), &connection)).await,
         }
     }
 
