@@ -3,7 +3,6 @@
 use crate::support::{Client, Proxy, Reply, Token, Upstream, request};
 
 /// A request whose head is refused: 400, the connection ends, nothing reaches the upstream.
-#[track_caller]
 fn hostile(fields: &str) -> String {
     format!("POST /upload HTTP/1.1\r\nHost: proxy.test\r\nAuthorization: Bearer {}\r\n{fields}\r\n\r\n", *Token::any())
 }
@@ -278,8 +277,11 @@ async fn an_answer_cut_off_is_an_error_below() {
     ] {
         let upstream = Upstream::scripted(move |_| Reply::last(answer)).await;
         let proxy = Proxy::before(&upstream).await;
-        let cut = Client::ask(&proxy, request("GET /user", &Token::any(), &[], "")).await;
-        assert_eq!((cut.status, cut.complete), (200, false), "{answer:?}");
+        let mut client = Client::connect(&proxy).await;
+        client.send(request("GET /user", &Token::any(), &[], "")).await;
+        // What is broken before anything was passed on may end the connection without a word.
+        let cut = client.answer_or_end().await;
+        assert!(cut.is_none_or(|cut| !cut.complete), "{answer:?}");
     }
 }
 

@@ -20,6 +20,8 @@ mod http2;
 mod limits;
 mod path;
 mod pool;
+mod property;
 mod scrubbing;
+mod secrets;
 mod streaming;
 mod websocket;

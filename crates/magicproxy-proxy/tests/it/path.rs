@@ -1,6 +1,6 @@
 //! The path of a request: allowed, refused, answered.
 
-use crate::support::{Answer, CREDENTIAL, Client, NAME, Proxy, Reply, Token, Upstream, now, request, rules, settings};
+use crate::support::{Answer, CREDENTIAL, Client, NAME, Proxy, Reply, Token, Upstream, all, now, request, rules, settings};
 
 /// Sends one request with a token that allows `rules`.
 async fn ask(rules: &[&str], line: &str) -> (Answer, Upstream) {
@@ -377,22 +377,9 @@ async fn a_hundred_cold_requests_with_one_token_succeed() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
     let token = Token::any();
-    let asked = (0..100).map(|_| Client::ask(&proxy, request("GET /user", &token, &[], "")));
-    let mut asked: Vec<_> = asked.map(Box::pin).collect();
-    let answers = std::future::poll_fn(|context| {
-        let mut pending = Vec::new();
-        let mut statuses = Vec::new();
-        for mut ask in asked.drain(..) {
-            match ask.as_mut().poll(context) {
-                std::task::Poll::Ready(answer) => statuses.push(answer.status),
-                std::task::Poll::Pending => pending.push(ask),
-            }
-        }
-        assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
-        asked = pending;
-        if asked.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    });
-    answers.await;
+    let bytes = request("GET /user", &token, &[], "");
+    let answers = all((0..100).map(|_| Client::ask(&proxy, &bytes)).collect()).await;
+    assert!(answers.iter().all(|answer| answer.status == 200));
     assert_eq!(upstream.requests().len(), 100);
 }
 

@@ -6,13 +6,14 @@ mod proxy;
 mod upstream;
 mod watch;
 
+use std::task::Poll;
 use std::time::Duration;
 
 pub(crate) use client::{Answer, Client, request};
 pub(crate) use keys::{CREDENTIAL, Token, now};
 pub(crate) use proxy::{NAME, Proxy, rules, settings};
 pub(crate) use upstream::{Reply, Seen, Upstream, UpstreamConnection};
-pub(crate) use watch::{events_named, guard};
+pub(crate) use watch::{assert_clean, events_named, guard, has_secret};
 
 /// A test that waits longer than this has found something. Generous, because builds share the machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,6 +28,24 @@ pub(crate) fn soon<T>(future: impl Future<Output = T>) -> impl Future<Output = T
             Err(_) => panic!("nothing came, waited for at {place}"),
         }
     }
+}
+
+/// Runs futures side by side, and gives what they come to, in the order in which they end.
+pub(crate) async fn all<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {
+    let mut pending: Vec<_> = futures.into_iter().map(Box::pin).collect();
+    let mut done = Vec::new();
+    std::future::poll_fn(|context| {
+        pending.retain_mut(|future| match future.as_mut().poll(context) {
+            Poll::Ready(value) => {
+                done.push(value);
+                false
+            }
+            Poll::Pending => true,
+        });
+        if pending.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    done
 }
 
 /// The parts of a head: its first line and its fields, names in lower case.

@@ -103,6 +103,14 @@ impl Client {
         self.answer_to(false).await
     }
 
+    /// The same, where the proxy may also close the connection without a word.
+    pub(crate) async fn answer_or_end(&mut self) -> Option<Answer> {
+        if self.buffer.is_empty() && !self.fill().await {
+            return None;
+        }
+        Some(self.answer().await)
+    }
+
     async fn answer_to(&mut self, head: bool) -> Answer {
         let mut answer = self.answer_head().await;
         let bodiless = head || matches!(answer.status, 100..200 | 204 | 304);

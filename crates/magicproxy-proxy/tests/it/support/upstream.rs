@@ -147,6 +147,11 @@ impl Upstream {
         self.seen.lock().unwrap().clone()
     }
 
+    /// Requests since the last time, of a scripted upstream.
+    pub(crate) fn take_requests(&self) -> Vec<Seen> {
+        std::mem::take(&mut self.seen.lock().unwrap())
+    }
+
     /// The one request so far.
     #[track_caller]
     pub(crate) fn only_request(&self) -> Seen {
