@@ -111,7 +111,7 @@ fn start_magicproxy(workspace: &Workspace, log: &mut Log, folder: &Path, upstrea
     command.args(["serve", "--listen", &format!("127.0.0.1:{port}")]);
     command.args(["--api-root", &format!("http://127.0.0.1:{upstream}"), "--keys"]).arg(folder.join("keys"));
     // Like nginx with its access log off.
-    command.env("RUST_LOG", "error").current_dir(folder);
+    command.env("MAGICPROXY_LOG", "error").current_dir(folder);
     start("magicproxy", port, log, &mut command)
 }
 
