@@ -11,3 +11,54 @@ fn takes_away_fields_that_change_for_whom_the_credential_acts() {
         assert!(!request::steers(&HeaderName::from_static(name)), "{name}");
     }
 }
+
+fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+    lines.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+}
+
+#[test]
+fn reads_every_name_that_connection_nominates() {
+    let named = nominated(&headers(&[("connection", "close, X-A ,,x b, x-C"), ("connection", "X-D")]));
+    assert_eq!(named, ["close", "x-a", "x-c", "x-d"]);
+    assert!(nominated(&headers(&[("x-connection", "x-a")])).is_empty());
+}
+
+#[test]
+fn announces_only_trailers_that_pass() {
+    let announced = |value| announced_trailers(&headers(&[("trailer", value)]));
+    assert_eq!(announced("X-Sum, Content-Length,host ,Authorization, X_A, x-B").unwrap(), "x-sum, x-b");
+    assert_eq!(announced("Transfer-Encoding, Cookie"), None);
+    assert_eq!(announced_trailers(&HeaderMap::new()), None);
+}
+
+#[test]
+fn a_trailer_cannot_change_its_message() {
+    let mut trailers = headers(&[
+        ("x-sum", "1"),
+        ("transfer-encoding", "chunked"),
+        ("content-length", "1"),
+        ("content-type", "text/html"),
+        ("set-cookie", "a=b"),
+        ("authorization", "x"),
+        ("x-http-method-override", "DELETE"),
+        ("x-forwarded-for", "1.1.1.1"),
+        ("x_sum", "1"),
+    ]);
+    filter_trailers(&mut trailers, None);
+    assert_eq!(trailers, headers(&[("x-sum", "1")]));
+}
+
+#[test]
+fn refuses_overrides_in_any_spelling() {
+    for name in [
+        "x-http-method-override",
+        "x_http_method_override",
+        "x-http_method-override",
+        "x-original-url",
+        "x_rewrite_url",
+        "_method",
+    ] {
+        assert!(refuse_overrides(&headers(&[(name, "x")])).is_err(), "{name}");
+    }
+    assert!(refuse_overrides(&headers(&[("x-method", "x"), ("x-url", "x"), ("method", "x")])).is_ok());
+}

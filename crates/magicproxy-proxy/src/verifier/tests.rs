@@ -8,3 +8,55 @@ fn every_shard_holds_the_largest_policy() {
     }
     assert_eq!(cache(0).num_shards(), 1);
 }
+
+fn verifier_and_token() -> (Verifier, PresentedToken) {
+    let keys = KeyRing::new(magicproxy_core::PrivateKey::generate(2048).unwrap(), Vec::new()).unwrap();
+    let rule = magicproxy_core::RawRule::Text("GET /user".to_owned());
+    let now = clock::now();
+    let minted = keys
+        .mint(&magicproxy_core::MintRequest {
+            credential: Credential::parse(Zeroizing::new("a credential".replace(' ', "-"))).unwrap(),
+            grant: magicproxy_core::Grant::Allowed(magicproxy_core::Rule::parse_list(&[rule], PatternMode::Whole).unwrap()),
+            upstream: None,
+            issued_at: now,
+            expires_at: magicproxy_core::UnixTime(now.0 + 60),
+            not_before: None,
+            explain: false,
+        })
+        .unwrap();
+    let mut headers = http::HeaderMap::new();
+    headers.insert("authorization", format!("Bearer {}", *minted.token).parse().unwrap());
+    let verifier = Verifier {
+        inner: Arc::new(Inner {
+            keys: Arc::new(keys),
+            scopes: Scopes::default(),
+            patterns: PatternMode::Whole,
+            max_lifetime: None,
+        }),
+        cache: cache(64 * 1024 * 1024),
+        fingerprints: hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new()).unwrap(),
+        slots: Semaphore::new(1),
+    };
+    (verifier, PresentedToken::from_headers(&headers).unwrap())
+}
+
+#[tokio::test]
+async fn a_token_is_verified_once() {
+    let (verifier, presented) = verifier_and_token();
+    let (first, at_once) = tokio::join!(verifier.verify(&presented), verifier.verify(&presented));
+    let (first, at_once) = (first.unwrap(), at_once.unwrap());
+    // Nobody can verify any more, so what is given was kept.
+    verifier.slots.close();
+    let later = verifier.verify(&presented).await.unwrap();
+    assert!(Arc::ptr_eq(&first, &later) && Arc::ptr_eq(&first, &at_once));
+}
+
+#[tokio::test]
+async fn what_is_not_genuine_is_not_kept() {
+    let (verifier, presented) = verifier_and_token();
+    let other = verifier_and_token().1;
+    assert!(verifier.verify(&other).await.is_err());
+    assert_eq!(verifier.cache.len(), 0);
+    verifier.verify(&presented).await.unwrap();
+    assert_eq!(verifier.cache.len(), 1);
+}
