@@ -271,9 +271,9 @@ async fn tokens_are_accepted_within_their_times() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
     let cases = [
-        (Token::allowing(&["* /.*"]).from_to(now() - 100, now() - 31), Some("expired_token")),
-        (Token::allowing(&["* /.*"]).from_to(now() - 100, now() - 5), None),
-        (Token::allowing(&["* /.*"]).from_to(now() + 100, now() + 200), Some("invalid_token")),
+        (Token::allowing(&["* /.*"]).living(now() - 100, now() - 31), Some("expired_token")),
+        (Token::allowing(&["* /.*"]).living(now() - 100, now() - 5), None),
+        (Token::allowing(&["* /.*"]).living(now() + 100, now() + 200), Some("invalid_token")),
         (Token::allowing(&["* /.*"]).not_before(now() + 100), Some("invalid_token")),
         (Token::allowing(&["* /.*"]).not_before(now() + 10), None),
     ];
@@ -292,7 +292,7 @@ async fn a_token_that_was_cached_still_ends() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
     // With the leeway of 30 seconds it has one or two left.
-    let token = Token::allowing(&["* /.*"]).from_to(now() - 100, now() - 28).mint();
+    let token = Token::allowing(&["* /.*"]).living(now() - 100, now() - 28).mint();
     let mut client = Client::connect(&proxy).await;
     assert_eq!(client.exchange(request("GET /user", &token, &[], "")).await.status, 200);
     let refused = crate::support::soon(async {
@@ -312,7 +312,7 @@ async fn tokens_that_live_too_long_can_be_refused() {
     let upstream = Upstream::hello().await;
     let day = std::time::Duration::from_secs(24 * 60 * 60);
     let proxy = Proxy::with(&upstream, |settings| settings.accept_max_lifetime = Some(day)).await;
-    let token = Token::allowing(&["* /.*"]).from_to(now(), now() + 2 * day.as_secs()).mint();
+    let token = Token::allowing(&["* /.*"]).living(now(), now() + 2 * day.as_secs()).mint();
     Client::ask(&proxy, request("GET /user", &token, &[], "")).await.assert_rejected(401, "invalid_token");
 }
 

@@ -66,7 +66,7 @@ async fn whatever_goes_wrong_shows_no_secret() {
             assert!(!has_secret(&String::from_utf8_lossy(&answer)), "{target}");
         }
     }
-    let expired = Token::allowing(&["GET /"]).from_to(now() - 100, now() - 50).mint();
+    let expired = Token::allowing(&["GET /"]).living(now() - 100, now() - 50).mint();
     let limited = Token::allowing(&["GET /other"]).explaining().mint();
     let lines = [
         // A token or a credential where none belongs: the caller's mistake is not repeated to anybody.

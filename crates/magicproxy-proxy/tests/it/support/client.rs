@@ -118,7 +118,7 @@ impl Client {
         if !bodiless {
             self.body(&mut answer).await;
         }
-        if proxys_own && !answer.one("content-type").is_some_and(|value| value == "application/jwt") {
+        if proxys_own && answer.one("content-type").is_none_or(|value| value != "application/jwt") {
             watch::assert_no_secret(format!("{:?}", answer.fields).as_bytes());
             watch::assert_no_secret(&answer.body);
         }

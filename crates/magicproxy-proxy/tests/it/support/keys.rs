@@ -67,7 +67,7 @@ impl Token {
         self
     }
 
-    pub(crate) fn from_to(mut self, issued_at: u64, expires_at: u64) -> Self {
+    pub(crate) fn living(mut self, issued_at: u64, expires_at: u64) -> Self {
         (self.0.issued_at, self.0.expires_at) = (UnixTime(issued_at), UnixTime(expires_at));
         self
     }
