@@ -137,6 +137,7 @@ struct Outgoing {
     upgrade: bool,
 }
 
+#[derive(Clone)]
 enum Target {
     Canonical(String),
     /// With the base path, as an earlier attempt made it.
@@ -156,11 +157,10 @@ impl Outgoing {
 
     /// The same request once more, where sending it twice does no harm.
     fn replay(&self) -> Option<Self> {
-        let Target::Canonical(target) = &self.target else { return None };
         (self.method.is_idempotent() && self.body.is_empty()).then(|| Self {
             method: self.method.clone(),
             headers: self.headers.clone(),
-            target: Target::Canonical(target.clone()),
+            target: self.target.clone(),
             body: RequestBody::empty(),
             upgrade: false,
         })
