@@ -249,3 +249,93 @@ async fn garbage_behind_the_preface_ends_the_connection() {
     client.closed().await;
     assert!(upstream.requests().is_empty());
 }
+
+/// A frame of HTTP/2 (RFC 9113 section 4.1).
+fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags, 0, 0, 0, stream], payload].concat()
+}
+
+/// Fields as literals without indexing (RFC 7541 section 6.2.2).
+fn literals(fields: &[(&str, &str)]) -> Vec<u8> {
+    let string = |text: &str| {
+        let mut bytes = match u8::try_from(text.len()) {
+            Ok(length @ ..127) => vec![length],
+            _ => {
+                let mut rest = text.len() - 127;
+                let mut bytes = vec![127];
+                while rest >= 128 {
+                    bytes.push((rest % 128 + 128) as u8);
+                    rest /= 128;
+                }
+                bytes.push(rest as u8);
+                bytes
+            }
+        };
+        bytes.extend_from_slice(text.as_bytes());
+        bytes
+    };
+    fields.iter().flat_map(|(name, value)| [vec![0], string(name), string(value)].concat()).collect()
+}
+
+/// Fields that no library would send: what they would mean in HTTP/1.1 must not come true there.
+#[tokio::test]
+async fn hostile_fields_make_no_other_request_upstream() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::with(&upstream, |settings| {
+        (settings.timeouts.header, settings.timeouts.keep_alive) = (Duration::from_millis(200), Duration::from_millis(200));
+    })
+    .await;
+    let token = format!("Bearer {}", *Token::allowing(&["POST /allowed"]).mint());
+    let usual = [(":method", "POST"), (":scheme", "http"), (":path", "/allowed"), (":authority", "a"), ("authorization", &token)];
+    let smuggled = "0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+    let hostile: [&[(&str, &str)]; 28] = [
+        &[],
+        &[(":path", "/allowed/../b")],
+        &[(":path", "/b")],
+        &[(":path", "*")],
+        &[(":path", "")],
+        &[(":path", "allowed")],
+        &[(":path", "http://a/allowed")],
+        &[(":path", "//a/allowed")],
+        &[(":path", "/allowed HTTP/1.1\r\nX: y")],
+        &[(":path", "/allowed?_method=DELETE")],
+        &[(":path", "/allowed#x")],
+        &[(":path", "/allowed\u{e9}")],
+        &[(":method", "POST /b HTTP/1.1\r\nHost: a\r\n\r\nPOST")],
+        &[(":method", "CONNECT")],
+        &[(":method", "GET")],
+        &[(":scheme", "http://evil/?x=")],
+        &[(":authority", "a/b?c"), ("host", "d")],
+        &[("host", "a"), ("host", "b")],
+        &[("transfer-encoding", "chunked")],
+        &[("connection", "authorization")],
+        &[("upgrade", "websocket")],
+        &[("content-length", "5")],
+        &[("content-length", "0"), ("content-length", "50")],
+        &[("x-a", "1\r\nTransfer-Encoding: chunked")],
+        &[("x-a\r\ntransfer-encoding", "chunked")],
+        &[("Authorization", "Bearer x")],
+        &[("authorization", "Bearer x")],
+        &[(":protocol", "websocket")],
+    ];
+    for fields in hostile {
+        // A field replaces the usual one of its name, if that is a pseudo field.
+        let kept = usual.iter().filter(|(name, _)| !name.starts_with(':') || fields.iter().all(|(other, _)| other != name));
+        let (pseudo, others): (Vec<_>, Vec<_>) = kept.chain(fields).partition(|(name, _)| name.starts_with(':'));
+        let block = literals(&[pseudo, others].concat());
+        let mut client = Client::connect(&proxy).await;
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        let said = [preface, frame(4, 0, 0, &[]), frame(1, 4, 1, &block), frame(0, 1, 1, smuggled.as_bytes())].concat();
+        client.try_send(said).await;
+        client.closed().await;
+        for seen in upstream.take_requests() {
+            assert_eq!((seen.method.as_str(), seen.target.as_str()), ("POST", "/allowed"), "{fields:?}");
+            assert_eq!(seen.body, smuggled.as_bytes(), "{fields:?}");
+            assert_eq!(seen.all("authorization"), [format!("Bearer {CREDENTIAL}")], "{fields:?}");
+            assert_eq!(seen.all("host"), [upstream.address.to_string()], "{fields:?}");
+            assert_eq!(seen.all("x-a").len() + seen.all("upgrade").len() + seen.all("connection").len(), 0, "{fields:?}");
+        }
+    }
+    assert!(!upstream.raw().is_empty(), "nothing got through, not even what is allowed");
+}
