@@ -52,10 +52,6 @@ impl Gate {
         let InboundRequest { head, target, body, peer } = inbound;
         let upstream = &self.settings.upstream;
         refuse_overrides(&head.headers)?;
-        let upgrade = wants_websocket(&head);
-        if upgrade && !upstream.websocket {
-            return Err(Rejection::WebSocket);
-        }
         let presented = PresentedToken::from_headers(&head.headers)?;
         let entry = self.verifier.verify(&presented).await?;
         record.token(entry.token().id());
@@ -67,6 +63,10 @@ impl Gate {
             now: clock::now(),
         };
         let permit = entry.token().authorize(&access).map_err(|denial| denied(denial, entry.token(), &access))?;
+        let upgrade = wants_websocket(&head);
+        if upgrade && !upstream.websocket {
+            return Err(Rejection::WebSocket);
+        }
         record.permitted(permit.rule());
         let (permit, credential) = self.verifier.open(&entry, permit).await?;
         let mut headers = head.headers;
