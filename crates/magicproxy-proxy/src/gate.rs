@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderMap, Version, header};
-use magicproxy_core::{Access, Denial, RequestTarget, VerifiedToken};
+use magicproxy_core::{Access, Denial, Permit, RequestTarget, VerifiedToken};
 use serde::Deserialize;
 
 pub use outbound::OutboundRequest;
@@ -55,14 +55,7 @@ impl Gate {
         let presented = PresentedToken::from_headers(&head.headers)?;
         let entry = self.verifier.verify(&presented).await?;
         record.token(entry.token().id());
-        let access = Access {
-            method: head.method.as_str(),
-            target: &target,
-            upstream: &upstream.name,
-            ceiling: upstream.ceiling.as_ref(),
-            now: clock::now(),
-        };
-        let permit = entry.token().authorize(&access).map_err(|denial| denied(denial, entry.token(), &access))?;
+        let permit = self.decide(entry.token(), head.method.as_str(), &target)?;
         let upgrade = wants_websocket(&head);
         if upgrade && !upstream.websocket {
             return Err(Rejection::WebSocket);
@@ -76,23 +69,22 @@ impl Gate {
 
     /// Decides a request that is only asked about. It needs the token itself, sends nothing, and opens no credential.
     pub(crate) async fn explain(&self, headers: &HeaderMap, question: &Question) -> Result<Explanation, Rejection> {
-        let upstream = &self.settings.upstream;
         let presented = PresentedToken::from_headers(headers)?;
         let entry = self.verifier.verify(&presented).await?;
-        let mut target = RequestTarget::parse(question.target.as_bytes(), upstream.encoded_slash)?;
-        target.drop_query_parameters(&upstream.drop_query_parameters);
-        let access = Access {
-            method: &question.method,
-            target: &target,
-            upstream: &upstream.name,
-            ceiling: upstream.ceiling.as_ref(),
-            now: clock::now(),
-        };
-        Ok(match entry.token().authorize(&access) {
+        let target = parse_target(&question.target, &self.settings.upstream)?;
+        Ok(match self.decide(entry.token(), &question.method, &target) {
             // The rules of a scope are the operator's; a token that does not explain does not show them.
             Ok(permit) => Explanation::Allowed { rule: entry.token().explains().then(|| permit.rule().to_string()) },
-            Err(denial) => Explanation::Denied(denied(denial, entry.token(), &access)),
+            Err(rejection) => Explanation::Denied(rejection),
         })
+    }
+
+    /// The decision itself, the same for a request and for a question about one.
+    fn decide(&self, token: &Arc<VerifiedToken>, method: &str, target: &RequestTarget) -> Result<Permit, Rejection> {
+        let upstream = &self.settings.upstream;
+        let ceiling = upstream.ceiling.as_ref();
+        let access = Access { method, target, upstream: &upstream.name, ceiling, now: clock::now() };
+        token.authorize(&access).map_err(|denial| denied(denial, token, &access))
     }
 }
 
@@ -119,6 +111,10 @@ pub(crate) fn read_target(head: &Parts, upstream: &UpstreamSettings) -> Result<R
         return Err(magicproxy_core::ParseTargetError::Form.into());
     }
     let text = head.uri.path_and_query().map(http::uri::PathAndQuery::as_str).unwrap_or_default();
+    parse_target(text, upstream)
+}
+
+fn parse_target(text: &str, upstream: &UpstreamSettings) -> Result<RequestTarget, Rejection> {
     let mut target = RequestTarget::parse(text.as_bytes(), upstream.encoded_slash)?;
     target.drop_query_parameters(&upstream.drop_query_parameters);
     Ok(target)
