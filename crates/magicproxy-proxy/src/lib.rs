@@ -18,6 +18,7 @@ pub mod serve;
 pub mod settings;
 mod upstream;
 mod verifier;
+mod write_stall;
 
 /// The version that answers and `GET /__magictoken` show.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

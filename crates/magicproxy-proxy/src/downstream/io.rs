@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -12,6 +12,7 @@ use tokio::time::Sleep;
 
 use super::Connection;
 use crate::settings::Timeouts;
+use crate::write_stall::WriteStall;
 
 /// The stream of one downstream connection.
 ///
@@ -29,7 +30,7 @@ pub(crate) struct DownstreamIo<S> {
     idle_since: Instant,
     head_since: Option<Instant>,
     read_timer: Option<Pin<Box<Sleep>>>,
-    write_timer: Option<Pin<Box<Sleep>>>,
+    writes: WriteStall,
 }
 
 impl<S> DownstreamIo<S> {
@@ -45,7 +46,7 @@ impl<S> DownstreamIo<S> {
             idle_since: accepted,
             head_since: Some(accepted),
             read_timer: None,
-            write_timer: None,
+            writes: WriteStall::new(timeouts.body_idle),
         }
     }
 
@@ -87,18 +88,6 @@ impl<S> DownstreamIo<S> {
             }
         }
     }
-
-    fn poll_write_expired(&mut self, context: &mut Context<'_>, limit: Duration) -> Poll<()> {
-        self.write_timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit))).as_mut().poll(context)
-    }
-
-    fn written<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            self.write_timer = None;
-            return written;
-        }
-        self.poll_write_expired(context, self.timeouts.body_idle).map(|()| Err(io::ErrorKind::TimedOut.into()))
-    }
 }
 
 /// The timer, firing at `deadline` at the latest. One that fires earlier is left: moving it costs more than one look.
@@ -139,7 +128,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for DownstreamIo<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for DownstreamIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.written(context, written)
+        self.writes.watch(context, written)
     }
 
     fn poll_write_vectored(
@@ -148,7 +137,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for DownstreamIo<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.written(context, written)
+        self.writes.watch(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
