@@ -31,8 +31,8 @@ pub use scope::{ScopeName, Scopes};
 pub use seal::{OpenError, SealedCredential};
 pub use target::{EncodedSlash, ParseTargetError, RequestTarget};
 pub use token::{
-    Access, Grant, MintError, MintLimits, MintOrder, MintRequest, Minted, OrderFault, UnverifiedToken, UpstreamName,
-    VerifiedToken, VerifyContext, VerifyError,
+    Access, Grant, MintError, MintLimits, MintOrder, MintRequest, Minted, OrderFault, UnnamedTokens, UnverifiedToken,
+    UpstreamName, VerifiedToken, VerifyContext, VerifyError,
 };
 
 /// Seconds since 1970-01-01T00:00:00Z, as the caller's clock says. This crate never reads a clock.

@@ -112,10 +112,22 @@ pub struct Access<'a> {
     pub target: &'a RequestTarget,
     /// The upstream that it will be sent to.
     pub upstream: &'a UpstreamName,
+    /// Does that upstream take tokens that name none?
+    pub unnamed: UnnamedTokens,
     /// Rules that every request to this upstream must satisfy besides.
     pub ceiling: Option<&'a Policy>,
     /// The time.
     pub now: UnixTime,
+}
+
+/// What becomes of tokens without `aud` at an upstream. The Python program mints such.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnnamedTokens {
+    /// They are its own. At most one upstream of a proxy may say so: a credential goes to one place.
+    Accept,
+    /// They are for another upstream.
+    #[default]
+    Refuse,
 }
 
 impl VerifiedToken {
@@ -125,7 +137,11 @@ impl VerifiedToken {
     /// [`Denial`] says why not. Doubt is a denial.
     pub fn authorize(self: &Arc<Self>, access: &Access<'_>) -> Result<Permit, Denial> {
         self.ensure_live(access.now)?;
-        if self.upstream.as_ref().is_some_and(|named| named != access.upstream) {
+        let at_home = match &self.upstream {
+            Some(named) => named == access.upstream,
+            None => access.unnamed == UnnamedTokens::Accept,
+        };
+        if !at_home {
             return Err(Denial::WrongUpstream);
         }
         let rule = self.policy.allows(access.method, access.target).ok_or(Denial::NotAllowed)?;

@@ -17,7 +17,7 @@ const MAX_SEGMENT: usize = 96;
 pub(crate) struct AccessRecord {
     pub(crate) id: RequestId,
     started: Instant,
-    upstream: Arc<str>,
+    upstream: Option<Arc<str>>,
     method: String,
     path: Option<String>,
     token: Option<String>,
@@ -31,11 +31,11 @@ pub(crate) struct AccessRecord {
 }
 
 impl AccessRecord {
-    pub(crate) fn new(id: RequestId, upstream: &Arc<str>, method: &http::Method) -> Self {
+    pub(crate) fn new(id: RequestId, method: &http::Method) -> Self {
         Self {
             id,
             started: Instant::now(),
-            upstream: Arc::clone(upstream),
+            upstream: None,
             method: method.as_str().chars().take(32).collect(),
             path: None,
             token: None,
@@ -48,6 +48,10 @@ impl AccessRecord {
             // Until an answer ends, it has not.
             aborted: Some("the caller went away".to_owned()),
         }
+    }
+
+    pub(crate) fn upstream(&mut self, name: &Arc<str>) {
+        self.upstream = Some(Arc::clone(name));
     }
 
     pub(crate) fn path(&mut self, canonical: &str) {
@@ -105,7 +109,7 @@ impl Drop for AccessRecord {
             target: "magicproxy::access",
             request_id = %self.id,
             jti = self.token.as_deref(),
-            upstream = &*self.upstream,
+            upstream = self.upstream.as_deref(),
             method = self.method,
             path = self.path.as_deref(),
             rule = self.rule.as_deref(),

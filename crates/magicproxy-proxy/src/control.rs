@@ -21,9 +21,10 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use zeroize::Zeroizing;
 
 use crate::body::ResponseBody;
-use crate::gate::{Explanation, Gate};
+use crate::gate::Explanation;
 use crate::rejection::Rejection;
-use crate::settings::Settings;
+use crate::reverse::Served;
+use crate::settings::{Settings, UpstreamSettings};
 use crate::{VERSION, clock};
 
 /// What all orders and questions that are being read, or wait for their turn, may take together: strangers send them.
@@ -44,18 +45,18 @@ impl Control {
         Self { settings, slots: Arc::new(Semaphore::new(2)), room: Semaphore::new(MAX_WAITING_BYTES) }
     }
 
-    /// `below` is what follows the control path.
+    /// `below` is what follows the control path; without `served`, it is the control plane of all upstreams.
     pub(crate) async fn answer(
         &self,
-        gate: &Gate,
+        served: Option<&Served>,
         below: &str,
         head: &Parts,
         body: Incoming,
     ) -> Result<Response<ResponseBody>, Rejection> {
         match (below, &head.method) {
-            ("", &Method::GET | &Method::HEAD) => Ok(self.about()),
-            ("", &Method::POST) => self.mint(head, body).await,
-            ("/explain", &Method::POST) => self.explain(gate, head, body).await,
+            ("", &Method::GET | &Method::HEAD) => Ok(self.about(served)),
+            ("", &Method::POST) => self.mint(served, head, body).await,
+            ("/explain", &Method::POST) => self.explain(served.ok_or(Rejection::NoUpstream)?, head, body).await,
             ("", _) => Err(Rejection::ControlMethod("GET, HEAD, POST")),
             ("/explain", _) => Err(Rejection::ControlMethod("POST")),
             _ => Err(Rejection::ControlPath),
@@ -63,13 +64,13 @@ impl Control {
     }
 
     /// What would be decided on a request of the bearer's: no more than the request itself would tell, without making it.
-    async fn explain(&self, gate: &Gate, head: &Parts, body: Incoming) -> Result<Response<ResponseBody>, Rejection> {
+    async fn explain(&self, served: &Served, head: &Parts, body: Incoming) -> Result<Response<ResponseBody>, Rejection> {
         if !is_json(head) {
             return Err(Rejection::MediaType);
         }
         let (question, _room) = self.read(body).await?;
         let question = serde_json::from_slice(&question).map_err(|_| Rejection::Question)?;
-        let explanation = match gate.explain(&head.headers, &question).await? {
+        let explanation = match served.gate.explain(&head.headers, &question).await? {
             Explanation::Allowed { rule } => json!({ "decision": "allowed", "rule": rule, "needed": [] }),
             Explanation::Denied(rejection) => {
                 json!({ "decision": "denied", "code": rejection.code(), "reason": rejection.to_string(), "needed": rejection.needed() })
@@ -87,12 +88,21 @@ impl Control {
         collected.map_err(|_| Rejection::RequestTimeout)?
     }
 
-    fn about(&self) -> Response<ResponseBody> {
-        let text = format!("magic API proxy for {} version {VERSION}", self.settings.upstream.api_root);
+    fn about(&self, served: Option<&Served>) -> Response<ResponseBody> {
+        let text = match served {
+            Some(served) => format!("magic API proxy for {} version {VERSION}", served.settings.api_root),
+            None => {
+                let places = self.settings.upstreams.iter().map(|upstream| {
+                    let UpstreamSettings { name, api_root, placing, .. } = &**upstream;
+                    format!("\n{name} at {}/ for {api_root}", placing.mount.as_str())
+                });
+                format!("magic API proxy version {VERSION}{}", places.collect::<String>())
+            }
+        };
         answer("text/plain; charset=utf-8", Bytes::from(text))
     }
 
-    async fn mint(&self, head: &Parts, body: Incoming) -> Result<Response<ResponseBody>, Rejection> {
+    async fn mint(&self, served: Option<&Served>, head: &Parts, body: Incoming) -> Result<Response<ResponseBody>, Rejection> {
         if !self.settings.minting.open {
             return Err(Rejection::MintingClosed);
         }
@@ -102,25 +112,40 @@ impl Control {
         let (order, _room) = self.read(body).await?;
         let _slot = self.slots.acquire().await.map_err(|_| Rejection::Internal)?;
         let settings = Arc::clone(&self.settings);
-        let minted = tokio::task::spawn_blocking(move || mint(&settings, &order)).await.map_err(|_| Rejection::Internal)??;
+        let upstream = served.map(|served| Arc::clone(&served.settings));
+        let minted = tokio::task::spawn_blocking(move || mint(&settings, upstream.as_deref(), &order))
+            .await
+            .map_err(|_| Rejection::Internal)??;
         tracing::info!(target: "magicproxy::mint", jti = minted.id, "minted a token");
         Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(minted.token.as_bytes().to_vec()))))
     }
 }
 
-fn mint(settings: &Settings, order: &[u8]) -> Result<Minted, Rejection> {
+fn mint(settings: &Settings, upstream: Option<&UpstreamSettings>, order: &[u8]) -> Result<Minted, Rejection> {
+    let order = MintOrder::from_json(order).map_err(|fault| Rejection::Order(vec![fault]))?;
+    let upstream = match upstream {
+        Some(upstream) => upstream,
+        None => named(settings, order.aud.as_deref()).map_err(|fault| Rejection::Order(vec![fault]))?,
+    };
     // What would be refused for its lifetime is not minted.
     let accepted = settings.accept_max_lifetime.unwrap_or(Duration::MAX);
     let limits = MintLimits {
-        upstream: &settings.upstream.name,
-        scopes: &settings.scopes,
-        patterns: settings.upstream.patterns,
+        upstream: &upstream.name,
+        scopes: &upstream.scopes,
+        patterns: upstream.patterns,
         default_lifetime: settings.minting.default_lifetime,
         max_lifetime: settings.minting.max_lifetime.min(accepted),
     };
-    let order = MintOrder::from_json(order).map_err(|fault| Rejection::Order(vec![fault]))?;
     let request = order.check(&limits, clock::now()).map_err(Rejection::Order)?;
     Ok(settings.keys.mint(&request)?)
+}
+
+/// The upstream that an order names, where its place does not say which one it is about.
+fn named<'s>(settings: &'s Settings, aud: Option<&str>) -> Result<&'s UpstreamSettings, OrderFault> {
+    let mut upstreams = settings.upstreams.iter();
+    let named = upstreams.find(|upstream| aud == Some(upstream.name.as_str()));
+    let known = || settings.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
+    named.map(|upstream| &**upstream).ok_or_else(|| OrderFault::Upstream { known: known() })
 }
 
 fn is_json(head: &Parts) -> bool {

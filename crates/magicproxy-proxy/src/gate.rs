@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderMap, Version, header};
-use magicproxy_core::{Access, Denial, Permit, RequestTarget, VerifiedToken};
+use magicproxy_core::{Access, Denial, ParseTargetError, Permit, RequestTarget, VerifiedToken};
 use serde::Deserialize;
 
 pub use outbound::OutboundRequest;
@@ -23,34 +23,43 @@ use crate::clock;
 use crate::header::{RequestHeaders, refuse_overrides};
 use crate::presented::PresentedToken;
 use crate::rejection::Rejection;
-use crate::settings::{Settings, UpstreamSettings};
+use crate::settings::UpstreamSettings;
 use crate::verifier::Verifier;
 
 /// The gate of one upstream.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    settings: Arc<Settings>,
+    upstream: Arc<UpstreamSettings>,
     verifier: Verifier,
 }
 
-/// A request as it came in, with its target read by [`read_target`].
+/// A request as it came in, with its target read by [`Gate::read_target`].
 #[derive(Debug)]
 pub(crate) struct InboundRequest {
     pub(crate) head: Parts,
+    /// Which of the upstream's origins it is for.
+    pub(crate) origin: usize,
     pub(crate) target: RequestTarget,
     pub(crate) body: RequestBody,
     pub(crate) peer: IpAddr,
 }
 
 impl Gate {
-    pub(crate) fn new(settings: Arc<Settings>, verifier: Verifier) -> Self {
-        Self { settings, verifier }
+    pub(crate) fn new(upstream: Arc<UpstreamSettings>, verifier: Verifier) -> Self {
+        Self { upstream, verifier }
+    }
+
+    /// Reads a target, once: what is decided on is what will be sent.
+    pub(crate) fn read_target(&self, text: &str) -> Result<RequestTarget, Rejection> {
+        let mut target = RequestTarget::parse(text.as_bytes(), self.upstream.encoded_slash)?;
+        target.drop_query_parameters(&self.upstream.drop_query_parameters);
+        Ok(target)
     }
 
     /// Decides one request: the whole security argument, top to bottom.
     pub(crate) async fn admit(&self, inbound: InboundRequest, record: &mut AccessRecord) -> Result<OutboundRequest, Rejection> {
-        let InboundRequest { head, target, body, peer } = inbound;
-        let upstream = &self.settings.upstream;
+        let InboundRequest { head, origin, target, body, peer } = inbound;
+        let upstream = &*self.upstream;
         refuse_overrides(&head.headers)?;
         let presented = PresentedToken::from_headers(&head.headers)?;
         let entry = self.verifier.verify(&presented).await?;
@@ -64,14 +73,14 @@ impl Gate {
         let (permit, credential) = self.verifier.open(&entry, permit).await?;
         let mut headers = head.headers;
         RequestHeaders { upstream, peer, upgrade }.prepare(&mut headers);
-        Ok(OutboundRequest::new(permit, credential, Message { method: head.method, headers, target, body, upgrade }))
+        Ok(OutboundRequest::new(permit, credential, Message { method: head.method, headers, origin, target, body, upgrade }))
     }
 
     /// Decides a request that is only asked about. It needs the token itself, sends nothing, and opens no credential.
     pub(crate) async fn explain(&self, headers: &HeaderMap, question: &Question) -> Result<Explanation, Rejection> {
         let presented = PresentedToken::from_headers(headers)?;
         let entry = self.verifier.verify(&presented).await?;
-        let target = parse_target(&question.target, &self.settings.upstream)?;
+        let target = self.read_target(&question.target)?;
         Ok(match self.decide(entry.token(), &question.method, &target) {
             // The rules of a scope are the operator's; a token that does not explain does not show them.
             Ok(permit) => Explanation::Allowed { rule: entry.token().explains().then(|| permit.rule().to_string()) },
@@ -81,9 +90,8 @@ impl Gate {
 
     /// The decision itself, the same for a request and for a question about one.
     fn decide(&self, token: &Arc<VerifiedToken>, method: &str, target: &RequestTarget) -> Result<Permit, Rejection> {
-        let upstream = &self.settings.upstream;
-        let ceiling = upstream.ceiling.as_ref();
-        let access = Access { method, target, upstream: &upstream.name, ceiling, now: clock::now() };
+        let UpstreamSettings { name, unnamed, ceiling, .. } = &*self.upstream;
+        let access = Access { method, target, upstream: name, unnamed: *unnamed, ceiling: ceiling.as_ref(), now: clock::now() };
         token.authorize(&access).map_err(|denial| denied(denial, token, &access))
     }
 }
@@ -103,37 +111,29 @@ pub(crate) enum Explanation {
     Denied(Rejection),
 }
 
-/// Reads the target of a request, once: what is decided on is what will be sent.
-pub(crate) fn read_target(head: &Parts, upstream: &UpstreamSettings) -> Result<RequestTarget, Rejection> {
-    check_host(head)?;
-    let absolute = head.uri.scheme().is_some() || head.uri.authority().is_some();
-    if absolute && head.version != Version::HTTP_2 {
-        return Err(magicproxy_core::ParseTargetError::Form.into());
-    }
-    let text = head.uri.path_and_query().map(http::uri::PathAndQuery::as_str).unwrap_or_default();
-    parse_target(text, upstream)
-}
-
-fn parse_target(text: &str, upstream: &UpstreamSettings) -> Result<RequestTarget, Rejection> {
-    let mut target = RequestTarget::parse(text.as_bytes(), upstream.encoded_slash)?;
-    target.drop_query_parameters(&upstream.drop_query_parameters);
-    Ok(target)
-}
-
-/// RFC 9112 section 3.2: exactly one valid `Host`. It decides nothing here; two of them are a sign of an attack on others.
-fn check_host(head: &Parts) -> Result<(), Rejection> {
+/// The authority and the target of a request, as they came, still to be placed.
+///
+/// RFC 9112 section 3.2: exactly one valid `Host`; two of them are a sign of an attack on others.
+pub(crate) fn read_head(head: &Parts) -> Result<(&str, &str), Rejection> {
     let mut hosts = head.headers.get_all(header::HOST).into_iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(host), None) if is_authority(host.as_bytes()) => Ok(()),
-        (None, None) if head.version != Version::HTTP_11 => Ok(()),
-        _ => Err(Rejection::Host),
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => Some(authority(host.as_bytes()).ok_or(Rejection::Host)?),
+        (None, None) if head.version != Version::HTTP_11 => None,
+        _ => return Err(Rejection::Host),
+    };
+    let absolute = head.uri.scheme().is_some() || head.uri.authority().is_some();
+    let text = head.uri.path_and_query().map(http::uri::PathAndQuery::as_str).unwrap_or_default();
+    if absolute && head.version != Version::HTTP_2 || !text.starts_with('/') {
+        return Err(ParseTargetError::Form.into());
     }
+    let named = head.uri.authority().map(http::uri::Authority::as_str);
+    Ok((named.or(host).unwrap_or_default(), text))
 }
 
-fn is_authority(host: &[u8]) -> bool {
+fn authority(host: &[u8]) -> Option<&str> {
     let legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=:[]%".contains(byte);
-    let text = std::str::from_utf8(host).unwrap_or_default();
-    host.iter().all(legal) && text.parse::<http::uri::Authority>().is_ok()
+    let text = std::str::from_utf8(host).ok()?;
+    (host.iter().all(legal) && text.parse::<http::uri::Authority>().is_ok()).then_some(text)
 }
 
 /// RFC 6455 section 4.1. Anything else in `Upgrade` is not passed on, which leaves an ordinary request.

@@ -47,6 +47,8 @@ pub(crate) enum Rejection {
     ControlMethod(&'static str),
     #[error("expected `{{\"method\": \"GET\", \"target\": \"/path\"}}`")]
     Question,
+    #[error("no upstream of this proxy is found at this address")]
+    NoUpstream,
     #[error("there is nothing here")]
     ControlPath,
     #[error("the request body did not arrive in time")]
@@ -104,6 +106,7 @@ impl Rejection {
             Self::Order(_) | Self::Unmintable(_) => (StatusCode::BAD_REQUEST, "invalid_order", ERROR),
             Self::ControlMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "method", ERROR),
             Self::Question => (StatusCode::BAD_REQUEST, "invalid_question", ERROR),
+            Self::NoUpstream => (StatusCode::NOT_FOUND, "no_upstream", DENIED),
             Self::ControlPath => (StatusCode::NOT_FOUND, "not_found", ERROR),
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout", ERROR),
             Self::RequestBody => (StatusCode::BAD_REQUEST, "request_body", ERROR),

@@ -12,38 +12,60 @@ use crate::access_log::AccessRecord;
 use crate::body::{IdleTimer, RequestBody, ResponseBody, UpstreamBody};
 use crate::control::Control;
 use crate::downstream::{Connection, InFlight};
-use crate::gate::{Gate, InboundRequest, read_target};
+use crate::gate::{Gate, InboundRequest, read_head};
 use crate::header::filter_response;
+use crate::placing::Places;
 use crate::rejection::{ProblemType, Rejection, RequestId};
 use crate::scrub::{Needle, Scrubber};
-use crate::settings::Settings;
+use crate::serve::StartError;
+use crate::settings::{Settings, UpstreamSettings};
 use crate::upstream::{Answer, Upstream};
+use crate::verifier::{self, Verifier};
 
 /// The path of the control plane; it and what lies below it never reach the upstream.
 const CONTROL_PATH: &str = "/__magictoken";
 
-/// The reverse door of one upstream.
+/// The reverse door of all upstreams.
 #[derive(Debug)]
 pub(crate) struct ReverseDoor {
     settings: Arc<Settings>,
-    gate: Gate,
-    upstream: Upstream,
+    places: Places,
+    upstreams: Vec<Served>,
     control: Control,
+}
+
+/// One upstream with what it takes to serve it.
+#[derive(Debug)]
+pub(crate) struct Served {
+    pub(crate) settings: Arc<UpstreamSettings>,
+    pub(crate) gate: Gate,
+    upstream: Upstream,
     name: Arc<str>,
 }
 
 impl ReverseDoor {
-    pub(crate) fn new(settings: Arc<Settings>, gate: Gate, upstream: Upstream) -> Self {
+    pub(crate) fn new(settings: Arc<Settings>) -> Result<Self, StartError> {
+        let slots = verifier::slots();
+        let served = |upstream: &Arc<UpstreamSettings>| {
+            let verifier = Verifier::new(&settings, upstream, Arc::clone(&slots)).map_err(|_| StartError::Random)?;
+            Ok(Served {
+                gate: Gate::new(Arc::clone(upstream), verifier),
+                upstream: Upstream::new(&settings, upstream)?,
+                name: upstream.name.as_str().into(),
+                settings: Arc::clone(upstream),
+            })
+        };
+        let upstreams = settings.upstreams.iter().map(served).collect::<Result<_, StartError>>()?;
+        let places = Places::new(&settings.upstreams);
         let control = Control::new(Arc::clone(&settings));
-        let name = settings.upstream.name.as_str().into();
-        Self { settings, gate, upstream, control, name }
+        Ok(Self { settings, places, upstreams, control })
     }
 
     /// Answers one request. There is always an answer.
     pub(crate) async fn answer(&self, request: Request<Incoming>, connection: &Arc<Connection>) -> Response<ResponseBody> {
         let in_flight = connection.begin();
         let media = ProblemType::accepted(request.headers());
-        let mut record = AccessRecord::new(RequestId::next(), &self.name, request.method());
+        let mut record = AccessRecord::new(RequestId::next(), request.method());
         let mut response = match self.handle(request, connection, &mut record).await {
             Ok(response) => response,
             Err(rejection) => {
@@ -64,20 +86,29 @@ impl ReverseDoor {
     ) -> Result<Response<ResponseBody>, Rejection> {
         check_framing(&request, connection)?;
         let (mut head, incoming) = request.into_parts();
-        let target = read_target(&head, &self.settings.upstream)?;
-        record.path(target.path());
-        if let Some(below) = target.path().strip_prefix(CONTROL_PATH).filter(|below| below.is_empty() || below.starts_with('/')) {
+        let (authority, text) = read_head(&head)?;
+        let Some(place) = self.places.place(authority, text, None) else {
+            let below = below_control(text.split('?').next().unwrap_or_default()).ok_or(Rejection::NoUpstream)?;
             record.control();
-            return Box::pin(self.control.answer(&self.gate, below, &head, incoming)).await;
+            return Box::pin(self.control.answer(None, below, &head, incoming)).await;
+        };
+        let served = self.upstreams.get(place.upstream).ok_or(Rejection::Internal)?;
+        record.upstream(&served.name);
+        let target = served.gate.read_target(&place.target)?;
+        record.path(target.path());
+        if let Some(below) = below_control(target.path()) {
+            record.control();
+            return Box::pin(self.control.answer(Some(served), below, &head, incoming)).await;
         }
+        let origin = place.origin;
         let method = head.method.clone();
         let on_upgrade = head.extensions.remove::<OnUpgrade>();
         let body = RequestBody::new(incoming, self.settings.timeouts.body_idle);
         record.receives(body.progress());
-        let inbound = InboundRequest { head, target, body, peer: connection.peer.ip() };
-        let outbound = self.gate.admit(inbound, record).await?;
+        let inbound = InboundRequest { head, origin, target, body, peer: connection.peer.ip() };
+        let outbound = served.gate.admit(inbound, record).await?;
         let needle = outbound.needle();
-        let answer = self.upstream.send(outbound).await?;
+        let answer = served.upstream.send(outbound).await?;
         if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return switch_protocols(answer, on_upgrade, needle.as_ref(), connection.begin());
         }
@@ -97,6 +128,11 @@ impl ReverseDoor {
         }
         Response::from_parts(head, ResponseBody::upstream(body))
     }
+}
+
+/// What follows the control path, if that is what the path begins with.
+fn below_control(path: &str) -> Option<&str> {
+    path.strip_prefix(CONTROL_PATH).filter(|below| below.is_empty() || below.starts_with('/'))
 }
 
 /// Is the body in gzip and no other coding, however its server spells that?

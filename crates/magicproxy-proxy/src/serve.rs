@@ -14,11 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use crate::downstream::{Connection, DownstreamIo, Protocol, Streams, detect, noted};
-use crate::gate::Gate;
 use crate::reverse::ReverseDoor;
 use crate::settings::Settings;
-use crate::upstream::Upstream;
-use crate::verifier::Verifier;
 
 /// Request heads above this get 431.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -52,11 +49,8 @@ impl Server {
     /// # Errors
     /// [`StartError`].
     pub fn new(settings: Settings) -> Result<Self, StartError> {
-        let verifier = Verifier::new(&settings).map_err(|_| StartError::Random)?;
         let settings = Arc::new(settings);
-        let gate = Gate::new(Arc::clone(&settings), verifier);
-        let upstream = Upstream::new(Arc::clone(&settings))?;
-        let door = Arc::new(ReverseDoor::new(Arc::clone(&settings), gate, upstream));
+        let door = Arc::new(ReverseDoor::new(Arc::clone(&settings))?);
         Ok(Self { door, settings })
     }
 

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use magicproxy_core::{EncodedSlash, KeyRing, PatternMode, Policy, Scopes, UpstreamName};
+use magicproxy_core::{EncodedSlash, KeyRing, PatternMode, Policy, Scopes, UnnamedTokens, UpstreamName};
 use rustls_pki_types::CertificateDer;
 
+pub use crate::placing::{HostName, MountPath, ParseMountError, PathMapping, PathTarget, Placing};
 pub use crate::upstream::root::{ApiRoot, ParseApiRootError};
 
 /// Everything that a [`Server`](crate::serve::Server) needs.
@@ -14,10 +15,10 @@ pub use crate::upstream::root::{ApiRoot, ParseApiRootError};
 pub struct Settings {
     /// The keys.
     pub keys: Arc<KeyRing>,
-    /// The upstream.
-    pub upstream: UpstreamSettings,
-    /// Scopes that tokens may name.
-    pub scopes: Scopes,
+    /// The upstreams; their names, mounts and hosts are distinct.
+    pub upstreams: Vec<Arc<UpstreamSettings>>,
+    /// The URL by which callers reach the proxy; without it, the one that a request names.
+    pub public_access: Option<ApiRoot>,
     /// What minters may have.
     pub minting: MintSettings,
     /// Tokens that live longer than this, from `iat` to `exp`, are refused.
@@ -35,6 +36,14 @@ pub struct UpstreamSettings {
     pub name: UpstreamName,
     /// Its origin and base path.
     pub api_root: ApiRoot,
+    /// Where it is found at the proxy.
+    pub placing: Placing,
+    /// Which tokens that name no upstream it takes.
+    pub unnamed: UnnamedTokens,
+    /// Scopes that its tokens may name.
+    pub scopes: Scopes,
+    /// Are URLs of its origins turned into URLs of the proxy?
+    pub links: Links,
     /// What it makes of `%2F`.
     pub encoded_slash: EncodedSlash,
     /// How patterns are matched.
@@ -51,6 +60,27 @@ pub struct UpstreamSettings {
     pub websocket: bool,
     /// What the upstream is told about the caller.
     pub forwarding: Forwarding,
+}
+
+impl UpstreamSettings {
+    /// Its origins: the API root, and those of further paths. A [`Place`](crate::placing::Place) names them by number.
+    pub fn origins(&self) -> impl Iterator<Item = &ApiRoot> {
+        let further = self.placing.paths.iter().filter_map(|path| match &path.to {
+            PathTarget::Origin(root) => Some(root),
+            PathTarget::Path(_) => None,
+        });
+        std::iter::once(&self.api_root).chain(further)
+    }
+}
+
+/// What becomes of URLs in answers that lead to the upstream: `docs/spec/rewriting.md`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Links {
+    /// They are made to lead to the proxy.
+    #[default]
+    Rewrite,
+    /// They stay as they are.
+    Keep,
 }
 
 /// Forwarding headers that the proxy sets itself; the caller's own are always dropped.

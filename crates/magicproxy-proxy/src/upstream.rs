@@ -17,16 +17,23 @@ use hyper::body::Incoming;
 use crate::body::{Progress, RequestBody};
 use crate::gate::{Message, OutboundRequest};
 use crate::rejection::Rejection;
-use crate::settings::Settings;
+use crate::settings::{ApiRoot, Settings, UpstreamSettings};
 use connect::Connector;
 use pool::{Connection, Pool, SendError};
 
 pub(crate) use pool::Lease;
 
-/// One upstream.
+/// One upstream: its origins, and how long it is waited for.
 #[derive(Debug)]
 pub(crate) struct Upstream {
-    settings: Arc<Settings>,
+    origins: Vec<Origin>,
+    response: Duration,
+}
+
+/// One origin of an upstream, with its own connections.
+#[derive(Debug)]
+struct Origin {
+    root: ApiRoot,
     connector: Connector,
     pool: Arc<Pool>,
 }
@@ -39,22 +46,30 @@ pub(crate) struct Answer {
 }
 
 impl Upstream {
-    pub(crate) fn new(settings: Arc<Settings>) -> Result<Self, rustls::Error> {
-        let connector = Connector::new(&settings)?;
-        let pool = Arc::new(Pool::new(settings.limits.idle_upstream_connections, settings.timeouts.keep_alive));
-        Ok(Self { settings, connector, pool })
+    pub(crate) fn new(settings: &Settings, upstream: &UpstreamSettings) -> Result<Self, rustls::Error> {
+        let origins = upstream.origins().map(|root| Origin::new(settings, upstream, root)).collect::<Result<_, _>>()?;
+        Ok(Self { origins, response: settings.timeouts.response })
     }
 
     /// Sends a permitted request and waits for the head of its answer.
     pub(crate) async fn send(&self, request: OutboundRequest) -> Result<Answer, Rejection> {
         let upgrade = request.is_upgrade();
         let progress = request.body().progress();
-        let exchange = self.exchange(request.into_message());
-        let answer = within(self.settings.timeouts.response, &progress, exchange).await?;
+        let origin = self.origins.get(request.origin()).ok_or(Rejection::Internal)?;
+        let exchange = origin.exchange(request.into_message());
+        let answer = within(self.response, &progress, exchange).await?;
         if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS && !upgrade {
             return Err(Rejection::UnexpectedUpgrade);
         }
         Ok(answer)
+    }
+}
+
+impl Origin {
+    fn new(settings: &Settings, upstream: &UpstreamSettings, root: &ApiRoot) -> Result<Self, rustls::Error> {
+        let connector = Connector::new(settings.timeouts, upstream, root)?;
+        let pool = Arc::new(Pool::new(settings.limits.idle_upstream_connections, settings.timeouts.keep_alive));
+        Ok(Self { root: root.clone(), connector, pool })
     }
 
     async fn exchange(&self, message: Message) -> Result<Answer, Rejection> {
@@ -96,7 +111,7 @@ impl Upstream {
 
     /// The request as this connection's protocol wants it. Framing fields are the HTTP library's.
     fn request(&self, outgoing: Outgoing, version: Version) -> Result<Request<RequestBody>, Rejection> {
-        let root = &self.settings.upstream.api_root;
+        let root = &self.root;
         let Outgoing { method, mut headers, target, body, .. } = outgoing;
         let path = match target {
             Target::Canonical(text) => format!("{}{text}", root.base_path()),
@@ -146,7 +161,7 @@ enum Target {
 
 impl Outgoing {
     fn new(message: Message) -> Self {
-        let Message { method, headers, target, body, upgrade } = message;
+        let Message { method, headers, target, body, upgrade, .. } = message;
         Self { method, headers, target: Target::Canonical(target.to_string()), body, upgrade }
     }
 

@@ -24,7 +24,7 @@ use crate::clock;
 use crate::presented::PresentedToken;
 use crate::rejection::Rejection;
 use crate::scrub::Needle;
-use crate::settings::Settings;
+use crate::settings::{Settings, UpstreamSettings};
 
 type Fingerprint = [u8; 32];
 type TokenCache = Cache<Fingerprint, Arc<CachedToken>, ByMemory>;
@@ -103,8 +103,13 @@ pub(crate) struct Verifier {
     inner: Arc<Inner>,
     cache: TokenCache,
     fingerprints: hmac::Key,
-    /// Cold tokens are verified a few at a time, so that a flood of them leaves the processor to others.
-    slots: Semaphore,
+    slots: Arc<Semaphore>,
+}
+
+/// Cold tokens are verified a few at a time, so that a flood of them leaves the processor to others. All verifiers share
+/// these slots.
+pub(crate) fn slots() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))))
 }
 
 /// What a verification on another thread needs.
@@ -116,17 +121,22 @@ struct Inner {
 }
 
 impl Verifier {
-    pub(crate) fn new(settings: &Settings) -> Result<Self, aws_lc_rs::error::Unspecified> {
+    /// The verifier of one upstream's tokens; each upstream has its share of the cache.
+    pub(crate) fn new(
+        settings: &Settings,
+        upstream: &UpstreamSettings,
+        slots: Arc<Semaphore>,
+    ) -> Result<Self, aws_lc_rs::error::Unspecified> {
         Ok(Self {
             inner: Arc::new(Inner {
                 keys: Arc::clone(&settings.keys),
-                scopes: settings.scopes.clone(),
-                patterns: settings.upstream.patterns,
+                scopes: upstream.scopes.clone(),
+                patterns: upstream.patterns,
                 max_lifetime: settings.accept_max_lifetime,
             }),
-            cache: cache(settings.limits.token_cache_bytes),
+            cache: cache(settings.limits.token_cache_bytes / settings.upstreams.len().max(1)),
             fingerprints: hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new())?,
-            slots: Semaphore::new(std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))),
+            slots,
         })
     }
 

@@ -9,20 +9,22 @@ mod defaults;
 mod environment;
 pub(crate) mod fault;
 mod native;
+mod preset;
 mod python;
 pub(crate) mod raw;
 pub(crate) mod setting;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod upstreams;
 pub(crate) mod value;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use magicproxy_core::{KeyRing, Scopes, UnixTime, UpstreamName, VerifiedToken, VerifyContext};
-use magicproxy_proxy::settings::{Limits, MintSettings, Settings, Timeouts, UpstreamSettings};
+use magicproxy_core::{KeyRing, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext};
+use magicproxy_proxy::settings::{ApiRoot, Limits, MintSettings, Settings, Timeouts, UpstreamSettings};
 
 pub(crate) use check::parse_duration;
 pub(crate) use environment::Environment;
@@ -31,6 +33,7 @@ pub(crate) use fault::{Fault, Faults};
 use crate::ConfigurationForm;
 use crate::failure::reason;
 use crate::keystore::KeyFiles;
+use crate::output::harmless;
 use address::{Listen, PublicAccess};
 use fault::Sources;
 use raw::{RawConfig, RawKeys};
@@ -50,16 +53,17 @@ pub(crate) struct Flags {
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) listen: Listen,
-    pub(crate) public_access: PublicAccess,
+    /// What the operator said about it.
+    pub(crate) public_access: Option<PublicAccess>,
     pub(crate) keys: KeySettings,
-    pub(crate) upstream: UpstreamSettings,
-    pub(crate) scopes: Scopes,
+    /// At least one.
+    pub(crate) upstreams: Vec<Arc<UpstreamSettings>>,
     pub(crate) minting: MintSettings,
     pub(crate) accept_max_lifetime: Option<Duration>,
     pub(crate) timeouts: Timeouts,
     pub(crate) limits: Limits,
     pub(crate) log: LogSettings,
-    /// Nobody has said which API this is for: `upstream` is only the default.
+    /// Nobody has said which API this is for: the only upstream is the default one.
     pub(crate) upstream_assumed: bool,
 }
 
@@ -84,17 +88,45 @@ impl Config {
         Layers::gather(flags, environment).check()
     }
 
+    /// The URL by which callers reach the proxy, as far as anybody knows.
+    pub(crate) fn public_access(&self) -> PublicAccess {
+        self.public_access.clone().unwrap_or_else(|| PublicAccess::of(&self.listen))
+    }
+
+    /// The name or address by which callers reach the proxy, as far as anybody knows.
+    pub(crate) fn host(&self) -> &str {
+        self.public_access.as_ref().map_or(&self.listen.host, |public| &public.host)
+    }
+
+    /// The upstream of tokens with this `aud`, or with none. Where nobody has said which API this is for, any name will do.
+    pub(crate) fn upstream_named(&self, aud: Option<&str>) -> Result<&UpstreamSettings, String> {
+        let mut upstreams = self.upstreams.iter();
+        let found = match aud {
+            Some(_) if self.upstream_assumed => upstreams.next(),
+            Some(aud) => upstreams.find(|upstream| upstream.name.as_str() == aud),
+            None => upstreams.find(|upstream| upstream.unnamed == UnnamedTokens::Accept),
+        };
+        found.map(|upstream| &**upstream).ok_or_else(|| {
+            let known: Vec<String> = self.upstreams.iter().map(|upstream| format!("`{}`", upstream.name)).collect();
+            let known = known.join(", ");
+            match aud {
+                Some(aud) => format!("`{}` is no upstream of this configuration, which has {known}", harmless(aud)),
+                None => format!("an upstream must be named (`--aud`): this configuration has {known}"),
+            }
+        })
+    }
+
     /// The name of the upstream that a look at this token is about: where nobody has said which, the one it names.
-    pub(crate) fn upstream_for<'a>(&'a self, token: &'a VerifiedToken) -> &'a UpstreamName {
-        token.upstream().filter(|_| self.upstream_assumed).unwrap_or(&self.upstream.name)
+    pub(crate) fn name_for<'a>(&self, token: &'a VerifiedToken, upstream: &'a UpstreamSettings) -> &'a UpstreamName {
+        token.upstream().filter(|_| self.upstream_assumed).unwrap_or(&upstream.name)
     }
 
     /// What verification needs to know.
-    pub(crate) fn verify_context(&self, now: UnixTime) -> VerifyContext<'_> {
+    pub(crate) fn verify_context<'a>(&self, upstream: &'a UpstreamSettings, now: UnixTime) -> VerifyContext<'a> {
         VerifyContext {
             now,
-            scopes: &self.scopes,
-            patterns: self.upstream.patterns,
+            scopes: &upstream.scopes,
+            patterns: upstream.patterns,
             max_lifetime: self.accept_max_lifetime.map(|duration| duration.as_secs()),
         }
     }
@@ -103,8 +135,8 @@ impl Config {
     pub(crate) fn into_settings(self, keys: Arc<KeyRing>) -> Settings {
         Settings {
             keys,
-            upstream: self.upstream,
-            scopes: self.scopes,
+            upstreams: self.upstreams,
+            public_access: self.public_access.and_then(|public| ApiRoot::parse(&public.url).ok()),
             minting: self.minting,
             accept_max_lifetime: self.accept_max_lifetime,
             timeouts: self.timeouts,
@@ -158,9 +190,8 @@ impl Layers {
             (file.raw, Some(file.source))
         });
         let python_rules = !python.scopes.is_empty();
-        let layers = [flags.raw, ours, environment.python_layer(), native, python, defaults::layer(environment)];
-        let raw = layers.into_iter().map(|raw| RawConfig { keys: in_folder(raw.keys), ..raw }).reduce(RawConfig::or);
-        let raw = raw.unwrap_or_default();
+        let written = [flags.raw, ours, environment.python_layer(), native, python];
+        let raw = above_defaults(written, environment);
         if python_rules && !raw.upstream.danger_prefix_matching.given().is_some_and(|given| given.value) {
             warnings
                 .push("the scopes of CONFIG_FILE are matched against the whole path, unlike in the Python program".to_owned());
@@ -171,9 +202,7 @@ impl Layers {
 
     /// One layer above the defaults, without looking at flags, environment and files.
     pub(crate) fn only(raw: RawConfig) -> Self {
-        let defaults = defaults::layer(&Environment::default());
-        let raw = RawConfig { keys: in_folder(raw.keys), ..raw };
-        let raw = raw.or(RawConfig { keys: in_folder(defaults.keys), ..defaults });
+        let raw = above_defaults([raw], &Environment::default());
         Self { raw, sources: Sources::default(), warnings: Vec::new(), faults: Vec::new() }
     }
 
@@ -185,6 +214,15 @@ impl Layers {
             _ => Err(Faults::new(faults, self.sources)),
         }
     }
+}
+
+/// All that was written, in layers, above presets and defaults.
+fn above_defaults(written: impl IntoIterator<Item = RawConfig>, environment: &Environment) -> RawConfig {
+    let mut defaults = defaults::layer(environment);
+    let upstream = std::mem::take(&mut defaults.upstream);
+    let layers = written.into_iter().chain([defaults]);
+    let raw = layers.map(|raw| RawConfig { keys: in_folder(raw.keys), ..raw }).reduce(RawConfig::or);
+    preset::complete(raw.unwrap_or_default(), upstream)
 }
 
 /// A layer that names the folder names the three files in it; a file that it names besides stands.

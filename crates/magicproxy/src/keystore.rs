@@ -54,7 +54,7 @@ pub(crate) struct NewKey<'a> {
 impl<'a> NewKey<'a> {
     /// What the configuration says of new keys.
     pub(crate) fn of(config: &'a Config) -> Self {
-        Self { bits: config.keys.bits, host: &config.public_access.host, now: clock::now() }
+        Self { bits: config.keys.bits, host: config.host(), now: clock::now() }
     }
 }
 

@@ -87,7 +87,7 @@ impl MintOrder {
         let grant = grant(self.allowed, self.scope, self.scopes, limits).map_err(|found| faults.extend(found)).ok();
         let expires_at = expiry(self.expires_in, limits, now).map_err(|fault| faults.push(fault)).ok();
         if self.aud.as_deref().is_some_and(|aud| aud != limits.upstream.as_str()) {
-            faults.push(OrderFault::Upstream { known: limits.upstream.clone() });
+            faults.push(OrderFault::Upstream { known: vec![limits.upstream.clone()] });
         }
         let credential = Credential::parse(self.token).map_err(|fault| faults.push(fault.into())).ok();
         match (grant, expires_at, credential) {
@@ -140,11 +140,11 @@ pub enum OrderFault {
         /// The operator's limit.
         max: u64,
     },
-    /// An upstream that the proxy does not serve.
-    #[error("`aud` names an upstream that this proxy does not serve: it serves `{known}`")]
+    /// An upstream that is not served here, or none where there are several.
+    #[error("`aud` must name the upstream that the token is for; served here: {}", listed(.known))]
     Upstream {
-        /// The one that it serves.
-        known: UpstreamName,
+        /// Those that are served.
+        known: Vec<UpstreamName>,
     },
 }
 
@@ -193,6 +193,10 @@ fn expiry(seconds: Option<u64>, limits: &MintLimits<'_>, now: UnixTime) -> Resul
 
 fn known_names(known: &[String]) -> String {
     if known.is_empty() { " (it has none)".to_owned() } else { format!(" (it has: {})", known.join(", ")) }
+}
+
+fn listed(known: &[UpstreamName]) -> String {
+    known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// The parser's message without the value it met, which could be the secret: `invalid type: string "ghp_…"`.

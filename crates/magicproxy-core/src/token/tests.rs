@@ -103,7 +103,14 @@ fn decisions() {
         let token = order(r#"{"token":"ghp_marked","allowed":["GET /user","PUT /b"]}"#).unwrap();
         let target = RequestTarget::parse(path.as_bytes(), EncodedSlash::Refuse).unwrap();
         let ceiling = Policy::compile(&[Rule::parse(RawRule::Text("GET /.*".to_owned()), PatternMode::Whole).unwrap()]).unwrap();
-        let access = Access { method, target: &target, upstream: &upstream(to), ceiling: Some(&ceiling), now: UnixTime(now) };
+        let access = Access {
+            method,
+            target: &target,
+            upstream: &upstream(to),
+            unnamed: UnnamedTokens::Accept,
+            ceiling: Some(&ceiling),
+            now: UnixTime(now),
+        };
         let found = token.authorize(&access).map(|permit| permit.rule().to_string());
         assert_eq!(found, expected.map(str::to_owned));
     }

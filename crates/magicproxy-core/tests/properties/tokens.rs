@@ -6,7 +6,7 @@ use aws_lc_rs::signature::KeyPair as _;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use magicproxy_core::{
     Access, Credential, EncodedSlash, Grant, KeyRing, MintRequest, Minted, PatternMode, Policy, PrivateKey, RawRule,
-    RequestTarget, Rule, Scopes, UnixTime, UpstreamName, VerifyContext,
+    RequestTarget, Rule, Scopes, UnixTime, UnnamedTokens, UpstreamName, VerifyContext,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -49,7 +49,14 @@ fn spend(ring: &KeyRing, token: &str) -> Option<String> {
     let token = Arc::new(ring.verify(token, &context(&Scopes::default())).ok()?);
     let target = RequestTarget::parse(b"/user", EncodedSlash::Refuse).unwrap();
     let upstream = UpstreamName::parse("api").unwrap();
-    let access = Access { method: "GET", target: &target, upstream: &upstream, ceiling: None, now: UnixTime(NOW) };
+    let access = Access {
+        method: "GET",
+        target: &target,
+        upstream: &upstream,
+        unnamed: UnnamedTokens::Accept,
+        ceiling: None,
+        now: UnixTime(NOW),
+    };
     Some(ring.open(&token.authorize(&access).ok()?).ok()?.expose().to_owned())
 }
 
@@ -168,7 +175,14 @@ fn debug_shows_no_secret() {
     let token = Arc::new(ring.verify(&text, &context(&scopes)).unwrap());
     let target = RequestTarget::parse(b"/user", EncodedSlash::Refuse).unwrap();
     let upstream = UpstreamName::parse("api").unwrap();
-    let access = Access { method: "GET", target: &target, upstream: &upstream, ceiling: None, now: UnixTime(NOW) };
+    let access = Access {
+        method: "GET",
+        target: &target,
+        upstream: &upstream,
+        unnamed: UnnamedTokens::Accept,
+        ceiling: None,
+        now: UnixTime(NOW),
+    };
     let permit = token.authorize(&access).unwrap();
     let credential = ring.open(&permit).unwrap();
     assert_eq!(credential.expose(), MARKED);

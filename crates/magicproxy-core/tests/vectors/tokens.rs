@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use magicproxy_core::{
     Access, EncodedSlash, KeyRing, OpenError, PatternMode, PrivateKey, RawRule, RequestTarget, Rule, ScopeName, Scopes, UnixTime,
-    UpstreamName, VerifiedToken, VerifyContext, VerifyError,
+    UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext, VerifyError,
 };
 use serde::Deserialize;
 
@@ -97,7 +97,8 @@ fn describe(token: &VerifiedToken, expected: &Accepted) -> Accepted {
 fn open(case: &Case, ring: &KeyRing, token: VerifiedToken, now: UnixTime) -> Result<(), String> {
     let target = RequestTarget::parse(b"/user", EncodedSlash::Refuse).unwrap();
     let upstream = UpstreamName::parse("api").unwrap();
-    let access = Access { method: "GET", target: &target, upstream: &upstream, ceiling: None, now };
+    let access =
+        Access { method: "GET", target: &target, upstream: &upstream, unnamed: UnnamedTokens::Accept, ceiling: None, now };
     let permit = Arc::new(token).authorize(&access).map_err(|denial| format!("{}: {denial}", case.name))?;
     match (ring.open(&permit), case.credential.as_deref(), case.open.as_deref()) {
         (Ok(credential), Some(expected), None) if credential.expose() == expected => Ok(()),

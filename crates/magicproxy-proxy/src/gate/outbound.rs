@@ -14,6 +14,8 @@ use crate::verifier::OpenedCredential;
 pub(crate) struct Message {
     pub(crate) method: Method,
     pub(crate) headers: HeaderMap,
+    /// Which of the upstream's origins it goes to.
+    pub(crate) origin: usize,
     pub(crate) target: RequestTarget,
     pub(crate) body: RequestBody,
     pub(crate) upgrade: bool,
@@ -49,6 +51,10 @@ impl OutboundRequest {
     /// What to look for in the answer.
     pub(crate) fn needle(&self) -> Option<Needle> {
         self.credential.needle().cloned()
+    }
+
+    pub(crate) fn origin(&self) -> usize {
+        self.message.origin
     }
 
     pub(crate) fn is_upgrade(&self) -> bool {

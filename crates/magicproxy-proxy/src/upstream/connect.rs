@@ -16,14 +16,15 @@ use tokio_rustls::TlsConnector;
 use super::io::UpstreamIo;
 use super::pool::Connection;
 use crate::rejection::Rejection;
-use crate::settings::Settings;
+use crate::settings::{ApiRoot, Timeouts, UpstreamSettings};
 
 /// Heads of answers above this are refused.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_HEADERS: usize = 256;
 
 pub(super) struct Connector {
-    settings: Arc<Settings>,
+    root: ApiRoot,
+    timeouts: Timeouts,
     tls: Option<Tls>,
 }
 
@@ -35,22 +36,22 @@ struct Tls {
 }
 
 impl Connector {
-    pub(super) fn new(settings: &Arc<Settings>) -> Result<Self, rustls::Error> {
-        let tls = if settings.upstream.api_root.is_secure() { Some(Tls::new(settings)?) } else { None };
-        Ok(Self { settings: Arc::clone(settings), tls })
+    pub(super) fn new(timeouts: Timeouts, upstream: &UpstreamSettings, root: &ApiRoot) -> Result<Self, rustls::Error> {
+        let tls = if root.is_secure() { Some(Tls::new(upstream, root)?) } else { None };
+        Ok(Self { root: root.clone(), timeouts, tls })
     }
 
     /// Connects within the time allowed for it.
     pub(super) async fn connect(&self, upgrade: bool) -> Result<Connection, Rejection> {
-        let connected = tokio::time::timeout(self.settings.timeouts.connect, self.connect_unbounded(upgrade)).await;
+        let connected = tokio::time::timeout(self.timeouts.connect, self.connect_unbounded(upgrade)).await;
         connected.unwrap_or(Err(Rejection::ConnectTimeout))
     }
 
     async fn connect_unbounded(&self, upgrade: bool) -> Result<Connection, Rejection> {
-        let root = &self.settings.upstream.api_root;
+        let root = &self.root;
         let stream = TcpStream::connect((root.host(), root.port())).await.map_err(|error| unreachable(&error))?;
         stream.set_nodelay(true).map_err(|error| unreachable(&error))?;
-        let stream = UpstreamIo::new(stream, self.settings.timeouts.body_idle);
+        let stream = UpstreamIo::new(stream, self.timeouts.body_idle);
         let Some(tls) = &self.tls else { return http1_connection(stream).await };
         let connector = if upgrade { &tls.http1 } else { &tls.any };
         let stream = connector.connect(tls.name.clone(), stream).await.map_err(|error| tls_failure(&error))?;
@@ -68,10 +69,10 @@ impl std::fmt::Debug for Connector {
 }
 
 impl Tls {
-    fn new(settings: &Settings) -> Result<Self, rustls::Error> {
-        let name = ServerName::try_from(settings.upstream.api_root.host().to_owned());
+    fn new(upstream: &UpstreamSettings, root: &ApiRoot) -> Result<Self, rustls::Error> {
+        let name = ServerName::try_from(root.host().to_owned());
         let name = name.map_err(|_| rustls::Error::General("the upstream's host is no server name".to_owned()))?;
-        let config = client_config(settings)?;
+        let config = client_config(upstream)?;
         let with_protocols = |protocols: &[&[u8]]| {
             let mut config = config.clone();
             config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
@@ -82,9 +83,9 @@ impl Tls {
 }
 
 /// TLS 1.2 and 1.3, the platform's roots and the operator's.
-fn client_config(settings: &Settings) -> Result<ClientConfig, rustls::Error> {
+fn client_config(upstream: &UpstreamSettings) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let roots = settings.upstream.extra_roots.clone();
+    let roots = upstream.extra_roots.clone();
     let verifier = Verifier::new_with_extra_roots(roots, Arc::clone(&provider))?;
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())

@@ -35,7 +35,7 @@ fn verifier_and_token() -> (Verifier, PresentedToken) {
         }),
         cache: cache(64 * 1024 * 1024),
         fingerprints: hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new()).unwrap(),
-        slots: Semaphore::new(1),
+        slots: Arc::new(Semaphore::new(1)),
     };
     (verifier, PresentedToken::from_headers(&headers).unwrap())
 }

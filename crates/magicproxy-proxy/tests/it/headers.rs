@@ -2,7 +2,7 @@
 
 use magicproxy_proxy::settings::Forwarding;
 
-use crate::support::{Answer, CREDENTIAL, Client, Proxy, Reply, Seen, Token, Upstream, request};
+use crate::support::{Answer, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Seen, Token, Upstream, request};
 
 /// What the upstream sees of a request with these lines.
 async fn passed(lines: &[&str]) -> Seen {
@@ -159,8 +159,8 @@ async fn no_field_smuggles_another() {
 async fn configured_fields_and_parameters_are_dropped() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::with(&upstream, |settings| {
-        settings.upstream.drop_request_headers = vec![http::HeaderName::from_static("x-tracking")];
-        settings.upstream.drop_query_parameters = vec!["access_token".to_owned()];
+        settings.upstream_mut().drop_request_headers = vec![http::HeaderName::from_static("x-tracking")];
+        settings.upstream_mut().drop_query_parameters = vec!["access_token".to_owned()];
     })
     .await;
     let token = Token::any();
@@ -183,7 +183,7 @@ async fn forwarding_fields_are_ours_or_absent() {
         ),
     ] {
         let upstream = Upstream::hello().await;
-        let proxy = Proxy::with(&upstream, |settings| settings.upstream.forwarding = mode).await;
+        let proxy = Proxy::with(&upstream, |settings| settings.upstream_mut().forwarding = mode).await;
         Client::ask(&proxy, request("GET /user", &Token::any(), &forged, "")).await;
         let seen = upstream.only_request();
         let ours: Vec<&str> = seen.names().into_iter().filter(|name| !["authorization", "host"].contains(name)).collect();

@@ -1,6 +1,8 @@
 //! The path of a request: allowed, refused, answered.
 
-use crate::support::{Answer, CREDENTIAL, Client, NAME, Proxy, Reply, Token, Upstream, all, now, request, rules, settings};
+use crate::support::{
+    Answer, CREDENTIAL, Client, NAME, OnlyUpstream as _, Proxy, Reply, Token, Upstream, all, now, request, rules, settings,
+};
 
 /// Sends one request with a token that allows `rules`.
 async fn ask(rules: &[&str], line: &str) -> (Answer, Upstream) {
@@ -130,7 +132,8 @@ async fn the_base_path_stands_before_the_canonical_path() {
 #[tokio::test]
 async fn an_encoded_slash_is_allowed_in_both_readings_or_not_at_all() {
     let upstream = Upstream::hello().await;
-    let proxy = Proxy::with(&upstream, |settings| settings.upstream.encoded_slash = magicproxy_core::EncodedSlash::Both).await;
+    let proxy =
+        Proxy::with(&upstream, |settings| settings.upstream_mut().encoded_slash = magicproxy_core::EncodedSlash::Both).await;
     let one = Token::allowing(&["GET /a/[^/]+"]).mint();
     Client::ask(&proxy, request("GET /a/b%2fc", &one, &[], "")).await.assert_rejected(403, "not_allowed");
     Client::ask(&proxy, request("GET /a/b%2f..", &one, &[], "")).await.assert_rejected(400, "target_dot_segment");
@@ -246,7 +249,7 @@ async fn a_token_for_another_upstream_is_not_accepted() {
 #[tokio::test]
 async fn no_token_exceeds_the_ceiling() {
     let upstream = Upstream::hello().await;
-    let proxy = Proxy::with(&upstream, |settings| settings.upstream.ceiling = Some(rules(&["GET /read/.*"]))).await;
+    let proxy = Proxy::with(&upstream, |settings| settings.upstream_mut().ceiling = Some(rules(&["GET /read/.*"]))).await;
     let token = Token::any();
     Client::ask(&proxy, request("POST /read/x", &token, &[], "")).await.assert_rejected(403, "beyond_ceiling");
     assert_eq!(Client::ask(&proxy, request("GET /read/x", &token, &[], "")).await.status, 200);

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use magicproxy_proxy::settings::ApiRoot;
 
-use crate::support::{CREDENTIAL, Client, Proxy, Reply, Token, Upstream, UpstreamConnection, find, request, soon};
+use crate::support::{
+    CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, UpstreamConnection, find, request, soon,
+};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
@@ -167,7 +169,7 @@ async fn an_upstream_that_cannot_be_reached_in_time_is_a_504() {
     // TLS towards a listener that never speaks: the handshake does not end.
     let root = ApiRoot::parse(&format!("https://{}", upstream.address)).unwrap();
     let proxy = Proxy::with(&upstream, |settings| {
-        settings.upstream.api_root = root;
+        settings.upstream_mut().api_root = root;
         settings.timeouts.connect = Duration::from_millis(200);
     })
     .await;
@@ -179,7 +181,7 @@ async fn an_upstream_that_cannot_be_reached_in_time_is_a_504() {
 async fn an_upstream_that_speaks_no_tls_is_a_502_and_gets_no_credential() {
     let mut upstream = Upstream::held().await;
     let root = ApiRoot::parse(&format!("https://{}", upstream.address)).unwrap();
-    let proxy = Proxy::with(&upstream, |settings| settings.upstream.api_root = root).await;
+    let proxy = Proxy::with(&upstream, |settings| settings.upstream_mut().api_root = root).await;
     let mut client = Client::connect(&proxy).await;
     client.send(request("GET /a", &Token::any(), &[], "")).await;
     let mut connection = upstream.accept().await;

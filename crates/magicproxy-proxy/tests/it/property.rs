@@ -10,7 +10,7 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 use proptest::{option, prop_assert, prop_oneof};
 
-use crate::support::{CREDENTIAL, Client, Proxy, Reply, Seen, Token, Upstream, all, find};
+use crate::support::{CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Seen, Token, Upstream, all, find};
 
 const RULES: [&str; 4] = ["GET /a/[a-z]+", "POST /b", "* /c/[^/]+/d", "GET /open/.*"];
 /// How long the search goes on.
@@ -349,7 +349,7 @@ fn what_reaches_the_upstream_was_allowed() {
         let mut proxies = Vec::new();
         for slash in [EncodedSlash::Refuse, EncodedSlash::Both] {
             let proxy = Proxy::with(&upstream, |settings| {
-                settings.upstream.encoded_slash = slash;
+                settings.upstream_mut().encoded_slash = slash;
                 (settings.timeouts.header, settings.timeouts.body_idle, settings.timeouts.keep_alive) = (SHORT, SHORT, SHORT);
             });
             proxies.push(proxy.await);

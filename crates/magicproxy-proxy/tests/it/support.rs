@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub(crate) use client::{Answer, Client, request};
 pub(crate) use keys::{CREDENTIAL, Token, now};
-pub(crate) use proxy::{NAME, Proxy, rules, settings};
+pub(crate) use proxy::{NAME, OnlyUpstream, Proxy, rules, settings};
 pub(crate) use upstream::{Reply, Seen, Upstream, UpstreamConnection};
 pub(crate) use watch::{assert_clean, events_named, guard, has_secret};
 

@@ -1,6 +1,6 @@
 //! WebSocket: the one upgrade that may pass, where the operator wants it.
 
-use crate::support::{Client, Proxy, Reply, Token, Upstream, find, request};
+use crate::support::{Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, find, request};
 
 const HANDSHAKE: [&str; 4] =
     ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"];
@@ -8,7 +8,7 @@ const SWITCH: &str =
     "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n";
 
 async fn with_websocket(upstream: &Upstream) -> Proxy {
-    Proxy::with(upstream, |settings| settings.upstream.websocket = true).await
+    Proxy::with(upstream, |settings| settings.upstream_mut().websocket = true).await
 }
 
 #[tokio::test]

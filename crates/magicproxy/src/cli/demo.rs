@@ -77,11 +77,12 @@ fn configuration(api: u16) -> Result<Config, Failure> {
 
 fn mint(keys: &KeyRing, config: &Config) -> anyhow::Result<Zeroizing<String>> {
     let now = clock::now();
-    let rule = Rule::parse(RawRule::Text(RULE.to_owned()), config.upstream.patterns)?;
+    let upstream = config.upstream_named(None).map_err(anyhow::Error::msg)?;
+    let rule = Rule::parse(RawRule::Text(RULE.to_owned()), upstream.patterns)?;
     let minted = keys.mint(&MintRequest {
         credential: Credential::parse(Zeroizing::new(upstream::CREDENTIAL.to_owned()))?,
         grant: Grant::Allowed(vec![rule]),
-        upstream: Some(config.upstream.name.clone()),
+        upstream: Some(upstream.name.clone()),
         issued_at: now,
         expires_at: UnixTime(now.0 + 3_600),
         not_before: None,

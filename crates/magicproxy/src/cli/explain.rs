@@ -12,6 +12,8 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use magicproxy_core::{Access, Denial, KeyRing, Method, Policy, RequestTarget, VerifiedToken, VerifyError};
 use magicproxy_proxy::clock;
+use magicproxy_proxy::placing::{Place, Places};
+use magicproxy_proxy::settings::UpstreamSettings;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -49,13 +51,18 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
     let token = secret::from_argument(&args.token)?;
     let config = Config::load(args.settings.into_flags(), environment)?;
     let root = args.proxy.as_deref().and_then(|proxy| below(&args.url, proxy.trim_end_matches('/')));
-    let target = root.map_or_else(|| target_of(&args.url, &config), Ok).map_err(Failure::usage)?;
-    let question = Question { token: &token, method: &args.method, target: &target, config: &config };
+    // A proxy that is asked places the request itself.
+    let asked = match root {
+        Some(target) => Asked { upstream: config.upstream_named(None).map_err(Failure::usage)?, target: target.to_owned() },
+        None => Asked::of(&args.url, &config).map_err(Failure::usage)?,
+    };
+    let question =
+        Question { token: &token, method: &args.method, target: &asked.target, upstream: asked.upstream, config: &config };
     let verdict = match &args.proxy {
         Some(url) => question.ask(&Peer::for_secrets(url, args.danger_plain_http).map_err(Failure::usage)?)?,
         None => question.decide(&config.keys.files.load_existing()?.ring),
     };
-    let asked = format!("{} {}", harmless(&args.method), harmless(&target));
+    let asked = format!("{} {}", harmless(&args.method), harmless(&asked.target));
     if args.json {
         output::print_json(&verdict.to_json())?;
     } else {
@@ -64,38 +71,57 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
     if verdict.refusal.is_some() { Err(Failure::Denied) } else { Ok(()) }
 }
 
-/// The target that a request for this URL has at the proxy, not yet judged.
-fn target_of(url: &str, config: &Config) -> Result<String, String> {
-    if url.starts_with('/') {
-        return Ok(url.to_owned());
+/// The request that a URL stands for at the proxy, not yet judged.
+struct Asked<'c> {
+    upstream: &'c UpstreamSettings,
+    target: String,
+}
+
+impl<'c> Asked<'c> {
+    fn of(url: &str, config: &'c Config) -> Result<Self, String> {
+        let url = url.split('#').next().unwrap_or_default();
+        let places = Places::new(&config.upstreams);
+        let place = if url.starts_with('/') { places.place("", url, None) } else { Self::place(&places, url, config)? };
+        let place = place.ok_or_else(|| format!("`{url}`: no upstream is found there"))?;
+        let upstream = config.upstreams.get(place.upstream).ok_or("there is no upstream")?;
+        Ok(Self { upstream, target: place.target.into_owned() })
     }
-    let without_fragment = url.split('#').next().unwrap_or_default();
-    let api = config.upstream.api_root.to_string();
-    let known = [&api, &config.public_access.url].into_iter().find_map(|root| below(without_fragment, root));
-    let found = known.or_else(|| on_this_machine(without_fragment, config));
-    found.ok_or_else(|| format!("`{url}`: expected a path, or a URL below `{api}` or `{}`", config.public_access.url))
+
+    /// A URL of an API, of the proxy, or of this machine: of a proxy that runs here, on whatever port.
+    fn place<'u>(places: &Places, url: &'u str, config: &Config) -> Result<Option<Place<'u>>, String> {
+        let public = config.public_access().url;
+        let (authority, rest) = split(url).ok_or_else(|| format!("`{url}`: expected a path or a URL"))?;
+        let by_name = places.place(authority, rest, None).filter(|place| !place.is_mounted());
+        if let Some(place) = by_name {
+            return Ok(Some(place));
+        }
+        if let Some(rest) = below(url, &public).or_else(|| on_this_machine(url, config)) {
+            return Ok(places.place("", rest, None));
+        }
+        let apis: Vec<String> = config.upstreams.iter().map(|upstream| format!("`{}`", upstream.api_root)).collect();
+        Err(format!("`{url}`: expected a path, or a URL below {} or `{public}`", apis.join(", ")))
+    }
+}
+
+/// The authority of a URL, and what follows it.
+fn split(url: &str) -> Option<(&str, &str)> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    Some((rest.get(..end)?, rest.get(end..)?))
 }
 
 /// What follows the root in a URL. Nothing is normalised: the proxy is to judge the very bytes.
-fn below(url: &str, root: &str) -> Option<String> {
+fn below<'u>(url: &'u str, root: &str) -> Option<&'u str> {
     let (head, rest) = url.split_at_checked(root.len())?;
-    if !head.eq_ignore_ascii_case(root) {
-        return None;
-    }
-    match rest.as_bytes().first() {
-        None => Some("/".to_owned()),
-        Some(b'/') => Some(rest.to_owned()),
-        Some(b'?') => Some(format!("/{rest}")),
-        Some(_) => None,
-    }
+    let rest = if rest.is_empty() { "/" } else { rest };
+    (head.eq_ignore_ascii_case(root) && rest.starts_with(['/', '?'])).then_some(rest)
 }
 
-/// A URL of this machine is one of a proxy that runs here, on whatever port, unless it is the API's.
-fn on_this_machine(url: &str, config: &Config) -> Option<String> {
+fn on_this_machine<'u>(url: &'u str, config: &Config) -> Option<&'u str> {
     let rest = url.strip_prefix("http://")?;
     let authority = rest.split(['/', '?']).next()?;
     let host = authority.parse::<Authority>().ok()?.host().trim_matches(['[', ']']).to_owned();
-    let ours = (is_loopback(&host) || host == config.listen.host) && authority != config.upstream.api_root.authority().as_str();
+    let ours = is_loopback(&host) || host == config.listen.host;
     ours.then(|| below(rest, authority)).flatten()
 }
 
@@ -103,6 +129,7 @@ struct Question<'a> {
     token: &'a str,
     method: &'a str,
     target: &'a str,
+    upstream: &'a UpstreamSettings,
     config: &'a Config,
 }
 
@@ -156,13 +183,13 @@ impl Question<'_> {
     }
 
     fn decide(&self, keys: &KeyRing) -> Verdict {
-        let upstream = &self.config.upstream;
+        let upstream = self.upstream;
         let target = match RequestTarget::parse(self.target.as_bytes(), upstream.encoded_slash) {
             Ok(target) => target,
             Err(error) => return Verdict::refused(error.code(), error),
         };
         let now = clock::now();
-        let token = match keys.verify(self.token, &self.config.verify_context(now)) {
+        let token = match keys.verify(self.token, &self.config.verify_context(upstream, now)) {
             Ok(token) => Arc::new(token),
             Err(error @ VerifyError::Expired) => return Verdict::refused("expired_token", error),
             Err(error) => return Verdict::refused("invalid_token", error),
@@ -170,7 +197,8 @@ impl Question<'_> {
         let access = Access {
             method: self.method,
             target: &target,
-            upstream: self.config.upstream_for(&token),
+            upstream: self.config.name_for(&token, upstream),
+            unnamed: upstream.unnamed,
             ceiling: upstream.ceiling.as_ref(),
             now,
         };
@@ -187,10 +215,8 @@ impl Question<'_> {
         match denial {
             Denial::Expired => verdict("expired_token", Vec::new()),
             Denial::NotYetValid => verdict("invalid_token", Vec::new()),
-            Denial::WrongUpstream => Verdict::refused("wrong_upstream", format!("{denial} than `{}`", self.config.upstream.name)),
-            Denial::BeyondCeiling => {
-                verdict("beyond_ceiling", self.config.upstream.ceiling.as_ref().map(needed).unwrap_or_default())
-            }
+            Denial::WrongUpstream => Verdict::refused("wrong_upstream", format!("{denial} than `{}`", self.upstream.name)),
+            Denial::BeyondCeiling => verdict("beyond_ceiling", self.upstream.ceiling.as_ref().map(needed).unwrap_or_default()),
             Denial::NotAllowed => match Method::parse(self.method) {
                 Ok(_) => verdict("not_allowed", needed(token.policy())),
                 Err(error) => Verdict::refused("not_allowed", format!("no rule can allow this: {error}")),

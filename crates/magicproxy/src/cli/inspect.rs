@@ -72,14 +72,14 @@ impl Standing {
             let refused = format!("there is no key at `{}` to check it with", config.keys.files.private.display());
             return Ok(Self { signature: "not checked", refused: Some(refused) });
         };
-        Ok(match keys.ring.verify(token, &config.verify_context(clock::now())) {
-            Ok(verified) => {
-                let elsewhere = verified.upstream().filter(|name| *name != config.upstream_for(&verified));
-                Self {
-                    signature: "valid",
-                    refused: elsewhere.map(|_| format!("the token is for another upstream than `{}`", config.upstream.name)),
-                }
-            }
+        let claims = Claims::of(token)?;
+        let aud = claims.members.get("aud").and_then(Value::as_str);
+        let named = config.upstream_named(aud);
+        // The rules of a token for another upstream are read as those of any.
+        let upstream = named.as_ref().ok().copied().or_else(|| config.upstreams.first().map(|upstream| &**upstream));
+        let upstream = upstream.context("the configuration has no upstream")?;
+        Ok(match keys.ring.verify(token, &config.verify_context(upstream, clock::now())) {
+            Ok(_) => Self { signature: "valid", refused: named.err() },
             Err(error) => {
                 let signature = match &error {
                     VerifyError::UnknownKey => "not checked",

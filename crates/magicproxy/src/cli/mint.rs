@@ -109,11 +109,12 @@ fn rule(text: &str) -> Result<RawRule, String> {
 
 fn offline(order: MintOrder, config: Config) -> Result<Zeroizing<String>, Failure> {
     let keys = config.keys.files.load_existing()?;
+    let upstream = config.upstream_named(order.aud.as_deref()).map_err(Failure::usage)?;
     let accepted = config.accept_max_lifetime.unwrap_or(config.minting.max_lifetime);
     let limits = MintLimits {
-        upstream: &config.upstream.name,
-        scopes: &config.scopes,
-        patterns: config.upstream.patterns,
+        upstream: &upstream.name,
+        scopes: &upstream.scopes,
+        patterns: upstream.patterns,
         default_lifetime: config.minting.default_lifetime,
         // What the proxy would not accept is not minted.
         max_lifetime: config.minting.max_lifetime.min(accepted),

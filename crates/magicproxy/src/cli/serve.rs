@@ -5,6 +5,8 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::{SettingsArgs, flag};
+use magicproxy_proxy::settings::UpstreamSettings;
+
 use crate::client::is_loopback;
 use crate::config::setting::FromText as _;
 use crate::config::value::{LogFormat, LogLevel};
@@ -49,7 +51,7 @@ pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Fail
     wire::raise_open_file_limit();
     let (keys, new) = keys_or_new(&config)?;
     warnings.extend(keys.warnings);
-    warnings.extend(plain_http(&config));
+    warnings.extend(config.upstreams.iter().filter_map(|upstream| plain_http(upstream)));
     let mut banner = Banner {
         lines: facts(&config, &keys.held),
         warnings,
@@ -57,7 +59,9 @@ pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Fail
         as_log: config.log.format == Some(LogFormat::Json),
     };
     let (listen, open, private) = (config.listen.clone(), config.minting.open, config.keys.files.private.clone());
-    let api_root = config.upstream.api_root.to_string();
+    let first =
+        config.upstreams.first().map(|upstream| (upstream.api_root.to_string(), upstream.placing.mount.as_str().to_owned()));
+    let (api_root, mount) = first.unwrap_or_default();
     let settings = config.into_settings(Arc::new(keys.ring));
     let runtime = wire::runtime()?;
     let served = runtime.block_on(async {
@@ -65,7 +69,7 @@ pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Fail
         let url = listen.url(door.port()?);
         banner.lines.insert(0, format!("magicproxy {} listens on {url}", env!("CARGO_PKG_VERSION")));
         if new {
-            banner.next = next_steps(&url, &api_root, open, &private.display().to_string());
+            banner.next = next_steps(&format!("{url}{mount}"), &api_root, open, &private.display().to_string());
         }
         banner.show();
         door.serve(wire::shutdown()).await;
@@ -85,14 +89,18 @@ fn keys_or_new(config: &Config) -> Result<(Keys, bool), Failure> {
     Ok((config.keys.files.load_existing()?, true))
 }
 
-fn plain_http(config: &Config) -> Option<String> {
-    let root = &config.upstream.api_root;
-    let exposed = !root.is_secure() && !is_loopback(root.host());
-    exposed.then(|| format!("the API root `{root}` is plain http: credentials travel unencrypted to another machine"))
+fn plain_http(upstream: &UpstreamSettings) -> Option<String> {
+    let exposed = upstream.origins().find(|root| !root.is_secure() && !is_loopback(root.host()));
+    exposed.map(|root| format!("the API root `{root}` is plain http: credentials travel unencrypted to another machine"))
 }
 
 fn facts(config: &Config, held: &[crate::keystore::HeldKey]) -> Vec<String> {
-    let mut facts = vec![format!("for the API at {} (upstream name `{}`)", config.upstream.api_root, config.upstream.name)];
+    let apis = config.upstreams.iter().map(|upstream| {
+        let UpstreamSettings { name, api_root, placing, .. } = &**upstream;
+        let mount = if placing.mount.is_root() { String::new() } else { format!(", at {}", placing.mount.as_str()) };
+        format!("for the API at {api_root} (upstream name `{name}`{mount})")
+    });
+    let mut facts: Vec<String> = apis.collect();
     if let Some(active) = held.first() {
         let retired = match held.len() - 1 {
             0 => String::new(),

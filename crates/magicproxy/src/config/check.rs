@@ -3,18 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::HeaderName;
-use magicproxy_core::{EncodedSlash, PatternMode, Policy, RawRule, Rule, RuleFault, ScopeName, Scopes, UpstreamName};
-use magicproxy_proxy::settings::{ApiRoot, Forwarding, Limits, MintSettings, Timeouts, UpstreamSettings};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
+use magicproxy_core::{PatternMode, RawRule, Rule, RuleFault, ScopeName, Scopes};
+use magicproxy_proxy::settings::{Limits, MintSettings, Timeouts};
 
 use super::fault::{Fault, Sources};
 use super::raw::{RawConfig, RawLimits, RawMint, RawTimeouts, RawUpstream};
 use super::setting::{Given, Origin, Setting};
-use super::value::{DurationText, ForwardingChoice, LogLevel, MintPolicy, RawRuleSetting, SlashChoice};
+use super::value::{DurationText, LogLevel, MintPolicy, RawRuleSetting};
 use super::{Config, KeySettings, LogSettings, address};
-use crate::failure::reason;
 use crate::keystore::KeyFiles;
 
 /// Checks a layered configuration, which holds every default.
@@ -23,9 +19,7 @@ pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>)
     let listen = checker.text("listen", &raw.listen, address::Listen::parse);
     let public_access = checker.text("public_access", &raw.public_access, address::PublicAccess::parse);
     let keys = checker.keys(raw);
-    let upstream = checker.upstream(&raw.upstream);
-    let patterns = upstream.as_ref().map_or(PatternMode::Whole, |upstream| upstream.patterns);
-    let scopes = checker.scopes(raw, patterns);
+    let upstreams = checker.upstreams(raw);
     let minting = checker.minting(&raw.mint);
     let accept_max_lifetime = checker.lifetime("tokens.max_lifetime", &raw.tokens.max_lifetime);
     let timeouts = checker.timeouts(&raw.timeouts);
@@ -34,43 +28,42 @@ pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>)
         format: raw.log.format.given().map(|given| given.value),
         level: raw.log.level.given().map_or(LogLevel::Info, |given| given.value),
     };
-    let (Some(listen), Some(upstream)) = (listen, upstream) else { return None };
-    let public_access = public_access.unwrap_or_else(|| address::PublicAccess::of(&listen));
-    let by_default = |given: &Given<String>| given.origin == Origin::Default;
-    let upstream_assumed = raw.upstream.name.given().is_none() && raw.upstream.api_root.given().is_none_or(by_default);
-    Some(Config {
-        listen,
-        public_access,
-        keys,
-        upstream,
-        scopes,
-        minting,
-        accept_max_lifetime,
-        timeouts,
-        limits,
-        log,
-        upstream_assumed,
-    })
+    let (Some(listen), Some(upstreams)) = (listen, upstreams) else { return None };
+    let upstream_assumed = raw.upstreams.is_empty() && is_assumed(&raw.upstream);
+    Some(Config { listen, public_access, keys, upstreams, minting, accept_max_lifetime, timeouts, limits, log, upstream_assumed })
 }
 
-struct Checker<'a> {
+/// Has nobody said which API this is?
+fn is_assumed(upstream: &RawUpstream) -> bool {
+    let written = |origin: &Origin| !matches!(origin, Origin::Default | Origin::Preset(_));
+    let preset = upstream.preset.given().is_some_and(|given| written(&given.origin));
+    let api_root = upstream.api_root.given().is_some_and(|given| written(&given.origin));
+    !preset && !api_root && upstream.name.given().is_none()
+}
+
+pub(super) struct Checker<'a> {
     sources: &'a Sources,
     faults: &'a mut Vec<Fault>,
 }
 
 impl Checker<'_> {
     /// A text that `parse` makes a value of; its error says what was expected.
-    fn text<V>(&mut self, key: &str, setting: &Setting<String>, parse: impl FnOnce(&str) -> Result<V, String>) -> Option<V> {
+    pub(super) fn text<V>(
+        &mut self,
+        key: &str,
+        setting: &Setting<String>,
+        parse: impl FnOnce(&str) -> Result<V, String>,
+    ) -> Option<V> {
         let given = setting.given()?;
         let parsed = parse(&given.value);
         parsed.map_err(|expected| self.fault(format!("{key} `{}`: {expected}", given.value), &given.origin)).ok()
     }
 
-    fn fault(&mut self, message: impl Into<String>, origin: &Origin) {
+    pub(super) fn fault(&mut self, message: impl Into<String>, origin: &Origin) {
         self.faults.push(Fault::new(message, origin.clone()));
     }
 
-    fn path(&self, given: &Given<String>) -> PathBuf {
+    pub(super) fn path(&self, given: &Given<String>) -> PathBuf {
         self.sources.base(&given.origin).map_or_else(|| PathBuf::from(&given.value), |base| base.join(&given.value))
     }
 
@@ -92,77 +85,7 @@ impl Checker<'_> {
         KeySettings { files, bits }
     }
 
-    fn upstream(&mut self, raw: &RawUpstream) -> Option<UpstreamSettings> {
-        let api_root =
-            self.text("upstream.api_root", &raw.api_root, |text| ApiRoot::parse(text).map_err(|error| error.to_string()));
-        let name = self.text("upstream.name", &raw.name, |text| {
-            UpstreamName::parse(text).ok_or_else(|| "expected 1 to 255 characters of `A-Z a-z 0-9 . _ : - [ ]`".to_owned())
-        });
-        let danger = raw.danger_prefix_matching.given().is_some_and(|given| given.value);
-        let patterns = if danger { PatternMode::DangerPrefix } else { PatternMode::Whole };
-        let ceiling = self.ceiling(raw, patterns);
-        let drop_request_headers = self.header_names(raw);
-        let extra_roots = self.extra_roots(raw);
-        let api_root = api_root?;
-        let name = name.or_else(|| UpstreamName::parse(api_root.authority().as_str()))?;
-        Some(UpstreamSettings {
-            name,
-            api_root,
-            encoded_slash: match value(&raw.encoded_slash, SlashChoice::Refuse) {
-                SlashChoice::Refuse => EncodedSlash::Refuse,
-                SlashChoice::Both => EncodedSlash::Both,
-                SlashChoice::Opaque => EncodedSlash::Opaque,
-            },
-            patterns,
-            ceiling,
-            drop_request_headers,
-            drop_query_parameters: list(&raw.drop_query_parameters).iter().map(|name| name.value.clone()).collect(),
-            extra_roots,
-            websocket: value(&raw.websocket, false),
-            forwarding: match value(&raw.forwarding, ForwardingChoice::None) {
-                ForwardingChoice::None => Forwarding::None,
-                ForwardingChoice::Forwarded => Forwarding::Forwarded,
-                ForwardingChoice::XForwarded => Forwarding::XForwarded,
-            },
-        })
-    }
-
-    fn ceiling(&mut self, raw: &RawUpstream, patterns: PatternMode) -> Option<Policy> {
-        let given = raw.ceiling.given()?;
-        let rules = self.rules("upstream.ceiling", &given.value, &given.origin, patterns)?;
-        let compiled = Policy::compile(&rules);
-        compiled.map_err(|error| self.fault(format!("upstream.ceiling: {error}"), &given.origin)).ok()
-    }
-
-    fn header_names(&mut self, raw: &RawUpstream) -> Vec<HeaderName> {
-        let mut names = Vec::new();
-        for given in list(&raw.drop_request_headers) {
-            match given.value.parse() {
-                Ok(name) => names.push(name),
-                Err(_) => {
-                    let message = format!("upstream.drop_request_headers `{}`: expected the name of a header", given.value);
-                    self.fault(message, &given.origin);
-                }
-            }
-        }
-        names
-    }
-
-    fn extra_roots(&mut self, raw: &RawUpstream) -> Vec<CertificateDer<'static>> {
-        let Some(given) = raw.extra_ca_file.given() else { return Vec::new() };
-        let path = self.path(given);
-        let fault = match std::fs::read(&path) {
-            Err(error) => format!("upstream.extra_ca_file `{}`: {}", path.display(), reason(&error)),
-            Ok(pem) => match CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>() {
-                Ok(roots) if !roots.is_empty() => return roots,
-                _ => format!("upstream.extra_ca_file `{}`: expected certificates in PEM", path.display()),
-            },
-        };
-        self.fault(fault, &given.origin);
-        Vec::new()
-    }
-
-    fn scopes(&mut self, raw: &RawConfig, patterns: PatternMode) -> Scopes {
+    pub(super) fn scopes(&mut self, raw: &RawConfig, patterns: PatternMode) -> Scopes {
         let mut scopes = Scopes::default();
         for (name, rules) in &raw.scopes {
             let origin = rules.first().map_or(Origin::Default, |rule| rule.origin.clone());
@@ -179,7 +102,7 @@ impl Checker<'_> {
     }
 
     /// Checks a list of rules; each fault points at its rule.
-    fn rules(
+    pub(super) fn rules(
         &mut self,
         what: &str,
         rules: &[Given<RawRuleSetting>],
@@ -276,10 +199,10 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     sensible.ok_or_else(|| "expected a duration such as `24h` or `90s`, or a number of seconds".to_owned())
 }
 
-fn value<T: Copy>(setting: &Setting<T>, otherwise: T) -> T {
+pub(super) fn value<T: Copy>(setting: &Setting<T>, otherwise: T) -> T {
     setting.given().map_or(otherwise, |given| given.value)
 }
 
-fn list<T>(setting: &Setting<Vec<T>>) -> &[T] {
+pub(super) fn list<T>(setting: &Setting<Vec<T>>) -> &[T] {
     setting.given().map_or(&[], |given| &given.value)
 }

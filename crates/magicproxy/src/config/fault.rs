@@ -51,7 +51,7 @@ impl Sources {
         match origin {
             Origin::File(span) => self.native.as_ref().map(|file| (file, Some(span.clone()))),
             Origin::PythonFile(span) => self.python.as_ref().map(|file| (file, span.clone())),
-            Origin::Flag(_) | Origin::Environment(_) | Origin::Default => None,
+            Origin::Flag(_) | Origin::Environment(_) | Origin::Preset(_) | Origin::Default => None,
         }
     }
 
@@ -67,6 +67,7 @@ impl Sources {
             (_, Some((file, None))) => file.path.display().to_string(),
             (Origin::Flag(flag), None) => format!("flag {flag}"),
             (Origin::Environment(name), None) => format!("environment {name}"),
+            (Origin::Preset(name), None) => format!("preset {name}"),
             (_, None) => "default".to_owned(),
         }
     }
@@ -118,7 +119,7 @@ impl Faults {
         faults.sort_by_key(|fault| match &fault.origin {
             Origin::File(span) => (1, span.start),
             Origin::PythonFile(span) => (2, span.as_ref().map_or(0, |span| span.start)),
-            Origin::Flag(_) | Origin::Environment(_) | Origin::Default => (0, 0),
+            Origin::Flag(_) | Origin::Environment(_) | Origin::Preset(_) | Origin::Default => (0, 0),
         });
         Self { faults, sources }
     }

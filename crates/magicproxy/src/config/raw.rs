@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::setting::{Entry, Given, Origin, Section, Setting, section};
-use super::value::{DurationText, ForwardingChoice, LogFormat, LogLevel, MintPolicy, RawRuleSetting, SlashChoice};
+use super::value::{DurationText, ForwardingChoice, LogFormat, LogLevel, MintPolicy, PresetChoice, RawRuleSetting, SlashChoice};
 
 /// Configuration of Magic API Proxy.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -30,9 +30,12 @@ pub(crate) struct RawConfig {
     /// Which tokens are accepted.
     #[serde(default)]
     pub(crate) tokens: RawTokens,
-    /// The API behind the proxy.
+    /// The API behind the proxy, found at its root.
     #[serde(default)]
     pub(crate) upstream: RawUpstream,
+    /// Further APIs, by name; each is found at `/NAME` unless it says otherwise.
+    #[serde(default)]
+    pub(crate) upstreams: BTreeMap<String, RawUpstream>,
     /// How long the proxy waits.
     #[serde(default)]
     pub(crate) timeouts: RawTimeouts,
@@ -86,10 +89,20 @@ section! {
 section! {
     /// The API behind the proxy.
     RawUpstream {
-        /// Its name, the `aud` of its tokens; the host and port of the API root by default.
+        /// Its name, the `aud` of its tokens; by default the name of its table, or the host and port of the API root.
         name: String,
+        /// What a known API needs; everything else here overrides it.
+        preset: PresetChoice,
         /// The API's root: `https://api.github.com`.
         api_root: String,
+        /// The path of the proxy at which it is found.
+        mount: String,
+        /// Values of `Host` by which it is found.
+        hosts: Vec<Given<String>>,
+        /// Further prefixes inside the mount: each stands for a path of the API, or for another origin of it.
+        paths: BTreeMap<String, Given<String>>,
+        /// Are URLs of the API in its answers made to lead to the proxy?
+        rewrite_links: bool,
         /// What the API makes of `%2F` in a path.
         encoded_slash: SlashChoice,
         /// Match patterns as the Python program did: from the start, not to the end, ignoring case.
@@ -171,6 +184,11 @@ impl RawConfig {
     pub(crate) fn or(self, lower: Self) -> Self {
         let mut scopes = lower.scopes;
         scopes.extend(self.scopes);
+        let mut upstreams = lower.upstreams;
+        for (name, upstream) in self.upstreams {
+            let below = upstreams.remove(&name).unwrap_or_default();
+            upstreams.insert(name, upstream.or(below));
+        }
         Self {
             listen: self.listen.or(lower.listen),
             public_access: self.public_access.or(lower.public_access),
@@ -178,6 +196,7 @@ impl RawConfig {
             mint: self.mint.or(lower.mint),
             tokens: self.tokens.or(lower.tokens),
             upstream: self.upstream.or(lower.upstream),
+            upstreams,
             timeouts: self.timeouts.or(lower.timeouts),
             limits: self.limits.or(lower.limits),
             log: self.log.or(lower.log),
@@ -202,6 +221,7 @@ impl RawConfig {
             };
         }
         each_section!(self, list);
+        entries.extend(self.upstreams.iter().flat_map(|(name, upstream)| upstream.entries(&format!("upstreams.{name}"))));
         for (name, rules) in &self.scopes {
             let origin = rules.first().map_or(&Origin::Default, |rule| &rule.origin);
             entries.push(Entry { key: format!("scopes.{name}"), value: serde_json::to_value(rules).unwrap_or_default(), origin });

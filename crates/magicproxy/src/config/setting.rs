@@ -20,6 +20,8 @@ pub(crate) enum Origin {
     File(Range<usize>),
     /// The Python program's JSON file, and the bytes in it where they could be found.
     PythonFile(Option<Range<usize>>),
+    /// A preset.
+    Preset(&'static str),
     /// Nobody said anything.
     Default,
 }
@@ -127,6 +129,12 @@ impl FromText for bool {
 impl FromText for u64 {
     fn from_text(text: &str) -> Result<Self, String> {
         text.parse().map_err(|_| "expected a whole number".to_owned())
+    }
+}
+
+impl<T> FromText for std::collections::BTreeMap<String, T> {
+    fn from_text(_: &str) -> Result<Self, String> {
+        Err("a table can be given in the configuration file only".to_owned())
     }
 }
 

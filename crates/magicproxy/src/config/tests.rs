@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use magicproxy_core::{EncodedSlash, PatternMode};
-use magicproxy_proxy::settings::Forwarding;
+use magicproxy_core::{EncodedSlash, PatternMode, UnnamedTokens};
+use magicproxy_proxy::settings::{Forwarding, Links};
 
 use super::*;
 use crate::output::Colour;
@@ -49,9 +49,9 @@ fn check(text: &str, expected: &[&str]) {
 fn nothing_said_is_right() {
     let config = native("").check().unwrap();
     assert_eq!(config.listen.to_string(), "127.0.0.1:5000");
-    assert_eq!(config.upstream.api_root.to_string(), "https://api.github.com");
-    assert_eq!(config.upstream.name.as_str(), "api.github.com");
-    assert!(config.upstream_assumed && config.minting.open && !config.upstream.websocket);
+    assert_eq!(config.upstreams[0].api_root.to_string(), "https://api.github.com");
+    assert_eq!(config.upstreams[0].name.as_str(), "api.github.com");
+    assert!(config.upstream_assumed && config.minting.open && !config.upstreams[0].websocket);
     assert_eq!(config.minting.default_lifetime, Duration::from_secs(24 * 3600));
 }
 
@@ -84,22 +84,22 @@ fn everything_said_arrives() {
     );
     let config = config.check().unwrap();
     assert_eq!(config.listen.to_string(), "[::1]:80");
-    assert_eq!(
-        (config.public_access.url.as_str(), config.public_access.host.as_str()),
-        ("https://proxy.example.com", "proxy.example.com")
-    );
+    assert_eq!((config.public_access().url.as_str(), config.host()), ("https://proxy.example.com", "proxy.example.com"));
     assert_eq!(config.keys.files.certificate, Path::new("/srv/keys/public.x509.cer"));
     assert_eq!(config.keys.bits, 3072);
     assert!(!config.minting.open && !config.upstream_assumed);
     assert_eq!((config.minting.default_lifetime.as_secs(), config.minting.max_lifetime.as_secs()), (600, 5400));
     assert_eq!(config.accept_max_lifetime, Some(Duration::from_secs(864_000)));
-    assert_eq!((config.upstream.name.as_str(), config.upstream.api_root.base_path()), ("gitlab", "/api/v4"));
-    assert_eq!((config.upstream.encoded_slash, config.upstream.patterns), (EncodedSlash::Opaque, PatternMode::DangerPrefix));
-    assert_eq!(config.upstream.ceiling.as_ref().map(|ceiling| ceiling.rules().len()), Some(2));
-    assert_eq!((config.upstream.drop_request_headers.len(), config.upstream.drop_query_parameters.len()), (1, 1));
-    assert!(config.upstream.websocket && config.upstream.forwarding == Forwarding::XForwarded);
+    assert_eq!((config.upstreams[0].name.as_str(), config.upstreams[0].api_root.base_path()), ("gitlab", "/api/v4"));
+    assert_eq!(
+        (config.upstreams[0].encoded_slash, config.upstreams[0].patterns),
+        (EncodedSlash::Opaque, PatternMode::DangerPrefix)
+    );
+    assert_eq!(config.upstreams[0].ceiling.as_ref().map(|ceiling| ceiling.rules().len()), Some(2));
+    assert_eq!((config.upstreams[0].drop_request_headers.len(), config.upstreams[0].drop_query_parameters.len()), (1, 1));
+    assert!(config.upstreams[0].websocket && config.upstreams[0].forwarding == Forwarding::XForwarded);
     assert_eq!((config.timeouts.total, config.limits.connections), (Some(Duration::from_secs(120)), 7));
-    assert_eq!(config.scopes.rules("reader").map(<[_]>::len), Some(2));
+    assert_eq!(config.upstreams[0].scopes.rules("reader").map(<[_]>::len), Some(2));
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn flags_beat_our_variables_beat_theirs() {
         [("CONFIG_FILE", "/nowhere"), ("API_ROOT", "https://python.example"), ("PUBLIC_ACCESS", "http://p.example:5000")];
     let root = |flags: Flags, more: &[(&str, &str)]| {
         let layers = Layers::gather(flags, &environment(&[&variables[1..], more].concat()));
-        layers.check().unwrap().upstream.api_root.to_string()
+        layers.check().unwrap().upstreams[0].api_root.to_string()
     };
     let mut flags = Flags::default();
     assert_eq!(root(flags.clone(), &[]), "https://python.example");
@@ -246,9 +246,9 @@ fn json_of_the_python_program() {
     );
     assert_eq!(warnings, ["CONFIG_FILE: `comment` is ignored, as the Python program ignored it"]);
     let config = layers.check().unwrap();
-    assert_eq!(config.upstream.name.as_str(), "a.example");
+    assert_eq!(config.upstreams[0].name.as_str(), "a.example");
     assert_eq!(config.keys.files.private, Path::new("k/private.pem"));
-    assert_eq!(config.scopes.rules("reader").map(<[_]>::len), Some(2));
+    assert_eq!(config.upstreams[0].scopes.rules("reader").map(<[_]>::len), Some(2));
 }
 
 #[test]
@@ -307,4 +307,74 @@ fn a_fault_in_a_list_of_tables_hides_no_other() {
         assert!(faults.contains(part), "{part} in {faults}");
     }
     assert!(!faults.contains("hunter2"), "{faults}");
+}
+
+#[test]
+fn presets_stand_below_what_is_written() {
+    let config = native(
+        r#"
+        [upstreams.github]
+        paths = { "/api/uploads" = "https://uploads.example" }
+        [upstreams.dns]
+        preset = "powerdns"
+        api_root = "http://127.0.0.1:8081"
+        mount = "/dns/v1/"
+        hosts = ["DNS.example"]
+        [upstreams.mine]
+        api_root = "https://gitlab.com/"
+        encoded_slash = "refuse"
+        [upstreams.openai]
+        preset = "none"
+        api_root = "https://llm.example"
+        rewrite_links = false
+        "#,
+    );
+    let config = config.check().unwrap();
+    let names: Vec<&str> = config.upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
+    assert_eq!(names, ["dns", "github", "mine", "openai"]);
+    let [dns, github, mine, openai] = config.upstreams.as_slice() else { panic!("four upstreams") };
+    assert_eq!((dns.placing.mount.as_str(), dns.placing.hosts[0].as_str()), ("/dns/v1", "dns.example"));
+    assert_eq!((github.placing.mount.as_str(), github.encoded_slash), ("/github", EncodedSlash::Both));
+    let origins: Vec<String> = github.origins().map(ToString::to_string).collect();
+    assert_eq!(origins, ["https://api.github.com", "https://uploads.example"]);
+    assert_eq!(github.placing.paths.len(), 3);
+    assert_eq!((mine.encoded_slash, openai.links), (EncodedSlash::Refuse, Links::Keep));
+    assert!(config.upstreams.iter().all(|upstream| upstream.unnamed == UnnamedTokens::Refuse) && !config.upstream_assumed);
+    assert!(config.upstream_named(None).is_err() && config.upstream_named(Some("mine")).is_ok());
+}
+
+#[test]
+fn an_upstream_alone_takes_tokens_without_a_name() {
+    let unnamed = |text: &str| -> Vec<UnnamedTokens> {
+        native(text).check().unwrap().upstreams.iter().map(|upstream| upstream.unnamed).collect()
+    };
+    assert_eq!(unnamed("[upstreams.github]"), [UnnamedTokens::Accept]);
+    let both = "upstream.api_root = 'https://a.example'\n[upstreams.github]";
+    assert_eq!(unnamed(both), [UnnamedTokens::Accept, UnnamedTokens::Refuse]);
+}
+
+#[test]
+fn the_default_api_has_its_preset() {
+    let config = native("").check().unwrap();
+    assert_eq!((config.upstreams[0].encoded_slash, config.upstreams[0].placing.paths.len()), (EncodedSlash::Both, 3));
+    let config = native("upstream.preset = 'digitalocean'").check().unwrap();
+    assert_eq!(config.upstreams[0].api_root.to_string(), "https://api.digitalocean.com");
+    assert!(!config.upstream_assumed);
+}
+
+#[test]
+fn upstreams_do_not_get_in_each_other_s_way() {
+    check("upstream.preset = 'powerdns'", &["upstream.api_root is needed"]);
+    check("[upstreams.x]", &["upstreams.x.api_root is needed"]);
+    check("[upstreams.'a b']\napi_root = 'https://a.example'", &["upstreams.a b: expected 1 to 255", "mount is needed"]);
+    check("[upstreams.github]\n[upstreams.x]\npreset = 'gitlab'\nmount = '/github/'", &["the mount `/github` is taken"]);
+    check("[upstreams.github]\nhosts = ['a']\n[upstreams.gitlab]\nhosts = ['A']", &["the host `a` is taken"]);
+    check("[upstreams.github]\n[upstreams.gitlab]\nname = 'github'", &["the name `github` is taken"]);
+    check("[upstreams.github]\nmount = 'gh'", &["upstreams.github.mount `gh`: expected a path that begins with `/`"]);
+    check(
+        "[upstreams.github]\npaths = { '/a' = 'b', 'c' = '/' }",
+        &["upstreams.github.paths./a `b`", "upstreams.github.paths `c`"],
+    );
+    check("[upstreams.github]\npreset = 'gitub'", &["did you mean `github`?"]);
+    check("[upstreams.github]\napi_rot = 'https://a.example'", &["unknown key", "did you mean `api_root`?"]);
 }

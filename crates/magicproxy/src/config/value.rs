@@ -33,6 +33,52 @@ pub(crate) enum SlashChoice {
     Opaque,
 }
 
+/// The presets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum PresetChoice {
+    /// Nothing is taken for granted.
+    None,
+    /// GitHub's REST and GraphQL APIs.
+    Github,
+    /// Repositories of GitHub, by git over HTTPS.
+    GithubGit,
+    /// DigitalOcean.
+    Digitalocean,
+    /// GitLab.
+    Gitlab,
+    /// Cloudflare.
+    Cloudflare,
+    /// An authoritative server of PowerDNS.
+    Powerdns,
+    /// OpenAI, and those who speak its API.
+    Openai,
+    /// Anthropic.
+    Anthropic,
+}
+
+impl PresetChoice {
+    /// The preset that a table with this name has without saying so.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        Self::from_text(name).ok()
+    }
+
+    /// The preset's name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Github => "github",
+            Self::GithubGit => "github-git",
+            Self::Digitalocean => "digitalocean",
+            Self::Gitlab => "gitlab",
+            Self::Cloudflare => "cloudflare",
+            Self::Powerdns => "powerdns",
+            Self::Openai => "openai",
+            Self::Anthropic => "anthropic",
+        }
+    }
+}
+
 /// What an API is told about the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -80,7 +126,7 @@ macro_rules! choices {
         })*
     };
 }
-choices!(MintPolicy, SlashChoice, ForwardingChoice, LogFormat, LogLevel);
+choices!(PresetChoice, MintPolicy, SlashChoice, ForwardingChoice, LogFormat, LogLevel);
 
 /// A duration as it is written: `24h`, `15m`, or a number of seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use magicproxy_core::{EncodedSlash, PatternMode, Policy, ScopeName, Scopes, UpstreamName};
+use magicproxy_core::{EncodedSlash, PatternMode, Policy, ScopeName, Scopes, UnnamedTokens, UpstreamName};
 use magicproxy_proxy::serve::Server;
-use magicproxy_proxy::settings::{ApiRoot, Forwarding, Limits, MintSettings, Settings, Timeouts, UpstreamSettings};
+use magicproxy_proxy::settings::{
+    ApiRoot, Forwarding, Limits, Links, MintSettings, Placing, Settings, Timeouts, UpstreamSettings,
+};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -74,7 +76,7 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
     scopes.insert(ScopeName::parse("writing").unwrap(), parse(&["POST /write"]));
     Settings {
         keys: keys(),
-        upstream: UpstreamSettings {
+        upstreams: vec![Arc::new(UpstreamSettings {
             name: UpstreamName::parse(NAME).unwrap(),
             api_root: ApiRoot::parse(&format!("http://{address}{base_path}")).unwrap(),
             encoded_slash: EncodedSlash::Refuse,
@@ -85,12 +87,27 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
             extra_roots: Vec::new(),
             websocket: false,
             forwarding: Forwarding::None,
-        },
-        scopes,
+            placing: Placing::default(),
+            unnamed: UnnamedTokens::Accept,
+            scopes,
+            links: Links::Rewrite,
+        })],
+        public_access: None,
         minting: MintSettings::default(),
         accept_max_lifetime: None,
         timeouts: Timeouts::default(),
         limits: Limits::default(),
+    }
+}
+
+/// The only upstream of settings that nobody else has yet.
+pub(crate) trait OnlyUpstream {
+    fn upstream_mut(&mut self) -> &mut UpstreamSettings;
+}
+
+impl OnlyUpstream for Settings {
+    fn upstream_mut(&mut self) -> &mut UpstreamSettings {
+        Arc::get_mut(&mut self.upstreams[0]).unwrap()
     }
 }
 

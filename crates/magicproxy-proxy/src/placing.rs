@@ -1,0 +1,207 @@
+//! Which upstream a request is for, and which of its paths: `docs/spec/upstreams.md` sections 2 and 3.
+//!
+//! The request target is cut before anything in it is decoded, by prefixes that are compared byte for byte; what is left is
+//! parsed once, decided on and sent. Nothing here trusts a request: the authority chooses among configured upstreams only.
+
+mod setting;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::settings::{ApiRoot, UpstreamSettings};
+
+pub use setting::{HostName, MountPath, ParseMountError, PathMapping, PathTarget, Placing};
+
+/// Where the upstreams of a proxy are found.
+#[derive(Debug)]
+pub struct Places {
+    sites: Vec<Site>,
+}
+
+/// A request in its place.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Place<'t> {
+    /// The upstream, by its number in the settings.
+    pub upstream: usize,
+    /// Which of the upstream's origins; 0 is its API root.
+    pub origin: usize,
+    /// The target that is decided on and sent, not yet parsed; the origin's base path comes before it.
+    pub target: Cow<'t, str>,
+    /// The caller's way in. `None` for one who speaks to the upstream by its own name, and whose URLs lead here anyhow.
+    pub way: Option<Way>,
+}
+
+impl Place<'_> {
+    /// Did the request come by the upstream's mount, rather than by a name or a listener of the upstream's own?
+    #[must_use]
+    pub fn is_mounted(&self) -> bool {
+        self.way.is_some_and(|way| way.mounted)
+    }
+}
+
+/// By which prefixes a request came to its upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// At the upstream's mount, or at the root of a host or a listener of its own?
+    mounted: bool,
+    route: usize,
+}
+
+/// One upstream, as the prefixes and names that lead to it.
+#[derive(Debug)]
+struct Site {
+    origins: Vec<OwnName>,
+    hosts: Vec<HostName>,
+    mount: String,
+    /// The longest prefix first; the last one is empty.
+    routes: Vec<Route>,
+}
+
+/// The names by which callers who believe that they speak to an origin itself call it.
+#[derive(Debug)]
+struct OwnName {
+    authorities: Vec<String>,
+    base_path: String,
+    url: String,
+}
+
+#[derive(Debug)]
+struct Route {
+    prefix: String,
+    origin: usize,
+    base: String,
+}
+
+impl Places {
+    /// The places of these upstreams.
+    #[must_use]
+    pub fn new(upstreams: &[Arc<UpstreamSettings>]) -> Self {
+        Self { sites: upstreams.iter().map(|upstream| Site::new(upstream)).collect() }
+    }
+
+    /// Places a request by its authority and target, as they came. `bound` is the upstream of a listener that serves no other.
+    ///
+    /// `None`: the request is for no upstream.
+    #[must_use]
+    pub fn place<'t>(&self, authority: &str, target: &'t str, bound: Option<usize>) -> Option<Place<'t>> {
+        if let Some(bound) = bound {
+            let site = self.sites.get(bound)?;
+            return site.by_own_name(bound, authority, target).or_else(|| site.at_root(bound, target));
+        }
+        let sites = || self.sites.iter().enumerate();
+        self.by_own_name(authority, target)
+            .or_else(|| sites().find_map(|(at, site)| site.by_host(at, authority, target)))
+            .or_else(|| self.by_mount(target))
+    }
+
+    /// Pairs of an origin's URL and the path at the proxy that leads to it, for URLs in an answer to a request that came this way.
+    #[must_use]
+    pub fn homes(&self, upstream: usize, way: Way) -> Vec<(&str, String)> {
+        let Some(site) = self.sites.get(upstream) else { return Vec::new() };
+        let mount = if way.mounted { site.mount.as_str() } else { "" };
+        let origins = site.origins.iter().enumerate();
+        origins.filter_map(|(at, own)| Some((own.url.as_str(), format!("{mount}{}", site.prefix_to(at, way.route)?)))).collect()
+    }
+
+    /// The longest base path decides; two upstreams with one and the same origin cannot be told apart this way.
+    fn by_own_name<'t>(&self, authority: &str, target: &'t str) -> Option<Place<'t>> {
+        let sites = self.sites.iter().enumerate();
+        let mut named: Vec<Place<'t>> = sites.filter_map(|(at, site)| site.by_own_name(at, authority, target)).collect();
+        named.sort_by_key(|place| place.target.len());
+        let tied = matches!(named.as_slice(), [one, other, ..] if one.target.len() == other.target.len());
+        named.into_iter().next().filter(|_| !tied)
+    }
+
+    fn by_mount<'t>(&self, target: &'t str) -> Option<Place<'t>> {
+        let mounted = self.sites.iter().enumerate();
+        let found = mounted.filter_map(|(at, site)| Some((at, site, cut(target, &site.mount)?)));
+        let (at, site, rest) = found.max_by_key(|(_, site, _)| site.mount.len())?;
+        site.inside(at, rest, true)
+    }
+}
+
+impl Site {
+    fn new(upstream: &UpstreamSettings) -> Self {
+        let origins = upstream.origins().map(OwnName::new).collect();
+        let mut further = 1..;
+        let mut routes = vec![Route { prefix: String::new(), origin: 0, base: String::new() }];
+        for PathMapping { prefix, to } in &upstream.placing.paths {
+            let prefix = prefix.as_str().to_owned();
+            routes.push(match to {
+                PathTarget::Path(base) => Route { prefix, origin: 0, base: base.as_str().to_owned() },
+                PathTarget::Origin(_) => Route { prefix, origin: further.next().unwrap_or_default(), base: String::new() },
+            });
+        }
+        routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.len()));
+        let Placing { mount, hosts, .. } = &upstream.placing;
+        Self { origins, hosts: hosts.clone(), mount: mount.as_str().to_owned(), routes }
+    }
+
+    fn by_own_name<'t>(&self, upstream: usize, authority: &str, target: &'t str) -> Option<Place<'t>> {
+        self.origins.iter().enumerate().find_map(|(origin, own)| {
+            let named = own.authorities.iter().any(|known| known.eq_ignore_ascii_case(authority));
+            let rest = cut(target, &own.base_path).filter(|_| named)?;
+            Some(Place { upstream, origin, target: joined("", rest), way: None })
+        })
+    }
+
+    fn by_host<'t>(&self, upstream: usize, authority: &str, target: &'t str) -> Option<Place<'t>> {
+        self.hosts.iter().any(|host| host.matches(authority)).then(|| self.at_root(upstream, target))?
+    }
+
+    fn at_root<'t>(&self, upstream: usize, target: &'t str) -> Option<Place<'t>> {
+        self.inside(upstream, target, false)
+    }
+
+    /// `rest` is what follows the mount.
+    fn inside<'t>(&self, upstream: usize, rest: &'t str, mounted: bool) -> Option<Place<'t>> {
+        let mut routes = self.routes.iter().enumerate();
+        let (at, route, rest) = routes.find_map(|(at, route)| Some((at, route, cut(rest, &route.prefix)?)))?;
+        let way = Some(Way { mounted, route: at });
+        Some(Place { upstream, origin: route.origin, target: joined(&route.base, rest), way })
+    }
+
+    /// The prefix inside the mount under which a caller who came by the route `used` finds an origin.
+    ///
+    /// A client that was told `…/api/v3` refuses, or does not recognise as its API's, a URL that does not begin with it.
+    fn prefix_to(&self, origin: usize, used: usize) -> Option<&str> {
+        let used = self.routes.get(used)?;
+        let leading = self.routes.iter().filter(|route| route.origin == origin && route.base.is_empty());
+        let kin = |route: &&Route| (common_segments(&route.prefix, &used.prefix), std::cmp::Reverse(route.prefix.len()));
+        leading.max_by_key(kin).map(|route| route.prefix.as_str())
+    }
+}
+
+impl OwnName {
+    fn new(root: &ApiRoot) -> Self {
+        let authority = root.authority().as_str().to_owned();
+        let default = if root.is_secure() { 443 } else { 80 };
+        let mut authorities = vec![authority];
+        if root.port() == default {
+            let host = root.authority().host();
+            authorities.extend([host.to_owned(), format!("{host}:{default}")]);
+        }
+        Self { authorities, base_path: root.base_path().to_owned(), url: root.to_string() }
+    }
+}
+
+/// What follows a prefix that ends where a segment ends.
+fn cut<'t>(target: &'t str, prefix: &str) -> Option<&'t str> {
+    target.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+}
+
+/// `rest` is empty, or begins with `/` or `?`.
+fn joined<'t>(base: &str, rest: &'t str) -> Cow<'t, str> {
+    match (base, rest.starts_with('/')) {
+        ("", true) => Cow::Borrowed(rest),
+        ("", false) => Cow::Owned(format!("/{rest}")),
+        _ => Cow::Owned(format!("{base}{rest}")),
+    }
+}
+
+/// How many segments two prefixes have in common, from the start.
+fn common_segments(one: &str, other: &str) -> usize {
+    one.split('/').zip(other.split('/')).skip(1).take_while(|(one, other)| one == other).count()
+}

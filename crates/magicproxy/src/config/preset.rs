@@ -1,0 +1,120 @@
+//! Presets: what a known API needs. `docs/spec/upstreams.md` section 7.
+//!
+//! A preset is a layer below everything that was written about its upstream.
+
+use std::collections::BTreeMap;
+
+use super::raw::{RawConfig, RawUpstream};
+use super::setting::{Given, Origin, Section as _, Setting};
+use super::value::{PresetChoice, SlashChoice};
+
+/// One line of the table in the specification.
+struct Preset {
+    name: PresetChoice,
+    api_root: Option<&'static str>,
+    paths: &'static [(&'static str, &'static str)],
+    encoded_slash: SlashChoice,
+}
+
+const PRESETS: [Preset; 8] = [
+    Preset {
+        name: PresetChoice::Github,
+        api_root: Some("https://api.github.com"),
+        paths: &[("/api/v3", "/"), ("/api/graphql", "/graphql"), ("/api/uploads", "https://uploads.github.com")],
+        encoded_slash: SlashChoice::Both,
+    },
+    Preset {
+        name: PresetChoice::GithubGit,
+        api_root: Some("https://github.com"),
+        paths: &[],
+        encoded_slash: SlashChoice::Refuse,
+    },
+    Preset {
+        name: PresetChoice::Digitalocean,
+        api_root: Some("https://api.digitalocean.com"),
+        paths: &[],
+        encoded_slash: SlashChoice::Refuse,
+    },
+    Preset { name: PresetChoice::Gitlab, api_root: Some("https://gitlab.com"), paths: &[], encoded_slash: SlashChoice::Opaque },
+    Preset {
+        name: PresetChoice::Cloudflare,
+        api_root: Some("https://api.cloudflare.com"),
+        paths: &[],
+        encoded_slash: SlashChoice::Refuse,
+    },
+    // Everybody runs their own.
+    Preset { name: PresetChoice::Powerdns, api_root: None, paths: &[], encoded_slash: SlashChoice::Refuse },
+    Preset {
+        name: PresetChoice::Openai,
+        api_root: Some("https://api.openai.com"),
+        paths: &[],
+        encoded_slash: SlashChoice::Refuse,
+    },
+    Preset {
+        name: PresetChoice::Anthropic,
+        api_root: Some("https://api.anthropic.com"),
+        paths: &[],
+        encoded_slash: SlashChoice::Refuse,
+    },
+];
+
+/// Puts presets and defaults below what was written about upstreams.
+pub(super) fn complete(mut raw: RawConfig, defaults: RawUpstream) -> RawConfig {
+    // Where others are described, one that nobody speaks of does not exist.
+    if raw.upstreams.is_empty() || !raw.upstream.entries("").is_empty() {
+        raw.upstream = with_preset(raw.upstream, None, Some(defaults));
+    }
+    let upstreams = raw.upstreams.into_iter();
+    raw.upstreams = upstreams.map(|(name, upstream)| (name.clone(), with_preset(upstream, Some(&name), None))).collect();
+    raw
+}
+
+/// A preset is chosen by `preset`, by the name of the table, or by the API root, whichever speaks first.
+fn with_preset(raw: RawUpstream, table: Option<&str>, defaults: Option<RawUpstream>) -> RawUpstream {
+    let api_root = |raw: &RawUpstream| raw.api_root.given().map(|given| given.value.trim_end_matches('/').to_owned());
+    let root = api_root(&raw).or_else(|| defaults.as_ref().and_then(api_root));
+    let chosen = match raw.preset.given() {
+        Some(given) => Some(given.value),
+        None => table.and_then(PresetChoice::of_name).or_else(|| {
+            let of_root = PRESETS.iter().find(|preset| preset.api_root.is_some() && preset.api_root == root.as_deref());
+            of_root.map(|preset| preset.name)
+        }),
+    };
+    let preset = PRESETS.iter().find(|preset| Some(preset.name) == chosen);
+    let mut raw = match preset {
+        Some(preset) => preset.below(raw),
+        None => raw,
+    };
+    if let Some(mut defaults) = defaults {
+        // An API that must be named is not GitHub's.
+        if preset.is_some_and(|preset| preset.api_root.is_none()) {
+            defaults.api_root = Setting::default();
+        }
+        raw = raw.or(defaults);
+    }
+    raw
+}
+
+impl Preset {
+    /// This preset below what was written. Paths are completed one by one.
+    fn below(&self, raw: RawUpstream) -> RawUpstream {
+        let origin = Origin::Preset(self.name.name());
+        let text = |text: &str| Setting::new(text.to_owned(), origin.clone());
+        let paths = self.paths.iter().map(|(prefix, to)| {
+            let given = Given { value: (*to).to_owned(), origin: origin.clone() };
+            ((*prefix).to_owned(), given)
+        });
+        let mut paths: BTreeMap<String, Given<String>> = paths.collect();
+        let written = raw.paths.given();
+        let paths_origin = written.map_or(origin.clone(), |given| given.origin.clone());
+        paths.extend(written.map(|given| given.value.clone()).unwrap_or_default());
+        let preset = RawUpstream {
+            preset: Setting::new(self.name, origin.clone()),
+            api_root: self.api_root.map_or_else(Setting::default, text),
+            encoded_slash: Setting::new(self.encoded_slash, origin.clone()),
+            ..RawUpstream::default()
+        };
+        let paths = if paths.is_empty() { Setting::default() } else { Setting::new(paths, paths_origin) };
+        RawUpstream { paths, ..raw }.or(preset)
+    }
+}

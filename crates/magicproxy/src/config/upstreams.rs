@@ -1,0 +1,213 @@
+//! The upstreams: from what was written about each to checked settings, none of which gets in another's way.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use http::HeaderName;
+use magicproxy_core::{EncodedSlash, PatternMode, Policy, UnnamedTokens, UpstreamName};
+use magicproxy_proxy::settings::{
+    ApiRoot, Forwarding, HostName, Links, MountPath, PathMapping, PathTarget, Placing, UpstreamSettings,
+};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+
+use super::check::{Checker, list, value};
+use super::raw::{RawConfig, RawUpstream};
+use super::setting::{Given, Origin, Section as _, Setting};
+use super::value::{ForwardingChoice, SlashChoice};
+use crate::failure::reason;
+
+/// One upstream as it was written, with the name of its table.
+struct Table<'r> {
+    /// `upstream` or `upstreams.NAME`.
+    key: String,
+    /// NAME.
+    name: Option<&'r str>,
+    raw: &'r RawUpstream,
+}
+
+impl Table<'_> {
+    fn key(&self, setting: &str) -> String {
+        format!("{}.{setting}", self.key)
+    }
+
+    /// Where the table is, as far as anybody knows.
+    fn origin(&self) -> Origin {
+        let mut origins = self.raw.entries("").into_iter().map(|entry| entry.origin);
+        origins.find(|origin| matches!(origin, Origin::File(_))).cloned().unwrap_or(Origin::Default)
+    }
+}
+
+impl Checker<'_> {
+    /// Every upstream that was described; none if one has a fault.
+    pub(super) fn upstreams(&mut self, raw: &RawConfig) -> Option<Vec<Arc<UpstreamSettings>>> {
+        let single = Table { key: "upstream".to_owned(), name: None, raw: &raw.upstream };
+        let single = (raw.upstreams.is_empty() || !raw.upstream.entries("").is_empty()).then_some(single);
+        let named = raw.upstreams.iter().map(|(name, raw)| Table { key: format!("upstreams.{name}"), name: Some(name), raw });
+        let tables: Vec<Table<'_>> = single.into_iter().chain(named).collect();
+        self.distinct(&tables);
+        let alone = tables.len() == 1;
+        let checked: Vec<_> = tables.iter().map(|table| self.upstream(raw, table, alone)).collect();
+        checked.into_iter().collect()
+    }
+
+    fn upstream(&mut self, config: &RawConfig, table: &Table<'_>, alone: bool) -> Option<Arc<UpstreamSettings>> {
+        let raw = table.raw;
+        let api_root =
+            self.text(&table.key("api_root"), &raw.api_root, |text| ApiRoot::parse(text).map_err(|error| error.to_string()));
+        if raw.api_root.given().is_none() {
+            self.fault(format!("{} is needed: the URL of the API", table.key("api_root")), &table.origin());
+        }
+        let danger = raw.danger_prefix_matching.given().is_some_and(|given| given.value);
+        let patterns = if danger { PatternMode::DangerPrefix } else { PatternMode::Whole };
+        let scopes = self.scopes(config, patterns);
+        let name = self.name(table, api_root.as_ref());
+        let placing = self.placing(table);
+        let ceiling = self.ceiling(table, patterns);
+        let drop_request_headers = self.header_names(table);
+        let extra_roots = self.extra_roots(table);
+        let unnamed = if table.name.is_none() || alone { UnnamedTokens::Accept } else { UnnamedTokens::Refuse };
+        Some(Arc::new(UpstreamSettings {
+            name: name?,
+            api_root: api_root?,
+            placing: placing?,
+            unnamed,
+            scopes,
+            links: if value(&raw.rewrite_links, true) { Links::Rewrite } else { Links::Keep },
+            encoded_slash: encoded_slash(raw),
+            patterns,
+            ceiling,
+            drop_request_headers,
+            drop_query_parameters: list(&raw.drop_query_parameters).iter().map(|name| name.value.clone()).collect(),
+            extra_roots,
+            websocket: value(&raw.websocket, false),
+            forwarding: forwarding(raw),
+        }))
+    }
+
+    /// What is said, else the name of the table, else host and port of the API root.
+    fn name(&mut self, table: &Table<'_>, api_root: Option<&ApiRoot>) -> Option<UpstreamName> {
+        const EXPECTED: &str = "expected 1 to 255 characters of `A-Z a-z 0-9 . _ : - [ ]`";
+        let parse = |text: &str| UpstreamName::parse(text).ok_or_else(|| EXPECTED.to_owned());
+        match (table.raw.name.given(), table.name) {
+            (Some(_), _) => self.text(&table.key("name"), &table.raw.name, parse),
+            (None, Some(name)) => parse(name).map_err(|text| self.fault(format!("{}: {text}", table.key), &table.origin())).ok(),
+            (None, None) => UpstreamName::parse(api_root?.authority().as_str()),
+        }
+    }
+
+    fn placing(&mut self, table: &Table<'_>) -> Option<Placing> {
+        let mount = match (table.raw.mount.given(), table.name) {
+            (Some(given), _) => self.mount(&table.key("mount"), given),
+            (None, None) => Some(MountPath::default()),
+            (None, Some(name)) => MountPath::parse(&format!("/{name}"))
+                .map_err(|_| self.fault(format!("{} is needed: `/{name}` is no mount", table.key("mount")), &table.origin()))
+                .ok(),
+        };
+        let mut hosts = Vec::new();
+        for given in list(&table.raw.hosts) {
+            match HostName::parse(&given.value) {
+                Some(host) => hosts.push(host),
+                None => self.fault(format!("{} `{}`: expected a host", table.key("hosts"), given.value), &given.origin),
+            }
+        }
+        let paths = self.paths(table);
+        Some(Placing { mount: mount?, hosts, paths })
+    }
+
+    fn mount(&mut self, key: &str, given: &Given<String>) -> Option<MountPath> {
+        let parsed = MountPath::parse(&given.value);
+        parsed.map_err(|error| self.fault(format!("{key} `{}`: {error}", given.value), &given.origin)).ok()
+    }
+
+    fn paths(&mut self, table: &Table<'_>) -> Vec<PathMapping> {
+        let mut paths = Vec::new();
+        let key = table.key("paths");
+        for (prefix, given) in table.raw.paths.given().map(|given| &given.value).into_iter().flatten() {
+            let from = Given { value: prefix.clone(), origin: given.origin.clone() };
+            let prefix = self.mount(&key, &from).filter(|prefix| !prefix.is_root());
+            let to = if given.value.starts_with('/') {
+                self.mount(&format!("{key}.{}", from.value), given).map(PathTarget::Path)
+            } else {
+                let setting = Setting::new(given.value.clone(), given.origin.clone());
+                let parse = |text: &str| ApiRoot::parse(text).map_err(|error| format!("expected a path, or a URL: {error}"));
+                self.text(&format!("{key}.{}", from.value), &setting, parse).map(PathTarget::Origin)
+            };
+            if let (Some(prefix), Some(to)) = (prefix, to) {
+                paths.push(PathMapping { prefix, to });
+            }
+        }
+        paths
+    }
+
+    /// No two upstreams have one name, one mount or one host.
+    fn distinct(&mut self, tables: &[Table<'_>]) {
+        let mut seen = HashSet::new();
+        for table in tables {
+            let mount = table.raw.mount.given().map_or_else(
+                || format!("/{}", table.name.unwrap_or_default()),
+                |given| format!("/{}", given.value.trim_matches('/')),
+            );
+            let name = table.raw.name.given().map(|given| given.value.clone()).or_else(|| table.name.map(str::to_owned));
+            let hosts = list(&table.raw.hosts).iter().map(|host| ("host", host.value.to_lowercase()));
+            let claims = name.map(|name| ("name", name)).into_iter().chain([("mount", mount)]).chain(hosts);
+            for (what, claim) in claims {
+                if !seen.insert((what, claim.clone())) {
+                    self.fault(format!("{}: the {what} `{claim}` is taken by another upstream", table.key), &table.origin());
+                }
+            }
+        }
+    }
+
+    fn ceiling(&mut self, table: &Table<'_>, patterns: PatternMode) -> Option<Policy> {
+        let given = table.raw.ceiling.given()?;
+        let key = table.key("ceiling");
+        let rules = self.rules(&key, &given.value, &given.origin, patterns)?;
+        Policy::compile(&rules).map_err(|error| self.fault(format!("{key}: {error}"), &given.origin)).ok()
+    }
+
+    fn header_names(&mut self, table: &Table<'_>) -> Vec<HeaderName> {
+        let mut names = Vec::new();
+        for given in list(&table.raw.drop_request_headers) {
+            match given.value.parse() {
+                Ok(name) => names.push(name),
+                Err(_) => {
+                    let key = table.key("drop_request_headers");
+                    self.fault(format!("{key} `{}`: expected the name of a header", given.value), &given.origin);
+                }
+            }
+        }
+        names
+    }
+
+    fn extra_roots(&mut self, table: &Table<'_>) -> Vec<CertificateDer<'static>> {
+        let Some(given) = table.raw.extra_ca_file.given() else { return Vec::new() };
+        let path = self.path(given);
+        let key = table.key("extra_ca_file");
+        let fault = match std::fs::read(&path) {
+            Err(error) => format!("{key} `{}`: {}", path.display(), reason(&error)),
+            Ok(pem) => match CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>() {
+                Ok(roots) if !roots.is_empty() => return roots,
+                _ => format!("{key} `{}`: expected certificates in PEM", path.display()),
+            },
+        };
+        self.fault(fault, &given.origin);
+        Vec::new()
+    }
+}
+
+fn encoded_slash(raw: &RawUpstream) -> EncodedSlash {
+    match value(&raw.encoded_slash, SlashChoice::Refuse) {
+        SlashChoice::Refuse => EncodedSlash::Refuse,
+        SlashChoice::Both => EncodedSlash::Both,
+        SlashChoice::Opaque => EncodedSlash::Opaque,
+    }
+}
+
+fn forwarding(raw: &RawUpstream) -> Forwarding {
+    match value(&raw.forwarding, ForwardingChoice::None) {
+        ForwardingChoice::None => Forwarding::None,
+        ForwardingChoice::Forwarded => Forwarding::Forwarded,
+        ForwardingChoice::XForwarded => Forwarding::XForwarded,
+    }
+}
