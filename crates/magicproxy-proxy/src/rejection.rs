@@ -4,6 +4,7 @@
 //! request id and `Proxy-Status` (RFC 9209). Private causes go to the log, never into an answer.
 
 mod answer;
+mod shape;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +12,7 @@ use http::{HeaderName, StatusCode};
 use magicproxy_core::{Denial, OpenError, OrderFault, ParseTargetError, VerifyError};
 
 pub(crate) use answer::{ProblemType, RequestId};
+pub use shape::RefusalShape;
 
 /// Why the proxy refuses a request, or could not carry it out.
 #[derive(Debug, thiserror::Error)]

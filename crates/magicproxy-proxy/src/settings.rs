@@ -1,5 +1,7 @@
 //! What the engine is told: checked values, made by the binary from configuration, environment and flags.
 
+mod carrier;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +10,12 @@ use magicproxy_core::{EncodedSlash, KeyRing, PatternMode, Policy, Scopes, Unname
 use rustls_pki_types::CertificateDer;
 
 pub use crate::placing::{HostName, MountPath, ParseMountError, PathMapping, PathTarget, Placing};
+pub use crate::rejection::RefusalShape;
 pub use crate::upstream::root::{ApiRoot, ParseApiRootError};
+
+pub use carrier::{
+    BasicUser, CarrierHeader, CarrierParameter, CredentialCarrier, ParseCarrierError, TokenCarrier, UnfitCredential,
+};
 
 /// Everything that a [`Server`](crate::serve::Server) needs.
 #[derive(Debug)]
@@ -60,6 +67,12 @@ pub struct UpstreamSettings {
     pub websocket: bool,
     /// What the upstream is told about the caller.
     pub forwarding: Forwarding,
+    /// Where its credential goes out.
+    pub credential: CredentialCarrier,
+    /// Where its callers may put their tokens, besides the places that every upstream knows and the credential's own.
+    pub token_carriers: Vec<TokenCarrier>,
+    /// The shape of what the proxy refuses.
+    pub refusals: RefusalShape,
 }
 
 impl UpstreamSettings {

@@ -165,11 +165,42 @@ impl RequestHeaders<'_> {
     }
 }
 
+/// Fields of HTTP itself that describe or guard a request, or name its caller: a secret in one of them would be lost or wrong.
+/// With them go all that begin with one of [`DESCRIBING_PREFIXES`].
+const DESCRIBING: [&str; 12] = [
+    "host",
+    "cookie",
+    "cookie2",
+    "set-cookie",
+    "expect",
+    "max-forwards",
+    "range",
+    "user-agent",
+    "date",
+    "origin",
+    "x-auth-email",
+    "referer",
+];
+const DESCRIBING_PREFIXES: [&str; 7] = ["content-", "accept", "if-", "sec-", "proxy-", "cache-", "http2-"];
+
+/// May a token or a credential stand in this field, where an operator says so? `Authorization` has carriers of its own.
+pub(crate) fn may_carry_secret(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    !HOP_BY_HOP.contains(name)
+        && !DESCRIBING.contains(&text)
+        && !DESCRIBING_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
+        && !misleads(name)
+}
+
 /// Would this field change who the caller is, or what is done, at a server that believes it? In a trailer it would too.
 pub(super) fn steers(name: &HeaderName) -> bool {
+    CARRIERS.contains(&name.as_str()) || misleads(name)
+}
+
+/// [`steers`], without the fields that carry credentials by profession.
+fn misleads(name: &HeaderName) -> bool {
     let text = name.as_str();
     text.contains('_')
-        || CARRIERS.contains(&text)
         || CLAIMS.contains(&text)
         || OVERRIDES.contains(&text)
         || CLAIM_PREFIXES.iter().any(|prefix| text.starts_with(prefix))

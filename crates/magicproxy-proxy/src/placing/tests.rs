@@ -3,7 +3,7 @@ use std::sync::Arc;
 use magicproxy_core::{EncodedSlash, PatternMode, Scopes, UnnamedTokens, UpstreamName};
 
 use super::*;
-use crate::settings::{Forwarding, Links};
+use crate::settings::{CredentialCarrier, Forwarding, Links, RefusalShape};
 
 fn upstream(name: &str, root: &str, placing: Placing) -> Arc<UpstreamSettings> {
     Arc::new(UpstreamSettings {
@@ -21,6 +21,9 @@ fn upstream(name: &str, root: &str, placing: Placing) -> Arc<UpstreamSettings> {
         extra_roots: Vec::new(),
         websocket: false,
         forwarding: Forwarding::None,
+        credential: CredentialCarrier::default(),
+        token_carriers: Vec::new(),
+        refusals: RefusalShape::default(),
     })
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use http::HeaderName;
 use magicproxy_core::{EncodedSlash, PatternMode, Policy, UnnamedTokens, UpstreamName};
 use magicproxy_proxy::settings::{
-    ApiRoot, Forwarding, HostName, Links, MountPath, PathMapping, PathTarget, Placing, UpstreamSettings,
+    ApiRoot, CredentialCarrier, Forwarding, HostName, Links, MountPath, PathMapping, PathTarget, Placing, RefusalShape,
+    UpstreamSettings,
 };
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -82,6 +83,9 @@ impl Checker<'_> {
             extra_roots,
             websocket: value(&raw.websocket, false),
             forwarding: forwarding(raw),
+            credential: CredentialCarrier::default(),
+            token_carriers: Vec::new(),
+            refusals: RefusalShape::default(),
         }))
     }
 

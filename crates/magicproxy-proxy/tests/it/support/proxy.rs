@@ -6,7 +6,8 @@ use std::sync::Arc;
 use magicproxy_core::{EncodedSlash, PatternMode, Policy, ScopeName, Scopes, UnnamedTokens, UpstreamName};
 use magicproxy_proxy::serve::Server;
 use magicproxy_proxy::settings::{
-    ApiRoot, Forwarding, Limits, Links, MintSettings, Placing, Settings, Timeouts, UpstreamSettings,
+    ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, Placing, RefusalShape, Settings, Timeouts,
+    UpstreamSettings,
 };
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -91,6 +92,9 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
             unnamed: UnnamedTokens::Accept,
             scopes,
             links: Links::Rewrite,
+            credential: CredentialCarrier::default(),
+            token_carriers: Vec::new(),
+            refusals: RefusalShape::default(),
         })],
         public_access: None,
         minting: MintSettings::default(),

@@ -1,0 +1,25 @@
+//! The shapes that refusals can take: the one of the API behind, so that its clients show what the proxy says.
+//!
+//! `docs/spec/upstreams.md` section 8.
+
+/// The shape of the body of what the proxy refuses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RefusalShape {
+    /// RFC 9457, with `code`, `request_id` and `message`.
+    #[default]
+    Problem,
+    /// GitHub's.
+    Github,
+    /// GitLab's.
+    Gitlab,
+    /// DigitalOcean's.
+    Digitalocean,
+    /// PowerDNS's.
+    Powerdns,
+    /// Cloudflare's.
+    Cloudflare,
+    /// OpenAI's.
+    Openai,
+    /// Anthropic's.
+    Anthropic,
+}

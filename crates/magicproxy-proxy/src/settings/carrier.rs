@@ -1,0 +1,228 @@
+//! Carriers: where in a request a magic token may stand, and where the upstream's credential goes out.
+//!
+//! `docs/spec/upstreams.md` sections 4 and 5. Nothing here repeats the text that it could not read: an operator may have
+//! written a secret where the name of a carrier belongs.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use http::HeaderName;
+use magicproxy_core::Credential;
+
+use crate::header::may_carry_secret;
+
+/// The longest user of `basic:USER` and name of `query:NAME`, in bytes.
+const MAX_NAME_BYTES: usize = 128;
+
+/// Where the upstream's credential stands in a request that goes up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum CredentialCarrier {
+    /// `Authorization: Bearer CREDENTIAL` (RFC 6750 section 2.1).
+    #[default]
+    Bearer,
+    /// `Authorization: token CREDENTIAL`.
+    Token,
+    /// `Authorization: Basic base64(CREDENTIAL)` (RFC 7617); the credential is a pair `user:password`.
+    BasicPair,
+    /// `Authorization: Basic base64(USER:CREDENTIAL)` (RFC 7617).
+    Basic(BasicUser),
+    /// `NAME: CREDENTIAL`.
+    Header(CarrierHeader),
+    /// `NAME=CREDENTIAL` behind the caller's query.
+    Query(CarrierParameter),
+}
+
+impl CredentialCarrier {
+    /// Reads `bearer`, `token`, `basic`, `basic:USER`, `header:NAME` or `query:NAME`.
+    ///
+    /// # Errors
+    /// [`ParseCarrierError`] says what was expected and does not repeat the text.
+    pub fn parse(text: &str) -> Result<Self, ParseCarrierError> {
+        match text.split_once(':') {
+            None if text == "bearer" => Ok(Self::Bearer),
+            None if text == "token" => Ok(Self::Token),
+            None if text == "basic" => Ok(Self::BasicPair),
+            Some(("basic", user)) => BasicUser::parse(user).map(Self::Basic),
+            Some(("header", name)) => CarrierHeader::parse(name).map(Self::Header),
+            Some(("query", name)) => CarrierParameter::parse(name).map(Self::Query),
+            _ => Err(ParseCarrierError::Credential),
+        }
+    }
+
+    /// Can this credential stand in this carrier?
+    ///
+    /// # Errors
+    /// [`UnfitCredential`] says what the carrier wants of a credential.
+    pub fn check(&self, credential: &Credential) -> Result<(), UnfitCredential> {
+        match self {
+            Self::BasicPair if !credential.expose().contains(':') => Err(UnfitCredential::NoPair),
+            _ => Ok(()),
+        }
+    }
+
+    /// The header in which callers of this upstream may send their token because the credential goes out in it.
+    #[must_use]
+    pub fn header(&self) -> Option<&HeaderName> {
+        match self {
+            Self::Header(name) => Some(name.name()),
+            _ => None,
+        }
+    }
+
+    /// The query parameter in which the credential goes out.
+    #[must_use]
+    pub fn parameter(&self) -> Option<&CarrierParameter> {
+        match self {
+            Self::Query(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+/// As it is written in the configuration.
+impl fmt::Display for CredentialCarrier {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bearer => formatter.write_str("bearer"),
+            Self::Token => formatter.write_str("token"),
+            Self::BasicPair => formatter.write_str("basic"),
+            Self::Basic(user) => write!(formatter, "basic:{}", user.as_str()),
+            Self::Header(name) => write!(formatter, "header:{}", name.name()),
+            Self::Query(name) => write!(formatter, "query:{}", name.as_str()),
+        }
+    }
+}
+
+/// Where a caller may put its magic token, besides the places that every upstream knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenCarrier {
+    /// The value of a header.
+    Header(CarrierHeader),
+    /// The value of a query parameter.
+    Query(CarrierParameter),
+}
+
+impl TokenCarrier {
+    /// Reads `header:NAME` or `query:NAME`.
+    ///
+    /// # Errors
+    /// [`ParseCarrierError`] says what was expected and does not repeat the text.
+    pub fn parse(text: &str) -> Result<Self, ParseCarrierError> {
+        match text.split_once(':') {
+            Some(("header", name)) => CarrierHeader::parse(name).map(Self::Header),
+            Some(("query", name)) => CarrierParameter::parse(name).map(Self::Query),
+            _ if matches!(text, "bearer" | "token" | "basic") => Err(ParseCarrierError::AlwaysTaken),
+            _ => Err(ParseCarrierError::Token),
+        }
+    }
+}
+
+/// As it is written in the configuration.
+impl fmt::Display for TokenCarrier {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(name) => write!(formatter, "header:{}", name.name()),
+            Self::Query(name) => write!(formatter, "query:{}", name.as_str()),
+        }
+    }
+}
+
+/// The user of `basic:USER`: visible ASCII without `:` (RFC 7617 section 2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BasicUser(String);
+
+impl BasicUser {
+    fn parse(text: &str) -> Result<Self, ParseCarrierError> {
+        let legal = |byte: u8| byte.is_ascii_graphic() && byte != b':';
+        if text.is_empty() || text.len() > MAX_NAME_BYTES || !text.bytes().all(legal) {
+            return Err(ParseCarrierError::User);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The user's name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A header that may carry a token or a credential: no field that frames, routes or describes the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CarrierHeader(HeaderName);
+
+impl CarrierHeader {
+    fn parse(text: &str) -> Result<Self, ParseCarrierError> {
+        let name: HeaderName = text.parse().map_err(|_| ParseCarrierError::HeaderName)?;
+        if name == http::header::AUTHORIZATION {
+            return Err(ParseCarrierError::Authorization);
+        }
+        if may_carry_secret(&name) { Ok(Self(name)) } else { Err(ParseCarrierError::ForbiddenHeader) }
+    }
+
+    /// The header's name.
+    #[must_use]
+    pub fn name(&self) -> &HeaderName {
+        &self.0
+    }
+}
+
+/// The name of a query parameter that may carry a token or a credential: unreserved characters (RFC 3986 section 2.3), so
+/// that it is written in one way only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CarrierParameter(String);
+
+impl CarrierParameter {
+    fn parse(text: &str) -> Result<Self, ParseCarrierError> {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        if text.is_empty() || text.len() > MAX_NAME_BYTES || !text.bytes().all(legal) {
+            return Err(ParseCarrierError::ParameterName);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The parameter's name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why a text names no carrier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseCarrierError {
+    /// No carrier of a credential.
+    #[error("expected `bearer`, `token`, `basic`, `basic:USER`, `header:NAME` or `query:NAME`")]
+    Credential,
+    /// No carrier of a token.
+    #[error("expected `header:NAME` or `query:NAME`")]
+    Token,
+    /// `Authorization` need not be named.
+    #[error("expected `header:NAME` or `query:NAME`; a token in `Authorization` is always taken")]
+    AlwaysTaken,
+    /// No user-id of RFC 7617.
+    #[error("expected a user of 1 to {MAX_NAME_BYTES} visible ASCII characters without `:` behind `basic:`")]
+    User,
+    /// No field name of RFC 9110.
+    #[error("expected the name of a header behind `header:`")]
+    HeaderName,
+    /// `Authorization` has schemes.
+    #[error("`Authorization` is written with its scheme: `bearer`, `token`, `basic` or `basic:USER`")]
+    Authorization,
+    /// A header with another meaning.
+    #[error("this header cannot carry a secret: it has another meaning, or a `_` in its name")]
+    ForbiddenHeader,
+    /// Not a name of unreserved characters.
+    #[error("expected a name of 1 to {MAX_NAME_BYTES} characters `A-Z a-z 0-9 - . _ ~` behind `query:`")]
+    ParameterName,
+}
+
+/// What a carrier wants of a credential that does not have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnfitCredential {
+    /// For `basic`.
+    #[error("the credential goes out as `Basic`: expected a pair `user:password`")]
+    NoPair,
+}
