@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::*;
+use crate::credential::Credential;
 use crate::pattern::PatternMode;
 use crate::rule::{RawRule, Rule};
 use crate::scope::{ScopeName, Scopes};
@@ -123,6 +126,30 @@ fn decisions() {
     check("GET", "/user", "api", NOW.0 + 60 + 29, Ok("GET /user"));
     check("GET", "/user", "api", NOW.0 + 60 + 30, Err(Denial::Expired));
     check("GET", "/user", "api", u64::MAX, Err(Denial::Expired));
+}
+
+#[test]
+fn a_token_without_a_name_works_where_such_are_taken() {
+    let scopes = scopes();
+    let request = MintRequest {
+        credential: Credential::parse(Zeroizing::new("ghp_marked".to_owned())).unwrap(),
+        grant: Grant::Scopes(vec![ScopeName::parse("read").unwrap()]),
+        upstream: None,
+        issued_at: NOW,
+        expires_at: UnixTime(NOW.0 + 60),
+        not_before: None,
+        explain: false,
+    };
+    let minted = ring().mint(&request).unwrap();
+    let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, max_lifetime: None };
+    let token = Arc::new(ring().verify(&minted.token, &context).unwrap());
+    let target = RequestTarget::parse(b"/user", EncodedSlash::Refuse).unwrap();
+    let at = |unnamed| {
+        let access = Access { method: "GET", target: &target, upstream: &upstream("api"), unnamed, ceiling: None, now: NOW };
+        token.authorize(&access).map(|permit| permit.rule().to_string())
+    };
+    assert_eq!(at(UnnamedTokens::Accept).as_deref(), Ok("GET /user"));
+    assert_eq!(at(UnnamedTokens::Refuse), Err(Denial::WrongUpstream));
 }
 
 #[test]

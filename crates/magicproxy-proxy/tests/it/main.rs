@@ -24,4 +24,5 @@ mod property;
 mod scrubbing;
 mod secrets;
 mod streaming;
+mod upstreams;
 mod websocket;
