@@ -3,7 +3,9 @@
 //! Time limits that concern a connection as a whole live here, below HTTP, where slow peers of every kind look alike.
 
 mod io;
+mod open;
 mod protocol;
+mod socket;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -16,8 +18,12 @@ use std::sync::{Mutex, PoisonError};
 use http::header;
 use hyper::Request;
 
+use crate::listener::{Entrance, Peer};
+
 pub(crate) use io::DownstreamIo;
-pub(crate) use protocol::{Protocol, detect};
+pub(crate) use open::{Opened, open};
+pub(crate) use protocol::Protocol;
+pub(crate) use socket::{Socket, Stream, Transport};
 pub(crate) use stream::{Streams, noted};
 
 /// The longest head that is kept for [`Connection::has_content_length`]; longer heads are refused before.
@@ -26,7 +32,9 @@ const MAX_HEAD_BYTES: usize = 80 * 1024;
 /// What the service knows about the connection that a request came on.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    pub(crate) peer: SocketAddr,
+    /// None on a Unix socket.
+    address: Option<SocketAddr>,
+    listener: Arc<Entrance>,
     /// Requests begun on this connection, ever.
     begun: AtomicU64,
     /// Of these, ended.
@@ -36,9 +44,20 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(peer: SocketAddr, protocol: Protocol) -> Arc<Self> {
+    pub(crate) fn new(address: Option<SocketAddr>, listener: Arc<Entrance>, protocol: Protocol) -> Arc<Self> {
         let head = (protocol == Protocol::Http1).then(Mutex::default);
-        Arc::new(Self { peer, begun: AtomicU64::new(0), ended: AtomicU64::new(0), head })
+        Arc::new(Self { address, listener, begun: AtomicU64::new(0), ended: AtomicU64::new(0), head })
+    }
+
+    /// Who is at the other end.
+    pub(crate) fn peer(&self) -> Peer {
+        Peer { address: self.address.map(|address| address.ip()), scheme: self.listener.scheme() }
+    }
+
+    /// What holds for every connection of the listener that this one came by.
+    #[expect(dead_code, reason = "which upstream a request is for is not asked yet")]
+    pub(crate) fn listener(&self) -> &Entrance {
+        &self.listener
     }
 
     /// A request begins.

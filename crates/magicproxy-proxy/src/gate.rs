@@ -5,7 +5,6 @@
 
 mod outbound;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::request::Parts;
@@ -21,6 +20,7 @@ use crate::access_log::AccessRecord;
 use crate::body::RequestBody;
 use crate::clock;
 use crate::header::{RequestHeaders, refuse_overrides};
+use crate::listener::Peer;
 use crate::presented::PresentedToken;
 use crate::rejection::Rejection;
 use crate::settings::UpstreamSettings;
@@ -41,7 +41,7 @@ pub(crate) struct InboundRequest {
     pub(crate) origin: usize,
     pub(crate) target: RequestTarget,
     pub(crate) body: RequestBody,
-    pub(crate) peer: IpAddr,
+    pub(crate) peer: Peer,
 }
 
 impl Gate {

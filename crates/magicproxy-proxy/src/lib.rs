@@ -10,6 +10,7 @@ mod control;
 mod downstream;
 pub mod gate;
 mod header;
+pub mod listener;
 pub mod placing;
 mod presented;
 mod rejection;

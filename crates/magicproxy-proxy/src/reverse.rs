@@ -87,7 +87,7 @@ impl ReverseDoor {
         check_framing(&request, connection)?;
         let (mut head, incoming) = request.into_parts();
         let (authority, text) = read_head(&head)?;
-        let Some(place) = self.places.place(authority, text, None) else {
+        let Some(place) = self.places.place(authority, text, self.bound(connection)) else {
             let below = below_control(text.split('?').next().unwrap_or_default()).ok_or(Rejection::NoUpstream)?;
             record.control();
             return Box::pin(self.control.answer(None, below, &head, incoming)).await;
@@ -105,7 +105,7 @@ impl ReverseDoor {
         let on_upgrade = head.extensions.remove::<OnUpgrade>();
         let body = RequestBody::new(incoming, self.settings.timeouts.body_idle);
         record.receives(body.progress());
-        let inbound = InboundRequest { head, origin, target, body, peer: connection.peer.ip() };
+        let inbound = InboundRequest { head, origin, target, body, peer: connection.peer() };
         let outbound = served.gate.admit(inbound, record).await?;
         let needle = outbound.needle();
         let answer = served.upstream.send(outbound).await?;
@@ -113,6 +113,12 @@ impl ReverseDoor {
             return switch_protocols(answer, on_upgrade, needle.as_ref(), connection.begin());
         }
         Ok(self.pass_down(answer, &method, needle))
+    }
+
+    /// The upstream of a listener that serves no other. One that is not served leads nowhere.
+    fn bound(&self, connection: &Connection) -> Option<usize> {
+        let bound = connection.listener().upstream.as_ref()?;
+        Some(self.upstreams.iter().position(|served| served.settings.name == *bound).unwrap_or(usize::MAX))
     }
 
     fn pass_down(&self, answer: Answer, method: &Method, needle: Option<Needle>) -> Response<ResponseBody> {

@@ -1,6 +1,6 @@
 //! Listening: accepts connections, serves each in its own task, drains when told to stop.
 //!
-//! The caller passes the listener and the shutdown; nothing here reads configuration or signals.
+//! The caller passes the listeners and the shutdown; nothing here reads configuration or signals.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
-use crate::downstream::{Connection, DownstreamIo, Protocol, Streams, detect, noted};
+use crate::downstream::{Connection, DownstreamIo, Opened, Protocol, Socket, Stream, Streams, noted, open};
+use crate::listener::{Accepted, Listener, Listeners};
 use crate::reverse::ReverseDoor;
 use crate::settings::Settings;
 
@@ -54,44 +54,33 @@ impl Server {
         Ok(Self { door, settings })
     }
 
-    /// Serves until `shutdown` ends, then finishes what is in flight, within the drain timeout.
-    pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()> + Send) {
+    /// Serves on every listener until `shutdown` ends, then finishes what is in flight, within the drain timeout. The
+    /// listeners share the limit of open connections.
+    pub async fn run(self, listeners: Vec<Listener>, shutdown: impl Future<Output = ()> + Send) {
         let (stop, stopped) = watch::channel(());
         let slots = Arc::new(Semaphore::new(self.settings.limits.connections));
+        let mut listeners = Listeners::new(listeners);
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
-            let next = async { (Arc::clone(&slots).acquire_owned().await, accept(&listener).await) };
-            let (slot, (stream, peer)) = tokio::select! {
+            let next = async { (Arc::clone(&slots).acquire_owned().await, listeners.accept().await) };
+            let (slot, accepted) = tokio::select! {
                 () = &mut shutdown => break,
                 next = next => next,
             };
             let served =
                 ServedConnection { door: Arc::clone(&self.door), settings: Arc::clone(&self.settings), stopped: stopped.clone() };
             tokio::spawn(async move {
-                served.serve(stream, peer).await;
+                served.serve(accepted).await;
                 drop(slot);
             });
         }
-        drop(listener);
+        drop(listeners);
         drop(stopped);
         // Every connection holds a receiver until it ends.
         let _ = stop.send(());
         let drained = tokio::time::timeout(self.settings.timeouts.drain, stop.closed()).await;
         if drained.is_err() {
             tracing::warn!(target: "magicproxy::serve", connections = stop.receiver_count(), "closing connections that did not finish in time");
-        }
-    }
-}
-
-/// Accepts, and survives what goes wrong with it (too many open files, a peer that left at once).
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
-    loop {
-        match listener.accept().await {
-            Ok(accepted) => return accepted,
-            Err(error) => {
-                tracing::warn!(target: "magicproxy::serve", %error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
         }
     }
 }
@@ -103,41 +92,47 @@ struct ServedConnection {
 }
 
 impl ServedConnection {
-    async fn serve(mut self, mut stream: TcpStream, peer: SocketAddr) {
-        let accepted = Instant::now();
-        let _ = stream.set_nodelay(true);
-        let detected = tokio::select! {
+    async fn serve(mut self, connection: Accepted) {
+        let Accepted { transport, peer, entrance } = connection;
+        let (since, timeouts) = (Instant::now(), self.settings.timeouts);
+        let opening = open(Socket::new(transport, timeouts.body_idle), entrance.tls.as_deref());
+        let opened = tokio::select! {
             _ = self.stopped.changed() => return,
-            detected = tokio::time::timeout(self.settings.timeouts.header, detect(&mut stream)) => detected,
+            opened = tokio::time::timeout(timeouts.header, opening) => opened.unwrap_or_else(|late| Err(late.into())),
         };
-        let Ok(Ok((protocol, prefix))) = detected else { return };
-        let connection = Connection::new(peer, protocol);
-        let io = DownstreamIo::new(stream, prefix, Arc::clone(&connection), self.settings.timeouts, accepted);
-        match protocol {
-            // Boxed: a connection that has not spoken yet stays small.
-            Protocol::Http1 => Box::pin(self.http1(TokioIo::new(io), &connection)).await,
-            Protocol::Http2 => Box::pin(self.http2(TokioIo::new(io), &connection)).await,
+        let Opened { stream, protocol, prefix } = match opened {
+            Ok(opened) => opened,
+            Err(error) => return log_end(&error, peer),
+        };
+        let connection = Connection::new(peer, entrance, protocol);
+        let io = TokioIo::new(DownstreamIo::new(stream, prefix, Arc::clone(&connection), timeouts, since));
+        // Boxed: a connection that has not spoken yet stays small.
+        let ended = match protocol {
+            Protocol::Http1 => Box::pin(self.http1(io, &connection)).await,
+            Protocol::Http2 => Box::pin(self.http2(io, &connection)).await,
+        };
+        if let Err(error) = ended {
+            log_end(&error, peer);
         }
     }
 
-    async fn http1(mut self, io: TokioIo<DownstreamIo<TcpStream>>, connection: &Arc<Connection>) {
+    async fn http1(mut self, io: TokioIo<DownstreamIo<Stream>>, connection: &Arc<Connection>) -> hyper::Result<()> {
         let door = &self.door;
         let service = service_fn(move |request| async move { Ok::<_, Infallible>(door.answer(request, connection).await) });
         let mut builder = http1::Builder::new();
         // Heads are timed by `DownstreamIo`, which knows an idle connection from a slow head.
         builder.timer(TokioTimer::new()).header_read_timeout(None).max_headers(MAX_HEADERS).max_header_size(MAX_HEAD_BYTES);
         let mut serving = std::pin::pin!(builder.serve_connection(io, service).with_upgrades());
-        let ended = tokio::select! {
+        tokio::select! {
             ended = serving.as_mut() => ended,
             _ = self.stopped.changed() => {
                 serving.as_mut().graceful_shutdown();
                 serving.await
             }
-        };
-        log_end(ended, connection);
+        }
     }
 
-    async fn http2(mut self, io: TokioIo<DownstreamIo<TcpStream>>, connection: &Arc<Connection>) {
+    async fn http2(mut self, io: TokioIo<DownstreamIo<Stream>>, connection: &Arc<Connection>) -> hyper::Result<()> {
         let (door, shared) = (Arc::clone(&self.door), Arc::clone(connection));
         let service = service_fn(move |request| {
             let (door, shared) = (Arc::clone(&door), Arc::clone(&shared));
@@ -156,19 +151,17 @@ impl ServedConnection {
             .max_send_buf_size(MAX_SEND_BYTES)
             .keep_alive_interval(Duration::from_secs(20));
         let mut serving = std::pin::pin!(builder.serve_connection(io, service));
-        let ended = tokio::select! {
+        tokio::select! {
             ended = serving.as_mut() => ended,
             _ = self.stopped.changed() => {
                 serving.as_mut().graceful_shutdown();
                 serving.await
             }
-        };
-        log_end(ended, connection);
+        }
     }
 }
 
-fn log_end(ended: Result<(), hyper::Error>, connection: &Connection) {
-    if let Err(error) = ended {
-        tracing::debug!(target: "magicproxy::serve", peer = %connection.peer, %error, "a connection ended");
-    }
+fn log_end(error: &dyn std::error::Error, peer: Option<SocketAddr>) {
+    let peer = peer.map(tracing::field::display);
+    tracing::debug!(target: "magicproxy::serve", peer, %error, "a connection ended");
 }

@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use anyhow::Context as _;
+use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::serve::Server;
 use magicproxy_proxy::settings::Settings;
 use tokio::net::TcpListener;
@@ -32,7 +33,7 @@ impl Door {
 
     /// Serves until `shutdown` is done and the answers in flight are out.
     pub(crate) async fn serve(self, shutdown: impl Future<Output = ()> + Send) {
-        self.server.run(self.listener, shutdown).await;
+        self.server.run(vec![Listener::tcp(self.listener)], shutdown).await;
     }
 }
 

@@ -12,13 +12,12 @@ use tokio::time::Sleep;
 
 use super::Connection;
 use crate::settings::Timeouts;
-use crate::write_stall::WriteStall;
 
 /// The stream of one downstream connection.
 ///
-/// Between requests it allows `keep_alive` until the first byte of a head, and `header` from there to its end; while an
-/// answer is written it allows `body_idle` without the peer taking a byte. While a request is in progress reading is not
-/// limited here: the body's own timer does that.
+/// Between requests it allows `keep_alive` until the first byte of a head, and `header` from there to its end; a peer that
+/// takes nothing of an answer is the socket's affair. While a request is in progress reading is not limited here: the
+/// body's own timer does that.
 pub(crate) struct DownstreamIo<S> {
     stream: S,
     /// Bytes read while the protocol was detected.
@@ -30,7 +29,6 @@ pub(crate) struct DownstreamIo<S> {
     idle_since: Instant,
     head_since: Option<Instant>,
     read_timer: Option<Pin<Box<Sleep>>>,
-    writes: WriteStall,
 }
 
 impl<S> DownstreamIo<S> {
@@ -46,7 +44,6 @@ impl<S> DownstreamIo<S> {
             idle_since: accepted,
             head_since: Some(accepted),
             read_timer: None,
-            writes: WriteStall::new(timeouts.body_idle),
         }
     }
 
@@ -127,8 +124,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for DownstreamIo<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for DownstreamIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.writes.watch(context, written)
+        Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -136,8 +132,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for DownstreamIo<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.writes.watch(context, written)
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,4 +1,3 @@
-use std::net::{Ipv4Addr, SocketAddr};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -7,7 +6,7 @@ use hyper::rt::Executor as _;
 use super::*;
 
 fn connection() -> Arc<Connection> {
-    Connection::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), Protocol::Http1)
+    Connection::new(None, Arc::default(), Protocol::Http1)
 }
 
 /// A chunked request with these further fields, as hyper gives it: without its `Content-Length`.

@@ -6,6 +6,7 @@ use http::header::{self, Entry, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
 use super::{HOP_BY_HOP, announced_trailers, nominated};
+use crate::listener::Peer;
 use crate::rejection::Rejection;
 use crate::settings::{Forwarding, UpstreamSettings};
 
@@ -110,7 +111,7 @@ pub(crate) fn refuse_overrides(headers: &HeaderMap) -> Result<(), Rejection> {
 /// What is needed to prepare a request's headers for the upstream.
 pub(crate) struct RequestHeaders<'a> {
     pub(crate) upstream: &'a UpstreamSettings,
-    pub(crate) peer: IpAddr,
+    pub(crate) peer: Peer,
     /// A WebSocket handshake keeps its `Upgrade`.
     pub(crate) upgrade: bool,
 }
@@ -150,15 +151,23 @@ impl RequestHeaders<'_> {
                 headers.insert(name, value);
             }
         };
+        let scheme = self.peer.scheme.as_str();
         match self.upstream.forwarding {
             Forwarding::None => return,
             Forwarding::Forwarded => {
-                let node = if self.peer.is_ipv6() { format!("\"[{}]\"", self.peer) } else { self.peer.to_string() };
-                set(headers, "forwarded", &format!("for={node};proto=http"));
+                // RFC 7239 section 6: `unknown` where there is no address.
+                let node = match self.peer.address {
+                    None => "unknown".to_owned(),
+                    Some(IpAddr::V4(address)) => address.to_string(),
+                    Some(IpAddr::V6(address)) => format!("\"[{address}]\""),
+                };
+                set(headers, "forwarded", &format!("for={node};proto={scheme}"));
             }
             Forwarding::XForwarded => {
-                set(headers, "x-forwarded-for", &self.peer.to_string());
-                set(headers, "x-forwarded-proto", "http");
+                if let Some(address) = self.peer.address {
+                    set(headers, "x-forwarded-for", &address.to_string());
+                }
+                set(headers, "x-forwarded-proto", scheme);
             }
         }
         set(headers, "via", "1.1 magicproxy");

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use magicproxy_core::{EncodedSlash, PatternMode, Policy, ScopeName, Scopes, UnnamedTokens, UpstreamName};
+use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::serve::Server;
 use magicproxy_proxy::settings::{
     ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, Placing, RefusalShape, Settings, Timeouts,
@@ -46,7 +47,8 @@ impl Proxy {
         let stop = Arc::new(Notify::new());
         let stopped = Arc::clone(&stop);
         let server = Server::new(settings).unwrap();
-        let running = tokio::spawn(async move { server.run(listener, async move { stopped.notified().await }).await });
+        let running =
+            tokio::spawn(async move { server.run(vec![Listener::tcp(listener)], async move { stopped.notified().await }).await });
         Self { address, stop, running }
     }
 

@@ -1,0 +1,103 @@
+//! From a socket to a stream on which a protocol is spoken: the TLS handshake where there is one, and the first bytes.
+//!
+//! The caller bounds all of it in time. Until its first byte a connection has no buffer.
+
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+use rustls::server::{Accepted, Acceptor};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_rustls::server::{StartHandshake, TlsStream};
+
+use super::protocol::{Protocol, detect};
+use super::socket::{Socket, Stream};
+use crate::listener::tls::TlsServer;
+
+/// What a caller gets that speaks plain HTTP where TLS is spoken. It holds nothing of what was asked.
+const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 64\r\n\
+    Connection: close\r\n\r\nmagicproxy: this port speaks TLS; its URLs begin with https://\r\n";
+/// How much of a plain request is read before the connection ends: bytes left unread would take the answer with them.
+const MAX_PLAIN_BYTES: u64 = 64 * 1024;
+
+/// A connection whose protocol is known.
+pub(crate) struct Opened {
+    pub(crate) stream: Stream,
+    pub(crate) protocol: Protocol,
+    /// What was read already.
+    pub(crate) prefix: Bytes,
+}
+
+/// Opens a connection. One that ends here has been told what there was to tell.
+pub(crate) async fn open(mut socket: Socket, tls: Option<&TlsServer>) -> io::Result<Opened> {
+    socket.readable().await?;
+    let Some(tls) = tls else {
+        let (protocol, prefix) = detect(&mut socket).await?;
+        return Ok(Opened { stream: Stream::Plain(socket), protocol, prefix });
+    };
+    let mut stream = Box::new(Box::pin(handshake(socket, tls)).await?);
+    let (protocol, prefix) = detect(&mut stream).await?;
+    // Where a protocol was agreed on, no other is spoken (RFC 7301 section 3.2).
+    let agreed = match stream.get_ref().1.alpn_protocol() {
+        Some(b"h2") => Protocol::Http2,
+        Some(_) => Protocol::Http1,
+        None => protocol,
+    };
+    if protocol != agreed {
+        return Err(invalid("another protocol than the one agreed on"));
+    }
+    Ok(Opened { stream: Stream::Tls(stream), protocol, prefix })
+}
+
+async fn handshake(mut socket: Socket, tls: &TlsServer) -> io::Result<TlsStream<Socket>> {
+    let accepted = client_hello(&mut socket).await?;
+    StartHandshake::from_parts(accepted, socket).into_stream(tls.config()).await
+}
+
+/// Reads up to the end of the `ClientHello`. What is none is answered in the language that it looks like.
+async fn client_hello(socket: &mut Socket) -> io::Result<Accepted> {
+    let mut acceptor = Acceptor::default();
+    let mut read = BytesMut::with_capacity(4 * 1024);
+    read_some(socket, &mut read).await?;
+    // A method; records begin with a control character (RFC 8446 section 5.1).
+    if read.first().is_some_and(u8::is_ascii_uppercase) {
+        return refuse_plain(socket).await;
+    }
+    loop {
+        let mut unread: &[u8] = &read;
+        while !unread.is_empty() {
+            if acceptor.read_tls(&mut unread)? == 0 {
+                return Err(invalid("bytes after the end of TLS"));
+            }
+        }
+        match acceptor.accept() {
+            Ok(Some(accepted)) => return Ok(accepted),
+            Ok(None) => {}
+            Err((error, mut alert)) => {
+                let mut told = Vec::new();
+                alert.write_all(&mut told)?;
+                socket.write_all(&told).await?;
+                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+            }
+        }
+        read.clear();
+        read_some(socket, &mut read).await?;
+    }
+}
+
+async fn read_some(socket: &mut Socket, read: &mut BytesMut) -> io::Result<()> {
+    match socket.read_buf(read).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
+    }
+}
+
+async fn refuse_plain<T>(socket: &mut Socket) -> io::Result<T> {
+    socket.write_all(SPEAK_TLS).await?;
+    socket.shutdown().await?;
+    tokio::io::copy(&mut socket.take(MAX_PLAIN_BYTES), &mut tokio::io::sink()).await?;
+    Err(invalid("plain HTTP where TLS is spoken"))
+}
+
+fn invalid(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}

@@ -1,0 +1,139 @@
+//! What a connection's bytes travel on: TCP or a Unix socket, in the clear or in TLS.
+//!
+//! One type for all of them, so that HTTP is compiled once. Writes are timed at the very bottom: TLS keeps some of what it
+//! is given, and above it a peer that takes nothing looks like one that has taken all.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
+use tokio_rustls::server::TlsStream;
+
+use crate::write_stall::WriteStall;
+
+/// A connected socket.
+#[derive(Debug)]
+pub(crate) enum Transport {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+/// A socket that ends when its peer takes nothing any more.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    transport: Transport,
+    writes: WriteStall,
+}
+
+/// The stream that HTTP is spoken on.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Plain(Socket),
+    /// Boxed: it is large, and few things are.
+    Tls(Box<TlsStream<Socket>>),
+}
+
+/// Does the same with whichever socket it is.
+macro_rules! on_transport {
+    ($transport:expr, $stream:ident => $what:expr) => {
+        match $transport {
+            Transport::Tcp($stream) => $what,
+            #[cfg(unix)]
+            Transport::Unix($stream) => $what,
+        }
+    };
+}
+
+/// Does the same in the clear and in TLS.
+macro_rules! on_stream {
+    ($self:ident, $stream:ident => $what:expr) => {
+        match $self.get_mut() {
+            Stream::Plain($stream) => $what,
+            Stream::Tls($stream) => $what,
+        }
+    };
+}
+
+impl Socket {
+    /// `stall` is how long a write may wait without the peer taking a byte.
+    pub(crate) fn new(transport: Transport, stall: Duration) -> Self {
+        Self { transport, writes: WriteStall::new(stall) }
+    }
+
+    /// Waits for the first byte, or the end, without keeping a buffer for it.
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        on_transport!(&self.transport, stream => stream.readable().await)
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        on_transport!(&mut self.transport, stream => Pin::new(stream).poll_read(context, buffer))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = on_transport!(&mut self.transport, stream => Pin::new(stream).poll_write(context, bytes));
+        self.writes.watch(context, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = on_transport!(&mut self.transport, stream => Pin::new(stream).poll_write_vectored(context, slices));
+        self.writes.watch(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_transport!(&mut self.transport, stream => Pin::new(stream).poll_flush(context))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_transport!(&mut self.transport, stream => Pin::new(stream).poll_shutdown(context))
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        on_stream!(self, stream => Pin::new(stream).poll_read(context, buffer))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        on_stream!(self, stream => Pin::new(stream).poll_write(context, bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        on_stream!(self, stream => Pin::new(stream).poll_write_vectored(context, slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_stream!(self, stream => Pin::new(stream).poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_stream!(self, stream => Pin::new(stream).poll_shutdown(context))
+    }
+}

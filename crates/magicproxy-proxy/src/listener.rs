@@ -1,0 +1,175 @@
+//! Where callers connect: TCP and Unix sockets, with and without TLS, each perhaps bound to one upstream.
+//!
+//! Sockets come from the caller, already bound. This module accepts on all of them at once, in turn, so that no listener
+//! starves another.
+
+pub mod tls;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use magicproxy_core::UpstreamName;
+use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::net::UnixListener;
+
+use crate::downstream::Transport;
+use tls::TlsServer;
+
+/// A socket that callers connect to, and what holds for everyone who does.
+#[derive(Debug)]
+pub struct Listener {
+    socket: Socket,
+    entrance: Entrance,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+impl Listener {
+    /// Listens on TCP, in the clear unless [`Self::with_tls`].
+    pub fn tcp(socket: TcpListener) -> Self {
+        Self { socket: Socket::Tcp(socket), entrance: Entrance::default() }
+    }
+
+    /// Listens on a Unix socket. Whoever made its file takes it away again.
+    #[cfg(unix)]
+    pub fn unix(socket: UnixListener) -> Self {
+        Self { socket: Socket::Unix(socket), entrance: Entrance::default() }
+    }
+
+    /// Callers must speak TLS.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Arc<TlsServer>) -> Self {
+        self.entrance.tls = Some(tls);
+        self
+    }
+
+    /// Requests that come here are for this upstream and no other.
+    #[must_use]
+    pub fn bound_to(mut self, upstream: UpstreamName) -> Self {
+        self.entrance.upstream = Some(upstream);
+        self
+    }
+
+    /// The address, where it is one of TCP; with port 0 the system chose one.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn local_addr(&self) -> io::Result<Option<SocketAddr>> {
+        match &self.socket {
+            Socket::Tcp(socket) => socket.local_addr().map(Some),
+            #[cfg(unix)]
+            Socket::Unix(_) => Ok(None),
+        }
+    }
+}
+
+/// What the connections of one listener share.
+#[derive(Debug, Default)]
+pub(crate) struct Entrance {
+    pub(crate) tls: Option<Arc<TlsServer>>,
+    /// The one upstream that requests are for.
+    pub(crate) upstream: Option<UpstreamName>,
+}
+
+impl Entrance {
+    pub(crate) fn scheme(&self) -> Scheme {
+        if self.tls.is_some() { Scheme::Https } else { Scheme::Http }
+    }
+}
+
+/// What callers speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Http,
+    Https,
+}
+
+impl Scheme {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// Who is at the other end of a connection, as far as the connection tells.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer {
+    /// None on a Unix socket.
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) scheme: Scheme,
+}
+
+/// A connection that has just come.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) transport: Transport,
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) entrance: Arc<Entrance>,
+}
+
+/// Every listener of a server.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    sockets: Vec<(Socket, Arc<Entrance>)>,
+    /// Which is asked first.
+    first: usize,
+}
+
+impl Listeners {
+    pub(crate) fn new(listeners: Vec<Listener>) -> Self {
+        let sockets = listeners.into_iter().map(|listener| (listener.socket, Arc::new(listener.entrance))).collect();
+        Self { sockets, first: 0 }
+    }
+
+    /// Accepts, and survives what goes wrong with it (too many open files, a peer that left at once).
+    pub(crate) async fn accept(&mut self) -> Accepted {
+        loop {
+            match std::future::poll_fn(|context| self.poll_accept(context)).await {
+                Ok(accepted) => return accepted,
+                Err(error) => {
+                    tracing::warn!(target: "magicproxy::serve", %error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
+        }
+    }
+
+    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+        let (before, after) = self.sockets.split_at(self.first.min(self.sockets.len()));
+        for (at, (socket, entrance)) in after.iter().chain(before).enumerate() {
+            if let Poll::Ready(accepted) = socket.poll_accept(context) {
+                self.first = (self.first + at + 1) % self.sockets.len();
+                return Poll::Ready(accepted.map(|(transport, peer)| Accepted {
+                    transport,
+                    peer,
+                    entrance: Arc::clone(entrance),
+                }));
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Socket {
+    fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<(Transport, Option<SocketAddr>)>> {
+        match self {
+            Self::Tcp(socket) => socket.poll_accept(context).map_ok(|(stream, peer)| {
+                let _ = stream.set_nodelay(true);
+                (Transport::Tcp(stream), Some(peer))
+            }),
+            #[cfg(unix)]
+            Self::Unix(socket) => socket.poll_accept(context).map_ok(|(stream, _)| (Transport::Unix(stream), None)),
+        }
+    }
+}
