@@ -29,7 +29,7 @@ pub use policy::{Denial, Permit, Policy, PolicyError};
 pub use rule::{ParseRuleError, RawRule, Rule, RuleFault};
 pub use scope::{ScopeName, Scopes};
 pub use seal::{OpenError, SealedCredential};
-pub use target::{EncodedSlash, ParseTargetError, RequestTarget};
+pub use target::{AmbiguousParameter, EncodedSlash, ParseTargetError, RequestTarget};
 pub use token::{
     Access, Grant, MintError, MintLimits, MintOrder, MintRequest, Minted, OrderFault, UnnamedTokens, UnverifiedToken,
     UpstreamName, VerifiedToken, VerifyContext, VerifyError,

@@ -5,6 +5,7 @@
 mod path;
 pub(crate) use path::is_unreserved;
 mod query;
+pub use query::AmbiguousParameter;
 #[cfg(test)]
 mod tests;
 
@@ -75,6 +76,14 @@ impl RequestTarget {
     /// Every reading that a sane upstream may make of the path; the canonical path is the first. All must be allowed.
     pub fn readings(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.path.as_str()).chain(self.further_readings.iter().map(String::as_str))
+    }
+
+    /// The raw value of the query parameter of this name (compared as section 3 says); empty where there is no `=`.
+    ///
+    /// # Errors
+    /// [`AmbiguousParameter`]: there are several, in whatever spellings, or it is one only for a server that splits at `;`.
+    pub fn query_parameter(&self, name: &str) -> Result<Option<&str>, AmbiguousParameter> {
+        self.query.as_deref().map_or(Ok(None), |query| query::value(query, name))
     }
 
     /// Removes the query parameters with these names (compared as section 3 says); the others keep bytes and order.

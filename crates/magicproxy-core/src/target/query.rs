@@ -56,6 +56,23 @@ pub(super) fn without(query: &str, names: &[String]) -> Option<String> {
     (!kept.is_empty()).then(|| kept.join("&"))
 }
 
+/// A query parameter that different servers would read in different ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the query parameter occurs more than once")]
+pub struct AmbiguousParameter;
+
+/// The raw value of the one parameter of this name.
+pub(super) fn value<'q>(query: &'q str, name: &str) -> Result<Option<&'q str>, AmbiguousParameter> {
+    let name = canonical_name(name);
+    let is_named = |part: &str| canonical_name(part) == name;
+    let mut pieces = query.split('&').filter(|piece| parameters(piece).any(is_named));
+    match (pieces.next(), pieces.next()) {
+        (None, _) => Ok(None),
+        (Some(piece), None) if !piece.contains(';') => Ok(Some(piece.split_once('=').map_or("", |(_, value)| value))),
+        _ => Err(AmbiguousParameter),
+    }
+}
+
 fn parameters(query: &str) -> impl Iterator<Item = &str> {
     query.split(['&', ';']).filter(|parameter| !parameter.is_empty())
 }
