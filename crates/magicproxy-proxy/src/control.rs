@@ -137,6 +137,7 @@ fn mint(settings: &Settings, upstream: Option<&UpstreamSettings>, order: &[u8]) 
         max_lifetime: settings.minting.max_lifetime.min(accepted),
     };
     let request = order.check(&limits, clock::now()).map_err(Rejection::Order)?;
+    upstream.credential.check(&request.credential).map_err(Rejection::UnfitOrder)?;
     Ok(settings.keys.mint(&request)?)
 }
 

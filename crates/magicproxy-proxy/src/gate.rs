@@ -18,6 +18,7 @@ pub(crate) use outbound::Message;
 
 use crate::access_log::AccessRecord;
 use crate::body::RequestBody;
+use crate::carriers::Carriers;
 use crate::clock;
 use crate::header::{RequestHeaders, refuse_overrides};
 use crate::listener::Peer;
@@ -31,6 +32,7 @@ use crate::verifier::Verifier;
 pub(crate) struct Gate {
     upstream: Arc<UpstreamSettings>,
     verifier: Verifier,
+    carriers: Carriers,
 }
 
 /// A request as it came in, with its target read by [`Gate::read_target`].
@@ -45,8 +47,8 @@ pub(crate) struct InboundRequest {
 }
 
 impl Gate {
-    pub(crate) fn new(upstream: Arc<UpstreamSettings>, verifier: Verifier) -> Self {
-        Self { upstream, verifier }
+    pub(crate) fn new(upstream: Arc<UpstreamSettings>, carriers: Carriers, verifier: Verifier) -> Self {
+        Self { upstream, verifier, carriers }
     }
 
     /// Reads a target, once: what is decided on is what will be sent.
@@ -58,10 +60,10 @@ impl Gate {
 
     /// Decides one request: the whole security argument, top to bottom.
     pub(crate) async fn admit(&self, inbound: InboundRequest, record: &mut AccessRecord) -> Result<OutboundRequest, Rejection> {
-        let InboundRequest { head, origin, target, body, peer } = inbound;
+        let InboundRequest { head, origin, mut target, body, peer } = inbound;
         let upstream = &*self.upstream;
         refuse_overrides(&head.headers)?;
-        let presented = PresentedToken::from_headers(&head.headers)?;
+        let presented = PresentedToken::from_request(&head.headers, &mut target, &self.carriers)?;
         let entry = self.verifier.verify(&presented).await?;
         record.token(entry.token().id());
         let permit = self.decide(entry.token(), head.method.as_str(), &target)?;
@@ -72,13 +74,15 @@ impl Gate {
         record.permitted(permit.rule());
         let (permit, credential) = self.verifier.open(&entry, permit).await?;
         let mut headers = head.headers;
-        RequestHeaders { upstream, peer, upgrade }.prepare(&mut headers);
+        let stripped = self.carriers.stripped();
+        RequestHeaders { upstream, stripped, peer, upgrade }.prepare(&mut headers);
+        let body = body.without_trailers(Arc::clone(stripped));
         Ok(OutboundRequest::new(permit, credential, Message { method: head.method, headers, origin, target, body, upgrade }))
     }
 
     /// Decides a request that is only asked about. It needs the token itself, sends nothing, and opens no credential.
     pub(crate) async fn explain(&self, headers: &HeaderMap, question: &Question) -> Result<Explanation, Rejection> {
-        let presented = PresentedToken::from_headers(headers)?;
+        let presented = PresentedToken::from_headers(headers, &self.carriers)?;
         let entry = self.verifier.verify(&presented).await?;
         let target = self.read_target(&question.target)?;
         Ok(match self.decide(entry.token(), &question.method, &target) {

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue};
 
 pub(crate) use request::{RequestHeaders, may_carry_secret, refuse_overrides};
 use response::is_forbidden_trailer;
-pub(crate) use response::{filter_response, filter_trailers};
+pub(crate) use response::{filter_request_trailers, filter_response, filter_trailers};
 
 /// Fields that concern one connection only.
 const HOP_BY_HOP: [HeaderName; 9] = [
@@ -33,10 +33,12 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
     values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
 }
 
-/// The names that `Trailer` announces, without those that are not passed on: hyper writes no trailer that is not announced.
-fn announced_trailers(headers: &HeaderMap) -> Option<HeaderValue> {
+/// The names that `Trailer` announces, without those that are not passed on, and these: hyper writes no trailer that is not
+/// announced.
+fn announced_trailers(headers: &HeaderMap, stripped: &[HeaderName]) -> Option<HeaderValue> {
     let values = headers.get_all(header::TRAILER).into_iter().filter_map(|value| value.to_str().ok());
     let names = values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse::<HeaderName>().ok());
-    let passed: Vec<String> = names.filter(|name| !is_forbidden_trailer(name)).map(|name| name.to_string()).collect();
+    let passed: Vec<String> =
+        names.filter(|name| !is_forbidden_trailer(name) && !stripped.contains(name)).map(|name| name.to_string()).collect();
     (!passed.is_empty()).then(|| HeaderValue::from_str(&passed.join(", ")).ok()).flatten()
 }

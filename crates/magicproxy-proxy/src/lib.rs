@@ -5,12 +5,14 @@
 
 mod access_log;
 mod body;
+mod carriers;
 pub mod clock;
 mod control;
 mod downstream;
 pub mod gate;
 mod header;
 pub mod listener;
+mod opened;
 pub mod placing;
 mod presented;
 mod rejection;

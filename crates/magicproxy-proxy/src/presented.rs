@@ -1,26 +1,59 @@
-//! The magic token that a caller presents in `Authorization`: `Bearer`, `token` (GitHub's old clients) or `Basic`.
+//! The magic token that a caller presents: in `Authorization`, in a header in which clients send keys, or where the
+//! configuration says.
 //!
-//! RFC 6750 section 2.1, RFC 7617. Two fields, or a field in two minds, are refused: doubt is denial.
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use http::HeaderMap;
-use http::header::AUTHORIZATION;
-use zeroize::Zeroizing;
-
-use crate::rejection::Rejection;
+//! `docs/spec/upstreams.md` section 4; RFC 6750 section 2.1, RFC 7617. Two fields of `Authorization`, a field in two minds
+//! and two different tokens are refused: doubt is denial.
 
 #[cfg(test)]
 mod tests;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName};
+use magicproxy_core::RequestTarget;
+use zeroize::Zeroizing;
+
+use crate::carriers::Carriers;
+use crate::rejection::Rejection;
+
+/// Headers in which clients of this or that API send keys. All of them never go up (`header/request.rs`).
+const KEY_HEADERS: [HeaderName; 8] = [
+    HeaderName::from_static("private-token"),
+    HeaderName::from_static("job-token"),
+    HeaderName::from_static("deploy-token"),
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-auth-key"),
+    HeaderName::from_static("x-auth-token"),
+    HeaderName::from_static("x-goog-api-key"),
+];
 
 /// A token as it was presented: nothing about it is known yet. Never printed.
 pub(crate) struct PresentedToken(Zeroizing<String>);
 
 impl PresentedToken {
-    /// Finds the token among the headers of a request.
-    pub(crate) fn from_headers(headers: &HeaderMap) -> Result<Self, Rejection> {
+    /// Finds the token of a request, and takes it out of the target.
+    pub(crate) fn from_request(headers: &HeaderMap, target: &mut RequestTarget, carriers: &Carriers) -> Result<Self, Rejection> {
+        let mut found = Found::in_headers(headers, carriers)?;
+        for name in carriers.parameters() {
+            found.parameter(name, target)?;
+        }
+        found.token()
+    }
+
+    /// Finds the token where only headers can bear it.
+    pub(crate) fn from_headers(headers: &HeaderMap, carriers: &Carriers) -> Result<Self, Rejection> {
+        Found::in_headers(headers, carriers)?.token()
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn from_authorization(headers: &HeaderMap) -> Result<Option<Self>, Rejection> {
         let mut fields = headers.get_all(AUTHORIZATION).into_iter();
-        let field = fields.next().ok_or(Rejection::NoToken)?;
+        let Some(field) = fields.next() else { return Ok(None) };
         if fields.next().is_some() {
             return Err(Rejection::TokenForm);
         }
@@ -28,16 +61,12 @@ impl PresentedToken {
         let (scheme, rest) = text.split_once([' ', '\t']).ok_or(Rejection::TokenForm)?;
         let rest = rest.trim_matches([' ', '\t']);
         if scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token") {
-            Self::new(rest)
+            Self::new(rest).map(Some)
         } else if scheme.eq_ignore_ascii_case("basic") {
-            Self::from_basic(rest)
+            Self::from_basic(rest).map(Some)
         } else {
             Err(Rejection::TokenForm)
         }
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
     }
 
     /// The password, or the user where the password is empty or `x-oauth-basic`, as git hosts have it.
@@ -52,10 +81,80 @@ impl PresentedToken {
 
     /// A JWS in compact form: base64url and dots, nothing else.
     fn new(text: &str) -> Result<Self, Rejection> {
-        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        if text.is_empty() || !text.bytes().all(legal) {
+        if text.is_empty() || !text.bytes().all(is_token_byte) {
             return Err(Rejection::TokenForm);
         }
         Ok(Self(Zeroizing::new(text.to_owned())))
     }
+}
+
+/// What the carriers of one request hold.
+#[derive(Default)]
+struct Found {
+    token: Option<PresentedToken>,
+    /// Something stands in a carrier that is no token.
+    other: bool,
+    /// A parameter that holds no token, which cannot be taken away without changing what is asked for.
+    parameter: Option<String>,
+}
+
+impl Found {
+    fn in_headers(headers: &HeaderMap, carriers: &Carriers) -> Result<Self, Rejection> {
+        let mut found = Self { token: PresentedToken::from_authorization(headers)?, ..Self::default() };
+        for name in KEY_HEADERS.iter().chain(carriers.headers()) {
+            for value in headers.get_all(name) {
+                match value.to_str().ok().filter(|text| is_token(text)) {
+                    Some(text) => found.take(text)?,
+                    None => found.other = true,
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// One token, perhaps in several places.
+    fn take(&mut self, text: &str) -> Result<(), Rejection> {
+        match &self.token {
+            Some(known) if known.as_str() != text => Err(Rejection::TwoTokens),
+            Some(_) => Ok(()),
+            None => {
+                self.token = Some(PresentedToken::new(text)?);
+                Ok(())
+            }
+        }
+    }
+
+    fn parameter(&mut self, name: &str, target: &mut RequestTarget) -> Result<(), Rejection> {
+        let value = target.query_parameter(name).map_err(|_| Rejection::CarrierParameter(name.to_owned()))?;
+        match value {
+            None => return Ok(()),
+            Some(value) if is_token(value) => self.take(value)?,
+            // What the proxy makes of a credential that an answer repeats, in the URL of a next page for instance.
+            Some(value) if !value.is_empty() && value.bytes().all(|byte| byte == b'*') => {}
+            Some(_) => self.parameter = Some(name.to_owned()),
+        }
+        target.drop_query_parameters(&[name.to_owned()]);
+        Ok(())
+    }
+
+    fn token(self) -> Result<PresentedToken, Rejection> {
+        match (self.token, self.parameter) {
+            (Some(token), None) => Ok(token),
+            (Some(_), Some(name)) => Err(Rejection::CarrierParameter(name)),
+            (None, None) if !self.other => Err(Rejection::NoToken),
+            (None, _) => Err(Rejection::TokenForm),
+        }
+    }
+}
+
+/// Has a text the form of a magic token? Clients send other keys in the same headers, and beside tokens.
+fn is_token(text: &str) -> bool {
+    let mut parts = text.split('.');
+    let part = |part: Option<&str>| part.is_some_and(|part| !part.is_empty());
+    let three = part(parts.next()) && part(parts.next()) && part(parts.next()) && parts.next().is_none();
+    three && text.bytes().all(is_token_byte)
+}
+
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)
 }

@@ -8,6 +8,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
+use crate::settings::UnfitCredential;
 use http::{HeaderName, StatusCode};
 use magicproxy_core::{Denial, OpenError, OrderFault, ParseTargetError, VerifyError};
 
@@ -27,8 +28,14 @@ pub(crate) enum Rejection {
     OverrideHeader(HeaderName),
     #[error("a magic token is needed: send it as `Authorization: Bearer <token>`")]
     NoToken,
-    #[error("the `Authorization` field does not hold one magic token")]
+    #[error("what stands where a magic token belongs (`Authorization`, or a header or query parameter for keys) is not one")]
     TokenForm,
+    #[error("the request bears two different magic tokens")]
+    TwoTokens,
+    #[error("the query parameter `{0}` carries a token or the upstream's credential: it may occur once, with a magic token")]
+    CarrierParameter(String),
+    #[error("the token does not fit this upstream: {0}")]
+    Unfit(UnfitCredential),
     #[error(transparent)]
     Token(#[from] VerifyError),
     #[error(transparent)]
@@ -45,6 +52,8 @@ pub(crate) enum Rejection {
     Order(Vec<OrderFault>),
     #[error("nothing was minted: {0}")]
     Unmintable(#[from] magicproxy_core::MintError),
+    #[error("nothing was minted: token: {0}")]
+    UnfitOrder(UnfitCredential),
     #[error("this resource does not know that method, but {0}")]
     ControlMethod(&'static str),
     #[error("expected `{{\"method\": \"GET\", \"target\": \"/path\"}}`")]
@@ -89,7 +98,8 @@ impl Rejection {
             Self::Framing => (StatusCode::BAD_REQUEST, "framing", ERROR),
             Self::OverrideHeader(_) => (StatusCode::BAD_REQUEST, "override_header", ERROR),
             Self::NoToken => (StatusCode::UNAUTHORIZED, "no_token", DENIED),
-            Self::TokenForm => (StatusCode::UNAUTHORIZED, "invalid_token", DENIED),
+            Self::CarrierParameter(_) => (StatusCode::BAD_REQUEST, "carrier_parameter", ERROR),
+            Self::TokenForm | Self::TwoTokens | Self::Unfit(_) => (StatusCode::UNAUTHORIZED, "invalid_token", DENIED),
             Self::Token(VerifyError::Expired) | Self::Denied { denial: Denial::Expired, .. } => {
                 (StatusCode::UNAUTHORIZED, "expired_token", DENIED)
             }
@@ -105,7 +115,7 @@ impl Rejection {
             Self::Order(faults) if faults.contains(&OrderFault::TooLarge) => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", ERROR)
             }
-            Self::Order(_) | Self::Unmintable(_) => (StatusCode::BAD_REQUEST, "invalid_order", ERROR),
+            Self::Order(_) | Self::Unmintable(_) | Self::UnfitOrder(_) => (StatusCode::BAD_REQUEST, "invalid_order", ERROR),
             Self::ControlMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "method", ERROR),
             Self::Question => (StatusCode::BAD_REQUEST, "invalid_question", ERROR),
             Self::NoUpstream => (StatusCode::NOT_FOUND, "no_upstream", DENIED),

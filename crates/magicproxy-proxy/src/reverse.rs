@@ -10,6 +10,7 @@ use hyper_util::rt::TokioIo;
 
 use crate::access_log::AccessRecord;
 use crate::body::{IdleTimer, RequestBody, ResponseBody, UpstreamBody};
+use crate::carriers::Carriers;
 use crate::control::Control;
 use crate::downstream::{Connection, InFlight};
 use crate::gate::{Gate, InboundRequest, read_head};
@@ -49,7 +50,7 @@ impl ReverseDoor {
         let served = |upstream: &Arc<UpstreamSettings>| {
             let verifier = Verifier::new(&settings, upstream, Arc::clone(&slots)).map_err(|_| StartError::Random)?;
             Ok(Served {
-                gate: Gate::new(Arc::clone(upstream), verifier),
+                gate: Gate::new(Arc::clone(upstream), Carriers::new(upstream, &settings.upstreams), verifier),
                 upstream: Upstream::new(&settings, upstream)?,
                 name: upstream.name.as_str().into(),
                 settings: Arc::clone(upstream),

@@ -4,71 +4,24 @@
 //! Identity bodies are masked while they stream. A gzip body is inflated beside the stream and cut off where the credential
 //! shows. What this cannot see is written in SECURITY.md: other codings, transformed echoes, answers in ranges.
 
+mod needle;
 #[cfg(test)]
 mod tests;
 
 use std::io::Write;
+use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use flate2::write::MultiGzDecoder;
-use magicproxy_core::Credential;
-use memchr::memmem::Finder;
-use zeroize::Zeroizing;
 
-/// Shorter credentials would be found in innocent text.
-const MIN_NEEDLE_BYTES: usize = 8;
+pub(crate) use needle::Needle;
+
+use needle::fill;
+
 /// A compressed chunk is held back while the text so far ends in at least so many bytes of the credential.
 const HOLD_BYTES: usize = 4;
 /// The most that is held back of a compressed body.
 const MAX_HELD_BYTES: usize = 256 * 1024;
-
-/// What is looked for: a credential.
-#[derive(Clone)]
-pub(crate) struct Needle {
-    secret: Zeroizing<Vec<u8>>,
-    finder: Finder<'static>,
-}
-
-impl Needle {
-    /// `None` for a credential too short to be told from innocent text.
-    pub(crate) fn new(credential: &Credential) -> Option<Self> {
-        let secret = credential.expose().as_bytes();
-        (secret.len() >= MIN_NEEDLE_BYTES)
-            .then(|| Self { secret: Zeroizing::new(secret.to_vec()), finder: Finder::new(secret).into_owned() })
-    }
-
-    /// The bytes with every occurrence masked; `None` when there is none.
-    pub(crate) fn masked(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-        self.finder.find(bytes)?;
-        let mut masked = bytes.to_vec();
-        self.mask(&mut masked);
-        Some(masked)
-    }
-
-    fn mask(&self, bytes: &mut [u8]) {
-        let mut start = 0;
-        while let Some(at) = bytes.get(start..).and_then(|rest| self.finder.find(rest)) {
-            let end = start + at + self.secret.len();
-            if let Some(found) = bytes.get_mut(start + at..end) {
-                found.fill(b'*');
-            }
-            start = end;
-        }
-    }
-
-    /// How many bytes at the end of `bytes` are a beginning of the secret, without being all of it.
-    fn partial_end(&self, bytes: &[u8]) -> usize {
-        let longest = bytes.len().min(self.secret.len() - 1);
-        let ends_with = |length: &usize| self.secret.get(..*length).is_some_and(|start| bytes.ends_with(start));
-        (1..=longest).rev().find(ends_with).unwrap_or(0)
-    }
-}
-
-impl std::fmt::Debug for Needle {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Needle(***)")
-    }
-}
 
 /// The credential showed in a compressed body, which cannot be masked without changing its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -106,7 +59,7 @@ impl Scrubber {
     /// What was held back, at the end of the body.
     pub(crate) fn finish(&mut self) -> Bytes {
         match self {
-            Self::Plain(scrubber) => scrubber.held.split().freeze(),
+            Self::Plain(scrubber) => scrubber.finish(),
             Self::Gzip(scrubber) => scrubber.finish(),
         }
     }
@@ -122,26 +75,50 @@ impl Scrubber {
 
 pub(crate) struct PlainScrubber {
     needle: Needle,
-    /// INVARIANT: a beginning of the secret, shorter than it.
+    /// Bytes as they came, whose masks are in `found`.
+    /// INVARIANT: between chunks, a beginning of a secret, shorter than it.
     held: BytesMut,
+    /// Occurrences that lie, or end, in `held`. Their bytes stay as they are until they leave, because the other secret may
+    /// begin in them.
+    found: Vec<Range<usize>>,
+    /// For each secret, where in `held` the search for it goes on.
+    next: Vec<usize>,
 }
 
 impl PlainScrubber {
     fn new(needle: Needle) -> Self {
-        Self { needle, held: BytesMut::new() }
+        let next = vec![0; needle.secrets().len()];
+        Self { needle, held: BytesMut::new(), found: Vec::new(), next }
     }
 
     fn push(&mut self, chunk: Bytes) -> Bytes {
-        if self.held.is_empty() && self.needle.finder.find(&chunk).is_none() {
-            let partial = self.needle.partial_end(&chunk);
-            if partial == 0 {
-                return chunk;
-            }
+        if self.held.is_empty() && !self.needle.is_in(&chunk) && self.needle.partial_end(&chunk) == 0 {
+            return chunk;
         }
         self.held.extend_from_slice(&chunk);
-        self.needle.mask(&mut self.held);
-        let partial = self.needle.partial_end(&self.held);
-        self.held.split_to(self.held.len() - partial).freeze()
+        let mut partial = 0;
+        for (secret, next) in self.needle.secrets().iter().zip(&mut self.next) {
+            *next = secret.find_all(&self.held, *next, &mut self.found);
+            partial = partial.max(secret.partial_end(self.held.get(*next..).unwrap_or_default()));
+        }
+        self.release(self.held.len() - partial)
+    }
+
+    /// Lets the first `length` bytes go, masked.
+    fn release(&mut self, length: usize) -> Bytes {
+        let mut released = self.held.split_to(length);
+        for range in &mut self.found {
+            fill(&mut released, range.clone());
+            *range = range.start.saturating_sub(length)..range.end.saturating_sub(length);
+        }
+        self.found.retain(|range| !range.is_empty());
+        self.next.iter_mut().for_each(|next| *next = next.saturating_sub(length));
+        released.freeze()
+    }
+
+    /// What is held, at the end.
+    fn finish(&mut self) -> Bytes {
+        self.release(self.held.len())
     }
 }
 
@@ -181,7 +158,7 @@ impl GzipScrubber {
 
     fn finish(&mut self) -> Bytes {
         let passed = self.plain.push(self.held.split().freeze());
-        [passed, self.plain.held.split().freeze()].concat().into()
+        [passed, self.plain.finish()].concat().into()
     }
 }
 
@@ -200,9 +177,9 @@ impl Sink {
 
 impl Write for Sink {
     fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-        let overlap = self.needle.secret.len() - 1;
+        let overlap = self.needle.longest() - 1;
         self.tail.extend_from_slice(text.get(..overlap).unwrap_or(text));
-        self.found |= self.needle.finder.find(&self.tail).is_some() || self.needle.finder.find(text).is_some();
+        self.found |= self.needle.is_in(&self.tail) || self.needle.is_in(text);
         if text.len() > overlap {
             self.tail.clear();
             self.tail.extend_from_slice(text.get(text.len() - overlap..).unwrap_or_default());

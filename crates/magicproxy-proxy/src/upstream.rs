@@ -11,11 +11,14 @@ pub(crate) mod root;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use hyper::body::Incoming;
 
 use crate::body::{Progress, RequestBody};
 use crate::gate::{Message, OutboundRequest};
+use crate::opened::QueryCredential;
 use crate::rejection::Rejection;
 use crate::settings::{ApiRoot, Settings, UpstreamSettings};
 use connect::Connector;
@@ -56,7 +59,8 @@ impl Upstream {
         let upgrade = request.is_upgrade();
         let progress = request.body().progress();
         let origin = self.origins.get(request.origin()).ok_or(Rejection::Internal)?;
-        let exchange = origin.exchange(request.into_message());
+        let (message, parameter) = request.into_message();
+        let exchange = origin.exchange(Outgoing::new(message, parameter));
         let answer = within(self.response, &progress, exchange).await?;
         if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS && !upgrade {
             return Err(Rejection::UnexpectedUpgrade);
@@ -72,8 +76,7 @@ impl Origin {
         Ok(Self { root: root.clone(), connector, pool })
     }
 
-    async fn exchange(&self, message: Message) -> Result<Answer, Rejection> {
-        let mut outgoing = Outgoing::new(message);
+    async fn exchange(&self, mut outgoing: Outgoing) -> Result<Answer, Rejection> {
         // An upgraded connection is never given back, so it is never taken from the pool either.
         if !outgoing.upgrade {
             while let Some(connection) = self.pool.take().await {
@@ -114,8 +117,8 @@ impl Origin {
         let root = &self.root;
         let Outgoing { method, mut headers, target, body, .. } = outgoing;
         let path = match target {
-            Target::Canonical(text) => format!("{}{text}", root.base_path()),
-            Target::Sent(uri) => uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+            Target::Canonical { text, parameter } => sent_path(format!("{}{text}", root.base_path()), parameter.as_ref())?,
+            Target::Sent(path) => path,
         };
         let uri = if version == Version::HTTP_2 {
             headers.remove(header::HOST);
@@ -154,20 +157,31 @@ struct Outgoing {
 
 #[derive(Clone)]
 enum Target {
-    Canonical(String),
+    /// What was decided on, and what goes behind it only now.
+    Canonical { text: String, parameter: Option<QueryCredential> },
     /// With the base path, as an earlier attempt made it.
-    Sent(Uri),
+    Sent(PathAndQuery),
+}
+
+/// What stands in the request line: the one place where a credential is part of a target.
+fn sent_path(text: String, parameter: Option<&QueryCredential>) -> Result<PathAndQuery, Rejection> {
+    let bytes = match parameter {
+        Some(parameter) => parameter.append_to(&text),
+        None => Bytes::from(text),
+    };
+    PathAndQuery::from_maybe_shared(bytes).map_err(|_| Rejection::Internal)
 }
 
 impl Outgoing {
-    fn new(message: Message) -> Self {
+    fn new(message: Message, parameter: Option<QueryCredential>) -> Self {
         let Message { method, headers, target, body, upgrade, .. } = message;
-        Self { method, headers, target: Target::Canonical(target.to_string()), body, upgrade }
+        Self { method, headers, target: Target::Canonical { text: target.to_string(), parameter }, body, upgrade }
     }
 
     fn from_request(request: Request<RequestBody>) -> Self {
         let (head, body) = request.into_parts();
-        Self { method: head.method, headers: head.headers, target: Target::Sent(head.uri), body, upgrade: false }
+        let path = head.uri.into_parts().path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"));
+        Self { method: head.method, headers: head.headers, target: Target::Sent(path), body, upgrade: false }
     }
 
     /// The same request once more, where sending it twice does no harm.

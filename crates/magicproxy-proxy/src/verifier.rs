@@ -10,21 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::{hmac, rand};
-use bytes::Bytes;
-use http::HeaderValue;
-use magicproxy_core::{
-    Credential, KeyRing, OpenError, PatternMode, Permit, Scopes, UnverifiedToken, VerifiedToken, VerifyContext, VerifyError,
-};
+use magicproxy_core::{KeyRing, PatternMode, Permit, Scopes, UnverifiedToken, VerifiedToken, VerifyContext, VerifyError};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use zeroize::Zeroizing;
 
 use crate::clock;
+use crate::opened::OpenedCredential;
 use crate::presented::PresentedToken;
 use crate::rejection::Rejection;
-use crate::scrub::Needle;
-use crate::settings::{Settings, UpstreamSettings};
+use crate::settings::{CredentialCarrier, Settings, UpstreamSettings};
 
 type Fingerprint = [u8; 32];
 type TokenCache = Cache<Fingerprint, Arc<CachedToken>, ByMemory>;
@@ -45,31 +41,6 @@ pub(crate) struct CachedToken {
 impl CachedToken {
     pub(crate) fn token(&self) -> &Arc<VerifiedToken> {
         &self.token
-    }
-}
-
-/// The credential in the form in which it is sent, and what is looked for in answers.
-#[derive(Debug)]
-pub(crate) struct OpenedCredential {
-    authorization: HeaderValue,
-    needle: Option<Needle>,
-}
-
-impl OpenedCredential {
-    fn new(credential: &Credential) -> Option<Self> {
-        // The memory behind the value is wiped when its last user lets go.
-        let text = Zeroizing::new(format!("Bearer {}", credential.expose()).into_bytes());
-        let mut authorization = HeaderValue::from_maybe_shared(Bytes::from_owner(text)).ok()?;
-        authorization.set_sensitive(true);
-        Some(Self { authorization, needle: Needle::new(credential) })
-    }
-
-    pub(crate) fn authorization(&self) -> &HeaderValue {
-        &self.authorization
-    }
-
-    pub(crate) fn needle(&self) -> Option<&Needle> {
-        self.needle.as_ref()
     }
 }
 
@@ -118,6 +89,7 @@ struct Inner {
     scopes: Scopes,
     patterns: PatternMode,
     max_lifetime: Option<Duration>,
+    carrier: CredentialCarrier,
 }
 
 impl Verifier {
@@ -133,6 +105,7 @@ impl Verifier {
                 scopes: upstream.scopes.clone(),
                 patterns: upstream.patterns,
                 max_lifetime: settings.accept_max_lifetime,
+                carrier: upstream.credential.clone(),
             }),
             cache: cache(settings.limits.token_cache_bytes / settings.upstreams.len().max(1)),
             fingerprints: hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new())?,
@@ -163,9 +136,9 @@ impl Verifier {
         let _slot = self.slot().await?;
         let inner = Arc::clone(&self.inner);
         let opening = tokio::task::spawn_blocking(move || {
-            let opened =
-                inner.keys.open(&permit).and_then(|credential| OpenedCredential::new(&credential).ok_or(OpenError::Sealed));
-            opened.map(|opened| (permit, Arc::new(opened)))
+            let credential = inner.keys.open(&permit)?;
+            let opened = OpenedCredential::new(&credential, &inner.carrier)?;
+            Ok::<_, Rejection>((permit, Arc::new(opened)))
         });
         let (permit, opened) = opening.await.map_err(|_| Rejection::Internal)??;
         let opened = entry.credential.get_or_init(|| async { opened }).await;

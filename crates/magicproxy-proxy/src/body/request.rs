@@ -7,11 +7,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::{BodyError, IdleTimer};
-use crate::header::filter_trailers;
+use crate::header::filter_request_trailers;
 
 /// How far a request body has come: for the response timeout and the log.
 #[derive(Debug, Default)]
@@ -43,19 +44,27 @@ pub(crate) struct RequestBody {
     incoming: Option<Incoming>,
     progress: Arc<Progress>,
     idle: IdleTimer,
+    /// Trailers that do not go up, besides those that never do.
+    stripped: Arc<[HeaderName]>,
 }
 
 impl RequestBody {
     pub(crate) fn new(incoming: Incoming, idle: Duration) -> Self {
         let done = incoming.is_end_stream();
         let progress = Arc::new(Progress { done: AtomicBool::new(done), ..Progress::default() });
-        Self { incoming: (!done).then_some(incoming), progress, idle: IdleTimer::new(idle, None) }
+        Self { incoming: (!done).then_some(incoming), progress, idle: IdleTimer::new(idle, None), stripped: Arc::default() }
     }
 
     /// No body: what a retry of a request without a body carries.
     pub(crate) fn empty() -> Self {
         let progress = Arc::new(Progress { done: AtomicBool::new(true), ..Progress::default() });
-        Self { incoming: None, progress, idle: IdleTimer::new(Duration::MAX / 4, None) }
+        Self { incoming: None, progress, idle: IdleTimer::new(Duration::MAX / 4, None), stripped: Arc::default() }
+    }
+
+    /// The body without these fields in its trailer section.
+    pub(crate) fn without_trailers(mut self, stripped: Arc<[HeaderName]>) -> Self {
+        self.stripped = stripped;
+        self
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -83,7 +92,7 @@ impl Body for RequestBody {
                     this.progress.bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
                 }
                 if let Some(trailers) = frame.trailers_mut() {
-                    filter_trailers(trailers, None);
+                    filter_request_trailers(trailers, &this.stripped);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }

@@ -6,8 +6,8 @@ use http::{HeaderMap, Method};
 use magicproxy_core::{Permit, RequestTarget};
 
 use crate::body::RequestBody;
+use crate::opened::{OpenedCredential, QueryCredential};
 use crate::scrub::Needle;
-use crate::verifier::OpenedCredential;
 
 /// The parts of a request that the gate prepared.
 #[derive(Debug)]
@@ -66,10 +66,12 @@ impl OutboundRequest {
     }
 
     /// Sets the credential, after everything of the caller's was taken away, and lets go of the permit: it admits one request.
-    pub(crate) fn into_message(self) -> Message {
+    ///
+    /// What goes behind the query comes beside the message: a target is text that may be printed.
+    pub(crate) fn into_message(self) -> (Message, Option<QueryCredential>) {
         let mut message = self.message;
-        message.headers.insert(http::header::AUTHORIZATION, self.credential.authorization().clone());
+        let parameter = self.credential.place(&mut message.headers);
         drop(self.permit);
-        message
+        (message, parameter)
     }
 }

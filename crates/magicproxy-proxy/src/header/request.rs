@@ -111,6 +111,8 @@ pub(crate) fn refuse_overrides(headers: &HeaderMap) -> Result<(), Rejection> {
 /// What is needed to prepare a request's headers for the upstream.
 pub(crate) struct RequestHeaders<'a> {
     pub(crate) upstream: &'a UpstreamSettings,
+    /// Fields in which tokens and credentials stand, by configuration.
+    pub(crate) stripped: &'a [HeaderName],
     pub(crate) peer: Peer,
     /// A WebSocket handshake keeps its `Upgrade`.
     pub(crate) upgrade: bool,
@@ -121,7 +123,7 @@ impl RequestHeaders<'_> {
     /// holds the permit, so that nothing here can take them away again.
     pub(crate) fn prepare(&self, headers: &mut HeaderMap) {
         let named = nominated(headers);
-        let trailers = announced_trailers(headers);
+        let trailers = announced_trailers(headers, self.stripped);
         let dropped: Vec<HeaderName> = headers.keys().filter(|name| self.drops(name) || named.contains(name)).cloned().collect();
         for name in dropped {
             headers.remove(name);
@@ -142,6 +144,7 @@ impl RequestHeaders<'_> {
             || matches!(*name, header::HOST | header::CONTENT_LENGTH | header::EXPECT | header::MAX_FORWARDS)
             || name.as_str() == "http2-settings"
             || steers(name)
+            || self.stripped.contains(name)
             || self.upstream.drop_request_headers.contains(name)
     }
 

@@ -21,7 +21,7 @@ const MISDIRECTING: [HeaderName; 3] = [header::ALT_SVC, header::STRICT_TRANSPORT
 pub(crate) fn filter_response(head: &mut Parts, method: &Method, needle: Option<&Needle>) {
     let length = bodiless_length(head, method);
     let named = nominated(&head.headers);
-    let trailers = announced_trailers(&head.headers);
+    let trailers = announced_trailers(&head.headers, &[]);
     let drops = |name: &&HeaderName| {
         HOP_BY_HOP.contains(name)
             || **name == header::CONTENT_LENGTH
@@ -56,6 +56,12 @@ pub(crate) fn filter_trailers(trailers: &mut HeaderMap, needle: Option<&Needle>)
     if let Some(needle) = needle {
         mask(trailers, needle);
     }
+}
+
+/// The same for what a caller sends, and without the fields in which tokens and credentials stand.
+pub(crate) fn filter_request_trailers(trailers: &mut HeaderMap, stripped: &[HeaderName]) {
+    stripped.iter().for_each(|name| drop(trailers.remove(name)));
+    filter_trailers(trailers, None);
 }
 
 /// Would this field, in a trailer section, change how its message is framed, routed or read?

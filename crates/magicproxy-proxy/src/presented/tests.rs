@@ -1,4 +1,5 @@
 use http::HeaderValue;
+use magicproxy_core::EncodedSlash;
 
 use super::*;
 
@@ -8,7 +9,9 @@ fn presented(values: &[&[u8]]) -> Result<String, &'static str> {
     for value in values {
         headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
     }
-    PresentedToken::from_headers(&headers).map(|token| token.as_str().to_owned()).map_err(|rejection| rejection.code())
+    PresentedToken::from_headers(&headers, &Carriers::default())
+        .map(|token| token.as_str().to_owned())
+        .map_err(|rejection| rejection.code())
 }
 
 fn basic(pair: &str) -> Vec<u8> {
@@ -59,4 +62,107 @@ fn refuses_what_is_not_one_token() {
         assert_eq!(presented(&[&value]), Err("invalid_token"), "{}", String::from_utf8_lossy(&value));
     }
     assert_eq!(presented(&[b"Bearer a.b.c", b"Bearer a.b.c"]), Err("invalid_token"));
+}
+
+const TOKEN: &str = "eyJ.a-b_c.D1";
+
+/// What is found in these headers and this target, and what is left of the target.
+fn found(headers: &[(&'static str, &str)], target: &str) -> (Result<String, &'static str>, String) {
+    let mut fields = HeaderMap::new();
+    for (name, value) in headers {
+        fields.append(*name, value.parse().unwrap());
+    }
+    let carriers = Carriers::of(&["dd-api-key"], &["api_key", "k"]);
+    let mut target = RequestTarget::parse(target.as_bytes(), EncodedSlash::Refuse).unwrap();
+    let token = PresentedToken::from_request(&fields, &mut target, &carriers);
+    (token.map(|token| token.as_str().to_owned()).map_err(|rejection| rejection.code()), target.to_string())
+}
+
+#[track_caller]
+fn check(headers: &[(&'static str, &str)], target: &str, expected: Result<&str, &str>) {
+    assert_eq!(found(headers, target).0.as_deref().map_err(|code| *code), expected, "{headers:?} {target}");
+}
+
+#[test]
+fn finds_a_token_in_the_headers_in_which_clients_send_keys() {
+    let names =
+        ["private-token", "job-token", "deploy-token", "x-api-key", "api-key", "x-auth-key", "x-auth-token", "x-goog-api-key"];
+    for name in names.into_iter().chain(["dd-api-key"]) {
+        check(&[(name, TOKEN)], "/", Ok(TOKEN));
+        check(&[(name, "not-a-token")], "/", Err("invalid_token"));
+        check(&[(name, "")], "/", Err("invalid_token"));
+    }
+    // Nobody said that one stands there.
+    check(&[("x-other", TOKEN)], "/", Err("no_token"));
+    check(&[("cookie", TOKEN)], "/", Err("no_token"));
+}
+
+#[test]
+fn one_token_in_two_places_is_one() {
+    let bearer = format!("Bearer {TOKEN}");
+    let query = format!("/?api_key={TOKEN}");
+    check(&[("authorization", &bearer), ("x-api-key", TOKEN), ("dd-api-key", TOKEN)], &query, Ok(TOKEN));
+    check(&[("x-api-key", TOKEN), ("x-api-key", TOKEN)], "/", Ok(TOKEN));
+    for other in ["eyJ.a-b_c.D2", "a.b.c"] {
+        check(&[("authorization", &bearer), ("x-api-key", other)], "/", Err("invalid_token"));
+        check(&[("x-api-key", TOKEN), ("private-token", other)], "/", Err("invalid_token"));
+        check(&[("x-api-key", TOKEN), ("x-api-key", other)], "/", Err("invalid_token"));
+        check(&[("authorization", &bearer)], &format!("/?api_key={other}"), Err("invalid_token"));
+        check(&[], &format!("/?api_key={other}&k={TOKEN}"), Err("invalid_token"));
+    }
+}
+
+#[test]
+fn a_key_beside_a_token_is_nothing() {
+    let bearer = format!("Bearer {TOKEN}");
+    check(&[("authorization", &bearer), ("x-api-key", "sk-ant-api03-x"), ("x-auth-key", "")], "/", Ok(TOKEN));
+    check(&[("x-api-key", TOKEN), ("api-key", "a b")], "/", Ok(TOKEN));
+    // `Authorization` is not for anything else.
+    for authorization in ["Bearer sk-ant-x y", "Basic dTpwIHA=", "sk-ant-x", "Digest x"] {
+        check(&[("authorization", authorization), ("x-api-key", TOKEN)], "/", Err("invalid_token"));
+    }
+    check(&[("authorization", "Bearer sk-ant-x"), ("x-api-key", TOKEN)], "/", Err("invalid_token"));
+}
+
+#[test]
+fn a_token_in_the_query_is_taken_out() {
+    for (target, left) in [
+        (format!("/a?api_key={TOKEN}"), "/a"),
+        (format!("/a?api%5Fkey={TOKEN}&b=1"), "/a?b=1"),
+        (format!("/a?b=1&&API-key={TOKEN}&c"), "/a?b=1&&c"),
+        (format!("/a?k={TOKEN}&api_key={TOKEN}"), "/a"),
+        (format!("/a?x=1&k={TOKEN}&api_key=****"), "/a?x=1"),
+    ] {
+        assert_eq!(found(&[], &target), (Ok(TOKEN.to_owned()), left.to_owned()), "{target}");
+    }
+}
+
+#[test]
+fn a_carrier_parameter_in_two_minds_is_refused() {
+    let bearer = format!("Bearer {TOKEN}");
+    for query in [
+        format!("api_key={TOKEN}&api_key={TOKEN}"),
+        format!("api_key={TOKEN}&api%5Fkey=x"),
+        format!("api_key={TOKEN}&api_key"),
+        format!("api_key={TOKEN}&api+key=x"),
+        format!("api_key={TOKEN}&%2561pi_key[]=x"),
+        format!("api_key={TOKEN};api_key=x"),
+        format!("b=1;api_key={TOKEN}"),
+        format!("api_key={TOKEN};"),
+    ] {
+        check(&[], &format!("/?{query}"), Err("carrier_parameter"));
+        check(&[("authorization", &bearer)], &format!("/?{query}"), Err("carrier_parameter"));
+    }
+    // No token: there is none, or beside another nobody can say what it is for.
+    let shy = TOKEN.replace('.', "%2E");
+    for value in ["", "x", "=", &format!("+{TOKEN}"), &format!("{TOKEN}+"), &format!("{TOKEN}="), &shy] {
+        check(&[], &format!("/?api_key={value}"), Err("invalid_token"));
+        check(&[("authorization", &bearer)], &format!("/?api_key={value}"), Err("carrier_parameter"));
+    }
+    check(&[], &format!("/?api_key%3D{TOKEN}"), Err("invalid_token"));
+    // Other names, none at all, and stars alone are no token.
+    for query in [format!("={TOKEN}"), format!("apikey={TOKEN}"), format!("x=api_key={TOKEN}"), "api_key=***".to_owned()] {
+        check(&[], &format!("/?{query}"), Err("no_token"));
+        check(&[("authorization", &bearer)], &format!("/?{query}"), Ok(TOKEN));
+    }
 }

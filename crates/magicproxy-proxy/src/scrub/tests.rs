@@ -3,8 +3,7 @@ use super::*;
 const SECRET: &str = "sekret-credential-0123456789";
 
 fn needle() -> Needle {
-    let credential = Credential::parse(Zeroizing::new(SECRET.to_owned())).unwrap();
-    Needle::new(&credential).unwrap()
+    Needle::new([SECRET.as_bytes()]).unwrap()
 }
 
 fn gzip(text: &str) -> Vec<u8> {
@@ -60,4 +59,73 @@ fn masks_what_only_calls_itself_gzip() {
             assert_eq!(scrubbed(Scrubber::gzip(needle()), &body, size).unwrap(), expected, "{size}");
         }
     }
+}
+
+/// Masks every byte that belongs to an occurrence of either secret: what the scrubbers should give, without a stream.
+fn naive(secrets: &[&[u8]], text: &[u8]) -> Vec<u8> {
+    let mut masked = text.to_vec();
+    for secret in secrets {
+        let mut at = 0;
+        while at + secret.len() <= text.len() {
+            if text[at..].starts_with(secret) {
+                masked[at..at + secret.len()].fill(b'*');
+                at += secret.len();
+            } else {
+                at += 1;
+            }
+        }
+    }
+    masked
+}
+
+#[test]
+fn masks_both_forms_wherever_they_meet() {
+    // Each begins in the other, holds a part of the other, or begins as the other does.
+    let pairs = [
+        ("secret/one/two", "secret%2Fone%2Ftwo"),
+        ("abcdefgh12345678", "12345678abcdefgh"),
+        ("aaaaaaaab", "baaaaaaaa"),
+        ("abababab", "babababa"),
+        ("inner-secret", "outer-inner-secret-outer"),
+    ];
+    for (one, other) in pairs {
+        let needle = || Needle::new([one.as_bytes(), other.as_bytes()]).unwrap();
+        let joined = format!("{}{}", &one[..one.len() - 3], other);
+        for body in [
+            format!("a{one}b{other}c{one}{other}{one}"),
+            format!("{joined}{}{one}", &other[..other.len() - 3]),
+            format!("{}{}", &one[..7], &other[..7]),
+            format!("{one}{}{}", &one[1..], &other[1..]),
+            one[..one.len() - 1].to_owned(),
+        ] {
+            let expected = naive(&[one.as_bytes(), other.as_bytes()], body.as_bytes());
+            assert_eq!(needle().masked(body.as_bytes()).unwrap_or(body.clone().into_bytes()), expected, "{body}");
+            for size in 1..=body.len() {
+                let got = scrubbed(Scrubber::plain(needle()), body.as_bytes(), size).unwrap();
+                assert_eq!(got, expected, "{body} in chunks of {size}");
+            }
+        }
+    }
+}
+
+#[test]
+fn ends_gzip_bodies_in_which_either_form_shows() {
+    let needle = || Needle::new([SECRET.as_bytes(), b"c2VrcmV0LWNyZWRlbnRpYWw="]).unwrap();
+    for shown in [SECRET, "c2VrcmV0LWNyZWRlbnRpYWw="] {
+        let body = gzip(&format!("hello {shown} there"));
+        for size in 1..body.len() {
+            assert!(scrubbed(Scrubber::gzip(needle()), &body, size).is_err(), "{shown} in chunks of {size}");
+        }
+    }
+    let innocent = gzip(&format!("{} c2VrcmV0LWNyZWRlbnRpYWw", &SECRET[..20]));
+    for size in 1..innocent.len() {
+        assert_eq!(scrubbed(Scrubber::gzip(needle()), &innocent, size).unwrap(), innocent, "{size}");
+    }
+}
+
+#[test]
+fn a_secret_too_short_is_not_looked_for_beside_one_that_is_not() {
+    assert!(Needle::new([b"short".as_slice()]).is_none());
+    let needle = Needle::new([b"short".as_slice(), b"longer-than-that"]).unwrap();
+    assert_eq!(needle.masked(b"short longer-than-that").unwrap(), b"short ****************");
 }

@@ -15,7 +15,7 @@ fn verifier_and_token() -> (Verifier, PresentedToken) {
     let now = clock::now();
     let minted = keys
         .mint(&magicproxy_core::MintRequest {
-            credential: Credential::parse(Zeroizing::new("a credential".replace(' ', "-"))).unwrap(),
+            credential: magicproxy_core::Credential::parse(Zeroizing::new("a credential".replace(' ', "-"))).unwrap(),
             grant: magicproxy_core::Grant::Allowed(magicproxy_core::Rule::parse_list(&[rule], PatternMode::Whole).unwrap()),
             upstream: None,
             issued_at: now,
@@ -32,12 +32,13 @@ fn verifier_and_token() -> (Verifier, PresentedToken) {
             scopes: Scopes::default(),
             patterns: PatternMode::Whole,
             max_lifetime: None,
+            carrier: CredentialCarrier::default(),
         }),
         cache: cache(64 * 1024 * 1024),
         fingerprints: hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new()).unwrap(),
         slots: Arc::new(Semaphore::new(1)),
     };
-    (verifier, PresentedToken::from_headers(&headers).unwrap())
+    (verifier, PresentedToken::from_headers(&headers, &crate::carriers::Carriers::default()).unwrap())
 }
 
 #[tokio::test]

@@ -1,0 +1,66 @@
+//! The carriers of one upstream: where its callers' tokens may stand, and what never goes up.
+//!
+//! `docs/spec/upstreams.md` section 4.
+
+use std::sync::Arc;
+
+use http::HeaderName;
+
+use crate::settings::{CarrierHeader, TokenCarrier, UpstreamSettings};
+
+/// What configuration says about carriers, gathered once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Carriers {
+    headers: Vec<HeaderName>,
+    parameters: Vec<String>,
+    stripped: Arc<[HeaderName]>,
+}
+
+impl Carriers {
+    /// `own` is one of `all`. What another upstream takes a secret in goes up to none: a token sent to the wrong one would.
+    pub(crate) fn new(own: &UpstreamSettings, all: &[Arc<UpstreamSettings>]) -> Self {
+        let accepted = own.token_carriers.iter();
+        let parameters = accepted.filter_map(|carrier| match carrier {
+            TokenCarrier::Query(name) => Some(name),
+            TokenCarrier::Header(_) => None,
+        });
+        let mut names: Vec<String> = Vec::new();
+        for name in parameters.chain(own.credential.parameter()) {
+            if !names.iter().any(|known| known == name.as_str()) {
+                names.push(name.as_str().to_owned());
+            }
+        }
+        let stripped = all.iter().flat_map(|upstream| headers(upstream)).collect::<Vec<_>>();
+        Self { headers: headers(own).collect(), parameters: names, stripped: stripped.into() }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(headers: &[&'static str], parameters: &[&str]) -> Self {
+        let headers: Vec<HeaderName> = headers.iter().map(|name| HeaderName::from_static(name)).collect();
+        let parameters = parameters.iter().map(|name| (*name).to_owned()).collect();
+        Self { stripped: headers.clone().into(), headers, parameters }
+    }
+
+    /// Headers in which a token may stand, besides the ones that every upstream knows.
+    pub(crate) fn headers(&self) -> &[HeaderName] {
+        &self.headers
+    }
+
+    /// Query parameters in which a token may stand.
+    pub(crate) fn parameters(&self) -> &[String] {
+        &self.parameters
+    }
+
+    /// Headers that do not go up, besides the ones that never do.
+    pub(crate) fn stripped(&self) -> &Arc<[HeaderName]> {
+        &self.stripped
+    }
+}
+
+fn headers(upstream: &UpstreamSettings) -> impl Iterator<Item = HeaderName> {
+    let accepted = upstream.token_carriers.iter().filter_map(|carrier| match carrier {
+        TokenCarrier::Header(name) => Some(CarrierHeader::name(name)),
+        TokenCarrier::Query(_) => None,
+    });
+    accepted.chain(upstream.credential.header()).cloned()
+}

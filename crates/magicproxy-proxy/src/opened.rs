@@ -1,0 +1,165 @@
+//! An opened credential: in the form in which it is sent, and what is looked for in answers.
+//!
+//! `docs/spec/upstreams.md` section 5. Whatever holds the secret here is wiped when its last user lets go, and shows nothing
+//! when it is printed.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use magicproxy_core::Credential;
+use zeroize::Zeroizing;
+
+use crate::rejection::Rejection;
+use crate::scrub::Needle;
+use crate::settings::CredentialCarrier;
+
+/// A password at least as long as this is a secret of its own.
+const MIN_PASSWORD_BYTES: usize = 8;
+
+/// The credential of one token, for one upstream.
+#[derive(Debug)]
+pub(crate) struct OpenedCredential {
+    placed: Placed,
+    needle: Option<Needle>,
+}
+
+/// Where it goes, and what stands there.
+enum Placed {
+    Header(HeaderName, HeaderValue),
+    Query(QueryCredential),
+}
+
+/// `NAME=CREDENTIAL`, percent-encoded: what is added to the query when the request is sent.
+#[derive(Clone)]
+pub(crate) struct QueryCredential(Arc<Zeroizing<String>>);
+
+impl OpenedCredential {
+    pub(crate) fn new(credential: &Credential, carrier: &CredentialCarrier) -> Result<Self, Rejection> {
+        carrier.check(credential).map_err(Rejection::Unfit)?;
+        let secret = credential.expose();
+        match carrier {
+            CredentialCarrier::Bearer => Self::in_header(AUTHORIZATION, "Bearer ", secret, &[secret]),
+            CredentialCarrier::Token => Self::in_header(AUTHORIZATION, "token ", secret, &[secret]),
+            CredentialCarrier::Header(name) => Self::in_header(name.name().clone(), "", secret, &[secret]),
+            CredentialCarrier::BasicPair => {
+                let encoded = base64(&[secret]);
+                Self::in_header(AUTHORIZATION, "Basic ", &encoded, &[telling_part(secret), &encoded])
+            }
+            CredentialCarrier::Basic(user) => {
+                let encoded = base64(&[user.as_str(), ":", secret]);
+                Self::in_header(AUTHORIZATION, "Basic ", &encoded, &[secret, &encoded])
+            }
+            CredentialCarrier::Query(name) => {
+                let encoded = percent_encoded(secret);
+                let needle = Needle::new([secret.as_bytes(), encoded.as_bytes()]);
+                let parameter = Zeroizing::new(joined(&[name.as_str(), "=", &encoded]));
+                Ok(Self { placed: Placed::Query(QueryCredential(Arc::new(parameter))), needle })
+            }
+        }
+    }
+
+    fn in_header(name: HeaderName, scheme: &str, text: &str, secrets: &[&str]) -> Result<Self, Rejection> {
+        // The memory behind the value is wiped when its last user lets go.
+        let bytes = Zeroizing::new(joined(&[scheme, text]).into_bytes());
+        let value = HeaderValue::from_maybe_shared(Bytes::from_owner(bytes));
+        let mut value = value.map_err(|_| Rejection::Internal)?;
+        value.set_sensitive(true);
+        let needle = Needle::new(secrets.iter().map(|secret| secret.as_bytes()));
+        Ok(Self { placed: Placed::Header(name, value), needle })
+    }
+
+    /// What to look for in answers.
+    pub(crate) fn needle(&self) -> Option<&Needle> {
+        self.needle.as_ref()
+    }
+
+    /// Sets it in these headers, or gives what is to be added to the query.
+    pub(crate) fn place(&self, headers: &mut HeaderMap) -> Option<QueryCredential> {
+        match &self.placed {
+            Placed::Header(name, value) => {
+                headers.insert(name.clone(), value.clone());
+                None
+            }
+            Placed::Query(parameter) => Some(parameter.clone()),
+        }
+    }
+}
+
+impl QueryCredential {
+    /// The target with this parameter behind it, in memory that is wiped.
+    pub(crate) fn append_to(&self, target: &str) -> Bytes {
+        let separator = match target.split_once('?') {
+            None => "?",
+            Some((_, "")) => "",
+            Some(_) => "&",
+        };
+        Bytes::from_owner(Zeroizing::new(joined(&[target, separator, &self.0]).into_bytes()))
+    }
+}
+
+impl fmt::Debug for Placed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(name, _) => write!(formatter, "Header({name}, ***)"),
+            Self::Query(parameter) => parameter.fmt(formatter),
+        }
+    }
+}
+
+impl fmt::Debug for QueryCredential {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Query(***)")
+    }
+}
+
+/// What of `user:password` is the secret: the password, or the user where there is no password, as in `key:`; the whole pair
+/// where that is too short to be looked for.
+fn telling_part(pair: &str) -> &str {
+    match pair.split_once(':') {
+        Some((user, "")) if user.len() >= MIN_PASSWORD_BYTES => user,
+        Some((_, password)) if password.len() >= MIN_PASSWORD_BYTES => password,
+        _ => pair,
+    }
+}
+
+fn base64(parts: &[&str]) -> Zeroizing<String> {
+    let pair = Zeroizing::new(joined(parts));
+    // Exactly the room that is needed: growing would leave copies behind.
+    let mut encoded = Zeroizing::new(String::with_capacity(pair.len().div_ceil(3) * 4));
+    STANDARD.encode_string(pair.as_bytes(), &mut encoded);
+    encoded
+}
+
+/// Everything but unreserved characters (RFC 3986 section 2.3) as a triplet.
+fn percent_encoded(secret: &str) -> Zeroizing<String> {
+    let mut encoded = Zeroizing::new(String::with_capacity(3 * secret.len()));
+    for byte in secret.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push('%');
+            encoded.push(hex(byte >> 4));
+            encoded.push(hex(byte & 15));
+        }
+    }
+    encoded
+}
+
+fn hex(nibble: u8) -> char {
+    char::from_digit(u32::from(nibble), 16).map_or('0', |digit| digit.to_ascii_uppercase())
+}
+
+/// In one piece of memory, allocated once.
+fn joined(parts: &[&str]) -> String {
+    let mut whole = String::with_capacity(parts.iter().map(|part| part.len()).sum());
+    parts.iter().for_each(|part| whole.push_str(part));
+    whole
+}

@@ -1,0 +1,110 @@
+//! What is looked for: the forms in which an upstream may repeat a credential.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use memchr::memmem::Finder;
+use zeroize::Zeroizing;
+
+/// Shorter secrets would be found in innocent text.
+const MIN_SECRET_BYTES: usize = 8;
+
+/// A credential as it is and as it was sent, where that differs (`Basic`, the query).
+///
+/// INVARIANT: at least one secret, each of at least [`MIN_SECRET_BYTES`].
+#[derive(Clone)]
+pub(crate) struct Needle(Arc<[Secret]>);
+
+impl Needle {
+    /// `None` where every secret is too short to be told from innocent text.
+    pub(crate) fn new<'s>(secrets: impl IntoIterator<Item = &'s [u8]>) -> Option<Self> {
+        let mut kept: Vec<Secret> = Vec::new();
+        for secret in secrets {
+            if secret.len() >= MIN_SECRET_BYTES && kept.iter().all(|known| known.bytes.as_slice() != secret) {
+                kept.push(Secret::new(secret));
+            }
+        }
+        (!kept.is_empty()).then(|| Self(kept.into()))
+    }
+
+    pub(super) fn secrets(&self) -> &[Secret] {
+        &self.0
+    }
+
+    /// The length of the longest secret.
+    pub(super) fn longest(&self) -> usize {
+        self.0.iter().map(|secret| secret.bytes.len()).max().unwrap_or(0)
+    }
+
+    pub(super) fn is_in(&self, bytes: &[u8]) -> bool {
+        self.0.iter().any(|secret| secret.find(bytes, 0).is_some())
+    }
+
+    /// How many bytes at the end of `bytes` are a beginning of a secret, without being all of it.
+    pub(super) fn partial_end(&self, bytes: &[u8]) -> usize {
+        self.0.iter().map(|secret| secret.partial_end(bytes)).max().unwrap_or(0)
+    }
+
+    /// The bytes with every occurrence masked; `None` when there is none.
+    pub(crate) fn masked(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut found = Vec::new();
+        for secret in self.0.iter() {
+            secret.find_all(bytes, 0, &mut found);
+        }
+        if found.is_empty() {
+            return None;
+        }
+        let mut masked = bytes.to_vec();
+        found.into_iter().for_each(|range| fill(&mut masked, range));
+        Some(masked)
+    }
+}
+
+impl std::fmt::Debug for Needle {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Needle(***)")
+    }
+}
+
+/// One form of a credential.
+pub(super) struct Secret {
+    bytes: Zeroizing<Vec<u8>>,
+    finder: Finder<'static>,
+}
+
+impl Secret {
+    fn new(bytes: &[u8]) -> Self {
+        Self { bytes: Zeroizing::new(bytes.to_vec()), finder: Finder::new(bytes).into_owned() }
+    }
+
+    /// Where it stands in `bytes`, from `start` on.
+    fn find(&self, bytes: &[u8], start: usize) -> Option<Range<usize>> {
+        let at = start + self.finder.find(bytes.get(start..)?)?;
+        Some(at..at + self.bytes.len())
+    }
+
+    /// Notes where it stands, from `start` on, each occurrence behind the one before; gives where the search would go on.
+    pub(super) fn find_all(&self, bytes: &[u8], start: usize, found: &mut Vec<Range<usize>>) -> usize {
+        let mut next = start;
+        while let Some(range) = self.find(bytes, next) {
+            next = range.end;
+            found.push(range);
+        }
+        next
+    }
+
+    /// How many bytes at the end of `bytes` are a beginning of it, without being all of it.
+    pub(super) fn partial_end(&self, bytes: &[u8]) -> usize {
+        let longest = bytes.len().min(self.bytes.len() - 1);
+        let ends_with = |length: &usize| self.bytes.get(..*length).is_some_and(|start| bytes.ends_with(start));
+        (1..=longest).rev().find(ends_with).unwrap_or(0)
+    }
+}
+
+/// Masks a range, as far as it lies in `bytes`.
+pub(super) fn fill(bytes: &mut [u8], range: Range<usize>) {
+    let end = range.end.min(bytes.len());
+    if let Some(found) = bytes.get_mut(range.start..end) {
+        found.fill(b'*');
+    }
+}
