@@ -12,7 +12,7 @@ use crate::settings::UnfitCredential;
 use http::{HeaderName, StatusCode};
 use magicproxy_core::{Denial, OpenError, OrderFault, ParseTargetError, VerifyError};
 
-pub(crate) use answer::{ProblemType, RequestId};
+pub(crate) use answer::{RefusalForm, RequestId};
 pub use shape::RefusalShape;
 
 /// Why the proxy refuses a request, or could not carry it out.

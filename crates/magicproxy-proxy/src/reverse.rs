@@ -16,7 +16,7 @@ use crate::downstream::{Connection, InFlight};
 use crate::gate::{Gate, InboundRequest, read_head};
 use crate::header::filter_response;
 use crate::placing::Places;
-use crate::rejection::{ProblemType, Rejection, RequestId};
+use crate::rejection::{RefusalForm, Rejection, RequestId};
 use crate::scrub::{Needle, Scrubber};
 use crate::serve::StartError;
 use crate::settings::{Settings, UpstreamSettings};
@@ -65,13 +65,13 @@ impl ReverseDoor {
     /// Answers one request. There is always an answer.
     pub(crate) async fn answer(&self, request: Request<Incoming>, connection: &Arc<Connection>) -> Response<ResponseBody> {
         let in_flight = connection.begin();
-        let media = ProblemType::accepted(request.headers());
+        let mut form = RefusalForm::accepted(request.headers());
         let mut record = AccessRecord::new(RequestId::next(), request.method());
-        let mut response = match self.handle(request, connection, &mut record).await {
+        let mut response = match self.handle(request, connection, &mut record, &mut form).await {
             Ok(response) => response,
             Err(rejection) => {
                 record.rejected(&rejection);
-                rejection.to_response(record.id, media)
+                rejection.to_response(record.id, form)
             }
         };
         record.head(response.status());
@@ -84,6 +84,7 @@ impl ReverseDoor {
         request: Request<Incoming>,
         connection: &Arc<Connection>,
         record: &mut AccessRecord,
+        form: &mut RefusalForm,
     ) -> Result<Response<ResponseBody>, Rejection> {
         check_framing(&request, connection)?;
         let (mut head, incoming) = request.into_parts();
@@ -95,6 +96,7 @@ impl ReverseDoor {
         };
         let served = self.upstreams.get(place.upstream).ok_or(Rejection::Internal)?;
         record.upstream(&served.name);
+        form.shape = served.settings.refusals;
         let target = served.gate.read_target(&place.target)?;
         record.path(target.path());
         if let Some(below) = below_control(target.path()) {

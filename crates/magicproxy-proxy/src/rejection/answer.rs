@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use serde::Serialize;
 
 use super::Rejection;
+use super::shape::{Problem, RefusalShape};
 use crate::body::ResponseBody;
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
@@ -40,33 +40,18 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// RFC 9457, with the members that API clients look for.
-#[derive(Serialize)]
-struct Problem<'a> {
-    r#type: String,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
-    code: &'a str,
-    request_id: String,
-    /// GitHub's and many other clients show this.
-    message: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<String>,
-}
-
 /// The media type under which a caller reads a problem.
 ///
 /// RFC 9457 has one of its own, but octokit, for instance, reads JSON only under the types that it asked for: a caller whose
 /// `Accept` does not admit the problem type gets the same body as `application/json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ProblemType {
+pub(super) enum ProblemType {
     Problem,
     Json,
 }
 
 impl ProblemType {
-    pub(crate) fn accepted(headers: &HeaderMap) -> Self {
+    fn accepted(headers: &HeaderMap) -> Self {
         let mut ranges =
             headers.get_all(ACCEPT).into_iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
         let admits = |range: &str| {
@@ -84,26 +69,44 @@ impl ProblemType {
     }
 }
 
+/// How a refusal is written for one caller of one upstream. Status and header fields are the same in every form.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RefusalForm {
+    media: ProblemType,
+    pub(crate) shape: RefusalShape,
+}
+
+impl RefusalForm {
+    /// For a request with these headers, until it is known which upstream it is for.
+    pub(crate) fn accepted(headers: &HeaderMap) -> Self {
+        Self { media: ProblemType::accepted(headers), shape: RefusalShape::default() }
+    }
+
+    /// Only what is RFC 9457 in substance is called so.
+    fn content_type(self) -> HeaderValue {
+        if self.shape.is_problem() { self.media.as_value() } else { ProblemType::Json.as_value() }
+    }
+}
+
 impl Rejection {
     /// The answer to the caller.
-    pub(crate) fn to_response(&self, id: RequestId, media: ProblemType) -> Response<ResponseBody> {
+    pub(crate) fn to_response(&self, id: RequestId, form: RefusalForm) -> Response<ResponseBody> {
         let (status, code, error) = self.kind();
         let detail = self.to_string();
         let problem = Problem {
             r#type: format!("{TYPE_BASE}{code}"),
             title: title(status),
-            status: status.as_u16(),
+            status,
             detail: &detail,
             code,
             request_id: id.to_string(),
             message: format!("magicproxy: {detail}"),
             errors: self.errors(),
         };
-        let body = serde_json::to_vec(&problem).unwrap_or_default();
-        let mut response = Response::new(ResponseBody::full(Bytes::from(body)));
+        let mut response = Response::new(ResponseBody::full(Bytes::from(form.shape.body(&problem))));
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, media.as_value());
+        headers.insert(CONTENT_TYPE, form.content_type());
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Ok(value) = HeaderValue::from_str(&format!("magicproxy; error={error}; details=\"{code} {id}\"")) {
             headers.insert(PROXY_STATUS, value);

@@ -1,6 +1,24 @@
+use http_body_util::BodyExt as _;
 use magicproxy_core::ParseCredentialError;
 
 use super::*;
+
+const SHAPES: [RefusalShape; 8] = [
+    RefusalShape::Problem,
+    RefusalShape::Github,
+    RefusalShape::Gitlab,
+    RefusalShape::Digitalocean,
+    RefusalShape::Powerdns,
+    RefusalShape::Cloudflare,
+    RefusalShape::Openai,
+    RefusalShape::Anthropic,
+];
+
+fn form(shape: RefusalShape) -> RefusalForm {
+    let mut form = RefusalForm::accepted(&http::HeaderMap::new());
+    form.shape = shape;
+    form
+}
 
 fn all() -> Vec<Rejection> {
     let denials = [Denial::Expired, Denial::NotYetValid, Denial::WrongUpstream, Denial::NotAllowed, Denial::BeyondCeiling];
@@ -22,6 +40,8 @@ fn all() -> Vec<Rejection> {
         .chain([
             Rejection::NoToken,
             Rejection::TokenForm,
+            Rejection::TwoTokens,
+            Rejection::Unfit(UnfitCredential::NoPair),
             Rejection::Credential(OpenError::Sealed),
             Rejection::Credential(OpenError::Credential(ParseCredentialError::Empty)),
         ])
@@ -33,7 +53,7 @@ fn a_no_to_a_token_is_401_or_403_and_nothing_else() {
     for rejection in all() {
         let status = rejection.status();
         assert!(status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN, "{rejection:?}: {status}");
-        let answer = rejection.to_response(RequestId::next(), ProblemType::Problem);
+        let answer = rejection.to_response(RequestId::next(), form(RefusalShape::Problem));
         assert_eq!(answer.headers().contains_key("www-authenticate"), status == StatusCode::UNAUTHORIZED, "{rejection:?}");
         assert_eq!(answer.headers()["cache-control"], "no-store");
     }
@@ -57,7 +77,7 @@ fn a_connection_in_doubt_is_closed() {
         (Rejection::NoToken, false),
         (Rejection::Order(vec![OrderFault::Grant]), false),
     ] {
-        let answer = rejection.to_response(RequestId::next(), ProblemType::Json);
+        let answer = rejection.to_response(RequestId::next(), form(RefusalShape::Openai));
         assert_eq!(answer.headers().contains_key("connection"), closes, "{rejection:?}");
         assert_eq!(answer.headers()["content-type"], "application/json");
     }
@@ -79,4 +99,71 @@ fn ids_do_not_repeat() {
     let ids: std::collections::HashSet<String> = (0..1000).map(|_| RequestId::next().to_string()).collect();
     assert_eq!(ids.len(), 1000);
     assert!(ids.iter().all(|id| id.len() == 16));
+}
+
+/// A refusal's status, media type and body in one shape.
+async fn refused(rejection: &Rejection, shape: RefusalShape) -> (u16, String, serde_json::Value) {
+    let response = rejection.to_response(RequestId::next(), form(shape));
+    let media = response.headers()["content-type"].to_str().unwrap().to_owned();
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, media, serde_json::from_slice(&body).unwrap())
+}
+
+#[tokio::test]
+async fn every_shape_says_the_same() {
+    let denied = Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new() };
+    let shown = "magicproxy: the token does not allow this request";
+    for shape in SHAPES {
+        let (status, media, body) = refused(&denied, shape).await;
+        assert_eq!((status, &body["status"]), (403, &403.into()), "{shape:?}");
+        assert_eq!((&body["code"], &body["detail"]), (&"not_allowed".into(), &shown["magicproxy: ".len()..].into()), "{shape:?}");
+        assert_eq!(body["request_id"].as_str().unwrap().len(), 16, "{shape:?}");
+        assert_eq!(media == "application/problem+json", shape.is_problem(), "{shape:?}");
+        assert_eq!(body["title"], "the proxy does not allow this request", "{shape:?}");
+        assert_eq!(body["message"], shown, "{shape:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_shape_is_that_of_its_api() {
+    let denied = Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new() };
+    let shown = "magicproxy: the token does not allow this request";
+    let urn = "urn:magicproxy:problem:not_allowed";
+    let parts = [
+        (RefusalShape::Problem, "type", urn.into()),
+        (RefusalShape::Github, "type", urn.into()),
+        (RefusalShape::Github, "documentation_url", urn.into()),
+        (RefusalShape::Gitlab, "error", shown.into()),
+        (RefusalShape::Digitalocean, "id", "not_allowed".into()),
+        (RefusalShape::Powerdns, "error", shown.into()),
+        (RefusalShape::Cloudflare, "success", false.into()),
+        (RefusalShape::Cloudflare, "errors", serde_json::json!([{ "code": 9109, "message": shown }])),
+        (RefusalShape::Cloudflare, "messages", serde_json::json!([])),
+        (RefusalShape::Cloudflare, "result", serde_json::Value::Null),
+        (
+            RefusalShape::Openai,
+            "error",
+            serde_json::json!({ "message": shown, "type": "permission_error", "param": null, "code": "not_allowed" }),
+        ),
+        (RefusalShape::Anthropic, "type", "error".into()),
+        (RefusalShape::Anthropic, "error", serde_json::json!({ "type": "permission_error", "message": shown })),
+    ];
+    for (shape, member, value) in parts {
+        assert_eq!(refused(&denied, shape).await.2.get(member), Some(&value), "{shape:?} {member}");
+    }
+    let (_, _, unknown) = refused(&Rejection::NoToken, RefusalShape::Cloudflare).await;
+    assert_eq!(unknown["errors"][0]["code"], 10000);
+    let (_, _, unknown) = refused(&Rejection::NoToken, RefusalShape::Openai).await;
+    assert_eq!(unknown["error"]["type"], "authentication_error");
+}
+
+#[test]
+fn no_shape_takes_the_challenges_away() {
+    for shape in SHAPES {
+        let answer = Rejection::NoToken.to_response(RequestId::next(), form(shape));
+        let challenges: Vec<_> = answer.headers().get_all("www-authenticate").into_iter().collect();
+        assert_eq!(challenges.len(), 2, "{shape:?}");
+        assert!(answer.headers().contains_key("proxy-status"));
+    }
 }
