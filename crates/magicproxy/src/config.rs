@@ -4,6 +4,7 @@
 //! Operators' documentation: `docs/guide/configuration.md`.
 
 pub(crate) mod address;
+pub(crate) mod carrier;
 mod check;
 mod defaults;
 mod environment;

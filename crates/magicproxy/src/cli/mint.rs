@@ -121,6 +121,7 @@ fn offline(order: MintOrder, config: Config) -> Result<Zeroizing<String>, Failur
     };
     let request = order.check(&limits, clock::now());
     let request = request.map_err(|faults| Failure::Usage(faults.iter().map(ToString::to_string).collect()))?;
+    upstream.credential.check(&request.credential).map_err(|error| Failure::usage(format!("token: {error}")))?;
     let minted = keys.ring.mint(&request).context("nothing was minted")?;
     Ok(minted.token)
 }

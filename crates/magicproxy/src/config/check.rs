@@ -59,6 +59,10 @@ impl Checker<'_> {
         parsed.map_err(|expected| self.fault(format!("{key} `{}`: {expected}", given.value), &given.origin)).ok()
     }
 
+    pub(super) fn push(&mut self, fault: Fault) {
+        self.faults.push(fault);
+    }
+
     pub(super) fn fault(&mut self, message: impl Into<String>, origin: &Origin) {
         self.faults.push(Fault::new(message, origin.clone()));
     }

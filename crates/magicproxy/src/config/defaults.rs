@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use magicproxy_proxy::settings::{Limits, MintSettings, Timeouts};
 
+use super::carrier::{CarrierText, RefusalChoice};
 use super::environment::Environment;
 use super::raw::{RawConfig, RawKeys, RawLimits, RawLog, RawMint, RawTimeouts, RawUpstream};
 use super::setting::{Origin, Setting};
@@ -25,6 +26,8 @@ pub(crate) fn layer(environment: &Environment) -> RawConfig {
             danger_prefix_matching: set(false),
             websocket: set(false),
             forwarding: set(ForwardingChoice::None),
+            credential: set(CarrierText("bearer".to_owned())),
+            refusals: set(RefusalChoice::Problem),
             ..RawUpstream::default()
         },
         timeouts: timeouts(&Timeouts::default()),

@@ -87,17 +87,24 @@ pub(crate) struct Fault {
     pub(crate) message: String,
     pub(crate) help: Option<String>,
     pub(crate) origin: Origin,
+    /// Is what stands there perhaps a secret?
+    hidden: bool,
 }
 
 impl Fault {
     /// A fault without a suggestion.
     pub(crate) fn new(message: impl Into<String>, origin: Origin) -> Self {
-        Self { message: message.into(), help: None, origin }
+        Self { message: message.into(), help: None, origin, hidden: false }
     }
 
     /// The fault with a suggestion.
     pub(crate) fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
+    }
+
+    /// The fault, without an excerpt that shows what stands there.
+    pub(crate) fn hidden(self) -> Self {
+        Self { hidden: true, ..self }
     }
 }
 
@@ -115,7 +122,12 @@ impl Faults {
     }
 
     /// The faults in the order of the file, those without a place first.
-    pub(crate) fn new(mut faults: Vec<Fault>, sources: Sources) -> Self {
+    pub(crate) fn new(mut faults: Vec<Fault>, mut sources: Sources) -> Self {
+        for fault in faults.iter().filter(|fault| fault.hidden) {
+            if let (Origin::File(span), Some(file)) = (&fault.origin, &mut sources.native) {
+                file.mask(span);
+            }
+        }
         faults.sort_by_key(|fault| match &fault.origin {
             Origin::File(span) => (1, span.start),
             Origin::PythonFile(span) => (2, span.as_ref().map_or(0, |span| span.start)),

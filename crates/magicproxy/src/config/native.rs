@@ -59,7 +59,11 @@ fn read(text: &str, hidden: &mut Vec<Range<usize>>) -> (RawConfig, Vec<Fault>) {
             // Behind a syntax fault the parser guesses, and a value of the wrong type may be its own doing.
             continue;
         }
-        faults.push(Fault { message, help, origin: Origin::File(removed.span) });
+        let fault = Fault::new(message, Origin::File(removed.span));
+        faults.push(match help {
+            Some(help) => fault.help(help),
+            None => fault,
+        });
     }
     (RawConfig::default(), faults)
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::carrier::{CarrierText, RefusalChoice};
 use super::raw::{RawConfig, RawUpstream};
 use super::setting::{Given, Origin, Section as _, Setting};
 use super::value::{PresetChoice, SlashChoice};
@@ -14,6 +15,8 @@ struct Preset {
     api_root: Option<&'static str>,
     paths: &'static [(&'static str, &'static str)],
     encoded_slash: SlashChoice,
+    credential: &'static str,
+    refusals: RefusalChoice,
 }
 
 const PRESETS: [Preset; 8] = [
@@ -22,39 +25,65 @@ const PRESETS: [Preset; 8] = [
         api_root: Some("https://api.github.com"),
         paths: &[("/api/v3", "/"), ("/api/graphql", "/graphql"), ("/api/uploads", "https://uploads.github.com")],
         encoded_slash: SlashChoice::Both,
+        credential: "bearer",
+        refusals: RefusalChoice::Github,
     },
     Preset {
         name: PresetChoice::GithubGit,
         api_root: Some("https://github.com"),
         paths: &[],
         encoded_slash: SlashChoice::Refuse,
+        credential: "basic:x-access-token",
+        refusals: RefusalChoice::Problem,
     },
     Preset {
         name: PresetChoice::Digitalocean,
         api_root: Some("https://api.digitalocean.com"),
         paths: &[],
         encoded_slash: SlashChoice::Refuse,
+        credential: "bearer",
+        refusals: RefusalChoice::Digitalocean,
     },
-    Preset { name: PresetChoice::Gitlab, api_root: Some("https://gitlab.com"), paths: &[], encoded_slash: SlashChoice::Opaque },
+    Preset {
+        name: PresetChoice::Gitlab,
+        api_root: Some("https://gitlab.com"),
+        paths: &[],
+        encoded_slash: SlashChoice::Opaque,
+        credential: "header:PRIVATE-TOKEN",
+        refusals: RefusalChoice::Gitlab,
+    },
     Preset {
         name: PresetChoice::Cloudflare,
         api_root: Some("https://api.cloudflare.com"),
         paths: &[],
         encoded_slash: SlashChoice::Refuse,
+        credential: "bearer",
+        refusals: RefusalChoice::Cloudflare,
     },
     // Everybody runs their own.
-    Preset { name: PresetChoice::Powerdns, api_root: None, paths: &[], encoded_slash: SlashChoice::Refuse },
+    Preset {
+        name: PresetChoice::Powerdns,
+        api_root: None,
+        paths: &[],
+        encoded_slash: SlashChoice::Refuse,
+        credential: "header:X-API-Key",
+        refusals: RefusalChoice::Powerdns,
+    },
     Preset {
         name: PresetChoice::Openai,
         api_root: Some("https://api.openai.com"),
         paths: &[],
         encoded_slash: SlashChoice::Refuse,
+        credential: "bearer",
+        refusals: RefusalChoice::Openai,
     },
     Preset {
         name: PresetChoice::Anthropic,
         api_root: Some("https://api.anthropic.com"),
         paths: &[],
         encoded_slash: SlashChoice::Refuse,
+        credential: "header:X-Api-Key",
+        refusals: RefusalChoice::Anthropic,
     },
 ];
 
@@ -112,6 +141,8 @@ impl Preset {
             preset: Setting::new(self.name, origin.clone()),
             api_root: self.api_root.map_or_else(Setting::default, text),
             encoded_slash: Setting::new(self.encoded_slash, origin.clone()),
+            credential: Setting::new(CarrierText(self.credential.to_owned()), origin.clone()),
+            refusals: Setting::new(self.refusals, origin.clone()),
             ..RawUpstream::default()
         };
         let paths = if paths.is_empty() { Setting::default() } else { Setting::new(paths, paths_origin) };

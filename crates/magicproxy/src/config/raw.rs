@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::carrier::{CarrierText, RefusalChoice};
 use super::setting::{Entry, Given, Origin, Section, Setting, section};
 use super::value::{DurationText, ForwardingChoice, LogFormat, LogLevel, MintPolicy, PresetChoice, RawRuleSetting, SlashChoice};
 
@@ -119,6 +120,12 @@ section! {
         websocket: bool,
         /// What the API is told about the caller.
         forwarding: ForwardingChoice,
+        /// Where the credential goes out: `bearer`, `token`, `basic`, `basic:USER`, `header:NAME` or `query:NAME`.
+        credential: CarrierText,
+        /// Where callers may put their tokens besides the usual places: `header:NAME`, `query:NAME`.
+        accept_token_in: Vec<Given<CarrierText>>,
+        /// The shape of what the proxy refuses, so that clients of this API show it.
+        refusals: RefusalChoice,
     }
 }
 

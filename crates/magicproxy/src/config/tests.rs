@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use magicproxy_core::{EncodedSlash, PatternMode, UnnamedTokens};
-use magicproxy_proxy::settings::{Forwarding, Links};
+use magicproxy_proxy::settings::{Forwarding, Links, RefusalShape};
 
 use super::*;
 use crate::output::Colour;
@@ -74,6 +74,9 @@ fn everything_said_arrives() {
         drop_query_parameters = ["sudo"]
         websocket = true
         forwarding = "x-forwarded"
+        credential = "header:PRIVATE-TOKEN"
+        accept_token_in = ["header:DD-API-KEY", "query:api_key"]
+        refusals = "gitlab"
         [timeouts]
         total = "2m"
         [limits]
@@ -98,6 +101,10 @@ fn everything_said_arrives() {
     assert_eq!(config.upstreams[0].ceiling.as_ref().map(|ceiling| ceiling.rules().len()), Some(2));
     assert_eq!((config.upstreams[0].drop_request_headers.len(), config.upstreams[0].drop_query_parameters.len()), (1, 1));
     assert!(config.upstreams[0].websocket && config.upstreams[0].forwarding == Forwarding::XForwarded);
+    assert_eq!(config.upstreams[0].credential.to_string(), "header:private-token");
+    let carriers: Vec<String> = config.upstreams[0].token_carriers.iter().map(ToString::to_string).collect();
+    assert_eq!(carriers, ["header:dd-api-key", "query:api_key"]);
+    assert_eq!(config.upstreams[0].refusals, RefusalShape::Gitlab);
     assert_eq!((config.timeouts.total, config.limits.connections), (Some(Duration::from_secs(120)), 7));
     assert_eq!(config.upstreams[0].scopes.rules("reader").map(<[_]>::len), Some(2));
 }
@@ -377,4 +384,43 @@ fn upstreams_do_not_get_in_each_other_s_way() {
     );
     check("[upstreams.github]\npreset = 'gitub'", &["did you mean `github`?"]);
     check("[upstreams.github]\napi_rot = 'https://a.example'", &["unknown key", "did you mean `api_root`?"]);
+}
+
+#[test]
+fn what_names_no_carrier_is_a_fault_and_is_not_shown() {
+    let secret = "ghp_0123456789abcdef";
+    for line in [format!("credential = \"{secret}\""), format!("accept_token_in = [\"query:key\", \"{secret}\"]")] {
+        let layers = native(&format!("[upstream]\n{line}\n"));
+        let entries = serde_json::to_string(&layers.raw.entries().iter().map(|entry| &entry.value).collect::<Vec<_>>()).unwrap();
+        let rendered = faults(layers);
+        assert!(rendered.contains("expected") && rendered.contains("*******"), "{rendered}");
+        assert!(!rendered.contains("ghp_") && !entries.contains("ghp_"), "{rendered} {entries}");
+    }
+    let variables = environment(&[("MAGICPROXY_UPSTREAM_CREDENTIAL", secret)]);
+    let mut found = Vec::new();
+    let layer = variables.layer(&mut found);
+    let rendered = faults(Layers::only(layer));
+    assert!(rendered.contains("MAGICPROXY_UPSTREAM_CREDENTIAL") && rendered.contains("when a token is minted"), "{rendered}");
+    assert!(found.is_empty() && !rendered.contains("ghp_"), "{rendered}");
+    check("upstream.credential = \"Bearer\"", &["upstream.credential: expected `bearer`", "did you mean `bearer`?"]);
+    check("upstream.credential = \"headers:X-API-Key\"", &["did you mean `header`?"]);
+    check("upstream.credential = \"header:Authorization\"", &["written with its scheme"]);
+    check("upstream.credential = \"header:Cookie\"", &["cannot carry a secret"]);
+    check("upstream.credential = \"basic:a:b\"", &["expected a user"]);
+    check("upstream.accept_token_in = [\"bearer\"]", &["is always taken"]);
+    check("upstream.accept_token_in = \"query:key\"", &["upstream.accept_token_in: expected a list"]);
+    check("upstream.refusals = \"gihub\"", &["did you mean `github`?"]);
+}
+
+#[test]
+fn a_preset_knows_its_carrier_and_its_shape() {
+    let config =
+        native("[upstreams.gitlab]\n[upstreams.github-git]\n[upstreams.anthropic]\ncredential = \"bearer\"\n").check().unwrap();
+    let told: Vec<_> = config.upstreams.iter().map(|upstream| (upstream.credential.to_string(), upstream.refusals)).collect();
+    let expected = [
+        ("bearer", RefusalShape::Anthropic),
+        ("basic:x-access-token", RefusalShape::Problem),
+        ("header:private-token", RefusalShape::Gitlab),
+    ];
+    assert_eq!(told, expected.map(|(carrier, shape)| (carrier.to_owned(), shape)));
 }

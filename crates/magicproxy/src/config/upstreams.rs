@@ -6,12 +6,12 @@ use std::sync::Arc;
 use http::HeaderName;
 use magicproxy_core::{EncodedSlash, PatternMode, Policy, UnnamedTokens, UpstreamName};
 use magicproxy_proxy::settings::{
-    ApiRoot, CredentialCarrier, Forwarding, HostName, Links, MountPath, PathMapping, PathTarget, Placing, RefusalShape,
-    UpstreamSettings,
+    ApiRoot, Forwarding, HostName, Links, MountPath, PathMapping, PathTarget, Placing, UpstreamSettings,
 };
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
+use super::carrier::RefusalChoice;
 use super::check::{Checker, list, value};
 use super::raw::{RawConfig, RawUpstream};
 use super::setting::{Given, Origin, Section as _, Setting};
@@ -67,6 +67,8 @@ impl Checker<'_> {
         let ceiling = self.ceiling(table, patterns);
         let drop_request_headers = self.header_names(table);
         let extra_roots = self.extra_roots(table);
+        let credential = self.credential_carrier(&table.key("credential"), &raw.credential);
+        let token_carriers = self.token_carriers(&table.key("accept_token_in"), &raw.accept_token_in);
         let unnamed = if table.name.is_none() || alone { UnnamedTokens::Accept } else { UnnamedTokens::Refuse };
         Some(Arc::new(UpstreamSettings {
             name: name?,
@@ -83,9 +85,9 @@ impl Checker<'_> {
             extra_roots,
             websocket: value(&raw.websocket, false),
             forwarding: forwarding(raw),
-            credential: CredentialCarrier::default(),
-            token_carriers: Vec::new(),
-            refusals: RefusalShape::default(),
+            credential,
+            token_carriers,
+            refusals: value(&raw.refusals, RefusalChoice::Problem).into(),
         }))
     }
 
