@@ -55,7 +55,6 @@ impl Connection {
     }
 
     /// What holds for every connection of the listener that this one came by.
-    #[expect(dead_code, reason = "which upstream a request is for is not asked yet")]
     pub(crate) fn listener(&self) -> &Entrance {
         &self.listener
     }
