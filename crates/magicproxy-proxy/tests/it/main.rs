@@ -13,6 +13,7 @@
 
 mod support;
 
+mod carriers;
 mod control;
 mod framing;
 mod headers;
