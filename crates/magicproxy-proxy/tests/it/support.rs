@@ -3,15 +3,17 @@
 mod client;
 mod keys;
 mod proxy;
+mod tls;
 mod upstream;
 mod watch;
 
 use std::task::Poll;
 use std::time::Duration;
 
-pub(crate) use client::{Answer, Client, request};
+pub(crate) use client::{Answer, Client, Duplex, request};
 pub(crate) use keys::{CREDENTIAL, Token, now};
 pub(crate) use proxy::{NAME, OnlyUpstream, Proxy, rules, settings};
+pub(crate) use tls::Certificate;
 pub(crate) use upstream::{Reply, Seen, Upstream, UpstreamConnection};
 pub(crate) use watch::{assert_clean, events_named, guard, has_secret};
 

@@ -1,6 +1,6 @@
 //! A caller that writes raw bytes and reads answers strictly.
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::{Proxy, find, parse_head, soon, values, watch};
@@ -65,15 +65,25 @@ impl Answer {
     }
 }
 
+/// What bytes travel on.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
+
 /// A caller's connection.
 pub(crate) struct Client {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Box<dyn Duplex>,
     buffer: Vec<u8>,
 }
 
 impl Client {
     pub(crate) async fn connect(proxy: &Proxy) -> Self {
-        Self { stream: soon(TcpStream::connect(proxy.address)).await.unwrap(), buffer: Vec::new() }
+        Self::over(soon(TcpStream::connect(proxy.address)).await.unwrap())
+    }
+
+    /// On a connection that is there.
+    pub(crate) fn over(stream: impl Duplex + 'static) -> Self {
+        Self { stream: Box::new(stream), buffer: Vec::new() }
     }
 
     /// One request on a connection of its own.

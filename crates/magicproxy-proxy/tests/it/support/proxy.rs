@@ -41,14 +41,19 @@ impl Proxy {
     }
 
     pub(crate) async fn start(settings: Settings) -> Self {
+        Self::listening(settings, |listener| vec![listener]).await
+    }
+
+    /// On the listeners that a test makes of a socket on a free port.
+    pub(crate) async fn listening(settings: Settings, listeners: impl FnOnce(Listener) -> Vec<Listener>) -> Self {
         watch::install();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
+        let listeners = listeners(Listener::tcp(listener));
         let stop = Arc::new(Notify::new());
         let stopped = Arc::clone(&stop);
         let server = Server::new(settings).unwrap();
-        let running =
-            tokio::spawn(async move { server.run(vec![Listener::tcp(listener)], async move { stopped.notified().await }).await });
+        let running = tokio::spawn(async move { server.run(listeners, async move { stopped.notified().await }).await });
         Self { address, stop, running }
     }
 

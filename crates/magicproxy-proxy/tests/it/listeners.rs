@@ -1,0 +1,113 @@
+//! Several listeners, and Unix sockets.
+
+#![cfg(unix)]
+
+use magicproxy_proxy::listener::Listener;
+use magicproxy_proxy::settings::{Forwarding, Settings};
+use tokio::net::{UnixListener, UnixStream};
+
+use crate::support::{Certificate, Client, Proxy, Token, Upstream, request, settings, soon};
+
+/// A proxy on TCP and on a Unix socket.
+struct Both {
+    proxy: Proxy,
+    folder: tempfile::TempDir,
+}
+
+impl Both {
+    async fn before(upstream: &Upstream, change: impl FnOnce(&mut Settings)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let unix = Listener::unix(UnixListener::bind(folder.path().join("s")).unwrap());
+        let mut settings = settings(upstream.address, "");
+        change(&mut settings);
+        Self { proxy: Proxy::listening(settings, |tcp| vec![tcp, unix]).await, folder }
+    }
+
+    async fn connect_unix(&self) -> Client {
+        Client::over(soon(UnixStream::connect(self.folder.path().join("s"))).await.unwrap())
+    }
+}
+
+#[tokio::test]
+async fn a_unix_socket_answers_as_the_api_itself() {
+    let upstream = Upstream::hello().await;
+    let both = Both::before(&upstream, |_| ()).await;
+    let token = Token::allowing(&["GET /user"]).mint();
+    let asked = |line: &str, token: &str| {
+        let line = format!("{line} HTTP/1.1\r\nHost: api.github.com\r\nAuthorization: Bearer {token}\r\n\r\n");
+        line.into_bytes()
+    };
+    let mut client = both.connect_unix().await;
+    for (line, status) in [("GET /user", 200), ("GET /users", 403), ("GET /user", 200)] {
+        assert_eq!(client.exchange(asked(line, &token)).await.status, status, "{line}");
+    }
+    assert_eq!(client.exchange(asked("GET /user", "x")).await.status, 401);
+    let seen = upstream.requests();
+    assert_eq!((seen.len(), seen[0].all("host")), (2, vec![upstream.address.to_string().as_str()]));
+    assert_eq!(Client::ask(&both.proxy, request("GET /user", &token, &[], "")).await.status, 200);
+}
+
+#[tokio::test]
+async fn nobody_is_named_who_came_by_a_unix_socket() {
+    for (mode, names, value) in [
+        (Forwarding::Forwarded, vec!["authorization", "forwarded", "host", "via"], Some("for=unknown;proto=http")),
+        (Forwarding::XForwarded, vec!["authorization", "host", "via", "x-forwarded-proto"], None),
+    ] {
+        let upstream = Upstream::hello().await;
+        let both = Both::before(&upstream, |settings| settings.upstream.forwarding = mode).await;
+        let forged = ["Forwarded: for=6.6.6.6", "X-Forwarded-For: 6.6.6.6"];
+        both.connect_unix().await.exchange(request("GET /user", &Token::any(), &forged, "")).await;
+        let seen = upstream.only_request();
+        assert_eq!((seen.names(), seen.all("forwarded").first().copied()), (names, value));
+    }
+}
+
+#[tokio::test]
+async fn listeners_share_the_limit_of_connections() {
+    let upstream = Upstream::hello().await;
+    let both = Both::before(&upstream, |settings| settings.limits.connections = 2).await;
+    let asked = request("GET /a", &Token::any(), &[], "");
+    let mut first = both.connect_unix().await;
+    let mut second = both.connect_unix().await;
+    for client in [&mut first, &mut second] {
+        assert_eq!(client.exchange(&asked).await.status, 200);
+    }
+    let mut third = Client::connect(&both.proxy).await;
+    third.send(request("GET /third", &Token::any(), &[], "")).await;
+    assert_eq!(second.exchange(&asked).await.status, 200);
+    assert!(upstream.requests().iter().all(|seen| seen.target != "/third"));
+    drop(first);
+    assert_eq!(third.answer().await.status, 200);
+}
+
+#[tokio::test]
+async fn no_listener_starves_another() {
+    let upstream = Upstream::hello().await;
+    let both = Both::before(&upstream, |settings| settings.limits.connections = 1).await;
+    let asked = request("GET /a", &Token::any(), &["Connection: close"], "");
+    // Whoever is first in the list always has somebody waiting.
+    let mut waiting = Vec::new();
+    for _ in 0..20 {
+        let mut client = Client::connect(&both.proxy).await;
+        client.send(&asked).await;
+        waiting.push(client);
+    }
+    let mut other = both.connect_unix().await;
+    other.send(&asked).await;
+    assert_eq!(other.answer().await.status, 200);
+    for mut client in waiting {
+        assert_eq!(client.answer().await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_unix_socket_may_speak_tls_too() {
+    let upstream = Upstream::hello().await;
+    let certificate = Certificate::new();
+    let folder = tempfile::tempdir().unwrap();
+    let unix = Listener::unix(UnixListener::bind(folder.path().join("s")).unwrap()).with_tls(certificate.server());
+    let _proxy = Proxy::listening(settings(upstream.address, ""), |tcp| vec![tcp, unix]).await;
+    let stream = UnixStream::connect(folder.path().join("s")).await.unwrap();
+    let stream = certificate.caller(&["http/1.1"]).speak(stream).await;
+    assert_eq!(Client::over(stream).exchange(request("GET /a", &Token::any(), &[], "")).await.status, 200);
+}

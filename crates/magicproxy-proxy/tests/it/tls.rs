@@ -1,0 +1,357 @@
+//! TLS towards callers: protocols, hostile and slow handshakes, certificates that change, the end.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use magicproxy_proxy::listener::Listener;
+use magicproxy_proxy::settings::{Forwarding, Settings};
+use rustls::version::{TLS12, TLS13};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::support::{
+    Certificate, Client, Duplex, Proxy, Reply, Token, Upstream, UpstreamConnection, find, request, settings, soon,
+};
+
+const SHORT: Duration = Duration::from_millis(300);
+
+async fn serving(upstream: &Upstream, certificate: &Certificate) -> Proxy {
+    serving_with(upstream, certificate, |_| ()).await
+}
+
+async fn serving_with(upstream: &Upstream, certificate: &Certificate, change: impl FnOnce(&mut Settings)) -> Proxy {
+    let mut settings = settings(upstream.address, "");
+    change(&mut settings);
+    let tls = certificate.server();
+    Proxy::listening(settings, |listener| vec![listener.with_tls(tls)]).await
+}
+
+/// The status and body that one request gets over HTTP/2.
+async fn ask_http2(stream: impl Duplex + 'static, path: &str) -> (u16, Bytes) {
+    let (mut sender, connection) = soon(http2::handshake(TokioExecutor::new(), TokioIo::new(stream))).await.unwrap();
+    tokio::spawn(connection);
+    let answer = soon(sender.send_request(asked(path))).await.unwrap();
+    (answer.status().as_u16(), soon(answer.into_body().collect()).await.unwrap().to_bytes())
+}
+
+fn asked(path: &str) -> Request<Full<Bytes>> {
+    let asked = Request::get(format!("https://proxy.test{path}")).header("authorization", format!("Bearer {}", *Token::any()));
+    asked.body(Full::new(Bytes::new())).unwrap()
+}
+
+#[tokio::test]
+async fn protocols_are_agreed_on_or_detected() {
+    let (upstream, certificate) = (Upstream::hello().await, Certificate::new());
+    let proxy = serving(&upstream, &certificate).await;
+    for version in [&TLS12, &TLS13] {
+        for (offered, agreed) in [
+            (&["h2", "http/1.1"][..], Some("h2")),
+            (&["http/1.1"], Some("http/1.1")),
+            (&["http/1.0", "other"], Some("http/1.0")),
+            (&[], None),
+        ] {
+            let stream = certificate.caller_of(&[version], offered).connect(&proxy).await;
+            let connection = stream.get_ref().1;
+            assert_eq!(connection.protocol_version(), Some(version.version));
+            assert_eq!(connection.alpn_protocol(), agreed.map(str::as_bytes));
+            if agreed == Some("h2") {
+                assert_eq!(ask_http2(stream, "/a").await, (200, Bytes::from_static(b"hello")));
+                continue;
+            }
+            let answer = Client::over(stream).exchange(request("GET /a", &Token::any(), &[], "")).await;
+            assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
+        }
+    }
+    // Prior knowledge, where nothing was agreed on.
+    let stream = certificate.caller(&[]).connect(&proxy).await;
+    assert_eq!(ask_http2(stream, "/a").await.0, 200);
+}
+
+#[tokio::test]
+async fn no_other_protocol_is_spoken_than_the_one_agreed_on() {
+    let (upstream, certificate) = (Upstream::hello().await, Certificate::new());
+    let proxy = serving(&upstream, &certificate).await;
+    assert!(certificate.caller(&["spdy/3"]).try_connect(&proxy).await.is_err());
+    for (agreed, spoken) in
+        [("h2", &request("GET /a", &Token::any(), &[], "")[..]), ("http/1.1", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")]
+    {
+        let mut client = Client::over(certificate.caller(&[agreed]).connect(&proxy).await);
+        client.send(spoken).await;
+        assert!(client.closed().await.is_empty());
+    }
+    assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn bodies_of_any_size_pass() {
+    let body: String = (0..3_000_000_u32).map(|at| char::from(b'a' + (at % 23) as u8)).collect();
+    let (upstream, certificate) = (Upstream::scripted(|seen| Reply::ok(&seen.body)).await, Certificate::new());
+    let proxy = serving(&upstream, &certificate).await;
+    let mut client = Client::over(certificate.caller(&["http/1.1"]).connect(&proxy).await);
+    for _ in 0..2 {
+        let length = format!("Content-Length: {}", body.len());
+        let answer = client.exchange(request("POST /a", &Token::any(), &[&length], &body)).await;
+        assert!(answer.status == 200 && answer.complete && answer.body == body.as_bytes(), "{}", answer.body.len());
+    }
+}
+
+#[tokio::test]
+async fn upstreams_are_told_of_it() {
+    let certificate = Certificate::new();
+    for (mode, name, value) in [
+        (Forwarding::Forwarded, "forwarded", "for=127.0.0.1;proto=https"),
+        (Forwarding::XForwarded, "x-forwarded-proto", "https"),
+    ] {
+        let upstream = Upstream::hello().await;
+        let proxy = serving_with(&upstream, &certificate, |settings| settings.upstream.forwarding = mode).await;
+        let mut client = Client::over(certificate.caller(&[]).connect(&proxy).await);
+        client.exchange(request("GET /a", &Token::any(), &["X-Forwarded-Proto: gopher"], "")).await;
+        assert_eq!(upstream.only_request().all(name), [value]);
+    }
+}
+
+#[tokio::test]
+async fn plain_http_is_told_to_speak_tls() {
+    let (upstream, certificate) = (Upstream::hello().await, Certificate::new());
+    let proxy = serving(&upstream, &certificate).await;
+    let body = "x".repeat(30_000);
+    for asked in [
+        request("GET /a", &Token::any(), &[], ""),
+        request("POST /a", &Token::any(), &["Content-Length: 30000"], &body),
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+    ] {
+        let mut client = Client::connect(&proxy).await;
+        client.send(asked).await;
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.one("connection"), answer.complete), (400, Some("close"), true));
+        assert_eq!(answer.text(), "magicproxy: this port speaks TLS; its URLs begin with https://\r\n");
+        assert!(client.closed().await.is_empty());
+    }
+    assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn garbage_gets_an_alert_and_an_end() {
+    let (upstream, certificate) = (Upstream::hello().await, Certificate::new());
+    let proxy = serving(&upstream, &certificate).await;
+    let hello = certificate.caller(&[]).hello();
+    // The name in the middle of the ClientHello, made impossible.
+    let name = find(&hello, b"proxy.test").unwrap();
+    let renamed = |bytes: &[u8]| [&hello[..name], bytes, &hello[name + bytes.len()..]].concat();
+    let mut cases = vec![
+        b"\0".repeat(2000),
+        b"\xff".repeat(2000),
+        b"\x16\x03\x01\xff\xff".to_vec(),
+        b"\x16\x03\x01\0\0".repeat(100),
+        b"\x15\x03\x01\0\x02\x01\0".to_vec(),
+        b"\x17\x03\x03\0\x05hello".to_vec(),
+        b"SSH-2.0-x\r\n".to_vec(),
+        [&b"\x16\x03\x01\0\x05\x01\xff\xff\xff\0"[..], &[b'\0'; 50]].concat(),
+        renamed(b"pr\0xy"),
+        renamed(b"..."),
+        renamed(b"\xf0\x28\x8c\x28"),
+        [&hello[..], b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"].concat(),
+    ];
+    cases.extend((0..hello.len()).step_by(7).map(|at| {
+        let mut hello = hello.clone();
+        hello[at] ^= 0x55;
+        hello.push(0);
+        hello
+    }));
+    for case in cases {
+        let mut client = Client::connect(&proxy).await;
+        client.try_send(&case).await;
+        let _ = soon(client.stream.shutdown()).await;
+        let told = client.closed().await;
+        let shown = &case[..case.len().min(20)];
+        assert!(told.is_empty() || matches!(told[0], 0x15 | 0x16) || told.starts_with(b"HTTP/1.1 400 "), "{shown:?}: {told:?}");
+    }
+    // And nothing of it did harm.
+    let answer =
+        Client::over(certificate.caller(&[]).connect(&proxy).await).exchange(request("GET /a", &Token::any(), &[], "")).await;
+    assert_eq!((answer.status, upstream.requests().len()), (200, 1));
+}
+
+#[tokio::test]
+async fn any_name_is_answered_with_the_one_certificate() {
+    let (upstream, certificate) = (Upstream::hello().await, Certificate::new());
+    let proxy = serving(&upstream, &certificate).await;
+    // An address is not sent as a name (RFC 6066 section 3).
+    assert!(certificate.caller(&[]).asking_for("127.0.0.1").try_connect(&proxy).await.is_ok());
+    // It is the client that minds.
+    let other = certificate.caller(&[]).asking_for("other.test").try_connect(&proxy).await.unwrap_err();
+    assert!(other.to_string().contains("not valid for name"), "{other}");
+}
+
+#[tokio::test]
+async fn stalled_handshakes_are_ended() {
+    let (upstream, certificate) = (Upstream::hello().await, Certificate::new());
+    let proxy = serving_with(&upstream, &certificate, |settings| {
+        settings.timeouts.header = SHORT;
+        settings.limits.connections = 1;
+    })
+    .await;
+    let hello = certificate.caller(&[]).hello();
+    let plain = b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n".to_vec();
+    for bytes in [Vec::new(), hello[..1].to_vec(), hello[..hello.len() - 1].to_vec(), hello.clone(), plain] {
+        let since = Instant::now();
+        let mut client = Client::connect(&proxy).await;
+        client.send(&bytes).await;
+        client.closed().await;
+        assert!(since.elapsed() < 10 * SHORT, "{:?} after {} bytes", since.elapsed(), bytes.len());
+    }
+    // A byte now and then helps nobody.
+    let since = Instant::now();
+    let mut client = Client::connect(&proxy).await;
+    for byte in &hello {
+        client.try_send([*byte]).await;
+        if tokio::time::timeout(SHORT / 20, client.closed()).await.is_ok() {
+            break;
+        }
+    }
+    assert!(since.elapsed() < 10 * SHORT, "{:?}", since.elapsed());
+    // After the handshake the clock does not start again; and the one slot there is was given back each time.
+    let since = Instant::now();
+    let mut client = Client::over(certificate.caller(&["http/1.1"]).connect(&proxy).await);
+    assert!(client.closed().await.is_empty());
+    assert!(since.elapsed() < 10 * SHORT, "{:?}", since.elapsed());
+    let answer =
+        Client::over(certificate.caller(&[]).connect(&proxy).await).exchange(request("GET /a", &Token::any(), &[], "")).await;
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn a_caller_that_takes_nothing_is_ended() {
+    let mut upstream = Upstream::held().await;
+    let certificate = Certificate::new();
+    let proxy = serving_with(&upstream, &certificate, |settings| settings.timeouts.body_idle = SHORT).await;
+    let mut client = Client::over(certificate.caller(&["http/1.1"]).connect(&proxy).await);
+    client.send(request("GET /a", &Token::any(), &[], "")).await;
+    flood(&mut upstream).await;
+    // With the largest windows there are it is the socket, not the stream, that takes nothing.
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder.initial_stream_window_size(1 << 30).initial_connection_window_size(1 << 30);
+    let stream = TokioIo::new(certificate.caller(&["h2"]).connect(&proxy).await);
+    let (mut sender, connection) = soon(builder.handshake::<_, Full<Bytes>>(stream)).await.unwrap();
+    let mut connection = Box::pin(connection);
+    let answer = sender.send_request(asked("/a"));
+    let flooding = async {
+        let mut held = upstream.accept().await;
+        held.head().await;
+        held
+    };
+    let mut held = tokio::select! {
+        held = flooding => held,
+        _ = &mut connection => panic!("the connection ended"),
+    };
+    // From here on nothing is read, and nothing closed.
+    pour(&mut held).await;
+    drop((answer, connection));
+}
+
+/// Answers without end, until the proxy gives up.
+async fn flood(upstream: &mut Upstream) {
+    let mut connection = upstream.accept().await;
+    connection.head().await;
+    pour(&mut connection).await;
+}
+
+async fn pour(connection: &mut UpstreamConnection) {
+    connection.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n").await;
+    let chunk = vec![b'x'; 256 * 1024];
+    soon(async { while connection.stream.write_all(&chunk).await.is_ok() {} }).await;
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_for_new_handshakes() {
+    let (upstream, old, new) = (Upstream::hello().await, Certificate::new(), Certificate::new());
+    let tls = old.server();
+    let proxy = Proxy::listening(settings(upstream.address, ""), |listener| vec![listener.with_tls(tls.clone())]).await;
+    let mut before = Client::over(old.caller(&[]).connect(&proxy).await);
+    assert_eq!(before.exchange(request("GET /a", &Token::any(), &[], "")).await.status, 200);
+    tls.replace(new.identity());
+    let shown = new.caller(&[]).connect(&proxy).await;
+    assert_eq!(shown.get_ref().1.peer_certificates().unwrap().first(), Some(&new.der));
+    assert!(old.caller(&[]).try_connect(&proxy).await.is_err());
+    assert_eq!(before.exchange(request("GET /a", &Token::any(), &[], "")).await.status, 200, "an open connection goes on");
+}
+
+#[tokio::test]
+async fn sessions_are_resumed_without_early_data() {
+    let (upstream, certificate) = (Upstream::hello().await, Certificate::new());
+    let proxy = serving(&upstream, &certificate).await;
+    for version in [&TLS12, &TLS13] {
+        let caller = certificate.caller_of(&[version], &["http/1.1"]);
+        for kind in [rustls::HandshakeKind::Full, rustls::HandshakeKind::Resumed] {
+            let stream = caller.connect(&proxy).await;
+            let connection = stream.get_ref().1;
+            assert_eq!(connection.handshake_kind(), Some(kind));
+            let mut client = Client::over(stream);
+            assert_eq!(client.exchange(request("GET /a", &Token::any(), &[], "")).await.status, 200);
+            assert!(!caller.may_send_early_data());
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_end_finishes_what_is_in_flight() {
+    let mut upstream = Upstream::held().await;
+    let certificate = Certificate::new();
+    let mut proxy = serving(&upstream, &certificate).await;
+    let caller = certificate.caller(&["http/1.1"]);
+    let mut busy = Client::over(caller.connect(&proxy).await);
+    busy.send(request("GET /busy", &Token::any(), &[], "")).await;
+    let mut connection = upstream.accept().await;
+    connection.request().await;
+    let mut idle = caller.connect(&proxy).await;
+    let mut half = Client::connect(&proxy).await;
+    half.send(&caller.hello()[..20]).await;
+    let mut silent = Client::connect(&proxy).await;
+    proxy.shut_down();
+    assert!(half.closed().await.is_empty() && silent.closed().await.is_empty());
+    // It may end in a reset, for it has not yet been served.
+    let _ = soon(idle.read(&mut [0; 16])).await;
+    connection.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe").await;
+    connection.send("llo").await;
+    let answer = busy.answer().await;
+    assert_eq!((answer.text().as_str(), answer.complete), ("hello", true));
+    // `close_notify` came: without it, reading fails (RFC 8446 section 6.1).
+    assert_eq!(soon(busy.stream.read(&mut [0; 16])).await.unwrap(), 0);
+    proxy.ended().await;
+}
+
+#[tokio::test]
+async fn websockets_flow() {
+    let mut upstream = Upstream::held().await;
+    let certificate = Certificate::new();
+    let proxy = serving_with(&upstream, &certificate, |settings| settings.upstream.websocket = true).await;
+    let mut client = Client::over(certificate.caller(&["http/1.1"]).connect(&proxy).await);
+    let lines =
+        ["Connection: upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"];
+    client.send(request("GET /ws", &Token::any(), &lines, "")).await;
+    let mut connection = upstream.accept().await;
+    connection.head().await;
+    connection.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n").await;
+    assert_eq!(client.answer_head().await.status, 101);
+    client.send("up").await;
+    connection.until(b"up").await;
+    connection.send("down").await;
+    client.until(b"down").await;
+}
+
+#[tokio::test]
+async fn listeners_with_and_without_tls_stand_side_by_side() {
+    let (upstream, certificate) = (Upstream::hello().await, Certificate::new());
+    let plain = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = plain.local_addr().unwrap();
+    let tls = certificate.server();
+    let listeners = |listener: Listener| vec![listener.with_tls(tls), Listener::tcp(plain)];
+    let proxy = Proxy::listening(settings(upstream.address, ""), listeners).await;
+    let asked = request("GET /a", &Token::any(), &[], "");
+    let mut plain = Client::over(tokio::net::TcpStream::connect(address).await.unwrap());
+    assert_eq!(plain.exchange(&asked).await.status, 200);
+    assert_eq!(Client::over(certificate.caller(&[]).connect(&proxy).await).exchange(&asked).await.status, 200);
+}
