@@ -1,5 +1,6 @@
 //! Bodies in transit: streamed, timed, counted, never buffered.
 
+mod pipeline;
 mod request;
 mod response;
 
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
+pub(crate) use pipeline::Pipeline;
 pub(crate) use request::{Progress, RequestBody};
 pub(crate) use response::{ResponseBody, UpstreamBody};
 
@@ -23,6 +25,8 @@ pub(crate) enum BodyError {
     Connection(#[from] hyper::Error),
     #[error(transparent)]
     Reflected(#[from] crate::scrub::Reflected),
+    #[error(transparent)]
+    NotGzip(#[from] crate::rewrite::NotGzip),
 }
 
 /// Ends a wait that lasts too long. A timer exists only once something was waited for, and is moved only when it fires.

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue};
 
 pub(crate) use request::{RequestHeaders, may_carry_secret, refuse_overrides};
 use response::is_forbidden_trailer;
-pub(crate) use response::{filter_request_trailers, filter_response, filter_trailers};
+pub(crate) use response::{Coding, filter_request_trailers, filter_response, filter_trailers};
 
 /// Fields that concern one connection only.
 const HOP_BY_HOP: [HeaderName; 9] = [

@@ -17,6 +17,7 @@ pub mod placing;
 mod presented;
 mod rejection;
 mod reverse;
+pub mod rewrite;
 mod scrub;
 pub mod serve;
 pub mod settings;

@@ -2,22 +2,23 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, Response, StatusCode, header};
+use http::{Method, Response, StatusCode, header};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
 use crate::access_log::AccessRecord;
-use crate::body::{IdleTimer, RequestBody, ResponseBody, UpstreamBody};
+use crate::body::{IdleTimer, Pipeline, RequestBody, ResponseBody, UpstreamBody};
 use crate::carriers::Carriers;
 use crate::control::Control;
 use crate::downstream::{Connection, InFlight};
 use crate::gate::{Gate, InboundRequest, read_head};
-use crate::header::filter_response;
+use crate::header::{Coding, filter_response};
 use crate::placing::Places;
 use crate::rejection::{RefusalForm, Rejection, RequestId};
-use crate::scrub::{Needle, Scrubber};
+use crate::rewrite::{self, LinkMap};
+use crate::scrub::Needle;
 use crate::serve::StartError;
 use crate::settings::{Settings, UpstreamSettings};
 use crate::upstream::{Answer, Upstream};
@@ -115,7 +116,7 @@ impl ReverseDoor {
         if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return switch_protocols(answer, on_upgrade, needle.as_ref(), connection.begin());
         }
-        Ok(self.pass_down(answer, &method, needle))
+        Ok(self.pass_down(answer, &method, needle, None))
     }
 
     /// The upstream of a listener that serves no other. One that is not served leads nowhere.
@@ -124,17 +125,21 @@ impl ReverseDoor {
         Some(self.upstreams.iter().position(|served| served.settings.name == *bound).unwrap_or(usize::MAX))
     }
 
-    fn pass_down(&self, answer: Answer, method: &Method, needle: Option<Needle>) -> Response<ResponseBody> {
+    fn pass_down(
+        &self,
+        answer: Answer,
+        method: &Method,
+        needle: Option<Needle>,
+        links: Option<Arc<LinkMap>>,
+    ) -> Response<ResponseBody> {
         let (mut head, incoming) = answer.response.into_parts();
-        let is_gzip = is_gzip(&head.headers);
+        let coding = Coding::of(&head.headers);
         filter_response(&mut head, method, needle.as_ref());
+        let plan = rewrite::apply(&mut head, links.as_ref());
         let timeouts = &self.settings.timeouts;
         let end = timeouts.total.map(|total| std::time::Instant::now() + total);
-        let mut body = UpstreamBody::new(incoming, IdleTimer::new(timeouts.response_idle, end), answer.lease);
-        if let Some(needle) = needle {
-            let scrubber = if is_gzip { Scrubber::gzip(needle.clone()) } else { Scrubber::plain(needle.clone()) };
-            body = body.scrubbed(needle, scrubber);
-        }
+        let body = UpstreamBody::new(incoming, IdleTimer::new(timeouts.response_idle, end), answer.lease);
+        let body = body.through(Pipeline::new(coding, needle.clone(), plan)).scrubbed(needle);
         Response::from_parts(head, ResponseBody::upstream(body))
     }
 }
@@ -142,15 +147,6 @@ impl ReverseDoor {
 /// What follows the control path, if that is what the path begins with.
 fn below_control(path: &str) -> Option<&str> {
     path.strip_prefix(CONTROL_PATH).filter(|below| below.is_empty() || below.starts_with('/'))
-}
-
-/// Is the body in gzip and no other coding, however its server spells that?
-fn is_gzip(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(header::CONTENT_ENCODING).into_iter().filter_map(|value| value.to_str().ok());
-    let codings = values.flat_map(|value| value.split(',')).map(str::trim);
-    let mut codings = codings.filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"));
-    let gzip = |coding: &str| coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip");
-    codings.next().is_some_and(gzip) && codings.next().is_none()
 }
 
 /// hyper resolves a request with `Content-Length` and `Transfer-Encoding`; a proxy refuses it.

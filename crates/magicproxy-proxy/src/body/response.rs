@@ -1,4 +1,4 @@
-//! The answer's body on its way down: the proxy's own words, or the upstream's, scrubbed.
+//! The answer's body on its way down: the proxy's own words, or the upstream's, as the pipeline made it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,11 +7,11 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::{BodyError, IdleTimer};
+use super::{BodyError, IdleTimer, Pipeline};
 use crate::access_log::AccessRecord;
 use crate::downstream::{InFlight, noted};
 use crate::header::filter_trailers;
-use crate::scrub::{Needle, Scrubber};
+use crate::scrub::Needle;
 use crate::upstream::Lease;
 
 /// A response body, with what must live as long as the answer does.
@@ -104,13 +104,14 @@ impl Body for ResponseBody {
 /// The upstream's body.
 pub(crate) struct UpstreamBody {
     incoming: Incoming,
-    scrubber: Option<Scrubber>,
+    pipeline: Pipeline,
     needle: Option<Needle>,
     idle: IdleTimer,
     /// The connection it comes from, to be given back at the end; dropped before the end, it is closed.
     lease: Option<Lease>,
-    /// Trailers that wait for held bytes to go first.
+    /// Trailers that wait for the last bytes to go first.
     trailers: Option<Frame<Bytes>>,
+    /// Nothing more comes from the upstream; the pipeline may still hold something.
     ended: bool,
 }
 
@@ -122,15 +123,23 @@ impl std::fmt::Debug for UpstreamBody {
 
 impl UpstreamBody {
     pub(crate) fn new(incoming: Incoming, idle: IdleTimer, lease: Lease) -> Self {
-        let mut body = Self { incoming, scrubber: None, needle: None, idle, lease: Some(lease), trailers: None, ended: false };
+        let pipeline = Pipeline::default();
+        let mut body = Self { incoming, pipeline, needle: None, idle, lease: Some(lease), trailers: None, ended: false };
         body.note_source_end();
         body
     }
 
-    /// Looks for the credential in the body, by `scrubber`, and in the trailers.
-    pub(crate) fn scrubbed(mut self, needle: Needle, scrubber: Scrubber) -> Self {
-        self.scrubber = (!self.ended).then_some(scrubber);
-        self.needle = Some(needle);
+    /// Masks this credential in the trailers.
+    pub(crate) fn scrubbed(mut self, needle: Option<Needle>) -> Self {
+        self.needle = needle;
+        self
+    }
+
+    /// Passes the bytes through this, which looks for the credential in them.
+    pub(crate) fn through(mut self, pipeline: Pipeline) -> Self {
+        if !self.ended {
+            self.pipeline = pipeline;
+        }
         self
     }
 
@@ -147,41 +156,22 @@ impl UpstreamBody {
         }
     }
 
-    fn take_frame(&mut self, frame: Frame<Bytes>) -> Result<Option<Frame<Bytes>>, BodyError> {
+    fn take_frame(&mut self, frame: Frame<Bytes>) {
         self.idle.progress();
         match frame.into_data() {
             Ok(data) => {
-                let passed = match &mut self.scrubber {
-                    Some(scrubber) => scrubber.push(data)?,
-                    None => data,
-                };
+                self.pipeline.push(data);
                 self.note_source_end();
-                let passed = if self.ended { self.with_held(passed) } else { passed };
-                Ok((!passed.is_empty()).then(|| Frame::data(passed)))
             }
             Err(mut frame) => {
                 if let Some(trailers) = frame.trailers_mut() {
                     filter_trailers(trailers, self.needle.as_ref());
-                }
-                self.end();
-                let held = self.with_held(Bytes::new());
-                if held.is_empty() {
-                    return Ok(Some(frame));
+                    self.pipeline.filter_trailers(trailers);
                 }
                 self.trailers = Some(frame);
-                Ok(Some(Frame::data(held)))
+                self.end();
             }
         }
-    }
-
-    /// At the end of the body nothing is held back any more.
-    fn with_held(&mut self, passed: Bytes) -> Bytes {
-        let held = self.scrubber.as_mut().map(Scrubber::finish).unwrap_or_default();
-        if held.is_empty() { passed } else { [passed, held].concat().into() }
-    }
-
-    fn held(&self) -> u64 {
-        self.scrubber.as_ref().map_or(0, |scrubber| scrubber.held() as u64)
     }
 }
 
@@ -191,35 +181,31 @@ impl Body for UpstreamBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
-            if self.ended {
+            let ended = self.ended;
+            if let Some(passed) = self.pipeline.next(ended).transpose() {
+                return Poll::Ready(Some(passed.map(Frame::data)));
+            }
+            if ended {
                 return Poll::Ready(self.trailers.take().map(Ok));
             }
             match Pin::new(&mut self.incoming).poll_frame(context) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    if let Some(passed) = self.take_frame(frame).transpose() {
-                        return Poll::Ready(Some(passed));
-                    }
-                }
+                Poll::Ready(Some(Ok(frame))) => self.take_frame(frame),
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
-                Poll::Ready(None) => {
-                    self.end();
-                    let held = self.with_held(Bytes::new());
-                    return Poll::Ready((!held.is_empty()).then(|| Ok(Frame::data(held))));
-                }
+                Poll::Ready(None) => self.end(),
                 Poll::Pending => return self.idle.poll_expired(context).map(|error| Some(Err(error))),
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ended && self.trailers.is_none()
+        self.ended && self.pipeline.is_empty() && self.trailers.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let mut hint = self.incoming.size_hint();
-        if let Some(exact) = hint.exact() {
-            hint = SizeHint::with_exact(exact + self.held());
+        match (self.incoming.size_hint().exact(), self.pipeline.held()) {
+            (Some(to_come), Some(held)) => SizeHint::with_exact(to_come + held),
+            (None, Some(_)) => self.incoming.size_hint(),
+            (_, None) => SizeHint::default(),
         }
-        hint
     }
 }

@@ -15,6 +15,31 @@ const MARK: HeaderName = HeaderName::from_static("x-magic-api-proxy");
 /// Fields that would bind the caller to the upstream's host or protocol instead of the proxy's.
 const MISDIRECTING: [HeaderName; 3] = [header::ALT_SVC, header::STRICT_TRANSPORT_SECURITY, header::PUBLIC_KEY_PINS];
 
+/// How a body is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Coding {
+    Identity,
+    /// gzip and nothing else.
+    Gzip,
+    Other,
+}
+
+impl Coding {
+    /// However its server spells it.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let values = headers.get_all(header::CONTENT_ENCODING).into_iter();
+        let values = values.map(|value| value.to_str().unwrap_or("unreadable"));
+        let codings = values.flat_map(|value| value.split(',')).map(str::trim);
+        let mut codings = codings.filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"));
+        let gzip = |coding: &str| coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip");
+        match (codings.next(), codings.next()) {
+            (None, _) => Self::Identity,
+            (Some(coding), None) if gzip(coding) => Self::Gzip,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// Filters the head of an answer: hop-by-hop and framing fields go, an echoed credential is masked.
 ///
 /// The length of a body that does not come (HEAD, 304) is kept as a number; every other length is the HTTP library's.

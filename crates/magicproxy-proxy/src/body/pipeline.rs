@@ -1,0 +1,122 @@
+//! What is done to the bytes of an answer on their way down: inflated, scrubbed, rewritten, each only where it is needed.
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use super::BodyError;
+use crate::header::Coding;
+use crate::rewrite::{BodyPlan, Inflater, JsonRewriter, drop_digests};
+use crate::scrub::{Needle, Scrubber};
+
+/// The stages of one body. By default there is none, and bytes pass as they are.
+#[derive(Default)]
+pub(crate) struct Pipeline {
+    input: Bytes,
+    inflater: Option<Box<Inflater>>,
+    scrubber: Option<Scrubber>,
+    rewriter: Option<Box<JsonRewriter>>,
+    /// Has what the stages held back gone on, too?
+    finished: bool,
+}
+
+impl Pipeline {
+    /// What this plan and this credential ask for. `coding` is that in which the body comes.
+    ///
+    /// The credential is looked for in what the upstream said, not in what became of it.
+    pub(crate) fn new(coding: Coding, needle: Option<Needle>, plan: BodyPlan) -> Self {
+        let mut pipeline = Self::default();
+        let inflates = matches!(plan, BodyPlan::Inflate(_));
+        pipeline.inflater = inflates.then(|| Box::new(Inflater::new()));
+        pipeline.scrubber = needle.map(|needle| match coding {
+            Coding::Gzip if !inflates => Scrubber::gzip(needle),
+            _ => Scrubber::plain(needle),
+        });
+        if let BodyPlan::Rewrite(links) | BodyPlan::Inflate(links) = plan {
+            pipeline.rewriter = Some(Box::new(JsonRewriter::new(links)));
+        }
+        pipeline
+    }
+
+    /// Gives it a piece of the body. The last one must have been used up: [`Self::next`] gave `None`.
+    pub(crate) fn push(&mut self, piece: Bytes) {
+        match &mut self.inflater {
+            Some(inflater) => inflater.push(piece),
+            None => self.input = piece,
+        }
+    }
+
+    /// The next piece to be sent, never empty; `None` when there is none until more comes, or none at all once the body `ended`.
+    pub(crate) fn next(&mut self, ended: bool) -> Result<Option<Bytes>, BodyError> {
+        while let Some(piece) = self.inflated()? {
+            let passed = self.pass(piece)?;
+            // The last piece takes along what was held back: who is told of the end with it need not ask again.
+            let passed = if ended && self.inflater.is_none() { joined(passed, self.finish()?) } else { passed };
+            if !passed.is_empty() {
+                return Ok(Some(passed));
+            }
+        }
+        if !ended || self.finished {
+            return Ok(None);
+        }
+        let held = self.finish()?;
+        Ok((!held.is_empty()).then_some(held))
+    }
+
+    /// Will nothing come out of it, once the body has ended?
+    pub(crate) fn is_empty(&self) -> bool {
+        self.finished || self.held() == Some(0)
+    }
+
+    /// How many bytes will come out of what is in it; `None` if that is not known.
+    pub(crate) fn held(&self) -> Option<u64> {
+        let known = self.inflater.is_none() && self.rewriter.is_none();
+        known.then(|| (self.input.len() + self.scrubber.as_ref().map_or(0, Scrubber::held)) as u64)
+    }
+
+    /// Removes from trailers what is no longer true of the body.
+    pub(crate) fn filter_trailers(&self, trailers: &mut HeaderMap) {
+        if self.rewriter.is_some() {
+            drop_digests(trailers);
+        }
+    }
+
+    fn inflated(&mut self) -> Result<Option<Bytes>, BodyError> {
+        match &mut self.inflater {
+            Some(inflater) => Ok(inflater.next()?),
+            None => Ok(Some(std::mem::take(&mut self.input)).filter(|piece| !piece.is_empty())),
+        }
+    }
+
+    fn pass(&mut self, piece: Bytes) -> Result<Bytes, BodyError> {
+        let scrubbed = match &mut self.scrubber {
+            Some(scrubber) => scrubber.push(piece)?,
+            None => piece,
+        };
+        Ok(match &mut self.rewriter {
+            Some(rewriter) => rewriter.push(scrubbed),
+            None => scrubbed,
+        })
+    }
+
+    /// What the stages hold back, each one's passed through those behind it.
+    fn finish(&mut self) -> Result<Bytes, BodyError> {
+        self.finished = true;
+        let inflated = match &mut self.inflater {
+            Some(inflater) => inflater.finish()?,
+            None => None,
+        };
+        let passed = self.pass(inflated.unwrap_or_default())?;
+        let scrubbed = self.scrubber.as_mut().map(Scrubber::finish).unwrap_or_default();
+        let Some(rewriter) = &mut self.rewriter else { return Ok(joined(passed, scrubbed)) };
+        let rewritten = rewriter.push(scrubbed);
+        Ok(joined(joined(passed, rewritten), rewriter.finish()))
+    }
+}
+
+fn joined(one: Bytes, other: Bytes) -> Bytes {
+    match (one.is_empty(), other.is_empty()) {
+        (_, true) => one,
+        (true, _) => other,
+        _ => [one, other].concat().into(),
+    }
+}

@@ -1,0 +1,106 @@
+//! Which answers are rewritten, and what that makes of their heads: `docs/spec/rewriting.md` sections 3 and 6.
+
+use std::sync::Arc;
+
+use http::header::{self, HeaderName};
+use http::response::Parts;
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use super::LinkMap;
+use super::field::rewrite_fields;
+use crate::header::Coding;
+
+/// Media types that are JSON, or lines or a sequence of it, without a suffix that says so.
+const MEDIA_TYPES: [&str; 6] = [
+    "application/json",
+    "application/json-seq",
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/x-jsonlines",
+];
+/// Subtypes that are JSON by their suffix.
+const SUFFIXES: [&str; 2] = ["+json", "+json-seq"];
+/// Subtypes that are not, whatever their suffix: GitHub labels files so.
+const FILE_SUFFIXES: [&str; 2] = [".raw+json", ".html+json"];
+
+/// What is true of other bytes than those that are sent.
+const DIGESTS: [HeaderName; 4] = [
+    HeaderName::from_static("content-md5"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+];
+
+/// What is to be done with the body of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BodyPlan {
+    /// It passes as it is.
+    Keep,
+    /// It is rewritten as it comes.
+    Rewrite(Arc<LinkMap>),
+    /// It is inflated, and then rewritten.
+    Inflate(Arc<LinkMap>),
+}
+
+/// Rewrites the head of an answer whose hop-by-hop and framing fields are gone, and says what is to be done with its body.
+pub(crate) fn apply(head: &mut Parts, links: Option<&Arc<LinkMap>>) -> BodyPlan {
+    let Some(links) = links.filter(|links| !links.is_empty()) else { return BodyPlan::Keep };
+    rewrite_fields(&mut head.headers, links);
+    let coding = Coding::of(&head.headers);
+    let perhaps = head.status == StatusCode::NOT_MODIFIED && !head.headers.contains_key(header::CONTENT_TYPE);
+    if coding == Coding::Other || !(perhaps || is_rewritten(head)) {
+        return BodyPlan::Keep;
+    }
+    head.headers.remove(header::CONTENT_LENGTH);
+    head.headers.remove(header::ACCEPT_RANGES);
+    drop_digests(&mut head.headers);
+    if coding == Coding::Identity {
+        return BodyPlan::Rewrite(Arc::clone(links));
+    }
+    head.headers.remove(header::CONTENT_ENCODING);
+    add_vary(&mut head.headers);
+    BodyPlan::Inflate(Arc::clone(links))
+}
+
+/// Removes digests of a body, or of a representation, that was rewritten.
+pub(crate) fn drop_digests(headers: &mut HeaderMap) {
+    for name in DIGESTS {
+        headers.remove(name);
+    }
+}
+
+fn is_rewritten(head: &Parts) -> bool {
+    let headers = &head.headers;
+    let partial = head.status == StatusCode::PARTIAL_CONTENT || headers.contains_key(header::CONTENT_RANGE);
+    !partial && !is_attachment(headers) && is_json(headers)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(header::CONTENT_TYPE).into_iter();
+    let (Some(value), None) = (types.next(), types.next()) else { return false };
+    let Ok(text) = value.to_str() else { return false };
+    let media_type = before_parameters(text);
+    let Some(subtype) = media_type.strip_prefix("application/") else { return false };
+    let ends_in = |suffixes: &[&str]| suffixes.iter().any(|suffix| subtype.ends_with(suffix));
+    MEDIA_TYPES.contains(&media_type.as_str()) || (ends_in(&SUFFIXES) && !ends_in(&FILE_SUFFIXES))
+}
+
+/// A file, whatever its type.
+fn is_attachment(headers: &HeaderMap) -> bool {
+    let dispositions = headers.get_all(header::CONTENT_DISPOSITION).into_iter();
+    dispositions.map(HeaderValue::as_bytes).any(|value| before_parameters(&String::from_utf8_lossy(value)) == "attachment")
+}
+
+fn before_parameters(value: &str) -> String {
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// Another caller, who takes no gzip, might get another answer of the upstream.
+fn add_vary(headers: &mut HeaderMap) {
+    let lines = headers.get_all(header::VARY).into_iter().filter_map(|value| value.to_str().ok());
+    let mut names = lines.flat_map(|value| value.split(',')).map(str::trim);
+    if !names.any(|name| name == "*" || name.eq_ignore_ascii_case("accept-encoding")) {
+        headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    }
+}

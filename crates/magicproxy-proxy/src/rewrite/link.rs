@@ -1,0 +1,224 @@
+//! Links, and what it means that a URL matches one: `docs/spec/rewriting.md` sections 1 and 2.
+
+/// Where the URLs of an upstream's origins lead at the proxy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LinkMap {
+    /// The longest `from` first.
+    links: Vec<Link>,
+    /// Scheme and authority that the request went to.
+    origin: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Link {
+    /// Scheme and authority in lower case, without a default port.
+    origin: String,
+    /// `:443` or `:80`, where that may follow the origin.
+    port: &'static str,
+    base_path: String,
+    to: String,
+    /// `to` with each `/` as `\/`.
+    to_escaped: String,
+}
+
+/// The beginning of a text, compared with the links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Prefix {
+    Matched(Matched),
+    Mismatched,
+    /// More of the text is needed.
+    Incomplete,
+}
+
+/// A text begins with a link's `from`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Matched {
+    link: usize,
+    /// How many bytes of the text are `from`.
+    pub(super) length: usize,
+    /// Was the first `/` written as `\/`?
+    escaped: bool,
+}
+
+impl LinkMap {
+    /// A map of these pairs of `from` and `to`. A pair that is no link (section 1) is left out.
+    #[must_use]
+    pub fn new<F: AsRef<str>, T: AsRef<str>>(pairs: impl IntoIterator<Item = (F, T)>) -> Self {
+        let link = |(from, to): (F, T)| Link::parse(from.as_ref(), to.as_ref());
+        let mut links: Vec<Link> = pairs.into_iter().filter_map(link).collect();
+        links.sort_by_key(|link| std::cmp::Reverse(link.origin.len() + link.base_path.len()));
+        Self { links, origin: String::new() }
+    }
+
+    /// For an answer to a request that went to the origin of this URL: to it, references without an origin are relative.
+    #[must_use]
+    pub fn with_origin(mut self, url: &str) -> Self {
+        self.origin = split(url).map(|(origin, _)| origin.to_ascii_lowercase()).unwrap_or_default();
+        self
+    }
+
+    /// Is there nothing to rewrite?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.links.is_empty()
+    }
+
+    /// Where an absolute URL leads at the proxy; `None` for one that matches no link.
+    #[must_use]
+    pub fn rewrite_url(&self, url: &str) -> Option<String> {
+        let (link, rest) = self.split_url(url)?;
+        Some(format!("{}{rest}", link.to))
+    }
+
+    /// Where a reference leads that need not be absolute; `None` for one that stays as it is.
+    pub(super) fn rewrite_reference(&self, reference: &str) -> Option<String> {
+        if reference.starts_with("//") {
+            let (scheme, _) = self.origin.split_once(':')?;
+            return self.rewrite_url(&format!("{scheme}:{reference}"));
+        }
+        if !reference.starts_with('/') {
+            return self.rewrite_url(reference);
+        }
+        let url = format!("{}{reference}", self.origin);
+        let (link, rest) = self.split_url(&url)?;
+        let path = format!("{}{rest}", link.path());
+        Some(match path.as_bytes() {
+            // A path that began with `//` would be an authority.
+            [b'/', b'/', ..] => format!("{}{rest}", link.to),
+            [b'/', ..] => path,
+            _ => format!("/{path}"),
+        })
+        .filter(|rewritten| rewritten != reference)
+    }
+
+    /// The link that a URL matches, and what follows its `from`.
+    fn split_url<'u>(&self, url: &'u str) -> Option<(&Link, &'u str)> {
+        // A quotation mark stands for the end, as in JSON; no other and no backslash is looked at as such.
+        if url.contains(['"', '\\']) {
+            return None;
+        }
+        match self.prefix(format!("{url}\"").as_bytes()) {
+            Prefix::Matched(matched) => Some((self.links.get(matched.link)?, url.get(matched.length..)?)),
+            Prefix::Mismatched | Prefix::Incomplete => None,
+        }
+    }
+
+    /// Compares the beginning of a JSON string's inside, its closing quotation mark included.
+    pub(super) fn prefix(&self, text: &[u8]) -> Prefix {
+        for (at, link) in self.links.iter().enumerate() {
+            match link.prefix(text) {
+                Ok(found) => {
+                    return Prefix::Matched(Matched { link: at, length: found.at, escaped: found.escaped == Some(true) });
+                }
+                // A longer one may still win.
+                Err(Differs::Unknown) => return Prefix::Incomplete,
+                Err(Differs::Yes) => {}
+            }
+        }
+        Prefix::Mismatched
+    }
+
+    /// What replaces the matched beginning.
+    pub(super) fn replacement(&self, matched: Matched) -> &[u8] {
+        match self.links.get(matched.link) {
+            Some(link) if matched.escaped => link.to_escaped.as_bytes(),
+            Some(link) => link.to.as_bytes(),
+            None => &[],
+        }
+    }
+}
+
+impl Link {
+    fn parse(from: &str, to: &str) -> Option<Self> {
+        let (origin, base_path) = split(from)?;
+        split(to)?;
+        let mut origin = origin.to_ascii_lowercase();
+        let default = if origin.starts_with("https:") { ":443" } else { ":80" };
+        let (_, authority) = origin.split_once("://")?;
+        let host = authority.rfind(']').map_or(authority, |end| authority.get(end..).unwrap_or_default());
+        let (bare, port) = if origin.ends_with(default) {
+            (origin.strip_suffix(default)?.to_owned(), default)
+        } else {
+            (origin.clone(), if host.contains(':') { "" } else { default })
+        };
+        origin = bare;
+        let to_escaped = to.replace('/', "\\/");
+        let link = Self { origin, port, base_path: base_path.to_owned(), to: to.to_owned(), to_escaped };
+        (format!("{}{}", link.origin, link.base_path) != to).then_some(link)
+    }
+
+    fn path(&self) -> &str {
+        split(&self.to).map_or("", |(_, path)| path)
+    }
+
+    fn prefix<'t>(&self, text: &'t [u8]) -> Result<Cursor<'t>, Differs> {
+        let mut cursor = Cursor { text, at: 0, escaped: None };
+        if text.starts_with(self.origin.as_bytes()) {
+            cursor = Cursor { text, at: self.origin.len(), escaped: Some(false) };
+        } else {
+            cursor.take(&self.origin, u8::eq_ignore_ascii_case)?;
+        }
+        if !self.port.is_empty() && cursor.peek()? == b':' {
+            cursor.take(self.port, u8::eq)?;
+        }
+        cursor.take(&self.base_path, u8::eq)?;
+        match cursor.peek()? {
+            b'/' | b'?' | b'#' | b'{' | b'"' => Ok(cursor),
+            b'\\' => match text.get(cursor.at + 1) {
+                None => Err(Differs::Unknown),
+                Some(b'/') => Ok(cursor),
+                Some(_) => Err(Differs::Yes),
+            },
+            _ => Err(Differs::Yes),
+        }
+    }
+}
+
+/// Does the text differ from what was expected?
+enum Differs {
+    Yes,
+    /// It ends before that shows.
+    Unknown,
+}
+
+struct Cursor<'t> {
+    text: &'t [u8],
+    at: usize,
+    escaped: Option<bool>,
+}
+
+impl Cursor<'_> {
+    fn peek(&self) -> Result<u8, Differs> {
+        self.text.get(self.at).copied().ok_or(Differs::Unknown)
+    }
+
+    /// Takes a text that is expected, each of its `/` perhaps written as `\/`.
+    fn take(&mut self, expected: &str, same: impl Fn(&u8, &u8) -> bool) -> Result<(), Differs> {
+        for byte in expected.as_bytes() {
+            let mut given = self.peek()?;
+            if *byte == b'/' {
+                let escaped = given == b'\\';
+                self.escaped.get_or_insert(escaped);
+                if escaped {
+                    self.at += 1;
+                    given = self.peek()?;
+                }
+            }
+            if !same(&given, byte) {
+                return Err(Differs::Yes);
+            }
+            self.at += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Scheme and authority, and base path, of an end of a link; `None` for what cannot be one.
+fn split(url: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let known = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    let path = rest.find('/').unwrap_or(rest.len());
+    let fit = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/[]!$&'()*+,;=%".contains(&byte);
+    let fits = known && path > 0 && !rest.ends_with('/') && rest.bytes().all(fit);
+    fits.then(|| url.split_at_checked(scheme.len() + 3 + path))?
+}
