@@ -15,12 +15,12 @@ use crate::control::Control;
 use crate::downstream::{Connection, InFlight};
 use crate::gate::{Gate, InboundRequest, read_head};
 use crate::header::{Coding, filter_response};
-use crate::placing::Places;
+use crate::placing::{Place, Places, Way};
 use crate::rejection::{RefusalForm, Rejection, RequestId};
 use crate::rewrite::{self, LinkMap};
 use crate::scrub::Needle;
 use crate::serve::StartError;
-use crate::settings::{Settings, UpstreamSettings};
+use crate::settings::{Links, Settings, UpstreamSettings};
 use crate::upstream::{Answer, Upstream};
 use crate::verifier::{self, Verifier};
 
@@ -34,6 +34,16 @@ pub(crate) struct ReverseDoor {
     places: Places,
     upstreams: Vec<Served>,
     control: Control,
+    /// The URL by which callers reach the proxy, where the operator says so.
+    public: Option<Arc<str>>,
+}
+
+/// The way that a caller came, from the proxy's own URL on.
+struct Home {
+    upstream: usize,
+    origin: usize,
+    way: Way,
+    base: Arc<str>,
 }
 
 /// One upstream with what it takes to serve it.
@@ -60,7 +70,8 @@ impl ReverseDoor {
         let upstreams = settings.upstreams.iter().map(served).collect::<Result<_, StartError>>()?;
         let places = Places::new(&settings.upstreams);
         let control = Control::new(Arc::clone(&settings));
-        Ok(Self { settings, places, upstreams, control })
+        let public = settings.public_access.as_ref().map(|url| url.to_string().into());
+        Ok(Self { settings, places, upstreams, control, public })
     }
 
     /// Answers one request. There is always an answer.
@@ -104,7 +115,7 @@ impl ReverseDoor {
             record.control();
             return Box::pin(self.control.answer(Some(served), below, &head, incoming)).await;
         }
-        let origin = place.origin;
+        let (origin, home) = (place.origin, self.home(served, &place, authority, connection));
         let method = head.method.clone();
         let on_upgrade = head.extensions.remove::<OnUpgrade>();
         let body = RequestBody::new(incoming, self.settings.timeouts.body_idle);
@@ -116,7 +127,7 @@ impl ReverseDoor {
         if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return switch_protocols(answer, on_upgrade, needle.as_ref(), connection.begin());
         }
-        Ok(self.pass_down(answer, &method, needle, None))
+        Ok(self.pass_down(answer, &method, needle, home))
     }
 
     /// The upstream of a listener that serves no other. One that is not served leads nowhere.
@@ -125,14 +136,27 @@ impl ReverseDoor {
         Some(self.upstreams.iter().position(|served| served.settings.name == *bound).unwrap_or(usize::MAX))
     }
 
-    fn pass_down(
-        &self,
-        answer: Answer,
-        method: &Method,
-        needle: Option<Needle>,
-        links: Option<Arc<LinkMap>>,
-    ) -> Response<ResponseBody> {
+    /// Where URLs of the upstream lead a caller who came this way, if they are rewritten.
+    fn home(&self, served: &Served, place: &Place<'_>, authority: &str, connection: &Connection) -> Option<Home> {
+        let way = place.way.filter(|_| served.settings.links == Links::Rewrite)?;
+        // Without a name of its own the proxy is called what the caller called it.
+        let base = match &self.public {
+            Some(public) => Arc::clone(public),
+            None if authority.is_empty() => return None,
+            None => format!("{}://{authority}", connection.listener().scheme().as_str()).into(),
+        };
+        Some(Home { upstream: place.upstream, origin: place.origin, way, base })
+    }
+
+    fn links(&self, home: &Home) -> LinkMap {
+        let homes = self.places.homes(home.upstream, home.way);
+        let asked = homes.get(home.origin).map(|(url, _)| (*url).to_owned()).unwrap_or_default();
+        LinkMap::new(homes.into_iter().map(|(url, path)| (url, format!("{}{path}", home.base)))).with_origin(&asked)
+    }
+
+    fn pass_down(&self, answer: Answer, method: &Method, needle: Option<Needle>, home: Option<Home>) -> Response<ResponseBody> {
         let (mut head, incoming) = answer.response.into_parts();
+        let links = home.filter(|_| rewrite::concerns(&head)).map(|home| Arc::new(self.links(&home)));
         let coding = Coding::of(&head.headers);
         filter_response(&mut head, method, needle.as_ref());
         let plan = rewrite::apply(&mut head, links.as_ref());

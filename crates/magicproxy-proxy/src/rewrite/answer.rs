@@ -43,6 +43,12 @@ pub(crate) enum BodyPlan {
     Inflate(Arc<LinkMap>),
 }
 
+/// Could anything of an answer with this head be rewritten? Almost all that are no JSON are spared the making of a [`LinkMap`].
+pub(crate) fn concerns(head: &Parts) -> bool {
+    let fields = [header::LINK, header::LOCATION, header::CONTENT_LOCATION];
+    head.status == StatusCode::NOT_MODIFIED || is_json(&head.headers) || fields.iter().any(|name| head.headers.contains_key(name))
+}
+
 /// Rewrites the head of an answer whose hop-by-hop and framing fields are gone, and says what is to be done with its body.
 pub(crate) fn apply(head: &mut Parts, links: Option<&Arc<LinkMap>>) -> BodyPlan {
     let Some(links) = links.filter(|links| !links.is_empty()) else { return BodyPlan::Keep };

@@ -6,7 +6,7 @@ use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::settings::{Forwarding, Settings};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::support::{Certificate, Client, Proxy, Token, Upstream, request, settings, soon};
+use crate::support::{Certificate, Client, OnlyUpstream as _, Proxy, Token, Upstream, request, settings, soon};
 
 /// A proxy on TCP and on a Unix socket.
 struct Both {
@@ -54,7 +54,7 @@ async fn nobody_is_named_who_came_by_a_unix_socket() {
         (Forwarding::XForwarded, vec!["authorization", "host", "via", "x-forwarded-proto"], None),
     ] {
         let upstream = Upstream::hello().await;
-        let both = Both::before(&upstream, |settings| settings.upstream.forwarding = mode).await;
+        let both = Both::before(&upstream, |settings| settings.upstream_mut().forwarding = mode).await;
         let forged = ["Forwarded: for=6.6.6.6", "X-Forwarded-For: 6.6.6.6"];
         both.connect_unix().await.exchange(request("GET /user", &Token::any(), &forged, "")).await;
         let seen = upstream.only_request();

@@ -19,6 +19,7 @@ mod framing;
 mod headers;
 mod http2;
 mod limits;
+mod links;
 mod listeners;
 mod path;
 mod pool;

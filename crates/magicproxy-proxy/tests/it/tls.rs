@@ -13,7 +13,8 @@ use rustls::version::{TLS12, TLS13};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::{
-    Certificate, Client, Duplex, Proxy, Reply, Token, Upstream, UpstreamConnection, find, request, settings, soon,
+    Certificate, Client, Duplex, OnlyUpstream as _, Proxy, Reply, Token, Upstream, UpstreamConnection, find, request, settings,
+    soon,
 };
 
 const SHORT: Duration = Duration::from_millis(300);
@@ -106,7 +107,7 @@ async fn upstreams_are_told_of_it() {
         (Forwarding::XForwarded, "x-forwarded-proto", "https"),
     ] {
         let upstream = Upstream::hello().await;
-        let proxy = serving_with(&upstream, &certificate, |settings| settings.upstream.forwarding = mode).await;
+        let proxy = serving_with(&upstream, &certificate, |settings| settings.upstream_mut().forwarding = mode).await;
         let mut client = Client::over(certificate.caller(&[]).connect(&proxy).await);
         client.exchange(request("GET /a", &Token::any(), &["X-Forwarded-Proto: gopher"], "")).await;
         assert_eq!(upstream.only_request().all(name), [value]);
@@ -327,7 +328,7 @@ async fn an_end_finishes_what_is_in_flight() {
 async fn websockets_flow() {
     let mut upstream = Upstream::held().await;
     let certificate = Certificate::new();
-    let proxy = serving_with(&upstream, &certificate, |settings| settings.upstream.websocket = true).await;
+    let proxy = serving_with(&upstream, &certificate, |settings| settings.upstream_mut().websocket = true).await;
     let mut client = Client::over(certificate.caller(&["http/1.1"]).connect(&proxy).await);
     let lines =
         ["Connection: upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"];
