@@ -29,7 +29,6 @@ const MAX_HELD_BYTES: usize = 256 * 1024;
 pub(crate) struct Reflected;
 
 /// Looks at a body while it streams.
-#[expect(clippy::large_enum_variant, reason = "most bodies are plain: boxing them would cost each of them")]
 pub(crate) enum Scrubber {
     /// Identity coding.
     Plain(PlainScrubber),
