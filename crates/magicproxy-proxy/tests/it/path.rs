@@ -370,7 +370,7 @@ async fn one_authorization_field_of_any_accepted_kind() {
     Client::ask(&proxy, request("GET /user", "", &[&format!("Authorization: Digest {}", *token)], ""))
         .await
         .assert_rejected(401, "invalid_token");
-    let elsewhere = format!("X-Csrf-Token: {}", *token);
+    let elsewhere = format!("X-Vault-Token: {}", *token);
     Client::ask(&proxy, request("GET /user", "", &[&elsewhere], "")).await.assert_rejected(401, "no_token");
     assert_eq!(upstream.requests().len(), accepted.len());
 }
