@@ -1,5 +1,8 @@
 //! What is done to the bytes of an answer on their way down: inflated, scrubbed, rewritten, each only where it is needed.
 
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 use http::HeaderMap;
 
