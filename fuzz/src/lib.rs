@@ -1,13 +1,15 @@
-//! What several fuzz targets need: one key ring for the life of the process, and a signature over anything.
+//! What several fuzz targets need: one key ring for the life of the process, a signature over anything, bodies in pieces.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair;
 use aws_lc_rs::signature::RSA_PKCS1_SHA256;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
 use magicproxy_core::{KeyRing, PrivateKey, RequestTarget};
+use magicproxy_proxy::rewrite::{JsonRewriter, LinkMap};
 
 /// A ring of one key, made anew for each process: no private key lies in the repository, and none is needed to repeat
 /// a finding, because inputs are signed here.
@@ -40,4 +42,16 @@ fn pair() -> &'static KeyPair {
 /// A target of the default kind, for asking a policy about it.
 pub fn target(path: &str) -> Option<RequestTarget> {
     RequestTarget::parse(path.as_bytes(), magicproxy_core::EncodedSlash::Refuse).ok()
+}
+
+/// What becomes of a body that comes in pieces of this length.
+pub fn rewritten(links: &Arc<LinkMap>, body: &[u8], size: usize) -> Vec<u8> {
+    let mut rewriter = JsonRewriter::new(Arc::clone(links));
+    let mut out = Vec::new();
+    for piece in body.chunks(size) {
+        out.extend_from_slice(&rewriter.push(Bytes::copy_from_slice(piece)));
+        assert!(rewriter.held() < 8192);
+    }
+    out.extend_from_slice(&rewriter.finish());
+    out
 }
