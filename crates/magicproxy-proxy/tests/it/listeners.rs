@@ -2,8 +2,9 @@
 
 #![cfg(unix)]
 
+use magicproxy_core::UpstreamName;
 use magicproxy_proxy::listener::Listener;
-use magicproxy_proxy::settings::{Forwarding, Settings};
+use magicproxy_proxy::settings::{Forwarding, MountPath, Settings};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::support::{Certificate, Client, OnlyUpstream as _, Proxy, Token, Upstream, request, settings, soon};
@@ -98,6 +99,43 @@ async fn no_listener_starves_another() {
     for mut client in waiting {
         assert_eq!(client.answer().await.status, 200);
     }
+}
+
+#[tokio::test]
+async fn a_listener_may_be_for_one_upstream_only() {
+    let (one, two) = (Upstream::hello().await, Upstream::hello().await);
+    let named = |upstream: &Upstream, name: &str| {
+        let mut settings = settings(upstream.address, "");
+        settings.upstream_mut().name = UpstreamName::parse(name).unwrap();
+        settings.upstream_mut().placing.mount = MountPath::parse(&format!("/{name}")).unwrap();
+        settings
+    };
+    let mut both = named(&one, "one");
+    both.upstreams.extend(named(&two, "two").upstreams);
+    let folder = tempfile::tempdir().unwrap();
+    let bound = |name: &str| {
+        let socket = UnixListener::bind(folder.path().join(name)).unwrap();
+        Listener::unix(socket).bound_to(UpstreamName::parse(name).unwrap())
+    };
+    let listeners = [bound("two"), bound("nobody")];
+    let proxy = Proxy::listening(both, |tcp| [tcp].into_iter().chain(listeners).collect()).await;
+    let connect = async |name: &str| Client::over(soon(UnixStream::connect(folder.path().join(name))).await.unwrap());
+    let token = Token::allowing(&["* /.*"]).for_upstream(Some("two")).mint();
+    // Mounts mean nothing there.
+    for path in ["/user", "/one/user"] {
+        assert_eq!(connect("two").await.exchange(request(&format!("GET {path}"), &token, &[], "")).await.status, 200);
+    }
+    let targets: Vec<_> = two.requests().iter().map(|seen| seen.target.clone()).collect();
+    assert_eq!(targets, ["/user", "/one/user"]);
+    let answer = connect("two")
+        .await
+        .exchange(request("GET /user", &Token::allowing(&["* /.*"]).for_upstream(Some("one")).mint(), &[], ""))
+        .await;
+    answer.assert_rejected(401, "wrong_upstream");
+    let answer = connect("nobody").await.exchange(request("GET /two/user", &token, &[], "")).await;
+    answer.assert_rejected(404, "no_upstream");
+    assert_eq!(Client::ask(&proxy, request("GET /two/user", &token, &[], "")).await.status, 200);
+    assert!(one.requests().is_empty());
 }
 
 #[tokio::test]

@@ -1,5 +1,10 @@
 //! TLS towards callers: protocols, hostile and slow handshakes, certificates that change, the end.
 
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -10,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::settings::{Forwarding, Settings};
 use rustls::version::{TLS12, TLS13};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
 use crate::support::{
     Certificate, Client, Duplex, OnlyUpstream as _, Proxy, Reply, Token, Upstream, UpstreamConnection, find, request, settings,
@@ -235,22 +240,41 @@ async fn a_caller_that_takes_nothing_is_ended() {
     // With the largest windows there are it is the socket, not the stream, that takes nothing.
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder.initial_stream_window_size(1 << 30).initial_connection_window_size(1 << 30);
-    let stream = TokioIo::new(certificate.caller(&["h2"]).connect(&proxy).await);
-    let (mut sender, connection) = soon(builder.handshake::<_, Full<Bytes>>(stream)).await.unwrap();
-    let mut connection = Box::pin(connection);
-    let answer = sender.send_request(asked("/a"));
-    let flooding = async {
-        let mut held = upstream.accept().await;
-        held.head().await;
-        held
-    };
-    let mut held = tokio::select! {
-        held = flooding => held,
-        _ = &mut connection => panic!("the connection ended"),
-    };
-    // From here on nothing is read, and nothing closed.
-    pour(&mut held).await;
-    drop((answer, connection));
+    let deaf = Arc::new(AtomicBool::new(false));
+    let stream = Deafening { stream: certificate.caller(&["h2"]).connect(&proxy).await, deaf: Arc::clone(&deaf) };
+    let (mut sender, connection) = soon(builder.handshake(TokioIo::new(stream))).await.unwrap();
+    tokio::spawn(connection);
+    tokio::spawn(async move { sender.send_request(asked("/a")).await });
+    let mut connection = upstream.accept().await;
+    connection.head().await;
+    deaf.store(true, Ordering::Relaxed);
+    pour(&mut connection).await;
+}
+
+/// A stream that stops reading when it is told to, and closes nothing.
+struct Deafening<S> {
+    stream: S,
+    deaf: Arc<AtomicBool>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Deafening<S> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.deaf.load(Ordering::Relaxed) { Poll::Pending } else { Pin::new(&mut self.stream).poll_read(context, buffer) }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Deafening<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
 }
 
 /// Answers without end, until the proxy gives up.
@@ -261,9 +285,14 @@ async fn flood(upstream: &mut Upstream) {
 }
 
 async fn pour(connection: &mut UpstreamConnection) {
-    connection.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n").await;
+    let length = 64 * 1024 * 1024;
+    connection.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n")).await;
     let chunk = vec![b'x'; 256 * 1024];
-    soon(async { while connection.stream.write_all(&chunk).await.is_ok() {} }).await;
+    let mut written = 0;
+    while soon(connection.stream.write_all(&chunk)).await.is_ok() {
+        written += chunk.len();
+        assert!(written < length / 2, "the proxy buffers the answer");
+    }
 }
 
 #[tokio::test]
