@@ -92,10 +92,8 @@ only shown
 def background(stage):
     page = "```sh\nsleep 1000 &\necho $!\n```\n\n```sh\necho done\n```\n```text expect\ndone\n```\n"
     first, _ = run_text(stage, page)
-    state = pathlib.Path(f"/proc/{int(first.output)}/stat")
     deadline = time.monotonic() + 20
-    # Gone, or a zombie that nobody has buried yet.
-    while state.exists() and state.read_text().rsplit(")", 1)[1].split()[0] not in "ZX":
+    while is_running(int(first.output)):
         holds(time.monotonic() < deadline, "it has ended")
 
 
@@ -113,6 +111,15 @@ def pages(_):
     for page in sorted(recipes.PAGES.glob("*.md")):
         if page.stem != "README" and not recipes.read(page):
             holds("**Not tested.**" in page.read_text("utf-8"), f"`{page.name}` has nothing to run and does not say `**Not tested.**`")
+
+
+def is_running(pid):
+    """Not gone, and no zombie that nobody has buried yet."""
+    try:
+        state = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state.rsplit(")", 1)[1].split()[0] not in "ZX"
 
 
 def run_text(stage, text, *, timeout=60, **variables):
