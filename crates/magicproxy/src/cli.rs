@@ -6,14 +6,17 @@
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo;
+pub(crate) mod env;
 pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod keys;
 pub(crate) mod man;
 pub(crate) mod mint;
+pub(crate) mod run;
 mod secret;
 pub(crate) mod serve;
 mod time;
+mod token_file;
 pub(crate) mod version;
 
 use std::path::PathBuf;
@@ -33,7 +36,8 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failure, 2 usage, 3 denied (explain), 78 configuration.\n\
+const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failure, 2 usage, 3 denied (explain), 78 configuration; run: those of\n\
+                          its program, 126 or 127 where it cannot be started.\n\
                           Configuration: --config, $MAGICPROXY_CONFIG, ./magicproxy.toml, ~/.config/magicproxy/config.toml, \
                           /etc/magicproxy/config.toml.";
 
@@ -49,6 +53,10 @@ pub(crate) enum Command {
     Inspect(inspect::InspectArgs),
     /// Say which rule decides on a request, or which rule would be needed
     Explain(explain::ExplainArgs),
+    /// Print what makes a client speak to the proxy: variables, commands, files
+    Env(env::EnvArgs),
+    /// Run a program with the variables that make it speak to the proxy
+    Run(run::RunArgs),
     /// Make, list, rotate and export the signing keys
     Keys(keys::KeysArgs),
     /// Check the configuration, show what holds, or print its JSON Schema

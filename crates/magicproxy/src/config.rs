@@ -30,6 +30,7 @@ use magicproxy_proxy::settings::{ApiRoot, Limits, MintSettings, Settings, Timeou
 pub(crate) use check::parse_duration;
 pub(crate) use environment::Environment;
 pub(crate) use fault::{Fault, Faults};
+pub(crate) use suggest::nearest;
 
 use crate::ConfigurationForm;
 use crate::failure::reason;

@@ -15,6 +15,8 @@ pub(crate) enum Failure {
     Usage(Vec<String>),
     /// 3: `explain` says no. Everything has been said on standard output.
     Denied,
+    /// 126 or 127, as a shell has it: the program that `run` was to start cannot be started.
+    NotStarted { code: u8, error: anyhow::Error },
     /// 78 (`EX_CONFIG`): the configuration, or a key, is not usable.
     Config(Faults),
     /// 78 as well, where the faults have been said on standard output.
@@ -30,7 +32,7 @@ impl Failure {
     /// Says what happened on standard error and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         match self {
-            Self::Error(error) => note(&format!("error: {}", chain(error))),
+            Self::Error(error) | Self::NotStarted { error, .. } => note(&format!("error: {}", chain(error))),
             Self::Usage(messages) => messages.iter().for_each(|message| note(&format!("error: {message}"))),
             Self::Denied | Self::ConfigSaid => {}
             Self::Config(faults) => note(&faults.render(Colour::of_stderr())),
@@ -39,6 +41,7 @@ impl Failure {
             Self::Error(_) => 1,
             Self::Usage(_) => 2,
             Self::Denied => 3,
+            Self::NotStarted { code, .. } => *code,
             Self::Config(_) | Self::ConfigSaid => 78,
         })
     }

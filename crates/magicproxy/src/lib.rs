@@ -11,6 +11,7 @@ mod failure;
 mod keystore;
 mod logging;
 mod output;
+mod setup;
 mod wire;
 
 use std::process::ExitCode;
@@ -39,6 +40,8 @@ fn run(command: Command, environment: &Environment) -> Result<(), Failure> {
         Command::Mint(args) => cli::mint::run(args, environment),
         Command::Inspect(args) => cli::inspect::run(args, environment),
         Command::Explain(args) => cli::explain::run(args, environment),
+        Command::Env(args) => cli::env::run(args, environment),
+        Command::Run(args) => cli::run::run(args, environment),
         Command::Keys(args) => cli::keys::run(args, environment),
         Command::Config(args) => cli::config::run(args, environment),
         Command::Completions(args) => cli::completions::run(&args),

@@ -15,8 +15,13 @@ const MAX_BYTES: u64 = 64 * 1024;
 /// The text of a file, or of standard input for `-`, without the line end that editors and `echo` leave.
 pub(super) fn from_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     if path == Path::new("-") {
-        return read(std::io::stdin().lock()).context("standard input");
+        return Ok(trimmed(&read(std::io::stdin().lock()).context("standard input")?));
     }
+    Ok(trimmed(&whole_file(path)?))
+}
+
+/// All of a file, as it is.
+pub(super) fn whole_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     let named = || format!("`{}`", path.display());
     read(std::fs::File::open(path).with_context(named)?).with_context(named)
 }
@@ -24,7 +29,7 @@ pub(super) fn from_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
 /// The value of a variable.
 pub(super) fn from_variable(name: &str, environment: &Environment) -> anyhow::Result<Zeroizing<String>> {
     let value = environment.var(name).with_context(|| format!("the environment variable `{name}` is not set, or empty"))?;
-    Ok(Zeroizing::new(trim(value).to_owned()))
+    Ok(trimmed(value))
 }
 
 /// A token as an argument gives it: itself, `-` for standard input, `@FILE`.
@@ -43,7 +48,11 @@ fn read(source: impl Read) -> anyhow::Result<Zeroizing<String>> {
     if text.len() as u64 > MAX_BYTES {
         bail!("longer than {MAX_BYTES} bytes");
     }
-    Ok(Zeroizing::new(trim(&text).to_owned()))
+    Ok(text)
+}
+
+fn trimmed(text: &str) -> Zeroizing<String> {
+    Zeroizing::new(trim(text).to_owned())
 }
 
 fn trim(text: &str) -> &str {

@@ -87,6 +87,18 @@ const PRESETS: [Preset; 8] = [
     },
 ];
 
+impl PresetChoice {
+    /// The kinds of API that are known.
+    pub(crate) fn apis() -> impl Iterator<Item = &'static str> {
+        PRESETS.iter().map(|preset| preset.name.name())
+    }
+
+    /// The API root that a preset brings.
+    pub(crate) fn root_of(name: &str) -> Option<&'static str> {
+        PRESETS.iter().find(|preset| preset.name.name() == name)?.api_root
+    }
+}
+
 /// Puts presets and defaults below what was written about upstreams.
 pub(super) fn complete(mut raw: RawConfig, defaults: RawUpstream) -> RawConfig {
     // Where others are described, one that nobody speaks of does not exist.

@@ -63,6 +63,11 @@ impl PresetChoice {
         Self::from_text(name).ok()
     }
 
+    /// The kind of API that it is for, if any.
+    pub(crate) fn api(self) -> Option<&'static str> {
+        (self != Self::None).then(|| self.name())
+    }
+
     /// The preset's name.
     pub(crate) fn name(self) -> &'static str {
         match self {

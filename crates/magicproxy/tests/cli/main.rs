@@ -4,7 +4,10 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests may stop where they stand")]
 
+mod env;
 mod program;
+#[cfg(unix)]
+mod run;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -15,7 +18,7 @@ use program::{Place, SECRET};
 #[test]
 fn cases() {
     let mut failures = Vec::new();
-    for file in ["usage", "config", "keys", "mint"] {
+    for file in ["usage", "config", "keys", "mint", "env", "run"] {
         let path = format!("{}/tests/cmd/{file}.toml", env!("CARGO_MANIFEST_DIR"));
         let table: toml::Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
         for case in table["case"].as_array().unwrap() {
@@ -28,7 +31,7 @@ fn cases() {
 }
 
 /// Mints with the keys in `keys`.
-fn mint(place: &Place, rules: &[&str]) -> String {
+pub(crate) fn mint(place: &Place, rules: &[&str]) -> String {
     let mut command = vec!["mint", "--credential-env", "SECRET"];
     rules.iter().for_each(|rule| command.extend(["--allow", rule]));
     let minted = place.program(&command).env("SECRET", SECRET).output();

@@ -1,0 +1,221 @@
+//! `run`: one program, with the variables that make it speak to the proxy, in the place of this one.
+//!
+//! On Unix the program takes over this process, so that signals and its status are its own. The token goes into variables
+//! of that one program, and into nobody's arguments.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+use clap::Args;
+use zeroize::Zeroizing;
+
+use super::env::client_named;
+use super::token_file::TokenFile;
+use crate::config::Environment;
+use crate::failure::{Failure, reason};
+use crate::output::{harmless, note};
+use crate::setup::table::{CLIENTS, Client};
+use crate::setup::target::{Target, TargetArgs, Targets, absolute};
+use crate::setup::{SettingsFolder, Setup};
+
+/// Stands for every client that can be told without contradicting another.
+const ALL: &str = "all";
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// File that holds the magic token
+    #[arg(long, value_name = "FILE")]
+    token_file: PathBuf,
+    /// What the program is, or uses: a client of `magicproxy env --list`, or `all`; repeatable [default: by its name]
+    #[arg(long = "client", value_name = "NAME")]
+    clients: Vec<String>,
+    #[command(flatten)]
+    target: TargetArgs,
+    /// Say which variables are set and removed
+    #[arg(long, short)]
+    verbose: bool,
+    /// The program and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// Becomes the program.
+pub(crate) fn run(args: RunArgs, environment: &Environment) -> Result<(), Failure> {
+    let (program, arguments) = args.command.split_first().ok_or_else(|| Failure::usage("there is no command"))?;
+    let path = absolute(&args.token_file, "--token-file")?;
+    // What is read but once, such as a pipe, cannot be named to the program.
+    let lasting = args.token_file.is_file().then_some(path.as_str());
+    let wanted = Wanted::of(&args.clients, Path::new(program))?;
+    let targets = Targets::gather(args.target, environment)?;
+    let setups = wanted.setups(&targets, lasting)?;
+    let token = TokenFile::read(&args.token_file)?;
+    let exposures: BTreeSet<String> = setups.iter().filter_map(|(_, target)| target.exposure()).collect();
+    token.warnings.iter().chain(&exposures).for_each(|warning| note(&format!("warning: {warning}")));
+    let changes = Changes::of(&setups, &token.token, environment)?;
+    if args.verbose {
+        changes.describe(environment).iter().for_each(|line| note(line));
+    }
+    let mut command = Command::new(program);
+    command.args(arguments);
+    changes.removed.iter().for_each(|name| {
+        command.env_remove(name);
+    });
+    changes.set.iter().for_each(|(name, value)| {
+        command.env(name, value.as_str());
+    });
+    become_program(command, &program.to_string_lossy())
+}
+
+/// The clients to tell.
+enum Wanted {
+    /// All of these, or none.
+    These(Vec<&'static Client>),
+    /// As many as can be told.
+    All,
+}
+
+impl Wanted {
+    fn of(names: &[String], program: &Path) -> Result<Self, Failure> {
+        if names.iter().any(|name| name == ALL) {
+            return Ok(Self::All);
+        }
+        if !names.is_empty() {
+            return names.iter().map(|name| client_named(name)).collect::<Result<_, _>>().map(Self::These);
+        }
+        let name = program.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.strip_suffix(".exe").unwrap_or(&name);
+        Client::of_program(name).map(|client| Self::These(vec![client])).ok_or_else(|| {
+            Failure::usage(format!(
+                "`{}` is no client that is known by its name: say with --client what it uses (`magicproxy env --list`)",
+                harmless(name)
+            ))
+        })
+    }
+
+    fn setups(&self, targets: &Targets, token_file: Option<&str>) -> Result<Vec<(Setup, Target)>, Failure> {
+        let setup = |client: &'static Client| -> Result<(Setup, Target), Failure> {
+            let (target, way) = targets.choose(client)?;
+            Ok((Setup::new(client, way, &target, token_file), target))
+        };
+        match self {
+            Self::These(clients) => clients.iter().copied().map(setup).collect(),
+            Self::All => {
+                let told: Vec<_> = CLIENTS.iter().filter_map(|client| setup(client).ok()).collect();
+                let told = without_contradictions(told);
+                if told.is_empty() {
+                    return Err(Failure::usage("no client can be told: say which upstream with --upstream, or name a --client"));
+                }
+                Ok(told)
+            }
+        }
+    }
+}
+
+/// Only those clients none of whose variables has another value for one before.
+fn without_contradictions(setups: Vec<(Setup, Target)>) -> Vec<(Setup, Target)> {
+    let mut told: Vec<(Setup, Target)> = Vec::new();
+    for (setup, target) in setups {
+        if told.iter().all(|(earlier, _)| contradiction(earlier, &setup).is_none()) {
+            told.push((setup, target));
+        }
+    }
+    told
+}
+
+/// A variable that two clients want to have two values.
+fn contradiction(left: &Setup, right: &Setup) -> Option<&'static str> {
+    let other = |name: &str| left.variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
+    right.variables.iter().find(|(name, value)| other(name).is_some_and(|other| other != value)).map(|(name, _)| *name)
+}
+
+/// What becomes of the environment.
+struct Changes {
+    set: BTreeMap<String, Zeroizing<String>>,
+    removed: BTreeSet<&'static str>,
+}
+
+impl Changes {
+    fn of(setups: &[(Setup, Target)], token: &str, environment: &Environment) -> Result<Self, Failure> {
+        let mut changes = Self { set: BTreeMap::new(), removed: BTreeSet::new() };
+        // Settings of git that its caller gives stay, and ours come after them.
+        let mut git_settings = environment.var("GIT_CONFIG_COUNT").and_then(|count| count.parse().ok()).unwrap_or(0);
+        for (index, (setup, _)) in setups.iter().enumerate() {
+            let earlier = setups.iter().take(index).find_map(|(earlier, _)| Some((earlier, contradiction(earlier, setup)?)));
+            if let Some((earlier, name)) = earlier {
+                let (one, other) = (earlier.client.name, setup.client.name);
+                return Err(Failure::usage(format!("`{one}` and `{other}` want two values for {name}: run them apart")));
+            }
+            let filled = setup.numbered(git_settings).into_iter().map(|(name, value)| (name, value.with_token(token)));
+            changes.set.extend(filled);
+            git_settings += setup.git_settings.len();
+            if let Some(folder) = &setup.folder {
+                let path = prepare(folder, setup.client.name, environment)?;
+                changes.set.insert(folder.variable.to_owned(), Zeroizing::new(path));
+            }
+            changes.removed.extend(&setup.removed);
+            setup.files.iter().for_each(|(name, _)| {
+                note(&format!("note: {0} needs `{name}` besides: see `magicproxy env {0}`", setup.client.name));
+            });
+        }
+        changes.removed.retain(|name| !changes.set.contains_key(*name));
+        Ok(changes)
+    }
+
+    /// Names and never values.
+    fn describe(&self, environment: &Environment) -> Vec<String> {
+        let set = self.set.keys().map(|name| {
+            let was = environment.var(name).is_some();
+            format!("{} {name}", if was { "replaced" } else { "set" })
+        });
+        let removed = self.removed.iter().filter(|name| std::env::var_os(name).is_some()).map(|name| format!("removed {name}"));
+        set.chain(removed).collect()
+    }
+}
+
+/// Makes a folder with one file of settings, the same for the same settings. It holds no secret, and stays.
+fn prepare(folder: &SettingsFolder, client: &str, environment: &Environment) -> Result<String, Failure> {
+    let content = folder.content.without_token();
+    let home = environment.xdg("XDG_RUNTIME_DIR", ".cache").context("there is no place for settings: set HOME")?;
+    let digest: u64 = content.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        // FNV-1a: names a folder, protects nothing.
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let path = home.join("magicproxy").join(format!("{client}-{digest:016x}"));
+    let named = || format!("`{}`", path.display());
+    create_private_folder(&path).with_context(named)?;
+    // In one step: another run may be reading it.
+    let staged = path.join(format!(".{}-{}", folder.file, std::process::id()));
+    std::fs::write(&staged, content).and_then(|()| std::fs::rename(&staged, path.join(folder.file))).with_context(named)?;
+    path.to_str().map(str::to_owned).with_context(named).context("expected a path of UTF-8").map_err(Failure::from)
+}
+
+fn create_private_folder(path: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// 127 where there is no such program, 126 where it cannot be started.
+fn not_started(error: std::io::Error, program: &str) -> Failure {
+    let code = if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
+    let why = if code == 127 { "there is no such program".to_owned() } else { reason(&error) };
+    Failure::NotStarted { code, error: anyhow::anyhow!("`{}`: {why}", harmless(program)) }
+}
+
+#[cfg(unix)]
+fn become_program(mut command: Command, program: &str) -> Result<(), Failure> {
+    use std::os::unix::process::CommandExt as _;
+    Err(not_started(command.exec(), program))
+}
+
+/// Where a process cannot become another: its status is passed on.
+#[cfg(not(unix))]
+fn become_program(mut command: Command, program: &str) -> Result<(), Failure> {
+    let status = command.status().map_err(|error| not_started(error, program))?;
+    std::process::exit(status.code().unwrap_or(1))
+}

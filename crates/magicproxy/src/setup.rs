@@ -1,0 +1,117 @@
+//! What a client must be told so that it speaks to the proxy, unmodified: variables, commands, files.
+//!
+//! Clients are data ([`table`]); the API at the proxy is a [`target::Target`]; a [`Setup`] is the one filled in with the other.
+//! No magic token ever becomes part of a [`Setup`]: it holds places for the token, which a shell or `run` fills.
+
+mod choice;
+pub(crate) mod public_url;
+pub(crate) mod shell;
+pub(crate) mod table;
+pub(crate) mod target;
+#[cfg(test)]
+mod tests;
+pub(crate) mod value;
+
+use table::{Client, Needs, Way};
+use target::Target;
+use value::{Places, Value};
+
+/// Where the recipes are in the repository.
+const RECIPES: &str = "docs/guide/clients";
+
+/// One client, told of one API at the proxy.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) client: &'static Client,
+    /// The name of the upstream.
+    pub(crate) upstream: String,
+    /// Where the proxy serves its API: a URL without a final `/`, or `unix:PATH`.
+    pub(crate) api: String,
+    /// Variables to set, in the table's order.
+    pub(crate) variables: Vec<(&'static str, Value)>,
+    /// Settings of git, which it takes from numbered variables.
+    pub(crate) git_settings: Vec<(Value, Value)>,
+    /// Variables to remove: they would win over ours, or bring the real credential along.
+    pub(crate) removed: Vec<&'static str>,
+    /// Commands to run once, as words.
+    pub(crate) commands: Vec<Vec<Value>>,
+    /// Files to write, by their names.
+    pub(crate) files: Vec<(&'static str, Value)>,
+    /// A folder with one file, for `run`: a client's settings that no variable can give. It holds no secret.
+    pub(crate) folder: Option<SettingsFolder>,
+    /// What to write into one's own program, or to type.
+    pub(crate) usage: Vec<String>,
+    /// What is good to know.
+    pub(crate) notes: Vec<String>,
+}
+
+/// A folder that a variable names.
+#[derive(Debug)]
+pub(crate) struct SettingsFolder {
+    pub(crate) variable: &'static str,
+    pub(crate) file: &'static str,
+    pub(crate) content: Value,
+}
+
+impl Setup {
+    /// Fills a client's way in.
+    pub(crate) fn new(client: &'static Client, way: &'static Way, target: &Target, token_file: Option<&str>) -> Self {
+        let places = Places { target, token_file };
+        let fill = |template: &str| Value::fill(template, &places);
+        let pairs = |pairs: &'static [(&'static str, &'static str)]| pairs.iter().map(move |(name, text)| (*name, *text));
+        let mut variables: Vec<_> = pairs(way.variables).map(|(name, text)| (name, fill(text))).collect();
+        let mut git_settings: Vec<_> = pairs(way.git_settings).map(|(name, text)| (fill(name), fill(text))).collect();
+        if let Some(file) = &target.ca_file {
+            variables.extend(way.ca_variables.iter().map(|name| (*name, Value::text(file))));
+            git_settings.extend(way.git_ca_setting.map(|name| (fill(name), Value::text(file))));
+        }
+        let ca_notes = if target.ca_file.is_some() { way.ca_notes } else { &[] };
+        if token_file.is_none() && way.exports_token {
+            variables.push((shell::TOKEN_VARIABLE, Value::token()));
+        }
+        let is_set = |name: &&str| variables.iter().any(|(set, _)| set == name);
+        let removed = way.removed.iter().copied().filter(|name| !is_set(name)).collect();
+        Self {
+            client,
+            upstream: target.name.clone(),
+            api: match (way.needs, &target.unix_socket) {
+                (Needs::Socket, Some(socket)) => format!("unix:{socket}"),
+                _ => target.api(),
+            },
+            variables,
+            git_settings,
+            removed,
+            commands: way.commands.iter().map(|words| words.iter().map(|word| fill(word)).collect()).collect(),
+            files: pairs(way.files).map(|(name, text)| (name, fill(text))).collect(),
+            folder: way.folder.map(|(variable, file, text)| SettingsFolder { variable, file, content: fill(text) }),
+            usage: way.usage.iter().map(|line| fill(line).without_token()).collect(),
+            notes: way.notes.iter().chain(ca_notes).map(|line| fill(line).without_token()).collect(),
+        }
+    }
+
+    /// Every variable, those of git numbered from `first` (git-config(1), `GIT_CONFIG_COUNT`).
+    pub(crate) fn numbered(&self, first: usize) -> Vec<(String, Value)> {
+        self.numbered_without(first, |_| false)
+    }
+
+    /// The same, without those settings of git whose value is one of these.
+    pub(crate) fn numbered_without(&self, first: usize, left_out: fn(&Value) -> bool) -> Vec<(String, Value)> {
+        let mut all: Vec<(String, Value)> =
+            self.variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let settings: Vec<_> = self.git_settings.iter().filter(|(_, value)| !left_out(value)).collect();
+        if settings.is_empty() {
+            return all;
+        }
+        all.push(("GIT_CONFIG_COUNT".to_owned(), Value::text(&(first + settings.len()).to_string())));
+        for (number, (key, value)) in (first..).zip(settings) {
+            all.push((format!("GIT_CONFIG_KEY_{number}"), key.clone()));
+            all.push((format!("GIT_CONFIG_VALUE_{number}"), value.clone()));
+        }
+        all
+    }
+
+    /// The page that shows the client at work.
+    pub(crate) fn recipe(&self) -> String {
+        format!("{RECIPES}/{}.md", self.client.name)
+    }
+}

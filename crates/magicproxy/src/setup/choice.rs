@@ -1,0 +1,114 @@
+//! Which API at the proxy a client is to speak to: the only one that it can, or the one that was asked for.
+
+use super::table::{Client, Needs, Way};
+use super::target::{Target, Targets};
+use crate::config::setting::Origin;
+use crate::config::value::PresetChoice;
+use crate::config::{Fault, Faults, nearest};
+use crate::failure::Failure;
+use crate::output::harmless;
+
+impl Targets {
+    /// What this client is to speak to, and how.
+    pub(crate) fn choose(&self, client: &'static Client) -> Result<(Target, &'static Way), Failure> {
+        let target = match self {
+            Self::Named(target) => named(client, target)?,
+            Self::Configured { targets, wanted: Some(name) } => wanted(client, targets, name)?,
+            Self::Configured { targets, wanted: None } => only(client, targets)?,
+        };
+        let ways = client.ways.iter().filter(|way| way.serves(target.preset));
+        ways.filter_map(|way| Some((way.needs.met_by(&target)?, way))).next().ok_or_else(|| {
+            Failure::usage(format!(
+                "`{}` cannot be led to {}: it needs the proxy's Unix socket (--socket PATH), or an https URL without a path, \
+                 such as one of the upstream's `hosts`",
+                client.name,
+                target.api()
+            ))
+        })
+    }
+}
+
+impl Needs {
+    /// The target as the client is to find it, if it does.
+    fn met_by(self, target: &Target) -> Option<Target> {
+        match self {
+            Self::Nothing => Some(target.clone()),
+            Self::Socket => target.unix_socket.is_some().then(|| target.clone()),
+            Self::HttpsRoot => target.at_a_root().filter(|target| target.public_url.scheme() == "https"),
+        }
+    }
+}
+
+fn named(client: &Client, target: &Target) -> Result<Target, Failure> {
+    match (target.preset, client.presets().as_slice()) {
+        (kind, _) if client.speaks(kind) => Ok(target.clone()),
+        (None, [only]) => Ok(Target { name: (*only).to_owned(), preset: Some(only), ..target.clone() }),
+        (kind, presets) => {
+            let kinds = or_list(presets);
+            Err(Failure::usage(match kind {
+                Some(kind) => format!("--upstream `{kind}`: `{}` speaks to {kinds}", client.name),
+                None => format!("`{}` speaks to {kinds}: say with --upstream which of them this is", client.name),
+            }))
+        }
+    }
+}
+
+fn wanted(client: &Client, targets: &[Target], name: &str) -> Result<Target, Failure> {
+    let Some(target) = targets.iter().find(|target| target.name == name) else {
+        let names = targets.iter().map(|target| target.name.as_str());
+        let meant = nearest(name, names.clone()).map_or_else(
+            || format!("there is {}", or_list(&names.collect::<Vec<_>>())),
+            |meant| format!("did you mean `{meant}`?"),
+        );
+        return Err(Failure::usage(format!("--upstream `{}`: no upstream has this name: {meant}", harmless(name))));
+    };
+    match (target.preset, client.presets().as_slice()) {
+        (kind, _) if client.speaks(kind) => Ok(target.clone()),
+        // Of an upstream without a preset, the operator knows what it is.
+        (None, [only]) => Ok(Target { preset: Some(only), ..target.clone() }),
+        (None, presets) => {
+            Err(Failure::usage(format!("upstream `{name}` has no preset: `{}` speaks to {}", client.name, or_list(presets))))
+        }
+        (Some(kind), presets) => {
+            let kinds = or_list(presets);
+            Err(Failure::usage(format!("upstream `{name}` is `{kind}`, and `{}` speaks to {kinds}", client.name)))
+        }
+    }
+}
+
+fn only(client: &Client, targets: &[Target]) -> Result<Target, Failure> {
+    match targets.iter().filter(|target| client.speaks(target.preset)).collect::<Vec<_>>().as_slice() {
+        [target] => Ok((*target).clone()),
+        [] => Err(Faults::one(none_serves(client, targets)).into()),
+        several => {
+            let names: Vec<&str> = several.iter().map(|target| target.name.as_str()).collect();
+            Err(Failure::usage(format!("`{}` could speak to {}: say which with --upstream", client.name, or_list(&names))))
+        }
+    }
+}
+
+fn none_serves(client: &Client, targets: &[Target]) -> Fault {
+    let presets = client.presets();
+    let kinds = or_list(&presets);
+    let preset = presets.first().copied().unwrap_or_default();
+    let last = if PresetChoice::root_of(preset).is_some() {
+        format!("mount = \"/{preset}\"")
+    } else {
+        "api_root = \"https://…\"".to_owned()
+    };
+    let unknown = targets.iter().find(|target| target.preset.is_none());
+    let unknown = unknown.map_or_else(String::new, |target| format!("; if `{0}` is one, say --upstream {0}", target.name));
+    Fault::new(format!("no configured upstream serves `{}`, which speaks to {kinds}", client.name), Origin::Default).help(format!(
+        "say with --proxy where a proxy serves it{unknown}; or configure it:\n[upstreams.{preset}]\npreset = \"{preset}\"\n{last}"
+    ))
+}
+
+/// `` `a`, `b` or `c` ``
+pub(super) fn or_list(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.as_slice() {
+        [] => "nothing".to_owned(),
+        [only] => only.clone(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}

@@ -1,0 +1,138 @@
+//! Lines for a shell to read: statements, quoted so that nothing in a value means anything to it.
+
+use super::Setup;
+use super::value::{Piece, Value};
+
+/// The variable that stands for the token where no file is named.
+pub(crate) const TOKEN_VARIABLE: &str = "MAGIC_TOKEN";
+
+/// The shells whose language is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Shell {
+    /// POSIX: sh, bash, zsh, dash
+    #[default]
+    Sh,
+    /// fish
+    Fish,
+    /// PowerShell
+    Powershell,
+}
+
+/// Writes a setup as lines for a shell, which reads the token from the file or from `$MAGIC_TOKEN`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Writer<'a> {
+    pub(crate) shell: Shell,
+    pub(crate) token_file: Option<&'a str>,
+}
+
+impl Writer<'_> {
+    /// Statements first, then comments. Comments hold no line end and nothing of a value but URLs.
+    pub(crate) fn lines(self, setup: &Setup) -> Vec<String> {
+        let ours = match self.shell {
+            Shell::Sh | Shell::Fish => setup.numbered(0),
+            // It cannot set a variable to nothing; git misses a number more than an empty setting.
+            Shell::Powershell => setup.numbered_without(0, |value| value.pieces().is_empty()),
+        };
+        let mut lines = Vec::new();
+        lines.extend(self.remove(&setup.removed));
+        lines.extend(ours.iter().map(|(name, value)| self.set(name, value)));
+        lines.extend(setup.files.iter().map(|(name, content)| self.write(name, content)));
+        lines.extend(setup.commands.iter().map(|words| self.command(words)));
+        let comment = |text: &String| format!("# {text}");
+        lines.push(comment(&format!("{}: `{}` at {}", setup.client.name, setup.upstream, setup.api)));
+        lines.extend(setup.usage.iter().map(|line| format!("#   {line}")));
+        lines.extend(setup.notes.iter().map(comment));
+        lines.push(comment(&format!("recipe: {}", setup.recipe())));
+        lines
+    }
+
+    /// A command in this shell.
+    pub(crate) fn command(self, words: &[Value]) -> String {
+        words.iter().map(|word| self.value(word)).collect::<Vec<_>>().join(" ")
+    }
+
+    fn remove(self, names: &[&str]) -> Option<String> {
+        if names.is_empty() {
+            return None;
+        }
+        Some(match self.shell {
+            Shell::Sh => format!("unset {}", names.join(" ")),
+            Shell::Fish => format!("set -e {}", names.join(" ")),
+            Shell::Powershell => {
+                let paths: Vec<String> = names.iter().map(|name| format!("Env:{name}")).collect();
+                format!("Remove-Item -ErrorAction Ignore {}", paths.join(", "))
+            }
+        })
+    }
+
+    fn set(self, name: &str, value: &Value) -> String {
+        let value = self.value(value);
+        match self.shell {
+            Shell::Sh => format!("export {name}={value}"),
+            Shell::Fish => format!("set -gx {name} {value}"),
+            Shell::Powershell => format!("$env:{name} = {value}"),
+        }
+    }
+
+    /// Writes a file that only its owner may read, by builtins alone: the token is in nobody's arguments.
+    fn write(self, name: &str, content: &Value) -> String {
+        let (path, content) = (self.quoted(name), self.value(content));
+        match self.shell {
+            Shell::Sh => format!("(umask 077 && rm -f {path} && printf '%s' {content} >{path})"),
+            Shell::Fish => {
+                let saved = "set -l saved (umask)";
+                format!("begin; {saved}; umask 077; rm -f {path}; printf '%s' {content} >{path}; umask $saved; end")
+            }
+            Shell::Powershell => format!("Set-Content -NoNewline -LiteralPath {path} -Value ({content})"),
+        }
+    }
+
+    /// An expression that gives the value.
+    fn value(self, value: &Value) -> String {
+        let pieces = value.pieces().iter().map(|piece| match piece {
+            Piece::Text(text) => self.quoted(text),
+            Piece::Token => self.token(),
+        });
+        let glue = if self.shell == Shell::Powershell { " + " } else { "" };
+        let expression = pieces.collect::<Vec<_>>().join(glue);
+        if expression.is_empty() { "''".to_owned() } else { expression }
+    }
+
+    fn token(self) -> String {
+        let path = self.token_file.map(|path| self.quoted(path));
+        match (self.shell, path) {
+            (Shell::Sh, Some(path)) => format!(r#""$(cat {path})""#),
+            (Shell::Fish, Some(path)) => format!("(cat {path})"),
+            (Shell::Powershell, Some(path)) => format!("(Get-Content -Raw -LiteralPath {path}).Trim()"),
+            (Shell::Sh | Shell::Fish, None) => format!(r#""${TOKEN_VARIABLE}""#),
+            (Shell::Powershell, None) => format!("$env:{TOKEN_VARIABLE}"),
+        }
+    }
+
+    fn quoted(self, text: &str) -> String {
+        match self.shell {
+            Shell::Sh => posix_quoted(text),
+            Shell::Fish if is_plain(text) => text.to_owned(),
+            Shell::Fish => format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'")),
+            Shell::Powershell => powershell_quoted(text),
+        }
+    }
+}
+
+/// One word of POSIX sh (2.2.2, single quotes).
+pub(crate) fn posix_quoted(text: &str) -> String {
+    if is_plain(text) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+/// `PowerShell` takes four further characters for a single quote; each is doubled to mean itself.
+fn powershell_quoted(text: &str) -> String {
+    let quote = |c: char| matches!(c, '\'' | '\u{2018}'..='\u{201b}');
+    let doubled: String = text.chars().flat_map(|c| std::iter::repeat_n(c, if quote(c) { 2 } else { 1 })).collect();
+    format!("'{doubled}'")
+}
+
+/// Does the text mean itself in every place of sh and fish? It is also no empty word and no option.
+fn is_plain(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:@%+,".contains(&byte);
+    !text.is_empty() && !text.starts_with('-') && text.bytes().all(plain)
+}

@@ -1,0 +1,176 @@
+//! The API at the proxy that a client is to speak to: chosen among the configuration's upstreams, or named by flags.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use magicproxy_proxy::settings::UpstreamSettings;
+
+use super::choice::or_list;
+use super::public_url::PublicUrl;
+use crate::client::is_loopback;
+use crate::config::raw::RawConfig;
+use crate::config::setting::Origin;
+use crate::config::value::PresetChoice;
+use crate::config::{Environment, Fault, Faults, Flags, Layers, nearest};
+use crate::failure::Failure;
+use crate::output::harmless;
+
+/// The flags that say which API, and where.
+#[derive(Debug, Args)]
+pub(crate) struct TargetArgs {
+    /// Where the proxy serves the API, such as `https://proxy.example/github` [default: from the configuration]
+    #[arg(long, value_name = "URL")]
+    proxy: Option<String>,
+    /// Upstream of the configuration; with --proxy, the kind of API: github, digitalocean, …
+    #[arg(long, value_name = "NAME")]
+    upstream: Option<String>,
+    /// Certificate authority of the proxy's own TLS (PEM)
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Unix socket on which the proxy listens, for clients that can use one
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE", conflicts_with = "proxy")]
+    config: Option<PathBuf>,
+}
+
+/// An API at the proxy.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    /// The name of the upstream.
+    pub(crate) name: String,
+    /// The preset that says what kind of API it is, where that is known.
+    pub(crate) preset: Option<&'static str>,
+    /// The upstream's own URL, where it is known.
+    pub(crate) api_root: Option<String>,
+    /// Where the proxy is.
+    pub(crate) public_url: PublicUrl,
+    /// The upstream's mount: empty for the root, else `/` and segments.
+    pub(crate) mount: String,
+    /// Hosts at whose root the upstream is found as well.
+    pub(crate) hosts: Vec<String>,
+    /// Absolute.
+    pub(crate) ca_file: Option<String>,
+    /// Absolute.
+    pub(crate) unix_socket: Option<String>,
+}
+
+/// All that a client could speak to.
+#[derive(Debug)]
+pub(crate) enum Targets {
+    /// The upstreams of the configuration, and which of them was asked for.
+    Configured { targets: Vec<Target>, wanted: Option<String> },
+    /// What flags say: its preset is what was asked for, or else what the client speaks to.
+    Named(Target),
+}
+
+impl Target {
+    /// Where the client finds the API, without a final `/`.
+    pub(crate) fn api(&self) -> String {
+        format!("{}{}", self.public_url.as_str(), self.mount)
+    }
+
+    /// The origin that clients would speak to without the proxy, or nothing where that is not known.
+    pub(crate) fn origin(&self) -> String {
+        let root = self.api_root.as_deref().or_else(|| self.preset.and_then(PresetChoice::root_of)).unwrap_or_default();
+        let scheme_end = root.find("://").map_or(0, |at| at + 3);
+        let end = root.get(scheme_end..).and_then(|rest| rest.find('/')).map_or(root.len(), |at| scheme_end + at);
+        root.get(..end).unwrap_or_default().to_owned()
+    }
+
+    /// Found at the root of a host, where there is one.
+    pub(super) fn at_a_root(&self) -> Option<Self> {
+        if self.mount.is_empty() && self.public_url.path().is_empty() {
+            return Some(self.clone());
+        }
+        let public = self.public_url.authority();
+        let port = public.rsplit_once(':').map(|(_, port)| port).filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+        let host = self.hosts.first()?;
+        let port = port.filter(|_| !host.contains(':')).map(|port| format!(":{port}")).unwrap_or_default();
+        let public_url = PublicUrl::parse(&format!("{}://{host}{port}", self.public_url.scheme())).ok()?;
+        Some(Self { public_url, mount: String::new(), ..self.clone() })
+    }
+
+    /// A warning, where the token would be seen on its way.
+    pub(crate) fn exposure(&self) -> Option<String> {
+        let host = self.public_url.authority();
+        let host = host.rsplit_once(':').map_or(host, |(host, _)| host).trim_matches(['[', ']']);
+        let exposed = self.public_url.scheme() == "http" && !is_loopback(host);
+        exposed.then(|| format!("the token travels unencrypted to {}", self.public_url.as_str()))
+    }
+}
+
+impl Targets {
+    /// What flags, or else the configuration, say.
+    pub(crate) fn gather(args: TargetArgs, environment: &Environment) -> Result<Self, Failure> {
+        let ca_file = args.ca_file.as_deref().map(|path| absolute(path, "--ca-file")).transpose()?;
+        let unix_socket = args.socket.as_deref().map(|path| absolute(path, "--socket")).transpose()?;
+        let Some(url) = &args.proxy else {
+            let layers = Layers::gather(Flags { config: args.config, ..Flags::default() }, environment);
+            let targets = of_config(layers)?.into_iter();
+            let with_flags = |target: Target| Target {
+                ca_file: ca_file.clone().or(target.ca_file),
+                unix_socket: unix_socket.clone().or(target.unix_socket),
+                ..target
+            };
+            return Ok(Self::Configured { targets: targets.map(with_flags).collect(), wanted: args.upstream });
+        };
+        let public_url = PublicUrl::parse(url).map_err(|expected| Failure::usage(format!("--proxy: {expected}")))?;
+        let preset = args.upstream.as_deref().map(api_named).transpose()?;
+        let name = preset.unwrap_or("API").to_owned();
+        let (mount, hosts) = (String::new(), Vec::new());
+        Ok(Self::Named(Target { name, preset, api_root: None, public_url, mount, hosts, ca_file, unix_socket }))
+    }
+}
+
+/// The upstreams of the configuration as targets.
+fn of_config(layers: Layers) -> Result<Vec<Target>, Failure> {
+    let presets = presets(&layers.raw);
+    let config = layers.check()?;
+    let url = config.public_access().url;
+    let public_url = PublicUrl::parse(&url)
+        .map_err(|expected| Faults::one(Fault::new(format!("public_access: {expected}"), Origin::Default)))?;
+    let target = |upstream: &UpstreamSettings| Target {
+        name: upstream.name.to_string(),
+        // One that no table names is `[upstream]`.
+        preset: presets.get(&Some(upstream.name.to_string())).or_else(|| presets.get(&None)).copied().and_then(PresetChoice::api),
+        api_root: Some(upstream.api_root.to_string()),
+        public_url: public_url.clone(),
+        mount: upstream.placing.mount.as_str().to_owned(),
+        hosts: upstream.placing.hosts.iter().map(|host| host.as_str().to_owned()).collect(),
+        ca_file: None,
+        unix_socket: None,
+    };
+    Ok(config.upstreams.iter().map(|upstream| target(upstream)).collect())
+}
+
+/// The presets of upstreams by their names; that of `[upstream]` has none.
+fn presets(raw: &RawConfig) -> BTreeMap<Option<String>, PresetChoice> {
+    let tables = raw.upstreams.iter().map(|(table, upstream)| {
+        let name = upstream.name.given().map_or(table, |given| &given.value);
+        (Some(name.clone()), upstream)
+    });
+    let all = tables.chain([(None, &raw.upstream)]);
+    all.filter_map(|(name, upstream)| Some((name, upstream.preset.given()?.value))).collect()
+}
+
+fn api_named(name: &str) -> Result<&'static str, Failure> {
+    PresetChoice::apis().find(|known| *known == name).ok_or_else(|| {
+        let known: Vec<&str> = PresetChoice::apis().collect();
+        let meant = nearest(name, known.iter().copied());
+        let meant = meant.map_or_else(|| format!("expected {}", or_list(&known)), |meant| format!("did you mean `{meant}`?"));
+        Failure::usage(format!("--upstream `{}` is no kind of API: {meant}", harmless(name)))
+    })
+}
+
+/// A path as it can stand in any line: absolute, of UTF-8, without control characters.
+pub(crate) fn absolute(path: &Path, flag: &str) -> Result<String, Failure> {
+    let absolute = std::path::absolute(path).ok();
+    let text = absolute.as_deref().and_then(Path::to_str).filter(|text| !text.chars().any(char::is_control));
+    text.map(str::to_owned).ok_or_else(|| {
+        let shown = harmless(&path.to_string_lossy());
+        Failure::usage(format!("{flag} `{shown}`: expected a path of UTF-8 without control characters"))
+    })
+}

@@ -1,0 +1,126 @@
+//! Values with places in them: what is known is filled in, the token stays a place.
+
+use zeroize::Zeroizing;
+
+use super::shell::{TOKEN_VARIABLE, posix_quoted};
+use super::target::Target;
+
+/// A text with places for the token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Value(Vec<Piece>);
+
+/// A piece of a [`Value`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Piece {
+    Text(String),
+    Token,
+}
+
+/// What the places of a template stand for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Places<'a> {
+    pub(crate) target: &'a Target,
+    pub(crate) token_file: Option<&'a str>,
+}
+
+impl Value {
+    /// A text without places.
+    pub(crate) fn text(text: &str) -> Self {
+        Self(vec![Piece::Text(text.to_owned())])
+    }
+
+    /// The token and nothing else.
+    pub(crate) fn token() -> Self {
+        Self(vec![Piece::Token])
+    }
+
+    /// Fills a template in. `{api}`, `{authority}`, `{origin}`, `{socket}`, `{socket_json}`, `{git_helper}` and `{token}` are
+    /// places; other braces are what they are.
+    pub(crate) fn fill(template: &str, places: &Places<'_>) -> Self {
+        let mut value = Self(Vec::new());
+        let mut rest = template;
+        while let Some((before, name, after)) = next_brace(rest) {
+            value.push(before);
+            match name {
+                "token" => value.0.push(Piece::Token),
+                name => match places.of(name) {
+                    Some(text) => value.push(&text),
+                    None => {
+                        // No place: the brace is text, and what follows it may hold one.
+                        value.push("{");
+                        rest = rest.get(before.len() + 1..).unwrap_or_default();
+                        continue;
+                    }
+                },
+            }
+            rest = after;
+        }
+        value.push(rest);
+        value
+    }
+
+    /// The pieces in order, no two texts beside each other.
+    pub(crate) fn pieces(&self) -> &[Piece] {
+        &self.0
+    }
+
+    /// With the token in its places.
+    pub(crate) fn with_token(&self, token: &str) -> Zeroizing<String> {
+        let length = |piece: &Piece| if let Piece::Text(text) = piece { text.len() } else { token.len() };
+        // With room from the start, so that no half-filled copy is left behind by growing.
+        let mut filled = Zeroizing::new(String::with_capacity(self.0.iter().map(length).sum()));
+        self.0.iter().for_each(|piece| filled.push_str(if let Piece::Text(text) = piece { text } else { token }));
+        filled
+    }
+
+    /// With the name of the token's variable in its places.
+    pub(crate) fn without_token(&self) -> String {
+        self.with_token(&format!("${TOKEN_VARIABLE}")).as_str().to_owned()
+    }
+
+    fn push(&mut self, text: &str) {
+        match self.0.last_mut() {
+            _ if text.is_empty() => {}
+            Some(Piece::Text(last)) => last.push_str(text),
+            _ => self.0.push(Piece::Text(text.to_owned())),
+        }
+    }
+}
+
+impl Places<'_> {
+    fn of(&self, name: &str) -> Option<String> {
+        let target = self.target;
+        let socket = || target.unix_socket.clone().unwrap_or_default();
+        Some(match name {
+            "api" => target.api(),
+            "authority" => target.public_url.authority().to_owned(),
+            "origin" => target.origin(),
+            "host" => target.origin().split("//").nth(1).unwrap_or_default().to_owned(),
+            "socket" => socket(),
+            "socket_json" => serde_json::Value::from(socket()).to_string(),
+            "git_helper" => git_helper(self.token_file),
+            _ => return None,
+        })
+    }
+}
+
+/// A credential helper of git (gitcredentials(7)): a line of sh that reads the token when git asks, so that the token is in
+/// nobody's arguments and in no environment, and a renewed one counts at once. Only the first line of the file is read.
+fn git_helper(token_file: Option<&str>) -> String {
+    let answer = r#"printf 'username=x-access-token\npassword=%s\n'"#;
+    let get = r#"test "$1" = get"#;
+    match token_file {
+        Some(path) => {
+            let path = posix_quoted(path);
+            format!(r#"!f() {{ {get} && {{ IFS= read -r t <{path}; {answer} "$t"; }}; }}; f"#)
+        }
+        None => format!(r#"!f() {{ {get} && {answer} "${TOKEN_VARIABLE}"; }}; f"#),
+    }
+}
+
+/// What is before the first `{`, what is between it and the next `}`, and what follows.
+fn next_brace(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = text.split_once('{')?;
+    let (name, after) = rest.split_once('}').unwrap_or((rest, ""));
+    Some((before, name, after))
+}

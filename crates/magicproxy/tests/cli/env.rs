@@ -1,0 +1,147 @@
+//! `env`: the lines of every client, against `tests/cmd/env.golden`; and bash, which reads them.
+
+use std::process::Command;
+
+use crate::program::{Output, Place};
+
+/// An upstream of every kind, under a public URL.
+pub(crate) const EVERY_KIND: &str = "
+public_access = 'https://proxy.example'
+[upstreams.anthropic]
+[upstreams.cloudflare]
+[upstreams.digitalocean]
+[upstreams.github]
+hosts = ['gh.proxy.example']
+[upstreams.github-git]
+[upstreams.gitlab]
+[upstreams.openai]
+[upstreams.powerdns]
+api_root = 'http://127.0.0.1:8081'
+";
+
+/// A place with an upstream of every kind, and a token in a file.
+pub(crate) fn place() -> (Place, String) {
+    let place = Place::with_keys();
+    place.write("magicproxy.toml", EVERY_KIND);
+    let minted = place.program(&["mint", "--credential-env", "SECRET", "--aud", "github", "--allow", "GET /user"]);
+    let token = minted.env("SECRET", crate::program::SECRET).output().stdout.trim().to_owned();
+    place.write("job.token", &format!("{token}\n"));
+    #[cfg(unix)]
+    place.set_mode("job.token", 0o600);
+    (place, token)
+}
+
+/// Every client with every kind of API that it speaks to.
+fn every_way(place: &Place) -> Vec<(String, String)> {
+    let listed: serde_json::Value = serde_json::from_str(&ok(place.program(&["env", "--list", "--json"]).output())).unwrap();
+    let mut ways = Vec::new();
+    for client in listed.as_array().unwrap() {
+        for preset in client["presets"].as_array().unwrap() {
+            let preset = preset.as_str().unwrap().replace('*', "github");
+            ways.push((client["client"].as_str().unwrap().to_owned(), preset));
+        }
+    }
+    ways
+}
+
+fn ok(output: Output) -> String {
+    assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{output:?}");
+    output.stdout
+}
+
+#[test]
+fn golden() {
+    let (place, token) = place();
+    let mut text = String::new();
+    let more: [&[&str]; 5] = [
+        &["--token-file", "job.token"],
+        &["--token-file", "job.token", "--socket", "proxy.sock", "--ca-file", "ca.pem"],
+        &["--shell", "fish", "--token-file", "job.token", "--ca-file", "ca.pem"],
+        &["--shell", "powershell", "--token-file", "job.token"],
+        &["--json", "--token-file", "job.token"],
+    ];
+    for (client, upstream) in every_way(&place) {
+        for flags in more {
+            // The other forms of two are enough.
+            if flags[0].starts_with("--shell") && !["git", "certbot"].contains(&client.as_str())
+                || flags[0] == "--json" && client != "certbot"
+            {
+                continue;
+            }
+            let args = [&["env", &client, "--upstream", &upstream], flags].concat();
+            let lines = ok(place.program(&args).output());
+            assert!(!lines.contains(&token), "{lines}");
+            text.push_str(&format!("$ magicproxy {}\n{lines}\n", args.join(" ")));
+        }
+    }
+    let root = std::fs::canonicalize(place.path("")).unwrap();
+    let text =
+        text.replace(root.to_str().unwrap(), "/work").replace(place.path("").to_str().unwrap().trim_end_matches('/'), "/work");
+    let golden = format!("{}/tests/cmd/env.golden", env!("CARGO_MANIFEST_DIR"));
+    let expected = std::fs::read_to_string(golden).unwrap_or_default();
+    if text != expected {
+        let found = format!("{}/env.golden", env!("CARGO_TARGET_TMPDIR"));
+        std::fs::write(&found, &text).unwrap();
+        let differs = text.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
+        panic!("the lines of `env` are others than in tests/cmd/env.golden, first at {differs:?}; they are in `{found}`");
+    }
+}
+
+/// bash takes the lines of every client, whatever the path of the token's file is called, and its variables are those of the JSON.
+#[test]
+fn bash_takes_the_lines() {
+    let (place, token) = place();
+    let file = "a'b \"$(touch hacked)`touch hacked`;&|<>*?~\\!#ü";
+    place.write(file, &format!("{token}\n"));
+    #[cfg(unix)]
+    place.set_mode(file, 0o600);
+    // Commands are for the client, which is not here: only what they are given is shown.
+    place.write("bin/gh", "#!/bin/sh\nprintf 'gh:%s\\n' \"$@\"\n");
+    #[cfg(unix)]
+    place.set_mode("bin/gh", 0o700);
+    for (client, upstream) in every_way(&place) {
+        let base = ["env", &client, "--upstream", &upstream, "--token-file", file, "--socket", "it's $x", "--ca-file", "c a"];
+        let lines = ok(place.program(&base).output());
+        let json: serde_json::Value =
+            serde_json::from_str(&ok(place.program(&[&base[..], &["--json"]].concat()).output())).unwrap();
+        let bash = Command::new("bash")
+            .arg("-euc")
+            .arg(format!("{lines}\nenv -0"))
+            .current_dir(place.path(""))
+            .env_clear()
+            .env("PATH", format!("{}:/usr/bin:/bin", place.path("bin").display()))
+            .output()
+            .unwrap();
+        assert!(bash.status.success(), "{client}: {bash:?}");
+        let shown = String::from_utf8(bash.stdout).unwrap();
+        for (name, value) in json["variables"].as_object().unwrap() {
+            let value = value.as_str().unwrap().replace("$MAGIC_TOKEN", &token);
+            assert!(
+                shown.split('\0').any(|line| line.ends_with(&format!("{name}={value}"))),
+                "{client}: {name}={value} in {shown}"
+            );
+        }
+        for written in json["files"].as_array().unwrap() {
+            let name = written["path"].as_str().unwrap();
+            assert_eq!(place.read(name), written["content"].as_str().unwrap().replace("$MAGIC_TOKEN", &token));
+            #[cfg(unix)]
+            assert_eq!(place.mode(name), 0o600);
+        }
+        let socket = place.path("it's $x");
+        assert!(
+            client != "gh" || shown.contains(&format!("gh:config\ngh:set\ngh:http_unix_socket\ngh:{}\n", socket.display())),
+            "{shown}"
+        );
+        assert!(!place.path("hacked").exists());
+    }
+}
+
+/// Without a file, the lines read a variable, and nothing is printed but its name.
+#[test]
+fn without_a_file_the_lines_read_a_variable() {
+    let (place, _) = place();
+    for (client, upstream) in every_way(&place) {
+        let lines = ok(place.program(&["env", &client, "--upstream", &upstream]).output());
+        assert!(lines.contains("\"$MAGIC_TOKEN\""), "{client}: {lines}");
+    }
+}
