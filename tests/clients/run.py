@@ -15,13 +15,13 @@ sys.path.append(str(HERE.parent / "interop"))
 
 from harness.cases import binary_from_arguments, run_all  # noqa: E402
 from stage import open_stage  # noqa: E402
-from topics import curl, git, octokit, pygithub, readme, recipe_runner  # noqa: E402
+from topics import curl, env_and_run, git, octokit, pygithub, readme, recipe_runner  # noqa: E402
 
 
 def main():
     binary = binary_from_arguments(__doc__)
     with open_stage(binary) as stage:
-        return run_all([topic.CASES for topic in (recipe_runner, curl, readme, octokit, pygithub, git)], stage)
+        return run_all([topic.CASES for topic in (recipe_runner, curl, readme, octokit, pygithub, git, env_and_run)], stage)
 
 
 if __name__ == "__main__":
