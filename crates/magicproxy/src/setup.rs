@@ -1,9 +1,10 @@
 //! What a client must be told so that it speaks to the proxy, unmodified: variables, commands, files.
 //!
-//! Clients are data ([`table`]); the API at the proxy is a [`target::Target`]; a [`Setup`] is the one filled in with the other.
+//! Clients are data ([`clients`]); the API at the proxy is a [`target::Target`]; a [`Setup`] is the one filled in with the other.
 //! No magic token ever becomes part of a [`Setup`]: it holds places for the token, which a shell or `run` fills.
 
 mod choice;
+pub(crate) mod clients;
 pub(crate) mod public_url;
 pub(crate) mod shell;
 pub(crate) mod table;

@@ -10,11 +10,18 @@ use crate::config::{Environment, nearest};
 use crate::failure::Failure;
 use crate::output::{self, harmless, note};
 use crate::setup::Setup;
+use crate::setup::clients::CLIENTS;
 use crate::setup::shell::{Shell, TOKEN_VARIABLE, Writer};
-use crate::setup::table::{CLIENTS, Client};
+use crate::setup::table::Client;
 use crate::setup::target::{TargetArgs, Targets, absolute};
 
+const EXAMPLES: &str = "Examples:\n  \
+    eval \"$(magicproxy env pygithub --token-file job.token)\"\n  \
+    eval \"$(magicproxy env git --proxy https://proxy.example/git --token-file job.token)\"\n  \
+    magicproxy env gh --socket /run/magicproxy.sock --shell fish --token-file job.token | source";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct EnvArgs {
     /// The client; `--list` shows all
     #[arg(required_unless_present = "list")]

@@ -17,14 +17,21 @@ use super::token_file::TokenFile;
 use crate::config::Environment;
 use crate::failure::{Failure, reason};
 use crate::output::{harmless, note};
-use crate::setup::table::{CLIENTS, Client};
+use crate::setup::clients::CLIENTS;
+use crate::setup::table::Client;
 use crate::setup::target::{Target, TargetArgs, Targets, absolute};
 use crate::setup::{SettingsFolder, Setup};
 
 /// Stands for every client that can be told without contradicting another.
 const ALL: &str = "all";
 
+const EXAMPLES: &str = "Examples:\n  \
+    magicproxy run --token-file job.token -- git clone https://github.com/acme/tool.git\n  \
+    magicproxy run --token-file job.token --client pygithub -- python job.py\n  \
+    magicproxy run --token-file job.token --client all -- make release";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct RunArgs {
     /// File that holds the magic token
     #[arg(long, value_name = "FILE")]
@@ -103,8 +110,10 @@ impl Wanted {
         match self {
             Self::These(clients) => clients.iter().copied().map(setup).collect(),
             Self::All => {
-                let told: Vec<_> = CLIENTS.iter().filter_map(|client| setup(client).ok()).collect();
-                let told = without_contradictions(told);
+                let told = CLIENTS.iter().filter_map(|client| setup(client).ok());
+                // Who has the files that some of them need is nobody's question here.
+                let told = told.map(|(setup, target)| (Setup { files: Vec::new(), ..setup }, target));
+                let told = without_contradictions(told.collect());
                 if told.is_empty() {
                     return Err(Failure::usage("no client can be told: say which upstream with --upstream, or name a --client"));
                 }
@@ -160,6 +169,7 @@ impl Changes {
                 note(&format!("note: {0} needs `{name}` besides: see `magicproxy env {0}`", setup.client.name));
             });
         }
+        changes.set.extend(around_other_proxies(setups, environment));
         changes.removed.retain(|name| !changes.set.contains_key(*name));
         Ok(changes)
     }
@@ -173,6 +183,19 @@ impl Changes {
         let removed = self.removed.iter().filter(|name| std::env::var_os(name).is_some()).map(|name| format!("removed {name}"));
         set.chain(removed).collect()
     }
+}
+
+/// A proxy on this machine is no business of the one that leads to the internet: its token must not go there.
+fn around_other_proxies(setups: &[(Setup, Target)], environment: &Environment) -> Vec<(String, Zeroizing<String>)> {
+    let others = ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+    let hosts: BTreeSet<&str> = setups.iter().filter_map(|(_, target)| target.loopback()).collect();
+    if hosts.is_empty() || others.iter().all(|name| environment.var(name).is_none()) {
+        return Vec::new();
+    }
+    let names = ["no_proxy", "NO_PROXY"];
+    let known = names.iter().find_map(|name| environment.var(name));
+    let around = known.into_iter().chain(hosts).collect::<Vec<_>>().join(",");
+    names.iter().map(|name| ((*name).to_owned(), Zeroizing::new(around.clone()))).collect()
 }
 
 /// Makes a folder with one file of settings, the same for the same settings. It holds no secret, and stays.

@@ -38,6 +38,19 @@ impl PublicUrl {
         self.parts().0
     }
 
+    /// The host, without the brackets of an IPv6 address.
+    pub(crate) fn host(&self) -> &str {
+        let authority = self.authority();
+        let host = self.port().and_then(|port| authority.strip_suffix(port)?.strip_suffix(':')).unwrap_or(authority);
+        host.trim_matches(['[', ']'])
+    }
+
+    /// The port, where it is said.
+    pub(crate) fn port(&self) -> Option<&str> {
+        let (_, port) = self.authority().rsplit_once(':')?;
+        Some(port).filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
+    }
+
     /// The URL, without a final `/`.
     pub(crate) fn as_str(&self) -> &str {
         &self.0

@@ -85,19 +85,20 @@ impl Target {
         if self.mount.is_empty() && self.public_url.path().is_empty() {
             return Some(self.clone());
         }
-        let public = self.public_url.authority();
-        let port = public.rsplit_once(':').map(|(_, port)| port).filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
         let host = self.hosts.first()?;
-        let port = port.filter(|_| !host.contains(':')).map(|port| format!(":{port}")).unwrap_or_default();
+        let port = self.public_url.port().filter(|_| !host.contains(':')).map(|port| format!(":{port}")).unwrap_or_default();
         let public_url = PublicUrl::parse(&format!("{}://{host}{port}", self.public_url.scheme())).ok()?;
         Some(Self { public_url, mount: String::new(), ..self.clone() })
     }
 
+    /// The proxy's host, where that is this machine.
+    pub(crate) fn loopback(&self) -> Option<&str> {
+        Some(self.public_url.host()).filter(|host| is_loopback(host))
+    }
+
     /// A warning, where the token would be seen on its way.
     pub(crate) fn exposure(&self) -> Option<String> {
-        let host = self.public_url.authority();
-        let host = host.rsplit_once(':').map_or(host, |(host, _)| host).trim_matches(['[', ']']);
-        let exposed = self.public_url.scheme() == "http" && !is_loopback(host);
+        let exposed = self.public_url.scheme() == "http" && self.loopback().is_none();
         exposed.then(|| format!("the token travels unencrypted to {}", self.public_url.as_str()))
     }
 }

@@ -1,8 +1,8 @@
 use std::process::Command;
 
+use super::clients::CLIENTS;
 use super::public_url::PublicUrl;
 use super::shell::{Shell, Writer, posix_quoted};
-use super::table::CLIENTS;
 use super::target::Target;
 use super::value::{Piece, Places, Value};
 use super::*;
@@ -163,6 +163,19 @@ fn check_url(text: &str, expected: Option<&str>) {
     if let Err(message) = PublicUrl::parse(text) {
         assert!(!message.contains("secret"), "{message}");
     }
+}
+
+#[test]
+fn a_public_url_has_parts() {
+    let parts = |text: &str| {
+        let url = PublicUrl::parse(text).unwrap();
+        (url.host().to_owned(), url.port().map(str::to_owned), url.path().to_owned())
+    };
+    let expected = |host: &str, port: Option<&str>, path: &str| (host.to_owned(), port.map(str::to_owned), path.to_owned());
+    assert_eq!(parts("http://127.0.0.1:5000/a/b/"), expected("127.0.0.1", Some("5000"), "/a/b"));
+    assert_eq!(parts("https://proxy.example"), expected("proxy.example", None, ""));
+    assert_eq!(parts("http://[::1]:80"), expected("::1", Some("80"), ""));
+    assert_eq!(parts("http://[::1]/x"), expected("::1", None, "/x"));
 }
 
 #[test]

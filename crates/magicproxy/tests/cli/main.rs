@@ -31,7 +31,7 @@ fn cases() {
 }
 
 /// Mints with the keys in `keys`.
-pub(crate) fn mint(place: &Place, rules: &[&str]) -> String {
+fn mint(place: &Place, rules: &[&str]) -> String {
     let mut command = vec!["mint", "--credential-env", "SECRET"];
     rules.iter().for_each(|rule| command.extend(["--allow", rule]));
     let minted = place.program(&command).env("SECRET", SECRET).output();
