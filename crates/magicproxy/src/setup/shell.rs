@@ -74,15 +74,12 @@ impl Writer<'_> {
         }
     }
 
-    /// Writes a file that only its owner may read, by builtins alone: the token is in nobody's arguments.
+    /// Writes a file that only its owner may read, by a builtin, so that the token is in nobody's arguments.
     fn write(self, name: &str, content: &Value) -> String {
         let (path, content) = (self.quoted(name), self.value(content));
         match self.shell {
             Shell::Sh => format!("(umask 077 && rm -f {path} && printf '%s' {content} >{path})"),
-            Shell::Fish => {
-                let saved = "set -l saved (umask)";
-                format!("begin; {saved}; umask 077; rm -f {path}; printf '%s' {content} >{path}; umask $saved; end")
-            }
+            Shell::Fish => format!("install -m 600 /dev/null {path}; and printf '%s' {content} >{path}"),
             Shell::Powershell => format!("Set-Content -NoNewline -LiteralPath {path} -Value ({content})"),
         }
     }
