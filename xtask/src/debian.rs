@@ -20,10 +20,22 @@ pub(crate) fn ensure(workspace: &Workspace, log: &mut Log, program: &str, packag
     Ok(())
 }
 
+/// Makes sure that packages are there, each with the program that it brings; one without a program is asked of dpkg.
+pub(crate) fn ensure_all(workspace: &Workspace, log: &mut Log, packages: &[(&str, Option<&str>)]) -> Result<()> {
+    let there = |(package, program): &(&str, Option<&str>)| program.map_or_else(|| known_to_dpkg(package), installed);
+    let missing: Vec<&str> = packages.iter().filter(|wanted| !there(wanted)).map(|(package, _)| *package).collect();
+    if missing.is_empty() { Ok(()) } else { install_all(workspace, log, &missing) }
+}
+
 pub(crate) fn install(workspace: &Workspace, log: &mut Log, package: &str) -> Result<()> {
-    let prefix = administrator().with_context(|| format!("the package `{package}` must be installed by hand"))?;
-    println!("   installing {package}");
-    let install = ["install", "-y", "--no-install-recommends", package];
+    install_all(workspace, log, &[package])
+}
+
+fn install_all(workspace: &Workspace, log: &mut Log, packages: &[&str]) -> Result<()> {
+    let names = packages.join(" ");
+    let prefix = administrator().with_context(|| format!("to be installed by hand: {names}"))?;
+    println!("   installing {names}");
+    let install = [&["install", "-y", "--no-install-recommends"], packages].concat();
     if !log.run(&mut apt(workspace, prefix, &install), LIMIT)?.ok {
         // The lists may be absent (a fresh image) or out of date.
         log.must(&mut apt(workspace, prefix, &["update"]), LIMIT)?;
@@ -35,6 +47,11 @@ pub(crate) fn install(workspace: &Workspace, log: &mut Log, package: &str) -> Re
 /// Servers lie in `sbin`, which is not on everyone's path.
 fn installed(program: &str) -> bool {
     which(program).is_some() || std::path::Path::new("/usr/sbin").join(program).is_file()
+}
+
+fn known_to_dpkg(package: &str) -> bool {
+    let status = Command::new("dpkg-query").args(["--show", "--showformat=${db:Status-Status}", package]).output();
+    status.is_ok_and(|status| status.stdout == b"installed")
 }
 
 fn apt(workspace: &Workspace, prefix: &[&str], arguments: &[&str]) -> Command {

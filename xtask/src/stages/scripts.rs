@@ -10,15 +10,21 @@ use crate::log::Log;
 use crate::run::Report;
 use crate::tally::of_script;
 use crate::workspace::Workspace;
-use crate::{node, python};
+use crate::{debian, node, python};
 
 const LIMIT: Duration = Duration::from_secs(600);
+
+/// Debian packages that the client tests need, with the program that each brings: name servers, a certificate authority,
+/// and a client that comes from nowhere else.
+const SERVERS: [(&str, Option<&str>); 4] =
+    [("pdns-server", Some("pdns_server")), ("pdns-backend-sqlite3", None), ("pebble", Some("pebble")), ("lego", Some("lego"))];
 
 pub(super) fn interop(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     run(workspace, log, "tests/interop/run.py")
 }
 
 pub(super) fn clients(workspace: &Workspace, log: &mut Log) -> Result<Report> {
+    debian::ensure_all(workspace, log, &SERVERS)?;
     run(workspace, log, "tests/clients/run.py")
 }
 
