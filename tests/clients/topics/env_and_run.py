@@ -6,7 +6,7 @@ import sys
 from harness.cases import Cases, equal, holds
 from harness.exchange import mint
 from stage import CREDENTIAL
-from topics.git import READ, WRITE, commit, done, served
+from topics.git import READ, WRITE, commit, done, repository, served
 
 CASES = Cases()
 
@@ -39,6 +39,27 @@ def git_runs(stage):
     holds(not log.exists(), "another helper was asked, or shown the token")
     stage.run(["git", "clone", f"{proxy}/acme/tool.git", "plain"], cwd=work, **home(work))
     holds(log.exists(), "the other helper works: without `run` it is asked")
+
+
+@CASES.case("run: git clones by a mount, one upstream of several")
+def git_by_mount(stage):
+    work, server = repository(stage, "mount")
+    config = work / "magicproxy.toml"
+    config.write_text(f"""
+        [upstreams.other]
+        api_root = "{stage.upstream.url}"
+        [upstreams.github-git]
+        api_root = "{server.url}"
+        credential = "bearer"
+    """)
+    proxy = stage.server("proxy-mount", [stage.binary, "serve", "--config", config, "--listen", "127.0.0.1:0", "--keys", stage.keys])
+    file = token_file(stage, work, mint(proxy, token=CREDENTIAL, allowed=list(READ), aud="github-git"))
+    ours = [stage.binary, "run", "--token-file", file, "--proxy", f"{proxy}/github-git", "--"]
+    done(stage.run([*ours, "git", "clone", "https://github.com/acme/tool.git", "tool"], cwd=work, **home(work)))
+    equal((work / "tool/README").read_text(), "hello\n", "what was cloned")
+    elsewhere = [stage.binary, "run", "--token-file", file, "--proxy", f"{proxy}/other", "--"]
+    refused = stage.run([*elsewhere, "git", "clone", "https://github.com/acme/tool.git", "none"], cwd=work, **home(work))
+    holds(refused.returncode != 0, "the token is for one upstream")
 
 
 @CASES.case("run: git is refused what the token does not allow, and does not ask for another")

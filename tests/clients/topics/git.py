@@ -60,6 +60,12 @@ def token_in_url(stage):
 
 def served(stage, name):
     """A proxy before git's server program, which serves a new repository."""
+    work, server = repository(stage, name)
+    return stage.proxy_for(f"git-{name}", server.url), work
+
+
+def repository(stage, name):
+    """A folder, and git's server program, which serves a new repository in it."""
     work = stage.folder / f"git-{name}"
     repository = work / "served/acme/tool.git"
     repository.mkdir(parents=True)
@@ -71,7 +77,7 @@ def served(stage, name):
     done(stage.run(["git", "push", "--quiet", repository, "main"], cwd=work / "seed"))
     server = GitServer(work / "served")
     stage.stack.callback(server.stop)
-    return stage.proxy_for(f"git-{name}", server.url), work
+    return work, server
 
 
 def commit(stage, folder, message):
