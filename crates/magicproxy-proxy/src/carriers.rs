@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use http::HeaderName;
+use http::header::REFERER;
 
 use crate::settings::{CarrierHeader, TokenCarrier, UpstreamSettings};
 
@@ -30,7 +31,11 @@ impl Carriers {
                 names.push(name.as_str().to_owned());
             }
         }
-        let stripped = all.iter().flat_map(|upstream| headers(upstream)).collect::<Vec<_>>();
+        let mut stripped: Vec<HeaderName> = all.iter().flat_map(|upstream| headers(upstream)).collect();
+        if !names.is_empty() {
+            // It repeats the URL of an earlier request, and with it the parameter.
+            stripped.push(REFERER);
+        }
         Self { headers: headers(own).collect(), parameters: names, stripped: stripped.into() }
     }
 

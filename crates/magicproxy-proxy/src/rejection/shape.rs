@@ -52,6 +52,9 @@ impl RefusalShape {
 
     /// The body, in JSON.
     pub(super) fn body(self, problem: &Problem<'_>) -> Vec<u8> {
+        if self == Self::Problem {
+            return serde_json::to_vec(problem).unwrap_or_default();
+        }
         let Ok(Value::Object(mut members)) = serde_json::to_value(problem) else { return Vec::new() };
         members.extend(self.further_members(problem));
         serde_json::to_vec(&members).unwrap_or_default()
@@ -59,9 +62,9 @@ impl RefusalShape {
 
     /// What this shape has besides the members of a problem, or in place of them.
     fn further_members(self, problem: &Problem<'_>) -> Map<String, Value> {
-        let Problem { r#type, status, code, message, request_id, .. } = problem;
+        let Problem { r#type, status, code, message, .. } = problem;
         let members = match self {
-            Self::Problem => json!({}),
+            Self::Problem => Value::Null,
             Self::Github => json!({ "documentation_url": r#type }),
             Self::Gitlab | Self::Powerdns => json!({ "error": message }),
             Self::Digitalocean => json!({ "id": code }),
@@ -77,7 +80,6 @@ impl RefusalShape {
             Self::Anthropic => json!({
                 "type": "error",
                 "error": { "type": error_type(*status), "message": message },
-                "request_id": request_id,
             }),
         };
         match members {
