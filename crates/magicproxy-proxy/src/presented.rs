@@ -1,5 +1,4 @@
-//! The magic token that a caller presents: in `Authorization`, in a header in which clients send keys, or where the
-//! configuration says.
+//! The magic token that a caller presents: in `Authorization`, or where the upstream's configuration says.
 //!
 //! `docs/spec/upstreams.md` section 4; RFC 6750 section 2.1, RFC 7617. Two fields of `Authorization`, a field in two minds
 //! and two different tokens are refused: doubt is denial.
@@ -9,25 +8,13 @@ mod tests;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName};
 use magicproxy_core::RequestTarget;
 use zeroize::Zeroizing;
 
 use crate::carriers::Carriers;
 use crate::rejection::Rejection;
-
-/// Headers in which clients of this or that API send keys. All of them never go up (`header/request.rs`).
-const KEY_HEADERS: [HeaderName; 8] = [
-    HeaderName::from_static("private-token"),
-    HeaderName::from_static("job-token"),
-    HeaderName::from_static("deploy-token"),
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("api-key"),
-    HeaderName::from_static("x-auth-key"),
-    HeaderName::from_static("x-auth-token"),
-    HeaderName::from_static("x-goog-api-key"),
-];
 
 /// A token as it was presented: nothing about it is known yet. Never printed.
 pub(crate) struct PresentedToken(Zeroizing<String>);
@@ -101,7 +88,7 @@ struct Found {
 impl Found {
     fn in_headers(headers: &HeaderMap, carriers: &Carriers) -> Result<Self, Rejection> {
         let mut found = Self { token: PresentedToken::from_authorization(headers)?, ..Self::default() };
-        for name in KEY_HEADERS.iter().chain(carriers.headers()) {
+        for name in carriers.headers() {
             for value in headers.get_all(name) {
                 match value.to_str().ok().filter(|text| is_token(text)) {
                     Some(text) => found.take(text)?,

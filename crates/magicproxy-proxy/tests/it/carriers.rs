@@ -21,7 +21,15 @@ const CARRIERS: [(&str, &str); 6] = [
     ("query:api_key", "?api_key={}"),
 ];
 
-const TOKEN_CARRIERS: [&str; 4] = ["header:DD-API-KEY", "header:X-Custom-Key", "query:api_key", "query:appid"];
+const TOKEN_CARRIERS: [&str; 7] = [
+    "header:DD-API-KEY",
+    "header:X-Custom-Key",
+    "header:X-API-Key",
+    "header:Private-Token",
+    "header:JOB-TOKEN",
+    "query:api_key",
+    "query:appid",
+];
 
 /// `x-access-token:CREDENTIAL` in base64.
 const BASIC: &str = "eC1hY2Nlc3MtdG9rZW46Z2hwX01BUktFRHNlY3JldFE3elgwd1Y1dVQzc1IxcE45bUw4a0o2aA==";
@@ -95,11 +103,8 @@ async fn a_credential_of_odd_characters_stays_one_parameter() {
 #[tokio::test]
 async fn a_token_is_found_in_every_carrier() {
     let token = Token::any();
-    let mut lines: Vec<String> = ["Private-Token", "JOB-TOKEN", "deploy-token", "X-API-Key", "Api-Key", "X-Auth-Key"]
-        .iter()
-        .chain(["X-Auth-Token", "X-Goog-Api-Key", "dd-api-key", "X-Custom-Key"].iter())
-        .map(|name| format!("{name}: {}", *token))
-        .collect();
+    let names = ["Private-Token", "JOB-TOKEN", "X-API-Key", "dd-api-key", "X-Custom-Key"];
+    let mut lines: Vec<String> = names.iter().map(|name| format!("{name}: {}", *token)).collect();
     lines.push(format!("Authorization: token {}", *token));
     let upstream = Upstream::hello().await;
     let proxy = proxy(&upstream, "header:X-Custom-Key").await;
@@ -114,6 +119,23 @@ async fn a_token_is_found_in_every_carrier() {
     for seen in upstream.requests() {
         assert_eq!(fault(&seen, "x-custom-key: {}", &token), None, "{seen:?}");
     }
+}
+
+#[tokio::test]
+async fn a_carrier_that_nobody_named_is_none() {
+    let upstream = Upstream::hello().await;
+    let token = Token::any();
+    let (described, plain) = (proxy(&upstream, "bearer").await, Proxy::before(&upstream).await);
+    for name in ["X-Auth-Token", "Deploy-Token", "X-Goog-Api-Key", "X-Other"] {
+        Client::ask(&described, request("GET /a", "", &[&format!("{name}: {}", *token)], ""))
+            .await
+            .assert_rejected(401, "no_token");
+    }
+    for name in ["X-API-Key", "Private-Token", "DD-API-KEY"] {
+        Client::ask(&plain, request("GET /a", "", &[&format!("{name}: {}", *token)], "")).await.assert_rejected(401, "no_token");
+    }
+    Client::ask(&plain, request(&format!("GET /a?api_key={}", *token), "", &[], "")).await.assert_rejected(401, "no_token");
+    assert!(upstream.requests().is_empty());
 }
 
 #[tokio::test]

@@ -16,6 +16,8 @@ struct Preset {
     paths: &'static [(&'static str, &'static str)],
     encoded_slash: SlashChoice,
     credential: &'static str,
+    /// Where its clients put their keys besides.
+    accept_token_in: &'static [&'static str],
     refusals: RefusalChoice,
 }
 
@@ -26,6 +28,7 @@ const PRESETS: [Preset; 8] = [
         paths: &[("/api/v3", "/"), ("/api/graphql", "/graphql"), ("/api/uploads", "https://uploads.github.com")],
         encoded_slash: SlashChoice::Both,
         credential: "bearer",
+        accept_token_in: &[],
         refusals: RefusalChoice::Github,
     },
     Preset {
@@ -34,6 +37,7 @@ const PRESETS: [Preset; 8] = [
         paths: &[],
         encoded_slash: SlashChoice::Refuse,
         credential: "basic:x-access-token",
+        accept_token_in: &[],
         refusals: RefusalChoice::Problem,
     },
     Preset {
@@ -42,6 +46,7 @@ const PRESETS: [Preset; 8] = [
         paths: &[],
         encoded_slash: SlashChoice::Refuse,
         credential: "bearer",
+        accept_token_in: &[],
         refusals: RefusalChoice::Digitalocean,
     },
     Preset {
@@ -50,6 +55,7 @@ const PRESETS: [Preset; 8] = [
         paths: &[],
         encoded_slash: SlashChoice::Opaque,
         credential: "header:PRIVATE-TOKEN",
+        accept_token_in: &["header:JOB-TOKEN", "header:DEPLOY-TOKEN"],
         refusals: RefusalChoice::Gitlab,
     },
     Preset {
@@ -58,6 +64,7 @@ const PRESETS: [Preset; 8] = [
         paths: &[],
         encoded_slash: SlashChoice::Refuse,
         credential: "bearer",
+        accept_token_in: &["header:X-Auth-Key"],
         refusals: RefusalChoice::Cloudflare,
     },
     // Everybody runs their own.
@@ -67,6 +74,7 @@ const PRESETS: [Preset; 8] = [
         paths: &[],
         encoded_slash: SlashChoice::Refuse,
         credential: "header:X-API-Key",
+        accept_token_in: &[],
         refusals: RefusalChoice::Powerdns,
     },
     Preset {
@@ -75,6 +83,7 @@ const PRESETS: [Preset; 8] = [
         paths: &[],
         encoded_slash: SlashChoice::Refuse,
         credential: "bearer",
+        accept_token_in: &["header:API-Key"],
         refusals: RefusalChoice::Openai,
     },
     Preset {
@@ -83,6 +92,7 @@ const PRESETS: [Preset; 8] = [
         paths: &[],
         encoded_slash: SlashChoice::Refuse,
         credential: "header:X-Api-Key",
+        accept_token_in: &[],
         refusals: RefusalChoice::Anthropic,
     },
 ];
@@ -154,10 +164,17 @@ impl Preset {
             api_root: self.api_root.map_or_else(Setting::default, text),
             encoded_slash: Setting::new(self.encoded_slash, origin.clone()),
             credential: Setting::new(CarrierText(self.credential.to_owned()), origin.clone()),
+            accept_token_in: self.accept_token_in(&origin),
             refusals: Setting::new(self.refusals, origin.clone()),
             ..RawUpstream::default()
         };
         let paths = if paths.is_empty() { Setting::default() } else { Setting::new(paths, paths_origin) };
         RawUpstream { paths, ..raw }.or(preset)
+    }
+
+    fn accept_token_in(&self, origin: &Origin) -> Setting<Vec<Given<CarrierText>>> {
+        let given = |name: &&str| Given { value: CarrierText((*name).to_owned()), origin: origin.clone() };
+        let names: Vec<_> = self.accept_token_in.iter().map(given).collect();
+        if names.is_empty() { Setting::default() } else { Setting::new(names, origin.clone()) }
     }
 }
