@@ -34,3 +34,28 @@ fn prints_what_is_sent() {
         assert_eq!(RequestTarget::parse(text.as_bytes(), EncodedSlash::Refuse).unwrap().to_string(), sent);
     }
 }
+
+#[test]
+fn reads_one_parameter_or_none() {
+    let read = |query: &str| {
+        let target = RequestTarget::parse(format!("/a?{query}").as_bytes(), EncodedSlash::Refuse).unwrap();
+        target.query_parameter("api_key").map(|value| value.map(str::to_owned))
+    };
+    for (query, value) in [
+        ("api_key=x", Some("x")),
+        ("b=1&API-Key=%41=+&c", Some("%41=+")),
+        ("api%5Fkey=x&b;c", Some("x")),
+        ("api_key", Some("")),
+        ("api_key%3Dx", Some("")),
+        ("", None),
+        ("=x", None),
+        ("x=api_key", None),
+    ] {
+        assert_eq!(read(query), Ok(value.map(str::to_owned)), "{query}");
+    }
+    for query in ["api_key=x&api_key=x", "api_key&api%5fkey=", "api_key=x;b", "b;api_key=x", "api.key=x&api_key[]=y"] {
+        assert_eq!(read(query), Err(AmbiguousParameter), "{query}");
+    }
+    let without = RequestTarget::parse(b"/a", EncodedSlash::Refuse).unwrap();
+    assert_eq!(without.query_parameter("a"), Ok(None));
+}

@@ -62,3 +62,14 @@ fn refuses_overrides_in_any_spelling() {
     }
     assert!(refuse_overrides(&headers(&[("x-method", "x"), ("x-url", "x"), ("method", "x")])).is_ok());
 }
+
+#[test]
+fn a_configured_carrier_is_no_trailer() {
+    let stripped = [HeaderName::from_static("dd-api-key")];
+    // HTTP/2 has trailers that nobody announced.
+    let mut trailers = headers(&[("dd-api-key", "x"), ("authorization", "x"), ("x-sum", "1")]);
+    filter_request_trailers(&mut trailers, &stripped);
+    assert_eq!(trailers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-sum"]);
+    let announced = announced_trailers(&headers(&[("trailer", "DD-API-KEY, X-Sum")]), &stripped);
+    assert_eq!(announced.unwrap(), "x-sum");
+}
