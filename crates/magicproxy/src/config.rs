@@ -9,6 +9,7 @@ mod check;
 mod defaults;
 mod environment;
 pub(crate) mod fault;
+pub(crate) mod listeners;
 mod native;
 mod preset;
 mod python;
@@ -36,8 +37,9 @@ use crate::ConfigurationForm;
 use crate::failure::reason;
 use crate::keystore::KeyFiles;
 use crate::output::harmless;
-use address::{Listen, PublicAccess};
+use address::PublicAccess;
 use fault::Sources;
+use listeners::{ListenerSettings, TlsSource};
 use raw::{RawConfig, RawKeys};
 use setting::{Origin, Setting};
 use value::{LogFormat, LogLevel};
@@ -54,7 +56,10 @@ pub(crate) struct Flags {
 /// The checked configuration.
 #[derive(Debug)]
 pub(crate) struct Config {
-    pub(crate) listen: Listen,
+    /// At least one.
+    pub(crate) listeners: Vec<ListenerSettings>,
+    /// Where the certificate comes from, if there is one.
+    pub(crate) tls: Option<TlsSource>,
     /// What the operator said about it.
     pub(crate) public_access: Option<PublicAccess>,
     pub(crate) keys: KeySettings,
@@ -92,12 +97,14 @@ impl Config {
 
     /// The URL by which callers reach the proxy, as far as anybody knows.
     pub(crate) fn public_access(&self) -> PublicAccess {
-        self.public_access.clone().unwrap_or_else(|| PublicAccess::of(&self.listen))
+        let first = |listener: &ListenerSettings| PublicAccess::of(&listener.listen, listener.scheme);
+        self.public_access.clone().or_else(|| self.listeners.first().map(first)).unwrap_or_default()
     }
 
     /// The name or address by which callers reach the proxy, as far as anybody knows.
     pub(crate) fn host(&self) -> &str {
-        self.public_access.as_ref().map_or(&self.listen.host, |public| &public.host)
+        let first = self.listeners.first().map_or("localhost", |listener| listener.listen.host());
+        self.public_access.as_ref().map_or(first, |public| &public.host)
     }
 
     /// The upstream of tokens with this `aud`, or with none. Where nobody has said which API this is for, any name will do.

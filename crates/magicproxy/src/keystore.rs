@@ -3,7 +3,7 @@
 //! Private keys are created with mode 0600 and never overwritten. Specification of the ring: `token-v1.md` section 7.
 
 mod certificate;
-mod write;
+pub(crate) mod write;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -210,7 +210,7 @@ fn check_beside(path: &Path, held: &[HeldKey]) -> Result<Option<String>, Faults>
 
 /// A warning, where others may read a private key.
 #[cfg(unix)]
-fn exposure(path: &Path) -> Option<String> {
+pub(crate) fn exposure(path: &Path) -> Option<String> {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
     let exposed = mode & 0o077 != 0;
@@ -218,7 +218,7 @@ fn exposure(path: &Path) -> Option<String> {
 }
 
 #[cfg(not(unix))]
-fn exposure(_: &Path) -> Option<String> {
+pub(crate) fn exposure(_: &Path) -> Option<String> {
     None
 }
 

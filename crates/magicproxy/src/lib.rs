@@ -12,6 +12,7 @@ mod keystore;
 mod logging;
 mod output;
 mod setup;
+mod tls;
 mod wire;
 
 use std::process::ExitCode;

@@ -45,9 +45,9 @@ async fn demo(once: bool) -> Result<(), Failure> {
     let keys = Arc::new(KeyRing::new(PrivateKey::generate(2048).context("a new key")?, Vec::new()).context("a new key")?);
     let config = configuration(api)?;
     let token = mint(&keys, &config)?;
-    let listen = config.listen.clone();
-    let door = Door::open(config.into_settings(keys), &listen).await?;
-    let proxy = listen.url(door.port()?);
+    let listeners = config.listeners.clone();
+    let door = Door::open(config.into_settings(keys), &listeners, None).await?;
+    let proxy = door.url();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(door.serve(async {
         let _ = stopped.await;

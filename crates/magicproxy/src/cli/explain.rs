@@ -118,10 +118,10 @@ fn below<'u>(url: &'u str, root: &str) -> Option<&'u str> {
 }
 
 fn on_this_machine<'u>(url: &'u str, config: &Config) -> Option<&'u str> {
-    let rest = url.strip_prefix("http://")?;
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"))?;
     let authority = rest.split(['/', '?']).next()?;
     let host = authority.parse::<Authority>().ok()?.host().trim_matches(['[', ']']).to_owned();
-    let ours = is_loopback(&host) || host == config.listen.host;
+    let ours = is_loopback(&host) || config.listeners.iter().any(|listener| listener.listen.host() == host);
     ours.then(|| below(rest, authority)).flatten()
 }
 

@@ -15,15 +15,19 @@ use crate::failure::Failure;
 use crate::keystore::{Keys, NewKey};
 use crate::logging;
 use crate::output::note;
+use crate::tls::{self, Tls};
 use crate::wire::{self, Door};
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     settings: SettingsArgs,
-    /// Where to listen [default: 127.0.0.1:5000]
-    #[arg(long, value_name = "HOST:PORT")]
+    /// Where to listen: HOST:PORT, or unix:PATH [default: 127.0.0.1:5000]
+    #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
+    /// Speak TLS, with a certificate of an authority of this machine's own, for trying things out
+    #[arg(long)]
+    tls_dev: bool,
     /// Form of the log lines: `pretty` or `json` [default: pretty on a terminal, else json]
     #[arg(long, value_name = "FORMAT", value_parser = LogFormat::from_text)]
     log_format: Option<LogFormat>,
@@ -36,6 +40,7 @@ impl ServeArgs {
     fn into_flags(self) -> Flags {
         let mut flags = self.settings.into_flags();
         flags.raw.listen = flag("--listen", self.listen);
+        flags.raw.tls.dev = flag("--tls-dev", self.tls_dev.then_some(true));
         flags.raw.log.format = flag("--log-format", self.log_format);
         flags.raw.log.level = flag("--log-level", self.log_level);
         flags
@@ -51,6 +56,7 @@ pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Fail
     wire::raise_open_file_limit();
     let (keys, new) = keys_or_new(&config)?;
     warnings.extend(keys.warnings);
+    warnings.extend(tls::warnings(&config));
     warnings.extend(config.upstreams.iter().filter_map(|upstream| plain_http(upstream)));
     let mut banner = Banner {
         lines: facts(&config, &keys.held),
@@ -58,18 +64,25 @@ pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Fail
         next: Vec::new(),
         as_log: config.log.format == Some(LogFormat::Json),
     };
-    let (listen, open, private) = (config.listen.clone(), config.minting.open, config.keys.files.private.clone());
+    let tls = Tls::of(&config)?;
+    let (listeners, open, private) = (config.listeners.clone(), config.minting.open, config.keys.files.private.clone());
     let first =
         config.upstreams.first().map(|upstream| (upstream.api_root.to_string(), upstream.placing.mount.as_str().to_owned()));
     let (api_root, mount) = first.unwrap_or_default();
     let settings = config.into_settings(Arc::new(keys.ring));
     let runtime = wire::runtime()?;
     let served = runtime.block_on(async {
-        let door = Door::open(settings, &listen).await?;
-        let url = listen.url(door.port()?);
-        banner.lines.insert(0, format!("magicproxy {} listens on {url}", env!("CARGO_PKG_VERSION")));
+        let door = Door::open(settings, &listeners, tls.as_ref().map(|tls| &tls.server)).await?;
+        let addresses = door.addresses().join(" and ");
+        banner.lines.insert(0, format!("magicproxy {} listens on {addresses}", env!("CARGO_PKG_VERSION")));
+        let trust = tls.as_ref().map(Tls::curl_option).unwrap_or_default();
+        if let Some(tls) = tls {
+            banner.lines.extend(tls.notes.iter().cloned());
+            tokio::spawn(tls.keep_fresh());
+        }
         if new {
-            banner.next = next_steps(&format!("{url}{mount}"), &api_root, open, &private.display().to_string());
+            let curl = format!("curl{trust}{}", door.curl_option());
+            banner.next = next_steps(&curl, &format!("{}{mount}", door.url()), &api_root, open, &private.display().to_string());
         }
         banner.show();
         door.serve(wire::shutdown()).await;
@@ -118,12 +131,12 @@ fn facts(config: &Config, held: &[crate::keystore::HeldKey]) -> Vec<String> {
 }
 
 /// What the newcomer types next; it works as it is printed.
-fn next_steps(url: &str, api_root: &str, open: bool, private: &str) -> Vec<String> {
+fn next_steps(curl: &str, url: &str, api_root: &str, open: bool, private: &str) -> Vec<String> {
     let path = if api_root == "https://api.github.com" { "/user" } else { "/" };
     let mint = if open {
         format!(
             "TOKEN=$(printf '{{\"token\": \"%s\", \"allowed\": [\"GET {path}\"]}}' \"$CREDENTIAL\" | \
-             curl -sSf -H 'Content-Type: application/json' --data-binary @- {url}/__magictoken)"
+             {curl} -sSf -H 'Content-Type: application/json' --data-binary @- {url}/__magictoken)"
         )
     } else {
         format!("TOKEN=$(printf '%s' \"$CREDENTIAL\" | magicproxy mint --credential-file - --allow 'GET {path}')")
@@ -133,7 +146,7 @@ fn next_steps(url: &str, api_root: &str, open: bool, private: &str) -> Vec<Strin
         "next, in another shell: paste a credential of the API, mint a token that may do one thing, and use it".to_owned(),
         "  read -r CREDENTIAL".to_owned(),
         format!("  {mint}"),
-        format!("  curl -i -H \"Authorization: Bearer $TOKEN\" {url}{path}"),
+        format!("  {curl} -i -H \"Authorization: Bearer $TOKEN\" {url}{path}"),
     ]
 }
 

@@ -2,20 +2,75 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
 
 use http::Uri;
 
+/// An address of TCP, or the path of a Unix socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Listen {
+    Tcp(Address),
+    Unix(PathBuf),
+}
+
 /// `HOST:PORT`; the host may be a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Listen {
+pub(crate) struct Address {
     pub(crate) host: String,
     pub(crate) port: u16,
 }
 
+/// What callers speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Http,
+    Https,
+}
+
 impl Listen {
-    /// Reads `127.0.0.1:5000`, `[::1]:5000`, `localhost:5000`, `:5000` (every address).
+    /// Reads `unix:/run/magicproxy.sock`, or an [`Address`].
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let expected = || "expected `HOST:PORT`, for instance `127.0.0.1:5000`".to_owned();
+        match text.strip_prefix("unix:") {
+            None => Address::parse(text).map(Self::Tcp),
+            Some(path) if path.is_empty() || path.contains('\0') => {
+                Err("expected a path, for instance `unix:/run/magicproxy.sock`".to_owned())
+            }
+            Some(path) if cfg!(unix) => Ok(Self::Unix(PathBuf::from(path))),
+            Some(_) => Err("there are no Unix sockets on this system".to_owned()),
+        }
+    }
+
+    /// The name or address by which programs on this machine reach a proxy that listens here.
+    pub(crate) fn host(&self) -> &str {
+        match self {
+            Self::Tcp(address) => &address.host,
+            Self::Unix(_) => "localhost",
+        }
+    }
+
+    /// How a program on this machine reaches a proxy that listens here. `port` is the one that the system gave for port 0.
+    pub(crate) fn url(&self, scheme: Scheme, port: Option<u16>) -> String {
+        let scheme = if scheme == Scheme::Https { "https" } else { "http" };
+        match self {
+            Self::Tcp(address) => format!("{scheme}://{}", address.reached_at(port.unwrap_or(address.port))),
+            Self::Unix(_) => format!("{scheme}://localhost"),
+        }
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(formatter),
+            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl Address {
+    /// Reads `127.0.0.1:5000`, `[::1]:5000`, `localhost:5000`, `:5000` (every address).
+    fn parse(text: &str) -> Result<Self, String> {
+        let expected = || "expected `HOST:PORT`, for instance `127.0.0.1:5000`, or `unix:PATH`".to_owned();
         let (host, port) = text.rsplit_once(':').ok_or_else(expected)?;
         let port = port.parse().map_err(|_| expected())?;
         let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
@@ -30,18 +85,17 @@ impl Listen {
         Ok(Self { host, port })
     }
 
-    /// How a program on this machine reaches a proxy that listens here, on this port.
-    pub(crate) fn url(&self, port: u16) -> String {
+    fn reached_at(&self, port: u16) -> String {
         let host = match self.host.parse() {
             Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED)) | Ok(IpAddr::V6(Ipv6Addr::UNSPECIFIED)) => "127.0.0.1".to_owned(),
             Ok(IpAddr::V6(address)) => format!("[{address}]"),
             _ => self.host.clone(),
         };
-        format!("http://{host}:{port}")
+        format!("{host}:{port}")
     }
 }
 
-impl fmt::Display for Listen {
+impl fmt::Display for Address {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {
             write!(formatter, "[{}]:{}", self.host, self.port)
@@ -52,7 +106,7 @@ impl fmt::Display for Listen {
 }
 
 /// The URL by which callers reach the proxy, without a final `/`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PublicAccess {
     pub(crate) url: String,
     pub(crate) host: String,
@@ -71,7 +125,7 @@ impl PublicAccess {
     }
 
     /// That of a proxy of which nothing but its address is known.
-    pub(crate) fn of(listen: &Listen) -> Self {
-        Self { url: listen.url(listen.port), host: listen.host.clone() }
+    pub(crate) fn of(listen: &Listen, scheme: Scheme) -> Self {
+        Self { url: listen.url(scheme, None), host: listen.host().to_owned() }
     }
 }

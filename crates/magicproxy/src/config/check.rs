@@ -16,10 +16,11 @@ use crate::keystore::KeyFiles;
 /// Checks a layered configuration, which holds every default.
 pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>) -> Option<Config> {
     let mut checker = Checker { sources, faults };
-    let listen = checker.text("listen", &raw.listen, address::Listen::parse);
     let public_access = checker.text("public_access", &raw.public_access, address::PublicAccess::parse);
     let keys = checker.keys(raw);
     let upstreams = checker.upstreams(raw);
+    let tls = checker.tls(&raw.tls);
+    let listeners = checker.listeners(raw, upstreams.as_deref());
     let minting = checker.minting(&raw.mint);
     let accept_max_lifetime = checker.lifetime("tokens.max_lifetime", &raw.tokens.max_lifetime);
     let timeouts = checker.timeouts(&raw.timeouts);
@@ -28,9 +29,21 @@ pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>)
         format: raw.log.format.given().map(|given| given.value),
         level: raw.log.level.given().map_or(LogLevel::Info, |given| given.value),
     };
-    let (Some(listen), Some(upstreams)) = (listen, upstreams) else { return None };
+    let (Some(listeners), Some(upstreams)) = (listeners, upstreams) else { return None };
     let upstream_assumed = raw.upstreams.is_empty() && is_assumed(&raw.upstream);
-    Some(Config { listen, public_access, keys, upstreams, minting, accept_max_lifetime, timeouts, limits, log, upstream_assumed })
+    Some(Config {
+        listeners,
+        tls,
+        public_access,
+        keys,
+        upstreams,
+        minting,
+        accept_max_lifetime,
+        timeouts,
+        limits,
+        log,
+        upstream_assumed,
+    })
 }
 
 /// Has nobody said which API this is?
@@ -42,8 +55,8 @@ fn is_assumed(upstream: &RawUpstream) -> bool {
 }
 
 pub(super) struct Checker<'a> {
-    sources: &'a Sources,
-    faults: &'a mut Vec<Fault>,
+    pub(super) sources: &'a Sources,
+    pub(super) faults: &'a mut Vec<Fault>,
 }
 
 impl Checker<'_> {

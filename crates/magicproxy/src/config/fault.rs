@@ -79,6 +79,11 @@ impl Sources {
             _ => None,
         }
     }
+
+    /// A path of this origin, from where it starts.
+    pub(crate) fn absolute(&self, path: PathBuf, origin: &Origin) -> PathBuf {
+        self.base(origin).map_or_else(|| path.clone(), |base| base.join(&path))
+    }
 }
 
 /// One thing that is wrong.

@@ -16,9 +16,15 @@ use super::value::{DurationText, ForwardingChoice, LogFormat, LogLevel, MintPoli
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct RawConfig {
-    /// Where the proxy listens: `HOST:PORT`.
+    /// Where the proxy listens: `HOST:PORT` or `unix:PATH`.
     #[serde(default)]
     pub(crate) listen: Setting<String>,
+    /// Where it listens besides. Without `listen`, only there.
+    #[serde(default)]
+    pub(crate) listeners: Vec<RawListener>,
+    /// TLS towards callers.
+    #[serde(default)]
+    pub(crate) tls: RawTls,
     /// The URL by which callers reach the proxy; its host is the name in the certificate beside the keys.
     #[serde(default)]
     pub(crate) public_access: Setting<String>,
@@ -64,6 +70,32 @@ section! {
         certificate: String,
         /// The size of new keys: 2048, 3072 or 4096.
         bits: u64,
+    }
+}
+
+section! {
+    /// One place to listen.
+    RawListener {
+        /// `HOST:PORT` or `unix:PATH`.
+        listen: String,
+        /// The name of the one upstream that requests are for; as their mounts say by default.
+        upstream: String,
+        /// Must callers speak TLS? By default on TCP, where there is a certificate.
+        tls: bool,
+        /// The mode of a Unix socket's file, in octal: `"0660"`.
+        mode: String,
+    }
+}
+
+section! {
+    /// TLS towards callers.
+    RawTls {
+        /// A PEM file: the certificate, then those that it is signed with.
+        certificate: String,
+        /// A PEM file: the private key of the certificate.
+        private_key: String,
+        /// Make a certificate at each start, signed by a certificate authority of this machine's own.
+        dev: bool,
     }
 }
 
@@ -176,6 +208,7 @@ section! {
 /// The sections and their names, once.
 macro_rules! each_section {
     ($config:expr, $do:ident $(, $extra:expr)*) => {
+        $do!($config, tls $(, $extra)*);
         $do!($config, keys $(, $extra)*);
         $do!($config, mint $(, $extra)*);
         $do!($config, tokens $(, $extra)*);
@@ -198,6 +231,8 @@ impl RawConfig {
         }
         Self {
             listen: self.listen.or(lower.listen),
+            listeners: if self.listeners.is_empty() { lower.listeners } else { self.listeners },
+            tls: self.tls.or(lower.tls),
             public_access: self.public_access.or(lower.public_access),
             keys: self.keys.or(lower.keys),
             mint: self.mint.or(lower.mint),
@@ -222,6 +257,8 @@ impl RawConfig {
                 origin: &given.origin,
             }));
         }
+        let listeners = self.listeners.iter().zip(1..);
+        entries.extend(listeners.flat_map(|(listener, number)| listener.entries(&format!("listeners.{number}"))));
         macro_rules! list {
             ($config:expr, $name:ident) => {
                 entries.extend($config.$name.entries(stringify!($name)));

@@ -5,6 +5,7 @@ use std::path::Path;
 use magicproxy_core::{EncodedSlash, PatternMode, UnnamedTokens};
 use magicproxy_proxy::settings::{Forwarding, Links, RefusalShape};
 
+use super::address::{Listen, Scheme};
 use super::*;
 use crate::output::Colour;
 
@@ -48,7 +49,7 @@ fn check(text: &str, expected: &[&str]) {
 #[test]
 fn nothing_said_is_right() {
     let config = native("").check().unwrap();
-    assert_eq!(config.listen.to_string(), "127.0.0.1:5000");
+    assert_eq!(config.listeners[0].listen.to_string(), "127.0.0.1:5000");
     assert_eq!(config.upstreams[0].api_root.to_string(), "https://api.github.com");
     assert_eq!(config.upstreams[0].name.as_str(), "api.github.com");
     assert!(config.upstream_assumed && config.minting.open && !config.upstreams[0].websocket);
@@ -86,7 +87,7 @@ fn everything_said_arrives() {
         "#,
     );
     let config = config.check().unwrap();
-    assert_eq!(config.listen.to_string(), "[::1]:80");
+    assert_eq!(config.listeners[0].listen.to_string(), "[::1]:80");
     assert_eq!((config.public_access().url.as_str(), config.host()), ("https://proxy.example.com", "proxy.example.com"));
     assert_eq!(config.keys.files.certificate, Path::new("/srv/keys/public.x509.cer"));
     assert_eq!(config.keys.bits, 3072);
@@ -115,7 +116,7 @@ fn the_guide_is_right() {
     let example = guide.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let layers = native(example);
     let given = layers.raw.entries().iter().filter(|entry| *entry.origin != Origin::Default).count();
-    assert!(given >= RawConfig::keys().len() - 6, "the guide shows almost every setting: {given}");
+    assert!(given >= RawConfig::keys().len() - 9, "the guide shows almost every setting: {given}");
     layers.check().unwrap();
 }
 
@@ -295,13 +296,15 @@ fn the_schema_knows_every_setting() {
 
 #[test]
 fn addresses() {
-    let parse = |text: &str| Listen::parse(text).map(|listen| (listen.to_string(), listen.url(listen.port)));
+    let parse = |text: &str| Listen::parse(text).map(|listen| (listen.to_string(), listen.url(Scheme::Http, None)));
     let is = |text: &str, url: &str| Ok((text.to_owned(), url.to_owned()));
     assert_eq!(parse("localhost:80"), is("localhost:80", "http://localhost:80"));
     assert_eq!(parse("0.0.0.0:80"), is("0.0.0.0:80", "http://127.0.0.1:80"));
     assert_eq!(parse(":80"), is("[::]:80", "http://127.0.0.1:80"));
     assert_eq!(parse("[::1]:80"), is("[::1]:80", "http://[::1]:80"));
-    for bad in ["", "80", "a b:80", "127.0.0.1:", "127.0.0.1:99999", "[x]:80", "http://x:80"] {
+    assert_eq!(parse("unix:/run/s"), is("unix:/run/s", "http://localhost"));
+    assert_eq!(Listen::parse("[::]:0").unwrap().url(Scheme::Https, Some(7)), "https://127.0.0.1:7");
+    for bad in ["", "80", "a b:80", "127.0.0.1:", "127.0.0.1:99999", "[x]:80", "http://x:80", "unix:"] {
         assert!(Listen::parse(bad).is_err(), "{bad}");
     }
 }
@@ -423,4 +426,97 @@ fn a_preset_knows_its_carrier_and_its_shape() {
         ("header:private-token", RefusalShape::Gitlab),
     ];
     assert_eq!(told, expected.map(|(carrier, shape)| (carrier.to_owned(), shape)));
+}
+
+/// A folder with a certificate and its key, and the key of another one.
+struct Certificates {
+    folder: tempfile::TempDir,
+}
+
+impl Certificates {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (key, other) = (rcgen::KeyPair::generate().unwrap(), rcgen::KeyPair::generate().unwrap());
+        let params = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        for (name, text) in [("c.pem", certificate.pem()), ("k.pem", key.serialize_pem()), ("o.pem", other.serialize_pem())] {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        Self { folder }
+    }
+
+    /// Layers of a file in the folder.
+    fn native(&self, text: &str) -> Layers {
+        let file = native::parse(&self.folder.path().join("magicproxy.toml"), text.to_owned());
+        Layers { sources: Sources { native: Some(file.source), python: None }, faults: file.faults, ..Layers::only(file.raw) }
+    }
+}
+
+/// Address, scheme, upstream and mode of each listener.
+fn listeners(layers: Layers) -> Vec<String> {
+    let of = |listener: &ListenerSettings| {
+        let ListenerSettings { listen, scheme, upstream, mode } = listener;
+        format!("{listen} {scheme:?} {} {mode:o}", upstream.as_ref().map_or("-", UpstreamName::as_str))
+    };
+    layers.check().unwrap().listeners.iter().map(of).collect()
+}
+
+#[test]
+fn listeners_are_the_one_and_the_list() {
+    assert_eq!(listeners(native("")), ["127.0.0.1:5000 Http - 660"]);
+    assert_eq!(listeners(native("[[listeners]]\nlisten = ':1'")), ["[::]:1 Http - 660"]);
+    let text = "listen = ':1'\n[upstreams.github]\n[[listeners]]\nlisten = 'unix:/run/s'\nupstream = 'github'\nmode = '0600'";
+    assert_eq!(listeners(native(text)), ["[::]:1 Http - 660", "unix:/run/s Http github 600"]);
+}
+
+#[test]
+fn a_certificate_is_for_tcp_unless_somebody_says_otherwise() {
+    let certificates = Certificates::new();
+    let text = "listen = ':1'\ntls = { certificate = 'c.pem', private_key = 'k.pem' }\n\
+        [[listeners]]\nlisten = ':2'\ntls = false\n[[listeners]]\nlisten = 'unix:s'\n\
+        [[listeners]]\nlisten = 'unix:/t'\ntls = true";
+    let unix = certificates.folder.path().join("s");
+    let expected = [
+        "[::]:1 Https - 660".to_owned(),
+        "[::]:2 Http - 660".to_owned(),
+        format!("unix:{} Http - 660", unix.display()),
+        "unix:/t Https - 660".to_owned(),
+    ];
+    assert_eq!(listeners(certificates.native(text)), expected);
+    let config = certificates.native(text).check().unwrap();
+    assert_eq!(config.public_access().url, "https://127.0.0.1:1");
+    assert_eq!(listeners(native("tls.dev = true")), ["127.0.0.1:5000 Https - 660"]);
+    assert_eq!(listeners(native("tls.dev = false")), ["127.0.0.1:5000 Http - 660"]);
+}
+
+#[test]
+fn faults_of_listeners() {
+    check("[[listeners]]\ntls = false", &["listeners.listen is needed", "[magicproxy.toml:2:7]"]);
+    check("[[listeners]]\nlisten = 'x'", &["listeners.listen `x`: expected `HOST:PORT`"]);
+    check("[[listeners]]\nlisten = 'unix:'", &["listeners.listen `unix:`: expected a path"]);
+    check("[[listeners]]\nlistn = ':1'", &["unknown key `listn` in `listeners`", "did you mean `listen`?"]);
+    check("[[listeners]]\nlisten = ':1'\ntls = true", &["there is no certificate", "[magicproxy.toml:3:7]", "[tls] certificate"]);
+    check("[[listeners]]\nlisten = ':1'\nmode = '0600'", &["listeners.mode: only a Unix socket has one"]);
+    check("[[listeners]]\nlisten = 'unix:/s'\nmode = '0999'", &["listeners.mode `0999`: expected octal digits"]);
+    check("[[listeners]]\nlisten = 'unix:/s'\nmode = '4755'", &["listeners.mode `4755`: expected octal digits"]);
+    check("listen = ':1'\n[[listeners]]\nlisten = ':1'", &["listeners.listen `[::]:1`: another listener is there", "toml:3:10]"]);
+    let named = "[upstreams.github]\n[[listeners]]\nlisten = ':1'\nupstream = 'githob'";
+    check(named, &["there is no such upstream", "did you mean `github`?", "[magicproxy.toml:4:12]"]);
+}
+
+#[test]
+fn faults_of_certificates() {
+    let certificates = Certificates::new();
+    let check = |text: &str, expected: &[&str]| {
+        let rendered = faults(certificates.native(text));
+        expected.iter().for_each(|part| assert!(rendered.contains(part), "expected {part:?} in:\n{rendered}"));
+        assert!(!rendered.contains("PRIVATE KEY"), "{rendered}");
+    };
+    check("tls.certificate = 'c.pem'", &["tls.private_key is needed", "magicproxy.toml:1:19]"]);
+    check("tls.private_key = 'k.pem'", &["tls.certificate is needed"]);
+    check("tls = { certificate = 'x.pem', private_key = 'k.pem' }", &["x.pem`: there is no such file", "magicproxy.toml:1:23]"]);
+    check("tls = { certificate = 'k.pem', private_key = 'k.pem' }", &["k.pem`: expected certificates in PEM"]);
+    check("tls = { certificate = 'c.pem', private_key = 'c.pem' }", &["c.pem`: expected a private key in PEM"]);
+    check("tls = { certificate = 'c.pem', private_key = 'o.pem' }", &["does not belong to the first certificate", ":46]"]);
+    check("tls = { certificate = 'c.pem', private_key = 'k.pem', dev = true }", &["tls.dev: there is a certificate already"]);
 }

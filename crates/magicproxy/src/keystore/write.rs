@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 /// Creates the folder of a file, for its owner only, where it is missing.
-pub(super) fn create_folder_of(path: &Path) -> anyhow::Result<()> {
+pub(crate) fn create_folder_of(path: &Path) -> anyhow::Result<()> {
     let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -17,7 +17,7 @@ pub(super) fn create_folder_of(path: &Path) -> anyhow::Result<()> {
 }
 
 /// Creates a file that only its owner reads.
-pub(super) fn private(path: &Path, text: &str) -> anyhow::Result<()> {
+pub(crate) fn private(path: &Path, text: &str) -> anyhow::Result<()> {
     create(path, text, 0o600)
 }
 
@@ -32,7 +32,7 @@ pub(super) fn staged_private(path: &Path, text: &str) -> anyhow::Result<PathBuf>
 }
 
 /// Writes what is to replace a public file, beside it.
-pub(super) fn staged_public(path: &Path, text: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn staged_public(path: &Path, text: &str) -> anyhow::Result<PathBuf> {
     stage(path, text, 0o644)
 }
 

@@ -1,0 +1,169 @@
+//! Where the proxy listens and what it shows there: from what was written to checked settings.
+
+use std::sync::Arc;
+
+use magicproxy_core::UpstreamName;
+use magicproxy_proxy::settings::UpstreamSettings;
+
+use super::address::{Listen, Scheme};
+use super::check::{Checker, value};
+use super::fault::Fault;
+use super::raw::{RawConfig, RawListener, RawTls};
+use super::setting::{Given, Origin, Section as _, Setting};
+use super::suggest;
+use crate::tls::files::{CertificateFiles, Culprit};
+
+/// The mode of a socket's file where nobody says: the owner and the group may connect.
+const SOCKET_MODE: u32 = 0o660;
+
+/// One place to listen.
+#[derive(Clone, Debug)]
+pub(crate) struct ListenerSettings {
+    pub(crate) listen: Listen,
+    pub(crate) scheme: Scheme,
+    /// The one upstream that requests are for.
+    pub(crate) upstream: Option<UpstreamName>,
+    /// Of the file of a Unix socket.
+    pub(crate) mode: u32,
+}
+
+/// Where the certificate comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum TlsSource {
+    /// Files that somebody else writes.
+    Files(CertificateFiles),
+    /// A certificate authority of this machine's own.
+    Dev,
+}
+
+impl Checker<'_> {
+    /// Where the certificate comes from. The files are read, so that what is wrong with them is known now.
+    pub(super) fn tls(&mut self, raw: &RawTls) -> Option<TlsSource> {
+        let dev = raw.dev.given().filter(|given| given.value);
+        let files = match (raw.certificate.given(), raw.private_key.given()) {
+            (None, None) => return dev.map(|_| TlsSource::Dev),
+            (Some(certificate), Some(key)) => (certificate, key),
+            (Some(given), None) => return self.missing("tls.private_key", "the private key of the certificate", given),
+            (None, Some(given)) => return self.missing("tls.certificate", "the certificate of the private key", given),
+        };
+        if let Some(dev) = dev {
+            let fault = Fault::new("tls.dev: there is a certificate already (`tls.certificate`)", dev.origin.clone());
+            self.faults.push(fault.help("choose one of them"));
+            return None;
+        }
+        let (certificate, private_key) = files;
+        let files = CertificateFiles { certificate: self.path(certificate), private_key: self.path(private_key) };
+        if let Err(fault) = files.load() {
+            let (key, given, path) = match fault.culprit {
+                Culprit::Certificate => ("tls.certificate", certificate, &files.certificate),
+                Culprit::PrivateKey => ("tls.private_key", private_key, &files.private_key),
+            };
+            self.fault(format!("{key} `{}`: {}", path.display(), fault.message), &given.origin);
+            return None;
+        }
+        Some(TlsSource::Files(files))
+    }
+
+    fn missing<T>(&mut self, key: &str, what: &str, given: &Given<String>) -> Option<T> {
+        self.fault(format!("{key} is needed: {what}"), &given.origin);
+        None
+    }
+
+    /// Every place to listen; none if one has a fault.
+    pub(super) fn listeners(
+        &mut self,
+        raw: &RawConfig,
+        upstreams: Option<&[Arc<UpstreamSettings>]>,
+    ) -> Option<Vec<ListenerSettings>> {
+        let said = raw.listeners.is_empty() || raw.listen.given().is_some_and(|given| given.origin != Origin::Default);
+        let first = said.then(|| RawListener { listen: raw.listen.clone(), ..RawListener::default() });
+        let first = first.iter().map(|listener| ("listen".to_owned(), listener));
+        let further = raw.listeners.iter().map(|listener| ("listeners.listen".to_owned(), listener));
+        let checked: Vec<_> = first
+            .chain(further)
+            .map(|(key, listener)| {
+                let settings = self.listener(&key, listener, raw, upstreams)?;
+                Some((settings, listener.listen.given()?.origin.clone()))
+            })
+            .collect();
+        let listeners: Vec<_> = checked.into_iter().collect::<Option<_>>()?;
+        self.distinct_addresses(&listeners);
+        Some(listeners.into_iter().map(|(listener, _)| listener).collect())
+    }
+
+    fn listener(
+        &mut self,
+        key: &str,
+        listener: &RawListener,
+        raw: &RawConfig,
+        upstreams: Option<&[Arc<UpstreamSettings>]>,
+    ) -> Option<ListenerSettings> {
+        if listener.listen.given().is_none() {
+            let origin = listener.entries("").first().map_or(Origin::Default, |entry| entry.origin.clone());
+            self.fault("listeners.listen is needed: `HOST:PORT` or `unix:PATH`", &origin);
+        }
+        let listen = match (self.text(key, &listener.listen, Listen::parse), listener.listen.given()) {
+            (Some(Listen::Unix(path)), Some(given)) => Some(Listen::Unix(self.sources.absolute(path, &given.origin))),
+            (listen, _) => listen,
+        };
+        let is_unix = matches!(listen, Some(Listen::Unix(_)));
+        let mode = self.mode(&listener.mode, is_unix);
+        let scheme = self.scheme(&listener.tls, &raw.tls, is_unix);
+        let upstream = match (listener.upstream.given(), upstreams) {
+            (Some(given), Some(upstreams)) => Some(self.bound(given, upstreams)?),
+            _ => None,
+        };
+        Some(ListenerSettings { listen: listen?, scheme: scheme?, upstream, mode: mode? })
+    }
+
+    fn mode(&mut self, setting: &Setting<String>, is_unix: bool) -> Option<u32> {
+        let Some(given) = setting.given() else { return Some(SOCKET_MODE) };
+        let octal = |text: &str| matches!(text.len(), 3 | 4) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+        let mode = u32::from_str_radix(&given.value, 8).ok().filter(|mode| octal(&given.value) && *mode <= 0o777);
+        if mode.is_none() {
+            self.fault(format!("listeners.mode `{}`: expected octal digits such as `0660`", given.value), &given.origin);
+        } else if !is_unix {
+            self.fault("listeners.mode: only a Unix socket has one", &given.origin);
+        }
+        mode
+    }
+
+    fn scheme(&mut self, setting: &Setting<bool>, tls: &RawTls, is_unix: bool) -> Option<Scheme> {
+        let certificate = tls.certificate.given().is_some() || value(&tls.dev, false);
+        match setting.given() {
+            Some(Given { value: true, origin }) if !certificate => {
+                let fault = Fault::new("listeners.tls: there is no certificate", origin.clone());
+                self.faults.push(fault.help("name one: `[tls] certificate = \"…\"` and `private_key = \"…\"`"));
+                None
+            }
+            Some(Given { value: true, .. }) => Some(Scheme::Https),
+            None if certificate && !is_unix => Some(Scheme::Https),
+            _ => Some(Scheme::Http),
+        }
+    }
+
+    fn bound(&mut self, given: &Given<String>, upstreams: &[Arc<UpstreamSettings>]) -> Option<UpstreamName> {
+        let names = || upstreams.iter().map(|upstream| upstream.name.as_str());
+        let found = upstreams.iter().find(|upstream| upstream.name.as_str() == given.value);
+        if found.is_none() {
+            let help = match suggest::nearest(&given.value, names()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("expected one of `{}`", names().collect::<Vec<_>>().join("`, `")),
+            };
+            let fault =
+                Fault::new(format!("listeners.upstream `{}`: there is no such upstream", given.value), given.origin.clone());
+            self.faults.push(fault.help(help));
+        }
+        found.map(|upstream| upstream.name.clone())
+    }
+
+    fn distinct_addresses(&mut self, listeners: &[(ListenerSettings, Origin)]) {
+        for (at, (listener, origin)) in listeners.iter().enumerate() {
+            let free = matches!(&listener.listen, Listen::Tcp(address) if address.port == 0);
+            let mut earlier = listeners.iter().take(at);
+            if !free && earlier.any(|(other, _)| other.listen == listener.listen) {
+                self.fault(format!("listeners.listen `{}`: another listener is there", listener.listen), origin);
+            }
+        }
+    }
+}

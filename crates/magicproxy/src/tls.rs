@@ -1,0 +1,77 @@
+//! The certificate that callers see: from files that somebody else renews, or from a certificate authority of this
+//! machine's own. What TLS is spoken with it is the engine's affair.
+
+mod dev;
+pub(crate) mod files;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use magicproxy_proxy::listener::tls::TlsServer;
+
+use crate::config::Config;
+use crate::config::listeners::TlsSource;
+use dev::DevAuthority;
+use files::{CertificateFiles, Reloader};
+
+/// A certificate that is in use, and what keeps it fresh.
+#[derive(Debug)]
+pub(crate) struct Tls {
+    pub(crate) server: Arc<TlsServer>,
+    /// What somebody who starts the proxy has to know, line by line.
+    pub(crate) notes: Vec<String>,
+    keeper: Keeper,
+}
+
+#[derive(Debug)]
+enum Keeper {
+    Files(Reloader),
+    Dev(Box<DevAuthority>),
+}
+
+impl Tls {
+    /// Gets the certificate that the configuration speaks of.
+    pub(crate) fn of(config: &Config) -> anyhow::Result<Option<Self>> {
+        Ok(match &config.tls {
+            None => None,
+            Some(TlsSource::Files(files)) => Some(Self::from_files(files)?),
+            Some(TlsSource::Dev) => Some(Self::dev(config)?),
+        })
+    }
+
+    fn from_files(files: &CertificateFiles) -> anyhow::Result<Self> {
+        let (reloader, identity) = Reloader::start(files.clone())?;
+        let server = TlsServer::new(identity).context("TLS cannot be set up")?;
+        Ok(Self { server, notes: Vec::new(), keeper: Keeper::Files(reloader) })
+    }
+
+    fn dev(config: &Config) -> anyhow::Result<Self> {
+        let authority = DevAuthority::open(config.keys.files.folder(), config.host())?;
+        let server = TlsServer::new(authority.issue()?).context("TLS cannot be set up")?;
+        Ok(Self { server, notes: authority.notes(), keeper: Keeper::Dev(Box::new(authority)) })
+    }
+
+    /// What `curl` has to be told besides, to trust the certificate.
+    pub(crate) fn curl_option(&self) -> String {
+        match &self.keeper {
+            Keeper::Files(_) => String::new(),
+            Keeper::Dev(authority) => format!(" --cacert {}", authority.shell_path()),
+        }
+    }
+
+    /// Keeps the certificate fresh, for ever.
+    pub(crate) async fn keep_fresh(self) {
+        match self.keeper {
+            Keeper::Files(reloader) => reloader.run(&self.server).await,
+            Keeper::Dev(authority) => authority.run(&self.server).await,
+        }
+    }
+}
+
+/// What is not wrong, but should be known.
+pub(crate) fn warnings(config: &Config) -> Vec<String> {
+    match &config.tls {
+        Some(TlsSource::Files(files)) => crate::keystore::exposure(&files.private_key).into_iter().collect(),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,212 @@
+//! A certificate and its private key in PEM files, read again when they change.
+//!
+//! Whoever renews them may write one after the other, or slowly: a pair that is not one is not used, and the old one stays
+//! until there is a new one.
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use magicproxy_proxy::listener::tls::{TlsIdentity, TlsIdentityError, TlsServer};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use zeroize::Zeroizing;
+
+use crate::failure::reason;
+
+/// How often the files are looked at.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Where a certificate and its private key are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CertificateFiles {
+    pub(crate) certificate: PathBuf,
+    pub(crate) private_key: PathBuf,
+}
+
+/// What is wrong with a pair of files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LoadFault {
+    pub(crate) culprit: Culprit,
+    pub(crate) message: String,
+}
+
+/// The file to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Culprit {
+    Certificate,
+    PrivateKey,
+}
+
+impl CertificateFiles {
+    /// Reads both, which must fit together.
+    pub(crate) fn load(&self) -> Result<TlsIdentity, LoadFault> {
+        let certificate = |message: String| LoadFault { culprit: Culprit::Certificate, message };
+        let private_key = |message: String| LoadFault { culprit: Culprit::PrivateKey, message };
+        let pem = std::fs::read(&self.certificate).map_err(|error| certificate(reason(&error)))?;
+        let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().unwrap_or_default();
+        if chain.is_empty() {
+            return Err(certificate("expected certificates in PEM".to_owned()));
+        }
+        let pem = std::fs::read(&self.private_key).map(Zeroizing::new).map_err(|error| private_key(reason(&error)))?;
+        let key = PrivateKeyDer::from_pem_slice(&pem)
+            .map_err(|_| private_key("expected a private key in PEM, not encrypted".to_owned()))?;
+        TlsIdentity::new(chain, key).map_err(|error| match error {
+            TlsIdentityError::NoCertificate | TlsIdentityError::Certificate => certificate(error.to_string()),
+            TlsIdentityError::Key => private_key(error.to_string()),
+            TlsIdentityError::Mismatch => private_key(format!("{error} in `{}`", self.certificate.display())),
+        })
+    }
+
+    fn stamps(&self) -> [Option<Stamp>; 2] {
+        [Stamp::of(&self.certificate), Stamp::of(&self.private_key)]
+    }
+}
+
+/// What changes when a file is written or replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stamp {
+    modified: Option<SystemTime>,
+    length: u64,
+    inode: u64,
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = std::fs::metadata(path).ok()?;
+        #[cfg(unix)]
+        let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
+        #[cfg(not(unix))]
+        let inode = 0;
+        Some(Self { modified: metadata.modified().ok(), length: metadata.len(), inode })
+    }
+}
+
+/// Reads a pair of files again when it changes.
+#[derive(Clone, Debug)]
+pub(crate) struct Reloader {
+    files: CertificateFiles,
+    seen: [Option<Stamp>; 2],
+    /// What was wrong at the last look.
+    fault: Option<LoadFault>,
+}
+
+/// What a look at the files came to.
+#[derive(Debug)]
+pub(crate) enum Look {
+    /// Nothing changed.
+    Same,
+    /// There is a new pair.
+    New(TlsIdentity),
+    /// What is there is no pair, since this look.
+    Bad(LoadFault),
+}
+
+impl Reloader {
+    /// Reads the files for the first time.
+    pub(crate) fn start(files: CertificateFiles) -> anyhow::Result<(Self, TlsIdentity)> {
+        // Before reading, so that what is written meanwhile is noticed later.
+        let seen = files.stamps();
+        let identity = files.load().map_err(|fault| {
+            let path = files.path(fault.culprit).display();
+            anyhow::anyhow!("`{path}`: {}", fault.message)
+        })?;
+        Ok((Self { files, seen, fault: None }, identity))
+    }
+
+    /// Looks at the files. Bad ones are read again each time: they may be half-written within one tick of their clock.
+    pub(crate) fn look(&mut self) -> Look {
+        let stamps = self.files.stamps();
+        if stamps == self.seen && self.fault.is_none() {
+            return Look::Same;
+        }
+        self.seen = stamps;
+        match self.files.load() {
+            Ok(identity) => {
+                self.fault = None;
+                Look::New(identity)
+            }
+            Err(fault) if self.fault.as_ref() == Some(&fault) => Look::Same,
+            Err(fault) => {
+                self.fault = Some(fault.clone());
+                Look::Bad(fault)
+            }
+        }
+    }
+
+    /// Looks every second, and at SIGHUP, and gives what is new to `server`.
+    pub(super) async fn run(self, server: &Arc<TlsServer>) {
+        let mut hangups = Hangups::listen();
+        let mut this = self;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(INTERVAL) => {}
+                () = hangups.next() => {}
+            }
+            // A file system may be slow.
+            let looked = tokio::task::spawn_blocking(move || {
+                let look = this.look();
+                (this, look)
+            });
+            let Ok((next, look)) = looked.await else { return };
+            this = next;
+            match look {
+                Look::Same => {}
+                Look::New(identity) => {
+                    server.replace(identity);
+                    tracing::info!("new handshakes show the new certificate of `{}`", this.files.certificate.display());
+                }
+                Look::Bad(fault) => {
+                    let path = this.files.path(fault.culprit).display();
+                    tracing::error!("the certificate stays the old one: `{path}`: {}", fault.message);
+                }
+            }
+        }
+    }
+}
+
+impl CertificateFiles {
+    fn path(&self, culprit: Culprit) -> &Path {
+        match culprit {
+            Culprit::Certificate => &self.certificate,
+            Culprit::PrivateKey => &self.private_key,
+        }
+    }
+}
+
+/// SIGHUP, where there is one.
+struct Hangups {
+    #[cfg(unix)]
+    signal: Option<tokio::signal::unix::Signal>,
+}
+
+#[cfg(unix)]
+impl Hangups {
+    fn listen() -> Self {
+        Self { signal: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok() }
+    }
+
+    async fn next(&mut self) {
+        let received = match &mut self.signal {
+            Some(signal) => signal.recv().await,
+            None => None,
+        };
+        if received.is_none() {
+            std::future::pending().await
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl Hangups {
+    fn listen() -> Self {
+        Self {}
+    }
+
+    async fn next(&mut self) {
+        std::future::pending().await
+    }
+}

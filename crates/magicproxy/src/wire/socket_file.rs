@@ -1,0 +1,84 @@
+//! The file of a Unix socket: made with its final mode, never in place of anything alive, taken away at the end.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use tokio::net::UnixListener;
+
+/// A socket's file that is ours; dropping it takes the file away.
+#[derive(Debug)]
+pub(crate) struct SocketFile {
+    path: PathBuf,
+    /// Device and inode: somebody may have put another file there since.
+    identity: (u64, u64),
+}
+
+impl SocketFile {
+    /// Listens at this path. A socket that nobody listens on any more is replaced.
+    ///
+    /// The socket is made in a folder that nobody else can enter, and moved when it has its mode.
+    pub(crate) fn bind(path: &Path, mode: u32) -> anyhow::Result<(UnixListener, Self)> {
+        refuse_replacing(path)?;
+        let folder = Folder::beside(path)?;
+        let made = folder.0.join("s");
+        let listener = UnixListener::bind(&made)?;
+        std::fs::set_permissions(&made, std::fs::Permissions::from_mode(mode))?;
+        let metadata = std::fs::symlink_metadata(&made)?;
+        std::fs::rename(&made, path)?;
+        Ok((listener, Self { path: path.to_owned(), identity: (metadata.dev(), metadata.ino()) }))
+    }
+}
+
+/// A folder for its owner only, which goes when it is dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn beside(path: &Path) -> io::Result<Self> {
+        let parent = path.parent().unwrap_or(Path::new(""));
+        let mut number = 0;
+        loop {
+            let folder = parent.join(format!(".{}-{number}", std::process::id()));
+            match DirBuilder::new().mode(0o700).create(&folder) {
+                Ok(()) => return Ok(Self(folder)),
+                // Somebody with our number has left one behind, or is just doing the same.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < 100 => number += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let ours = |metadata: &std::fs::Metadata| (metadata.dev(), metadata.ino()) == self.identity;
+        if std::fs::symlink_metadata(&self.path).is_ok_and(|metadata| ours(&metadata)) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// What may be replaced is a socket that a proxy left behind which could not clean up.
+fn refuse_replacing(path: &Path) -> anyhow::Result<()> {
+    let metadata = match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        metadata => metadata?,
+    };
+    if !metadata.file_type().is_socket() {
+        bail!("there is a file that is no socket");
+    }
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(_) => bail!("another program listens there"),
+    }
+}
