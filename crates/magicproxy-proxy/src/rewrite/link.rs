@@ -112,6 +112,8 @@ impl LinkMap {
                 }
                 // A longer one may still win.
                 Err(Differs::Unknown) => return Prefix::Incomplete,
+                // A longer one might have won.
+                Err(Differs::Unclear) => return Prefix::Mismatched,
                 Err(Differs::Yes) => {}
             }
         }
@@ -164,11 +166,7 @@ impl Link {
         cursor.take(&self.base_path, u8::eq)?;
         match cursor.peek()? {
             b'/' | b'?' | b'#' | b'{' | b'"' => Ok(cursor),
-            b'\\' => match text.get(cursor.at + 1) {
-                None => Err(Differs::Unknown),
-                Some(b'/') => Ok(cursor),
-                Some(_) => Err(Differs::Yes),
-            },
+            b'\\' => cursor.escapes_slash().map(|()| cursor),
             _ => Err(Differs::Yes),
         }
     }
@@ -179,6 +177,8 @@ enum Differs {
     Yes,
     /// It ends before that shows.
     Unknown,
+    /// An escape stands for something that was not asked for.
+    Unclear,
 }
 
 struct Cursor<'t> {
@@ -192,17 +192,27 @@ impl Cursor<'_> {
         self.text.get(self.at).copied().ok_or(Differs::Unknown)
     }
 
+    /// At a backslash: is it that of `\/`?
+    fn escapes_slash(&self) -> Result<(), Differs> {
+        match self.text.get(self.at + 1) {
+            Some(b'/') => Ok(()),
+            Some(_) => Err(Differs::Unclear),
+            None => Err(Differs::Unknown),
+        }
+    }
+
     /// Takes a text that is expected, each of its `/` perhaps written as `\/`.
     fn take(&mut self, expected: &str, same: impl Fn(&u8, &u8) -> bool) -> Result<(), Differs> {
         for byte in expected.as_bytes() {
             let mut given = self.peek()?;
+            let escaped = given == b'\\';
+            if escaped {
+                self.escapes_slash()?;
+                self.at += 1;
+                given = b'/';
+            }
             if *byte == b'/' {
-                let escaped = given == b'\\';
                 self.escaped.get_or_insert(escaped);
-                if escaped {
-                    self.at += 1;
-                    given = self.peek()?;
-                }
             }
             if !same(&given, byte) {
                 return Err(Differs::Yes);

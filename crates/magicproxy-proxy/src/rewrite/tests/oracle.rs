@@ -32,6 +32,10 @@ fn value(links: &[(impl AsRef<str>, impl AsRef<str>)], candidate: &[u8]) -> Opti
     let mut found: Vec<(usize, &str)> = Vec::new();
     for (from, to) in links {
         for from in spellings(from.as_ref()) {
+            let equal = from.bytes().zip(&units).enumerate().take_while(|(at, pair)| same(&from, *at, *pair)).count();
+            if units.get(equal).is_some_and(|unit| unit.starts_with(b"\\u")) {
+                return None;
+            }
             let followed = units.get(from.len()).is_none_or(|unit| matches!(*unit, b"/" | b"\\/" | b"?" | b"#" | b"{"));
             if followed
                 && units.len() >= from.len()
