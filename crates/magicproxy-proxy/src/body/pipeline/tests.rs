@@ -80,6 +80,15 @@ fn a_credential_that_is_a_url_is_masked_before_it_could_be_rewritten() {
 }
 
 #[test]
+fn what_is_held_back_as_a_beginning_of_the_credential_is_rewritten_too() {
+    let text = format!("[\"{FROM}/user\"]");
+    let needle = || needle_of("/user\"]-and-more");
+    let expected = format!("[\"{TO}/user\"]");
+    check(|| Pipeline::new(Coding::Identity, needle(), BodyPlan::Rewrite(links())), text.as_bytes(), &expected);
+    check(|| Pipeline::new(Coding::Gzip, needle(), BodyPlan::Inflate(links())), &gzip(text.as_bytes()), &expected);
+}
+
+#[test]
 fn the_last_piece_takes_along_what_was_held_back() {
     let half = &SECRET[..9];
     for plan in [BodyPlan::Keep, BodyPlan::Rewrite(links())] {
