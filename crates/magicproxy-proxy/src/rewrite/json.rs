@@ -129,10 +129,10 @@ impl JsonRewriter {
                     if out.is_empty() {
                         out.reserve(piece.len() + piece.len() / 4);
                     }
-                    out.extend_from_slice(piece.get(written..at).unwrap_or_default());
-                    self.write(matched, candidate.get(..end).unwrap_or_default(), out);
+                    out.extend_from_slice(piece.get(written..=at).unwrap_or_default());
+                    out.extend_from_slice(self.links.replacement(matched));
                     from = at + end;
-                    written = from;
+                    written = at + 1 + matched.length;
                 }
                 Judgement::Unfinished(progress) => {
                     self.progress = progress;
