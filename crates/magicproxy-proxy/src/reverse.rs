@@ -140,7 +140,8 @@ impl ReverseDoor {
     fn home(&self, served: &Served, place: &Place<'_>, authority: &str, connection: &Connection) -> Option<Home> {
         let way = place.way.filter(|_| served.settings.links == Links::Rewrite)?;
         // Without a name of its own the proxy is called what the caller called it.
-        let base = match &self.public {
+        // The public URL is that of the mounts; who came by a name of the upstream's own stays there.
+        let base = match self.public.as_ref().filter(|_| place.is_mounted()) {
             Some(public) => Arc::clone(public),
             None if authority.is_empty() => return None,
             None => format!("{}://{authority}", connection.listener().scheme().as_str()).into(),
