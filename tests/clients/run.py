@@ -3,7 +3,8 @@
     python tests/clients/run.py --binary target/release/magicproxy
 
 The Python that runs this must have what both `requirements.txt` name, and `MAGICPROXY_NODE` (else `target/node`) must hold
-the packages of `package.json`. `cargo xtask test clients` sees to both.
+the packages of `package.json`. `cargo xtask test clients` sees to both. `--only NAME` runs one topic's cases. The table of clients at
+the end is what the topics declare: see `matrix.py`.
 """
 
 import pathlib
@@ -13,15 +14,36 @@ HERE = pathlib.Path(__file__).resolve().parent
 # Cases, processes and exchanges are the same as in tests/interop. Appended: what lies here comes first.
 sys.path.append(str(HERE.parent / "interop"))
 
-from harness.cases import binary_from_arguments, run_all  # noqa: E402
+from harness.cases import argument_parser, checked, run_all  # noqa: E402
+from matrix import table  # noqa: E402
 from stage import open_stage  # noqa: E402
 from topics import curl, env_and_run, git, octokit, pygithub, readme, recipe_runner  # noqa: E402
 
+#: In the order in which they run.
+TOPICS = [
+    recipe_runner,
+    curl,
+    readme,
+    octokit,
+    pygithub,
+    git,
+    env_and_run,
+]
+
 
 def main():
-    binary = binary_from_arguments(__doc__)
+    binary, topics = arguments()
     with open_stage(binary) as stage:
-        return run_all([topic.CASES for topic in (recipe_runner, curl, readme, octokit, pygithub, git, env_and_run)], stage)
+        return run_all([topic.CASES for topic in topics], stage, lambda outcomes: table(topics, outcomes, stage))
+
+
+def arguments():
+    """The program to test, and the topics whose cases are run."""
+    names = {topic.__name__.removeprefix("topics."): topic for topic in TOPICS}
+    parser = argument_parser(__doc__)
+    parser.add_argument("--only", action="append", choices=sorted(names), metavar="NAME", help="run this topic's cases; may be repeated")
+    given = parser.parse_args()
+    return checked(given.binary), [names[name] for name in given.only] if given.only else TOPICS
 
 
 if __name__ == "__main__":

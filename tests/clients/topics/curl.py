@@ -3,9 +3,11 @@
 import json
 
 from harness.cases import Cases, equal, holds
+from matrix import Row, says
 from stage import CREDENTIAL
 
-CASES = Cases()
+ROWS = [Row("curl", says("curl", "--version"), "a recording stub", "minting, four spellings of Authorization, refusals")]
+CASES = Cases(ROWS[0])
 
 #: What someone types: mint a token that may read issues, read them, try to delete them.
 FIVE_LINES = """

@@ -11,9 +11,11 @@ import threading
 
 from harness.cases import Cases, equal, holds
 from harness.exchange import mint
+from matrix import Row, says
 from stage import CREDENTIAL
 
-CASES = Cases()
+ROWS = [Row("git", says("git", "--version", word=2), "git http-backend", "clone, push in chunks, refusal")]
+CASES = Cases(ROWS[0])
 
 REPOSITORY = "/acme/tool\\.git"
 READ = (f"GET {REPOSITORY}/info/refs", f"POST {REPOSITORY}/git-upload-pack")

@@ -3,9 +3,11 @@
 import json
 
 from harness.cases import Cases, equal, holds
+from matrix import Row, npm
 from stage import CREDENTIAL
 
-CASES = Cases()
+ROWS = [Row("octokit", npm("@octokit/rest"), "GitHub, as recorded", "pages, writes, a redirect, errors, refusals")]
+CASES = Cases(ROWS[0])
 
 OWNER = "octokit-fixture-org"
 ISSUES = ("GET {api}/repos/octokit-fixture-org/paginate-issues/issues", "GET {api}/repositories/\\d+/issues")

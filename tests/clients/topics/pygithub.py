@@ -11,9 +11,11 @@ from github import Auth, BadCredentialsException, Github, GithubException
 
 from harness.cases import Cases, equal, holds
 from harness.exchange import mint
+from matrix import Row, pip
 from stage import CREDENTIAL
 
-CASES = Cases()
+ROWS = [Row("PyGithub", pip("PyGithub"), "GitHub, as recorded", "pages, writes, errors, refusals")]
+CASES = Cases(ROWS[0])
 
 # It logs every refusal, and refusals are what is wanted here.
 logging.getLogger("github").setLevel(logging.CRITICAL)

@@ -16,53 +16,73 @@ _LONGEST = 800
 class Case:
     name: str
     check: typing.Callable[[typing.Any], None]
+    #: What the case is counted under in a table; the runner of the cases says what that is.
+    row: typing.Any = None
 
 
 class Cases:
-    """The cases of one topic; `house` is whatever the runner hands to each of them."""
+    """The cases of one topic; `house` is whatever the runner hands to each of them, `row` what they are counted under."""
 
-    def __init__(self):
+    def __init__(self, row=None):
+        self.row = row
         self.all: list[Case] = []
 
-    def case(self, name, over=None):
+    def case(self, name, over=None, row=None):
         """Registers a check. With `over`, one case for each value, which the check takes as its second argument."""
 
         def register(check):
+            counted = row or self.row
             if over is None:
-                self.all.append(Case(name, check))
+                self.all.append(Case(name, check, counted))
             for value in over or ():
                 label = ", ".join(value) if isinstance(value, tuple) else value
-                self.all.append(Case(f"{name} [{label}]", lambda house, value=value: check(house, value)))
+                self.all.append(Case(f"{name} [{label}]", lambda house, value=value: check(house, value), counted))
             return check
 
         return register
 
 
-def run_all(topics, house):
-    """Runs the cases of all topics in order and returns the number of failures."""
+def run_all(topics, house, conclusion=lambda outcomes: ()):
+    """Runs the cases of all topics in order and returns the number of failures.
+
+    `conclusion` is handed pairs of a case and whether it passed, and gives lines to print before the last one.
+    """
     # Told to stop, leave in order, so that no child outlives this.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     every = [case for topic in topics for case in topic.all]
-    failed = sum(_fails(case, house) for case in every)
+    outcomes = [(case, _passes(case, house)) for case in every]
+    failed = sum(not passed for _, passed in outcomes)
+    for line in conclusion(outcomes):
+        print(line)
     print(f"{len(every) - failed} passed, {failed} failed", flush=True)
     return failed
 
 
-def _fails(case, house):
+def _passes(case, house):
     try:
         case.check(house)
     except Exception as error:
         print(f"FAIL {case.name}: {_told(error)}", flush=True)
-        return True
+        return False
     print(f"ok   {case.name}", flush=True)
-    return False
+    return True
 
 
 def binary_from_arguments(description):
     """The path that `--binary PATH` names."""
-    parser = argparse.ArgumentParser(description=description)
+    return checked(argument_parser(description).parse_args().binary)
+
+
+def argument_parser(description):
+    """What every runner takes; one that takes more adds it."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", type=pathlib.Path, required=True, help="the magicproxy program to test")
-    binary = parser.parse_args().binary.resolve()
+    return parser
+
+
+def checked(binary):
+    """The path of the program, which must be there."""
+    binary = binary.resolve()
     if not binary.is_file():
         print(f"there is no program at `{binary}`: build it first")
         print("0 passed, 1 failed")
