@@ -1,34 +1,46 @@
 """Child processes on free loopback ports, stopped by their own id."""
 
+import ipaddress
 import os
 import pathlib
 import subprocess
+import sys
 import time
 
 _START = 60
 _STOP = 10
 _POLL = 0.02
 
-#: The state of a listening socket in `/proc/net/tcp`.
+#: States of a socket in `/proc/net/tcp`.
+ESTABLISHED = "01"
 _LISTEN = "0A"
 
 
 class Server:
-    """A server that was told to listen on port 0; which port it got is asked of the system."""
+    """A server that was told to listen on port 0; which port it got is asked of the system.
 
-    def __init__(self, name, command, *, log, env, cwd):
+    One that cannot be told so, or that listens on several ports, is told an `address` (host and port) instead.
+    """
+
+    def __init__(self, name, command, *, log, env, cwd, address=None):
         self.name = name
         self.log = pathlib.Path(log)
+        self._address = address
         with self.log.open("wb") as output:
             self._child = subprocess.Popen(
                 [str(part) for part in command],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env, cwd=cwd,
             )
         try:
-            self.url = f"http://127.0.0.1:{self._port()}"
+            host, port = self._listening()
+            self.url = f"http://{host}:{port}"
         except BaseException:
             self.stop()
             raise
+
+    @property
+    def pid(self):
+        return self._child.pid
 
     def stop(self):
         """Ends the process."""
@@ -40,13 +52,14 @@ class Server:
             self._child.kill()
             self._child.wait()
 
-    def _port(self):
+    def _listening(self):
         deadline = time.monotonic() + _START
         while time.monotonic() < deadline:
             if self._child.poll() is not None:
                 raise AssertionError(f"{self.name} ended with status {self._child.returncode}: {self._tail()}")
-            if port := listening_port(self._child.pid):
-                return port
+            for address in sockets_of(self._child.pid, _LISTEN):
+                if self._address in (None, address):
+                    return address
             time.sleep(_POLL)
         raise AssertionError(f"{self.name} listens on nothing after {_START} s: {self._tail()}")
 
@@ -67,16 +80,19 @@ def environment(home, **variables):
     return {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", **{name: str(value) for name, value in variables.items()}}
 
 
-def listening_port(pid):
-    """The TCP port on which a process listens, if it does yet."""
+def sockets_of(pid, state):
+    """The own ends, host and port, of a process's TCP sockets in a state."""
     try:
-        sockets = {os.readlink(entry) for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir()}
+        own = {os.readlink(entry) for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir()}
         table = pathlib.Path(f"/proc/{pid}/net/tcp").read_text()
     except OSError:
         # A file that was closed meanwhile, or a process that is gone: the caller looks again.
-        return None
-    for line in table.splitlines()[1:]:
-        fields = line.split()
-        if fields[3] == _LISTEN and f"socket:[{fields[9]}]" in sockets:
-            return int(fields[1].rsplit(":", 1)[1], 16)
-    return None
+        return []
+    lines = [line.split() for line in table.splitlines()[1:]]
+    return [_address(fields[1]) for fields in lines if fields[3] == state and f"socket:[{fields[9]}]" in own]
+
+
+def _address(entry):
+    """Host and port of an entry such as `0100007F:1388`; the address is in the byte order of the machine."""
+    host, port = entry.split(":")
+    return str(ipaddress.IPv4Address(bytes.fromhex(host)[::-1] if sys.byteorder == "little" else bytes.fromhex(host))), int(port, 16)
