@@ -1,8 +1,10 @@
 """Programs that come as Debian packages: unpacked below `$MAGICPROXY_DEBIAN` without being installed, else the system's own."""
 
+import gzip
 import os
 import pathlib
 import shutil
+import subprocess
 
 #: Where servers lie, which is not on everyone's path.
 _SYSTEM = ("/usr/sbin", "/usr/bin")
@@ -23,12 +25,12 @@ def path():
     return os.pathsep.join([*places, os.environ["PATH"], *_SYSTEM])
 
 
-def library_folder(file):
-    """The folder below `usr/lib` that holds this file, such as a plugin of a server."""
+def plugins(name):
+    """The folder with the plugins of a program."""
     for root in filter(None, (_root(), pathlib.Path("/"))):
-        for found in sorted((root / "usr/lib").glob(f"*/{file}")):
-            return found.parent
-    raise AssertionError(f"there is no `{file}` in a library folder")
+        for found in sorted((root / "usr/lib").glob(f"*-linux-*/{name}")):
+            return found
+    raise AssertionError(f"there is no `{name}` in a library folder")
 
 
 def shared_file(name):
@@ -37,6 +39,14 @@ def shared_file(name):
         if (found := root / "usr/share" / name).is_file():
             return found
     raise AssertionError(f"there is no `usr/share/{name}`")
+
+
+def version(package):
+    """The upstream version of a package, out of its changelog, which is unpacked with it; else what the system says of it."""
+    for root in filter(None, (_root(), pathlib.Path("/"))):
+        for changelog in sorted((root / "usr/share/doc" / package).glob("changelog.Debian*.gz")):
+            return gzip.open(changelog, "rt", errors="replace").readline().split("(")[1].split("-")[0].split("+")[0]
+    return subprocess.run(["dpkg-query", "-W", "-f", "${Version}", package], capture_output=True, text=True, check=True).stdout.split("-")[0]
 
 
 def libraries():

@@ -18,6 +18,7 @@ from harness.cases import argument_parser, checked, run_all  # noqa: E402
 from matrix import table  # noqa: E402
 from stage import open_stage  # noqa: E402
 from topics import curl, env_and_run, git, octokit, pygithub, readme, recipe_runner  # noqa: E402
+from topics import certbot, cloudflare_sdk, lego, powerdns, python_digitalocean  # noqa: E402
 
 #: In the order in which they run.
 TOPICS = [
@@ -28,6 +29,11 @@ TOPICS = [
     pygithub,
     git,
     env_and_run,
+    powerdns,
+    lego,
+    certbot,
+    python_digitalocean,
+    cloudflare_sdk,
 ]
 
 

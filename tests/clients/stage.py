@@ -12,6 +12,7 @@ import pathlib
 import shutil
 import tempfile
 
+from dns_stage import DnsStage
 from harness.exchange import ask, mint
 from harness.process import Server, environment, run
 from harness.upstream import Upstream
@@ -103,6 +104,13 @@ class Stage:
         shutil.copytree(HERE / "node", folder)
         (folder / "node_modules").symlink_to(home / "node_modules")
         return folder
+
+    # --- DNS
+
+    @functools.cached_property
+    def dns(self):
+        """Three APIs of DNS providers, a proxy before them, and ACME servers."""
+        return DnsStage(self)
 
     # --- processes
 

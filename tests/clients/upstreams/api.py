@@ -18,7 +18,7 @@ class Api:
         self._lock = threading.Lock()
         self._arrived = []
         self._strangers = []
-        self._expected_pid = None
+        self._expected = set()
         self._server = _Listener(("127.0.0.1", 0), _Handler)
         self._server.api = self
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -33,12 +33,12 @@ class Api:
         """Status and JSON value for a request whose credential is not right."""
         raise NotImplementedError
 
-    def expect_only(self, pid):
-        """From here on, every connection should be this process's."""
-        self._expected_pid = pid
+    def expect(self, pid):
+        """This process may connect. Once that is said of one, every other is a stranger."""
+        self._expected.add(pid)
 
     def take(self):
-        """What has arrived since the last call, and the peers of connections that were not the expected process's."""
+        """What has arrived since the last call, and the strangers that connected."""
         with self._lock:
             arrived, self._arrived = self._arrived, []
             strangers, self._strangers = self._strangers, []
@@ -53,7 +53,7 @@ class Api:
 
     def connected(self, peer):
         # Whose end of the connection it is, the system knows while the connection lasts.
-        if self._expected_pid is not None and peer not in sockets_of(self._expected_pid, ESTABLISHED):
+        if self._expected and not any(peer in sockets_of(pid, ESTABLISHED) for pid in self._expected):
             with self._lock:
                 self._strangers.append(peer)
 

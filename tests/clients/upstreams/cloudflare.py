@@ -14,7 +14,9 @@ _RECORD = re.compile(r"/client/v4/zones/([0-9a-f]{32})/dns_records/([0-9a-f]{32}
 
 
 class Cloudflare(Api):
-    def __init__(self, credential, zones):
+    def __init__(self, credential, zones, publish):
+        """`publish` is handed a zone, the name of a TXT record that came or went, and what is there now."""
+        self._publish = publish
         #: The records of each zone by their id, by the zone's id.
         self.records = {}
         self.zones = {}
@@ -37,25 +39,34 @@ class Cloudflare(Api):
         if (found := _ZONE.fullmatch(path)) and method == "GET" and found[1] in self.zones:
             return _result(self._zone(found[1]))
         if (found := _RECORDS.fullmatch(path)) and found[1] in self.zones:
-            return self._list(method, query, body, self.records[found[1]])
+            return self._list(method, query, body, found[1])
         if (found := _RECORD.fullmatch(path)) and found[2] in self.records.get(found[1], {}):
-            return self._record(method, body, self.records[found[1]], found[2])
+            return self._record(method, body, found[1], found[2])
         return _failed(404, 7003, f"Could not route to {path}, perhaps your object identifier is invalid?")
 
-    def _list(self, method, query, body, records):
+    def _list(self, method, query, body, zone):
+        records = self.records[zone]
         if method == "POST":
             number = self._new_id()
-            records[number] = {"id": number, "proxied": False, "ttl": 1, "created_on": _WHEN, "modified_on": _WHEN, "proxiable": False, "meta": {}, "settings": {}, "tags": []} | body
+            record = {"id": number, "proxied": False, "proxiable": False, "ttl": 1, "created_on": _WHEN, "modified_on": _WHEN}
+            records[number] = record | {"meta": {}, "settings": {}, "tags": []} | body
+            self._changed(zone, body["name"])
             return _result(records[number])
         return _page(query, [record for record in records.values() if _matches(record, query)])
 
-    def _record(self, method, body, records, number):
+    def _record(self, method, body, zone, number):
+        records = self.records[zone]
         if method == "DELETE":
-            del records[number]
+            self._changed(zone, records.pop(number)["name"])
             return _result({"id": number})
         if method in ("PUT", "PATCH"):
             records[number] |= body
+            self._changed(zone, records[number]["name"])
         return _result(records[number])
+
+    def _changed(self, zone, name):
+        here = self.records[zone].values()
+        self._publish(self.zones[zone], name, [record["content"] for record in here if (record["type"], record["name"]) == ("TXT", name)])
 
     def _zone(self, number):
         return {"id": number, "name": self.zones[number], "status": "active", "type": "full", "paused": False, "name_servers": []}

@@ -16,7 +16,9 @@ _NOT_FOUND = (404, {"id": "not_found", "message": "The resource you were accessi
 
 
 class DigitalOcean(Api):
-    def __init__(self, credential, domains):
+    def __init__(self, credential, domains, publish):
+        """`publish` is handed a domain, the full name of a TXT record that came or went, and what is there now."""
+        self._publish = publish
         #: The records of each domain, by their number.
         self.domains = {name: {} for name in domains}
         self._last_number = 1000
@@ -34,12 +36,13 @@ class DigitalOcean(Api):
         if (found := _DOMAIN.fullmatch(path)) and method == "GET" and found[1] in self.domains:
             return 200, {"domain": self._domain(found[1])}
         if (found := _RECORDS.fullmatch(path)) and found[1] in self.domains:
-            return self._records(method, path, query, body, self.domains[found[1]])
+            return self._records(method, path, query, body, found[1])
         if (found := _RECORD.fullmatch(path)) and int(found[2]) in self.domains.get(found[1], {}):
-            return self._record(method, body, self.domains[found[1]], int(found[2]))
+            return self._record(method, body, found[1], int(found[2]))
         return _NOT_FOUND
 
-    def _records(self, method, path, query, body, records):
+    def _records(self, method, path, query, body, domain):
+        records = self.domains[domain]
         if method == "GET":
             kept = [record for record in records.values() if _matches(record, query)]
             return self._page("domain_records", path, query, kept)
@@ -47,16 +50,23 @@ class DigitalOcean(Api):
             self._last_number += 1
             record = {"id": self._last_number, "priority": None, "port": None, "weight": None, "flags": None, "tag": None, "ttl": 1800}
             records[self._last_number] = record | body
+            self._changed(domain, body["name"])
             return 201, {"domain_record": records[self._last_number]}
         return _NOT_FOUND
 
-    def _record(self, method, body, records, number):
+    def _record(self, method, body, domain, number):
+        records = self.domains[domain]
         if method == "DELETE":
-            del records[number]
+            self._changed(domain, records.pop(number)["name"])
             return 204, None
         if method in ("PUT", "PATCH"):
             records[number] |= body
+            self._changed(domain, records[number]["name"])
         return 200, {"domain_record": records[number]}
+
+    def _changed(self, domain, name):
+        here = self.domains[domain].values()
+        self._publish(domain, f"{name}.{domain}", [record["data"] for record in here if (record["type"], record["name"]) == ("TXT", name)])
 
     def _domain(self, name):
         return {"name": name, "ttl": 1800, "zone_file": f"$ORIGIN {name}.\n"}

@@ -1,5 +1,6 @@
 """A real PowerDNS with its API, from Debian's packages. Its log tells which requests and which questions reached it."""
 
+import itertools
 import json
 import re
 import sqlite3
@@ -13,6 +14,9 @@ from upstreams import loopback
 
 _API, _DNS = 8081, 5353
 _PATIENCE = 10
+
+#: By what our own requests are known.
+_AGENT = "the-tests"
 
 _SETTINGS = """\
 launch=gsqlite3
@@ -49,10 +53,9 @@ _QUESTION = re.compile(r"wants '([^'|]+)\|([A-Z]+)'")
 class PowerDns:
     def __init__(self, folder, key):
         self.key = key
-        folder.mkdir()
         self.host = loopback.address(_API, _DNS)
-        modules = debian.library_folder("pdns/libgsqlite3backend.so")
-        settings = _SETTINGS.format(folder=folder, modules=modules / "pdns", host=self.host, api=_API, dns=_DNS, key=key)
+        modules = debian.plugins("pdns")
+        settings = _SETTINGS.format(folder=folder, modules=modules, host=self.host, api=_API, dns=_DNS, key=key)
         (folder / "pdns.conf").write_text(settings)
         with sqlite3.connect(folder / "zones.sqlite3") as database:
             database.executescript(debian.shared_file("pdns-backend-sqlite3/schema/schema.sqlite3.sql").read_text())
@@ -64,6 +67,7 @@ class PowerDns:
         self.url = self._server.url
         self.resolver = f"{self.host}:{_DNS}"
         self._read = 0
+        self._marks = itertools.count(1)
 
     def stop(self):
         self._server.stop()
@@ -72,6 +76,12 @@ class PowerDns:
         """Makes a zone; a record is a triple of name, type and content."""
         rrsets = [{"name": each, "type": kind, "ttl": 60, "records": [{"content": content, "disabled": False}]} for each, kind, content in records]
         self._ask("POST", "/zones", {"name": name, "kind": "Native", "nameservers": ["ns1.example.org."], "rrsets": rrsets})
+
+    def publish(self, zone, name, texts):
+        """Makes these the TXT records of a name; names without a dot at the end, texts without quotes."""
+        records = [{"content": json.dumps(text.strip('"')), "disabled": False} for text in texts]
+        change = {"name": f"{name}.", "type": "TXT", "ttl": 60, "changetype": "REPLACE", "records": records}
+        self._ask("PATCH", f"/zones/{zone}.", {"rrsets": [change]})
 
     def records(self, zone, kind):
         """The contents of a zone's records of one type, by their names."""
@@ -82,33 +92,27 @@ class PowerDns:
         """The requests and the DNS questions that have arrived since the last call, our own requests apart."""
         text = self._settled()[self._read:]
         self._read += len(text)
-        own = [arrived for arrived in _requests(text) if ("user-agent", _AGENT) not in arrived.headers]
-        return own, _QUESTION.findall(text)
+        others = [arrived for arrived in _requests(text) if not "".join(arrived.values("User-Agent")).startswith(_AGENT)]
+        return others, _QUESTION.findall(text)
 
     def _settled(self):
-        """The whole log, once the line that ends our own next request is in it: then the earlier ones' are too."""
-        before = self._log().count("/statistics?")
-        self._ask("GET", "/statistics?statistic=uptime")
+        """The whole log, once the end of a request of our own is in it: then that of the earlier ones is too."""
+        agent = f"{_AGENT}/{next(self._marks)}"
+        self._ask("GET", "/statistics?statistic=uptime", agent=agent)
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
-            log = self._log()
-            if sum(1 for line in _LINE.finditer(log) if (end := _END.match(line[2])) and "/statistics?" in end[4]) > before // 1:
+            log = self._server.log.read_text("utf-8", "replace")
+            if log.endswith("\n") and any(("user-agent", agent) in arrived.headers for arrived in _requests(log)):
                 return log
             time.sleep(0.02)
         raise AssertionError("PowerDNS does not write its log")
 
-    def _log(self):
-        return self._server.log.read_text("utf-8", "replace")
-
-    def _ask(self, method, path, value=None):
+    def _ask(self, method, path, value=None, agent=_AGENT):
         body = None if value is None else json.dumps(value).encode()
-        headers = {"X-API-Key": self.key, "Content-Type": "application/json", "User-Agent": _AGENT}
+        headers = {"X-API-Key": self.key, "Content-Type": "application/json", "User-Agent": agent}
         request = urllib.request.Request(f"{self.url}/api/v1/servers/localhost{path}", data=body, method=method, headers=headers)
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=_PATIENCE) as answer:
             return json.loads(answer.read() or b"null")
-
-
-_AGENT = "the-tests"
 
 
 def _requests(log):
@@ -120,7 +124,8 @@ def _requests(log):
         end = next((found for found in map(_END.match, lines) if found), None)
         if end is None:
             continue
-        answer = lines.index("Response details:")
-        headers = tuple(found.groups() for found in map(_HEADER.match, lines[:answer]) if found)
-        body = lines[lines.index(" Full body: ", 0, answer) + 1].strip() if " Full body: " in lines[:answer] else ""
-        yield Arrived(end[3], end[4], headers, body.encode())
+        text = lines[:lines.index("Response details:")]
+        # Behind the headers there is ` Full body: ` and a line with it, or ` No body`.
+        split = next((number for number, line in enumerate(text) if line in (" Full body: ", " No body")), len(text))
+        headers = tuple(found.groups() for found in map(_HEADER.match, text[:split]) if found)
+        yield Arrived(end[3], end[4], headers, "".join(text[split + 1:]).strip().encode())

@@ -1,0 +1,51 @@
+"""lego: a certificate by way of the proxy, PowerDNS and an ACME server that asks PowerDNS."""
+
+import debian
+import recipes
+from dns_stage import NO_WAY_OUT, POWERDNS_CREDENTIAL
+from harness.cases import Cases, equal, holds
+from matrix import Row
+
+ROWS = [Row("lego", lambda _: debian.version("lego"), "PowerDNS 4.7, Pebble", "certificate by DNS-01, record cleaned up, refusal")]
+CASES = Cases(ROWS[0])
+
+ZONE = "_acme-challenge.www.example.org."
+
+
+@CASES.case("lego.md: a certificate, with a token that can change one name")
+def certificate(stage):
+    dns = stage.dns
+    dns.powerdns.add_zone(ZONE)
+    token_file = dns.folder / "lego.token"
+    dns.powerdns.take()
+    recipes.follow(
+        stage, "lego", PROXY=f"{dns.proxy}/powerdns", TOKEN_FILE=token_file, POWERDNS_API_KEY=POWERDNS_CREDENTIAL,
+        PATH=debian.path(), LEGO_OPTIONS=options(dns), LEGO_CA_CERTIFICATES=dns.acme.ca_file, **NO_WAY_OUT,
+    )
+    arrived, questions = dns.only_through_the_proxy_to_powerdns(token_file.read_text())
+    changes = [each for each in arrived if each.startswith("PATCH ")]
+    equal(changes, ["PATCH /api/v1/servers/localhost/zones/=5Facme-challenge.www.example.org."] * 2, "made and cleaned up")
+    holds((ZONE.rstrip("."), "TXT") in questions, f"the ACME server asked PowerDNS: {questions}")
+    equal(dns.powerdns.records(ZONE, "TXT"), {}, "what is left")
+
+
+@CASES.case("lego shows that the proxy refused a request, and why")
+def refusal(stage):
+    dns = stage.dns
+    zone = "/api/v1/servers/localhost/zones/example[.]org[.]"
+    token = dns.token("powerdns", POWERDNS_CREDENTIAL, "GET /api", f"GET {zone}")
+    dns.powerdns.take()
+    command = [debian.program("lego"), "--accept-tos", "--email", "you@example.org", "--dns", "pdns", "--domains", "other.example.org"]
+    done = dns.run(
+        [*command, *options(dns).split(), "--path", dns.folder / "lego-refused", "run"],
+        PDNS_API_URL=f"{dns.proxy}/powerdns", PDNS_API_KEY=token, LEGO_CA_CERTIFICATES=dns.acme.ca_file,
+    )
+    holds(done.returncode != 0, "lego failed")
+    holds("magicproxy: the token does not allow this request" in done.stdout + done.stderr, f"lego's text is `{done.stderr[-600:]}`")
+    arrived, _ = dns.only_through_the_proxy_to_powerdns(token)
+    equal([each for each in arrived if not each.startswith("GET ")], [], "changes that reached PowerDNS")
+
+
+def options(dns):
+    """The test's own CA and name server. lego would look for the zone's name servers at port 53, so it is told not to."""
+    return f"--server {dns.acme.directory} --dns.resolvers {dns.powerdns.resolver} --dns.disable-cp"
