@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import tempfile
+import time
 
 import debian
 from harness.cases import equal, holds
@@ -29,6 +30,8 @@ POWERDNS_CREDENTIAL = "the-real-powerdns-key-0123456789"
 
 #: Five names are three pages.
 NAMES = ("example.org", "example.net", "example.com", "alpha.example", "beta.example")
+
+_PATIENCE = 10
 
 _NOWHERE = "http://127.0.0.1:9"
 NO_WAY_OUT = {"HTTP_PROXY": _NOWHERE, "HTTPS_PROXY": _NOWHERE, "NO_PROXY": "localhost,127.0.0.1,127.0.0.0/8"}
@@ -55,6 +58,8 @@ class DnsStage:
         self.stage = stage
         self.folder = stage.folder / "dns"
         self.folder.mkdir()
+        #: The logs of the proxies, and how many lines of each were read.
+        self._logs = {}
 
     # --- what stands behind the proxy
 
@@ -88,6 +93,7 @@ class DnsStage:
         command = [self.stage.binary, "serve", "--config", file, *arguments]
         log = self.folder / f"{name}.log"
         started = self._stopped_later(Server(name, command, log=log, env=environment(self.folder), cwd=self.folder, address=address))
+        self._logs[log] = 0
         self.digitalocean.expect(started.pid)
         self.cloudflare.expect(started.pid)
         return started
@@ -132,6 +138,12 @@ class DnsStage:
 
     # --- what all of them must hold to
 
+    def forget(self):
+        """Whatever has happened so far, does not count."""
+        for api in (self.digitalocean, self.cloudflare, self.powerdns):
+            api.take()
+        self._new_refusals()
+
     def only_through_the_proxy(self, api, token):
         """What has reached one of our APIs, all of it from the proxy, with the credential, and without the token."""
         arrived, strangers = api.take()
@@ -149,6 +161,25 @@ class DnsStage:
             equal(each.values("Authorization"), [], f"Authorization of {each.method} {each.target}")
             holds(token not in repr(each), f"the magic token reached PowerDNS: {each.method} {each.target}")
         return [f"{each.method} {each.target}" for each in arrived], questions
+
+    def refused_only(self, *requests):
+        """The proxy has refused these requests since the last call, each of them once: nobody tried again."""
+        deadline = time.monotonic() + _PATIENCE
+        found = []
+        # A line is written when the answer has ended, which its reader may see first.
+        while time.monotonic() < deadline and len(found) < max(1, len(requests)):
+            found += self._new_refusals()
+            time.sleep(0.02)
+        equal(found + self._new_refusals(), list(requests), "what the proxy refused")
+
+    def _new_refusals(self):
+        found = []
+        for log, read in self._logs.items():
+            lines = log.read_text("utf-8", "replace").split("\n")[:-1]
+            self._logs[log] = len(lines)
+            told = [json.loads(line) for line in lines[read:] if line.startswith("{")]
+            found += [f"{line['method']} {line['path']}" for line in told if line.get("decision") == "not_allowed"]
+        return found
 
     def _new_folder(self, name):
         # Another one each time: a server that did not start is started again by the next case, which then tells the same.

@@ -105,6 +105,13 @@ class Stage:
         (folder / "node_modules").symlink_to(home / "node_modules")
         return folder
 
+    def node_packages_for_recipes(self):
+        """Lets the scripts of recipes find the packages too: above the folders in which they run."""
+        place = self.folder / "recipes/node_modules"
+        if not place.exists():
+            place.parent.mkdir(exist_ok=True)
+            place.symlink_to(self.node_folder / "node_modules")
+
     # --- DNS
 
     @functools.cached_property

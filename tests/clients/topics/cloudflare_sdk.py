@@ -2,7 +2,8 @@
 
 import functools
 
-from dns_stage import CLOUDFLARE_CREDENTIAL, NAMES, package
+import recipes
+from dns_stage import CLOUDFLARE_CREDENTIAL, NAMES, NO_WAY_OUT, package
 from harness.cases import Cases, equal, holds
 from matrix import Row, npm
 
@@ -45,6 +46,23 @@ def refusal(stage, language):
     holds("magicproxy: the token does not allow this request" in refused["text"], f"its text is `{refused['text']}`")
     equal(refused["messages"], ["magicproxy: the token does not allow this request"], "the errors that the SDK found in the answer")
     equal(arrived, [], "what reached the API")
+    stage.dns.refused_only("GET /client/v4/accounts")
+
+
+@CASES.case("cloudflare.md, with both SDKs", row=ROWS[0])
+def page(stage):
+    dns = stage.dns
+    token_file = dns.folder / "cloudflare.token"
+    stage.node_packages_for_recipes()
+    dns.forget()
+    recipes.follow(
+        stage, "cloudflare", PROXY=f"{dns.proxy}/cloudflare", TOKEN_FILE=token_file, CLOUDFLARE_API_TOKEN=CLOUDFLARE_CREDENTIAL,
+        CLOUDFLARE_ZONE_ID=dns.cloudflare.zone_id("example.org"), PATH=dns.path(), **NO_WAY_OUT,
+    )
+    arrived = dns.only_through_the_proxy(dns.cloudflare, token_file.read_text())
+    equal(len(arrived), 8, f"the requests: {arrived}")
+    zone = dns.cloudflare.zone_id("example.org")
+    dns.refused_only(*[f"DELETE /client/v4/zones/{zone}/dns_records/{'0' * 32}"] * 2)
 
 
 def done(stage, language, calls):
@@ -53,7 +71,7 @@ def done(stage, language, calls):
     records = f"/client/v4/zones/{zone}/dns_records"
     rules = ("GET /client/v4/zones", f"GET {records}", f"POST {records}", f"DELETE {records}/[0-9a-f]+")
     token = dns.token("cloudflare", CLOUDFLARE_CREDENTIAL, *rules)
-    dns.cloudflare.take()
+    dns.forget()
     job = {"token": token, "zone": zone, "calls": calls}
     base = {"CLOUDFLARE_BASE_URL": f"{dns.proxy}/cloudflare/client/v4"}
     outcomes = dns.python("cloudflare_client.py", job, **base) if language == "Python" else dns.node("cloudflare.mjs", job, **base)

@@ -6,7 +6,7 @@ from dns_stage import NO_WAY_OUT, POWERDNS_CREDENTIAL
 from harness.cases import Cases, equal, holds
 from matrix import Row
 
-ROWS = [Row("lego", lambda _: debian.version("lego"), "PowerDNS 4.7, Pebble", "certificate by DNS-01, record cleaned up, refusal")]
+ROWS = [Row("lego", lambda _: debian.version("lego"), "PowerDNS 4.7, Pebble", "certificate by DNS-01, record cleaned up, refusal (shown without the reason)")]
 CASES = Cases(ROWS[0])
 
 ZONE = "_acme-challenge.www.example.org."
@@ -17,7 +17,7 @@ def certificate(stage):
     dns = stage.dns
     dns.powerdns.add_zone(ZONE)
     token_file = dns.folder / "lego.token"
-    dns.powerdns.take()
+    dns.forget()
     recipes.follow(
         stage, "lego", PROXY=f"{dns.proxy}/powerdns", TOKEN_FILE=token_file, POWERDNS_API_KEY=POWERDNS_CREDENTIAL,
         PATH=debian.path(), LEGO_OPTIONS=options(dns), LEGO_CA_CERTIFICATES=dns.acme.ca_file, **NO_WAY_OUT,
@@ -29,21 +29,23 @@ def certificate(stage):
     equal(dns.powerdns.records(ZONE, "TXT"), {}, "what is left")
 
 
-@CASES.case("lego shows that the proxy refused a request, and why")
+@CASES.case("lego fails when the proxy refuses a request, and tells its status")
 def refusal(stage):
     dns = stage.dns
     zone = "/api/v1/servers/localhost/zones/example[.]org[.]"
     token = dns.token("powerdns", POWERDNS_CREDENTIAL, "GET /api", f"GET {zone}")
-    dns.powerdns.take()
+    dns.forget()
     command = [debian.program("lego"), "--accept-tos", "--email", "you@example.org", "--dns", "pdns", "--domains", "other.example.org"]
     done = dns.run(
         [*command, *options(dns).split(), "--path", dns.folder / "lego-refused", "run"],
         PDNS_API_URL=f"{dns.proxy}/powerdns", PDNS_API_KEY=token, LEGO_CA_CERTIFICATES=dns.acme.ca_file,
     )
     holds(done.returncode != 0, "lego failed")
-    holds("magicproxy: the token does not allow this request" in done.stdout + done.stderr, f"lego's text is `{done.stderr[-600:]}`")
+    # It tells the status and nothing of the body.
+    holds("unexpected HTTP status code 403 when PATCHing" in done.stderr, f"lego's text is `{done.stderr[-600:]}`")
     arrived, _ = dns.only_through_the_proxy_to_powerdns(token)
     equal([each for each in arrived if not each.startswith("GET ")], [], "changes that reached PowerDNS")
+    dns.refused_only("PATCH /api/v1/servers/localhost/zones/example.org.")
 
 
 def options(dns):

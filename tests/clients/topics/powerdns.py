@@ -14,8 +14,9 @@ def page(stage):
     dns = stage.dns
     dns.powerdns.add_zone("example.com.")
     token_file = dns.folder / "powerdns.token"
-    dns.powerdns.take()
+    dns.forget()
     recipes.follow(stage, "powerdns", PROXY=f"{dns.proxy}/powerdns", TOKEN_FILE=token_file, POWERDNS_API_KEY=POWERDNS_CREDENTIAL, **NO_WAY_OUT)
     arrived, _ = dns.only_through_the_proxy_to_powerdns(token_file.read_text())
     equal(arrived, ["PATCH /api/v1/servers/localhost/zones/example.com."], "what reached PowerDNS")
     equal(dns.powerdns.records("example.com.", "A"), {"new.example.com.": ["192.0.2.3"]}, "the records")
+    dns.refused_only("DELETE /api/v1/servers/localhost/zones/example.net.")

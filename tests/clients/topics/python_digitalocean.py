@@ -1,6 +1,7 @@
 """python-digitalocean, which follows the whole URLs of further pages that DigitalOcean gives, and sends its token along."""
 
-from dns_stage import DIGITALOCEAN_CREDENTIAL, NAMES, package
+import recipes
+from dns_stage import DIGITALOCEAN_CREDENTIAL, NAMES, NO_WAY_OUT, package
 from harness.cases import Cases, equal, holds
 from matrix import Row
 
@@ -36,12 +37,26 @@ def refusal(stage):
     equal(refused.get("error"), "DataReadError", f"the exception: {refused}")
     holds("magicproxy: the token does not allow this request" in refused["text"], f"its text is `{refused['text']}`")
     equal(arrived, [], "what reached the API")
+    stage.dns.refused_only("GET /v2/droplets/")
+
+
+@CASES.case("python-digitalocean.md")
+def page(stage):
+    dns = stage.dns
+    token_file = dns.folder / "python-digitalocean.token"
+    dns.forget()
+    recipes.follow(
+        stage, "python-digitalocean", PROXY=f"{dns.proxy}/digitalocean", TOKEN_FILE=token_file, DIGITALOCEAN_TOKEN=DIGITALOCEAN_CREDENTIAL,
+        PATH=dns.path(), **NO_WAY_OUT,
+    )
+    equal(len(dns.only_through_the_proxy(dns.digitalocean, token_file.read_text())), 3, "the requests")
+    dns.refused_only("GET /v2/droplets/")
 
 
 def done(stage, calls):
     dns = stage.dns
     token = dns.token("digitalocean", DIGITALOCEAN_CREDENTIAL, *RULES)
-    dns.digitalocean.take()
+    dns.forget()
     job = {"token": token, "domain": "example.org", "calls": calls}
     # By the environment, not by `end_point`: the objects that a list gives would not inherit that.
     outcomes = dns.python("python_digitalocean.py", job, DIGITALOCEAN_END_POINT=f"{dns.proxy}/digitalocean/v2/")
