@@ -43,8 +43,8 @@ loglevel=6
 log-dns-queries=yes
 """
 
-# `[webserver] ID TEXT`, where ID is one for each request.
-_LINE = re.compile(r"^\w{3} +\d+ [\d:]{8} \[webserver\] ([0-9a-f-]{36}) (.*)$", re.M)
+# `[webserver] ID TEXT`, where ID is one for each request. What precedes it is the date.
+_LINE = re.compile(r"\[webserver\] ([0-9a-f-]{36}) (.*)$", re.M)
 _HEADER = re.compile(r"^  (\S+): (.*)$")
 _END = re.compile(r'^(127\.[\d.]+):(\d+) "(\S+) (\S+) HTTP/[\d.]+" (\d+) \d+$')
 _QUESTION = re.compile(r"wants '([^'|]+)\|([A-Z]+)'")
@@ -65,6 +65,8 @@ class PowerDns:
             log=folder / "log", env=environment(folder, **debian.libraries()), cwd=folder, address=(self.host, _API),
         )
         self.url = self._server.url
+        # Threads that start write into each other's lines.
+        self._wait(lambda log: "Done launching threads" in log)
         self.resolver = f"{self.host}:{_DNS}"
         self._read = 0
         self._marks = itertools.count(1)
@@ -99,13 +101,17 @@ class PowerDns:
         """The whole log, once the end of a request of our own is in it: then that of the earlier ones is too."""
         agent = f"{_AGENT}/{next(self._marks)}"
         self._ask("GET", "/statistics?statistic=uptime", agent=agent)
+        return self._wait(lambda log: any(("user-agent", agent) in arrived.headers for arrived in _requests(log)))
+
+    def _wait(self, condition):
+        """The log, once it is so."""
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
             log = self._server.log.read_text("utf-8", "replace")
-            if log.endswith("\n") and any(("user-agent", agent) in arrived.headers for arrived in _requests(log)):
+            if log.endswith("\n") and condition(log):
                 return log
             time.sleep(0.02)
-        raise AssertionError("PowerDNS does not write its log")
+        raise AssertionError(f"PowerDNS does not write what it should into its log: {log[-600:]}")
 
     def _ask(self, method, path, value=None, agent=_AGENT):
         body = None if value is None else json.dumps(value).encode()
@@ -124,7 +130,7 @@ def _requests(log):
         end = next((found for found in map(_END.match, lines) if found), None)
         if end is None:
             continue
-        text = lines[:lines.index("Response details:")]
+        text = lines[:lines.index("Response details:")] if "Response details:" in lines else lines
         # Behind the headers there is ` Full body: ` and a line with it, or ` No body`.
         split = next((number for number, line in enumerate(text) if line in (" Full body: ", " No body")), len(text))
         headers = tuple(found.groups() for found in map(_HEADER.match, text[:split]) if found)
