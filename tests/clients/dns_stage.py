@@ -34,7 +34,7 @@ NAMES = ("example.org", "example.net", "example.com", "alpha.example", "beta.exa
 _PATIENCE = 10
 
 _NOWHERE = "http://127.0.0.1:9"
-NO_WAY_OUT = {"HTTP_PROXY": _NOWHERE, "HTTPS_PROXY": _NOWHERE, "NO_PROXY": "localhost,127.0.0.1,127.0.0.0/8"}
+NO_WAY_OUT = {"HTTP_PROXY": _NOWHERE, "http_proxy": _NOWHERE, "HTTPS_PROXY": _NOWHERE, "NO_PROXY": "localhost,127.0.0.1,127.0.0.0/8"}
 
 _CONFIGURATION = """\
 listen = "127.0.0.1:0"
@@ -84,6 +84,12 @@ class DnsStage:
     def proxy(self):
         """Its URL, without TLS."""
         return self.server("proxy-dns").url
+
+    @functools.cached_property
+    def tls(self):
+        """The URL of another one that speaks TLS, and the file with the authority that clients must trust."""
+        url = self.server("proxy-dns-tls", "--tls-dev").url
+        return url.replace("http:", "https:"), self.stage.keys / "dev-ca.pem"
 
     def server(self, name, *arguments, address=None):
         """A proxy before all three APIs, which are told to expect nobody else from here on."""

@@ -18,7 +18,7 @@ from harness.cases import argument_parser, checked, run_all  # noqa: E402
 from matrix import table  # noqa: E402
 from stage import open_stage  # noqa: E402
 from topics import curl, env_and_run, git, octokit, pygithub, readme, recipe_runner  # noqa: E402
-from topics import certbot, cloudflare_sdk, lego, powerdns, python_digitalocean  # noqa: E402
+from topics import certbot, cloudflare_sdk, lego, powerdns, pydo, python_digitalocean  # noqa: E402
 
 #: In the order in which they run.
 TOPICS = [
@@ -33,6 +33,7 @@ TOPICS = [
     lego,
     certbot,
     python_digitalocean,
+    pydo,
     cloudflare_sdk,
 ]
 

@@ -2,11 +2,14 @@
 
 import debian
 import recipes
-from dns_stage import NO_WAY_OUT, POWERDNS_CREDENTIAL
+from dns_stage import DIGITALOCEAN_CREDENTIAL, NO_WAY_OUT, POWERDNS_CREDENTIAL
 from harness.cases import Cases, equal, holds
 from matrix import Row
 
-ROWS = [Row("lego", lambda _: debian.version("lego"), "PowerDNS 4.7, Pebble", "certificate by DNS-01, record cleaned up, refusal (shown without the reason)")]
+ROWS = [
+    Row("lego", lambda _: debian.version("lego"), "PowerDNS 4.7, Pebble", "certificate by DNS-01, record cleaned up, refusal (shown without the reason)"),
+    Row("lego", lambda _: debian.version("lego"), "stub of DigitalOcean, Pebble", "certificate by DNS-01, record cleaned up, refusal"),
+]
 CASES = Cases(ROWS[0])
 
 ZONE = "_acme-challenge.www.example.org."
@@ -35,17 +38,44 @@ def refusal(stage):
     zone = "/api/v1/servers/localhost/zones/example[.]org[.]"
     token = dns.token("powerdns", POWERDNS_CREDENTIAL, "GET /api", f"GET {zone}")
     dns.forget()
-    command = [debian.program("lego"), "--accept-tos", "--email", "you@example.org", "--dns", "pdns", "--domains", "other.example.org"]
-    done = dns.run(
-        [*command, *options(dns).split(), "--path", dns.folder / "lego-refused", "run"],
-        PDNS_API_URL=f"{dns.proxy}/powerdns", PDNS_API_KEY=token, LEGO_CA_CERTIFICATES=dns.acme.ca_file,
-    )
+    done = lego(dns, "pdns", "other.example.org", PDNS_API_URL=f"{dns.proxy}/powerdns", PDNS_API_KEY=token)
     holds(done.returncode != 0, "lego failed")
     # It tells the status and nothing of the body.
     holds("unexpected HTTP status code 403 when PATCHing" in done.stderr, f"lego's text is `{done.stderr[-600:]}`")
     arrived, _ = dns.only_through_the_proxy_to_powerdns(token)
     equal([each for each in arrived if not each.startswith("GET ")], [], "changes that reached PowerDNS")
     dns.refused_only("PATCH /api/v1/servers/localhost/zones/example.org.")
+
+
+@CASES.case("lego gets a certificate by way of DigitalOcean", row=ROWS[1])
+def by_digitalocean(stage):
+    dns = stage.dns
+    records = "/v2/domains/example[.]org/records"
+    token = dns.token("digitalocean", DIGITALOCEAN_CREDENTIAL, f"POST {records}", f"DELETE {records}/[0-9]+")
+    dns.forget()
+    done = lego(dns, "digitalocean", "lego.example.org", DO_API_URL=f"{dns.proxy}/digitalocean", DO_AUTH_TOKEN=token)
+    equal(done.returncode, 0, f"lego's status ({done.stderr[-600:]})")
+    arrived = dns.only_through_the_proxy(dns.digitalocean, token)
+    equal([each.split()[0] for each in arrived], ["POST", "DELETE"], "the requests")
+    equal(dns.digitalocean.domains["example.org"], {}, "what is left")
+
+
+@CASES.case("lego shows that the proxy refused a request to DigitalOcean, and why", row=ROWS[1])
+def refused_digitalocean(stage):
+    dns = stage.dns
+    token = dns.token("digitalocean", DIGITALOCEAN_CREDENTIAL, "GET /v2/domains")
+    dns.forget()
+    done = lego(dns, "digitalocean", "other.example.org", DO_API_URL=f"{dns.proxy}/digitalocean", DO_AUTH_TOKEN=token)
+    holds(done.returncode != 0, "lego failed")
+    holds("magicproxy: the token does not allow this request" in done.stderr, f"lego's text is `{done.stderr[-600:]}`")
+    equal(dns.only_through_the_proxy(dns.digitalocean, token), [], "what reached the API")
+    dns.refused_only("POST /v2/domains/example.org/records")
+
+
+def lego(dns, provider, domain, **variables):
+    command = [debian.program("lego"), "--accept-tos", "--email", "you@example.org", "--dns", provider, "--domains", domain]
+    command += [*options(dns).split(), "--path", dns.folder / "lego", "run"]
+    return dns.run(command, LEGO_CA_CERTIFICATES=dns.acme.ca_file, **variables)
 
 
 def options(dns):

@@ -66,7 +66,9 @@ class DigitalOcean(Api):
 
     def _changed(self, domain, name):
         here = self.domains[domain].values()
-        self._publish(domain, f"{name}.{domain}", [record["data"] for record in here if (record["type"], record["name"]) == ("TXT", name)])
+        # A name with a dot at its end is whole; any other is the domain's.
+        full = name[:-1] if name.endswith(".") else f"{name}.{domain}"
+        self._publish(domain, full, [record["data"] for record in here if (record["type"], record["name"]) == ("TXT", name)])
 
     def _domain(self, name):
         return {"name": name, "ttl": 1800, "zone_file": f"$ORIGIN {name}.\n"}
