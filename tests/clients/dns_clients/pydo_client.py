@@ -24,11 +24,20 @@ def pages(client, _):
     return names
 
 
+def remove(client, domain):
+    found = client.domains.list_records(domain, name="new")["domain_records"]
+    return [client.domains.delete_record(domain, each["id"]) for each in found]
+
+
+def add(client, domain):
+    return client.domains.create_record(domain, body={"type": "TXT", "name": "new", "data": "x"})["domain_record"]["name"]
+
+
 CALLS = {
     "domains": pages,
     "next": lambda client, _: client.domains.list(per_page=2)["links"]["pages"]["next"],
-    "add": lambda client, domain: client.domains.create_record(domain, body={"type": "TXT", "name": "new", "data": "x"})["domain_record"]["name"],
-    "remove": lambda client, domain: [client.domains.delete_record(domain, each["id"]) for each in client.domains.list_records(domain, name="new")["domain_records"]],
+    "add": add,
+    "remove": remove,
     "droplets": lambda client, _: client.droplets.list(),
 }
 

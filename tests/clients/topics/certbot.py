@@ -7,10 +7,11 @@ from dns_stage import CLOUDFLARE_CREDENTIAL, DIGITALOCEAN_CREDENTIAL, NO_WAY_OUT
 from harness.cases import Cases, equal, holds
 from matrix import Row
 
+_TRIED = "certificate by DNS-01, record cleaned up, refusal"
 ROWS = [
-    Row("certbot-dns-pdns", package("certbot-dns-pdns"), "PowerDNS 4.7, Pebble", "certificate by DNS-01, record cleaned up, refusal (shown without the reason)"),
-    Row("certbot-dns-digitalocean", package("certbot-dns-digitalocean"), "stub of DigitalOcean, Pebble", "certificate by DNS-01, record cleaned up, refusal"),
-    Row("certbot-dns-cloudflare", package("certbot-dns-cloudflare"), "stub of Cloudflare, Pebble", "certificate by DNS-01, record cleaned up, refusal"),
+    Row("certbot-dns-pdns", package("certbot-dns-pdns"), "PowerDNS 4.7, Pebble", f"{_TRIED} (shown without the reason)"),
+    Row("certbot-dns-digitalocean", package("certbot-dns-digitalocean"), "stub of DigitalOcean, Pebble", _TRIED),
+    Row("certbot-dns-cloudflare", package("certbot-dns-cloudflare"), "stub of Cloudflare, Pebble", _TRIED),
 ]
 POWERDNS, DIGITALOCEAN, CLOUDFLARE = ROWS
 CASES = Cases()

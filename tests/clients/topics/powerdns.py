@@ -1,11 +1,13 @@
-"""PowerDNS by way of curl, as its page has it."""
+"""PowerDNS by way of curl, as its page has it; and what a token for one zone is worth there."""
+
+import json
 
 import recipes
 from dns_stage import NO_WAY_OUT, POWERDNS_CREDENTIAL
-from harness.cases import Cases, equal
+from harness.cases import Cases, equal, holds
 from matrix import Row, says
 
-ROWS = [Row("curl", says("curl", "--version"), "PowerDNS 4.7", "change in one zone, refusal of another")]
+ROWS = [Row("curl", says("curl", "--version"), "PowerDNS 4.7", "changes in one zone only, refusal of another")]
 CASES = Cases(ROWS[0])
 
 
@@ -20,3 +22,17 @@ def page(stage):
     equal(arrived, ["PATCH /api/v1/servers/localhost/zones/example.com."], "what reached PowerDNS")
     equal(dns.powerdns.records("example.com.", "A"), {"new.example.com.": ["192.0.2.3"]}, "the records")
     dns.refused_only("DELETE /api/v1/servers/localhost/zones/example.net.")
+
+
+@CASES.case("PowerDNS takes no record of another zone in a change of the zone that a token allows")
+def other_names(stage):
+    dns = stage.dns
+    target = "/api/v1/servers/localhost/zones/example.net."
+    token = dns.token("powerdns", POWERDNS_CREDENTIAL, f"PATCH {target.replace('.', '[.]')}")
+    before = dns.powerdns.records("example.org.", "A")
+    record = {"content": "192.0.2.66", "disabled": False}
+    change = {"name": "www.example.org.", "type": "A", "ttl": 60, "changetype": "REPLACE", "records": [record]}
+    url = f"{dns.proxy}/powerdns{target}"
+    done = dns.run(["curl", "-sS", "-X", "PATCH", url, "-H", f"X-API-Key: {token}", "-d", "@-"], stdin=json.dumps({"rrsets": [change]}))
+    holds("Name is out of zone" in done.stdout, f"PowerDNS says `{done.stdout}`")
+    equal(dns.powerdns.records("example.org.", "A"), before, "the records of the other zone")

@@ -1,1 +1,1 @@
-"""What stands behind the proxy, or beside it, for the DNS clients: two small APIs of ours, PowerDNS, and an ACME server."""
+"""What stands behind the proxy, or beside it: servers that others wrote, and APIs of ours where there are none."""
