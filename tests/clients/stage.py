@@ -16,6 +16,7 @@ from dns_stage import DnsStage
 from harness.exchange import ask, mint
 from harness.process import Server, environment, run
 from harness.upstream import Upstream
+from llm_stage import LlmStage
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -118,6 +119,13 @@ class Stage:
     def dns(self):
         """Three APIs of DNS providers, a proxy before them, and ACME servers."""
         return DnsStage(self)
+
+    # --- LLMs and GitLab
+
+    @functools.cached_property
+    def llm(self):
+        """OpenAI, Anthropic and GitLab behind one proxy."""
+        return LlmStage(self)
 
     # --- processes
 

@@ -1,0 +1,145 @@
+// aimock, a mock of LLM APIs by others, whose events the caller releases one by one.
+//
+// Around it: what has come in is recorded, a wrong credential is refused, and the events of a stream are held back until
+// `POST /__stage/step`. Only what an SDK shows counts as an event; what stands between them goes out unasked.
+
+import { createHash } from "node:crypto";
+import { createServer } from "@copilotkit/aimock";
+import { constants, createGzip } from "node:zlib";
+
+const [credential] = process.argv.slice(2);
+
+/** Bodies of more bytes are recorded by their digest alone. */
+const LONGEST_BODY = 64 * 1024;
+
+const fixtures = [{ match: { userMessage: /./ }, response: { content: "Hello from the other side" } }];
+const mock = await createServer(fixtures, { port: 0, host: "127.0.0.1", logLevel: "silent", chunkSize: 6 });
+
+const arrived = [];
+/** How streams are sent: as they come, or held; compressed or not. */
+let mode = { held: false, gzip: false };
+/** The stream that was begun last. */
+let stream;
+
+function record(request) {
+  const digest = createHash("sha256");
+  const entry = { method: request.method, target: request.url, rawHeaders: request.rawHeaders, size: 0, body: "" };
+  const emit = request.emit;
+  // A listener of our own would start the flow before aimock listens.
+  request.emit = function (event, ...values) {
+    if (event === "data") {
+      digest.update(values[0]);
+      entry.size += values[0].length;
+      entry.body = entry.size > LONGEST_BODY ? "" : entry.body + values[0].toString("latin1");
+    } else if (event === "end") {
+      entry.sha256 = digest.digest("hex");
+    }
+    return emit.call(this, event, ...values);
+  };
+  arrived.push(entry);
+}
+
+/** Does the request have the credential where its API wants it? */
+function known(request) {
+  return request.url.startsWith("/v1/messages")
+    ? request.headers["x-api-key"] === credential
+    : request.headers.authorization === `Bearer ${credential}`;
+}
+
+function refuse(response) {
+  const error = { type: "authentication_error", message: "the upstream does not know this credential", code: "invalid_api_key", param: null };
+  response.writeHead(401, { "Content-Type": "application/json" }).end(JSON.stringify({ type: "error", error }));
+}
+
+/** Is this what an SDK hands to its caller? */
+const shown = (text) => /^data: (?!\[DONE\])/m.test(text) && !/^event: ping$/m.test(text);
+
+/** Puts a queue before a response, if it turns out to be a stream. */
+function hold(response) {
+  const { held, gzip } = mode;
+  const write = response.write.bind(response);
+  const end = response.end.bind(response);
+  const queue = [];
+  const state = { sent: 0, allowed: held ? 1 : Infinity, flush };
+  let send = write;
+  let finish = end;
+  let begun = false;
+
+  function begin() {
+    begun = true;
+    stream = state;
+    state.gone = new Promise((resolve) => response.on("close", () => resolve(response.writableFinished ? "finished" : "cut")));
+    if (!gzip) return;
+    const packer = createGzip();
+    response.setHeader("Content-Encoding", "gzip");
+    packer.on("data", write).on("end", () => end());
+    send = (text) => { packer.write(text); packer.flush(constants.Z_SYNC_FLUSH); };
+    finish = () => packer.end();
+  }
+  function flush() {
+    while (queue.length > 0) {
+      const [text] = queue;
+      if (text === null) {
+        finish();
+      } else if (!shown(text)) {
+        send(text);
+      } else if (state.sent < state.allowed) {
+        state.sent += 1;
+        send(text);
+      } else {
+        return;
+      }
+      queue.shift();
+    }
+  }
+  const streams = () => String(response.getHeader("content-type")).startsWith("text/event-stream");
+  response.write = (text, ...rest) => {
+    if (!streams()) return write(text, ...rest);
+    if (!begun) begin();
+    queue.push(String(text));
+    flush();
+    return true;
+  };
+  response.end = (...rest) => {
+    if (!begun) return end(...rest);
+    queue.push(null);
+    flush();
+    return response;
+  };
+}
+
+async function body(request) {
+  const parts = [];
+  for await (const part of request) parts.push(part);
+  return Buffer.concat(parts).toString();
+}
+
+const controls = {
+  "/__stage/mode": async (request) => { mode = JSON.parse(await body(request)); },
+  "/__stage/take": () => arrived.splice(0),
+  // How many events had gone out when the caller asked for the next.
+  "/__stage/step": () => {
+    const { sent } = stream;
+    stream.allowed += 1;
+    stream.flush();
+    return sent;
+  },
+  // How the stream ended, as soon as it has.
+  "/__stage/gone": () => stream.gone,
+};
+
+const { server } = mock;
+const [answer] = server.listeners("request");
+server.removeAllListeners("request");
+server.on("request", async (request, response) => {
+  const control = controls[request.url];
+  if (control) {
+    const value = await control(request);
+    response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(value ?? null));
+    return;
+  }
+  record(request);
+  if (!known(request)) return refuse(response);
+  hold(response);
+  answer(request, response);
+});

@@ -1,0 +1,42 @@
+"""The APIs of OpenAI and Anthropic as aimock has them, and a hand on what they send: see `node/aimock.mjs`."""
+
+import json
+
+from harness.exchange import ask
+from harness.upstream import Arrived
+
+#: What the model says, whatever it is asked.
+SAID = "Hello from the other side"
+
+#: The same in the pieces in which it is streamed.
+PIECES = ["Hello ", "from t", "he oth", "er sid", "e"]
+
+
+class Llm:
+    """One server, which is OpenAI for every path but Anthropic's `/v1/messages`."""
+
+    def __init__(self, stage, credential):
+        self.url = stage.server("aimock", ["node", stage.node_folder / "aimock.mjs", credential])
+        #: Where a client releases the next event.
+        self.step_url = f"{self.url}/__stage/step"
+        #: Where a client asks how the stream that it left has ended.
+        self.gone_url = f"{self.url}/__stage/gone"
+
+    def stream(self, *, held=False, gzip=False):
+        """How the following streams are sent: held back event by event, compressed."""
+        self._control("mode", {"held": held, "gzip": gzip})
+
+    def take(self):
+        """What has arrived since the last call. A long body is represented by its SHA-256 digest."""
+        return [_arrived(each) for each in self._control("take")]
+
+    def _control(self, name, value=None):
+        answer = ask(self.url, "POST", f"/__stage/{name}", body=json.dumps(value))
+        return answer.json()
+
+
+def _arrived(entry):
+    raw = entry["rawHeaders"]
+    headers = tuple(zip(raw[::2], raw[1::2]))
+    whole = entry["size"] == len(entry["body"])
+    return Arrived(entry["method"], entry["target"], headers, (entry["body"] if whole else entry["sha256"]).encode("latin-1"))
