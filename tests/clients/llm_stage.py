@@ -82,8 +82,8 @@ class LlmStage:
 
     @functools.cached_property
     def impatient(self):
-        """A proxy that waits a second for the next byte of an answer."""
-        return self.proxy_with("proxy-llm-impatient", response_idle="1s")
+        """A proxy that waits a second for the head of an answer, and for its next byte."""
+        return self.proxy_with("proxy-llm-impatient", response="1s", response_idle="1s")
 
     def proxy_with(self, name, **timeouts):
         """A proxy before all three, with these timeouts."""
@@ -134,12 +134,11 @@ class LlmStage:
         self.stage.stack.callback(started.stop)
         return started
 
-    def follow(self, page, token, upstream=None):
-        """Follows a recipe with this token, through the proxy."""
+    def follow(self, page, upstream, **variables):
+        """Follows a recipe through the proxy, and gives the token that it minted."""
         file = self.stage.folder / f"{page}.token"
-        file.write_text(token + "\n")
-        variables = {"PROXY": f"{self.proxy}/{upstream or page}", "TOKEN_FILE": file, "PATH": self._path}
-        return recipes.follow(self.stage, page, **variables)
+        recipes.follow(self.stage, page, PROXY=f"{self.proxy}/{upstream}", TOKEN_FILE=file, PATH=self._path, **variables)
+        return file.read_text()
 
     @functools.cached_property
     def _path(self):

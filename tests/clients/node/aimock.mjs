@@ -12,12 +12,15 @@ const [credential] = process.argv.slice(2);
 /** Bodies of more bytes are recorded by their digest alone. */
 const LONGEST_BODY = 64 * 1024;
 
+/** Milliseconds within which a stream must end that nobody reads. */
+const PATIENCE = 5000;
+
 const fixtures = [{ match: { userMessage: /./ }, response: { content: "Hello from the other side" } }];
 const mock = await createServer(fixtures, { port: 0, host: "127.0.0.1", logLevel: "silent", chunkSize: 6 });
 
 const arrived = [];
-/** How streams are sent: as they come, or held; compressed or not. */
-let mode = { held: false, gzip: false };
+/** How streams are sent: as they come, or held; compressed or not. Whether anything is answered at all. */
+let mode = { held: false, gzip: false, mute: false };
 /** The stream that was begun last. */
 let stream;
 
@@ -125,7 +128,11 @@ const controls = {
     return sent;
   },
   // How the stream ended, as soon as it has.
-  "/__stage/gone": () => stream.gone,
+  "/__stage/gone": () => {
+    let timer;
+    const late = new Promise((resolve) => { timer = setTimeout(resolve, PATIENCE, "still there"); });
+    return Promise.race([stream.gone, late]).finally(() => clearTimeout(timer));
+  },
 };
 
 const { server } = mock;
@@ -140,6 +147,7 @@ server.on("request", async (request, response) => {
   }
   record(request);
   if (!known(request)) return refuse(response);
+  if (mode.mute) return;
   hold(response);
   answer(request, response);
 });

@@ -1,6 +1,6 @@
 // Calls of unmodified SDKs for LLMs: one job a line on standard input, one outcome a line on standard output.
 //
-// { api, baseURL, token, act: "plain" | "stream" | "leave" | "retrieve" | "upload", stepURL, goneURL, model, timeout }
+// { api, baseURL, token, header, act: "plain" | "stream" | "leave" | "retrieve" | "upload", stepURL, goneURL, model, timeout }
 // `python/llm_sdks.py` does the same in Python.
 
 import { createInterface } from "node:readline";
@@ -60,7 +60,10 @@ const acts = {
 
 async function outcome(job) {
   const api = apis[job.api];
-  const client = api.open({ apiKey: job.token, baseURL: job.baseURL, timeout: job.timeout * 1000 });
+  const key = job.header
+    ? { apiKey: null, defaultHeaders: { [job.header]: job.token, Authorization: null } }
+    : { apiKey: job.token };
+  const client = api.open({ ...key, baseURL: job.baseURL, timeout: job.timeout * 1000 });
   try {
     return await acts[job.act](api, client, job);
   } catch (error) {

@@ -51,7 +51,11 @@ APIS = {
 
 def outcome(job):
     api = APIS[job["api"]]
-    options = {"api_key": job["token"], "base_url": job["baseURL"], "timeout": job["timeout"]}
+    options = {"base_url": job["baseURL"], "timeout": job["timeout"]}
+    if "header" in job:
+        options["default_headers"] = {job["header"]: job["token"], "Authorization": anthropic.Omit()}
+    else:
+        options["api_key"] = job["token"]
     try:
         if job["sync"]:
             with api.clients[0](**options) as client:

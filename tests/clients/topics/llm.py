@@ -6,7 +6,7 @@ import itertools
 
 import recipes
 from harness.cases import Cases, equal, holds
-from llm_stage import REASON, carried
+from llm_stage import CREDENTIAL, REASON, carried
 from matrix import Row, npm, pip
 from upstreams.llm import PIECES, SAID
 
@@ -70,6 +70,7 @@ EVERY = [
 ]
 #: Each SDK with one API.
 EACH = [client for client in EVERY if client.api != "responses"]
+ANTHROPIC = [client for client in EACH if client.upstream == "anthropic"]
 UPLOADING = [client for client in EACH if client.upstream == "openai"]
 
 
@@ -88,6 +89,13 @@ def case(name, clients):
 def plain(stage, client):
     token = fresh(stage, client)
     equal(client.ask(stage, "plain", token), {"text": SAID}, "the outcome")
+    one_arrived(stage, client, token)
+
+
+@case("a plain answer with the token in X-Api-Key, where older versions have it", ANTHROPIC)
+def older_carrier(stage, client):
+    token = fresh(stage, client)
+    equal(client.ask(stage, "plain", token, header="X-Api-Key"), {"text": SAID}, "the outcome")
     one_arrived(stage, client, token)
 
 
@@ -160,23 +168,22 @@ def silent(stage, client):
     one_arrived(stage, client, token)
 
 
-@CASES.case("openai: the recipe", row=OPENAI_PYTHON)
+@CASES.case("openai, both SDKs: the recipe", row=OPENAI_PYTHON)
 def openai_recipe(stage):
-    recipe(stage, "openai", "POST /v1/chat/completions")
+    recipe(stage, "openai", OPENAI_API_KEY=CREDENTIAL)
 
 
-@CASES.case("anthropic: the recipe", row=ANTHROPIC_PYTHON)
+@CASES.case("anthropic, both SDKs: the recipe", row=ANTHROPIC_PYTHON)
 def anthropic_recipe(stage):
-    recipe(stage, "anthropic", "POST /v1/messages")
+    recipe(stage, "anthropic", ANTHROPIC_API_KEY=CREDENTIAL)
 
 
-def recipe(stage, upstream, rule):
+def recipe(stage, upstream, **variables):
     stage.llm.llm.stream()
     stage.llm.llm.take()
-    token = stage.llm.token(upstream, rule)
-    stage.llm.follow(upstream, token)
+    token = stage.llm.follow(upstream, upstream, **variables)
     arrived = stage.llm.llm.take()
-    holds(len(arrived) >= 2, "both SDKs reached the API")
+    equal(len(arrived), 2, "how many requests reached the API, one from each SDK")
     carried(arrived, upstream, token)
 
 

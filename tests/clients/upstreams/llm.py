@@ -24,7 +24,11 @@ class Llm:
 
     def stream(self, *, held=False, gzip=False):
         """How the following streams are sent: held back event by event, compressed."""
-        self._control("mode", {"held": held, "gzip": gzip})
+        self._control("mode", {"held": held, "gzip": gzip, "mute": False})
+
+    def mute(self):
+        """Nothing that follows is answered."""
+        self._control("mode", {"held": False, "gzip": False, "mute": True})
 
     def take(self):
         """What has arrived since the last call. A long body is represented by its SHA-256 digest."""
