@@ -53,6 +53,8 @@ class GitLab:
             return self._issues(arrived.method, dict(urllib.parse.parse_qsl(target.query)), arrived.body)
         if arrived.method == "GET" and target.path in (PROJECT, "/api/v4/projects/7"):
             return 200, {}, self._project()
+        if arrived.method == "GET" and target.path == "/api/v4/user":
+            return 200, {}, {"id": 3, "username": "someone", "web_url": f"{self.url}/someone"}
         if arrived.method == "GET" and target.path == FORMER:
             return 301, {"Location": f"{self.url}/api/v4/projects/7"}, {"message": "Moved"}
         return 404, {}, {"message": "404 Not Found"}
