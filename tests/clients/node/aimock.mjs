@@ -54,6 +54,18 @@ function refuse(response) {
   response.writeHead(401, { "Content-Type": "application/json" }).end(JSON.stringify({ type: "error", error }));
 }
 
+/** A batch of messages, which aimock does not have: its results are where Anthropic says that they are. */
+function batch(response, id, results) {
+  const [type, value] = results
+    ? ["application/x-jsonl", { custom_id: "first", result: { type: "errored", error: { type: "error", error: { type: "api_error", message: "no" } } } }]
+    : ["application/json", {
+      id, type: "message_batch", processing_status: "ended", results_url: `${mock.url}/v1/messages/batches/${id}/results`,
+      request_counts: { processing: 0, succeeded: 0, errored: 1, canceled: 0, expired: 0 },
+      created_at: "2026-01-01T00:00:00Z", expires_at: "2026-01-02T00:00:00Z", ended_at: "2026-01-01T01:00:00Z",
+    }];
+  response.writeHead(200, { "Content-Type": type }).end(`${JSON.stringify(value)}\n`);
+}
+
 /** Is this what an SDK hands to its caller? */
 const shown = (text) => /^data: (?!\[DONE\])/m.test(text) && !/^event: ping$/m.test(text);
 
@@ -148,6 +160,8 @@ server.on("request", async (request, response) => {
   record(request);
   if (!known(request)) return refuse(response);
   if (mode.mute) return;
+  const found = /^\/v1\/messages\/batches\/(\w+)(\/results)?$/.exec(request.url);
+  if (found) return batch(response, found[1], found[2]);
   hold(response);
   answer(request, response);
 });

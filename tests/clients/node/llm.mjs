@@ -1,6 +1,6 @@
 // Calls of unmodified SDKs for LLMs: one job a line on standard input, one outcome a line on standard output.
 //
-// { api, baseURL, token, header, act: "plain" | "stream" | "leave" | "retrieve" | "upload", stepURL, goneURL, model, timeout }
+// { api, baseURL, token, header, act: "plain" | "stream" | "leave" | "retrieve" | "upload" | "results", stepURL, goneURL, model, timeout }
 // `python/llm_sdks.py` does the same in Python.
 
 import { createInterface } from "node:readline";
@@ -55,6 +55,11 @@ const acts = {
     const file = await client.files.create({ file: await toFile(content, "data.jsonl"), purpose: "batch" });
     const back = Buffer.from(await (await client.files.content(file.id)).arrayBuffer());
     return { size: file.bytes, same: back.equals(content) };
+  },
+  results: async (api, client) => {
+    const ids = [];
+    for await (const result of await client.messages.batches.results("msgbatch_1")) ids.push(result.custom_id);
+    return { ids };
   },
 };
 

@@ -133,8 +133,19 @@ async def upload_async(api, client, job):
     return {"size": file.bytes, "same": (await client.files.content(file.id)).read() == content}
 
 
-SYNC = {"plain": plain, "stream": stream, "leave": leave, "retrieve": retrieve, "upload": upload}
-ASYNC = {"plain": plain_async, "stream": stream_async, "leave": leave_async, "retrieve": retrieve_async, "upload": upload_async}
+def results(api, client, job):
+    return {"ids": [result.custom_id for result in client.messages.batches.results("msgbatch_1")]}
+
+
+async def results_async(api, client, job):
+    return {"ids": [result.custom_id async for result in await client.messages.batches.results("msgbatch_1")]}
+
+
+SYNC = {"plain": plain, "stream": stream, "leave": leave, "retrieve": retrieve, "upload": upload, "results": results}
+ASYNC = {
+    "plain": plain_async, "stream": stream_async, "leave": leave_async, "retrieve": retrieve_async, "upload": upload_async,
+    "results": results_async,
+}
 
 
 def note(api, event, job, pieces, steps):

@@ -15,8 +15,8 @@ _MOCK = "aimock"
 
 OPENAI_PYTHON = Row("openai (Python)", pip("openai"), _MOCK, f"{_SCENARIOS}, upload, recipe; sync and async")
 OPENAI_NODE = Row("openai (JavaScript)", npm("openai"), _MOCK, f"{_SCENARIOS}, upload, recipe")
-ANTHROPIC_PYTHON = Row("anthropic (Python)", pip("anthropic"), _MOCK, f"{_SCENARIOS}, recipe; sync and async")
-ANTHROPIC_NODE = Row("@anthropic-ai/sdk (JavaScript)", npm("@anthropic-ai/sdk"), _MOCK, f"{_SCENARIOS}, recipe")
+ANTHROPIC_PYTHON = Row("anthropic (Python)", pip("anthropic"), _MOCK, f"{_SCENARIOS}, batch, recipe; sync and async")
+ANTHROPIC_NODE = Row("@anthropic-ai/sdk (JavaScript)", npm("@anthropic-ai/sdk"), _MOCK, f"{_SCENARIOS}, batch, recipe")
 
 ROWS = [OPENAI_PYTHON, OPENAI_NODE, ANTHROPIC_PYTHON, ANTHROPIC_NODE]
 CASES = Cases()
@@ -157,6 +157,17 @@ def upload(stage, client):
     arrived = stage.llm.llm.take()
     equal([request.method for request in arrived], ["POST", "GET"], "what reached the API")
     carried(arrived, "openai", token)
+
+
+@case("the results of a batch, which are where the API says, are read through the proxy", ANTHROPIC)
+def results(stage, client):
+    fresh(stage, client)
+    token = stage.llm.token("anthropic", "GET /v1/messages/batches/[^/]+", "GET /v1/messages/batches/[^/]+/results")
+    equal(client.ask(stage, "results", token), {"ids": ["first"]}, "the outcome")
+    arrived = stage.llm.llm.take()
+    batch = "/v1/messages/batches/msgbatch_1"
+    equal([request.target for request in arrived], [batch, f"{batch}/results"], "what reached the API")
+    carried(arrived, "anthropic", token)
 
 
 @case("a stream that the proxy ends for its silence is an error, not a short answer", EACH)
