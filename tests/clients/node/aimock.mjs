@@ -19,8 +19,8 @@ const fixtures = [{ match: { userMessage: /./ }, response: { content: "Hello fro
 const mock = await createServer(fixtures, { port: 0, host: "127.0.0.1", logLevel: "silent", chunkSize: 6 });
 
 const arrived = [];
-/** How streams are sent: as they come, or held; compressed or not. Whether anything is answered at all. */
-let mode = { held: false, gzip: false, mute: false };
+/** How streams are sent: as they come, or held; compressed or not; broken off after an event. */
+let mode = { held: false, gzip: false, cut: false };
 /** The stream that was begun last. */
 let stream;
 
@@ -71,11 +71,11 @@ const shown = (text) => /^data: (?!\[DONE\])/m.test(text) && !/^event: ping$/m.t
 
 /** Puts a queue before a response, if it turns out to be a stream. */
 function hold(response) {
-  const { held, gzip } = mode;
+  const { held, gzip, cut } = mode;
   const write = response.write.bind(response);
   const end = response.end.bind(response);
   const queue = [];
-  const state = { sent: 0, allowed: held ? 1 : Infinity, flush };
+  const state = { sent: 0, allowed: held || cut ? 1 : Infinity, flush };
   let send = write;
   let finish = end;
   let begun = false;
@@ -101,6 +101,7 @@ function hold(response) {
       } else if (state.sent < state.allowed) {
         state.sent += 1;
         send(text);
+        if (cut) setImmediate(() => response.destroy());
       } else {
         return;
       }
@@ -159,7 +160,6 @@ server.on("request", async (request, response) => {
   }
   record(request);
   if (!known(request)) return refuse(response);
-  if (mode.mute) return;
   const found = /^\/v1\/messages\/batches\/(\w+)(\/results)?$/.exec(request.url);
   if (found) return batch(response, found[1], found[2]);
   hold(response);

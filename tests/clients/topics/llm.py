@@ -179,6 +179,15 @@ def silent(stage, client):
     one_arrived(stage, client, token)
 
 
+@case("a stream that the API breaks off is an error, not a short answer", EACH)
+def broken_off(stage, client):
+    token = fresh(stage, client)
+    stage.llm.llm.stream(cut=True)
+    outcome = client.ask(stage, "stream", token)
+    holds("error" in outcome, f"the client took {outcome} for an answer")
+    one_arrived(stage, client, token)
+
+
 @CASES.case("openai, both SDKs: the recipe", row=OPENAI_PYTHON)
 def openai_recipe(stage):
     recipe(stage, "openai", OPENAI_API_KEY=CREDENTIAL)

@@ -22,13 +22,9 @@ class Llm:
         #: Where a client asks how the stream that it left has ended.
         self.gone_url = f"{self.url}/__stage/gone"
 
-    def stream(self, *, held=False, gzip=False):
-        """How the following streams are sent: held back event by event, compressed."""
-        self._control("mode", {"held": held, "gzip": gzip, "mute": False})
-
-    def mute(self):
-        """Nothing that follows is answered."""
-        self._control("mode", {"held": False, "gzip": False, "mute": True})
+    def stream(self, *, held=False, gzip=False, cut=False):
+        """How the following streams are sent: held back event by event, compressed, broken off after an event."""
+        self._control("mode", {"held": held, "gzip": gzip, "cut": cut})
 
     def take(self):
         """What has arrived since the last call. A long body is represented by its SHA-256 digest."""
