@@ -1,4 +1,4 @@
-//! The Python environment of the script stages: one venv under `target/py`, made anew when a requirement changes.
+//! The Python environments of the script stages: venvs under `target`, made anew when a requirement changes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,33 +11,48 @@ use crate::workspace::{Workspace, path_with};
 
 const LIMIT: Duration = Duration::from_secs(600);
 
-/// One environment for all of them, resolved together, so that no file undoes what another one pinned.
-const REQUIREMENTS: [&str; 2] = ["tests/interop/requirements.txt", "tests/clients/requirements.txt"];
+/// A Python environment: a folder below `target`, and the files that name what is in it, resolved together, so that no file
+/// undoes what another one pinned.
+#[derive(Clone, Copy)]
+pub(crate) struct Environment {
+    folder: &'static str,
+    requirements: &'static [&'static str],
+}
+
+/// The environment that runs our scripts.
+const SCRIPTS: Environment =
+    Environment { folder: "py", requirements: &["tests/interop/requirements.txt", "tests/clients/requirements.txt"] };
+
+/// The clients of DNS providers, which want other versions of what the Python program wants.
+pub(crate) const DNS_CLIENTS: Environment =
+    Environment { folder: "py-dns", requirements: &["tests/clients/dns_clients/requirements.txt"] };
 
 /// A command that runs a script of ours with that environment's Python, and its programs on the path.
 pub(crate) fn script(workspace: &Workspace, log: &mut Log, script: &Path) -> Result<Command> {
-    let home = ensure(workspace, log)?;
+    let home = ensure(workspace, log, SCRIPTS)?;
     let mut command = workspace.command(home.join("bin/python"));
     command.env("PATH", path_with(&home.join("bin"))).env("VIRTUAL_ENV", &home).env("PYTHONUNBUFFERED", "1").arg(script);
     Ok(command)
 }
 
-fn ensure(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
-    let home = workspace.target.join("py");
-    let files: Vec<PathBuf> = REQUIREMENTS.iter().map(|file| workspace.root.join(file)).filter(|file| file.is_file()).collect();
+/// Makes an environment, where it is not there as it should be, and gives its folder.
+pub(crate) fn ensure(workspace: &Workspace, log: &mut Log, environment: Environment) -> Result<PathBuf> {
+    let home = workspace.target.join(environment.folder);
+    let files: Vec<PathBuf> =
+        environment.requirements.iter().map(|file| workspace.root.join(file)).filter(|file| file.is_file()).collect();
     let wanted = contents(&files)?;
     let marker = home.join("installed.txt");
     if std::fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
         return Ok(home);
     }
-    println!("   preparing Python packages");
+    println!("   preparing Python packages (target/{})", environment.folder);
     if home.exists() {
         std::fs::remove_dir_all(&home).context("cannot remove the old Python environment")?;
     }
     create(workspace, log, &home)?;
     if !files.is_empty() {
         let mut pip = workspace.command(home.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet"]);
+        pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet", "--no-compile"]);
         for file in &files {
             pip.arg("--requirement").arg(file);
         }

@@ -20,15 +20,16 @@ const SERVERS: [(&str, Option<&str>); 4] =
     [("pdns-server", Some("pdns_server")), ("pdns-backend-sqlite3", None), ("pebble", Some("pebble")), ("lego", Some("lego"))];
 
 pub(super) fn interop(workspace: &Workspace, log: &mut Log) -> Result<Report> {
-    run(workspace, log, "tests/interop/run.py")
+    run(workspace, log, "tests/interop/run.py", &[])
 }
 
 pub(super) fn clients(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     debian::ensure_all(workspace, log, &SERVERS)?;
-    run(workspace, log, "tests/clients/run.py")
+    let dns = python::ensure(workspace, log, python::DNS_CLIENTS)?;
+    run(workspace, log, "tests/clients/run.py", &[("MAGICPROXY_PY_DNS", &dns)])
 }
 
-fn run(workspace: &Workspace, log: &mut Log, script: &str) -> Result<Report> {
+fn run(workspace: &Workspace, log: &mut Log, script: &str, variables: &[(&str, &Path)]) -> Result<Report> {
     let path = workspace.root.join(script);
     if !path.is_file() {
         anyhow::ensure!(!workspace.ci, "`{script}` is missing");
@@ -37,7 +38,7 @@ fn run(workspace: &Workspace, log: &mut Log, script: &str) -> Result<Report> {
     anyhow::ensure!(workspace.binary().is_file(), "no release binary: run the stage `release` first");
     let mut command = python::script(workspace, log, &path)?;
     with_node(workspace, log, &path, &mut command)?;
-    command.arg("--binary").arg(workspace.binary());
+    command.envs(variables.iter().copied()).arg("--binary").arg(workspace.binary());
     Ok(Report::of(of_script(&log.run(&mut command, LIMIT)?)))
 }
 
