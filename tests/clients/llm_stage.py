@@ -143,9 +143,7 @@ class LlmStage:
     @functools.cached_property
     def _path(self):
         """The path by which recipes find this Python; Node looks for packages in every folder above them."""
-        folder = self.stage.folder / "recipes"
-        folder.mkdir(exist_ok=True)
-        (folder / "node_modules").symlink_to(self.stage.node_folder / "node_modules")
+        self.stage.node_packages_for_recipes()
         return f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
