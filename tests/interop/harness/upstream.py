@@ -4,6 +4,7 @@ import dataclasses
 import http.server
 import json
 import threading
+import typing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,8 +21,18 @@ class Arrived:
         return [value for key, value in self.headers if key.lower() == name.lower()]
 
 
+@dataclasses.dataclass(frozen=True)
+class Reply:
+    """What the API answers."""
+
+    status: int
+    #: Sent as JSON; bytes are sent as they are, and `None` as no body.
+    content: typing.Any
+    headers: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
 class Upstream:
-    """Answers every request with JSON: 200 for those with the right credential, else 401."""
+    """Answers every request with JSON: 200 for those with the right credential, else 401. A class below it answers otherwise."""
 
     def __init__(self, credential):
         self.expected = f"Bearer {credential}"
@@ -40,6 +51,12 @@ class Upstream:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def reply(self, arrived):
+        """The answer to a request, which may be asked of several threads at once."""
+        known = arrived.values("Authorization") == [self.expected]
+        told = {"method": arrived.method, "target": arrived.target} if known else {"message": "Bad credentials"}
+        return Reply(200 if known else 401, told, {"X-Upstream": "recorded"})
 
     def record(self, arrived):
         with self._lock:
@@ -67,16 +84,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     timeout = 30
 
     def answer(self):
-        body = self._read_body()
-        headers = tuple(self.headers.items())
-        self.server.upstream.record(Arrived(self.command, self.path, headers, body))
-        known = self.headers.get_all("Authorization") == [self.server.upstream.expected]
-        told = {"method": self.command, "target": self.path} if known else {"message": "Bad credentials"}
-        content = json.dumps(told).encode()
-        self.send_response(200 if known else 401)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header("X-Upstream", "recorded")
+        arrived = Arrived(self.command, self.path, tuple(self.headers.items()), self._read_body())
+        self.server.upstream.record(arrived)
+        reply = self.server.upstream.reply(arrived)
+        raw = reply.content is None or isinstance(reply.content, bytes)
+        content = reply.content or b"" if raw else json.dumps(reply.content).encode()
+        headers = ({} if raw else {"Content-Type": "application/json"}) | reply.headers
+        if reply.status != 204:
+            headers["Content-Length"] = str(len(content))
+        self.send_response(reply.status)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)
