@@ -3,7 +3,9 @@
     python tests/clients/run.py --binary target/release/magicproxy
 
 The Python that runs this must have what both `requirements.txt` name, and `MAGICPROXY_NODE` (else `target/node`) must hold
-the packages of `package.json`. `cargo xtask test clients` sees to both. `--only NAME` runs one topic's cases. The table of clients at
+the packages of `package.json`. `MAGICPROXY_PY_DNS` (else `target/py-dns`) is a Python environment with
+what `dns_clients/requirements.txt` names. PowerDNS, Pebble and lego are Debian's: installed, or unpacked below `MAGICPROXY_DEBIAN`.
+`cargo xtask test clients` sees to all that. `--only NAME` runs one topic's cases. The table of clients at
 the end is what the topics declare: see `matrix.py`.
 """
 
