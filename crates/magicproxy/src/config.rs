@@ -37,7 +37,8 @@ use crate::ConfigurationForm;
 use crate::failure::reason;
 use crate::keystore::KeyFiles;
 use crate::output::harmless;
-use address::PublicAccess;
+use crate::tls;
+use address::{Listen, PublicAccess, Scheme};
 use fault::Sources;
 use listeners::{ListenerSettings, TlsSource};
 use raw::{RawConfig, RawKeys};
@@ -105,6 +106,20 @@ impl Config {
     pub(crate) fn host(&self) -> &str {
         let first = self.listeners.first().map_or("localhost", |listener| listener.listen.host());
         self.public_access.as_ref().map_or(first, |public| &public.host)
+    }
+
+    /// What clients must trust besides, where the certificate is signed by this machine's own authority.
+    pub(crate) fn development_authority(&self) -> Option<PathBuf> {
+        matches!(self.tls, Some(TlsSource::Dev)).then(|| self.keys.files.folder().join(tls::AUTHORITY_FILE))
+    }
+
+    /// A Unix socket on which an upstream is found by its own name, in the clear.
+    pub(crate) fn socket_of(&self, upstream: &UpstreamName) -> Option<&Path> {
+        let leads = |bound: &Option<UpstreamName>| bound.as_ref().is_none_or(|bound| bound == upstream);
+        self.listeners.iter().find_map(|listener| match &listener.listen {
+            Listen::Unix(path) if listener.scheme == Scheme::Http && leads(&listener.upstream) => Some(path.as_path()),
+            _ => None,
+        })
     }
 
     /// The upstream of tokens with this `aud`, or with none. Where nobody has said which API this is for, any name will do.

@@ -11,6 +11,8 @@ use magicproxy_proxy::listener::tls::TlsServer;
 
 use crate::config::Config;
 use crate::config::listeners::TlsSource;
+pub(crate) use dev::AUTHORITY_FILE;
+
 use dev::DevAuthority;
 use files::{CertificateFiles, Reloader};
 

@@ -5,7 +5,6 @@ use std::path::Path;
 use magicproxy_core::{EncodedSlash, PatternMode, UnnamedTokens};
 use magicproxy_proxy::settings::{Forwarding, Links, RefusalShape};
 
-use super::address::{Listen, Scheme};
 use super::*;
 use crate::output::Colour;
 

@@ -133,6 +133,7 @@ fn of_config(layers: Layers) -> Result<Vec<Target>, Failure> {
     let url = config.public_access().url;
     let public_url = PublicUrl::parse(&url)
         .map_err(|expected| Faults::one(Fault::new(format!("public_access: {expected}"), Origin::Default)))?;
+    let path = |path: &Path| absolute(path, "the configuration's path").ok();
     let target = |upstream: &UpstreamSettings| Target {
         name: upstream.name.to_string(),
         // One that no table names is `[upstream]`.
@@ -141,8 +142,8 @@ fn of_config(layers: Layers) -> Result<Vec<Target>, Failure> {
         public_url: public_url.clone(),
         mount: upstream.placing.mount.as_str().to_owned(),
         hosts: upstream.placing.hosts.iter().map(|host| host.as_str().to_owned()).collect(),
-        ca_file: None,
-        unix_socket: None,
+        ca_file: config.development_authority().and_then(|file| path(&file)),
+        unix_socket: config.socket_of(&upstream.name).and_then(path),
     };
     Ok(config.upstreams.iter().map(|upstream| target(upstream)).collect())
 }

@@ -26,6 +26,10 @@ use zeroize::Zeroizing;
 use crate::keystore::{exposure, write};
 use crate::output::quoted;
 
+/// The authority's certificate, beside the keys.
+pub(crate) const AUTHORITY_FILE: &str = "dev-ca.pem";
+const KEY_FILE: &str = "dev-ca-key.pem";
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const AUTHORITY_LIFETIME: Duration = Duration::from_secs(2 * 365 * 24 * 60 * 60);
 const LEAF_LIFETIME: Duration = Duration::from_secs(10 * 24 * 60 * 60);
@@ -50,8 +54,8 @@ impl std::fmt::Debug for DevAuthority {
 impl DevAuthority {
     /// Reads the authority's key from `dev-ca-key.pem` in this folder, or makes it, and writes `dev-ca.pem`.
     pub(super) fn open(folder: &Path, host: &str) -> anyhow::Result<Self> {
-        let certificate = folder.join("dev-ca.pem");
-        let key_path = folder.join("dev-ca-key.pem");
+        let certificate = folder.join(AUTHORITY_FILE);
+        let key_path = folder.join(KEY_FILE);
         write::create_folder_of(&key_path)?;
         let key = if key_path.exists() { read_key(&key_path)? } else { new_key(&key_path)? };
         let names = names(host);
