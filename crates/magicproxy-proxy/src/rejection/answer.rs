@@ -7,12 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use hyper::ext::ReasonPhrase;
 
 use super::Rejection;
 use super::shape::{Problem, RefusalShape};
 use crate::body::ResponseBody;
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+/// The longest reason phrase, in bytes: a status line is short.
+const MAX_REASON: usize = 200;
 const TYPE_BASE: &str = "urn:magicproxy:problem:";
 
 /// The id of a request: in its log line and in its rejection.
@@ -105,6 +108,9 @@ impl Rejection {
         };
         let mut response = Response::new(ResponseBody::full(Bytes::from(form.shape.body(&problem))));
         *response.status_mut() = status;
+        if let Some(reason) = reason_phrase(status, &problem.message) {
+            response.extensions_mut().insert(reason);
+        }
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, form.content_type());
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -139,6 +145,15 @@ impl Rejection {
             _ => Vec::new(),
         }
     }
+}
+
+/// The refusal in the status line of HTTP/1.1 (RFC 9112 section 4): clients that never read the body of an error, such as those
+/// who call `raise_for_status` of Python's requests, show this.
+fn reason_phrase(status: StatusCode, message: &str) -> Option<ReasonPhrase> {
+    let visible = |character: &char| character.is_ascii_graphic() || *character == ' ';
+    let phrase = format!("{} ({message})", status.canonical_reason().unwrap_or_default());
+    let phrase: String = phrase.chars().filter(visible).take(MAX_REASON).collect();
+    ReasonPhrase::try_from(phrase).ok()
 }
 
 fn title(status: StatusCode) -> &'static str {

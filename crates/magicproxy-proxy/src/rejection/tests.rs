@@ -167,3 +167,17 @@ fn no_shape_takes_the_challenges_away() {
         assert!(answer.headers().contains_key("proxy-status"));
     }
 }
+
+#[test]
+fn the_status_line_says_why() {
+    let phrase = |needed: &str| {
+        let rejection = Rejection::Denied { denial: Denial::NotAllowed, needed: vec![needed.to_owned()] };
+        let answer = rejection.to_response(RequestId::next(), form(RefusalShape::Problem));
+        String::from_utf8(answer.extensions().get::<hyper::ext::ReasonPhrase>().unwrap().as_bytes().to_vec()).unwrap()
+    };
+    let expected = "Forbidden (magicproxy: the token does not allow this request; this rule would: `GET /a`)";
+    assert_eq!(phrase("GET /a"), expected);
+    // Nothing of a caller's breaks out of the line.
+    assert_eq!(phrase("GET /\r\n\u{e9}a\u{0}"), expected);
+    assert_eq!(phrase(&"x".repeat(500)).len(), 200);
+}
