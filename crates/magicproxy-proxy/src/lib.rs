@@ -11,6 +11,7 @@ mod control;
 mod downstream;
 pub mod gate;
 mod header;
+pub mod https;
 pub mod listener;
 mod opened;
 pub mod placing;

@@ -3,7 +3,7 @@
 //! Redirects are answers like others and never followed. A request is sent twice only when not a byte of the first was
 //! written, or when it is idempotent, has no body, and a pooled connection turned out to be stale.
 
-mod connect;
+pub(crate) mod connect;
 mod io;
 mod pool;
 pub(crate) mod root;

@@ -43,13 +43,13 @@ impl Tls {
 
     fn from_files(files: &CertificateFiles) -> anyhow::Result<Self> {
         let (reloader, identity) = Reloader::start(files.clone())?;
-        let server = TlsServer::new(identity).context("TLS cannot be set up")?;
+        let server = TlsServer::new(Some(identity)).context("TLS cannot be set up")?;
         Ok(Self { server, notes: Vec::new(), keeper: Keeper::Files(reloader) })
     }
 
     fn dev(config: &Config) -> anyhow::Result<Self> {
         let authority = DevAuthority::open(config.keys.files.folder(), config.host())?;
-        let server = TlsServer::new(authority.issue()?).context("TLS cannot be set up")?;
+        let server = TlsServer::new(Some(authority.issue()?)).context("TLS cannot be set up")?;
         Ok(Self { server, notes: authority.notes(), keeper: Keeper::Dev(Box::new(authority)) })
     }
 

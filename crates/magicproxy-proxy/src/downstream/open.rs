@@ -11,7 +11,7 @@ use tokio_rustls::server::{StartHandshake, TlsStream};
 
 use super::protocol::{Protocol, detect};
 use super::socket::{Socket, Stream};
-use crate::listener::tls::TlsServer;
+use crate::listener::tls::{Purpose, TlsServer};
 
 /// What a caller gets that speaks plain HTTP where TLS is spoken. It holds nothing of what was asked.
 const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 64\r\n\
@@ -50,7 +50,15 @@ pub(crate) async fn open(mut socket: Socket, tls: Option<&TlsServer>) -> io::Res
 
 async fn handshake(mut socket: Socket, tls: &TlsServer) -> io::Result<TlsStream<Socket>> {
     let accepted = client_hello(&mut socket).await?;
-    StartHandshake::from_parts(accepted, socket).into_stream(tls.config()).await
+    let (purpose, config) = tls.config_for(&accepted.client_hello());
+    let mut stream = StartHandshake::from_parts(accepted, socket).into_stream(config).await?;
+    match purpose {
+        Purpose::Http => Ok(stream),
+        Purpose::Challenge => {
+            stream.shutdown().await?;
+            Err(invalid("the answer to a challenge was all that was asked for"))
+        }
+    }
 }
 
 /// Reads up to the end of the `ClientHello`. What is none is answered in the language that it looks like.

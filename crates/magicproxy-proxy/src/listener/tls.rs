@@ -5,8 +5,9 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
@@ -16,6 +17,9 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 /// What a client may ask for (RFC 7301), by preference. The last is what `curl --http1.0` asks for.
 const PROTOCOLS: [&[u8]; 3] = [b"h2", b"http/1.1", b"http/1.0"];
+
+/// What asks for the answer to a challenge (RFC 8737 section 3).
+const CHALLENGE_PROTOCOL: &[u8] = b"acme-tls/1";
 
 /// A certificate chain and the private key of its first certificate.
 #[derive(Clone)]
@@ -68,7 +72,9 @@ impl TlsIdentity {
 /// TLS for any number of listeners, with one certificate that can be replaced.
 pub struct TlsServer {
     current: Arc<Current>,
+    challenges: Arc<Challenges>,
     config: Arc<ServerConfig>,
+    challenge_config: Arc<ServerConfig>,
 }
 
 impl fmt::Debug for TlsServer {
@@ -78,39 +84,88 @@ impl fmt::Debug for TlsServer {
 }
 
 impl TlsServer {
-    /// TLS with this certificate.
+    /// TLS with this certificate; without one, handshakes fail until [`Self::replace`].
     ///
     /// # Errors
     /// When the system gives no random numbers.
-    pub fn new(identity: TlsIdentity) -> Result<Arc<Self>, rustls::Error> {
-        let current = Arc::new(Current(RwLock::new(identity)));
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-        let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::clone(&current) as Arc<dyn ResolvesServerCert>);
-        config.alpn_protocols = PROTOCOLS.iter().map(|protocol| protocol.to_vec()).collect();
+    pub fn new(identity: Option<TlsIdentity>) -> Result<Arc<Self>, rustls::Error> {
+        let (current, challenges) = (Arc::new(Current(RwLock::new(identity))), Arc::<Challenges>::default());
+        let mut config = server_config(Arc::clone(&current) as Arc<dyn ResolvesServerCert>, &PROTOCOLS)?;
         // Tickets hold what a session needs, so that idle clients take no memory here.
         config.ticketer = aws_lc_rs::Ticketer::new()?;
-        // Early data can be replayed by whoever saw it (RFC 8446 section 8).
-        config.max_early_data_size = 0;
-        Ok(Arc::new(Self { current, config: Arc::new(config) }))
+        let challenge_config = server_config(Arc::clone(&challenges) as Arc<dyn ResolvesServerCert>, &[CHALLENGE_PROTOCOL])?;
+        Ok(Arc::new(Self { current, challenges, config: Arc::new(config), challenge_config: Arc::new(challenge_config) }))
     }
 
     /// From now on new handshakes show this certificate.
     pub fn replace(&self, identity: TlsIdentity) {
-        *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = identity;
+        *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = Some(identity);
     }
 
-    pub(crate) fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.config)
+    /// From now on who asks for `acme-tls/1` (RFC 8737) and this name is shown this certificate, and nothing else.
+    pub fn set_challenge(&self, name: &str, identity: TlsIdentity) {
+        self.challenges.all().insert(name.to_ascii_lowercase(), identity);
     }
+
+    /// Nobody is shown a challenge's certificate any more.
+    pub fn clear_challenges(&self) {
+        self.challenges.all().clear();
+    }
+
+    /// What a handshake that begins so is to be continued with.
+    pub(crate) fn config_for(&self, hello: &ClientHello<'_>) -> (Purpose, Arc<ServerConfig>) {
+        if asks_for_challenge(hello) {
+            (Purpose::Challenge, Arc::clone(&self.challenge_config))
+        } else {
+            (Purpose::Http, Arc::clone(&self.config))
+        }
+    }
+}
+
+/// What a handshake is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Http,
+    /// To show who controls a name; not a byte is exchanged after it (RFC 8737 section 3).
+    Challenge,
+}
+
+fn asks_for_challenge(hello: &ClientHello<'_>) -> bool {
+    hello.alpn().is_some_and(|mut offered| offered.next() == Some(CHALLENGE_PROTOCOL) && offered.next().is_none())
+}
+
+fn server_config(resolver: Arc<dyn ResolvesServerCert>, protocols: &[&[u8]]) -> Result<ServerConfig, rustls::Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let mut config = builder.with_no_client_auth().with_cert_resolver(resolver);
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    // Early data can be replayed by whoever saw it (RFC 8446 section 8).
+    config.max_early_data_size = 0;
+    Ok(config)
 }
 
 /// The certificate of now, whatever name a client asks for: clients check the name, and some send none.
 #[derive(Debug)]
-struct Current(RwLock<TlsIdentity>);
+struct Current(RwLock<Option<TlsIdentity>>);
 
 impl ResolvesServerCert for Current {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).0))
+        self.0.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|identity| Arc::clone(&identity.0))
+    }
+}
+
+/// Certificates that answer challenges, by name.
+#[derive(Debug, Default)]
+struct Challenges(Mutex<HashMap<String, TlsIdentity>>);
+
+impl Challenges {
+    fn all(&self) -> MutexGuard<'_, HashMap<String, TlsIdentity>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ResolvesServerCert for Challenges {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.all().get(&hello.server_name()?.to_ascii_lowercase()).map(|identity| Arc::clone(&identity.0))
     }
 }

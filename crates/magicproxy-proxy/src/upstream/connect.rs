@@ -7,7 +7,7 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
-use rustls_pki_types::ServerName;
+use rustls_pki_types::{CertificateDer, ServerName};
 use rustls_platform_verifier::Verifier;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -72,7 +72,7 @@ impl Tls {
     fn new(upstream: &UpstreamSettings, root: &ApiRoot) -> Result<Self, rustls::Error> {
         let name = ServerName::try_from(root.host().to_owned());
         let name = name.map_err(|_| rustls::Error::General("the upstream's host is no server name".to_owned()))?;
-        let config = client_config(upstream)?;
+        let config = client_config(upstream.extra_roots.clone())?;
         let with_protocols = |protocols: &[&[u8]]| {
             let mut config = config.clone();
             config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
@@ -83,9 +83,8 @@ impl Tls {
 }
 
 /// TLS 1.2 and 1.3, the platform's roots and the operator's.
-fn client_config(upstream: &UpstreamSettings) -> Result<ClientConfig, rustls::Error> {
+pub(crate) fn client_config(roots: Vec<CertificateDer<'static>>) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let roots = upstream.extra_roots.clone();
     let verifier = Verifier::new_with_extra_roots(roots, Arc::clone(&provider))?;
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())

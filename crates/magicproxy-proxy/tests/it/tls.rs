@@ -13,6 +13,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use magicproxy_proxy::listener::Listener;
+use magicproxy_proxy::listener::tls::TlsServer;
 use magicproxy_proxy::settings::{Forwarding, Settings};
 use rustls::version::{TLS12, TLS13};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
@@ -307,6 +308,38 @@ async fn a_new_certificate_is_for_new_handshakes() {
     assert_eq!(shown.get_ref().1.peer_certificates().unwrap().first(), Some(&new.der));
     assert!(old.caller(&[]).try_connect(&proxy).await.is_err());
     assert_eq!(before.exchange(request("GET /a", &Token::any(), &[], "")).await.status, 200, "an open connection goes on");
+}
+
+#[tokio::test]
+async fn without_a_certificate_there_is_no_handshake_until_there_is_one() {
+    let (upstream, certificate) = (Upstream::hello().await, Certificate::new());
+    let tls = TlsServer::new(None).unwrap();
+    let proxy = Proxy::listening(settings(upstream.address, ""), |listener| vec![listener.with_tls(tls.clone())]).await;
+    assert!(certificate.caller(&[]).try_connect(&proxy).await.is_err());
+    tls.replace(certificate.identity());
+    assert!(certificate.caller(&[]).try_connect(&proxy).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_challenge_is_answered_with_its_certificate_and_nothing_else() {
+    let (upstream, certificate, challenge) = (Upstream::hello().await, Certificate::new(), Certificate::new());
+    let tls = certificate.server();
+    let proxy = Proxy::listening(settings(upstream.address, ""), |listener| vec![listener.with_tls(tls.clone())]).await;
+    let asking = || challenge.caller(&["acme-tls/1"]);
+    assert!(asking().try_connect(&proxy).await.is_err(), "there is no challenge yet");
+    tls.set_challenge("Proxy.Test", challenge.identity());
+    let stream = asking().connect(&proxy).await;
+    assert_eq!(stream.get_ref().1.peer_certificates().unwrap().first(), Some(&challenge.der));
+    let mut client = Client::over(stream);
+    client.try_send(request("GET /a", &Token::any(), &[], "")).await;
+    assert!(client.closed().await.is_empty());
+    // Who asks for another name, for none, or for HTTP besides, is not asking for that.
+    assert!(asking().asking_for("127.0.0.1").try_connect(&proxy).await.is_err());
+    assert!(challenge.caller(&["acme-tls/1", "h2"]).try_connect(&proxy).await.is_err());
+    assert!(certificate.caller(&["h2", "acme-tls/1"]).try_connect(&proxy).await.is_ok());
+    tls.clear_challenges();
+    assert!(asking().try_connect(&proxy).await.is_err());
+    assert!(upstream.requests().is_empty());
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ impl Certificate {
     }
 
     pub(crate) fn server(&self) -> Arc<TlsServer> {
-        TlsServer::new(self.identity()).unwrap()
+        TlsServer::new(Some(self.identity())).unwrap()
     }
 
     /// A caller that trusts this certificate and asks for these protocols.

@@ -1,0 +1,45 @@
+//! TLS to others than the upstreams: for errands of the binary's own, which decides where they go.
+//!
+//! Nothing of a caller's and no credential travels here.
+
+use std::io;
+use std::sync::Arc;
+
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::upstream::connect::client_config;
+
+/// Connects with TLS 1.2 or 1.3 to whoever shows a certificate that the platform trusts.
+#[derive(Clone)]
+pub struct HttpsConnector(TlsConnector);
+
+impl std::fmt::Debug for HttpsConnector {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("HttpsConnector").finish_non_exhaustive()
+    }
+}
+
+impl HttpsConnector {
+    /// Trusts the platform's roots and these.
+    ///
+    /// # Errors
+    /// When there are no roots, or one of these is none.
+    pub fn new(extra_roots: Vec<CertificateDer<'static>>) -> Result<Self, rustls::Error> {
+        let mut config = client_config(extra_roots)?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self(TlsConnector::from(Arc::new(config))))
+    }
+
+    /// A connection on which HTTP/1.1 is to be spoken. The caller bounds it in time.
+    ///
+    /// # Errors
+    /// Those of the network, and of TLS as [`io::ErrorKind::InvalidData`].
+    pub async fn connect(&self, host: &str, port: u16) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<>> {
+        let name = ServerName::try_from(host.to_owned()).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let stream = TcpStream::connect((host, port)).await?;
+        self.0.connect(name, stream).await
+    }
+}
