@@ -1,6 +1,7 @@
 //! The certificate that callers see: from files that somebody else renews, or from a certificate authority of this
 //! machine's own. What TLS is spoken with it is the engine's affair.
 
+pub(crate) mod acme;
 mod dev;
 pub(crate) mod files;
 
@@ -13,6 +14,7 @@ use crate::config::Config;
 use crate::config::listeners::TlsSource;
 pub(crate) use dev::AUTHORITY_FILE;
 
+use acme::{Acme, AcmeSettings};
 use dev::DevAuthority;
 use files::{CertificateFiles, Reloader};
 
@@ -29,6 +31,7 @@ pub(crate) struct Tls {
 enum Keeper {
     Files(Reloader),
     Dev(Box<DevAuthority>),
+    Acme(Acme),
 }
 
 impl Tls {
@@ -38,6 +41,7 @@ impl Tls {
             None => None,
             Some(TlsSource::Files(files)) => Some(Self::from_files(files)?),
             Some(TlsSource::Dev) => Some(Self::dev(config)?),
+            Some(TlsSource::Acme(settings)) => Some(Self::acme(settings)?),
         })
     }
 
@@ -53,10 +57,16 @@ impl Tls {
         Ok(Self { server, notes: authority.notes(), keeper: Keeper::Dev(Box::new(authority)) })
     }
 
+    fn acme(settings: &AcmeSettings) -> anyhow::Result<Self> {
+        let (acme, cached) = Acme::open(settings.clone())?;
+        let server = TlsServer::new(cached).context("TLS cannot be set up")?;
+        Ok(Self { server, notes: vec![acme.note()], keeper: Keeper::Acme(acme) })
+    }
+
     /// What `curl` has to be told besides, to trust the certificate.
     pub(crate) fn curl_option(&self) -> String {
         match &self.keeper {
-            Keeper::Files(_) => String::new(),
+            Keeper::Files(_) | Keeper::Acme(_) => String::new(),
             Keeper::Dev(authority) => format!(" --cacert {}", authority.shell_path()),
         }
     }
@@ -66,6 +76,7 @@ impl Tls {
         match self.keeper {
             Keeper::Files(reloader) => reloader.run(&self.server).await,
             Keeper::Dev(authority) => authority.run(&self.server).await,
+            Keeper::Acme(acme) => acme.run(&self.server).await,
         }
     }
 }

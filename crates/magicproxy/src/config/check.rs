@@ -19,7 +19,7 @@ pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>)
     let public_access = checker.text("public_access", &raw.public_access, address::PublicAccess::parse);
     let keys = checker.keys(raw);
     let upstreams = checker.upstreams(raw);
-    let tls = checker.tls(&raw.tls);
+    let tls = checker.tls(raw, &keys);
     let listeners = checker.listeners(raw, upstreams.as_deref());
     let minting = checker.minting(&raw.mint);
     let accept_max_lifetime = checker.lifetime("tokens.max_lifetime", &raw.tokens.max_lifetime);

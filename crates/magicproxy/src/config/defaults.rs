@@ -9,7 +9,7 @@ use magicproxy_proxy::settings::{Limits, MintSettings, Timeouts};
 
 use super::carrier::{CarrierText, RefusalChoice};
 use super::environment::Environment;
-use super::raw::{RawConfig, RawKeys, RawLimits, RawLog, RawMint, RawTimeouts, RawUpstream};
+use super::raw::{RawAcme, RawConfig, RawKeys, RawLimits, RawLog, RawMint, RawTimeouts, RawUpstream};
 use super::setting::{Origin, Setting};
 use super::value::{DurationText, ForwardingChoice, LogLevel, MintPolicy, SlashChoice};
 
@@ -18,6 +18,7 @@ pub(crate) fn layer(environment: &Environment) -> RawConfig {
     let limits = Limits::default();
     RawConfig {
         listen: text("127.0.0.1:5000"),
+        acme: RawAcme { directory: text("https://acme-v02.api.letsencrypt.org/directory"), ..RawAcme::default() },
         keys: RawKeys { folder: text(key_folder(environment)), bits: set(2048), ..RawKeys::default() },
         mint: mint(&MintSettings::default()),
         upstream: RawUpstream {

@@ -25,6 +25,9 @@ pub(crate) struct RawConfig {
     /// TLS towards callers.
     #[serde(default)]
     pub(crate) tls: RawTls,
+    /// A certificate from an ACME server, such as Let's Encrypt. Whoever names domains here agrees to its terms of service.
+    #[serde(default)]
+    pub(crate) acme: RawAcme,
     /// The URL by which callers reach the proxy; its host is the name in the certificate beside the keys.
     #[serde(default)]
     pub(crate) public_access: Setting<String>,
@@ -96,6 +99,22 @@ section! {
         private_key: String,
         /// Make a certificate at each start, signed by a certificate authority of this machine's own.
         dev: bool,
+    }
+}
+
+section! {
+    /// A certificate from an ACME server, such as Let's Encrypt. Whoever names domains here agrees to its terms of service.
+    RawAcme {
+        /// The names in the certificate. Port 443 of each must lead to a listener that speaks TLS.
+        domains: Vec<Given<String>>,
+        /// How the server's operators may reach the proxy's: `mailto:admin@example.com`.
+        contact: String,
+        /// The server's directory.
+        directory: String,
+        /// The folder of account and certificate; `acme` beside the keys by default.
+        cache: String,
+        /// A PEM file of certificates to trust besides the platform's, for the server.
+        extra_ca_file: String,
     }
 }
 
@@ -209,6 +228,7 @@ section! {
 macro_rules! each_section {
     ($config:expr, $do:ident $(, $extra:expr)*) => {
         $do!($config, tls $(, $extra)*);
+        $do!($config, acme $(, $extra)*);
         $do!($config, keys $(, $extra)*);
         $do!($config, mint $(, $extra)*);
         $do!($config, tokens $(, $extra)*);
@@ -233,6 +253,7 @@ impl RawConfig {
             listen: self.listen.or(lower.listen),
             listeners: if self.listeners.is_empty() { lower.listeners } else { self.listeners },
             tls: self.tls.or(lower.tls),
+            acme: self.acme.or(lower.acme),
             public_access: self.public_access.or(lower.public_access),
             keys: self.keys.or(lower.keys),
             mint: self.mint.or(lower.mint),

@@ -187,9 +187,13 @@ impl Checker<'_> {
     }
 
     fn extra_roots(&mut self, table: &Table<'_>) -> Vec<CertificateDer<'static>> {
-        let Some(given) = table.raw.extra_ca_file.given() else { return Vec::new() };
+        self.certificates(&table.key("extra_ca_file"), &table.raw.extra_ca_file)
+    }
+
+    /// What is in a PEM file of certificates.
+    pub(super) fn certificates(&mut self, key: &str, setting: &Setting<String>) -> Vec<CertificateDer<'static>> {
+        let Some(given) = setting.given() else { return Vec::new() };
         let path = self.path(given);
-        let key = table.key("extra_ca_file");
         let fault = match std::fs::read(&path) {
             Err(error) => format!("{key} `{}`: {}", path.display(), reason(&error)),
             Ok(pem) => match CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>() {

@@ -27,7 +27,7 @@ pub(super) fn public(path: &Path, text: &str) -> anyhow::Result<()> {
 }
 
 /// Writes what is to replace a private key, beside it.
-pub(super) fn staged_private(path: &Path, text: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn staged_private(path: &Path, text: &str) -> anyhow::Result<PathBuf> {
     stage(path, text, 0o600)
 }
 
@@ -52,7 +52,7 @@ pub(super) fn second_name(path: &Path, second: &Path) -> anyhow::Result<()> {
 }
 
 /// Makes renames last; not every system can.
-pub(super) fn sync_folder(folder: &Path) {
+pub(crate) fn sync_folder(folder: &Path) {
     if let Ok(folder) = File::open(folder) {
         let _ = folder.sync_all();
     }

@@ -169,7 +169,8 @@ impl Reloader {
 }
 
 impl CertificateFiles {
-    fn path(&self, culprit: Culprit) -> &Path {
+    /// One of the two.
+    pub(crate) fn path(&self, culprit: Culprit) -> &Path {
         match culprit {
             Culprit::Certificate => &self.certificate,
             Culprit::PrivateKey => &self.private_key,

@@ -1,0 +1,121 @@
+//! Listeners and certificates.
+
+use super::*;
+
+/// A folder with a certificate and its key, and the key of another one.
+struct Certificates {
+    folder: tempfile::TempDir,
+}
+
+impl Certificates {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (key, other) = (rcgen::KeyPair::generate().unwrap(), rcgen::KeyPair::generate().unwrap());
+        let params = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        for (name, text) in [("c.pem", certificate.pem()), ("k.pem", key.serialize_pem()), ("o.pem", other.serialize_pem())] {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        Self { folder }
+    }
+
+    /// Layers of a file in the folder.
+    fn native(&self, text: &str) -> Layers {
+        let file = native::parse(&self.folder.path().join("magicproxy.toml"), text.to_owned());
+        Layers { sources: Sources { native: Some(file.source), python: None }, faults: file.faults, ..Layers::only(file.raw) }
+    }
+}
+
+/// Address, scheme, upstream and mode of each listener.
+fn listeners(layers: Layers) -> Vec<String> {
+    let of = |listener: &ListenerSettings| {
+        let ListenerSettings { listen, scheme, upstream, mode } = listener;
+        format!("{listen} {scheme:?} {} {mode:o}", upstream.as_ref().map_or("-", UpstreamName::as_str))
+    };
+    layers.check().unwrap().listeners.iter().map(of).collect()
+}
+
+#[test]
+fn listeners_are_the_one_and_the_list() {
+    assert_eq!(listeners(native("")), ["127.0.0.1:5000 Http - 660"]);
+    assert_eq!(listeners(native("[[listeners]]\nlisten = ':1'")), ["[::]:1 Http - 660"]);
+    let text = "listen = ':1'\n[upstreams.github]\n[[listeners]]\nlisten = 'unix:/run/s'\nupstream = 'github'\nmode = '0600'";
+    assert_eq!(listeners(native(text)), ["[::]:1 Http - 660", "unix:/run/s Http github 600"]);
+}
+
+#[test]
+fn a_certificate_is_for_tcp_unless_somebody_says_otherwise() {
+    let certificates = Certificates::new();
+    let text = "listen = ':1'\ntls = { certificate = 'c.pem', private_key = 'k.pem' }\n\
+        [[listeners]]\nlisten = ':2'\ntls = false\n[[listeners]]\nlisten = 'unix:s'\n\
+        [[listeners]]\nlisten = 'unix:/t'\ntls = true";
+    let unix = certificates.folder.path().join("s");
+    let expected = [
+        "[::]:1 Https - 660".to_owned(),
+        "[::]:2 Http - 660".to_owned(),
+        format!("unix:{} Http - 660", unix.display()),
+        "unix:/t Https - 660".to_owned(),
+    ];
+    assert_eq!(listeners(certificates.native(text)), expected);
+    let config = certificates.native(text).check().unwrap();
+    assert_eq!(config.public_access().url, "https://127.0.0.1:1");
+    assert_eq!(listeners(native("tls.dev = true")), ["127.0.0.1:5000 Https - 660"]);
+    assert_eq!(listeners(native("tls.dev = false")), ["127.0.0.1:5000 Http - 660"]);
+}
+
+#[test]
+fn faults_of_listeners() {
+    check("[[listeners]]\ntls = false", &["listeners.listen is needed", "[magicproxy.toml:2:7]"]);
+    check("[[listeners]]\nlisten = 'x'", &["listeners.listen `x`: expected `HOST:PORT`"]);
+    check("[[listeners]]\nlisten = 'unix:'", &["listeners.listen `unix:`: expected a path"]);
+    check("[[listeners]]\nlistn = ':1'", &["unknown key `listn` in `listeners`", "did you mean `listen`?"]);
+    check("[[listeners]]\nlisten = ':1'\ntls = true", &["there is no certificate", "[magicproxy.toml:3:7]", "[tls] certificate"]);
+    check("[[listeners]]\nlisten = ':1'\nmode = '0600'", &["listeners.mode: only a Unix socket has one"]);
+    check("[[listeners]]\nlisten = 'unix:/s'\nmode = '0999'", &["listeners.mode `0999`: expected octal digits"]);
+    check("[[listeners]]\nlisten = 'unix:/s'\nmode = '4755'", &["listeners.mode `4755`: expected octal digits"]);
+    check("listen = ':1'\n[[listeners]]\nlisten = ':1'", &["listeners.listen `[::]:1`: another listener is there", "toml:3:10]"]);
+    let named = "[upstreams.github]\n[[listeners]]\nlisten = ':1'\nupstream = 'githob'";
+    check(named, &["there is no such upstream", "did you mean `github`?", "[magicproxy.toml:4:12]"]);
+}
+
+#[test]
+fn faults_of_certificates() {
+    let certificates = Certificates::new();
+    let check = |text: &str, expected: &[&str]| {
+        let rendered = faults(certificates.native(text));
+        expected.iter().for_each(|part| assert!(rendered.contains(part), "expected {part:?} in:\n{rendered}"));
+        assert!(!rendered.contains("PRIVATE KEY"), "{rendered}");
+    };
+    check("tls.certificate = 'c.pem'", &["tls.private_key is needed", "magicproxy.toml:1:19]"]);
+    check("tls.private_key = 'k.pem'", &["tls.certificate is needed"]);
+    check("tls = { certificate = 'x.pem', private_key = 'k.pem' }", &["x.pem`: there is no such file", "magicproxy.toml:1:23]"]);
+    check("tls = { certificate = 'k.pem', private_key = 'k.pem' }", &["k.pem`: expected certificates in PEM"]);
+    check("tls = { certificate = 'c.pem', private_key = 'c.pem' }", &["c.pem`: expected a private key in PEM"]);
+    check("tls = { certificate = 'c.pem', private_key = 'o.pem' }", &["does not belong to the first certificate", ":46]"]);
+    check(
+        "tls = { certificate = 'c.pem', private_key = 'k.pem', dev = true }",
+        &["tls.dev: the certificate comes from `tls.certificate` already"],
+    );
+}
+
+#[test]
+fn a_certificate_may_come_from_a_server() {
+    let text = "listen = ':443'\nkeys.folder = '/k'\n[acme]\ndomains = ['Proxy.example.com']\ncontact = 'mailto:a@example.com'";
+    let config = native(text).check().unwrap();
+    let Some(TlsSource::Acme(acme)) = &config.tls else { panic!("{:?}", config.tls) };
+    assert_eq!((acme.domains.as_slice(), acme.cache.as_path()), (&["proxy.example.com".to_owned()][..], Path::new("/k/acme")));
+    assert_eq!(acme.directory, "https://acme-v02.api.letsencrypt.org/directory");
+    assert_eq!(listeners(native(text)), ["[::]:443 Https - 660"]);
+    for bad in ["*.example.com", "localhost", "192.0.2.1", "a..example.com", "-a.example.com", "a_b.example.com", ""] {
+        check(&format!("acme.domains = ['{bad}']"), &[&format!("acme.domains `{bad}`: expected a name")]);
+    }
+    check("acme.domains = []", &["acme.domains: the list is empty"]);
+    check("acme.contact = 'mailto:a@b.example'", &["acme.contact: which names are to be in the certificate?"]);
+    check("acme = { domains = ['a.example'], contact = 'a@b.example' }", &["acme.contact `a@b.example`: expected `mailto:`"]);
+    check(
+        "acme = { domains = ['a.example'], directory = 'http://a.example' }",
+        &["acme.directory `http://a.example`: expected a URL"],
+    );
+    check("acme = { domains = ['a.example'], extra_ca_file = 'x.pem' }", &["acme.extra_ca_file `x.pem`: there is no such file"]);
+    check("tls.dev = true\nacme.domains = ['a.example']", &["acme.domains: the certificate comes from `tls.dev` already"]);
+}

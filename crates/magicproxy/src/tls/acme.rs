@@ -1,0 +1,165 @@
+//! A certificate from an ACME server (RFC 8555), by the challenge TLS-ALPN-01 (RFC 8737): the server connects to the very
+//! listener that callers do, so no further port is needed.
+//!
+//! Account and certificate are kept in a folder. Without a certificate handshakes fail; with one, it stays until there is a
+//! new one, whatever goes wrong.
+
+mod cache;
+mod http;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::Uri;
+use anyhow::{Context as _, bail};
+use instant_acme::{
+    Account, AuthorizationStatus, ChallengeHandle, ChallengeType, Identifier, NewAccount, NewOrder, Order, OrderStatus,
+    RetryPolicy,
+};
+use magicproxy_proxy::clock;
+use magicproxy_proxy::https::HttpsConnector;
+use magicproxy_proxy::listener::tls::{TlsIdentity, TlsServer};
+use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use self::http::AcmeHttp;
+use cache::{Cache, Cached};
+
+/// A whole order may take this long.
+const ORDER_LIMIT: Duration = Duration::from_secs(300);
+const RETRIES: RetryPolicy = RetryPolicy::new().timeout(Duration::from_secs(120));
+/// Waits between attempts: servers limit failures to a few an hour.
+const FIRST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_secs(6 * 60 * 60);
+/// How often it is asked whether it is time to renew.
+const CHECK: Duration = Duration::from_secs(60 * 60);
+
+/// What to order, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct AcmeSettings {
+    /// In lower case; at least one.
+    pub(crate) domains: Vec<String>,
+    /// `mailto:…`
+    pub(crate) contact: Option<String>,
+    pub(crate) directory: Uri,
+    pub(crate) cache: PathBuf,
+    /// Trusted besides the platform's roots, for the server.
+    pub(crate) extra_roots: Vec<CertificateDer<'static>>,
+}
+
+/// Orders certificates, and orders them anew in time.
+#[derive(Debug)]
+pub(crate) struct Acme {
+    settings: AcmeSettings,
+    cache: Cache,
+    connector: HttpsConnector,
+    /// When the certificate in use is to be replaced, in seconds since 1970.
+    renew_at: u64,
+}
+
+impl Acme {
+    /// Prepares everything, and finds the certificate of an earlier run.
+    pub(super) fn open(settings: AcmeSettings) -> anyhow::Result<(Self, Option<TlsIdentity>)> {
+        let cache = Cache::open(&settings)?;
+        let connector =
+            HttpsConnector::new(settings.extra_roots.clone()).context("TLS towards the ACME server cannot be set up")?;
+        let cached = cache.certificate().filter(|cached| clock::now().0 < cached.expires_at);
+        let renew_at = cached.as_ref().map_or(0, Cached::renew_at);
+        Ok((Self { settings, cache, connector, renew_at }, cached.map(|cached| cached.identity)))
+    }
+
+    /// What somebody who starts the proxy has to know.
+    pub(super) fn note(&self) -> String {
+        let state = if self.renew_at == 0 { "; until it comes, handshakes fail" } else { "" };
+        let host = self.settings.directory.host().unwrap_or_default();
+        format!("TLS with a certificate from {host} for {}{state}", self.settings.domains.join(", "))
+    }
+
+    /// Orders when it is time, and again until it succeeds.
+    pub(super) async fn run(mut self, server: &Arc<TlsServer>) {
+        let mut wait = FIRST_WAIT;
+        loop {
+            if clock::now().0 < self.renew_at {
+                tokio::time::sleep(CHECK).await;
+                continue;
+            }
+            let ordered = tokio::time::timeout(ORDER_LIMIT, self.order(server)).await;
+            server.clear_challenges();
+            match ordered.unwrap_or_else(|_| Err(anyhow::anyhow!("it took longer than {} s", ORDER_LIMIT.as_secs()))) {
+                Ok(cached) => {
+                    wait = FIRST_WAIT;
+                    self.renew_at = cached.renew_at();
+                    server.replace(cached.identity);
+                    tracing::info!("a new certificate for {} has come", self.settings.domains.join(", "));
+                }
+                Err(error) => {
+                    let domains = self.settings.domains.join(", ");
+                    tracing::error!("no certificate for {domains}, trying again in {} s: {error:#}", wait.as_secs());
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+            }
+        }
+    }
+
+    async fn order(&self, server: &TlsServer) -> anyhow::Result<Cached> {
+        let account = self.account().await.context("the account")?;
+        let names: Vec<Identifier> = self.settings.domains.iter().cloned().map(Identifier::Dns).collect();
+        let mut order = account.new_order(&NewOrder::new(&names)).await.context("the order")?;
+        show_control(&mut order, server).await?;
+        let status = order.poll_ready(&RETRIES).await.context("the challenge")?;
+        if status != OrderStatus::Ready {
+            bail!("the server could not see who controls the names: the order is {status:?}, port 443 of each must lead here");
+        }
+        let key = KeyPair::generate().context("a new key")?;
+        let mut params = CertificateParams::new(self.settings.domains.clone()).context("the names")?;
+        params.distinguished_name = DistinguishedName::new();
+        let request = params.serialize_request(&key).context("the certificate request")?;
+        order.finalize_csr(request.der()).await.context("the certificate request")?;
+        let chain = order.poll_certificate(&RETRIES).await.context("the certificate")?;
+        self.cache.keep(&chain, &key)
+    }
+
+    /// The account of an earlier run, or a new one.
+    async fn account(&self) -> anyhow::Result<Account> {
+        let builder = || Account::builder_with_http(Box::new(AcmeHttp::new(self.connector.clone())));
+        if let Some(credentials) = self.cache.account()? {
+            return Ok(builder().from_credentials(credentials).await?);
+        }
+        let contact: Vec<&str> = self.settings.contact.iter().map(String::as_str).collect();
+        let new = NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
+        let (account, credentials) = builder().create(&new, self.settings.directory.to_string(), None).await?;
+        self.cache.keep_account(&credentials)?;
+        Ok(account)
+    }
+}
+
+/// Answers the challenge for each name that still has one.
+async fn show_control(order: &mut Order, server: &TlsServer) -> anyhow::Result<()> {
+    let mut authorizations = order.authorizations();
+    while let Some(authorization) = authorizations.next().await {
+        let mut authorization = authorization.context("the authorization")?;
+        if authorization.status == AuthorizationStatus::Valid {
+            continue;
+        }
+        let mut challenge = authorization.challenge(ChallengeType::TlsAlpn01).context("the server knows no TLS-ALPN-01")?;
+        let name = challenge.identifier().to_string();
+        server.set_challenge(&name, answer(&name, &challenge)?);
+        challenge.set_ready().await.with_context(|| format!("the challenge for `{name}`"))?;
+    }
+    Ok(())
+}
+
+/// A certificate that only the account's owner could make (RFC 8737 section 3).
+fn answer(name: &str, challenge: &ChallengeHandle<'_>) -> anyhow::Result<TlsIdentity> {
+    let digest = challenge.key_authorization().digest();
+    let mut params = CertificateParams::new(vec![name.to_owned()]).context("the challenge's name")?;
+    params.custom_extensions = vec![CustomExtension::new_acme_identifier(digest.as_ref())];
+    let key = KeyPair::generate().context("a new key")?;
+    let certificate = params.self_signed(&key).context("the challenge's certificate")?;
+    let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(anyhow::Error::msg)?;
+    Ok(TlsIdentity::new(vec![certificate.der().clone()], key)?)
+}
