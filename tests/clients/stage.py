@@ -13,6 +13,7 @@ import shutil
 import tempfile
 
 from dns_stage import DnsStage
+from github_stage import GitHubStage
 from harness.exchange import ask, mint
 from harness.process import Server, environment, run
 from harness.upstream import Upstream
@@ -33,7 +34,7 @@ class Scenario:
 
     #: Where clients find the API: at the proxy.
     url: str
-    #: The path of the API at the proxy.
+    #: The path of the API, which the rules of its tokens begin with.
     path: str
 
 
@@ -66,29 +67,32 @@ class Stage:
         """A token for the recording API."""
         return mint(self.proxy, token=CREDENTIAL, allowed=list(rules))
 
+    # --- GitHub, as we have it answer
+
+    @functools.cached_property
+    def github(self):
+        return GitHubStage(self, CREDENTIAL)
+
     # --- GitHub, as it was recorded
 
     @functools.cached_property
     def fixtures(self):
         """`@octokit/fixtures-server`, and the proxy before it.
 
-        Its recordings name `https://api.github.com`, and it writes the URL that it is told instead, into bodies, `Link` and
-        `Location`. It is told the proxy's: so links lead through the proxy without the proxy rewriting any, as they will when it does.
+        Its recordings name `https://api.github.com`, and it writes its own URL instead, into bodies, `Link` and `Location`, as GitHub does.
         """
         api = self.server("fixtures", ["node", self.node_folder / "fixtures.mjs"])
-        proxy = self.proxy_for("fixtures", api)
-        started = ask(api, "POST", "/start", headers={"Content-Type": "application/json"}, body=json.dumps({"public": proxy}))
-        if started.status != 204:
-            raise AssertionError(f"the recordings are not served: {started.status} {started.text}")
-        return api, proxy
+        settings = self.file("fixtures.toml", f'listen = "127.0.0.1:0"\n[upstreams.github]\napi_root = "{api}"\n')
+        proxy = self.server("proxy-fixtures", [self.binary, "serve", "--config", settings, "--keys", self.keys])
+        return api, f"{proxy}/github"
 
     def scenario(self, name):
         api, proxy = self.fixtures
         made = ask(api, "POST", "/fixtures", headers={"Content-Type": "application/json"}, body=json.dumps({"scenario": name}))
         if made.status != 201:
             raise AssertionError(f"no scenario `{name}`: {made.status} {made.text}")
-        url = made.json()["url"]
-        return Scenario(url, url.removeprefix(proxy))
+        path = made.json()["url"].removeprefix(api)
+        return Scenario(proxy + path, path)
 
     def scenario_token(self, scenario, *rules):
         """A token for a scenario; `{api}` in a rule is the path of the API."""
@@ -127,7 +131,12 @@ class Stage:
         """OpenAI, Anthropic and GitLab behind one proxy."""
         return LlmStage(self)
 
-    # --- processes
+    # --- files and processes
+
+    def file(self, name, text):
+        path = self.folder / name
+        path.write_text(text, "utf-8")
+        return path
 
     def server(self, name, command, **variables):
         env = environment(self.folder, **variables)

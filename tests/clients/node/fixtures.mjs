@@ -7,7 +7,7 @@ import fixtures from "@octokit/fixtures";
 import fixturesServer from "@octokit/fixtures-server";
 import express from "express";
 
-const SCENARIOS = ["paginate-issues", "add-labels-to-issue", "labels", "rename-repository", "errors"];
+const SCENARIOS = ["paginate-issues", "add-labels-to-issue", "labels", "rename-repository", "errors", "release-assets"];
 
 function recorded(name) {
   const exchanges = fixtures.get(`api.github.com/${name}`);
@@ -18,19 +18,15 @@ function recorded(name) {
   return exchanges;
 }
 
+// Listening comes first, because the URLs in the answers name the port.
 const app = express();
-
-// Where clients find this API is known only when the proxy before it runs.
-app.post("/start", express.json(), (request, response) => {
+const listener = app.listen(0, "127.0.0.1", () => {
   app.use(
     fixturesServer({
-      fixturesUrl: request.body.public,
+      fixturesUrl: `http://127.0.0.1:${listener.address().port}`,
       fixtures: Object.fromEntries(SCENARIOS.map((name) => [name, recorded(name)])),
       logLevel: "warn",
       ttl: 600_000,
     }),
   );
-  response.sendStatus(204);
 });
-
-app.listen(0, "127.0.0.1");

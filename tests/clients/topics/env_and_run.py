@@ -3,10 +3,10 @@
 import json
 import sys
 
+from git_stage import READ, WRITE, commit, done, repository, served
 from harness.cases import Cases, equal, holds
 from harness.exchange import mint
 from stage import CREDENTIAL
-from topics.git import READ, WRITE, commit, done, repository, served
 
 CASES = Cases()
 

@@ -47,9 +47,9 @@ def order(base, **members):
 
 
 def order_json(base, value):
-    """Sends any JSON as an order for a token."""
+    """Sends any JSON as an order for a token; `base` may be a mount of the server."""
     headers = {"Content-Type": "application/json"}
-    return ask(base, "POST", "/__magictoken", headers=headers, body=json.dumps(value))
+    return ask(base, "POST", urllib.parse.urlsplit(base).path + "/__magictoken", headers=headers, body=json.dumps(value))
 
 
 def mint(base, **members):

@@ -1,0 +1,83 @@
+"""Our GitHub, git's own server beside it, and one proxy before both: at mounts, on a Unix socket, and with TLS at a name of its own."""
+
+import dataclasses
+import functools
+import typing
+
+from git_stage import new_repository
+from harness.exchange import mint
+from upstreams import github_graphql
+from upstreams.git import GitServer, basic
+from upstreams.github import GitHub
+
+_SETTINGS = """
+listen = "127.0.0.1:0"
+
+[upstreams.github]
+api_root = "{api}"
+paths = {{ "/api/uploads" = "{uploads}" }}
+
+[upstreams.github-git]
+api_root = "{git}"
+
+[[listeners]]
+listen = "unix:{socket}"
+upstream = "github"
+"""
+
+
+
+@dataclasses.dataclass
+class GitHubStage:
+    #: The stage that this one is part of.
+    stage: typing.Any
+    credential: str
+
+    @functools.cached_property
+    def api(self):
+        return self.stage.stack.enter_context(GitHub(self.credential, github_graphql.answer))
+
+    @functools.cached_property
+    def git(self):
+        """git's server; it has no repositories yet."""
+        root = self.stage.folder / "served"
+        root.mkdir()
+        server = GitServer(root, basic("x-access-token", self.credential))
+        self.stage.stack.callback(server.stop)
+        return server
+
+    @property
+    def socket(self):
+        """The proxy's Unix socket, once the proxy runs."""
+        return self.stage.folder / "gh.sock"
+
+    @functools.cached_property
+    def proxy(self):
+        """The root of the proxy."""
+        text = _SETTINGS.format(api=self.api.url, uploads=self.api.uploads.url, git=self.git.url, socket=self.socket)
+        settings = self.stage.file("github.toml", text)
+        return self.stage.server("proxy-github", [self.stage.binary, "serve", "--config", settings, "--keys", self.stage.keys])
+
+    @property
+    def url(self):
+        """The API at the proxy."""
+        return f"{self.proxy}/github"
+
+    @property
+    def git_url(self):
+        """The repositories at the proxy."""
+        return f"{self.proxy}/github-git"
+
+    def token(self, *rules):
+        return mint(self.url, token=self.credential, allowed=list(rules))
+
+    def git_token(self, *rules):
+        return mint(self.git_url, token=self.credential, allowed=list(rules))
+
+    def new_repository(self, name):
+        """A bare repository at git's server, `/acme/NAME.git`, with one commit; gives its path on disk."""
+        work = self.stage.folder / f"seed-{name}"
+        work.mkdir()
+        path = self.git.root / f"acme/{name}.git"
+        new_repository(self.stage, path, work)
+        return path
