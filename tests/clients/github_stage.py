@@ -1,4 +1,4 @@
-"""Our GitHub, git's own server beside it, and one proxy before both: at mounts, on a Unix socket, and with TLS at a name of its own."""
+"""Our GitHub, git's own server beside it, and the proxy before both: at mounts, on a Unix socket, and with TLS at a host of its own."""
 
 import dataclasses
 import functools
@@ -6,7 +6,7 @@ import typing
 
 from git_stage import new_repository
 from harness.exchange import mint
-from upstreams import github_graphql
+from upstreams import github_graphql, loopback
 from upstreams.git import GitServer, basic
 from upstreams.github import GitHub
 
@@ -25,6 +25,17 @@ listen = "unix:{socket}"
 upstream = "github"
 """
 
+
+_SETTINGS_TLS = """
+listen = "{host}:443"
+public_access = "https://{host}"
+tls = {{ dev = true }}
+
+[upstreams.github]
+api_root = "{api}"
+paths = {{ "/api/uploads" = "{uploads}" }}
+hosts = ["{host}"]
+"""
 
 
 @dataclasses.dataclass
@@ -57,6 +68,16 @@ class GitHubStage:
         text = _SETTINGS.format(api=self.api.url, uploads=self.api.uploads.url, git=self.git.url, socket=self.socket)
         settings = self.stage.file("github.toml", text)
         return self.stage.server("proxy-github", [self.stage.binary, "serve", "--config", settings, "--keys", self.stage.keys])
+
+    @functools.cached_property
+    def tls(self):
+        """The same at a host of its own, at port 443 with TLS: the host, and the file with the authority of its certificate."""
+        host = loopback.address(443)
+        text = _SETTINGS_TLS.format(api=self.api.url, uploads=self.api.uploads.url, host=host)
+        settings = self.stage.file("github-tls.toml", text)
+        command = [self.stage.binary, "serve", "--config", settings, "--keys", self.stage.keys]
+        self.stage.server("proxy-github-tls", command, address=(host, 443))
+        return host, self.stage.keys / "dev-ca.pem"
 
     @property
     def url(self):

@@ -138,9 +138,12 @@ class Stage:
         path.write_text(text, "utf-8")
         return path
 
-    def server(self, name, command, **variables):
+    def new_folder(self, prefix):
+        return pathlib.Path(tempfile.mkdtemp(prefix=f"{prefix}-", dir=self.folder))
+
+    def server(self, name, command, *, address=None, **variables):
         env = environment(self.folder, **variables)
-        started = Server(name, command, log=self.folder / f"{name}.log", env=env, cwd=self.folder)
+        started = Server(name, command, log=self.folder / f"{name}.log", env=env, cwd=self.folder, address=address)
         self.stack.callback(started.stop)
         return started.url
 
