@@ -15,6 +15,7 @@ from conversation import Conversation
 from harness.cases import equal, holds
 from harness.exchange import ask
 from harness.process import environment
+from upstreams.certificate import self_signed
 from upstreams.gitlab import GitLab
 from upstreams.llm import Llm
 
@@ -49,9 +50,11 @@ folder = "{keys}"
 
 [upstreams.openai]
 api_root = "{llm}"
+{trust}
 
 [upstreams.anthropic]
 api_root = "{llm}"
+{trust}
 
 [upstreams.gitlab]
 api_root = "{gitlab}"
@@ -85,11 +88,20 @@ class LlmStage:
         """A proxy that waits a second for the next byte of an answer."""
         return self.proxy_with("proxy-llm-impatient", response_idle="1s")
 
-    def proxy_with(self, name, **timeouts):
-        """A proxy before all three, with these timeouts."""
+    @functools.cached_property
+    def secure(self):
+        """A proxy before the LLMs as they are in earnest: with TLS and HTTP/2."""
+        certificate, key = self_signed("127.0.0.1")
+        file = self.stage.folder / "llm-ca.pem"
+        file.write_text(certificate)
+        return self.proxy_with("proxy-llm-secure", llm=self.llm.secure(certificate, key), trust=f'extra_ca_file = "{file}"')
+
+    def proxy_with(self, name, llm=None, trust="", **timeouts):
+        """A proxy before all three, with these timeouts; the LLMs elsewhere if that is said, and whom to trust there."""
         file = self.stage.folder / f"{name}.toml"
         lines = "\n".join(f'{key} = "{value}"' for key, value in timeouts.items())
-        file.write_text(_CONFIGURATION.format(keys=self.stage.keys, timeouts=lines, llm=self.llm.url, gitlab=self.gitlab.url))
+        roots = {"llm": llm or self.llm.url, "gitlab": self.gitlab.url}
+        file.write_text(_CONFIGURATION.format(keys=self.stage.keys, timeouts=lines, trust=trust, **roots))
         return self.stage.server(name, [self.stage.binary, "serve", "--config", file])
 
     def token(self, upstream, *rules, credential=CREDENTIAL, proxy=None):

@@ -2,8 +2,11 @@
 //
 // Around it: what has come in is recorded, a wrong credential is refused, and the events of a stream are held back until
 // `POST /__stage/step`. Only what an SDK shows counts as an event; what stands between them goes out unasked.
+// Once it was given a certificate, it is at a second port too, with TLS and HTTP/2, as the APIs themselves are.
 
 import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { createSecureServer } from "node:http2";
 import { createServer } from "@copilotkit/aimock";
 import { constants, createGzip } from "node:zlib";
 
@@ -19,8 +22,8 @@ const fixtures = [{ match: { userMessage: /./ }, response: { content: "Hello fro
 const mock = await createServer(fixtures, { port: 0, host: "127.0.0.1", logLevel: "silent", chunkSize: 6 });
 
 const arrived = [];
-/** How streams are sent: as they come, or held; compressed or not; broken off after an event. */
-let mode = { held: false, gzip: false, cut: false };
+/** How streams are sent: as they come, or held; compressed or not; broken off instead of the second event, in HTTP/2 with this code. */
+let mode = { held: false, gzip: false, cut: null };
 /** The stream that was begun last. */
 let stream;
 
@@ -69,57 +72,82 @@ function batch(response, id, results) {
 /** Is this what an SDK hands to its caller? */
 const shown = (text) => /^data: (?!\[DONE\])/m.test(text) && !/^event: ping$/m.test(text);
 
-/** Puts a queue before a response, if it turns out to be a stream. */
-function hold(response) {
-  const { held, gzip, cut } = mode;
-  const write = response.write.bind(response);
-  const end = response.end.bind(response);
-  const queue = [];
-  const state = { sent: 0, allowed: held || cut ? 1 : Infinity, flush };
-  let send = write;
-  let finish = end;
-  let begun = false;
+/** A stream of events whose end is in our hands: a queue before a response. */
+class Held {
+  #response;
+  #queue = [];
+  #allowed;
+  #cut;
+  #send;
+  #finish;
+  #ended = false;
+  sent = 0;
 
-  function begin() {
-    begun = true;
-    stream = state;
-    state.gone = new Promise((resolve) => response.on("close", () => resolve(response.writableFinished ? "finished" : "cut")));
-    if (!gzip) return;
-    const packer = createGzip();
-    response.setHeader("Content-Encoding", "gzip");
-    packer.on("data", write).on("end", () => end());
-    send = (text) => { packer.write(text); packer.flush(constants.Z_SYNC_FLUSH); };
-    finish = () => packer.end();
+  constructor(response, write, end, { held, gzip, cut }) {
+    this.#response = response;
+    this.#cut = cut;
+    this.#allowed = held || cut !== null ? 1 : Infinity;
+    this.#send = write;
+    this.#finish = end;
+    this.gone = new Promise((resolve) => response.on("close", () => resolve(this.#ended ? "finished" : "cut")));
+    if (gzip) this.#compress(write, end);
   }
-  function flush() {
-    while (queue.length > 0) {
-      const [text] = queue;
+
+  #compress(write, end) {
+    const packer = createGzip();
+    this.#response.setHeader("Content-Encoding", "gzip");
+    packer.on("data", write).on("end", () => end());
+    this.#send = (text) => { packer.write(text); packer.flush(constants.Z_SYNC_FLUSH); };
+    this.#finish = () => packer.end();
+  }
+
+  /** Takes an event, or `null` for the end. */
+  push(text) {
+    this.#queue.push(text);
+    this.#flush();
+  }
+
+  /** Sends the next event, or what comes instead of it. */
+  next() {
+    if (this.#cut !== null) {
+      const { stream } = this.#response;
+      return stream ? stream.close(this.#cut) : this.#response.destroy();
+    }
+    this.#allowed += 1;
+    this.#flush();
+  }
+
+  #flush() {
+    for (; this.#queue.length > 0; this.#queue.shift()) {
+      const [text] = this.#queue;
       if (text === null) {
-        finish();
-      } else if (!shown(text)) {
-        send(text);
-      } else if (state.sent < state.allowed) {
-        state.sent += 1;
-        send(text);
-        if (cut) setImmediate(() => response.destroy());
-      } else {
-        return;
+        this.#ended = true;
+        this.#finish();
+        continue;
       }
-      queue.shift();
+      if (shown(text)) {
+        if (this.sent === this.#allowed) return;
+        this.sent += 1;
+      }
+      this.#send(text);
     }
   }
-  const streams = () => String(response.getHeader("content-type")).startsWith("text/event-stream");
+}
+
+/** Holds back what is written to a response, if it turns out to be a stream. */
+function hold(response) {
+  const write = response.write.bind(response);
+  const end = response.end.bind(response);
+  let held;
   response.write = (text, ...rest) => {
-    if (!streams()) return write(text, ...rest);
-    if (!begun) begin();
-    queue.push(String(text));
-    flush();
+    if (!String(response.getHeader("content-type")).startsWith("text/event-stream")) return write(text, ...rest);
+    if (!held) stream = held = new Held(response, write, end, mode);
+    held.push(String(text));
     return true;
   };
   response.end = (...rest) => {
-    if (!begun) return end(...rest);
-    queue.push(null);
-    flush();
+    if (!held) return end(...rest);
+    held.push(null);
     return response;
   };
 }
@@ -133,11 +161,16 @@ async function body(request) {
 const controls = {
   "/__stage/mode": async (request) => { mode = JSON.parse(await body(request)); },
   "/__stage/take": () => arrived.splice(0),
+  // The port at which there is HTTP/2 with this certificate.
+  "/__stage/secure": async (request) => {
+    const secure = createSecureServer(JSON.parse(await body(request)), receive).listen(0, "127.0.0.1");
+    await once(secure, "listening");
+    return secure.address().port;
+  },
   // How many events had gone out when the caller asked for the next.
   "/__stage/step": () => {
     const { sent } = stream;
-    stream.allowed += 1;
-    stream.flush();
+    stream.next();
     return sent;
   },
   // How the stream ended, as soon as it has.
@@ -151,7 +184,9 @@ const controls = {
 const { server } = mock;
 const [answer] = server.listeners("request");
 server.removeAllListeners("request");
-server.on("request", async (request, response) => {
+server.on("request", receive);
+
+async function receive(request, response) {
   const control = controls[request.url];
   if (control) {
     const value = await control(request);
@@ -164,4 +199,4 @@ server.on("request", async (request, response) => {
   if (found) return batch(response, found[1], found[2]);
   hold(response);
   answer(request, response);
-});
+}

@@ -8,9 +8,9 @@ import recipes
 from harness.cases import Cases, equal, holds
 from llm_stage import CREDENTIAL, REASON, carried
 from matrix import Row, npm, pip
-from upstreams.llm import PIECES, SAID
+from upstreams.llm import INTERNAL_ERROR, PIECES, SAID
 
-_SCENARIOS = "plain, streams event by event, leaving a stream, refusals"
+_SCENARIOS = "plain, streams event by event (HTTP/1.1 and 2), leaving a stream, refusals"
 _MOCK = "aimock"
 
 OPENAI_PYTHON = Row("openai (Python)", pip("openai"), _MOCK, f"{_SCENARIOS}, upload, recipe; sync and async")
@@ -123,6 +123,25 @@ def leaving(stage, client):
     one_arrived(stage, client, token)
 
 
+@case("HTTP/2 to the API: each event of a stream is there before the next is sent, and leaving one ends it there", EACH)
+def by_http2(stage, client):
+    token = fresh(stage, client)
+    stage.llm.llm.stream(held=True)
+    outcome = client.ask(stage, "stream", token, proxy=stage.llm.secure, stepURL=stage.llm.llm.step_url)
+    equal(outcome.get("pieces"), PIECES, f"what was streamed: {outcome}")
+    equal(outcome["steps"], list(range(1, len(outcome["steps"]) + 1)), "events sent when each was there")
+    left = client.ask(stage, "leave", token, proxy=stage.llm.secure, goneURL=stage.llm.llm.gone_url)
+    equal(left, {"gone": "cut"}, "how the stream ended at the API")
+    arrived = stage.llm.llm.take()
+    equal([request.values(":path") for request in arrived], [[client.path]] * 2, "what reached the API, in the fields of HTTP/2")
+    carried(arrived, client.upstream, token)
+
+
+@case("HTTP/2 to the API: a stream that it breaks off in the middle is an error, not a short answer", EACH)
+def broken_off_by_http2(stage, client):
+    broken_off(stage, client, stage.llm.secure)
+
+
 @case("what no rule allows is refused once, and the exception says why", EACH)
 def refused(stage, client):
     model = f"model-{next(_numbers)}"
@@ -179,11 +198,11 @@ def silent(stage, client):
     one_arrived(stage, client, token)
 
 
-@case("a stream that the API breaks off is an error, not a short answer", EACH)
-def broken_off(stage, client):
+@case("a stream that the API breaks off in the middle is an error, not a short answer", EACH)
+def broken_off(stage, client, proxy=None):
     token = fresh(stage, client)
-    stage.llm.llm.stream(cut=True)
-    outcome = client.ask(stage, "stream", token)
+    stage.llm.llm.stream(cut=INTERNAL_ERROR)
+    outcome = client.ask(stage, "stream", token, proxy=proxy, stepURL=stage.llm.llm.step_url)
     holds("error" in outcome, f"the client took {outcome} for an answer")
     one_arrived(stage, client, token)
 

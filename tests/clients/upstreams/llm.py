@@ -12,6 +12,10 @@ SAID = "Hello from the other side"
 PIECES = ["Hello ", "from t", "he oth", "er sid", "e"]
 
 
+#: A reason to break off a stream in HTTP/2 (RFC 9113 section 7). With HTTP/1.1 the connection ends.
+INTERNAL_ERROR = 2
+
+
 class Llm:
     """One server, which is OpenAI for every path but Anthropic's `/v1/messages`."""
 
@@ -22,9 +26,13 @@ class Llm:
         #: Where a client asks how the stream that it left has ended.
         self.gone_url = f"{self.url}/__stage/gone"
 
-    def stream(self, *, held=False, gzip=False, cut=False):
-        """How the following streams are sent: held back event by event, compressed, broken off after an event."""
+    def stream(self, *, held=False, gzip=False, cut=None):
+        """How the following streams are sent: held back event by event, compressed, broken off instead of the second event with this code."""
         self._control("mode", {"held": held, "gzip": gzip, "cut": cut})
+
+    def secure(self, certificate, key):
+        """Where the same is with TLS and HTTP/2, given a certificate and its key in PEM."""
+        return f"https://127.0.0.1:{self._control('secure', {'cert': certificate, 'key': key})}"
 
     def take(self):
         """What has arrived since the last call. A long body is represented by its SHA-256 digest."""
