@@ -81,6 +81,21 @@ def python_refused(stage, kind):
     equal(stage.llm.attempts(PROJECT)[before:], ["not_allowed"], "what the proxy was asked")
 
 
+@CASES.case("python-gitlab does not act as somebody else", row=PYTHON)
+def python_sudo(stage):
+    with opened(stage, *READ) as client, contextlib.suppress(gitlab.GitlabError):
+        client.projects.get("acme/tool", sudo="root")
+    targets = [request.target for request in stage.llm.gitlab.take()]
+    holds(not any("sudo" in target for target in targets), f"what reached GitLab: {targets}")
+
+
+@CASES.case("a magic token in a parameter that GitLab takes for a token does not reach it", over=("private_token", "job_token", "access_token"), row=PYTHON)
+def token_in_query(stage, name):
+    with opened(stage, *READ) as client, contextlib.suppress(gitlab.GitlabError):
+        client.http_get("/projects/7", query_data={name: client.magic_token})
+    holds(client.magic_token not in repr(stage.llm.gitlab.take()), "the magic token reached GitLab")
+
+
 @CASES.case("python-gitlab's exception says that the proxy did not take its token", row=PYTHON)
 def python_no_token(stage):
     with opened(stage) as client:
