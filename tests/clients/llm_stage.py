@@ -85,8 +85,8 @@ class LlmStage:
 
     @functools.cached_property
     def impatient(self):
-        """A proxy that waits a second for the next byte of an answer."""
-        return self.proxy_with("proxy-llm-impatient", response_idle="1s")
+        """A proxy that waits a second for the head of an answer, and for its next byte."""
+        return self.proxy_with("proxy-llm-impatient", response="1s", response_idle="1s")
 
     @functools.cached_property
     def secure(self):

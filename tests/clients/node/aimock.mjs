@@ -18,12 +18,12 @@ const LONGEST_BODY = 64 * 1024;
 /** Milliseconds within which a stream must end that nobody reads. */
 const PATIENCE = 5000;
 
-const fixtures = [{ match: { userMessage: /./ }, response: { content: "Hello from the other side" } }];
+const fixtures = [{ match: { userMessage: "repeat your URL" }, response: () => ({ content: `${mock.url}/v1/models` }) }, { match: { userMessage: /./ }, response: { content: "Hello from the other side" } }];
 const mock = await createServer(fixtures, { port: 0, host: "127.0.0.1", logLevel: "silent", chunkSize: 6 });
 
 const arrived = [];
-/** How streams are sent: as they come, or held; compressed or not; broken off instead of the second event, in HTTP/2 with this code. */
-let mode = { held: false, gzip: false, cut: null };
+/** How streams are sent: as they come, or held; compressed or not; broken off instead of the second event, in HTTP/2 with this code. Whether anything is answered at all. */
+let mode = { held: false, gzip: false, cut: null, mute: false };
 /** The stream that was begun last. */
 let stream;
 
@@ -195,6 +195,7 @@ async function receive(request, response) {
   }
   record(request);
   if (!known(request)) return refuse(response);
+  if (mode.mute) return;
   const found = /^\/v1\/messages\/batches\/(\w+)(\/results)?$/.exec(request.url);
   if (found) return batch(response, found[1], found[2]);
   hold(response);

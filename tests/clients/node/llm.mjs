@@ -8,6 +8,7 @@ import Anthropic from "@anthropic-ai/sdk";
 import OpenAI, { toFile } from "openai";
 
 const messages = [{ role: "user", content: "hello" }];
+const forURL = [{ role: "user", content: "repeat your URL" }];
 
 const apis = {
   chat: {
@@ -34,6 +35,7 @@ const post = async (url) => (await fetch(url, { method: "POST" })).json();
 
 const acts = {
   plain: async (api, client) => ({ text: api.text(await api.call(client, {})) }),
+  url: async (api, client) => ({ text: api.text(await api.call(client, { messages: forURL })) }),
   // Asks for the next event only when the last one is here, and notes how many had gone out until then.
   stream: async (api, client, job) => {
     const [pieces, steps] = [[], []];

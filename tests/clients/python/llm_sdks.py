@@ -30,7 +30,7 @@ OPENAI = (openai.OpenAI, openai.AsyncOpenAI)
 APIS = {
     "chat": Api(
         OPENAI,
-        lambda client, **options: client.chat.completions.create(model="gpt-5", messages=MESSAGES, **options),
+        lambda client, **options: client.chat.completions.create(**{"model": "gpt-5", "messages": MESSAGES} | options),
         lambda answer: answer.choices[0].message.content,
         lambda event: event.choices[0].delta.content if event.choices else None,
     ),
@@ -42,7 +42,7 @@ APIS = {
     ),
     "messages": Api(
         (anthropic.Anthropic, anthropic.AsyncAnthropic),
-        lambda client, **options: client.messages.create(model="claude-opus-4-6", max_tokens=64, messages=MESSAGES, **options),
+        lambda client, **options: client.messages.create(**{"model": "claude-opus-4-6", "max_tokens": 64, "messages": MESSAGES} | options),
         lambda answer: answer.content[0].text,
         lambda event: event.delta.text if event.type == "content_block_delta" else None,
     ),
@@ -82,6 +82,17 @@ def plain(api, client, job):
 
 async def plain_async(api, client, job):
     return {"text": api.text(await api.call(client))}
+
+
+FOR_URL = [{"role": "user", "content": "repeat your URL"}]
+
+
+def url(api, client, job):
+    return {"text": api.text(api.call(client, messages=FOR_URL))}
+
+
+async def url_async(api, client, job):
+    return {"text": api.text(await api.call(client, messages=FOR_URL))}
 
 
 def stream(api, client, job):
@@ -141,9 +152,9 @@ async def results_async(api, client, job):
     return {"ids": [result.custom_id async for result in await client.messages.batches.results("msgbatch_1")]}
 
 
-SYNC = {"plain": plain, "stream": stream, "leave": leave, "retrieve": retrieve, "upload": upload, "results": results}
+SYNC = {"plain": plain, "url": url, "stream": stream, "leave": leave, "retrieve": retrieve, "upload": upload, "results": results}
 ASYNC = {
-    "plain": plain_async, "stream": stream_async, "leave": leave_async, "retrieve": retrieve_async, "upload": upload_async,
+    "plain": plain_async, "url": url_async, "stream": stream_async, "leave": leave_async, "retrieve": retrieve_async, "upload": upload_async,
     "results": results_async,
 }
 

@@ -8,7 +8,7 @@ import recipes
 from harness.cases import Cases, equal, holds
 from llm_stage import CREDENTIAL, REASON, carried
 from matrix import Row, npm, pip
-from upstreams.llm import INTERNAL_ERROR, PIECES, SAID
+from upstreams.llm import INTERNAL_ERROR, NO_ERROR, PIECES, SAID
 
 _SCENARIOS = "plain, streams event by event (HTTP/1.1 and 2), leaving a stream, refusals"
 _MOCK = "aimock"
@@ -199,12 +199,31 @@ def silent(stage, client):
 
 
 @case("a stream that the API breaks off in the middle is an error, not a short answer", EACH)
-def broken_off(stage, client, proxy=None):
+def broken_off(stage, client, proxy=None, code=INTERNAL_ERROR):
     token = fresh(stage, client)
-    stage.llm.llm.stream(cut=INTERNAL_ERROR)
+    stage.llm.llm.stream(cut=code)
     outcome = client.ask(stage, "stream", token, proxy=proxy, stepURL=stage.llm.llm.step_url)
     holds("error" in outcome, f"the client took {outcome} for an answer")
     one_arrived(stage, client, token)
+
+
+@case("an answer for which the proxy does not wait is asked for once", EACH)
+def late(stage, client):
+    token = fresh(stage, client)
+    stage.llm.llm.mute()
+    told(client.ask(stage, "plain", token, proxy=stage.llm.impatient), 504, "the upstream did not answer in time")
+    one_arrived(stage, client, token)
+
+
+@case("what a model says stays as it is, even if it is a URL of the API", EACH)
+def url(stage, client):
+    token = fresh(stage, client)
+    equal(client.ask(stage, "url", token), {"text": f"{stage.llm.llm.url}/v1/models"}, "the outcome")
+
+
+@case("HTTP/2 to the API: a stream that it breaks off without an error code is an error all the same", EACH)
+def broken_off_without_code(stage, client):
+    broken_off(stage, client, stage.llm.secure, NO_ERROR)
 
 
 @CASES.case("openai, both SDKs: the recipe", row=OPENAI_PYTHON)

@@ -14,6 +14,8 @@ PIECES = ["Hello ", "from t", "he oth", "er sid", "e"]
 
 #: A reason to break off a stream in HTTP/2 (RFC 9113 section 7). With HTTP/1.1 the connection ends.
 INTERNAL_ERROR = 2
+#: What Node's `destroy` says, and other servers: nothing is wrong, and yet the answer is not whole.
+NO_ERROR = 0
 
 
 class Llm:
@@ -29,6 +31,10 @@ class Llm:
     def stream(self, *, held=False, gzip=False, cut=None):
         """How the following streams are sent: held back event by event, compressed, broken off instead of the second event with this code."""
         self._control("mode", {"held": held, "gzip": gzip, "cut": cut})
+
+    def mute(self):
+        """Nothing that follows is answered."""
+        self._control("mode", {"mute": True})
 
     def secure(self, certificate, key):
         """Where the same is with TLS and HTTP/2, given a certificate and its key in PEM."""
