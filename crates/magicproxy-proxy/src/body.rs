@@ -23,6 +23,8 @@ pub(crate) enum BodyError {
     Total,
     #[error("the connection broke: {0}")]
     Connection(#[from] hyper::Error),
+    #[error("the upstream broke the answer off")]
+    Truncated,
     #[error(transparent)]
     Reflected(#[from] crate::scrub::Reflected),
     #[error(transparent)]

@@ -157,13 +157,14 @@ impl ReverseDoor {
 
     fn pass_down(&self, answer: Answer, method: &Method, needle: Option<Needle>, home: Option<Home>) -> Response<ResponseBody> {
         let (mut head, incoming) = answer.response.into_parts();
+        let version = head.version;
         let links = home.filter(|_| rewrite::concerns(&head)).map(|home| Arc::new(self.links(&home)));
         let coding = Coding::of(&head.headers);
         filter_response(&mut head, method, needle.as_ref());
         let plan = rewrite::apply(&mut head, links.as_ref());
         let timeouts = &self.settings.timeouts;
         let end = timeouts.total.map(|total| std::time::Instant::now() + total);
-        let body = UpstreamBody::new(incoming, IdleTimer::new(timeouts.response_idle, end), answer.lease);
+        let body = UpstreamBody::new(incoming, version, IdleTimer::new(timeouts.response_idle, end), answer.lease);
         let body = body.through(Pipeline::new(coding, needle.clone(), plan)).scrubbed(needle);
         Response::from_parts(head, ResponseBody::upstream(body))
     }

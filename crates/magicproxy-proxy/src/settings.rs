@@ -51,6 +51,8 @@ pub struct UpstreamSettings {
     pub scopes: Scopes,
     /// Are URLs of its origins turned into URLs of the proxy?
     pub links: Links,
+    /// How long the head of an answer may take, where that is not [`Timeouts::response`].
+    pub response_timeout: Option<Duration>,
     /// What it makes of `%2F`.
     pub encoded_slash: EncodedSlash,
     /// How patterns are matched.

@@ -51,7 +51,8 @@ pub(crate) struct Answer {
 impl Upstream {
     pub(crate) fn new(settings: &Settings, upstream: &UpstreamSettings) -> Result<Self, rustls::Error> {
         let origins = upstream.origins().map(|root| Origin::new(settings, upstream, root)).collect::<Result<_, _>>()?;
-        Ok(Self { origins, response: settings.timeouts.response })
+        let response = upstream.response_timeout.unwrap_or(settings.timeouts.response);
+        Ok(Self { origins, response })
     }
 
     /// Sends a permitted request and waits for the head of its answer.

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -104,6 +105,8 @@ impl Body for ResponseBody {
 /// The upstream's body.
 pub(crate) struct UpstreamBody {
     incoming: Incoming,
+    /// What the answer came in.
+    version: Version,
     pipeline: Pipeline,
     needle: Option<Needle>,
     idle: IdleTimer,
@@ -122,9 +125,9 @@ impl std::fmt::Debug for UpstreamBody {
 }
 
 impl UpstreamBody {
-    pub(crate) fn new(incoming: Incoming, idle: IdleTimer, lease: Lease) -> Self {
+    pub(crate) fn new(incoming: Incoming, version: Version, idle: IdleTimer, lease: Lease) -> Self {
         let pipeline = Pipeline::default();
-        let mut body = Self { incoming, pipeline, needle: None, idle, lease: Some(lease), trailers: None, ended: false };
+        let mut body = Self { incoming, version, pipeline, needle: None, idle, lease: Some(lease), trailers: None, ended: false };
         body.note_source_end();
         body
     }
@@ -147,6 +150,11 @@ impl UpstreamBody {
         if self.incoming.is_end_stream() {
             self.end();
         }
+    }
+
+    /// hyper takes a stream that was reset without an error code for one that has ended (RFC 9113 section 8.1).
+    fn is_broken_off(&self) -> bool {
+        self.version == Version::HTTP_2 && !self.incoming.is_end_stream()
     }
 
     fn end(&mut self) {
@@ -191,6 +199,7 @@ impl Body for UpstreamBody {
             match Pin::new(&mut self.incoming).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => self.take_frame(frame),
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
+                Poll::Ready(None) if self.is_broken_off() => return Poll::Ready(Some(Err(BodyError::Truncated))),
                 Poll::Ready(None) => self.end(),
                 Poll::Pending => return self.idle.poll_expired(context).map(|error| Some(Err(error))),
             }

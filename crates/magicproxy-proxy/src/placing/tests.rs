@@ -14,6 +14,7 @@ fn upstream(name: &str, root: &str, placing: Placing) -> Arc<UpstreamSettings> {
         scopes: Scopes::default(),
         links: Links::Rewrite,
         encoded_slash: EncodedSlash::Refuse,
+        response_timeout: None,
         patterns: PatternMode::Whole,
         ceiling: None,
         drop_request_headers: Vec::new(),

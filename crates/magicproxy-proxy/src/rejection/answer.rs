@@ -13,6 +13,8 @@ use super::Rejection;
 use super::shape::{Problem, RefusalShape};
 use crate::body::ResponseBody;
 
+/// SDKs of OpenAI and Anthropic follow it.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 /// The longest reason phrase, in bytes: a status line is short.
 const MAX_REASON: usize = 200;
@@ -124,6 +126,10 @@ impl Rejection {
         }
         if let Self::ControlMethod(known) = self {
             headers.insert(ALLOW, HeaderValue::from_static(known));
+        }
+        if matches!(self, Self::ResponseTimeout) && form.shape.is_heeded_on_retries() {
+            // What was asked for is being made, and paid for, all the same: another request would have it made once more.
+            headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         if self.closes() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));

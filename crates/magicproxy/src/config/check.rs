@@ -174,7 +174,7 @@ impl Checker<'_> {
     }
 
     /// A duration of at least a millisecond.
-    fn lifetime(&mut self, key: &str, setting: &Setting<DurationText>) -> Option<Duration> {
+    pub(super) fn lifetime(&mut self, key: &str, setting: &Setting<DurationText>) -> Option<Duration> {
         let given = setting.given()?;
         let parsed = parse_duration(&given.value.0);
         parsed.map_err(|expected| self.fault(format!("{key} `{}`: {expected}", given.value.0), &given.origin)).ok()

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::carrier::{CarrierText, RefusalChoice};
 use super::raw::{RawConfig, RawUpstream};
 use super::setting::{Given, Origin, Section as _, Setting};
-use super::value::{PresetChoice, SlashChoice};
+use super::value::{DurationText, PresetChoice, SlashChoice};
 
 /// One line of the table in the specification.
 struct Preset {
@@ -19,7 +19,26 @@ struct Preset {
     /// Where its clients put their keys besides.
     accept_token_in: &'static [&'static str],
     refusals: RefusalChoice,
+    /// Query parameters that say for whom a request acts, or carry tokens.
+    drop_query_parameters: &'static [&'static str],
+    rewrite_links: bool,
+    /// Where answers are long in coming.
+    response_timeout: Option<&'static str>,
 }
+
+/// What most APIs are.
+const PLAIN: Preset = Preset {
+    name: PresetChoice::None,
+    api_root: None,
+    paths: &[],
+    encoded_slash: SlashChoice::Refuse,
+    credential: "bearer",
+    accept_token_in: &[],
+    refusals: RefusalChoice::Problem,
+    drop_query_parameters: &[],
+    rewrite_links: true,
+    response_timeout: None,
+};
 
 const PRESETS: [Preset; 8] = [
     Preset {
@@ -27,73 +46,52 @@ const PRESETS: [Preset; 8] = [
         api_root: Some("https://api.github.com"),
         paths: &[("/api/v3", "/"), ("/api/graphql", "/graphql"), ("/api/uploads", "https://uploads.github.com")],
         encoded_slash: SlashChoice::Both,
-        credential: "bearer",
-        accept_token_in: &[],
         refusals: RefusalChoice::Github,
+        ..PLAIN
     },
-    Preset {
-        name: PresetChoice::GithubGit,
-        api_root: Some("https://github.com"),
-        paths: &[],
-        encoded_slash: SlashChoice::Refuse,
-        credential: "basic:x-access-token",
-        accept_token_in: &[],
-        refusals: RefusalChoice::Problem,
-    },
+    Preset { name: PresetChoice::GithubGit, api_root: Some("https://github.com"), credential: "basic:x-access-token", ..PLAIN },
     Preset {
         name: PresetChoice::Digitalocean,
         api_root: Some("https://api.digitalocean.com"),
-        paths: &[],
-        encoded_slash: SlashChoice::Refuse,
-        credential: "bearer",
-        accept_token_in: &[],
         refusals: RefusalChoice::Digitalocean,
+        ..PLAIN
     },
     Preset {
         name: PresetChoice::Gitlab,
         api_root: Some("https://gitlab.com"),
-        paths: &[],
         encoded_slash: SlashChoice::Opaque,
         credential: "header:PRIVATE-TOKEN",
         accept_token_in: &["header:JOB-TOKEN", "header:DEPLOY-TOKEN"],
         refusals: RefusalChoice::Gitlab,
+        drop_query_parameters: &["sudo", "private_token", "access_token", "job_token"],
+        ..PLAIN
     },
     Preset {
         name: PresetChoice::Cloudflare,
         api_root: Some("https://api.cloudflare.com"),
-        paths: &[],
-        encoded_slash: SlashChoice::Refuse,
-        credential: "bearer",
         accept_token_in: &["header:X-Auth-Key"],
         refusals: RefusalChoice::Cloudflare,
+        ..PLAIN
     },
     // Everybody runs their own.
-    Preset {
-        name: PresetChoice::Powerdns,
-        api_root: None,
-        paths: &[],
-        encoded_slash: SlashChoice::Refuse,
-        credential: "header:X-API-Key",
-        accept_token_in: &[],
-        refusals: RefusalChoice::Powerdns,
-    },
+    Preset { name: PresetChoice::Powerdns, credential: "header:X-API-Key", refusals: RefusalChoice::Powerdns, ..PLAIN },
     Preset {
         name: PresetChoice::Openai,
         api_root: Some("https://api.openai.com"),
-        paths: &[],
-        encoded_slash: SlashChoice::Refuse,
-        credential: "bearer",
         accept_token_in: &["header:API-Key"],
         refusals: RefusalChoice::Openai,
+        // No answer names a URL to be followed, and an answer's text may be one.
+        rewrite_links: false,
+        response_timeout: Some("10m"),
+        ..PLAIN
     },
     Preset {
         name: PresetChoice::Anthropic,
         api_root: Some("https://api.anthropic.com"),
-        paths: &[],
-        encoded_slash: SlashChoice::Refuse,
         credential: "header:X-Api-Key",
-        accept_token_in: &[],
         refusals: RefusalChoice::Anthropic,
+        response_timeout: Some("10m"),
+        ..PLAIN
     },
 ];
 
@@ -164,17 +162,23 @@ impl Preset {
             api_root: self.api_root.map_or_else(Setting::default, text),
             encoded_slash: Setting::new(self.encoded_slash, origin.clone()),
             credential: Setting::new(CarrierText(self.credential.to_owned()), origin.clone()),
-            accept_token_in: self.accept_token_in(&origin),
+            accept_token_in: listed(self.accept_token_in, &origin, |name| CarrierText(name.to_owned())),
             refusals: Setting::new(self.refusals, origin.clone()),
+            drop_query_parameters: listed(self.drop_query_parameters, &origin, str::to_owned),
+            rewrite_links: Setting::new(self.rewrite_links, origin.clone()),
+            response_timeout: self
+                .response_timeout
+                .map_or_else(Setting::default, |text| Setting::new(DurationText(text.to_owned()), origin.clone())),
             ..RawUpstream::default()
         };
         let paths = if paths.is_empty() { Setting::default() } else { Setting::new(paths, paths_origin) };
         RawUpstream { paths, ..raw }.or(preset)
     }
+}
 
-    fn accept_token_in(&self, origin: &Origin) -> Setting<Vec<Given<CarrierText>>> {
-        let given = |name: &&str| Given { value: CarrierText((*name).to_owned()), origin: origin.clone() };
-        let names: Vec<_> = self.accept_token_in.iter().map(given).collect();
-        if names.is_empty() { Setting::default() } else { Setting::new(names, origin.clone()) }
-    }
+/// A list of a preset; an empty one says nothing.
+fn listed<T>(words: &[&str], origin: &Origin, parse: impl Fn(&str) -> T) -> Setting<Vec<Given<T>>> {
+    let given = words.iter().map(|word| Given { value: parse(word), origin: origin.clone() });
+    let given: Vec<Given<T>> = given.collect();
+    if given.is_empty() { Setting::default() } else { Setting::new(given, origin.clone()) }
 }

@@ -155,6 +155,8 @@ section! {
         paths: BTreeMap<String, Given<String>>,
         /// Are URLs of the API in its answers made to lead to the proxy?
         rewrite_links: bool,
+        /// How long the head of an answer may take, where that is not `timeouts.response`.
+        response_timeout: DurationText,
         /// What the API makes of `%2F` in a path.
         encoded_slash: SlashChoice,
         /// Match patterns as the Python program did: from the start, not to the end, ignoring case.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderName;
 use magicproxy_core::{EncodedSlash, PatternMode, Policy, UnnamedTokens, UpstreamName};
@@ -62,6 +63,7 @@ impl Checker<'_> {
         let danger = raw.danger_prefix_matching.given().is_some_and(|given| given.value);
         let patterns = if danger { PatternMode::DangerPrefix } else { PatternMode::Whole };
         let scopes = self.scopes(config, patterns);
+        let response_timeout = self.response_timeout(config, table);
         let name = self.name(table, api_root.as_ref());
         let placing = self.placing(table);
         let ceiling = self.ceiling(table, patterns);
@@ -77,6 +79,7 @@ impl Checker<'_> {
             unnamed,
             scopes,
             links: if value(&raw.rewrite_links, true) { Links::Rewrite } else { Links::Keep },
+            response_timeout,
             encoded_slash: encoded_slash(raw),
             patterns,
             ceiling,
@@ -100,6 +103,14 @@ impl Checker<'_> {
             (None, Some(name)) => parse(name).map_err(|text| self.fault(format!("{}: {text}", table.key), &table.origin())).ok(),
             (None, None) => UpstreamName::parse(api_root?.authority().as_str()),
         }
+    }
+
+    /// An operator who speaks of all upstreams knows better than a preset.
+    fn response_timeout(&mut self, config: &RawConfig, table: &Table<'_>) -> Option<Duration> {
+        let setting = &table.raw.response_timeout;
+        let by_preset = matches!(setting.given()?.origin, Origin::Preset(_));
+        let general = config.timeouts.response.given().is_some_and(|given| given.origin != Origin::Default);
+        if by_preset && general { None } else { self.lifetime(&table.key("response_timeout"), setting) }
     }
 
     fn placing(&mut self, table: &Table<'_>) -> Option<Placing> {

@@ -88,6 +88,7 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
             name: UpstreamName::parse(NAME).unwrap(),
             api_root: ApiRoot::parse(&format!("http://{address}{base_path}")).unwrap(),
             encoded_slash: EncodedSlash::Refuse,
+            response_timeout: None,
             patterns: PatternMode::Whole,
             ceiling: None,
             drop_request_headers: Vec::new(),
