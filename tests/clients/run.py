@@ -19,7 +19,7 @@ sys.path.append(str(HERE.parent / "interop"))
 from harness.cases import argument_parser, checked, run_all  # noqa: E402
 from matrix import table  # noqa: E402
 from stage import open_stage  # noqa: E402
-from topics import curl, env_and_run, gh, git, gitlab, llm, octokit, pygithub, readme, recipe_runner  # noqa: E402
+from topics import curl, env_and_run, gh, git, githubkit, gitlab, llm, octokit, pygithub, readme, recipe_runner  # noqa: E402
 from topics import certbot, cloudflare_sdk, lego, powerdns, pydo, python_digitalocean  # noqa: E402
 
 #: In the order in which they run.
@@ -31,6 +31,7 @@ TOPICS = [
     pygithub,
     git,
     gh,
+    githubkit,
     env_and_run,
     powerdns,
     lego,

@@ -9,8 +9,11 @@ from harness.cases import Cases, equal, holds
 from matrix import Row, says
 from upstreams.github_data import ISSUES
 
-SCENARIOS = "user, pages, GraphQL, redirect, upload and download of an asset, refusals; over a Unix socket and TLS"
-ROWS = [Row("gh", says("gh", "--version", word=2), "own GitHub", SCENARIOS)]
+ROWS = [
+    Row("gh", says("gh", "--version", word=2), "own GitHub", "user, pages, GraphQL, redirect, upload, refusals; over a Unix socket and TLS; downloads over TLS"),
+    Row("gh, downloads over a Unix socket", says("gh", "--version", word=2), "own GitHub", "an asset that GitHub redirects to its storage",
+        reason="gh sends the request for the storage to the socket as well, where it is for no upstream"),
+]
 CASES = Cases(ROWS[0])
 
 REASON = "magicproxy: the token does not allow this request"
@@ -59,6 +62,20 @@ def upload(stage, way):
         gh.must("release", "upload", "v1", notes, "-R", gh.repository)
     (posted,) = (request for request in gh.arrived if request.method == "POST" and request.target != "/graphql")
     equal((posted.target, posted.body), ("/repos/acme/tool/releases/1/assets?label=&name=notes.txt", b"what is new\n"), "what was uploaded")
+
+
+@CASES.case("gh over TLS downloads an asset, for which GitHub redirects to a storage")
+def download(stage):
+    with Gh(stage, "TLS", *READ, *RELEASES) as gh:
+        equal(gh.must("release", "download", "v1", "-R", gh.repository, "-O", "-"), "from the storage\n", "the asset")
+    equal(gh.arrived[-1].target, "/signed/asset", "the last request, at the storage")
+
+
+@CASES.case("gh over a Unix socket asks the proxy for the storage too, which refuses it, and gh says so")
+def no_download(stage):
+    with Gh(stage, "a Unix socket", *READ, *RELEASES) as gh:
+        done = gh.run("release", "download", "v1", "-R", gh.repository, "-O", "-")
+        holds(done.returncode == 1 and "HTTP 401: magicproxy: " in done.stderr, f"gh says: {done.stderr}")
 
 
 @CASES.case("gh shows why the proxy refused a request, over", over=WAYS)

@@ -153,7 +153,7 @@ def _release(github, arrived, url, **_):
 def _asset(github, arrived, url):
     if "application/octet-stream" in arrived.values("Accept"):
         return Reply(302, None, {"Location": f"{github.storage.url}/signed/asset"})
-    return Reply(200, data.asset(github.url, "notes.txt", 17))
+    return Reply(200, data.asset(github.url, "tool.txt", 17))
 
 
 def _archive(github, arrived, url):

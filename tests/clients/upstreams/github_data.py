@@ -81,7 +81,8 @@ def release(api, uploads):
         "id": 1, "node_id": "RE_1", "url": url, "html_url": "https://github.com/acme/tool/releases/tag/v1", "assets_url": f"{url}/assets",
         "upload_url": f"{uploads}/repos/acme/tool/releases/1/assets{{?name,label}}", "tarball_url": f"{repo}/tarball/v1",
         "zipball_url": f"{repo}/zipball/v1", "tag_name": "v1", "target_commitish": "main", "name": "v1", "body": "", "draft": False,
-        "prerelease": False, "immutable": False, "created_at": CREATED, "published_at": CREATED, "author": user(api), "assets": [],
+        "prerelease": False, "immutable": False, "created_at": CREATED, "published_at": CREATED, "author": user(api),
+        "assets": [asset(api, "tool.txt", 17)],
     }
 
 
