@@ -1,4 +1,4 @@
-"""octokit for JavaScript (`@octokit/rest`), against GitHub as it was recorded by octokit's own people."""
+"""octokit for JavaScript (`@octokit/rest`), against GitHub as it was recorded by octokit's own people, and against ours."""
 
 import json
 
@@ -6,7 +6,10 @@ from harness.cases import Cases, equal, holds
 from matrix import Row, npm
 from stage import CREDENTIAL
 
-ROWS = [Row("octokit", npm("@octokit/rest"), "GitHub, as recorded", "pages, writes, a redirect, errors, refusals")]
+ROWS = [
+    Row("octokit", npm("@octokit/rest"), "GitHub, as recorded", "pages, writes, a redirect, upload, errors, refusals"),
+    Row("octokit", npm("@octokit/rest"), "own GitHub", "pages, `url` members, a redirect, upload, GraphQL, refusal"),
+]
 CASES = Cases(ROWS[0])
 
 OWNER = "octokit-fixture-org"
@@ -91,6 +94,77 @@ def allowed(stage):
     (arrived,) = stage.upstream.take()
     equal(arrived.values("Authorization"), [f"Bearer {CREDENTIAL}"], "Authorization at the API")
     holds(token not in repr(arrived), "the magic token reached the API")
+
+
+@CASES.case("octokit uploads an asset to the URL that the release names, reads, changes and deletes it")
+def assets(stage):
+    scenario = stage.scenario("release-assets")
+    of = f"/repos/{OWNER}/release-assets/releases"
+    # The recordings have the uploads beside the API, at a path of their own.
+    uploads = scenario.path.replace("/api.", "/uploads.")
+    rules = [f"GET {{api}}{of}(/.*)?", f"PATCH {{api}}{of}/assets/1000", f"DELETE {{api}}{of}/assets/1000", f"POST {uploads}{of}/1000/assets"]
+    place = {"owner": OWNER, "repo": "release-assets"}
+    outcomes = octokit(stage, scenario, stage.scenario_token(scenario, *rules),
+        {"method": "repos.getReleaseByTag", "parameters": place | {"tag": "v1.0.0"}, "keep": "release"},
+        {"method": "repos.uploadReleaseAsset", "parameters": place | {
+            "release_id": 1000, "name": "test-upload.txt", "label": "test", "data": "Hello, world!\n", "headers": {"content-type": "text/plain"},
+        }, "at": "release.upload_url"},
+        {"method": "repos.listReleaseAssets", "parameters": place | {"release_id": 1000}},
+        {"method": "repos.getReleaseAsset", "parameters": place | {"asset_id": 1000}},
+        {"method": "repos.updateReleaseAsset", "parameters": place | {"asset_id": 1000, "name": "new-filename.txt", "label": "new label"}},
+        {"method": "repos.deleteReleaseAsset", "parameters": place | {"asset_id": 1000}},
+    )
+    equal([outcome.get("status") for outcome in outcomes], [200, 201, 200, 200, 200, 204], f"statuses ({outcomes[1]})")
+
+
+OURS = {"owner": "acme", "repo": "tool"}
+READ = ["GET /repos/acme/[^/]+", "GET /repos/acme/tool/issues(/\\d+)?", "GET /repositories/1(/issues)?"]
+
+
+@CASES.case("octokit reads four pages, the `url` members of bodies, and a renamed repository", row=ROWS[1])
+def reads_ours(stage):
+    outcomes, arrived = octokit_at_ours(stage, READ,
+        {"method": "issues.listForRepo", "parameters": OURS | {"per_page": 3}, "paginate": True},
+        {"method": "issues.get", "parameters": OURS | {"issue_number": 3}, "keep": "issue"},
+        {"request": "GET", "at": "issue.repository_url"},
+        {"request": "GET", "at": "issue.url"},
+        {"method": "repos.get", "parameters": {"owner": "acme", "repo": "old"}},
+    )
+    listed, issue, repository, again, renamed = outcomes
+    equal([item["number"] for item in listed["data"]], list(range(11, 0, -1)), "the issues")
+    equal((repository["data"]["full_name"], again["data"]["number"], renamed["data"]["full_name"]), ("acme/tool", 3, "acme/tool"), "what URLs led to")
+    equal(issue["data"]["body"], f"{stage.github.api.url}/repos/acme/tool/issues/3 says it all", "text that mentions a URL, as it was written")
+    equal(len(arrived), 9, f"requests: {[request.target for request in arrived]}")
+
+
+@CASES.case("octokit uploads an asset to the URL that our release names, and is refused one that it may not", row=ROWS[1])
+def uploads_ours(stage):
+    read, write = "GET /repos/acme/tool/releases/tags/v1", "POST /repos/acme/tool/releases/1/assets"
+    calls = [
+        {"method": "repos.getReleaseByTag", "parameters": OURS | {"tag": "v1"}, "keep": "release"},
+        {"method": "repos.uploadReleaseAsset", "parameters": OURS | {"release_id": 1, "name": "n.txt", "data": "new"}, "at": "release.upload_url"},
+    ]
+    (_, made), arrived = octokit_at_ours(stage, [read, write], *calls)
+    equal((made.get("status"), arrived[-1].body), (201, b"new"), f"the upload: {made}")
+    (_, refused), arrived = octokit_at_ours(stage, [read], *calls)
+    told(refused, 403, "the token does not allow this request")
+    equal(len(arrived), 1, "what arrived")
+
+
+@CASES.case("octokit asks in GraphQL", row=ROWS[1])
+def graphql_ours(stage):
+    query = "query RepositoryInfo { repository(owner: \"acme\", name: \"tool\") { name } }"
+    (outcome,), _ = octokit_at_ours(stage, ["POST /graphql"], {"graphql": query})
+    equal(outcome["data"]["repository"]["name"], "tool", "the repository")
+
+
+def octokit_at_ours(stage, rules, *calls):
+    """What octokit says, and what arrived at our GitHub, all of it through the proxy."""
+    token = stage.github.token(*rules)
+    url = stage.github.url
+    with stage.github.api.only_through_proxy(token) as arrived:
+        outcomes = octokit_at(stage, url, token, *calls)
+    return outcomes, arrived
 
 
 def told(outcome, status, reason):

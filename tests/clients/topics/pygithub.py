@@ -1,7 +1,7 @@
-"""PyGithub, against GitHub as it was recorded, with its own retries and checks as they are.
+"""PyGithub, against GitHub as it was recorded and against ours, with its own retries and checks as they are.
 
-PyGithub asserts that each URL that it follows has the host, port and path prefix of `base_url`. The recordings name the
-proxy's (see `stage.fixtures`), so pagination works before the proxy rewrites links.
+PyGithub asserts that each URL that it follows has the host, port and path prefix of `base_url`. Recordings and our GitHub
+name their own, so it is the proxy that makes that true.
 """
 
 import contextlib
@@ -14,7 +14,10 @@ from harness.exchange import mint
 from matrix import Row, pip
 from stage import CREDENTIAL
 
-ROWS = [Row("PyGithub", pip("PyGithub"), "GitHub, as recorded", "pages, writes, errors, refusals")]
+ROWS = [
+    Row("PyGithub", pip("PyGithub"), "GitHub, as recorded", "pages, writes, errors, refusals"),
+    Row("PyGithub", pip("PyGithub"), "own GitHub", "`url` members, a redirect, upload, refusal"),
+]
 CASES = Cases(ROWS[0])
 
 # It logs every refusal, and refusals are what is wanted here.
@@ -77,6 +80,51 @@ def wrong_credential(stage):
     with opened(stage.proxy, token) as client:
         told(lambda: client.get_user().login, BadCredentialsException, 401, "Bad credentials")
     equal([arrived.values("Authorization") for arrived in stage.upstream.take()], [["Bearer ghp_wrong"]], "Authorization at the API")
+
+
+@CASES.case("PyGithub follows the `url` members of bodies", row=ROWS[1])
+def bodies(stage):
+    with ours(stage, "GET /user", "GET /repos/acme/tool(/issues(/\\d+)?)?", "GET /repositories/1/issues") as (client, arrived):
+        issue = client.get_repo("acme/tool").get_issues()[0]
+        equal((issue.repository.full_name, issue.update()), ("acme/tool", True), "the issue's repository, and the issue read again")
+        equal(client.get_user().login, "octocat", "the user")
+    holds("/repos/acme/tool/issues/11" in [request.target for request in arrived], f"what arrived: {arrived}")
+
+
+@CASES.case("PyGithub follows the redirect of a renamed repository", row=ROWS[1])
+def renamed(stage):
+    with ours(stage, "GET /repos/acme/old", "GET /repositories/1") as (client, arrived):
+        equal(client.get_repo("acme/old").full_name, "acme/tool", "the repository")
+    equal([request.target for request in arrived], ["/repos/acme/old", "/repositories/1"], "what arrived")
+
+
+@CASES.case("PyGithub uploads an asset to the URL that the release names", row=ROWS[1])
+def upload(stage):
+    notes = stage.new_folder("notes") / "notes.txt"
+    notes.write_text("what is new\n")
+    with ours(stage, "GET /repos/acme/tool/releases/tags/v1", "POST /repos/acme/tool/releases/1/assets") as (client, arrived):
+        asset = client.get_repo("acme/tool", lazy=True).get_release("v1").upload_asset(str(notes))
+        equal((asset.name, asset.size), ("notes.txt", 12), "the asset")
+    equal(arrived[-1].body, b"what is new\n", "what was uploaded")
+
+
+@CASES.case("PyGithub's exception says that the proxy refused an upload, and why", row=ROWS[1])
+def no_upload(stage):
+    notes = stage.new_folder("notes") / "notes.txt"
+    notes.write_text("what is new\n")
+    with ours(stage, "GET /repos/acme/tool/releases/tags/v1") as (client, arrived):
+        release = client.get_repo("acme/tool", lazy=True).get_release("v1")
+        told(lambda: release.upload_asset(str(notes)), GithubException, 403, "magicproxy: the token does not allow this request")
+    equal([request.method for request in arrived], ["GET"], "what arrived")
+
+
+@contextlib.contextmanager
+def ours(stage, *rules):
+    """A client of our GitHub, and what arrives there, all of it through the proxy."""
+    token = stage.github.token(*rules)
+    url = stage.github.url
+    with stage.github.api.only_through_proxy(token) as arrived, opened(url, token) as client:
+        yield client, arrived
 
 
 @contextlib.contextmanager
