@@ -71,7 +71,7 @@ EVERY = [
 #: Each SDK with one API.
 EACH = [client for client in EVERY if client.api != "responses"]
 ANTHROPIC = [client for client in EACH if client.upstream == "anthropic"]
-UPLOADING = [client for client in EACH if client.upstream == "openai"]
+OPENAI = [client for client in EACH if client.upstream == "openai"]
 
 
 def case(name, clients):
@@ -167,7 +167,7 @@ def wrong_credential(stage, client):
     equal(len(stage.llm.llm.take()), 1, "how many requests reached the API")
 
 
-@case("uploads a file of 8 MB and reads it back", UPLOADING)
+@case("uploads a file of 8 MB and reads it back", OPENAI)
 def upload(stage, client):
     fresh(stage, client)
     token = stage.llm.token("openai", "POST /v1/files", "GET /v1/files/[^/]+/content")
@@ -215,7 +215,8 @@ def late(stage, client):
     one_arrived(stage, client, token)
 
 
-@case("what a model says stays as it is, even if it is a URL of the API", EACH)
+# Anthropic's clients follow URLs of answers (the results of a batch), so there a text that is nothing but such a URL is rewritten too.
+@case("what a model says stays as it is, even if it is a URL of the API", OPENAI)
 def url(stage, client):
     token = fresh(stage, client)
     equal(client.ask(stage, "url", token), {"text": f"{stage.llm.llm.url}/v1/models"}, "the outcome")
