@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use magicproxy_core::{Access, KeyRing, PatternMode, Scopes, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext, VerifyError};
+use magicproxy_core::{
+    Access, KeyRing, PatternMode, Scopes, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext, VerifyError,
+};
 use magicproxy_fuzz::{ring, signed, target};
 use serde_json::Value;
 
@@ -65,7 +67,14 @@ fn rules_hold(verified: VerifiedToken) {
     let (Some(target), Some(other)) = (target("/user"), UpstreamName::parse("other")) else { return };
     let token = Arc::new(verified);
     let upstream = token.upstream().cloned().unwrap_or_else(|| other.clone());
-    let access = Access { method: "GET", target: &target, upstream: &upstream, unnamed: UnnamedTokens::Accept, ceiling: None, now: UnixTime(NOW) };
+    let access = Access {
+        method: "GET",
+        target: &target,
+        upstream: &upstream,
+        unnamed: UnnamedTokens::Accept,
+        ceiling: None,
+        now: UnixTime(NOW),
+    };
     if let Ok(permit) = token.authorize(&access) {
         assert!(token.policy().rules().contains(permit.rule()));
         assert!(ring().open(&permit).is_err(), "a credential that nobody sealed was opened");
