@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import pathlib
 import typing
 
 from git_stage import new_repository
@@ -9,6 +10,8 @@ from harness.exchange import mint
 from upstreams import github_graphql, loopback
 from upstreams.git import GitServer, basic
 from upstreams.github import GitHub
+
+HERE = pathlib.Path(__file__).resolve().parent
 
 _SETTINGS = """
 listen = "127.0.0.1:0"
@@ -78,6 +81,17 @@ class GitHubStage:
         command = [self.stage.binary, "serve", "--config", settings, "--keys", self.stage.keys]
         self.stage.server("proxy-github-tls", command, address=(host, 443))
         return host, self.stage.keys / "dev-ca.pem"
+
+    @functools.cached_property
+    def behind_prism(self):
+        """Another GitHub, whose URLs name the prism before it, and the API at a proxy before prism."""
+        api = self.stage.stack.enter_context(GitHub(self.credential, github_graphql.answer))
+        program = self.stage.node_folder / "node_modules/@stoplight/prism-cli/dist/index.js"
+        arguments = ["proxy", "--errors", "-h", "127.0.0.1", "-p", "0", HERE / "openapi/github.json", api.url]
+        api.url = self.stage.server("prism", ["node", program, *arguments])
+        settings = self.stage.file("prism.toml", f'listen = "127.0.0.1:0"\n[upstreams.github]\napi_root = "{api.url}"\n')
+        proxy = self.stage.server("proxy-prism", [self.stage.binary, "serve", "--config", settings, "--keys", self.stage.keys])
+        return api, f"{proxy}/github"
 
     @property
     def url(self):

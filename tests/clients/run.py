@@ -19,7 +19,7 @@ sys.path.append(str(HERE.parent / "interop"))
 from harness.cases import argument_parser, checked, run_all  # noqa: E402
 from matrix import table  # noqa: E402
 from stage import open_stage  # noqa: E402
-from topics import curl, env_and_run, gh, git, githubkit, gitlab, llm, octokit, pygithub, readme, recipe_runner  # noqa: E402
+from topics import curl, env_and_run, gh, git, githubkit, gitlab, llm, octokit, prism, pygithub, readme, recipe_runner, renovate  # noqa: E402
 from topics import certbot, cloudflare_sdk, lego, powerdns, pydo, python_digitalocean  # noqa: E402
 
 #: In the order in which they run.
@@ -28,6 +28,8 @@ TOPICS = [
     curl,
     readme,
     octokit,
+    renovate,
+    prism,
     pygithub,
     git,
     gh,

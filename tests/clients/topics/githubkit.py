@@ -17,23 +17,11 @@ RELEASES = ["GET /repos/acme/tool/releases/tags/v1", "POST /repos/acme/tool/rele
 REASON = "magicproxy: the token does not allow this request"
 
 
-@CASES.case("githubkit reads four pages by number, and checks each issue")
+@CASES.case("githubkit reads four pages by the `next` in Link, and checks each issue")
 def pages(stage):
     with opened(stage, *READ) as (client, arrived):
         issues = list(client.rest.paginate(client.rest.issues.list_for_repo, owner="acme", repo="tool", per_page=3))
         equal([issue.number for issue in issues], list(range(ISSUES, 0, -1)), "the issues")
-    equal(len(arrived), 4, f"requests: {[request.target for request in arrived]}")
-
-
-@CASES.case("githubkit reads four pages by the `next` in Link")
-def links(stage):
-    with opened(stage, *READ) as (client, arrived):
-        response = client.rest.issues.list_for_repo("acme", "tool", per_page=3)
-        numbers = [issue.number for issue in response.parsed_data]
-        while following := response.raw_response.links.get("next"):
-            response = client.request("GET", following["url"])
-            numbers += [issue["number"] for issue in response.json()]
-        equal(numbers, list(range(ISSUES, 0, -1)), "the issues")
     equal(len(arrived), 4, f"requests: {[request.target for request in arrived]}")
 
 
@@ -72,14 +60,14 @@ def graphql(stage):
         equal(told["repository"]["name"], "tool", "the repository")
 
 
-@CASES.case("githubkit's exception carries the proxy's reason")
+@CASES.case("githubkit's exception says that the proxy refused a request, and why")
 def refused(stage):
     with opened(stage, *READ) as (client, arrived):
         try:
             client.rest.issues.create("acme", "tool", title="no")
         except RequestFailed as error:
-            equal((error.response.status_code, error.response.json()["message"]), (403, REASON), "status and message")
-            holds("403" in str(error), f"githubkit's text is `{error}`")
+            equal(error.response.status_code, 403, "status")
+            holds(REASON in str(error), f"githubkit's text is `{error}`")
         else:
             raise AssertionError("the call was not refused")
     equal(arrived, [], "what arrived")

@@ -1,0 +1,46 @@
+"""Renovate, in the newest version for Node 20; it finds out who it is and lists the repositories that it would work on.
+
+Renovate leaves a `next` link of another origin unfollowed, with one warning, and works on the first page only: so all its
+repositories are found only where the proxy rewrites `Link`.
+"""
+
+import json
+
+from harness.cases import Cases, equal, holds
+from matrix import Row, npm
+
+ROWS = [Row("renovate", npm("renovate"), "own GitHub", "start on the platform, 250 repositories on three pages, refusal")]
+CASES = Cases(ROWS[0])
+
+START = ["GET /", "GET /user", "GET /user/emails"]
+
+
+@CASES.case("Renovate starts, and discovers 250 repositories on three pages")
+def discovers(stage):
+    done, found, arrived = renovate(stage, [*START, "GET /user/repos"])
+    equal(done.returncode, 0, f"exit status ({done.stdout[-400:]})")
+    equal(found, [f"acme/tool-{number}" for number in range(1, 251)], "the repositories")
+    pages = sorted(request.target for request in arrived if request.target.startswith("/user/repos"))
+    equal(pages, ["/user/repos?per_page=100", "/user/repos?per_page=100&page=2", "/user/repos?per_page=100&page=3"], "the pages")
+
+
+@CASES.case("Renovate's log says why the proxy refused it the list of repositories")
+def refused(stage):
+    done, found, arrived = renovate(stage, START)
+    equal((done.returncode == 0, found), (False, None), "did it go on?")
+    holds("magicproxy: the token does not allow this request" in done.stdout, f"Renovate says: {done.stdout[-400:]}")
+    holds(not any(request.target.startswith("/user/repos") for request in arrived), "the list was asked for")
+
+
+def renovate(stage, rules):
+    """How Renovate ended, the repositories that it found, and what arrived at GitHub, all of it through the proxy."""
+    token = stage.github.token(*rules)
+    endpoint = f"{stage.github.url}/"
+    work = stage.new_folder("renovate")
+    found = work / "repositories.json"
+    command = ["node", stage.node_folder / "node_modules/renovate/dist/renovate.js", "--platform=github", f"--endpoint={endpoint}"]
+    asked = ["--dry-run=full", "--autodiscover=true", f"--write-discovered-repos={found}"]
+    with stage.github.api.only_through_proxy(token) as arrived:
+        done = stage.run([*command, *asked], cwd=work, RENOVATE_TOKEN=token, RENOVATE_BASE_DIR=work, LOG_LEVEL="debug", LOG_FORMAT="json")
+    holds(token not in done.stdout + done.stderr, "Renovate's log shows the token")
+    return done, json.loads(found.read_text()) if found.exists() else None, arrived
