@@ -152,6 +152,65 @@ async fn tokens_are_minted_where_they_work() {
     stage.ask("p.test", "POST /__magictoken/explain", "").await.assert_rejected(404, "no_upstream");
 }
 
+/// Every combination of names, prefixes, spellings and tokens: what arrives has the credential of its own upstream, and is
+/// what a token for it allows.
+#[tokio::test]
+async fn whatever_way_a_request_comes_a_credential_reaches_its_own_upstream_only() {
+    const PREFIXES: [&str; 17] = [
+        "",
+        "/one",
+        "/two",
+        "/one/api/v3",
+        "/one/api/uploads",
+        "/one/api/graphql",
+        "/two/api/v3",
+        "/one/two",
+        "/two/one",
+        "//one",
+        "/%6fne",
+        "/one/..",
+        "/one/../two",
+        "/one?/two",
+        "/one;/two",
+        "/one%2F..%2Ftwo",
+        "/one/api/v3/api/uploads",
+    ];
+    const RESTS: [&str; 9] =
+        ["", "/user", "/user?x=/two/user", "/../user", "//user", "/%2e%2e/user", "/repos/a", "/graphql", "?y"];
+    let stage = Stage::set().await;
+    let with = |name: Option<&str>, credential: &str| {
+        let token = Token::allowing(&["GET /user", "POST /graphql", "POST /repos/.*"]).for_upstream(name);
+        token.with(credential).mint().to_string()
+    };
+    let tokens =
+        [with(Some("one"), "credential-of-one"), with(Some("two"), "credential-of-two"), with(None, "nobodys-credential")];
+    let addresses = [&stage.one, &stage.two, &stage.uploads].map(|upstream| upstream.address.to_string());
+    let names = ["p.test", "two.test", "TWO.test:80", "one", addresses[0].as_str(), &addresses[1], &addresses[2]];
+    for (name, prefix) in names.iter().flat_map(|name| PREFIXES.map(|prefix| (name, prefix))) {
+        for (at, token) in tokens.iter().enumerate() {
+            let asked = RESTS.map(|rest| {
+                let method =
+                    if rest.contains("repos") || rest.contains("graphql") || prefix.contains("graphql") { "POST" } else { "GET" };
+                let (stage, line) = (&stage, format!("{method} {prefix}{rest}"));
+                async move { stage.ask(name, &line, token).await }
+            });
+            for answer in crate::support::all(asked.into()).await {
+                assert!(answer.status == 200 || answer.status >= 400, "{name} {prefix} {at}: {}", answer.status);
+            }
+        }
+    }
+    let arrived = [(&stage.one, "one"), (&stage.uploads, "one"), (&stage.two, "two")];
+    for (upstream, name) in arrived {
+        let seen = upstream.requests();
+        assert!(seen.len() > 3, "{name}: {}", seen.len());
+        for request in seen {
+            assert_eq!(request.all("authorization"), [format!("Bearer credential-of-{name}")], "{}", request.target);
+            let path = request.target.split('?').next().unwrap();
+            assert!(["/user", "/graphql", "/repos/a"].contains(&path), "{name} {}", request.target);
+        }
+    }
+}
+
 trait EachUpstream {
     fn upstreams_mut(&mut self, at: usize) -> &mut magicproxy_proxy::settings::UpstreamSettings;
 }
