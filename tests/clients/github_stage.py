@@ -2,9 +2,12 @@
 
 import dataclasses
 import functools
+import os
 import pathlib
+import sys
 import typing
 
+import recipes
 from git_stage import new_repository
 from harness.exchange import mint
 from upstreams import github_graphql, loopback
@@ -116,3 +119,15 @@ class GitHubStage:
         path = self.git.root / f"acme/{name}.git"
         new_repository(self.stage, path, work)
         return path
+
+    # --- recipes
+
+    def follow(self, page, upstream="github", **variables):
+        """Follows a recipe, of which all that arrives comes through the proxy; gives that."""
+        file = self.stage.folder / f"{page}.token"
+        path = os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]])
+        self.stage.node_packages_for_recipes()
+        known = {"PROXY": f"{self.proxy}/{upstream}", "SOCKET": self.socket, "GITHUB_TOKEN": self.credential, "TOKEN_FILE": file}
+        with self.api.only_through_proxy(file.read_text) as arrived:
+            recipes.follow(self.stage, page, **known, PATH=path, GIT_CONFIG_NOSYSTEM=1, **variables)
+        return arrived

@@ -104,6 +104,11 @@ def ways(stage):
         equal((json.loads(told)["message"], arrived), ("magicproxy: the token does not allow this request", []), "the refusal")
 
 
+@CASES.case("the recipe for curl does what it says", row=ROWS[1])
+def recipe(stage):
+    holds(stage.github.follow("curl"), "nothing arrived")
+
+
 def ours(stage, rules, target, *arguments):
     """What curl prints that follows redirects from a path of our GitHub, or a URL, and what arrived there, all of it through the proxy."""
     token = stage.github.token(*rules)

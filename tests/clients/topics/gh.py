@@ -97,6 +97,11 @@ def refused_graphql(stage, way):
     equal(gh.arrived, [], "what arrived")
 
 
+@CASES.case("the recipe for gh does what it says")
+def recipe(stage):
+    holds(stage.github.follow("gh"), "nothing arrived")
+
+
 class Gh:
     """`gh` with a new folder of settings and a token, and what arrived at GitHub meanwhile, all of it through the proxy."""
 

@@ -80,6 +80,14 @@ def no_push(stage):
     equal(stage.run(["git", "rev-list", "--count", "main"], cwd=repository).stdout, "1\n", "commits at the server")
 
 
+@CASES.case("the recipe for git does what it says")
+def recipe(stage):
+    stage.github.new_repository("tool")
+    with guarded(stage, (stage.folder / "git.token").read_text) as requests:
+        stage.github.follow("git", "github-git")
+    holds(requests, "nothing arrived")
+
+
 def rules(name, write=False):
     """What a token for one repository needs. Rules look at paths, so who may read may also ask what a push would find."""
     place = f"/acme/{name}\\.git"
@@ -89,11 +97,15 @@ def rules(name, write=False):
 
 @contextlib.contextmanager
 def guarded(stage, token):
-    """Inside, all that reaches git's server bears the credential, so that it came from the proxy, and never the token. Gives what arrived, at the end."""
+    """Inside, all that reaches git's server bears the credential, so that it came from the proxy, and never the token. Gives what arrived, at the end.
+
+    `token` may be a function that gives it then.
+    """
     server = stage.github.git
     server.take()
     everything = []
     yield everything
+    token = token() if callable(token) else token
     for line, headers in server.take():
         equal(headers.get_all("Authorization"), [server.expected], f"Authorization at git's server with {line}")
         holds(token not in f"{line} {headers}", f"the magic token reached git's server with {line}")

@@ -73,6 +73,11 @@ def refused(stage):
     equal(arrived, [], "what arrived")
 
 
+@CASES.case("the recipe for githubkit does what it says")
+def recipe(stage):
+    holds(stage.github.follow("githubkit"), "nothing arrived")
+
+
 @contextlib.contextmanager
 def opened(stage, *rules):
     """A client with a token, and what arrives at GitHub, all of it through the proxy."""

@@ -158,6 +158,11 @@ def graphql_ours(stage):
     equal(outcome["data"]["repository"]["name"], "tool", "the repository")
 
 
+@CASES.case("the recipe for octokit does what it says", row=ROWS[1])
+def recipe(stage):
+    holds(stage.github.follow("octokit"), "nothing arrived")
+
+
 def octokit_at_ours(stage, rules, *calls):
     """What octokit says, and what arrived at our GitHub, all of it through the proxy."""
     token = stage.github.token(*rules)

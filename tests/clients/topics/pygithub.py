@@ -118,6 +118,11 @@ def no_upload(stage):
     equal([request.method for request in arrived], ["GET"], "what arrived")
 
 
+@CASES.case("the recipe for PyGithub does what it says", row=ROWS[1])
+def recipe(stage):
+    holds(stage.github.follow("pygithub"), "nothing arrived")
+
+
 @contextlib.contextmanager
 def ours(stage, *rules):
     """A client of our GitHub, and what arrives there, all of it through the proxy."""

@@ -32,6 +32,11 @@ def refused(stage):
     holds(not any(request.target.startswith("/user/repos") for request in arrived), "the list was asked for")
 
 
+@CASES.case("the recipe for Renovate does what it says")
+def recipe(stage):
+    holds(stage.github.follow("renovate", RENOVATE=stage.node_folder / "node_modules/renovate"), "nothing arrived")
+
+
 def renovate(stage, rules):
     """How Renovate ended, the repositories that it found, and what arrived at GitHub, all of it through the proxy."""
     token = stage.github.token(*rules)

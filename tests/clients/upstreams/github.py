@@ -69,11 +69,15 @@ class GitHub(Upstream):
 
     @contextlib.contextmanager
     def only_through_proxy(self, token):
-        """Inside, whatever arrives bears the credential and no magic token, so the proxy sent it. Gives the list of what arrived, at the end."""
+        """Inside, whatever arrives bears the credential and no magic token, so the proxy sent it. Gives the list of what arrived, at the end.
+
+        `token` may be a function that gives it then.
+        """
         for server in (self, self.uploads, self.storage):
             server.take()
         everything = []
         yield everything
+        token = token() if callable(token) else token
         api, uploads, storage = (server.take() for server in (self, self.uploads, self.storage))
         for request in (*api, *uploads):
             equal(request.values("Authorization"), [self.expected], f"Authorization at GitHub with {request.method} {request.target}")
