@@ -13,6 +13,8 @@ from harness.process import Server, environment
 from upstreams import loopback
 
 _ACME = 14000
+#: Where it looks for those who show by TLS that a name is theirs.
+TLS_PORT = 5001
 
 
 class Pebble:
@@ -20,13 +22,13 @@ class Pebble:
 
     def __init__(self, folder, resolver):
         host = loopback.address(_ACME)
-        #: A file with the certificate that clients must trust to speak to it.
+        #: A file with the authority that clients must trust to speak to it.
         self.ca_file = folder / "ca.pem"
-        _write_certificate(host, self.ca_file, folder / "key.pem")
+        _write_certificates(host, self.ca_file, folder / "cert.pem", folder / "key.pem")
         (folder / "config.json").write_text(json.dumps({"pebble": {
             "listenAddress": f"{host}:{_ACME}", "managementListenAddress": "",
-            "certificate": str(self.ca_file), "privateKey": str(folder / "key.pem"),
-            "httpPort": 5002, "tlsPort": 5001, "ocspResponderURL": "", "externalAccountBindingRequired": False,
+            "certificate": str(folder / "cert.pem"), "privateKey": str(folder / "key.pem"),
+            "httpPort": 5002, "tlsPort": TLS_PORT, "ocspResponderURL": "", "externalAccountBindingRequired": False,
         }}))
         command = [debian.program("pebble"), "-config", folder / "config.json", "-dnsserver", resolver]
         # No waiting, no nonces refused for practice, and each order is validated anew.
@@ -40,19 +42,23 @@ class Pebble:
         self._server.stop()
 
 
-def _write_certificate(host, certificate_file, key_file):
-    """A certificate for an address, signed by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pebble for tests")])
+def _write_certificates(host, ca_file, certificate_file, key_file):
+    """An authority, and a certificate of it for an address."""
     now = datetime.datetime.now(datetime.timezone.utc)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority for tests")])
+    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+
+    def certificate(name, public_key, *extensions):
+        builder = x509.CertificateBuilder().subject_name(name).issuer_name(ca_name).public_key(public_key)
+        builder = builder.serial_number(x509.random_serial_number())
+        builder = builder.not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(days=1))
+        for extension, critical in extensions:
+            builder = builder.add_extension(extension, critical=critical)
+        return builder.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    ca_file.write_bytes(certificate(ca_name, ca_key.public_key(), (x509.BasicConstraints(ca=True, path_length=0), True)))
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pebble for tests")])
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))])
+    certificate_file.write_bytes(certificate(name, key.public_key(), (address, False)))
     form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     key_file.write_bytes(key.private_bytes(*form))
