@@ -20,7 +20,7 @@ from harness.cases import argument_parser, checked, run_all  # noqa: E402
 from matrix import table  # noqa: E402
 from stage import open_stage  # noqa: E402
 from topics import curl, env_and_run, gh, git, githubkit, gitlab, llm, octokit, prism, pygithub, readme, recipe_runner, renovate  # noqa: E402
-from topics import certbot, cloudflare_sdk, lego, powerdns, pydo, python_digitalocean  # noqa: E402
+from topics import acme, certbot, cloudflare_sdk, lego, powerdns, pydo, python_digitalocean  # noqa: E402
 
 #: In the order in which they run.
 TOPICS = [
@@ -35,6 +35,7 @@ TOPICS = [
     gh,
     githubkit,
     env_and_run,
+    acme,
     powerdns,
     lego,
     certbot,

@@ -67,6 +67,18 @@ impl TlsIdentity {
             Err(_) => Err(TlsIdentityError::Certificate),
         }
     }
+
+    /// A challenge's self-signed certificate and its key, which were made together a moment ago.
+    ///
+    /// It is not checked whether they belong together: the check does not get past the critical extension that makes it a
+    /// challenge's certificate (RFC 8737 section 3).
+    ///
+    /// # Errors
+    /// [`TlsIdentityError::Key`].
+    pub fn for_challenge(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> Result<Self, TlsIdentityError> {
+        let key = aws_lc_rs::default_provider().key_provider.load_private_key(key).map_err(|_| TlsIdentityError::Key)?;
+        Ok(Self(Arc::new(CertifiedKey::new(vec![certificate], key))))
+    }
 }
 
 /// TLS for any number of listeners, with one certificate that can be replaced.

@@ -161,5 +161,5 @@ fn answer(name: &str, challenge: &ChallengeHandle<'_>) -> anyhow::Result<TlsIden
     let key = KeyPair::generate().context("a new key")?;
     let certificate = params.self_signed(&key).context("the challenge's certificate")?;
     let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(anyhow::Error::msg)?;
-    Ok(TlsIdentity::new(vec![certificate.der().clone()], key)?)
+    Ok(TlsIdentity::for_challenge(certificate.der().clone(), key)?)
 }
