@@ -5,7 +5,7 @@
     python excerpt.py package/generated/api.github.com.json > github.json
 
 The whole package is 385 MB, so the tests bring the excerpt along. It is under the licence beside it. Left out: examples, descriptions
-of schemas, links to documentation.
+of schemas, links to documentation. Changed: see `nullable`.
 """
 
 import json
@@ -17,7 +17,10 @@ OPERATIONS = {
     "/user/repos": ["get"],
     "/repos/{owner}/{repo}": ["get"],
     "/repos/{owner}/{repo}/issues": ["get", "post"],
-    "/repos/{owner}/{repo}/issues/{issue_number}": ["get"],
+    "/repos/{owner}/{repo}/issues/{issue_number}": ["get", "patch"],
+    "/repos/{owner}/{repo}/issues/{issue_number}/labels": ["get", "post"],
+    "/repos/{owner}/{repo}/labels": ["get"],
+    "/repos/{owner}/{repo}/releases": ["get"],
     "/repos/{owner}/{repo}/releases/tags/{tag}": ["get"],
 }
 
@@ -63,7 +66,19 @@ def slim(value):
         return [slim(item) for item in value]
     if not isinstance(value, dict):
         return value
-    return {name: slim(item) for name, item in value.items() if not left_out(name, item)}
+    return nullable({name: slim(item) for name, item in value.items() if not left_out(name, item)})
+
+
+def nullable(schema):
+    """Says in another way that a schema without a `type` takes null.
+
+    OpenAPI 3.0 knows `nullable` beside `type` only, and GitHub has it beside `oneOf` too. Prism cannot compile that, and without
+    a word takes everything for valid then.
+    """
+    if schema.get("nullable") is not True or "type" in schema:
+        return schema
+    rest = {name: item for name, item in schema.items() if name != "nullable"}
+    return {"anyOf": [rest, {"type": "string", "nullable": True, "not": {"type": "string"}}]}
 
 
 def left_out(name, item):

@@ -135,6 +135,15 @@ def _new_issue(github, arrived, url, **_):
     return Reply(201, data.issue(github.url, data.ISSUES + 1) | {"title": json.loads(arrived.body)["title"]})
 
 
+def _changed_issue(github, arrived, url, number):
+    return Reply(200, data.issue(github.url, int(number)) | json.loads(arrived.body))
+
+
+def _labels(github, arrived, url, **_):
+    names = json.loads(arrived.body)["labels"] if arrived.method == "POST" else ["bug"]
+    return Reply(200, [data.label(github.url, name) for name in names])
+
+
 def _repositories(github, arrived, url):
     return _page(github, url, "/user/repos", [data.repository(github.url, number, f"tool-{number}") for number in range(1, 251)])
 
@@ -152,6 +161,10 @@ def _page(github, url, place, items):
 
 def _release(github, arrived, url, **_):
     return Reply(201 if arrived.method == "POST" else 200, data.release(github.url, github.uploads.url))
+
+
+def _releases(github, arrived, url):
+    return _page(github, url, "/repositories/1/releases", [data.release(github.url, github.uploads.url)])
 
 
 def _asset(github, arrived, url):
@@ -180,6 +193,10 @@ _ROUTES = [
     ("GET", rf"(?:{_REPOSITORY})/issues", _issues),
     ("POST", rf"(?:{_REPOSITORY})/issues", _new_issue),
     ("GET", r"/repos/acme/tool/issues/(?P<number>\d+)", _issue),
+    ("PATCH", r"/repos/acme/tool/issues/(?P<number>\d+)", _changed_issue),
+    ("GET", r"/repos/acme/tool(?:/issues/\d+)?/labels", _labels),
+    ("POST", r"/repos/acme/tool/issues/\d+/labels", _labels),
+    ("GET", "/repos/acme/tool/releases", _releases),
     ("POST", "/repos/acme/tool/releases", _release),
     ("GET", r"/repos/acme/tool/releases/(?:1|latest|tags/v1)", _release),
     ("GET", "/repos/acme/tool/releases/assets/7", _asset),

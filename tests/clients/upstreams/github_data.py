@@ -3,6 +3,8 @@
 `api` and `uploads` are the origins that the URLs in it begin with.
 """
 
+import urllib.parse
+
 CREATED = "2026-01-02T03:04:05Z"
 
 #: As many as make four pages of three.
@@ -72,6 +74,11 @@ def issue(api, number):
         "assignee": None, "assignees": [], "milestone": None, "locked": False, "comments": 0, "closed_at": None, "created_at": CREATED,
         "updated_at": CREATED, "author_association": "OWNER",
     }
+
+
+def label(api, name):
+    url = f"{api}/repos/acme/tool/labels/{urllib.parse.quote(name)}"
+    return {"id": 1, "node_id": "LA_1", "url": url, "name": name, "description": None, "color": "d73a4a", "default": False}
 
 
 def release(api, uploads):
