@@ -163,6 +163,10 @@ def _release(github, arrived, url, **_):
     return Reply(201 if arrived.method == "POST" else 200, data.release(github.url, github.uploads.url))
 
 
+def _no_pulls(github, arrived, url):
+    return Reply(200, [])
+
+
 def _releases(github, arrived, url):
     return _page(github, url, "/repositories/1/releases", [data.release(github.url, github.uploads.url)])
 
@@ -196,6 +200,7 @@ _ROUTES = [
     ("PATCH", r"/repos/acme/tool/issues/(?P<number>\d+)", _changed_issue),
     ("GET", r"/repos/acme/tool(?:/issues/\d+)?/labels", _labels),
     ("POST", r"/repos/acme/tool/issues/\d+/labels", _labels),
+    ("GET", "/repos/acme/tool/pulls", _no_pulls),
     ("GET", "/repos/acme/tool/releases", _releases),
     ("POST", "/repos/acme/tool/releases", _release),
     ("GET", r"/repos/acme/tool/releases/(?:1|latest|tags/v1)", _release),

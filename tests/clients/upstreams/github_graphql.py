@@ -30,6 +30,16 @@ def _repository(variables):
     return {"repository": {"id": "R_1", "name": "tool", "owner": {"id": "U_1", "login": "acme"}, "description": "a tool", "hasIssuesEnabled": True}}
 
 
+def _repository_to_work_on(variables):
+    """What Renovate wants to know of a repository."""
+    allowed = dict.fromkeys(["mergeCommitAllowed", "rebaseMergeAllowed", "squashMergeAllowed"], True)
+    return {"repository": {
+        "id": "R_1", "nameWithOwner": "acme/tool", "sshUrl": "git@github.com:acme/tool.git", "isFork": False, "parent": None, "isArchived": False,
+        "hasIssuesEnabled": True, "hasVulnerabilityAlertsEnabled": False, "autoMergeAllowed": False, **allowed,
+        "defaultBranchRef": {"name": "main", "target": {"oid": "0" * 40}},
+    }}
+
+
 def _no_such_fields(variables):
     """What a host that is not github.com is asked first: which fields it has."""
     return {name: {"fields": []} for name in ("Issue", "PullRequest", "StatusCheckRollupContextConnection", "WorkflowRun", "SearchType")}
@@ -38,6 +48,7 @@ def _no_such_fields(variables):
 #: The first whose sign is in the query answers.
 _ANSWERS = {
     "query IssueList": _issues,
+    "squashMergeAllowed": _repository_to_work_on,
     "query RepositoryInfo": _repository,
     "__type": _no_such_fields,
 }
