@@ -76,7 +76,7 @@ fn golden() {
     }
     let root = std::fs::canonicalize(place.path("")).unwrap();
     let text =
-        text.replace(root.to_str().unwrap(), "/work").replace(place.path("").to_str().unwrap().trim_end_matches('/'), "/work");
+        text.replace(root.to_str().unwrap(), "/srv").replace(place.path("").to_str().unwrap().trim_end_matches('/'), "/srv");
     let golden = format!("{}/tests/cmd/env.golden", env!("CARGO_MANIFEST_DIR"));
     let expected = std::fs::read_to_string(golden).unwrap_or_default();
     if text != expected {
