@@ -3,6 +3,7 @@
 //! Time limits that concern a connection as a whole live here, below HTTP, where slow peers of every kind look alike.
 
 mod io;
+mod linger;
 mod open;
 mod protocol;
 mod socket;
@@ -12,7 +13,7 @@ mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use http::header;
@@ -39,6 +40,8 @@ pub(crate) struct Connection {
     begun: AtomicU64,
     /// Of these, ended.
     ended: AtomicU64,
+    /// The latest request announced a body (HTTP/1 only).
+    has_body: AtomicBool,
     /// What was read since the last request began (HTTP/1 only): the raw head of the next one.
     head: Option<Mutex<Vec<u8>>>,
 }
@@ -46,7 +49,14 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) fn new(address: Option<SocketAddr>, listener: Arc<Entrance>, protocol: Protocol) -> Arc<Self> {
         let head = (protocol == Protocol::Http1).then(Mutex::default);
-        Arc::new(Self { address, listener, begun: AtomicU64::new(0), ended: AtomicU64::new(0), head })
+        Arc::new(Self {
+            address,
+            listener,
+            begun: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+            has_body: AtomicBool::new(false),
+            head,
+        })
     }
 
     /// Who is at the other end.
@@ -67,6 +77,16 @@ impl Connection {
 
     fn is_http1(&self) -> bool {
         self.head.is_some()
+    }
+
+    /// The request that begins now announces a body, or not.
+    pub(crate) fn expect_body(&self, has_body: bool) {
+        self.has_body.store(has_body && self.is_http1(), Ordering::Relaxed);
+    }
+
+    /// More of a body may be on its way than was read.
+    fn may_bring_more(&self) -> bool {
+        self.has_body.load(Ordering::Relaxed)
     }
 
     fn counts(&self) -> (u64, u64) {

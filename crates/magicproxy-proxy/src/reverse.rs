@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{Method, Response, StatusCode, header};
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
@@ -77,6 +77,7 @@ impl ReverseDoor {
     /// Answers one request. There is always an answer.
     pub(crate) async fn answer(&self, request: Request<Incoming>, connection: &Arc<Connection>) -> Response<ResponseBody> {
         let in_flight = connection.begin();
+        connection.expect_body(!request.body().is_end_stream());
         let mut form = RefusalForm::accepted(request.headers());
         let mut record = AccessRecord::new(RequestId::next(), request.method());
         let mut response = match self.handle(request, connection, &mut record, &mut form).await {

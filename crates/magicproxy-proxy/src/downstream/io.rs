@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::Connection;
+use super::linger::Linger;
 use crate::settings::Timeouts;
 
 /// The stream of one downstream connection.
@@ -29,6 +30,7 @@ pub(crate) struct DownstreamIo<S> {
     idle_since: Instant,
     head_since: Option<Instant>,
     read_timer: Option<Pin<Box<Sleep>>>,
+    linger: Option<Box<Linger>>,
 }
 
 impl<S> DownstreamIo<S> {
@@ -44,6 +46,7 @@ impl<S> DownstreamIo<S> {
             idle_since: accepted,
             head_since: Some(accepted),
             read_timer: None,
+            linger: None,
         }
     }
 
@@ -122,7 +125,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for DownstreamIo<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for DownstreamIo<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DownstreamIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
@@ -144,6 +147,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for DownstreamIo<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let this = &mut *self;
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
+        }
+        if this.connection.may_bring_more() {
+            let linger = this.linger.get_or_insert_default();
+            ready!(linger.poll(&mut this.stream, context));
+        }
+        Poll::Ready(Ok(()))
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::support::{Client, Proxy, Reply, Token, Upstream, find, request, soon};
+use crate::support::{Certificate, Client, Proxy, Reply, Token, Upstream, find, request, settings, soon};
 
 #[tokio::test]
 async fn events_arrive_while_the_answer_goes_on() {
@@ -117,12 +117,20 @@ async fn an_upstream_that_does_not_read_slows_the_caller() {
     let length = 64 * 1024 * 1024;
     client.send(request("POST /upload", &Token::any(), &[&format!("Content-Length: {length}")], "")).await;
     let _unread = upstream.accept().await;
+    let (mut from_proxy, mut to_proxy) = tokio::io::split(client.stream);
     let chunk = vec![b'a'; 64 * 1024];
     let mut written = 0;
-    // Nobody reads: the upstream's time ends, and the connection with it.
-    while soon(client.stream.write_all(&chunk)).await.is_ok() {
-        written += chunk.len();
-        assert!(written < length / 2, "the proxy buffers the upload");
+    let upload = async {
+        while to_proxy.write_all(&chunk).await.is_ok() {
+            written += chunk.len();
+            assert!(written < length / 2, "the proxy buffers the upload");
+        }
+    };
+    // Nobody reads: the upstream's time ends, and there is an answer before the body is through.
+    tokio::select! {
+        biased;
+        first = soon(from_proxy.read_u8()) => assert_eq!(first.unwrap(), b'H'),
+        () = upload => panic!("the proxy resets the connection"),
     }
 }
 
@@ -137,6 +145,28 @@ async fn an_early_answer_comes_down_during_the_upload() {
     connection.send("HTTP/1.1 413 Payload Too Large\r\nContent-Length: 5\r\nConnection: close\r\n\r\nlarge").await;
     let answer = client.answer().await;
     assert_eq!((answer.status, answer.text().as_str()), (413, "large"));
+}
+
+/// All of an upload is sent before its refusal is read, as many clients do; then the proxy closes.
+async fn assert_explained(mut client: Client) {
+    let (piece, pieces) = ("a".repeat(64 * 1024), 256);
+    let length = format!("Content-Length: {}", piece.len() * pieces);
+    client.send(request("POST /upload", "", &[&length], "")).await;
+    for _ in 0..pieces {
+        client.send(&piece).await;
+    }
+    client.answer().await.assert_rejected(401, "no_token");
+    assert!(client.closed().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_refusal_outlives_the_upload_that_it_refuses() {
+    let (upstream, certificate) = (Upstream::hello().await, Certificate::new());
+    let proxy = Proxy::before(&upstream).await;
+    assert_explained(Client::connect(&proxy).await).await;
+    let proxy = Proxy::listening(settings(upstream.address, ""), |listener| vec![listener.with_tls(certificate.server())]).await;
+    assert_explained(Client::over(certificate.caller(&["http/1.1"]).connect(&proxy).await)).await;
+    assert!(upstream.requests().is_empty());
 }
 
 #[tokio::test]

@@ -1,0 +1,47 @@
+//! The end of a connection whose caller may still be sending.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, ReadBuf};
+
+use crate::body::IdleTimer;
+
+/// Without a byte for this long, nothing more is on its way.
+const IDLE: Duration = Duration::from_secs(1);
+/// Whoever goes on for longer does not look at the answer.
+const TOTAL: Duration = Duration::from_secs(10);
+
+/// Reads and forgets what a caller still sends after our last byte, until it has seen the end of the answer and closes.
+///
+/// A socket that is closed with unread bytes resets the connection, and the reset may overtake the answer: the caller of a
+/// large upload would see "connection reset" in place of the refusal that explains it (RFC 9112, section 9.6).
+#[derive(Debug)]
+pub(super) struct Linger {
+    timer: IdleTimer,
+}
+
+impl Default for Linger {
+    fn default() -> Self {
+        Self { timer: IdleTimer::new(IDLE, Some(Instant::now() + TOTAL)) }
+    }
+}
+
+impl Linger {
+    /// Ready when the caller has closed, or will not.
+    pub(super) fn poll(&mut self, stream: &mut (impl AsyncRead + Unpin), context: &mut Context<'_>) -> Poll<()> {
+        let mut space = [std::mem::MaybeUninit::<u8>::uninit(); 8 * 1024];
+        loop {
+            if self.timer.poll_expired(context).is_ready() {
+                return Poll::Ready(());
+            }
+            let mut buffer = ReadBuf::uninit(&mut space);
+            let read = ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                return Poll::Ready(());
+            }
+            self.timer.progress();
+        }
+    }
+}
