@@ -73,8 +73,13 @@ impl Log {
         Ok(finished.text)
     }
 
+    /// All that is in it.
+    pub(crate) fn text(&self) -> Result<String> {
+        self.text_from(0)
+    }
+
     pub(crate) fn tail(&self, lines: usize) -> Result<String> {
-        let text = self.text_from(0)?;
+        let text = self.text()?;
         let all: Vec<&str> = text.lines().collect();
         let skipped = all.len().saturating_sub(lines);
         Ok(all.into_iter().skip(skipped).collect::<Vec<_>>().join("\n"))

@@ -4,6 +4,7 @@
 mod attack;
 mod bench;
 mod debian;
+mod failures;
 mod http;
 mod log;
 mod node;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use crate::failures;
 use crate::log::Log;
 use crate::stages::{self, Stage};
 use crate::tally::Tally;
@@ -33,6 +34,8 @@ struct Row {
     name: &'static str,
     took: Duration,
     report: Report,
+    /// What failed, where the stage's log names it.
+    failures: Vec<String>,
 }
 
 pub(crate) fn check(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
@@ -80,10 +83,12 @@ fn run_one(workspace: &Workspace, stage: &Stage) -> Result<Row> {
         skipped: false,
         notes: vec![format!("{error:#}")],
     });
+    let mut failures = Vec::new();
     if report.tally.failed > 0 {
         println!("{}\n   (all of it: {})", log.tail(60)?, shown(workspace, &log));
+        failures = failures::named_in(&log.text()?).into_iter().chain(report.notes.iter().cloned()).collect();
     }
-    Ok(Row { name: stage.name, took: started.elapsed(), report })
+    Ok(Row { name: stage.name, took: started.elapsed(), report, failures })
 }
 
 fn shown(workspace: &Workspace, log: &Log) -> String {
@@ -98,7 +103,7 @@ fn outcome(row: &Row) -> String {
     format!("{} passed, {} failed, {took:.1} s", row.report.tally.passed, row.report.tally.failed)
 }
 
-/// The table and the last line, which has exactly the form that whoever counts expects.
+/// The table, what failed, and the last line, which has exactly the form that whoever counts expects.
 fn summary(rows: &[Row]) -> bool {
     println!("\n{:<9} {:>8} {:>7} {:>9}", "stage", "passed", "failed", "seconds");
     for row in rows {
@@ -109,6 +114,9 @@ fn summary(rows: &[Row]) -> bool {
     let total = rows.iter().fold(Tally::default(), |sum, row| sum.plus(row.report.tally));
     let took: Duration = rows.iter().map(|row| row.took).sum();
     println!("{:<9} {:>8} {:>7} {:>9.1}\n", "all", total.passed, total.failed, took.as_secs_f64());
+    for row in rows {
+        row.failures.iter().for_each(|failure| println!("{}: {failure}", row.name));
+    }
     println!("{} passed, {} failed", total.passed, total.failed);
     total.failed == 0
 }
