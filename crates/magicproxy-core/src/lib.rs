@@ -11,6 +11,7 @@
 
 pub mod credential;
 mod encoding;
+mod json;
 pub mod key;
 pub mod method;
 mod pattern;

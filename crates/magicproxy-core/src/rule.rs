@@ -13,6 +13,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::json::present;
 use crate::method::{Method, ParseMethodError, is_never_admitted};
 use crate::pattern::{Budget, Pattern, PatternError, PatternMode};
 
@@ -43,10 +44,10 @@ pub struct RuleObject {
     /// One method, a list of methods, or `*`.
     pub method: OneOrMany,
     /// A pattern.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// A route template.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,
 }
 

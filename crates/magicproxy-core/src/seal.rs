@@ -12,9 +12,9 @@ use zeroize::Zeroizing;
 
 use crate::credential::{Credential, ParseCredentialError};
 use crate::encoding::{base64, base64url, from_base64, from_base64url};
+use crate::json;
 use crate::key::{KeyError, KeyId, KeyRing, PrivateKey, PublicKey};
 use crate::policy::Permit;
-use crate::token::json_object;
 
 const TAG_BYTES: usize = 16;
 const KEY_BYTES: usize = 32;
@@ -107,7 +107,7 @@ fn open_jwe(text: &str, key: &PrivateKey) -> Option<Zeroizing<Vec<u8>>> {
     }
     let parts: Vec<&str> = text.split('.').collect();
     let [header, encrypted_key, nonce, ciphertext, tag] = parts.as_slice() else { return None };
-    let parsed: Header = json_object(&from_base64url(header)?).ok()?;
+    let parsed: Header = json::object(&from_base64url(header)?).ok()?;
     if parsed.alg != "RSA-OAEP-256" || parsed.enc != "A256GCM" {
         return None;
     }

@@ -20,7 +20,6 @@ use crate::seal::SealedCredential;
 use crate::target::RequestTarget;
 
 pub use claims::UnverifiedToken;
-pub(crate) use claims::json_object;
 pub use mint::{Grant, MintError, MintRequest, Minted};
 pub use order::{MAX_ORDER_BYTES, MintLimits, MintOrder, OrderFault};
 pub use verify::{VerifyContext, VerifyError};

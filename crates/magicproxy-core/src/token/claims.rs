@@ -1,10 +1,10 @@
 //! The header and the claims of a version 1 token, read strictly. `token-v1.md` sections 1, 2 and 4.
 
-use serde::de::{DeserializeOwned, Error as _};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::verify::VerifyError;
 use crate::encoding::from_base64url;
+use crate::json::{self, present};
 use crate::token::MAX_TOKEN_BYTES;
 
 /// The JOSE header. Every other member is refused by its presence.
@@ -39,19 +39,6 @@ pub(super) struct Claims {
     pub(super) explain: bool,
 }
 
-/// A member that is there must have its type: null is not the same as absent.
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
-}
-
-/// Reads a JSON object. `serde` alone would take a list of the members' values for one.
-pub(crate) fn json_object<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
-    if !json.trim_ascii_start().starts_with(b"{") {
-        return Err(serde_json::Error::custom("expected a JSON object"));
-    }
-    serde_json::from_slice(json)
-}
-
 /// A token whose form was checked and nothing else: nothing in it may be believed.
 pub struct UnverifiedToken<'t> {
     pub(super) header: Header,
@@ -76,7 +63,7 @@ impl<'t> UnverifiedToken<'t> {
         }
         let signature = from_base64url(signature).ok_or(VerifyError::Malformed)?;
         let header = from_base64url(header).ok_or(VerifyError::Malformed)?;
-        let header: Header = json_object(&header).map_err(|_| VerifyError::Header)?;
+        let header: Header = json::object(&header).map_err(|_| VerifyError::Header)?;
         if header.alg != "RS256" || header.typ != "JWT" {
             return Err(VerifyError::Header);
         }
@@ -100,7 +87,7 @@ impl<'t> UnverifiedToken<'t> {
     /// The claims. Call this only after the signature was verified.
     pub(super) fn claims(&self) -> Result<Claims, VerifyError> {
         let payload = from_base64url(self.payload).ok_or(VerifyError::Malformed)?;
-        json_object(&payload).map_err(|error| VerifyError::Claims(error.to_string()))
+        json::object(&payload).map_err(|error| VerifyError::Claims(error.to_string()))
     }
 }
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
-use super::claims::json_object;
 use super::{Grant, MAX_UNIX_TIME, MintRequest, UpstreamName};
 use crate::UnixTime;
 use crate::credential::{Credential, ParseCredentialError};
+use crate::json::{self, present};
 use crate::pattern::PatternMode;
 use crate::rule::{RawRule, Rule, RuleFault};
 use crate::scope::{ScopeName, Scopes};
@@ -75,7 +75,7 @@ impl MintOrder {
         if json.len() > MAX_ORDER_BYTES {
             return Err(OrderFault::TooLarge);
         }
-        json_object(json).map_err(|error| OrderFault::Json(without_values(&error)))
+        json::object(json).map_err(|error| OrderFault::Json(without_values(&error)))
     }
 
     /// Checks an order against what the operator allows.
@@ -219,9 +219,4 @@ fn shorten(text: &str) -> String {
 
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zeroizing<String>, D::Error> {
     String::deserialize(deserializer).map(Zeroizing::new)
-}
-
-/// A member that is there must have its type: null is not the same as absent.
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
