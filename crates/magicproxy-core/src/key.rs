@@ -1,8 +1,11 @@
-//! RSA keys: one signs and verifies tokens, seals and opens credentials, as the seed's format wants it.
+//! Keys: RSA keys sign and verify tokens of version 1, seal and open their credentials; sealing keys open those of version 2.
 //!
-//! Specification: `token-v1.md` sections 3, 5 and 7. Private keys are never printed; what is public about a key is its
+//! Specification: `token-v1.md` sections 3, 5 and 7, `token-v2.md` section 7. Private keys are never printed; what is public about a key is its
 //! [`KeyId`] (RFC 7638).
 
+mod jwk;
+mod minter;
+mod sealing;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +23,13 @@ use x509_cert::certificate::{CertificateInner, Raw};
 use x509_cert::der::{Decode as _, Encode as _};
 use zeroize::Zeroizing;
 
+use crate::UnixTime;
 use crate::encoding::base64url;
+
+pub use jwk::PublicKeySet;
+pub(crate) use minter::SIGNATURE_BYTES;
+pub use minter::{MinterKey, MinterSigningKey};
+pub use sealing::{Kem, KeyStanding, SealingKey, SealingPublicKey};
 
 /// The most keys that a ring may hold: a token without `kid` is tried with each.
 pub const MAX_KEYS: usize = 16;
@@ -215,6 +224,7 @@ impl fmt::Debug for PrivateKey {
 pub struct KeyRing {
     active: PrivateKey,
     others: Vec<PrivateKey>,
+    sealing: Vec<SealingKey>,
 }
 
 impl KeyRing {
@@ -226,7 +236,7 @@ impl KeyRing {
         if others.len() >= MAX_KEYS {
             return Err(KeyError::TooMany);
         }
-        let ring = Self { active, others };
+        let ring = Self { active, others, sealing: Vec::new() };
         let mut seen = std::collections::HashSet::new();
         let twice = ring.keys().map(|key| key.public.id().clone()).find(|id| !seen.insert(id.clone()));
         twice.map_or(Ok(ring), |id| Err(KeyError::Twice(id)))
@@ -241,6 +251,36 @@ impl KeyRing {
     /// All keys, the active one first.
     pub fn keys(&self) -> impl Iterator<Item = &PrivateKey> {
         std::iter::once(&self.active).chain(&self.others)
+    }
+
+    /// The ring with the sealing keys of version 2, the preferred one of each kind first.
+    ///
+    /// # Errors
+    /// [`KeyError::TooMany`] above [`MAX_KEYS`], [`KeyError::Twice`] for the same key twice.
+    pub fn with_sealing(self, sealing: Vec<SealingKey>) -> Result<Self, KeyError> {
+        if sealing.len() > MAX_KEYS {
+            return Err(KeyError::TooMany);
+        }
+        let mut seen = std::collections::HashSet::new();
+        if let Some(twice) = sealing.iter().find(|key| !seen.insert(key.public().id())) {
+            return Err(KeyError::Twice(twice.public().id().clone()));
+        }
+        Ok(Self { sealing, ..self })
+    }
+
+    /// The sealing keys.
+    #[must_use]
+    pub fn sealing(&self) -> &[SealingKey] {
+        &self.sealing
+    }
+
+    /// The public halves of the sealing keys that new tokens may be sealed to.
+    pub fn published(&self, now: UnixTime) -> impl Iterator<Item = &SealingPublicKey> {
+        self.sealing.iter().filter(move |key| key.is_active(now)).map(SealingKey::public)
+    }
+
+    pub(crate) fn sealing_by_id(&self, id: &str) -> Option<&SealingKey> {
+        self.sealing.iter().find(|key| key.public().id().0 == id)
     }
 
     pub(crate) fn by_id(&self, id: &str) -> Option<&PrivateKey> {
@@ -269,6 +309,15 @@ pub enum KeyError {
     /// Too short or too long.
     #[error("an RSA key of {0} bits: expected 2048 to 8192")]
     Size(usize),
+    /// Not a JWK of the form that its kind needs.
+    #[error("this is not a JSON Web Key that is understood here")]
+    Jwk,
+    /// A JWK of another kind.
+    #[error("the JSON Web Key is of another kind than is needed here")]
+    JwkKind,
+    /// Halves, or a `kid`, that do not belong together.
+    #[error("the halves of the JSON Web Key do not belong together")]
+    JwkHalves,
     /// The same key twice in a ring.
     #[error("the key `{0}` is in the ring twice")]
     Twice(KeyId),
@@ -285,7 +334,11 @@ fn thumbprint(key: &aws_lc_rs::rsa::PublicKey) -> KeyId {
     let exponent = base64url(key.exponent().big_endian_without_leading_zero());
     let modulus = base64url(key.modulus().big_endian_without_leading_zero());
     let members = format!(r#"{{"e":"{exponent}","kty":"RSA","n":"{modulus}"}}"#);
-    KeyId(base64url(digest::digest(&digest::SHA256, members.as_bytes()).as_ref()))
+    KeyId(base64url(&sha256(members.as_bytes())))
+}
+
+fn sha256(bytes: &[u8]) -> Vec<u8> {
+    digest::digest(&digest::SHA256, bytes).as_ref().to_vec()
 }
 
 /// The SubjectPublicKeyInfo of a certificate of any version and serial number: nothing else in it is believed.

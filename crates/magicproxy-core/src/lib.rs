@@ -23,7 +23,10 @@ pub mod target;
 pub mod token;
 
 pub use credential::{Credential, ParseCredentialError};
-pub use key::{KeyError, KeyId, KeyRing, PrivateKey, PublicKey};
+pub use key::{
+    Kem, KeyError, KeyId, KeyRing, KeyStanding, MinterKey, MinterSigningKey, PrivateKey, PublicKey, PublicKeySet, SealingKey,
+    SealingPublicKey,
+};
 pub use method::{Method, ParseMethodError};
 pub use pattern::PatternMode;
 pub use policy::{Denial, Permit, Policy, PolicyError};
@@ -37,5 +40,6 @@ pub use token::{
 };
 
 /// Seconds since 1970-01-01T00:00:00Z, as the caller's clock says. This crate never reads a clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
 pub struct UnixTime(pub u64);

@@ -1,0 +1,122 @@
+//! JSON Web Keys (RFC 7517): how sealing keys and minters' keys are written. `token-v2.md` section 7.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use zeroize::Zeroizing;
+
+use super::sealing::{KeyStanding, SealingPublicKey};
+use super::{KeyError, KeyId, sha256};
+use crate::encoding::{base64url, from_base64url};
+use crate::json;
+
+/// The members that we know; others are ignored, as RFC 7517 section 4 wants it.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Jwk {
+    pub(super) kty: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) crv: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) alg: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) x: Option<String>,
+    #[serde(rename = "pub", default, skip_serializing_if = "Option::is_none")]
+    pub(super) public: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) kid: Option<String>,
+    #[serde(rename = "use", default, skip_serializing_if = "Option::is_none")]
+    pub(super) usage: Option<String>,
+    // Never written by way of `Serialize`.
+    #[serde(default, skip_serializing, deserialize_with = "secret")]
+    pub(super) d: Option<Zeroizing<String>>,
+    #[serde(rename = "priv", default, skip_serializing, deserialize_with = "secret")]
+    pub(super) private: Option<Zeroizing<String>>,
+}
+
+impl Jwk {
+    pub(super) fn parse(text: &str) -> Result<Self, KeyError> {
+        json::object(text.as_bytes()).map_err(|_| KeyError::Jwk)
+    }
+
+    /// RFC 8037.
+    pub(super) fn octet_key_pair(curve: &str, x: &[u8]) -> Self {
+        Self { kty: "OKP".to_owned(), crv: Some(curve.to_owned()), x: Some(base64url(x)), ..Self::default() }
+    }
+
+    /// The key type of keys that belong to one algorithm.
+    pub(super) fn algorithm_key_pair(algorithm: &str, public: &[u8]) -> Self {
+        Self { kty: "AKP".to_owned(), alg: Some(algorithm.to_owned()), public: Some(base64url(public)), ..Self::default() }
+    }
+
+    /// A member that must hold exactly so many bytes.
+    pub(super) fn bytes_of<const N: usize>(&self, member: Option<&str>) -> Result<[u8; N], KeyError> {
+        let bytes = Zeroizing::new(member.and_then(from_base64url).ok_or(KeyError::Jwk)?);
+        bytes.as_slice().try_into().map_err(|_| KeyError::Jwk)
+    }
+
+    pub(super) fn set_d(&mut self, secret: &[u8]) {
+        self.d = Some(Zeroizing::new(base64url(secret)));
+    }
+
+    pub(super) fn set_private(&mut self, secret: &[u8]) {
+        self.private = Some(Zeroizing::new(base64url(secret)));
+    }
+
+    /// The whole, private members included, one member to a line.
+    pub(super) fn to_private_json(&self, standing: &KeyStanding) -> Zeroizing<String> {
+        let public = serde_json::to_value(self).unwrap_or_default();
+        let standing = serde_json::to_value(standing).unwrap_or_default();
+        let members = [&public, &standing].into_iter().filter_map(serde_json::Value::as_object).flatten();
+        let mut lines: Vec<Zeroizing<String>> =
+            members.map(|(name, value)| Zeroizing::new(format!("  \"{name}\": {value}"))).collect();
+        for (name, secret) in [("d", &self.d), ("priv", &self.private)] {
+            // Base64url needs no escapes.
+            lines.extend(secret.iter().map(|secret| Zeroizing::new(format!("  \"{name}\": \"{}\"", secret.as_str()))));
+        }
+        let lines: Vec<&str> = lines.iter().map(|line| line.as_str()).collect();
+        Zeroizing::new(format!("{{\n{}\n}}\n", Zeroizing::new(lines.join(",\n")).as_str()))
+    }
+}
+
+/// RFC 7638 over the members that the key's type requires, in lexicographic order.
+pub(super) fn thumbprint(jwk: &Jwk) -> KeyId {
+    let text = |member: &Option<String>| member.clone().unwrap_or_default();
+    let members = match jwk.kty.as_str() {
+        "AKP" => format!(r#"{{"alg":"{}","kty":"AKP","pub":"{}"}}"#, text(&jwk.alg), text(&jwk.public)),
+        kty => format!(r#"{{"crv":"{}","kty":"{kty}","x":"{}"}}"#, text(&jwk.crv), text(&jwk.x)),
+    };
+    KeyId(base64url(&sha256(members.as_bytes())))
+}
+
+/// Public keys as they are handed out: one JWK, or a JWK Set (RFC 7517 section 5).
+#[derive(Debug)]
+pub struct PublicKeySet {
+    keys: Vec<SealingPublicKey>,
+}
+
+impl PublicKeySet {
+    /// Reads the sealing keys; keys of other kinds are passed over.
+    ///
+    /// # Errors
+    /// [`KeyError::Jwk`]: not JSON of that form. [`KeyError::JwkKind`]: no sealing key is in it.
+    pub fn from_json(text: &str) -> Result<Self, KeyError> {
+        #[derive(Deserialize)]
+        struct Set {
+            keys: Vec<Jwk>,
+        }
+        let keys = match json::object::<Set>(text.as_bytes()) {
+            Ok(set) => set.keys,
+            Err(_) => vec![Jwk::parse(text)?],
+        };
+        let keys: Vec<SealingPublicKey> = keys.iter().filter_map(|jwk| SealingPublicKey::from_jwk(jwk).ok()).collect();
+        if keys.is_empty() { Err(KeyError::JwkKind) } else { Ok(Self { keys }) }
+    }
+
+    /// The keys, the preferred one of each kind first.
+    #[must_use]
+    pub fn keys(&self) -> &[SealingPublicKey] {
+        &self.keys
+    }
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Zeroizing<String>>, D::Error> {
+    String::deserialize(deserializer).map(|text| Some(Zeroizing::new(text)))
+}

@@ -1,0 +1,302 @@
+//! Sealing keys: whoever has the public half seals a credential into a token, whoever has the private half opens it.
+//!
+//! HPKE (RFC 9180) as `token-v2.md` section 3 says. X25519 is aws-lc-rs's, by way of rustls; X-Wing is there for credentials
+//! that must outlive today's cryptography, and costs five times as much.
+
+use std::fmt;
+
+use aws_lc_rs::agreement;
+use hpke::aead::AesGcm256;
+use hpke::kdf::HkdfSha256;
+use hpke::kem::XWing;
+use hpke::{Deserializable as _, Kem as _, OpModeR, OpModeS, Serializable as _};
+use rustls::crypto::aws_lc_rs::hpke::DH_KEM_X25519_HKDF_SHA256_AES_256;
+use rustls::crypto::hpke::{EncapsulatedSecret, Hpke as _, HpkePrivateKey, HpkePublicKey};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::jwk::{Jwk, thumbprint};
+use super::{KeyError, KeyId};
+use crate::UnixTime;
+
+/// Binds what is sealed to this use: `token-v2.md` section 3.
+const INFO: &[u8] = b"magic-api-proxy/v2";
+
+type XWingPrivateKey = <XWing as hpke::Kem>::PrivateKey;
+type XWingPublicKey = <XWing as hpke::Kem>::PublicKey;
+type XWingEncapsulated = <XWing as hpke::Kem>::EncappedKey;
+
+/// A key encapsulation mechanism.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kem {
+    /// DHKEM(X25519, HKDF-SHA256).
+    #[default]
+    #[serde(rename = "x25519")]
+    X25519,
+    /// ML-KEM-768 and X25519: holds as long as either does.
+    #[serde(rename = "x-wing")]
+    XWing,
+}
+
+impl Kem {
+    /// All of them, the default first.
+    pub const ALL: [Self; 2] = [Self::X25519, Self::XWing];
+
+    /// Its name in a token.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::X25519 => "x25519",
+            Self::XWing => "x-wing",
+        }
+    }
+
+    /// The kind of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kem| kem.as_str() == name)
+    }
+
+    /// Bytes of `enc`.
+    fn encapsulated_bytes(self) -> usize {
+        match self {
+            Self::X25519 => 32,
+            Self::XWing => 1_120,
+        }
+    }
+}
+
+impl fmt::Display for Kem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// The public half of a sealing key.
+#[derive(Clone)]
+pub struct SealingPublicKey {
+    id: KeyId,
+    half: PublicHalf,
+}
+
+#[derive(Clone)]
+enum PublicHalf {
+    X25519([u8; 32]),
+    XWing(Box<XWingPublicKey>),
+}
+
+impl SealingPublicKey {
+    fn new(half: PublicHalf) -> Self {
+        Self { id: thumbprint(&half.jwk()), half }
+    }
+
+    /// Takes it from a JWK; private members are not looked at.
+    pub(super) fn from_jwk(jwk: &Jwk) -> Result<Self, KeyError> {
+        let half = match (jwk.kty.as_str(), jwk.crv.as_deref(), jwk.alg.as_deref()) {
+            ("OKP", Some("X25519"), _) => PublicHalf::X25519(jwk.bytes_of(jwk.x.as_deref())?),
+            ("AKP", _, Some("X-Wing")) => PublicHalf::XWing(Box::new(xwing_public(jwk.public.as_deref())?)),
+            _ => return Err(KeyError::JwkKind),
+        };
+        Ok(Self::new(half))
+    }
+
+    /// The key's id.
+    #[must_use]
+    pub fn id(&self) -> &KeyId {
+        &self.id
+    }
+
+    /// How a key is agreed on.
+    #[must_use]
+    pub fn kem(&self) -> Kem {
+        match self.half {
+            PublicHalf::X25519(_) => Kem::X25519,
+            PublicHalf::XWing(_) => Kem::XWing,
+        }
+    }
+
+    /// The JWK, with `kid` and `use`.
+    #[must_use]
+    pub fn to_jwk(&self) -> serde_json::Value {
+        let jwk = Jwk { kid: Some(self.id.to_string()), usage: Some("enc".to_owned()), ..self.half.jwk() };
+        serde_json::to_value(jwk).unwrap_or_default()
+    }
+
+    /// HPKE's `SealBase`: `enc` and ciphertext, one behind the other.
+    pub(crate) fn seal(&self, aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, KeyError> {
+        match &self.half {
+            PublicHalf::X25519(bytes) => {
+                let key = HpkePublicKey(bytes.to_vec());
+                let sealed = DH_KEM_X25519_HKDF_SHA256_AES_256.seal(INFO, aad, plaintext, &key);
+                let (enc, ciphertext) = sealed.map_err(|_| KeyError::Operation)?;
+                Ok([enc.0, ciphertext].concat())
+            }
+            PublicHalf::XWing(key) => {
+                let sealed = hpke::single_shot_seal::<AesGcm256, HkdfSha256, XWing>(&OpModeS::Base, key, INFO, plaintext, aad);
+                let (enc, ciphertext) = sealed.map_err(|_| KeyError::Operation)?;
+                Ok([enc.to_bytes().as_slice(), &ciphertext].concat())
+            }
+        }
+    }
+}
+
+impl PublicHalf {
+    fn jwk(&self) -> Jwk {
+        match self {
+            Self::X25519(bytes) => Jwk::octet_key_pair("X25519", bytes),
+            Self::XWing(key) => Jwk::algorithm_key_pair("X-Wing", key.to_bytes().as_slice()),
+        }
+    }
+}
+
+impl fmt::Debug for SealingPublicKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("SealingPublicKey").field("id", &self.id).field("kem", &self.kem()).finish()
+    }
+}
+
+/// A sealing key with its private half.
+pub struct SealingKey {
+    public: SealingPublicKey,
+    half: PrivateHalf,
+    standing: KeyStanding,
+}
+
+enum PrivateHalf {
+    X25519(HpkePrivateKey),
+    XWing(Box<XWingPrivateKey>),
+}
+
+/// Where a sealing key is in its life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyStanding {
+    /// When it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<UnixTime>,
+    /// Since when nothing new is to be sealed to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retired: Option<UnixTime>,
+    /// From when on it opens nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<UnixTime>,
+}
+
+impl SealingKey {
+    /// Makes a new key.
+    ///
+    /// # Errors
+    /// [`KeyError::Operation`] when the system has no randomness.
+    pub fn generate(kem: Kem, now: UnixTime) -> Result<Self, KeyError> {
+        let mut secret = Zeroizing::new([0; 32]);
+        aws_lc_rs::rand::fill(secret.as_mut()).map_err(|_| KeyError::Operation)?;
+        Self::from_secret(kem, &secret, KeyStanding { created: Some(now), ..KeyStanding::default() })
+    }
+
+    fn from_secret(kem: Kem, secret: &[u8; 32], standing: KeyStanding) -> Result<Self, KeyError> {
+        let (public, half) = match kem {
+            Kem::X25519 => {
+                let key = agreement::PrivateKey::from_private_key(&agreement::X25519, secret).map_err(|_| KeyError::Operation)?;
+                let public = key.compute_public_key().map_err(|_| KeyError::Operation)?;
+                let bytes = public.as_ref().try_into().map_err(|_| KeyError::Operation)?;
+                (PublicHalf::X25519(bytes), PrivateHalf::X25519(HpkePrivateKey::from(secret.to_vec())))
+            }
+            Kem::XWing => {
+                let key = XWingPrivateKey::from_bytes(secret).map_err(|_| KeyError::Operation)?;
+                (PublicHalf::XWing(Box::new(XWing::sk_to_pk(&key))), PrivateHalf::XWing(Box::new(key)))
+            }
+        };
+        Ok(Self { public: SealingPublicKey::new(public), half, standing })
+    }
+
+    /// Reads a private JWK (`d`, or `priv` for X-Wing), with `created`, `retired` and `not_after` beside it.
+    ///
+    /// # Errors
+    /// [`KeyError`]; it never repeats the text.
+    pub fn from_json(text: &str) -> Result<Self, KeyError> {
+        let jwk = Jwk::parse(text)?;
+        let standing: KeyStanding = serde_json::from_str(text).map_err(|_| KeyError::Jwk)?;
+        let public = SealingPublicKey::from_jwk(&jwk)?;
+        let secret = match public.kem() {
+            Kem::X25519 => jwk.d.as_deref(),
+            Kem::XWing => jwk.private.as_deref(),
+        };
+        let secret = Zeroizing::new(jwk.bytes_of::<32>(secret.map(String::as_str))?);
+        let key = Self::from_secret(public.kem(), &secret, standing)?;
+        if key.public.id != public.id || jwk.kid.as_ref().is_some_and(|kid| *kid != public.id.0) {
+            return Err(KeyError::JwkHalves);
+        }
+        Ok(key)
+    }
+
+    /// The private JWK, for the one who writes the key file.
+    #[must_use]
+    pub fn to_json(&self) -> Zeroizing<String> {
+        let mut jwk = Jwk { kid: Some(self.public.id.to_string()), ..self.public.half.jwk() };
+        match &self.half {
+            PrivateHalf::X25519(key) => jwk.set_d(key.secret_bytes()),
+            PrivateHalf::XWing(key) => jwk.set_private(Zeroizing::new(key.to_bytes()).as_slice()),
+        }
+        jwk.to_private_json(&self.standing)
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn public(&self) -> &SealingPublicKey {
+        &self.public
+    }
+
+    /// Where it is in its life.
+    #[must_use]
+    pub fn standing(&self) -> KeyStanding {
+        self.standing
+    }
+
+    /// The same key, at another point of its life.
+    #[must_use]
+    pub fn with_standing(self, standing: KeyStanding) -> Self {
+        Self { standing, ..self }
+    }
+
+    /// May it still open tokens?
+    #[must_use]
+    pub fn is_usable(&self, now: UnixTime) -> bool {
+        self.standing.not_after.is_none_or(|end| now < end)
+    }
+
+    /// May new tokens be sealed to it?
+    #[must_use]
+    pub fn is_active(&self, now: UnixTime) -> bool {
+        self.standing.retired.is_none() && self.is_usable(now)
+    }
+
+    /// HPKE's `OpenBase`. All failures are one.
+    pub(crate) fn open(&self, aad: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let (enc, ciphertext) = sealed.split_at_checked(self.public.kem().encapsulated_bytes())?;
+        let plaintext = match &self.half {
+            PrivateHalf::X25519(key) => {
+                let enc = EncapsulatedSecret(enc.to_vec());
+                DH_KEM_X25519_HKDF_SHA256_AES_256.open(&enc, INFO, aad, ciphertext, key).ok()?
+            }
+            PrivateHalf::XWing(key) => {
+                let enc = XWingEncapsulated::from_bytes(enc).ok()?;
+                hpke::single_shot_open::<AesGcm256, HkdfSha256, XWing>(&OpModeR::Base, key, &enc, INFO, ciphertext, aad).ok()?
+            }
+        };
+        Some(Zeroizing::new(plaintext))
+    }
+}
+
+impl fmt::Debug for SealingKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("SealingKey")
+            .field("public", &self.public)
+            .field("standing", &self.standing)
+            .finish_non_exhaustive()
+    }
+}
+
+fn xwing_public(text: Option<&str>) -> Result<XWingPublicKey, KeyError> {
+    let bytes = text.and_then(crate::encoding::from_base64url).ok_or(KeyError::Jwk)?;
+    XWingPublicKey::from_bytes(&bytes).map_err(|_| KeyError::Jwk)
+}
