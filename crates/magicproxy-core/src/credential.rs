@@ -2,9 +2,13 @@
 //!
 //! Never give this type `Display`, `Serialize` or a telling `Debug`. Specification: `token-v1.md` section 5.
 
+mod typed;
+
 use std::fmt;
 
 use zeroize::Zeroizing;
+
+pub use typed::{CredentialField, CredentialPlace, TypedCredential};
 
 /// The longest credential that is accepted, in bytes.
 pub const MAX_CREDENTIAL_BYTES: usize = 8 * 1024;
@@ -85,6 +89,9 @@ pub enum ParseCredentialError {
     /// Longer than [`MAX_CREDENTIAL_BYTES`].
     #[error("the credential is longer than {MAX_CREDENTIAL_BYTES} bytes")]
     TooLong,
+    /// Not one of the forms that a token may seal.
+    #[error("the credential is not in a form that a token may hold")]
+    Form,
     /// A blank, a control byte or a byte outside ASCII.
     #[error("the credential may hold visible ASCII characters only: no blanks, line ends or accents")]
     Character,

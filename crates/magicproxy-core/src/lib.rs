@@ -22,7 +22,7 @@ mod seal;
 pub mod target;
 pub mod token;
 
-pub use credential::{Credential, ParseCredentialError};
+pub use credential::{Credential, CredentialField, CredentialPlace, ParseCredentialError, TypedCredential};
 pub use key::{
     Kem, KeyError, KeyId, KeyRing, KeyStanding, MinterKey, MinterSigningKey, PrivateKey, PublicKey, PublicKeySet, SealingKey,
     SealingPublicKey,
@@ -32,11 +32,12 @@ pub use pattern::PatternMode;
 pub use policy::{Denial, Permit, Policy, PolicyError};
 pub use rule::{ParseRuleError, RawRule, Rule, RuleFault};
 pub use scope::{ScopeName, Scopes};
-pub use seal::{OpenError, SealedCredential};
+pub use seal::OpenError;
 pub use target::{AmbiguousParameter, EncodedSlash, ParseTargetError, RequestTarget};
 pub use token::{
-    Access, Grant, MintError, MintLimits, MintOrder, MintRequest, Minted, OrderFault, UnnamedTokens, UnverifiedToken,
-    UpstreamName, VerifiedToken, VerifyContext, VerifyError,
+    Acceptance, Access, Caveat, Grant, Label, MintError, MintLimits, MintOrder, MintRequest, Minted, NarrowError, Network,
+    OrderFault, ParseCaveatError, SealRequest, SealedClaims, SealedToken, Sender, SignedToken, TokenVersion, UnnamedTokens,
+    UnverifiedToken, UpstreamName, VerifiedToken, VerifyContext, VerifyError,
 };
 
 /// Seconds since 1970-01-01T00:00:00Z, as the caller's clock says. This crate never reads a clock.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::method::is_never_admitted;
 use crate::pattern::{Automaton, Budget, MAX_PATTERN_STEPS, Pattern};
 use crate::rule::{Methods, Rule};
-use crate::seal::SealedCredential;
+use crate::seal::Sealed;
 use crate::target::RequestTarget;
 use crate::token::VerifiedToken;
 
@@ -58,6 +58,14 @@ impl Policy {
     /// # Errors
     /// [`PolicyError::TooComplex`].
     pub fn compile<'r>(rules: impl IntoIterator<Item = &'r Rule>) -> Result<Self, PolicyError> {
+        Self::compile_within(rules, &mut PolicyBudget::default())
+    }
+
+    /// The same, with what is left of a budget that several policies share.
+    pub(crate) fn compile_within<'r>(
+        rules: impl IntoIterator<Item = &'r Rule>,
+        budget: &mut PolicyBudget,
+    ) -> Result<Self, PolicyError> {
         let rules: Vec<&Rule> = rules.into_iter().collect();
         let mut by_methods: Vec<(&Methods, Vec<usize>)> = Vec::new();
         for (index, rule) in rules.iter().enumerate() {
@@ -67,11 +75,10 @@ impl Policy {
             }
         }
         let mut groups = Vec::with_capacity(by_methods.len());
-        let mut budget = PolicyBudget { bytes: MAX_POLICY_BYTES, sharing: Budget::new(MAX_SHARING_STEPS) };
         for (methods, indexes) in by_methods {
             let patterns: Vec<(usize, &Pattern)> =
                 indexes.into_iter().filter_map(|index| Some((index, rules.get(index)?.pattern()))).collect();
-            let automata = compile_group(&patterns, &mut budget)?;
+            let automata = compile_group(&patterns, budget)?;
             groups.push(Group { methods: methods.clone(), automata });
         }
         Ok(Self { groups, rules: rules.iter().map(|rule| rule.to_string().into()).collect() })
@@ -112,10 +119,16 @@ impl Policy {
     }
 }
 
-/// What is left for the rest of a policy.
-struct PolicyBudget {
+/// What is left for the rest of a policy, and for those that belong to the same token.
+pub(crate) struct PolicyBudget {
     bytes: usize,
     sharing: Budget,
+}
+
+impl Default for PolicyBudget {
+    fn default() -> Self {
+        Self { bytes: MAX_POLICY_BYTES, sharing: Budget::new(MAX_SHARING_STEPS) }
+    }
 }
 
 /// One automaton for all patterns where they share well, else one for each: a match costs at most one table look-up per
@@ -194,10 +207,9 @@ impl Permit {
         Self { token, rule }
     }
 
-    /// The sealed credential that the permitted request may carry, once opened.
-    #[must_use]
-    pub fn sealed_credential(&self) -> &SealedCredential {
-        self.token.sealed_credential()
+    /// The credential that the permitted request may carry, once opened.
+    pub(crate) fn sealed(&self) -> &Sealed {
+        self.token.sealed()
     }
 
     /// The token that allowed the request.
@@ -225,9 +237,15 @@ pub enum Denial {
     /// The token names another upstream.
     #[error("the token is for another upstream")]
     WrongUpstream,
+    /// The token binds its sender, and this is another, or unknown.
+    #[error("the token may not be used from this address")]
+    WrongSender,
     /// No rule of the token allows the request.
     #[error("the token does not allow this request")]
     NotAllowed,
+    /// The token's claims allow it, one of its caveats does not.
+    #[error("a caveat of the token does not allow this request")]
+    BeyondCaveat,
     /// The token's rules allow it, the operator's ceiling does not.
     #[error("the operator of this proxy does not allow this request")]
     BeyondCeiling,

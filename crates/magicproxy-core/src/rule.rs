@@ -23,7 +23,7 @@ pub const MAX_RULES: usize = 1_000;
 pub const MAX_RULES_BYTES: usize = 64 * 1024;
 
 /// Steps of determinising that the patterns of one list may take together: tens of milliseconds.
-const MAX_LIST_STEPS: usize = 1_200_000;
+pub(crate) const MAX_LIST_STEPS: usize = 1_200_000;
 /// Patterns that are too complex after which the rest of a list is not looked at.
 const MAX_TOO_COMPLEX: usize = 4;
 
@@ -164,15 +164,23 @@ impl Rule {
     /// # Errors
     /// All faults, in the order of the list.
     pub fn parse_list(raw: &[RawRule], mode: PatternMode) -> Result<Vec<Self>, Vec<RuleFault>> {
+        Self::parse_list_within(raw, mode, &mut Budget::new(MAX_LIST_STEPS))
+    }
+
+    /// The same, with what is left of a budget that several lists share.
+    pub(crate) fn parse_list_within(
+        raw: &[RawRule],
+        mode: PatternMode,
+        budget: &mut Budget,
+    ) -> Result<Vec<Self>, Vec<RuleFault>> {
         let mut rules = Vec::with_capacity(raw.len());
         let mut faults = list_faults(raw);
         if !faults.is_empty() {
             return Err(faults);
         }
         let mut too_complex = 0;
-        let mut budget = Budget::new(MAX_LIST_STEPS);
         for (index, raw) in raw.iter().enumerate() {
-            match Self::parse_within(raw.clone(), mode, &mut budget) {
+            match Self::parse_within(raw.clone(), mode, budget) {
                 Err(_) if budget.is_spent() => {
                     faults.push(RuleFault::TooComplex);
                     break;

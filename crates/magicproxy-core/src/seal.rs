@@ -10,7 +10,7 @@ use aws_lc_rs::rand;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::credential::{Credential, ParseCredentialError};
+use crate::credential::{Credential, ParseCredentialError, TypedCredential};
 use crate::encoding::{base64, base64url, from_base64, from_base64url};
 use crate::json;
 use crate::key::{KeyError, KeyId, KeyRing, PrivateKey, PublicKey};
@@ -20,9 +20,20 @@ const TAG_BYTES: usize = 16;
 const KEY_BYTES: usize = 32;
 const PROTECTED_HEADER: &str = r#"{"alg":"RSA-OAEP-256","enc":"A256GCM"}"#;
 
+/// The credential of a verified token.
+#[derive(Debug)]
+pub(crate) enum Sealed {
+    /// Version 1: opened when a request is permitted.
+    Rsa(SealedCredential),
+    /// Version 2: opened by the verification, since its seal is what proves the token.
+    Opened(TypedCredential),
+    /// None yet: a token in the making.
+    Nothing,
+}
+
 /// A sealed credential as it stands in a token's `token` claim: not yet opened.
 #[derive(Clone, PartialEq, Eq)]
-pub struct SealedCredential {
+pub(crate) struct SealedCredential {
     text: String,
     key: KeyId,
 }
@@ -55,8 +66,15 @@ impl KeyRing {
     ///
     /// # Errors
     /// [`OpenError`]: the token was sealed for another key, or does not hold a credential.
-    pub fn open(&self, permit: &Permit) -> Result<Credential, OpenError> {
-        let sealed = permit.sealed_credential();
+    pub fn open(&self, permit: &Permit) -> Result<TypedCredential, OpenError> {
+        match permit.sealed() {
+            Sealed::Rsa(sealed) => Ok(self.open_rsa(sealed)?.into()),
+            Sealed::Opened(credential) => Ok(credential.clone()),
+            Sealed::Nothing => Err(OpenError::Sealed),
+        }
+    }
+
+    fn open_rsa(&self, sealed: &SealedCredential) -> Result<Credential, OpenError> {
         let key = self.by_id(sealed.key.as_str()).ok_or(OpenError::Sealed)?;
         let secret = if sealed.text.contains('.') { open_jwe(&sealed.text, key) } else { open_oaep(&sealed.text, key) };
         let text = String::from_utf8(secret.ok_or(OpenError::Sealed)?.to_vec()).map_err(|error| {

@@ -1,27 +1,41 @@
-//! Magic tokens, version 1: minting and verifying. Specification: `token-v1.md`.
+//! Magic tokens: minting, narrowing and verifying. Specification: `token-v1.md`, `token-v2.md`.
 //!
 //! Verification ends in a [`VerifiedToken`]; nothing else can be asked to authorise a request. A token is not trusted
 //! for anything before its signature: the header may choose among our keys and nothing more.
 
+mod acceptance;
+mod caveat;
 mod claims;
+mod grant;
+mod label;
 mod mint;
+mod network;
 mod order;
+mod sealed;
 #[cfg(test)]
 mod tests;
 mod verify;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::UnixTime;
 use crate::key::KeyId;
+use crate::pattern::PatternMode;
 use crate::policy::{Denial, Permit, Policy};
-use crate::seal::SealedCredential;
+use crate::seal::Sealed;
 use crate::target::RequestTarget;
+use grant::TokenBudget;
 
-pub use claims::UnverifiedToken;
+pub use acceptance::{Acceptance, TokenVersion};
+pub use caveat::{Caveat, MAX_CAVEATS, ParseCaveatError, Sender};
+pub use claims::{SignedToken, UnverifiedToken};
+pub use label::Label;
 pub use mint::{Grant, MintError, MintRequest, Minted};
+pub use network::Network;
 pub use order::{MAX_ORDER_BYTES, MintLimits, MintOrder, OrderFault};
+pub use sealed::{MAX_SEALED_TOKEN_BYTES, NarrowError, SealRequest, SealedClaims, SealedToken};
 pub use verify::{VerifyContext, VerifyError};
 
 /// The longest token, in bytes.
@@ -50,6 +64,24 @@ impl UpstreamName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+impl serde::Serialize for UpstreamName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for UpstreamName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <String as serde::Deserialize>::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("aud is not a name"))
+    }
+}
+
+/// A token's `jti`: 1 to 128 characters of `A-Z a-z 0-9 - _`.
+fn is_token_id(id: &str) -> bool {
+    (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 impl fmt::Display for UpstreamName {
@@ -98,8 +130,35 @@ pub struct VerifiedToken {
     not_before: Option<UnixTime>,
     upstream: Option<UpstreamName>,
     explain: bool,
+    labels: Vec<Label>,
     policy: Policy,
-    sealed: SealedCredential,
+    narrowing: Vec<Narrowing>,
+    sealed: Sealed,
+}
+
+/// What one caveat demands besides. Its times are the token's, where they are narrower.
+#[derive(Debug)]
+struct Narrowing {
+    policy: Option<Policy>,
+    upstream: Option<UpstreamName>,
+    networks: Option<Vec<Network>>,
+}
+
+impl Narrowing {
+    fn ensure(&self, access: &Access<'_>) -> Result<(), Denial> {
+        if self.upstream.as_ref().is_some_and(|named| named != access.upstream) {
+            return Err(Denial::WrongUpstream);
+        }
+        let inside =
+            |networks: &Vec<Network>| access.sender.is_some_and(|sender| networks.iter().any(|network| network.contains(sender)));
+        if self.networks.as_ref().is_some_and(|networks| !inside(networks)) {
+            return Err(Denial::WrongSender);
+        }
+        if self.policy.as_ref().is_some_and(|policy| policy.allows(access.method, access.target).is_none()) {
+            return Err(Denial::BeyondCaveat);
+        }
+        Ok(())
+    }
 }
 
 /// What a caller wants to do, in the types that the decision is made on.
@@ -115,6 +174,8 @@ pub struct Access<'a> {
     pub unnamed: UnnamedTokens,
     /// Rules that every request to this upstream must satisfy besides.
     pub ceiling: Option<&'a Policy>,
+    /// Who sends it, as far as is known: `token-v2.md` section 6.
+    pub sender: Option<IpAddr>,
     /// The time.
     pub now: UnixTime,
 }
@@ -144,6 +205,7 @@ impl VerifiedToken {
             return Err(Denial::WrongUpstream);
         }
         let rule = self.policy.allows(access.method, access.target).ok_or(Denial::NotAllowed)?;
+        self.narrowing.iter().try_for_each(|caveat| caveat.ensure(access))?;
         if access.ceiling.is_some_and(|ceiling| ceiling.allows(access.method, access.target).is_none()) {
             return Err(Denial::BeyondCeiling);
         }
@@ -206,13 +268,47 @@ impl VerifiedToken {
         self.explain
     }
 
-    /// What it allows.
+    /// What its claims allow; its caveats may allow less.
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
 
-    pub(crate) fn sealed_credential(&self) -> &SealedCredential {
+    /// Whom it is for, and what its holders called those to whom they gave it, in that order.
+    #[must_use]
+    pub fn labels(&self) -> &[Label] {
+        &self.labels
+    }
+
+    /// How many caveats it bears.
+    #[must_use]
+    pub fn caveats(&self) -> usize {
+        self.narrowing.len()
+    }
+
+    /// Memory of the automata, in bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let caveats = self.narrowing.iter().filter_map(|caveat| caveat.policy.as_ref());
+        self.policy.memory_bytes() + caveats.map(Policy::memory_bytes).sum::<usize>()
+    }
+
+    /// Adds what caveats demand. Nothing here can give.
+    fn narrow_by(&mut self, caveats: &[Caveat], budget: &mut TokenBudget) -> Result<(), VerifyError> {
+        for caveat in caveats {
+            self.expires_at = caveat.exp.map_or(self.expires_at, |end| end.min(self.expires_at));
+            self.not_before = caveat.nbf.max(self.not_before);
+            self.labels.extend(caveat.sub.clone());
+            self.narrowing.push(Narrowing {
+                policy: caveat.allowed.as_deref().map(|rules| budget.rules(rules, PatternMode::Whole)).transpose()?,
+                upstream: caveat.aud.clone(),
+                networks: caveat.sender.as_ref().map(|sender| sender.cidr.clone()),
+            });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn sealed(&self) -> &Sealed {
         &self.sealed
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
+use magicproxy_core::{Label, VerifiedToken};
 
 use crate::body::Progress;
 use crate::rejection::{Rejection, RequestId};
@@ -21,6 +22,7 @@ pub(crate) struct AccessRecord {
     method: String,
     path: Option<String>,
     token: Option<String>,
+    labels: Option<String>,
     rule: Option<Arc<str>>,
     decision: &'static str,
     status: u16,
@@ -39,6 +41,7 @@ impl AccessRecord {
             method: method.as_str().chars().take(32).collect(),
             path: None,
             token: None,
+            labels: None,
             rule: None,
             decision: "refused",
             status: 0,
@@ -58,8 +61,9 @@ impl AccessRecord {
         self.path = Some(shorten_segments(canonical));
     }
 
-    pub(crate) fn token(&mut self, id: &str) {
-        self.token = Some(id.to_owned());
+    pub(crate) fn token(&mut self, token: &VerifiedToken) {
+        self.token = Some(token.id().to_owned());
+        self.labels = (!token.labels().is_empty()).then(|| labels(token.labels()));
     }
 
     pub(crate) fn permitted(&mut self, rule: &Arc<str>) {
@@ -109,6 +113,7 @@ impl Drop for AccessRecord {
             target: "magicproxy::access",
             request_id = %self.id,
             jti = self.token.as_deref(),
+            sub = self.labels.as_deref(),
             upstream = self.upstream.as_deref(),
             method = self.method,
             path = self.path.as_deref(),
@@ -122,6 +127,11 @@ impl Drop for AccessRecord {
             aborted = self.aborted.as_deref(),
         );
     }
+}
+
+/// Whom the token is for, then those to whom its holders gave it: none of them can write in another's name.
+fn labels(labels: &[Label]) -> String {
+    labels.iter().map(Label::as_str).collect::<Vec<_>>().join(">")
 }
 
 fn shorten_segments(path: &str) -> String {

@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::body::ResponseBody;
 use crate::gate::Explanation;
+use crate::listener::Peer;
 use crate::rejection::Rejection;
 use crate::reverse::Served;
 use crate::settings::{Settings, UpstreamSettings};
@@ -51,12 +52,13 @@ impl Control {
         served: Option<&Served>,
         below: &str,
         head: &Parts,
+        peer: &Peer,
         body: Incoming,
     ) -> Result<Response<ResponseBody>, Rejection> {
         match (below, &head.method) {
             ("", &Method::GET | &Method::HEAD) => Ok(self.about(served)),
             ("", &Method::POST) => self.mint(served, head, body).await,
-            ("/explain", &Method::POST) => self.explain(served.ok_or(Rejection::NoUpstream)?, head, body).await,
+            ("/explain", &Method::POST) => self.explain(served.ok_or(Rejection::NoUpstream)?, head, peer, body).await,
             ("", _) => Err(Rejection::ControlMethod("GET, HEAD, POST")),
             ("/explain", _) => Err(Rejection::ControlMethod("POST")),
             _ => Err(Rejection::ControlPath),
@@ -64,13 +66,19 @@ impl Control {
     }
 
     /// What would be decided on a request of the bearer's: no more than the request itself would tell, without making it.
-    async fn explain(&self, served: &Served, head: &Parts, body: Incoming) -> Result<Response<ResponseBody>, Rejection> {
+    async fn explain(
+        &self,
+        served: &Served,
+        head: &Parts,
+        peer: &Peer,
+        body: Incoming,
+    ) -> Result<Response<ResponseBody>, Rejection> {
         if !is_json(head) {
             return Err(Rejection::MediaType);
         }
         let (question, _room) = self.read(body).await?;
         let question = serde_json::from_slice(&question).map_err(|_| Rejection::Question)?;
-        let explanation = match served.gate.explain(&head.headers, &question).await? {
+        let explanation = match served.gate.explain(&head.headers, peer, &question).await? {
             Explanation::Allowed { rule } => json!({ "decision": "allowed", "rule": rule, "needed": [] }),
             Explanation::Denied(rejection) => {
                 json!({ "decision": "denied", "code": rejection.code(), "reason": rejection.to_string(), "needed": rejection.needed() })
@@ -128,7 +136,7 @@ fn mint(settings: &Settings, upstream: Option<&UpstreamSettings>, order: &[u8]) 
         None => named(settings, order.aud.as_deref()).map_err(|fault| Rejection::Order(vec![fault]))?,
     };
     // What would be refused for its lifetime is not minted.
-    let accepted = settings.accept_max_lifetime.unwrap_or(Duration::MAX);
+    let accepted = upstream.acceptance.max_lifetime.map_or(Duration::MAX, Duration::from_secs);
     let limits = MintLimits {
         upstream: &upstream.name,
         scopes: &upstream.scopes,
@@ -138,7 +146,7 @@ fn mint(settings: &Settings, upstream: Option<&UpstreamSettings>, order: &[u8]) 
     };
     let request = order.check(&limits, clock::now()).map_err(Rejection::Order)?;
     upstream.credential.check(&request.credential).map_err(Rejection::UnfitOrder)?;
-    Ok(settings.keys.mint(&request)?)
+    Ok(settings.keys.current().mint(&request)?)
 }
 
 /// The upstream that an order names, where its place does not say which one it is about.

@@ -5,6 +5,7 @@
 
 mod outbound;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::request::Parts;
@@ -24,6 +25,7 @@ use crate::header::{RequestHeaders, refuse_overrides};
 use crate::listener::Peer;
 use crate::presented::PresentedToken;
 use crate::rejection::Rejection;
+use crate::sender::TrustedProxies;
 use crate::settings::UpstreamSettings;
 use crate::verifier::Verifier;
 
@@ -33,6 +35,7 @@ pub(crate) struct Gate {
     upstream: Arc<UpstreamSettings>,
     verifier: Verifier,
     carriers: Carriers,
+    trusted_proxies: TrustedProxies,
 }
 
 /// A request as it came in, with its target read by [`Gate::read_target`].
@@ -47,8 +50,13 @@ pub(crate) struct InboundRequest {
 }
 
 impl Gate {
-    pub(crate) fn new(upstream: Arc<UpstreamSettings>, carriers: Carriers, verifier: Verifier) -> Self {
-        Self { upstream, verifier, carriers }
+    pub(crate) fn new(
+        upstream: Arc<UpstreamSettings>,
+        carriers: Carriers,
+        verifier: Verifier,
+        trusted_proxies: TrustedProxies,
+    ) -> Self {
+        Self { upstream, verifier, carriers, trusted_proxies }
     }
 
     /// Reads a target, once: what is decided on is what will be sent.
@@ -65,8 +73,9 @@ impl Gate {
         refuse_overrides(&head.headers)?;
         let presented = PresentedToken::from_request(&head.headers, &mut target, &self.carriers)?;
         let entry = self.verifier.verify(&presented).await?;
-        record.token(entry.token().id());
-        let permit = self.decide(entry.token(), head.method.as_str(), &target)?;
+        record.token(entry.token());
+        let sender = self.trusted_proxies.sender(&peer, &head.headers);
+        let permit = self.decide(entry.token(), head.method.as_str(), &target, sender)?;
         let upgrade = wants_websocket(&head);
         if upgrade && !upstream.websocket {
             return Err(Rejection::WebSocket);
@@ -81,11 +90,12 @@ impl Gate {
     }
 
     /// Decides a request that is only asked about. It needs the token itself, sends nothing, and opens no credential.
-    pub(crate) async fn explain(&self, headers: &HeaderMap, question: &Question) -> Result<Explanation, Rejection> {
+    pub(crate) async fn explain(&self, headers: &HeaderMap, peer: &Peer, question: &Question) -> Result<Explanation, Rejection> {
         let presented = PresentedToken::from_headers(headers, &self.carriers)?;
         let entry = self.verifier.verify(&presented).await?;
         let target = self.read_target(&question.target)?;
-        Ok(match self.decide(entry.token(), &question.method, &target) {
+        let sender = self.trusted_proxies.sender(peer, headers);
+        Ok(match self.decide(entry.token(), &question.method, &target, sender) {
             // The rules of a scope are the operator's; a token that does not explain does not show them.
             Ok(permit) => Explanation::Allowed { rule: entry.token().explains().then(|| permit.rule().to_string()) },
             Err(rejection) => Explanation::Denied(rejection),
@@ -93,9 +103,16 @@ impl Gate {
     }
 
     /// The decision itself, the same for a request and for a question about one.
-    fn decide(&self, token: &Arc<VerifiedToken>, method: &str, target: &RequestTarget) -> Result<Permit, Rejection> {
+    fn decide(
+        &self,
+        token: &Arc<VerifiedToken>,
+        method: &str,
+        target: &RequestTarget,
+        sender: Option<IpAddr>,
+    ) -> Result<Permit, Rejection> {
         let UpstreamSettings { name, unnamed, ceiling, .. } = &*self.upstream;
-        let access = Access { method, target, upstream: name, unnamed: *unnamed, ceiling: ceiling.as_ref(), now: clock::now() };
+        let (unnamed, ceiling) = (*unnamed, ceiling.as_ref());
+        let access = Access { method, target, upstream: name, unnamed, ceiling, sender, now: clock::now() };
         token.authorize(&access).map_err(|denial| denied(denial, token, &access))
     }
 }

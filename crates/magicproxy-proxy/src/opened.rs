@@ -14,9 +14,10 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use magicproxy_core::Credential;
+use magicproxy_core::{Credential, CredentialField, CredentialPlace, TypedCredential};
 use zeroize::Zeroizing;
 
+use crate::carriers::Carriers;
 use crate::rejection::Rejection;
 use crate::scrub::Needle;
 use crate::settings::CredentialCarrier;
@@ -33,7 +34,7 @@ pub(crate) struct OpenedCredential {
 
 /// Where it goes, and what stands there.
 enum Placed {
-    Header(HeaderName, HeaderValue),
+    Headers(Vec<(HeaderName, HeaderValue)>),
     Query(QueryCredential),
 }
 
@@ -42,7 +43,40 @@ enum Placed {
 pub(crate) struct QueryCredential(Arc<Zeroizing<String>>);
 
 impl OpenedCredential {
-    pub(crate) fn new(credential: &Credential, carrier: &CredentialCarrier) -> Result<Self, Rejection> {
+    /// `carrier` is where the operator wants it, `carriers` are the fields in which it may go where the minter wants it.
+    pub(crate) fn new(credential: &TypedCredential, carrier: &CredentialCarrier, carriers: &Carriers) -> Result<Self, Rejection> {
+        match credential {
+            TypedCredential::Configured(credential) => Self::configured(credential, carrier),
+            TypedCredential::Fields(fields) => Self::in_fields(fields, carriers),
+        }
+    }
+
+    /// `token-v2.md` section 3: in fields that the upstream takes from callers as a credential's, and in no other.
+    fn in_fields(fields: &[CredentialField], carriers: &Carriers) -> Result<Self, Rejection> {
+        let (mut headers, mut secrets) = (Vec::with_capacity(fields.len()), Vec::new());
+        for CredentialField { place, credential } in fields {
+            let secret = credential.expose();
+            match place {
+                CredentialPlace::Bearer => headers.push((AUTHORIZATION, value("Bearer ", secret)?)),
+                CredentialPlace::Basic => {
+                    let encoded = base64(&[secret]);
+                    headers.push((AUTHORIZATION, value("Basic ", &encoded)?));
+                    secrets.extend([Zeroizing::new(telling_part(secret).to_owned()), encoded]);
+                    continue;
+                }
+                CredentialPlace::Header(name) => {
+                    let known = std::iter::once(&AUTHORIZATION).chain(carriers.headers()).find(|known| known.as_str() == name);
+                    let name = known.ok_or_else(|| Rejection::CredentialField(name.clone()))?;
+                    headers.push((name.clone(), value("", secret)?));
+                }
+            }
+            secrets.push(Zeroizing::new(secret.to_owned()));
+        }
+        let needle = Needle::new(secrets.iter().map(|secret| secret.as_bytes()));
+        Ok(Self { placed: Placed::Headers(headers), needle })
+    }
+
+    fn configured(credential: &Credential, carrier: &CredentialCarrier) -> Result<Self, Rejection> {
         carrier.check(credential).map_err(Rejection::Unfit)?;
         let secret = credential.expose();
         match carrier {
@@ -67,13 +101,8 @@ impl OpenedCredential {
     }
 
     fn in_header(name: HeaderName, scheme: &str, text: &str, secrets: &[&str]) -> Result<Self, Rejection> {
-        // The memory behind the value is wiped when its last user lets go.
-        let bytes = Zeroizing::new(joined(&[scheme, text]).into_bytes());
-        let value = HeaderValue::from_maybe_shared(Bytes::from_owner(bytes));
-        let mut value = value.map_err(|_| Rejection::Internal)?;
-        value.set_sensitive(true);
         let needle = Needle::new(secrets.iter().map(|secret| secret.as_bytes()));
-        Ok(Self { placed: Placed::Header(name, value), needle })
+        Ok(Self { placed: Placed::Headers(vec![(name, value(scheme, text)?)]), needle })
     }
 
     /// What to look for in answers.
@@ -84,8 +113,10 @@ impl OpenedCredential {
     /// Sets it in these headers, or gives what is to be added to the query.
     pub(crate) fn place(&self, headers: &mut HeaderMap) -> Option<QueryCredential> {
         match &self.placed {
-            Placed::Header(name, value) => {
-                headers.insert(name.clone(), value.clone());
+            Placed::Headers(fields) => {
+                for (name, value) in fields {
+                    headers.insert(name.clone(), value.clone());
+                }
                 None
             }
             Placed::Query(parameter) => Some(parameter.clone()),
@@ -108,7 +139,7 @@ impl QueryCredential {
 impl fmt::Debug for Placed {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Header(name, _) => write!(formatter, "Header({name}, ***)"),
+            Self::Headers(fields) => formatter.debug_map().entries(fields.iter().map(|(name, _)| (name, "***"))).finish(),
             Self::Query(parameter) => parameter.fmt(formatter),
         }
     }
@@ -118,6 +149,14 @@ impl fmt::Debug for QueryCredential {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Query(***)")
     }
+}
+
+/// The memory behind the value is wiped when its last user lets go.
+fn value(scheme: &str, text: &str) -> Result<HeaderValue, Rejection> {
+    let bytes = Zeroizing::new(joined(&[scheme, text]).into_bytes());
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(bytes)).map_err(|_| Rejection::Internal)?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// What of `user:password` is the secret: the password, or the user where there is no password, as in `key:`; the whole pair

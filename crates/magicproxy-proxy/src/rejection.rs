@@ -36,6 +36,8 @@ pub(crate) enum Rejection {
     CarrierParameter(String),
     #[error("the token does not fit this upstream: {0}")]
     Unfit(UnfitCredential),
+    #[error("the token's credential is for the header `{0}`, in which this upstream takes none")]
+    CredentialField(String),
     #[error(transparent)]
     Token(#[from] VerifyError),
     #[error(transparent)]
@@ -99,7 +101,9 @@ impl Rejection {
             Self::OverrideHeader(_) => (StatusCode::BAD_REQUEST, "override_header", ERROR),
             Self::NoToken => (StatusCode::UNAUTHORIZED, "no_token", DENIED),
             Self::CarrierParameter(_) => (StatusCode::BAD_REQUEST, "carrier_parameter", ERROR),
-            Self::TokenForm | Self::TwoTokens | Self::Unfit(_) => (StatusCode::UNAUTHORIZED, "invalid_token", DENIED),
+            Self::TokenForm | Self::TwoTokens | Self::Unfit(_) | Self::CredentialField(_) => {
+                (StatusCode::UNAUTHORIZED, "invalid_token", DENIED)
+            }
             Self::Token(VerifyError::Expired) | Self::Denied { denial: Denial::Expired, .. } => {
                 (StatusCode::UNAUTHORIZED, "expired_token", DENIED)
             }
@@ -107,7 +111,9 @@ impl Rejection {
                 (StatusCode::UNAUTHORIZED, "invalid_token", DENIED)
             }
             Self::Denied { denial: Denial::WrongUpstream, .. } => (StatusCode::UNAUTHORIZED, "wrong_upstream", DENIED),
+            Self::Denied { denial: Denial::WrongSender, .. } => (StatusCode::FORBIDDEN, "wrong_sender", DENIED),
             Self::Denied { denial: Denial::NotAllowed, .. } => (StatusCode::FORBIDDEN, "not_allowed", DENIED),
+            Self::Denied { denial: Denial::BeyondCaveat, .. } => (StatusCode::FORBIDDEN, "beyond_caveat", DENIED),
             Self::Denied { denial: Denial::BeyondCeiling, .. } => (StatusCode::FORBIDDEN, "beyond_ceiling", DENIED),
             Self::WebSocket => (StatusCode::FORBIDDEN, "websocket_disabled", DENIED),
             Self::MintingClosed => (StatusCode::FORBIDDEN, "minting_closed", DENIED),

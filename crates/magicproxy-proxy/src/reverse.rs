@@ -59,9 +59,10 @@ impl ReverseDoor {
     pub(crate) fn new(settings: Arc<Settings>) -> Result<Self, StartError> {
         let slots = verifier::slots();
         let served = |upstream: &Arc<UpstreamSettings>| {
-            let verifier = Verifier::new(&settings, upstream, Arc::clone(&slots)).map_err(|_| StartError::Random)?;
+            let carriers = Carriers::new(upstream, &settings.upstreams);
+            let verifier = Verifier::new(&settings, upstream, &carriers, Arc::clone(&slots)).map_err(|_| StartError::Random)?;
             Ok(Served {
-                gate: Gate::new(Arc::clone(upstream), Carriers::new(upstream, &settings.upstreams), verifier),
+                gate: Gate::new(Arc::clone(upstream), carriers, verifier, settings.trusted_proxies.clone()),
                 upstream: Upstream::new(&settings, upstream)?,
                 name: upstream.name.as_str().into(),
                 settings: Arc::clone(upstream),
@@ -105,7 +106,7 @@ impl ReverseDoor {
         let Some(place) = self.places.place(authority, text, self.bound(connection)) else {
             let below = below_control(text.split('?').next().unwrap_or_default()).ok_or(Rejection::NoUpstream)?;
             record.control();
-            return Box::pin(self.control.answer(None, below, &head, incoming)).await;
+            return Box::pin(self.control.answer(None, below, &head, &connection.peer(), incoming)).await;
         };
         let served = self.upstreams.get(place.upstream).ok_or(Rejection::Internal)?;
         record.upstream(&served.name);
@@ -114,7 +115,7 @@ impl ReverseDoor {
         record.path(target.path());
         if let Some(below) = below_control(target.path()) {
             record.control();
-            return Box::pin(self.control.answer(Some(served), below, &head, incoming)).await;
+            return Box::pin(self.control.answer(Some(served), below, &head, &connection.peer(), incoming)).await;
         }
         let (origin, home) = (place.origin, self.home(served, &place, authority, connection));
         let method = head.method.clone();

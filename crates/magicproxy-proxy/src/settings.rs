@@ -1,16 +1,20 @@
 //! What the engine is told: checked values, made by the binary from configuration, environment and flags.
 
 mod carrier;
+#[cfg(test)]
+pub(crate) mod fixture;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use magicproxy_core::{EncodedSlash, KeyRing, PatternMode, Policy, Scopes, UnnamedTokens, UpstreamName};
+use magicproxy_core::{Acceptance, EncodedSlash, PatternMode, Policy, Scopes, UnnamedTokens, UpstreamName};
 use rustls_pki_types::CertificateDer;
 
+pub use crate::keys::SharedKeys;
 pub use crate::placing::{HostName, MountPath, ParseMountError, PathMapping, PathTarget, Placing};
 pub use crate::rejection::RefusalShape;
+pub use crate::sender::TrustedProxies;
 pub use crate::upstream::root::{ApiRoot, ParseApiRootError};
 
 pub use carrier::{
@@ -21,15 +25,15 @@ pub use carrier::{
 #[derive(Debug)]
 pub struct Settings {
     /// The keys.
-    pub keys: Arc<KeyRing>,
+    pub keys: Arc<SharedKeys>,
     /// The upstreams; their names, mounts and hosts are distinct.
     pub upstreams: Vec<Arc<UpstreamSettings>>,
     /// The URL by which callers reach the proxy; without it, the one that a request names.
     pub public_access: Option<ApiRoot>,
     /// What minters may have.
     pub minting: MintSettings,
-    /// Tokens that live longer than this, from `iat` to `exp`, are refused.
-    pub accept_max_lifetime: Option<Duration>,
+    /// Proxies in front of this one.
+    pub trusted_proxies: TrustedProxies,
     /// Timeouts.
     pub timeouts: Timeouts,
     /// Limits.
@@ -47,6 +51,8 @@ pub struct UpstreamSettings {
     pub placing: Placing,
     /// Which tokens that name no upstream it takes.
     pub unnamed: UnnamedTokens,
+    /// What tokens it accepts, whoever minted them.
+    pub acceptance: Acceptance,
     /// Scopes that its tokens may name.
     pub scopes: Scopes,
     /// Are URLs of its origins turned into URLs of the proxy?

@@ -10,17 +10,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::{hmac, rand};
-use magicproxy_core::{KeyRing, PatternMode, Permit, Scopes, UnverifiedToken, VerifiedToken, VerifyContext, VerifyError};
+use magicproxy_core::{Permit, UnverifiedToken, VerifiedToken, VerifyContext, VerifyError};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use zeroize::Zeroizing;
 
+use crate::carriers::Carriers;
 use crate::clock;
+use crate::keys::SharedKeys;
 use crate::opened::OpenedCredential;
 use crate::presented::PresentedToken;
 use crate::rejection::Rejection;
-use crate::settings::{CredentialCarrier, Settings, UpstreamSettings};
+use crate::settings::{Settings, UpstreamSettings};
 
 type Fingerprint = [u8; 32];
 type TokenCache = Cache<Fingerprint, Arc<CachedToken>, ByMemory>;
@@ -35,6 +37,8 @@ const SHARD_BYTES: usize = 8 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct CachedToken {
     token: Arc<VerifiedToken>,
+    /// That of the keys which it was verified with.
+    generation: u64,
     credential: OnceCell<Arc<OpenedCredential>>,
 }
 
@@ -51,7 +55,7 @@ struct ByMemory;
 impl Weighter<Fingerprint, Arc<CachedToken>> for ByMemory {
     fn weight(&self, _: &Fingerprint, entry: &Arc<CachedToken>) -> u64 {
         const REST: u64 = 4 * 1024;
-        REST + entry.token.policy().memory_bytes() as u64
+        REST + entry.token.memory_bytes() as u64
     }
 }
 
@@ -85,27 +89,24 @@ pub(crate) fn slots() -> Arc<Semaphore> {
 
 /// What a verification on another thread needs.
 struct Inner {
-    keys: Arc<KeyRing>,
-    scopes: Scopes,
-    patterns: PatternMode,
-    max_lifetime: Option<Duration>,
-    carrier: CredentialCarrier,
+    keys: Arc<SharedKeys>,
+    upstream: Arc<UpstreamSettings>,
+    carriers: Carriers,
 }
 
 impl Verifier {
     /// The verifier of one upstream's tokens; each upstream has its share of the cache.
     pub(crate) fn new(
         settings: &Settings,
-        upstream: &UpstreamSettings,
+        upstream: &Arc<UpstreamSettings>,
+        carriers: &Carriers,
         slots: Arc<Semaphore>,
     ) -> Result<Self, aws_lc_rs::error::Unspecified> {
         Ok(Self {
             inner: Arc::new(Inner {
                 keys: Arc::clone(&settings.keys),
-                scopes: upstream.scopes.clone(),
-                patterns: upstream.patterns,
-                max_lifetime: settings.accept_max_lifetime,
-                carrier: upstream.credential.clone(),
+                upstream: Arc::clone(upstream),
+                carriers: carriers.clone(),
             }),
             cache: cache(settings.limits.token_cache_bytes / settings.upstreams.len().max(1)),
             fingerprints: hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new())?,
@@ -116,12 +117,16 @@ impl Verifier {
     /// Verifies a token, or finds it verified. Concurrent requests with one token wait for one verification.
     pub(crate) async fn verify(&self, presented: &PresentedToken) -> Result<Arc<CachedToken>, Rejection> {
         let fingerprint = self.fingerprint(presented);
-        if let Some(entry) = self.cache.get(&fingerprint) {
-            return Ok(entry);
+        let generation = self.inner.keys.generation();
+        match self.cache.get(&fingerprint) {
+            Some(entry) if entry.generation == generation => return Ok(entry),
+            // The keys have changed since.
+            Some(_) => drop(self.cache.remove(&fingerprint)),
+            None => {}
         }
         // Most rubbish stops here, without a thread being asked.
         UnverifiedToken::parse(presented.as_str())?;
-        Box::pin(self.cache.get_or_insert_async(&fingerprint, self.verify_cold(presented))).await
+        Box::pin(self.cache.get_or_insert_async(&fingerprint, self.verify_cold(presented, generation))).await
     }
 
     /// Opens the credential of a permitted request, once per token.
@@ -136,8 +141,8 @@ impl Verifier {
         let _slot = self.slot().await?;
         let inner = Arc::clone(&self.inner);
         let opening = tokio::task::spawn_blocking(move || {
-            let credential = inner.keys.open(&permit)?;
-            let opened = OpenedCredential::new(&credential, &inner.carrier)?;
+            let credential = inner.keys.current().open(&permit)?;
+            let opened = OpenedCredential::new(&credential, &inner.upstream.credential, &inner.carriers)?;
             Ok::<_, Rejection>((permit, Arc::new(opened)))
         });
         let (permit, opened) = opening.await.map_err(|_| Rejection::Internal)??;
@@ -153,12 +158,12 @@ impl Verifier {
         }
     }
 
-    async fn verify_cold(&self, presented: &PresentedToken) -> Result<Arc<CachedToken>, Rejection> {
+    async fn verify_cold(&self, presented: &PresentedToken, generation: u64) -> Result<Arc<CachedToken>, Rejection> {
         let _slot = self.slot().await?;
         let inner = Arc::clone(&self.inner);
         let text = Zeroizing::new(presented.as_str().to_owned());
         let verified = tokio::task::spawn_blocking(move || inner.verify(&text)).await.map_err(|_| Rejection::Internal)??;
-        Ok(Arc::new(CachedToken { token: Arc::new(verified), credential: OnceCell::new() }))
+        Ok(Arc::new(CachedToken { token: Arc::new(verified), generation, credential: OnceCell::new() }))
     }
 
     fn fingerprint(&self, presented: &PresentedToken) -> Fingerprint {
@@ -179,10 +184,10 @@ impl Inner {
     fn verify(&self, text: &str) -> Result<VerifiedToken, VerifyError> {
         let context = VerifyContext {
             now: clock::now(),
-            scopes: &self.scopes,
-            patterns: self.patterns,
-            max_lifetime: self.max_lifetime.map(|lifetime| lifetime.as_secs()),
+            scopes: &self.upstream.scopes,
+            patterns: self.upstream.patterns,
+            acceptance: &self.upstream.acceptance,
         };
-        self.keys.verify(text, &context)
+        self.keys.current().verify(text, &context)
     }
 }

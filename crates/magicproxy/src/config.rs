@@ -3,6 +3,7 @@
 //! [`raw`] is what was written, [`Config`] what holds; nothing else in this crate reads a file or a variable for settings.
 //! Operators' documentation: `docs/guide/configuration.md`.
 
+mod acceptance;
 pub(crate) mod address;
 pub(crate) mod carrier;
 mod check;
@@ -23,10 +24,11 @@ pub(crate) mod value;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use magicproxy_core::{KeyRing, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext};
-use magicproxy_proxy::settings::{ApiRoot, Limits, MintSettings, Settings, Timeouts, UpstreamSettings};
+use magicproxy_core::{UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext};
+use magicproxy_proxy::settings::{
+    ApiRoot, Limits, MintSettings, Settings, SharedKeys, Timeouts, TrustedProxies, UpstreamSettings,
+};
 
 pub(crate) use check::parse_duration;
 pub(crate) use environment::Environment;
@@ -67,7 +69,7 @@ pub(crate) struct Config {
     /// At least one.
     pub(crate) upstreams: Vec<Arc<UpstreamSettings>>,
     pub(crate) minting: MintSettings,
-    pub(crate) accept_max_lifetime: Option<Duration>,
+    pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) timeouts: Timeouts,
     pub(crate) limits: Limits,
     pub(crate) log: LogSettings,
@@ -146,23 +148,18 @@ impl Config {
     }
 
     /// What verification needs to know.
-    pub(crate) fn verify_context<'a>(&self, upstream: &'a UpstreamSettings, now: UnixTime) -> VerifyContext<'a> {
-        VerifyContext {
-            now,
-            scopes: &upstream.scopes,
-            patterns: upstream.patterns,
-            max_lifetime: self.accept_max_lifetime.map(|duration| duration.as_secs()),
-        }
+    pub(crate) fn verify_context(upstream: &UpstreamSettings, now: UnixTime) -> VerifyContext<'_> {
+        VerifyContext { now, scopes: &upstream.scopes, patterns: upstream.patterns, acceptance: &upstream.acceptance }
     }
 
     /// What the engine is told.
-    pub(crate) fn into_settings(self, keys: Arc<KeyRing>) -> Settings {
+    pub(crate) fn into_settings(self, keys: Arc<SharedKeys>) -> Settings {
         Settings {
             keys,
             upstreams: self.upstreams,
             public_access: self.public_access.and_then(|public| ApiRoot::parse(&public.url).ok()),
             minting: self.minting,
-            accept_max_lifetime: self.accept_max_lifetime,
+            trusted_proxies: self.trusted_proxies,
             timeouts: self.timeouts,
             limits: self.limits,
         }

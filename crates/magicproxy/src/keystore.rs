@@ -1,9 +1,15 @@
-//! The keys on disk: one folder, `private.pem` mints, `retired-*.pem` and `private-*.pem` still verify.
+//! The keys on disk: one folder, `private.pem` mints, `retired-*.pem` and `private-*.pem` still verify; `sealing-*.jwk` open
+//! tokens of version 2.
 //!
-//! Private keys are created with mode 0600 and never overwritten. Specification of the ring: `token-v1.md` section 7.
+//! Private keys are created with mode 0600 and never overwritten. Specification of the ring: `token-v1.md` section 7,
+//! `token-v2.md` section 7.
 
 mod certificate;
+mod sealing;
+mod watch;
 pub(crate) mod write;
+
+pub(crate) use watch::KeyWatch;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -31,6 +37,8 @@ pub(crate) struct KeyFiles {
 pub(crate) struct Keys {
     pub(crate) ring: KeyRing,
     pub(crate) held: Vec<HeldKey>,
+    /// Where each of the ring's sealing keys is, in their order.
+    pub(crate) sealing_files: Vec<PathBuf>,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -108,15 +116,26 @@ impl KeyFiles {
                 others.push(key);
             }
         }
-        let ring = KeyRing::new(active, others).map_err(|error| one_fault(self.folder(), &error))?;
+        let (sealing_files, sealing) = self.load_sealing(&mut warnings)?.into_iter().unzip();
+        let ring = KeyRing::new(active, others).and_then(|ring| ring.with_sealing(sealing));
+        let ring = ring.map_err(|error| one_fault(self.folder(), &error))?;
         for path in [&self.public, &self.certificate] {
             warnings.extend(check_beside(path, &held)?);
         }
-        Ok(Keys { ring, held, warnings })
+        Ok(Keys { ring, held, sealing_files, warnings })
     }
 
     /// The other private keys of the ring, in the order of their names.
     fn retired(&self) -> io::Result<Vec<PathBuf>> {
+        let mut found = self.files_named("retired-", ".pem")?;
+        found.extend(self.files_named("private-", ".pem")?);
+        found.retain(|path| *path != self.private);
+        found.sort();
+        Ok(found)
+    }
+
+    /// The files in the folder whose names begin and end so, in the order of their names.
+    fn files_named(&self, prefix: &str, suffix: &str) -> io::Result<Vec<PathBuf>> {
         let entries = match std::fs::read_dir(self.folder()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries?,
@@ -125,7 +144,7 @@ impl KeyFiles {
         for entry in entries {
             let path = entry?.path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if (name.starts_with("retired-") || name.starts_with("private-")) && name.ends_with(".pem") && path != self.private {
+            if name.starts_with(prefix) && name.ends_with(suffix) {
                 found.insert(path);
             }
         }
@@ -148,6 +167,7 @@ impl KeyFiles {
         write::private(&self.private, &key.to_pem()?)?;
         write::public(&self.public, &key.public().to_pem())?;
         write::public(&self.certificate, &certificate)?;
+        self.add_sealing(new.now)?;
         Ok(HeldKey::of(&self.private, &key))
     }
 

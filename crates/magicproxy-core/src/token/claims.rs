@@ -1,7 +1,10 @@
 //! The header and the claims of a version 1 token, read strictly. `token-v1.md` sections 1, 2 and 4.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
+use super::caveat::{Caveat, MAX_CAVEATS};
+use super::sealed::{PREFIX, SealedToken};
 use super::verify::VerifyError;
 use crate::encoding::from_base64url;
 use crate::json::{self, present};
@@ -37,17 +40,76 @@ pub(super) struct Claims {
     pub(super) aud: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) explain: bool,
+    #[serde(default, deserialize_with = "caveats", skip_serializing_if = "Option::is_none")]
+    pub(super) caveats: Option<Vec<Caveat>>,
+}
+
+/// One to sixteen caveats, each an object that says something.
+fn caveats<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Caveat>>, D::Error> {
+    struct Checked(Caveat);
+    impl<'de> Deserialize<'de> for Checked {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let caveat: Caveat = json::inner_object(deserializer)?;
+            caveat.check().map_err(D::Error::custom)?;
+            Ok(Self(caveat))
+        }
+    }
+    let caveats: Vec<Checked> = Vec::deserialize(deserializer)?;
+    if !(1..=MAX_CAVEATS).contains(&caveats.len()) {
+        return Err(D::Error::custom("caveats must hold 1 to 16 objects"));
+    }
+    Ok(Some(caveats.into_iter().map(|caveat| caveat.0).collect()))
 }
 
 /// A token whose form was checked and nothing else: nothing in it may be believed.
-pub struct UnverifiedToken<'t> {
+#[derive(Debug)]
+pub enum UnverifiedToken<'t> {
+    /// Version 1.
+    V1(SignedToken<'t>),
+    /// Version 2.
+    V2(Box<SealedToken<'t>>),
+}
+
+impl<'t> UnverifiedToken<'t> {
+    /// Checks the form of either version.
+    ///
+    /// # Errors
+    /// [`VerifyError::Malformed`], [`VerifyError::TooLong`], [`VerifyError::Header`], [`VerifyError::Claims`].
+    pub fn parse(text: &'t str) -> Result<Self, VerifyError> {
+        if text.starts_with(PREFIX) {
+            return SealedToken::parse(text).map(|token| Self::V2(Box::new(token)));
+        }
+        SignedToken::parse(text).map(Self::V1)
+    }
+
+    /// The key that the token says it was signed by or sealed to.
+    #[must_use]
+    pub fn kid(&self) -> Option<&str> {
+        match self {
+            Self::V1(token) => token.kid(),
+            Self::V2(token) => Some(&token.claims().kid),
+        }
+    }
+
+    /// The claims as JSON, for one who wants to look at a token without believing it; without the sealed credential.
+    #[must_use]
+    pub fn claims_for_display(&self) -> Option<serde_json::Value> {
+        match self {
+            Self::V1(token) => token.claims_for_display(),
+            Self::V2(token) => serde_json::to_value(token.claims()).ok(),
+        }
+    }
+}
+
+/// A version 1 token whose form was checked and nothing else.
+pub struct SignedToken<'t> {
     pub(super) header: Header,
     pub(super) signed: &'t str,
     payload: &'t str,
     pub(super) signature: Vec<u8>,
 }
 
-impl<'t> UnverifiedToken<'t> {
+impl<'t> SignedToken<'t> {
     /// Checks the form: three parts of strict base64url, a header that names our algorithm and no surprises.
     ///
     /// # Errors
@@ -92,8 +154,8 @@ impl<'t> UnverifiedToken<'t> {
 }
 
 /// The whole token is its holder's secret.
-impl std::fmt::Debug for UnverifiedToken<'_> {
+impl std::fmt::Debug for SignedToken<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("UnverifiedToken").field("header", &self.header).finish_non_exhaustive()
+        formatter.debug_struct("SignedToken").field("header", &self.header).finish_non_exhaustive()
     }
 }

@@ -6,6 +6,7 @@ use aws_lc_rs::rand;
 use zeroize::Zeroizing;
 
 use super::claims::{Claims, Header};
+use super::sealed::MAX_SEALED_TOKEN_BYTES;
 use super::{MAX_TOKEN_BYTES, UpstreamName};
 use crate::UnixTime;
 use crate::credential::Credential;
@@ -64,6 +65,11 @@ pub enum MintError {
     /// It would be longer than the proxy accepts.
     #[error("the token would be {0} bytes long; at most {MAX_TOKEN_BYTES} are accepted: use fewer or shorter rules, or a scope")]
     TooLong(usize),
+    /// The same, of version 2.
+    #[error(
+        "the token would be {0} bytes long; at most {MAX_SEALED_TOKEN_BYTES} are accepted: use fewer or shorter rules, or a scope"
+    )]
+    SealedTooLong(usize),
     /// The rules are too complex together.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -99,6 +105,7 @@ impl KeyRing {
             jti: Some(id.clone()),
             aud: request.upstream.as_ref().map(|name| name.as_str().to_owned()),
             explain: request.explain,
+            caveats: None,
         };
         Ok(Minted { token: self.sign_token(&claims)?, id })
     }
@@ -127,7 +134,7 @@ fn written(rules: &[Rule]) -> Result<Vec<String>, MintError> {
     Ok(allowed)
 }
 
-fn random_id() -> Result<String, KeyError> {
+pub(super) fn random_id() -> Result<String, KeyError> {
     let mut bytes = [0; 16];
     rand::fill(&mut bytes).map_err(|_| KeyError::Operation)?;
     Ok(base64url(&bytes))

@@ -42,7 +42,7 @@ fn order(json: &str) -> Result<Arc<VerifiedToken>, Vec<String>> {
     let order = MintOrder::from_json(json.as_bytes()).map_err(|fault| vec![fault.to_string()])?;
     let request = order.check(&limits, NOW).map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let minted = ring().mint(&request).map_err(|error| vec![error.to_string()])?;
-    let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, max_lifetime: None };
+    let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
     Ok(Arc::new(ring().verify(&minted.token, &context).expect("what is minted is accepted")))
 }
 
@@ -112,6 +112,7 @@ fn decisions() {
             upstream: &upstream(to),
             unnamed: UnnamedTokens::Accept,
             ceiling: Some(&ceiling),
+            sender: None,
             now: UnixTime(now),
         };
         let found = token.authorize(&access).map(|permit| permit.rule().to_string());
@@ -141,11 +142,12 @@ fn a_token_without_a_name_works_where_such_are_taken() {
         explain: false,
     };
     let minted = ring().mint(&request).unwrap();
-    let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, max_lifetime: None };
+    let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
     let token = Arc::new(ring().verify(&minted.token, &context).unwrap());
     let target = RequestTarget::parse(b"/user", EncodedSlash::Refuse).unwrap();
     let at = |unnamed| {
-        let access = Access { method: "GET", target: &target, upstream: &upstream("api"), unnamed, ceiling: None, now: NOW };
+        let access =
+            Access { method: "GET", target: &target, upstream: &upstream("api"), unnamed, ceiling: None, sender: None, now: NOW };
         token.authorize(&access).map(|permit| permit.rule().to_string())
     };
     assert_eq!(at(UnnamedTokens::Accept).as_deref(), Ok("GET /user"));

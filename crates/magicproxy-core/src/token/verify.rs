@@ -1,19 +1,20 @@
-//! Verifying a version 1 token: signature first, then times, then rules. `token-v1.md`.
-
-use std::collections::HashSet;
+//! Verifying a token; one of version 1: signature first, then times, then rules. `token-v1.md`.
 
 use aws_lc_rs::digest;
 
-use super::claims::{Claims, UnverifiedToken};
-use super::{LEEWAY_SECONDS, MAX_LIFETIME_SECONDS, MAX_UNIX_TIME, UpstreamName, VerifiedToken};
+use super::acceptance::{Acceptance, TokenVersion};
+use super::claims::{Claims, SignedToken, UnverifiedToken};
+use super::grant::TokenBudget;
+use super::{LEEWAY_SECONDS, MAX_LIFETIME_SECONDS, MAX_UNIX_TIME, UpstreamName, VerifiedToken, is_token_id};
 use crate::UnixTime;
+use crate::credential::ParseCredentialError;
 use crate::encoding::base64url;
 use crate::key::{KeyRing, PrivateKey};
 use crate::pattern::PatternMode;
 use crate::policy::{Policy, PolicyError};
-use crate::rule::{RawRule, Rule, RuleFault};
+use crate::rule::{RawRule, RuleFault};
 use crate::scope::Scopes;
-use crate::seal::SealedCredential;
+use crate::seal::{Sealed, SealedCredential};
 
 /// What verification needs to know besides the keys.
 #[derive(Debug, Clone, Copy)]
@@ -24,14 +25,14 @@ pub struct VerifyContext<'a> {
     pub scopes: &'a Scopes,
     /// How the upstream wants patterns matched.
     pub patterns: PatternMode,
-    /// Tokens that live longer, from `iat` to `exp`, are refused. In seconds.
-    pub max_lifetime: Option<u64>,
+    /// What the operator accepts.
+    pub acceptance: &'a Acceptance,
 }
 
 /// Why a token is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
-    /// Not three parts of base64url.
+    /// Not parts of base64url as either version has them.
     #[error("this is not a magic token")]
     Malformed,
     /// Longer than [`MAX_TOKEN_BYTES`](super::MAX_TOKEN_BYTES).
@@ -49,6 +50,24 @@ pub enum VerifyError {
     /// Genuine, and its claims are not what the specification says.
     #[error("the token's claims are not accepted: {0}")]
     Claims(String),
+    /// The seal of a version 2 token does not open here.
+    #[error("the token was not sealed for this proxy, or was changed")]
+    Seal,
+    /// The chain of a version 2 token does not end in its tag.
+    #[error("the token's caveats were changed")]
+    Tag,
+    /// A caveat of a genuine token that is not what the specification says.
+    #[error("a caveat of the token is not accepted: {0}")]
+    Caveat(String),
+    /// The credential inside is not what the specification says.
+    #[error("the token does not hold a usable credential: {0}")]
+    Credential(ParseCredentialError),
+    /// No signature by a minter whom the operator lists.
+    #[error("this proxy accepts tokens of listed minters only, and the token is not one")]
+    Minter,
+    /// A version that the operator does not accept.
+    #[error("this proxy does not accept tokens of version {0} here")]
+    Version(&'static str),
     /// From `exp` and the leeway on.
     #[error("the token has expired")]
     Expired,
@@ -75,27 +94,59 @@ impl KeyRing {
     /// # Errors
     /// [`VerifyError`]. Whatever the error: the token is not accepted.
     pub fn verify(&self, text: &str, context: &VerifyContext<'_>) -> Result<VerifiedToken, VerifyError> {
-        let unverified = UnverifiedToken::parse(text)?;
-        let key = self.signer_of(&unverified)?;
-        let claims = unverified.claims()?;
-        check_times(&claims, context)?;
-        check_labels(&claims)?;
-        let upstream =
-            claims.aud.as_deref().map(|name| UpstreamName::parse(name).ok_or_else(|| claim("aud is not a name"))).transpose()?;
-        Ok(VerifiedToken {
-            policy: policy(&claims, context)?,
-            id: claims.jti.unwrap_or_else(|| digest_of(text)),
-            key: key.public().id().clone(),
-            issued_at: UnixTime(claims.iat),
-            expires_at: UnixTime(claims.exp),
-            not_before: claims.nbf.map(UnixTime),
-            upstream,
-            explain: claims.explain,
-            sealed: SealedCredential::new(claims.token, key.public().id().clone()),
-        })
+        match UnverifiedToken::parse(text)? {
+            UnverifiedToken::V1(token) => {
+                context.acceptance.ensure_version(TokenVersion::V1)?;
+                self.verify_signed(text, &token, context)
+            }
+            UnverifiedToken::V2(token) => {
+                context.acceptance.ensure_version(TokenVersion::V2)?;
+                self.verify_sealed(&token, context)
+            }
+        }
     }
 
-    fn signer_of(&self, token: &UnverifiedToken<'_>) -> Result<&PrivateKey, VerifyError> {
+    fn verify_signed(
+        &self,
+        text: &str,
+        token: &SignedToken<'_>,
+        context: &VerifyContext<'_>,
+    ) -> Result<VerifiedToken, VerifyError> {
+        let key = self.signer_of(token)?;
+        if context.acceptance.denies_key(key.public().id()) {
+            return Err(VerifyError::UnknownKey);
+        }
+        let claims = token.claims()?;
+        let (iat, exp, nbf) = (UnixTime(claims.iat), UnixTime(claims.exp), claims.nbf.map(UnixTime));
+        check_lifetime(iat, exp, context)?;
+        check_now(iat, exp, nbf, context.now)?;
+        if claims.jti.as_deref().is_some_and(|id| !is_token_id(id)) {
+            return Err(claim("jti must be 1 to 128 characters of `A-Z a-z 0-9 - _`"));
+        }
+        if context.acceptance.require_sub {
+            return Err(claim("this proxy wants tokens that name whom they are for (`sub`), which version 1 cannot"));
+        }
+        let upstream =
+            claims.aud.as_deref().map(|name| UpstreamName::parse(name).ok_or_else(|| claim("aud is not a name"))).transpose()?;
+        let mut budget = TokenBudget::default();
+        let mut verified = VerifiedToken {
+            policy: policy(&claims, context, &mut budget)?,
+            id: claims.jti.unwrap_or_else(|| digest_of(text)),
+            key: key.public().id().clone(),
+            issued_at: iat,
+            expires_at: exp,
+            not_before: nbf,
+            upstream,
+            explain: claims.explain,
+            labels: Vec::new(),
+            narrowing: Vec::new(),
+            sealed: Sealed::Rsa(SealedCredential::new(claims.token, key.public().id().clone())),
+        };
+        verified.narrow_by(claims.caveats.as_deref().unwrap_or_default(), &mut budget)?;
+        Ok(verified)
+    }
+
+    pub(super) fn signer_of(&self, token: &SignedToken<'_>) -> Result<&PrivateKey, VerifyError> {
         let signed_by = |key: &&PrivateKey| key.public().verify_signature(token.signed.as_bytes(), &token.signature);
         match token.kid() {
             Some(kid) => {
@@ -107,59 +158,42 @@ impl KeyRing {
     }
 }
 
-fn check_times(claims: &Claims, context: &VerifyContext<'_>) -> Result<(), VerifyError> {
-    let now = context.now.0;
-    if claims.exp > MAX_UNIX_TIME || claims.exp <= claims.iat {
+/// Is the life of the token as long as it may be?
+pub(super) fn check_lifetime(iat: UnixTime, exp: UnixTime, context: &VerifyContext<'_>) -> Result<(), VerifyError> {
+    if exp.0 > MAX_UNIX_TIME || exp <= iat {
         return Err(claim("exp must be later than iat, and before the year 10000"));
     }
-    let lifetime = claims.exp - claims.iat;
-    if lifetime > MAX_LIFETIME_SECONDS || context.max_lifetime.is_some_and(|max| lifetime > max) {
+    let lifetime = exp.0 - iat.0;
+    if lifetime > MAX_LIFETIME_SECONDS || context.acceptance.max_lifetime.is_some_and(|max| lifetime > max) {
         return Err(VerifyError::Lifetime);
     }
-    if now >= claims.exp.saturating_add(LEEWAY_SECONDS) {
+    Ok(())
+}
+
+/// Is it alive now?
+pub(super) fn check_now(iat: UnixTime, exp: UnixTime, nbf: Option<UnixTime>, now: UnixTime) -> Result<(), VerifyError> {
+    if now.0 >= exp.0.saturating_add(LEEWAY_SECONDS) {
         return Err(VerifyError::Expired);
     }
-    if now.saturating_add(LEEWAY_SECONDS) < claims.iat.max(claims.nbf.unwrap_or(0)) {
+    if now.0.saturating_add(LEEWAY_SECONDS) < iat.max(nbf.unwrap_or(UnixTime(0))).0 {
         return Err(VerifyError::NotYetValid);
     }
     Ok(())
 }
 
-fn check_labels(claims: &Claims) -> Result<(), VerifyError> {
-    let legal =
-        |id: &str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    if claims.jti.as_deref().is_some_and(|id| !legal(id)) {
-        return Err(claim("jti must be 1 to 128 characters of `A-Z a-z 0-9 - _`"));
-    }
-    Ok(())
-}
-
-fn policy(claims: &Claims, context: &VerifyContext<'_>) -> Result<Policy, VerifyError> {
+fn policy(claims: &Claims, context: &VerifyContext<'_>, budget: &mut TokenBudget) -> Result<Policy, VerifyError> {
     let scopes = claims.scopes.as_deref().unwrap_or_default();
     match (&claims.allowed, scopes) {
         (Some(allowed), []) => {
             let allowed: Vec<RawRule> = allowed.iter().cloned().map(RawRule::Text).collect();
-            let rules = Rule::parse_list(&allowed, context.patterns).map_err(first_fault)?;
-            Ok(Policy::compile(&rules)?)
+            budget.rules(&allowed, context.patterns)
         }
-        (None, [_, ..]) => {
-            let mut rules = Vec::new();
-            // Each name once: a token that names one scope a thousand times must not cost a thousand compilations.
-            let mut seen = HashSet::new();
-            for name in scopes.iter().filter(|name| seen.insert(*name)) {
-                rules.extend(context.scopes.rules(name).ok_or_else(|| VerifyError::UnknownScope(name.clone()))?);
-            }
-            Ok(Policy::compile(rules)?)
-        }
+        (None, [_, ..]) => budget.scopes(scopes, context),
         _ => Err(claim("exactly one of allowed and scopes must say something")),
     }
 }
 
-fn first_fault(faults: Vec<RuleFault>) -> VerifyError {
-    faults.into_iter().next().map_or_else(|| claim("allowed"), VerifyError::Rule)
-}
-
-fn claim(what: &str) -> VerifyError {
+pub(super) fn claim(what: &str) -> VerifyError {
     VerifyError::Claims(what.to_owned())
 }
 

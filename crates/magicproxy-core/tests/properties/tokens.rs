@@ -1,17 +1,18 @@
 //! Minted tokens verify, open and interoperate; no change of one survives.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use aws_lc_rs::signature::KeyPair as _;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use magicproxy_core::{
-    Access, Credential, EncodedSlash, Grant, KeyRing, MintRequest, Minted, PatternMode, Policy, PrivateKey, RawRule,
+    Acceptance, Access, Credential, EncodedSlash, Grant, KeyRing, MintRequest, Minted, PatternMode, Policy, PrivateKey, RawRule,
     RequestTarget, Rule, Scopes, UnixTime, UnnamedTokens, UpstreamName, VerifyContext,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 const NOW: u64 = 1_790_000_000;
+static ACCEPTANCE: LazyLock<Acceptance> = LazyLock::new(Acceptance::default);
 
 fn pem(name: &str) -> String {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../testdata/keys/test-only-{name}.pem"));
@@ -41,7 +42,7 @@ fn mint(ring: &KeyRing, credential: &str) -> Minted {
 }
 
 fn context(scopes: &Scopes) -> VerifyContext<'_> {
-    VerifyContext { now: UnixTime(NOW), scopes, patterns: PatternMode::Whole, max_lifetime: None }
+    VerifyContext { now: UnixTime(NOW), scopes, patterns: PatternMode::Whole, acceptance: &ACCEPTANCE }
 }
 
 /// The credential that a token gives a request for `GET /user`.
@@ -55,9 +56,10 @@ fn spend(ring: &KeyRing, token: &str) -> Option<String> {
         upstream: &upstream,
         unnamed: UnnamedTokens::Accept,
         ceiling: None,
+        sender: None,
         now: UnixTime(NOW),
     };
-    Some(ring.open(&token.authorize(&access).ok()?).ok()?.expose().to_owned())
+    Some(ring.open(&token.authorize(&access).ok()?).ok()?.configured()?.expose().to_owned())
 }
 
 /// The `token` claim, without believing anything.
@@ -181,15 +183,16 @@ fn debug_shows_no_secret() {
         upstream: &upstream,
         unnamed: UnnamedTokens::Accept,
         ceiling: None,
+        sender: None,
         now: UnixTime(NOW),
     };
     let permit = token.authorize(&access).unwrap();
     let credential = ring.open(&permit).unwrap();
-    assert_eq!(credential.expose(), MARKED);
+    assert_eq!(credential.configured().unwrap().expose(), MARKED);
     let order = json!({"token": MARKED, "allowed": ["GET /user"]}).to_string();
     let order = magicproxy_core::MintOrder::from_json(order.as_bytes()).unwrap();
     let request = MintRequest {
-        credential: credential.clone(),
+        credential: credential.configured().unwrap().clone(),
         grant: Grant::Allowed(vec![rule("GET /user")]),
         upstream: None,
         issued_at: UnixTime(0),
@@ -203,7 +206,6 @@ fn debug_shows_no_secret() {
         format!("{minted:?}"),
         format!("{token:?}"),
         format!("{permit:?}"),
-        format!("{:?}", permit.sealed_credential()),
         format!("{credential:?}"),
         format!("{order:?}"),
         format!("{request:?}"),

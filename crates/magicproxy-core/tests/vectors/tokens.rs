@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use magicproxy_core::{
-    Access, EncodedSlash, KeyRing, OpenError, PatternMode, PrivateKey, RawRule, RequestTarget, Rule, ScopeName, Scopes, UnixTime,
-    UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext, VerifyError,
+    Acceptance, Access, EncodedSlash, KeyRing, OpenError, PatternMode, PrivateKey, RawRule, RequestTarget, Rule, ScopeName,
+    Scopes, TypedCredential, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext, VerifyError,
 };
 use serde::Deserialize;
 
@@ -60,14 +60,20 @@ fn tokens() {
     for (name, rules) in &file.scopes {
         scopes.insert(ScopeName::parse(name).unwrap(), Rule::parse_list(rules, PatternMode::Whole).unwrap());
     }
-    let context = VerifyContext { now: UnixTime(file.now), scopes: &scopes, patterns: PatternMode::Whole, max_lifetime: None };
+    let context = VerifyContext {
+        now: UnixTime(file.now),
+        scopes: &scopes,
+        patterns: PatternMode::Whole,
+        acceptance: &Acceptance::default(),
+    };
     let failures: Vec<String> = file.cases.iter().filter_map(|case| run(case, &ring, context).err()).collect();
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
 fn run(case: &Case, ring: &KeyRing, context: VerifyContext<'_>) -> Result<(), String> {
     let differs = |what: String| Err(format!("{}: {what}", case.name));
-    let context = VerifyContext { max_lifetime: case.max_lifetime, ..context };
+    let acceptance = Acceptance { max_lifetime: case.max_lifetime, ..Acceptance::default() };
+    let context = VerifyContext { acceptance: &acceptance, ..context };
     match (ring.verify(&case.token, &context), &case.refused, &case.accepted) {
         (Err(error), Some(kind), None) if kind_of(&error) == kind => Ok(()),
         (Err(error), refused, _) => differs(format!("refused {} ({error}), expected {refused:?}", kind_of(&error))),
@@ -97,11 +103,18 @@ fn describe(token: &VerifiedToken, expected: &Accepted) -> Accepted {
 fn open(case: &Case, ring: &KeyRing, token: VerifiedToken, now: UnixTime) -> Result<(), String> {
     let target = RequestTarget::parse(b"/user", EncodedSlash::Refuse).unwrap();
     let upstream = UpstreamName::parse("api").unwrap();
-    let access =
-        Access { method: "GET", target: &target, upstream: &upstream, unnamed: UnnamedTokens::Accept, ceiling: None, now };
+    let access = Access {
+        method: "GET",
+        target: &target,
+        upstream: &upstream,
+        unnamed: UnnamedTokens::Accept,
+        ceiling: None,
+        sender: None,
+        now,
+    };
     let permit = Arc::new(token).authorize(&access).map_err(|denial| format!("{}: {denial}", case.name))?;
     match (ring.open(&permit), case.credential.as_deref(), case.open.as_deref()) {
-        (Ok(credential), Some(expected), None) if credential.expose() == expected => Ok(()),
+        (Ok(TypedCredential::Configured(credential)), Some(expected), None) if credential.expose() == expected => Ok(()),
         (Err(OpenError::Sealed), None, Some("sealed")) | (Err(OpenError::Credential(_)), None, Some("credential")) => Ok(()),
         (found, _, _) => Err(format!("{}: {:?}, expected {:?} {:?}", case.name, found.err(), case.credential, case.open)),
     }
@@ -121,5 +134,6 @@ fn kind_of(error: &VerifyError) -> &'static str {
         VerifyError::UnknownScope(_) => "unknown_scope",
         VerifyError::Rule(_) => "rule",
         VerifyError::Policy(_) => "policy",
+        other => unreachable!("of version 2 only: {other}"),
     }
 }

@@ -1,32 +1,5 @@
-use std::sync::Arc;
-
-use magicproxy_core::{EncodedSlash, PatternMode, Scopes, UnnamedTokens, UpstreamName};
-
 use super::*;
-use crate::settings::{CredentialCarrier, Forwarding, Links, RefusalShape};
-
-fn upstream(name: &str, root: &str, placing: Placing) -> Arc<UpstreamSettings> {
-    Arc::new(UpstreamSettings {
-        name: UpstreamName::parse(name).unwrap(),
-        api_root: ApiRoot::parse(root).unwrap(),
-        placing,
-        unnamed: UnnamedTokens::Refuse,
-        scopes: Scopes::default(),
-        links: Links::Rewrite,
-        encoded_slash: EncodedSlash::Refuse,
-        response_timeout: None,
-        patterns: PatternMode::Whole,
-        ceiling: None,
-        drop_request_headers: Vec::new(),
-        drop_query_parameters: Vec::new(),
-        extra_roots: Vec::new(),
-        websocket: false,
-        forwarding: Forwarding::None,
-        credential: CredentialCarrier::default(),
-        token_carriers: Vec::new(),
-        refusals: RefusalShape::default(),
-    })
-}
+use crate::settings::fixture::upstream;
 
 fn placing(mount: &str, hosts: &[&str], paths: &[(&str, &str)]) -> Placing {
     let to = |text: &str| match text.starts_with('/') {

@@ -21,7 +21,15 @@ fn form(shape: RefusalShape) -> RefusalForm {
 }
 
 fn all() -> Vec<Rejection> {
-    let denials = [Denial::Expired, Denial::NotYetValid, Denial::WrongUpstream, Denial::NotAllowed, Denial::BeyondCeiling];
+    let denials = [
+        Denial::Expired,
+        Denial::NotYetValid,
+        Denial::WrongUpstream,
+        Denial::WrongSender,
+        Denial::NotAllowed,
+        Denial::BeyondCaveat,
+        Denial::BeyondCeiling,
+    ];
     let tokens = [
         VerifyError::Malformed,
         VerifyError::TooLong,

@@ -1,4 +1,8 @@
+use magicproxy_core::{KeyRing, PatternMode};
+
 use super::*;
+use crate::settings::Placing;
+use crate::settings::fixture::upstream;
 
 #[test]
 fn every_shard_holds_the_largest_policy() {
@@ -28,11 +32,9 @@ fn verifier_and_token() -> (Verifier, PresentedToken) {
     headers.insert("authorization", format!("Bearer {}", *minted.token).parse().unwrap());
     let verifier = Verifier {
         inner: Arc::new(Inner {
-            keys: Arc::new(keys),
-            scopes: Scopes::default(),
-            patterns: PatternMode::Whole,
-            max_lifetime: None,
-            carrier: CredentialCarrier::default(),
+            keys: Arc::new(SharedKeys::new(keys)),
+            upstream: upstream("api", "https://api.example", Placing::default()),
+            carriers: Carriers::default(),
         }),
         cache: cache(64 * 1024 * 1024),
         fingerprints: hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new()).unwrap(),

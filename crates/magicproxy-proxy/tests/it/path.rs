@@ -314,7 +314,7 @@ async fn a_token_that_was_cached_still_ends() {
 async fn tokens_that_live_too_long_can_be_refused() {
     let upstream = Upstream::hello().await;
     let day = std::time::Duration::from_secs(24 * 60 * 60);
-    let proxy = Proxy::with(&upstream, |settings| settings.accept_max_lifetime = Some(day)).await;
+    let proxy = Proxy::with(&upstream, |settings| settings.upstream_mut().acceptance.max_lifetime = Some(day.as_secs())).await;
     let token = Token::allowing(&["* /.*"]).living(now(), now() + 2 * day.as_secs()).mint();
     Client::ask(&proxy, request("GET /user", &token, &[], "")).await.assert_rejected(401, "invalid_token");
 }

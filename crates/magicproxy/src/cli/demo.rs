@@ -11,6 +11,7 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use magicproxy_core::{Credential, Grant, KeyRing, MintRequest, PrivateKey, RawRule, Rule, UnixTime};
 use magicproxy_proxy::clock;
+use magicproxy_proxy::settings::SharedKeys;
 use zeroize::Zeroizing;
 
 use crate::client::{Answer, Peer};
@@ -42,11 +43,11 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
 
 async fn demo(once: bool) -> Result<(), Failure> {
     let api = upstream::start().await?;
-    let keys = Arc::new(KeyRing::new(PrivateKey::generate(2048).context("a new key")?, Vec::new()).context("a new key")?);
+    let keys = KeyRing::new(PrivateKey::generate(2048).context("a new key")?, Vec::new()).context("a new key")?;
     let config = configuration(api)?;
     let token = mint(&keys, &config)?;
     let listeners = config.listeners.clone();
-    let door = Door::open(config.into_settings(keys), &listeners, None).await?;
+    let door = Door::open(config.into_settings(Arc::new(SharedKeys::new(keys))), &listeners, None).await?;
     let proxy = door.url();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(door.serve(async {

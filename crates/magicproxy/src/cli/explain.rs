@@ -2,6 +2,7 @@
 //! running proxy.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -41,6 +42,9 @@ pub(crate) struct ExplainArgs {
     /// Send the token over plain http to another machine
     #[arg(long, requires = "proxy")]
     danger_plain_http: bool,
+    /// The address that the request comes from, for tokens that bind their sender
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "proxy")]
+    sender: Option<IpAddr>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -56,8 +60,8 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
         Some(target) => Asked { upstream: config.upstream_named(None).map_err(Failure::usage)?, target: target.to_owned() },
         None => Asked::of(&args.url, &config).map_err(Failure::usage)?,
     };
-    let question =
-        Question { token: &token, method: &args.method, target: &asked.target, upstream: asked.upstream, config: &config };
+    let Asked { upstream, target } = &asked;
+    let question = Question { token: &token, method: &args.method, target, upstream, sender: args.sender, config: &config };
     let verdict = match &args.proxy {
         Some(url) => question.ask(&Peer::for_secrets(url, args.danger_plain_http).map_err(Failure::usage)?)?,
         None => question.decide(&config.keys.files.load_existing()?.ring),
@@ -130,6 +134,7 @@ struct Question<'a> {
     method: &'a str,
     target: &'a str,
     upstream: &'a UpstreamSettings,
+    sender: Option<IpAddr>,
     config: &'a Config,
 }
 
@@ -189,7 +194,7 @@ impl Question<'_> {
             Err(error) => return Verdict::refused(error.code(), error),
         };
         let now = clock::now();
-        let token = match keys.verify(self.token, &self.config.verify_context(upstream, now)) {
+        let token = match keys.verify(self.token, &Config::verify_context(upstream, now)) {
             Ok(token) => Arc::new(token),
             Err(error @ VerifyError::Expired) => return Verdict::refused("expired_token", error),
             Err(error) => return Verdict::refused("invalid_token", error),
@@ -200,6 +205,7 @@ impl Question<'_> {
             upstream: self.config.name_for(&token, upstream),
             unnamed: upstream.unnamed,
             ceiling: upstream.ceiling.as_ref(),
+            sender: self.sender,
             now,
         };
         let decided = match token.authorize(&access) {
@@ -216,6 +222,8 @@ impl Question<'_> {
             Denial::Expired => verdict("expired_token", Vec::new()),
             Denial::NotYetValid => verdict("invalid_token", Vec::new()),
             Denial::WrongUpstream => Verdict::refused("wrong_upstream", format!("{denial} than `{}`", self.upstream.name)),
+            Denial::WrongSender => verdict("wrong_sender", Vec::new()),
+            Denial::BeyondCaveat => verdict("beyond_caveat", Vec::new()),
             Denial::BeyondCeiling => verdict("beyond_ceiling", self.upstream.ceiling.as_ref().map(needed).unwrap_or_default()),
             Denial::NotAllowed => match Method::parse(self.method) {
                 Ok(_) => verdict("not_allowed", needed(token.policy())),

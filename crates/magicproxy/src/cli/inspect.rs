@@ -78,7 +78,7 @@ impl Standing {
         // The rules of a token for another upstream are read as those of any.
         let upstream = named.as_ref().ok().copied().or_else(|| config.upstreams.first().map(|upstream| &**upstream));
         let upstream = upstream.context("the configuration has no upstream")?;
-        Ok(match keys.ring.verify(token, &config.verify_context(upstream, clock::now())) {
+        Ok(match keys.ring.verify(token, &Config::verify_context(upstream, clock::now())) {
             Ok(_) => Self { signature: "valid", refused: named.err() },
             Err(error) => {
                 let signature = match &error {

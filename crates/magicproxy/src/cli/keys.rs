@@ -1,13 +1,18 @@
-//! `keys`: the signing keys on disk.
+//! `keys`: the keys on disk, and those of minters.
 
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use magicproxy_core::{Kem, MinterSigningKey, SealingKey, SealingPublicKey, UnixTime};
+use magicproxy_proxy::clock;
 use serde_json::json;
 
 use super::SettingsArgs;
 use super::flag;
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, parse_duration};
 use crate::failure::Failure;
-use crate::keystore::{HeldKey, KeyFiles, NewKey};
+use crate::keystore::{self, HeldKey, KeyFiles, NewKey};
 use crate::output::{self, note};
 
 #[derive(Debug, Args)]
@@ -18,14 +23,41 @@ pub(crate) struct KeysArgs {
 
 #[derive(Debug, Subcommand)]
 enum KeysCommand {
-    /// Make the first key; nothing is ever overwritten
+    /// Make the keys that are missing; nothing is ever overwritten
     Generate(NewKeyArgs),
     /// List the keys: the first mints, all verify
     List(ListArgs),
-    /// Make a new key that mints; tokens of the old one stay valid
-    Rotate(NewKeyArgs),
+    /// Make new keys; tokens of the old ones stay valid, and running proxies notice by themselves
+    Rotate(RotateArgs),
     /// Print the public key that mints
-    ExportPublic(SettingsArgs),
+    ExportPublic(ExportArgs),
+    /// Make a key for a minter, who signs with it; the operator lists its public half in `tokens.minters`
+    Minter(MinterArgs),
+}
+
+#[derive(Debug, Args)]
+struct RotateArgs {
+    #[command(flatten)]
+    new: NewKeyArgs,
+    /// How long the old sealing keys still open tokens: `30d`; without it, until the tokens end
+    #[arg(long, value_name = "DURATION")]
+    retire_after: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct ExportArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// Print the sealing keys instead, as a JWK Set: what `mint --to` takes
+    #[arg(long)]
+    jwks: bool,
+}
+
+#[derive(Debug, Args)]
+struct MinterArgs {
+    /// Where the private key goes; the public half goes to standard output
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -46,15 +78,28 @@ struct ListArgs {
     json: bool,
 }
 
-/// Runs one of the four.
+/// Runs one of them.
 pub(crate) fn run(args: KeysArgs, environment: &Environment) -> Result<(), Failure> {
     match args.command {
         KeysCommand::Generate(args) => generate(args, environment),
         KeysCommand::List(args) => list(args, environment),
         KeysCommand::Rotate(args) => rotate(args, environment),
-        KeysCommand::ExportPublic(settings) => {
-            let keys = Config::load(settings.into_flags(), environment)?.keys.files.load_existing()?;
-            Ok(output::print(&keys.ring.active().public().to_pem())?)
+        KeysCommand::ExportPublic(args) => {
+            let keys = Config::load(args.settings.into_flags(), environment)?.keys.files.load_existing()?;
+            if !args.jwks {
+                return Ok(output::print(&keys.ring.active().public().to_pem())?);
+            }
+            let sealing: Vec<_> = keys.ring.published(clock::now()).map(SealingPublicKey::to_jwk).collect();
+            if sealing.is_empty() {
+                return Err(anyhow::anyhow!("there is no sealing key: `magicproxy keys generate` makes them").into());
+            }
+            Ok(output::print_json(&json!({ "keys": sealing }))?)
+        }
+        KeysCommand::Minter(args) => {
+            let key = MinterSigningKey::generate().context("a new key")?;
+            keystore::write::create_folder_of(&args.out)?;
+            keystore::write::private(&args.out, &key.to_json())?;
+            Ok(output::print_json(&key.to_public_jwk())?)
         }
     }
 }
@@ -69,17 +114,34 @@ impl NewKeyArgs {
 
 fn generate(args: NewKeyArgs, environment: &Environment) -> Result<(), Failure> {
     let config = args.config(environment)?;
-    let key = config.keys.files.generate(NewKey::of(&config))?;
-    Ok(output::print(&made(&key, &config.keys.files))?)
+    let files = &config.keys.files;
+    // A folder of the Python program, or of an earlier version, lacks the sealing keys only.
+    if files.load()?.is_some_and(|keys| keys.ring.published(clock::now()).count() < Kem::ALL.len()) {
+        let made = files.add_sealing(clock::now())?;
+        return Ok(output::print(&made_sealing(&made))?);
+    }
+    let key = files.generate(NewKey::of(&config))?;
+    output::print(&made(&key, files))?;
+    let sealing = files.load_existing()?;
+    let lines = sealing.ring.sealing().iter().zip(&sealing.sealing_files).map(|(key, path)| sealing_line(path, key));
+    Ok(output::print(&lines.collect::<Vec<_>>().join("\n"))?)
 }
 
-fn rotate(args: NewKeyArgs, environment: &Environment) -> Result<(), Failure> {
-    let config = args.config(environment)?;
+fn rotate(args: RotateArgs, environment: &Environment) -> Result<(), Failure> {
+    let retire_after = args.retire_after.as_deref().map(parse_duration).transpose();
+    let retire_after = retire_after.map_err(|expected| Failure::usage(format!("--retire-after: {expected}")))?;
+    let config = args.new.config(environment)?;
     config.keys.files.load_existing()?;
     let (key, retired) = config.keys.files.rotate(NewKey::of(&config))?;
     output::print(&made(&key, &config.keys.files))?;
     output::print(&format!("the old key is now `{}`: its tokens stay valid until it is deleted", retired.display()))?;
-    note("restart every proxy that uses these keys: until then it does not know tokens of the new one");
+    let now = clock::now();
+    let not_after = retire_after.map(|after| UnixTime(now.0.saturating_add(after.as_secs())));
+    let made = config.keys.files.rotate_sealing(now, not_after)?;
+    output::print(&made_sealing(&made))?;
+    note(
+        "running proxies that share this folder notice within seconds; give the new files to the others before anyone mints with the new keys",
+    );
     Ok(())
 }
 
@@ -94,16 +156,44 @@ fn made(key: &HeldKey, files: &KeyFiles) -> String {
     )
 }
 
+fn made_sealing(made: &[(PathBuf, SealingKey)]) -> String {
+    made.iter().map(|(path, key)| sealing_line(path, key)).collect::<Vec<_>>().join("\n")
+}
+
+fn sealing_line(path: &Path, key: &SealingKey) -> String {
+    format!("made the sealing key {} ({})\n  {}", key.public().id(), key.public().kem(), path.display())
+}
+
 fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
     let keys = Config::load(args.settings.into_flags(), environment)?.keys.files.load_existing()?;
     keys.warnings.iter().for_each(|warning| note(&format!("warning: {warning}")));
     let state = |at: usize| if at == 0 { "active" } else { "retired" };
     if args.json {
         let key = |(at, key): (usize, &HeldKey)| json!({ "kid": key.id.as_str(), "bits": key.bits, "state": state(at), "file": key.path.display().to_string() });
-        return Ok(output::print_json(&keys.held.iter().enumerate().map(key).collect())?);
+        let signing = keys.held.iter().enumerate().map(key);
+        let sealing = keys.ring.sealing().iter().zip(&keys.sealing_files).map(|(key, path)| {
+            json!({
+                "kid": key.public().id().as_str(), "kem": key.public().kem().as_str(), "state": sealing_state(key),
+                "not_after": key.standing().not_after.map(|time| time.0), "file": path.display().to_string(),
+            })
+        });
+        return Ok(output::print_json(&signing.chain(sealing).collect())?);
     }
     let lines = keys.held.iter().enumerate();
-    let lines: Vec<String> =
-        lines.map(|(at, key)| format!("{}  {:<7}  {} bits  {}", key.id, state(at), key.bits, key.path.display())).collect();
+    let lines = lines.map(|(at, key)| format!("{}  {:<7}  {} bits  {}", key.id, state(at), key.bits, key.path.display()));
+    let sealing = keys.ring.sealing().iter().zip(&keys.sealing_files);
+    let sealing = sealing.map(|(key, path)| {
+        format!("{}  {:<7}  {:<9}  {}", key.public().id(), sealing_state(key), key.public().kem(), path.display())
+    });
+    let lines: Vec<String> = lines.chain(sealing).collect();
     Ok(output::print(&lines.join("\n"))?)
+}
+
+fn sealing_state(key: &SealingKey) -> &'static str {
+    let now = clock::now();
+    match (key.is_active(now), key.is_usable(now)) {
+        (true, _) => "active",
+        (false, true) => "retired",
+        (false, false) => "ended",
+    }
 }

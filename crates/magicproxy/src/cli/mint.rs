@@ -3,6 +3,7 @@
 //! Standard output gets the token and nothing else, so that `export GH_TOKEN=$(magicproxy mint …)` works.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{ArgGroup, Args};
@@ -110,7 +111,7 @@ fn rule(text: &str) -> Result<RawRule, String> {
 fn offline(order: MintOrder, config: Config) -> Result<Zeroizing<String>, Failure> {
     let keys = config.keys.files.load_existing()?;
     let upstream = config.upstream_named(order.aud.as_deref()).map_err(Failure::usage)?;
-    let accepted = config.accept_max_lifetime.unwrap_or(config.minting.max_lifetime);
+    let accepted = upstream.acceptance.max_lifetime.map_or(config.minting.max_lifetime, Duration::from_secs);
     let limits = MintLimits {
         upstream: &upstream.name,
         scopes: &upstream.scopes,

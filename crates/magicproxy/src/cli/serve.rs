@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use clap::Args;
+use magicproxy_core::TokenVersion;
+use magicproxy_proxy::clock;
 
 use super::{SettingsArgs, flag};
-use magicproxy_proxy::settings::UpstreamSettings;
+use magicproxy_proxy::settings::{SharedKeys, UpstreamSettings};
 
 use crate::client::is_loopback;
 use crate::config::setting::FromText as _;
 use crate::config::value::{LogFormat, LogLevel};
 use crate::config::{Config, Environment, Flags, Layers};
 use crate::failure::Failure;
-use crate::keystore::{Keys, NewKey};
+use crate::keystore::{KeyWatch, Keys, NewKey};
 use crate::logging;
 use crate::output::note;
 use crate::tls::{self, Tls};
@@ -54,22 +56,25 @@ pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Fail
     let config = layers.check()?;
     logging::install(config.log);
     wire::raise_open_file_limit();
+    // Before they are read, so that what is written meanwhile is noticed later.
+    let mut stamps = config.keys.files.stamps();
     let (keys, new) = keys_or_new(&config)?;
-    warnings.extend(keys.warnings);
+    if new {
+        stamps = config.keys.files.stamps();
+    }
+    warnings.extend(keys.warnings.iter().cloned());
     warnings.extend(tls::warnings(&config));
     warnings.extend(config.upstreams.iter().filter_map(|upstream| plain_http(upstream)));
-    let mut banner = Banner {
-        lines: facts(&config, &keys.held),
-        warnings,
-        next: Vec::new(),
-        as_log: config.log.format == Some(LogFormat::Json),
-    };
+    let mut banner =
+        Banner { lines: facts(&config, &keys), warnings, next: Vec::new(), as_log: config.log.format == Some(LogFormat::Json) };
     let tls = Tls::of(&config)?;
     let (listeners, open, private) = (config.listeners.clone(), config.minting.open, config.keys.files.private.clone());
     let first =
         config.upstreams.first().map(|upstream| (upstream.api_root.to_string(), upstream.placing.mount.as_str().to_owned()));
     let (api_root, mount) = first.unwrap_or_default();
-    let settings = config.into_settings(Arc::new(keys.ring));
+    let ring = Arc::new(SharedKeys::new(keys.ring));
+    let watch = KeyWatch::new(config.keys.files.clone(), Arc::clone(&ring), stamps);
+    let settings = config.into_settings(ring);
     let runtime = wire::runtime()?;
     let served = runtime.block_on(async {
         let door = Door::open(settings, &listeners, tls.as_ref().map(|tls| &tls.server)).await?;
@@ -85,6 +90,7 @@ pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Fail
             banner.next = next_steps(&curl, &format!("{}{mount}", door.url()), &api_root, open, &private.display().to_string());
         }
         banner.show();
+        tokio::spawn(watch.keep_fresh());
         door.serve(wire::shutdown()).await;
         anyhow::Ok(())
     });
@@ -107,7 +113,8 @@ fn plain_http(upstream: &UpstreamSettings) -> Option<String> {
     exposed.map(|root| format!("the API root `{root}` is plain http: credentials travel unencrypted to another machine"))
 }
 
-fn facts(config: &Config, held: &[crate::keystore::HeldKey]) -> Vec<String> {
+fn facts(config: &Config, keys: &Keys) -> Vec<String> {
+    let held = &keys.held;
     let apis = config.upstreams.iter().map(|upstream| {
         let UpstreamSettings { name, api_root, placing, .. } = &**upstream;
         let mount = if placing.mount.is_root() { String::new() } else { format!(", at {}", placing.mount.as_str()) };
@@ -121,6 +128,12 @@ fn facts(config: &Config, held: &[crate::keystore::HeldKey]) -> Vec<String> {
             count => format!(", and {count} retired keys"),
         };
         facts.push(format!("with the key {} from {}{retired}", active.id, active.path.display()));
+    }
+    let accepts_v2 = config.upstreams.iter().any(|upstream| upstream.acceptance.versions.contains(&TokenVersion::V2));
+    if accepts_v2 && keys.ring.published(clock::now()).next().is_none() {
+        facts.push(
+            "without sealing keys, so nobody mints with the public key alone (`magicproxy keys generate` makes them)".to_owned(),
+        );
     }
     facts.push(if config.minting.open {
         "minting is open: whoever brings a credential may have a token (POST /__magictoken)".to_owned()

@@ -18,11 +18,11 @@ pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>)
     let mut checker = Checker { sources, faults };
     let public_access = checker.text("public_access", &raw.public_access, address::PublicAccess::parse);
     let keys = checker.keys(raw);
-    let upstreams = checker.upstreams(raw);
+    let minting = checker.minting(&raw.mint);
+    let upstreams = checker.upstreams(raw, &minting);
+    let trusted_proxies = checker.trusted_proxies(&raw.tokens);
     let tls = checker.tls(raw, &keys);
     let listeners = checker.listeners(raw, upstreams.as_deref());
-    let minting = checker.minting(&raw.mint);
-    let accept_max_lifetime = checker.lifetime("tokens.max_lifetime", &raw.tokens.max_lifetime);
     let timeouts = checker.timeouts(&raw.timeouts);
     let limits = checker.limits(&raw.limits);
     let log = LogSettings {
@@ -38,7 +38,7 @@ pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>)
         keys,
         upstreams,
         minting,
-        accept_max_lifetime,
+        trusted_proxies,
         timeouts,
         limits,
         log,

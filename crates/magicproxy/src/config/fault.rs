@@ -155,6 +155,11 @@ impl Faults {
         text + &format!("error: {count} {} in the configuration", if count == 1 { "fault" } else { "faults" })
     }
 
+    /// The faults in one line.
+    pub(crate) fn summary(&self) -> String {
+        self.faults.iter().map(|fault| fault.message.clone()).collect::<Vec<_>>().join("; ")
+    }
+
     /// The faults for machines.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         let fault = |fault: &Fault| {

@@ -10,7 +10,9 @@ use serde::Deserialize;
 
 use super::carrier::{CarrierText, RefusalChoice};
 use super::setting::{Entry, Given, Origin, Section, Setting, section};
-use super::value::{DurationText, ForwardingChoice, LogFormat, LogLevel, MintPolicy, PresetChoice, RawRuleSetting, SlashChoice};
+use super::value::{
+    DurationText, ForwardingChoice, LogFormat, LogLevel, MintPolicy, PresetChoice, RawRuleSetting, SlashChoice, VersionChoice,
+};
 
 /// Configuration of Magic API Proxy.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -135,6 +137,16 @@ section! {
     RawTokens {
         /// Tokens that live longer than this are refused.
         max_lifetime: DurationText,
+        /// The versions that are accepted: by default both; while minting is closed, and no minters are listed, `v1` only.
+        accept: Vec<Given<VersionChoice>>,
+        /// Ids of keys whose tokens are refused, because they leaked for instance.
+        deny_kid: Vec<Given<String>>,
+        /// JWK files of those who may mint version 2 tokens; without any, whoever has the public key.
+        minters: Vec<Given<String>>,
+        /// Refuse tokens that do not say whom they are for.
+        require_sub: bool,
+        /// Networks of proxies in front of this one, or `unix`: who sends a request is taken from what they say.
+        trusted_proxies: Vec<Given<String>>,
     }
 }
 
@@ -161,6 +173,12 @@ section! {
         encoded_slash: SlashChoice,
         /// Match patterns as the Python program did: from the start, not to the end, ignoring case.
         danger_prefix_matching: bool,
+        /// The versions of tokens that are accepted, where that is not `tokens.accept`.
+        accept: Vec<Given<VersionChoice>>,
+        /// JWK files of those who may mint its tokens, where that is not `tokens.minters`.
+        minters: Vec<Given<String>>,
+        /// Refuse tokens that do not say whom they are for, where that is not `tokens.require_sub`.
+        require_sub: bool,
         /// Rules that no token can exceed.
         ceiling: Vec<Given<RawRuleSetting>>,
         /// Request headers to drop besides those that are always dropped.

@@ -7,6 +7,8 @@ use std::path::Path;
 use magicproxy_core::{EncodedSlash, PatternMode, UnnamedTokens};
 use magicproxy_proxy::settings::{Forwarding, Links, RefusalShape};
 
+use std::time::Duration;
+
 use super::*;
 use crate::output::Colour;
 
@@ -94,7 +96,7 @@ fn everything_said_arrives() {
     assert_eq!(config.keys.bits, 3072);
     assert!(!config.minting.open && !config.upstream_assumed);
     assert_eq!((config.minting.default_lifetime.as_secs(), config.minting.max_lifetime.as_secs()), (600, 5400));
-    assert_eq!(config.accept_max_lifetime, Some(Duration::from_secs(864_000)));
+    assert_eq!(config.upstreams[0].acceptance.max_lifetime, Some(864_000));
     assert_eq!((config.upstreams[0].name.as_str(), config.upstreams[0].api_root.base_path()), ("gitlab", "/api/v4"));
     assert_eq!(
         (config.upstreams[0].encoded_slash, config.upstreams[0].patterns),

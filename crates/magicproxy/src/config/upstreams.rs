@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::HeaderName;
 use magicproxy_core::{EncodedSlash, PatternMode, Policy, UnnamedTokens, UpstreamName};
 use magicproxy_proxy::settings::{
-    ApiRoot, Forwarding, HostName, Links, MountPath, PathMapping, PathTarget, Placing, UpstreamSettings,
+    ApiRoot, Forwarding, HostName, Links, MintSettings, MountPath, PathMapping, PathTarget, Placing, UpstreamSettings,
 };
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -42,18 +42,24 @@ impl Table<'_> {
 
 impl Checker<'_> {
     /// Every upstream that was described; none if one has a fault.
-    pub(super) fn upstreams(&mut self, raw: &RawConfig) -> Option<Vec<Arc<UpstreamSettings>>> {
+    pub(super) fn upstreams(&mut self, raw: &RawConfig, minting: &MintSettings) -> Option<Vec<Arc<UpstreamSettings>>> {
         let single = Table { key: "upstream".to_owned(), name: None, raw: &raw.upstream };
         let single = (raw.upstreams.is_empty() || !raw.upstream.entries("").is_empty()).then_some(single);
         let named = raw.upstreams.iter().map(|(name, raw)| Table { key: format!("upstreams.{name}"), name: Some(name), raw });
         let tables: Vec<Table<'_>> = single.into_iter().chain(named).collect();
         self.distinct(&tables);
         let alone = tables.len() == 1;
-        let checked: Vec<_> = tables.iter().map(|table| self.upstream(raw, table, alone)).collect();
+        let checked: Vec<_> = tables.iter().map(|table| self.upstream(raw, minting, table, alone)).collect();
         checked.into_iter().collect()
     }
 
-    fn upstream(&mut self, config: &RawConfig, table: &Table<'_>, alone: bool) -> Option<Arc<UpstreamSettings>> {
+    fn upstream(
+        &mut self,
+        config: &RawConfig,
+        minting: &MintSettings,
+        table: &Table<'_>,
+        alone: bool,
+    ) -> Option<Arc<UpstreamSettings>> {
         let raw = table.raw;
         let api_root =
             self.text(&table.key("api_root"), &raw.api_root, |text| ApiRoot::parse(text).map_err(|error| error.to_string()));
@@ -63,6 +69,7 @@ impl Checker<'_> {
         let danger = raw.danger_prefix_matching.given().is_some_and(|given| given.value);
         let patterns = if danger { PatternMode::DangerPrefix } else { PatternMode::Whole };
         let scopes = self.scopes(config, patterns);
+        let acceptance = self.acceptance(&config.tokens, minting, &table.key, raw);
         let response_timeout = self.response_timeout(config, table);
         let name = self.name(table, api_root.as_ref());
         let placing = self.placing(table);
@@ -77,6 +84,7 @@ impl Checker<'_> {
             api_root: api_root?,
             placing: placing?,
             unnamed,
+            acceptance: acceptance?,
             scopes,
             links: if value(&raw.rewrite_links, true) { Links::Rewrite } else { Links::Keep },
             response_timeout,

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use magicproxy_core::RawRule;
+use magicproxy_core::{RawRule, TokenVersion};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -19,6 +19,25 @@ pub(crate) enum MintPolicy {
     Open,
     /// Nobody; `magicproxy mint` still works beside the keys.
     Closed,
+}
+
+/// A version of the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum VersionChoice {
+    /// Signed by the proxy.
+    V1,
+    /// Sealed to the proxy's public key by whoever has it.
+    V2,
+}
+
+impl From<VersionChoice> for TokenVersion {
+    fn from(choice: VersionChoice) -> Self {
+        match choice {
+            VersionChoice::V1 => Self::V1,
+            VersionChoice::V2 => Self::V2,
+        }
+    }
 }
 
 /// What an API makes of `%2F`.
@@ -131,7 +150,7 @@ macro_rules! choices {
         })*
     };
 }
-choices!(PresetChoice, MintPolicy, SlashChoice, ForwardingChoice, LogFormat, LogLevel);
+choices!(PresetChoice, MintPolicy, SlashChoice, ForwardingChoice, LogFormat, LogLevel, VersionChoice);
 
 /// A duration as it is written: `24h`, `15m`, or a number of seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

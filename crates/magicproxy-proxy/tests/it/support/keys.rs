@@ -3,8 +3,10 @@
 use std::sync::{Arc, LazyLock};
 
 use magicproxy_core::{
-    Credential, Grant, KeyRing, MintRequest, PatternMode, PrivateKey, RawRule, Rule, ScopeName, UnixTime, UpstreamName,
+    Credential, Grant, Kem, KeyRing, MintRequest, PatternMode, PrivateKey, RawRule, Rule, ScopeName, SealingKey, UnixTime,
+    UpstreamName,
 };
+use magicproxy_proxy::settings::SharedKeys;
 use zeroize::Zeroizing;
 
 use super::{proxy::NAME, watch};
@@ -12,10 +14,13 @@ use super::{proxy::NAME, watch};
 /// The marked credential: it may show in the upstream's `Authorization` and nowhere else.
 pub(crate) const CREDENTIAL: &str = "ghp_MARKEDsecretQ7zX0wV5uT3sR1pN9mL8kJ6h";
 
-static KEYS: LazyLock<Arc<KeyRing>> =
-    LazyLock::new(|| Arc::new(KeyRing::new(PrivateKey::generate(2048).unwrap(), Vec::new()).unwrap()));
+static KEYS: LazyLock<Arc<SharedKeys>> = LazyLock::new(|| {
+    let sealing = Kem::ALL.map(|kem| SealingKey::generate(kem, UnixTime(now())).unwrap());
+    let ring = KeyRing::new(PrivateKey::generate(2048).unwrap(), Vec::new()).unwrap();
+    Arc::new(SharedKeys::new(ring.with_sealing(sealing.into()).unwrap()))
+});
 
-pub(crate) fn keys() -> Arc<KeyRing> {
+pub(crate) fn keys() -> Arc<SharedKeys> {
     Arc::clone(&KEYS)
 }
 
@@ -78,7 +83,7 @@ impl Token {
     }
 
     pub(crate) fn mint(self) -> Zeroizing<String> {
-        let minted = KEYS.mint(&self.0).unwrap();
+        let minted = KEYS.current().mint(&self.0).unwrap();
         watch::guard(&minted.token);
         minted.token
     }

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use magicproxy_core::{EncodedSlash, PatternMode, Policy, ScopeName, Scopes, UnnamedTokens, UpstreamName};
+use magicproxy_core::{Acceptance, EncodedSlash, PatternMode, Policy, ScopeName, Scopes, UnnamedTokens, UpstreamName};
 use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::serve::Server;
 use magicproxy_proxy::settings::{
     ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, Placing, RefusalShape, Settings, Timeouts,
-    UpstreamSettings,
+    TrustedProxies, UpstreamSettings,
 };
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -98,6 +98,7 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
             forwarding: Forwarding::None,
             placing: Placing::default(),
             unnamed: UnnamedTokens::Accept,
+            acceptance: Acceptance::default(),
             scopes,
             links: Links::Rewrite,
             credential: CredentialCarrier::default(),
@@ -106,7 +107,7 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
         })],
         public_access: None,
         minting: MintSettings::default(),
-        accept_max_lifetime: None,
+        trusted_proxies: TrustedProxies::default(),
         timeouts: Timeouts::default(),
         limits: Limits::default(),
     }

@@ -1,0 +1,61 @@
+//! What the operator of a proxy accepts, whoever minted it. `token-v2.md` sections 2, 4 and 8.
+
+use crate::key::{KeyId, MinterKey};
+use crate::token::VerifyError;
+
+/// A version of the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenVersion {
+    /// A JWT that the proxy signed: `token-v1.md`.
+    V1,
+    /// Sealed to the proxy's public key: `token-v2.md`.
+    V2,
+}
+
+impl TokenVersion {
+    /// Its name in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+        }
+    }
+}
+
+/// What is accepted at one upstream, besides what the token itself allows.
+#[derive(Debug)]
+pub struct Acceptance {
+    /// The versions.
+    pub versions: Vec<TokenVersion>,
+    /// Keys whose tokens are refused, of either version: because they leaked, for instance.
+    pub denied_keys: Vec<String>,
+    /// Whoever may mint version 2 tokens; anyone, where there is none.
+    pub minters: Vec<MinterKey>,
+    /// Must a token say whom it is for?
+    pub require_sub: bool,
+    /// The longest life of a token, from `iat` to `exp`, in seconds.
+    pub max_lifetime: Option<u64>,
+}
+
+impl Default for Acceptance {
+    fn default() -> Self {
+        Self {
+            versions: vec![TokenVersion::V1, TokenVersion::V2],
+            denied_keys: Vec::new(),
+            minters: Vec::new(),
+            require_sub: false,
+            max_lifetime: None,
+        }
+    }
+}
+
+impl Acceptance {
+    pub(super) fn ensure_version(&self, version: TokenVersion) -> Result<(), VerifyError> {
+        if self.versions.contains(&version) { Ok(()) } else { Err(VerifyError::Version(version.as_str())) }
+    }
+
+    pub(super) fn denies_key(&self, id: &KeyId) -> bool {
+        self.denied_keys.iter().any(|denied| denied == id.as_str())
+    }
+}

@@ -1,0 +1,99 @@
+//! Caveats: what a holder adds to a token, and nobody takes away. `token-v2.md` section 5.
+
+use serde::{Deserialize, Serialize};
+
+use super::label::Label;
+use super::network::Network;
+use super::{MAX_UNIX_TIME, UpstreamName};
+use crate::UnixTime;
+use crate::json::{self, present, present_object};
+use crate::rule::RawRule;
+
+/// The most caveats that one token may bear.
+pub const MAX_CAVEATS: usize = 16;
+/// The most networks in one caveat.
+const MAX_NETWORKS: usize = 32;
+
+/// One caveat: every member that is there must hold for a request. Its rules are not yet checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Caveat {
+    /// Rules, one of which must allow every reading of the request's target.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub allowed: Option<Vec<RawRule>>,
+    /// The end.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub exp: Option<UnixTime>,
+    /// The beginning.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<UnixTime>,
+    /// The upstream that the request must be for.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub aud: Option<UpstreamName>,
+    /// A label for the log.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub sub: Option<Label>,
+    /// Who may send the request.
+    #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
+    pub sender: Option<Sender>,
+}
+
+/// Who may send a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sender {
+    /// From an address in one of these networks.
+    pub cidr: Vec<Network>,
+}
+
+/// Why a text is no caveat.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParseCaveatError {
+    /// Not a JSON object of the form.
+    #[error("{0}")]
+    Json(String),
+    /// An object without a member.
+    #[error("a caveat without a member changes nothing")]
+    Empty,
+    /// A time beyond 9999-12-31T23:59:59Z.
+    #[error("exp and nbf must be before the year 10000")]
+    Time,
+    /// No network, or too many.
+    #[error("sender.cidr must hold 1 to {MAX_NETWORKS} networks")]
+    Networks,
+}
+
+impl Caveat {
+    /// Reads a caveat as it stands in a token.
+    ///
+    /// # Errors
+    /// [`ParseCaveatError`].
+    pub fn from_json(json: &[u8]) -> Result<Self, ParseCaveatError> {
+        let caveat: Self = json::compact_object(json).map_err(|error| ParseCaveatError::Json(error.to_string()))?;
+        caveat.check()?;
+        Ok(caveat)
+    }
+
+    /// Checks what its types do not.
+    ///
+    /// # Errors
+    /// [`ParseCaveatError`].
+    pub fn check(&self) -> Result<(), ParseCaveatError> {
+        if *self == Self::default() {
+            return Err(ParseCaveatError::Empty);
+        }
+        if [self.exp, self.nbf].into_iter().flatten().any(|time| time.0 > MAX_UNIX_TIME) {
+            return Err(ParseCaveatError::Time);
+        }
+        if self.sender.as_ref().is_some_and(|sender| !(1..=MAX_NETWORKS).contains(&sender.cidr.len())) {
+            return Err(ParseCaveatError::Networks);
+        }
+        Ok(())
+    }
+
+    /// The JSON that a token bears.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}

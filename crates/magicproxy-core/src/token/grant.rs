@@ -1,0 +1,44 @@
+//! The rules of a token, compiled: those of its claims and of its caveats together cost no more than one list may.
+
+use std::collections::HashSet;
+
+use crate::pattern::{Budget, PatternMode};
+use crate::policy::{Policy, PolicyBudget};
+use crate::rule::{MAX_LIST_STEPS, RawRule, Rule, RuleFault};
+use crate::token::verify::VerifyContext;
+use crate::token::{VerifyError, verify};
+
+/// What is left for the rules of one token.
+pub(super) struct TokenBudget {
+    patterns: Budget,
+    policies: PolicyBudget,
+}
+
+impl Default for TokenBudget {
+    fn default() -> Self {
+        Self { patterns: Budget::new(MAX_LIST_STEPS), policies: PolicyBudget::default() }
+    }
+}
+
+impl TokenBudget {
+    /// The policy of a list of rules.
+    pub(super) fn rules(&mut self, rules: &[RawRule], patterns: PatternMode) -> Result<Policy, VerifyError> {
+        let rules = Rule::parse_list_within(rules, patterns, &mut self.patterns).map_err(first_fault)?;
+        Ok(Policy::compile_within(&rules, &mut self.policies)?)
+    }
+
+    /// The policy of scopes, as they are configured now.
+    pub(super) fn scopes(&mut self, names: &[String], context: &VerifyContext<'_>) -> Result<Policy, VerifyError> {
+        let mut rules = Vec::new();
+        // Each name once: a token that names one scope a thousand times must not cost a thousand compilations.
+        let mut seen = HashSet::new();
+        for name in names.iter().filter(|name| seen.insert(*name)) {
+            rules.extend(context.scopes.rules(name).ok_or_else(|| VerifyError::UnknownScope(name.clone()))?);
+        }
+        Ok(Policy::compile_within(rules, &mut self.policies)?)
+    }
+}
+
+fn first_fault(faults: Vec<RuleFault>) -> VerifyError {
+    faults.into_iter().next().map_or_else(|| verify::claim("allowed"), VerifyError::Rule)
+}

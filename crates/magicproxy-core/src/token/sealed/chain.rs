@@ -1,0 +1,43 @@
+//! The chain of HMACs (a macaroon): to go one link further takes the last tag only, to go back takes the root key.
+
+use aws_lc_rs::{constant_time, hmac};
+use zeroize::Zeroizing;
+
+use crate::encoding::base64url;
+
+const TAG_BYTES: usize = 32;
+
+/// One link. It is a secret: it is the key of the next.
+pub(in crate::token) struct Tag(Zeroizing<[u8; TAG_BYTES]>);
+
+impl Tag {
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(|bytes| Self(Zeroizing::new(bytes)))
+    }
+
+    /// The first link: keyed by the root key, over the token's text up to its caveats.
+    pub(super) fn first(root_key: &[u8], text: &str) -> Self {
+        Self::over(root_key, text)
+    }
+
+    /// The next link, over the text of a caveat's part.
+    pub(super) fn next(&self, caveat: &str) -> Self {
+        Self::over(self.0.as_ref(), caveat)
+    }
+
+    fn over(key: &[u8], text: &str) -> Self {
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes());
+        let mut bytes = Zeroizing::new([0; TAG_BYTES]);
+        bytes.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
+        Self(bytes)
+    }
+
+    /// In constant time.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        constant_time::verify_slices_are_equal(self.0.as_ref(), other.0.as_ref()).is_ok()
+    }
+
+    pub(super) fn to_text(&self) -> Zeroizing<String> {
+        Zeroizing::new(base64url(self.0.as_ref()))
+    }
+}

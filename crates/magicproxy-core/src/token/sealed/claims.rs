@@ -1,0 +1,64 @@
+//! The claims of a version 2 token. `token-v2.md` section 2.
+
+use serde::{Deserialize, Serialize};
+
+use crate::UnixTime;
+use crate::json::{self, present};
+use crate::key::Kem;
+use crate::rule::{MAX_RULES, RawRule};
+use crate::token::label::Label;
+use crate::token::{UpstreamName, VerifyError, is_token_id};
+
+/// The claims as they stand in the token, checked for their form only.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealedClaims {
+    /// The sealing key.
+    pub kid: String,
+    /// How a key is agreed on.
+    pub kem: Kem,
+    /// The token's id.
+    pub jti: String,
+    /// When it was minted.
+    pub iat: UnixTime,
+    /// When it ends.
+    pub exp: UnixTime,
+    /// When it begins.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<UnixTime>,
+    /// The upstream.
+    pub aud: UpstreamName,
+    /// Whom it is for.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub sub: Option<Label>,
+    /// Rules.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub allowed: Option<Vec<RawRule>>,
+    /// Names of scopes.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Vec<String>>,
+    /// May a refusal say which rule would be needed?
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub explain: bool,
+    /// The key of the minter who signed it.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub minter: Option<String>,
+}
+
+impl SealedClaims {
+    pub(super) fn from_json(json: &[u8]) -> Result<Self, VerifyError> {
+        // Before the rest, so that what is no JSON at all is told from wrong claims in the same way by every reader.
+        let claims: Self = json::compact_object(json).map_err(|error| VerifyError::Claims(error.to_string()))?;
+        let fault = |what: &str| Err(VerifyError::Claims(what.to_owned()));
+        if !is_token_id(&claims.jti) {
+            return fault("jti must be 1 to 128 characters of `A-Z a-z 0-9 - _`");
+        }
+        if claims.allowed.is_some() == claims.scopes.is_some() {
+            return fault("exactly one of allowed and scopes must be there");
+        }
+        if claims.scopes.as_ref().is_some_and(|names| names.is_empty() || names.len() > MAX_RULES) {
+            return fault("scopes must hold 1 to 1,000 names");
+        }
+        Ok(claims)
+    }
+}

@@ -1,0 +1,107 @@
+//! Minting a version 2 token: with the proxy's public key, anywhere. `token-v2.md` sections 2 to 5.
+
+use zeroize::Zeroizing;
+
+use super::chain::Tag;
+use super::{MAX_SEALED_TOKEN_BYTES, PREFIX, SealedClaims};
+use crate::UnixTime;
+use crate::credential::TypedCredential;
+use crate::encoding::base64url;
+use crate::key::{KeyError, MinterSigningKey, SealingPublicKey};
+use crate::policy::Policy;
+use crate::token::label::Label;
+use crate::token::mint::random_id;
+use crate::token::{Grant, MintError, Minted, UpstreamName};
+
+/// Bytes of the root key of a token's chain.
+pub(super) const ROOT_KEY_BYTES: usize = 32;
+
+/// Everything that a version 2 token is made of.
+#[derive(Debug)]
+pub struct SealRequest<'a> {
+    /// The upstream's secret.
+    pub credential: TypedCredential,
+    /// What is allowed. Whether a scope is known is the proxy's to say.
+    pub grant: Grant,
+    /// The upstream that the credential is for.
+    pub upstream: UpstreamName,
+    /// Now.
+    pub issued_at: UnixTime,
+    /// The end.
+    pub expires_at: UnixTime,
+    /// The beginning, if not now.
+    pub not_before: Option<UnixTime>,
+    /// Whom it is for.
+    pub subject: Option<Label>,
+    /// May a refusal say which rule would be needed?
+    pub explain: bool,
+    /// Who mints, where the operator wants to know.
+    pub minter: Option<&'a MinterSigningKey>,
+}
+
+impl SealingPublicKey {
+    /// Mints a token for the proxy that has the private half.
+    ///
+    /// # Errors
+    /// [`MintError`]. What every proxy would refuse is not minted.
+    pub fn mint(&self, request: &SealRequest<'_>) -> Result<Minted, MintError> {
+        let (allowed, scopes) = match &request.grant {
+            Grant::Allowed(rules) => {
+                Policy::compile(rules)?;
+                (Some(rules.iter().map(|rule| rule.raw().clone()).collect()), None)
+            }
+            Grant::Scopes(names) => (None, Some(names.iter().map(|name| name.as_str().to_owned()).collect())),
+        };
+        let id = random_id()?;
+        let claims = SealedClaims {
+            kid: self.id().to_string(),
+            kem: self.kem(),
+            jti: id.clone(),
+            iat: request.issued_at,
+            exp: request.expires_at,
+            nbf: request.not_before,
+            aud: request.upstream.clone(),
+            sub: request.subject.clone(),
+            allowed,
+            scopes,
+            explain: request.explain,
+            minter: request.minter.map(|key| key.id().to_string()),
+        };
+        let mut root_key = Zeroizing::new([0; ROOT_KEY_BYTES]);
+        aws_lc_rs::rand::fill(root_key.as_mut()).map_err(|_| KeyError::Operation)?;
+        let token = self.assemble(&claims, &root_key, &request.credential, request.minter)?;
+        if token.len() > MAX_SEALED_TOKEN_BYTES {
+            return Err(MintError::SealedTooLong(token.len()));
+        }
+        Ok(Minted { token, id })
+    }
+
+    pub(super) fn assemble(
+        &self,
+        claims: &SealedClaims,
+        root_key: &[u8; ROOT_KEY_BYTES],
+        credential: &TypedCredential,
+        minter: Option<&MinterSigningKey>,
+    ) -> Result<Zeroizing<String>, KeyError> {
+        let claims = serde_json::to_vec(claims).map_err(|_| KeyError::Operation)?;
+        let mut token = Zeroizing::new(format!("{PREFIX}{}", base64url(&claims)));
+        let credential = credential.to_json();
+        let mut plaintext = Zeroizing::new(Vec::with_capacity(ROOT_KEY_BYTES + credential.len()));
+        plaintext.extend_from_slice(root_key);
+        plaintext.extend_from_slice(credential.as_bytes());
+        let sealed = self.seal(token.as_bytes(), &plaintext)?;
+        append(&mut token, &base64url(&sealed));
+        if let Some(minter) = minter {
+            let signature = minter.sign(token.as_bytes());
+            append(&mut token, &base64url(&signature));
+        }
+        let tag = Tag::first(root_key, &token).to_text();
+        append(&mut token, &tag);
+        Ok(token)
+    }
+}
+
+fn append(token: &mut String, part: &str) {
+    token.push('.');
+    token.push_str(part);
+}

@@ -1,0 +1,61 @@
+//! Narrowing: needs the token and nothing else. `token-v2.md` section 5.
+
+use zeroize::Zeroizing;
+
+use super::{MAX_SEALED_TOKEN_BYTES, SealedToken};
+use crate::encoding::base64url;
+use crate::pattern::PatternMode;
+use crate::rule::{Rule, RuleFault};
+use crate::token::VerifyError;
+use crate::token::caveat::{Caveat, MAX_CAVEATS, ParseCaveatError};
+
+/// Why a token was not narrowed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NarrowError {
+    /// Not a token of version 2.
+    #[error(transparent)]
+    Token(#[from] VerifyError),
+    /// It bears as many as it may.
+    #[error("the token bears {MAX_CAVEATS} caveats already, which is the most")]
+    TooMany,
+    /// It would be longer than the proxy accepts.
+    #[error("the token would be {0} bytes long; at most {MAX_SEALED_TOKEN_BYTES} are accepted")]
+    TooLong(usize),
+    /// The caveat says nothing that a proxy would accept.
+    #[error("the caveat is not accepted: {0}")]
+    Caveat(#[from] ParseCaveatError),
+    /// Its rules.
+    #[error("allowed: {}", listed(.0))]
+    Rules(Vec<RuleFault>),
+}
+
+impl Caveat {
+    /// Appends this caveat to a version 2 token.
+    ///
+    /// # Errors
+    /// [`NarrowError`]. What a proxy would refuse for its form is not made.
+    pub fn append_to(&self, token: &str) -> Result<Zeroizing<String>, NarrowError> {
+        self.check()?;
+        if let Some(rules) = &self.allowed {
+            Rule::parse_list(rules, PatternMode::Whole).map_err(NarrowError::Rules)?;
+        }
+        let parsed = SealedToken::parse(token)?;
+        if parsed.caveats.len() >= MAX_CAVEATS {
+            return Err(NarrowError::TooMany);
+        }
+        let part = base64url(self.to_json().as_bytes());
+        let tag = parsed.tag.next(&part).to_text();
+        let (kept, _) = token.rsplit_once('.').ok_or(VerifyError::Malformed)?;
+        let length = kept.len() + part.len() + tag.len() + 2;
+        if length > MAX_SEALED_TOKEN_BYTES {
+            return Err(NarrowError::TooLong(length));
+        }
+        let mut narrowed = Zeroizing::new(String::with_capacity(length));
+        [kept, ".", &part, ".", tag.as_str()].into_iter().for_each(|text| narrowed.push_str(text));
+        Ok(narrowed)
+    }
+}
+
+fn listed(faults: &[RuleFault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}

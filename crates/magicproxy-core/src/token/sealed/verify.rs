@@ -1,0 +1,96 @@
+//! Verifying a version 2 token, in the order of `token-v2.md` section 8.
+
+use zeroize::Zeroizing;
+
+use super::SealedToken;
+use super::chain::Tag;
+use super::mint::ROOT_KEY_BYTES;
+use crate::credential::TypedCredential;
+use crate::key::{KeyRing, SealingKey};
+use crate::pattern::PatternMode;
+use crate::seal::Sealed;
+use crate::token::grant::TokenBudget;
+use crate::token::verify::{VerifyContext, check_lifetime, check_now};
+use crate::token::{VerifiedToken, VerifyError, caveat};
+
+impl KeyRing {
+    /// Verifies a version 2 token.
+    pub(in crate::token) fn verify_sealed(
+        &self,
+        token: &SealedToken<'_>,
+        context: &VerifyContext<'_>,
+    ) -> Result<VerifiedToken, VerifyError> {
+        let claims = &token.claims;
+        let key = self.key_of(token, context)?;
+        ensure_minter(token, context)?;
+        let credential = open(token, key)?;
+        check_lifetime(claims.iat, claims.exp, context)?;
+        check_now(claims.iat, claims.exp, claims.nbf, context.now)?;
+        if context.acceptance.require_sub && claims.sub.is_none() {
+            return Err(VerifyError::Claims("this proxy wants tokens that name whom they are for (`sub`)".to_owned()));
+        }
+        let mut budget = TokenBudget::default();
+        let policy = match (&claims.allowed, &claims.scopes) {
+            (Some(rules), _) => budget.rules(rules, PatternMode::Whole)?,
+            (None, names) => budget.scopes(names.as_deref().unwrap_or_default(), context)?,
+        };
+        let mut verified = VerifiedToken {
+            id: claims.jti.clone(),
+            key: key.public().id().clone(),
+            issued_at: claims.iat,
+            expires_at: claims.exp,
+            not_before: claims.nbf,
+            upstream: Some(claims.aud.clone()),
+            explain: claims.explain,
+            labels: claims.sub.iter().cloned().collect(),
+            policy,
+            narrowing: Vec::new(),
+            sealed: Sealed::Nothing,
+        };
+        verified.narrow_by(&token.caveats()?, &mut budget)?;
+        verified.sealed = Sealed::Opened(credential?);
+        Ok(verified)
+    }
+
+    fn key_of(&self, token: &SealedToken<'_>, context: &VerifyContext<'_>) -> Result<&SealingKey, VerifyError> {
+        let kid = &token.claims.kid;
+        let known = self.sealing_by_id(kid).filter(|key| key.is_usable(context.now));
+        let key = known.filter(|key| !context.acceptance.denies_key(key.public().id())).ok_or(VerifyError::UnknownKey)?;
+        if key.public().kem() != token.claims.kem {
+            return Err(VerifyError::Claims("kem is not that of the key".to_owned()));
+        }
+        Ok(key)
+    }
+}
+
+/// Section 4: where the operator lists minters, one of them must have signed.
+fn ensure_minter(token: &SealedToken<'_>, context: &VerifyContext<'_>) -> Result<(), VerifyError> {
+    let minters = &context.acceptance.minters;
+    let (Some(id), Some(signature)) = (&token.claims.minter, &token.signature) else {
+        return if minters.is_empty() { Ok(()) } else { Err(VerifyError::Minter) };
+    };
+    let listed = minters.iter().find(|key| key.id().as_str() == id);
+    let signed = listed.is_some_and(|key| key.verify(token.minted.as_bytes(), signature));
+    if signed { Ok(()) } else { Err(VerifyError::Minter) }
+}
+
+/// Opens the seal and recomputes the chain. The credential's own form is judged last of all, so it is handed on as it is.
+fn open(token: &SealedToken<'_>, key: &SealingKey) -> Result<Result<TypedCredential, VerifyError>, VerifyError> {
+    let plaintext: Zeroizing<Vec<u8>> = key.open(token.bound.as_bytes(), &token.sealed).ok_or(VerifyError::Seal)?;
+    let (root_key, credential) = plaintext.split_at_checked(ROOT_KEY_BYTES).ok_or(VerifyError::Seal)?;
+    if credential.len() < 2 {
+        return Err(VerifyError::Seal);
+    }
+    let first = Tag::first(root_key, token.root);
+    let last = token.caveats.iter().fold(first, |tag, caveat| tag.next(caveat));
+    if !last.is(&token.tag) {
+        return Err(VerifyError::Tag);
+    }
+    Ok(TypedCredential::from_json(credential).map_err(VerifyError::Credential))
+}
+
+impl From<caveat::ParseCaveatError> for VerifyError {
+    fn from(error: caveat::ParseCaveatError) -> Self {
+        Self::Caveat(error.to_string())
+    }
+}

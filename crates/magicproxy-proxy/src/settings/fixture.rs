@@ -1,0 +1,32 @@
+//! Settings for unit tests.
+
+use std::sync::Arc;
+
+use magicproxy_core::{Acceptance, EncodedSlash, PatternMode, Scopes, UnnamedTokens, UpstreamName};
+
+use super::{ApiRoot, CredentialCarrier, Forwarding, Links, Placing, RefusalShape, UpstreamSettings};
+
+/// An upstream with ordinary settings.
+pub(crate) fn upstream(name: &str, root: &str, placing: Placing) -> Arc<UpstreamSettings> {
+    Arc::new(UpstreamSettings {
+        name: UpstreamName::parse(name).unwrap(),
+        api_root: ApiRoot::parse(root).unwrap(),
+        placing,
+        unnamed: UnnamedTokens::Refuse,
+        acceptance: Acceptance::default(),
+        scopes: Scopes::default(),
+        links: Links::Rewrite,
+        encoded_slash: EncodedSlash::Refuse,
+        response_timeout: None,
+        patterns: PatternMode::Whole,
+        ceiling: None,
+        drop_request_headers: Vec::new(),
+        drop_query_parameters: Vec::new(),
+        extra_roots: Vec::new(),
+        websocket: false,
+        forwarding: Forwarding::None,
+        credential: CredentialCarrier::default(),
+        token_carriers: Vec::new(),
+        refusals: RefusalShape::default(),
+    })
+}

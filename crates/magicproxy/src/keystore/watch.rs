@@ -1,0 +1,86 @@
+//! The key folder of a running proxy, read again when it changes: a rotation needs no restart.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use magicproxy_proxy::settings::SharedKeys;
+
+use super::KeyFiles;
+
+/// How often the folder is looked at.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// What changes when a file of the ring is written, replaced or taken away.
+type Stamps = Vec<(PathBuf, Option<SystemTime>, u64)>;
+
+/// Keeps the ring of a server what the files say.
+pub(crate) struct KeyWatch {
+    files: KeyFiles,
+    keys: Arc<SharedKeys>,
+    seen: Stamps,
+    /// What was there at the last look was no ring.
+    faulty: bool,
+}
+
+impl KeyWatch {
+    /// Watches from now on. `keys` were read after `seen` was taken.
+    pub(crate) fn new(files: KeyFiles, keys: Arc<SharedKeys>, seen: Stamps) -> Self {
+        Self { files, keys, seen, faulty: false }
+    }
+
+    /// Looks again and again; never ends.
+    pub(crate) async fn keep_fresh(mut self) {
+        let mut ticks = tokio::time::interval(INTERVAL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            // Files are read off the event loop.
+            let looked = tokio::task::spawn_blocking(move || {
+                self.look();
+                self
+            });
+            match looked.await {
+                Ok(watch) => self = watch,
+                Err(_) => return tracing::error!("the keys are not looked at any more"),
+            }
+        }
+    }
+
+    /// What is no ring is read again at each look: it may be half-written within one tick of the files' clock.
+    pub(crate) fn look(&mut self) {
+        let stamps = self.files.stamps();
+        if stamps == self.seen && !self.faulty {
+            return;
+        }
+        self.seen = stamps;
+        let first = !self.faulty;
+        match self.files.load_existing() {
+            Ok(keys) => {
+                self.faulty = false;
+                keys.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+                tracing::info!(active = %keys.ring.active().public().id(), sealing = keys.ring.sealing().len(), "the keys have changed");
+                self.keys.replace(keys.ring);
+            }
+            Err(faults) => {
+                self.faulty = true;
+                if first {
+                    tracing::error!("the keys have changed and are not usable, so the old ones stay: {}", faults.summary());
+                }
+            }
+        }
+    }
+}
+
+impl KeyFiles {
+    /// The files of the ring, as they are now.
+    pub(crate) fn stamps(&self) -> Stamps {
+        let retired = self.retired().unwrap_or_default();
+        let sealing = self.files_named("sealing-", ".jwk").unwrap_or_default();
+        let stamp = |path: PathBuf| {
+            let metadata = std::fs::metadata(&path).ok();
+            (path, metadata.as_ref().and_then(|data| data.modified().ok()), metadata.map_or(0, |data| data.len()))
+        };
+        [self.private.clone()].into_iter().chain(retired).chain(sealing).map(stamp).collect()
+    }
+}
