@@ -13,7 +13,7 @@ fn check(peer: &str, lines: &[(&'static str, &'static str)], expected: Option<&s
     };
     let mut headers = HeaderMap::new();
     for (name, value) in lines {
-        headers.append(*name, HeaderValue::from_static(value));
+        headers.append(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
     }
     let peer = Peer { address: peer.parse().ok(), scheme: Scheme::Http };
     assert_eq!(trusted.sender(&peer, &headers), expected.map(|text| text.parse().unwrap()), "{peer:?} {lines:?}");

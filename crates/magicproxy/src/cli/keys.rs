@@ -116,7 +116,8 @@ fn generate(args: NewKeyArgs, environment: &Environment) -> Result<(), Failure> 
     let config = args.config(environment)?;
     let files = &config.keys.files;
     // A folder of the Python program, or of an earlier version, lacks the sealing keys only.
-    if files.load()?.is_some_and(|keys| keys.ring.published(clock::now()).count() < Kem::ALL.len()) {
+    let held = if files.private.exists() { files.load()? } else { None };
+    if held.is_some_and(|keys| keys.ring.published(clock::now()).count() < Kem::ALL.len()) {
         let made = files.add_sealing(clock::now())?;
         return Ok(output::print(&made_sealing(&made))?);
     }
