@@ -4,10 +4,14 @@
 
 #[path = "vectors/files.rs"]
 mod files;
+#[path = "vectors/make_sealed.rs"]
+mod make_sealed;
 #[path = "vectors/make_tokens.rs"]
 mod make_tokens;
 #[path = "vectors/rules.rs"]
 mod rules;
+#[path = "vectors/sealed.rs"]
+mod sealed;
 #[path = "vectors/targets.rs"]
 mod targets;
 #[path = "vectors/tokens.rs"]

@@ -1,0 +1,576 @@
+//! Makes `token-v2.json`: `cargo test -p magicproxy-core --test vectors -- --ignored write_sealed_vectors` writes it anew.
+//!
+//! Tokens are put together by hand here, from the specification and the primitives, so that every wrong one can be made. Seals
+//! and keys are random: the file is made once, and read by every implementation.
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use magicproxy_core::{Kem, KeyStanding, MinterSigningKey, SealingKey, UnixTime};
+use rustls::crypto::aws_lc_rs::hpke::DH_KEM_X25519_HKDF_SHA256_AES_256;
+use rustls::crypto::hpke::{Hpke as _, HpkePublicKey};
+use serde_json::{Value, json};
+
+use crate::files;
+
+const NOW: u64 = 1_790_000_000;
+const ROOT_KEY: [u8; 32] = [7; 32];
+const CREDENTIAL: &str = r#"{"secret":"ghp_ordinary"}"#;
+
+#[test]
+#[ignore = "writes testdata/vectors/token-v2.json"]
+fn write_sealed_vectors() {
+    let maker = Maker::new();
+    let cases: Vec<Value> =
+        [maker.accepted(), maker.credentials(), maker.serialisation(), maker.claims(), maker.keys_and_chains(), maker.caveats()]
+            .concat();
+    let head = json!({
+        "specification": "docs/spec/token-v2.md",
+        "note": "Made by crates/magicproxy-core/tests/vectors/make_sealed.rs. `now` is the time of verification. `refused` names the refusal as the specification does; `decisions` are asked of an accepted token.",
+        "now": NOW,
+        "keys": [maker.key.1, maker.xwing.1, maker.retired.1],
+        "minters": [maker.minter.to_public_jwk()],
+        "minter_keys": [serde_json::from_str::<Value>(&maker.minter.to_json()).unwrap()],
+        "scopes": {"read": ["GET /user"]},
+        "narrowings": maker.narrowings(),
+        "seals": maker.seals(),
+    });
+    let lines: Vec<String> = cases.iter().map(|case| format!("    {case}")).collect();
+    let head = serde_json::to_string_pretty(&head).unwrap();
+    let text = format!("{},\n  \"cases\": [\n{}\n  ]\n}}\n", head.trim_end_matches("\n}"), lines.join(",\n"));
+    std::fs::write(files::path("vectors/token-v2.json"), text).unwrap();
+}
+
+fn base64url(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn mac(key: &[u8], text: &str) -> Vec<u8> {
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes()).as_ref().to_vec()
+}
+
+/// Claims as raw JSON members, to be bent.
+#[derive(Clone)]
+struct Claims(Vec<(String, String)>);
+
+impl Claims {
+    fn with(mut self, name: &str, raw: impl ToString) -> Self {
+        match self.0.iter_mut().find(|(member, _)| member == name) {
+            Some((_, value)) => *value = raw.to_string(),
+            None => self.0.push((name.to_owned(), raw.to_string())),
+        }
+        self
+    }
+
+    fn without(mut self, name: &str) -> Self {
+        self.0.retain(|(member, _)| member != name);
+        self
+    }
+
+    fn and_again(mut self, name: &str, raw: &str) -> Self {
+        self.0.push((name.to_owned(), raw.to_owned()));
+        self
+    }
+
+    fn json(&self) -> String {
+        let members: Vec<String> = self.0.iter().map(|(name, raw)| format!("\"{name}\":{raw}")).collect();
+        format!("{{{}}}", members.join(","))
+    }
+}
+
+struct Maker {
+    key: (SealingKey, Value),
+    xwing: (SealingKey, Value),
+    retired: (SealingKey, Value),
+    minter: MinterSigningKey,
+}
+
+impl Maker {
+    fn new() -> Self {
+        let key = |kem, standing: KeyStanding| {
+            let key = SealingKey::generate(kem, UnixTime(NOW - 1000)).unwrap().with_standing(standing);
+            let json = serde_json::from_str(&key.to_json()).unwrap();
+            (key, json)
+        };
+        let made = KeyStanding { created: Some(UnixTime(NOW - 1000)), ..KeyStanding::default() };
+        let retired = KeyStanding { retired: Some(UnixTime(NOW - 10)), not_after: Some(UnixTime(NOW + 100)), ..made };
+        Self {
+            key: key(Kem::X25519, made),
+            xwing: key(Kem::XWing, made),
+            retired: key(Kem::X25519, retired),
+            minter: MinterSigningKey::generate().unwrap(),
+        }
+    }
+
+    fn ordinary(&self) -> Claims {
+        let members = [
+            ("kid", json!(self.key.0.public().id().as_str()).to_string()),
+            ("kem", r#""x25519""#.to_owned()),
+            ("jti", r#""test-1""#.to_owned()),
+            ("iat", (NOW - 10).to_string()),
+            ("exp", (NOW + 3600).to_string()),
+            ("aud", r#""api""#.to_owned()),
+            ("allowed", r#"["GET /user"]"#.to_owned()),
+        ];
+        Claims(members.map(|(name, raw)| (name.to_owned(), raw)).into())
+    }
+
+    fn seal(key: &SealingKey, bound: &str, info: &[u8], plaintext: &[u8]) -> Vec<u8> {
+        let jwk = key.public().to_jwk();
+        match key.public().kem() {
+            Kem::X25519 => {
+                let public = HpkePublicKey(URL_SAFE_NO_PAD.decode(jwk["x"].as_str().unwrap()).unwrap());
+                let (enc, ciphertext) =
+                    DH_KEM_X25519_HKDF_SHA256_AES_256.seal(info, bound.as_bytes(), plaintext, &public).unwrap();
+                [enc.0, ciphertext].concat()
+            }
+            Kem::XWing => {
+                use hpke::{Deserializable as _, Serializable as _};
+                type Public = <hpke::kem::XWing as hpke::Kem>::PublicKey;
+                let public = Public::from_bytes(&URL_SAFE_NO_PAD.decode(jwk["pub"].as_str().unwrap()).unwrap()).unwrap();
+                let (enc, ciphertext) = hpke::single_shot_seal::<hpke::aead::AesGcm256, hpke::kdf::HkdfSha256, hpke::kem::XWing>(
+                    &hpke::OpModeS::Base,
+                    &public,
+                    info,
+                    plaintext,
+                    bound.as_bytes(),
+                )
+                .unwrap();
+                [enc.to_bytes().as_slice(), &ciphertext].concat()
+            }
+        }
+    }
+
+    fn assemble(&self, key: &SealingKey, claims: &str, credential: &str, signed: bool, caveats: &[&str]) -> String {
+        let bound = format!("mt2.{}", base64url(claims));
+        let plaintext = [&ROOT_KEY[..], credential.as_bytes()].concat();
+        let sealed = Self::seal(key, &bound, b"magic-api-proxy/v2", &plaintext);
+        let mut token = format!("{bound}.{}", base64url(sealed));
+        if signed {
+            token = format!("{token}.{}", base64url(self.sign(&token)));
+        }
+        self.finish(token, caveats)
+    }
+
+    fn finish(&self, token: String, caveats: &[&str]) -> String {
+        let mut tag = mac(&ROOT_KEY, &token);
+        let mut token = token;
+        for caveat in caveats {
+            let part = base64url(caveat);
+            tag = mac(&tag, &part);
+            token = format!("{token}.{part}");
+        }
+        format!("{token}.{}", base64url(tag))
+    }
+
+    fn sign(&self, text: &str) -> Vec<u8> {
+        let jwk: Value = serde_json::from_str(&self.minter.to_json()).unwrap();
+        let seed = URL_SAFE_NO_PAD.decode(jwk["d"].as_str().unwrap()).unwrap();
+        aws_lc_rs::signature::Ed25519KeyPair::from_seed_unchecked(&seed).unwrap().sign(text.as_bytes()).as_ref().to_vec()
+    }
+
+    fn token(&self, claims: &Claims, caveats: &[&str]) -> String {
+        self.assemble(&self.key.0, &claims.json(), CREDENTIAL, false, caveats)
+    }
+
+    fn ok(&self, name: &str, token: String, more: Value) -> Value {
+        let parts: Vec<&str> = token.split('.').collect();
+        let read = |part: &str| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
+        let claims = read(parts[1]);
+        let first = if claims.get("minter").is_some() { 4 } else { 3 };
+        let caveats: Vec<Value> = parts[first..parts.len() - 1].iter().map(|part| read(part)).collect();
+        let labels: Vec<Value> =
+            std::iter::once(&claims).chain(&caveats).filter_map(|object| object.get("sub").cloned()).collect();
+        let mut case = json!({"name": name, "token": token});
+        let credential = more.get("credential").cloned().unwrap_or_else(|| serde_json::from_str(CREDENTIAL).unwrap());
+        case["accepted"] = json!({"claims": claims, "caveats": caveats, "labels": labels, "credential": credential});
+        for member in ["context", "decisions"] {
+            if let Some(value) = more.get(member) {
+                case[member] = value.clone();
+            }
+        }
+        case
+    }
+
+    fn accepted(&self) -> Vec<Value> {
+        let plain = self.ordinary();
+        let decisions = |list: &[(&str, &str, u64, &str)]| -> Value {
+            let one = |(line, sender, after, decision): &(&str, &str, u64, &str)| {
+                let (method, target) = line.split_once(' ').unwrap();
+                let sender = (!sender.is_empty()).then_some(*sender);
+                json!({"method": method, "target": target, "upstream": "api", "sender": sender, "now": NOW + after, "decision": decision})
+            };
+            json!({"decisions": list.iter().map(one).collect::<Vec<_>>()})
+        };
+        let wide = plain.clone().with("allowed", r#"["GET /a/.*",{"method":["PUT","POST"],"route":"/b/{x}"}]"#);
+        let minter = json!(self.minter.id().as_str());
+        let kid = |key: &SealingKey| json!(key.public().id().as_str());
+        vec![
+            self.ok("plain", self.token(&plain, &[]), decisions(&[("GET /user", "", 0, "allowed"), ("HEAD /user", "", 0, "allowed"), ("GET /user/", "", 0, "not_allowed"), ("PUT /user", "", 0, "not_allowed"), ("GET /user", "", 3629, "allowed"), ("GET /user", "", 3630, "expired")])),
+            self.ok("not before, in the past", self.token(&plain.clone().with("nbf", NOW + 30), &[]), json!({})),
+            self.ok("minted a little in the future", self.token(&plain.clone().with("iat", NOW + 30), &[]), json!({})),
+            self.ok("expired within the leeway", self.token(&plain.clone().with("exp", NOW - 1), &[]), json!({})),
+            self.ok("a label", self.token(&plain.clone().with("sub", r#""ci@example.com/build:7""#), &[]), json!({})),
+            self.ok("explains", self.token(&plain.clone().with("explain", "true"), &[]), json!({})),
+            self.ok("a scope", self.token(&plain.clone().without("allowed").with("scopes", r#"["read"]"#), &[]), decisions(&[("GET /user", "", 0, "allowed"), ("GET /users", "", 0, "not_allowed")])),
+            self.ok("rules of both forms", self.token(&wide, &[]), decisions(&[("GET /a/1", "", 0, "allowed"), ("POST /b/1", "", 0, "allowed"), ("PUT /b/1/2", "", 0, "not_allowed")])),
+            self.ok("the longest life", self.token(&plain.clone().with("exp", NOW - 10 + 316_224_000), &[]), json!({})),
+            self.ok("as long as the operator accepts", self.token(&plain, &[]), json!({"context": {"max_lifetime": 3610}})),
+            self.ok("a label where one is wanted", self.token(&plain.clone().with("sub", r#""ci""#), &[]), json!({"context": {"require_sub": true}})),
+            self.ok("a listed minter", self.assemble(&self.key.0, &plain.clone().with("minter", &minter).json(), CREDENTIAL, true, &[]), json!({"context": {"minters_required": true}})),
+            self.ok("a listed minter and a caveat", self.assemble(&self.key.0, &plain.clone().with("minter", &minter).json(), CREDENTIAL, true, &[r#"{"sub":"a"}"#]), json!({"context": {"minters_required": true}})),
+            self.ok("x-wing", self.assemble(&self.xwing.0, &plain.clone().with("kem", r#""x-wing""#).with("kid", kid(&self.xwing.0)).json(), CREDENTIAL, false, &[]), decisions(&[("GET /user", "", 0, "allowed")])),
+            self.ok("x-wing and a caveat", self.assemble(&self.xwing.0, &plain.clone().with("kem", r#""x-wing""#).with("kid", kid(&self.xwing.0)).json(), CREDENTIAL, false, &[r#"{"exp":1790000060}"#]), json!({})),
+            self.ok("a retired key before its end", self.assemble(&self.retired.0, &plain.clone().with("kid", kid(&self.retired.0)).json(), CREDENTIAL, false, &[]), json!({})),
+            self.ok("caveat: allowed", self.token(&wide, &[r#"{"allowed":["GET /a/1"]}"#]), decisions(&[("GET /a/1", "", 0, "allowed"), ("GET /a/2", "", 0, "beyond_caveat"), ("PUT /b/1", "", 0, "beyond_caveat"), ("GET /c", "", 0, "not_allowed")])),
+            self.ok("caveat: allowed gives nothing", self.token(&wide, &[r#"{"allowed":["* /.*"]}"#]), decisions(&[("GET /a/1", "", 0, "allowed"), ("GET /c", "", 0, "not_allowed")])),
+            self.ok("caveat: exp", self.token(&plain, &[r#"{"exp":1790000060}"#]), decisions(&[("GET /user", "", 89, "allowed"), ("GET /user", "", 90, "expired")])),
+            self.ok("caveat: exp in the past", self.token(&plain, &[r#"{"exp":1}"#]), decisions(&[("GET /user", "", 0, "expired")])),
+            self.ok("caveat: exp gives nothing", self.token(&plain, &[r#"{"exp":253402300799}"#]), decisions(&[("GET /user", "", 3630, "expired")])),
+            self.ok("caveat: nbf", self.token(&plain, &[r#"{"nbf":1790000031}"#]), decisions(&[("GET /user", "", 0, "not_yet_valid"), ("GET /user", "", 1, "allowed")])),
+            self.ok("caveat: aud, the same", self.token(&plain, &[r#"{"aud":"api"}"#]), decisions(&[("GET /user", "", 0, "allowed")])),
+            self.ok("caveat: aud, another", self.token(&plain, &[r#"{"aud":"other"}"#]), decisions(&[("GET /user", "", 0, "wrong_upstream")])),
+            self.ok("caveat: sub", self.token(&plain.clone().with("sub", r#""ci""#), &[r#"{"sub":"agent"}"#, r#"{"sub":"sub-agent"}"#]), decisions(&[("GET /user", "", 0, "allowed")])),
+            self.ok("caveat: sender", self.token(&plain, &[r#"{"sender":{"cidr":["192.0.2.0/24","2001:db8::/32"]}}"#]), decisions(&[("GET /user", "192.0.2.255", 0, "allowed"), ("GET /user", "::ffff:192.0.2.1", 0, "allowed"), ("GET /user", "2001:db8::1", 0, "allowed"), ("GET /user", "192.0.3.0", 0, "wrong_sender"), ("GET /user", "", 0, "wrong_sender")])),
+            self.ok("caveat: all at once, member order and escapes free", self.token(&wide, &[r#"{"sub":"a","nbf":0,"exp":1790000060,"aud":"api","sender":{"cidr":["0.0.0.0/0"]},"allowed":["GET \/a\/1"]}"#]), decisions(&[("GET /a/1", "192.0.2.1", 0, "allowed"), ("GET /a/1", "2001:db8::1", 0, "wrong_sender")])),
+            self.ok("16 caveats", self.token(&plain, &[r#"{"sub":"a"}"#; 16]), decisions(&[("GET /user", "", 0, "allowed")])),
+            self.ok("white space inside the claims", self.assemble(&self.key.0, &plain.json().replace(",\"", " , \""), CREDENTIAL, false, &[]), json!({})),
+        ]
+    }
+
+    fn credentials(&self) -> Vec<Value> {
+        let good = [
+            r#"{"secret":"a\"b\\c"}"#,
+            r#"{"bearer":"ghp_x"}"#,
+            r#"{"basic":["user","p:w"]}"#,
+            r#"{"basic":["","pw"]}"#,
+            r#"{"basic":["key",""]}"#,
+            r#"{"header":["X-API-Key","k"]}"#,
+            r#"{"several":[{"header":["x-auth-key","k"]},{"header":["x-auth-email","a@b"]}]}"#,
+        ];
+        let bad = [
+            "{}",
+            "{\"secret\":\"a\"} ",
+            " {\"secret\":\"a\"}",
+            r#"{"secret":""}"#,
+            r#"{"secret":"a b"}"#,
+            r#"{"secret":"é"}"#,
+            r#"{"secret":null}"#,
+            r#"{"secret":1}"#,
+            r#"{"secret":"a","bearer":"b"}"#,
+            r#"{"secret":"a","secret":"a"}"#,
+            r#"{"password":"a"}"#,
+            r#"["a"]"#,
+            r#""a""#,
+            r#"{"basic":["us:er","p"]}"#,
+            r#"{"basic":["",""]}"#,
+            r#"{"basic":["user"]}"#,
+            r#"{"basic":["a","b","c"]}"#,
+            r#"{"header":["a b","c"]}"#,
+            r#"{"header":["","c"]}"#,
+            r#"{"several":[]}"#,
+            r#"{"several":[{"bearer":"a"}]}"#,
+            r#"{"several":[{"bearer":"a"},{"basic":["b","c"]}]}"#,
+            r#"{"several":[{"header":["X-A","b"]},{"header":["x-a","c"]}]}"#,
+            r#"{"several":[{"secret":"a"},{"bearer":"b"}]}"#,
+            r#"{"several":[{"several":[]},{"bearer":"b"}]}"#,
+        ];
+        let claims = self.ordinary().json();
+        let make = |credential: &str| self.assemble(&self.key.0, &claims, credential, false, &[]);
+        let good = good.map(|json| {
+            self.ok(
+                &format!("credential {json}"),
+                make(json),
+                json!({"credential": serde_json::from_str::<Value>(json).unwrap()}),
+            )
+        });
+        let bad = bad.map(|json| refused(&format!("credential {json}"), make(json), "credential"));
+        good.into_iter().chain(bad).collect()
+    }
+
+    fn serialisation(&self) -> Vec<Value> {
+        let claims = self.ordinary();
+        let token = self.token(&claims, &[]);
+        let parts: Vec<&str> = token.split('.').collect();
+        let tag = parts[3];
+        // A character whose unused bits are not zero.
+        let loose = |part: &str| {
+            let (head, last) = part.split_at(part.len() - 1);
+            const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+            let at = ALPHABET.find(last).unwrap() ^ 1;
+            format!("{head}{}", &ALPHABET[at..=at])
+        };
+        let minter = json!(self.minter.id().as_str());
+        let signed = self.assemble(&self.key.0, &claims.clone().with("minter", &minter).json(), CREDENTIAL, true, &[]);
+        let signed_parts: Vec<&str> = signed.split('.').collect();
+        let long = self.token(&claims, &[&format!(r#"{{"sub":"{}"}}"#, "a".repeat(6000))]);
+        vec![
+            refused("empty", String::new(), "malformed"),
+            refused("the prefix alone", "mt2.".to_owned(), "malformed"),
+            refused("without a tag", parts[..3].join("."), "malformed"),
+            refused("claims and tag only", [parts[0], parts[1], tag].join("."), "malformed"),
+            refused("an empty part", [parts[0], parts[1], parts[2], "", tag].join("."), "malformed"),
+            refused("a dot at the end", format!("{token}."), "malformed"),
+            refused("a blank before", format!(" {token}"), "malformed"),
+            refused("a line end behind", format!("{token}\n"), "malformed"),
+            refused("padding", format!("{token}="), "malformed"),
+            refused("standard base64", token.replace(['-', '_'], "+") + "+", "malformed"),
+            refused("loose bits in the tag", [parts[0], parts[1], parts[2], &loose(tag)].join("."), "malformed"),
+            refused("a short tag", [parts[0], parts[1], parts[2], &base64url([1; 31])].join("."), "malformed"),
+            refused("a long tag", [parts[0], parts[1], parts[2], &base64url([1; 33])].join("."), "malformed"),
+            refused("17 caveats", self.token(&claims, &[r#"{"sub":"a"}"#; 17]), "malformed"),
+            refused(
+                "a minter without a signature",
+                [signed_parts[0], signed_parts[1], signed_parts[2], signed_parts[4]].join("."),
+                "malformed",
+            ),
+            refused(
+                "a short signature",
+                [signed_parts[0], signed_parts[1], signed_parts[2], &base64url([1; 63]), signed_parts[4]].join("."),
+                "malformed",
+            ),
+            refused(
+                "8193 bytes",
+                {
+                    let mut long = long;
+                    long.truncate(8193);
+                    long
+                },
+                "too_long",
+            ),
+            refused("claims that are no JSON", self.assemble(&self.key.0, "{\"kid\"", CREDENTIAL, false, &[]), "claims"),
+            refused("claims that are a list", self.assemble(&self.key.0, "[1]", CREDENTIAL, false, &[]), "claims"),
+            refused(
+                "white space before the first member",
+                self.assemble(&self.key.0, &claims.json().replacen('{', "{ ", 1), CREDENTIAL, false, &[]),
+                "claims",
+            ),
+            refused(
+                "white space behind the claims",
+                self.assemble(&self.key.0, &(claims.json() + "\n"), CREDENTIAL, false, &[]),
+                "claims",
+            ),
+            refused(
+                "a byte order mark",
+                self.assemble(&self.key.0, &format!("\u{feff}{}", claims.json()), CREDENTIAL, false, &[]),
+                "claims",
+            ),
+        ]
+    }
+
+    fn claims(&self) -> Vec<Value> {
+        let plain = self.ordinary();
+        let mut cases = Vec::new();
+        let mut bad = |name: &str, claims: Claims, kind: &str| cases.push(refused(name, self.token(&claims, &[]), kind));
+        for member in ["kid", "kem", "jti", "iat", "exp", "aud", "allowed"] {
+            bad(&format!("without {member}"), plain.clone().without(member), "claims");
+            bad(&format!("{member} is null"), plain.clone().with(member, "null"), "claims");
+            let (_, raw) = plain.0.iter().find(|(name, _)| name == member).unwrap().clone();
+            bad(&format!("{member} twice"), plain.clone().and_again(member, &raw), "claims");
+        }
+        for member in ["nbf", "sub", "explain", "scopes", "minter"] {
+            bad(&format!("{member} is null"), plain.clone().with(member, "null"), "claims");
+        }
+        for raw in ["1790003600.0", "1.79e9", "-1", "\"1790003600\"", "true", "18446744073709551616"] {
+            bad(&format!("exp is {raw}"), plain.clone().with("exp", raw), "claims");
+            bad(&format!("iat is {raw}"), plain.clone().with("iat", raw), "claims");
+        }
+        for raw in [r#""""#, r#""a b""#, r#""a/b""#, "1", &format!("\"{}\"", "a".repeat(129))] {
+            bad(&format!("jti is {raw}"), plain.clone().with("jti", raw), "claims");
+        }
+        for raw in [r#""""#, r#""a b""#, r#""a/b""#, r#"["api"]"#, &format!("\"{}\"", "a".repeat(256))] {
+            bad(&format!("aud is {raw}"), plain.clone().with("aud", raw), "claims");
+        }
+        for raw in [
+            r#""""#,
+            r#""a b""#,
+            r#""a>b""#,
+            r#""a,b""#,
+            r#""a\\b""#,
+            r#""a\"b""#,
+            r#""é""#,
+            r#""a\u0000""#,
+            &format!("\"{}\"", "a".repeat(129)),
+        ] {
+            bad(&format!("sub is {raw}"), plain.clone().with("sub", raw), "claims");
+        }
+        bad("an unknown member", plain.clone().with("admin", "true"), "claims");
+        bad("another kem than the key's", plain.clone().with("kem", r#""x-wing""#), "claims");
+        bad("an unknown kem", plain.clone().with("kem", r#""p-256""#), "claims");
+        bad("explain is a text", plain.clone().with("explain", r#""yes""#), "claims");
+        bad("allowed and scopes", plain.clone().with("scopes", r#"["read"]"#), "claims");
+        bad("no scope", plain.clone().without("allowed").with("scopes", "[]"), "claims");
+        bad("an unknown scope", plain.clone().without("allowed").with("scopes", r#"["write"]"#), "unknown_scope");
+        bad("no rule", plain.clone().with("allowed", "[]"), "rule");
+        bad("a rule that says nothing", plain.clone().with("allowed", r#"["GET user"]"#), "rule");
+        bad("a rule without a pattern or a route", plain.clone().with("allowed", r#"[{"method":"GET"}]"#), "rule");
+        bad(
+            "a rule with an unknown member",
+            plain.clone().with("allowed", r#"[{"method":"GET","path":"/a","query":"b"}]"#),
+            "claims",
+        );
+        bad(
+            "a rule with a member twice",
+            plain.clone().with("allowed", r#"[{"method":"GET","path":"/a","path":"/b"}]"#),
+            "claims",
+        );
+        bad("a rule with a null", plain.clone().with("allowed", r#"[{"method":"GET","path":"/a","route":null}]"#), "claims");
+        bad("expired", plain.clone().with("iat", NOW - 100).with("exp", NOW - 30), "expired");
+        bad("not yet", plain.clone().with("nbf", NOW + 31), "not_yet_valid");
+        bad("minted in the future", plain.clone().with("iat", NOW + 31), "not_yet_valid");
+        bad("exp is iat", plain.clone().with("iat", NOW).with("exp", NOW), "claims");
+        bad(
+            "exp beyond the year 9999",
+            plain.clone().with("iat", 253_402_300_000_u64).with("exp", 253_402_300_800_u64),
+            "claims",
+        );
+        bad("a life that is too long", plain.clone().with("exp", NOW - 10 + 316_224_001), "lifetime");
+        cases
+    }
+
+    fn keys_and_chains(&self) -> Vec<Value> {
+        let plain = self.ordinary();
+        let token = self.token(&plain, &[]);
+        let parts: Vec<&str> = token.split('.').collect();
+        let child = self.token(&plain, &[r#"{"sub":"one"}"#, r#"{"sub":"two"}"#]);
+        let links: Vec<&str> = child.split('.').collect();
+        let (minter, stranger) = (json!(self.minter.id().as_str()), json!("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"));
+        let with_minter =
+            |minter: &Value| self.assemble(&self.key.0, &plain.clone().with("minter", minter).json(), CREDENTIAL, true, &[]);
+        let signed = with_minter(&minter);
+        let signed_parts: Vec<&str> = signed.split('.').collect();
+        let bound = format!("mt2.{}", base64url(plain.json()));
+        let sealed_as = |key: &SealingKey, info: &[u8], aad: &str, plaintext: &[u8]| {
+            self.finish(format!("{bound}.{}", base64url(Self::seal(key, aad, info, plaintext))), &[])
+        };
+        let whole = [&ROOT_KEY[..], CREDENTIAL.as_bytes()].concat();
+        let info = b"magic-api-proxy/v2";
+        let in_context = |name: &str, token: &str, kind: &str, context: Value| {
+            let mut case = refused(name, token.to_owned(), kind);
+            case["context"] = context;
+            case
+        };
+        vec![
+            refused("an unknown key", self.token(&plain.clone().with("kid", &stranger), &[]), "unknown_key"),
+            in_context(
+                "a retired key after its end",
+                &self.assemble(
+                    &self.retired.0,
+                    &plain.clone().with("kid", json!(self.retired.0.public().id().as_str())).json(),
+                    CREDENTIAL,
+                    false,
+                    &[],
+                ),
+                "unknown_key",
+                json!({"now": NOW + 100}),
+            ),
+            in_context("a denied key", &token, "unknown_key", json!({"deny_kid": [self.key.0.public().id().as_str()]})),
+            in_context("version 1 only", &token, "version", json!({"accept": ["v1"]})),
+            in_context("a life that the operator does not accept", &token, "lifetime", json!({"max_lifetime": 3609})),
+            in_context(
+                "no label where one is wanted",
+                &self.token(&plain, &[r#"{"sub":"a"}"#]),
+                "claims",
+                json!({"require_sub": true}),
+            ),
+            in_context("no minter where one is wanted", &token, "minter", json!({"minters_required": true})),
+            in_context("an unknown minter", &with_minter(&stranger), "minter", json!({"minters_required": true})),
+            in_context(
+                "another signature",
+                &self.finish([signed_parts[0], signed_parts[1], signed_parts[2], &base64url([1; 64])].join("."), &[]),
+                "minter",
+                json!({"minters_required": true}),
+            ),
+            refused("sealed to another key", sealed_as(&self.retired.0, info, &bound, &whole), "seal"),
+            refused("sealed to other claims", sealed_as(&self.key.0, info, "mt2.e30", &whole), "seal"),
+            refused("sealed for another use", sealed_as(&self.key.0, b"magic-api-proxy/v1", &bound, &whole), "seal"),
+            refused("a plaintext of 33 bytes", sealed_as(&self.key.0, info, &bound, &whole[..33]), "seal"),
+            refused("a short seal", self.finish(format!("{bound}.{}", base64url([1; 31])), &[]), "seal"),
+            refused("a seal of zeros", self.finish(format!("{bound}.{}", base64url([0; 120])), &[]), "seal"),
+            refused("another tag", [parts[0], parts[1], parts[2], &base64url([1; 32])].join("."), "tag"),
+            refused("a caveat removed", [links[0], links[1], links[2], links[3], links[5]].join("."), "tag"),
+            refused("all caveats removed", [links[0], links[1], links[2], links[5]].join("."), "tag"),
+            refused("caveats in another order", [links[0], links[1], links[2], links[4], links[3], links[5]].join("."), "tag"),
+            refused("the parent's tag", [links[0], links[1], links[2], links[3], parts[3]].join("."), "tag"),
+            refused(
+                "a caveat that is no JSON, and no tag of its own",
+                [links[0], links[1], links[2], "AAAA", links[5]].join("."),
+                "tag",
+            ),
+        ]
+    }
+
+    fn caveats(&self) -> Vec<Value> {
+        let plain = self.ordinary();
+        let bad = [
+            "{}",
+            "[]",
+            "{\"sub\"",
+            "{ \"sub\":\"a\"}",
+            "{\"sub\":\"a\"} ",
+            r#"{"sub":"a","sub":"b"}"#,
+            r#"{"sub":null}"#,
+            r#"{"sub":"a>b"}"#,
+            r#"{"scopes":["read"]}"#,
+            r#"{"explain":true}"#,
+            r#"{"limit":{"requests":1}}"#,
+            r#"{"exp":"1790000060"}"#,
+            r#"{"exp":1.0}"#,
+            r#"{"exp":253402300800}"#,
+            r#"{"nbf":-1}"#,
+            r#"{"aud":""}"#,
+            r#"{"aud":["api"]}"#,
+            r#"{"allowed":null}"#,
+            r#"{"allowed":"GET /a"}"#,
+            r#"{"sender":{}}"#,
+            r#"{"sender":{"cidr":[]}}"#,
+            r#"{"sender":[["0.0.0.0/0"]]}"#,
+            r#"{"sender":{"jkt":"x"}}"#,
+            r#"{"sender":{"cidr":["0.0.0.0/0"],"jkt":"x"}}"#,
+            r#"{"sender":{"cidr":["192.0.2.1/24"]}}"#,
+            r#"{"sender":{"cidr":["192.0.2.0"]}}"#,
+            r#"{"sender":{"cidr":["192.0.2.0/024"]}}"#,
+            r#"{"sender":{"cidr":["192.0.2.0/33"]}}"#,
+            r#"{"sender":{"cidr":["192.0.02.0/24"]}}"#,
+            r#"{"sender":{"cidr":["::ffff:192.0.2.0/120"]}}"#,
+        ];
+        let mut cases: Vec<Value> =
+            bad.iter().map(|json| refused(&format!("caveat {json}"), self.token(&plain, &[json]), "caveat")).collect();
+        for json in [r#"{"allowed":[]}"#, r#"{"allowed":["GET user"]}"#] {
+            cases.push(refused(&format!("caveat {json}"), self.token(&plain, &[json]), "rule"));
+        }
+        cases.push(refused("the second caveat", self.token(&plain, &[r#"{"sub":"a"}"#, "{}"]), "caveat"));
+        cases
+    }
+
+    fn narrowings(&self) -> Vec<Value> {
+        let token = self.token(&self.ordinary(), &[]);
+        let pairs = [
+            (vec![], r#"{"sub":"agent"}"#),
+            (vec![r#"{"sub":"agent"}"#], r#"{"allowed":["GET /user",{"method":"GET","route":"/a/{b}"}],"exp":1790000060}"#),
+        ];
+        pairs
+            .into_iter()
+            .map(|(before, caveat)| {
+                let (kept, _) = token.rsplit_once('.').unwrap();
+                let parent = self.finish(kept.to_owned(), &before);
+                let narrowed = self.finish(kept.to_owned(), &[before, vec![caveat]].concat());
+                json!({"token": parent, "caveat": caveat, "narrowed": narrowed})
+            })
+            .collect()
+    }
+
+    fn seals(&self) -> Vec<Value> {
+        let seal = |index: usize, key: &SealingKey| {
+            let bound = "mt2.eyJhIjoxfQ";
+            let plaintext = b"any plaintext";
+            let sealed = Self::seal(key, bound, b"magic-api-proxy/v2", plaintext);
+            json!({"kem": key.public().kem().as_str(), "key": index, "claims_part": "eyJhIjoxfQ", "sealed_part": base64url(sealed), "plaintext": base64url(plaintext)})
+        };
+        vec![seal(0, &self.key.0), seal(1, &self.xwing.0)]
+    }
+}
+
+fn refused(name: &str, token: String, kind: &str) -> Value {
+    json!({"name": name, "token": token, "refused": kind})
+}
