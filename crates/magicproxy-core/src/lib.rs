@@ -36,8 +36,8 @@ pub use seal::OpenError;
 pub use target::{AmbiguousParameter, EncodedSlash, ParseTargetError, RequestTarget};
 pub use token::{
     Acceptance, Access, Caveat, Grant, Label, MintError, MintLimits, MintOrder, MintRequest, Minted, NarrowError, Network,
-    OrderFault, ParseCaveatError, SealRequest, SealedClaims, SealedToken, Sender, SignedToken, TokenVersion, UnnamedTokens,
-    UnverifiedToken, UpstreamName, VerifiedToken, VerifyContext, VerifyError,
+    OrderFault, ParseCaveatError, ReissueError, SealRequest, SealedClaims, SealedToken, Sender, SignedToken, TokenVersion,
+    UnnamedTokens, UnverifiedToken, UpstreamName, VerifiedToken, VerifyContext, VerifyError,
 };
 
 /// Seconds since 1970-01-01T00:00:00Z, as the caller's clock says. This crate never reads a clock.

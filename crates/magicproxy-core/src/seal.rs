@@ -74,7 +74,7 @@ impl KeyRing {
         }
     }
 
-    fn open_rsa(&self, sealed: &SealedCredential) -> Result<Credential, OpenError> {
+    pub(crate) fn open_rsa(&self, sealed: &SealedCredential) -> Result<Credential, OpenError> {
         let key = self.by_id(sealed.key.as_str()).ok_or(OpenError::Sealed)?;
         let secret = if sealed.text.contains('.') { open_jwe(&sealed.text, key) } else { open_oaep(&sealed.text, key) };
         let text = String::from_utf8(secret.ok_or(OpenError::Sealed)?.to_vec()).map_err(|error| {

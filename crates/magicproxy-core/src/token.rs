@@ -11,6 +11,7 @@ mod label;
 mod mint;
 mod network;
 mod order;
+mod reissue;
 mod sealed;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ pub use label::Label;
 pub use mint::{Grant, MintError, MintRequest, Minted};
 pub use network::Network;
 pub use order::{MAX_ORDER_BYTES, MintLimits, MintOrder, OrderFault};
+pub use reissue::ReissueError;
 pub use sealed::{MAX_SEALED_TOKEN_BYTES, NarrowError, SealRequest, SealedClaims, SealedToken};
 pub use verify::{VerifyContext, VerifyError};
 

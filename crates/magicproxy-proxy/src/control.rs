@@ -1,5 +1,6 @@
 //! The control plane: `GET /__magictoken` says what this is, `POST /__magictoken` mints, `POST /__magictoken/explain` tells
-//! the bearer of a token what would be decided.
+//! the bearer of a token what would be decided, `/narrow` and `/reseal` make the bearer's token anew, `GET /__magictoken/keys`
+//! shows what to seal to.
 
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,8 @@ use http_body::Body;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use magicproxy_core::token::MAX_ORDER_BYTES;
-use magicproxy_core::{MintLimits, MintOrder, Minted, OrderFault};
+use magicproxy_core::{Caveat, MintLimits, MintOrder, Minted, OrderFault, SealingPublicKey};
+use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use zeroize::Zeroizing;
@@ -26,6 +28,7 @@ use crate::listener::Peer;
 use crate::rejection::Rejection;
 use crate::reverse::Served;
 use crate::settings::{Settings, UpstreamSettings};
+use crate::verifier::Reissue;
 use crate::{VERSION, clock};
 
 /// What all orders and questions that are being read, or wait for their turn, may take together: strangers send them.
@@ -59,8 +62,12 @@ impl Control {
             ("", &Method::GET | &Method::HEAD) => Ok(self.about(served)),
             ("", &Method::POST) => self.mint(served, head, body).await,
             ("/explain", &Method::POST) => self.explain(served.ok_or(Rejection::NoUpstream)?, head, peer, body).await,
+            ("/keys", &Method::GET | &Method::HEAD) => Ok(self.keys()),
+            ("/narrow", &Method::POST) => self.narrow(served.ok_or(Rejection::NoUpstream)?, head, body).await,
+            ("/reseal", &Method::POST) => self.reseal(served.ok_or(Rejection::NoUpstream)?, head).await,
             ("", _) => Err(Rejection::ControlMethod("GET, HEAD, POST")),
-            ("/explain", _) => Err(Rejection::ControlMethod("POST")),
+            ("/explain" | "/narrow" | "/reseal", _) => Err(Rejection::ControlMethod("POST")),
+            ("/keys", _) => Err(Rejection::ControlMethod("GET, HEAD")),
             _ => Err(Rejection::ControlPath),
         }
     }
@@ -85,6 +92,37 @@ impl Control {
             }
         };
         Ok(answer("application/json", Bytes::from(explanation.to_string())))
+    }
+
+    /// The keys that new tokens may be sealed to, as a JWK Set (RFC 7517 section 5): `token-v2.md` section 7.
+    fn keys(&self) -> Response<ResponseBody> {
+        let ring = self.settings.keys.current();
+        let keys: Vec<_> = ring.published(clock::now()).map(SealingPublicKey::to_jwk).collect();
+        answer("application/jwk-set+json", Bytes::from(json!({ "keys": keys }).to_string()))
+    }
+
+    /// The bearer's token with one more caveat.
+    async fn narrow(&self, served: &Served, head: &Parts, body: Incoming) -> Result<Response<ResponseBody>, Rejection> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Order {
+            caveat: Caveat,
+        }
+        if !is_json(head) {
+            return Err(Rejection::MediaType);
+        }
+        let (order, _room) = self.read(body).await?;
+        let order: Order = serde_json::from_slice(&order).map_err(|error| Rejection::Caveat(error.to_string()))?;
+        let _slot = self.slots.acquire().await.map_err(|_| Rejection::Internal)?;
+        let token = served.gate.reissue(&head.headers, Reissue::Narrow(Box::new(order.caveat))).await?;
+        Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
+    }
+
+    /// The bearer's token for the key that is active now.
+    async fn reseal(&self, served: &Served, head: &Parts) -> Result<Response<ResponseBody>, Rejection> {
+        let _slot = self.slots.acquire().await.map_err(|_| Rejection::Internal)?;
+        let token = served.gate.reissue(&head.headers, Reissue::Reseal).await?;
+        Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
     }
 
     /// Reads a whole body, of bounded size, in bounded time, while there is room.

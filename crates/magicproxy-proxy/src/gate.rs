@@ -12,6 +12,7 @@ use http::request::Parts;
 use http::{HeaderMap, Version, header};
 use magicproxy_core::{Access, Denial, ParseTargetError, Permit, RequestTarget, VerifiedToken};
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 pub use outbound::OutboundRequest;
 
@@ -27,7 +28,7 @@ use crate::presented::PresentedToken;
 use crate::rejection::Rejection;
 use crate::sender::TrustedProxies;
 use crate::settings::UpstreamSettings;
-use crate::verifier::Verifier;
+use crate::verifier::{Reissue, Verifier};
 
 /// The gate of one upstream.
 #[derive(Debug)]
@@ -100,6 +101,14 @@ impl Gate {
             Ok(permit) => Explanation::Allowed { rule: entry.token().explains().then(|| permit.rule().to_string()) },
             Err(rejection) => Explanation::Denied(rejection),
         })
+    }
+
+    /// Makes the bearer's own token anew. It must be genuine and alive; nothing is decided, sent or opened to anyone.
+    pub(crate) async fn reissue(&self, headers: &HeaderMap, how: Reissue) -> Result<Zeroizing<String>, Rejection> {
+        let presented = PresentedToken::from_headers(headers, &self.carriers)?;
+        let entry = self.verifier.verify(&presented).await?;
+        entry.token().ensure_live(clock::now()).map_err(|denial| Rejection::Denied { denial, needed: Vec::new() })?;
+        self.verifier.reissue(&presented, how).await
     }
 
     /// The decision itself, the same for a request and for a question about one.

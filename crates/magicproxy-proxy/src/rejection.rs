@@ -10,7 +10,7 @@ mod tests;
 
 use crate::settings::UnfitCredential;
 use http::{HeaderName, StatusCode};
-use magicproxy_core::{Denial, OpenError, OrderFault, ParseTargetError, VerifyError};
+use magicproxy_core::{Denial, OpenError, OrderFault, ParseTargetError, ReissueError, VerifyError};
 
 pub(crate) use answer::{RefusalForm, RequestId};
 pub use shape::RefusalShape;
@@ -52,6 +52,10 @@ pub(crate) enum Rejection {
     MediaType,
     #[error("nothing was minted: {}", list(.0))]
     Order(Vec<OrderFault>),
+    #[error("expected `{{\"caveat\": {{…}}}}`: {0}")]
+    Caveat(String),
+    #[error("{0}")]
+    Reissue(#[from] ReissueError),
     #[error("nothing was minted: {0}")]
     Unmintable(#[from] magicproxy_core::MintError),
     #[error("nothing was minted: token: {0}")]
@@ -121,6 +125,9 @@ impl Rejection {
             Self::Order(faults) if faults.contains(&OrderFault::TooLarge) => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", ERROR)
             }
+            Self::Reissue(ReissueError::Token(VerifyError::Expired)) => (StatusCode::UNAUTHORIZED, "expired_token", DENIED),
+            Self::Reissue(ReissueError::Token(_)) => (StatusCode::UNAUTHORIZED, "invalid_token", DENIED),
+            Self::Caveat(_) | Self::Reissue(_) => (StatusCode::BAD_REQUEST, "invalid_caveat", ERROR),
             Self::Order(_) | Self::Unmintable(_) | Self::UnfitOrder(_) => (StatusCode::BAD_REQUEST, "invalid_order", ERROR),
             Self::ControlMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "method", ERROR),
             Self::Question => (StatusCode::BAD_REQUEST, "invalid_question", ERROR),

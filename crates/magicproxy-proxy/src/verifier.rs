@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::{hmac, rand};
-use magicproxy_core::{Permit, UnverifiedToken, VerifiedToken, VerifyContext, VerifyError};
+use magicproxy_core::{Caveat, Permit, UnverifiedToken, VerifiedToken, VerifyContext, VerifyError};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
@@ -71,6 +71,15 @@ fn cache(bytes: usize) -> TokenCache {
         // Only for want of a capacity.
         Err(_) => Cache::with_weighter(bytes / 8192, bytes as u64, ByMemory),
     }
+}
+
+/// What becomes of a token that is made anew.
+#[derive(Debug)]
+pub(crate) enum Reissue {
+    /// It gets one more caveat.
+    Narrow(Box<Caveat>),
+    /// It goes over to the active key.
+    Reseal,
 }
 
 /// Verifies tokens and opens credentials.
@@ -150,6 +159,21 @@ impl Verifier {
         Ok((permit, Arc::clone(opened)))
     }
 
+    /// Makes a token anew.
+    pub(crate) async fn reissue(&self, presented: &PresentedToken, how: Reissue) -> Result<Zeroizing<String>, Rejection> {
+        let _slot = self.slot().await?;
+        let inner = Arc::clone(&self.inner);
+        let text = Zeroizing::new(presented.as_str().to_owned());
+        let reissued = tokio::task::spawn_blocking(move || {
+            let keys = inner.keys.current();
+            match how {
+                Reissue::Narrow(caveat) => keys.narrow(&text, &caveat, &inner.context()),
+                Reissue::Reseal => keys.reseal(&text, &inner.context()),
+            }
+        });
+        Ok(reissued.await.map_err(|_| Rejection::Internal)??)
+    }
+
     /// Waits for its turn, but not for ever: a queue of costly tokens must not grow without bound.
     async fn slot(&self) -> Result<SemaphorePermit<'_>, Rejection> {
         match tokio::time::timeout(MAX_WAIT, self.slots.acquire()).await {
@@ -182,12 +206,15 @@ impl std::fmt::Debug for Verifier {
 
 impl Inner {
     fn verify(&self, text: &str) -> Result<VerifiedToken, VerifyError> {
-        let context = VerifyContext {
+        self.keys.current().verify(text, &self.context())
+    }
+
+    fn context(&self) -> VerifyContext<'_> {
+        VerifyContext {
             now: clock::now(),
             scopes: &self.upstream.scopes,
             patterns: self.upstream.patterns,
             acceptance: &self.upstream.acceptance,
-        };
-        self.keys.current().verify(text, &context)
+        }
     }
 }

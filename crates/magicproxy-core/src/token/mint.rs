@@ -11,7 +11,7 @@ use super::{MAX_TOKEN_BYTES, UpstreamName};
 use crate::UnixTime;
 use crate::credential::Credential;
 use crate::encoding::base64url;
-use crate::key::{KeyError, KeyRing};
+use crate::key::{KeyError, KeyRing, PrivateKey};
 use crate::policy::{Policy, PolicyError};
 use crate::rule::{Rule, RuleFault, write_list};
 use crate::scope::ScopeName;
@@ -107,11 +107,10 @@ impl KeyRing {
             explain: request.explain,
             caveats: None,
         };
-        Ok(Minted { token: self.sign_token(&claims)?, id })
+        Ok(Minted { token: self.sign_token(&claims, self.active())?, id })
     }
 
-    fn sign_token(&self, claims: &Claims) -> Result<Zeroizing<String>, MintError> {
-        let key = self.active();
+    pub(super) fn sign_token(&self, claims: &Claims, key: &PrivateKey) -> Result<Zeroizing<String>, MintError> {
         let header = Header { typ: "JWT".to_owned(), alg: "RS256".to_owned(), kid: Some(key.public().id().as_str().to_owned()) };
         let json = |value: serde_json::Result<Vec<u8>>| value.map_err(|_| KeyError::Operation);
         let header = base64url(&json(serde_json::to_vec(&header))?);

@@ -26,6 +26,7 @@ mod pool;
 mod property;
 mod rewriting;
 mod scrubbing;
+mod sealed;
 mod secrets;
 mod streaming;
 mod tls;

@@ -11,7 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 pub(crate) use client::{Answer, Client, Duplex, request};
-pub(crate) use keys::{CREDENTIAL, Token, now};
+pub(crate) use keys::{CREDENTIAL, Token, keys, now, parse};
 pub(crate) use proxy::{NAME, OnlyUpstream, Proxy, rules, settings};
 pub(crate) use tls::Certificate;
 pub(crate) use upstream::{Reply, Seen, Upstream, UpstreamConnection};

@@ -3,11 +3,11 @@
 use zeroize::Zeroizing;
 
 use super::chain::Tag;
-use super::{MAX_SEALED_TOKEN_BYTES, PREFIX, SealedClaims};
+use super::{MAX_SEALED_TOKEN_BYTES, PREFIX, SealedClaims, SealedToken};
 use crate::UnixTime;
 use crate::credential::TypedCredential;
 use crate::encoding::base64url;
-use crate::key::{KeyError, MinterSigningKey, SealingPublicKey};
+use crate::key::{KeyError, MinterSigningKey, SealingKey, SealingPublicKey};
 use crate::policy::Policy;
 use crate::token::label::Label;
 use crate::token::mint::random_id;
@@ -67,38 +67,69 @@ impl SealingPublicKey {
             explain: request.explain,
             minter: request.minter.map(|key| key.id().to_string()),
         };
-        let mut root_key = Zeroizing::new([0; ROOT_KEY_BYTES]);
-        aws_lc_rs::rand::fill(root_key.as_mut()).map_err(|_| KeyError::Operation)?;
-        let token = self.assemble(&claims, &root_key, &request.credential, request.minter)?;
+        let root_key = new_root_key()?;
+        let credential = request.credential.to_json();
+        let token = self.assemble(&claims, root_key.as_ref(), credential.as_bytes(), request.minter)?;
+        let token = with_tag(&token, &Tag::first(root_key.as_ref(), &token));
         if token.len() > MAX_SEALED_TOKEN_BYTES {
             return Err(MintError::SealedTooLong(token.len()));
         }
         Ok(Minted { token, id })
     }
 
-    pub(super) fn assemble(
+    /// Everything but caveats and tag.
+    fn assemble(
         &self,
         claims: &SealedClaims,
-        root_key: &[u8; ROOT_KEY_BYTES],
-        credential: &TypedCredential,
+        root_key: &[u8],
+        credential: &[u8],
         minter: Option<&MinterSigningKey>,
     ) -> Result<Zeroizing<String>, KeyError> {
         let claims = serde_json::to_vec(claims).map_err(|_| KeyError::Operation)?;
         let mut token = Zeroizing::new(format!("{PREFIX}{}", base64url(&claims)));
-        let credential = credential.to_json();
         let mut plaintext = Zeroizing::new(Vec::with_capacity(ROOT_KEY_BYTES + credential.len()));
         plaintext.extend_from_slice(root_key);
-        plaintext.extend_from_slice(credential.as_bytes());
+        plaintext.extend_from_slice(credential);
         let sealed = self.seal(token.as_bytes(), &plaintext)?;
         append(&mut token, &base64url(&sealed));
         if let Some(minter) = minter {
             let signature = minter.sign(token.as_bytes());
             append(&mut token, &base64url(&signature));
         }
-        let tag = Tag::first(root_key, &token).to_text();
-        append(&mut token, &tag);
         Ok(token)
     }
+}
+
+impl SealedToken<'_> {
+    /// The same token for another key, under a new root key.
+    pub(in crate::token) fn reseal(&self, from: &SealingKey, to: &SealingPublicKey) -> Result<Zeroizing<String>, MintError> {
+        let plaintext = from.open(self.bound.as_bytes(), &self.sealed).ok_or(KeyError::Operation)?;
+        let (_, credential) = plaintext.split_at_checked(ROOT_KEY_BYTES).ok_or(KeyError::Operation)?;
+        let root_key = new_root_key()?;
+        let claims = SealedClaims { kid: to.id().to_string(), kem: to.kem(), ..self.claims.clone() };
+        let mut token = to.assemble(&claims, root_key.as_ref(), credential, None)?;
+        let mut tag = Tag::first(root_key.as_ref(), &token);
+        for caveat in &self.caveats {
+            tag = tag.next(caveat);
+            append(&mut token, caveat);
+        }
+        let token = with_tag(&token, &tag);
+        if token.len() > MAX_SEALED_TOKEN_BYTES { Err(MintError::SealedTooLong(token.len())) } else { Ok(token) }
+    }
+}
+
+fn new_root_key() -> Result<Zeroizing<[u8; ROOT_KEY_BYTES]>, KeyError> {
+    let mut root_key = Zeroizing::new([0; ROOT_KEY_BYTES]);
+    aws_lc_rs::rand::fill(root_key.as_mut()).map_err(|_| KeyError::Operation)?;
+    Ok(root_key)
+}
+
+fn with_tag(token: &str, tag: &Tag) -> Zeroizing<String> {
+    let tag = tag.to_text();
+    let mut whole = Zeroizing::new(String::with_capacity(token.len() + 1 + tag.len()));
+    whole.push_str(token);
+    append(&mut whole, &tag);
+    whole
 }
 
 fn append(token: &mut String, part: &str) {

@@ -258,3 +258,53 @@ fn nothing_that_is_printed_shows_a_secret() {
         assert!(!shown.contains(secret), "{shown}");
     }
 }
+
+#[test]
+fn a_token_of_an_old_key_is_sealed_anew() {
+    let (old, new) = (SealingKey::generate(Kem::X25519, NOW).unwrap(), SealingKey::generate(Kem::X25519, NOW).unwrap());
+    let (old_id, new_id) = (old.public().id().to_string(), new.public().id().to_string());
+    let token = old.public().mint(&request(&["GET /a/.*"])).unwrap().token;
+    let child = narrowed(&token, r#"{"allowed":["GET /a/1"],"sub":"agent"}"#);
+    let old = old.with_standing(KeyStanding { retired: Some(NOW), ..KeyStanding::default() });
+    let signing = PrivateKey::from_pem(include_str!("../../../../../testdata/keys/test-only-first.pem")).unwrap();
+    let ring = KeyRing::new(signing, vec![]).unwrap().with_sealing(vec![new, old]).unwrap();
+    let acceptance = Acceptance::default();
+    let context = VerifyContext { now: NOW, scopes: &Scopes::default(), patterns: PatternMode::Whole, acceptance: &acceptance };
+    assert_eq!(verify(&ring, &child).unwrap().key().as_str(), old_id);
+    let resealed = ring.reseal(&child, &context).unwrap();
+    assert_eq!(verify(&ring, &resealed).unwrap().key().as_str(), new_id);
+    assert_eq!(decide(&ring, &resealed, "GET /a/1", None, NOW.0).unwrap(), SECRET);
+    assert_eq!(decide(&ring, &resealed, "GET /a/2", None, NOW.0), Err(Denial::BeyondCaveat));
+    assert_eq!(*ring.reseal(&resealed, &context).unwrap(), *resealed);
+}
+
+#[test]
+fn version_1_is_narrowed_by_the_proxy() {
+    let ring = ring();
+    let minted = ring.mint(&crate::token::MintRequest {
+        credential: Credential::parse(Zeroizing::new(SECRET.to_owned())).unwrap(),
+        grant: Grant::Allowed(rules(&["GET /a/.*"])),
+        upstream: UpstreamName::parse("api"),
+        issued_at: NOW,
+        expires_at: UnixTime(NOW.0 + 3600),
+        not_before: None,
+        explain: false,
+    });
+    let minted = minted.unwrap();
+    let acceptance = Acceptance::default();
+    let context = VerifyContext { now: NOW, scopes: &Scopes::default(), patterns: PatternMode::Whole, acceptance: &acceptance };
+    let narrow = |token: &str, caveat: &str| ring.narrow(token, &Caveat::from_json(caveat.as_bytes()).unwrap(), &context);
+    let child = narrow(&minted.token, r#"{"allowed":["GET /a/1"],"sender":{"cidr":["192.0.2.0/24"]}}"#).unwrap();
+    let grandchild = narrow(&child, r#"{"exp":1790000060,"sub":"agent"}"#).unwrap();
+    let verified = verify(&ring, &grandchild).unwrap();
+    assert_eq!((verified.id(), verified.caveats(), verified.expires_at()), (minted.id.as_str(), 2, UnixTime(1_790_000_060)));
+    assert_eq!(decide(&ring, &grandchild, "GET /a/1", Some("192.0.2.1"), NOW.0).unwrap(), SECRET);
+    assert_eq!(decide(&ring, &grandchild, "GET /a/1", Some("192.0.3.1"), NOW.0), Err(Denial::WrongSender));
+    assert_eq!(decide(&ring, &grandchild, "GET /a/2", Some("192.0.2.1"), NOW.0), Err(Denial::BeyondCaveat));
+    assert!(narrow(&minted.token, r#"{"allowed":["GET a"]}"#).is_err());
+    let mut token = child;
+    for _ in 1..MAX_CAVEATS {
+        token = narrow(&token, r#"{"sub":"a"}"#).unwrap();
+    }
+    assert!(matches!(narrow(&token, r#"{"sub":"a"}"#), Err(crate::token::ReissueError::Narrow(NarrowError::TooMany))));
+}

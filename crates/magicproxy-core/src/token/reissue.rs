@@ -1,0 +1,107 @@
+//! A genuine token made anew by the proxy: with one more caveat, or for another key. Nothing here gives more than was there.
+//!
+//! `token-v2.md` section 9.
+
+use zeroize::Zeroizing;
+
+use super::caveat::{Caveat, MAX_CAVEATS};
+use super::claims::{SignedToken, UnverifiedToken};
+use super::sealed::NarrowError;
+use super::verify::VerifyContext;
+use super::{MintError, VerifyError};
+use crate::key::{KeyError, KeyRing};
+use crate::pattern::PatternMode;
+use crate::rule::Rule;
+use crate::seal::{OpenError, SealedCredential, seal};
+
+/// Why a token was not made anew.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReissueError {
+    /// It is not accepted here.
+    #[error(transparent)]
+    Token(#[from] VerifyError),
+    /// The caveat, or the room for it.
+    #[error(transparent)]
+    Narrow(#[from] NarrowError),
+    /// What would come out is no token that is accepted here.
+    #[error(transparent)]
+    Mint(#[from] MintError),
+    /// The credential does not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A minter's signature is over the old seal.
+    #[error("a token that a minter signed cannot be sealed anew: have it minted again")]
+    Signed,
+    /// There is no active key of its kind.
+    #[error("there is no active sealing key of the kind `{0}`")]
+    NoKey(&'static str),
+}
+
+impl From<KeyError> for ReissueError {
+    fn from(error: KeyError) -> Self {
+        Self::Mint(MintError::Key(error))
+    }
+}
+
+impl KeyRing {
+    /// The token with one more caveat: of version 1 signed by the key that signed it before.
+    ///
+    /// # Errors
+    /// [`ReissueError`].
+    pub fn narrow(&self, text: &str, caveat: &Caveat, context: &VerifyContext<'_>) -> Result<Zeroizing<String>, ReissueError> {
+        self.verify(text, context)?;
+        let token = match UnverifiedToken::parse(text)? {
+            UnverifiedToken::V2(_) => return Ok(caveat.append_to(text)?),
+            UnverifiedToken::V1(token) => token,
+        };
+        caveat.check().map_err(NarrowError::from)?;
+        if let Some(rules) = &caveat.allowed {
+            Rule::parse_list(rules, PatternMode::Whole).map_err(NarrowError::Rules)?;
+        }
+        let mut claims = token.claims()?;
+        let caveats = claims.caveats.get_or_insert_default();
+        if caveats.len() >= MAX_CAVEATS {
+            return Err(NarrowError::TooMany.into());
+        }
+        caveats.push(caveat.clone());
+        let narrowed = self.sign_token(&claims, self.signer_of(&token)?)?;
+        // Rules may be acceptable list by list and too much together.
+        self.verify(&narrowed, context)?;
+        Ok(narrowed)
+    }
+
+    /// The token for the active key of its kind, with the same claims, caveats and credential; itself, where it is that already.
+    ///
+    /// # Errors
+    /// [`ReissueError`].
+    pub fn reseal(&self, text: &str, context: &VerifyContext<'_>) -> Result<Zeroizing<String>, ReissueError> {
+        self.verify(text, context)?;
+        match UnverifiedToken::parse(text)? {
+            UnverifiedToken::V1(token) => self.reseal_signed(text, &token),
+            UnverifiedToken::V2(token) => {
+                let kem = token.claims().kem;
+                let key = self.published(context.now).find(|key| key.kem() == kem).ok_or(ReissueError::NoKey(kem.as_str()))?;
+                if key.id().as_str() == token.claims().kid {
+                    return Ok(Zeroizing::new(text.to_owned()));
+                }
+                if token.claims().minter.is_some() {
+                    return Err(ReissueError::Signed);
+                }
+                let held = self.sealing_by_id(&token.claims().kid).ok_or(VerifyError::UnknownKey)?;
+                Ok(token.reseal(held, key)?)
+            }
+        }
+    }
+
+    fn reseal_signed(&self, text: &str, token: &SignedToken<'_>) -> Result<Zeroizing<String>, ReissueError> {
+        let signer = self.signer_of(token)?;
+        let active = self.active();
+        if signer.public().id() == active.public().id() {
+            return Ok(Zeroizing::new(text.to_owned()));
+        }
+        let mut claims = token.claims()?;
+        let credential = self.open_rsa(&SealedCredential::new(claims.token, signer.public().id().clone()))?;
+        claims.token = seal(&credential, active.public())?;
+        Ok(self.sign_token(&claims, active)?)
+    }
+}
