@@ -6,6 +6,8 @@
 mod effort;
 pub(crate) use effort::Budget;
 
+use std::collections::HashSet;
+
 use regex_automata::dfa::Automaton as _;
 use regex_automata::dfa::{StartKind, dense};
 use regex_automata::nfa::thompson::{self, WhichCaptures};
@@ -21,6 +23,8 @@ const MAX_NFA_BYTES: usize = 64 * 1024;
 const MAX_DFA_BYTES: usize = 128 * 1024;
 /// Memory that determinising may use while it works.
 const MAX_DETERMINISE_BYTES: usize = 1024 * 1024;
+/// Pairs of states that a comparison of two automata looks at.
+const MAX_PAIRS: usize = 20_000;
 const MAX_NESTING: u32 = 50;
 /// Steps of determinising one pattern: a few milliseconds.
 pub(crate) const MAX_PATTERN_STEPS: usize = 200_000;
@@ -103,6 +107,31 @@ impl Automaton {
         let input = Input::new(path.as_bytes()).anchored(Anchored::Yes).earliest(true);
         // An error would mean a byte that the automaton was built to quit on. There is none; if there were: no match.
         self.dfa.try_search_fwd(&input).ok().flatten().map(|found| found.pattern().as_usize())
+    }
+
+    /// Is there a path that both match whole? None where the two together have too many states.
+    pub(crate) fn intersects(&self, other: &Self) -> Option<bool> {
+        let start = start::Config::new().anchored(Anchored::Yes);
+        let first = (self.dfa.start_state(&start).ok()?, other.dfa.start_state(&start).ok()?);
+        let bytes: Vec<u8> = (0..=u8::MAX).filter(|byte| is_path_byte(*byte)).collect();
+        let (mut seen, mut pending) = (HashSet::from([first]), vec![first]);
+        while let Some((one, two)) = pending.pop() {
+            let ends = (self.dfa.next_eoi_state(one), other.dfa.next_eoi_state(two));
+            if self.dfa.is_match_state(ends.0) && other.dfa.is_match_state(ends.1) {
+                return Some(true);
+            }
+            for byte in &bytes {
+                let next = (self.dfa.next_state(one, *byte), other.dfa.next_state(two, *byte));
+                let dead = self.dfa.is_dead_state(next.0) || other.dfa.is_dead_state(next.1);
+                if !dead && seen.insert(next) {
+                    pending.push(next);
+                }
+            }
+            if seen.len() > MAX_PAIRS {
+                return None;
+            }
+        }
+        Some(false)
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {

@@ -14,6 +14,7 @@ use crate::target::RequestTarget;
 use crate::token::VerifiedToken;
 
 mod missing;
+mod overlap;
 #[cfg(test)]
 mod tests;
 

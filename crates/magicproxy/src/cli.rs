@@ -12,6 +12,9 @@ pub(crate) mod inspect;
 pub(crate) mod keys;
 pub(crate) mod man;
 pub(crate) mod mint;
+pub(crate) mod narrow;
+mod pinned;
+pub(crate) mod reseal;
 pub(crate) mod run;
 mod secret;
 pub(crate) mod serve;
@@ -49,6 +52,10 @@ pub(crate) enum Command {
     Demo(demo::DemoArgs),
     /// Mint a magic token
     Mint(mint::MintArgs),
+    /// Make a weaker token of one: fewer requests, less time, one sender; needs no key
+    Narrow(narrow::NarrowArgs),
+    /// Turn a token of a retired key into one of the active key
+    Reseal(reseal::ResealArgs),
     /// Show what is in a magic token, except its credential
     Inspect(inspect::InspectArgs),
     /// Say which rule decides on a request, or which rule would be needed

@@ -39,6 +39,8 @@ fn run(command: Command, environment: &Environment) -> Result<(), Failure> {
         Command::Serve(args) => cli::serve::run(args, environment),
         Command::Demo(args) => cli::demo::run(&args),
         Command::Mint(args) => cli::mint::run(args, environment),
+        Command::Narrow(args) => cli::narrow::run(&args, environment),
+        Command::Reseal(args) => cli::reseal::run(args, environment),
         Command::Inspect(args) => cli::inspect::run(args, environment),
         Command::Explain(args) => cli::explain::run(args, environment),
         Command::Env(args) => cli::env::run(args, environment),

@@ -43,6 +43,12 @@ pub enum CredentialPlace {
 }
 
 impl CredentialPlace {
+    /// A header field, if the text is the name of one (RFC 9110 section 5.6.2).
+    #[must_use]
+    pub fn header(name: &str) -> Option<Self> {
+        header_name(name).map(Self::Header)
+    }
+
     /// The name of the header field, in lower case.
     #[must_use]
     pub fn field_name(&self) -> &str {

@@ -1,4 +1,7 @@
-//! `inspect`: what a magic token says, and whether our keys stand behind it. Never the credential, open or sealed.
+//! `inspect`: what a magic token says, caveat by caveat, and whether our keys stand behind it. Never the credential, open or
+//! sealed.
+
+mod chain;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -9,6 +12,7 @@ use magicproxy_core::{UnixTime, UnverifiedToken, VerifyError};
 use magicproxy_proxy::clock;
 use serde_json::{Map, Value, json};
 
+use self::chain::Chain;
 use super::{SettingsArgs, secret, time};
 use crate::config::{Config, Environment};
 use crate::failure::Failure;
@@ -54,8 +58,10 @@ pub(crate) fn run(args: InspectArgs, environment: &Environment) -> Result<(), Fa
 /// What a token says of itself. Nothing of it is proved.
 #[derive(Debug)]
 pub(super) struct Claims {
+    version: &'static str,
     kid: Option<String>,
     members: Map<String, Value>,
+    chain: Chain,
 }
 
 /// What the keys at hand say of a token.
@@ -82,8 +88,14 @@ impl Standing {
             Ok(_) => Self { signature: "valid", refused: named.err() },
             Err(error) => {
                 let signature = match &error {
-                    VerifyError::UnknownKey => "not checked",
-                    VerifyError::Signature | VerifyError::Malformed | VerifyError::TooLong | VerifyError::Header => "not valid",
+                    VerifyError::UnknownKey | VerifyError::Version(_) => "not checked",
+                    VerifyError::Signature
+                    | VerifyError::Seal
+                    | VerifyError::Tag
+                    | VerifyError::Minter
+                    | VerifyError::Malformed
+                    | VerifyError::TooLong
+                    | VerifyError::Header => "not valid",
                     _ => "valid",
                 };
                 Self { signature, refused: Some(error.to_string()) }
@@ -98,7 +110,11 @@ impl Claims {
         let token = UnverifiedToken::parse(token).context("token")?;
         let members = token.claims_for_display().and_then(|claims| claims.as_object().cloned());
         let members = members.context("the token's claims are not a JSON object")?;
-        Ok(Self { kid: token.kid().map(harmless), members })
+        let (version, chain) = match &token {
+            UnverifiedToken::V1(_) => ("v1", Chain::of_json(members.get("caveats"))),
+            UnverifiedToken::V2(token) => ("v2", Chain::of_parts(token.caveats())),
+        };
+        Ok(Self { version, kid: token.kid().map(harmless), members, chain })
     }
 
     fn time(&self, name: &str) -> Option<UnixTime> {
@@ -111,9 +127,8 @@ impl Claims {
 
     /// Rules as they are written, one to a line.
     fn rules(&self) -> Vec<String> {
-        let rule = |rule: &Value| harmless(&rule.as_str().map_or_else(|| rule.to_string(), str::to_owned));
         let rules = self.members.get("allowed").and_then(Value::as_array);
-        rules.map(|rules| rules.iter().map(rule).collect()).unwrap_or_default()
+        rules.map(|rules| rules.iter().map(chain::rule).collect()).unwrap_or_default()
     }
 
     fn scopes(&self) -> Vec<String> {
@@ -123,7 +138,8 @@ impl Claims {
 
     /// Claims that this version does not know: their names only, for what is in them could be anything.
     fn unknown(&self) -> Vec<String> {
-        const KNOWN: [&str; 8] = ["iat", "exp", "nbf", "allowed", "scopes", "jti", "aud", "explain"];
+        const KNOWN: [&str; 13] =
+            ["iat", "exp", "nbf", "allowed", "scopes", "jti", "aud", "explain", "kid", "kem", "sub", "minter", "caveats"];
         self.members.keys().filter(|name| !KNOWN.contains(&name.as_str())).map(|name| harmless(name)).collect()
     }
 
@@ -136,10 +152,14 @@ impl Claims {
             (rules, _) => format!("allows {} and {} more", rules.first().map_or("", String::as_str), rules.len() - 1),
         };
         let start = self.time("iat").unwrap_or(UnixTime(0));
-        let expiry = self
-            .time("exp")
-            .map_or_else(String::new, |end| format!("expires {} ({})", time::date(end), time::distance(end, start)));
-        format!("minted {id}: {expiry}, {allows}")
+        let end = self.chain.ends().into_iter().chain(self.time("exp")).min();
+        let expiry = end.map_or_else(String::new, |end| format!("expires {} ({})", time::date(end), time::distance(end, start)));
+        let narrowed = match self.chain.len() {
+            0 => String::new(),
+            1 => ", less what its caveat takes".to_owned(),
+            count => format!(", less what its {count} caveats take"),
+        };
+        format!("minted {id}: {expiry}, {allows}{narrowed}")
     }
 
     fn describe(&self, standing: &Standing, now: UnixTime) -> String {
@@ -152,7 +172,13 @@ impl Claims {
         line("id", &self.text("jti").unwrap_or_else(|| "(none)".to_owned()));
         line("accepted", &standing.refused.as_ref().map_or_else(|| "yes".to_owned(), |reason| format!("no: {reason}")));
         line("signature", standing.signature);
+        line("version", self.version);
         line("key", self.kid.as_deref().unwrap_or("(not named)"));
+        for (name, claim) in [("seal", "kem"), ("minter", "minter"), ("for", "sub")] {
+            if let Some(text) = self.text(claim) {
+                line(name, &text);
+            }
+        }
         line("upstream", &self.text("aud").unwrap_or_else(|| "(not named)".to_owned()));
         for (name, claim) in [("minted", "iat"), ("begins", "nbf"), ("expires", "exp")] {
             if let Some(time) = self.time(claim) {
@@ -165,12 +191,14 @@ impl Claims {
             line("explain", "yes: refusals say which rule would be needed");
         }
         self.unknown().iter().for_each(|name| line("unknown", name));
+        self.chain.describe(&mut text, now);
         text
     }
 
     fn to_json(&self, standing: &Standing) -> Value {
         let claim = |name: &str| self.members.get(name).cloned().unwrap_or_default();
         json!({
+            "version": self.version,
             "id": claim("jti"),
             "kid": self.kid,
             "accepted": standing.refused.is_none(),
@@ -183,6 +211,10 @@ impl Claims {
             "allowed": claim("allowed"),
             "scopes": claim("scopes"),
             "explain": self.members.get("explain").and_then(Value::as_bool).unwrap_or(false),
+            "sub": claim("sub"),
+            "kem": claim("kem"),
+            "minter": claim("minter"),
+            "caveats": self.chain.to_json(),
             "unknown_claims": self.unknown(),
         })
     }

@@ -1,6 +1,8 @@
-//! `mint`: a magic token, offline with the private key at hand or from a running proxy.
+//! `mint`: a magic token, offline with the private key or with the public one at hand, or from a running proxy.
 //!
 //! Standard output gets the token and nothing else, so that `export GH_TOKEN=$(magicproxy mint …)` works.
+
+mod sealed;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -52,6 +54,11 @@ pub(crate) struct MintArgs {
     /// Mint at a running proxy instead of with the private key
     #[arg(long, value_name = "URL")]
     proxy: Option<String>,
+    /// Seal to a proxy's public key instead: a JWK file, or the URL of the proxy, whose key is fetched once and kept
+    #[arg(long, value_name = "FILE|URL", conflicts_with = "proxy", requires = "aud")]
+    to: Option<String>,
+    #[command(flatten)]
+    sealed: sealed::SealedArgs,
     /// Send the credential over plain http to another machine
     #[arg(long, requires = "proxy")]
     danger_plain_http: bool,
@@ -60,9 +67,10 @@ pub(crate) struct MintArgs {
 /// Mints, and prints the token.
 pub(crate) fn run(args: MintArgs, environment: &Environment) -> Result<(), Failure> {
     let order = order(&args, environment)?;
-    let token = match &args.proxy {
-        Some(url) => at_proxy(url, order, args.danger_plain_http)?,
-        None => offline(order, Config::load(args.settings.into_flags(), environment)?)?,
+    let token = match (&args.proxy, &args.to) {
+        (_, Some(to)) => sealed::mint(to, &args.sealed, order, environment)?,
+        (Some(url), None) => at_proxy(url, order, args.danger_plain_http)?,
+        (None, None) => offline(order, Config::load(args.settings.into_flags(), environment)?)?,
     };
     output::print(&token)?;
     note(&Claims::of(&token)?.summary());
@@ -101,7 +109,7 @@ fn order(args: &MintArgs, environment: &Environment) -> Result<MintOrder, Failur
 }
 
 /// The object form of a rule begins with `{`, which no method does.
-fn rule(text: &str) -> Result<RawRule, String> {
+pub(super) fn rule(text: &str) -> Result<RawRule, String> {
     if !text.starts_with('{') {
         return Ok(RawRule::Text(text.to_owned()));
     }

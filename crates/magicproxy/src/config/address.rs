@@ -27,6 +27,16 @@ pub(crate) enum Scheme {
     Https,
 }
 
+impl Scheme {
+    /// As a URL begins.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
 impl Listen {
     /// Reads `unix:/run/magicproxy.sock`, or an [`Address`].
     pub(crate) fn parse(text: &str) -> Result<Self, String> {

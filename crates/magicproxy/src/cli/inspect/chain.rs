@@ -1,0 +1,84 @@
+//! The caveats of a token, one by one, and what they leave in plain words.
+
+use std::fmt::Write as _;
+
+use magicproxy_core::{Caveat, ParseCaveatError, UnixTime};
+use serde_json::{Value, json};
+
+use crate::cli::time;
+use crate::output::harmless;
+
+/// The caveats, as far as they can be read.
+#[derive(Debug)]
+pub(super) struct Chain(Result<Vec<Caveat>, String>);
+
+impl Chain {
+    pub(super) fn of_parts(caveats: Result<Vec<Caveat>, ParseCaveatError>) -> Self {
+        Self(caveats.map_err(|error| error.to_string()))
+    }
+
+    /// Those of version 1 stand in the claims.
+    pub(super) fn of_json(caveats: Option<&Value>) -> Self {
+        let caveats = caveats.map(|caveats| serde_json::from_value(caveats.clone()).map_err(|error| error.to_string()));
+        Self(caveats.unwrap_or_else(|| Ok(Vec::new())))
+    }
+
+    fn caveats(&self) -> &[Caveat] {
+        self.0.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.caveats().len()
+    }
+
+    /// When the caveats let the token end.
+    pub(super) fn ends(&self) -> Vec<UnixTime> {
+        self.caveats().iter().filter_map(|caveat| caveat.exp).collect()
+    }
+
+    /// Each caveat as a line for each thing that it says, and then what is left.
+    pub(super) fn describe(&self, text: &mut String, now: UnixTime) {
+        if let Err(error) = &self.0 {
+            let _ = writeln!(text, "caveats    not readable: {}", harmless(error));
+        }
+        for (number, caveat) in self.caveats().iter().enumerate() {
+            for said in sayings(caveat, now) {
+                let _ = writeln!(text, "{:<10} {said}", format!("caveat {}", number + 1));
+            }
+        }
+        if self.len() > 0 {
+            let _ = writeln!(text, "{:<10} what the token allows and every caveat too", "effective");
+        }
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        match &self.0 {
+            Ok(caveats) => json!(caveats),
+            Err(error) => json!({ "error": harmless(error) }),
+        }
+    }
+}
+
+/// One line for each member of a caveat.
+fn sayings(caveat: &Caveat, now: UnixTime) -> Vec<String> {
+    let moment = |time: UnixTime| format!("{} ({})", time::date(time), time::distance(time, now));
+    let mut said = Vec::new();
+    if let Some(rules) = &caveat.allowed {
+        let rules: Vec<String> = rules.iter().map(|rule| harmless(&rule.to_string())).collect();
+        said.push(format!("only {}", rules.join(", or ")));
+    }
+    said.extend(caveat.exp.map(|end| format!("until {}", moment(end))));
+    said.extend(caveat.nbf.map(|start| format!("from {}", moment(start))));
+    said.extend(caveat.aud.as_ref().map(|name| format!("at the upstream {name} only")));
+    said.extend(caveat.sender.as_ref().map(|sender| {
+        let networks: Vec<String> = sender.cidr.iter().map(ToString::to_string).collect();
+        format!("from {} only", networks.join(" or "))
+    }));
+    said.extend(caveat.sub.as_ref().map(|label| format!("given to {label}")));
+    said
+}
+
+/// A rule as it is written.
+pub(super) fn rule(rule: &Value) -> String {
+    harmless(&rule.as_str().map_or_else(|| rule.to_string(), str::to_owned))
+}

@@ -1,0 +1,120 @@
+//! `mint --to`: a version 2 token, with a proxy's public key. The credential leaves this process in no other form.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+use magicproxy_core::{
+    Credential, CredentialField, CredentialPlace, Grant, Kem, Label, MintOrder, MinterSigningKey, PatternMode, Rule, ScopeName,
+    SealRequest, TypedCredential, UnixTime, UpstreamName,
+};
+use magicproxy_proxy::clock;
+use magicproxy_proxy::settings::MintSettings;
+use zeroize::Zeroizing;
+
+use crate::cli::{narrow, pinned, secret};
+use crate::config::Environment;
+use crate::failure::Failure;
+use crate::output::harmless;
+
+/// What only sealed tokens have.
+#[derive(Debug, Args)]
+pub(crate) struct SealedArgs {
+    /// How the seal is made: `x25519`, or `x-wing` for credentials that must outlive today's cryptography
+    #[arg(long, value_name = "KEM", requires = "to", value_parser = kem)]
+    kem: Option<Kem>,
+    /// Where the credential goes: `bearer`, `basic` (it is `user:password`) or `header:NAME`; `json` reads the form of the
+    /// specification [default: where the proxy's operator says]
+    #[arg(long, value_name = "PLACE", requires = "to")]
+    credential_as: Option<String>,
+    /// Whom the token is for, as the proxy's log shows it
+    #[arg(long, value_name = "LABEL", requires = "to")]
+    sub: Option<String>,
+    /// JWK file of the key that makes known who mints
+    #[arg(long, value_name = "FILE", requires = "to")]
+    minter_key: Option<PathBuf>,
+    /// Fetch the proxy's key again, and keep it in place of the one that was kept
+    #[arg(long, requires = "to")]
+    refresh: bool,
+}
+
+pub(super) fn mint(
+    to: &str,
+    args: &SealedArgs,
+    order: MintOrder,
+    environment: &Environment,
+) -> Result<Zeroizing<String>, Failure> {
+    let now = clock::now();
+    let MintOrder { token, allowed, scopes, expires_in, aud, explain, .. } = order;
+    let mut faults = Vec::new();
+    let grant = grant(allowed, scopes).map_err(|found| faults.extend(found)).ok();
+    let credential = credential(token, args.credential_as.as_deref()).map_err(|fault| faults.push(fault)).ok();
+    let upstream = aud.as_deref().and_then(UpstreamName::parse);
+    if upstream.is_none() {
+        faults.push("--aud: expected the name of the upstream that the credential is for".to_owned());
+    }
+    let subject = args
+        .sub
+        .as_deref()
+        .map(|text| Label::parse(text).ok_or_else(|| format!("--sub `{}`: {}", harmless(text), narrow::LABEL)));
+    let subject = subject.transpose().map_err(|fault| faults.push(fault)).ok().flatten();
+    let (Some(grant), Some(credential), Some(upstream), true) = (grant, credential, upstream, faults.is_empty()) else {
+        return Err(Failure::Usage(faults));
+    };
+    let minter = args.minter_key.as_ref().map(|path| {
+        let text = secret::whole_file(path)?;
+        MinterSigningKey::from_json(&text).with_context(|| format!("`{}`", path.display()))
+    });
+    let minter = minter.transpose().context("--minter-key")?;
+    let key = pinned::Source { to, refresh: args.refresh }.key(args.kem.unwrap_or_default(), environment)?;
+    let lifetime = expires_in.unwrap_or_else(|| MintSettings::default().default_lifetime.as_secs());
+    let minted = key.mint(&SealRequest {
+        credential,
+        grant,
+        upstream,
+        issued_at: now,
+        expires_at: UnixTime(now.0.saturating_add(lifetime)),
+        not_before: None,
+        subject,
+        explain,
+        minter: minter.as_ref(),
+    });
+    Ok(minted.context("nothing was minted")?.token)
+}
+
+fn grant(allowed: Option<Vec<magicproxy_core::RawRule>>, scopes: Option<Vec<String>>) -> Result<Grant, Vec<String>> {
+    match (allowed, scopes) {
+        (Some(rules), None) => {
+            let rules = Rule::parse_list(&rules, PatternMode::Whole);
+            rules.map(Grant::Allowed).map_err(|faults| faults.iter().map(|fault| format!("--allow: {fault}")).collect())
+        }
+        (None, Some(names)) => {
+            let parse = |name: &String| {
+                ScopeName::parse(name).ok_or_else(|| vec![format!("--scope `{}`: this is no name", harmless(name))])
+            };
+            names.iter().map(parse).collect::<Result<_, _>>().map(Grant::Scopes)
+        }
+        _ => Err(vec!["exactly one of --allow (rules) and --scope (names) is needed".to_owned()]),
+    }
+}
+
+fn credential(text: Zeroizing<String>, place: Option<&str>) -> Result<TypedCredential, String> {
+    let say = |error: &dyn std::fmt::Display| format!("credential: {error}");
+    let place = match place {
+        None => return Credential::parse(text).map(TypedCredential::Configured).map_err(|error| say(&error)),
+        Some("json") => return TypedCredential::from_json(text.trim().as_bytes()).map_err(|error| say(&error)),
+        Some("bearer") => CredentialPlace::Bearer,
+        Some("basic") if text.contains(':') => CredentialPlace::Basic,
+        Some("basic") => return Err("credential: expected `user:password`".to_owned()),
+        Some(other) => match other.strip_prefix("header:").and_then(CredentialPlace::header) {
+            Some(place) => place,
+            None => return Err(format!("--credential-as `{}`: expected bearer, basic, header:NAME or json", harmless(other))),
+        },
+    };
+    let credential = Credential::parse(text).map_err(|error| say(&error))?;
+    Ok(TypedCredential::Fields(vec![CredentialField { place, credential }]))
+}
+
+fn kem(name: &str) -> Result<Kem, String> {
+    Kem::parse(name).ok_or_else(|| "expected `x25519` or `x-wing`".to_owned())
+}

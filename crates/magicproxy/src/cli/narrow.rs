@@ -1,0 +1,202 @@
+//! `narrow`: a weaker token of one that somebody holds. Version 2 needs nothing but the token, version 1 its proxy.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{ArgGroup, Args};
+use http::{Request, StatusCode};
+use http_body_util::Full;
+use hyper::body::Bytes;
+use magicproxy_core::{
+    Caveat, Label, NarrowError, Network, PatternMode, Policy, RawRule, Rule, Sender, UnixTime, UnverifiedToken, UpstreamName,
+};
+use magicproxy_proxy::clock;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::inspect::Claims;
+use super::{mint, secret};
+use crate::client::Peer;
+use crate::config::{Environment, parse_duration};
+use crate::failure::Failure;
+use crate::output::{self, harmless, note};
+use crate::wire;
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("source").required(true))]
+pub(crate) struct NarrowArgs {
+    /// The token; `-` reads standard input, `@FILE` a file
+    #[arg(group = "source")]
+    token: Option<String>,
+    /// File that holds the token; `-` is standard input
+    #[arg(long, value_name = "FILE", group = "source")]
+    token_file: Option<PathBuf>,
+    /// Environment variable that holds the token
+    #[arg(long, value_name = "NAME", group = "source")]
+    token_env: Option<String>,
+    #[command(flatten)]
+    caveat: CaveatArgs,
+    /// Have this proxy do it: what a token of version 1 needs
+    #[arg(long, value_name = "URL")]
+    proxy: Option<String>,
+    /// Send the token over plain http to another machine
+    #[arg(long, requires = "proxy")]
+    danger_plain_http: bool,
+}
+
+/// What the new token may do less.
+#[derive(Debug, Default, Args)]
+struct CaveatArgs {
+    /// Allow only requests by these rules, as far as the token allows them; repeatable
+    #[arg(long, value_name = "RULE")]
+    allow: Vec<String>,
+    /// End after this time, if the token does not end before: `15m`
+    #[arg(long, value_name = "DURATION")]
+    expires_in: Option<String>,
+    /// Begin after this time
+    #[arg(long, value_name = "DURATION")]
+    starts_in: Option<String>,
+    /// Name of the upstream, where the token should go to no other
+    #[arg(long, value_name = "NAME")]
+    aud: Option<String>,
+    /// What the log is to call the new holder
+    #[arg(long, value_name = "LABEL")]
+    sub: Option<String>,
+    /// Network that requests must come from, such as 192.0.2.0/24; repeatable
+    #[arg(long, value_name = "CIDR")]
+    sender: Vec<String>,
+}
+
+/// Narrows, and prints the token.
+pub(crate) fn run(args: &NarrowArgs, environment: &Environment) -> Result<(), Failure> {
+    let token = match (&args.token, &args.token_file, &args.token_env) {
+        (Some(argument), _, _) => secret::from_argument(argument)?,
+        (None, Some(path), _) => secret::from_file(path)?,
+        (None, None, name) => secret::from_variable(name.as_deref().unwrap_or_default(), environment)?,
+    };
+    let caveat = args.caveat.caveat(clock::now()).map_err(Failure::Usage)?;
+    let parsed = UnverifiedToken::parse(&token).context("token")?;
+    ensure_something_is_left(&parsed, &caveat)?;
+    let narrowed = match (&args.proxy, &parsed) {
+        (Some(url), _) => at_proxy(&Peer::for_secrets(url, args.danger_plain_http).map_err(Failure::usage)?, &token, &caveat)?,
+        (None, UnverifiedToken::V2(_)) => caveat.append_to(&token).map_err(refused)?,
+        (None, UnverifiedToken::V1(_)) => {
+            return Err(Failure::usage("only its proxy can narrow a token of version 1: name it (--proxy URL)"));
+        }
+    };
+    output::print(&narrowed)?;
+    note(&Claims::of(&narrowed)?.summary());
+    Ok(())
+}
+
+impl CaveatArgs {
+    fn caveat(&self, now: UnixTime) -> Result<Caveat, Vec<String>> {
+        let mut faults = Vec::new();
+        let mut rules = Vec::new();
+        for text in &self.allow {
+            mint::rule(text).map_or_else(|fault| faults.push(fault), |rule| rules.push(rule));
+        }
+        let mut moment = |name: &str, text: &Option<String>| {
+            let duration = text.as_deref().map(parse_duration).transpose();
+            let duration = duration.map_err(|expected| faults.push(format!("{name}: {expected}"))).ok().flatten();
+            duration.map(|after| UnixTime(now.0.saturating_add(after.as_secs())))
+        };
+        let (exp, nbf) = (moment("--expires-in", &self.expires_in), moment("--starts-in", &self.starts_in));
+        let aud =
+            self.aud.as_deref().map(|name| UpstreamName::parse(name).ok_or_else(|| format!("--aud `{name}`: this is no name")));
+        let aud = aud.transpose().map_err(|fault| faults.push(fault)).ok().flatten();
+        let sub =
+            self.sub.as_deref().map(|text| Label::parse(text).ok_or_else(|| format!("--sub `{}`: {LABEL}", harmless(text))));
+        let sub = sub.transpose().map_err(|fault| faults.push(fault)).ok().flatten();
+        let mut cidr = Vec::new();
+        for text in &self.sender {
+            match Network::parse(text) {
+                Some(network) => cidr.push(network),
+                None => faults
+                    .push(format!("--sender `{}`: expected a network such as `192.0.2.0/24`, without host bits", harmless(text))),
+            }
+        }
+        let caveat = Caveat {
+            allowed: (!rules.is_empty()).then_some(rules),
+            exp,
+            nbf,
+            aud,
+            sub,
+            sender: (!cidr.is_empty()).then_some(Sender { cidr }),
+        };
+        if faults.is_empty() {
+            caveat
+                .check()
+                .map_err(|_| vec!["say what the new token may do less: --allow, --expires-in, --sender, …".to_owned()])?;
+            return Ok(caveat);
+        }
+        Err(faults)
+    }
+}
+
+/// How a label is written.
+pub(super) const LABEL: &str = "expected 1 to 128 characters of visible ASCII without `\"`, `\\`, `>` and `,`";
+
+fn refused(error: NarrowError) -> Failure {
+    match error {
+        NarrowError::Rules(faults) => Failure::Usage(faults.iter().map(|fault| format!("--allow: {fault}")).collect()),
+        error => anyhow::Error::new(error).into(),
+    }
+}
+
+/// A caveat gives nothing: rules beside everything that the token allows are a mistake, and a token without any is useless.
+fn ensure_something_is_left(token: &UnverifiedToken<'_>, caveat: &Caveat) -> Result<(), Failure> {
+    let parse = |rules: &[RawRule]| Rule::parse_list(rules, PatternMode::Whole);
+    let Some(written) = &caveat.allowed else { return Ok(()) };
+    let rules = parse(written).map_err(|faults| refused(NarrowError::Rules(faults)))?;
+    let mut futile = vec![false; rules.len()];
+    for list in lists(token) {
+        // What cannot be read here (a scope, a rule of another version) is the proxy's to judge.
+        let Ok(parents) = parse(&list) else { continue };
+        Policy::futile(&rules, &parents)
+            .into_iter()
+            .filter_map(|at| futile.get_mut(at).map(|futile| *futile = true))
+            .for_each(drop);
+    }
+    if futile.iter().all(|futile| *futile) {
+        return Err(Failure::usage(
+            "nothing would be left: the token allows none of these requests (`magicproxy inspect` shows what it allows)",
+        ));
+    }
+    for (rule, _) in written.iter().zip(futile).filter(|(_, futile)| *futile) {
+        note(&format!("warning: the token allows nothing of `{}`, and so will the new one", harmless(&rule.to_string())));
+    }
+    Ok(())
+}
+
+/// The lists of rules that the token bears, in its claims and in its caveats.
+fn lists(token: &UnverifiedToken<'_>) -> Vec<Vec<RawRule>> {
+    let claims = token.claims_for_display().unwrap_or_default();
+    let caveats = match token {
+        UnverifiedToken::V1(_) => serde_json::from_value(claims.get("caveats").cloned().unwrap_or_default()).unwrap_or_default(),
+        UnverifiedToken::V2(token) => token.caveats().unwrap_or_default(),
+    };
+    let own: Option<Vec<RawRule>> = claims.get("allowed").and_then(|rules| serde_json::from_value(rules.clone()).ok());
+    own.into_iter().chain(caveats.into_iter().filter_map(|caveat: Caveat| caveat.allowed)).collect()
+}
+
+fn at_proxy(peer: &Peer, token: &str, caveat: &Caveat) -> Result<Zeroizing<String>, Failure> {
+    let order = json!({ "caveat": caveat }).to_string();
+    ask(peer, "/__magictoken/narrow", token, Bytes::from(order))
+}
+
+/// A token that a proxy makes of this one.
+pub(super) fn ask(peer: &Peer, path: &str, token: &str, body: Bytes) -> Result<Zeroizing<String>, Failure> {
+    let request = Request::post("/")
+        .header("content-type", "application/json")
+        .header("authorization", format!("Bearer {token}"))
+        .body(Full::new(body))
+        .context("the token cannot stand in a header")?;
+    let answer = wire::runtime()?.block_on(peer.send(path, request))?;
+    if answer.status != StatusCode::OK {
+        let problem: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+        let reason = ["detail", "message", "title"].iter().find_map(|name| problem.get(name)?.as_str()).unwrap_or_default();
+        return Err(anyhow::anyhow!("the proxy answered {}: {}", answer.status.as_u16(), harmless(reason)).into());
+    }
+    Ok(Zeroizing::new(answer.body.trim().to_owned()))
+}

@@ -1,0 +1,63 @@
+//! `reseal`: a token of a retired key becomes one of the active key, and nobody sees its credential.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{ArgGroup, Args};
+use hyper::body::Bytes;
+use magicproxy_core::UnverifiedToken;
+use magicproxy_proxy::clock;
+
+use super::inspect::Claims;
+use super::{SettingsArgs, narrow, secret};
+use crate::client::Peer;
+use crate::config::{Config, Environment};
+use crate::failure::Failure;
+use crate::output::{self, note};
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("source").required(true))]
+pub(crate) struct ResealArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// The token; `-` reads standard input, `@FILE` a file
+    #[arg(group = "source")]
+    token: Option<String>,
+    /// File that holds the token; `-` is standard input
+    #[arg(long, value_name = "FILE", group = "source")]
+    token_file: Option<PathBuf>,
+    /// Environment variable that holds the token
+    #[arg(long, value_name = "NAME", group = "source")]
+    token_env: Option<String>,
+    /// Have a running proxy do it instead of the private keys at hand
+    #[arg(long, value_name = "URL")]
+    proxy: Option<String>,
+    /// Send the token over plain http to another machine
+    #[arg(long, requires = "proxy")]
+    danger_plain_http: bool,
+}
+
+/// Reseals, and prints the token.
+pub(crate) fn run(args: ResealArgs, environment: &Environment) -> Result<(), Failure> {
+    let token = match (&args.token, &args.token_file, &args.token_env) {
+        (Some(argument), _, _) => secret::from_argument(argument)?,
+        (None, Some(path), _) => secret::from_file(path)?,
+        (None, None, name) => secret::from_variable(name.as_deref().unwrap_or_default(), environment)?,
+    };
+    let resealed = match &args.proxy {
+        Some(url) => {
+            let peer = Peer::for_secrets(url, args.danger_plain_http).map_err(Failure::usage)?;
+            narrow::ask(&peer, "/__magictoken/reseal", &token, Bytes::new())?
+        }
+        None => {
+            let config = Config::load(args.settings.into_flags(), environment)?;
+            let keys = config.keys.files.load_existing()?;
+            let claims = UnverifiedToken::parse(&token).context("token")?.claims_for_display().unwrap_or_default();
+            let upstream = config.upstream_named(claims.get("aud").and_then(|aud| aud.as_str())).map_err(Failure::usage)?;
+            keys.ring.reseal(&token, &Config::verify_context(upstream, clock::now())).context("token")?
+        }
+    };
+    output::print(&resealed)?;
+    note(&Claims::of(&resealed)?.summary());
+    Ok(())
+}
