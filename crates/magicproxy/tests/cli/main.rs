@@ -8,6 +8,7 @@ mod env;
 mod program;
 #[cfg(unix)]
 mod run;
+mod sealed;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
