@@ -1,0 +1,171 @@
+// The form of a version 2 token, its claims and its caveats: token-v2.md sections 1, 2, 5 and 6.
+
+import { fromBase64url, fromUtf8 } from "./bytes.js";
+import { JsonError, parseObject } from "./json.js";
+
+/** Why a token is refused; `kind` is the name of the refusal in the specification. No message holds a secret. */
+export class TokenError extends Error {
+  /** @param {string} kind @param {string} [message] */
+  constructor(kind, message = kind) {
+    super(message);
+    this.name = "TokenError";
+    this.kind = kind;
+  }
+}
+
+export const MAX_BYTES = 8192;
+export const MAX_CAVEATS = 16;
+export const MAX_LIFETIME = 3660 * 86400;
+export const MAX_TIME = 253402300799;
+export const LEEWAY = 30;
+
+const isText = (value) => typeof value === "string";
+const isTime = (value) => typeof value === "number";
+const isLabel = (value) => isText(value) && /^[!-~]{1,128}$/.test(value) && !/["\\>,]/.test(value);
+const isName = (value) => isText(value) && /^[A-Za-z0-9._:[\]-]{1,255}$/.test(value);
+const isId = (value) => isText(value) && /^[A-Za-z0-9_-]{1,128}$/.test(value);
+const isBoolean = (value) => typeof value === "boolean";
+const isTexts = (value) => Array.isArray(value) && value.every(isText);
+
+const CLAIMS = {
+  kid: isText,
+  kem: (value) => value === "x25519" || value === "x-wing",
+  jti: isId,
+  iat: isTime,
+  exp: isTime,
+  aud: isName,
+  allowed: isRules,
+  scopes: (value) => isTexts(value) && value.length >= 1 && value.length <= 1000,
+  nbf: isTime,
+  sub: isLabel,
+  explain: isBoolean,
+  minter: isText,
+};
+const CAVEAT = {
+  allowed: isRules,
+  exp: (value) => isTime(value) && value <= MAX_TIME,
+  nbf: (value) => isTime(value) && value <= MAX_TIME,
+  aud: isName,
+  sub: isLabel,
+  sender: isSender,
+};
+
+/** A list of rules in either form; whether they make sense is the proxy's to say. */
+function isRules(value) {
+  const isRule = (rule) => {
+    if (isText(rule)) return true;
+    if (!isObject(rule) || Object.keys(rule).some((name) => !["method", "path", "route"].includes(name))) return false;
+    const { method, path = "", route = "" } = rule;
+    return (isText(method) || isTexts(method)) && isText(path) && isText(route);
+  };
+  return Array.isArray(value) && value.every(isRule);
+}
+
+function isObject(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isSender(value) {
+  if (!isObject(value) || Object.keys(value).join() !== "cidr" || !Array.isArray(value.cidr)) return false;
+  return value.cidr.length >= 1 && value.cidr.length <= 32 && value.cidr.every((text) => isText(text) && isNetwork(text));
+}
+
+/** A network without host bits. */
+export function isNetwork(text) {
+  const match = /^([0-9a-fA-F.:]+)\/(0|[1-9][0-9]{0,2})$/.exec(text);
+  if (!match) return false;
+  const bits = addressBits(match[1]);
+  const length = Number(match[2]);
+  if (bits === null || length > bits.length) return false;
+  const mapped = bits.length === 128 && bits.slice(0, 96) === "0".repeat(80) + "1".repeat(16);
+  return !mapped && !bits.slice(length).includes("1");
+}
+
+/** The bits of an address as a text of 0 and 1, or null. */
+function addressBits(text) {
+  if (!text.includes(":")) return v4Bits(text);
+  let tail = "";
+  const dotted = /^(.*:)([0-9.]+\.[0-9.]+)$/.exec(text);
+  if (dotted) {
+    const bits = v4Bits(dotted[2]);
+    if (bits === null) return null;
+    // The last 32 bits stand as two groups.
+    tail = bits;
+    text = `${dotted[1]}0:0`;
+  }
+  const halves = text.split("::");
+  if (halves.length > 2) return null;
+  const [head, rest] = halves.map((half) => (half === "" ? [] : half.split(":")));
+  const count = head.length + (rest?.length ?? 0);
+  if (rest ? count > 7 : count !== 8) return null;
+  const groups = rest ? [...head, ...Array(8 - count).fill("0"), ...rest] : head;
+  if (!groups.every((group) => /^[0-9a-fA-F]{1,4}$/.test(group))) return null;
+  const bits = groups.map((group) => parseInt(group, 16).toString(2).padStart(16, "0")).join("");
+  return tail ? bits.slice(0, 96) + tail : bits;
+}
+
+function v4Bits(text) {
+  const parts = text.split(".");
+  if (parts.length !== 4 || !parts.every((part) => /^(0|[1-9][0-9]{0,2})$/.test(part) && Number(part) < 256)) return null;
+  return parts.map((part) => Number(part).toString(2).padStart(8, "0")).join("");
+}
+
+function checked(bytes, members, kind) {
+  let object;
+  try {
+    object = parseObject(fromUtf8(bytes));
+  } catch (error) {
+    throw new TokenError(kind, error instanceof JsonError ? error.message : "not UTF-8");
+  }
+  for (const [name, value] of Object.entries(object)) {
+    if (!Object.hasOwn(members, name) || !members[name](value)) throw new TokenError(kind, `the member ${JSON.stringify(name)} is not accepted`);
+  }
+  return object;
+}
+
+/** @param {Uint8Array} bytes */
+export function parseClaims(bytes) {
+  const claims = checked(bytes, CLAIMS, "claims");
+  for (const name of ["kid", "kem", "jti", "iat", "exp", "aud"]) {
+    if (!(name in claims)) throw new TokenError("claims", `${name} is missing`);
+  }
+  if ("allowed" in claims === "scopes" in claims) throw new TokenError("claims", "exactly one of allowed and scopes must be there");
+  return claims;
+}
+
+/** @param {Uint8Array} bytes */
+export function parseCaveat(bytes) {
+  const caveat = checked(bytes, CAVEAT, "caveat");
+  if (Object.keys(caveat).length === 0) throw new TokenError("caveat", "a caveat without a member changes nothing");
+  return caveat;
+}
+
+/**
+ * A token whose form is right; nothing in it is to be believed.
+ * @param {string} token
+ */
+export function parseToken(token) {
+  if (token.length > MAX_BYTES) throw new TokenError("too_long");
+  const parts = token.split(".");
+  const decoded = parts.slice(1).map((part) => (part === "" ? null : fromBase64url(part)));
+  if (parts[0] !== "mt2" || parts.length < 4 || decoded.includes(null)) throw new TokenError("malformed");
+  const claims = parseClaims(decoded[0]);
+  const signed = "minter" in claims ? 1 : 0;
+  const caveats = parts.slice(3 + signed, -1);
+  const tag = decoded.at(-1);
+  if (parts.length < 4 + signed || caveats.length > MAX_CAVEATS || tag.length !== 32) throw new TokenError("malformed");
+  const signature = signed ? decoded[2] : null;
+  if (signature && signature.length !== 64) throw new TokenError("malformed");
+  return {
+    claims,
+    sealed: decoded[1],
+    signature,
+    tag,
+    caveats,
+    bound: parts.slice(0, 2).join("."),
+    minted: parts.slice(0, 3).join("."),
+    root: parts.slice(0, 3 + signed).join("."),
+    /** What the caveats say; throws where one is not readable. */
+    readCaveats: () => decoded.slice(2 + signed, -1).map(parseCaveat),
+  };
+}

@@ -1,0 +1,79 @@
+/** A rule: `METHOD /pattern`, or an object. See docs/spec/rules.md. */
+export type Rule = string | { method: string | string[]; path?: string; route?: string };
+
+/** One header field of a credential. */
+export type Field = { bearer: string } | { basic: [user: string, password: string] } | { header: [name: string, value: string] };
+
+/** A credential: `secret` goes where the proxy's operator says, the others where they say themselves. */
+export type Credential = { secret: string } | Field | { several: Field[] };
+
+/** What a holder adds to a token. Every member that is there must hold for a request. */
+export interface Caveat {
+  allowed?: Rule[];
+  /** Seconds since 1970. */
+  exp?: number;
+  nbf?: number;
+  aud?: string;
+  sub?: string;
+  sender?: { cidr: string[] };
+}
+
+export interface Inspection {
+  claims: Record<string, unknown>;
+  caveats: Caveat[];
+  labels: string[];
+  /** Seconds since 1970: what claims and caveats leave. */
+  expiresAt: number;
+  notBefore: number;
+}
+
+/** Why a token is refused; `kind` is the name of the refusal in the specification. No message holds a secret. */
+export class TokenError extends Error {
+  kind: string;
+}
+
+export interface MintOptions {
+  /** Public JWK or JWK Set; the first X25519 key is taken. */
+  key: object;
+  credential: Credential;
+  /** The upstream. */
+  aud: string;
+  /** Either rules or names of scopes. */
+  allowed?: Rule[];
+  scopes?: string[];
+  /** Seconds; a day where nothing is said. */
+  expiresIn?: number;
+  /** Seconds since 1970. */
+  notBefore?: number;
+  sub?: string;
+  explain?: boolean;
+  /** Private Ed25519 JWK, where the operator wants to know who mints. */
+  minter?: object;
+  now?: number;
+}
+
+/** Mints a token of version 2. The credential leaves this function in no other form. */
+export function mint(options: MintOptions): Promise<{ token: string; id: string }>;
+
+/** Mints a token of version 1 with the proxy's private RSA key (PKCS#8 PEM or JWK). */
+export function mintV1(
+  options: Omit<MintOptions, "key" | "credential" | "minter" | "sub" | "notBefore"> & { privateKey: string | object; credential: string },
+): Promise<{ token: string; id: string }>;
+
+/** Appends a caveat, given as an object or as the exact JSON text; needs the token only. */
+export function narrow(token: string, caveat: Caveat | string): Promise<string>;
+
+/** What a token says of itself, without believing it. */
+export function inspect(token: string): Inspection;
+
+/** Verifies everything but the rules, with the private keys. */
+export function open(
+  token: string,
+  options: { keys: object[]; minters?: object[]; denyKid?: string[]; requireSub?: boolean; maxLifetime?: number; now?: number },
+): Promise<Inspection & { credential: Credential }>;
+
+/** The public keys of a proxy, over TLS or from this machine. */
+export function fetchKeys(proxy: string): Promise<object>;
+
+/** RFC 7638. */
+export function thumbprint(jwk: object): Promise<string>;

@@ -1,0 +1,6 @@
+// Magic tokens of Magic API Proxy: docs/spec/token-v2.md and token-v1.md, with WebCrypto and nothing else.
+
+export { TokenError } from "./form.js";
+export { fetchKeys, thumbprint } from "./keys.js";
+export { inspect, mint, narrow, open } from "./sealed.js";
+export { mintV1 } from "./signed.js";

@@ -1,0 +1,103 @@
+// JSON read strictly: `JSON.parse` would hide a member that stands twice, and take 1.0 for an integer.
+
+/** Thrown for whatever is not strict JSON. */
+export class JsonError extends Error {}
+
+/**
+ * An object whose first bytes are `{"` and whose last is `}`: token-v2.md section 1.3.
+ * @param {string} text
+ * @returns {Record<string, unknown>}
+ */
+export function parseObject(text) {
+  if (!text.startsWith('{"') || !text.endsWith("}")) throw new JsonError("expected a JSON object");
+  const reader = new Reader(text);
+  const value = reader.value();
+  if (reader.at !== text.length) throw new JsonError("something follows the object");
+  return value;
+}
+
+class Reader {
+  constructor(text) {
+    this.text = text;
+    this.at = 0;
+  }
+
+  fail(expected) {
+    throw new JsonError(`expected ${expected} at ${this.at}`);
+  }
+
+  blank() {
+    while (" \t\n\r".includes(this.text[this.at] ?? "x")) this.at++;
+  }
+
+  take(character) {
+    this.blank();
+    if (this.text[this.at] !== character) return false;
+    this.at++;
+    return true;
+  }
+
+  value() {
+    this.blank();
+    switch (this.text[this.at]) {
+      case "{":
+        return this.object();
+      case "[":
+        return this.list();
+      case '"':
+        return this.string();
+      default:
+        return this.word();
+    }
+  }
+
+  object() {
+    const object = Object.create(null);
+    this.take("{");
+    if (this.take("}")) return object;
+    do {
+      this.blank();
+      const name = this.text[this.at] === '"' ? this.string() : this.fail("a name");
+      if (name in object) this.fail("each member once");
+      if (!this.take(":")) this.fail("`:`");
+      object[name] = this.value();
+    } while (this.take(","));
+    return this.take("}") ? object : this.fail("`}`");
+  }
+
+  list() {
+    const list = [];
+    this.take("[");
+    if (this.take("]")) return list;
+    do list.push(this.value());
+    while (this.take(","));
+    return this.take("]") ? list : this.fail("`]`");
+  }
+
+  string() {
+    const match = /"(?:[^"\\\u0000-\u001f]|\\.)*"/sy;
+    match.lastIndex = this.at;
+    const found = match.exec(this.text);
+    if (!found) this.fail("a string");
+    this.at = match.lastIndex;
+    let text;
+    try {
+      text = JSON.parse(found[0]);
+    } catch {
+      this.fail("a string");
+    }
+    return text.isWellFormed() ? text : this.fail("a string of characters");
+  }
+
+  word() {
+    const match = /true|false|0|[1-9][0-9]*/y;
+    match.lastIndex = this.at;
+    const found = match.exec(this.text);
+    // Fractions, exponents, signs and null have no place in a token.
+    if (!found || /[\w.+-]/.test(this.text[match.lastIndex] ?? " ")) this.fail("a value");
+    this.at = match.lastIndex;
+    if (found[0] === "true" || found[0] === "false") return found[0] === "true";
+    const number = Number(found[0]);
+    return Number.isSafeInteger(number) ? number : this.fail("a smaller number");
+  }
+}

@@ -1,0 +1,47 @@
+// Version 1: signed with the proxy's private key, the credential as a JWE. token-v1.md.
+
+import { base64url, concat, random, utf8 } from "./bytes.js";
+import { TokenError } from "./form.js";
+import { thumbprint } from "./keys.js";
+
+const JWE_HEADER = base64url(utf8('{"alg":"RSA-OAEP-256","enc":"A256GCM"}'));
+const MAX_BYTES = 16384;
+
+/** See `index.d.ts`. */
+export async function mintV1({ privateKey, credential, aud, allowed, scopes, expiresIn = 86400, explain, now = Math.floor(Date.now() / 1000) }) {
+  if (typeof credential !== "string" || !/^[!-~]{1,8192}$/.test(credential)) throw new TokenError("credential", "not a credential");
+  if ((allowed === undefined) === (scopes === undefined)) throw new TokenError("claims", "exactly one of allowed and scopes is needed");
+  const jwk = await privateJwk(privateKey);
+  const { kty, n, e } = jwk;
+  const header = { typ: "JWT", alg: "RS256", kid: await thumbprint(jwk) };
+  const jti = base64url(random(16));
+  const claims = { iat: now, exp: now + expiresIn, token: await jwe({ kty, n, e }, utf8(credential)), allowed, scopes: scopes ?? null, jti, aud };
+  if (explain) claims.explain = true;
+  const signed = `${base64url(utf8(JSON.stringify(header)))}.${base64url(utf8(JSON.stringify(claims)))}`;
+  const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
+  const signer = await crypto.subtle.importKey("jwk", { ...jwk, alg: undefined, key_ops: undefined }, algorithm, false, ["sign"]);
+  const token = `${signed}.${base64url(new Uint8Array(await crypto.subtle.sign(algorithm, signer, utf8(signed))))}`;
+  if (token.length > MAX_BYTES) throw new TokenError("too_long");
+  return { token, id: jti };
+}
+
+/** From PKCS#8 in PEM, or a JWK. */
+async function privateJwk(key) {
+  if (typeof key !== "string") return key;
+  const body = /-----BEGIN PRIVATE KEY-----([A-Za-z0-9+/=\s]+)-----END PRIVATE KEY-----/.exec(key);
+  if (!body) throw new TokenError("unknown_key", "expected a PRIVATE KEY in PEM");
+  const der = Uint8Array.from(atob(body[1].replace(/\s/g, "")), (character) => character.charCodeAt(0));
+  const imported = await crypto.subtle.importKey("pkcs8", der, { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" }, true, ["sign"]);
+  return crypto.subtle.exportKey("jwk", imported);
+}
+
+/** RFC 7516 compact serialisation. */
+async function jwe(publicJwk, plaintext) {
+  const recipient = await crypto.subtle.importKey("jwk", publicJwk, { name: "RSA-OAEP", hash: "SHA-256" }, false, ["encrypt"]);
+  const [contentKey, iv] = [random(32), random(12)];
+  const encryptedKey = new Uint8Array(await crypto.subtle.encrypt({ name: "RSA-OAEP" }, recipient, contentKey));
+  const cipher = await crypto.subtle.importKey("raw", contentKey, "AES-GCM", false, ["encrypt"]);
+  const sealed = new Uint8Array(await crypto.subtle.encrypt({ name: "AES-GCM", iv, additionalData: utf8(JWE_HEADER) }, cipher, plaintext));
+  const [text, tag] = [sealed.slice(0, -16), sealed.slice(-16)];
+  return [JWE_HEADER, ...[encryptedKey, iv, concat(text), tag].map(base64url)].join(".");
+}

@@ -1,0 +1,24 @@
+// For tests between implementations: one JSON request on each line of standard input, one JSON answer on each of standard output.
+
+import { createInterface } from "node:readline";
+
+import * as library from "../src/index.js";
+
+const doings = {
+  mint: (order) => library.mint(order),
+  mintV1: (order) => library.mintV1(order),
+  narrow: ({ token, caveat }) => library.narrow(token, caveat),
+  inspect: ({ token }) => library.inspect(token),
+  open: ({ token, ...options }) => library.open(token, options),
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { do: name, ...rest } = JSON.parse(line);
+  let answer;
+  try {
+    answer = { ok: await doings[name](rest) };
+  } catch (error) {
+    answer = { error: error.kind ?? "failed", message: error.message };
+  }
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+}
