@@ -1,0 +1,7 @@
+"""Magic tokens of Magic API Proxy: `docs/spec/token-v2.md`. Narrowing and inspecting need the standard library only."""
+
+from .form import TokenError
+from .narrowing import Inspection, inspect, narrow
+from .sealing import Minted, Opened, mint, open_token
+
+__all__ = ["Inspection", "Minted", "Opened", "TokenError", "inspect", "mint", "narrow", "open_token"]

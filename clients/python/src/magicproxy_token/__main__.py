@@ -1,0 +1,28 @@
+"""`python -m magicproxy_token narrow|inspect`: the token on standard input, never as an argument."""
+
+import argparse
+import dataclasses
+import json
+import sys
+
+from . import TokenError, inspect, narrow
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="magicproxy-token", description="Narrow or inspect the magic token on standard input.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    narrowing = commands.add_parser("narrow", help="print a weaker token")
+    narrowing.add_argument("caveat", help='JSON: {"allowed": ["GET /user"], "exp": 1790000060}')
+    commands.add_parser("inspect", help="print what the token says, as JSON")
+    given = parser.parse_args(arguments)
+    token = sys.stdin.read().strip()
+    try:
+        print(narrow(token, given.caveat) if given.command == "narrow" else json.dumps(dataclasses.asdict(inspect(token)), indent=2))
+    except TokenError as error:
+        print(f"error: {error.kind}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""Narrowing and inspecting: the token is all that is needed. token-v2.md section 5."""
+
+import dataclasses
+import hashlib
+import hmac
+import json
+
+from .form import MAX_BYTES, MAX_CAVEATS, TokenError, base64url, parse_caveat, parse_token
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspection:
+    """What a token says of itself. Nothing of it is proved."""
+
+    claims: dict
+    caveats: list[dict]
+    labels: list[str]
+    #: Seconds since 1970: what claims and caveats leave.
+    expires_at: int
+    not_before: int
+
+
+def next_tag(tag, part):
+    """One link of the chain."""
+    return hmac.new(tag, part.encode("ascii"), hashlib.sha256).digest()
+
+
+def narrow(token, caveat):
+    """The token with one more caveat, given as a dict or as the exact JSON text."""
+    text = caveat if isinstance(caveat, str) else json.dumps(caveat, separators=(",", ":"), ensure_ascii=False)
+    data = text.encode("utf-8")
+    if parse_caveat(data).get("allowed") == []:
+        raise TokenError("rule", "the list of rules is empty")
+    parsed = parse_token(token)
+    if len(parsed.caveat_parts) >= MAX_CAVEATS:
+        raise TokenError("malformed", f"the token bears {MAX_CAVEATS} caveats already")
+    part = base64url(data)
+    kept, _, _ = token.rpartition(".")
+    narrowed = f"{kept}.{part}.{base64url(next_tag(parsed.tag, part))}"
+    if len(narrowed) > MAX_BYTES:
+        raise TokenError("too_long")
+    return narrowed
+
+
+def inspect(token):
+    """What the token says, without believing it; never what is sealed."""
+    parsed = parse_token(token)
+    caveats = parsed.caveats()
+    every = [parsed.claims, *caveats]
+    told = lambda name: [said[name] for said in every if name in said]  # noqa: E731
+    return Inspection(parsed.claims, caveats, told("sub"), min(told("exp")), max([parsed.claims["iat"], *told("nbf")]))

@@ -1,0 +1,25 @@
+"""For tests between implementations: one JSON request on each line of standard input, one JSON answer on each of standard output."""
+
+import dataclasses
+import json
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "src"))
+
+from magicproxy_token import TokenError, inspect, mint, narrow, open_token  # noqa: E402
+
+DOINGS = {
+    "mint": lambda order: dataclasses.asdict(mint(**order)),
+    "narrow": lambda order: narrow(order["token"], order["caveat"]),
+    "inspect": lambda order: dataclasses.asdict(inspect(order["token"])),
+    "open": lambda order: {"credential": open_token(order.pop("token"), **order).credential},
+}
+
+for line in sys.stdin:
+    order = json.loads(line)
+    try:
+        answer = {"ok": DOINGS[order.pop("do")](order)}
+    except TokenError as error:
+        answer = {"error": error.kind, "message": str(error)}
+    print(json.dumps(answer), flush=True)

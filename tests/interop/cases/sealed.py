@@ -1,0 +1,120 @@
+"""Sealed tokens in three languages that share no code: each takes what the others make, and the proxy takes all of it."""
+
+import itertools
+import json
+import pathlib
+import subprocess
+import sys
+
+from harness.cases import Cases, equal, holds
+from harness.exchange import ask
+from house import CREDENTIAL
+
+from .asked import allowed
+
+CASES = Cases()
+
+CLIENTS = pathlib.Path(__file__).resolve().parents[3] / "clients"
+LANGUAGES = ("rust", "javascript", "python")
+#: Who mints, and who narrows.
+PAIRS = tuple(itertools.product(LANGUAGES, LANGUAGES))
+#: What answers on standard output to what stands on standard input, line by line.
+PEERS = {"javascript": ["node", CLIENTS / "js/tools/peer.mjs"], "python": [sys.executable, CLIENTS / "python/tests/peer.py"]}
+
+
+@CASES.case("the JavaScript implementation's own tests")
+def javascript(house):
+    passes(["node", "--test", CLIENTS / "js/test"])
+
+
+@CASES.case("the Python implementation's own tests")
+def python(house):
+    passes([sys.executable, "-m", "unittest", "discover", CLIENTS / "python/tests"])
+
+
+def passes(command):
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, timeout=120)
+    holds(done.returncode == 0, f"{command[0]}: {(done.stdout + done.stderr)[-600:]}")
+
+
+@CASES.case("minted and narrowed", over=PAIRS)
+def minted_and_narrowed(house, pair):
+    minter, narrower = pair
+    token = mint(house, minter)
+    base = house.proxy("ours")
+    allowed(house, base, "GET /repos/acme/site", token)
+    child = narrow(house, narrower, token)
+    allowed(house, base, "GET /repos/acme/site", child)
+    refused(house, base, "/repos/acme/other", child)
+    told = [inspect(house, language, child) for language in LANGUAGES]
+    equal(told, [told[0]] * len(LANGUAGES), "what each says about it")
+    # A second caveat, by the same hand.
+    grandchild = narrow(house, narrower, child, {"allowed": ["GET /repos/acme/other"]}, left=False)
+    refused(house, base, "/repos/acme/site", grandchild)
+
+
+@CASES.case("version 1 minted in JavaScript with the private key")
+def version_1(house):
+    key = (house.our_keys / "private.pem").read_text("utf-8")
+    order = {"privateKey": key, "credential": CREDENTIAL, "aud": name(house), "allowed": ["GET /user"]}
+    token = told_by("javascript", "mintV1", order)["token"]
+    allowed(house, house.proxy("ours"), "GET /user", token)
+
+
+def refused(house, base, target, token):
+    answer = ask(base, "GET", target, token=token)
+    equal((answer.status, json.loads(answer.text)["code"]), (403, "beyond_caveat"), target)
+
+
+def name(house):
+    return house.upstream.url.removeprefix("http://")
+
+
+def keys(house):
+    return house.ok("keys", "export-public", "--jwks", "--keys", house.our_keys)
+
+
+def mint(house, language):
+    if language == "rust":
+        path = house.file("proxy.jwks", keys(house))
+        order = ["--aud", name(house), "--allow", "GET /repos/.*", "--sub", "ci", "--credential-file", "-"]
+        return house.ok("mint", "--to", path, *order, stdin=CREDENTIAL)
+    order = {"key": json.loads(keys(house)), "credential": {"secret": CREDENTIAL}, "aud": name(house), "allowed": ["GET /repos/.*"], "sub": "ci"}
+    return told_by(language, "mint", order)["token"]
+
+
+def narrow(house, language, token, caveat=None, *, left=True):
+    caveat = caveat or {"allowed": ["GET /repos/acme/site"], "sub": "agent"}
+    if language != "rust":
+        return told_by(language, "narrow", {"token": token, "caveat": caveat})
+    arguments = ["narrow", "-", "--allow", caveat["allowed"][0], *(["--sub", caveat["sub"]] if "sub" in caveat else [])]
+    if left:
+        return house.ok(*arguments, stdin=token)
+    # Ours says that nothing would be left, where the others just do it.
+    done = house.ours(*arguments, stdin=token)
+    equal((done.returncode, "nothing would be left" in done.stderr), (2, True), "narrowing to nothing")
+    return told_by("python", "narrow", {"token": token, "caveat": caveat})
+
+
+def inspect(house, language, token):
+    """Claims and caveats, in each language's own words."""
+    if language == "rust":
+        told = json.loads(house.ok("inspect", "--json", token, "--keys", house.our_keys, "--api-root", house.upstream.url))
+        equal((told["version"], told["accepted"]), ("v2", True), "what ours says")
+        return told["kid"], told["id"], told["sub"], told["expires_at"], told["allowed"], told["caveats"]
+    told = told_by(language, "inspect", {"token": token})
+    claims = told["claims"]
+    return claims["kid"], claims["jti"], claims["sub"], claims["exp"], claims["allowed"], told["caveats"]
+
+
+def told_by(language, doing, order):
+    """One question to an implementation's test peer."""
+    done = run_peer(language, json.dumps({"do": doing, **order}))
+    answer = json.loads(done)
+    holds("ok" in answer, f"{language} {doing}: {answer}")
+    return answer["ok"]
+
+
+def run_peer(language, line):
+    command = [str(part) for part in PEERS[language]]
+    return subprocess.run(command, input=line + "\n", capture_output=True, text=True, check=True, timeout=60).stdout
