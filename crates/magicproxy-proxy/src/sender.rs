@@ -88,7 +88,7 @@ fn node(text: &str) -> Option<IpAddr> {
 
 /// Parts between separators that stand outside of quotes, trimmed; none where quotes do not end or something is escaped.
 fn split_unquoted(text: &str, separator: char) -> Option<Vec<&str>> {
-    if text.contains('\\') || text.matches('"').count() % 2 != 0 {
+    if text.contains('\\') || !text.matches('"').count().is_multiple_of(2) {
         return None;
     }
     let mut quoted = false;
