@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use magicproxy_core::{Grant, KeyRing, MintLimits, MintOrder, MintRequest, PatternMode, Rule, ScopeName, Scopes};
+use magicproxy_core::{Acceptance, Grant, KeyRing, MintLimits, MintOrder, MintRequest, PatternMode, Rule, ScopeName, Scopes};
 use magicproxy_core::{RawRule, UnixTime, UpstreamName, VerifyContext};
 use magicproxy_fuzz::ring;
 
@@ -47,7 +47,8 @@ fn keeps_quiet(order: &str, said: &str) {
 fn becomes_what_was_ordered(ring: &KeyRing, request: &MintRequest, scopes: &Scopes) {
     // Rules may be fine one by one and too much together; then nothing is minted.
     let Ok(minted) = ring.mint(request) else { return };
-    let context = VerifyContext { now: NOW, scopes, patterns: PatternMode::Whole, max_lifetime: None };
+    let acceptance = Acceptance::default();
+    let context = VerifyContext { now: NOW, scopes, patterns: PatternMode::Whole, acceptance: &acceptance };
     let verified = ring.verify(&minted.token, &context).expect("we accept what we mint");
     assert_eq!(verified.expires_at(), request.expires_at);
     assert_eq!(verified.upstream(), request.upstream.as_ref());

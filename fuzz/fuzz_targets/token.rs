@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use magicproxy_core::{
-    Access, KeyRing, PatternMode, Scopes, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext, VerifyError,
+    Acceptance, Access, KeyRing, PatternMode, Scopes, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext, VerifyError,
 };
 use magicproxy_fuzz::{ring, signed, target};
 use serde_json::Value;
@@ -29,7 +29,8 @@ fuzz_target!(|data: &str| {
 
 fn verify(ring: &KeyRing, text: &str) -> Result<VerifiedToken, VerifyError> {
     let scopes = Scopes::default();
-    let context = VerifyContext { now: UnixTime(NOW), scopes: &scopes, patterns: PatternMode::Whole, max_lifetime: None };
+    let acceptance = Acceptance::default();
+    let context = VerifyContext { now: UnixTime(NOW), scopes: &scopes, patterns: PatternMode::Whole, acceptance: &acceptance };
     ring.verify(text, &context)
 }
 
@@ -44,11 +45,13 @@ fn header_is_ours(header: &str) {
 fn claims_are_known(claims: &str, verified: &VerifiedToken) {
     let claims: Value = serde_json::from_str(claims).expect("accepted claims are JSON");
     let members = claims.as_object().expect("accepted claims are an object");
-    let known = ["iat", "exp", "nbf", "token", "allowed", "scopes", "jti", "aud", "explain"];
+    let known = ["iat", "exp", "nbf", "token", "allowed", "scopes", "jti", "aud", "explain", "caveats"];
     assert!(members.keys().all(|name| known.contains(&name.as_str())), "{claims}");
     let number = |name: &str| members.get(name).and_then(Value::as_u64);
-    assert_eq!(number("exp"), Some(verified.expires_at().0));
-    assert!(verified.expires_at().0 + magicproxy_core::token::LEEWAY_SECONDS > NOW, "it had expired");
+    // A caveat may let it end earlier.
+    let exp = number("exp").expect("an accepted token ends");
+    assert!(verified.expires_at().0 <= exp && (verified.caveats() > 0 || verified.expires_at().0 == exp));
+    assert!(exp + magicproxy_core::token::LEEWAY_SECONDS > NOW, "it had expired");
     assert!(number("nbf").is_none_or(|start| start <= NOW + magicproxy_core::token::LEEWAY_SECONDS), "it was too early");
     assert!(!verified.policy().rules().is_empty(), "a token that allows nothing");
 }
@@ -73,6 +76,7 @@ fn rules_hold(verified: VerifiedToken) {
         upstream: &upstream,
         unnamed: UnnamedTokens::Accept,
         ceiling: None,
+        sender: None,
         now: UnixTime(NOW),
     };
     if let Ok(permit) = token.authorize(&access) {

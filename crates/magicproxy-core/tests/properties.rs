@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may stop where they stand")]
 
+#[path = "properties/chains.rs"]
+mod chains;
 #[path = "properties/policies.rs"]
 mod policies;
 #[path = "properties/targets.rs"]
