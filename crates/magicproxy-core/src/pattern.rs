@@ -7,6 +7,7 @@ mod effort;
 pub(crate) use effort::Budget;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use regex_automata::dfa::Automaton as _;
 use regex_automata::dfa::{StartKind, dense};
@@ -21,6 +22,8 @@ use crate::target::is_unreserved;
 const MAX_PATTERN_BYTES: usize = 4 * 1024;
 const MAX_NFA_BYTES: usize = 64 * 1024;
 const MAX_DFA_BYTES: usize = 128 * 1024;
+/// Automata of single patterns that are kept: a thousand of them are no burden.
+const MAX_KEPT_BYTES: usize = 16 * 1024;
 /// Memory that determinising may use while it works.
 const MAX_DETERMINISE_BYTES: usize = 1024 * 1024;
 /// Pairs of states that a comparison of two automata looks at.
@@ -43,6 +46,8 @@ pub enum PatternMode {
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern {
     anchored: Hir,
+    /// What proved that it is bounded, if it is small: a list of one needs no other automaton.
+    alone: Option<Arc<dense::DFA<Vec<u32>>>>,
 }
 
 /// Why a pattern is refused.
@@ -84,22 +89,26 @@ impl Pattern {
         if !can_start_with_slash(&dfa) {
             return Err(PatternError::Start);
         }
-        Ok(Self { anchored })
+        let alone = (dfa.memory_usage() <= MAX_KEPT_BYTES).then(|| Arc::new(dfa));
+        Ok(Self { anchored, alone })
     }
 }
 
 /// Several patterns in one automaton.
 #[derive(Debug)]
 pub(crate) struct Automaton {
-    dfa: dense::DFA<Vec<u32>>,
+    dfa: Arc<dense::DFA<Vec<u32>>>,
 }
 
 impl Automaton {
     /// Compiles patterns into one DFA of at most `max_bytes`, if they fit and the budget suffices.
     pub(crate) fn compile(patterns: &[&Pattern], max_bytes: usize, budget: &mut Budget) -> Option<Self> {
+        if let [Pattern { alone: Some(dfa), .. }] = patterns {
+            return (dfa.memory_usage() <= max_bytes).then(|| Self { dfa: Arc::clone(dfa) });
+        }
         let hirs: Vec<Hir> = patterns.iter().map(|pattern| pattern.anchored.clone()).collect();
         let dfa = determinise(&hirs, MAX_NFA_BYTES.saturating_mul(patterns.len()), max_bytes, budget)?;
-        Some(Self { dfa })
+        Some(Self { dfa: Arc::new(dfa) })
     }
 
     /// The index of the first pattern that matches `path`. Allocates nothing.

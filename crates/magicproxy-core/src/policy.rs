@@ -232,6 +232,9 @@ pub enum Denial {
     /// The token ended between verification and decision.
     #[error("the token has expired")]
     Expired,
+    /// The key that it is sealed to is used no more.
+    #[error("the token's key is used no more")]
+    KeyEnded,
     /// The token's time has not come.
     #[error("the token is not valid yet")]
     NotYetValid,

@@ -127,6 +127,8 @@ impl fmt::Display for UpstreamName {
 pub struct VerifiedToken {
     id: String,
     key: KeyId,
+    /// From when on its key opens nothing, however long the token was meant to live.
+    key_ends_at: Option<UnixTime>,
     issued_at: UnixTime,
     expires_at: UnixTime,
     not_before: Option<UnixTime>,
@@ -217,10 +219,13 @@ impl VerifiedToken {
     /// Is the token within its times?
     ///
     /// # Errors
-    /// [`Denial::Expired`], [`Denial::NotYetValid`].
+    /// [`Denial::Expired`], [`Denial::KeyEnded`], [`Denial::NotYetValid`].
     pub fn ensure_live(&self, now: UnixTime) -> Result<(), Denial> {
         if now.0 >= self.expires_at.0.saturating_add(LEEWAY_SECONDS) {
             return Err(Denial::Expired);
+        }
+        if self.key_ends_at.is_some_and(|end| now >= end) {
+            return Err(Denial::KeyEnded);
         }
         if self.not_before.is_some_and(|start| now.0.saturating_add(LEEWAY_SECONDS) < start.0) {
             return Err(Denial::NotYetValid);

@@ -111,7 +111,7 @@ impl Rejection {
             Self::Token(VerifyError::Expired) | Self::Denied { denial: Denial::Expired, .. } => {
                 (StatusCode::UNAUTHORIZED, "expired_token", DENIED)
             }
-            Self::Token(_) | Self::Credential(_) | Self::Denied { denial: Denial::NotYetValid, .. } => {
+            Self::Token(_) | Self::Credential(_) | Self::Denied { denial: Denial::KeyEnded | Denial::NotYetValid, .. } => {
                 (StatusCode::UNAUTHORIZED, "invalid_token", DENIED)
             }
             Self::Denied { denial: Denial::WrongUpstream, .. } => (StatusCode::UNAUTHORIZED, "wrong_upstream", DENIED),

@@ -133,6 +133,7 @@ impl KeyRing {
             policy: policy(&claims, context, &mut budget)?,
             id: claims.jti.unwrap_or_else(|| digest_of(text)),
             key: key.public().id().clone(),
+            key_ends_at: None,
             issued_at: iat,
             expires_at: exp,
             not_before: nbf,

@@ -166,6 +166,7 @@ fn decide(token: &Arc<VerifiedToken>, decision: &Decision) -> Result<(), String>
     let found = match token.authorize(&access) {
         Ok(_) => "allowed",
         Err(Denial::Expired) => "expired",
+        Err(Denial::KeyEnded) => "key_ended",
         Err(Denial::NotYetValid) => "not_yet_valid",
         Err(Denial::WrongUpstream) => "wrong_upstream",
         Err(Denial::WrongSender) => "wrong_sender",

@@ -23,6 +23,7 @@ fn form(shape: RefusalShape) -> RefusalForm {
 fn all() -> Vec<Rejection> {
     let denials = [
         Denial::Expired,
+        Denial::KeyEnded,
         Denial::NotYetValid,
         Denial::WrongUpstream,
         Denial::WrongSender,

@@ -220,7 +220,7 @@ impl Question<'_> {
         let verdict = |code, needed| Verdict { needed, ..Verdict::refused(code, denial) };
         match denial {
             Denial::Expired => verdict("expired_token", Vec::new()),
-            Denial::NotYetValid => verdict("invalid_token", Vec::new()),
+            Denial::KeyEnded | Denial::NotYetValid => verdict("invalid_token", Vec::new()),
             Denial::WrongUpstream => Verdict::refused("wrong_upstream", format!("{denial} than `{}`", self.upstream.name)),
             Denial::WrongSender => verdict("wrong_sender", Vec::new()),
             Denial::BeyondCaveat => verdict("beyond_caveat", Vec::new()),

@@ -168,6 +168,9 @@ fn a_retired_key_opens_until_its_end_and_is_not_published() {
     };
     let alive = ring(standing(NOW.0 + 1));
     assert!(verify(&alive, &token).is_ok());
+    // What was verified while the key was there is not good for longer.
+    assert!(decide(&alive, &token, "GET /user", None, NOW.0).is_ok());
+    assert_eq!(decide(&alive, &token, "GET /user", None, NOW.0 + 1), Err(Denial::KeyEnded));
     assert_eq!(alive.published(NOW).count(), 0);
     assert_eq!(verify(&ring(standing(NOW.0)), &token).err(), Some(VerifyError::UnknownKey));
 }

@@ -37,6 +37,7 @@ impl KeyRing {
         let mut verified = VerifiedToken {
             id: claims.jti.clone(),
             key: key.public().id().clone(),
+            key_ends_at: key.standing().not_after,
             issued_at: claims.iat,
             expires_at: claims.exp,
             not_before: claims.nbf,
