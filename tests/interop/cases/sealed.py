@@ -1,10 +1,13 @@
 """Sealed tokens in three languages that share no code: each takes what the others make, and the proxy takes all of it."""
 
+import collections
 import itertools
 import json
 import pathlib
 import subprocess
 import sys
+import threading
+import time
 
 from harness.cases import Cases, equal, holds
 from harness.exchange import ask
@@ -59,6 +62,71 @@ def version_1(house):
     order = {"privateKey": key, "credential": CREDENTIAL, "aud": name(house), "allowed": ["GET /user"]}
     token = told_by("javascript", "mintV1", order)["token"]
     allowed(house, house.proxy("ours"), "GET /user", token)
+
+
+@CASES.case("a rotation under load: two replicas, no request fails")
+def rotation(house):
+    folder = house.folder / "keys-rotated"
+    house.ok("keys", "generate", "--keys", folder)
+    arguments = ["--api-root", house.upstream.url, "--keys", folder, "--log-level", "error"]
+    replicas = [house.proxy_with(f"replica-{number}", dict, arguments) for number in range(2)]
+    place = ["--api-root", house.upstream.url, "--keys", folder, "--allow", "GET /user", "--credential-file", "-"]
+    tokens = [house.ok("mint", *place, stdin=CREDENTIAL), sealed_at(house, replicas[0])]
+    with Load(replicas, tokens) as load:
+        for _ in range(2):
+            before = published(replicas[0])
+            house.ok("keys", "rotate", "--retire-after", "1d", "--keys", folder)
+            wait_for(lambda: all(published(replica) != before for replica in replicas), "both replicas notice")
+            # What is minted with the new keys works at once, at both.
+            load.tokens.extend([house.ok("mint", *place, stdin=CREDENTIAL), sealed_at(house, replicas[1])])
+            done = len(load.statuses)
+            wait_for(lambda: len(load.statuses) > done + 50, "the load goes on")
+    holds(len(load.statuses) > 100, f"{len(load.statuses)} requests")
+    equal(collections.Counter(load.statuses), {200: len(load.statuses)}, "statuses")
+    house.upstream.take()
+
+
+class Load:
+    """Requests without a pause, with all tokens at all replicas, from three threads."""
+
+    def __init__(self, replicas, tokens):
+        self.replicas, self.tokens, self.statuses = replicas, tokens, []
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(3)]
+
+    def _run(self):
+        while not self._stop.is_set():
+            for base, token in itertools.product(self.replicas, list(self.tokens)):
+                try:
+                    self.statuses.append(ask(base, "GET", "/user", token=token).status)
+                except OSError as error:
+                    self.statuses.append(repr(error))
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def published(base):
+    return [key["kid"] for key in json.loads(ask(base, "GET", "/__magictoken/keys").text)["keys"]]
+
+
+def sealed_at(house, base):
+    order = ["--aud", name(house), "--allow", "GET /user", "--credential-file", "-", "--refresh"]
+    return house.ok("mint", "--to", base, *order, stdin=CREDENTIAL)
+
+
+def wait_for(condition, what):
+    deadline = time.monotonic() + 30
+    while not condition():
+        holds(time.monotonic() < deadline, f"{what}, within 30 s")
+        time.sleep(0.02)
 
 
 def refused(house, base, target, token):
