@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use magicproxy_core::{
-    Acceptance, Access, KeyRing, PatternMode, Scopes, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext, VerifyError,
+    Acceptance, Access, KeyRing, PatternMode, Scopes, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
+    VerifyError,
 };
 use magicproxy_fuzz::{ring, signed, target};
 use serde_json::Value;

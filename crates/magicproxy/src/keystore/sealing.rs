@@ -61,7 +61,7 @@ impl KeyFiles {
         let short: String = key.public().id().as_str().chars().take(8).collect();
         let path = self.folder().join(format!("sealing-{kem}-{short}.jwk"));
         write::create_folder_of(&path)?;
-        write::private(&path, &key.to_json())?;
+        replace(&path, &key)?;
         Ok((path, key))
     }
 }

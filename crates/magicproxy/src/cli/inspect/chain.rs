@@ -47,8 +47,28 @@ impl Chain {
             }
         }
         if self.len() > 0 {
-            let _ = writeln!(text, "{:<10} what the token allows and every caveat too", "effective");
+            let _ = writeln!(text, "{:<10} {}", "effective", self.effective(now));
         }
+    }
+
+    /// What is left, in one sentence.
+    fn effective(&self, now: UnixTime) -> String {
+        let numbers = |says: fn(&Caveat) -> bool| -> String {
+            let numbers = self.caveats().iter().zip(1..).filter(|(caveat, _)| says(caveat)).map(|(_, number)| number.to_string());
+            numbers.collect::<Vec<_>>().join(", ")
+        };
+        let (rules, senders) = (numbers(|caveat| caveat.allowed.is_some()), numbers(|caveat| caveat.sender.is_some()));
+        let mut parts = vec!["requests that the token allows".to_owned()];
+        if !rules.is_empty() {
+            parts.push(format!("and that the caveats {rules} allow as well, each of them"));
+        }
+        if !senders.is_empty() {
+            parts.push(format!("from where the caveats {senders} say"));
+        }
+        if let Some(end) = self.ends().into_iter().min() {
+            parts.push(format!("until {} or the token's own end", time::distance(end, now)));
+        }
+        parts.join(", ")
     }
 
     pub(super) fn to_json(&self) -> Value {
