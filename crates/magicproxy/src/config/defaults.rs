@@ -42,8 +42,13 @@ pub(crate) fn layer(environment: &Environment) -> RawConfig {
     }
 }
 
-/// `keys` here, if the Python program's keys are there; else the user's data folder.
+/// What systemd hands over (`LoadCredential=`), if keys are there; `keys` here, if the Python program's are there; else the
+/// user's data folder.
 fn key_folder(environment: &Environment) -> String {
+    if let Some(folder) = environment.var("CREDENTIALS_DIRECTORY").filter(|folder| Path::new(folder).join("private.pem").exists())
+    {
+        return folder.to_owned();
+    }
     let here = Path::new("keys");
     if here.join("private.pem").exists() {
         return "keys".to_owned();

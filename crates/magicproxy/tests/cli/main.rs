@@ -125,6 +125,16 @@ fn keys_are_made_private_and_rotate_without_breaking_tokens() {
 }
 
 #[test]
+fn systemd_hands_keys_over() {
+    let place = Place::with_keys();
+    let folder = place.path("keys").display().to_string();
+    let elsewhere = Place::new();
+    let list = elsewhere.program(&["keys", "list"]).env("CREDENTIALS_DIRECTORY", &folder).output();
+    assert_eq!((list.code, list.stdout.lines().count()), (0, 1 + 2), "{list:?}");
+    assert_eq!(elsewhere.program(&["keys", "list"]).output().code, 78);
+}
+
+#[test]
 fn interrupted_rotations_do_no_harm() {
     let place = Place::with_keys();
     let token = mint(&place, &["GET /user"]);
