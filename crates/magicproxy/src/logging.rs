@@ -3,20 +3,29 @@
 //! Other people's crates are capped at `warn` whatever the user asks for: at `debug` and `trace` hyper, h2 and rustls
 //! print header fields and buffers, and those hold credentials.
 
-use std::io::{self, IsTerminal as _};
+mod buffer;
+
+use std::io::{self, IsTerminal as _, Stderr};
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+use buffer::Buffered;
 
 use crate::config::LogSettings;
 use crate::config::value::{LogFormat, LogLevel};
 use crate::output::{Colour, note};
 
-/// Installs the log. A second call changes nothing.
-pub(crate) fn install(settings: LogSettings) {
+/// Keeps the log going. Dropped at the end, it writes what waits.
+pub(crate) type Guard = Option<buffer::Flush<Stderr>>;
+
+/// Installs the log. A second call changes nothing. People see each line at once; to a file or a pipe, lines go together.
+#[must_use]
+pub(crate) fn install(settings: LogSettings) -> Guard {
     let level = match settings.level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -30,12 +39,19 @@ pub(crate) fn install(settings: LogSettings) {
         *event.level() <= cap
     })
     .with_max_level_hint(level);
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(Colour::of_stderr().is_on());
+    let (writer, guard) = if io::stderr().is_terminal() {
+        (BoxMakeWriter::new(io::stderr), None)
+    } else {
+        let (buffered, flush) = Buffered::new(io::stderr());
+        (BoxMakeWriter::new(buffered), Some(flush))
+    };
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(Colour::of_stderr().is_on());
     let lines = match format(settings) {
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
         LogFormat::Pretty => lines.compact().boxed(),
     };
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
+    guard
 }
 
 /// The format that was asked for, or the one that suits standard error.

@@ -54,7 +54,7 @@ pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Fail
     let layers = Layers::gather(args.into_flags(), environment);
     let mut warnings = layers.warnings.clone();
     let config = layers.check()?;
-    logging::install(config.log);
+    let _log = logging::install(config.log);
     wire::raise_open_file_limit();
     // Before they are read, so that what is written meanwhile is noticed later.
     let mut stamps = config.keys.files.stamps();
