@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the proxy beside nginx on one upstream, interleaved in one run.
+//! `cargo xtask bench`: the proxy beside nginx and haproxy on one upstream, interleaved in one run.
 //! Method and limits are described in `bench/README.md`.
 
 mod measure;
@@ -60,17 +60,14 @@ fn parse(arguments: &[String]) -> Result<Options> {
 fn prepare(workspace: &Workspace, log: &mut Log) -> Result<()> {
     debian::ensure(workspace, log, "wrk", "wrk")?;
     debian::ensure(workspace, log, "nginx", "nginx")?;
+    debian::ensure(workspace, log, "haproxy", "haproxy")?;
     println!("building with the profile `dist`");
     let packages = ["build", "--profile", "dist", "--package", "magicproxy", "--package", "bench-upstream"];
     log.must(workspace.cargo().args(packages), BUILD_LIMIT).map(drop)
 }
 
 /// Each round begins with another server, so that none always follows the same neighbour.
-fn order(all: [&Server; 3], round: u32) -> [&Server; 3] {
-    let [first, second, third] = all;
-    match round % 3 {
-        1 => [first, second, third],
-        2 => [second, third, first],
-        _ => [third, first, second],
-    }
+fn order<const N: usize>(mut all: [&Server; N], round: u32) -> [&Server; N] {
+    all.rotate_left(round as usize % N);
+    all
 }

@@ -20,6 +20,7 @@ struct Row {
     cpu_us_min: f64,
     cpu_us: f64,
     times_nginx: f64,
+    times_haproxy: f64,
     pss_mib: f64,
     foreign: f64,
 }
@@ -55,13 +56,14 @@ fn rows(servers: &Servers, slices: &[Slice]) -> Vec<Row> {
         let of = |name: &str| -> Vec<&Slice> {
             slices.iter().filter(|slice| slice.server == name && slice.connections == connections).collect()
         };
-        let nginx = quantile(&of("nginx"), 0.25, |slice| slice.cpu_us);
-        rows.extend(servers.all().iter().map(|server| row(server.name, connections, &of(server.name), nginx)));
+        let cost = |name: &str| quantile(&of(name), 0.25, |slice| slice.cpu_us);
+        let peers = (cost("nginx"), cost("haproxy"));
+        rows.extend(servers.all().iter().map(|server| row(server.name, connections, &of(server.name), peers)));
     }
     rows
 }
 
-fn row(server: &'static str, connections: u32, slices: &[&Slice], nginx: f64) -> Row {
+fn row(server: &'static str, connections: u32, slices: &[&Slice], (nginx, haproxy): (f64, f64)) -> Row {
     let cpu_us = quantile(slices, 0.25, |slice| slice.cpu_us);
     Row {
         server,
@@ -72,6 +74,7 @@ fn row(server: &'static str, connections: u32, slices: &[&Slice], nginx: f64) ->
         cpu_us_min: quantile(slices, 0.0, |slice| slice.cpu_us),
         cpu_us,
         times_nginx: cpu_us / nginx,
+        times_haproxy: cpu_us / haproxy,
         pss_mib: quantile(slices, 0.5, |slice| slice.pss_mib),
         foreign: quantile(slices, 0.5, |slice| slice.foreign),
     }
@@ -86,11 +89,11 @@ fn quantile(slices: &[&Slice], share: f64, figure: impl Fn(&Slice) -> f64) -> f6
 }
 
 fn table(rows: &[Row]) -> String {
-    let head = "| server | connections | req/s | p50 us | p99 us | CPU us/request (min) | x nginx | PSS MiB | foreign load |\n\
-                |---|---|---|---|---|---|---|---|---|";
+    let head = "| server | connections | req/s | p50 us | p99 us | CPU us/request (min) | x nginx | x haproxy | PSS MiB | foreign load |\n\
+                |---|---|---|---|---|---|---|---|---|---|";
     let lines = rows.iter().map(|row| {
         format!(
-            "| {} | {} | {:.0} | {:.0} | {:.0} | {:.1} ({:.1}) | {:.2} | {:.1} | {:.0} % |",
+            "| {} | {} | {:.0} | {:.0} | {:.0} | {:.1} ({:.1}) | {:.2} | {:.2} | {:.1} | {:.0} % |",
             row.server,
             row.connections,
             row.per_second,
@@ -99,6 +102,7 @@ fn table(rows: &[Row]) -> String {
             row.cpu_us,
             row.cpu_us_min,
             row.times_nginx,
+            row.times_haproxy,
             row.pss_mib,
             row.foreign * 100.0
         )
@@ -130,6 +134,7 @@ fn as_json(row: &Row) -> Value {
         "cpu_us_min": tenth(row.cpu_us_min),
         "cpu_us_quartile": tenth(row.cpu_us),
         "times_nginx": (row.times_nginx * 100.0).round() / 100.0,
+        "times_haproxy": (row.times_haproxy * 100.0).round() / 100.0,
         "pss_mib": tenth(row.pss_mib),
         "foreign_load": (row.foreign * 100.0).round() / 100.0,
     })
@@ -148,6 +153,7 @@ fn machine() -> Result<Value> {
         "kernel": said(Command::new("uname").arg("-r"))?,
         "rustc": said(Command::new("rustc").arg("--version"))?,
         "nginx": said(Command::new("sh").args(["-c", "PATH=$PATH:/usr/sbin nginx -v 2>&1"]))?,
+        "haproxy": said(Command::new("sh").args(["-c", "PATH=$PATH:/usr/sbin haproxy -v 2>&1 | head -1"]))?,
     }))
 }
 

@@ -1,4 +1,4 @@
-//! The three servers of a benchmark: the bare upstream, nginx before it, the proxy before it.
+//! The servers of a benchmark: the bare upstream, and before it nginx, haproxy, the proxy, and the proxy with its log.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -31,7 +31,9 @@ pub(crate) struct Server {
 pub(crate) struct Servers {
     pub(crate) direct: Server,
     nginx: Server,
+    haproxy: Server,
     magicproxy: Server,
+    logging: Server,
     pub(crate) token: String,
 }
 
@@ -55,13 +57,16 @@ impl Servers {
         std::fs::create_dir_all(&folder).context("cannot make a folder in target")?;
         let direct = start_upstream(workspace, log)?;
         let nginx = start_nginx(workspace, log, &folder, direct.port)?;
-        let magicproxy = start_magicproxy(workspace, log, &folder, direct.port)?;
+        let haproxy = start_haproxy(workspace, log, &folder, direct.port)?;
+        // One after the other: the first makes the keys that the second shares.
+        let magicproxy = start_magicproxy(workspace, log, &folder, direct.port, Logs::Errors)?;
+        let logging = start_magicproxy(workspace, log, &folder, direct.port, Logs::Requests)?;
         let token = mint(&magicproxy)?;
-        Ok(Servers { direct, nginx, magicproxy, token })
+        Ok(Servers { direct, nginx, haproxy, magicproxy, logging, token })
     }
 
-    pub(crate) fn all(&self) -> [&Server; 3] {
-        [&self.direct, &self.nginx, &self.magicproxy]
+    pub(crate) fn all(&self) -> [&Server; 5] {
+        [&self.direct, &self.nginx, &self.haproxy, &self.magicproxy, &self.logging]
     }
 }
 
@@ -105,20 +110,52 @@ fn start_nginx(workspace: &Workspace, log: &mut Log, folder: &Path, upstream: u1
     start("nginx", port, log, &mut command)
 }
 
-fn start_magicproxy(workspace: &Workspace, log: &mut Log, folder: &Path, upstream: u16) -> Result<Server> {
+fn start_haproxy(workspace: &Workspace, log: &mut Log, folder: &Path, upstream: u16) -> Result<Server> {
+    let port = http::free_port()?;
+    let text = include_str!("haproxy.cfg")
+        .replace("UPSTREAM", &format!("127.0.0.1:{upstream}"))
+        .replace("LISTEN", &format!("127.0.0.1:{port}"))
+        .replace("CREDENTIAL", CREDENTIAL);
+    let file = folder.join("haproxy.cfg");
+    std::fs::write(&file, text).context("cannot write haproxy.cfg")?;
+    let program = which("haproxy").unwrap_or_else(|| PathBuf::from("/usr/sbin/haproxy"));
+    let mut command = pinned(workspace, Core::Tested, &program);
+    command.arg("-db").arg("-f").arg(file);
+    start("haproxy", port, log, &mut command)
+}
+
+/// What the proxy writes.
+#[derive(Debug, Clone, Copy)]
+enum Logs {
+    /// Like its peers with their access logs off.
+    Errors,
+    /// One line for each request, to a file: the default.
+    Requests,
+}
+
+fn start_magicproxy(workspace: &Workspace, log: &mut Log, folder: &Path, upstream: u16, logs: Logs) -> Result<Server> {
     let port = http::free_port()?;
     let mut command = pinned(workspace, Core::Tested, &dist(workspace, "magicproxy"));
     command.args(["serve", "--listen", &format!("127.0.0.1:{port}")]);
     command.args(["--api-root", &format!("http://127.0.0.1:{upstream}"), "--keys"]).arg(folder.join("keys"));
-    // Like nginx with its access log off.
-    command.env("MAGICPROXY_LOG", "error").current_dir(folder);
-    start("magicproxy", port, log, &mut command)
+    command.current_dir(folder);
+    match logs {
+        Logs::Errors => start("magicproxy", port, log, command.env("MAGICPROXY_LOG", "error")),
+        Logs::Requests => {
+            let file = || std::fs::File::create(folder.join("requests.log")).context("cannot write a log");
+            start_with("with a log", port, log, command.env("MAGICPROXY_LOG", "info").stdout(file()?).stderr(file()?))
+        }
+    }
 }
 
 fn start(name: &'static str, port: u16, log: &mut Log, command: &mut Command) -> Result<Server> {
+    command.stdout(log.handle()?).stderr(log.handle()?);
+    start_with(name, port, log, command)
+}
+
+fn start_with(name: &'static str, port: u16, log: &mut Log, command: &mut Command) -> Result<Server> {
     log.line(&format!("{name} on port {port}"))?;
-    command.stdin(std::process::Stdio::null()).stdout(log.handle()?).stderr(log.handle()?);
-    let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
+    let child = command.stdin(std::process::Stdio::null()).spawn().with_context(|| format!("cannot start {name}"))?;
     let server = Server { name, port, child };
     http::wait_for(port).with_context(|| format!("{name} does not start: see {}", log.path().display()))?;
     Ok(server)
