@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import os
 import pathlib
+import shutil
 import sys
 import typing
 
@@ -113,10 +114,13 @@ class GitHubStage:
         return mint(self.git_url, token=self.credential, allowed=list(rules))
 
     def new_repository(self, name):
-        """A bare repository at git's server, `/acme/NAME.git`, with one commit; gives its path on disk."""
-        work = self.stage.folder / f"seed-{name}"
-        work.mkdir()
+        """A bare repository at git's server, `/acme/NAME.git`, with one commit; gives its path on disk.
+
+        It replaces one of that name: topics do not know of each other's.
+        """
+        work = self.stage.new_folder(f"seed-{name}")
         path = self.git.root / f"acme/{name}.git"
+        shutil.rmtree(path, ignore_errors=True)
         new_repository(self.stage, path, work)
         return path
 

@@ -66,7 +66,7 @@ def version_1(house):
 
 @CASES.case("a rotation under load: two replicas, no request fails")
 def rotation(house):
-    folder = house.folder / "keys-rotated"
+    folder = house.folder / "keys-under-load"
     house.ok("keys", "generate", "--keys", folder)
     arguments = ["--api-root", house.upstream.url, "--keys", folder, "--log-level", "error"]
     replicas = [house.proxy_with(f"replica-{number}", dict, arguments) for number in range(2)]
