@@ -38,6 +38,6 @@ pub(crate) const TEST: &[Stage] = &[
     Stage { name: "smoke", summary: "`demo` and a first `serve` keep the README's promise", run: smoke::run },
     Stage { name: "interop", summary: "tokens, keys and configuration of the Python program", run: scripts::interop },
     Stage { name: "clients", summary: "real clients through the proxy", run: scripts::clients },
-    Stage { name: "fuzz", summary: "each fuzz target for 30 seconds", run: fuzz::run },
+    Stage { name: "fuzz", summary: "each fuzz target for 20 seconds", run: fuzz::run },
     Stage { name: "attack", summary: "the black-box attack runner, with and without a path prefix", run: attack::run },
 ];

@@ -11,7 +11,7 @@ use crate::tools;
 use crate::workspace::Workspace;
 
 const BUILD_LIMIT: Duration = Duration::from_secs(900);
-const SECONDS: u64 = 30;
+const SECONDS: u64 = 20;
 
 pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     if !workspace.root.join("fuzz/Cargo.toml").is_file() {
