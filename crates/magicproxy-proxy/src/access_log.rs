@@ -2,46 +2,50 @@
 //!
 //! Never in it: queries, header values, tokens, credentials. A path segment as long as a token is cut.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use magicproxy_core::{Label, VerifiedToken};
 
 use crate::body::Progress;
 use crate::rejection::{Rejection, RequestId};
 
 const MAX_SEGMENT: usize = 96;
+/// Methods are ASCII; longer ones are cut.
+const MAX_METHOD: usize = 32;
 
 /// What is known of one request; dropped when the exchange is over, and logged then.
 #[derive(Debug)]
 pub(crate) struct AccessRecord {
     pub(crate) id: RequestId,
+    /// Does anybody read it? If not, nothing is copied for it.
+    wanted: bool,
     started: Instant,
     upstream: Option<Arc<str>>,
-    method: String,
+    method: Method,
     path: Option<String>,
-    token: Option<String>,
-    labels: Option<String>,
+    token: Option<Arc<VerifiedToken>>,
     rule: Option<Arc<str>>,
     decision: &'static str,
     status: u16,
     head_after: Option<Duration>,
     request_body: Option<Arc<Progress>>,
     bytes_out: u64,
-    aborted: Option<String>,
+    aborted: Option<Cow<'static, str>>,
 }
 
 impl AccessRecord {
-    pub(crate) fn new(id: RequestId, method: &http::Method) -> Self {
+    pub(crate) fn new(id: RequestId, method: &Method) -> Self {
         Self {
             id,
+            wanted: tracing::enabled!(target: "magicproxy::access", tracing::Level::INFO),
             started: Instant::now(),
             upstream: None,
-            method: method.as_str().chars().take(32).collect(),
+            method: method.clone(),
             path: None,
             token: None,
-            labels: None,
             rule: None,
             decision: "refused",
             status: 0,
@@ -49,7 +53,7 @@ impl AccessRecord {
             request_body: None,
             bytes_out: 0,
             // Until an answer ends, it has not.
-            aborted: Some("the caller went away".to_owned()),
+            aborted: Some("the caller went away".into()),
         }
     }
 
@@ -58,12 +62,11 @@ impl AccessRecord {
     }
 
     pub(crate) fn path(&mut self, canonical: &str) {
-        self.path = Some(shorten_segments(canonical));
+        self.path = self.wanted.then(|| shorten_segments(canonical));
     }
 
-    pub(crate) fn token(&mut self, token: &VerifiedToken) {
-        self.token = Some(token.id().to_owned());
-        self.labels = (!token.labels().is_empty()).then(|| labels(token.labels()));
+    pub(crate) fn token(&mut self, token: &Arc<VerifiedToken>) {
+        self.token = self.wanted.then(|| Arc::clone(token));
     }
 
     pub(crate) fn permitted(&mut self, rule: &Arc<str>) {
@@ -80,13 +83,13 @@ impl AccessRecord {
         if self.decision != "allowed" {
             self.decision = rejection.code();
         } else {
-            self.aborted = Some(rejection.code().to_owned());
+            self.aborted = Some(rejection.code().into());
         }
     }
 
     pub(crate) fn head(&mut self, status: StatusCode) {
         self.status = status.as_u16();
-        self.head_after = Some(self.started.elapsed());
+        self.head_after = self.wanted.then(|| self.started.elapsed());
     }
 
     pub(crate) fn sent(&mut self, bytes: usize) {
@@ -102,20 +105,24 @@ impl AccessRecord {
     }
 
     pub(crate) fn failed(&mut self, cause: &dyn std::error::Error) {
-        self.aborted = Some(cause.to_string());
+        self.aborted = Some(cause.to_string().into());
     }
 }
 
 impl Drop for AccessRecord {
     fn drop(&mut self) {
+        if !self.wanted {
+            return;
+        }
+        let labels = self.token.as_ref().and_then(|token| labels(token.labels()));
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         tracing::info!(
             target: "magicproxy::access",
             request_id = %self.id,
-            jti = self.token.as_deref(),
-            sub = self.labels.as_deref(),
+            jti = self.token.as_ref().map(|token| token.id()),
+            sub = labels,
             upstream = self.upstream.as_deref(),
-            method = self.method,
+            method = self.method.as_str().get(..MAX_METHOD).unwrap_or(self.method.as_str()),
             path = self.path.as_deref(),
             rule = self.rule.as_deref(),
             decision = self.decision,
@@ -130,8 +137,8 @@ impl Drop for AccessRecord {
 }
 
 /// Whom the token is for, then those to whom its holders gave it: none of them can write in another's name.
-fn labels(labels: &[Label]) -> String {
-    labels.iter().map(Label::as_str).collect::<Vec<_>>().join(">")
+fn labels(labels: &[Label]) -> Option<String> {
+    (!labels.is_empty()).then(|| labels.iter().map(Label::as_str).collect::<Vec<_>>().join(">"))
 }
 
 fn shorten_segments(path: &str) -> String {

@@ -86,7 +86,7 @@ impl Gate {
         let mut headers = head.headers;
         let stripped = self.carriers.stripped();
         RequestHeaders { upstream, stripped, peer, upgrade }.prepare(&mut headers);
-        let body = body.without_trailers(Arc::clone(stripped));
+        let body = body.without_trailers(stripped);
         Ok(OutboundRequest::new(permit, credential, Message { method: head.method, headers, origin, target, body, upgrade }))
     }
 

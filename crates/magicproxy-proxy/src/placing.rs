@@ -42,7 +42,7 @@ impl Place<'_> {
 }
 
 /// By which prefixes a request came to its upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Way {
     /// At the upstream's mount, or at the root of a host or a listener of its own?
     mounted: bool,

@@ -6,10 +6,12 @@
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 use magicproxy_core::RequestTarget;
 use zeroize::Zeroizing;
 
@@ -17,7 +19,15 @@ use crate::carriers::Carriers;
 use crate::rejection::Rejection;
 
 /// A token as it was presented: nothing about it is known yet. Never printed.
-pub(crate) struct PresentedToken(Zeroizing<String>);
+pub(crate) struct PresentedToken(Text);
+
+/// INVARIANT: not empty, and nothing but [`is_token_byte`]s.
+enum Text {
+    /// Part of a field, whose memory it shares: the common case copies nothing.
+    Field(HeaderValue, Range<usize>),
+    /// Decoded, or from the query.
+    Own(Zeroizing<String>),
+}
 
 impl PresentedToken {
     /// Finds the token of a request, and takes it out of the target.
@@ -34,8 +44,15 @@ impl PresentedToken {
         Found::in_headers(headers, carriers)?.token()
     }
 
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Text::Field(field, range) => field.as_bytes().get(range.clone()).unwrap_or_default(),
+            Text::Own(text) => text.as_bytes(),
+        }
+    }
+
     pub(crate) fn as_str(&self) -> &str {
-        &self.0
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
     fn from_authorization(headers: &HeaderMap) -> Result<Option<Self>, Rejection> {
@@ -44,12 +61,14 @@ impl PresentedToken {
         if fields.next().is_some() {
             return Err(Rejection::TokenForm);
         }
-        let text = field.to_str().map_err(|_| Rejection::TokenForm)?.trim_matches([' ', '\t']);
-        let (scheme, rest) = text.split_once([' ', '\t']).ok_or(Rejection::TokenForm)?;
-        let rest = rest.trim_matches([' ', '\t']);
-        if scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token") {
-            Self::new(rest).map(Some)
-        } else if scheme.eq_ignore_ascii_case("basic") {
+        let text = field.as_bytes().trim_ascii();
+        let blank = text.iter().position(|byte| is_blank(*byte)).ok_or(Rejection::TokenForm)?;
+        let (scheme, rest) = text.split_at(blank);
+        let rest = rest.trim_ascii();
+        if scheme.eq_ignore_ascii_case(b"bearer") || scheme.eq_ignore_ascii_case(b"token") {
+            let end = field.as_bytes().trim_ascii_end().len();
+            Self::in_field(field, end - rest.len()..end).map(Some)
+        } else if scheme.eq_ignore_ascii_case(b"basic") {
             Self::from_basic(rest).map(Some)
         } else {
             Err(Rejection::TokenForm)
@@ -57,7 +76,7 @@ impl PresentedToken {
     }
 
     /// The password, or the user where the password is empty or `x-oauth-basic`, as git hosts have it.
-    fn from_basic(encoded: &str) -> Result<Self, Rejection> {
+    fn from_basic(encoded: &[u8]) -> Result<Self, Rejection> {
         let decoded = STANDARD.decode(encoded).map(Zeroizing::new).map_err(|_| Rejection::TokenForm)?;
         let pair = std::str::from_utf8(&decoded).map_err(|_| Rejection::TokenForm)?;
         match pair.split_once(':').ok_or(Rejection::TokenForm)? {
@@ -68,10 +87,13 @@ impl PresentedToken {
 
     /// A JWS in compact form: base64url and dots, nothing else.
     fn new(text: &str) -> Result<Self, Rejection> {
-        if text.is_empty() || !text.bytes().all(is_token_byte) {
-            return Err(Rejection::TokenForm);
-        }
-        Ok(Self(Zeroizing::new(text.to_owned())))
+        are_token_bytes(text.as_bytes()).then(|| Self(Text::Own(Zeroizing::new(text.to_owned())))).ok_or(Rejection::TokenForm)
+    }
+
+    /// The same, of a field that holds it here.
+    fn in_field(field: &HeaderValue, range: Range<usize>) -> Result<Self, Rejection> {
+        let text = field.as_bytes().get(range.clone()).unwrap_or_default();
+        are_token_bytes(text).then(|| Self(Text::Field(field.clone(), range))).ok_or(Rejection::TokenForm)
     }
 }
 
@@ -139,9 +161,19 @@ fn is_token(text: &str) -> bool {
     let mut parts = text.split('.');
     let part = |part: Option<&str>| part.is_some_and(|part| !part.is_empty());
     let three = part(parts.next()) && part(parts.next()) && part(parts.next()) && parts.next().is_none();
-    three && text.bytes().all(is_token_byte)
+    three && are_token_bytes(text.as_bytes())
+}
+
+/// Looks at all of them, whatever the first is: without a way out the compiler takes many at once.
+fn are_token_bytes(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().fold(true, |all, byte| all & is_token_byte(*byte))
 }
 
 fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)
+    byte.is_ascii_alphanumeric() | (byte == b'-') | (byte == b'_') | (byte == b'.')
+}
+
+/// Those which RFC 9110 section 5.6.3 calls whitespace; a field value has no line ends.
+fn is_blank(byte: u8) -> bool {
+    byte == b' ' || byte == b'\t'
 }

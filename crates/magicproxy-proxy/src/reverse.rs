@@ -1,5 +1,7 @@
 //! The reverse door: callers speak to the proxy as if it were the API.
 
+mod homes;
+
 use std::sync::Arc;
 
 use http::{Method, Response, StatusCode, header};
@@ -15,14 +17,15 @@ use crate::control::Control;
 use crate::downstream::{Connection, InFlight};
 use crate::gate::{Gate, InboundRequest, read_head};
 use crate::header::{Coding, filter_response};
-use crate::placing::{Place, Places, Way};
+use crate::placing::Places;
 use crate::rejection::{RefusalForm, Rejection, RequestId};
-use crate::rewrite::{self, LinkMap};
+use crate::rewrite;
 use crate::scrub::Needle;
 use crate::serve::StartError;
-use crate::settings::{Links, Settings, UpstreamSettings};
+use crate::settings::{Settings, UpstreamSettings};
 use crate::upstream::{Answer, Upstream};
 use crate::verifier::{self, Verifier};
+use homes::{Home, Homes};
 
 /// The path of the control plane; it and what lies below it never reach the upstream.
 const CONTROL_PATH: &str = "/__magictoken";
@@ -34,16 +37,7 @@ pub(crate) struct ReverseDoor {
     places: Places,
     upstreams: Vec<Served>,
     control: Control,
-    /// The URL by which callers reach the proxy, where the operator says so.
-    public: Option<Arc<str>>,
-}
-
-/// The way that a caller came, from the proxy's own URL on.
-struct Home {
-    upstream: usize,
-    origin: usize,
-    way: Way,
-    base: Arc<str>,
+    homes: Homes,
 }
 
 /// One upstream with what it takes to serve it.
@@ -71,8 +65,8 @@ impl ReverseDoor {
         let upstreams = settings.upstreams.iter().map(served).collect::<Result<_, StartError>>()?;
         let places = Places::new(&settings.upstreams);
         let control = Control::new(Arc::clone(&settings));
-        let public = settings.public_access.as_ref().map(|url| url.to_string().into());
-        Ok(Self { settings, places, upstreams, control, public })
+        let homes = Homes::new(&settings);
+        Ok(Self { settings, places, upstreams, control, homes })
     }
 
     /// Answers one request. There is always an answer.
@@ -117,7 +111,8 @@ impl ReverseDoor {
             record.control();
             return Box::pin(self.control.answer(Some(served), below, &head, &connection.peer(), incoming)).await;
         }
-        let (origin, home) = (place.origin, self.home(served, &place, authority, connection));
+        let home = self.homes.home(&served.settings, &place, &head, connection.listener().scheme());
+        let origin = place.origin;
         let method = head.method.clone();
         let on_upgrade = head.extensions.remove::<OnUpgrade>();
         let body = RequestBody::new(incoming, self.settings.timeouts.body_idle);
@@ -138,29 +133,10 @@ impl ReverseDoor {
         Some(self.upstreams.iter().position(|served| served.settings.name == *bound).unwrap_or(usize::MAX))
     }
 
-    /// Where URLs of the upstream lead a caller who came this way, if they are rewritten.
-    fn home(&self, served: &Served, place: &Place<'_>, authority: &str, connection: &Connection) -> Option<Home> {
-        let way = place.way.filter(|_| served.settings.links == Links::Rewrite)?;
-        // Without a name of its own the proxy is called what the caller called it.
-        // The public URL is that of the mounts; who came by a name of the upstream's own stays there.
-        let base = match self.public.as_ref().filter(|_| place.is_mounted()) {
-            Some(public) => Arc::clone(public),
-            None if authority.is_empty() => return None,
-            None => format!("{}://{authority}", connection.listener().scheme().as_str()).into(),
-        };
-        Some(Home { upstream: place.upstream, origin: place.origin, way, base })
-    }
-
-    fn links(&self, home: &Home) -> LinkMap {
-        let homes = self.places.homes(home.upstream, home.way);
-        let asked = homes.get(home.origin).map(|(url, _)| (*url).to_owned()).unwrap_or_default();
-        LinkMap::new(homes.into_iter().map(|(url, path)| (url, format!("{}{path}", home.base)))).with_origin(&asked)
-    }
-
     fn pass_down(&self, answer: Answer, method: &Method, needle: Option<Needle>, home: Option<Home>) -> Response<ResponseBody> {
         let (mut head, incoming) = answer.response.into_parts();
         let version = head.version;
-        let links = home.filter(|_| rewrite::concerns(&head)).map(|home| Arc::new(self.links(&home)));
+        let links = home.filter(|_| rewrite::concerns(&head)).map(|home| self.homes.links(&self.places, &home));
         let coding = Coding::of(&head.headers);
         filter_response(&mut head, method, needle.as_ref());
         let plan = rewrite::apply(&mut head, links.as_ref());

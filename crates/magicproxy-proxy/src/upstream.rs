@@ -15,6 +15,7 @@ use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use hyper::body::Incoming;
+use magicproxy_core::RequestTarget;
 
 use crate::body::{Progress, RequestBody};
 use crate::gate::{Message, OutboundRequest};
@@ -61,7 +62,7 @@ impl Upstream {
         let progress = request.body().progress();
         let origin = self.origins.get(request.origin()).ok_or(Rejection::Internal)?;
         let (message, parameter) = request.into_message();
-        let exchange = origin.exchange(Outgoing::new(message, parameter));
+        let exchange = origin.exchange(Outgoing::new(message, parameter.as_ref(), &origin.root)?);
         let answer = within(self.response, &progress, exchange).await?;
         if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS && !upgrade {
             return Err(Rejection::UnexpectedUpgrade);
@@ -116,18 +117,15 @@ impl Origin {
     /// The request as this connection's protocol wants it. Framing fields are the HTTP library's.
     fn request(&self, outgoing: Outgoing, version: Version) -> Result<Request<RequestBody>, Rejection> {
         let root = &self.root;
-        let Outgoing { method, mut headers, target, body, .. } = outgoing;
-        let path = match target {
-            Target::Canonical { text, parameter } => sent_path(format!("{}{text}", root.base_path()), parameter.as_ref())?,
-            Target::Sent(path) => path,
-        };
+        let Outgoing { method, mut headers, path, body, .. } = outgoing;
         let uri = if version == Version::HTTP_2 {
             headers.remove(header::HOST);
             let scheme = if root.is_secure() { "https" } else { "http" };
-            Uri::builder().scheme(scheme).authority(root.authority().clone()).path_and_query(path).build()
+            let uri = Uri::builder().scheme(scheme).authority(root.authority().clone()).path_and_query(path).build();
+            uri.map_err(|_| Rejection::Internal)?
         } else {
             headers.insert(header::HOST, root.host_field().clone());
-            Uri::builder().path_and_query(path).build()
+            Uri::from(path)
         };
         // RFC 9110 section 8.6: some servers answer 411 to such a request without a length. Of a body hyper says it itself.
         if body.is_empty() && matches!(method, Method::POST | Method::PUT | Method::PATCH) {
@@ -135,7 +133,7 @@ impl Origin {
         }
         let mut request = Request::new(body);
         *request.method_mut() = method;
-        *request.uri_mut() = uri.map_err(|_| Rejection::Internal)?;
+        *request.uri_mut() = uri;
         *request.headers_mut() = headers;
         Ok(request)
     }
@@ -151,21 +149,16 @@ enum Attempt {
 struct Outgoing {
     method: Method,
     headers: HeaderMap,
-    target: Target,
+    /// With the base path and, where it goes there, the credential.
+    path: PathAndQuery,
     body: RequestBody,
     upgrade: bool,
 }
 
-#[derive(Clone)]
-enum Target {
-    /// What was decided on, and what goes behind it only now.
-    Canonical { text: String, parameter: Option<QueryCredential> },
-    /// With the base path, as an earlier attempt made it.
-    Sent(PathAndQuery),
-}
-
 /// What stands in the request line: the one place where a credential is part of a target.
-fn sent_path(text: String, parameter: Option<&QueryCredential>) -> Result<PathAndQuery, Rejection> {
+fn sent_path(root: &ApiRoot, target: &RequestTarget, parameter: Option<&QueryCredential>) -> Result<PathAndQuery, Rejection> {
+    let parts = [root.base_path(), target.path(), target.query().map_or("", |_| "?"), target.query().unwrap_or_default()];
+    let text = parts.concat();
     let bytes = match parameter {
         Some(parameter) => parameter.append_to(&text),
         None => Bytes::from(text),
@@ -174,15 +167,15 @@ fn sent_path(text: String, parameter: Option<&QueryCredential>) -> Result<PathAn
 }
 
 impl Outgoing {
-    fn new(message: Message, parameter: Option<QueryCredential>) -> Self {
+    fn new(message: Message, parameter: Option<&QueryCredential>, root: &ApiRoot) -> Result<Self, Rejection> {
         let Message { method, headers, target, body, upgrade, .. } = message;
-        Self { method, headers, target: Target::Canonical { text: target.to_string(), parameter }, body, upgrade }
+        Ok(Self { method, headers, path: sent_path(root, &target, parameter)?, body, upgrade })
     }
 
     fn from_request(request: Request<RequestBody>) -> Self {
         let (head, body) = request.into_parts();
         let path = head.uri.into_parts().path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"));
-        Self { method: head.method, headers: head.headers, target: Target::Sent(path), body, upgrade: false }
+        Self { method: head.method, headers: head.headers, path, body, upgrade: false }
     }
 
     /// The same request once more, where sending it twice does no harm.
@@ -190,7 +183,7 @@ impl Outgoing {
         (self.method.is_idempotent() && self.body.is_empty()).then(|| Self {
             method: self.method.clone(),
             headers: self.headers.clone(),
-            target: self.target.clone(),
+            path: self.path.clone(),
             body: RequestBody::empty(),
             upgrade: false,
         })

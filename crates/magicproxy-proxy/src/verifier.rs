@@ -3,13 +3,13 @@
 //! The cache is keyed by a keyed hash of the whole token, so it holds no tokens and nobody can aim at its slots. What it
 //! holds was genuine when it came in; whether it is live is asked at each decision.
 
+mod fingerprint;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::{hmac, rand};
 use magicproxy_core::{Caveat, Permit, UnverifiedToken, VerifiedToken, VerifyContext, VerifyError};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
@@ -23,8 +23,8 @@ use crate::opened::OpenedCredential;
 use crate::presented::PresentedToken;
 use crate::rejection::Rejection;
 use crate::settings::{Settings, UpstreamSettings};
+use fingerprint::{Fingerprint, Fingerprints};
 
-type Fingerprint = [u8; 32];
 type TokenCache = Cache<Fingerprint, Arc<CachedToken>, ByMemory>;
 
 /// How long a token waits for its verification to begin.
@@ -86,7 +86,7 @@ pub(crate) enum Reissue {
 pub(crate) struct Verifier {
     inner: Arc<Inner>,
     cache: TokenCache,
-    fingerprints: hmac::Key,
+    fingerprints: Fingerprints,
     slots: Arc<Semaphore>,
 }
 
@@ -118,14 +118,14 @@ impl Verifier {
                 carriers: carriers.clone(),
             }),
             cache: cache(settings.limits.token_cache_bytes / settings.upstreams.len().max(1)),
-            fingerprints: hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new())?,
+            fingerprints: Fingerprints::new()?,
             slots,
         })
     }
 
     /// Verifies a token, or finds it verified. Concurrent requests with one token wait for one verification.
     pub(crate) async fn verify(&self, presented: &PresentedToken) -> Result<Arc<CachedToken>, Rejection> {
-        let fingerprint = self.fingerprint(presented);
+        let fingerprint = self.fingerprints.of(presented.as_bytes()).map_err(|_| Rejection::Internal)?;
         let generation = self.inner.keys.generation();
         match self.cache.get(&fingerprint) {
             Some(entry) if entry.generation == generation => return Ok(entry),
@@ -188,13 +188,6 @@ impl Verifier {
         let text = Zeroizing::new(presented.as_str().to_owned());
         let verified = tokio::task::spawn_blocking(move || inner.verify(&text)).await.map_err(|_| Rejection::Internal)??;
         Ok(Arc::new(CachedToken { token: Arc::new(verified), generation, credential: OnceCell::new() }))
-    }
-
-    fn fingerprint(&self, presented: &PresentedToken) -> Fingerprint {
-        let tag = hmac::sign(&self.fingerprints, presented.as_str().as_bytes());
-        let mut fingerprint = Fingerprint::default();
-        fingerprint.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
-        fingerprint
     }
 }
 

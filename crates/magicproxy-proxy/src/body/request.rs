@@ -1,8 +1,8 @@
 //! The caller's body on its way up.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -41,8 +41,15 @@ impl Progress {
 /// A request body.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
-    incoming: Option<Incoming>,
+    /// Boxed: most requests have none, and all of them are moved about.
+    stream: Option<Box<Stream>>,
     progress: Arc<Progress>,
+}
+
+/// A body that is not at its end.
+#[derive(Debug)]
+struct Stream {
+    incoming: Incoming,
     idle: IdleTimer,
     /// Trailers that do not go up, besides those that never do.
     stripped: Arc<[HeaderName]>,
@@ -50,25 +57,31 @@ pub(crate) struct RequestBody {
 
 impl RequestBody {
     pub(crate) fn new(incoming: Incoming, idle: Duration) -> Self {
-        let done = incoming.is_end_stream();
-        let progress = Arc::new(Progress { done: AtomicBool::new(done), ..Progress::default() });
-        Self { incoming: (!done).then_some(incoming), progress, idle: IdleTimer::new(idle, None), stripped: Arc::default() }
+        if incoming.is_end_stream() {
+            return Self::empty();
+        }
+        let stream = Stream { incoming, idle: IdleTimer::new(idle, None), stripped: Arc::default() };
+        Self { stream: Some(Box::new(stream)), progress: Arc::default() }
     }
 
-    /// No body: what a retry of a request without a body carries.
+    /// No body: what most requests carry, and a retry of one.
     pub(crate) fn empty() -> Self {
-        let progress = Arc::new(Progress { done: AtomicBool::new(true), ..Progress::default() });
-        Self { incoming: None, progress, idle: IdleTimer::new(Duration::MAX / 4, None), stripped: Arc::default() }
+        /// Nobody changes it, so all can share it.
+        static DONE: LazyLock<Arc<Progress>> =
+            LazyLock::new(|| Arc::new(Progress { done: AtomicBool::new(true), ..Progress::default() }));
+        Self { stream: None, progress: Arc::clone(&DONE) }
     }
 
     /// The body without these fields in its trailer section.
-    pub(crate) fn without_trailers(mut self, stripped: Arc<[HeaderName]>) -> Self {
-        self.stripped = stripped;
+    pub(crate) fn without_trailers(mut self, stripped: &Arc<[HeaderName]>) -> Self {
+        if let Some(stream) = &mut self.stream {
+            stream.stripped = Arc::clone(stripped);
+        }
         self
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.incoming.is_none()
+        self.stream.is_none()
     }
 
     pub(crate) fn progress(&self) -> Arc<Progress> {
@@ -82,17 +95,17 @@ impl Body for RequestBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
-        let polled = Pin::new(incoming).poll_frame(context);
+        let Some(stream) = &mut this.stream else { return Poll::Ready(None) };
+        let polled = Pin::new(&mut stream.incoming).poll_frame(context);
         this.progress.waiting.store(polled.is_pending(), Ordering::Relaxed);
         match polled {
             Poll::Ready(Some(Ok(mut frame))) => {
-                this.idle.progress();
+                stream.idle.progress();
                 if let Some(data) = frame.data_ref() {
                     this.progress.bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
                 }
                 if let Some(trailers) = frame.trailers_mut() {
-                    filter_request_trailers(trailers, &this.stripped);
+                    filter_request_trailers(trailers, &stream.stripped);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -101,12 +114,13 @@ impl Body for RequestBody {
                 this.progress.done.store(true, Ordering::Relaxed);
                 Poll::Ready(None)
             }
-            Poll::Pending => this.idle.poll_expired(context).map(|error| Some(Err(error))),
+            Poll::Pending => stream.idle.poll_expired(context).map(|error| Some(Err(error))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        let ended = self.incoming.as_ref().is_none_or(Body::is_end_stream);
+        let Some(stream) = &self.stream else { return true };
+        let ended = stream.incoming.is_end_stream();
         if ended {
             self.progress.done.store(true, Ordering::Relaxed);
         }
@@ -114,6 +128,6 @@ impl Body for RequestBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        self.stream.as_ref().map_or_else(|| SizeHint::with_exact(0), |stream| stream.incoming.size_hint())
     }
 }

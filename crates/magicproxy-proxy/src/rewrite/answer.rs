@@ -10,15 +10,9 @@ use super::LinkMap;
 use super::field::rewrite_fields;
 use crate::header::Coding;
 
-/// Media types that are JSON, or lines or a sequence of it, without a suffix that says so.
-const MEDIA_TYPES: [&str; 6] = [
-    "application/json",
-    "application/json-seq",
-    "application/x-ndjson",
-    "application/ndjson",
-    "application/jsonl",
-    "application/x-jsonlines",
-];
+const APPLICATION: &[u8] = b"application/";
+/// Subtypes of it that are JSON, or lines or a sequence of it, without a suffix that says so.
+const SUBTYPES: [&str; 6] = ["json", "json-seq", "x-ndjson", "ndjson", "jsonl", "x-jsonlines"];
 /// Subtypes that are JSON by their suffix.
 const SUFFIXES: [&str; 2] = ["+json", "+json-seq"];
 /// Subtypes that are not, whatever their suffix: GitHub labels files so.
@@ -85,21 +79,27 @@ fn is_rewritten(head: &Parts) -> bool {
 fn is_json(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(header::CONTENT_TYPE).into_iter();
     let (Some(value), None) = (types.next(), types.next()) else { return false };
-    let Ok(text) = value.to_str() else { return false };
-    let media_type = before_parameters(text);
-    let Some(subtype) = media_type.strip_prefix("application/") else { return false };
-    let ends_in = |suffixes: &[&str]| suffixes.iter().any(|suffix| subtype.ends_with(suffix));
-    MEDIA_TYPES.contains(&media_type.as_str()) || (ends_in(&SUFFIXES) && !ends_in(&FILE_SUFFIXES))
+    let media_type = before_parameters(value.as_bytes());
+    let Some((kind, subtype)) = media_type.split_at_checked(APPLICATION.len()) else { return false };
+    let ends_in = |suffixes: &[&str]| suffixes.iter().any(|suffix| ends_with(subtype, suffix));
+    kind.eq_ignore_ascii_case(APPLICATION)
+        && (SUBTYPES.iter().any(|known| subtype.eq_ignore_ascii_case(known.as_bytes()))
+            || (ends_in(&SUFFIXES) && !ends_in(&FILE_SUFFIXES)))
 }
 
 /// A file, whatever its type.
 fn is_attachment(headers: &HeaderMap) -> bool {
-    let dispositions = headers.get_all(header::CONTENT_DISPOSITION).into_iter();
-    dispositions.map(HeaderValue::as_bytes).any(|value| before_parameters(&String::from_utf8_lossy(value)) == "attachment")
+    let mut dispositions = headers.get_all(header::CONTENT_DISPOSITION).into_iter().map(HeaderValue::as_bytes);
+    dispositions.any(|value| before_parameters(value).eq_ignore_ascii_case(b"attachment"))
 }
 
-fn before_parameters(value: &str) -> String {
-    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+fn before_parameters(value: &[u8]) -> &[u8] {
+    value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii()
+}
+
+fn ends_with(text: &[u8], suffix: &str) -> bool {
+    let start = text.len().checked_sub(suffix.len());
+    start.and_then(|start| text.get(start..)).is_some_and(|end| end.eq_ignore_ascii_case(suffix.as_bytes()))
 }
 
 /// Another caller, who takes no gzip, might get another answer of the upstream.

@@ -37,7 +37,7 @@ fn verifier_and_token() -> (Verifier, PresentedToken) {
             carriers: Carriers::default(),
         }),
         cache: cache(64 * 1024 * 1024),
-        fingerprints: hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new()).unwrap(),
+        fingerprints: Fingerprints::new().unwrap(),
         slots: Arc::new(Semaphore::new(1)),
     };
     (verifier, PresentedToken::from_headers(&headers, &crate::carriers::Carriers::default()).unwrap())
