@@ -20,6 +20,7 @@ use http::header;
 use hyper::Request;
 
 use crate::listener::{Entrance, Peer};
+use crate::serve::WorkerId;
 
 pub(crate) use io::DownstreamIo;
 pub(crate) use open::{Opened, open};
@@ -36,6 +37,7 @@ pub(crate) struct Connection {
     /// None on a Unix socket.
     address: Option<SocketAddr>,
     listener: Arc<Entrance>,
+    worker: WorkerId,
     /// Requests begun on this connection, ever.
     begun: AtomicU64,
     /// Of these, ended.
@@ -47,11 +49,12 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(address: Option<SocketAddr>, listener: Arc<Entrance>, protocol: Protocol) -> Arc<Self> {
+    pub(crate) fn new(address: Option<SocketAddr>, listener: Arc<Entrance>, protocol: Protocol, worker: WorkerId) -> Arc<Self> {
         let head = (protocol == Protocol::Http1).then(Mutex::default);
         Arc::new(Self {
             address,
             listener,
+            worker,
             begun: AtomicU64::new(0),
             ended: AtomicU64::new(0),
             has_body: AtomicBool::new(false),
@@ -67,6 +70,11 @@ impl Connection {
     /// What holds for every connection of the listener that this one came by.
     pub(crate) fn listener(&self) -> &Entrance {
         &self.listener
+    }
+
+    /// The thread that serves it.
+    pub(crate) fn worker(&self) -> WorkerId {
+        self.worker
     }
 
     /// A request begins.

@@ -120,7 +120,7 @@ impl ReverseDoor {
         let inbound = InboundRequest { head, origin, target, body, peer: connection.peer() };
         let outbound = served.gate.admit(inbound, record).await?;
         let needle = outbound.needle();
-        let answer = served.upstream.send(outbound).await?;
+        let answer = served.upstream.send(outbound, connection.worker()).await?;
         if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return switch_protocols(answer, on_upgrade, needle.as_ref(), connection.begin());
         }

@@ -2,6 +2,8 @@
 //!
 //! The caller passes the listeners and the shutdown; nothing here reads configuration or signals.
 
+mod workers;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,6 +18,9 @@ use crate::downstream::{Connection, DownstreamIo, Opened, Protocol, Socket, Stre
 use crate::listener::{Accepted, Listener, Listeners};
 use crate::reverse::ReverseDoor;
 use crate::settings::Settings;
+use workers::Workers;
+
+pub(crate) use workers::WorkerId;
 
 /// Request heads above this get 431.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -30,6 +35,7 @@ const MAX_SEND_BYTES: usize = 64 * 1024;
 pub struct Server {
     door: Arc<ReverseDoor>,
     settings: Arc<Settings>,
+    workers: Workers,
 }
 
 /// Why a server cannot start.
@@ -41,21 +47,25 @@ pub enum StartError {
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     Random,
+    /// A worker thread cannot be started.
+    #[error("a worker thread cannot be started: {0}")]
+    Worker(#[from] std::io::Error),
 }
 
 impl Server {
-    /// Puts the parts together.
+    /// Puts the parts together, and starts the worker threads.
     ///
     /// # Errors
     /// [`StartError`].
     pub fn new(settings: Settings) -> Result<Self, StartError> {
         let settings = Arc::new(settings);
         let door = Arc::new(ReverseDoor::new(Arc::clone(&settings))?);
-        Ok(Self { door, settings })
+        let workers = Workers::start(settings.limits.workers)?;
+        Ok(Self { door, settings, workers })
     }
 
     /// Serves on every listener until `shutdown` ends, then finishes what is in flight, within the drain timeout. The
-    /// listeners share the limit of open connections.
+    /// listeners share the limit of open connections, and the worker threads. Nothing is served on the caller's runtime.
     pub async fn run(self, listeners: Vec<Listener>, shutdown: impl Future<Output = ()> + Send) {
         let (stop, stopped) = watch::channel(());
         let slots = Arc::new(Semaphore::new(self.settings.limits.connections));
@@ -67,11 +77,25 @@ impl Server {
                 () = &mut shutdown => break,
                 next = next => next,
             };
-            let served =
-                ServedConnection { door: Arc::clone(&self.door), settings: Arc::clone(&self.settings), stopped: stopped.clone() };
-            tokio::spawn(async move {
-                served.serve(accepted).await;
-                drop(slot);
+            let Accepted { transport, peer, entrance } = accepted;
+            // It is to be woken by its worker's runtime.
+            let transport = match transport.park() {
+                Ok(parked) => parked,
+                Err(error) => {
+                    log_end(&error, peer);
+                    continue;
+                }
+            };
+            self.workers.give(|worker| {
+                let (door, settings) = (Arc::clone(&self.door), Arc::clone(&self.settings));
+                let served = ServedConnection { door, settings, worker, stopped: stopped.clone() };
+                async move {
+                    match transport.unpark() {
+                        Ok(transport) => served.serve(Accepted { transport, peer, entrance }).await,
+                        Err(error) => log_end(&error, peer),
+                    }
+                    drop(slot);
+                }
             });
         }
         drop(listeners);
@@ -88,6 +112,7 @@ impl Server {
 struct ServedConnection {
     door: Arc<ReverseDoor>,
     settings: Arc<Settings>,
+    worker: WorkerId,
     stopped: watch::Receiver<()>,
 }
 
@@ -104,7 +129,7 @@ impl ServedConnection {
             Ok(opened) => opened,
             Err(error) => return log_end(&error, peer),
         };
-        let connection = Connection::new(peer, entrance, protocol);
+        let connection = Connection::new(peer, entrance, protocol, self.worker);
         let io = TokioIo::new(DownstreamIo::new(stream, prefix, Arc::clone(&connection), timeouts, since));
         // Boxed: a connection that has not spoken yet stays small.
         let ended = match protocol {

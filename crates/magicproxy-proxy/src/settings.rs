@@ -4,6 +4,7 @@ mod carrier;
 #[cfg(test)]
 pub(crate) mod fixture;
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -179,10 +180,13 @@ pub struct Limits {
     pub idle_upstream_connections: usize,
     /// Memory for verified tokens, in bytes.
     pub token_cache_bytes: usize,
+    /// Threads that serve connections; by default as many as the machine runs at once.
+    pub workers: NonZeroUsize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 16_384, idle_upstream_connections: 256, token_cache_bytes: 64 * 1024 * 1024 }
+        let workers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Self { connections: 16_384, idle_upstream_connections: 256, token_cache_bytes: 64 * 1024 * 1024, workers }
     }
 }

@@ -21,9 +21,10 @@ use crate::body::{Progress, RequestBody};
 use crate::gate::{Message, OutboundRequest};
 use crate::opened::QueryCredential;
 use crate::rejection::Rejection;
+use crate::serve::WorkerId;
 use crate::settings::{ApiRoot, Settings, UpstreamSettings};
 use connect::Connector;
-use pool::{Connection, Pool, SendError};
+use pool::{Connection, Pool, Pools, SendError};
 
 pub(crate) use pool::Lease;
 
@@ -39,7 +40,7 @@ pub(crate) struct Upstream {
 struct Origin {
     root: ApiRoot,
     connector: Connector,
-    pool: Arc<Pool>,
+    pools: Pools,
 }
 
 /// The upstream's answer, and the connection that its body comes on.
@@ -56,13 +57,13 @@ impl Upstream {
         Ok(Self { origins, response })
     }
 
-    /// Sends a permitted request and waits for the head of its answer.
-    pub(crate) async fn send(&self, request: OutboundRequest) -> Result<Answer, Rejection> {
+    /// Sends a permitted request, which this worker serves, and waits for the head of its answer.
+    pub(crate) async fn send(&self, request: OutboundRequest, worker: WorkerId) -> Result<Answer, Rejection> {
         let upgrade = request.is_upgrade();
         let progress = request.body().progress();
         let origin = self.origins.get(request.origin()).ok_or(Rejection::Internal)?;
         let (message, parameter) = request.into_message();
-        let exchange = origin.exchange(Outgoing::new(message, parameter.as_ref(), &origin.root)?);
+        let exchange = origin.exchange(Outgoing::new(message, parameter.as_ref(), &origin.root)?, worker);
         let answer = within(self.response, &progress, exchange).await?;
         if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS && !upgrade {
             return Err(Rejection::UnexpectedUpgrade);
@@ -74,15 +75,16 @@ impl Upstream {
 impl Origin {
     fn new(settings: &Settings, upstream: &UpstreamSettings, root: &ApiRoot) -> Result<Self, rustls::Error> {
         let connector = Connector::new(settings.timeouts, upstream, root)?;
-        let pool = Arc::new(Pool::new(settings.limits.idle_upstream_connections, settings.timeouts.keep_alive));
-        Ok(Self { root: root.clone(), connector, pool })
+        let limits = &settings.limits;
+        let pools = Pools::new(limits.workers, limits.idle_upstream_connections, settings.timeouts.keep_alive);
+        Ok(Self { root: root.clone(), connector, pools })
     }
 
-    async fn exchange(&self, mut outgoing: Outgoing) -> Result<Answer, Rejection> {
+    async fn exchange(&self, mut outgoing: Outgoing, worker: WorkerId) -> Result<Answer, Rejection> {
         // An upgraded connection is never given back, so it is never taken from the pool either.
         if !outgoing.upgrade {
-            while let Some(connection) = self.pool.take().await {
-                match self.attempt(connection, outgoing, true).await? {
+            while let Some((connection, pool)) = self.pools.take(worker).await {
+                match self.attempt(connection, outgoing, pool, true).await? {
                     Attempt::Answered(answer) => return Ok(answer),
                     Attempt::Stale(again) => outgoing = again,
                 }
@@ -90,20 +92,27 @@ impl Origin {
         }
         // Boxed, like everything that a warm request does not do: hyper moves the future of each request.
         let connection = Box::pin(self.connector.connect(outgoing.upgrade)).await?;
-        self.pool.share(&connection);
-        match self.attempt(connection, outgoing, false).await? {
+        let pool = self.pools.own(worker);
+        pool.share(&connection);
+        match self.attempt(connection, outgoing, pool, false).await? {
             Attempt::Answered(answer) => Ok(answer),
             Attempt::Stale(_) => Err(Rejection::Closed),
         }
     }
 
-    async fn attempt(&self, mut connection: Connection, outgoing: Outgoing, pooled: bool) -> Result<Attempt, Rejection> {
+    async fn attempt(
+        &self,
+        mut connection: Connection,
+        outgoing: Outgoing,
+        pool: &Arc<Pool>,
+        pooled: bool,
+    ) -> Result<Attempt, Rejection> {
         let replay = if pooled { outgoing.replay() } else { None };
         let request = self.request(outgoing, connection.version())?;
         match connection.send(request).await {
             Ok(response) => {
                 check_framing(&response)?;
-                Ok(Attempt::Answered(Answer { response, lease: self.pool.lease(connection) }))
+                Ok(Attempt::Answered(Answer { response, lease: pool.lease(connection) }))
             }
             Err(SendError::NotSent(request)) if pooled => Ok(Attempt::Stale(Outgoing::from_request(*request))),
             Err(SendError::NotSent(_)) => Err(Rejection::Closed),

@@ -131,9 +131,9 @@ impl Place {
     }
 }
 
-/// The runtime of the long-running commands.
+/// The runtime of the long-running commands. It accepts, waits for signals and keeps files fresh; the server's workers serve.
 pub(crate) fn runtime() -> anyhow::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")
 }
 
 /// Done at the first SIGTERM or SIGINT; the second one ends the process at once.

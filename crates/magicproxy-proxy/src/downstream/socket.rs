@@ -24,6 +24,35 @@ pub(crate) enum Transport {
     Unix(UnixStream),
 }
 
+/// A connected socket that no runtime watches: on its way from the one that accepted it to the one that serves it.
+#[derive(Debug)]
+pub(crate) enum Parked {
+    Tcp(std::net::TcpStream),
+    #[cfg(unix)]
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Transport {
+    pub(crate) fn park(self) -> io::Result<Parked> {
+        Ok(match self {
+            Self::Tcp(stream) => Parked::Tcp(stream.into_std()?),
+            #[cfg(unix)]
+            Self::Unix(stream) => Parked::Unix(stream.into_std()?),
+        })
+    }
+}
+
+impl Parked {
+    /// To be called on the runtime that is to watch it.
+    pub(crate) fn unpark(self) -> io::Result<Transport> {
+        Ok(match self {
+            Self::Tcp(stream) => Transport::Tcp(TcpStream::from_std(stream)?),
+            #[cfg(unix)]
+            Self::Unix(stream) => Transport::Unix(UnixStream::from_std(stream)?),
+        })
+    }
+}
+
 /// A socket that ends when its peer takes nothing any more.
 #[derive(Debug)]
 pub(crate) struct Socket {

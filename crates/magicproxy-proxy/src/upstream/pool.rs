@@ -3,6 +3,7 @@
 //! A connection that was dropped instead, has bytes left over, or is no longer ready is never used again: hyper closes a
 //! connection on which bytes come that nobody asked for, and [`Pool::take`] asks it whether it is still ready.
 
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 
 use crate::body::RequestBody;
+use crate::serve::WorkerId;
 
 /// How long a connection that was just given back may take to get ready.
 const READY_WITHIN: Duration = Duration::from_millis(20);
@@ -60,6 +62,35 @@ impl Connection {
     }
 }
 
+/// The pools of one origin, one for each worker: a connection is woken where it was made.
+#[derive(Debug)]
+pub(super) struct Pools(Vec<Arc<Pool>>);
+
+impl Pools {
+    /// `capacity` is that of all together.
+    pub(super) fn new(workers: NonZeroUsize, capacity: usize, keep: Duration) -> Self {
+        let capacity = capacity.div_ceil(workers.get());
+        Self((0..workers.get()).map(|_| Arc::new(Pool { idle: Mutex::default(), capacity, keep })).collect())
+    }
+
+    /// Where what this worker connects is kept.
+    pub(super) fn own(&self, worker: WorkerId) -> &Arc<Pool> {
+        #[expect(clippy::indexing_slicing, reason = "there is at least one, so the remainder is the number of one")]
+        &self.0[worker % self.0.len()]
+    }
+
+    /// A connection that can be used now, if there is one: the worker's own, or else another's, which costs less than a new one.
+    pub(super) async fn take(&self, worker: WorkerId) -> Option<(Connection, &Arc<Pool>)> {
+        let (before, from) = self.0.split_at(worker % self.0.len());
+        for pool in from.iter().chain(before) {
+            if let Some(connection) = pool.take().await {
+                return Some((connection, pool));
+            }
+        }
+        None
+    }
+}
+
 /// Idle connections, the last used on top.
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -69,12 +100,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(capacity: usize, keep: Duration) -> Self {
-        Self { idle: Mutex::default(), capacity, keep }
-    }
-
-    /// A connection that can be used now, if there is one.
-    pub(super) async fn take(&self) -> Option<Connection> {
+    async fn take(&self) -> Option<Connection> {
         loop {
             let (mut connection, since) = self.pop()?;
             if since.elapsed() < self.keep && connection.is_ready().await {

@@ -1,5 +1,6 @@
 //! From the configuration as written to checked values; every fault is found, none stops the search.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -190,6 +191,7 @@ impl Checker<'_> {
             token_cache_bytes: self
                 .count("limits.token_cache_bytes", &raw.token_cache_bytes, 0)
                 .unwrap_or(defaults.token_cache_bytes),
+            workers: self.count("limits.workers", &raw.workers, 1).and_then(NonZeroUsize::new).unwrap_or(defaults.workers),
         }
     }
 

@@ -36,6 +36,7 @@ pub(crate) fn layer(environment: &Environment) -> RawConfig {
             connections: set(limits.connections as u64),
             idle_upstream_connections: set(limits.idle_upstream_connections as u64),
             token_cache_bytes: set(limits.token_cache_bytes as u64),
+            workers: set(limits.workers.get() as u64),
         },
         log: RawLog { level: set(LogLevel::Info), ..RawLog::default() },
         ..RawConfig::default()

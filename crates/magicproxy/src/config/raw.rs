@@ -231,6 +231,8 @@ section! {
         idle_upstream_connections: u64,
         /// Memory for verified tokens, in bytes.
         token_cache_bytes: u64,
+        /// Threads that serve connections: as many as the machine runs at once, unless given.
+        workers: u64,
     }
 }
 

@@ -1,0 +1,130 @@
+//! Worker threads: each has a runtime of its own, and serves the connections that it is given from beginning to end.
+//!
+//! A request and its connection to the upstream stay on one thread, so that nothing on a warm request's way wakes another
+//! one. Measured with 32 connections on one core, that costs an eighth less than a runtime whose threads share their tasks.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use tokio::sync::mpsc;
+
+type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The number of a worker, from 0 on.
+pub(crate) type WorkerId = usize;
+
+/// The worker threads of a server. They end when this is dropped, and with them what they still serve.
+#[derive(Debug)]
+pub(super) struct Workers {
+    workers: Vec<Worker>,
+}
+
+#[derive(Debug)]
+struct Worker {
+    jobs: mpsc::UnboundedSender<Job>,
+    /// Connections that it serves now.
+    load: Arc<AtomicUsize>,
+}
+
+impl Workers {
+    pub(super) fn start(count: NonZeroUsize) -> io::Result<Self> {
+        Ok(Self { workers: (0..count.get()).map(Worker::start).collect::<io::Result<_>>()? })
+    }
+
+    /// Gives the connection that `serve` makes a job of to the worker with the fewest of them.
+    pub(super) fn give<F>(&self, serve: impl FnOnce(WorkerId) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let loads = self.workers.iter().enumerate();
+        let Some((id, worker)) = loads.min_by_key(|(_, worker)| worker.load.load(Ordering::Relaxed)) else { return };
+        let load = Load::more(&worker.load);
+        let serving = serve(id);
+        let job = Box::pin(async move {
+            serving.await;
+            drop(load);
+        });
+        if worker.jobs.send(job).is_err() {
+            tracing::error!(target: "magicproxy::serve", worker = id, "a worker thread has ended");
+        }
+    }
+}
+
+impl Worker {
+    fn start(id: WorkerId) -> io::Result<Self> {
+        let (jobs, mut given) = mpsc::unbounded_channel::<Job>();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        thread::Builder::new().name(format!("worker-{id}")).spawn(move || {
+            runtime.block_on(async {
+                while let Some(job) = given.recv().await {
+                    tokio::spawn(job);
+                }
+            });
+            // What still runs, runs for nobody.
+            runtime.shutdown_background();
+        })?;
+        Ok(Self { jobs, load: Arc::default() })
+    }
+}
+
+/// One connection more, until it is dropped.
+struct Load(Arc<AtomicUsize>);
+
+impl Load {
+    fn more(load: &Arc<AtomicUsize>) -> Self {
+        load.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(load))
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::{mpsc, oneshot};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_idlest_worker_gets_the_next_connection() {
+        let workers = Workers::start(NonZeroUsize::new(2).unwrap()).unwrap();
+        let (said, mut heard) = mpsc::unbounded_channel();
+        let mut ends = Vec::new();
+        for _ in 0..4 {
+            let (said, (end, ended)) = (said.clone(), oneshot::channel::<()>());
+            ends.push(end);
+            workers.give(move |id| async move {
+                said.send((id, thread::current().name().map(str::to_owned))).unwrap();
+                let _ = ended.await;
+            });
+        }
+        let mut ids = Vec::new();
+        for _ in 0..4 {
+            let (id, name) = tokio::time::timeout(Duration::from_secs(10), heard.recv()).await.unwrap().unwrap();
+            assert_eq!(name.as_deref(), Some(format!("worker-{id}").as_str()));
+            ids.push(id);
+        }
+        ids.sort_unstable();
+        assert_eq!(ids, [0, 0, 1, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_panics_harms_no_other() {
+        let workers = Workers::start(NonZeroUsize::MIN).unwrap();
+        workers.give(|_| async { panic!("on purpose") });
+        let (said, heard) = oneshot::channel();
+        workers.give(|id| async move { said.send(id).unwrap() });
+        assert_eq!(tokio::time::timeout(Duration::from_secs(10), heard).await.unwrap().unwrap(), 0);
+        assert!(workers.workers[0].load.load(Ordering::Relaxed) <= 1);
+    }
+}
