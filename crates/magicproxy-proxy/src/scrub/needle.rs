@@ -95,9 +95,10 @@ impl Secret {
 
     /// How many bytes at the end of `bytes` are a beginning of it, without being all of it.
     pub(super) fn partial_end(&self, bytes: &[u8]) -> usize {
-        let longest = bytes.len().min(self.bytes.len() - 1);
-        let ends_with = |length: &usize| self.bytes.get(..*length).is_some_and(|start| bytes.ends_with(start));
-        (1..=longest).rev().find(ends_with).unwrap_or(0)
+        let start = bytes.len().saturating_sub(self.bytes.len() - 1);
+        let (Some(first), Some(tail)) = (self.bytes.first(), bytes.get(start..)) else { return 0 };
+        let mut ends = memchr::memchr_iter(*first, tail).filter_map(|at| tail.get(at..));
+        ends.find(|end| self.bytes.starts_with(end)).map_or(0, <[u8]>::len)
     }
 }
 
