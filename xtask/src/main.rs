@@ -3,6 +3,7 @@
 
 mod attack;
 mod bench;
+mod counted;
 mod debian;
 mod failures;
 mod http;

@@ -1,6 +1,7 @@
 //! The stages of `check` and `test`, cheap ones first.
 
 mod attack;
+mod costs;
 mod fuzz;
 mod lint;
 mod scripts;
@@ -36,6 +37,7 @@ pub(crate) const TEST: &[Stage] = &[
     Stage { name: "unit", summary: "every Rust test: unit, vectors, engine, command line, documentation", run: unit::all },
     Stage { name: "release", summary: "the binary as a newcomer builds it", run: unit::release },
     Stage { name: "smoke", summary: "`demo` and a first `serve` keep the README's promise", run: smoke::run },
+    Stage { name: "costs", summary: "instructions, allocations and system calls of a warm request", run: costs::run },
     Stage { name: "interop", summary: "tokens, keys and configuration of the Python program", run: scripts::interop },
     Stage { name: "clients", summary: "real clients through the proxy", run: scripts::clients },
     Stage { name: "fuzz", summary: "each fuzz target for 20 seconds", run: fuzz::run },

@@ -20,9 +20,8 @@ const MAX_METHOD: usize = 32;
 #[derive(Debug)]
 pub(crate) struct AccessRecord {
     pub(crate) id: RequestId,
-    /// Does anybody read it? If not, nothing is copied for it.
-    wanted: bool,
-    started: Instant,
+    /// `None` where nobody reads it: then nothing is copied for it, nor timed.
+    started: Option<Instant>,
     upstream: Option<Arc<str>>,
     method: Method,
     path: Option<String>,
@@ -40,8 +39,7 @@ impl AccessRecord {
     pub(crate) fn new(id: RequestId, method: &Method) -> Self {
         Self {
             id,
-            wanted: tracing::enabled!(target: "magicproxy::access", tracing::Level::INFO),
-            started: Instant::now(),
+            started: tracing::enabled!(target: "magicproxy::access", tracing::Level::INFO).then(Instant::now),
             upstream: None,
             method: method.clone(),
             path: None,
@@ -62,11 +60,11 @@ impl AccessRecord {
     }
 
     pub(crate) fn path(&mut self, canonical: &str) {
-        self.path = self.wanted.then(|| shorten_segments(canonical));
+        self.path = self.started.map(|_| shorten_segments(canonical));
     }
 
     pub(crate) fn token(&mut self, token: &Arc<VerifiedToken>) {
-        self.token = self.wanted.then(|| Arc::clone(token));
+        self.token = self.started.map(|_| Arc::clone(token));
     }
 
     pub(crate) fn permitted(&mut self, rule: &Arc<str>) {
@@ -89,7 +87,7 @@ impl AccessRecord {
 
     pub(crate) fn head(&mut self, status: StatusCode) {
         self.status = status.as_u16();
-        self.head_after = self.wanted.then(|| self.started.elapsed());
+        self.head_after = self.started.map(|started| started.elapsed());
     }
 
     pub(crate) fn sent(&mut self, bytes: usize) {
@@ -111,9 +109,7 @@ impl AccessRecord {
 
 impl Drop for AccessRecord {
     fn drop(&mut self) {
-        if !self.wanted {
-            return;
-        }
+        let Some(started) = self.started else { return };
         let labels = self.token.as_ref().and_then(|token| labels(token.labels()));
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         tracing::info!(
@@ -128,7 +124,7 @@ impl Drop for AccessRecord {
             decision = self.decision,
             status = self.status,
             head_us = self.head_after.map(micros),
-            total_us = micros(self.started.elapsed()),
+            total_us = micros(started.elapsed()),
             bytes_in = self.request_body.as_ref().map_or(0, |body| body.bytes()),
             bytes_out = self.bytes_out,
             aborted = self.aborted.as_deref(),

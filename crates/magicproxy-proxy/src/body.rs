@@ -31,30 +31,32 @@ pub(crate) enum BodyError {
     NotGzip(#[from] crate::rewrite::NotGzip),
 }
 
-/// Ends a wait that lasts too long. A timer exists only once something was waited for, and is moved only when it fires.
+/// Ends a wait that lasts too long. The clock is not read, and there is no timer, until something has to be waited for; the
+/// timer is moved only when it fires.
 #[derive(Debug)]
 pub(crate) struct IdleTimer {
     limit: Duration,
     end: Option<Instant>,
-    last: Instant,
+    /// Since when nothing has come.
+    waiting: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl IdleTimer {
     pub(crate) fn new(limit: Duration, end: Option<Instant>) -> Self {
-        Self { limit, end, last: Instant::now(), sleep: None }
+        Self { limit, end, waiting: None, sleep: None }
     }
 
     /// Something came.
     pub(crate) fn progress(&mut self) {
-        self.last = Instant::now();
+        self.waiting = None;
     }
 
     /// Nothing came: has it been too long? Arranges to be asked again when it will have been.
     pub(crate) fn poll_expired(&mut self, context: &mut Context<'_>) -> Poll<BodyError> {
+        let idle_until = *self.waiting.get_or_insert_with(Instant::now) + self.limit;
+        let until = self.end.map_or(idle_until, |end| end.min(idle_until));
         loop {
-            let idle_until = self.last + self.limit;
-            let until = self.end.map_or(idle_until, |end| end.min(idle_until));
             let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until.into())));
             std::task::ready!(sleep.as_mut().poll(context));
             if Instant::now() >= until {

@@ -59,7 +59,9 @@ impl<S> DownstreamIo<S> {
             }
             self.seen = counts;
             self.head_since = None;
-            self.idle_since = Instant::now();
+            if !self.is_busy() {
+                self.idle_since = Instant::now();
+            }
         }
     }
 
@@ -78,25 +80,29 @@ impl<S> DownstreamIo<S> {
     fn poll_read_expired(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
             let deadline = self.read_deadline();
-            // hyper does not read again when a request ends, if it waited for bytes before: the timer has to run already. It
-            // fires before the connection has idled for too long, and is moved then.
-            let idle = Instant::now() + self.timeouts.keep_alive;
-            let look = deadline.map_or(idle, |deadline| deadline.min(idle));
-            ready!(armed(&mut self.read_timer, look).as_mut().poll(context));
+            ready!(self.armed(deadline).as_mut().poll(context));
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Poll::Ready(());
             }
         }
     }
-}
 
-/// The timer, firing at `deadline` at the latest. One that fires earlier is left: moving it costs more than one look.
-fn armed(timer: &mut Option<Pin<Box<Sleep>>>, deadline: Instant) -> &mut Pin<Box<Sleep>> {
-    let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline.into())));
-    if timer.deadline() > deadline.into() || timer.is_elapsed() {
-        timer.as_mut().reset(deadline.into());
+    /// The timer, firing at `deadline` at the latest. One that fires earlier is left: moving it costs more than one look.
+    fn armed(&mut self, deadline: Option<Instant>) -> &mut Pin<Box<Sleep>> {
+        // hyper does not read again when a request ends, if it waited for bytes before: the timer has to run already. It
+        // fires before the connection has idled for too long, and is moved then.
+        let keep_alive = self.timeouts.keep_alive;
+        let look = || {
+            let idle = Instant::now() + keep_alive;
+            deadline.map_or(idle, |deadline| deadline.min(idle)).into()
+        };
+        let timer = self.read_timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(look())));
+        let late = deadline.is_some_and(|deadline| timer.deadline() > deadline.into());
+        if late || timer.is_elapsed() {
+            timer.as_mut().reset(look());
+        }
+        timer
     }
-    timer
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for DownstreamIo<S> {

@@ -1,0 +1,128 @@
+//! What a warm request costs, counted and not timed: the same on a busy machine, so a limit can be held to.
+//!
+//! The proxy runs under valgrind, which begins to count when every connection has been used.
+
+use std::path::Path;
+use std::process::Child;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use crate::counted::{Counts, Load};
+use crate::log::Log;
+use crate::run::Report;
+use crate::tally::Tally;
+use crate::workspace::Workspace;
+use crate::{debian, http, process};
+
+const BUILD_LIMIT: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(60);
+const CONNECTIONS: usize = 32;
+const ROUNDS: usize = 30;
+
+/// The most that one of them may take. A little above what it takes now, so that one more of anything shows.
+const LIMITS: [(&str, f64); 4] =
+    [("instructions", 70_000.0), ("allocations", 23.5), ("system calls", 4.2), ("clock readings", 9.5)];
+
+pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
+    if !cfg!(target_arch = "x86_64") {
+        return Ok(Report::skipped("the limits are those of x86_64"));
+    }
+    anyhow::ensure!(workspace.binary().is_file(), "no release binary: run the stage `release` first");
+    debian::ensure(workspace, log, "valgrind", "valgrind")?;
+    log.must(workspace.cargo().args(["build", "--release", "--package", "bench-upstream"]), BUILD_LIMIT)?;
+    let bench = Bench::start(workspace, log)?;
+    let taken = bench.counted(workspace, log)?;
+    log.line(&format!("{taken:#?}"))?;
+    let of_each = |count: u64| count as f64 / (CONNECTIONS * ROUNDS) as f64;
+    let mut report = Report::default();
+    for ((name, limit), count) in LIMITS.into_iter().zip(taken.figures()) {
+        let each = of_each(count);
+        report.tally = report.tally.plus(Tally::one(each <= limit));
+        report.notes.push(format!("{each:.1} {name} a request, at most {limit}"));
+    }
+    // How many events one wait brings is a matter of timing.
+    report.notes.push(format!("{:.2} waits for events a request, without a limit", of_each(taken.waits())));
+    Ok(report)
+}
+
+/// The upstream, which runs throughout, and what the proxies before it have in common.
+struct Bench {
+    upstream: Running,
+    port: u16,
+    token: String,
+}
+
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // An error on the way out helps nobody.
+        process::stop(&mut self.0, PATIENCE).ok();
+    }
+}
+
+impl Bench {
+    fn start(workspace: &Workspace, log: &mut Log) -> Result<Bench> {
+        let port = http::free_port()?;
+        let mut command = workspace.command(workspace.target.join("release/bench-upstream"));
+        command.arg(format!("127.0.0.1:{port}")).stdout(log.handle()?).stderr(log.handle()?);
+        let upstream = Running(command.spawn().context("cannot start the upstream")?);
+        http::wait_for(port)?;
+        let mut bench = Bench { upstream, port, token: String::new() };
+        // Outside of valgrind: making keys there takes long.
+        let (proxy, proxy_port) = bench.proxy(workspace, log, &[])?;
+        let order = json!({ "token": "ghp_0123456789abcdefghijklmnopqrstuvwxyz", "allowed": ["GET /repos/[^/]+/[^/]+/issues"] });
+        let answer = http::post_json(proxy_port, "/__magictoken", &order.to_string())?;
+        anyhow::ensure!(answer.status == 200, "minting answered {}: {}", answer.status, answer.body);
+        answer.body.trim().clone_into(&mut bench.token);
+        drop(proxy);
+        Ok(bench)
+    }
+
+    /// A proxy with one worker and without a log, started by these words.
+    fn proxy(&self, workspace: &Workspace, log: &Log, prefix: &[String]) -> Result<(Running, u16)> {
+        let folder = workspace.target.join("xtask/costs");
+        std::fs::create_dir_all(&folder).context("cannot make a folder in target")?;
+        let port = http::free_port()?;
+        let mut words = prefix.iter().cloned().chain([workspace.binary().display().to_string()]);
+        let mut command = workspace.command(words.next().unwrap_or_default());
+        command.args(words).args(["serve", "--listen", &format!("127.0.0.1:{port}")]);
+        command.args(["--api-root", &format!("http://127.0.0.1:{}", self.port), "--keys"]).arg(folder.join("keys"));
+        command.env("MAGICPROXY_LOG", "error").env("MAGICPROXY_LIMITS_WORKERS", "1").current_dir(&folder);
+        command.stdout(log.handle()?).stderr(log.handle()?);
+        let proxy = Running(command.spawn().context("cannot start the proxy")?);
+        http::wait_for(port)?;
+        Ok((proxy, port))
+    }
+
+    /// What [`ROUNDS`] requests on each connection take.
+    fn counted(&self, workspace: &Workspace, log: &mut Log) -> Result<Counts> {
+        let file = |name: &str| workspace.target.join("xtask/costs").join(name);
+        let (profile, trace) = (file("profile"), file("trace"));
+        let valgrind = [
+            "valgrind".to_owned(),
+            "--tool=callgrind".to_owned(),
+            "--instr-atstart=no".to_owned(),
+            format!("--callgrind-out-file={}", profile.display()),
+            "--trace-syscalls=yes".to_owned(),
+            format!("--log-file={}", trace.display()),
+        ];
+        let (mut proxy, port) = self.proxy(workspace, log, &valgrind)?;
+        let mut load = Load::new(port, &self.token, CONNECTIONS)?;
+        load.run(2)?;
+        log.must(workspace.command("callgrind_control").args(["--instr=on", &proxy.0.id().to_string()]), PATIENCE)?;
+        let before = read(&trace)?.len();
+        load.run(ROUNDS)?;
+        let traced = read(&trace)?;
+        anyhow::ensure!(process::stop(&mut proxy.0, PATIENCE)?, "the proxy did not stop");
+        log.line(&format!("counted before the upstream {}", self.upstream.0.id()))?;
+        Counts::read(&read(&profile)?, traced.get(before..).unwrap_or_default())
+    }
+}
+
+fn read(file: &Path) -> Result<String> {
+    let bytes = std::fs::read(file).context("cannot read what valgrind wrote")?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
