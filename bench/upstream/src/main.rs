@@ -1,42 +1,72 @@
-//! A static upstream: 1,024 bytes of JSON to every request, keep-alive, one thread over epoll.
-//! It understands no more of HTTP than where a request without a body ends, so that it costs next to nothing.
+//! A static upstream: 1,024 bytes of JSON to every request, 1 MiB to `GET /big`, keep-alive, one thread over epoll.
+//! It understands no more of HTTP than where a request ends, so that it costs next to nothing.
 
 use anyhow::{Context, Result};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-const BODY_BYTES: usize = 1024;
+const SMALL: usize = 1024;
+const BIG: usize = 1024 * 1024;
 const HEAD_END: &[u8] = b"\r\n\r\n";
+const LENGTH: &[u8] = b"content-length:";
+
+/// What is answered, whole.
+#[derive(Clone, Copy)]
+struct Answers {
+    small: &'static [u8],
+    big: &'static [u8],
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let address = std::env::args().nth(1).context("usage: bench-upstream ADDRESS")?;
     let listener = TcpListener::bind(&address).await.with_context(|| format!("cannot listen on `{address}`"))?;
-    let answer: &'static [u8] = answer().leak();
+    let answers =
+        Answers { small: answer("application/json", SMALL).leak(), big: answer("application/octet-stream", BIG).leak() };
     loop {
         let (stream, _) = listener.accept().await.context("cannot accept")?;
         stream.set_nodelay(true).context("cannot switch Nagle off")?;
         // A caller that goes away mid-request is no event worth a word.
-        tokio::spawn(async move { serve(stream, answer).await.ok() });
+        tokio::spawn(async move { serve(stream, answers).await.ok() });
     }
 }
 
-async fn serve(mut stream: TcpStream, answer: &[u8]) -> Result<()> {
-    let mut buffer = Vec::with_capacity(16 * 1024);
+async fn serve(mut stream: TcpStream, answers: Answers) -> Result<()> {
+    let mut buffer = Vec::with_capacity(64 * 1024);
     while stream.read_buf(&mut buffer).await? > 0 {
-        let heads = buffer.windows(HEAD_END.len()).filter(|window| *window == HEAD_END).count();
-        if buffer.ends_with(HEAD_END) {
+        while let Some(at) = buffer.windows(HEAD_END.len()).position(|window| window == HEAD_END) {
+            let body = buffer.split_off(at + HEAD_END.len());
+            let answer = if buffer.starts_with(b"GET /big") { answers.big } else { answers.small };
+            let length = if buffer.starts_with(b"GET ") { 0 } else { content_length(&buffer).context("no length")? };
             buffer.clear();
-            for _ in 0..heads {
-                stream.write_all(answer).await?;
-            }
+            buffer.extend_from_slice(body.get(length..).unwrap_or_default());
+            swallow(&mut stream, length.saturating_sub(body.len())).await?;
+            stream.write_all(answer).await?;
         }
     }
     Ok(())
 }
 
-fn answer() -> Vec<u8> {
+async fn swallow(stream: &mut TcpStream, mut length: usize) -> Result<()> {
+    let mut piece = vec![0; length.min(256 * 1024)];
+    while length > 0 {
+        let most = piece.len().min(length);
+        let read = stream.read(piece.get_mut(..most).unwrap_or_default()).await?;
+        anyhow::ensure!(read > 0, "the body was broken off");
+        length -= read;
+    }
+    Ok(())
+}
+
+fn content_length(head: &[u8]) -> Option<usize> {
+    let lines = head.split(|byte| *byte == b'\n');
+    let mut values = lines.filter_map(|line| line.split_at_checked(LENGTH.len()));
+    let (_, value) = values.find(|(name, _)| name.eq_ignore_ascii_case(LENGTH))?;
+    std::str::from_utf8(value).ok()?.trim().parse().ok()
+}
+
+fn answer(media_type: &str, length: usize) -> Vec<u8> {
     let frame = r#"{"padding":""}"#.len();
-    let body = format!(r#"{{"padding":"{}"}}"#, "x".repeat(BODY_BYTES - frame));
-    format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {BODY_BYTES}\r\n\r\n{body}").into_bytes()
+    let body = format!(r#"{{"padding":"{}"}}"#, "x".repeat(length - frame));
+    format!("HTTP/1.1 200 OK\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
 }

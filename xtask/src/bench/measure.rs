@@ -5,21 +5,22 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use super::scenarios::Scenario;
 use super::servers::{Core, Server, Servers, pinned};
 use crate::log::Log;
 use crate::workspace::Workspace;
 
-const PATH: &str = "/repos/acme/rocket/issues";
 /// `/proc/stat` counts in these on every Linux that Rust runs on.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 #[derive(Debug)]
 pub(crate) struct Slice {
     pub(crate) server: &'static str,
-    pub(crate) connections: u32,
+    pub(crate) scenario: &'static str,
     pub(crate) per_second: f64,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
+    pub(crate) p999_us: f64,
     pub(crate) cpu_us: f64,
     pub(crate) pss_mib: f64,
     /// Share of all cores that went to processes other than ours.
@@ -31,13 +32,17 @@ pub(crate) fn slice(
     log: &mut Log,
     servers: &Servers,
     server: &Server,
-    connections: u32,
+    scenario: &Scenario,
     seconds: u32,
 ) -> Result<Slice> {
+    let (scheme, port) = match server.tls_port.filter(|_| scenario.is_tls()) {
+        Some(port) => ("https", port),
+        None => ("http", server.port),
+    };
     let mut wrk = pinned(workspace, Core::Load, Path::new("wrk"));
-    wrk.args(["--threads", "1", "--latency"]).args(["--connections", &connections.to_string()]);
-    wrk.args(["--duration", &format!("{seconds}s"), "--header", &format!("Authorization: Bearer {}", servers.token)]);
-    wrk.arg(format!("http://127.0.0.1:{}{PATH}", server.port));
+    wrk.args(["--threads", "1", "--latency"]).args(["--connections", &scenario.connections.to_string()]);
+    wrk.args(["--duration", &format!("{seconds}s")]).args(scenario.arguments(servers)?);
+    wrk.arg(format!("{scheme}://127.0.0.1:{port}{}", scenario.path()));
 
     let before = Clocks::read(servers, server)?;
     let started = Instant::now();
@@ -51,10 +56,11 @@ pub(crate) fn slice(
     let requests = number_before(&said, "requests in")?;
     Ok(Slice {
         server: server.name,
-        connections,
+        scenario: scenario.name,
         per_second: number_after(&said, "Requests/sec:")?,
         p50_us: percentile(&said, "50%")?,
         p99_us: percentile(&said, "99%")?,
+        p999_us: percentile(&said, "99.9%")?,
         cpu_us: (after.server - before.server) * 1e6 / requests,
         pss_mib: pss_mib(server)?,
         foreign: after.foreign_since(&before, elapsed),

@@ -5,18 +5,21 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use super::Options;
 use super::measure::Slice;
+use super::plot::{self, Bar};
+use super::scenarios::{PEERS, SCENARIOS};
 use super::servers::{Servers, can_pin};
-use super::{CONNECTIONS, Options};
 use crate::workspace::Workspace;
 
-/// One server at one number of connections. Foreign load only adds cost, so each figure is the quiet-side quartile.
+/// One server in one scenario. Foreign load only adds cost, so each figure is the quiet-side quartile.
 struct Row {
+    scenario: &'static str,
     server: &'static str,
-    connections: u32,
     per_second: f64,
     p50_us: f64,
     p99_us: f64,
+    p999_us: f64,
     cpu_us_min: f64,
     cpu_us: f64,
     times_nginx: f64,
@@ -25,11 +28,17 @@ struct Row {
     foreign: f64,
 }
 
+impl Row {
+    fn bar(&self) -> Bar {
+        Bar { group: self.scenario, name: self.server, length: self.cpu_us, times: self.times_haproxy }
+    }
+}
+
 pub(crate) fn line(slice: &Slice) -> String {
     format!(
-        "{:<10} c={:<3} {:>7.0} req/s, p50 {:.0} us, p99 {:.0} us, CPU {:.1} us, foreign {:.0} %",
+        "{:<18} {:<10} {:>7.0} req/s, p50 {:.0} us, p99 {:.0} us, CPU {:.1} us, foreign {:.0} %",
+        slice.scenario,
         slice.server,
-        slice.connections,
         slice.per_second,
         slice.p50_us,
         slice.p99_us,
@@ -40,37 +49,41 @@ pub(crate) fn line(slice: &Slice) -> String {
 
 pub(crate) fn write(workspace: &Workspace, options: &Options, servers: &Servers, slices: &[Slice]) -> Result<bool> {
     let rows = rows(servers, slices);
-    println!("\n{}", table(&rows));
+    println!("\n{}\n\nfrom the start to the first answer: {:.0} ms", table(&rows), servers.start_ms);
     let date = said(Command::new("date").args(["-u", "+%Y-%m-%dT%H%MZ"]))?;
     let file = workspace.root.join("bench/results").join(format!("{date}.json"));
     let text = serde_json::to_string_pretty(&whole(workspace, options, servers, &rows, &date)?).context("cannot write JSON")?;
     std::fs::create_dir_all(workspace.root.join("bench/results")).context("cannot make bench/results")?;
     std::fs::write(&file, text + "\n").context("cannot write the results")?;
-    println!("written to bench/results/{date}.json");
+    let bars: Vec<Bar> = rows.iter().filter(|row| PEERS.contains(&row.server)).map(Row::bar).collect();
+    std::fs::write(workspace.root.join("bench/results/newest.svg"), plot::svg(&bars)).context("cannot write the plot")?;
+    println!("written to bench/results/{date}.json and newest.svg");
     Ok(true)
 }
 
 fn rows(servers: &Servers, slices: &[Slice]) -> Vec<Row> {
     let mut rows = Vec::new();
-    for connections in CONNECTIONS {
+    for scenario in &SCENARIOS {
         let of = |name: &str| -> Vec<&Slice> {
-            slices.iter().filter(|slice| slice.server == name && slice.connections == connections).collect()
+            slices.iter().filter(|slice| slice.server == name && slice.scenario == scenario.name).collect()
         };
         let cost = |name: &str| quantile(&of(name), 0.25, |slice| slice.cpu_us);
         let peers = (cost("nginx"), cost("haproxy"));
-        rows.extend(servers.all().iter().map(|server| row(server.name, connections, &of(server.name), peers)));
+        let measured = servers.all().iter().filter(|server| scenario.has(server.name));
+        rows.extend(measured.map(|server| row(scenario.name, server.name, &of(server.name), peers)));
     }
     rows
 }
 
-fn row(server: &'static str, connections: u32, slices: &[&Slice], (nginx, haproxy): (f64, f64)) -> Row {
+fn row(scenario: &'static str, server: &'static str, slices: &[&Slice], (nginx, haproxy): (f64, f64)) -> Row {
     let cpu_us = quantile(slices, 0.25, |slice| slice.cpu_us);
     Row {
+        scenario,
         server,
-        connections,
         per_second: quantile(slices, 0.75, |slice| slice.per_second),
         p50_us: quantile(slices, 0.25, |slice| slice.p50_us),
         p99_us: quantile(slices, 0.25, |slice| slice.p99_us),
+        p999_us: quantile(slices, 0.25, |slice| slice.p999_us),
         cpu_us_min: quantile(slices, 0.0, |slice| slice.cpu_us),
         cpu_us,
         times_nginx: cpu_us / nginx,
@@ -89,16 +102,17 @@ fn quantile(slices: &[&Slice], share: f64, figure: impl Fn(&Slice) -> f64) -> f6
 }
 
 fn table(rows: &[Row]) -> String {
-    let head = "| server | connections | req/s | p50 us | p99 us | CPU us/request (min) | x nginx | x haproxy | PSS MiB | foreign load |\n\
-                |---|---|---|---|---|---|---|---|---|---|";
+    let head = "| scenario | server | req/s | p50 us | p99 us | p99.9 us | CPU us/request (min) | x nginx | x haproxy | PSS MiB | foreign |\n\
+                |---|---|---|---|---|---|---|---|---|---|---|";
     let lines = rows.iter().map(|row| {
         format!(
-            "| {} | {} | {:.0} | {:.0} | {:.0} | {:.1} ({:.1}) | {:.2} | {:.2} | {:.1} | {:.0} % |",
+            "| {} | {} | {:.0} | {:.0} | {:.0} | {:.0} | {:.1} ({:.1}) | {:.2} | {:.2} | {:.1} | {:.0} % |",
+            row.scenario,
             row.server,
-            row.connections,
             row.per_second,
             row.p50_us,
             row.p99_us,
+            row.p999_us,
             row.cpu_us,
             row.cpu_us_min,
             row.times_nginx,
@@ -119,18 +133,20 @@ fn whole(workspace: &Workspace, options: &Options, servers: &Servers, rows: &[Ro
         "seconds": options.seconds,
         "rounds": options.rounds,
         "pinned": can_pin(),
-        "token_bytes": servers.token.len(),
+        "token_bytes": servers.tokens.one.len(),
+        "start_ms": tenth(servers.start_ms),
         "rows": rows,
     }))
 }
 
 fn as_json(row: &Row) -> Value {
     json!({
+        "scenario": row.scenario,
         "server": row.server,
-        "connections": row.connections,
         "requests_per_second": tenth(row.per_second),
         "p50_us": tenth(row.p50_us),
         "p99_us": tenth(row.p99_us),
+        "p999_us": tenth(row.p999_us),
         "cpu_us_min": tenth(row.cpu_us_min),
         "cpu_us_quartile": tenth(row.cpu_us),
         "times_nginx": (row.times_nginx * 100.0).round() / 100.0,

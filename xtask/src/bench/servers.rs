@@ -1,7 +1,8 @@
-//! The servers of a benchmark: the bare upstream, and before it nginx, haproxy, the proxy, and the proxy with its log.
+//! The servers of a benchmark: the bare upstream, and before it nginx, haproxy, the proxy in its variants.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -11,7 +12,8 @@ use crate::workspace::{Workspace, which};
 use crate::{http, process};
 
 const CREDENTIAL: &str = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
-const RULE: &str = "GET /repos/[^/]+/[^/]+/issues";
+const RULES: [&str; 3] = ["GET /repos/[^/]+/[^/]+/issues", "GET /big", "POST /upload"];
+const MANY: usize = 1000;
 
 /// Which cores a process may use. Load and upstream share one; the server under test has the other to itself.
 #[derive(Debug, Clone, Copy)]
@@ -24,17 +26,27 @@ pub(crate) enum Core {
 pub(crate) struct Server {
     pub(crate) name: &'static str,
     pub(crate) port: u16,
+    /// Where it speaks TLS, if it does.
+    pub(crate) tls_port: Option<u16>,
     child: Child,
 }
 
 #[derive(Debug)]
 pub(crate) struct Servers {
-    pub(crate) direct: Server,
-    nginx: Server,
-    haproxy: Server,
-    magicproxy: Server,
-    logging: Server,
-    pub(crate) token: String,
+    all: Vec<Server>,
+    pub(crate) tokens: Tokens,
+    pub(crate) folder: PathBuf,
+    /// From the start of a proxy with keys to its first answer, in milliseconds.
+    pub(crate) start_ms: f64,
+}
+
+/// What the load generator shows.
+#[derive(Debug)]
+pub(crate) struct Tokens {
+    pub(crate) one: String,
+    /// Names a scope of 1,000 rules.
+    pub(crate) of_scope: String,
+    pub(crate) many: Vec<String>,
 }
 
 impl Server {
@@ -55,19 +67,54 @@ impl Servers {
     pub(crate) fn start(workspace: &Workspace, log: &mut Log) -> Result<Servers> {
         let folder = workspace.target.join("xtask/bench");
         std::fs::create_dir_all(&folder).context("cannot make a folder in target")?;
+        certificate(workspace, log, &folder)?;
         let direct = start_upstream(workspace, log)?;
-        let nginx = start_nginx(workspace, log, &folder, direct.port)?;
-        let haproxy = start_haproxy(workspace, log, &folder, direct.port)?;
-        // One after the other: the first makes the keys that the second shares.
-        let magicproxy = start_magicproxy(workspace, log, &folder, direct.port, Logs::Errors)?;
-        let logging = start_magicproxy(workspace, log, &folder, direct.port, Logs::Requests)?;
-        let token = mint(&magicproxy)?;
-        Ok(Servers { direct, nginx, haproxy, magicproxy, logging, token })
+        let upstream = direct.port;
+        let nginx = start_nginx(workspace, log, &folder, upstream)?;
+        let haproxy = start_haproxy(workspace, log, &folder, upstream)?;
+        // One after the other: the first makes the keys that the others share.
+        let tested = |log: &mut Log, variant| start_magicproxy(workspace, log, &folder, upstream, variant);
+        let magicproxy = tested(log, Variant::Plain)?;
+        let start_ms = start_ms(|| tested(log, Variant::Plain))?;
+        let tokens = Tokens {
+            one: mint(&magicproxy, &json!({ "token": CREDENTIAL, "allowed": RULES }))?,
+            of_scope: mint(&magicproxy, &json!({ "token": CREDENTIAL, "scopes": ["many"] }))?,
+            many: (0..MANY)
+                .map(|_| mint(&magicproxy, &json!({ "token": CREDENTIAL, "allowed": RULES })))
+                .collect::<Result<_>>()?,
+        };
+        let all = vec![direct, nginx, haproxy, magicproxy, tested(log, Variant::LinksKept)?, tested(log, Variant::Logging)?];
+        Ok(Servers { all, tokens, folder, start_ms })
     }
 
-    pub(crate) fn all(&self) -> [&Server; 5] {
-        [&self.direct, &self.nginx, &self.haproxy, &self.magicproxy, &self.logging]
+    pub(crate) fn all(&self) -> &[Server] {
+        &self.all
     }
+}
+
+/// The median of a few starts: until a question is answered, and not only the port open.
+fn start_ms(mut start: impl FnMut() -> Result<Server>) -> Result<f64> {
+    let mut times = Vec::new();
+    for _ in 0..9 {
+        let began = Instant::now();
+        let server = start()?;
+        anyhow::ensure!(http::get(server.port, "/__magictoken")?.status == 200, "no answer after the start");
+        times.push(began.elapsed().as_secs_f64() * 1e3);
+    }
+    times.sort_by(f64::total_cmp);
+    times.get(times.len() / 2).copied().context("nothing was started")
+}
+
+/// One for all three, on a curve that all of them are fast with.
+fn certificate(workspace: &Workspace, log: &mut Log, folder: &Path) -> Result<()> {
+    let mut command = workspace.command("openssl");
+    command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]);
+    command.args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]);
+    command.arg("-keyout").arg(folder.join("key.pem")).arg("-out").arg(folder.join("chain.pem"));
+    log.must(&mut command, Duration::from_secs(20))?;
+    let read = |name| std::fs::read_to_string(folder.join(name)).context("openssl made no certificate");
+    // haproxy wants both in one file.
+    std::fs::write(folder.join("both.pem"), read("chain.pem")? + &read("key.pem")?).context("cannot write a certificate")
 }
 
 /// A command bound to a core, where there is more than one.
@@ -92,12 +139,13 @@ fn start_upstream(workspace: &Workspace, log: &mut Log) -> Result<Server> {
     let port = http::free_port()?;
     let mut command = pinned(workspace, Core::Load, &dist(workspace, "bench-upstream"));
     command.arg(format!("127.0.0.1:{port}"));
-    start("direct", port, log, &mut command)
+    start("direct", port, None, log, &mut command)
 }
 
 fn start_nginx(workspace: &Workspace, log: &mut Log, folder: &Path, upstream: u16) -> Result<Server> {
-    let port = http::free_port()?;
+    let (port, tls_port) = (http::free_port()?, http::free_port()?);
     let text = include_str!("nginx.conf")
+        .replace("SECURE", &format!("127.0.0.1:{tls_port}"))
         .replace("FOLDER", &folder.display().to_string())
         .replace("UPSTREAM", &format!("127.0.0.1:{upstream}"))
         .replace("LISTEN", &format!("127.0.0.1:{port}"))
@@ -107,12 +155,14 @@ fn start_nginx(workspace: &Workspace, log: &mut Log, folder: &Path, upstream: u1
     let program = which("nginx").unwrap_or_else(|| PathBuf::from("/usr/sbin/nginx"));
     let mut command = pinned(workspace, Core::Tested, &program);
     command.arg("-e").arg(folder.join("nginx-error.log")).arg("-c").arg(file);
-    start("nginx", port, log, &mut command)
+    start("nginx", port, Some(tls_port), log, &mut command)
 }
 
 fn start_haproxy(workspace: &Workspace, log: &mut Log, folder: &Path, upstream: u16) -> Result<Server> {
-    let port = http::free_port()?;
+    let (port, tls_port) = (http::free_port()?, http::free_port()?);
     let text = include_str!("haproxy.cfg")
+        .replace("FOLDER", &folder.display().to_string())
+        .replace("SECURE", &format!("127.0.0.1:{tls_port}"))
         .replace("UPSTREAM", &format!("127.0.0.1:{upstream}"))
         .replace("LISTEN", &format!("127.0.0.1:{port}"))
         .replace("CREDENTIAL", CREDENTIAL);
@@ -121,49 +171,76 @@ fn start_haproxy(workspace: &Workspace, log: &mut Log, folder: &Path, upstream: 
     let program = which("haproxy").unwrap_or_else(|| PathBuf::from("/usr/sbin/haproxy"));
     let mut command = pinned(workspace, Core::Tested, &program);
     command.arg("-db").arg("-f").arg(file);
-    start("haproxy", port, log, &mut command)
+    start("haproxy", port, Some(tls_port), log, &mut command)
 }
 
-/// What the proxy writes.
-#[derive(Debug, Clone, Copy)]
-enum Logs {
-    /// Like its peers with their access logs off.
-    Errors,
+/// The proxy, as it is or with one thing changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Variant {
+    /// Without a log of requests, like its peers.
+    Plain,
+    /// `rewrite_links = false`: bodies pass as they are, as they do in its peers.
+    LinksKept,
     /// One line for each request, to a file: the default.
-    Requests,
+    Logging,
 }
 
-fn start_magicproxy(workspace: &Workspace, log: &mut Log, folder: &Path, upstream: u16, logs: Logs) -> Result<Server> {
-    let port = http::free_port()?;
-    let mut command = pinned(workspace, Core::Tested, &dist(workspace, "magicproxy"));
-    command.args(["serve", "--listen", &format!("127.0.0.1:{port}")]);
-    command.args(["--api-root", &format!("http://127.0.0.1:{upstream}"), "--keys"]).arg(folder.join("keys"));
-    command.current_dir(folder);
-    match logs {
-        Logs::Errors => start("magicproxy", port, log, command.env("MAGICPROXY_LOG", "error")),
-        Logs::Requests => {
-            let file = || std::fs::File::create(folder.join("requests.log")).context("cannot write a log");
-            start_with("with a log", port, log, command.env("MAGICPROXY_LOG", "info").stdout(file()?).stderr(file()?))
+impl Variant {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "magicproxy",
+            Self::LinksKept => "links kept",
+            Self::Logging => "with a log",
         }
+    }
+
+    fn level(self) -> &'static str {
+        if self == Self::Logging { "info" } else { "error" }
     }
 }
 
-fn start(name: &'static str, port: u16, log: &mut Log, command: &mut Command) -> Result<Server> {
-    command.stdout(log.handle()?).stderr(log.handle()?);
-    start_with(name, port, log, command)
+fn start_magicproxy(workspace: &Workspace, log: &mut Log, folder: &Path, upstream: u16, variant: Variant) -> Result<Server> {
+    let (port, tls_port) = (http::free_port()?, http::free_port()?);
+    let links = variant != Variant::LinksKept;
+    let rules: Vec<String> = (0..MANY - 1).map(|at| format!("\"GET /orgs/acme/part{at}/[^/]+\"")).collect();
+    let text = format!(
+        "[[listeners]]\nlisten = \"127.0.0.1:{port}\"\ntls = false\n\
+         [[listeners]]\nlisten = \"127.0.0.1:{tls_port}\"\n\
+         [tls]\ncertificate = \"chain.pem\"\nprivate_key = \"key.pem\"\n\
+         [keys]\nfolder = \"keys\"\n\
+         [upstream]\napi_root = \"http://127.0.0.1:{upstream}\"\nname = \"bench\"\nrewrite_links = {links}\n\
+         [log]\nlevel = \"{}\"\n\
+         [scopes]\nmany = [{}, \"{}\"]\n",
+        variant.level(),
+        rules.join(", "),
+        RULES.first().copied().unwrap_or_default()
+    );
+    let file = folder.join(format!("{}.toml", variant.name()));
+    std::fs::write(&file, text).context("cannot write a configuration")?;
+    let mut command = pinned(workspace, Core::Tested, &dist(workspace, "magicproxy"));
+    command.args(["serve", "--config"]).arg(file).current_dir(folder);
+    if variant == Variant::Logging {
+        let file = || std::fs::File::create(folder.join("requests.log")).context("cannot write a log");
+        return start_with(variant.name(), port, Some(tls_port), log, command.stdout(file()?).stderr(file()?));
+    }
+    start(variant.name(), port, Some(tls_port), log, &mut command)
 }
 
-fn start_with(name: &'static str, port: u16, log: &mut Log, command: &mut Command) -> Result<Server> {
+fn start(name: &'static str, port: u16, tls_port: Option<u16>, log: &mut Log, command: &mut Command) -> Result<Server> {
+    command.stdout(log.handle()?).stderr(log.handle()?);
+    start_with(name, port, tls_port, log, command)
+}
+
+fn start_with(name: &'static str, port: u16, tls_port: Option<u16>, log: &mut Log, command: &mut Command) -> Result<Server> {
     log.line(&format!("{name} on port {port}"))?;
     let child = command.stdin(std::process::Stdio::null()).spawn().with_context(|| format!("cannot start {name}"))?;
-    let server = Server { name, port, child };
+    let server = Server { name, port, tls_port, child };
     http::wait_for(port).with_context(|| format!("{name} does not start: see {}", log.path().display()))?;
     Ok(server)
 }
 
-fn mint(proxy: &Server) -> Result<String> {
-    let wish = json!({ "token": CREDENTIAL, "allowed": [RULE] }).to_string();
-    let answer = http::post_json(proxy.port, "/__magictoken", &wish)?;
+fn mint(proxy: &Server, order: &serde_json::Value) -> Result<String> {
+    let answer = http::post_json(proxy.port, "/__magictoken", &order.to_string())?;
     anyhow::ensure!(answer.status == 200, "minting answered {}: {}", answer.status, answer.body);
     Ok(answer.body.trim().to_owned())
 }

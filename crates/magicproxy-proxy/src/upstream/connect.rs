@@ -18,9 +18,8 @@ use super::pool::Connection;
 use crate::rejection::Rejection;
 use crate::settings::{ApiRoot, Timeouts, UpstreamSettings};
 
-/// Heads of answers above this are refused.
+/// Heads of answers above this are refused, and so are those with more than 100 fields, hyper's own limit.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
-const MAX_HEADERS: usize = 256;
 
 pub(super) struct Connector {
     root: ApiRoot,
@@ -95,7 +94,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut builder = http1::Builder::new();
-    builder.max_headers(MAX_HEADERS).max_header_size(MAX_HEAD_BYTES);
+    builder.max_header_size(MAX_HEAD_BYTES);
     let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| handshake_failure(&error))?;
     tokio::spawn(async move {
         if let Err(error) = connection.with_upgrades().await {
