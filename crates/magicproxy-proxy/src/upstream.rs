@@ -8,6 +8,7 @@ mod io;
 mod pool;
 pub(crate) mod root;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,14 +62,73 @@ impl Upstream {
     pub(crate) async fn send(&self, request: OutboundRequest, worker: WorkerId) -> Result<Answer, Rejection> {
         let upgrade = request.is_upgrade();
         let progress = request.body().progress();
-        let origin = self.origins.get(request.origin()).ok_or(Rejection::Internal)?;
-        let (message, parameter) = request.into_message();
-        let exchange = origin.exchange(Outgoing::new(message, parameter.as_ref(), &origin.root)?, worker);
-        let answer = within(self.response, &progress, exchange).await?;
+        let mut exchange = self.exchange(request, worker)?;
+        let answer = within(self.response, &progress, std::pin::pin!(exchange.answer())).await?;
         if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS && !upgrade {
             return Err(Rejection::UnexpectedUpgrade);
         }
         Ok(answer)
+    }
+
+    fn exchange(&self, request: OutboundRequest, worker: WorkerId) -> Result<Exchange<'_>, Rejection> {
+        let origin = self.origins.get(request.origin()).ok_or(Rejection::Internal)?;
+        let (message, parameter) = request.into_message();
+        let upgrade = message.upgrade;
+        let outgoing = Outgoing::new(message, parameter.as_ref(), &origin.root)?;
+        Ok(Exchange { origin, worker, upgrade, outgoing: Some(outgoing) })
+    }
+}
+
+/// One request and its answer. The request is kept here and not in the futures below, which would each make room for it.
+struct Exchange<'u> {
+    origin: &'u Origin,
+    worker: WorkerId,
+    upgrade: bool,
+    /// What is to be sent, perhaps for a second time.
+    outgoing: Option<Outgoing>,
+}
+
+impl Exchange<'_> {
+    async fn answer(&mut self) -> Result<Answer, Rejection> {
+        let origin = self.origin;
+        // An upgraded connection is never given back, so it is never taken from the pool either.
+        if !self.upgrade {
+            while let Some((connection, pool)) = origin.pools.take(self.worker).await {
+                if let Some(answer) = self.attempt(connection, pool, true).await? {
+                    return Ok(answer);
+                }
+            }
+        }
+        // Boxed, like everything that a warm request does not do: hyper moves the future of each request.
+        let connection = Box::pin(origin.connector.connect(self.upgrade)).await?;
+        let pool = origin.pools.own(self.worker);
+        pool.share(&connection);
+        self.attempt(connection, pool, false).await?.ok_or(Rejection::Closed)
+    }
+
+    /// `None`: the pooled connection was no more, and the request is there for another one.
+    async fn attempt(&mut self, mut connection: Connection, pool: &Arc<Pool>, pooled: bool) -> Result<Option<Answer>, Rejection> {
+        let sent = connection.send(self.request(connection.version(), pooled)?);
+        match sent.await {
+            Ok(response) => {
+                check_framing(&response)?;
+                Ok(Some(Answer { response, lease: pool.lease(connection) }))
+            }
+            Err(SendError::NotSent(request)) if pooled => {
+                self.outgoing = Some(Outgoing::from_request(*request));
+                Ok(None)
+            }
+            Err(SendError::NotSent(_)) => Err(Rejection::Closed),
+            Err(SendError::Failed(error)) if self.outgoing.is_some() && is_stale(&error) => Ok(None),
+            Err(SendError::Failed(error)) => Err(failure(&error)),
+        }
+    }
+
+    /// The request in the form of this protocol. Where it may be sent twice and perhaps must, a copy stays behind.
+    fn request(&mut self, version: Version, pooled: bool) -> Result<Request<RequestBody>, Rejection> {
+        let outgoing = self.outgoing.take().ok_or(Rejection::Internal)?;
+        self.outgoing = if pooled { outgoing.replay() } else { None };
+        self.origin.request(outgoing, version)
     }
 }
 
@@ -80,53 +140,10 @@ impl Origin {
         Ok(Self { root: root.clone(), connector, pools })
     }
 
-    async fn exchange(&self, mut outgoing: Outgoing, worker: WorkerId) -> Result<Answer, Rejection> {
-        // An upgraded connection is never given back, so it is never taken from the pool either.
-        if !outgoing.upgrade {
-            while let Some((connection, pool)) = self.pools.take(worker).await {
-                match self.attempt(connection, outgoing, pool, true).await? {
-                    Attempt::Answered(answer) => return Ok(answer),
-                    Attempt::Stale(again) => outgoing = again,
-                }
-            }
-        }
-        // Boxed, like everything that a warm request does not do: hyper moves the future of each request.
-        let connection = Box::pin(self.connector.connect(outgoing.upgrade)).await?;
-        let pool = self.pools.own(worker);
-        pool.share(&connection);
-        match self.attempt(connection, outgoing, pool, false).await? {
-            Attempt::Answered(answer) => Ok(answer),
-            Attempt::Stale(_) => Err(Rejection::Closed),
-        }
-    }
-
-    async fn attempt(
-        &self,
-        mut connection: Connection,
-        outgoing: Outgoing,
-        pool: &Arc<Pool>,
-        pooled: bool,
-    ) -> Result<Attempt, Rejection> {
-        let replay = if pooled { outgoing.replay() } else { None };
-        let request = self.request(outgoing, connection.version())?;
-        match connection.send(request).await {
-            Ok(response) => {
-                check_framing(&response)?;
-                Ok(Attempt::Answered(Answer { response, lease: pool.lease(connection) }))
-            }
-            Err(SendError::NotSent(request)) if pooled => Ok(Attempt::Stale(Outgoing::from_request(*request))),
-            Err(SendError::NotSent(_)) => Err(Rejection::Closed),
-            Err(SendError::Failed(error)) => match replay {
-                Some(replay) if is_stale(&error) => Ok(Attempt::Stale(replay)),
-                _ => Err(failure(&error)),
-            },
-        }
-    }
-
     /// The request as this connection's protocol wants it. Framing fields are the HTTP library's.
     fn request(&self, outgoing: Outgoing, version: Version) -> Result<Request<RequestBody>, Rejection> {
         let root = &self.root;
-        let Outgoing { method, mut headers, path, body, .. } = outgoing;
+        let Outgoing { method, mut headers, path, body } = outgoing;
         let uri = if version == Version::HTTP_2 {
             headers.remove(header::HOST);
             let scheme = if root.is_secure() { "https" } else { "http" };
@@ -148,12 +165,6 @@ impl Origin {
     }
 }
 
-enum Attempt {
-    Answered(Answer),
-    /// The pooled connection was no more: the same request, for another one.
-    Stale(Outgoing),
-}
-
 /// A request that is being sent, perhaps for the second time.
 struct Outgoing {
     method: Method,
@@ -161,7 +172,6 @@ struct Outgoing {
     /// With the base path and, where it goes there, the credential.
     path: PathAndQuery,
     body: RequestBody,
-    upgrade: bool,
 }
 
 /// What stands in the request line: the one place where a credential is part of a target.
@@ -177,14 +187,14 @@ fn sent_path(root: &ApiRoot, target: &RequestTarget, parameter: Option<&QueryCre
 
 impl Outgoing {
     fn new(message: Message, parameter: Option<&QueryCredential>, root: &ApiRoot) -> Result<Self, Rejection> {
-        let Message { method, headers, target, body, upgrade, .. } = message;
-        Ok(Self { method, headers, path: sent_path(root, &target, parameter)?, body, upgrade })
+        let Message { method, headers, target, body, .. } = message;
+        Ok(Self { method, headers, path: sent_path(root, &target, parameter)?, body })
     }
 
     fn from_request(request: Request<RequestBody>) -> Self {
         let (head, body) = request.into_parts();
         let path = head.uri.into_parts().path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"));
-        Self { method: head.method, headers: head.headers, path, body, upgrade: false }
+        Self { method: head.method, headers: head.headers, path, body }
     }
 
     /// The same request once more, where sending it twice does no harm.
@@ -194,7 +204,6 @@ impl Outgoing {
             headers: self.headers.clone(),
             path: self.path.clone(),
             body: RequestBody::empty(),
-            upgrade: false,
         })
     }
 }
@@ -213,12 +222,11 @@ fn check_framing(response: &Response<Incoming>) -> Result<(), Rejection> {
 async fn within<T>(
     limit: Duration,
     progress: &Progress,
-    exchange: impl Future<Output = Result<T, Rejection>>,
+    mut exchange: Pin<&mut impl Future<Output = Result<T, Rejection>>>,
 ) -> Result<T, Rejection> {
-    let mut exchange = std::pin::pin!(exchange);
     let mut seen = (progress.bytes(), progress.is_done());
     loop {
-        match tokio::time::timeout(limit, &mut exchange).await {
+        match tokio::time::timeout(limit, exchange.as_mut()).await {
             Ok(result) => return result,
             Err(_) if progress.is_waiting() || (progress.bytes(), progress.is_done()) != seen => {
                 seen = (progress.bytes(), progress.is_done())

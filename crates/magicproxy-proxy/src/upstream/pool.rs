@@ -4,12 +4,15 @@
 //! connection on which bytes come that nobody asked for, and [`Pool::take`] asks it whether it is still ready.
 
 use std::num::NonZeroUsize;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::{TrySendError, http1, http2};
+use pin_project_lite::pin_project;
 
 use crate::body::RequestBody;
 use crate::serve::WorkerId;
@@ -40,15 +43,21 @@ impl Connection {
         }
     }
 
-    pub(super) async fn send(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, SendError> {
+    /// Hands the request over at once; what is returned only waits for the answer, so that it need not hold the request.
+    pub(super) fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> impl Future<Output = Result<Response<Incoming>, SendError>> + use<> {
         let sent = match self {
-            Self::Http1(sender) => sender.try_send_request(request).await,
-            Self::Http2(sender) => sender.try_send_request(request).await,
+            Self::Http1(sender) => Sent::Http1 { waiting: sender.try_send_request(request) },
+            Self::Http2(sender) => Sent::Http2 { waiting: sender.try_send_request(request) },
         };
-        sent.map_err(|mut error| match error.take_message() {
-            Some(request) => SendError::NotSent(Box::new(request)),
-            None => SendError::Failed(error.into_error()),
-        })
+        async move {
+            sent.await.map_err(|mut error| match error.take_message() {
+                Some(request) => SendError::NotSent(Box::new(request)),
+                None => SendError::Failed(error.into_error()),
+            })
+        }
     }
 
     async fn is_ready(&mut self) -> bool {
@@ -88,6 +97,28 @@ impl Pools {
             }
         }
         None
+    }
+}
+
+type Outcome = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
+
+pin_project! {
+    /// Waits for an answer by either protocol.
+    #[project = SentProjection]
+    enum Sent<A, B> {
+        Http1 { #[pin] waiting: A },
+        Http2 { #[pin] waiting: B },
+    }
+}
+
+impl<A: Future<Output = Outcome>, B: Future<Output = Outcome>> Future for Sent<A, B> {
+    type Output = Outcome;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+        match self.project() {
+            SentProjection::Http1 { waiting } => waiting.poll(context),
+            SentProjection::Http2 { waiting } => waiting.poll(context),
+        }
     }
 }
 
