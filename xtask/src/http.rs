@@ -38,7 +38,7 @@ pub(crate) fn wait_for(port: u16) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while !is_open(port) {
         anyhow::ensure!(Instant::now() < deadline, "nothing listens on port {port} after {} s", PATIENCE.as_secs());
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(2));
     }
     Ok(())
 }

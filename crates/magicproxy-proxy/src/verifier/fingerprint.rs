@@ -12,7 +12,8 @@ pub(super) type Fingerprint = [u8; 16];
 /// A fingerprint is the authentication tag of AES-256-GCM over the token as additional data, always with the same nonce. That
 /// would be a grave fault in a message; here the tag is shown to nobody, and what is asked of it is only that of a universal
 /// hash: two different tokens share a tag with a probability of at most the number of their 16-byte blocks in 2^128, whoever
-/// chose them (NIST SP 800-38D section 8.3 and appendix C tell what is lost when tags are seen). It costs a seventh of HMAC-SHA256.
+/// chose them (NIST SP 800-38D section 8.3 and appendix C tell what is lost when tags are seen). In a profile it took about a
+/// quarter of what HMAC-SHA256 took, 0.2 instead of 0.8 us.
 pub(super) struct Fingerprints(LessSafeKey);
 
 impl Fingerprints {
