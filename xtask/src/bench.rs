@@ -1,7 +1,9 @@
 //! `cargo xtask bench`: the proxy beside nginx and haproxy on one upstream, interleaved in one run.
 //! Method and limits are described in `bench/README.md`.
 
+mod idle;
 mod measure;
+mod peers;
 mod plot;
 mod report;
 mod scenarios;
@@ -45,7 +47,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
             }
         }
     }
-    report::write(workspace, &options, &servers, &slices)
+    let idle = servers.idle(workspace, &mut log)?;
+    report::write(workspace, &options, &servers, &slices, &idle)
 }
 
 /// One that had the machine almost to itself, if there is such a one among a few.

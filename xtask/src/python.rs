@@ -27,6 +27,9 @@ const SCRIPTS: Environment =
 pub(crate) const DNS_CLIENTS: Environment =
     Environment { folder: "py-dns", requirements: &["tests/clients/dns_clients/requirements.txt"] };
 
+/// What the benchmark compares with.
+pub(crate) const BENCH: Environment = Environment { folder: "py-bench", requirements: &["bench/requirements.txt"] };
+
 /// A command that runs a script of ours with that environment's Python, and its programs on the path.
 pub(crate) fn script(workspace: &Workspace, log: &mut Log, script: &Path) -> Result<Command> {
     let home = ensure(workspace, log, SCRIPTS)?;

@@ -113,7 +113,7 @@ fn machine() -> Result<f64> {
 }
 
 /// Memory, with shared pages divided among those who share them.
-fn pss_mib(server: &Server) -> Result<f64> {
+pub(super) fn pss_mib(server: &Server) -> Result<f64> {
     let mut kib = 0.0;
     for id in server.processes() {
         let text = std::fs::read_to_string(format!("/proc/{id}/smaps_rollup")).context("cannot read smaps_rollup")?;

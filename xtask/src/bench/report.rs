@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::Options;
+use super::idle::Idle;
 use super::measure::Slice;
 use super::plot::{self, Bar};
 use super::scenarios::{PEERS, SCENARIOS};
@@ -47,12 +48,20 @@ pub(crate) fn line(slice: &Slice) -> String {
     )
 }
 
-pub(crate) fn write(workspace: &Workspace, options: &Options, servers: &Servers, slices: &[Slice]) -> Result<bool> {
+pub(crate) fn write(workspace: &Workspace, options: &Options, servers: &Servers, slices: &[Slice], idle: &Idle) -> Result<bool> {
     let rows = rows(servers, slices);
     println!("\n{}\n\nfrom the start to the first answer: {:.0} ms", table(&rows), servers.start_ms);
+    println!(
+        "memory after the start {:.1} MiB, with {} idle connections {:.1} MiB: {:.1} KiB each",
+        idle.alone_mib,
+        idle.connections,
+        idle.with_connections_mib,
+        idle.kib_each()
+    );
     let date = said(Command::new("date").args(["-u", "+%Y-%m-%dT%H%MZ"]))?;
     let file = workspace.root.join("bench/results").join(format!("{date}.json"));
-    let text = serde_json::to_string_pretty(&whole(workspace, options, servers, &rows, &date)?).context("cannot write JSON")?;
+    let text =
+        serde_json::to_string_pretty(&whole(workspace, options, servers, &rows, idle, &date)?).context("cannot write JSON")?;
     std::fs::create_dir_all(workspace.root.join("bench/results")).context("cannot make bench/results")?;
     std::fs::write(&file, text + "\n").context("cannot write the results")?;
     let bars: Vec<Bar> = rows.iter().filter(|row| PEERS.contains(&row.server)).map(Row::bar).collect();
@@ -124,7 +133,7 @@ fn table(rows: &[Row]) -> String {
     std::iter::once(head.to_owned()).chain(lines).collect::<Vec<_>>().join("\n")
 }
 
-fn whole(workspace: &Workspace, options: &Options, servers: &Servers, rows: &[Row], date: &str) -> Result<Value> {
+fn whole(workspace: &Workspace, options: &Options, servers: &Servers, rows: &[Row], idle: &Idle, date: &str) -> Result<Value> {
     let rows: Vec<Value> = rows.iter().map(as_json).collect();
     Ok(json!({
         "date": date,
@@ -135,6 +144,12 @@ fn whole(workspace: &Workspace, options: &Options, servers: &Servers, rows: &[Ro
         "pinned": can_pin(),
         "token_bytes": servers.tokens.one.len(),
         "start_ms": tenth(servers.start_ms),
+        "idle": {
+            "alone_mib": tenth(idle.alone_mib),
+            "connections": idle.connections,
+            "with_connections_mib": tenth(idle.with_connections_mib),
+            "kib_each": tenth(idle.kib_each()),
+        },
         "rows": rows,
     }))
 }

@@ -35,8 +35,18 @@ pub(crate) const PEERS: [&str; 3] = ["nginx", "haproxy", "magicproxy"];
 
 pub(crate) const SCENARIOS: [Scenario; 8] = [
     Scenario { name: "1 KiB, c=1", connections: 1, load: Load::Small, besides: &["direct"] },
-    Scenario { name: "1 KiB, c=32", connections: 32, load: Load::Small, besides: &["direct", "links kept", "with a log"] },
-    Scenario { name: "1 KiB, c=256", connections: 256, load: Load::Small, besides: &["direct", "links kept", "with a log"] },
+    Scenario {
+        name: "1 KiB, c=32",
+        connections: 32,
+        load: Load::Small,
+        besides: &["direct", "links kept", "with a log", "envoy"],
+    },
+    Scenario {
+        name: "1 KiB, c=256",
+        connections: 256,
+        load: Load::Small,
+        besides: &["direct", "links kept", "with a log", "envoy"],
+    },
     Scenario { name: "1,000 tokens, c=32", connections: 32, load: Load::ManyTokens, besides: &[] },
     Scenario { name: "1,000 rules, c=32", connections: 32, load: Load::ManyRules, besides: &[] },
     Scenario { name: "TLS, c=32", connections: 32, load: Load::Tls, besides: &[] },

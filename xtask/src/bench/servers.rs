@@ -1,4 +1,4 @@
-//! The servers of a benchmark: the bare upstream, and before it nginx, haproxy, the proxy in its variants.
+//! The servers of a benchmark: the bare upstream, and before it the peers and the proxy in its variants.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde_json::json;
 
+use super::idle::Idle;
+use super::peers;
 use crate::log::Log;
 use crate::workspace::{Workspace, which};
 use crate::{http, process};
 
-const CREDENTIAL: &str = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
+pub(super) const CREDENTIAL: &str = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
 const RULES: [&str; 3] = ["GET /repos/[^/]+/[^/]+/issues", "GET /big", "POST /upload"];
 const MANY: usize = 1000;
 
@@ -70,8 +72,8 @@ impl Servers {
         certificate(workspace, log, &folder)?;
         let direct = start_upstream(workspace, log)?;
         let upstream = direct.port;
-        let nginx = start_nginx(workspace, log, &folder, upstream)?;
-        let haproxy = start_haproxy(workspace, log, &folder, upstream)?;
+        let nginx = peers::nginx(workspace, log, &folder, upstream)?;
+        let haproxy = peers::haproxy(workspace, log, &folder, upstream)?;
         // One after the other: the first makes the keys that the others share.
         let tested = |log: &mut Log, variant| start_magicproxy(workspace, log, &folder, upstream, variant);
         let magicproxy = tested(log, Variant::Plain)?;
@@ -83,8 +85,18 @@ impl Servers {
                 .map(|_| mint(&magicproxy, &json!({ "token": CREDENTIAL, "allowed": RULES })))
                 .collect::<Result<_>>()?,
         };
-        let all = vec![direct, nginx, haproxy, magicproxy, tested(log, Variant::LinksKept)?, tested(log, Variant::Logging)?];
+        // It reads the key that is there now.
+        let envoy = peers::envoy(workspace, log, &folder, upstream)?;
+        let (kept, logging) = (tested(log, Variant::LinksKept)?, tested(log, Variant::Logging)?);
+        let all = vec![direct, nginx, haproxy, envoy, magicproxy, kept, logging];
         Ok(Servers { all, tokens, folder, start_ms })
+    }
+
+    /// Of a proxy that has done nothing else.
+    pub(crate) fn idle(&self, workspace: &Workspace, log: &mut Log) -> Result<Idle> {
+        let upstream = self.all.first().context("no upstream")?.port;
+        let fresh = start_magicproxy(workspace, log, &self.folder, upstream, Variant::Plain)?;
+        Idle::measure(&fresh, &self.tokens.one)
     }
 
     pub(crate) fn all(&self) -> &[Server] {
@@ -142,38 +154,6 @@ fn start_upstream(workspace: &Workspace, log: &mut Log) -> Result<Server> {
     start("direct", port, None, log, &mut command)
 }
 
-fn start_nginx(workspace: &Workspace, log: &mut Log, folder: &Path, upstream: u16) -> Result<Server> {
-    let (port, tls_port) = (http::free_port()?, http::free_port()?);
-    let text = include_str!("nginx.conf")
-        .replace("SECURE", &format!("127.0.0.1:{tls_port}"))
-        .replace("FOLDER", &folder.display().to_string())
-        .replace("UPSTREAM", &format!("127.0.0.1:{upstream}"))
-        .replace("LISTEN", &format!("127.0.0.1:{port}"))
-        .replace("CREDENTIAL", CREDENTIAL);
-    let file = folder.join("nginx.conf");
-    std::fs::write(&file, text).context("cannot write nginx.conf")?;
-    let program = which("nginx").unwrap_or_else(|| PathBuf::from("/usr/sbin/nginx"));
-    let mut command = pinned(workspace, Core::Tested, &program);
-    command.arg("-e").arg(folder.join("nginx-error.log")).arg("-c").arg(file);
-    start("nginx", port, Some(tls_port), log, &mut command)
-}
-
-fn start_haproxy(workspace: &Workspace, log: &mut Log, folder: &Path, upstream: u16) -> Result<Server> {
-    let (port, tls_port) = (http::free_port()?, http::free_port()?);
-    let text = include_str!("haproxy.cfg")
-        .replace("FOLDER", &folder.display().to_string())
-        .replace("SECURE", &format!("127.0.0.1:{tls_port}"))
-        .replace("UPSTREAM", &format!("127.0.0.1:{upstream}"))
-        .replace("LISTEN", &format!("127.0.0.1:{port}"))
-        .replace("CREDENTIAL", CREDENTIAL);
-    let file = folder.join("haproxy.cfg");
-    std::fs::write(&file, text).context("cannot write haproxy.cfg")?;
-    let program = which("haproxy").unwrap_or_else(|| PathBuf::from("/usr/sbin/haproxy"));
-    let mut command = pinned(workspace, Core::Tested, &program);
-    command.arg("-db").arg("-f").arg(file);
-    start("haproxy", port, Some(tls_port), log, &mut command)
-}
-
 /// The proxy, as it is or with one thing changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Variant {
@@ -226,7 +206,13 @@ fn start_magicproxy(workspace: &Workspace, log: &mut Log, folder: &Path, upstrea
     start(variant.name(), port, Some(tls_port), log, &mut command)
 }
 
-fn start(name: &'static str, port: u16, tls_port: Option<u16>, log: &mut Log, command: &mut Command) -> Result<Server> {
+pub(super) fn start(
+    name: &'static str,
+    port: u16,
+    tls_port: Option<u16>,
+    log: &mut Log,
+    command: &mut Command,
+) -> Result<Server> {
     command.stdout(log.handle()?).stderr(log.handle()?);
     start_with(name, port, tls_port, log, command)
 }

@@ -1,0 +1,43 @@
+//! Memory of a proxy that was just started, and of one with many idle connections.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use anyhow::{Context, Result};
+
+use super::measure::pss_mib;
+use super::servers::Server;
+
+const CONNECTIONS: usize = 10_000;
+
+#[derive(Debug)]
+pub(crate) struct Idle {
+    pub(crate) alone_mib: f64,
+    pub(crate) connections: usize,
+    pub(crate) with_connections_mib: f64,
+}
+
+impl Idle {
+    /// Each connection has had one request with the token. Where the system allows fewer open files, there are fewer of them.
+    pub(crate) fn measure(server: &Server, token: &str) -> Result<Idle> {
+        let alone_mib = pss_mib(server)?;
+        let request = format!(
+            "GET /repos/acme/rocket/issues HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nAuthorization: Bearer {token}\r\n\r\n",
+            server.port
+        );
+        let mut open = Vec::new();
+        while open.len() < CONNECTIONS {
+            let Ok(mut connection) = TcpStream::connect(("127.0.0.1", server.port)) else { break };
+            connection.write_all(request.as_bytes()).context("cannot send a request")?;
+            let mut answer = [0; 4096];
+            let length = connection.read(&mut answer).context("no answer came")?;
+            anyhow::ensure!(answer.get(..length).unwrap_or_default().starts_with(b"HTTP/1.1 200 "), "a request was refused");
+            open.push(connection);
+        }
+        Ok(Idle { alone_mib, connections: open.len(), with_connections_mib: pss_mib(server)? })
+    }
+
+    pub(crate) fn kib_each(&self) -> f64 {
+        (self.with_connections_mib - self.alone_mib) * 1024.0 / self.connections.max(1) as f64
+    }
+}

@@ -1,0 +1,70 @@
+//! What the proxy is compared with: two that check nothing, and one that checks tokens.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::servers::{CREDENTIAL, Core, Server, pinned, start};
+use crate::log::Log;
+use crate::workspace::{Workspace, which};
+use crate::{http, python};
+
+const PYTHON_LIMIT: Duration = Duration::from_secs(60);
+
+pub(super) fn nginx(workspace: &Workspace, log: &mut Log, folder: &Path, upstream: u16) -> Result<Server> {
+    let (port, tls_port) = (http::free_port()?, http::free_port()?);
+    let file = filled(folder, "nginx.conf", include_str!("nginx.conf"), upstream, &[("LISTEN", port), ("SECURE", tls_port)])?;
+    let program = which("nginx").unwrap_or_else(|| PathBuf::from("/usr/sbin/nginx"));
+    let mut command = pinned(workspace, Core::Tested, &program);
+    command.arg("-e").arg(folder.join("nginx-error.log")).arg("-c").arg(file);
+    start("nginx", port, Some(tls_port), log, &mut command)
+}
+
+pub(super) fn haproxy(workspace: &Workspace, log: &mut Log, folder: &Path, upstream: u16) -> Result<Server> {
+    let (port, tls_port) = (http::free_port()?, http::free_port()?);
+    let file = filled(folder, "haproxy.cfg", include_str!("haproxy.cfg"), upstream, &[("LISTEN", port), ("SECURE", tls_port)])?;
+    let program = which("haproxy").unwrap_or_else(|| PathBuf::from("/usr/sbin/haproxy"));
+    let mut command = pinned(workspace, Core::Tested, &program);
+    command.arg("-db").arg("-f").arg(file);
+    start("haproxy", port, Some(tls_port), log, &mut command)
+}
+
+/// It verifies the token's signature with the key beside ours, and has no way to open what is in it.
+pub(super) fn envoy(workspace: &Workspace, log: &mut Log, folder: &Path, upstream: u16) -> Result<Server> {
+    let port = http::free_port()?;
+    let mut jwks = python::script(workspace, log, &workspace.root.join("bench/jwks.py"))?;
+    let said = log.must(jwks.arg(folder.join("keys/public.pem")), PYTHON_LIMIT)?;
+    let text = include_str!("envoy.yaml").replace("JWKS", said.trim());
+    let file = filled(folder, "envoy.yaml", &text, upstream, &[("LISTEN", port)])?;
+    let home = python::ensure(workspace, log, python::BENCH)?;
+    let program = find(&home, "envoy/_bin/envoy").context("the package brought no envoy")?;
+    make_executable(&program)?;
+    let mut command = pinned(workspace, Core::Tested, &program);
+    command.args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "error", "--config-path"]).arg(file);
+    start("envoy", port, None, log, &mut command)
+}
+
+/// A configuration with its capitals filled in. nginx and haproxy want addresses, envoy ports.
+fn filled(folder: &Path, name: &str, text: &str, upstream: u16, ports: &[(&str, u16)]) -> Result<PathBuf> {
+    let host = if name.starts_with("envoy") { "" } else { "127.0.0.1:" };
+    let text = text.replace("FOLDER", &folder.display().to_string()).replace("CREDENTIAL", CREDENTIAL);
+    let text = text.replace("UPSTREAM", &format!("{host}{upstream}"));
+    let text = ports.iter().fold(text, |text, (word, port)| text.replace(word, &format!("{host}{port}")));
+    let file = folder.join(name);
+    std::fs::write(&file, text).with_context(|| format!("cannot write {name}"))?;
+    Ok(file)
+}
+
+/// Where a file with this end of a path lies.
+fn find(folder: &Path, end: &str) -> Option<PathBuf> {
+    let entries: Vec<PathBuf> = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).collect();
+    let here = entries.iter().find(|path| path.is_file() && path.ends_with(end)).cloned();
+    here.or_else(|| entries.iter().filter(|path| path.is_dir() && !path.is_symlink()).find_map(|path| find(path, end)))
+}
+
+/// The package leaves that to its own launcher.
+fn make_executable(program: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(program, std::fs::Permissions::from_mode(0o755)).context("cannot make envoy executable")
+}
