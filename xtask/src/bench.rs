@@ -8,6 +8,7 @@ mod plot;
 mod report;
 mod scenarios;
 mod servers;
+mod storm;
 
 use std::time::Duration;
 
@@ -16,14 +17,23 @@ use anyhow::{Context, Result};
 use crate::debian;
 use crate::log::Log;
 use crate::workspace::Workspace;
+use idle::Idle;
 use measure::Slice;
 use scenarios::{SCENARIOS, Scenario};
 use servers::{Server, Servers};
+use storm::Storm;
 
 const BUILD_LIMIT: Duration = Duration::from_secs(1800);
 /// Slices with more foreign load are repeated, so often.
 const MAX_FOREIGN: f64 = 0.05;
 const TRIES: u32 = 3;
+
+/// What is measured once, besides the scenarios.
+#[derive(Debug)]
+pub(crate) struct Besides {
+    pub(crate) idle: Idle,
+    pub(crate) storm: Storm,
+}
 
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -48,7 +58,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
         }
     }
     let idle = servers.idle(workspace, &mut log)?;
-    report::write(workspace, &options, &servers, &slices, &idle)
+    let besides = Besides { idle, storm: Storm::measure(workspace, &mut log, &servers)? };
+    report::write(workspace, &options, &servers, &slices, &besides)
 }
 
 /// One that had the machine almost to itself, if there is such a one among a few.
@@ -92,6 +103,7 @@ fn prepare(workspace: &Workspace, log: &mut Log) -> Result<()> {
     debian::ensure(workspace, log, "nginx", "nginx")?;
     debian::ensure(workspace, log, "haproxy", "haproxy")?;
     debian::ensure(workspace, log, "openssl", "openssl")?;
+    debian::ensure(workspace, log, "h2load", "nghttp2-client")?;
     println!("building with the profile `dist`");
     let packages = ["build", "--profile", "dist", "--package", "magicproxy", "--package", "bench-upstream"];
     log.must(workspace.cargo().args(packages), BUILD_LIMIT).map(drop)

@@ -1,4 +1,4 @@
-//! One slice: a few seconds of `wrk` against one server, and what it cost.
+//! One slice: a few seconds of `wrk`, or of `h2load`, against one server, and what it cost.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -39,32 +39,70 @@ pub(crate) fn slice(
         Some(port) => ("https", port),
         None => ("http", server.port),
     };
-    let mut wrk = pinned(workspace, Core::Load, Path::new("wrk"));
-    wrk.args(["--threads", "1", "--latency"]).args(["--connections", &scenario.connections.to_string()]);
-    wrk.args(["--duration", &format!("{seconds}s")]).args(scenario.arguments(servers)?);
-    wrk.arg(format!("{scheme}://127.0.0.1:{port}{}", scenario.path()));
+    let url = format!("{scheme}://127.0.0.1:{port}{}", scenario.path());
+    let mut load = if scenario.is_http2() {
+        let mut h2load = pinned(workspace, Core::Load, Path::new("h2load"));
+        h2load.args(["--threads=1", "--max-concurrent-streams=4", &format!("--clients={}", scenario.connections)]);
+        h2load.args([&format!("--duration={seconds}"), "--warm-up-time=0"]);
+        h2load.args(["--header", &format!("authorization: Bearer {}", servers.tokens.one)]);
+        h2load
+    } else {
+        let mut wrk = pinned(workspace, Core::Load, Path::new("wrk"));
+        wrk.args(["--threads", "1", "--latency"]).args(["--connections", &scenario.connections.to_string()]);
+        wrk.args(["--duration", &format!("{seconds}s")]).args(scenario.arguments(servers)?);
+        wrk
+    };
+    load.arg(url);
 
     let before = Clocks::read(servers, server)?;
     let started = Instant::now();
-    let finished = log.run(&mut wrk, Duration::from_secs(u64::from(seconds) + 30))?;
+    let finished = log.run(&mut load, Duration::from_secs(u64::from(seconds) + 30))?;
     let elapsed = started.elapsed().as_secs_f64();
     let after = Clocks::read(servers, server)?;
 
     let said = finished.text;
-    let fault = said.lines().find(|line| line.contains("Non-2xx") || line.contains("Socket errors"));
-    anyhow::ensure!(finished.ok && fault.is_none(), "{} under load: {}", server.name, fault.unwrap_or("wrk failed"));
-    let requests = number_before(&said, "requests in")?;
+    let said = if scenario.is_http2() { Said::of_h2load(&said) } else { Said::of_wrk(&said) };
+    let said = said.with_context(|| format!("{} under load", server.name))?;
+    anyhow::ensure!(finished.ok, "{} under load: the load generator failed", server.name);
     Ok(Slice {
         server: server.name,
         scenario: scenario.name,
-        per_second: number_after(&said, "Requests/sec:")?,
-        p50_us: percentile(&said, "50%")?,
-        p99_us: percentile(&said, "99%")?,
-        p999_us: percentile(&said, "99.9%")?,
-        cpu_us: (after.server - before.server) * 1e6 / requests,
+        per_second: said.requests / f64::from(seconds),
+        p50_us: said.p50_us,
+        p99_us: said.p99_us,
+        p999_us: said.p999_us,
+        cpu_us: (after.server - before.server) * 1e6 / said.requests,
         pss_mib: pss_mib(server)?,
         foreign: after.foreign_since(&before, elapsed),
     })
+}
+
+/// What a load generator says. A time that it does not say is not a number.
+struct Said {
+    requests: f64,
+    p50_us: f64,
+    p99_us: f64,
+    p999_us: f64,
+}
+
+impl Said {
+    fn of_wrk(text: &str) -> Result<Said> {
+        let fault = text.lines().find(|line| line.contains("Non-2xx") || line.contains("Socket errors"));
+        anyhow::ensure!(fault.is_none(), "{}", fault.unwrap_or_default());
+        Ok(Said {
+            requests: number_before(text, "requests in")?,
+            p50_us: percentile(text, "50%")?,
+            p99_us: percentile(text, "99%")?,
+            p999_us: percentile(text, "99.9%")?,
+        })
+    }
+
+    /// Only a mean, a least and a greatest time.
+    fn of_h2load(text: &str) -> Result<Said> {
+        let (done, fine) = (number_before(text, "done,")?, number_before(text, "2xx,")?);
+        anyhow::ensure!(done > 0.0 && done == fine, "{fine} of {done} requests were answered with 2xx");
+        Ok(Said { requests: done, p50_us: f64::NAN, p99_us: f64::NAN, p999_us: f64::NAN })
+    }
 }
 
 /// CPU seconds so far: of the server under test, of all that is ours, and of the machine.
@@ -148,10 +186,18 @@ fn percentile(text: &str, name: &str) -> Result<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{number_after, number_before, percentile};
+    use super::{Said, number_after, number_before, percentile};
 
     const SAID: &str = "  Latency Distribution\n     50%  525.00us\n     99%    2.50ms\n  \
                         171621 requests in 3.00s, 190.00MB read\nRequests/sec:  57207.10\n";
+
+    #[test]
+    fn the_words_of_h2load_are_understood() {
+        let text = "requests: 500 total, 500 started, 500 done, 500 succeeded, 0 failed, 0 errored, 0 timeout\n\
+                    status codes: 500 2xx, 0 3xx, 0 4xx, 0 5xx\n";
+        assert_eq!(Said::of_h2load(text).unwrap().requests, 500.0);
+        assert!(Said::of_h2load(&text.replace("500 2xx", "499 2xx")).is_err());
+    }
 
     #[test]
     fn the_words_of_wrk_are_understood() {

@@ -5,12 +5,11 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::Options;
-use super::idle::Idle;
 use super::measure::Slice;
 use super::plot::{self, Bar};
 use super::scenarios::{PEERS, SCENARIOS};
 use super::servers::{Servers, can_pin};
+use super::{Besides, Options};
 use crate::workspace::Workspace;
 
 /// One server in one scenario. Foreign load only adds cost, so each figure is the quiet-side quartile.
@@ -48,9 +47,16 @@ pub(crate) fn line(slice: &Slice) -> String {
     )
 }
 
-pub(crate) fn write(workspace: &Workspace, options: &Options, servers: &Servers, slices: &[Slice], idle: &Idle) -> Result<bool> {
+pub(crate) fn write(
+    workspace: &Workspace,
+    options: &Options,
+    servers: &Servers,
+    slices: &[Slice],
+    besides: &Besides,
+) -> Result<bool> {
     let rows = rows(servers, slices);
     println!("\n{}\n\nfrom the start to the first answer: {:.0} ms", table(&rows), servers.start_ms);
+    let Besides { idle, storm } = besides;
     println!(
         "memory after the start {:.1} MiB, with {} idle connections {:.1} MiB: {:.1} KiB each",
         idle.alone_mib,
@@ -58,10 +64,14 @@ pub(crate) fn write(workspace: &Workspace, options: &Options, servers: &Servers,
         idle.with_connections_mib,
         idle.kib_each()
     );
+    println!(
+        "p99 of known tokens beside 1,000 tokens: {:.0} us when those are known, {:.0} us when they are new",
+        storm.known_p99_us, storm.new_p99_us
+    );
     let date = said(Command::new("date").args(["-u", "+%Y-%m-%dT%H%MZ"]))?;
     let file = workspace.root.join("bench/results").join(format!("{date}.json"));
     let text =
-        serde_json::to_string_pretty(&whole(workspace, options, servers, &rows, idle, &date)?).context("cannot write JSON")?;
+        serde_json::to_string_pretty(&whole(workspace, options, servers, &rows, besides, &date)?).context("cannot write JSON")?;
     std::fs::create_dir_all(workspace.root.join("bench/results")).context("cannot make bench/results")?;
     std::fs::write(&file, text + "\n").context("cannot write the results")?;
     let bars: Vec<Bar> = rows.iter().filter(|row| PEERS.contains(&row.server)).map(Row::bar).collect();
@@ -115,13 +125,13 @@ fn table(rows: &[Row]) -> String {
                 |---|---|---|---|---|---|---|---|---|---|---|";
     let lines = rows.iter().map(|row| {
         format!(
-            "| {} | {} | {:.0} | {:.0} | {:.0} | {:.0} | {:.1} ({:.1}) | {:.2} | {:.2} | {:.1} | {:.0} % |",
+            "| {} | {} | {:.0} | {} | {} | {} | {:.1} ({:.1}) | {:.2} | {:.2} | {:.1} | {:.0} % |",
             row.scenario,
             row.server,
             row.per_second,
-            row.p50_us,
-            row.p99_us,
-            row.p999_us,
+            shown(row.p50_us),
+            shown(row.p99_us),
+            shown(row.p999_us),
             row.cpu_us,
             row.cpu_us_min,
             row.times_nginx,
@@ -133,8 +143,21 @@ fn table(rows: &[Row]) -> String {
     std::iter::once(head.to_owned()).chain(lines).collect::<Vec<_>>().join("\n")
 }
 
-fn whole(workspace: &Workspace, options: &Options, servers: &Servers, rows: &[Row], idle: &Idle, date: &str) -> Result<Value> {
+/// Not every load generator tells every time.
+fn shown(micros: f64) -> String {
+    if micros.is_nan() { "–".to_owned() } else { format!("{micros:.0}") }
+}
+
+fn whole(
+    workspace: &Workspace,
+    options: &Options,
+    servers: &Servers,
+    rows: &[Row],
+    besides: &Besides,
+    date: &str,
+) -> Result<Value> {
     let rows: Vec<Value> = rows.iter().map(as_json).collect();
+    let Besides { idle, storm } = besides;
     Ok(json!({
         "date": date,
         "commit": said(workspace.command("git").args(["describe", "--always", "--dirty"]))?,
@@ -150,6 +173,7 @@ fn whole(workspace: &Workspace, options: &Options, servers: &Servers, rows: &[Ro
             "with_connections_mib": tenth(idle.with_connections_mib),
             "kib_each": tenth(idle.kib_each()),
         },
+        "storm": { "known_p99_us": tenth(storm.known_p99_us), "new_p99_us": tenth(storm.new_p99_us) },
         "rows": rows,
     }))
 }

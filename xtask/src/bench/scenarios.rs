@@ -20,7 +20,9 @@ enum Load {
     Small,
     /// The same over TLS.
     Tls,
-    /// The same with 1,000 tokens in turn.
+    /// The same by HTTP/2, with 4 streams at once on each connection.
+    Http2,
+    /// The same as `Small` with 1,000 tokens in turn.
     ManyTokens,
     /// The same with a token of a scope with 1,000 rules, of which the last one matches.
     ManyRules,
@@ -33,7 +35,7 @@ enum Load {
 /// In each of them.
 pub(crate) const PEERS: [&str; 3] = ["nginx", "haproxy", "magicproxy"];
 
-pub(crate) const SCENARIOS: [Scenario; 8] = [
+pub(crate) const SCENARIOS: [Scenario; 9] = [
     Scenario { name: "1 KiB, c=1", connections: 1, load: Load::Small, besides: &["direct"] },
     Scenario {
         name: "1 KiB, c=32",
@@ -50,6 +52,7 @@ pub(crate) const SCENARIOS: [Scenario; 8] = [
     Scenario { name: "1,000 tokens, c=32", connections: 32, load: Load::ManyTokens, besides: &[] },
     Scenario { name: "1,000 rules, c=32", connections: 32, load: Load::ManyRules, besides: &[] },
     Scenario { name: "TLS, c=32", connections: 32, load: Load::Tls, besides: &[] },
+    Scenario { name: "HTTP/2 in TLS, c=8", connections: 8, load: Load::Http2, besides: &[] },
     Scenario { name: "1 MiB down, c=8", connections: 8, load: Load::Down, besides: &["direct"] },
     Scenario { name: "1 MiB up, c=8", connections: 8, load: Load::Up, besides: &["direct"] },
 ];
@@ -61,14 +64,19 @@ impl Scenario {
 
     /// `https` or `http`.
     pub(crate) fn is_tls(&self) -> bool {
-        self.load == Load::Tls
+        matches!(self.load, Load::Tls | Load::Http2)
+    }
+
+    /// For which `wrk` has no words.
+    pub(crate) fn is_http2(&self) -> bool {
+        self.load == Load::Http2
     }
 
     pub(crate) fn path(&self) -> &'static str {
         match self.load {
             Load::Down => "/big",
             Load::Up => "/upload",
-            Load::Small | Load::Tls | Load::ManyTokens | Load::ManyRules => "/repos/acme/rocket/issues",
+            Load::Small | Load::Tls | Load::Http2 | Load::ManyTokens | Load::ManyRules => "/repos/acme/rocket/issues",
         }
     }
 
@@ -76,7 +84,7 @@ impl Scenario {
     pub(crate) fn arguments(&self, servers: &Servers) -> Result<Vec<String>> {
         let Tokens { one, of_scope, many } = &servers.tokens;
         let (token, script) = match self.load {
-            Load::Small | Load::Tls | Load::Down => (Some(one), String::new()),
+            Load::Small | Load::Tls | Load::Http2 | Load::Down => (Some(one), String::new()),
             Load::ManyRules => (Some(of_scope), String::new()),
             Load::ManyTokens => (None, rotating(many, self.path())),
             Load::Up => (Some(one), POSTING.to_owned()),
@@ -96,7 +104,7 @@ const POSTING: &str = "wrk.method = \"POST\"\nwrk.headers[\"Content-Type\"] = \"
                        wrk.body = string.rep(\"x\", 1024 * 1024)\n";
 
 /// The requests are made before the load begins.
-fn rotating(tokens: &[String], path: &str) -> String {
+pub(super) fn rotating(tokens: &[String], path: &str) -> String {
     let tokens: Vec<String> = tokens.iter().map(|token| format!("\"{token}\"")).collect();
     format!(
         "local tokens = {{{}}}\nlocal requests, at = {{}}, 0\n\

@@ -81,9 +81,7 @@ impl Servers {
         let tokens = Tokens {
             one: mint(&magicproxy, &json!({ "token": CREDENTIAL, "allowed": RULES }))?,
             of_scope: mint(&magicproxy, &json!({ "token": CREDENTIAL, "scopes": ["many"] }))?,
-            many: (0..MANY)
-                .map(|_| mint(&magicproxy, &json!({ "token": CREDENTIAL, "allowed": RULES })))
-                .collect::<Result<_>>()?,
+            many: many_tokens(&magicproxy)?,
         };
         // It reads the key that is there now.
         let envoy = peers::envoy(workspace, log, &folder, upstream)?;
@@ -92,9 +90,18 @@ impl Servers {
         Ok(Servers { all, tokens, folder, start_ms })
     }
 
+    pub(crate) fn named(&self, name: &str) -> Result<&Server> {
+        self.all.iter().find(|server| server.name == name).with_context(|| format!("no server `{name}`"))
+    }
+
+    /// That no proxy has seen.
+    pub(crate) fn new_tokens(&self) -> Result<Vec<String>> {
+        many_tokens(self.named("magicproxy")?)
+    }
+
     /// Of a proxy that has done nothing else.
     pub(crate) fn idle(&self, workspace: &Workspace, log: &mut Log) -> Result<Idle> {
-        let upstream = self.all.first().context("no upstream")?.port;
+        let upstream = self.named("direct")?.port;
         let fresh = start_magicproxy(workspace, log, &self.folder, upstream, Variant::Plain)?;
         Idle::measure(&fresh, &self.tokens.one)
     }
@@ -223,6 +230,10 @@ fn start_with(name: &'static str, port: u16, tls_port: Option<u16>, log: &mut Lo
     let server = Server { name, port, tls_port, child };
     http::wait_for(port).with_context(|| format!("{name} does not start: see {}", log.path().display()))?;
     Ok(server)
+}
+
+fn many_tokens(proxy: &Server) -> Result<Vec<String>> {
+    (0..MANY).map(|_| mint(proxy, &json!({ "token": CREDENTIAL, "allowed": RULES }))).collect()
 }
 
 fn mint(proxy: &Server, order: &serde_json::Value) -> Result<String> {
