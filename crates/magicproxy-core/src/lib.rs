@@ -19,6 +19,7 @@ pub mod policy;
 pub mod rule;
 pub mod scope;
 mod seal;
+pub mod state;
 pub mod target;
 pub mod token;
 

@@ -1,0 +1,186 @@
+//! State: what a stateless proxy cannot know. Owners, and the contract that every store keeps. Specification: `state.md`.
+//!
+//! A store holds *partitions*, each of which belongs to somebody or something: an owner, the elements of one list, the
+//! revocations. A partition maps names to entries that end by themselves. What entries mean is no affair of the store;
+//! what is asked of it is that one call is one atomic, durable step. This module does no I/O: it says what a store does.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use crate::UnixTime;
+
+/// The longest name of an entry, in bytes.
+pub const MAX_NAME_BYTES: usize = 4 * 1024;
+/// The longest value of an entry, in bytes.
+pub const MAX_VALUE_BYTES: usize = 64 * 1024;
+/// Into how many parts a window is divided; a part that is partly past still counts whole.
+pub const WINDOW_PARTS: u64 = 60;
+
+/// 32 bytes that stand for whatever a part of the store belongs to: a digest, so nothing can be read from it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Partition([u8; 32]);
+
+impl Partition {
+    /// The partition of these parts: a name of its kind, and what tells it from others of that kind.
+    #[must_use]
+    pub fn of(parts: &[&[u8]]) -> Self {
+        let mut context = Context::new(&SHA256);
+        for part in parts {
+            // With its length, so that no two lists of parts are the same bytes.
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(context.finish().as_ref());
+        Self(bytes)
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Partition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Partition({self})")
+    }
+}
+
+/// What stands under a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Whatever its writer means by it; at most [`MAX_VALUE_BYTES`].
+    pub value: Vec<u8>,
+    /// From this second on it is as if it had never been.
+    pub expires_at: UnixTime,
+}
+
+/// What must be so for a change to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// There is no live entry of this name.
+    Absent(Vec<u8>),
+    /// The live entry of this name has this value.
+    Equals(Vec<u8>, Vec<u8>),
+    /// At most so many live entries have a name that begins with these bytes, before the change.
+    AtMost(Vec<u8>, usize),
+}
+
+/// One change of a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The entry stands under this name, whatever stood there.
+    Put(Vec<u8>, Entry),
+    /// Nothing stands under this name.
+    Remove(Vec<u8>),
+}
+
+/// One thing that is counted, and how much of it there may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Demand {
+    /// The name of the counter in its partition. Counters and entries do not share names, whatever they are called.
+    pub counter: Vec<u8>,
+    /// What it may come to.
+    pub bound: Bound,
+    /// From this second on the counter is as if it had never been.
+    pub expires_at: UnixTime,
+}
+
+/// How much there may be. Each number is 1 to 1,000,000,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// So many, ever.
+    Total(u64),
+    /// So many in any stretch of time of this length in milliseconds, which is 1,000 to 2,678,400,000 (31 days).
+    ///
+    /// Time is divided into parts of a sixtieth ([`WINDOW_PARTS`]) of the length, counted from the epoch; what was taken in
+    /// a part counts until the whole length has passed since the part's end.
+    Window(u64, u64),
+    /// So many at once: this holder has a lease of so many milliseconds, unless it is renewed or given back.
+    Concurrent(u64, Holder, u64),
+}
+
+/// Who holds one of a number of concurrent leases: 16 random bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Holder(pub [u8; 16]);
+
+/// Milliseconds since 1970-01-01T00:00:00Z, as the caller's clock says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnixMillis(pub u64);
+
+/// What became of demands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// One of each was taken; how many are left of each, in their order.
+    All(Vec<u64>),
+    /// Nothing was taken, for want of this one.
+    Not {
+        /// The first demand, in their order, of which there was none left.
+        demand: usize,
+        /// After how many milliseconds there may be one; unknown for leases, never for totals.
+        retry_after: Option<u64>,
+    },
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached, or its medium failed. Whether the change was made is not known.
+    #[error("the state store is not available: {0}")]
+    Unavailable(String),
+    /// What it holds cannot be understood.
+    #[error("the state store holds what this version does not understand: {0}")]
+    Corrupt(String),
+    /// A name or a value is longer than it may be.
+    #[error("a name or a value is too long for the state store")]
+    TooLong,
+}
+
+/// What a store's call gives.
+pub type StoreFuture<'s, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 's>>;
+
+/// A store. Each call is one atomic step; what [`apply`](Self::apply), [`take`](Self::take) and
+/// [`give_back`](Self::give_back) changed survives the end of the process, however it ends, once they have returned.
+///
+/// A future that is dropped may or may not have had its effect. Times are the caller's; a store that is asked with an earlier
+/// time than before answers as if the later one had been given.
+pub trait StateStore: fmt::Debug + Send + Sync {
+    /// The live entries of these names, in their order.
+    fn read(&self, partition: Partition, names: Vec<Vec<u8>>, now: UnixTime) -> StoreFuture<'_, Vec<Option<Entry>>>;
+
+    /// All live entries whose name begins with these bytes, in the order of their names, at most so many.
+    fn list(&self, partition: Partition, prefix: Vec<u8>, most: usize, now: UnixTime) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>>;
+
+    /// Makes all changes, if all conditions hold; says whether it did.
+    fn apply(
+        &self,
+        partition: Partition,
+        conditions: Vec<Condition>,
+        changes: Vec<Change>,
+        now: UnixTime,
+    ) -> StoreFuture<'_, bool>;
+
+    /// Takes one of each, or nothing.
+    fn take(&self, partition: Partition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken>;
+
+    /// Makes a lease last so many milliseconds from now; says whether it was still held.
+    fn renew(&self, partition: Partition, counter: Vec<u8>, holder: Holder, lease: u64, now: UnixMillis)
+    -> StoreFuture<'_, bool>;
+
+    /// Ends a lease.
+    fn give_back(&self, partition: Partition, counter: Vec<u8>, holder: Holder) -> StoreFuture<'_, ()>;
+
+    /// Is it there? For a health check, and for the start.
+    fn ping(&self) -> StoreFuture<'_, ()>;
+}
