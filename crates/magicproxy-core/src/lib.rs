@@ -15,6 +15,7 @@ mod json;
 pub mod key;
 pub mod method;
 mod pattern;
+pub mod plugin;
 pub mod policy;
 pub mod rule;
 pub mod scope;
