@@ -13,6 +13,7 @@ pub mod credential;
 mod encoding;
 mod json;
 pub mod key;
+pub mod limit;
 pub mod method;
 mod pattern;
 pub mod plugin;

@@ -1,0 +1,165 @@
+//! Limits: how many requests there may be. `state.md` section 6.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::json::present;
+use crate::state::{Bound, Holder};
+
+/// The highest number that a limit may name.
+pub const MAX_LIMIT: u64 = 1_000_000_000;
+/// How long a lease of a concurrent limit lasts unless it is renewed, in milliseconds.
+pub const LEASE_MILLIS: u64 = 60_000;
+/// The longest [`Period`]: 31 days.
+const MAX_PERIOD_SECONDS: u64 = 31 * 24 * 60 * 60;
+
+/// How many requests there may be, in which sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// So many in any stretch of time of this length.
+    Requests(u64, Period),
+    /// So many, ever.
+    Total(u64),
+    /// So many at once.
+    Concurrent(u64),
+}
+
+/// One second to 31 days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Period(u64);
+
+impl Limit {
+    /// What a store is asked for; the holder is the request, for limits that it holds something of.
+    #[must_use]
+    pub fn bound(&self, holder: Holder) -> Bound {
+        match *self {
+            Self::Requests(count, period) => Bound::Window(count, period.0 * 1_000),
+            Self::Total(count) => Bound::Total(count),
+            Self::Concurrent(count) => Bound::Concurrent(count, holder, LEASE_MILLIS),
+        }
+    }
+}
+
+impl Period {
+    /// Reads `90s`, `15m`, `1h`, `7d`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+        let seconds = UNITS.iter().find(|(name, _)| *name == unit)?.1;
+        let plain = number.starts_with(|first: char| matches!(first, '1'..='9')) && number.bytes().all(|byte| byte.is_ascii_digit());
+        let count: u64 = Some(number).filter(|_| plain)?.parse().ok()?;
+        count.checked_mul(seconds).filter(|seconds| *seconds <= MAX_PERIOD_SECONDS).map(Self)
+    }
+
+    /// Its length.
+    #[must_use]
+    pub fn seconds(self) -> u64 {
+        self.0
+    }
+}
+
+const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
+
+/// In the largest unit that is whole, so that one length has one text.
+impl fmt::Display for Period {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, seconds) = UNITS.iter().find(|(_, seconds)| self.0.is_multiple_of(*seconds)).unwrap_or(&("s", 1));
+        write!(formatter, "{}{name}", self.0 / seconds)
+    }
+}
+
+/// The members as they are written.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Members {
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    requests: Option<u64>,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    per: Option<String>,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    concurrent: Option<u64>,
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let members: Members = crate::json::inner_object(deserializer)?;
+        members.limit().map_err(serde::de::Error::custom)
+    }
+}
+
+impl Members {
+    fn limit(self) -> Result<Limit, &'static str> {
+        let count = |count: u64| {
+            let legal = (1..=MAX_LIMIT).contains(&count);
+            legal.then_some(count).ok_or("a limit is 1 to 1,000,000,000")
+        };
+        match (self.requests, self.per, self.total, self.concurrent) {
+            (Some(requests), Some(per), None, None) => {
+                let period = Period::parse(&per).ok_or("`per` is a length of time such as `1h`: `s`, `m`, `h` or `d`, at most 31d")?;
+                Ok(Limit::Requests(count(requests)?, period))
+            }
+            (None, None, Some(total), None) => Ok(Limit::Total(count(total)?)),
+            (None, None, None, Some(concurrent)) => Ok(Limit::Concurrent(count(concurrent)?)),
+            _ => Err("a limit is exactly one of `requests` with `per`, `total`, and `concurrent`"),
+        }
+    }
+}
+
+impl Serialize for Limit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = Members { requests: None, per: None, total: None, concurrent: None };
+        match self {
+            Self::Requests(count, period) => {
+                members.requests = Some(*count);
+                members.per = Some(period.to_string());
+            }
+            Self::Total(count) => members.total = Some(*count),
+            Self::Concurrent(count) => members.concurrent = Some(*count),
+        }
+        members.serialize(serializer)
+    }
+}
+
+/// As in `requests=100/1h`: for people and on the command line.
+impl fmt::Display for Limit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Requests(count, period) => write!(formatter, "requests={count}/{period}"),
+            Self::Total(count) => write!(formatter, "total={count}"),
+            Self::Concurrent(count) => write!(formatter, "concurrent={count}"),
+        }
+    }
+}
+
+/// Why a text is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected `requests=100/1h`, `total=3` or `concurrent=2`, with numbers from 1 to 1,000,000,000 and at most 31 days")]
+pub struct ParseLimitError;
+
+/// Reads what [`Limit`]'s `Display` writes.
+impl std::str::FromStr for Limit {
+    type Err = ParseLimitError;
+
+    fn from_str(text: &str) -> Result<Self, ParseLimitError> {
+        let (kind, value) = text.split_once('=').ok_or(ParseLimitError)?;
+        let number = |text: &str| text.parse::<u64>().map_err(|_| ParseLimitError);
+        let mut members = Members { requests: None, per: None, total: None, concurrent: None };
+        match kind {
+            "requests" => {
+                let (count, per) = value.split_once('/').ok_or(ParseLimitError)?;
+                members.requests = Some(number(count)?);
+                members.per = Some(per.to_owned());
+            }
+            "total" => members.total = Some(number(value)?),
+            "concurrent" => members.concurrent = Some(number(value)?),
+            _ => return Err(ParseLimitError),
+        }
+        members.limit().map_err(|_| ParseLimitError)
+    }
+}
