@@ -46,6 +46,7 @@ fn signed(count: usize) -> Zeroizing<String> {
         expires_at: UnixTime(NOW.0 + 3600),
         not_before: None,
         explain: false,
+        limit: None,
     };
     RING.mint(&request).unwrap().token
 }

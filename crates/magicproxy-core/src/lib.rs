@@ -16,6 +16,7 @@ pub mod key;
 pub mod limit;
 pub mod method;
 mod pattern;
+pub mod permit;
 pub mod plugin;
 pub mod policy;
 pub mod rule;
@@ -32,15 +33,16 @@ pub use key::{
 };
 pub use method::{Method, ParseMethodError};
 pub use pattern::PatternMode;
-pub use policy::{Denial, Permit, Policy, PolicyError};
+pub use permit::{Basis, Count, Permit};
+pub use policy::{Policy, PolicyError};
 pub use rule::{ParseRuleError, RawRule, Rule, RuleFault};
-pub use scope::{ScopeName, Scopes};
+pub use scope::{Scope, ScopeName, Scopes};
 pub use seal::OpenError;
 pub use target::{AmbiguousParameter, EncodedSlash, ParseTargetError, RequestTarget};
 pub use token::{
-    Acceptance, Access, Caveat, Grant, Label, MintError, MintLimits, MintOrder, MintRequest, Minted, NarrowError, Network,
-    OrderFault, ParseCaveatError, ReissueError, SealRequest, SealedClaims, SealedToken, Sender, SignedToken, TokenVersion,
-    UnnamedTokens, UnverifiedToken, UpstreamName, VerifiedToken, VerifyContext, VerifyError,
+    Acceptance, Access, Caveat, Denial, Grant, Label, MintError, MintLimits, MintOrder, MintRequest, Minted, NarrowError,
+    Network, OrderFault, ParseCaveatError, ReissueError, SealRequest, SealedClaims, SealedToken, Sender, SignedToken,
+    TokenVersion, UnnamedTokens, UnverifiedToken, UpstreamName, VerifiedToken, VerifyContext, VerifyError,
 };
 
 /// Seconds since 1970-01-01T00:00:00Z, as the caller's clock says. This crate never reads a clock.

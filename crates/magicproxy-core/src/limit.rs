@@ -50,7 +50,8 @@ impl Period {
     pub fn parse(text: &str) -> Option<Self> {
         let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
         let seconds = UNITS.iter().find(|(name, _)| *name == unit)?.1;
-        let plain = number.starts_with(|first: char| matches!(first, '1'..='9')) && number.bytes().all(|byte| byte.is_ascii_digit());
+        let plain =
+            number.starts_with(|first: char| matches!(first, '1'..='9')) && number.bytes().all(|byte| byte.is_ascii_digit());
         let count: u64 = Some(number).filter(|_| plain)?.parse().ok()?;
         count.checked_mul(seconds).filter(|seconds| *seconds <= MAX_PERIOD_SECONDS).map(Self)
     }
@@ -101,7 +102,8 @@ impl Members {
         };
         match (self.requests, self.per, self.total, self.concurrent) {
             (Some(requests), Some(per), None, None) => {
-                let period = Period::parse(&per).ok_or("`per` is a length of time such as `1h`: `s`, `m`, `h` or `d`, at most 31d")?;
+                let period =
+                    Period::parse(&per).ok_or("`per` is a length of time such as `1h`: `s`, `m`, `h` or `d`, at most 31d")?;
                 Ok(Limit::Requests(count(requests)?, period))
             }
             (None, None, Some(total), None) => Ok(Limit::Total(count(total)?)),

@@ -16,7 +16,8 @@ use crate::state::Partition;
 pub const MAX_PLUGIN_BODY_BYTES: usize = 256 * 1024;
 
 /// The name of a plugin: 1 to 64 characters of `a-z 0-9 _ -`, a letter first.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[serde(transparent)]
 pub struct PluginName(String);
 
 impl PluginName {
@@ -110,6 +111,28 @@ pub enum Verdict {
     Deny(String),
     /// Others decide.
     Abstain,
+}
+
+/// The proof that a plugin allowed a request.
+#[derive(Debug)]
+pub struct Consent(PluginName);
+
+impl Consent {
+    /// What this plugin said, if it was yes.
+    #[must_use]
+    pub fn of(plugin: &PluginName, verdict: &Verdict) -> Option<Self> {
+        (*verdict == Verdict::Allow).then(|| Self(plugin.clone()))
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn plugin(&self) -> &PluginName {
+        &self.0
+    }
+
+    pub(crate) fn into_plugin(self) -> PluginName {
+        self.0
+    }
 }
 
 /// What a call of a plugin gives. It cannot fail: what goes wrong is a verdict, by the plugin's configuration.

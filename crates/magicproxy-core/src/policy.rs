@@ -1,17 +1,16 @@
 //! The decision: does a list of rules allow this request, in every reading of its target?
 //!
 //! Compiled once per token; deciding allocates nothing and takes one table look-up per byte of the path and automaton.
-//! [`Permit`] is the proof that a request was allowed; only [`VerifiedToken::authorize`](crate::VerifiedToken::authorize)
-//! makes one. Specification: `rules.md`, `request-target.md` section 4.
+//! Specification: `rules.md`, `request-target.md` section 4, `state.md` section 2.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::method::is_never_admitted;
 use crate::pattern::{Automaton, Budget, MAX_PATTERN_STEPS, Pattern};
-use crate::rule::{Methods, Rule};
-use crate::seal::Sealed;
+use crate::plugin::PluginName;
+use crate::rule::{Methods, Rule, Stateful};
 use crate::target::RequestTarget;
-use crate::token::VerifiedToken;
 
 mod missing;
 mod overlap;
@@ -36,12 +35,25 @@ const OWN_AUTOMATON_BYTES: usize = 128 * 1024;
 pub struct Policy {
     groups: Vec<Group>,
     rules: Vec<Arc<str>>,
+    /// By the number of the rule.
+    stateful: BTreeMap<usize, Arc<Stateful>>,
+    plugins: Vec<PluginName>,
 }
 
-/// Rules that admit the same methods.
+/// What a policy says of a request that it allows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allowed<'p> {
+    /// The rule that decides, as it was written.
+    pub(crate) rule: &'p Arc<str>,
+    /// What that rule demands and gives.
+    pub(crate) state: Option<&'p Arc<Stateful>>,
+}
+
+/// Rules that admit the same methods, and of which all are stateful or none is.
 #[derive(Debug)]
 struct Group {
     methods: Methods,
+    stateful: bool,
     automata: Vec<(Automaton, Vec<usize>)>,
 }
 
@@ -68,36 +80,70 @@ impl Policy {
         budget: &mut PolicyBudget,
     ) -> Result<Self, PolicyError> {
         let rules: Vec<&Rule> = rules.into_iter().collect();
-        let mut by_methods: Vec<(&Methods, Vec<usize>)> = Vec::new();
+        let mut by_methods: Vec<((&Methods, bool), Vec<usize>)> = Vec::new();
         for (index, rule) in rules.iter().enumerate() {
-            match by_methods.iter_mut().find(|(methods, _)| *methods == rule.methods()) {
+            let kind = (rule.methods(), rule.state().is_some());
+            match by_methods.iter_mut().find(|(known, _)| *known == kind) {
                 Some((_, indexes)) => indexes.push(index),
-                None => by_methods.push((rule.methods(), vec![index])),
+                None => by_methods.push((kind, vec![index])),
             }
         }
         let mut groups = Vec::with_capacity(by_methods.len());
-        for (methods, indexes) in by_methods {
+        for ((methods, stateful), indexes) in by_methods {
             let patterns: Vec<(usize, &Pattern)> =
                 indexes.into_iter().filter_map(|index| Some((index, rules.get(index)?.pattern()))).collect();
             let automata = compile_group(&patterns, budget)?;
-            groups.push(Group { methods: methods.clone(), automata });
+            groups.push(Group { methods: methods.clone(), stateful, automata });
         }
-        Ok(Self { groups, rules: rules.iter().map(|rule| rule.to_string().into()).collect() })
+        let stateful = rules.iter().enumerate().filter_map(|(index, rule)| Some((index, Arc::clone(rule.state()?)))).collect();
+        let rules = rules.iter().map(|rule| rule.to_string().into()).collect();
+        Ok(Self { groups, rules, stateful, plugins: Vec::new() })
+    }
+
+    /// The same, where these plugins decide as well.
+    pub(crate) fn with_plugins(mut self, plugins: Vec<PluginName>) -> Self {
+        self.plugins = plugins;
+        self
     }
 
     /// The first rule that allows `method` on the canonical path of `target`, where every reading of the target is
     /// allowed by some rule.
     #[must_use]
     pub fn allows(&self, method: &str, target: &RequestTarget) -> Option<&Arc<str>> {
+        self.decide(method, target).map(|allowed| allowed.rule)
+    }
+
+    /// The same, with what the rule demands and gives. `state.md` section 2.
+    pub(crate) fn decide(&self, method: &str, target: &RequestTarget) -> Option<Allowed<'_>> {
         if is_never_admitted(method) {
             return None;
         }
         let mut first = None;
-        for reading in target.readings() {
-            let rule = self.first_match(method, reading)?;
-            first.get_or_insert(rule);
+        if self.stateful.is_empty() {
+            for reading in target.readings() {
+                let rule = self.first_match(method, reading)?;
+                first.get_or_insert(rule);
+            }
+        } else {
+            let one_reading = target.readings().nth(1).is_none();
+            for reading in target.readings() {
+                let rule = self.first_in_list(method, reading, one_reading)?;
+                first.get_or_insert(rule);
+            }
         }
-        self.rules.get(first?)
+        let first = first?;
+        Some(Allowed { rule: self.rules.get(first)?, state: self.stateful.get(&first) })
+    }
+
+    /// What its stateful rules demand and give.
+    pub(crate) fn stateful(&self) -> impl Iterator<Item = &Arc<Stateful>> {
+        self.stateful.values()
+    }
+
+    /// The plugins that decide as well.
+    #[must_use]
+    pub fn plugins(&self) -> &[PluginName] {
+        &self.plugins
     }
 
     /// The rules as they were written.
@@ -110,6 +156,13 @@ impl Policy {
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         self.groups.iter().flat_map(|group| &group.automata).map(|(automaton, _)| automaton.memory_bytes()).sum()
+    }
+
+    /// Of all rules, or of those that are not stateful, the first in the list.
+    fn first_in_list(&self, method: &str, path: &str, with_stateful: bool) -> Option<usize> {
+        let admitting = self.groups.iter().filter(|group| (with_stateful || !group.stateful) && group.methods.admit(method));
+        let matches = admitting.flat_map(|group| &group.automata);
+        matches.filter_map(|(automaton, rules)| rules.get(automaton.first_match(path)?).copied()).min()
     }
 
     fn first_match(&self, method: &str, path: &str) -> Option<usize> {
@@ -164,93 +217,4 @@ fn compile_group(patterns: &[(usize, &Pattern)], budget: &mut PolicyBudget) -> R
         }
     }
     Ok(automata)
-}
-
-/// The proof that one request was allowed by a live token. It admits that one request.
-///
-/// INVARIANT: made only by [`VerifiedToken::authorize`](crate::VerifiedToken::authorize).
-///
-/// ```
-/// fn rule(permit: &magicproxy_core::Permit) -> &std::sync::Arc<str> {
-///     permit.rule()
-/// }
-/// ```
-///
-/// Nobody else makes one:
-///
-/// ```compile_fail,E0451
-/// fn forge(token: std::sync::Arc<magicproxy_core::VerifiedToken>) -> magicproxy_core::Permit {
-///     magicproxy_core::Permit { token, rule: "* /.*".into() }
-/// }
-/// ```
-///
-/// ```compile_fail,E0624
-/// fn forge(token: std::sync::Arc<magicproxy_core::VerifiedToken>) -> magicproxy_core::Permit {
-///     magicproxy_core::Permit::new(token, "* /.*".into())
-/// }
-/// ```
-///
-/// It admits one request, so there is no second copy of it:
-///
-/// ```compile_fail,E0382
-/// fn twice(permit: magicproxy_core::Permit) -> (magicproxy_core::Permit, magicproxy_core::Permit) {
-///     (permit, permit)
-/// }
-/// ```
-#[derive(Debug)]
-pub struct Permit {
-    token: Arc<VerifiedToken>,
-    rule: Arc<str>,
-}
-
-impl Permit {
-    pub(crate) fn new(token: Arc<VerifiedToken>, rule: Arc<str>) -> Self {
-        Self { token, rule }
-    }
-
-    /// The credential that the permitted request may carry, once opened.
-    pub(crate) fn sealed(&self) -> &Sealed {
-        self.token.sealed()
-    }
-
-    /// The token that allowed the request.
-    #[must_use]
-    pub fn token(&self) -> &Arc<VerifiedToken> {
-        &self.token
-    }
-
-    /// The rule that allowed it, as it was written.
-    #[must_use]
-    pub fn rule(&self) -> &Arc<str> {
-        &self.rule
-    }
-}
-
-/// Why a live, genuine token does not allow a request.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Denial {
-    /// The token ended between verification and decision.
-    #[error("the token has expired")]
-    Expired,
-    /// The key that it is sealed to is used no more.
-    #[error("the token's key is used no more")]
-    KeyEnded,
-    /// The token's time has not come.
-    #[error("the token is not valid yet")]
-    NotYetValid,
-    /// The token names another upstream.
-    #[error("the token is for another upstream")]
-    WrongUpstream,
-    /// The token binds its sender, and this is another, or unknown.
-    #[error("the token may not be used from this address")]
-    WrongSender,
-    /// No rule of the token allows the request.
-    #[error("the token does not allow this request")]
-    NotAllowed,
-    /// The token's claims allow it, one of its caveats does not.
-    #[error("a caveat of the token does not allow this request")]
-    BeyondCaveat,
-    /// The token's rules allow it, the operator's ceiling does not.
-    #[error("the operator of this proxy does not allow this request")]
-    BeyondCeiling,
 }

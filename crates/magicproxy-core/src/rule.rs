@@ -3,19 +3,26 @@
 //! A [`Rule`] that exists can be matched in bounded time and says only what a canonical path can hold.
 //! Specification: `rules.md`.
 
+mod elements;
+mod grants;
 mod raw;
 mod route;
+mod stateful;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::method::{Method, ParseMethodError, is_never_admitted};
 use crate::pattern::{Budget, Pattern, PatternError, PatternMode};
 
-pub use raw::{OneOrMany, RawRule, RuleObject};
+pub use elements::{Action, Element, Elements, ElementsDenial, ElementsObject};
+pub use grants::{Document, Facts, HeldGrant, NewGrant, NoGrant};
+pub use raw::{OneOrMany, PluginObject, RawRule, RuleObject, StateMembers};
+pub use stateful::{OwnerName, Stateful};
 
 /// The most rules that one list may hold.
 pub const MAX_RULES: usize = 1_000;
@@ -36,6 +43,7 @@ pub struct Rule {
     /// The pattern as the string form writes it.
     source: String,
     pattern: Pattern,
+    state: Option<Arc<Stateful>>,
 }
 
 /// The methods that a rule admits.
@@ -65,7 +73,7 @@ impl Rule {
 
     fn parse_within(raw: RawRule, mode: PatternMode, budget: &mut Budget) -> Result<Self, ParseRuleError> {
         match parts(&raw, mode, budget) {
-            Ok(parts) => Ok(Self { raw, methods: parts.methods, mode, source: parts.source, pattern: parts.pattern }),
+            Ok(Parts { methods, source, pattern, state }) => Ok(Self { raw, methods, mode, source, pattern, state }),
             Err(reason) => Err(ParseRuleError { rule: shorten(&raw.to_string()), reason }),
         }
     }
@@ -116,12 +124,31 @@ impl Rule {
         &self.raw
     }
 
-    /// The rule in the string form, one string for each method: what a token carries, and what the Python program reads.
+    /// What it demands and gives besides, where it is stateful.
+    #[must_use]
+    pub fn state(&self) -> Option<&Arc<Stateful>> {
+        self.state.as_ref()
+    }
+
+    /// The rule in the string form, one string for each method: what the Python program reads.
     #[must_use]
     pub fn to_strings(&self) -> Vec<String> {
         match &self.methods {
             Methods::Any => vec![format!("* {}", self.source)],
             Methods::Listed(methods) => methods.iter().map(|method| format!("{} {}", method.as_str(), self.source)).collect(),
+        }
+    }
+
+    /// Is the state that it asks for somebody's whom the operator named?
+    #[must_use]
+    pub fn names_owner(&self) -> bool {
+        self.state.as_ref().is_some_and(|state| state.owner().is_some())
+    }
+
+    fn written(&self) -> Vec<RawRule> {
+        match self.state {
+            Some(_) => vec![self.raw.clone()],
+            None => self.to_strings().into_iter().map(RawRule::Text).collect(),
         }
     }
 
@@ -154,10 +181,10 @@ fn list_faults<T: Serialize>(raw: &[T]) -> Vec<RuleFault> {
     faults
 }
 
-/// The rules as a token carries them, and what verification will make of them: a rule with several methods is one for
-/// each there, and costs as much as that.
-pub(crate) fn write_list(rules: &[Rule]) -> Result<(Vec<String>, Vec<Rule>), RuleFault> {
-    let written: Vec<String> = rules.iter().flat_map(Rule::to_strings).collect();
+/// The rules as a token carries them, and what verification will make of them: a plain rule with several methods is one for
+/// each there, and costs as much as that. A stateful one is its object.
+pub(crate) fn write_list(rules: &[Rule]) -> Result<(Vec<RawRule>, Vec<Rule>), RuleFault> {
+    let written: Vec<RawRule> = rules.iter().flat_map(Rule::written).collect();
     let mode = rules.first().map(|rule| rule.mode).unwrap_or_default();
     if let Some(fault) = list_faults(&written).into_iter().next() {
         return Err(fault);
@@ -165,8 +192,7 @@ pub(crate) fn write_list(rules: &[Rule]) -> Result<(Vec<String>, Vec<Rule>), Rul
     if written.len() == rules.len() {
         return Ok((written, rules.to_vec()));
     }
-    let raw: Vec<RawRule> = written.iter().cloned().map(RawRule::Text).collect();
-    let read = Rule::parse_list(&raw, mode).map_err(|faults| faults.into_iter().next().unwrap_or(RuleFault::TooComplex))?;
+    let read = Rule::parse_list(&written, mode).map_err(|faults| faults.into_iter().next().unwrap_or(RuleFault::TooComplex))?;
     Ok((written, read))
 }
 
@@ -174,24 +200,26 @@ struct Parts {
     methods: Methods,
     source: String,
     pattern: Pattern,
+    state: Option<Arc<Stateful>>,
 }
 
 fn parts(raw: &RawRule, mode: PatternMode, budget: &mut Budget) -> Result<Parts, RuleReason> {
-    let (methods, source) = match raw {
+    let (methods, source, state) = match raw {
         RawRule::Text(text) => {
             let (method, pattern) = text.split_once(' ').ok_or(RuleReason::Form)?;
-            (one_method(method)?, pattern.to_owned())
+            (one_method(method)?, pattern.to_owned(), None)
         }
+        RawRule::Plugin(_) => return Err(RuleReason::Plugin),
         RawRule::Object(object) => {
             let methods = match &object.method {
                 OneOrMany::One(method) => one_method(method)?,
                 OneOrMany::Many(methods) => many_methods(methods)?,
             };
-            (methods, object_source(object, mode)?)
+            (methods, object_source(object, mode)?, Stateful::parse(object, mode)?.map(Arc::new))
         }
     };
     let pattern = Pattern::parse(&source, mode, budget)?;
-    Ok(Parts { methods, source, pattern })
+    Ok(Parts { methods, source, pattern, state })
 }
 
 fn object_source(object: &RuleObject, mode: PatternMode) -> Result<String, RuleReason> {
@@ -285,4 +313,8 @@ enum RuleReason {
     Pattern(#[from] PatternError),
     #[error(transparent)]
     Route(#[from] route::ParseRouteError),
+    #[error(transparent)]
+    State(#[from] stateful::StateFault),
+    #[error("a plugin is named in a scope of the configuration, and nowhere else")]
+    Plugin,
 }

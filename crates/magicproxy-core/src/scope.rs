@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::plugin::PluginName;
 use crate::rule::Rule;
 
 /// The name of a scope: 1 to 128 characters of `A-Z a-z 0-9 . _ : / -`.
@@ -23,22 +24,48 @@ impl ScopeName {
     }
 }
 
+impl From<Vec<Rule>> for Scope {
+    fn from(rules: Vec<Rule>) -> Self {
+        Self { rules, plugins: Vec::new() }
+    }
+}
+
 /// The scopes that the proxy knows.
 #[derive(Clone, Debug, Default)]
 pub struct Scopes {
-    by_name: BTreeMap<ScopeName, Vec<Rule>>,
+    by_name: BTreeMap<ScopeName, Scope>,
+}
+
+/// What a scope allows, and who else decides.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// The rules; none, where plugins decide alone.
+    pub rules: Vec<Rule>,
+    /// The plugins.
+    pub plugins: Vec<PluginName>,
 }
 
 impl Scopes {
     /// Adds a scope; a second one of the same name replaces the first.
-    pub fn insert(&mut self, name: ScopeName, rules: Vec<Rule>) {
-        self.by_name.insert(name, rules);
+    pub fn insert(&mut self, name: ScopeName, scope: Scope) {
+        self.by_name.insert(name, scope);
+    }
+
+    /// A scope.
+    #[must_use]
+    pub fn scope(&self, name: &str) -> Option<&Scope> {
+        self.by_name.get(&ScopeName::parse(name)?)
     }
 
     /// The rules of a scope.
     #[must_use]
     pub fn rules(&self, name: &str) -> Option<&[Rule]> {
-        self.by_name.get(&ScopeName::parse(name)?).map(Vec::as_slice)
+        self.scope(name).map(|scope| scope.rules.as_slice())
+    }
+
+    /// All of them.
+    pub fn scopes(&self) -> impl Iterator<Item = &Scope> {
+        self.by_name.values()
     }
 
     /// The names, in order.

@@ -14,7 +14,7 @@ use crate::credential::{Credential, ParseCredentialError, TypedCredential};
 use crate::encoding::{base64, base64url, from_base64, from_base64url};
 use crate::json;
 use crate::key::{KeyError, KeyId, KeyRing, PrivateKey, PublicKey};
-use crate::policy::Permit;
+use crate::permit::Permit;
 
 const TAG_BYTES: usize = 16;
 const KEY_BYTES: usize = 32;

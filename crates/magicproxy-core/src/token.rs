@@ -4,6 +4,7 @@
 //! for anything before its signature: the header may choose among our keys and nothing more.
 
 mod acceptance;
+mod authorize;
 mod caveat;
 mod claims;
 mod grant;
@@ -18,18 +19,19 @@ mod tests;
 mod verify;
 
 use std::fmt;
-use std::net::IpAddr;
-use std::sync::Arc;
 
 use crate::UnixTime;
 use crate::key::KeyId;
+use crate::limit::Limit;
 use crate::pattern::PatternMode;
-use crate::policy::{Denial, Permit, Policy};
+use crate::plugin::PluginName;
+use crate::policy::Policy;
 use crate::seal::Sealed;
-use crate::target::RequestTarget;
+use crate::state::Partition;
 use grant::TokenBudget;
 
 pub use acceptance::{Acceptance, TokenVersion};
+pub use authorize::{Access, Denial, UnnamedTokens};
 pub use caveat::{Caveat, MAX_CAVEATS, ParseCaveatError, Sender};
 pub use claims::{SignedToken, UnverifiedToken};
 pub use label::Label;
@@ -137,6 +139,8 @@ pub struct VerifiedToken {
     labels: Vec<Label>,
     policy: Policy,
     narrowing: Vec<Narrowing>,
+    /// Whom what it makes belongs to: the same for all that are narrowed from one token.
+    owner: Partition,
     sealed: Sealed,
 }
 
@@ -146,76 +150,11 @@ struct Narrowing {
     policy: Option<Policy>,
     upstream: Option<UpstreamName>,
     networks: Option<Vec<Network>>,
-}
-
-impl Narrowing {
-    fn ensure(&self, access: &Access<'_>) -> Result<(), Denial> {
-        if self.upstream.as_ref().is_some_and(|named| named != access.upstream) {
-            return Err(Denial::WrongUpstream);
-        }
-        let inside =
-            |networks: &Vec<Network>| access.sender.is_some_and(|sender| networks.iter().any(|network| network.contains(sender)));
-        if self.networks.as_ref().is_some_and(|networks| !inside(networks)) {
-            return Err(Denial::WrongSender);
-        }
-        if self.policy.as_ref().is_some_and(|policy| policy.allows(access.method, access.target).is_none()) {
-            return Err(Denial::BeyondCaveat);
-        }
-        Ok(())
-    }
-}
-
-/// What a caller wants to do, in the types that the decision is made on.
-#[derive(Debug, Clone, Copy)]
-pub struct Access<'a> {
-    /// The request's method, as it will be sent.
-    pub method: &'a str,
-    /// The request's target, as it will be sent.
-    pub target: &'a RequestTarget,
-    /// The upstream that it will be sent to.
-    pub upstream: &'a UpstreamName,
-    /// Does that upstream take tokens that name none?
-    pub unnamed: UnnamedTokens,
-    /// Rules that every request to this upstream must satisfy besides.
-    pub ceiling: Option<&'a Policy>,
-    /// Who sends it, as far as is known: `token-v2.md` section 6.
-    pub sender: Option<IpAddr>,
-    /// The time.
-    pub now: UnixTime,
-}
-
-/// What becomes of tokens without `aud` at an upstream. The Python program mints such.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum UnnamedTokens {
-    /// They are its own. At most one upstream of a proxy may say so: a credential goes to one place.
-    Accept,
-    /// They are for another upstream.
-    #[default]
-    Refuse,
+    /// With the name of its count.
+    limit: Option<(Limit, Partition)>,
 }
 
 impl VerifiedToken {
-    /// Decides one request. This is the only way to a [`Permit`].
-    ///
-    /// # Errors
-    /// [`Denial`] says why not. Doubt is a denial.
-    pub fn authorize(self: &Arc<Self>, access: &Access<'_>) -> Result<Permit, Denial> {
-        self.ensure_live(access.now)?;
-        let at_home = match &self.upstream {
-            Some(named) => named == access.upstream,
-            None => access.unnamed == UnnamedTokens::Accept,
-        };
-        if !at_home {
-            return Err(Denial::WrongUpstream);
-        }
-        let rule = self.policy.allows(access.method, access.target).ok_or(Denial::NotAllowed)?;
-        self.narrowing.iter().try_for_each(|caveat| caveat.ensure(access))?;
-        if access.ceiling.is_some_and(|ceiling| ceiling.allows(access.method, access.target).is_none()) {
-            return Err(Denial::BeyondCeiling);
-        }
-        Ok(Permit::new(Arc::clone(self), Arc::clone(rule)))
-    }
-
     /// Is the token within its times?
     ///
     /// # Errors
@@ -300,9 +239,21 @@ impl VerifiedToken {
         self.policy.memory_bytes() + caveats.map(Policy::memory_bytes).sum::<usize>()
     }
 
+    /// Whom what it makes belongs to. `state.md` section 1.
+    #[must_use]
+    pub fn owner(&self) -> Partition {
+        self.owner
+    }
+
+    /// The plugins that decide on its requests, besides its rules.
+    #[must_use]
+    pub fn plugins(&self) -> &[PluginName] {
+        self.policy.plugins()
+    }
+
     /// Adds what caveats demand. Nothing here can give.
     fn narrow_by(&mut self, caveats: &[Caveat], budget: &mut TokenBudget) -> Result<(), VerifyError> {
-        for caveat in caveats {
+        for (number, caveat) in caveats.iter().enumerate() {
             self.expires_at = caveat.exp.map_or(self.expires_at, |end| end.min(self.expires_at));
             self.not_before = caveat.nbf.max(self.not_before);
             self.labels.extend(caveat.sub.clone());
@@ -310,6 +261,7 @@ impl VerifiedToken {
                 policy: caveat.allowed.as_deref().map(|rules| budget.rules(rules, PatternMode::Whole)).transpose()?,
                 upstream: caveat.aud.clone(),
                 networks: caveat.sender.as_ref().map(|sender| sender.cidr.clone()),
+                limit: caveat.limit.map(|limit| (limit, counter(caveats.get(..=number).unwrap_or(caveats)))),
             });
         }
         Ok(())
@@ -318,4 +270,11 @@ impl VerifiedToken {
     pub(crate) fn sealed(&self) -> &Sealed {
         &self.sealed
     }
+}
+
+/// The name of a caveat's count: of all caveats up to it, so that further ones do not change it. `state.md` section 6.
+fn counter(caveats: &[Caveat]) -> Partition {
+    let texts: Vec<String> = caveats.iter().map(Caveat::to_json).collect();
+    let parts: Vec<&[u8]> = std::iter::once(&b"caveat"[..]).chain(texts.iter().map(String::as_bytes)).collect();
+    Partition::of(&parts)
 }

@@ -6,7 +6,10 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::json::present;
+use crate::json::{present, present_object};
+use crate::limit::Limit;
+use crate::plugin::PluginName;
+use crate::rule::elements::ElementsObject;
 
 /// A rule as it is written: not yet checked. [`Rule::parse`](super::Rule::parse) makes a [`Rule`](super::Rule) of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -14,22 +17,115 @@ use crate::json::present;
 pub enum RawRule {
     /// `METHOD PATTERN`.
     Text(String),
-    /// `{ "method": …, "path": … }` or `{ "method": …, "route": … }`.
-    Object(RuleObject),
+    /// `{ "method": …, "path": … }` or `{ "method": …, "route": … }`, perhaps with what makes it stateful.
+    Object(Box<RuleObject>),
+    /// `{ "plugin": … }`: no rule, but it stands where rules do. In scopes only.
+    Plugin(PluginObject),
 }
 
 /// The object form of a rule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RuleObject {
     /// One method, a list of methods, or `*`.
     pub method: OneOrMany,
     /// A pattern.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// A route template.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,
+    /// What makes it stateful.
+    #[serde(flatten)]
+    pub state: StateMembers,
+}
+
+/// What makes a rule stateful. `state.md` section 2.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct StateMembers {
+    /// What its success gives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grants: Option<Vec<String>>,
+    /// Is that given as a token?
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub receipt: bool,
+    /// How many such requests there may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
+    /// What in the request's body is created and deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elements: Option<ElementsObject>,
+    /// Whose state it is, instead of the token's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+}
+
+/// A plugin, named where a rule could stand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PluginObject {
+    /// Its name.
+    pub plugin: PluginName,
+}
+
+impl RawRule {
+    /// Does it say nothing but which requests?
+    pub(crate) fn is_plain(&self) -> bool {
+        match self {
+            Self::Text(_) => true,
+            Self::Object(object) => object.state == StateMembers::default(),
+            Self::Plugin(_) => false,
+        }
+    }
+}
+
+/// The members of either object.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Members {
+    #[serde(default, deserialize_with = "present")]
+    method: Option<OneOrMany>,
+    #[serde(default, deserialize_with = "present")]
+    path: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    route: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    grants: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present")]
+    receipt: Option<bool>,
+    #[serde(default, deserialize_with = "present")]
+    limit: Option<Limit>,
+    #[serde(default, deserialize_with = "present_object")]
+    elements: Option<ElementsObject>,
+    #[serde(default, deserialize_with = "present")]
+    owner: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    plugin: Option<String>,
+}
+
+impl Members {
+    fn rule<E: serde::de::Error>(self) -> Result<RawRule, E> {
+        if self.receipt == Some(false) {
+            return Err(E::custom("`receipt` is `true` where it is there"));
+        }
+        let state = StateMembers {
+            grants: self.grants,
+            receipt: self.receipt.is_some(),
+            limit: self.limit,
+            elements: self.elements,
+            owner: self.owner,
+        };
+        if let Some(name) = self.plugin {
+            let alone = self.method.is_none() && self.path.is_none() && self.route.is_none();
+            if !(alone && state == StateMembers::default()) {
+                return Err(E::custom("an object with `plugin` has no other member"));
+            }
+            let plugin = PluginName::parse(&name);
+            let plugin =
+                plugin.ok_or_else(|| E::custom("the name of a plugin is 1 to 64 characters of `a-z 0-9 _ -`, a letter first"))?;
+            return Ok(RawRule::Plugin(PluginObject { plugin }));
+        }
+        let method = self.method.ok_or_else(|| E::missing_field("method"))?;
+        Ok(RawRule::Object(Box::new(RuleObject { method, path: self.path, route: self.route, state })))
+    }
 }
 
 /// One word or a list of words.
@@ -42,6 +138,17 @@ pub enum OneOrMany {
     Many(Vec<String>),
 }
 
+impl OneOrMany {
+    /// The words.
+    pub(super) fn words(&self) -> impl Iterator<Item = &str> {
+        let words = match self {
+            Self::One(word) => std::slice::from_ref(word),
+            Self::Many(words) => words,
+        };
+        words.iter().map(String::as_str)
+    }
+}
+
 /// Not `untagged`, whose errors speak of our types.
 impl<'de> Deserialize<'de> for OneOrMany {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -49,7 +156,7 @@ impl<'de> Deserialize<'de> for OneOrMany {
         impl<'de> Visitor<'de> for Form {
             type Value = OneOrMany;
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a method or a list of methods")
+                formatter.write_str("a text or a list of texts")
             }
             fn visit_str<E>(self, text: &str) -> Result<OneOrMany, E> {
                 Ok(OneOrMany::One(text.to_owned()))
@@ -62,7 +169,7 @@ impl<'de> Deserialize<'de> for OneOrMany {
     }
 }
 
-/// Not `untagged`, so that an object keeps the strictness of [`RuleObject`] and its error messages.
+/// Not `untagged`, so that an object keeps the strictness of [`Members`] and its error messages.
 impl<'de> Deserialize<'de> for RawRule {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Form;
@@ -75,7 +182,7 @@ impl<'de> Deserialize<'de> for RawRule {
                 Ok(RawRule::Text(text.to_owned()))
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawRule, A::Error> {
-                RuleObject::deserialize(MapAccessDeserializer::new(map)).map(RawRule::Object)
+                Members::deserialize(MapAccessDeserializer::new(map))?.rule()
             }
         }
         deserializer.deserialize_any(Form)
@@ -88,11 +195,29 @@ impl fmt::Display for RawRule {
             Self::Text(text) => formatter.write_str(text),
             Self::Object(object) => {
                 let target = object.route.as_deref().or(object.path.as_deref()).unwrap_or_default();
-                match &object.method {
-                    OneOrMany::One(method) => write!(formatter, "{method} {target}"),
-                    OneOrMany::Many(methods) => write!(formatter, "{} {target}", methods.join("|")),
-                }
+                let methods = object.method.words().collect::<Vec<_>>().join("|");
+                write!(formatter, "{methods} {target}{}", object.state)
             }
+            Self::Plugin(object) => write!(formatter, "plugin {}", object.plugin),
+        }
+    }
+}
+
+/// What is worth a look in a list of rules.
+impl fmt::Display for StateMembers {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(limit) = &self.limit {
+            write!(formatter, " limit {limit}")?;
+        }
+        if let Some(grants) = &self.grants {
+            write!(formatter, " {} {}", if self.receipt { "receipt for" } else { "grants" }, grants.join(", "))?;
+        }
+        if let Some(elements) = &self.elements {
+            write!(formatter, " owning its {}", elements.list)?;
+        }
+        match &self.owner {
+            Some(owner) => write!(formatter, " as {owner}"),
+            None => Ok(()),
         }
     }
 }

@@ -74,3 +74,38 @@ fn is_name(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
+
+/// Where in a path one segment of a template is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Capture {
+    /// So many segments from the start.
+    FromStart(usize),
+    /// So many segments from the end: something of unknown length stands before it.
+    FromEnd(usize),
+}
+
+impl Capture {
+    /// The segment.
+    pub(super) fn of(self, path: &str) -> Option<&str> {
+        let mut segments = path.strip_prefix('/')?.split('/');
+        match self {
+            Self::FromStart(number) => segments.nth(number),
+            Self::FromEnd(number) => segments.nth_back(number),
+        }
+    }
+}
+
+/// The place of a capture of one segment; `None` where there is none, or its place depends on the path.
+pub(super) fn capture(template: &str, name: &str) -> Option<Capture> {
+    let segments: Vec<&str> = template.strip_prefix('/')?.split('/').collect();
+    let wanted = format!("{{{name}}}");
+    let at = segments.iter().position(|segment| *segment == wanted)?;
+    let (before, behind) = segments.split_at(at);
+    let behind = behind.get(1..).unwrap_or_default();
+    let is_open = |segments: &[&str]| segments.iter().any(|segment| segment.ends_with("*}"));
+    if !is_open(before) {
+        Some(Capture::FromStart(before.len()))
+    } else {
+        (!is_open(behind)).then_some(Capture::FromEnd(behind.len()))
+    }
+}

@@ -7,6 +7,7 @@ use super::network::Network;
 use super::{MAX_UNIX_TIME, UpstreamName};
 use crate::UnixTime;
 use crate::json::{self, present, present_object};
+use crate::limit::Limit;
 use crate::rule::RawRule;
 
 /// The most caveats that one token may bear.
@@ -36,6 +37,9 @@ pub struct Caveat {
     /// Who may send the request.
     #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
     pub sender: Option<Sender>,
+    /// How many requests there may be.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
 }
 
 /// Who may send a request.
@@ -61,6 +65,9 @@ pub enum ParseCaveatError {
     /// No network, or too many.
     #[error("sender.cidr must hold 1 to {MAX_NETWORKS} networks")]
     Networks,
+    /// A rule that asks for state, or a plugin.
+    #[error("the rules of a caveat give nothing and count nothing: a caveat's own `limit` does")]
+    Stateful,
 }
 
 impl Caveat {
@@ -87,6 +94,9 @@ impl Caveat {
         }
         if self.sender.as_ref().is_some_and(|sender| !(1..=MAX_NETWORKS).contains(&sender.cidr.len())) {
             return Err(ParseCaveatError::Networks);
+        }
+        if !self.allowed.iter().flatten().all(RawRule::is_plain) {
+            return Err(ParseCaveatError::Stateful);
         }
         Ok(())
     }

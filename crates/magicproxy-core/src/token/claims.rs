@@ -8,6 +8,8 @@ use super::sealed::{PREFIX, SealedToken};
 use super::verify::VerifyError;
 use crate::encoding::from_base64url;
 use crate::json::{self, present};
+use crate::rule::RawRule;
+use crate::state::Partition;
 use crate::token::MAX_TOKEN_BYTES;
 
 /// The JOSE header. Every other member is refused by its presence.
@@ -29,8 +31,8 @@ pub(super) struct Claims {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub(super) nbf: Option<u64>,
     pub(super) token: String,
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub(super) allowed: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "rules", skip_serializing_if = "Option::is_none")]
+    pub(super) allowed: Option<Vec<RawRule>>,
     // The Python program writes null where it has none, and expects the member.
     #[serde(default)]
     pub(super) scopes: Option<Vec<String>>,
@@ -42,6 +44,17 @@ pub(super) struct Claims {
     pub(super) explain: bool,
     #[serde(default, deserialize_with = "caveats", skip_serializing_if = "Option::is_none")]
     pub(super) caveats: Option<Vec<Caveat>>,
+}
+
+/// `state.md` section 2.4: strings, and objects that say what a string cannot.
+fn rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<RawRule>>, D::Error> {
+    let rules: Vec<RawRule> = Vec::deserialize(deserializer)?;
+    let is_written_so = |rule: &RawRule| match rule {
+        RawRule::Text(_) => true,
+        RawRule::Object(_) => !rule.is_plain(),
+        RawRule::Plugin(_) => false,
+    };
+    if rules.iter().all(is_written_so) { Ok(Some(rules)) } else { Err(D::Error::custom("a plain rule is a string in a token")) }
 }
 
 /// One to sixteen caveats, each an object that says something.
@@ -88,6 +101,15 @@ impl<'t> UnverifiedToken<'t> {
         match self {
             Self::V1(token) => token.kid(),
             Self::V2(token) => Some(&token.claims().kid),
+        }
+    }
+
+    /// Whom what it makes would belong to, were it genuine. `state.md` section 1.
+    #[must_use]
+    pub fn owner(&self) -> Option<Partition> {
+        match self {
+            Self::V1(token) => Some(signed_owner(&token.claims().ok()?.token)),
+            Self::V2(token) => Some(token.owner()),
         }
     }
 
@@ -151,6 +173,11 @@ impl<'t> SignedToken<'t> {
         let payload = from_base64url(self.payload).ok_or(VerifyError::Malformed)?;
         json::object(&payload).map_err(|error| VerifyError::Claims(error.to_string()))
     }
+}
+
+/// Of a version 1 token: by its sealed credential, which is fresh in each minted token. `state.md` section 1.
+pub(super) fn signed_owner(sealed: &str) -> Partition {
+    Partition::of(&[b"token", b"v1", sealed.as_bytes()])
 }
 
 /// The whole token is its holder's secret.

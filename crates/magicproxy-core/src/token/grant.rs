@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::pattern::{Budget, PatternMode};
+use crate::plugin::PluginName;
 use crate::policy::{Policy, PolicyBudget};
 use crate::rule::{MAX_LIST_STEPS, RawRule, Rule, RuleFault};
 use crate::token::verify::VerifyContext;
@@ -24,18 +25,23 @@ impl TokenBudget {
     /// The policy of a list of rules.
     pub(super) fn rules(&mut self, rules: &[RawRule], patterns: PatternMode) -> Result<Policy, VerifyError> {
         let rules = Rule::parse_list_within(rules, patterns, &mut self.patterns).map_err(first_fault)?;
+        if rules.iter().any(Rule::names_owner) {
+            return Err(verify::claim("a token does not say whose its state is"));
+        }
         Ok(Policy::compile_within(&rules, &mut self.policies)?)
     }
 
     /// The policy of scopes, as they are configured now.
     pub(super) fn scopes(&mut self, names: &[String], context: &VerifyContext<'_>) -> Result<Policy, VerifyError> {
-        let mut rules = Vec::new();
+        let (mut rules, mut plugins): (Vec<&Rule>, Vec<PluginName>) = Default::default();
         // Each name once: a token that names one scope a thousand times must not cost a thousand compilations.
         let mut seen = HashSet::new();
         for name in names.iter().filter(|name| seen.insert(*name)) {
-            rules.extend(context.scopes.rules(name).ok_or_else(|| VerifyError::UnknownScope(name.clone()))?);
+            let scope = context.scopes.scope(name).ok_or_else(|| VerifyError::UnknownScope(name.clone()))?;
+            rules.extend(&scope.rules);
+            plugins.extend(scope.plugins.iter().filter(|plugin| !plugins.contains(plugin)).cloned().collect::<Vec<_>>());
         }
-        Ok(Policy::compile_within(rules, &mut self.policies)?)
+        Ok(Policy::compile_within(rules, &mut self.policies)?.with_plugins(plugins))
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use aws_lc_rs::rand;
 use zeroize::Zeroizing;
 
+use super::caveat::Caveat;
 use super::claims::{Claims, Header};
 use super::sealed::MAX_SEALED_TOKEN_BYTES;
 use super::{MAX_TOKEN_BYTES, UpstreamName};
@@ -12,8 +13,9 @@ use crate::UnixTime;
 use crate::credential::Credential;
 use crate::encoding::base64url;
 use crate::key::{KeyError, KeyRing, PrivateKey};
+use crate::limit::Limit;
 use crate::policy::{Policy, PolicyError};
-use crate::rule::{Rule, RuleFault, write_list};
+use crate::rule::{RawRule, Rule, RuleFault, write_list};
 use crate::scope::ScopeName;
 use crate::seal::seal;
 
@@ -43,6 +45,8 @@ pub struct MintRequest {
     pub not_before: Option<UnixTime>,
     /// May a refusal say which rule would be needed?
     pub explain: bool,
+    /// How many requests there may be with it.
+    pub limit: Option<Limit>,
 }
 
 /// A new token.
@@ -105,7 +109,7 @@ impl KeyRing {
             jti: Some(id.clone()),
             aud: request.upstream.as_ref().map(|name| name.as_str().to_owned()),
             explain: request.explain,
-            caveats: None,
+            caveats: request.limit.map(|limit| vec![Caveat { limit: Some(limit), ..Caveat::default() }]),
         };
         Ok(Minted { token: self.sign_token(&claims, self.active())?, id })
     }
@@ -127,7 +131,7 @@ impl KeyRing {
 }
 
 /// The rules in the form that a token carries, which verification must accept.
-fn written(rules: &[Rule]) -> Result<Vec<String>, MintError> {
+fn written(rules: &[Rule]) -> Result<Vec<RawRule>, MintError> {
     let (allowed, read) = write_list(rules)?;
     Policy::compile(&read)?;
     Ok(allowed)

@@ -11,6 +11,7 @@ use super::{Grant, MAX_UNIX_TIME, MintRequest, UpstreamName};
 use crate::UnixTime;
 use crate::credential::{Credential, ParseCredentialError};
 use crate::json::{self, present};
+use crate::limit::Limit;
 use crate::pattern::PatternMode;
 use crate::rule::{RawRule, Rule, RuleFault};
 use crate::scope::{ScopeName, Scopes};
@@ -43,6 +44,9 @@ pub struct MintOrder {
     /// May a refusal say which rule would be needed?
     #[serde(default)]
     pub explain: bool,
+    /// How many requests there may be with the token.
+    #[serde(default, deserialize_with = "present")]
+    pub limit: Option<Limit>,
 }
 
 impl std::fmt::Debug for MintOrder {
@@ -99,6 +103,7 @@ impl MintOrder {
                 expires_at,
                 not_before: None,
                 explain: self.explain,
+                limit: self.limit,
             }),
             _ => Err(faults),
         }
@@ -134,6 +139,9 @@ pub enum OrderFault {
     /// A rule.
     #[error("allowed: {0}")]
     Rule(#[from] RuleFault),
+    /// A rule with `owner`.
+    #[error("allowed: `owner` is the operator's to give, in a scope of the configuration")]
+    Owner,
     /// Zero, or longer than the operator allows.
     #[error("`expires_in` must be 1 to {max} seconds")]
     Lifetime {
@@ -157,8 +165,9 @@ fn grant(
     let named = scope.is_some() || scopes.is_some();
     match allowed {
         Some(rules) if !named => {
-            let rules = Rule::parse_list(&rules, limits.patterns);
-            rules.map(Grant::Allowed).map_err(|faults| faults.into_iter().map(OrderFault::Rule).collect())
+            let faults = |faults: Vec<RuleFault>| faults.into_iter().map(OrderFault::Rule).collect::<Vec<_>>();
+            let rules = Rule::parse_list(&rules, limits.patterns).map_err(faults)?;
+            if rules.iter().any(Rule::names_owner) { Err(vec![OrderFault::Owner]) } else { Ok(Grant::Allowed(rules)) }
         }
         None if named => scope_grant(scope.into_iter().chain(scopes.into_iter().flatten()).collect(), limits.scopes),
         _ => Err(vec![OrderFault::Grant]),

@@ -11,7 +11,7 @@ use super::verify::VerifyContext;
 use super::{MintError, VerifyError};
 use crate::key::{KeyError, KeyRing};
 use crate::pattern::PatternMode;
-use crate::rule::Rule;
+use crate::rule::{NewGrant, RawRule, Rule};
 use crate::seal::{OpenError, SealedCredential, seal};
 
 /// Why a token was not made anew.
@@ -32,6 +32,9 @@ pub enum ReissueError {
     /// A minter's signature is over the old seal.
     #[error("a token that a minter signed cannot be sealed anew: have it minted again")]
     Signed,
+    /// A new seal would begin its counts anew.
+    #[error("a version 2 token with a `limit` among its caveats has no receipts")]
+    Counted,
     /// There is no active key of its kind.
     #[error("there is no active sealing key of the kind `{0}`")]
     NoKey(&'static str),
@@ -91,6 +94,39 @@ impl KeyRing {
                 Ok(token.reseal(held, key)?)
             }
         }
+    }
+
+    /// A token for exactly what these grants say, with everything else as in the presented one. `state.md` section 4.
+    ///
+    /// # Errors
+    /// [`ReissueError`].
+    pub fn receipt(
+        &self,
+        text: &str,
+        grants: &[NewGrant],
+        context: &VerifyContext<'_>,
+    ) -> Result<Zeroizing<String>, ReissueError> {
+        let rules = grants.iter().flat_map(NewGrant::rules).map(RawRule::Text).collect();
+        let receipt = match UnverifiedToken::parse(text)? {
+            UnverifiedToken::V1(token) => {
+                let mut claims = token.claims()?;
+                (claims.allowed, claims.scopes) = (Some(rules), None);
+                self.sign_token(&claims, self.signer_of(&token)?)?
+            }
+            UnverifiedToken::V2(token) if token.claims().minter.is_some() => return Err(ReissueError::Signed),
+            // A new seal is a new owner, whose counts begin anew.
+            UnverifiedToken::V2(token)
+                if token.caveats().map_err(VerifyError::from)?.iter().any(|caveat| caveat.limit.is_some()) =>
+            {
+                return Err(ReissueError::Counted);
+            }
+            UnverifiedToken::V2(token) => {
+                let key = self.sealing_by_id(&token.claims().kid).ok_or(VerifyError::UnknownKey)?;
+                token.receipt(key, rules)?
+            }
+        };
+        self.verify(&receipt, context)?;
+        Ok(receipt)
     }
 
     fn reseal_signed(&self, text: &str, token: &SignedToken<'_>) -> Result<Zeroizing<String>, ReissueError> {

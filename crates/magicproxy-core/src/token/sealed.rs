@@ -9,6 +9,7 @@ mod tests;
 mod verify;
 
 use crate::encoding::from_base64url;
+use crate::state::Partition;
 use crate::token::VerifyError;
 use crate::token::caveat::{Caveat, MAX_CAVEATS, ParseCaveatError};
 
@@ -88,6 +89,11 @@ impl<'t> SealedToken<'t> {
     #[must_use]
     pub fn claims(&self) -> &SealedClaims {
         &self.claims
+    }
+
+    /// Whom what it makes belongs to: the same whatever caveats it bears. `state.md` section 1.
+    pub(super) fn owner(&self) -> Partition {
+        Partition::of(&[b"token", b"v2", self.minted.as_bytes()])
     }
 
     /// What its caveats say, where they are readable.

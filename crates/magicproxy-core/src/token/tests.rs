@@ -1,5 +1,6 @@
 //! What a token is good for once it is verified, and orders for tokens.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -9,7 +10,7 @@ use crate::credential::Credential;
 use crate::pattern::PatternMode;
 use crate::rule::{RawRule, Rule};
 use crate::scope::{ScopeName, Scopes};
-use crate::target::EncodedSlash;
+use crate::target::{EncodedSlash, RequestTarget};
 use crate::{KeyRing, PrivateKey};
 
 const NOW: UnixTime = UnixTime(1_790_000_000);
@@ -21,7 +22,7 @@ fn ring() -> KeyRing {
 fn scopes() -> Scopes {
     let mut scopes = Scopes::default();
     let rule = Rule::parse(RawRule::Text("GET /user".to_owned()), PatternMode::Whole).unwrap();
-    scopes.insert(ScopeName::parse("read").unwrap(), vec![rule]);
+    scopes.insert(ScopeName::parse("read").unwrap(), vec![rule].into());
     scopes
 }
 
@@ -140,6 +141,7 @@ fn a_token_without_a_name_works_where_such_are_taken() {
         expires_at: UnixTime(NOW.0 + 60),
         not_before: None,
         explain: false,
+        limit: None,
     };
     let minted = ring().mint(&request).unwrap();
     let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };

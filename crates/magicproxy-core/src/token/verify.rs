@@ -3,7 +3,7 @@
 use aws_lc_rs::digest;
 
 use super::acceptance::{Acceptance, TokenVersion};
-use super::claims::{Claims, SignedToken, UnverifiedToken};
+use super::claims::{Claims, SignedToken, UnverifiedToken, signed_owner};
 use super::grant::TokenBudget;
 use super::{LEEWAY_SECONDS, MAX_LIFETIME_SECONDS, MAX_UNIX_TIME, UpstreamName, VerifiedToken, is_token_id};
 use crate::UnixTime;
@@ -12,7 +12,7 @@ use crate::encoding::base64url;
 use crate::key::{KeyRing, PrivateKey};
 use crate::pattern::PatternMode;
 use crate::policy::{Policy, PolicyError};
-use crate::rule::{RawRule, RuleFault};
+use crate::rule::RuleFault;
 use crate::scope::Scopes;
 use crate::seal::{Sealed, SealedCredential};
 
@@ -141,6 +141,7 @@ impl KeyRing {
             explain: claims.explain,
             labels: Vec::new(),
             narrowing: Vec::new(),
+            owner: signed_owner(&claims.token),
             sealed: Sealed::Rsa(SealedCredential::new(claims.token, key.public().id().clone())),
         };
         verified.narrow_by(claims.caveats.as_deref().unwrap_or_default(), &mut budget)?;
@@ -185,10 +186,7 @@ pub(super) fn check_now(iat: UnixTime, exp: UnixTime, nbf: Option<UnixTime>, now
 fn policy(claims: &Claims, context: &VerifyContext<'_>, budget: &mut TokenBudget) -> Result<Policy, VerifyError> {
     let scopes = claims.scopes.as_deref().unwrap_or_default();
     match (&claims.allowed, scopes) {
-        (Some(allowed), []) => {
-            let allowed: Vec<RawRule> = allowed.iter().cloned().map(RawRule::Text).collect();
-            budget.rules(&allowed, context.patterns)
-        }
+        (Some(allowed), []) => budget.rules(allowed, context.patterns),
         (None, [_, ..]) => budget.scopes(scopes, context),
         _ => Err(claim("exactly one of allowed and scopes must say something")),
     }

@@ -37,6 +37,7 @@ fn mint(ring: &KeyRing, credential: &str) -> Minted {
         expires_at: UnixTime(NOW + 60),
         not_before: None,
         explain: false,
+        limit: None,
     };
     ring.mint(&request).unwrap()
 }
@@ -199,6 +200,7 @@ fn debug_shows_no_secret() {
         expires_at: UnixTime(1),
         not_before: None,
         explain: false,
+        limit: None,
     };
     let unverified = magicproxy_core::UnverifiedToken::parse(&text).unwrap();
     let policy = Policy::compile(&[rule("GET /user")]).unwrap();

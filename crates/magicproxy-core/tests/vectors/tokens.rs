@@ -58,7 +58,7 @@ fn tokens() {
     let ring = KeyRing::new(keys.next().unwrap(), keys.collect()).unwrap();
     let mut scopes = Scopes::default();
     for (name, rules) in &file.scopes {
-        scopes.insert(ScopeName::parse(name).unwrap(), Rule::parse_list(rules, PatternMode::Whole).unwrap());
+        scopes.insert(ScopeName::parse(name).unwrap(), Rule::parse_list(rules, PatternMode::Whole).unwrap().into());
     }
     let context = VerifyContext {
         now: UnixTime(file.now),

@@ -26,6 +26,7 @@ fn verifier_and_token() -> (Verifier, PresentedToken) {
             expires_at: magicproxy_core::UnixTime(now.0 + 60),
             not_before: None,
             explain: false,
+            limit: None,
         })
         .unwrap();
     let mut headers = http::HeaderMap::new();

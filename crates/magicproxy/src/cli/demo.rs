@@ -88,6 +88,7 @@ fn mint(keys: &KeyRing, config: &Config) -> anyhow::Result<Zeroizing<String>> {
         expires_at: UnixTime(now.0 + 3_600),
         not_before: None,
         explain: true,
+        limit: None,
     })?;
     Ok(minted.token)
 }

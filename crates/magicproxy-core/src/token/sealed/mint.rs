@@ -9,6 +9,7 @@ use crate::credential::TypedCredential;
 use crate::encoding::base64url;
 use crate::key::{KeyError, MinterSigningKey, SealingKey, SealingPublicKey};
 use crate::policy::Policy;
+use crate::rule::RawRule;
 use crate::token::label::Label;
 use crate::token::mint::random_id;
 use crate::token::{Grant, MintError, Minted, UpstreamName};
@@ -103,11 +104,22 @@ impl SealingPublicKey {
 impl SealedToken<'_> {
     /// The same token for another key, under a new root key.
     pub(in crate::token) fn reseal(&self, from: &SealingKey, to: &SealingPublicKey) -> Result<Zeroizing<String>, MintError> {
+        let claims = SealedClaims { kid: to.id().to_string(), kem: to.kem(), ..self.claims.clone() };
+        self.remade(&claims, from, to)
+    }
+
+    /// A token of the same key for these rules, under a new root key.
+    pub(in crate::token) fn receipt(&self, key: &SealingKey, rules: Vec<RawRule>) -> Result<Zeroizing<String>, MintError> {
+        let claims = SealedClaims { allowed: Some(rules), scopes: None, ..self.claims.clone() };
+        self.remade(&claims, key, key.public())
+    }
+
+    /// With the same credential and caveats.
+    fn remade(&self, claims: &SealedClaims, from: &SealingKey, to: &SealingPublicKey) -> Result<Zeroizing<String>, MintError> {
         let plaintext = from.open(self.bound.as_bytes(), &self.sealed).ok_or(KeyError::Operation)?;
         let (_, credential) = plaintext.split_at_checked(ROOT_KEY_BYTES).ok_or(KeyError::Operation)?;
         let root_key = new_root_key()?;
-        let claims = SealedClaims { kid: to.id().to_string(), kem: to.kem(), ..self.claims.clone() };
-        let mut token = to.assemble(&claims, root_key.as_ref(), credential, None)?;
+        let mut token = to.assemble(claims, root_key.as_ref(), credential, None)?;
         let mut tag = Tag::first(root_key.as_ref(), &token);
         for caveat in &self.caveats {
             tag = tag.next(caveat);

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::*;
+use crate::Denial;
 use crate::credential::Credential;
 use crate::key::{Kem, KeyRing, KeyStanding, MinterKey, MinterSigningKey, PrivateKey, SealingKey};
 use crate::pattern::PatternMode;
-use crate::policy::Denial;
 use crate::rule::{RawRule, Rule};
 use crate::scope::Scopes;
 use crate::target::{EncodedSlash, RequestTarget};
@@ -292,6 +292,7 @@ fn version_1_is_narrowed_by_the_proxy() {
         expires_at: UnixTime(NOW.0 + 3600),
         not_before: None,
         explain: false,
+        limit: None,
     });
     let minted = minted.unwrap();
     let acceptance = Acceptance::default();

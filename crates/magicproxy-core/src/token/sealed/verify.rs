@@ -46,6 +46,7 @@ impl KeyRing {
             labels: claims.sub.iter().cloned().collect(),
             policy,
             narrowing: Vec::new(),
+            owner: token.owner(),
             sealed: Sealed::Nothing,
         };
         verified.narrow_by(&token.caveats()?, &mut budget)?;

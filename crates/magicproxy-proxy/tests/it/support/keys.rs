@@ -54,6 +54,7 @@ impl Token {
             expires_at: UnixTime(now() + 3600),
             not_before: None,
             explain: false,
+            limit: None,
         })
     }
 

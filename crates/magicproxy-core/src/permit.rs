@@ -1,0 +1,152 @@
+//! Permits: the proof that one request was allowed, on what grounds, and what it must still take from the store.
+
+use std::sync::Arc;
+
+use crate::UnixTime;
+use crate::limit::Limit;
+use crate::plugin::{Consent, PluginName};
+use crate::rule::{HeldGrant, Stateful};
+use crate::seal::Sealed;
+use crate::state::Partition;
+use crate::token::{LEEWAY_SECONDS, UpstreamName, VerifiedToken};
+
+/// How long what a named owner made is its own, in seconds: 30 days.
+const NAMED_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;
+
+/// The proof that one request was allowed by a live token. It admits that one request.
+///
+/// INVARIANT: made only by [`VerifiedToken::authorize`](crate::VerifiedToken::authorize) and its two kin, for what a token's owner
+/// holds and what a plugin agreed to.
+///
+/// ```
+/// fn rule(permit: &magicproxy_core::Permit) -> &std::sync::Arc<str> {
+///     permit.rule()
+/// }
+/// ```
+///
+/// Nobody else makes one:
+///
+/// ```compile_fail,E0451
+/// fn forge(token: std::sync::Arc<magicproxy_core::VerifiedToken>) -> magicproxy_core::Permit {
+///     magicproxy_core::Permit { token, rule: "* /.*".into(), basis: todo!() }
+/// }
+/// ```
+///
+/// ```compile_fail,E0624
+/// fn forge(token: std::sync::Arc<magicproxy_core::VerifiedToken>) -> magicproxy_core::Permit {
+///     magicproxy_core::Permit::new(token, "* /.*".into(), todo!())
+/// }
+/// ```
+///
+/// It admits one request, so there is no second copy of it:
+///
+/// ```compile_fail,E0382
+/// fn twice(permit: magicproxy_core::Permit) -> (magicproxy_core::Permit, magicproxy_core::Permit) {
+///     (permit, permit)
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Permit {
+    token: Arc<VerifiedToken>,
+    rule: Arc<str>,
+    basis: Basis,
+}
+
+/// On what grounds a request was allowed.
+#[derive(Debug)]
+pub enum Basis {
+    /// A rule, with what it demands and gives.
+    Rule(Option<Arc<Stateful>>),
+    /// A grant that the token's owner holds.
+    Grant(HeldGrant),
+    /// The word of a plugin.
+    Plugin(PluginName),
+}
+
+/// Something that is counted, and of which one must be left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// Whose it is: the partition.
+    pub owner: Partition,
+    /// The counter in it.
+    pub counter: Vec<u8>,
+    /// How much there may be.
+    pub limit: Limit,
+    /// Until when the count is kept.
+    pub expires_at: UnixTime,
+}
+
+impl Permit {
+    pub(crate) fn new(token: Arc<VerifiedToken>, rule: Arc<str>, basis: Basis) -> Self {
+        Self { token, rule, basis }
+    }
+
+    pub(crate) fn held(token: Arc<VerifiedToken>, held: HeldGrant) -> Self {
+        Self::new(token, "a grant that it holds".into(), Basis::Grant(held))
+    }
+
+    pub(crate) fn agreed(token: Arc<VerifiedToken>, consent: Consent) -> Self {
+        let plugin = consent.into_plugin();
+        Self::new(token, format!("plugin {plugin}").into(), Basis::Plugin(plugin))
+    }
+
+    /// The credential that the permitted request may carry, once opened.
+    pub(crate) fn sealed(&self) -> &Sealed {
+        self.token.sealed()
+    }
+
+    /// The token that allowed the request.
+    #[must_use]
+    pub fn token(&self) -> &Arc<VerifiedToken> {
+        &self.token
+    }
+
+    /// The rule that allowed it, as it was written, or what else did.
+    #[must_use]
+    pub fn rule(&self) -> &Arc<str> {
+        &self.rule
+    }
+
+    /// On what grounds it was allowed.
+    #[must_use]
+    pub fn basis(&self) -> &Basis {
+        &self.basis
+    }
+
+    /// The stateful rule that allowed it.
+    #[must_use]
+    pub fn state(&self) -> Option<&Arc<Stateful>> {
+        match &self.basis {
+            Basis::Rule(state) => state.as_ref(),
+            Basis::Grant(_) | Basis::Plugin(_) => None,
+        }
+    }
+
+    /// Is there anything to be asked of a store, or to be done with the answer?
+    #[must_use]
+    pub fn is_stateful(&self) -> bool {
+        self.token.has_limits() || !matches!(self.basis, Basis::Rule(None))
+    }
+
+    /// Whose state the rule's is, and until when.
+    #[must_use]
+    pub fn owner(&self, upstream: &UpstreamName, now: UnixTime) -> (Partition, UnixTime) {
+        match self.state().and_then(|state| state.owner()) {
+            Some(name) => (name.owner(upstream), UnixTime(now.0.saturating_add(NAMED_LIFETIME_SECONDS))),
+            None => (self.token.owner(), UnixTime(self.token.expires_at().0.saturating_add(LEEWAY_SECONDS))),
+        }
+    }
+
+    /// What must be taken before the request is sent, all of one owner in one step: first of the token's own limits.
+    #[must_use]
+    pub fn counts(&self, upstream: &UpstreamName, now: UnixTime) -> Vec<Count> {
+        let mut counts = self.token.counts();
+        if let Some(state) = self.state()
+            && let Some(limit) = state.limit()
+        {
+            let (owner, expires_at) = self.owner(upstream, now);
+            counts.push(Count { owner, counter: state.counter(), limit, expires_at });
+        }
+        counts
+    }
+}

@@ -1,0 +1,231 @@
+//! Elements: a request whose body is a list of things to be created and deleted. `state.md` section 5.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::grants::Document;
+use super::raw::OneOrMany;
+use crate::json::present;
+use crate::state::Partition;
+use crate::target::{EncodedSlash, RequestTarget};
+use crate::token::UpstreamName;
+
+/// The most elements of one request.
+const MAX_ELEMENTS: usize = 100;
+/// The most members that an element is known by.
+const MAX_KEY: usize = 4;
+/// The longest value of such a member.
+const MAX_VALUE_BYTES: usize = 255;
+
+/// What a rule says of the elements in a request's body, as it is written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ElementsObject {
+    /// The member that holds the list.
+    pub list: String,
+    /// The members that an element is known by.
+    pub key: Vec<String>,
+    /// What an element holds that creates or changes.
+    pub creates: BTreeMap<String, String>,
+    /// What an element holds that deletes.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub deletes: Option<BTreeMap<String, String>>,
+    /// The member whose empty list makes a deletion of a creation.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub empty: Option<String>,
+    /// Patterns that members must match.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub only: Option<BTreeMap<String, OneOrMany>>,
+    /// The query with which the upstream tells of one element.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub lookup: Option<String>,
+}
+
+/// The same, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elements(ElementsObject);
+
+/// One element of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Element {
+    /// What becomes of it.
+    pub action: Action,
+    /// What it is known by: the values of its key, in lower case.
+    key: Vec<String>,
+}
+
+/// What a request does to an element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// It is made, or changed.
+    Create,
+    /// It is taken away.
+    Delete,
+}
+
+/// Why a body is not one that a rule allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ElementsDenial {
+    /// It is not the JSON that is wanted.
+    Unreadable,
+    /// One of its elements is none that the rule allows.
+    NotAllowed,
+}
+
+impl Element {
+    /// The name under which it is kept in its partition.
+    #[must_use]
+    pub fn name(&self) -> Vec<u8> {
+        // No value holds a byte 0.
+        self.key.join("\0").into_bytes()
+    }
+}
+
+impl Elements {
+    pub(super) fn parse(object: &ElementsObject) -> Result<Self, ElementsFault> {
+        let is_name = |name: &String| (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
+        let ElementsObject { list, key, creates, deletes, empty, only, lookup } = object;
+        let members = creates.keys().chain(deletes.iter().flat_map(BTreeMap::keys)).chain(only.iter().flat_map(BTreeMap::keys));
+        if !members.chain([list]).chain(key).chain(empty).all(is_name) {
+            return Err(ElementsFault::Name);
+        }
+        if !(1..=MAX_KEY).contains(&key.len())
+            || key.iter().enumerate().any(|(at, name)| key.iter().skip(at + 1).any(|other| other == name))
+        {
+            return Err(ElementsFault::Key);
+        }
+        // What both creates and deletes must tell them apart by one member at least.
+        let told_apart = |deletes: &BTreeMap<String, String>| {
+            creates.iter().any(|(name, value)| deletes.get(name).is_some_and(|other| other != value))
+        };
+        if deletes.as_ref().is_some_and(|deletes| !told_apart(deletes)) {
+            return Err(ElementsFault::Alike);
+        }
+        let elements = Self(object.clone());
+        if lookup.is_some() {
+            let example = Element { action: Action::Create, key: vec!["x".to_owned(); key.len()] };
+            let query = elements.lookup(&example).filter(|query| query.starts_with('?') && !query.contains(['{', '}']));
+            let target = query.and_then(|query| RequestTarget::parse(format!("/{query}").as_bytes(), EncodedSlash::Refuse).ok());
+            target.ok_or(ElementsFault::Lookup)?;
+        }
+        Ok(elements)
+    }
+
+    /// The partition of the elements of one path of an upstream.
+    #[must_use]
+    pub fn partition(&self, upstream: &UpstreamName, path: &str) -> Partition {
+        Partition::of(&[b"elements", upstream.as_str().as_bytes(), self.0.list.as_bytes(), path.as_bytes()])
+    }
+
+    /// The elements of a request's body, all of which the rule allows.
+    ///
+    /// # Errors
+    /// [`ElementsDenial`].
+    pub fn read(&self, body: &[u8]) -> Result<Vec<Element>, ElementsDenial> {
+        let document = Document::parse(body).ok_or(ElementsDenial::Unreadable)?;
+        let Value::Object(members) = &document.0 else { return Err(ElementsDenial::Unreadable) };
+        let Some(Value::Array(list)) = members.get(&self.0.list) else { return Err(ElementsDenial::Unreadable) };
+        if members.len() != 1 || !(1..=MAX_ELEMENTS).contains(&list.len()) {
+            return Err(ElementsDenial::Unreadable);
+        }
+        let mut elements: Vec<Element> = Vec::with_capacity(list.len());
+        for value in list {
+            let element = value.as_object().and_then(|members| self.element(members)).ok_or(ElementsDenial::NotAllowed)?;
+            if elements.iter().any(|other| other.key == element.key) {
+                return Err(ElementsDenial::NotAllowed);
+            }
+            elements.push(element);
+        }
+        Ok(elements)
+    }
+
+    /// The query that asks the upstream for this element alone, with its `?`.
+    #[must_use]
+    pub fn lookup(&self, element: &Element) -> Option<String> {
+        let template = self.0.lookup.clone()?;
+        let named = self.0.key.iter().zip(&element.key);
+        Some(named.fold(template, |query, (name, value)| query.replace(&format!("{{{name}}}"), value)))
+    }
+
+    /// Does the upstream's list hold this element? `None` where that cannot be told.
+    #[must_use]
+    pub fn holds(&self, document: &Document, element: &Element) -> Option<bool> {
+        let list = document.0.as_object()?.get(&self.0.list)?.as_array()?;
+        let mut found = false;
+        for listed in list {
+            let members = listed.as_object()?;
+            let key = self.0.key.iter().map(|name| members.get(name)?.as_str().map(folded));
+            found |= key.collect::<Option<Vec<String>>>()? == element.key;
+        }
+        Some(found)
+    }
+
+    fn element(&self, members: &Map<String, Value>) -> Option<Element> {
+        let text = |name: &String| members.get(name).and_then(Value::as_str);
+        let key: Option<Vec<String>> =
+            self.0.key.iter().map(|name| text(name).filter(|value| is_plain(value)).map(folded)).collect();
+        let matches = |name: &String, patterns: &OneOrMany| {
+            text(name).is_some_and(|value| patterns.words().any(|pattern| fits(pattern, value)))
+        };
+        if !self.0.only.iter().flatten().all(|(name, patterns)| matches(name, patterns)) {
+            return None;
+        }
+        let says = |wanted: &BTreeMap<String, String>| wanted.iter().all(|(name, value)| text(name) == Some(value));
+        let deletes = self.0.deletes.as_ref().is_some_and(says);
+        if !deletes && !says(&self.0.creates) {
+            return None;
+        }
+        let is_empty = |name: &String| members.get(name).and_then(Value::as_array).is_some_and(Vec::is_empty);
+        let action = if deletes || self.0.empty.as_ref().is_some_and(is_empty) { Action::Delete } else { Action::Create };
+        Some(Element { action, key: key? })
+    }
+}
+
+/// Nothing that an API could take for something else: no escapes, no blanks, no letters beyond ASCII.
+fn is_plain(value: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._*-".contains(&byte);
+    (1..=MAX_VALUE_BYTES).contains(&value.len()) && value.bytes().all(legal)
+}
+
+/// Without case, and without one dot at the end: names in the DNS are equal without them.
+fn folded(value: &str) -> String {
+    value.strip_suffix('.').unwrap_or(value).to_ascii_lowercase()
+}
+
+/// Does the value fit the pattern, in which `*` stands for any characters? Case apart. One step back at most for each byte.
+fn fits(pattern: &str, value: &str) -> bool {
+    let (pattern, value) = (pattern.to_ascii_lowercase(), value.to_ascii_lowercase());
+    let mut pieces = pattern.split('*');
+    let Some(mut rest) = pieces.next().and_then(|first| value.strip_prefix(first)) else { return false };
+    let mut pieces: Vec<&str> = pieces.collect();
+    let Some(last) = pieces.pop() else { return rest.is_empty() };
+    for piece in pieces {
+        match rest.split_once(piece) {
+            Some((_, behind)) => rest = behind,
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+/// What is wrong with `elements` as it is written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ElementsFault {
+    /// A member's name.
+    #[error("`elements`: the name of a member is 1 to 64 visible characters of ASCII")]
+    Name,
+    /// None, too many, or one twice.
+    #[error("`elements`: `key` must hold 1 to {MAX_KEY} different members")]
+    Key,
+    /// Something can be both.
+    #[error("`elements`: `creates` and `deletes` must differ in the value of a member that both name")]
+    Alike,
+    /// Not a query.
+    #[error("`elements`: `lookup` must be a query such as `?name={{name}}`, with members of `key` in braces")]
+    Lookup,
+}

@@ -1,0 +1,149 @@
+use super::*;
+
+fn object(json: &str) -> ElementsObject {
+    serde_json::from_str(json).unwrap()
+}
+
+fn powerdns() -> Elements {
+    let rule = r#"{"list":"rrsets","key":["name","type"],"creates":{"changetype":"REPLACE"},"deletes":{"changetype":"DELETE"},
+        "empty":"records","only":{"type":["TXT","CNAME"],"name":"_acme-challenge.*"},"lookup":"?rrset_name={name}&rrset_type={type}"}"#;
+    Elements::parse(&object(rule)).unwrap()
+}
+
+const TXT: &str = r#""name":"_acme-challenge.example.com.","type":"TXT""#;
+
+#[track_caller]
+fn check(body: &str, expected: Result<&[(Action, &str)], ElementsDenial>) {
+    let read = powerdns().read(body.as_bytes());
+    let shown = read.map(|elements| {
+        let name = |element: &Element| String::from_utf8(element.name()).unwrap().replace('\0', " ");
+        elements.iter().map(|element| (element.action, name(element))).collect::<Vec<_>>()
+    });
+    let expected = expected.map(|list| list.iter().map(|(action, name)| (*action, (*name).to_owned())).collect());
+    assert_eq!(shown, expected, "{body}");
+}
+
+#[test]
+fn elements_are_read() {
+    let name = "_acme-challenge.example.com txt";
+    check(
+        &format!(r#"{{"rrsets":[{{{TXT},"changetype":"REPLACE","records":[{{"content":"x"}}]}}]}}"#),
+        Ok(&[(Action::Create, name)]),
+    );
+    check(&format!(r#"{{"rrsets":[{{{TXT},"changetype":"REPLACE"}}]}}"#), Ok(&[(Action::Create, name)]));
+    check(&format!(r#"{{"rrsets":[{{{TXT},"changetype":"REPLACE","records":[]}}]}}"#), Ok(&[(Action::Delete, name)]));
+    check(&format!(r#"{{"rrsets":[{{{TXT},"changetype":"DELETE"}}]}}"#), Ok(&[(Action::Delete, name)]));
+    let other = r#"{"name":"_ACME-challenge.WWW.example.com","type":"txt","changetype":"DELETE"}"#;
+    check(
+        &format!(r#"{{"rrsets":[{{{TXT},"changetype":"DELETE"}},{other}]}}"#),
+        Ok(&[(Action::Delete, name), (Action::Delete, "_acme-challenge.www.example.com txt")]),
+    );
+}
+
+#[test]
+fn what_is_not_wanted_is_denied() {
+    for unreadable in [
+        "",
+        "{",
+        "[]",
+        "{}",
+        r#"{"rrsets":[]}"#,
+        r#"{"rrsets":{}}"#,
+        r#"{"RRSETS":[{}]}"#,
+        r#"{"rrsets":[{}],"kind":"Native"}"#,
+        r#"{"rrsets":[{"a":1}],"rrsets":[]}"#,
+        r#"{"rrsets":[{"name":"a","name":"b"}]}"#,
+        "{\"rrsets\":[{\"name\":\"\u{feff}\"}]}x",
+    ] {
+        check(unreadable, Err(ElementsDenial::Unreadable));
+    }
+    check(&format!(r#"{{"rrsets":[{}1]}}"#, "1,".repeat(100)), Err(ElementsDenial::Unreadable));
+    for element in [
+        "1",
+        "[]",
+        "{}",
+        r#"{"name":"_acme-challenge.example.com.","type":"TXT"}"#,
+        r#"{"name":"_acme-challenge.example.com.","type":"TXT","changetype":"EXTEND"}"#,
+        r#"{"name":"_acme-challenge.example.com.","type":"TXT","changetype":"replace"}"#,
+        r#"{"name":"_acme-challenge.example.com.","type":"TXT","Changetype":"REPLACE"}"#,
+        r#"{"name":"_acme-challenge.example.com.","type":"MX","changetype":"REPLACE"}"#,
+        r#"{"name":"_acme-challenge.example.com.","changetype":"REPLACE"}"#,
+        r#"{"name":"example.com.","type":"TXT","changetype":"REPLACE"}"#,
+        r#"{"name":"x_acme-challenge.example.com.","type":"TXT","changetype":"REPLACE"}"#,
+        r#"{"name":["_acme-challenge.example.com."],"type":"TXT","changetype":"REPLACE"}"#,
+        // What PowerDNS takes for another spelling of a name.
+        r#"{"name":"_acme-challenge.ww\\119.example.com.","type":"TXT","changetype":"REPLACE"}"#,
+        r#"{"name":"_acme-challenge.example.com. ","type":"TXT","changetype":"REPLACE"}"#,
+        r#"{"name":"_acme-challenge.ex\u00e4mple.com.","type":"TXT","changetype":"REPLACE"}"#,
+        r#"{"name":"_acme-challenge.\u0000","type":"TXT","changetype":"REPLACE"}"#,
+    ] {
+        check(&format!(r#"{{"rrsets":[{{{TXT},"changetype":"DELETE"}},{element}]}}"#), Err(ElementsDenial::NotAllowed));
+    }
+    let again = r#"{"name":"_ACME-CHALLENGE.example.com","type":"txt","changetype":"REPLACE"}"#;
+    check(&format!(r#"{{"rrsets":[{{{TXT},"changetype":"DELETE"}},{again}]}}"#), Err(ElementsDenial::NotAllowed));
+}
+
+#[test]
+fn the_upstream_is_asked_and_understood() {
+    let elements = powerdns();
+    let body = format!(r#"{{"rrsets":[{{{TXT},"changetype":"REPLACE"}}]}}"#);
+    let element = &elements.read(body.as_bytes()).unwrap()[0];
+    assert_eq!(elements.lookup(element).as_deref(), Some("?rrset_name=_acme-challenge.example.com&rrset_type=txt"));
+    for (answer, expected) in [
+        (r#"{"rrsets":[]}"#, Some(false)),
+        (r#"{"rrsets":[{"name":"example.com.","type":"TXT"}]}"#, Some(false)),
+        (
+            r#"{"rrsets":[{"name":"a.","type":"A"},{"name":"_Acme-Challenge.Example.com.","type":"TXT","records":[]}]}"#,
+            Some(true),
+        ),
+        (r#"{"rrsets":[{"name":"a."}]}"#, None),
+        (r#"{"rrsets":[1]}"#, None),
+        (r#"{"rrsets":null}"#, None),
+        ("{}", None),
+        ("[]", None),
+    ] {
+        assert_eq!(elements.holds(&Document::parse(answer.as_bytes()).unwrap(), element), expected, "{answer}");
+    }
+}
+
+#[test]
+fn rules_that_could_be_misread_are_refused() {
+    for (json, expected) in [
+        (r#"{"list":"l","key":["a"],"creates":{"c":"1"}}"#, Ok(())),
+        (r#"{"list":"l","key":["a"],"creates":{"c":"1"},"deletes":{"c":"2"}}"#, Ok(())),
+        (r#"{"list":"l","key":["a"],"creates":{"c":"1"},"deletes":{"d":"2"}}"#, Err(ElementsFault::Alike)),
+        (r#"{"list":"l","key":["a"],"creates":{"c":"1"},"deletes":{"c":"1","d":"2"}}"#, Err(ElementsFault::Alike)),
+        (r#"{"list":"l","key":[],"creates":{}}"#, Err(ElementsFault::Key)),
+        (r#"{"list":"l","key":["a","a"],"creates":{}}"#, Err(ElementsFault::Key)),
+        (r#"{"list":"l","key":["a","b","c","d","e"],"creates":{}}"#, Err(ElementsFault::Key)),
+        (r#"{"list":"","key":["a"],"creates":{}}"#, Err(ElementsFault::Name)),
+        (r#"{"list":"l","key":["a"],"creates":{},"lookup":"a={a}"}"#, Err(ElementsFault::Lookup)),
+        (r#"{"list":"l","key":["a"],"creates":{},"lookup":"?a={b}"}"#, Err(ElementsFault::Lookup)),
+        (r#"{"list":"l","key":["a"],"creates":{},"lookup":"?a=ä"}"#, Err(ElementsFault::Lookup)),
+    ] {
+        assert_eq!(Elements::parse(&object(json)).map(drop), expected, "{json}");
+    }
+}
+
+#[test]
+fn stars_stand_for_anything() {
+    for (pattern, value, expected) in [
+        ("*", "", true),
+        ("*", "anything", true),
+        ("a*", "A", true),
+        ("a*", "ba", false),
+        ("*.com", "x.COM", true),
+        ("*.com", "com", false),
+        ("a*b*c", "a-b-b-c", true),
+        ("a*b*c", "a-c-b", false),
+        ("a*a", "a", false),
+        ("ab*ba", "aba", false),
+        ("abc", "abc", true),
+        ("abc", "abcd", false),
+        ("", "", true),
+        ("", "a", false),
+        ("**", "a", true),
+    ] {
+        assert_eq!(fits(pattern, value), expected, "{pattern} {value}");
+    }
+}

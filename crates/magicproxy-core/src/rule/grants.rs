@@ -1,0 +1,319 @@
+//! Grants: what the success of a request gives. `state.md` section 3.
+
+#[cfg(test)]
+mod tests;
+
+use super::route;
+use super::shorten;
+use crate::json::UniqueValue;
+use crate::method::{Method, ParseMethodError};
+use crate::state::Partition;
+use crate::target::{EncodedSlash, RequestTarget, is_unreserved};
+
+/// The most values that one grant may hold.
+const MAX_SOURCES: usize = 8;
+/// The most member names in one source.
+const MAX_NAMES: usize = 8;
+/// The longest value.
+const MAX_VALUE_BYTES: usize = 256;
+
+/// JSON in which no object has a member twice.
+#[derive(Debug)]
+pub struct Document(pub(super) serde_json::Value);
+
+impl Document {
+    /// Reads a body.
+    #[must_use]
+    pub fn parse(json: &[u8]) -> Option<Self> {
+        serde_json::from_slice(json).ok().map(|UniqueValue(value)| Self(value))
+    }
+}
+
+/// Where values are found.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'f> {
+    /// The request's canonical path.
+    pub path: &'f str,
+    /// The request's body, where it was read and is JSON.
+    pub request: Option<&'f Document>,
+    /// The answer's body, where it was read and is JSON.
+    pub response: Option<&'f Document>,
+    /// The answer's `Location`.
+    pub location: Option<&'f str>,
+}
+
+/// `METHODS TEMPLATE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct GrantTemplate {
+    methods: Vec<Method>,
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    Value(Source),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Source {
+    /// A JSON pointer (RFC 6901) into the answer.
+    Response(String),
+    /// A JSON pointer into the request.
+    Request(String),
+    Location,
+    Path(route::Capture),
+}
+
+impl GrantTemplate {
+    /// Reads a grant; `route` is that of its rule.
+    pub(super) fn parse(text: &str, route: Option<&str>) -> Result<Self, GrantFault> {
+        let (methods, template) = text.split_once(' ').ok_or_else(|| GrantFault::Form(shorten(text)))?;
+        let methods = methods.split('|').map(Method::parse).collect::<Result<Vec<_>, _>>()?;
+        let parts = parts(template, route)?;
+        let sources = parts.iter().filter(|part| matches!(part, Part::Value(_))).count();
+        if !(1..=MAX_SOURCES).contains(&sources) {
+            return Err(GrantFault::Sources(shorten(text)));
+        }
+        let template = Self { methods, parts };
+        // What stands around the values must be canonical, whatever they are.
+        let example = template.written(|_| Ok("x".to_owned())).unwrap_or_default();
+        if canonical(&example).is_none() {
+            return Err(GrantFault::Path(shorten(text)));
+        }
+        Ok(template)
+    }
+
+    pub(super) fn reads_request(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Value(Source::Request(_))))
+    }
+
+    pub(super) fn reads_response(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Value(Source::Response(_))))
+    }
+
+    /// The grant with its values.
+    pub(super) fn fill(&self, facts: &Facts<'_>) -> Result<NewGrant, NoGrant> {
+        let path = self.written(|source| source.value(facts))?;
+        let path = canonical(&path).ok_or(NoGrant::Path)?;
+        Ok(NewGrant { path, methods: self.methods.clone() })
+    }
+
+    fn written(&self, value: impl Fn(&Source) -> Result<String, NoGrant>) -> Result<String, NoGrant> {
+        let mut path = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => path.push_str(text),
+                Part::Value(source) => path.push_str(&value(source)?),
+            }
+        }
+        Ok(path)
+    }
+}
+
+/// A path as it arrives, where it is one: of one reading, and spelt as requests for it are.
+fn canonical(path: &str) -> Option<String> {
+    let target = RequestTarget::parse(path.as_bytes(), EncodedSlash::Refuse).ok()?;
+    (target.path() == path).then(|| path.to_owned())
+}
+
+fn parts(template: &str, route: Option<&str>) -> Result<Vec<Part>, GrantFault> {
+    let mut parts = Vec::new();
+    let mut rest = template;
+    while let Some((literal, behind)) = rest.split_once('{') {
+        let (source, further) = behind.split_once('}').ok_or_else(|| GrantFault::Source(shorten(behind)))?;
+        if !literal.is_empty() {
+            parts.push(Part::Literal(literal.to_owned()));
+        }
+        parts.push(Part::Value(Source::parse(source, route)?));
+        rest = further;
+    }
+    if !rest.is_empty() {
+        parts.push(Part::Literal(rest.to_owned()));
+    }
+    Ok(parts)
+}
+
+impl Source {
+    fn parse(text: &str, route: Option<&str>) -> Result<Self, GrantFault> {
+        let fault = || GrantFault::Source(shorten(text));
+        if text == "location" {
+            return Ok(Self::Location);
+        }
+        let (kind, rest) = text.split_once('.').ok_or_else(fault)?;
+        match kind {
+            "response" => Ok(Self::Response(pointer(rest).ok_or_else(fault)?)),
+            "request" => Ok(Self::Request(pointer(rest).ok_or_else(fault)?)),
+            "path" => {
+                let capture = route.and_then(|route| route::capture(route, rest));
+                capture.map(Self::Path).ok_or_else(|| GrantFault::Capture(shorten(rest)))
+            }
+            _ => Err(fault()),
+        }
+    }
+
+    fn value(&self, facts: &Facts<'_>) -> Result<String, NoGrant> {
+        let found = match self {
+            Self::Response(pointer) => facts.response.and_then(|document| scalar(document, pointer)),
+            Self::Request(pointer) => facts.request.and_then(|document| scalar(document, pointer)),
+            Self::Location => facts.location.and_then(last_segment),
+            Self::Path(capture) => capture.of(facts.path).map(str::to_owned),
+        };
+        let found = found.ok_or_else(|| NoGrant::Missing(self.to_string()))?;
+        let fits = (1..=MAX_VALUE_BYTES).contains(&found.len()) && found.bytes().all(is_unreserved);
+        if fits { Ok(found) } else { Err(NoGrant::Unfit(self.to_string())) }
+    }
+}
+
+/// Where it looks, for the log: never what it found.
+impl std::fmt::Display for Source {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Response(pointer) => write!(formatter, "response{}", pointer.replace('/', ".")),
+            Self::Request(pointer) => write!(formatter, "request{}", pointer.replace('/', ".")),
+            Self::Location => formatter.write_str("location"),
+            Self::Path(_) => formatter.write_str("path"),
+        }
+    }
+}
+
+/// `a.b.0` as a JSON pointer.
+fn pointer(names: &str) -> Option<String> {
+    let legal = |name: &str| {
+        (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+    };
+    let names: Vec<&str> = names.split('.').collect();
+    (names.len() <= MAX_NAMES && names.iter().all(|name| legal(name))).then(|| format!("/{}", names.join("/")))
+}
+
+fn scalar(document: &Document, pointer: &str) -> Option<String> {
+    match document.0.pointer(pointer)? {
+        serde_json::Value::String(text) => Some(text.clone()),
+        serde_json::Value::Number(number) => number.as_u64().map(|number| number.to_string()),
+        _ => None,
+    }
+}
+
+/// Of a URL or a path.
+fn last_segment(location: &str) -> Option<String> {
+    let path = location.split(['?', '#']).next()?;
+    let (before, last) = path.rsplit_once('/')?;
+    // `https://host` has no path.
+    (!before.ends_with('/')).then(|| last.to_owned())
+}
+
+/// What a success gave: methods on one path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewGrant {
+    path: String,
+    methods: Vec<Method>,
+}
+
+impl NewGrant {
+    /// The canonical path.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The name under which its owner keeps it.
+    #[must_use]
+    pub fn name(&self) -> Vec<u8> {
+        HeldGrant::name(&self.path)
+    }
+
+    /// The methods, as they are kept: `DELETE|GET`.
+    #[must_use]
+    pub fn methods(&self) -> String {
+        self.methods.iter().map(|method| method.as_str()).collect::<Vec<_>>().join("|")
+    }
+
+    /// The rules that allow just this: for a receipt.
+    #[must_use]
+    pub(crate) fn rules(&self) -> Vec<String> {
+        let pattern = regex_syntax::escape(&self.path);
+        self.methods.iter().map(|method| format!("{} {pattern}", method.as_str())).collect()
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.methods.extend(&other.methods);
+        self.methods.sort_unstable();
+        self.methods.dedup();
+    }
+}
+
+/// A grant that an owner holds, as its store says.
+///
+/// INVARIANT: made only of what was read from the owner's partition; nothing else proves a grant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldGrant {
+    owner: Partition,
+    path: String,
+    methods: Vec<Method>,
+}
+
+impl HeldGrant {
+    /// What the names of all grants begin with.
+    pub const PREFIX: &[u8] = b"grant ";
+
+    /// The name under which an owner keeps the grant of a path.
+    #[must_use]
+    pub fn name(path: &str) -> Vec<u8> {
+        [Self::PREFIX, path.as_bytes()].concat()
+    }
+
+    /// The grant of a path, from what stands under [`Self::name`] in the owner's partition. `None` where that is no grant.
+    #[must_use]
+    pub fn from_store(owner: Partition, path: &str, value: &[u8]) -> Option<Self> {
+        let methods = std::str::from_utf8(value).ok()?.split('|').map(Method::parse).collect::<Result<_, _>>().ok()?;
+        Some(Self { owner, path: path.to_owned(), methods })
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn owner(&self) -> Partition {
+        self.owner
+    }
+
+    /// Does it allow this?
+    pub(crate) fn allows(&self, method: &str, path: &str) -> bool {
+        self.path == path && self.methods.iter().any(|held| held.admits(method))
+    }
+}
+
+/// Why an answer gave no grant. Names where was looked, and never what was found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoGrant {
+    /// There is no string or number at this place.
+    #[error("there is no value at `{0}`")]
+    Missing(String),
+    /// It does not fit into a path.
+    #[error("the value at `{0}` does not fit into a path")]
+    Unfit(String),
+    /// What comes out is no canonical path.
+    #[error("the values make no path")]
+    Path,
+}
+
+/// What is wrong with a grant as it is written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum GrantFault {
+    /// No blank in it.
+    #[error("`{0}`: expected `METHODS /path/{{source}}`, for instance `GET|DELETE /things/{{response.id}}`")]
+    Form(String),
+    /// A method.
+    #[error(transparent)]
+    Method(#[from] ParseMethodError),
+    /// None, or too many.
+    #[error("`{0}`: a grant holds 1 to {MAX_SOURCES} sources in braces")]
+    Sources(String),
+    /// Not a source.
+    #[error("`{0}` is no source: expected `response.…`, `request.…`, `path.…` or `location`")]
+    Source(String),
+    /// Not a capture of one segment.
+    #[error("`path.{0}`: the rule has no route with a capture of one segment of that name")]
+    Capture(String),
+    /// What stands around the sources.
+    #[error("`{0}`: the path must be in the form in which paths arrive")]
+    Path(String),
+}

@@ -1,0 +1,167 @@
+//! Rules that ask for state: what they demand, and what their success gives. `state.md` section 2.
+
+use std::fmt;
+
+use super::elements::{Elements, ElementsFault};
+use super::grants::{Facts, GrantFault, GrantTemplate, NewGrant, NoGrant};
+use super::raw::RuleObject;
+use crate::limit::Limit;
+use crate::pattern::PatternMode;
+use crate::state::Partition;
+use crate::token::UpstreamName;
+
+/// The most grants of one rule.
+const MAX_GRANTS: usize = 8;
+
+/// What a stateful rule demands and gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stateful {
+    /// Tells its count from those of other rules.
+    counter: Partition,
+    owner: Option<OwnerName>,
+    grants: Vec<GrantTemplate>,
+    receipt: bool,
+    limit: Option<Limit>,
+    elements: Option<Elements>,
+}
+
+/// The name of an owner, as the operator gives it: 1 to 64 characters of `A-Z a-z 0-9 . _ -`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnerName(String);
+
+impl OwnerName {
+    fn parse(text: &str) -> Option<Self> {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        ((1..=64).contains(&text.len()) && text.bytes().all(legal)).then(|| Self(text.to_owned()))
+    }
+
+    /// The owner of this name at an upstream.
+    #[must_use]
+    pub fn owner(&self, upstream: &UpstreamName) -> Partition {
+        Partition::of(&[b"named", upstream.as_str().as_bytes(), self.0.as_bytes()])
+    }
+}
+
+impl fmt::Display for OwnerName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl Stateful {
+    /// What the object says of state; `None` where it says nothing.
+    pub(super) fn parse(object: &RuleObject, mode: PatternMode) -> Result<Option<Self>, StateFault> {
+        let state = &object.state;
+        if *state == super::raw::StateMembers::default() {
+            return Ok(None);
+        }
+        if mode == PatternMode::DangerPrefix {
+            return Err(StateFault::PrefixMatching);
+        }
+        let texts = state.grants.as_deref().unwrap_or_default();
+        if state.grants.is_some() && !(1..=MAX_GRANTS).contains(&texts.len()) {
+            return Err(StateFault::GrantCount);
+        }
+        if state.receipt && state.grants.is_none() {
+            return Err(StateFault::ReceiptOfNothing);
+        }
+        if state.elements.is_some() && state.grants.is_some() {
+            return Err(StateFault::ElementsAndGrants);
+        }
+        let owner = state.owner.as_deref().map(|name| OwnerName::parse(name).ok_or(StateFault::Owner)).transpose()?;
+        Ok(Some(Self {
+            counter: Partition::of(&[b"rule", &serde_json::to_vec(object).unwrap_or_default()]),
+            owner,
+            grants: texts
+                .iter()
+                .map(|text| GrantTemplate::parse(text, object.route.as_deref()))
+                .collect::<Result<_, GrantFault>>()?,
+            receipt: state.receipt,
+            limit: state.limit,
+            elements: state.elements.as_ref().map(Elements::parse).transpose()?,
+        }))
+    }
+
+    /// The name of its count.
+    #[must_use]
+    pub fn counter(&self) -> Vec<u8> {
+        self.counter.as_bytes().to_vec()
+    }
+
+    /// Whose state it is, where that is not the token's.
+    #[must_use]
+    pub fn owner(&self) -> Option<&OwnerName> {
+        self.owner.as_ref()
+    }
+
+    /// How many such requests there may be.
+    #[must_use]
+    pub fn limit(&self) -> Option<Limit> {
+        self.limit
+    }
+
+    /// What of the request's body is created and deleted.
+    #[must_use]
+    pub fn elements(&self) -> Option<&Elements> {
+        self.elements.as_ref()
+    }
+
+    /// Does its success give something that is stored?
+    #[must_use]
+    pub fn records(&self) -> bool {
+        !self.grants.is_empty() && !self.receipt
+    }
+
+    /// Does its success give a token?
+    #[must_use]
+    pub fn gives_receipt(&self) -> bool {
+        self.receipt
+    }
+
+    /// Must the request's body be read for what it gives?
+    #[must_use]
+    pub fn reads_request(&self) -> bool {
+        self.grants.iter().any(GrantTemplate::reads_request)
+    }
+
+    /// Must the answer's body be read for what it gives?
+    #[must_use]
+    pub fn reads_response(&self) -> bool {
+        self.grants.iter().any(GrantTemplate::reads_response)
+    }
+
+    /// What its success gives: for each path, which methods.
+    ///
+    /// # Errors
+    /// [`NoGrant`], of the first value that is not there or not fit.
+    pub fn granted(&self, facts: &Facts<'_>) -> Result<Vec<NewGrant>, NoGrant> {
+        let mut granted: Vec<NewGrant> = Vec::with_capacity(self.grants.len());
+        for template in &self.grants {
+            let new = template.fill(facts)?;
+            match granted.iter_mut().find(|grant| grant.path() == new.path()) {
+                Some(known) => known.add(&new),
+                None => granted.push(new),
+            }
+        }
+        Ok(granted)
+    }
+}
+
+/// What is wrong with what a rule says of state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum StateFault {
+    #[error("an upstream with `danger_prefix_matching` takes no stateful rules")]
+    PrefixMatching,
+    #[error("`grants` must hold 1 to {MAX_GRANTS} grants")]
+    GrantCount,
+    #[error("`receipt` needs `grants`: it says what the receipt is for")]
+    ReceiptOfNothing,
+    #[error("`elements` and `grants` do not go together")]
+    ElementsAndGrants,
+    #[error("`owner` must be 1 to 64 characters of `A-Z a-z 0-9 . _ -`")]
+    Owner,
+    #[error(transparent)]
+    Grant(#[from] GrantFault),
+    #[error(transparent)]
+    Elements(#[from] ElementsFault),
+}

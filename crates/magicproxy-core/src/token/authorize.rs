@@ -1,0 +1,180 @@
+//! The decision on one request: the only ways to a [`Permit`]. `token-v1.md` section 7, `state.md`.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::{LEEWAY_SECONDS, Narrowing, Network, UpstreamName, VerifiedToken};
+use crate::UnixTime;
+use crate::method::is_never_admitted;
+use crate::permit::{Basis, Count, Permit};
+use crate::plugin::Consent;
+use crate::policy::Policy;
+use crate::rule::HeldGrant;
+use crate::state::Partition;
+use crate::target::RequestTarget;
+
+/// What a caller wants to do, in the types that the decision is made on.
+#[derive(Debug, Clone, Copy)]
+pub struct Access<'a> {
+    /// The request's method, as it will be sent.
+    pub method: &'a str,
+    /// The request's target, as it will be sent.
+    pub target: &'a RequestTarget,
+    /// The upstream that it will be sent to.
+    pub upstream: &'a UpstreamName,
+    /// Does that upstream take tokens that name none?
+    pub unnamed: UnnamedTokens,
+    /// Rules that every request to this upstream must satisfy besides.
+    pub ceiling: Option<&'a Policy>,
+    /// Who sends it, as far as is known: `token-v2.md` section 6.
+    pub sender: Option<IpAddr>,
+    /// The time.
+    pub now: UnixTime,
+}
+
+/// What becomes of tokens without `aud` at an upstream. The Python program mints such.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnnamedTokens {
+    /// They are its own. At most one upstream of a proxy may say so: a credential goes to one place.
+    Accept,
+    /// They are for another upstream.
+    #[default]
+    Refuse,
+}
+
+impl VerifiedToken {
+    /// Decides one request by the token's rules.
+    ///
+    /// # Errors
+    /// [`Denial`] says why not. Doubt is a denial.
+    pub fn authorize(self: &Arc<Self>, access: &Access<'_>) -> Result<Permit, Denial> {
+        self.ensure_at_home(access)?;
+        let allowed = self.policy.decide(access.method, access.target).ok_or(Denial::NotAllowed)?;
+        self.confine(access)?;
+        Ok(Permit::new(Arc::clone(self), Arc::clone(allowed.rule), Basis::Rule(allowed.state.cloned())))
+    }
+
+    /// Decides one request, which no rule allows, by a grant that the token's owner holds. `state.md` section 3.7.
+    ///
+    /// # Errors
+    /// [`Denial`].
+    pub fn authorize_held(self: &Arc<Self>, access: &Access<'_>, held: HeldGrant) -> Result<Permit, Denial> {
+        self.ensure_at_home(access)?;
+        let one_reading = access.target.readings().nth(1).is_none();
+        let ours = self.grant_owners(access.upstream).contains(&held.owner());
+        if !(one_reading && ours && held.allows(access.method, access.target.path())) {
+            return Err(Denial::NotAllowed);
+        }
+        self.confine(access)?;
+        Ok(Permit::held(Arc::clone(self), held))
+    }
+
+    /// Decides one request, which no rule allows, by a plugin's word. `plugin.md`.
+    ///
+    /// # Errors
+    /// [`Denial`].
+    pub fn authorize_agreed(self: &Arc<Self>, access: &Access<'_>, consent: Consent) -> Result<Permit, Denial> {
+        self.ensure_at_home(access)?;
+        if is_never_admitted(access.method) || !self.plugins().contains(consent.plugin()) {
+            return Err(Denial::NotAllowed);
+        }
+        self.confine(access)?;
+        Ok(Permit::agreed(Arc::clone(self), consent))
+    }
+
+    /// Whose grants can allow its requests: none, where no rule of it records any.
+    #[must_use]
+    pub fn grant_owners(&self, upstream: &UpstreamName) -> Vec<Partition> {
+        let mut owners = Vec::new();
+        for state in self.policy.stateful().filter(|state| state.records()) {
+            let owner = state.owner().map_or(self.owner, |name| name.owner(upstream));
+            if !owners.contains(&owner) {
+                owners.push(owner);
+            }
+        }
+        owners
+    }
+
+    /// Does one of its caveats count requests?
+    pub(crate) fn has_limits(&self) -> bool {
+        self.narrowing.iter().any(|caveat| caveat.limit.is_some())
+    }
+
+    /// What its caveats count.
+    pub(crate) fn counts(&self) -> Vec<Count> {
+        let expires_at = UnixTime(self.expires_at.0.saturating_add(LEEWAY_SECONDS));
+        let limits = self.narrowing.iter().filter_map(|caveat| caveat.limit);
+        let count = |(limit, counter): (_, Partition)| Count {
+            owner: self.owner,
+            counter: counter.as_bytes().to_vec(),
+            limit,
+            expires_at,
+        };
+        limits.map(count).collect()
+    }
+
+    /// Is it alive, and for this upstream?
+    fn ensure_at_home(&self, access: &Access<'_>) -> Result<(), Denial> {
+        self.ensure_live(access.now)?;
+        let at_home = match &self.upstream {
+            Some(named) => named == access.upstream,
+            None => access.unnamed == UnnamedTokens::Accept,
+        };
+        if at_home { Ok(()) } else { Err(Denial::WrongUpstream) }
+    }
+
+    /// What holds for every request, whatever allows it: the caveats and the ceiling.
+    fn confine(&self, access: &Access<'_>) -> Result<(), Denial> {
+        self.narrowing.iter().try_for_each(|caveat| caveat.ensure(access))?;
+        if access.ceiling.is_some_and(|ceiling| ceiling.allows(access.method, access.target).is_none()) {
+            return Err(Denial::BeyondCeiling);
+        }
+        Ok(())
+    }
+}
+
+impl Narrowing {
+    fn ensure(&self, access: &Access<'_>) -> Result<(), Denial> {
+        if self.upstream.as_ref().is_some_and(|named| named != access.upstream) {
+            return Err(Denial::WrongUpstream);
+        }
+        let inside =
+            |networks: &Vec<Network>| access.sender.is_some_and(|sender| networks.iter().any(|network| network.contains(sender)));
+        if self.networks.as_ref().is_some_and(|networks| !inside(networks)) {
+            return Err(Denial::WrongSender);
+        }
+        if self.policy.as_ref().is_some_and(|policy| policy.allows(access.method, access.target).is_none()) {
+            return Err(Denial::BeyondCaveat);
+        }
+        Ok(())
+    }
+}
+
+/// Why a live, genuine token does not allow a request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Denial {
+    /// The token ended between verification and decision.
+    #[error("the token has expired")]
+    Expired,
+    /// The key that it is sealed to is used no more.
+    #[error("the token's key is used no more")]
+    KeyEnded,
+    /// The token's time has not come.
+    #[error("the token is not valid yet")]
+    NotYetValid,
+    /// The token names another upstream.
+    #[error("the token is for another upstream")]
+    WrongUpstream,
+    /// The token binds its sender, and this is another, or unknown.
+    #[error("the token may not be used from this address")]
+    WrongSender,
+    /// No rule of the token allows the request.
+    #[error("the token does not allow this request")]
+    NotAllowed,
+    /// The token's claims allow it, one of its caveats does not.
+    #[error("a caveat of the token does not allow this request")]
+    BeyondCaveat,
+    /// The token's rules allow it, the operator's ceiling does not.
+    #[error("the operator of this proxy does not allow this request")]
+    BeyondCeiling,
+}
