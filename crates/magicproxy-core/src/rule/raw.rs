@@ -39,6 +39,14 @@ pub struct RuleObject {
     pub state: StateMembers,
 }
 
+impl RuleObject {
+    /// A pattern, for requests of these methods.
+    #[must_use]
+    pub fn plain(method: OneOrMany, path: String) -> Self {
+        Self { method, path: Some(path), route: None, state: StateMembers::default() }
+    }
+}
+
 /// What makes a rule stateful. `state.md` section 2.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct StateMembers {

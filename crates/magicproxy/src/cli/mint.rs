@@ -12,6 +12,7 @@ use clap::{ArgGroup, Args};
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use hyper::body::Bytes;
+use magicproxy_core::limit::Limit;
 use magicproxy_core::{MintLimits, MintOrder, RawRule};
 use magicproxy_proxy::clock;
 use serde_json::{Value, json};
@@ -57,6 +58,9 @@ pub(crate) struct MintArgs {
     /// Seal to a proxy's public key instead: a JWK file, or the URL of the proxy, whose key is fetched once and kept
     #[arg(long, value_name = "FILE|URL", conflicts_with = "proxy", requires = "aud")]
     to: Option<String>,
+    /// How many requests there may be with it: `requests=100/1h`, `total=3` or `concurrent=2`; such a token needs a proxy with a store
+    #[arg(long, value_name = "LIMIT")]
+    limit: Option<Limit>,
     #[command(flatten)]
     sealed: sealed::SealedArgs,
     /// Send the credential over plain http to another machine
@@ -98,6 +102,7 @@ fn order(args: &MintArgs, environment: &Environment) -> Result<MintOrder, Failur
         return Err(Failure::Usage(faults));
     }
     Ok(MintOrder {
+        limit: args.limit,
         token: credential,
         allowed: (!rules.is_empty()).then_some(rules),
         scope: None,
@@ -157,6 +162,7 @@ fn to_json(order: &MintOrder) -> Result<Vec<u8>, Failure> {
         put("scopes", order.scopes.as_ref().map(|names| json!(names)));
         put("expires_in", order.expires_in.map(Value::from));
         put("aud", order.aud.as_ref().map(|name| json!(name)));
+        put("limit", order.limit.map(|limit| json!(limit)));
         put("explain", order.explain.then_some(Value::Bool(true)));
     }
     let rest = members.to_string();

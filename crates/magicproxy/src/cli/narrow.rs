@@ -7,8 +7,10 @@ use clap::{ArgGroup, Args};
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use hyper::body::Bytes;
+use magicproxy_core::limit::Limit;
 use magicproxy_core::{
-    Caveat, Label, NarrowError, Network, PatternMode, Policy, RawRule, Rule, Sender, UnixTime, UnverifiedToken, UpstreamName,
+    Caveat, Label, NarrowError, Network, ParseCaveatError, PatternMode, Policy, RawRule, Rule, Sender, UnixTime, UnverifiedToken,
+    UpstreamName,
 };
 use magicproxy_proxy::clock;
 use serde_json::{Value, json};
@@ -62,6 +64,9 @@ struct CaveatArgs {
     /// What the log is to call the new holder
     #[arg(long, value_name = "LABEL")]
     sub: Option<String>,
+    /// How many requests there may be: `requests=100/1h`, `total=3` or `concurrent=2`; such a token needs a proxy with a store
+    #[arg(long, value_name = "LIMIT")]
+    limit: Option<Limit>,
     /// Network that requests must come from, such as 192.0.2.0/24; repeatable
     #[arg(long, value_name = "CIDR")]
     sender: Vec<String>,
@@ -117,6 +122,7 @@ impl CaveatArgs {
             }
         }
         let caveat = Caveat {
+            limit: self.limit,
             allowed: (!rules.is_empty()).then_some(rules),
             exp,
             nbf,
@@ -125,10 +131,13 @@ impl CaveatArgs {
             sender: (!cidr.is_empty()).then_some(Sender { cidr }),
         };
         if faults.is_empty() {
-            caveat
-                .check()
-                .map_err(|_| vec!["say what the new token may do less: --allow, --expires-in, --sender, …".to_owned()])?;
-            return Ok(caveat);
+            return match caveat.check() {
+                Ok(()) => Ok(caveat),
+                Err(ParseCaveatError::Empty) => {
+                    Err(vec!["say what the new token may do less: --allow, --expires-in, --sender, …".to_owned()])
+                }
+                Err(error) => Err(vec![error.to_string()]),
+            };
         }
         Err(faults)
     }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use magicproxy_core::{PatternMode, RawRule, Rule, RuleFault, ScopeName, Scopes};
+use magicproxy_core::{PatternMode, RawRule, Rule, RuleFault, Scope, ScopeName, Scopes};
 use magicproxy_proxy::settings::{Limits, MintSettings, Timeouts};
 
 use super::fault::{Fault, Sources};
@@ -111,12 +111,26 @@ impl Checker<'_> {
             if parsed.is_none() {
                 self.fault(format!("scope `{name}`: expected a name of `A-Z a-z 0-9 . _ : / -`"), &origin);
             }
-            let rules = self.rules(&format!("scope `{name}`"), rules, &origin, patterns);
-            if let (Some(name), Some(rules)) = (parsed, rules) {
-                scopes.insert(name, rules);
+            let scope = self.scope(&format!("scope `{name}`"), rules, &origin, patterns);
+            if let (Some(name), Some(scope)) = (parsed, scope) {
+                scopes.insert(name, scope);
             }
         }
         scopes
+    }
+
+    /// Rules, and plugins where rules stand.
+    fn scope(&mut self, what: &str, given: &[Given<RawRuleSetting>], origin: &Origin, patterns: PatternMode) -> Option<Scope> {
+        let (mut rules, mut plugins) = (Vec::new(), Vec::new());
+        for rule in given {
+            match &rule.value.0 {
+                RawRule::Plugin(object) => plugins.push(object.plugin.clone()),
+                _ => rules.push(rule.clone()),
+            }
+        }
+        let only_plugins = rules.is_empty() && !plugins.is_empty();
+        let rules = if only_plugins { Vec::new() } else { self.rules(what, &rules, origin, patterns)? };
+        Some(Scope { rules, plugins })
     }
 
     /// Checks a list of rules; each fault points at its rule.

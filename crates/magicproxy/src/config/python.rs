@@ -108,7 +108,7 @@ impl Reader<'_> {
             (Value::String(line), _, _) => (RawRule::Text(line.clone()), rule.to_string()),
             (Value::Object(_), Some(method), Some(path)) => {
                 let literal = Value::from(path.as_str()).to_string();
-                (RawRule::Object(RuleObject { method: OneOrMany::One(method), path: Some(path), route: None }), literal)
+                (RawRule::Object(Box::new(RuleObject::plain(OneOrMany::One(method), path))), literal)
             }
             _ => {
                 let message = format!("scope `{scope}`: expected `METHOD /pattern` or an object with `method` and `path`");

@@ -188,6 +188,10 @@ impl Checker<'_> {
         let given = table.raw.ceiling.given()?;
         let key = table.key("ceiling");
         let rules = self.rules(&key, &given.value, &given.origin, patterns)?;
+        if let Some(rule) = rules.iter().find(|rule| rule.state().is_some()) {
+            self.fault(format!("{key}: `{rule}`: a ceiling gives nothing and counts nothing"), &given.origin);
+            return None;
+        }
         Policy::compile(&rules).map_err(|error| self.fault(format!("{key}: {error}"), &given.origin)).ok()
     }
 

@@ -94,6 +94,7 @@ fn sayings(caveat: &Caveat, now: UnixTime) -> Vec<String> {
         let networks: Vec<String> = sender.cidr.iter().map(ToString::to_string).collect();
         format!("from {} only", networks.join(" or "))
     }));
+    said.extend(caveat.limit.map(|limit| format!("limit {limit}")));
     said.extend(caveat.sub.as_ref().map(|label| format!("given to {label}")));
     said
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 use magicproxy_core::{
-    Credential, CredentialField, CredentialPlace, Grant, Kem, Label, MintOrder, MinterSigningKey, PatternMode, Rule, ScopeName,
-    SealRequest, TypedCredential, UnixTime, UpstreamName,
+    Caveat, Credential, CredentialField, CredentialPlace, Grant, Kem, Label, MintOrder, MinterSigningKey, PatternMode, Rule,
+    ScopeName, SealRequest, TypedCredential, UnixTime, UpstreamName,
 };
 use magicproxy_proxy::clock;
 use magicproxy_proxy::settings::MintSettings;
@@ -45,7 +45,7 @@ pub(super) fn mint(
     environment: &Environment,
 ) -> Result<Zeroizing<String>, Failure> {
     let now = clock::now();
-    let MintOrder { token, allowed, scopes, expires_in, aud, explain, .. } = order;
+    let MintOrder { token, allowed, scopes, expires_in, aud, explain, limit, .. } = order;
     let mut faults = Vec::new();
     let grant = grant(allowed, scopes).map_err(|found| faults.extend(found)).ok();
     let credential = credential(token, args.credential_as.as_deref()).map_err(|fault| faults.push(fault)).ok();
@@ -79,7 +79,10 @@ pub(super) fn mint(
         explain,
         minter: minter.as_ref(),
     });
-    Ok(minted.context("nothing was minted")?.token)
+    let token = minted.context("nothing was minted")?.token;
+    let Some(limit) = limit else { return Ok(token) };
+    // As of a version 1 token, it is the first caveat.
+    Ok(Caveat { limit: Some(limit), ..Caveat::default() }.append_to(&token).context("nothing was minted")?)
 }
 
 fn grant(allowed: Option<Vec<magicproxy_core::RawRule>>, scopes: Option<Vec<String>>) -> Result<Grant, Vec<String>> {
