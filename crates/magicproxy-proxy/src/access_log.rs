@@ -77,6 +77,9 @@ impl AccessRecord {
     }
 
     pub(crate) fn rejected(&mut self, rejection: &Rejection) {
+        if let Rejection::Store(error) = rejection {
+            tracing::warn!(target: "magicproxy::state", request_id = %self.id, %error, "the state store did not answer");
+        }
         // An upstream that fails does not change that the request was allowed.
         if self.decision != "allowed" {
             self.decision = rejection.code();

@@ -1,5 +1,6 @@
 //! Bodies in transit: streamed, timed, counted, never buffered.
 
+mod ahead;
 mod pipeline;
 mod request;
 mod response;
@@ -10,9 +11,15 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
+pub(crate) use ahead::{Ahead, Held};
 pub(crate) use pipeline::Pipeline;
 pub(crate) use request::{Progress, RequestBody};
-pub(crate) use response::{ResponseBody, UpstreamBody};
+pub(crate) use response::{Received, ResponseBody, UpstreamBody};
+
+/// The most that is read of a body that a rule or a plugin must see whole, in KiB.
+pub(crate) const MAX_BODY_KIB: usize = 256;
+/// The same, in bytes.
+pub(crate) const MAX_BODY_BYTES: usize = MAX_BODY_KIB * 1024;
 
 /// Why a body ended before its end.
 #[derive(Debug, thiserror::Error)]

@@ -3,6 +3,7 @@
 //! Each step consumes the proof that the step before it made. The result is an [`OutboundRequest`], which has no other
 //! maker, and nothing but an `OutboundRequest` can be sent to the upstream.
 
+mod further;
 mod outbound;
 
 use std::net::IpAddr;
@@ -10,8 +11,9 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderMap, Version, header};
-use magicproxy_core::{Access, Denial, ParseTargetError, Permit, RequestTarget, VerifiedToken};
+use magicproxy_core::{Access, Denial, ParseTargetError, RequestTarget, VerifiedToken};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 pub use outbound::OutboundRequest;
@@ -23,11 +25,14 @@ use crate::body::RequestBody;
 use crate::carriers::Carriers;
 use crate::clock;
 use crate::header::{RequestHeaders, refuse_overrides};
+use crate::ledger::{Consultation, Ledger, Plugins, Questions, Sending, Settled};
 use crate::listener::Peer;
 use crate::presented::PresentedToken;
 use crate::rejection::Rejection;
 use crate::sender::TrustedProxies;
-use crate::settings::UpstreamSettings;
+use crate::serve::WorkerId;
+use crate::settings::{Settings, UpstreamSettings};
+use crate::upstream::Upstream;
 use crate::verifier::{Reissue, Verifier};
 
 /// The gate of one upstream.
@@ -37,6 +42,10 @@ pub(crate) struct Gate {
     verifier: Verifier,
     carriers: Carriers,
     trusted_proxies: TrustedProxies,
+    ledger: Ledger,
+    plugins: Plugins,
+    /// Asked what it has, before a request that creates is sent.
+    asked: Arc<Upstream>,
 }
 
 /// A request as it came in, with its target read by [`Gate::read_target`].
@@ -48,16 +57,28 @@ pub(crate) struct InboundRequest {
     pub(crate) target: RequestTarget,
     pub(crate) body: RequestBody,
     pub(crate) peer: Peer,
+    /// Who serves it.
+    pub(crate) worker: WorkerId,
 }
 
 impl Gate {
+    /// The gate of `upstream`; `asked` is how it is reached.
     pub(crate) fn new(
-        upstream: Arc<UpstreamSettings>,
-        carriers: Carriers,
-        verifier: Verifier,
-        trusted_proxies: TrustedProxies,
-    ) -> Self {
-        Self { upstream, verifier, carriers, trusted_proxies }
+        settings: &Settings,
+        upstream: &Arc<UpstreamSettings>,
+        slots: Arc<Semaphore>,
+        asked: Arc<Upstream>,
+    ) -> Result<Self, aws_lc_rs::error::Unspecified> {
+        let carriers = Carriers::new(upstream, &settings.upstreams);
+        Ok(Self {
+            verifier: Verifier::new(settings, upstream, &carriers, slots)?,
+            trusted_proxies: settings.trusted_proxies.clone(),
+            ledger: Ledger::new(settings, upstream),
+            plugins: Plugins::new(settings.plugins.clone(), upstream.name.clone(), carriers.clone()),
+            upstream: Arc::clone(upstream),
+            carriers,
+            asked,
+        })
     }
 
     /// Reads a target, once: what is decided on is what will be sent.
@@ -69,14 +90,18 @@ impl Gate {
 
     /// Decides one request: the whole security argument, top to bottom.
     pub(crate) async fn admit(&self, inbound: InboundRequest, record: &mut AccessRecord) -> Result<OutboundRequest, Rejection> {
-        let InboundRequest { head, origin, mut target, body, peer } = inbound;
+        let InboundRequest { head, origin, mut target, mut body, peer, worker } = inbound;
         let upstream = &*self.upstream;
         refuse_overrides(&head.headers)?;
         let presented = PresentedToken::from_request(&head.headers, &mut target, &self.carriers)?;
         let entry = self.verifier.verify(&presented).await?;
         record.token(entry.token());
         let sender = self.trusted_proxies.sender(&peer, &head.headers);
-        let permit = self.decide(entry.token(), head.method.as_str(), &target, sender)?;
+        let access = self.access(head.method.as_str(), &target, sender);
+        let (permit, consultation) = match entry.token().authorize(&access) {
+            Ok(permit) if entry.token().plugins().is_empty() => (permit, Consultation::default()),
+            decision => Box::pin(self.ask_further(entry.token(), &access, decision, &head, &mut body)).await?,
+        };
         let upgrade = wants_websocket(&head);
         if upgrade && !upstream.websocket {
             return Err(Rejection::WebSocket);
@@ -87,7 +112,17 @@ impl Gate {
         let stripped = self.carriers.stripped();
         RequestHeaders { upstream, stripped, peer, upgrade }.prepare(&mut headers);
         let body = body.without_trailers(stripped);
-        Ok(OutboundRequest::new(permit, credential, Message { method: head.method, headers, origin, target, body, upgrade }))
+        let mut message = Message { method: head.method, headers, origin, target, body, upgrade };
+        let settled = match Settled::plain(permit, &consultation) {
+            Ok(settled) => settled,
+            Err(permit) => {
+                let questions = Questions { upstream: &self.asked, worker, credential: &credential };
+                let receipts = self.verifier.receipts(&presented);
+                let sending = Sending { permit, message: &mut message, questions, receipts, consultation };
+                Box::pin(self.ledger.settle(sending)).await?
+            }
+        };
+        Ok(OutboundRequest::new(settled, credential, message))
     }
 
     /// Decides a request that is only asked about. It needs the token itself, sends nothing, and opens no credential.
@@ -96,10 +131,11 @@ impl Gate {
         let entry = self.verifier.verify(&presented).await?;
         let target = self.read_target(&question.target)?;
         let sender = self.trusted_proxies.sender(peer, headers);
-        Ok(match self.decide(entry.token(), &question.method, &target, sender) {
+        let access = self.access(&question.method, &target, sender);
+        Ok(match entry.token().authorize(&access) {
             // The rules of a scope are the operator's; a token that does not explain does not show them.
             Ok(permit) => Explanation::Allowed { rule: entry.token().explains().then(|| permit.rule().to_string()) },
-            Err(rejection) => Explanation::Denied(rejection),
+            Err(denial) => Explanation::Denied(denied(denial, entry.token(), &access)),
         })
     }
 
@@ -111,18 +147,10 @@ impl Gate {
         self.verifier.reissue(&presented, how).await
     }
 
-    /// The decision itself, the same for a request and for a question about one.
-    fn decide(
-        &self,
-        token: &Arc<VerifiedToken>,
-        method: &str,
-        target: &RequestTarget,
-        sender: Option<IpAddr>,
-    ) -> Result<Permit, Rejection> {
+    /// What is decided on, the same for a request and for a question about one.
+    fn access<'a>(&'a self, method: &'a str, target: &'a RequestTarget, sender: Option<IpAddr>) -> Access<'a> {
         let UpstreamSettings { name, unnamed, ceiling, .. } = &*self.upstream;
-        let (unnamed, ceiling) = (*unnamed, ceiling.as_ref());
-        let access = Access { method, target, upstream: name, unnamed, ceiling, sender, now: clock::now() };
-        token.authorize(&access).map_err(|denial| denied(denial, token, &access))
+        Access { method, target, upstream: name, unnamed: *unnamed, ceiling: ceiling.as_ref(), sender, now: clock::now() }
     }
 }
 

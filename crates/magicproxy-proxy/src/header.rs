@@ -10,7 +10,7 @@ mod tests;
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
-pub(crate) use request::{RequestHeaders, may_carry_secret, refuse_overrides};
+pub(crate) use request::{RequestHeaders, may_carry_secret, refuse_overrides, steers};
 use response::is_forbidden_trailer;
 pub(crate) use response::{Coding, filter_request_trailers, filter_response, filter_trailers};
 

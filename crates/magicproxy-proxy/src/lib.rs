@@ -13,6 +13,7 @@ pub mod gate;
 mod header;
 pub mod https;
 mod keys;
+mod ledger;
 pub mod listener;
 mod opened;
 pub mod placing;

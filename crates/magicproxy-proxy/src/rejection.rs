@@ -8,9 +8,15 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-use crate::settings::UnfitCredential;
+use std::time::Duration;
+
 use http::{HeaderName, StatusCode};
+use magicproxy_core::limit::Limit;
+use magicproxy_core::state::StoreError;
 use magicproxy_core::{Denial, OpenError, OrderFault, ParseTargetError, ReissueError, VerifyError};
+
+use crate::body::MAX_BODY_KIB;
+use crate::settings::UnfitCredential;
 
 pub(crate) use answer::{RefusalForm, RequestId};
 pub use shape::RefusalShape;
@@ -74,6 +80,28 @@ pub(crate) enum Rejection {
     RequestBody,
     #[error("the proxy is busy with others; try again")]
     Busy,
+    #[error("what this token needs is kept in the proxy's state store, which is not there")]
+    Store(#[from] StoreError),
+    #[error("what this token needs is kept in a state store, and this proxy has none (`state.store`)")]
+    NoStore,
+    #[error("the token's limit of {0} is reached")]
+    Limit(Limit, Option<Duration>),
+    #[error("the token has made all that it may: {0} things are its own until it deletes some")]
+    TooManyGrants(usize),
+    #[error("the body must be JSON, not encoded, without a member twice, in the form that the token's rule names")]
+    BodyForm,
+    #[error("a rule or a plugin of this token must see the body whole, and it is longer than {MAX_BODY_KIB} KiB")]
+    BodyTooLong,
+    #[error("this is not the token's own: it may change and delete only what it created")]
+    NotOwned,
+    #[error("whether this exists already cannot be told: the upstream's answer to that question was not understood")]
+    CannotTell,
+    #[error("the upstream did what was asked, and what came of it could not be recorded: it is not the token's own")]
+    NotRecorded,
+    #[error("a plugin does not allow this request{}", .0.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default())]
+    Plugin(Option<String>),
+    #[error("a plugin could not record what came of the request, which the upstream carried out")]
+    PluginFailed,
     #[error("the upstream cannot be reached")]
     Connect,
     #[error("the upstream's certificate is not accepted")]
@@ -136,6 +164,17 @@ impl Rejection {
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout", ERROR),
             Self::RequestBody => (StatusCode::BAD_REQUEST, "request_body", ERROR),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", ERROR),
+            Self::Store(_) | Self::NoStore => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", ERROR),
+            Self::Limit(Limit::Total(_), _) => (StatusCode::FORBIDDEN, "spent", DENIED),
+            Self::Limit(Limit::Requests(..), _) => (StatusCode::TOO_MANY_REQUESTS, "rate_limited", DENIED),
+            Self::Limit(Limit::Concurrent(_), _) => (StatusCode::TOO_MANY_REQUESTS, "too_many_at_once", DENIED),
+            Self::TooManyGrants(_) => (StatusCode::FORBIDDEN, "too_many_grants", DENIED),
+            Self::BodyForm => (StatusCode::BAD_REQUEST, "body_unreadable", ERROR),
+            Self::BodyTooLong => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", ERROR),
+            Self::NotOwned => (StatusCode::FORBIDDEN, "not_owned", DENIED),
+            Self::CannotTell => (StatusCode::BAD_GATEWAY, "cannot_tell", "http_response_incomplete"),
+            Self::NotRecorded | Self::PluginFailed => (StatusCode::BAD_GATEWAY, "created_not_recorded", "proxy_internal_error"),
+            Self::Plugin(_) => (StatusCode::FORBIDDEN, "denied_by_plugin", DENIED),
             Self::Connect => (StatusCode::BAD_GATEWAY, "upstream_unreachable", "connection_refused"),
             Self::Tls => (StatusCode::BAD_GATEWAY, "upstream_tls", "tls_certificate_error"),
             Self::ConnectTimeout => (StatusCode::GATEWAY_TIMEOUT, "upstream_connect_timeout", "connection_timeout"),

@@ -9,22 +9,22 @@ use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use tokio::sync::Semaphore;
 
 use crate::access_log::AccessRecord;
-use crate::body::{IdleTimer, Pipeline, RequestBody, ResponseBody, UpstreamBody};
-use crate::carriers::Carriers;
+use crate::body::{IdleTimer, Pipeline, Received, RequestBody, ResponseBody, UpstreamBody};
 use crate::control::Control;
 use crate::downstream::{Connection, InFlight};
-use crate::gate::{Gate, InboundRequest, read_head};
+use crate::gate::{Gate, InboundRequest, OutboundRequest, read_head};
 use crate::header::{Coding, filter_response};
 use crate::placing::Places;
 use crate::rejection::{RefusalForm, Rejection, RequestId};
 use crate::rewrite;
 use crate::scrub::Needle;
-use crate::serve::StartError;
+use crate::serve::{StartError, WorkerId};
 use crate::settings::{Settings, UpstreamSettings};
 use crate::upstream::{Answer, Upstream};
-use crate::verifier::{self, Verifier};
+use crate::verifier;
 use homes::{Home, Homes};
 
 /// The path of the control plane; it and what lies below it never reach the upstream.
@@ -35,7 +35,7 @@ const CONTROL_PATH: &str = "/__magictoken";
 pub(crate) struct ReverseDoor {
     settings: Arc<Settings>,
     places: Places,
-    upstreams: Vec<Served>,
+    upstreams: Vec<Arc<Served>>,
     control: Control,
     homes: Homes,
 }
@@ -45,23 +45,33 @@ pub(crate) struct ReverseDoor {
 pub(crate) struct Served {
     pub(crate) settings: Arc<UpstreamSettings>,
     pub(crate) gate: Gate,
-    upstream: Upstream,
+    upstream: Arc<Upstream>,
     name: Arc<str>,
+}
+
+impl Served {
+    fn new(settings: &Settings, own: &Arc<UpstreamSettings>, slots: &Arc<Semaphore>) -> Result<Self, StartError> {
+        let upstream = Arc::new(Upstream::new(settings, own)?);
+        let gate = Gate::new(settings, own, Arc::clone(slots), Arc::clone(&upstream)).map_err(|_| StartError::Random)?;
+        Ok(Self { gate, upstream, name: own.name.as_str().into(), settings: Arc::clone(own) })
+    }
+
+    /// Sends a permitted request, and does what is due before any of its answer is passed down.
+    async fn exchange(self: &Arc<Self>, outbound: OutboundRequest, worker: WorkerId) -> Result<Answer, Rejection> {
+        if !outbound.has_duties() {
+            return self.upstream.send(outbound, worker).await?.settle().await;
+        }
+        // What the upstream does is recorded, though the caller should go away meanwhile.
+        let served = Arc::clone(self);
+        let exchange = tokio::spawn(async move { served.upstream.send(outbound, worker).await?.settle().await });
+        exchange.await.map_err(|_| Rejection::Internal)?
+    }
 }
 
 impl ReverseDoor {
     pub(crate) fn new(settings: Arc<Settings>) -> Result<Self, StartError> {
         let slots = verifier::slots();
-        let served = |upstream: &Arc<UpstreamSettings>| {
-            let carriers = Carriers::new(upstream, &settings.upstreams);
-            let verifier = Verifier::new(&settings, upstream, &carriers, Arc::clone(&slots)).map_err(|_| StartError::Random)?;
-            Ok(Served {
-                gate: Gate::new(Arc::clone(upstream), carriers, verifier, settings.trusted_proxies.clone()),
-                upstream: Upstream::new(&settings, upstream)?,
-                name: upstream.name.as_str().into(),
-                settings: Arc::clone(upstream),
-            })
-        };
+        let served = |upstream| Served::new(&settings, upstream, &slots).map(Arc::new);
         let upstreams = settings.upstreams.iter().map(served).collect::<Result<_, StartError>>()?;
         let places = Places::new(&settings.upstreams);
         let control = Control::new(Arc::clone(&settings));
@@ -117,10 +127,11 @@ impl ReverseDoor {
         let on_upgrade = head.extensions.remove::<OnUpgrade>();
         let body = RequestBody::new(incoming, self.settings.timeouts.body_idle);
         record.receives(body.progress());
-        let inbound = InboundRequest { head, origin, target, body, peer: connection.peer() };
+        let worker = connection.worker();
+        let inbound = InboundRequest { head, origin, target, body, peer: connection.peer(), worker };
         let outbound = served.gate.admit(inbound, record).await?;
         let needle = outbound.needle();
-        let answer = served.upstream.send(outbound, connection.worker()).await?;
+        let answer = served.exchange(outbound, worker).await?;
         if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return switch_protocols(answer, on_upgrade, needle.as_ref(), connection.begin());
         }
@@ -134,15 +145,16 @@ impl ReverseDoor {
     }
 
     fn pass_down(&self, answer: Answer, method: &Method, needle: Option<Needle>, home: Option<Home>) -> Response<ResponseBody> {
-        let (mut head, incoming) = answer.response.into_parts();
-        let version = head.version;
+        let Answer { response, lease, ahead, held } = answer;
+        let (mut head, incoming) = response.into_parts();
+        let received = Received { incoming, version: head.version, lease, ahead, held };
         let links = home.filter(|_| rewrite::concerns(&head)).map(|home| self.homes.links(&self.places, &home));
         let coding = Coding::of(&head.headers);
         filter_response(&mut head, method, needle.as_ref());
         let plan = rewrite::apply(&mut head, links.as_ref());
         let timeouts = &self.settings.timeouts;
         let end = timeouts.total.map(|total| std::time::Instant::now() + total);
-        let body = UpstreamBody::new(incoming, version, IdleTimer::new(timeouts.response_idle, end), answer.lease);
+        let body = UpstreamBody::new(received, IdleTimer::new(timeouts.response_idle, end));
         let body = body.through(Pipeline::new(coding, needle.clone(), plan)).scrubbed(needle);
         Response::from_parts(head, ResponseBody::upstream(body))
     }
@@ -185,7 +197,7 @@ fn switch_protocols(
             tracing::debug!(target: "magicproxy::upstream", ended = joined.is_ok(), "a WebSocket ended");
         }
         // Until here neither connection counts as idle.
-        drop((answer.lease, tunnel));
+        drop((answer.lease, answer.held, tunnel));
     });
     Ok(Response::from_parts(head, ResponseBody::full(bytes::Bytes::new())))
 }

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
+use magicproxy_core::plugin::PluginHost;
+use magicproxy_core::state::StateStore;
 use magicproxy_core::{Acceptance, EncodedSlash, PatternMode, Policy, Scopes, UnnamedTokens, UpstreamName};
 use rustls_pki_types::CertificateDer;
 
@@ -39,6 +41,10 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// Limits.
     pub limits: Limits,
+    /// Where state is kept. Without it, tokens that need state are refused.
+    pub state: Option<Arc<dyn StateStore>>,
+    /// The plugins that scopes may name.
+    pub plugins: Option<Arc<dyn PluginHost>>,
 }
 
 /// The upstream: where requests go, and how it is to be treated.

@@ -18,8 +18,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, V
 use hyper::body::Incoming;
 use magicproxy_core::RequestTarget;
 
-use crate::body::{Progress, RequestBody};
+use crate::body::{Ahead, Held, Progress, RequestBody};
 use crate::gate::{Message, OutboundRequest};
+use crate::ledger::Unsettled;
 use crate::opened::QueryCredential;
 use crate::rejection::Rejection;
 use crate::serve::WorkerId;
@@ -34,6 +35,8 @@ pub(crate) use pool::Lease;
 pub(crate) struct Upstream {
     origins: Vec<Origin>,
     response: Duration,
+    /// How long an answer may be silent.
+    pub(crate) idle: Duration,
 }
 
 /// One origin of an upstream, with its own connections.
@@ -44,37 +47,53 @@ struct Origin {
     pools: Pools,
 }
 
-/// The upstream's answer, and the connection that its body comes on.
-#[derive(Debug)]
+/// The upstream's answer, for which everything was done that was due: made by [`Unsettled::settle`].
 pub(crate) struct Answer {
     pub(crate) response: Response<Incoming>,
+    /// The connection that its body comes on.
     pub(crate) lease: Lease,
+    /// What was read of its body already.
+    pub(crate) ahead: Option<Box<Ahead>>,
+    /// What the exchange holds until it was passed down.
+    pub(crate) held: Option<Held>,
+}
+
+/// An answer as it comes.
+struct Arrived {
+    response: Response<Incoming>,
+    lease: Lease,
 }
 
 impl Upstream {
     pub(crate) fn new(settings: &Settings, upstream: &UpstreamSettings) -> Result<Self, rustls::Error> {
         let origins = upstream.origins().map(|root| Origin::new(settings, upstream, root)).collect::<Result<_, _>>()?;
         let response = upstream.response_timeout.unwrap_or(settings.timeouts.response);
-        Ok(Self { origins, response })
+        Ok(Self { origins, response, idle: settings.timeouts.response_idle })
     }
 
     /// Sends a permitted request, which this worker serves, and waits for the head of its answer.
-    pub(crate) async fn send(&self, request: OutboundRequest, worker: WorkerId) -> Result<Answer, Rejection> {
+    pub(crate) async fn send(&self, request: OutboundRequest, worker: WorkerId) -> Result<Unsettled, Rejection> {
         let upgrade = request.is_upgrade();
         let progress = request.body().progress();
-        let mut exchange = self.exchange(request, worker)?;
-        let answer = within(self.response, &progress, std::pin::pin!(exchange.answer())).await?;
-        if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS && !upgrade {
+        let origin = self.origins.get(request.origin()).ok_or(Rejection::Internal)?;
+        let (message, parameter, duties) = request.into_message();
+        let mut exchange = self.exchange(origin, message, parameter.as_ref(), worker)?;
+        let Arrived { response, lease } = within(self.response, &progress, std::pin::pin!(exchange.answer())).await?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS && !upgrade {
             return Err(Rejection::UnexpectedUpgrade);
         }
-        Ok(answer)
+        Ok(Unsettled { response, lease, duties, idle: self.idle })
     }
 
-    fn exchange(&self, request: OutboundRequest, worker: WorkerId) -> Result<Exchange<'_>, Rejection> {
-        let origin = self.origins.get(request.origin()).ok_or(Rejection::Internal)?;
-        let (message, parameter) = request.into_message();
+    fn exchange<'u>(
+        &self,
+        origin: &'u Origin,
+        message: Message,
+        parameter: Option<&QueryCredential>,
+        worker: WorkerId,
+    ) -> Result<Exchange<'u>, Rejection> {
         let upgrade = message.upgrade;
-        let outgoing = Outgoing::new(message, parameter.as_ref(), &origin.root)?;
+        let outgoing = Outgoing::new(message, parameter, &origin.root)?;
         Ok(Exchange { origin, worker, upgrade, outgoing: Some(outgoing) })
     }
 }
@@ -89,7 +108,7 @@ struct Exchange<'u> {
 }
 
 impl Exchange<'_> {
-    async fn answer(&mut self) -> Result<Answer, Rejection> {
+    async fn answer(&mut self) -> Result<Arrived, Rejection> {
         let origin = self.origin;
         // An upgraded connection is never given back, so it is never taken from the pool either.
         if !self.upgrade {
@@ -107,12 +126,17 @@ impl Exchange<'_> {
     }
 
     /// `None`: the pooled connection was no more, and the request is there for another one.
-    async fn attempt(&mut self, mut connection: Connection, pool: &Arc<Pool>, pooled: bool) -> Result<Option<Answer>, Rejection> {
+    async fn attempt(
+        &mut self,
+        mut connection: Connection,
+        pool: &Arc<Pool>,
+        pooled: bool,
+    ) -> Result<Option<Arrived>, Rejection> {
         let sent = connection.send(self.request(connection.version(), pooled)?);
         match sent.await {
             Ok(response) => {
                 check_framing(&response)?;
-                Ok(Some(Answer { response, lease: pool.lease(connection) }))
+                Ok(Some(Arrived { response, lease: pool.lease(connection) }))
             }
             Err(SendError::NotSent(request)) if pooled => {
                 self.outgoing = Some(Outgoing::from_request(*request));

@@ -10,7 +10,8 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use magicproxy_core::{Caveat, Permit, UnverifiedToken, VerifiedToken, VerifyContext, VerifyError};
+use magicproxy_core::rule::NewGrant;
+use magicproxy_core::{Caveat, OpenError, Permit, ReissueError, UnverifiedToken, VerifiedToken, VerifyContext, VerifyError};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
@@ -174,6 +175,11 @@ impl Verifier {
         Ok(reissued.await.map_err(|_| Rejection::Internal)??)
     }
 
+    /// What makes tokens for what a request with this one creates.
+    pub(crate) fn receipts(&self, presented: &PresentedToken) -> Receipts {
+        Receipts { inner: Arc::clone(&self.inner), text: Zeroizing::new(presented.as_str().to_owned()) }
+    }
+
     /// Waits for its turn, but not for ever: a queue of costly tokens must not grow without bound.
     async fn slot(&self) -> Result<SemaphorePermit<'_>, Rejection> {
         match tokio::time::timeout(MAX_WAIT, self.slots.acquire()).await {
@@ -188,6 +194,21 @@ impl Verifier {
         let text = Zeroizing::new(presented.as_str().to_owned());
         let verified = tokio::task::spawn_blocking(move || inner.verify(&text)).await.map_err(|_| Rejection::Internal)??;
         Ok(Arc::new(CachedToken { token: Arc::new(verified), generation, credential: OnceCell::new() }))
+    }
+}
+
+/// Makes tokens for what one request creates. `state.md` section 4.
+pub(crate) struct Receipts {
+    inner: Arc<Inner>,
+    text: Zeroizing<String>,
+}
+
+impl Receipts {
+    /// A token for just these grants.
+    pub(crate) async fn make(&self, grants: Vec<NewGrant>) -> Result<Zeroizing<String>, ReissueError> {
+        let (inner, text) = (Arc::clone(&self.inner), self.text.clone());
+        let made = tokio::task::spawn_blocking(move || inner.keys.current().receipt(&text, &grants, &inner.context()));
+        made.await.unwrap_or(Err(ReissueError::Open(OpenError::Sealed)))
     }
 }
 

@@ -155,6 +155,8 @@ impl Config {
     /// What the engine is told.
     pub(crate) fn into_settings(self, keys: Arc<SharedKeys>) -> Settings {
         Settings {
+            state: None,
+            plugins: None,
             keys,
             upstreams: self.upstreams,
             public_access: self.public_access.and_then(|public| ApiRoot::parse(&public.url).ok()),

@@ -6,13 +6,15 @@ use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
 use hyper::body::Incoming;
 
 use super::{BodyError, IdleTimer};
 use crate::header::filter_request_trailers;
+use crate::rejection::Rejection;
 
 /// How far a request body has come: for the response timeout and the log.
 #[derive(Debug, Default)]
@@ -49,10 +51,40 @@ pub(crate) struct RequestBody {
 /// A body that is not at its end.
 #[derive(Debug)]
 struct Stream {
-    incoming: Incoming,
+    source: Source,
     idle: IdleTimer,
     /// Trailers that do not go up, besides those that never do.
     stripped: Arc<[HeaderName]>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Incoming(Incoming),
+    /// It was read before it is sent.
+    Whole(Full<Bytes>),
+}
+
+impl Source {
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self {
+            Self::Incoming(incoming) => Pin::new(incoming).poll_frame(context).map_err(BodyError::from),
+            Self::Whole(bytes) => Pin::new(bytes).poll_frame(context).map_err(|never| match never {}),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Incoming(incoming) => incoming.is_end_stream(),
+            Self::Whole(bytes) => bytes.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Incoming(incoming) => incoming.size_hint(),
+            Self::Whole(bytes) => bytes.size_hint(),
+        }
+    }
 }
 
 impl RequestBody {
@@ -60,7 +92,8 @@ impl RequestBody {
         if incoming.is_end_stream() {
             return Self::empty();
         }
-        let stream = Stream { incoming, idle: IdleTimer::new(idle, None), stripped: Arc::default() };
+        let source = Source::Incoming(incoming);
+        let stream = Stream { source, idle: IdleTimer::new(idle, None), stripped: Arc::default() };
         Self { stream: Some(Box::new(stream)), progress: Arc::default() }
     }
 
@@ -80,6 +113,31 @@ impl RequestBody {
         self
     }
 
+    /// Reads it whole, if it is no longer than this: what will be sent is what was read. Trailers do not go up.
+    pub(crate) async fn read_whole(&mut self, most: usize) -> Result<Bytes, Rejection> {
+        let mut bytes = BytesMut::new();
+        while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut *self).poll_frame(context)).await {
+            let frame = frame.map_err(|error| match error {
+                BodyError::Idle => Rejection::RequestTimeout,
+                _ => Rejection::RequestBody,
+            })?;
+            let data = frame.into_data().unwrap_or_default();
+            if bytes.len() + data.len() > most {
+                return Err(Rejection::BodyTooLong);
+            }
+            bytes.extend_from_slice(&data);
+        }
+        let bytes = bytes.freeze();
+        // Until it was sent again, it is not done.
+        self.progress.done.store(bytes.is_empty(), Ordering::Relaxed);
+        self.progress.bytes.store(0, Ordering::Relaxed);
+        match &mut self.stream {
+            Some(stream) if !bytes.is_empty() => stream.source = Source::Whole(Full::new(bytes.clone())),
+            _ => self.stream = None,
+        }
+        Ok(bytes)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.stream.is_none()
     }
@@ -96,7 +154,7 @@ impl Body for RequestBody {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         let Some(stream) = &mut this.stream else { return Poll::Ready(None) };
-        let polled = Pin::new(&mut stream.incoming).poll_frame(context);
+        let polled = stream.source.poll_frame(context);
         this.progress.waiting.store(polled.is_pending(), Ordering::Relaxed);
         match polled {
             Poll::Ready(Some(Ok(mut frame))) => {
@@ -109,7 +167,7 @@ impl Body for RequestBody {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error.into()))),
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error))),
             Poll::Ready(None) => {
                 this.progress.done.store(true, Ordering::Relaxed);
                 Poll::Ready(None)
@@ -120,7 +178,7 @@ impl Body for RequestBody {
 
     fn is_end_stream(&self) -> bool {
         let Some(stream) = &self.stream else { return true };
-        let ended = stream.incoming.is_end_stream();
+        let ended = stream.source.is_end_stream();
         if ended {
             self.progress.done.store(true, Ordering::Relaxed);
         }
@@ -128,6 +186,6 @@ impl Body for RequestBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.stream.as_ref().map_or_else(|| SizeHint::with_exact(0), |stream| stream.incoming.size_hint())
+        self.stream.as_ref().map_or_else(|| SizeHint::with_exact(0), |stream| stream.source.size_hint())
     }
 }

@@ -8,7 +8,7 @@ use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::{BodyError, IdleTimer, Pipeline};
+use super::{Ahead, BodyError, Held, IdleTimer, Pipeline};
 use crate::access_log::AccessRecord;
 use crate::downstream::{InFlight, noted};
 use crate::header::filter_trailers;
@@ -102,6 +102,19 @@ impl Body for ResponseBody {
     }
 }
 
+/// An answer's body as it comes, and what belongs to it.
+pub(crate) struct Received {
+    pub(crate) incoming: Incoming,
+    /// What the answer came in.
+    pub(crate) version: Version,
+    /// The connection that it comes from.
+    pub(crate) lease: Lease,
+    /// What was read of it already.
+    pub(crate) ahead: Option<Box<Ahead>>,
+    /// What is held until it has been passed down.
+    pub(crate) held: Option<Held>,
+}
+
 /// The upstream's body.
 pub(crate) struct UpstreamBody {
     incoming: Incoming,
@@ -110,6 +123,10 @@ pub(crate) struct UpstreamBody {
     pipeline: Pipeline,
     needle: Option<Needle>,
     idle: IdleTimer,
+    /// What was read of it before its head was passed on.
+    ahead: Option<Box<Ahead>>,
+    /// Held until this body is no more.
+    _held: Option<Held>,
     /// The connection it comes from, to be given back at the end; dropped before the end, it is closed.
     lease: Option<Lease>,
     /// Trailers that wait for the last bytes to go first.
@@ -125,9 +142,20 @@ impl std::fmt::Debug for UpstreamBody {
 }
 
 impl UpstreamBody {
-    pub(crate) fn new(incoming: Incoming, version: Version, idle: IdleTimer, lease: Lease) -> Self {
-        let pipeline = Pipeline::default();
-        let mut body = Self { incoming, version, pipeline, needle: None, idle, lease: Some(lease), trailers: None, ended: false };
+    pub(crate) fn new(received: Received, idle: IdleTimer) -> Self {
+        let Received { incoming, version, lease, ahead, held } = received;
+        let mut body = Self {
+            incoming,
+            version,
+            pipeline: Pipeline::default(),
+            needle: None,
+            idle,
+            ahead,
+            _held: held,
+            lease: Some(lease),
+            trailers: None,
+            ended: false,
+        };
         body.note_source_end();
         body
     }
@@ -147,7 +175,7 @@ impl UpstreamBody {
     }
 
     fn note_source_end(&mut self) {
-        if self.incoming.is_end_stream() {
+        if self.ahead.is_none() && self.incoming.is_end_stream() {
             self.end();
         }
     }
@@ -196,6 +224,18 @@ impl Body for UpstreamBody {
             if ended {
                 return Poll::Ready(self.trailers.take().map(Ok));
             }
+            if let Some(mut ahead) = self.ahead.take() {
+                if let Some(frame) = ahead.next() {
+                    self.ahead = Some(ahead);
+                    match frame {
+                        Ok(frame) => self.take_frame(frame),
+                        Err(error) => return Poll::Ready(Some(Err(error))),
+                    }
+                } else {
+                    self.note_source_end();
+                }
+                continue;
+            }
             match Pin::new(&mut self.incoming).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => self.take_frame(frame),
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
@@ -211,10 +251,11 @@ impl Body for UpstreamBody {
     }
 
     fn size_hint(&self) -> SizeHint {
+        let ahead = self.ahead.as_ref().map_or(0, |ahead| ahead.length());
         match (self.incoming.size_hint().exact(), self.pipeline.held()) {
-            (Some(to_come), Some(held)) => SizeHint::with_exact(to_come + held),
-            (None, Some(_)) => self.incoming.size_hint(),
-            (_, None) => SizeHint::default(),
+            (Some(to_come), Some(held)) => SizeHint::with_exact(ahead + to_come + held),
+            (None, Some(_)) if ahead == 0 => self.incoming.size_hint(),
+            _ => SizeHint::default(),
         }
     }
 }

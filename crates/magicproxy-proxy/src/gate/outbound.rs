@@ -6,6 +6,7 @@ use http::{HeaderMap, Method};
 use magicproxy_core::{Permit, RequestTarget};
 
 use crate::body::RequestBody;
+use crate::ledger::{Duties, Settled};
 use crate::opened::{OpenedCredential, QueryCredential};
 use crate::scrub::Needle;
 
@@ -23,7 +24,8 @@ pub(crate) struct Message {
 
 /// A permitted request with its credential.
 ///
-/// INVARIANT: its one constructor consumes a [`Permit`]; `upstream::Upstream::send` takes nothing else.
+/// INVARIANT: its constructor consumes what a [`Permit`] became once everything was taken that it takes
+/// ([`Settled`](crate::ledger::Settled)); `upstream::Upstream::send` takes nothing else.
 ///
 /// It can be named, and nobody outside of the gate can make one:
 ///
@@ -34,18 +36,31 @@ pub(crate) struct Message {
 /// let forged = magicproxy_proxy::gate::OutboundRequest::new(todo!(), todo!(), todo!());
 /// ```
 /// ```compile_fail,E0451
-/// let forged = magicproxy_proxy::gate::OutboundRequest { permit: todo!(), credential: todo!(), message: todo!() };
+/// let forged = magicproxy_proxy::gate::OutboundRequest { credential: todo!(), message: todo!(), duties: todo!() };
 /// ```
 #[derive(Debug)]
 pub struct OutboundRequest {
-    permit: Permit,
     credential: Arc<OpenedCredential>,
     message: Message,
+    duties: Duties,
 }
 
 impl OutboundRequest {
-    pub(super) fn new(permit: Permit, credential: Arc<OpenedCredential>, message: Message) -> Self {
-        Self { permit, credential, message }
+    pub(super) fn new(settled: Settled, credential: Arc<OpenedCredential>, message: Message) -> Self {
+        let (permit, duties) = settled.into_parts();
+        // It admits one request, and this is it.
+        drop(permit);
+        Self { credential, message, duties }
+    }
+
+    /// A question that a permitted request needs answered before it is sent: it only reads, at the path of that request.
+    pub(crate) fn question(_: &Permit, credential: Arc<OpenedCredential>, message: Message) -> Self {
+        Self { credential, message, duties: Duties::none() }
+    }
+
+    /// Must it be carried through though its caller goes away?
+    pub(crate) fn has_duties(&self) -> bool {
+        self.duties.are_due()
     }
 
     /// What to look for in the answer.
@@ -65,13 +80,12 @@ impl OutboundRequest {
         &self.message.body
     }
 
-    /// Sets the credential, after everything of the caller's was taken away, and lets go of the permit: it admits one request.
+    /// Sets the credential, after everything of the caller's was taken away. The duties go with it, to the answer.
     ///
     /// What goes behind the query comes beside the message: a target is text that may be printed.
-    pub(crate) fn into_message(self) -> (Message, Option<QueryCredential>) {
+    pub(crate) fn into_message(self) -> (Message, Option<QueryCredential>, Duties) {
         let mut message = self.message;
         let parameter = self.credential.place(&mut message.headers);
-        drop(self.permit);
-        (message, parameter)
+        (message, parameter, self.duties)
     }
 }

@@ -205,7 +205,7 @@ pub(crate) fn may_carry_secret(name: &HeaderName) -> bool {
 }
 
 /// Would this field change who the caller is, or what is done, at a server that believes it? In a trailer it would too.
-pub(super) fn steers(name: &HeaderName) -> bool {
+pub(crate) fn steers(name: &HeaderName) -> bool {
     CARRIERS.contains(&name.as_str()) || misleads(name)
 }
 

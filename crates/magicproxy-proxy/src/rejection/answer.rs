@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE};
+use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 
@@ -124,6 +124,10 @@ impl Rejection {
                 headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
             }
         }
+        if let Self::Limit(_, Some(after)) = self {
+            // Whole seconds, and never too early.
+            headers.insert(RETRY_AFTER, HeaderValue::from(after.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX)));
+        }
         if let Self::ControlMethod(known) = self {
             headers.insert(ALLOW, HeaderValue::from_static(known));
         }
@@ -168,7 +172,8 @@ fn title(status: StatusCode) -> &'static str {
         StatusCode::FORBIDDEN => "the proxy does not allow this request",
         StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => "the upstream did not give a usable answer",
         StatusCode::INTERNAL_SERVER_ERROR => "the proxy failed",
-        StatusCode::SERVICE_UNAVAILABLE => "the proxy is busy",
+        StatusCode::SERVICE_UNAVAILABLE => "the proxy cannot decide now",
+        StatusCode::TOO_MANY_REQUESTS => "the token's limit is reached",
         _ => "the proxy does not take this request",
     }
 }

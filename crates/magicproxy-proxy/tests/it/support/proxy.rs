@@ -83,6 +83,8 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
     scopes.insert(ScopeName::parse("reading").unwrap(), parse(&["GET /read/.*", "GET /user"]).into());
     scopes.insert(ScopeName::parse("writing").unwrap(), parse(&["POST /write"]).into());
     Settings {
+        state: None,
+        plugins: None,
         keys: keys(),
         upstreams: vec![Arc::new(UpstreamSettings {
             name: UpstreamName::parse(NAME).unwrap(),

@@ -1,0 +1,44 @@
+//! Further grounds to allow a request: what the token's owner made, and what plugins say. Most requests never come here.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use magicproxy_core::{Access, Denial, Permit, VerifiedToken};
+
+use super::{Gate, denied};
+use crate::body::RequestBody;
+use crate::ledger::{Consultation, Inquiry, whole_body};
+use crate::rejection::Rejection;
+
+impl Gate {
+    /// Goes on from what the rules decided. A grant allows what they do not; a plugin may allow and may deny.
+    pub(super) async fn ask_further(
+        &self,
+        token: &Arc<VerifiedToken>,
+        access: &Access<'_>,
+        decision: Result<Permit, Denial>,
+        head: &Parts,
+        body: &mut RequestBody,
+    ) -> Result<(Permit, Consultation), Rejection> {
+        let decision = match decision {
+            Err(Denial::NotAllowed) => self.ledger.authorize(token, access).await?,
+            decided => decided,
+        };
+        let refuse = |denial| denied(denial, token, access);
+        match decision {
+            _ if token.plugins().is_empty() => Ok((decision.map_err(refuse)?, Consultation::default())),
+            // Whatever a plugin says, it will not be sent.
+            Err(denial) if denial != Denial::NotAllowed => Err(refuse(denial)),
+            decision => {
+                let shown = if self.plugins.read_body(token) { Some(whole_body(&head.headers, body).await?) } else { None };
+                let inquiry = Inquiry { token, head, target: access.target, sender: access.sender };
+                let (consent, consultation) = self.plugins.ask(inquiry, shown.as_deref()).await?;
+                let decision = match (decision, consent) {
+                    (Err(_), Some(consent)) => token.authorize_agreed(access, consent),
+                    (decision, _) => decision,
+                };
+                Ok((decision.map_err(refuse)?, consultation))
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The ledger: what the state store is asked for one request, before it is sent and when its answer has come.
+//!
+//! `docs/spec/state.md`. Doubt is denial: what cannot be looked up is not allowed, and what the upstream did that cannot be
+//! recorded is not passed on as if nothing had happened. A request that asks for no state never comes here.
+
+mod duties;
+mod elements;
+mod limits;
+mod plugins;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::ACCEPT_ENCODING;
+use http::{HeaderMap, HeaderValue};
+use magicproxy_core::rule::{Document, HeldGrant, Stateful};
+use magicproxy_core::state::{Partition, StateStore};
+use magicproxy_core::{Access, Basis, Denial, Permit, UnixTime, UpstreamName, VerifiedToken};
+
+use crate::body::{MAX_BODY_BYTES, RequestBody};
+use crate::clock;
+use crate::gate::Message;
+use crate::header::Coding;
+use crate::rejection::Rejection;
+use crate::settings::{Settings, UpstreamSettings};
+use crate::verifier::Receipts;
+
+pub(crate) use duties::{Duties, Unsettled};
+pub(crate) use elements::Questions;
+pub(crate) use plugins::{Consultation, Inquiry, Plugins};
+
+use duties::{Duty, Outcome};
+
+/// The most grants that one owner may hold.
+const MAX_GRANTS: usize = 1_000;
+
+/// The ledger of one upstream.
+#[derive(Clone, Debug)]
+pub(crate) struct Ledger {
+    store: Option<Arc<dyn StateStore>>,
+    upstream: UpstreamName,
+    pending: limits::Pending,
+}
+
+/// A permitted request for which everything was taken that it takes.
+///
+/// INVARIANT: made by [`Settled::plain`], for a permit that asks for nothing, and by [`Ledger::settle`].
+#[derive(Debug)]
+pub(crate) struct Settled {
+    permit: Permit,
+    duties: Duties,
+}
+
+impl Settled {
+    /// Of a permit that asks for no state, and of which no plugin wants to know more; any other comes back.
+    pub(crate) fn plain(permit: Permit, consultation: &Consultation) -> Result<Self, Permit> {
+        if permit.is_stateful() || !consultation.is_empty() { Err(permit) } else { Ok(Self { permit, duties: Duties::none() }) }
+    }
+
+    /// The permit, and what is left to be done when the answer has come.
+    pub(crate) fn into_parts(self) -> (Permit, Duties) {
+        (self.permit, self.duties)
+    }
+}
+
+/// A permitted request that is about to be sent.
+pub(crate) struct Sending<'s> {
+    pub(crate) permit: Permit,
+    pub(crate) message: &'s mut Message,
+    /// How the upstream is asked what it has.
+    pub(crate) questions: Questions<'s>,
+    /// Makes tokens for what comes of it.
+    pub(crate) receipts: Receipts,
+    /// The plugins that were asked.
+    pub(crate) consultation: Consultation,
+}
+
+impl Ledger {
+    pub(crate) fn new(settings: &Settings, upstream: &UpstreamSettings) -> Self {
+        Self { store: settings.state.clone(), upstream: upstream.name.clone(), pending: limits::Pending::default() }
+    }
+
+    fn store(&self) -> Result<&Arc<dyn StateStore>, Rejection> {
+        self.store.as_ref().ok_or(Rejection::NoStore)
+    }
+
+    /// Decides a request that no rule allows by what the token's owner holds. `state.md` section 3.7.
+    ///
+    /// A denial where nothing allows it, an error where that cannot be known.
+    pub(crate) async fn authorize(
+        &self,
+        token: &Arc<VerifiedToken>,
+        access: &Access<'_>,
+    ) -> Result<Result<Permit, Denial>, Rejection> {
+        let path = access.target.path();
+        for owner in token.grant_owners(access.upstream) {
+            let found = self.store()?.read(owner, vec![HeldGrant::name(path)], access.now).await?;
+            let held = found.into_iter().flatten().next().and_then(|entry| HeldGrant::from_store(owner, path, &entry.value));
+            let Some(held) = held else { continue };
+            match token.authorize_held(access, held) {
+                Err(Denial::NotAllowed) => {}
+                decision => return Ok(decision),
+            }
+        }
+        Ok(Err(Denial::NotAllowed))
+    }
+
+    /// Takes what the request takes, and says what is to be done when its answer has come.
+    pub(crate) async fn settle(&self, sending: Sending<'_>) -> Result<Settled, Rejection> {
+        let Sending { permit, message, questions, receipts, consultation } = sending;
+        let now = clock::now();
+        let (owner, ends_at) = permit.owner(&self.upstream, now);
+        let outcome = match permit.basis() {
+            Basis::Rule(Some(state)) => self.prepare(state, (owner, ends_at), message, &questions, &permit).await?,
+            Basis::Grant(held) if message.method == http::Method::DELETE => Outcome::Consumes(held.clone()),
+            Basis::Rule(None) | Basis::Grant(_) | Basis::Plugin(_) => Outcome::Nothing,
+        };
+        let taken = match self.take(&permit, now).await {
+            Ok(taken) => taken,
+            Err(rejection) => {
+                self.abandon(outcome).await;
+                return Err(rejection);
+            }
+        };
+        let outcome = self.own(outcome, owner, ends_at).await?;
+        if consultation.reads_response() || matches!(&outcome, Outcome::Grants(state, _) if state.reads_response()) {
+            // What is encoded cannot be read.
+            message.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
+        let duty = Duty {
+            ledger: self.clone(),
+            owner,
+            ends_at,
+            outcome,
+            method: message.method.clone(),
+            path: message.target.path().to_owned(),
+            receipts,
+            consultation,
+            needle: questions.credential.needle().cloned(),
+            taken,
+        };
+        Ok(Settled { permit, duties: Duties::of(duty) })
+    }
+
+    /// Reads what a stateful rule must see of the request, and reserves what it creates.
+    async fn prepare(
+        &self,
+        state: &Arc<Stateful>,
+        (owner, _): (Partition, UnixTime),
+        message: &mut Message,
+        questions: &Questions<'_>,
+        permit: &Permit,
+    ) -> Result<Outcome, Rejection> {
+        if let Some(elements) = state.elements() {
+            let body = whole_body(&message.headers, &mut message.body).await?;
+            return self.reserve(elements, owner, &body, message, questions, permit).await.map(Outcome::Elements);
+        }
+        if state.records() {
+            self.ensure_room(owner).await?;
+        }
+        let request = if state.reads_request() {
+            let body = whole_body(&message.headers, &mut message.body).await?;
+            Some(Document::parse(&body).ok_or(Rejection::BodyForm)?)
+        } else {
+            None
+        };
+        Ok(if state.records() || state.gives_receipt() { Outcome::Grants(Arc::clone(state), request) } else { Outcome::Nothing })
+    }
+
+    /// Is there room for what the request may give?
+    async fn ensure_room(&self, owner: Partition) -> Result<(), Rejection> {
+        let held = self.store()?.list(owner, HeldGrant::PREFIX.to_vec(), MAX_GRANTS, clock::now()).await?;
+        if held.len() < MAX_GRANTS { Ok(()) } else { Err(Rejection::TooManyGrants(MAX_GRANTS)) }
+    }
+}
+
+/// Reads the request's body before it is sent: what is sent is what was read.
+pub(crate) async fn whole_body(headers: &HeaderMap, body: &mut RequestBody) -> Result<Bytes, Rejection> {
+    if Coding::of(headers) != Coding::Identity {
+        return Err(Rejection::BodyForm);
+    }
+    body.read_whole(MAX_BODY_BYTES).await
+}

@@ -1,0 +1,237 @@
+//! What is to be done when the answer to a permitted request has come, before any of it is passed down.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONTENT_TYPE, LOCATION};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use hyper::body::Incoming;
+use magicproxy_core::UnixTime;
+use magicproxy_core::rule::{Document, Facts, HeldGrant, NewGrant, Stateful};
+use magicproxy_core::state::{Change, Condition, Entry, Partition};
+
+use super::elements::Claimed;
+use super::limits::Counted;
+use super::{Consultation, Ledger, MAX_GRANTS};
+use crate::body::{Ahead, Held, MAX_BODY_BYTES};
+use crate::clock;
+use crate::header::Coding;
+use crate::rejection::Rejection;
+use crate::scrub::Needle;
+use crate::upstream::{Answer, Lease};
+use crate::verifier::Receipts;
+
+/// The token for what a request made: `state.md` section 4.
+const RECEIPT: HeaderName = HeaderName::from_static("magic-receipt");
+
+/// What is to be done; nothing, for most requests.
+#[derive(Debug)]
+pub(crate) struct Duties(Option<Box<Duty>>);
+
+pub(super) struct Duty {
+    pub(super) ledger: Ledger,
+    pub(super) owner: Partition,
+    pub(super) ends_at: UnixTime,
+    pub(super) outcome: Outcome,
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) receipts: Receipts,
+    pub(super) consultation: Consultation,
+    /// What no plugin is shown.
+    pub(super) needle: Option<Needle>,
+    pub(super) taken: Counted,
+}
+
+/// What the answer decides.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Nothing,
+    /// Its success gives what this rule says, with values from the request's body among others.
+    Grants(Arc<Stateful>, Option<Document>),
+    /// Elements are made and taken away.
+    Elements(Claimed),
+    /// A grant is used up.
+    Consumes(HeldGrant),
+}
+
+impl fmt::Debug for Duty {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Duty").field("owner", &self.owner).field("outcome", &self.outcome).finish_non_exhaustive()
+    }
+}
+
+impl Duties {
+    /// Of what asks for no state.
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    pub(super) fn of(duty: Duty) -> Self {
+        Self(Some(Box::new(duty)))
+    }
+
+    /// Must the exchange go on though its caller has gone?
+    pub(crate) fn are_due(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+/// An answer for which the duties are still to be done. [`Self::settle`] is the only way to an [`Answer`].
+#[derive(Debug)]
+pub(crate) struct Unsettled {
+    pub(crate) response: Response<Incoming>,
+    pub(crate) lease: Lease,
+    pub(crate) duties: Duties,
+    /// How long a silence breaks an answer off that must be read first.
+    pub(crate) idle: Duration,
+}
+
+impl Unsettled {
+    /// Does what is due.
+    ///
+    /// An error where the upstream carried the request out and that could not be recorded.
+    pub(crate) async fn settle(self) -> Result<Answer, Rejection> {
+        let Self { response, lease, duties, idle } = self;
+        let answer = Answer { response, lease, ahead: None, held: None };
+        match duties.0 {
+            None => Ok(answer),
+            Some(duty) => Box::pin(duty.fulfil(answer, idle)).await,
+        }
+    }
+}
+
+impl Duty {
+    async fn fulfil(mut self: Box<Self>, mut answer: Answer, idle: Duration) -> Result<Answer, Rejection> {
+        let status = answer.response.status();
+        self.taken.show(answer.response.headers_mut());
+        if self.reads(&answer) {
+            answer.ahead = Some(Box::new(Ahead::read(answer.response.body_mut(), MAX_BODY_BYTES, idle).await));
+        }
+        let body = answer.ahead.as_ref().and_then(|ahead| ahead.whole()).cloned();
+        match std::mem::replace(&mut self.outcome, Outcome::Nothing) {
+            Outcome::Nothing => {}
+            Outcome::Grants(state, request) if status.is_success() => {
+                let response = body.as_deref().filter(|_| state.reads_response()).and_then(Document::parse);
+                let headers = answer.response.headers_mut();
+                self.give(&state, request.as_ref(), response.as_ref(), headers).await?;
+            }
+            Outcome::Grants(..) => {}
+            Outcome::Elements(claimed) if status.is_success() => self.ledger.forget(&claimed, self.owner).await,
+            Outcome::Elements(claimed) => self.ledger.disown(&claimed, self.owner).await,
+            Outcome::Consumes(held) => self.consume(&held, status).await,
+        }
+        self.consultation.tell(&answer.response, body.as_deref(), self.needle.as_ref()).await?;
+        answer.held = self.taken.leases.take().map(|leases| Box::new(leases) as Held);
+        Ok(answer)
+    }
+
+    /// Must the answer's body be read before it is passed on? One that may never end is not.
+    fn reads(&self, answer: &Answer) -> bool {
+        let headers = answer.response.headers();
+        let granting = match &self.outcome {
+            Outcome::Grants(state, _) => state.reads_response() && answer.response.status().is_success() && is_json(headers),
+            _ => false,
+        };
+        let readable = Coding::of(headers) == Coding::Identity;
+        readable && (granting || self.consultation.reads_response() && (is_json(headers) || is_short(&answer.response)))
+    }
+
+    /// Stores what the success gives, or makes a receipt of it.
+    async fn give(
+        &self,
+        state: &Stateful,
+        request: Option<&Document>,
+        response: Option<&Document>,
+        headers: &mut HeaderMap,
+    ) -> Result<(), Rejection> {
+        let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
+        let granted = match state.granted(&Facts { path: &self.path, request, response, location }) {
+            Ok(granted) => granted,
+            Err(reason) => {
+                tracing::warn!(target: "magicproxy::state", owner = %self.owner, method = %self.method, path = self.path, %reason, "an answer gave no grant");
+                return Ok(());
+            }
+        };
+        if !state.gives_receipt() {
+            return self.record(&granted).await;
+        }
+        match self.receipts.make(granted).await.map(|token| HeaderValue::from_str(&token)) {
+            Ok(Ok(mut value)) => {
+                value.set_sensitive(true);
+                headers.insert(RECEIPT, value);
+            }
+            Ok(Err(_)) => return Err(Rejection::Internal),
+            Err(reason) => tracing::warn!(target: "magicproxy::state", path = self.path, %reason, "an answer has no receipt"),
+        }
+        Ok(())
+    }
+
+    async fn record(&self, granted: &[NewGrant]) -> Result<(), Rejection> {
+        let room = MAX_GRANTS.saturating_sub(granted.len());
+        let changes = granted.iter().map(|grant| {
+            let entry = Entry { value: grant.methods().into_bytes(), expires_at: self.ends_at };
+            Change::Put(grant.name(), entry)
+        });
+        let conditions = vec![Condition::AtMost(HeldGrant::PREFIX.to_vec(), room)];
+        let recorded = match self.ledger.store() {
+            Ok(store) => {
+                store.apply(self.owner, conditions, changes.collect(), clock::now()).await.map_err(|error| error.to_string())
+            }
+            Err(rejection) => Err(rejection.to_string()),
+        };
+        let reason = match recorded {
+            Ok(true) => return Ok(()),
+            Ok(false) => format!("its owner holds {MAX_GRANTS} already"),
+            Err(reason) => reason,
+        };
+        // What somebody needs who must clean up by hand.
+        let grants = granted.iter().map(|grant| format!("{} {}", grant.methods(), grant.path())).collect::<Vec<_>>().join(", ");
+        tracing::error!(target: "magicproxy::state", owner = %self.owner, method = %self.method, path = self.path, grants, reason,
+            "the upstream created what could not be recorded");
+        Err(Rejection::NotRecorded)
+    }
+
+    /// `state.md` section 3.6: what was deleted, or is not there, is nobody's.
+    async fn consume(&self, held: &HeldGrant, status: StatusCode) {
+        if !status.is_success() && status != StatusCode::NOT_FOUND && status != StatusCode::GONE {
+            return;
+        }
+        let Ok(store) = self.ledger.store() else { return };
+        let remove = vec![Change::Remove(HeldGrant::name(&self.path))];
+        if let Err(error) = store.apply(held.owner(), Vec::new(), remove, clock::now()).await {
+            tracing::warn!(target: "magicproxy::state", owner = %held.owner(), path = self.path, %error, "a grant that was used up stays");
+        }
+    }
+}
+
+impl Ledger {
+    /// The request is not sent after all.
+    pub(super) async fn abandon(&self, outcome: Outcome) {
+        if let Outcome::Elements(claimed) = outcome {
+            self.withdraw(&claimed).await;
+        }
+    }
+
+    /// The request will be sent: what is reserved is its owner's.
+    pub(super) async fn own(&self, outcome: Outcome, owner: Partition, ends_at: UnixTime) -> Result<Outcome, Rejection> {
+        if let Outcome::Elements(claimed) = &outcome {
+            self.own_elements(claimed, owner, ends_at).await?;
+        }
+        Ok(outcome)
+    }
+}
+
+/// `application/json` and what ends in `+json`.
+fn is_json(headers: &HeaderMap) -> bool {
+    let essence = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).and_then(|value| value.split(';').next());
+    essence.is_some_and(|essence| {
+        let essence = essence.trim().to_ascii_lowercase();
+        essence == "application/json" || essence.ends_with("+json")
+    })
+}
+
+/// Is its end known, and near?
+fn is_short(response: &Response<Incoming>) -> bool {
+    http_body::Body::size_hint(response.body()).upper().is_some_and(|bytes| bytes <= MAX_BODY_BYTES as u64)
+}
