@@ -1,0 +1,183 @@
+//! The store in one file (redb): the default of a single proxy.
+//!
+//! One thread writes, and puts all that waits into one transaction, so that many calls cost one `fsync`. Short reads are done
+//! where they are asked: they see the last commit without waiting for a lock or, in all likelihood, for the disk. Long ones
+//! have a thread.
+
+mod file;
+mod rows;
+mod shared;
+mod worker;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use magicproxy_core::UnixTime;
+use magicproxy_core::state::{
+    Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, Taken, UnixMillis,
+};
+use tokio::sync::oneshot;
+
+use crate::checked::{clock, demands, millis, names, step};
+use crate::rows::{ReadRows, Rows};
+use crate::steps;
+
+pub use file::OpenError;
+use shared::Shared;
+use worker::{Finish, Read, Run, Write};
+
+/// So many names are looked up where they are asked for.
+const SHORT: usize = 64;
+
+/// A store in one file. Dropping it waits for what was begun, and lets go of the file.
+pub struct RedbStore {
+    shared: Arc<Shared>,
+    writer: Option<mpsc::Sender<Write>>,
+    reader: Option<mpsc::Sender<Read>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl RedbStore {
+    /// Opens the file, or makes it; its folder must be there.
+    ///
+    /// # Errors
+    /// If it cannot be opened for writing, somebody else has it open, or it is no store of this version.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let shared = Arc::new(Shared::open(path)?);
+        let (writer, writes) = mpsc::channel();
+        let (reader, reads) = mpsc::channel();
+        let threads = vec![
+            worker::start("state-writer", path, {
+                let shared = Arc::clone(&shared);
+                move || worker::write(&shared, &writes)
+            })?,
+            worker::start("state-reader", path, {
+                let shared = Arc::clone(&shared);
+                move || worker::read(&shared, &reads)
+            })?,
+        ];
+        Ok(Self { shared, writer: Some(writer), reader: Some(reader), threads })
+    }
+
+    /// Does this in the writing thread; answers when it is on the disk.
+    fn write<T: Send + 'static>(
+        &self,
+        partition: Partition,
+        now: u64,
+        step: impl FnOnce(&mut dyn Rows) -> Result<T, StoreError> + Send + 'static,
+    ) -> StoreFuture<'_, T> {
+        let (sender, receiver) = oneshot::channel();
+        let run: Run = Box::new(move |rows| -> Finish {
+            let done = rows.map_or_else(|| Err(stopped()), step);
+            // Whoever asked may have gone.
+            Box::new(move |committed| drop(sender.send(committed.and(done))))
+        });
+        let write = Write { partition, now, run };
+        let sent = self.writer.as_ref().is_some_and(|writer| writer.send(write).is_ok());
+        Box::pin(async move { if sent { receiver.await.unwrap_or_else(|_| Err(stopped())) } else { Err(stopped()) } })
+    }
+
+    fn read_elsewhere<T: Send + 'static>(
+        &self,
+        partition: Partition,
+        step: impl FnOnce(&dyn ReadRows) -> Result<T, StoreError> + Send + 'static,
+    ) -> StoreFuture<'_, T> {
+        let (sender, receiver) = oneshot::channel();
+        let run: Read = Box::new(move |shared: &Shared| drop(sender.send(shared.read(partition, step))));
+        let sent = self.reader.as_ref().is_some_and(|reader| reader.send(run).is_ok());
+        Box::pin(async move { if sent { receiver.await.unwrap_or_else(|_| Err(stopped())) } else { Err(stopped()) } })
+    }
+}
+
+fn stopped() -> StoreError {
+    StoreError::Unavailable("its thread has stopped".to_owned())
+}
+
+impl Drop for RedbStore {
+    fn drop(&mut self) {
+        self.writer = None;
+        self.reader = None;
+        for thread in self.threads.drain(..) {
+            // One that panicked has nothing more to do either.
+            drop(thread.join());
+        }
+    }
+}
+
+impl fmt::Debug for RedbStore {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("RedbStore").field("path", &self.shared.path()).finish_non_exhaustive()
+    }
+}
+
+impl StateStore for RedbStore {
+    fn read(&self, partition: Partition, wanted: Vec<Vec<u8>>, now: UnixTime) -> StoreFuture<'_, Vec<Option<Entry>>> {
+        if let Err(error) = names(&wanted) {
+            return Box::pin(async move { Err(error) });
+        }
+        let now = millis(now);
+        if wanted.len() > SHORT {
+            return self.read_elsewhere(partition, move |rows| steps::read(rows, &wanted, now));
+        }
+        Box::pin(async move { self.shared.read(partition, |rows| steps::read(rows, &wanted, now)) })
+    }
+
+    fn list(&self, partition: Partition, prefix: Vec<u8>, most: usize, now: UnixTime) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>> {
+        self.read_elsewhere(partition, move |rows| {
+            names([&prefix])?;
+            steps::list(rows, &prefix, most, millis(now))
+        })
+    }
+
+    fn apply(
+        &self,
+        partition: Partition,
+        conditions: Vec<Condition>,
+        changes: Vec<Change>,
+        now: UnixTime,
+    ) -> StoreFuture<'_, bool> {
+        self.write(partition, millis(now), move |rows| {
+            step(&conditions, &changes)?;
+            steps::apply(rows, &conditions, &changes, millis(now))
+        })
+    }
+
+    fn take(&self, partition: Partition, wanted: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken> {
+        self.write(partition, clock(now), move |rows| {
+            demands(&wanted)?;
+            steps::take(rows, &wanted, clock(now))
+        })
+    }
+
+    fn renew(
+        &self,
+        partition: Partition,
+        counter: Vec<u8>,
+        holder: Holder,
+        lease: u64,
+        now: UnixMillis,
+    ) -> StoreFuture<'_, bool> {
+        self.write(partition, clock(now), move |rows| {
+            names([&counter])?;
+            steps::renew(rows, &counter, holder, lease, clock(now))
+        })
+    }
+
+    fn give_back(&self, partition: Partition, counter: Vec<u8>, holder: Holder) -> StoreFuture<'_, ()> {
+        self.write(partition, 0, move |rows| {
+            names([&counter])?;
+            steps::give_back(rows, &counter, holder)
+        })
+    }
+
+    fn ping(&self) -> StoreFuture<'_, ()> {
+        // Through both threads, and the disk.
+        Box::pin(async move {
+            self.read_elsewhere(Partition::of(&[]), |_| Ok(())).await?;
+            self.write(Partition::of(&[]), 0, |_| Ok(())).await
+        })
+    }
+}

@@ -1,0 +1,143 @@
+//! Opening the file, and making it; and saying in plain words why that did not go.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use ::redb::{Builder, Database, ReadableDatabase, TableDefinition, TableError};
+use magicproxy_core::state::StoreError;
+
+/// What the file says about itself.
+pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("magicproxy-state");
+const SCHEMA: &str = "schema";
+/// The version of the tables' form.
+const VERSION: u64 = 1;
+/// In bytes: what a store holds is small, and the system keeps files in memory too.
+const CACHE: usize = 16 * 1024 * 1024;
+
+/// Why a file cannot be a store.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no folder for it.
+    #[error("cannot open the state store `{0}`: its folder is not there")]
+    NoFolder(PathBuf),
+    /// It, or its folder, may not be written.
+    #[error("cannot open the state store `{0}` for writing: {1}")]
+    NotWritable(PathBuf, io::Error),
+    /// Another process has it open.
+    #[error("the state store `{0}` is in use by another process; only one may have it, and several proxies share a Valkey")]
+    InUse(PathBuf),
+    /// It is something else.
+    #[error("`{0}` is not a state store: {1}")]
+    NotAStore(PathBuf, String),
+    /// A newer version made it.
+    #[error("the state store `{path}` has the form {found}, of a newer magicproxy; this one knows form {VERSION}")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The version of its form.
+        found: u64,
+    },
+    /// Anything else that the system says: no room, a broken disk.
+    #[error("cannot open the state store `{0}`: {1}")]
+    Io(PathBuf, io::Error),
+}
+
+impl From<OpenError> for StoreError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::NotAStore(..) | OpenError::Newer { .. } => Self::Corrupt(error.to_string()),
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+/// Opens the file, which is made if it is not there.
+pub(super) fn open(path: &Path) -> Result<Database, OpenError> {
+    if !path.exists() {
+        make(path)?;
+    }
+    let file = OpenOptions::new().read(true).write(true).open(path).map_err(|error| of_io(path, error))?;
+    let database = database(path, file)?;
+    check_schema(path, &database)?;
+    Ok(database)
+}
+
+/// Makes the file under another name first: one whose making was cut short would be no store, and be refused for ever.
+fn make(path: &Path) -> Result<(), OpenError> {
+    let new = path.with_added_extension(format!("{}.new", std::process::id()));
+    let made = fill(path, &new).and_then(|()| match std::fs::hard_link(&new, path) {
+        // Somebody else was faster.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        linked => linked.map_err(|error| of_io(path, error)),
+    });
+    // It was a name for the same file, or is of no use.
+    drop(std::fs::remove_file(&new));
+    made?;
+    sync_folder(path).map_err(|error| of_io(path, error))
+}
+
+fn fill(path: &Path, new: &Path) -> Result<(), OpenError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(new).map_err(|error| of_io(path, error))?;
+    let database = database(path, file)?;
+    let write = || -> Result<(), ::redb::Error> {
+        let transaction = database.begin_write()?;
+        transaction.open_table(META)?.insert(SCHEMA, VERSION)?;
+        super::rows::make_tables(&transaction)?;
+        Ok(transaction.commit()?)
+    };
+    write().map_err(|error| of_redb(path, error))
+}
+
+/// A new file is there for good only when its folder is on the disk as well.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+fn database(path: &Path, file: File) -> Result<Database, OpenError> {
+    let backend = ::redb::backends::FileBackend::new(file).map_err(|error| of_redb(path, error.into()))?;
+    let database = Builder::new().set_cache_size(CACHE).create_with_backend(backend);
+    database.map_err(|error| of_redb(path, error.into()))
+}
+
+fn check_schema(path: &Path, database: &Database) -> Result<(), OpenError> {
+    let strange = |why: &str| OpenError::NotAStore(path.to_owned(), why.to_owned());
+    let transaction = database.begin_read().map_err(|error| of_redb(path, error.into()))?;
+    let meta = transaction.open_table(META).map_err(|error| match error {
+        TableError::Storage(error) => of_redb(path, error.into()),
+        _ => strange("it is a redb file of another program"),
+    })?;
+    let found = meta.get(SCHEMA).map_err(|error| of_redb(path, error.into()))?;
+    match found.map(|found| found.value()) {
+        Some(VERSION) => Ok(()),
+        Some(found) => Err(OpenError::Newer { path: path.to_owned(), found }),
+        None => Err(strange("it does not say which form it has")),
+    }
+}
+
+fn of_io(path: &Path, error: io::Error) -> OpenError {
+    let path = path.to_owned();
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => OpenError::NoFolder(path),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => OpenError::NotWritable(path, error),
+        ErrorKind::IsADirectory => OpenError::NotAStore(path, "it is a folder".to_owned()),
+        _ => OpenError::Io(path, error),
+    }
+}
+
+fn of_redb(path: &Path, error: ::redb::Error) -> OpenError {
+    match error {
+        ::redb::Error::DatabaseAlreadyOpen | ::redb::Error::LockProtocolMismatch => OpenError::InUse(path.to_owned()),
+        ::redb::Error::Io(error) if error.kind() == ErrorKind::InvalidData => {
+            OpenError::NotAStore(path.to_owned(), error.to_string())
+        }
+        ::redb::Error::Io(error) => of_io(path, error),
+        ::redb::Error::Corrupted(why) => OpenError::NotAStore(path.to_owned(), why),
+        other => OpenError::NotAStore(path.to_owned(), other.to_string()),
+    }
+}

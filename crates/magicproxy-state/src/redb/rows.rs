@@ -1,0 +1,168 @@
+//! Rows in redb's tables. One table has the rows of all partitions; another has their names by their ends, for the sweep.
+//!
+//! INVARIANT: for each row there is exactly one name in `ENDS`, at the row's end.
+
+use std::ops::ControlFlow;
+
+use ::redb::{ReadableTable, StorageError, Table, TableDefinition, TableError, WriteTransaction};
+use magicproxy_core::state::{Partition, StoreError};
+
+use crate::rows::{ReadRows, Row, Rows};
+
+/// Partition and name, to end (8 bytes, big-endian) and bytes.
+pub(super) const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
+/// End (8 bytes, big-endian), partition and name.
+pub(super) const ENDS: TableDefinition<'_, &[u8], ()> = TableDefinition::new("ends");
+
+const END: usize = 8;
+
+pub(super) fn make_tables(transaction: &WriteTransaction) -> Result<(), TableError> {
+    transaction.open_table(ROWS)?;
+    transaction.open_table(ENDS)?;
+    Ok(())
+}
+
+/// The rows of a partition, in whatever may read them.
+pub(super) struct Reading<'t, T> {
+    pub(super) table: &'t T,
+    pub(super) partition: Partition,
+}
+
+impl<T: ReadableTable<&'static [u8], &'static [u8]>> ReadRows for Reading<'_, T> {
+    fn get(&self, name: &[u8]) -> Result<Option<Row>, StoreError> {
+        get(self.table, &key(self.partition, name))
+    }
+
+    fn scan(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], u64, &[u8]) -> ControlFlow<()>) -> Result<(), StoreError> {
+        let prefix = key(self.partition, prefix);
+        for found in self.table.range(prefix.as_slice()..).map_err(failed)? {
+            let (key, value) = found.map_err(failed)?;
+            if !key.value().starts_with(&prefix) {
+                break;
+            }
+            let name = key.value().get(self.partition.as_bytes().len()..).unwrap_or_default();
+            let (end, bytes) = split(value.value())?;
+            if visit(name, end, bytes).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The tables of a transaction that writes.
+pub(super) struct Writing<'t> {
+    rows: Table<'t, &'static [u8], &'static [u8]>,
+    ends: Table<'t, &'static [u8], ()>,
+    /// The medium failed: nothing of this transaction may be committed.
+    pub(super) failure: Option<StoreError>,
+}
+
+impl<'t> Writing<'t> {
+    pub(super) fn begin(transaction: &'t WriteTransaction) -> Result<Self, TableError> {
+        Ok(Self { rows: transaction.open_table(ROWS)?, ends: transaction.open_table(ENDS)?, failure: None })
+    }
+
+    pub(super) fn of(&mut self, partition: Partition) -> WritingRows<'_, 't> {
+        WritingRows { writing: self, partition }
+    }
+
+    /// Takes rows away that ended before this, at most so many.
+    pub(super) fn sweep(&mut self, before: u64, most: usize) -> Result<(), StoreError> {
+        let swept = self.sweep_tables(before, most);
+        self.noting(swept)
+    }
+
+    fn sweep_tables(&mut self, before: u64, most: usize) -> Result<(), StorageError> {
+        let ended = self.ends.range(..before.to_be_bytes().as_slice())?.take(most);
+        let keys: Vec<Vec<u8>> = ended.map(|found| Ok(found?.0.value().to_vec())).collect::<Result<_, StorageError>>()?;
+        for key in keys {
+            self.ends.remove(key.as_slice())?;
+            self.rows.remove(key.get(END..).unwrap_or_default())?;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, key: &[u8], old: Option<u64>, row: &Row) -> Result<(), StorageError> {
+        self.rows.insert(key, [row.end.to_be_bytes().as_slice(), &row.bytes].concat().as_slice())?;
+        if old != Some(row.end) {
+            if let Some(old) = old {
+                self.ends.remove(end_key(old, key).as_slice())?;
+            }
+            self.ends.insert(end_key(row.end, key).as_slice(), ())?;
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, key: &[u8], old: u64) -> Result<(), StorageError> {
+        self.rows.remove(key)?;
+        self.ends.remove(end_key(old, key).as_slice())?;
+        Ok(())
+    }
+
+    /// Remembers a failure of the medium.
+    fn noting<T>(&mut self, done: Result<T, StorageError>) -> Result<T, StoreError> {
+        done.map_err(|error| {
+            let error = failed(error);
+            self.failure = Some(error.clone());
+            error
+        })
+    }
+}
+
+/// The rows of a partition, to change.
+pub(super) struct WritingRows<'w, 't> {
+    writing: &'w mut Writing<'t>,
+    partition: Partition,
+}
+
+impl ReadRows for WritingRows<'_, '_> {
+    fn get(&self, name: &[u8]) -> Result<Option<Row>, StoreError> {
+        Reading { table: &self.writing.rows, partition: self.partition }.get(name)
+    }
+
+    fn scan(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], u64, &[u8]) -> ControlFlow<()>) -> Result<(), StoreError> {
+        Reading { table: &self.writing.rows, partition: self.partition }.scan(prefix, visit)
+    }
+}
+
+impl Rows for WritingRows<'_, '_> {
+    fn put(&mut self, name: &[u8], row: Row) -> Result<(), StoreError> {
+        let old = self.get(name)?.map(|old| old.end);
+        let done = self.writing.put(&key(self.partition, name), old, &row);
+        self.writing.noting(done)
+    }
+
+    fn remove(&mut self, name: &[u8]) -> Result<(), StoreError> {
+        let Some(old) = self.get(name)? else { return Ok(()) };
+        let done = self.writing.remove(&key(self.partition, name), old.end);
+        self.writing.noting(done)
+    }
+}
+
+fn get<T: ReadableTable<&'static [u8], &'static [u8]>>(table: &T, key: &[u8]) -> Result<Option<Row>, StoreError> {
+    let Some(value) = table.get(key).map_err(failed)? else { return Ok(None) };
+    let (end, bytes) = split(value.value())?;
+    Ok(Some(Row { end, bytes: bytes.to_vec() }))
+}
+
+fn split(value: &[u8]) -> Result<(u64, &[u8]), StoreError> {
+    let (end, bytes) = value.split_first_chunk::<END>().ok_or_else(|| StoreError::Corrupt("a row has no end".to_owned()))?;
+    Ok((u64::from_be_bytes(*end), bytes))
+}
+
+fn key(partition: Partition, name: &[u8]) -> Vec<u8> {
+    [partition.as_bytes().as_slice(), name].concat()
+}
+
+fn end_key(end: u64, key: &[u8]) -> Vec<u8> {
+    [end.to_be_bytes().as_slice(), key].concat()
+}
+
+/// The medium failed, or what redb keeps on it is broken.
+pub(super) fn failed(error: impl Into<::redb::Error>) -> StoreError {
+    match error.into() {
+        ::redb::Error::Corrupted(why) => StoreError::Corrupt(why),
+        other => StoreError::Unavailable(other.to_string()),
+    }
+}

@@ -1,0 +1,63 @@
+//! The open file, which all threads use and the writing one opens anew when the medium has failed.
+
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
+
+use ::redb::{Database, ReadableDatabase};
+use magicproxy_core::state::{Partition, StoreError};
+
+use super::file::{self, OpenError};
+use super::rows::{ROWS, Reading, failed};
+use crate::rows::ReadRows;
+
+/// After a failure redb wants to be opened anew.
+pub(super) struct Shared {
+    path: PathBuf,
+    database: RwLock<Result<Database, StoreError>>,
+}
+
+impl Shared {
+    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+        Ok(Self { path: path.to_owned(), database: RwLock::new(Ok(file::open(path)?)) })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is committed, as these steps see it.
+    pub(super) fn read<T>(
+        &self,
+        partition: Partition,
+        step: impl FnOnce(&dyn ReadRows) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.with(|database| {
+            let transaction = database.begin_read().map_err(failed)?;
+            let table = transaction.open_table(ROWS).map_err(failed)?;
+            step(&Reading { table: &table, partition })
+        })
+    }
+
+    /// Only [`reopen`](Self::reopen) makes others wait here.
+    pub(super) fn with<T>(&self, step: impl FnOnce(&Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match &*self.database.read().unwrap_or_else(PoisonError::into_inner) {
+            Ok(database) => step(database),
+            Err(error) => Err(error.clone()),
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.with(|_| Ok(())).is_ok()
+    }
+
+    /// Lets go of the file, and opens it again.
+    pub(super) fn reopen(&self) {
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        *database = Err(StoreError::Unavailable("it is being opened again".to_owned()));
+        *database = file::open(&self.path).map_err(StoreError::from);
+        match &*database {
+            Ok(_) => tracing::warn!("the state store was opened again after a failure"),
+            Err(error) => tracing::error!("the state store cannot be opened again: {error}"),
+        }
+    }
+}

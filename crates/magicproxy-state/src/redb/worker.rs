@@ -1,0 +1,102 @@
+//! The threads: one writes, whatever waits in one transaction; one reads what takes longer.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::mpsc::Receiver;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use std::vec::IntoIter;
+
+use ::redb::{Database, Durability};
+use magicproxy_core::state::{Partition, StoreError};
+
+use super::file::OpenError;
+use super::rows::{Writing, failed};
+use super::shared::Shared;
+use crate::checked::GRACE_SECONDS;
+use crate::rows::Rows;
+
+/// So many calls share a transaction at most.
+const GROUP: usize = 512;
+/// So many ended rows are taken away with each call.
+const SWEPT: usize = 16;
+/// So long after a failure the file is opened again at the earliest.
+const REST: Duration = Duration::from_secs(1);
+
+/// Tells whoever asked, when it is known whether it is on the disk.
+pub(super) type Finish = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+/// Changes rows, if there are any to change.
+pub(super) type Run = Box<dyn FnOnce(Option<&mut dyn Rows>) -> Finish + Send>;
+
+/// A call that changes rows.
+pub(super) struct Write {
+    pub(super) partition: Partition,
+    /// Its time, for the sweep.
+    pub(super) now: u64,
+    pub(super) run: Run,
+}
+
+/// A call that only reads.
+pub(super) type Read = Box<dyn FnOnce(&Shared) + Send>;
+
+pub(super) fn start(name: &str, path: &Path, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    started.map_err(|error| OpenError::Io(path.to_owned(), error))
+}
+
+pub(super) fn read(shared: &Shared, reads: &Receiver<Read>) {
+    for read in reads {
+        read(shared);
+    }
+}
+
+pub(super) fn write(shared: &Shared, writes: &Receiver<Write>) {
+    let mut failed_at: Option<Instant> = None;
+    while let Ok(first) = writes.recv() {
+        let group = std::iter::once(first).chain(writes.try_iter()).take(GROUP).collect();
+        if !shared.is_open() && failed_at.is_none_or(|at| at.elapsed() >= REST) {
+            shared.reopen();
+            failed_at = Some(Instant::now());
+        }
+        if write_group(shared, group).is_err() && shared.is_open() {
+            // What redb has in memory is no longer what is on the disk.
+            shared.reopen();
+            failed_at = Some(Instant::now());
+        }
+    }
+}
+
+/// Does all, or nothing; tells whoever asked.
+fn write_group(shared: &Shared, group: Vec<Write>) -> Result<(), StoreError> {
+    let mut waiting = group.into_iter();
+    let mut finishes = Vec::with_capacity(waiting.len());
+    // A library that finds its file in pieces may panic; the proxy goes on, and this store is opened again.
+    let transacted = catch_unwind(AssertUnwindSafe(|| shared.with(|database| transact(database, &mut waiting, &mut finishes))));
+    let done = transacted.unwrap_or_else(|_| Err(StoreError::Unavailable("its library has panicked".to_owned())));
+    if let Err(error) = &done {
+        tracing::error!(calls = finishes.len() + waiting.len(), "the state store failed: {error}");
+    }
+    for finish in finishes.into_iter().chain(waiting.map(|write| (write.run)(None))) {
+        finish(done.clone());
+    }
+    done
+}
+
+fn transact(database: &Database, group: &mut IntoIter<Write>, finishes: &mut Vec<Finish>) -> Result<(), StoreError> {
+    let mut transaction = database.begin_write().map_err(failed)?;
+    transaction.set_durability(Durability::Immediate).map_err(failed)?;
+    let mut writing = Writing::begin(&transaction).map_err(failed)?;
+    let latest = group.as_slice().iter().map(|write| write.now).max().unwrap_or(0);
+    let calls = group.len();
+    for write in group {
+        finishes.push((write.run)(Some(&mut writing.of(write.partition))));
+    }
+    writing.sweep(latest.saturating_sub(GRACE_SECONDS * 1000), SWEPT * calls)?;
+    let failure = writing.failure.take();
+    drop(writing);
+    match failure {
+        Some(failure) => Err(failure),
+        None => transaction.commit().map_err(failed),
+    }
+}

@@ -1,0 +1,179 @@
+//! The calls of the contract, as steps over the rows of one partition. Whoever runs them makes each one atomic.
+//!
+//! INVARIANT: a step reads all that it needs before it writes; so one that finds something corrupt has changed nothing.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use magicproxy_core::UnixTime;
+use magicproxy_core::state::{Bound, Change, Condition, Demand, Entry, Holder, StoreError, Taken};
+
+use crate::checked::{after, counter_name, leases_name, millis};
+use crate::counter::{Counter, Spent, leases};
+use crate::rows::{ReadRows, Row, Rows};
+
+/// The row that holds the latest time of a call that changed the partition; it ends when the last of the others does.
+const TIME: &[u8] = b"t";
+/// Before the names of entries.
+const ENTRY: &[u8] = b"e";
+/// Before the names of counters.
+const COUNTER: &[u8] = b"c";
+
+pub(crate) fn read(rows: &dyn ReadRows, names: &[Vec<u8>], now: u64) -> Result<Vec<Option<Entry>>, StoreError> {
+    let now = raised(rows, now)?;
+    names.iter().map(|name| Ok(live(rows, &entry_name(name), now)?.map(entry))).collect()
+}
+
+pub(crate) fn list(rows: &dyn ReadRows, prefix: &[u8], most: usize, now: u64) -> Result<Vec<(Vec<u8>, Entry)>, StoreError> {
+    let now = raised(rows, now)?;
+    let mut found = Vec::new();
+    if most > 0 {
+        rows.scan(&entry_name(prefix), &mut |name, end, bytes| {
+            if end > now {
+                found.push((name.get(1..).unwrap_or_default().to_vec(), entry(Row { end, bytes: bytes.to_vec() })));
+            }
+            if found.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+    }
+    Ok(found)
+}
+
+pub(crate) fn apply(rows: &mut dyn Rows, conditions: &[Condition], changes: &[Change], now: u64) -> Result<bool, StoreError> {
+    let now = raised(rows, now)?;
+    for condition in conditions {
+        if !holds(rows, condition, now)? {
+            return Ok(false);
+        }
+    }
+    for change in changes {
+        match change {
+            Change::Put(name, entry) if millis(entry.expires_at) > now => {
+                let row = Row { end: millis(entry.expires_at), bytes: entry.value.clone() };
+                stamp(rows, now, row.end)?;
+                rows.put(&entry_name(name), row)?;
+            }
+            Change::Put(name, _) | Change::Remove(name) => {
+                stamp(rows, now, 0)?;
+                rows.remove(&entry_name(name))?;
+            }
+        }
+    }
+    Ok(true)
+}
+
+fn holds(rows: &dyn ReadRows, condition: &Condition, now: u64) -> Result<bool, StoreError> {
+    match condition {
+        Condition::Absent(name) => Ok(live(rows, &entry_name(name), now)?.is_none()),
+        Condition::Equals(name, value) => Ok(live(rows, &entry_name(name), now)?.is_some_and(|row| row.bytes == *value)),
+        Condition::AtMost(prefix, most) => {
+            let mut count = 0;
+            rows.scan(&entry_name(prefix), &mut |_, end, _| {
+                count += usize::from(end > now);
+                if count <= *most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })?;
+            Ok(count <= *most)
+        }
+    }
+}
+
+pub(crate) fn take(rows: &mut dyn Rows, demands: &[Demand], now: u64) -> Result<Taken, StoreError> {
+    let now = raised(rows, now)?;
+    let mut counters: BTreeMap<Vec<u8>, (u64, Counter)> = BTreeMap::new();
+    let mut left = Vec::new();
+    for (index, demand) in demands.iter().enumerate() {
+        let end = millis(demand.expires_at);
+        if end <= now {
+            // Nobody would remember that it was taken.
+            return Ok(Taken::Not { demand: index, retry_after: None });
+        }
+        let name = counter_key(&demand.bound, &demand.counter);
+        let (known, counter) = match counters.remove(&name) {
+            Some(counter) => counter,
+            None => load(rows, &name, &demand.bound, now)?,
+        };
+        let mut counter = counter;
+        match counter.take(&demand.bound, now) {
+            Ok(number) => left.push(number),
+            Err(Spent(at)) => {
+                let retry_after = at.map(|at| at.min(known).saturating_sub(now));
+                return Ok(Taken::Not { demand: index, retry_after });
+            }
+        }
+        counters.insert(name, (known.max(end), counter));
+    }
+    for (name, (end, counter)) in counters {
+        stamp(rows, now, end)?;
+        rows.put(&name, Row { end, bytes: counter.bytes() })?;
+    }
+    Ok(Taken::All(left))
+}
+
+/// The counter as it is now, and its end.
+fn load(rows: &dyn ReadRows, name: &[u8], bound: &Bound, now: u64) -> Result<(u64, Counter), StoreError> {
+    match live(rows, name, now)? {
+        Some(row) => Ok((row.end, Counter::parse(bound, &row.bytes)?)),
+        None => Ok((0, Counter::fresh(bound))),
+    }
+}
+
+pub(crate) fn renew(rows: &mut dyn Rows, counter: &[u8], holder: Holder, lease: u64, now: u64) -> Result<bool, StoreError> {
+    let now = raised(rows, now)?;
+    let name = [COUNTER, &leases_name(counter)].concat();
+    let Some(row) = live(rows, &name, now)? else { return Ok(false) };
+    let mut held = parse_leases(&row)?;
+    let Some(own) = held.iter_mut().find(|(end, of)| *of == holder && *end > now) else { return Ok(false) };
+    own.0 = after(now, lease);
+    stamp(rows, now, 0)?;
+    rows.put(&name, Row { end: row.end, bytes: Counter::Leases(held).bytes() })?;
+    Ok(true)
+}
+
+pub(crate) fn give_back(rows: &mut dyn Rows, counter: &[u8], holder: Holder) -> Result<(), StoreError> {
+    let name = [COUNTER, &leases_name(counter)].concat();
+    let Some(row) = rows.get(&name)? else { return Ok(()) };
+    let mut held = parse_leases(&row)?;
+    let before = held.len();
+    held.retain(|(_, of)| *of != holder);
+    if held.len() == before {
+        return Ok(());
+    }
+    rows.put(&name, Row { end: row.end, bytes: Counter::Leases(held).bytes() })
+}
+
+fn parse_leases(row: &Row) -> Result<Vec<(u64, Holder)>, StoreError> {
+    leases(&row.bytes).ok_or_else(|| StoreError::Corrupt("a list of leases is not of its form".to_owned()))
+}
+
+/// The time of a call: as its caller says, or later, if a later one changed the partition before.
+fn raised(rows: &dyn ReadRows, now: u64) -> Result<u64, StoreError> {
+    Ok(rows.get(TIME)?.map_or(now, |row| now.max(stamped(&row))))
+}
+
+fn stamped(row: &Row) -> u64 {
+    row.bytes.as_slice().try_into().map_or(0, u64::from_be_bytes)
+}
+
+/// Remembers the time of a change, and until when something of the partition lasts.
+fn stamp(rows: &mut dyn Rows, now: u64, end: u64) -> Result<(), StoreError> {
+    let old = rows.get(TIME)?;
+    // INVARIANT: it lasts until `now` at least, so that it is still there while a clock may go back behind it.
+    let last = old.as_ref().map_or(0, |row| row.end).max(end).max(now);
+    let row = Row { end: last, bytes: now.to_be_bytes().to_vec() };
+    if old.as_ref() == Some(&row) { Ok(()) } else { rows.put(TIME, row) }
+}
+
+fn live(rows: &dyn ReadRows, name: &[u8], now: u64) -> Result<Option<Row>, StoreError> {
+    Ok(rows.get(name)?.filter(|row| row.end > now))
+}
+
+fn entry(row: Row) -> Entry {
+    Entry { value: row.bytes, expires_at: UnixTime(row.end / 1000) }
+}
+
+fn entry_name(name: &[u8]) -> Vec<u8> {
+    [ENTRY, name].concat()
+}
+
+fn counter_key(bound: &Bound, counter: &[u8]) -> Vec<u8> {
+    [COUNTER, &counter_name(bound, counter)].concat()
+}

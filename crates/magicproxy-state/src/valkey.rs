@@ -1,0 +1,213 @@
+//! The store in Valkey or Redis: for several proxies that share what they know.
+//!
+//! A partition is one hash under one key, and a call is one script on that key; so each call is atomic, and works in a
+//! Cluster. How durable it is, is the server's to say: with `appendonly yes` and `appendfsync always` no call that was
+//! answered is lost, and with less some may be.
+
+mod answer;
+mod link;
+mod script;
+mod servers;
+mod url;
+
+use std::fmt;
+use std::time::Duration;
+
+use magicproxy_core::UnixTime;
+use magicproxy_core::state::{
+    Bound, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, Taken, UnixMillis,
+};
+use redis::Value;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::checked::{self, clock, demands, leases_name, millis, names, step};
+use link::Job;
+use script::StoreScript;
+use servers::{Client, Settings};
+
+pub use url::{ParseUrlError, ValkeyUrl};
+
+/// Where a Valkey is, and how it is used.
+#[derive(Clone, Debug)]
+pub struct ValkeySettings {
+    /// Where, and as whom.
+    pub url: ValkeyUrl,
+    /// What the names of our keys begin with.
+    pub prefix: String,
+    /// Certificates in PEM form to trust besides the platform's.
+    pub extra_roots: Option<String>,
+    /// For a connection, and for an answer.
+    pub timeout: Duration,
+}
+
+impl ValkeySettings {
+    /// With what is usual: the prefix `magicproxy:`, and a second for each step.
+    #[must_use]
+    pub fn new(url: ValkeyUrl) -> Self {
+        Self { url, prefix: "magicproxy:".to_owned(), extra_roots: None, timeout: Duration::from_secs(1) }
+    }
+}
+
+/// A store in Valkey or Redis.
+pub struct ValkeyStore {
+    jobs: mpsc::UnboundedSender<Job>,
+    prefix: String,
+    name: String,
+}
+
+impl ValkeyStore {
+    /// Nothing is connected yet; [`ping`](StateStore::ping) does that.
+    ///
+    /// # Errors
+    /// If the certificates are none, or there can be no thread.
+    pub fn new(settings: ValkeySettings) -> Result<Self, StoreError> {
+        let name = settings.url.to_string();
+        let unfit = |error: &dyn fmt::Display| StoreError::Unavailable(format!("{name}: {error}"));
+        let roots = settings.extra_roots.as_deref().map(all_roots);
+        let client = Client::new(&settings.url, roots, settings.timeout).map_err(|error| unfit(&error))?;
+        let jobs = link::start(Settings { client, timeout: settings.timeout, name: name.clone() });
+        let jobs = jobs.map_err(|error| unfit(&error))?;
+        Ok(Self { jobs, prefix: settings.prefix, name })
+    }
+
+    fn ask<'s, T: Send + 's>(
+        &self,
+        partition: Partition,
+        script: &'static StoreScript,
+        arguments: Result<Vec<Vec<u8>>, StoreError>,
+        parse: impl FnOnce(Value) -> Option<T> + Send + 's,
+    ) -> StoreFuture<'s, T> {
+        let (reply, receiver) = oneshot::channel();
+        let sent = arguments.and_then(|arguments| {
+            let job = Job { script, key: format!("{}{partition}", self.prefix).into_bytes(), arguments, reply };
+            self.jobs.send(job).map_err(|_| stopped())
+        });
+        Box::pin(async move {
+            sent?;
+            let answer = receiver.await.unwrap_or_else(|_| Err(stopped()))?;
+            parse(answer).ok_or_else(|| StoreError::Corrupt("a script gave another answer than it should".to_owned()))
+        })
+    }
+}
+
+fn stopped() -> StoreError {
+    StoreError::Unavailable("its thread has stopped".to_owned())
+}
+
+/// The platform's roots and these: the library takes the ones that it is given for all there are.
+fn all_roots(extra: &str) -> Vec<u8> {
+    let platform = rustls_native_certs::load_native_certs().certs;
+    let pems = platform.iter().map(|root| pem::encode(&pem::Pem::new("CERTIFICATE", root.as_ref())));
+    pems.chain([extra.to_owned()]).collect::<Vec<_>>().join("\n").into_bytes()
+}
+
+impl fmt::Debug for ValkeyStore {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ValkeyStore").field("url", &self.name).field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+impl StateStore for ValkeyStore {
+    fn read(&self, partition: Partition, wanted: Vec<Vec<u8>>, now: UnixTime) -> StoreFuture<'_, Vec<Option<Entry>>> {
+        let count = wanted.len();
+        let arguments = names(&wanted).map(|()| [vec![number(millis(now))], wanted].concat());
+        self.ask(partition, &script::READ, arguments, move |value| answer::read(value, count))
+    }
+
+    fn list(&self, partition: Partition, prefix: Vec<u8>, most: usize, now: UnixTime) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>> {
+        let most = u64::try_from(most).map_or(checked::most(u64::MAX), checked::most);
+        let arguments = names([&prefix]).map(|()| vec![number(millis(now)), prefix, number(most)]);
+        self.ask(partition, &script::LIST, arguments, answer::list)
+    }
+
+    fn apply(
+        &self,
+        partition: Partition,
+        conditions: Vec<Condition>,
+        changes: Vec<Change>,
+        now: UnixTime,
+    ) -> StoreFuture<'_, bool> {
+        let arguments = step(&conditions, &changes).map(|()| {
+            let head = [number(millis(now)), number(conditions.len() as u64)];
+            let conditions = conditions.into_iter().flat_map(of_condition);
+            head.into_iter().chain(conditions).chain(changes.into_iter().flat_map(of_change)).collect()
+        });
+        self.ask(partition, &script::APPLY, arguments, answer::yes_or_no)
+    }
+
+    fn take(&self, partition: Partition, wanted: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken> {
+        let arguments =
+            demands(&wanted).map(|()| std::iter::once(number(clock(now))).chain(wanted.iter().flat_map(of_demand)).collect());
+        self.ask(partition, &script::TAKE, arguments, answer::taken)
+    }
+
+    fn renew(
+        &self,
+        partition: Partition,
+        counter: Vec<u8>,
+        holder: Holder,
+        lease: u64,
+        now: UnixMillis,
+    ) -> StoreFuture<'_, bool> {
+        let arguments = names([&counter]).map(|()| {
+            vec![number(clock(now)), field(&leases_name(&counter)), hexadecimal(holder), number(checked::after(0, lease))]
+        });
+        self.ask(partition, &script::RENEW, arguments, answer::yes_or_no)
+    }
+
+    fn give_back(&self, partition: Partition, counter: Vec<u8>, holder: Holder) -> StoreFuture<'_, ()> {
+        let arguments = names([&counter]).map(|()| vec![field(&leases_name(&counter)), hexadecimal(holder)]);
+        self.ask(partition, &script::GIVE_BACK, arguments, |value| answer::yes_or_no(value).map(drop))
+    }
+
+    fn ping(&self) -> StoreFuture<'_, ()> {
+        // The way that every call goes, so that a user who may not do it is found out.
+        let arguments = Ok(vec![number(0), Vec::new()]);
+        self.ask(Partition::of(&[b"ping"]), &script::READ, arguments, |value| answer::read(value, 1).map(drop))
+    }
+}
+
+fn of_condition(condition: Condition) -> [Vec<u8>; 3] {
+    match condition {
+        Condition::Absent(name) => [b"absent".to_vec(), name, Vec::new()],
+        Condition::Equals(name, value) => [b"equals".to_vec(), name, value],
+        Condition::AtMost(prefix, most) => [b"most".to_vec(), prefix, number(most as u64)],
+    }
+}
+
+fn of_change(change: Change) -> [Vec<u8>; 3] {
+    match change {
+        Change::Put(name, entry) => [number(millis(entry.expires_at)), name, entry.value],
+        Change::Remove(name) => [Vec::new(), name, Vec::new()],
+    }
+}
+
+fn of_demand(demand: &Demand) -> [Vec<u8>; 6] {
+    let (kind, most, length, holder) = match demand.bound {
+        Bound::Total(most) => ("total", most, 0, Vec::new()),
+        Bound::Window(most, length) => ("window", most, checked::window(length), Vec::new()),
+        Bound::Concurrent(most, holder, lease) => ("leases", most, checked::after(0, lease), hexadecimal(holder)),
+    };
+    [
+        field(&checked::counter_name(&demand.bound, &demand.counter)),
+        kind.as_bytes().to_vec(),
+        number(checked::most(most)),
+        number(length),
+        holder,
+        number(millis(demand.expires_at)),
+    ]
+}
+
+/// The field of a counter.
+fn field(counter_name: &[u8]) -> Vec<u8> {
+    [b"c", counter_name].concat()
+}
+
+/// Digits: what a script reads as a number.
+fn number(number: u64) -> Vec<u8> {
+    number.to_string().into_bytes()
+}
+
+fn hexadecimal(holder: Holder) -> Vec<u8> {
+    holder.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into_bytes()
+}
