@@ -197,9 +197,9 @@ fn folded(value: &str) -> String {
     value.strip_suffix('.').unwrap_or(value).to_ascii_lowercase()
 }
 
-/// Does the value fit the pattern, in which `*` stands for any characters? Case apart. One step back at most for each byte.
+/// Does the value fit the pattern, in which `*` stands for any characters? Case and a dot at the end apart.
 fn fits(pattern: &str, value: &str) -> bool {
-    let (pattern, value) = (pattern.to_ascii_lowercase(), value.to_ascii_lowercase());
+    let (pattern, value) = (folded(pattern), folded(value));
     let mut pieces = pattern.split('*');
     let Some(mut rest) = pieces.next().and_then(|first| value.strip_prefix(first)) else { return false };
     let mut pieces: Vec<&str> = pieces.collect();

@@ -92,7 +92,9 @@ impl Unsettled {
     ///
     /// An error where the upstream carried the request out and that could not be recorded.
     pub(crate) async fn settle(self) -> Result<Answer, Rejection> {
-        let Self { response, lease, duties, idle } = self;
+        let Self { mut response, lease, duties, idle } = self;
+        // Only the proxy gives receipts.
+        response.headers_mut().remove(RECEIPT);
         let answer = Answer { response, lease, ahead: None, held: None };
         match duties.0 {
             None => Ok(answer),

@@ -28,6 +28,7 @@ mod rewriting;
 mod scrubbing;
 mod sealed;
 mod secrets;
+mod state;
 mod streaming;
 mod tls;
 mod upstreams;

@@ -143,6 +143,9 @@ fn stars_stand_for_anything() {
         ("", "", true),
         ("", "a", false),
         ("**", "a", true),
+        ("*.example.com.", "a.Example.com", true),
+        ("*.example.com", "a.example.com.", true),
+        ("*.example.com.", "a.example.com..", false),
     ] {
         assert_eq!(fits(pattern, value), expected, "{pattern} {value}");
     }

@@ -36,6 +36,17 @@ impl Token {
         Self::granting(Grant::Allowed(parse(rules)))
     }
 
+    /// Rules in whatever form, as JSON.
+    pub(crate) fn ruled(rules: &serde_json::Value) -> Self {
+        let raw: Vec<RawRule> = serde_json::from_value(rules.clone()).unwrap();
+        Self::granting(Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap()))
+    }
+
+    pub(crate) fn limited(mut self, limit: &str) -> Self {
+        self.0.limit = Some(limit.parse().unwrap());
+        self
+    }
+
     pub(crate) fn scoped(names: &[&str]) -> Self {
         Self::granting(Grant::Scopes(names.iter().map(|name| ScopeName::parse(name).unwrap()).collect()))
     }

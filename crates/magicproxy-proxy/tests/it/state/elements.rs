@@ -1,0 +1,163 @@
+//! Elements of a list in the request's body, as PowerDNS has them.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use serde_json::json;
+
+use super::*;
+use crate::support::{Token, soon};
+
+const ZONE: &str = "/api/v1/servers/localhost/zones/example.com.";
+
+fn challenges(lookup: bool) -> Value {
+    let mut elements = json!({ "list": "rrsets", "key": ["name", "type"], "creates": { "changetype": "REPLACE" },
+        "deletes": { "changetype": "DELETE" }, "empty": "records", "only": { "type": "TXT", "name": "*.example.com." } });
+    if lookup {
+        elements["lookup"] = "?rrset_name={name}.&rrset_type={type}".into();
+    }
+    json!(["GET /api/.*", { "method": "PATCH", "route": "/api/v1/servers/localhost/zones/{zone}", "elements": elements }])
+}
+
+/// The part of PowerDNS that matters: one zone, in which these TXT records are.
+async fn powerdns(names: &[&str]) -> Upstream {
+    let zone: Mutex<BTreeSet<String>> = Mutex::new(names.iter().map(|name| (*name).to_owned()).collect());
+    let json_type = ["Content-Type: application/json"];
+    Upstream::scripted(move |seen| {
+        let mut zone = zone.lock().unwrap();
+        if seen.method == "GET" {
+            let rrsets: Vec<Value> = zone.iter().map(|name| json!({ "name": name, "type": "TXT", "records": [] })).collect();
+            return Reply::with("200 OK", &json_type, json!({ "name": "example.com.", "rrsets": rrsets }).to_string());
+        }
+        let body: Value = serde_json::from_slice(&seen.body).unwrap();
+        for rrset in body["rrsets"].as_array().unwrap() {
+            let name = format!("{}.", rrset["name"].as_str().unwrap().to_ascii_lowercase().trim_end_matches('.'));
+            if name.starts_with("refused.") {
+                return Reply::with("422 Unprocessable Entity", &json_type, r#"{"error":"no"}"#);
+            }
+            if rrset["changetype"] == "DELETE" || rrset["records"].as_array().is_some_and(Vec::is_empty) {
+                zone.remove(&name);
+            } else {
+                zone.insert(name);
+            }
+        }
+        Reply::with("204 No Content", &[], "")
+    })
+    .await
+}
+
+fn rrset(name: &str, change: &str) -> Value {
+    json!({ "name": name, "type": "TXT", "ttl": 60, "changetype": change, "records": [{ "content": "\"x\"", "disabled": false }] })
+}
+
+async fn patch(proxy: &Proxy, token: &str, rrsets: &[Value]) -> Answer {
+    post(proxy, &format!("PATCH {ZONE}"), token, &json!({ "rrsets": rrsets }).to_string()).await
+}
+
+#[tokio::test]
+async fn a_record_is_created_changed_and_deleted_by_its_token_alone() {
+    for lookup in [false, true] {
+        let upstream = powerdns(&["www.example.com."]).await;
+        let proxy = stateful(&upstream).await;
+        let (mine, other) = (Token::ruled(&challenges(lookup)).mint(), Token::ruled(&challenges(lookup)).mint());
+        let name = "_acme-challenge.example.com.";
+        patch(&proxy, &mine, &[rrset(name, "DELETE")]).await.assert_rejected(403, "not_owned");
+        assert_eq!(patch(&proxy, &mine, &[rrset(name, "REPLACE")]).await.status, 204);
+        let asked = if lookup {
+            format!("GET {ZONE}?rrset_name=_acme-challenge.example.com.&rrset_type=txt")
+        } else {
+            format!("GET {ZONE}")
+        };
+        assert_eq!(methods(&upstream.take_requests()), [asked, format!("PATCH {ZONE}")]);
+        // Its own by now: nobody is asked.
+        assert_eq!(patch(&proxy, &mine, &[rrset("_ACME-challenge.Example.com", "REPLACE")]).await.status, 204);
+        assert_eq!(methods(&upstream.take_requests()), [format!("PATCH {ZONE}")]);
+        for (token, rrset) in [
+            (&other, rrset(name, "DELETE")),
+            (&other, rrset(name, "REPLACE")),
+            (&mine, rrset("www.example.com.", "DELETE")),
+            (&mine, rrset("WWW.example.com", "REPLACE")),
+            (&mine, json!({ "name": "www.example.com.", "type": "TXT", "changetype": "REPLACE", "records": [] })),
+        ] {
+            patch(&proxy, token, &[rrset]).await.assert_rejected(403, "not_owned");
+        }
+        assert!(upstream.take_requests().iter().all(|seen| seen.method == "GET"));
+        assert_eq!(patch(&proxy, &mine, &[rrset(name, "DELETE")]).await.status, 204);
+        patch(&proxy, &mine, &[rrset(name, "DELETE")]).await.assert_rejected(403, "not_owned");
+        // Free again, for anybody.
+        assert_eq!(patch(&proxy, &other, &[rrset(name, "REPLACE")]).await.status, 204);
+    }
+}
+
+#[tokio::test]
+async fn one_element_that_is_not_allowed_stops_all() {
+    let upstream = powerdns(&["www.example.com."]).await;
+    let proxy = stateful(&upstream).await;
+    let token = Token::ruled(&challenges(false)).mint();
+    let good = rrset("a.example.com.", "REPLACE");
+    for (bad, code) in [
+        (rrset("www.example.com.", "REPLACE"), "not_owned"),
+        (rrset("b.example.com.", "DELETE"), "not_owned"),
+        (rrset("b.example.org.", "REPLACE"), "not_allowed"),
+        (rrset("b.example.com.", "EXTEND"), "not_allowed"),
+        (json!({ "name": "b.example.com.", "type": "MX", "changetype": "REPLACE" }), "not_allowed"),
+        (rrset("A.example.com", "REPLACE"), "not_allowed"),
+        (rrset("ww\\119.example.com.", "REPLACE"), "not_allowed"),
+    ] {
+        patch(&proxy, &token, &[good.clone(), bad]).await.assert_rejected(403, code);
+    }
+    for body in ["", "[]", r#"{"rrsets":[]}"#, r#"{"rrsets":[{}],"kind":"Master"}"#, "{\"rrsets\":[],\"rrsets\":[{}]}"] {
+        post(&proxy, &format!("PATCH {ZONE}"), &token, body).await.assert_rejected(400, "body_unreadable");
+    }
+    assert!(upstream.take_requests().iter().all(|seen| seen.method == "GET"));
+    // Nothing of all that stays reserved.
+    assert_eq!(patch(&proxy, &token, &[good, rrset("b.example.com.", "REPLACE")]).await.status, 204);
+}
+
+#[tokio::test]
+async fn what_the_upstream_refuses_is_nobodys_and_what_it_cannot_tell_is_refused() {
+    let upstream = powerdns(&[]).await;
+    let store = Failing::new();
+    let proxy = proxy(&upstream, Arc::clone(&store) as Arc<dyn StateStore>).await;
+    let (mine, other) = (Token::ruled(&challenges(false)).mint(), Token::ruled(&challenges(false)).mint());
+    let refused = rrset("refused.example.com.", "REPLACE");
+    assert_eq!(patch(&proxy, &mine, std::slice::from_ref(&refused)).await.status, 422);
+    patch(&proxy, &mine, &[rrset("refused.example.com.", "DELETE")]).await.assert_rejected(403, "not_owned");
+    assert_eq!(patch(&proxy, &other, &[refused]).await.status, 422);
+    store.fail(false, true);
+    patch(&proxy, &mine, &[rrset("a.example.com.", "REPLACE")]).await.assert_rejected(503, "store_unavailable");
+    store.fail(false, false);
+    for answer in [
+        Reply::with("404 Not Found", &["Content-Type: application/json"], "{}"),
+        Reply::ok("not json"),
+        Reply::ok(r#"{"rrsets":[{"name":"x"}]}"#),
+        Reply::with("200 OK", &["Content-Encoding: br"], r#"{"rrsets":[]}"#),
+    ] {
+        let answer = Mutex::new(Some(answer));
+        let upstream = Upstream::scripted(move |_| answer.lock().unwrap().take().unwrap_or_else(|| Reply::ok(""))).await;
+        let proxy = stateful(&upstream).await;
+        patch(&proxy, &mine, &[rrset("a.example.com.", "REPLACE")]).await.assert_rejected(502, "cannot_tell");
+        assert_eq!(upstream.only_request().method, "GET");
+    }
+}
+
+/// Two requests of one token at once: while the first asks whether the record exists, the second must not take it for its own.
+#[tokio::test]
+async fn what_is_being_looked_up_is_nobodys_yet() {
+    let mut upstream = Upstream::held().await;
+    let proxy = Arc::new(stateful(&upstream).await);
+    let token = Token::ruled(&challenges(false)).mint().to_string();
+    let name = "www.example.com.";
+    let first = {
+        let (proxy, token) = (Arc::clone(&proxy), token.clone());
+        tokio::spawn(async move { patch(&proxy, &token, &[rrset(name, "REPLACE")]).await })
+    };
+    let mut connection = upstream.accept().await;
+    assert_eq!(connection.request().await.method, "GET");
+    patch(&proxy, &token, &[rrset(name, "DELETE")]).await.assert_rejected(403, "not_owned");
+    patch(&proxy, &token, &[rrset(name, "REPLACE")]).await.assert_rejected(403, "not_owned");
+    assert!(!upstream.has_caller());
+    let body = json!({ "rrsets": [{ "name": name, "type": "TXT" }] }).to_string();
+    connection.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())).await;
+    soon(first).await.unwrap().assert_rejected(403, "not_owned");
+}

@@ -1,0 +1,179 @@
+//! Limits that hold, whatever the number of callers and replicas.
+
+use serde_json::json;
+
+use super::*;
+use crate::support::{Token, soon};
+
+/// As many at once as there are proxies and tries; the statuses that came back.
+async fn storm(proxies: &[Arc<Proxy>], token: &str, tries: usize) -> Vec<u16> {
+    let mut running = Vec::new();
+    for number in 0..tries {
+        let (proxy, token) = (Arc::clone(&proxies[number % proxies.len()]), token.to_owned());
+        running.push(tokio::spawn(async move { ask(&proxy, "GET /x", &token).await.status }));
+    }
+    let mut statuses = Vec::new();
+    for task in running {
+        statuses.push(soon(task).await.unwrap());
+    }
+    statuses.sort_unstable();
+    statuses
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_total_is_exact_across_replicas() {
+    let upstream = Upstream::hello().await;
+    let store: Arc<dyn StateStore> = Arc::new(MemoryStore::new());
+    let mut replicas = Vec::new();
+    for _ in 0..3 {
+        replicas.push(Arc::new(proxy(&upstream, Arc::clone(&store)).await));
+    }
+    for token in [
+        Token::ruled(&json!([{ "method": "GET", "path": "/x", "limit": { "total": 3 } }])).mint(),
+        Token::allowing(&["GET /.*"]).limited("total=3").mint(),
+    ] {
+        upstream.take_requests();
+        let statuses = storm(&replicas, &token, 100).await;
+        assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 3, "{statuses:?}");
+        assert_eq!(statuses.iter().filter(|status| **status == 403).count(), 97);
+        assert_eq!(upstream.requests().len(), 3);
+        ask(&replicas[0], "GET /x", &token).await.assert_rejected(403, "spent");
+    }
+}
+
+#[tokio::test]
+async fn a_rate_is_told_and_kept() {
+    let upstream =
+        Upstream::scripted(|_| Reply::with("200 OK", &["RateLimit: \"upstream\";r=1", "RateLimit-Policy: \"upstream\";q=1"], ""))
+            .await;
+    let proxy = stateful(&upstream).await;
+    let token = Token::allowing(&["GET /x"]).limited("requests=2/1h").mint();
+    for left in [1, 0] {
+        let answer = ask(&proxy, "GET /x", &token).await;
+        assert_eq!((answer.status, answer.one("ratelimit")), (200, Some(format!("\"magicproxy\";r={left}").as_str())));
+        assert_eq!(answer.one("ratelimit-policy"), Some("\"magicproxy\";q=2;w=3600"));
+    }
+    let refused = ask(&proxy, "GET /x", &token).await;
+    refused.assert_rejected(429, "rate_limited");
+    let after: u64 = refused.one("retry-after").unwrap().parse().unwrap();
+    assert!((3_600..=3_661).contains(&after), "{after}");
+    // What is not allowed is not counted, and what is over is no oracle of it.
+    ask(&proxy, "GET /y", &token).await.assert_rejected(403, "not_allowed");
+}
+
+#[tokio::test]
+async fn a_count_belongs_to_what_was_narrowed_and_to_its_place() {
+    let upstream = Upstream::hello().await;
+    let proxy = stateful(&upstream).await;
+    let token = Token::ruled(&json!([
+        { "method": "GET", "path": "/a", "limit": { "total": 1 } },
+        { "method": "GET", "path": "/b", "limit": { "total": 1 } },
+        { "method": "GET", "path": "/.*", "limit": { "total": 2 } },
+    ]))
+    .limited("total=3")
+    .mint();
+    let narrow = |token: String, caveat: Value| {
+        let proxy = &proxy;
+        async move {
+            let answer = post(proxy, "POST /__magictoken/narrow", &token, &json!({ "caveat": caveat }).to_string()).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            crate::support::guard(answer.text().trim());
+            answer.text().trim().to_owned()
+        }
+    };
+    assert_eq!(ask(&proxy, "GET /a", &token).await.status, 200);
+    ask(&proxy, "GET /a", &token).await.assert_rejected(403, "spent");
+    let child = narrow(token.to_string(), json!({ "limit": { "total": 1 }, "sub": "child" })).await;
+    let twin = narrow(token.to_string(), json!({ "limit": { "total": 1 }, "sub": "twin" })).await;
+    assert_eq!(ask(&proxy, "GET /b", &child).await.status, 200);
+    ask(&proxy, "GET /c", &child).await.assert_rejected(403, "spent");
+    let grandchild = narrow(child, json!({ "exp": crate::support::now() + 60 })).await;
+    ask(&proxy, "GET /c", &grandchild).await.assert_rejected(403, "spent");
+    assert_eq!(ask(&proxy, "GET /c", &twin).await.status, 200, "another caveat, another count");
+    ask(&proxy, "GET /d", &token).await.assert_rejected(403, "spent");
+    assert_eq!(upstream.requests().len(), 3);
+    let other = Token::ruled(&json!([{ "method": "GET", "path": "/a", "limit": { "total": 1 } }])).mint();
+    assert_eq!(ask(&proxy, "GET /a", &other).await.status, 200, "another token");
+}
+
+#[tokio::test]
+async fn so_many_at_once_until_the_answer_has_ended() {
+    let mut upstream = Upstream::held().await;
+    let proxy = stateful(&upstream).await;
+    let token = Token::allowing(&["GET /.*"]).limited("concurrent=1").mint();
+    let mut first = Client::connect(&proxy).await;
+    first.send(request("GET /1", &token, &[], "")).await;
+    let mut connection = upstream.accept().await;
+    connection.request().await;
+    let refused = ask(&proxy, "GET /2", &token).await;
+    refused.assert_rejected(429, "too_many_at_once");
+    assert!(refused.one("retry-after").is_some());
+    connection.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab").await;
+    first.answer_head().await;
+    ask(&proxy, "GET /2", &token).await.assert_rejected(429, "too_many_at_once");
+    connection.send("cd").await;
+    first.until(b"abcd").await;
+    // Who has read the end finds the place free, again and again.
+    for number in 3..6 {
+        first.send(request(&format!("GET /{number}"), &token, &[], "")).await;
+        connection.request().await;
+        connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+        assert_eq!(first.answer().await.status, 200, "{number}");
+    }
+    // One that is broken off gives its place back, too.
+    first.send(request("GET /6", &token, &[], "")).await;
+    connection.request().await;
+    connection.send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nok").await;
+    first.until(b"ok").await;
+    drop(first);
+    let mut status = 429;
+    let mut last = Client::connect(&proxy).await;
+    while status == 429 {
+        last.send(request("GET /7", &token, &[], "")).await;
+        let served = async {
+            let mut connection = upstream.accept().await;
+            connection.request().await;
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+            connection
+        };
+        tokio::select! {
+            answer = last.answer() => status = answer.status,
+            _connection = served => status = last.answer().await.status,
+        }
+    }
+    assert_eq!(status, 200);
+}
+
+#[tokio::test]
+async fn without_a_store_or_with_a_broken_one_nothing_is_sent() {
+    let upstream = Upstream::hello().await;
+    let store = Failing::new();
+    let failing = proxy(&upstream, Arc::clone(&store) as Arc<dyn StateStore>).await;
+    let without = Proxy::before(&upstream).await;
+    let token = Token::allowing(&["GET /.*"]).limited("total=3").mint();
+    store.fail(false, true);
+    ask(&failing, "GET /x", &token).await.assert_rejected(503, "store_unavailable");
+    ask(&without, "GET /x", &token).await.assert_rejected(503, "store_unavailable");
+    assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn an_order_may_hold_a_limit() {
+    let upstream = Upstream::hello().await;
+    let proxy = stateful(&upstream).await;
+    let order = json!({ "token": crate::support::CREDENTIAL, "allowed": ["GET /x"], "limit": { "total": 1 } }).to_string();
+    let minted = post(&proxy, "POST /__magictoken", "", &order).await;
+    assert_eq!(minted.status, 200, "{}", minted.text());
+    crate::support::guard(minted.text().trim());
+    let token = minted.text();
+    assert_eq!(ask(&proxy, "GET /x", token.trim()).await.status, 200);
+    ask(&proxy, "GET /x", token.trim()).await.assert_rejected(403, "spent");
+    for refused in [json!({ "total": 0 }), json!({ "requests": 3 }), json!(3), json!(null)] {
+        let order = json!({ "token": crate::support::CREDENTIAL, "allowed": ["GET /x"], "limit": refused }).to_string();
+        post(&proxy, "POST /__magictoken", "", &order).await.assert_rejected(400, "invalid_order");
+    }
+    for rule in [json!({ "method": "GET", "path": "/x", "owner": "somebody" }), json!({ "plugin": "any" })] {
+        let order = json!({ "token": crate::support::CREDENTIAL, "allowed": [rule] }).to_string();
+        post(&proxy, "POST /__magictoken", "", &order).await.assert_rejected(400, "invalid_order");
+    }
+}

@@ -1,0 +1,85 @@
+//! Receipts: tokens for what a request made, where no store is.
+
+use magicproxy_core::{Credential, Grant, Kem, PatternMode, RawRule, Rule, SealRequest, TypedCredential, UnixTime, UpstreamName};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::support::{CREDENTIAL, NAME, Token, guard, keys, now};
+
+fn with_receipt() -> Value {
+    let mut rules = makes_records();
+    rules[1]["receipt"] = true.into();
+    rules
+}
+
+fn sealed(rules: &Value) -> String {
+    let raw: Vec<RawRule> = serde_json::from_value(rules.clone()).unwrap();
+    let ring = keys().current();
+    let key = ring.published(UnixTime(now())).find(|key| key.kem() == Kem::X25519).unwrap().clone();
+    let credential: TypedCredential = Credential::parse(Zeroizing::new(CREDENTIAL.to_owned())).unwrap().into();
+    let minted = key.mint(&SealRequest {
+        credential,
+        grant: Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap()),
+        upstream: UpstreamName::parse(NAME).unwrap(),
+        issued_at: UnixTime(now()),
+        expires_at: UnixTime(now() + 3600),
+        not_before: None,
+        subject: None,
+        explain: false,
+        minter: None,
+    });
+    let token = minted.unwrap().token;
+    guard(&token);
+    token.to_string()
+}
+
+#[tokio::test]
+async fn a_receipt_allows_what_was_made_and_nothing_else() {
+    let upstream = digitalocean().await;
+    let proxy = Proxy::before(&upstream).await;
+    for token in [Token::ruled(&with_receipt()).mint().to_string(), sealed(&with_receipt())] {
+        upstream.take_requests();
+        let answer = create(&proxy, &token).await;
+        assert_eq!(answer.status, 201);
+        let id = answer.json()["domain_record"]["id"].clone();
+        let receipt = answer.one("magic-receipt").unwrap().to_owned();
+        guard(&receipt);
+        let record = format!("/v2/domains/example.com/records/{id}");
+        assert_eq!(ask(&proxy, &format!("GET {record}"), &receipt).await.status, 200);
+        for line in ["GET /v2/domains/example.com/records".to_owned(), format!("DELETE {record}0"), format!("PATCH {record}")] {
+            ask(&proxy, &line, &receipt).await.assert_rejected(403, "not_allowed");
+        }
+        create(&proxy, &receipt).await.assert_rejected(403, "not_allowed");
+        ask(&proxy, &format!("DELETE {record}"), &token).await.assert_rejected(403, "not_allowed");
+        assert_eq!(ask(&proxy, &format!("DELETE {record}"), &receipt).await.status, 204);
+        assert!(upstream.requests().iter().all(|seen| seen.all("authorization") == [format!("Bearer {CREDENTIAL}")]));
+    }
+}
+
+#[tokio::test]
+async fn a_receipt_bears_the_caveats_and_shares_their_counts() {
+    let upstream = digitalocean().await;
+    let proxy = stateful(&upstream).await;
+    let token = Token::ruled(&with_receipt()).limited("total=2").mint();
+    let answer = create(&proxy, &token).await;
+    let receipt = answer.one("magic-receipt").unwrap().to_owned();
+    guard(&receipt);
+    assert_eq!(ask(&proxy, "GET /v2/domains/example.com/records/101", &receipt).await.status, 200);
+    ask(&proxy, "GET /v2/domains/example.com/records/101", &receipt).await.assert_rejected(403, "spent");
+    create(&proxy, &token).await.assert_rejected(403, "spent");
+    // A sealed one would begin its counts anew.
+    let limited = magicproxy_core::Caveat::from_json(json!({ "limit": { "total": 2 } }).to_string().as_bytes()).unwrap();
+    let sealed = limited.append_to(&sealed(&with_receipt())).unwrap();
+    guard(&sealed);
+    let answer = create(&proxy, &sealed).await;
+    assert_eq!((answer.status, answer.one("magic-receipt")), (201, None));
+}
+
+#[tokio::test]
+async fn an_upstream_cannot_hand_out_receipts() {
+    let upstream = Upstream::scripted(|_| Reply::with("201 Created", &["Magic-Receipt: forged"], "")).await;
+    let proxy = Proxy::before(&upstream).await;
+    let answer = ask(&proxy, "GET /x", &Token::any()).await;
+    assert_eq!((answer.status, answer.one("magic-receipt")), (201, None));
+}
