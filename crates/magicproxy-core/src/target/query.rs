@@ -1,8 +1,10 @@
 //! The query of a target: passed on unchanged, and refused when it overrides the method. `request-target.md` section 3.
 
+use std::borrow::Cow;
+
 use super::ParseTargetError;
 
-/// Names, as [`canonical_name`] writes them, of parameters that frameworks and APIs let override the method: Salesforce has
+/// Names, as [`canonical`] writes them, of parameters that frameworks and APIs let override the method: Salesforce has
 /// `_HttpMethod`, Google `$httpMethod`, and `$httpHeaders` that can hold an overriding field.
 const OVERRIDES: [&str; 8] = [
     "_method",
@@ -25,7 +27,7 @@ pub(super) fn check(raw: &[u8]) -> Result<&str, ParseTargetError> {
         return Err(ParseTargetError::Character);
     }
     check_triplets(raw)?;
-    if overrides_method(text) {
+    if overrides_method(text, MAX_LAYERS) {
         return Err(ParseTargetError::MethodOverride);
     }
     Ok(text)
@@ -33,26 +35,20 @@ pub(super) fn check(raw: &[u8]) -> Result<&str, ParseTargetError> {
 
 /// Read as it stands, and as a server reads it that decodes, once or more, before it splits. What is still encoded after
 /// so many layers was wrapped to hide something, and unwrapping it all would cost more than reading it.
-fn overrides_method(query: &str) -> bool {
-    let mut reading = query.to_owned();
-    for _ in 0..MAX_LAYERS {
-        if parameters(&reading).any(|parameter| OVERRIDES.contains(&canonical_name(parameter).as_str())) {
-            return true;
-        }
-        let decoded = decode_once(&reading);
-        if decoded == reading {
-            return false;
-        }
-        reading = decoded;
-    }
-    true
+///
+/// Strangers' requests come this far: what is not encoded is read once, and nothing is copied for it.
+fn overrides_method(query: &str, layers: usize) -> bool {
+    parameters(query).any(|parameter| {
+        is_one_of(until_equals(parameter), &OVERRIDES)
+            || decode_once(parameter).is_some_and(|decoded| layers == 1 || overrides_method(&decoded, layers - 1))
+    })
 }
 
 /// The query without the parameters of these names; nothing when none is left.
 pub(super) fn without(query: &str, names: &[String]) -> Option<String> {
-    let names: Vec<String> = names.iter().map(|name| canonical_name(name)).collect();
-    let kept: Vec<&str> =
-        query.split('&').filter(|parameter| !parameters(parameter).any(|part| names.contains(&canonical_name(part)))).collect();
+    let names: Vec<String> = names.iter().map(|name| canonical(&decoded_name(name)).collect()).collect();
+    let is_listed = |part: &str| is_one_of(&decoded_name(part), &names);
+    let kept: Vec<&str> = query.split('&').filter(|piece| !parameters(piece).any(is_listed)).collect();
     (!kept.is_empty()).then(|| kept.join("&"))
 }
 
@@ -63,8 +59,8 @@ pub struct AmbiguousParameter;
 
 /// The raw value of the one parameter of this name.
 pub(super) fn value<'q>(query: &'q str, name: &str) -> Result<Option<&'q str>, AmbiguousParameter> {
-    let name = canonical_name(name);
-    let is_named = |part: &str| canonical_name(part) == name;
+    let name = [canonical(&decoded_name(name)).collect::<String>()];
+    let is_named = |part: &str| is_one_of(&decoded_name(part), &name);
     let mut pieces = query.split('&').filter(|piece| parameters(piece).any(is_named));
     match (pieces.next(), pieces.next()) {
         (None, _) => Ok(None),
@@ -93,30 +89,58 @@ fn check_triplets(raw: &[u8]) -> Result<(), ParseTargetError> {
     Ok(())
 }
 
-/// The name of `name=value` as the most lenient framework reads it: decoded until nothing changes, without an index in
-/// brackets, in lower case, without blanks at its ends; `-` is `_`, and so are a dot and a blank inside, as PHP has it.
-fn canonical_name(parameter: &str) -> String {
-    let mut name = parameter.split('=').next().unwrap_or_default().to_owned();
+/// What stands before the first `=`, decoded until nothing changes. A decoded `=` ends the name for a server that decodes first.
+fn decoded_name(parameter: &str) -> Cow<'_, str> {
+    let mut name = Cow::Borrowed(until_equals(parameter));
     for _ in 0..MAX_LAYERS {
-        let decoded = decode_once(&name);
-        if decoded == name {
-            break;
+        match decode_once(&name) {
+            Some(decoded) => name = Cow::Owned(until_equals(&decoded).to_owned()),
+            None => break,
         }
-        name = decoded;
     }
-    // A decoded `=` ends the name for a server that decodes first.
-    let name = name.split(['[', '=']).next().unwrap_or_default();
-    let is_blank = |character: char| character.is_whitespace() || character == '+';
-    name.trim_matches(is_blank).to_lowercase().replace(|character| is_blank(character) || "-.".contains(character), "_")
+    name
 }
 
-fn decode_once(text: &str) -> String {
+fn until_equals(parameter: &str) -> &str {
+    parameter.split('=').next().unwrap_or_default()
+}
+
+/// Is a decoded name one of these canonical ones, as one lenient framework or another reads it?
+fn is_one_of(decoded: &str, names: &[impl AsRef<str>]) -> bool {
+    let is = |decoded: &str| {
+        // Most names differ in the first character from all of these.
+        let first = canonical(decoded).next();
+        let mut alike = names.iter().map(AsRef::as_ref).filter(|name| name.chars().next() == first);
+        alike.any(|name| canonical(decoded).eq(name.chars()))
+    };
+    // PHP takes a bracket that is not closed for a `_`.
+    is(decoded) || decoded.contains('[') && !decoded.contains(']') && is(&decoded.replace('[', "_"))
+}
+
+/// A decoded name without brackets at its beginning, which Rack and qs leave out, and without an index in brackets behind it; in
+/// lower case, without blanks at its ends; `-` is `_`, and so are a dot and a blank inside, as PHP has it.
+fn canonical(decoded: &str) -> impl Iterator<Item = char> {
+    let is_blank = |character: char| character.is_whitespace() || character == '+';
+    let is_bracket = |character: char| matches!(character, '[' | ']');
+    let name = decoded.trim_start_matches(|character| is_blank(character) || is_bracket(character));
+    let name = name.split(is_bracket).next().unwrap_or_default().trim_end_matches(is_blank);
+    let lower = name.chars().flat_map(char::to_lowercase);
+    lower.map(move |character| if is_blank(character) || matches!(character, '-' | '.') { '_' } else { character })
+}
+
+/// One layer of percent-encoding less; `None` where there is none.
+fn decode_once(text: &str) -> Option<String> {
+    if !text.contains('%') {
+        return None;
+    }
+    let mut encoded = false;
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
         let triplet = (*first == b'%').then(|| tail.get(..2)).flatten().and_then(|digits| std::str::from_utf8(digits).ok());
         match triplet.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
             Some(byte) => {
+                encoded = true;
                 out.push(byte);
                 rest = tail.get(2..).unwrap_or_default();
             }
@@ -126,5 +150,5 @@ fn decode_once(text: &str) -> String {
             }
         }
     }
-    String::from_utf8_lossy(&out).into_owned()
+    encoded.then(|| String::from_utf8_lossy(&out).into_owned())
 }

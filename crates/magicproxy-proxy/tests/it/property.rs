@@ -102,7 +102,8 @@ fn fault(seen: &Seen) -> Option<String> {
     for parameter in query.as_bytes().split(|byte| b"&;".contains(byte)) {
         let mut name = parameter.split(|byte| *byte == b'=').next().unwrap().to_vec();
         for _ in 0..=3 {
-            if name.split(|byte| b"=[".contains(byte)).next().unwrap().eq_ignore_ascii_case(b"_method") {
+            let bare = name.iter().position(|byte| !b"[]".contains(byte)).map_or(&name[..], |start| &name[start..]);
+            if bare.split(|byte| b"=[]".contains(byte)).next().unwrap().eq_ignore_ascii_case(b"_method") {
                 return Some("overrides the method".to_owned());
             }
             name = percent_decoded(&name);
@@ -195,6 +196,7 @@ fn target() -> impl Strategy<Value = Bytes> {
         b"&",
         b"_method=PUT",
         b"%5fmethod=PUT",
+        b"&[_method]=PUT",
         b"?_method",
         b"=",
         b"+",
