@@ -87,6 +87,13 @@ fn check(headers: &[(&'static str, &str)], target: &str, expected: Result<&str, 
 fn finds_a_token_in_the_headers_that_the_configuration_names() {
     for name in ["private-token", "x-api-key", "dd-api-key"] {
         check(&[(name, TOKEN)], "/", Ok(TOKEN));
+        for sealed in ["mt2.eyJ.a-b_c.D1", "mt2.eyJ.a-b_c.D1.D2.D3"] {
+            check(&[(name, sealed)], "/", Ok(sealed));
+            check(&[(name, TOKEN), ("api-key", sealed)], "/", Err("invalid_token"));
+        }
+        for other in ["mt2.eyJ.a-b_c.", "mt2.eyJ..D1", "mt3.eyJ.a-b_c.D1", "a.b", "a.b.c.d"] {
+            check(&[(name, other)], "/", Err("invalid_token"));
+        }
         check(&[(name, "not-a-token")], "/", Err("invalid_token"));
         check(&[(name, "")], "/", Err("invalid_token"));
     }
@@ -132,6 +139,7 @@ fn a_token_in_the_query_is_taken_out() {
         (format!("/a?b=1&&API-key={TOKEN}&c"), "/a?b=1&&c"),
         (format!("/a?k={TOKEN}&api_key={TOKEN}"), "/a"),
         (format!("/a?x=1&k={TOKEN}&api_key=****"), "/a?x=1"),
+        (format!("/a?[k]={TOKEN}"), "/a"),
     ] {
         assert_eq!(found(&[], &target), (Ok(TOKEN.to_owned()), left.to_owned()), "{target}");
     }
