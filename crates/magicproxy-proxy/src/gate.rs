@@ -35,6 +35,9 @@ use crate::settings::{Settings, UpstreamSettings};
 use crate::upstream::Upstream;
 use crate::verifier::{Reissue, Verifier};
 
+/// The longest authority: a host name has at most 253 characters (RFC 1035 section 2.3.4), a port five. Links in answers repeat it.
+const MAX_AUTHORITY_BYTES: usize = 260;
+
 /// The gate of one upstream.
 #[derive(Debug)]
 pub(crate) struct Gate {
@@ -185,7 +188,8 @@ pub(crate) fn read_head(head: &Parts) -> Result<(&str, &str), Rejection> {
         return Err(ParseTargetError::Form.into());
     }
     let named = head.uri.authority().map(http::uri::Authority::as_str);
-    Ok((named.or(host).unwrap_or_default(), text))
+    let authority = named.or(host).unwrap_or_default();
+    if authority.len() > MAX_AUTHORITY_BYTES { Err(Rejection::Host) } else { Ok((authority, text)) }
 }
 
 fn authority(host: &[u8]) -> Option<&str> {

@@ -423,8 +423,10 @@ async fn the_host_field_decides_nothing_and_must_be_one() {
     };
     assert_eq!(Client::ask(&proxy, with_hosts(&["evil.test:1"])).await.status, 200);
     assert_eq!(upstream.only_request().all("host"), [upstream.address.to_string()]);
+    // Each link of an answer would be as long.
+    let long = "a".repeat(261);
     for hosts in
-        [&[][..], &["a.test", "b.test"], &["a.test", "a.test"], &["a b"], &["a/b"], &["a,b"], &["u@a"], &[""]]
+        [&[][..], &["a.test", "b.test"], &["a.test", "a.test"], &["a b"], &["a/b"], &["a,b"], &["u@a"], &[""], &[long.as_str()]]
     {
         Client::ask(&proxy, with_hosts(hosts)).await.assert_rejected(400, "host");
     }
