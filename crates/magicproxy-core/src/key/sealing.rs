@@ -12,7 +12,8 @@ use hpke::kem::XWing;
 use hpke::{Deserializable as _, Kem as _, OpModeR, OpModeS, Serializable as _};
 use rustls::crypto::aws_lc_rs::hpke::DH_KEM_X25519_HKDF_SHA256_AES_256;
 use rustls::crypto::hpke::{EncapsulatedSecret, Hpke as _, HpkePrivateKey, HpkePublicKey};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::Zeroizing;
 
 use super::jwk::{Jwk, thumbprint};
@@ -27,7 +28,7 @@ type XWingPublicKey = <XWing as hpke::Kem>::PublicKey;
 type XWingEncapsulated = <XWing as hpke::Kem>::EncappedKey;
 
 /// A key encapsulation mechanism.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum Kem {
     /// DHKEM(X25519, HKDF-SHA256).
     #[default]
@@ -63,6 +64,14 @@ impl Kem {
             Self::X25519 => 32,
             Self::XWing => 1_120,
         }
+    }
+}
+
+/// Not derived: `serde` would take `{"x25519":null}` for one as well.
+impl<'de> Deserialize<'de> for Kem {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Self::parse(&name).ok_or_else(|| D::Error::custom("kem must be `x25519` or `x-wing`"))
     }
 }
 
@@ -320,6 +329,18 @@ mod tests {
             for length in [0, 1, kem.encapsulated_bytes(), sealed.len() - 1] {
                 assert!(key.open(b"aad", &sealed[..length]).is_none(), "{length}");
             }
+        }
+    }
+
+    #[test]
+    fn a_kind_is_a_text() {
+        for kem in Kem::ALL {
+            let json = serde_json::to_string(&kem).unwrap();
+            assert_eq!(serde_json::from_str::<Kem>(&json).unwrap(), kem);
+            assert!(serde_json::from_str::<Kem>(&format!("{{{json}:null}}")).is_err());
+        }
+        for json in ["null", "\"X25519\"", "\"\"", "[\"x25519\"]", "0"] {
+            assert!(serde_json::from_str::<Kem>(json).is_err(), "{json}");
         }
     }
 
