@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use http::Uri;
+use magicproxy_proxy::settings::ApiRoot;
 
 /// An address of TCP, or the path of a Unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +132,10 @@ impl PublicAccess {
             return Err(expected());
         }
         let host = uri.host().map(|host| host.trim_matches(['[', ']'])).filter(|host| !host.is_empty()).ok_or_else(expected)?;
-        Ok(Self { url: text.trim_end_matches('/').to_owned(), host: host.to_owned() })
+        let url = text.trim_end_matches('/');
+        // Links in answers lead there; without one, they would lead to wherever a caller says.
+        ApiRoot::parse(url).map_err(|error| format!("{}: {error}", expected()))?;
+        Ok(Self { url: url.to_owned(), host: host.to_owned() })
     }
 
     /// That of a proxy of which nothing but its address is known.

@@ -58,6 +58,21 @@ fn nothing_said_is_right() {
     assert_eq!(config.minting.default_lifetime, Duration::from_secs(24 * 3600));
 }
 
+/// Links in answers lead there. Without it they lead to where the caller says that it is.
+#[test]
+fn a_public_url_that_no_link_could_have_is_a_fault() {
+    for url in [
+        "https://p.example/?a",
+        "https://p.example/#a",
+        "https://p.example//a",
+        "https://p.example/a/../b",
+        "https://p.example/a%zz",
+    ] {
+        check(&format!("public_access = '{url}'"), &["public_access", "expected a URL such as"]);
+    }
+    assert!(native("public_access = 'https://p.example:8443/magic/'").check().is_ok());
+}
+
 #[test]
 fn everything_said_arrives() {
     let config = native(
@@ -380,6 +395,11 @@ fn upstreams_do_not_get_in_each_other_s_way() {
     check("[upstreams.x]", &["upstreams.x.api_root is needed"]);
     check("[upstreams.'a b']\napi_root = 'https://a.example'", &["upstreams.a b: expected 1 to 255", "mount is needed"]);
     check("[upstreams.github]\n[upstreams.x]\npreset = 'gitlab'\nmount = '/github/'", &["the mount `/github` is taken"]);
+    // Without a name, `[upstream]` is called what its API root is: tokens of one would be tokens of the other.
+    check(
+        "[upstream]\napi_root = 'https://a.example'\n[upstreams.'a.example']\napi_root = 'https://b.example'",
+        &["upstream: the name `a.example` is taken"],
+    );
     check("[upstreams.github]\nhosts = ['a']\n[upstreams.gitlab]\nhosts = ['A']", &["the host `a` is taken"]);
     check("[upstreams.github]\n[upstreams.gitlab]\nname = 'github'", &["the name `github` is taken"]);
     check("[upstreams.github]\nmount = 'gh'", &["upstreams.github.mount `gh`: expected a path that begins with `/`"]);

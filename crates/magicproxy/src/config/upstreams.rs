@@ -50,7 +50,9 @@ impl Checker<'_> {
         self.distinct(&tables);
         let alone = tables.len() == 1;
         let checked: Vec<_> = tables.iter().map(|table| self.upstream(raw, minting, table, alone)).collect();
-        checked.into_iter().collect()
+        let checked: Vec<_> = checked.into_iter().collect::<Option<_>>()?;
+        self.distinct_from_the_unnamed(&tables, &checked);
+        Some(checked)
     }
 
     fn upstream(
@@ -181,6 +183,15 @@ impl Checker<'_> {
                     self.fault(format!("{}: the {what} `{claim}` is taken by another upstream", table.key), &table.origin());
                 }
             }
+        }
+    }
+
+    /// `[upstream]` may have its name from its API root, and so may somebody's table.
+    fn distinct_from_the_unnamed(&mut self, tables: &[Table<'_>], checked: &[Arc<UpstreamSettings>]) {
+        let (Some(table), Some((first, others))) = (tables.first(), checked.split_first()) else { return };
+        let unnamed = table.name.is_none() && table.raw.name.given().is_none();
+        if unnamed && others.iter().any(|other| other.name == first.name) {
+            self.fault(format!("{}: the name `{}` is taken by another upstream", table.key, first.name), &table.origin());
         }
     }
 
