@@ -40,8 +40,8 @@ const OVERRIDES: [&str; 25] = [
 ];
 
 /// Fields that claim who the caller is, where it came from, for whom it acts (GitLab, Gerrit, Redmine, Elasticsearch,
-/// Dynamics, SendGrid) or (WebDAV) where something goes to that no rule saw.
-const CLAIMS: [&str; 25] = [
+/// Dynamics, SendGrid, Grafana's stores, Trino) or (WebDAV) where something goes to that no rule saw.
+const CLAIMS: [&str; 32] = [
     "forwarded",
     "via",
     "x-real-ip",
@@ -67,11 +67,36 @@ const CLAIMS: [&str; 25] = [
     "mscrmcallerid",
     "callerobjectid",
     "on-behalf-of",
+    "x-forwarded",
+    "x-original-forwarded-for",
+    "fastly-client-ip",
+    "x-scope-orgid",
+    "x-trino-user",
+    "cf-access-authenticated-user-email",
+    "cf-access-jwt-assertion",
 ];
 
-/// Prefixes of such fields; `impersonate-` is Kubernetes's.
-const CLAIM_PREFIXES: [&str; 7] =
-    ["x-forwarded-", "x-remote-", "remote-", "x-auth-request-", "x-webauth-", "x-ssl-", "impersonate-"];
+/// Prefixes of such fields; `impersonate-` is Kubernetes's, the others are those of proxies that log people in (oauth2-proxy, Kong,
+/// Google, Azure, AWS, Tailscale, authentik, Pomerium, Vouch).
+const CLAIM_PREFIXES: [&str; 17] = [
+    "x-forwarded-",
+    "x-remote-",
+    "remote-",
+    "x-auth-request-",
+    "x-webauth-",
+    "x-ssl-",
+    "impersonate-",
+    "x-authenticated-",
+    "x-consumer-",
+    "x-goog-authenticated-user-",
+    "x-goog-iap-",
+    "x-ms-client-principal",
+    "x-amzn-oidc-",
+    "tailscale-user-",
+    "x-authentik-",
+    "x-pomerium-",
+    "x-vouch-",
+];
 
 /// Fields in which clients carry credentials. The upstream gets ours and no other.
 const CARRIERS: [&str; 17] = [

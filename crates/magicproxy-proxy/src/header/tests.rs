@@ -7,7 +7,13 @@ fn takes_away_fields_that_change_for_whom_the_credential_acts() {
     {
         assert!(request::steers(&HeaderName::from_static(name)), "{name}");
     }
-    for name in ["accept", "x-github-api-version", "if-match", "x-request-id"] {
+    // What proxies that log people in tell the application behind them.
+    for name in
+        ["x-authenticated-userid", "x-consumer-username", "x-ms-client-principal", "tailscale-user-login", "x-scope-orgid"]
+    {
+        assert!(request::steers(&HeaderName::from_static(name)), "{name}");
+    }
+    for name in ["accept", "x-github-api-version", "if-match", "x-request-id", "x-goog-user-project", "x-amzn-trace-id"] {
         assert!(!request::steers(&HeaderName::from_static(name)), "{name}");
     }
 }
