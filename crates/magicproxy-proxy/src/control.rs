@@ -28,7 +28,7 @@ use crate::listener::Peer;
 use crate::rejection::Rejection;
 use crate::reverse::Served;
 use crate::settings::{Settings, UpstreamSettings};
-use crate::verifier::Reissue;
+use crate::verifier::{self, Reissue};
 use crate::{VERSION, clock};
 
 /// What all orders and questions that are being read, or wait for their turn, may take together: strangers send them.
@@ -154,12 +154,10 @@ impl Control {
             return Err(Rejection::MediaType);
         }
         let (order, _room) = self.read(body).await?;
-        let _slot = self.slots.acquire().await.map_err(|_| Rejection::Internal)?;
+        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| Rejection::Internal)?;
         let settings = Arc::clone(&self.settings);
         let upstream = served.map(|served| Arc::clone(&served.settings));
-        let minted = tokio::task::spawn_blocking(move || mint(&settings, upstream.as_deref(), &order))
-            .await
-            .map_err(|_| Rejection::Internal)??;
+        let minted = verifier::work(slot, move || mint(&settings, upstream.as_deref(), &order)).await??;
         tracing::info!(target: "magicproxy::mint", jti = minted.id, "minted a token");
         Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(minted.token.as_bytes().to_vec()))))
     }

@@ -14,7 +14,7 @@ use magicproxy_core::rule::NewGrant;
 use magicproxy_core::{Caveat, OpenError, Permit, ReissueError, UnverifiedToken, VerifiedToken, VerifyContext, VerifyError};
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
-use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
 use crate::carriers::Carriers;
@@ -97,6 +97,18 @@ pub(crate) fn slots() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))))
 }
 
+/// Works on another thread. The slot is given back when the work is done, and not when a caller leaves who does not wait for it.
+pub(crate) async fn work<T: Send + 'static>(
+    slot: OwnedSemaphorePermit,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Rejection> {
+    let working = tokio::task::spawn_blocking(move || {
+        let _slot = slot;
+        work()
+    });
+    working.await.map_err(|_| Rejection::Internal)
+}
+
 /// What a verification on another thread needs.
 struct Inner {
     keys: Arc<SharedKeys>,
@@ -148,31 +160,31 @@ impl Verifier {
     }
 
     async fn open_cold(&self, entry: &CachedToken, permit: Permit) -> Result<(Permit, Arc<OpenedCredential>), Rejection> {
-        let _slot = self.slot().await?;
+        let slot = self.slot().await?;
         let inner = Arc::clone(&self.inner);
-        let opening = tokio::task::spawn_blocking(move || {
+        let opening = work(slot, move || {
             let credential = inner.keys.current().open(&permit)?;
             let opened = OpenedCredential::new(&credential, &inner.upstream.credential, &inner.carriers)?;
             Ok::<_, Rejection>((permit, Arc::new(opened)))
         });
-        let (permit, opened) = opening.await.map_err(|_| Rejection::Internal)??;
+        let (permit, opened) = opening.await??;
         let opened = entry.credential.get_or_init(|| async { opened }).await;
         Ok((permit, Arc::clone(opened)))
     }
 
     /// Makes a token anew.
     pub(crate) async fn reissue(&self, presented: &PresentedToken, how: Reissue) -> Result<Zeroizing<String>, Rejection> {
-        let _slot = self.slot().await?;
+        let slot = self.slot().await?;
         let inner = Arc::clone(&self.inner);
         let text = Zeroizing::new(presented.as_str().to_owned());
-        let reissued = tokio::task::spawn_blocking(move || {
+        let reissued = work(slot, move || {
             let keys = inner.keys.current();
             match how {
                 Reissue::Narrow(caveat) => keys.narrow(&text, &caveat, &inner.context()),
                 Reissue::Reseal => keys.reseal(&text, &inner.context()),
             }
         });
-        Ok(reissued.await.map_err(|_| Rejection::Internal)??)
+        Ok(reissued.await??)
     }
 
     /// What makes tokens for what a request with this one creates.
@@ -181,18 +193,18 @@ impl Verifier {
     }
 
     /// Waits for its turn, but not for ever: a queue of costly tokens must not grow without bound.
-    async fn slot(&self) -> Result<SemaphorePermit<'_>, Rejection> {
-        match tokio::time::timeout(MAX_WAIT, self.slots.acquire()).await {
+    async fn slot(&self) -> Result<OwnedSemaphorePermit, Rejection> {
+        match tokio::time::timeout(MAX_WAIT, Arc::clone(&self.slots).acquire_owned()).await {
             Ok(slot) => slot.map_err(|_| Rejection::Internal),
             Err(_) => Err(Rejection::Busy),
         }
     }
 
     async fn verify_cold(&self, presented: &PresentedToken, generation: u64) -> Result<Arc<CachedToken>, Rejection> {
-        let _slot = self.slot().await?;
+        let slot = self.slot().await?;
         let inner = Arc::clone(&self.inner);
         let text = Zeroizing::new(presented.as_str().to_owned());
-        let verified = tokio::task::spawn_blocking(move || inner.verify(&text)).await.map_err(|_| Rejection::Internal)??;
+        let verified = work(slot, move || inner.verify(&text)).await??;
         Ok(Arc::new(CachedToken { token: Arc::new(verified), generation, credential: OnceCell::new() }))
     }
 }

@@ -14,13 +14,17 @@ fn every_shard_holds_the_largest_policy() {
 }
 
 fn verifier_and_token() -> (Verifier, PresentedToken) {
+    verifier_and_token_of(&["GET /user".to_owned()])
+}
+
+fn verifier_and_token_of(rules: &[String]) -> (Verifier, PresentedToken) {
     let keys = KeyRing::new(magicproxy_core::PrivateKey::generate(2048).unwrap(), Vec::new()).unwrap();
-    let rule = magicproxy_core::RawRule::Text("GET /user".to_owned());
+    let rules: Vec<_> = rules.iter().cloned().map(magicproxy_core::RawRule::Text).collect();
     let now = clock::now();
     let minted = keys
         .mint(&magicproxy_core::MintRequest {
             credential: magicproxy_core::Credential::parse(Zeroizing::new("a credential".replace(' ', "-"))).unwrap(),
-            grant: magicproxy_core::Grant::Allowed(magicproxy_core::Rule::parse_list(&[rule], PatternMode::Whole).unwrap()),
+            grant: magicproxy_core::Grant::Allowed(magicproxy_core::Rule::parse_list(&rules, PatternMode::Whole).unwrap()),
             upstream: None,
             issued_at: now,
             expires_at: magicproxy_core::UnixTime(now.0 + 60),
@@ -63,4 +67,18 @@ async fn what_is_not_genuine_is_not_kept() {
     assert_eq!(verifier.cache.len(), 0);
     verifier.verify(&presented).await.unwrap();
     assert_eq!(verifier.cache.len(), 1);
+}
+
+/// Whoever could, would have any number of costly tokens verified at once.
+#[tokio::test]
+async fn a_caller_who_leaves_makes_no_room_before_the_work_is_done() {
+    let costly: Vec<String> = (0..60).map(|number| format!("GET /{number}[ab]*a[ab]{{6}}c")).collect();
+    let (verifier, presented) = verifier_and_token_of(&costly);
+    let mut verifying = Box::pin(verifier.verify(&presented));
+    let begun = std::future::poll_fn(|context| std::task::Poll::Ready(verifying.as_mut().poll(context))).await;
+    assert!(begun.is_pending());
+    drop(verifying);
+    assert_eq!(verifier.slots.available_permits(), 0);
+    let done = tokio::time::timeout(Duration::from_secs(60), verifier.slots.acquire()).await;
+    assert!(done.is_ok());
 }
