@@ -172,6 +172,13 @@ impl VerifiedToken {
         Ok(())
     }
 
+    /// From when on it is refused: what was begun with it and has no end of its own is to end then.
+    #[must_use]
+    pub fn refused_from(&self) -> UnixTime {
+        let expired = UnixTime(self.expires_at.0.saturating_add(LEEWAY_SECONDS));
+        self.key_ends_at.map_or(expired, |end| end.min(expired))
+    }
+
     /// The token's `jti`, or a digest of the token where it has none: what logs call it.
     #[must_use]
     pub fn id(&self) -> &str {

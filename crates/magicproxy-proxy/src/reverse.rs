@@ -3,16 +3,19 @@
 mod homes;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Method, Response, StatusCode, header};
 use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use magicproxy_core::UnixTime;
 use tokio::sync::Semaphore;
 
 use crate::access_log::AccessRecord;
 use crate::body::{IdleTimer, Pipeline, Received, RequestBody, ResponseBody, UpstreamBody};
+use crate::clock;
 use crate::control::Control;
 use crate::downstream::{Connection, InFlight};
 use crate::gate::{Gate, InboundRequest, OutboundRequest, read_head};
@@ -131,9 +134,12 @@ impl ReverseDoor {
         let inbound = InboundRequest { head, origin, target, body, peer: connection.peer(), worker };
         let outbound = served.gate.admit(inbound, record).await?;
         let needle = outbound.needle();
+        let ends_at = outbound.refused_from();
         let answer = served.exchange(outbound, worker).await?;
         if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return switch_protocols(answer, on_upgrade, needle.as_ref(), connection.begin());
+            let tunnel =
+                Tunnel { on_upgrade: on_upgrade.ok_or(Rejection::UnexpectedUpgrade)?, in_flight: connection.begin(), ends_at };
+            return Ok(switch_protocols(answer, tunnel, needle.as_ref()));
         }
         Ok(self.pass_down(answer, &method, needle, home))
     }
@@ -177,27 +183,33 @@ fn check_framing(request: &Request<Incoming>, connection: &Connection) -> Result
     if only_chunked && has_content_length == Some(false) { Ok(()) } else { Err(Rejection::Framing) }
 }
 
-/// Joins the two connections of a WebSocket. What flows between them is the caller's and the upstream's affair.
-fn switch_protocols(
-    answer: Answer,
-    on_upgrade: Option<OnUpgrade>,
-    needle: Option<&Needle>,
-    tunnel: InFlight,
-) -> Result<Response<ResponseBody>, Rejection> {
-    let on_upgrade = on_upgrade.ok_or(Rejection::UnexpectedUpgrade)?;
+/// The caller's side of a WebSocket.
+struct Tunnel {
+    on_upgrade: OnUpgrade,
+    in_flight: InFlight,
+    /// When its token does.
+    ends_at: UnixTime,
+}
+
+/// Joins the two connections of a WebSocket. What flows between them is the caller's and the upstream's affair, for as long as
+/// the token lives.
+fn switch_protocols(answer: Answer, tunnel: Tunnel, needle: Option<&Needle>) -> Response<ResponseBody> {
     let mut response = answer.response;
     let upstream = hyper::upgrade::on(&mut response);
     let (mut head, _) = response.into_parts();
     filter_response(&mut head, &Method::GET, needle);
     head.headers.insert(header::CONNECTION, http::HeaderValue::from_static("upgrade"));
     head.headers.insert(header::UPGRADE, http::HeaderValue::from_static("websocket"));
+    let Tunnel { on_upgrade, in_flight, ends_at } = tunnel;
+    let left = Duration::from_secs(ends_at.0.saturating_sub(clock::now().0));
     tokio::spawn(async move {
         if let (Ok(downstream), Ok(upstream)) = tokio::join!(on_upgrade, upstream) {
-            let joined = tokio::io::copy_bidirectional(&mut TokioIo::new(downstream), &mut TokioIo::new(upstream)).await;
-            tracing::debug!(target: "magicproxy::upstream", ended = joined.is_ok(), "a WebSocket ended");
+            let (mut downstream, mut upstream) = (TokioIo::new(downstream), TokioIo::new(upstream));
+            let joined = tokio::time::timeout(left, tokio::io::copy_bidirectional(&mut downstream, &mut upstream)).await;
+            tracing::debug!(target: "magicproxy::upstream", ended = matches!(joined, Ok(Ok(_))), "a WebSocket ended");
         }
         // Until here neither connection counts as idle.
-        drop((answer.lease, answer.held, tunnel));
+        drop((answer.lease, answer.held, in_flight));
     });
-    Ok(Response::from_parts(head, ResponseBody::full(bytes::Bytes::new())))
+    Response::from_parts(head, ResponseBody::full(bytes::Bytes::new()))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, Method};
-use magicproxy_core::{Permit, RequestTarget};
+use magicproxy_core::{Permit, RequestTarget, UnixTime};
 
 use crate::body::RequestBody;
 use crate::ledger::{Duties, Settled};
@@ -36,26 +36,26 @@ pub(crate) struct Message {
 /// let forged = magicproxy_proxy::gate::OutboundRequest::new(todo!(), todo!(), todo!());
 /// ```
 /// ```compile_fail,E0451
-/// let forged = magicproxy_proxy::gate::OutboundRequest { credential: todo!(), message: todo!(), duties: todo!() };
+/// let forged = magicproxy_proxy::gate::OutboundRequest { credential: todo!(), message: todo!(), duties: todo!(), refused_from: todo!() };
 /// ```
 #[derive(Debug)]
 pub struct OutboundRequest {
     credential: Arc<OpenedCredential>,
     message: Message,
     duties: Duties,
+    refused_from: UnixTime,
 }
 
 impl OutboundRequest {
     pub(super) fn new(settled: Settled, credential: Arc<OpenedCredential>, message: Message) -> Self {
         let (permit, duties) = settled.into_parts();
-        // It admits one request, and this is it.
-        drop(permit);
-        Self { credential, message, duties }
+        // The permit ends here: it admits one request, and this is it.
+        Self { credential, message, duties, refused_from: permit.token().refused_from() }
     }
 
     /// A question that a permitted request needs answered before it is sent: it only reads, at the path of that request.
-    pub(crate) fn question(_: &Permit, credential: Arc<OpenedCredential>, message: Message) -> Self {
-        Self { credential, message, duties: Duties::none() }
+    pub(crate) fn question(permit: &Permit, credential: Arc<OpenedCredential>, message: Message) -> Self {
+        Self { credential, message, duties: Duties::none(), refused_from: permit.token().refused_from() }
     }
 
     /// Must it be carried through though its caller goes away?
@@ -74,6 +74,11 @@ impl OutboundRequest {
 
     pub(crate) fn is_upgrade(&self) -> bool {
         self.message.upgrade
+    }
+
+    /// From when on the token that allowed it is refused.
+    pub(crate) fn refused_from(&self) -> UnixTime {
+        self.refused_from
     }
 
     pub(crate) fn body(&self) -> &RequestBody {

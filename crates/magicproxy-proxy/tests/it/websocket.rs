@@ -1,6 +1,6 @@
 //! WebSocket: the one upgrade that may pass, where the operator wants it.
 
-use crate::support::{Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, find, request};
+use crate::support::{Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, find, now, request};
 
 const HANDSHAKE: [&str; 4] =
     ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"];
@@ -56,6 +56,25 @@ async fn the_upstreams_end_reaches_the_caller() {
     drop(connection);
     client.answer_head().await;
     assert_eq!(client.closed().await, b"last words");
+}
+
+/// What flows is not decided on, so nothing else would end what a short-lived token began.
+#[tokio::test]
+async fn it_ends_with_its_token() {
+    let mut upstream = Upstream::held().await;
+    let proxy = with_websocket(&upstream).await;
+    let mut client = Client::connect(&proxy).await;
+    // In two seconds the leeway of half a minute is over, too.
+    let token = Token::allowing(&["GET /ws"]).living(now() - 3600, now() - 28).mint();
+    client.send(request("GET /ws", &token, &HANDSHAKE, "")).await;
+    let mut connection = upstream.accept().await;
+    connection.request().await;
+    connection.send(SWITCH).await;
+    assert_eq!(client.answer_head().await.status, 101);
+    client.send(b"\x81\x05hello").await;
+    connection.until(b"hello").await;
+    assert!(client.closed().await.is_empty());
+    assert!(connection.closed().await.is_empty());
 }
 
 #[tokio::test]
