@@ -222,14 +222,17 @@ impl Checker<'_> {
 const PYTHON_RULES: &str = "rules are read more strictly than in the Python program: a pattern must span the whole path, and names it \
                             canonically; `danger_prefix_matching` (MAGICPROXY_UPSTREAM_DANGER_PREFIX_MATCHING=true) keeps its old meaning";
 
+/// A hundred years: what is added to a moment must give one.
+const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
+
 /// `24h`, `1h 30m`, or a number of seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let parsed = match text.parse::<u64>() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
         Err(_) => humantime::parse_duration(text).ok(),
     };
-    let sensible = parsed.filter(|duration| *duration >= Duration::from_millis(1));
-    sensible.ok_or_else(|| "expected a duration such as `24h` or `90s`, or a number of seconds".to_owned())
+    let sensible = parsed.filter(|duration| (Duration::from_millis(1)..=LONGEST).contains(duration));
+    sensible.ok_or_else(|| "expected a duration such as `24h` or `90s`, or a number of seconds, of at most 100 years".to_owned())
 }
 
 pub(super) fn value<T: Copy>(setting: &Setting<T>, otherwise: T) -> T {

@@ -58,6 +58,17 @@ fn nothing_said_is_right() {
     assert_eq!(config.minting.default_lifetime, Duration::from_secs(24 * 3600));
 }
 
+/// No moment lies so far ahead: each request would end in a panic.
+#[test]
+fn a_duration_without_end_is_a_fault() {
+    for duration in ["9223372036854775807", "'18446744073709551615'", "'200y'"] {
+        for key in ["timeouts.total", "timeouts.keep_alive", "upstream.response_timeout", "mint.max_lifetime"] {
+            check(&format!("{key} = {duration}"), &[key, "expected a duration"]);
+        }
+    }
+    assert!(native("timeouts.total = '50y'").check().is_ok());
+}
+
 /// Links in answers lead there. Without it they lead to where the caller says that it is.
 #[test]
 fn a_public_url_that_no_link_could_have_is_a_fault() {
