@@ -74,6 +74,8 @@ pub struct UpstreamSettings {
     pub ceiling: Option<Policy>,
     /// Further request headers to drop.
     pub drop_request_headers: Vec<HeaderName>,
+    /// Response headers to drop, `Set-Cookie` for instance: a session is a credential too.
+    pub drop_response_headers: Vec<HeaderName>,
     /// Query parameters to drop.
     pub drop_query_parameters: Vec<String>,
     /// Trusted besides the platform's roots.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use hyper::body::Incoming;
 use magicproxy_core::RequestTarget;
 
@@ -37,6 +37,8 @@ pub(crate) struct Upstream {
     response: Duration,
     /// How long an answer may be silent.
     pub(crate) idle: Duration,
+    /// What the operator lets no caller see.
+    dropped: Vec<HeaderName>,
 }
 
 /// One origin of an upstream, with its own connections.
@@ -68,7 +70,8 @@ impl Upstream {
     pub(crate) fn new(settings: &Settings, upstream: &UpstreamSettings) -> Result<Self, rustls::Error> {
         let origins = upstream.origins().map(|root| Origin::new(settings, upstream, root)).collect::<Result<_, _>>()?;
         let response = upstream.response_timeout.unwrap_or(settings.timeouts.response);
-        Ok(Self { origins, response, idle: settings.timeouts.response_idle })
+        let (idle, dropped) = (settings.timeouts.response_idle, upstream.drop_response_headers.clone());
+        Ok(Self { origins, response, idle, dropped })
     }
 
     /// Sends a permitted request, which this worker serves, and waits for the head of its answer.
@@ -78,9 +81,12 @@ impl Upstream {
         let origin = self.origins.get(request.origin()).ok_or(Rejection::Internal)?;
         let (message, parameter, duties) = request.into_message();
         let mut exchange = self.exchange(origin, message, parameter.as_ref(), worker)?;
-        let Arrived { response, lease } = within(self.response, &progress, std::pin::pin!(exchange.answer())).await?;
+        let Arrived { mut response, lease } = within(self.response, &progress, std::pin::pin!(exchange.answer())).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS && !upgrade {
             return Err(Rejection::UnexpectedUpgrade);
+        }
+        for name in &self.dropped {
+            response.headers_mut().remove(name);
         }
         Ok(Unsettled { response, lease, duties, idle: self.idle })
     }

@@ -21,6 +21,7 @@ pub(crate) fn upstream(name: &str, root: &str, placing: Placing) -> Arc<Upstream
         patterns: PatternMode::Whole,
         ceiling: None,
         drop_request_headers: Vec::new(),
+        drop_response_headers: Vec::new(),
         drop_query_parameters: Vec::new(),
         extra_roots: Vec::new(),
         websocket: false,

@@ -234,6 +234,25 @@ async fn answers_keep_what_is_theirs_and_lose_what_concerns_the_connection() {
     assert_eq!(names, ["content-length", "date", "etag", "set-cookie", "set-cookie", "x-magic-api-proxy"]);
 }
 
+/// A session that the API opens for whoever shows its credential is another credential, and one that no rule narrows.
+#[tokio::test]
+async fn what_the_operator_lets_no_caller_see_does_not_come_down() {
+    let upstream = Upstream::scripted(|_| {
+        Reply::with("200 OK", &["Set-Cookie: SESSION=1; HttpOnly", "set-cookie: b=2", "X-Session: 3", "ETag: \"x\""], "hello")
+    })
+    .await;
+    let proxy = Proxy::with(&upstream, |settings| {
+        let dropped = &mut settings.upstream_mut().drop_response_headers;
+        dropped.extend([http::header::SET_COOKIE, http::HeaderName::from_static("x-session")]);
+    })
+    .await;
+    let answer = Client::ask(&proxy, request("GET /a", &Token::any(), &[], "")).await;
+    assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
+    let mut names: Vec<&str> = answer.fields.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["content-length", "date", "etag", "x-magic-api-proxy"]);
+}
+
 #[tokio::test]
 async fn an_empty_body_is_no_chunked_body_upstream() {
     let upstream = Upstream::hello().await;

@@ -183,6 +183,8 @@ section! {
         ceiling: Vec<Given<RawRuleSetting>>,
         /// Request headers to drop besides those that are always dropped.
         drop_request_headers: Vec<Given<String>>,
+        /// Response headers to drop, such as `Set-Cookie` of an API that opens a session for whoever shows its credential.
+        drop_response_headers: Vec<Given<String>>,
         /// Query parameters to drop.
         drop_query_parameters: Vec<Given<String>>,
         /// A PEM file of certificates to trust besides the platform's.

@@ -100,6 +100,7 @@ fn everything_said_arrives() {
         danger_prefix_matching = true
         ceiling = ["GET /projects", { method = ["PUT"], route = "/projects/{id}" }]
         drop_request_headers = ["X-Sudo"]
+        drop_response_headers = ["Set-Cookie", "Set-Cookie2"]
         drop_query_parameters = ["sudo"]
         websocket = true
         forwarding = "x-forwarded"
@@ -129,6 +130,7 @@ fn everything_said_arrives() {
     );
     assert_eq!(config.upstreams[0].ceiling.as_ref().map(|ceiling| ceiling.rules().len()), Some(2));
     assert_eq!((config.upstreams[0].drop_request_headers.len(), config.upstreams[0].drop_query_parameters.len()), (1, 1));
+    assert_eq!(config.upstreams[0].drop_response_headers, ["set-cookie", "set-cookie2"]);
     assert!(config.upstreams[0].websocket && config.upstreams[0].forwarding == Forwarding::XForwarded);
     assert_eq!(config.upstreams[0].credential.to_string(), "header:private-token");
     let carriers: Vec<String> = config.upstreams[0].token_carriers.iter().map(ToString::to_string).collect();
@@ -192,6 +194,7 @@ fn bad_values_say_what_was_expected() {
     check("upstream.websocket = 'yes'", &["upstream.websocket: expected `true` or `false`"]);
     check("upstream.ceiling = []", &["upstream.ceiling: the list of rules is empty"]);
     check("upstream.drop_request_headers = ['a b']", &["expected the name of a header"]);
+    check("upstream.drop_response_headers = ['a:b']", &["upstream.drop_response_headers `a:b`: expected the name of a header"]);
     check("upstream.extra_ca_file = 'nowhere.pem'", &["nowhere.pem`: there is no such file"]);
     check("[scopes]\na = ['GET user']", &["scope `a`: `GET user`: path must start with `/`", "[magicproxy.toml:2:6]"]);
     check("[scopes]\n'a b' = ['GET /user']", &["scope `a b`: expected a name"]);

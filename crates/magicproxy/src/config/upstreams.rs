@@ -76,7 +76,8 @@ impl Checker<'_> {
         let name = self.name(table, api_root.as_ref());
         let placing = self.placing(table);
         let ceiling = self.ceiling(table, patterns);
-        let drop_request_headers = self.header_names(table);
+        let drop_request_headers = self.header_names(&table.key("drop_request_headers"), &raw.drop_request_headers);
+        let drop_response_headers = self.header_names(&table.key("drop_response_headers"), &raw.drop_response_headers);
         let extra_roots = self.extra_roots(table);
         let credential = self.credential_carrier(&table.key("credential"), &raw.credential);
         let token_carriers = self.token_carriers(&table.key("accept_token_in"), &raw.accept_token_in);
@@ -94,6 +95,7 @@ impl Checker<'_> {
             patterns,
             ceiling,
             drop_request_headers,
+            drop_response_headers,
             drop_query_parameters: list(&raw.drop_query_parameters).iter().map(|name| name.value.clone()).collect(),
             extra_roots,
             websocket: value(&raw.websocket, false),
@@ -206,15 +208,12 @@ impl Checker<'_> {
         Policy::compile(&rules).map_err(|error| self.fault(format!("{key}: {error}"), &given.origin)).ok()
     }
 
-    fn header_names(&mut self, table: &Table<'_>) -> Vec<HeaderName> {
+    fn header_names(&mut self, key: &str, setting: &Setting<Vec<Given<String>>>) -> Vec<HeaderName> {
         let mut names = Vec::new();
-        for given in list(&table.raw.drop_request_headers) {
+        for given in list(setting) {
             match given.value.parse() {
                 Ok(name) => names.push(name),
-                Err(_) => {
-                    let key = table.key("drop_request_headers");
-                    self.fault(format!("{key} `{}`: expected the name of a header", given.value), &given.origin);
-                }
+                Err(_) => self.fault(format!("{key} `{}`: expected the name of a header", given.value), &given.origin),
             }
         }
         names

@@ -94,6 +94,7 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
             patterns: PatternMode::Whole,
             ceiling: None,
             drop_request_headers: Vec::new(),
+            drop_response_headers: Vec::new(),
             drop_query_parameters: Vec::new(),
             extra_roots: Vec::new(),
             websocket: false,
