@@ -31,6 +31,25 @@ pub(crate) enum Sealed {
     Nothing,
 }
 
+impl Sealed {
+    pub(crate) fn memory_bytes(&self) -> usize {
+        match self {
+            Self::Rsa(sealed) => sealed.text.len(),
+            Self::Opened(credential) => credential.bytes(),
+            Self::Nothing => 0,
+        }
+    }
+
+    pub(crate) fn longest_credential(&self) -> usize {
+        match self {
+            // Base64; of a JWE the ciphertext is the longest part, or else the encrypted key.
+            Self::Rsa(sealed) => sealed.text.split('.').map(str::len).max().unwrap_or(0) / 4 * 3,
+            Self::Opened(credential) => credential.bytes(),
+            Self::Nothing => 0,
+        }
+    }
+}
+
 /// A sealed credential as it stands in a token's `token` claim: not yet opened.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct SealedCredential {

@@ -239,11 +239,20 @@ impl VerifiedToken {
         self.narrowing.len()
     }
 
-    /// Memory of the automata, in bytes.
+    /// Memory of what it holds, in bytes, without what every token takes.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        let caveats = self.narrowing.iter().filter_map(|caveat| caveat.policy.as_ref());
-        self.policy.memory_bytes() + caveats.map(Policy::memory_bytes).sum::<usize>()
+        let caveats = || self.narrowing.iter().filter_map(|caveat| caveat.policy.as_ref());
+        let policies = || std::iter::once(&self.policy).chain(caveats());
+        let texts: usize = policies().flat_map(Policy::rules).map(|rule| rule.len()).sum();
+        let networks: usize = self.narrowing.iter().filter_map(|caveat| caveat.networks.as_deref()).map(size_of_val).sum();
+        policies().map(Policy::memory_bytes).sum::<usize>() + texts + networks + self.sealed.memory_bytes()
+    }
+
+    /// How long its credential is at most, in bytes, however that is sealed.
+    #[must_use]
+    pub fn longest_credential(&self) -> usize {
+        self.sealed.longest_credential()
     }
 
     /// Whom what it makes belongs to. `state.md` section 1.

@@ -78,6 +78,14 @@ impl TypedCredential {
         }
     }
 
+    /// How long its secrets are together.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Configured(credential) => credential.expose().len(),
+            Self::Fields(fields) => fields.iter().map(|field| field.credential.expose().len()).sum(),
+        }
+    }
+
     /// The JSON that a token seals. Values are visible ASCII, so at most `"` and `\` need an escape.
     #[must_use]
     pub fn to_json(&self) -> Zeroizing<String> {

@@ -18,12 +18,16 @@ fn verifier_and_token() -> (Verifier, PresentedToken) {
 }
 
 fn verifier_and_token_of(rules: &[String]) -> (Verifier, PresentedToken) {
+    verifier_and_token_with("a-credential", rules)
+}
+
+fn verifier_and_token_with(credential: &str, rules: &[String]) -> (Verifier, PresentedToken) {
     let keys = KeyRing::new(magicproxy_core::PrivateKey::generate(2048).unwrap(), Vec::new()).unwrap();
     let rules: Vec<_> = rules.iter().cloned().map(magicproxy_core::RawRule::Text).collect();
     let now = clock::now();
     let minted = keys
         .mint(&magicproxy_core::MintRequest {
-            credential: magicproxy_core::Credential::parse(Zeroizing::new("a credential".replace(' ', "-"))).unwrap(),
+            credential: magicproxy_core::Credential::parse(Zeroizing::new(credential.to_owned())).unwrap(),
             grant: magicproxy_core::Grant::Allowed(magicproxy_core::Rule::parse_list(&rules, PatternMode::Whole).unwrap()),
             upstream: None,
             issued_at: now,
@@ -81,4 +85,16 @@ async fn a_caller_who_leaves_makes_no_room_before_the_work_is_done() {
     assert_eq!(verifier.slots.available_permits(), 0);
     let done = tokio::time::timeout(Duration::from_secs(60), verifier.slots.acquire()).await;
     assert!(done.is_ok());
+}
+
+/// Whoever mints chooses how long credentials are: the cache is to be no larger for that.
+#[tokio::test]
+async fn a_long_credential_weighs_what_it_takes() {
+    for length in [100, 8192] {
+        let (verifier, presented) = verifier_and_token_with(&"x".repeat(length), &["GET /user".to_owned()]);
+        let entry = verifier.verify(&presented).await.unwrap();
+        let weight = ByMemory.weight(&Fingerprint::default(), &entry);
+        let least = 12 * length as u64;
+        assert!((least..2 * least + 16 * 1024).contains(&weight), "{length}: {weight}");
+    }
 }
