@@ -25,6 +25,9 @@ use crate::settings::CredentialCarrier;
 /// A password at least as long as this is a secret of its own.
 const MIN_PASSWORD_BYTES: usize = 8;
 
+/// What stands for a password where the user is the secret: at many, GitHub, Toggl, Freshdesk and its kin.
+const NO_PASSWORDS: [&str; 5] = ["", "x-oauth-basic", "api_token", "X", "x"];
+
 /// The credential of one token, for one upstream.
 #[derive(Debug)]
 pub(crate) struct OpenedCredential {
@@ -159,11 +162,11 @@ fn value(scheme: &str, text: &str) -> Result<HeaderValue, Rejection> {
     Ok(value)
 }
 
-/// What of `user:password` is the secret: the password, or the user where there is no password, as in `key:`; the whole pair
-/// where that is too short to be looked for.
+/// What of `user:password` is the secret: the password, or the user where there is no password, as in `key:`, or one that everybody
+/// knows; the whole pair where that is too short to be looked for.
 fn telling_part(pair: &str) -> &str {
     match pair.split_once(':') {
-        Some((user, "")) if user.len() >= MIN_PASSWORD_BYTES => user,
+        Some((user, password)) if user.len() >= MIN_PASSWORD_BYTES && NO_PASSWORDS.contains(&password) => user,
         Some((_, password)) if password.len() >= MIN_PASSWORD_BYTES => password,
         _ => pair,
     }

@@ -57,7 +57,7 @@ impl Weighter<Fingerprint, Arc<CachedToken>> for ByMemory {
     fn weight(&self, _: &Fingerprint, entry: &Arc<CachedToken>) -> u64 {
         const REST: u64 = 4 * 1024;
         /// How often an opened credential is there: itself, as it is sent, and what is looked for, twice; three times as long where
-        /// it is percent-encoded.
+        /// it is percent-encoded. (One of slashes only is there four times more.)
         const COPIES: u64 = 12;
         REST + entry.token.memory_bytes() as u64 + COPIES * entry.token.longest_credential() as u64
     }

@@ -41,12 +41,15 @@ fn goes_behind_the_query_percent_encoded() {
 
 #[test]
 fn is_looked_for_in_the_forms_that_an_upstream_saw() {
-    let cases: [(&str, &str, &[&str]); 6] = [
+    let cases: [(&str, &str, &[&str]); 9] = [
         ("bearer", "a-long-secret", &["a-long-secret"]),
         ("basic:user", "a-long-secret", &["a-long-secret", "dXNlcjphLWxvbmctc2VjcmV0"]),
         ("basic", "user:a-long-secret", &["a-long-secret", "dXNlcjphLWxvbmctc2VjcmV0"]),
         ("basic", "a-long-secret:", &["a-long-secret", "YS1sb25nLXNlY3JldDo="]),
         ("basic", "user:short", &["user:short", "dXNlcjpzaG9ydA=="]),
+        ("basic", "a-long-secret:x-oauth-basic", &["a-long-secret", "YS1sb25nLXNlY3JldDp4LW9hdXRoLWJhc2lj"]),
+        ("basic", "a-long-secret:X", &["a-long-secret", "YS1sb25nLXNlY3JldDpY"]),
+        ("bearer", "a/long+secret/", &["a/long+secret/", r"a\/long+secret\/"]),
         ("query:key", "a/long/secret", &["a/long/secret", "a%2Flong%2Fsecret"]),
     ];
     for (carrier, credential, forms) in cases {

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 /// Shorter secrets would be found in innocent text.
 const MIN_SECRET_BYTES: usize = 8;
 
-/// A credential as it is and as it was sent, where that differs (`Basic`, the query).
+/// A credential as it is and as it was sent, where that differs (`Basic`, the query), and both with `/` as `\/`.
 ///
 /// INVARIANT: at least one secret, each of at least [`MIN_SECRET_BYTES`].
 #[derive(Clone)]
@@ -19,9 +19,15 @@ impl Needle {
     /// `None` where every secret is too short to be told from innocent text.
     pub(crate) fn new<'s>(secrets: impl IntoIterator<Item = &'s [u8]>) -> Option<Self> {
         let mut kept: Vec<Secret> = Vec::new();
-        for secret in secrets {
+        let mut keep = |secret: &[u8]| {
             if secret.len() >= MIN_SECRET_BYTES && kept.iter().all(|known| known.bytes.as_slice() != secret) {
                 kept.push(Secret::new(secret));
+            }
+        };
+        for secret in secrets {
+            keep(secret);
+            if secret.contains(&b'/') {
+                keep(&with_escaped_slashes(secret));
             }
         }
         (!kept.is_empty()).then(|| Self(kept.into()))
@@ -64,6 +70,17 @@ impl std::fmt::Debug for Needle {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Needle(***)")
     }
+}
+
+/// As PHP, for one, writes it in JSON.
+fn with_escaped_slashes(secret: &[u8]) -> Zeroizing<Vec<u8>> {
+    // With room from the start: growing would leave copies behind.
+    let mut escaped = Zeroizing::new(Vec::with_capacity(2 * secret.len()));
+    for byte in secret {
+        escaped.extend((*byte == b'/').then_some(b'\\'));
+        escaped.push(*byte);
+    }
+    escaped
 }
 
 /// One form of a credential.
