@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use magicproxy_core::state::StoreError;
-use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::aio::MultiplexedConnection;
 use redis::cluster_async::ClusterConnection;
-use redis::{AsyncConnectionConfig, Cmd, PushKind, RedisError, RedisFuture, ServerErrorKind, Value};
+use redis::{AsyncConnectionConfig, Cmd, PushKind, RedisError, ServerErrorKind, Value};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::script::StoreScript;
@@ -162,10 +162,10 @@ impl Connected {
         }
     }
 
-    fn send<'c>(&'c mut self, command: &'c Cmd) -> RedisFuture<'c, Value> {
+    async fn send(&mut self, command: &Cmd) -> Result<Value, RedisError> {
         match &mut self.connection {
-            Connection::One(connection) => connection.req_packed_command(command),
-            Connection::Cluster(connection) => connection.req_packed_command(command),
+            Connection::One(connection) => command.query_async(connection).await,
+            Connection::Cluster(connection) => command.query_async(connection).await,
         }
     }
 }
