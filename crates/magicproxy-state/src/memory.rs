@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::future::ready;
-use std::ops::{Bound as End, ControlFlow};
+use std::ops::Bound as End;
 use std::sync::{Mutex, PoisonError};
 
 use magicproxy_core::UnixTime;
@@ -12,7 +12,7 @@ use magicproxy_core::state::{
 };
 
 use crate::checked::{GRACE_SECONDS, clock, demands, millis, names, step};
-use crate::rows::{ReadRows, Row, Rows};
+use crate::rows::{ReadRows, Row, Rows, Visit};
 use crate::steps;
 
 /// After so many changes ended rows are looked for.
@@ -80,7 +80,7 @@ impl ReadRows for MemoryRows {
         Ok(self.0.get(name).cloned())
     }
 
-    fn scan(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], u64, &[u8]) -> ControlFlow<()>) -> Result<(), StoreError> {
+    fn scan(&self, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
         let from = self.0.range::<[u8], _>((End::Included(prefix), End::Unbounded));
         for (name, row) in from.take_while(|(name, _)| name.starts_with(prefix)) {
             if visit(name, row.end, &row.bytes).is_break() {

@@ -12,12 +12,15 @@ pub(crate) struct Row {
     pub(crate) bytes: Vec<u8>,
 }
 
+/// Sees a row: its name, its end, its bytes.
+pub(crate) type Visit<'v> = dyn FnMut(&[u8], u64, &[u8]) -> ControlFlow<()> + 'v;
+
 /// The rows of one partition, to read. Ended ones may or may not be there.
 pub(crate) trait ReadRows {
     fn get(&self, name: &[u8]) -> Result<Option<Row>, StoreError>;
 
     /// Shows the rows whose name begins so, in the order of their names, until told to stop.
-    fn scan(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], u64, &[u8]) -> ControlFlow<()>) -> Result<(), StoreError>;
+    fn scan(&self, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError>;
 }
 
 /// The rows of one partition, to change.

@@ -2,12 +2,10 @@
 //!
 //! INVARIANT: for each row there is exactly one name in `ENDS`, at the row's end.
 
-use std::ops::ControlFlow;
-
 use ::redb::{ReadableTable, StorageError, Table, TableDefinition, TableError, WriteTransaction};
 use magicproxy_core::state::{Partition, StoreError};
 
-use crate::rows::{ReadRows, Row, Rows};
+use crate::rows::{ReadRows, Row, Rows, Visit};
 
 /// Partition and name, to end (8 bytes, big-endian) and bytes.
 pub(super) const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
@@ -33,7 +31,7 @@ impl<T: ReadableTable<&'static [u8], &'static [u8]>> ReadRows for Reading<'_, T>
         get(self.table, &key(self.partition, name))
     }
 
-    fn scan(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], u64, &[u8]) -> ControlFlow<()>) -> Result<(), StoreError> {
+    fn scan(&self, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
         let prefix = key(self.partition, prefix);
         for found in self.table.range(prefix.as_slice()..).map_err(failed)? {
             let (key, value) = found.map_err(failed)?;
@@ -121,7 +119,7 @@ impl ReadRows for WritingRows<'_, '_> {
         Reading { table: &self.writing.rows, partition: self.partition }.get(name)
     }
 
-    fn scan(&self, prefix: &[u8], visit: &mut dyn FnMut(&[u8], u64, &[u8]) -> ControlFlow<()>) -> Result<(), StoreError> {
+    fn scan(&self, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
         Reading { table: &self.writing.rows, partition: self.partition }.scan(prefix, visit)
     }
 }
