@@ -1,0 +1,155 @@
+//! One call of a plugin: a new instance, its bounds, and what became of it. Specification: `plugin.md` sections 2, 4 and 5.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use magicproxy_core::UnixTime;
+use magicproxy_core::plugin::{Interests, PluginRequest, PluginResponse, Verdict};
+use wasmtime::{Store, UpdateDeadline};
+
+use crate::bounds::{BYTES_TO_HOST, Bounds, REASON_BYTES};
+use crate::failure::CallFailure;
+use crate::guest::{Drawer, Guest};
+use crate::journal::{Journal, Line, one_line};
+use crate::meter::Meter;
+use crate::settings::Limits;
+use crate::wit::PluginPre;
+use crate::wit::magicproxy::plugin::exchange;
+
+/// How long a call may wait for its turn and for the store, beyond what it may run.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What became of one call.
+#[derive(Clone, Debug)]
+pub struct Report<T> {
+    /// What the plugin said, or why it said nothing.
+    pub outcome: Result<T, CallFailure>,
+    /// What it wrote.
+    pub lines: Vec<Line>,
+    /// How long it ran.
+    pub spent: Duration,
+}
+
+/// What is needed for one call.
+pub(crate) struct Call {
+    pub(crate) pre: PluginPre<Guest>,
+    pub(crate) limits: Limits,
+    pub(crate) config: Option<Arc<str>>,
+    pub(crate) drawer: Option<Drawer>,
+    pub(crate) now: UnixTime,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) meter: Arc<Meter>,
+}
+
+impl Call {
+    /// Asks about a request.
+    pub(crate) async fn decide(&self, request: &PluginRequest, interests: &Interests) -> wasmtime::Result<Verdict> {
+        let mut store = self.store()?;
+        let plugin = self.pre.instantiate_async(&mut store).await?;
+        let verdict = plugin.call_is_request_allowed(&mut store, &shown_request(request, interests)).await?;
+        Ok(match verdict {
+            exchange::Verdict::Allow => Verdict::Allow,
+            exchange::Verdict::Deny(reason) => Verdict::Deny(one_line(&reason, REASON_BYTES)),
+            exchange::Verdict::Abstain => Verdict::Abstain,
+        })
+    }
+
+    /// Tells of an answer.
+    pub(crate) async fn observe(
+        &self,
+        request: &PluginRequest,
+        response: &PluginResponse,
+        interests: &Interests,
+    ) -> wasmtime::Result<()> {
+        let mut store = self.store()?;
+        let plugin = self.pre.instantiate_async(&mut store).await?;
+        let request = shown_request(request, interests);
+        let recorded = plugin.call_on_response(&mut store, &request, &shown_response(response, interests)).await?;
+        recorded.map_err(|reason| wasmtime::Error::new(CallFailure::Unrecorded(one_line(&reason, REASON_BYTES))))
+    }
+
+    /// Asks what it is interested in.
+    pub(crate) async fn interests(&self) -> wasmtime::Result<Interests> {
+        let mut store = self.store()?;
+        let plugin = self.pre.instantiate_async(&mut store).await?;
+        let interests = plugin.call_interests(&mut store).await?;
+        Ok(Interests {
+            request_headers: interests.request_headers,
+            request_body: interests.request_body,
+            responses: interests.responses,
+            response_headers: interests.response_headers,
+            response_body: interests.response_body,
+        })
+    }
+
+    /// What became of it, however it ended. Where it is still waiting at the end of all patience, it is dropped.
+    pub(crate) async fn report<T>(&self, call: impl Future<Output = wasmtime::Result<T>>) -> Report<T> {
+        let patience = self.limits.time.saturating_add(PATIENCE);
+        let outcome = match tokio::time::timeout(patience, self.meter.measure(call)).await {
+            Ok(outcome) => self.judged(outcome),
+            Err(_) => Err(CallFailure::OutOfPatience(patience)),
+        };
+        Report { outcome, lines: self.journal.take_lines(), spent: self.meter.spent() }
+    }
+
+    pub(crate) fn judged<T>(&self, outcome: wasmtime::Result<T>) -> Result<T, CallFailure> {
+        outcome.map_err(|error| CallFailure::of(&error, self.limits.fuel, &self.journal))
+    }
+
+    fn store(&self) -> wasmtime::Result<Store<Guest>> {
+        let mut store = Store::new(self.pre.engine(), self.guest());
+        store.limiter(|guest| &mut guest.bounds);
+        store.set_fuel(self.limits.fuel)?;
+        store.set_hostcall_fuel(BYTES_TO_HOST);
+        store.set_epoch_deadline(1);
+        let (meter, limit) = (Arc::clone(&self.meter), self.limits.time);
+        store.epoch_deadline_callback(move |_| {
+            if meter.spent() > limit {
+                return Err(wasmtime::Error::new(CallFailure::OutOfTime(limit)));
+            }
+            Ok(UpdateDeadline::Yield(1))
+        });
+        Ok(store)
+    }
+
+    fn guest(&self) -> Guest {
+        Guest {
+            bounds: Bounds::new(self.limits.memory, Arc::clone(&self.journal)),
+            journal: Arc::clone(&self.journal),
+            config: self.config.clone(),
+            now: self.now,
+            drawer: self.drawer.clone(),
+            state_calls: self.limits.state_calls,
+            state_calls_left: self.limits.state_calls,
+        }
+    }
+}
+
+/// Nothing but what the plugin is interested in, whatever the caller brings.
+fn shown_request(request: &PluginRequest, interests: &Interests) -> exchange::Request {
+    exchange::Request {
+        upstream: request.upstream.clone(),
+        method: request.method.clone(),
+        path: request.path.clone(),
+        query: request.query.clone(),
+        headers: shown_headers(&request.headers, &interests.request_headers),
+        body: request.body.as_deref().filter(|_| interests.request_body).map(<[u8]>::to_vec),
+        sender: request.sender.map(|sender| sender.to_string()),
+        token_id: request.token_id.clone(),
+        labels: request.labels.clone(),
+    }
+}
+
+fn shown_response(response: &PluginResponse, interests: &Interests) -> exchange::Response {
+    exchange::Response {
+        status: response.status,
+        headers: shown_headers(&response.headers, &interests.response_headers),
+        body: response.body.as_deref().filter(|_| interests.response_body).map(<[u8]>::to_vec),
+    }
+}
+
+fn shown_headers(headers: &[(String, Vec<u8>)], interesting: &[String]) -> Vec<exchange::Header> {
+    let shown = headers.iter().filter(|(name, _)| interesting.contains(name));
+    shown.map(|(name, value)| exchange::Header { name: name.clone(), value: value.clone() }).collect()
+}

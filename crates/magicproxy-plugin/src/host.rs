@@ -1,0 +1,293 @@
+//! The host: all plugins, the calls of them, and what becomes of changed files. Specification: `plugin.md` sections 5 and 6.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use magicproxy_core::plugin::{Interests, PluginFuture, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope, Verdict};
+use magicproxy_core::state::{Partition, StateStore};
+use tokio::sync::Semaphore;
+use wasmtime::Engine;
+
+use crate::cache::FunctionCache;
+use crate::call::{Call, Report};
+use crate::engine::{CALLS, engine};
+use crate::failure::{CallFailure, LoadError, LoadFailure};
+use crate::guest::Drawer;
+use crate::journal::{Journal, Level, Line};
+use crate::load::{self, Loaded, Stamp};
+use crate::meter::Meter;
+use crate::settings::{HostSettings, OnFailure, PluginSettings};
+use crate::ticker::Ticker;
+
+/// How often files are looked at.
+const WATCH_EVERY: Duration = Duration::from_secs(2);
+
+/// All plugins.
+pub struct Host {
+    engine: Engine,
+    ticker: Ticker,
+    turns: Semaphore,
+    slots: BTreeMap<PluginName, Slot>,
+    state: Option<Arc<dyn StateStore>>,
+    cache: Option<Arc<FunctionCache>>,
+    /// One component is compiled at a time: the cache holds the functions of one.
+    loading: Mutex<()>,
+}
+
+/// One plugin, and the version of it that is asked at the moment.
+struct Slot {
+    settings: PluginSettings,
+    loaded: RwLock<Arc<Loaded>>,
+    seen: Mutex<Option<Stamp>>,
+}
+
+/// What a plugin is, for people.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// What it is interested in.
+    pub interests: Arc<Interests>,
+    /// What it imports.
+    pub imports: Vec<String>,
+    /// The SHA-256 of its file, in hexadecimal.
+    pub sha256: String,
+    /// The length of its file.
+    pub bytes: usize,
+}
+
+/// What became of a file that had changed.
+#[derive(Debug)]
+pub struct Reloaded {
+    /// The plugin.
+    pub plugin: PluginName,
+    /// Why the old one is still asked, if it is.
+    pub outcome: Result<Duration, LoadFailure>,
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Host").field("plugins", &self.slots.keys()).finish_non_exhaustive()
+    }
+}
+
+impl Host {
+    /// Loads all plugins. It compiles, so it blocks.
+    ///
+    /// # Errors
+    /// What stands in the way, of all plugins together.
+    pub fn new(settings: HostSettings) -> Result<Self, Vec<LoadError>> {
+        let mut host = Self::empty(&settings).map_err(|error| vec![error])?;
+        let mut errors = Vec::new();
+        for plugin in settings.plugins {
+            match host.slot(plugin) {
+                Ok(slot) => {
+                    if let Some(earlier) = host.slots.insert(slot.settings.name.clone(), slot) {
+                        errors.push(LoadError::TwiceNamed(earlier.settings.name));
+                    }
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+        if errors.is_empty() { Ok(host) } else { Err(errors) }
+    }
+
+    /// What a plugin is.
+    #[must_use]
+    pub fn describe(&self, plugin: &PluginName) -> Option<Description> {
+        let loaded = self.slots.get(plugin)?.loaded();
+        Some(Description {
+            interests: Arc::clone(&loaded.interests),
+            imports: loaded.imports.clone(),
+            sha256: loaded.sha256.iter().map(|byte| format!("{byte:02x}")).collect(),
+            bytes: loaded.bytes,
+        })
+    }
+
+    /// Asks a plugin about a request, and tells everything that is known of the call.
+    pub async fn ask(&self, plugin: &PluginName, request: &PluginRequest, scope: PluginScope) -> Report<Verdict> {
+        let Some((loaded, call)) = self.call(plugin, scope) else { return unknown() };
+        call.report(self.in_turn(call.decide(request, &loaded.interests))).await
+    }
+
+    /// Tells a plugin of an answer, and tells everything that is known of the call.
+    pub async fn tell(
+        &self,
+        plugin: &PluginName,
+        request: &PluginRequest,
+        response: &PluginResponse,
+        scope: PluginScope,
+    ) -> Report<()> {
+        let Some((loaded, call)) = self.call(plugin, scope) else { return unknown() };
+        call.report(self.in_turn(call.observe(request, response, &loaded.interests))).await
+    }
+
+    /// Looks at all files, and loads those that have changed. It compiles, so it blocks. One that is refused changes nothing.
+    pub fn reload_changed(&self) -> Vec<Reloaded> {
+        self.slots.values().filter_map(|slot| self.reload(slot)).collect()
+    }
+
+    /// Reloads what has changed, until the future is dropped. The event loop is not held up.
+    pub async fn watch(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(WATCH_EVERY).await;
+            let host = Arc::clone(&self);
+            // A panic there is none of this task's business: the next look may go better.
+            let _ = tokio::task::spawn_blocking(move || host.reload_changed()).await;
+        }
+    }
+
+    fn empty(settings: &HostSettings) -> Result<Self, LoadError> {
+        let cache = settings.cache.as_deref().map(FunctionCache::prepare).transpose()?.flatten().map(Arc::new);
+        let memory = settings.plugins.iter().map(|plugin| plugin.limits.memory).max().unwrap_or(0).next_multiple_of(64 * 1024);
+        let engine = engine(memory, cache.clone()).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+        let ticker = Ticker::start(engine.clone()).map_err(|error| LoadError::Engine(error.to_string()))?;
+        let turns = Semaphore::new(CALLS as usize);
+        Ok(Self {
+            engine,
+            ticker,
+            turns,
+            slots: BTreeMap::new(),
+            state: settings.state.clone(),
+            cache,
+            loading: Mutex::new(()),
+        })
+    }
+
+    fn slot(&self, settings: PluginSettings) -> Result<Slot, LoadError> {
+        match self.load(&settings) {
+            Ok((loaded, stamp)) => {
+                Ok(Slot { settings, loaded: RwLock::new(Arc::new(loaded)), seen: Mutex::new(Some(stamp)) })
+            }
+            Err(failure) => Err(LoadError::Plugin { name: settings.name, file: settings.file, failure }),
+        }
+    }
+
+    fn load(&self, settings: &PluginSettings) -> Result<(Loaded, Stamp), LoadFailure> {
+        let source = load::read(&settings.file)?;
+        let _one = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        let _running = self.ticker.running();
+        if let Some(cache) = &self.cache {
+            cache.begin(&source.sha256);
+        }
+        let loaded = load::load(&self.engine, &source, settings);
+        if let Some(cache) = &self.cache {
+            cache.end(&source.sha256);
+        }
+        Ok((loaded?, source.stamp))
+    }
+
+    fn reload(&self, slot: &Slot) -> Option<Reloaded> {
+        let name = &slot.settings.name;
+        let stamp = Stamp::of(&slot.settings.file);
+        {
+            let mut seen = slot.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            if *seen == stamp {
+                return None;
+            }
+            // What is refused is refused once, not every two seconds.
+            *seen = stamp;
+        }
+        let began = Instant::now();
+        let outcome = self.load(&slot.settings).map(|(loaded, _)| {
+            *slot.loaded.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(loaded);
+            began.elapsed()
+        });
+        match &outcome {
+            Ok(_) => tracing::info!(plugin = %name, "reloaded a plugin whose file had changed"),
+            Err(failure) => tracing::error!(plugin = %name, %failure, "the plugin's file has changed and is refused; the old one stays"),
+        }
+        Some(Reloaded { plugin: name.clone(), outcome })
+    }
+
+    fn call(&self, plugin: &PluginName, scope: PluginScope) -> Option<(Arc<Loaded>, Call)> {
+        let slot = self.slots.get(plugin)?;
+        let loaded = slot.loaded();
+        let call = Call {
+            pre: loaded.pre.clone(),
+            limits: slot.settings.limits,
+            config: slot.settings.config.clone(),
+            drawer: self.drawer(plugin, scope),
+            now: scope.now,
+            journal: Arc::new(Journal::default()),
+            meter: Arc::new(Meter::new()),
+        };
+        Some((loaded, call))
+    }
+
+    fn drawer(&self, plugin: &PluginName, scope: PluginScope) -> Option<Drawer> {
+        let partition = Partition::of(&[b"plugin", plugin.as_str().as_bytes(), scope.owner.as_bytes()]);
+        self.state.clone().map(|store| Drawer { store, partition, ends_at: scope.ends_at })
+    }
+
+    /// The pool has room for so many calls; another one waits instead of failing.
+    async fn in_turn<T>(&self, call: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
+        let _turn = self.turns.acquire().await.map_err(wasmtime::Error::new)?;
+        let _running = self.ticker.running();
+        call.await
+    }
+
+    fn on_failure(&self, plugin: &PluginName) -> OnFailure {
+        self.slots.get(plugin).map_or(OnFailure::Deny, |slot| slot.settings.on_failure)
+    }
+}
+
+impl PluginHost for Host {
+    fn interests(&self, plugin: &PluginName) -> Option<Arc<Interests>> {
+        Some(Arc::clone(&self.slots.get(plugin)?.loaded().interests))
+    }
+
+    fn decide<'p>(&'p self, plugin: &'p PluginName, request: &'p PluginRequest, scope: PluginScope) -> PluginFuture<'p, Verdict> {
+        Box::pin(async move {
+            let report = self.ask(plugin, request, scope).await;
+            log(plugin, &report);
+            match (report.outcome, self.on_failure(plugin)) {
+                (Ok(verdict), _) => verdict,
+                (Err(_), OnFailure::Abstain) => Verdict::Abstain,
+                (Err(_), OnFailure::Deny) => Verdict::Deny("the plugin failed".to_owned()),
+            }
+        })
+    }
+
+    fn observe<'p>(
+        &'p self,
+        plugin: &'p PluginName,
+        request: &'p PluginRequest,
+        response: &'p PluginResponse,
+        scope: PluginScope,
+    ) -> PluginFuture<'p, bool> {
+        Box::pin(async move {
+            let report = self.tell(plugin, request, response, scope).await;
+            log(plugin, &report);
+            match report.outcome {
+                Ok(()) => true,
+                Err(CallFailure::Unrecorded(_)) => false,
+                Err(_) => self.on_failure(plugin) == OnFailure::Abstain,
+            }
+        })
+    }
+}
+
+impl Slot {
+    fn loaded(&self) -> Arc<Loaded> {
+        Arc::clone(&self.loaded.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn unknown<T>() -> Report<T> {
+    Report { outcome: Err(CallFailure::Unknown), lines: Vec::new(), spent: Duration::ZERO }
+}
+
+fn log<T>(plugin: &PluginName, report: &Report<T>) {
+    for Line { level, text } in &report.lines {
+        match level {
+            Level::Debug => tracing::debug!(%plugin, "{text}"),
+            Level::Info => tracing::info!(%plugin, "{text}"),
+            Level::Warn => tracing::warn!(%plugin, "{text}"),
+            Level::Error => tracing::error!(%plugin, "{text}"),
+        }
+    }
+    if let Err(failure) = &report.outcome {
+        tracing::error!(%plugin, spent = ?report.spent, %failure, "a plugin failed");
+    }
+}

@@ -1,0 +1,88 @@
+//! The thread that makes running guests look up: once a millisecond while there are any, never while there are none.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use wasmtime::Engine;
+
+/// The time between two looks.
+pub(crate) const TICK: Duration = Duration::from_millis(1);
+/// After so many ticks without a call the thread sleeps.
+const IDLE_TICKS: u32 = 50;
+
+/// Ticks while calls run.
+#[derive(Debug)]
+pub(crate) struct Ticker {
+    shared: Arc<Shared>,
+    thread: Thread,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    running: AtomicUsize,
+    asleep: AtomicBool,
+    ended: AtomicBool,
+}
+
+impl Ticker {
+    /// # Errors
+    /// There is no thread to be had.
+    pub(crate) fn start(engine: Engine) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let ticked = Arc::clone(&shared);
+        let thread = thread::Builder::new().name("plugin-ticker".to_owned()).spawn(move || tick(&engine, &ticked))?;
+        Ok(Self { shared, thread: thread.thread().clone() })
+    }
+
+    /// A call runs until this is dropped.
+    pub(crate) fn running(&self) -> Running<'_> {
+        self.shared.running.fetch_add(1, Ordering::SeqCst);
+        if self.shared.asleep.swap(false, Ordering::SeqCst) {
+            self.thread.unpark();
+        }
+        Running(&self.shared)
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::SeqCst);
+        self.thread.unpark();
+    }
+}
+
+/// A call runs.
+#[derive(Debug)]
+pub(crate) struct Running<'t>(&'t Shared);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn tick(engine: &Engine, shared: &Shared) {
+    let mut idle = 0;
+    while !shared.ended.load(Ordering::SeqCst) {
+        let busy = shared.running.load(Ordering::SeqCst) > 0;
+        idle = if busy { 0 } else { idle + 1 };
+        if idle > IDLE_TICKS {
+            sleep(shared);
+            idle = 0;
+        }
+        thread::sleep(TICK);
+        engine.increment_epoch();
+    }
+}
+
+/// INVARIANT: `asleep` is set before `running` is read, and `running` is raised before `asleep` is read; so either this
+/// thread sees the call, or the call sees that it has to wake this thread.
+fn sleep(shared: &Shared) {
+    shared.asleep.store(true, Ordering::SeqCst);
+    if shared.running.load(Ordering::SeqCst) == 0 && !shared.ended.load(Ordering::SeqCst) {
+        thread::park();
+    }
+    shared.asleep.store(false, Ordering::SeqCst);
+}
