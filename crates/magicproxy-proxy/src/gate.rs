@@ -29,6 +29,7 @@ use crate::ledger::{Consultation, Ledger, Plugins, Questions, Sending, Settled};
 use crate::listener::Peer;
 use crate::presented::PresentedToken;
 use crate::rejection::Rejection;
+use crate::revocations::Revocations;
 use crate::sender::TrustedProxies;
 use crate::serve::WorkerId;
 use crate::settings::{Settings, UpstreamSettings};
@@ -43,6 +44,7 @@ const MAX_AUTHORITY_BYTES: usize = 260;
 pub(crate) struct Gate {
     upstream: Arc<UpstreamSettings>,
     verifier: Verifier,
+    revocations: Arc<Revocations>,
     carriers: Carriers,
     trusted_proxies: TrustedProxies,
     ledger: Ledger,
@@ -75,6 +77,7 @@ impl Gate {
         let carriers = Carriers::new(upstream, &settings.upstreams);
         Ok(Self {
             verifier: Verifier::new(settings, upstream, &carriers, slots)?,
+            revocations: Arc::clone(&settings.revocations),
             trusted_proxies: settings.trusted_proxies.clone(),
             ledger: Ledger::new(settings, upstream),
             plugins: Plugins::new(settings.plugins.clone(), upstream.name.clone(), carriers.clone()),
@@ -99,6 +102,7 @@ impl Gate {
         let presented = PresentedToken::from_request(&head.headers, &mut target, &self.carriers)?;
         let entry = self.verifier.verify(&presented).await?;
         record.token(entry.token());
+        self.revocations.ensure_live(entry.token())?;
         let sender = self.trusted_proxies.sender(&peer, &head.headers);
         let access = self.access(head.method.as_str(), &target, sender);
         let (permit, consultation) = match entry.token().authorize(&access) {
@@ -132,6 +136,7 @@ impl Gate {
     pub(crate) async fn explain(&self, headers: &HeaderMap, peer: &Peer, question: &Question) -> Result<Explanation, Rejection> {
         let presented = PresentedToken::from_headers(headers, &self.carriers)?;
         let entry = self.verifier.verify(&presented).await?;
+        self.revocations.ensure_live(entry.token())?;
         let target = self.read_target(&question.target)?;
         let sender = self.trusted_proxies.sender(peer, headers);
         let access = self.access(&question.method, &target, sender);
@@ -146,6 +151,7 @@ impl Gate {
     pub(crate) async fn reissue(&self, headers: &HeaderMap, how: Reissue) -> Result<Zeroizing<String>, Rejection> {
         let presented = PresentedToken::from_headers(headers, &self.carriers)?;
         let entry = self.verifier.verify(&presented).await?;
+        self.revocations.ensure_live(entry.token())?;
         entry.token().ensure_live(clock::now()).map_err(|denial| Rejection::Denied { denial, needed: Vec::new() })?;
         self.verifier.reissue(&presented, how).await
     }

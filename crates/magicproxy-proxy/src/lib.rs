@@ -20,6 +20,7 @@ pub mod placing;
 mod presented;
 mod rejection;
 mod reverse;
+pub mod revocations;
 pub mod rewrite;
 mod scrub;
 mod sender;

@@ -46,6 +46,10 @@ pub(crate) enum Rejection {
     CredentialField(String),
     #[error(transparent)]
     Token(#[from] VerifyError),
+    #[error("the token has been revoked")]
+    Revoked,
+    #[error("whether the token has been revoked cannot be told now: the list of revocations has not been read for too long")]
+    RevocationsUnknown,
     #[error(transparent)]
     Credential(#[from] OpenError),
     #[error("{denial}{}", would_allow(.needed))]
@@ -139,6 +143,7 @@ impl Rejection {
             Self::Token(VerifyError::Expired) | Self::Denied { denial: Denial::Expired, .. } => {
                 (StatusCode::UNAUTHORIZED, "expired_token", DENIED)
             }
+            Self::Revoked => (StatusCode::UNAUTHORIZED, "revoked_token", DENIED),
             Self::Token(_) | Self::Credential(_) | Self::Denied { denial: Denial::KeyEnded | Denial::NotYetValid, .. } => {
                 (StatusCode::UNAUTHORIZED, "invalid_token", DENIED)
             }
@@ -164,7 +169,9 @@ impl Rejection {
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout", ERROR),
             Self::RequestBody => (StatusCode::BAD_REQUEST, "request_body", ERROR),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", ERROR),
-            Self::Store(_) | Self::NoStore => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", ERROR),
+            Self::Store(_) | Self::NoStore | Self::RevocationsUnknown => {
+                (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", ERROR)
+            }
             Self::Limit(Limit::Total(_), _) => (StatusCode::FORBIDDEN, "spent", DENIED),
             Self::Limit(Limit::Requests(..), _) => (StatusCode::TOO_MANY_REQUESTS, "rate_limited", DENIED),
             Self::Limit(Limit::Concurrent(_), _) => (StatusCode::TOO_MANY_REQUESTS, "too_many_at_once", DENIED),

@@ -17,6 +17,7 @@ use rustls_pki_types::CertificateDer;
 pub use crate::keys::SharedKeys;
 pub use crate::placing::{HostName, MountPath, ParseMountError, PathMapping, PathTarget, Placing};
 pub use crate::rejection::RefusalShape;
+pub use crate::revocations::{RevocationList, Revocations};
 pub use crate::sender::TrustedProxies;
 pub use crate::upstream::root::{ApiRoot, ParseApiRootError};
 
@@ -43,6 +44,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Where state is kept. Without it, tokens that need state are refused.
     pub state: Option<Arc<dyn StateStore>>,
+    /// Which genuine tokens are no longer accepted.
+    pub revocations: Arc<Revocations>,
     /// The plugins that scopes may name.
     pub plugins: Option<Arc<dyn PluginHost>>,
 }

@@ -156,6 +156,7 @@ impl Config {
     pub(crate) fn into_settings(self, keys: Arc<SharedKeys>) -> Settings {
         Settings {
             state: None,
+            revocations: Arc::default(),
             plugins: None,
             keys,
             upstreams: self.upstreams,

@@ -84,6 +84,7 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
     scopes.insert(ScopeName::parse("writing").unwrap(), parse(&["POST /write"]).into());
     Settings {
         state: None,
+        revocations: Arc::default(),
         plugins: None,
         keys: keys(),
         upstreams: vec![Arc::new(UpstreamSettings {

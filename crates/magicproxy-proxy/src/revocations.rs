@@ -1,0 +1,114 @@
+//! Revocations: which genuine tokens are no longer accepted. Asked after verification, before anything is decided.
+//!
+//! The list is filled by whoever watches where it is kept, and ages: when it has not been refreshed for too long it cannot
+//! be trusted, and doubt is denial. While nothing is revoked and nothing ages, asking costs one atomic load.
+//! Specification: `docs/spec/state-store.md` section 5.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use magicproxy_core::state::Partition;
+use magicproxy_core::{UnixTime, VerifiedToken};
+
+use crate::rejection::Rejection;
+
+/// A list that does not age.
+const ALWAYS: u64 = u64::MAX;
+
+/// What is revoked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RevocationList {
+    /// Tokens, by what logs call them: their `jti`, or a digest.
+    pub ids: HashSet<String>,
+    /// Tokens and all that were narrowed from them.
+    pub owners: HashSet<Partition>,
+    /// Tokens of these keys.
+    pub keys: HashSet<String>,
+    /// Tokens that were minted before.
+    pub before: Option<UnixTime>,
+}
+
+impl RevocationList {
+    fn is_empty(&self) -> bool {
+        self.ids.is_empty() && self.owners.is_empty() && self.keys.is_empty() && self.before.is_none()
+    }
+
+    fn has(&self, token: &VerifiedToken) -> bool {
+        self.before.is_some_and(|before| token.issued_at() < before)
+            || self.ids.contains(token.id())
+            || self.owners.contains(&token.owner())
+            || self.keys.contains(token.key().as_str())
+    }
+}
+
+/// The list in use, shared by all gates.
+#[derive(Debug)]
+pub struct Revocations {
+    /// There is nothing to ask: the list is empty and does not age.
+    quiet: AtomicBool,
+    list: RwLock<Arc<RevocationList>>,
+    /// Until when the list is trusted, in milliseconds of the process's own clock.
+    trusted_until: AtomicU64,
+}
+
+impl Default for Revocations {
+    /// Nothing is revoked.
+    fn default() -> Self {
+        Self { quiet: AtomicBool::new(true), list: RwLock::default(), trusted_until: AtomicU64::new(ALWAYS) }
+    }
+}
+
+impl Revocations {
+    /// Not known yet: until the first [`refresh`](Self::refresh), no token is accepted.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self { quiet: AtomicBool::new(false), list: RwLock::default(), trusted_until: AtomicU64::new(0) }
+    }
+
+    /// This is the list, and it does not age.
+    pub fn replace(&self, list: RevocationList) {
+        self.set(list, ALWAYS);
+    }
+
+    /// This was the list then, and is trusted for so long from there.
+    pub fn refresh(&self, list: RevocationList, then: Instant, trust: Duration) {
+        self.set(list, clock_of(then + trust));
+    }
+
+    /// The list was still the same then, and is trusted for so long from there.
+    pub fn confirm(&self, then: Instant, trust: Duration) {
+        self.trusted_until.store(clock_of(then + trust), Ordering::Release);
+    }
+
+    fn set(&self, list: RevocationList, until: u64) {
+        let quiet = list.is_empty() && until == ALWAYS;
+        *self.list.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(list);
+        self.trusted_until.store(until, Ordering::Release);
+        self.quiet.store(quiet, Ordering::Release);
+    }
+
+    /// Is this token none of them?
+    pub(crate) fn ensure_live(&self, token: &VerifiedToken) -> Result<(), Rejection> {
+        if self.quiet.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let until = self.trusted_until.load(Ordering::Acquire);
+        // What is known to be revoked is so, however old the knowledge.
+        if Arc::clone(&self.list.read().unwrap_or_else(PoisonError::into_inner)).has(token) {
+            return Err(Rejection::Revoked);
+        }
+        if until != ALWAYS && until <= clock_of(Instant::now()) {
+            return Err(Rejection::RevocationsUnknown);
+        }
+        Ok(())
+    }
+}
+
+/// Milliseconds since this module was first asked; a wall clock may go back. Never 0, which is before everything.
+fn clock_of(instant: Instant) -> u64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let passed = instant.saturating_duration_since(*START).as_millis();
+    u64::try_from(passed).unwrap_or(ALWAYS - 1).saturating_add(1).min(ALWAYS - 1)
+}
