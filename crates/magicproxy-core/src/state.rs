@@ -38,6 +38,12 @@ impl Partition {
         Self(bytes)
     }
 
+    /// The partition that was written down by its [bytes](Self::as_bytes).
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {

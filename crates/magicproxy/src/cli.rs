@@ -15,6 +15,7 @@ pub(crate) mod mint;
 pub(crate) mod narrow;
 mod pinned;
 pub(crate) mod reseal;
+pub(crate) mod revoke;
 pub(crate) mod run;
 mod secret;
 pub(crate) mod serve;
@@ -60,6 +61,8 @@ pub(crate) enum Command {
     Inspect(inspect::InspectArgs),
     /// Say which rule decides on a request, or which rule would be needed
     Explain(explain::ExplainArgs),
+    /// Have running proxies refuse tokens from now on: one, all of a key, all minted before a time
+    Revoke(revoke::RevokeArgs),
     /// Print what makes a client speak to the proxy: variables, commands, files
     Env(env::EnvArgs),
     /// Run a program with the variables that make it speak to the proxy

@@ -16,6 +16,7 @@ mod preset;
 mod python;
 pub(crate) mod raw;
 pub(crate) mod setting;
+pub(crate) mod state;
 mod suggest;
 #[cfg(test)]
 mod tests;
@@ -25,9 +26,10 @@ pub(crate) mod value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use magicproxy_core::state::StateStore;
 use magicproxy_core::{UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext};
 use magicproxy_proxy::settings::{
-    ApiRoot, Limits, MintSettings, Settings, SharedKeys, Timeouts, TrustedProxies, UpstreamSettings,
+    ApiRoot, Limits, MintSettings, Revocations, Settings, SharedKeys, Timeouts, TrustedProxies, UpstreamSettings,
 };
 
 pub(crate) use check::parse_duration;
@@ -45,6 +47,7 @@ use fault::Sources;
 use listeners::{ListenerSettings, TlsSource};
 use raw::{RawConfig, RawKeys};
 use setting::{Origin, Setting};
+use state::{RevocationSettings, StateSettings};
 use value::{LogFormat, LogLevel};
 
 /// What the flags of a command say about the configuration.
@@ -69,6 +72,8 @@ pub(crate) struct Config {
     /// At least one.
     pub(crate) upstreams: Vec<Arc<UpstreamSettings>>,
     pub(crate) minting: MintSettings,
+    pub(crate) state: StateSettings,
+    pub(crate) revocations: RevocationSettings,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) timeouts: Timeouts,
     pub(crate) limits: Limits,
@@ -153,10 +158,15 @@ impl Config {
     }
 
     /// What the engine is told.
-    pub(crate) fn into_settings(self, keys: Arc<SharedKeys>) -> Settings {
+    pub(crate) fn into_settings(
+        self,
+        keys: Arc<SharedKeys>,
+        state: Option<Arc<dyn StateStore>>,
+        revocations: Arc<Revocations>,
+    ) -> Settings {
         Settings {
-            state: None,
-            revocations: Arc::default(),
+            state,
+            revocations,
             plugins: None,
             keys,
             upstreams: self.upstreams,

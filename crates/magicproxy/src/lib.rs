@@ -11,7 +11,9 @@ mod failure;
 mod keystore;
 mod logging;
 mod output;
+mod revocations;
 mod setup;
+mod state;
 mod tls;
 mod wire;
 
@@ -43,6 +45,7 @@ fn run(command: Command, environment: &Environment) -> Result<(), Failure> {
         Command::Reseal(args) => cli::reseal::run(args, environment),
         Command::Inspect(args) => cli::inspect::run(args, environment),
         Command::Explain(args) => cli::explain::run(args, environment),
+        Command::Revoke(args) => cli::revoke::run(args, environment),
         Command::Env(args) => cli::env::run(args, environment),
         Command::Run(args) => cli::run::run(args, environment),
         Command::Keys(args) => cli::keys::run(args, environment),

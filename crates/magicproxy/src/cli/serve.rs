@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use magicproxy_core::TokenVersion;
+use magicproxy_core::state::StateStore;
 use magicproxy_proxy::clock;
 
 use super::{SettingsArgs, flag};
@@ -17,6 +18,8 @@ use crate::failure::Failure;
 use crate::keystore::{KeyWatch, Keys, NewKey};
 use crate::logging;
 use crate::output::note;
+use crate::revocations::{RevocationFile, RevocationWatch, SharedRevocations};
+use crate::state::LazyStore;
 use crate::tls::{self, Tls};
 use crate::wire::{self, Door};
 
@@ -74,9 +77,18 @@ pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Fail
     let (api_root, mount) = first.unwrap_or_default();
     let ring = Arc::new(SharedKeys::new(keys.ring));
     let watch = KeyWatch::new(config.keys.files.clone(), Arc::clone(&ring), stamps);
-    let settings = config.into_settings(ring);
+    let store = LazyStore::of(&config.state.store);
+    let chosen = config.state.chosen;
+    let mut revocations = revocation_watch(&config, store.as_ref())?;
+    let state = store.clone().map(|store| store as Arc<dyn StateStore>);
+    let settings = config.into_settings(ring, state, revocations.revocations());
     let runtime = wire::runtime()?;
     let served = runtime.block_on(async {
+        if let Some(store) = store.filter(|_| chosen) {
+            store.open_now().await?;
+        }
+        // So that nobody is refused only because nobody has looked yet.
+        revocations.look().await;
         let door = Door::open(settings, &listeners, tls.as_ref().map(|tls| &tls.server)).await?;
         let addresses = door.addresses().join(" and ");
         banner.lines.insert(0, format!("magicproxy {} listens on {addresses}", env!("CARGO_PKG_VERSION")));
@@ -91,12 +103,24 @@ pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Fail
         }
         banner.show();
         tokio::spawn(watch.keep_fresh());
+        tokio::spawn(revocations.keep_fresh());
         door.serve(wire::shutdown()).await;
         anyhow::Ok(())
     });
     // What still runs, runs for nobody.
     runtime.shutdown_background();
     Ok(served?)
+}
+
+/// Revocations are in the store where proxies share one, and in a file otherwise.
+fn revocation_watch(config: &Config, store: Option<&Arc<LazyStore>>) -> anyhow::Result<RevocationWatch> {
+    match (&config.revocations.file, store) {
+        (None, Some(store)) => {
+            let store: Arc<dyn StateStore> = Arc::<LazyStore>::clone(store);
+            Ok(RevocationWatch::of_store(SharedRevocations(store), config.revocations.stale))
+        }
+        (file, _) => RevocationWatch::of_file(RevocationFile(file.clone().unwrap_or_default())),
+    }
 }
 
 /// The keys, and whether they were just made.

@@ -21,6 +21,8 @@ pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>)
     let keys = checker.keys(raw);
     let minting = checker.minting(&raw.mint);
     let upstreams = checker.upstreams(raw, &minting);
+    let state = checker.state(raw, &keys);
+    let revocations = checker.revocations(raw, &keys);
     let trusted_proxies = checker.trusted_proxies(&raw.tokens);
     let tls = checker.tls(raw, &keys);
     let listeners = checker.listeners(raw, upstreams.as_deref());
@@ -30,7 +32,7 @@ pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>)
         format: raw.log.format.given().map(|given| given.value),
         level: raw.log.level.given().map_or(LogLevel::Info, |given| given.value),
     };
-    let (Some(listeners), Some(upstreams)) = (listeners, upstreams) else { return None };
+    let (Some(listeners), Some(upstreams), Some(state)) = (listeners, upstreams, state) else { return None };
     let upstream_assumed = raw.upstreams.is_empty() && is_assumed(&raw.upstream);
     Some(Config {
         listeners,
@@ -39,6 +41,8 @@ pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>)
         keys,
         upstreams,
         minting,
+        state,
+        revocations,
         trusted_proxies,
         timeouts,
         limits,

@@ -9,9 +9,9 @@ use magicproxy_proxy::settings::{Limits, MintSettings, Timeouts};
 
 use super::carrier::{CarrierText, RefusalChoice};
 use super::environment::Environment;
-use super::raw::{RawAcme, RawConfig, RawKeys, RawLimits, RawLog, RawMint, RawTimeouts, RawUpstream};
+use super::raw::{RawAcme, RawConfig, RawKeys, RawLimits, RawLog, RawMint, RawState, RawTimeouts, RawUpstream};
 use super::setting::{Origin, Setting};
-use super::value::{DurationText, ForwardingChoice, LogLevel, MintPolicy, SlashChoice};
+use super::value::{DurationText, ForwardingChoice, LogLevel, MintPolicy, SlashChoice, StoreChoice};
 
 /// The defaults, in this environment and this working directory.
 pub(crate) fn layer(environment: &Environment) -> RawConfig {
@@ -21,6 +21,13 @@ pub(crate) fn layer(environment: &Environment) -> RawConfig {
         acme: RawAcme { directory: text("https://acme-v02.api.letsencrypt.org/directory"), ..RawAcme::default() },
         keys: RawKeys { folder: text(key_folder(environment)), bits: set(2048), ..RawKeys::default() },
         mint: mint(&MintSettings::default()),
+        state: RawState {
+            store: set(StoreChoice::Redb),
+            prefix: text("magicproxy:"),
+            timeout: duration(Duration::from_secs(1)),
+            on_unreachable: text("deny"),
+            ..RawState::default()
+        },
         upstream: RawUpstream {
             api_root: text("https://api.github.com"),
             encoded_slash: set(SlashChoice::Refuse),

@@ -29,6 +29,10 @@ pub(crate) struct NativeFile {
 pub(crate) fn parse(path: &Path, text: String) -> NativeFile {
     let mut hidden = Vec::new();
     let (raw, faults) = read(&text, &mut hidden);
+    // It may hold a password, whatever else is wrong beside it.
+    if let Some(Origin::File(span)) = raw.state.url.given().map(|given| &given.origin) {
+        hidden.push(span.clone());
+    }
     let mut source = SourceFile { path: path.to_owned(), text };
     for span in &hidden {
         source.mask(span);
@@ -53,9 +57,10 @@ fn read(text: &str, hidden: &mut Vec<Range<usize>>) -> (RawConfig, Vec<Fault>) {
             break;
         };
         let unknown = error.message().starts_with("unknown field");
-        if unknown {
+        if unknown || removed.key == "state.url" {
             leaves(&removed.value, hidden);
-        } else if !errors.is_empty() {
+        }
+        if !unknown && !errors.is_empty() {
             // Behind a syntax fault the parser guesses, and a value of the wrong type may be its own doing.
             continue;
         }

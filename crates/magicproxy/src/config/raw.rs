@@ -11,7 +11,8 @@ use serde::Deserialize;
 use super::carrier::{CarrierText, RefusalChoice};
 use super::setting::{Entry, Given, Origin, Section, Setting, section};
 use super::value::{
-    DurationText, ForwardingChoice, LogFormat, LogLevel, MintPolicy, PresetChoice, RawRuleSetting, SlashChoice, VersionChoice,
+    DurationText, ForwardingChoice, LogFormat, LogLevel, MintPolicy, PresetChoice, RawRuleSetting, SlashChoice, StoreChoice,
+    StoreUrlText, VersionChoice,
 };
 
 /// Configuration of Magic API Proxy.
@@ -42,6 +43,9 @@ pub(crate) struct RawConfig {
     /// Which tokens are accepted.
     #[serde(default)]
     pub(crate) tokens: RawTokens,
+    /// Where the proxy keeps what it cannot read from tokens.
+    #[serde(default)]
+    pub(crate) state: RawState,
     /// The API behind the proxy, found at its root.
     #[serde(default)]
     pub(crate) upstream: RawUpstream,
@@ -145,8 +149,32 @@ section! {
         minters: Vec<Given<String>>,
         /// Refuse tokens that do not say whom they are for.
         require_sub: bool,
+        /// The file of revocations, where they are not in a shared store; `revocations.json` in the folder of the keys by default.
+        revocations: String,
         /// Networks of proxies in front of this one, or `unix`: who sends a request is taken from what they say.
         trusted_proxies: Vec<Given<String>>,
+    }
+}
+
+section! {
+    /// Where the proxy keeps what it cannot read from tokens: what they made, how often they were used, which are revoked.
+    RawState {
+        /// `redb`, a file of one proxy; `valkey`, a server that several share; `memory`, for trying out; or `none`.
+        store: StoreChoice,
+        /// The file of `redb`; `state.redb` beside the folder of the keys by default.
+        path: String,
+        /// Where the Valkey or Redis is: `redis://HOST`, `rediss://USER:PASSWORD@HOST`, `unix:PATH`, `redis+sentinel://…`, `redis+cluster://…`.
+        url: StoreUrlText,
+        /// A file that holds the URL, which may name a password.
+        url_file: String,
+        /// What the names of all keys in the Valkey begin with.
+        prefix: String,
+        /// A PEM file of certificates to trust besides the platform's, for the Valkey.
+        extra_ca_file: String,
+        /// How long the Valkey may take to be connected, and to answer.
+        timeout: DurationText,
+        /// When the list of revocations in the Valkey cannot be read: `deny`, or `allow-stale 30s`.
+        on_unreachable: String,
     }
 }
 
@@ -256,6 +284,7 @@ macro_rules! each_section {
         $do!($config, keys $(, $extra)*);
         $do!($config, mint $(, $extra)*);
         $do!($config, tokens $(, $extra)*);
+        $do!($config, state $(, $extra)*);
         $do!($config, upstream $(, $extra)*);
         $do!($config, timeouts $(, $extra)*);
         $do!($config, limits $(, $extra)*);
@@ -282,6 +311,7 @@ impl RawConfig {
             keys: self.keys.or(lower.keys),
             mint: self.mint.or(lower.mint),
             tokens: self.tokens.or(lower.tokens),
+            state: self.state.or(lower.state),
             upstream: self.upstream.or(lower.upstream),
             upstreams,
             timeouts: self.timeouts.or(lower.timeouts),

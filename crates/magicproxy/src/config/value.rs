@@ -115,6 +115,49 @@ pub(crate) enum ForwardingChoice {
     XForwarded,
 }
 
+/// Where state is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum StoreChoice {
+    /// A file of one proxy.
+    Redb,
+    /// A Valkey or Redis that several share.
+    Valkey,
+    /// Nowhere: it ends with the process.
+    Memory,
+    /// There is none, and tokens that need one are refused.
+    None,
+}
+
+/// The URL of a store: it may hold a password, and is shown without.
+#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub(crate) struct StoreUrlText(pub(crate) String);
+
+impl StoreUrlText {
+    fn shown(&self) -> String {
+        self.0.parse().map_or_else(|_| "(not shown)".to_owned(), |url: magicproxy_state::ValkeyUrl| url.to_string())
+    }
+}
+
+impl fmt::Debug for StoreUrlText {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "StoreUrlText({})", self.shown())
+    }
+}
+
+impl Serialize for StoreUrlText {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.shown())
+    }
+}
+
+impl FromText for StoreUrlText {
+    fn from_text(text: &str) -> Result<Self, String> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
 /// The form of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -150,7 +193,7 @@ macro_rules! choices {
         })*
     };
 }
-choices!(PresetChoice, MintPolicy, SlashChoice, ForwardingChoice, LogFormat, LogLevel, VersionChoice);
+choices!(StoreChoice, PresetChoice, MintPolicy, SlashChoice, ForwardingChoice, LogFormat, LogLevel, VersionChoice);
 
 /// A duration as it is written: `24h`, `15m`, or a number of seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -1,0 +1,145 @@
+//! Where state and revocations are kept: the section `[state]`, and `revocations` in `[tokens]`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use magicproxy_state::{ValkeySettings, ValkeyUrl};
+
+use super::KeySettings;
+use super::check::{Checker, parse_duration, value};
+use super::raw::{RawConfig, RawState};
+use super::setting::{Origin, Section as _};
+use super::value::StoreChoice;
+use crate::failure::reason;
+
+/// Tokens of the Python program lived five years; where nobody says how long they may, we say twice that.
+const UNBOUNDED: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// Where state is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct StateSettings {
+    pub(crate) store: StoreSettings,
+    /// Somebody has said so; else it is opened only when it is needed.
+    pub(crate) chosen: bool,
+}
+
+/// A store that is not open yet.
+#[derive(Clone, Debug)]
+pub(crate) enum StoreSettings {
+    None,
+    Memory,
+    Redb(PathBuf),
+    Valkey(Box<ValkeySettings>),
+}
+
+/// Where revocations are kept, and for how long.
+#[derive(Clone, Debug)]
+pub(crate) struct RevocationSettings {
+    /// The file; none where they are in the store that proxies share.
+    pub(crate) file: Option<PathBuf>,
+    /// No token lives longer.
+    pub(crate) lifetime: Duration,
+    /// So long a list that cannot be read anew is trusted.
+    pub(crate) stale: Duration,
+}
+
+impl Checker<'_> {
+    /// None, if there is a fault.
+    pub(super) fn state(&mut self, raw: &RawConfig, keys: &KeySettings) -> Option<StateSettings> {
+        let faults = self.faults.len();
+        let state = &raw.state;
+        let choice = value(&state.store, StoreChoice::Redb);
+        self.unused(state, choice);
+        let store = match choice {
+            StoreChoice::None => Some(StoreSettings::None),
+            StoreChoice::Memory => Some(StoreSettings::Memory),
+            StoreChoice::Redb => {
+                let beside = || keys.files.folder().parent().unwrap_or(Path::new("")).join("state.redb");
+                Some(StoreSettings::Redb(state.path.given().map_or_else(beside, |given| self.path(given))))
+            }
+            StoreChoice::Valkey => self.valkey(state).map(|settings| StoreSettings::Valkey(Box::new(settings))),
+        };
+        let chosen = state.entries("state").iter().any(|entry| *entry.origin != Origin::Default);
+        let store = store.filter(|_| self.faults.len() == faults)?;
+        Some(StateSettings { store, chosen })
+    }
+
+    pub(super) fn revocations(&mut self, raw: &RawConfig, keys: &KeySettings) -> RevocationSettings {
+        let tokens = &raw.tokens;
+        let shared = value(&raw.state.store, StoreChoice::Redb) == StoreChoice::Valkey;
+        if let Some(given) = tokens.revocations.given().filter(|_| shared) {
+            self.fault("tokens.revocations: with `state.store = \"valkey\"` revocations are in the store", &given.origin);
+        }
+        let file =
+            tokens.revocations.given().map_or_else(|| keys.files.folder().join("revocations.json"), |given| self.path(given));
+        let lifetime = self.lifetime("tokens.max_lifetime", &tokens.max_lifetime).unwrap_or(UNBOUNDED);
+        let stale =
+            self.text("state.on_unreachable", &raw.state.on_unreachable, |text| match text.strip_prefix("allow-stale ") {
+                Some(duration) => parse_duration(duration),
+                None if text == "deny" => Ok(Duration::ZERO),
+                None => Err("expected `deny`, or `allow-stale` and a duration such as `30s`".to_owned()),
+            });
+        RevocationSettings { file: (!shared).then_some(file), lifetime, stale: stale.unwrap_or_default() }
+    }
+
+    /// What says nothing to the store that was chosen is a mistake.
+    fn unused(&mut self, raw: &RawState, choice: StoreChoice) {
+        for entry in raw.entries("state").into_iter().filter(|entry| *entry.origin != Origin::Default) {
+            let wanted = match entry.key.as_str() {
+                "state.path" => StoreChoice::Redb,
+                "state.url"
+                | "state.url_file"
+                | "state.prefix"
+                | "state.extra_ca_file"
+                | "state.timeout"
+                | "state.on_unreachable" => StoreChoice::Valkey,
+                _ => continue,
+            };
+            if choice != wanted {
+                let name = if wanted == StoreChoice::Redb { "redb" } else { "valkey" };
+                self.fault(format!("{}: this is for `state.store = \"{name}\"`", entry.key), entry.origin);
+            }
+        }
+    }
+
+    fn valkey(&mut self, raw: &RawState) -> Option<ValkeySettings> {
+        let url = self.url(raw);
+        let timeout = self.lifetime("state.timeout", &raw.timeout);
+        let prefix = self.text("state.prefix", &raw.prefix, |text| {
+            let legal = text.len() <= 200 && text.chars().all(|character| character.is_ascii_graphic());
+            if legal { Ok(text.to_owned()) } else { Err("expected at most 200 visible ASCII characters".to_owned()) }
+        });
+        let faults = self.faults.len();
+        self.certificates("state.extra_ca_file", &raw.extra_ca_file);
+        let extra = raw.extra_ca_file.given().filter(|_| self.faults.len() == faults);
+        let extra_roots = extra.and_then(|given| std::fs::read_to_string(self.path(given)).ok());
+        Some(ValkeySettings { prefix: prefix?, timeout: timeout?, extra_roots, ..ValkeySettings::new(url?) })
+    }
+
+    /// The URL. It is a secret, and so is what is wrong with it.
+    fn url(&mut self, raw: &RawState) -> Option<ValkeyUrl> {
+        let (key, text, origin) = match (raw.url.given(), raw.url_file.given()) {
+            (Some(url), None) => ("state.url", url.value.0.clone(), &url.origin),
+            (None, Some(file)) => {
+                let path = self.path(file);
+                match std::fs::read_to_string(&path) {
+                    Ok(text) => ("state.url_file", text.trim().to_owned(), &file.origin),
+                    Err(error) => {
+                        self.fault(format!("state.url_file `{}`: {}", path.display(), reason(&error)), &file.origin);
+                        return None;
+                    }
+                }
+            }
+            (Some(_), Some(file)) => {
+                self.fault("state.url_file: there is `state.url` as well; which of them is meant?", &file.origin);
+                return None;
+            }
+            (None, None) => {
+                let origin = raw.store.given().map_or(&Origin::Default, |given| &given.origin);
+                self.fault("state.store `valkey`: where is it? `state.url` or `state.url_file` is needed", origin);
+                return None;
+            }
+        };
+        text.parse().map_err(|error: magicproxy_state::ParseUrlError| self.fault(format!("{key}: {error}"), origin)).ok()
+    }
+}

@@ -1,0 +1,81 @@
+//! The file: written whole beside itself and renamed, by one command at a time.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::{Context as _, ensure};
+use serde::{Deserialize, Serialize};
+
+use super::{About, MOST, Revocation, Revoked};
+use crate::keystore::write;
+
+/// The file of revocations, which need not be there.
+#[derive(Clone, Debug)]
+pub(crate) struct RevocationFile(pub(crate) PathBuf);
+
+/// What changes when it is written, replaced or taken away.
+pub(crate) type Stamp = Option<(Option<SystemTime>, u64, u64)>;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Content {
+    /// By name, so that none is there twice.
+    revocations: BTreeMap<String, About>,
+}
+
+impl RevocationFile {
+    /// All entries; none, where there is no file.
+    pub(crate) fn read(&self) -> anyhow::Result<Vec<Revocation>> {
+        let named = || format!("revocations `{}`", self.0.display());
+        let text = match std::fs::read_to_string(&self.0) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            text => text.with_context(named)?,
+        };
+        let content: Content = serde_json::from_str(&text).with_context(named)?;
+        ensure!(content.revocations.len() <= MOST, "revocations `{}`: more than {MOST} entries", self.0.display());
+        let entry = |(name, about): (String, About)| {
+            let revoked = Revoked::parse(&name);
+            let revoked = revoked.with_context(|| format!("`{name}`: expected `jti:…`, `owner:…`, `kid:…` or `before:…`"))?;
+            Ok(Revocation { revoked, about })
+        };
+        content.revocations.into_iter().map(entry).collect::<anyhow::Result<_>>().with_context(named)
+    }
+
+    /// Changes it, alone: whoever comes meanwhile waits.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Vec<Revocation>)) -> anyhow::Result<()> {
+        write::create_folder_of(&self.0)?;
+        let _lock = self.lock()?;
+        let mut entries = self.read()?;
+        change(&mut entries);
+        ensure!(entries.len() <= MOST, "there are {MOST} revocations already: revoke keys, or all tokens before a time");
+        let revocations = entries.into_iter().map(|entry| (entry.revoked.name(), entry.about)).collect();
+        let text = serde_json::to_string_pretty(&Content { revocations })? + "\n";
+        let staged = write::staged_private(&self.0, &text)?;
+        std::fs::rename(&staged, &self.0).with_context(|| format!("`{}`", self.0.display()))?;
+        write::sync_folder(self.0.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")));
+        Ok(())
+    }
+
+    /// Held until it is dropped; the file itself is replaced, so it is another one that is locked.
+    fn lock(&self) -> anyhow::Result<File> {
+        let path = self.0.with_added_extension("lock");
+        let mut options = OpenOptions::new();
+        options.create(true).append(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path).with_context(|| format!("`{}`", path.display()))?;
+        file.lock().with_context(|| format!("`{}`", path.display()))?;
+        Ok(file)
+    }
+
+    pub(crate) fn stamp(&self) -> Stamp {
+        let metadata = std::fs::metadata(&self.0).ok()?;
+        #[cfg(unix)]
+        let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
+        #[cfg(not(unix))]
+        let inode = 0;
+        Some((metadata.modified().ok(), metadata.len(), inode))
+    }
+}

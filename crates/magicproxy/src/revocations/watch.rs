@@ -1,0 +1,146 @@
+//! The list of a running proxy, kept what the file or the store says.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use magicproxy_core::state::StoreError;
+use magicproxy_proxy::clock;
+use magicproxy_proxy::settings::Revocations;
+
+use super::file::{RevocationFile, Stamp};
+use super::in_force;
+use super::shared::{SharedRevocations, Version};
+
+/// How often it is looked at.
+const INTERVAL: Duration = Duration::from_millis(300);
+/// A list in the store that was looked at within this time counts as fresh.
+const FRESH: Duration = Duration::from_millis(2_000);
+/// What has ended is forgotten so often, in looks.
+const ANEW: u32 = 200;
+
+/// Keeps the list of a server.
+pub(crate) struct RevocationWatch {
+    revocations: Arc<Revocations>,
+    source: Source,
+}
+
+enum Source {
+    File(RevocationFile, FileState),
+    Shared(SharedRevocations, SharedState),
+}
+
+struct FileState {
+    seen: Stamp,
+    faulty: bool,
+}
+
+#[derive(Default)]
+struct SharedState {
+    /// The list that we have, once we have one.
+    seen: Option<Version>,
+    /// So long beyond [`FRESH`] it is trusted.
+    stale: Duration,
+    faulty: bool,
+    looks: u32,
+}
+
+impl RevocationWatch {
+    /// Reads the file, which must be right if it is there, and watches it from then on.
+    pub(crate) fn of_file(file: RevocationFile) -> anyhow::Result<Self> {
+        // Before it is read, so that what is written meanwhile is noticed later.
+        let seen = file.stamp();
+        let revocations = Arc::new(Revocations::default());
+        revocations.replace(in_force(&file.read()?, clock::now()));
+        Ok(Self { revocations, source: Source::File(file, FileState { seen, faulty: false }) })
+    }
+
+    /// Nothing is known yet.
+    pub(crate) fn of_store(shared: SharedRevocations, stale: Duration) -> Self {
+        let state = SharedState { stale, ..SharedState::default() };
+        Self { revocations: Arc::new(Revocations::unknown()), source: Source::Shared(shared, state) }
+    }
+
+    /// What the engine asks.
+    pub(crate) fn revocations(&self) -> Arc<Revocations> {
+        Arc::clone(&self.revocations)
+    }
+
+    /// Looks again and again; never ends.
+    pub(crate) async fn keep_fresh(mut self) {
+        let mut ticks = tokio::time::interval(INTERVAL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.look().await;
+        }
+    }
+
+    /// Looks once.
+    pub(crate) async fn look(&mut self) {
+        match &mut self.source {
+            // It is a small file, and mostly only its age is asked for.
+            Source::File(file, state) => look_at_file(&self.revocations, file, state),
+            Source::Shared(shared, state) => look_at_store(&self.revocations, shared, state).await,
+        }
+    }
+}
+
+/// What cannot be read leaves the old list as it is, and is read again at each look.
+fn look_at_file(revocations: &Revocations, file: &RevocationFile, state: &mut FileState) {
+    let stamp = file.stamp();
+    if stamp == state.seen && !state.faulty {
+        return;
+    }
+    let first = !state.faulty;
+    // Nobody takes the file away to allow what it forbids: an entry is undone.
+    let read = if stamp.is_none() { Err(anyhow::anyhow!("`{}` is gone", file.0.display())) } else { file.read() };
+    state.seen = stamp;
+    state.faulty = read.is_err();
+    match read {
+        Ok(entries) => {
+            tracing::info!(entries = entries.len(), "the revocations have changed");
+            revocations.replace(in_force(&entries, clock::now()));
+        }
+        Err(error) if first => {
+            tracing::error!("the revocations have changed and cannot be read, so the old ones stay: {error:#}")
+        }
+        Err(_) => {}
+    }
+}
+
+async fn look_at_store(revocations: &Revocations, shared: &SharedRevocations, state: &mut SharedState) {
+    let then = Instant::now();
+    let trust = FRESH + state.stale;
+    state.looks = (state.looks + 1) % ANEW;
+    match news(shared, state).await {
+        Ok(None) => revocations.confirm(then, trust),
+        Ok(Some((version, list))) => {
+            revocations.refresh(list, then, trust);
+            state.seen = Some(version);
+        }
+        Err(error) => {
+            if !state.faulty {
+                tracing::error!("the revocations cannot be read: {error}");
+            }
+            state.faulty = true;
+            return;
+        }
+    }
+    if state.faulty {
+        tracing::info!("the revocations can be read again");
+        state.faulty = false;
+    }
+}
+
+/// The list, if it is another one than before.
+async fn news(
+    shared: &SharedRevocations,
+    state: &SharedState,
+) -> Result<Option<(Version, magicproxy_proxy::settings::RevocationList)>, StoreError> {
+    let now = clock::now();
+    if state.looks != 0 && state.seen.is_some() && state.seen.as_ref() == Some(&shared.version(now).await?) {
+        return Ok(None);
+    }
+    let (version, entries) = shared.read(now).await?;
+    Ok(Some((version, in_force(&entries, now))))
+}
