@@ -21,19 +21,6 @@ const MOST_BYTES: u64 = 512 * 1024 * 1024;
 const MOST_FILES: usize = 64;
 const DIGEST_BYTES: usize = 32;
 
-/// Why the folder is of no use.
-#[derive(Debug, thiserror::Error)]
-pub enum CacheError {
-    /// It could not be made or looked at.
-    #[error("folder for compiled plugins `{}`: {error}", folder.display())]
-    Folder {
-        /// The folder.
-        folder: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-}
-
 /// The functions of the component that is being compiled.
 #[derive(Debug)]
 pub(crate) struct FunctionCache {
@@ -67,19 +54,18 @@ impl CacheStore for FunctionCache {
 }
 
 impl FunctionCache {
-    /// The cache in this folder, which is made if there is none. A folder that others could write to is left alone.
-    ///
-    /// # Errors
-    /// It cannot be made, or looked at.
-    pub(crate) fn prepare(folder: &Path) -> Result<Option<Self>, CacheError> {
-        let failed = |error| CacheError::Folder { folder: folder.to_owned(), error };
-        make(folder).map_err(failed)?;
-        let metadata = fs::symlink_metadata(folder).map_err(failed)?;
-        if !metadata.is_dir() || !is_private(&metadata, 0o077) {
-            tracing::warn!(folder = %folder.display(), "compiled plugins are not kept: the folder is not this user's alone (mode 0700)");
-            return Ok(None);
+    /// The cache in this folder, which is made if there is none. One that others could write to is left alone.
+    pub(crate) fn prepare(folder: &Path) -> Option<Self> {
+        let fit = make(folder).and_then(|()| {
+            let metadata = fs::symlink_metadata(folder)?;
+            let private = metadata.is_dir() && is_private(&metadata, 0o077);
+            if private { Ok(()) } else { Err(io::Error::other("it is not a folder of this user alone, with mode 0700")) }
+        });
+        if let Err(error) = fit {
+            tracing::warn!(folder = %folder.display(), %error, "compiled plugins are not kept");
+            return None;
         }
-        Ok(Some(Self { folder: folder.to_owned(), open: Mutex::default() }))
+        Some(Self { folder: folder.to_owned(), open: Mutex::default() })
     }
 
     /// This component is compiled from now on.
@@ -233,6 +219,3 @@ fn text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<8>()?;
     rest.split_at_checked(usize::try_from(u64::from_be_bytes(*length)).ok()?)
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use magicproxy_core::plugin::PluginName;
 use wasmtime::Trap;
 
-use crate::cache::CacheError;
 use crate::journal::Journal;
 
 /// Why there is no host, or no new plugin.
@@ -15,9 +14,6 @@ pub enum LoadError {
     /// WebAssembly does not run here.
     #[error("plugins cannot run on this machine: {0}")]
     Engine(String),
-    /// The folder for compiled functions is of no use.
-    #[error(transparent)]
-    Cache(#[from] CacheError),
     /// Two plugins have one name.
     #[error("two plugins are called `{0}`")]
     TwiceNamed(PluginName),

@@ -131,13 +131,7 @@ impl Drawer {
         if set { Ok(()) } else { Err(state::Error::Unavailable) }
     }
 
-    async fn set_if(
-        &self,
-        name: String,
-        expected: Option<Vec<u8>>,
-        entry: Entry,
-        now: UnixTime,
-    ) -> Result<bool, state::Error> {
+    async fn set_if(&self, name: String, expected: Option<Vec<u8>>, entry: Entry, now: UnixTime) -> Result<bool, state::Error> {
         let name = name.into_bytes();
         let Some(value) = expected else { return self.set_new(name, entry, now).await };
         self.change(vec![Condition::Equals(name.clone(), value)], Change::Put(name, entry), now).await

@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use magicproxy_core::plugin::{Interests, PluginFuture, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope, Verdict};
+use magicproxy_core::plugin::{
+    Interests, PluginFuture, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope, Verdict,
+};
 use magicproxy_core::state::{Partition, StateStore};
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
@@ -138,27 +140,17 @@ impl Host {
     }
 
     fn empty(settings: &HostSettings) -> Result<Self, LoadError> {
-        let cache = settings.cache.as_deref().map(FunctionCache::prepare).transpose()?.flatten().map(Arc::new);
+        let cache = settings.cache.as_deref().and_then(FunctionCache::prepare).map(Arc::new);
         let memory = settings.plugins.iter().map(|plugin| plugin.limits.memory).max().unwrap_or(0).next_multiple_of(64 * 1024);
         let engine = engine(memory, cache.clone()).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
         let ticker = Ticker::start(engine.clone()).map_err(|error| LoadError::Engine(error.to_string()))?;
         let turns = Semaphore::new(CALLS as usize);
-        Ok(Self {
-            engine,
-            ticker,
-            turns,
-            slots: BTreeMap::new(),
-            state: settings.state.clone(),
-            cache,
-            loading: Mutex::new(()),
-        })
+        Ok(Self { engine, ticker, turns, slots: BTreeMap::new(), state: settings.state.clone(), cache, loading: Mutex::new(()) })
     }
 
     fn slot(&self, settings: PluginSettings) -> Result<Slot, LoadError> {
         match self.load(&settings) {
-            Ok((loaded, stamp)) => {
-                Ok(Slot { settings, loaded: RwLock::new(Arc::new(loaded)), seen: Mutex::new(Some(stamp)) })
-            }
+            Ok((loaded, stamp)) => Ok(Slot { settings, loaded: RwLock::new(Arc::new(loaded)), seen: Mutex::new(Some(stamp)) }),
             Err(failure) => Err(LoadError::Plugin { name: settings.name, file: settings.file, failure }),
         }
     }
@@ -195,7 +187,9 @@ impl Host {
         });
         match &outcome {
             Ok(_) => tracing::info!(plugin = %name, "reloaded a plugin whose file had changed"),
-            Err(failure) => tracing::error!(plugin = %name, %failure, "the plugin's file has changed and is refused; the old one stays"),
+            Err(failure) => {
+                tracing::error!(plugin = %name, %failure, "the plugin's file has changed and is refused; the old one stays")
+            }
         }
         Some(Reloaded { plugin: name.clone(), outcome })
     }
@@ -210,7 +204,7 @@ impl Host {
             drawer: self.drawer(plugin, scope),
             now: scope.now,
             journal: Arc::new(Journal::default()),
-            meter: Arc::new(Meter::new()),
+            meter: Arc::new(Meter::default()),
         };
         Some((loaded, call))
     }

@@ -18,10 +18,8 @@ mod settings;
 mod ticker;
 mod wit;
 
-pub use cache::CacheError;
+pub use call::Report;
 pub use failure::{CallFailure, LoadError, LoadFailure};
 pub use host::{Description, Host, Reloaded};
 pub use journal::{Level, Line};
 pub use settings::{HostSettings, Limits, MAX_FILE_BYTES, MAX_MEMORY_BYTES, OnFailure, PluginSettings};
-
-pub use call::Report;

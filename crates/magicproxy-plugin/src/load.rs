@@ -123,7 +123,9 @@ fn usable(metadata: &Metadata) -> Result<(), LoadFailure> {
 pub(crate) fn load(engine: &Engine, source: &Source, settings: &PluginSettings) -> Result<Loaded, LoadFailure> {
     // A file of wasmtime's own, with machine code in it, is not a component.
     match Engine::detect_precompiled(&source.bytes) {
-        Some(Precompiled::Module | Precompiled::Component) => return Err(LoadFailure::Malformed("it is machine code".to_owned())),
+        Some(Precompiled::Module | Precompiled::Component) => {
+            return Err(LoadFailure::Malformed("it is machine code".to_owned()));
+        }
         None if source.bytes.starts_with(b"\0asm\x01\0\0\0") => return Err(LoadFailure::CoreModule),
         None => {}
     }
@@ -161,7 +163,7 @@ fn interests(pre: &PluginPre<Guest>, settings: &PluginSettings) -> Result<Intere
         drawer: None,
         now: UnixTime(0),
         journal: Arc::new(Journal::default()),
-        meter: Arc::new(Meter::new()),
+        meter: Arc::new(Meter::default()),
     };
     let interests = call.judged(finish(call.meter.measure(call.interests())))?;
     [&interests.request_headers, &interests.response_headers].into_iter().try_for_each(|names| fields(names))?;

@@ -1,27 +1,25 @@
-//! How long a guest has run: only while it is polled, so waiting for the store or for the worker costs it nothing.
+//! How long a guest has run: what its thread ran while it was polled. Waiting for the store, for other requests of the
+//! worker or for other programs on the machine costs it nothing, so a verdict does not depend on them.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Counts the time that one call runs.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Meter {
-    origin: Instant,
+    /// In nanoseconds, as of the last time that it was left.
     spent: AtomicU64,
+    /// The thread's time when it was entered; 0 while it is not polled.
     entered: AtomicU64,
 }
 
 impl Meter {
-    pub(crate) fn new() -> Self {
-        Self { origin: Instant::now(), spent: AtomicU64::new(0), entered: AtomicU64::new(0) }
-    }
-
     /// How long it has run; asked from within, the current stretch included.
     pub(crate) fn spent(&self) -> Duration {
         let entered = self.entered.load(Ordering::Relaxed);
-        let stretch = if entered == 0 { 0 } else { self.elapsed().saturating_sub(entered) };
+        let stretch = if entered == 0 { 0 } else { thread_time().saturating_sub(entered) };
         Duration::from_nanos(self.spent.load(Ordering::Relaxed).saturating_add(stretch))
     }
 
@@ -29,7 +27,7 @@ impl Meter {
     pub(crate) async fn measure<F: Future>(&self, call: F) -> F::Output {
         let mut call = pin!(call);
         poll_fn(|context| {
-            self.entered.store(self.elapsed().max(1), Ordering::Relaxed);
+            self.entered.store(thread_time().max(1), Ordering::Relaxed);
             let polled = call.as_mut().poll(context);
             let spent = self.spent();
             self.entered.store(0, Ordering::Relaxed);
@@ -38,8 +36,19 @@ impl Meter {
         })
         .await
     }
+}
 
-    fn elapsed(&self) -> u64 {
-        u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
-    }
+/// How long this thread has run, in nanoseconds.
+#[cfg(unix)]
+fn thread_time() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let (seconds, nanos) = (u64::try_from(time.tv_sec).unwrap_or(0), u64::try_from(time.tv_nsec).unwrap_or(0));
+    seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
+}
+
+/// Where a thread's own time is not to be had, all time is its own.
+#[cfg(not(unix))]
+fn thread_time() -> u64 {
+    static ORIGIN: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
+    u64::try_from(ORIGIN.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
