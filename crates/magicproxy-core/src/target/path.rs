@@ -5,17 +5,24 @@ use super::{EncodedSlash, ParseTargetError};
 /// Brings a raw path to canonical form, or refuses it.
 pub(super) fn canonicalise(raw: &[u8], encoded_slash: EncodedSlash) -> Result<String, ParseTargetError> {
     let mut canonical = String::with_capacity(raw.len());
-    let mut has_triplet = false;
-    let mut bytes = raw.iter().copied();
-    while let Some(byte) = bytes.next() {
-        if byte == b'%' {
-            has_triplet = true;
-            push_triplet(&mut canonical, decode(bytes.next(), bytes.next())?, encoded_slash)?;
-        } else {
-            canonical.push(raw_character(byte)?);
+    let mut rest = raw;
+    loop {
+        let plain = rest.iter().position(|byte| !is_plain(*byte)).unwrap_or(rest.len());
+        let (plain, behind) = rest.split_at(plain);
+        canonical.push_str(std::str::from_utf8(plain).map_err(|_| ParseTargetError::Character)?);
+        match behind {
+            [] => break,
+            [b'%', triplet @ ..] => {
+                let (high, low) = (triplet.first().copied(), triplet.get(1).copied());
+                push_triplet(&mut canonical, decode(high, low)?, encoded_slash)?;
+                rest = triplet.get(2..).unwrap_or_default();
+            }
+            [b'\\', ..] => return Err(ParseTargetError::Backslash),
+            [b';', ..] => return Err(ParseTargetError::Parameter),
+            [_, ..] => return Err(ParseTargetError::Character),
         }
     }
-    if has_triplet {
+    if raw.contains(&b'%') {
         check_text(&canonical)?;
     }
     check_segments(&canonical)?;
@@ -58,14 +65,10 @@ fn cut(path: &str) -> Result<Vec<String>, ParseTargetError> {
     Ok(readings.into_iter().map(str::to_owned).collect())
 }
 
-fn raw_character(byte: u8) -> Result<char, ParseTargetError> {
-    match byte {
-        b'/' => Ok('/'),
-        b'\\' => Err(ParseTargetError::Backslash),
-        b';' => Err(ParseTargetError::Parameter),
-        _ if is_unreserved(byte) || b"!$&'()*+,=:@".contains(&byte) => Ok(char::from(byte)),
-        _ => Err(ParseTargetError::Character),
-    }
+/// Does a byte stand for itself? RFC 3986 section 3.3: a `pchar`, or the `/` between segments; without `;`, which is refused.
+fn is_plain(byte: u8) -> bool {
+    // From `&` to `:` stand the other sub-delimiters, `-`, `.`, `/` and the digits.
+    matches!(byte, b'!' | b'$' | b'&'..=b':' | b'=' | b'@'..=b'Z' | b'_' | b'a'..=b'z' | b'~')
 }
 
 fn decode(high: Option<u8>, low: Option<u8>) -> Result<u8, ParseTargetError> {
@@ -95,12 +98,24 @@ fn push_triplet(canonical: &mut String, byte: u8, encoded_slash: EncodedSlash) -
 
 /// Empty segments, dot segments and their look-alikes with blanks. A final `/` is a path of its own.
 fn check_segments(path: &str) -> Result<(), ParseTargetError> {
+    if has_simple_segments(path) {
+        return Ok(());
+    }
     let inner = path.strip_prefix('/').ok_or(ParseTargetError::Form)?;
     if inner.is_empty() {
         return Ok(());
     }
     let inner = inner.strip_suffix('/').unwrap_or(inner);
     inner.split('/').try_for_each(check_segment)
+}
+
+/// Says of most paths at once what [`check_segments`] finds out: nothing is encoded, and no segment begins with a dot or is empty,
+/// but for the one behind a final `/`.
+fn has_simple_segments(path: &str) -> bool {
+    let bytes = path.as_bytes();
+    let pairs = bytes.iter().zip(bytes.get(1..).unwrap_or_default());
+    path.starts_with('/')
+        && pairs.fold(true, |simple, (one, next)| simple & !(*next == b'%' || *one == b'/' && (*next == b'/' || *next == b'.')))
 }
 
 fn check_segment(segment: &str) -> Result<(), ParseTargetError> {
@@ -182,4 +197,16 @@ pub(crate) fn is_unreserved(byte: u8) -> bool {
 
 fn hex(nibble: u8) -> char {
     char::from_digit(u32::from(nibble), 16).map_or('0', |digit| digit.to_ascii_uppercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_are_the_characters_of_a_path_but_for_the_semicolon() {
+        for byte in 0..=u8::MAX {
+            assert_eq!(is_plain(byte), is_unreserved(byte) || b"!$&'()*+,=:@/".contains(&byte), "{byte:#x}");
+        }
+    }
 }
