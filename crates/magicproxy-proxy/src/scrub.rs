@@ -80,14 +80,13 @@ pub(crate) struct PlainScrubber {
     /// Occurrences that lie, or end, in `held`. Their bytes stay as they are until they leave, because the other secret may
     /// begin in them.
     found: Vec<Range<usize>>,
-    /// For each secret, where in `held` the search for it goes on.
+    /// For each secret, where in `held` the search for it goes on; empty until something was held.
     next: Vec<usize>,
 }
 
 impl PlainScrubber {
     fn new(needle: Needle) -> Self {
-        let next = vec![0; needle.secrets().len()];
-        Self { needle, held: BytesMut::new(), found: Vec::new(), next }
+        Self { needle, held: BytesMut::new(), found: Vec::new(), next: Vec::new() }
     }
 
     fn push(&mut self, chunk: Bytes) -> Bytes {
@@ -95,6 +94,7 @@ impl PlainScrubber {
             return chunk;
         }
         self.held.extend_from_slice(&chunk);
+        self.next.resize(self.needle.secrets().len(), 0);
         let mut partial = 0;
         for (secret, next) in self.needle.secrets().iter().zip(&mut self.next) {
             *next = secret.find_all(&self.held, *next, &mut self.found);
@@ -105,6 +105,9 @@ impl PlainScrubber {
 
     /// Lets the first `length` bytes go, masked.
     fn release(&mut self, length: usize) -> Bytes {
+        if length == 0 {
+            return Bytes::new();
+        }
         let mut released = self.held.split_to(length);
         for range in &mut self.found {
             fill(&mut released, range.clone());

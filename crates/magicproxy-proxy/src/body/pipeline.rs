@@ -91,6 +91,9 @@ impl Pipeline {
     }
 
     fn pass(&mut self, piece: Bytes) -> Result<Bytes, BodyError> {
+        if piece.is_empty() {
+            return Ok(piece);
+        }
         let scrubbed = match &mut self.scrubber {
             Some(scrubber) => scrubber.push(piece)?,
             None => piece,
@@ -111,7 +114,7 @@ impl Pipeline {
         let passed = self.pass(inflated.unwrap_or_default())?;
         let scrubbed = self.scrubber.as_mut().map(Scrubber::finish).unwrap_or_default();
         let Some(rewriter) = &mut self.rewriter else { return Ok(joined(passed, scrubbed)) };
-        let rewritten = rewriter.push(scrubbed);
+        let rewritten = if scrubbed.is_empty() { scrubbed } else { rewriter.push(scrubbed) };
         Ok(joined(joined(passed, rewritten), rewriter.finish()))
     }
 }

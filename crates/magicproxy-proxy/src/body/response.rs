@@ -15,15 +15,18 @@ use crate::header::filter_trailers;
 use crate::scrub::Needle;
 use crate::upstream::Lease;
 
-/// A response body, with what must live as long as the answer does.
+/// A response body, with what must live as long as the answer does. In one box: it is moved about before it is sent.
 #[derive(Debug)]
-pub(crate) struct ResponseBody {
+pub(crate) struct ResponseBody(Box<Answering>);
+
+#[derive(Debug)]
+struct Answering {
     source: Source,
-    exchange: Option<Box<Exchange>>,
+    exchange: Option<Exchange>,
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "almost every body is the upstream's: boxing it would cost each of them")]
+#[expect(clippy::large_enum_variant, reason = "almost every body is the upstream's, and all are in a box")]
 enum Source {
     Full(Option<Bytes>),
     Upstream(UpstreamBody),
@@ -38,30 +41,34 @@ struct Exchange {
 
 impl ResponseBody {
     pub(crate) fn full(bytes: Bytes) -> Self {
-        Self { source: Source::Full((!bytes.is_empty()).then_some(bytes)), exchange: None }
+        Self::of(Source::Full((!bytes.is_empty()).then_some(bytes)))
     }
 
     pub(crate) fn upstream(body: UpstreamBody) -> Self {
-        Self { source: Source::Upstream(body), exchange: None }
+        Self::of(Source::Upstream(body))
+    }
+
+    fn of(source: Source) -> Self {
+        Self(Box::new(Answering { source, exchange: None }))
     }
 
     /// Ties the exchange's end to the end of this body.
     pub(crate) fn accompany(&mut self, record: AccessRecord, in_flight: InFlight) {
-        self.exchange = Some(Box::new(Exchange { record, _in_flight: in_flight }));
+        self.0.exchange = Some(Exchange { record, _in_flight: in_flight });
         self.note_end();
     }
 
     /// The HTTP library need not poll a body whose end it knows: note it as soon as it is known.
     fn note_end(&mut self) {
         if self.is_end_stream()
-            && let Some(exchange) = &mut self.exchange
+            && let Some(exchange) = &mut self.0.exchange
         {
             exchange.record.completed();
         }
     }
 
     fn note(&mut self, frame: Option<&Result<Frame<Bytes>, BodyError>>) {
-        if let Some(exchange) = &mut self.exchange {
+        if let Some(exchange) = &mut self.0.exchange {
             match frame {
                 Some(Ok(frame)) => exchange.record.sent(frame.data_ref().map_or(0, Bytes::len)),
                 Some(Err(error)) => exchange.record.failed(error),
@@ -79,7 +86,7 @@ impl Body for ResponseBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = match &mut self.source {
+        let frame = match &mut self.0.source {
             Source::Full(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
             Source::Upstream(body) => std::task::ready!(noted(Pin::new(body).poll_frame(context))),
         };
@@ -88,14 +95,14 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
+        match &self.0.source {
             Source::Full(bytes) => bytes.is_none(),
             Source::Upstream(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.source {
+        match &self.0.source {
             Source::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Source::Upstream(body) => body.size_hint(),
         }

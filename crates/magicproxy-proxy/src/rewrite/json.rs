@@ -77,9 +77,12 @@ impl JsonRewriter {
     /// What was held back, at the end of the body.
     #[must_use]
     pub fn finish(&mut self) -> Bytes {
+        if self.held.is_empty() {
+            return Bytes::new();
+        }
         let held = self.held.split();
         match self.progress {
-            Progress::Behind(matched, _) if !held.is_empty() => {
+            Progress::Behind(matched, _) => {
                 let mut out = Vec::new();
                 self.write(matched, &held, &mut out);
                 out.into()
