@@ -154,10 +154,9 @@ impl ReverseDoor {
         let Answer { response, lease, ahead, held } = answer;
         let (mut head, incoming) = response.into_parts();
         let received = Received { incoming, version: head.version, lease, ahead, held };
-        let links = home.filter(|_| rewrite::concerns(&head)).map(|home| self.homes.links(&self.places, &home));
         let coding = Coding::of(&head.headers);
         filter_response(&mut head, method, needle.as_ref());
-        let plan = rewrite::apply(&mut head, links.as_ref());
+        let plan = rewrite::apply(&mut head, || home.map(|home| self.homes.links(&self.places, &home)));
         let timeouts = &self.settings.timeouts;
         let end = timeouts.total.map(|total| std::time::Instant::now() + total);
         let body = UpstreamBody::new(received, IdleTimer::new(timeouts.response_idle, end));

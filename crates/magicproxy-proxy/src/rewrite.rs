@@ -11,7 +11,7 @@ mod link;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use answer::{BodyPlan, apply, concerns, drop_digests};
+pub(crate) use answer::{BodyPlan, apply, drop_digests};
 pub(crate) use gzip::{Inflater, NotGzip};
 pub use json::JsonRewriter;
 pub use link::LinkMap;

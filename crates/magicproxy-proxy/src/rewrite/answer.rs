@@ -37,30 +37,28 @@ pub(crate) enum BodyPlan {
     Inflate(Arc<LinkMap>),
 }
 
-/// Could anything of an answer with this head be rewritten? Almost all that are no JSON are spared the making of a [`LinkMap`].
-pub(crate) fn concerns(head: &Parts) -> bool {
-    let fields = [header::LINK, header::LOCATION, header::CONTENT_LOCATION];
-    head.status == StatusCode::NOT_MODIFIED || is_json(&head.headers) || fields.iter().any(|name| head.headers.contains_key(name))
-}
-
 /// Rewrites the head of an answer whose hop-by-hop and framing fields are gone, and says what is to be done with its body.
-pub(crate) fn apply(head: &mut Parts, links: Option<&Arc<LinkMap>>) -> BodyPlan {
-    let Some(links) = links.filter(|links| !links.is_empty()) else { return BodyPlan::Keep };
-    rewrite_fields(&mut head.headers, links);
+/// Almost all answers that are no JSON are spared the making of `links`.
+pub(crate) fn apply(head: &mut Parts, links: impl FnOnce() -> Option<Arc<LinkMap>>) -> BodyPlan {
+    let fields = [header::LINK, header::LOCATION, header::CONTENT_LOCATION];
+    let json = is_json(&head.headers);
+    let concerned = json || head.status == StatusCode::NOT_MODIFIED || fields.iter().any(|name| head.headers.contains_key(name));
+    let Some(links) = concerned.then(links).flatten().filter(|links| !links.is_empty()) else { return BodyPlan::Keep };
+    rewrite_fields(&mut head.headers, &links);
     let coding = Coding::of(&head.headers);
     let perhaps = head.status == StatusCode::NOT_MODIFIED && !head.headers.contains_key(header::CONTENT_TYPE);
-    if coding == Coding::Other || !(perhaps || is_rewritten(head)) {
+    if coding == Coding::Other || !(perhaps || (json && is_whole(head))) {
         return BodyPlan::Keep;
     }
     head.headers.remove(header::CONTENT_LENGTH);
     head.headers.remove(header::ACCEPT_RANGES);
     drop_digests(&mut head.headers);
     if coding == Coding::Identity {
-        return BodyPlan::Rewrite(Arc::clone(links));
+        return BodyPlan::Rewrite(links);
     }
     head.headers.remove(header::CONTENT_ENCODING);
     add_vary(&mut head.headers);
-    BodyPlan::Inflate(Arc::clone(links))
+    BodyPlan::Inflate(links)
 }
 
 /// Removes digests of a body, or of a representation, that was rewritten.
@@ -71,10 +69,11 @@ pub(crate) fn drop_digests(headers: &mut HeaderMap) {
     }
 }
 
-fn is_rewritten(head: &Parts) -> bool {
+/// Neither a part of something, nor a file.
+fn is_whole(head: &Parts) -> bool {
     let headers = &head.headers;
     let partial = head.status == StatusCode::PARTIAL_CONTENT || headers.contains_key(header::CONTENT_RANGE);
-    !partial && !is_attachment(headers) && is_json(headers)
+    !partial && !is_attachment(headers)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
