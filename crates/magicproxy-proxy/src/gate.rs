@@ -5,6 +5,8 @@
 
 mod further;
 mod outbound;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -201,7 +203,17 @@ pub(crate) fn read_head(head: &Parts) -> Result<(&str, &str), Rejection> {
 fn authority(host: &[u8]) -> Option<&str> {
     let legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=:[]%".contains(byte);
     let text = std::str::from_utf8(host).ok()?;
-    (host.iter().all(legal) && text.parse::<http::uri::Authority>().is_ok()).then_some(text)
+    let valid = is_plain_host(host) || (host.iter().all(legal) && text.parse::<http::uri::Authority>().is_ok());
+    valid.then_some(text)
+}
+
+/// Most hosts: a name or an IPv4 address, perhaps with a port. The parser would take it, and copy it first.
+fn is_plain_host(host: &[u8]) -> bool {
+    let mut parts = host.split(|byte| *byte == b':');
+    let name = parts.next().unwrap_or_default();
+    let port = parts.next().is_none_or(|port| !port.is_empty() && port.iter().all(u8::is_ascii_digit));
+    let named = !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'));
+    named && port && parts.next().is_none()
 }
 
 /// RFC 6455 section 4.1. Anything else in `Upgrade` is not passed on, which leaves an ordinary request.

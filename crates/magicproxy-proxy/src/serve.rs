@@ -149,6 +149,7 @@ impl ServedConnection {
         builder.timer(TokioTimer::new()).header_read_timeout(None).max_header_size(MAX_HEAD_BYTES);
         let mut serving = std::pin::pin!(builder.serve_connection(io, service).with_upgrades());
         tokio::select! {
+            biased;
             ended = serving.as_mut() => ended,
             _ = self.stopped.changed() => {
                 serving.as_mut().graceful_shutdown();
@@ -177,6 +178,7 @@ impl ServedConnection {
             .keep_alive_interval(Duration::from_secs(20));
         let mut serving = std::pin::pin!(builder.serve_connection(io, service));
         tokio::select! {
+            biased;
             ended = serving.as_mut() => ended,
             _ = self.stopped.changed() => {
                 serving.as_mut().graceful_shutdown();

@@ -63,7 +63,7 @@ impl ProblemType {
             let essence = range.split(';').next().unwrap_or_default().trim();
             ["application/problem+json", "application/*", "*/*"].iter().any(|known| known.eq_ignore_ascii_case(essence))
         };
-        if !headers.contains_key(ACCEPT) || ranges.any(admits) { Self::Problem } else { Self::Json }
+        if ranges.any(admits) || !headers.contains_key(ACCEPT) { Self::Problem } else { Self::Json }
     }
 
     fn as_value(self) -> HeaderValue {
