@@ -104,6 +104,9 @@ impl Connection {
     fn record(&self, bytes: &[u8]) {
         if let Some(head) = &self.head {
             let mut head = head.lock().unwrap_or_else(PoisonError::into_inner);
+            if head.is_empty() && is_whole_and_plain(bytes) {
+                return;
+            }
             // What does not fit is body: one read may bring much of it behind the head.
             let fits = bytes.len().min(MAX_HEAD_BYTES.saturating_sub(head.len()));
             head.extend_from_slice(bytes.get(..fits).unwrap_or_default());
@@ -113,8 +116,7 @@ impl Connection {
     fn forget(&self) {
         if let Some(head) = &self.head {
             let mut head = head.lock().unwrap_or_else(PoisonError::into_inner);
-            head.clear();
-            head.shrink_to(4 * 1024);
+            *head = Vec::new();
         }
     }
 
@@ -125,11 +127,19 @@ impl Connection {
     /// is attacking somebody, so it is refused, and the raw head is the only place where both can be seen.
     pub(crate) fn has_content_length<B>(&self, request: &Request<B>) -> Option<bool> {
         let mut head = self.head.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        // Its memory goes, too: a connection that idles is to be small.
+        let head = std::mem::take(&mut *head);
         let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
-        let found = if chunked { content_length_in_head(&head, request) } else { None };
-        head.clear();
-        found
+        if chunked { content_length_in_head(&head, request) } else { None }
     }
+}
+
+/// Is this a head from its beginning to its end, or several, without a `Transfer-Encoding`? Then nothing in it is ever asked for,
+/// and it need not be kept. A mistake here would have a request refused, and never let one pass: a head that was not seen holds
+/// no proof that it has no `Content-Length`.
+fn is_whole_and_plain(bytes: &[u8]) -> bool {
+    let mut lines = memchr::memchr_iter(b'\n', bytes).filter_map(|end| bytes.get(end + 1));
+    bytes.ends_with(b"\r\n\r\n") && !lines.any(|first| first.eq_ignore_ascii_case(&b't'))
 }
 
 /// Bytes that come while another exchange is in progress are not seen, so these may begin in the middle of a field that

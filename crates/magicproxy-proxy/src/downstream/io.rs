@@ -80,15 +80,16 @@ impl<S> DownstreamIo<S> {
     fn poll_read_expired(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
             let deadline = self.read_deadline();
-            ready!(self.armed(deadline).as_mut().poll(context));
+            ready!(self.poll_timer(deadline, context));
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Poll::Ready(());
             }
         }
     }
 
-    /// The timer, firing at `deadline` at the latest. One that fires earlier is left: moving it costs more than one look.
-    fn armed(&mut self, deadline: Option<Instant>) -> &mut Pin<Box<Sleep>> {
+    /// Has the timer fired? It does so at `deadline` at the latest. One that runs and will fire earlier is left as it is: it
+    /// knows the task that it wakes, and moving it costs more than one look.
+    fn poll_timer(&mut self, deadline: Option<Instant>, context: &mut Context<'_>) -> Poll<()> {
         // hyper does not read again when a request ends, if it waited for bytes before: the timer has to run already. It
         // fires before the connection has idled for too long, and is moved then.
         let keep_alive = self.timeouts.keep_alive;
@@ -96,12 +97,19 @@ impl<S> DownstreamIo<S> {
             let idle = Instant::now() + keep_alive;
             deadline.map_or(idle, |deadline| deadline.min(idle)).into()
         };
-        let timer = self.read_timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(look())));
-        let late = deadline.is_some_and(|deadline| timer.deadline() > deadline.into());
-        if late || timer.is_elapsed() {
-            timer.as_mut().reset(look());
-        }
-        timer
+        let timer = match &mut self.read_timer {
+            None => self.read_timer.insert(Box::pin(tokio::time::sleep_until(look()))),
+            Some(timer) => {
+                let late = deadline.is_some_and(|deadline| timer.deadline() > deadline.into());
+                if !late && !timer.is_elapsed() {
+                    return Poll::Pending;
+                }
+                timer.as_mut().reset(look());
+                timer
+            }
+        };
+        // Unconstrained, for it is not asked again: a timer that yields does not run yet.
+        std::pin::pin!(tokio::task::unconstrained(timer.as_mut())).poll(context)
     }
 }
 
@@ -112,6 +120,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for DownstreamIo<S> {
         if this.prefix.has_remaining() {
             let length = this.prefix.len().min(buffer.remaining());
             buffer.put_slice(&this.prefix.split_to(length));
+            if this.prefix.is_empty() {
+                // An empty part would keep the memory of the whole.
+                this.prefix = Bytes::new();
+            }
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();

@@ -51,6 +51,27 @@ fn sees_the_head_however_much_body_comes_with_it() {
     check(&raw, &[], Some(false));
 }
 
+#[test]
+fn keeps_no_head_that_nobody_asks_for() {
+    #[track_caller]
+    fn check(raw: &[u8], kept: usize) {
+        let connection = connection();
+        connection.record(raw);
+        assert_eq!(connection.head.as_ref().unwrap().lock().unwrap().len(), kept);
+    }
+    check(b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer t\r\n\r\n", 0);
+    check(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n", 0);
+    for raw in [
+        "GET / HTTP/1.1\r\nHost: a\r\n",
+        "GET / HTTP/1.1\r\ntransfer-Encoding: chunked\r\n\r\n",
+        "POST / HTTP/1.1\nTransfer-Encoding: chunked\n\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\nPOST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",
+        "POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody",
+    ] {
+        check(raw.as_bytes(), raw.len());
+    }
+}
+
 /// Runs a stream whose every poll comes to `activity`, and tells whether it is ended.
 async fn is_ended(activity: impl Fn() + Send + Sync + 'static) -> bool {
     let (alive, ended) = tokio::sync::oneshot::channel::<()>();
