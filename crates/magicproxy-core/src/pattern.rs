@@ -1,10 +1,14 @@
-//! Patterns become DFAs: anchored, case-sensitive, ASCII-classed, one table look-up for each byte of a path.
+//! Patterns become DFAs: anchored, case-sensitive, ASCII-classed, one table look-up for each byte of a path. The simplest, which
+//! are most, are matched as they stand, with one look at each byte as well (`template`).
 //!
-//! Never match with a pattern that was not determinised, and never determinise what was not paid for: those bounds are
+//! Never match with any other pattern that was not determinised, and never determinise what was not paid for: those bounds are
 //! the bound on the time that a minter can cost us. Specification: `rules.md` section 2.
 
 mod effort;
 pub(crate) use effort::Budget;
+mod template;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,6 +22,7 @@ use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
 use crate::target::is_unreserved;
+use template::Template;
 
 const MAX_PATTERN_BYTES: usize = 4 * 1024;
 const MAX_NFA_BYTES: usize = 64 * 1024;
@@ -46,8 +51,14 @@ pub enum PatternMode {
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern {
     anchored: Hir,
-    /// What proved that it is bounded, if it is small: a list of one needs no other automaton.
-    alone: Option<Arc<dense::DFA<Vec<u32>>>>,
+    /// What proved that it is bounded, if it is small: a list of one needs nothing else.
+    alone: Option<Matcher>,
+}
+
+#[derive(Clone, Debug)]
+enum Matcher {
+    Template(Arc<Template>),
+    Table(Arc<dense::DFA<Vec<u32>>>),
 }
 
 /// Why a pattern is refused.
@@ -81,6 +92,10 @@ impl Pattern {
         if mode == PatternMode::Whole {
             check_literals(&hir, Follows::Nothing)?;
         }
+        if let Some(template) = Some(mode).filter(|mode| *mode == PatternMode::Whole).and_then(|_| Template::of(&hir)) {
+            budget.take(text.len()).ok_or(PatternError::TooComplex)?;
+            return Ok(Self { anchored: anchor(hir, mode), alone: Some(Matcher::Template(Arc::new(template))) });
+        }
         let anchored = anchor(hir, mode);
         let mut own = budget.part(MAX_PATTERN_STEPS);
         let dfa = determinise(std::slice::from_ref(&anchored), MAX_NFA_BYTES, MAX_DFA_BYTES, &mut own);
@@ -89,49 +104,62 @@ impl Pattern {
         if !can_start_with_slash(&dfa) {
             return Err(PatternError::Start);
         }
-        let alone = (dfa.memory_usage() <= MAX_KEPT_BYTES).then(|| Arc::new(dfa));
+        let alone = (dfa.memory_usage() <= MAX_KEPT_BYTES).then(|| Matcher::Table(Arc::new(dfa)));
         Ok(Self { anchored, alone })
+    }
+
+    /// Does it cost nothing to match it alone?
+    pub(crate) fn is_template(&self) -> bool {
+        matches!(self.alone, Some(Matcher::Template(_)))
     }
 }
 
-/// Several patterns in one automaton.
+/// Several patterns in one automaton, or a single one.
 #[derive(Debug)]
-pub(crate) struct Automaton {
-    dfa: Arc<dense::DFA<Vec<u32>>>,
-}
+pub(crate) struct Automaton(Matcher);
 
 impl Automaton {
     /// Compiles patterns into one DFA of at most `max_bytes`, if they fit and the budget suffices.
     pub(crate) fn compile(patterns: &[&Pattern], max_bytes: usize, budget: &mut Budget) -> Option<Self> {
-        if let [Pattern { alone: Some(dfa), .. }] = patterns {
-            return (dfa.memory_usage() <= max_bytes).then(|| Self { dfa: Arc::clone(dfa) });
+        if let [Pattern { alone: Some(alone), .. }] = patterns {
+            return Some(Self(alone.clone())).filter(|automaton| automaton.memory_bytes() <= max_bytes);
         }
+        Self::determinise(patterns, max_bytes, budget)
+    }
+
+    /// The same, and always a table, as [`Self::intersects`] needs it.
+    pub(crate) fn determinise(patterns: &[&Pattern], max_bytes: usize, budget: &mut Budget) -> Option<Self> {
         let hirs: Vec<Hir> = patterns.iter().map(|pattern| pattern.anchored.clone()).collect();
         let dfa = determinise(&hirs, MAX_NFA_BYTES.saturating_mul(patterns.len()), max_bytes, budget)?;
-        Some(Self { dfa: Arc::new(dfa) })
+        Some(Self(Matcher::Table(Arc::new(dfa))))
     }
 
     /// The index of the first pattern that matches `path`. Allocates nothing.
     pub(crate) fn first_match(&self, path: &str) -> Option<usize> {
+        let dfa = match &self.0 {
+            Matcher::Template(template) => return template.matches(path.as_bytes()).then_some(0),
+            Matcher::Table(dfa) => dfa,
+        };
         let input = Input::new(path.as_bytes()).anchored(Anchored::Yes).earliest(true);
         // An error would mean a byte that the automaton was built to quit on. There is none; if there were: no match.
-        self.dfa.try_search_fwd(&input).ok().flatten().map(|found| found.pattern().as_usize())
+        dfa.try_search_fwd(&input).ok().flatten().map(|found| found.pattern().as_usize())
     }
 
-    /// Is there a path that both match whole? None where the two together have too many states.
+    /// Is there a path that both match whole? None where the two together have too many states, or one is no table.
     pub(crate) fn intersects(&self, other: &Self) -> Option<bool> {
+        let (Matcher::Table(this), Matcher::Table(other)) = (&self.0, &other.0) else { return None };
         let start = start::Config::new().anchored(Anchored::Yes);
-        let first = (self.dfa.start_state(&start).ok()?, other.dfa.start_state(&start).ok()?);
+        let first = (this.start_state(&start).ok()?, other.start_state(&start).ok()?);
         let bytes: Vec<u8> = (0..=u8::MAX).filter(|byte| is_path_byte(*byte)).collect();
         let (mut seen, mut pending) = (HashSet::from([first]), vec![first]);
         while let Some((one, two)) = pending.pop() {
-            let ends = (self.dfa.next_eoi_state(one), other.dfa.next_eoi_state(two));
-            if self.dfa.is_match_state(ends.0) && other.dfa.is_match_state(ends.1) {
+            let ends = (this.next_eoi_state(one), other.next_eoi_state(two));
+            if this.is_match_state(ends.0) && other.is_match_state(ends.1) {
                 return Some(true);
             }
             for byte in &bytes {
-                let next = (self.dfa.next_state(one, *byte), other.dfa.next_state(two, *byte));
-                let dead = self.dfa.is_dead_state(next.0) || other.dfa.is_dead_state(next.1);
+                let next = (this.next_state(one, *byte), other.next_state(two, *byte));
+                let dead = this.is_dead_state(next.0) || other.is_dead_state(next.1);
                 if !dead && seen.insert(next) {
                     pending.push(next);
                 }
@@ -144,7 +172,10 @@ impl Automaton {
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.dfa.memory_usage()
+        match &self.0 {
+            Matcher::Template(template) => template.memory_bytes(),
+            Matcher::Table(dfa) => dfa.memory_usage(),
+        }
     }
 }
 

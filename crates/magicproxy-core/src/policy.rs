@@ -25,6 +25,8 @@ const SHARED_AUTOMATON_BYTES: usize = 512 * 1024;
 const MAX_FAILED_ATTEMPTS: usize = 8;
 /// So many are tried together at first: ordinary rules then fit, and what they have in common is shared well enough.
 const SHARED_PATTERNS: usize = 64;
+/// So few simple patterns are matched one after the other: that costs no more than an automaton of them.
+const FEW_PATTERNS: usize = 4;
 /// Steps that the attempts of one policy at sharing may take together.
 const MAX_SHARING_STEPS: usize = 1_200_000;
 /// One rule's own automaton; a rule that passed [`Rule::parse`] fits.
@@ -193,7 +195,8 @@ fn compile_group(patterns: &[(usize, &Pattern)], budget: &mut PolicyBudget) -> R
     let mut attempts = MAX_FAILED_ATTEMPTS;
     while let Some(part) = pending.pop() {
         let alone = part.len() <= 1;
-        if !alone && attempts == 0 {
+        let simple = part.len() <= FEW_PATTERNS && part.iter().all(|(_, pattern)| pattern.is_template());
+        if !alone && (simple || attempts == 0) {
             pending.extend(part.chunks(1).rev());
             continue;
         }
