@@ -104,6 +104,7 @@ fn prepare(workspace: &Workspace, log: &mut Log) -> Result<()> {
     debian::ensure(workspace, log, "haproxy", "haproxy")?;
     debian::ensure(workspace, log, "openssl", "openssl")?;
     debian::ensure(workspace, log, "h2load", "nghttp2-client")?;
+    debian::ensure(workspace, log, "curl", "curl")?;
     println!("building with the profile `dist`");
     let packages = ["build", "--profile", "dist", "--package", "magicproxy", "--package", "bench-upstream"];
     log.must(workspace.cargo().args(packages), BUILD_LIMIT).map(drop)

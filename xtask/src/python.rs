@@ -33,6 +33,11 @@ const VALKEY: Environment = Environment { folder: "py-valkey", requirements: &["
 /// What the benchmark compares with.
 pub(crate) const BENCH: Environment = Environment { folder: "py-bench", requirements: &["bench/requirements.txt"] };
 
+/// The Python of the environment that runs our scripts, in which the Python program is, too.
+pub(crate) fn program(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
+    Ok(ensure(workspace, log, SCRIPTS)?.join("bin/python"))
+}
+
 /// A command that runs a script of ours with that environment's Python, and its programs on the path.
 pub(crate) fn script(workspace: &Workspace, log: &mut Log, script: &Path) -> Result<Command> {
     let home = ensure(workspace, log, SCRIPTS)?;

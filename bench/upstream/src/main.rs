@@ -1,4 +1,5 @@
-//! A static upstream: 1,024 bytes of JSON to every request, 1 MiB to `GET /big`, keep-alive, one thread over epoll.
+//! A static upstream: 1,024 bytes of JSON to every request, 1 MiB to `GET /big`, 1 GiB to `GET /huge`, keep-alive, one thread
+//! over epoll.
 //! It understands no more of HTTP than where a request ends, so that it costs next to nothing.
 
 use anyhow::{Context, Result};
@@ -36,13 +37,29 @@ async fn serve(mut stream: TcpStream, answers: Answers) -> Result<()> {
     while stream.read_buf(&mut buffer).await? > 0 {
         while let Some(at) = buffer.windows(HEAD_END.len()).position(|window| window == HEAD_END) {
             let body = buffer.split_off(at + HEAD_END.len());
+            let is_huge = buffer.starts_with(b"GET /huge");
             let answer = if buffer.starts_with(b"GET /big") { answers.big } else { answers.small };
             let length = if buffer.starts_with(b"GET ") { 0 } else { content_length(&buffer).context("no length")? };
             buffer.clear();
             buffer.extend_from_slice(body.get(length..).unwrap_or_default());
             swallow(&mut stream, length.saturating_sub(body.len())).await?;
-            stream.write_all(answer).await?;
+            if is_huge {
+                huge(&mut stream, answers.big).await?;
+            } else {
+                stream.write_all(answer).await?;
+            }
         }
+    }
+    Ok(())
+}
+
+/// 1 GiB, made of bodies of 1 MiB.
+async fn huge(stream: &mut TcpStream, big: &[u8]) -> Result<()> {
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\ncontent-length: {}\r\n\r\n", 1024 * BIG);
+    stream.write_all(head.as_bytes()).await?;
+    let body = big.get(big.len() - BIG..).unwrap_or_default();
+    for _ in 0..1024 {
+        stream.write_all(body).await?;
     }
     Ok(())
 }

@@ -1,11 +1,12 @@
 //! One slice: a few seconds of `wrk`, or of `h2load`, against one server, and what it cost.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::scenarios::Scenario;
+use super::scenarios::{Scenario, Tool};
 use super::servers::{Core, Server, Servers, pinned};
 use crate::log::Log;
 use crate::workspace::Workspace;
@@ -35,25 +36,8 @@ pub(crate) fn slice(
     scenario: &Scenario,
     seconds: u32,
 ) -> Result<Slice> {
-    let (scheme, port) = match server.tls_port.filter(|_| scenario.is_tls()) {
-        Some(port) => ("https", port),
-        None => ("http", server.port),
-    };
-    let url = format!("{scheme}://127.0.0.1:{port}{}", scenario.path());
-    let mut load = if scenario.is_http2() {
-        let mut h2load = pinned(workspace, Core::Load, Path::new("h2load"));
-        h2load.args(["--threads=1", "--max-concurrent-streams=4", &format!("--clients={}", scenario.connections)]);
-        h2load.args([&format!("--duration={seconds}"), "--warm-up-time=0"]);
-        h2load.args(["--header", &format!("authorization: Bearer {}", servers.tokens.one)]);
-        h2load
-    } else {
-        let mut wrk = pinned(workspace, Core::Load, Path::new("wrk"));
-        wrk.args(["--threads", "1", "--latency"]).args(["--connections", &scenario.connections.to_string()]);
-        wrk.args(["--duration", &format!("{seconds}s")]).args(scenario.arguments(servers)?);
-        wrk
-    };
-    load.arg(url);
-
+    let mut load = load(workspace, servers, scenario, seconds)?;
+    load.arg(scenario.url(server));
     let before = Clocks::read(servers, server)?;
     let started = Instant::now();
     let finished = log.run(&mut load, Duration::from_secs(u64::from(seconds) + 30))?;
@@ -61,13 +45,17 @@ pub(crate) fn slice(
     let after = Clocks::read(servers, server)?;
 
     let said = finished.text;
-    let said = if scenario.is_http2() { Said::of_h2load(&said) } else { Said::of_wrk(&said) };
+    let said = match scenario.tool() {
+        Tool::Wrk => Said::of_wrk(&said),
+        Tool::H2load => Said::of_h2load(&said),
+        Tool::Curl => Ok(Said { requests: 1.0, p50_us: elapsed * 1e6, p99_us: f64::NAN, p999_us: f64::NAN }),
+    };
     let said = said.with_context(|| format!("{} under load", server.name))?;
     anyhow::ensure!(finished.ok, "{} under load: the load generator failed", server.name);
     Ok(Slice {
         server: server.name,
         scenario: scenario.name,
-        per_second: said.requests / f64::from(seconds),
+        per_second: said.requests / if scenario.tool() == Tool::Curl { elapsed } else { f64::from(seconds) },
         p50_us: said.p50_us,
         p99_us: said.p99_us,
         p999_us: said.p999_us,
@@ -75,6 +63,34 @@ pub(crate) fn slice(
         pss_mib: pss_mib(server)?,
         foreign: after.foreign_since(&before, elapsed),
     })
+}
+
+/// The load generator, but for the address.
+fn load(workspace: &Workspace, servers: &Servers, scenario: &Scenario, seconds: u32) -> Result<Command> {
+    let program = |name: &str| pinned(workspace, Core::Load, Path::new(name));
+    let header = scenario.token(&servers.tokens).map(|token| ["--header".to_owned(), format!("Authorization: Bearer {token}")]);
+    let connections = scenario.connections;
+    let mut command = match scenario.tool() {
+        Tool::Wrk => {
+            let mut wrk = program("wrk");
+            wrk.args(["--threads=1", "--latency", &format!("--connections={connections}"), &format!("--duration={seconds}s")]);
+            wrk.arg("--script").arg(scenario.script(servers)?);
+            wrk
+        }
+        Tool::H2load => {
+            let mut h2load = program("h2load");
+            h2load.args(["--threads=1", "--max-concurrent-streams=4", "--warm-up-time=0"]);
+            h2load.args([format!("--clients={connections}"), format!("--duration={seconds}")]);
+            h2load
+        }
+        Tool::Curl => {
+            let mut curl = program("curl");
+            curl.args(["--silent", "--show-error", "--fail", "--output", "/dev/null"]);
+            curl
+        }
+    };
+    command.args(header.into_iter().flatten());
+    Ok(command)
 }
 
 /// What a load generator says. A time that it does not say is not a number.

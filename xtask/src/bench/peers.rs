@@ -5,29 +5,46 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::servers::{CREDENTIAL, Core, Server, pinned, start};
+use super::servers::{CREDENTIAL, Core, Server, Upstreams, pinned, start};
 use crate::log::Log;
 use crate::workspace::{Workspace, which};
 use crate::{http, python};
 
 const PYTHON_LIMIT: Duration = Duration::from_secs(60);
 
-pub(super) fn nginx(workspace: &Workspace, log: &mut Log, folder: &Path, upstream: u16) -> Result<Server> {
-    let (port, tls_port) = (http::free_port()?, http::free_port()?);
-    let file = filled(folder, "nginx.conf", include_str!("nginx.conf"), upstream, &[("LISTEN", port), ("SECURE", tls_port)])?;
-    let program = which("nginx").unwrap_or_else(|| PathBuf::from("/usr/sbin/nginx"));
-    let mut command = pinned(workspace, Core::Tested, &program);
-    command.arg("-e").arg(folder.join("nginx-error.log")).arg("-c").arg(file);
-    start("nginx", port, Some(tls_port), log, &mut command)
+/// 1,024 bytes of JSON over TLS, on the core of the load.
+pub(super) fn secure_upstream(workspace: &Workspace, log: &mut Log, folder: &Path) -> Result<Server> {
+    let port = http::free_port()?;
+    let padding = "x".repeat(1024 - r#"{"padding":""}"#.len());
+    let text = include_str!("nginx-upstream.conf").replace("PADDING", &padding);
+    let file = filled(folder, "nginx-upstream.conf", &text, port, &[("LISTEN", port)])?;
+    nginx_with(workspace, log, "secure", port, Core::Load, &file)
 }
 
-pub(super) fn haproxy(workspace: &Workspace, log: &mut Log, folder: &Path, upstream: u16) -> Result<Server> {
-    let (port, tls_port) = (http::free_port()?, http::free_port()?);
-    let file = filled(folder, "haproxy.cfg", include_str!("haproxy.cfg"), upstream, &[("LISTEN", port), ("SECURE", tls_port)])?;
+pub(super) fn nginx(workspace: &Workspace, log: &mut Log, folder: &Path, to: Upstreams) -> Result<Server> {
+    let (port, tls_port, onward_port) = (http::free_port()?, http::free_port()?, http::free_port()?);
+    let ports = [("LISTEN", port), ("ENCRYPTED", tls_port), ("ONWARD", onward_port), ("SECURE", to.secure)];
+    let file = filled(folder, "nginx.conf", include_str!("nginx.conf"), to.plain, &ports)?;
+    let server = nginx_with(workspace, log, "nginx", port, Core::Tested, &file)?;
+    Ok(server.with_ports(tls_port, onward_port))
+}
+
+fn nginx_with(workspace: &Workspace, log: &mut Log, name: &'static str, port: u16, core: Core, file: &Path) -> Result<Server> {
+    let program = which("nginx").unwrap_or_else(|| PathBuf::from("/usr/sbin/nginx"));
+    let mut command = pinned(workspace, core, &program);
+    command.arg("-e").arg(file.with_extension("error.log")).arg("-c").arg(file);
+    start(name, port, log, &mut command)
+}
+
+pub(super) fn haproxy(workspace: &Workspace, log: &mut Log, folder: &Path, to: Upstreams) -> Result<Server> {
+    let (port, tls_port, onward_port) = (http::free_port()?, http::free_port()?, http::free_port()?);
+    let ports = [("LISTEN", port), ("ENCRYPTED", tls_port), ("ONWARD", onward_port), ("SECURE", to.secure)];
+    let file = filled(folder, "haproxy.cfg", include_str!("haproxy.cfg"), to.plain, &ports)?;
     let program = which("haproxy").unwrap_or_else(|| PathBuf::from("/usr/sbin/haproxy"));
     let mut command = pinned(workspace, Core::Tested, &program);
     command.arg("-db").arg("-f").arg(file);
-    start("haproxy", port, Some(tls_port), log, &mut command)
+    let server = start("haproxy", port, log, &mut command)?;
+    Ok(server.with_ports(tls_port, onward_port))
 }
 
 /// It verifies the token's signature with the key beside ours, and has no way to open what is in it.
@@ -42,7 +59,18 @@ pub(super) fn envoy(workspace: &Workspace, log: &mut Log, folder: &Path, upstrea
     make_executable(&program)?;
     let mut command = pinned(workspace, Core::Tested, &program);
     command.args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "error", "--config-path"]).arg(file);
-    start("envoy", port, None, log, &mut command)
+    start("envoy", port, log, &mut command)
+}
+
+/// The Python program whose tokens ours are, in its faster form, with our keys.
+pub(super) fn python(workspace: &Workspace, log: &mut Log, folder: &Path, upstream: u16) -> Result<Server> {
+    let port = http::free_port()?;
+    let program = python::program(workspace, log)?;
+    let mut command = pinned(workspace, Core::Tested, &program);
+    command.args(["-m", "magicproxy", "--async", "--port", &port.to_string()]).current_dir(folder);
+    command.env("API_ROOT", format!("http://127.0.0.1:{upstream}")).env("KEYS_LOCATION", folder.join("keys"));
+    command.env("PUBLIC_ACCESS", format!("http://127.0.0.1:{port}"));
+    start("python", port, log, &mut command)
 }
 
 /// A configuration with its capitals filled in. nginx and haproxy want addresses, envoy ports.

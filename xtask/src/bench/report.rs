@@ -55,7 +55,8 @@ pub(crate) fn write(
     besides: &Besides,
 ) -> Result<bool> {
     let rows = rows(servers, slices);
-    println!("\n{}\n\nfrom the start to the first answer: {:.0} ms", table(&rows), servers.start_ms);
+    let (start, bare) = (servers.start_ms, servers.bare_start_ms);
+    println!("\n{}\n\nfrom the start to the first answer: {start:.0} ms, with the defaults {bare:.0} ms", table(&rows));
     let Besides { idle, storm } = besides;
     println!(
         "memory after the start {:.1} MiB, with {} idle connections {:.1} MiB: {:.1} KiB each",
@@ -167,6 +168,7 @@ fn whole(
         "pinned": can_pin(),
         "token_bytes": servers.tokens.one.len(),
         "start_ms": tenth(servers.start_ms),
+        "bare_start_ms": tenth(servers.bare_start_ms),
         "idle": {
             "alone_mib": tenth(idle.alone_mib),
             "connections": idle.connections,

@@ -1,8 +1,10 @@
 //! What is measured: so many connections, doing this, before these servers.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 
-use super::servers::{Servers, Tokens};
+use super::servers::{Server, Servers, Tokens};
 
 /// One line of the plan.
 #[derive(Debug, Clone, Copy)]
@@ -10,8 +12,7 @@ pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) connections: u32,
     load: Load,
-    /// Besides the three that are always compared.
-    pub(crate) besides: &'static [&'static str],
+    servers: &'static [&'static str],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,77 +23,111 @@ enum Load {
     Tls,
     /// The same by HTTP/2, with 4 streams at once on each connection.
     Http2,
+    /// The same from an upstream that speaks TLS.
+    SecureUpstream,
     /// The same as `Small` with 1,000 tokens in turn.
     ManyTokens,
+    /// The same with sealed tokens.
+    SealedTokens,
     /// The same with a token of a scope with 1,000 rules, of which the last one matches.
     ManyRules,
     /// `GET`, 1 MiB.
     Down,
     /// `POST`, 1 MiB.
     Up,
+    /// `GET`, 1 GiB, once.
+    Stream,
 }
 
-/// In each of them.
-pub(crate) const PEERS: [&str; 3] = ["nginx", "haproxy", "magicproxy"];
+/// What makes the load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tool {
+    Wrk,
+    /// HTTP/2, for which `wrk` has no words.
+    H2load,
+    /// One request.
+    Curl,
+}
 
-pub(crate) const SCENARIOS: [Scenario; 9] = [
-    Scenario { name: "1 KiB, c=1", connections: 1, load: Load::Small, besides: &["direct"] },
-    Scenario {
-        name: "1 KiB, c=32",
-        connections: 32,
-        load: Load::Small,
-        besides: &["direct", "links kept", "with a log", "envoy"],
-    },
-    Scenario {
-        name: "1 KiB, c=256",
-        connections: 256,
-        load: Load::Small,
-        besides: &["direct", "links kept", "with a log", "envoy"],
-    },
-    Scenario { name: "1,000 tokens, c=32", connections: 32, load: Load::ManyTokens, besides: &[] },
-    Scenario { name: "1,000 rules, c=32", connections: 32, load: Load::ManyRules, besides: &[] },
-    Scenario { name: "TLS, c=32", connections: 32, load: Load::Tls, besides: &[] },
-    Scenario { name: "HTTP/2 in TLS, c=8", connections: 8, load: Load::Http2, besides: &[] },
-    Scenario { name: "1 MiB down, c=8", connections: 8, load: Load::Down, besides: &["direct"] },
-    Scenario { name: "1 MiB up, c=8", connections: 8, load: Load::Up, besides: &["direct"] },
+/// In most of them, and in the plot.
+pub(crate) const PEERS: [&str; 3] = ["nginx", "haproxy", "magicproxy"];
+const WITH_DIRECT: &[&str] = &["direct", "nginx", "haproxy", "magicproxy"];
+const WITH_VARIANTS: &[&str] = &["direct", "nginx", "haproxy", "envoy", "magicproxy", "links kept", "with a log"];
+const WITH_ALL: &[&str] = &["direct", "nginx", "haproxy", "envoy", "python", "magicproxy", "links kept", "with a log"];
+
+const fn scenario(name: &'static str, connections: u32, load: Load, servers: &'static [&'static str]) -> Scenario {
+    Scenario { name, connections, load, servers }
+}
+
+pub(crate) const SCENARIOS: [Scenario; 13] = [
+    scenario("1 KiB, c=1", 1, Load::Small, WITH_DIRECT),
+    scenario("1 KiB, c=32", 32, Load::Small, WITH_ALL),
+    scenario("1 KiB, c=256", 256, Load::Small, WITH_VARIANTS),
+    scenario("1,000 tokens, c=32", 32, Load::ManyTokens, &PEERS),
+    scenario("cold v1 tokens, c=32", 32, Load::ManyTokens, &["forgetful"]),
+    scenario("cold v2 tokens, c=32", 32, Load::SealedTokens, &["forgetful"]),
+    scenario("1,000 rules, c=32", 32, Load::ManyRules, &PEERS),
+    scenario("TLS, c=32", 32, Load::Tls, &PEERS),
+    scenario("HTTP/2 in TLS, c=8", 8, Load::Http2, &PEERS),
+    scenario("TLS upstream, c=32", 32, Load::SecureUpstream, &PEERS),
+    scenario("1 MiB down, c=8", 8, Load::Down, WITH_DIRECT),
+    scenario("1 MiB up, c=8", 8, Load::Up, WITH_DIRECT),
+    scenario("1 GiB down, c=1", 1, Load::Stream, WITH_DIRECT),
 ];
 
 impl Scenario {
     pub(crate) fn has(&self, server: &str) -> bool {
-        PEERS.contains(&server) || self.besides.contains(&server)
+        self.servers.contains(&server)
     }
 
-    /// `https` or `http`.
-    pub(crate) fn is_tls(&self) -> bool {
-        matches!(self.load, Load::Tls | Load::Http2)
+    pub(crate) fn tool(&self) -> Tool {
+        match self.load {
+            Load::Http2 => Tool::H2load,
+            Load::Stream => Tool::Curl,
+            _ => Tool::Wrk,
+        }
     }
 
-    /// For which `wrk` has no words.
-    pub(crate) fn is_http2(&self) -> bool {
-        self.load == Load::Http2
+    /// Where this is asked of a server.
+    pub(crate) fn url(&self, server: &Server) -> String {
+        let (scheme, port) = match self.load {
+            Load::Tls | Load::Http2 => ("https", server.tls_port),
+            Load::SecureUpstream => ("http", server.onward_port),
+            _ => ("http", None),
+        };
+        format!("{scheme}://127.0.0.1:{}{}", port.unwrap_or(server.port), self.path())
     }
 
     pub(crate) fn path(&self) -> &'static str {
         match self.load {
             Load::Down => "/big",
             Load::Up => "/upload",
-            Load::Small | Load::Tls | Load::Http2 | Load::ManyTokens | Load::ManyRules => "/repos/acme/rocket/issues",
+            Load::Stream => "/huge",
+            _ => "/repos/acme/rocket/issues",
         }
     }
 
-    /// What `wrk` is told besides: the token, where it is always the same, and a script.
-    pub(crate) fn arguments(&self, servers: &Servers) -> Result<Vec<String>> {
-        let Tokens { one, of_scope, many } = &servers.tokens;
-        let (token, script) = match self.load {
-            Load::Small | Load::Tls | Load::Http2 | Load::Down => (Some(one), String::new()),
-            Load::ManyRules => (Some(of_scope), String::new()),
-            Load::ManyTokens => (None, rotating(many, self.path())),
-            Load::Up => (Some(one), POSTING.to_owned()),
+    /// The token, where it is always the same.
+    pub(crate) fn token<'t>(&self, tokens: &'t Tokens) -> Option<&'t str> {
+        match self.load {
+            Load::ManyTokens | Load::SealedTokens => None,
+            Load::ManyRules => Some(&tokens.of_scope),
+            Load::SecureUpstream => Some(&tokens.onward),
+            _ => Some(&tokens.one),
+        }
+    }
+
+    /// What `wrk` is told besides the token.
+    pub(crate) fn script(&self, servers: &Servers) -> Result<PathBuf> {
+        let text = match self.load {
+            Load::ManyTokens => rotating(&servers.tokens.many, self.path()),
+            Load::SealedTokens => rotating(&servers.tokens.sealed, self.path()),
+            Load::Up => POSTING.to_owned(),
+            _ => String::new(),
         };
         let file = servers.folder.join(format!("{:?}.lua", self.load));
-        std::fs::write(&file, script + DONE).context("cannot write a script for wrk")?;
-        let header = token.map(|token| ["--header".to_owned(), format!("Authorization: Bearer {token}")]);
-        Ok([header.map(Vec::from).unwrap_or_default(), vec!["--script".to_owned(), file.display().to_string()]].concat())
+        std::fs::write(&file, text + DONE).context("cannot write a script for wrk")?;
+        Ok(file)
     }
 }
 

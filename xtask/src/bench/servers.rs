@@ -14,8 +14,12 @@ use crate::workspace::{Workspace, which};
 use crate::{http, process};
 
 pub(super) const CREDENTIAL: &str = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
-const RULES: [&str; 3] = ["GET /repos/[^/]+/[^/]+/issues", "GET /big", "POST /upload"];
+const RULES: [&str; 4] = ["GET /repos/[^/]+/[^/]+/issues", "GET /big", "GET /huge", "POST /upload"];
 const MANY: usize = 1000;
+/// Each takes a start of the program to mint.
+const MANY_SEALED: usize = 200;
+/// Room for a dozen or two verified tokens, so that one of many that come in turn is gone when it comes again.
+const FORGETFUL_BYTES: usize = 128 * 1024;
 
 /// Which cores a process may use. Load and upstream share one; the server under test has the other to itself.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +34,8 @@ pub(crate) struct Server {
     pub(crate) port: u16,
     /// Where it speaks TLS, if it does.
     pub(crate) tls_port: Option<u16>,
+    /// Where it goes on to an upstream that speaks TLS, if it does.
+    pub(crate) onward_port: Option<u16>,
     child: Child,
 }
 
@@ -40,6 +46,8 @@ pub(crate) struct Servers {
     pub(crate) folder: PathBuf,
     /// From the start of a proxy with keys to its first answer, in milliseconds.
     pub(crate) start_ms: f64,
+    /// The same with nothing but the defaults.
+    pub(crate) bare_start_ms: f64,
 }
 
 /// What the load generator shows.
@@ -49,9 +57,18 @@ pub(crate) struct Tokens {
     /// Names a scope of 1,000 rules.
     pub(crate) of_scope: String,
     pub(crate) many: Vec<String>,
+    /// Of version 2.
+    pub(crate) sealed: Vec<String>,
+    /// For the upstream that speaks TLS.
+    pub(crate) onward: String,
 }
 
 impl Server {
+    pub(super) fn with_ports(mut self, tls: u16, onward: u16) -> Self {
+        (self.tls_port, self.onward_port) = (Some(tls), Some(onward));
+        self
+    }
+
     /// The process and those it started: nginx works in children.
     pub(crate) fn processes(&self) -> Vec<u32> {
         process::with_descendants(self.child.id())
@@ -71,23 +88,29 @@ impl Servers {
         std::fs::create_dir_all(&folder).context("cannot make a folder in target")?;
         certificate(workspace, log, &folder)?;
         let direct = start_upstream(workspace, log)?;
-        let upstream = direct.port;
-        let nginx = peers::nginx(workspace, log, &folder, upstream)?;
-        let haproxy = peers::haproxy(workspace, log, &folder, upstream)?;
+        let secure = peers::secure_upstream(workspace, log, &folder)?;
+        let upstreams = Upstreams { plain: direct.port, secure: secure.port };
+        let nginx = peers::nginx(workspace, log, &folder, upstreams)?;
+        let haproxy = peers::haproxy(workspace, log, &folder, upstreams)?;
         // One after the other: the first makes the keys that the others share.
-        let tested = |log: &mut Log, variant| start_magicproxy(workspace, log, &folder, upstream, variant);
+        let tested = |log: &mut Log, variant| start_magicproxy(workspace, log, &folder, upstreams, variant);
         let magicproxy = tested(log, Variant::Plain)?;
+        let bare_start_ms = start_ms(|| start_bare(workspace, log, &folder))?;
         let start_ms = start_ms(|| tested(log, Variant::Plain))?;
         let tokens = Tokens {
-            one: mint(&magicproxy, &json!({ "token": CREDENTIAL, "allowed": RULES }))?,
-            of_scope: mint(&magicproxy, &json!({ "token": CREDENTIAL, "scopes": ["many"] }))?,
+            one: mint(magicproxy.port, &json!({ "token": CREDENTIAL, "allowed": RULES, "aud": "bench" }))?,
+            of_scope: mint(magicproxy.port, &json!({ "token": CREDENTIAL, "scopes": ["many"], "aud": "bench" }))?,
             many: many_tokens(&magicproxy)?,
+            sealed: sealed_tokens(workspace, log, &folder, &magicproxy)?,
+            onward: mint(magicproxy.port, &json!({ "token": CREDENTIAL, "allowed": RULES, "aud": "secure" }))?,
         };
-        // It reads the key that is there now.
-        let envoy = peers::envoy(workspace, log, &folder, upstream)?;
+        // They read the key that is there now.
+        let envoy = peers::envoy(workspace, log, &folder, upstreams.plain)?;
+        let python = peers::python(workspace, log, &folder, upstreams.plain)?;
         let (kept, logging) = (tested(log, Variant::LinksKept)?, tested(log, Variant::Logging)?);
-        let all = vec![direct, nginx, haproxy, envoy, magicproxy, kept, logging];
-        Ok(Servers { all, tokens, folder, start_ms })
+        let forgetful = tested(log, Variant::Forgetful)?;
+        let all = vec![direct, secure, nginx, haproxy, envoy, python, magicproxy, kept, logging, forgetful];
+        Ok(Servers { all, tokens, folder, start_ms, bare_start_ms })
     }
 
     pub(crate) fn named(&self, name: &str) -> Result<&Server> {
@@ -101,8 +124,8 @@ impl Servers {
 
     /// Of a proxy that has done nothing else.
     pub(crate) fn idle(&self, workspace: &Workspace, log: &mut Log) -> Result<Idle> {
-        let upstream = self.named("direct")?.port;
-        let fresh = start_magicproxy(workspace, log, &self.folder, upstream, Variant::Plain)?;
+        let upstreams = Upstreams { plain: self.named("direct")?.port, secure: self.named("secure")?.port };
+        let fresh = start_magicproxy(workspace, log, &self.folder, upstreams, Variant::Plain)?;
         Idle::measure(&fresh, &self.tokens.one)
     }
 
@@ -124,11 +147,19 @@ fn start_ms(mut start: impl FnMut() -> Result<Server>) -> Result<f64> {
     times.get(times.len() / 2).copied().context("nothing was started")
 }
 
+/// Its own root, and no certificate authority: a strict client takes that for a server's.
+const CERTIFICATE: &str = "[req]\nprompt = no\ndistinguished_name = name\nx509_extensions = extensions\n\
+                           [name]\nCN = localhost\n\
+                           [extensions]\nbasicConstraints = critical, CA:FALSE\n\
+                           subjectAltName = DNS:localhost, IP:127.0.0.1\n";
+
 /// One for all three, on a curve that all of them are fast with.
 fn certificate(workspace: &Workspace, log: &mut Log, folder: &Path) -> Result<()> {
+    let request = folder.join("certificate.cnf");
+    std::fs::write(&request, CERTIFICATE).context("cannot write what openssl is asked for")?;
     let mut command = workspace.command("openssl");
     command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]);
-    command.args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]);
+    command.arg("-config").arg(request);
     command.arg("-keyout").arg(folder.join("key.pem")).arg("-out").arg(folder.join("chain.pem"));
     log.must(&mut command, Duration::from_secs(20))?;
     let read = |name| std::fs::read_to_string(folder.join(name)).context("openssl made no certificate");
@@ -158,7 +189,14 @@ fn start_upstream(workspace: &Workspace, log: &mut Log) -> Result<Server> {
     let port = http::free_port()?;
     let mut command = pinned(workspace, Core::Load, &dist(workspace, "bench-upstream"));
     command.arg(format!("127.0.0.1:{port}"));
-    start("direct", port, None, log, &mut command)
+    start("direct", port, log, &mut command)
+}
+
+/// The ports of the upstream, and of one that speaks TLS.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Upstreams {
+    pub(super) plain: u16,
+    pub(super) secure: u16,
 }
 
 /// The proxy, as it is or with one thing changed.
@@ -170,6 +208,8 @@ enum Variant {
     LinksKept,
     /// One line for each request, to a file: the default.
     Logging,
+    /// Its cache of verified tokens holds next to nothing: each token is new to it.
+    Forgetful,
 }
 
 impl Variant {
@@ -178,6 +218,7 @@ impl Variant {
             Self::Plain => "magicproxy",
             Self::LinksKept => "links kept",
             Self::Logging => "with a log",
+            Self::Forgetful => "forgetful",
         }
     }
 
@@ -186,16 +227,21 @@ impl Variant {
     }
 }
 
-fn start_magicproxy(workspace: &Workspace, log: &mut Log, folder: &Path, upstream: u16, variant: Variant) -> Result<Server> {
-    let (port, tls_port) = (http::free_port()?, http::free_port()?);
+fn start_magicproxy(workspace: &Workspace, log: &mut Log, folder: &Path, to: Upstreams, variant: Variant) -> Result<Server> {
+    let (port, tls_port, onward_port) = (http::free_port()?, http::free_port()?, http::free_port()?);
+    let Upstreams { plain, secure } = to;
     let links = variant != Variant::LinksKept;
+    let cache = if variant == Variant::Forgetful { FORGETFUL_BYTES } else { 64 * 1024 * 1024 };
     let rules: Vec<String> = (0..MANY - 1).map(|at| format!("\"GET /orgs/acme/part{at}/[^/]+\"")).collect();
     let text = format!(
-        "[[listeners]]\nlisten = \"127.0.0.1:{port}\"\ntls = false\n\
-         [[listeners]]\nlisten = \"127.0.0.1:{tls_port}\"\n\
+        "[[listeners]]\nlisten = \"127.0.0.1:{port}\"\ntls = false\nupstream = \"bench\"\n\
+         [[listeners]]\nlisten = \"127.0.0.1:{tls_port}\"\nupstream = \"bench\"\n\
+         [[listeners]]\nlisten = \"127.0.0.1:{onward_port}\"\ntls = false\nupstream = \"secure\"\n\
          [tls]\ncertificate = \"chain.pem\"\nprivate_key = \"key.pem\"\n\
          [keys]\nfolder = \"keys\"\n\
-         [upstream]\napi_root = \"http://127.0.0.1:{upstream}\"\nname = \"bench\"\nrewrite_links = {links}\n\
+         [upstreams.bench]\napi_root = \"http://127.0.0.1:{plain}\"\nrewrite_links = {links}\n\
+         [upstreams.secure]\napi_root = \"https://localhost:{secure}\"\nextra_ca_file = \"chain.pem\"\nrewrite_links = {links}\n\
+         [limits]\ntoken_cache_bytes = {cache}\n\
          [log]\nlevel = \"{}\"\n\
          [scopes]\nmany = [{}, \"{}\"]\n",
         variant.level(),
@@ -206,38 +252,64 @@ fn start_magicproxy(workspace: &Workspace, log: &mut Log, folder: &Path, upstrea
     std::fs::write(&file, text).context("cannot write a configuration")?;
     let mut command = pinned(workspace, Core::Tested, &dist(workspace, "magicproxy"));
     command.args(["serve", "--config"]).arg(file).current_dir(folder);
-    if variant == Variant::Logging {
+    let server = if variant == Variant::Logging {
         let file = || std::fs::File::create(folder.join("requests.log")).context("cannot write a log");
-        return start_with(variant.name(), port, Some(tls_port), log, command.stdout(file()?).stderr(file()?));
-    }
-    start(variant.name(), port, Some(tls_port), log, &mut command)
+        start_with(variant.name(), port, log, command.stdout(file()?).stderr(file()?))?
+    } else {
+        start(variant.name(), port, log, &mut command)?
+    };
+    Ok(server.with_ports(tls_port, onward_port))
 }
 
-pub(super) fn start(
-    name: &'static str,
-    port: u16,
-    tls_port: Option<u16>,
-    log: &mut Log,
-    command: &mut Command,
-) -> Result<Server> {
+/// A folder without a configuration that would be found there.
+fn bare(folder: &Path) -> Result<PathBuf> {
+    let bare = folder.join("bare");
+    std::fs::create_dir_all(&bare).context("cannot make a folder in target")?;
+    Ok(bare)
+}
+
+/// With the keys that are there, and the defaults.
+fn start_bare(workspace: &Workspace, log: &mut Log, folder: &Path) -> Result<Server> {
+    let port = http::free_port()?;
+    let mut command = pinned(workspace, Core::Tested, &dist(workspace, "magicproxy"));
+    command.args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--keys"]).arg(folder.join("keys"));
+    command.current_dir(bare(folder)?);
+    start("magicproxy", port, log, &mut command)
+}
+
+pub(super) fn start(name: &'static str, port: u16, log: &mut Log, command: &mut Command) -> Result<Server> {
     command.stdout(log.handle()?).stderr(log.handle()?);
-    start_with(name, port, tls_port, log, command)
+    start_with(name, port, log, command)
 }
 
-fn start_with(name: &'static str, port: u16, tls_port: Option<u16>, log: &mut Log, command: &mut Command) -> Result<Server> {
+fn start_with(name: &'static str, port: u16, log: &mut Log, command: &mut Command) -> Result<Server> {
     log.line(&format!("{name} on port {port}"))?;
     let child = command.stdin(std::process::Stdio::null()).spawn().with_context(|| format!("cannot start {name}"))?;
-    let server = Server { name, port, tls_port, child };
+    let server = Server { name, port, tls_port: None, onward_port: None, child };
     http::wait_for(port).with_context(|| format!("{name} does not start: see {}", log.path().display()))?;
     Ok(server)
 }
 
 fn many_tokens(proxy: &Server) -> Result<Vec<String>> {
-    (0..MANY).map(|_| mint(proxy, &json!({ "token": CREDENTIAL, "allowed": RULES }))).collect()
+    (0..MANY).map(|_| mint(proxy.port, &json!({ "token": CREDENTIAL, "allowed": RULES, "aud": "bench" }))).collect()
 }
 
-fn mint(proxy: &Server, order: &serde_json::Value) -> Result<String> {
-    let answer = http::post_json(proxy.port, "/__magictoken", &order.to_string())?;
+/// Sealed to the proxy's key, which the first one fetches.
+fn sealed_tokens(workspace: &Workspace, log: &mut Log, folder: &Path, proxy: &Server) -> Result<Vec<String>> {
+    let home = bare(folder)?;
+    let mint = |_| {
+        let mut command = workspace.command(dist(workspace, "magicproxy"));
+        command.args(["mint", "--to", &format!("http://127.0.0.1:{}", proxy.port), "--aud", "bench"]);
+        command.args(["--credential-env", "CREDENTIAL"]).args(RULES.iter().flat_map(|rule| ["--allow", rule]));
+        command.env("CREDENTIAL", CREDENTIAL).env("HOME", &home).env_remove("XDG_CONFIG_HOME").env_remove("XDG_DATA_HOME");
+        command.current_dir(&home);
+        Ok(log.must(&mut command, Duration::from_secs(20))?.trim().to_owned())
+    };
+    (0..MANY_SEALED).map(mint).collect()
+}
+
+fn mint(port: u16, order: &serde_json::Value) -> Result<String> {
+    let answer = http::post_json(port, "/__magictoken", &order.to_string())?;
     anyhow::ensure!(answer.status == 200, "minting answered {}: {}", answer.status, answer.body);
     Ok(answer.body.trim().to_owned())
 }
