@@ -37,6 +37,11 @@ async fn serve(mut stream: TcpStream, answers: Answers) -> Result<()> {
     while stream.read_buf(&mut buffer).await? > 0 {
         while let Some(at) = buffer.windows(HEAD_END.len()).position(|window| window == HEAD_END) {
             let body = buffer.split_off(at + HEAD_END.len());
+            // The empty body, in chunks, that some send with a `GET`.
+            if buffer == b"0\r\n\r\n" {
+                buffer = body;
+                continue;
+            }
             let is_huge = buffer.starts_with(b"GET /huge");
             let answer = if buffer.starts_with(b"GET /big") { answers.big } else { answers.small };
             let length = if buffer.starts_with(b"GET ") { 0 } else { content_length(&buffer).context("no length")? };

@@ -4,6 +4,11 @@
 
 use std::sync::{Arc, LazyLock};
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{
+    KeyPair, KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey,
+};
+use aws_lc_rs::signature::{KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256};
 use divan::{Bencher, black_box};
 use magicproxy_core::{
     Acceptance, Access, Caveat, Credential, EncodedSlash, Grant, Kem, KeyRing, MintRequest, PatternMode, Policy, PrivateKey,
@@ -95,6 +100,23 @@ fn cold_v1(bencher: Bencher<'_, '_>) {
     bench_cold(bencher, &signed(1));
 }
 
+/// What a cold token of version 1 cannot do without: a signature verified, a credential opened, by a key of the same size.
+#[divan::bench]
+fn cold_v1_cryptography_alone(bencher: Bencher<'_, '_>) {
+    let (pair, mut signature) = (KeyPair::generate(KeySize::Rsa2048).unwrap(), vec![0; 256]);
+    pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), &[7; 900], &mut signature).unwrap();
+    let public = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, pair.public_key().as_ref()).unwrap();
+    let private = PrivateDecryptingKey::generate(KeySize::Rsa2048).unwrap();
+    let sealing = OaepPublicEncryptingKey::new(private.public_key()).unwrap();
+    let opening = OaepPrivateDecryptingKey::new(private).unwrap();
+    let (mut sealed, mut opened) = (vec![0; 256], vec![0; 256]);
+    sealing.encrypt(&OAEP_SHA256_MGF1SHA256, &[7; 40], &mut sealed, None).unwrap();
+    bencher.bench_local(|| {
+        public.verify_sig(&[7; 900], &signature).unwrap();
+        black_box(opening.decrypt(&OAEP_SHA256_MGF1SHA256, &sealed, &mut opened, None).unwrap());
+    });
+}
+
 #[divan::bench]
 fn cold_v2_x25519(bencher: Bencher<'_, '_>) {
     bench_cold(bencher, &sealed(Kem::X25519, 1, 0));
@@ -116,16 +138,25 @@ fn narrow(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| caveat.append_to(&token).unwrap());
 }
 
-#[divan::bench(args = [1, 100])]
+#[divan::bench(args = [1, 4, 100, 1000])]
 fn compile_rules(bencher: Bencher<'_, '_>, count: usize) {
     let rules = rules(count);
     bencher.bench_local(|| Policy::compile(&rules).unwrap());
 }
 
-#[divan::bench(args = [1, 100])]
+#[divan::bench(args = [1, 4, 100])]
 fn hot_decision(bencher: Bencher<'_, '_>, count: usize) {
     let token = verify(&signed(count));
     let target = RequestTarget::parse(b"/repos/acme/project-0/issues/7", EncodedSlash::Refuse).unwrap();
     let upstream = upstream();
     bencher.bench_local(|| token.authorize(&access(&target, &upstream)).unwrap());
+}
+
+/// By the last rule of a list.
+#[divan::bench(args = [1, 4, 100, 1000])]
+fn match_rules(bencher: Bencher<'_, '_>, count: usize) {
+    let policy = Policy::compile(&rules(count)).unwrap();
+    let path = format!("/repos/acme/project-{}/issues/7", count - 1);
+    let target = RequestTarget::parse(path.as_bytes(), EncodedSlash::Refuse).unwrap();
+    bencher.bench_local(|| policy.allows("GET", black_box(&target)).unwrap());
 }

@@ -62,12 +62,13 @@ pub(super) fn envoy(workspace: &Workspace, log: &mut Log, folder: &Path, upstrea
     start("envoy", port, log, &mut command)
 }
 
-/// The Python program whose tokens ours are, in its faster form, with our keys.
+/// The Python program whose tokens ours are, with our keys. Its other form, `--async`, breaks each connection off after an answer:
+/// it returns something that today's aiohttp does not take.
 pub(super) fn python(workspace: &Workspace, log: &mut Log, folder: &Path, upstream: u16) -> Result<Server> {
     let port = http::free_port()?;
     let program = python::program(workspace, log)?;
     let mut command = pinned(workspace, Core::Tested, &program);
-    command.args(["-m", "magicproxy", "--async", "--port", &port.to_string()]).current_dir(folder);
+    command.args(["-m", "magicproxy", "--port", &port.to_string()]).current_dir(folder);
     command.env("API_ROOT", format!("http://127.0.0.1:{upstream}")).env("KEYS_LOCATION", folder.join("keys"));
     command.env("PUBLIC_ACCESS", format!("http://127.0.0.1:{port}"));
     start("python", port, log, &mut command)

@@ -98,11 +98,11 @@ impl Servers {
         let bare_start_ms = start_ms(|| start_bare(workspace, log, &folder))?;
         let start_ms = start_ms(|| tested(log, Variant::Plain))?;
         let tokens = Tokens {
-            one: mint(magicproxy.port, &json!({ "token": CREDENTIAL, "allowed": RULES, "aud": "bench" }))?,
-            of_scope: mint(magicproxy.port, &json!({ "token": CREDENTIAL, "scopes": ["many"], "aud": "bench" }))?,
+            one: mint(magicproxy.port, &json!({ "token": CREDENTIAL, "allowed": RULES }))?,
+            of_scope: mint(magicproxy.port, &json!({ "token": CREDENTIAL, "scopes": ["many"] }))?,
             many: many_tokens(&magicproxy)?,
             sealed: sealed_tokens(workspace, log, &folder, &magicproxy)?,
-            onward: mint(magicproxy.port, &json!({ "token": CREDENTIAL, "allowed": RULES, "aud": "secure" }))?,
+            onward: mint(magicproxy.onward_port.context("no such port")?, &json!({ "token": CREDENTIAL, "allowed": RULES }))?,
         };
         // They read the key that is there now.
         let envoy = peers::envoy(workspace, log, &folder, upstreams.plain)?;
@@ -291,7 +291,7 @@ fn start_with(name: &'static str, port: u16, log: &mut Log, command: &mut Comman
 }
 
 fn many_tokens(proxy: &Server) -> Result<Vec<String>> {
-    (0..MANY).map(|_| mint(proxy.port, &json!({ "token": CREDENTIAL, "allowed": RULES, "aud": "bench" }))).collect()
+    (0..MANY).map(|_| mint(proxy.port, &json!({ "token": CREDENTIAL, "allowed": RULES }))).collect()
 }
 
 /// Sealed to the proxy's key, which the first one fetches.
@@ -303,7 +303,9 @@ fn sealed_tokens(workspace: &Workspace, log: &mut Log, folder: &Path, proxy: &Se
         command.args(["--credential-env", "CREDENTIAL"]).args(RULES.iter().flat_map(|rule| ["--allow", rule]));
         command.env("CREDENTIAL", CREDENTIAL).env("HOME", &home).env_remove("XDG_CONFIG_HOME").env_remove("XDG_DATA_HOME");
         command.current_dir(&home);
-        Ok(log.must(&mut command, Duration::from_secs(20))?.trim().to_owned())
+        let said = log.must(&mut command, Duration::from_secs(20))?;
+        // Beside the token stands what was minted, for people.
+        said.lines().find(|line| !line.contains(' ') && line.len() > 100).map(str::to_owned).context("nothing was minted")
     };
     (0..MANY_SEALED).map(mint).collect()
 }

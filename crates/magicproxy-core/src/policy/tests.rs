@@ -53,7 +53,7 @@ fn a_thousand_ordinary_rules() {
         let policy = Policy::compile(&Rule::parse_list(&raw, PatternMode::Whole).unwrap()).unwrap();
         assert!(policy.allows("GET", &target(path)).is_some());
         assert!(policy.allows("GET", &target(&format!("{path}/x"))).is_none());
-        assert!(policy.memory_bytes() < MAX_POLICY_BYTES);
+        assert!(policy.memory_bytes() < MAX_POLICY_BYTES / 2, "{} bytes", policy.memory_bytes());
         let automata: usize = policy.groups.iter().map(|group| group.automata.len()).sum();
         assert!(automata <= 1000usize.div_ceil(SHARED_PATTERNS), "{automata}");
     }
