@@ -63,8 +63,8 @@ fn a_thousand_ordinary_rules() {
     check(|number| format!("GET /[a-z]+/{number}"), "/abc/999");
 }
 
-/// The families of patterns that explode. `{}` becomes the number of the rule, `#` the number that grows.
-const HOSTILE: [&str; 20] = [
+/// The families of patterns that explode, and some that do not. `{}` becomes the number of the rule, `#` the number that grows.
+const HOSTILE: [&str; 23] = [
     "/{}[ab]*a[ab]{#}c",
     "/[ab]*a[ab]{#}c{}",
     "/{}.*a.{#}",
@@ -85,6 +85,10 @@ const HOSTILE: [&str; 20] = [
     "/{}(?:(?:a|b)*(?:b|c)*){#}d",
     "/{}.*[a-m].*[g-z]{#}",
     "/{}(?:\\b|.){#}",
+    // Matched as they stand, where `#` is small.
+    "/[^/]*/[a-z0-9]+-{}#",
+    "/{}[ab]*c[ab]*c[ab]*c[ab]*-#",
+    "/[a-z0-9]*-[a-z0-9]+/{}#",
 ];
 
 fn hostile(family: &str, number: usize, size: usize) -> RawRule {
