@@ -42,23 +42,40 @@ const CLAIMS = {
   minter: isText,
 };
 const CAVEAT = {
-  allowed: isRules,
+  allowed: isPlainRules,
   exp: (value) => isTime(value) && value <= MAX_TIME,
   nbf: (value) => isTime(value) && value <= MAX_TIME,
   aud: isName,
   sub: isLabel,
   sender: isSender,
+  limit: isLimit,
 };
+
+/** What makes a rule stateful: state.md section 2. `owner` is the operator's to give. */
+const STATE = { grants: isTexts, receipt: (value) => value === true, limit: isLimit, elements: isObject };
 
 /** A list of rules in either form; whether they make sense is the proxy's to say. */
 function isRules(value) {
-  const isRule = (rule) => {
-    if (isText(rule)) return true;
-    if (!isObject(rule) || Object.keys(rule).some((name) => !["method", "path", "route"].includes(name))) return false;
-    const { method, path = "", route = "" } = rule;
-    return (isText(method) || isTexts(method)) && isText(path) && isText(route);
-  };
+  const members = { method: (method) => isText(method) || isTexts(method), path: isText, route: isText, ...STATE };
+  const isRule = (rule) =>
+    isText(rule) ||
+    (isObject(rule) && "method" in rule && Object.entries(rule).every(([name, member]) => Object.hasOwn(members, name) && members[name](member)));
   return Array.isArray(value) && value.every(isRule);
+}
+
+/** Rules that ask for no state, as caveats have them. */
+function isPlainRules(value) {
+  return isRules(value) && value.every((rule) => isText(rule) || Object.keys(rule).every((name) => !Object.hasOwn(STATE, name)));
+}
+
+/** How many requests there may be: state.md section 6. */
+function isLimit(value) {
+  if (!isObject(value)) return false;
+  const isCount = (count) => Number.isInteger(count) && count >= 1 && count <= 1e9;
+  const names = Object.keys(value).sort().join();
+  if (names === "total" || names === "concurrent") return isCount(value[names]);
+  const length = /^([1-9][0-9]*)([smhd])$/.exec(names === "per,requests" && isText(value.per) ? value.per : "");
+  return length !== null && isCount(value.requests) && Number(length[1]) * { s: 1, m: 60, h: 3600, d: 86400 }[length[2]] <= 31 * 86400;
 }
 
 function isObject(value) {

@@ -98,17 +98,48 @@ def _is_label(value):
     return _matches(r"[!-~]{1,128}")(value) and not set(value) & set('"\\>,')
 
 
+def _is_count(value):
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 1_000_000_000
+
+
+def _is_limit(value):
+    """How many requests there may be: state.md section 6."""
+    if not isinstance(value, dict):
+        return False
+    if value.keys() in ({"total"}, {"concurrent"}):
+        return all(map(_is_count, value.values()))
+    if value.keys() != {"requests", "per"} or not _is_text(value["per"]):
+        return False
+    length = re.fullmatch(r"([1-9][0-9]*)([smhd])", value["per"], re.ASCII)
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    return bool(length) and _is_count(value["requests"]) and int(length[1][:9]) * units[length[2]] <= 31 * 86400
+
+
+# What makes a rule stateful: state.md section 2. `owner` is the operator's to give.
+_STATE = {
+    "grants": _is_texts,
+    "receipt": lambda value: value is True,
+    "limit": _is_limit,
+    "elements": lambda value: isinstance(value, dict),
+}
+_RULE = {"method": lambda value: _is_text(value) or _is_texts(value), "path": _is_text, "route": _is_text, **_STATE}
+
+
 def _is_rule(value):
     if _is_text(value):
         return True
-    if not isinstance(value, dict) or not value.keys() <= {"method", "path", "route"}:
+    if not isinstance(value, dict) or "method" not in value:
         return False
-    method = value.get("method")
-    return (_is_text(method) or _is_texts(method)) and all(_is_text(value.get(name, "")) for name in ("path", "route"))
+    return all(name in _RULE and _RULE[name](member) for name, member in value.items())
 
 
 def _is_rules(value):
     return isinstance(value, list) and all(map(_is_rule, value))
+
+
+def _is_plain_rules(value):
+    """Rules that ask for no state, as caveats have them."""
+    return _is_rules(value) and not any(_STATE.keys() & rule.keys() for rule in value if isinstance(rule, dict))
 
 
 def is_network(text):
@@ -151,12 +182,13 @@ _CLAIMS = {
 }
 _REQUIRED = {"kid", "kem", "jti", "iat", "exp", "aud"}
 _CAVEAT = {
-    "allowed": _is_rules,
+    "allowed": _is_plain_rules,
     "exp": _is_bounded_time,
     "nbf": _is_bounded_time,
     "aud": _NAME,
     "sub": _is_label,
     "sender": _is_sender,
+    "limit": _is_limit,
 }
 
 

@@ -415,6 +415,21 @@ impl Maker {
             "claims",
         );
         bad("a rule with a null", plain.clone().with("allowed", r#"[{"method":"GET","path":"/a","route":null}]"#), "claims");
+        bad(
+            "a rule with a limit of nothing",
+            plain.clone().with("allowed", r#"[{"method":"GET","path":"/a","limit":{}}]"#),
+            "claims",
+        );
+        bad(
+            "a rule with an owner",
+            plain.clone().with("allowed", r#"[{"method":"GET","path":"/a","owner":"b","limit":{"total":1}}]"#),
+            "claims",
+        );
+        bad(
+            "a rule with a grant of nothing",
+            plain.clone().with("allowed", r#"[{"method":"POST","path":"/a","grants":["GET /a"]}]"#),
+            "rule",
+        );
         bad("expired", plain.clone().with("iat", NOW - 100).with("exp", NOW - 30), "expired");
         bad("not yet", plain.clone().with("nbf", NOW + 31), "not_yet_valid");
         bad("minted in the future", plain.clone().with("iat", NOW + 31), "not_yet_valid");
@@ -514,6 +529,16 @@ impl Maker {
             r#"{"scopes":["read"]}"#,
             r#"{"explain":true}"#,
             r#"{"limit":{"requests":1}}"#,
+            r#"{"limit":{}}"#,
+            r#"{"limit":{"total":0}}"#,
+            r#"{"limit":{"total":1000000001}}"#,
+            r#"{"limit":{"total":1,"concurrent":1}}"#,
+            r#"{"limit":{"total":1,"per":"1h"}}"#,
+            r#"{"limit":{"requests":1,"per":"32d"}}"#,
+            r#"{"limit":{"requests":1,"per":"01h"}}"#,
+            r#"{"limit":[1]}"#,
+            r#"{"allowed":[{"method":"GET","path":"/a","limit":{"total":1}}]}"#,
+            r#"{"allowed":[{"method":"POST","path":"/a","grants":["GET /a/{location}"]}]}"#,
             r#"{"exp":"1790000060"}"#,
             r#"{"exp":1.0}"#,
             r#"{"exp":253402300800}"#,
@@ -538,6 +563,11 @@ impl Maker {
             bad.iter().map(|json| refused(&format!("caveat {json}"), self.token(&plain, &[json]), "caveat")).collect();
         for json in [r#"{"allowed":[]}"#, r#"{"allowed":["GET user"]}"#] {
             cases.push(refused(&format!("caveat {json}"), self.token(&plain, &[json]), "rule"));
+        }
+        for json in
+            [r#"{"limit":{"requests":100,"per":"1h"}}"#, r#"{"limit":{"total":3}}"#, r#"{"limit":{"concurrent":2},"sub":"a"}"#]
+        {
+            cases.push(self.ok(&format!("caveat {json}"), self.token(&plain, &[json]), json!({})));
         }
         cases.push(refused("the second caveat", self.token(&plain, &[r#"{"sub":"a"}"#, "{}"]), "caveat"));
         cases

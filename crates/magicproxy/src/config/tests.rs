@@ -344,7 +344,7 @@ fn addresses() {
 fn a_fault_in_a_list_of_tables_hides_no_other() {
     let text = "unheard_of = \"hunter2hunter2\"\n[upstream]\napi_roto = 3\n[[scopes.a]]\nmethod = 1\n";
     let faults = crate::check_configuration(text, crate::ConfigurationForm::Toml).unwrap_err();
-    for part in ["unknown key `unheard_of`", "`upstream.api_roto`", "expected a method or a list of methods", "3 faults"] {
+    for part in ["unknown key `unheard_of`", "`upstream.api_roto`", "expected a text or a list of texts", "3 faults"] {
         assert!(faults.contains(part), "{part} in {faults}");
     }
     assert!(!faults.contains("hunter2"), "{faults}");
