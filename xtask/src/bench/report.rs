@@ -126,7 +126,7 @@ fn table(rows: &[Row]) -> String {
                 |---|---|---|---|---|---|---|---|---|---|---|";
     let lines = rows.iter().map(|row| {
         format!(
-            "| {} | {} | {:.0} | {} | {} | {} | {:.1} ({:.1}) | {:.2} | {:.2} | {:.1} | {:.0} % |",
+            "| {} | {} | {:.0} | {} | {} | {} | {:.1} ({:.1}) | {} | {} | {:.1} | {:.0} % |",
             row.scenario,
             row.server,
             row.per_second,
@@ -135,8 +135,8 @@ fn table(rows: &[Row]) -> String {
             shown(row.p999_us),
             row.cpu_us,
             row.cpu_us_min,
-            row.times_nginx,
-            row.times_haproxy,
+            ratio(row.times_nginx),
+            ratio(row.times_haproxy),
             row.pss_mib,
             row.foreign * 100.0
         )
@@ -147,6 +147,11 @@ fn table(rows: &[Row]) -> String {
 /// Not every load generator tells every time.
 fn shown(micros: f64) -> String {
     if micros.is_nan() { "–".to_owned() } else { format!("{micros:.0}") }
+}
+
+/// Not every scenario has its peers.
+fn ratio(times: f64) -> String {
+    if times.is_nan() { "–".to_owned() } else { format!("{times:.2}") }
 }
 
 fn whole(
