@@ -9,6 +9,7 @@ mod failures;
 mod http;
 mod log;
 mod node;
+mod plugins;
 mod process;
 mod python;
 mod run;
@@ -26,7 +27,8 @@ cargo xtask check              fast inner loop: fmt, clippy, deny, doc, unit tes
 cargo xtask test [STAGE…]      everything, or only the named stages
 cargo xtask test --list        the stages and what they do
 cargo xtask bench [--seconds N] [--rounds N]
-                               requests per second and CPU beside nginx, in one run";
+                               requests per second and CPU beside nginx, in one run
+cargo xtask plugins            build the components of examples/plugins anew";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -47,6 +49,7 @@ fn dispatch(arguments: &[String]) -> Result<bool> {
         Some((command, rest)) if command == "check" => run::check(&workspace, rest),
         Some((command, rest)) if command == "test" => run::test(&workspace, rest),
         Some((command, rest)) if command == "bench" => bench::run(&workspace, rest),
+        Some((command, _)) if command == "plugins" => plugins::build(&workspace),
         Some((command, _)) if command == "help" || command == "--help" || command == "-h" => {
             println!("{HELP}");
             Ok(true)

