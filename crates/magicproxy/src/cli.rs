@@ -14,6 +14,7 @@ pub(crate) mod man;
 pub(crate) mod mint;
 pub(crate) mod narrow;
 mod pinned;
+pub(crate) mod plugin;
 pub(crate) mod reseal;
 pub(crate) mod revoke;
 pub(crate) mod run;
@@ -40,7 +41,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failure, 2 usage, 3 denied (explain), 78 configuration; run: those of\n\
+const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failure, 2 usage, 3 denied (explain, plugin run), 78 configuration; run: those of\n\
                           its program, 126 or 127 where it cannot be started.\n\
                           Configuration: --config, $MAGICPROXY_CONFIG, ./magicproxy.toml, ~/.config/magicproxy/config.toml, \
                           /etc/magicproxy/config.toml.";
@@ -69,6 +70,8 @@ pub(crate) enum Command {
     Run(run::RunArgs),
     /// Make, list, rotate and export the signing keys
     Keys(keys::KeysArgs),
+    /// Check, try and list plugins, and say what becomes of the Python program's
+    Plugin(plugin::PluginArgs),
     /// Check the configuration, show what holds, or print its JSON Schema
     Config(config::ConfigArgs),
     /// Print shell completions

@@ -12,10 +12,12 @@ mod environment;
 pub(crate) mod fault;
 pub(crate) mod listeners;
 mod native;
+pub(crate) mod plugins;
 mod preset;
 mod python;
 pub(crate) mod raw;
 pub(crate) mod setting;
+mod size;
 pub(crate) mod state;
 mod suggest;
 #[cfg(test)]
@@ -26,6 +28,7 @@ pub(crate) mod value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use magicproxy_core::plugin::PluginHost;
 use magicproxy_core::state::StateStore;
 use magicproxy_core::{UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext};
 use magicproxy_proxy::settings::{
@@ -45,6 +48,7 @@ use crate::tls;
 use address::{Listen, PublicAccess, Scheme};
 use fault::Sources;
 use listeners::{ListenerSettings, TlsSource};
+use plugins::PluginsSettings;
 use raw::{RawConfig, RawKeys};
 use setting::{Origin, Setting};
 use state::{RevocationSettings, StateSettings};
@@ -78,6 +82,7 @@ pub(crate) struct Config {
     pub(crate) timeouts: Timeouts,
     pub(crate) limits: Limits,
     pub(crate) log: LogSettings,
+    pub(crate) plugins: PluginsSettings,
     /// Nobody has said which API this is for: the only upstream is the default one.
     pub(crate) upstream_assumed: bool,
 }
@@ -158,16 +163,12 @@ impl Config {
     }
 
     /// What the engine is told.
-    pub(crate) fn into_settings(
-        self,
-        keys: Arc<SharedKeys>,
-        state: Option<Arc<dyn StateStore>>,
-        revocations: Arc<Revocations>,
-    ) -> Settings {
+    pub(crate) fn into_settings(self, keys: Arc<SharedKeys>, services: Services) -> Settings {
+        let Services { state, revocations, plugins } = services;
         Settings {
             state,
             revocations,
-            plugins: None,
+            plugins,
             keys,
             upstreams: self.upstreams,
             public_access: self.public_access.and_then(|public| ApiRoot::parse(&public.url).ok()),
@@ -177,6 +178,14 @@ impl Config {
             limits: self.limits,
         }
     }
+}
+
+/// What the engine is given besides its configuration. By default nothing is there, and nothing revoked.
+#[derive(Default)]
+pub(crate) struct Services {
+    pub(crate) state: Option<Arc<dyn StateStore>>,
+    pub(crate) revocations: Arc<Revocations>,
+    pub(crate) plugins: Option<Arc<dyn PluginHost>>,
 }
 
 /// Reads and checks the text of one file above the defaults; nothing else is looked at but files that it names.

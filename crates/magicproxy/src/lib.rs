@@ -11,6 +11,7 @@ mod failure;
 mod keystore;
 mod logging;
 mod output;
+mod plugins;
 mod revocations;
 mod setup;
 mod state;
@@ -49,6 +50,7 @@ fn run(command: Command, environment: &Environment) -> Result<(), Failure> {
         Command::Env(args) => cli::env::run(args, environment),
         Command::Run(args) => cli::run::run(args, environment),
         Command::Keys(args) => cli::keys::run(args, environment),
+        Command::Plugin(args) => cli::plugin::run(args, environment),
         Command::Config(args) => cli::config::run(args, environment),
         Command::Completions(args) => cli::completions::run(&args),
         Command::Man(args) => cli::man::run(&args),

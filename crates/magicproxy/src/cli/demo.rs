@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::client::{Answer, Peer};
 use crate::config::raw::RawConfig;
 use crate::config::setting::{Origin, Setting};
-use crate::config::{Config, Layers};
+use crate::config::{Config, Layers, Services};
 use crate::failure::Failure;
 use crate::output::{self, harmless};
 use crate::wire::{self, Door};
@@ -47,7 +47,7 @@ async fn demo(once: bool) -> Result<(), Failure> {
     let config = configuration(api)?;
     let token = mint(&keys, &config)?;
     let listeners = config.listeners.clone();
-    let door = Door::open(config.into_settings(Arc::new(SharedKeys::new(keys)), None, Arc::default()), &listeners, None).await?;
+    let door = Door::open(config.into_settings(Arc::new(SharedKeys::new(keys)), Services::default()), &listeners, None).await?;
     let proxy = door.url();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(door.serve(async {

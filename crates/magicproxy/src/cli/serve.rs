@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use magicproxy_core::TokenVersion;
+use magicproxy_core::plugin::PluginHost;
 use magicproxy_core::state::StateStore;
 use magicproxy_proxy::clock;
 
@@ -13,11 +14,12 @@ use magicproxy_proxy::settings::{SharedKeys, UpstreamSettings};
 use crate::client::is_loopback;
 use crate::config::setting::FromText as _;
 use crate::config::value::{LogFormat, LogLevel};
-use crate::config::{Config, Environment, Flags, Layers};
+use crate::config::{Config, Environment, Flags, Layers, Services};
 use crate::failure::Failure;
 use crate::keystore::{KeyWatch, Keys, NewKey};
 use crate::logging;
 use crate::output::note;
+use crate::plugins;
 use crate::revocations::{RevocationFile, RevocationWatch, SharedRevocations};
 use crate::state::LazyStore;
 use crate::tls::{self, Tls};
@@ -81,7 +83,10 @@ pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Fail
     let chosen = config.state.chosen;
     let mut revocations = revocation_watch(&config, store.as_ref())?;
     let state = store.clone().map(|store| store as Arc<dyn StateStore>);
-    let settings = config.into_settings(ring, state, revocations.revocations());
+    let plugins = plugins::load(&config.plugins, state.clone())?;
+    let host = plugins.clone().map(|host| host as Arc<dyn PluginHost>);
+    let services = Services { state, revocations: revocations.revocations(), plugins: host };
+    let settings = config.into_settings(ring, services);
     let runtime = wire::runtime()?;
     let served = runtime.block_on(async {
         if let Some(store) = store.filter(|_| chosen) {
@@ -104,6 +109,9 @@ pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Fail
         banner.show();
         tokio::spawn(watch.keep_fresh());
         tokio::spawn(revocations.keep_fresh());
+        if let Some(plugins) = plugins {
+            tokio::spawn(plugins.watch());
+        }
         door.serve(wire::shutdown()).await;
         anyhow::Ok(())
     });

@@ -28,6 +28,7 @@ pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>)
     let listeners = checker.listeners(raw, upstreams.as_deref());
     let timeouts = checker.timeouts(&raw.timeouts);
     let limits = checker.limits(&raw.limits);
+    let plugins = checker.plugins(raw);
     let log = LogSettings {
         format: raw.log.format.given().map(|given| given.value),
         level: raw.log.level.given().map_or(LogLevel::Info, |given| given.value),
@@ -47,6 +48,7 @@ pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>)
         timeouts,
         limits,
         log,
+        plugins,
         upstream_assumed,
     })
 }

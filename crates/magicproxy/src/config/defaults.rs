@@ -9,6 +9,7 @@ use magicproxy_proxy::settings::{Limits, MintSettings, Timeouts};
 
 use super::carrier::{CarrierText, RefusalChoice};
 use super::environment::Environment;
+use super::plugins;
 use super::raw::{RawAcme, RawConfig, RawKeys, RawLimits, RawLog, RawMint, RawState, RawTimeouts, RawUpstream};
 use super::setting::{Origin, Setting};
 use super::value::{DurationText, ForwardingChoice, LogLevel, MintPolicy, SlashChoice, StoreChoice};
@@ -45,6 +46,7 @@ pub(crate) fn layer(environment: &Environment) -> RawConfig {
             token_cache_bytes: set(limits.token_cache_bytes as u64),
             workers: set(limits.workers.get() as u64),
         },
+        plugin_cache: plugins::default_cache(environment),
         log: RawLog { level: set(LogLevel::Info), ..RawLog::default() },
         ..RawConfig::default()
     }

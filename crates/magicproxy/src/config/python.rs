@@ -1,6 +1,7 @@
 //! The JSON configuration file of the Python program, read as that program reads it.
 //!
-//! Members that it ignores are ignored with a warning; a null is as good as nothing. Plugins, which are Python, are refused.
+//! Members that it ignores are ignored with a warning; a null is as good as nothing. Plugins, which are Python, are refused
+//! by name.
 
 use std::ops::Range;
 use std::path::Path;
@@ -13,6 +14,7 @@ use super::fault::{Fault, SourceFile};
 use super::raw::RawConfig;
 use super::setting::{Given, Origin, Setting};
 use super::value::RawRuleSetting;
+use crate::output::{harmless, quoted};
 
 const MEMBERS: [&str; 8] = [
     "api_root",
@@ -62,10 +64,8 @@ impl Reader<'_> {
     fn config(&mut self, members: &Map<String, Value>) -> RawConfig {
         let ignored = members.keys().filter(|name| !MEMBERS.contains(&name.as_str()));
         self.warnings.extend(ignored.map(|name| format!("CONFIG_FILE: `{name}` is ignored, as the Python program ignored it")));
-        if members.get("plugins_location").is_some_and(|value| !value.is_null()) {
-            let fault =
-                Fault::new("`plugins_location`: Python plugins do not run in this proxy", self.place("\"plugins_location\""));
-            self.faults.push(fault.help("write what the plugin allows as rules under `scopes`, and remove `plugins_location`"));
+        if let Some(Value::String(folder)) = members.get("plugins_location") {
+            self.plugins(folder);
         }
         let mut raw = RawConfig { public_access: self.string(members, "public_access"), ..RawConfig::default() };
         raw.upstream.api_root = self.string(members, "api_root");
@@ -83,6 +83,23 @@ impl Reader<'_> {
             Some(_) => self.fail("`scopes`: expected an object of lists of rules", "\"scopes\"", ()),
         }
         raw
+    }
+
+    /// Python does not run here, and a scope that is missing in silence would be a riddle.
+    fn plugins(&mut self, folder: &str) {
+        let files = python_files(Path::new(folder));
+        let [first, ..] = files.as_slice() else {
+            self.warnings.push("CONFIG_FILE: `plugins_location` is ignored: there are no plugins".to_owned());
+            return;
+        };
+        let named = files.iter().map(|file| format!("`{file}`")).collect::<Vec<_>>().join(", ");
+        let message = format!("`plugins_location`: Python plugins do not run in this proxy: {named}");
+        let help = format!(
+            "`magicproxy plugin import {}` says for each what to do instead; then remove `plugins_location`",
+            quoted(first)
+        );
+        let fault = Fault::new(message, self.place("\"plugins_location\"")).help(help);
+        self.faults.push(fault);
     }
 
     fn string(&mut self, members: &Map<String, Value>, name: &str) -> Setting<String> {
@@ -129,6 +146,15 @@ impl Reader<'_> {
         let start = (!literal.is_empty()).then(|| self.text.find(literal)).flatten();
         Origin::PythonFile(start.map(|start| Range { start, end: start + literal.len() }))
     }
+}
+
+/// What the Python program would load, in the order of their names.
+fn python_files(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|extension| extension == "py"));
+    let mut files: Vec<String> = paths.map(|path| harmless(&path.display().to_string())).collect();
+    files.sort();
+    files
 }
 
 fn offset(text: &str, line: usize, column: usize) -> usize {

@@ -10,9 +10,10 @@ use serde::Deserialize;
 
 use super::carrier::{CarrierText, RefusalChoice};
 use super::setting::{Entry, Given, Origin, Section, Setting, section};
+use super::size::SizeText;
 use super::value::{
-    DurationText, ForwardingChoice, LogFormat, LogLevel, MintPolicy, PresetChoice, RawRuleSetting, SlashChoice, StoreChoice,
-    StoreUrlText, VersionChoice,
+    DurationText, FailureChoice, ForwardingChoice, LogFormat, LogLevel, MintPolicy, PresetChoice, RawRuleSetting, SlashChoice,
+    StoreChoice, StoreUrlText, VersionChoice,
 };
 
 /// Configuration of Magic API Proxy.
@@ -61,6 +62,12 @@ pub(crate) struct RawConfig {
     /// What the proxy writes to stderr.
     #[serde(default)]
     pub(crate) log: RawLog,
+    /// Plugins by name: WebAssembly components that a scope's rules may ask.
+    #[serde(default)]
+    pub(crate) plugins: BTreeMap<String, RawPlugin>,
+    /// The folder of compiled plugins; `magicproxy/plugins` in the user's cache folder by default.
+    #[serde(default)]
+    pub(crate) plugin_cache: Setting<String>,
     /// Named lists of rules that tokens may refer to.
     #[serde(default)]
     pub(crate) scopes: BTreeMap<String, Vec<Given<RawRuleSetting>>>,
@@ -231,6 +238,26 @@ section! {
 }
 
 section! {
+    /// One plugin.
+    RawPlugin {
+        /// The component's file.
+        file: String,
+        /// How long a call may run: `20ms` unless given, at most `10s`. Waiting for the store does not count.
+        time_limit: DurationText,
+        /// How large its memory may become: `16MiB` unless given, at most `1GiB`.
+        memory_limit: SizeText,
+        /// How much a call may do, in instructions, roughly; 50,000,000 unless given.
+        fuel: u64,
+        /// How often a call may use its state; 64 times unless given.
+        state_calls: u64,
+        /// What a failure means: `deny`, or `abstain`, which leaves it to others and fails open for a plugin that denies.
+        on_failure: FailureChoice,
+        /// What it is told when it asks for its configuration.
+        config: String,
+    }
+}
+
+section! {
     /// How long the proxy waits.
     RawTimeouts {
         /// For a connection to the API, TLS included.
@@ -302,6 +329,11 @@ impl RawConfig {
             let below = upstreams.remove(&name).unwrap_or_default();
             upstreams.insert(name, upstream.or(below));
         }
+        let mut plugins = lower.plugins;
+        for (name, plugin) in self.plugins {
+            let below = plugins.remove(&name).unwrap_or_default();
+            plugins.insert(name, plugin.or(below));
+        }
         Self {
             listen: self.listen.or(lower.listen),
             listeners: if self.listeners.is_empty() { lower.listeners } else { self.listeners },
@@ -317,6 +349,8 @@ impl RawConfig {
             timeouts: self.timeouts.or(lower.timeouts),
             limits: self.limits.or(lower.limits),
             log: self.log.or(lower.log),
+            plugins,
+            plugin_cache: self.plugin_cache.or(lower.plugin_cache),
             scopes,
         }
     }
@@ -324,7 +358,8 @@ impl RawConfig {
     /// Everything that is given, for `config show`.
     pub(crate) fn entries(&self) -> Vec<Entry<'_>> {
         let mut entries = Vec::new();
-        for (key, setting) in [("listen", &self.listen), ("public_access", &self.public_access)] {
+        let texts = [("listen", &self.listen), ("public_access", &self.public_access), ("plugin_cache", &self.plugin_cache)];
+        for (key, setting) in texts {
             let value = |given: &Given<String>| serde_json::Value::String(given.value.clone());
             entries.extend(setting.given().map(|given| Entry {
                 key: key.to_owned(),
@@ -341,6 +376,7 @@ impl RawConfig {
         }
         each_section!(self, list);
         entries.extend(self.upstreams.iter().flat_map(|(name, upstream)| upstream.entries(&format!("upstreams.{name}"))));
+        entries.extend(self.plugins.iter().flat_map(|(name, plugin)| plugin.entries(&format!("plugins.{name}"))));
         for (name, rules) in &self.scopes {
             let origin = rules.first().map_or(&Origin::Default, |rule| &rule.origin);
             entries.push(Entry { key: format!("scopes.{name}"), value: serde_json::to_value(rules).unwrap_or_default(), origin });
@@ -350,7 +386,7 @@ impl RawConfig {
 
     /// The settings that text can give: `listen`, `keys.folder`, ….
     pub(crate) fn keys() -> Vec<String> {
-        let mut keys = vec!["listen".to_owned(), "public_access".to_owned()];
+        let mut keys = vec!["listen".to_owned(), "plugin_cache".to_owned(), "public_access".to_owned()];
         macro_rules! list {
             ($config:expr, $name:ident) => {
                 keys.extend(section_keys(&$config.$name).iter().map(|key| format!("{}.{key}", stringify!($name))));
@@ -365,6 +401,7 @@ impl RawConfig {
     pub(crate) fn set(&mut self, key: &str, text: &str, origin: Origin) -> Result<(), String> {
         match key {
             "listen" => self.listen = Setting::new(text.to_owned(), origin),
+            "plugin_cache" => self.plugin_cache = Setting::new(text.to_owned(), origin),
             "public_access" => self.public_access = Setting::new(text.to_owned(), origin),
             _ => return self.set_in_section(key, text, origin),
         }

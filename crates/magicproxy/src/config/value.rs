@@ -184,6 +184,16 @@ pub(crate) enum LogLevel {
     Trace,
 }
 
+/// What a failure of a plugin means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum FailureChoice {
+    /// The request is denied.
+    Deny,
+    /// Others decide.
+    Abstain,
+}
+
 macro_rules! choices {
     ($($name:ident),*) => {
         $(impl FromText for $name {
@@ -193,7 +203,7 @@ macro_rules! choices {
         })*
     };
 }
-choices!(StoreChoice, PresetChoice, MintPolicy, SlashChoice, ForwardingChoice, LogFormat, LogLevel, VersionChoice);
+choices!(FailureChoice, StoreChoice, PresetChoice, MintPolicy, SlashChoice, ForwardingChoice, LogFormat, LogLevel, VersionChoice);
 
 /// A duration as it is written: `24h`, `15m`, or a number of seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -1,0 +1,102 @@
+//! `plugin`: what a component is, what it says to a request, which are configured, and what becomes of Python plugins.
+
+mod check;
+mod import;
+mod list;
+mod memory;
+mod run;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use magicproxy_core::plugin::{Interests, PluginName};
+use magicproxy_core::state::StateStore;
+use magicproxy_plugin::{Description, Host, HostSettings, PluginSettings};
+use serde_json::{Value, json};
+
+use crate::config::Environment;
+use crate::failure::Failure;
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginArgs {
+    #[command(subcommand)]
+    command: PluginCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum PluginCommand {
+    /// Load a component and show what it is: interests, imports, size
+    Check(check::CheckArgs),
+    /// Ask a component about a request, and show verdict, log and state
+    Run(run::RunArgs),
+    /// List the configured plugins
+    List(list::ListArgs),
+    /// Say what to do instead of a plugin of the Python program
+    Import(import::ImportArgs),
+}
+
+/// Runs the command.
+pub(crate) fn run(args: PluginArgs, environment: &Environment) -> Result<(), Failure> {
+    match args.command {
+        PluginCommand::Check(args) => check::run(&args),
+        PluginCommand::Run(args) => run::run(&args),
+        PluginCommand::List(args) => list::run(args, environment),
+        PluginCommand::Import(args) => import::run(&args),
+    }
+}
+
+/// One component that no configuration names, and a host for it.
+struct Single {
+    host: Host,
+    name: PluginName,
+}
+
+impl Single {
+    fn load(file: &Path, config: Option<&str>, state: Option<Arc<dyn StateStore>>) -> anyhow::Result<Self> {
+        let name = PluginName::parse("plugin").ok_or_else(|| anyhow::anyhow!("a plugin has no name"))?;
+        let plugin = PluginSettings { config: config.map(Into::into), ..PluginSettings::new(name.clone(), file.to_owned()) };
+        let settings = HostSettings { plugins: vec![plugin], cache: None, state };
+        match Host::new(settings) {
+            Ok(host) => Ok(Self { host, name }),
+            Err(errors) => anyhow::bail!(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
+        }
+    }
+}
+
+/// What it is interested in, in words.
+fn interests(interests: &Interests) -> String {
+    let mut words = Vec::new();
+    if !interests.request_headers.is_empty() {
+        words.push(format!("request fields {}", interests.request_headers.join(", ")));
+    }
+    if interests.request_body {
+        words.push("request bodies".to_owned());
+    }
+    if interests.responses {
+        words.push("answers".to_owned());
+    }
+    if !interests.response_headers.is_empty() {
+        words.push(format!("response fields {}", interests.response_headers.join(", ")));
+    }
+    if interests.response_body {
+        words.push("response bodies".to_owned());
+    }
+    if words.is_empty() { "method, path and query alone".to_owned() } else { words.join(", ") }
+}
+
+fn to_json(description: &Description) -> Value {
+    let Description { interests, imports, sha256, bytes } = description;
+    json!({
+        "bytes": bytes,
+        "sha256": sha256,
+        "imports": imports,
+        "interests": {
+            "request_headers": interests.request_headers,
+            "request_body": interests.request_body,
+            "responses": interests.responses,
+            "response_headers": interests.response_headers,
+            "response_body": interests.response_body,
+        },
+    })
+}

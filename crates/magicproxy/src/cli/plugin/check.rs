@@ -1,0 +1,39 @@
+//! `plugin check`: loads a component as the proxy would, and shows what it is.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use super::{Single, interests, to_json};
+use crate::failure::Failure;
+use crate::output;
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The component
+    file: PathBuf,
+    /// What it is told when it asks for its configuration
+    #[arg(long, value_name = "TEXT")]
+    config: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
+    let plugin = Single::load(&args.file, args.config.as_deref(), None)?;
+    let description = plugin.host.describe(&plugin.name).context("the plugin is gone")?;
+    if args.json {
+        return Ok(output::print_json(&to_json(&description))?);
+    }
+    let imports = if description.imports.is_empty() { "nothing".to_owned() } else { description.imports.join(", ") };
+    Ok(output::print(&format!(
+        "{}: a plugin for magicproxy:plugin@1.0.0\n  size        {} bytes\n  SHA-256     {}\n  imports     {imports}\n  \
+         is shown    {}",
+        args.file.display(),
+        description.bytes,
+        description.sha256,
+        interests(&description.interests),
+    ))?)
+}

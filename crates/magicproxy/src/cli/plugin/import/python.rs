@@ -1,0 +1,113 @@
+//! As much of Python as it takes to find a plugin's hooks: lines, indentation and string literals. Nothing is run.
+
+/// What is found in a plugin's file.
+#[derive(Debug, Default)]
+pub(super) struct Hooks {
+    pub(super) is_request_allowed: Option<Function>,
+    pub(super) response_callback: Option<Function>,
+    /// The first names of the modules that it imports.
+    pub(super) imports: Vec<String>,
+    text: String,
+}
+
+/// A function at the outermost level.
+#[derive(Debug)]
+pub(super) struct Function {
+    pub(super) text: String,
+}
+
+impl Hooks {
+    pub(super) fn find(text: &str) -> Self {
+        Self {
+            is_request_allowed: Function::find(text, "is_request_allowed"),
+            response_callback: Function::find(text, "response_callback"),
+            imports: imports(text),
+            text: text.to_owned(),
+        }
+    }
+
+    pub(super) fn mentions(&self, text: &str) -> bool {
+        self.text.contains(text)
+    }
+
+    /// Records of DigitalOcean's domains, created and deleted.
+    pub(super) fn is_about_digitalocean_records(&self) -> bool {
+        let records = self.mentions("domain_record") || (self.mentions("domains/") && self.mentions("records"));
+        records && self.remembers_what_was_created()
+    }
+
+    /// One hook allows what the other one noted.
+    pub(super) fn remembers_what_was_created(&self) -> bool {
+        let notes = self.response_callback.as_ref().is_some_and(|hook| hook.text.contains("json") || hook.text.contains("id"));
+        notes && self.mentions("POST") && self.mentions("DELETE")
+    }
+
+    /// The domain in a path of the program, if it names one.
+    pub(super) fn domain(&self) -> Option<String> {
+        let after = self.text.split("/domains/").nth(1)?;
+        let end = after.find(['/', '"', '\'', ' ']).unwrap_or(after.len());
+        let domain = after.get(..end)?.replace('\\', "");
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-".contains(&byte);
+        (domain.contains('.') && domain.bytes().all(plain)).then_some(domain)
+    }
+}
+
+impl Function {
+    /// The function of this name: its first line, and all below it that is indented or empty.
+    fn find(text: &str, name: &str) -> Option<Self> {
+        let begins = |line: &str| {
+            let rest = line.strip_prefix("async ").unwrap_or(line).strip_prefix("def ")?.strip_prefix(name)?;
+            rest.trim_start().starts_with('(').then_some(())
+        };
+        let mut lines = text.lines().skip_while(|line| begins(line).is_none());
+        let first = lines.next()?;
+        let belongs = |line: &&str| line.is_empty() || line.starts_with([' ', '\t', ')', '#']);
+        let body: Vec<&str> = lines.take_while(belongs).collect();
+        Some(Self { text: [&[first], body.as_slice()].concat().join("\n").trim_end().to_owned() })
+    }
+
+    /// Each line that has a method and a path in it, as a rule.
+    pub(super) fn rules(&self) -> Vec<String> {
+        let mut rules = Vec::new();
+        for line in self.text.lines() {
+            let literals = literals(line);
+            let path = literals.iter().find(|literal| literal.trim_start_matches('^').starts_with('/'));
+            let Some(path) = path.map(|path| path.trim_start_matches('^').trim_end_matches('$')) else { continue };
+            let methods =
+                literals.iter().filter(|literal| !literal.is_empty() && literal.bytes().all(|b| b.is_ascii_uppercase()));
+            rules.extend(methods.filter(|_| !path.contains('\'')).map(|method| format!("{method} {path}")));
+        }
+        rules
+    }
+}
+
+fn imports(text: &str) -> Vec<String> {
+    let mut modules = Vec::new();
+    for line in text.lines().map(str::trim) {
+        let names = match (line.strip_prefix("import "), line.strip_prefix("from ")) {
+            (Some(names), _) => names.split(',').collect(),
+            (None, Some(rest)) => vec![rest],
+            (None, None) => continue,
+        };
+        for name in names {
+            let module = name.trim().split([' ', '.']).next().unwrap_or_default().to_owned();
+            if !module.is_empty() && !modules.contains(&module) {
+                modules.push(module);
+            }
+        }
+    }
+    modules
+}
+
+/// What stands between quotes in a line.
+fn literals(line: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut rest = line;
+    while let Some((_, after)) = rest.split_once(['"', '\'']) {
+        let quote = rest.get(rest.len() - after.len() - 1..).and_then(|rest| rest.chars().next()).unwrap_or('"');
+        let Some((literal, after)) = after.split_once(quote) else { break };
+        found.push(literal);
+        rest = after;
+    }
+    found
+}

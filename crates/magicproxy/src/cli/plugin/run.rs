@@ -1,0 +1,204 @@
+//! `plugin run`: asks a component about one request, and tells it of one answer, without a proxy.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+use magicproxy_core::UnixTime;
+use magicproxy_core::plugin::{PluginRequest, PluginResponse, PluginScope, Verdict};
+use magicproxy_core::state::Partition;
+use magicproxy_plugin::Report;
+use magicproxy_proxy::clock;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::Single;
+use super::memory::Memory;
+use crate::failure::{Failure, reason};
+use crate::output::{self, harmless};
+use crate::wire;
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The component
+    file: PathBuf,
+    /// A JSON file: `method`, `path`, and perhaps `query`, `headers`, `body`, `upstream`, `sender`, `labels`
+    #[arg(long, value_name = "FILE")]
+    request: PathBuf,
+    /// A JSON file: `status`, and perhaps `headers` and `body`; the plugin is told of it, whatever it says to the request
+    #[arg(long, value_name = "FILE")]
+    response: Option<PathBuf>,
+    /// A JSON file of names and values: what the plugin remembers, before and after
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+    /// What it is told when it asks for its configuration
+    #[arg(long, value_name = "TEXT")]
+    config: Option<String>,
+    /// The second that it is, as the plugin sees it [default: now]
+    #[arg(long, value_name = "SECONDS")]
+    now: Option<u64>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestFile {
+    method: String,
+    path: String,
+    query: Option<String>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    body: Option<Value>,
+    upstream: Option<String>,
+    sender: Option<IpAddr>,
+    #[serde(default)]
+    labels: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResponseFile {
+    status: u16,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    body: Option<Value>,
+}
+
+/// Prints what it said; exit code 3 for a denial, 1 for a failure.
+pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
+    let state = Arc::new(Memory::of(args.state.as_deref().map(remembered).transpose()?.unwrap_or_default()));
+    let request = read::<RequestFile>(&args.request)?.into_request();
+    let response = args.response.as_deref().map(read::<ResponseFile>).transpose()?.map(ResponseFile::into_response);
+    let plugin = Single::load(&args.file, args.config.as_deref(), Some(state.clone()))?;
+    let now = args.now.map_or_else(clock::now, UnixTime);
+    let scope = PluginScope { owner: Partition::of(&[b"plugin run"]), ends_at: UnixTime(u64::MAX), now };
+    let (asked, told) = wire::runtime()?.block_on(async {
+        let asked = plugin.host.ask(&plugin.name, &request, scope).await;
+        let told = match &response {
+            Some(response) => Some(plugin.host.tell(&plugin.name, &request, response, scope).await),
+            None => None,
+        };
+        (asked, told)
+    });
+    let entries = state.entries();
+    if let Some(file) = &args.state {
+        let text = serde_json::to_string_pretty(&entries).context("state")?;
+        std::fs::write(file, text + "\n").with_context(|| format!("cannot write `{}`", file.display()))?;
+    }
+    if args.json {
+        output::print_json(&to_json(&asked, told.as_ref(), &entries))?;
+    } else {
+        output::print(&describe(&asked, told.as_ref(), &entries))?;
+    }
+    let failed = asked.outcome.is_err() || told.is_some_and(|told| told.outcome.is_err());
+    match asked.outcome {
+        _ if failed => Err(Failure::Error(anyhow::anyhow!("the plugin failed"))),
+        Ok(Verdict::Deny(_)) => Err(Failure::Denied),
+        _ => Ok(()),
+    }
+}
+
+fn read<T: DeserializeOwned>(file: &Path) -> anyhow::Result<T> {
+    let text = std::fs::read_to_string(file).map_err(|error| anyhow::anyhow!("`{}`: {}", file.display(), reason(&error)))?;
+    serde_json::from_str(&text).with_context(|| format!("`{}`", file.display()))
+}
+
+/// What an earlier run left; nothing, before the first.
+fn remembered(file: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    if file.exists() { read(file) } else { Ok(BTreeMap::new()) }
+}
+
+impl RequestFile {
+    fn into_request(self) -> PluginRequest {
+        PluginRequest {
+            upstream: self.upstream.unwrap_or_else(|| "upstream".to_owned()),
+            method: self.method,
+            path: self.path,
+            query: self.query,
+            headers: headers(self.headers),
+            body: self.body.map(body),
+            sender: self.sender,
+            token_id: "plugin-run".to_owned(),
+            labels: self.labels,
+        }
+    }
+}
+
+impl ResponseFile {
+    fn into_response(self) -> PluginResponse {
+        PluginResponse { status: self.status, headers: headers(self.headers), body: self.body.map(body) }
+    }
+}
+
+fn headers(headers: BTreeMap<String, String>) -> Vec<(String, Vec<u8>)> {
+    headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value.into_bytes())).collect()
+}
+
+/// A string stands for itself, anything else for its JSON.
+fn body(body: Value) -> Arc<[u8]> {
+    match body {
+        Value::String(text) => text.into_bytes().into(),
+        other => other.to_string().into_bytes().into(),
+    }
+}
+
+fn verdict(report: &Report<Verdict>) -> String {
+    match &report.outcome {
+        Ok(Verdict::Allow) => "allow".to_owned(),
+        Ok(Verdict::Deny(reason)) => format!("deny: {reason}"),
+        Ok(Verdict::Abstain) => "abstain".to_owned(),
+        Err(failure) => format!("failure: {failure}"),
+    }
+}
+
+fn recorded(report: &Report<()>) -> String {
+    match &report.outcome {
+        Ok(()) => "recorded".to_owned(),
+        Err(failure) => format!("failure: {failure}"),
+    }
+}
+
+fn describe(asked: &Report<Verdict>, told: Option<&Report<()>>, entries: &BTreeMap<String, String>) -> String {
+    let mut text = format!("request   {} (ran {:?})\n", harmless(&verdict(asked)), asked.spent);
+    // Writing to a string does not fail.
+    let mut line = |line: String| {
+        let _ = writeln!(text, "{line}");
+    };
+    asked.lines.iter().for_each(|written| line(format!("  {}: {}", written.level, written.text)));
+    if let Some(told) = told {
+        line(format!("response  {} (ran {:?})", harmless(&recorded(told)), told.spent));
+        told.lines.iter().for_each(|written| line(format!("  {}: {}", written.level, written.text)));
+    }
+    line(format!("state     {} entries", entries.len()));
+    entries.iter().for_each(|(name, value)| line(format!("  {} = {}", harmless(name), harmless(value))));
+    text
+}
+
+fn to_json(asked: &Report<Verdict>, told: Option<&Report<()>>, entries: &BTreeMap<String, String>) -> Value {
+    let (word, reason) = match &asked.outcome {
+        Ok(Verdict::Allow) => ("allow", None),
+        Ok(Verdict::Deny(reason)) => ("deny", Some(reason.clone())),
+        Ok(Verdict::Abstain) => ("abstain", None),
+        Err(failure) => ("failure", Some(failure.to_string())),
+    };
+    let lines = |lines: &[magicproxy_plugin::Line]| -> Value {
+        lines.iter().map(|line| json!({ "level": line.level.to_string(), "text": line.text })).collect()
+    };
+    json!({
+        "request": { "verdict": word, "reason": reason, "micros": asked.spent.as_micros(), "log": lines(&asked.lines) },
+        "response": told.map(|told| json!({
+            "recorded": told.outcome.is_ok(),
+            "reason": told.outcome.as_ref().err().map(ToString::to_string),
+            "micros": told.spent.as_micros(),
+            "log": lines(&told.lines),
+        })),
+        "state": entries,
+    })
+}
