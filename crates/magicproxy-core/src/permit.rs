@@ -8,7 +8,7 @@ use crate::plugin::{Consent, PluginName};
 use crate::rule::{HeldGrant, Stateful};
 use crate::seal::Sealed;
 use crate::state::Partition;
-use crate::token::{LEEWAY_SECONDS, UpstreamName, VerifiedToken};
+use crate::token::{LEEWAY_SECONDS, MAX_UNIX_TIME, UpstreamName, VerifiedToken};
 
 /// How long what a named owner made is its own, in seconds: 30 days.
 const NAMED_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;
@@ -139,12 +139,16 @@ impl Permit {
 
     /// What must be taken before the request is sent, all of one owner in one step: first of the token's own limits.
     #[must_use]
-    pub fn counts(&self, upstream: &UpstreamName, now: UnixTime) -> Vec<Count> {
+    pub fn counts(&self, upstream: &UpstreamName) -> Vec<Count> {
         let mut counts = self.token.counts();
         if let Some(state) = self.state()
             && let Some(limit) = state.limit()
         {
-            let (owner, expires_at) = self.owner(upstream, now);
+            let (owner, expires_at) = match state.owner() {
+                // Nobody's end is its end.
+                Some(name) => (name.owner(upstream), UnixTime(MAX_UNIX_TIME)),
+                None => (self.token.owner(), self.token.owner_ends_at()),
+            };
             counts.push(Count { owner, counter: state.counter(), limit, expires_at });
         }
         counts

@@ -133,6 +133,8 @@ pub struct VerifiedToken {
     key_ends_at: Option<UnixTime>,
     issued_at: UnixTime,
     expires_at: UnixTime,
+    /// When the token ends that it was narrowed from.
+    minted_until: UnixTime,
     not_before: Option<UnixTime>,
     upstream: Option<UpstreamName>,
     explain: bool,
@@ -259,6 +261,13 @@ impl VerifiedToken {
     #[must_use]
     pub fn owner(&self) -> Partition {
         self.owner
+    }
+
+    /// From when on nothing of its owner is accepted, however narrow this one is: counts last as long, or a short-lived child
+    /// would end those of its parent.
+    #[must_use]
+    pub fn owner_ends_at(&self) -> UnixTime {
+        UnixTime(self.minted_until.0.saturating_add(LEEWAY_SECONDS))
     }
 
     /// The plugins that decide on its requests, besides its rules.

@@ -115,7 +115,7 @@ impl Ledger {
             Basis::Grant(held) if message.method == http::Method::DELETE => Outcome::Consumes(held.clone()),
             Basis::Rule(None) | Basis::Grant(_) | Basis::Plugin(_) => Outcome::Nothing,
         };
-        let taken = match self.take(&permit, now).await {
+        let taken = match self.take(&permit).await {
             Ok(taken) => taken,
             Err(rejection) => {
                 self.abandon(outcome).await;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{LEEWAY_SECONDS, Narrowing, Network, UpstreamName, VerifiedToken};
+use super::{Narrowing, Network, UpstreamName, VerifiedToken};
 use crate::UnixTime;
 use crate::method::is_never_admitted;
 use crate::permit::{Basis, Count, Permit};
@@ -102,7 +102,7 @@ impl VerifiedToken {
 
     /// What its caveats count.
     pub(crate) fn counts(&self) -> Vec<Count> {
-        let expires_at = UnixTime(self.expires_at.0.saturating_add(LEEWAY_SECONDS));
+        let expires_at = self.owner_ends_at();
         let limits = self.narrowing.iter().filter_map(|caveat| caveat.limit);
         let count = |(limit, counter): (_, Partition)| Count {
             owner: self.owner,

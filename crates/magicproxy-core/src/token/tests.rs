@@ -165,3 +165,70 @@ fn names() {
         assert!(UpstreamName::parse(name).is_none(), "{name}");
     }
 }
+
+fn verify_in(ring: &KeyRing, text: &str) -> Arc<VerifiedToken> {
+    let scopes = scopes();
+    let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
+    Arc::new(ring.verify(text, &context).unwrap())
+}
+
+fn minted(rules: &str, limit: Option<&str>) -> Zeroizing<String> {
+    let raw: Vec<RawRule> = serde_json::from_str(rules).unwrap();
+    let request = MintRequest {
+        credential: Credential::parse(Zeroizing::new("ghp_marked".to_owned())).unwrap(),
+        grant: Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap()),
+        upstream: Some(upstream("api")),
+        issued_at: NOW,
+        expires_at: UnixTime(NOW.0 + 3600),
+        not_before: None,
+        explain: false,
+        limit: limit.map(|limit| limit.parse().unwrap()),
+    };
+    ring().mint(&request).unwrap().token
+}
+
+fn permitted(token: &Arc<VerifiedToken>, path: &str) -> crate::Permit {
+    let target = RequestTarget::parse(path.as_bytes(), EncodedSlash::Refuse).unwrap();
+    let to = upstream("api");
+    let unnamed = UnnamedTokens::Refuse;
+    let access = Access { method: "GET", target: &target, upstream: &to, unnamed, ceiling: None, sender: None, now: NOW };
+    token.authorize(&access).unwrap()
+}
+
+/// A child that lives for a second must not take its parent's counts with it.
+#[test]
+fn counts_outlive_the_children_of_a_token() {
+    let parent = minted(r#"[{"method":"GET","path":"/a","limit":{"total":1}}]"#, Some("total=3"));
+    let scopes = scopes();
+    let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
+    let caveat = Caveat { exp: Some(UnixTime(NOW.0 + 1)), ..Caveat::default() };
+    let child = verify_in(&ring(), &ring().narrow(&parent, &caveat, &context).unwrap());
+    let counts = permitted(&child, "/a").counts(&upstream("api"));
+    assert_eq!(counts, permitted(&verify_in(&ring(), &parent), "/a").counts(&upstream("api")));
+    assert_eq!(counts.len(), 2);
+    assert!(counts.iter().all(|count| count.expires_at == UnixTime(NOW.0 + 3600 + LEEWAY_SECONDS)), "{counts:?}");
+    assert_eq!(child.owner_ends_at(), UnixTime(NOW.0 + 3600 + LEEWAY_SECONDS));
+    assert_eq!(child.refused_from(), UnixTime(NOW.0 + 1 + LEEWAY_SECONDS));
+}
+
+/// What was counted for somebody whom the operator named is never forgotten: nobody's end is its end.
+#[test]
+fn counts_of_a_named_owner_do_not_end() {
+    let mut scopes = scopes();
+    let raw = serde_json::from_str(r#"{"method":"GET","path":"/a","limit":{"total":1},"owner":"all"}"#).unwrap();
+    scopes.insert(ScopeName::parse("shared").unwrap(), vec![Rule::parse(raw, PatternMode::Whole).unwrap()].into());
+    let request = MintRequest {
+        credential: Credential::parse(Zeroizing::new("ghp_marked".to_owned())).unwrap(),
+        grant: Grant::Scopes(vec![ScopeName::parse("shared").unwrap()]),
+        upstream: Some(upstream("api")),
+        issued_at: NOW,
+        expires_at: UnixTime(NOW.0 + 60),
+        not_before: None,
+        explain: false,
+        limit: None,
+    };
+    let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
+    let token = Arc::new(ring().verify(&ring().mint(&request).unwrap().token, &context).unwrap());
+    let counts = permitted(&token, "/a").counts(&upstream("api"));
+    assert_eq!(counts.iter().map(|count| count.expires_at).collect::<Vec<_>>(), [UnixTime(MAX_UNIX_TIME)]);
+}

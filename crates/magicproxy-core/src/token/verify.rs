@@ -136,6 +136,7 @@ impl KeyRing {
             key_ends_at: None,
             issued_at: iat,
             expires_at: exp,
+            minted_until: exp,
             not_before: nbf,
             upstream,
             explain: claims.explain,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use magicproxy_core::limit::{LEASE_MILLIS, Limit};
 use magicproxy_core::state::{Demand, Holder, Partition, StateStore, Taken};
-use magicproxy_core::{Count, Permit, UnixTime};
+use magicproxy_core::{Count, Permit};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -75,8 +75,8 @@ impl Pending {
 
 impl Ledger {
     /// Takes one of every limit: those of one owner in one step.
-    pub(super) async fn take(&self, permit: &Permit, now: UnixTime) -> Result<Counted, Rejection> {
-        let counts = permit.counts(&self.upstream, now);
+    pub(super) async fn take(&self, permit: &Permit) -> Result<Counted, Rejection> {
+        let counts = permit.counts(&self.upstream);
         let mut counted = Counted::default();
         let mut rest: &[Count] = &counts;
         while let Some(first) = rest.first() {

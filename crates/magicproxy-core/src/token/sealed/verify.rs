@@ -40,6 +40,7 @@ impl KeyRing {
             key_ends_at: key.standing().not_after,
             issued_at: claims.iat,
             expires_at: claims.exp,
+            minted_until: claims.exp,
             not_before: claims.nbf,
             upstream: Some(claims.aud.clone()),
             explain: claims.explain,
