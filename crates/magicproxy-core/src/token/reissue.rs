@@ -2,16 +2,18 @@
 //!
 //! `token-v2.md` section 9.
 
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
 use super::caveat::{Caveat, MAX_CAVEATS};
 use super::claims::{SignedToken, UnverifiedToken};
 use super::sealed::NarrowError;
 use super::verify::VerifyContext;
-use super::{MintError, VerifyError};
+use super::{MintError, VerifiedToken, VerifyError};
 use crate::key::{KeyError, KeyRing};
 use crate::pattern::PatternMode;
-use crate::rule::{NewGrant, RawRule, Rule};
+use crate::rule::{NewGrant, RawRule, Rule, Stateful};
 use crate::seal::{OpenError, SealedCredential, seal};
 
 /// Why a token was not made anew.
@@ -35,9 +37,23 @@ pub enum ReissueError {
     /// A new seal would begin its counts anew.
     #[error("a version 2 token with a `limit` among its caveats has no receipts")]
     Counted,
+    /// A new seal is a new owner: counts, and what plugins keep, would begin anew.
+    #[error("a token with a `limit` or a plugin cannot be sealed anew, or it could be used as often again: have it minted again")]
+    Limited,
+    /// A receipt names no scope, so nobody would ask the plugin.
+    #[error("a token that a plugin decides on has no receipts")]
+    Guarded,
     /// There is no active key of its kind.
     #[error("there is no active sealing key of the kind `{0}`")]
     NoKey(&'static str),
+}
+
+impl VerifiedToken {
+    /// Does its owner have a count, or perhaps a state that a plugin keeps?
+    fn owner_is_counted(&self) -> bool {
+        let counts = |state: &Arc<Stateful>| state.limit().is_some() && state.owner().is_none();
+        self.has_limits() || !self.plugins().is_empty() || self.policy.stateful().any(counts)
+    }
 }
 
 impl From<KeyError> for ReissueError {
@@ -78,9 +94,9 @@ impl KeyRing {
     /// # Errors
     /// [`ReissueError`].
     pub fn reseal(&self, text: &str, context: &VerifyContext<'_>) -> Result<Zeroizing<String>, ReissueError> {
-        self.verify(text, context)?;
+        let verified = self.verify(text, context)?;
         match UnverifiedToken::parse(text)? {
-            UnverifiedToken::V1(token) => self.reseal_signed(text, &token),
+            UnverifiedToken::V1(token) => self.reseal_signed(text, &token, &verified),
             UnverifiedToken::V2(token) => {
                 let kem = token.claims().kem;
                 let key = self.published(context.now).find(|key| key.kem() == kem).ok_or(ReissueError::NoKey(kem.as_str()))?;
@@ -89,6 +105,9 @@ impl KeyRing {
                 }
                 if token.claims().minter.is_some() {
                     return Err(ReissueError::Signed);
+                }
+                if verified.owner_is_counted() {
+                    return Err(ReissueError::Limited);
                 }
                 let held = self.sealing_by_id(&token.claims().kid).ok_or(VerifyError::UnknownKey)?;
                 Ok(token.reseal(held, key)?)
@@ -106,6 +125,9 @@ impl KeyRing {
         grants: &[NewGrant],
         context: &VerifyContext<'_>,
     ) -> Result<Zeroizing<String>, ReissueError> {
+        if !self.verify(text, context)?.plugins().is_empty() {
+            return Err(ReissueError::Guarded);
+        }
         let rules = grants.iter().flat_map(NewGrant::rules).map(RawRule::Text).collect();
         let receipt = match UnverifiedToken::parse(text)? {
             UnverifiedToken::V1(token) => {
@@ -129,11 +151,19 @@ impl KeyRing {
         Ok(receipt)
     }
 
-    fn reseal_signed(&self, text: &str, token: &SignedToken<'_>) -> Result<Zeroizing<String>, ReissueError> {
+    fn reseal_signed(
+        &self,
+        text: &str,
+        token: &SignedToken<'_>,
+        verified: &VerifiedToken,
+    ) -> Result<Zeroizing<String>, ReissueError> {
         let signer = self.signer_of(token)?;
         let active = self.active();
         if signer.public().id() == active.public().id() {
             return Ok(Zeroizing::new(text.to_owned()));
+        }
+        if verified.owner_is_counted() {
+            return Err(ReissueError::Limited);
         }
         let mut claims = token.claims()?;
         let credential = self.open_rsa(&SealedCredential::new(claims.token, signer.public().id().clone()))?;

@@ -232,3 +232,23 @@ fn counts_of_a_named_owner_do_not_end() {
     let counts = permitted(&token, "/a").counts(&upstream("api"));
     assert_eq!(counts.iter().map(|count| count.expires_at).collect::<Vec<_>>(), [UnixTime(MAX_UNIX_TIME)]);
 }
+
+/// Each new seal would be a new owner, with nothing counted yet.
+#[test]
+fn what_is_counted_is_not_sealed_anew() {
+    let second = PrivateKey::from_pem(include_str!("../../../../testdata/keys/test-only-second.pem")).unwrap();
+    let first = PrivateKey::from_pem(include_str!("../../../../testdata/keys/test-only-first.pem")).unwrap();
+    let rotated = KeyRing::new(second, vec![first]).unwrap();
+    let scopes = scopes();
+    let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
+    let plain = minted(r#"["GET /a"]"#, None);
+    assert_ne!(rotated.reseal(&plain, &context).unwrap(), plain);
+    for counted in [
+        minted(r#"["GET /a"]"#, Some("total=3")),
+        minted(r#"[{"method":"GET","path":"/a","limit":{"total":3}}]"#, None),
+        ring().narrow(&plain, &Caveat { limit: Some("concurrent=1".parse().unwrap()), ..Caveat::default() }, &context).unwrap(),
+    ] {
+        assert_eq!(rotated.reseal(&counted, &context).unwrap_err(), ReissueError::Limited);
+        assert_eq!(ring().reseal(&counted, &context).unwrap(), counted, "it is sealed to the active key");
+    }
+}
