@@ -51,11 +51,10 @@ pub(crate) struct Allowed<'p> {
     pub(crate) state: Option<&'p Arc<Stateful>>,
 }
 
-/// Rules that admit the same methods, and of which all are stateful or none is.
+/// Rules that admit the same methods.
 #[derive(Debug)]
 struct Group {
     methods: Methods,
-    stateful: bool,
     automata: Vec<(Automaton, Vec<usize>)>,
 }
 
@@ -82,20 +81,19 @@ impl Policy {
         budget: &mut PolicyBudget,
     ) -> Result<Self, PolicyError> {
         let rules: Vec<&Rule> = rules.into_iter().collect();
-        let mut by_methods: Vec<((&Methods, bool), Vec<usize>)> = Vec::new();
+        let mut by_methods: Vec<(&Methods, Vec<usize>)> = Vec::new();
         for (index, rule) in rules.iter().enumerate() {
-            let kind = (rule.methods(), rule.state().is_some());
-            match by_methods.iter_mut().find(|(known, _)| *known == kind) {
+            match by_methods.iter_mut().find(|(known, _)| *known == rule.methods()) {
                 Some((_, indexes)) => indexes.push(index),
-                None => by_methods.push((kind, vec![index])),
+                None => by_methods.push((rule.methods(), vec![index])),
             }
         }
         let mut groups = Vec::with_capacity(by_methods.len());
-        for ((methods, stateful), indexes) in by_methods {
+        for (methods, indexes) in by_methods {
             let patterns: Vec<(usize, &Pattern)> =
                 indexes.into_iter().filter_map(|index| Some((index, rules.get(index)?.pattern()))).collect();
             let automata = compile_group(&patterns, budget)?;
-            groups.push(Group { methods: methods.clone(), stateful, automata });
+            groups.push(Group { methods: methods.clone(), automata });
         }
         let stateful = rules.iter().enumerate().filter_map(|(index, rule)| Some((index, Arc::clone(rule.state()?)))).collect();
         let rules = rules.iter().map(|rule| rule.to_string().into()).collect();
@@ -129,7 +127,11 @@ impl Policy {
         } else {
             let one_reading = target.readings().nth(1).is_none();
             for reading in target.readings() {
-                let rule = self.first_in_list(method, reading, one_reading)?;
+                let rule = self.first_in_list(method, reading)?;
+                // It does not stand aside for a later rule either, that demands less.
+                if !one_reading && self.stateful.contains_key(&rule) {
+                    return None;
+                }
                 first.get_or_insert(rule);
             }
         }
@@ -160,9 +162,9 @@ impl Policy {
         self.groups.iter().flat_map(|group| &group.automata).map(|(automaton, _)| automaton.memory_bytes()).sum()
     }
 
-    /// Of all rules, or of those that are not stateful, the first in the list.
-    fn first_in_list(&self, method: &str, path: &str, with_stateful: bool) -> Option<usize> {
-        let admitting = self.groups.iter().filter(|group| (with_stateful || !group.stateful) && group.methods.admit(method));
+    /// The first in the list.
+    fn first_in_list(&self, method: &str, path: &str) -> Option<usize> {
+        let admitting = self.groups.iter().filter(|group| group.methods.admit(method));
         let matches = admitting.flat_map(|group| &group.automata);
         matches.filter_map(|(automaton, rules)| rules.get(automaton.first_match(path)?).copied()).min()
     }

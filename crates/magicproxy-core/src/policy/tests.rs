@@ -170,3 +170,17 @@ fn patterns_that_never_end_elsewhere() {
         assert!(worst < Duration::from_millis(2), "{pattern}: {worst:?}");
     }
 }
+
+/// A target with two readings does not slip past a rule that demands something, to one that demands nothing.
+#[test]
+fn a_stateful_rule_does_not_stand_aside() {
+    let raw = r#"[{"method":"GET","path":"/dear/.*","limit":{"total":1}},"GET /.*"]"#;
+    let raw: Vec<RawRule> = serde_json::from_str(raw).unwrap();
+    let policy = Policy::compile(&Rule::parse_list(&raw, PatternMode::Whole).unwrap()).unwrap();
+    let decided = |path: &str| policy.decide("GET", &target(path)).map(|allowed| allowed.state.is_some());
+    assert_eq!(decided("/dear/a"), Some(true));
+    assert_eq!(decided("/cheap/a%2Fb"), Some(false));
+    for path in ["/dear/a%2Fb", "/dear%2Fa", "/dear/a%3Fb", "/dear/a%23", "/dear/%3Fa"] {
+        assert_eq!(decided(path), None, "{path}");
+    }
+}
