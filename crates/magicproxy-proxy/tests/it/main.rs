@@ -24,6 +24,7 @@ mod listeners;
 mod path;
 mod pool;
 mod property;
+mod revocations;
 mod rewriting;
 mod scrubbing;
 mod sealed;

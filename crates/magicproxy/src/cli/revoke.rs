@@ -39,7 +39,7 @@ pub(crate) struct RevokeArgs {
     tokens: Vec<String>,
     /// Id of a key, for all of its tokens; repeatable
     #[arg(long = "key", value_name = "KID")]
-    keys: Vec<String>,
+    key_ids: Vec<String>,
     /// All tokens that were minted before: `2026-11-26T10:00:00Z`, `now`, or seconds since 1970
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     before: Option<u64>,
@@ -47,7 +47,7 @@ pub(crate) struct RevokeArgs {
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["undo", "list"])]
     reason: Option<String>,
     /// Print what is revoked
-    #[arg(long, conflicts_with_all = ["ids", "tokens", "keys", "before", "undo"])]
+    #[arg(long, conflicts_with_all = ["ids", "tokens", "key_ids", "before", "undo"])]
     list: bool,
     /// Accept these again
     #[arg(long)]
@@ -98,11 +98,11 @@ fn undo(kept: &Kept, revoked: &[Revoked]) -> Result<(), Failure> {
 impl RevokeArgs {
     fn revoked(&self) -> Result<Vec<Revoked>, Failure> {
         let legal = |id: &str| !id.is_empty() && id.len() <= LONGEST_ID && !id.contains(char::is_control);
-        if let Some(id) = self.ids.iter().chain(&self.keys).find(|id| !legal(id)) {
+        if let Some(id) = self.ids.iter().chain(&self.key_ids).find(|id| !legal(id)) {
             return Err(Failure::usage(format!("`{}`: expected the id of a token or a key", harmless(id))));
         }
         let ids = self.ids.iter().cloned().map(Revoked::Id);
-        let keys = self.keys.iter().cloned().map(Revoked::Key);
+        let keys = self.key_ids.iter().cloned().map(Revoked::Key);
         let mut all: Vec<Revoked> = ids.chain(keys).chain(self.before.map(Revoked::Before)).collect();
         for token in &self.tokens {
             all.push(owner_of(token)?);

@@ -6,6 +6,7 @@
 
 mod env;
 mod program;
+mod revoke;
 #[cfg(unix)]
 mod run;
 mod sealed;

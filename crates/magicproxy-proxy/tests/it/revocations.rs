@@ -1,0 +1,106 @@
+//! Tokens that are no longer accepted, and lists that are too old to be trusted.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use magicproxy_core::{UnixTime, UnverifiedToken};
+use magicproxy_proxy::settings::{RevocationList, Revocations};
+
+use crate::support::{Answer, Client, Proxy, Token, Upstream, keys, now, request};
+
+async fn ask(proxy: &Proxy, token: &str) -> Answer {
+    Client::ask(proxy, request("GET /user", token, &[], "")).await
+}
+
+#[track_caller]
+fn refused(answer: &Answer, status: u16, code: &str) {
+    assert_eq!(answer.status, status, "{}", answer.text());
+    assert!(answer.text().contains(code), "{}", answer.text());
+}
+
+async fn with(upstream: &Upstream, revocations: &Arc<Revocations>) -> Proxy {
+    let revocations = Arc::clone(revocations);
+    Proxy::with(upstream, |settings| settings.revocations = revocations).await
+}
+
+#[tokio::test]
+async fn each_kind_refuses_its_tokens_and_no_others() {
+    let upstream = Upstream::hello().await;
+    let revocations = Arc::new(Revocations::default());
+    let proxy = with(&upstream, &revocations).await;
+    let (token, other) = (Token::any(), Token::any());
+    let claims = UnverifiedToken::parse(&token).unwrap();
+    let id = claims.claims_for_display().unwrap()["jti"].as_str().unwrap().to_owned();
+    let empty = RevocationList::default;
+    let own = [
+        RevocationList { ids: HashSet::from([id]), ..empty() },
+        RevocationList { owners: HashSet::from([claims.owner().unwrap()]), ..empty() },
+    ];
+    for list in own {
+        assert_eq!(ask(&proxy, &token).await.status, 200);
+        revocations.replace(list);
+        let answer = ask(&proxy, &token).await;
+        refused(&answer, 401, "revoked_token");
+        assert!(answer.one("www-authenticate").is_some_and(|challenge| challenge.contains("invalid_token")));
+        assert_eq!(ask(&proxy, &other).await.status, 200);
+        revocations.replace(empty());
+    }
+    let kid = keys().current().active().public().id().as_str().to_owned();
+    let all = [
+        RevocationList { keys: HashSet::from([kid]), ..empty() },
+        RevocationList { before: Some(UnixTime(now() + 60)), ..empty() },
+    ];
+    for list in all {
+        revocations.replace(list);
+        refused(&ask(&proxy, &other).await, 401, "revoked_token");
+    }
+    revocations.replace(RevocationList { before: Some(UnixTime(now() - 60)), ..empty() });
+    assert_eq!(ask(&proxy, &token).await.status, 200);
+    refused(&ask(&proxy, &Token::allowing(&["GET /user"]).living(now() - 61, now() + 60).mint()).await, 401, "revoked_token");
+    // What it may not do is not told to whom it is no longer given.
+    let narrow = Token::allowing(&["GET /nothing"]).living(now() - 61, now() + 60).mint();
+    refused(&ask(&proxy, &narrow).await, 401, "revoked_token");
+}
+
+#[tokio::test]
+async fn every_way_in_asks() {
+    let upstream = Upstream::hello().await;
+    let revocations = Arc::new(Revocations::default());
+    let proxy = with(&upstream, &revocations).await;
+    let token = Token::any();
+    assert_eq!(ask(&proxy, &token).await.status, 200);
+    revocations.replace(RevocationList { before: Some(UnixTime(now() + 60)), ..RevocationList::default() });
+    for (path, body) in [
+        ("POST /__magictoken/explain", r#"{"method":"GET","target":"/user"}"#),
+        ("POST /__magictoken/narrow", r#"{"caveat":{}}"#),
+        ("POST /__magictoken/reseal", ""),
+        ("GET /user", ""),
+    ] {
+        let length = format!("Content-Length: {}", body.len());
+        let lines = ["Content-Type: application/json", length.as_str()];
+        let answer = Client::ask(&proxy, request(path, &token, if body.is_empty() { &[] } else { &lines }, body)).await;
+        refused(&answer, 401, "revoked_token");
+    }
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_list_that_is_too_old_is_doubt() {
+    let upstream = Upstream::hello().await;
+    let revocations = Arc::new(Revocations::unknown());
+    let proxy = with(&upstream, &revocations).await;
+    let token = Token::any();
+    refused(&ask(&proxy, &token).await, 503, "store_unavailable");
+    let then = Instant::now();
+    revocations.refresh(RevocationList::default(), then, Duration::from_secs(1));
+    assert_eq!(ask(&proxy, &token).await.status, 200);
+    tokio::time::sleep(Duration::from_millis(1_050)).await;
+    refused(&ask(&proxy, &token).await, 503, "store_unavailable");
+    revocations.confirm(Instant::now(), Duration::from_secs(60));
+    assert_eq!(ask(&proxy, &token).await.status, 200);
+    // What is known to be revoked stays so, however old the list.
+    let list = RevocationList { before: Some(UnixTime(now() + 60)), ..RevocationList::default() };
+    revocations.refresh(list, then, Duration::ZERO);
+    refused(&ask(&proxy, &token).await, 401, "revoked_token");
+}
