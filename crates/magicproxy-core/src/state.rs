@@ -95,11 +95,13 @@ pub enum Change {
 /// One thing that is counted, and how much of it there may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Demand {
-    /// The name of the counter in its partition. Counters and entries do not share names, whatever they are called.
+    /// The name of the counter in its partition. Counters and entries do not share names, whatever they are called; nor do
+    /// counters of different kinds, or of windows of different lengths.
     pub counter: Vec<u8>,
     /// What it may come to.
     pub bound: Bound,
-    /// From this second on the counter is as if it had never been.
+    /// From this second on the counter is as if it had never been; the latest of several demands counts. A demand for which this
+    /// has come already is not met: nobody would remember that it was.
     pub expires_at: UnixTime,
 }
 
@@ -159,8 +161,8 @@ pub type StoreFuture<'s, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// A store. Each call is one atomic step; what [`apply`](Self::apply), [`take`](Self::take) and
 /// [`give_back`](Self::give_back) changed survives the end of the process, however it ends, once they have returned.
 ///
-/// A future that is dropped may or may not have had its effect. Times are the caller's; a store that is asked with an earlier
-/// time than before answers as if the later one had been given.
+/// A future that is dropped may or may not have had its effect. Times are the caller's; a partition that is asked with an
+/// earlier time than that of the latest call that changed it answers as if the later one had been given.
 pub trait StateStore: fmt::Debug + Send + Sync {
     /// The live entries of these names, in their order.
     fn read(&self, partition: Partition, names: Vec<Vec<u8>>, now: UnixTime) -> StoreFuture<'_, Vec<Option<Entry>>>;
