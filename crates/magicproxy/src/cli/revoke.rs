@@ -75,9 +75,14 @@ pub(crate) fn run(args: RevokeArgs, environment: &Environment) -> Result<(), Fai
         return undo(&kept, &revoked);
     }
     let now = clock::now();
-    let expires_at = now.0.saturating_add(config.revocations.lifetime.as_secs());
-    let about = About { revoked_at: now.0, expires_at, reason: args.reason };
-    let entries: Vec<Revocation> = revoked.into_iter().map(|revoked| Revocation { revoked, about: about.clone() }).collect();
+    let lifetime = config.revocations.lifetime.as_secs();
+    let entry = |revoked: Revoked| {
+        // Tokens that a time in the future means are still to be minted.
+        let latest = if let Revoked::Before(time) = revoked { now.0.max(time) } else { now.0 };
+        let about = About { revoked_at: now.0, expires_at: latest.saturating_add(lifetime), reason: args.reason.clone() };
+        Revocation { revoked, about }
+    };
+    let entries: Vec<Revocation> = revoked.into_iter().map(entry).collect();
     kept.add(&entries)?;
     let lines = entries.iter().map(|entry| format!("revoked {}", harmless(&entry.revoked.name())));
     output::print(&lines.collect::<Vec<_>>().join("\n"))?;

@@ -12,8 +12,10 @@ use super::setting::{Origin, Section as _};
 use super::value::StoreChoice;
 use crate::failure::reason;
 
-/// Tokens of the Python program lived five years; where nobody says how long they may, we say twice that.
-const UNBOUNDED: Duration = Duration::from_secs(10 * 365 * 86_400);
+/// No token lives longer, where nobody says less.
+const UNBOUNDED: Duration = Duration::from_secs(magicproxy_core::token::MAX_LIFETIME_SECONDS);
+/// Clocks may differ by some of it, at a token's beginning and at its end.
+const LEEWAY: Duration = Duration::from_secs(2 * magicproxy_core::token::LEEWAY_SECONDS);
 
 /// Where state is kept.
 #[derive(Clone, Debug)]
@@ -72,7 +74,7 @@ impl Checker<'_> {
         }
         let file =
             tokens.revocations.given().map_or_else(|| keys.files.folder().join("revocations.json"), |given| self.path(given));
-        let lifetime = self.lifetime("tokens.max_lifetime", &tokens.max_lifetime).unwrap_or(UNBOUNDED);
+        let lifetime = self.lifetime("tokens.max_lifetime", &tokens.max_lifetime).unwrap_or(UNBOUNDED) + LEEWAY;
         let stale =
             self.text("state.on_unreachable", &raw.state.on_unreachable, |text| match text.strip_prefix("allow-stale ") {
                 Some(duration) => parse_duration(duration),

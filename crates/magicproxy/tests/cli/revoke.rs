@@ -140,6 +140,10 @@ fn what_was_narrowed_goes_with_its_token_and_keys_and_times_with_all_theirs() {
     proxy.comes_to_answer(&other, ALLOWED, SOON);
     ok(&place, &["revoke", "--before", "2100-01-01T00:00:00Z"]);
     proxy.comes_to_answer(&other, REVOKED, SOON);
+    // It means tokens that are minted long after, too.
+    let list: serde_json::Value = serde_json::from_str(&ok(&place, &["revoke", "--list", "--json"]).stdout).unwrap();
+    let entry = list.as_array().unwrap().iter().find(|entry| entry["revoked"] == "before:4102444800").unwrap();
+    assert!(entry["expires_at"].as_u64().unwrap() > 4_102_444_800);
     assert_eq!(proxy.end().code, 0);
 }
 
