@@ -19,6 +19,7 @@ from upstreams.cloudflare import Cloudflare
 from upstreams.digitalocean import DigitalOcean
 from upstreams.pebble import Pebble
 from upstreams.powerdns import PowerDns
+from upstreams.valkey import Valkey
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -37,7 +38,7 @@ _NOWHERE = "http://127.0.0.1:9"
 NO_WAY_OUT = {"HTTP_PROXY": _NOWHERE, "http_proxy": _NOWHERE, "HTTPS_PROXY": _NOWHERE, "NO_PROXY": "localhost,127.0.0.1,127.0.0.0/8"}
 
 _CONFIGURATION = """\
-listen = "127.0.0.1:0"
+listen = "{listen}"
 
 [keys]
 folder = "{keys}"
@@ -50,6 +51,8 @@ api_root = "{cloudflare}"
 
 [upstreams.powerdns]
 api_root = "{powerdns}"
+
+{settings}
 """
 
 
@@ -91,11 +94,11 @@ class DnsStage:
         url = self.server("proxy-dns-tls", "--tls-dev").url
         return url.replace("http:", "https:"), self.stage.keys / "dev-ca.pem"
 
-    def server(self, name, *arguments, address=None):
-        """A proxy before all three APIs, which are told to expect nobody else from here on."""
-        file = self.folder / f"{name}.toml"
-        apis = {"digitalocean": self.digitalocean.url, "cloudflare": self.cloudflare.url, "powerdns": self.powerdns.url}
-        file.write_text(_CONFIGURATION.format(keys=self.stage.keys, **apis))
+    def server(self, name, *arguments, address=None, listen="127.0.0.1:0", settings="", powerdns=None):
+        """A proxy before all three APIs, which are told to expect nobody else from here on. `settings` are further lines for it."""
+        file = self.configuration(name)
+        apis = {"digitalocean": self.digitalocean.url, "cloudflare": self.cloudflare.url, "powerdns": powerdns or self.powerdns.url}
+        file.write_text(_CONFIGURATION.format(listen=listen, keys=self.stage.keys, settings=settings, **apis))
         command = [self.stage.binary, "serve", "--config", file, *arguments]
         log = self.folder / f"{name}.log"
         started = self._stopped_later(Server(name, command, log=log, env=environment(self.folder), cwd=self.folder, address=address))
@@ -104,13 +107,34 @@ class DnsStage:
         self.cloudflare.expect(started.pid)
         return started
 
+    def configuration(self, name):
+        """The settings file of the proxy of that name."""
+        return self.folder / f"{name}.toml"
+
     def token(self, upstream, credential, *rules):
-        """A token for one of the APIs."""
+        """A token for one of the APIs, which all of these proxies take: they have the same keys."""
         body = json.dumps({"token": credential, "allowed": list(rules)})
         answer = ask(self.proxy, "POST", f"/{upstream}/__magictoken", headers={"Content-Type": "application/json"}, body=body)
         if answer.status != 200:
             raise AssertionError(f"no token was minted: {answer.status} {answer.text}")
         return answer.text
+
+    # --- proxies with a store
+
+    def on_redb(self, name):
+        """The settings with which a proxy keeps its state in a file of its own."""
+        return f'[state]\nstore = "redb"\npath = "{self.folder / name}.redb"'
+
+    @functools.cached_property
+    def owning(self):
+        """The URL of a proxy that keeps in a file who has made what."""
+        return self.server("proxy-owning", settings=self.on_redb("owning")).url
+
+    @functools.cached_property
+    def valkey(self):
+        """The settings with which proxies share their state in one Valkey."""
+        server = self._stopped_later(Valkey(self._new_folder("valkey")))
+        return f'[state]\nstore = "valkey"\nurl = "{server.url}"'
 
     # --- the ACME server
 

@@ -5,6 +5,7 @@
 The Python that runs this must have what both `requirements.txt` name, and `MAGICPROXY_NODE` (else `target/node`) must hold
 the packages of `package.json`. `MAGICPROXY_PY_DNS` (else `target/py-dns`) is a Python environment with
 what `dns_clients/requirements.txt` names. PowerDNS, Pebble and lego are Debian's: installed, or unpacked below `MAGICPROXY_DEBIAN`.
+`MAGICPROXY_TEST_VALKEY` is a valkey-server, such as `tests/state/requirements.txt` has.
 `cargo xtask test clients` sees to all that. `--only NAME` runs one topic's cases. The table of clients at
 the end is what the topics declare: see `matrix.py`.
 """
@@ -20,7 +21,7 @@ from harness.cases import argument_parser, checked, run_all  # noqa: E402
 from matrix import table  # noqa: E402
 from stage import open_stage  # noqa: E402
 from topics import curl, env_and_run, gh, git, githubkit, gitlab, llm, octokit, prism, pygithub, readme, recipe_runner, renovate  # noqa: E402
-from topics import acme, certbot, cloudflare_sdk, lego, powerdns, pydo, python_digitalocean  # noqa: E402
+from topics import acme, certbot, cloudflare_sdk, lego, ownership, powerdns, pydo, python_digitalocean, survival  # noqa: E402
 
 #: In the order in which they run.
 TOPICS = [
@@ -39,6 +40,8 @@ TOPICS = [
     powerdns,
     lego,
     certbot,
+    ownership,
+    survival,
     python_digitalocean,
     pydo,
     cloudflare_sdk,

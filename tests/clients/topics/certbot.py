@@ -143,17 +143,23 @@ def reached(dns, tokens):
 
 def refused(stage, api, *rules):
     """Runs certbot with a token for these rules, which are too few; gives what it said and what reached the API."""
-    dns, plugin = stage.dns, PLUGINS[api]
-    token = dns.token(api, plugin.credential, *rules)
-    ini = dns.folder / f"{api}-refused.ini"
-    ini.touch(mode=0o600)
-    ini.write_text(plugin.ini.format(url=f"{dns.proxy}/{api}", token=token))
-    variables = settings(dns) | ({plugin.variable: f"{dns.proxy}/{api}{plugin.base}"} if plugin.variable else {})
+    dns = stage.dns
+    token = dns.token(api, PLUGINS[api].credential, *rules)
     dns.forget()
-    command = [environment_folder() / "bin/certbot", "certonly", "--authenticator", plugin.name, f"--{plugin.name}-credentials", ini]
-    done = dns.run([*command, "--domain", "other.example.org"], **variables)
+    done = certbot(dns, api, dns.proxy, token, "other.example.org")
     holds(done.returncode != 0, "certbot failed")
     return " ".join((done.stdout + done.stderr).split()), reached(dns, dict.fromkeys(PLUGINS, token)).arrived[api]
+
+
+def certbot(dns, api, proxy, token, domain):
+    """Runs certbot for a certificate, by way of one of the APIs at a proxy."""
+    plugin = PLUGINS[api]
+    ini = dns.folder / f"{api}-{domain}.ini"
+    ini.touch(mode=0o600)
+    ini.write_text(plugin.ini.format(url=f"{proxy}/{api}", token=token))
+    variables = settings(dns) | ({plugin.variable: f"{proxy}/{api}{plugin.base}"} if plugin.variable else {})
+    command = [environment_folder() / "bin/certbot", "certonly", "--authenticator", plugin.name, f"--{plugin.name}-credentials", ini]
+    return dns.run([*command, "--domain", domain], **variables)
 
 
 def settings(dns):

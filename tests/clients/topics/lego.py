@@ -74,9 +74,13 @@ def refused_digitalocean(stage):
 
 
 def lego(dns, provider, domain, **variables):
-    command = [debian.program("lego"), "--accept-tos", "--email", "you@example.org", "--dns", provider, "--domains", domain]
-    command += [*options(dns).split(), "--path", dns.folder / "lego", "run"]
-    return dns.run(command, LEGO_CA_CERTIFICATES=dns.acme.ca_file, **variables)
+    return dns.run(command(dns, provider, domain), LEGO_CA_CERTIFICATES=dns.acme.ca_file, **variables)
+
+
+def command(dns, provider, domain):
+    """What runs lego for a certificate."""
+    start = [debian.program("lego"), "--accept-tos", "--email", "you@example.org", "--dns", provider, "--domains", domain]
+    return [*start, *options(dns).split(), "--path", dns.folder / "lego", "run"]
 
 
 def options(dns):

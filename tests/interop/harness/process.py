@@ -52,6 +52,11 @@ class Server:
             self._child.kill()
             self._child.wait()
 
+    def kill(self):
+        """Ends the process so that it can do nothing about it."""
+        self._child.kill()
+        self._child.wait()
+
     def _listening(self):
         deadline = time.monotonic() + _START
         while time.monotonic() < deadline:
@@ -83,13 +88,21 @@ def environment(home, **variables):
 def sockets_of(pid, state):
     """The own ends, host and port, of a process's TCP sockets in a state."""
     try:
-        own = {os.readlink(entry) for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir()}
+        own = set(filter(None, map(_target, pathlib.Path(f"/proc/{pid}/fd").iterdir())))
         table = pathlib.Path(f"/proc/{pid}/net/tcp").read_text()
     except OSError:
-        # A file that was closed meanwhile, or a process that is gone: the caller looks again.
+        # A process that is gone: the caller looks again.
         return []
     lines = [line.split() for line in table.splitlines()[1:]]
     return [_address(fields[1]) for fields in lines if fields[3] == state and f"socket:[{fields[9]}]" in own]
+
+
+def _target(entry):
+    """What an open file is; nothing, if it was closed meanwhile."""
+    try:
+        return os.readlink(entry)
+    except OSError:
+        return None
 
 
 def _address(entry):

@@ -26,7 +26,8 @@ pub(super) fn interop(workspace: &Workspace, log: &mut Log) -> Result<Report> {
 pub(super) fn clients(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     debian::ensure_all(workspace, log, &SERVERS)?;
     let dns = python::ensure(workspace, log, python::DNS_CLIENTS)?;
-    run(workspace, log, "tests/clients/run.py", &[("MAGICPROXY_PY_DNS", &dns)])
+    let valkey = python::valkey(workspace, log)?;
+    run(workspace, log, "tests/clients/run.py", &[("MAGICPROXY_PY_DNS", &dns), ("MAGICPROXY_TEST_VALKEY", &valkey)])
 }
 
 fn run(workspace: &Workspace, log: &mut Log, script: &str, variables: &[(&str, &Path)]) -> Result<Report> {
