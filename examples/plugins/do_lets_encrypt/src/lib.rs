@@ -92,7 +92,7 @@ struct NewRecord<'b> {
     #[serde(rename = "type")]
     kind: &'b str,
     name: &'b str,
-    data: &'b str,
+    data: String,
     #[serde(default)]
     ttl: Option<u32>,
     #[serde(default)]
