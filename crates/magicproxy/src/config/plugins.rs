@@ -3,14 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use magicproxy_core::RawRule;
 use magicproxy_core::plugin::PluginName;
 use magicproxy_plugin::{Limits, MAX_MEMORY_BYTES, OnFailure, PluginSettings};
 
 use super::check::{Checker, value};
 use super::environment::Environment;
+use super::fault::Fault;
 use super::raw::{RawConfig, RawPlugin};
 use super::setting::{Given, Origin, Setting};
 use super::size::SizeText;
+use super::suggest;
 use super::value::FailureChoice;
 
 /// The longest time that a call can be given: a client waits for it.
@@ -45,7 +48,27 @@ impl Checker<'_> {
                 settings.plugins.push(plugin);
             }
         }
+        self.named_plugins(raw);
         settings
+    }
+
+    /// What scopes name must be there: a plugin that is missing denies everything.
+    fn named_plugins(&mut self, raw: &RawConfig) {
+        for (scope, rules) in &raw.scopes {
+            for given in rules {
+                let RawRule::Plugin(object) = &given.value.0 else { continue };
+                let name = object.plugin.as_str();
+                if raw.plugins.contains_key(name) {
+                    continue;
+                }
+                let help = match suggest::nearest(name, raw.plugins.keys().map(String::as_str)) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => format!("configure it: `[plugins.{name}]` with `file`"),
+                };
+                let fault = Fault::new(format!("scope `{scope}`: there is no plugin `{name}`"), given.origin.clone());
+                self.faults.push(fault.help(help));
+            }
+        }
     }
 
     fn plugin(&mut self, name: &str, raw: &RawPlugin, origin: &Origin) -> Option<PluginSettings> {

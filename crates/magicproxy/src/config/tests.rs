@@ -171,6 +171,21 @@ fn unknown_keys_have_a_place_and_a_suggestion() {
 }
 
 #[test]
+fn stateful_rules_and_plugins_are_checked_where_they_stand() {
+    let right = "[scopes]\na = [{ method = 'POST', route = '/x', grants = ['DELETE /x/{response.id}'], owner = 'team', limit = { total = 3 } }]";
+    assert!(native(right).check().is_ok());
+    check(
+        "[scopes]\na = [{ method = 'POST', route = '/x', grants = ['DELETE /x'] }]",
+        &["scope `a`", "1 to 8 sources in braces"],
+    );
+    check("[scopes]\na = [{ method = 'GET', route = '/x', limit = { total = 0 } }]", &["a limit is 1 to 1,000,000,000"]);
+    check("[scopes]\na = [{ plugin = 'hours' }]", &["scope `a`: there is no plugin `hours`", "`[plugins.hours]`"]);
+    check("[scopes]\na = [{ plugin = 'hours', method = 'GET' }]", &["an object with `plugin` has no other member"]);
+    check("[upstream]\nceiling = [{ method = 'GET', path = '/x', limit = { total = 3 } }]", &["a ceiling gives nothing"]);
+    check("[upstream]\nceiling = [{ plugin = 'hours' }]", &["a plugin is named in a scope"]);
+}
+
+#[test]
 fn values_of_unknown_keys_are_not_shown() {
     let text = "token = 'ghp_marked'\nlisten = 5\n[credential]\nvalues = ['ghp_marked', { deep = 'ghp_marked' }]\n";
     let layers = native(text);
