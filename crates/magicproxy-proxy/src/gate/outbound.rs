@@ -25,7 +25,7 @@ pub(crate) struct Message {
 /// A permitted request with its credential.
 ///
 /// INVARIANT: its constructor consumes what a [`Permit`] became once everything was taken that it takes
-/// ([`Settled`](crate::ledger::Settled)); `upstream::Upstream::send` takes nothing else.
+/// (`ledger::Settled`); `upstream::Upstream::send` takes nothing else.
 ///
 /// It can be named, and nobody outside of the gate can make one:
 ///
