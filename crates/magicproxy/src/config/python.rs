@@ -64,8 +64,8 @@ impl Reader<'_> {
     fn config(&mut self, members: &Map<String, Value>) -> RawConfig {
         let ignored = members.keys().filter(|name| !MEMBERS.contains(&name.as_str()));
         self.warnings.extend(ignored.map(|name| format!("CONFIG_FILE: `{name}` is ignored, as the Python program ignored it")));
-        if let Some(Value::String(folder)) = members.get("plugins_location") {
-            self.plugins(folder);
+        if let Some(folder) = members.get("plugins_location").filter(|value| !value.is_null()) {
+            self.plugins(folder.as_str().unwrap_or_default());
         }
         let mut raw = RawConfig { public_access: self.string(members, "public_access"), ..RawConfig::default() };
         raw.upstream.api_root = self.string(members, "api_root");
@@ -88,16 +88,15 @@ impl Reader<'_> {
     /// Python does not run here, and a scope that is missing in silence would be a riddle.
     fn plugins(&mut self, folder: &str) {
         let files = python_files(Path::new(folder));
-        let [first, ..] = files.as_slice() else {
-            self.warnings.push("CONFIG_FILE: `plugins_location` is ignored: there are no plugins".to_owned());
-            return;
+        let named: String = files.iter().map(|file| format!(", `{file}`")).collect();
+        let message = format!("`plugins_location`: Python plugins do not run in this proxy{}", named.replacen(',', ":", 1));
+        let help = match files.first() {
+            Some(first) => format!(
+                "`magicproxy plugin import {}` says what to do instead, so for each; then remove `plugins_location`",
+                quoted(first)
+            ),
+            None => "there are none in that folder: remove `plugins_location`".to_owned(),
         };
-        let named = files.iter().map(|file| format!("`{file}`")).collect::<Vec<_>>().join(", ");
-        let message = format!("`plugins_location`: Python plugins do not run in this proxy: {named}");
-        let help = format!(
-            "`magicproxy plugin import {}` says for each what to do instead; then remove `plugins_location`",
-            quoted(first)
-        );
         let fault = Fault::new(message, self.place("\"plugins_location\"")).help(help);
         self.faults.push(fault);
     }

@@ -478,3 +478,35 @@ fn a_preset_knows_its_carrier_and_its_shape() {
     ];
     assert_eq!(told, expected.map(|(carrier, shape)| (carrier.to_owned(), shape)));
 }
+
+#[test]
+fn plugins() {
+    let good = "[plugins.challenges]\nfile = \"a.wasm\"\nconfig = \"x\"\ntime_limit = \"50ms\"\nmemory_limit = \"1MiB\"\n\
+                on_failure = \"abstain\"\n";
+    let plugins = native(good).check().unwrap().plugins.plugins;
+    let [plugin] = plugins.as_slice() else { panic!("{plugins:?}") };
+    assert_eq!((plugin.name.as_str(), plugin.limits.memory), ("challenges", 1 << 20));
+    assert_eq!((plugin.limits.time, plugin.config.as_deref()), (Duration::from_millis(50), Some("x")));
+    assert_eq!(plugin.on_failure, magicproxy_plugin::OnFailure::Abstain);
+    let bad = "[plugins.\"../x\"]\nfile = \"a\"\n[plugins.b]\ntime_limit = \"11s\"\nmemory_limit = \"2GiB\"\nfuel = 0\n\
+               [plugins.c]\nfile = \"c\"\nmemory_limit = \"lots\"\n";
+    let text = faults(native(bad));
+    for expected in [
+        "plugin `../x`: expected a name",
+        "plugin `b`: expected `file`",
+        "plugins.b.time_limit `11s`: expected at most `10s`",
+        "plugins.b.memory_limit `2GiB`: expected `64KiB` to `1GiB`",
+        "plugins.b.fuel `0`: expected at least 1",
+        "plugins.c.memory_limit `lots`: expected a size such as `16MiB`",
+    ] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+}
+
+#[test]
+fn python_plugins_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("do_lets_encrypt.py"), "").unwrap();
+    let text = faults(python(&serde_json::json!({ "plugins_location": folder.path() }).to_string()).0).replace('\n', " ");
+    assert!(text.contains("do_lets_encrypt.py") && text.contains("magicproxy plugin import"), "{text}");
+}

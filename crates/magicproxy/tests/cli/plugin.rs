@@ -1,0 +1,85 @@
+//! `plugin`: components that are checked, tried and listed, and what is said of Python's.
+
+use super::program::Place;
+
+fn example(file: &str) -> String {
+    format!("{}/../../examples/plugins/{file}", env!("CARGO_MANIFEST_DIR"))
+}
+
+const POST: &str = r#"{"method": "POST", "path": "/v2/domains/example.com/records",
+    "body": {"type": "TXT", "name": "_acme-challenge", "data": "x"}}"#;
+const CREATED: &str = r#"{"status": 201, "body": {"domain_record": {"id": 7}}}"#;
+const DELETE: &str = r#"{"method": "DELETE", "path": "/v2/domains/example.com/records/7"}"#;
+
+#[test]
+fn check() {
+    let place = Place::with_keys();
+    let checked = place.program(&["plugin", "check", &example("do_lets_encrypt/do_lets_encrypt.wasm")]).output();
+    assert_eq!(checked.code, 0, "{checked:?}");
+    for part in ["magicproxy:plugin@1.0.0", "magicproxy:plugin/state@1.0.0", "request bodies, answers, response bodies"] {
+        assert!(checked.stdout.contains(part), "{part} in {checked:?}");
+    }
+    place.write("junk.wasm", "junk");
+    let refused = place.program(&["plugin", "check", "junk.wasm"]).output();
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.stderr.contains("not a component that can be run"), "{refused:?}");
+}
+
+#[test]
+fn run_with_state() {
+    let place = Place::with_keys();
+    for (file, content) in [("post.json", POST), ("created.json", CREATED), ("delete.json", DELETE)] {
+        place.write(file, content);
+    }
+    let component = example("do_lets_encrypt/do_lets_encrypt.wasm");
+    let run = |rest: &[&str]| {
+        let command = [&["plugin", "run", &component, "--state", "state.json"], rest].concat();
+        place.program(&command).output()
+    };
+    assert!(run(&["--request", "delete.json"]).stdout.contains("request   abstain"));
+    let created = run(&["--request", "post.json", "--response", "created.json"]);
+    assert!(created.stdout.contains("request   allow") && created.stdout.contains("response  recorded"), "{created:?}");
+    assert!(created.stdout.contains("info: record 7 of example.com was created"), "{created:?}");
+    assert!(run(&["--request", "delete.json"]).stdout.contains("request   allow"));
+    let json = run(&["--request", "delete.json", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!((&json["request"]["verdict"], &json["state"]["example.com/7"]), (&"allow".into(), &"created".into()));
+}
+
+#[test]
+fn run_a_denial() {
+    let place = Place::with_keys();
+    place.write("get.json", r#"{"method": "GET", "path": "/"}"#);
+    let component = example("business_hours/business_hours.wasm");
+    let command = ["plugin", "run", &component, "--request", "get.json", "--config", "mon-fri 08:00-18:00 +00:00", "--now", "0"];
+    let denied = place.program(&command).output();
+    assert_eq!(denied.code, 3, "{denied:?}");
+    assert!(denied.stdout.contains("request   deny: outside of business hours"), "{denied:?}");
+}
+
+#[test]
+fn list_and_serve() {
+    let place = Place::with_keys();
+    let configuration = |file: &str| format!("plugin_cache = \"cache\"\n[plugins.hours]\nfile = \"{file}\"\nconfig = \"x\"\n");
+    place.write("magicproxy.toml", &configuration(&example("business_hours/business_hours.wasm")));
+    let listed = place.program(&["plugin", "list"]).output();
+    assert_eq!(listed.code, 0, "{listed:?}");
+    assert!(listed.stdout.contains("hours  ") && listed.stdout.contains("on failure: deny"), "{listed:?}");
+    place.write("magicproxy.toml", &configuration("none.wasm"));
+    let refused = place.program(&["serve"]).output();
+    assert_eq!(refused.code, 78, "{refused:?}");
+    assert!(refused.stderr.contains("plugin `hours`"), "{refused:?}");
+}
+
+#[test]
+fn import() {
+    let place = Place::with_keys();
+    place.write("old.py", "import redis\ndef response_callback(method, path, content, code, headers):\n    pass\n");
+    let imported = place.program(&["plugin", "import", "old.py", "--out", "new"]).output();
+    assert_eq!(imported.code, 0, "{imported:?}");
+    assert!(imported.stdout.contains("[plugins.my_plugin]") && imported.stdout.contains("import redis: "), "{imported:?}");
+    let again = place.program(&["plugin", "import", "old.py", "--out", "new"]).output();
+    assert_eq!(again.code, 1, "nothing is overwritten: {again:?}");
+    place.write("other.py", "x = 1\n");
+    assert_eq!(place.program(&["plugin", "import", "other.py"]).output().code, 2);
+}
