@@ -15,7 +15,7 @@ use http::header::ACCEPT_ENCODING;
 use http::{HeaderMap, HeaderValue};
 use magicproxy_core::rule::{Document, HeldGrant, Stateful};
 use magicproxy_core::state::{Partition, StateStore};
-use magicproxy_core::{Access, Basis, Denial, Permit, UnixTime, UpstreamName, VerifiedToken};
+use magicproxy_core::{Access, Basis, Denial, Permit, UpstreamName, VerifiedToken};
 
 use crate::body::{MAX_BODY_BYTES, RequestBody};
 use crate::clock;
@@ -111,7 +111,7 @@ impl Ledger {
         let now = clock::now();
         let (owner, ends_at) = permit.owner(&self.upstream, now);
         let outcome = match permit.basis() {
-            Basis::Rule(Some(state)) => self.prepare(state, (owner, ends_at), message, &questions, &permit).await?,
+            Basis::Rule(Some(state)) => self.prepare(state, owner, message).await?,
             Basis::Grant(held) if message.method == http::Method::DELETE => Outcome::Consumes(held.clone()),
             Basis::Rule(None) | Basis::Grant(_) | Basis::Plugin(_) => Outcome::Nothing,
         };
@@ -122,7 +122,8 @@ impl Ledger {
                 return Err(rejection);
             }
         };
-        let outcome = self.own(outcome, owner, ends_at).await?;
+        // Counted before the upstream is asked anything: a question is a request, too.
+        let outcome = self.own(outcome, ends_at, message, &questions, &permit).await?;
         if consultation.reads_response() || matches!(&outcome, Outcome::Grants(state, _) if state.reads_response()) {
             // What is encoded cannot be read.
             message.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -146,14 +147,12 @@ impl Ledger {
     async fn prepare(
         &self,
         state: &Arc<Stateful>,
-        (owner, _): (Partition, UnixTime),
+        owner: Partition,
         message: &mut Message,
-        questions: &Questions<'_>,
-        permit: &Permit,
     ) -> Result<Outcome, Rejection> {
         if let Some(elements) = state.elements() {
             let body = whole_body(&message.headers, &mut message.body).await?;
-            return self.reserve(elements, owner, &body, message, questions, permit).await.map(Outcome::Elements);
+            return self.reserve(elements, owner, &body, message).await.map(|claimed| Outcome::Elements(Arc::clone(state), claimed));
         }
         if state.records() {
             self.ensure_room(owner).await?;

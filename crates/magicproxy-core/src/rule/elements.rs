@@ -12,7 +12,7 @@ use super::grants::Document;
 use super::raw::OneOrMany;
 use crate::json::present;
 use crate::state::Partition;
-use crate::target::{EncodedSlash, RequestTarget};
+use crate::target::{EncodedSlash, RequestTarget, is_unreserved};
 use crate::token::UpstreamName;
 
 /// The most elements of one request.
@@ -116,10 +116,16 @@ impl Elements {
         Ok(elements)
     }
 
-    /// The partition of the elements of one path of an upstream.
+    /// The partition of the elements of one path of an upstream, the same for all spellings that an API may take for one. `None`
+    /// where the path holds what an API could read as something else: PowerDNS takes `=2E` for a dot.
     #[must_use]
-    pub fn partition(&self, upstream: &UpstreamName, path: &str) -> Partition {
-        Partition::of(&[b"elements", upstream.as_str().as_bytes(), self.0.list.as_bytes(), path.as_bytes()])
+    pub fn partition(&self, upstream: &UpstreamName, path: &str) -> Option<Partition> {
+        if !path.bytes().all(|byte| byte == b'/' || is_unreserved(byte)) {
+            return None;
+        }
+        let segments: Vec<String> = path.strip_suffix('/').unwrap_or(path).split('/').map(folded).collect();
+        let path = segments.join("/");
+        Some(Partition::of(&[b"elements", upstream.as_str().as_bytes(), self.0.list.as_bytes(), path.as_bytes()]))
     }
 
     /// The elements of a request's body, all of which the rule allows.

@@ -7,15 +7,16 @@ use std::time::Duration;
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
-use magicproxy_core::UnixTime;
+use magicproxy_core::{Permit, UnixTime};
 use magicproxy_core::rule::{Document, Facts, HeldGrant, NewGrant, Stateful};
 use magicproxy_core::state::{Change, Condition, Entry, Partition};
 
-use super::elements::Claimed;
+use super::elements::{Claimed, Questions};
 use super::limits::Counted;
 use super::{Consultation, Ledger, MAX_GRANTS};
 use crate::body::{Ahead, Held, MAX_BODY_BYTES};
 use crate::clock;
+use crate::gate::Message;
 use crate::header::Coding;
 use crate::rejection::Rejection;
 use crate::scrub::Needle;
@@ -50,7 +51,7 @@ pub(super) enum Outcome {
     /// Its success gives what this rule says, with values from the request's body among others.
     Grants(Arc<Stateful>, Option<Document>),
     /// Elements are made and taken away.
-    Elements(Claimed),
+    Elements(Arc<Stateful>, Claimed),
     /// A grant is used up.
     Consumes(HeldGrant),
 }
@@ -119,8 +120,8 @@ impl Duty {
                 self.give(&state, request.as_ref(), response.as_ref(), headers).await?;
             }
             Outcome::Grants(..) => {}
-            Outcome::Elements(claimed) if status.is_success() => self.ledger.forget(&claimed, self.owner).await,
-            Outcome::Elements(claimed) => self.ledger.disown(&claimed, self.owner).await,
+            Outcome::Elements(_, claimed) if status.is_success() => self.ledger.forget(&claimed).await,
+            Outcome::Elements(_, claimed) => self.ledger.disown(&claimed).await,
             Outcome::Consumes(held) => self.consume(&held, status).await,
         }
         self.consultation.tell(&answer.response, body.as_deref(), self.needle.as_ref()).await?;
@@ -210,16 +211,27 @@ impl Duty {
 impl Ledger {
     /// The request is not sent after all.
     pub(super) async fn abandon(&self, outcome: Outcome) {
-        if let Outcome::Elements(claimed) = outcome {
+        if let Outcome::Elements(_, claimed) = outcome {
             self.withdraw(&claimed).await;
         }
     }
 
-    /// The request will be sent: what is reserved is its owner's.
-    pub(super) async fn own(&self, outcome: Outcome, owner: Partition, ends_at: UnixTime) -> Result<Outcome, Rejection> {
-        if let Outcome::Elements(claimed) = &outcome {
-            self.own_elements(claimed, owner, ends_at).await?;
+    /// The request will be sent, if the upstream has nothing of what it makes: what is reserved is its owner's.
+    pub(super) async fn own(
+        &self,
+        outcome: Outcome,
+        ends_at: UnixTime,
+        message: &Message,
+        questions: &Questions<'_>,
+        permit: &Permit,
+    ) -> Result<Outcome, Rejection> {
+        let Outcome::Elements(state, claimed) = &outcome else { return Ok(outcome) };
+        let elements = state.elements().ok_or(Rejection::Internal)?;
+        if let Err(rejection) = self.ensure_new(elements, claimed, message, questions, permit).await {
+            self.withdraw(claimed).await;
+            return Err(rejection);
         }
+        self.own_elements(claimed, ends_at).await?;
         Ok(outcome)
     }
 }

@@ -34,68 +34,72 @@ pub(crate) struct Questions<'q> {
 #[derive(Debug)]
 pub(super) struct Claimed {
     partition: Partition,
-    /// Names of those that it makes, which nobody had.
-    new: Vec<Vec<u8>>,
+    /// Those that it makes, which nobody had.
+    new: Vec<Element>,
+    /// Names of those that its owner had.
+    held: Vec<Vec<u8>>,
     /// Names of those that it takes away.
     deleted: Vec<Vec<u8>>,
     /// What stands under a name that is reserved for it.
     reservation: Vec<u8>,
+    /// What stands under a name that is its owner's.
+    ownership: Vec<u8>,
+}
+
+impl Claimed {
+    fn new_names(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.new.iter().map(Element::name)
+    }
 }
 
 impl Ledger {
-    /// Sections 5.1 to 5.6 up to the reservation, which the upstream's answer has not contradicted.
+    /// Sections 5.1 to 5.4, and the reservation.
     pub(super) async fn reserve(
         &self,
         elements: &Elements,
         owner: Partition,
         body: &[u8],
         message: &Message,
-        questions: &Questions<'_>,
-        permit: &Permit,
     ) -> Result<Claimed, Rejection> {
+        let not_allowed = || Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new() };
+        let path = message.target.path();
+        let partition = elements.partition(&self.upstream, path).ok_or_else(not_allowed)?;
         let touched = elements.read(body).map_err(|denial| match denial {
             ElementsDenial::Unreadable => Rejection::BodyForm,
-            ElementsDenial::NotAllowed => Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new() },
+            ElementsDenial::NotAllowed => not_allowed(),
         })?;
-        let partition = elements.partition(&self.upstream, message.target.path());
-        let new = self.unowned(&touched, partition, owner).await?;
         let deleted = touched.iter().filter(|element| element.action == Action::Delete).map(Element::name).collect();
-        let claimed = Claimed {
-            partition,
-            new: new.iter().map(|element| element.name()).collect(),
-            deleted,
-            reservation: reservation(owner)?,
-        };
-        if !self.place_reservation(&claimed).await? {
-            return Err(Rejection::NotOwned);
-        }
-        match questions.has_any(elements, &new, message, permit).await {
-            Ok(false) => Ok(claimed),
-            outcome => {
-                self.withdraw(&claimed).await;
-                outcome.and(Err(Rejection::NotOwned))
-            }
-        }
+        let (reservation, ownership) = (reservation(owner)?, ownership(owner, path));
+        let mut claimed = Claimed { partition, new: Vec::new(), held: Vec::new(), deleted, reservation, ownership };
+        self.sort_out(touched, &mut claimed).await?;
+        if self.place_reservation(&claimed).await? { Ok(claimed) } else { Err(Rejection::NotOwned) }
     }
 
-    /// Those that would be made anew. All others must be the owner's.
-    async fn unowned<'e>(
-        &self,
-        touched: &'e [Element],
-        partition: Partition,
-        owner: Partition,
-    ) -> Result<Vec<&'e Element>, Rejection> {
+    /// Which would be made anew? All others must be the owner's.
+    async fn sort_out(&self, touched: Vec<Element>, claimed: &mut Claimed) -> Result<(), Rejection> {
         let names = touched.iter().map(Element::name).collect();
-        let found = self.store()?.read(partition, names, clock::now()).await?;
-        let mut new = Vec::new();
-        for (element, entry) in touched.iter().zip(found) {
+        let found = self.store()?.read(claimed.partition, names, clock::now()).await?;
+        for (element, entry) in touched.into_iter().zip(found) {
             match (entry, element.action) {
-                (Some(entry), _) if entry.value == ownership(owner) => {}
-                (None, Action::Create) => new.push(element),
+                (Some(entry), _) if entry.value == claimed.ownership => claimed.held.push(element.name()),
+                (None, Action::Create) => claimed.new.push(element),
                 _ => return Err(Rejection::NotOwned),
             }
         }
-        Ok(new)
+        Ok(())
+    }
+
+    /// Section 5.5: does the upstream have none of those that are to be made?
+    pub(super) async fn ensure_new(
+        &self,
+        elements: &Elements,
+        claimed: &Claimed,
+        message: &Message,
+        questions: &Questions<'_>,
+        permit: &Permit,
+    ) -> Result<(), Rejection> {
+        let has_any = questions.has_any(elements, &claimed.new, message, permit).await?;
+        if has_any { Err(Rejection::NotOwned) } else { Ok(()) }
     }
 
     async fn place_reservation(&self, claimed: &Claimed) -> Result<bool, Rejection> {
@@ -105,41 +109,44 @@ impl Ledger {
         let now = clock::now();
         let expires_at = UnixTime(now.0.saturating_add(RESERVATION_SECONDS));
         let entry = Entry { value: claimed.reservation.clone(), expires_at };
-        let absent = claimed.new.iter().cloned().map(Condition::Absent).collect();
-        let put = claimed.new.iter().map(|name| Change::Put(name.clone(), entry.clone())).collect();
+        let absent = claimed.new_names().map(Condition::Absent).collect();
+        let put = claimed.new_names().map(|name| Change::Put(name, entry.clone())).collect();
         Ok(self.store()?.apply(claimed.partition, absent, put, now).await?)
     }
 
-    /// The reservation becomes the owner's, before the request is sent.
-    pub(super) async fn own_elements(&self, claimed: &Claimed, owner: Partition, ends_at: UnixTime) -> Result<(), Rejection> {
-        if claimed.new.is_empty() {
+    /// The reservation becomes the owner's, before the request is sent, and what it had is still its own: another request of
+    /// its may have deleted that meanwhile, and somebody else made it anew.
+    pub(super) async fn own_elements(&self, claimed: &Claimed, ends_at: UnixTime) -> Result<(), Rejection> {
+        let reserved = claimed.new_names().map(|name| Condition::Equals(name, claimed.reservation.clone()));
+        let held = claimed.held.iter().map(|name| Condition::Equals(name.clone(), claimed.ownership.clone()));
+        let entry = Entry { value: claimed.ownership.clone(), expires_at: ends_at };
+        let put = claimed.new_names().map(|name| Change::Put(name, entry.clone())).collect();
+        let owned = self.store()?.apply(claimed.partition, reserved.chain(held).collect(), put, clock::now()).await?;
+        if owned {
             return Ok(());
         }
-        let reserved = claimed.new.iter().map(|name| Condition::Equals(name.clone(), claimed.reservation.clone())).collect();
-        let entry = Entry { value: ownership(owner), expires_at: ends_at };
-        let put = claimed.new.iter().map(|name| Change::Put(name.clone(), entry.clone())).collect();
-        // It took longer than a reservation lasts.
-        let owned = self.store()?.apply(claimed.partition, reserved, put, clock::now()).await?;
-        if owned { Ok(()) } else { Err(Rejection::NotOwned) }
+        // It took longer than a reservation lasts, or something is no longer its owner's.
+        self.withdraw(claimed).await;
+        Err(Rejection::NotOwned)
     }
 
     /// Nothing comes of a reservation.
     pub(super) async fn withdraw(&self, claimed: &Claimed) {
-        self.remove(claimed.partition, &claimed.new, &claimed.reservation).await;
+        self.remove(claimed.partition, claimed.new_names(), &claimed.reservation).await;
     }
 
     /// What the request added was refused by the upstream.
-    pub(super) async fn disown(&self, claimed: &Claimed, owner: Partition) {
-        self.remove(claimed.partition, &claimed.new, &ownership(owner)).await;
+    pub(super) async fn disown(&self, claimed: &Claimed) {
+        self.remove(claimed.partition, claimed.new_names(), &claimed.ownership).await;
     }
 
     /// What the request took away is nobody's.
-    pub(super) async fn forget(&self, claimed: &Claimed, owner: Partition) {
-        self.remove(claimed.partition, &claimed.deleted, &ownership(owner)).await;
+    pub(super) async fn forget(&self, claimed: &Claimed) {
+        self.remove(claimed.partition, claimed.deleted.iter().cloned(), &claimed.ownership).await;
     }
 
     /// Removes each that still stands so. What stays for want of a store ends by itself, and is its owner's until then.
-    async fn remove(&self, partition: Partition, names: &[Vec<u8>], value: &[u8]) {
+    async fn remove(&self, partition: Partition, names: impl Iterator<Item = Vec<u8>>, value: &[u8]) {
         let Some(store) = &self.store else { return };
         for name in names {
             let still = vec![Condition::Equals(name.clone(), value.to_vec())];
@@ -155,7 +162,7 @@ impl Questions<'_> {
     async fn has_any(
         &self,
         elements: &Elements,
-        new: &[&Element],
+        new: &[Element],
         message: &Message,
         permit: &Permit,
     ) -> Result<bool, Rejection> {
@@ -204,9 +211,10 @@ impl Questions<'_> {
     }
 }
 
-/// What stands under the name of an element that somebody owns.
-fn ownership(owner: Partition) -> Vec<u8> {
-    [&b"owned "[..], owner.as_bytes()].concat()
+/// What stands under the name of an element that somebody owns: with the path as it was spelt, since only that is sure to lead
+/// to this element.
+fn ownership(owner: Partition, path: &str) -> Vec<u8> {
+    [&b"owned "[..], owner.as_bytes(), path.as_bytes()].concat()
 }
 
 /// What stands under the name of one that is reserved: for one request, and for nobody else.

@@ -51,7 +51,23 @@ fn rrset(name: &str, change: &str) -> Value {
 }
 
 async fn patch(proxy: &Proxy, token: &str, rrsets: &[Value]) -> Answer {
-    post(proxy, &format!("PATCH {ZONE}"), token, &json!({ "rrsets": rrsets }).to_string()).await
+    patch_zone(proxy, token, "example.com.", rrsets).await
+}
+
+async fn patch_zone(proxy: &Proxy, token: &str, zone: &str, rrsets: &[Value]) -> Answer {
+    let line = format!("PATCH /api/v1/servers/localhost/zones/{zone}");
+    post(proxy, &line, token, &json!({ "rrsets": rrsets }).to_string()).await
+}
+
+/// Does so while others go on.
+fn patching(proxy: &Arc<Proxy>, token: &str, rrsets: Vec<Value>) -> tokio::task::JoinHandle<Answer> {
+    let (proxy, token) = (Arc::clone(proxy), token.to_owned());
+    tokio::spawn(async move { patch(&proxy, &token, &rrsets).await })
+}
+
+fn nothing_there() -> String {
+    let body = json!({ "rrsets": [] }).to_string();
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
 #[tokio::test]
@@ -160,4 +176,72 @@ async fn what_is_being_looked_up_is_nobodys_yet() {
     let body = json!({ "rrsets": [{ "name": name, "type": "TXT" }] }).to_string();
     connection.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())).await;
     soon(first).await.unwrap().assert_rejected(403, "not_owned");
+}
+
+/// PowerDNS finds a zone under many spellings: what is reserved or held under one is not free under another.
+#[tokio::test]
+async fn a_zone_has_one_owner_for_each_record_however_it_is_spelt() {
+    let mut upstream = Upstream::held().await;
+    let proxy = Arc::new(stateful(&upstream).await);
+    let (mine, other) = (Token::ruled(&challenges(false)).mint(), Token::ruled(&challenges(false)).mint());
+    let name = "_acme-challenge.example.com.";
+    let first = patching(&proxy, &mine, vec![rrset(name, "REPLACE")]);
+    let mut connection = upstream.accept().await;
+    assert_eq!(connection.request().await.method, "GET");
+    for zone in ["example.com", "EXAMPLE.com.", "Example.Com"] {
+        let answer = soon(patch_zone(&proxy, &other, zone, &[rrset(name, "REPLACE")])).await;
+        answer.assert_rejected(403, "not_owned");
+    }
+    for zone in ["example=2Ecom.", "=65xample.com.", "example.com.%2C", "example.com.:x"] {
+        let answer = soon(patch_zone(&proxy, &other, zone, &[rrset(name, "REPLACE")])).await;
+        answer.assert_rejected(403, "not_allowed");
+    }
+    connection.send(nothing_there()).await;
+    assert_eq!(connection.request().await.method, "PATCH");
+    connection.send("HTTP/1.1 204 No Content\r\n\r\n").await;
+    assert_eq!(soon(first).await.unwrap().status, 204);
+    for zone in ["example.com", "EXAMPLE.com."] {
+        for token in [&mine, &other] {
+            soon(patch_zone(&proxy, token, zone, &[rrset(name, "DELETE")])).await.assert_rejected(403, "not_owned");
+        }
+    }
+    assert!(!upstream.has_caller());
+}
+
+/// A slow request of an owner's must not be sent once another of its requests has given the record up.
+#[tokio::test]
+async fn what_was_given_up_meanwhile_is_not_touched() {
+    let mut upstream = Upstream::held().await;
+    let proxy = Arc::new(stateful(&upstream).await);
+    let token = Token::ruled(&challenges(false)).mint().to_string();
+    let (old, new) = ("_acme-challenge.example.com.", "a.example.com.");
+    let created = patching(&proxy, &token, vec![rrset(old, "REPLACE")]);
+    let mut one = upstream.accept().await;
+    one.request().await;
+    one.send(nothing_there()).await;
+    one.request().await;
+    one.send("HTTP/1.1 204 No Content\r\n\r\n").await;
+    assert_eq!(soon(created).await.unwrap().status, 204);
+    let slow = patching(&proxy, &token, vec![rrset(old, "REPLACE"), rrset(new, "REPLACE")]);
+    assert_eq!(one.request().await.method, "GET");
+    let deleted = patching(&proxy, &token, vec![rrset(old, "DELETE")]);
+    let mut two = upstream.accept().await;
+    assert_eq!(two.request().await.method, "PATCH");
+    two.send("HTTP/1.1 204 No Content\r\n\r\n").await;
+    assert_eq!(soon(deleted).await.unwrap().status, 204);
+    one.send(nothing_there()).await;
+    soon(slow).await.unwrap().assert_rejected(403, "not_owned");
+}
+
+/// A question is a request to the upstream, too: who may make none may ask none.
+#[tokio::test]
+async fn questions_are_counted() {
+    let upstream = powerdns(&["www.example.com."]).await;
+    let proxy = stateful(&upstream).await;
+    let token = Token::ruled(&challenges(false)).limited("total=1").mint();
+    let taken = rrset("www.example.com.", "REPLACE");
+    patch(&proxy, &token, std::slice::from_ref(&taken)).await.assert_rejected(403, "not_owned");
+    assert_eq!(upstream.take_requests().len(), 1);
+    patch(&proxy, &token, &[taken]).await.assert_rejected(403, "spent");
+    assert!(upstream.take_requests().is_empty());
 }
