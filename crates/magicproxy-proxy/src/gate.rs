@@ -109,7 +109,7 @@ impl Gate {
         let access = self.access(head.method.as_str(), &target, sender);
         let (permit, consultation) = match entry.token().authorize(&access) {
             Ok(permit) if entry.token().plugins().is_empty() => (permit, Consultation::default()),
-            decision => Box::pin(self.ask_further(entry.token(), &access, decision, &head, &mut body)).await?,
+            decision => Box::pin(self.ask_further(entry.token(), &access, decision, &head, peer, &mut body)).await?,
         };
         let upgrade = wants_websocket(&head);
         if upgrade && !upstream.websocket {

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use http::request::Parts;
 use magicproxy_core::{Access, Denial, Permit, VerifiedToken};
 
-use super::{Gate, denied};
+use super::{Gate, denied, wants_websocket};
 use crate::body::RequestBody;
+use crate::header::RequestHeaders;
 use crate::ledger::{Consultation, Inquiry, whole_body};
+use crate::listener::Peer;
 use crate::rejection::Rejection;
 
 impl Gate {
@@ -18,6 +20,7 @@ impl Gate {
         access: &Access<'_>,
         decision: Result<Permit, Denial>,
         head: &Parts,
+        peer: Peer,
         body: &mut RequestBody,
     ) -> Result<(Permit, Consultation), Rejection> {
         let decision = match decision {
@@ -31,7 +34,12 @@ impl Gate {
             Err(denial) if denial != Denial::NotAllowed => Err(refuse(denial)),
             decision => {
                 let shown = if self.plugins.read_body(token) { Some(whole_body(&head.headers, body).await?) } else { None };
-                let inquiry = Inquiry { token, head, target: access.target, sender: access.sender };
+                // What goes no further is not shown either: `Connection` can name any field.
+                let mut headers = head.headers.clone();
+                let (upstream, stripped, upgrade) = (&*self.upstream, self.carriers.stripped(), wants_websocket(head));
+                RequestHeaders { upstream, stripped, peer, upgrade }.prepare(&mut headers);
+                let inquiry =
+                    Inquiry { token, method: &head.method, headers: &headers, target: access.target, sender: access.sender };
                 let (consent, consultation) = self.plugins.ask(inquiry, shown.as_deref()).await?;
                 let decision = match (decision, consent) {
                     (Err(_), Some(consent)) => token.authorize_agreed(access, consent),

@@ -5,8 +5,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::request::Parts;
-use http::{HeaderMap, HeaderName, Response, header};
+use http::{HeaderMap, HeaderName, Method, Response, header};
 use hyper::body::Incoming;
 use magicproxy_core::plugin::{Consent, Interests, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope, Verdict};
 use magicproxy_core::{RequestTarget, UpstreamName, VerifiedToken};
@@ -29,7 +28,9 @@ pub(crate) struct Plugins {
 #[derive(Clone, Copy)]
 pub(crate) struct Inquiry<'i> {
     pub(crate) token: &'i VerifiedToken,
-    pub(crate) head: &'i Parts,
+    pub(crate) method: &'i Method,
+    /// As they will be sent.
+    pub(crate) headers: &'i HeaderMap,
     pub(crate) target: &'i RequestTarget,
     pub(crate) sender: Option<IpAddr>,
 }
@@ -91,14 +92,14 @@ impl Plugins {
     }
 
     fn request(&self, inquiry: &Inquiry<'_>, interests: &Interests, body: Option<Arc<[u8]>>) -> PluginRequest {
-        let Inquiry { token, head, target, sender } = *inquiry;
+        let Inquiry { token, method, headers, target, sender } = *inquiry;
         let hidden = |name: &HeaderName| steers(name) || self.carriers.stripped().contains(name);
         PluginRequest {
             upstream: self.upstream.as_str().to_owned(),
-            method: head.method.as_str().to_owned(),
+            method: method.as_str().to_owned(),
             path: target.path().to_owned(),
             query: target.query().map(str::to_owned),
-            headers: shown(&head.headers, &interests.request_headers, hidden),
+            headers: shown(headers, &interests.request_headers, hidden),
             body: body.filter(|_| interests.request_body),
             sender,
             token_id: token.id().to_owned(),

@@ -155,3 +155,17 @@ async fn what_a_plugin_could_not_record_is_not_passed_on() {
     ask(&proxy, "POST /x", &Token::scoped(&["asks"]).mint()).await.assert_rejected(502, "created_not_recorded");
     assert_eq!(upstream.requests().len(), 1);
 }
+
+/// A field that `Connection` names goes no further, so no plugin may rely on it.
+#[tokio::test]
+async fn it_is_shown_no_field_that_is_not_sent() {
+    let upstream = Upstream::hello().await;
+    let interests = Interests { request_headers: vec!["x-job".to_owned(), "x-other".to_owned()], ..Interests::default() };
+    let host = Arc::new(Scripted::new(interests, |_| Verdict::Allow));
+    let proxy = guarded(&upstream, &host, &[], None).await;
+    let lines = ["X-Job: 7", "X-Other: 8", "Connection: x-job"];
+    let answer = Client::ask(&proxy, request("GET /a", &Token::scoped(&["asks"]).mint(), &lines, "")).await;
+    assert_eq!(answer.status, 200);
+    assert!(upstream.only_request().all("x-job").is_empty());
+    assert_eq!(host.asked.lock().unwrap().remove(0).headers, [("x-other".to_owned(), b"8".to_vec())]);
+}
