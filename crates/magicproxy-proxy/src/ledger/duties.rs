@@ -74,7 +74,8 @@ impl Duties {
 
     /// Must the exchange go on though its caller has gone?
     pub(crate) fn are_due(&self) -> bool {
-        self.0.is_some()
+        // What was only counted needs nobody to see it through: who goes away breaks it off, as any other request.
+        self.0.as_ref().is_some_and(|duty| !matches!(duty.outcome, Outcome::Nothing) || !duty.consultation.is_empty())
     }
 }
 

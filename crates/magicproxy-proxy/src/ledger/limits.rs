@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use magicproxy_core::limit::{LEASE_MILLIS, Limit};
@@ -93,12 +93,14 @@ impl Ledger {
         let store = self.store()?;
         let holder = holder()?;
         let demands = || counts.iter().map(|count| demand(count, holder)).collect();
+        // However many others give back meanwhile: each look costs the store a step.
+        let until = Instant::now() + MAX_PATIENCE;
         let left = loop {
             match store.take(owner, demands(), clock::now_millis()).await? {
                 Taken::All(left) => break left,
                 Taken::Not { demand, retry_after } => {
                     let limit = counts.get(demand).map_or(Limit::Total(1), |count| count.limit);
-                    let waits = matches!(limit, Limit::Concurrent(_)) && self.pending.one().await;
+                    let waits = matches!(limit, Limit::Concurrent(_)) && Instant::now() < until && self.pending.one().await;
                     if !waits {
                         return Err(Rejection::Limit(limit, patience(limit, retry_after)));
                     }

@@ -177,3 +177,17 @@ async fn an_order_may_hold_a_limit() {
         post(&proxy, "POST /__magictoken", "", &order).await.assert_rejected(400, "invalid_order");
     }
 }
+
+/// What is only counted is broken off with its caller: nobody keeps the upstream busy by coming and going.
+#[tokio::test]
+async fn a_limit_keeps_no_request_alive() {
+    let mut upstream = Upstream::held().await;
+    let proxy = stateful(&upstream).await;
+    let token = Token::allowing(&["GET /.*"]).limited("total=3").mint();
+    let mut client = Client::connect(&proxy).await;
+    client.send(request("GET /slow", &token, &[], "")).await;
+    let mut connection = upstream.accept().await;
+    connection.request().await;
+    drop(client);
+    soon(connection.closed()).await;
+}
