@@ -11,7 +11,7 @@ mod plugins;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::ACCEPT_ENCODING;
+use http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 use magicproxy_core::rule::{Document, HeldGrant, Stateful};
 use magicproxy_core::state::{Partition, StateStore};
@@ -152,6 +152,7 @@ impl Ledger {
     ) -> Result<Outcome, Rejection> {
         if let Some(elements) = state.elements() {
             let body = whole_body(&message.headers, &mut message.body).await?;
+            send_as_json(&mut message.headers);
             return self.reserve(elements, owner, &body, message).await.map(|claimed| Outcome::Elements(Arc::clone(state), claimed));
         }
         if state.records() {
@@ -159,6 +160,7 @@ impl Ledger {
         }
         let request = if state.reads_request() {
             let body = whole_body(&message.headers, &mut message.body).await?;
+            send_as_json(&mut message.headers);
             Some(Document::parse(&body).ok_or(Rejection::BodyForm)?)
         } else {
             None
@@ -170,6 +172,16 @@ impl Ledger {
     async fn ensure_room(&self, owner: Partition) -> Result<(), Rejection> {
         let held = self.store()?.list(owner, HeldGrant::PREFIX.to_vec(), MAX_GRANTS, clock::now()).await?;
         if held.len() < MAX_GRANTS { Ok(()) } else { Err(Rejection::TooManyGrants(MAX_GRANTS)) }
+    }
+}
+
+/// A body that was read as JSON is sent as JSON, whatever its caller called it: an upstream that takes forms, too, would find
+/// other things in it.
+fn send_as_json(headers: &mut HeaderMap) {
+    let said_once = headers.get_all(CONTENT_TYPE).iter().count() == 1;
+    let plain = |value: &HeaderValue| value.to_str().is_ok_and(|text| !text.contains([';', ',']));
+    if !(said_once && duties::is_json(headers) && headers.get(CONTENT_TYPE).is_some_and(plain)) {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
 }
 

@@ -245,3 +245,25 @@ async fn questions_are_counted() {
     patch(&proxy, &token, &[taken]).await.assert_rejected(403, "spent");
     assert!(upstream.take_requests().is_empty());
 }
+
+/// An upstream that takes forms, too, would find other things in the same bytes.
+#[tokio::test]
+async fn what_was_read_as_json_is_sent_as_json() {
+    let upstream = powerdns(&[]).await;
+    let proxy = stateful(&upstream).await;
+    let token = Token::ruled(&challenges(false)).mint();
+    let body = json!({ "rrsets": [rrset("a.example.com.", "REPLACE")] }).to_string();
+    for (types, sent) in [
+        (vec!["Content-Type: application/x-www-form-urlencoded"], "application/json"),
+        (vec!["Content-Type: application/json", "Content-Type: text/xml"], "application/json"),
+        (vec!["Content-Type: application/json; charset=utf-7"], "application/json"),
+        (vec!["Content-Type: application/vnd.api+json"], "application/vnd.api+json"),
+        (vec![], "application/json"),
+    ] {
+        let length = format!("Content-Length: {}", body.len());
+        let lines: Vec<&str> = types.into_iter().chain([length.as_str()]).collect();
+        let answer = Client::ask(&proxy, request(&format!("PATCH {ZONE}"), &token, &lines, &body)).await;
+        assert_eq!(answer.status, 204);
+        assert_eq!(upstream.take_requests().last().unwrap().all("content-type"), [sent]);
+    }
+}
