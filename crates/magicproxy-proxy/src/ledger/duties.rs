@@ -39,7 +39,7 @@ pub(super) struct Duty {
     pub(super) path: String,
     pub(super) receipts: Receipts,
     pub(super) consultation: Consultation,
-    /// What no plugin is shown.
+    /// What no plugin is shown, and no grant holds.
     pub(super) needle: Option<Needle>,
     pub(super) taken: Counted,
 }
@@ -157,6 +157,11 @@ impl Duty {
                 return Ok(());
             }
         };
+        // An upstream may echo the credential: it must not come out in a receipt, a log or the store.
+        if granted.iter().any(|grant| self.needle.as_ref().is_some_and(|needle| needle.masked(grant.path().as_bytes()).is_some())) {
+            tracing::warn!(target: "magicproxy::state", owner = %self.owner, path = self.path, "an answer would have given a grant with the credential in it");
+            return Ok(());
+        }
         if !state.gives_receipt() {
             return self.record(&granted).await;
         }

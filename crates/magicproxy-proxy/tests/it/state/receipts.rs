@@ -83,3 +83,19 @@ async fn an_upstream_cannot_hand_out_receipts() {
     let answer = ask(&proxy, "GET /x", &Token::any()).await;
     assert_eq!((answer.status, answer.one("magic-receipt")), (201, None));
 }
+
+/// An upstream that echoes the credential where an id is expected hands it to nobody.
+#[tokio::test]
+async fn no_receipt_holds_the_credential() {
+    let upstream = Upstream::scripted(|_| {
+        let body = json!({ "domain_record": { "id": CREDENTIAL } }).to_string();
+        Reply::with("201 Created", &["Content-Type: application/json"], body)
+    })
+    .await;
+    let proxy = Proxy::before(&upstream).await;
+    for token in [Token::ruled(&with_receipt()).mint().to_string(), sealed(&with_receipt())] {
+        let answer = create(&proxy, &token).await;
+        assert_eq!((answer.status, answer.one("magic-receipt")), (201, None));
+        assert!(!answer.text().contains(CREDENTIAL));
+    }
+}
