@@ -222,7 +222,7 @@ def killed_under_load(stage):
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         running = [pool.submit(create) for _ in range(8)]
         try:
-            until(lambda: len(acknowledged) >= 60, "60 records are made")
+            until(lambda: len(acknowledged) >= 40, "40 records are made")
         finally:
             proxy.kill()
     for each in running:
