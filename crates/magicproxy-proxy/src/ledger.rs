@@ -144,16 +144,14 @@ impl Ledger {
     }
 
     /// Reads what a stateful rule must see of the request, and reserves what it creates.
-    async fn prepare(
-        &self,
-        state: &Arc<Stateful>,
-        owner: Partition,
-        message: &mut Message,
-    ) -> Result<Outcome, Rejection> {
+    async fn prepare(&self, state: &Arc<Stateful>, owner: Partition, message: &mut Message) -> Result<Outcome, Rejection> {
         if let Some(elements) = state.elements() {
             let body = whole_body(&message.headers, &mut message.body).await?;
             send_as_json(&mut message.headers);
-            return self.reserve(elements, owner, &body, message).await.map(|claimed| Outcome::Elements(Arc::clone(state), claimed));
+            return self
+                .reserve(elements, owner, &body, message)
+                .await
+                .map(|claimed| Outcome::Elements(Arc::clone(state), claimed));
         }
         if state.records() {
             self.ensure_room(owner).await?;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
-use magicproxy_core::{Permit, UnixTime};
 use magicproxy_core::rule::{Document, Facts, HeldGrant, NewGrant, Stateful};
 use magicproxy_core::state::{Change, Condition, Entry, Partition};
+use magicproxy_core::{Permit, UnixTime};
 
 use super::elements::{Claimed, Questions};
 use super::limits::Counted;
@@ -158,7 +158,8 @@ impl Duty {
             }
         };
         // An upstream may echo the credential: it must not come out in a receipt, a log or the store.
-        if granted.iter().any(|grant| self.needle.as_ref().is_some_and(|needle| needle.masked(grant.path().as_bytes()).is_some())) {
+        if granted.iter().any(|grant| self.needle.as_ref().is_some_and(|needle| needle.masked(grant.path().as_bytes()).is_some()))
+        {
             tracing::warn!(target: "magicproxy::state", owner = %self.owner, path = self.path, "an answer would have given a grant with the credential in it");
             return Ok(());
         }

@@ -159,13 +159,7 @@ impl Ledger {
 
 impl Questions<'_> {
     /// Does the upstream have one of these already?
-    async fn has_any(
-        &self,
-        elements: &Elements,
-        new: &[Element],
-        message: &Message,
-        permit: &Permit,
-    ) -> Result<bool, Rejection> {
+    async fn has_any(&self, elements: &Elements, new: &[Element], message: &Message, permit: &Permit) -> Result<bool, Rejection> {
         let mut whole = None;
         for element in new {
             let has = match elements.lookup(element) {
