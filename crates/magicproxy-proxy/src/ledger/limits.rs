@@ -93,6 +93,10 @@ impl Ledger {
         let store = self.store()?;
         let holder = holder()?;
         let demands = || counts.iter().map(|count| demand(count, holder)).collect();
+        let held = counts.iter().filter(|count| matches!(count.limit, Limit::Concurrent(_)));
+        let held: Vec<(Partition, Vec<u8>)> = held.map(|count| (owner, count.counter.clone())).collect();
+        // Made before anything is taken: a caller who goes meanwhile, and an answer of the store that is lost, leave no lease behind.
+        let mut leases = (!held.is_empty()).then(|| Leases::keep(store, held, holder, self.pending.clone()));
         // However many others give back meanwhile: each look costs the store a step.
         let until = Instant::now() + MAX_PATIENCE;
         let left = loop {
@@ -102,6 +106,7 @@ impl Ledger {
                     let limit = counts.get(demand).map_or(Limit::Total(1), |count| count.limit);
                     let waits = matches!(limit, Limit::Concurrent(_)) && Instant::now() < until && self.pending.one().await;
                     if !waits {
+                        leases.iter_mut().for_each(|leases| leases.held.clear());
                         return Err(Rejection::Limit(limit, patience(limit, retry_after)));
                     }
                 }
@@ -113,10 +118,9 @@ impl Ledger {
                 counted.tightest = Some((count.limit, left));
             }
         }
-        let held = counts.iter().filter(|count| matches!(count.limit, Limit::Concurrent(_)));
-        let held: Vec<(Partition, Vec<u8>)> = held.map(|count| (owner, count.counter.clone())).collect();
-        if !held.is_empty() {
-            counted.leases = Some(Leases::keep(store, held, holder, self.pending.clone(), counted.leases.take()));
+        if let Some(mut leases) = leases {
+            leases.further = counted.leases.take().map(Box::new);
+            counted.leases = Some(leases);
         }
         Ok(())
     }
@@ -149,19 +153,13 @@ pub(super) struct Leases {
     renewal: AbortHandle,
     pending: Pending,
     /// Those of another owner.
-    _further: Option<Box<Leases>>,
+    further: Option<Box<Leases>>,
 }
 
 impl Leases {
-    fn keep(
-        store: &Arc<dyn StateStore>,
-        held: Vec<(Partition, Vec<u8>)>,
-        holder: Holder,
-        pending: Pending,
-        further: Option<Self>,
-    ) -> Self {
+    fn keep(store: &Arc<dyn StateStore>, held: Vec<(Partition, Vec<u8>)>, holder: Holder, pending: Pending) -> Self {
         let renewal = tokio::spawn(renew(Arc::clone(store), held.clone(), holder)).abort_handle();
-        Self { store: Arc::clone(store), held, holder, renewal, pending, _further: further.map(Box::new) }
+        Self { store: Arc::clone(store), held, holder, renewal, pending, further: None }
     }
 }
 
@@ -181,6 +179,9 @@ async fn renew(store: Arc<dyn StateStore>, held: Vec<(Partition, Vec<u8>)>, hold
 impl Drop for Leases {
     fn drop(&mut self) {
         self.renewal.abort();
+        if self.held.is_empty() {
+            return;
+        }
         // Without a runtime the process is at its end, and the leases end by themselves.
         let Ok(runtime) = Handle::try_current() else { return };
         let (store, held, holder, pending) =

@@ -80,11 +80,18 @@ struct Failing {
     store: MemoryStore,
     writes: AtomicBool,
     reads: AtomicBool,
+    /// What is taken is taken, and nobody hears of it.
+    answers: AtomicBool,
 }
 
 impl Failing {
     fn new() -> Arc<Self> {
-        Arc::new(Self { store: MemoryStore::new(), writes: AtomicBool::new(false), reads: AtomicBool::new(false) })
+        Arc::new(Self {
+            store: MemoryStore::new(),
+            writes: AtomicBool::new(false),
+            reads: AtomicBool::new(false),
+            answers: AtomicBool::new(false),
+        })
     }
 
     fn fail(&self, reads: bool, writes: bool) {
@@ -120,7 +127,8 @@ impl StateStore for Failing {
     }
 
     fn take(&self, partition: Partition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken> {
-        unless(&self.writes, || self.store.take(partition, demands, now))
+        let taken = unless(&self.writes, || self.store.take(partition, demands, now));
+        if self.answers.load(Ordering::SeqCst) { unless(&self.answers, || taken) } else { taken }
     }
 
     fn renew(

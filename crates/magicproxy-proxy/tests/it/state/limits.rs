@@ -191,3 +191,16 @@ async fn a_limit_keeps_no_request_alive() {
     drop(client);
     soon(connection.closed()).await;
 }
+
+/// Whether a lease was taken is not known when the store's answer is lost: it is given back, not kept for a minute.
+#[tokio::test]
+async fn a_lost_answer_leaves_no_lease() {
+    let upstream = Upstream::hello().await;
+    let store = Failing::new();
+    let proxy = proxy(&upstream, Arc::clone(&store) as Arc<dyn StateStore>).await;
+    let token = Token::allowing(&["GET /.*"]).limited("concurrent=1").mint();
+    store.answers.store(true, Ordering::SeqCst);
+    ask(&proxy, "GET /x", &token).await.assert_rejected(503, "store_unavailable");
+    store.answers.store(false, Ordering::SeqCst);
+    assert_eq!(ask(&proxy, "GET /x", &token).await.status, 200);
+}
