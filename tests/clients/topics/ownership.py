@@ -6,7 +6,7 @@ import json
 
 import debian
 from dns_stage import DIGITALOCEAN_CREDENTIAL, POWERDNS_CREDENTIAL, package
-from harness.cases import Cases, equal, holds
+from harness.cases import Cases, equal
 from harness.exchange import ask
 from matrix import Row
 from topics import certbot as certbot_topic
@@ -41,7 +41,8 @@ def lego_by_digitalocean(stage):
     prepare_digitalocean(dns)
     token = dns.token("digitalocean", DIGITALOCEAN_CREDENTIAL, CREATING)
     dns.forget()
-    done = lego_topic.lego(dns, "digitalocean", f"lego.{DOMAIN}", DO_API_URL=f"{dns.owning}/digitalocean", DO_AUTH_TOKEN=token)
+    variables = {"DO_API_URL": f"{dns.owning}/digitalocean", "DO_AUTH_TOKEN": token, "DO_POLLING_INTERVAL": 1}
+    done = lego_topic.lego(dns, "digitalocean", f"lego.{DOMAIN}", **variables)
     equal(done.returncode, 0, f"lego's status ({done.stderr[-600:]})")
     digitalocean_is_bounded(dns, token)
 
