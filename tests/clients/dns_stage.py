@@ -134,7 +134,7 @@ class DnsStage:
     def valkey(self):
         """The settings with which proxies share their state in one Valkey."""
         server = self._stopped_later(Valkey(self._new_folder("valkey")))
-        return f'[state]\nstore = "valkey"\nurl = "{server.url}"'
+        return f'[state]\nstore = "valkey"\nurl = "{server.url}"\ntimeout = "10s"'
 
     # --- the ACME server
 

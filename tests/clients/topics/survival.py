@@ -108,8 +108,7 @@ def exact_total(stage):
 def revoked(stage):
     dns = stage.dns
     prepare_digitalocean(dns)
-    names = [f"proxy-revoked-{number}" for number in range(2)]
-    proxies = [dns.server(name, settings=dns.valkey).url for name in names]
+    proxies = replicas(dns, "revoked", 2)
     token, other = (dns.token("digitalocean", DIGITALOCEAN_CREDENTIAL, "GET /v2/account") for _ in range(2))
     file = stage.file("revoked.token", token)
 
@@ -117,7 +116,7 @@ def revoked(stage):
         return [digitalocean(proxy, each, "GET", "/v2/account").status for proxy in proxies]
 
     equal(statuses(token), [200, 200], "the answers before")
-    done = dns.run([stage.binary, "revoke", "--config", dns.configuration(names[0]), "--token", f"@{file}"])
+    done = dns.run([stage.binary, "revoke", "--config", dns.configuration("proxy-revoked-0"), "--token", f"@{file}"])
     ended = time.monotonic()
     equal(done.returncode, 0, f"the status of `revoke` ({done.stderr})")
     until(lambda: statuses(token) == [401, 401], "both proxies refuse the token")
@@ -132,8 +131,12 @@ def tally(answers):
 
 
 def replicas(dns, name, count):
-    """The URLs of proxies that share the Valkey."""
-    return [dns.server(f"proxy-{name}-{number}", settings=dns.valkey).url for number in range(count)]
+    """The URLs of proxies that share the Valkey, all of which have read what is revoked."""
+    proxies = [dns.server(f"proxy-{name}-{number}", settings=dns.valkey).url for number in range(count)]
+    token = dns.token("digitalocean", DIGITALOCEAN_CREDENTIAL, "GET /v2/account")
+    for proxy in proxies:
+        until(lambda: digitalocean(proxy, token, "GET", "/v2/account").status == 200, "a proxy has reached Valkey")
+    return proxies
 
 
 def at_once(job, count):
@@ -169,7 +172,8 @@ def killed_under_lego(stage):
         proxy.kill()
         proxy.start()
         lego.send_signal(signal.SIGCONT)
-        equal(lego.wait(_PATIENCE), 0, "lego's status")
+        status = lego.wait(_PATIENCE)
+        equal(status, 0, f"lego's status ({said()[-600:]})")
     arrived = dns.only_through_the_proxy(dns.digitalocean, token)
     equal([each.split()[0] for each in arrived], ["POST", "DELETE"], "made and cleaned up")
     equal(dns.digitalocean.domains[DOMAIN], {}, "what is left")
