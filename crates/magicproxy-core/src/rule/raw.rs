@@ -177,7 +177,7 @@ impl<'de> Deserialize<'de> for OneOrMany {
     }
 }
 
-/// Not `untagged`, so that an object keeps the strictness of [`Members`] and its error messages.
+/// Not `untagged`, so that an object keeps the strictness of `Members` and its error messages.
 impl<'de> Deserialize<'de> for RawRule {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Form;
