@@ -92,7 +92,7 @@ impl Reader<'_> {
         let message = format!("`plugins_location`: Python plugins do not run in this proxy{}", named.replacen(',', ":", 1));
         let help = match files.first() {
             Some(first) => format!(
-                "`magicproxy plugin import {}` says what to do instead, so for each; then remove `plugins_location`",
+                "`magicproxy plugin import {}` says for each what to do instead; then remove `plugins_location`",
                 quoted(first)
             ),
             None => "there are none in that folder: remove `plugins_location`".to_owned(),
