@@ -1,6 +1,10 @@
 //! `plugin`: components that are checked, tried and listed, and what is said of Python's.
 
-use super::program::Place;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+
+use super::exchange;
+use super::program::{Place, SECRET};
 
 fn example(file: &str) -> String {
     format!("{}/../../examples/plugins/{file}", env!("CARGO_MANIFEST_DIR"))
@@ -82,4 +86,72 @@ fn import() {
     assert_eq!(again.code, 1, "nothing is overwritten: {again:?}");
     place.write("other.py", "x = 1\n");
     assert_eq!(place.program(&["plugin", "import", "other.py"]).output().code, 2);
+}
+
+/// An API that makes record 7, and says yes to everything else. It ends with the process.
+fn api() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            std::thread::spawn(move || {
+                let mut stream = stream.unwrap();
+                let mut request = [0; 4096];
+                while let Ok(read @ 1..) = stream.read(&mut request) {
+                    let created = r#"{"domain_record":{"id":7}}"#;
+                    let answer = if request[..read].starts_with(b"POST") {
+                        let head = "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\n";
+                        format!("{head}Content-Length: {}\r\n\r\n{created}", created.len())
+                    } else {
+                        "HTTP/1.1 204 No Content\r\n\r\n".to_owned()
+                    };
+                    stream.write_all(answer.as_bytes()).unwrap();
+                }
+            });
+        }
+    });
+    address
+}
+
+/// The seed's example through a running proxy: the state is the proxy's own file.
+#[test]
+fn a_scope_asks_a_plugin_which_remembers_what_was_made() {
+    let place = Place::with_keys();
+    let api = api();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address = format!("127.0.0.1:{port}");
+    place.write(
+        "magicproxy.toml",
+        &format!(
+            "listen = \"{address}\"\nplugin_cache = \"cache\"\nupstream.api_root = \"http://{api}\"\nkeys.folder = \"keys\"\n\
+             [plugins.acme]\nfile = \"{}\"\ntime_limit = \"5s\"\n[scopes]\nacme = [{{ plugin = \"acme\" }}]\n",
+            example("do_lets_encrypt/do_lets_encrypt.wasm")
+        ),
+    );
+    let serving = place.program(&["serve"]).spawn();
+    let mint = || {
+        let order = format!(r#"{{"token": "{SECRET}", "scope": "acme"}}"#);
+        let head = format!("host: {address}\r\ncontent-type: application/json\r\ncontent-length: {}", order.len());
+        let minted = exchange(&address, &format!("POST /__magictoken HTTP/1.1\r\n{head}\r\nconnection: close\r\n\r\n{order}"));
+        minted.lines().last().unwrap_or_default().to_owned()
+    };
+    let ask = |token: &str, line: &str, body: &str| {
+        let head = format!("host: {address}\r\nauthorization: Bearer {token}\r\ncontent-length: {}", body.len());
+        let answer = exchange(&address, &format!("{line} HTTP/1.1\r\n{head}\r\nconnection: close\r\n\r\n{body}"));
+        answer.split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    let (mine, other) = (mint(), mint());
+    let record = |name: &str, kind: &str| format!(r#"{{"type":"{kind}","name":"{name}","data":"x"}}"#);
+    let create = "POST /v2/domains/example.com/records";
+    assert_eq!(ask(&mine, create, &record("_acme-challenge", "MX")), "403");
+    assert_eq!(ask(&mine, create, &record("www", "TXT")), "403");
+    assert_eq!(ask(&mine, "DELETE /v2/domains/example.com/records/7", ""), "403", "not made yet");
+    assert_eq!(ask(&mine, create, &record("_acme-challenge", "TXT")), "201");
+    assert_eq!(ask(&other, "DELETE /v2/domains/example.com/records/7", ""), "403", "somebody else's");
+    assert_eq!(ask(&mine, "DELETE /v2/domains/example.com/records/8", ""), "403");
+    assert_eq!(ask(&mine, "DELETE /v2/domains/example.com/records/7", ""), "204");
+    assert_eq!(ask(&mine, "DELETE /v2/domains/example.com/records/7", ""), "403", "gone");
+    let ended = serving.terminate();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(place.names(".").contains(&"state.redb".to_owned()), "{:?}", place.names("."));
 }
