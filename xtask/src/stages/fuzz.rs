@@ -10,8 +10,10 @@ use crate::tally::Tally;
 use crate::tools;
 use crate::workspace::Workspace;
 
-const BUILD_LIMIT: Duration = Duration::from_secs(900);
+const BUILD_LIMIT: Duration = Duration::from_secs(1_800);
 const SECONDS: u64 = 20;
+/// What it reads is the operator's own, and it takes longer to build than all others.
+const NOT_HERE: &str = "configuration";
 
 pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     if !workspace.root.join("fuzz/Cargo.toml").is_file() {
@@ -25,7 +27,7 @@ pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     tools::ensure(workspace, log, tools::FUZZ)?;
     log.must(&mut fuzz(workspace, &["build"]), BUILD_LIMIT).context("the fuzz targets do not build")?;
     let targets = log.must(&mut fuzz(workspace, &["list"]), BUILD_LIMIT)?;
-    let targets: Vec<&str> = targets.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let targets: Vec<&str> = targets.lines().map(str::trim).filter(|line| !line.is_empty() && *line != NOT_HERE).collect();
     anyhow::ensure!(!targets.is_empty(), "there is no fuzz target");
     let mut report = Report::default();
     for together in targets.chunks(cores()) {
