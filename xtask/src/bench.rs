@@ -39,6 +39,14 @@ pub(crate) struct Besides {
 pub(crate) struct Options {
     pub(crate) seconds: u32,
     pub(crate) rounds: u32,
+    /// Only the scenarios whose names begin so, and nothing written.
+    only: Vec<String>,
+}
+
+impl Options {
+    fn covers(&self, scenario: &Scenario) -> bool {
+        self.only.is_empty() || self.only.iter().any(|start| scenario.name.starts_with(start))
+    }
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
@@ -48,7 +56,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
     let servers = Servers::start(workspace, &mut log)?;
     let mut slices = Vec::new();
     for round in 1..=options.rounds {
-        for scenario in &SCENARIOS {
+        for scenario in SCENARIOS.iter().filter(|scenario| options.covers(scenario)) {
             let servers_of = servers.all().iter().filter(|server| scenario.has(server.name)).collect();
             for server in order(servers_of, round) {
                 let slice = quiet_slice(workspace, &mut log, &servers, server, scenario, options.seconds)?;
@@ -56,6 +64,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
                 slices.push(slice);
             }
         }
+    }
+    if !options.only.is_empty() {
+        report::print(&slices);
+        return Ok(true);
     }
     let idle = servers.idle(workspace, &mut log)?;
     let besides = Besides { idle, storm: Storm::measure(workspace, &mut log, &servers)? };
@@ -83,17 +95,20 @@ fn quiet_slice(
 }
 
 fn parse(arguments: &[String]) -> Result<Options> {
-    let mut options = Options { seconds: 4, rounds: 5 };
+    let mut options = Options { seconds: 4, rounds: 5, only: Vec::new() };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
-        let value = words.next().with_context(|| format!("`{word}` wants a number"))?;
-        let number = value.parse().with_context(|| format!("`{word} {value}`: not a number"))?;
+        let value = words.next().with_context(|| format!("`{word}` wants a value"))?;
+        let number = || value.parse().with_context(|| format!("`{word} {value}`: not a number"));
         match word.as_str() {
-            "--seconds" => options.seconds = number,
-            "--rounds" => options.rounds = number,
-            _ => anyhow::bail!("no option `{word}`; there are --seconds and --rounds"),
+            "--seconds" => options.seconds = number()?,
+            "--rounds" => options.rounds = number()?,
+            "--only" => options.only.push(value.clone()),
+            _ => anyhow::bail!("no option `{word}`; there are --seconds, --rounds and --only"),
         }
     }
+    let known = |start: &String| SCENARIOS.iter().any(|scenario| scenario.name.starts_with(start));
+    anyhow::ensure!(options.only.iter().all(known), "no scenario begins so");
     anyhow::ensure!(options.seconds > 0 && options.rounds > 0, "nothing would be measured");
     Ok(options)
 }

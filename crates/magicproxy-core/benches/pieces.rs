@@ -30,8 +30,13 @@ fn main() {
 }
 
 fn rules(count: usize) -> Vec<Rule> {
-    let raw: Vec<RawRule> = (0..count).map(|at| RawRule::Text(format!("GET /repos/acme/project-{at}/issues/[0-9]+"))).collect();
-    Rule::parse_list(&raw, PatternMode::Whole).unwrap()
+    rules_of(count, |at| format!("GET /repos/acme/project-{at}/issues/[0-9]+"))
+}
+
+/// More than one list may hold, as several scopes together give a token.
+fn rules_of(count: usize, rule: impl Fn(usize) -> String) -> Vec<Rule> {
+    let raw: Vec<RawRule> = (0..count).map(|at| RawRule::Text(rule(at))).collect();
+    raw.chunks(1000).flat_map(|list| Rule::parse_list(list, PatternMode::Whole).unwrap()).collect()
 }
 
 fn credential() -> Credential {
@@ -138,7 +143,7 @@ fn narrow(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| caveat.append_to(&token).unwrap());
 }
 
-#[divan::bench(args = [1, 4, 100, 1000])]
+#[divan::bench(args = [1, 4, 100, 1000, 10_000])]
 fn compile_rules(bencher: Bencher<'_, '_>, count: usize) {
     let rules = rules(count);
     bencher.bench_local(|| Policy::compile(&rules).unwrap());
@@ -153,10 +158,34 @@ fn hot_decision(bencher: Bencher<'_, '_>, count: usize) {
 }
 
 /// By the last rule of a list.
-#[divan::bench(args = [1, 4, 100, 1000])]
+#[divan::bench(args = [1, 4, 100, 1000, 10_000])]
 fn match_rules(bencher: Bencher<'_, '_>, count: usize) {
-    let policy = Policy::compile(&rules(count)).unwrap();
-    let path = format!("/repos/acme/project-{}/issues/7", count - 1);
+    bench_match(bencher, &rules(count), &format!("/repos/acme/project-{}/issues/7", count - 1));
+}
+
+/// Each with a part of its own where others have a class, by the last.
+#[divan::bench(args = [100, 1000, 10_000])]
+fn match_rules_of_many_owners(bencher: Bencher<'_, '_>, count: usize) {
+    let rules = rules_of(count, |at| format!("GET /repos/org{at}/[^/]+/res{at}/[0-9]+"));
+    bench_match(bencher, &rules, &format!("/repos/org{last}/rocket/res{last}/12345", last = count - 1));
+}
+
+/// With alternatives, by the last.
+#[divan::bench(args = [100, 1000])]
+fn match_rules_with_alternatives(bencher: Bencher<'_, '_>, count: usize) {
+    let rules = rules_of(count, |at| format!("GET /repos/acme/project-{at}/(issues|pulls)/[0-9]+"));
+    bench_match(bencher, &rules, &format!("/repos/acme/project-{}/pulls/7", count - 1));
+}
+
+/// By the last rule of a list of which none is simple.
+#[divan::bench(args = [100, 1000])]
+fn match_rules_of_automata(bencher: Bencher<'_, '_>, count: usize) {
+    let rules = rules_of(count, |at| format!("GET /p{at}/[^/]+(/[^/]+)*"));
+    bench_match(bencher, &rules, &format!("/p{}/pulls/7", count - 1));
+}
+
+fn bench_match(bencher: Bencher<'_, '_>, rules: &[Rule], path: &str) {
+    let policy = Policy::compile(rules).unwrap();
     let target = RequestTarget::parse(path.as_bytes(), EncodedSlash::Refuse).unwrap();
     bencher.bench_local(|| policy.allows("GET", black_box(&target)).unwrap());
 }

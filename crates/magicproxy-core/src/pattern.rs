@@ -1,5 +1,5 @@
 //! Patterns become DFAs: anchored, case-sensitive, ASCII-classed, one table look-up for each byte of a path. The simplest, which
-//! are most, are matched as they stand, with one look at each byte as well (`template`).
+//! are most, are matched as they stand, all of a list in one tree (`template`, `tree`).
 //!
 //! Never match with any other pattern that was not determinised, and never determinise what was not paid for: those bounds are
 //! the bound on the time that a minter can cost us. Specification: `rules.md` section 2.
@@ -9,6 +9,7 @@ pub(crate) use effort::Budget;
 mod template;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -22,7 +23,9 @@ use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
 use crate::target::is_unreserved;
-use template::Template;
+
+pub(crate) use template::Template;
+pub(crate) use tree::Tree;
 
 const MAX_PATTERN_BYTES: usize = 4 * 1024;
 const MAX_NFA_BYTES: usize = 64 * 1024;
@@ -51,14 +54,16 @@ pub enum PatternMode {
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern {
     anchored: Hir,
-    /// What proved that it is bounded, if it is small: a list of one needs nothing else.
-    alone: Option<Matcher>,
+    bounded: Bounded,
 }
 
+/// What proved that a pattern is bounded.
 #[derive(Clone, Debug)]
-enum Matcher {
+enum Bounded {
+    /// It is simple.
     Template(Arc<Template>),
-    Table(Arc<dense::DFA<Vec<u32>>>),
+    /// It has an automaton, which is kept if it is small: a list of one needs nothing else.
+    Table(Option<Arc<dense::DFA<Vec<u32>>>>),
 }
 
 /// Why a pattern is refused.
@@ -94,7 +99,7 @@ impl Pattern {
         }
         if let Some(template) = Some(mode).filter(|mode| *mode == PatternMode::Whole).and_then(|_| Template::of(&hir)) {
             budget.take(text.len()).ok_or(PatternError::TooComplex)?;
-            return Ok(Self { anchored: anchor(hir, mode), alone: Some(Matcher::Template(Arc::new(template))) });
+            return Ok(Self { anchored: anchor(hir, mode), bounded: Bounded::Template(Arc::new(template)) });
         }
         let anchored = anchor(hir, mode);
         let mut own = budget.part(MAX_PATTERN_STEPS);
@@ -104,50 +109,44 @@ impl Pattern {
         if !can_start_with_slash(&dfa) {
             return Err(PatternError::Start);
         }
-        let alone = (dfa.memory_usage() <= MAX_KEPT_BYTES).then(|| Matcher::Table(Arc::new(dfa)));
-        Ok(Self { anchored, alone })
+        let small = (dfa.memory_usage() <= MAX_KEPT_BYTES).then(|| Arc::new(dfa));
+        Ok(Self { anchored, bounded: Bounded::Table(small) })
     }
 
-    /// Does it cost nothing to match it alone?
-    pub(crate) fn is_template(&self) -> bool {
-        matches!(self.alone, Some(Matcher::Template(_)))
+    /// Its pieces, if it is simple.
+    pub(crate) fn template(&self) -> Option<&Template> {
+        match &self.bounded {
+            Bounded::Template(template) => Some(template),
+            Bounded::Table(_) => None,
+        }
     }
 }
 
 /// Several patterns in one automaton, or a single one.
 #[derive(Debug)]
-pub(crate) struct Automaton(Matcher);
+pub(crate) struct Automaton(Arc<dense::DFA<Vec<u32>>>);
 
 impl Automaton {
     /// Compiles patterns into one DFA of at most `max_bytes`, if they fit and the budget suffices.
     pub(crate) fn compile(patterns: &[&Pattern], max_bytes: usize, budget: &mut Budget) -> Option<Self> {
-        if let [Pattern { alone: Some(alone), .. }] = patterns {
-            return Some(Self(alone.clone())).filter(|automaton| automaton.memory_bytes() <= max_bytes);
+        if let [Pattern { bounded: Bounded::Table(Some(alone)), .. }] = patterns {
+            return Some(Self(Arc::clone(alone))).filter(|automaton| automaton.memory_bytes() <= max_bytes);
         }
-        Self::determinise(patterns, max_bytes, budget)
-    }
-
-    /// The same, and always a table, as [`Self::intersects`] needs it.
-    pub(crate) fn determinise(patterns: &[&Pattern], max_bytes: usize, budget: &mut Budget) -> Option<Self> {
         let hirs: Vec<Hir> = patterns.iter().map(|pattern| pattern.anchored.clone()).collect();
         let dfa = determinise(&hirs, MAX_NFA_BYTES.saturating_mul(patterns.len()), max_bytes, budget)?;
-        Some(Self(Matcher::Table(Arc::new(dfa))))
+        Some(Self(Arc::new(dfa)))
     }
 
     /// The index of the first pattern that matches `path`. Allocates nothing.
     pub(crate) fn first_match(&self, path: &str) -> Option<usize> {
-        let dfa = match &self.0 {
-            Matcher::Template(template) => return template.matches(path.as_bytes()).then_some(0),
-            Matcher::Table(dfa) => dfa,
-        };
         let input = Input::new(path.as_bytes()).anchored(Anchored::Yes).earliest(true);
         // An error would mean a byte that the automaton was built to quit on. There is none; if there were: no match.
-        dfa.try_search_fwd(&input).ok().flatten().map(|found| found.pattern().as_usize())
+        self.0.try_search_fwd(&input).ok().flatten().map(|found| found.pattern().as_usize())
     }
 
-    /// Is there a path that both match whole? None where the two together have too many states, or one is no table.
+    /// Is there a path that both match whole? None where the two together have too many states.
     pub(crate) fn intersects(&self, other: &Self) -> Option<bool> {
-        let (Matcher::Table(this), Matcher::Table(other)) = (&self.0, &other.0) else { return None };
+        let (Self(this), Self(other)) = (self, other);
         let start = start::Config::new().anchored(Anchored::Yes);
         let first = (this.start_state(&start).ok()?, other.start_state(&start).ok()?);
         let bytes: Vec<u8> = (0..=u8::MAX).filter(|byte| is_path_byte(*byte)).collect();
@@ -172,10 +171,7 @@ impl Automaton {
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        match &self.0 {
-            Matcher::Template(template) => template.memory_bytes(),
-            Matcher::Table(dfa) => dfa.memory_usage(),
-        }
+        self.0.memory_usage()
     }
 }
 

@@ -1,13 +1,14 @@
 //! The decision: does a list of rules allow this request, in every reading of its target?
 //!
-//! Compiled once per token; deciding allocates nothing and takes one table look-up per byte of the path and automaton.
+//! Compiled once per token; deciding allocates nothing and takes one table look-up per byte of the path and automaton. Simple
+//! patterns, which are most, stand in a tree, which costs about as much as one automaton however many they are.
 //! Specification: `rules.md`, `request-target.md` section 4, `state.md` section 2.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::method::is_never_admitted;
-use crate::pattern::{Automaton, Budget, MAX_PATTERN_STEPS, Pattern};
+use crate::pattern::{Automaton, Budget, MAX_PATTERN_STEPS, Pattern, Tree};
 use crate::plugin::PluginName;
 use crate::rule::{Methods, Rule, Stateful};
 use crate::target::RequestTarget;
@@ -17,7 +18,7 @@ mod overlap;
 #[cfg(test)]
 mod tests;
 
-/// Automata of one token together, in bytes.
+/// Automata and trees of one token together, in bytes.
 const MAX_POLICY_BYTES: usize = 4 * 1024 * 1024;
 /// Rules of one method set are put into one automaton while it stays below this size.
 const SHARED_AUTOMATON_BYTES: usize = 512 * 1024;
@@ -25,8 +26,6 @@ const SHARED_AUTOMATON_BYTES: usize = 512 * 1024;
 const MAX_FAILED_ATTEMPTS: usize = 8;
 /// So many are tried together at first: ordinary rules then fit, and what they have in common is shared well enough.
 const SHARED_PATTERNS: usize = 64;
-/// So few simple patterns are matched one after the other: that costs no more than an automaton of them.
-const FEW_PATTERNS: usize = 4;
 /// Steps that the attempts of one policy at sharing may take together.
 const MAX_SHARING_STEPS: usize = 1_200_000;
 /// One rule's own automaton; a rule that passed [`Rule::parse`] fits.
@@ -55,6 +54,9 @@ pub(crate) struct Allowed<'p> {
 #[derive(Debug)]
 struct Group {
     methods: Methods,
+    /// Of all that are simple.
+    tree: Option<Tree>,
+    /// Of the others.
     automata: Vec<(Automaton, Vec<usize>)>,
 }
 
@@ -92,8 +94,7 @@ impl Policy {
         for (methods, indexes) in by_methods {
             let patterns: Vec<(usize, &Pattern)> =
                 indexes.into_iter().filter_map(|index| Some((index, rules.get(index)?.pattern()))).collect();
-            let automata = compile_group(&patterns, budget)?;
-            groups.push(Group { methods: methods.clone(), automata });
+            groups.push(Group::compile(methods.clone(), patterns, budget)?);
         }
         let stateful = rules.iter().enumerate().filter_map(|(index, rule)| Some((index, Arc::clone(rule.state()?)))).collect();
         let rules = rules.iter().map(|rule| rule.to_string().into()).collect();
@@ -118,22 +119,15 @@ impl Policy {
         if is_never_admitted(method) {
             return None;
         }
+        let one_reading = target.readings().nth(1).is_none();
         let mut first = None;
-        if self.stateful.is_empty() {
-            for reading in target.readings() {
-                let rule = self.first_match(method, reading)?;
-                first.get_or_insert(rule);
+        for reading in target.readings() {
+            let rule = self.first_match(method, reading)?;
+            // A stateful rule is for one reading. It does not stand aside for a later rule either, that demands less.
+            if !one_reading && self.stateful.contains_key(&rule) {
+                return None;
             }
-        } else {
-            let one_reading = target.readings().nth(1).is_none();
-            for reading in target.readings() {
-                let rule = self.first_in_list(method, reading)?;
-                // It does not stand aside for a later rule either, that demands less.
-                if !one_reading && self.stateful.contains_key(&rule) {
-                    return None;
-                }
-                first.get_or_insert(rule);
-            }
+            first.get_or_insert(rule);
         }
         let first = first?;
         Some(Allowed { rule: self.rules.get(first)?, state: self.stateful.get(&first) })
@@ -156,24 +150,42 @@ impl Policy {
         &self.rules
     }
 
-    /// Memory of the automata, in bytes.
+    /// Memory of the automata and trees, in bytes.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.groups.iter().flat_map(|group| &group.automata).map(|(automaton, _)| automaton.memory_bytes()).sum()
+        self.groups.iter().map(Group::memory_bytes).sum()
     }
 
     /// The first in the list.
-    fn first_in_list(&self, method: &str, path: &str) -> Option<usize> {
-        let admitting = self.groups.iter().filter(|group| group.methods.admit(method));
-        let matches = admitting.flat_map(|group| &group.automata);
-        matches.filter_map(|(automaton, rules)| rules.get(automaton.first_match(path)?).copied()).min()
-    }
-
     fn first_match(&self, method: &str, path: &str) -> Option<usize> {
         let admitting = self.groups.iter().filter(|group| group.methods.admit(method));
-        admitting
-            .flat_map(|group| &group.automata)
-            .find_map(|(automaton, rules)| rules.get(automaton.first_match(path)?).copied())
+        admitting.flat_map(|group| group.matches(path)).min()
+    }
+}
+
+impl Group {
+    fn compile(methods: Methods, patterns: Vec<(usize, &Pattern)>, budget: &mut PolicyBudget) -> Result<Self, PolicyError> {
+        let simple = patterns.iter().filter_map(|(index, pattern)| Some((u32::try_from(*index).ok()?, pattern.template()?)));
+        // Where the tree would be too slow, automata are not.
+        let tree = Tree::build(simple);
+        let mut others = patterns;
+        if let Some(tree) = &tree {
+            budget.take(tree.memory_bytes())?;
+            others.retain(|(_, pattern)| pattern.template().is_none());
+        }
+        Ok(Self { methods, tree, automata: compile_automata(&others, budget)? })
+    }
+
+    /// Rules that allow this path: of each automaton, and of the tree, the first.
+    fn matches(&self, path: &str) -> impl Iterator<Item = usize> {
+        let of_tree = self.tree.iter().filter_map(move |tree| tree.first_match(path));
+        let of_automata = self.automata.iter();
+        of_tree.chain(of_automata.filter_map(move |(automaton, rules)| rules.get(automaton.first_match(path)?).copied()))
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let automata = self.automata.iter().map(|(automaton, _)| automaton.memory_bytes());
+        automata.chain(self.tree.as_ref().map(Tree::memory_bytes)).sum()
     }
 }
 
@@ -189,16 +201,25 @@ impl Default for PolicyBudget {
     }
 }
 
+impl PolicyBudget {
+    fn take(&mut self, bytes: usize) -> Result<(), PolicyError> {
+        self.bytes = self.bytes.checked_sub(bytes).ok_or(PolicyError::TooComplex)?;
+        Ok(())
+    }
+}
+
 /// One automaton for all patterns where they share well, else one for each: a match costs at most one table look-up per
 /// byte and automaton either way, and never falls back to something slower.
-fn compile_group(patterns: &[(usize, &Pattern)], budget: &mut PolicyBudget) -> Result<Vec<(Automaton, Vec<usize>)>, PolicyError> {
+fn compile_automata(
+    patterns: &[(usize, &Pattern)],
+    budget: &mut PolicyBudget,
+) -> Result<Vec<(Automaton, Vec<usize>)>, PolicyError> {
     let mut automata = Vec::new();
     let mut pending: Vec<&[(usize, &Pattern)]> = patterns.chunks(SHARED_PATTERNS).rev().collect();
     let mut attempts = MAX_FAILED_ATTEMPTS;
     while let Some(part) = pending.pop() {
         let alone = part.len() <= 1;
-        let simple = part.len() <= FEW_PATTERNS && part.iter().all(|(_, pattern)| pattern.is_template());
-        if !alone && (simple || attempts == 0) {
+        if !alone && attempts == 0 {
             pending.extend(part.chunks(1).rev());
             continue;
         }
@@ -210,7 +231,7 @@ fn compile_group(patterns: &[(usize, &Pattern)], budget: &mut PolicyBudget) -> R
         };
         match compiled {
             Some(automaton) => {
-                budget.bytes = budget.bytes.checked_sub(automaton.memory_bytes()).ok_or(PolicyError::TooComplex)?;
+                budget.take(automaton.memory_bytes())?;
                 automata.push((automaton, part.iter().map(|(index, _)| *index).collect()));
             }
             None if alone => return Err(PolicyError::TooComplex),

@@ -1,123 +1,185 @@
-//! Patterns that need no automaton: literals, and classes repeated without bound, each of which ends where its text does.
+//! Patterns that need no automaton: there are a few ways through them, each a row of literals and classes of which each can end
+//! in one place only.
 //!
-//! Most rules are of this kind, and an automaton for one costs a hundred times as much. It matches what the automaton would:
-//! behind a repeated class comes the end, or a literal whose first byte the class does not hold, so there is one place where
-//! the repetition can end, and it is found by going on while it can. `rules.md` section 4.
+//! Most rules are of this kind, and an automaton for one costs a hundred times as much. A class that is repeated a fixed number
+//! of times ends there. One that is repeated without bound has behind it the end, or a literal whose first byte it does not
+//! hold, so it ends where its text does, and that is found by going on while it can: by a [`Tree`](super::Tree), which matches
+//! what an automaton would. `rules.md` section 4.
 
 use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
 
-/// A template is so small that its automaton is sure to obey the limits of `rules.md` section 2.
-const MAX_LITERAL_BYTES: usize = 100;
-const MAX_CLASSES: usize = 16;
+use super::{MAX_DFA_BYTES, MAX_NFA_BYTES, MAX_PATTERN_STEPS};
+
+/// So many alternatives at most, all of a pattern multiplied.
+const MAX_WAYS: usize = 16;
 
 /// A pattern of this kind.
 ///
-/// INVARIANT: the first piece is a literal that begins with `/`; a `Class` is the last piece or stands before a `Literal` whose
-/// first byte it does not hold; no literal is empty.
+/// INVARIANT: each way begins with a literal that begins with `/`; a class that is repeated without bound is the last piece, or
+/// stands before a literal whose first byte it does not hold; no literal is empty; the pattern's automaton would obey the limits
+/// of `rules.md` sections 2 and 4.
 #[derive(Debug)]
-pub(super) struct Template {
-    pieces: Box<[Piece]>,
+pub(crate) struct Template {
+    ways: Vec<Vec<Piece>>,
 }
 
-#[derive(Debug)]
-enum Piece {
+#[derive(Clone, Debug)]
+pub(super) enum Piece {
     Literal(Box<[u8]>),
-    /// So many bytes of a class, at least `min`.
-    Class {
-        bytes: Bytes,
-        min: usize,
-    },
+    Class(Bytes, Times),
+}
+
+/// How often bytes of a class come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Times {
+    Exactly(usize),
+    /// So often or more.
+    From(usize),
 }
 
 impl Template {
     /// Of a pattern that is to match the whole path, if it is of this kind.
     pub(super) fn of(hir: &Hir) -> Option<Self> {
-        let parts = match hir.kind() {
-            HirKind::Concat(parts) => parts.as_slice(),
-            _ => std::slice::from_ref(hir),
-        };
-        let pieces = parts.iter().map(Piece::of).collect::<Option<Box<[Piece]>>>()?;
-        is_sound(&pieces).then_some(Self { pieces })
+        let ways = ways(hir)?;
+        (ways.iter().all(|way| is_sound(way)) && is_small(&ways)).then_some(Self { ways })
     }
 
-    /// Does it match the whole of the path?
-    pub(super) fn matches(&self, path: &[u8]) -> bool {
-        let mut rest = Some(path);
-        for piece in &self.pieces {
-            rest = rest.and_then(|rest| piece.strip(rest));
-        }
-        rest.is_some_and(<[u8]>::is_empty)
+    /// A path that one of them fits is a path that the pattern matches.
+    pub(super) fn ways(&self) -> &[Vec<Piece>] {
+        &self.ways
     }
+}
 
-    pub(super) fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + size_of_val(&*self.pieces) + literal_bytes(&self.pieces)
+/// The ways through a part of a pattern. `None`: it is not of this kind, or has too many.
+fn ways(hir: &Hir) -> Option<Vec<Vec<Piece>>> {
+    let ways = match hir.kind() {
+        HirKind::Empty => vec![Vec::new()],
+        HirKind::Literal(literal) => vec![vec![Piece::Literal(literal.0.clone())]],
+        HirKind::Class(class) => vec![vec![Piece::Class(Bytes::of(class)?, Times::Exactly(1))]],
+        HirKind::Capture(capture) => ways(&capture.sub)?,
+        HirKind::Repetition(repetition) => repeated(repetition)?,
+        HirKind::Concat(parts) => parts.iter().try_fold(vec![Vec::new()], |before, part| joined(before, ways(part)?))?,
+        HirKind::Alternation(parts) => parts.iter().map(ways).collect::<Option<Vec<_>>>()?.concat(),
+        HirKind::Look(_) => return None,
+    };
+    (ways.len() <= MAX_WAYS).then_some(ways)
+}
+
+/// Greedy or not: as each piece can end in one place only, that place is the same.
+fn repeated(repetition: &Repetition) -> Option<Vec<Vec<Piece>>> {
+    if (repetition.min, repetition.max) == (0, Some(1)) {
+        let mut ways = ways(&repetition.sub)?;
+        ways.push(Vec::new());
+        return Some(ways);
     }
+    let HirKind::Class(class) = repetition.sub.kind() else { return None };
+    let min = usize::try_from(repetition.min).ok()?;
+    let times = match repetition.max {
+        None if min <= 1 => Times::From(min),
+        Some(max) if max == repetition.min => Times::Exactly(min),
+        _ => return None,
+    };
+    Some(vec![vec![Piece::Class(Bytes::of(class)?, times)]])
+}
+
+/// Each of these ways, and behind it each of those.
+fn joined(mut before: Vec<Vec<Piece>>, behind: Vec<Vec<Piece>>) -> Option<Vec<Vec<Piece>>> {
+    if let [only] = behind.as_slice() {
+        before.iter_mut().for_each(|way| way.extend_from_slice(only));
+        return Some(before);
+    }
+    if before.len() * behind.len() > MAX_WAYS {
+        return None;
+    }
+    let joined = before.iter().flat_map(|way| behind.iter().map(move |next| [way.as_slice(), next].concat()));
+    Some(joined.collect())
+}
+
+fn is_sound(way: &[Piece]) -> bool {
+    let begins = matches!(way.first(), Some(Piece::Literal(text)) if text.starts_with(b"/"));
+    let mut followed = way.iter().zip(way.iter().skip(1).map(Some).chain([None]));
+    begins && followed.all(|(piece, next)| piece.ends_before(next))
+}
+
+/// Would the automaton of a pattern with these ways obey the limits? Counted generously, and less than half of each is taken.
+fn is_small(ways: &[Vec<Piece>]) -> bool {
+    let pieces = || ways.iter().flatten();
+    // One state for each byte, and a few besides.
+    let states = pieces().map(Piece::states).sum::<usize>().saturating_add(8);
+    let mut tells = Bytes::default();
+    pieces().for_each(|piece| piece.tells_apart(&mut tells));
+    let row = (tells.count() + 2).next_power_of_two();
+    let transitions: usize = pieces().map(|piece| piece.states().saturating_mul(piece.ranges())).sum();
+    let nfa = states.saturating_mul(32).saturating_add(transitions.saturating_mul(16));
+    let steps = states.saturating_mul(row).saturating_mul(2 * ways.len());
+    nfa <= MAX_NFA_BYTES / 2
+        && states.saturating_mul(row) * size_of::<u32>() <= MAX_DFA_BYTES / 2
+        && steps <= MAX_PATTERN_STEPS / 2
 }
 
 impl Piece {
-    fn of(hir: &Hir) -> Option<Self> {
-        match hir.kind() {
-            HirKind::Literal(literal) => Some(Self::Literal(literal.0.clone())),
-            HirKind::Capture(capture) => Self::of(&capture.sub),
-            // Greedy or not, the end is the same.
-            HirKind::Repetition(Repetition { min: min @ (0 | 1), max: None, sub, .. }) => match sub.kind() {
-                HirKind::Class(Class::Bytes(class)) => {
-                    let mut bytes = Bytes::default();
-                    class.iter().for_each(|range| (range.start()..=range.end()).for_each(|byte| bytes.insert(byte)));
-                    Some(Self::Class { bytes, min: usize::from(*min == 1) })
-                }
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
     /// Is there one place where it ends, when this comes next?
     fn ends_before(&self, next: Option<&Self>) -> bool {
         match (self, next) {
-            (Self::Literal(_), _) | (Self::Class { .. }, None) => true,
-            (Self::Class { bytes, .. }, Some(Self::Literal(text))) => text.first().is_some_and(|first| !bytes.contains(*first)),
-            (Self::Class { .. }, Some(Self::Class { .. })) => false,
+            (Self::Literal(_) | Self::Class(_, Times::Exactly(_)), _) | (_, None) => true,
+            (Self::Class(bytes, _), Some(Self::Literal(text))) => text.first().is_some_and(|first| !bytes.contains(*first)),
+            (Self::Class(..), Some(Self::Class(..))) => false,
         }
     }
 
-    /// What is behind it, if a path that begins with `rest` begins with it.
-    fn strip<'p>(&self, rest: &'p [u8]) -> Option<&'p [u8]> {
+    fn states(&self) -> usize {
         match self {
-            Self::Literal(text) => rest.strip_prefix(&**text),
-            Self::Class { bytes, min } => {
-                let length = rest.iter().position(|byte| !bytes.contains(*byte)).unwrap_or(rest.len());
-                if length >= *min { rest.get(length..) } else { None }
-            }
+            Self::Literal(text) => text.len(),
+            Self::Class(_, Times::Exactly(times)) => *times,
+            Self::Class(_, Times::From(_)) => 3,
+        }
+    }
+
+    fn ranges(&self) -> usize {
+        match self {
+            Self::Literal(_) => 1,
+            Self::Class(bytes, _) => bytes.borders().count(),
+        }
+    }
+
+    /// Adds the bytes that it may treat in another way than the byte before.
+    fn tells_apart(&self, tells: &mut Bytes) {
+        match self {
+            Self::Literal(text) => text.iter().for_each(|byte| {
+                tells.insert(*byte);
+                tells.insert(byte.saturating_add(1));
+            }),
+            Self::Class(bytes, _) => *tells = tells.with(bytes.borders()),
         }
     }
 }
 
-/// The invariant, and the size.
-fn is_sound(pieces: &[Piece]) -> bool {
-    let begins = matches!(pieces.first(), Some(Piece::Literal(text)) if text.starts_with(b"/"));
-    let mut followed = pieces.iter().zip(pieces.iter().skip(1).map(Some).chain([None]));
-    begins && is_small(pieces) && followed.all(|(piece, next)| piece.ends_before(next))
-}
-
-fn is_small(pieces: &[Piece]) -> bool {
-    let classes = pieces.iter().filter(|piece| matches!(piece, Piece::Class { .. })).count();
-    classes <= MAX_CLASSES && literal_bytes(pieces) <= MAX_LITERAL_BYTES
-}
-
-fn literal_bytes(pieces: &[Piece]) -> usize {
-    let lengths = pieces.iter().map(|piece| match piece {
-        Piece::Literal(text) => text.len(),
-        Piece::Class { .. } => 0,
-    });
-    lengths.sum()
+impl Times {
+    /// How many bytes of the class a path takes that goes on with `rest`; `None` if it does not fit.
+    pub(super) fn taken(self, bytes: &Bytes, rest: &[u8]) -> Option<usize> {
+        match self {
+            Self::Exactly(times) => rest.get(..times).filter(|text| bytes.span(text) == times).map(|_| times),
+            Self::From(min) => Some(bytes.span(rest)).filter(|length| *length >= min),
+        }
+    }
 }
 
 /// A set of bytes.
-#[derive(Debug, Default)]
-struct Bytes([u64; 4]);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Bytes([u64; 4]);
 
 impl Bytes {
+    /// Of a class of bytes, or of characters that are one byte each, as the parser makes one of `(a|b)`.
+    fn of(class: &Class) -> Option<Self> {
+        let class = match class {
+            Class::Bytes(class) => class.clone(),
+            Class::Unicode(class) => class.to_byte_class()?,
+        };
+        let mut bytes = Self::default();
+        class.iter().for_each(|range| (range.start()..=range.end()).for_each(|byte| bytes.insert(byte)));
+        Some(bytes)
+    }
+
     fn insert(&mut self, byte: u8) {
         if let Some(word) = self.0.get_mut(usize::from(byte / 64)) {
             *word |= 1 << (byte % 64);
@@ -126,5 +188,28 @@ impl Bytes {
 
     fn contains(&self, byte: u8) -> bool {
         self.0.get(usize::from(byte / 64)).is_some_and(|word| word >> (byte % 64) & 1 == 1)
+    }
+
+    /// How many bytes of the set a text begins with.
+    fn span(&self, text: &[u8]) -> usize {
+        text.iter().position(|byte| !self.contains(*byte)).unwrap_or(text.len())
+    }
+
+    /// The bytes of which either they are in the set or the byte before is, and not both.
+    fn borders(&self) -> Self {
+        let mut borders = Self::default();
+        let changes = |byte: &u8| self.contains(*byte) != byte.checked_sub(1).is_some_and(|before| self.contains(before));
+        (0..=u8::MAX).filter(changes).for_each(|byte| borders.insert(byte));
+        borders
+    }
+
+    fn with(self, other: Self) -> Self {
+        let [a, b, c, d] = self.0;
+        let [e, f, g, h] = other.0;
+        Self([a | e, b | f, c | g, d | h])
+    }
+
+    fn count(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
     }
 }

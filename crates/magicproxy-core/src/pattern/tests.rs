@@ -1,6 +1,4 @@
-//! Templates match what their automata would.
-
-use proptest::prelude::*;
+//! Which patterns are simple.
 
 use super::*;
 
@@ -20,57 +18,40 @@ fn most_rules_are_templates() {
         "/(?:[^/]+)/b",
         "/[ab]+?/b",
         "/v2/domains/[a-z0-9.-]+/records",
+        "/a|/b",
+        "/a?",
+        "/[ab]",
+        "/repos/acme/(issues|pulls)(/[0-9]+)?",
+        "/commits/[0-9a-f]{40}",
+        "/[0-9]{2}[0-9]{4}",
+        "/(a|b)(c|d)(e|f)(g|h)",
     ] {
-        assert!(parsed(text).is_template(), "{text}");
+        assert!(parsed(text).template().is_some(), "{text}");
     }
-    let long = format!("/{}", "a".repeat(100));
-    let many = "/[a-z]+".repeat(17);
+    let many = format!("/({})", (b'a'..=b'q').map(|byte| format!("{0}{0}", char::from(byte))).collect::<Vec<_>>().join("|"));
+    // 20 states for each byte that can be told from others, of which there are too many.
+    let wide = format!("/[{}]{{20}}", (0..=127).map(|byte| format!("\\x{:02x}", byte * 2)).collect::<String>());
+    let long = format!("/{}", "abcdefghijklmnopqrstuvwxyz0123456789".repeat(8));
     for text in [
         "/a.*b",
         "/[ab]+a",
         "/[^/]+[0-9]+",
-        "/a|/b",
-        "/a?",
-        "/[ab]",
+        "/[^/]+(a|/)",
+        "/[^/]+(/[^/]+)*",
+        "/?",
         "[^a]+",
         "/(ab)+",
-        "/a{2,}",
+        "/(ab){2}",
+        "/[ab]{2,}",
+        "/[ab]{2,3}",
+        "/(a|b)(c|d)(e|f)(g|h)(i|j)k*",
         "/\\b",
-        "/(?i:a)",
-        &long,
         &many,
+        &wide,
+        &long,
     ] {
-        assert!(!parsed(text).is_template(), "{text}");
+        assert!(parsed(text).template().is_none(), "{text}");
     }
     let blind = Pattern::parse("/a", PatternMode::DangerPrefix, &mut Budget::new(MAX_PATTERN_STEPS)).unwrap();
-    assert!(!blind.is_template());
-}
-
-/// Texts that are templates, for the most part.
-fn text() -> impl Strategy<Value = String> {
-    let pieces =
-        ["a", "/", "b/", "/a", "0", "-", "\\.", "[^/]+", "[ab]+", "[a-c/]*", ".*", ".+?", "\\d+", "([^/a]+)", "\\w*", "(?:b)"];
-    prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..8).prop_map(|pieces| format!("/{}", pieces.concat()))
-}
-
-fn path() -> impl Strategy<Value = String> {
-    let pieces = ["a", "b", "/", "0", "-", ".", "\n", "ab/", "/a", "0a", "c", "é"];
-    prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..10).prop_map(|pieces| format!("/{}", pieces.concat()))
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
-
-    #[test]
-    fn a_template_matches_what_its_automaton_does(text in text(), path in path()) {
-        let Ok(pattern) = Pattern::parse(&text, PatternMode::Whole, &mut Budget::new(MAX_PATTERN_STEPS)) else { return Ok(()) };
-        if !pattern.is_template() {
-            return Ok(());
-        }
-        let budget = || Budget::new(MAX_PATTERN_STEPS);
-        let alone = Automaton::compile(&[&pattern], MAX_DFA_BYTES, &mut budget()).unwrap();
-        // A template always has an automaton within the limits, too.
-        let table = Automaton::determinise(&[&pattern], MAX_DFA_BYTES, &mut budget()).unwrap();
-        prop_assert_eq!(alone.first_match(&path), table.first_match(&path), "{} on {}", text, path);
-    }
+    assert!(blind.template().is_none());
 }

@@ -32,7 +32,7 @@ impl Policy {
 }
 
 fn compiled(rule: &Rule) -> Option<Automaton> {
-    Automaton::determinise(&[rule.pattern()], OWN_AUTOMATON_BYTES, &mut Budget::new(MAX_PATTERN_STEPS))
+    Automaton::compile(&[rule.pattern()], OWN_AUTOMATON_BYTES, &mut Budget::new(MAX_PATTERN_STEPS))
 }
 
 fn share_a_method(one: &Methods, other: &Methods) -> bool {

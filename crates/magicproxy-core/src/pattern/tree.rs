@@ -1,0 +1,102 @@
+//! Many simple patterns at once: a tree of their texts, in which what they begin with in common stands once.
+//!
+//! From the root on, a literal leads to at most one node, found by its first byte; a class leads on from wherever it ends, which
+//! is one place. So a path reaches each node in one way at most, and the sum of the classes that it may have to try on its way
+//! bounds the work: that sum is what [`Tree::build`] limits. `rules.md` section 4.
+
+mod build;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use super::template::{Bytes, Template, Times};
+
+/// So often at most a part of the path is looked at again.
+const MAX_VISITS: usize = 64;
+
+/// The root's place among the nodes.
+const ROOT: u32 = 0;
+
+/// Simple patterns in one tree.
+///
+/// INVARIANT: all ranges lie within what they are ranges of; a node's children begin with different bytes, and are in their
+/// order; both lead to nodes further down the list, so that there is no circle.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    nodes: Box<[Node]>,
+    /// The first byte of each node's text.
+    firsts: Box<[u8]>,
+    edges: Box<[Edge]>,
+    classes: Box<[Bytes]>,
+    texts: Box<[u8]>,
+}
+
+/// A place in the tree, and the literal that leads to it from above.
+#[derive(Debug)]
+struct Node {
+    text: Range<u32>,
+    children: Range<u32>,
+    edges: Range<u32>,
+    /// The first of the patterns that end here.
+    ends: Option<u32>,
+}
+
+/// A class that leads to another node.
+#[derive(Debug)]
+struct Edge {
+    class: u32,
+    times: Times,
+    to: u32,
+}
+
+impl Tree {
+    /// One tree of all these patterns with their numbers; `None` where a path may have to be looked at too often.
+    pub(crate) fn build<'t>(templates: impl IntoIterator<Item = (u32, &'t Template)>) -> Option<Self> {
+        build::build(templates, MAX_VISITS)
+    }
+
+    /// The lowest number of a pattern that matches the whole of `path`. Allocates nothing.
+    pub(crate) fn first_match(&self, path: &str) -> Option<usize> {
+        let mut first = None;
+        self.visit(ROOT, path.as_bytes(), &mut first);
+        usize::try_from(first?).ok()
+    }
+
+    /// Memory that it takes, in bytes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let parts = size_of_val(&*self.nodes) + size_of_val(&*self.edges) + size_of_val(&*self.classes);
+        size_of::<Self>() + parts + self.firsts.len() + self.texts.len()
+    }
+
+    /// Looks for patterns below a node, whose text `rest` may begin with. It calls itself once for each class on the way.
+    fn visit(&self, at: u32, mut rest: &[u8], first: &mut Option<u32>) {
+        let mut at = Some(at);
+        while let Some(node) = at.and_then(|at| self.nodes.get(at as usize)) {
+            let Some(behind) = rest.strip_prefix(part(&self.texts, &node.text)) else { return };
+            rest = behind;
+            if let Some(ends) = node.ends
+                && rest.is_empty()
+            {
+                *first = Some(first.map_or(ends, |first| first.min(ends)));
+            }
+            for edge in part(&self.edges, &node.edges) {
+                let Some(class) = self.classes.get(edge.class as usize) else { continue };
+                if let Some(behind) = edge.times.taken(class, rest).and_then(|length| rest.get(length..)) {
+                    self.visit(edge.to, behind, first);
+                }
+            }
+            at = rest.first().and_then(|byte| self.child(node, *byte));
+        }
+    }
+
+    fn child(&self, node: &Node, first: u8) -> Option<u32> {
+        let number = part(&self.firsts, &node.children).iter().position(|byte| *byte == first)?;
+        u32::try_from(number).ok().map(|number| node.children.start + number)
+    }
+}
+
+/// A part of a list; nothing, where the list has no such part.
+fn part<'l, T>(list: &'l [T], range: &Range<u32>) -> &'l [T] {
+    list.get(range.start as usize..range.end as usize).unwrap_or_default()
+}
