@@ -66,7 +66,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
         }
     }
     if !options.only.is_empty() {
-        report::print(&slices);
+        report::print(&servers, &slices);
         return Ok(true);
     }
     let idle = servers.idle(workspace, &mut log)?;

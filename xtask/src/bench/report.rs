@@ -47,6 +47,12 @@ pub(crate) fn line(slice: &Slice) -> String {
     )
 }
 
+/// The table alone.
+pub(crate) fn print(servers: &Servers, slices: &[Slice]) {
+    let rows: Vec<Row> = rows(servers, slices).into_iter().filter(|row| !row.cpu_us.is_nan()).collect();
+    println!("\n{}", table(&rows));
+}
+
 pub(crate) fn write(
     workspace: &Workspace,
     options: &Options,
