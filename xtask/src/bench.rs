@@ -10,6 +10,7 @@ mod scenarios;
 mod servers;
 mod storm;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -41,6 +42,8 @@ pub(crate) struct Options {
     pub(crate) rounds: u32,
     /// Only the scenarios whose names begin so, and nothing written.
     only: Vec<String>,
+    /// Another build of the proxy.
+    beside: Option<PathBuf>,
 }
 
 impl Options {
@@ -53,7 +56,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
     let options = parse(arguments)?;
     let mut log = Log::create(workspace.target.join("xtask/bench.log"))?;
     prepare(workspace, &mut log).inspect_err(|_| println!("{}", log.tail(60).unwrap_or_default()))?;
-    let servers = Servers::start(workspace, &mut log)?;
+    let servers = Servers::start(workspace, &mut log, options.beside.as_deref())?;
     let mut slices = Vec::new();
     for round in 1..=options.rounds {
         for scenario in SCENARIOS.iter().filter(|scenario| options.covers(scenario)) {
@@ -95,7 +98,7 @@ fn quiet_slice(
 }
 
 fn parse(arguments: &[String]) -> Result<Options> {
-    let mut options = Options { seconds: 4, rounds: 5, only: Vec::new() };
+    let mut options = Options { seconds: 4, rounds: 5, only: Vec::new(), beside: None };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         let value = words.next().with_context(|| format!("`{word}` wants a value"))?;
@@ -104,7 +107,8 @@ fn parse(arguments: &[String]) -> Result<Options> {
             "--seconds" => options.seconds = number()?,
             "--rounds" => options.rounds = number()?,
             "--only" => options.only.push(value.clone()),
-            _ => anyhow::bail!("no option `{word}`; there are --seconds, --rounds and --only"),
+            "--beside" => options.beside = Some(PathBuf::from(value)),
+            _ => anyhow::bail!("no option `{word}`; there are --seconds, --rounds, --only and --beside"),
         }
     }
     let known = |start: &String| SCENARIOS.iter().any(|scenario| scenario.name.starts_with(start));

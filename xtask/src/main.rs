@@ -26,8 +26,9 @@ const HELP: &str = "\
 cargo xtask check              fast inner loop: fmt, clippy, deny, doc, unit tests and vectors
 cargo xtask test [STAGE…]      everything, or only the named stages
 cargo xtask test --list        the stages and what they do
-cargo xtask bench [--seconds N] [--rounds N]
-                               requests per second and CPU beside nginx, in one run
+cargo xtask bench [--seconds N] [--rounds N] [--only SCENARIO] [--beside PROGRAM]
+                               requests per second and CPU beside nginx and haproxy, in one run;
+                               perhaps of some scenarios only, perhaps beside another build
 cargo xtask plugins            build the components of examples/plugins anew";
 
 fn main() -> ExitCode {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -19,8 +20,11 @@ pub(crate) struct Environment {
     requirements: &'static [&'static str],
 }
 
+/// Stages that run beside each other want the same environment, which one of them makes.
+static MAKING: Mutex<()> = Mutex::new(());
+
 /// The environment that runs our scripts.
-const SCRIPTS: Environment =
+pub(crate) const SCRIPTS: Environment =
     Environment { folder: "py", requirements: &["tests/interop/requirements.txt", "tests/clients/requirements.txt"] };
 
 /// The clients of DNS providers, which want other versions of what the Python program wants.
@@ -58,6 +62,7 @@ pub(crate) fn valkey(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
 
 /// Makes an environment, where it is not there as it should be, and gives its folder.
 pub(crate) fn ensure(workspace: &Workspace, log: &mut Log, environment: Environment) -> Result<PathBuf> {
+    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     let home = workspace.target.join(environment.folder);
     let files: Vec<PathBuf> =
         environment.requirements.iter().map(|file| workspace.root.join(file)).filter(|file| file.is_file()).collect();

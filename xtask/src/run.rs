@@ -1,5 +1,6 @@
-//! `check` and `test`: runs stages one after the other, shows how long each took, and adds up.
+//! `check` and `test`: runs stages one after the other, some beside each other, shows how long each took, and adds up.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -62,17 +63,28 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Stage>> {
 }
 
 fn run_all(workspace: &Workspace, chosen: &[&'static Stage]) -> Result<bool> {
+    let started = Instant::now();
     let mut rows = Vec::new();
-    for stage in chosen {
-        println!("== {}: {}", stage.name, stage.summary);
-        let row = run_one(workspace, stage)?;
-        println!("   {}", outcome(&row));
-        for note in &row.report.notes {
-            println!("   note: {note}");
+    for together in chosen.chunk_by(|_, next| next.beside) {
+        for stage in together {
+            println!("== {}: {}", stage.name, stage.summary);
         }
-        rows.push(row);
+        for row in run_together(workspace, together)? {
+            println!("   {}", outcome(&row, together.len() > 1));
+            for note in &row.report.notes {
+                println!("   note: {note}");
+            }
+            rows.push(row);
+        }
     }
-    Ok(summary(&rows))
+    Ok(summary(&rows, started.elapsed()))
+}
+
+fn run_together(workspace: &Workspace, stages: &[&'static Stage]) -> Result<Vec<Row>> {
+    thread::scope(|scope| {
+        let running: Vec<_> = stages.iter().map(|stage| scope.spawn(|| run_one(workspace, stage))).collect();
+        running.into_iter().map(|stage| stage.join().map_err(|_| anyhow::anyhow!("a stage panicked")).flatten()).collect()
+    })
 }
 
 fn run_one(workspace: &Workspace, stage: &Stage) -> Result<Row> {
@@ -95,16 +107,18 @@ fn shown(workspace: &Workspace, log: &Log) -> String {
     log.path().strip_prefix(&workspace.root).unwrap_or(log.path()).display().to_string()
 }
 
-fn outcome(row: &Row) -> String {
+/// Of several stages at once it says which one it is of.
+fn outcome(row: &Row, named: bool) -> String {
     let took = row.took.as_secs_f64();
+    let name = if named { format!("{}: ", row.name) } else { String::new() };
     if row.report.skipped {
-        return format!("skipped, {took:.1} s");
+        return format!("{name}skipped, {took:.1} s");
     }
-    format!("{} passed, {} failed, {took:.1} s", row.report.tally.passed, row.report.tally.failed)
+    format!("{name}{} passed, {} failed, {took:.1} s", row.report.tally.passed, row.report.tally.failed)
 }
 
 /// The table, what failed, and the last line, which has exactly the form that whoever counts expects.
-fn summary(rows: &[Row]) -> bool {
+fn summary(rows: &[Row], took: Duration) -> bool {
     println!("\n{:<9} {:>8} {:>7} {:>9}", "stage", "passed", "failed", "seconds");
     for row in rows {
         let Tally { passed, failed } = row.report.tally;
@@ -112,7 +126,6 @@ fn summary(rows: &[Row]) -> bool {
         println!("{:<9} {passed:>8} {failed:>7} {:>9.1}{remark}", row.name, row.took.as_secs_f64());
     }
     let total = rows.iter().fold(Tally::default(), |sum, row| sum.plus(row.report.tally));
-    let took: Duration = rows.iter().map(|row| row.took).sum();
     println!("{:<9} {:>8} {:>7} {:>9.1}\n", "all", total.passed, total.failed, took.as_secs_f64());
     for row in rows {
         row.failures.iter().for_each(|failure| println!("{}: {failure}", row.name));

@@ -18,28 +18,40 @@ use crate::workspace::Workspace;
 pub(crate) struct Stage {
     pub(crate) name: &'static str,
     pub(crate) summary: &'static str,
-    pub(crate) run: fn(&Workspace, &mut Log) -> Result<Report>,
+    pub(crate) run: Run,
+    /// Does it run at the same time as the stage before it?
+    pub(crate) beside: bool,
 }
 
-const FMT: Stage = Stage { name: "fmt", summary: "the formatting is rustfmt's", run: lint::fmt };
-const CLIPPY: Stage = Stage { name: "clippy", summary: "no lint fires", run: lint::clippy };
-const DENY: Stage = Stage { name: "deny", summary: "no banned crate, licence or source", run: lint::deny };
-const DOC: Stage = Stage { name: "doc", summary: "the documentation builds without a warning", run: lint::doc };
+type Run = fn(&Workspace, &mut Log) -> Result<Report>;
 
-pub(crate) const CHECK: &[Stage] =
-    &[FMT, CLIPPY, DENY, DOC, Stage { name: "unit", summary: "unit tests and vectors", run: unit::quick }];
+const fn stage(name: &'static str, summary: &'static str, run: Run) -> Stage {
+    Stage { name, summary, run, beside: false }
+}
+
+const fn beside(name: &'static str, summary: &'static str, run: Run) -> Stage {
+    Stage { name, summary, run, beside: true }
+}
+
+const FMT: Stage = stage("fmt", "the formatting is rustfmt's", lint::fmt);
+const CLIPPY: Stage = stage("clippy", "no lint fires", lint::clippy);
+const DENY: Stage = stage("deny", "no banned crate, licence or source", lint::deny);
+const DOC: Stage = stage("doc", "the documentation builds without a warning", lint::doc);
+
+pub(crate) const CHECK: &[Stage] = &[FMT, CLIPPY, DENY, DOC, stage("unit", "unit tests and vectors", unit::quick)];
 
 pub(crate) const TEST: &[Stage] = &[
     FMT,
-    DENY,
     CLIPPY,
+    Stage { beside: true, ..DENY },
+    beside("prepare", "what later stages need from registries", scripts::prepare),
     DOC,
-    Stage { name: "unit", summary: "every Rust test: unit, vectors, engine, command line, documentation", run: unit::all },
-    Stage { name: "release", summary: "the binary as a newcomer builds it", run: unit::release },
-    Stage { name: "smoke", summary: "`demo` and a first `serve` keep the README's promise", run: smoke::run },
-    Stage { name: "costs", summary: "instructions, allocations and system calls of a warm request", run: costs::run },
-    Stage { name: "interop", summary: "tokens, keys and configuration of the Python program", run: scripts::interop },
-    Stage { name: "clients", summary: "real clients through the proxy", run: scripts::clients },
-    Stage { name: "fuzz", summary: "each fuzz target for 20 seconds", run: fuzz::run },
-    Stage { name: "attack", summary: "the black-box attack runner, with and without a path prefix", run: attack::run },
+    stage("unit", "every Rust test: unit, vectors, engine, command line, documentation", unit::all),
+    stage("release", "the binary as a newcomer builds it", unit::release),
+    stage("smoke", "`demo` and a first `serve` keep the README's promise", smoke::run),
+    stage("costs", "instructions, allocations and system calls of a warm request", costs::run),
+    stage("fuzz", "each fuzz target for 20 seconds", fuzz::run),
+    stage("interop", "tokens, keys and configuration of the Python program", scripts::interop),
+    beside("clients", "real clients through the proxy", scripts::clients),
+    beside("attack", "the black-box attack runner, with and without a path prefix", attack::run),
 ];

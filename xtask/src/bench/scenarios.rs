@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use super::servers::{Server, Servers, Tokens};
+use super::servers::{BESIDE, Server, Servers, Tokens};
 
 /// One line of the plan.
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +77,7 @@ pub(crate) const SCENARIOS: [Scenario; 13] = [
 
 impl Scenario {
     pub(crate) fn has(&self, server: &str) -> bool {
-        self.servers.contains(&server)
+        self.servers.contains(&server) || server == BESIDE && self.servers.contains(&"magicproxy")
     }
 
     pub(crate) fn tool(&self) -> Tool {

@@ -13,6 +13,8 @@ use crate::log::Log;
 use crate::workspace::{Workspace, which};
 use crate::{http, process};
 
+/// The name of another build, wherever ours is measured.
+pub(super) const BESIDE: &str = "beside";
 pub(super) const CREDENTIAL: &str = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
 const RULES: [&str; 4] = ["GET /repos/[^/]+/[^/]+/issues", "GET /big", "GET /huge", "POST /upload"];
 const MANY: usize = 1000;
@@ -83,7 +85,8 @@ impl Drop for Server {
 }
 
 impl Servers {
-    pub(crate) fn start(workspace: &Workspace, log: &mut Log) -> Result<Servers> {
+    /// `beside` is another build of the proxy, to be measured as well.
+    pub(crate) fn start(workspace: &Workspace, log: &mut Log, beside: Option<&Path>) -> Result<Servers> {
         let folder = workspace.target.join("xtask/bench");
         std::fs::create_dir_all(&folder).context("cannot make a folder in target")?;
         certificate(workspace, log, &folder)?;
@@ -109,7 +112,10 @@ impl Servers {
         let python = peers::python(workspace, log, &folder, upstreams.plain)?;
         let (kept, logging) = (tested(log, Variant::LinksKept)?, tested(log, Variant::Logging)?);
         let forgetful = tested(log, Variant::Forgetful)?;
-        let all = vec![direct, secure, nginx, haproxy, envoy, python, magicproxy, kept, logging, forgetful];
+        let mut all = vec![direct, secure, nginx, haproxy, envoy, python, magicproxy, kept, logging, forgetful];
+        if let Some(program) = beside {
+            all.push(start_program(workspace, log, &folder, upstreams, Variant::Beside, program)?);
+        }
         Ok(Servers { all, tokens, folder, start_ms, bare_start_ms })
     }
 
@@ -210,6 +216,8 @@ enum Variant {
     Logging,
     /// Its cache of verified tokens holds next to nothing: each token is new to it.
     Forgetful,
+    /// As it is, and built in another way.
+    Beside,
 }
 
 impl Variant {
@@ -219,6 +227,7 @@ impl Variant {
             Self::LinksKept => "links kept",
             Self::Logging => "with a log",
             Self::Forgetful => "forgetful",
+            Self::Beside => BESIDE,
         }
     }
 
@@ -228,6 +237,17 @@ impl Variant {
 }
 
 fn start_magicproxy(workspace: &Workspace, log: &mut Log, folder: &Path, to: Upstreams, variant: Variant) -> Result<Server> {
+    start_program(workspace, log, folder, to, variant, &dist(workspace, "magicproxy"))
+}
+
+fn start_program(
+    workspace: &Workspace,
+    log: &mut Log,
+    folder: &Path,
+    to: Upstreams,
+    variant: Variant,
+    program: &Path,
+) -> Result<Server> {
     let (port, tls_port, onward_port) = (http::free_port()?, http::free_port()?, http::free_port()?);
     let Upstreams { plain, secure } = to;
     let links = variant != Variant::LinksKept;
@@ -250,7 +270,7 @@ fn start_magicproxy(workspace: &Workspace, log: &mut Log, folder: &Path, to: Ups
     );
     let file = folder.join(format!("{}.toml", variant.name()));
     std::fs::write(&file, text).context("cannot write a configuration")?;
-    let mut command = pinned(workspace, Core::Tested, &dist(workspace, "magicproxy"));
+    let mut command = pinned(workspace, Core::Tested, program);
     command.args(["serve", "--config"]).arg(file).current_dir(folder);
     let server = if variant == Variant::Logging {
         let file = || std::fs::File::create(folder.join("requests.log")).context("cannot write a log");

@@ -1,6 +1,7 @@
 //! The black-box attack runner, which lives beside the repository and not in it.
 
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -31,8 +32,9 @@ pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     let keys = fresh_keys(workspace, log)?;
     let mut report = Report::default();
     let mut cases = Vec::new();
-    for round in &ROUNDS {
-        let (said, mut found) = attack(workspace, log, &runner, &keys, round)?;
+    for (round, attacked) in ROUNDS.iter().zip(attack_all(workspace, &runner, &keys)?) {
+        let Attacked { said, mut found, text } = attacked;
+        log.line(&text)?;
         let verdict = judge(&found, &explanations);
         // The runner counts a leak or a warning as passed; for us they are not.
         let worse = verdict.leaks + verdict.unexplained;
@@ -63,8 +65,24 @@ fn fresh_keys(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn attack(workspace: &Workspace, log: &mut Log, runner: &Path, keys: &Path, round: &Round) -> Result<(Tally, Vec<Case>)> {
-    let out = workspace.target.join("xtask").join(format!("attack-{}.jsonl", round.name));
+struct Attacked {
+    said: Tally,
+    found: Vec<Case>,
+    /// All that the runner said.
+    text: String,
+}
+
+/// All rounds at once: each waits for time-outs more than it works.
+fn attack_all(workspace: &Workspace, runner: &Path, keys: &Path) -> Result<Vec<Attacked>> {
+    thread::scope(|scope| {
+        let rounds: Vec<_> = ROUNDS.iter().map(|round| scope.spawn(|| attack(workspace, runner, keys, round))).collect();
+        rounds.into_iter().map(|round| round.join().map_err(|_| anyhow::anyhow!("a round panicked")).flatten()).collect()
+    })
+}
+
+fn attack(workspace: &Workspace, runner: &Path, keys: &Path, round: &Round) -> Result<Attacked> {
+    let file = |extension: &str| workspace.target.join("xtask").join(format!("attack-{}.{extension}", round.name));
+    let out = file("jsonl");
     let serve = format!(
         "exec {} serve --listen 127.0.0.1:{{proxy_port}} --api-root {{upstream}} --keys {{keys}}",
         quoted(&workspace.binary())
@@ -75,9 +93,10 @@ fn attack(workspace: &Workspace, log: &mut Log, runner: &Path, keys: &Path, roun
     if !round.prefix.is_empty() {
         command.args(["--api-prefix", round.prefix]);
     }
+    let mut log = Log::create(file("log"))?;
     let finished = log.run(&mut command, LIMIT)?;
-    let text = std::fs::read_to_string(&out).unwrap_or_default();
-    Ok((of_script(&finished), read_cases(&text)?))
+    let found = read_cases(&std::fs::read_to_string(&out).unwrap_or_default())?;
+    Ok(Attacked { said: of_script(&finished), found, text: log.text()? })
 }
 
 /// The path for a shell, inside a text where the runner replaces what stands in braces.

@@ -19,6 +19,17 @@ const LIMIT: Duration = Duration::from_secs(600);
 const SERVERS: [(&str, Option<&str>); 4] =
     [("pdns-server", Some("pdns_server")), ("pdns-backend-sqlite3", None), ("pebble", Some("pebble")), ("lego", Some("lego"))];
 
+/// Fetches what later stages need, so that they need not wait for it. What cannot be had now, they ask for again.
+pub(super) fn prepare(workspace: &Workspace, log: &mut Log) -> Result<Report> {
+    let manifest = workspace.root.join("tests/clients/package.json");
+    let mut attempts = vec![debian::ensure_all(workspace, log, &SERVERS), debian::ensure(workspace, log, "valgrind", "valgrind")];
+    attempts.extend([python::SCRIPTS, python::DNS_CLIENTS].map(|packages| python::ensure(workspace, log, packages).map(drop)));
+    attempts.push(python::valkey(workspace, log).map(drop));
+    attempts.push(node::ensure(workspace, log, &manifest).map(drop));
+    let faults = attempts.into_iter().filter_map(Result::err);
+    Ok(Report { notes: faults.map(|fault| format!("{fault:#}")).collect(), ..Report::default() })
+}
+
 pub(super) fn interop(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     run(workspace, log, "tests/interop/run.py", &[])
 }
