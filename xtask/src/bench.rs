@@ -10,7 +10,7 @@ mod scenarios;
 mod servers;
 mod storm;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -28,6 +28,7 @@ const BUILD_LIMIT: Duration = Duration::from_secs(1800);
 /// Slices with more foreign load are repeated, so often.
 const MAX_FOREIGN: f64 = 0.05;
 const TRIES: u32 = 3;
+const TRAINING_SECONDS: u32 = 1;
 
 /// What is measured once, besides the scenarios.
 #[derive(Debug)]
@@ -55,7 +56,8 @@ impl Options {
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
     let options = parse(arguments)?;
     let mut log = Log::create(workspace.target.join("xtask/bench.log"))?;
-    prepare(workspace, &mut log).inspect_err(|_| println!("{}", log.tail(60).unwrap_or_default()))?;
+    prepare(workspace, &mut log, &["bench-upstream", "magicproxy"])
+        .inspect_err(|_| println!("{}", log.tail(60).unwrap_or_default()))?;
     let servers = Servers::start(workspace, &mut log, options.beside.as_deref())?;
     let mut slices = Vec::new();
     for round in 1..=options.rounds {
@@ -75,6 +77,19 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
     let idle = servers.idle(workspace, &mut log)?;
     let besides = Besides { idle, storm: Storm::measure(workspace, &mut log, &servers)? };
     report::write(workspace, &options, &servers, &slices, &besides)
+}
+
+/// All that the benchmark asks of a proxy, before this build of it, once and briefly.
+pub(crate) fn train(workspace: &Workspace, log: &mut Log, program: &Path) -> Result<()> {
+    prepare(workspace, log, &["bench-upstream"])?;
+    let servers = Servers::start_alone(workspace, log, program)?;
+    for scenario in &SCENARIOS {
+        for server in servers.all().iter().filter(|server| scenario.has(server.name) && server.name != "direct") {
+            println!("   {}, {}", scenario.name, server.name);
+            measure::slice(workspace, log, &servers, server, scenario, TRAINING_SECONDS)?;
+        }
+    }
+    Ok(())
 }
 
 /// One that had the machine almost to itself, if there is such a one among a few.
@@ -117,7 +132,7 @@ fn parse(arguments: &[String]) -> Result<Options> {
     Ok(options)
 }
 
-fn prepare(workspace: &Workspace, log: &mut Log) -> Result<()> {
+fn prepare(workspace: &Workspace, log: &mut Log, packages: &[&str]) -> Result<()> {
     debian::ensure(workspace, log, "wrk", "wrk")?;
     debian::ensure(workspace, log, "nginx", "nginx")?;
     debian::ensure(workspace, log, "haproxy", "haproxy")?;
@@ -125,8 +140,8 @@ fn prepare(workspace: &Workspace, log: &mut Log) -> Result<()> {
     debian::ensure(workspace, log, "h2load", "nghttp2-client")?;
     debian::ensure(workspace, log, "curl", "curl")?;
     println!("building with the profile `dist`");
-    let packages = ["build", "--profile", "dist", "--package", "magicproxy", "--package", "bench-upstream"];
-    log.must(workspace.cargo().args(packages), BUILD_LIMIT).map(drop)
+    let packages = packages.iter().flat_map(|package| ["--package", package]);
+    log.must(workspace.cargo().args(["build", "--profile", "dist"]).args(packages), BUILD_LIMIT).map(drop)
 }
 
 /// Each round begins with another server, so that none always follows the same neighbour.

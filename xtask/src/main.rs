@@ -5,6 +5,7 @@ mod attack;
 mod bench;
 mod counted;
 mod debian;
+mod dist;
 mod failures;
 mod http;
 mod log;
@@ -29,6 +30,7 @@ cargo xtask test --list        the stages and what they do
 cargo xtask bench [--seconds N] [--rounds N] [--only SCENARIO] [--beside PROGRAM]
                                requests per second and CPU beside nginx and haproxy, in one run;
                                perhaps of some scenarios only, perhaps beside another build
+cargo xtask dist               the program as it is released, optimised by a profile (half an hour)
 cargo xtask plugins            build the components of examples/plugins anew";
 
 fn main() -> ExitCode {
@@ -50,6 +52,7 @@ fn dispatch(arguments: &[String]) -> Result<bool> {
         Some((command, rest)) if command == "check" => run::check(&workspace, rest),
         Some((command, rest)) if command == "test" => run::test(&workspace, rest),
         Some((command, rest)) if command == "bench" => bench::run(&workspace, rest),
+        Some((command, _)) if command == "dist" => dist::run(&workspace),
         Some((command, _)) if command == "plugins" => plugins::build(&workspace),
         Some((command, _)) if command == "help" || command == "--help" || command == "-h" => {
             println!("{HELP}");

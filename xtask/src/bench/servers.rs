@@ -65,6 +65,19 @@ pub(crate) struct Tokens {
     pub(crate) onward: String,
 }
 
+impl Tokens {
+    /// `program` mints what the proxy does not.
+    fn mint(workspace: &Workspace, log: &mut Log, folder: &Path, proxy: &Server, program: &Path) -> Result<Tokens> {
+        Ok(Tokens {
+            one: mint(proxy.port, &json!({ "token": CREDENTIAL, "allowed": RULES }))?,
+            of_scope: mint(proxy.port, &json!({ "token": CREDENTIAL, "scopes": ["many"] }))?,
+            many: many_tokens(proxy)?,
+            sealed: sealed_tokens(workspace, log, folder, proxy, program)?,
+            onward: mint(proxy.onward_port.context("no such port")?, &json!({ "token": CREDENTIAL, "allowed": RULES }))?,
+        })
+    }
+}
+
 impl Server {
     pub(super) fn with_ports(mut self, tls: u16, onward: u16) -> Self {
         (self.tls_port, self.onward_port) = (Some(tls), Some(onward));
@@ -90,8 +103,7 @@ impl Servers {
         let folder = workspace.target.join("xtask/bench");
         std::fs::create_dir_all(&folder).context("cannot make a folder in target")?;
         certificate(workspace, log, &folder)?;
-        let direct = start_upstream(workspace, log)?;
-        let secure = peers::secure_upstream(workspace, log, &folder)?;
+        let (direct, secure) = (start_upstream(workspace, log)?, peers::secure_upstream(workspace, log, &folder)?);
         let upstreams = Upstreams { plain: direct.port, secure: secure.port };
         let nginx = peers::nginx(workspace, log, &folder, upstreams)?;
         let haproxy = peers::haproxy(workspace, log, &folder, upstreams)?;
@@ -100,13 +112,7 @@ impl Servers {
         let magicproxy = tested(log, Variant::Plain)?;
         let bare_start_ms = start_ms(|| start_bare(workspace, log, &folder))?;
         let start_ms = start_ms(|| tested(log, Variant::Plain))?;
-        let tokens = Tokens {
-            one: mint(magicproxy.port, &json!({ "token": CREDENTIAL, "allowed": RULES }))?,
-            of_scope: mint(magicproxy.port, &json!({ "token": CREDENTIAL, "scopes": ["many"] }))?,
-            many: many_tokens(&magicproxy)?,
-            sealed: sealed_tokens(workspace, log, &folder, &magicproxy)?,
-            onward: mint(magicproxy.onward_port.context("no such port")?, &json!({ "token": CREDENTIAL, "allowed": RULES }))?,
-        };
+        let tokens = Tokens::mint(workspace, log, &folder, &magicproxy, &dist(workspace, "magicproxy"))?;
         // They read the key that is there now.
         let envoy = peers::envoy(workspace, log, &folder, upstreams.plain)?;
         let python = peers::python(workspace, log, &folder, upstreams.plain)?;
@@ -117,6 +123,27 @@ impl Servers {
             all.push(start_program(workspace, log, &folder, upstreams, Variant::Beside, program)?);
         }
         Ok(Servers { all, tokens, folder, start_ms, bare_start_ms })
+    }
+
+    /// One build of the proxy alone, in the variants that differ most.
+    pub(crate) fn start_alone(workspace: &Workspace, log: &mut Log, program: &Path) -> Result<Servers> {
+        let folder = workspace.target.join("xtask/bench");
+        std::fs::create_dir_all(&folder).context("cannot make a folder in target")?;
+        certificate(workspace, log, &folder)?;
+        let (direct, secure) = (start_upstream(workspace, log)?, peers::secure_upstream(workspace, log, &folder)?);
+        let upstreams = Upstreams { plain: direct.port, secure: secure.port };
+        let started = |log: &mut Log, variant| start_program(workspace, log, &folder, upstreams, variant, program);
+        let magicproxy = started(log, Variant::Plain)?;
+        let tokens = Tokens::mint(workspace, log, &folder, &magicproxy, program)?;
+        let (kept, logging) = (started(log, Variant::LinksKept)?, started(log, Variant::Logging)?);
+        let forgetful = started(log, Variant::Forgetful)?;
+        Ok(Servers {
+            all: vec![direct, secure, magicproxy, kept, logging, forgetful],
+            tokens,
+            folder,
+            start_ms: 0.0,
+            bare_start_ms: 0.0,
+        })
     }
 
     pub(crate) fn named(&self, name: &str) -> Result<&Server> {
@@ -315,10 +342,10 @@ fn many_tokens(proxy: &Server) -> Result<Vec<String>> {
 }
 
 /// Sealed to the proxy's key, which the first one fetches.
-fn sealed_tokens(workspace: &Workspace, log: &mut Log, folder: &Path, proxy: &Server) -> Result<Vec<String>> {
+fn sealed_tokens(workspace: &Workspace, log: &mut Log, folder: &Path, proxy: &Server, program: &Path) -> Result<Vec<String>> {
     let home = bare(folder)?;
     let mint = |_| {
-        let mut command = workspace.command(dist(workspace, "magicproxy"));
+        let mut command = workspace.command(program);
         command.args(["mint", "--to", &format!("http://127.0.0.1:{}", proxy.port), "--aud", "bench"]);
         command.args(["--credential-env", "CREDENTIAL"]).args(RULES.iter().flat_map(|rule| ["--allow", rule]));
         command.env("CREDENTIAL", CREDENTIAL).env("HOME", &home).env_remove("XDG_CONFIG_HOME").env_remove("XDG_DATA_HOME");
