@@ -31,6 +31,8 @@ enum Load {
     SealedTokens,
     /// The same with a token of a scope with 1,000 rules, of which the last one matches.
     ManyRules,
+    /// The same with ten such scopes, of which the last allows it.
+    ManyScopes,
     /// `GET`, 1 MiB.
     Down,
     /// `POST`, 1 MiB.
@@ -59,7 +61,7 @@ const fn scenario(name: &'static str, connections: u32, load: Load, servers: &'s
     Scenario { name, connections, load, servers }
 }
 
-pub(crate) const SCENARIOS: [Scenario; 13] = [
+pub(crate) const SCENARIOS: [Scenario; 14] = [
     scenario("1 KiB, c=1", 1, Load::Small, WITH_DIRECT),
     scenario("1 KiB, c=32", 32, Load::Small, WITH_ALL),
     scenario("1 KiB, c=256", 256, Load::Small, WITH_VARIANTS),
@@ -67,6 +69,7 @@ pub(crate) const SCENARIOS: [Scenario; 13] = [
     scenario("cold v1 tokens, c=32", 32, Load::ManyTokens, &["forgetful"]),
     scenario("cold v2 tokens, c=32", 32, Load::SealedTokens, &["forgetful"]),
     scenario("1,000 rules, c=32", 32, Load::ManyRules, &PEERS),
+    scenario("10,000 rules, c=32", 32, Load::ManyScopes, &["nginx", "haproxy", "many scopes"]),
     scenario("TLS, c=32", 32, Load::Tls, &PEERS),
     scenario("HTTP/2 in TLS, c=8", 8, Load::Http2, &PEERS),
     scenario("TLS upstream, c=32", 32, Load::SecureUpstream, &PEERS),
@@ -112,6 +115,7 @@ impl Scenario {
         match self.load {
             Load::ManyTokens | Load::SealedTokens => None,
             Load::ManyRules => Some(&tokens.of_scope),
+            Load::ManyScopes => Some(&tokens.of_scopes),
             Load::SecureUpstream => Some(&tokens.onward),
             _ => Some(&tokens.one),
         }

@@ -18,6 +18,10 @@ pub(super) const BESIDE: &str = "beside";
 pub(super) const CREDENTIAL: &str = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
 const RULES: [&str; 4] = ["GET /repos/[^/]+/[^/]+/issues", "GET /big", "GET /huge", "POST /upload"];
 const MANY: usize = 1000;
+/// A scope with as many rules as there may be, of which the last allows what is asked for.
+const SCOPE: &str = "many";
+/// So many in all, where there are several; the others come first, and allow other things.
+const SCOPES: usize = 10;
 /// Each takes a start of the program to mint.
 const MANY_SEALED: usize = 200;
 /// Room for a dozen or two verified tokens, so that one of many that come in turn is gone when it comes again.
@@ -58,6 +62,8 @@ pub(crate) struct Tokens {
     pub(crate) one: String,
     /// Names a scope of 1,000 rules.
     pub(crate) of_scope: String,
+    /// Names ten of them.
+    pub(crate) of_scopes: String,
     pub(crate) many: Vec<String>,
     /// Of version 2.
     pub(crate) sealed: Vec<String>,
@@ -66,11 +72,19 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    /// `program` mints what the proxy does not.
-    fn mint(workspace: &Workspace, log: &mut Log, folder: &Path, proxy: &Server, program: &Path) -> Result<Tokens> {
+    /// By a proxy, one with many scopes, and a program for what they do not mint.
+    fn mint(
+        workspace: &Workspace,
+        log: &mut Log,
+        folder: &Path,
+        (proxy, many): (&Server, &Server),
+        program: &Path,
+    ) -> Result<Tokens> {
+        let scopes: Vec<String> = (1..SCOPES).map(further_scope).chain([SCOPE.to_owned()]).collect();
         Ok(Tokens {
             one: mint(proxy.port, &json!({ "token": CREDENTIAL, "allowed": RULES }))?,
-            of_scope: mint(proxy.port, &json!({ "token": CREDENTIAL, "scopes": ["many"] }))?,
+            of_scope: mint(proxy.port, &json!({ "token": CREDENTIAL, "scopes": [SCOPE] }))?,
+            of_scopes: mint(many.port, &json!({ "token": CREDENTIAL, "scopes": scopes }))?,
             many: many_tokens(proxy)?,
             sealed: sealed_tokens(workspace, log, folder, proxy, program)?,
             onward: mint(proxy.onward_port.context("no such port")?, &json!({ "token": CREDENTIAL, "allowed": RULES }))?,
@@ -112,13 +126,13 @@ impl Servers {
         let magicproxy = tested(log, Variant::Plain)?;
         let bare_start_ms = start_ms(|| start_bare(workspace, log, &folder))?;
         let start_ms = start_ms(|| tested(log, Variant::Plain))?;
-        let tokens = Tokens::mint(workspace, log, &folder, &magicproxy, &dist(workspace, "magicproxy"))?;
+        let (forgetful, many) = (tested(log, Variant::Forgetful)?, tested(log, Variant::ManyScopes)?);
+        let tokens = Tokens::mint(workspace, log, &folder, (&magicproxy, &many), &dist(workspace, "magicproxy"))?;
         // They read the key that is there now.
         let envoy = peers::envoy(workspace, log, &folder, upstreams.plain)?;
         let python = peers::python(workspace, log, &folder, upstreams.plain)?;
         let (kept, logging) = (tested(log, Variant::LinksKept)?, tested(log, Variant::Logging)?);
-        let forgetful = tested(log, Variant::Forgetful)?;
-        let mut all = vec![direct, secure, nginx, haproxy, envoy, python, magicproxy, kept, logging, forgetful];
+        let mut all = vec![direct, secure, nginx, haproxy, envoy, python, magicproxy, kept, logging, forgetful, many];
         if let Some(program) = beside {
             all.push(start_program(workspace, log, &folder, upstreams, Variant::Beside, program)?);
         }
@@ -134,11 +148,11 @@ impl Servers {
         let upstreams = Upstreams { plain: direct.port, secure: secure.port };
         let started = |log: &mut Log, variant| start_program(workspace, log, &folder, upstreams, variant, program);
         let magicproxy = started(log, Variant::Plain)?;
-        let tokens = Tokens::mint(workspace, log, &folder, &magicproxy, program)?;
+        let (forgetful, many) = (started(log, Variant::Forgetful)?, started(log, Variant::ManyScopes)?);
+        let tokens = Tokens::mint(workspace, log, &folder, (&magicproxy, &many), program)?;
         let (kept, logging) = (started(log, Variant::LinksKept)?, started(log, Variant::Logging)?);
-        let forgetful = started(log, Variant::Forgetful)?;
         Ok(Servers {
-            all: vec![direct, secure, magicproxy, kept, logging, forgetful],
+            all: vec![direct, secure, magicproxy, kept, logging, forgetful, many],
             tokens,
             folder,
             start_ms: 0.0,
@@ -243,6 +257,8 @@ enum Variant {
     Logging,
     /// Its cache of verified tokens holds next to nothing: each token is new to it.
     Forgetful,
+    /// With ten scopes of 1,000 rules instead of one.
+    ManyScopes,
     /// As it is, and built in another way.
     Beside,
 }
@@ -254,6 +270,7 @@ impl Variant {
             Self::LinksKept => "links kept",
             Self::Logging => "with a log",
             Self::Forgetful => "forgetful",
+            Self::ManyScopes => "many scopes",
             Self::Beside => BESIDE,
         }
     }
@@ -279,7 +296,6 @@ fn start_program(
     let Upstreams { plain, secure } = to;
     let links = variant != Variant::LinksKept;
     let cache = if variant == Variant::Forgetful { FORGETFUL_BYTES } else { 64 * 1024 * 1024 };
-    let rules: Vec<String> = (0..MANY - 1).map(|at| format!("\"GET /orgs/acme/part{at}/[^/]+\"")).collect();
     let text = format!(
         "[[listeners]]\nlisten = \"127.0.0.1:{port}\"\ntls = false\nupstream = \"bench\"\n\
          [[listeners]]\nlisten = \"127.0.0.1:{tls_port}\"\nupstream = \"bench\"\n\
@@ -290,10 +306,9 @@ fn start_program(
          [upstreams.secure]\napi_root = \"https://localhost:{secure}\"\nextra_ca_file = \"chain.pem\"\nrewrite_links = {links}\n\
          [limits]\ntoken_cache_bytes = {cache}\n\
          [log]\nlevel = \"{}\"\n\
-         [scopes]\nmany = [{}, \"{}\"]\n",
+         [scopes]\n{}",
         variant.level(),
-        rules.join(", "),
-        RULES.first().copied().unwrap_or_default()
+        scopes(if variant == Variant::ManyScopes { SCOPES } else { 1 })
     );
     let file = folder.join(format!("{}.toml", variant.name()));
     std::fs::write(&file, text).context("cannot write a configuration")?;
@@ -306,6 +321,18 @@ fn start_program(
         start(variant.name(), port, log, &mut command)?
     };
     Ok(server.with_ports(tls_port, onward_port))
+}
+
+/// The first of so many is the one that allows something.
+fn scopes(count: usize) -> String {
+    let rules = |number: usize| (1..MANY).map(move |at| format!("\"GET /orgs/acme{number}/part{at}/[^/]+\"")).collect::<Vec<_>>();
+    let first = format!("{SCOPE} = [{}, \"{}\"]\n", rules(0).join(", "), RULES.first().copied().unwrap_or_default());
+    let further = (1..count).map(|number| format!("{} = [{}]\n", further_scope(number), rules(number).join(", ")));
+    std::iter::once(first).chain(further).collect()
+}
+
+fn further_scope(number: usize) -> String {
+    format!("many{number}")
 }
 
 /// A folder without a configuration that would be found there.
