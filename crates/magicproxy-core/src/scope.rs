@@ -1,8 +1,10 @@
 //! Scopes: named lists of rules in the proxy's configuration. `rules.md` section 5.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::plugin::PluginName;
+use crate::policy::{PolicyBudget, PolicyError, RuleList};
 use crate::rule::Rule;
 
 /// The name of a scope: 1 to 128 characters of `A-Z a-z 0-9 . _ : / -`.
@@ -24,12 +26,6 @@ impl ScopeName {
     }
 }
 
-impl From<Vec<Rule>> for Scope {
-    fn from(rules: Vec<Rule>) -> Self {
-        Self { rules, plugins: Vec::new() }
-    }
-}
-
 /// The scopes that the proxy knows.
 #[derive(Clone, Debug, Default)]
 pub struct Scopes {
@@ -37,12 +33,40 @@ pub struct Scopes {
 }
 
 /// What a scope allows, and who else decides.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Scope {
-    /// The rules; none, where plugins decide alone.
-    pub rules: Vec<Rule>,
-    /// The plugins.
-    pub plugins: Vec<PluginName>,
+    rules: Vec<Rule>,
+    compiled: Arc<RuleList>,
+    plugins: Vec<PluginName>,
+}
+
+impl Scope {
+    /// Compiles the rules, for all tokens that name the scope. There may be none, where plugins decide alone.
+    ///
+    /// # Errors
+    /// [`PolicyError`].
+    pub fn new(rules: Vec<Rule>, plugins: Vec<PluginName>) -> Result<Self, PolicyError> {
+        let compiled = RuleList::compile(&rules.iter().collect::<Vec<_>>(), &mut PolicyBudget::default())?;
+        Ok(Self { rules, compiled: Arc::new(compiled), plugins })
+    }
+
+    /// The plugins that decide as well.
+    #[must_use]
+    pub fn plugins(&self) -> &[PluginName] {
+        &self.plugins
+    }
+
+    pub(crate) fn compiled(&self) -> &Arc<RuleList> {
+        &self.compiled
+    }
+}
+
+impl TryFrom<Vec<Rule>> for Scope {
+    type Error = PolicyError;
+
+    fn try_from(rules: Vec<Rule>) -> Result<Self, PolicyError> {
+        Self::new(rules, Vec::new())
+    }
 }
 
 impl Scopes {

@@ -246,9 +246,8 @@ impl VerifiedToken {
     pub fn memory_bytes(&self) -> usize {
         let caveats = || self.narrowing.iter().filter_map(|caveat| caveat.policy.as_ref());
         let policies = || std::iter::once(&self.policy).chain(caveats());
-        let texts: usize = policies().flat_map(Policy::rules).map(|rule| rule.len()).sum();
         let networks: usize = self.narrowing.iter().filter_map(|caveat| caveat.networks.as_deref()).map(size_of_val).sum();
-        policies().map(Policy::memory_bytes).sum::<usize>() + texts + networks + self.sealed.memory_bytes()
+        policies().map(Policy::memory_bytes).sum::<usize>() + networks + self.sealed.memory_bytes()
     }
 
     /// How long its credential is at most, in bytes, however that is sealed.

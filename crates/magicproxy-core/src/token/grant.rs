@@ -1,10 +1,11 @@
 //! The rules of a token, compiled: those of its claims and of its caveats together cost no more than one list may.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::pattern::{Budget, PatternMode};
 use crate::plugin::PluginName;
-use crate::policy::{Policy, PolicyBudget};
+use crate::policy::{Policy, PolicyBudget, RuleList};
 use crate::rule::{MAX_LIST_STEPS, RawRule, Rule, RuleFault};
 use crate::token::verify::VerifyContext;
 use crate::token::{VerifyError, verify};
@@ -33,15 +34,15 @@ impl TokenBudget {
 
     /// The policy of scopes, as they are configured now.
     pub(super) fn scopes(&mut self, names: &[String], context: &VerifyContext<'_>) -> Result<Policy, VerifyError> {
-        let (mut rules, mut plugins): (Vec<&Rule>, Vec<PluginName>) = Default::default();
-        // Each name once: a token that names one scope a thousand times must not cost a thousand compilations.
+        let (mut lists, mut plugins): (Vec<Arc<RuleList>>, Vec<PluginName>) = Default::default();
+        // Each name once: a token that names one scope a thousand times must not cost a thousand matches.
         let mut seen = HashSet::new();
         for name in names.iter().filter(|name| seen.insert(*name)) {
             let scope = context.scopes.scope(name).ok_or_else(|| VerifyError::UnknownScope(name.clone()))?;
-            rules.extend(&scope.rules);
-            plugins.extend(scope.plugins.iter().filter(|plugin| !plugins.contains(plugin)).cloned().collect::<Vec<_>>());
+            lists.push(Arc::clone(scope.compiled()));
+            plugins.extend(scope.plugins().iter().filter(|plugin| !plugins.contains(plugin)).cloned().collect::<Vec<_>>());
         }
-        Ok(Policy::compile_within(rules, &mut self.policies)?.with_plugins(plugins))
+        Ok(Policy::of_scopes(lists, plugins, &mut self.policies)?)
     }
 }
 

@@ -22,7 +22,7 @@ fn ring() -> KeyRing {
 fn scopes() -> Scopes {
     let mut scopes = Scopes::default();
     let rule = Rule::parse(RawRule::Text("GET /user".to_owned()), PatternMode::Whole).unwrap();
-    scopes.insert(ScopeName::parse("read").unwrap(), vec![rule].into());
+    scopes.insert(ScopeName::parse("read").unwrap(), vec![rule].try_into().unwrap());
     scopes
 }
 
@@ -216,7 +216,7 @@ fn counts_outlive_the_children_of_a_token() {
 fn counts_of_a_named_owner_do_not_end() {
     let mut scopes = scopes();
     let raw = serde_json::from_str(r#"{"method":"GET","path":"/a","limit":{"total":1},"owner":"all"}"#).unwrap();
-    scopes.insert(ScopeName::parse("shared").unwrap(), vec![Rule::parse(raw, PatternMode::Whole).unwrap()].into());
+    scopes.insert(ScopeName::parse("shared").unwrap(), vec![Rule::parse(raw, PatternMode::Whole).unwrap()].try_into().unwrap());
     let request = MintRequest {
         credential: Credential::parse(Zeroizing::new("ghp_marked".to_owned())).unwrap(),
         grant: Grant::Scopes(vec![ScopeName::parse("shared").unwrap()]),

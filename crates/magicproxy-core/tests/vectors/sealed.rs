@@ -81,7 +81,7 @@ fn sealed_tokens() {
     let ring = ring(&file);
     let mut scopes = Scopes::default();
     for (name, rules) in &file.scopes {
-        scopes.insert(ScopeName::parse(name).unwrap(), Rule::parse_list(rules, PatternMode::Whole).unwrap().into());
+        scopes.insert(ScopeName::parse(name).unwrap(), Rule::parse_list(rules, PatternMode::Whole).unwrap().try_into().unwrap());
     }
     let failures: Vec<String> = file.cases.iter().filter_map(|case| run(case, &file, &ring, &scopes).err()).collect();
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));

@@ -58,7 +58,7 @@ fn tokens() {
     let ring = KeyRing::new(keys.next().unwrap(), keys.collect()).unwrap();
     let mut scopes = Scopes::default();
     for (name, rules) in &file.scopes {
-        scopes.insert(ScopeName::parse(name).unwrap(), Rule::parse_list(rules, PatternMode::Whole).unwrap().into());
+        scopes.insert(ScopeName::parse(name).unwrap(), Rule::parse_list(rules, PatternMode::Whole).unwrap().try_into().unwrap());
     }
     let context = VerifyContext {
         now: UnixTime(file.now),
@@ -96,7 +96,7 @@ fn describe(token: &VerifiedToken, expected: &Accepted) -> Accepted {
         not_before: token.not_before().map(|time| time.0),
         upstream: token.upstream().map(ToString::to_string),
         explain: token.explains(),
-        rules: token.policy().rules().iter().map(ToString::to_string).collect(),
+        rules: token.policy().rules().map(ToString::to_string).collect(),
     }
 }
 

@@ -212,7 +212,7 @@ impl Question<'_> {
             Ok(permit) => Verdict { rule: Some(permit.rule().to_string()), ..Verdict::default() },
             Err(denial) => self.denied(&denial, &token, &target),
         };
-        Verdict { rules: token.policy().rules().iter().map(ToString::to_string).collect(), ..decided }
+        Verdict { rules: token.policy().rules().map(ToString::to_string).collect(), ..decided }
     }
 
     fn denied(&self, denial: &Denial, token: &VerifiedToken, target: &RequestTarget) -> Verdict {

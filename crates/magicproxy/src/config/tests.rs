@@ -128,7 +128,7 @@ fn everything_said_arrives() {
         (config.upstreams[0].encoded_slash, config.upstreams[0].patterns),
         (EncodedSlash::Opaque, PatternMode::DangerPrefix)
     );
-    assert_eq!(config.upstreams[0].ceiling.as_ref().map(|ceiling| ceiling.rules().len()), Some(2));
+    assert_eq!(config.upstreams[0].ceiling.as_ref().map(|ceiling| ceiling.rules().count()), Some(2));
     assert_eq!((config.upstreams[0].drop_request_headers.len(), config.upstreams[0].drop_query_parameters.len()), (1, 1));
     assert_eq!(config.upstreams[0].drop_response_headers, ["set-cookie", "set-cookie2"]);
     assert!(config.upstreams[0].websocket && config.upstreams[0].forwarding == Forwarding::XForwarded);

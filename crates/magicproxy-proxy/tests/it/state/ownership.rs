@@ -227,9 +227,9 @@ async fn a_named_owner_is_shared_by_the_tokens_of_its_scope() {
     let proxy = Proxy::with(&upstream, |settings| {
         settings.state = Some(Arc::new(MemoryStore::new()));
         let scopes = &mut settings.upstream_mut().scopes;
-        scopes.insert(ScopeName::parse("team").unwrap(), named(Some("team")).into());
-        scopes.insert(ScopeName::parse("others").unwrap(), named(Some("others")).into());
-        scopes.insert(ScopeName::parse("each").unwrap(), named(None).into());
+        scopes.insert(ScopeName::parse("team").unwrap(), named(Some("team")).try_into().unwrap());
+        scopes.insert(ScopeName::parse("others").unwrap(), named(Some("others")).try_into().unwrap());
+        scopes.insert(ScopeName::parse("each").unwrap(), named(None).try_into().unwrap());
     })
     .await;
     let (first, second, others) =

@@ -80,8 +80,8 @@ impl Drop for Proxy {
 /// Ordinary settings for an upstream at `address` with a base path.
 pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
     let mut scopes = Scopes::default();
-    scopes.insert(ScopeName::parse("reading").unwrap(), parse(&["GET /read/.*", "GET /user"]).into());
-    scopes.insert(ScopeName::parse("writing").unwrap(), parse(&["POST /write"]).into());
+    scopes.insert(ScopeName::parse("reading").unwrap(), parse(&["GET /read/.*", "GET /user"]).try_into().unwrap());
+    scopes.insert(ScopeName::parse("writing").unwrap(), parse(&["POST /write"]).try_into().unwrap());
     Settings {
         state: None,
         revocations: Arc::default(),

@@ -1,0 +1,172 @@
+//! One list of rules, compiled.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::pattern::{Automaton, Budget, MAX_PATTERN_STEPS, Pattern, Tree};
+use crate::rule::{Methods, Rule, Stateful};
+
+use super::{MAX_POLICY_BYTES, PolicyError};
+
+/// Rules of one method set are put into one automaton while it stays below this size.
+const SHARED_AUTOMATON_BYTES: usize = 512 * 1024;
+/// Patterns that do not share well make an attempt fail late; after so many, each gets its own automaton.
+const MAX_FAILED_ATTEMPTS: usize = 8;
+/// So many are tried together at first: ordinary rules then fit, and what they have in common is shared well enough.
+pub(super) const SHARED_PATTERNS: usize = 64;
+/// Steps that the attempts of one policy at sharing may take together.
+const MAX_SHARING_STEPS: usize = 1_200_000;
+/// One rule's own automaton; a rule that passed [`Rule::parse`] fits.
+pub(super) const OWN_AUTOMATON_BYTES: usize = 128 * 1024;
+
+/// A list of rules that is matched as a whole: the first that admits a request decides.
+#[derive(Debug)]
+pub(crate) struct RuleList {
+    groups: Vec<Group>,
+    rules: Vec<Arc<str>>,
+    /// By the number of the rule.
+    stateful: BTreeMap<usize, Arc<Stateful>>,
+}
+
+/// Rules that admit the same methods.
+#[derive(Debug)]
+struct Group {
+    methods: Methods,
+    /// Of all that are simple.
+    tree: Option<Tree>,
+    /// Of the others.
+    automata: Vec<(Automaton, Vec<usize>)>,
+}
+
+impl RuleList {
+    pub(crate) fn compile(rules: &[&Rule], budget: &mut PolicyBudget) -> Result<Self, PolicyError> {
+        let mut by_methods: Vec<(&Methods, Vec<usize>)> = Vec::new();
+        for (index, rule) in rules.iter().enumerate() {
+            match by_methods.iter_mut().find(|(known, _)| *known == rule.methods()) {
+                Some((_, indexes)) => indexes.push(index),
+                None => by_methods.push((rule.methods(), vec![index])),
+            }
+        }
+        let mut groups = Vec::with_capacity(by_methods.len());
+        for (methods, indexes) in by_methods {
+            let patterns: Vec<(usize, &Pattern)> =
+                indexes.into_iter().filter_map(|index| Some((index, rules.get(index)?.pattern()))).collect();
+            groups.push(Group::compile(methods.clone(), patterns, budget)?);
+        }
+        let stateful = rules.iter().enumerate().filter_map(|(index, rule)| Some((index, Arc::clone(rule.state()?)))).collect();
+        let rules = rules.iter().map(|rule| rule.to_string().into()).collect();
+        Ok(Self { groups, rules, stateful })
+    }
+
+    /// The number of the first rule that allows this.
+    pub(super) fn first_match(&self, method: &str, path: &str) -> Option<usize> {
+        let admitting = self.groups.iter().filter(|group| group.methods.admit(method));
+        admitting.flat_map(|group| group.matches(path)).min()
+    }
+
+    /// The rules as they were written.
+    pub(super) fn rules(&self) -> &[Arc<str>] {
+        &self.rules
+    }
+
+    /// What its stateful rules demand and give, by the number of the rule.
+    pub(super) fn stateful(&self) -> &BTreeMap<usize, Arc<Stateful>> {
+        &self.stateful
+    }
+
+    /// Memory of the automata and trees, in bytes: what the limit is about.
+    pub(super) fn compiled_bytes(&self) -> usize {
+        self.groups.iter().map(Group::memory_bytes).sum()
+    }
+
+    pub(super) fn text_bytes(&self) -> usize {
+        self.rules.iter().map(|rule| rule.len()).sum()
+    }
+
+    #[cfg(test)]
+    pub(super) fn automata(&self) -> usize {
+        self.groups.iter().map(|group| group.automata.len()).sum()
+    }
+}
+
+impl Group {
+    fn compile(methods: Methods, patterns: Vec<(usize, &Pattern)>, budget: &mut PolicyBudget) -> Result<Self, PolicyError> {
+        let simple = patterns.iter().filter_map(|(index, pattern)| Some((u32::try_from(*index).ok()?, pattern.template()?)));
+        // Where the tree would be too slow, automata are not.
+        let tree = Tree::build(simple);
+        let mut others = patterns;
+        if let Some(tree) = &tree {
+            budget.take(tree.memory_bytes())?;
+            others.retain(|(_, pattern)| pattern.template().is_none());
+        }
+        Ok(Self { methods, tree, automata: compile_automata(&others, budget)? })
+    }
+
+    /// Rules that allow this path: of each automaton, and of the tree, the first.
+    fn matches(&self, path: &str) -> impl Iterator<Item = usize> {
+        let of_tree = self.tree.iter().filter_map(move |tree| tree.first_match(path));
+        let of_automata = self.automata.iter();
+        of_tree.chain(of_automata.filter_map(move |(automaton, rules)| rules.get(automaton.first_match(path)?).copied()))
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let automata = self.automata.iter().map(|(automaton, _)| automaton.memory_bytes());
+        automata.chain(self.tree.as_ref().map(Tree::memory_bytes)).sum()
+    }
+}
+
+/// What is left for the rest of a policy, and for those that belong to the same token.
+pub(crate) struct PolicyBudget {
+    bytes: usize,
+    sharing: Budget,
+}
+
+impl Default for PolicyBudget {
+    fn default() -> Self {
+        Self { bytes: MAX_POLICY_BYTES, sharing: Budget::new(MAX_SHARING_STEPS) }
+    }
+}
+
+impl PolicyBudget {
+    pub(super) fn take(&mut self, bytes: usize) -> Result<(), PolicyError> {
+        self.bytes = self.bytes.checked_sub(bytes).ok_or(PolicyError::TooComplex)?;
+        Ok(())
+    }
+}
+
+/// One automaton for all patterns where they share well, else one for each: a match costs at most one table look-up per
+/// byte and automaton either way, and never falls back to something slower.
+fn compile_automata(
+    patterns: &[(usize, &Pattern)],
+    budget: &mut PolicyBudget,
+) -> Result<Vec<(Automaton, Vec<usize>)>, PolicyError> {
+    let mut automata = Vec::new();
+    let mut pending: Vec<&[(usize, &Pattern)]> = patterns.chunks(SHARED_PATTERNS).rev().collect();
+    let mut attempts = MAX_FAILED_ATTEMPTS;
+    while let Some(part) = pending.pop() {
+        let alone = part.len() <= 1;
+        if !alone && attempts == 0 {
+            pending.extend(part.chunks(1).rev());
+            continue;
+        }
+        let members: Vec<&Pattern> = part.iter().map(|(_, pattern)| *pattern).collect();
+        let compiled = if alone {
+            Automaton::compile(&members, OWN_AUTOMATON_BYTES, &mut Budget::new(MAX_PATTERN_STEPS))
+        } else {
+            Automaton::compile(&members, SHARED_AUTOMATON_BYTES, &mut budget.sharing)
+        };
+        match compiled {
+            Some(automaton) => {
+                budget.take(automaton.memory_bytes())?;
+                automata.push((automaton, part.iter().map(|(index, _)| *index).collect()));
+            }
+            None if alone => return Err(PolicyError::TooComplex),
+            None => {
+                attempts -= 1;
+                let (left, right) = part.split_at(part.len() / 2);
+                pending.extend([right, left]);
+            }
+        }
+    }
+    Ok(automata)
+}
