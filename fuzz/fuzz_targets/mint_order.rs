@@ -65,6 +65,6 @@ fn becomes_what_was_ordered(ring: &KeyRing, request: &MintRequest, scopes: &Scop
 fn scopes() -> Scopes {
     let rules = Rule::parse_list(&[RawRule::Text("GET /user".to_owned())], PatternMode::Whole).expect("this is a rule");
     let mut scopes = Scopes::default();
-    scopes.insert(ScopeName::parse("me").expect("this is a name"), rules.into());
+    scopes.insert(ScopeName::parse("me").expect("this is a name"), rules.try_into().unwrap());
     scopes
 }

@@ -42,12 +42,12 @@ pub(crate) const CHECK: &[Stage] = &[FMT, CLIPPY, DENY, DOC, stage("unit", "unit
 
 pub(crate) const TEST: &[Stage] = &[
     FMT,
-    Stage { run: lint::clippy_release, ..CLIPPY },
+    CLIPPY,
     Stage { beside: true, ..DENY },
     beside("prepare", "what later stages need from registries", scripts::prepare),
-    Stage { run: lint::doc_release, ..DOC },
-    stage("release", "the binary as a newcomer builds it", unit::release),
+    DOC,
     stage("unit", "every Rust test: unit, vectors, engine, command line, documentation", unit::all),
+    stage("release", "the binary as a newcomer builds it", unit::release),
     stage("smoke", "`demo` and a first `serve` keep the README's promise", smoke::run),
     stage("costs", "instructions, allocations and system calls of a warm request", costs::run),
     stage("fuzz", "each fuzz target for 20 seconds", fuzz::run),

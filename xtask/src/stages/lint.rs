@@ -13,9 +13,6 @@ use crate::tools;
 use crate::workspace::Workspace;
 
 const LIMIT: Duration = Duration::from_secs(900);
-const CLIPPY: [&str; 3] = ["clippy", "--workspace", "--all-targets"];
-const DENY_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];
-const DOC: [&str; 4] = ["doc", "--workspace", "--no-deps", "--document-private-items"];
 /// Where there is no way out, a fetch should say so soon.
 const FETCH_LIMIT: Duration = Duration::from_secs(30);
 
@@ -29,20 +26,13 @@ pub(super) fn fmt(workspace: &Workspace, log: &mut Log) -> Result<Report> {
 }
 
 pub(super) fn clippy(workspace: &Workspace, log: &mut Log) -> Result<Report> {
-    one(log, workspace.cargo().args(CLIPPY).args(DENY_WARNINGS))
-}
-
-/// With the profile that the rest of a test run is built with.
-pub(super) fn clippy_release(workspace: &Workspace, log: &mut Log) -> Result<Report> {
-    one(log, workspace.cargo().args(CLIPPY).arg("--release").args(DENY_WARNINGS))
+    one(log, workspace.cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
 }
 
 pub(super) fn doc(workspace: &Workspace, log: &mut Log) -> Result<Report> {
-    one(log, workspace.cargo().args(DOC).env("RUSTDOCFLAGS", "-D warnings"))
-}
-
-pub(super) fn doc_release(workspace: &Workspace, log: &mut Log) -> Result<Report> {
-    one(log, workspace.cargo().args(DOC).arg("--release").env("RUSTDOCFLAGS", "-D warnings"))
+    let mut command = workspace.cargo();
+    command.args(["doc", "--workspace", "--no-deps", "--document-private-items"]).env("RUSTDOCFLAGS", "-D warnings");
+    one(log, &mut command)
 }
 
 pub(super) fn deny(workspace: &Workspace, log: &mut Log) -> Result<Report> {

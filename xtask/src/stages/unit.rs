@@ -18,15 +18,13 @@ pub(super) fn quick(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     test(workspace, log, &["--lib", "--bins"], None)
 }
 
-/// As it is released: what it is built on is built once, for these tests and for the program that other stages run.
-///
 /// The stores are tested with a real Valkey, which comes from a registry.
 pub(super) fn all(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     match python::valkey(workspace, log) {
-        Ok(valkey) => test(workspace, log, &["--release"], Some(&valkey)),
+        Ok(valkey) => test(workspace, log, &[], Some(&valkey)),
         Err(error) if workspace.ci => Err(error.context("there is no Valkey to test with")),
         Err(error) => {
-            let mut report = test(workspace, log, &["--release"], None)?;
+            let mut report = test(workspace, log, &[], None)?;
             report.notes.push(format!("the store in Valkey was NOT tested: {error:#}"));
             Ok(report)
         }

@@ -20,6 +20,8 @@ use crate::settings::{ApiRoot, Timeouts, UpstreamSettings};
 
 /// Heads of answers above this are refused, and so are those with more than 100 fields, hyper's own limit.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// So much of an answer is read at once. More would not fit the core's cache, from which it is to be sent on.
+const READ_BYTES: usize = 128 * 1024;
 
 pub(super) struct Connector {
     root: ApiRoot,
@@ -94,7 +96,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut builder = http1::Builder::new();
-    builder.max_header_size(MAX_HEAD_BYTES);
+    builder.max_header_size(MAX_HEAD_BYTES).max_buf_size(READ_BYTES);
     let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| handshake_failure(&error))?;
     tokio::spawn(async move {
         if let Err(error) = connection.with_upgrades().await {
