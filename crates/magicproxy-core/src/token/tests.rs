@@ -211,6 +211,40 @@ fn counts_outlive_the_children_of_a_token() {
     assert_eq!(child.refused_from(), UnixTime(NOW.0 + 1 + LEEWAY_SECONDS));
 }
 
+/// Scope after scope in the order of the token, each of them once, and none of their memory the token's.
+#[test]
+fn scopes_are_one_list() {
+    #[track_caller]
+    fn check(names: &[&str], path: &str, expected: &str) {
+        let mut scopes = scopes();
+        for (name, rules) in [("one", ["GET /a/.*", "GET /b"]), ("two", ["GET /b(/.*)?", "GET /a/b"])] {
+            let raw = rules.map(|rule| RawRule::Text(rule.to_owned()));
+            let rules = Rule::parse_list(&raw, PatternMode::Whole).unwrap();
+            scopes.insert(ScopeName::parse(name).unwrap(), rules.try_into().unwrap());
+        }
+        let request = MintRequest {
+            credential: Credential::parse(Zeroizing::new("ghp_marked".to_owned())).unwrap(),
+            grant: Grant::Scopes(names.iter().map(|name| ScopeName::parse(name).unwrap()).collect()),
+            upstream: Some(upstream("api")),
+            issued_at: NOW,
+            expires_at: UnixTime(NOW.0 + 60),
+            not_before: None,
+            explain: false,
+            limit: None,
+        };
+        let context =
+            VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
+        let token = Arc::new(ring().verify(&ring().mint(&request).unwrap().token, &context).unwrap());
+        assert_eq!(permitted(&token, path).rule(), expected);
+        assert_eq!(token.policy().memory_bytes(), 0);
+    }
+    check(&["one", "two"], "/b", "GET /b");
+    check(&["two", "one"], "/b", "GET /b(/.*)?");
+    check(&["one", "two", "one"], "/a/b", "GET /a/.*");
+    check(&["two", "one", "two"], "/a/b", "GET /a/b");
+    check(&["two", "one"], "/a/c", "GET /a/.*");
+}
+
 /// What was counted for somebody whom the operator named is never forgotten: nobody's end is its end.
 #[test]
 fn counts_of_a_named_owner_do_not_end() {
