@@ -235,7 +235,7 @@ fn scopes_are_one_list() {
         let context =
             VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
         let token = Arc::new(ring().verify(&ring().mint(&request).unwrap().token, &context).unwrap());
-        assert_eq!(permitted(&token, path).rule(), expected);
+        assert_eq!(&**permitted(&token, path).rule(), expected);
         assert_eq!(token.policy().memory_bytes(), 0);
     }
     check(&["one", "two"], "/b", "GET /b");
