@@ -43,7 +43,9 @@ pub(crate) struct Options {
     pub(crate) rounds: u32,
     /// Only the scenarios whose names begin so, and nothing written.
     only: Vec<String>,
-    /// Another build of the proxy.
+    /// The proxy; without it, what the profile `dist` builds.
+    program: Option<PathBuf>,
+    /// Another build of it.
     beside: Option<PathBuf>,
 }
 
@@ -56,9 +58,10 @@ impl Options {
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
     let options = parse(arguments)?;
     let mut log = Log::create(workspace.target.join("xtask/bench.log"))?;
-    prepare(workspace, &mut log, &["bench-upstream", "magicproxy"])
-        .inspect_err(|_| println!("{}", log.tail(60).unwrap_or_default()))?;
-    let servers = Servers::start(workspace, &mut log, options.beside.as_deref())?;
+    let packages: &[&str] = if options.program.is_some() { &["bench-upstream"] } else { &["bench-upstream", "magicproxy"] };
+    prepare(workspace, &mut log, packages).inspect_err(|_| println!("{}", log.tail(60).unwrap_or_default()))?;
+    let program = options.program.clone().unwrap_or_else(|| servers::dist(workspace, "magicproxy"));
+    let servers = Servers::start(workspace, &mut log, &program, options.beside.as_deref())?;
     let mut slices = Vec::new();
     for round in 1..=options.rounds {
         for scenario in SCENARIOS.iter().filter(|scenario| options.covers(scenario)) {
@@ -74,7 +77,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
         report::print(&servers, &slices);
         return Ok(true);
     }
-    let idle = servers.idle(workspace, &mut log)?;
+    let idle = servers.idle(workspace, &mut log, &program)?;
     let besides = Besides { idle, storm: Storm::measure(workspace, &mut log, &servers)? };
     report::write(workspace, &options, &servers, &slices, &besides)
 }
@@ -113,7 +116,7 @@ fn quiet_slice(
 }
 
 fn parse(arguments: &[String]) -> Result<Options> {
-    let mut options = Options { seconds: 4, rounds: 5, only: Vec::new(), beside: None };
+    let mut options = Options { seconds: 4, rounds: 5, only: Vec::new(), program: None, beside: None };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         let value = words.next().with_context(|| format!("`{word}` wants a value"))?;
@@ -122,14 +125,19 @@ fn parse(arguments: &[String]) -> Result<Options> {
             "--seconds" => options.seconds = number()?,
             "--rounds" => options.rounds = number()?,
             "--only" => options.only.push(value.clone()),
-            "--beside" => options.beside = Some(PathBuf::from(value)),
-            _ => anyhow::bail!("no option `{word}`; there are --seconds, --rounds, --only and --beside"),
+            "--program" => options.program = Some(file(value)?),
+            "--beside" => options.beside = Some(file(value)?),
+            _ => anyhow::bail!("no option `{word}`; there are --seconds, --rounds, --only, --program and --beside"),
         }
     }
     let known = |start: &String| SCENARIOS.iter().any(|scenario| scenario.name.starts_with(start));
     anyhow::ensure!(options.only.iter().all(known), "no scenario begins so");
     anyhow::ensure!(options.seconds > 0 && options.rounds > 0, "nothing would be measured");
     Ok(options)
+}
+
+fn file(path: &str) -> Result<PathBuf> {
+    std::fs::canonicalize(path).with_context(|| format!("cannot find `{path}`"))
 }
 
 fn prepare(workspace: &Workspace, log: &mut Log, packages: &[&str]) -> Result<()> {

@@ -27,9 +27,9 @@ const HELP: &str = "\
 cargo xtask check              fast inner loop: fmt, clippy, deny, doc, unit tests and vectors
 cargo xtask test [STAGE…]      everything, or only the named stages
 cargo xtask test --list        the stages and what they do
-cargo xtask bench [--seconds N] [--rounds N] [--only SCENARIO] [--beside PROGRAM]
+cargo xtask bench [--seconds N] [--rounds N] [--only SCENARIO] [--program FILE] [--beside FILE]
                                requests per second and CPU beside nginx and haproxy, in one run;
-                               perhaps of some scenarios only, perhaps beside another build
+                               perhaps of some scenarios only, of another build, or beside one
 cargo xtask dist               the program as it is released, optimised by a profile (half an hour)
 cargo xtask plugins            build the components of examples/plugins anew";
 

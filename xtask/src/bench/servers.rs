@@ -112,8 +112,8 @@ impl Drop for Server {
 }
 
 impl Servers {
-    /// `beside` is another build of the proxy, to be measured as well.
-    pub(crate) fn start(workspace: &Workspace, log: &mut Log, beside: Option<&Path>) -> Result<Servers> {
+    /// The peers, the proxy, and perhaps another build of it.
+    pub(crate) fn start(workspace: &Workspace, log: &mut Log, program: &Path, beside: Option<&Path>) -> Result<Servers> {
         let folder = workspace.target.join("xtask/bench");
         std::fs::create_dir_all(&folder).context("cannot make a folder in target")?;
         certificate(workspace, log, &folder)?;
@@ -122,12 +122,12 @@ impl Servers {
         let nginx = peers::nginx(workspace, log, &folder, upstreams)?;
         let haproxy = peers::haproxy(workspace, log, &folder, upstreams)?;
         // One after the other: the first makes the keys that the others share.
-        let tested = |log: &mut Log, variant| start_magicproxy(workspace, log, &folder, upstreams, variant);
+        let tested = |log: &mut Log, variant| start_program(workspace, log, &folder, upstreams, variant, program);
         let magicproxy = tested(log, Variant::Plain)?;
-        let bare_start_ms = start_ms(|| start_bare(workspace, log, &folder))?;
+        let bare_start_ms = start_ms(|| start_bare(workspace, log, &folder, program))?;
         let start_ms = start_ms(|| tested(log, Variant::Plain))?;
         let (forgetful, many) = (tested(log, Variant::Forgetful)?, tested(log, Variant::ManyScopes)?);
-        let tokens = Tokens::mint(workspace, log, &folder, (&magicproxy, &many), &dist(workspace, "magicproxy"))?;
+        let tokens = Tokens::mint(workspace, log, &folder, (&magicproxy, &many), program)?;
         // They read the key that is there now.
         let envoy = peers::envoy(workspace, log, &folder, upstreams.plain)?;
         let python = peers::python(workspace, log, &folder, upstreams.plain)?;
@@ -170,9 +170,9 @@ impl Servers {
     }
 
     /// Of a proxy that has done nothing else.
-    pub(crate) fn idle(&self, workspace: &Workspace, log: &mut Log) -> Result<Idle> {
+    pub(crate) fn idle(&self, workspace: &Workspace, log: &mut Log, program: &Path) -> Result<Idle> {
         let upstreams = Upstreams { plain: self.named("direct")?.port, secure: self.named("secure")?.port };
-        let fresh = start_magicproxy(workspace, log, &self.folder, upstreams, Variant::Plain)?;
+        let fresh = start_program(workspace, log, &self.folder, upstreams, Variant::Plain, program)?;
         Idle::measure(&fresh, &self.tokens.one)
     }
 
@@ -280,10 +280,6 @@ impl Variant {
     }
 }
 
-fn start_magicproxy(workspace: &Workspace, log: &mut Log, folder: &Path, to: Upstreams, variant: Variant) -> Result<Server> {
-    start_program(workspace, log, folder, to, variant, &dist(workspace, "magicproxy"))
-}
-
 fn start_program(
     workspace: &Workspace,
     log: &mut Log,
@@ -343,9 +339,9 @@ fn bare(folder: &Path) -> Result<PathBuf> {
 }
 
 /// With the keys that are there, and the defaults.
-fn start_bare(workspace: &Workspace, log: &mut Log, folder: &Path) -> Result<Server> {
+fn start_bare(workspace: &Workspace, log: &mut Log, folder: &Path, program: &Path) -> Result<Server> {
     let port = http::free_port()?;
-    let mut command = pinned(workspace, Core::Tested, &dist(workspace, "magicproxy"));
+    let mut command = pinned(workspace, Core::Tested, program);
     command.args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--keys"]).arg(folder.join("keys"));
     command.current_dir(bare(folder)?);
     start("magicproxy", port, log, &mut command)
@@ -390,6 +386,7 @@ fn mint(port: u16, order: &serde_json::Value) -> Result<String> {
     Ok(answer.body.trim().to_owned())
 }
 
-fn dist(workspace: &Workspace, name: &str) -> PathBuf {
+/// What the profile `dist` builds.
+pub(super) fn dist(workspace: &Workspace, name: &str) -> PathBuf {
     workspace.target.join("dist").join(name)
 }
