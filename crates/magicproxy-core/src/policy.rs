@@ -20,8 +20,10 @@ mod tests;
 use list::OWN_AUTOMATON_BYTES;
 pub(crate) use list::{PolicyBudget, RuleList};
 
-/// Automata and trees of one token together, in bytes.
+/// Automata and trees of what an operator configures, in bytes: of a scope, of a token's scopes together, of a ceiling.
 const MAX_POLICY_BYTES: usize = 4 * 1024 * 1024;
+/// The same of what a token brings along, its caveats included.
+const MAX_TOKEN_BYTES: usize = 1024 * 1024;
 
 /// Compiled lists of rules: a union, in their order.
 #[derive(Debug)]
@@ -45,17 +47,22 @@ pub(crate) struct Allowed<'p> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
     /// Their automata take too much memory.
-    #[error("the rules together are too complex: their automata take more than {MAX_POLICY_BYTES} bytes")]
+    #[error("the rules together are too complex: their automata take too much memory")]
     TooComplex,
 }
 
 impl Policy {
-    /// Compiles a list of rules.
+    /// Compiles a list of rules that an operator configures.
     ///
     /// # Errors
     /// [`PolicyError::TooComplex`].
     pub fn compile<'r>(rules: impl IntoIterator<Item = &'r Rule>) -> Result<Self, PolicyError> {
-        Self::compile_within(rules, &mut PolicyBudget::default())
+        Self::compile_within(rules, &mut PolicyBudget::of_operator())
+    }
+
+    /// Would a token be accepted that brings this list along?
+    pub(crate) fn check_brought(rules: &[Rule]) -> Result<(), PolicyError> {
+        Self::compile_within(rules, &mut PolicyBudget::of_token()).map(drop)
     }
 
     /// The same, with what is left of a budget that several policies share.
@@ -68,12 +75,11 @@ impl Policy {
     }
 
     /// What scopes allow together, which were compiled when they were configured, where these plugins decide as well.
-    pub(crate) fn of_scopes(
-        lists: Vec<Arc<RuleList>>,
-        plugins: Vec<PluginName>,
-        budget: &mut PolicyBudget,
-    ) -> Result<Self, PolicyError> {
-        budget.take(lists.iter().map(|list| list.compiled_bytes()).sum())?;
+    pub(crate) fn of_scopes(lists: Vec<Arc<RuleList>>, plugins: Vec<PluginName>) -> Result<Self, PolicyError> {
+        let bytes: usize = lists.iter().map(|list| list.compiled_bytes()).sum();
+        if bytes > MAX_POLICY_BYTES {
+            return Err(PolicyError::TooComplex);
+        }
         Ok(Self { lists, shared: true, plugins })
     }
 

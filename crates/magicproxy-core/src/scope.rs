@@ -46,7 +46,7 @@ impl Scope {
     /// # Errors
     /// [`PolicyError`].
     pub fn new(rules: Vec<Rule>, plugins: Vec<PluginName>) -> Result<Self, PolicyError> {
-        let compiled = RuleList::compile(&rules.iter().collect::<Vec<_>>(), &mut PolicyBudget::default())?;
+        let compiled = RuleList::compile(&rules.iter().collect::<Vec<_>>(), &mut PolicyBudget::of_operator())?;
         Ok(Self { rules, compiled: Arc::new(compiled), plugins })
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::pattern::{Automaton, Budget, MAX_PATTERN_STEPS, Pattern, Tree};
 use crate::rule::{Methods, Rule, Stateful};
 
-use super::{MAX_POLICY_BYTES, PolicyError};
+use super::{MAX_POLICY_BYTES, MAX_TOKEN_BYTES, PolicyError};
 
 /// Rules of one method set are put into one automaton while it stays below this size.
 const SHARED_AUTOMATON_BYTES: usize = 512 * 1024;
@@ -121,14 +121,18 @@ pub(crate) struct PolicyBudget {
     sharing: Budget,
 }
 
-impl Default for PolicyBudget {
-    fn default() -> Self {
+impl PolicyBudget {
+    /// For what an operator configures.
+    pub(crate) fn of_operator() -> Self {
         Self { bytes: MAX_POLICY_BYTES, sharing: Budget::new(MAX_SHARING_STEPS) }
     }
-}
 
-impl PolicyBudget {
-    pub(super) fn take(&mut self, bytes: usize) -> Result<(), PolicyError> {
+    /// For what a token brings along.
+    pub(crate) fn of_token() -> Self {
+        Self { bytes: MAX_TOKEN_BYTES, sharing: Budget::new(MAX_SHARING_STEPS) }
+    }
+
+    fn take(&mut self, bytes: usize) -> Result<(), PolicyError> {
         self.bytes = self.bytes.checked_sub(bytes).ok_or(PolicyError::TooComplex)?;
         Ok(())
     }

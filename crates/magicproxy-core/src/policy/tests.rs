@@ -136,6 +136,20 @@ fn accepted_patterns_decide_at_once() {
     assert!(accepted > 100, "{accepted}");
 }
 
+/// What an operator configures may be larger than what a token brings along.
+#[test]
+fn a_token_brings_less_than_a_scope() {
+    #[track_caller]
+    fn check(count: usize, brought: bool) {
+        let raw: Vec<RawRule> = (0..count).map(|number| RawRule::Text(format!("GET /repos/acme/.*-{number}/issues"))).collect();
+        let rules = Rule::parse_list(&raw, PatternMode::Whole).unwrap();
+        assert_eq!(Policy::check_brought(&rules).is_ok(), brought);
+        assert!(Policy::compile(&rules).is_ok());
+    }
+    check(100, true);
+    check(310, false);
+}
+
 /// Each list as long as may be: refused or accepted, it takes bounded steps and memory. Times are those of a debug build.
 #[test]
 fn lists_of_hostile_rules_are_bounded() {

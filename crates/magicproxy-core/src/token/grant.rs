@@ -18,7 +18,7 @@ pub(super) struct TokenBudget {
 
 impl Default for TokenBudget {
     fn default() -> Self {
-        Self { patterns: Budget::new(MAX_LIST_STEPS), policies: PolicyBudget::default() }
+        Self { patterns: Budget::new(MAX_LIST_STEPS), policies: PolicyBudget::of_token() }
     }
 }
 
@@ -33,7 +33,7 @@ impl TokenBudget {
     }
 
     /// The policy of scopes, as they are configured now.
-    pub(super) fn scopes(&mut self, names: &[String], context: &VerifyContext<'_>) -> Result<Policy, VerifyError> {
+    pub(super) fn scopes(names: &[String], context: &VerifyContext<'_>) -> Result<Policy, VerifyError> {
         let (mut lists, mut plugins): (Vec<Arc<RuleList>>, Vec<PluginName>) = Default::default();
         // Each name once: a token that names one scope a thousand times must not cost a thousand matches.
         let mut seen = HashSet::new();
@@ -42,7 +42,7 @@ impl TokenBudget {
             lists.push(Arc::clone(scope.compiled()));
             plugins.extend(scope.plugins().iter().filter(|plugin| !plugins.contains(plugin)).cloned().collect::<Vec<_>>());
         }
-        Ok(Policy::of_scopes(lists, plugins, &mut self.policies)?)
+        Ok(Policy::of_scopes(lists, plugins)?)
     }
 }
 

@@ -133,7 +133,7 @@ impl KeyRing {
 /// The rules in the form that a token carries, which verification must accept.
 fn written(rules: &[Rule]) -> Result<Vec<RawRule>, MintError> {
     let (allowed, read) = write_list(rules)?;
-    Policy::compile(&read)?;
+    Policy::check_brought(&read)?;
     Ok(allowed)
 }
 

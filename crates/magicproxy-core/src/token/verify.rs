@@ -188,7 +188,7 @@ fn policy(claims: &Claims, context: &VerifyContext<'_>, budget: &mut TokenBudget
     let scopes = claims.scopes.as_deref().unwrap_or_default();
     match (&claims.allowed, scopes) {
         (Some(allowed), []) => budget.rules(allowed, context.patterns),
-        (None, [_, ..]) => budget.scopes(scopes, context),
+        (None, [_, ..]) => TokenBudget::scopes(scopes, context),
         _ => Err(claim("exactly one of allowed and scopes must say something")),
     }
 }

@@ -48,7 +48,7 @@ impl SealingPublicKey {
     pub fn mint(&self, request: &SealRequest<'_>) -> Result<Minted, MintError> {
         let (allowed, scopes) = match &request.grant {
             Grant::Allowed(rules) => {
-                Policy::compile(rules)?;
+                Policy::check_brought(rules)?;
                 (Some(rules.iter().map(|rule| rule.raw().clone()).collect()), None)
             }
             Grant::Scopes(names) => (None, Some(names.iter().map(|name| name.as_str().to_owned()).collect())),

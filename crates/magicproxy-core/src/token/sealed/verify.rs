@@ -32,7 +32,7 @@ impl KeyRing {
         let mut budget = TokenBudget::default();
         let policy = match (&claims.allowed, &claims.scopes) {
             (Some(rules), _) => budget.rules(rules, PatternMode::Whole)?,
-            (None, names) => budget.scopes(names.as_deref().unwrap_or_default(), context)?,
+            (None, names) => TokenBudget::scopes(names.as_deref().unwrap_or_default(), context)?,
         };
         let mut verified = VerifiedToken {
             id: claims.jti.clone(),
