@@ -56,7 +56,7 @@ fn becomes_what_was_ordered(ring: &KeyRing, request: &MintRequest, scopes: &Scop
     if let Grant::Allowed(rules) = &request.grant {
         // Routes travel as the patterns that they stand for, methods one by one.
         let ordered: Vec<String> = rules.iter().flat_map(Rule::to_strings).collect();
-        let held: Vec<String> = verified.policy().rules().iter().map(ToString::to_string).collect();
+        let held: Vec<String> = verified.policy().rules().map(ToString::to_string).collect();
         assert_eq!(ordered, held);
     }
     assert!(!minted.token.contains(request.credential.expose()) || request.credential.expose().len() < 8);
