@@ -54,7 +54,7 @@ fn claims_are_known(claims: &str, verified: &VerifiedToken) {
     assert!(verified.expires_at().0 <= exp && (verified.caveats() > 0 || verified.expires_at().0 == exp));
     assert!(exp + magicproxy_core::token::LEEWAY_SECONDS > NOW, "it had expired");
     assert!(number("nbf").is_none_or(|start| start <= NOW + magicproxy_core::token::LEEWAY_SECONDS), "it was too early");
-    assert!(!verified.policy().rules().is_empty(), "a token that allows nothing");
+    assert!(verified.policy().rules().next().is_some(), "a token that allows nothing");
 }
 
 fn altered_is_refused(token: &str) {
@@ -81,7 +81,7 @@ fn rules_hold(verified: VerifiedToken) {
         now: UnixTime(NOW),
     };
     if let Ok(permit) = token.authorize(&access) {
-        assert!(token.policy().rules().contains(permit.rule()));
+        assert!(token.policy().rules().any(|rule| rule == permit.rule()));
         assert!(ring().open(&permit).is_err(), "a credential that nobody sealed was opened");
     }
     let late = UnixTime(token.expires_at().0.saturating_add(magicproxy_core::token::LEEWAY_SECONDS));
