@@ -137,8 +137,11 @@ fn written(rules: &[Rule]) -> Result<Vec<RawRule>, MintError> {
     Ok(allowed)
 }
 
+/// 127 random bits. It begins with a letter, so that no program takes it for an option.
 pub(super) fn random_id() -> Result<String, KeyError> {
     let mut bytes = [0; 16];
     rand::fill(&mut bytes).map_err(|_| KeyError::Operation)?;
+    let [first, ..] = &mut bytes;
+    *first &= 0x7f;
     Ok(base64url(&bytes))
 }

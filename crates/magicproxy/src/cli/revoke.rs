@@ -31,14 +31,14 @@ const EXAMPLES: &str = "Examples:\n  \
 pub(crate) struct RevokeArgs {
     #[command(flatten)]
     settings: SettingsArgs,
-    /// Ids of tokens: their `jti`, or what the proxy's log calls them
+    /// Ids of tokens: their `jti`, or what the proxy's log calls them; behind `--` where one begins with `-`
     #[arg(value_name = "JTI")]
     ids: Vec<String>,
     /// A token and all that were narrowed from it: `@FILE`, or `-` for standard input; repeatable
     #[arg(long = "token", value_name = "@FILE")]
     tokens: Vec<String>,
     /// Id of a key, for all of its tokens; repeatable
-    #[arg(long = "key", value_name = "KID")]
+    #[arg(long = "key", value_name = "KID", allow_hyphen_values = true)]
     key_ids: Vec<String>,
     /// All tokens that were minted before: `2026-11-26T10:00:00Z`, `now`, or seconds since 1970
     #[arg(long, value_name = "TIME", value_parser = parse_time)]

@@ -116,6 +116,17 @@ fn a_token_is_revoked_and_accepted_again_while_the_proxy_runs() {
     assert_eq!(proxy.end().code, 0);
 }
 
+/// Random ids may begin with what options begin with.
+#[test]
+fn ids_that_look_like_options() {
+    let place = place();
+    ok(&place, &["revoke", "--reason", "lost", "--key", "-kid", "--", "-9abc"]);
+    let list = ok(&place, &["revoke", "--list"]).stdout;
+    assert!(list.contains("jti:-9abc") && list.contains("-kid") && list.contains("lost"), "{list}");
+    ok(&place, &["revoke", "--undo", "--", "-9abc"]);
+    assert!(!ok(&place, &["revoke", "--list"]).stdout.contains("-9abc"));
+}
+
 #[test]
 fn what_was_narrowed_goes_with_its_token_and_keys_and_times_with_all_theirs() {
     let place = place();
