@@ -76,10 +76,7 @@ impl Policy {
 
     /// What scopes allow together, which were compiled when they were configured, where these plugins decide as well.
     pub(crate) fn of_scopes(lists: Vec<Arc<RuleList>>, plugins: Vec<PluginName>) -> Result<Self, PolicyError> {
-        let bytes: usize = lists.iter().map(|list| list.compiled_bytes()).sum();
-        if bytes > MAX_POLICY_BYTES {
-            return Err(PolicyError::TooComplex);
-        }
+        PolicyBudget::of_operator().take(lists.iter().map(|list| list.compiled_bytes()).sum())?;
         Ok(Self { lists, shared: true, plugins })
     }
 

@@ -12,6 +12,8 @@ use super::{MAX_DFA_BYTES, MAX_NFA_BYTES, MAX_PATTERN_STEPS};
 
 /// So many alternatives at most, all of a pattern multiplied.
 const MAX_WAYS: usize = 16;
+/// States of an automaton. What has more is not looked at closely: that would take longer than refusing it.
+const MAX_STATES: usize = 512;
 
 /// A pattern of this kind.
 ///
@@ -105,16 +107,17 @@ fn is_sound(way: &[Piece]) -> bool {
 fn is_small(ways: &[Vec<Piece>]) -> bool {
     let pieces = || ways.iter().flatten();
     // One state for each byte, and a few besides.
-    let states = pieces().map(Piece::states).sum::<usize>().saturating_add(8);
+    let states = pieces().map(Piece::states).fold(8, usize::saturating_add);
+    if states > MAX_STATES {
+        return false;
+    }
     let mut tells = Bytes::default();
     pieces().for_each(|piece| piece.tells_apart(&mut tells));
     let row = (tells.count() + 2).next_power_of_two();
-    let transitions: usize = pieces().map(|piece| piece.states().saturating_mul(piece.ranges())).sum();
-    let nfa = states.saturating_mul(32).saturating_add(transitions.saturating_mul(16));
-    let steps = states.saturating_mul(row).saturating_mul(2 * ways.len());
-    nfa <= MAX_NFA_BYTES / 2
-        && states.saturating_mul(row) * size_of::<u32>() <= MAX_DFA_BYTES / 2
-        && steps <= MAX_PATTERN_STEPS / 2
+    let transitions: usize = pieces().map(|piece| piece.states() * piece.ranges()).sum();
+    let (nfa, dfa) = (states * 32 + transitions * 16, states * row * size_of::<u32>());
+    let steps = states * row * 2 * ways.len();
+    nfa <= MAX_NFA_BYTES / 2 && dfa <= MAX_DFA_BYTES / 2 && steps <= MAX_PATTERN_STEPS / 2
 }
 
 impl Piece {
@@ -197,10 +200,9 @@ impl Bytes {
 
     /// The bytes of which either they are in the set or the byte before is, and not both.
     fn borders(&self) -> Self {
-        let mut borders = Self::default();
-        let changes = |byte: &u8| self.contains(*byte) != byte.checked_sub(1).is_some_and(|before| self.contains(before));
-        (0..=u8::MAX).filter(changes).for_each(|byte| borders.insert(byte));
-        borders
+        let [a, b, c, d] = self.0;
+        // Each byte's bit, beside that of the byte before.
+        Self([a ^ (a << 1), b ^ (b << 1 | a >> 63), c ^ (c << 1 | b >> 63), d ^ (d << 1 | c >> 63)])
     }
 
     fn with(self, other: Self) -> Self {

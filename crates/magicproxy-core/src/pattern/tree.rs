@@ -12,9 +12,6 @@ use std::ops::Range;
 
 use super::template::{Bytes, Template, Times};
 
-/// So often at most a part of the path is looked at again.
-const MAX_VISITS: usize = 64;
-
 /// The root's place among the nodes.
 const ROOT: u32 = 0;
 
@@ -30,6 +27,8 @@ pub(crate) struct Tree {
     edges: Box<[Edge]>,
     classes: Box<[Bytes]>,
     texts: Box<[u8]>,
+    /// How many classes a path may have to try at most.
+    visits: usize,
 }
 
 /// A place in the tree, and the literal that leads to it from above.
@@ -51,9 +50,14 @@ struct Edge {
 }
 
 impl Tree {
-    /// One tree of all these patterns with their numbers; `None` where a path may have to be looked at too often.
-    pub(crate) fn build<'t>(templates: impl IntoIterator<Item = (u32, &'t Template)>) -> Option<Self> {
-        build::build(templates, MAX_VISITS)
+    /// One tree of all these patterns with their numbers; `None` where a path may have to try more than `max_visits` classes.
+    pub(crate) fn build<'t>(templates: impl IntoIterator<Item = (u32, &'t Template)>, max_visits: usize) -> Option<Self> {
+        build::build(templates, max_visits)
+    }
+
+    /// How many classes a path may have to try at most: so often a part of it is looked at.
+    pub(crate) fn visits(&self) -> usize {
+        self.visits
     }
 
     /// The lowest number of a pattern that matches the whole of `path`. Allocates nothing.

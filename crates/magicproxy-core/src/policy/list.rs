@@ -19,6 +19,11 @@ const MAX_SHARING_STEPS: usize = 1_200_000;
 /// One rule's own automaton; a rule that passed [`Rule::parse`] fits.
 pub(super) const OWN_AUTOMATON_BYTES: usize = 128 * 1024;
 
+/// Classes that a path may have to try in one tree; where there could be more, automata are faster.
+const MAX_TREE_VISITS: usize = 64;
+/// The same in all trees that share a budget: one for each set of methods would be as many as there are rules.
+const MAX_VISITS: usize = 256;
+
 /// A list of rules that is matched as a whole: the first that admits a request decides.
 #[derive(Debug)]
 pub(crate) struct RuleList {
@@ -65,7 +70,7 @@ impl RuleList {
     }
 
     /// The rules as they were written.
-    pub(super) fn rules(&self) -> &[Arc<str>] {
+    pub(crate) fn rules(&self) -> &[Arc<str>] {
         &self.rules
     }
 
@@ -84,6 +89,11 @@ impl RuleList {
     }
 
     #[cfg(test)]
+    pub(super) fn visits(&self) -> usize {
+        self.groups.iter().filter_map(|group| group.tree.as_ref()).map(Tree::visits).sum()
+    }
+
+    #[cfg(test)]
     pub(super) fn automata(&self) -> usize {
         self.groups.iter().map(|group| group.automata.len()).sum()
     }
@@ -93,10 +103,11 @@ impl Group {
     fn compile(methods: Methods, patterns: Vec<(usize, &Pattern)>, budget: &mut PolicyBudget) -> Result<Self, PolicyError> {
         let simple = patterns.iter().filter_map(|(index, pattern)| Some((u32::try_from(*index).ok()?, pattern.template()?)));
         // Where the tree would be too slow, automata are not.
-        let tree = Tree::build(simple);
+        let tree = Tree::build(simple, budget.visits.min(MAX_TREE_VISITS));
         let mut others = patterns;
         if let Some(tree) = &tree {
             budget.take(tree.memory_bytes())?;
+            budget.visits = budget.visits.saturating_sub(tree.visits());
             others.retain(|(_, pattern)| pattern.template().is_none());
         }
         Ok(Self { methods, tree, automata: compile_automata(&others, budget)? })
@@ -118,21 +129,26 @@ impl Group {
 /// What is left for the rest of a policy, and for those that belong to the same token.
 pub(crate) struct PolicyBudget {
     bytes: usize,
+    visits: usize,
     sharing: Budget,
 }
 
 impl PolicyBudget {
     /// For what an operator configures.
     pub(crate) fn of_operator() -> Self {
-        Self { bytes: MAX_POLICY_BYTES, sharing: Budget::new(MAX_SHARING_STEPS) }
+        Self::of_bytes(MAX_POLICY_BYTES)
     }
 
     /// For what a token brings along.
     pub(crate) fn of_token() -> Self {
-        Self { bytes: MAX_TOKEN_BYTES, sharing: Budget::new(MAX_SHARING_STEPS) }
+        Self::of_bytes(MAX_TOKEN_BYTES)
     }
 
-    fn take(&mut self, bytes: usize) -> Result<(), PolicyError> {
+    fn of_bytes(bytes: usize) -> Self {
+        Self { bytes, visits: MAX_VISITS, sharing: Budget::new(MAX_SHARING_STEPS) }
+    }
+
+    pub(super) fn take(&mut self, bytes: usize) -> Result<(), PolicyError> {
         self.bytes = self.bytes.checked_sub(bytes).ok_or(PolicyError::TooComplex)?;
         Ok(())
     }

@@ -136,6 +136,24 @@ fn accepted_patterns_decide_at_once() {
     assert!(accepted > 100, "{accepted}");
 }
 
+/// Each set of methods has a tree of its own, and there may be as many sets as rules.
+#[test]
+fn trees_share_what_a_path_may_cost() {
+    let methods = ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "ACL", "BIND", "COPY", "LOCK", "MERGE", "MOVE", "SEARCH"];
+    let pairs = methods.iter().enumerate().flat_map(|(at, one)| methods.iter().skip(at + 1).map(move |other| [*one, *other]));
+    let classes: Vec<String> = ('b'..='o').map(|last| format!("[a{last}/]*")).collect();
+    let path = format!("/({})", classes.join("|"));
+    let rule = |[one, other]: [&str; 2]| serde_json::json!({ "method": ["GET", one, other], "path": path }).to_string();
+    let raw: Vec<RawRule> = pairs.map(|pair| serde_json::from_str(&rule(pair)).unwrap()).collect();
+    let policy = Policy::compile(&Rule::parse_list(&raw, PatternMode::Whole).unwrap()).unwrap();
+    let visits: usize = policy.lists.iter().map(|list| list.visits()).sum();
+    // As many trees of 14 classes as may be, and automata for the others.
+    assert_eq!(visits, 256 / 14 * 14);
+    assert_eq!(policy.lists.iter().map(|list| list.automata()).sum::<usize>(), raw.len() - 256 / 14);
+    assert!(policy.allows("GET", &target(&format!("/{}z", "a".repeat(4090)))).is_none());
+    assert!(policy.allows("GET", &target(&format!("/{}o", "a".repeat(4090)))).is_some());
+}
+
 /// What an operator configures may be larger than what a token brings along.
 #[test]
 fn a_token_brings_less_than_a_scope() {

@@ -38,10 +38,8 @@ pub(super) fn build<'t>(templates: impl IntoIterator<Item = (u32, &'t Template)>
             builder.insert(number, way)?;
         }
     }
-    if builder.visits(0)? > max_visits {
-        return None;
-    }
-    builder.lay_out()
+    let visits = builder.visits(0).filter(|visits| *visits <= max_visits)?;
+    builder.lay_out(visits)
 }
 
 #[expect(clippy::indexing_slicing, reason = "branches are never removed, and every number of one was given by `add`")]
@@ -137,7 +135,7 @@ impl Builder {
     }
 
     /// Level by level, so that what a node leads to stands together.
-    fn lay_out(self) -> Option<Tree> {
+    fn lay_out(self, visits: usize) -> Option<Tree> {
         let (mut nodes, mut edges, mut texts) = (Vec::with_capacity(self.branches.len()), Vec::new(), Vec::new());
         let mut pending = VecDeque::from([0]);
         let mut numbered: u32 = 1;
@@ -155,7 +153,7 @@ impl Builder {
         }
         let first = |node: &Node| texts.get(node.text.start as usize).copied().unwrap_or_default();
         let firsts = nodes.iter().map(first).collect();
-        Some(Tree { firsts, nodes: nodes.into(), edges: edges.into(), classes: self.classes.into(), texts: texts.into() })
+        Some(Tree { firsts, nodes: nodes.into(), edges: edges.into(), classes: self.classes.into(), texts: texts.into(), visits })
     }
 }
 

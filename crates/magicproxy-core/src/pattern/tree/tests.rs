@@ -9,13 +9,16 @@ fn parsed(text: &str) -> Pattern {
     Pattern::parse(text, PatternMode::Whole, &mut Budget::new(MAX_PATTERN_STEPS)).unwrap()
 }
 
+/// What policies allow a tree.
+const MAX_VISITS: usize = 64;
+
 fn numbered(patterns: &[Pattern]) -> impl Iterator<Item = (u32, &Template)> {
     (0..).zip(patterns).map(|(number, pattern)| (number, pattern.template().unwrap()))
 }
 
 fn tree(texts: &[&str]) -> Option<Tree> {
     let patterns: Vec<Pattern> = texts.iter().map(|text| parsed(text)).collect();
-    Tree::build(numbered(&patterns))
+    Tree::build(numbered(&patterns), MAX_VISITS)
 }
 
 #[test]
@@ -103,7 +106,7 @@ proptest! {
     fn a_tree_matches_what_the_automata_do(texts in prop::collection::vec(text(), 1..12), paths in prop::collection::vec(path(), 1..8)) {
         let parse = |text: &String| Pattern::parse(text, PatternMode::Whole, &mut Budget::new(MAX_PATTERN_STEPS)).ok();
         let patterns: Vec<Pattern> = texts.iter().filter_map(parse).filter(|pattern| pattern.template().is_some()).collect();
-        let Some(tree) = Tree::build(numbered(&patterns)) else { return Ok(()) };
+        let Some(tree) = Tree::build(numbered(&patterns), MAX_VISITS) else { return Ok(()) };
         // A template always has an automaton within the limits, too.
         let alone = |pattern| Automaton::compile(&[pattern], MAX_DFA_BYTES, &mut Budget::new(MAX_PATTERN_STEPS)).unwrap();
         let automata: Vec<Automaton> = patterns.iter().map(alone).collect();
