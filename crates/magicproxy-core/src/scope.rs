@@ -35,7 +35,6 @@ pub struct Scopes {
 /// What a scope allows, and who else decides.
 #[derive(Clone, Debug)]
 pub struct Scope {
-    rules: Vec<Rule>,
     compiled: Arc<RuleList>,
     plugins: Vec<PluginName>,
 }
@@ -45,9 +44,9 @@ impl Scope {
     ///
     /// # Errors
     /// [`PolicyError`].
-    pub fn new(rules: Vec<Rule>, plugins: Vec<PluginName>) -> Result<Self, PolicyError> {
+    pub fn new(rules: &[Rule], plugins: Vec<PluginName>) -> Result<Self, PolicyError> {
         let compiled = RuleList::compile(&rules.iter().collect::<Vec<_>>(), &mut PolicyBudget::of_operator())?;
-        Ok(Self { rules, compiled: Arc::new(compiled), plugins })
+        Ok(Self { compiled: Arc::new(compiled), plugins })
     }
 
     /// The plugins that decide as well.
@@ -65,7 +64,7 @@ impl TryFrom<Vec<Rule>> for Scope {
     type Error = PolicyError;
 
     fn try_from(rules: Vec<Rule>) -> Result<Self, PolicyError> {
-        Self::new(rules, Vec::new())
+        Self::new(&rules, Vec::new())
     }
 }
 
@@ -81,15 +80,10 @@ impl Scopes {
         self.by_name.get(&ScopeName::parse(name)?)
     }
 
-    /// The rules of a scope.
+    /// The rules of a scope, as they were written.
     #[must_use]
-    pub fn rules(&self, name: &str) -> Option<&[Rule]> {
-        self.scope(name).map(|scope| scope.rules.as_slice())
-    }
-
-    /// All of them.
-    pub fn scopes(&self) -> impl Iterator<Item = &Scope> {
-        self.by_name.values()
+    pub fn rules(&self, name: &str) -> Option<&[Arc<str>]> {
+        self.scope(name).map(|scope| scope.compiled.rules())
     }
 
     /// The names, in order.

@@ -181,7 +181,7 @@ fn scope_grant(names: Vec<String>, known: &Scopes) -> Result<Grant, Vec<OrderFau
     let mut faults = Vec::new();
     let mut grant = Vec::with_capacity(names.len());
     for name in names {
-        match ScopeName::parse(&name).filter(|name| known.rules(name.as_str()).is_some()) {
+        match ScopeName::parse(&name).filter(|name| known.scope(name.as_str()).is_some()) {
             Some(name) => grant.push(name),
             None => {
                 faults.push(OrderFault::UnknownScope { name: shorten(&name), known: known.names().map(str::to_owned).collect() })

@@ -136,7 +136,7 @@ impl Checker<'_> {
         }
         let only_plugins = rules.is_empty() && !plugins.is_empty();
         let rules = if only_plugins { Vec::new() } else { self.rules(what, &rules, origin, patterns)? };
-        Scope::new(rules, plugins).map_err(|error| self.fault(format!("{what}: {error}"), origin)).ok()
+        Scope::new(&rules, plugins).map_err(|error| self.fault(format!("{what}: {error}"), origin)).ok()
     }
 
     /// Checks a list of rules; each fault points at its rule.

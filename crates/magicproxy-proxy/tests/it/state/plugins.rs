@@ -62,8 +62,10 @@ async fn guarded(upstream: &Upstream, host: &Arc<Scripted>, listed: &[&str], cei
         let upstream = settings.upstream_mut();
         upstream.ceiling = ceiling.map(rules);
         let rules = if listed.is_empty() { Vec::new() } else { parse(listed) };
-        upstream.scopes.insert(ScopeName::parse("asks").unwrap(), Scope::new(rules, vec![plugin("script")]).unwrap());
-        upstream.scopes.insert(ScopeName::parse("gone").unwrap(), Scope::new(parse(&["GET /.*"]), vec![plugin("gone")]).unwrap());
+        upstream.scopes.insert(ScopeName::parse("asks").unwrap(), Scope::new(&rules, vec![plugin("script")]).unwrap());
+        upstream
+            .scopes
+            .insert(ScopeName::parse("gone").unwrap(), Scope::new(&parse(&["GET /.*"]), vec![plugin("gone")]).unwrap());
     })
     .await
 }
