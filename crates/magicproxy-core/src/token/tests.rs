@@ -30,6 +30,28 @@ fn upstream(name: &str) -> UpstreamName {
     UpstreamName::parse(name).unwrap()
 }
 
+/// For a minute, and for `api`.
+fn request(grant: Grant) -> MintRequest {
+    MintRequest {
+        credential: Credential::parse(Zeroizing::new("ghp_marked".to_owned())).unwrap(),
+        grant,
+        upstream: Some(upstream("api")),
+        issued_at: NOW,
+        expires_at: UnixTime(NOW.0 + 60),
+        not_before: None,
+        explain: false,
+        limit: None,
+    }
+}
+
+/// A token that names these.
+fn of_scopes(scopes: &Scopes, names: &[&str]) -> Arc<VerifiedToken> {
+    let names = names.iter().map(|name| ScopeName::parse(name).unwrap()).collect();
+    let minted = ring().mint(&request(Grant::Scopes(names))).unwrap();
+    let context = VerifyContext { now: NOW, scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
+    Arc::new(ring().verify(&minted.token, &context).unwrap())
+}
+
 /// Orders by JSON, mints, verifies.
 fn order(json: &str) -> Result<Arc<VerifiedToken>, Vec<String>> {
     let (upstream, scopes) = (upstream("api"), scopes());
@@ -133,16 +155,7 @@ fn decisions() {
 #[test]
 fn a_token_without_a_name_works_where_such_are_taken() {
     let scopes = scopes();
-    let request = MintRequest {
-        credential: Credential::parse(Zeroizing::new("ghp_marked".to_owned())).unwrap(),
-        grant: Grant::Scopes(vec![ScopeName::parse("read").unwrap()]),
-        upstream: None,
-        issued_at: NOW,
-        expires_at: UnixTime(NOW.0 + 60),
-        not_before: None,
-        explain: false,
-        limit: None,
-    };
+    let request = MintRequest { upstream: None, ..request(Grant::Scopes(vec![ScopeName::parse("read").unwrap()])) };
     let minted = ring().mint(&request).unwrap();
     let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
     let token = Arc::new(ring().verify(&minted.token, &context).unwrap());
@@ -174,16 +187,9 @@ fn verify_in(ring: &KeyRing, text: &str) -> Arc<VerifiedToken> {
 
 fn minted(rules: &str, limit: Option<&str>) -> Zeroizing<String> {
     let raw: Vec<RawRule> = serde_json::from_str(rules).unwrap();
-    let request = MintRequest {
-        credential: Credential::parse(Zeroizing::new("ghp_marked".to_owned())).unwrap(),
-        grant: Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap()),
-        upstream: Some(upstream("api")),
-        issued_at: NOW,
-        expires_at: UnixTime(NOW.0 + 3600),
-        not_before: None,
-        explain: false,
-        limit: limit.map(|limit| limit.parse().unwrap()),
-    };
+    let grant = Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap());
+    let limit = limit.map(|limit| limit.parse().unwrap());
+    let request = MintRequest { expires_at: UnixTime(NOW.0 + 3600), limit, ..request(grant) };
     ring().mint(&request).unwrap().token
 }
 
@@ -222,19 +228,7 @@ fn scopes_are_one_list() {
             let rules = Rule::parse_list(&raw, PatternMode::Whole).unwrap();
             scopes.insert(ScopeName::parse(name).unwrap(), rules.try_into().unwrap());
         }
-        let request = MintRequest {
-            credential: Credential::parse(Zeroizing::new("ghp_marked".to_owned())).unwrap(),
-            grant: Grant::Scopes(names.iter().map(|name| ScopeName::parse(name).unwrap()).collect()),
-            upstream: Some(upstream("api")),
-            issued_at: NOW,
-            expires_at: UnixTime(NOW.0 + 60),
-            not_before: None,
-            explain: false,
-            limit: None,
-        };
-        let context =
-            VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
-        let token = Arc::new(ring().verify(&ring().mint(&request).unwrap().token, &context).unwrap());
+        let token = of_scopes(&scopes, names);
         assert_eq!(&**permitted(&token, path).rule(), expected);
         assert_eq!(token.policy().memory_bytes(), 0);
     }
@@ -251,18 +245,7 @@ fn counts_of_a_named_owner_do_not_end() {
     let mut scopes = scopes();
     let raw = serde_json::from_str(r#"{"method":"GET","path":"/a","limit":{"total":1},"owner":"all"}"#).unwrap();
     scopes.insert(ScopeName::parse("shared").unwrap(), vec![Rule::parse(raw, PatternMode::Whole).unwrap()].try_into().unwrap());
-    let request = MintRequest {
-        credential: Credential::parse(Zeroizing::new("ghp_marked".to_owned())).unwrap(),
-        grant: Grant::Scopes(vec![ScopeName::parse("shared").unwrap()]),
-        upstream: Some(upstream("api")),
-        issued_at: NOW,
-        expires_at: UnixTime(NOW.0 + 60),
-        not_before: None,
-        explain: false,
-        limit: None,
-    };
-    let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
-    let token = Arc::new(ring().verify(&ring().mint(&request).unwrap().token, &context).unwrap());
+    let token = of_scopes(&scopes, &["shared"]);
     let counts = permitted(&token, "/a").counts(&upstream("api"));
     assert_eq!(counts.iter().map(|count| count.expires_at).collect::<Vec<_>>(), [UnixTime(MAX_UNIX_TIME)]);
 }
