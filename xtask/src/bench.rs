@@ -21,7 +21,7 @@ use crate::workspace::Workspace;
 use idle::Idle;
 use measure::Slice;
 use scenarios::{SCENARIOS, Scenario};
-use servers::{Server, Servers};
+use servers::{Server, Servers, Starts};
 use storm::Storm;
 
 const BUILD_LIMIT: Duration = Duration::from_secs(1800);
@@ -33,6 +33,7 @@ const TRAINING_SECONDS: u32 = 1;
 /// What is measured once, besides the scenarios.
 #[derive(Debug)]
 pub(crate) struct Besides {
+    pub(crate) starts: Starts,
     pub(crate) idle: Idle,
     pub(crate) storm: Storm,
 }
@@ -77,8 +78,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
         report::print(&servers, &slices);
         return Ok(true);
     }
+    let starts = servers.starts(workspace, &mut log, &program)?;
     let idle = servers.idle(workspace, &mut log, &program)?;
-    let besides = Besides { idle, storm: Storm::measure(workspace, &mut log, &servers)? };
+    let besides = Besides { starts, idle, storm: Storm::measure(workspace, &mut log, &servers)? };
     report::write(workspace, &options, &servers, &slices, &besides)
 }
 

@@ -50,10 +50,14 @@ pub(crate) struct Servers {
     all: Vec<Server>,
     pub(crate) tokens: Tokens,
     pub(crate) folder: PathBuf,
-    /// From the start of a proxy with keys to its first answer, in milliseconds.
-    pub(crate) start_ms: f64,
-    /// The same with nothing but the defaults.
-    pub(crate) bare_start_ms: f64,
+}
+
+/// From the start of a proxy with keys to its first answer.
+#[derive(Debug)]
+pub(crate) struct Starts {
+    pub(crate) full_ms: f64,
+    /// With nothing but the defaults.
+    pub(crate) bare_ms: f64,
 }
 
 /// What the load generator shows.
@@ -114,50 +118,49 @@ impl Drop for Server {
 impl Servers {
     /// The peers, the proxy, and perhaps another build of it.
     pub(crate) fn start(workspace: &Workspace, log: &mut Log, program: &Path, beside: Option<&Path>) -> Result<Servers> {
-        let folder = workspace.target.join("xtask/bench");
-        std::fs::create_dir_all(&folder).context("cannot make a folder in target")?;
-        certificate(workspace, log, &folder)?;
-        let (direct, secure) = (start_upstream(workspace, log)?, peers::secure_upstream(workspace, log, &folder)?);
-        let upstreams = Upstreams { plain: direct.port, secure: secure.port };
-        let nginx = peers::nginx(workspace, log, &folder, upstreams)?;
-        let haproxy = peers::haproxy(workspace, log, &folder, upstreams)?;
-        // One after the other: the first makes the keys that the others share.
-        let tested = |log: &mut Log, variant| start_program(workspace, log, &folder, upstreams, variant, program);
-        let magicproxy = tested(log, Variant::Plain)?;
-        let bare_start_ms = start_ms(|| start_bare(workspace, log, &folder, program))?;
-        let start_ms = start_ms(|| tested(log, Variant::Plain))?;
-        let (forgetful, many) = (tested(log, Variant::Forgetful)?, tested(log, Variant::ManyScopes)?);
-        let tokens = Tokens::mint(workspace, log, &folder, (&magicproxy, &many), program)?;
+        let mut servers = Self::start_alone(workspace, log, program)?;
+        let (folder, upstreams) = (servers.folder.clone(), servers.upstreams()?);
         // They read the key that is there now.
-        let envoy = peers::envoy(workspace, log, &folder, upstreams.plain)?;
-        let python = peers::python(workspace, log, &folder, upstreams.plain)?;
-        let (kept, logging) = (tested(log, Variant::LinksKept)?, tested(log, Variant::Logging)?);
-        let mut all = vec![direct, secure, nginx, haproxy, envoy, python, magicproxy, kept, logging, forgetful, many];
+        let peers = [
+            peers::nginx(workspace, log, &folder, upstreams)?,
+            peers::haproxy(workspace, log, &folder, upstreams)?,
+            peers::envoy(workspace, log, &folder, upstreams.plain)?,
+            peers::python(workspace, log, &folder, upstreams.plain)?,
+        ];
+        // Behind the two upstreams, which is where tables show them.
+        servers.all.splice(2..2, peers);
         if let Some(program) = beside {
-            all.push(start_program(workspace, log, &folder, upstreams, Variant::Beside, program)?);
+            servers.all.push(start_program(workspace, log, &folder, upstreams, Variant::Beside, program)?);
         }
-        Ok(Servers { all, tokens, folder, start_ms, bare_start_ms })
+        Ok(servers)
     }
 
-    /// One build of the proxy alone, in the variants that differ most.
+    /// One build of the proxy in its variants, and its upstreams.
     pub(crate) fn start_alone(workspace: &Workspace, log: &mut Log, program: &Path) -> Result<Servers> {
         let folder = workspace.target.join("xtask/bench");
         std::fs::create_dir_all(&folder).context("cannot make a folder in target")?;
         certificate(workspace, log, &folder)?;
         let (direct, secure) = (start_upstream(workspace, log)?, peers::secure_upstream(workspace, log, &folder)?);
         let upstreams = Upstreams { plain: direct.port, secure: secure.port };
+        // One after the other: the first makes the keys that the others share.
         let started = |log: &mut Log, variant| start_program(workspace, log, &folder, upstreams, variant, program);
         let magicproxy = started(log, Variant::Plain)?;
+        let (kept, logging) = (started(log, Variant::LinksKept)?, started(log, Variant::Logging)?);
         let (forgetful, many) = (started(log, Variant::Forgetful)?, started(log, Variant::ManyScopes)?);
         let tokens = Tokens::mint(workspace, log, &folder, (&magicproxy, &many), program)?;
-        let (kept, logging) = (started(log, Variant::LinksKept)?, started(log, Variant::Logging)?);
-        Ok(Servers {
-            all: vec![direct, secure, magicproxy, kept, logging, forgetful, many],
-            tokens,
-            folder,
-            start_ms: 0.0,
-            bare_start_ms: 0.0,
-        })
+        Ok(Servers { all: vec![direct, secure, magicproxy, kept, logging, forgetful, many], tokens, folder })
+    }
+
+    /// How long a proxy takes to start.
+    pub(crate) fn starts(&self, workspace: &Workspace, log: &mut Log, program: &Path) -> Result<Starts> {
+        let upstreams = self.upstreams()?;
+        let full = median_ms(|| start_program(workspace, log, &self.folder, upstreams, Variant::Plain, program))?;
+        let bare = median_ms(|| start_bare(workspace, log, &self.folder, program))?;
+        Ok(Starts { full_ms: full, bare_ms: bare })
+    }
+
+    fn upstreams(&self) -> Result<Upstreams> {
+        Ok(Upstreams { plain: self.named("direct")?.port, secure: self.named("secure")?.port })
     }
 
     pub(crate) fn named(&self, name: &str) -> Result<&Server> {
@@ -171,8 +174,7 @@ impl Servers {
 
     /// Of a proxy that has done nothing else.
     pub(crate) fn idle(&self, workspace: &Workspace, log: &mut Log, program: &Path) -> Result<Idle> {
-        let upstreams = Upstreams { plain: self.named("direct")?.port, secure: self.named("secure")?.port };
-        let fresh = start_program(workspace, log, &self.folder, upstreams, Variant::Plain, program)?;
+        let fresh = start_program(workspace, log, &self.folder, self.upstreams()?, Variant::Plain, program)?;
         Idle::measure(&fresh, &self.tokens.one)
     }
 
@@ -182,7 +184,7 @@ impl Servers {
 }
 
 /// The median of a few starts: until a question is answered, and not only the port open.
-fn start_ms(mut start: impl FnMut() -> Result<Server>) -> Result<f64> {
+fn median_ms(mut start: impl FnMut() -> Result<Server>) -> Result<f64> {
     let mut times = Vec::new();
     for _ in 0..9 {
         let began = Instant::now();
