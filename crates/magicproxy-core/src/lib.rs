@@ -41,7 +41,7 @@ pub use seal::OpenError;
 pub use target::{AmbiguousParameter, EncodedSlash, ParseTargetError, RequestTarget};
 pub use token::{
     Acceptance, Access, Caveat, Denial, Grant, Label, MintError, MintLimits, MintOrder, MintRequest, Minted, NarrowError,
-    Network, OrderFault, ParseCaveatError, ReissueError, SealRequest, SealedClaims, SealedToken, Sender, SignedToken,
+    Network, OrderFault, ParseCaveatError, Provenance, ReissueError, SealRequest, SealedClaims, SealedToken, Sender, SignedToken,
     TokenVersion, UnnamedTokens, UnverifiedToken, UpstreamName, VerifiedToken, VerifyContext, VerifyError,
 };
 

@@ -143,7 +143,19 @@ pub struct VerifiedToken {
     narrowing: Vec<Narrowing>,
     /// Whom what it makes belongs to: the same for all that are narrowed from one token.
     owner: Partition,
+    provenance: Provenance,
     sealed: Sealed,
+}
+
+/// Who could have minted a token: what tells a stranger's tokens from those of people whom the operator knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provenance {
+    /// The proxy's private key signed it (version 1): whoever may order tokens over HTTP, or holds that key.
+    Proxy,
+    /// A minter whom the operator lists signed it (version 2).
+    ListedMinter,
+    /// Nobody signed it (version 2): whoever has the proxy's public key.
+    Anyone,
 }
 
 /// What one caveat demands besides. Its times are the token's, where they are narrower.
@@ -260,6 +272,12 @@ impl VerifiedToken {
     #[must_use]
     pub fn owner(&self) -> Partition {
         self.owner
+    }
+
+    /// Who could have minted it.
+    #[must_use]
+    pub fn provenance(&self) -> Provenance {
+        self.provenance
     }
 
     /// From when on nothing of its owner is accepted, however narrow this one is: counts last as long, or a short-lived child

@@ -19,6 +19,7 @@ use std::sync::{Mutex, PoisonError};
 use http::header;
 use hyper::Request;
 
+use crate::admission::Account;
 use crate::listener::{Entrance, Peer};
 use crate::serve::WorkerId;
 
@@ -31,11 +32,19 @@ pub(crate) use stream::{Streams, noted};
 /// The longest head that is kept for [`Connection::has_content_length`]; longer heads are refused before.
 const MAX_HEAD_BYTES: usize = 80 * 1024;
 
+/// Who opened a connection.
+#[derive(Debug)]
+pub(crate) struct ConnectedClient {
+    /// None on a Unix socket.
+    pub(crate) address: Option<SocketAddr>,
+    /// What this address holds of the proxy's resources.
+    pub(crate) account: Arc<Account>,
+}
+
 /// What the service knows about the connection that a request came on.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    /// None on a Unix socket.
-    address: Option<SocketAddr>,
+    client: ConnectedClient,
     listener: Arc<Entrance>,
     worker: WorkerId,
     /// Requests begun on this connection, ever.
@@ -49,10 +58,10 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(address: Option<SocketAddr>, listener: Arc<Entrance>, protocol: Protocol, worker: WorkerId) -> Arc<Self> {
+    pub(crate) fn new(client: ConnectedClient, listener: Arc<Entrance>, protocol: Protocol, worker: WorkerId) -> Arc<Self> {
         let head = (protocol == Protocol::Http1).then(Mutex::default);
         Arc::new(Self {
-            address,
+            client,
             listener,
             worker,
             begun: AtomicU64::new(0),
@@ -64,7 +73,12 @@ impl Connection {
 
     /// Who is at the other end.
     pub(crate) fn peer(&self) -> Peer {
-        Peer { address: self.address.map(|address| address.ip()), scheme: self.listener.scheme() }
+        Peer { address: self.client.address.map(|address| address.ip()), scheme: self.listener.scheme() }
+    }
+
+    /// The account of the address that it came from.
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        &self.client.account
     }
 
     /// What holds for every connection of the listener that this one came by.

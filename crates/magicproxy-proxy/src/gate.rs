@@ -15,14 +15,14 @@ use http::request::Parts;
 use http::{HeaderMap, Version, header};
 use magicproxy_core::{Access, Denial, ParseTargetError, RequestTarget, VerifiedToken};
 use serde::Deserialize;
-use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 pub use outbound::OutboundRequest;
 
-pub(crate) use outbound::Message;
+pub(crate) use outbound::{Dispatch, Message};
 
 use crate::access_log::AccessRecord;
+use crate::admission::{Account, Budget, MintIsOpen, Payer, PeerKey, Resource, Standing};
 use crate::body::RequestBody;
 use crate::carriers::Carriers;
 use crate::clock;
@@ -36,7 +36,7 @@ use crate::sender::TrustedProxies;
 use crate::serve::WorkerId;
 use crate::settings::{Settings, UpstreamSettings};
 use crate::upstream::Upstream;
-use crate::verifier::{Reissue, Verifier};
+use crate::verifier::{CachedToken, Reissue, Shared, Verifier};
 
 /// The longest authority: a host name has at most 253 characters (RFC 1035 section 2.3.4), a port five. Links in answers repeat it.
 const MAX_AUTHORITY_BYTES: usize = 260;
@@ -53,19 +53,28 @@ pub(crate) struct Gate {
     plugins: Plugins,
     /// Asked what it has, before a request that creates is sent.
     asked: Arc<Upstream>,
+    budget: Arc<Budget>,
+    mint_is_open: MintIsOpen,
 }
 
 /// A request as it came in, with its target read by [`Gate::read_target`].
 #[derive(Debug)]
-pub(crate) struct InboundRequest {
+pub(crate) struct InboundRequest<'c> {
     pub(crate) head: Parts,
     /// Which of the upstream's origins it is for.
     pub(crate) origin: usize,
     pub(crate) target: RequestTarget,
     pub(crate) body: RequestBody,
-    pub(crate) peer: Peer,
+    pub(crate) client: Client<'c>,
     /// Who serves it.
     pub(crate) worker: WorkerId,
+}
+
+/// Who is at the other end of a request's connection, and what that address holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Client<'c> {
+    pub(crate) peer: Peer,
+    pub(crate) account: &'c Arc<Account>,
 }
 
 impl Gate {
@@ -73,12 +82,12 @@ impl Gate {
     pub(crate) fn new(
         settings: &Settings,
         upstream: &Arc<UpstreamSettings>,
-        slots: Arc<Semaphore>,
+        shared: &Shared,
         asked: Arc<Upstream>,
     ) -> Result<Self, aws_lc_rs::error::Unspecified> {
         let carriers = Carriers::new(upstream, &settings.upstreams);
         Ok(Self {
-            verifier: Verifier::new(settings, upstream, &carriers, slots)?,
+            verifier: Verifier::new(settings, upstream, &carriers, shared)?,
             revocations: Arc::clone(&settings.revocations),
             trusted_proxies: settings.trusted_proxies.clone(),
             ledger: Ledger::new(settings, upstream),
@@ -86,6 +95,8 @@ impl Gate {
             upstream: Arc::clone(upstream),
             carriers,
             asked,
+            budget: Arc::clone(&shared.budget),
+            mint_is_open: if settings.minting.open { MintIsOpen::Yes } else { MintIsOpen::No },
         })
     }
 
@@ -97,15 +108,20 @@ impl Gate {
     }
 
     /// Decides one request: the whole security argument, top to bottom.
-    pub(crate) async fn admit(&self, inbound: InboundRequest, record: &mut AccessRecord) -> Result<OutboundRequest, Rejection> {
-        let InboundRequest { head, origin, mut target, mut body, peer, worker } = inbound;
-        let upstream = &*self.upstream;
+    pub(crate) async fn admit(
+        &self,
+        inbound: InboundRequest<'_>,
+        record: &mut AccessRecord,
+    ) -> Result<OutboundRequest, Rejection> {
+        let InboundRequest { head, origin, mut target, mut body, client, worker } = inbound;
+        let (upstream, peer) = (&*self.upstream, client.peer);
         refuse_overrides(&head.headers)?;
         let presented = PresentedToken::from_request(&head.headers, &mut target, &self.carriers)?;
         let entry = self.verifier.verify(&presented).await?;
         record.token(entry.token());
         self.revocations.ensure_live(entry.token())?;
         let sender = self.trusted_proxies.sender(&peer, &head.headers);
+        let exchange = self.budget.take(Resource::Exchanges, 1, &self.payer(&entry, client, sender))?;
         let access = self.access(head.method.as_str(), &target, sender);
         let (permit, consultation) = match entry.token().authorize(&access) {
             Ok(permit) if entry.token().plugins().is_empty() => (permit, Consultation::default()),
@@ -125,13 +141,24 @@ impl Gate {
         let settled = match Settled::plain(permit, &consultation) {
             Ok(settled) => settled,
             Err(permit) => {
-                let questions = Questions { upstream: &self.asked, worker, credential: &credential };
+                let questions = Questions { upstream: &self.asked, worker, credential: &credential, exchange: &exchange };
                 let receipts = self.verifier.receipts(&presented);
                 let sending = Sending { permit, message: &mut message, questions, receipts, consultation };
                 Box::pin(self.ledger.settle(sending)).await?
             }
         };
-        Ok(OutboundRequest::new(settled, credential, message))
+        Ok(OutboundRequest::new(settled, credential, message, exchange))
+    }
+
+    /// Who pays for what a request with this token holds: its owner and, where a stranger could have minted it, its sender.
+    fn payer(&self, entry: &CachedToken, client: Client<'_>, sender: Option<IpAddr>) -> Payer {
+        let peer = if self.trusted_proxies.speaks_for_others(&client.peer) {
+            self.budget.accounts().of_peer(PeerKey::of(sender))
+        } else {
+            Arc::clone(client.account)
+        };
+        let standing = Standing::of(entry.token(), self.mint_is_open);
+        Payer { owner: Some(Arc::clone(entry.account())), peer, standing }
     }
 
     /// Decides a request that is only asked about. It needs the token itself, sends nothing, and opens no credential.

@@ -15,6 +15,7 @@ use magicproxy_core::limit::Limit;
 use magicproxy_core::state::StoreError;
 use magicproxy_core::{Denial, OpenError, OrderFault, ParseTargetError, ReissueError, VerifyError};
 
+use crate::admission::{RETRY_AFTER, Shortage};
 use crate::body::MAX_BODY_KIB;
 use crate::settings::UnfitCredential;
 
@@ -84,6 +85,8 @@ pub(crate) enum Rejection {
     RequestBody,
     #[error("the proxy is busy with others; try again")]
     Busy,
+    #[error(transparent)]
+    Shortage(#[from] Shortage),
     #[error("what this token needs is kept in the proxy's state store, which is not there")]
     Store(#[from] StoreError),
     #[error("what this token needs is kept in a state store, and this proxy has none (`state.store`)")]
@@ -169,6 +172,9 @@ impl Rejection {
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout", ERROR),
             Self::RequestBody => (StatusCode::BAD_REQUEST, "request_body", ERROR),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", ERROR),
+            Self::Shortage(Shortage::Owner) => (StatusCode::TOO_MANY_REQUESTS, "owner_share", DENIED),
+            Self::Shortage(Shortage::Peer) => (StatusCode::TOO_MANY_REQUESTS, "peer_share", DENIED),
+            Self::Shortage(Shortage::Total) => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", ERROR),
             Self::Store(_) | Self::NoStore | Self::RevocationsUnknown => {
                 (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", ERROR)
             }
@@ -207,6 +213,15 @@ impl Rejection {
         match self {
             Self::Denied { needed, .. } => needed,
             _ => &[],
+        }
+    }
+
+    /// When it is worth while to come again.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Limit(_, after) => *after,
+            Self::Shortage(_) | Self::Busy => Some(RETRY_AFTER),
+            _ => None,
         }
     }
 

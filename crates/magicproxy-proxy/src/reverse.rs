@@ -11,14 +11,14 @@ use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use magicproxy_core::UnixTime;
-use tokio::sync::Semaphore;
 
 use crate::access_log::AccessRecord;
+use crate::admission::{Budget, Holding, Payer, Resource};
 use crate::body::{IdleTimer, Pipeline, Received, RequestBody, ResponseBody, UpstreamBody};
 use crate::clock;
 use crate::control::Control;
 use crate::downstream::{Connection, InFlight};
-use crate::gate::{Gate, InboundRequest, OutboundRequest, read_head};
+use crate::gate::{Client, Gate, InboundRequest, OutboundRequest, read_head};
 use crate::header::{Coding, filter_response};
 use crate::placing::Places;
 use crate::rejection::{RefusalForm, Rejection, RequestId};
@@ -27,7 +27,7 @@ use crate::scrub::Needle;
 use crate::serve::{StartError, WorkerId};
 use crate::settings::{Settings, UpstreamSettings};
 use crate::upstream::{Answer, Upstream};
-use crate::verifier;
+use crate::verifier::{self, Shared};
 use homes::{Home, Homes};
 
 /// The path of the control plane; it and what lies below it never reach the upstream.
@@ -41,6 +41,7 @@ pub(crate) struct ReverseDoor {
     upstreams: Vec<Arc<Served>>,
     control: Control,
     homes: Homes,
+    budget: Arc<Budget>,
 }
 
 /// One upstream with what it takes to serve it.
@@ -53,9 +54,9 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    fn new(settings: &Settings, own: &Arc<UpstreamSettings>, slots: &Arc<Semaphore>) -> Result<Self, StartError> {
+    fn new(settings: &Settings, own: &Arc<UpstreamSettings>, shared: &Shared) -> Result<Self, StartError> {
         let upstream = Arc::new(Upstream::new(settings, own)?);
-        let gate = Gate::new(settings, own, Arc::clone(slots), Arc::clone(&upstream)).map_err(|_| StartError::Random)?;
+        let gate = Gate::new(settings, own, shared, Arc::clone(&upstream)).map_err(|_| StartError::Random)?;
         Ok(Self { gate, upstream, name: own.name.as_str().into(), settings: Arc::clone(own) })
     }
 
@@ -73,13 +74,19 @@ impl Served {
 
 impl ReverseDoor {
     pub(crate) fn new(settings: Arc<Settings>) -> Result<Self, StartError> {
-        let slots = verifier::slots();
-        let served = |upstream| Served::new(&settings, upstream, &slots).map(Arc::new);
+        let budget = Budget::new(&settings.limits);
+        let shared = Shared { slots: verifier::slots(), budget: Arc::clone(&budget) };
+        let served = |upstream| Served::new(&settings, upstream, &shared).map(Arc::new);
         let upstreams = settings.upstreams.iter().map(served).collect::<Result<_, StartError>>()?;
         let places = Places::new(&settings.upstreams);
         let control = Control::new(Arc::clone(&settings));
         let homes = Homes::new(&settings);
-        Ok(Self { settings, places, upstreams, control, homes })
+        Ok(Self { settings, places, upstreams, control, homes, budget })
+    }
+
+    /// What all clients share.
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
     }
 
     /// Answers one request. There is always an answer.
@@ -113,6 +120,7 @@ impl ReverseDoor {
         let Some(place) = self.places.place(authority, text, self.bound(connection)) else {
             let below = below_control(text.split('?').next().unwrap_or_default()).ok_or(Rejection::NoUpstream)?;
             record.control();
+            let _exchange = self.anonymous_exchange(connection)?;
             return Box::pin(self.control.answer(None, below, &head, &connection.peer(), incoming)).await;
         };
         let served = self.upstreams.get(place.upstream).ok_or(Rejection::Internal)?;
@@ -122,6 +130,7 @@ impl ReverseDoor {
         record.path(target.path());
         if let Some(below) = below_control(target.path()) {
             record.control();
+            let _exchange = self.anonymous_exchange(connection)?;
             return Box::pin(self.control.answer(Some(served), below, &head, &connection.peer(), incoming)).await;
         }
         let home = self.homes.home(&served.settings, &place, &head, connection.listener().scheme());
@@ -131,7 +140,8 @@ impl ReverseDoor {
         let body = RequestBody::new(incoming, self.settings.timeouts.body_idle);
         record.receives(body.progress());
         let worker = connection.worker();
-        let inbound = InboundRequest { head, origin, target, body, peer: connection.peer(), worker };
+        let client = Client { peer: connection.peer(), account: connection.account() };
+        let inbound = InboundRequest { head, origin, target, body, client, worker };
         let outbound = served.gate.admit(inbound, record).await?;
         let needle = outbound.needle();
         let ends_at = outbound.refused_from();
@@ -144,6 +154,12 @@ impl ReverseDoor {
         Ok(self.pass_down(answer, &method, needle, home))
     }
 
+    /// A place for a request that no token pays for: of the control plane.
+    fn anonymous_exchange(&self, connection: &Connection) -> Result<Holding, Rejection> {
+        let payer = Payer::anonymous(Arc::clone(connection.account()));
+        Ok(self.budget.take(Resource::Exchanges, 1, &payer)?)
+    }
+
     /// The upstream of a listener that serves no other. One that is not served leads nowhere.
     fn bound(&self, connection: &Connection) -> Option<usize> {
         let bound = connection.listener().upstream.as_ref()?;
@@ -151,9 +167,9 @@ impl ReverseDoor {
     }
 
     fn pass_down(&self, answer: Answer, method: &Method, needle: Option<Needle>, home: Option<Home>) -> Response<ResponseBody> {
-        let Answer { response, lease, ahead, held } = answer;
+        let Answer { response, lease, ahead, held, exchange } = answer;
         let (mut head, incoming) = response.into_parts();
-        let received = Received { incoming, version: head.version, lease, ahead, held };
+        let received = Received { incoming, version: head.version, lease, ahead, held, exchange };
         let coding = Coding::of(&head.headers);
         filter_response(&mut head, method, needle.as_ref());
         let plan = rewrite::apply(&mut head, || home.map(|home| self.homes.links(&self.places, &home)));
@@ -208,7 +224,7 @@ fn switch_protocols(answer: Answer, tunnel: Tunnel, needle: Option<&Needle>) -> 
             tracing::debug!(target: "magicproxy::upstream", ended = matches!(joined, Ok(Ok(_))), "a WebSocket ended");
         }
         // Until here neither connection counts as idle.
-        drop((answer.lease, answer.held, in_flight));
+        drop((answer.lease, answer.held, answer.exchange, in_flight));
     });
     Response::from_parts(head, ResponseBody::full(bytes::Bytes::new()))
 }

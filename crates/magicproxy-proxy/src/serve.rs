@@ -14,7 +14,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::{Semaphore, watch};
 
-use crate::downstream::{Connection, DownstreamIo, Opened, Protocol, Socket, Stream, Streams, noted, open};
+use crate::admission::PeerKey;
+use crate::downstream::{ConnectedClient, Connection, DownstreamIo, Opened, Protocol, Socket, Stream, Streams, noted, open};
 use crate::listener::{Accepted, Listener, Listeners};
 use crate::reverse::ReverseDoor;
 use crate::settings::Settings;
@@ -129,7 +130,9 @@ impl ServedConnection {
             Ok(opened) => opened,
             Err(error) => return log_end(&error, peer),
         };
-        let connection = Connection::new(peer, entrance, protocol, self.worker);
+        let account = self.door.budget().accounts().of_peer(PeerKey::of(peer.map(|address| address.ip())));
+        let client = ConnectedClient { address: peer, account };
+        let connection = Connection::new(client, entrance, protocol, self.worker);
         let io = TokioIo::new(DownstreamIo::new(stream, prefix, Arc::clone(&connection), timeouts, since));
         // Boxed: a connection that has not spoken yet stays small.
         let ended = match protocol {

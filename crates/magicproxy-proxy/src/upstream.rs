@@ -18,8 +18,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use hyper::body::Incoming;
 use magicproxy_core::RequestTarget;
 
+use crate::admission::Holding;
 use crate::body::{Ahead, Held, Progress, RequestBody};
-use crate::gate::{Message, OutboundRequest};
+use crate::gate::{Dispatch, Message, OutboundRequest};
 use crate::ledger::Unsettled;
 use crate::opened::QueryCredential;
 use crate::rejection::Rejection;
@@ -58,6 +59,8 @@ pub(crate) struct Answer {
     pub(crate) ahead: Option<Box<Ahead>>,
     /// What the exchange holds until it was passed down.
     pub(crate) held: Option<Held>,
+    /// Its place among those in progress.
+    pub(crate) exchange: Holding,
 }
 
 /// An answer as it comes.
@@ -79,7 +82,7 @@ impl Upstream {
         let upgrade = request.is_upgrade();
         let progress = request.body().progress();
         let origin = self.origins.get(request.origin()).ok_or(Rejection::Internal)?;
-        let (message, parameter, duties) = request.into_message();
+        let Dispatch { message, parameter, duties, exchange: place } = request.into_dispatch();
         let mut exchange = self.exchange(origin, message, parameter.as_ref(), worker)?;
         let Arrived { mut response, lease } = within(self.response, &progress, std::pin::pin!(exchange.answer())).await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS && !upgrade {
@@ -88,7 +91,7 @@ impl Upstream {
         for name in &self.dropped {
             response.headers_mut().remove(name);
         }
-        Ok(Unsettled { response, lease, duties, idle: self.idle })
+        Ok(Unsettled { response, lease, duties, idle: self.idle, exchange: place })
     }
 
     fn exchange<'u>(

@@ -17,6 +17,7 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
+use crate::admission::{Account, Budget};
 use crate::carriers::Carriers;
 use crate::clock;
 use crate::keys::SharedKeys;
@@ -41,9 +42,15 @@ pub(crate) struct CachedToken {
     /// That of the keys which it was verified with.
     generation: u64,
     credential: OnceCell<Arc<OpenedCredential>>,
+    /// What its owner holds of the proxy's resources.
+    account: Arc<Account>,
 }
 
 impl CachedToken {
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
     pub(crate) fn token(&self) -> &Arc<VerifiedToken> {
         &self.token
     }
@@ -91,7 +98,14 @@ pub(crate) struct Verifier {
     inner: Arc<Inner>,
     cache: TokenCache,
     fingerprints: Fingerprints,
-    slots: Arc<Semaphore>,
+    shared: Shared,
+}
+
+/// What the verifiers of all upstreams have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) budget: Arc<Budget>,
 }
 
 /// Cold tokens are verified a few at a time, so that a flood of them leaves the processor to others. All verifiers share
@@ -125,7 +139,7 @@ impl Verifier {
         settings: &Settings,
         upstream: &Arc<UpstreamSettings>,
         carriers: &Carriers,
-        slots: Arc<Semaphore>,
+        shared: &Shared,
     ) -> Result<Self, aws_lc_rs::error::Unspecified> {
         Ok(Self {
             inner: Arc::new(Inner {
@@ -135,7 +149,7 @@ impl Verifier {
             }),
             cache: cache(settings.limits.token_cache_bytes / settings.upstreams.len().max(1)),
             fingerprints: Fingerprints::new()?,
-            slots,
+            shared: shared.clone(),
         })
     }
 
@@ -197,7 +211,7 @@ impl Verifier {
 
     /// Waits for its turn, but not for ever: a queue of costly tokens must not grow without bound.
     async fn slot(&self) -> Result<OwnedSemaphorePermit, Rejection> {
-        match tokio::time::timeout(MAX_WAIT, Arc::clone(&self.slots).acquire_owned()).await {
+        match tokio::time::timeout(MAX_WAIT, Arc::clone(&self.shared.slots).acquire_owned()).await {
             Ok(slot) => slot.map_err(|_| Rejection::Internal),
             Err(_) => Err(Rejection::Busy),
         }
@@ -208,7 +222,8 @@ impl Verifier {
         let inner = Arc::clone(&self.inner);
         let text = Zeroizing::new(presented.as_str().to_owned());
         let verified = work(slot, move || inner.verify(&text)).await??;
-        Ok(Arc::new(CachedToken { token: Arc::new(verified), generation, credential: OnceCell::new() }))
+        let account = self.shared.budget.accounts().of_owner(verified.owner());
+        Ok(Arc::new(CachedToken { token: Arc::new(verified), generation, credential: OnceCell::new(), account }))
     }
 }
 

@@ -5,7 +5,7 @@ use aws_lc_rs::digest;
 use super::acceptance::{Acceptance, TokenVersion};
 use super::claims::{Claims, SignedToken, UnverifiedToken, signed_owner};
 use super::grant::TokenBudget;
-use super::{LEEWAY_SECONDS, MAX_LIFETIME_SECONDS, MAX_UNIX_TIME, UpstreamName, VerifiedToken, is_token_id};
+use super::{LEEWAY_SECONDS, MAX_LIFETIME_SECONDS, MAX_UNIX_TIME, Provenance, UpstreamName, VerifiedToken, is_token_id};
 use crate::UnixTime;
 use crate::credential::ParseCredentialError;
 use crate::encoding::base64url;
@@ -143,6 +143,7 @@ impl KeyRing {
             labels: Vec::new(),
             narrowing: Vec::new(),
             owner: signed_owner(&claims.token),
+            provenance: Provenance::Proxy,
             sealed: Sealed::Rsa(SealedCredential::new(claims.token, key.public().id().clone())),
         };
         verified.narrow_by(claims.caveats.as_deref().unwrap_or_default(), &mut budget)?;

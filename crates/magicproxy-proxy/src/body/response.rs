@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 
 use super::{Ahead, BodyError, Held, IdleTimer, Pipeline};
 use crate::access_log::AccessRecord;
+use crate::admission::Holding;
 use crate::downstream::{InFlight, noted};
 use crate::header::filter_trailers;
 use crate::scrub::Needle;
@@ -120,6 +121,8 @@ pub(crate) struct Received {
     pub(crate) ahead: Option<Box<Ahead>>,
     /// What is held until it has been passed down.
     pub(crate) held: Option<Held>,
+    /// Its place among those in progress.
+    pub(crate) exchange: Holding,
 }
 
 /// The upstream's body.
@@ -134,6 +137,8 @@ pub(crate) struct UpstreamBody {
     ahead: Option<Box<Ahead>>,
     /// Held until this body is no more.
     _held: Option<Held>,
+    /// Likewise.
+    _exchange: Holding,
     /// The connection it comes from, to be given back at the end; dropped before the end, it is closed.
     lease: Option<Lease>,
     /// Trailers that wait for the last bytes to go first.
@@ -150,7 +155,7 @@ impl std::fmt::Debug for UpstreamBody {
 
 impl UpstreamBody {
     pub(crate) fn new(received: Received, idle: IdleTimer) -> Self {
-        let Received { incoming, version, lease, ahead, held } = received;
+        let Received { incoming, version, lease, ahead, held, exchange } = received;
         let mut body = Self {
             incoming,
             version,
@@ -159,6 +164,7 @@ impl UpstreamBody {
             idle,
             ahead,
             _held: held,
+            _exchange: exchange,
             lease: Some(lease),
             trailers: None,
             ended: false,

@@ -6,7 +6,8 @@ use hyper::rt::Executor as _;
 use super::*;
 
 fn connection() -> Arc<Connection> {
-    Connection::new(None, Arc::default(), Protocol::Http1, 0)
+    let client = ConnectedClient { address: None, account: Arc::default() };
+    Connection::new(client, Arc::default(), Protocol::Http1, 0)
 }
 
 /// A chunked request with these further fields, as hyper gives it: without its `Content-Length`.

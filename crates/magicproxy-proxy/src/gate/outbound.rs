@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Method};
 use magicproxy_core::{Permit, RequestTarget, UnixTime};
 
+use crate::admission::Holding;
 use crate::body::RequestBody;
 use crate::ledger::{Duties, Settled};
 use crate::opened::{OpenedCredential, QueryCredential};
@@ -33,10 +34,10 @@ pub(crate) struct Message {
 /// fn named(_: magicproxy_proxy::gate::OutboundRequest) {}
 /// ```
 /// ```compile_fail,E0624
-/// let forged = magicproxy_proxy::gate::OutboundRequest::new(todo!(), todo!(), todo!());
+/// let forged = magicproxy_proxy::gate::OutboundRequest::new(todo!(), todo!(), todo!(), todo!());
 /// ```
 /// ```compile_fail,E0451
-/// let forged = magicproxy_proxy::gate::OutboundRequest { credential: todo!(), message: todo!(), duties: todo!(), refused_from: todo!() };
+/// let forged = magicproxy_proxy::gate::OutboundRequest { credential: todo!(), message: todo!(), duties: todo!(), refused_from: todo!(), exchange: todo!() };
 /// ```
 #[derive(Debug)]
 pub struct OutboundRequest {
@@ -44,18 +45,28 @@ pub struct OutboundRequest {
     message: Message,
     duties: Duties,
     refused_from: UnixTime,
+    exchange: Holding,
+}
+
+/// What is sent, and what goes with it to its answer.
+pub(crate) struct Dispatch {
+    pub(crate) message: Message,
+    /// The credential, where it goes behind the query: a target is text that may be printed, so it comes beside the message.
+    pub(crate) parameter: Option<QueryCredential>,
+    pub(crate) duties: Duties,
+    pub(crate) exchange: Holding,
 }
 
 impl OutboundRequest {
-    pub(super) fn new(settled: Settled, credential: Arc<OpenedCredential>, message: Message) -> Self {
+    pub(super) fn new(settled: Settled, credential: Arc<OpenedCredential>, message: Message, exchange: Holding) -> Self {
         let (permit, duties) = settled.into_parts();
         // The permit ends here: it admits one request, and this is it.
-        Self { credential, message, duties, refused_from: permit.token().refused_from() }
+        Self { credential, message, duties, refused_from: permit.token().refused_from(), exchange }
     }
 
     /// A question that a permitted request needs answered before it is sent: it only reads, at the path of that request.
-    pub(crate) fn question(permit: &Permit, credential: Arc<OpenedCredential>, message: Message) -> Self {
-        Self { credential, message, duties: Duties::none(), refused_from: permit.token().refused_from() }
+    pub(crate) fn question(permit: &Permit, credential: Arc<OpenedCredential>, message: Message, exchange: Holding) -> Self {
+        Self { credential, message, duties: Duties::none(), refused_from: permit.token().refused_from(), exchange }
     }
 
     /// Must it be carried through though its caller goes away?
@@ -85,12 +96,10 @@ impl OutboundRequest {
         &self.message.body
     }
 
-    /// Sets the credential, after everything of the caller's was taken away. The duties go with it, to the answer.
-    ///
-    /// What goes behind the query comes beside the message: a target is text that may be printed.
-    pub(crate) fn into_message(self) -> (Message, Option<QueryCredential>, Duties) {
-        let mut message = self.message;
-        let parameter = self.credential.place(&mut message.headers);
-        (message, parameter, self.duties)
+    /// Sets the credential, after everything of the caller's was taken away.
+    pub(crate) fn into_dispatch(self) -> Dispatch {
+        let Self { credential, mut message, duties, exchange, .. } = self;
+        let parameter = credential.place(&mut message.headers);
+        Dispatch { message, parameter, duties, exchange }
     }
 }

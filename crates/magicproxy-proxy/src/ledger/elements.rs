@@ -9,6 +9,7 @@ use magicproxy_core::state::{Change, Condition, Entry, Partition};
 use magicproxy_core::{Denial, EncodedSlash, Permit, RequestTarget, UnixTime};
 
 use super::Ledger;
+use crate::admission::{Holding, Resource};
 use crate::body::{Ahead, RequestBody};
 use crate::clock;
 use crate::gate::{Message, OutboundRequest};
@@ -28,6 +29,8 @@ pub(crate) struct Questions<'q> {
     pub(crate) upstream: &'q Upstream,
     pub(crate) worker: WorkerId,
     pub(crate) credential: &'q Arc<OpenedCredential>,
+    /// The exchange that asks, at whose payer's expense the question is.
+    pub(crate) exchange: &'q Holding,
 }
 
 /// What a request does to the elements of one partition.
@@ -192,7 +195,8 @@ impl Questions<'_> {
             body: RequestBody::empty(),
             upgrade: false,
         };
-        let question = OutboundRequest::question(permit, Arc::clone(self.credential), question);
+        let exchange = self.exchange.take(Resource::Exchanges, 1)?;
+        let question = OutboundRequest::question(permit, Arc::clone(self.credential), question, exchange);
         let mut answer = self.upstream.send(question, self.worker).await?.settle().await?;
         let readable = answer.response.status() == StatusCode::OK && Coding::of(answer.response.headers()) == Coding::Identity;
         if !readable {

@@ -47,7 +47,7 @@ fn verifier_and_token_with(credential: &str, rules: &[String]) -> (Verifier, Pre
         }),
         cache: cache(64 * 1024 * 1024),
         fingerprints: Fingerprints::new().unwrap(),
-        slots: Arc::new(Semaphore::new(1)),
+        shared: Shared { slots: Arc::new(Semaphore::new(1)), budget: Budget::new(&crate::settings::Limits::default()) },
     };
     (verifier, PresentedToken::from_headers(&headers, &crate::carriers::Carriers::default()).unwrap())
 }
@@ -58,7 +58,7 @@ async fn a_token_is_verified_once() {
     let (first, at_once) = tokio::join!(verifier.verify(&presented), verifier.verify(&presented));
     let (first, at_once) = (first.unwrap(), at_once.unwrap());
     // Nobody can verify any more, so what is given was kept.
-    verifier.slots.close();
+    verifier.shared.slots.close();
     let later = verifier.verify(&presented).await.unwrap();
     assert!(Arc::ptr_eq(&first, &later) && Arc::ptr_eq(&first, &at_once));
 }
@@ -82,8 +82,8 @@ async fn a_caller_who_leaves_makes_no_room_before_the_work_is_done() {
     let begun = std::future::poll_fn(|context| std::task::Poll::Ready(verifying.as_mut().poll(context))).await;
     assert!(begun.is_pending());
     drop(verifying);
-    assert_eq!(verifier.slots.available_permits(), 0);
-    let done = tokio::time::timeout(Duration::from_secs(60), verifier.slots.acquire()).await;
+    assert_eq!(verifier.shared.slots.available_permits(), 0);
+    let done = tokio::time::timeout(Duration::from_secs(60), verifier.shared.slots.acquire()).await;
     assert!(done.is_ok());
 }
 

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use magicproxy_core::{PatternMode, RawRule, Rule, RuleFault, Scope, ScopeName, Scopes};
-use magicproxy_proxy::settings::{Limits, MintSettings, Timeouts};
+use magicproxy_proxy::settings::{Limits, MintSettings, Quota, Timeouts};
 
 use super::fault::{Fault, Sources};
+use super::limits::RawQuota;
 use super::raw::{RawConfig, RawLimits, RawMint, RawTimeouts, RawUpstream};
 use super::setting::{Given, Origin, Setting};
 use super::value::{DurationText, LogLevel, MintPolicy, RawRuleSetting};
@@ -212,7 +213,32 @@ impl Checker<'_> {
                 .count("limits.token_cache_bytes", &raw.token_cache_bytes, 0)
                 .unwrap_or(defaults.token_cache_bytes),
             workers: self.count("limits.workers", &raw.workers, 1).and_then(NonZeroUsize::new).unwrap_or(defaults.workers),
+            exchanges: self.quota("exchanges", raw.exchanges()).unwrap_or(defaults.exchanges),
+            upstream_connections: self
+                .quota("upstream_connections", raw.upstream_connections())
+                .unwrap_or(defaults.upstream_connections),
+            buffered_bytes: self.quota("buffered_bytes", raw.buffered_bytes()).unwrap_or(defaults.buffered_bytes),
         }
+    }
+
+    /// A total with its shares; a share is no larger than the total.
+    fn quota(&mut self, name: &str, raw: RawQuota<'_>) -> Option<Quota> {
+        let total = self.count(&format!("limits.{name}"), raw.total, 1)?;
+        let defaults = Quota::of(total);
+        let mut share = |suffix: &str, setting: &Setting<u64>, least: u64, default: usize| {
+            let key = format!("limits.{name}_{suffix}");
+            let share = self.count(&key, setting, least).unwrap_or(default);
+            if let Some(given) = setting.given().filter(|_| share > total) {
+                self.fault(format!("{key} `{}`: more than limits.{name}, which is {total}", given.value), &given.origin);
+            }
+            share
+        };
+        Some(Quota {
+            total,
+            per_owner: share("per_owner", raw.per_owner, 1, defaults.per_owner),
+            per_peer: share("per_peer", raw.per_peer, 1, defaults.per_peer),
+            reserved: share("reserved", raw.reserved, 0, defaults.reserved),
+        })
     }
 
     fn count(&mut self, key: &str, setting: &Setting<u64>, least: u64) -> Option<usize> {

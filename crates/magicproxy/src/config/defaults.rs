@@ -45,6 +45,11 @@ pub(crate) fn layer(environment: &Environment) -> RawConfig {
             idle_upstream_connections: set(limits.idle_upstream_connections as u64),
             token_cache_bytes: set(limits.token_cache_bytes as u64),
             workers: set(limits.workers.get() as u64),
+            exchanges: set(limits.exchanges.total as u64),
+            upstream_connections: set(limits.upstream_connections.total as u64),
+            buffered_bytes: set(limits.buffered_bytes.total as u64),
+            // Shares follow from the totals that hold: `limits::complete`.
+            ..RawLimits::default()
         },
         plugin_cache: plugins::default_cache(environment),
         log: RawLog { level: set(LogLevel::Info), ..RawLog::default() },

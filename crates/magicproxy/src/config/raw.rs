@@ -290,6 +290,30 @@ section! {
         token_cache_bytes: u64,
         /// Threads that serve connections: as many as the machine runs at once, unless given.
         workers: u64,
+        /// Requests in progress, of all clients together.
+        exchanges: u64,
+        /// Requests in progress of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        exchanges_per_owner: u64,
+        /// Requests in progress of one address with tokens that anyone can mint: half of the total, unless given.
+        exchanges_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        exchanges_reserved: u64,
+        /// Connections to APIs that requests use, over HTTP/2 streams, of all clients together.
+        upstream_connections: u64,
+        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        upstream_connections_per_owner: u64,
+        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        upstream_connections_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        upstream_connections_reserved: u64,
+        /// Bytes of bodies that are read whole before they go on, and of heads that are not complete.
+        buffered_bytes: u64,
+        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        buffered_bytes_per_owner: u64,
+        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        buffered_bytes_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        buffered_bytes_reserved: u64,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::pattern::PatternMode;
 use crate::seal::Sealed;
 use crate::token::grant::TokenBudget;
 use crate::token::verify::{VerifyContext, check_lifetime, check_now};
-use crate::token::{VerifiedToken, VerifyError, caveat};
+use crate::token::{Provenance, VerifiedToken, VerifyError, caveat};
 
 impl KeyRing {
     /// Verifies a version 2 token.
@@ -48,6 +48,12 @@ impl KeyRing {
             policy,
             narrowing: Vec::new(),
             owner: token.owner(),
+            // `ensure_minter` accepts a signature of a listed minter only.
+            provenance: if claims.minter.is_some() && token.signature.is_some() {
+                Provenance::ListedMinter
+            } else {
+                Provenance::Anyone
+            },
             sealed: Sealed::Nothing,
         };
         verified.narrow_by(&token.caveats()?, &mut budget)?;
