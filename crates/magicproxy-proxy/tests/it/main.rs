@@ -13,6 +13,7 @@
 
 mod support;
 
+mod admission;
 mod carriers;
 mod control;
 mod framing;
