@@ -7,6 +7,8 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::digest::{Context, SHA256};
 
@@ -81,6 +83,8 @@ pub enum Condition {
     Equals(Vec<u8>, Vec<u8>),
     /// At most so many live entries have a name that begins with these bytes, before the change.
     AtMost(Vec<u8>, usize),
+    /// At most so many live entries have a value that begins with these bytes, before the change.
+    AtMostValued(Vec<u8>, usize),
 }
 
 /// One change of a partition.
@@ -141,9 +145,118 @@ pub enum Taken {
     },
 }
 
+/// A partition that a call changes, with the bounds that the call keeps to.
+#[derive(Clone, Debug)]
+pub struct BoundedPartition {
+    /// The partition.
+    pub partition: Partition,
+    /// How many rows there may be when the call is done.
+    pub rows: RowLimits,
+}
+
+/// How many rows there may be after a call that adds some. A row is an entry or a counter that the store keeps; one that has
+/// ended counts until the store has removed it.
+///
+/// A call that adds no row is never refused for their number.
+#[derive(Clone, Debug)]
+pub struct RowLimits {
+    /// Rows of the partition.
+    pub partition: u64,
+    /// Rows of the whole store.
+    pub total: u64,
+    /// Rows that must still fit into both when the call is done.
+    pub spare: u64,
+    /// The allowance from which further rows are taken, where somebody pays for them.
+    pub allowance: Option<Arc<RowAllowance>>,
+}
+
+impl RowLimits {
+    /// No bound: for what the operator writes, such as revocations.
+    pub const UNBOUNDED: Self = Self { partition: u64::MAX, total: u64::MAX, spare: 0, allowance: None };
+
+    /// Checks that `added` rows fit beside those that are there, and takes them from the allowance.
+    ///
+    /// # Errors
+    /// [`Full`].
+    pub fn admit(&self, added: u64, held: &RowCount) -> Result<(), Full> {
+        let needed = added.saturating_add(self.spare);
+        if needed == 0 {
+            return Ok(());
+        }
+        if held.partition.saturating_add(needed) > self.partition {
+            return Err(Full::Partition);
+        }
+        if held.total.saturating_add(needed) > self.total {
+            return Err(Full::Store);
+        }
+        let Some(allowance) = &self.allowance else { return Ok(()) };
+        if allowance.left() >= needed && allowance.take(added) { Ok(()) } else { Err(Full::Allowance) }
+    }
+}
+
+/// How many rows there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowCount {
+    /// In one partition.
+    pub partition: u64,
+    /// In the whole store.
+    pub total: u64,
+}
+
+/// How many rows somebody may still add.
+#[derive(Debug)]
+pub struct RowAllowance(AtomicU64);
+
+impl RowAllowance {
+    /// So many rows.
+    #[must_use]
+    pub fn new(rows: u64) -> Self {
+        Self(AtomicU64::new(rows))
+    }
+
+    /// How many are left.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Takes so many, or none.
+    #[must_use]
+    pub fn take(&self, rows: u64) -> bool {
+        self.0.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(rows)).is_ok()
+    }
+
+    /// Takes so many, or as many as are left: they were added already.
+    pub fn spend(&self, rows: u64) {
+        self.0.update(Ordering::Relaxed, Ordering::Relaxed, |left| left.saturating_sub(rows));
+    }
+
+    /// Gives so many back, up to this many in all.
+    pub fn restore(&self, rows: u64, most: u64) {
+        self.0.update(Ordering::Relaxed, Ordering::Relaxed, |left| left.saturating_add(rows).min(most));
+    }
+}
+
+/// What is full, of what a further row would need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Full {
+    /// The partition holds as many rows as it may.
+    #[error("the owner has as many rows in the state store as one owner may have")]
+    Partition,
+    /// The store holds as many rows as it may.
+    #[error("the state store holds as many rows as it may")]
+    Store,
+    /// Whoever pays has added as many rows as it may for now.
+    #[error("this address has added as many rows to the state store as one address may for now")]
+    Allowance,
+}
+
 /// Why a store did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
+    /// There is no room for a further row. Nothing was changed.
+    #[error(transparent)]
+    Full(#[from] Full),
     /// It cannot be reached, or its medium failed. Whether the change was made is not known.
     #[error("the state store is not available: {0}")]
     Unavailable(String),
@@ -170,17 +283,33 @@ pub trait StateStore: fmt::Debug + Send + Sync {
     /// All live entries whose name begins with these bytes, in the order of their names, at most so many.
     fn list(&self, partition: Partition, prefix: Vec<u8>, most: usize, now: UnixTime) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>>;
 
-    /// Makes all changes, if all conditions hold; says whether it did.
-    fn apply(
+    /// Makes all changes, if all conditions hold and there is room; says whether it did.
+    fn apply_within(
         &self,
-        partition: Partition,
+        target: BoundedPartition,
         conditions: Vec<Condition>,
         changes: Vec<Change>,
         now: UnixTime,
     ) -> StoreFuture<'_, bool>;
 
     /// Takes one of each, or nothing.
-    fn take(&self, partition: Partition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken>;
+    fn take_within(&self, target: BoundedPartition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken>;
+
+    /// [`apply_within`](Self::apply_within) [no bound](RowLimits::UNBOUNDED).
+    fn apply(
+        &self,
+        partition: Partition,
+        conditions: Vec<Condition>,
+        changes: Vec<Change>,
+        now: UnixTime,
+    ) -> StoreFuture<'_, bool> {
+        self.apply_within(BoundedPartition { partition, rows: RowLimits::UNBOUNDED }, conditions, changes, now)
+    }
+
+    /// [`take_within`](Self::take_within) [no bound](RowLimits::UNBOUNDED).
+    fn take(&self, partition: Partition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken> {
+        self.take_within(BoundedPartition { partition, rows: RowLimits::UNBOUNDED }, demands, now)
+    }
 
     /// Makes a lease last so many milliseconds from now; says whether it was still held.
     fn renew(&self, partition: Partition, counter: Vec<u8>, holder: Holder, lease: u64, now: UnixMillis)

@@ -52,6 +52,7 @@ pub(crate) fn names<'n>(names: impl IntoIterator<Item = &'n Vec<u8>>) -> Result<
 pub(crate) fn step(conditions: &[Condition], changes: &[Change]) -> Result<(), StoreError> {
     names(conditions.iter().map(|condition| match condition {
         Condition::Absent(name) | Condition::Equals(name, _) | Condition::AtMost(name, _) => name,
+        Condition::AtMostValued(prefix, _) => prefix,
     }))?;
     names(changes.iter().map(|change| match change {
         Change::Put(name, _) | Change::Remove(name) => name,

@@ -1,6 +1,6 @@
 //! The store in memory: for tests and for trying out. What it holds ends with the process.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::future::ready;
 use std::ops::Bound as End;
@@ -8,15 +8,16 @@ use std::sync::{Mutex, PoisonError};
 
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::{
-    Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, Taken, UnixMillis,
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, RowCount, StateStore, StoreError, StoreFuture, Taken,
+    UnixMillis,
 };
 
 use crate::checked::{GRACE_SECONDS, clock, demands, millis, names, step};
 use crate::rows::{ReadRows, Row, Rows, Visit};
-use crate::steps;
+use crate::steps::{self, Terms};
 
-/// After so many changes ended rows are looked for.
-const SWEEP_EVERY: u64 = 4096;
+/// So many ended rows are taken away with each change.
+const SWEPT: usize = 16;
 
 /// A store in memory.
 #[derive(Default)]
@@ -24,12 +25,16 @@ pub struct MemoryStore(Mutex<Held>);
 
 #[derive(Default)]
 struct Held {
-    partitions: HashMap<Partition, MemoryRows>,
-    changes: u64,
+    partitions: HashMap<Partition, BTreeMap<Vec<u8>, Row>>,
+    /// INVARIANT: for each row exactly one name, at the row's end.
+    ends: BTreeSet<(u64, Partition, Vec<u8>)>,
 }
 
-#[derive(Default)]
-struct MemoryRows(BTreeMap<Vec<u8>, Row>);
+/// The rows of one partition.
+struct MemoryRows<'h> {
+    held: &'h mut Held,
+    partition: Partition,
+}
 
 impl MemoryStore {
     /// An empty one.
@@ -41,14 +46,10 @@ impl MemoryStore {
     fn ask<'s, T: Send + 's>(
         &self,
         partition: Partition,
-        step: impl FnOnce(&mut MemoryRows) -> Result<T, StoreError>,
+        step: impl FnOnce(&mut MemoryRows<'_>) -> Result<T, StoreError>,
     ) -> StoreFuture<'s, T> {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let rows = held.partitions.entry(partition).or_default();
-        let done = step(rows);
-        if rows.0.is_empty() {
-            held.partitions.remove(&partition);
-        }
+        let done = step(&mut MemoryRows { held: &mut held, partition });
         Box::pin(ready(done))
     }
 
@@ -56,7 +57,7 @@ impl MemoryStore {
         &self,
         partition: Partition,
         now: u64,
-        step: impl FnOnce(&mut MemoryRows) -> Result<T, StoreError>,
+        step: impl FnOnce(&mut MemoryRows<'_>) -> Result<T, StoreError>,
     ) -> StoreFuture<'s, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).sweep(now);
         self.ask(partition, step)
@@ -65,23 +66,47 @@ impl MemoryStore {
 
 impl Held {
     fn sweep(&mut self, now: u64) {
-        self.changes += 1;
-        if self.changes.is_multiple_of(SWEEP_EVERY) {
-            self.partitions.retain(|_, rows| {
-                rows.0.retain(|_, row| row.end + GRACE_SECONDS * 1000 > now);
-                !rows.0.is_empty()
-            });
+        for _ in 0..SWEPT {
+            let ended = self.ends.first().filter(|(end, ..)| end + GRACE_SECONDS * 1000 <= now);
+            let Some((_, partition, name)) = ended.cloned() else { return };
+            self.remove(partition, &name);
         }
+    }
+
+    fn put(&mut self, partition: Partition, name: &[u8], row: Row) {
+        let end = row.end;
+        let old = self.partitions.entry(partition).or_default().insert(name.to_vec(), row);
+        if old.as_ref().is_none_or(|old| old.end != end) {
+            if let Some(old) = old {
+                self.ends.remove(&(old.end, partition, name.to_vec()));
+            }
+            self.ends.insert((end, partition, name.to_vec()));
+        }
+    }
+
+    fn remove(&mut self, partition: Partition, name: &[u8]) {
+        let Some(rows) = self.partitions.get_mut(&partition) else { return };
+        let Some(old) = rows.remove(name) else { return };
+        if rows.is_empty() {
+            self.partitions.remove(&partition);
+        }
+        self.ends.remove(&(old.end, partition, name.to_vec()));
     }
 }
 
-impl ReadRows for MemoryRows {
+impl MemoryRows<'_> {
+    fn rows(&self) -> Option<&BTreeMap<Vec<u8>, Row>> {
+        self.held.partitions.get(&self.partition)
+    }
+}
+
+impl ReadRows for MemoryRows<'_> {
     fn get(&self, name: &[u8]) -> Result<Option<Row>, StoreError> {
-        Ok(self.0.get(name).cloned())
+        Ok(self.rows().and_then(|rows| rows.get(name)).cloned())
     }
 
     fn scan(&self, prefix: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
-        let from = self.0.range::<[u8], _>((End::Included(prefix), End::Unbounded));
+        let from = self.rows().into_iter().flat_map(|rows| rows.range::<[u8], _>((End::Included(prefix), End::Unbounded)));
         for (name, row) in from.take_while(|(name, _)| name.starts_with(prefix)) {
             if visit(name, row.end, &row.bytes).is_break() {
                 break;
@@ -91,14 +116,20 @@ impl ReadRows for MemoryRows {
     }
 }
 
-impl Rows for MemoryRows {
+impl Rows for MemoryRows<'_> {
+    fn count(&mut self) -> Result<RowCount, StoreError> {
+        // Each partition that is there has one row with its time.
+        let partition = self.rows().map_or(0, |rows| rows.len().saturating_sub(1));
+        Ok(RowCount { partition: partition as u64, total: self.held.ends.len() as u64 })
+    }
+
     fn put(&mut self, name: &[u8], row: Row) -> Result<(), StoreError> {
-        self.0.insert(name.to_vec(), row);
+        self.held.put(self.partition, name, row);
         Ok(())
     }
 
     fn remove(&mut self, name: &[u8]) -> Result<(), StoreError> {
-        self.0.remove(name);
+        self.held.remove(self.partition, name);
         Ok(())
     }
 }
@@ -124,23 +155,25 @@ impl StateStore for MemoryStore {
         })
     }
 
-    fn apply(
+    fn apply_within(
         &self,
-        partition: Partition,
+        target: BoundedPartition,
         conditions: Vec<Condition>,
         changes: Vec<Change>,
         now: UnixTime,
     ) -> StoreFuture<'_, bool> {
-        self.change(partition, millis(now), |rows| {
+        let terms = Terms { now: millis(now), limits: &target.rows };
+        self.change(target.partition, terms.now, |rows| {
             step(&conditions, &changes)?;
-            steps::apply(rows, &conditions, &changes, millis(now))
+            steps::apply(rows, &conditions, &changes, &terms)
         })
     }
 
-    fn take(&self, partition: Partition, wanted: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken> {
-        self.change(partition, clock(now), |rows| {
+    fn take_within(&self, target: BoundedPartition, wanted: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken> {
+        let terms = Terms { now: clock(now), limits: &target.rows };
+        self.change(target.partition, terms.now, |rows| {
             demands(&wanted)?;
-            steps::take(rows, &wanted, clock(now))
+            steps::take(rows, &wanted, &terms)
         })
     }
 

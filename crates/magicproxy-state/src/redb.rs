@@ -17,13 +17,13 @@ use std::thread::JoinHandle;
 
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::{
-    Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, Taken, UnixMillis,
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, Taken, UnixMillis,
 };
 use tokio::sync::oneshot;
 
 use crate::checked::{clock, demands, millis, names, step};
 use crate::rows::{ReadRows, Rows};
-use crate::steps;
+use crate::steps::{self, Terms};
 
 pub use file::OpenError;
 use shared::Shared;
@@ -132,23 +132,23 @@ impl StateStore for RedbStore {
         })
     }
 
-    fn apply(
+    fn apply_within(
         &self,
-        partition: Partition,
+        target: BoundedPartition,
         conditions: Vec<Condition>,
         changes: Vec<Change>,
         now: UnixTime,
     ) -> StoreFuture<'_, bool> {
-        self.write(partition, millis(now), move |rows| {
+        self.write(target.partition, millis(now), move |rows| {
             step(&conditions, &changes)?;
-            steps::apply(rows, &conditions, &changes, millis(now))
+            steps::apply(rows, &conditions, &changes, &Terms { now: millis(now), limits: &target.rows })
         })
     }
 
-    fn take(&self, partition: Partition, wanted: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken> {
-        self.write(partition, clock(now), move |rows| {
+    fn take_within(&self, target: BoundedPartition, wanted: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken> {
+        self.write(target.partition, clock(now), move |rows| {
             demands(&wanted)?;
-            steps::take(rows, &wanted, clock(now))
+            steps::take(rows, &wanted, &Terms { now: clock(now), limits: &target.rows })
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use magicproxy_core::state::StoreError;
+use magicproxy_core::state::{RowCount, StoreError};
 
 /// What stands under a name, whatever it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,9 @@ pub(crate) trait ReadRows {
 
 /// The rows of one partition, to change.
 pub(crate) trait Rows: ReadRows {
+    /// How many rows the store keeps. The row of a partition's time counts in the total alone.
+    fn count(&mut self) -> Result<RowCount, StoreError>;
+
     fn put(&mut self, name: &[u8], row: Row) -> Result<(), StoreError>;
 
     fn remove(&mut self, name: &[u8]) -> Result<(), StoreError>;

@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{Bound, Change, Condition, Demand, Entry, Holder, StoreError, Taken};
+use magicproxy_core::state::{Bound, Change, Condition, Demand, Entry, Holder, RowLimits, StoreError, Taken};
 
 use crate::checked::{after, counter_name, leases_name, millis};
 use crate::counter::{Counter, Spent, leases};
 use crate::rows::{ReadRows, Row, Rows};
 
 /// The row that holds the latest time of a call that changed the partition; it ends when the last of the others does.
-const TIME: &[u8] = b"t";
+pub(crate) const TIME: &[u8] = b"t";
 /// Before the names of entries.
 const ENTRY: &[u8] = b"e";
 /// Before the names of counters.
@@ -38,13 +38,26 @@ pub(crate) fn list(rows: &dyn ReadRows, prefix: &[u8], most: usize, now: u64) ->
     Ok(found)
 }
 
-pub(crate) fn apply(rows: &mut dyn Rows, conditions: &[Condition], changes: &[Change], now: u64) -> Result<bool, StoreError> {
-    let now = raised(rows, now)?;
+/// What is asked of a step besides its change: the caller's time, and how many rows there may be afterwards.
+pub(crate) struct Terms<'t> {
+    pub(crate) now: u64,
+    pub(crate) limits: &'t RowLimits,
+}
+
+pub(crate) fn apply(
+    rows: &mut dyn Rows,
+    conditions: &[Condition],
+    changes: &[Change],
+    terms: &Terms<'_>,
+) -> Result<bool, StoreError> {
+    let now = raised(rows, terms.now)?;
     for condition in conditions {
         if !holds(rows, condition, now)? {
             return Ok(false);
         }
     }
+    let added = added(rows, changes, now)?;
+    ensure_room(rows, added, terms.limits)?;
     for change in changes {
         match change {
             Change::Put(name, entry) if millis(entry.expires_at) > now => {
@@ -73,11 +86,47 @@ fn holds(rows: &dyn ReadRows, condition: &Condition, now: u64) -> Result<bool, S
             })?;
             Ok(count <= *most)
         }
+        Condition::AtMostValued(prefix, most) => {
+            let mut count = 0;
+            rows.scan(ENTRY, &mut |_, end, bytes| {
+                count += usize::from(end > now && bytes.starts_with(prefix));
+                if count <= *most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })?;
+            Ok(count <= *most)
+        }
     }
 }
 
-pub(crate) fn take(rows: &mut dyn Rows, demands: &[Demand], now: u64) -> Result<Taken, StoreError> {
-    let now = raised(rows, now)?;
+/// How many rows there will be more than before; none where there will be fewer.
+fn added(rows: &dyn ReadRows, changes: &[Change], now: u64) -> Result<u64, StoreError> {
+    // The last change of a name is the one that counts.
+    let stays = |change: &Change| matches!(change, Change::Put(_, entry) if millis(entry.expires_at) > now);
+    let last: BTreeMap<&[u8], bool> = changes
+        .iter()
+        .map(|change| match change {
+            Change::Put(name, _) | Change::Remove(name) => (name.as_slice(), stays(change)),
+        })
+        .collect();
+    let (mut put, mut removed) = (0_u64, 0);
+    for (name, stays) in last {
+        match (stays, rows.get(&entry_name(name))?.is_some()) {
+            (true, false) => put += 1,
+            (false, true) => removed += 1,
+            _ => {}
+        }
+    }
+    Ok(put.saturating_sub(removed))
+}
+
+fn ensure_room(rows: &mut dyn Rows, added: u64, limits: &RowLimits) -> Result<(), StoreError> {
+    if added == 0 && limits.spare == 0 {
+        return Ok(());
+    }
+    Ok(limits.admit(added, &rows.count()?)?)
+}
+
+pub(crate) fn take(rows: &mut dyn Rows, demands: &[Demand], terms: &Terms<'_>) -> Result<Taken, StoreError> {
+    let now = raised(rows, terms.now)?;
     let mut counters: BTreeMap<Vec<u8>, (u64, Counter)> = BTreeMap::new();
     let mut left = Vec::new();
     for (index, demand) in demands.iter().enumerate() {
@@ -101,6 +150,11 @@ pub(crate) fn take(rows: &mut dyn Rows, demands: &[Demand], now: u64) -> Result<
         }
         counters.insert(name, (known.max(end), counter));
     }
+    let mut added = 0;
+    for name in counters.keys() {
+        added += u64::from(rows.get(name)?.is_none());
+    }
+    ensure_room(rows, added, terms.limits)?;
     for (name, (end, counter)) in counters {
         stamp(rows, now, end)?;
         rows.put(&name, Row { end, bytes: counter.bytes() })?;

@@ -8,6 +8,7 @@ mod answer;
 mod link;
 mod script;
 mod servers;
+mod total;
 mod url;
 
 use std::fmt;
@@ -15,15 +16,18 @@ use std::time::Duration;
 
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::{
-    Bound, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, Taken, UnixMillis,
+    Bound, BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, RowLimits, StateStore, StoreError, StoreFuture,
+    Taken, UnixMillis,
 };
 use redis::Value;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::checked::{self, clock, demands, leases_name, millis, names, step};
+use answer::Written;
 use link::Job;
 use script::StoreScript;
 use servers::{Client, Settings};
+use total::Total;
 
 pub use url::{ParseUrlError, ValkeyUrl};
 
@@ -53,6 +57,7 @@ pub struct ValkeyStore {
     jobs: mpsc::UnboundedSender<Job>,
     prefix: String,
     name: String,
+    total: Total,
 }
 
 impl ValkeyStore {
@@ -67,7 +72,8 @@ impl ValkeyStore {
         let client = Client::new(&settings.url, roots, settings.timeout).map_err(|error| unfit(&error))?;
         let jobs = link::start(Settings { client, timeout: settings.timeout, name: name.clone() });
         let jobs = jobs.map_err(|error| unfit(&error))?;
-        Ok(Self { jobs, prefix: settings.prefix, name })
+        let total = Total::new(jobs.clone(), &settings.prefix);
+        Ok(Self { jobs, prefix: settings.prefix, name, total })
     }
 
     fn ask<'s, T: Send + 's>(
@@ -88,6 +94,44 @@ impl ValkeyStore {
             parse(answer).ok_or_else(|| StoreError::Corrupt("a script gave another answer than it should".to_owned()))
         })
     }
+}
+
+impl ValkeyStore {
+    /// Carries out a call that may add rows, within its bounds; `rest` is what its script is told besides.
+    fn write<T: Send + 'static>(&self, call: WriteCall<T>) -> StoreFuture<'_, T> {
+        Box::pin(async move {
+            let WriteCall { target: BoundedPartition { partition, rows }, now, script, rest, parse } = call;
+            let left = if rows.total == u64::MAX { u64::MAX } else { rows.total.saturating_sub(self.total.rows(now).await?) };
+            let arguments = rest.map(|rest| [vec![number(now)], bounds(&rows, left), rest].concat());
+            match self.ask(partition, script, arguments, parse).await? {
+                Written::Full(full) => Err(full.into()),
+                Written::Done(done, added) => {
+                    if let Some(added) = added {
+                        rows.allowance.iter().for_each(|allowance| allowance.spend(u64::try_from(added.added).unwrap_or(0)));
+                        self.total.note(added, now);
+                    }
+                    Ok(done)
+                }
+            }
+        })
+    }
+}
+
+/// A call that may add rows.
+struct WriteCall<T> {
+    target: BoundedPartition,
+    now: u64,
+    script: &'static StoreScript,
+    rest: Result<Vec<Vec<u8>>, StoreError>,
+    parse: fn(Value) -> Option<Written<T>>,
+}
+
+/// Rows of the partition, rows left in the store and of the allowance, rows to spare.
+fn bounds(rows: &RowLimits, left: u64) -> Vec<Vec<u8>> {
+    /// More is none: the doubles of Lua hold it.
+    const MOST: u64 = 1_000_000_000_000;
+    let allowance = rows.allowance.as_ref().map_or(MOST, |allowance| allowance.left());
+    [rows.partition, left, allowance, rows.spare].map(|bound| number(bound.min(MOST))).into()
 }
 
 fn stopped() -> StoreError {
@@ -120,25 +164,24 @@ impl StateStore for ValkeyStore {
         self.ask(partition, &script::LIST, arguments, answer::list)
     }
 
-    fn apply(
+    fn apply_within(
         &self,
-        partition: Partition,
+        target: BoundedPartition,
         conditions: Vec<Condition>,
         changes: Vec<Change>,
         now: UnixTime,
     ) -> StoreFuture<'_, bool> {
-        let arguments = step(&conditions, &changes).map(|()| {
-            let head = [number(millis(now)), number(conditions.len() as u64)];
+        let rest = step(&conditions, &changes).map(|()| {
+            let conditions_count = std::iter::once(number(conditions.len() as u64));
             let conditions = conditions.into_iter().flat_map(of_condition);
-            head.into_iter().chain(conditions).chain(changes.into_iter().flat_map(of_change)).collect()
+            conditions_count.chain(conditions).chain(changes.into_iter().flat_map(of_change)).collect()
         });
-        self.ask(partition, &script::APPLY, arguments, answer::yes_or_no)
+        self.write(WriteCall { target, now: millis(now), script: &script::APPLY, rest, parse: answer::applied })
     }
 
-    fn take(&self, partition: Partition, wanted: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken> {
-        let arguments =
-            demands(&wanted).map(|()| std::iter::once(number(clock(now))).chain(wanted.iter().flat_map(of_demand)).collect());
-        self.ask(partition, &script::TAKE, arguments, answer::taken)
+    fn take_within(&self, target: BoundedPartition, wanted: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken> {
+        let rest = demands(&wanted).map(|()| wanted.iter().flat_map(of_demand).collect());
+        self.write(WriteCall { target, now: clock(now), script: &script::TAKE, rest, parse: answer::taken })
     }
 
     fn renew(
@@ -172,6 +215,7 @@ fn of_condition(condition: Condition) -> [Vec<u8>; 3] {
         Condition::Absent(name) => [b"absent".to_vec(), name, Vec::new()],
         Condition::Equals(name, value) => [b"equals".to_vec(), name, value],
         Condition::AtMost(prefix, most) => [b"most".to_vec(), prefix, number(most as u64)],
+        Condition::AtMostValued(prefix, most) => [b"valued".to_vec(), prefix, number(most as u64)],
     }
 }
 

@@ -2,10 +2,14 @@
 //!
 //! INVARIANT: for each row there is exactly one name in `ENDS`, at the row's end.
 
-use ::redb::{ReadableTable, StorageError, Table, TableDefinition, TableError, WriteTransaction};
-use magicproxy_core::state::{Partition, StoreError};
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use ::redb::{ReadableTable, ReadableTableMetadata as _, StorageError, Table, TableDefinition, TableError, WriteTransaction};
+use magicproxy_core::state::{Partition, RowCount, StoreError};
 
 use crate::rows::{ReadRows, Row, Rows, Visit};
+use crate::steps::TIME;
 
 /// Partition and name, to end (8 bytes, big-endian) and bytes.
 pub(super) const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
@@ -13,6 +17,38 @@ pub(super) const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(
 pub(super) const ENDS: TableDefinition<'_, &[u8], ()> = TableDefinition::new("ends");
 
 const END: usize = 8;
+
+/// The most partitions of which the number of rows is remembered; all of them are forgotten when there are more.
+const MAX_COUNTED: usize = 65_536;
+
+/// How many rows partitions have, as far as somebody asked: the writing thread alone changes the file, so what it counted once
+/// it keeps up to date. Forgotten when a transaction fails.
+#[derive(Default)]
+pub(super) struct Counts(HashMap<Partition, u64>);
+
+impl Counts {
+    pub(super) fn forget(&mut self) {
+        self.0.clear();
+    }
+
+    fn note(&mut self, partition: Partition, count: u64) {
+        if self.0.len() >= MAX_COUNTED {
+            self.forget();
+        }
+        self.0.insert(partition, count);
+    }
+
+    /// One row more or less; the row of a partition's time is none.
+    fn change(&mut self, key: &[u8], change: i64) {
+        let Some((partition, name)) = key.split_first_chunk::<32>() else { return };
+        if name == TIME {
+            return;
+        }
+        if let Some(count) = self.0.get_mut(&Partition::from_bytes(*partition)) {
+            *count = count.saturating_add_signed(change);
+        }
+    }
+}
 
 pub(super) fn make_tables(transaction: &WriteTransaction) -> Result<(), TableError> {
     transaction.open_table(ROWS)?;
@@ -52,13 +88,15 @@ impl<T: ReadableTable<&'static [u8], &'static [u8]>> ReadRows for Reading<'_, T>
 pub(super) struct Writing<'t> {
     rows: Table<'t, &'static [u8], &'static [u8]>,
     ends: Table<'t, &'static [u8], ()>,
+    counts: &'t mut Counts,
     /// The medium failed: nothing of this transaction may be committed.
     pub(super) failure: Option<StoreError>,
 }
 
 impl<'t> Writing<'t> {
-    pub(super) fn begin(transaction: &'t WriteTransaction) -> Result<Self, TableError> {
-        Ok(Self { rows: transaction.open_table(ROWS)?, ends: transaction.open_table(ENDS)?, failure: None })
+    pub(super) fn begin(transaction: &'t WriteTransaction, counts: &'t mut Counts) -> Result<Self, TableError> {
+        let (rows, ends) = (transaction.open_table(ROWS)?, transaction.open_table(ENDS)?);
+        Ok(Self { rows, ends, counts, failure: None })
     }
 
     pub(super) fn of(&mut self, partition: Partition) -> WritingRows<'_, 't> {
@@ -76,12 +114,17 @@ impl<'t> Writing<'t> {
         let keys: Vec<Vec<u8>> = ended.map(|found| Ok(found?.0.value().to_vec())).collect::<Result<_, StorageError>>()?;
         for key in keys {
             self.ends.remove(key.as_slice())?;
-            self.rows.remove(key.get(END..).unwrap_or_default())?;
+            let key = key.get(END..).unwrap_or_default();
+            self.rows.remove(key)?;
+            self.counts.change(key, -1);
         }
         Ok(())
     }
 
     fn put(&mut self, key: &[u8], old: Option<u64>, row: &Row) -> Result<(), StorageError> {
+        if old.is_none() {
+            self.counts.change(key, 1);
+        }
         self.rows.insert(key, [row.end.to_be_bytes().as_slice(), &row.bytes].concat().as_slice())?;
         if old != Some(row.end) {
             if let Some(old) = old {
@@ -93,6 +136,7 @@ impl<'t> Writing<'t> {
     }
 
     fn remove(&mut self, key: &[u8], old: u64) -> Result<(), StorageError> {
+        self.counts.change(key, -1);
         self.rows.remove(key)?;
         self.ends.remove(end_key(old, key).as_slice())?;
         Ok(())
@@ -124,7 +168,31 @@ impl ReadRows for WritingRows<'_, '_> {
     }
 }
 
+impl WritingRows<'_, '_> {
+    fn counted(&self) -> Result<u64, StoreError> {
+        let mut count = 0;
+        self.scan(&[], &mut |name, _, _| {
+            count += u64::from(name != TIME);
+            ControlFlow::Continue(())
+        })?;
+        Ok(count)
+    }
+}
+
 impl Rows for WritingRows<'_, '_> {
+    fn count(&mut self) -> Result<RowCount, StoreError> {
+        let partition = match self.writing.counts.0.get(&self.partition) {
+            Some(count) => *count,
+            None => {
+                let count = self.counted()?;
+                self.writing.counts.note(self.partition, count);
+                count
+            }
+        };
+        let total = self.writing.rows.len();
+        Ok(RowCount { partition, total: self.writing.noting(total)? })
+    }
+
     fn put(&mut self, name: &[u8], row: Row) -> Result<(), StoreError> {
         let old = self.get(name)?.map(|old| old.end);
         let done = self.writing.put(&key(self.partition, name), old, &row);

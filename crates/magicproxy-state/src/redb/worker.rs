@@ -11,7 +11,7 @@ use ::redb::{Database, Durability};
 use magicproxy_core::state::{Partition, StoreError};
 
 use super::file::OpenError;
-use super::rows::{Writing, failed};
+use super::rows::{Counts, Writing, failed};
 use super::shared::Shared;
 use crate::checked::GRACE_SECONDS;
 use crate::rows::Rows;
@@ -53,13 +53,18 @@ pub(super) fn read(shared: &Shared, reads: &Receiver<Read>) {
 
 pub(super) fn write(shared: &Shared, writes: &Receiver<Write>) {
     let mut failed_at: Option<Instant> = None;
+    let mut counts = Counts::default();
     while let Ok(first) = writes.recv() {
         let group = std::iter::once(first).chain(writes.try_iter()).take(GROUP).collect();
         if !shared.is_open() && failed_at.is_none_or(|at| at.elapsed() >= REST) {
             shared.reopen();
             failed_at = Some(Instant::now());
         }
-        if write_group(shared, group).is_err() && shared.is_open() {
+        let done = write_group(shared, group, &mut counts);
+        if done.is_err() {
+            counts.forget();
+        }
+        if done.is_err() && shared.is_open() {
             // What redb has in memory is no longer what is on the disk.
             shared.reopen();
             failed_at = Some(Instant::now());
@@ -68,11 +73,12 @@ pub(super) fn write(shared: &Shared, writes: &Receiver<Write>) {
 }
 
 /// Does all, or nothing; tells whoever asked.
-fn write_group(shared: &Shared, group: Vec<Write>) -> Result<(), StoreError> {
+fn write_group(shared: &Shared, group: Vec<Write>, counts: &mut Counts) -> Result<(), StoreError> {
     let mut waiting = group.into_iter();
     let mut finishes = Vec::with_capacity(waiting.len());
     // A library that finds its file in pieces may panic; the proxy goes on, and this store is opened again.
-    let transacted = catch_unwind(AssertUnwindSafe(|| shared.with(|database| transact(database, &mut waiting, &mut finishes))));
+    let transacted =
+        catch_unwind(AssertUnwindSafe(|| shared.with(|database| transact(database, counts, &mut waiting, &mut finishes))));
     let done = transacted.unwrap_or_else(|_| Err(StoreError::Unavailable("its library has panicked".to_owned())));
     if let Err(error) = &done {
         tracing::error!(calls = finishes.len() + waiting.len(), "the state store failed: {error}");
@@ -83,16 +89,21 @@ fn write_group(shared: &Shared, group: Vec<Write>) -> Result<(), StoreError> {
     done
 }
 
-fn transact(database: &Database, group: &mut IntoIter<Write>, finishes: &mut Vec<Finish>) -> Result<(), StoreError> {
+fn transact(
+    database: &Database,
+    counts: &mut Counts,
+    group: &mut IntoIter<Write>,
+    finishes: &mut Vec<Finish>,
+) -> Result<(), StoreError> {
     let mut transaction = database.begin_write().map_err(failed)?;
     transaction.set_durability(Durability::Immediate).map_err(failed)?;
-    let mut writing = Writing::begin(&transaction).map_err(failed)?;
+    let mut writing = Writing::begin(&transaction, counts).map_err(failed)?;
     let latest = group.as_slice().iter().map(|write| write.now).max().unwrap_or(0);
-    let calls = group.len();
+    // Before the calls, which may need the room.
+    writing.sweep(latest.saturating_sub(GRACE_SECONDS * 1000), SWEPT * group.len())?;
     for write in group {
         finishes.push((write.run)(Some(&mut writing.of(write.partition))));
     }
-    writing.sweep(latest.saturating_sub(GRACE_SECONDS * 1000), SWEPT * calls)?;
     let failure = writing.failure.take();
     drop(writing);
     match failure {

@@ -1,7 +1,7 @@
 //! What the scripts answer, read strictly.
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{Entry, Taken};
+use magicproxy_core::state::{Entry, Full, Taken};
 use redis::Value;
 
 /// End and value of each name, or nothing.
@@ -41,15 +41,69 @@ pub(super) fn yes_or_no(value: Value) -> Option<bool> {
     }
 }
 
-/// `1` and what is left of each; or `0`, which one, and perhaps after how long.
-pub(super) fn taken(value: Value) -> Option<Taken> {
-    let numbers: Vec<u64> = array(value)?.iter().map(whole).collect::<Option<_>>()?;
-    match numbers.split_first()? {
-        (1, left) => Some(Taken::All(left.to_vec())),
-        (0, [demand]) => Some(Taken::Not { demand: usize::try_from(*demand).ok()?, retry_after: None }),
-        (0, [demand, after]) => Some(Taken::Not { demand: usize::try_from(*demand).ok()?, retry_after: Some(*after) }),
+/// What became of a call that may add rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Written<T> {
+    /// It was carried out, or a condition did not hold.
+    Done(T, Option<Rows>),
+    /// There was no room.
+    Full(Full),
+}
+
+/// How many rows more there are, and the millisecond at which the last of them ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rows {
+    pub(super) added: i64,
+    pub(super) end: u64,
+}
+
+/// `0`, where a condition did not hold; `1` and the rows; or what is full.
+pub(super) fn applied(value: Value) -> Option<Written<bool>> {
+    let numbers: Vec<i64> = array(value)?.iter().map(signed).collect::<Option<_>>()?;
+    match numbers.as_slice() {
+        [0] => Some(Written::Done(false, None)),
+        [1, added, end] => Some(Written::Done(true, rows(*added, *end))),
+        [what] => full(*what).map(Written::Full),
         _ => None,
     }
+}
+
+/// `1`, the rows and what is left of each; `0`, which one, and perhaps after how long; or what is full.
+pub(super) fn taken(value: Value) -> Option<Written<Taken>> {
+    let numbers: Vec<i64> = array(value)?.iter().map(signed).collect::<Option<_>>()?;
+    let whole = |number: &i64| u64::try_from(*number).ok();
+    let none_left = |demand: &i64, retry_after| {
+        let demand = usize::try_from(*demand).ok()?;
+        Some(Written::Done(Taken::Not { demand, retry_after }, None))
+    };
+    match numbers.as_slice() {
+        [1, added, end, left @ ..] => {
+            let left = left.iter().map(whole).collect::<Option<_>>()?;
+            Some(Written::Done(Taken::All(left), rows(*added, *end)))
+        }
+        [0, demand] => none_left(demand, None),
+        [0, demand, after] => none_left(demand, Some(whole(after)?)),
+        [what] => full(*what).map(Written::Full),
+        _ => None,
+    }
+}
+
+/// How many rows there are in all.
+pub(super) fn total(value: &Value) -> Option<u64> {
+    u64::try_from(signed(value)?).ok()
+}
+
+fn full(what: i64) -> Option<Full> {
+    match what {
+        2 => Some(Full::Partition),
+        3 => Some(Full::Store),
+        4 => Some(Full::Allowance),
+        _ => None,
+    }
+}
+
+fn rows(added: i64, end: i64) -> Option<Rows> {
+    (added != 0).then(|| Rows { added, end: u64::try_from(end).unwrap_or(0) })
 }
 
 fn entry(end: &Value, value: Value) -> Option<Entry> {
@@ -68,6 +122,6 @@ fn bytes(value: Value) -> Option<Vec<u8>> {
     if let Value::BulkString(bytes) = value { Some(bytes) } else { None }
 }
 
-fn whole(value: &Value) -> Option<u64> {
-    if let Value::Int(number) = value { u64::try_from(*number).ok() } else { None }
+fn signed(value: &Value) -> Option<i64> {
+    if let Value::Int(number) = value { Some(*number) } else { None }
 }

@@ -26,6 +26,7 @@ script!(READ, "read.lua", true);
 script!(LIST, "list.lua", true);
 script!(APPLY, "apply.lua", false);
 script!(TAKE, "take.lua", false);
+script!(TOTAL, "total.lua", false);
 script!(RENEW, "renew.lua", false);
 script!(GIVE_BACK, "give_back.lua", false);
 

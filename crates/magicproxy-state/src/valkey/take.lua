@@ -1,6 +1,6 @@
 
--- ARGV: now, (field, kind, number, length, holder, end)…; answers 1 and what is left of each,
--- or 0, which one (from 0), and perhaps after how many milliseconds.
+-- ARGV: now, four bounds on rows, (field, kind, number, length, holder, end)…; answers 1, how many rows more there are, their
+-- latest end and what is left of each, or 0, which one (from 0), and perhaps after how many milliseconds, or what is full.
 local now = raised(number(ARGV[1]))
 
 -- Pairs of a number and a word, as `1:a,2:b`.
@@ -68,12 +68,13 @@ local function take_lease(counter, most, ends, holder)
   return most - count - 1
 end
 
-local counters, answer = {}, { 1 }
-for at = 2, #ARGV, 6 do
+local counters, answer, added = {}, { 1, 0, 0 }, 0
+for at = 6, #ARGV, 6 do
   local field, kind, most, length = ARGV[at], ARGV[at + 1], number(ARGV[at + 2]), number(ARGV[at + 3])
-  local last, index = number(ARGV[at + 5]), (at - 2) / 6
+  local last, index = number(ARGV[at + 5]), (at - 6) / 6
   if last <= now then return { 0, index } end
   local counter = counters[field] or load(field, kind)
+  if not counters[field] and not redis.call('HGET', key, field) then added = added + 1 end
   local left, free
   if kind == 'total' then
     left = take_total(counter, most)
@@ -91,12 +92,17 @@ for at = 2, #ARGV, 6 do
   answer[#answer + 1] = left
 end
 
+local what = full(added, now, 2)
+if what then return { what } end
+
 local final = 0
 for field, counter in pairs(counters) do
   redis.call('HSET', key, field, text(counter.last) .. ';' .. body_of(counter))
   final = math.max(final, counter.last)
 end
-if #answer > 1 then
+if #answer > 3 then
+  answer[2], answer[3] = added, final
+  note_rows(added)
   stamp(now, final)
   sweep(now)
 end

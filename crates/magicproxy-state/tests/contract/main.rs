@@ -17,5 +17,6 @@ mod histories;
 mod limits;
 mod links;
 mod model;
+mod rows;
 mod support;
 mod topologies;

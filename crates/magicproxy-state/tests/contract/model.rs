@@ -55,6 +55,10 @@ impl Model {
         let held = conditions.iter().all(|condition| match condition {
             Condition::Absent(name) => part.live(name, now).is_none(),
             Condition::Equals(name, value) => part.live(name, now).is_some_and(|entry| entry.value == *value),
+            Condition::AtMostValued(prefix, most) => {
+                let valued = |name: &&Vec<u8>| part.live(name, now).is_some_and(|entry| entry.value.starts_with(prefix));
+                part.entries.keys().filter(valued).count() <= *most
+            }
             Condition::AtMost(prefix, most) => {
                 part.entries.keys().filter(|name| name.starts_with(prefix) && part.live(name, now).is_some()).count() <= *most
             }

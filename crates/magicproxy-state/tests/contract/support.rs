@@ -75,6 +75,16 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
+/// Tries until it is so; a guard against hanging only.
+pub(crate) async fn until(mut holds: impl AsyncFnMut() -> bool) {
+    let tries = async {
+        while !holds().await {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), tries).await.unwrap();
+}
+
 pub(crate) fn partition(name: &str) -> Partition {
     Partition::of(&[b"test", name.as_bytes()])
 }

@@ -1,0 +1,67 @@
+//! The number of rows in the server, as one proxy knows it. A script sees one partition, so the rows of all are added up under a
+//! key of their own, after each call that adds or removes some: what a proxy knows is as old as its last such call, or a second.
+//! So all proxies together may exceed a bound on the total by what they add within a second.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use magicproxy_core::state::{Partition, StoreError};
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use super::answer::{self, Rows};
+use super::link::Job;
+use super::{number, script, stopped};
+
+/// A count that is older is asked for again.
+const FRESH: Duration = Duration::from_secs(1);
+/// Milliseconds of a day.
+const DAY: u64 = 24 * 60 * 60 * 1000;
+
+/// The number of rows of all partitions.
+#[derive(Clone)]
+pub(super) struct Total {
+    jobs: mpsc::UnboundedSender<Job>,
+    key: Arc<[u8]>,
+    rows: Arc<AtomicU64>,
+    /// When they were last asked for; held while somebody asks.
+    asked: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Total {
+    pub(super) fn new(jobs: mpsc::UnboundedSender<Job>, prefix: &str) -> Self {
+        let key = format!("{prefix}{}", Partition::of(&[b"rows"])).into_bytes();
+        Self { jobs, key: key.into(), rows: Arc::default(), asked: Arc::default() }
+    }
+
+    /// How many rows there are, a second ago or later.
+    pub(super) async fn rows(&self, now: u64) -> Result<u64, StoreError> {
+        let mut asked = self.asked.lock().await;
+        if asked.is_none_or(|at| at.elapsed() > FRESH) {
+            self.ask(vec![number(now / DAY)]).await?;
+            *asked = Some(Instant::now());
+        }
+        Ok(self.rows.load(Ordering::Relaxed))
+    }
+
+    /// Tells the server of rows that a call added or removed.
+    pub(super) fn note(&self, rows: Rows, now: u64) {
+        let arguments = vec![number(now / DAY), number(rows.end / DAY), rows.added.to_string().into_bytes()];
+        let total = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = total.ask(arguments).await {
+                tracing::warn!(%error, "rows of the state store were not counted");
+            }
+        });
+    }
+
+    async fn ask(&self, arguments: Vec<Vec<u8>>) -> Result<(), StoreError> {
+        let (reply, receiver) = oneshot::channel();
+        let job = Job { script: &script::TOTAL, key: self.key.to_vec(), arguments, reply };
+        self.jobs.send(job).map_err(|_| stopped())?;
+        let value = receiver.await.unwrap_or_else(|_| Err(stopped()))?;
+        let rows = answer::total(&value).ok_or_else(|| StoreError::Corrupt("the number of rows is none".to_owned()))?;
+        self.rows.store(rows, Ordering::Relaxed);
+        Ok(())
+    }
+}
