@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use magicproxy_core::state::{Partition, StoreError};
+use redis::Value;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::answer::{self, Rows};
@@ -17,6 +18,8 @@ use super::{number, script, stopped};
 const FRESH: Duration = Duration::from_secs(1);
 /// Milliseconds of a day.
 const DAY: u64 = 24 * 60 * 60 * 1000;
+
+type Reply = oneshot::Receiver<Result<Value, StoreError>>;
 
 /// The number of rows of all partitions.
 #[derive(Clone)]
@@ -38,7 +41,7 @@ impl Total {
     pub(super) async fn rows(&self, now: u64) -> Result<u64, StoreError> {
         let mut asked = self.asked.lock().await;
         if asked.is_none_or(|at| at.elapsed() > FRESH) {
-            self.ask(vec![number(now / DAY)]).await?;
+            self.heard(self.ask(vec![number(now / DAY)])?).await?;
             *asked = Some(Instant::now());
         }
         Ok(self.rows.load(Ordering::Relaxed))
@@ -47,19 +50,29 @@ impl Total {
     /// Tells the server of rows that a call added or removed.
     pub(super) fn note(&self, rows: Rows, now: u64) {
         let arguments = vec![number(now / DAY), number(rows.end / DAY), rows.added.to_string().into_bytes()];
+        // Asked for at once: the runtime of the caller may end before the server has answered.
+        let asked = self.ask(arguments);
         let total = self.clone();
         tokio::spawn(async move {
-            if let Err(error) = total.ask(arguments).await {
+            let heard = match asked {
+                Ok(answer) => total.heard(answer).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = heard {
                 tracing::warn!(%error, "rows of the state store were not counted");
             }
         });
     }
 
-    async fn ask(&self, arguments: Vec<Vec<u8>>) -> Result<(), StoreError> {
-        let (reply, receiver) = oneshot::channel();
+    fn ask(&self, arguments: Vec<Vec<u8>>) -> Result<Reply, StoreError> {
+        let (reply, answer) = oneshot::channel();
         let job = Job { script: &script::TOTAL, key: self.key.to_vec(), arguments, reply };
         self.jobs.send(job).map_err(|_| stopped())?;
-        let value = receiver.await.unwrap_or_else(|_| Err(stopped()))?;
+        Ok(answer)
+    }
+
+    async fn heard(&self, answer: Reply) -> Result<(), StoreError> {
+        let value = answer.await.unwrap_or_else(|_| Err(stopped()))?;
         let rows = answer::total(&value).ok_or_else(|| StoreError::Corrupt("the number of rows is none".to_owned()))?;
         self.rows.store(rows, Ordering::Relaxed);
         Ok(())

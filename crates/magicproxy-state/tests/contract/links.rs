@@ -185,7 +185,8 @@ fn the_prefix_keeps_installations_apart() {
         assert_eq!(value(&other, b"a", 0).await, None);
     });
     let keys: Vec<String> = valkey.raw(&["KEYS", "*"]);
-    assert_eq!(keys, [format!("one:{}", partition(""))]);
+    assert!(keys.contains(&format!("one:{}", partition(""))), "{keys:?}");
+    assert!(keys.iter().all(|key| key.starts_with("one:")), "{keys:?}");
 }
 
 #[test]

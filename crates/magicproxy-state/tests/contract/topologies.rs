@@ -78,8 +78,9 @@ fn a_cluster_is_found_from_one_of_its_servers() {
             assert_eq!(found[0].as_ref().unwrap().value, number.to_be_bytes());
         }
     });
+    // One of each partition, and one with the number of all rows.
     let counts = [&one_url, &other_url].map(|url| raw::<u64>(url, &["DBSIZE"]));
-    assert!(counts[0] > 0 && counts[1] > 0 && counts[0] + counts[1] == 40, "{counts:?}");
+    assert!(counts[0] > 1 && counts[1] > 1 && (40..=41).contains(&(counts[0] + counts[1])), "{counts:?}");
     drop((one, other));
 }
 
