@@ -1,5 +1,7 @@
 //! JSON read strictly: objects are objects, absent is not null, and what is there twice is refused (by `serde`'s derived types).
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -108,5 +110,85 @@ impl<'de> Visitor<'de> for UniqueVisitor {
             }
         }
         Ok(object.into())
+    }
+}
+
+/// The most members of an object that is read without being kept: their names are remembered until its end.
+pub(crate) const MAX_MEMBERS: usize = 1_024;
+
+/// The names of an object's members so far, none of them twice.
+#[derive(Debug, Default)]
+pub(crate) struct UniqueNames<'de>(HashSet<Cow<'de, str>>);
+
+impl<'de> UniqueNames<'de> {
+    /// Notes a further name.
+    pub(crate) fn note<E: serde::de::Error>(&mut self, name: Cow<'de, str>) -> Result<(), E> {
+        if self.0.len() >= MAX_MEMBERS {
+            return Err(E::custom("an object has more members than are read"));
+        }
+        if self.0.insert(name) { Ok(()) } else { Err(E::custom("a member occurs twice in one object")) }
+    }
+}
+
+/// A member's name, borrowed from the text unless something in it is escaped.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Name<'n>(#[serde(borrow)] pub(crate) Cow<'n, str>);
+
+/// Any JSON value in which no object has a member twice, as [`UniqueValue`], without a tree of it: what is remembered are the
+/// names of the objects that are open.
+#[derive(Debug)]
+pub(crate) struct UniqueSkipped;
+
+impl<'de> Deserialize<'de> for UniqueSkipped {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SkippingVisitor)
+    }
+}
+
+struct SkippingVisitor;
+
+impl<'de> Visitor<'de> for SkippingVisitor {
+    type Value = UniqueSkipped;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<UniqueSkipped, E> {
+        Ok(UniqueSkipped)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<UniqueSkipped, E> {
+        Ok(UniqueSkipped)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<UniqueSkipped, E> {
+        Ok(UniqueSkipped)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<UniqueSkipped, E> {
+        Ok(UniqueSkipped)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<UniqueSkipped, E> {
+        Ok(UniqueSkipped)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<UniqueSkipped, E> {
+        Ok(UniqueSkipped)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<UniqueSkipped, A::Error> {
+        while list.next_element::<UniqueSkipped>()?.is_some() {}
+        Ok(UniqueSkipped)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<UniqueSkipped, A::Error> {
+        let mut names = UniqueNames::default();
+        while let Some(Name(name)) = members.next_key()? {
+            names.note(name)?;
+            members.next_value::<UniqueSkipped>()?;
+        }
+        Ok(UniqueSkipped)
     }
 }

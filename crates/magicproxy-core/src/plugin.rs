@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::UnixTime;
-use crate::state::Partition;
+use crate::state::{Partition, RowLimits};
 
 /// The most bytes of a request's or an answer's body that a plugin is shown. A longer one it is not shown at all.
 pub const MAX_PLUGIN_BODY_BYTES: usize = 256 * 1024;
@@ -92,7 +92,7 @@ pub struct PluginResponse {
 }
 
 /// Whose state a plugin sees in one call: what it keeps there belongs to it and this owner.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct PluginScope {
     /// The token's owner.
     pub owner: Partition,
@@ -100,6 +100,8 @@ pub struct PluginScope {
     pub ends_at: UnixTime,
     /// The time.
     pub now: UnixTime,
+    /// How many rows there may be in the store.
+    pub rows: RowLimits,
 }
 
 /// What a plugin says to a request.

@@ -22,7 +22,7 @@ use crate::pattern::{Budget, Pattern, PatternError, PatternMode};
 pub use elements::{Action, Element, Elements, ElementsDenial, ElementsObject};
 pub use grants::{Document, Facts, HeldGrant, NewGrant, NoGrant};
 pub use raw::{OneOrMany, PluginObject, RawRule, RuleObject, StateMembers};
-pub use stateful::{OwnerName, Stateful};
+pub use stateful::{MAX_GRANTS, OwnerName, Stateful};
 
 /// The most rules that one list may hold.
 pub const MAX_RULES: usize = 1_000;

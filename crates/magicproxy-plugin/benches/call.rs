@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use divan::Bencher;
 use magicproxy_core::UnixTime;
 use magicproxy_core::plugin::{PluginHost as _, PluginName, PluginRequest, PluginScope, Verdict};
-use magicproxy_core::state::{Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreFuture, Taken, UnixMillis};
+use magicproxy_core::state::{BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, RowLimits, StateStore, StoreFuture, Taken, UnixMillis};
 use magicproxy_plugin::{Host, HostSettings, PluginSettings};
 use tokio::runtime::Runtime;
 
@@ -38,7 +38,7 @@ fn decide_other(bencher: Bencher) {
 
 fn decide(bencher: Bencher, request: &PluginRequest, expected: &Verdict) {
     let (host, name, runtime) = (host(), name(), runtime());
-    let scope = PluginScope { owner: Partition::of(&[b"owner"]), ends_at: UnixTime(2), now: UnixTime(1) };
+    let scope = PluginScope { owner: Partition::of(&[b"owner"]), ends_at: UnixTime(2), now: UnixTime(1), rows: RowLimits::UNBOUNDED };
     assert_eq!(runtime.block_on(host.decide(&name, request, scope)), *expected);
     bencher.bench_local(|| runtime.block_on(host.decide(&name, request, scope)));
 }
@@ -85,11 +85,11 @@ impl StateStore for Memory {
         unimplemented!("plugins do not list")
     }
 
-    fn apply(&self, _: Partition, _: Vec<Condition>, _: Vec<Change>, _: UnixTime) -> StoreFuture<'_, bool> {
+    fn apply_within(&self, _: BoundedPartition, _: Vec<Condition>, _: Vec<Change>, _: UnixTime) -> StoreFuture<'_, bool> {
         Box::pin(std::future::ready(Ok(true)))
     }
 
-    fn take(&self, _: Partition, _: Vec<Demand>, _: UnixMillis) -> StoreFuture<'_, Taken> {
+    fn take_within(&self, _: BoundedPartition, _: Vec<Demand>, _: UnixMillis) -> StoreFuture<'_, Taken> {
         unimplemented!("plugins take nothing")
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{Change, Condition, Entry, Partition, StateStore, StoreError};
+use magicproxy_core::state::{BoundedPartition, Change, Condition, Entry, Partition, RowLimits, StateStore, StoreError};
 
 use crate::bounds::Bounds;
 use crate::failure::CallFailure;
@@ -42,6 +42,7 @@ pub(crate) struct Drawer {
     pub(crate) store: Arc<dyn StateStore>,
     pub(crate) partition: Partition,
     pub(crate) ends_at: UnixTime,
+    pub(crate) rows: RowLimits,
 }
 
 /// What a call of `state` gives: the outer error ends the guest, the inner one is told to it.
@@ -147,7 +148,8 @@ impl Drawer {
     }
 
     async fn change(&self, conditions: Vec<Condition>, change: Change, now: UnixTime) -> Result<bool, state::Error> {
-        self.store.apply(self.partition, conditions, vec![change], now).await.map_err(told)
+        let target = BoundedPartition { partition: self.partition, rows: self.rows.clone() };
+        self.store.apply_within(target, conditions, vec![change], now).await.map_err(told)
     }
 }
 
@@ -160,6 +162,7 @@ fn told(error: StoreError) -> state::Error {
     tracing::error!(%error, "a plugin could not use its state");
     match error {
         StoreError::TooLong => state::Error::ValueTooLong,
+        StoreError::Full(_) => state::Error::Full,
         StoreError::Unavailable(_) | StoreError::Corrupt(_) => state::Error::Unavailable,
     }
 }

@@ -197,12 +197,13 @@ impl Host {
     fn call(&self, plugin: &PluginName, scope: PluginScope) -> Option<(Arc<Loaded>, Call)> {
         let slot = self.slots.get(plugin)?;
         let loaded = slot.loaded();
+        let now = scope.now;
         let call = Call {
             pre: loaded.pre.clone(),
             limits: slot.settings.limits,
             config: slot.settings.config.clone(),
             drawer: self.drawer(plugin, scope),
-            now: scope.now,
+            now,
             journal: Arc::new(Journal::default()),
             meter: Arc::new(Meter::default()),
         };
@@ -211,7 +212,7 @@ impl Host {
 
     fn drawer(&self, plugin: &PluginName, scope: PluginScope) -> Option<Drawer> {
         let partition = Partition::of(&[b"plugin", plugin.as_str().as_bytes(), scope.owner.as_bytes()]);
-        self.state.clone().map(|store| Drawer { store, partition, ends_at: scope.ends_at })
+        self.state.clone().map(|store| Drawer { store, partition, ends_at: scope.ends_at, rows: scope.rows })
     }
 
     /// The pool has room for so many calls; another one waits instead of failing.

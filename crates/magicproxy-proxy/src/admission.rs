@@ -7,18 +7,21 @@
 //! What is held is a [`Holding`]; dropping it gives it back. Nothing here waits: whoever wants to queue does so above.
 
 mod account;
+mod rows;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use magicproxy_core::state::RowLimits;
 use magicproxy_core::{Provenance, VerifiedToken};
 
 pub(crate) use account::{Account, Accounts, PeerKey};
 
 use crate::settings::{Limits, Quota};
+use rows::RowAccounts;
 
 /// When to come again after a shortage: nobody knows when others end, so a second must do.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -112,6 +115,7 @@ pub(crate) struct Budget {
     quotas: [Quota; Resource::COUNT],
     held: [AtomicUsize; Resource::COUNT],
     accounts: Accounts,
+    rows: RowAccounts,
 }
 
 impl Budget {
@@ -120,6 +124,7 @@ impl Budget {
             quotas: Resource::ALL.map(|resource| resource.quota(limits)),
             held: Default::default(),
             accounts: Accounts::default(),
+            rows: RowAccounts::new(limits.state_rows),
         })
     }
 
@@ -208,7 +213,25 @@ impl Holding {
         Ok(())
     }
 
+    /// Gives back what is beyond this.
+    pub(crate) fn shrink_to(&mut self, amount: usize) {
+        let less = self.amount.saturating_sub(amount);
+        self.budget.discharge(self.resource, less, &self.payer);
+        self.amount -= less;
+    }
+
+    /// How much it is.
+    pub(crate) fn amount(&self) -> usize {
+        self.amount
+    }
+
+    /// How many rows of the state store there may be, at the same payer's expense.
+    pub(crate) fn row_limits(&self) -> RowLimits {
+        self.budget.rows.limits(&self.payer, Instant::now())
+    }
+
     /// Who pays.
+    #[cfg(test)]
     pub(crate) fn payer(&self) -> &Payer {
         &self.payer
     }

@@ -19,11 +19,13 @@ use magicproxy_core::token::MAX_ORDER_BYTES;
 use magicproxy_core::{Caveat, MintLimits, MintOrder, Minted, OrderFault, SealingPublicKey};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+use crate::admission::{Holding, Resource};
 use crate::body::ResponseBody;
 use crate::gate::Explanation;
+use crate::ledger::work_aside;
 use crate::listener::Peer;
 use crate::rejection::Rejection;
 use crate::reverse::Served;
@@ -31,22 +33,26 @@ use crate::settings::{Settings, UpstreamSettings};
 use crate::verifier::{self, Reissue};
 use crate::{VERSION, clock};
 
-/// What all orders and questions that are being read, or wait for their turn, may take together: strangers send them.
-const MAX_WAITING_BYTES: usize = 32 * 1024 * 1024;
-
 /// Answers on the control path.
 #[derive(Debug)]
 pub(crate) struct Control {
     settings: Arc<Settings>,
     /// Minting signs with RSA and compiles rules: a few at a time.
     slots: Arc<Semaphore>,
-    /// One permit for each byte of [`MAX_WAITING_BYTES`].
-    room: Semaphore,
+}
+
+/// A request to the control plane, without its body.
+#[derive(Clone, Copy)]
+pub(crate) struct Asking<'a> {
+    pub(crate) head: &'a Parts,
+    pub(crate) peer: &'a Peer,
+    /// Who pays for what is held.
+    pub(crate) exchange: &'a Holding,
 }
 
 impl Control {
     pub(crate) fn new(settings: Arc<Settings>) -> Self {
-        Self { settings, slots: Arc::new(Semaphore::new(2)), room: Semaphore::new(MAX_WAITING_BYTES) }
+        Self { settings, slots: Arc::new(Semaphore::new(2)) }
     }
 
     /// `below` is what follows the control path; without `served`, it is the control plane of all upstreams.
@@ -54,16 +60,16 @@ impl Control {
         &self,
         served: Option<&Served>,
         below: &str,
-        head: &Parts,
-        peer: &Peer,
+        asking: Asking<'_>,
         body: Incoming,
     ) -> Result<Response<ResponseBody>, Rejection> {
+        let head = asking.head;
         match (below, &head.method) {
             ("", &Method::GET | &Method::HEAD) => Ok(self.about(served)),
-            ("", &Method::POST) => self.mint(served, head, body).await,
-            ("/explain", &Method::POST) => self.explain(served.ok_or(Rejection::NoUpstream)?, head, peer, body).await,
+            ("", &Method::POST) => self.mint(served, asking, body).await,
+            ("/explain", &Method::POST) => self.explain(served.ok_or(Rejection::NoUpstream)?, asking, body).await,
             ("/keys", &Method::GET | &Method::HEAD) => Ok(self.keys()),
-            ("/narrow", &Method::POST) => self.narrow(served.ok_or(Rejection::NoUpstream)?, head, body).await,
+            ("/narrow", &Method::POST) => self.narrow(served.ok_or(Rejection::NoUpstream)?, asking, body).await,
             ("/reseal", &Method::POST) => self.reseal(served.ok_or(Rejection::NoUpstream)?, head).await,
             ("", _) => Err(Rejection::ControlMethod("GET, HEAD, POST")),
             ("/explain" | "/narrow" | "/reseal", _) => Err(Rejection::ControlMethod("POST")),
@@ -73,17 +79,12 @@ impl Control {
     }
 
     /// What would be decided on a request of the bearer's: no more than the request itself would tell, without making it.
-    async fn explain(
-        &self,
-        served: &Served,
-        head: &Parts,
-        peer: &Peer,
-        body: Incoming,
-    ) -> Result<Response<ResponseBody>, Rejection> {
+    async fn explain(&self, served: &Served, asking: Asking<'_>, body: Incoming) -> Result<Response<ResponseBody>, Rejection> {
+        let Asking { head, peer, exchange } = asking;
         if !is_json(head) {
             return Err(Rejection::MediaType);
         }
-        let (question, _room) = self.read(body).await?;
+        let (question, _buffered) = self.read(body, exchange).await?;
         let question = serde_json::from_slice(&question).map_err(|_| Rejection::Question)?;
         let explanation = match served.gate.explain(&head.headers, peer, &question).await? {
             Explanation::Allowed { rule } => json!({ "decision": "allowed", "rule": rule, "needed": [] }),
@@ -102,17 +103,19 @@ impl Control {
     }
 
     /// The bearer's token with one more caveat.
-    async fn narrow(&self, served: &Served, head: &Parts, body: Incoming) -> Result<Response<ResponseBody>, Rejection> {
+    async fn narrow(&self, served: &Served, asking: Asking<'_>, body: Incoming) -> Result<Response<ResponseBody>, Rejection> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Order {
             caveat: Caveat,
         }
+        let Asking { head, exchange, .. } = asking;
         if !is_json(head) {
             return Err(Rejection::MediaType);
         }
-        let (order, _room) = self.read(body).await?;
-        let order: Order = serde_json::from_slice(&order).map_err(|error| Rejection::Caveat(error.to_string()))?;
+        let (order, _buffered) = self.read(body, exchange).await?;
+        let order = work_aside(order.len(), move || serde_json::from_slice::<Order>(&order)).await?;
+        let order = order.map_err(|error| Rejection::Caveat(error.to_string()))?;
         let token = served.gate.reissue(&head.headers, Reissue::Narrow(Box::new(order.caveat))).await?;
         Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
     }
@@ -124,11 +127,11 @@ impl Control {
     }
 
     /// Reads a whole body, of bounded size, in bounded time, while there is room.
-    async fn read(&self, body: Incoming) -> Result<(Zeroizing<Vec<u8>>, SemaphorePermit<'_>), Rejection> {
+    async fn read(&self, body: Incoming, exchange: &Holding) -> Result<(Zeroizing<Vec<u8>>, Holding), Rejection> {
         if body.size_hint().lower() > MAX_ORDER_BYTES as u64 {
             return Err(Rejection::Order(vec![OrderFault::TooLarge]));
         }
-        let collected = tokio::time::timeout(self.settings.timeouts.header, collect(body, &self.room)).await;
+        let collected = tokio::time::timeout(self.settings.timeouts.header, collect(body, exchange)).await;
         collected.map_err(|_| Rejection::RequestTimeout)?
     }
 
@@ -146,14 +149,20 @@ impl Control {
         answer("text/plain; charset=utf-8", Bytes::from(text))
     }
 
-    async fn mint(&self, served: Option<&Served>, head: &Parts, body: Incoming) -> Result<Response<ResponseBody>, Rejection> {
+    async fn mint(
+        &self,
+        served: Option<&Served>,
+        asking: Asking<'_>,
+        body: Incoming,
+    ) -> Result<Response<ResponseBody>, Rejection> {
+        let Asking { head, exchange, .. } = asking;
         if !self.settings.minting.open {
             return Err(Rejection::MintingClosed);
         }
         if !is_json(head) {
             return Err(Rejection::MediaType);
         }
-        let (order, _room) = self.read(body).await?;
+        let (order, _buffered) = self.read(body, exchange).await?;
         let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| Rejection::Internal)?;
         let settings = Arc::clone(&self.settings);
         let upstream = served.map(|served| Arc::clone(&served.settings));
@@ -197,23 +206,22 @@ fn is_json(head: &Parts) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
-/// The whole of a body, with its place in `room` for as long as it lies in memory.
-async fn collect<B>(mut body: B, room: &Semaphore) -> Result<(Zeroizing<Vec<u8>>, SemaphorePermit<'_>), Rejection>
+/// The whole of a body, with what is held of memory for it: orders and questions come from strangers.
+async fn collect<B>(mut body: B, exchange: &Holding) -> Result<(Zeroizing<Vec<u8>>, Holding), Rejection>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let mut whole = Zeroizing::new(Vec::new());
-    let mut place = room.try_acquire_many(0).map_err(|_| Rejection::Busy)?;
+    let mut buffered = exchange.take(Resource::BufferedBytes, 0)?;
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| Rejection::RequestBody)?.into_data() else { continue };
         if whole.len() + data.len() > MAX_ORDER_BYTES {
             return Err(Rejection::Order(vec![OrderFault::TooLarge]));
         }
-        let more = u32::try_from(data.len()).map_err(|_| Rejection::Busy)?;
-        place.merge(room.try_acquire_many(more).map_err(|_| Rejection::Busy)?);
+        buffered.grow(data.len())?;
         append(&mut whole, &data);
     }
-    Ok((whole, place))
+    Ok((whole, buffered))
 }
 
 /// Grows by hand, so that no copy of a secret is left behind.

@@ -21,6 +21,8 @@ pub use outbound::OutboundRequest;
 
 pub(crate) use outbound::{Dispatch, Message};
 
+use further::Asker;
+
 use crate::access_log::AccessRecord;
 use crate::admission::{Account, Budget, MintIsOpen, Payer, PeerKey, Resource, Standing};
 use crate::body::RequestBody;
@@ -125,7 +127,10 @@ impl Gate {
         let access = self.access(head.method.as_str(), &target, sender);
         let (permit, consultation) = match entry.token().authorize(&access) {
             Ok(permit) if entry.token().plugins().is_empty() => (permit, Consultation::default()),
-            decision => Box::pin(self.ask_further(entry.token(), &access, decision, &head, peer, &mut body)).await?,
+            decision => {
+                let asker = Asker { peer, exchange: &exchange };
+                Box::pin(self.ask_further(entry.token(), &access, decision, &head, asker, &mut body)).await?
+            }
         };
         let upgrade = wants_websocket(&head);
         if upgrade && !upstream.websocket {
@@ -169,7 +174,13 @@ impl Gate {
         let target = self.read_target(&question.target)?;
         let sender = self.trusted_proxies.sender(peer, headers);
         let access = self.access(&question.method, &target, sender);
-        Ok(match entry.token().authorize(&access) {
+        let decided = entry.token().authorize(&access);
+        if let Ok(permit) = &decided
+            && let Err(rejection) = self.ledger.ensure_may_keep(permit)
+        {
+            return Ok(Explanation::Denied(rejection));
+        }
+        Ok(match decided {
             // The rules of a scope are the operator's; a token that does not explain does not show them.
             Ok(permit) => Explanation::Allowed { rule: entry.token().explains().then(|| permit.rule().to_string()) },
             Err(denial) => Explanation::Denied(denied(denial, entry.token(), &access)),

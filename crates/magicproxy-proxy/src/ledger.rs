@@ -3,6 +3,7 @@
 //! `docs/spec/state.md`. Doubt is denial: what cannot be looked up is not allowed, and what the upstream did that cannot be
 //! recorded is not passed on as if nothing had happened. A request that asks for no state never comes here.
 
+mod aside;
 mod duties;
 mod elements;
 mod limits;
@@ -13,18 +14,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
-use magicproxy_core::rule::{Document, HeldGrant, Stateful};
-use magicproxy_core::state::{Partition, StateStore};
-use magicproxy_core::{Access, Basis, Denial, Permit, UpstreamName, VerifiedToken};
+use magicproxy_core::rule::{self, Document, HeldGrant, Stateful};
+use magicproxy_core::state::{BoundedPartition, Condition, Partition, RowLimits, StateStore};
+use magicproxy_core::{Access, Basis, Denial, Permit, Provenance, UpstreamName, VerifiedToken};
 
+use crate::admission::{Holding, Resource};
 use crate::body::{MAX_BODY_BYTES, RequestBody};
 use crate::clock;
 use crate::gate::Message;
 use crate::header::Coding;
 use crate::rejection::Rejection;
-use crate::settings::{Settings, UpstreamSettings};
+use crate::settings::{Settings, StrangerState, UpstreamSettings};
 use crate::verifier::Receipts;
 
+pub(crate) use aside::work as work_aside;
 pub(crate) use duties::{Duties, Unsettled};
 pub(crate) use elements::Questions;
 pub(crate) use plugins::{Consultation, Inquiry, Plugins};
@@ -39,6 +42,7 @@ const MAX_GRANTS: usize = 1_000;
 pub(crate) struct Ledger {
     store: Option<Arc<dyn StateStore>>,
     upstream: UpstreamName,
+    strangers: StrangerState,
     pending: limits::Pending,
 }
 
@@ -77,11 +81,31 @@ pub(crate) struct Sending<'s> {
 
 impl Ledger {
     pub(crate) fn new(settings: &Settings, upstream: &UpstreamSettings) -> Self {
-        Self { store: settings.state.clone(), upstream: upstream.name.clone(), pending: limits::Pending::default() }
+        Self {
+            store: settings.state.clone(),
+            upstream: upstream.name.clone(),
+            strangers: settings.strangers,
+            pending: limits::Pending::default(),
+        }
     }
 
     fn store(&self) -> Result<&Arc<dyn StateStore>, Rejection> {
         self.store.as_ref().ok_or(Rejection::NoStore)
+    }
+
+    /// Refuses a request for which something would be kept, where its token is one that anyone can mint.
+    pub(crate) fn ensure_may_keep(&self, permit: &Permit) -> Result<(), Rejection> {
+        let refused = self.refuses(permit.token()) && permit.keeps_rows();
+        if refused { Err(Rejection::StateNeedsMinter) } else { Ok(()) }
+    }
+
+    fn refuses(&self, token: &VerifiedToken) -> bool {
+        self.strangers == StrangerState::Refuse && token.provenance() == Provenance::Anyone
+    }
+
+    /// How many rows plugins may leave in the store at the expense of this exchange's payer.
+    pub(crate) fn plugin_rows(&self, token: &VerifiedToken, exchange: &Holding) -> RowLimits {
+        if self.refuses(token) { RowLimits { partition: 0, ..RowLimits::UNBOUNDED } } else { exchange.row_limits() }
     }
 
     /// Decides a request that no rule allows by what the token's owner holds. `state.md` section 3.7.
@@ -108,14 +132,15 @@ impl Ledger {
     /// Takes what the request takes, and says what is to be done when its answer has come.
     pub(crate) async fn settle(&self, sending: Sending<'_>) -> Result<Settled, Rejection> {
         let Sending { permit, message, questions, receipts, consultation } = sending;
+        self.ensure_may_keep(&permit)?;
         let now = clock::now();
         let (owner, ends_at) = permit.owner(&self.upstream, now);
         let outcome = match permit.basis() {
-            Basis::Rule(Some(state)) => self.prepare(state, owner, message).await?,
+            Basis::Rule(Some(state)) => self.prepare(state, owner, message, questions.exchange).await?,
             Basis::Grant(held) if message.method == http::Method::DELETE => Outcome::Consumes(held.clone()),
             Basis::Rule(None) | Basis::Grant(_) | Basis::Plugin(_) => Outcome::Nothing,
         };
-        let taken = match self.take(&permit).await {
+        let taken = match self.take(&permit, questions.exchange).await {
             Ok(taken) => taken,
             Err(rejection) => {
                 self.abandon(outcome).await;
@@ -124,9 +149,17 @@ impl Ledger {
         };
         // Counted before the upstream is asked anything: a question is a request, too.
         let outcome = self.own(outcome, ends_at, message, &questions, &permit).await?;
-        if consultation.reads_response() || matches!(&outcome, Outcome::Grants(state, _) if state.reads_response()) {
+        let reads_response =
+            consultation.reads_response() || matches!(&outcome, Outcome::Grants(state, _) if state.reads_response());
+        let mut buffered = questions.exchange.take(Resource::BufferedBytes, 0)?;
+        if reads_response {
             // What is encoded cannot be read.
             message.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            // Before it is sent: what the upstream then does must find room to be read.
+            if let Err(shortage) = buffered.grow(MAX_BODY_BYTES) {
+                self.abandon(outcome).await;
+                return Err(shortage.into());
+            }
         }
         let duty = Duty {
             ledger: self.clone(),
@@ -139,27 +172,36 @@ impl Ledger {
             consultation,
             needle: questions.credential.needle().cloned(),
             taken,
+            rows: questions.exchange.row_limits(),
+            buffered,
         };
         Ok(Settled { permit, duties: Duties::of(duty) })
     }
 
     /// Reads what a stateful rule must see of the request, and reserves what it creates.
-    async fn prepare(&self, state: &Arc<Stateful>, owner: Partition, message: &mut Message) -> Result<Outcome, Rejection> {
-        if let Some(elements) = state.elements() {
-            let body = whole_body(&message.headers, &mut message.body).await?;
+    async fn prepare(
+        &self,
+        state: &Arc<Stateful>,
+        owner: Partition,
+        message: &mut Message,
+        exchange: &Holding,
+    ) -> Result<Outcome, Rejection> {
+        if state.elements().is_some() {
+            let body = whole_body(&message.headers, &mut message.body, exchange).await?;
             send_as_json(&mut message.headers);
-            return self
-                .reserve(elements, owner, &body, message)
-                .await
-                .map(|claimed| Outcome::Elements(Arc::clone(state), claimed));
+            let claimed = self.reserve(state, owner, body, message, exchange).await?;
+            return Ok(Outcome::Elements(Arc::clone(state), claimed));
         }
         if state.records() {
-            self.ensure_room(owner).await?;
+            self.ensure_room(owner, exchange).await?;
         }
         let request = if state.reads_request() {
-            let body = whole_body(&message.headers, &mut message.body).await?;
+            let body = whole_body(&message.headers, &mut message.body, exchange).await?;
             send_as_json(&mut message.headers);
-            Some(Document::parse(&body).ok_or(Rejection::BodyForm)?)
+            let text = body.clone();
+            // The text is kept, and not what was made of it, which takes many times its memory.
+            let readable = aside::work(body.len(), move || Document::parse(&text).is_some()).await?;
+            Some(Some(body).filter(|_| readable).ok_or(Rejection::BodyForm)?)
         } else {
             None
         };
@@ -167,9 +209,12 @@ impl Ledger {
     }
 
     /// Is there room for what the request may give?
-    async fn ensure_room(&self, owner: Partition) -> Result<(), Rejection> {
-        let held = self.store()?.list(owner, HeldGrant::PREFIX.to_vec(), MAX_GRANTS, clock::now()).await?;
-        if held.len() < MAX_GRANTS { Ok(()) } else { Err(Rejection::TooManyGrants(MAX_GRANTS)) }
+    async fn ensure_room(&self, owner: Partition, exchange: &Holding) -> Result<(), Rejection> {
+        let rows = RowLimits { spare: rule::MAX_GRANTS as u64, ..exchange.row_limits() };
+        let room = vec![Condition::AtMost(HeldGrant::PREFIX.to_vec(), MAX_GRANTS - 1)];
+        let target = BoundedPartition { partition: owner, rows };
+        let has_room = self.store()?.apply_within(target, room, Vec::new(), clock::now()).await?;
+        if has_room { Ok(()) } else { Err(Rejection::TooManyGrants(MAX_GRANTS)) }
     }
 }
 
@@ -184,9 +229,9 @@ fn send_as_json(headers: &mut HeaderMap) {
 }
 
 /// Reads the request's body before it is sent: what is sent is what was read.
-pub(crate) async fn whole_body(headers: &HeaderMap, body: &mut RequestBody) -> Result<Bytes, Rejection> {
+pub(crate) async fn whole_body(headers: &HeaderMap, body: &mut RequestBody, exchange: &Holding) -> Result<Bytes, Rejection> {
     if Coding::of(headers) != Coding::Identity {
         return Err(Rejection::BodyForm);
     }
-    body.read_whole(MAX_BODY_BYTES).await
+    body.read_whole(MAX_BODY_BYTES, exchange).await
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
 use magicproxy_core::limit::Limit;
-use magicproxy_core::state::StoreError;
+use magicproxy_core::state::{Full, StoreError};
 use magicproxy_core::{Denial, OpenError, OrderFault, ParseTargetError, ReissueError, VerifyError};
 
 use crate::admission::{RETRY_AFTER, Shortage};
@@ -21,6 +21,9 @@ use crate::settings::UnfitCredential;
 
 pub(crate) use answer::{RefusalForm, RequestId};
 pub use shape::RefusalShape;
+
+/// When to come again where the state store has no room: rows end slowly.
+const ROWS_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// Why the proxy refuses a request, or could not carry it out.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +91,11 @@ pub(crate) enum Rejection {
     #[error(transparent)]
     Shortage(#[from] Shortage),
     #[error("what this token needs is kept in the proxy's state store, which is not there")]
-    Store(#[from] StoreError),
+    Store(StoreError),
+    #[error("{0}")]
+    StoreFull(Full),
+    #[error("the proxy keeps nothing for tokens that anyone can mint: this needs a token that one of its minters signed")]
+    StateNeedsMinter,
     #[error("what this token needs is kept in a state store, and this proxy has none (`state.store`)")]
     NoStore,
     #[error("the token's limit of {0} is reached")]
@@ -178,6 +185,10 @@ impl Rejection {
             Self::Store(_) | Self::NoStore | Self::RevocationsUnknown => {
                 (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", ERROR)
             }
+            Self::StoreFull(Full::Store) => (StatusCode::SERVICE_UNAVAILABLE, "store_full", ERROR),
+            Self::StoreFull(Full::Partition) => (StatusCode::FORBIDDEN, "owner_rows", DENIED),
+            Self::StoreFull(Full::Allowance) => (StatusCode::TOO_MANY_REQUESTS, "peer_rows", DENIED),
+            Self::StateNeedsMinter => (StatusCode::FORBIDDEN, "state_needs_minter", DENIED),
             Self::Limit(Limit::Total(_), _) => (StatusCode::FORBIDDEN, "spent", DENIED),
             Self::Limit(Limit::Requests(..), _) => (StatusCode::TOO_MANY_REQUESTS, "rate_limited", DENIED),
             Self::Limit(Limit::Concurrent(_), _) => (StatusCode::TOO_MANY_REQUESTS, "too_many_at_once", DENIED),
@@ -221,6 +232,7 @@ impl Rejection {
         match self {
             Self::Limit(_, after) => *after,
             Self::Shortage(_) | Self::Busy => Some(RETRY_AFTER),
+            Self::StoreFull(Full::Store | Full::Allowance) => Some(ROWS_RETRY_AFTER),
             _ => None,
         }
     }
@@ -229,6 +241,15 @@ impl Rejection {
     fn closes(&self) -> bool {
         matches!(self, Self::Framing | Self::Host | Self::RequestTimeout | Self::RequestBody | Self::Busy)
             || self.status() == StatusCode::PAYLOAD_TOO_LARGE
+    }
+}
+
+impl From<StoreError> for Rejection {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Full(full) => Self::StoreFull(full),
+            error => Self::Store(error),
+        }
     }
 }
 

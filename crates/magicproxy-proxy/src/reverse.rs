@@ -16,7 +16,7 @@ use crate::access_log::AccessRecord;
 use crate::admission::{Budget, Holding, Payer, Resource};
 use crate::body::{IdleTimer, Pipeline, Received, RequestBody, ResponseBody, UpstreamBody};
 use crate::clock;
-use crate::control::Control;
+use crate::control::{Asking, Control};
 use crate::downstream::{Connection, InFlight};
 use crate::gate::{Client, Gate, InboundRequest, OutboundRequest, read_head};
 use crate::header::{Coding, filter_response};
@@ -120,8 +120,9 @@ impl ReverseDoor {
         let Some(place) = self.places.place(authority, text, self.bound(connection)) else {
             let below = below_control(text.split('?').next().unwrap_or_default()).ok_or(Rejection::NoUpstream)?;
             record.control();
-            let _exchange = self.anonymous_exchange(connection)?;
-            return Box::pin(self.control.answer(None, below, &head, &connection.peer(), incoming)).await;
+            let exchange = &self.anonymous_exchange(connection)?;
+            let asking = Asking { head: &head, peer: &connection.peer(), exchange };
+            return Box::pin(self.control.answer(None, below, asking, incoming)).await;
         };
         let served = self.upstreams.get(place.upstream).ok_or(Rejection::Internal)?;
         record.upstream(&served.name);
@@ -130,8 +131,9 @@ impl ReverseDoor {
         record.path(target.path());
         if let Some(below) = below_control(target.path()) {
             record.control();
-            let _exchange = self.anonymous_exchange(connection)?;
-            return Box::pin(self.control.answer(Some(served), below, &head, &connection.peer(), incoming)).await;
+            let exchange = &self.anonymous_exchange(connection)?;
+            let asking = Asking { head: &head, peer: &connection.peer(), exchange };
+            return Box::pin(self.control.answer(Some(served), below, asking, incoming)).await;
         }
         let home = self.homes.home(&served.settings, &place, &head, connection.listener().scheme());
         let origin = place.origin;

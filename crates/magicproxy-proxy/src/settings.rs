@@ -44,6 +44,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Where state is kept. Without it, tokens that need state are refused.
     pub state: Option<Arc<dyn StateStore>>,
+    /// May tokens that anyone can mint have something kept there?
+    pub strangers: StrangerState,
     /// Which genuine tokens are no longer accepted.
     pub revocations: Arc<Revocations>,
     /// The plugins that scopes may name.
@@ -146,6 +148,17 @@ impl Default for MintSettings {
     }
 }
 
+/// What becomes of requests for which the store would keep something, with tokens that anyone can mint: sealed ones of no listed
+/// minter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StrangerState {
+    /// They are refused: nothing but the proxy's public key is needed to make such tokens, any number of them.
+    #[default]
+    Refuse,
+    /// They are carried out, and what is kept for them counts against their peer.
+    Accept,
+}
+
 /// How long the engine waits.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
@@ -199,6 +212,8 @@ pub struct Limits {
     pub upstream_connections: Quota,
     /// Bytes of bodies that are read whole before they go on, and of heads that are not complete.
     pub buffered_bytes: Quota,
+    /// Rows of the state store; those of a peer are what it may add in a day.
+    pub state_rows: Quota,
 }
 
 /// How much of one resource may be held at a time: by all, by one owner, by one peer.
@@ -222,6 +237,13 @@ impl Quota {
         let share = |part: usize| (total / part).max(1);
         Self { total, per_owner: share(4), per_peer: share(2), reserved: total / 8 }
     }
+
+    /// The same for rows of the state store, which stay for long: a hundredth for an owner, and for what a peer adds in a day.
+    #[must_use]
+    pub fn of_rows(total: usize) -> Self {
+        let share = (total / 100).max(1);
+        Self { total, per_owner: share, per_peer: share, reserved: total / 8 }
+    }
 }
 
 impl Default for Limits {
@@ -235,6 +257,7 @@ impl Default for Limits {
             exchanges: Quota::of(8_192),
             upstream_connections: Quota::of(4_096),
             buffered_bytes: Quota::of(256 * 1024 * 1024),
+            state_rows: Quota::of_rows(1_000_000),
         }
     }
 }

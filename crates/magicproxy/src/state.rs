@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::{
-    Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, Taken, UnixMillis,
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, Taken, UnixMillis,
 };
 use magicproxy_state::{MemoryStore, RedbStore, ValkeyStore};
 use tokio::sync::Mutex;
@@ -88,18 +88,18 @@ impl StateStore for LazyStore {
         Box::pin(async move { self.store().await?.list(partition, prefix, most, now).await })
     }
 
-    fn apply(
+    fn apply_within(
         &self,
-        partition: Partition,
+        target: BoundedPartition,
         conditions: Vec<Condition>,
         changes: Vec<Change>,
         now: UnixTime,
     ) -> StoreFuture<'_, bool> {
-        Box::pin(async move { self.store().await?.apply(partition, conditions, changes, now).await })
+        Box::pin(async move { self.store().await?.apply_within(target, conditions, changes, now).await })
     }
 
-    fn take(&self, partition: Partition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken> {
-        Box::pin(async move { self.store().await?.take(partition, demands, now).await })
+    fn take_within(&self, target: BoundedPartition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken> {
+        Box::pin(async move { self.store().await?.take_within(target, demands, now).await })
     }
 
     fn renew(

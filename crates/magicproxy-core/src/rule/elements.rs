@@ -1,5 +1,6 @@
 //! Elements: a request whose body is a list of things to be created and deleted. `state.md` section 5.
 
+mod listing;
 #[cfg(test)]
 mod tests;
 
@@ -158,17 +159,11 @@ impl Elements {
         Some(named.fold(template, |query, (name, value)| query.replace(&format!("{{{name}}}"), value)))
     }
 
-    /// Does the upstream's list hold this element? `None` where that cannot be told.
+    /// Does the upstream's list hold one of these elements? `None` where that cannot be told. The text is read without keeping
+    /// more of it than one element's key.
     #[must_use]
-    pub fn holds(&self, document: &Document, element: &Element) -> Option<bool> {
-        let list = document.0.as_object()?.get(&self.0.list)?.as_array()?;
-        let mut found = false;
-        for listed in list {
-            let members = listed.as_object()?;
-            let key = self.0.key.iter().map(|name| members.get(name)?.as_str().map(folded));
-            found |= key.collect::<Option<Vec<String>>>()? == element.key;
-        }
-        Some(found)
+    pub fn hold_any(&self, listing: &[u8], elements: &[Element]) -> Option<bool> {
+        listing::find_any(&self.0, listing, elements)
     }
 
     fn element(&self, members: &Map<String, Value>) -> Option<Element> {

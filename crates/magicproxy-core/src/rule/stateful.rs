@@ -11,7 +11,7 @@ use crate::state::Partition;
 use crate::token::UpstreamName;
 
 /// The most grants of one rule.
-const MAX_GRANTS: usize = 8;
+pub const MAX_GRANTS: usize = 8;
 
 /// What a stateful rule demands and gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +104,12 @@ impl Stateful {
     #[must_use]
     pub fn elements(&self) -> Option<&Elements> {
         self.elements.as_ref()
+    }
+
+    /// Does a store keep something for its requests: counts, grants or elements? Receipts are kept by nobody.
+    #[must_use]
+    pub fn keeps_rows(&self) -> bool {
+        self.limit.is_some() || self.elements.is_some() || self.records()
     }
 
     /// Does its success give something that is stored?

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use magicproxy_core::UnixTime;
 use magicproxy_core::plugin::{PluginName, PluginRequest, PluginResponse, PluginScope};
-use magicproxy_core::state::Partition;
+use magicproxy_core::state::{Partition, RowLimits};
 use magicproxy_plugin::{Host, HostSettings, LoadError, PluginSettings};
 use tempfile::TempDir;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
@@ -128,7 +128,7 @@ pub(crate) fn response(status: u16, body: &str) -> PluginResponse {
 pub(crate) const NOW: UnixTime = UnixTime(1_795_000_000);
 
 pub(crate) fn scope(owner: &str) -> PluginScope {
-    PluginScope { owner: Partition::of(&[owner.as_bytes()]), ends_at: UnixTime(NOW.0 + 3600), now: NOW }
+    PluginScope { owner: Partition::of(&[owner.as_bytes()]), ends_at: UnixTime(NOW.0 + 3600), now: NOW, rows: RowLimits::UNBOUNDED }
 }
 
 /// A runtime as each of the proxy's workers has one.

@@ -5,8 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{
-    Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, Taken, UnixMillis,
+use magicproxy_core::state::{BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, Taken, UnixMillis,
 };
 
 #[derive(Debug, Default)]
@@ -32,6 +31,7 @@ impl Memory {
         match condition {
             Condition::Absent(name) => self.live(partition, name, now).is_none(),
             Condition::Equals(name, value) => self.live(partition, name, now).is_some_and(|entry| entry.value == *value),
+            Condition::AtMostValued(..) => unimplemented!("plugins do not ask for this"),
             Condition::AtMost(prefix, most) => {
                 let entries = self.entries.lock().unwrap();
                 let live = entries
@@ -55,9 +55,9 @@ impl StateStore for Memory {
         Box::pin(self.answer(names.iter().map(|name| self.live(partition, name, now)).collect()))
     }
 
-    fn apply(
+    fn apply_within(
         &self,
-        partition: Partition,
+        BoundedPartition { partition, .. }: BoundedPartition,
         conditions: Vec<Condition>,
         changes: Vec<Change>,
         now: UnixTime,
@@ -79,7 +79,7 @@ impl StateStore for Memory {
         unimplemented!("plugins do not list")
     }
 
-    fn take(&self, _: Partition, _: Vec<Demand>, _: UnixMillis) -> StoreFuture<'_, Taken> {
+    fn take_within(&self, _: BoundedPartition, _: Vec<Demand>, _: UnixMillis) -> StoreFuture<'_, Taken> {
         unimplemented!("plugins take nothing")
     }
 

@@ -8,6 +8,7 @@ use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 
 use super::BodyError;
+use crate::admission::Holding;
 
 /// What the exchange holds until its answer was passed down.
 pub(crate) type Held = Box<dyn Send>;
@@ -19,11 +20,14 @@ pub(crate) struct Ahead {
     trailers: Option<Frame<Bytes>>,
     broken: Option<BodyError>,
     whole: bool,
+    /// What is held of memory for it.
+    buffered: Option<Holding>,
 }
 
 impl Ahead {
-    /// Reads until the end, or until more than `most` bytes have come; a silence of `idle` breaks it off.
-    pub(crate) async fn read(incoming: &mut Incoming, most: usize, idle: Duration) -> Self {
+    /// Reads until the end, or until more bytes have come than the `buffered` ones; a silence of `idle` breaks it off.
+    pub(crate) async fn read(incoming: &mut Incoming, mut buffered: Holding, idle: Duration) -> Self {
+        let most = buffered.amount();
         let mut data = BytesMut::new();
         let (mut trailers, mut broken, mut whole) = (None, None, false);
         while data.len() <= most {
@@ -47,7 +51,8 @@ impl Ahead {
                 }
             }
         }
-        Self { data: data.freeze(), trailers, broken, whole }
+        buffered.shrink_to(data.len());
+        Self { data: data.freeze(), trailers, broken, whole, buffered: Some(buffered) }
     }
 
     /// The body, where that is all of it.
@@ -63,6 +68,7 @@ impl Ahead {
     /// What comes next of it.
     pub(super) fn next(&mut self) -> Option<Result<Frame<Bytes>, BodyError>> {
         if !self.data.is_empty() {
+            self.buffered = None;
             return Some(Ok(Frame::data(std::mem::take(&mut self.data))));
         }
         self.trailers.take().map(Ok).or_else(|| self.broken.take().map(Err))

@@ -13,6 +13,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 
 use super::{BodyError, IdleTimer};
+use crate::admission::{Holding, Resource};
 use crate::header::filter_request_trailers;
 use crate::rejection::Rejection;
 
@@ -55,6 +56,9 @@ struct Stream {
     idle: IdleTimer,
     /// Trailers that do not go up, besides those that never do.
     stripped: Arc<[HeaderName]>,
+    /// What is held of memory, where the body was read whole.
+    #[expect(dead_code, reason = "dropping it gives the memory back")]
+    buffered: Option<Holding>,
 }
 
 #[derive(Debug)]
@@ -93,7 +97,7 @@ impl RequestBody {
             return Self::empty();
         }
         let source = Source::Incoming(incoming);
-        let stream = Stream { source, idle: IdleTimer::new(idle, None), stripped: Arc::default() };
+        let stream = Stream { source, idle: IdleTimer::new(idle, None), stripped: Arc::default(), buffered: None };
         Self { stream: Some(Box::new(stream)), progress: Arc::default() }
     }
 
@@ -113,9 +117,14 @@ impl RequestBody {
         self
     }
 
-    /// Reads it whole, if it is no longer than this: what will be sent is what was read. Trailers do not go up.
-    pub(crate) async fn read_whole(&mut self, most: usize) -> Result<Bytes, Rejection> {
+    /// Reads it whole, if it is no longer than this: what will be sent is what was read. Trailers do not go up. The payer of the
+    /// exchange pays for the memory, as the bytes come.
+    pub(crate) async fn read_whole(&mut self, most: usize, exchange: &Holding) -> Result<Bytes, Rejection> {
+        if self.size_hint().lower() > most as u64 {
+            return Err(Rejection::BodyTooLong);
+        }
         let mut bytes = BytesMut::new();
+        let mut buffered = exchange.take(Resource::BufferedBytes, 0)?;
         while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut *self).poll_frame(context)).await {
             let frame = frame.map_err(|error| match error {
                 BodyError::Idle => Rejection::RequestTimeout,
@@ -125,6 +134,7 @@ impl RequestBody {
             if bytes.len() + data.len() > most {
                 return Err(Rejection::BodyTooLong);
             }
+            buffered.grow(data.len())?;
             bytes.extend_from_slice(&data);
         }
         let bytes = bytes.freeze();
@@ -132,7 +142,10 @@ impl RequestBody {
         self.progress.done.store(bytes.is_empty(), Ordering::Relaxed);
         self.progress.bytes.store(0, Ordering::Relaxed);
         match &mut self.stream {
-            Some(stream) if !bytes.is_empty() => stream.source = Source::Whole(Full::new(bytes.clone())),
+            Some(stream) if !bytes.is_empty() => {
+                stream.source = Source::Whole(Full::new(bytes.clone()));
+                stream.buffered = Some(buffered);
+            }
             _ => self.stream = None,
         }
         Ok(bytes)

@@ -6,11 +6,19 @@ use http::request::Parts;
 use magicproxy_core::{Access, Denial, Permit, VerifiedToken};
 
 use super::{Gate, denied, wants_websocket};
+use crate::admission::Holding;
 use crate::body::RequestBody;
 use crate::header::RequestHeaders;
 use crate::ledger::{Consultation, Inquiry, whole_body};
 use crate::listener::Peer;
 use crate::rejection::Rejection;
+
+/// Who asks, and the exchange that pays.
+#[derive(Clone, Copy)]
+pub(super) struct Asker<'a> {
+    pub(super) peer: Peer,
+    pub(super) exchange: &'a Holding,
+}
 
 impl Gate {
     /// Goes on from what the rules decided. A grant allows what they do not; a plugin may allow and may deny.
@@ -20,7 +28,7 @@ impl Gate {
         access: &Access<'_>,
         decision: Result<Permit, Denial>,
         head: &Parts,
-        peer: Peer,
+        asker: Asker<'_>,
         body: &mut RequestBody,
     ) -> Result<(Permit, Consultation), Rejection> {
         let decision = match decision {
@@ -33,13 +41,14 @@ impl Gate {
             // Whatever a plugin says, it will not be sent.
             Err(denial) if denial != Denial::NotAllowed => Err(refuse(denial)),
             decision => {
-                let shown = if self.plugins.read_body(token) { Some(whole_body(&head.headers, body).await?) } else { None };
+                let shown = if self.plugins.read_body(token) { Some(whole_body(&head.headers, body, asker.exchange).await?) } else { None };
                 // What goes no further is not shown either: `Connection` can name any field.
                 let mut headers = head.headers.clone();
                 let (upstream, stripped, upgrade) = (&*self.upstream, self.carriers.stripped(), wants_websocket(head));
-                RequestHeaders { upstream, stripped, peer, upgrade }.prepare(&mut headers);
-                let inquiry =
-                    Inquiry { token, method: &head.method, headers: &headers, target: access.target, sender: access.sender };
+                RequestHeaders { upstream, stripped, peer: asker.peer, upgrade }.prepare(&mut headers);
+                let rows = &self.ledger.plugin_rows(token, asker.exchange);
+                let (target, sender) = (access.target, access.sender);
+                let inquiry = Inquiry { token, method: &head.method, headers: &headers, target, sender, rows };
                 let (consent, consultation) = self.plugins.ask(inquiry, shown.as_deref()).await?;
                 let decision = match (decision, consent) {
                     (Err(_), Some(consent)) => token.authorize_agreed(access, consent),

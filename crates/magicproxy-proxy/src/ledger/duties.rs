@@ -4,17 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
-use magicproxy_core::rule::{Document, Facts, HeldGrant, NewGrant, Stateful};
-use magicproxy_core::state::{Change, Condition, Entry, Partition};
+use magicproxy_core::rule::{Document, Facts, HeldGrant, NewGrant, NoGrant, Stateful};
+use magicproxy_core::state::{BoundedPartition, Change, Condition, Entry, Partition, RowLimits};
 use magicproxy_core::{Permit, UnixTime};
 
 use super::elements::{Claimed, Questions};
 use super::limits::Counted;
-use super::{Consultation, Ledger, MAX_GRANTS};
-use crate::admission::Holding;
+use super::{Consultation, Ledger, MAX_GRANTS, work_aside};
+use crate::admission::{Holding, Resource};
 use crate::body::{Ahead, Held, MAX_BODY_BYTES};
 use crate::clock;
 use crate::gate::Message;
@@ -43,14 +44,18 @@ pub(super) struct Duty {
     /// What no plugin is shown, and no grant holds.
     pub(super) needle: Option<Needle>,
     pub(super) taken: Counted,
+    /// How many rows there may be for what it gives.
+    pub(super) rows: RowLimits,
+    /// Room for the answer's body, where that must be read first.
+    pub(super) buffered: Holding,
 }
 
 /// What the answer decides.
 #[derive(Debug)]
 pub(super) enum Outcome {
     Nothing,
-    /// Its success gives what this rule says, with values from the request's body among others.
-    Grants(Arc<Stateful>, Option<Document>),
+    /// Its success gives what this rule says, with values from the request's body among others, which is JSON.
+    Grants(Arc<Stateful>, Option<Bytes>),
     /// Elements are made and taken away.
     Elements(Arc<Stateful>, Claimed),
     /// A grant is used up.
@@ -113,15 +118,16 @@ impl Duty {
         let status = answer.response.status();
         self.taken.show(answer.response.headers_mut());
         if self.reads(&answer) {
-            answer.ahead = Some(Box::new(Ahead::read(answer.response.body_mut(), MAX_BODY_BYTES, idle).await));
+            let room = self.buffered.take(Resource::BufferedBytes, 0)?;
+            let buffered = std::mem::replace(&mut self.buffered, room);
+            answer.ahead = Some(Box::new(Ahead::read(answer.response.body_mut(), buffered, idle).await));
         }
         let body = answer.ahead.as_ref().and_then(|ahead| ahead.whole()).cloned();
         match std::mem::replace(&mut self.outcome, Outcome::Nothing) {
             Outcome::Nothing => {}
             Outcome::Grants(state, request) if status.is_success() => {
-                let response = body.as_deref().filter(|_| state.reads_response()).and_then(Document::parse);
-                let headers = answer.response.headers_mut();
-                self.give(&state, request.as_ref(), response.as_ref(), headers).await?;
+                let response = body.clone().filter(|_| state.reads_response());
+                self.give(&state, Bodies { request, response }, answer.response.headers_mut()).await?;
             }
             Outcome::Grants(..) => {}
             Outcome::Elements(_, claimed) if status.is_success() => self.ledger.forget(&claimed).await,
@@ -145,15 +151,11 @@ impl Duty {
     }
 
     /// Stores what the success gives, or makes a receipt of it.
-    async fn give(
-        &self,
-        state: &Stateful,
-        request: Option<&Document>,
-        response: Option<&Document>,
-        headers: &mut HeaderMap,
-    ) -> Result<(), Rejection> {
-        let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
-        let granted = match state.granted(&Facts { path: &self.path, request, response, location }) {
+    async fn give(&self, state: &Arc<Stateful>, bodies: Bodies, headers: &mut HeaderMap) -> Result<(), Rejection> {
+        let location = headers.get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let (path, of_rule) = (self.path.clone(), Arc::clone(state));
+        let granted = work_aside(bodies.length(), move || bodies.granted(&of_rule, &path, location.as_deref())).await?;
+        let granted = match granted {
             Ok(granted) => granted,
             Err(reason) => {
                 tracing::warn!(target: "magicproxy::state", owner = %self.owner, method = %self.method, path = self.path, %reason, "an answer gave no grant");
@@ -189,7 +191,9 @@ impl Duty {
         let conditions = vec![Condition::AtMost(HeldGrant::PREFIX.to_vec(), room)];
         let recorded = match self.ledger.store() {
             Ok(store) => {
-                store.apply(self.owner, conditions, changes.collect(), clock::now()).await.map_err(|error| error.to_string())
+                let target = BoundedPartition { partition: self.owner, rows: self.rows.clone() };
+                let recorded = store.apply_within(target, conditions, changes.collect(), clock::now()).await;
+                recorded.map_err(|error| error.to_string())
             }
             Err(rejection) => Err(rejection.to_string()),
         };
@@ -236,13 +240,30 @@ impl Ledger {
         permit: &Permit,
     ) -> Result<Outcome, Rejection> {
         let Outcome::Elements(state, claimed) = &outcome else { return Ok(outcome) };
-        let elements = state.elements().ok_or(Rejection::Internal)?;
-        if let Err(rejection) = self.ensure_new(elements, claimed, message, questions, permit).await {
+        if let Err(rejection) = self.ensure_new(state, claimed, message, questions, permit).await {
             self.withdraw(claimed).await;
             return Err(rejection);
         }
         self.own_elements(claimed, ends_at).await?;
         Ok(outcome)
+    }
+}
+
+/// The bodies of a request and its answer, as far as values are looked for in them.
+struct Bodies {
+    request: Option<Bytes>,
+    response: Option<Bytes>,
+}
+
+impl Bodies {
+    fn length(&self) -> usize {
+        [&self.request, &self.response].into_iter().flatten().map(Bytes::len).sum()
+    }
+
+    fn granted(&self, state: &Stateful, path: &str, location: Option<&str>) -> Result<Vec<NewGrant>, NoGrant> {
+        let document = |body: &Option<Bytes>| body.as_deref().and_then(Document::parse);
+        let (request, response) = (document(&self.request), document(&self.response));
+        state.granted(&Facts { path, request: request.as_ref(), response: response.as_ref(), location })
     }
 }
 

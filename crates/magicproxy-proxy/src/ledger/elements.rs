@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use magicproxy_core::rule::{Action, Document, Element, Elements, ElementsDenial};
-use magicproxy_core::state::{Change, Condition, Entry, Partition};
+use magicproxy_core::rule::{Action, Element, ElementsDenial, Stateful};
+use magicproxy_core::state::{BoundedPartition, Change, Condition, Entry, Partition};
 use magicproxy_core::{Denial, EncodedSlash, Permit, RequestTarget, UnixTime};
 
-use super::Ledger;
+use super::{Ledger, MAX_GRANTS, work_aside};
 use crate::admission::{Holding, Resource};
 use crate::body::{Ahead, RequestBody};
 use crate::clock;
@@ -47,6 +48,8 @@ pub(super) struct Claimed {
     reservation: Vec<u8>,
     /// What stands under a name that is its owner's.
     ownership: Vec<u8>,
+    /// What that begins with, however the path was spelt.
+    of_owner: Vec<u8>,
 }
 
 impl Claimed {
@@ -59,23 +62,29 @@ impl Ledger {
     /// Sections 5.1 to 5.4, and the reservation.
     pub(super) async fn reserve(
         &self,
-        elements: &Elements,
+        state: &Arc<Stateful>,
         owner: Partition,
-        body: &[u8],
+        body: Bytes,
         message: &Message,
+        exchange: &Holding,
     ) -> Result<Claimed, Rejection> {
+        let elements = state.elements().ok_or(Rejection::Internal)?;
         let not_allowed = || Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new() };
         let path = message.target.path();
         let partition = elements.partition(&self.upstream, path).ok_or_else(not_allowed)?;
-        let touched = elements.read(body).map_err(|denial| match denial {
+        let reading = Arc::clone(state);
+        let touched = work_aside(body.len(), move || reading.elements().map(|elements| elements.read(&body))).await?;
+        let touched = touched.ok_or(Rejection::Internal)?.map_err(|denial| match denial {
             ElementsDenial::Unreadable => Rejection::BodyForm,
             ElementsDenial::NotAllowed => not_allowed(),
         })?;
         let deleted = touched.iter().filter(|element| element.action == Action::Delete).map(Element::name).collect();
         let (reservation, ownership) = (reservation(owner)?, ownership(owner, path));
-        let mut claimed = Claimed { partition, new: Vec::new(), held: Vec::new(), deleted, reservation, ownership };
+        let of_owner = ownership_of(owner);
+        let mut claimed = Claimed { partition, new: Vec::new(), held: Vec::new(), deleted, reservation, ownership, of_owner };
         self.sort_out(touched, &mut claimed).await?;
-        if self.place_reservation(&claimed).await? { Ok(claimed) } else { Err(Rejection::NotOwned) }
+        self.place_reservation(&claimed, exchange).await?;
+        Ok(claimed)
     }
 
     /// Which would be made anew? All others must be the owner's.
@@ -95,26 +104,34 @@ impl Ledger {
     /// Section 5.5: does the upstream have none of those that are to be made?
     pub(super) async fn ensure_new(
         &self,
-        elements: &Elements,
+        state: &Arc<Stateful>,
         claimed: &Claimed,
         message: &Message,
         questions: &Questions<'_>,
         permit: &Permit,
     ) -> Result<(), Rejection> {
-        let has_any = questions.has_any(elements, &claimed.new, message, permit).await?;
+        let has_any = questions.has_any(state, &claimed.new, message, permit).await?;
         if has_any { Err(Rejection::NotOwned) } else { Ok(()) }
     }
 
-    async fn place_reservation(&self, claimed: &Claimed) -> Result<bool, Rejection> {
+    /// What nobody has, and of which the owner may have more.
+    async fn place_reservation(&self, claimed: &Claimed, exchange: &Holding) -> Result<(), Rejection> {
         if claimed.new.is_empty() {
-            return Ok(true);
+            return Ok(());
         }
         let now = clock::now();
         let expires_at = UnixTime(now.0.saturating_add(RESERVATION_SECONDS));
         let entry = Entry { value: claimed.reservation.clone(), expires_at };
-        let absent = claimed.new_names().map(Condition::Absent).collect();
+        let absent = claimed.new_names().map(Condition::Absent);
+        let room = Condition::AtMostValued(claimed.of_owner.clone(), MAX_GRANTS.saturating_sub(claimed.new.len()));
         let put = claimed.new_names().map(|name| Change::Put(name, entry.clone())).collect();
-        Ok(self.store()?.apply(claimed.partition, absent, put, now).await?)
+        let store = self.store()?;
+        let target = BoundedPartition { partition: claimed.partition, rows: exchange.row_limits() };
+        if store.apply_within(target, absent.chain([room.clone()]).collect(), put, now).await? {
+            return Ok(());
+        }
+        let has_room = store.apply(claimed.partition, vec![room], Vec::new(), now).await?;
+        Err(if has_room { Rejection::NotOwned } else { Rejection::TooManyGrants(MAX_GRANTS) })
     }
 
     /// The reservation becomes the owner's, before the request is sent, and what it had is still its own: another request of
@@ -162,19 +179,25 @@ impl Ledger {
 
 impl Questions<'_> {
     /// Does the upstream have one of these already?
-    async fn has_any(&self, elements: &Elements, new: &[Element], message: &Message, permit: &Permit) -> Result<bool, Rejection> {
-        let mut whole = None;
-        for element in new {
-            let has = match elements.lookup(element) {
-                Some(query) => elements.holds(&self.listing(message, &query, permit).await?, element),
-                None => {
-                    if whole.is_none() {
-                        whole = Some(self.listing(message, "", permit).await?);
-                    }
-                    whole.as_ref().and_then(|listing| elements.holds(listing, element))
-                }
+    async fn has_any(
+        &self,
+        state: &Arc<Stateful>,
+        new: &[Element],
+        message: &Message,
+        permit: &Permit,
+    ) -> Result<bool, Rejection> {
+        let elements = state.elements().ok_or(Rejection::Internal)?;
+        let whole = new.first().is_some_and(|element| elements.lookup(element).is_none());
+        // All of them in one answer, or one in each.
+        for asked in new.chunks(if whole { new.len() } else { 1 }) {
+            let query = asked.first().and_then(|element| elements.lookup(element)).unwrap_or_default();
+            let listing = self.listing(message, &query, permit).await?;
+            let (state, asked) = (Arc::clone(state), asked.to_vec());
+            let search = move || {
+                let body = listing.whole()?;
+                state.elements()?.hold_any(body, &asked)
             };
-            if has.ok_or(Rejection::CannotTell)? {
+            if work_aside(MAX_LISTING_BYTES, search).await?.ok_or(Rejection::CannotTell)? {
                 return Ok(true);
             }
         }
@@ -182,7 +205,7 @@ impl Questions<'_> {
     }
 
     /// What the upstream has at the request's path.
-    async fn listing(&self, message: &Message, query: &str, permit: &Permit) -> Result<Document, Rejection> {
+    async fn listing(&self, message: &Message, query: &str, permit: &Permit) -> Result<Ahead, Rejection> {
         let target = format!("{}{query}", message.target.path());
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -196,15 +219,17 @@ impl Questions<'_> {
             upgrade: false,
         };
         let exchange = self.exchange.take(Resource::Exchanges, 1)?;
+        let buffered = self.exchange.take(Resource::BufferedBytes, MAX_LISTING_BYTES)?;
         let question = OutboundRequest::question(permit, Arc::clone(self.credential), question, exchange);
         let mut answer = self.upstream.send(question, self.worker).await?.settle().await?;
         let readable = answer.response.status() == StatusCode::OK && Coding::of(answer.response.headers()) == Coding::Identity;
         if !readable {
             return Err(Rejection::CannotTell);
         }
-        let ahead = Ahead::read(answer.response.body_mut(), MAX_LISTING_BYTES, self.upstream.idle).await;
-        let listing = ahead.whole().and_then(|body| Document::parse(body)).ok_or(Rejection::CannotTell)?;
-        answer.lease.give_back();
+        let listing = Ahead::read(answer.response.body_mut(), buffered, self.upstream.idle).await;
+        if listing.whole().is_some() {
+            answer.lease.give_back();
+        }
         Ok(listing)
     }
 }
@@ -212,7 +237,11 @@ impl Questions<'_> {
 /// What stands under the name of an element that somebody owns: with the path as it was spelt, since only that is sure to lead
 /// to this element.
 fn ownership(owner: Partition, path: &str) -> Vec<u8> {
-    [&b"owned "[..], owner.as_bytes(), path.as_bytes()].concat()
+    [&ownership_of(owner), path.as_bytes()].concat()
+}
+
+fn ownership_of(owner: Partition) -> Vec<u8> {
+    [&b"owned "[..], owner.as_bytes()].concat()
 }
 
 /// What stands under the name of one that is reserved: for one request, and for nobody else.

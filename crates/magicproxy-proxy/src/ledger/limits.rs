@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use magicproxy_core::limit::{LEASE_MILLIS, Limit};
-use magicproxy_core::state::{Demand, Holder, Partition, StateStore, Taken};
+use magicproxy_core::state::{BoundedPartition, Demand, Holder, Partition, StateStore, Taken};
 use magicproxy_core::{Count, Permit};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use super::Ledger;
+use crate::admission::Holding;
 use crate::clock;
 use crate::rejection::Rejection;
 
@@ -75,20 +76,20 @@ impl Pending {
 
 impl Ledger {
     /// Takes one of every limit: those of one owner in one step.
-    pub(super) async fn take(&self, permit: &Permit) -> Result<Counted, Rejection> {
+    pub(super) async fn take(&self, permit: &Permit, exchange: &Holding) -> Result<Counted, Rejection> {
         let counts = permit.counts(&self.upstream);
         let mut counted = Counted::default();
         let mut rest: &[Count] = &counts;
         while let Some(first) = rest.first() {
             let same = rest.iter().take_while(|count| count.owner == first.owner).count();
             let (group, further) = rest.split_at(same);
-            self.take_of(group, &mut counted).await?;
+            self.take_of(group, &mut counted, exchange).await?;
             rest = further;
         }
         Ok(counted)
     }
 
-    async fn take_of(&self, counts: &[Count], counted: &mut Counted) -> Result<(), Rejection> {
+    async fn take_of(&self, counts: &[Count], counted: &mut Counted, exchange: &Holding) -> Result<(), Rejection> {
         let Some(owner) = counts.first().map(|count| count.owner) else { return Ok(()) };
         let store = self.store()?;
         let holder = holder()?;
@@ -100,7 +101,8 @@ impl Ledger {
         // However many others give back meanwhile: each look costs the store a step.
         let until = Instant::now() + MAX_PATIENCE;
         let left = loop {
-            match store.take(owner, demands(), clock::now_millis()).await? {
+            let target = BoundedPartition { partition: owner, rows: exchange.row_limits() };
+            match store.take_within(target, demands(), clock::now_millis()).await? {
                 Taken::All(left) => break left,
                 Taken::Not { demand, retry_after } => {
                     let limit = counts.get(demand).map_or(Limit::Total(1), |count| count.limit);

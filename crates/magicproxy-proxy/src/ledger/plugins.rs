@@ -8,6 +8,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, Method, Response, header};
 use hyper::body::Incoming;
 use magicproxy_core::plugin::{Consent, Interests, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope, Verdict};
+use magicproxy_core::state::RowLimits;
 use magicproxy_core::{RequestTarget, UpstreamName, VerifiedToken};
 
 use crate::carriers::Carriers;
@@ -33,6 +34,8 @@ pub(crate) struct Inquiry<'i> {
     pub(crate) headers: &'i HeaderMap,
     pub(crate) target: &'i RequestTarget,
     pub(crate) sender: Option<IpAddr>,
+    /// How many rows there may be in the store.
+    pub(crate) rows: &'i RowLimits,
 }
 
 /// Plugins that were asked, and want to know what came of it.
@@ -67,21 +70,21 @@ impl Plugins {
         body: Option<&[u8]>,
     ) -> Result<(Option<Consent>, Consultation), Rejection> {
         let token = inquiry.token;
-        let scope = PluginScope { owner: token.owner(), ends_at: token.owner_ends_at(), now: clock::now() };
+        let scope = PluginScope { owner: token.owner(), ends_at: token.owner_ends_at(), now: clock::now(), rows: inquiry.rows.clone() };
         let body: Option<Arc<[u8]>> = body.map(Arc::from);
         let (mut consent, mut asked) = (None, Vec::new());
         for plugin in token.plugins() {
             // A plugin that is configured no more denies: it might have.
             let (Some(host), Some(interests)) = (&self.host, self.interests(plugin)) else { return Err(Rejection::Plugin(None)) };
             let request = self.request(&inquiry, &interests, body.clone());
-            let verdict = host.decide(plugin, &request, scope).await;
+            let verdict = host.decide(plugin, &request, scope.clone()).await;
             if let Verdict::Deny(reason) = verdict {
                 tracing::info!(target: "magicproxy::plugin", %plugin, reason, token = token.id(), "a plugin denied a request");
                 return Err(Rejection::Plugin(token.explains().then_some(reason)));
             }
             consent = consent.or_else(|| Consent::of(plugin, &verdict));
             if interests.responses {
-                asked.push(Asked { plugin: plugin.clone(), interests, request, scope });
+                asked.push(Asked { plugin: plugin.clone(), interests, request, scope: scope.clone() });
             }
         }
         Ok((consent, Consultation { host: self.host.clone(), asked }))
@@ -92,7 +95,7 @@ impl Plugins {
     }
 
     fn request(&self, inquiry: &Inquiry<'_>, interests: &Interests, body: Option<Arc<[u8]>>) -> PluginRequest {
-        let Inquiry { token, method, headers, target, sender } = *inquiry;
+        let Inquiry { token, method, headers, target, sender, .. } = *inquiry;
         let hidden = |name: &HeaderName| steers(name) || self.carriers.stripped().contains(name);
         PluginRequest {
             upstream: self.upstream.as_str().to_owned(),
@@ -138,7 +141,7 @@ impl Consultation {
                 body.into()
             });
             let response = PluginResponse { status: response.status().as_u16(), headers, body };
-            if !host.observe(&asked.plugin, &asked.request, &response, asked.scope).await {
+            if !host.observe(&asked.plugin, &asked.request, &response, asked.scope.clone()).await {
                 tracing::error!(target: "magicproxy::plugin", plugin = %asked.plugin, token = asked.request.token_id,
                     method = asked.request.method, path = asked.request.path, "a plugin could not record what came of a request");
                 return Err(Rejection::PluginFailed);

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::{
-    Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, Taken, UnixMillis,
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, Taken, UnixMillis,
 };
 use magicproxy_state::MemoryStore;
 use serde_json::{Value, json};
@@ -116,18 +116,18 @@ impl StateStore for Failing {
         unless(&self.reads, || self.store.list(partition, prefix, most, now))
     }
 
-    fn apply(
+    fn apply_within(
         &self,
-        partition: Partition,
+        target: BoundedPartition,
         conditions: Vec<Condition>,
         changes: Vec<Change>,
         now: UnixTime,
     ) -> StoreFuture<'_, bool> {
-        unless(&self.writes, || self.store.apply(partition, conditions, changes, now))
+        unless(&self.writes, || self.store.apply_within(target, conditions, changes, now))
     }
 
-    fn take(&self, partition: Partition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken> {
-        let taken = unless(&self.writes, || self.store.take(partition, demands, now));
+    fn take_within(&self, target: BoundedPartition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken> {
+        let taken = unless(&self.writes, || self.store.take_within(target, demands, now));
         if self.answers.load(Ordering::SeqCst) { unless(&self.answers, || taken) } else { taken }
     }
 

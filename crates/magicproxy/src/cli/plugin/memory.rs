@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{
-    Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, Taken, UnixMillis,
+use magicproxy_core::state::{BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, Taken, UnixMillis,
 };
 
 /// The entries of one plugin and one owner: there is no other here.
@@ -33,6 +32,9 @@ fn holds(entries: &BTreeMap<Vec<u8>, Entry>, condition: &Condition) -> bool {
     match condition {
         Condition::Absent(name) => !entries.contains_key(name),
         Condition::Equals(name, value) => entries.get(name).is_some_and(|entry| entry.value == *value),
+        Condition::AtMostValued(prefix, most) => {
+            entries.values().filter(|entry| entry.value.starts_with(prefix)).count() <= *most
+        }
         Condition::AtMost(prefix, most) => entries.keys().filter(|name| name.starts_with(prefix)).count() <= *most,
     }
 }
@@ -52,7 +54,13 @@ impl StateStore for Memory {
         ready(Ok(names.iter().map(live).collect()))
     }
 
-    fn apply(&self, _: Partition, conditions: Vec<Condition>, changes: Vec<Change>, now: UnixTime) -> StoreFuture<'_, bool> {
+    fn apply_within(
+        &self,
+        _: BoundedPartition,
+        conditions: Vec<Condition>,
+        changes: Vec<Change>,
+        now: UnixTime,
+    ) -> StoreFuture<'_, bool> {
         let mut entries = self.lock();
         entries.retain(|_, entry| entry.expires_at > now);
         let held = conditions.iter().all(|condition| holds(&entries, condition));
@@ -69,7 +77,7 @@ impl StateStore for Memory {
         unused()
     }
 
-    fn take(&self, _: Partition, _: Vec<Demand>, _: UnixMillis) -> StoreFuture<'_, Taken> {
+    fn take_within(&self, _: BoundedPartition, _: Vec<Demand>, _: UnixMillis) -> StoreFuture<'_, Taken> {
         unused()
     }
 

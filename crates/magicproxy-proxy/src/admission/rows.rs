@@ -1,0 +1,140 @@
+//! Rows of the state store: how many an owner may have, and how many a peer may add whose tokens anyone can mint.
+//!
+//! What a peer has added is known to this process alone, and forgotten with it: the store tells owners apart, and not peers. Then
+//! the bound on all rows holds, of which such tokens never have the reserve.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use magicproxy_core::state::{RowAllowance, RowLimits};
+
+use super::{Account, Payer, Standing};
+use crate::settings::Quota;
+
+/// So long it takes until a peer that has added as many rows as it may can add as many again.
+const PERIOD: Duration = Duration::from_secs(24 * 60 * 60);
+/// The most peers whose rows are counted one by one; further ones share one allowance.
+const MAX_PEERS: usize = 65_536;
+/// The table is looked through for peers that have their whole allowance when it has doubled, and not below this size.
+const LEAST_SWEPT: usize = 1_024;
+
+/// What peers may still add.
+#[derive(Debug)]
+pub(super) struct RowAccounts {
+    quota: Quota,
+    peers: Mutex<Peers>,
+}
+
+#[derive(Debug)]
+struct Peers {
+    /// By the address of their account, which is kept with it, and so is its own.
+    kept: HashMap<usize, Kept>,
+    sweep_at: usize,
+    others: Kept,
+}
+
+#[derive(Debug)]
+struct Kept {
+    _account: Arc<Account>,
+    allowance: Arc<RowAllowance>,
+    restored_at: Instant,
+}
+
+impl RowAccounts {
+    pub(super) fn new(quota: Quota) -> Self {
+        let others = Kept::new(Arc::default(), quota.per_peer as u64, Instant::now());
+        Self { quota, peers: Mutex::new(Peers { kept: HashMap::new(), sweep_at: LEAST_SWEPT, others }) }
+    }
+
+    /// How many rows there may be at this payer's expense.
+    pub(super) fn limits(&self, payer: &Payer, now: Instant) -> RowLimits {
+        let Quota { total, per_owner, reserved, .. } = self.quota;
+        let (total, allowance) = match payer.standing {
+            Standing::Known => (total, None),
+            Standing::Stranger => (total.saturating_sub(reserved), Some(self.allowance(&payer.peer, now))),
+        };
+        RowLimits { partition: per_owner as u64, total: total as u64, spare: 0, allowance }
+    }
+
+    fn allowance(&self, peer: &Arc<Account>, now: Instant) -> Arc<RowAllowance> {
+        let share = self.quota.per_peer as u64;
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = Arc::as_ptr(peer).addr();
+        if peers.kept.len() >= peers.sweep_at {
+            peers.kept.retain(|_, kept| !kept.is_whole(share, now));
+            peers.sweep_at = LEAST_SWEPT.max(2 * peers.kept.len()).min(MAX_PEERS);
+        }
+        let full = peers.kept.len() >= MAX_PEERS && !peers.kept.contains_key(&key);
+        let kept = if full {
+            &mut peers.others
+        } else {
+            peers.kept.entry(key).or_insert_with(|| Kept::new(Arc::clone(peer), share, now))
+        };
+        kept.restore(share, now);
+        Arc::clone(&kept.allowance)
+    }
+}
+
+impl Kept {
+    fn new(account: Arc<Account>, share: u64, now: Instant) -> Self {
+        Self { _account: account, allowance: Arc::new(RowAllowance::new(share)), restored_at: now }
+    }
+
+    /// Gives back what the time since brings.
+    fn restore(&mut self, share: u64, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.restored_at).min(PERIOD);
+        let rows = elapsed.as_millis() * u128::from(share) / PERIOD.as_millis();
+        if let Some(rows) = u64::try_from(rows).ok().filter(|rows| *rows > 0) {
+            self.allowance.restore(rows, share);
+            // What is less than a row is kept for the next time.
+            let worth = PERIOD.as_millis() * u128::from(rows) / u128::from(share.max(1));
+            let worth = Duration::from_millis(u64::try_from(worth).unwrap_or(u64::MAX));
+            self.restored_at = if elapsed == PERIOD { now } else { self.restored_at + worth };
+        }
+    }
+
+    /// Has it all that it may have, and does nobody use it?
+    fn is_whole(&mut self, share: u64, now: Instant) -> bool {
+        self.restore(share, now);
+        self.allowance.left() == share && Arc::strong_count(&self.allowance) == 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payer(peer: &Arc<Account>, standing: Standing) -> Payer {
+        Payer { owner: None, peer: Arc::clone(peer), standing }
+    }
+
+    #[test]
+    fn a_strangers_rows_count_against_the_peer_and_never_touch_the_reserve() {
+        let rows = RowAccounts::new(Quota { total: 1_000, per_owner: 50, per_peer: 24, reserved: 100 });
+        let (one, other) = (Arc::default(), Arc::default());
+        let now = Instant::now();
+        let known = rows.limits(&payer(&one, Standing::Known), now);
+        assert_eq!((known.partition, known.total, known.allowance.is_none()), (50, 1_000, true));
+        let of = |peer: &Arc<Account>, now| rows.limits(&payer(peer, Standing::Stranger), now);
+        let stranger = of(&one, now);
+        assert_eq!((stranger.partition, stranger.total), (50, 900));
+        assert!(stranger.allowance.unwrap().take(24));
+        let left = |peer: &Arc<Account>, hours: u64| of(peer, now + Duration::from_secs(hours * 3_600)).allowance.unwrap().left();
+        assert_eq!((left(&one, 0), left(&other, 0)), (0, 24));
+        assert_eq!((left(&one, 1), left(&one, 3), left(&one, 100)), (1, 3, 24), "a row in an hour");
+    }
+
+    #[test]
+    fn peers_that_have_their_whole_allowance_are_forgotten() {
+        let rows = RowAccounts::new(Quota { total: 1_000, per_owner: 50, per_peer: 24, reserved: 100 });
+        let now = Instant::now();
+        let spender = Arc::default();
+        assert!(rows.limits(&payer(&spender, Standing::Stranger), now).allowance.unwrap().take(1));
+        for _ in 0..10 * LEAST_SWEPT {
+            rows.limits(&payer(&Arc::default(), Standing::Stranger), now);
+        }
+        assert!(rows.peers.lock().unwrap().kept.len() <= LEAST_SWEPT + 1);
+        assert_eq!(rows.limits(&payer(&spender, Standing::Stranger), now).allowance.unwrap().left(), 23);
+    }
+}
