@@ -30,7 +30,7 @@ use crate::seal::Sealed;
 use crate::state::Partition;
 use grant::TokenBudget;
 
-pub use acceptance::{Acceptance, TokenVersion};
+pub use acceptance::{Acceptance, MAX_SEALED_LIFETIME_SECONDS, TokenVersion};
 pub use authorize::{Access, Denial, UnnamedTokens};
 pub use caveat::{Caveat, MAX_CAVEATS, ParseCaveatError, Sender};
 pub use claims::{SignedToken, UnverifiedToken};

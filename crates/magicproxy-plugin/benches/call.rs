@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex};
 use divan::Bencher;
 use magicproxy_core::UnixTime;
 use magicproxy_core::plugin::{PluginHost as _, PluginName, PluginRequest, PluginScope, Verdict};
-use magicproxy_core::state::{BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, RowLimits, StateStore, StoreFuture, Taken, UnixMillis};
+use magicproxy_core::state::{
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, RowLimits, StateStore, StoreFuture, Taken, UnixMillis,
+};
 use magicproxy_plugin::{Host, HostSettings, PluginSettings};
 use tokio::runtime::Runtime;
 
@@ -38,7 +40,8 @@ fn decide_other(bencher: Bencher) {
 
 fn decide(bencher: Bencher, request: &PluginRequest, expected: &Verdict) {
     let (host, name, runtime) = (host(), name(), runtime());
-    let scope = PluginScope { owner: Partition::of(&[b"owner"]), ends_at: UnixTime(2), now: UnixTime(1), rows: RowLimits::UNBOUNDED };
+    let scope =
+        PluginScope { owner: Partition::of(&[b"owner"]), ends_at: UnixTime(2), now: UnixTime(1), rows: RowLimits::UNBOUNDED };
     assert_eq!(runtime.block_on(host.decide(&name, request, scope)), *expected);
     bencher.bench_local(|| runtime.block_on(host.decide(&name, request, scope)));
 }

@@ -231,7 +231,6 @@ impl Holding {
     }
 
     /// Who pays.
-    #[cfg(test)]
     pub(crate) fn payer(&self) -> &Payer {
         &self.payer
     }

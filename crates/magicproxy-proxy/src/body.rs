@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::time::Sleep;
 
 pub(crate) use ahead::{Ahead, Held};
-pub(crate) use pipeline::Pipeline;
+pub(crate) use pipeline::{Next, Pipeline};
 pub(crate) use request::{Progress, RequestBody};
 pub(crate) use response::{Received, ResponseBody, UpstreamBody};
 

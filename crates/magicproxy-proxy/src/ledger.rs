@@ -140,7 +140,15 @@ impl Ledger {
             Basis::Grant(held) if message.method == http::Method::DELETE => Outcome::Consumes(held.clone()),
             Basis::Rule(None) | Basis::Grant(_) | Basis::Plugin(_) => Outcome::Nothing,
         };
-        let taken = match self.take(&permit, questions.exchange).await {
+        let reads_response =
+            consultation.reads_response() || matches!(&outcome, Outcome::Grants(state, _) if state.reads_response());
+        // Before it is sent: what the upstream then does must find room to be read.
+        let room = if reads_response { MAX_BODY_BYTES } else { 0 };
+        let taken = match questions.exchange.take(Resource::BufferedBytes, room) {
+            Ok(buffered) => self.take(&permit, questions.exchange).await.map(|taken| (taken, buffered)),
+            Err(shortage) => Err(shortage.into()),
+        };
+        let (taken, buffered) = match taken {
             Ok(taken) => taken,
             Err(rejection) => {
                 self.abandon(outcome).await;
@@ -149,17 +157,9 @@ impl Ledger {
         };
         // Counted before the upstream is asked anything: a question is a request, too.
         let outcome = self.own(outcome, ends_at, message, &questions, &permit).await?;
-        let reads_response =
-            consultation.reads_response() || matches!(&outcome, Outcome::Grants(state, _) if state.reads_response());
-        let mut buffered = questions.exchange.take(Resource::BufferedBytes, 0)?;
         if reads_response {
             // What is encoded cannot be read.
             message.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-            // Before it is sent: what the upstream then does must find room to be read.
-            if let Err(shortage) = buffered.grow(MAX_BODY_BYTES) {
-                self.abandon(outcome).await;
-                return Err(shortage.into());
-            }
         }
         let duty = Duty {
             ledger: self.clone(),

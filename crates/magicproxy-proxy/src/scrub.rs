@@ -11,7 +11,7 @@ mod tests;
 use std::io::Write;
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use flate2::write::MultiGzDecoder;
 
 pub(crate) use needle::Needle;
@@ -20,6 +20,8 @@ use needle::fill;
 
 /// A compressed chunk is held back while the text so far ends in at least so many bytes of the credential.
 const HOLD_BYTES: usize = 4;
+/// From so many bytes of inflated text on, a turn is over. The decoder adds its window of 32 KiB at most twice before that is seen.
+const SLICE_BYTES: usize = 64 * 1024;
 /// The most that is held back of a compressed body.
 const MAX_HELD_BYTES: usize = 256 * 1024;
 
@@ -42,16 +44,34 @@ impl Scrubber {
     }
 
     pub(crate) fn gzip(needle: Needle) -> Self {
-        let sink = Sink { needle: needle.clone(), tail: Vec::new(), found: false };
+        let sink = Sink { needle: needle.clone(), tail: Vec::new(), found: false, seen: 0 };
         let inflating = Some(MultiGzDecoder::new(sink));
-        Self::Gzip(Box::new(GzipScrubber { inflating, held: BytesMut::new(), plain: PlainScrubber::new(needle) }))
+        let (held, plain) = (BytesMut::new(), PlainScrubber::new(needle));
+        Self::Gzip(Box::new(GzipScrubber { inflating, chunk: None, held, plain }))
     }
 
-    /// Takes a chunk and gives what may go on; it may be empty.
-    pub(crate) fn push(&mut self, chunk: Bytes) -> Result<Bytes, Reflected> {
+    /// Takes a chunk and gives what may go on; it may be empty. `None` while there is more of the chunk to be looked at than one
+    /// turn of an event loop is long: then [`Self::resume`] goes on.
+    pub(crate) fn push(&mut self, chunk: Bytes) -> Result<Option<Bytes>, Reflected> {
         match self {
-            Self::Plain(scrubber) => Ok(scrubber.push(chunk)),
-            Self::Gzip(scrubber) => scrubber.push(chunk),
+            Self::Plain(scrubber) => Ok(Some(scrubber.push(chunk))),
+            Self::Gzip(scrubber) => {
+                scrubber.chunk = Some((chunk.clone(), chunk));
+                scrubber.resume()
+            }
+        }
+    }
+
+    /// Is there more to be looked at of the last chunk?
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self, Self::Gzip(scrubber) if scrubber.chunk.is_some())
+    }
+
+    /// Goes on with the last chunk.
+    pub(crate) fn resume(&mut self) -> Result<Option<Bytes>, Reflected> {
+        match self {
+            Self::Plain(_) => Ok(Some(Bytes::new())),
+            Self::Gzip(scrubber) => scrubber.resume(),
         }
     }
 
@@ -67,7 +87,10 @@ impl Scrubber {
     pub(crate) fn held(&self) -> usize {
         match self {
             Self::Plain(scrubber) => scrubber.held.len(),
-            Self::Gzip(scrubber) => scrubber.held.len() + scrubber.plain.held.len(),
+            Self::Gzip(scrubber) => {
+                let chunk = scrubber.chunk.as_ref().map_or(0, |(chunk, _)| chunk.len());
+                chunk + scrubber.held.len() + scrubber.plain.held.len()
+            }
         }
     }
 }
@@ -127,26 +150,45 @@ impl PlainScrubber {
 pub(crate) struct GzipScrubber {
     /// `None` once the body turned out not to be gzip that can be read from here.
     inflating: Option<MultiGzDecoder<Sink>>,
+    /// The chunk that is being inflated, and what is still to be inflated of it.
+    chunk: Option<(Bytes, Bytes)>,
     held: BytesMut,
     /// Looks at the bytes as they are: the body may be no gzip at all, or have something else behind it.
     plain: PlainScrubber,
 }
 
-impl GzipScrubber {
-    fn push(&mut self, chunk: Bytes) -> Result<Bytes, Reflected> {
-        let passed = self.inflate(chunk)?;
-        Ok(if passed.is_empty() { passed } else { self.plain.push(passed) })
-    }
+/// How far a chunk has come.
+enum Inflated {
+    /// There is more of it to be inflated.
+    Partly,
+    Wholly,
+    /// It is not gzip that can be read from here.
+    Not,
+}
 
-    fn inflate(&mut self, chunk: Bytes) -> Result<Bytes, Reflected> {
-        let Some(inflating) = &mut self.inflating else { return Ok(chunk) };
-        let inflated = inflating.write_all(&chunk).and_then(|()| inflating.flush());
-        if inflating.get_ref().found {
+impl GzipScrubber {
+    /// Inflates no more than a slice; `None` while there is more of the chunk.
+    fn resume(&mut self) -> Result<Option<Bytes>, Reflected> {
+        let Some((chunk, mut rest)) = self.chunk.take() else { return Ok(Some(Bytes::new())) };
+        let inflated = self.inflating.as_mut().map_or(Inflated::Not, |inflating| inflate(inflating, &mut rest));
+        if self.inflating.as_ref().is_some_and(|inflating| inflating.get_ref().found) {
             return Err(Reflected);
         }
-        if inflated.is_err() {
-            self.inflating = None;
-        } else if inflating.get_ref().suspicious() {
+        match inflated {
+            Inflated::Partly => {
+                self.chunk = Some((chunk, rest));
+                return Ok(None);
+            }
+            Inflated::Wholly => {}
+            Inflated::Not => self.inflating = None,
+        }
+        let passed = self.judged(chunk)?;
+        Ok(Some(if passed.is_empty() { passed } else { self.plain.push(passed) }))
+    }
+
+    /// What may go on, now that this chunk was looked at.
+    fn judged(&mut self, chunk: Bytes) -> Result<Bytes, Reflected> {
+        if self.inflating.as_ref().is_some_and(|inflating| inflating.get_ref().suspicious()) {
             self.held.extend_from_slice(&chunk);
             // Text that ends in the credential's beginning again and again is no accident.
             return if self.held.len() > MAX_HELD_BYTES { Err(Reflected) } else { Ok(Bytes::new()) };
@@ -164,11 +206,28 @@ impl GzipScrubber {
     }
 }
 
+/// Inflates until a slice of text has come out, or all of the chunk was read.
+fn inflate(inflating: &mut MultiGzDecoder<Sink>, rest: &mut Bytes) -> Inflated {
+    inflating.get_mut().seen = 0;
+    while !rest.is_empty() {
+        if inflating.get_ref().seen >= SLICE_BYTES {
+            return Inflated::Partly;
+        }
+        match inflating.write(rest) {
+            Ok(read) if read > 0 => rest.advance(read),
+            _ => return Inflated::Not,
+        }
+    }
+    if inflating.flush().is_ok() { Inflated::Wholly } else { Inflated::Not }
+}
+
 /// Where the inflated text goes: only its last bytes are kept.
 struct Sink {
     needle: Needle,
     tail: Vec<u8>,
     found: bool,
+    /// How many bytes have come since somebody set it to 0.
+    seen: usize,
 }
 
 impl Sink {
@@ -179,6 +238,7 @@ impl Sink {
 
 impl Write for Sink {
     fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        self.seen += text.len();
         let overlap = self.needle.longest() - 1;
         self.tail.extend_from_slice(text.get(..overlap).unwrap_or(text));
         self.found |= self.needle.is_in(&self.tail) || self.needle.is_in(text);

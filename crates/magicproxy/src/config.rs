@@ -168,6 +168,7 @@ impl Config {
         let Services { state, revocations, plugins } = services;
         Settings {
             state,
+            strangers: self.state.strangers,
             revocations,
             plugins,
             keys,

@@ -34,9 +34,14 @@ pub struct Acceptance {
     pub minters: Vec<MinterKey>,
     /// Must a token say whom it is for?
     pub require_sub: bool,
-    /// The longest life of a token, from `iat` to `exp`, in seconds.
+    /// The longest life of a token, from `iat` to `exp`, in seconds. Where there is none, tokens of version 2 live no longer
+    /// than [`MAX_SEALED_LIFETIME_SECONDS`].
     pub max_lifetime: Option<u64>,
 }
+
+/// The longest life of a token of version 2 where the operator names none, in seconds: 366 days. Whoever has the public key says
+/// how long it lives; the Python program's tokens, which live five years, are of version 1.
+pub const MAX_SEALED_LIFETIME_SECONDS: u64 = 366 * 24 * 60 * 60;
 
 impl Default for Acceptance {
     fn default() -> Self {
@@ -53,6 +58,14 @@ impl Default for Acceptance {
 impl Acceptance {
     pub(super) fn ensure_version(&self, version: TokenVersion) -> Result<(), VerifyError> {
         if self.versions.contains(&version) { Ok(()) } else { Err(VerifyError::Version(version.as_str())) }
+    }
+
+    /// The longest life of a token of this version, in seconds.
+    pub(super) fn longest_life(&self, version: TokenVersion) -> Option<u64> {
+        self.max_lifetime.or(match version {
+            TokenVersion::V1 => None,
+            TokenVersion::V2 => Some(MAX_SEALED_LIFETIME_SECONDS),
+        })
     }
 
     pub(super) fn denies_key(&self, id: &KeyId) -> bool {

@@ -118,7 +118,7 @@ impl KeyRing {
         }
         let claims = token.claims()?;
         let (iat, exp, nbf) = (UnixTime(claims.iat), UnixTime(claims.exp), claims.nbf.map(UnixTime));
-        check_lifetime(iat, exp, context)?;
+        check_lifetime(iat, exp, context.acceptance.longest_life(TokenVersion::V1))?;
         check_now(iat, exp, nbf, context.now)?;
         if claims.jti.as_deref().is_some_and(|id| !is_token_id(id)) {
             return Err(claim("jti must be 1 to 128 characters of `A-Z a-z 0-9 - _`"));
@@ -163,12 +163,12 @@ impl KeyRing {
 }
 
 /// Is the life of the token as long as it may be?
-pub(super) fn check_lifetime(iat: UnixTime, exp: UnixTime, context: &VerifyContext<'_>) -> Result<(), VerifyError> {
+pub(super) fn check_lifetime(iat: UnixTime, exp: UnixTime, longest: Option<u64>) -> Result<(), VerifyError> {
     if exp.0 > MAX_UNIX_TIME || exp <= iat {
         return Err(claim("exp must be later than iat, and before the year 10000"));
     }
     let lifetime = exp.0 - iat.0;
-    if lifetime > MAX_LIFETIME_SECONDS || context.acceptance.max_lifetime.is_some_and(|max| lifetime > max) {
+    if lifetime > MAX_LIFETIME_SECONDS || longest.is_some_and(|max| lifetime > max) {
         return Err(VerifyError::Lifetime);
     }
     Ok(())

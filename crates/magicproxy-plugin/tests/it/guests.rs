@@ -128,7 +128,12 @@ pub(crate) fn response(status: u16, body: &str) -> PluginResponse {
 pub(crate) const NOW: UnixTime = UnixTime(1_795_000_000);
 
 pub(crate) fn scope(owner: &str) -> PluginScope {
-    PluginScope { owner: Partition::of(&[owner.as_bytes()]), ends_at: UnixTime(NOW.0 + 3600), now: NOW, rows: RowLimits::UNBOUNDED }
+    PluginScope {
+        owner: Partition::of(&[owner.as_bytes()]),
+        ends_at: UnixTime(NOW.0 + 3600),
+        now: NOW,
+        rows: RowLimits::UNBOUNDED,
+    }
 }
 
 /// A runtime as each of the proxy's workers has one.

@@ -5,7 +5,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, Taken, UnixMillis,
+use magicproxy_core::state::{
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, Taken, UnixMillis,
 };
 
 #[derive(Debug, Default)]

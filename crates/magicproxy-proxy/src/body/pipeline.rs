@@ -11,6 +11,20 @@ use crate::header::Coding;
 use crate::rewrite::{BodyPlan, Inflater, JsonRewriter, drop_digests};
 use crate::scrub::{Needle, Scrubber};
 
+/// So many pieces are inflated at most in search of one that goes on.
+const MAX_TURNS: usize = 2;
+
+/// What comes out of the stages.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// This is to be sent; it is not empty.
+    Piece(Bytes),
+    /// Nothing, until more comes.
+    Nothing,
+    /// Nothing yet: it is to be asked again, after others had their turn.
+    Busy,
+}
+
 /// The stages of one body. By default there is none, and bytes pass as they are.
 #[derive(Default)]
 pub(crate) struct Pipeline {
@@ -48,21 +62,27 @@ impl Pipeline {
         }
     }
 
-    /// The next piece to be sent, never empty; `None` when there is none until more comes, or none at all once the body `ended`.
-    pub(crate) fn next(&mut self, ended: bool) -> Result<Option<Bytes>, BodyError> {
+    /// The next piece to be sent, never empty; [`Next::Nothing`] when there is none until more comes, or none at all once the body
+    /// `ended`. What it does at a time is bounded, whatever the bytes are.
+    pub(crate) fn next(&mut self, ended: bool) -> Result<Next, BodyError> {
+        let mut turns = 0;
         while let Some(piece) = self.inflated()? {
-            let passed = self.pass(piece)?;
+            turns += 1;
+            let Some(passed) = self.pass(piece)? else { return Ok(Next::Busy) };
             // The last piece takes along what was held back: who is told of the end with it need not ask again.
             let passed = if ended && self.inflater.is_none() { joined(passed, self.finish()?) } else { passed };
             if !passed.is_empty() {
-                return Ok(Some(passed));
+                return Ok(Next::Piece(passed));
+            }
+            if turns >= MAX_TURNS {
+                return Ok(Next::Busy);
             }
         }
         if !ended || self.finished {
-            return Ok(None);
+            return Ok(Next::Nothing);
         }
         let held = self.finish()?;
-        Ok((!held.is_empty()).then_some(held))
+        Ok(if held.is_empty() { Next::Nothing } else { Next::Piece(held) })
     }
 
     /// Will nothing come out of it, once the body has ended?
@@ -83,25 +103,28 @@ impl Pipeline {
         }
     }
 
+    /// What comes next for the scrubber; nothing in it, where that is to go on with what it has.
     fn inflated(&mut self) -> Result<Option<Bytes>, BodyError> {
+        if self.scrubber.as_ref().is_some_and(Scrubber::is_busy) {
+            return Ok(Some(Bytes::new()));
+        }
         match &mut self.inflater {
             Some(inflater) => Ok(inflater.next()?),
             None => Ok(Some(std::mem::take(&mut self.input)).filter(|piece| !piece.is_empty())),
         }
     }
 
-    fn pass(&mut self, piece: Bytes) -> Result<Bytes, BodyError> {
-        if piece.is_empty() {
-            return Ok(piece);
-        }
+    /// Passes a piece through the stages behind the inflater; `None` while one of them is busy with it.
+    fn pass(&mut self, piece: Bytes) -> Result<Option<Bytes>, BodyError> {
         let scrubbed = match &mut self.scrubber {
-            Some(scrubber) => scrubber.push(piece)?,
-            None => piece,
+            Some(scrubber) if scrubber.is_busy() => scrubber.resume()?,
+            Some(scrubber) if !piece.is_empty() => scrubber.push(piece)?,
+            _ => Some(piece),
         };
-        Ok(match &mut self.rewriter {
-            Some(rewriter) => rewriter.push(scrubbed),
-            None => scrubbed,
-        })
+        Ok(scrubbed.map(|scrubbed| match &mut self.rewriter {
+            Some(rewriter) if !scrubbed.is_empty() => rewriter.push(scrubbed),
+            _ => scrubbed,
+        }))
     }
 
     /// What the stages hold back, each one's passed through those behind it.
@@ -111,7 +134,8 @@ impl Pipeline {
             Some(inflater) => inflater.finish()?,
             None => None,
         };
-        let passed = self.pass(inflated.unwrap_or_default())?;
+        // A body that was inflated here has a scrubber that is never busy.
+        let passed = self.pass(inflated.unwrap_or_default())?.unwrap_or_default();
         let scrubbed = self.scrubber.as_mut().map(Scrubber::finish).unwrap_or_default();
         let Some(rewriter) = &mut self.rewriter else { return Ok(joined(passed, scrubbed)) };
         let rewritten = if scrubbed.is_empty() { scrubbed } else { rewriter.push(scrubbed) };

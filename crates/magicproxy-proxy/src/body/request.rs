@@ -57,7 +57,6 @@ struct Stream {
     /// Trailers that do not go up, besides those that never do.
     stripped: Arc<[HeaderName]>,
     /// What is held of memory, where the body was read whole.
-    #[expect(dead_code, reason = "dropping it gives the memory back")]
     buffered: Option<Holding>,
 }
 

@@ -8,13 +8,16 @@ use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::{Ahead, BodyError, Held, IdleTimer, Pipeline};
+use super::{Ahead, BodyError, Held, IdleTimer, Next, Pipeline};
 use crate::access_log::AccessRecord;
 use crate::admission::Holding;
 use crate::downstream::{InFlight, noted};
 use crate::header::filter_trailers;
 use crate::scrub::Needle;
 use crate::upstream::Lease;
+
+/// After so many bytes others have their turn: a fast upstream and a fast client could else keep an event loop for themselves.
+const TURN_BYTES: usize = 256 * 1024;
 
 /// A response body, with what must live as long as the answer does. In one box: it is moved about before it is sent.
 #[derive(Debug)]
@@ -145,6 +148,8 @@ pub(crate) struct UpstreamBody {
     trailers: Option<Frame<Bytes>>,
     /// Nothing more comes from the upstream; the pipeline may still hold something.
     ended: bool,
+    /// Bytes that went on since others had their turn.
+    passed: usize,
 }
 
 impl std::fmt::Debug for UpstreamBody {
@@ -168,6 +173,7 @@ impl UpstreamBody {
             lease: Some(lease),
             trailers: None,
             ended: false,
+            passed: 0,
         };
         body.note_source_end();
         body
@@ -205,6 +211,13 @@ impl UpstreamBody {
         }
     }
 
+    /// Lets others have their turn, and asks to be polled again.
+    fn yield_turn<T>(&mut self, context: &Context<'_>) -> Poll<T> {
+        self.passed = 0;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
     fn take_frame(&mut self, frame: Frame<Bytes>) {
         self.idle.progress();
         match frame.into_data() {
@@ -231,8 +244,17 @@ impl Body for UpstreamBody {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
             let ended = self.ended;
-            if let Some(passed) = self.pipeline.next(ended).transpose() {
-                return Poll::Ready(Some(passed.map(Frame::data)));
+            if self.passed >= TURN_BYTES {
+                return self.yield_turn(context);
+            }
+            match self.pipeline.next(ended) {
+                Ok(Next::Piece(piece)) => {
+                    self.passed += piece.len();
+                    return Poll::Ready(Some(Ok(Frame::data(piece))));
+                }
+                Ok(Next::Busy) => return self.yield_turn(context),
+                Ok(Next::Nothing) => {}
+                Err(error) => return Poll::Ready(Some(Err(error))),
             }
             if ended {
                 return Poll::Ready(self.trailers.take().map(Ok));

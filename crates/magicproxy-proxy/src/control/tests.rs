@@ -1,24 +1,40 @@
 use http_body_util::Full;
 
 use super::*;
+use crate::admission::{Account, Budget, Payer};
+use crate::settings::{Limits, Quota};
+
+/// An exchange of a peer that may hold so many bytes.
+fn exchange(budget: &Arc<Budget>) -> Holding {
+    let payer = Payer::anonymous(Arc::<Account>::default());
+    budget.take(Resource::Exchanges, 1, &payer).unwrap()
+}
+
+fn budget(per_peer: usize) -> Arc<Budget> {
+    let defaults = Limits::default();
+    Budget::new(&Limits { buffered_bytes: Quota { per_peer, ..defaults.buffered_bytes }, ..defaults })
+}
 
 #[tokio::test]
-async fn orders_take_no_more_memory_together_than_there_is_room() {
-    let room = Semaphore::new(8);
+async fn orders_take_no_more_memory_together_than_their_peer_may() {
+    let budget = budget(8);
+    let exchange = exchange(&budget);
     let order = || Full::new(Bytes::from_static(b"12345"));
-    let (whole, place) = collect(order(), &room).await.unwrap();
+    let (whole, buffered) = collect(order(), &exchange).await.unwrap();
     assert_eq!(whole.as_slice(), b"12345");
-    assert!(matches!(collect(order(), &room).await, Err(Rejection::Busy)));
-    drop(place);
-    assert!(collect(order(), &room).await.is_ok());
+    assert!(matches!(collect(order(), &exchange).await, Err(Rejection::Shortage(_))));
+    assert!(collect(order(), &self::exchange(&budget)).await.is_ok(), "another peer");
+    drop(buffered);
+    assert!(collect(order(), &exchange).await.is_ok());
 }
 
 #[tokio::test]
 async fn an_order_has_a_longest_length() {
-    let room = Semaphore::new(MAX_WAITING_BYTES);
+    let budget = budget(2 * MAX_ORDER_BYTES);
+    let exchange = exchange(&budget);
     let longest = vec![b' '; MAX_ORDER_BYTES];
-    assert!(collect(Full::new(Bytes::from(longest.clone())), &room).await.is_ok());
+    assert!(collect(Full::new(Bytes::from(longest.clone())), &exchange).await.is_ok());
     let longer = [longest, vec![b' ']].concat();
-    assert!(matches!(collect(Full::new(Bytes::from(longer)), &room).await, Err(Rejection::Order(_))));
-    assert_eq!(room.available_permits(), MAX_WAITING_BYTES);
+    assert!(matches!(collect(Full::new(Bytes::from(longer)), &exchange).await, Err(Rejection::Order(_))));
+    assert_eq!(budget.held(Resource::BufferedBytes), 0);
 }

@@ -41,7 +41,11 @@ impl Gate {
             // Whatever a plugin says, it will not be sent.
             Err(denial) if denial != Denial::NotAllowed => Err(refuse(denial)),
             decision => {
-                let shown = if self.plugins.read_body(token) { Some(whole_body(&head.headers, body, asker.exchange).await?) } else { None };
+                let shown = if self.plugins.read_body(token) {
+                    Some(whole_body(&head.headers, body, asker.exchange).await?)
+                } else {
+                    None
+                };
                 // What goes no further is not shown either: `Connection` can name any field.
                 let mut headers = head.headers.clone();
                 let (upstream, stripped, upgrade) = (&*self.upstream, self.carriers.stripped(), wants_websocket(head));

@@ -24,3 +24,37 @@ pub(crate) async fn work<T: Send + 'static>(bytes: usize, work: impl FnOnce() ->
     let slot = Arc::clone(&SLOTS).acquire_owned().await.map_err(|_| Rejection::Internal)?;
     verifier::work(slot, work).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An event loop of one thread: what is long is not worked on there.
+    #[tokio::test]
+    async fn what_is_long_is_worked_on_beside_the_event_loop() {
+        let here = || std::thread::current().id();
+        assert_eq!(work(SHORT_BYTES, here).await.unwrap(), here());
+        assert_ne!(work(SHORT_BYTES + 1, here).await.unwrap(), here());
+    }
+
+    /// However many ask, a few threads work, each in its turn.
+    #[tokio::test]
+    async fn a_few_work_at_a_time() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let mut tasks = Vec::new();
+        for _ in 0..32 {
+            let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+            tasks.push(tokio::spawn(work(SHORT_BYTES + 1, move || {
+                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                std::thread::yield_now();
+                running.fetch_sub(1, Ordering::SeqCst);
+            })));
+        }
+        for task in tasks {
+            task.await.unwrap().unwrap();
+        }
+        let slots = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
+        assert!((1..=slots).contains(&most.load(Ordering::SeqCst)));
+    }
+}

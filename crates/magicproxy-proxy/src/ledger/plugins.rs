@@ -70,7 +70,8 @@ impl Plugins {
         body: Option<&[u8]>,
     ) -> Result<(Option<Consent>, Consultation), Rejection> {
         let token = inquiry.token;
-        let scope = PluginScope { owner: token.owner(), ends_at: token.owner_ends_at(), now: clock::now(), rows: inquiry.rows.clone() };
+        let scope =
+            PluginScope { owner: token.owner(), ends_at: token.owner_ends_at(), now: clock::now(), rows: inquiry.rows.clone() };
         let body: Option<Arc<[u8]>> = body.map(Arc::from);
         let (mut consent, mut asked) = (None, Vec::new());
         for plugin in token.plugins() {

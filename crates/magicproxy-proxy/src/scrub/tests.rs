@@ -16,8 +16,13 @@ fn gzip(text: &str) -> Vec<u8> {
 fn scrubbed(mut scrubber: Scrubber, body: &[u8], size: usize) -> Result<Vec<u8>, Reflected> {
     let mut out = Vec::new();
     for chunk in body.chunks(size) {
-        out.extend_from_slice(&scrubber.push(Bytes::copy_from_slice(chunk))?);
-        assert!(scrubber.held() <= MAX_HELD_BYTES + SECRET.len());
+        let mut passed = scrubber.push(Bytes::copy_from_slice(chunk))?;
+        while passed.is_none() {
+            assert!(scrubber.is_busy() && scrubber.held() >= chunk.len());
+            passed = scrubber.resume()?;
+        }
+        out.extend_from_slice(&passed.unwrap());
+        assert!(!scrubber.is_busy() && scrubber.held() <= MAX_HELD_BYTES + SECRET.len());
     }
     out.extend_from_slice(&scrubber.finish());
     Ok(out)
@@ -128,4 +133,29 @@ fn a_secret_too_short_is_not_looked_for_beside_one_that_is_not() {
     assert!(Needle::new([b"short".as_slice()]).is_none());
     let needle = Needle::new([b"short".as_slice(), b"longer-than-that"]).unwrap();
     assert_eq!(needle.masked(b"short longer-than-that").unwrap(), b"short ****************");
+}
+
+/// A bomb takes many turns, none of which is long; and what it hides in its last byte is found.
+#[test]
+fn no_turn_inflates_more_than_a_slice() {
+    let text = "a".repeat(8 * 1024 * 1024) + SECRET;
+    for (text, found) in [(&text[..8 * 1024 * 1024], false), (&text[..], true)] {
+        let body = gzip(text);
+        assert!(body.len() < 64 * 1024, "one chunk");
+        let mut scrubber = Scrubber::gzip(needle());
+        let mut turn = scrubber.push(Bytes::from(body.clone()));
+        let mut turns = 1;
+        while let Ok(None) = turn {
+            let Scrubber::Gzip(inside) = &scrubber else { panic!() };
+            let seen = inside.inflating.as_ref().unwrap().get_ref().seen;
+            assert!((SLICE_BYTES..=SLICE_BYTES + 2 * 32 * 1024).contains(&seen), "{seen}");
+            turn = scrubber.resume();
+            turns += 1;
+        }
+        assert!(turns > 8 * 1024 * 1024 / (SLICE_BYTES + 2 * 32 * 1024), "{turns}");
+        match turn {
+            Ok(passed) => assert_eq!((passed.unwrap(), found), (Bytes::from(body), false)),
+            Err(Reflected) => assert!(found),
+        }
+    }
 }

@@ -6,6 +6,7 @@ mod limits;
 mod ownership;
 mod plugins;
 mod receipts;
+mod rows;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

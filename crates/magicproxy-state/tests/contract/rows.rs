@@ -28,7 +28,13 @@ fn limits(partition: u64) -> RowLimits {
     RowLimits { partition, ..RowLimits::UNBOUNDED }
 }
 
-async fn write(store: &dyn StateStore, name: &str, rows: RowLimits, changes: Vec<Change>, second: u64) -> Result<bool, StoreError> {
+async fn write(
+    store: &dyn StateStore,
+    name: &str,
+    rows: RowLimits,
+    changes: Vec<Change>,
+    second: u64,
+) -> Result<bool, StoreError> {
     let target = BoundedPartition { partition: partition(name), rows };
     store.apply_within(target, Vec::new(), changes, UnixTime(NOW + second)).await
 }
@@ -107,7 +113,10 @@ async fn an_allowance_is_spent_by_further_rows_alone(store: Store) {
     assert_eq!(write(&*store, "one", paid(), vec![put(b"a", b"", LATER), put(b"b", b"", LATER)], 0).await, Ok(true));
     assert_eq!(allowance.left(), 1);
     assert_eq!(write(&*store, "one", paid(), vec![put(b"a", b"x", LATER), remove(b"z")], 0).await, Ok(true));
-    assert_eq!(write(&*store, "two", paid(), vec![put(b"a", b"", LATER), put(b"b", b"", LATER)], 0).await, Err(full(Full::Allowance)));
+    assert_eq!(
+        write(&*store, "two", paid(), vec![put(b"a", b"", LATER), put(b"b", b"", LATER)], 0).await,
+        Err(full(Full::Allowance))
+    );
     assert_eq!(allowance.left(), 1, "what was refused is not paid for");
     assert_eq!(count(&*store, paid(), vec![demand(b"n", Bound::Total(9))]).await, Ok(Taken::All(vec![8])));
     assert_eq!(count(&*store, paid(), vec![demand(b"n", Bound::Total(9))]).await, Ok(Taken::All(vec![7])));
@@ -120,7 +129,10 @@ async fn a_call_that_finds_no_room_changes_nothing(store: Store) {
     let changes = vec![put(b"a", b"new", LATER), put(b"b", b"", LATER)];
     assert_eq!(write(&*store, "", limits(1), changes, 5).await, Err(full(Full::Partition)));
     let found = store.read(partition(""), vec![b"a".to_vec(), b"b".to_vec()], UnixTime(NOW)).await.unwrap();
-    assert_eq!(found.iter().map(|entry| entry.as_ref().map(|entry| entry.value.clone())).collect::<Vec<_>>(), [Some(b"old".to_vec()), None]);
+    assert_eq!(
+        found.iter().map(|entry| entry.as_ref().map(|entry| entry.value.clone())).collect::<Vec<_>>(),
+        [Some(b"old".to_vec()), None]
+    );
     let twice = vec![demand(b"n", Bound::Total(1)), demand(b"m", Bound::Total(1))];
     assert_eq!(count(&*store, limits(2), twice.clone()).await, Err(full(Full::Partition)));
     assert_eq!(count(&*store, limits(3), twice).await, Ok(Taken::All(vec![0, 0])), "neither was taken before");
@@ -146,11 +158,17 @@ async fn room_can_be_asked_for(store: Store) {
 
 async fn values_are_counted_by_their_beginning(store: Store) {
     let p = partition("");
-    let rows = vec![put(b"a", b"me 1", LATER), put(b"b", b"you 1", LATER), put(b"c", b"me 2", LATER), put(b"d", b"me 3", NOW + 1)];
+    let rows =
+        vec![put(b"a", b"me 1", LATER), put(b"b", b"you 1", LATER), put(b"c", b"me 2", LATER), put(b"d", b"me 3", NOW + 1)];
     assert!(store.apply(p, vec![], rows, UnixTime(NOW)).await.unwrap());
-    for (prefix, most, second, holds) in
-        [("me ", 3, 0, true), ("me ", 2, 0, false), ("me ", 2, 1, true), ("me ", 1, 1, false), ("", 3, 1, true), ("x", 0, 0, true)]
-    {
+    for (prefix, most, second, holds) in [
+        ("me ", 3, 0, true),
+        ("me ", 2, 0, false),
+        ("me ", 2, 1, true),
+        ("me ", 1, 1, false),
+        ("", 3, 1, true),
+        ("x", 0, 0, true),
+    ] {
         let condition = Condition::AtMostValued(prefix.into(), most);
         let found = store.apply(p, vec![condition], vec![], UnixTime(NOW + second)).await.unwrap();
         assert_eq!(found, holds, "{prefix} {most} {second}");

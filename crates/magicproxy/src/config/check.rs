@@ -218,6 +218,7 @@ impl Checker<'_> {
                 .quota("upstream_connections", raw.upstream_connections())
                 .unwrap_or(defaults.upstream_connections),
             buffered_bytes: self.quota("buffered_bytes", raw.buffered_bytes()).unwrap_or(defaults.buffered_bytes),
+            state_rows: self.quota("state_rows", raw.state_rows()).unwrap_or(defaults.state_rows),
         }
     }
 

@@ -12,7 +12,7 @@ use super::environment::Environment;
 use super::plugins;
 use super::raw::{RawAcme, RawConfig, RawKeys, RawLimits, RawLog, RawMint, RawState, RawTimeouts, RawUpstream};
 use super::setting::{Origin, Setting};
-use super::value::{DurationText, ForwardingChoice, LogLevel, MintPolicy, SlashChoice, StoreChoice};
+use super::value::{DurationText, ForwardingChoice, LogLevel, MintPolicy, SlashChoice, StoreChoice, StrangersChoice};
 
 /// The defaults, in this environment and this working directory.
 pub(crate) fn layer(environment: &Environment) -> RawConfig {
@@ -27,6 +27,7 @@ pub(crate) fn layer(environment: &Environment) -> RawConfig {
             prefix: text("magicproxy:"),
             timeout: duration(Duration::from_secs(1)),
             on_unreachable: text("deny"),
+            strangers: set(StrangersChoice::Refuse),
             ..RawState::default()
         },
         upstream: RawUpstream {
@@ -48,6 +49,7 @@ pub(crate) fn layer(environment: &Environment) -> RawConfig {
             exchanges: set(limits.exchanges.total as u64),
             upstream_connections: set(limits.upstream_connections.total as u64),
             buffered_bytes: set(limits.buffered_bytes.total as u64),
+            state_rows: set(limits.state_rows.total as u64),
             // Shares follow from the totals that hold: `limits::complete`.
             ..RawLimits::default()
         },

@@ -14,9 +14,19 @@ pub(super) struct RawQuota<'r> {
     pub(super) reserved: &'r Setting<u64>,
 }
 
+/// The shares of a total, as [`Quota::of`] or another function has them.
+macro_rules! shares {
+    ($total:ident) => {
+        Quota::of($total)
+    };
+    ($total:ident, $shares:ident) => {
+        Quota::$shares($total)
+    };
+}
+
 /// Gives [`RawLimits`] a view of each quota, and completes all of them: each name stands here once.
 macro_rules! quotas {
-    ($($total:ident: $owner:ident, $peer:ident, $reserved:ident;)*) => {
+    ($($total:ident: $owner:ident, $peer:ident, $reserved:ident $(by $shares:ident)?;)*) => {
         impl RawLimits {
             $(pub(super) fn $total(&self) -> RawQuota<'_> {
                 RawQuota {
@@ -31,7 +41,7 @@ macro_rules! quotas {
         /// Sets each share that nobody gave to its part of the total, so that `config show` tells what holds.
         pub(super) fn complete(mut limits: RawLimits) -> RawLimits {
             $(if let Some(total) = limits.$total.given().and_then(|given| usize::try_from(given.value).ok()) {
-                let quota = Quota::of(total);
+                let quota = shares!(total $(, $shares)?);
                 limits.$owner = limits.$owner.or(derived(quota.per_owner));
                 limits.$peer = limits.$peer.or(derived(quota.per_peer));
                 limits.$reserved = limits.$reserved.or(derived(quota.reserved));
@@ -45,6 +55,7 @@ quotas! {
     exchanges: exchanges_per_owner, exchanges_per_peer, exchanges_reserved;
     upstream_connections: upstream_connections_per_owner, upstream_connections_per_peer, upstream_connections_reserved;
     buffered_bytes: buffered_bytes_per_owner, buffered_bytes_per_peer, buffered_bytes_reserved;
+    state_rows: state_rows_per_owner, state_rows_per_peer, state_rows_reserved by of_rows;
 }
 
 fn derived(share: usize) -> Setting<u64> {

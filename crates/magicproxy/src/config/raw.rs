@@ -13,7 +13,7 @@ use super::setting::{Entry, Given, Origin, Section, Setting, section};
 use super::size::SizeText;
 use super::value::{
     DurationText, FailureChoice, ForwardingChoice, LogFormat, LogLevel, MintPolicy, PresetChoice, RawRuleSetting, SlashChoice,
-    StoreChoice, StoreUrlText, VersionChoice,
+    StoreChoice, StoreUrlText, StrangersChoice, VersionChoice,
 };
 
 /// Configuration of Magic API Proxy.
@@ -146,7 +146,7 @@ section! {
 section! {
     /// Which tokens are accepted.
     RawTokens {
-        /// Tokens that live longer than this are refused.
+        /// Tokens that live longer than this are refused; unless given, those of version 2 that live longer than 366 days.
         max_lifetime: DurationText,
         /// The versions that are accepted: by default both; while minting is closed, and no minters are listed, `v1` only.
         accept: Vec<Given<VersionChoice>>,
@@ -182,6 +182,9 @@ section! {
         timeout: DurationText,
         /// When the list of revocations in the Valkey cannot be read: `deny`, or `allow-stale 30s`.
         on_unreachable: String,
+        /// Requests for which something would be kept, with sealed tokens of no listed minter, which anyone can mint: `refuse`, or
+        /// `accept`.
+        strangers: StrangersChoice,
     }
 }
 
@@ -314,6 +317,15 @@ section! {
         buffered_bytes_per_peer: u64,
         /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
         buffered_bytes_reserved: u64,
+        /// Rows of the state store: counts, grants, elements, entries of plugins.
+        state_rows: u64,
+        /// The same of one token and of all that are narrowed from it, and of the elements of one list: a hundredth of the total,
+        /// unless given.
+        state_rows_per_owner: u64,
+        /// The same that one address adds in a day with tokens that anyone can mint: a hundredth of the total, unless given.
+        state_rows_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        state_rows_reserved: u64,
     }
 }
 

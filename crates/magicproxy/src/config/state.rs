@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use magicproxy_proxy::settings::StrangerState;
 use magicproxy_state::{ValkeySettings, ValkeyUrl};
 
 use super::KeySettings;
 use super::check::{Checker, parse_duration, value};
 use super::raw::{RawConfig, RawState};
 use super::setting::{Origin, Section as _};
-use super::value::StoreChoice;
+use super::value::{StoreChoice, StrangersChoice};
 use crate::failure::reason;
 
 /// No token lives longer, where nobody says less.
@@ -21,6 +22,8 @@ const LEEWAY: Duration = Duration::from_secs(2 * magicproxy_core::token::LEEWAY_
 #[derive(Clone, Debug)]
 pub(crate) struct StateSettings {
     pub(crate) store: StoreSettings,
+    /// What strangers' tokens may have kept.
+    pub(crate) strangers: StrangerState,
     /// Somebody has said so; else it is opened only when it is needed.
     pub(crate) chosen: bool,
 }
@@ -63,7 +66,8 @@ impl Checker<'_> {
         };
         let chosen = state.entries("state").iter().any(|entry| *entry.origin != Origin::Default);
         let store = store.filter(|_| self.faults.len() == faults)?;
-        Some(StateSettings { store, chosen })
+        let strangers = value(&state.strangers, StrangersChoice::Refuse).into();
+        Some(StateSettings { store, strangers, chosen })
     }
 
     pub(super) fn revocations(&mut self, raw: &RawConfig, keys: &KeySettings) -> RevocationSettings {

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use magicproxy_core::{RawRule, TokenVersion};
+use magicproxy_proxy::settings::StrangerState;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -127,6 +128,25 @@ pub(crate) enum StoreChoice {
     Memory,
     /// There is none, and tokens that need one are refused.
     None,
+}
+
+/// What becomes of requests that need state, with tokens that anyone can mint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum StrangersChoice {
+    /// They are refused.
+    Refuse,
+    /// They are carried out.
+    Accept,
+}
+
+impl From<StrangersChoice> for StrangerState {
+    fn from(choice: StrangersChoice) -> Self {
+        match choice {
+            StrangersChoice::Refuse => Self::Refuse,
+            StrangersChoice::Accept => Self::Accept,
+        }
+    }
 }
 
 /// The URL of a store: it may hold a password, and is shown without.

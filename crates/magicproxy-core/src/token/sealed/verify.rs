@@ -11,7 +11,7 @@ use crate::pattern::PatternMode;
 use crate::seal::Sealed;
 use crate::token::grant::TokenBudget;
 use crate::token::verify::{VerifyContext, check_lifetime, check_now};
-use crate::token::{Provenance, VerifiedToken, VerifyError, caveat};
+use crate::token::{Provenance, TokenVersion, VerifiedToken, VerifyError, caveat};
 
 impl KeyRing {
     /// Verifies a version 2 token.
@@ -24,7 +24,7 @@ impl KeyRing {
         let key = self.key_of(token, context)?;
         ensure_minter(token, context)?;
         let credential = open(token, key)?;
-        check_lifetime(claims.iat, claims.exp, context)?;
+        check_lifetime(claims.iat, claims.exp, context.acceptance.longest_life(TokenVersion::V2))?;
         check_now(claims.iat, claims.exp, claims.nbf, context.now)?;
         if context.acceptance.require_sub && claims.sub.is_none() {
             return Err(VerifyError::Claims("this proxy wants tokens that name whom they are for (`sub`)".to_owned()));

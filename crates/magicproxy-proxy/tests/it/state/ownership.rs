@@ -164,12 +164,21 @@ async fn values_come_from_request_path_and_location_too() {
 
 #[tokio::test]
 async fn what_cannot_be_recorded_is_not_passed_on_as_if_it_had_been() {
-    let upstream = digitalocean().await;
     let store = Failing::new();
+    let failing = Arc::clone(&store);
+    // It fails when the upstream has been asked.
+    let upstream = Upstream::scripted(move |seen| match seen.method.as_str() {
+        "POST" => {
+            failing.fail(false, true);
+            Reply::with("201 Created", &["Content-Type: application/json"], created(101))
+        }
+        _ => Reply::ok("{}"),
+    })
+    .await;
     let proxy = proxy(&upstream, Arc::clone(&store) as Arc<dyn StateStore>).await;
     let token = Token::ruled(&makes_records()).mint();
-    store.fail(false, true);
     create(&proxy, &token).await.assert_rejected(502, "created_not_recorded");
+    create(&proxy, &token).await.assert_rejected(503, "store_unavailable");
     store.fail(true, true);
     // Before anything is sent.
     create(&proxy, &token).await.assert_rejected(503, "store_unavailable");

@@ -1,19 +1,20 @@
 //! Receipts: tokens for what a request made, where no store is.
 
 use magicproxy_core::{Credential, Grant, Kem, PatternMode, RawRule, Rule, SealRequest, TypedCredential, UnixTime, UpstreamName};
+use magicproxy_proxy::settings::StrangerState;
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::*;
 use crate::support::{CREDENTIAL, NAME, Token, guard, keys, now};
 
-fn with_receipt() -> Value {
+pub(super) fn with_receipt() -> Value {
     let mut rules = makes_records();
     rules[1]["receipt"] = true.into();
     rules
 }
 
-fn sealed(rules: &Value) -> String {
+pub(super) fn sealed(rules: &Value) -> String {
     let raw: Vec<RawRule> = serde_json::from_value(rules.clone()).unwrap();
     let ring = keys().current();
     let key = ring.published(UnixTime(now())).find(|key| key.kem() == Kem::X25519).unwrap().clone();
@@ -60,7 +61,11 @@ async fn a_receipt_allows_what_was_made_and_nothing_else() {
 #[tokio::test]
 async fn a_receipt_bears_the_caveats_and_shares_their_counts() {
     let upstream = digitalocean().await;
-    let proxy = stateful(&upstream).await;
+    let proxy = Proxy::with(&upstream, |settings| {
+        settings.state = Some(Arc::new(MemoryStore::new()));
+        settings.strangers = StrangerState::Accept;
+    })
+    .await;
     let token = Token::ruled(&with_receipt()).limited("total=2").mint();
     let answer = create(&proxy, &token).await;
     let receipt = answer.one("magic-receipt").unwrap().to_owned();

@@ -7,8 +7,8 @@ use magicproxy_core::{Acceptance, EncodedSlash, PatternMode, Policy, ScopeName, 
 use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::serve::Server;
 use magicproxy_proxy::settings::{
-    ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, Placing, RefusalShape, Settings, Timeouts,
-    TrustedProxies, UpstreamSettings,
+    ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, Placing, RefusalShape, Settings, StrangerState,
+    Timeouts, TrustedProxies, UpstreamSettings,
 };
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -84,6 +84,7 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
     scopes.insert(ScopeName::parse("writing").unwrap(), parse(&["POST /write"]).try_into().unwrap());
     Settings {
         state: None,
+        strangers: StrangerState::default(),
         revocations: Arc::default(),
         plugins: None,
         keys: keys(),

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, Taken, UnixMillis,
+use magicproxy_core::state::{
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, Taken, UnixMillis,
 };
 
 /// The entries of one plugin and one owner: there is no other here.

@@ -78,7 +78,8 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let response = args.response.as_deref().map(read::<ResponseFile>).transpose()?.map(ResponseFile::into_response);
     let plugin = Single::load(&args.file, args.config.as_deref(), Some(state.clone()))?;
     let now = args.now.map_or_else(clock::now, UnixTime);
-    let scope = PluginScope { owner: Partition::of(&[b"plugin run"]), ends_at: UnixTime(u64::MAX), now, rows: RowLimits::UNBOUNDED };
+    let scope =
+        PluginScope { owner: Partition::of(&[b"plugin run"]), ends_at: UnixTime(u64::MAX), now, rows: RowLimits::UNBOUNDED };
     let (asked, told) = wire::runtime()?.block_on(async {
         let asked = plugin.host.ask(&plugin.name, &request, scope).await;
         let told = match &response {
