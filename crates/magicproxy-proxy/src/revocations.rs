@@ -2,7 +2,7 @@
 //!
 //! The list is filled by whoever watches where it is kept, and ages: when it has not been refreshed for too long it cannot
 //! be trusted, and doubt is denial. While nothing is revoked and nothing ages, asking costs one atomic load.
-//! Specification: `docs/spec/state-store.md` section 5.
+//! Specification: `docs/spec/state-store.md` section 6.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

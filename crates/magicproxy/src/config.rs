@@ -31,8 +31,9 @@ use std::sync::Arc;
 
 use magicproxy_core::plugin::PluginHost;
 use magicproxy_core::state::StateStore;
-use magicproxy_core::{UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext};
+use magicproxy_core::{Permit, Provenance, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext};
 use magicproxy_proxy::settings::{
+    StrangerState,
     ApiRoot, Limits, MintSettings, Revocations, Settings, SharedKeys, Timeouts, TrustedProxies, UpstreamSettings,
 };
 
@@ -161,6 +162,12 @@ impl Config {
     /// What verification needs to know.
     pub(crate) fn verify_context(upstream: &UpstreamSettings, now: UnixTime) -> VerifyContext<'_> {
         VerifyContext { now, scopes: &upstream.scopes, patterns: upstream.patterns, acceptance: &upstream.acceptance }
+    }
+
+    /// Is this a request for which the store would keep something, with a token for which it keeps nothing?
+    pub(crate) fn keeps_nothing_for(&self, permit: &Permit) -> bool {
+        let stranger = permit.token().provenance() == Provenance::Anyone;
+        stranger && self.state.strangers == StrangerState::Refuse && permit.keeps_rows()
     }
 
     /// What the engine is told.

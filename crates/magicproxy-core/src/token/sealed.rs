@@ -40,6 +40,12 @@ pub struct SealedToken<'t> {
 }
 
 impl<'t> SealedToken<'t> {
+    /// Does it bear a minter's signature? Whose that is, and whether it is valid, is the proxy's to say.
+    #[must_use]
+    pub fn names_minter(&self) -> bool {
+        self.claims.minter.is_some() && self.signature.is_some()
+    }
+
     /// Checks the form, and reads the claims.
     ///
     /// # Errors

@@ -129,6 +129,9 @@ fn on_this_machine<'u>(url: &'u str, config: &Config) -> Option<&'u str> {
     ours.then(|| below(rest, authority)).flatten()
 }
 
+const STATE_NEEDS_MINTER: &str = "the proxy keeps nothing for tokens that anyone can mint: this needs a token that one of its minters signed \
+                                  (or `state.strangers = \"accept\"`)";
+
 struct Question<'a> {
     token: &'a str,
     method: &'a str,
@@ -209,6 +212,7 @@ impl Question<'_> {
             now,
         };
         let decided = match token.authorize(&access) {
+            Ok(permit) if self.config.keeps_nothing_for(&permit) => Verdict::refused("state_needs_minter", STATE_NEEDS_MINTER),
             Ok(permit) => Verdict { rule: Some(permit.rule().to_string()), ..Verdict::default() },
             Err(denial) => self.denied(&denial, &token, &target),
         };

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
+use magicproxy_core::token::MAX_SEALED_LIFETIME_SECONDS;
 use magicproxy_core::{
     Caveat, Credential, CredentialField, CredentialPlace, Grant, Kem, Label, MintOrder, MinterSigningKey, PatternMode, Rule,
     ScopeName, SealRequest, TypedCredential, UnixTime, UpstreamName,
@@ -15,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::cli::{narrow, pinned, secret};
 use crate::config::Environment;
 use crate::failure::Failure;
-use crate::output::harmless;
+use crate::output::{harmless, note};
 
 /// What only sealed tokens have.
 #[derive(Debug, Args)]
@@ -68,6 +69,12 @@ pub(super) fn mint(
     let minter = minter.transpose().context("--minter-key")?;
     let key = pinned::Source { to, refresh: args.refresh }.key(args.kem.unwrap_or_default(), environment)?;
     let lifetime = expires_in.unwrap_or_else(|| MintSettings::default().default_lifetime.as_secs());
+    if lifetime > MAX_SEALED_LIFETIME_SECONDS {
+        note("warning: most proxies refuse sealed tokens that live longer than 366 days (`tokens.max_lifetime`)");
+    }
+    if minter.is_none() && (limit.is_some() || keeps_rows(&grant)) {
+        note(narrow::NEEDS_MINTER);
+    }
     let minted = key.mint(&SealRequest {
         credential,
         grant,
@@ -83,6 +90,14 @@ pub(super) fn mint(
     let Some(limit) = limit else { return Ok(token) };
     // As of a version 1 token, it is the first caveat.
     Ok(Caveat { limit: Some(limit), ..Caveat::default() }.append_to(&token).context("nothing was minted")?)
+}
+
+/// Would a store keep something for one of these rules?
+fn keeps_rows(grant: &Grant) -> bool {
+    match grant {
+        Grant::Allowed(rules) => rules.iter().filter_map(Rule::state).any(|state| state.keeps_rows()),
+        Grant::Scopes(_) => false,
+    }
 }
 
 fn grant(allowed: Option<Vec<magicproxy_core::RawRule>>, scopes: Option<Vec<String>>) -> Result<Grant, Vec<String>> {
