@@ -33,8 +33,7 @@ use magicproxy_core::plugin::PluginHost;
 use magicproxy_core::state::StateStore;
 use magicproxy_core::{Permit, Provenance, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext};
 use magicproxy_proxy::settings::{
-    StrangerState,
-    ApiRoot, Limits, MintSettings, Revocations, Settings, SharedKeys, Timeouts, TrustedProxies, UpstreamSettings,
+    ApiRoot, Limits, MintSettings, Revocations, Settings, SharedKeys, StrangerState, Timeouts, TrustedProxies, UpstreamSettings,
 };
 
 pub(crate) use check::parse_duration;

@@ -81,7 +81,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let scope =
         PluginScope { owner: Partition::of(&[b"plugin run"]), ends_at: UnixTime(u64::MAX), now, rows: RowLimits::UNBOUNDED };
     let (asked, told) = wire::runtime()?.block_on(async {
-        let asked = plugin.host.ask(&plugin.name, &request, scope).await;
+        let asked = plugin.host.ask(&plugin.name, &request, scope.clone()).await;
         let told = match &response {
             Some(response) => Some(plugin.host.tell(&plugin.name, &request, response, scope).await),
             None => None,
