@@ -223,7 +223,18 @@ macro_rules! choices {
         })*
     };
 }
-choices!(FailureChoice, StoreChoice, StrangersChoice, PresetChoice, MintPolicy, SlashChoice, ForwardingChoice, LogFormat, LogLevel, VersionChoice);
+choices!(
+    FailureChoice,
+    StoreChoice,
+    StrangersChoice,
+    PresetChoice,
+    MintPolicy,
+    SlashChoice,
+    ForwardingChoice,
+    LogFormat,
+    LogLevel,
+    VersionChoice
+);
 
 /// A duration as it is written: `24h`, `15m`, or a number of seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
