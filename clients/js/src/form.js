@@ -16,6 +16,8 @@ export class TokenError extends Error {
 export const MAX_BYTES = 8192;
 export const MAX_CAVEATS = 16;
 export const MAX_LIFETIME = 3660 * 86400;
+/** The longest life where the operator names none. */
+export const DEFAULT_MAX_LIFETIME = 366 * 86400;
 export const MAX_TIME = 253402300799;
 export const LEEWAY = 30;
 

@@ -2,7 +2,7 @@
 
 import { base64url, concat, equal, fromUtf8, hmac, random, utf8 } from "./bytes.js";
 import { checkCredential } from "./credential.js";
-import { LEEWAY, MAX_BYTES, MAX_CAVEATS, MAX_LIFETIME, MAX_TIME, TokenError, parseCaveat, parseClaims, parseToken } from "./form.js";
+import { DEFAULT_MAX_LIFETIME, LEEWAY, MAX_BYTES, MAX_CAVEATS, MAX_LIFETIME, MAX_TIME, TokenError, parseCaveat, parseClaims, parseToken } from "./form.js";
 import * as hpke from "./hpke.js";
 import { parseObject } from "./json.js";
 import { chooseKey, kemOf, publicBytes, thumbprint } from "./keys.js";
@@ -83,7 +83,7 @@ export function inspect(token) {
 }
 
 /** See `index.d.ts`. */
-export async function open(token, { keys, minters = [], denyKid = [], requireSub = false, maxLifetime = Infinity, now = clock() }) {
+export async function open(token, { keys, minters = [], denyKid = [], requireSub = false, maxLifetime = DEFAULT_MAX_LIFETIME, now = clock() }) {
   const parsed = parseToken(token);
   const { claims } = parsed;
   const key = await keyOf(claims, keys, denyKid, now);

@@ -9,6 +9,8 @@ import re
 MAX_BYTES = 8192
 MAX_CAVEATS = 16
 MAX_LIFETIME = 3660 * 86400
+#: The longest life where the operator names none.
+DEFAULT_MAX_LIFETIME = 366 * 86400
 MAX_TIME = 253402300799
 LEEWAY = 30
 

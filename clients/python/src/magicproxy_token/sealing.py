@@ -8,7 +8,19 @@ import os
 import time
 
 from .credential import check_credential
-from .form import LEEWAY, MAX_BYTES, MAX_LIFETIME, MAX_TIME, TokenError, base64url, from_base64url, parse_claims, parse_object, parse_token
+from .form import (
+    DEFAULT_MAX_LIFETIME,
+    LEEWAY,
+    MAX_BYTES,
+    MAX_LIFETIME,
+    MAX_TIME,
+    TokenError,
+    base64url,
+    from_base64url,
+    parse_claims,
+    parse_object,
+    parse_token,
+)
 from .narrowing import Inspection, inspect, next_tag
 
 _INFO = b"magic-api-proxy/v2"
@@ -179,7 +191,7 @@ def _check_times(claims, max_lifetime, now):
     iat, exp = claims["iat"], claims["exp"]
     if exp > MAX_TIME or exp <= iat:
         raise TokenError("claims", "exp must be later than iat, and before the year 10000")
-    if exp - iat > MAX_LIFETIME or (max_lifetime is not None and exp - iat > max_lifetime):
+    if exp - iat > min(MAX_LIFETIME, DEFAULT_MAX_LIFETIME if max_lifetime is None else max_lifetime):
         raise TokenError("lifetime")
     if now >= exp + LEEWAY:
         raise TokenError("expired")

@@ -214,7 +214,7 @@ impl Maker {
             self.ok("explains", self.token(&plain.clone().with("explain", "true"), &[]), json!({})),
             self.ok("a scope", self.token(&plain.clone().without("allowed").with("scopes", r#"["read"]"#), &[]), decisions(&[("GET /user", "", 0, "allowed"), ("GET /users", "", 0, "not_allowed")])),
             self.ok("rules of both forms", self.token(&wide, &[]), decisions(&[("GET /a/1", "", 0, "allowed"), ("POST /b/1", "", 0, "allowed"), ("PUT /b/1/2", "", 0, "not_allowed")])),
-            self.ok("the longest life", self.token(&plain.clone().with("exp", NOW - 10 + 316_224_000), &[]), json!({})),
+            self.ok("the longest life", self.token(&plain.clone().with("exp", NOW - 10 + 316_224_000), &[]), json!({"context": {"max_lifetime": 316_224_000}})),
             self.ok("as long as the operator accepts", self.token(&plain, &[]), json!({"context": {"max_lifetime": 3610}})),
             self.ok("a label where one is wanted", self.token(&plain.clone().with("sub", r#""ci""#), &[]), json!({"context": {"require_sub": true}})),
             self.ok("a listed minter", self.assemble(&self.key.0, &plain.clone().with("minter", &minter).json(), CREDENTIAL, true, &[]), json!({"context": {"minters_required": true}})),
@@ -482,6 +482,11 @@ impl Maker {
             in_context("a denied key", &token, "unknown_key", json!({"deny_kid": [self.key.0.public().id().as_str()]})),
             in_context("version 1 only", &token, "version", json!({"accept": ["v1"]})),
             in_context("a life that the operator does not accept", &token, "lifetime", json!({"max_lifetime": 3609})),
+            json!({
+                "name": "a life of more than 366 days where the operator says nothing",
+                "token": self.token(&plain.clone().with("exp", NOW - 10 + 316_224_000), &[]),
+                "refused": "lifetime",
+            }),
             in_context(
                 "no label where one is wanted",
                 &self.token(&plain, &[r#"{"sub":"a"}"#]),
