@@ -42,8 +42,8 @@ fn decide(bencher: Bencher, request: &PluginRequest, expected: &Verdict) {
     let (host, name, runtime) = (host(), name(), runtime());
     let scope =
         PluginScope { owner: Partition::of(&[b"owner"]), ends_at: UnixTime(2), now: UnixTime(1), rows: RowLimits::UNBOUNDED };
-    assert_eq!(runtime.block_on(host.decide(&name, request, scope)), *expected);
-    bencher.bench_local(|| runtime.block_on(host.decide(&name, request, scope)));
+    assert_eq!(runtime.block_on(host.decide(&name, request, scope.clone())), *expected);
+    bencher.bench_local(|| runtime.block_on(host.decide(&name, request, scope.clone())));
 }
 
 fn host() -> Host {

@@ -33,14 +33,14 @@ fn it_is_the_owners_alone_and_ends() {
     run(async {
         let (request, answer) = (request("GET", "/"), response(201, ""));
         let mut one = scope("one");
-        assert_eq!(host.decide(name, &request, one).await, Verdict::Abstain);
-        assert!(host.observe(name, &request, &answer, one).await);
-        assert_eq!(host.decide(name, &request, one).await, Verdict::Allow);
+        assert_eq!(host.decide(name, &request, one.clone()).await, Verdict::Abstain);
+        assert!(host.observe(name, &request, &answer, one.clone()).await);
+        assert_eq!(host.decide(name, &request, one.clone()).await, Verdict::Allow);
         assert_eq!(host.decide(name, &request, scope("two")).await, Verdict::Abstain);
         one.now = UnixTime(NOW.0 + 59);
-        assert_eq!(host.decide(name, &request, one).await, Verdict::Allow);
+        assert_eq!(host.decide(name, &request, one.clone()).await, Verdict::Allow);
         one.now = UnixTime(NOW.0 + 60);
-        assert_eq!(host.decide(name, &request, one).await, Verdict::Abstain);
+        assert_eq!(host.decide(name, &request, one.clone()).await, Verdict::Abstain);
     });
 }
 
@@ -50,7 +50,7 @@ fn it_ends_with_the_token() {
     run(async {
         let mut short = scope("one");
         short.ends_at = UnixTime(NOW.0 + 10);
-        assert!(host.observe(name, &request("GET", "/"), &response(201, ""), short).await);
+        assert!(host.observe(name, &request("GET", "/"), &response(201, ""), short.clone()).await);
         short.now = UnixTime(NOW.0 + 10);
         assert_eq!(host.decide(name, &request("GET", "/"), short).await, Verdict::Abstain);
     });

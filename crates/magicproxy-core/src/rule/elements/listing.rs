@@ -99,7 +99,9 @@ impl<'de> Visitor<'de> for Listed<'_> {
                     let Name(value): Name<'de> = members.next_value()?;
                     *place = Some(folded(&value));
                 }
-                None => drop(members.next_value::<UniqueSkipped>()?),
+                None => {
+                    members.next_value::<UniqueSkipped>()?;
+                }
             }
             names.note::<A::Error>(Cow::clone(&name))?;
         }
