@@ -30,20 +30,23 @@ pub(crate) enum Resource {
     Exchanges,
     /// Connections to upstreams that an exchange uses, of all origins; over HTTP/2 a stream of one.
     UpstreamConnections,
+    /// Requests that wait for a connection to an upstream.
+    UpstreamQueue,
     /// Bytes of bodies that are read whole before they go on, and of heads that are not complete.
     BufferedBytes,
 }
 
 impl Resource {
     /// How many there are.
-    pub(crate) const COUNT: usize = 3;
+    pub(crate) const COUNT: usize = 4;
     /// All of them, in the order of their numbers.
-    const ALL: [Self; Self::COUNT] = [Self::Exchanges, Self::UpstreamConnections, Self::BufferedBytes];
+    const ALL: [Self; Self::COUNT] = [Self::Exchanges, Self::UpstreamConnections, Self::UpstreamQueue, Self::BufferedBytes];
 
     fn quota(self, limits: &Limits) -> Quota {
         match self {
             Self::Exchanges => limits.exchanges,
             Self::UpstreamConnections => limits.upstream_connections,
+            Self::UpstreamQueue => limits.upstream_queue,
             Self::BufferedBytes => limits.buffered_bytes,
         }
     }

@@ -109,6 +109,8 @@ pub(crate) enum Rejection {
     Plugin(Option<String>),
     #[error("a plugin could not record what came of the request, which the upstream carried out")]
     PluginFailed,
+    #[error("every connection to the upstream that this request may use was in use for too long; try again")]
+    UpstreamBusy,
     #[error("the upstream cannot be reached")]
     Connect,
     #[error("the upstream's certificate is not accepted")]
@@ -188,6 +190,7 @@ impl Rejection {
             Self::CannotTell => (StatusCode::BAD_GATEWAY, "cannot_tell", "http_response_incomplete"),
             Self::NotRecorded | Self::PluginFailed => (StatusCode::BAD_GATEWAY, "created_not_recorded", "proxy_internal_error"),
             Self::Plugin(_) => (StatusCode::FORBIDDEN, "denied_by_plugin", DENIED),
+            Self::UpstreamBusy => (StatusCode::SERVICE_UNAVAILABLE, "upstream_busy", "connection_limit_reached"),
             Self::Connect => (StatusCode::BAD_GATEWAY, "upstream_unreachable", "connection_refused"),
             Self::Tls => (StatusCode::BAD_GATEWAY, "upstream_tls", "tls_certificate_error"),
             Self::ConnectTimeout => (StatusCode::GATEWAY_TIMEOUT, "upstream_connect_timeout", "connection_timeout"),
@@ -220,7 +223,7 @@ impl Rejection {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Limit(_, after) => *after,
-            Self::Shortage(_) | Self::Busy => Some(RETRY_AFTER),
+            Self::Shortage(_) | Self::Busy | Self::UpstreamBusy => Some(RETRY_AFTER),
             _ => None,
         }
     }

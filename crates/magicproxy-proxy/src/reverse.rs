@@ -11,6 +11,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use magicproxy_core::UnixTime;
+use tokio::sync::oneshot;
 
 use crate::access_log::AccessRecord;
 use crate::admission::{Budget, Holding, Payer, Resource};
@@ -26,7 +27,7 @@ use crate::rewrite;
 use crate::scrub::Needle;
 use crate::serve::{StartError, WorkerId};
 use crate::settings::{Settings, UpstreamSettings};
-use crate::upstream::{Answer, Upstream};
+use crate::upstream::{Answer, Sockets, Upstream};
 use crate::verifier::{self, Shared};
 use homes::{Home, Homes};
 
@@ -54,20 +55,26 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    fn new(settings: &Settings, own: &Arc<UpstreamSettings>, shared: &Shared) -> Result<Self, StartError> {
-        let upstream = Arc::new(Upstream::new(settings, own)?);
+    fn new(
+        settings: &Settings,
+        own: &Arc<UpstreamSettings>,
+        shared: &Shared,
+        sockets: &Arc<Sockets>,
+    ) -> Result<Self, StartError> {
+        let upstream = Upstream::new(settings, own, sockets)?;
         let gate = Gate::new(settings, own, shared, Arc::clone(&upstream)).map_err(|_| StartError::Random)?;
         Ok(Self { gate, upstream, name: own.name.as_str().into(), settings: Arc::clone(own) })
     }
 
     /// Sends a permitted request, and does what is due before any of its answer is passed down.
-    async fn exchange(self: &Arc<Self>, outbound: OutboundRequest, worker: WorkerId) -> Result<Answer, Rejection> {
-        if !outbound.has_duties() {
-            return self.upstream.send(outbound, worker).await?.settle().await;
+    async fn exchange(&self, outbound: OutboundRequest, worker: WorkerId) -> Result<Answer, Rejection> {
+        let request = self.upstream.connect(outbound, worker).await?;
+        if !request.has_duties() {
+            return request.send().await?.settle().await;
         }
         // What the upstream does is recorded, though the caller should go away meanwhile.
-        let served = Arc::clone(self);
-        let exchange = tokio::spawn(async move { served.upstream.send(outbound, worker).await?.settle().await });
+        let (_here, gone) = oneshot::channel();
+        let exchange = tokio::spawn(async move { request.unless(gone).send().await?.settle().await });
         exchange.await.map_err(|_| Rejection::Internal)?
     }
 }
@@ -76,7 +83,8 @@ impl ReverseDoor {
     pub(crate) fn new(settings: Arc<Settings>) -> Result<Self, StartError> {
         let budget = Budget::new(&settings.limits);
         let shared = Shared { slots: verifier::slots(), budget: Arc::clone(&budget) };
-        let served = |upstream| Served::new(&settings, upstream, &shared).map(Arc::new);
+        let sockets = Sockets::new(settings.limits.upstream_connections.total);
+        let served = |upstream| Served::new(&settings, upstream, &shared, &sockets).map(Arc::new);
         let upstreams = settings.upstreams.iter().map(served).collect::<Result<_, StartError>>()?;
         let places = Places::new(&settings.upstreams);
         let control = Control::new(Arc::clone(&settings));

@@ -57,6 +57,8 @@ pub struct UpstreamSettings {
     pub name: UpstreamName,
     /// Its origin and base path.
     pub api_root: ApiRoot,
+    /// What is spoken to it.
+    pub protocol: UpstreamProtocol,
     /// Where it is found at the proxy.
     pub placing: Placing,
     /// Which tokens that name no upstream it takes.
@@ -106,6 +108,16 @@ impl UpstreamSettings {
     }
 }
 
+/// What is spoken to an upstream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UpstreamProtocol {
+    /// HTTP/1.1, in a connection for each exchange.
+    #[default]
+    Http1,
+    /// HTTP/2, in shared connections, or HTTP/1.1: which of them is agreed by ALPN, so that API roots must begin with `https://`.
+    Http2,
+}
+
 /// What becomes of URLs in answers that lead to the upstream: `docs/spec/rewriting.md`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Links {
@@ -151,6 +163,8 @@ impl Default for MintSettings {
 pub struct Timeouts {
     /// For a connection to the upstream, TLS included.
     pub connect: Duration,
+    /// In the queue for a connection to the upstream, where all that a request may use are in use.
+    pub upstream_queue: Duration,
     /// For the head of a request, from its first byte, and for the first byte of a new connection.
     pub header: Duration,
     /// For the head of the upstream's answer, from the end of the request.
@@ -171,6 +185,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
+            upstream_queue: Duration::from_secs(10),
             header: Duration::from_secs(10),
             response: Duration::from_secs(25),
             body_idle: Duration::from_secs(60),
@@ -189,6 +204,12 @@ pub struct Limits {
     pub connections: usize,
     /// Idle connections kept to the upstream.
     pub idle_upstream_connections: usize,
+    /// Connections to one origin of an upstream, idle ones among them.
+    pub upstream_connections_per_origin: usize,
+    /// Streams of one HTTP/2 connection to an upstream; fewer where the upstream says so.
+    pub upstream_streams_per_connection: usize,
+    /// Requests that wait for a connection to an upstream.
+    pub upstream_queue: Quota,
     /// Memory for verified tokens, in bytes.
     pub token_cache_bytes: usize,
     /// Threads that serve connections; by default as many as the machine runs at once.
@@ -230,6 +251,9 @@ impl Default for Limits {
         Self {
             connections: 16_384,
             idle_upstream_connections: 256,
+            upstream_connections_per_origin: 1_024,
+            upstream_streams_per_connection: 32,
+            upstream_queue: Quota::of(2_048),
             token_cache_bytes: 64 * 1024 * 1024,
             workers,
             exchanges: Quota::of(8_192),

@@ -69,11 +69,6 @@ impl OutboundRequest {
         Self { credential, message, duties: Duties::none(), refused_from: permit.token().refused_from(), exchange }
     }
 
-    /// Must it be carried through though its caller goes away?
-    pub(crate) fn has_duties(&self) -> bool {
-        self.duties.are_due()
-    }
-
     /// What to look for in the answer.
     pub(crate) fn needle(&self) -> Option<Needle> {
         self.credential.needle().cloned()

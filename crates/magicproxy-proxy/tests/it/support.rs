@@ -2,6 +2,7 @@
 
 mod client;
 mod keys;
+mod multiplexed;
 mod proxy;
 mod tls;
 mod upstream;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 pub(crate) use client::{Answer, Client, Duplex, request};
 pub(crate) use keys::{CREDENTIAL, Token, keys, now, parse};
+pub(crate) use multiplexed::Multiplexed;
 pub(crate) use proxy::{NAME, OnlyUpstream, Proxy, rules, settings};
 pub(crate) use tls::Certificate;
 pub(crate) use upstream::{Reply, Seen, Upstream, UpstreamConnection};

@@ -185,6 +185,7 @@ impl Checker<'_> {
         let defaults = Timeouts::default();
         Timeouts {
             connect: self.lifetime("timeouts.connect", &raw.connect).unwrap_or(defaults.connect),
+            upstream_queue: self.lifetime("timeouts.upstream_queue", &raw.upstream_queue).unwrap_or(defaults.upstream_queue),
             header: self.lifetime("timeouts.header", &raw.header).unwrap_or(defaults.header),
             response: self.lifetime("timeouts.response", &raw.response).unwrap_or(defaults.response),
             body_idle: self.lifetime("timeouts.body_idle", &raw.body_idle).unwrap_or(defaults.body_idle),
@@ -209,6 +210,13 @@ impl Checker<'_> {
             idle_upstream_connections: self
                 .count("limits.idle_upstream_connections", &raw.idle_upstream_connections, 0)
                 .unwrap_or(defaults.idle_upstream_connections),
+            upstream_connections_per_origin: self
+                .count("limits.upstream_connections_per_origin", &raw.upstream_connections_per_origin, 1)
+                .unwrap_or(defaults.upstream_connections_per_origin),
+            upstream_streams_per_connection: self
+                .streams(&raw.upstream_streams_per_connection)
+                .unwrap_or(defaults.upstream_streams_per_connection),
+            upstream_queue: self.quota("upstream_queue", raw.upstream_queue()).unwrap_or(defaults.upstream_queue),
             token_cache_bytes: self
                 .count("limits.token_cache_bytes", &raw.token_cache_bytes, 0)
                 .unwrap_or(defaults.token_cache_bytes),
@@ -239,6 +247,18 @@ impl Checker<'_> {
             per_peer: share("per_peer", raw.per_peer, 1, defaults.per_peer),
             reserved: share("reserved", raw.reserved, 0, defaults.reserved),
         })
+    }
+
+    /// Each stream has a window, and the connection room for all of them.
+    fn streams(&mut self, setting: &Setting<u64>) -> Option<usize> {
+        const MOST: u64 = 1_024;
+        let given = setting.given()?;
+        if (1..=MOST).contains(&given.value) {
+            return usize::try_from(given.value).ok();
+        }
+        let fault = format!("limits.upstream_streams_per_connection `{}`: expected 1 to {MOST}", given.value);
+        self.fault(fault, &given.origin);
+        None
     }
 
     fn count(&mut self, key: &str, setting: &Setting<u64>, least: u64) -> Option<usize> {

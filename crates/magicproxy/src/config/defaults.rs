@@ -12,7 +12,7 @@ use super::environment::Environment;
 use super::plugins;
 use super::raw::{RawAcme, RawConfig, RawKeys, RawLimits, RawLog, RawMint, RawState, RawTimeouts, RawUpstream};
 use super::setting::{Origin, Setting};
-use super::value::{DurationText, ForwardingChoice, LogLevel, MintPolicy, SlashChoice, StoreChoice};
+use super::value::{DurationText, ForwardingChoice, LogLevel, MintPolicy, ProtocolChoice, SlashChoice, StoreChoice};
 
 /// The defaults, in this environment and this working directory.
 pub(crate) fn layer(environment: &Environment) -> RawConfig {
@@ -31,6 +31,7 @@ pub(crate) fn layer(environment: &Environment) -> RawConfig {
         },
         upstream: RawUpstream {
             api_root: text("https://api.github.com"),
+            protocol: set(ProtocolChoice::Http1),
             encoded_slash: set(SlashChoice::Refuse),
             danger_prefix_matching: set(false),
             websocket: set(false),
@@ -46,6 +47,9 @@ pub(crate) fn layer(environment: &Environment) -> RawConfig {
             token_cache_bytes: set(limits.token_cache_bytes as u64),
             workers: set(limits.workers.get() as u64),
             exchanges: set(limits.exchanges.total as u64),
+            upstream_connections_per_origin: set(limits.upstream_connections_per_origin as u64),
+            upstream_streams_per_connection: set(limits.upstream_streams_per_connection as u64),
+            upstream_queue: set(limits.upstream_queue.total as u64),
             upstream_connections: set(limits.upstream_connections.total as u64),
             buffered_bytes: set(limits.buffered_bytes.total as u64),
             // Shares follow from the totals that hold: `limits::complete`.
@@ -83,6 +87,7 @@ fn mint(mint: &MintSettings) -> RawMint {
 fn timeouts(timeouts: &Timeouts) -> RawTimeouts {
     RawTimeouts {
         connect: duration(timeouts.connect),
+        upstream_queue: duration(timeouts.upstream_queue),
         header: duration(timeouts.header),
         response: duration(timeouts.response),
         body_idle: duration(timeouts.body_idle),

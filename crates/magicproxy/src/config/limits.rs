@@ -44,6 +44,7 @@ macro_rules! quotas {
 quotas! {
     exchanges: exchanges_per_owner, exchanges_per_peer, exchanges_reserved;
     upstream_connections: upstream_connections_per_owner, upstream_connections_per_peer, upstream_connections_reserved;
+    upstream_queue: upstream_queue_per_owner, upstream_queue_per_peer, upstream_queue_reserved;
     buffered_bytes: buffered_bytes_per_owner, buffered_bytes_per_peer, buffered_bytes_reserved;
 }
 

@@ -12,8 +12,8 @@ use super::carrier::{CarrierText, RefusalChoice};
 use super::setting::{Entry, Given, Origin, Section, Setting, section};
 use super::size::SizeText;
 use super::value::{
-    DurationText, FailureChoice, ForwardingChoice, LogFormat, LogLevel, MintPolicy, PresetChoice, RawRuleSetting, SlashChoice,
-    StoreChoice, StoreUrlText, VersionChoice,
+    DurationText, FailureChoice, ForwardingChoice, LogFormat, LogLevel, MintPolicy, PresetChoice, ProtocolChoice, RawRuleSetting,
+    SlashChoice, StoreChoice, StoreUrlText, VersionChoice,
 };
 
 /// Configuration of Magic API Proxy.
@@ -194,6 +194,8 @@ section! {
         preset: PresetChoice,
         /// The API's root: `https://api.github.com`.
         api_root: String,
+        /// What is spoken to it: `http/1.1`, or `h2`, which offers both; for `https://` only.
+        protocol: ProtocolChoice,
         /// The path of the proxy at which it is found.
         mount: String,
         /// Values of `Host` by which it is found.
@@ -262,6 +264,8 @@ section! {
     RawTimeouts {
         /// For a connection to the API, TLS included.
         connect: DurationText,
+        /// In the queue for a connection to the API, where all that a request may use are in use.
+        upstream_queue: DurationText,
         /// For the head of a request.
         header: DurationText,
         /// For the head of the API's answer.
@@ -286,6 +290,10 @@ section! {
         connections: u64,
         /// Idle connections kept to the API.
         idle_upstream_connections: u64,
+        /// Connections to one origin of an API, idle ones among them.
+        upstream_connections_per_origin: u64,
+        /// Streams of one HTTP/2 connection to an API, at most 1,024; fewer where the API says so.
+        upstream_streams_per_connection: u64,
         /// Memory for verified tokens, in bytes.
         token_cache_bytes: u64,
         /// Threads that serve connections: as many as the machine runs at once, unless given.
@@ -306,6 +314,14 @@ section! {
         upstream_connections_per_peer: u64,
         /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
         upstream_connections_reserved: u64,
+        /// Requests that wait for a connection to an API, of all clients together.
+        upstream_queue: u64,
+        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        upstream_queue_per_owner: u64,
+        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        upstream_queue_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        upstream_queue_reserved: u64,
         /// Bytes of bodies that are read whole before they go on, and of heads that are not complete.
         buffered_bytes: u64,
         /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
