@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 
 use crate::support::{
-    Answer, Client, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, all, events_named, find, request, settings,
+    Answer, Client, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, all, event_named, find, request, settings,
     soon,
 };
 
@@ -223,16 +223,6 @@ async fn who_waits_too_long_is_told_to_come_again() {
     assert_eq!(answer.one("retry-after"), Some("1"));
 }
 
-/// Waits until a request's log line is written: from then on nobody serves it.
-async fn logged(path: &str) {
-    let written = async {
-        while events_named(&[path]).is_empty() {
-            tokio::task::yield_now().await;
-        }
-    };
-    soon(written).await;
-}
-
 /// With and without a store in which its outcome would be recorded, though the client has gone.
 #[tokio::test]
 async fn a_request_that_is_given_up_in_the_queue_is_never_sent() {
@@ -248,7 +238,8 @@ async fn a_request_that_is_given_up_in_the_queue_is_never_sent() {
         let given_up = begin(&proxy, &format!("POST {path}"), &token).await;
         let mut patient = begin(&proxy, "GET /patient", &token).await;
         drop(given_up);
-        logged(path).await;
+        // Its log line is written when nobody serves it any more.
+        event_named(&[path]).await;
         connection.send(OK).await;
         assert_eq!(first.answer().await.status, 200);
         assert_eq!(connection.request().await.target, "/patient");

@@ -2,19 +2,23 @@
 //! [`super::Client`]) every answer that is the proxy's own.
 
 use std::fmt::Write as _;
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{LazyLock, Mutex, Once, PoisonError};
 
+use tokio::sync::watch;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 use super::keys::CREDENTIAL;
+use super::soon;
 
 /// Texts that must not show: tokens minted in this process, and their signatures.
 static SECRETS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static EVENTS: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
 static LEAKS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static INSTALLED: Once = Once::new();
+/// Tells of each event of our own targets.
+static CHANGED: LazyLock<watch::Sender<()>> = LazyLock::new(watch::Sender::default);
 
 /// From now on every event and every panic is watched.
 pub(crate) fn install() {
@@ -63,6 +67,17 @@ pub(crate) fn events_named(words: &[&str]) -> Vec<String> {
     ours.map(|(_, text)| text.clone()).filter(|text| words.iter().all(|word| text.contains(word))).collect()
 }
 
+/// Waits until an event of our own targets holds all of `words`.
+pub(crate) async fn event_named(words: &[&str]) {
+    let mut changes = CHANGED.subscribe();
+    let named = async {
+        while events_named(words).is_empty() {
+            changes.changed().await.unwrap();
+        }
+    };
+    soon(named).await;
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -77,6 +92,7 @@ impl Watcher {
         }
         if metadata.target().starts_with("magicproxy") {
             lock(&EVENTS).push((metadata.target().to_owned(), text));
+            CHANGED.send_replace(());
         }
     }
 }
