@@ -225,7 +225,7 @@ impl Origin {
         sockets: &Arc<Sockets>,
     ) -> Result<Self, rustls::Error> {
         let connector = Connector::new(settings, upstream, root)?;
-        Ok(Self { root: root.clone(), connector, pool: Pool::new(settings, upstream.protocol, sockets) })
+        Ok(Self { root: root.clone(), connector, pool: Pool::new(settings, upstream.protocol, root, sockets) })
     }
 
     /// A connection that can be used now, at the expense of who pays for the exchange.

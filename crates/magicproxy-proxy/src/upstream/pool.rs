@@ -26,7 +26,7 @@ use super::connection::{Connection, Multiplexed};
 use crate::admission::{Holding, Payer, Resource};
 use crate::rejection::Rejection;
 use crate::serve::WorkerId;
-use crate::settings::{Limits, Settings, UpstreamProtocol};
+use crate::settings::{ApiRoot, Limits, Settings, UpstreamProtocol};
 
 pub(crate) use lease::Lease;
 pub(super) use lease::{Charge, Opening, Pooled};
@@ -50,6 +50,8 @@ struct Bounds {
 /// The pool of one origin. A connection is woken where it was made, so that idle ones are kept by worker.
 #[derive(Debug)]
 pub(crate) struct Pool {
+    /// Where the connections lead, for the log.
+    origin: String,
     bounds: Bounds,
     sockets: Arc<Sockets>,
     state: Mutex<State>,
@@ -106,7 +108,7 @@ pub(super) enum Acquired {
 }
 
 impl Pool {
-    pub(super) fn new(settings: &Settings, protocol: UpstreamProtocol, sockets: &Arc<Sockets>) -> Arc<Self> {
+    pub(super) fn new(settings: &Settings, protocol: UpstreamProtocol, root: &ApiRoot, sockets: &Arc<Sockets>) -> Arc<Self> {
         let Limits { workers, idle_upstream_connections, upstream_connections: quota, .. } = settings.limits;
         let connections = settings.limits.upstream_connections_per_origin.min(quota.total);
         let places = match protocol {
@@ -121,6 +123,7 @@ impl Pool {
             wait: settings.timeouts.upstream_queue,
         };
         let pool = Arc::new(Self {
+            origin: root.authority().to_string(),
             bounds,
             sockets: Arc::clone(sockets),
             state: Mutex::new(State::new(workers, places, Shares::of(connections, places, &quota))),
@@ -162,6 +165,7 @@ impl Pool {
         let payer = exchange.payer();
         let ticket = self.state().queue.push(payer, Waiter { need, payer: payer.clone(), turn: sender });
         let mut waiting = Waiting { pool: Arc::clone(self), ticket, turn };
+        tracing::debug!(target: "magicproxy::upstream", origin = self.origin, "a request waits for a connection");
         self.dispatch();
         let served = tokio::time::timeout(self.bounds.wait, &mut waiting.turn).await;
         served.ok().and_then(Result::ok).ok_or(Rejection::UpstreamBusy)

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 
 use crate::support::{
-    Answer, Client, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, all, event_named, find, request, settings,
+    Answer, Client, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, all, events_come, find, request, settings,
     soon,
 };
 
@@ -41,6 +41,11 @@ async fn begun(upstream: &mut Upstream, proxy: &Proxy, line: &str, token: &str) 
     let mut connection = upstream.accept().await;
     connection.request().await;
     (client, connection)
+}
+
+/// Waits until so many requests have been put into the queue for this upstream.
+async fn in_queue(upstream: &Upstream, count: usize) {
+    events_come(count, &["a request waits for a connection", &upstream.address.to_string()]).await;
 }
 
 /// An upstream that counts open connections, answers everything, and closes nothing.
@@ -233,13 +238,16 @@ async fn a_request_that_is_given_up_in_the_queue_is_never_sent() {
     })
     .await;
     let granting = json!([{ "method": "POST", "route": "/{name}", "grants": ["DELETE /things/{response.id}"] }, "GET /.*"]);
-    for (path, token) in [("/given-up-plain", Token::any()), ("/given-up-recorded", Token::ruled(&granting).mint())] {
+    let cases = [("/given-up-plain", Token::any()), ("/given-up-recorded", Token::ruled(&granting).mint())];
+    for (round, (path, token)) in cases.into_iter().enumerate() {
         let (mut first, mut connection) = begun(&mut upstream, &proxy, "GET /first", &token).await;
         let given_up = begin(&proxy, &format!("POST {path}"), &token).await;
+        in_queue(&upstream, 1 + 2 * round).await;
         let mut patient = begin(&proxy, "GET /patient", &token).await;
+        in_queue(&upstream, 2 + 2 * round).await;
         drop(given_up);
         // Its log line is written when nobody serves it any more.
-        event_named(&[path]).await;
+        events_come(1, &[path]).await;
         connection.send(OK).await;
         assert_eq!(first.answer().await.status, 200);
         assert_eq!(connection.request().await.target, "/patient");

@@ -162,7 +162,7 @@ impl Checker<'_> {
         };
         let key = table.key("protocol");
         self.fault(
-            format!("{key} `h2`: HTTP/2 is agreed by TLS, and `{plain}` has none; expected `http/1.1`, or an API root that begins with `https://`"),
+            format!("{key} `h2`: needs TLS, and `{plain}` has none: expected `http/1.1`, or a root that begins with `https://`"),
             &given.origin,
         );
         None

@@ -1,6 +1,6 @@
 //! An upstream that speaks HTTP/2 over TLS, and counts what comes to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -28,7 +28,7 @@ type Answer = http_body_util::combinators::BoxBody<Bytes, Infallible>;
 
 /// `/big` answers without end, `/held` when it is released, everything else at once.
 pub(crate) struct Multiplexed {
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     certificate: Certificate,
     counts: Arc<Mutex<Counts>>,
     changed: watch::Sender<()>,
@@ -40,6 +40,8 @@ pub(crate) struct Multiplexed {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) connections: Vec<ConnectionCounts>,
+    /// All paths.
+    pub(crate) seen: HashSet<String>,
     /// Bytes of answers without end that were taken.
     pub(crate) poured: usize,
 }
@@ -174,6 +176,7 @@ impl Stage {
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Answer>, Infallible> {
         let path = request.uri().path().to_owned();
         self.count(|counts| {
+            counts.seen.insert(path.clone());
             let connection = &mut counts.connections[self.connection];
             connection.paths.push(path.clone());
             connection.open += 1;

@@ -64,18 +64,18 @@ pub(crate) fn assert_no_secret(answer: &[u8]) {
 pub(crate) fn events_named(words: &[&str]) -> Vec<String> {
     let events = lock(&EVENTS);
     let ours = events.iter().filter(|(target, _)| target.starts_with("magicproxy"));
-    ours.map(|(_, text)| text.clone()).filter(|text| words.iter().all(|word| text.contains(word))).collect()
+    ours.map(|(_, text)| text).filter(|text| words.iter().all(|word| text.contains(word))).cloned().collect()
 }
 
-/// Waits until an event of our own targets holds all of `words`.
-pub(crate) async fn event_named(words: &[&str]) {
+/// Waits until so many events of our own targets hold all of `words`.
+#[track_caller]
+pub(crate) fn events_come(count: usize, words: &[&str]) -> impl Future<Output = ()> {
     let mut changes = CHANGED.subscribe();
-    let named = async {
-        while events_named(words).is_empty() {
+    soon(async move {
+        while events_named(words).len() < count {
             changes.changed().await.unwrap();
         }
-    };
-    soon(named).await;
+    })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
