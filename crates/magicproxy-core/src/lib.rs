@@ -34,7 +34,7 @@ pub use key::{
 pub use method::{Method, ParseMethodError};
 pub use pattern::PatternMode;
 pub use permit::{Basis, Count, Permit};
-pub use policy::{Policy, PolicyError};
+pub use policy::{DecisionSteps, Policy, PolicyError};
 pub use rule::{ParseRuleError, RawRule, Rule, RuleFault};
 pub use scope::{Scope, ScopeName, Scopes};
 pub use seal::OpenError;

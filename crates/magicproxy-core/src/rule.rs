@@ -71,7 +71,7 @@ impl Rule {
         Self::parse_within(raw, mode, &mut Budget::new(MAX_LIST_STEPS))
     }
 
-    fn parse_within(raw: RawRule, mode: PatternMode, budget: &mut Budget) -> Result<Self, ParseRuleError> {
+    pub(crate) fn parse_within(raw: RawRule, mode: PatternMode, budget: &mut Budget) -> Result<Self, ParseRuleError> {
         match parts(&raw, mode, budget) {
             Ok(Parts { methods, source, pattern, state }) => Ok(Self { raw, methods, mode, source, pattern, state }),
             Err(reason) => Err(ParseRuleError { rule: shorten(&raw.to_string()), reason }),

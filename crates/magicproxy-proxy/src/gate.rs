@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderMap, Version, header};
-use magicproxy_core::{Access, Denial, ParseTargetError, RequestTarget, VerifiedToken};
+use magicproxy_core::{Access, DecisionSteps, Denial, ParseTargetError, RequestTarget, VerifiedToken};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -122,7 +122,8 @@ impl Gate {
         self.revocations.ensure_live(entry.token())?;
         let sender = self.trusted_proxies.sender(&peer, &head.headers);
         let exchange = self.budget.take(Resource::Exchanges, 1, &self.payer(&entry, client, sender))?;
-        let access = self.access(head.method.as_str(), &target, sender);
+        let steps = DecisionSteps::new();
+        let access = self.access(head.method.as_str(), &target, sender, &steps);
         let (permit, consultation) = match entry.token().authorize(&access) {
             Ok(permit) if entry.token().plugins().is_empty() => (permit, Consultation::default()),
             decision => Box::pin(self.ask_further(entry.token(), &access, decision, &head, peer, &mut body)).await?,
@@ -168,7 +169,8 @@ impl Gate {
         self.revocations.ensure_live(entry.token())?;
         let target = self.read_target(&question.target)?;
         let sender = self.trusted_proxies.sender(peer, headers);
-        let access = self.access(&question.method, &target, sender);
+        let steps = DecisionSteps::new();
+        let access = self.access(&question.method, &target, sender, &steps);
         Ok(match entry.token().authorize(&access) {
             // The rules of a scope are the operator's; a token that does not explain does not show them.
             Ok(permit) => Explanation::Allowed { rule: entry.token().explains().then(|| permit.rule().to_string()) },
@@ -186,9 +188,15 @@ impl Gate {
     }
 
     /// What is decided on, the same for a request and for a question about one.
-    fn access<'a>(&'a self, method: &'a str, target: &'a RequestTarget, sender: Option<IpAddr>) -> Access<'a> {
+    fn access<'a>(
+        &'a self,
+        method: &'a str,
+        target: &'a RequestTarget,
+        sender: Option<IpAddr>,
+        steps: &'a DecisionSteps,
+    ) -> Access<'a> {
         let UpstreamSettings { name, unnamed, ceiling, .. } = &*self.upstream;
-        Access { method, target, upstream: name, unnamed: *unnamed, ceiling: ceiling.as_ref(), sender, now: clock::now() }
+        Access { method, target, upstream: name, unnamed: *unnamed, ceiling: ceiling.as_ref(), sender, now: clock::now(), steps }
     }
 }
 
@@ -255,7 +263,7 @@ fn wants_websocket(head: &Parts) -> bool {
 /// Tells which rule would be needed only to the holder of a token that says so.
 fn denied(denial: Denial, token: &VerifiedToken, access: &Access<'_>) -> Rejection {
     let needed = if denial == Denial::NotAllowed && token.explains() {
-        token.policy().missing(access.method, access.target)
+        token.policy().missing(access.method, access.target, access.steps)
     } else {
         Vec::new()
     };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::pattern::{Automaton, Budget, MAX_PATTERN_STEPS, Pattern, Tree};
 use crate::rule::{Methods, Rule, Stateful};
 
+use super::steps::{DecisionSteps, GroupSteps, ListSteps, StepsSpent};
 use super::{MAX_POLICY_BYTES, MAX_TOKEN_BYTES, PolicyError};
 
 /// Rules of one method set are put into one automaton while it stays below this size.
@@ -41,6 +42,7 @@ struct Group {
     tree: Option<Tree>,
     /// Of the others.
     automata: Vec<(Automaton, Vec<usize>)>,
+    steps: GroupSteps,
 }
 
 impl RuleList {
@@ -64,9 +66,16 @@ impl RuleList {
     }
 
     /// The number of the first rule that allows this.
-    pub(super) fn first_match(&self, method: &str, path: &str) -> Option<usize> {
-        let admitting = self.groups.iter().filter(|group| group.methods.admit(method));
-        admitting.flat_map(|group| group.matches(path)).min()
+    pub(super) fn first_match(&self, method: &str, path: &str, steps: &DecisionSteps) -> Result<Option<usize>, StepsSpent> {
+        let mut first = None;
+        for group in &self.groups {
+            steps.take(group.steps.methods)?;
+            if group.methods.admit(method) {
+                steps.take(group.steps.for_path(path.len()))?;
+                first = first.into_iter().chain(group.matches(path)).min();
+            }
+        }
+        Ok(first)
     }
 
     /// The rules as they were written.
@@ -110,7 +119,10 @@ impl Group {
             budget.visits = budget.visits.saturating_sub(tree.visits());
             others.retain(|(_, pattern)| pattern.template().is_none());
         }
-        Ok(Self { methods, tree, automata: compile_automata(&others, budget)? })
+        let automata = compile_automata(&others, budget)?;
+        let steps = GroupSteps::new(&methods, tree.as_ref(), automata.iter().map(|(automaton, _)| automaton));
+        budget.steps.add(&methods, &steps)?;
+        Ok(Self { methods, tree, automata, steps })
     }
 
     /// Rules that allow this path: of each automaton, and of the tree, the first.
@@ -131,6 +143,7 @@ pub(crate) struct PolicyBudget {
     bytes: usize,
     visits: usize,
     sharing: Budget,
+    steps: ListSteps,
 }
 
 impl PolicyBudget {
@@ -145,12 +158,17 @@ impl PolicyBudget {
     }
 
     fn of_bytes(bytes: usize) -> Self {
-        Self { bytes, visits: MAX_VISITS, sharing: Budget::new(MAX_SHARING_STEPS) }
+        Self { bytes, visits: MAX_VISITS, sharing: Budget::new(MAX_SHARING_STEPS), steps: ListSteps::default() }
     }
 
     pub(super) fn take(&mut self, bytes: usize) -> Result<(), PolicyError> {
         self.bytes = self.bytes.checked_sub(bytes).ok_or(PolicyError::TooComplex)?;
         Ok(())
+    }
+
+    /// Takes what a compiled list costs each request.
+    pub(super) fn take_steps(&mut self, list: &RuleList) -> Result<(), PolicyError> {
+        list.groups.iter().try_for_each(|group| self.steps.add(&group.methods, &group.steps))
     }
 }
 

@@ -137,6 +137,7 @@ fn decisions() {
             ceiling: Some(&ceiling),
             sender: None,
             now: UnixTime(now),
+            steps: &crate::DecisionSteps::new(),
         };
         let found = token.authorize(&access).map(|permit| permit.rule().to_string());
         assert_eq!(found, expected.map(str::to_owned));
@@ -161,8 +162,16 @@ fn a_token_without_a_name_works_where_such_are_taken() {
     let token = Arc::new(ring().verify(&minted.token, &context).unwrap());
     let target = RequestTarget::parse(b"/user", EncodedSlash::Refuse).unwrap();
     let at = |unnamed| {
-        let access =
-            Access { method: "GET", target: &target, upstream: &upstream("api"), unnamed, ceiling: None, sender: None, now: NOW };
+        let access = Access {
+            method: "GET",
+            target: &target,
+            upstream: &upstream("api"),
+            unnamed,
+            ceiling: None,
+            sender: None,
+            now: NOW,
+            steps: &crate::DecisionSteps::new(),
+        };
         token.authorize(&access).map(|permit| permit.rule().to_string())
     };
     assert_eq!(at(UnnamedTokens::Accept).as_deref(), Ok("GET /user"));
@@ -197,7 +206,16 @@ fn permitted(token: &Arc<VerifiedToken>, path: &str) -> crate::Permit {
     let target = RequestTarget::parse(path.as_bytes(), EncodedSlash::Refuse).unwrap();
     let to = upstream("api");
     let unnamed = UnnamedTokens::Refuse;
-    let access = Access { method: "GET", target: &target, upstream: &to, unnamed, ceiling: None, sender: None, now: NOW };
+    let access = Access {
+        method: "GET",
+        target: &target,
+        upstream: &to,
+        unnamed,
+        ceiling: None,
+        sender: None,
+        now: NOW,
+        steps: &crate::DecisionSteps::new(),
+    };
     token.authorize(&access).unwrap()
 }
 

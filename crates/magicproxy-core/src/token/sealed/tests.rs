@@ -74,6 +74,7 @@ fn decide(ring: &KeyRing, token: &str, line: &str, sender: Option<&str>, now: u6
         ceiling: None,
         sender: sender.map(|address| address.parse().unwrap()),
         now: UnixTime(now),
+        steps: &crate::DecisionSteps::new(),
     };
     let permit = verify(ring, token).unwrap().authorize(&access)?;
     Ok(ring.open(&permit).unwrap().configured().unwrap().expose().to_owned())
