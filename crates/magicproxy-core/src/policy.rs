@@ -12,6 +12,7 @@ use crate::plugin::PluginName;
 use crate::rule::{Rule, Stateful};
 use crate::target::RequestTarget;
 
+mod compiled;
 mod list;
 mod missing;
 mod overlap;
@@ -19,6 +20,9 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
+pub use crate::pattern::Work;
+pub(crate) use compiled::{BroughtError, BroughtRules};
+pub use compiled::{CompiledRules, NoRuleCache, RuleCache, RuleCompiler, RulesKey};
 use list::OWN_AUTOMATON_BYTES;
 pub(crate) use list::{PolicyBudget, RuleList};
 pub(crate) use steps::StepsSpent;
@@ -68,17 +72,23 @@ impl Policy {
     }
 
     /// Would a token be accepted that brings this list along?
-    pub(crate) fn check_brought(rules: &[Rule]) -> Result<(), PolicyError> {
-        Self::compile_within(rules, &mut PolicyBudget::of_token()).map(drop)
+    pub(crate) fn check_brought(rules: &[Rule], work: &Work) -> Result<(), PolicyError> {
+        Self::compile_within(rules, &mut PolicyBudget::of_token(work)).map(drop)
     }
 
-    /// The same, with what is left of a budget that several policies share.
-    pub(crate) fn compile_within<'r>(
-        rules: impl IntoIterator<Item = &'r Rule>,
-        budget: &mut PolicyBudget,
-    ) -> Result<Self, PolicyError> {
+    fn compile_within<'r>(rules: impl IntoIterator<Item = &'r Rule>, budget: &mut PolicyBudget) -> Result<Self, PolicyError> {
         let rules: Vec<&Rule> = rules.into_iter().collect();
-        Ok(Self { lists: vec![Arc::new(RuleList::compile(&rules, budget)?)], shared: false, plugins: Vec::new() })
+        Ok(Self::of_list(Arc::new(RuleList::compile(&rules, budget)?)))
+    }
+
+    /// Of a list that a token brings along.
+    pub(crate) fn of_list(list: Arc<RuleList>) -> Self {
+        Self { lists: vec![list], shared: false, plugins: Vec::new() }
+    }
+
+    /// What allows nothing.
+    pub(crate) fn nothing() -> Self {
+        Self { lists: Vec::new(), shared: false, plugins: Vec::new() }
     }
 
     /// What scopes allow together, which were compiled when they were configured, where these plugins decide as well.

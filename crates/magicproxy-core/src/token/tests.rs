@@ -11,7 +11,7 @@ use crate::pattern::PatternMode;
 use crate::rule::{RawRule, Rule};
 use crate::scope::{ScopeName, Scopes};
 use crate::target::{EncodedSlash, RequestTarget};
-use crate::{KeyRing, PrivateKey};
+use crate::{KeyRing, PrivateKey, RuleCompiler};
 
 const NOW: UnixTime = UnixTime(1_790_000_000);
 
@@ -56,6 +56,7 @@ fn of_scopes(scopes: &Scopes, names: &[&str]) -> Arc<VerifiedToken> {
 fn order(json: &str) -> Result<Arc<VerifiedToken>, Vec<String>> {
     let (upstream, scopes) = (upstream("api"), scopes());
     let limits = MintLimits {
+        work: crate::policy::Work::unlimited(),
         upstream: &upstream,
         scopes: &scopes,
         patterns: PatternMode::Whole,
@@ -226,7 +227,7 @@ fn counts_outlive_the_children_of_a_token() {
     let scopes = scopes();
     let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
     let caveat = Caveat { exp: Some(UnixTime(NOW.0 + 1)), ..Caveat::default() };
-    let child = verify_in(&ring(), &ring().narrow(&parent, &caveat, &context).unwrap());
+    let child = verify_in(&ring(), &ring().narrow(&parent, &caveat, &context, &RuleCompiler::default()).unwrap());
     let counts = permitted(&child, "/a").counts(&upstream("api"));
     assert_eq!(counts, permitted(&verify_in(&ring(), &parent), "/a").counts(&upstream("api")));
     assert_eq!(counts.len(), 2);
@@ -277,13 +278,24 @@ fn what_is_counted_is_not_sealed_anew() {
     let scopes = scopes();
     let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
     let plain = minted(r#"["GET /a"]"#, None);
-    assert_ne!(rotated.reseal(&plain, &context).unwrap(), plain);
+    assert_ne!(rotated.reseal(&plain, &context, &RuleCompiler::default()).unwrap(), plain);
     for counted in [
         minted(r#"["GET /a"]"#, Some("total=3")),
         minted(r#"[{"method":"GET","path":"/a","limit":{"total":3}}]"#, None),
-        ring().narrow(&plain, &Caveat { limit: Some("concurrent=1".parse().unwrap()), ..Caveat::default() }, &context).unwrap(),
+        ring()
+            .narrow(
+                &plain,
+                &Caveat { limit: Some("concurrent=1".parse().unwrap()), ..Caveat::default() },
+                &context,
+                &RuleCompiler::default(),
+            )
+            .unwrap(),
     ] {
-        assert_eq!(rotated.reseal(&counted, &context).unwrap_err(), ReissueError::Limited);
-        assert_eq!(ring().reseal(&counted, &context).unwrap(), counted, "it is sealed to the active key");
+        assert_eq!(rotated.reseal(&counted, &context, &RuleCompiler::default()).unwrap_err(), ReissueError::Limited);
+        assert_eq!(
+            ring().reseal(&counted, &context, &RuleCompiler::default()).unwrap(),
+            counted,
+            "it is sealed to the active key"
+        );
     }
 }
