@@ -4,7 +4,7 @@
 
 /// The IANA HTTP Method Registry (RFC 9110 section 16.1) without `CONNECT`, `TRACE` and the HTTP/2 preface `PRI`,
 /// which no rule admits.
-pub(crate) const REGISTERED: [&str; 37] = [
+const REGISTERED: [&str; 37] = [
     "ACL",
     "BASELINE-CONTROL",
     "BIND",

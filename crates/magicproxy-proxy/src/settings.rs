@@ -190,7 +190,13 @@ pub struct Limits {
     /// Idle connections kept to the upstream.
     pub idle_upstream_connections: usize,
     /// Memory for verified tokens, in bytes.
-    pub token_cache_bytes: usize,
+    pub token_cache_bytes: Quota,
+    /// Memory for compiled rules of tokens, in bytes.
+    pub rule_cache_bytes: Quota,
+    /// Tokens that wait for their verification, or for what costs about as much.
+    pub verifications: Quota,
+    /// Tokens that wait for their rules to be compiled, because that takes long.
+    pub costly_verifications: Quota,
     /// Threads that serve connections; by default as many as the machine runs at once.
     pub workers: NonZeroUsize,
     /// Requests in progress, from their admission to the end of their response.
@@ -230,7 +236,10 @@ impl Default for Limits {
         Self {
             connections: 16_384,
             idle_upstream_connections: 256,
-            token_cache_bytes: 64 * 1024 * 1024,
+            token_cache_bytes: Quota::of(64 * 1024 * 1024),
+            rule_cache_bytes: Quota::of(32 * 1024 * 1024),
+            verifications: Quota::of(1_024),
+            costly_verifications: Quota::of(64),
             workers,
             exchanges: Quota::of(8_192),
             upstream_connections: Quota::of(4_096),

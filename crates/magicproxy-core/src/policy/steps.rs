@@ -99,6 +99,11 @@ impl GroupSteps {
         Self { methods, passes, fixed: passes * STEPS_BEFORE_A_PATH + nodes.div_ceil(NODES_A_STEP) }
     }
 
+    #[cfg(test)]
+    pub(super) fn of_passes(methods: &Methods, passes: usize) -> Self {
+        Self { passes, ..Self::new(methods, None, std::iter::empty()) }
+    }
+
     /// For one reading of a path.
     pub(super) fn for_path(&self, bytes: usize) -> usize {
         self.passes.saturating_mul(bytes).saturating_add(self.fixed)

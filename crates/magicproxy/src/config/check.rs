@@ -209,9 +209,12 @@ impl Checker<'_> {
             idle_upstream_connections: self
                 .count("limits.idle_upstream_connections", &raw.idle_upstream_connections, 0)
                 .unwrap_or(defaults.idle_upstream_connections),
-            token_cache_bytes: self
-                .count("limits.token_cache_bytes", &raw.token_cache_bytes, 0)
-                .unwrap_or(defaults.token_cache_bytes),
+            token_cache_bytes: self.quota("token_cache_bytes", raw.token_cache_bytes()).unwrap_or(defaults.token_cache_bytes),
+            rule_cache_bytes: self.quota("rule_cache_bytes", raw.rule_cache_bytes()).unwrap_or(defaults.rule_cache_bytes),
+            verifications: self.quota("verifications", raw.verifications()).unwrap_or(defaults.verifications),
+            costly_verifications: self
+                .quota("costly_verifications", raw.costly_verifications())
+                .unwrap_or(defaults.costly_verifications),
             workers: self.count("limits.workers", &raw.workers, 1).and_then(NonZeroUsize::new).unwrap_or(defaults.workers),
             exchanges: self.quota("exchanges", raw.exchanges()).unwrap_or(defaults.exchanges),
             upstream_connections: self
