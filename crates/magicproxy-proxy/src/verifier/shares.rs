@@ -3,6 +3,9 @@
 //! An account that fills its share loses entries of its own. Where all together have filled the cache, the heaviest account loses
 //! some of its. So nobody makes another's entries go who does not have more than that other.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::Arc;
@@ -32,7 +35,7 @@ type AccountId = usize;
 
 #[derive(Debug)]
 struct Entries<K> {
-    /// Keeps the address from being another's.
+    #[expect(dead_code, reason = "it keeps the address from being another's")]
     account: Arc<Account>,
     standing: Standing,
     weight: usize,

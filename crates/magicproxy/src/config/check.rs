@@ -226,7 +226,9 @@ impl Checker<'_> {
 
     /// A total with its shares; a share is no larger than the total.
     fn quota(&mut self, name: &str, raw: RawQuota<'_>) -> Option<Quota> {
-        let total = self.count(&format!("limits.{name}"), raw.total, 1)?;
+        // A cache may keep nothing.
+        let least = u64::from(!name.ends_with("_cache_bytes"));
+        let total = self.count(&format!("limits.{name}"), raw.total, least)?;
         let defaults = Quota::of(total);
         let mut share = |suffix: &str, setting: &Setting<u64>, least: u64, default: usize| {
             let key = format!("limits.{name}_{suffix}");
