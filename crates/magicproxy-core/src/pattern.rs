@@ -31,6 +31,8 @@ pub(crate) use tree::Tree;
 const MAX_PATTERN_BYTES: usize = 4 * 1024;
 const MAX_NFA_BYTES: usize = 64 * 1024;
 const MAX_DFA_BYTES: usize = 128 * 1024;
+/// Work that every rule is, however simple.
+const STEPS_OF_A_RULE: usize = 30;
 /// What a state of an NFA takes at least.
 const BYTES_OF_A_STATE: usize = 24;
 /// Automata of single patterns that are kept: a thousand of them are no burden.
@@ -98,7 +100,7 @@ impl Pattern {
             return Err(PatternError::TooLong);
         }
         // Reading a text is work, too, though it is not counted against what a list may cost.
-        budget.work().take(text.len()).ok_or(PatternError::TooComplex)?;
+        budget.work().take(text.len() + STEPS_OF_A_RULE).ok_or(PatternError::TooComplex)?;
         // Parsed alone and anchored as a tree: no pattern can close the group that anchors it.
         let hir = parser(mode).parse(text).map_err(|error| PatternError::Syntax(one_line(&error)))?;
         if mode == PatternMode::Whole {

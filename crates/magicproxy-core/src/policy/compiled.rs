@@ -3,6 +3,9 @@
 //! What a list costs is charged to each token that brings it along, compiled or found, so that what is accepted never depends on
 //! what happens to be kept.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 

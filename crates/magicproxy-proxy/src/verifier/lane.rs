@@ -18,8 +18,8 @@ use crate::admission::{Account, Payer, Shortage, Standing};
 use crate::rejection::Rejection;
 use crate::settings::{Limits, Quota};
 
-/// Steps of compiling rules that anybody may take at once: about 1 ms. What takes more waits among its like.
-pub(super) const QUICK_STEPS: usize = 25_000;
+/// Steps of compiling rules that anybody may take at once: 1 to 3 ms. What takes more waits among its like.
+pub(super) const QUICK_STEPS: usize = 20_000;
 /// How long something waits for its turn.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 /// How many times as long as it worked for a stranger a lane of costly work rests: the processor is there for others.
@@ -30,7 +30,7 @@ const STRANGERS_REST: u32 = 2;
 pub(crate) struct Lanes {
     /// Telling genuine tokens from others: about 0.1 ms. Nothing is known of the token yet, so it is charged to its peer.
     pub(crate) authentication: Lane,
-    /// What costs about as much for everyone, 2 ms at most: simple rules, opening a credential, a signature.
+    /// What costs about as much for everyone, 3 ms at most: simple rules, opening a credential, a signature.
     pub(crate) quick: Lane,
     /// Rules that take longer, up to 150 ms.
     known: Lane,
