@@ -446,14 +446,15 @@ async fn a_request_that_takes_too_many_steps_to_decide_is_denied() {
     let upstream = Upstream::hello().await;
     for (of_token, of_ceiling) in [(60, 0), (30, 30), (0, 60)] {
         let (of_token, of_ceiling) = (classes(of_token), classes(of_ceiling));
-        let borrowed = |rules: &[String]| rules.iter().map(String::as_str).collect::<Vec<_>>().into_boxed_slice();
+        let of_token: Vec<&str> = of_token.iter().map(String::as_str).collect();
+        let of_ceiling: Vec<&str> = of_ceiling.iter().map(String::as_str).collect();
         let proxy = Proxy::with(&upstream, |settings| {
             let upstream = settings.upstream_mut();
             upstream.encoded_slash = magicproxy_core::EncodedSlash::Both;
-            upstream.ceiling = Some(rules(&borrowed(&of_ceiling)));
+            upstream.ceiling = Some(rules(&of_ceiling));
         })
         .await;
-        let token = Token::allowing(&borrowed(&of_token)).explaining().mint();
+        let token = Token::allowing(&of_token).explaining().mint();
         let line = |length: usize| format!("GET /{}%2Fb", "a".repeat(length));
         assert_eq!(Client::ask(&proxy, request(&line(10), &token, &[], "")).await.status, 200);
         assert_eq!(Client::ask(&proxy, request(&line(2_000), &token, &[], "")).await.status, 200);
