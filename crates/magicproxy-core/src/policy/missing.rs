@@ -8,7 +8,7 @@ use crate::target::RequestTarget;
 /// The longest reading for which a rule is suggested, in bytes.
 const MAX_SUGGESTED_BYTES: usize = 512;
 /// Steps of determinising that the suggestions for one request may take together: less than a millisecond.
-const MAX_SUGGESTING_STEPS: usize = 20_000;
+const MAX_SUGGESTING_STEPS: usize = 10_000;
 
 impl Policy {
     /// The narrowest rules that would have to be added for this request: one for each reading of its target that is not
