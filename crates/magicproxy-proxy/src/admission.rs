@@ -14,11 +14,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use magicproxy_core::{Provenance, VerifiedToken};
+use magicproxy_core::Provenance;
 
 pub(crate) use account::{Account, Accounts, PeerKey};
 
-use crate::settings::{Limits, Quota};
+use crate::settings::{Limits, Quota, Settings};
 
 /// When to come again after a shortage: nobody knows when others end, so a second must do.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -63,8 +63,8 @@ pub(crate) enum Standing {
 
 impl Standing {
     /// The standing of a token where anyone may order tokens over HTTP, or nobody may.
-    pub(crate) fn of(token: &VerifiedToken, mint_is_open: MintIsOpen) -> Self {
-        match (token.provenance(), mint_is_open) {
+    pub(crate) fn of(provenance: Provenance, mint_is_open: MintIsOpen) -> Self {
+        match (provenance, mint_is_open) {
             (Provenance::ListedMinter, _) | (Provenance::Proxy, MintIsOpen::No) => Self::Known,
             (Provenance::Proxy, MintIsOpen::Yes) | (Provenance::Anyone, _) => Self::Stranger,
         }
@@ -76,6 +76,12 @@ impl Standing {
 pub(crate) enum MintIsOpen {
     Yes,
     No,
+}
+
+impl MintIsOpen {
+    pub(crate) fn of(settings: &Settings) -> Self {
+        if settings.minting.open { Self::Yes } else { Self::No }
+    }
 }
 
 /// Who is charged for what a request holds.

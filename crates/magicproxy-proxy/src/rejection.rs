@@ -157,6 +157,7 @@ impl Rejection {
             Self::Denied { denial: Denial::NotAllowed, .. } => (StatusCode::FORBIDDEN, "not_allowed", DENIED),
             Self::Denied { denial: Denial::BeyondCaveat, .. } => (StatusCode::FORBIDDEN, "beyond_caveat", DENIED),
             Self::Denied { denial: Denial::BeyondCeiling, .. } => (StatusCode::FORBIDDEN, "beyond_ceiling", DENIED),
+            Self::Denied { denial: Denial::TooCostly, .. } => (StatusCode::FORBIDDEN, "decision_too_costly", DENIED),
             Self::WebSocket => (StatusCode::FORBIDDEN, "websocket_disabled", DENIED),
             Self::MintingClosed => (StatusCode::FORBIDDEN, "minting_closed", DENIED),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", ERROR),

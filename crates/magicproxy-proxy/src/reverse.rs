@@ -28,7 +28,7 @@ use crate::scrub::Needle;
 use crate::serve::{StartError, WorkerId};
 use crate::settings::{Settings, UpstreamSettings};
 use crate::upstream::{Answer, Sockets, Upstream};
-use crate::verifier::{self, Shared};
+use crate::verifier::Shared;
 use homes::{Home, Homes};
 
 /// The path of the control plane; it and what lies below it never reach the upstream.
@@ -81,13 +81,13 @@ impl Served {
 
 impl ReverseDoor {
     pub(crate) fn new(settings: Arc<Settings>) -> Result<Self, StartError> {
-        let budget = Budget::new(&settings.limits);
-        let shared = Shared { slots: verifier::slots(), budget: Arc::clone(&budget) };
+        let shared = Shared::new(&settings.limits);
+        let budget = Arc::clone(&shared.budget);
         let sockets = Sockets::new(settings.limits.upstream_connections.total);
         let served = |upstream| Served::new(&settings, upstream, &shared, &sockets).map(Arc::new);
         let upstreams = settings.upstreams.iter().map(served).collect::<Result<_, StartError>>()?;
         let places = Places::new(&settings.upstreams);
-        let control = Control::new(Arc::clone(&settings));
+        let control = Control::new(Arc::clone(&settings), shared.clone());
         let homes = Homes::new(&settings);
         Ok(Self { settings, places, upstreams, control, homes, budget })
     }
@@ -125,11 +125,12 @@ impl ReverseDoor {
         check_framing(&request, connection)?;
         let (mut head, incoming) = request.into_parts();
         let (authority, text) = read_head(&head)?;
+        let client = Client { peer: connection.peer(), account: connection.account() };
         let Some(place) = self.places.place(authority, text, self.bound(connection)) else {
             let below = below_control(text.split('?').next().unwrap_or_default()).ok_or(Rejection::NoUpstream)?;
             record.control();
             let _exchange = self.anonymous_exchange(connection)?;
-            return Box::pin(self.control.answer(None, below, &head, &connection.peer(), incoming)).await;
+            return Box::pin(self.control.answer(None, below, &head, client, incoming)).await;
         };
         let served = self.upstreams.get(place.upstream).ok_or(Rejection::Internal)?;
         record.upstream(&served.name);
@@ -139,7 +140,7 @@ impl ReverseDoor {
         if let Some(below) = below_control(target.path()) {
             record.control();
             let _exchange = self.anonymous_exchange(connection)?;
-            return Box::pin(self.control.answer(Some(served), below, &head, &connection.peer(), incoming)).await;
+            return Box::pin(self.control.answer(Some(served), below, &head, client, incoming)).await;
         }
         let home = self.homes.home(&served.settings, &place, &head, connection.listener().scheme());
         let origin = place.origin;
@@ -148,7 +149,6 @@ impl ReverseDoor {
         let body = RequestBody::new(incoming, self.settings.timeouts.body_idle);
         record.receives(body.progress());
         let worker = connection.worker();
-        let client = Client { peer: connection.peer(), account: connection.account() };
         let inbound = InboundRequest { head, origin, target, body, client, worker };
         let outbound = served.gate.admit(inbound, record).await?;
         let needle = outbound.needle();

@@ -211,7 +211,13 @@ pub struct Limits {
     /// Requests that wait for a connection to an upstream.
     pub upstream_queue: Quota,
     /// Memory for verified tokens, in bytes.
-    pub token_cache_bytes: usize,
+    pub token_cache_bytes: Quota,
+    /// Memory for compiled rules of tokens, in bytes.
+    pub rule_cache_bytes: Quota,
+    /// Tokens that wait for their verification, or for what costs about as much.
+    pub verifications: Quota,
+    /// Tokens that wait for their rules to be compiled, because that takes long.
+    pub costly_verifications: Quota,
     /// Threads that serve connections; by default as many as the machine runs at once.
     pub workers: NonZeroUsize,
     /// Requests in progress, from their admission to the end of their response.
@@ -254,7 +260,10 @@ impl Default for Limits {
             upstream_connections_per_origin: 1_024,
             upstream_streams_per_connection: 32,
             upstream_queue: Quota::of(2_048),
-            token_cache_bytes: 64 * 1024 * 1024,
+            token_cache_bytes: Quota::of(64 * 1024 * 1024),
+            rule_cache_bytes: Quota::of(32 * 1024 * 1024),
+            verifications: Quota::of(1_024),
+            costly_verifications: Quota::of(64),
             workers,
             exchanges: Quota::of(8_192),
             upstream_connections: Quota::of(4_096),

@@ -217,9 +217,12 @@ impl Checker<'_> {
                 .streams(&raw.upstream_streams_per_connection)
                 .unwrap_or(defaults.upstream_streams_per_connection),
             upstream_queue: self.quota("upstream_queue", raw.upstream_queue()).unwrap_or(defaults.upstream_queue),
-            token_cache_bytes: self
-                .count("limits.token_cache_bytes", &raw.token_cache_bytes, 0)
-                .unwrap_or(defaults.token_cache_bytes),
+            token_cache_bytes: self.quota("token_cache_bytes", raw.token_cache_bytes()).unwrap_or(defaults.token_cache_bytes),
+            rule_cache_bytes: self.quota("rule_cache_bytes", raw.rule_cache_bytes()).unwrap_or(defaults.rule_cache_bytes),
+            verifications: self.quota("verifications", raw.verifications()).unwrap_or(defaults.verifications),
+            costly_verifications: self
+                .quota("costly_verifications", raw.costly_verifications())
+                .unwrap_or(defaults.costly_verifications),
             workers: self.count("limits.workers", &raw.workers, 1).and_then(NonZeroUsize::new).unwrap_or(defaults.workers),
             exchanges: self.quota("exchanges", raw.exchanges()).unwrap_or(defaults.exchanges),
             upstream_connections: self
@@ -231,7 +234,9 @@ impl Checker<'_> {
 
     /// A total with its shares; a share is no larger than the total.
     fn quota(&mut self, name: &str, raw: RawQuota<'_>) -> Option<Quota> {
-        let total = self.count(&format!("limits.{name}"), raw.total, 1)?;
+        // A cache may keep nothing.
+        let least = u64::from(!name.ends_with("_cache_bytes"));
+        let total = self.count(&format!("limits.{name}"), raw.total, least)?;
         let defaults = Quota::of(total);
         let mut share = |suffix: &str, setting: &Setting<u64>, least: u64, default: usize| {
             let key = format!("limits.{name}_{suffix}");

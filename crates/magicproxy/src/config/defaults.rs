@@ -44,7 +44,10 @@ pub(crate) fn layer(environment: &Environment) -> RawConfig {
         limits: RawLimits {
             connections: set(limits.connections as u64),
             idle_upstream_connections: set(limits.idle_upstream_connections as u64),
-            token_cache_bytes: set(limits.token_cache_bytes as u64),
+            token_cache_bytes: set(limits.token_cache_bytes.total as u64),
+            rule_cache_bytes: set(limits.rule_cache_bytes.total as u64),
+            verifications: set(limits.verifications.total as u64),
+            costly_verifications: set(limits.costly_verifications.total as u64),
             workers: set(limits.workers.get() as u64),
             exchanges: set(limits.exchanges.total as u64),
             upstream_connections_per_origin: set(limits.upstream_connections_per_origin as u64),

@@ -46,6 +46,10 @@ quotas! {
     upstream_connections: upstream_connections_per_owner, upstream_connections_per_peer, upstream_connections_reserved;
     upstream_queue: upstream_queue_per_owner, upstream_queue_per_peer, upstream_queue_reserved;
     buffered_bytes: buffered_bytes_per_owner, buffered_bytes_per_peer, buffered_bytes_reserved;
+    token_cache_bytes: token_cache_bytes_per_owner, token_cache_bytes_per_peer, token_cache_bytes_reserved;
+    rule_cache_bytes: rule_cache_bytes_per_owner, rule_cache_bytes_per_peer, rule_cache_bytes_reserved;
+    verifications: verifications_per_owner, verifications_per_peer, verifications_reserved;
+    costly_verifications: costly_verifications_per_owner, costly_verifications_per_peer, costly_verifications_reserved;
 }
 
 fn derived(share: usize) -> Setting<u64> {

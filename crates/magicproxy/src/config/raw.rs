@@ -330,6 +330,36 @@ section! {
         buffered_bytes_per_peer: u64,
         /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
         buffered_bytes_reserved: u64,
+        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        token_cache_bytes_per_owner: u64,
+        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        token_cache_bytes_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        token_cache_bytes_reserved: u64,
+        /// Memory for compiled rules that tokens bring along, in bytes.
+        rule_cache_bytes: u64,
+        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        rule_cache_bytes_per_owner: u64,
+        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        rule_cache_bytes_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        rule_cache_bytes_reserved: u64,
+        /// Tokens and orders that wait to be verified, minted or narrowed, of all clients together.
+        verifications: u64,
+        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        verifications_per_owner: u64,
+        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        verifications_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        verifications_reserved: u64,
+        /// The same where rules take long to compile.
+        costly_verifications: u64,
+        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        costly_verifications_per_owner: u64,
+        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        costly_verifications_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        costly_verifications_reserved: u64,
     }
 }
 
