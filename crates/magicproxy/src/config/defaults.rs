@@ -48,6 +48,7 @@ pub(crate) fn layer(environment: &Environment) -> RawConfig {
             exchanges: set(limits.exchanges.total as u64),
             upstream_connections: set(limits.upstream_connections.total as u64),
             buffered_bytes: set(limits.buffered_bytes.total as u64),
+            own_responses: set(limits.own_responses.total as u64),
             // Shares follow from the totals that hold: `limits::complete`.
             ..RawLimits::default()
         },
@@ -88,6 +89,8 @@ fn timeouts(timeouts: &Timeouts) -> RawTimeouts {
         body_idle: duration(timeouts.body_idle),
         response_idle: duration(timeouts.response_idle),
         keep_alive: duration(timeouts.keep_alive),
+        refusal: duration(timeouts.refusal),
+        websocket_idle: duration(timeouts.websocket_idle),
         total: timeouts.total.map_or_else(Setting::default, duration),
         drain: duration(timeouts.drain),
     }
