@@ -255,7 +255,7 @@ impl Checker<'_> {
         let mut share = |suffix: &str, setting: &Setting<u64>, least: u64, default: usize| {
             let key = format!("limits.{name}_{suffix}");
             let share = self.count(&key, setting, least).unwrap_or(default);
-            if let Some(given) = setting.given().filter(|_| share > total) {
+            if let Some(given) = setting.given().filter(|_| share > total.max(1)) {
                 self.fault(format!("{key} `{}`: more than limits.{name}, which is {total}", given.value), &given.origin);
             }
             share
