@@ -34,13 +34,16 @@ pub(crate) enum Resource {
     UpstreamQueue,
     /// Bytes of bodies that are read whole before they go on, and of heads that are not complete.
     BufferedBytes,
+    /// Responses of the proxy's own words (refusals, the control plane) over HTTP/2 that their client has not taken yet.
+    OwnResponses,
 }
 
 impl Resource {
     /// How many there are.
-    pub(crate) const COUNT: usize = 4;
+    pub(crate) const COUNT: usize = 5;
     /// All of them, in the order of their numbers.
-    const ALL: [Self; Self::COUNT] = [Self::Exchanges, Self::UpstreamConnections, Self::UpstreamQueue, Self::BufferedBytes];
+    const ALL: [Self; Self::COUNT] =
+        [Self::Exchanges, Self::UpstreamConnections, Self::UpstreamQueue, Self::BufferedBytes, Self::OwnResponses];
 
     fn quota(self, limits: &Limits) -> Quota {
         match self {
@@ -48,6 +51,7 @@ impl Resource {
             Self::UpstreamConnections => limits.upstream_connections,
             Self::UpstreamQueue => limits.upstream_queue,
             Self::BufferedBytes => limits.buffered_bytes,
+            Self::OwnResponses => limits.own_responses,
         }
     }
 }

@@ -175,6 +175,10 @@ pub struct Timeouts {
     pub response_idle: Duration,
     /// A connection without a request, on either side.
     pub keep_alive: Duration,
+    /// For a client to take a refusal, or another response of the proxy's own words, over HTTP/2.
+    pub refusal: Duration,
+    /// A WebSocket without a byte in either direction.
+    pub websocket_idle: Duration,
     /// A whole exchange; none by default.
     pub total: Option<Duration>,
     /// For answers in flight after SIGTERM.
@@ -191,6 +195,8 @@ impl Default for Timeouts {
             body_idle: Duration::from_secs(60),
             response_idle: Duration::from_secs(300),
             keep_alive: Duration::from_secs(60),
+            refusal: Duration::from_secs(5),
+            websocket_idle: Duration::from_secs(300),
             total: None,
             drain: Duration::from_secs(30),
         }
@@ -200,8 +206,10 @@ impl Default for Timeouts {
 /// How much the engine takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Open connections from callers.
+    /// Open connections from clients, WebSockets included.
     pub connections: usize,
+    /// Open connections from one peer that is no trusted proxy: an address, a /64 of IPv6, a user on a Unix socket.
+    pub connections_per_peer: usize,
     /// Idle connections kept to the upstream.
     pub idle_upstream_connections: usize,
     /// Connections to one origin of an upstream, idle ones among them.
@@ -226,6 +234,8 @@ pub struct Limits {
     pub upstream_connections: Quota,
     /// Bytes of bodies that are read whole before they go on, and of heads that are not complete.
     pub buffered_bytes: Quota,
+    /// Responses of the proxy's own words over HTTP/2 (refusals, the control plane) that their client has not taken yet.
+    pub own_responses: Quota,
 }
 
 /// How much of one resource may be held at a time: by all, by one owner, by one peer.
@@ -256,6 +266,7 @@ impl Default for Limits {
         let workers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         Self {
             connections: 16_384,
+            connections_per_peer: 4_096,
             idle_upstream_connections: 256,
             upstream_connections_per_origin: 1_024,
             upstream_streams_per_connection: 32,
@@ -268,6 +279,7 @@ impl Default for Limits {
             exchanges: Quota::of(8_192),
             upstream_connections: Quota::of(4_096),
             buffered_bytes: Quota::of(256 * 1024 * 1024),
+            own_responses: Quota::of(1_024),
         }
     }
 }
