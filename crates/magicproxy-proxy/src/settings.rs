@@ -3,8 +3,8 @@
 mod carrier;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod limits;
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ pub use crate::rejection::RefusalShape;
 pub use crate::revocations::{RevocationList, Revocations};
 pub use crate::sender::TrustedProxies;
 pub use crate::upstream::root::{ApiRoot, ParseApiRootError};
+
+pub use limits::{Limits, Quota};
 
 pub use carrier::{
     BasicUser, CarrierHeader, CarrierParameter, CredentialCarrier, ParseCarrierError, TokenCarrier, UnfitCredential,
@@ -199,87 +201,6 @@ impl Default for Timeouts {
             websocket_idle: Duration::from_secs(300),
             total: None,
             drain: Duration::from_secs(30),
-        }
-    }
-}
-
-/// How much the engine takes.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Open connections from clients, WebSockets included.
-    pub connections: usize,
-    /// Open connections from one peer that is no trusted proxy: an address, a /64 of IPv6, a user on a Unix socket.
-    pub connections_per_peer: usize,
-    /// Idle connections kept to the upstream.
-    pub idle_upstream_connections: usize,
-    /// Connections to one origin of an upstream, idle ones among them.
-    pub upstream_connections_per_origin: usize,
-    /// Streams of one HTTP/2 connection to an upstream; fewer where the upstream says so.
-    pub upstream_streams_per_connection: usize,
-    /// Requests that wait for a connection to an upstream.
-    pub upstream_queue: Quota,
-    /// Memory for verified tokens, in bytes.
-    pub token_cache_bytes: Quota,
-    /// Memory for compiled rules of tokens, in bytes.
-    pub rule_cache_bytes: Quota,
-    /// Tokens that wait for their verification, or for what costs about as much.
-    pub verifications: Quota,
-    /// Tokens that wait for their rules to be compiled, because that takes long.
-    pub costly_verifications: Quota,
-    /// Threads that serve connections; by default as many as the machine runs at once.
-    pub workers: NonZeroUsize,
-    /// Requests in progress, from their admission to the end of their response.
-    pub exchanges: Quota,
-    /// Connections to upstreams that an exchange uses; over HTTP/2 streams.
-    pub upstream_connections: Quota,
-    /// Bytes of bodies that are read whole before they go on, and of heads that are not complete.
-    pub buffered_bytes: Quota,
-    /// Responses of the proxy's own words over HTTP/2 (refusals, the control plane) that their client has not taken yet.
-    pub own_responses: Quota,
-}
-
-/// How much of one resource may be held at a time: by all, by one owner, by one peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quota {
-    /// By all together.
-    pub total: usize,
-    /// By the owner of one token and of all that are narrowed from it.
-    pub per_owner: usize,
-    /// By one peer with tokens that anyone can mint: an address, a /64 of IPv6.
-    pub per_peer: usize,
-    /// Of the total, what is kept for tokens that only those mint whom the operator knows.
-    pub reserved: usize,
-}
-
-impl Quota {
-    /// A total with the shares that hold where nobody says otherwise: a quarter for an owner, half for a peer, an eighth in
-    /// reserve. At least one of each may be held.
-    #[must_use]
-    pub fn of(total: usize) -> Self {
-        let share = |part: usize| (total / part).max(1);
-        Self { total, per_owner: share(4), per_peer: share(2), reserved: total / 8 }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        let workers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self {
-            connections: 16_384,
-            connections_per_peer: 4_096,
-            idle_upstream_connections: 256,
-            upstream_connections_per_origin: 1_024,
-            upstream_streams_per_connection: 32,
-            upstream_queue: Quota::of(2_048),
-            token_cache_bytes: Quota::of(64 * 1024 * 1024),
-            rule_cache_bytes: Quota::of(32 * 1024 * 1024),
-            verifications: Quota::of(1_024),
-            costly_verifications: Quota::of(64),
-            workers,
-            exchanges: Quota::of(8_192),
-            upstream_connections: Quota::of(4_096),
-            buffered_bytes: Quota::of(256 * 1024 * 1024),
-            own_responses: Quota::of(1_024),
         }
     }
 }

@@ -191,6 +191,8 @@ impl Checker<'_> {
             body_idle: self.lifetime("timeouts.body_idle", &raw.body_idle).unwrap_or(defaults.body_idle),
             response_idle: self.lifetime("timeouts.response_idle", &raw.response_idle).unwrap_or(defaults.response_idle),
             keep_alive: self.lifetime("timeouts.keep_alive", &raw.keep_alive).unwrap_or(defaults.keep_alive),
+            refusal: self.lifetime("timeouts.refusal", &raw.refusal).unwrap_or(defaults.refusal),
+            websocket_idle: self.lifetime("timeouts.websocket_idle", &raw.websocket_idle).unwrap_or(defaults.websocket_idle),
             total: self.lifetime("timeouts.total", &raw.total).or(defaults.total),
             drain: self.lifetime("timeouts.drain", &raw.drain).unwrap_or(defaults.drain),
         }
@@ -205,8 +207,10 @@ impl Checker<'_> {
 
     fn limits(&mut self, raw: &RawLimits) -> Limits {
         let defaults = Limits::default();
+        let connections = self.count("limits.connections", &raw.connections, 1).unwrap_or(defaults.connections);
         Limits {
-            connections: self.count("limits.connections", &raw.connections, 1).unwrap_or(defaults.connections),
+            connections,
+            connections_per_peer: self.connections_per_peer(raw, connections),
             idle_upstream_connections: self
                 .count("limits.idle_upstream_connections", &raw.idle_upstream_connections, 0)
                 .unwrap_or(defaults.idle_upstream_connections),
@@ -229,7 +233,17 @@ impl Checker<'_> {
                 .quota("upstream_connections", raw.upstream_connections())
                 .unwrap_or(defaults.upstream_connections),
             buffered_bytes: self.quota("buffered_bytes", raw.buffered_bytes()).unwrap_or(defaults.buffered_bytes),
+            own_responses: self.quota("own_responses", raw.own_responses()).unwrap_or(defaults.own_responses),
         }
+    }
+
+    fn connections_per_peer(&mut self, raw: &RawLimits, connections: usize) -> usize {
+        let (key, setting) = ("limits.connections_per_peer", &raw.connections_per_peer);
+        let share = self.count(key, setting, 1).unwrap_or_else(|| Limits::connections_share(connections));
+        if let Some(given) = setting.given().filter(|_| share > connections) {
+            self.fault(format!("{key} `{}`: more than limits.connections, which is {connections}", given.value), &given.origin);
+        }
+        share
     }
 
     /// A total with its shares; a share is no larger than the total.

@@ -55,6 +55,7 @@ pub(crate) fn layer(environment: &Environment) -> RawConfig {
             upstream_queue: set(limits.upstream_queue.total as u64),
             upstream_connections: set(limits.upstream_connections.total as u64),
             buffered_bytes: set(limits.buffered_bytes.total as u64),
+            own_responses: set(limits.own_responses.total as u64),
             // Shares follow from the totals that hold: `limits::complete`.
             ..RawLimits::default()
         },
@@ -96,6 +97,8 @@ fn timeouts(timeouts: &Timeouts) -> RawTimeouts {
         body_idle: duration(timeouts.body_idle),
         response_idle: duration(timeouts.response_idle),
         keep_alive: duration(timeouts.keep_alive),
+        refusal: duration(timeouts.refusal),
+        websocket_idle: duration(timeouts.websocket_idle),
         total: timeouts.total.map_or_else(Setting::default, duration),
         drain: duration(timeouts.drain),
     }

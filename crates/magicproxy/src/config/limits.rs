@@ -1,6 +1,6 @@
 //! The shares of `[limits]` that nobody gave: parts of the totals that hold.
 
-use magicproxy_proxy::settings::Quota;
+use magicproxy_proxy::settings::{Limits, Quota};
 
 use super::raw::RawLimits;
 use super::setting::{Origin, Setting};
@@ -36,6 +36,9 @@ macro_rules! quotas {
                 limits.$peer = limits.$peer.or(derived(quota.per_peer));
                 limits.$reserved = limits.$reserved.or(derived(quota.reserved));
             })*
+            if let Some(total) = limits.connections.given().and_then(|given| usize::try_from(given.value).ok()) {
+                limits.connections_per_peer = limits.connections_per_peer.or(derived(Limits::connections_share(total)));
+            }
             limits
         }
     };
@@ -50,6 +53,7 @@ quotas! {
     rule_cache_bytes: rule_cache_bytes_per_owner, rule_cache_bytes_per_peer, rule_cache_bytes_reserved;
     verifications: verifications_per_owner, verifications_per_peer, verifications_reserved;
     costly_verifications: costly_verifications_per_owner, costly_verifications_per_peer, costly_verifications_reserved;
+    own_responses: own_responses_per_owner, own_responses_per_peer, own_responses_reserved;
 }
 
 fn derived(share: usize) -> Setting<u64> {

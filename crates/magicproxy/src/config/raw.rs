@@ -276,6 +276,10 @@ section! {
         response_idle: DurationText,
         /// A connection without a request.
         keep_alive: DurationText,
+        /// For a client to take a refusal over HTTP/2.
+        refusal: DurationText,
+        /// A WebSocket without a byte in either direction.
+        websocket_idle: DurationText,
         /// A whole exchange; no limit by default.
         total: DurationText,
         /// For answers in flight after SIGTERM.
@@ -286,8 +290,10 @@ section! {
 section! {
     /// How much the proxy takes.
     RawLimits {
-        /// Open connections from callers.
+        /// Open connections from clients, WebSockets included.
         connections: u64,
+        /// The same of one address, or of one user on a Unix socket: a quarter of the total, unless given. Trusted proxies are exempt.
+        connections_per_peer: u64,
         /// Idle connections kept to the API.
         idle_upstream_connections: u64,
         /// Connections to one origin of an API, idle ones among them.
@@ -360,6 +366,14 @@ section! {
         costly_verifications_per_peer: u64,
         /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
         costly_verifications_reserved: u64,
+        /// Refusals and other responses of the proxy's own words over HTTP/2 that their client has not taken yet.
+        own_responses: u64,
+        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        own_responses_per_owner: u64,
+        /// The same of one address: half of the total, unless given.
+        own_responses_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        own_responses_reserved: u64,
     }
 }
 
