@@ -85,12 +85,9 @@ impl Server {
         let mut listeners = Listeners::new(listeners);
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
-            let make_room = || {
-                let _ = connections.evict_one();
-            };
             let accepted = tokio::select! {
                 () = &mut shutdown => break,
-                accepted = listeners.accept(make_room) => accepted,
+                accepted = listeners.accept(|| connections.make_room()) => accepted,
             };
             match connections.open(accepted.peer_key(), self.peer_share(&accepted)) {
                 Ok(slot) => self.give(accepted, slot, stopped.clone()),

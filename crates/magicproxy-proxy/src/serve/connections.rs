@@ -87,9 +87,14 @@ impl Connections {
         Ok(Slot { connections: Arc::clone(self), id, peer, activity })
     }
 
-    /// Closes the longest idle connection, if one is idle: its file is needed.
-    pub(crate) fn evict_one(&self) -> bool {
-        self.table().evict()
+    /// Closes some of the longest idle connections: their files are needed.
+    pub(crate) fn make_room(&self) {
+        let mut table = self.table();
+        for _ in 0..LEAST_LEAVING {
+            if table.leaving >= LEAST_LEAVING || !table.evict() {
+                return;
+            }
+        }
     }
 
     /// Are less than an eighth of the slots left?
@@ -394,6 +399,19 @@ mod tests {
         slots[1].activity.idle_since(Instant::now() + Duration::from_secs(60));
         let _second = connections.open(peer(2), PeerShare::Counted).unwrap();
         assert_eq!(evicted(&slots), [0, 2]);
+    }
+
+    #[test]
+    fn room_is_made_for_some_at_a_time() {
+        let connections = connections(64, 1_000);
+        let mut slots = open(&connections, 32);
+        for _ in 0..3 {
+            connections.make_room();
+            assert_eq!(evicted(&slots), (0..LEAST_LEAVING).collect::<Vec<_>>());
+        }
+        slots.drain(..4);
+        connections.make_room();
+        assert_eq!(evicted(&slots), (0..LEAST_LEAVING).collect::<Vec<_>>());
     }
 
     #[test]

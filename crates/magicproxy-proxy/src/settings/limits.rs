@@ -94,7 +94,8 @@ impl Limits {
     }
 
     /// Limits that fit a process that may have this many files open, with some in reserve for accepting and for all that is no
-    /// connection. `None` where these fit. Connections of each kind, and the shares in them, shrink by the same factor.
+    /// connection. `None` where these fit. Connections of each kind, requests in progress, and the shares in them, shrink by the
+    /// same factor.
     #[must_use]
     pub fn fit(self, open_files: usize) -> Option<Self> {
         // An eighth of a small process's files, and no more than 1,024 of a large one's.
@@ -107,14 +108,17 @@ impl Limits {
         }
         let part = |count: usize| usize::try_from(count as u128 * available as u128 / needed as u128).unwrap_or(count);
         let share = |count: usize| part(count).max(1);
-        let Quota { total, per_owner, per_peer, reserved } = self.upstream_connections;
-        let upstream_connections =
-            Quota { total: share(total), per_owner: share(per_owner), per_peer: share(per_peer), reserved: part(reserved) };
+        let scaled = |quota: Quota| {
+            let Quota { total, per_owner, per_peer, reserved } = quota;
+            Quota { total: share(total), per_owner: share(per_owner), per_peer: share(per_peer), reserved: part(reserved) }
+        };
         Some(Self {
             connections: share(self.connections),
             connections_per_peer: share(self.connections_per_peer),
             idle_upstream_connections: part(self.idle_upstream_connections),
-            upstream_connections,
+            upstream_connections: scaled(self.upstream_connections),
+            // Fewer than connections: where every connection was in use, none could make way for a new one.
+            exchanges: scaled(self.exchanges),
             ..self
         })
     }
@@ -148,7 +152,8 @@ mod tests {
             assert!(limits.connections > 3 * quota.total && limits.connections <= 5 * quota.total, "{limits:?}");
             assert!(quota.per_owner <= quota.total && quota.per_peer <= quota.total && quota.reserved < quota.total);
             assert!(limits.connections_per_peer <= limits.connections / 2);
-            assert_eq!((limits.exchanges, limits.buffered_bytes), (given.exchanges, given.buffered_bytes));
+            assert!(limits.exchanges.total <= limits.connections / 2 + 1, "{limits:?}");
+            assert_eq!(limits.buffered_bytes, given.buffered_bytes);
             assert!(limits.fit(open_files).is_none());
         }
     }
