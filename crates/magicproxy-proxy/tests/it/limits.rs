@@ -343,20 +343,19 @@ async fn first_to_end<F: Future + Unpin>(mut futures: Vec<F>) -> (F::Output, usi
 async fn a_handshake_is_bounded() {
     let upstream = Upstream::hello().await;
     let certificate = Certificate::new();
-    let proxy = Proxy::listening(settings(upstream.address, ""), |tcp| vec![tcp.with_tls(certificate.server())]).await;
+    let mut settings = settings(upstream.address, "");
+    settings.timeouts.header = Duration::from_secs(100);
+    let proxy = Proxy::listening(settings, |tcp| vec![tcp.with_tls(certificate.server())]).await;
     let mut client = Client::connect(&proxy).await;
-    // A ClientHello that announces the most that TLS can say, in records of 4 KiB.
-    let mut sent = 0;
-    for number in 0..16 {
+    // A ClientHello that announces the most that TLS can say, in records of 4 KiB. The fifth is not waited for.
+    for number in 0..5 {
         let mut record = vec![22, 3, 1, 0x10, 0];
         record.resize(5 + 4096, 0);
         if number == 0 {
             record[5..9].copy_from_slice(&[1, 0, 0xff, 0xf0]);
         }
         client.try_send(&record).await;
-        sent += record.len();
     }
-    assert!(sent > 4 * 16 * 1024 - 1);
     client.closed().await;
     assert_eq!(
         Client::over(certificate.caller(&["http/1.1"]).connect(&proxy).await)
