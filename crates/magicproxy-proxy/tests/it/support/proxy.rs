@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use magicproxy_core::{Acceptance, EncodedSlash, PatternMode, Policy, ScopeName, Scopes, UnnamedTokens, UpstreamName};
 use magicproxy_proxy::listener::Listener;
@@ -113,9 +114,15 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
         public_access: None,
         minting: MintSettings::default(),
         trusted_proxies: TrustedProxies::default(),
-        timeouts: Timeouts::default(),
+        timeouts: patient(),
         limits: Limits::default(),
     }
+}
+
+/// Timeouts that no slow machine reaches: a test of one sets it.
+fn patient() -> Timeouts {
+    const LONG: Duration = Duration::from_secs(600);
+    Timeouts { header: LONG, response: LONG, upstream_queue: LONG, keep_alive: LONG, body_idle: LONG, ..Timeouts::default() }
 }
 
 /// The only upstream of settings that nobody else has yet.
