@@ -4,6 +4,7 @@
 //! for anything before its signature: the header may choose among our keys and nothing more.
 
 mod acceptance;
+mod authentic;
 mod authorize;
 mod caveat;
 mod claims;
@@ -23,14 +24,13 @@ use std::fmt;
 use crate::UnixTime;
 use crate::key::KeyId;
 use crate::limit::Limit;
-use crate::pattern::PatternMode;
 use crate::plugin::PluginName;
 use crate::policy::Policy;
 use crate::seal::Sealed;
 use crate::state::Partition;
-use grant::TokenBudget;
 
 pub use acceptance::{Acceptance, MAX_SEALED_LIFETIME_SECONDS, TokenVersion};
+pub use authentic::{AuthenticToken, NotCompiled};
 pub use authorize::{Access, Denial, UnnamedTokens};
 pub use caveat::{Caveat, MAX_CAVEATS, ParseCaveatError, Sender};
 pub use claims::{SignedToken, UnverifiedToken};
@@ -291,22 +291,6 @@ impl VerifiedToken {
     #[must_use]
     pub fn plugins(&self) -> &[PluginName] {
         self.policy.plugins()
-    }
-
-    /// Adds what caveats demand. Nothing here can give.
-    fn narrow_by(&mut self, caveats: &[Caveat], budget: &mut TokenBudget) -> Result<(), VerifyError> {
-        for (number, caveat) in caveats.iter().enumerate() {
-            self.expires_at = caveat.exp.map_or(self.expires_at, |end| end.min(self.expires_at));
-            self.not_before = caveat.nbf.max(self.not_before);
-            self.labels.extend(caveat.sub.clone());
-            self.narrowing.push(Narrowing {
-                policy: caveat.allowed.as_deref().map(|rules| budget.rules(rules, PatternMode::Whole)).transpose()?,
-                upstream: caveat.aud.clone(),
-                networks: caveat.sender.as_ref().map(|sender| sender.cidr.clone()),
-                limit: caveat.limit.map(|limit| (limit, counter(caveats.get(..=number).unwrap_or(caveats)))),
-            });
-        }
-        Ok(())
     }
 
     pub(crate) fn sealed(&self) -> &Sealed {

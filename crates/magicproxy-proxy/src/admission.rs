@@ -15,12 +15,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use magicproxy_core::Provenance;
 use magicproxy_core::state::RowLimits;
-use magicproxy_core::{Provenance, VerifiedToken};
 
 pub(crate) use account::{Account, Accounts, PeerKey};
 
-use crate::settings::{Limits, Quota};
+use crate::settings::{Limits, Quota, Settings};
 use rows::RowAccounts;
 
 /// When to come again after a shortage: nobody knows when others end, so a second must do.
@@ -33,21 +33,28 @@ pub(crate) enum Resource {
     Exchanges,
     /// Connections to upstreams that an exchange uses, of all origins; over HTTP/2 a stream of one.
     UpstreamConnections,
+    /// Requests that wait for a connection to an upstream.
+    UpstreamQueue,
     /// Bytes of bodies that are read whole before they go on, and of heads that are not complete.
     BufferedBytes,
+    /// Responses of the proxy's own words (refusals, the control plane) over HTTP/2 that their client has not taken yet.
+    OwnResponses,
 }
 
 impl Resource {
     /// How many there are.
-    pub(crate) const COUNT: usize = 3;
+    pub(crate) const COUNT: usize = 5;
     /// All of them, in the order of their numbers.
-    const ALL: [Self; Self::COUNT] = [Self::Exchanges, Self::UpstreamConnections, Self::BufferedBytes];
+    const ALL: [Self; Self::COUNT] =
+        [Self::Exchanges, Self::UpstreamConnections, Self::UpstreamQueue, Self::BufferedBytes, Self::OwnResponses];
 
     fn quota(self, limits: &Limits) -> Quota {
         match self {
             Self::Exchanges => limits.exchanges,
             Self::UpstreamConnections => limits.upstream_connections,
+            Self::UpstreamQueue => limits.upstream_queue,
             Self::BufferedBytes => limits.buffered_bytes,
+            Self::OwnResponses => limits.own_responses,
         }
     }
 }
@@ -63,8 +70,8 @@ pub(crate) enum Standing {
 
 impl Standing {
     /// The standing of a token where anyone may order tokens over HTTP, or nobody may.
-    pub(crate) fn of(token: &VerifiedToken, mint_is_open: MintIsOpen) -> Self {
-        match (token.provenance(), mint_is_open) {
+    pub(crate) fn of(provenance: Provenance, mint_is_open: MintIsOpen) -> Self {
+        match (provenance, mint_is_open) {
             (Provenance::ListedMinter, _) | (Provenance::Proxy, MintIsOpen::No) => Self::Known,
             (Provenance::Proxy, MintIsOpen::Yes) | (Provenance::Anyone, _) => Self::Stranger,
         }
@@ -76,6 +83,12 @@ impl Standing {
 pub(crate) enum MintIsOpen {
     Yes,
     No,
+}
+
+impl MintIsOpen {
+    pub(crate) fn of(settings: &Settings) -> Self {
+        if settings.minting.open { Self::Yes } else { Self::No }
+    }
 }
 
 /// Who is charged for what a request holds.

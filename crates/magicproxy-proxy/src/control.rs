@@ -15,44 +15,43 @@ use http::{HeaderValue, Method, Response};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use magicproxy_core::policy::Work;
 use magicproxy_core::token::MAX_ORDER_BYTES;
 use magicproxy_core::{Caveat, MintLimits, MintOrder, Minted, OrderFault, SealingPublicKey};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use crate::admission::{Holding, Resource};
+use crate::admission::{Holding, Payer, Resource};
 use crate::body::ResponseBody;
-use crate::gate::Explanation;
+use crate::gate::{Client, Explanation};
 use crate::ledger::work_aside;
-use crate::listener::Peer;
 use crate::rejection::Rejection;
 use crate::reverse::Served;
 use crate::settings::{Settings, UpstreamSettings};
-use crate::verifier::{self, Reissue};
+use crate::verifier::{Reissue, Shared};
 use crate::{VERSION, clock};
 
 /// Answers on the control path.
 #[derive(Debug)]
 pub(crate) struct Control {
     settings: Arc<Settings>,
-    /// Minting signs with RSA and compiles rules: a few at a time.
-    slots: Arc<Semaphore>,
+    /// Minting signs with RSA and compiles rules: in turn, as verification does.
+    shared: Shared,
 }
 
 /// A request to the control plane, without its body.
 #[derive(Clone, Copy)]
 pub(crate) struct Asking<'a> {
     pub(crate) head: &'a Parts,
-    pub(crate) peer: &'a Peer,
+    pub(crate) client: Client<'a>,
     /// Who pays for what is held.
     pub(crate) exchange: &'a Holding,
 }
 
 impl Control {
-    pub(crate) fn new(settings: Arc<Settings>) -> Self {
-        Self { settings, slots: Arc::new(Semaphore::new(2)) }
+    pub(crate) fn new(settings: Arc<Settings>, shared: Shared) -> Self {
+        Self { settings, shared }
     }
 
     /// `below` is what follows the control path; without `served`, it is the control plane of all upstreams.
@@ -70,7 +69,7 @@ impl Control {
             ("/explain", &Method::POST) => self.explain(served.ok_or(Rejection::NoUpstream)?, asking, body).await,
             ("/keys", &Method::GET | &Method::HEAD) => Ok(self.keys()),
             ("/narrow", &Method::POST) => self.narrow(served.ok_or(Rejection::NoUpstream)?, asking, body).await,
-            ("/reseal", &Method::POST) => self.reseal(served.ok_or(Rejection::NoUpstream)?, head).await,
+            ("/reseal", &Method::POST) => self.reseal(served.ok_or(Rejection::NoUpstream)?, head, asking.client).await,
             ("", _) => Err(Rejection::ControlMethod("GET, HEAD, POST")),
             ("/explain" | "/narrow" | "/reseal", _) => Err(Rejection::ControlMethod("POST")),
             ("/keys", _) => Err(Rejection::ControlMethod("GET, HEAD")),
@@ -80,13 +79,13 @@ impl Control {
 
     /// What would be decided on a request of the bearer's: no more than the request itself would tell, without making it.
     async fn explain(&self, served: &Served, asking: Asking<'_>, body: Incoming) -> Result<Response<ResponseBody>, Rejection> {
-        let Asking { head, peer, exchange } = asking;
+        let Asking { head, client, exchange } = asking;
         if !is_json(head) {
             return Err(Rejection::MediaType);
         }
         let (question, _buffered) = self.read(body, exchange).await?;
         let question = serde_json::from_slice(&question).map_err(|_| Rejection::Question)?;
-        let explanation = match served.gate.explain(&head.headers, peer, &question).await? {
+        let explanation = match served.gate.explain(&head.headers, client, &question).await? {
             Explanation::Allowed { rule } => json!({ "decision": "allowed", "rule": rule, "needed": [] }),
             Explanation::Denied(rejection) => {
                 json!({ "decision": "denied", "code": rejection.code(), "reason": rejection.to_string(), "needed": rejection.needed() })
@@ -109,20 +108,20 @@ impl Control {
         struct Order {
             caveat: Caveat,
         }
-        let Asking { head, exchange, .. } = asking;
+        let Asking { head, client, exchange } = asking;
         if !is_json(head) {
             return Err(Rejection::MediaType);
         }
         let (order, _buffered) = self.read(body, exchange).await?;
         let order = work_aside(order.len(), move || serde_json::from_slice::<Order>(&order)).await?;
         let order = order.map_err(|error| Rejection::Caveat(error.to_string()))?;
-        let token = served.gate.reissue(&head.headers, Reissue::Narrow(Box::new(order.caveat))).await?;
+        let token = served.gate.reissue(&head.headers, client, Reissue::Narrow(Box::new(order.caveat))).await?;
         Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
     }
 
     /// The bearer's token for the key that is active now.
-    async fn reseal(&self, served: &Served, head: &Parts) -> Result<Response<ResponseBody>, Rejection> {
-        let token = served.gate.reissue(&head.headers, Reissue::Reseal).await?;
+    async fn reseal(&self, served: &Served, head: &Parts, client: Client<'_>) -> Result<Response<ResponseBody>, Rejection> {
+        let token = served.gate.reissue(&head.headers, client, Reissue::Reseal).await?;
         Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
     }
 
@@ -155,7 +154,7 @@ impl Control {
         asking: Asking<'_>,
         body: Incoming,
     ) -> Result<Response<ResponseBody>, Rejection> {
-        let Asking { head, exchange, .. } = asking;
+        let Asking { head, client, exchange } = asking;
         if !self.settings.minting.open {
             return Err(Rejection::MintingClosed);
         }
@@ -163,41 +162,54 @@ impl Control {
             return Err(Rejection::MediaType);
         }
         let (order, _buffered) = self.read(body, exchange).await?;
-        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| Rejection::Internal)?;
-        let settings = Arc::clone(&self.settings);
+        let (settings, trusted) = (Arc::clone(&self.settings), &self.settings.trusted_proxies);
+        let peer = client.account_of(trusted.sender(&client.peer, &head.headers), trusted, &self.shared.budget);
         let upstream = served.map(|served| Arc::clone(&served.settings));
-        let minted = verifier::work(slot, move || mint(&settings, upstream.as_deref(), &order)).await??;
+        let order = MintJob { settings, upstream, order: Arc::new(order) };
+        let minted = self.shared.lanes.in_turn(&Payer::anonymous(peer), move |work| order.run(work)).await??;
         tracing::info!(target: "magicproxy::mint", jti = minted.id, "minted a token");
         Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(minted.token.as_bytes().to_vec()))))
     }
 }
 
-fn mint(settings: &Settings, upstream: Option<&UpstreamSettings>, order: &[u8]) -> Result<Minted, Rejection> {
-    let order = MintOrder::from_json(order).map_err(|fault| Rejection::Order(vec![fault]))?;
-    let upstream = match upstream {
-        Some(upstream) => upstream,
-        None => named(settings, order.aud.as_deref()).map_err(|fault| Rejection::Order(vec![fault]))?,
-    };
-    // What would be refused for its lifetime is not minted.
-    let accepted = upstream.acceptance.max_lifetime.map_or(Duration::MAX, Duration::from_secs);
-    let limits = MintLimits {
-        upstream: &upstream.name,
-        scopes: &upstream.scopes,
-        patterns: upstream.patterns,
-        default_lifetime: settings.minting.default_lifetime,
-        max_lifetime: settings.minting.max_lifetime.min(accepted),
-    };
-    let request = order.check(&limits, clock::now()).map_err(Rejection::Order)?;
-    upstream.credential.check(&request.credential).map_err(Rejection::UnfitOrder)?;
-    Ok(settings.keys.current().mint(&request)?)
+/// An order to mint.
+#[derive(Clone)]
+struct MintJob {
+    settings: Arc<Settings>,
+    upstream: Option<Arc<UpstreamSettings>>,
+    order: Arc<Zeroizing<Vec<u8>>>,
+}
+
+impl MintJob {
+    fn run(&self, work: &Work) -> Result<Minted, Rejection> {
+        let settings = &*self.settings;
+        let order = MintOrder::from_json(&self.order).map_err(|fault| Rejection::Order(vec![fault]))?;
+        let upstream = match &self.upstream {
+            Some(upstream) => upstream,
+            None => named(settings, order.aud.as_deref()).map_err(|fault| Rejection::Order(vec![fault]))?,
+        };
+        // What would be refused for its lifetime is not minted.
+        let accepted = upstream.acceptance.max_lifetime.map_or(Duration::MAX, Duration::from_secs);
+        let limits = MintLimits {
+            upstream: &upstream.name,
+            scopes: &upstream.scopes,
+            patterns: upstream.patterns,
+            default_lifetime: settings.minting.default_lifetime,
+            max_lifetime: settings.minting.max_lifetime.min(accepted),
+            work: work.clone(),
+        };
+        let request = order.check(&limits, clock::now()).map_err(Rejection::Order)?;
+        upstream.credential.check(&request.credential).map_err(Rejection::UnfitOrder)?;
+        Ok(settings.keys.current().mint_within(&request, work)?)
+    }
 }
 
 /// The upstream that an order names, where its place does not say which one it is about.
-fn named<'s>(settings: &'s Settings, aud: Option<&str>) -> Result<&'s UpstreamSettings, OrderFault> {
+fn named<'s>(settings: &'s Settings, aud: Option<&str>) -> Result<&'s Arc<UpstreamSettings>, OrderFault> {
     let mut upstreams = settings.upstreams.iter();
     let named = upstreams.find(|upstream| aud == Some(upstream.name.as_str()));
     let known = || settings.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
-    named.map(|upstream| &**upstream).ok_or_else(|| OrderFault::Upstream { known: known() })
+    named.ok_or_else(|| OrderFault::Upstream { known: known() })
 }
 
 fn is_json(head: &Parts) -> bool {

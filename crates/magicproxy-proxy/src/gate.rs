@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderMap, Version, header};
-use magicproxy_core::{Access, Denial, ParseTargetError, RequestTarget, VerifiedToken};
+use magicproxy_core::{Access, DecisionSteps, Denial, ParseTargetError, RequestTarget, VerifiedToken};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -79,6 +79,17 @@ pub(crate) struct Client<'c> {
     pub(crate) account: &'c Arc<Account>,
 }
 
+impl Client<'_> {
+    /// What the sender holds: whoever is at the other end, or whom it speaks for.
+    pub(crate) fn account_of(self, sender: Option<IpAddr>, trusted: &TrustedProxies, budget: &Budget) -> Arc<Account> {
+        if trusted.speaks_for_others(&self.peer) {
+            budget.accounts().of_peer(PeerKey::of(sender))
+        } else {
+            Arc::clone(self.account)
+        }
+    }
+}
+
 impl Gate {
     /// The gate of `upstream`; `asked` is how it is reached.
     pub(crate) fn new(
@@ -98,7 +109,7 @@ impl Gate {
             carriers,
             asked,
             budget: Arc::clone(&shared.budget),
-            mint_is_open: if settings.minting.open { MintIsOpen::Yes } else { MintIsOpen::No },
+            mint_is_open: MintIsOpen::of(settings),
         })
     }
 
@@ -119,12 +130,13 @@ impl Gate {
         let (upstream, peer) = (&*self.upstream, client.peer);
         refuse_overrides(&head.headers)?;
         let presented = PresentedToken::from_request(&head.headers, &mut target, &self.carriers)?;
-        let entry = self.verifier.verify(&presented).await?;
+        let sender = self.trusted_proxies.sender(&peer, &head.headers);
+        let entry = self.verifier.verify(&presented, || self.peer_account(client, sender)).await?;
         record.token(entry.token());
         self.revocations.ensure_live(entry.token())?;
-        let sender = self.trusted_proxies.sender(&peer, &head.headers);
         let exchange = self.budget.take(Resource::Exchanges, 1, &self.payer(&entry, client, sender))?;
-        let access = self.access(head.method.as_str(), &target, sender);
+        let steps = DecisionSteps::new();
+        let access = self.access(head.method.as_str(), &target, sender, &steps);
         let (permit, consultation) = match entry.token().authorize(&access) {
             Ok(permit) if entry.token().plugins().is_empty() => (permit, Consultation::default()),
             decision => {
@@ -147,7 +159,7 @@ impl Gate {
             Ok(settled) => settled,
             Err(permit) => {
                 let questions = Questions { upstream: &self.asked, worker, credential: &credential, exchange: &exchange };
-                let receipts = self.verifier.receipts(&presented);
+                let receipts = self.verifier.receipts(&entry, &presented);
                 let sending = Sending { permit, message: &mut message, questions, receipts, consultation };
                 Box::pin(self.ledger.settle(sending)).await?
             }
@@ -157,23 +169,29 @@ impl Gate {
 
     /// Who pays for what a request with this token holds: its owner and, where a stranger could have minted it, its sender.
     fn payer(&self, entry: &CachedToken, client: Client<'_>, sender: Option<IpAddr>) -> Payer {
-        let peer = if self.trusted_proxies.speaks_for_others(&client.peer) {
-            self.budget.accounts().of_peer(PeerKey::of(sender))
-        } else {
-            Arc::clone(client.account)
-        };
-        let standing = Standing::of(entry.token(), self.mint_is_open);
-        Payer { owner: Some(Arc::clone(entry.account())), peer, standing }
+        let standing = Standing::of(entry.token().provenance(), self.mint_is_open);
+        Payer { owner: Some(Arc::clone(entry.account())), peer: self.peer_account(client, sender), standing }
+    }
+
+    /// What the address holds that a request comes from.
+    fn peer_account(&self, client: Client<'_>, sender: Option<IpAddr>) -> Arc<Account> {
+        client.account_of(sender, &self.trusted_proxies, &self.budget)
     }
 
     /// Decides a request that is only asked about. It needs the token itself, sends nothing, and opens no credential.
-    pub(crate) async fn explain(&self, headers: &HeaderMap, peer: &Peer, question: &Question) -> Result<Explanation, Rejection> {
+    pub(crate) async fn explain(
+        &self,
+        headers: &HeaderMap,
+        client: Client<'_>,
+        question: &Question,
+    ) -> Result<Explanation, Rejection> {
         let presented = PresentedToken::from_headers(headers, &self.carriers)?;
-        let entry = self.verifier.verify(&presented).await?;
+        let sender = self.trusted_proxies.sender(&client.peer, headers);
+        let entry = self.verifier.verify(&presented, || self.peer_account(client, sender)).await?;
         self.revocations.ensure_live(entry.token())?;
         let target = self.read_target(&question.target)?;
-        let sender = self.trusted_proxies.sender(peer, headers);
-        let access = self.access(&question.method, &target, sender);
+        let steps = DecisionSteps::new();
+        let access = self.access(&question.method, &target, sender, &steps);
         let decided = entry.token().authorize(&access);
         if let Ok(permit) = &decided
             && let Err(rejection) = self.ledger.ensure_may_keep(permit)
@@ -188,18 +206,30 @@ impl Gate {
     }
 
     /// Makes the bearer's own token anew. It must be genuine and alive; nothing is decided, sent or opened to anyone.
-    pub(crate) async fn reissue(&self, headers: &HeaderMap, how: Reissue) -> Result<Zeroizing<String>, Rejection> {
+    pub(crate) async fn reissue(
+        &self,
+        headers: &HeaderMap,
+        client: Client<'_>,
+        how: Reissue,
+    ) -> Result<Zeroizing<String>, Rejection> {
         let presented = PresentedToken::from_headers(headers, &self.carriers)?;
-        let entry = self.verifier.verify(&presented).await?;
+        let sender = self.trusted_proxies.sender(&client.peer, headers);
+        let entry = self.verifier.verify(&presented, || self.peer_account(client, sender)).await?;
         self.revocations.ensure_live(entry.token())?;
         entry.token().ensure_live(clock::now()).map_err(|denial| Rejection::Denied { denial, needed: Vec::new() })?;
-        self.verifier.reissue(&presented, how).await
+        self.verifier.reissue(&entry, &presented, how).await
     }
 
     /// What is decided on, the same for a request and for a question about one.
-    fn access<'a>(&'a self, method: &'a str, target: &'a RequestTarget, sender: Option<IpAddr>) -> Access<'a> {
+    fn access<'a>(
+        &'a self,
+        method: &'a str,
+        target: &'a RequestTarget,
+        sender: Option<IpAddr>,
+        steps: &'a DecisionSteps,
+    ) -> Access<'a> {
         let UpstreamSettings { name, unnamed, ceiling, .. } = &*self.upstream;
-        Access { method, target, upstream: name, unnamed: *unnamed, ceiling: ceiling.as_ref(), sender, now: clock::now() }
+        Access { method, target, upstream: name, unnamed: *unnamed, ceiling: ceiling.as_ref(), sender, now: clock::now(), steps }
     }
 }
 
@@ -266,7 +296,7 @@ fn wants_websocket(head: &Parts) -> bool {
 /// Tells which rule would be needed only to the holder of a token that says so.
 fn denied(denial: Denial, token: &VerifiedToken, access: &Access<'_>) -> Rejection {
     let needed = if denial == Denial::NotAllowed && token.explains() {
-        token.policy().missing(access.method, access.target)
+        token.policy().missing(access.method, access.target, access.steps)
     } else {
         Vec::new()
     };

@@ -116,6 +116,8 @@ pub(crate) enum Rejection {
     Plugin(Option<String>),
     #[error("a plugin could not record what came of the request, which the upstream carried out")]
     PluginFailed,
+    #[error("every connection to the upstream that this request may use was in use for too long; try again")]
+    UpstreamBusy,
     #[error("the upstream cannot be reached")]
     Connect,
     #[error("the upstream's certificate is not accepted")]
@@ -162,6 +164,7 @@ impl Rejection {
             Self::Denied { denial: Denial::NotAllowed, .. } => (StatusCode::FORBIDDEN, "not_allowed", DENIED),
             Self::Denied { denial: Denial::BeyondCaveat, .. } => (StatusCode::FORBIDDEN, "beyond_caveat", DENIED),
             Self::Denied { denial: Denial::BeyondCeiling, .. } => (StatusCode::FORBIDDEN, "beyond_ceiling", DENIED),
+            Self::Denied { denial: Denial::TooCostly, .. } => (StatusCode::FORBIDDEN, "decision_too_costly", DENIED),
             Self::WebSocket => (StatusCode::FORBIDDEN, "websocket_disabled", DENIED),
             Self::MintingClosed => (StatusCode::FORBIDDEN, "minting_closed", DENIED),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", ERROR),
@@ -199,6 +202,7 @@ impl Rejection {
             Self::CannotTell => (StatusCode::BAD_GATEWAY, "cannot_tell", "http_response_incomplete"),
             Self::NotRecorded | Self::PluginFailed => (StatusCode::BAD_GATEWAY, "created_not_recorded", "proxy_internal_error"),
             Self::Plugin(_) => (StatusCode::FORBIDDEN, "denied_by_plugin", DENIED),
+            Self::UpstreamBusy => (StatusCode::SERVICE_UNAVAILABLE, "upstream_busy", "connection_limit_reached"),
             Self::Connect => (StatusCode::BAD_GATEWAY, "upstream_unreachable", "connection_refused"),
             Self::Tls => (StatusCode::BAD_GATEWAY, "upstream_tls", "tls_certificate_error"),
             Self::ConnectTimeout => (StatusCode::GATEWAY_TIMEOUT, "upstream_connect_timeout", "connection_timeout"),
@@ -231,7 +235,7 @@ impl Rejection {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Limit(_, after) => *after,
-            Self::Shortage(_) | Self::Busy => Some(RETRY_AFTER),
+            Self::Shortage(_) | Self::Busy | Self::UpstreamBusy => Some(RETRY_AFTER),
             Self::StoreFull(Full::Store | Full::Allowance) => Some(ROWS_RETRY_AFTER),
             _ => None,
         }

@@ -3,8 +3,8 @@
 mod carrier;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod limits;
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ pub use crate::rejection::RefusalShape;
 pub use crate::revocations::{RevocationList, Revocations};
 pub use crate::sender::TrustedProxies;
 pub use crate::upstream::root::{ApiRoot, ParseApiRootError};
+
+pub use limits::{Limits, Quota};
 
 pub use carrier::{
     BasicUser, CarrierHeader, CarrierParameter, CredentialCarrier, ParseCarrierError, TokenCarrier, UnfitCredential,
@@ -59,6 +61,8 @@ pub struct UpstreamSettings {
     pub name: UpstreamName,
     /// Its origin and base path.
     pub api_root: ApiRoot,
+    /// What is spoken to it.
+    pub protocol: UpstreamProtocol,
     /// Where it is found at the proxy.
     pub placing: Placing,
     /// Which tokens that name no upstream it takes.
@@ -106,6 +110,16 @@ impl UpstreamSettings {
         });
         std::iter::once(&self.api_root).chain(further)
     }
+}
+
+/// What is spoken to an upstream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UpstreamProtocol {
+    /// HTTP/1.1, in a connection for each exchange.
+    #[default]
+    Http1,
+    /// HTTP/2, in shared connections, or HTTP/1.1: which of them is agreed by ALPN, so that API roots must begin with `https://`.
+    Http2,
 }
 
 /// What becomes of URLs in answers that lead to the upstream: `docs/spec/rewriting.md`.
@@ -164,6 +178,8 @@ pub enum StrangerState {
 pub struct Timeouts {
     /// For a connection to the upstream, TLS included.
     pub connect: Duration,
+    /// In the queue for a connection to the upstream, where all that a request may use are in use.
+    pub upstream_queue: Duration,
     /// For the head of a request, from its first byte, and for the first byte of a new connection.
     pub header: Duration,
     /// For the head of the upstream's answer, from the end of the request.
@@ -174,6 +190,10 @@ pub struct Timeouts {
     pub response_idle: Duration,
     /// A connection without a request, on either side.
     pub keep_alive: Duration,
+    /// For a client to take a refusal, or another response of the proxy's own words, over HTTP/2.
+    pub refusal: Duration,
+    /// A WebSocket without a byte in either direction.
+    pub websocket_idle: Duration,
     /// A whole exchange; none by default.
     pub total: Option<Duration>,
     /// For answers in flight after SIGTERM.
@@ -184,80 +204,16 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
+            upstream_queue: Duration::from_secs(10),
             header: Duration::from_secs(10),
             response: Duration::from_secs(25),
             body_idle: Duration::from_secs(60),
             response_idle: Duration::from_secs(300),
             keep_alive: Duration::from_secs(60),
+            refusal: Duration::from_secs(5),
+            websocket_idle: Duration::from_secs(300),
             total: None,
             drain: Duration::from_secs(30),
-        }
-    }
-}
-
-/// How much the engine takes.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Open connections from callers.
-    pub connections: usize,
-    /// Idle connections kept to the upstream.
-    pub idle_upstream_connections: usize,
-    /// Memory for verified tokens, in bytes.
-    pub token_cache_bytes: usize,
-    /// Threads that serve connections; by default as many as the machine runs at once.
-    pub workers: NonZeroUsize,
-    /// Requests in progress, from their admission to the end of their response.
-    pub exchanges: Quota,
-    /// Connections to upstreams that an exchange uses; over HTTP/2 streams.
-    pub upstream_connections: Quota,
-    /// Bytes of bodies that are read whole before they go on, and of heads that are not complete.
-    pub buffered_bytes: Quota,
-    /// Rows of the state store; those of a peer are what it may add in a day.
-    pub state_rows: Quota,
-}
-
-/// How much of one resource may be held at a time: by all, by one owner, by one peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quota {
-    /// By all together.
-    pub total: usize,
-    /// By the owner of one token and of all that are narrowed from it.
-    pub per_owner: usize,
-    /// By one peer with tokens that anyone can mint: an address, a /64 of IPv6.
-    pub per_peer: usize,
-    /// Of the total, what is kept for tokens that only those mint whom the operator knows.
-    pub reserved: usize,
-}
-
-impl Quota {
-    /// A total with the shares that hold where nobody says otherwise: a quarter for an owner, half for a peer, an eighth in
-    /// reserve. At least one of each may be held.
-    #[must_use]
-    pub fn of(total: usize) -> Self {
-        let share = |part: usize| (total / part).max(1);
-        Self { total, per_owner: share(4), per_peer: share(2), reserved: total / 8 }
-    }
-
-    /// The same for rows of the state store, which stay for long: a hundredth for an owner, and for what a peer adds in a day.
-    #[must_use]
-    pub fn of_rows(total: usize) -> Self {
-        let share = (total / 100).max(1);
-        Self { total, per_owner: share, per_peer: share, reserved: total / 8 }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        let workers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self {
-            connections: 16_384,
-            idle_upstream_connections: 256,
-            token_cache_bytes: 64 * 1024 * 1024,
-            workers,
-            exchanges: Quota::of(8_192),
-            upstream_connections: Quota::of(4_096),
-            buffered_bytes: Quota::of(256 * 1024 * 1024),
-            state_rows: Quota::of_rows(1_000_000),
         }
     }
 }

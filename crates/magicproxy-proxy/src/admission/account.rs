@@ -33,7 +33,9 @@ impl Account {
 pub(crate) enum PeerKey {
     /// A network address.
     Network(IpAddr),
-    /// Whoever cannot be told from others: on a Unix socket, or behind a proxy that does not say for whom it asks.
+    /// A user of this machine, on a Unix socket.
+    User(u32),
+    /// Whoever cannot be told from others: behind a proxy that does not say for whom it asks.
     Unknown,
 }
 

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use super::{Ahead, BodyError, Held, IdleTimer, Next, Pipeline};
 use crate::access_log::AccessRecord;
 use crate::admission::Holding;
-use crate::downstream::{InFlight, noted};
+use crate::downstream::{InFlight, Untaken, noted};
 use crate::header::filter_trailers;
 use crate::scrub::Needle;
 use crate::upstream::Lease;
@@ -27,6 +27,8 @@ pub(crate) struct ResponseBody(Box<Answering>);
 struct Answering {
     source: Source,
     exchange: Option<Exchange>,
+    /// Its place among the responses of the proxy's own words.
+    untaken: Option<Untaken>,
 }
 
 #[derive(Debug)]
@@ -53,7 +55,17 @@ impl ResponseBody {
     }
 
     fn of(source: Source) -> Self {
-        Self(Box::new(Answering { source, exchange: None }))
+        Self(Box::new(Answering { source, exchange: None, untaken: None }))
+    }
+
+    /// Is this content of the proxy's own words, which its client has yet to take?
+    pub(crate) fn is_own_words(&self) -> bool {
+        matches!(self.0.source, Source::Full(Some(_)))
+    }
+
+    /// Keeps its place until this content was taken, or its stream ended.
+    pub(crate) fn hold(&mut self, untaken: Untaken) {
+        self.0.untaken = Some(untaken);
     }
 
     /// Ties the exchange's end to the end of this body.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, Method};
-use magicproxy_core::{Permit, RequestTarget, UnixTime};
+use magicproxy_core::{Permit, RequestTarget, VerifiedToken};
 
 use crate::admission::Holding;
 use crate::body::RequestBody;
@@ -37,14 +37,15 @@ pub(crate) struct Message {
 /// let forged = magicproxy_proxy::gate::OutboundRequest::new(todo!(), todo!(), todo!(), todo!());
 /// ```
 /// ```compile_fail,E0451
-/// let forged = magicproxy_proxy::gate::OutboundRequest { credential: todo!(), message: todo!(), duties: todo!(), refused_from: todo!(), exchange: todo!() };
+/// let forged = magicproxy_proxy::gate::OutboundRequest { credential: todo!(), message: todo!(), duties: todo!(), upgrader: todo!(), exchange: todo!() };
 /// ```
 #[derive(Debug)]
 pub struct OutboundRequest {
     credential: Arc<OpenedCredential>,
     message: Message,
     duties: Duties,
-    refused_from: UnixTime,
+    /// The token of a request that may open a WebSocket, which lives no longer than it.
+    upgrader: Option<Arc<VerifiedToken>>,
     exchange: Holding,
 }
 
@@ -61,17 +62,13 @@ impl OutboundRequest {
     pub(super) fn new(settled: Settled, credential: Arc<OpenedCredential>, message: Message, exchange: Holding) -> Self {
         let (permit, duties) = settled.into_parts();
         // The permit ends here: it admits one request, and this is it.
-        Self { credential, message, duties, refused_from: permit.token().refused_from(), exchange }
+        let upgrader = message.upgrade.then(|| Arc::clone(permit.token()));
+        Self { credential, message, duties, upgrader, exchange }
     }
 
     /// A question that a permitted request needs answered before it is sent: it only reads, at the path of that request.
-    pub(crate) fn question(permit: &Permit, credential: Arc<OpenedCredential>, message: Message, exchange: Holding) -> Self {
-        Self { credential, message, duties: Duties::none(), refused_from: permit.token().refused_from(), exchange }
-    }
-
-    /// Must it be carried through though its caller goes away?
-    pub(crate) fn has_duties(&self) -> bool {
-        self.duties.are_due()
+    pub(crate) fn question(_permit: &Permit, credential: Arc<OpenedCredential>, message: Message, exchange: Holding) -> Self {
+        Self { credential, message, duties: Duties::none(), upgrader: None, exchange }
     }
 
     /// What to look for in the answer.
@@ -87,9 +84,9 @@ impl OutboundRequest {
         self.message.upgrade
     }
 
-    /// From when on the token that allowed it is refused.
-    pub(crate) fn refused_from(&self) -> UnixTime {
-        self.refused_from
+    /// The token with whose end a WebSocket ends that this request opens.
+    pub(crate) fn take_upgrader(&mut self) -> Option<Arc<VerifiedToken>> {
+        self.upgrader.take()
     }
 
     pub(crate) fn body(&self) -> &RequestBody {

@@ -8,13 +8,13 @@ use std::sync::{Arc, LazyLock};
 use tokio::sync::Semaphore;
 
 use crate::rejection::Rejection;
-use crate::verifier;
 
 /// What is no longer is parsed where it is: that takes less than a tenth of a millisecond or so.
 const SHORT_BYTES: usize = 16 * 1024;
 
 /// So many at a time.
-static SLOTS: LazyLock<Arc<Semaphore>> = LazyLock::new(verifier::slots);
+static SLOTS: LazyLock<Arc<Semaphore>> =
+    LazyLock::new(|| Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)))));
 
 /// Works on so many bytes: here where they are few, else on another thread in its turn.
 pub(crate) async fn work<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Rejection> {
@@ -22,7 +22,12 @@ pub(crate) async fn work<T: Send + 'static>(bytes: usize, work: impl FnOnce() ->
         return Ok(work());
     }
     let slot = Arc::clone(&SLOTS).acquire_owned().await.map_err(|_| Rejection::Internal)?;
-    verifier::work(slot, work).await
+    // The slot is given back when the work is done, and not when a client leaves who does not wait for it.
+    let working = tokio::task::spawn_blocking(move || {
+        let _slot = slot;
+        work()
+    });
+    working.await.map_err(|_| Rejection::Internal)
 }
 
 #[cfg(test)]

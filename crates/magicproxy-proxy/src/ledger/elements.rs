@@ -27,7 +27,7 @@ const MAX_LISTING_BYTES: usize = 4 * 1024 * 1024;
 
 /// How the upstream is asked what it has, with the credential of the request that wants to know.
 pub(crate) struct Questions<'q> {
-    pub(crate) upstream: &'q Upstream,
+    pub(crate) upstream: &'q Arc<Upstream>,
     pub(crate) worker: WorkerId,
     pub(crate) credential: &'q Arc<OpenedCredential>,
     /// The exchange that asks, at whose payer's expense the question is.
@@ -221,7 +221,7 @@ impl Questions<'_> {
         let exchange = self.exchange.take(Resource::Exchanges, 1)?;
         let buffered = self.exchange.take(Resource::BufferedBytes, MAX_LISTING_BYTES)?;
         let question = OutboundRequest::question(permit, Arc::clone(self.credential), question, exchange);
-        let mut answer = self.upstream.send(question, self.worker).await?.settle().await?;
+        let mut answer = self.upstream.connect(question, self.worker).await?.send().await?.settle().await?;
         let readable = answer.response.status() == StatusCode::OK && Coding::of(answer.response.headers()) == Coding::Identity;
         if !readable {
             return Err(Rejection::CannotTell);

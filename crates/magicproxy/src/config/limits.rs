@@ -1,6 +1,6 @@
 //! The shares of `[limits]` that nobody gave: parts of the totals that hold.
 
-use magicproxy_proxy::settings::Quota;
+use magicproxy_proxy::settings::{Limits, Quota};
 
 use super::raw::RawLimits;
 use super::setting::{Origin, Setting};
@@ -46,6 +46,9 @@ macro_rules! quotas {
                 limits.$peer = limits.$peer.or(derived(quota.per_peer));
                 limits.$reserved = limits.$reserved.or(derived(quota.reserved));
             })*
+            if let Some(total) = limits.connections.given().and_then(|given| usize::try_from(given.value).ok()) {
+                limits.connections_per_peer = limits.connections_per_peer.or(derived(Limits::connections_share(total)));
+            }
             limits
         }
     };
@@ -54,7 +57,13 @@ macro_rules! quotas {
 quotas! {
     exchanges: exchanges_per_owner, exchanges_per_peer, exchanges_reserved;
     upstream_connections: upstream_connections_per_owner, upstream_connections_per_peer, upstream_connections_reserved;
+    upstream_queue: upstream_queue_per_owner, upstream_queue_per_peer, upstream_queue_reserved;
     buffered_bytes: buffered_bytes_per_owner, buffered_bytes_per_peer, buffered_bytes_reserved;
+    token_cache_bytes: token_cache_bytes_per_owner, token_cache_bytes_per_peer, token_cache_bytes_reserved;
+    rule_cache_bytes: rule_cache_bytes_per_owner, rule_cache_bytes_per_peer, rule_cache_bytes_reserved;
+    verifications: verifications_per_owner, verifications_per_peer, verifications_reserved;
+    costly_verifications: costly_verifications_per_owner, costly_verifications_per_peer, costly_verifications_reserved;
+    own_responses: own_responses_per_owner, own_responses_per_peer, own_responses_reserved;
     state_rows: state_rows_per_owner, state_rows_per_peer, state_rows_reserved by of_rows;
 }
 

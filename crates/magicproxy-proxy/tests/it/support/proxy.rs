@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use magicproxy_core::{Acceptance, EncodedSlash, PatternMode, Policy, ScopeName, Scopes, UnnamedTokens, UpstreamName};
 use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::serve::Server;
 use magicproxy_proxy::settings::{
     ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, Placing, RefusalShape, Settings, StrangerState,
-    Timeouts, TrustedProxies, UpstreamSettings,
+    Timeouts, TrustedProxies, UpstreamProtocol, UpstreamSettings,
 };
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -91,6 +92,7 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
         upstreams: vec![Arc::new(UpstreamSettings {
             name: UpstreamName::parse(NAME).unwrap(),
             api_root: ApiRoot::parse(&format!("http://{address}{base_path}")).unwrap(),
+            protocol: UpstreamProtocol::default(),
             encoded_slash: EncodedSlash::Refuse,
             response_timeout: None,
             patterns: PatternMode::Whole,
@@ -113,9 +115,15 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
         public_access: None,
         minting: MintSettings::default(),
         trusted_proxies: TrustedProxies::default(),
-        timeouts: Timeouts::default(),
+        timeouts: patient(),
         limits: Limits::default(),
     }
+}
+
+/// Timeouts that no slow machine reaches: a test of one sets it.
+fn patient() -> Timeouts {
+    const LONG: Duration = Duration::from_secs(600);
+    Timeouts { header: LONG, response: LONG, upstream_queue: LONG, keep_alive: LONG, body_idle: LONG, ..Timeouts::default() }
 }
 
 /// The only upstream of settings that nobody else has yet.
