@@ -315,15 +315,17 @@ async fn an_open_websocket_is_a_connection() {
 async fn all_origins_together_have_no_more_sockets_than_there_are() {
     let one = Counting::new().await;
     let two = Counting::counted(Arc::clone(&one.open), Arc::clone(&one.peak)).await;
+    let three = Counting::counted(Arc::clone(&one.open), Arc::clone(&one.peak)).await;
     let mut settings = settings(one.address, "");
     settings.limits.upstream_connections = Quota { total: 2, per_owner: 2, per_peer: 2, reserved: 0 };
-    settings.upstream_mut().placing.paths = vec![PathMapping {
-        prefix: MountPath::parse("/two").unwrap(),
-        to: PathTarget::Origin(ApiRoot::parse(&format!("http://{}", two.address)).unwrap()),
-    }];
+    let path = |prefix: &str, to: &Counting| PathMapping {
+        prefix: MountPath::parse(prefix).unwrap(),
+        to: PathTarget::Origin(ApiRoot::parse(&format!("http://{}", to.address)).unwrap()),
+    };
+    settings.upstream_mut().placing.paths = vec![path("/two", &two), path("/three", &three)];
     let proxy = Proxy::start(settings).await;
     for round in 0..50 {
-        let path = if round % 2 == 0 { "/one" } else { "/two/a" };
+        let path = ["/one", "/two/a", "/three/a"][round % 3];
         let asked = (0..2).map(|_| async { Client::ask(&proxy, request(&format!("GET {path}"), &Token::any(), &[], "")).await });
         for answer in all(asked.collect()).await {
             assert!(answer.status == 200 || answer.code() == "peer_share", "{}", answer.text());
