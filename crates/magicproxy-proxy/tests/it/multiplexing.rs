@@ -174,6 +174,20 @@ async fn resets_are_paid_for_until_their_connection_ends() {
     soon(works).await;
 }
 
+/// A body that was sent whole leaves its connection as it was.
+#[tokio::test]
+async fn requests_with_bodies_use_nothing_up() {
+    let upstream = Multiplexed::allowing(100).await;
+    let proxy = upstream.proxy(|_| ()).await;
+    let (mut client, token) = (Client::connect(&proxy).await, Token::any());
+    for _ in 0..40 {
+        for (line, body) in [("Content-Length: 3", "abc"), ("Transfer-Encoding: chunked", "3\r\nabc\r\n0\r\n\r\n")] {
+            assert_whole(&client.exchange(request("POST /a", &token, &[line], body)).await);
+        }
+    }
+    assert_eq!(upstream.counts().connections.len(), 1);
+}
+
 #[tokio::test]
 async fn a_request_that_is_given_up_in_the_queue_is_never_sent() {
     let upstream = Multiplexed::allowing(2).await;
