@@ -112,16 +112,19 @@ async fn an_upstream_that_allows_one_stream_gets_one_at_a_time() {
 
 /// Opens a stream and goes away when the upstream has it.
 async fn open_and_abort(upstream: &Multiplexed, proxy: &Proxy, path: &str, token: &str) {
-    let client = begin(proxy, &format!("GET {path}"), token).await;
-    upstream.until(|counts| counts.seen.contains(path)).await;
-    drop(client);
+    let mut client = begin(proxy, &format!("GET {path}"), token).await;
+    tokio::select! {
+        biased;
+        () = upstream.until(|counts| counts.seen.contains(path)) => {}
+        answer = client.answer() => panic!("{path} did not reach the upstream: {answer:?}"),
+    }
 }
 
 /// 1,500 of them: no connection has many resets, the one that another owner's exchange is on among them, and that one ends well.
 #[tokio::test]
 async fn aborted_requests_end_nobody_elses_exchange() {
     let upstream = Multiplexed::allowing(100).await;
-    let proxy = upstream.proxy(|_| ()).await;
+    let proxy = upstream.proxy(|settings| settings.timeouts.response = Duration::from_secs(600)).await;
     let mut honest = begin(&proxy, "GET /held-honest", &Token::any()).await;
     upstream.until(|counts| counts.open() == 1).await;
     let tokens: Vec<Zeroizing<String>> = (0..20).map(|_| Token::any()).collect();
