@@ -138,6 +138,7 @@ impl ConnectedRequest {
             return Err(Rejection::UnexpectedUpgrade);
         }
         let Exchange { upstream, place, .. } = exchange;
+        let lease = lease.uploads(progress);
         for name in &upstream.dropped {
             response.headers_mut().remove(name);
         }

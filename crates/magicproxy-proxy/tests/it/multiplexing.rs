@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::support::{Client, Multiplexed, Proxy, Token, all, events_come, request, soon};
+use crate::support::{Client, Multiplexed, Proxy, Token, all, events_come, events_named, request, soon};
 
 /// Sends a request and leaves its answer to come.
 async fn begin(proxy: &Proxy, line: &str, token: &str) -> Client {
@@ -112,16 +112,19 @@ async fn an_upstream_that_allows_one_stream_gets_one_at_a_time() {
 
 /// Opens a stream and goes away when the upstream has it.
 async fn open_and_abort(upstream: &Multiplexed, proxy: &Proxy, path: &str, token: &str) {
-    let client = begin(proxy, &format!("GET {path}"), token).await;
-    upstream.until(|counts| counts.seen.contains(path)).await;
-    drop(client);
+    let mut client = begin(proxy, &format!("GET {path}"), token).await;
+    tokio::select! {
+        biased;
+        () = upstream.until(|counts| counts.seen.contains(path)) => {}
+        answer = client.answer() => panic!("{path} did not reach the upstream: {answer:?}"),
+    }
 }
 
 /// 1,500 of them: no connection has many resets, the one that another owner's exchange is on among them, and that one ends well.
 #[tokio::test]
 async fn aborted_requests_end_nobody_elses_exchange() {
     let upstream = Multiplexed::allowing(100).await;
-    let proxy = upstream.proxy(|_| ()).await;
+    let proxy = upstream.proxy(|settings| settings.timeouts.response = Duration::from_secs(600)).await;
     let mut honest = begin(&proxy, "GET /held-honest", &Token::any()).await;
     upstream.until(|counts| counts.open() == 1).await;
     let tokens: Vec<Zeroizing<String>> = (0..20).map(|_| Token::any()).collect();
@@ -174,17 +177,33 @@ async fn resets_are_paid_for_until_their_connection_ends() {
     soon(works).await;
 }
 
+/// A body that was sent whole leaves its connection as it was.
+#[tokio::test]
+async fn requests_with_bodies_use_nothing_up() {
+    let upstream = Multiplexed::allowing(100).await;
+    let proxy = upstream.proxy(|_| ()).await;
+    let (mut client, token) = (Client::connect(&proxy).await, Token::any());
+    for _ in 0..40 {
+        for (line, body) in [("Content-Length: 3", "abc"), ("Transfer-Encoding: chunked", "3\r\nabc\r\n0\r\n\r\n")] {
+            assert_whole(&client.exchange(request("POST /a", &token, &[line], body)).await);
+        }
+    }
+    assert_eq!(upstream.counts().connections.len(), 1);
+}
+
 #[tokio::test]
 async fn a_request_that_is_given_up_in_the_queue_is_never_sent() {
     let upstream = Multiplexed::allowing(2).await;
     let proxy = upstream.proxy(|settings| settings.limits.upstream_connections_per_origin = 1).await;
     let mut held = begin_many(&proxy, "/held", 2).await;
     upstream.until(|counts| counts.open() == 2).await;
-    let token = Token::any();
+    // The second one may have waited for the first one's connection.
+    let address = upstream.address.to_string();
+    let waits = ["a request waits for a connection", &address];
+    let (waited, token) = (events_named(&waits).len(), Token::any());
     let given_up = begin(&proxy, "POST /given-up-over-http-2", &token).await;
     let mut patient = begin(&proxy, "GET /patient", &token).await;
-    let address = upstream.address.to_string();
-    events_come(2, &["a request waits for a connection", &address]).await;
+    events_come(waited + 2, &waits).await;
     drop(given_up);
     // Its log line is written when nobody serves it any more.
     events_come(1, &["/given-up-over-http-2"]).await;

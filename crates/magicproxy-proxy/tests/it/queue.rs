@@ -12,8 +12,8 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 
 use crate::support::{
-    Answer, Client, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, all, events_come, find, request, settings,
-    soon,
+    Answer, Client, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, all, events_come, events_named, find, request,
+    settings, soon,
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -41,11 +41,6 @@ async fn begun(upstream: &mut Upstream, proxy: &Proxy, line: &str, token: &str) 
     let mut connection = upstream.accept().await;
     connection.request().await;
     (client, connection)
-}
-
-/// Waits until so many requests have been put into the queue for this upstream.
-async fn in_queue(upstream: &Upstream, count: usize) {
-    events_come(count, &["a request waits for a connection", &upstream.address.to_string()]).await;
 }
 
 /// An upstream that counts open connections, answers everything, and closes nothing.
@@ -239,12 +234,15 @@ async fn a_request_that_is_given_up_in_the_queue_is_never_sent() {
     .await;
     let granting = json!([{ "method": "POST", "route": "/{name}", "grants": ["DELETE /things/{response.id}"] }, "GET /.*"]);
     let cases = [("/given-up-plain", Token::any()), ("/given-up-recorded", Token::ruled(&granting).mint())];
-    for (round, (path, token)) in cases.into_iter().enumerate() {
+    for (path, token) in cases {
         let (mut first, mut connection) = begun(&mut upstream, &proxy, "GET /first", &token).await;
+        let address = upstream.address.to_string();
+        let waits = ["a request waits for a connection", &address];
+        let waited = events_named(&waits).len();
         let given_up = begin(&proxy, &format!("POST {path}"), &token).await;
-        in_queue(&upstream, 1 + 2 * round).await;
+        events_come(waited + 1, &waits).await;
         let mut patient = begin(&proxy, "GET /patient", &token).await;
-        in_queue(&upstream, 2 + 2 * round).await;
+        events_come(waited + 2, &waits).await;
         drop(given_up);
         // Its log line is written when nobody serves it any more.
         events_come(1, &[path]).await;
@@ -315,15 +313,17 @@ async fn an_open_websocket_is_a_connection() {
 async fn all_origins_together_have_no_more_sockets_than_there_are() {
     let one = Counting::new().await;
     let two = Counting::counted(Arc::clone(&one.open), Arc::clone(&one.peak)).await;
+    let three = Counting::counted(Arc::clone(&one.open), Arc::clone(&one.peak)).await;
     let mut settings = settings(one.address, "");
     settings.limits.upstream_connections = Quota { total: 2, per_owner: 2, per_peer: 2, reserved: 0 };
-    settings.upstream_mut().placing.paths = vec![PathMapping {
-        prefix: MountPath::parse("/two").unwrap(),
-        to: PathTarget::Origin(ApiRoot::parse(&format!("http://{}", two.address)).unwrap()),
-    }];
+    let path = |prefix: &str, to: &Counting| PathMapping {
+        prefix: MountPath::parse(prefix).unwrap(),
+        to: PathTarget::Origin(ApiRoot::parse(&format!("http://{}", to.address)).unwrap()),
+    };
+    settings.upstream_mut().placing.paths = vec![path("/two", &two), path("/three", &three)];
     let proxy = Proxy::start(settings).await;
     for round in 0..50 {
-        let path = if round % 2 == 0 { "/one" } else { "/two/a" };
+        let path = ["/one", "/two/a", "/three/a"][round % 3];
         let asked = (0..2).map(|_| async { Client::ask(&proxy, request(&format!("GET {path}"), &Token::any(), &[], "")).await });
         for answer in all(asked.collect()).await {
             assert!(answer.status == 200 || answer.code() == "peer_share", "{}", answer.text());

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use super::queue::Ticket;
 use super::{Pool, Socket, Turn};
 use crate::admission::{Holding, Payer};
+use crate::body::Progress;
 use crate::serve::WorkerId;
 use crate::upstream::connection::{Connection, Multiplexed};
 
@@ -126,12 +127,14 @@ pub(crate) struct Lease {
     used: Option<(Connection, Charge)>,
     worker: WorkerId,
     pub(in crate::upstream) pooled: Pooled,
+    /// How far the request's body has come.
+    upload: Option<Arc<Progress>>,
     _holding: Holding,
 }
 
 impl Lease {
     pub(super) fn new(connection: Connection, charge: Charge, holding: Holding, worker: WorkerId) -> Self {
-        Self { used: Some((connection, charge)), worker, pooled: Pooled::Yes, _holding: holding }
+        Self { used: Some((connection, charge)), worker, pooled: Pooled::Yes, upload: None, _holding: holding }
     }
 
     fn fresh(mut self) -> Self {
@@ -143,8 +146,19 @@ impl Lease {
         self.used.as_mut().map(|(connection, _)| connection)
     }
 
-    /// The exchange has ended as it should.
+    /// Notes which body goes up: a stream lasts until both bodies have ended.
+    pub(in crate::upstream) fn uploads(mut self, body: Arc<Progress>) -> Self {
+        self.upload = Some(body);
+        self
+    }
+
+    /// The response has ended as it should.
     pub(crate) fn give_back(mut self) {
+        let is_http2 = matches!(self.used, Some((Connection::Http2(_), _)));
+        if is_http2 && self.upload.as_ref().is_some_and(|body| !body.is_done()) {
+            // The upstream answered before it had the whole request: the stream is still open, and is let go of like one that was reset.
+            return;
+        }
         if let Some((connection, charge)) = self.used.take() {
             let pool = Arc::clone(&charge.pool);
             pool.give_back(connection, charge, self.worker);

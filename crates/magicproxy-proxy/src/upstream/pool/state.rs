@@ -74,8 +74,10 @@ impl State {
         None
     }
 
-    /// The connection that has been idle for longest.
+    /// The connection that has been idle for longest, of those that still hold a socket.
     pub(super) fn evict(&mut self) -> Option<Connection> {
+        self.idle.iter_mut().for_each(|idle| idle.retain(|(connection, _)| !connection.is_closed()));
+        self.shared.retain(|connection| !connection.is_closed());
         let longest =
             self.idle.iter_mut().filter(|idle| !idle.is_empty()).min_by_key(|idle| idle.first().map(|(_, since)| *since));
         if let Some(idle) = longest {

@@ -190,6 +190,9 @@ impl Stage {
         if path.starts_with("/held") {
             released.wait_for(|released| *released).await.unwrap();
         }
+        if !path.starts_with("/early") {
+            let _ = request.into_body().collect().await;
+        }
         let mut open = open;
         open.answered = true;
         Ok(Response::new(Full::new(Bytes::from(vec![b'x'; 60_000])).boxed()))

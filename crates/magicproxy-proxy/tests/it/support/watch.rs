@@ -67,12 +67,22 @@ pub(crate) fn events_named(words: &[&str]) -> Vec<String> {
     ours.map(|(_, text)| text).filter(|text| words.iter().all(|word| text.contains(word))).cloned().collect()
 }
 
-/// Waits until so many events of our own targets hold all of `words`.
+/// Waits until so many events of our own targets hold all of `words`. Each event is looked at once.
 #[track_caller]
 pub(crate) fn events_come(count: usize, words: &[&str]) -> impl Future<Output = ()> {
     let mut changes = CHANGED.subscribe();
     soon(async move {
-        while events_named(words).len() < count {
+        let (mut seen, mut found) = (0, 0);
+        loop {
+            {
+                let events = lock(&EVENTS);
+                let new = events.iter().skip(seen);
+                found += new.filter(|(_, text)| words.iter().all(|word| text.contains(word))).count();
+                seen = events.len();
+            }
+            if found >= count {
+                return;
+            }
             changes.changed().await.unwrap();
         }
     })
