@@ -111,8 +111,8 @@ impl Limits {
         // An eighth of a small process's files, and no more than 1,024 of a large one's.
         let reserved = (open_files / 8).clamp(LEAST_RESERVED_FILES, 1_024);
         let available = open_files.saturating_sub(reserved);
-        let needed =
-            self.connections.saturating_add(self.upstream_connections.total).saturating_add(self.idle_upstream_connections);
+        // Idle connections to upstreams are among the others.
+        let needed = self.connections.saturating_add(self.upstream_connections.total);
         if needed <= available {
             return None;
         }
@@ -126,6 +126,7 @@ impl Limits {
             connections: share(self.connections),
             connections_per_peer: share(self.connections_per_peer),
             idle_upstream_connections: part(self.idle_upstream_connections),
+            upstream_connections_per_origin: share(self.upstream_connections_per_origin),
             upstream_connections: scaled(self.upstream_connections),
             // Fewer than connections: where every connection was in use, none could make way for a new one.
             exchanges: scaled(self.exchanges),
@@ -139,7 +140,7 @@ mod tests {
     use super::*;
 
     fn files(limits: &Limits) -> usize {
-        limits.connections + limits.upstream_connections.total + limits.idle_upstream_connections
+        limits.connections + limits.upstream_connections.total
     }
 
     #[test]

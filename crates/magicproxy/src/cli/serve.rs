@@ -136,12 +136,12 @@ enum Scaled {
 fn fit_to_files(config: &mut Config, files: usize) -> Option<Scaled> {
     let (given, defaults) = (config.limits, Limits::default());
     config.limits = given.fit(files)?;
-    let Limits { connections, upstream_connections, idle_upstream_connections: idle, .. } = config.limits;
+    let Limits { connections, upstream_connections, exchanges, .. } = config.limits;
     let line = format!(
-        "with {files} open files allowed: at most {connections} connections from clients, {} to APIs and {idle} idle ones (`ulimit -n`)",
-        upstream_connections.total
+        "with {files} open files allowed: at most {connections} connections from clients, {} to APIs, {} requests in progress (`ulimit -n`)",
+        upstream_connections.total, exchanges.total
     );
-    let numbers = |limits: &Limits| (limits.connections, limits.upstream_connections, limits.idle_upstream_connections);
+    let numbers = |limits: &Limits| (limits.connections, limits.upstream_connections, limits.exchanges);
     Some(if numbers(&given) == numbers(&defaults) { Scaled::Defaults(line) } else { Scaled::Given(line) })
 }
 
