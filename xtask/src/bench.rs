@@ -11,7 +11,6 @@ mod servers;
 mod storm;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -24,7 +23,6 @@ use scenarios::{SCENARIOS, Scenario};
 use servers::{Server, Servers, Starts};
 use storm::Storm;
 
-const BUILD_LIMIT: Duration = Duration::from_secs(1800);
 /// Slices with more foreign load are repeated, so often.
 const MAX_FOREIGN: f64 = 0.05;
 const TRIES: u32 = 3;
@@ -151,7 +149,7 @@ fn prepare(workspace: &Workspace, log: &mut Log, packages: &[&str]) -> Result<()
     debian::ensure(workspace, log, "curl", "curl")?;
     println!("building with the profile `dist`");
     let packages = packages.iter().flat_map(|package| ["--package", package]);
-    log.must(workspace.cargo().args(["build", "--profile", "dist"]).args(packages), BUILD_LIMIT).map(drop)
+    log.must_build(workspace.cargo().args(["build", "--profile", "dist"]).args(packages)).map(drop)
 }
 
 /// Each round begins with another server, so that none always follows the same neighbour.

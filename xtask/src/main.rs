@@ -3,6 +3,7 @@
 
 mod attack;
 mod bench;
+mod compile;
 mod counted;
 mod debian;
 mod dist;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 
@@ -40,7 +40,7 @@ pub(crate) fn slice(
     load.arg(scenario.url(server));
     let before = Clocks::read(servers, server)?;
     let started = Instant::now();
-    let finished = log.run(&mut load, Duration::from_secs(u64::from(seconds) + 30))?;
+    let finished = log.run(&mut load)?;
     let elapsed = started.elapsed().as_secs_f64();
     let after = Clocks::read(servers, server)?;
 
