@@ -148,8 +148,12 @@ fn prepare(workspace: &Workspace, log: &mut Log, packages: &[&str]) -> Result<()
     debian::ensure(workspace, log, "h2load", "nghttp2-client")?;
     debian::ensure(workspace, log, "curl", "curl")?;
     println!("building with the profile `dist`");
-    let packages = packages.iter().flat_map(|package| ["--package", package]);
-    log.must_build(workspace.cargo().args(["build", "--profile", "dist"]).args(packages)).map(drop)
+    let mut command = workspace.cargo();
+    command.args(["build", "--profile", "dist"]).args(packages.iter().flat_map(|package| ["--package", package]));
+    if packages.contains(&"magicproxy") {
+        command.args(["--features", "magicproxy/plugins"]);
+    }
+    log.must_build(&mut command).map(drop)
 }
 
 /// Each round begins with another server, so that none always follows the same neighbour.

@@ -72,6 +72,8 @@ fn clippy_driver(workspace: &Workspace) -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::{FUZZED, RELEASED, TESTED, WITHOUT_PLUGINS};
 
     #[test]
@@ -80,5 +82,16 @@ mod tests {
             assert!(selected.contains(&"--workspace") && !selected.contains(&"--release"), "{selected:?}");
         }
         assert!(RELEASED.contains(&"--release") && RELEASED.contains(&"magicproxy/plugins"));
+    }
+
+    #[test]
+    fn there_are_no_profiles_but_those_that_are_described() {
+        let manifest = include_str!("../../Cargo.toml");
+        let named = manifest.lines().filter_map(|line| line.strip_prefix("[profile.")?.split(['.', ']']).next());
+        assert_eq!(named.collect::<BTreeSet<_>>(), BTreeSet::from(["dev", "dist", "release"]));
+        let described = include_str!("../../ARCHITECTURE.md");
+        for profile in ["dev", "dist", "release"] {
+            assert!(described.contains(&format!("profile `{profile}`")), "{profile}");
+        }
     }
 }

@@ -9,10 +9,8 @@ use anyhow::{Context, Result};
 use super::scenarios::{Scenario, Tool};
 use super::servers::{Core, Server, Servers, pinned};
 use crate::log::Log;
+use crate::process::TICKS_PER_SECOND;
 use crate::workspace::Workspace;
-
-/// `/proc/stat` counts in these on every Linux that Rust runs on.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 #[derive(Debug)]
 pub(crate) struct Slice {
