@@ -11,8 +11,9 @@ use aws_lc_rs::rsa::{
 use aws_lc_rs::signature::{KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256};
 use divan::{Bencher, black_box};
 use magicproxy_core::{
-    Acceptance, Access, Caveat, Credential, EncodedSlash, Grant, Kem, KeyRing, MintRequest, PatternMode, Policy, PrivateKey,
-    RawRule, RequestTarget, Rule, Scopes, SealRequest, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifyContext,
+    Acceptance, Access, Caveat, Credential, DecisionSteps, EncodedSlash, Grant, Kem, KeyRing, MintRequest, PatternMode, Policy,
+    PrivateKey, RawRule, RequestTarget, Rule, Scopes, SealRequest, SealingKey, UnixTime, UnnamedTokens, UpstreamName,
+    VerifyContext,
 };
 use zeroize::Zeroizing;
 
@@ -85,13 +86,14 @@ fn verify(token: &str) -> Arc<magicproxy_core::VerifiedToken> {
 
 /// Verified, asked about one request, opened: all that a token costs that nobody has seen.
 fn cold(token: &str, target: &RequestTarget, upstream: &UpstreamName) {
-    let access = access(target, upstream);
+    let steps = DecisionSteps::new();
+    let access = access(target, upstream, &steps);
     let permit = verify(token).authorize(&access).unwrap();
     black_box(RING.open(&permit).unwrap());
 }
 
-fn access<'a>(target: &'a RequestTarget, upstream: &'a UpstreamName) -> Access<'a> {
-    Access { method: "GET", target, upstream, unnamed: UnnamedTokens::Refuse, ceiling: None, sender: None, now: NOW }
+fn access<'a>(target: &'a RequestTarget, upstream: &'a UpstreamName, steps: &'a DecisionSteps) -> Access<'a> {
+    Access { method: "GET", target, upstream, unnamed: UnnamedTokens::Refuse, ceiling: None, sender: None, now: NOW, steps }
 }
 
 fn bench_cold(bencher: Bencher<'_, '_>, token: &str) {
@@ -154,7 +156,7 @@ fn hot_decision(bencher: Bencher<'_, '_>, count: usize) {
     let token = verify(&signed(count));
     let target = RequestTarget::parse(b"/repos/acme/project-0/issues/7", EncodedSlash::Refuse).unwrap();
     let upstream = upstream();
-    bencher.bench_local(|| token.authorize(&access(&target, &upstream)).unwrap());
+    bencher.bench_local(|| token.authorize(&access(&target, &upstream, &DecisionSteps::new())).unwrap());
 }
 
 /// By the last rule of a list.
@@ -188,4 +190,83 @@ fn bench_match(bencher: Bencher<'_, '_>, rules: &[Rule], path: &str) {
     let policy = Policy::compile(rules).unwrap();
     let target = RequestTarget::parse(path.as_bytes(), EncodedSlash::Refuse).unwrap();
     bencher.bench_local(|| policy.allows("GET", black_box(&target)).unwrap());
+}
+
+/// The costliest decisions that a request may be: lists that are accepted, and the longest path for which the steps suffice.
+mod worst_decisions {
+    use super::*;
+
+    /// Many small automata.
+    #[divan::bench]
+    fn many_automata(bencher: Bencher<'_, '_>) {
+        bench_worst(bencher, &listed(800, |at| format!("/.*[a-m]{at}(b|c)*")), 6);
+    }
+
+    /// Automata that are as large as may be, and a path that goes all over their tables: more than a processor's nearest memory.
+    #[divan::bench(args = [5, 7, 9])]
+    fn large_automata(bencher: Bencher<'_, '_>, size: usize) {
+        bench_worst(bencher, &listed(60, |at| format!("/[ab]*a[ab]{{{size}}}c?{}", char::from(b'A' + (at % 26) as u8))), 2);
+    }
+
+    /// Trees in which a path must try as many classes as may be.
+    #[divan::bench]
+    fn classes(bencher: Bencher<'_, '_>) {
+        let methods = ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "ACL", "BIND", "COPY", "LOCK", "MERGE", "MOVE", "SEARCH"];
+        let rules = methods.iter().flat_map(|method| {
+            (0..20).filter_map(move |at| {
+                let path = format!("/[a-f%/0-9A-{}]*", char::from(b'G' + at));
+                let rule = format!(r#"{{"method":["GET","{method}"],"path":"{path}"}}"#);
+                Rule::parse(serde_json::from_str(&rule).unwrap(), PatternMode::Whole).ok()
+            })
+        });
+        bench_worst(bencher, &rules.collect::<Vec<_>>(), 6);
+    }
+
+    /// A tree of many nodes.
+    #[divan::bench]
+    fn nodes(bencher: Bencher<'_, '_>) {
+        let rules = listed(400, |at| format!("/{}(b|c|d|e|f|g|h|i|j|k|l|m|n|o|p|q)", "a".repeat(at / 4)));
+        bench_worst(bencher, &rules, 1);
+    }
+
+    fn listed(count: usize, pattern: impl Fn(usize) -> String) -> Vec<Rule> {
+        (0..count).filter_map(|at| Rule::parse(RawRule::Text(format!("GET {}", pattern(at))), PatternMode::Whole).ok()).collect()
+    }
+
+    /// In as many readings as may be, each nearly as long as the path.
+    fn target(bytes: usize, letters: u32) -> RequestTarget {
+        // Of letters that no automaton foresees.
+        let mut random: u32 = 1;
+        let text = (0..bytes).map(|_| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            char::from(b'a' + u8::try_from((random >> 24) % letters).unwrap())
+        });
+        let text = format!("/{}%2Fa%3Fa%23a%EF%BC%9Fa%EF%BC%83a%EF%BC%9B", text.collect::<String>());
+        RequestTarget::parse(text.as_bytes(), EncodedSlash::Both).unwrap()
+    }
+
+    fn bench_worst(bencher: Bencher<'_, '_>, rules: &[Rule], letters: u32) {
+        // As many of them as a list may be made of; whatever else, the last rule allows every reading.
+        let all = Rule::parse(RawRule::Text("GET /(.|a)*".to_owned()), PatternMode::Whole).unwrap();
+        let policy = |count: usize| Policy::compile(rules.iter().take(count).chain([&all]));
+        let policy = (1..=rules.len()).rev().find_map(|count| policy(count).ok()).unwrap();
+        let taken = |target: &RequestTarget| {
+            let steps = DecisionSteps::new();
+            policy.allows_within("GET", target, &steps).map(|_| steps.taken())
+        };
+        let (target, steps) = (1..4_000)
+            .rev()
+            .map(|bytes| target(bytes, letters))
+            .find_map(|target| Some((taken(&target)?, target)))
+            .map(|(steps, t)| (t, steps))
+            .unwrap();
+        eprintln!(
+            "{} rules, {} KiB: {steps} steps, {} bytes in {} readings",
+            policy.rules().count(),
+            policy.memory_bytes() / 1024,
+            target.path().len(),
+            target.readings().count()
+        );
+        bencher.bench_local(|| policy.allows("GET", black_box(&target)).unwrap());
+    }
 }

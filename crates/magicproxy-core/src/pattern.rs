@@ -6,6 +6,7 @@
 
 mod effort;
 pub(crate) use effort::Budget;
+pub use effort::Work;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,10 @@ pub(crate) use tree::Tree;
 const MAX_PATTERN_BYTES: usize = 4 * 1024;
 const MAX_NFA_BYTES: usize = 64 * 1024;
 const MAX_DFA_BYTES: usize = 128 * 1024;
+/// Work that every rule is, however simple.
+const STEPS_OF_A_RULE: usize = 30;
+/// What a state of an NFA takes at least.
+const BYTES_OF_A_STATE: usize = 24;
 /// Automata of single patterns that are kept: a thousand of them are no burden.
 const MAX_KEPT_BYTES: usize = 16 * 1024;
 /// Memory that determinising may use while it works.
@@ -55,6 +60,8 @@ pub enum PatternMode {
 pub(crate) struct Pattern {
     anchored: Hir,
     bounded: Bounded,
+    /// Of its NFA; nothing where none was made.
+    states: usize,
 }
 
 /// What proved that a pattern is bounded.
@@ -92,6 +99,8 @@ impl Pattern {
         if text.len() > MAX_PATTERN_BYTES {
             return Err(PatternError::TooLong);
         }
+        // Reading a text is work, too, though it is not counted against what a list may cost.
+        budget.work().take(text.len() + STEPS_OF_A_RULE).ok_or(PatternError::TooComplex)?;
         // Parsed alone and anchored as a tree: no pattern can close the group that anchors it.
         let hir = parser(mode).parse(text).map_err(|error| PatternError::Syntax(one_line(&error)))?;
         if mode == PatternMode::Whole {
@@ -99,18 +108,19 @@ impl Pattern {
         }
         if let Some(template) = Some(mode).filter(|mode| *mode == PatternMode::Whole).and_then(|_| Template::of(&hir)) {
             budget.take(text.len()).ok_or(PatternError::TooComplex)?;
-            return Ok(Self { anchored: anchor(hir, mode), bounded: Bounded::Template(Arc::new(template)) });
+            budget.work().take(template.pieces()).ok_or(PatternError::TooComplex)?;
+            return Ok(Self { anchored: anchor(hir, mode), bounded: Bounded::Template(Arc::new(template)), states: 0 });
         }
         let anchored = anchor(hir, mode);
         let mut own = budget.part(MAX_PATTERN_STEPS);
-        let dfa = determinise(std::slice::from_ref(&anchored), MAX_NFA_BYTES, MAX_DFA_BYTES, &mut own);
+        let built = determinise(std::slice::from_ref(&anchored), MAX_NFA_BYTES, MAX_DFA_BYTES, &mut own);
         budget.give_back(own);
-        let dfa = dfa.ok_or(PatternError::TooComplex)?;
+        let (dfa, states) = built.ok_or(PatternError::TooComplex)?;
         if !can_start_with_slash(&dfa) {
             return Err(PatternError::Start);
         }
         let small = (dfa.memory_usage() <= MAX_KEPT_BYTES).then(|| Arc::new(dfa));
-        Ok(Self { anchored, bounded: Bounded::Table(small) })
+        Ok(Self { anchored, bounded: Bounded::Table(small), states })
     }
 
     /// Its pieces, if it is simple.
@@ -132,8 +142,10 @@ impl Automaton {
         if let [Pattern { bounded: Bounded::Table(Some(alone)), .. }] = patterns {
             return Some(Self(Arc::clone(alone))).filter(|automaton| automaton.memory_bytes() <= max_bytes);
         }
+        // What its NFA costs is counted when it is there; of several, that may be late.
+        budget.work().ensure(patterns.iter().map(|pattern| pattern.states * effort::STEPS_OF_A_STATE).sum())?;
         let hirs: Vec<Hir> = patterns.iter().map(|pattern| pattern.anchored.clone()).collect();
-        let dfa = determinise(&hirs, MAX_NFA_BYTES.saturating_mul(patterns.len()), max_bytes, budget)?;
+        let (dfa, _) = determinise(&hirs, MAX_NFA_BYTES.saturating_mul(patterns.len()), max_bytes, budget)?;
         Some(Self(Arc::new(dfa)))
     }
 
@@ -191,11 +203,21 @@ fn anchor(hir: Hir, mode: PatternMode) -> Hir {
     }
 }
 
-fn determinise(hirs: &[Hir], max_nfa_bytes: usize, max_dfa_bytes: usize, budget: &mut Budget) -> Option<dense::DFA<Vec<u32>>> {
+/// A DFA, and the number of its NFA's states.
+fn determinise(
+    hirs: &[Hir],
+    max_nfa_bytes: usize,
+    max_dfa_bytes: usize,
+    budget: &mut Budget,
+) -> Option<(dense::DFA<Vec<u32>>, usize)> {
     let nfa = thompson::Compiler::new()
         .configure(thompson::Config::new().utf8(false).nfa_size_limit(Some(max_nfa_bytes)).which_captures(WhichCaptures::None))
-        .build_many_from_hir(hirs)
-        .ok()?;
+        .build_many_from_hir(hirs);
+    let Ok(nfa) = nfa else {
+        // It was made nearly to its limit.
+        budget.work().take(max_nfa_bytes / BYTES_OF_A_STATE * effort::STEPS_OF_A_STATE)?;
+        return None;
+    };
     effort::take(&nfa, max_dfa_bytes, budget)?;
     let config = dense::Config::new()
         .start_kind(StartKind::Anchored)
@@ -203,7 +225,7 @@ fn determinise(hirs: &[Hir], max_nfa_bytes: usize, max_dfa_bytes: usize, budget:
         .accelerate(false)
         .dfa_size_limit(Some(max_dfa_bytes))
         .determinize_size_limit(Some(MAX_DETERMINISE_BYTES.max(4 * max_dfa_bytes)));
-    dense::Builder::new().configure(config).build_from_nfa(&nfa).ok()
+    dense::Builder::new().configure(config).build_from_nfa(&nfa).ok().map(|dfa| (dfa, nfa.states().len()))
 }
 
 fn can_start_with_slash(dfa: &dense::DFA<Vec<u32>>) -> bool {

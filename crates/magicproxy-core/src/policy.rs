@@ -2,6 +2,7 @@
 //!
 //! Compiled once per token, or once per scope; deciding allocates nothing and takes one table look-up per byte of the path and
 //! automaton. Simple patterns, which are most, stand in a tree, which costs about as much as one automaton however many they are.
+//! What one request may cost in all is bounded (`steps`).
 //! Specification: `rules.md`, `request-target.md` section 4, `state.md` section 2.
 
 use std::sync::Arc;
@@ -11,14 +12,21 @@ use crate::plugin::PluginName;
 use crate::rule::{Rule, Stateful};
 use crate::target::RequestTarget;
 
+mod compiled;
 mod list;
 mod missing;
 mod overlap;
+mod steps;
 #[cfg(test)]
 mod tests;
 
+pub use crate::pattern::Work;
+pub(crate) use compiled::{BroughtError, BroughtRules};
+pub use compiled::{CompiledRules, NoRuleCache, RuleCache, RuleCompiler, RulesKey};
 use list::OWN_AUTOMATON_BYTES;
 pub(crate) use list::{PolicyBudget, RuleList};
+pub(crate) use steps::StepsSpent;
+pub use steps::{DecisionSteps, MAX_DECISION_STEPS};
 
 /// Automata and trees of what an operator configures, in bytes: of a scope, of a token's scopes together, of a ceiling.
 const MAX_POLICY_BYTES: usize = 4 * 1024 * 1024;
@@ -49,61 +57,83 @@ pub enum PolicyError {
     /// Their automata take too much memory.
     #[error("the rules together are too complex: their automata take too much memory")]
     TooComplex,
+    /// Too many patterns are asked about one request.
+    #[error("the rules together are too costly: deciding a request by them takes too many steps; write fewer, or simpler ones")]
+    TooCostly,
 }
 
 impl Policy {
     /// Compiles a list of rules that an operator configures.
     ///
     /// # Errors
-    /// [`PolicyError::TooComplex`].
+    /// [`PolicyError`].
     pub fn compile<'r>(rules: impl IntoIterator<Item = &'r Rule>) -> Result<Self, PolicyError> {
         Self::compile_within(rules, &mut PolicyBudget::of_operator())
     }
 
     /// Would a token be accepted that brings this list along?
-    pub(crate) fn check_brought(rules: &[Rule]) -> Result<(), PolicyError> {
-        Self::compile_within(rules, &mut PolicyBudget::of_token()).map(drop)
+    pub(crate) fn check_brought(rules: &[Rule], work: &Work) -> Result<(), PolicyError> {
+        Self::compile_within(rules, &mut PolicyBudget::of_token(work)).map(drop)
     }
 
-    /// The same, with what is left of a budget that several policies share.
-    pub(crate) fn compile_within<'r>(
-        rules: impl IntoIterator<Item = &'r Rule>,
-        budget: &mut PolicyBudget,
-    ) -> Result<Self, PolicyError> {
+    fn compile_within<'r>(rules: impl IntoIterator<Item = &'r Rule>, budget: &mut PolicyBudget) -> Result<Self, PolicyError> {
         let rules: Vec<&Rule> = rules.into_iter().collect();
-        Ok(Self { lists: vec![Arc::new(RuleList::compile(&rules, budget)?)], shared: false, plugins: Vec::new() })
+        Ok(Self::of_list(Arc::new(RuleList::compile(&rules, budget)?)))
+    }
+
+    /// Of a list that a token brings along.
+    pub(crate) fn of_list(list: Arc<RuleList>) -> Self {
+        Self { lists: vec![list], shared: false, plugins: Vec::new() }
+    }
+
+    /// What allows nothing.
+    pub(crate) fn nothing() -> Self {
+        Self { lists: Vec::new(), shared: false, plugins: Vec::new() }
     }
 
     /// What scopes allow together, which were compiled when they were configured, where these plugins decide as well.
     pub(crate) fn of_scopes(lists: Vec<Arc<RuleList>>, plugins: Vec<PluginName>) -> Result<Self, PolicyError> {
-        PolicyBudget::of_operator().take(lists.iter().map(|list| list.compiled_bytes()).sum())?;
+        let mut budget = PolicyBudget::of_operator();
+        budget.take(lists.iter().map(|list| list.compiled_bytes()).sum())?;
+        lists.iter().try_for_each(|list| budget.take_steps(list))?;
         Ok(Self { lists, shared: true, plugins })
     }
 
     /// The first rule that allows `method` on the canonical path of `target`, where every reading of the target is
-    /// allowed by some rule.
+    /// allowed by some rule, and telling so takes no more steps than a request has.
     #[must_use]
     pub fn allows(&self, method: &str, target: &RequestTarget) -> Option<&Arc<str>> {
-        self.decide(method, target).map(|allowed| allowed.rule)
+        self.allows_within(method, target, &DecisionSteps::new())
+    }
+
+    /// The same, with what is left of a request's steps.
+    #[must_use]
+    pub fn allows_within(&self, method: &str, target: &RequestTarget, steps: &DecisionSteps) -> Option<&Arc<str>> {
+        self.decide(method, target, steps).ok()?.map(|allowed| allowed.rule)
     }
 
     /// The same, with what the rule demands and gives. `state.md` section 2.
-    pub(crate) fn decide(&self, method: &str, target: &RequestTarget) -> Option<Allowed<'_>> {
+    pub(crate) fn decide(
+        &self,
+        method: &str,
+        target: &RequestTarget,
+        steps: &DecisionSteps,
+    ) -> Result<Option<Allowed<'_>>, StepsSpent> {
         if is_never_admitted(method) {
-            return None;
+            return Ok(None);
         }
         let one_reading = target.readings().nth(1).is_none();
         let mut first = None;
         for reading in target.readings() {
-            let (list, rule) = self.first_match(method, reading)?;
+            let Some((list, rule)) = self.first_match(method, reading, steps)? else { return Ok(None) };
             // A stateful rule is for one reading. It does not stand aside for a later rule either, that demands less.
             if !one_reading && list.stateful().contains_key(&rule) {
-                return None;
+                return Ok(None);
             }
             first.get_or_insert((list, rule));
         }
-        let (list, rule) = first?;
-        Some(Allowed { rule: list.rules().get(rule)?, state: list.stateful().get(&rule) })
+        let Some((list, rule)) = first else { return Ok(None) };
+        Ok(list.rules().get(rule).map(|written| Allowed { rule: written, state: list.stateful().get(&rule) }))
     }
 
     /// What its stateful rules demand and give.
@@ -130,7 +160,12 @@ impl Policy {
     }
 
     /// The first rule, and its list.
-    fn first_match(&self, method: &str, path: &str) -> Option<(&RuleList, usize)> {
-        self.lists.iter().find_map(|list| Some((&**list, list.first_match(method, path)?)))
+    fn first_match(&self, method: &str, path: &str, steps: &DecisionSteps) -> Result<Option<(&RuleList, usize)>, StepsSpent> {
+        for list in &self.lists {
+            if let Some(rule) = list.first_match(method, path, steps)? {
+                return Ok(Some((list, rule)));
+            }
+        }
+        Ok(None)
     }
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::method::{Method, ParseMethodError, is_never_admitted};
-use crate::pattern::{Budget, Pattern, PatternError, PatternMode};
+use crate::pattern::{Budget, Pattern, PatternError, PatternMode, Work};
 
 pub use elements::{Action, Element, Elements, ElementsDenial, ElementsObject};
 pub use grants::{Document, Facts, HeldGrant, NewGrant, NoGrant};
@@ -71,7 +71,7 @@ impl Rule {
         Self::parse_within(raw, mode, &mut Budget::new(MAX_LIST_STEPS))
     }
 
-    fn parse_within(raw: RawRule, mode: PatternMode, budget: &mut Budget) -> Result<Self, ParseRuleError> {
+    pub(crate) fn parse_within(raw: RawRule, mode: PatternMode, budget: &mut Budget) -> Result<Self, ParseRuleError> {
         match parts(&raw, mode, budget) {
             Ok(Parts { methods, source, pattern, state }) => Ok(Self { raw, methods, mode, source, pattern, state }),
             Err(reason) => Err(ParseRuleError { rule: shorten(&raw.to_string()), reason }),
@@ -84,6 +84,11 @@ impl Rule {
     /// All faults, in the order of the list.
     pub fn parse_list(raw: &[RawRule], mode: PatternMode) -> Result<Vec<Self>, Vec<RuleFault>> {
         Self::parse_list_within(raw, mode, &mut Budget::new(MAX_LIST_STEPS))
+    }
+
+    /// The same, with as much work as may be done.
+    pub(crate) fn parse_list_with(raw: &[RawRule], mode: PatternMode, work: &Work) -> Result<Vec<Self>, Vec<RuleFault>> {
+        Self::parse_list_within(raw, mode, &mut Budget::within(MAX_LIST_STEPS, work))
     }
 
     /// The same, with what is left of a budget that several lists share.
@@ -183,7 +188,7 @@ fn list_faults<T: Serialize>(raw: &[T]) -> Vec<RuleFault> {
 
 /// The rules as a token carries them, and what verification will make of them: a plain rule with several methods is one for
 /// each there, and costs as much as that. A stateful one is its object.
-pub(crate) fn write_list(rules: &[Rule]) -> Result<(Vec<RawRule>, Vec<Rule>), RuleFault> {
+pub(crate) fn write_list(rules: &[Rule], work: &Work) -> Result<(Vec<RawRule>, Vec<Rule>), RuleFault> {
     let written: Vec<RawRule> = rules.iter().flat_map(Rule::written).collect();
     let mode = rules.first().map(|rule| rule.mode).unwrap_or_default();
     if let Some(fault) = list_faults(&written).into_iter().next() {
@@ -192,7 +197,8 @@ pub(crate) fn write_list(rules: &[Rule]) -> Result<(Vec<RawRule>, Vec<Rule>), Ru
     if written.len() == rules.len() {
         return Ok((written, rules.to_vec()));
     }
-    let read = Rule::parse_list(&written, mode).map_err(|faults| faults.into_iter().next().unwrap_or(RuleFault::TooComplex))?;
+    let read = Rule::parse_list_with(&written, mode, work)
+        .map_err(|faults| faults.into_iter().next().unwrap_or(RuleFault::TooComplex))?;
     Ok((written, read))
 }
 

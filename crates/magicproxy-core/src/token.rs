@@ -4,6 +4,7 @@
 //! for anything before its signature: the header may choose among our keys and nothing more.
 
 mod acceptance;
+mod authentic;
 mod authorize;
 mod caveat;
 mod claims;
@@ -23,14 +24,13 @@ use std::fmt;
 use crate::UnixTime;
 use crate::key::KeyId;
 use crate::limit::Limit;
-use crate::pattern::PatternMode;
 use crate::plugin::PluginName;
 use crate::policy::Policy;
 use crate::seal::Sealed;
 use crate::state::Partition;
-use grant::TokenBudget;
 
 pub use acceptance::{Acceptance, TokenVersion};
+pub use authentic::{AuthenticToken, NotCompiled};
 pub use authorize::{Access, Denial, UnnamedTokens};
 pub use caveat::{Caveat, MAX_CAVEATS, ParseCaveatError, Sender};
 pub use claims::{SignedToken, UnverifiedToken};
@@ -143,7 +143,19 @@ pub struct VerifiedToken {
     narrowing: Vec<Narrowing>,
     /// Whom what it makes belongs to: the same for all that are narrowed from one token.
     owner: Partition,
+    provenance: Provenance,
     sealed: Sealed,
+}
+
+/// Who could have minted a token: what tells a stranger's tokens from those of people whom the operator knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provenance {
+    /// The proxy's private key signed it (version 1): whoever may order tokens over HTTP, or holds that key.
+    Proxy,
+    /// A minter whom the operator lists signed it (version 2).
+    ListedMinter,
+    /// Nobody signed it (version 2): whoever has the proxy's public key.
+    Anyone,
 }
 
 /// What one caveat demands besides. Its times are the token's, where they are narrower.
@@ -262,6 +274,12 @@ impl VerifiedToken {
         self.owner
     }
 
+    /// Who could have minted it.
+    #[must_use]
+    pub fn provenance(&self) -> Provenance {
+        self.provenance
+    }
+
     /// From when on nothing of its owner is accepted, however narrow this one is: counts last as long, or a short-lived child
     /// would end those of its parent.
     #[must_use]
@@ -273,22 +291,6 @@ impl VerifiedToken {
     #[must_use]
     pub fn plugins(&self) -> &[PluginName] {
         self.policy.plugins()
-    }
-
-    /// Adds what caveats demand. Nothing here can give.
-    fn narrow_by(&mut self, caveats: &[Caveat], budget: &mut TokenBudget) -> Result<(), VerifyError> {
-        for (number, caveat) in caveats.iter().enumerate() {
-            self.expires_at = caveat.exp.map_or(self.expires_at, |end| end.min(self.expires_at));
-            self.not_before = caveat.nbf.max(self.not_before);
-            self.labels.extend(caveat.sub.clone());
-            self.narrowing.push(Narrowing {
-                policy: caveat.allowed.as_deref().map(|rules| budget.rules(rules, PatternMode::Whole)).transpose()?,
-                upstream: caveat.aud.clone(),
-                networks: caveat.sender.as_ref().map(|sender| sender.cidr.clone()),
-                limit: caveat.limit.map(|limit| (limit, counter(caveats.get(..=number).unwrap_or(caveats)))),
-            });
-        }
-        Ok(())
     }
 
     pub(crate) fn sealed(&self) -> &Sealed {

@@ -54,6 +54,12 @@ impl IdleTimer {
         Self { limit, end, waiting: None, sleep: None }
     }
 
+    /// A shorter limit holds from now on.
+    pub(crate) fn shorten(&mut self, limit: Duration) {
+        self.limit = self.limit.min(limit);
+        self.sleep = None;
+    }
+
     /// Something came.
     pub(crate) fn progress(&mut self) {
         self.waiting = None;

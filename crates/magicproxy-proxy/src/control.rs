@@ -15,6 +15,7 @@ use http::{HeaderValue, Method, Response};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use magicproxy_core::policy::Work;
 use magicproxy_core::token::MAX_ORDER_BYTES;
 use magicproxy_core::{Caveat, MintLimits, MintOrder, Minted, OrderFault, SealingPublicKey};
 use serde::Deserialize;
@@ -22,13 +23,13 @@ use serde_json::json;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use zeroize::Zeroizing;
 
+use crate::admission::Payer;
 use crate::body::ResponseBody;
-use crate::gate::Explanation;
-use crate::listener::Peer;
+use crate::gate::{Client, Explanation};
 use crate::rejection::Rejection;
 use crate::reverse::Served;
 use crate::settings::{Settings, UpstreamSettings};
-use crate::verifier::{self, Reissue};
+use crate::verifier::{Reissue, Shared};
 use crate::{VERSION, clock};
 
 /// What all orders and questions that are being read, or wait for their turn, may take together: strangers send them.
@@ -38,15 +39,15 @@ const MAX_WAITING_BYTES: usize = 32 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Control {
     settings: Arc<Settings>,
-    /// Minting signs with RSA and compiles rules: a few at a time.
-    slots: Arc<Semaphore>,
+    /// Minting signs with RSA and compiles rules: in turn, as verification does.
+    shared: Shared,
     /// One permit for each byte of [`MAX_WAITING_BYTES`].
     room: Semaphore,
 }
 
 impl Control {
-    pub(crate) fn new(settings: Arc<Settings>) -> Self {
-        Self { settings, slots: Arc::new(Semaphore::new(2)), room: Semaphore::new(MAX_WAITING_BYTES) }
+    pub(crate) fn new(settings: Arc<Settings>, shared: Shared) -> Self {
+        Self { settings, shared, room: Semaphore::new(MAX_WAITING_BYTES) }
     }
 
     /// `below` is what follows the control path; without `served`, it is the control plane of all upstreams.
@@ -55,16 +56,16 @@ impl Control {
         served: Option<&Served>,
         below: &str,
         head: &Parts,
-        peer: &Peer,
+        client: Client<'_>,
         body: Incoming,
     ) -> Result<Response<ResponseBody>, Rejection> {
         match (below, &head.method) {
             ("", &Method::GET | &Method::HEAD) => Ok(self.about(served)),
-            ("", &Method::POST) => self.mint(served, head, body).await,
-            ("/explain", &Method::POST) => self.explain(served.ok_or(Rejection::NoUpstream)?, head, peer, body).await,
+            ("", &Method::POST) => self.mint(served, head, client, body).await,
+            ("/explain", &Method::POST) => self.explain(served.ok_or(Rejection::NoUpstream)?, head, client, body).await,
             ("/keys", &Method::GET | &Method::HEAD) => Ok(self.keys()),
-            ("/narrow", &Method::POST) => self.narrow(served.ok_or(Rejection::NoUpstream)?, head, body).await,
-            ("/reseal", &Method::POST) => self.reseal(served.ok_or(Rejection::NoUpstream)?, head).await,
+            ("/narrow", &Method::POST) => self.narrow(served.ok_or(Rejection::NoUpstream)?, head, client, body).await,
+            ("/reseal", &Method::POST) => self.reseal(served.ok_or(Rejection::NoUpstream)?, head, client).await,
             ("", _) => Err(Rejection::ControlMethod("GET, HEAD, POST")),
             ("/explain" | "/narrow" | "/reseal", _) => Err(Rejection::ControlMethod("POST")),
             ("/keys", _) => Err(Rejection::ControlMethod("GET, HEAD")),
@@ -77,7 +78,7 @@ impl Control {
         &self,
         served: &Served,
         head: &Parts,
-        peer: &Peer,
+        client: Client<'_>,
         body: Incoming,
     ) -> Result<Response<ResponseBody>, Rejection> {
         if !is_json(head) {
@@ -85,7 +86,7 @@ impl Control {
         }
         let (question, _room) = self.read(body).await?;
         let question = serde_json::from_slice(&question).map_err(|_| Rejection::Question)?;
-        let explanation = match served.gate.explain(&head.headers, peer, &question).await? {
+        let explanation = match served.gate.explain(&head.headers, client, &question).await? {
             Explanation::Allowed { rule } => json!({ "decision": "allowed", "rule": rule, "needed": [] }),
             Explanation::Denied(rejection) => {
                 json!({ "decision": "denied", "code": rejection.code(), "reason": rejection.to_string(), "needed": rejection.needed() })
@@ -102,7 +103,13 @@ impl Control {
     }
 
     /// The bearer's token with one more caveat.
-    async fn narrow(&self, served: &Served, head: &Parts, body: Incoming) -> Result<Response<ResponseBody>, Rejection> {
+    async fn narrow(
+        &self,
+        served: &Served,
+        head: &Parts,
+        client: Client<'_>,
+        body: Incoming,
+    ) -> Result<Response<ResponseBody>, Rejection> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Order {
@@ -113,13 +120,13 @@ impl Control {
         }
         let (order, _room) = self.read(body).await?;
         let order: Order = serde_json::from_slice(&order).map_err(|error| Rejection::Caveat(error.to_string()))?;
-        let token = served.gate.reissue(&head.headers, Reissue::Narrow(Box::new(order.caveat))).await?;
+        let token = served.gate.reissue(&head.headers, client, Reissue::Narrow(Box::new(order.caveat))).await?;
         Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
     }
 
     /// The bearer's token for the key that is active now.
-    async fn reseal(&self, served: &Served, head: &Parts) -> Result<Response<ResponseBody>, Rejection> {
-        let token = served.gate.reissue(&head.headers, Reissue::Reseal).await?;
+    async fn reseal(&self, served: &Served, head: &Parts, client: Client<'_>) -> Result<Response<ResponseBody>, Rejection> {
+        let token = served.gate.reissue(&head.headers, client, Reissue::Reseal).await?;
         Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
     }
 
@@ -146,7 +153,13 @@ impl Control {
         answer("text/plain; charset=utf-8", Bytes::from(text))
     }
 
-    async fn mint(&self, served: Option<&Served>, head: &Parts, body: Incoming) -> Result<Response<ResponseBody>, Rejection> {
+    async fn mint(
+        &self,
+        served: Option<&Served>,
+        head: &Parts,
+        client: Client<'_>,
+        body: Incoming,
+    ) -> Result<Response<ResponseBody>, Rejection> {
         if !self.settings.minting.open {
             return Err(Rejection::MintingClosed);
         }
@@ -154,41 +167,54 @@ impl Control {
             return Err(Rejection::MediaType);
         }
         let (order, _room) = self.read(body).await?;
-        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| Rejection::Internal)?;
-        let settings = Arc::clone(&self.settings);
+        let (settings, trusted) = (Arc::clone(&self.settings), &self.settings.trusted_proxies);
+        let peer = client.account_of(trusted.sender(&client.peer, &head.headers), trusted, &self.shared.budget);
         let upstream = served.map(|served| Arc::clone(&served.settings));
-        let minted = verifier::work(slot, move || mint(&settings, upstream.as_deref(), &order)).await??;
+        let order = MintJob { settings, upstream, order: Arc::new(order) };
+        let minted = self.shared.lanes.in_turn(&Payer::anonymous(peer), move |work| order.run(work)).await??;
         tracing::info!(target: "magicproxy::mint", jti = minted.id, "minted a token");
         Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(minted.token.as_bytes().to_vec()))))
     }
 }
 
-fn mint(settings: &Settings, upstream: Option<&UpstreamSettings>, order: &[u8]) -> Result<Minted, Rejection> {
-    let order = MintOrder::from_json(order).map_err(|fault| Rejection::Order(vec![fault]))?;
-    let upstream = match upstream {
-        Some(upstream) => upstream,
-        None => named(settings, order.aud.as_deref()).map_err(|fault| Rejection::Order(vec![fault]))?,
-    };
-    // What would be refused for its lifetime is not minted.
-    let accepted = upstream.acceptance.max_lifetime.map_or(Duration::MAX, Duration::from_secs);
-    let limits = MintLimits {
-        upstream: &upstream.name,
-        scopes: &upstream.scopes,
-        patterns: upstream.patterns,
-        default_lifetime: settings.minting.default_lifetime,
-        max_lifetime: settings.minting.max_lifetime.min(accepted),
-    };
-    let request = order.check(&limits, clock::now()).map_err(Rejection::Order)?;
-    upstream.credential.check(&request.credential).map_err(Rejection::UnfitOrder)?;
-    Ok(settings.keys.current().mint(&request)?)
+/// An order to mint.
+#[derive(Clone)]
+struct MintJob {
+    settings: Arc<Settings>,
+    upstream: Option<Arc<UpstreamSettings>>,
+    order: Arc<Zeroizing<Vec<u8>>>,
+}
+
+impl MintJob {
+    fn run(&self, work: &Work) -> Result<Minted, Rejection> {
+        let settings = &*self.settings;
+        let order = MintOrder::from_json(&self.order).map_err(|fault| Rejection::Order(vec![fault]))?;
+        let upstream = match &self.upstream {
+            Some(upstream) => upstream,
+            None => named(settings, order.aud.as_deref()).map_err(|fault| Rejection::Order(vec![fault]))?,
+        };
+        // What would be refused for its lifetime is not minted.
+        let accepted = upstream.acceptance.max_lifetime.map_or(Duration::MAX, Duration::from_secs);
+        let limits = MintLimits {
+            upstream: &upstream.name,
+            scopes: &upstream.scopes,
+            patterns: upstream.patterns,
+            default_lifetime: settings.minting.default_lifetime,
+            max_lifetime: settings.minting.max_lifetime.min(accepted),
+            work: work.clone(),
+        };
+        let request = order.check(&limits, clock::now()).map_err(Rejection::Order)?;
+        upstream.credential.check(&request.credential).map_err(Rejection::UnfitOrder)?;
+        Ok(settings.keys.current().mint_within(&request, work)?)
+    }
 }
 
 /// The upstream that an order names, where its place does not say which one it is about.
-fn named<'s>(settings: &'s Settings, aud: Option<&str>) -> Result<&'s UpstreamSettings, OrderFault> {
+fn named<'s>(settings: &'s Settings, aud: Option<&str>) -> Result<&'s Arc<UpstreamSettings>, OrderFault> {
     let mut upstreams = settings.upstreams.iter();
     let named = upstreams.find(|upstream| aud == Some(upstream.name.as_str()));
     let known = || settings.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
-    named.map(|upstream| &**upstream).ok_or_else(|| OrderFault::Upstream { known: known() })
+    named.ok_or_else(|| OrderFault::Upstream { known: known() })
 }
 
 fn is_json(head: &Parts) -> bool {

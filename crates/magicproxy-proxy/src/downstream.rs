@@ -2,6 +2,7 @@
 //!
 //! Time limits that concern a connection as a whole live here, below HTTP, where slow peers of every kind look alike.
 
+mod head;
 mod io;
 mod linger;
 mod open;
@@ -10,61 +11,80 @@ mod socket;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Instant;
 
-use http::header;
+use http::{StatusCode, header};
 use hyper::Request;
+use tokio::sync::watch;
 
+use crate::admission::Account;
 use crate::listener::{Entrance, Peer};
-use crate::serve::WorkerId;
+use crate::serve::{Activity, Ending, Slot, WorkerId};
+use head::HeadScan;
 
-pub(crate) use io::DownstreamIo;
+pub(crate) use io::{Bounds, DownstreamIo};
 pub(crate) use open::{Opened, open};
 pub(crate) use protocol::Protocol;
 pub(crate) use socket::{Socket, Stream, Transport};
-pub(crate) use stream::{Streams, noted};
+pub(crate) use stream::{Streams, noted, noted_own_words};
+pub(crate) use words::Untaken;
 
-/// The longest head that is kept for [`Connection::has_content_length`]; longer heads are refused before.
-const MAX_HEAD_BYTES: usize = 80 * 1024;
+/// Refusals after which a connection ends that never had an admitted request: a client that means well asks for a token first.
+const MAX_REFUSALS: u32 = 64;
+/// The same where it had some.
+const MAX_REFUSALS_OF_ADMITTED: u32 = 1024;
+
+/// Who opened a connection.
+#[derive(Debug)]
+pub(crate) struct ConnectedClient {
+    /// None on a Unix socket.
+    pub(crate) address: Option<SocketAddr>,
+    /// What this address holds of the proxy's resources.
+    pub(crate) account: Arc<Account>,
+    /// Its place among the open connections; a WebSocket keeps it until it ends.
+    pub(crate) slot: Slot,
+    /// Tells when the proxy is to stop, which waits until all of these are dropped.
+    pub(crate) stopped: watch::Receiver<()>,
+}
 
 /// What the service knows about the connection that a request came on.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    /// None on a Unix socket.
-    address: Option<SocketAddr>,
+    client: ConnectedClient,
+    activity: Arc<Activity>,
     listener: Arc<Entrance>,
     worker: WorkerId,
-    /// Requests begun on this connection, ever.
-    begun: AtomicU64,
-    /// Of these, ended.
-    ended: AtomicU64,
     /// The latest request announced a body (HTTP/1 only).
     has_body: AtomicBool,
-    /// What was read since the last request began (HTTP/1 only): the raw head of the next one.
-    head: Option<Mutex<Vec<u8>>>,
+    /// What was seen since the last request began (HTTP/1 only): the raw head of the next one.
+    head: Option<Mutex<HeadScan>>,
+    /// Responses of the proxy's own words that were not taken yet (HTTP/2 only).
+    untaken: AtomicUsize,
 }
 
 impl Connection {
-    pub(crate) fn new(address: Option<SocketAddr>, listener: Arc<Entrance>, protocol: Protocol, worker: WorkerId) -> Arc<Self> {
+    pub(crate) fn new(client: ConnectedClient, listener: Arc<Entrance>, protocol: Protocol, worker: WorkerId) -> Arc<Self> {
         let head = (protocol == Protocol::Http1).then(Mutex::default);
-        Arc::new(Self {
-            address,
-            listener,
-            worker,
-            begun: AtomicU64::new(0),
-            ended: AtomicU64::new(0),
-            has_body: AtomicBool::new(false),
-            head,
-        })
+        let activity = Arc::clone(client.slot.activity());
+        let (has_body, untaken) = (AtomicBool::new(false), AtomicUsize::new(0));
+        Arc::new(Self { client, activity, listener, worker, has_body, head, untaken })
     }
 
     /// Who is at the other end.
     pub(crate) fn peer(&self) -> Peer {
-        Peer { address: self.address.map(|address| address.ip()), scheme: self.listener.scheme() }
+        Peer { address: self.client.address.map(|address| address.ip()), scheme: self.listener.scheme() }
+    }
+
+    /// The account of the address that it came from.
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        &self.client.account
     }
 
     /// What holds for every connection of the listener that this one came by.
@@ -77,10 +97,53 @@ impl Connection {
         self.worker
     }
 
+    /// Tells when the proxy is to stop.
+    pub(crate) fn stopped(&self) -> watch::Receiver<()> {
+        self.client.stopped.clone()
+    }
+
+    /// Ready when the connection is to end. To be polled by its own task alone.
+    pub(crate) fn poll_ending(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.activity.poll_ending(context)
+    }
+
+    /// Has a new connection its place?
+    pub(crate) fn is_evicted(&self) -> bool {
+        self.activity.is_evicted()
+    }
+
+    /// Is no request of it in progress?
+    pub(crate) fn is_idle(&self) -> bool {
+        self.activity.is_idle()
+    }
+
+    /// Was any request of it admitted?
+    pub(crate) fn had_admitted(&self) -> bool {
+        self.activity.had_admitted()
+    }
+
     /// A request begins.
     pub(crate) fn begin(self: &Arc<Self>) -> InFlight {
-        self.begun.fetch_add(1, Ordering::Relaxed);
+        self.activity.begin();
         InFlight { connection: Arc::clone(self) }
+    }
+
+    /// A request of it was admitted.
+    pub(crate) fn admitted(&self) {
+        self.activity.admitted();
+    }
+
+    /// A request of it was refused for this reason. Tells whether the connection is to end with it: after many refusals, and
+    /// after the first for want of a token where its slot is wanted.
+    pub(crate) fn refused(&self, status: StatusCode) -> bool {
+        let (refused, had_admitted) = (self.activity.refused(), self.activity.had_admitted());
+        let most = if had_admitted { MAX_REFUSALS_OF_ADMITTED } else { MAX_REFUSALS };
+        let unknown = status == StatusCode::UNAUTHORIZED && !had_admitted;
+        let ends = refused >= most || unknown && self.client.slot.is_wanted();
+        if ends && !self.is_http1() {
+            self.activity.end(Ending::Retired);
+        }
+        ends
     }
 
     fn is_http1(&self) -> bool {
@@ -98,25 +161,26 @@ impl Connection {
     }
 
     fn counts(&self) -> (u64, u64) {
-        (self.begun.load(Ordering::Relaxed), self.ended.load(Ordering::Relaxed))
+        self.activity.counts()
     }
 
-    fn record(&self, bytes: &[u8]) {
+    /// It was seen to become idle then.
+    fn idle_since(&self, then: Instant) {
+        self.activity.idle_since(then);
+    }
+
+    fn scan(&self, bytes: &[u8]) {
         if let Some(head) = &self.head {
             let mut head = head.lock().unwrap_or_else(PoisonError::into_inner);
-            if head.is_empty() && is_whole_and_plain(bytes) {
-                return;
+            if !(head.is_fresh() && is_whole_and_plain(bytes)) {
+                head.read(bytes);
             }
-            // What does not fit is body: one read may bring much of it behind the head.
-            let fits = bytes.len().min(MAX_HEAD_BYTES.saturating_sub(head.len()));
-            head.extend_from_slice(bytes.get(..fits).unwrap_or_default());
         }
     }
 
     fn forget(&self) {
         if let Some(head) = &self.head {
-            let mut head = head.lock().unwrap_or_else(PoisonError::into_inner);
-            *head = Vec::new();
+            *head.lock().unwrap_or_else(PoisonError::into_inner) = HeadScan::default();
         }
     }
 
@@ -127,10 +191,9 @@ impl Connection {
     /// is attacking somebody, so it is refused, and the raw head is the only place where both can be seen.
     pub(crate) fn has_content_length<B>(&self, request: &Request<B>) -> Option<bool> {
         let mut head = self.head.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
-        // Its memory goes, too: a connection that idles is to be small.
         let head = std::mem::take(&mut *head);
         let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
-        if chunked { content_length_in_head(&head, request) } else { None }
+        if chunked { head.has_content_length(request.method(), request.headers().len()) } else { None }
     }
 }
 
@@ -142,26 +205,6 @@ fn is_whole_and_plain(bytes: &[u8]) -> bool {
     bytes.ends_with(b"\r\n\r\n") && !lines.any(|first| first.eq_ignore_ascii_case(&b't'))
 }
 
-/// Bytes that come while another exchange is in progress are not seen, so these may begin in the middle of a field that
-/// looks like a request line. hyper drops no field but `Content-Length`: a head without one that was seen whole has as many
-/// lines as the request has fields.
-fn content_length_in_head<B>(raw: &[u8], request: &Request<B>) -> Option<bool> {
-    let start = raw.iter().position(|byte| !b"\r\n".contains(byte))?;
-    let raw = raw.get(start..)?;
-    raw.strip_prefix(request.method().as_str().as_bytes())?.strip_prefix(b" ")?;
-    let lines = raw.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    for (fields, line) in lines.skip(1).enumerate() {
-        if line.is_empty() {
-            return (fields == request.headers().len()).then_some(false);
-        }
-        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
-        if name.trim_ascii().eq_ignore_ascii_case(b"content-length") {
-            return Some(true);
-        }
-    }
-    None
-}
-
 /// A request in progress on a connection; ends when dropped.
 #[derive(Debug)]
 pub(crate) struct InFlight {
@@ -170,6 +213,6 @@ pub(crate) struct InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.connection.ended.fetch_add(1, Ordering::Relaxed);
+        self.connection.activity.end_of_request();
     }
 }

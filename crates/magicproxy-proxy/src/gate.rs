@@ -13,16 +13,16 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderMap, Version, header};
-use magicproxy_core::{Access, Denial, ParseTargetError, RequestTarget, VerifiedToken};
+use magicproxy_core::{Access, DecisionSteps, Denial, ParseTargetError, RequestTarget, VerifiedToken};
 use serde::Deserialize;
-use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 pub use outbound::OutboundRequest;
 
-pub(crate) use outbound::Message;
+pub(crate) use outbound::{Dispatch, Message};
 
 use crate::access_log::AccessRecord;
+use crate::admission::{Account, Budget, MintIsOpen, Payer, PeerKey, Resource, Standing};
 use crate::body::RequestBody;
 use crate::carriers::Carriers;
 use crate::clock;
@@ -36,7 +36,7 @@ use crate::sender::TrustedProxies;
 use crate::serve::WorkerId;
 use crate::settings::{Settings, UpstreamSettings};
 use crate::upstream::Upstream;
-use crate::verifier::{Reissue, Verifier};
+use crate::verifier::{CachedToken, Reissue, Shared, Verifier};
 
 /// The longest authority: a host name has at most 253 characters (RFC 1035 section 2.3.4), a port five. Links in answers repeat it.
 const MAX_AUTHORITY_BYTES: usize = 260;
@@ -53,19 +53,39 @@ pub(crate) struct Gate {
     plugins: Plugins,
     /// Asked what it has, before a request that creates is sent.
     asked: Arc<Upstream>,
+    budget: Arc<Budget>,
+    mint_is_open: MintIsOpen,
 }
 
 /// A request as it came in, with its target read by [`Gate::read_target`].
 #[derive(Debug)]
-pub(crate) struct InboundRequest {
+pub(crate) struct InboundRequest<'c> {
     pub(crate) head: Parts,
     /// Which of the upstream's origins it is for.
     pub(crate) origin: usize,
     pub(crate) target: RequestTarget,
     pub(crate) body: RequestBody,
-    pub(crate) peer: Peer,
+    pub(crate) client: Client<'c>,
     /// Who serves it.
     pub(crate) worker: WorkerId,
+}
+
+/// Who is at the other end of a request's connection, and what that address holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Client<'c> {
+    pub(crate) peer: Peer,
+    pub(crate) account: &'c Arc<Account>,
+}
+
+impl Client<'_> {
+    /// What the sender holds: whoever is at the other end, or whom it speaks for.
+    pub(crate) fn account_of(self, sender: Option<IpAddr>, trusted: &TrustedProxies, budget: &Budget) -> Arc<Account> {
+        if trusted.speaks_for_others(&self.peer) {
+            budget.accounts().of_peer(PeerKey::of(sender))
+        } else {
+            Arc::clone(self.account)
+        }
+    }
 }
 
 impl Gate {
@@ -73,12 +93,12 @@ impl Gate {
     pub(crate) fn new(
         settings: &Settings,
         upstream: &Arc<UpstreamSettings>,
-        slots: Arc<Semaphore>,
+        shared: &Shared,
         asked: Arc<Upstream>,
     ) -> Result<Self, aws_lc_rs::error::Unspecified> {
         let carriers = Carriers::new(upstream, &settings.upstreams);
         Ok(Self {
-            verifier: Verifier::new(settings, upstream, &carriers, slots)?,
+            verifier: Verifier::new(settings, upstream, &carriers, shared)?,
             revocations: Arc::clone(&settings.revocations),
             trusted_proxies: settings.trusted_proxies.clone(),
             ledger: Ledger::new(settings, upstream),
@@ -86,6 +106,8 @@ impl Gate {
             upstream: Arc::clone(upstream),
             carriers,
             asked,
+            budget: Arc::clone(&shared.budget),
+            mint_is_open: MintIsOpen::of(settings),
         })
     }
 
@@ -97,16 +119,22 @@ impl Gate {
     }
 
     /// Decides one request: the whole security argument, top to bottom.
-    pub(crate) async fn admit(&self, inbound: InboundRequest, record: &mut AccessRecord) -> Result<OutboundRequest, Rejection> {
-        let InboundRequest { head, origin, mut target, mut body, peer, worker } = inbound;
-        let upstream = &*self.upstream;
+    pub(crate) async fn admit(
+        &self,
+        inbound: InboundRequest<'_>,
+        record: &mut AccessRecord,
+    ) -> Result<OutboundRequest, Rejection> {
+        let InboundRequest { head, origin, mut target, mut body, client, worker } = inbound;
+        let (upstream, peer) = (&*self.upstream, client.peer);
         refuse_overrides(&head.headers)?;
         let presented = PresentedToken::from_request(&head.headers, &mut target, &self.carriers)?;
-        let entry = self.verifier.verify(&presented).await?;
+        let sender = self.trusted_proxies.sender(&peer, &head.headers);
+        let entry = self.verifier.verify(&presented, || self.peer_account(client, sender)).await?;
         record.token(entry.token());
         self.revocations.ensure_live(entry.token())?;
-        let sender = self.trusted_proxies.sender(&peer, &head.headers);
-        let access = self.access(head.method.as_str(), &target, sender);
+        let exchange = self.budget.take(Resource::Exchanges, 1, &self.payer(&entry, client, sender))?;
+        let steps = DecisionSteps::new();
+        let access = self.access(head.method.as_str(), &target, sender, &steps);
         let (permit, consultation) = match entry.token().authorize(&access) {
             Ok(permit) if entry.token().plugins().is_empty() => (permit, Consultation::default()),
             decision => Box::pin(self.ask_further(entry.token(), &access, decision, &head, peer, &mut body)).await?,
@@ -125,23 +153,40 @@ impl Gate {
         let settled = match Settled::plain(permit, &consultation) {
             Ok(settled) => settled,
             Err(permit) => {
-                let questions = Questions { upstream: &self.asked, worker, credential: &credential };
-                let receipts = self.verifier.receipts(&presented);
+                let questions = Questions { upstream: &self.asked, worker, credential: &credential, exchange: &exchange };
+                let receipts = self.verifier.receipts(&entry, &presented);
                 let sending = Sending { permit, message: &mut message, questions, receipts, consultation };
                 Box::pin(self.ledger.settle(sending)).await?
             }
         };
-        Ok(OutboundRequest::new(settled, credential, message))
+        Ok(OutboundRequest::new(settled, credential, message, exchange))
+    }
+
+    /// Who pays for what a request with this token holds: its owner and, where a stranger could have minted it, its sender.
+    fn payer(&self, entry: &CachedToken, client: Client<'_>, sender: Option<IpAddr>) -> Payer {
+        let standing = Standing::of(entry.token().provenance(), self.mint_is_open);
+        Payer { owner: Some(Arc::clone(entry.account())), peer: self.peer_account(client, sender), standing }
+    }
+
+    /// What the address holds that a request comes from.
+    fn peer_account(&self, client: Client<'_>, sender: Option<IpAddr>) -> Arc<Account> {
+        client.account_of(sender, &self.trusted_proxies, &self.budget)
     }
 
     /// Decides a request that is only asked about. It needs the token itself, sends nothing, and opens no credential.
-    pub(crate) async fn explain(&self, headers: &HeaderMap, peer: &Peer, question: &Question) -> Result<Explanation, Rejection> {
+    pub(crate) async fn explain(
+        &self,
+        headers: &HeaderMap,
+        client: Client<'_>,
+        question: &Question,
+    ) -> Result<Explanation, Rejection> {
         let presented = PresentedToken::from_headers(headers, &self.carriers)?;
-        let entry = self.verifier.verify(&presented).await?;
+        let sender = self.trusted_proxies.sender(&client.peer, headers);
+        let entry = self.verifier.verify(&presented, || self.peer_account(client, sender)).await?;
         self.revocations.ensure_live(entry.token())?;
         let target = self.read_target(&question.target)?;
-        let sender = self.trusted_proxies.sender(peer, headers);
-        let access = self.access(&question.method, &target, sender);
+        let steps = DecisionSteps::new();
+        let access = self.access(&question.method, &target, sender, &steps);
         Ok(match entry.token().authorize(&access) {
             // The rules of a scope are the operator's; a token that does not explain does not show them.
             Ok(permit) => Explanation::Allowed { rule: entry.token().explains().then(|| permit.rule().to_string()) },
@@ -150,18 +195,30 @@ impl Gate {
     }
 
     /// Makes the bearer's own token anew. It must be genuine and alive; nothing is decided, sent or opened to anyone.
-    pub(crate) async fn reissue(&self, headers: &HeaderMap, how: Reissue) -> Result<Zeroizing<String>, Rejection> {
+    pub(crate) async fn reissue(
+        &self,
+        headers: &HeaderMap,
+        client: Client<'_>,
+        how: Reissue,
+    ) -> Result<Zeroizing<String>, Rejection> {
         let presented = PresentedToken::from_headers(headers, &self.carriers)?;
-        let entry = self.verifier.verify(&presented).await?;
+        let sender = self.trusted_proxies.sender(&client.peer, headers);
+        let entry = self.verifier.verify(&presented, || self.peer_account(client, sender)).await?;
         self.revocations.ensure_live(entry.token())?;
         entry.token().ensure_live(clock::now()).map_err(|denial| Rejection::Denied { denial, needed: Vec::new() })?;
-        self.verifier.reissue(&presented, how).await
+        self.verifier.reissue(&entry, &presented, how).await
     }
 
     /// What is decided on, the same for a request and for a question about one.
-    fn access<'a>(&'a self, method: &'a str, target: &'a RequestTarget, sender: Option<IpAddr>) -> Access<'a> {
+    fn access<'a>(
+        &'a self,
+        method: &'a str,
+        target: &'a RequestTarget,
+        sender: Option<IpAddr>,
+        steps: &'a DecisionSteps,
+    ) -> Access<'a> {
         let UpstreamSettings { name, unnamed, ceiling, .. } = &*self.upstream;
-        Access { method, target, upstream: name, unnamed: *unnamed, ceiling: ceiling.as_ref(), sender, now: clock::now() }
+        Access { method, target, upstream: name, unnamed: *unnamed, ceiling: ceiling.as_ref(), sender, now: clock::now(), steps }
     }
 }
 
@@ -228,7 +285,7 @@ fn wants_websocket(head: &Parts) -> bool {
 /// Tells which rule would be needed only to the holder of a token that says so.
 fn denied(denial: Denial, token: &VerifiedToken, access: &Access<'_>) -> Rejection {
     let needed = if denial == Denial::NotAllowed && token.explains() {
-        token.policy().missing(access.method, access.target)
+        token.policy().missing(access.method, access.target, access.steps)
     } else {
         Vec::new()
     };

@@ -93,7 +93,14 @@ impl Ledger {
         access: &Access<'_>,
     ) -> Result<Result<Permit, Denial>, Rejection> {
         let path = access.target.path();
-        for owner in token.grant_owners(access.upstream) {
+        let owners = match token.grant_owners(access) {
+            Ok(owners) => owners,
+            Err(denial) => return Ok(Err(denial)),
+        };
+        for owner in owners {
+            if let Err(denial) = access.take_look_up() {
+                return Ok(Err(denial));
+            }
             let found = self.store()?.read(owner, vec![HeldGrant::name(path)], access.now).await?;
             let held = found.into_iter().flatten().next().and_then(|entry| HeldGrant::from_store(owner, path, &entry.value));
             let Some(held) = held else { continue };

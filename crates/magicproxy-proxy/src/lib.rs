@@ -4,6 +4,7 @@
 //! an outbound request, is the only thing that can be sent to the upstream.
 
 mod access_log;
+mod admission;
 mod body;
 mod carriers;
 pub mod clock;

@@ -9,15 +9,21 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use magicproxy_core::UpstreamName;
 use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
 
+use crate::admission::PeerKey;
 use crate::downstream::Transport;
 use tls::TlsServer;
+
+/// How long nothing is accepted after a failure, such as too many open files: time for others to close some.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Failures to accept are logged once in this time.
+const LOGGED_EVERY: Duration = Duration::from_secs(10);
 
 /// A socket that callers connect to, and what holds for everyone who does.
 #[derive(Debug)]
@@ -115,7 +121,21 @@ pub(crate) struct Peer {
 pub(crate) struct Accepted {
     pub(crate) transport: Transport,
     pub(crate) peer: Option<SocketAddr>,
+    /// Who connected by a Unix socket.
+    pub(crate) user: Option<u32>,
     pub(crate) entrance: Arc<Entrance>,
+}
+
+impl Accepted {
+    /// Who is charged for it, as long as no token says more.
+    pub(crate) fn peer_key(&self) -> PeerKey {
+        self.user.map_or_else(|| PeerKey::of(self.peer.map(|address| address.ip())), PeerKey::User)
+    }
+
+    /// Who is at the other end, as far as the connection tells.
+    pub(crate) fn peer(&self) -> Peer {
+        Peer { address: self.peer.map(|address| address.ip()), scheme: self.entrance.scheme() }
+    }
 }
 
 /// Every listener of a server.
@@ -124,24 +144,35 @@ pub(crate) struct Listeners {
     sockets: Vec<(Socket, Arc<Entrance>)>,
     /// Which is asked first.
     first: usize,
+    /// When a failure was last logged.
+    logged: Option<Instant>,
 }
 
 impl Listeners {
     pub(crate) fn new(listeners: Vec<Listener>) -> Self {
         let sockets = listeners.into_iter().map(|listener| (listener.socket, Arc::new(listener.entrance))).collect();
-        Self { sockets, first: 0 }
+        Self { sockets, first: 0, logged: None }
     }
 
-    /// Accepts, and survives what goes wrong with it (too many open files, a peer that left at once).
-    pub(crate) async fn accept(&mut self) -> Accepted {
+    /// Accepts, and survives what goes wrong with it (a peer that left at once, too many open files): `make_room` may close
+    /// something then.
+    pub(crate) async fn accept(&mut self, make_room: impl Fn()) -> Accepted {
         loop {
             match std::future::poll_fn(|context| self.poll_accept(context)).await {
                 Ok(accepted) => return accepted,
                 Err(error) => {
-                    tracing::warn!(target: "magicproxy::serve", %error, "a connection could not be accepted");
-                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    make_room();
+                    self.log(&error);
+                    tokio::time::sleep(PAUSE).await;
                 }
             }
+        }
+    }
+
+    fn log(&mut self, error: &io::Error) {
+        if self.logged.is_none_or(|logged| logged.elapsed() >= LOGGED_EVERY) {
+            self.logged = Some(Instant::now());
+            tracing::warn!(target: "magicproxy::serve", %error, "a connection could not be accepted; closing idle ones");
         }
     }
 
@@ -150,10 +181,10 @@ impl Listeners {
         for (at, (socket, entrance)) in after.iter().chain(before).enumerate() {
             if let Poll::Ready(accepted) = socket.poll_accept(context) {
                 self.first = (self.first + at + 1) % self.sockets.len();
-                return Poll::Ready(accepted.map(|(transport, peer)| Accepted {
-                    transport,
-                    peer,
-                    entrance: Arc::clone(entrance),
+                let entrance = Arc::clone(entrance);
+                return Poll::Ready(accepted.map(|(transport, peer)| {
+                    let user = transport.user();
+                    Accepted { transport, peer, user, entrance }
                 }));
             }
         }

@@ -15,6 +15,7 @@ use magicproxy_core::limit::Limit;
 use magicproxy_core::state::StoreError;
 use magicproxy_core::{Denial, OpenError, OrderFault, ParseTargetError, ReissueError, VerifyError};
 
+use crate::admission::{RETRY_AFTER, Shortage};
 use crate::body::MAX_BODY_KIB;
 use crate::settings::UnfitCredential;
 
@@ -84,6 +85,8 @@ pub(crate) enum Rejection {
     RequestBody,
     #[error("the proxy is busy with others; try again")]
     Busy,
+    #[error(transparent)]
+    Shortage(#[from] Shortage),
     #[error("what this token needs is kept in the proxy's state store, which is not there")]
     Store(#[from] StoreError),
     #[error("what this token needs is kept in a state store, and this proxy has none (`state.store`)")]
@@ -106,6 +109,8 @@ pub(crate) enum Rejection {
     Plugin(Option<String>),
     #[error("a plugin could not record what came of the request, which the upstream carried out")]
     PluginFailed,
+    #[error("every connection to the upstream that this request may use was in use for too long; try again")]
+    UpstreamBusy,
     #[error("the upstream cannot be reached")]
     Connect,
     #[error("the upstream's certificate is not accepted")]
@@ -152,6 +157,7 @@ impl Rejection {
             Self::Denied { denial: Denial::NotAllowed, .. } => (StatusCode::FORBIDDEN, "not_allowed", DENIED),
             Self::Denied { denial: Denial::BeyondCaveat, .. } => (StatusCode::FORBIDDEN, "beyond_caveat", DENIED),
             Self::Denied { denial: Denial::BeyondCeiling, .. } => (StatusCode::FORBIDDEN, "beyond_ceiling", DENIED),
+            Self::Denied { denial: Denial::TooCostly, .. } => (StatusCode::FORBIDDEN, "decision_too_costly", DENIED),
             Self::WebSocket => (StatusCode::FORBIDDEN, "websocket_disabled", DENIED),
             Self::MintingClosed => (StatusCode::FORBIDDEN, "minting_closed", DENIED),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", ERROR),
@@ -169,6 +175,9 @@ impl Rejection {
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout", ERROR),
             Self::RequestBody => (StatusCode::BAD_REQUEST, "request_body", ERROR),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", ERROR),
+            Self::Shortage(Shortage::Owner) => (StatusCode::TOO_MANY_REQUESTS, "owner_share", DENIED),
+            Self::Shortage(Shortage::Peer) => (StatusCode::TOO_MANY_REQUESTS, "peer_share", DENIED),
+            Self::Shortage(Shortage::Total) => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", ERROR),
             Self::Store(_) | Self::NoStore | Self::RevocationsUnknown => {
                 (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", ERROR)
             }
@@ -182,6 +191,7 @@ impl Rejection {
             Self::CannotTell => (StatusCode::BAD_GATEWAY, "cannot_tell", "http_response_incomplete"),
             Self::NotRecorded | Self::PluginFailed => (StatusCode::BAD_GATEWAY, "created_not_recorded", "proxy_internal_error"),
             Self::Plugin(_) => (StatusCode::FORBIDDEN, "denied_by_plugin", DENIED),
+            Self::UpstreamBusy => (StatusCode::SERVICE_UNAVAILABLE, "upstream_busy", "connection_limit_reached"),
             Self::Connect => (StatusCode::BAD_GATEWAY, "upstream_unreachable", "connection_refused"),
             Self::Tls => (StatusCode::BAD_GATEWAY, "upstream_tls", "tls_certificate_error"),
             Self::ConnectTimeout => (StatusCode::GATEWAY_TIMEOUT, "upstream_connect_timeout", "connection_timeout"),
@@ -207,6 +217,15 @@ impl Rejection {
         match self {
             Self::Denied { needed, .. } => needed,
             _ => &[],
+        }
+    }
+
+    /// When it is worth while to come again.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Limit(_, after) => *after,
+            Self::Shortage(_) | Self::Busy | Self::UpstreamBusy => Some(RETRY_AFTER),
+            _ => None,
         }
     }
 

@@ -1,24 +1,22 @@
 //! The reverse door: callers speak to the proxy as if it were the API.
 
 mod homes;
+mod tunnel;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::{Method, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
-use magicproxy_core::UnixTime;
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 
 use crate::access_log::AccessRecord;
+use crate::admission::{Budget, Holding, Payer, Resource};
 use crate::body::{IdleTimer, Pipeline, Received, RequestBody, ResponseBody, UpstreamBody};
-use crate::clock;
 use crate::control::Control;
-use crate::downstream::{Connection, InFlight};
-use crate::gate::{Gate, InboundRequest, OutboundRequest, read_head};
+use crate::downstream::{Connection, Untaken, noted_own_words};
+use crate::gate::{Client, Gate, InboundRequest, OutboundRequest, read_head};
 use crate::header::{Coding, filter_response};
 use crate::placing::Places;
 use crate::rejection::{RefusalForm, Rejection, RequestId};
@@ -26,9 +24,10 @@ use crate::rewrite;
 use crate::scrub::Needle;
 use crate::serve::{StartError, WorkerId};
 use crate::settings::{Settings, UpstreamSettings};
-use crate::upstream::{Answer, Upstream};
-use crate::verifier;
+use crate::upstream::{Answer, Sockets, Upstream};
+use crate::verifier::Shared;
 use homes::{Home, Homes};
+use tunnel::{Tunnel, TunnelBounds};
 
 /// The path of the control plane; it and what lies below it never reach the upstream.
 const CONTROL_PATH: &str = "/__magictoken";
@@ -41,6 +40,7 @@ pub(crate) struct ReverseDoor {
     upstreams: Vec<Arc<Served>>,
     control: Control,
     homes: Homes,
+    budget: Arc<Budget>,
 }
 
 /// One upstream with what it takes to serve it.
@@ -53,33 +53,46 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    fn new(settings: &Settings, own: &Arc<UpstreamSettings>, slots: &Arc<Semaphore>) -> Result<Self, StartError> {
-        let upstream = Arc::new(Upstream::new(settings, own)?);
-        let gate = Gate::new(settings, own, Arc::clone(slots), Arc::clone(&upstream)).map_err(|_| StartError::Random)?;
+    fn new(
+        settings: &Settings,
+        own: &Arc<UpstreamSettings>,
+        shared: &Shared,
+        sockets: &Arc<Sockets>,
+    ) -> Result<Self, StartError> {
+        let upstream = Upstream::new(settings, own, sockets)?;
+        let gate = Gate::new(settings, own, shared, Arc::clone(&upstream)).map_err(|_| StartError::Random)?;
         Ok(Self { gate, upstream, name: own.name.as_str().into(), settings: Arc::clone(own) })
     }
 
     /// Sends a permitted request, and does what is due before any of its answer is passed down.
-    async fn exchange(self: &Arc<Self>, outbound: OutboundRequest, worker: WorkerId) -> Result<Answer, Rejection> {
-        if !outbound.has_duties() {
-            return self.upstream.send(outbound, worker).await?.settle().await;
+    async fn exchange(&self, outbound: OutboundRequest, worker: WorkerId) -> Result<Answer, Rejection> {
+        let request = self.upstream.connect(outbound, worker).await?;
+        if !request.has_duties() {
+            return request.send().await?.settle().await;
         }
         // What the upstream does is recorded, though the caller should go away meanwhile.
-        let served = Arc::clone(self);
-        let exchange = tokio::spawn(async move { served.upstream.send(outbound, worker).await?.settle().await });
+        let (_here, gone) = oneshot::channel();
+        let exchange = tokio::spawn(async move { request.unless(gone).send().await?.settle().await });
         exchange.await.map_err(|_| Rejection::Internal)?
     }
 }
 
 impl ReverseDoor {
     pub(crate) fn new(settings: Arc<Settings>) -> Result<Self, StartError> {
-        let slots = verifier::slots();
-        let served = |upstream| Served::new(&settings, upstream, &slots).map(Arc::new);
+        let shared = Shared::new(&settings.limits);
+        let budget = Arc::clone(&shared.budget);
+        let sockets = Sockets::new(settings.limits.upstream_connections.total);
+        let served = |upstream| Served::new(&settings, upstream, &shared, &sockets).map(Arc::new);
         let upstreams = settings.upstreams.iter().map(served).collect::<Result<_, StartError>>()?;
         let places = Places::new(&settings.upstreams);
-        let control = Control::new(Arc::clone(&settings));
+        let control = Control::new(Arc::clone(&settings), shared.clone());
         let homes = Homes::new(&settings);
-        Ok(Self { settings, places, upstreams, control, homes })
+        Ok(Self { settings, places, upstreams, control, homes, budget })
+    }
+
+    /// What all clients share.
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
     }
 
     /// Answers one request. There is always an answer.
@@ -92,9 +105,16 @@ impl ReverseDoor {
             Ok(response) => response,
             Err(rejection) => {
                 record.rejected(&rejection);
-                rejection.to_response(record.id, form)
+                let mut response = rejection.to_response(record.id, form);
+                if connection.refused(response.status()) {
+                    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                response
             }
         };
+        if response.body().is_own_words() {
+            response = self.bound_own_words(response, connection, RefusedAs { id: record.id, form });
+        }
         record.head(response.status());
         response.body_mut().accompany(record, in_flight);
         response
@@ -110,10 +130,12 @@ impl ReverseDoor {
         check_framing(&request, connection)?;
         let (mut head, incoming) = request.into_parts();
         let (authority, text) = read_head(&head)?;
+        let client = Client { peer: connection.peer(), account: connection.account() };
         let Some(place) = self.places.place(authority, text, self.bound(connection)) else {
             let below = below_control(text.split('?').next().unwrap_or_default()).ok_or(Rejection::NoUpstream)?;
             record.control();
-            return Box::pin(self.control.answer(None, below, &head, &connection.peer(), incoming)).await;
+            let _exchange = self.anonymous_exchange(connection)?;
+            return Box::pin(self.control.answer(None, below, &head, client, incoming)).await;
         };
         let served = self.upstreams.get(place.upstream).ok_or(Rejection::Internal)?;
         record.upstream(&served.name);
@@ -122,7 +144,8 @@ impl ReverseDoor {
         record.path(target.path());
         if let Some(below) = below_control(target.path()) {
             record.control();
-            return Box::pin(self.control.answer(Some(served), below, &head, &connection.peer(), incoming)).await;
+            let _exchange = self.anonymous_exchange(connection)?;
+            return Box::pin(self.control.answer(Some(served), below, &head, client, incoming)).await;
         }
         let home = self.homes.home(&served.settings, &place, &head, connection.listener().scheme());
         let origin = place.origin;
@@ -131,17 +154,51 @@ impl ReverseDoor {
         let body = RequestBody::new(incoming, self.settings.timeouts.body_idle);
         record.receives(body.progress());
         let worker = connection.worker();
-        let inbound = InboundRequest { head, origin, target, body, peer: connection.peer(), worker };
-        let outbound = served.gate.admit(inbound, record).await?;
+        let inbound = InboundRequest { head, origin, target, body, client, worker };
+        let mut outbound = served.gate.admit(inbound, record).await?;
+        connection.admitted();
         let needle = outbound.needle();
-        let ends_at = outbound.refused_from();
+        let upgrader = outbound.take_upgrader();
         let answer = served.exchange(outbound, worker).await?;
         if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let tunnel =
-                Tunnel { on_upgrade: on_upgrade.ok_or(Rejection::UnexpectedUpgrade)?, in_flight: connection.begin(), ends_at };
-            return Ok(switch_protocols(answer, tunnel, needle.as_ref()));
+            let (Some(on_upgrade), Some(token)) = (on_upgrade, upgrader) else { return Err(Rejection::UnexpectedUpgrade) };
+            let settings = &self.settings;
+            let bounds =
+                TunnelBounds { token, revocations: Arc::clone(&settings.revocations), idle: settings.timeouts.websocket_idle };
+            return Ok(tunnel::open(answer, Tunnel::new(on_upgrade, connection, bounds), needle.as_ref()));
         }
         Ok(self.pass_down(answer, &method, needle, home))
+    }
+
+    /// Has a response of the proxy's own words wait for its client at the expense of the peer, and not for long. Where no more
+    /// may wait, a refusal is sent without its content.
+    fn bound_own_words(
+        &self,
+        mut response: Response<ResponseBody>,
+        connection: &Arc<Connection>,
+        refused_as: RefusedAs,
+    ) -> Response<ResponseBody> {
+        match Untaken::on(connection, &self.budget) {
+            Ok(Some(untaken)) => {
+                response.body_mut().hold(untaken);
+                noted_own_words();
+            }
+            Ok(None) => {}
+            Err(shortage) => {
+                if response.status().is_success() {
+                    response = Rejection::from(shortage).to_response(refused_as.id, refused_as.form);
+                }
+                response.headers_mut().remove(header::CONTENT_TYPE);
+                *response.body_mut() = ResponseBody::full(bytes::Bytes::new());
+            }
+        }
+        response
+    }
+
+    /// A place for a request that no token pays for: of the control plane.
+    fn anonymous_exchange(&self, connection: &Connection) -> Result<Holding, Rejection> {
+        let payer = Payer::anonymous(Arc::clone(connection.account()));
+        Ok(self.budget.take(Resource::Exchanges, 1, &payer)?)
     }
 
     /// The upstream of a listener that serves no other. One that is not served leads nowhere.
@@ -151,9 +208,9 @@ impl ReverseDoor {
     }
 
     fn pass_down(&self, answer: Answer, method: &Method, needle: Option<Needle>, home: Option<Home>) -> Response<ResponseBody> {
-        let Answer { response, lease, ahead, held } = answer;
+        let Answer { response, lease, ahead, held, exchange } = answer;
         let (mut head, incoming) = response.into_parts();
-        let received = Received { incoming, version: head.version, lease, ahead, held };
+        let received = Received { incoming, version: head.version, lease, ahead, held, exchange };
         let coding = Coding::of(&head.headers);
         filter_response(&mut head, method, needle.as_ref());
         let plan = rewrite::apply(&mut head, || home.map(|home| self.homes.links(&self.places, &home)));
@@ -163,6 +220,12 @@ impl ReverseDoor {
         let body = body.through(Pipeline::new(coding, needle.clone(), plan)).scrubbed(needle);
         Response::from_parts(head, ResponseBody::upstream(body))
     }
+}
+
+/// How a refusal of one request is written.
+struct RefusedAs {
+    id: RequestId,
+    form: RefusalForm,
 }
 
 /// What follows the control path, if that is what the path begins with.
@@ -176,39 +239,8 @@ fn check_framing(request: &Request<Incoming>, connection: &Connection) -> Result
     if !request.headers().contains_key(header::TRANSFER_ENCODING) {
         return Ok(());
     }
-    let chunked = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"chunked");
+    let chunked = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"chunked");
     let mut codings = request.headers().get_all(header::TRANSFER_ENCODING).into_iter();
     let only_chunked = codings.next().is_some_and(chunked) && codings.next().is_none();
     if only_chunked && has_content_length == Some(false) { Ok(()) } else { Err(Rejection::Framing) }
-}
-
-/// The caller's side of a WebSocket.
-struct Tunnel {
-    on_upgrade: OnUpgrade,
-    in_flight: InFlight,
-    /// When its token does.
-    ends_at: UnixTime,
-}
-
-/// Joins the two connections of a WebSocket. What flows between them is the caller's and the upstream's affair, for as long as
-/// the token lives.
-fn switch_protocols(answer: Answer, tunnel: Tunnel, needle: Option<&Needle>) -> Response<ResponseBody> {
-    let mut response = answer.response;
-    let upstream = hyper::upgrade::on(&mut response);
-    let (mut head, _) = response.into_parts();
-    filter_response(&mut head, &Method::GET, needle);
-    head.headers.insert(header::CONNECTION, http::HeaderValue::from_static("upgrade"));
-    head.headers.insert(header::UPGRADE, http::HeaderValue::from_static("websocket"));
-    let Tunnel { on_upgrade, in_flight, ends_at } = tunnel;
-    let left = Duration::from_secs(ends_at.0.saturating_sub(clock::now().0));
-    tokio::spawn(async move {
-        if let (Ok(downstream), Ok(upstream)) = tokio::join!(on_upgrade, upstream) {
-            let (mut downstream, mut upstream) = (TokioIo::new(downstream), TokioIo::new(upstream));
-            let joined = tokio::time::timeout(left, tokio::io::copy_bidirectional(&mut downstream, &mut upstream)).await;
-            tracing::debug!(target: "magicproxy::upstream", ended = matches!(joined, Ok(Ok(_))), "a WebSocket ended");
-        }
-        // Until here neither connection counts as idle.
-        drop((answer.lease, answer.held, in_flight));
-    });
-    Response::from_parts(head, ResponseBody::full(bytes::Bytes::new()))
 }

@@ -28,6 +28,11 @@ impl TrustedProxies {
         self.networks.iter().any(|network| network.contains(address))
     }
 
+    /// Does what this peer says decide who sends its requests?
+    pub(crate) fn speaks_for_others(&self, peer: &Peer) -> bool {
+        peer.address.map_or(self.unix, |address| self.trust(address))
+    }
+
     /// The address of the sender, as far as it is known.
     pub(crate) fn sender(&self, peer: &Peer, headers: &HeaderMap) -> Option<IpAddr> {
         match peer.address {

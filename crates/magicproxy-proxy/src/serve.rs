@@ -2,9 +2,11 @@
 //!
 //! The caller passes the listeners and the shutdown; nothing here reads configuration or signals.
 
+mod connections;
 mod workers;
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,14 +14,18 @@ use std::time::{Duration, Instant};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
-use crate::downstream::{Connection, DownstreamIo, Opened, Protocol, Socket, Stream, Streams, noted, open};
-use crate::listener::{Accepted, Listener, Listeners};
+use crate::admission::Shortage;
+use crate::downstream::{
+    Bounds, ConnectedClient, Connection, DownstreamIo, Opened, Protocol, Socket, Stream, Streams, Transport, noted, open,
+};
+use crate::listener::{Accepted, Entrance, Listener, Listeners};
 use crate::reverse::ReverseDoor;
 use crate::settings::Settings;
 use workers::Workers;
 
+pub(crate) use connections::{Activity, Connections, Ending, PeerShare, Slot};
 pub(crate) use workers::WorkerId;
 
 /// Request heads above this get 431, and so do those with more than 100 fields: that is hyper's own limit, and the one for
@@ -29,6 +35,13 @@ const MAX_STREAMS: u32 = 100;
 const MAX_RESET_STREAMS: usize = 20;
 /// What one stream's answer may have waiting for a slow HTTP/2 caller.
 const MAX_SEND_BYTES: usize = 64 * 1024;
+
+/// What a client gets in the clear for whose connection there is no place.
+const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 49\r\nRetry-After: 1\r\nConnection: close\r\n\r\nmagicproxy: too many connections are open; retry\n";
+
+/// What HTTP is spoken on.
+type Io = TokioIo<DownstreamIo<Stream>>;
 
 /// A proxy that is ready to serve.
 #[derive(Debug)]
@@ -68,35 +81,18 @@ impl Server {
     /// listeners share the limit of open connections, and the worker threads. Nothing is served on the caller's runtime.
     pub async fn run(self, listeners: Vec<Listener>, shutdown: impl Future<Output = ()> + Send) {
         let (stop, stopped) = watch::channel(());
-        let slots = Arc::new(Semaphore::new(self.settings.limits.connections));
+        let connections = Connections::new(&self.settings.limits);
         let mut listeners = Listeners::new(listeners);
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
-            let next = async { (Arc::clone(&slots).acquire_owned().await, listeners.accept().await) };
-            let (slot, accepted) = tokio::select! {
+            let accepted = tokio::select! {
                 () = &mut shutdown => break,
-                next = next => next,
+                accepted = listeners.accept(|| connections.make_room()) => accepted,
             };
-            let Accepted { transport, peer, entrance } = accepted;
-            // It is to be woken by its worker's runtime.
-            let transport = match transport.park() {
-                Ok(parked) => parked,
-                Err(error) => {
-                    log_end(&error, peer);
-                    continue;
-                }
-            };
-            self.workers.give(|worker| {
-                let (door, settings) = (Arc::clone(&self.door), Arc::clone(&self.settings));
-                let served = ServedConnection { door, settings, worker, stopped: stopped.clone() };
-                async move {
-                    match transport.unpark() {
-                        Ok(transport) => served.serve(Accepted { transport, peer, entrance }).await,
-                        Err(error) => log_end(&error, peer),
-                    }
-                    drop(slot);
-                }
-            });
+            match connections.open(accepted.peer_key(), self.peer_share(&accepted)) {
+                Ok(slot) => self.give(accepted, slot, stopped.clone()),
+                Err(shortage) => turn_away(&accepted, shortage),
+            }
         }
         drop(listeners);
         drop(stopped);
@@ -107,41 +103,75 @@ impl Server {
             tracing::warn!(target: "magicproxy::serve", connections = stop.receiver_count(), "closing connections that did not finish in time");
         }
     }
+
+    fn peer_share(&self, accepted: &Accepted) -> PeerShare {
+        let exempt = self.settings.trusted_proxies.speaks_for_others(&accepted.peer());
+        if exempt { PeerShare::Exempt } else { PeerShare::Counted }
+    }
+
+    /// Has a worker serve it.
+    fn give(&self, accepted: Accepted, slot: Slot, stopped: watch::Receiver<()>) {
+        let peer_key = accepted.peer_key();
+        let Accepted { transport, peer, entrance, .. } = accepted;
+        // It is to be woken by its worker's runtime.
+        let transport = match transport.park() {
+            Ok(parked) => parked,
+            Err(error) => return log_end(&error, peer),
+        };
+        let (door, settings) = (Arc::clone(&self.door), Arc::clone(&self.settings));
+        let account = door.budget().accounts().of_peer(peer_key);
+        let client = ConnectedClient { address: peer, account, slot, stopped };
+        self.workers.give(|worker| async move {
+            match transport.unpark() {
+                Ok(transport) => ServedConnection { door, settings, worker }.serve(transport, client, entrance).await,
+                Err(error) => log_end(&error, peer),
+            }
+        });
+    }
+}
+
+/// Closes a connection for which there is no place, with a word where one can be said at once.
+fn turn_away(accepted: &Accepted, shortage: Shortage) {
+    tracing::debug!(target: "magicproxy::serve", peer = accepted.peer.map(tracing::field::display), %shortage, "a connection was turned away");
+    if accepted.entrance.tls.is_none() {
+        let _ = accepted.transport.try_write(TURNED_AWAY);
+    }
 }
 
 struct ServedConnection {
     door: Arc<ReverseDoor>,
     settings: Arc<Settings>,
     worker: WorkerId,
-    stopped: watch::Receiver<()>,
 }
 
 impl ServedConnection {
-    async fn serve(mut self, connection: Accepted) {
-        let Accepted { transport, peer, entrance } = connection;
-        let (since, timeouts) = (Instant::now(), self.settings.timeouts);
+    async fn serve(self, transport: Transport, client: ConnectedClient, entrance: Arc<Entrance>) {
+        let (accepted, timeouts, peer) = (Instant::now(), self.settings.timeouts, client.address);
+        let (activity, mut stopped) = (Arc::clone(client.slot.activity()), client.stopped.clone());
         let opening = open(Socket::new(transport, timeouts.body_idle), entrance.tls.as_deref());
         let opened = tokio::select! {
-            _ = self.stopped.changed() => return,
+            _ = stopped.changed() => return,
+            () = poll_fn(|context| activity.poll_ending(context)) => return,
             opened = tokio::time::timeout(timeouts.header, opening) => opened.unwrap_or_else(|late| Err(late.into())),
         };
         let Opened { stream, protocol, prefix } = match opened {
             Ok(opened) => opened,
             Err(error) => return log_end(&error, peer),
         };
-        let connection = Connection::new(peer, entrance, protocol, self.worker);
-        let io = TokioIo::new(DownstreamIo::new(stream, prefix, Arc::clone(&connection), timeouts, since));
+        let connection = Connection::new(client, entrance, protocol, self.worker);
+        let bounds = Bounds { timeouts, accepted, budget: Arc::clone(self.door.budget()) };
+        let io = TokioIo::new(DownstreamIo::new(stream, prefix, Arc::clone(&connection), bounds));
         // Boxed: a connection that has not spoken yet stays small.
         let ended = match protocol {
-            Protocol::Http1 => Box::pin(self.http1(io, &connection)).await,
-            Protocol::Http2 => Box::pin(self.http2(io, &connection)).await,
+            Protocol::Http1 => Box::pin(self.http1(io, &connection, stopped)).await,
+            Protocol::Http2 => Box::pin(self.http2(io, &connection, stopped)).await,
         };
         if let Err(error) = ended {
             log_end(&error, peer);
         }
     }
 
-    async fn http1(mut self, io: TokioIo<DownstreamIo<Stream>>, connection: &Arc<Connection>) -> hyper::Result<()> {
+    async fn http1(self, io: Io, connection: &Arc<Connection>, mut stopped: watch::Receiver<()>) -> hyper::Result<()> {
         let door = &self.door;
         let service = service_fn(move |request| async move { Ok::<_, Infallible>(door.answer(request, connection).await) });
         let mut builder = http1::Builder::new();
@@ -151,23 +181,30 @@ impl ServedConnection {
         tokio::select! {
             biased;
             ended = serving.as_mut() => ended,
-            _ = self.stopped.changed() => {
+            _ = stopped.changed() => {
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+            () = poll_fn(|context| connection.poll_ending(context)) => {
+                if connection.is_idle() {
+                    return Ok(());
+                }
                 serving.as_mut().graceful_shutdown();
                 serving.await
             }
         }
     }
 
-    async fn http2(mut self, io: TokioIo<DownstreamIo<Stream>>, connection: &Arc<Connection>) -> hyper::Result<()> {
-        let (door, shared) = (Arc::clone(&self.door), Arc::clone(connection));
+    async fn http2(self, io: Io, connection: &Arc<Connection>, mut stopped: watch::Receiver<()>) -> hyper::Result<()> {
+        let (door, shared, timeouts) = (Arc::clone(&self.door), Arc::clone(connection), self.settings.timeouts);
         let service = service_fn(move |request| {
             let (door, shared) = (Arc::clone(&door), Arc::clone(&shared));
             async move {
                 let mut answer = std::pin::pin!(door.answer(request, &shared));
-                Ok::<_, Infallible>(std::future::poll_fn(|context| noted(answer.as_mut().poll(context))).await)
+                Ok::<_, Infallible>(poll_fn(|context| noted(answer.as_mut().poll(context))).await)
             }
         });
-        let mut builder = http2::Builder::new(Streams { idle: self.settings.timeouts.body_idle });
+        let mut builder = http2::Builder::new(Streams { idle: timeouts.body_idle, refusal: timeouts.refusal });
         builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
@@ -180,9 +217,22 @@ impl ServedConnection {
         tokio::select! {
             biased;
             ended = serving.as_mut() => ended,
-            _ = self.stopped.changed() => {
+            _ = stopped.changed() => {
                 serving.as_mut().graceful_shutdown();
                 serving.await
+            }
+            () = poll_fn(|context| connection.poll_ending(context)) => {
+                if connection.is_evicted() && connection.is_idle() {
+                    return Ok(());
+                }
+                serving.as_mut().graceful_shutdown();
+                // A client that is told to go may stay as long as others for which something is in progress, and no longer.
+                let going = tokio::time::timeout(timeouts.refusal, serving.as_mut()).await;
+                match going {
+                    Ok(ended) => ended,
+                    Err(_) if connection.is_idle() || !connection.had_admitted() => Ok(()),
+                    Err(_) => serving.await,
+                }
             }
         }
     }

@@ -3,8 +3,8 @@
 mod carrier;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod limits;
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ pub use crate::rejection::RefusalShape;
 pub use crate::revocations::{RevocationList, Revocations};
 pub use crate::sender::TrustedProxies;
 pub use crate::upstream::root::{ApiRoot, ParseApiRootError};
+
+pub use limits::{Limits, Quota};
 
 pub use carrier::{
     BasicUser, CarrierHeader, CarrierParameter, CredentialCarrier, ParseCarrierError, TokenCarrier, UnfitCredential,
@@ -57,6 +59,8 @@ pub struct UpstreamSettings {
     pub name: UpstreamName,
     /// Its origin and base path.
     pub api_root: ApiRoot,
+    /// What is spoken to it.
+    pub protocol: UpstreamProtocol,
     /// Where it is found at the proxy.
     pub placing: Placing,
     /// Which tokens that name no upstream it takes.
@@ -106,6 +110,16 @@ impl UpstreamSettings {
     }
 }
 
+/// What is spoken to an upstream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UpstreamProtocol {
+    /// HTTP/1.1, in a connection for each exchange.
+    #[default]
+    Http1,
+    /// HTTP/2, in shared connections, or HTTP/1.1: which of them is agreed by ALPN, so that API roots must begin with `https://`.
+    Http2,
+}
+
 /// What becomes of URLs in answers that lead to the upstream: `docs/spec/rewriting.md`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Links {
@@ -151,6 +165,8 @@ impl Default for MintSettings {
 pub struct Timeouts {
     /// For a connection to the upstream, TLS included.
     pub connect: Duration,
+    /// In the queue for a connection to the upstream, where all that a request may use are in use.
+    pub upstream_queue: Duration,
     /// For the head of a request, from its first byte, and for the first byte of a new connection.
     pub header: Duration,
     /// For the head of the upstream's answer, from the end of the request.
@@ -161,6 +177,10 @@ pub struct Timeouts {
     pub response_idle: Duration,
     /// A connection without a request, on either side.
     pub keep_alive: Duration,
+    /// For a client to take a refusal, or another response of the proxy's own words, over HTTP/2.
+    pub refusal: Duration,
+    /// A WebSocket without a byte in either direction.
+    pub websocket_idle: Duration,
     /// A whole exchange; none by default.
     pub total: Option<Duration>,
     /// For answers in flight after SIGTERM.
@@ -171,33 +191,16 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
+            upstream_queue: Duration::from_secs(10),
             header: Duration::from_secs(10),
             response: Duration::from_secs(25),
             body_idle: Duration::from_secs(60),
             response_idle: Duration::from_secs(300),
             keep_alive: Duration::from_secs(60),
+            refusal: Duration::from_secs(5),
+            websocket_idle: Duration::from_secs(300),
             total: None,
             drain: Duration::from_secs(30),
         }
-    }
-}
-
-/// How much the engine takes.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Open connections from callers.
-    pub connections: usize,
-    /// Idle connections kept to the upstream.
-    pub idle_upstream_connections: usize,
-    /// Memory for verified tokens, in bytes.
-    pub token_cache_bytes: usize,
-    /// Threads that serve connections; by default as many as the machine runs at once.
-    pub workers: NonZeroUsize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        let workers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self { connections: 16_384, idle_upstream_connections: 256, token_cache_bytes: 64 * 1024 * 1024, workers }
     }
 }

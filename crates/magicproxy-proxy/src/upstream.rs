@@ -4,6 +4,8 @@
 //! written, or when it is idempotent, has no body, and a pooled connection turned out to be stale.
 
 pub(crate) mod connect;
+mod connection;
+mod http2;
 mod io;
 mod pool;
 pub(crate) mod root;
@@ -17,18 +19,21 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use hyper::body::Incoming;
 use magicproxy_core::RequestTarget;
+use tokio::sync::oneshot;
 
+use crate::admission::Holding;
 use crate::body::{Ahead, Held, Progress, RequestBody};
-use crate::gate::{Message, OutboundRequest};
-use crate::ledger::Unsettled;
+use crate::gate::{Dispatch, Message, OutboundRequest};
+use crate::ledger::{Duties, Unsettled};
 use crate::opened::QueryCredential;
 use crate::rejection::Rejection;
 use crate::serve::WorkerId;
 use crate::settings::{ApiRoot, Settings, UpstreamSettings};
-use connect::Connector;
-use pool::{Connection, Pool, Pools, SendError};
+use connect::{Connected, Connector};
+use connection::SendError;
+use pool::{Acquired, Kind, Need, Opening, Pool, Pooled};
 
-pub(crate) use pool::Lease;
+pub(crate) use pool::{Lease, Sockets};
 
 /// One upstream: its origins, and how long it is waited for.
 #[derive(Debug)]
@@ -46,7 +51,7 @@ pub(crate) struct Upstream {
 struct Origin {
     root: ApiRoot,
     connector: Connector,
-    pools: Pools,
+    pool: Arc<Pool>,
 }
 
 /// The upstream's answer, for which everything was done that was due: made by [`Unsettled::settle`].
@@ -58,6 +63,8 @@ pub(crate) struct Answer {
     pub(crate) ahead: Option<Box<Ahead>>,
     /// What the exchange holds until it was passed down.
     pub(crate) held: Option<Held>,
+    /// Its place among those in progress.
+    pub(crate) exchange: Holding,
 }
 
 /// An answer as it comes.
@@ -67,107 +74,182 @@ struct Arrived {
 }
 
 impl Upstream {
-    pub(crate) fn new(settings: &Settings, upstream: &UpstreamSettings) -> Result<Self, rustls::Error> {
-        let origins = upstream.origins().map(|root| Origin::new(settings, upstream, root)).collect::<Result<_, _>>()?;
+    /// The upstream with pools of its own; `sockets` are those of all upstreams.
+    pub(crate) fn new(
+        settings: &Settings,
+        upstream: &UpstreamSettings,
+        sockets: &Arc<Sockets>,
+    ) -> Result<Arc<Self>, rustls::Error> {
+        let origin = |root| Origin::new(settings, upstream, root, sockets);
+        let origins = upstream.origins().map(origin).collect::<Result<_, _>>()?;
         let response = upstream.response_timeout.unwrap_or(settings.timeouts.response);
         let (idle, dropped) = (settings.timeouts.response_idle, upstream.drop_response_headers.clone());
-        Ok(Self { origins, response, idle, dropped })
+        Ok(Arc::new(Self { origins, response, idle, dropped }))
     }
 
-    /// Sends a permitted request, which this worker serves, and waits for the head of its answer.
-    pub(crate) async fn send(&self, request: OutboundRequest, worker: WorkerId) -> Result<Unsettled, Rejection> {
-        let upgrade = request.is_upgrade();
-        let progress = request.body().progress();
-        let origin = self.origins.get(request.origin()).ok_or(Rejection::Internal)?;
-        let (message, parameter, duties) = request.into_message();
-        let mut exchange = self.exchange(origin, message, parameter.as_ref(), worker)?;
-        let Arrived { mut response, lease } = within(self.response, &progress, std::pin::pin!(exchange.answer())).await?;
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS && !upgrade {
+    /// Waits for a connection for a permitted request, which this worker serves. A request that is given up meanwhile is not sent.
+    pub(crate) async fn connect(
+        self: &Arc<Self>,
+        request: OutboundRequest,
+        worker: WorkerId,
+    ) -> Result<ConnectedRequest, Rejection> {
+        let kind = if request.is_upgrade() { Kind::Upgrade } else { Kind::Any };
+        let need = Need { worker, kind };
+        let (progress, number) = (request.body().progress(), request.origin());
+        let origin = self.origin(number)?;
+        let Dispatch { message, parameter, duties, exchange: place } = request.into_dispatch();
+        let outgoing = Some(Outgoing::new(message, parameter.as_ref(), &origin.root)?);
+        let lease = Some(origin.acquire(need, &place).await?);
+        let upstream = Arc::clone(self);
+        let exchange = Exchange { upstream, number, need, outgoing, lease, place, given_up: None };
+        Ok(ConnectedRequest { exchange, duties, progress })
+    }
+
+    fn origin(&self, number: usize) -> Result<&Origin, Rejection> {
+        self.origins.get(number).ok_or(Rejection::Internal)
+    }
+}
+
+/// A permitted request and the connection that it goes out on.
+pub(crate) struct ConnectedRequest {
+    exchange: Exchange,
+    duties: Duties,
+    progress: Arc<Progress>,
+}
+
+impl ConnectedRequest {
+    /// Must it be carried through though its caller goes away?
+    pub(crate) fn has_duties(&self) -> bool {
+        self.duties.are_due()
+    }
+
+    /// Once this is heard of, the request waits for no further connection.
+    pub(crate) fn unless(mut self, given_up: oneshot::Receiver<()>) -> Self {
+        self.exchange.given_up = Some(given_up);
+        self
+    }
+
+    /// Sends it, and waits for the head of its answer.
+    pub(crate) async fn send(self) -> Result<Unsettled, Rejection> {
+        let Self { mut exchange, duties, progress } = self;
+        let limit = exchange.upstream.response;
+        let Arrived { mut response, lease } = within(limit, &progress, std::pin::pin!(exchange.answer())).await?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS && exchange.need.kind != Kind::Upgrade {
             return Err(Rejection::UnexpectedUpgrade);
         }
-        for name in &self.dropped {
+        let Exchange { upstream, place, .. } = exchange;
+        for name in &upstream.dropped {
             response.headers_mut().remove(name);
         }
-        Ok(Unsettled { response, lease, duties, idle: self.idle })
-    }
-
-    fn exchange<'u>(
-        &self,
-        origin: &'u Origin,
-        message: Message,
-        parameter: Option<&QueryCredential>,
-        worker: WorkerId,
-    ) -> Result<Exchange<'u>, Rejection> {
-        let upgrade = message.upgrade;
-        let outgoing = Outgoing::new(message, parameter, &origin.root)?;
-        Ok(Exchange { origin, worker, upgrade, outgoing: Some(outgoing) })
+        Ok(Unsettled { response, lease, duties, idle: upstream.idle, exchange: place })
     }
 }
 
 /// One request and its answer. The request is kept here and not in the futures below, which would each make room for it.
-struct Exchange<'u> {
-    origin: &'u Origin,
-    worker: WorkerId,
-    upgrade: bool,
+struct Exchange {
+    upstream: Arc<Upstream>,
+    /// The number of its origin.
+    number: usize,
+    need: Need,
     /// What is to be sent, perhaps for a second time.
     outgoing: Option<Outgoing>,
+    /// What it is sent on next.
+    lease: Option<Lease>,
+    /// Its place among those in progress.
+    place: Holding,
+    given_up: Option<oneshot::Receiver<()>>,
 }
 
-impl Exchange<'_> {
+impl Exchange {
     async fn answer(&mut self) -> Result<Arrived, Rejection> {
-        let origin = self.origin;
-        // An upgraded connection is never given back, so it is never taken from the pool either.
-        if !self.upgrade {
-            while let Some((connection, pool)) = origin.pools.take(self.worker).await {
-                if let Some(answer) = self.attempt(connection, pool, true).await? {
-                    return Ok(answer);
-                }
+        loop {
+            let lease = match self.lease.take() {
+                Some(lease) => lease,
+                // Boxed, like everything that a warm request does not do: hyper moves the future of each request.
+                None => Box::pin(self.further_lease()).await?,
+            };
+            if let Some(answer) = self.attempt(lease).await? {
+                return Ok(answer);
             }
         }
-        // Boxed, like everything that a warm request does not do: hyper moves the future of each request.
-        let connection = Box::pin(origin.connector.connect(self.upgrade)).await?;
-        let pool = origin.pools.own(self.worker);
-        pool.share(&connection);
-        self.attempt(connection, pool, false).await?.ok_or(Rejection::Closed)
+    }
+
+    /// Another connection, where the one before was no more.
+    async fn further_lease(&mut self) -> Result<Lease, Rejection> {
+        let acquiring = self.upstream.origin(self.number)?.acquire(self.need, &self.place);
+        let Some(given_up) = &mut self.given_up else { return acquiring.await };
+        tokio::select! {
+            biased;
+            _ = given_up => Err(Rejection::Closed),
+            acquired = acquiring => acquired,
+        }
     }
 
     /// `None`: the pooled connection was no more, and the request is there for another one.
-    async fn attempt(
-        &mut self,
-        mut connection: Connection,
-        pool: &Arc<Pool>,
-        pooled: bool,
-    ) -> Result<Option<Arrived>, Rejection> {
-        let sent = connection.send(self.request(connection.version(), pooled)?);
+    async fn attempt(&mut self, mut lease: Lease) -> Result<Option<Arrived>, Rejection> {
+        let pooled = lease.pooled;
+        let connection = lease.connection().ok_or(Rejection::Internal)?;
+        let request = self.request(connection.version(), pooled)?;
+        let sent = connection.send(request);
         match sent.await {
             Ok(response) => {
                 check_framing(&response)?;
-                Ok(Some(Arrived { response, lease: pool.lease(connection) }))
+                Ok(Some(Arrived { response, lease }))
             }
-            Err(SendError::NotSent(request)) if pooled => {
+            Err(SendError::NotSent(request)) => {
+                lease.discard();
+                if pooled == Pooled::No {
+                    return Err(Rejection::Closed);
+                }
                 self.outgoing = Some(Outgoing::from_request(*request));
                 Ok(None)
             }
-            Err(SendError::NotSent(_)) => Err(Rejection::Closed),
             Err(SendError::Failed(error)) if self.outgoing.is_some() && is_stale(&error) => Ok(None),
             Err(SendError::Failed(error)) => Err(failure(&error)),
         }
     }
 
     /// The request in the form of this protocol. Where it may be sent twice and perhaps must, a copy stays behind.
-    fn request(&mut self, version: Version, pooled: bool) -> Result<Request<RequestBody>, Rejection> {
+    fn request(&mut self, version: Version, pooled: Pooled) -> Result<Request<RequestBody>, Rejection> {
         let outgoing = self.outgoing.take().ok_or(Rejection::Internal)?;
-        self.outgoing = if pooled { outgoing.replay() } else { None };
-        self.origin.request(outgoing, version)
+        self.outgoing = if pooled == Pooled::Yes { outgoing.replay() } else { None };
+        self.upstream.origin(self.number)?.request(outgoing, version)
     }
 }
 
 impl Origin {
-    fn new(settings: &Settings, upstream: &UpstreamSettings, root: &ApiRoot) -> Result<Self, rustls::Error> {
-        let connector = Connector::new(settings.timeouts, upstream, root)?;
-        let limits = &settings.limits;
-        let pools = Pools::new(limits.workers, limits.idle_upstream_connections, settings.timeouts.keep_alive);
-        Ok(Self { root: root.clone(), connector, pools })
+    fn new(
+        settings: &Settings,
+        upstream: &UpstreamSettings,
+        root: &ApiRoot,
+        sockets: &Arc<Sockets>,
+    ) -> Result<Self, rustls::Error> {
+        let connector = Connector::new(settings, upstream, root)?;
+        Ok(Self { root: root.clone(), connector, pool: Pool::new(settings, upstream.protocol, root, sockets) })
+    }
+
+    /// A connection that can be used now, at the expense of who pays for the exchange.
+    async fn acquire(&self, need: Need, exchange: &Holding) -> Result<Lease, Rejection> {
+        loop {
+            match self.pool.acquire(need, exchange).await? {
+                Acquired::New(opening, holding) => return Box::pin(self.open(opening, holding, need)).await,
+                Acquired::Pooled(mut lease) => {
+                    let Some(connection) = lease.connection() else { continue };
+                    if connection.is_ready().await {
+                        return Ok(lease);
+                    }
+                    lease.discard();
+                }
+            }
+        }
+    }
+
+    async fn open(&self, opening: Opening, holding: Holding, need: Need) -> Result<Lease, Rejection> {
+        let (socket, unopened) = opening.into_parts();
+        Ok(match self.connector.connect(need.kind, socket).await? {
+            Connected::Http1(connection) => unopened.http1(connection, holding, need.worker),
+            Connected::Http2(connection) => unopened.http2(connection, holding, need.worker),
+        })
     }
 
     /// The request as this connection's protocol wants it. Framing fields are the HTTP library's.

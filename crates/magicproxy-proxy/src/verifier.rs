@@ -1,84 +1,49 @@
-//! Verified tokens, kept: one verification per token, off the event loop, bounded in number and memory.
+//! Verified tokens, kept: one verification per token, off the event loop, bounded in number and memory, in shares.
 //!
 //! The cache is keyed by a keyed hash of the whole token, so it holds no tokens and nobody can aim at its slots. What it
 //! holds was genuine when it came in; whether it is live is asked at each decision.
+//!
+//! A cold token is verified in two steps. Whether it is genuine costs the same for all; what its rules cost is its maker's choice.
+//! So they are compiled with little work first, and where that is not enough wait for their turn among their like (`lane`).
 
+mod cache;
 mod fingerprint;
+mod lane;
+mod rules;
+mod shares;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use magicproxy_core::policy::Work;
 use magicproxy_core::rule::NewGrant;
-use magicproxy_core::{Caveat, OpenError, Permit, ReissueError, UnverifiedToken, VerifiedToken, VerifyContext, VerifyError};
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use magicproxy_core::{
+    AuthenticToken, Caveat, NotCompiled, OpenError, Permit, ReissueError, RuleCompiler, UnverifiedToken, VerifiedToken,
+    VerifyContext,
+};
 use zeroize::Zeroizing;
 
+use crate::admission::{Account, Budget, MintIsOpen, Payer, Standing};
 use crate::carriers::Carriers;
 use crate::clock;
 use crate::keys::SharedKeys;
 use crate::opened::OpenedCredential;
 use crate::presented::PresentedToken;
 use crate::rejection::Rejection;
-use crate::settings::{Settings, UpstreamSettings};
-use fingerprint::{Fingerprint, Fingerprints};
+use crate::settings::{Limits, Quota, Settings, UpstreamSettings};
+use cache::TokenCache;
+use fingerprint::Fingerprints;
+use rules::PaidRules;
+use shares::Holder;
 
-type TokenCache = Cache<Fingerprint, Arc<CachedToken>, ByMemory>;
-
-/// How long a token waits for its verification to begin.
-const MAX_WAIT: Duration = Duration::from_secs(5);
-
-/// Twice what the automata of one token may take.
-const SHARD_BYTES: usize = 8 * 1024 * 1024;
-
-/// A verified token and, once a request was permitted, its opened credential.
-#[derive(Debug)]
-pub(crate) struct CachedToken {
-    token: Arc<VerifiedToken>,
-    /// That of the keys which it was verified with.
-    generation: u64,
-    credential: OnceCell<Arc<OpenedCredential>>,
-}
-
-impl CachedToken {
-    pub(crate) fn token(&self) -> &Arc<VerifiedToken> {
-        &self.token
-    }
-}
-
-/// Weighs entries by the memory they hold.
-#[derive(Clone, Debug)]
-struct ByMemory;
-
-impl Weighter<Fingerprint, Arc<CachedToken>> for ByMemory {
-    fn weight(&self, _: &Fingerprint, entry: &Arc<CachedToken>) -> u64 {
-        const REST: u64 = 4 * 1024;
-        /// How often an opened credential is there: itself, as it is sent, and what is looked for, twice; three times as long where
-        /// it is percent-encoded. (One of slashes only is there four times more.)
-        const COPIES: u64 = 12;
-        REST + entry.token.memory_bytes() as u64 + COPIES * entry.token.longest_credential() as u64
-    }
-}
-
-/// A shard must hold the largest policy, or its token would be verified again at each request. Left alone, the number of
-/// shards grows with that of the processors, and each of them shrinks.
-fn cache(bytes: usize) -> TokenCache {
-    let shards = (bytes / SHARD_BYTES).max(1);
-    let shards = if shards.is_power_of_two() { shards } else { shards.next_power_of_two() / 2 };
-    let options =
-        OptionsBuilder::new().shards(shards).estimated_items_capacity(bytes / 8192).weight_capacity(bytes as u64).build();
-    match options {
-        Ok(options) => Cache::with_options(options, ByMemory, DefaultHashBuilder::default(), DefaultLifecycle::default()),
-        // Only for want of a capacity.
-        Err(_) => Cache::with_weighter(bytes / 8192, bytes as u64, ByMemory),
-    }
-}
+pub(crate) use cache::CachedToken;
+pub(crate) use lane::Lanes;
+use lane::QUICK_STEPS;
+pub(crate) use rules::RuleStore;
 
 /// What becomes of a token that is made anew.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Reissue {
     /// It gets one more caveat.
     Narrow(Box<Caveat>),
@@ -91,25 +56,20 @@ pub(crate) struct Verifier {
     inner: Arc<Inner>,
     cache: TokenCache,
     fingerprints: Fingerprints,
-    slots: Arc<Semaphore>,
 }
 
-/// Cold tokens are verified a few at a time, so that a flood of them leaves the processor to others. All verifiers share
-/// these slots.
-pub(crate) fn slots() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))))
+/// What the verifiers of all upstreams have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    pub(crate) lanes: Lanes,
+    pub(crate) rules: Arc<RuleStore>,
+    pub(crate) budget: Arc<Budget>,
 }
 
-/// Works on another thread. The slot is given back when the work is done, and not when a caller leaves who does not wait for it.
-pub(crate) async fn work<T: Send + 'static>(
-    slot: OwnedSemaphorePermit,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Rejection> {
-    let working = tokio::task::spawn_blocking(move || {
-        let _slot = slot;
-        work()
-    });
-    working.await.map_err(|_| Rejection::Internal)
+impl Shared {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self { lanes: Lanes::new(limits), rules: Arc::new(RuleStore::new(limits.rule_cache_bytes)), budget: Budget::new(limits) }
+    }
 }
 
 /// What a verification on another thread needs.
@@ -117,6 +77,8 @@ struct Inner {
     keys: Arc<SharedKeys>,
     upstream: Arc<UpstreamSettings>,
     carriers: Carriers,
+    mint_is_open: MintIsOpen,
+    shared: Shared,
 }
 
 impl Verifier {
@@ -125,33 +87,36 @@ impl Verifier {
         settings: &Settings,
         upstream: &Arc<UpstreamSettings>,
         carriers: &Carriers,
-        slots: Arc<Semaphore>,
+        shared: &Shared,
     ) -> Result<Self, aws_lc_rs::error::Unspecified> {
         Ok(Self {
             inner: Arc::new(Inner {
                 keys: Arc::clone(&settings.keys),
                 upstream: Arc::clone(upstream),
                 carriers: carriers.clone(),
+                mint_is_open: MintIsOpen::of(settings),
+                shared: shared.clone(),
             }),
-            cache: cache(settings.limits.token_cache_bytes / settings.upstreams.len().max(1)),
+            cache: TokenCache::new(part(settings.limits.token_cache_bytes, settings.upstreams.len())),
             fingerprints: Fingerprints::new()?,
-            slots,
         })
     }
 
-    /// Verifies a token, or finds it verified. Concurrent requests with one token wait for one verification.
-    pub(crate) async fn verify(&self, presented: &PresentedToken) -> Result<Arc<CachedToken>, Rejection> {
+    /// Verifies a token, or finds it verified. Concurrent requests with one token wait for one verification. Who sends it is asked
+    /// only where it is not known yet.
+    pub(crate) async fn verify(
+        &self,
+        presented: &PresentedToken,
+        peer: impl FnOnce() -> Arc<Account>,
+    ) -> Result<Arc<CachedToken>, Rejection> {
         let fingerprint = self.fingerprints.of(presented.as_bytes()).map_err(|_| Rejection::Internal)?;
         let generation = self.inner.keys.generation();
-        match self.cache.get(&fingerprint) {
-            Some(entry) if entry.generation == generation => return Ok(entry),
-            // The keys have changed since.
-            Some(_) => drop(self.cache.remove(&fingerprint)),
-            None => {}
+        if let Some(entry) = self.cache.get(&fingerprint, generation) {
+            return Ok(entry);
         }
         // Most rubbish stops here, without a thread being asked.
         UnverifiedToken::parse(presented.as_str())?;
-        Box::pin(self.cache.get_or_insert_async(&fingerprint, self.verify_cold(presented, generation))).await
+        Box::pin(self.cache.get_or_verify(fingerprint, self.verify_cold(presented, generation, peer()))).await
     }
 
     /// Opens the credential of a permitted request, once per token.
@@ -163,9 +128,9 @@ impl Verifier {
     }
 
     async fn open_cold(&self, entry: &CachedToken, permit: Permit) -> Result<(Permit, Arc<OpenedCredential>), Rejection> {
-        let slot = self.slot().await?;
+        let slot = self.inner.shared.lanes.quick.enter(entry.payer()).await?;
         let inner = Arc::clone(&self.inner);
-        let opening = work(slot, move || {
+        let opening = slot.work(move || {
             let credential = inner.keys.current().open(&permit)?;
             let opened = OpenedCredential::new(&credential, &inner.upstream.credential, &inner.carriers)?;
             Ok::<_, Rejection>((permit, Arc::new(opened)))
@@ -175,55 +140,127 @@ impl Verifier {
         Ok((permit, Arc::clone(opened)))
     }
 
-    /// Makes a token anew.
-    pub(crate) async fn reissue(&self, presented: &PresentedToken, how: Reissue) -> Result<Zeroizing<String>, Rejection> {
-        let slot = self.slot().await?;
-        let inner = Arc::clone(&self.inner);
-        let text = Zeroizing::new(presented.as_str().to_owned());
-        let reissued = work(slot, move || {
-            let keys = inner.keys.current();
-            match how {
-                Reissue::Narrow(caveat) => keys.narrow(&text, &caveat, &inner.context()),
-                Reissue::Reseal => keys.reseal(&text, &inner.context()),
-            }
-        });
-        Ok(reissued.await??)
+    /// Makes a token anew, at its own expense.
+    pub(crate) async fn reissue(
+        &self,
+        entry: &CachedToken,
+        presented: &PresentedToken,
+        how: Reissue,
+    ) -> Result<Zeroizing<String>, Rejection> {
+        let (payer, text) = (entry.payer(), Zeroizing::new(presented.as_str().to_owned()));
+        let job = ReissueJob { inner: Arc::clone(&self.inner), holder: Holder::of(payer), text, how };
+        Ok(self.inner.shared.lanes.in_turn(payer, move |work| job.run(work)).await??)
     }
 
     /// What makes tokens for what a request with this one creates.
-    pub(crate) fn receipts(&self, presented: &PresentedToken) -> Receipts {
-        Receipts { inner: Arc::clone(&self.inner), text: Zeroizing::new(presented.as_str().to_owned()) }
+    pub(crate) fn receipts(&self, entry: &CachedToken, presented: &PresentedToken) -> Receipts {
+        let text = Zeroizing::new(presented.as_str().to_owned());
+        Receipts { inner: Arc::clone(&self.inner), payer: entry.payer().clone(), text }
     }
 
-    /// Waits for its turn, but not for ever: a queue of costly tokens must not grow without bound.
-    async fn slot(&self) -> Result<OwnedSemaphorePermit, Rejection> {
-        match tokio::time::timeout(MAX_WAIT, Arc::clone(&self.slots).acquire_owned()).await {
-            Ok(slot) => slot.map_err(|_| Rejection::Internal),
-            Err(_) => Err(Rejection::Busy),
-        }
-    }
-
-    async fn verify_cold(&self, presented: &PresentedToken, generation: u64) -> Result<Arc<CachedToken>, Rejection> {
-        let slot = self.slot().await?;
+    async fn verify_cold(
+        &self,
+        presented: &PresentedToken,
+        generation: u64,
+        peer: Arc<Account>,
+    ) -> Result<CachedToken, Rejection> {
+        let Shared { lanes, budget, .. } = &self.inner.shared;
+        let slot = lanes.authentication.enter(&Payer::anonymous(Arc::clone(&peer))).await?;
         let inner = Arc::clone(&self.inner);
         let text = Zeroizing::new(presented.as_str().to_owned());
-        let verified = work(slot, move || inner.verify(&text)).await??;
-        Ok(Arc::new(CachedToken { token: Arc::new(verified), generation, credential: OnceCell::new() }))
+        let authentic = slot.work(move || inner.keys.current().authenticate(&text, &inner.context())).await??;
+        let account = budget.accounts().of_owner(authentic.owner());
+        let standing = Standing::of(authentic.provenance(), self.inner.mint_is_open);
+        let payer = Payer { owner: Some(Arc::clone(&account)), peer, standing };
+        let verified = self.compile(authentic, &payer).await?;
+        Ok(CachedToken::new(verified, generation, payer, account))
+    }
+
+    /// Compiles a token's rules: at once where that is little work, else when its turn comes.
+    async fn compile(&self, authentic: AuthenticToken, payer: &Payer) -> Result<VerifiedToken, Rejection> {
+        let lanes = &self.inner.shared.lanes;
+        let (inner, holder) = (Arc::clone(&self.inner), Holder::of(payer));
+        let slot = lanes.quick.enter(payer).await?;
+        let costly = match slot.work(move || inner.compile(authentic, &holder, Work::of_steps(QUICK_STEPS))).await? {
+            Ok(verified) => return Ok(verified),
+            Err(NotCompiled::Refused(error)) => return Err(error.into()),
+            Err(NotCompiled::WorkSpent(authentic)) => authentic,
+        };
+        let (inner, holder) = (Arc::clone(&self.inner), Holder::of(payer));
+        let slot = lanes.costly(payer.standing).enter(payer).await?;
+        match slot.work(move || inner.compile(*costly, &holder, Work::unlimited())).await? {
+            Ok(verified) => Ok(verified),
+            Err(NotCompiled::Refused(error)) => Err(error.into()),
+            Err(NotCompiled::WorkSpent(_)) => Err(Rejection::Internal),
+        }
+    }
+}
+
+/// An upstream's part of a quota.
+fn part(quota: Quota, upstreams: usize) -> Quota {
+    let upstreams = upstreams.max(1);
+    Quota {
+        total: quota.total / upstreams,
+        per_owner: quota.per_owner / upstreams,
+        per_peer: quota.per_peer / upstreams,
+        reserved: quota.reserved / upstreams,
+    }
+}
+
+/// A token to be made anew.
+#[derive(Clone)]
+struct ReissueJob {
+    inner: Arc<Inner>,
+    holder: Holder,
+    text: Zeroizing<String>,
+    how: Reissue,
+}
+
+impl ReissueJob {
+    fn run(&self, work: &Work) -> Result<Zeroizing<String>, ReissueError> {
+        let (keys, context) = (self.inner.keys.current(), self.inner.context());
+        let cache = PaidRules { store: &self.inner.shared.rules, holder: &self.holder };
+        let compiler = RuleCompiler::new(&cache, work.clone());
+        match &self.how {
+            Reissue::Narrow(caveat) => keys.narrow(&self.text, caveat, &context, &compiler),
+            Reissue::Reseal => keys.reseal(&self.text, &context, &compiler),
+        }
     }
 }
 
 /// Makes tokens for what one request creates. `state.md` section 4.
+#[derive(Clone)]
 pub(crate) struct Receipts {
     inner: Arc<Inner>,
+    payer: Payer,
     text: Zeroizing<String>,
 }
 
 impl Receipts {
-    /// A token for just these grants.
+    /// A token for just these grants. What it is for was done, so it waits for its turn however long that takes.
     pub(crate) async fn make(&self, grants: Vec<NewGrant>) -> Result<Zeroizing<String>, ReissueError> {
-        let (inner, text) = (Arc::clone(&self.inner), self.text.clone());
-        let made = tokio::task::spawn_blocking(move || inner.keys.current().receipt(&text, &grants, &inner.context()));
-        made.await.unwrap_or(Err(ReissueError::Open(OpenError::Sealed)))
+        let failed = |_| ReissueError::Open(OpenError::Sealed);
+        let lanes = &self.inner.shared.lanes;
+        let slot = lanes.quick.enter_surely(&self.payer).await.map_err(failed)?;
+        let (receipts, given) = (self.clone(), grants.clone());
+        let made = slot.work(move || {
+            let work = Work::of_steps(QUICK_STEPS);
+            let made = receipts.run(&given, &work);
+            (!work.is_spent()).then_some(made)
+        });
+        if let Some(made) = made.await.map_err(failed)? {
+            return made;
+        }
+        let slot = lanes.costly(self.payer.standing).enter_surely(&self.payer).await.map_err(failed)?;
+        let receipts = self.clone();
+        slot.work(move || receipts.run(&grants, &Work::unlimited())).await.map_err(failed)?
+    }
+
+    fn run(&self, grants: &[NewGrant], work: &Work) -> Result<Zeroizing<String>, ReissueError> {
+        let holder = Holder::of(&self.payer);
+        let cache = PaidRules { store: &self.inner.shared.rules, holder: &holder };
+        let compiler = RuleCompiler::new(&cache, work.clone());
+        self.inner.keys.current().receipt(&self.text, grants, &self.inner.context(), &compiler)
     }
 }
 
@@ -234,8 +271,9 @@ impl std::fmt::Debug for Verifier {
 }
 
 impl Inner {
-    fn verify(&self, text: &str) -> Result<VerifiedToken, VerifyError> {
-        self.keys.current().verify(text, &self.context())
+    fn compile(&self, authentic: AuthenticToken, holder: &Holder, work: Work) -> Result<VerifiedToken, NotCompiled> {
+        let cache = PaidRules { store: &self.shared.rules, holder };
+        authentic.compile(&self.context(), &RuleCompiler::new(&cache, work))
     }
 
     fn context(&self) -> VerifyContext<'_> {

@@ -10,6 +10,7 @@ mod check;
 mod defaults;
 mod environment;
 pub(crate) mod fault;
+mod limits;
 pub(crate) mod listeners;
 mod native;
 pub(crate) mod plugins;
@@ -265,7 +266,8 @@ fn above_defaults(written: impl IntoIterator<Item = RawConfig>, environment: &En
     let upstream = std::mem::take(&mut defaults.upstream);
     let layers = written.into_iter().chain([defaults]);
     let raw = layers.map(|raw| RawConfig { keys: in_folder(raw.keys), ..raw }).reduce(RawConfig::or);
-    preset::complete(raw.unwrap_or_default(), upstream)
+    let raw = preset::complete(raw.unwrap_or_default(), upstream);
+    RawConfig { limits: limits::complete(raw.limits), ..raw }
 }
 
 /// A layer that names the folder names the three files in it; a file that it names besides stands.

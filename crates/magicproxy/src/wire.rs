@@ -184,16 +184,20 @@ impl Signals {
     }
 }
 
-/// Raises the soft limit of open files to the hard one: each connection takes a file, and the usual 1,024 are soon gone.
+/// Raises the soft limit of open files to the hard one: each connection takes a file, and the usual 1,024 are soon gone. Gives
+/// the limit that holds, if there is one.
 #[cfg(unix)]
-pub(crate) fn raise_open_file_limit() {
+pub(crate) fn raise_open_file_limit() -> Option<usize> {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         tracing::debug!(%error, "the limit of open files stays as it is");
     }
+    getrlimit(Resource::Nofile).current.and_then(|files| usize::try_from(files).ok())
 }
 
 #[cfg(not(unix))]
-pub(crate) fn raise_open_file_limit() {}
+pub(crate) fn raise_open_file_limit() -> Option<usize> {
+    None
+}

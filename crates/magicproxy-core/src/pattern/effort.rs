@@ -3,31 +3,101 @@
 //! The sizes of automata alone do not bound it: `(?:a?){600}` makes a small automaton of large sets. Never build a DFA of
 //! an NFA whose effort was not taken from a budget. `rules.md` section 4.
 
+use std::cell::Cell;
 use std::collections::HashSet;
+use std::rc::Rc;
 
 use regex_automata::nfa::thompson::{NFA, State};
 use regex_automata::util::primitives::StateID;
+
+/// What building an NFA costs, for each of its states.
+pub(super) const STEPS_OF_A_STATE: usize = 4;
+
+/// How much of the work of compiling rules may be done now, in steps of [`Budget`]: whatever several budgets allow, it is done out
+/// of one of these. When it is spent, nothing more compiles, which says nothing about the rules: they may be compiled later.
+#[derive(Clone, Debug)]
+pub struct Work(Rc<WorkLeft>);
+
+#[derive(Debug)]
+struct WorkLeft {
+    steps: Cell<usize>,
+    is_spent: Cell<bool>,
+}
+
+impl Work {
+    /// So many steps: about 40 ns each.
+    #[must_use]
+    pub fn of_steps(steps: usize) -> Self {
+        Self(Rc::new(WorkLeft { steps: Cell::new(steps), is_spent: Cell::new(false) }))
+    }
+
+    /// As much as the budgets allow.
+    #[must_use]
+    pub fn unlimited() -> Self {
+        Self::of_steps(usize::MAX)
+    }
+
+    /// Was more asked for than there was?
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        self.0.is_spent.get()
+    }
+
+    /// Steps that are left.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.0.steps.get()
+    }
+
+    /// Takes steps; nothing is left where they are not enough.
+    pub(crate) fn take(&self, steps: usize) -> Option<()> {
+        let left = self.0.steps.get().checked_sub(steps);
+        self.0.steps.set(left.unwrap_or(0));
+        self.0.is_spent.set(self.is_spent() || left.is_none());
+        left.map(|_| ())
+    }
+
+    /// Are there as many steps? They are not taken; without them, it is spent.
+    pub(crate) fn ensure(&self, steps: usize) -> Option<()> {
+        if steps <= self.left() { Some(()) } else { self.take(steps) }
+    }
+}
 
 /// Steps that may still be made. A step is one look at one state of an NFA.
 #[derive(Debug)]
 pub(crate) struct Budget {
     steps: usize,
+    work: Work,
 }
 
 impl Budget {
     pub(crate) fn new(steps: usize) -> Self {
-        Self { steps }
+        Self::within(steps, &Work::unlimited())
+    }
+
+    /// As long as there is work left besides.
+    pub(crate) fn within(steps: usize, work: &Work) -> Self {
+        Self { steps, work: work.clone() }
+    }
+
+    pub(crate) fn work(&self) -> &Work {
+        &self.work
     }
 
     pub(crate) fn is_spent(&self) -> bool {
-        self.steps == 0
+        self.steps == 0 || self.work.is_spent()
+    }
+
+    /// Steps that are left.
+    pub(crate) fn left(&self) -> usize {
+        self.steps
     }
 
     /// A budget of at most `steps`, out of this one. What is not needed comes back by [`Self::give_back`].
     pub(crate) fn part(&mut self, steps: usize) -> Self {
         let steps = steps.min(self.steps);
         self.steps -= steps;
-        Self { steps }
+        Self { steps, work: self.work.clone() }
     }
 
     pub(crate) fn give_back(&mut self, part: Self) {
@@ -36,6 +106,12 @@ impl Budget {
 
     /// Takes steps, or everything that is left when that is not enough.
     pub(super) fn take(&mut self, steps: usize) -> Option<()> {
+        self.charge(steps)?;
+        self.work.take(steps)
+    }
+
+    /// The same for steps that were made before, and are not made again.
+    pub(crate) fn charge(&mut self, steps: usize) -> Option<()> {
         let left = self.steps.checked_sub(steps);
         self.steps = left.unwrap_or(0);
         left.map(|_| ())
@@ -47,8 +123,7 @@ impl Budget {
 ///
 /// Assertions are taken to hold, so that this counts at least the sets that the construction meets.
 pub(super) fn take(nfa: &NFA, max_dfa_bytes: usize, budget: &mut Budget) -> Option<()> {
-    // Building an NFA costs about this much itself.
-    budget.take(nfa.states().len().saturating_mul(4))?;
+    budget.take(nfa.states().len().saturating_mul(STEPS_OF_A_STATE))?;
     let row_bytes = nfa.byte_classes().alphabet_len().next_power_of_two() * size_of::<u32>();
     let classes: Vec<u8> = nfa.byte_classes().representatives(..).filter_map(|unit| unit.as_u8()).collect();
     let mut search = Search { nfa, seen: vec![0; nfa.states().len()], round: 0, stack: Vec::new() };

@@ -46,6 +46,11 @@ impl Template {
         (ways.iter().all(|way| is_sound(way)) && is_small(&ways)).then_some(Self { ways })
     }
 
+    /// How many pieces its ways have together: what is put into a tree.
+    pub(super) fn pieces(&self) -> usize {
+        self.ways.iter().map(Vec::len).sum()
+    }
+
     /// A path that one of them fits is a path that the pattern matches.
     pub(super) fn ways(&self) -> &[Vec<Piece>] {
         &self.ways
@@ -64,7 +69,9 @@ fn ways(hir: &Hir) -> Option<Vec<Vec<Piece>>> {
         HirKind::Alternation(parts) => parts.iter().map(ways).collect::<Option<Vec<_>>>()?.concat(),
         HirKind::Look(_) => return None,
     };
-    (ways.len() <= MAX_WAYS).then_some(ways)
+    // Each piece is a state at least; what has too many is not copied from level to level.
+    let pieces: usize = ways.iter().map(Vec::len).sum();
+    (ways.len() <= MAX_WAYS && pieces <= MAX_STATES).then_some(ways)
 }
 
 /// Greedy or not: as each piece can end in one place only, that place is the same.

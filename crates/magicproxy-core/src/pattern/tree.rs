@@ -60,6 +60,11 @@ impl Tree {
         self.visits
     }
 
+    /// How many nodes it has.
+    pub(crate) fn nodes(&self) -> usize {
+        self.nodes.len()
+    }
+
     /// The lowest number of a pattern that matches the whole of `path`. Allocates nothing.
     pub(crate) fn first_match(&self, path: &str) -> Option<usize> {
         let mut first = None;

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::pattern::{Automaton, Budget, MAX_PATTERN_STEPS, Pattern, Tree};
+use crate::pattern::{Automaton, Budget, MAX_PATTERN_STEPS, Pattern, Tree, Work};
 use crate::rule::{Methods, Rule, Stateful};
 
+use super::steps::{DecisionSteps, GroupSteps, ListSteps, StepsSpent};
 use super::{MAX_POLICY_BYTES, MAX_TOKEN_BYTES, PolicyError};
 
 /// Rules of one method set are put into one automaton while it stays below this size.
@@ -41,6 +42,7 @@ struct Group {
     tree: Option<Tree>,
     /// Of the others.
     automata: Vec<(Automaton, Vec<usize>)>,
+    steps: GroupSteps,
 }
 
 impl RuleList {
@@ -64,9 +66,16 @@ impl RuleList {
     }
 
     /// The number of the first rule that allows this.
-    pub(super) fn first_match(&self, method: &str, path: &str) -> Option<usize> {
-        let admitting = self.groups.iter().filter(|group| group.methods.admit(method));
-        admitting.flat_map(|group| group.matches(path)).min()
+    pub(super) fn first_match(&self, method: &str, path: &str, steps: &DecisionSteps) -> Result<Option<usize>, StepsSpent> {
+        let mut first = None;
+        for group in &self.groups {
+            steps.take(group.steps.methods)?;
+            if group.methods.admit(method) {
+                steps.take(group.steps.for_path(path.len()))?;
+                first = first.into_iter().chain(group.matches(path)).min();
+            }
+        }
+        Ok(first)
     }
 
     /// The rules as they were written.
@@ -104,13 +113,17 @@ impl Group {
         let simple = patterns.iter().filter_map(|(index, pattern)| Some((u32::try_from(*index).ok()?, pattern.template()?)));
         // Where the tree would be too slow, automata are not.
         let tree = Tree::build(simple, budget.visits.min(MAX_TREE_VISITS));
+        budget.is_cramped |= tree.is_none() && budget.visits < MAX_TREE_VISITS;
         let mut others = patterns;
         if let Some(tree) = &tree {
             budget.take(tree.memory_bytes())?;
             budget.visits = budget.visits.saturating_sub(tree.visits());
             others.retain(|(_, pattern)| pattern.template().is_none());
         }
-        Ok(Self { methods, tree, automata: compile_automata(&others, budget)? })
+        let automata = compile_automata(&others, budget)?;
+        let steps = GroupSteps::new(&methods, tree.as_ref(), automata.iter().map(|(automaton, _)| automaton));
+        budget.steps.add(&methods, &steps)?;
+        Ok(Self { methods, tree, automata, steps })
     }
 
     /// Rules that allow this path: of each automaton, and of the tree, the first.
@@ -127,30 +140,66 @@ impl Group {
 }
 
 /// What is left for the rest of a policy, and for those that belong to the same token.
+#[derive(Debug)]
 pub(crate) struct PolicyBudget {
     bytes: usize,
     visits: usize,
     sharing: Budget,
+    steps: ListSteps,
+    /// Might a list have been compiled to something else, had there been more?
+    is_cramped: bool,
 }
 
 impl PolicyBudget {
     /// For what an operator configures.
     pub(crate) fn of_operator() -> Self {
-        Self::of_bytes(MAX_POLICY_BYTES)
+        Self::of_bytes(MAX_POLICY_BYTES, &Work::unlimited())
     }
 
     /// For what a token brings along.
-    pub(crate) fn of_token() -> Self {
-        Self::of_bytes(MAX_TOKEN_BYTES)
+    pub(crate) fn of_token(work: &Work) -> Self {
+        Self::of_bytes(MAX_TOKEN_BYTES, work)
     }
 
-    fn of_bytes(bytes: usize) -> Self {
-        Self { bytes, visits: MAX_VISITS, sharing: Budget::new(MAX_SHARING_STEPS) }
+    fn of_bytes(bytes: usize, work: &Work) -> Self {
+        let sharing = Budget::within(MAX_SHARING_STEPS, work);
+        Self { bytes, visits: MAX_VISITS, sharing, steps: ListSteps::default(), is_cramped: false }
+    }
+
+    /// Was nothing taken that one list leaves to the next?
+    pub(super) fn is_whole(&self) -> bool {
+        self.visits == MAX_VISITS && self.sharing.left() == MAX_SHARING_STEPS
+    }
+
+    pub(super) fn visits(&self) -> usize {
+        self.visits
+    }
+
+    /// Steps that are left for attempts at sharing.
+    pub(super) fn sharing(&self) -> usize {
+        self.sharing.left()
+    }
+
+    /// Takes what attempts at sharing and trees took before.
+    pub(super) fn take_shared(&mut self, visits: usize, sharing: usize) {
+        self.visits = self.visits.saturating_sub(visits);
+        // Where it is not enough, nothing is left.
+        let _ = self.sharing.charge(sharing);
+    }
+
+    /// Might the lists up to here have been compiled to something else, had there been more?
+    pub(super) fn take_cramped(&mut self) -> bool {
+        std::mem::take(&mut self.is_cramped) || self.sharing.is_spent()
     }
 
     pub(super) fn take(&mut self, bytes: usize) -> Result<(), PolicyError> {
         self.bytes = self.bytes.checked_sub(bytes).ok_or(PolicyError::TooComplex)?;
         Ok(())
+    }
+
+    /// Takes what a compiled list costs each request.
+    pub(super) fn take_steps(&mut self, list: &RuleList) -> Result<(), PolicyError> {
+        list.groups.iter().try_for_each(|group| self.steps.add(&group.methods, &group.steps))
     }
 }
 
@@ -171,7 +220,7 @@ fn compile_automata(
         }
         let members: Vec<&Pattern> = part.iter().map(|(_, pattern)| *pattern).collect();
         let compiled = if alone {
-            Automaton::compile(&members, OWN_AUTOMATON_BYTES, &mut Budget::new(MAX_PATTERN_STEPS))
+            Automaton::compile(&members, OWN_AUTOMATON_BYTES, &mut Budget::within(MAX_PATTERN_STEPS, budget.sharing.work()))
         } else {
             Automaton::compile(&members, SHARED_AUTOMATON_BYTES, &mut budget.sharing)
         };
@@ -180,7 +229,7 @@ fn compile_automata(
                 budget.take(automaton.memory_bytes())?;
                 automata.push((automaton, part.iter().map(|(index, _)| *index).collect()));
             }
-            None if alone => return Err(PolicyError::TooComplex),
+            None if alone || budget.sharing.work().is_spent() => return Err(PolicyError::TooComplex),
             None => {
                 attempts -= 1;
                 let (left, right) = part.split_at(part.len() / 2);

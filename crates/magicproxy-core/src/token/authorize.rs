@@ -8,7 +8,7 @@ use crate::UnixTime;
 use crate::method::is_never_admitted;
 use crate::permit::{Basis, Count, Permit};
 use crate::plugin::Consent;
-use crate::policy::Policy;
+use crate::policy::{DecisionSteps, Policy, StepsSpent};
 use crate::rule::HeldGrant;
 use crate::state::Partition;
 use crate::target::RequestTarget;
@@ -30,6 +30,23 @@ pub struct Access<'a> {
     pub sender: Option<IpAddr>,
     /// The time.
     pub now: UnixTime,
+    /// What is left of the steps that the request may cost, whoever is asked about it.
+    pub steps: &'a DecisionSteps,
+}
+
+impl Access<'_> {
+    /// Takes what looking for a grant in the store costs.
+    ///
+    /// # Errors
+    /// [`Denial::TooCostly`].
+    pub fn take_look_up(&self) -> Result<(), Denial> {
+        Ok(self.steps.take_look_up()?)
+    }
+
+    /// Does this policy allow it, too?
+    fn ensure_allowed(&self, policy: &Policy, denial: Denial) -> Result<(), Denial> {
+        policy.decide(self.method, self.target, self.steps)?.map(|_| ()).ok_or(denial)
+    }
 }
 
 /// What becomes of tokens without `aud` at an upstream. The Python program mints such.
@@ -49,7 +66,7 @@ impl VerifiedToken {
     /// [`Denial`] says why not. Doubt is a denial.
     pub fn authorize(self: &Arc<Self>, access: &Access<'_>) -> Result<Permit, Denial> {
         self.ensure_at_home(access)?;
-        let allowed = self.policy.decide(access.method, access.target).ok_or(Denial::NotAllowed)?;
+        let allowed = self.policy.decide(access.method, access.target, access.steps)?.ok_or(Denial::NotAllowed)?;
         self.confine(access)?;
         Ok(Permit::new(Arc::clone(self), Arc::clone(allowed.rule), Basis::Rule(allowed.state.cloned())))
     }
@@ -61,7 +78,7 @@ impl VerifiedToken {
     pub fn authorize_held(self: &Arc<Self>, access: &Access<'_>, held: HeldGrant) -> Result<Permit, Denial> {
         self.ensure_at_home(access)?;
         let one_reading = access.target.readings().nth(1).is_none();
-        let ours = self.grant_owners(access.upstream).contains(&held.owner());
+        let ours = self.grant_owners(access)?.contains(&held.owner());
         if !(one_reading && ours && held.allows(access.method, access.target.path())) {
             return Err(Denial::NotAllowed);
         }
@@ -83,16 +100,28 @@ impl VerifiedToken {
     }
 
     /// Whose grants can allow its requests: none, where no rule of it records any.
-    #[must_use]
-    pub fn grant_owners(&self, upstream: &UpstreamName) -> Vec<Partition> {
+    ///
+    /// # Errors
+    /// [`Denial::TooCostly`].
+    pub fn grant_owners(&self, access: &Access<'_>) -> Result<Vec<Partition>, Denial> {
         let mut owners = Vec::new();
-        for state in self.policy.stateful().filter(|state| state.records()) {
-            let owner = state.owner().map_or(self.owner, |name| name.owner(upstream));
+        for state in self.policy.stateful() {
+            access.steps.take(1 + owners.len())?;
+            if !state.records() {
+                continue;
+            }
+            let owner = match state.owner() {
+                Some(name) => {
+                    access.steps.take_owner()?;
+                    name.owner(access.upstream)
+                }
+                None => self.owner,
+            };
             if !owners.contains(&owner) {
                 owners.push(owner);
             }
         }
-        owners
+        Ok(owners)
     }
 
     /// Does one of its caveats count requests?
@@ -126,10 +155,10 @@ impl VerifiedToken {
     /// What holds for every request, whatever allows it: the caveats and the ceiling.
     fn confine(&self, access: &Access<'_>) -> Result<(), Denial> {
         self.narrowing.iter().try_for_each(|caveat| caveat.ensure(access))?;
-        if access.ceiling.is_some_and(|ceiling| ceiling.allows(access.method, access.target).is_none()) {
-            return Err(Denial::BeyondCeiling);
+        match access.ceiling {
+            Some(ceiling) => access.ensure_allowed(ceiling, Denial::BeyondCeiling),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -143,10 +172,10 @@ impl Narrowing {
         if self.networks.as_ref().is_some_and(|networks| !inside(networks)) {
             return Err(Denial::WrongSender);
         }
-        if self.policy.as_ref().is_some_and(|policy| policy.allows(access.method, access.target).is_none()) {
-            return Err(Denial::BeyondCaveat);
+        match &self.policy {
+            Some(policy) => access.ensure_allowed(policy, Denial::BeyondCaveat),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -177,4 +206,13 @@ pub enum Denial {
     /// The token's rules allow it, the operator's ceiling does not.
     #[error("the operator of this proxy does not allow this request")]
     BeyondCeiling,
+    /// Finding out whether it is allowed takes more steps than a request has.
+    #[error("deciding this request takes too many steps: the path is too long, or has too many readings, for so many rules")]
+    TooCostly,
+}
+
+impl From<StepsSpent> for Denial {
+    fn from(_: StepsSpent) -> Self {
+        Self::TooCostly
+    }
 }

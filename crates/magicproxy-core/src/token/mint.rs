@@ -14,7 +14,7 @@ use crate::credential::Credential;
 use crate::encoding::base64url;
 use crate::key::{KeyError, KeyRing, PrivateKey};
 use crate::limit::Limit;
-use crate::policy::{Policy, PolicyError};
+use crate::policy::{Policy, PolicyError, Work};
 use crate::rule::{RawRule, Rule, RuleFault, write_list};
 use crate::scope::ScopeName;
 use crate::seal::seal;
@@ -91,8 +91,16 @@ impl KeyRing {
     /// # Errors
     /// [`MintError`]. What this proxy would refuse is not minted.
     pub fn mint(&self, request: &MintRequest) -> Result<Minted, MintError> {
+        self.mint_within(request, &Work::unlimited())
+    }
+
+    /// The same, with as much work as may be done. Where that is spent, an error says nothing about the order.
+    ///
+    /// # Errors
+    /// [`MintError`].
+    pub fn mint_within(&self, request: &MintRequest, work: &Work) -> Result<Minted, MintError> {
         let allowed = match &request.grant {
-            Grant::Allowed(rules) => Some(written(rules)?),
+            Grant::Allowed(rules) => Some(written(rules, work)?),
             Grant::Scopes(_) => None,
         };
         let id = random_id()?;
@@ -131,9 +139,9 @@ impl KeyRing {
 }
 
 /// The rules in the form that a token carries, which verification must accept.
-fn written(rules: &[Rule]) -> Result<Vec<RawRule>, MintError> {
-    let (allowed, read) = write_list(rules)?;
-    Policy::check_brought(&read)?;
+fn written(rules: &[Rule], work: &Work) -> Result<Vec<RawRule>, MintError> {
+    let (allowed, read) = write_list(rules, work)?;
+    Policy::check_brought(&read, work)?;
     Ok(allowed)
 }
 

@@ -12,7 +12,7 @@ use crate::UnixTime;
 use crate::credential::{Credential, ParseCredentialError};
 use crate::json::{self, present};
 use crate::limit::Limit;
-use crate::pattern::PatternMode;
+use crate::pattern::{PatternMode, Work};
 use crate::rule::{RawRule, Rule, RuleFault};
 use crate::scope::{ScopeName, Scopes};
 
@@ -68,6 +68,8 @@ pub struct MintLimits<'a> {
     pub default_lifetime: Duration,
     /// The longest lifetime that may be ordered.
     pub max_lifetime: Duration,
+    /// How much work reading the rules may be. Where it is spent, faults say nothing about the order.
+    pub work: Work,
 }
 
 impl MintOrder {
@@ -166,7 +168,7 @@ fn grant(
     match allowed {
         Some(rules) if !named => {
             let faults = |faults: Vec<RuleFault>| faults.into_iter().map(OrderFault::Rule).collect::<Vec<_>>();
-            let rules = Rule::parse_list(&rules, limits.patterns).map_err(faults)?;
+            let rules = Rule::parse_list_with(&rules, limits.patterns, &limits.work).map_err(faults)?;
             if rules.iter().any(Rule::names_owner) { Err(vec![OrderFault::Owner]) } else { Ok(Grant::Allowed(rules)) }
         }
         None if named => scope_grant(scope.into_iter().chain(scopes.into_iter().flatten()).collect(), limits.scopes),

@@ -12,8 +12,8 @@ use super::sealed::NarrowError;
 use super::verify::VerifyContext;
 use super::{MintError, VerifiedToken, VerifyError};
 use crate::key::{KeyError, KeyRing};
-use crate::pattern::PatternMode;
-use crate::rule::{NewGrant, RawRule, Rule, Stateful};
+use crate::policy::RuleCompiler;
+use crate::rule::{NewGrant, RawRule, Stateful};
 use crate::seal::{OpenError, SealedCredential, seal};
 
 /// Why a token was not made anew.
@@ -67,16 +67,20 @@ impl KeyRing {
     ///
     /// # Errors
     /// [`ReissueError`].
-    pub fn narrow(&self, text: &str, caveat: &Caveat, context: &VerifyContext<'_>) -> Result<Zeroizing<String>, ReissueError> {
-        self.verify(text, context)?;
+    pub fn narrow(
+        &self,
+        text: &str,
+        caveat: &Caveat,
+        context: &VerifyContext<'_>,
+        compiler: &RuleCompiler<'_>,
+    ) -> Result<Zeroizing<String>, ReissueError> {
+        self.verify_with(text, context, compiler)?;
         let token = match UnverifiedToken::parse(text)? {
-            UnverifiedToken::V2(_) => return Ok(caveat.append_to(text)?),
+            UnverifiedToken::V2(_) => return Ok(caveat.append_within(text, compiler)?),
             UnverifiedToken::V1(token) => token,
         };
         caveat.check().map_err(NarrowError::from)?;
-        if let Some(rules) = &caveat.allowed {
-            Rule::parse_list(rules, PatternMode::Whole).map_err(NarrowError::Rules)?;
-        }
+        caveat.check_rules(compiler)?;
         let mut claims = token.claims()?;
         let caveats = claims.caveats.get_or_insert_default();
         if caveats.len() >= MAX_CAVEATS {
@@ -85,7 +89,7 @@ impl KeyRing {
         caveats.push(caveat.clone());
         let narrowed = self.sign_token(&claims, self.signer_of(&token)?)?;
         // Rules may be acceptable list by list and too much together.
-        self.verify(&narrowed, context)?;
+        self.verify_with(&narrowed, context, compiler)?;
         Ok(narrowed)
     }
 
@@ -93,8 +97,13 @@ impl KeyRing {
     ///
     /// # Errors
     /// [`ReissueError`].
-    pub fn reseal(&self, text: &str, context: &VerifyContext<'_>) -> Result<Zeroizing<String>, ReissueError> {
-        let verified = self.verify(text, context)?;
+    pub fn reseal(
+        &self,
+        text: &str,
+        context: &VerifyContext<'_>,
+        compiler: &RuleCompiler<'_>,
+    ) -> Result<Zeroizing<String>, ReissueError> {
+        let verified = self.verify_with(text, context, compiler)?;
         match UnverifiedToken::parse(text)? {
             UnverifiedToken::V1(token) => self.reseal_signed(text, &token, &verified),
             UnverifiedToken::V2(token) => {
@@ -124,8 +133,9 @@ impl KeyRing {
         text: &str,
         grants: &[NewGrant],
         context: &VerifyContext<'_>,
+        compiler: &RuleCompiler<'_>,
     ) -> Result<Zeroizing<String>, ReissueError> {
-        if !self.verify(text, context)?.plugins().is_empty() {
+        if !self.verify_with(text, context, compiler)?.plugins().is_empty() {
             return Err(ReissueError::Guarded);
         }
         let rules = grants.iter().flat_map(NewGrant::rules).map(RawRule::Text).collect();
@@ -147,7 +157,7 @@ impl KeyRing {
                 token.receipt(key, rules)?
             }
         };
-        self.verify(&receipt, context)?;
+        self.verify_with(&receipt, context, compiler)?;
         Ok(receipt)
     }
 

@@ -11,7 +11,7 @@ use crate::pattern::PatternMode;
 use crate::rule::{RawRule, Rule};
 use crate::scope::{ScopeName, Scopes};
 use crate::target::{EncodedSlash, RequestTarget};
-use crate::{KeyRing, PrivateKey};
+use crate::{KeyRing, PrivateKey, RuleCompiler};
 
 const NOW: UnixTime = UnixTime(1_790_000_000);
 
@@ -56,6 +56,7 @@ fn of_scopes(scopes: &Scopes, names: &[&str]) -> Arc<VerifiedToken> {
 fn order(json: &str) -> Result<Arc<VerifiedToken>, Vec<String>> {
     let (upstream, scopes) = (upstream("api"), scopes());
     let limits = MintLimits {
+        work: crate::policy::Work::unlimited(),
         upstream: &upstream,
         scopes: &scopes,
         patterns: PatternMode::Whole,
@@ -137,6 +138,7 @@ fn decisions() {
             ceiling: Some(&ceiling),
             sender: None,
             now: UnixTime(now),
+            steps: &crate::DecisionSteps::new(),
         };
         let found = token.authorize(&access).map(|permit| permit.rule().to_string());
         assert_eq!(found, expected.map(str::to_owned));
@@ -161,8 +163,16 @@ fn a_token_without_a_name_works_where_such_are_taken() {
     let token = Arc::new(ring().verify(&minted.token, &context).unwrap());
     let target = RequestTarget::parse(b"/user", EncodedSlash::Refuse).unwrap();
     let at = |unnamed| {
-        let access =
-            Access { method: "GET", target: &target, upstream: &upstream("api"), unnamed, ceiling: None, sender: None, now: NOW };
+        let access = Access {
+            method: "GET",
+            target: &target,
+            upstream: &upstream("api"),
+            unnamed,
+            ceiling: None,
+            sender: None,
+            now: NOW,
+            steps: &crate::DecisionSteps::new(),
+        };
         token.authorize(&access).map(|permit| permit.rule().to_string())
     };
     assert_eq!(at(UnnamedTokens::Accept).as_deref(), Ok("GET /user"));
@@ -197,7 +207,16 @@ fn permitted(token: &Arc<VerifiedToken>, path: &str) -> crate::Permit {
     let target = RequestTarget::parse(path.as_bytes(), EncodedSlash::Refuse).unwrap();
     let to = upstream("api");
     let unnamed = UnnamedTokens::Refuse;
-    let access = Access { method: "GET", target: &target, upstream: &to, unnamed, ceiling: None, sender: None, now: NOW };
+    let access = Access {
+        method: "GET",
+        target: &target,
+        upstream: &to,
+        unnamed,
+        ceiling: None,
+        sender: None,
+        now: NOW,
+        steps: &crate::DecisionSteps::new(),
+    };
     token.authorize(&access).unwrap()
 }
 
@@ -208,7 +227,7 @@ fn counts_outlive_the_children_of_a_token() {
     let scopes = scopes();
     let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
     let caveat = Caveat { exp: Some(UnixTime(NOW.0 + 1)), ..Caveat::default() };
-    let child = verify_in(&ring(), &ring().narrow(&parent, &caveat, &context).unwrap());
+    let child = verify_in(&ring(), &ring().narrow(&parent, &caveat, &context, &RuleCompiler::default()).unwrap());
     let counts = permitted(&child, "/a").counts(&upstream("api"));
     assert_eq!(counts, permitted(&verify_in(&ring(), &parent), "/a").counts(&upstream("api")));
     assert_eq!(counts.len(), 2);
@@ -259,13 +278,24 @@ fn what_is_counted_is_not_sealed_anew() {
     let scopes = scopes();
     let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
     let plain = minted(r#"["GET /a"]"#, None);
-    assert_ne!(rotated.reseal(&plain, &context).unwrap(), plain);
+    assert_ne!(rotated.reseal(&plain, &context, &RuleCompiler::default()).unwrap(), plain);
     for counted in [
         minted(r#"["GET /a"]"#, Some("total=3")),
         minted(r#"[{"method":"GET","path":"/a","limit":{"total":3}}]"#, None),
-        ring().narrow(&plain, &Caveat { limit: Some("concurrent=1".parse().unwrap()), ..Caveat::default() }, &context).unwrap(),
+        ring()
+            .narrow(
+                &plain,
+                &Caveat { limit: Some("concurrent=1".parse().unwrap()), ..Caveat::default() },
+                &context,
+                &RuleCompiler::default(),
+            )
+            .unwrap(),
     ] {
-        assert_eq!(rotated.reseal(&counted, &context).unwrap_err(), ReissueError::Limited);
-        assert_eq!(ring().reseal(&counted, &context).unwrap(), counted, "it is sealed to the active key");
+        assert_eq!(rotated.reseal(&counted, &context, &RuleCompiler::default()).unwrap_err(), ReissueError::Limited);
+        assert_eq!(
+            ring().reseal(&counted, &context, &RuleCompiler::default()).unwrap(),
+            counted,
+            "it is sealed to the active key"
+        );
     }
 }

@@ -3,15 +3,16 @@
 use aws_lc_rs::digest;
 
 use super::acceptance::{Acceptance, TokenVersion};
+use super::authentic::{AuthenticToken, NotCompiled};
 use super::claims::{Claims, SignedToken, UnverifiedToken, signed_owner};
-use super::grant::TokenBudget;
-use super::{LEEWAY_SECONDS, MAX_LIFETIME_SECONDS, MAX_UNIX_TIME, UpstreamName, VerifiedToken, is_token_id};
+use super::grant::Granted;
+use super::{LEEWAY_SECONDS, MAX_LIFETIME_SECONDS, MAX_UNIX_TIME, Provenance, UpstreamName, VerifiedToken, is_token_id};
 use crate::UnixTime;
 use crate::credential::ParseCredentialError;
 use crate::encoding::base64url;
 use crate::key::{KeyRing, PrivateKey};
 use crate::pattern::PatternMode;
-use crate::policy::{Policy, PolicyError};
+use crate::policy::{Policy, PolicyError, RuleCompiler};
 use crate::rule::RuleFault;
 use crate::scope::Scopes;
 use crate::seal::{Sealed, SealedCredential};
@@ -89,34 +90,55 @@ pub enum VerifyError {
 }
 
 impl KeyRing {
-    /// Verifies a token.
+    /// Verifies a token, at whatever cost.
     ///
     /// # Errors
     /// [`VerifyError`]. Whatever the error: the token is not accepted.
     pub fn verify(&self, text: &str, context: &VerifyContext<'_>) -> Result<VerifiedToken, VerifyError> {
+        self.verify_with(text, context, &RuleCompiler::default())
+    }
+
+    /// Verifies a token, whose rules are compiled by `compiler`. Where that has too little work left, they are too complex.
+    pub(super) fn verify_with(
+        &self,
+        text: &str,
+        context: &VerifyContext<'_>,
+        compiler: &RuleCompiler<'_>,
+    ) -> Result<VerifiedToken, VerifyError> {
+        self.authenticate(text, context)?.compile(context, compiler).map_err(|error| match error {
+            NotCompiled::Refused(error) => error,
+            NotCompiled::WorkSpent(_) => PolicyError::TooComplex.into(),
+        })
+    }
+
+    /// The first half of verification: everything but its rules, at a cost that is the same for all.
+    ///
+    /// # Errors
+    /// [`VerifyError`]. Whatever the error: the token is not accepted.
+    pub fn authenticate(&self, text: &str, context: &VerifyContext<'_>) -> Result<AuthenticToken, VerifyError> {
         match UnverifiedToken::parse(text)? {
             UnverifiedToken::V1(token) => {
                 context.acceptance.ensure_version(TokenVersion::V1)?;
-                self.verify_signed(text, &token, context)
+                self.authenticate_signed(text, &token, context)
             }
             UnverifiedToken::V2(token) => {
                 context.acceptance.ensure_version(TokenVersion::V2)?;
-                self.verify_sealed(&token, context)
+                self.authenticate_sealed(&token, context)
             }
         }
     }
 
-    fn verify_signed(
+    fn authenticate_signed(
         &self,
         text: &str,
         token: &SignedToken<'_>,
         context: &VerifyContext<'_>,
-    ) -> Result<VerifiedToken, VerifyError> {
+    ) -> Result<AuthenticToken, VerifyError> {
         let key = self.signer_of(token)?;
         if context.acceptance.denies_key(key.public().id()) {
             return Err(VerifyError::UnknownKey);
         }
-        let claims = token.claims()?;
+        let mut claims = token.claims()?;
         let (iat, exp, nbf) = (UnixTime(claims.iat), UnixTime(claims.exp), claims.nbf.map(UnixTime));
         check_lifetime(iat, exp, context)?;
         check_now(iat, exp, nbf, context.now)?;
@@ -128,9 +150,9 @@ impl KeyRing {
         }
         let upstream =
             claims.aud.as_deref().map(|name| UpstreamName::parse(name).ok_or_else(|| claim("aud is not a name"))).transpose()?;
-        let mut budget = TokenBudget::default();
-        let mut verified = VerifiedToken {
-            policy: policy(&claims, context, &mut budget)?,
+        let granted = granted(&mut claims, context)?;
+        let authentic = VerifiedToken {
+            policy: Policy::nothing(),
             id: claims.jti.unwrap_or_else(|| digest_of(text)),
             key: key.public().id().clone(),
             key_ends_at: None,
@@ -143,10 +165,10 @@ impl KeyRing {
             labels: Vec::new(),
             narrowing: Vec::new(),
             owner: signed_owner(&claims.token),
+            provenance: Provenance::Proxy,
             sealed: Sealed::Rsa(SealedCredential::new(claims.token, key.public().id().clone())),
         };
-        verified.narrow_by(claims.caveats.as_deref().unwrap_or_default(), &mut budget)?;
-        Ok(verified)
+        Ok(AuthenticToken::new(authentic, granted, Ok(claims.caveats.unwrap_or_default())))
     }
 
     pub(super) fn signer_of(&self, token: &SignedToken<'_>) -> Result<&PrivateKey, VerifyError> {
@@ -184,11 +206,10 @@ pub(super) fn check_now(iat: UnixTime, exp: UnixTime, nbf: Option<UnixTime>, now
     Ok(())
 }
 
-fn policy(claims: &Claims, context: &VerifyContext<'_>, budget: &mut TokenBudget) -> Result<Policy, VerifyError> {
-    let scopes = claims.scopes.as_deref().unwrap_or_default();
-    match (&claims.allowed, scopes) {
-        (Some(allowed), []) => budget.rules(allowed, context.patterns),
-        (None, [_, ..]) => TokenBudget::scopes(scopes, context),
+fn granted(claims: &mut Claims, context: &VerifyContext<'_>) -> Result<Granted, VerifyError> {
+    match (claims.allowed.take(), claims.scopes.take().unwrap_or_default()) {
+        (Some(allowed), scopes) if scopes.is_empty() => Ok(Granted::Rules(allowed, context.patterns)),
+        (None, scopes) if !scopes.is_empty() => Ok(Granted::Scopes(scopes)),
         _ => Err(claim("exactly one of allowed and scopes must say something")),
     }
 }

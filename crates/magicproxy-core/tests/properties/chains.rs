@@ -94,7 +94,16 @@ fn a_child_allows_nothing_that_its_parent_does_not() {
                 for (method, sender, now, upstream) in every_circumstance(&upstreams) {
                     let sender = sender.map(|address: &str| address.parse().unwrap());
                     let unnamed = UnnamedTokens::Refuse;
-                    let access = Access { method, target, upstream, unnamed, ceiling: None, sender, now: UnixTime(now) };
+                    let access = Access {
+                        method,
+                        target,
+                        upstream,
+                        unnamed,
+                        ceiling: None,
+                        sender,
+                        now: UnixTime(now),
+                        steps: &magicproxy_core::DecisionSteps::new(),
+                    };
                     (cell.borrow_mut())(&tokens, &access);
                 }
             }

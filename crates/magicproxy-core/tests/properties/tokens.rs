@@ -59,6 +59,7 @@ fn spend(ring: &KeyRing, token: &str) -> Option<String> {
         ceiling: None,
         sender: None,
         now: UnixTime(NOW),
+        steps: &magicproxy_core::DecisionSteps::new(),
     };
     Some(ring.open(&token.authorize(&access).ok()?).ok()?.configured()?.expose().to_owned())
 }
@@ -186,6 +187,7 @@ fn debug_shows_no_secret() {
         ceiling: None,
         sender: None,
         now: UnixTime(NOW),
+        steps: &magicproxy_core::DecisionSteps::new(),
     };
     let permit = token.authorize(&access).unwrap();
     let credential = ring.open(&permit).unwrap();

@@ -162,6 +162,7 @@ fn decide(token: &Arc<VerifiedToken>, decision: &Decision) -> Result<(), String>
         ceiling: None,
         sender: decision.sender.as_ref().map(|address| address.parse().unwrap()),
         now: UnixTime(decision.now),
+        steps: &magicproxy_core::DecisionSteps::new(),
     };
     let found = match token.authorize(&access) {
         Ok(_) => "allowed",
@@ -173,6 +174,7 @@ fn decide(token: &Arc<VerifiedToken>, decision: &Decision) -> Result<(), String>
         Err(Denial::NotAllowed) => "not_allowed",
         Err(Denial::BeyondCaveat) => "beyond_caveat",
         Err(Denial::BeyondCeiling) => "beyond_ceiling",
+        Err(Denial::TooCostly) => "decision_too_costly",
     };
     let Decision { method, target, now, .. } = decision;
     if found == decision.decision {
@@ -199,6 +201,7 @@ fn opened(ring: &KeyRing, token: &Arc<VerifiedToken>, now: UnixTime, text: &str)
                     ceiling: None,
                     sender,
                     now,
+                    steps: &magicproxy_core::DecisionSteps::new(),
                 };
                 if let Ok(permit) = token.authorize(&access) {
                     return serde_json::from_str(&ring.open(&permit).unwrap().to_json()).unwrap();

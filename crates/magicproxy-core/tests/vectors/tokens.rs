@@ -111,6 +111,7 @@ fn open(case: &Case, ring: &KeyRing, token: VerifiedToken, now: UnixTime) -> Res
         ceiling: None,
         sender: None,
         now,
+        steps: &magicproxy_core::DecisionSteps::new(),
     };
     let permit = Arc::new(token).authorize(&access).map_err(|denial| format!("{}: {denial}", case.name))?;
     match (ring.open(&permit), case.credential.as_deref(), case.open.as_deref()) {

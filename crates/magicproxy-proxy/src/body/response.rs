@@ -10,7 +10,8 @@ use hyper::body::Incoming;
 
 use super::{Ahead, BodyError, Held, IdleTimer, Pipeline};
 use crate::access_log::AccessRecord;
-use crate::downstream::{InFlight, noted};
+use crate::admission::Holding;
+use crate::downstream::{InFlight, Untaken, noted};
 use crate::header::filter_trailers;
 use crate::scrub::Needle;
 use crate::upstream::Lease;
@@ -23,6 +24,8 @@ pub(crate) struct ResponseBody(Box<Answering>);
 struct Answering {
     source: Source,
     exchange: Option<Exchange>,
+    /// Its place among the responses of the proxy's own words.
+    untaken: Option<Untaken>,
 }
 
 #[derive(Debug)]
@@ -49,7 +52,17 @@ impl ResponseBody {
     }
 
     fn of(source: Source) -> Self {
-        Self(Box::new(Answering { source, exchange: None }))
+        Self(Box::new(Answering { source, exchange: None, untaken: None }))
+    }
+
+    /// Is this content of the proxy's own words, which its client has yet to take?
+    pub(crate) fn is_own_words(&self) -> bool {
+        matches!(self.0.source, Source::Full(Some(_)))
+    }
+
+    /// Keeps its place until this content was taken, or its stream ended.
+    pub(crate) fn hold(&mut self, untaken: Untaken) {
+        self.0.untaken = Some(untaken);
     }
 
     /// Ties the exchange's end to the end of this body.
@@ -120,6 +133,8 @@ pub(crate) struct Received {
     pub(crate) ahead: Option<Box<Ahead>>,
     /// What is held until it has been passed down.
     pub(crate) held: Option<Held>,
+    /// Its place among those in progress.
+    pub(crate) exchange: Holding,
 }
 
 /// The upstream's body.
@@ -134,6 +149,8 @@ pub(crate) struct UpstreamBody {
     ahead: Option<Box<Ahead>>,
     /// Held until this body is no more.
     _held: Option<Held>,
+    /// Likewise.
+    _exchange: Holding,
     /// The connection it comes from, to be given back at the end; dropped before the end, it is closed.
     lease: Option<Lease>,
     /// Trailers that wait for the last bytes to go first.
@@ -150,7 +167,7 @@ impl std::fmt::Debug for UpstreamBody {
 
 impl UpstreamBody {
     pub(crate) fn new(received: Received, idle: IdleTimer) -> Self {
-        let Received { incoming, version, lease, ahead, held } = received;
+        let Received { incoming, version, lease, ahead, held, exchange } = received;
         let mut body = Self {
             incoming,
             version,
@@ -159,6 +176,7 @@ impl UpstreamBody {
             idle,
             ahead,
             _held: held,
+            _exchange: exchange,
             lease: Some(lease),
             trailers: None,
             ended: false,

@@ -12,7 +12,15 @@ use tokio::time::Sleep;
 
 use super::Connection;
 use super::linger::Linger;
+use crate::admission::{Budget, Holding, Payer, Resource};
 use crate::settings::Timeouts;
+
+/// Bytes of a head that are not charged to anyone: what a connection has room for anyway.
+const FREE_HEAD_BYTES: usize = 8 * 1024;
+/// A longer head is charged in steps of as many bytes.
+const HEAD_STEP: usize = 8 * 1024;
+/// What a byte of a head takes: the HTTP library's buffer doubles.
+const BYTES_PER_HEAD_BYTE: usize = 2;
 
 /// The stream of one downstream connection.
 ///
@@ -31,12 +39,64 @@ pub(crate) struct DownstreamIo<S> {
     head_since: Option<Instant>,
     read_timer: Option<Pin<Box<Sleep>>>,
     linger: Option<Box<Linger>>,
+    head_bytes: HeadBytes,
+}
+
+/// What the next head takes while it is not complete, at the peer's expense. Bytes between the requests of an HTTP/2
+/// connection count alike.
+struct HeadBytes {
+    budget: Arc<Budget>,
+    read: usize,
+    charged: usize,
+    holding: Option<Holding>,
+}
+
+impl HeadBytes {
+    fn new(budget: Arc<Budget>) -> Self {
+        Self { budget, read: 0, charged: FREE_HEAD_BYTES, holding: None }
+    }
+
+    /// So many more were read; fails where the peer has used up its share.
+    fn add(&mut self, bytes: usize, connection: &Connection) -> io::Result<()> {
+        self.read += bytes;
+        if self.read <= self.charged {
+            return Ok(());
+        }
+        let more = (self.read - self.charged).next_multiple_of(HEAD_STEP);
+        let amount = more * BYTES_PER_HEAD_BYTE;
+        let charged = match &mut self.holding {
+            Some(holding) => holding.grow(amount),
+            None => {
+                let payer = Payer::anonymous(Arc::clone(connection.account()));
+                self.budget.take(Resource::BufferedBytes, amount, &payer).map(|holding| self.holding = Some(holding))
+            }
+        };
+        self.charged += more;
+        charged.map_err(|shortage| io::Error::new(io::ErrorKind::OutOfMemory, shortage))
+    }
+
+    /// The head is complete: what follows is a body, which has bounds of its own.
+    fn forget(&mut self) {
+        if self.read > 0 {
+            (self.read, self.charged, self.holding) = (0, FREE_HEAD_BYTES, None);
+        }
+    }
+}
+
+/// What bounds a connection.
+pub(crate) struct Bounds {
+    pub(crate) timeouts: Timeouts,
+    /// When it was accepted.
+    pub(crate) accepted: Instant,
+    /// Who pays for heads that are not complete.
+    pub(crate) budget: Arc<Budget>,
 }
 
 impl<S> DownstreamIo<S> {
-    /// `accepted` is when the connection came: its first head is on the clock since then.
-    pub(crate) fn new(stream: S, prefix: Bytes, connection: Arc<Connection>, timeouts: Timeouts, accepted: Instant) -> Self {
-        connection.record(&prefix);
+    /// The stream of a connection that was opened, whose first head is on the clock since it was accepted.
+    pub(crate) fn new(stream: S, prefix: Bytes, connection: Arc<Connection>, bounds: Bounds) -> Self {
+        let Bounds { timeouts, accepted, budget } = bounds;
+        connection.scan(&prefix);
         Self {
             stream,
             prefix,
@@ -47,6 +107,7 @@ impl<S> DownstreamIo<S> {
             head_since: Some(accepted),
             read_timer: None,
             linger: None,
+            head_bytes: HeadBytes::new(budget),
         }
     }
 
@@ -56,11 +117,13 @@ impl<S> DownstreamIo<S> {
         if counts != self.seen {
             if counts.0 != self.seen.0 {
                 self.connection.forget();
+                self.head_bytes.forget();
             }
             self.seen = counts;
             self.head_since = None;
             if !self.is_busy() {
                 self.idle_since = Instant::now();
+                self.connection.idle_since(self.idle_since);
             }
         }
     }
@@ -131,9 +194,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for DownstreamIo<S> {
             Poll::Ready(Ok(())) => {
                 let read = buffer.filled().get(before..).unwrap_or_default();
                 // Between HTTP/2 requests come frames of other kinds: such a connection is idle until a request begins.
-                if !read.is_empty() && !this.is_busy() && this.connection.is_http1() {
-                    this.head_since.get_or_insert_with(Instant::now);
-                    this.connection.record(read);
+                if !read.is_empty() && !this.is_busy() {
+                    this.head_bytes.add(read.len(), &this.connection)?;
+                    if this.connection.is_http1() {
+                        this.head_since.get_or_insert_with(Instant::now);
+                        this.connection.scan(read);
+                    }
                 }
                 Poll::Ready(Ok(()))
             }

@@ -19,6 +19,10 @@ const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain;
 /// How much of a plain request is read before the connection ends: bytes left unread would take the answer with them.
 const MAX_PLAIN_BYTES: u64 = 64 * 1024;
 
+/// What a handshake may bring: a `ClientHello` with the largest keys in use is 2 KiB long, and no certificate is asked for. What
+/// stands behind it in the same read, which takes 4 KiB at most, fits too.
+const MAX_HANDSHAKE_BYTES: usize = 16 * 1024;
+
 /// A connection whose protocol is known.
 pub(crate) struct Opened {
     pub(crate) stream: Stream,
@@ -49,11 +53,15 @@ pub(crate) async fn open(mut socket: Socket, tls: Option<&TlsServer>) -> io::Res
 }
 
 async fn handshake(mut socket: Socket, tls: &TlsServer) -> io::Result<TlsStream<Socket>> {
+    socket.allow(Some(MAX_HANDSHAKE_BYTES));
     let accepted = client_hello(&mut socket).await?;
     let (purpose, config) = tls.config_for(&accepted.client_hello());
     let mut stream = StartHandshake::from_parts(accepted, socket).into_stream(config).await?;
     match purpose {
-        Purpose::Http => Ok(stream),
+        Purpose::Http => {
+            stream.get_mut().0.allow(None);
+            Ok(stream)
+        }
         Purpose::Challenge => {
             stream.shutdown().await?;
             Err(invalid("the answer to a challenge was all that was asked for"))
@@ -68,6 +76,7 @@ async fn client_hello(socket: &mut Socket) -> io::Result<Accepted> {
     read_some(socket, &mut read).await?;
     // A method; records begin with a control character (RFC 8446 section 5.1).
     if read.first().is_some_and(u8::is_ascii_uppercase) {
+        socket.allow(None);
         return refuse_plain(socket).await;
     }
     loop {

@@ -58,6 +58,8 @@ impl Parked {
 pub(crate) struct Socket {
     transport: Transport,
     writes: WriteStall,
+    /// How much more may be read; nothing bounds it once TLS is set up.
+    allowance: Option<usize>,
 }
 
 /// The stream that HTTP is spoken on.
@@ -89,10 +91,31 @@ macro_rules! on_stream {
     };
 }
 
+impl Transport {
+    /// Who connected, on a Unix socket.
+    pub(crate) fn user(&self) -> Option<u32> {
+        match self {
+            Self::Tcp(_) => None,
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.peer_cred().ok().map(|credentials| credentials.uid()),
+        }
+    }
+
+    /// Writes what the socket takes at once.
+    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        on_transport!(self, stream => stream.try_write(bytes))
+    }
+}
+
 impl Socket {
     /// `stall` is how long a write may wait without the peer taking a byte.
     pub(crate) fn new(transport: Transport, stall: Duration) -> Self {
-        Self { transport, writes: WriteStall::new(stall) }
+        Self { transport, writes: WriteStall::new(stall), allowance: None }
+    }
+
+    /// Only so many more bytes may be read, until this is called again.
+    pub(super) fn allow(&mut self, allowance: Option<usize>) {
+        self.allowance = allowance;
     }
 
     /// Waits for the first byte, or the end, without keeping a buffer for it.
@@ -103,7 +126,14 @@ impl Socket {
 
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        on_transport!(&mut self.transport, stream => Pin::new(stream).poll_read(context, buffer))
+        let before = buffer.filled().len();
+        let read = on_transport!(&mut self.transport, stream => Pin::new(stream).poll_read(context, buffer));
+        if let Some(allowance) = &mut self.allowance {
+            *allowance = allowance
+                .checked_sub(buffer.filled().len() - before)
+                .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a longer handshake than is allowed"))?;
+        }
+        read
     }
 }
 

@@ -26,6 +26,13 @@ enum Activity {
 
 thread_local! {
     static LAST: Cell<Activity> = const { Cell::new(Activity::None) };
+    /// The stream that is polled on this thread was answered in the proxy's own words.
+    static OWN_WORDS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Notes that the stream that is being polled is answered in the proxy's own words, which wait for their client for less long.
+pub(crate) fn noted_own_words() {
+    OWN_WORDS.set(true);
 }
 
 /// Notes what a poll of an answer, or of its body, came to.
@@ -38,23 +45,34 @@ pub(crate) fn noted<T>(poll: Poll<T>) -> Poll<T> {
 #[derive(Clone, Debug)]
 pub(crate) struct Streams {
     pub(crate) idle: Duration,
+    /// The same for responses of the proxy's own words.
+    pub(crate) refusal: Duration,
 }
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
-        let mut idle = IdleTimer::new(self.idle, None);
+        let (mut idle, refusal) = (IdleTimer::new(self.idle, None), self.refusal);
         tokio::spawn(async move {
             let mut stream = pin!(stream);
             // Dropping the stream resets it, and closes the connection to the upstream that its answer comes on.
-            poll_fn(|context| poll_timed(stream.as_mut(), &mut idle, context)).await;
+            poll_fn(|context| poll_timed(stream.as_mut(), &mut idle, refusal, context)).await;
         });
     }
 }
 
-fn poll_timed(stream: Pin<&mut impl Future<Output = ()>>, idle: &mut IdleTimer, context: &mut Context<'_>) -> Poll<()> {
+fn poll_timed(
+    stream: Pin<&mut impl Future<Output = ()>>,
+    idle: &mut IdleTimer,
+    refusal: Duration,
+    context: &mut Context<'_>,
+) -> Poll<()> {
     LAST.set(Activity::None);
+    OWN_WORDS.set(false);
     if stream.poll(context).is_ready() {
         return Poll::Ready(());
+    }
+    if OWN_WORDS.get() {
+        idle.shorten(refusal);
     }
     let last = LAST.get();
     if last != Activity::None {

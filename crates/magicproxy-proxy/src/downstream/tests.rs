@@ -4,9 +4,14 @@ use std::time::Duration;
 use hyper::rt::Executor as _;
 
 use super::*;
+use crate::admission::PeerKey;
+use crate::serve::{Connections, PeerShare};
+use crate::settings::Limits;
 
 fn connection() -> Arc<Connection> {
-    Connection::new(None, Arc::default(), Protocol::Http1, 0)
+    let slot = Connections::new(&Limits::default()).open(PeerKey::Unknown, PeerShare::Counted).unwrap();
+    let client = ConnectedClient { address: None, account: Arc::default(), slot, stopped: watch::channel(()).1 };
+    Connection::new(client, Arc::default(), Protocol::Http1, 0)
 }
 
 /// A chunked request with these further fields, as hyper gives it: without its `Content-Length`.
@@ -21,7 +26,7 @@ fn chunked(fields: &[(&str, &str)]) -> Request<()> {
 #[track_caller]
 fn check(raw: &[u8], fields: &[(&str, &str)], expected: Option<bool>) {
     let connection = connection();
-    connection.record(raw);
+    connection.scan(raw);
     assert_eq!(connection.has_content_length(&chunked(fields)), expected);
     assert_eq!(connection.has_content_length(&chunked(fields)), None, "what was read belongs to one request");
 }
@@ -52,30 +57,54 @@ fn sees_the_head_however_much_body_comes_with_it() {
 }
 
 #[test]
-fn keeps_no_head_that_nobody_asks_for() {
-    #[track_caller]
-    fn check(raw: &[u8], kept: usize) {
+fn a_head_in_pieces_is_the_same_head() {
+    for raw in ["\r\nPOST / HTTP/1.1\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n", "POST / HTTP/1.1\nA: b\nT: c\n\nmore"] {
         let connection = connection();
-        connection.record(raw);
-        assert_eq!(connection.head.as_ref().unwrap().lock().unwrap().len(), kept);
+        for byte in raw.as_bytes() {
+            connection.scan(&[*byte]);
+        }
+        assert_eq!(connection.has_content_length(&chunked(&[("a", "b")])), Some(false), "{raw:?}");
     }
-    check(b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer t\r\n\r\n", 0);
-    check(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n", 0);
-    for raw in [
-        "GET / HTTP/1.1\r\nHost: a\r\n",
-        "GET / HTTP/1.1\r\ntransfer-Encoding: chunked\r\n\r\n",
-        "POST / HTTP/1.1\nTransfer-Encoding: chunked\n\n",
-        "GET / HTTP/1.1\r\nHost: a\r\n\r\nPOST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",
-        "POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody",
-    ] {
-        check(raw.as_bytes(), raw.len());
+    let connection = connection();
+    let raw = b"POST / HTTP/1.1\r\nContent-Length \t: 1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    raw.chunks(3).for_each(|piece| connection.scan(piece));
+    assert_eq!(connection.has_content_length(&chunked(&[])), Some(true));
+}
+
+#[test]
+fn does_not_take_one_field_for_another() {
+    for name in ["X-Content-Length", "Content-Lengthy", "Content-Lengt", "Content-Length-Content-Length"] {
+        check(
+            format!("POST / HTTP/1.1\r\n{name}: 5\r\nTransfer-Encoding: chunked\r\n\r\n").as_bytes(),
+            &[(name, "5")],
+            Some(false),
+        );
     }
+    // A method that is not the request's, or only begins like it.
+    for method in ["GET", "POSTS", "POS", &"POST".repeat(9)] {
+        check(format!("{method} / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n").as_bytes(), &[], None);
+    }
+}
+
+#[test]
+fn scans_no_head_that_nobody_asks_for() {
+    #[track_caller]
+    fn check(raw: &str, scanned: bool) {
+        let connection = connection();
+        connection.scan(raw.as_bytes());
+        assert_eq!(!connection.head.as_ref().unwrap().lock().unwrap().is_fresh(), scanned, "{raw:?}");
+    }
+    check("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer t\r\n\r\n", false);
+    check("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n", false);
+    check("GET / HTTP/1.1\r\nHost: a\r\n", true);
+    check("GET / HTTP/1.1\r\ntransfer-Encoding: chunked\r\n\r\n", true);
+    check("POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody", true);
 }
 
 /// Runs a stream whose every poll comes to `activity`, and tells whether it is ended.
 async fn is_ended(activity: impl Fn() + Send + Sync + 'static) -> bool {
     let (alive, ended) = tokio::sync::oneshot::channel::<()>();
-    Streams { idle: Duration::from_millis(20) }.execute(async move {
+    Streams { idle: Duration::from_millis(20), refusal: Duration::from_millis(20) }.execute(async move {
         let _alive = alive;
         std::future::poll_fn(|_| {
             activity();

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, Method};
-use magicproxy_core::{Permit, RequestTarget, UnixTime};
+use magicproxy_core::{Permit, RequestTarget, VerifiedToken};
 
+use crate::admission::Holding;
 use crate::body::RequestBody;
 use crate::ledger::{Duties, Settled};
 use crate::opened::{OpenedCredential, QueryCredential};
@@ -33,34 +34,41 @@ pub(crate) struct Message {
 /// fn named(_: magicproxy_proxy::gate::OutboundRequest) {}
 /// ```
 /// ```compile_fail,E0624
-/// let forged = magicproxy_proxy::gate::OutboundRequest::new(todo!(), todo!(), todo!());
+/// let forged = magicproxy_proxy::gate::OutboundRequest::new(todo!(), todo!(), todo!(), todo!());
 /// ```
 /// ```compile_fail,E0451
-/// let forged = magicproxy_proxy::gate::OutboundRequest { credential: todo!(), message: todo!(), duties: todo!(), refused_from: todo!() };
+/// let forged = magicproxy_proxy::gate::OutboundRequest { credential: todo!(), message: todo!(), duties: todo!(), upgrader: todo!(), exchange: todo!() };
 /// ```
 #[derive(Debug)]
 pub struct OutboundRequest {
     credential: Arc<OpenedCredential>,
     message: Message,
     duties: Duties,
-    refused_from: UnixTime,
+    /// The token of a request that may open a WebSocket, which lives no longer than it.
+    upgrader: Option<Arc<VerifiedToken>>,
+    exchange: Holding,
+}
+
+/// What is sent, and what goes with it to its answer.
+pub(crate) struct Dispatch {
+    pub(crate) message: Message,
+    /// The credential, where it goes behind the query: a target is text that may be printed, so it comes beside the message.
+    pub(crate) parameter: Option<QueryCredential>,
+    pub(crate) duties: Duties,
+    pub(crate) exchange: Holding,
 }
 
 impl OutboundRequest {
-    pub(super) fn new(settled: Settled, credential: Arc<OpenedCredential>, message: Message) -> Self {
+    pub(super) fn new(settled: Settled, credential: Arc<OpenedCredential>, message: Message, exchange: Holding) -> Self {
         let (permit, duties) = settled.into_parts();
         // The permit ends here: it admits one request, and this is it.
-        Self { credential, message, duties, refused_from: permit.token().refused_from() }
+        let upgrader = message.upgrade.then(|| Arc::clone(permit.token()));
+        Self { credential, message, duties, upgrader, exchange }
     }
 
     /// A question that a permitted request needs answered before it is sent: it only reads, at the path of that request.
-    pub(crate) fn question(permit: &Permit, credential: Arc<OpenedCredential>, message: Message) -> Self {
-        Self { credential, message, duties: Duties::none(), refused_from: permit.token().refused_from() }
-    }
-
-    /// Must it be carried through though its caller goes away?
-    pub(crate) fn has_duties(&self) -> bool {
-        self.duties.are_due()
+    pub(crate) fn question(_permit: &Permit, credential: Arc<OpenedCredential>, message: Message, exchange: Holding) -> Self {
+        Self { credential, message, duties: Duties::none(), upgrader: None, exchange }
     }
 
     /// What to look for in the answer.
@@ -76,21 +84,19 @@ impl OutboundRequest {
         self.message.upgrade
     }
 
-    /// From when on the token that allowed it is refused.
-    pub(crate) fn refused_from(&self) -> UnixTime {
-        self.refused_from
+    /// The token with whose end a WebSocket ends that this request opens.
+    pub(crate) fn take_upgrader(&mut self) -> Option<Arc<VerifiedToken>> {
+        self.upgrader.take()
     }
 
     pub(crate) fn body(&self) -> &RequestBody {
         &self.message.body
     }
 
-    /// Sets the credential, after everything of the caller's was taken away. The duties go with it, to the answer.
-    ///
-    /// What goes behind the query comes beside the message: a target is text that may be printed.
-    pub(crate) fn into_message(self) -> (Message, Option<QueryCredential>, Duties) {
-        let mut message = self.message;
-        let parameter = self.credential.place(&mut message.headers);
-        (message, parameter, self.duties)
+    /// Sets the credential, after everything of the caller's was taken away.
+    pub(crate) fn into_dispatch(self) -> Dispatch {
+        let Self { credential, mut message, duties, exchange, .. } = self;
+        let parameter = credential.place(&mut message.headers);
+        Dispatch { message, parameter, duties, exchange }
     }
 }

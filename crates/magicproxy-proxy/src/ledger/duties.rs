@@ -14,6 +14,7 @@ use magicproxy_core::{Permit, UnixTime};
 use super::elements::{Claimed, Questions};
 use super::limits::Counted;
 use super::{Consultation, Ledger, MAX_GRANTS};
+use crate::admission::Holding;
 use crate::body::{Ahead, Held, MAX_BODY_BYTES};
 use crate::clock;
 use crate::gate::Message;
@@ -87,6 +88,8 @@ pub(crate) struct Unsettled {
     pub(crate) duties: Duties,
     /// How long a silence breaks an answer off that must be read first.
     pub(crate) idle: Duration,
+    /// Its place among those in progress.
+    pub(crate) exchange: Holding,
 }
 
 impl Unsettled {
@@ -94,10 +97,10 @@ impl Unsettled {
     ///
     /// An error where the upstream carried the request out and that could not be recorded.
     pub(crate) async fn settle(self) -> Result<Answer, Rejection> {
-        let Self { mut response, lease, duties, idle } = self;
+        let Self { mut response, lease, duties, idle, exchange } = self;
         // Only the proxy gives receipts.
         response.headers_mut().remove(RECEIPT);
-        let answer = Answer { response, lease, ahead: None, held: None };
+        let answer = Answer { response, lease, ahead: None, held: None, exchange };
         match duties.0 {
             None => Ok(answer),
             Some(duty) => Box::pin(duty.fulfil(answer, idle)).await,

@@ -9,6 +9,7 @@ use magicproxy_core::state::{Change, Condition, Entry, Partition};
 use magicproxy_core::{Denial, EncodedSlash, Permit, RequestTarget, UnixTime};
 
 use super::Ledger;
+use crate::admission::{Holding, Resource};
 use crate::body::{Ahead, RequestBody};
 use crate::clock;
 use crate::gate::{Message, OutboundRequest};
@@ -25,9 +26,11 @@ const MAX_LISTING_BYTES: usize = 4 * 1024 * 1024;
 
 /// How the upstream is asked what it has, with the credential of the request that wants to know.
 pub(crate) struct Questions<'q> {
-    pub(crate) upstream: &'q Upstream,
+    pub(crate) upstream: &'q Arc<Upstream>,
     pub(crate) worker: WorkerId,
     pub(crate) credential: &'q Arc<OpenedCredential>,
+    /// The exchange that asks, at whose payer's expense the question is.
+    pub(crate) exchange: &'q Holding,
 }
 
 /// What a request does to the elements of one partition.
@@ -192,8 +195,9 @@ impl Questions<'_> {
             body: RequestBody::empty(),
             upgrade: false,
         };
-        let question = OutboundRequest::question(permit, Arc::clone(self.credential), question);
-        let mut answer = self.upstream.send(question, self.worker).await?.settle().await?;
+        let exchange = self.exchange.take(Resource::Exchanges, 1)?;
+        let question = OutboundRequest::question(permit, Arc::clone(self.credential), question, exchange);
+        let mut answer = self.upstream.connect(question, self.worker).await?.send().await?.settle().await?;
         let readable = answer.response.status() == StatusCode::OK && Coding::of(answer.response.headers()) == Coding::Identity;
         if !readable {
             return Err(Rejection::CannotTell);

@@ -124,7 +124,7 @@ impl Rejection {
                 headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
             }
         }
-        if let Self::Limit(_, Some(after)) = self {
+        if let Some(after) = self.retry_after() {
             // Whole seconds, and never too early.
             headers.insert(RETRY_AFTER, HeaderValue::from(after.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX)));
         }
@@ -173,7 +173,7 @@ fn title(status: StatusCode) -> &'static str {
         StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => "the upstream did not give a usable answer",
         StatusCode::INTERNAL_SERVER_ERROR => "the proxy failed",
         StatusCode::SERVICE_UNAVAILABLE => "the proxy cannot decide now",
-        StatusCode::TOO_MANY_REQUESTS => "the token's limit is reached",
+        StatusCode::TOO_MANY_REQUESTS => "a limit is reached",
         _ => "the proxy does not take this request",
     }
 }

@@ -30,6 +30,7 @@ fn all() -> Vec<Rejection> {
         Denial::NotAllowed,
         Denial::BeyondCaveat,
         Denial::BeyondCeiling,
+        Denial::TooCostly,
     ];
     let tokens = [
         VerifyError::Malformed,

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use magicproxy_core::{Acceptance, EncodedSlash, PatternMode, Scopes, UnnamedTokens, UpstreamName};
 
-use super::{ApiRoot, CredentialCarrier, Forwarding, Links, Placing, RefusalShape, UpstreamSettings};
+use super::{ApiRoot, CredentialCarrier, Forwarding, Links, Placing, RefusalShape, UpstreamProtocol, UpstreamSettings};
 
 /// An upstream with ordinary settings.
 pub(crate) fn upstream(name: &str, root: &str, placing: Placing) -> Arc<UpstreamSettings> {
     Arc::new(UpstreamSettings {
         name: UpstreamName::parse(name).unwrap(),
         api_root: ApiRoot::parse(root).unwrap(),
+        protocol: UpstreamProtocol::default(),
         placing,
         unnamed: UnnamedTokens::Refuse,
         acceptance: Acceptance::default(),

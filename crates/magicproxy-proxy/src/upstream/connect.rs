@@ -1,10 +1,10 @@
-//! New connections to the upstream: TCP, TLS where the API root says so, HTTP/1.1 or HTTP/2 by ALPN.
+//! New connections to the upstream: TCP, TLS where the API root says so, and HTTP/1.1, or HTTP/2 by ALPN where that is configured.
 
 use std::io;
 use std::sync::Arc;
 
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -13,10 +13,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::connection::{Connection, Multiplexed};
+use super::http2::http2_connection;
 use super::io::UpstreamIo;
-use super::pool::Connection;
+use super::pool::{Kind, Socket};
 use crate::rejection::Rejection;
-use crate::settings::{ApiRoot, Timeouts, UpstreamSettings};
+use crate::settings::{ApiRoot, Settings, Timeouts, UpstreamProtocol, UpstreamSettings};
 
 /// Heads of answers above this are refused, and so are those with more than 100 fields, hyper's own limit.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -26,10 +28,19 @@ const READ_BYTES: usize = 128 * 1024;
 pub(super) struct Connector {
     root: ApiRoot,
     timeouts: Timeouts,
+    /// The most streams of a connection by HTTP/2.
+    streams: usize,
     tls: Option<Tls>,
 }
 
+/// A connection that was just made.
+pub(super) enum Connected {
+    Http1(Connection),
+    Http2(Multiplexed),
+}
+
 struct Tls {
+    /// Offers what is configured.
     any: TlsConnector,
     /// An upgrade needs HTTP/1.1.
     http1: TlsConnector,
@@ -37,27 +48,28 @@ struct Tls {
 }
 
 impl Connector {
-    pub(super) fn new(timeouts: Timeouts, upstream: &UpstreamSettings, root: &ApiRoot) -> Result<Self, rustls::Error> {
+    pub(super) fn new(settings: &Settings, upstream: &UpstreamSettings, root: &ApiRoot) -> Result<Self, rustls::Error> {
         let tls = if root.is_secure() { Some(Tls::new(upstream, root)?) } else { None };
-        Ok(Self { root: root.clone(), timeouts, tls })
+        let streams = settings.limits.upstream_streams_per_connection;
+        Ok(Self { root: root.clone(), timeouts: settings.timeouts, streams, tls })
     }
 
     /// Connects within the time allowed for it.
-    pub(super) async fn connect(&self, upgrade: bool) -> Result<Connection, Rejection> {
-        let connected = tokio::time::timeout(self.timeouts.connect, self.connect_unbounded(upgrade)).await;
+    pub(super) async fn connect(&self, kind: Kind, socket: Socket) -> Result<Connected, Rejection> {
+        let connected = tokio::time::timeout(self.timeouts.connect, self.connect_unbounded(kind, socket)).await;
         connected.unwrap_or(Err(Rejection::ConnectTimeout))
     }
 
-    async fn connect_unbounded(&self, upgrade: bool) -> Result<Connection, Rejection> {
+    async fn connect_unbounded(&self, kind: Kind, socket: Socket) -> Result<Connected, Rejection> {
         let root = &self.root;
         let stream = TcpStream::connect((root.host(), root.port())).await.map_err(|error| unreachable(&error))?;
         stream.set_nodelay(true).map_err(|error| unreachable(&error))?;
-        let stream = UpstreamIo::new(stream, self.timeouts.body_idle);
+        let stream = UpstreamIo::new(stream, self.timeouts.body_idle, socket);
         let Some(tls) = &self.tls else { return http1_connection(stream).await };
-        let connector = if upgrade { &tls.http1 } else { &tls.any };
+        let connector = if kind == Kind::Upgrade { &tls.http1 } else { &tls.any };
         let stream = connector.connect(tls.name.clone(), stream).await.map_err(|error| tls_failure(&error))?;
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-            return http2_connection(stream).await;
+            return http2_connection(stream, self.streams).await.map(Connected::Http2);
         }
         http1_connection(stream).await
     }
@@ -79,7 +91,12 @@ impl Tls {
             config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
             TlsConnector::from(Arc::new(config))
         };
-        Ok(Self { any: with_protocols(&[b"h2", b"http/1.1"]), http1: with_protocols(&[b"http/1.1"]), name })
+        let http1 = with_protocols(&[b"http/1.1"]);
+        let any = match upstream.protocol {
+            UpstreamProtocol::Http1 => http1.clone(),
+            UpstreamProtocol::Http2 => with_protocols(&[b"h2", b"http/1.1"]),
+        };
+        Ok(Self { any, http1, name })
     }
 }
 
@@ -91,7 +108,7 @@ pub(crate) fn client_config(roots: Vec<CertificateDer<'static>>) -> Result<Clien
     Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
 }
 
-async fn http1_connection<S>(stream: S) -> Result<Connection, Rejection>
+async fn http1_connection<S>(stream: S) -> Result<Connected, Rejection>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -103,22 +120,7 @@ where
             tracing::debug!(target: "magicproxy::upstream", %error, "a connection to the upstream ended");
         }
     });
-    Ok(Connection::Http1(sender))
-}
-
-async fn http2_connection<S>(stream: S) -> Result<Connection, Rejection>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let mut builder = http2::Builder::new(TokioExecutor::new());
-    builder.timer(TokioTimer::new()).max_header_list_size(64 * 1024).adaptive_window(true);
-    let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| handshake_failure(&error))?;
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(target: "magicproxy::upstream", %error, "a connection to the upstream ended");
-        }
-    });
-    Ok(Connection::Http2(sender))
+    Ok(Connected::Http1(Connection::Http1(sender)))
 }
 
 fn unreachable(error: &io::Error) -> Rejection {
@@ -132,7 +134,7 @@ fn tls_failure(error: &io::Error) -> Rejection {
     if by_tls { Rejection::Tls } else { Rejection::Connect }
 }
 
-fn handshake_failure(error: &hyper::Error) -> Rejection {
+pub(super) fn handshake_failure(error: &hyper::Error) -> Rejection {
     tracing::warn!(target: "magicproxy::upstream", %error, "the HTTP handshake with the upstream failed");
     Rejection::Connect
 }

@@ -11,16 +11,19 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::pool::Socket;
 use crate::write_stall::WriteStall;
 
 pub(super) struct UpstreamIo {
     stream: TcpStream,
     writes: WriteStall,
+    /// Counted until the stream is closed.
+    _socket: Socket,
 }
 
 impl UpstreamIo {
-    pub(super) fn new(stream: TcpStream, limit: Duration) -> Self {
-        Self { stream, writes: WriteStall::new(limit) }
+    pub(super) fn new(stream: TcpStream, limit: Duration, socket: Socket) -> Self {
+        Self { stream, writes: WriteStall::new(limit), _socket: socket }
     }
 }
 

@@ -1,181 +1,327 @@
-//! Kept connections: taken for one exchange, given back when its answer has been read to the end.
+//! The connections to one origin: kept, shared, bounded, and waited for in turn.
 //!
-//! A connection that was dropped instead, has bytes left over, or is no longer ready is never used again: hyper closes a
-//! connection on which bytes come that nobody asked for, and [`Pool::take`] asks it whether it is still ready.
+//! An idle connection is taken for one exchange and given back when its response has been read to the end. One that was dropped
+//! instead, has bytes left over, or is no longer ready is never used again: hyper closes a connection on which bytes come that
+//! nobody asked for. A request that finds every connection in use waits in the [queue](queue); one that is given up while it waits
+//! leaves the queue, and nothing of it is ever sent.
 
-use std::num::NonZeroUsize;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+mod lease;
+mod queue;
+mod shares;
+mod sockets;
+mod state;
+#[cfg(test)]
+mod tests;
 
-use http::{Request, Response, Version};
-use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1, http2};
-use pin_project_lite::pin_project;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use crate::body::RequestBody;
+use tokio::sync::oneshot;
+
+use self::lease::{Connecting, Waiting};
+use self::queue::Skip;
+use self::shares::Shares;
+use self::state::State;
+use super::connection::{Connection, Multiplexed};
+use crate::admission::{Holding, Payer, Resource};
+use crate::rejection::Rejection;
 use crate::serve::WorkerId;
+use crate::settings::{ApiRoot, Limits, Settings, UpstreamProtocol};
 
-/// How long a connection that was just given back may take to get ready.
-const READY_WITHIN: Duration = Duration::from_millis(20);
+pub(crate) use lease::Lease;
+pub(super) use lease::{Charge, Opening, Pooled};
+pub(crate) use sockets::{Socket, Sockets};
 
-/// A connection to the upstream.
-#[derive(Debug)]
-pub(super) enum Connection {
-    Http1(http1::SendRequest<RequestBody>),
-    Http2(http2::SendRequest<RequestBody>),
-}
-
-/// Why a request got no answer.
-pub(super) enum SendError {
-    /// Not a byte of it was written.
-    NotSent(Box<Request<RequestBody>>),
-    /// Some of it may have been.
-    Failed(hyper::Error),
-}
-
-impl Connection {
-    pub(super) fn version(&self) -> Version {
-        match self {
-            Self::Http1(_) => Version::HTTP_11,
-            Self::Http2(_) => Version::HTTP_2,
-        }
-    }
-
-    /// Hands the request over at once; what is returned only waits for the answer, so that it need not hold the request.
-    pub(super) fn send(
-        &mut self,
-        request: Request<RequestBody>,
-    ) -> impl Future<Output = Result<Response<Incoming>, SendError>> + use<> {
-        let sent = match self {
-            Self::Http1(sender) => Sent::Http1 { waiting: sender.try_send_request(request) },
-            Self::Http2(sender) => Sent::Http2 { waiting: sender.try_send_request(request) },
-        };
-        async move {
-            sent.await.map_err(|mut error| match error.take_message() {
-                Some(request) => SendError::NotSent(Box::new(request)),
-                None => SendError::Failed(error.into_error()),
-            })
-        }
-    }
-
-    async fn is_ready(&mut self) -> bool {
-        match self {
-            Self::Http1(sender) if sender.is_closed() => false,
-            Self::Http1(sender) if sender.is_ready() => true,
-            // Its answer was just read to the end: hyper is about to notice that too.
-            Self::Http1(sender) => matches!(Box::pin(tokio::time::timeout(READY_WITHIN, sender.ready())).await, Ok(Ok(()))),
-            Self::Http2(sender) => sender.is_ready() && !sender.is_closed(),
-        }
-    }
-}
-
-/// The pools of one origin, one for each worker: a connection is woken where it was made.
-#[derive(Debug)]
-pub(super) struct Pools(Vec<Arc<Pool>>);
-
-impl Pools {
-    /// `capacity` is that of all together.
-    pub(super) fn new(workers: NonZeroUsize, capacity: usize, keep: Duration) -> Self {
-        let capacity = capacity.div_ceil(workers.get());
-        Self((0..workers.get()).map(|_| Arc::new(Pool { idle: Mutex::default(), capacity, keep })).collect())
-    }
-
-    /// Where what this worker connects is kept.
-    pub(super) fn own(&self, worker: WorkerId) -> &Arc<Pool> {
-        #[expect(clippy::indexing_slicing, reason = "there is at least one, so the remainder is the number of one")]
-        &self.0[worker % self.0.len()]
-    }
-
-    /// A connection that can be used now, if there is one: the worker's own, or else another's, which costs less than a new one.
-    pub(super) async fn take(&self, worker: WorkerId) -> Option<(Connection, &Arc<Pool>)> {
-        let (before, from) = self.0.split_at(worker % self.0.len());
-        for pool in from.iter().chain(before) {
-            if let Some(connection) = pool.take().await {
-                return Some((connection, pool));
-            }
-        }
-        None
-    }
-}
-
-type Outcome = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
-
-pin_project! {
-    /// Waits for an answer by either protocol.
-    #[project = SentProjection]
-    enum Sent<A, B> {
-        Http1 { #[pin] waiting: A },
-        Http2 { #[pin] waiting: B },
-    }
-}
-
-impl<A: Future<Output = Outcome>, B: Future<Output = Outcome>> Future for Sent<A, B> {
-    type Output = Outcome;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
-        match self.project() {
-            SentProjection::Http1 { waiting } => waiting.poll(context),
-            SentProjection::Http2 { waiting } => waiting.poll(context),
-        }
-    }
-}
-
-/// Idle connections, the last used on top.
-#[derive(Debug)]
-pub(super) struct Pool {
-    idle: Mutex<Vec<(Connection, Instant)>>,
-    capacity: usize,
+/// How a pool is bounded.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    /// Connections, idle ones and those being made among them.
+    connections: usize,
+    /// Idle connections of one worker.
+    idle: usize,
+    /// Places of a connection: as many streams as it may have at most, or one.
+    places: usize,
+    /// How long an idle connection is kept.
     keep: Duration,
+    /// How long a request waits.
+    wait: Duration,
+}
+
+/// The pool of one origin. A connection is woken where it was made, so that idle ones are kept by worker.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    /// Where the connections lead, for the log.
+    origin: String,
+    bounds: Bounds,
+    sockets: Arc<Sockets>,
+    state: Mutex<State>,
+}
+
+/// What a request needs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Need {
+    pub(super) worker: WorkerId,
+    pub(super) kind: Kind,
+}
+
+/// Which connections serve a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Any.
+    Any,
+    /// A new one by HTTP/1.1: an upgraded connection is never given back, so it is never taken from the pool either.
+    Upgrade,
+}
+
+/// A request in the queue.
+#[derive(Debug)]
+struct Waiter {
+    need: Need,
+    payer: Payer,
+    turn: oneshot::Sender<Turn>,
+}
+
+/// A request that asks for its turn.
+struct Request<'r> {
+    need: Need,
+    payer: &'r Payer,
+    /// How many wait, this one among them.
+    waiting: usize,
+}
+
+/// What a request gets when it is its turn.
+#[derive(Debug)]
+enum Turn {
+    /// A connection that is there.
+    Use(Connection, Charge),
+    /// Leave to make one.
+    Connect(Opening),
+}
+
+/// A connection for one exchange.
+#[derive(Debug)]
+pub(super) enum Acquired {
+    /// One that was used before, or is used by others too.
+    Pooled(Lease),
+    /// One that is to be made.
+    New(Opening, Holding),
 }
 
 impl Pool {
-    async fn take(&self) -> Option<Connection> {
+    pub(super) fn new(settings: &Settings, protocol: UpstreamProtocol, root: &ApiRoot, sockets: &Arc<Sockets>) -> Arc<Self> {
+        let Limits { workers, idle_upstream_connections, upstream_connections: quota, .. } = settings.limits;
+        let connections = settings.limits.upstream_connections_per_origin.min(quota.total);
+        let places = match protocol {
+            UpstreamProtocol::Http1 => 1,
+            UpstreamProtocol::Http2 => settings.limits.upstream_streams_per_connection,
+        };
+        let bounds = Bounds {
+            connections,
+            idle: idle_upstream_connections.div_ceil(workers.get()),
+            places,
+            keep: settings.timeouts.keep_alive,
+            wait: settings.timeouts.upstream_queue,
+        };
+        let pool = Arc::new(Self {
+            origin: root.authority().to_string(),
+            bounds,
+            sockets: Arc::clone(sockets),
+            state: Mutex::new(State::new(workers, places, Shares::of(connections, places, &quota))),
+        });
+        sockets.register(&pool);
+        pool
+    }
+
+    /// A connection at the expense of the exchange's payer; waits in the queue where all are in use that it may have.
+    pub(super) async fn acquire(self: &Arc<Self>, need: Need, exchange: &Holding) -> Result<Acquired, Rejection> {
+        let holding = exchange.take(Resource::UpstreamConnections, 1)?;
+        let turn = match self.turn_at_once(need, exchange.payer()) {
+            Some(turn) => turn,
+            None => Box::pin(self.wait(need, exchange)).await?,
+        };
+        Ok(match turn {
+            Turn::Use(connection, charge) => Acquired::Pooled(Lease::new(connection, charge, holding, need.worker)),
+            Turn::Connect(opening) => Acquired::New(opening, holding),
+        })
+    }
+
+    /// Nobody overtakes those who wait.
+    fn turn_at_once(self: &Arc<Self>, need: Need, payer: &Payer) -> Option<Turn> {
+        let mut unfit = Vec::new();
+        let turn = {
+            let mut state = self.state();
+            if !state.queue.is_empty() {
+                return None;
+            }
+            self.turn(&mut state, &Request { need, payer, waiting: 1 }, &mut unfit)
+        };
+        drop(unfit);
+        turn.ok()
+    }
+
+    async fn wait(self: &Arc<Self>, need: Need, exchange: &Holding) -> Result<Turn, Rejection> {
+        let _place = exchange.take(Resource::UpstreamQueue, 1)?;
+        let (sender, turn) = oneshot::channel();
+        let payer = exchange.payer();
+        let ticket = self.state().queue.push(payer, Waiter { need, payer: payer.clone(), turn: sender });
+        let mut waiting = Waiting { pool: Arc::clone(self), ticket, turn };
+        tracing::debug!(target: "magicproxy::upstream", origin = self.origin, "a request waits for a connection");
+        self.dispatch();
+        let served = tokio::time::timeout(self.bounds.wait, &mut waiting.turn).await;
+        served.ok().and_then(Result::ok).ok_or(Rejection::UpstreamBusy)
+    }
+
+    /// Gives everyone their turn who can have it now.
+    fn dispatch(self: &Arc<Self>) {
         loop {
-            let (mut connection, since) = self.pop()?;
-            if since.elapsed() < self.keep && connection.is_ready().await {
-                self.share(&connection);
-                return Some(connection);
+            let mut unfit = Vec::new();
+            let served = {
+                let mut state = self.state();
+                let mut queue = std::mem::take(&mut state.queue);
+                let waiting = queue.len();
+                let served = queue.serve(|Waiter { need, payer, .. }| {
+                    self.turn(&mut state, &Request { need: *need, payer, waiting }, &mut unfit)
+                });
+                state.queue = queue;
+                served
+            };
+            drop(unfit);
+            self.sockets.make_room();
+            let Some((waiter, turn)) = served else { return };
+            // It has gone in this very moment.
+            if let Err(turn) = waiter.turn.send(turn) {
+                self.take_back(turn);
             }
         }
     }
-
-    /// Keeps a connection that carries many exchanges at once where others find it, from now on.
-    pub(super) fn share(&self, connection: &Connection) {
-        if let Connection::Http2(sender) = connection {
-            self.push(Connection::Http2(sender.clone()));
-        }
-    }
-
-    pub(super) fn lease(self: &Arc<Self>, connection: Connection) -> Lease {
-        let exclusive = matches!(connection, Connection::Http1(_));
-        Lease { pool: Arc::clone(self), connection: exclusive.then_some(connection) }
-    }
-
-    fn pop(&self) -> Option<(Connection, Instant)> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
-    }
-
-    fn push(&self, connection: Connection) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < self.capacity {
-            idle.push((connection, Instant::now()));
-        }
-    }
 }
 
-/// A connection in use; dropping it closes the connection, giving it back keeps it.
-#[derive(Debug)]
-pub(crate) struct Lease {
-    pool: Arc<Pool>,
-    connection: Option<Connection>,
-}
-
-impl Lease {
-    pub(crate) fn give_back(self) {
-        if let Some(connection) = self.connection {
-            self.pool.push(connection);
+impl Pool {
+    /// What there is for this request: a stream of a connection that others use too, an idle connection, or leave to make one.
+    fn turn(self: &Arc<Self>, state: &mut State, request: &Request<'_>, unfit: &mut Vec<Connection>) -> Result<Turn, Skip> {
+        let Bounds { places, keep, .. } = self.bounds;
+        let Request { need, payer, .. } = *request;
+        if need.kind == Kind::Any
+            && let Some(connection) = state.stream(keep, unfit)
+        {
+            let charge = self.charge(state, payer, self.places_of_stream(&connection))?;
+            connection.streams().begin();
+            return Ok(Turn::Use(Connection::Http2(connection), charge));
         }
+        state.shares.admit(payer, places)?;
+        if need.kind == Kind::Any
+            && let Some(connection) = state.take_idle(need.worker, keep, unfit)
+        {
+            return Ok(Turn::Use(connection, self.charge(state, payer, places)?));
+        }
+        self.leave_to_connect(state, request, unfit).map(Turn::Connect)
+    }
+
+    fn leave_to_connect(
+        self: &Arc<Self>,
+        state: &mut State,
+        request: &Request<'_>,
+        unfit: &mut Vec<Connection>,
+    ) -> Result<Opening, Skip> {
+        let Request { need, payer, waiting } = *request;
+        let shareable = need.kind == Kind::Any && self.bounds.places > 1;
+        // Those that are being made will carry as many more.
+        if shareable && waiting <= state.connecting * state.expected.saturating_sub(1) {
+            return Err(Skip::All);
+        }
+        let none = if need.kind == Kind::Any { Skip::All } else { Skip::Line };
+        if state.open >= self.bounds.connections {
+            // Only who can use no idle one finds one here.
+            unfit.extend(state.evict());
+            return Err(none);
+        }
+        if !self.sockets.take() {
+            return Err(none);
+        }
+        state.open += 1;
+        let socket = Socket { pool: Arc::clone(self) };
+        let connecting = shareable.then(|| {
+            state.connecting += 1;
+            Connecting { pool: Arc::clone(self) }
+        });
+        let places = self.bounds.places;
+        state.shares.charge(payer, places);
+        let charge = Charge { pool: Arc::clone(self), payer: payer.clone(), places };
+        Ok(Opening { charge, socket, connecting })
+    }
+
+    fn charge(self: &Arc<Self>, state: &mut State, payer: &Payer, places: usize) -> Result<Charge, Skip> {
+        state.shares.admit(payer, places)?;
+        state.shares.charge(payer, places);
+        Ok(Charge { pool: Arc::clone(self), payer: payer.clone(), places })
+    }
+
+    /// A connection with fewer streams than most has larger ones.
+    fn places_of_stream(&self, connection: &Multiplexed) -> usize {
+        self.bounds.places.div_ceil(connection.streams().limit().max(1))
+    }
+
+    /// Keeps a new connection of HTTP/2 where others find it, from now on, and gives its first stream to who made it.
+    fn share(self: &Arc<Self>, connection: Multiplexed, charge: &mut Charge) -> Connection {
+        let mut state = self.state();
+        connection.streams().begin();
+        state.expected = connection.streams().limit();
+        let places = self.places_of_stream(&connection);
+        state.shares.discharge(&charge.payer, charge.places.saturating_sub(places));
+        charge.places = charge.places.min(places);
+        state.shared.push(connection.clone());
+        Connection::Http2(connection)
+    }
+
+    /// Takes back a connection whose exchange has ended as it should.
+    fn give_back(self: &Arc<Self>, connection: Connection, mut charge: Charge, worker: WorkerId) {
+        let (unfit, waiting) = {
+            let mut state = self.state();
+            state.shares.discharge(&charge.payer, std::mem::take(&mut charge.places));
+            let unfit = match connection {
+                Connection::Http1(_) => state.keep_idle(connection, worker, self),
+                Connection::Http2(connection) => {
+                    connection.streams().end();
+                    if connection.streams().idle_since().is_some() && self.sockets.call_one_in() {
+                        state.forget(&connection);
+                    }
+                    Some(Connection::Http2(connection))
+                }
+            };
+            (unfit, !state.queue.is_empty())
+        };
+        drop(unfit);
+        if waiting {
+            self.dispatch();
+        }
+    }
+
+    /// A stream was ended early: its places stay charged. A connection on which that was often is no longer shared, and ends when
+    /// its other streams have ended.
+    fn reset(&self, connection: &Multiplexed, charge: Charge) {
+        connection.streams().reset(charge);
+        if connection.streams().are_used_up() {
+            self.state().forget(connection);
+        }
+    }
+
+    fn take_back(self: &Arc<Self>, turn: Turn) {
+        match turn {
+            Turn::Use(connection, charge) => self.give_back(connection, charge, 0),
+            Turn::Connect(opening) => drop(opening),
+        }
+    }
+
+    /// An idle connection, to be closed.
+    fn evict(&self) -> Option<Connection> {
+        self.state().evict()
+    }
+
+    fn forget_socket(&self) {
+        self.state().open -= 1;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

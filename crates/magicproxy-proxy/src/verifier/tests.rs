@@ -1,100 +1,278 @@
-use magicproxy_core::{KeyRing, PatternMode};
+use std::sync::atomic::Ordering;
+
+use magicproxy_core::{Kem, KeyRing, PatternMode, PrivateKey, RawRule, Rule, SealRequest, SealingKey, UnixTime, UpstreamName};
 
 use super::*;
 use crate::settings::Placing;
 use crate::settings::fixture::upstream;
 
-#[test]
-fn every_shard_holds_the_largest_policy() {
-    for mebibytes in [8, 64, 100, 1000] {
-        let cache = cache(mebibytes * 1024 * 1024);
-        assert!(cache.shard_capacity() >= SHARD_BYTES as u64, "{mebibytes}");
-    }
-    assert_eq!(cache(0).num_shards(), 1);
+/// A proxy of one upstream, and whoever has tokens for it.
+struct Fixture {
+    verifier: Verifier,
+    peer: Arc<Account>,
 }
 
-fn verifier_and_token() -> (Verifier, PresentedToken) {
-    verifier_and_token_of(&["GET /user".to_owned()])
+fn keys() -> KeyRing {
+    let sealing = SealingKey::generate(Kem::X25519, clock::now()).unwrap();
+    KeyRing::new(PrivateKey::generate(2048).unwrap(), Vec::new()).unwrap().with_sealing(vec![sealing]).unwrap()
 }
 
-fn verifier_and_token_of(rules: &[String]) -> (Verifier, PresentedToken) {
-    verifier_and_token_with("a-credential", rules)
+fn fixture(limits: &Limits, mint_is_open: MintIsOpen) -> Fixture {
+    let inner = Inner {
+        keys: Arc::new(SharedKeys::new(keys())),
+        upstream: upstream("api", "https://api.example", Placing::default()),
+        carriers: Carriers::default(),
+        mint_is_open,
+        shared: Shared::new(limits),
+    };
+    let verifier = Verifier {
+        inner: Arc::new(inner),
+        cache: TokenCache::new(limits.token_cache_bytes),
+        fingerprints: Fingerprints::new().unwrap(),
+    };
+    Fixture { verifier, peer: Arc::default() }
 }
 
-fn verifier_and_token_with(credential: &str, rules: &[String]) -> (Verifier, PresentedToken) {
-    let keys = KeyRing::new(magicproxy_core::PrivateKey::generate(2048).unwrap(), Vec::new()).unwrap();
-    let rules: Vec<_> = rules.iter().cloned().map(magicproxy_core::RawRule::Text).collect();
-    let now = clock::now();
-    let minted = keys
-        .mint(&magicproxy_core::MintRequest {
+fn checked(rules: &[String]) -> Vec<Rule> {
+    let rules: Vec<_> = rules.iter().cloned().map(RawRule::Text).collect();
+    Rule::parse_list(&rules, PatternMode::Whole).unwrap()
+}
+
+fn presented(token: &str) -> PresentedToken {
+    let mut headers = http::HeaderMap::new();
+    headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
+    PresentedToken::from_headers(&headers, &Carriers::default()).unwrap()
+}
+
+impl Fixture {
+    /// A token of version 1.
+    fn minted(&self, credential: &str, rules: &[String]) -> PresentedToken {
+        let now = clock::now();
+        let request = magicproxy_core::MintRequest {
             credential: magicproxy_core::Credential::parse(Zeroizing::new(credential.to_owned())).unwrap(),
-            grant: magicproxy_core::Grant::Allowed(magicproxy_core::Rule::parse_list(&rules, PatternMode::Whole).unwrap()),
+            grant: magicproxy_core::Grant::Allowed(checked(rules)),
             upstream: None,
             issued_at: now,
-            expires_at: magicproxy_core::UnixTime(now.0 + 60),
+            expires_at: UnixTime(now.0 + 600),
             not_before: None,
             explain: false,
             limit: None,
-        })
-        .unwrap();
-    let mut headers = http::HeaderMap::new();
-    headers.insert("authorization", format!("Bearer {}", *minted.token).parse().unwrap());
-    let verifier = Verifier {
-        inner: Arc::new(Inner {
-            keys: Arc::new(SharedKeys::new(keys)),
-            upstream: upstream("api", "https://api.example", Placing::default()),
-            carriers: Carriers::default(),
-        }),
-        cache: cache(64 * 1024 * 1024),
-        fingerprints: Fingerprints::new().unwrap(),
-        slots: Arc::new(Semaphore::new(1)),
-    };
-    (verifier, PresentedToken::from_headers(&headers, &crate::carriers::Carriers::default()).unwrap())
+        };
+        presented(&self.verifier.inner.keys.current().mint(&request).unwrap().token)
+    }
+
+    /// A token of version 2: whoever has the public key makes such.
+    fn sealed(&self, rules: &[String]) -> PresentedToken {
+        let (keys, now) = (self.verifier.inner.keys.current(), clock::now());
+        let request = SealRequest {
+            credential: magicproxy_core::Credential::parse(Zeroizing::new("a-credential".to_owned())).unwrap().into(),
+            grant: magicproxy_core::Grant::Allowed(checked(rules)),
+            upstream: UpstreamName::parse("api").unwrap(),
+            issued_at: now,
+            expires_at: UnixTime(now.0 + 600),
+            not_before: None,
+            subject: None,
+            explain: false,
+            minter: None,
+        };
+        presented(&keys.published(now).next().unwrap().mint(&request).unwrap().token)
+    }
+
+    async fn verify(&self, token: &PresentedToken) -> Result<Arc<CachedToken>, Rejection> {
+        self.verify_from(token, &self.peer).await
+    }
+
+    async fn verify_from(&self, token: &PresentedToken, peer: &Arc<Account>) -> Result<Arc<CachedToken>, Rejection> {
+        self.verifier.verify(token, || Arc::clone(peer)).await
+    }
+
+    /// The token with one more caveat, by the proxy.
+    async fn narrowed(&self, token: &PresentedToken, caveat: &str) -> PresentedToken {
+        let entry = self.verify(token).await.unwrap();
+        let caveat = Box::new(Caveat::from_json(caveat.as_bytes()).unwrap());
+        presented(&self.verifier.reissue(&entry, token, Reissue::Narrow(caveat)).await.unwrap())
+    }
+
+    fn compiled(&self) -> usize {
+        self.verifier.inner.shared.rules.compiled.load(Ordering::Relaxed)
+    }
+
+    fn lanes(&self) -> &Lanes {
+        &self.verifier.inner.shared.lanes
+    }
+}
+
+fn simple() -> Vec<String> {
+    vec!["GET /user".to_owned()]
+}
+
+/// Rules that take long to compile, other ones for each number.
+fn costly(number: usize) -> Vec<String> {
+    (0..8).map(|at| format!("GET /{number}/{at}[ab]*a[ab]{{7}}c")).collect()
 }
 
 #[tokio::test]
 async fn a_token_is_verified_once() {
-    let (verifier, presented) = verifier_and_token();
-    let (first, at_once) = tokio::join!(verifier.verify(&presented), verifier.verify(&presented));
-    let (first, at_once) = (first.unwrap(), at_once.unwrap());
-    // Nobody can verify any more, so what is given was kept.
-    verifier.slots.close();
-    let later = verifier.verify(&presented).await.unwrap();
-    assert!(Arc::ptr_eq(&first, &later) && Arc::ptr_eq(&first, &at_once));
+    let fixture = fixture(&Limits::default(), MintIsOpen::Yes);
+    let token = fixture.minted("a-credential", &simple());
+    let (first, at_once) = tokio::join!(fixture.verify(&token), fixture.verify(&token));
+    let later = fixture.verify(&token).await.unwrap();
+    assert!(Arc::ptr_eq(&first.unwrap(), &later) && Arc::ptr_eq(&at_once.unwrap(), &later));
+    assert_eq!(fixture.lanes().authentication.counts(), (1, 0));
 }
 
+/// Forged tokens stop at the first lane.
 #[tokio::test]
-async fn what_is_not_genuine_is_not_kept() {
-    let (verifier, presented) = verifier_and_token();
-    let other = verifier_and_token().1;
-    assert!(verifier.verify(&other).await.is_err());
-    assert_eq!(verifier.cache.len(), 0);
-    verifier.verify(&presented).await.unwrap();
-    assert_eq!(verifier.cache.len(), 1);
+async fn what_is_not_genuine_is_not_kept_and_costs_no_more() {
+    let (here, elsewhere) = (fixture(&Limits::default(), MintIsOpen::Yes), fixture(&Limits::default(), MintIsOpen::Yes));
+    for token in [elsewhere.minted("a-credential", &costly(1)), elsewhere.sealed(&costly(1))] {
+        assert!(here.verify(&token).await.is_err());
+    }
+    assert_eq!((here.verifier.cache.len(), here.lanes().authentication.counts().0), (0, 2));
+    assert_eq!((here.lanes().quick.counts().0, here.compiled()), (0, 0));
+    here.verify(&here.minted("a-credential", &simple())).await.unwrap();
+    assert_eq!((here.verifier.cache.len(), here.lanes().quick.counts().0), (1, 1));
 }
 
 /// Whoever could, would have any number of costly tokens verified at once.
 #[tokio::test]
 async fn a_caller_who_leaves_makes_no_room_before_the_work_is_done() {
-    let costly: Vec<String> = (0..60).map(|number| format!("GET /{number}[ab]*a[ab]{{6}}c")).collect();
-    let (verifier, presented) = verifier_and_token_of(&costly);
-    let mut verifying = Box::pin(verifier.verify(&presented));
-    let begun = std::future::poll_fn(|context| std::task::Poll::Ready(verifying.as_mut().poll(context))).await;
+    let fixture = fixture(&Limits::default(), MintIsOpen::No);
+    let payer = Payer { owner: Some(Arc::default()), peer: Arc::default(), standing: Standing::Known };
+    let lane = fixture.lanes().costly(Standing::Known);
+    let mut slots = Vec::new();
+    while lane.counts().0 < std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(4)) {
+        slots.push(lane.enter(&payer).await.unwrap());
+    }
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let mut working = Box::pin(slots.pop().unwrap().work(move || ended.recv().is_err()));
+    let begun = std::future::poll_fn(|context| std::task::Poll::Ready(working.as_mut().poll(context))).await;
     assert!(begun.is_pending());
-    drop(verifying);
-    assert_eq!(verifier.slots.available_permits(), 0);
-    let done = tokio::time::timeout(Duration::from_secs(60), verifier.slots.acquire()).await;
-    assert!(done.is_ok());
+    drop(working);
+    let mut next = Box::pin(lane.enter(&payer));
+    let next_begun = std::future::poll_fn(|context| std::task::Poll::Ready(next.as_mut().poll(context))).await;
+    assert!(next_begun.is_pending(), "the slot is not free while the work is not done");
+    drop(end);
+    assert!(next.await.is_ok());
 }
 
 /// Whoever mints chooses how long credentials are: the cache is to be no larger for that.
 #[tokio::test]
 async fn a_long_credential_weighs_what_it_takes() {
+    let fixture = fixture(&Limits::default(), MintIsOpen::Yes);
     for length in [100, 8192] {
-        let (verifier, presented) = verifier_and_token_with(&"x".repeat(length), &["GET /user".to_owned()]);
-        let entry = verifier.verify(&presented).await.unwrap();
-        let weight = ByMemory.weight(&Fingerprint::default(), &entry);
-        let least = 12 * length as u64;
-        assert!((least..2 * least + 16 * 1024).contains(&weight), "{length}: {weight}");
+        let entry = fixture.verify(&fixture.minted(&"x".repeat(length), &simple())).await.unwrap();
+        let least = 12 * length;
+        assert!((least..2 * least + 16 * 1024).contains(&entry.weight()), "{length}: {}", entry.weight());
     }
+}
+
+/// Costly tokens of strangers take their turns among themselves: nobody else waits for one of them to be compiled.
+#[tokio::test]
+async fn nobody_waits_for_the_costly_tokens_of_strangers() {
+    let fixture = Arc::new(fixture(&Limits::default(), MintIsOpen::Yes));
+    let strangers = fixture.lanes().costly(Standing::Stranger);
+    // Its slots are taken for as long as the test wants.
+    let payer = Payer::anonymous(Arc::default());
+    let mut held = vec![strangers.enter(&payer).await.unwrap()];
+    let mut attacks = Vec::new();
+    for number in 0..12 {
+        let (fixture, token) = (Arc::clone(&fixture), fixture.sealed(&costly(number)));
+        let attacker = Arc::clone(&fixture.peer);
+        attacks.push(tokio::spawn(async move { fixture.verify_from(&token, &attacker).await }));
+    }
+    for _ in 1..std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(4)) {
+        held.push(strangers.enter_surely(&payer).await.unwrap());
+    }
+    let honest = Arc::default();
+    for token in [fixture.sealed(&simple()), fixture.minted("a-credential", &simple())] {
+        assert!(fixture.verify_from(&token, &honest).await.is_ok());
+    }
+    assert_eq!(fixture.compiled(), 1, "only what was simple was compiled, once for both");
+    drop(held);
+    for attack in attacks {
+        assert!(attack.await.unwrap().is_ok(), "costly tokens are slow, and not refused");
+    }
+    assert_eq!(fixture.compiled(), 13);
+}
+
+/// Narrowing compiles the caveat, once; its children, and other tokens of the same rules, compile nothing.
+#[tokio::test]
+async fn the_same_rules_are_compiled_once() {
+    let fixture = fixture(&Limits::default(), MintIsOpen::No);
+    let token = fixture.minted("a-credential", &costly(1));
+    fixture.verify(&token).await.unwrap();
+    assert_eq!(fixture.compiled(), 1);
+    for child in 0..5 {
+        let caveat = format!(r#"{{"allowed":["GET /1/.*x?y*"],"sub":"child{child}"}}"#);
+        let child = fixture.narrowed(&token, &caveat).await;
+        fixture.verify(&child).await.unwrap();
+        assert_eq!(fixture.compiled(), 2);
+    }
+    for _ in 0..5 {
+        fixture.verify(&fixture.minted("another", &costly(1))).await.unwrap();
+        fixture.verify(&fixture.sealed(&costly(1))).await.unwrap();
+    }
+    assert_eq!(fixture.compiled(), 2);
+    assert_eq!(fixture.lanes().costly(Standing::Known).counts().0 + fixture.lanes().costly(Standing::Stranger).counts().0, 1);
+}
+
+fn small() -> Limits {
+    let quota = |total| Quota { total, per_owner: total / 4, per_peer: total / 4, reserved: total / 8 };
+    Limits { token_cache_bytes: quota(256 * 1024), rule_cache_bytes: quota(256 * 1024), ..Limits::default() }
+}
+
+/// With the public key alone: whatever a stranger sends, its own entries go.
+#[tokio::test]
+async fn a_strangers_flood_evicts_the_strangers_own() {
+    let fixture = fixture(&small(), MintIsOpen::Yes);
+    let honest: Vec<(PresentedToken, Arc<Account>)> =
+        (0..4).map(|at| (fixture.sealed(&[format!("GET /honest/{at}/[a-z]*x?y*")]), Arc::default())).collect();
+    let mut warm = Vec::new();
+    for (token, peer) in &honest {
+        warm.push(fixture.verify_from(token, peer).await.unwrap());
+    }
+    for at in 0..60 {
+        fixture.verify(&fixture.sealed(&[format!("GET /flood/{at}/[a-z]*x?y*")])).await.unwrap();
+    }
+    assert!(fixture.verifier.cache.weight() <= 256 * 1024);
+    let (lists, weight) = fixture.verifier.inner.shared.rules.counts();
+    assert!(weight <= 256 * 1024 && lists < 64, "{lists} lists of {weight} bytes");
+    let compiled = fixture.compiled();
+    for ((token, peer), warm) in honest.iter().zip(&warm) {
+        assert!(Arc::ptr_eq(&fixture.verify_from(token, peer).await.unwrap(), warm), "a warm token stays");
+    }
+    // Nor did their rules go.
+    for at in 0..4 {
+        let again = fixture.sealed(&[format!("GET /honest/{at}/[a-z]*x?y*")]);
+        fixture.verify_from(&again, &Arc::default()).await.unwrap();
+    }
+    assert_eq!(fixture.compiled(), compiled);
+}
+
+/// By `/narrow`, where minting is closed: the children are their owner's.
+#[tokio::test]
+async fn a_holders_flood_evicts_the_holders_own() {
+    let fixture = fixture(&small(), MintIsOpen::No);
+    let honest = fixture.minted("another", &simple());
+    let warm = fixture.verify(&honest).await.unwrap();
+    let parent = fixture.minted("a-credential", &simple());
+    for child in 0..40 {
+        let caveat = format!(r#"{{"allowed":["GET /{child}/[a-z]*x?y*"]}}"#);
+        let child = fixture.narrowed(&parent, &caveat).await;
+        fixture.verify(&child).await.unwrap();
+    }
+    assert!(fixture.verifier.cache.weight() <= 256 * 1024 / 4 + warm.weight());
+    assert!(Arc::ptr_eq(&fixture.verify(&honest).await.unwrap(), &warm));
+}
+
+/// Keys that were replaced leave nothing behind.
+#[tokio::test]
+async fn what_was_verified_with_older_keys_is_forgotten() {
+    let fixture = fixture(&Limits::default(), MintIsOpen::Yes);
+    let token = fixture.sealed(&simple());
+    fixture.verify(&token).await.unwrap();
+    fixture.verifier.inner.keys.replace(keys());
+    assert!(fixture.verify(&token).await.is_err());
+    assert_eq!((fixture.verifier.cache.len(), fixture.verifier.cache.weight()), (0, 0));
 }

@@ -11,6 +11,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use magicproxy_proxy::settings::Quota;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
@@ -338,4 +339,106 @@ async fn hostile_fields_make_no_other_request_upstream() {
         }
     }
     assert!(!upstream.raw().is_empty(), "nothing got through, not even what is allowed");
+}
+
+/// A client of bare frames that gives responses a window of 0 bytes.
+async fn closed_window(proxy: &Proxy) -> Client {
+    let mut client = Client::connect(proxy).await;
+    let settings = frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    client.send([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &settings].concat()).await;
+    client
+}
+
+/// So many requests for the same, on the streams from this one on.
+fn requests(path: &str, first: u8, count: u8) -> Vec<u8> {
+    let fields = [(":method", "GET"), (":scheme", "http"), (":path", path), (":authority", "a")];
+    (0..count).flat_map(|number| frame(1, 5, first + 2 * number, &literals(&fields))).collect()
+}
+
+/// The kind and the flags of each frame on a stream of a client's, and of what ends the connection.
+fn frames(mut bytes: &[u8]) -> Vec<(u8, u8)> {
+    let mut frames = Vec::new();
+    while let [a, b, c, kind, flags, _, _, _, _, ..] = bytes {
+        frames.push((*kind, *flags));
+        bytes = bytes.get(9 + u32::from_be_bytes([0, *a, *b, *c]) as usize..).unwrap_or_default();
+    }
+    frames
+}
+
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const GOAWAY: u8 = 7;
+
+fn count(frames: &[(u8, u8)], kind: u8, ends_stream: bool) -> usize {
+    frames.iter().filter(|(other, flags)| *other == kind && (flags & 1 == 1) == ends_stream).count()
+}
+
+/// Refusals that nobody takes cost few streams, for a short time; the others end with their heads.
+#[tokio::test]
+async fn refusals_that_are_not_taken_are_few_and_ended_soon() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::with(&upstream, |settings| settings.timeouts.refusal = Duration::from_millis(200)).await;
+    for path in ["/a", "/__magictoken"] {
+        let mut client = closed_window(&proxy).await;
+        client.send(requests(path, 1, 50)).await;
+        let mut seen = Vec::new();
+        soon(async {
+            while count(&frames(&seen), RST_STREAM, false) < 8 {
+                seen.extend(client.some().await);
+            }
+        })
+        .await;
+        let seen = frames(&seen);
+        assert_eq!((count(&seen, HEADERS, false), count(&seen, HEADERS, true)), (8, 42), "{path}: {seen:?}");
+        assert_eq!(count(&seen, RST_STREAM, false), 8, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_that_are_not_taken_are_charged_to_their_peer() {
+    let upstream = Upstream::hello().await;
+    let quota = Quota { per_peer: 10, ..Quota::of(100) };
+    let proxy = Proxy::with(&upstream, |settings| settings.limits.own_responses = quota).await;
+    let (mut held, mut clients) = (0, Vec::new());
+    for _ in 0..4 {
+        let mut client = closed_window(&proxy).await;
+        client.send(requests("/a", 1, 20)).await;
+        let mut seen = Vec::new();
+        while count(&frames(&seen), HEADERS, false) + count(&frames(&seen), HEADERS, true) < 20 {
+            seen.extend(client.some().await);
+        }
+        held += count(&frames(&seen), HEADERS, false);
+        clients.push(client);
+    }
+    assert_eq!(held, 10);
+    // Over HTTP/1, and where they are taken, refusals have their content.
+    Client::ask(&proxy, request("GET /a", "", &[], "")).await.assert_rejected(401, "no_token");
+    drop(clients);
+    let mut sender = connect(&proxy).await;
+    soon(async { while answer(&mut sender, ask("GET /a", "", "")).await.1.is_empty() {} }).await;
+}
+
+#[tokio::test]
+async fn many_refusals_end_a_connection() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::with(&upstream, |settings| settings.timeouts.refusal = Duration::from_millis(200)).await;
+    let mut client = closed_window(&proxy).await;
+    client.send(requests("/a", 1, 100)).await;
+    let seen = frames(&client.closed().await);
+    assert!(count(&seen, GOAWAY, false) + count(&seen, GOAWAY, true) > 0, "{seen:?}");
+    // A client that reads them has them all before it goes.
+    let mut sender = connect(&proxy).await;
+    let mut refused = 0;
+    while soon(sender.ready()).await.is_ok() && refused < 100 {
+        let Ok(response) = soon(sender.send_request(ask("GET /a", "", ""))).await else { break };
+        assert_eq!(response.status(), 401);
+        refused += 1;
+    }
+    assert!((64..70).contains(&refused), "{refused}");
+    // One that was admitted is refused more often.
+    let mut sender = connect(&proxy).await;
+    assert_eq!(answer(&mut sender, ask("GET /a", &Token::any(), "")).await.0.status(), 200);
+    for _ in 0..100 {
+        assert_eq!(answer(&mut sender, ask("GET /a", "", "")).await.0.status(), 401);
+    }
 }

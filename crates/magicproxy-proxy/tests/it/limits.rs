@@ -1,10 +1,13 @@
 //! Callers that are slow, idle or many; and the end of the proxy.
 
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpStream;
+use magicproxy_core::Network;
+use tokio::net::{TcpSocket, TcpStream};
 
-use crate::support::{Client, Proxy, Token, Upstream, request, soon};
+use crate::support::{Certificate, Client, Proxy, Token, Upstream, request, settings, soon};
 
 const SHORT: Duration = Duration::from_millis(300);
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -134,22 +137,233 @@ async fn a_stalled_order_is_ended() {
     client.closed().await;
 }
 
+/// A connection from another address of this machine.
+async fn connect_from(proxy: &Proxy, address: [u8; 4]) -> Client {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((address, 0).into()).unwrap();
+    Client::over(soon(socket.connect(proxy.address)).await.unwrap())
+}
+
 #[tokio::test]
-async fn connections_beyond_the_limit_wait() {
+async fn a_new_connection_ends_the_longest_idle() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::with(&upstream, |settings| settings.limits.connections = 2).await;
-    let token = Token::any();
+    let asked = request("GET /a", &Token::any(), &[], "");
     let mut first = Client::connect(&proxy).await;
     let mut second = Client::connect(&proxy).await;
     for client in [&mut first, &mut second] {
-        assert_eq!(client.exchange(request("GET /a", &token, &[], "")).await.status, 200);
+        assert_eq!(client.exchange(&asked).await.status, 200);
     }
     let mut third = Client::connect(&proxy).await;
-    third.send(request("GET /third", &token, &[], "")).await;
-    assert_eq!(second.exchange(request("GET /b", &token, &[], "")).await.status, 200);
-    assert!(upstream.requests().iter().all(|seen| seen.target != "/third"));
-    drop(first);
-    assert_eq!(third.answer().await.status, 200);
+    assert_eq!(third.exchange(&asked).await.status, 200);
+    assert!(first.closed().await.is_empty());
+    assert_eq!(second.exchange(&asked).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_connection_without_an_admitted_request_goes_first() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::with(&upstream, |settings| settings.limits.connections = 3).await;
+    let asked = request("GET /a", &Token::any(), &[], "");
+    let mut known = Client::connect(&proxy).await;
+    assert_eq!(known.exchange(&asked).await.status, 200);
+    let mut refused = Client::connect(&proxy).await;
+    assert_eq!(refused.exchange(request("GET /a", "", &[], "")).await.status, 401);
+    let mut silent = Client::connect(&proxy).await;
+    for stranger in [&mut refused, &mut silent] {
+        assert_eq!(Client::ask(&proxy, &asked).await.status, 200);
+        assert!(stranger.closed().await.is_empty());
+        silent_again(&proxy).await;
+    }
+    assert_eq!(known.exchange(&asked).await.status, 200);
+}
+
+/// Waits until the connections that were dropped are gone, and one more fits: it is dropped as well.
+async fn silent_again(proxy: &Proxy) {
+    drop(Client::connect(proxy).await);
+}
+
+#[tokio::test]
+async fn idle_strangers_keep_nobody_out() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::with(&upstream, |settings| settings.limits.connections = 8).await;
+    let asked = request("GET /a", &Token::any(), &[], "");
+    let mut known = Client::connect(&proxy).await;
+    let (mut strangers, mut answered) = (Vec::new(), 0);
+    for _ in 0..40 {
+        strangers.push(Client::connect(&proxy).await);
+        for status in [known.exchange(&asked).await.status, Client::ask(&proxy, &asked).await.status] {
+            assert_eq!(status, 200);
+            answered += 1;
+        }
+    }
+    assert_eq!((answered, upstream.requests().len()), (80, 80));
+    // No more than the limit are open, the known one's among them.
+    for stranger in strangers.iter_mut().take(40 - 7) {
+        stranger.closed().await;
+    }
+}
+
+#[tokio::test]
+async fn a_peer_has_its_share_of_connections() {
+    let upstream = Upstream::hello().await;
+    let trusted = Network::parse("127.0.0.3/32").unwrap();
+    let proxy = Proxy::with(&upstream, |settings| {
+        settings.limits.connections_per_peer = 3;
+        settings.trusted_proxies.networks.push(trusted);
+    })
+    .await;
+    let asked = request("GET /a", &Token::any(), &[], "");
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        let mut client = Client::connect(&proxy).await;
+        assert_eq!(client.exchange(&asked).await.status, 200);
+        open.push(client);
+    }
+    let mut beyond = Client::connect(&proxy).await;
+    let answer = beyond.answer().await;
+    assert_eq!((answer.status, answer.one("retry-after"), answer.complete), (503, Some("1"), true));
+    assert!(beyond.closed().await.is_empty());
+    assert_eq!(connect_from(&proxy, [127, 0, 0, 2]).await.exchange(&asked).await.status, 200);
+    for _ in 0..5 {
+        let mut client = connect_from(&proxy, [127, 0, 0, 3]).await;
+        assert_eq!(client.exchange(&asked).await.status, 200);
+        open.push(client);
+    }
+    for client in &mut open {
+        assert_eq!(client.exchange(&asked).await.status, 200);
+    }
+    drop(open);
+    soon(async { while Client::connect(&proxy).await.try_exchange(&asked).await != Some(200) {} }).await;
+}
+
+#[tokio::test]
+async fn a_stranger_is_not_kept_where_few_connections_are_left() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::with(&upstream, |settings| settings.limits.connections = 8).await;
+    let (asked, refused) = (request("GET /a", &Token::any(), &[], ""), request("GET /a", "", &[], ""));
+    let mut known = Client::connect(&proxy).await;
+    assert_eq!(known.exchange(&asked).await.status, 200);
+    let mut kept = Vec::new();
+    for _ in 0..5 {
+        let mut client = Client::connect(&proxy).await;
+        let answer = client.exchange(&refused).await;
+        assert_eq!((answer.status, answer.one("connection")), (401, None));
+        kept.push(client);
+    }
+    let mut last = Client::connect(&proxy).await;
+    let answer = last.exchange(&refused).await;
+    assert_eq!((answer.status, answer.one("connection")), (401, Some("close")));
+    assert!(last.closed().await.is_empty());
+    // Who had an admitted request stays.
+    let mut other = Client::connect(&proxy).await;
+    assert_eq!(other.exchange(&asked).await.status, 200);
+    let answer = known.exchange(&refused).await;
+    assert_eq!((answer.status, answer.one("connection")), (401, None));
+    assert_eq!(known.exchange(&asked).await.status, 200);
+}
+
+#[tokio::test]
+async fn many_refusals_end_a_connection() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::before(&upstream).await;
+    let mut client = Client::connect(&proxy).await;
+    // One after the other, and all at once.
+    let refused = request("GET /a", "", &[], "");
+    for _ in 0..32 {
+        assert_eq!(client.exchange(&refused).await.one("connection"), None);
+    }
+    client.send(refused.repeat(40)).await;
+    for number in 33..=64 {
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.one("connection")), (401, (number == 64).then_some("close")));
+    }
+    assert!(client.closed().await.is_empty());
+    // Who also had an admitted request may be refused more often.
+    let mut client = Client::connect(&proxy).await;
+    assert_eq!(client.exchange(request("GET /a", &Token::any(), &[], "")).await.status, 200);
+    client.send(refused.repeat(100)).await;
+    for _ in 0..100 {
+        assert_eq!(client.answer().await.one("connection"), None);
+    }
+}
+
+/// The beginning of a head, this long.
+fn slow_head(length: usize) -> Vec<u8> {
+    let mut head = b"GET /a HTTP/1.1\r\nHost: a\r\n".to_vec();
+    while head.len() < length {
+        head.extend_from_slice(format!("X-{}: {}\r\n", head.len(), "a".repeat(1_000)).as_bytes());
+    }
+    head
+}
+
+#[tokio::test]
+async fn incomplete_heads_are_charged_to_their_peer() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::with(&upstream, |settings| settings.limits.buffered_bytes.per_peer = 96 * 1024).await;
+    let mut slow = Vec::new();
+    for _ in 0..4 {
+        let mut client = Client::connect(&proxy).await;
+        client.send(slow_head(24 * 1024)).await;
+        slow.push(client);
+    }
+    // Each takes 32 KiB of the share: three fit, and one is closed.
+    let closed = async |mut client: Client| client.closed().await;
+    let (first, rest) = soon(first_to_end(slow.into_iter().map(|client| Box::pin(closed(client))).collect())).await;
+    assert!(!first.starts_with(b"HTTP/1.1 2"));
+    assert_eq!(rest, 3);
+    // Others are served: ordinary heads cost nothing, long ones have the share of another address.
+    let asked = request("GET /a", &Token::any(), &[], "");
+    assert_eq!(Client::ask(&proxy, &asked).await.status, 200);
+    let long = |token: &str| [slow_head(40 * 1024), format!("Authorization: Bearer {token}\r\n\r\n").into_bytes()].concat();
+    let mut other = connect_from(&proxy, [127, 0, 0, 2]).await;
+    for _ in 0..3 {
+        assert_eq!(other.exchange(long(&Token::any())).await.status, 200);
+    }
+    // The slow ones are gone by now, and their share is there again.
+    let mut again = Client::connect(&proxy).await;
+    assert_eq!(again.exchange(long(&Token::any())).await.status, 200);
+}
+
+/// Waits for the first of these to end; drops the others, and gives how many there were.
+async fn first_to_end<F: Future + Unpin>(mut futures: Vec<F>) -> (F::Output, usize) {
+    let first = std::future::poll_fn(|context| {
+        let ended = futures.iter_mut().enumerate().find_map(|(at, future)| match Pin::new(future).poll(context) {
+            Poll::Ready(output) => Some((at, output)),
+            Poll::Pending => None,
+        });
+        ended.map_or(Poll::Pending, Poll::Ready)
+    });
+    let (at, output) = first.await;
+    drop(futures.remove(at));
+    (output, futures.len())
+}
+
+#[tokio::test]
+async fn a_handshake_is_bounded() {
+    let upstream = Upstream::hello().await;
+    let certificate = Certificate::new();
+    let mut settings = settings(upstream.address, "");
+    settings.timeouts.header = Duration::from_secs(100);
+    let proxy = Proxy::listening(settings, |tcp| vec![tcp.with_tls(certificate.server())]).await;
+    let mut client = Client::connect(&proxy).await;
+    // A ClientHello that announces the most that TLS can say, in records of 4 KiB. The fifth is not waited for.
+    for number in 0..5 {
+        let mut record = vec![22, 3, 1, 0x10, 0];
+        record.resize(5 + 4096, 0);
+        if number == 0 {
+            record[5..9].copy_from_slice(&[1, 0, 0xff, 0xf0]);
+        }
+        client.try_send(&record).await;
+    }
+    client.closed().await;
+    assert_eq!(
+        Client::over(certificate.caller(&["http/1.1"]).connect(&proxy).await)
+            .exchange(request("GET /a", &Token::any(), &[], ""))
+            .await
+            .status,
+        200
+    );
 }
 
 #[tokio::test]

@@ -74,17 +74,38 @@ async fn listeners_share_the_limit_of_connections() {
         assert_eq!(client.exchange(&asked).await.status, 200);
     }
     let mut third = Client::connect(&both.proxy).await;
-    third.send(request("GET /third", &Token::any(), &[], "")).await;
+    assert_eq!(third.exchange(&asked).await.status, 200);
+    assert!(first.closed().await.is_empty());
     assert_eq!(second.exchange(&asked).await.status, 200);
-    assert!(upstream.requests().iter().all(|seen| seen.target != "/third"));
-    drop(first);
-    assert_eq!(third.answer().await.status, 200);
+}
+
+#[tokio::test]
+async fn users_of_a_unix_socket_have_a_share_as_addresses_have() {
+    let upstream = Upstream::hello().await;
+    let both = Both::before(&upstream, |settings| settings.limits.connections_per_peer = 2).await;
+    let asked = request("GET /a", &Token::any(), &[], "");
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let mut client = both.connect_unix().await;
+        assert_eq!(client.exchange(&asked).await.status, 200);
+        open.push(client);
+    }
+    assert_eq!(both.connect_unix().await.answer().await.status, 503);
+    assert_eq!(Client::ask(&both.proxy, &asked).await.status, 200);
+    let exempt = Both::before(&upstream, |settings| {
+        (settings.limits.connections_per_peer, settings.trusted_proxies.unix) = (1, true);
+    })
+    .await;
+    let (mut first, mut second) = (exempt.connect_unix().await, exempt.connect_unix().await);
+    for client in [&mut first, &mut second] {
+        assert_eq!(client.exchange(&asked).await.status, 200);
+    }
 }
 
 #[tokio::test]
 async fn no_listener_starves_another() {
     let upstream = Upstream::hello().await;
-    let both = Both::before(&upstream, |settings| settings.limits.connections = 1).await;
+    let both = Both::before(&upstream, |_| ()).await;
     let asked = request("GET /a", &Token::any(), &["Connection: close"], "");
     // Whoever is first in the list always has somebody waiting.
     let mut waiting = Vec::new();

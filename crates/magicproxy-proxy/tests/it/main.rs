@@ -13,6 +13,7 @@
 
 mod support;
 
+mod admission;
 mod carriers;
 mod control;
 mod framing;
@@ -21,9 +22,11 @@ mod http2;
 mod limits;
 mod links;
 mod listeners;
+mod multiplexing;
 mod path;
 mod pool;
 mod property;
+mod queue;
 mod revocations;
 mod rewriting;
 mod scrubbing;

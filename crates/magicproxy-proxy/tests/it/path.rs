@@ -432,3 +432,34 @@ async fn the_host_field_decides_nothing_and_must_be_one() {
     }
     assert_eq!(upstream.requests().len(), 1);
 }
+
+/// Rules of so many classes, each of which a path may have to try, and one that allows everything.
+fn classes(count: usize) -> Vec<String> {
+    let pairs = ('a'..='z').flat_map(|one| ('a'..='z').filter(move |other| *other > one).map(move |other| (one, other)));
+    let rules = pairs.take(count).map(|(one, other)| format!("GET /[{one}{other}]*"));
+    rules.chain(["GET /.*".to_owned()]).collect()
+}
+
+/// Rules, caveats and ceiling share what one request may cost.
+#[tokio::test]
+async fn a_request_that_takes_too_many_steps_to_decide_is_denied() {
+    let upstream = Upstream::hello().await;
+    for (of_token, of_ceiling) in [(60, 0), (30, 30), (0, 60)] {
+        let (of_token, of_ceiling) = (classes(of_token), classes(of_ceiling));
+        let of_token: Vec<&str> = of_token.iter().map(String::as_str).collect();
+        let of_ceiling: Vec<&str> = of_ceiling.iter().map(String::as_str).collect();
+        let proxy = Proxy::with(&upstream, |settings| {
+            let upstream = settings.upstream_mut();
+            upstream.encoded_slash = magicproxy_core::EncodedSlash::Both;
+            upstream.ceiling = Some(rules(&of_ceiling));
+        })
+        .await;
+        let token = Token::allowing(&of_token).explaining().mint();
+        let line = |length: usize| format!("GET /{}%2Fb", "a".repeat(length));
+        assert_eq!(Client::ask(&proxy, request(&line(10), &token, &[], "")).await.status, 200);
+        assert_eq!(Client::ask(&proxy, request(&line(2_000), &token, &[], "")).await.status, 200);
+        let answer = Client::ask(&proxy, request(&line(4_000), &token, &[], "")).await;
+        answer.assert_rejected(403, "decision_too_costly");
+        assert_eq!(upstream.take_requests().len(), 2);
+    }
+}

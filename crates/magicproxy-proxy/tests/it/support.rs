@@ -2,6 +2,7 @@
 
 mod client;
 mod keys;
+mod multiplexed;
 mod proxy;
 mod tls;
 mod upstream;
@@ -12,10 +13,11 @@ use std::time::Duration;
 
 pub(crate) use client::{Answer, Client, Duplex, request};
 pub(crate) use keys::{CREDENTIAL, Token, keys, now, parse};
+pub(crate) use multiplexed::Multiplexed;
 pub(crate) use proxy::{NAME, OnlyUpstream, Proxy, rules, settings};
 pub(crate) use tls::Certificate;
 pub(crate) use upstream::{Reply, Seen, Upstream, UpstreamConnection};
-pub(crate) use watch::{assert_clean, events_named, guard, has_secret};
+pub(crate) use watch::{assert_clean, events_come, events_named, guard, has_secret};
 
 /// A test that waits longer than this has found something. Generous, because builds share the machine.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,6 +1,12 @@
 //! WebSocket: the one upgrade that may pass, where the operator wants it.
 
-use crate::support::{Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, find, now, request};
+use std::sync::Arc;
+use std::time::Duration;
+
+use magicproxy_core::UnixTime;
+use magicproxy_proxy::settings::{Quota, RevocationList, Revocations, Settings};
+
+use crate::support::{Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, UpstreamConnection, find, now, request, soon};
 
 const HANDSHAKE: [&str; 4] =
     ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"];
@@ -75,6 +81,113 @@ async fn it_ends_with_its_token() {
     connection.until(b"hello").await;
     assert!(client.closed().await.is_empty());
     assert!(connection.closed().await.is_empty());
+}
+
+async fn with_websocket_and(upstream: &Upstream, change: impl FnOnce(&mut Settings)) -> Proxy {
+    Proxy::with(upstream, |settings| {
+        settings.upstream_mut().websocket = true;
+        change(settings);
+    })
+    .await
+}
+
+/// An open WebSocket, through which a message has passed.
+async fn open(proxy: &Proxy, upstream: &mut Upstream, token: &str) -> (Client, UpstreamConnection) {
+    let mut client = Client::connect(proxy).await;
+    client.send(request("GET /ws", token, &HANDSHAKE, "")).await;
+    let mut connection = upstream.accept().await;
+    connection.request().await;
+    connection.send(SWITCH).await;
+    assert_eq!(client.answer_head().await.status, 101);
+    client.send(b"\x81\x05hello").await;
+    connection.until(b"hello").await;
+    (client, connection)
+}
+
+#[tokio::test]
+async fn it_counts_as_a_connection_until_it_ends() {
+    let mut upstream = Upstream::held().await;
+    let proxy = with_websocket_and(&upstream, |settings| settings.limits.connections = 2).await;
+    let mut sockets = Vec::new();
+    for _ in 0..2 {
+        sockets.push(open(&proxy, &mut upstream, &Token::any()).await);
+    }
+    let about = request("GET /__magictoken", "", &[], "");
+    for _ in 0..3 {
+        // Neither is idle, so neither makes way.
+        let mut third = Client::connect(&proxy).await;
+        assert_eq!(third.answer().await.status, 503);
+    }
+    for (client, connection) in &mut sockets {
+        connection.send(b"\x81\x05world").await;
+        client.until(b"world").await;
+    }
+    drop(sockets.pop());
+    soon(async { while Client::connect(&proxy).await.try_exchange(&about).await != Some(200) {} }).await;
+}
+
+#[tokio::test]
+async fn it_counts_as_a_request_in_progress_until_it_ends() {
+    let mut upstream = Upstream::held().await;
+    let quota = Quota { per_owner: 1, ..Quota::of(100) };
+    let proxy = with_websocket_and(&upstream, |settings| settings.limits.exchanges = quota).await;
+    let token = Token::any();
+    let (client, mut connection) = open(&proxy, &mut upstream, &token).await;
+    Client::ask(&proxy, request("GET /ws", &token, &HANDSHAKE, "")).await.assert_rejected(429, "owner_share");
+    drop(client);
+    assert!(connection.closed().await.is_empty());
+    soon(open(&proxy, &mut upstream, &Token::any())).await;
+}
+
+#[tokio::test]
+async fn it_ends_without_a_byte_in_either_direction() {
+    let mut upstream = Upstream::held().await;
+    let idle = Duration::from_millis(200);
+    let proxy = with_websocket_and(&upstream, |settings| settings.timeouts.websocket_idle = idle).await;
+    let (mut client, mut connection) = open(&proxy, &mut upstream, &Token::any()).await;
+    assert!(client.closed().await.is_empty());
+    assert!(connection.closed().await.is_empty());
+}
+
+#[tokio::test]
+async fn it_ends_when_its_token_is_revoked() {
+    let mut upstream = Upstream::held().await;
+    let revocations = Arc::new(Revocations::default());
+    let shared = Arc::clone(&revocations);
+    let proxy = with_websocket_and(&upstream, |settings| settings.revocations = shared).await;
+    let (mut revoked, mut revoked_connection) =
+        open(&proxy, &mut upstream, &Token::allowing(&["GET /ws"]).living(now() - 100, now() + 100).mint()).await;
+    let (mut other, mut connection) = open(&proxy, &mut upstream, &Token::any()).await;
+    revocations.replace(RevocationList { before: Some(UnixTime(now() - 50)), ..RevocationList::default() });
+    assert!(revoked.closed().await.is_empty());
+    assert!(revoked_connection.closed().await.is_empty());
+    other.send(b"\x81\x05again").await;
+    connection.until(b"again").await;
+}
+
+#[tokio::test]
+async fn an_end_of_the_proxy_waits_for_it_and_then_closes_it() {
+    let mut upstream = Upstream::held().await;
+    let mut proxy = with_websocket_and(&upstream, |settings| settings.timeouts.drain = Duration::from_millis(300)).await;
+    let (mut client, mut connection) = open(&proxy, &mut upstream, &Token::any()).await;
+    proxy.shut_down();
+    connection.send(b"\x81\x05still").await;
+    client.until(b"still").await;
+    proxy.ended().await;
+    assert!(client.closed().await.is_empty());
+    assert!(connection.closed().await.is_empty());
+}
+
+#[tokio::test]
+async fn an_end_of_the_proxy_comes_with_the_last_of_them() {
+    let mut upstream = Upstream::held().await;
+    let mut proxy = with_websocket_and(&upstream, |_| ()).await;
+    let (client, mut connection) = open(&proxy, &mut upstream, &Token::any()).await;
+    proxy.shut_down();
+    drop(client);
+    assert!(connection.closed().await.is_empty());
+    drop(connection);
+    proxy.ended().await;
 }
 
 #[tokio::test]

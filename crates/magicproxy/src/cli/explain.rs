@@ -11,7 +11,7 @@ use http::Request;
 use http::uri::Authority;
 use http_body_util::Full;
 use hyper::body::Bytes;
-use magicproxy_core::{Access, Denial, KeyRing, Method, Policy, RequestTarget, VerifiedToken, VerifyError};
+use magicproxy_core::{Access, DecisionSteps, Denial, KeyRing, Method, Policy, RequestTarget, VerifiedToken, VerifyError};
 use magicproxy_proxy::clock;
 use magicproxy_proxy::placing::{Place, Places};
 use magicproxy_proxy::settings::UpstreamSettings;
@@ -207,6 +207,7 @@ impl Question<'_> {
             ceiling: upstream.ceiling.as_ref(),
             sender: self.sender,
             now,
+            steps: &DecisionSteps::new(),
         };
         let decided = match token.authorize(&access) {
             Ok(permit) => Verdict { rule: Some(permit.rule().to_string()), ..Verdict::default() },
@@ -216,7 +217,7 @@ impl Question<'_> {
     }
 
     fn denied(&self, denial: &Denial, token: &VerifiedToken, target: &RequestTarget) -> Verdict {
-        let needed = |policy: &Policy| policy.missing(self.method, target);
+        let needed = |policy: &Policy| policy.missing(self.method, target, &DecisionSteps::new());
         let verdict = |code, needed| Verdict { needed, ..Verdict::refused(code, denial) };
         match denial {
             Denial::Expired => verdict("expired_token", Vec::new()),
@@ -225,6 +226,7 @@ impl Question<'_> {
             Denial::WrongSender => verdict("wrong_sender", Vec::new()),
             Denial::BeyondCaveat => verdict("beyond_caveat", Vec::new()),
             Denial::BeyondCeiling => verdict("beyond_ceiling", self.upstream.ceiling.as_ref().map(needed).unwrap_or_default()),
+            Denial::TooCostly => verdict("decision_too_costly", Vec::new()),
             Denial::NotAllowed => match Method::parse(self.method) {
                 Ok(_) => verdict("not_allowed", needed(token.policy())),
                 Err(error) => Verdict::refused("not_allowed", format!("no rule can allow this: {error}")),

@@ -126,6 +126,7 @@ fn offline(order: MintOrder, config: Config) -> Result<Zeroizing<String>, Failur
     let upstream = config.upstream_named(order.aud.as_deref()).map_err(Failure::usage)?;
     let accepted = upstream.acceptance.max_lifetime.map_or(config.minting.max_lifetime, Duration::from_secs);
     let limits = MintLimits {
+        work: magicproxy_core::policy::Work::unlimited(),
         upstream: &upstream.name,
         scopes: &upstream.scopes,
         patterns: upstream.patterns,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{ArgGroup, Args};
 use hyper::body::Bytes;
-use magicproxy_core::UnverifiedToken;
+use magicproxy_core::{RuleCompiler, UnverifiedToken};
 use magicproxy_proxy::clock;
 
 use super::inspect::Claims;
@@ -54,7 +54,9 @@ pub(crate) fn run(args: ResealArgs, environment: &Environment) -> Result<(), Fai
             let keys = config.keys.files.load_existing()?;
             let claims = UnverifiedToken::parse(&token).context("token")?.claims_for_display().unwrap_or_default();
             let upstream = config.upstream_named(claims.get("aud").and_then(|aud| aud.as_str())).map_err(Failure::usage)?;
-            keys.ring.reseal(&token, &Config::verify_context(upstream, clock::now())).context("token")?
+            keys.ring
+                .reseal(&token, &Config::verify_context(upstream, clock::now()), &RuleCompiler::default())
+                .context("token")?
         }
     };
     output::print(&resealed)?;

@@ -9,7 +9,7 @@ use magicproxy_core::state::StateStore;
 use magicproxy_proxy::clock;
 
 use super::{SettingsArgs, flag};
-use magicproxy_proxy::settings::{SharedKeys, UpstreamSettings};
+use magicproxy_proxy::settings::{Limits, SharedKeys, UpstreamSettings};
 
 use crate::client::is_loopback;
 use crate::config::setting::FromText as _;
@@ -58,9 +58,9 @@ impl ServeArgs {
 pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Failure> {
     let layers = Layers::gather(args.into_flags(), environment);
     let mut warnings = layers.warnings.clone();
-    let config = layers.check()?;
+    let mut config = layers.check()?;
     let _log = logging::install(config.log);
-    wire::raise_open_file_limit();
+    let scaled = wire::raise_open_file_limit().and_then(|files| fit_to_files(&mut config, files));
     // Before they are read, so that what is written meanwhile is noticed later.
     let mut stamps = config.keys.files.stamps();
     let (keys, new) = keys_or_new(&config)?;
@@ -72,6 +72,11 @@ pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Fail
     warnings.extend(config.upstreams.iter().filter_map(|upstream| plain_http(upstream)));
     let mut banner =
         Banner { lines: facts(&config, &keys), warnings, next: Vec::new(), as_log: config.log.format == Some(LogFormat::Json) };
+    match scaled {
+        Some(Scaled::Defaults(line)) => banner.lines.push(line),
+        Some(Scaled::Given(line)) => banner.warnings.push(line),
+        None => {}
+    }
     let tls = Tls::of(&config)?;
     let (listeners, open, private) = (config.listeners.clone(), config.minting.open, config.keys.files.private.clone());
     let first =
@@ -118,6 +123,26 @@ pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Fail
     // What still runs, runs for nobody.
     runtime.shutdown_background();
     Ok(served?)
+}
+
+/// What was said about limits that the process has too few files for.
+enum Scaled {
+    /// Nobody gave these limits.
+    Defaults(String),
+    Given(String),
+}
+
+/// Makes the limits fit this many open files, and tells when they did not.
+fn fit_to_files(config: &mut Config, files: usize) -> Option<Scaled> {
+    let (given, defaults) = (config.limits, Limits::default());
+    config.limits = given.fit(files)?;
+    let Limits { connections, upstream_connections, idle_upstream_connections: idle, .. } = config.limits;
+    let line = format!(
+        "with {files} open files allowed: at most {connections} connections from clients, {} to APIs and {idle} idle ones (`ulimit -n`)",
+        upstream_connections.total
+    );
+    let numbers = |limits: &Limits| (limits.connections, limits.upstream_connections, limits.idle_upstream_connections);
+    Some(if numbers(&given) == numbers(&defaults) { Scaled::Defaults(line) } else { Scaled::Given(line) })
 }
 
 /// Revocations are in the store where proxies share one, and in a file otherwise.

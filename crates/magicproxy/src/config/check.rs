@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use magicproxy_core::{PatternMode, RawRule, Rule, RuleFault, Scope, ScopeName, Scopes};
-use magicproxy_proxy::settings::{Limits, MintSettings, Timeouts};
+use magicproxy_proxy::settings::{Limits, MintSettings, Quota, Timeouts};
 
 use super::fault::{Fault, Sources};
+use super::limits::RawQuota;
 use super::raw::{RawConfig, RawLimits, RawMint, RawTimeouts, RawUpstream};
 use super::setting::{Given, Origin, Setting};
 use super::value::{DurationText, LogLevel, MintPolicy, RawRuleSetting};
@@ -184,11 +185,14 @@ impl Checker<'_> {
         let defaults = Timeouts::default();
         Timeouts {
             connect: self.lifetime("timeouts.connect", &raw.connect).unwrap_or(defaults.connect),
+            upstream_queue: self.lifetime("timeouts.upstream_queue", &raw.upstream_queue).unwrap_or(defaults.upstream_queue),
             header: self.lifetime("timeouts.header", &raw.header).unwrap_or(defaults.header),
             response: self.lifetime("timeouts.response", &raw.response).unwrap_or(defaults.response),
             body_idle: self.lifetime("timeouts.body_idle", &raw.body_idle).unwrap_or(defaults.body_idle),
             response_idle: self.lifetime("timeouts.response_idle", &raw.response_idle).unwrap_or(defaults.response_idle),
             keep_alive: self.lifetime("timeouts.keep_alive", &raw.keep_alive).unwrap_or(defaults.keep_alive),
+            refusal: self.lifetime("timeouts.refusal", &raw.refusal).unwrap_or(defaults.refusal),
+            websocket_idle: self.lifetime("timeouts.websocket_idle", &raw.websocket_idle).unwrap_or(defaults.websocket_idle),
             total: self.lifetime("timeouts.total", &raw.total).or(defaults.total),
             drain: self.lifetime("timeouts.drain", &raw.drain).unwrap_or(defaults.drain),
         }
@@ -203,16 +207,77 @@ impl Checker<'_> {
 
     fn limits(&mut self, raw: &RawLimits) -> Limits {
         let defaults = Limits::default();
+        let connections = self.count("limits.connections", &raw.connections, 1).unwrap_or(defaults.connections);
         Limits {
-            connections: self.count("limits.connections", &raw.connections, 1).unwrap_or(defaults.connections),
+            connections,
+            connections_per_peer: self.connections_per_peer(raw, connections),
             idle_upstream_connections: self
                 .count("limits.idle_upstream_connections", &raw.idle_upstream_connections, 0)
                 .unwrap_or(defaults.idle_upstream_connections),
-            token_cache_bytes: self
-                .count("limits.token_cache_bytes", &raw.token_cache_bytes, 0)
-                .unwrap_or(defaults.token_cache_bytes),
+            upstream_connections_per_origin: self
+                .count("limits.upstream_connections_per_origin", &raw.upstream_connections_per_origin, 1)
+                .unwrap_or(defaults.upstream_connections_per_origin),
+            upstream_streams_per_connection: self
+                .streams(&raw.upstream_streams_per_connection)
+                .unwrap_or(defaults.upstream_streams_per_connection),
+            upstream_queue: self.quota("upstream_queue", raw.upstream_queue()).unwrap_or(defaults.upstream_queue),
+            token_cache_bytes: self.quota("token_cache_bytes", raw.token_cache_bytes()).unwrap_or(defaults.token_cache_bytes),
+            rule_cache_bytes: self.quota("rule_cache_bytes", raw.rule_cache_bytes()).unwrap_or(defaults.rule_cache_bytes),
+            verifications: self.quota("verifications", raw.verifications()).unwrap_or(defaults.verifications),
+            costly_verifications: self
+                .quota("costly_verifications", raw.costly_verifications())
+                .unwrap_or(defaults.costly_verifications),
             workers: self.count("limits.workers", &raw.workers, 1).and_then(NonZeroUsize::new).unwrap_or(defaults.workers),
+            exchanges: self.quota("exchanges", raw.exchanges()).unwrap_or(defaults.exchanges),
+            upstream_connections: self
+                .quota("upstream_connections", raw.upstream_connections())
+                .unwrap_or(defaults.upstream_connections),
+            buffered_bytes: self.quota("buffered_bytes", raw.buffered_bytes()).unwrap_or(defaults.buffered_bytes),
+            own_responses: self.quota("own_responses", raw.own_responses()).unwrap_or(defaults.own_responses),
         }
+    }
+
+    fn connections_per_peer(&mut self, raw: &RawLimits, connections: usize) -> usize {
+        let (key, setting) = ("limits.connections_per_peer", &raw.connections_per_peer);
+        let share = self.count(key, setting, 1).unwrap_or_else(|| Limits::connections_share(connections));
+        if let Some(given) = setting.given().filter(|_| share > connections) {
+            self.fault(format!("{key} `{}`: more than limits.connections, which is {connections}", given.value), &given.origin);
+        }
+        share
+    }
+
+    /// A total with its shares; a share is no larger than the total.
+    fn quota(&mut self, name: &str, raw: RawQuota<'_>) -> Option<Quota> {
+        // A cache may keep nothing.
+        let least = u64::from(!name.ends_with("_cache_bytes"));
+        let total = self.count(&format!("limits.{name}"), raw.total, least)?;
+        let defaults = Quota::of(total);
+        let mut share = |suffix: &str, setting: &Setting<u64>, least: u64, default: usize| {
+            let key = format!("limits.{name}_{suffix}");
+            let share = self.count(&key, setting, least).unwrap_or(default);
+            if let Some(given) = setting.given().filter(|_| share > total) {
+                self.fault(format!("{key} `{}`: more than limits.{name}, which is {total}", given.value), &given.origin);
+            }
+            share
+        };
+        Some(Quota {
+            total,
+            per_owner: share("per_owner", raw.per_owner, 1, defaults.per_owner),
+            per_peer: share("per_peer", raw.per_peer, 1, defaults.per_peer),
+            reserved: share("reserved", raw.reserved, 0, defaults.reserved),
+        })
+    }
+
+    /// Each stream has a window, and the connection room for all of them.
+    fn streams(&mut self, setting: &Setting<u64>) -> Option<usize> {
+        const MOST: u64 = 1_024;
+        let given = setting.given()?;
+        if (1..=MOST).contains(&given.value) {
+            return usize::try_from(given.value).ok();
+        }
+        let fault = format!("limits.upstream_streams_per_connection `{}`: expected 1 to {MOST}", given.value);
+        self.fault(fault, &given.origin);
+        None
     }
 
     fn count(&mut self, key: &str, setting: &Setting<u64>, least: u64) -> Option<usize> {

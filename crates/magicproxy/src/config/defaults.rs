@@ -12,7 +12,7 @@ use super::environment::Environment;
 use super::plugins;
 use super::raw::{RawAcme, RawConfig, RawKeys, RawLimits, RawLog, RawMint, RawState, RawTimeouts, RawUpstream};
 use super::setting::{Origin, Setting};
-use super::value::{DurationText, ForwardingChoice, LogLevel, MintPolicy, SlashChoice, StoreChoice};
+use super::value::{DurationText, ForwardingChoice, LogLevel, MintPolicy, ProtocolChoice, SlashChoice, StoreChoice};
 
 /// The defaults, in this environment and this working directory.
 pub(crate) fn layer(environment: &Environment) -> RawConfig {
@@ -31,6 +31,7 @@ pub(crate) fn layer(environment: &Environment) -> RawConfig {
         },
         upstream: RawUpstream {
             api_root: text("https://api.github.com"),
+            protocol: set(ProtocolChoice::Http1),
             encoded_slash: set(SlashChoice::Refuse),
             danger_prefix_matching: set(false),
             websocket: set(false),
@@ -43,8 +44,20 @@ pub(crate) fn layer(environment: &Environment) -> RawConfig {
         limits: RawLimits {
             connections: set(limits.connections as u64),
             idle_upstream_connections: set(limits.idle_upstream_connections as u64),
-            token_cache_bytes: set(limits.token_cache_bytes as u64),
+            token_cache_bytes: set(limits.token_cache_bytes.total as u64),
+            rule_cache_bytes: set(limits.rule_cache_bytes.total as u64),
+            verifications: set(limits.verifications.total as u64),
+            costly_verifications: set(limits.costly_verifications.total as u64),
             workers: set(limits.workers.get() as u64),
+            exchanges: set(limits.exchanges.total as u64),
+            upstream_connections_per_origin: set(limits.upstream_connections_per_origin as u64),
+            upstream_streams_per_connection: set(limits.upstream_streams_per_connection as u64),
+            upstream_queue: set(limits.upstream_queue.total as u64),
+            upstream_connections: set(limits.upstream_connections.total as u64),
+            buffered_bytes: set(limits.buffered_bytes.total as u64),
+            own_responses: set(limits.own_responses.total as u64),
+            // Shares follow from the totals that hold: `limits::complete`.
+            ..RawLimits::default()
         },
         plugin_cache: plugins::default_cache(environment),
         log: RawLog { level: set(LogLevel::Info), ..RawLog::default() },
@@ -78,11 +91,14 @@ fn mint(mint: &MintSettings) -> RawMint {
 fn timeouts(timeouts: &Timeouts) -> RawTimeouts {
     RawTimeouts {
         connect: duration(timeouts.connect),
+        upstream_queue: duration(timeouts.upstream_queue),
         header: duration(timeouts.header),
         response: duration(timeouts.response),
         body_idle: duration(timeouts.body_idle),
         response_idle: duration(timeouts.response_idle),
         keep_alive: duration(timeouts.keep_alive),
+        refusal: duration(timeouts.refusal),
+        websocket_idle: duration(timeouts.websocket_idle),
         total: timeouts.total.map_or_else(Setting::default, duration),
         drain: duration(timeouts.drain),
     }

@@ -12,8 +12,8 @@ use super::carrier::{CarrierText, RefusalChoice};
 use super::setting::{Entry, Given, Origin, Section, Setting, section};
 use super::size::SizeText;
 use super::value::{
-    DurationText, FailureChoice, ForwardingChoice, LogFormat, LogLevel, MintPolicy, PresetChoice, RawRuleSetting, SlashChoice,
-    StoreChoice, StoreUrlText, VersionChoice,
+    DurationText, FailureChoice, ForwardingChoice, LogFormat, LogLevel, MintPolicy, PresetChoice, ProtocolChoice, RawRuleSetting,
+    SlashChoice, StoreChoice, StoreUrlText, VersionChoice,
 };
 
 /// Configuration of Magic API Proxy.
@@ -194,6 +194,8 @@ section! {
         preset: PresetChoice,
         /// The API's root: `https://api.github.com`.
         api_root: String,
+        /// What is spoken to it: `http/1.1`, or `h2`, which offers both; for `https://` only.
+        protocol: ProtocolChoice,
         /// The path of the proxy at which it is found.
         mount: String,
         /// Values of `Host` by which it is found.
@@ -262,6 +264,8 @@ section! {
     RawTimeouts {
         /// For a connection to the API, TLS included.
         connect: DurationText,
+        /// In the queue for a connection to the API, where all that a request may use are in use.
+        upstream_queue: DurationText,
         /// For the head of a request.
         header: DurationText,
         /// For the head of the API's answer.
@@ -272,6 +276,10 @@ section! {
         response_idle: DurationText,
         /// A connection without a request.
         keep_alive: DurationText,
+        /// For a client to take a refusal over HTTP/2.
+        refusal: DurationText,
+        /// A WebSocket without a byte in either direction.
+        websocket_idle: DurationText,
         /// A whole exchange; no limit by default.
         total: DurationText,
         /// For answers in flight after SIGTERM.
@@ -282,14 +290,90 @@ section! {
 section! {
     /// How much the proxy takes.
     RawLimits {
-        /// Open connections from callers.
+        /// Open connections from clients, WebSockets included.
         connections: u64,
+        /// The same of one address, or of one user on a Unix socket: a quarter of the total, unless given. Trusted proxies are exempt.
+        connections_per_peer: u64,
         /// Idle connections kept to the API.
         idle_upstream_connections: u64,
+        /// Connections to one origin of an API, idle ones among them.
+        upstream_connections_per_origin: u64,
+        /// Streams of one HTTP/2 connection to an API, at most 1,024; fewer where the API says so.
+        upstream_streams_per_connection: u64,
         /// Memory for verified tokens, in bytes.
         token_cache_bytes: u64,
         /// Threads that serve connections: as many as the machine runs at once, unless given.
         workers: u64,
+        /// Requests in progress, of all clients together.
+        exchanges: u64,
+        /// Requests in progress of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        exchanges_per_owner: u64,
+        /// Requests in progress of one address with tokens that anyone can mint: half of the total, unless given.
+        exchanges_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        exchanges_reserved: u64,
+        /// Connections to APIs that requests use, over HTTP/2 streams, of all clients together.
+        upstream_connections: u64,
+        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        upstream_connections_per_owner: u64,
+        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        upstream_connections_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        upstream_connections_reserved: u64,
+        /// Requests that wait for a connection to an API, of all clients together.
+        upstream_queue: u64,
+        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        upstream_queue_per_owner: u64,
+        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        upstream_queue_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        upstream_queue_reserved: u64,
+        /// Bytes of bodies that are read whole before they go on, and of heads that are not complete.
+        buffered_bytes: u64,
+        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        buffered_bytes_per_owner: u64,
+        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        buffered_bytes_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        buffered_bytes_reserved: u64,
+        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        token_cache_bytes_per_owner: u64,
+        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        token_cache_bytes_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        token_cache_bytes_reserved: u64,
+        /// Memory for compiled rules that tokens bring along, in bytes.
+        rule_cache_bytes: u64,
+        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        rule_cache_bytes_per_owner: u64,
+        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        rule_cache_bytes_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        rule_cache_bytes_reserved: u64,
+        /// Tokens and orders that wait to be verified, minted or narrowed, of all clients together.
+        verifications: u64,
+        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        verifications_per_owner: u64,
+        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        verifications_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        verifications_reserved: u64,
+        /// The same where rules take long to compile.
+        costly_verifications: u64,
+        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        costly_verifications_per_owner: u64,
+        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        costly_verifications_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        costly_verifications_reserved: u64,
+        /// Refusals and other responses of the proxy's own words over HTTP/2 that their client has not taken yet.
+        own_responses: u64,
+        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        own_responses_per_owner: u64,
+        /// The same of one address: half of the total, unless given.
+        own_responses_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        own_responses_reserved: u64,
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use magicproxy_core::{EncodedSlash, PatternMode, UnnamedTokens};
-use magicproxy_proxy::settings::{Forwarding, Links, RefusalShape};
+use magicproxy_proxy::settings::{Forwarding, Links, RefusalShape, UpstreamProtocol};
 
 use super::*;
 use crate::output::Colour;
@@ -69,6 +69,24 @@ fn a_duration_without_end_is_a_fault() {
     assert!(native("timeouts.total = '50y'").check().is_ok());
 }
 
+/// HTTP/2 is agreed by TLS, and only where it is asked for: no preset does.
+#[test]
+fn http_2_needs_tls() {
+    let protocol = |text: &str| native(text).check().unwrap().upstreams[0].protocol;
+    assert_eq!(protocol(""), UpstreamProtocol::Http1);
+    assert_eq!(protocol("[upstreams.openai]"), UpstreamProtocol::Http1);
+    assert_eq!(protocol("upstream.protocol = 'h2'"), UpstreamProtocol::Http2);
+    for text in [
+        "upstream.protocol = 'h2'\nupstream.api_root = 'http://127.0.0.1:8080'",
+        "upstream.protocol = 'h2'\nupstream.paths = { '/uploads' = 'http://uploads.example' }",
+    ] {
+        check(text, &["upstream.protocol `h2`: needs TLS", "[magicproxy.toml:1:", "expected `http/1.1`"]);
+    }
+    check("upstream.protocol = 'h3'", &["upstream.protocol: `h3` is not known here", "did you mean `h2`?"]);
+    check("limits.upstream_streams_per_connection = 0", &["expected 1 to 1024"]);
+    check("limits.upstream_connections_per_origin = 0", &["expected at least 1"]);
+}
+
 /// Links in answers lead there. Without it they lead to where the caller says that it is.
 #[test]
 fn a_public_url_that_no_link_could_have_is_a_fault() {
@@ -96,6 +114,7 @@ fn everything_said_arrives() {
         [upstream]
         name = "gitlab"
         api_root = "http://127.0.0.1:8080/api/v4/"
+        protocol = "http/1.1"
         encoded_slash = "opaque"
         danger_prefix_matching = true
         ceiling = ["GET /projects", { method = ["PUT"], route = "/projects/{id}" }]
@@ -109,8 +128,12 @@ fn everything_said_arrives() {
         refusals = "gitlab"
         [timeouts]
         total = "2m"
+        upstream_queue = "3s"
         [limits]
         connections = 7
+        upstream_connections_per_origin = 9
+        upstream_streams_per_connection = 8
+        upstream_queue = 40
         [scopes]
         reader = ["GET /projects", { method = "GET", path = "/projects/[0-9]+" }]
         "#,
@@ -137,6 +160,9 @@ fn everything_said_arrives() {
     assert_eq!(carriers, ["header:dd-api-key", "query:api_key"]);
     assert_eq!(config.upstreams[0].refusals, RefusalShape::Gitlab);
     assert_eq!((config.timeouts.total, config.limits.connections), (Some(Duration::from_secs(120)), 7));
+    assert_eq!(config.upstreams[0].protocol, UpstreamProtocol::Http1);
+    assert_eq!((config.limits.upstream_connections_per_origin, config.limits.upstream_streams_per_connection), (9, 8));
+    assert_eq!((config.limits.upstream_queue.per_owner, config.timeouts.upstream_queue.as_secs()), (10, 3));
     assert_eq!(config.upstreams[0].scopes.rules("reader").map(<[_]>::len), Some(2));
 }
 
@@ -146,7 +172,7 @@ fn the_guide_is_right() {
     let example = guide.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let layers = native(example);
     let given = layers.raw.entries().iter().filter(|entry| *entry.origin != Origin::Default).count();
-    assert!(given >= RawConfig::keys().len() - 11, "the guide shows almost every setting: {given}");
+    assert!(given >= RawConfig::keys().len() - 14, "the guide shows almost every setting: {given}");
     layers.check().unwrap();
 }
 

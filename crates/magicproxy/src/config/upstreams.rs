@@ -7,7 +7,8 @@ use std::time::Duration;
 use http::HeaderName;
 use magicproxy_core::{EncodedSlash, PatternMode, Policy, UnnamedTokens, UpstreamName};
 use magicproxy_proxy::settings::{
-    ApiRoot, Forwarding, HostName, Links, MintSettings, MountPath, PathMapping, PathTarget, Placing, UpstreamSettings,
+    ApiRoot, Forwarding, HostName, Links, MintSettings, MountPath, PathMapping, PathTarget, Placing, UpstreamProtocol,
+    UpstreamSettings,
 };
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -16,7 +17,7 @@ use super::carrier::RefusalChoice;
 use super::check::{Checker, list, value};
 use super::raw::{RawConfig, RawUpstream};
 use super::setting::{Given, Origin, Section as _, Setting};
-use super::value::{ForwardingChoice, SlashChoice};
+use super::value::{ForwardingChoice, ProtocolChoice, SlashChoice};
 use crate::failure::reason;
 
 /// One upstream as it was written, with the name of its table.
@@ -75,6 +76,7 @@ impl Checker<'_> {
         let response_timeout = self.response_timeout(config, table);
         let name = self.name(table, api_root.as_ref());
         let placing = self.placing(table);
+        let protocol = self.protocol(table, api_root.as_ref(), placing.as_ref());
         let ceiling = self.ceiling(table, patterns);
         let drop_request_headers = self.header_names(&table.key("drop_request_headers"), &raw.drop_request_headers);
         let drop_response_headers = self.header_names(&table.key("drop_response_headers"), &raw.drop_response_headers);
@@ -85,6 +87,7 @@ impl Checker<'_> {
         Some(Arc::new(UpstreamSettings {
             name: name?,
             api_root: api_root?,
+            protocol: protocol?,
             placing: placing?,
             unnamed,
             acceptance: acceptance?,
@@ -142,6 +145,27 @@ impl Checker<'_> {
         }
         let paths = self.paths(table);
         Some(Placing { mount: mount?, hosts, paths })
+    }
+
+    /// HTTP/2 is agreed by TLS: every origin must have it.
+    fn protocol(&mut self, table: &Table<'_>, api_root: Option<&ApiRoot>, placing: Option<&Placing>) -> Option<UpstreamProtocol> {
+        let given = match table.raw.protocol.given() {
+            Some(given) if given.value == ProtocolChoice::Http2 => given,
+            _ => return Some(UpstreamProtocol::Http1),
+        };
+        let further = placing.into_iter().flat_map(|placing| &placing.paths).filter_map(|path| match &path.to {
+            PathTarget::Origin(root) => Some(root),
+            PathTarget::Path(_) => None,
+        });
+        let Some(plain) = api_root.into_iter().chain(further).find(|root| !root.is_secure()) else {
+            return Some(UpstreamProtocol::Http2);
+        };
+        let key = table.key("protocol");
+        self.fault(
+            format!("{key} `h2`: needs TLS, and `{plain}` has none: expected `http/1.1`, or a root that begins with `https://`"),
+            &given.origin,
+        );
+        None
     }
 
     fn mount(&mut self, key: &str, given: &Given<String>) -> Option<MountPath> {

@@ -115,6 +115,17 @@ pub(crate) enum ForwardingChoice {
     XForwarded,
 }
 
+/// What is spoken to an API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) enum ProtocolChoice {
+    /// HTTP/1.1, in a connection for each request.
+    #[serde(rename = "http/1.1")]
+    Http1,
+    /// HTTP/2 where the API agrees to it, in shared connections.
+    #[serde(rename = "h2")]
+    Http2,
+}
+
 /// Where state is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -203,7 +214,18 @@ macro_rules! choices {
         })*
     };
 }
-choices!(FailureChoice, StoreChoice, PresetChoice, MintPolicy, SlashChoice, ForwardingChoice, LogFormat, LogLevel, VersionChoice);
+choices!(
+    FailureChoice,
+    StoreChoice,
+    PresetChoice,
+    MintPolicy,
+    SlashChoice,
+    ForwardingChoice,
+    ProtocolChoice,
+    LogFormat,
+    LogLevel,
+    VersionChoice
+);
 
 /// A duration as it is written: `24h`, `15m`, or a number of seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

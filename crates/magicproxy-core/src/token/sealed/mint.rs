@@ -8,7 +8,7 @@ use crate::UnixTime;
 use crate::credential::TypedCredential;
 use crate::encoding::base64url;
 use crate::key::{KeyError, MinterSigningKey, SealingKey, SealingPublicKey};
-use crate::policy::Policy;
+use crate::policy::{Policy, Work};
 use crate::rule::RawRule;
 use crate::token::label::Label;
 use crate::token::mint::random_id;
@@ -48,7 +48,7 @@ impl SealingPublicKey {
     pub fn mint(&self, request: &SealRequest<'_>) -> Result<Minted, MintError> {
         let (allowed, scopes) = match &request.grant {
             Grant::Allowed(rules) => {
-                Policy::check_brought(rules)?;
+                Policy::check_brought(rules, &Work::unlimited())?;
                 (Some(rules.iter().map(|rule| rule.raw().clone()).collect()), None)
             }
             Grant::Scopes(names) => (None, Some(names.iter().map(|name| name.as_str().to_owned()).collect())),

@@ -5,7 +5,8 @@ use zeroize::Zeroizing;
 use super::{MAX_SEALED_TOKEN_BYTES, SealedToken};
 use crate::encoding::base64url;
 use crate::pattern::PatternMode;
-use crate::rule::{Rule, RuleFault};
+use crate::policy::{BroughtError, RuleCompiler};
+use crate::rule::RuleFault;
 use crate::token::VerifyError;
 use crate::token::caveat::{Caveat, MAX_CAVEATS, ParseCaveatError};
 
@@ -35,10 +36,26 @@ impl Caveat {
     /// # Errors
     /// [`NarrowError`]. What a proxy would refuse for its form is not made.
     pub fn append_to(&self, token: &str) -> Result<Zeroizing<String>, NarrowError> {
-        self.check()?;
-        if let Some(rules) = &self.allowed {
-            Rule::parse_list(rules, PatternMode::Whole).map_err(NarrowError::Rules)?;
+        self.append_within(token, &RuleCompiler::default())
+    }
+
+    /// Are its rules what a proxy would accept, if the token brought along no others?
+    pub(in crate::token) fn check_rules(&self, compiler: &RuleCompiler<'_>) -> Result<(), NarrowError> {
+        match self.allowed.as_deref().map(|rules| compiler.token().list(rules, PatternMode::Whole)) {
+            Some(Err(BroughtError::Rules(faults))) => Err(NarrowError::Rules(faults)),
+            Some(Err(error)) => Err(VerifyError::from(error).into()),
+            Some(Ok(_)) | None => Ok(()),
         }
+    }
+
+    /// The same, with rules that are compiled by `compiler`.
+    pub(in crate::token) fn append_within(
+        &self,
+        token: &str,
+        compiler: &RuleCompiler<'_>,
+    ) -> Result<Zeroizing<String>, NarrowError> {
+        self.check()?;
+        self.check_rules(compiler)?;
         let parsed = SealedToken::parse(token)?;
         if parsed.caveats.len() >= MAX_CAVEATS {
             return Err(NarrowError::TooMany);

@@ -13,7 +13,7 @@ use crate::rule::{RawRule, Rule};
 use crate::scope::Scopes;
 use crate::target::{EncodedSlash, RequestTarget};
 use crate::token::{Acceptance, Access, Grant, Label, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext};
-use crate::{TypedCredential, UnixTime};
+use crate::{RuleCompiler, TypedCredential, UnixTime};
 
 const NOW: UnixTime = UnixTime(1_790_000_000);
 const SECRET: &str = "ghp_marked_credential";
@@ -74,6 +74,7 @@ fn decide(ring: &KeyRing, token: &str, line: &str, sender: Option<&str>, now: u6
         ceiling: None,
         sender: sender.map(|address| address.parse().unwrap()),
         now: UnixTime(now),
+        steps: &crate::DecisionSteps::new(),
     };
     let permit = verify(ring, token).unwrap().authorize(&access)?;
     Ok(ring.open(&permit).unwrap().configured().unwrap().expose().to_owned())
@@ -274,11 +275,11 @@ fn a_token_of_an_old_key_is_sealed_anew() {
     let acceptance = Acceptance::default();
     let context = VerifyContext { now: NOW, scopes: &Scopes::default(), patterns: PatternMode::Whole, acceptance: &acceptance };
     assert_eq!(verify(&ring, &child).unwrap().key().as_str(), old_id);
-    let resealed = ring.reseal(&child, &context).unwrap();
+    let resealed = ring.reseal(&child, &context, &RuleCompiler::default()).unwrap();
     assert_eq!(verify(&ring, &resealed).unwrap().key().as_str(), new_id);
     assert_eq!(decide(&ring, &resealed, "GET /a/1", None, NOW.0).unwrap(), SECRET);
     assert_eq!(decide(&ring, &resealed, "GET /a/2", None, NOW.0), Err(Denial::BeyondCaveat));
-    assert_eq!(*ring.reseal(&resealed, &context).unwrap(), *resealed);
+    assert_eq!(*ring.reseal(&resealed, &context, &RuleCompiler::default()).unwrap(), *resealed);
 }
 
 #[test]
@@ -297,7 +298,9 @@ fn version_1_is_narrowed_by_the_proxy() {
     let minted = minted.unwrap();
     let acceptance = Acceptance::default();
     let context = VerifyContext { now: NOW, scopes: &Scopes::default(), patterns: PatternMode::Whole, acceptance: &acceptance };
-    let narrow = |token: &str, caveat: &str| ring.narrow(token, &Caveat::from_json(caveat.as_bytes()).unwrap(), &context);
+    let narrow = |token: &str, caveat: &str| {
+        ring.narrow(token, &Caveat::from_json(caveat.as_bytes()).unwrap(), &context, &RuleCompiler::default())
+    };
     let child = narrow(&minted.token, r#"{"allowed":["GET /a/1"],"sender":{"cidr":["192.0.2.0/24"]}}"#).unwrap();
     let grandchild = narrow(&child, r#"{"exp":1790000060,"sub":"agent"}"#).unwrap();
     let verified = verify(&ring, &grandchild).unwrap();

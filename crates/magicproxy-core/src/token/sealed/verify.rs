@@ -8,18 +8,20 @@ use super::mint::ROOT_KEY_BYTES;
 use crate::credential::TypedCredential;
 use crate::key::{KeyRing, SealingKey};
 use crate::pattern::PatternMode;
+use crate::policy::Policy;
 use crate::seal::Sealed;
-use crate::token::grant::TokenBudget;
+use crate::token::authentic::AuthenticToken;
+use crate::token::grant::Granted;
 use crate::token::verify::{VerifyContext, check_lifetime, check_now};
-use crate::token::{VerifiedToken, VerifyError, caveat};
+use crate::token::{Provenance, VerifiedToken, VerifyError, caveat};
 
 impl KeyRing {
-    /// Verifies a version 2 token.
-    pub(in crate::token) fn verify_sealed(
+    /// Authenticates a version 2 token.
+    pub(in crate::token) fn authenticate_sealed(
         &self,
         token: &SealedToken<'_>,
         context: &VerifyContext<'_>,
-    ) -> Result<VerifiedToken, VerifyError> {
+    ) -> Result<AuthenticToken, VerifyError> {
         let claims = &token.claims;
         let key = self.key_of(token, context)?;
         ensure_minter(token, context)?;
@@ -29,12 +31,11 @@ impl KeyRing {
         if context.acceptance.require_sub && claims.sub.is_none() {
             return Err(VerifyError::Claims("this proxy wants tokens that name whom they are for (`sub`)".to_owned()));
         }
-        let mut budget = TokenBudget::default();
-        let policy = match (&claims.allowed, &claims.scopes) {
-            (Some(rules), _) => budget.rules(rules, PatternMode::Whole)?,
-            (None, names) => TokenBudget::scopes(names.as_deref().unwrap_or_default(), context)?,
+        let granted = match (&claims.allowed, &claims.scopes) {
+            (Some(rules), _) => Granted::Rules(rules.clone(), PatternMode::Whole),
+            (None, names) => Granted::Scopes(names.clone().unwrap_or_default()),
         };
-        let mut verified = VerifiedToken {
+        let authentic = VerifiedToken {
             id: claims.jti.clone(),
             key: key.public().id().clone(),
             key_ends_at: key.standing().not_after,
@@ -45,14 +46,19 @@ impl KeyRing {
             upstream: Some(claims.aud.clone()),
             explain: claims.explain,
             labels: claims.sub.iter().cloned().collect(),
-            policy,
+            policy: Policy::nothing(),
             narrowing: Vec::new(),
             owner: token.owner(),
+            // `ensure_minter` accepts a signature of a listed minter only.
+            provenance: if claims.minter.is_some() && token.signature.is_some() {
+                Provenance::ListedMinter
+            } else {
+                Provenance::Anyone
+            },
             sealed: Sealed::Nothing,
         };
-        verified.narrow_by(&token.caveats()?, &mut budget)?;
-        verified.sealed = Sealed::Opened(credential?);
-        Ok(verified)
+        let caveats = token.caveats().map_err(VerifyError::from);
+        Ok(AuthenticToken::new(authentic, granted, caveats).with_credential(credential))
     }
 
     fn key_of(&self, token: &SealedToken<'_>, context: &VerifyContext<'_>) -> Result<&SealingKey, VerifyError> {

@@ -108,6 +108,12 @@ impl Client {
         self.answer_to(request.as_ref().starts_with(b"HEAD ")).await
     }
 
+    /// The status of the answer, where the proxy may also have closed the connection.
+    pub(crate) async fn try_exchange(&mut self, request: impl AsRef<[u8]>) -> Option<u16> {
+        self.try_send(request).await;
+        self.answer_or_end().await.map(|answer| answer.status)
+    }
+
     /// The answer to a request that was not `HEAD`.
     pub(crate) async fn answer(&mut self) -> Answer {
         self.answer_to(false).await

@@ -8,7 +8,7 @@ use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::serve::Server;
 use magicproxy_proxy::settings::{
     ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, Placing, RefusalShape, Settings, Timeouts,
-    TrustedProxies, UpstreamSettings,
+    TrustedProxies, UpstreamProtocol, UpstreamSettings,
 };
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -90,6 +90,7 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
         upstreams: vec![Arc::new(UpstreamSettings {
             name: UpstreamName::parse(NAME).unwrap(),
             api_root: ApiRoot::parse(&format!("http://{address}{base_path}")).unwrap(),
+            protocol: UpstreamProtocol::default(),
             encoded_slash: EncodedSlash::Refuse,
             response_timeout: None,
             patterns: PatternMode::Whole,

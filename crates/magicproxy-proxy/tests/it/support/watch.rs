@@ -2,19 +2,23 @@
 //! [`super::Client`]) every answer that is the proxy's own.
 
 use std::fmt::Write as _;
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{LazyLock, Mutex, Once, PoisonError};
 
+use tokio::sync::watch;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 use super::keys::CREDENTIAL;
+use super::soon;
 
 /// Texts that must not show: tokens minted in this process, and their signatures.
 static SECRETS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static EVENTS: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
 static LEAKS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static INSTALLED: Once = Once::new();
+/// Tells of each event of our own targets.
+static CHANGED: LazyLock<watch::Sender<()>> = LazyLock::new(watch::Sender::default);
 
 /// From now on every event and every panic is watched.
 pub(crate) fn install() {
@@ -60,7 +64,18 @@ pub(crate) fn assert_no_secret(answer: &[u8]) {
 pub(crate) fn events_named(words: &[&str]) -> Vec<String> {
     let events = lock(&EVENTS);
     let ours = events.iter().filter(|(target, _)| target.starts_with("magicproxy"));
-    ours.map(|(_, text)| text.clone()).filter(|text| words.iter().all(|word| text.contains(word))).collect()
+    ours.map(|(_, text)| text).filter(|text| words.iter().all(|word| text.contains(word))).cloned().collect()
+}
+
+/// Waits until so many events of our own targets hold all of `words`.
+#[track_caller]
+pub(crate) fn events_come(count: usize, words: &[&str]) -> impl Future<Output = ()> {
+    let mut changes = CHANGED.subscribe();
+    soon(async move {
+        while events_named(words).len() < count {
+            changes.changed().await.unwrap();
+        }
+    })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -77,6 +92,7 @@ impl Watcher {
         }
         if metadata.target().starts_with("magicproxy") {
             lock(&EVENTS).push((metadata.target().to_owned(), text));
+            CHANGED.send_replace(());
         }
     }
 }

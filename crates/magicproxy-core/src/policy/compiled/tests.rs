@@ -1,0 +1,145 @@
+//! A list that is found decides as one that is compiled.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use super::*;
+use crate::policy::Policy;
+use crate::target::{EncodedSlash, RequestTarget};
+
+#[derive(Default)]
+struct Kept(RefCell<HashMap<RulesKey, Arc<CompiledRules>>>);
+
+impl RuleCache for Kept {
+    fn get(&self, key: &RulesKey) -> Option<Arc<CompiledRules>> {
+        self.0.borrow().get(key).cloned()
+    }
+
+    fn keep(&self, key: RulesKey, rules: &Arc<CompiledRules>) {
+        assert!(self.0.borrow_mut().insert(key, Arc::clone(rules)).is_none(), "what is kept is not compiled again");
+    }
+}
+
+/// Gives what was kept first, whatever it is asked for: as if all digests were one.
+#[derive(Default)]
+struct Colliding(RefCell<Option<Arc<CompiledRules>>>);
+
+impl RuleCache for Colliding {
+    fn get(&self, _: &RulesKey) -> Option<Arc<CompiledRules>> {
+        self.0.borrow().clone()
+    }
+
+    fn keep(&self, _: RulesKey, rules: &Arc<CompiledRules>) {
+        self.0.borrow_mut().get_or_insert_with(|| Arc::clone(rules));
+    }
+}
+
+fn raw(json: &str) -> Vec<RawRule> {
+    serde_json::from_str(json).unwrap()
+}
+
+/// Lists that are nearly the same.
+fn near() -> Vec<(Vec<RawRule>, PatternMode)> {
+    let whole = [
+        r#"["GET /a","GET /b"]"#,
+        r#"["GET /b","GET /a"]"#,
+        r#"["GET /a"]"#,
+        r#"["GET /a","GET /a"]"#,
+        r#"["PUT /a"]"#,
+        r#"["* /a"]"#,
+        r#"["GET /A"]"#,
+        r#"["GET (?i)/a"]"#,
+        r#"["GET /a\",\"GET /b"]"#,
+        r#"["GET /a|/b"]"#,
+        r#"["GET /\\x61"]"#,
+        r#"[{"method":"GET","path":"/a"}]"#,
+        r#"[{"method":["GET"],"path":"/a"}]"#,
+        r#"[{"method":["GET","PUT"],"path":"/a"}]"#,
+        r#"[{"method":"GET","route":"/a"}]"#,
+        r#"[{"method":"GET","route":"/{a}"}]"#,
+        r#"[{"method":"GET","path":"/a","limit":{"total":1}}]"#,
+        r#"[{"method":"GET","path":"/a","limit":{"total":2}}]"#,
+        r#"[{"method":"GET","path":"/a","limit":{"concurrent":1}}]"#,
+    ];
+    let prefix = [r#"["GET /a"]"#, r#"["GET /A"]"#, r#"["GET /a$"]"#];
+    let of = |mode| move |json: &&str| (raw(json), mode);
+    let lists = whole.iter().map(of(PatternMode::Whole)).chain(prefix.iter().map(of(PatternMode::DangerPrefix)));
+    // A quotation mark occurs in no path.
+    lists.filter(|(rules, mode)| Rule::parse_list(rules, *mode).is_ok()).collect()
+}
+
+/// All that a policy says of some requests.
+fn decisions(list: Arc<RuleList>) -> Vec<Option<(String, Option<String>)>> {
+    let policy = Policy::of_list(list);
+    let requests = ["GET /a", "HEAD /a", "PUT /a", "GET /b", "GET /A", "GET /ab", "GET /c", "POST /a"];
+    let decided = requests.map(|request| {
+        let (method, path) = request.split_once(' ').unwrap();
+        let target = RequestTarget::parse(path.as_bytes(), EncodedSlash::Refuse).unwrap();
+        let allowed = policy.decide(method, &target, &crate::DecisionSteps::new()).unwrap()?;
+        Some((allowed.rule.to_string(), allowed.state.and_then(|state| state.limit()).map(|limit| limit.to_string())))
+    });
+    decided.to_vec()
+}
+
+fn list(cache: &dyn RuleCache, rules: &[RawRule], mode: PatternMode) -> Arc<RuleList> {
+    RuleCompiler::new(cache, Work::unlimited()).token().list(rules, mode).unwrap()
+}
+
+#[test]
+fn a_list_that_is_found_is_the_one_that_was_asked_for() {
+    let (kept, colliding) = (Kept::default(), Colliding::default());
+    let near = near();
+    assert!(near.len() > 18);
+    for _ in 0..2 {
+        for (rules, mode) in &near {
+            let expected = decisions(list(&NoRuleCache, rules, *mode));
+            assert_eq!(decisions(list(&kept, rules, *mode)), expected, "{rules:?}");
+            assert_eq!(decisions(list(&colliding, rules, *mode)), expected, "{rules:?}");
+        }
+    }
+    assert_eq!(kept.0.borrow().len(), near.len());
+    // What was found is what was kept, so the second round compiled nothing.
+    let (rules, mode) = &near[0];
+    assert!(Arc::ptr_eq(&list(&kept, rules, *mode), &list(&kept, rules, *mode)));
+}
+
+/// What is accepted does not depend on what is kept: each list is charged as if it were compiled.
+#[test]
+fn a_list_that_is_found_costs_as_much() {
+    let of = |letter: char| -> Vec<RawRule> {
+        (0..16).map(|number| RawRule::Text(format!("GET /{letter}{number}a{{1000}}"))).collect()
+    };
+    let (one, other) = (of('b'), of('c'));
+    let kept = Kept::default();
+    let both = |cache: &dyn RuleCache| {
+        let compiler = RuleCompiler::new(cache, Work::unlimited());
+        let mut token = compiler.token();
+        let first = token.list(&one, PatternMode::Whole).map(drop).map_err(|error| format!("{error:?}"));
+        let second = token.list(&other, PatternMode::Whole).map(drop).map_err(|error| format!("{error:?}"));
+        (first, second)
+    };
+    let without = both(&NoRuleCache);
+    assert!(without.0.is_ok() && without.1.is_err(), "{without:?}");
+    drop(list(&kept, &other, PatternMode::Whole));
+    for _ in 0..2 {
+        assert_eq!(both(&kept), without);
+    }
+}
+
+/// Where work is spent, nothing is kept, and nothing is said of the rules.
+#[test]
+fn a_list_is_compiled_whole_or_not_at_all() {
+    let rules = raw(r#"["GET /a/.*b?c*","PUT /a/[a-z]*x?y*","GET /[ab]*a[ab]{5}c","GET /simple/[0-9]+"]"#);
+    let all = RuleCompiler::new(&NoRuleCache, Work::of_steps(1_000_000));
+    let expected = decisions(all.token().list(&rules, PatternMode::Whole).unwrap());
+    let needed = 1_000_000 - all.work().left();
+    for steps in (0..needed).step_by(needed / 40) {
+        let kept = Kept::default();
+        let compiler = RuleCompiler::new(&kept, Work::of_steps(steps));
+        assert!(compiler.token().list(&rules, PatternMode::Whole).is_err(), "{steps}");
+        assert!(compiler.work().is_spent() && kept.0.borrow().is_empty(), "{steps}");
+    }
+    let compiler = RuleCompiler::new(&NoRuleCache, Work::of_steps(needed));
+    assert_eq!(decisions(compiler.token().list(&rules, PatternMode::Whole).unwrap()), expected);
+    assert!(!compiler.work().is_spent());
+}

@@ -1,0 +1,124 @@
+//! The raw head of an HTTP/1 request, seen as it comes, for the one thing that the HTTP library drops from it.
+//!
+//! hyper drops `Content-Length` from a request that also has `Transfer-Encoding` and goes on; a client that sends both is
+//! attacking somebody. Nothing of the head is kept but what is asked for: a slow head costs no memory here.
+
+use http::Method;
+
+const CONTENT_LENGTH: &[u8] = b"content-length";
+/// The longest method that is told apart; a longer one is never found to be the head's own.
+const MAX_METHOD: usize = 24;
+
+/// What was seen of a head so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct HeadScan {
+    place: Place,
+    /// The beginning of the request line.
+    method: Short<MAX_METHOD>,
+    /// The name of the field that is being read.
+    name: Short<{ CONTENT_LENGTH.len() }>,
+    /// Lines behind the request line.
+    fields: usize,
+    has_content_length: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    /// Before the request line, where empty lines may stand (RFC 9112 section 2.2).
+    #[default]
+    Before,
+    Method,
+    /// In the request line, behind the method.
+    RequestLine,
+    /// Where a field begins, or the head ends.
+    LineStart,
+    /// Behind a carriage return with which a line began.
+    EmptyLine,
+    Name,
+    Value,
+    /// Behind the head.
+    End,
+}
+
+/// The first bytes of a text.
+#[derive(Clone, Copy, Debug)]
+struct Short<const MAX: usize> {
+    bytes: [u8; MAX],
+    length: usize,
+}
+
+impl<const MAX: usize> Default for Short<MAX> {
+    fn default() -> Self {
+        Self { bytes: [0; MAX], length: 0 }
+    }
+}
+
+impl<const MAX: usize> Short<MAX> {
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.length) {
+            *place = byte;
+        }
+        self.length += 1;
+    }
+
+    /// The whole text, unless it was longer.
+    fn whole(&self) -> Option<&[u8]> {
+        self.bytes.get(..self.length)
+    }
+}
+
+impl HeadScan {
+    pub(super) fn is_fresh(&self) -> bool {
+        self.place == Place::Before
+    }
+
+    /// Looks at more of the head. What comes behind its end is not looked at.
+    pub(super) fn read(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            match (self.place, byte) {
+                (Place::End, _) => return,
+                (Place::Before, b'\r' | b'\n') => {}
+                (Place::RequestLine | Place::Value, b'\n') => self.place = Place::LineStart,
+                (Place::Before | Place::Method, b' ') => self.place = Place::RequestLine,
+                (Place::Before | Place::Method, _) => {
+                    self.place = Place::Method;
+                    self.method.push(*byte);
+                }
+                (Place::RequestLine | Place::Value, _) => {}
+                (Place::LineStart | Place::EmptyLine, b'\n') => self.place = Place::End,
+                (Place::LineStart, b'\r') => self.place = Place::EmptyLine,
+                (Place::LineStart | Place::EmptyLine | Place::Name, _) => self.read_name(*byte),
+            }
+        }
+    }
+
+    fn read_name(&mut self, byte: u8) {
+        if self.place != Place::Name {
+            self.place = Place::Name;
+            self.name = Short::default();
+            self.fields += 1;
+        }
+        match byte {
+            b':' | b'\n' => {
+                self.has_content_length |= self.name.whole().is_some_and(|name| name.eq_ignore_ascii_case(CONTENT_LENGTH));
+                self.place = if byte == b':' { Place::Value } else { Place::LineStart };
+            }
+            // No name has white space in it or around it; what looks like one without it is one.
+            _ if byte.is_ascii_whitespace() => {}
+            _ => self.name.push(byte),
+        }
+    }
+
+    /// Did this head hold a `Content-Length`? `None` where it was not seen whole, or is not the head of a request with this
+    /// method and so many fields: bytes that come while another exchange is in progress are not seen, so what was seen may
+    /// begin in the middle of a field that looks like a request line. hyper drops no field but `Content-Length`.
+    pub(super) fn has_content_length(&self, method: &Method, fields: usize) -> Option<bool> {
+        if self.method.whole()? != method.as_str().as_bytes() || self.place < Place::LineStart {
+            return None;
+        }
+        if self.has_content_length {
+            return Some(true);
+        }
+        (self.place == Place::End && self.fields == fields).then_some(false)
+    }
+}

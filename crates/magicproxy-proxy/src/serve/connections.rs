@@ -1,0 +1,425 @@
+//! Open connections from clients: how many there are, whose they are, and which is closed when a new one needs its place.
+//!
+//! Accepting never waits. While every place is taken, the connection that has been idle longest makes way for a new one; a
+//! connection without an admitted request goes before one that had some, so that idle strangers displace each other first.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use crate::admission::{PeerKey, Shortage};
+use crate::settings::Limits;
+
+/// Candidates for eviction that one look at all connections gives: a flood of new connections does not cost a look each.
+const CANDIDATES: usize = 64;
+/// Evicted connections that have not closed yet, at the least: each still holds a file.
+const LEAST_LEAVING: usize = 16;
+
+/// The open connections of a server.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    limit: usize,
+    per_peer: usize,
+    /// How many are open, read without the lock.
+    count: AtomicUsize,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    open: HashMap<u64, Arc<Activity>>,
+    peers: HashMap<PeerKey, usize>,
+    next_id: u64,
+    /// Of the open ones, those that were told to close.
+    leaving: usize,
+    /// The longest idle at the last look, the longest last.
+    candidates: Vec<Candidate>,
+}
+
+/// An idle connection at the time of a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    had_admitted: bool,
+    idle_since: u64,
+    id: u64,
+}
+
+/// Whether the connections of a peer are counted against its share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PeerShare {
+    Counted,
+    /// A trusted proxy, which connects on behalf of others.
+    Exempt,
+}
+
+impl Connections {
+    pub(crate) fn new(limits: &Limits) -> Arc<Self> {
+        let (limit, per_peer) = (limits.connections, limits.connections_per_peer);
+        Arc::new(Self { limit, per_peer, count: AtomicUsize::new(0), table: Mutex::default() })
+    }
+
+    /// A slot for a new connection of this peer, at the expense of the longest idle connection where all slots are taken.
+    ///
+    /// # Errors
+    /// [`Shortage::Peer`] when the peer has its share; [`Shortage::Total`] when no connection is idle.
+    pub(crate) fn open(self: &Arc<Self>, peer: PeerKey, share: PeerShare) -> Result<Slot, Shortage> {
+        let mut table = self.table();
+        let peer = (share == PeerShare::Counted).then_some(peer);
+        if peer.is_some_and(|peer| table.peers.get(&peer).is_some_and(|open| *open >= self.per_peer)) {
+            return Err(Shortage::Peer);
+        }
+        if table.open.len() - table.leaving >= self.limit {
+            let most_leaving = (self.limit / 8).max(LEAST_LEAVING);
+            let evicted = table.leaving < most_leaving && table.evict();
+            if !evicted {
+                return Err(Shortage::Total);
+            }
+        }
+        let (id, activity) = (table.next_id, Arc::new(Activity::default()));
+        table.next_id += 1;
+        table.open.insert(id, Arc::clone(&activity));
+        if let Some(peer) = peer {
+            *table.peers.entry(peer).or_default() += 1;
+        }
+        self.count.store(table.open.len(), Ordering::Relaxed);
+        Ok(Slot { connections: Arc::clone(self), id, peer, activity })
+    }
+
+    /// Closes some of the longest idle connections: their files are needed.
+    pub(crate) fn make_room(&self) {
+        let mut table = self.table();
+        for _ in 0..LEAST_LEAVING {
+            if table.leaving >= LEAST_LEAVING || !table.evict() {
+                return;
+            }
+        }
+    }
+
+    /// Are less than an eighth of the slots left?
+    fn are_few_left(&self) -> bool {
+        self.count.load(Ordering::Relaxed) >= self.limit - self.limit / 8
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self, slot: &Slot) {
+        let mut table = self.table();
+        if table.open.remove(&slot.id).is_some_and(|activity| activity.is_evicted()) {
+            table.leaving -= 1;
+        }
+        if let Some(peer) = slot.peer
+            && let Some(open) = table.peers.get_mut(&peer)
+        {
+            *open -= 1;
+            if *open == 0 {
+                table.peers.remove(&peer);
+            }
+        }
+        self.count.store(table.open.len(), Ordering::Relaxed);
+    }
+}
+
+impl Table {
+    /// Tells the longest idle connection to close.
+    fn evict(&mut self) -> bool {
+        let Some(activity) = self.next_victim() else { return false };
+        activity.end(Ending::Evicted);
+        self.leaving += 1;
+        true
+    }
+
+    fn next_victim(&mut self) -> Option<Arc<Activity>> {
+        if let Some(victim) = self.pop_candidate() {
+            return Some(victim);
+        }
+        self.candidates = self.longest_idle();
+        self.pop_candidate()
+    }
+
+    /// The next candidate that has been idle ever since the look.
+    fn pop_candidate(&mut self) -> Option<Arc<Activity>> {
+        while let Some(candidate) = self.candidates.pop() {
+            let current = self.open.get(&candidate.id).filter(|activity| activity.candidate(candidate.id) == Some(candidate));
+            if let Some(activity) = current {
+                return Some(Arc::clone(activity));
+            }
+        }
+        None
+    }
+
+    /// The longest idle connections without an admitted request, or the longest idle one that had some: while strangers
+    /// come, each look may find one of theirs.
+    fn longest_idle(&self) -> Vec<Candidate> {
+        let mut idle: Vec<Candidate> = self.open.iter().filter_map(|(id, activity)| activity.candidate(*id)).collect();
+        if idle.len() > CANDIDATES {
+            idle.select_nth_unstable(CANDIDATES);
+            idle.truncate(CANDIDATES);
+        }
+        idle.sort_unstable();
+        let strangers = idle.partition_point(|candidate| !candidate.had_admitted);
+        idle.truncate(strangers.max(1));
+        idle.reverse();
+        idle
+    }
+}
+
+/// Why a connection is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Ending {
+    /// It refused more than it is worth: what is in progress is finished.
+    Retired = 1,
+    /// A new connection has its slot.
+    Evicted = 2,
+}
+
+/// What a connection does, as far as eviction needs to know. Shared with the worker that serves it.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    /// Requests begun on this connection, ever.
+    begun: AtomicU64,
+    /// Of these, ended.
+    ended: AtomicU64,
+    /// When it was last seen to become idle, in milliseconds of this module's clock.
+    idle_since: AtomicU64,
+    had_admitted: AtomicBool,
+    /// Requests refused on it.
+    refused: AtomicU32,
+    /// An [`Ending`], or 0.
+    ending: AtomicU32,
+    /// Wakes the task that serves it.
+    task: OnceLock<Waker>,
+}
+
+impl Default for Activity {
+    fn default() -> Self {
+        Self {
+            begun: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+            idle_since: AtomicU64::new(clock_of(Instant::now())),
+            had_admitted: AtomicBool::new(false),
+            refused: AtomicU32::new(0),
+            ending: AtomicU32::new(0),
+            task: OnceLock::new(),
+        }
+    }
+}
+
+impl Activity {
+    pub(crate) fn begin(&self) {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn end_of_request(&self) {
+        self.ended.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests begun and ended.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.begun.load(Ordering::Relaxed), self.ended.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        let (begun, ended) = self.counts();
+        begun == ended
+    }
+
+    /// It was seen to become idle then.
+    pub(crate) fn idle_since(&self, then: Instant) {
+        self.idle_since.store(clock_of(then), Ordering::Relaxed);
+    }
+
+    /// A request of it was admitted.
+    pub(crate) fn admitted(&self) {
+        if !self.had_admitted() {
+            self.had_admitted.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn had_admitted(&self) -> bool {
+        self.had_admitted.load(Ordering::Relaxed)
+    }
+
+    /// A request of it was refused. Gives how many were.
+    pub(crate) fn refused(&self) -> u32 {
+        self.refused.fetch_add(1, Ordering::Relaxed).saturating_add(1)
+    }
+
+    /// Tells its task that it is to end.
+    pub(crate) fn end(&self, ending: Ending) {
+        self.ending.fetch_max(ending as u32, Ordering::SeqCst);
+        if let Some(task) = self.task.get() {
+            task.wake_by_ref();
+        }
+    }
+
+    /// Ready when it is to end. To be polled by the connection's own task alone: its first waker is the one that counts.
+    pub(crate) fn poll_ending(&self, context: &mut Context<'_>) -> Poll<()> {
+        let _ = self.task.get_or_init(|| context.waker().clone());
+        if self.ending.load(Ordering::SeqCst) == 0 { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    pub(crate) fn is_evicted(&self) -> bool {
+        self.ending.load(Ordering::SeqCst) == Ending::Evicted as u32
+    }
+
+    fn candidate(&self, id: u64) -> Option<Candidate> {
+        let free = self.is_idle() && !self.is_evicted();
+        free.then(|| Candidate { had_admitted: self.had_admitted(), idle_since: self.idle_since.load(Ordering::Relaxed), id })
+    }
+}
+
+/// A connection's place among the open ones, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    connections: Arc<Connections>,
+    id: u64,
+    /// Against whose share it counts.
+    peer: Option<PeerKey>,
+    activity: Arc<Activity>,
+}
+
+impl Slot {
+    pub(crate) fn activity(&self) -> &Arc<Activity> {
+        &self.activity
+    }
+
+    /// Is its place needed by others, though nobody was evicted yet?
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.connections.are_few_left()
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.connections.close(self);
+    }
+}
+
+/// Milliseconds since this module was first asked.
+fn clock_of(instant: Instant) -> u64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    u64::try_from(instant.saturating_duration_since(*START).as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn connections(connections: usize, connections_per_peer: usize) -> Arc<Connections> {
+        Connections::new(&Limits { connections, connections_per_peer, ..Limits::default() })
+    }
+
+    fn peer(number: u8) -> PeerKey {
+        PeerKey::of(Some(IpAddr::from([192, 0, 2, number])))
+    }
+
+    /// Opens `count` connections of a peer, each idle a second longer than the next.
+    fn open(connections: &Arc<Connections>, count: u64) -> Vec<Slot> {
+        let now = Instant::now();
+        let slot = |number| {
+            let slot = connections.open(peer(1), PeerShare::Counted).unwrap();
+            slot.activity.idle_since(now + Duration::from_secs(number));
+            slot
+        };
+        (0..count).map(slot).collect()
+    }
+
+    fn evicted(slots: &[Slot]) -> Vec<usize> {
+        let evicted = |(at, slot): (usize, &Slot)| slot.activity.is_evicted().then_some(at);
+        slots.iter().enumerate().filter_map(evicted).collect()
+    }
+
+    #[test]
+    fn the_longest_idle_makes_way_and_strangers_before_others() {
+        let connections = connections(4, 4);
+        let slots = open(&connections, 4);
+        slots[0].activity.admitted();
+        slots[1].activity.begin();
+        let more = |share| connections.open(peer(2), share);
+        let _fifth = more(PeerShare::Counted).unwrap();
+        assert_eq!(evicted(&slots), [2]);
+        slots[3].activity.begin();
+        _fifth.activity.begin();
+        // Only one that had an admitted request is idle.
+        let _sixth = more(PeerShare::Counted).unwrap();
+        assert_eq!(evicted(&slots), [0, 2]);
+        _sixth.activity.begin();
+        // Nobody is idle.
+        assert_eq!(more(PeerShare::Exempt).unwrap_err(), Shortage::Total);
+        slots[3].activity.end_of_request();
+        let _seventh = more(PeerShare::Exempt).unwrap();
+        assert_eq!(evicted(&slots), [0, 2, 3]);
+        drop(slots);
+        let table = connections.table();
+        assert_eq!((table.open.len(), table.leaving), (3, 0));
+    }
+
+    #[test]
+    fn a_peer_has_its_share_and_no_more() {
+        let connections = connections(4, 2);
+        let mut slots = open(&connections, 2);
+        assert_eq!(connections.open(peer(1), PeerShare::Counted).unwrap_err(), Shortage::Peer);
+        assert!(connections.open(peer(1), PeerShare::Exempt).is_ok());
+        assert!(connections.open(peer(2), PeerShare::Counted).is_ok());
+        assert!(evicted(&slots).is_empty());
+        slots.pop();
+        slots.extend(open(&connections, 1));
+        slots.clear();
+        assert!(connections.table().peers.is_empty());
+    }
+
+    #[test]
+    fn evicted_connections_that_do_not_close_are_bounded() {
+        let connections = connections(64, 1_000);
+        let mut slots = open(&connections, 64);
+        while let Ok(slot) = connections.open(peer(2), PeerShare::Counted) {
+            slots.push(slot);
+        }
+        assert_eq!(slots.len(), 64 + LEAST_LEAVING);
+        // The oldest went, in their order.
+        assert_eq!(evicted(&slots), (0..LEAST_LEAVING).collect::<Vec<_>>());
+        slots.remove(0);
+        assert!(connections.open(peer(2), PeerShare::Counted).is_ok());
+    }
+
+    #[test]
+    fn a_candidate_that_was_used_since_is_spared() {
+        let connections = connections(3, 9);
+        let slots = open(&connections, 3);
+        let _first = connections.open(peer(2), PeerShare::Counted).unwrap();
+        assert_eq!(evicted(&slots), [0]);
+        slots[1].activity.idle_since(Instant::now() + Duration::from_secs(60));
+        let _second = connections.open(peer(2), PeerShare::Counted).unwrap();
+        assert_eq!(evicted(&slots), [0, 2]);
+    }
+
+    #[test]
+    fn room_is_made_for_some_at_a_time() {
+        let connections = connections(64, 1_000);
+        let mut slots = open(&connections, 32);
+        for _ in 0..3 {
+            connections.make_room();
+            assert_eq!(evicted(&slots), (0..LEAST_LEAVING).collect::<Vec<_>>());
+        }
+        slots.drain(..4);
+        connections.make_room();
+        assert_eq!(evicted(&slots), (0..LEAST_LEAVING).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn slots_are_wanted_when_few_are_left() {
+        let connections = connections(16, 16);
+        let mut slots = open(&connections, 13);
+        assert!(!slots[0].is_wanted());
+        slots.extend(open(&connections, 1));
+        assert!(slots[0].is_wanted());
+    }
+}

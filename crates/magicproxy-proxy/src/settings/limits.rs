@@ -1,0 +1,166 @@
+//! How much the engine takes, and how that fits the files that a process may open.
+
+use std::num::NonZeroUsize;
+
+/// Files that are not connections: listeners, runtimes, the store, keys, plugins, the log, and room to accept with.
+const LEAST_RESERVED_FILES: usize = 64;
+
+/// How much the engine takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Open connections from clients, WebSockets included.
+    pub connections: usize,
+    /// Open connections from one peer that is no trusted proxy: an address, a /64 of IPv6, a user on a Unix socket.
+    pub connections_per_peer: usize,
+    /// Idle connections kept to the upstream.
+    pub idle_upstream_connections: usize,
+    /// Connections to one origin of an upstream, idle ones among them.
+    pub upstream_connections_per_origin: usize,
+    /// Streams of one HTTP/2 connection to an upstream; fewer where the upstream says so.
+    pub upstream_streams_per_connection: usize,
+    /// Requests that wait for a connection to an upstream.
+    pub upstream_queue: Quota,
+    /// Memory for verified tokens, in bytes.
+    pub token_cache_bytes: Quota,
+    /// Memory for compiled rules of tokens, in bytes.
+    pub rule_cache_bytes: Quota,
+    /// Tokens that wait for their verification, or for what costs about as much.
+    pub verifications: Quota,
+    /// Tokens that wait for their rules to be compiled, because that takes long.
+    pub costly_verifications: Quota,
+    /// Threads that serve connections; by default as many as the machine runs at once.
+    pub workers: NonZeroUsize,
+    /// Requests in progress, from their admission to the end of their response.
+    pub exchanges: Quota,
+    /// Connections to upstreams that an exchange uses; over HTTP/2 streams.
+    pub upstream_connections: Quota,
+    /// Bytes of bodies that are read whole before they go on, and of heads that are not complete.
+    pub buffered_bytes: Quota,
+    /// Responses of the proxy's own words over HTTP/2 (refusals, the control plane) that their client has not taken yet.
+    pub own_responses: Quota,
+}
+
+/// How much of one resource may be held at a time: by all, by one owner, by one peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// By all together.
+    pub total: usize,
+    /// By the owner of one token and of all that are narrowed from it.
+    pub per_owner: usize,
+    /// By one peer with tokens that anyone can mint: an address, a /64 of IPv6.
+    pub per_peer: usize,
+    /// Of the total, what is kept for tokens that only those mint whom the operator knows.
+    pub reserved: usize,
+}
+
+impl Quota {
+    /// A total with the shares that hold where nobody says otherwise: a quarter for an owner, half for a peer, an eighth in
+    /// reserve. At least one of each may be held.
+    #[must_use]
+    pub fn of(total: usize) -> Self {
+        let share = |part: usize| (total / part).max(1);
+        Self { total, per_owner: share(4), per_peer: share(2), reserved: total / 8 }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let workers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Self {
+            connections: 16_384,
+            connections_per_peer: 4_096,
+            idle_upstream_connections: 256,
+            upstream_connections_per_origin: 1_024,
+            upstream_streams_per_connection: 32,
+            upstream_queue: Quota::of(2_048),
+            token_cache_bytes: Quota::of(64 * 1024 * 1024),
+            rule_cache_bytes: Quota::of(32 * 1024 * 1024),
+            verifications: Quota::of(1_024),
+            costly_verifications: Quota::of(64),
+            workers,
+            exchanges: Quota::of(8_192),
+            upstream_connections: Quota::of(4_096),
+            buffered_bytes: Quota::of(256 * 1024 * 1024),
+            own_responses: Quota::of(1_024),
+        }
+    }
+}
+
+impl Limits {
+    /// The share of one peer in this many connections, where nobody says otherwise: a quarter.
+    #[must_use]
+    pub fn connections_share(connections: usize) -> usize {
+        (connections / 4).max(1)
+    }
+
+    /// Limits that fit a process that may have this many files open, with some in reserve for accepting and for all that is no
+    /// connection. `None` where these fit. Connections of each kind, requests in progress, and the shares in them, shrink by the
+    /// same factor.
+    #[must_use]
+    pub fn fit(self, open_files: usize) -> Option<Self> {
+        // An eighth of a small process's files, and no more than 1,024 of a large one's.
+        let reserved = (open_files / 8).clamp(LEAST_RESERVED_FILES, 1_024);
+        let available = open_files.saturating_sub(reserved);
+        let needed =
+            self.connections.saturating_add(self.upstream_connections.total).saturating_add(self.idle_upstream_connections);
+        if needed <= available {
+            return None;
+        }
+        let part = |count: usize| usize::try_from(count as u128 * available as u128 / needed as u128).unwrap_or(count);
+        let share = |count: usize| part(count).max(1);
+        let scaled = |quota: Quota| {
+            let Quota { total, per_owner, per_peer, reserved } = quota;
+            Quota { total: share(total), per_owner: share(per_owner), per_peer: share(per_peer), reserved: part(reserved) }
+        };
+        Some(Self {
+            connections: share(self.connections),
+            connections_per_peer: share(self.connections_per_peer),
+            idle_upstream_connections: part(self.idle_upstream_connections),
+            upstream_connections: scaled(self.upstream_connections),
+            // Fewer than connections: where every connection was in use, none could make way for a new one.
+            exchanges: scaled(self.exchanges),
+            ..self
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(limits: &Limits) -> usize {
+        limits.connections + limits.upstream_connections.total + limits.idle_upstream_connections
+    }
+
+    #[test]
+    fn limits_that_fit_stay() {
+        let limits = Limits::default();
+        assert!(limits.fit(1_048_576).is_none());
+        assert!(limits.fit(files(&limits) + 1_024).is_none());
+        assert!(limits.fit(files(&limits) + 1_023).is_some());
+    }
+
+    #[test]
+    fn limits_that_do_not_fit_leave_files_in_reserve_and_keep_their_proportions() {
+        for open_files in [256, 512, 1_024, 4_096, 20_480] {
+            let given = Limits::default();
+            let limits = given.fit(open_files).unwrap();
+            let left = open_files - files(&limits);
+            assert!(left >= LEAST_RESERVED_FILES.max(open_files / 8).min(1_024), "{open_files}: {left}");
+            assert!(left <= (open_files / 8).clamp(LEAST_RESERVED_FILES, 1_024) + 3, "{open_files}: {left} unused");
+            let quota = limits.upstream_connections;
+            assert!(limits.connections > 3 * quota.total && limits.connections <= 5 * quota.total, "{limits:?}");
+            assert!(quota.per_owner <= quota.total && quota.per_peer <= quota.total && quota.reserved < quota.total);
+            assert!(limits.connections_per_peer <= limits.connections / 2);
+            assert!(limits.exchanges.total <= limits.connections / 2 + 1, "{limits:?}");
+            assert_eq!(limits.buffered_bytes, given.buffered_bytes);
+            assert!(limits.fit(open_files).is_none());
+        }
+    }
+
+    #[test]
+    fn at_least_one_of_each_is_left() {
+        let limits = Limits::default().fit(16).unwrap();
+        assert_eq!((limits.connections, limits.upstream_connections.total, limits.connections_per_peer), (1, 1, 1));
+    }
+}

@@ -1,0 +1,169 @@
+//! What a request holds of a pool: leave to make a connection, a connection in use, a place in the queue; and what is charged for it.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::queue::Ticket;
+use super::{Pool, Socket, Turn};
+use crate::admission::{Holding, Payer};
+use crate::serve::WorkerId;
+use crate::upstream::connection::{Connection, Multiplexed};
+
+/// Leave to make one connection.
+#[derive(Debug)]
+pub(in crate::upstream) struct Opening {
+    pub(super) charge: Charge,
+    pub(super) socket: Socket,
+    pub(super) connecting: Option<Connecting>,
+}
+
+impl Opening {
+    pub(in crate::upstream) fn into_parts(self) -> (Socket, Unopened) {
+        let Self { charge, socket, connecting } = self;
+        (socket, Unopened { charge, connecting })
+    }
+}
+
+/// What waits for a connection that is being made.
+pub(in crate::upstream) struct Unopened {
+    charge: Charge,
+    connecting: Option<Connecting>,
+}
+
+impl Unopened {
+    pub(in crate::upstream) fn http1(self, connection: Connection, holding: Holding, worker: WorkerId) -> Lease {
+        if self.connecting.is_some() {
+            // The upstream does not speak HTTP/2 after all.
+            self.charge.pool.state().expected = 1;
+        }
+        drop(self.connecting);
+        Lease::new(connection, self.charge, holding, worker).fresh()
+    }
+
+    pub(in crate::upstream) fn http2(mut self, connection: Multiplexed, holding: Holding, worker: WorkerId) -> Lease {
+        let pool = Arc::clone(&self.charge.pool);
+        let connection = pool.share(connection, &mut self.charge);
+        drop(self.connecting);
+        Lease::new(connection, self.charge, holding, worker).fresh()
+    }
+}
+
+/// A connection that is being made, and will carry many exchanges.
+#[derive(Debug)]
+pub(super) struct Connecting {
+    pub(super) pool: Arc<Pool>,
+}
+
+impl Drop for Connecting {
+    fn drop(&mut self) {
+        self.pool.state().connecting -= 1;
+        self.pool.dispatch();
+    }
+}
+
+/// Places that a payer is charged for; dropping it gives them back.
+#[derive(Debug)]
+pub(in crate::upstream) struct Charge {
+    pub(super) pool: Arc<Pool>,
+    pub(super) payer: Payer,
+    pub(super) places: usize,
+}
+
+impl Charge {
+    /// Charges so many times as much, whatever the payer has.
+    pub(in crate::upstream) fn multiply(&mut self, times: usize) {
+        let more = self.places * times.saturating_sub(1);
+        self.pool.state().shares.charge(&self.payer, more);
+        self.places += more;
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        if self.places == 0 {
+            return;
+        }
+        let waiting = {
+            let mut state = self.pool.state();
+            state.shares.discharge(&self.payer, self.places);
+            !state.queue.is_empty()
+        };
+        if waiting {
+            self.pool.dispatch();
+        }
+    }
+}
+
+/// A request in the queue, seen from the request; dropping it takes it out.
+pub(super) struct Waiting {
+    pub(super) pool: Arc<Pool>,
+    pub(super) ticket: Ticket,
+    pub(super) turn: oneshot::Receiver<Turn>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let left = self.pool.state().queue.remove(self.ticket);
+        drop(left);
+        self.turn.close();
+        if let Ok(turn) = self.turn.try_recv() {
+            self.pool.take_back(turn);
+        }
+    }
+}
+
+/// Did others use a connection before, so that it may be stale?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::upstream) enum Pooled {
+    Yes,
+    No,
+}
+
+/// A connection in use. Giving it back keeps it; dropping it closes one of HTTP/1.1, and resets the stream of one of HTTP/2.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    used: Option<(Connection, Charge)>,
+    worker: WorkerId,
+    pub(in crate::upstream) pooled: Pooled,
+    _holding: Holding,
+}
+
+impl Lease {
+    pub(super) fn new(connection: Connection, charge: Charge, holding: Holding, worker: WorkerId) -> Self {
+        Self { used: Some((connection, charge)), worker, pooled: Pooled::Yes, _holding: holding }
+    }
+
+    fn fresh(mut self) -> Self {
+        self.pooled = Pooled::No;
+        self
+    }
+
+    pub(in crate::upstream) fn connection(&mut self) -> Option<&mut Connection> {
+        self.used.as_mut().map(|(connection, _)| connection)
+    }
+
+    /// The exchange has ended as it should.
+    pub(crate) fn give_back(mut self) {
+        if let Some((connection, charge)) = self.used.take() {
+            let pool = Arc::clone(&charge.pool);
+            pool.give_back(connection, charge, self.worker);
+        }
+    }
+
+    /// Nothing was sent on it, and nothing can be.
+    pub(in crate::upstream) fn discard(mut self) {
+        if let Some((Connection::Http2(connection), _charge)) = self.used.take() {
+            connection.streams().end();
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some((Connection::Http2(connection), charge)) = self.used.take() {
+            let pool = Arc::clone(&charge.pool);
+            pool.reset(&connection, charge);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The queue for the connections of one origin: whoever waits for many of them does not put others behind all of them.
+//!
+//! Groups take turns, and so do owners inside of a group; one owner's requests are served in the order in which they came. An
+//! owner of tokens that no stranger can mint is a group of its own. A stranger makes any number of owners, so that those of
+//! one peer are a group together.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::admission::{Account, Payer, Standing};
+
+/// Why the first of a line is not served now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Skip {
+    /// Its owner has its share, or it needs what others do not.
+    Line,
+    /// Its group has its share.
+    Group,
+    /// There is nothing left for anyone.
+    All,
+}
+
+/// Those who wait.
+#[derive(Debug)]
+pub(super) struct Queue<T> {
+    groups: VecDeque<Group<T>>,
+    length: usize,
+    next_ticket: u64,
+}
+
+#[derive(Debug)]
+struct Group<T> {
+    key: usize,
+    lines: VecDeque<Line<T>>,
+}
+
+#[derive(Debug)]
+struct Line<T> {
+    owner: usize,
+    waiting: VecDeque<(u64, T)>,
+}
+
+/// Which line of which group, and which of those in it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ticket {
+    group: usize,
+    owner: usize,
+    number: u64,
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self { groups: VecDeque::new(), length: 0, next_ticket: 0 }
+    }
+}
+
+impl<T> Queue<T> {
+    pub(super) fn len(&self) -> usize {
+        self.length
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Puts something at the end of its owner's line.
+    pub(super) fn push(&mut self, payer: &Payer, item: T) -> Ticket {
+        let owner = account_key(payer.owner.as_ref().unwrap_or(&payer.peer));
+        let group = if payer.standing == Standing::Known { owner } else { account_key(&payer.peer) };
+        let ticket = Ticket { group, owner, number: self.next_ticket };
+        self.next_ticket += 1;
+        self.length += 1;
+        let entry = (ticket.number, item);
+        match self.groups.iter_mut().find(|known| known.key == group) {
+            Some(known) => known.push(owner, entry),
+            None => {
+                let lines = VecDeque::from([Line { owner, waiting: VecDeque::from([entry]) }]);
+                self.groups.push_back(Group { key: group, lines });
+            }
+        }
+        ticket
+    }
+
+    /// Takes out what no longer waits; it may have been served.
+    pub(super) fn remove(&mut self, ticket: Ticket) -> Option<T> {
+        let at = self.groups.iter().position(|group| group.key == ticket.group)?;
+        let group = self.groups.get_mut(at)?;
+        let line_at = group.lines.iter().position(|line| line.owner == ticket.owner)?;
+        let line = group.lines.get_mut(line_at)?;
+        // Tickets of a line are in order.
+        let entry_at = line.waiting.binary_search_by_key(&ticket.number, |(number, _)| *number).ok()?;
+        let (_, item) = line.waiting.remove(entry_at)?;
+        if line.waiting.is_empty() {
+            group.lines.remove(line_at);
+        }
+        if group.lines.is_empty() {
+            self.groups.remove(at);
+        }
+        self.length -= 1;
+        Some(item)
+    }
+
+    /// Gives the next one its turn for whom `turn` finds something; its line and its group are behind the others then.
+    pub(super) fn serve<R>(&mut self, mut turn: impl FnMut(&T) -> Result<R, Skip>) -> Option<(T, R)> {
+        for at in 0..self.groups.len() {
+            match self.groups.get_mut(at)?.serve(&mut turn) {
+                Ok((item, result)) => {
+                    self.length -= 1;
+                    let group = self.groups.remove(at).filter(|group| !group.lines.is_empty());
+                    self.groups.extend(group);
+                    return Some((item, result));
+                }
+                Err(Skip::All) => return None,
+                Err(Skip::Line | Skip::Group) => {}
+            }
+        }
+        None
+    }
+}
+
+impl<T> Group<T> {
+    fn push(&mut self, owner: usize, entry: (u64, T)) {
+        match self.lines.iter_mut().find(|line| line.owner == owner) {
+            Some(line) => line.waiting.push_back(entry),
+            None => self.lines.push_back(Line { owner, waiting: VecDeque::from([entry]) }),
+        }
+    }
+
+    fn serve<R>(&mut self, turn: &mut impl FnMut(&T) -> Result<R, Skip>) -> Result<(T, R), Skip> {
+        for at in 0..self.lines.len() {
+            let Some((_, first)) = self.lines.get(at).and_then(|line| line.waiting.front()) else { continue };
+            match turn(first) {
+                Ok(result) => {
+                    let Some(mut line) = self.lines.remove(at) else { return Err(Skip::Group) };
+                    let Some((_, item)) = line.waiting.pop_front() else { return Err(Skip::Group) };
+                    if !line.waiting.is_empty() {
+                        self.lines.push_back(line);
+                    }
+                    return Ok((item, result));
+                }
+                Err(Skip::Line) => {}
+                Err(skip) => return Err(skip),
+            }
+        }
+        Err(Skip::Group)
+    }
+}
+
+/// What tells one account from others while somebody refers to it.
+pub(super) fn account_key(account: &Arc<Account>) -> usize {
+    Arc::as_ptr(account).addr()
+}

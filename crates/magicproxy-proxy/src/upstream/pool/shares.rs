@@ -1,0 +1,77 @@
+//! Shares of one origin's connections, in places: a connection has as many as it may have streams. An exchange over HTTP/1.1
+//! takes all places of its connection, a stream its part of them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::queue::{Skip, account_key};
+use crate::admission::{Account, Payer, Standing};
+use crate::settings::Quota;
+
+#[derive(Debug)]
+pub(super) struct Shares {
+    quota: Quota,
+    held: usize,
+    /// Places of those who have some; the account is alive as long, so that its address is nobody else's.
+    by_account: HashMap<usize, usize>,
+}
+
+impl Shares {
+    /// Of so many connections with so many places each, the shares that `quota` gives of everything. Whoever has any share has at
+    /// least one connection.
+    pub(super) fn of(connections: usize, places: usize, quota: &Quota) -> Self {
+        let total = connections.saturating_mul(places);
+        let part = |share: usize| {
+            let part = total as u128 * share as u128 / quota.total.max(1) as u128;
+            usize::try_from(part).unwrap_or(total).clamp(places, total)
+        };
+        let reserved = total.saturating_sub(part(quota.total.saturating_sub(quota.reserved)));
+        let quota = Quota { total, per_owner: part(quota.per_owner), per_peer: part(quota.per_peer), reserved };
+        Self { quota, held: 0, by_account: HashMap::new() }
+    }
+
+    /// May this payer have so many places more?
+    pub(super) fn admit(&self, payer: &Payer, places: usize) -> Result<(), Skip> {
+        let fits = |account: &Arc<Account>, limit| self.held_by(account) + places <= limit;
+        if payer.owner.as_ref().is_some_and(|owner| !fits(owner, self.quota.per_owner)) {
+            return Err(Skip::Line);
+        }
+        if payer.standing == Standing::Known {
+            return Ok(());
+        }
+        let within = self.held + places <= self.quota.total.saturating_sub(self.quota.reserved);
+        if within && fits(&payer.peer, self.quota.per_peer) { Ok(()) } else { Err(Skip::Group) }
+    }
+
+    /// Charges a payer, whatever it has.
+    pub(super) fn charge(&mut self, payer: &Payer, places: usize) {
+        self.held += places;
+        for account in accounts(payer) {
+            *self.by_account.entry(account_key(account)).or_default() += places;
+        }
+    }
+
+    pub(super) fn discharge(&mut self, payer: &Payer, places: usize) {
+        self.held = self.held.saturating_sub(places);
+        for account in accounts(payer) {
+            let key = account_key(account);
+            let left = self.by_account.get_mut(&key).map(|held| {
+                *held = held.saturating_sub(places);
+                *held
+            });
+            if left == Some(0) {
+                self.by_account.remove(&key);
+            }
+        }
+    }
+
+    fn held_by(&self, account: &Arc<Account>) -> usize {
+        self.by_account.get(&account_key(account)).copied().unwrap_or(0)
+    }
+}
+
+/// Those who pay: the owner, and for a stranger's token the peer.
+fn accounts(payer: &Payer) -> impl Iterator<Item = &Arc<Account>> {
+    let peer = (payer.standing == Standing::Stranger).then_some(&payer.peer);
+    payer.owner.iter().chain(peer)
+}

@@ -1,0 +1,76 @@
+//! Sockets to all upstreams together: in use, idle, and being connected.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use super::Pool;
+
+/// How many there may be. Idle ones give way where another origin needs one.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    total: usize,
+    open: AtomicUsize,
+    /// Did somebody get none, so that the next idle one is to be closed?
+    are_wanted: AtomicBool,
+    pools: Mutex<Vec<Weak<Pool>>>,
+}
+
+impl Sockets {
+    pub(crate) fn new(total: usize) -> Arc<Self> {
+        Arc::new(Self { total, open: AtomicUsize::new(0), are_wanted: AtomicBool::new(false), pools: Mutex::default() })
+    }
+
+    pub(super) fn register(&self, pool: &Arc<Pool>) {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(pool));
+    }
+
+    /// Counts one more; where there are as many as there may be, the next idle one is closed.
+    pub(super) fn take(&self) -> bool {
+        let more = |open: usize| (open < self.total).then_some(open + 1);
+        let taken = self.open.try_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok();
+        if !taken {
+            self.are_wanted.store(true, Ordering::SeqCst);
+        }
+        taken
+    }
+
+    /// Is an idle one to be closed for somebody else? Says so once.
+    pub(super) fn call_one_in(&self) -> bool {
+        self.are_wanted.load(Ordering::SeqCst) && self.are_wanted.swap(false, Ordering::SeqCst)
+    }
+
+    /// Closes an idle one, of whatever origin, if that is called for.
+    pub(super) fn make_room(&self) {
+        if !self.are_wanted.load(Ordering::SeqCst) {
+            return;
+        }
+        for pool in self.pools() {
+            if let Some(idle) = pool.evict() {
+                self.are_wanted.store(false, Ordering::SeqCst);
+                return drop(idle);
+            }
+        }
+    }
+
+    fn pools(&self) -> Vec<Arc<Pool>> {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+/// A socket to an upstream, from before it is connected until it is closed.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    /// The pool that it counts for.
+    pub(super) pool: Arc<Pool>,
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let sockets = &self.pool.sockets;
+        self.pool.forget_socket();
+        sockets.open.fetch_sub(1, Ordering::AcqRel);
+        for pool in sockets.pools() {
+            pool.dispatch();
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What a pool knows of its connections, behind its lock.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::queue::Queue;
+use super::shares::Shares;
+use super::{Pool, Waiter};
+use crate::serve::WorkerId;
+use crate::upstream::connection::{Connection, Multiplexed};
+
+#[derive(Debug)]
+pub(super) struct State {
+    /// Sockets: in use, idle, being connected.
+    pub(super) open: usize,
+    /// Connections that are being made and may carry many exchanges.
+    pub(super) connecting: usize,
+    /// How many exchanges a connection carries that is being made; known once there was one.
+    pub(super) expected: usize,
+    /// Of HTTP/1.1, by worker, the last used on top.
+    pub(super) idle: Vec<Vec<(Connection, Instant)>>,
+    /// Of HTTP/2, as long as they may have further streams.
+    pub(super) shared: Vec<Multiplexed>,
+    pub(super) shares: Shares,
+    pub(super) queue: Queue<Waiter>,
+}
+
+impl State {
+    pub(super) fn new(workers: NonZeroUsize, places: usize, shares: Shares) -> Self {
+        Self {
+            open: 0,
+            connecting: 0,
+            expected: places,
+            idle: (0..workers.get()).map(|_| Vec::new()).collect(),
+            shared: Vec::new(),
+            shares,
+            queue: Queue::default(),
+        }
+    }
+
+    /// A connection with room for one more stream.
+    pub(super) fn stream(&mut self, keep: Duration, unfit: &mut Vec<Connection>) -> Option<Multiplexed> {
+        let is_usable = |connection: &mut Multiplexed| {
+            !connection.is_closed() && connection.streams().idle_since().is_none_or(|since| since.elapsed() < keep)
+        };
+        unfit.extend(self.shared.extract_if(.., |connection| !is_usable(connection)).map(Connection::Http2));
+        self.shared.iter().find(|connection| connection.streams().have_room()).cloned()
+    }
+
+    /// The worker's own idle connection, or else another's, which costs less than a new one.
+    pub(super) fn take_idle(&mut self, worker: WorkerId, keep: Duration, unfit: &mut Vec<Connection>) -> Option<Connection> {
+        let own = worker % self.idle.len().max(1);
+        let (before, from) = self.idle.split_at_mut_checked(own)?;
+        for idle in from.iter_mut().chain(before) {
+            while let Some((connection, since)) = idle.pop() {
+                if since.elapsed() < keep && !connection.is_closed() {
+                    return Some(connection);
+                }
+                unfit.push(connection);
+            }
+        }
+        None
+    }
+
+    /// Keeps an idle connection, unless there are enough or somebody else needs its socket: then it comes back.
+    pub(super) fn keep_idle(&mut self, connection: Connection, worker: WorkerId, pool: &Pool) -> Option<Connection> {
+        let workers = self.idle.len().max(1);
+        let Some(idle) = self.idle.get_mut(worker % workers) else { return Some(connection) };
+        if idle.len() >= pool.bounds.idle || pool.sockets.call_one_in() {
+            return Some(connection);
+        }
+        idle.push((connection, Instant::now()));
+        None
+    }
+
+    /// The connection that has been idle for longest.
+    pub(super) fn evict(&mut self) -> Option<Connection> {
+        let longest =
+            self.idle.iter_mut().filter(|idle| !idle.is_empty()).min_by_key(|idle| idle.first().map(|(_, since)| *since));
+        if let Some(idle) = longest {
+            return Some(idle.remove(0).0);
+        }
+        let unused = self.shared.iter().position(|connection| connection.streams().idle_since().is_some())?;
+        Some(Connection::Http2(self.shared.remove(unused)))
+    }
+
+    pub(super) fn forget(&mut self, connection: &Multiplexed) {
+        self.shared.retain(|known| !Arc::ptr_eq(known.streams(), connection.streams()));
+    }
+}

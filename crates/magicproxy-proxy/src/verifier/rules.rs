@@ -1,0 +1,79 @@
+//! Compiled lists of rules, kept for the next token that brings the same: narrowing, or another token of the same rules, compiles
+//! nothing. Whoever had a list compiled pays for its memory.
+
+use std::collections::HashMap;
+#[cfg(test)]
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use magicproxy_core::RuleCache;
+use magicproxy_core::policy::{CompiledRules, RulesKey};
+
+use super::shares::{Holder, Shares};
+use crate::settings::Quota;
+
+/// What an entry takes besides its list.
+const REST_BYTES: usize = 512;
+
+/// The lists of all upstreams: what they decide does not depend on where.
+#[derive(Debug)]
+pub(crate) struct RuleStore {
+    kept: Mutex<Kept>,
+    /// How many lists were compiled.
+    #[cfg(test)]
+    pub(super) compiled: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Kept {
+    lists: HashMap<RulesKey, Arc<CompiledRules>>,
+    shares: Shares<RulesKey>,
+}
+
+impl RuleStore {
+    pub(crate) fn new(bytes: Quota) -> Self {
+        Self {
+            kept: Mutex::new(Kept { lists: HashMap::new(), shares: Shares::new(bytes) }),
+            #[cfg(test)]
+            compiled: AtomicUsize::new(0),
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many lists are kept, and what they weigh.
+    #[cfg(test)]
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let kept = self.kept();
+        (kept.lists.len(), kept.shares.weight())
+    }
+}
+
+/// The store, as somebody uses it who pays for what is added.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PaidRules<'s> {
+    pub(super) store: &'s RuleStore,
+    pub(super) holder: &'s Holder,
+}
+
+impl RuleCache for PaidRules<'_> {
+    fn get(&self, key: &RulesKey) -> Option<Arc<CompiledRules>> {
+        self.store.kept().lists.get(key).cloned()
+    }
+
+    fn keep(&self, key: RulesKey, rules: &Arc<CompiledRules>) {
+        #[cfg(test)]
+        self.store.compiled.fetch_add(1, Ordering::Relaxed);
+        let mut kept = self.store.kept();
+        let Kept { lists, shares } = &mut *kept;
+        if lists.insert(key, Arc::clone(rules)).is_none() {
+            // Whoever holds a token of them keeps them alive as well.
+            let used = |key: &RulesKey| lists.get(key).is_some_and(|rules| Arc::strong_count(rules) > 1);
+            for gone in shares.add(key, rules.memory_bytes() + REST_BYTES, self.holder, used) {
+                lists.remove(&gone);
+            }
+        }
+    }
+}

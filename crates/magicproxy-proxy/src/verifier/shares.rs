@@ -1,0 +1,169 @@
+//! Shares of a cache: what each account's entries weigh together, and which of them go when that is too much.
+//!
+//! An account that fills its share loses entries of its own. Where all together have filled the cache, the heaviest account loses
+//! some of its. So nobody makes another's entries go who does not have more than that other.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::hash::Hash;
+use std::sync::Arc;
+
+use crate::admission::{Account, Payer, Standing};
+use crate::settings::Quota;
+
+/// Which entries an account has, and all accounts.
+#[derive(Debug)]
+pub(super) struct Shares<K> {
+    quota: Quota,
+    accounts: HashMap<AccountId, Entries<K>>,
+    /// Accounts of known tokens, and of strangers.
+    known: Ranked,
+    strangers: Ranked,
+}
+
+/// Accounts by their weight.
+#[derive(Debug, Default)]
+struct Ranked {
+    order: BTreeSet<(usize, AccountId)>,
+    total: usize,
+}
+
+/// Its address: an account that has entries is kept.
+type AccountId = usize;
+
+#[derive(Debug)]
+struct Entries<K> {
+    #[expect(dead_code, reason = "it keeps the address from being another's")]
+    account: Arc<Account>,
+    standing: Standing,
+    weight: usize,
+    /// The oldest first.
+    queue: VecDeque<(K, usize)>,
+}
+
+/// Whose an entry is.
+#[derive(Clone, Debug)]
+pub(super) struct Holder {
+    account: Arc<Account>,
+    standing: Standing,
+}
+
+impl Holder {
+    /// Known tokens are their owner's; what strangers can mint is their peer's.
+    pub(super) fn of(payer: &Payer) -> Self {
+        let known = payer.owner.as_ref().filter(|_| payer.standing == Standing::Known);
+        match known {
+            Some(owner) => Self { account: Arc::clone(owner), standing: Standing::Known },
+            None => Self { account: Arc::clone(&payer.peer), standing: Standing::Stranger },
+        }
+    }
+
+    fn id(&self) -> AccountId {
+        Arc::as_ptr(&self.account).addr()
+    }
+}
+
+impl<K: Copy + Eq + Hash> Shares<K> {
+    pub(super) fn new(quota: Quota) -> Self {
+        Self { quota, accounts: HashMap::new(), known: Ranked::default(), strangers: Ranked::default() }
+    }
+
+    /// Adds an entry, and says which must go. `is_used` tells of an entry whether it was used since it was asked last: such a one
+    /// is passed over once.
+    pub(super) fn add(&mut self, key: K, weight: usize, holder: &Holder, mut is_used: impl FnMut(&K) -> bool) -> Vec<K> {
+        self.push(key, weight, holder);
+        let mut gone = Vec::new();
+        let share = match holder.standing {
+            Standing::Known => self.quota.per_owner,
+            Standing::Stranger => self.quota.per_peer,
+        };
+        // The newest may stay, though it be heavier than the share.
+        while self.accounts.get(&holder.id()).is_some_and(|own| own.weight > share && own.queue.len() > 1) {
+            gone.extend(self.take_from(holder.id(), &mut is_used));
+        }
+        while self.strangers.total > self.quota.total.saturating_sub(self.quota.reserved) {
+            let Some(heaviest) = self.strangers.heaviest() else { break };
+            gone.extend(self.take_from(heaviest.1, &mut is_used));
+        }
+        while self.known.total + self.strangers.total > self.quota.total {
+            let Some(heaviest) = self.known.heaviest().max(self.strangers.heaviest()) else { break };
+            gone.extend(self.take_from(heaviest.1, &mut is_used));
+        }
+        gone
+    }
+
+    /// Forgets an entry that has gone for another reason.
+    pub(super) fn forget(&mut self, key: &K, holder: &Holder) {
+        let entries = self.accounts.get(&holder.id());
+        let Some(at) = entries.and_then(|entries| entries.queue.iter().position(|(other, _)| other == key)) else { return };
+        self.change(holder.id(), |entries| entries.queue.remove(at).map_or(0, |(_, weight)| weight));
+    }
+
+    /// What all entries weigh together.
+    #[cfg(test)]
+    pub(super) fn weight(&self) -> usize {
+        self.known.total + self.strangers.total
+    }
+
+    fn push(&mut self, key: K, weight: usize, holder: &Holder) {
+        let id = holder.id();
+        let standing = holder.standing;
+        let entries = self.accounts.entry(id).or_insert_with(|| Entries {
+            account: Arc::clone(&holder.account),
+            standing,
+            weight: 0,
+            queue: VecDeque::new(),
+        });
+        let before = entries.weight;
+        entries.weight += weight;
+        entries.queue.push_back((key, weight));
+        let (after, standing) = (entries.weight, entries.standing);
+        self.ranked(standing).change(id, before, after);
+    }
+
+    /// The oldest entry of an account that was not used; the oldest, if all were.
+    fn take_from(&mut self, id: AccountId, is_used: &mut impl FnMut(&K) -> bool) -> Option<K> {
+        let entries = self.accounts.get_mut(&id)?;
+        for _ in 1..entries.queue.len() {
+            let Some(oldest) = entries.queue.pop_front_if(|(key, _)| is_used(key)) else { break };
+            entries.queue.push_back(oldest);
+        }
+        let (key, weight) = entries.queue.pop_front()?;
+        self.change(id, |_| weight);
+        Some(key)
+    }
+
+    /// Takes an entry of an account, which says what it weighed.
+    fn change(&mut self, id: AccountId, take: impl FnOnce(&mut Entries<K>) -> usize) {
+        let Some(entries) = self.accounts.get_mut(&id) else { return };
+        let before = entries.weight;
+        entries.weight = before.saturating_sub(take(entries));
+        let (after, standing, is_empty) = (entries.weight, entries.standing, entries.queue.is_empty());
+        self.ranked(standing).change(id, before, after);
+        if is_empty {
+            self.accounts.remove(&id);
+            self.ranked(standing).order.remove(&(after, id));
+        }
+    }
+
+    fn ranked(&mut self, standing: Standing) -> &mut Ranked {
+        match standing {
+            Standing::Known => &mut self.known,
+            Standing::Stranger => &mut self.strangers,
+        }
+    }
+}
+
+impl Ranked {
+    fn change(&mut self, id: AccountId, before: usize, after: usize) {
+        self.order.remove(&(before, id));
+        self.order.insert((after, id));
+        self.total = (self.total + after).saturating_sub(before);
+    }
+
+    fn heaviest(&self) -> Option<(usize, AccountId)> {
+        self.order.last().copied()
+    }
+}

@@ -1,0 +1,197 @@
+//! HTTP/2 towards the upstream: streams that stop nobody else's, and connections that are given up before the upstream does.
+
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::support::{Client, Multiplexed, Proxy, Token, all, events_come, request, soon};
+
+/// Sends a request and leaves its answer to come.
+async fn begin(proxy: &Proxy, line: &str, token: &str) -> Client {
+    let mut client = Client::connect(proxy).await;
+    client.send(request(line, token, &[], "")).await;
+    client
+}
+
+async fn begin_many(proxy: &Proxy, path: &str, count: usize) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for number in 0..count {
+        clients.push(begin(proxy, &format!("GET {path}{number}"), &Token::any()).await);
+    }
+    clients
+}
+
+#[track_caller]
+fn assert_whole(answer: &crate::support::Answer) {
+    assert_eq!((answer.status, answer.complete, answer.body.len()), (200, true, 60_000), "{}", answer.text());
+}
+
+/// Asks with a token of its own.
+async fn ask(proxy: &Proxy, path: &str) {
+    assert_whole(&Client::ask(proxy, request(&format!("GET {path}"), &Token::any(), &[], "")).await);
+}
+
+#[tokio::test]
+async fn downloads_that_nobody_reads_stop_no_other_stream() {
+    let upstream = Multiplexed::allowing(100).await;
+    let proxy = upstream.proxy(|_| ()).await;
+    ask(&proxy, "/first").await;
+    let mut unread = begin_many(&proxy, "/big", 8).await;
+    for client in &mut unread {
+        assert_eq!(client.answer_head().await.status, 200);
+    }
+    // Others are served all the while, and when nothing more is taken of the eight.
+    let mut still = 0;
+    while still < 10 {
+        let before = upstream.counts().poured;
+        ask(&proxy, "/small").await;
+        still = if upstream.counts().poured == before { still + 1 } else { 0 };
+    }
+    let counts = upstream.counts();
+    assert_eq!((counts.connections.len(), counts.open()), (1, 8));
+}
+
+/// As many as a connection may have, all of them stuck: the last one had a window of its own, and so has the next connection.
+#[tokio::test]
+async fn a_connection_has_room_for_every_streams_window() {
+    let upstream = Multiplexed::allowing(100).await;
+    let proxy = upstream.proxy(|settings| settings.limits.upstream_streams_per_connection = 4).await;
+    ask(&proxy, "/first").await;
+    let mut unread = begin_many(&proxy, "/big", 3).await;
+    for client in &mut unread {
+        client.answer_head().await;
+    }
+    let mut still = 0;
+    while still < 10 {
+        let before = upstream.counts().poured;
+        ask(&proxy, "/small").await;
+        still = if upstream.counts().poured == before { still + 1 } else { 0 };
+    }
+    assert_eq!(upstream.counts().connections.len(), 1);
+}
+
+#[tokio::test]
+async fn pending_requests_leave_the_next_one_its_way() {
+    let upstream = Multiplexed::allowing(1_000).await;
+    let proxy = upstream.proxy(|_| ()).await;
+    let mut held = begin_many(&proxy, "/held", 100).await;
+    upstream.until(|counts| counts.open() == 100).await;
+    ask(&proxy, "/next").await;
+    let counts = upstream.counts();
+    assert!((4..=8).contains(&counts.connections.len()), "{} connections", counts.connections.len());
+    assert!(counts.connections.iter().all(|connection| connection.peak <= 32), "{counts:?}");
+    upstream.release();
+    for client in &mut held {
+        assert_whole(&client.answer().await);
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_allows_few_streams_gets_no_more() {
+    let upstream = Multiplexed::allowing(3).await;
+    let proxy = upstream.proxy(|_| ()).await;
+    let mut held = begin_many(&proxy, "/held", 10).await;
+    upstream.until(|counts| counts.open() == 10).await;
+    ask(&proxy, "/next").await;
+    assert!(upstream.counts().connections.iter().all(|connection| connection.peak <= 3));
+    upstream.release();
+    for client in &mut held {
+        assert_whole(&client.answer().await);
+    }
+}
+
+/// A connection that was just agreed on is not used before the upstream has said how many streams it allows.
+#[tokio::test]
+async fn an_upstream_that_allows_one_stream_gets_one_at_a_time() {
+    let upstream = Multiplexed::allowing(1).await;
+    let proxy = upstream.proxy(|_| ()).await;
+    let asked = (0..30).map(|_| ask(&proxy, "/small")).collect();
+    soon(all(asked)).await;
+    assert!(upstream.counts().connections.iter().all(|connection| connection.peak <= 1));
+}
+
+/// Opens a stream and goes away when the upstream has it.
+async fn open_and_abort(upstream: &Multiplexed, proxy: &Proxy, path: &str, token: &str) {
+    let client = begin(proxy, &format!("GET {path}"), token).await;
+    upstream.until(|counts| counts.seen.contains(path)).await;
+    drop(client);
+}
+
+/// 1,500 of them: no connection has many resets, the one that another owner's exchange is on among them, and that one ends well.
+#[tokio::test]
+async fn aborted_requests_end_nobody_elses_exchange() {
+    let upstream = Multiplexed::allowing(100).await;
+    let proxy = upstream.proxy(|_| ()).await;
+    let mut honest = begin(&proxy, "GET /held-honest", &Token::any()).await;
+    upstream.until(|counts| counts.open() == 1).await;
+    let tokens: Vec<Zeroizing<String>> = (0..20).map(|_| Token::any()).collect();
+    for round in 0..75 {
+        let paths: Vec<String> = (0..20).map(|number| format!("/held-{round}-{number}")).collect();
+        let aborted = paths.iter().zip(&tokens).map(|(path, token)| open_and_abort(&upstream, &proxy, path, token)).collect();
+        all(aborted).await;
+        ask(&proxy, "/small").await;
+    }
+    upstream.until(|counts| counts.reset() == 1_500 && counts.open() == 1).await;
+    let counts = upstream.counts();
+    let most = counts.connections.iter().map(|connection| connection.reset).max();
+    // Each counts as two streams of 32, so that there is none after 16, but those that were open already.
+    assert!(most <= Some(32), "{most:?} resets on one connection");
+    // All but the last ones, and the one that is in use, have ended.
+    upstream.until(|counts| counts.connections.iter().filter(|connection| !connection.closed).count() <= 4).await;
+    upstream.release();
+    assert_whole(&honest.answer().await);
+}
+
+/// Who has connections kept open by one stream each, and the rest of each used up, pays for the whole connections.
+#[tokio::test]
+async fn resets_are_paid_for_until_their_connection_ends() {
+    let upstream = Multiplexed::allowing(100).await;
+    let proxy = upstream
+        .proxy(|settings| {
+            settings.limits.upstream_connections_per_origin = 4;
+            settings.limits.upstream_streams_per_connection = 4;
+            settings.timeouts.upstream_queue = Duration::from_millis(300);
+            settings.minting.open = false;
+        })
+        .await;
+    let attacker = Token::any();
+    let held = begin(&proxy, "GET /held-attacker", &attacker).await;
+    upstream.until(|counts| counts.open() == 1).await;
+    // A quarter of four connections of four streams: one is held, one more reset counts twice.
+    open_and_abort(&upstream, &proxy, "/held-1", &attacker).await;
+    upstream.until(|counts| counts.reset() == 1).await;
+    open_and_abort(&upstream, &proxy, "/held-2", &attacker).await;
+    upstream.until(|counts| counts.reset() == 2).await;
+    let mut refused = begin(&proxy, "GET /more", &attacker).await;
+    refused.answer().await.assert_rejected(503, "upstream_busy");
+    for _ in 0..4 {
+        ask(&proxy, "/small").await;
+    }
+    // Its last stream ends, and with it the connection and what it costs.
+    drop(held);
+    upstream.until(|counts| counts.connections[0].closed).await;
+    let works = async { while begin(&proxy, "GET /more", &attacker).await.answer().await.status != 200 {} };
+    soon(works).await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_given_up_in_the_queue_is_never_sent() {
+    let upstream = Multiplexed::allowing(2).await;
+    let proxy = upstream.proxy(|settings| settings.limits.upstream_connections_per_origin = 1).await;
+    let mut held = begin_many(&proxy, "/held", 2).await;
+    upstream.until(|counts| counts.open() == 2).await;
+    let token = Token::any();
+    let given_up = begin(&proxy, "POST /given-up-over-http-2", &token).await;
+    let mut patient = begin(&proxy, "GET /patient", &token).await;
+    let address = upstream.address.to_string();
+    events_come(2, &["a request waits for a connection", &address]).await;
+    drop(given_up);
+    // Its log line is written when nobody serves it any more.
+    events_come(1, &["/given-up-over-http-2"]).await;
+    upstream.release();
+    for client in held.iter_mut().chain([&mut patient]) {
+        assert_whole(&client.answer().await);
+    }
+    let counts = upstream.counts();
+    assert_eq!(counts.by_path().into_iter().collect::<Vec<_>>(), [("/held0", 1), ("/held1", 1), ("/patient", 1)]);
+}
