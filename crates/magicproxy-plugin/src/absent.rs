@@ -13,7 +13,10 @@ use crate::settings::HostSettings;
 
 /// A host that cannot exist. Its methods let callers compile, and none of them can ever be called.
 #[derive(Debug)]
-pub enum Host {}
+pub struct Host(Nobody);
+
+#[derive(Debug)]
+enum Nobody {}
 
 impl Host {
     /// Always fails.
@@ -27,32 +30,32 @@ impl Host {
     /// What a plugin is.
     #[must_use]
     pub fn describe(&self, _: &PluginName) -> Option<Description> {
-        match *self {}
+        match self.0 {}
     }
 
     /// Asks a plugin about a request.
     pub async fn ask(&self, _: &PluginName, _: &PluginRequest, _: PluginScope) -> Report<Verdict> {
-        match *self {}
+        match self.0 {}
     }
 
     /// Tells a plugin of an answer.
     pub async fn tell(&self, _: &PluginName, _: &PluginRequest, _: &PluginResponse, _: PluginScope) -> Report<()> {
-        match *self {}
+        match self.0 {}
     }
 
     /// Reloads what has changed.
     pub async fn watch(self: Arc<Self>) {
-        match *self {}
+        match self.0 {}
     }
 }
 
 impl PluginHost for Host {
     fn interests(&self, _: &PluginName) -> Option<Arc<Interests>> {
-        match *self {}
+        match self.0 {}
     }
 
     fn decide<'p>(&'p self, _: &'p PluginName, _: &'p PluginRequest, _: PluginScope) -> PluginFuture<'p, Verdict> {
-        match *self {}
+        match self.0 {}
     }
 
     fn observe<'p>(
@@ -62,7 +65,7 @@ impl PluginHost for Host {
         _: &'p PluginResponse,
         _: PluginScope,
     ) -> PluginFuture<'p, bool> {
-        match *self {}
+        match self.0 {}
     }
 }
 
