@@ -4,8 +4,7 @@ import json
 import selectors
 import subprocess
 
-#: Seconds that one job may take.
-_PATIENCE = 60
+from harness.patience import HANGS
 
 _STOP = 10
 
@@ -25,7 +24,7 @@ class Conversation:
         self._child.stdin.flush()
         with selectors.DefaultSelector() as selector:
             selector.register(self._child.stdout, selectors.EVENT_READ)
-            line = self._child.stdout.readline() if selector.select(_PATIENCE) else b""
+            line = self._child.stdout.readline() if selector.select(HANGS) else b""
         if not line:
             # A late outcome would be taken for that of the next job.
             self.stop()

@@ -14,6 +14,7 @@ import time
 import debian
 from harness.cases import equal, holds
 from harness.exchange import ask
+from harness.patience import HANGS
 from harness.process import Server, environment
 from upstreams.cloudflare import Cloudflare
 from upstreams.digitalocean import DigitalOcean
@@ -32,7 +33,6 @@ POWERDNS_CREDENTIAL = "the-real-powerdns-key-0123456789"
 #: Five names are three pages.
 NAMES = ("example.org", "example.net", "example.com", "alpha.example", "beta.example")
 
-_PATIENCE = 10
 
 _NOWHERE = "http://127.0.0.1:9"
 NO_WAY_OUT = {"HTTP_PROXY": _NOWHERE, "http_proxy": _NOWHERE, "HTTPS_PROXY": _NOWHERE, "NO_PROXY": "localhost,127.0.0.1,127.0.0.0/8"}
@@ -194,7 +194,7 @@ class DnsStage:
 
     def refused_only(self, *requests):
         """The proxy has refused these requests since the last call, each of them once: nobody tried again."""
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + HANGS
         found = []
         # A line is written when the answer has ended, which its reader may see first.
         while time.monotonic() < deadline and len(found) < max(1, len(requests)):

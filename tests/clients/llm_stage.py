@@ -14,6 +14,7 @@ import recipes
 from conversation import Conversation
 from harness.cases import equal, holds
 from harness.exchange import ask
+from harness.patience import HANGS
 from harness.process import environment
 from upstreams.certificate import self_signed
 from upstreams.gitlab import GitLab
@@ -35,7 +36,6 @@ CARRIERS = {
 REASON = "the token does not allow this request"
 
 #: Seconds within which the proxy must have logged what it has answered.
-_PATIENCE = 10
 
 _POLL = 0.01
 
@@ -118,7 +118,7 @@ class LlmStage:
         # What is answered before it is logged before it.
         ask(self.proxy, "GET", f"/openai{marker}")
         log = self.stage.folder / "proxy-llm.log"
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + HANGS
         while marker not in (text := log.read_text("utf-8")):
             holds(time.monotonic() < deadline, "the proxy logs what it answers")
             time.sleep(_POLL)

@@ -21,13 +21,13 @@ import re
 import signal
 import subprocess
 
+from harness.patience import HANGS
 from harness.process import environment
 
 HERE = pathlib.Path(__file__).resolve().parent
 PAGES = HERE.parent.parent / "docs/guide/clients"
 
 #: Seconds that a whole page may take.
-PATIENCE = 300
 
 #: Characters of a block's output that a failure shows.
 _SHOWN = 600
@@ -62,7 +62,7 @@ class RecipeError(AssertionError):
     """A page that does not keep the convention, or does not work."""
 
 
-def follow(stage, name, *, timeout=PATIENCE, **variables):
+def follow(stage, name, *, timeout=HANGS, **variables):
     """Follows the page `NAME.md` with these variables, beside which only `PATH`, `HOME` and `LANG` are set.
 
     `magicproxy` is on the `PATH`. Gives one `Result` for each block; fails with the page's name and line.
@@ -78,7 +78,7 @@ def follow(stage, name, *, timeout=PATIENCE, **variables):
     return results
 
 
-def run_page(page, *, env, folder, timeout=PATIENCE):
+def run_page(page, *, env, folder, timeout=HANGS):
     """Runs the blocks of a page in `folder`, which must exist."""
     blocks = read(page)
     if not blocks:

@@ -11,7 +11,6 @@ mod servers;
 mod storm;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -24,7 +23,6 @@ use scenarios::{SCENARIOS, Scenario};
 use servers::{Server, Servers, Starts};
 use storm::Storm;
 
-const BUILD_LIMIT: Duration = Duration::from_secs(1800);
 /// Slices with more foreign load are repeated, so often.
 const MAX_FOREIGN: f64 = 0.05;
 const TRIES: u32 = 3;
@@ -150,8 +148,12 @@ fn prepare(workspace: &Workspace, log: &mut Log, packages: &[&str]) -> Result<()
     debian::ensure(workspace, log, "h2load", "nghttp2-client")?;
     debian::ensure(workspace, log, "curl", "curl")?;
     println!("building with the profile `dist`");
-    let packages = packages.iter().flat_map(|package| ["--package", package]);
-    log.must(workspace.cargo().args(["build", "--profile", "dist"]).args(packages), BUILD_LIMIT).map(drop)
+    let mut command = workspace.cargo();
+    command.args(["build", "--profile", "dist"]).args(packages.iter().flat_map(|package| ["--package", package]));
+    if packages.contains(&"magicproxy") {
+        command.args(["--features", "magicproxy/plugins"]);
+    }
+    log.must_build(&mut command).map(drop)
 }
 
 /// Each round begins with another server, so that none always follows the same neighbour.

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::process::HUNG;
+
 const ALLOCATORS: [&str; 4] = ["malloc", "calloc", "realloc", "posix_memalign"];
 
 const WAIT: &str = "epoll_wait";
@@ -119,7 +119,7 @@ impl Load {
 
 /// An answer in chunks, as it is when its links may have been rewritten.
 fn read_answer(connection: &mut TcpStream) -> Result<()> {
-    connection.set_read_timeout(Some(PATIENCE)).context("cannot set a timeout")?;
+    connection.set_read_timeout(Some(HUNG)).context("cannot set a timeout")?;
     let (mut answer, mut piece) = (Vec::new(), [0; 4096]);
     while !answer.ends_with(b"\r\n0\r\n\r\n") {
         let length = connection.read(&mut piece).context("no whole answer came")?;

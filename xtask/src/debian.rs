@@ -1,14 +1,11 @@
 //! Debian packages, installed only when the program is missing and we may.
 
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use crate::log::Log;
 use crate::workspace::{Workspace, which};
-
-const LIMIT: Duration = Duration::from_secs(300);
 
 /// Makes sure that `program` is there, from `package` if need be.
 pub(crate) fn ensure(workspace: &Workspace, log: &mut Log, program: &str, package: &str) -> Result<()> {
@@ -36,10 +33,10 @@ fn install_all(workspace: &Workspace, log: &mut Log, packages: &[&str]) -> Resul
     let prefix = administrator().with_context(|| format!("to be installed by hand: {names}"))?;
     println!("   installing {names}");
     let install = [&["install", "-y", "--no-install-recommends"], packages].concat();
-    if !log.run(&mut apt(workspace, prefix, &install), LIMIT)?.ok {
+    if !log.run(&mut apt(workspace, prefix, &install))?.ok {
         // The lists may be absent (a fresh image) or out of date.
-        log.must(&mut apt(workspace, prefix, &["update"]), LIMIT)?;
-        log.must(&mut apt(workspace, prefix, &install), LIMIT)?;
+        log.must(&mut apt(workspace, prefix, &["update"]))?;
+        log.must(&mut apt(workspace, prefix, &install))?;
     }
     Ok(())
 }

@@ -2,16 +2,12 @@
 //! again by what was counted: what a request needs then lies together, which is a fifth of its time.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use crate::bench;
 use crate::log::Log;
 use crate::workspace::Workspace;
-
-const BUILD_LIMIT: Duration = Duration::from_secs(3600);
-const LIMIT: Duration = Duration::from_secs(300);
 
 pub(crate) fn run(workspace: &Workspace) -> Result<bool> {
     let mut log = Log::create(workspace.target.join("xtask/dist.log"))?;
@@ -34,7 +30,7 @@ fn build(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
     bench::train(workspace, log, &counting)?;
     let mut merge = workspace.command(tool);
     merge.arg("merge").arg("--output").arg(&profile).arg(&counts);
-    log.must(&mut merge, LIMIT).context("cannot read the counts")?;
+    log.must(&mut merge).context("cannot read the counts")?;
     println!("3 of 3: building by what was counted");
     compile(workspace, log, "guided", &format!("-Cprofile-use={}", profile.display()))
 }
@@ -44,25 +40,38 @@ fn compile(workspace: &Workspace, log: &mut Log, name: &str, flags: &str) -> Res
     let target = host(workspace, log)?;
     let mut command = workspace.cargo();
     // With a target, what runs while it is built is neither counted nor built anew.
-    command.args(["build", "--profile", "dist", "--package", "magicproxy", "--target", &target, "--target-dir"]).arg(&folder);
+    command
+        .args([
+            "build",
+            "--profile",
+            "dist",
+            "--package",
+            "magicproxy",
+            "--features",
+            "magicproxy/plugins",
+            "--target",
+            &target,
+            "--target-dir",
+        ])
+        .arg(&folder);
     command.env("RUSTFLAGS", flags).env_remove("CARGO_ENCODED_RUSTFLAGS");
-    log.must(&mut command, BUILD_LIMIT).context("cannot build")?;
+    log.must_build(&mut command).context("cannot build")?;
     Ok(folder.join(target).join("dist/magicproxy"))
 }
 
 fn host(workspace: &Workspace, log: &mut Log) -> Result<String> {
-    let said = log.must(workspace.command("rustc").arg("-vV"), LIMIT)?;
+    let said = log.must(workspace.command("rustc").arg("-vV"))?;
     let host = said.lines().find_map(|line| line.strip_prefix("host: "));
     host.map(str::to_owned).context("rustc does not say for what it compiles")
 }
 
 /// The tool that knows the counts of this compiler's LLVM.
 fn profdata(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
-    let sysroot = log.must(workspace.command("rustc").args(["--print", "sysroot"]), LIMIT)?;
+    let sysroot = log.must(workspace.command("rustc").args(["--print", "sysroot"]))?;
     let tool = Path::new(sysroot.trim()).join("lib/rustlib").join(host(workspace, log)?).join("bin/llvm-profdata");
     if !tool.is_file() {
         let mut rustup = workspace.command("rustup");
-        log.must(rustup.args(["component", "add", "llvm-tools"]), LIMIT).context("`llvm-tools` is missing")?;
+        log.must(rustup.args(["component", "add", "llvm-tools"])).context("`llvm-tools` is missing")?;
     }
     anyhow::ensure!(tool.is_file(), "`llvm-tools` brought no llvm-profdata");
     Ok(tool)

@@ -2,11 +2,12 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::process::HUNG;
 
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -33,11 +34,13 @@ pub(crate) fn is_open(port: u16) -> bool {
     TcpStream::connect(("127.0.0.1", port)).is_ok()
 }
 
-/// Waits until something listens, for a server that was just started.
-pub(crate) fn wait_for(port: u16) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+/// Waits until the server that was just started listens, or has ended.
+pub(crate) fn wait_for(port: u16, server: &mut Child) -> Result<()> {
+    let deadline = Instant::now() + HUNG;
     while !is_open(port) {
-        anyhow::ensure!(Instant::now() < deadline, "nothing listens on port {port} after {} s", PATIENCE.as_secs());
+        let ended = server.try_wait().context("cannot look at a server")?;
+        anyhow::ensure!(ended.is_none(), "the server has ended before it listened on port {port}");
+        anyhow::ensure!(Instant::now() < deadline, "nothing listens on port {port} after {} s", HUNG.as_secs());
         std::thread::sleep(Duration::from_millis(2));
     }
     Ok(())
@@ -45,7 +48,7 @@ pub(crate) fn wait_for(port: u16) -> Result<()> {
 
 fn send(port: u16, method: &str, path: &str, body: &str) -> Result<Answer> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).with_context(|| format!("cannot reach port {port}"))?;
-    stream.set_read_timeout(Some(PATIENCE)).context("cannot set a timeout")?;
+    stream.set_read_timeout(Some(HUNG)).context("cannot set a timeout")?;
     let length = body.len();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\

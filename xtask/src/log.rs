@@ -1,5 +1,6 @@
 //! One log file per stage: every sub-command's output goes there, and is read back for counting.
 
+use std::fmt;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,37 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::process;
+
+/// When a command is stopped that does not end.
+#[derive(Debug, Clone, Copy)]
+enum Stop {
+    /// It ends when it has done its work.
+    Never,
+    /// It has said nothing for so long.
+    Silent(Duration),
+    /// It was started so long ago.
+    After(Duration),
+}
+
+impl Stop {
+    fn is_due(self, silent: Duration, took: Duration) -> bool {
+        match self {
+            Stop::Never => false,
+            Stop::Silent(limit) => silent >= limit,
+            Stop::After(limit) => took >= limit,
+        }
+    }
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stop::Never => formatter.write_str("it had no limit"),
+            Stop::Silent(limit) => write!(formatter, "it had said nothing for {} s, so it hangs", limit.as_secs()),
+            Stop::After(limit) => write!(formatter, "it took more than {} s", limit.as_secs()),
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct Log {
@@ -45,8 +77,35 @@ impl Log {
         self.file.try_clone().context("cannot share the log with a child process")
     }
 
-    /// Runs the command to its end or to the limit, whichever comes first.
-    pub(crate) fn run(&mut self, command: &mut Command, limit: Duration) -> Result<Finished> {
+    /// Compiles, however long that takes: a slow machine is no fault.
+    pub(crate) fn build(&mut self, command: &mut Command) -> Result<Finished> {
+        self.finish(command, Stop::Never)
+    }
+
+    /// Like `build`, for preparations without which there is nothing to test.
+    pub(crate) fn must_build(&mut self, command: &mut Command) -> Result<String> {
+        let finished = self.build(command)?;
+        succeeded(command, finished)
+    }
+
+    /// Runs the command to its end, or until it hangs. What compiles goes through `build`.
+    pub(crate) fn run(&mut self, command: &mut Command) -> Result<Finished> {
+        anyhow::ensure!(!compiles(command), "`{}` compiles, and no limit is for that", shown(command));
+        self.finish(command, Stop::Silent(process::HUNG))
+    }
+
+    /// Like `run`, for preparations without which there is nothing to test.
+    pub(crate) fn must(&mut self, command: &mut Command) -> Result<String> {
+        let finished = self.run(command)?;
+        succeeded(command, finished)
+    }
+
+    /// Runs the command for so long at most: for what can be done without where it does not come soon.
+    pub(crate) fn run_within(&mut self, command: &mut Command, limit: Duration) -> Result<Finished> {
+        self.finish(command, Stop::After(limit))
+    }
+
+    fn finish(&mut self, command: &mut Command, stop: Stop) -> Result<Finished> {
         self.line(&format!("$ {}", shown(command)))?;
         let from = self.length()?;
         let started = Instant::now();
@@ -56,21 +115,14 @@ impl Log {
             .stderr(self.handle()?)
             .spawn()
             .with_context(|| format!("cannot start {:?}", command.get_program()))?;
-        let status = process::wait_until(&mut child, started + limit)?;
+        let status = process::wait_unless(&mut child, || self.length(), |silent, took| stop.is_due(silent, took))?;
         let text = self.text_from(from)?;
         let took = started.elapsed().as_secs_f64();
         match status {
             Some(status) => self.line(&format!("[{status}, {took:.1} s]"))?,
-            None => self.line(&format!("[stopped: it took more than {} s]", limit.as_secs()))?,
+            None => self.line(&format!("[stopped after {took:.1} s: {stop}]"))?,
         }
         Ok(Finished { ok: status.is_some_and(|status| status.success()), text })
-    }
-
-    /// Like `run`, for preparations without which there is nothing to test.
-    pub(crate) fn must(&mut self, command: &mut Command, limit: Duration) -> Result<String> {
-        let finished = self.run(command, limit)?;
-        anyhow::ensure!(finished.ok, "{:?} failed", command.get_program());
-        Ok(finished.text)
     }
 
     /// All that is in it.
@@ -100,4 +152,52 @@ impl Log {
 fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+fn succeeded(command: &Command, finished: Finished) -> Result<String> {
+    anyhow::ensure!(finished.ok, "{:?} failed", command.get_program());
+    Ok(finished.text)
+}
+
+/// Does it do little else than compile?
+fn compiles(command: &Command) -> bool {
+    let is_cargo = Path::new(command.get_program()).file_stem().is_some_and(|name| name == "cargo");
+    let words: Vec<_> = command.get_args().collect();
+    let verb = words.first().is_some_and(|verb| ["build", "check", "clippy", "doc", "install"].iter().any(|known| verb == known));
+    is_cargo && (verb || words.iter().any(|word| *word == "--no-run"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::time::Duration;
+
+    use super::{Log, Stop, compiles};
+
+    #[test]
+    fn slow_is_no_fault_and_silence_is() {
+        let (short, long) = (Duration::from_secs(1), Duration::MAX);
+        assert!(!Stop::Never.is_due(long, long));
+        assert!(!Stop::Silent(short).is_due(Duration::ZERO, long));
+        assert!(Stop::Silent(short).is_due(short, short));
+        assert!(Stop::After(short).is_due(Duration::ZERO, short));
+    }
+
+    #[test]
+    fn no_limit_is_ever_put_on_compiling() {
+        let cargo = |words: &[&str]| {
+            let mut command = Command::new("/somewhere/cargo");
+            command.args(words);
+            command
+        };
+        for words in [&["build", "--release"][..], &["install", "x"], &["test", "--workspace", "--no-run"]] {
+            assert!(compiles(&cargo(words)), "{words:?}");
+        }
+        assert!(!compiles(&cargo(&["test", "--workspace"])) && !compiles(Command::new("pip").arg("install")));
+        let folder = std::env::temp_dir().join(format!("xtask-log-{}", std::process::id()));
+        let mut log = Log::create(folder.join("log")).unwrap();
+        let refused = log.run(&mut cargo(&["build"])).unwrap_err().to_string();
+        assert!(refused.contains("compiles"), "{refused}");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }

@@ -1,64 +1,7 @@
-//! `cargo xtask`: the one recipe that people and CI run.
-//! Knows how to call things and how to count; never part of the product.
-
-mod attack;
-mod bench;
-mod counted;
-mod debian;
-mod dist;
-mod failures;
-mod http;
-mod log;
-mod node;
-mod plugins;
-mod process;
-mod python;
-mod run;
-mod stages;
-mod tally;
-mod tools;
-mod workspace;
+//! `cargo xtask`: everything is in the library of the same name.
 
 use std::process::ExitCode;
 
-use anyhow::Result;
-
-const HELP: &str = "\
-cargo xtask check              fast inner loop: fmt, clippy, deny, doc, unit tests and vectors
-cargo xtask test [STAGE…]      everything, or only the named stages
-cargo xtask test --list        the stages and what they do
-cargo xtask bench [--seconds N] [--rounds N] [--only SCENARIO] [--program FILE] [--beside FILE]
-                               requests per second and CPU beside nginx and haproxy, in one run;
-                               perhaps of some scenarios only, of another build, or beside one
-cargo xtask dist               the program as it is released, optimised by a profile (half an hour)
-cargo xtask plugins            build the components of examples/plugins anew";
-
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match dispatch(&arguments) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(2)
-        }
-    }
-}
-
-/// Runs the command; true when all of it passed.
-fn dispatch(arguments: &[String]) -> Result<bool> {
-    let workspace = workspace::Workspace::find()?;
-    match arguments.split_first() {
-        Some((command, rest)) if command == "check" => run::check(&workspace, rest),
-        Some((command, rest)) if command == "test" => run::test(&workspace, rest),
-        Some((command, rest)) if command == "bench" => bench::run(&workspace, rest),
-        Some((command, _)) if command == "dist" => dist::run(&workspace),
-        Some((command, _)) if command == "plugins" => plugins::build(&workspace),
-        Some((command, _)) if command == "help" || command == "--help" || command == "-h" => {
-            println!("{HELP}");
-            Ok(true)
-        }
-        Some((command, _)) => anyhow::bail!("no command `{command}`; there are:\n{HELP}"),
-        None => anyhow::bail!("a command is missing; there are:\n{HELP}"),
-    }
+    xtask::main()
 }

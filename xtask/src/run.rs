@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::failures;
 use crate::log::Log;
+use crate::process;
 use crate::stages::{self, Stage};
 use crate::tally::Tally;
 use crate::workspace::Workspace;
@@ -34,6 +35,8 @@ impl Report {
 struct Row {
     name: &'static str,
     took: Duration,
+    /// Of all that it started; with stages beside it, their sum at the first of them.
+    cpu: Option<Duration>,
     report: Report,
     /// What failed, where the stage's log names it.
     failures: Vec<String>,
@@ -69,7 +72,12 @@ fn run_all(workspace: &Workspace, chosen: &[&'static Stage]) -> Result<bool> {
         for stage in together {
             println!("== {}: {}", stage.name, stage.summary);
         }
-        for row in run_together(workspace, together)? {
+        let before = process::spent_by_children();
+        let mut finished = run_together(workspace, together)?;
+        if let Some(first) = finished.first_mut() {
+            first.cpu = Some(process::spent_by_children().saturating_sub(before));
+        }
+        for row in finished {
             println!("   {}", outcome(&row, together.len() > 1));
             for note in &row.report.notes {
                 println!("   note: {note}");
@@ -100,7 +108,7 @@ fn run_one(workspace: &Workspace, stage: &Stage) -> Result<Row> {
         println!("{}\n   (all of it: {})", log.tail(60)?, shown(workspace, &log));
         failures = failures::named_in(&log.text()?).into_iter().chain(report.notes.iter().cloned()).collect();
     }
-    Ok(Row { name: stage.name, took: started.elapsed(), report, failures })
+    Ok(Row { name: stage.name, took: started.elapsed(), cpu: None, report, failures })
 }
 
 fn shown(workspace: &Workspace, log: &Log) -> String {
@@ -119,14 +127,16 @@ fn outcome(row: &Row, named: bool) -> String {
 
 /// The table, what failed, and the last line, which has exactly the form that whoever counts expects.
 fn summary(rows: &[Row], took: Duration) -> bool {
-    println!("\n{:<9} {:>8} {:>7} {:>9}", "stage", "passed", "failed", "seconds");
+    println!("\n{:<9} {:>8} {:>7} {:>9} {:>9}", "stage", "passed", "failed", "seconds", "of CPU");
     for row in rows {
         let Tally { passed, failed } = row.report.tally;
         let remark = if row.report.skipped { "  skipped" } else { "" };
-        println!("{:<9} {passed:>8} {failed:>7} {:>9.1}{remark}", row.name, row.took.as_secs_f64());
+        let cpu = row.cpu.map_or_else(String::new, |cpu| format!("{:.1}", cpu.as_secs_f64()));
+        println!("{:<9} {passed:>8} {failed:>7} {:>9.1} {cpu:>9}{remark}", row.name, row.took.as_secs_f64());
     }
     let total = rows.iter().fold(Tally::default(), |sum, row| sum.plus(row.report.tally));
-    println!("{:<9} {:>8} {:>7} {:>9.1}\n", "all", total.passed, total.failed, took.as_secs_f64());
+    let (took, cpu) = (took.as_secs_f64(), process::spent_by_children().as_secs_f64());
+    println!("{:<9} {:>8} {:>7} {took:>9.1} {cpu:>9.1}\n", "all", total.passed, total.failed);
     for row in rows {
         row.failures.iter().for_each(|failure| println!("{}: {failure}", row.name));
     }

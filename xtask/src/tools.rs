@@ -1,14 +1,11 @@
 //! Cargo's own extensions: taken from `PATH` or the cache, else built into the cache once.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use crate::log::Log;
 use crate::workspace::{Workspace, cache, which};
-
-const BUILD_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// A program that `cargo install` can build. The version is pinned so that a result does not change overnight.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +15,6 @@ pub(crate) struct Tool {
 }
 
 pub(crate) const DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2" };
-pub(crate) const FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2" };
 
 pub(crate) fn ensure(workspace: &Workspace, log: &mut Log, tool: Tool) -> Result<PathBuf> {
     if let Some(found) = which(tool.name) {
@@ -27,8 +23,8 @@ pub(crate) fn ensure(workspace: &Workspace, log: &mut Log, tool: Tool) -> Result
     println!("   building {} {} (once; it goes to {})", tool.name, tool.version, cache().display());
     let mut command = workspace.cargo();
     // A debug build takes a third of the time, even less without what a debugger reads, and these tools run for seconds.
-    command.env("CARGO_PROFILE_DEV_DEBUG", "0");
+    command.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_INCREMENTAL", "0");
     command.args(["install", "--locked", "--debug", "--version", tool.version, "--root"]).arg(cache()).arg(tool.name);
-    log.must(&mut command, BUILD_LIMIT).with_context(|| format!("cannot install {}", tool.name))?;
+    log.must_build(&mut command).with_context(|| format!("cannot install {}", tool.name))?;
     which(tool.name).with_context(|| format!("{} was installed and is not there", tool.name))
 }

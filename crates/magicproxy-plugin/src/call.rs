@@ -11,25 +11,15 @@ use wasmtime::{Store, UpdateDeadline};
 use crate::bounds::{BYTES_TO_HOST, Bounds, REASON_BYTES};
 use crate::failure::CallFailure;
 use crate::guest::{Drawer, Guest};
-use crate::journal::{Journal, Line, one_line};
+use crate::journal::{Journal, one_line};
 use crate::meter::Meter;
+use crate::report::Report;
 use crate::settings::Limits;
 use crate::wit::PluginPre;
 use crate::wit::magicproxy::plugin::exchange;
 
 /// How long a call may wait for its turn and for the store, beyond what it may run.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// What became of one call.
-#[derive(Clone, Debug)]
-pub struct Report<T> {
-    /// What the plugin said, or why it said nothing.
-    pub outcome: Result<T, CallFailure>,
-    /// What it wrote.
-    pub lines: Vec<Line>,
-    /// How long it ran.
-    pub spent: Duration,
-}
 
 /// What is needed for one call.
 pub(crate) struct Call {

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use magicproxy_core::plugin::PluginName;
-use wasmtime::Trap;
-
-use crate::journal::Journal;
 
 /// Why there is no host, or no new plugin.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
+    /// The program was compiled without the feature `plugins`.
+    #[error("this program was built without plugins; {}", crate::HOW_TO_BUILD)]
+    NotBuilt,
     /// WebAssembly does not run here.
     #[error("plugins cannot run on this machine: {0}")]
     Engine(String),
@@ -116,23 +116,4 @@ pub enum CallFailure {
     /// `on-response` returned an error.
     #[error("it says that it could not do what it had to: {0}")]
     Unrecorded(String),
-}
-
-impl CallFailure {
-    /// What wasmtime's error means, given what else is known of the call.
-    pub(crate) fn of(error: &wasmtime::Error, fuel: u64, journal: &Journal) -> Self {
-        if let Some(own) = error.downcast_ref::<Self>() {
-            return own.clone();
-        }
-        match error.downcast_ref::<Trap>() {
-            Some(Trap::OutOfFuel) => Self::OutOfFuel(fuel),
-            Some(Trap::StackOverflow) => Self::StackOverflow,
-            _ => journal.refused_memory().map_or_else(|| Self::Trapped(innermost(error)), Self::OutOfMemory),
-        }
-    }
-}
-
-/// The cause that says what happened; those around it say where.
-pub(crate) fn innermost(error: &wasmtime::Error) -> String {
-    crate::journal::one_line(&error.root_cause().to_string(), 512)
 }

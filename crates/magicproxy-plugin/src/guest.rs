@@ -8,7 +8,8 @@ use magicproxy_core::state::{BoundedPartition, Change, Condition, Entry, Partiti
 
 use crate::bounds::Bounds;
 use crate::failure::CallFailure;
-use crate::journal::{Journal, Level};
+use crate::journal::Journal;
+use crate::report::Level;
 use crate::wit::magicproxy::plugin::{clock, config, exchange, log, state};
 
 /// The longest name of an entry, in bytes.

@@ -13,13 +13,14 @@ use tokio::sync::Semaphore;
 use wasmtime::Engine;
 
 use crate::cache::FunctionCache;
-use crate::call::{Call, Report};
+use crate::call::Call;
 use crate::engine::{CALLS, engine};
 use crate::failure::{CallFailure, LoadError, LoadFailure};
 use crate::guest::Drawer;
-use crate::journal::{Journal, Level, Line};
+use crate::journal::Journal;
 use crate::load::{self, Loaded, Stamp};
 use crate::meter::Meter;
+use crate::report::{Description, Level, Line, Report};
 use crate::settings::{HostSettings, OnFailure, PluginSettings};
 use crate::ticker::Ticker;
 
@@ -43,19 +44,6 @@ struct Slot {
     settings: PluginSettings,
     loaded: RwLock<Arc<Loaded>>,
     seen: Mutex<Option<Stamp>>,
-}
-
-/// What a plugin is, for people.
-#[derive(Clone, Debug)]
-pub struct Description {
-    /// What it is interested in.
-    pub interests: Arc<Interests>,
-    /// What it imports.
-    pub imports: Vec<String>,
-    /// The SHA-256 of its file, in hexadecimal.
-    pub sha256: String,
-    /// The length of its file.
-    pub bytes: usize,
 }
 
 /// What became of a file that had changed.

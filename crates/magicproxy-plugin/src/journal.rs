@@ -1,8 +1,9 @@
 //! What is known of a call however it ended: its lines for the log, and what it was refused. Specification: `plugin.md` section 4.
 
-use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+
+use crate::report::{Level, Line};
 
 /// Lines that are kept of a call.
 const LINES: usize = 16;
@@ -10,39 +11,6 @@ const LINES: usize = 16;
 const LINE_BYTES: usize = 1024;
 /// After so many lines a guest is stopped.
 const MOST_WRITES: u32 = 1000;
-
-/// How much a line matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// For the plugin's author.
-    Debug,
-    /// For the curious.
-    Info,
-    /// Odd.
-    Warn,
-    /// Wrong.
-    Error,
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Debug => "debug",
-            Self::Info => "info",
-            Self::Warn => "warn",
-            Self::Error => "error",
-        })
-    }
-}
-
-/// One line that a plugin wrote.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// How much it matters.
-    pub level: Level,
-    /// One line of text: control characters are escaped.
-    pub text: String,
-}
 
 /// What a guest leaves behind.
 #[derive(Debug, Default)]

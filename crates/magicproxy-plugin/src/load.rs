@@ -16,11 +16,12 @@ use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Engine, Precompiled};
 
 use crate::call::Call;
-use crate::failure::{LoadFailure, innermost};
+use crate::failure::LoadFailure;
 use crate::guest::Guest;
 use crate::journal::Journal;
 use crate::meter::Meter;
 use crate::settings::{Limits, MAX_FILE_BYTES, PluginSettings};
+use crate::trap::innermost;
 use crate::wit::{Plugin, PluginPre};
 
 /// The most names of fields in one list.

@@ -15,8 +15,8 @@ const [credential] = process.argv.slice(2);
 /** Bodies of more bytes are recorded by their digest alone. */
 const LONGEST_BODY = 64 * 1024;
 
-/** Milliseconds within which a stream must end that nobody reads. */
-const PATIENCE = 5000;
+/** Milliseconds after which a stream that nobody reads will never end: a guard, and never a measure. */
+const PATIENCE = 600_000;
 
 const fixtures = [{ match: { userMessage: "repeat your URL" }, response: () => ({ content: `${mock.url}/v1/models` }) }, { match: { userMessage: /./ }, response: { content: "Hello from the other side" } }];
 const mock = await createServer(fixtures, { port: 0, host: "127.0.0.1", logLevel: "silent", chunkSize: 6 });

@@ -8,6 +8,7 @@ import time
 import debian
 from cryptography import x509
 from harness.cases import Cases, equal, holds
+from harness.patience import HANGS
 from harness.process import Server, environment
 from matrix import Row
 from upstreams import loopback
@@ -17,7 +18,6 @@ ROWS = [Row("the proxy's own certificate", lambda _: debian.version("pebble"), "
 CASES = Cases(ROWS[0])
 
 NAME = "proxy.example.com"
-_PATIENCE = 20
 
 _CONFIGURATION = """\
 listen = "{host}:{port}"
@@ -75,7 +75,7 @@ def certificate(host, server):
     """The certificate that is shown in a handshake, as soon as there is one."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + HANGS
     while True:
         try:
             with socket.create_connection((host, TLS_PORT)) as plain, context.wrap_socket(plain, server_hostname=NAME) as secured:

@@ -6,6 +6,7 @@ import itertools
 
 import recipes
 from harness.cases import Cases, equal, holds
+from harness.patience import HANGS
 from llm_stage import CREDENTIAL, REASON, carried
 from matrix import Row, npm, pip
 from upstreams.llm import INTERNAL_ERROR, NO_ERROR, PIECES, SAID
@@ -23,9 +24,6 @@ CASES = Cases()
 
 #: Where each API is asked.
 PATHS = {"chat": "/v1/chat/completions", "responses": "/v1/responses", "messages": "/v1/messages"}
-
-#: Seconds after which a client gives up waiting for an event.
-_TIMEOUT = 10
 
 _numbers = itertools.count(1)
 
@@ -59,7 +57,7 @@ class Client:
         conversation = stage.llm.node_sdks if self.node else stage.llm.python_sdks
         # As each SDK has it: Anthropic's adds `/v1` itself.
         base = f"{proxy or stage.llm.proxy}/{self.upstream}" + ("" if self.upstream == "anthropic" else "/v1")
-        return conversation.ask({"act": act, "api": self.api, "sync": self.sync, "token": token, "baseURL": base, "timeout": _TIMEOUT} | job)
+        return conversation.ask({"act": act, "api": self.api, "sync": self.sync, "token": token, "baseURL": base, "timeout": HANGS} | job)
 
 
 EVERY = [

@@ -13,6 +13,7 @@ import time
 import debian
 from dns_stage import DIGITALOCEAN_CREDENTIAL, NO_WAY_OUT, POWERDNS_CREDENTIAL
 from harness.cases import Cases, equal, holds
+from harness.patience import HANGS
 from harness.process import environment
 from matrix import Row
 from topics import lego as lego_topic
@@ -29,13 +30,14 @@ ROWS = [
 CASES = Cases()
 
 _PORT = 5000
-_PATIENCE = 30
 _POLL = 0.01
 
 #: Clients at once, and how many of them a limit lets through.
 _CLIENTS, _TOTAL = 100, 3
 #: A revocation that proxies share is in force everywhere after this many seconds.
 _NOTICED = 1.0
+#: So often it may take longer.
+_TRIES = 20
 
 # --- proxies that share a Valkey
 
@@ -109,19 +111,24 @@ def revoked(stage):
     dns = stage.dns
     prepare_digitalocean(dns)
     proxies = replicas(dns, "revoked", 2)
-    token, other = (dns.token("digitalocean", DIGITALOCEAN_CREDENTIAL, "GET /v2/account") for _ in range(2))
-    file = stage.file("revoked.token", token)
+    other = dns.token("digitalocean", DIGITALOCEAN_CREDENTIAL, "GET /v2/account")
 
     def statuses(each):
         return [digitalocean(proxy, each, "GET", "/v2/account").status for proxy in proxies]
 
-    equal(statuses(token), [200, 200], "the answers before")
-    done = dns.run([stage.binary, "revoke", "--config", dns.configuration("proxy-revoked-0"), "--token", f"@{file}"])
-    ended = time.monotonic()
-    equal(done.returncode, 0, f"the status of `revoke` ({done.stderr})")
-    until(lambda: statuses(token) == [401, 401], "both proxies refuse the token")
-    took = time.monotonic() - ended
-    holds(took < _NOTICED, f"both proxies refuse it within {_NOTICED} s: it took {took:.2f} s")
+    def noticed():
+        """Seconds from the end of a revocation until both proxies refuse the token."""
+        token = dns.token("digitalocean", DIGITALOCEAN_CREDENTIAL, "GET /v2/account")
+        file = stage.file("revoked.token", token)
+        equal(statuses(token), [200, 200], "the answers before")
+        done = dns.run([stage.binary, "revoke", "--config", dns.configuration("proxy-revoked-0"), "--token", f"@{file}"])
+        ended = time.monotonic()
+        equal(done.returncode, 0, f"the status of `revoke` ({done.stderr})")
+        until(lambda: statuses(token) == [401, 401], "both proxies refuse the token")
+        return time.monotonic() - ended
+
+    # A machine that is busy with something else is late now and then, and a proxy that is too late is so each time.
+    holds(any(noticed() < _NOTICED for _ in range(_TRIES)), f"both proxies refuse it within {_NOTICED} s, once in {_TRIES} times")
     equal(statuses(other), [200, 200], "the answers to another token")
 
 
@@ -144,7 +151,7 @@ def at_once(job, count):
     barrier = threading.Barrier(count)
 
     def begin(number):
-        barrier.wait(_PATIENCE)
+        barrier.wait(HANGS)
         return job(number)
 
     with concurrent.futures.ThreadPoolExecutor(count) as pool:
@@ -172,7 +179,7 @@ def killed_under_lego(stage):
         proxy.kill()
         proxy.start()
         lego.send_signal(signal.SIGCONT)
-        status = lego.wait(_PATIENCE)
+        status = lego.wait(HANGS)
         equal(status, 0, f"lego's status ({said()[-600:]})")
     arrived = dns.only_through_the_proxy(dns.digitalocean, token)
     equal([each.split()[0] for each in arrived], ["POST", "DELETE"], "made and cleaned up")
@@ -195,7 +202,7 @@ def killed_before_the_answer(stage):
         with started(stage, command, **NO_WAY_OUT | variables) as (lego, said):
             until(held.holding.is_set, "PowerDNS has made the record", lego, said)
             proxy.kill()
-            holds(lego.wait(_PATIENCE) != 0, "lego failed")
+            holds(lego.wait(HANGS) != 0, "lego failed")
         held.release()
         holds(name in dns.powerdns.records(ZONE, "TXT"), "the record is there, and nobody was told")
         proxy.start()
@@ -279,7 +286,7 @@ def started(stage, command, **variables):
 
 def until(condition, what, child=None, said=lambda: ""):
     """Waits for it, as long as the program runs that is to bring it about."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + HANGS
     while not condition():
         ended = child is not None and child.poll() is not None
         if ended or time.monotonic() > deadline:

@@ -6,6 +6,7 @@ import json
 import threading
 import urllib.parse
 
+from harness.patience import HANGS
 from harness.process import ESTABLISHED, sockets_of
 from harness.upstream import Arrived
 
@@ -78,7 +79,7 @@ class _Listener(http.server.ThreadingHTTPServer):
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    timeout = 30
+    timeout = HANGS
 
     def setup(self):
         super().setup()

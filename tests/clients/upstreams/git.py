@@ -6,6 +6,8 @@ import os
 import subprocess
 import threading
 
+from harness.patience import HANGS
+
 
 class GitServer:
     """Serves the repositories below a folder, to whoever sends the credential in the way that it expects."""
@@ -45,7 +47,7 @@ def basic(user, password):
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    timeout = 30
+    timeout = HANGS
 
     def do_GET(self):
         body = self._body()

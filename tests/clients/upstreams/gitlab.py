@@ -5,6 +5,7 @@ import json
 import threading
 import urllib.parse
 
+from harness.patience import HANGS
 from harness.upstream import Arrived
 
 #: The project, as a segment of a path.
@@ -102,7 +103,7 @@ class _Listener(http.server.ThreadingHTTPServer):
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    timeout = 30
+    timeout = HANGS
 
     def _exchange(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -5,9 +5,10 @@ import http.server
 import threading
 import urllib.parse
 
+from harness.patience import HANGS
+
 #: Of one connection only.
 _HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
-_PATIENCE = 20
 
 
 class Held:
@@ -46,16 +47,16 @@ class Held:
         """Called by the handler, when the API has answered."""
         if method == self.method:
             self.holding.set()
-            self._released.wait(_PATIENCE)
+            self._released.wait(HANGS)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    timeout = 30
+    timeout = HANGS
 
     def _exchange(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        upstream = http.client.HTTPConnection(self.server.held.api, timeout=_PATIENCE)
+        upstream = http.client.HTTPConnection(self.server.held.api, timeout=HANGS)
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP}
         upstream.request(self.command, self.path, body=body, headers=headers)
         answer = upstream.getresponse()

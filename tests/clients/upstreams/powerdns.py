@@ -8,12 +8,12 @@ import time
 import urllib.request
 
 import debian
+from harness.patience import HANGS
 from harness.process import Server, environment
 from harness.upstream import Arrived
 from upstreams import loopback
 
 _API, _DNS = 8081, 5353
-_PATIENCE = 10
 
 #: By what our own requests are known.
 _AGENT = "the-tests"
@@ -105,7 +105,7 @@ class PowerDns:
 
     def _wait(self, condition):
         """The log, once it is so."""
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + HANGS
         while time.monotonic() < deadline:
             log = self._server.log.read_text("utf-8", "replace")
             if log.endswith("\n") and condition(log):
@@ -117,7 +117,7 @@ class PowerDns:
         body = None if value is None else json.dumps(value).encode()
         headers = {"X-API-Key": self.key, "Content-Type": "application/json", "User-Agent": agent}
         request = urllib.request.Request(f"{self.url}/api/v1/servers/localhost{path}", data=body, method=method, headers=headers)
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=_PATIENCE) as answer:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=HANGS) as answer:
             return json.loads(answer.read() or b"null")
 
 

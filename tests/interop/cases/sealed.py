@@ -11,6 +11,7 @@ import time
 
 from harness.cases import Cases, equal, holds
 from harness.exchange import ask
+from harness.patience import HANGS
 from house import CREDENTIAL
 
 from .asked import allowed
@@ -36,7 +37,7 @@ def python(house):
 
 
 def passes(command):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, timeout=HANGS)
     holds(done.returncode == 0, f"{command[0]}: {(done.stdout + done.stderr)[-600:]}")
 
 
@@ -123,9 +124,9 @@ def sealed_at(house, base):
 
 
 def wait_for(condition, what):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + HANGS
     while not condition():
-        holds(time.monotonic() < deadline, f"{what}, within 30 s")
+        holds(time.monotonic() < deadline, f"{what}, within {HANGS} s")
         time.sleep(0.02)
 
 
@@ -185,4 +186,4 @@ def told_by(language, doing, order):
 
 def run_peer(language, line):
     command = [str(part) for part in PEERS[language]]
-    return subprocess.run(command, input=line + "\n", capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(command, input=line + "\n", capture_output=True, text=True, check=True, timeout=HANGS).stdout

@@ -5,7 +5,7 @@ import http.client
 import json
 import urllib.parse
 
-_PATIENCE = 20
+from .patience import HANGS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +29,7 @@ def ask(base, method, target, *, token=None, headers=None, body=None):
     headers = dict(headers or {})
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
-    connection = http.client.HTTPConnection(urllib.parse.urlsplit(base).netloc, timeout=_PATIENCE)
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(base).netloc, timeout=HANGS)
     try:
         connection.request(method, target, body=body, headers=headers)
         response = connection.getresponse()

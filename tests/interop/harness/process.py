@@ -7,7 +7,9 @@ import subprocess
 import sys
 import time
 
-_START = 60
+from .patience import HANGS
+
+#: After so many seconds, whoever was asked to stop is made to. That is no fault.
 _STOP = 10
 _POLL = 0.02
 
@@ -58,7 +60,7 @@ class Server:
         self._child.wait()
 
     def _listening(self):
-        deadline = time.monotonic() + _START
+        deadline = time.monotonic() + HANGS
         while time.monotonic() < deadline:
             if self._child.poll() is not None:
                 raise AssertionError(f"{self.name} ended with status {self._child.returncode}: {self._tail()}")
@@ -66,7 +68,7 @@ class Server:
                 if self._address in (None, address):
                     return address
             time.sleep(_POLL)
-        raise AssertionError(f"{self.name} listens on nothing after {_START} s: {self._tail()}")
+        raise AssertionError(f"{self.name} listens on nothing after {HANGS} s: {self._tail()}")
 
     def _tail(self):
         return " | ".join(self.log.read_text("utf-8", "replace").splitlines()[-6:])
@@ -76,7 +78,7 @@ def run(command, *, env, cwd, stdin=""):
     """Runs a command to its end, and gives what it printed and its status."""
     return subprocess.run(
         [str(part) for part in command],
-        input=stdin, capture_output=True, text=True, env=env, cwd=cwd, timeout=_START, check=False,
+        input=stdin, capture_output=True, text=True, env=env, cwd=cwd, timeout=HANGS, check=False,
     )
 
 

@@ -6,6 +6,8 @@ import json
 import threading
 import typing
 
+from .patience import HANGS
+
 
 @dataclasses.dataclass(frozen=True)
 class Arrived:
@@ -81,7 +83,7 @@ class _Listener(http.server.ThreadingHTTPServer):
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    timeout = 30
+    timeout = HANGS
 
     def answer(self):
         arrived = Arrived(self.command, self.path, tuple(self.headers.items()), self._read_body())

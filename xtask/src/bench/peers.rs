@@ -1,7 +1,6 @@
 //! What the proxy is compared with: two that check nothing, and one that checks tokens.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -9,8 +8,6 @@ use super::servers::{CREDENTIAL, Core, Server, Upstreams, pinned, start};
 use crate::log::Log;
 use crate::workspace::{Workspace, which};
 use crate::{http, python};
-
-const PYTHON_LIMIT: Duration = Duration::from_secs(60);
 
 /// 1,024 bytes of JSON over TLS, on the core of the load.
 pub(super) fn secure_upstream(workspace: &Workspace, log: &mut Log, folder: &Path) -> Result<Server> {
@@ -51,7 +48,7 @@ pub(super) fn haproxy(workspace: &Workspace, log: &mut Log, folder: &Path, to: U
 pub(super) fn envoy(workspace: &Workspace, log: &mut Log, folder: &Path, upstream: u16) -> Result<Server> {
     let port = http::free_port()?;
     let mut jwks = python::script(workspace, log, &workspace.root.join("bench/jwks.py"))?;
-    let said = log.must(jwks.arg(folder.join("keys/public.pem")), PYTHON_LIMIT)?;
+    let said = log.must(jwks.arg(folder.join("keys/public.pem")))?;
     let text = include_str!("envoy.yaml").replace("JWKS", said.trim());
     let file = filled(folder, "envoy.yaml", &text, upstream, &[("LISTEN", port)])?;
     let home = python::ensure(workspace, log, python::BENCH)?;

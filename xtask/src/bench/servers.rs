@@ -111,7 +111,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // Nothing is lost with a benchmark's servers, and an error on the way out helps nobody.
-        process::stop(&mut self.child, std::time::Duration::from_secs(2)).ok();
+        process::stop_within(&mut self.child, Duration::from_secs(2)).ok();
     }
 }
 
@@ -210,7 +210,7 @@ fn certificate(workspace: &Workspace, log: &mut Log, folder: &Path) -> Result<()
     command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]);
     command.arg("-config").arg(request);
     command.arg("-keyout").arg(folder.join("key.pem")).arg("-out").arg(folder.join("chain.pem"));
-    log.must(&mut command, Duration::from_secs(20))?;
+    log.must(&mut command)?;
     let read = |name| std::fs::read_to_string(folder.join(name)).context("openssl made no certificate");
     // haproxy wants both in one file.
     std::fs::write(folder.join("both.pem"), read("chain.pem")? + &read("key.pem")?).context("cannot write a certificate")
@@ -357,8 +357,8 @@ pub(super) fn start(name: &'static str, port: u16, log: &mut Log, command: &mut 
 fn start_with(name: &'static str, port: u16, log: &mut Log, command: &mut Command) -> Result<Server> {
     log.line(&format!("{name} on port {port}"))?;
     let child = command.stdin(std::process::Stdio::null()).spawn().with_context(|| format!("cannot start {name}"))?;
-    let server = Server { name, port, tls_port: None, onward_port: None, child };
-    http::wait_for(port).with_context(|| format!("{name} does not start: see {}", log.path().display()))?;
+    let mut server = Server { name, port, tls_port: None, onward_port: None, child };
+    http::wait_for(port, &mut server.child).with_context(|| format!("{name} does not start: see {}", log.path().display()))?;
     Ok(server)
 }
 
@@ -375,7 +375,7 @@ fn sealed_tokens(workspace: &Workspace, log: &mut Log, folder: &Path, proxy: &Se
         command.args(["--credential-env", "CREDENTIAL"]).args(RULES.iter().flat_map(|rule| ["--allow", rule]));
         command.env("CREDENTIAL", CREDENTIAL).env("HOME", &home).env_remove("XDG_CONFIG_HOME").env_remove("XDG_DATA_HOME");
         command.current_dir(&home);
-        let said = log.must(&mut command, Duration::from_secs(20))?;
+        let said = log.must(&mut command)?;
         // Beside the token stands what was minted, for people.
         said.lines().find(|line| !line.contains(' ') && line.len() > 100).map(str::to_owned).context("nothing was minted")
     };

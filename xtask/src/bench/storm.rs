@@ -36,7 +36,7 @@ fn beside(workspace: &Workspace, log: &mut Log, servers: &Servers, scenario: &Sc
     let script = servers.folder.join("storm.lua");
     std::fs::write(&script, rotating(tokens, scenario.path())).context("cannot write a script for wrk")?;
     let mut wrk = pinned(workspace, Core::Load, Path::new("wrk"));
-    wrk.args(["--threads=1", "--connections=64", &format!("--duration={SECONDS}s"), "--script"]).arg(script);
+    wrk.args(["--threads=1", "--connections=64", &format!("--duration={SECONDS}s"), measure::NEVER_LATE, "--script"]).arg(script);
     wrk.arg(format!("http://127.0.0.1:{}{}", server.port, scenario.path()));
     let mut storm = wrk.stdout(log.handle()?).stderr(log.handle()?).spawn().context("cannot start wrk")?;
     let slice = measure::slice(workspace, log, servers, server, scenario, SECONDS)?;

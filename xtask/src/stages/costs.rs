@@ -4,7 +4,6 @@
 
 use std::path::Path;
 use std::process::Child;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -16,8 +15,6 @@ use crate::tally::Tally;
 use crate::workspace::Workspace;
 use crate::{debian, http, process};
 
-const BUILD_LIMIT: Duration = Duration::from_secs(600);
-const PATIENCE: Duration = Duration::from_secs(60);
 const CONNECTIONS: usize = 32;
 const ROUNDS: usize = 30;
 
@@ -31,7 +28,6 @@ pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     }
     anyhow::ensure!(workspace.binary().is_file(), "no release binary: run the stage `release` first");
     debian::ensure(workspace, log, "valgrind", "valgrind")?;
-    log.must(workspace.cargo().args(["build", "--release", "--package", "bench-upstream"]), BUILD_LIMIT)?;
     let bench = Bench::start(workspace, log)?;
     let taken = bench.counted(workspace, log)?;
     log.line(&format!("{taken:#?}"))?;
@@ -59,7 +55,7 @@ struct Running(Child);
 impl Drop for Running {
     fn drop(&mut self) {
         // An error on the way out helps nobody.
-        process::stop(&mut self.0, PATIENCE).ok();
+        process::stop(&mut self.0).ok();
     }
 }
 
@@ -68,8 +64,8 @@ impl Bench {
         let port = http::free_port()?;
         let mut command = workspace.command(workspace.target.join("release/bench-upstream"));
         command.arg(format!("127.0.0.1:{port}")).stdout(log.handle()?).stderr(log.handle()?);
-        let upstream = Running(command.spawn().context("cannot start the upstream")?);
-        http::wait_for(port)?;
+        let mut upstream = Running(command.spawn().context("cannot start the upstream")?);
+        http::wait_for(port, &mut upstream.0)?;
         let mut bench = Bench { upstream, port, token: String::new() };
         // Outside of valgrind: making keys there takes long.
         let (proxy, proxy_port) = bench.proxy(workspace, log, &[])?;
@@ -92,8 +88,8 @@ impl Bench {
         command.args(["--api-root", &format!("http://127.0.0.1:{}", self.port), "--keys"]).arg(folder.join("keys"));
         command.env("MAGICPROXY_LOG", "error").env("MAGICPROXY_LIMITS_WORKERS", "1").current_dir(&folder);
         command.stdout(log.handle()?).stderr(log.handle()?);
-        let proxy = Running(command.spawn().context("cannot start the proxy")?);
-        http::wait_for(port)?;
+        let mut proxy = Running(command.spawn().context("cannot start the proxy")?);
+        http::wait_for(port, &mut proxy.0)?;
         Ok((proxy, port))
     }
 
@@ -112,11 +108,11 @@ impl Bench {
         let (mut proxy, port) = self.proxy(workspace, log, &valgrind)?;
         let mut load = Load::new(port, &self.token, CONNECTIONS)?;
         load.run(2)?;
-        log.must(workspace.command("callgrind_control").args(["--instr=on", &proxy.0.id().to_string()]), PATIENCE)?;
+        log.must(workspace.command("callgrind_control").args(["--instr=on", &proxy.0.id().to_string()]))?;
         let before = read(&trace)?.len();
         load.run(ROUNDS)?;
         let traced = read(&trace)?;
-        anyhow::ensure!(process::stop(&mut proxy.0, PATIENCE)?, "the proxy did not stop");
+        anyhow::ensure!(process::stop(&mut proxy.0)?, "the proxy did not stop");
         log.line(&format!("counted before the upstream {}", self.upstream.0.id()))?;
         Counts::read(&read(&profile)?, traced.get(before..).unwrap_or_default())
     }

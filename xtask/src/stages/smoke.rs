@@ -8,13 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::log::Log;
+use crate::process::HUNG;
 use crate::run::Report;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 use crate::{debian, http, process};
-
-/// Making keys included.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     anyhow::ensure!(workspace.binary().is_file(), "no release binary: run the stage `release` first");
@@ -46,7 +44,7 @@ fn repeat_the_curl_lines(workspace: &Workspace, log: &mut Log, server: &mut Serv
     let mut statuses = Vec::new();
     for line in curl_lines(&said) {
         let quiet = format!("{line} --silent --output /dev/null --write-out '\\n%{{http_code}}\\n'");
-        let finished = log.run(workspace.command("sh").args(["-c", &quiet]), PATIENCE)?;
+        let finished = log.run(workspace.command("sh").args(["-c", &quiet]))?;
         statuses.push(finished.text.trim().lines().last().unwrap_or_default().to_owned());
     }
     anyhow::ensure!(statuses == ["200", "403"], "its curl lines answered {statuses:?} instead of 200 and 403");
@@ -105,21 +103,23 @@ impl Server {
     }
 
     fn wait_for(&mut self, enough: impl Fn(&str) -> bool) -> Result<String> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + HUNG;
         loop {
             let said = self.said()?;
             if enough(&said) {
                 return Ok(said);
             }
-            anyhow::ensure!(Instant::now() < deadline, "after {} s it had said only:\n{said}", PATIENCE.as_secs());
+            let ended = self.child.try_wait().context("cannot look at the binary")?;
+            anyhow::ensure!(ended.is_none(), "it ended, and had said only:\n{said}");
+            anyhow::ensure!(Instant::now() < deadline, "after {} s it had said only:\n{said}", HUNG.as_secs());
             std::thread::sleep(Duration::from_millis(50));
         }
     }
 
     fn end(&mut self, log: &mut Log) -> Result<()> {
-        let by_itself = process::stop(&mut self.child, PATIENCE)?;
+        let by_itself = process::stop(&mut self.child)?;
         log.line(&self.said()?)?;
-        anyhow::ensure!(by_itself, "it did not stop within {} s of SIGTERM", PATIENCE.as_secs());
+        anyhow::ensure!(by_itself, "it did not stop within {} s of SIGTERM", HUNG.as_secs());
         Ok(())
     }
 }

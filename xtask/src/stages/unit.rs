@@ -1,48 +1,57 @@
 //! Rust's own tests, and the release build that the black-box stages use.
 
 use std::path::Path;
-use std::time::Duration;
+use std::process::Command;
 
 use anyhow::Result;
 
 use crate::log::Log;
-use crate::python;
 use crate::run::Report;
 use crate::tally::{Tally, of_libtest};
 use crate::workspace::Workspace;
-
-const LIMIT: Duration = Duration::from_secs(1200);
+use crate::{compile, python};
 
 /// What `check` runs: no integration binaries, no documentation tests.
 pub(super) fn quick(workspace: &Workspace, log: &mut Log) -> Result<Report> {
-    test(workspace, log, &["--lib", "--bins"], None)
+    test(log, || compile::tests(workspace, &["--lib", "--bins"]), None)
 }
 
 /// The stores are tested with a real Valkey, which comes from a registry.
 pub(super) fn all(workspace: &Workspace, log: &mut Log) -> Result<Report> {
-    match python::valkey(workspace, log) {
-        Ok(valkey) => test(workspace, log, &[], Some(&valkey)),
+    let every = || compile::tests(workspace, &[]);
+    let mut report = match python::valkey(workspace, log) {
+        Ok(valkey) => test(log, every, Some(&valkey)),
         Err(error) if workspace.ci => Err(error.context("there is no Valkey to test with")),
         Err(error) => {
-            let mut report = test(workspace, log, &[], None)?;
+            let mut report = test(log, every, None)?;
             report.notes.push(format!("the store in Valkey was NOT tested: {error:#}"));
             Ok(report)
         }
-    }
+    }?;
+    report.tally = report.tally.plus(without_plugins(workspace, log)?.tally);
+    Ok(report)
 }
 
 pub(super) fn release(workspace: &Workspace, log: &mut Log) -> Result<Report> {
-    let mut command = workspace.cargo();
-    let finished = log.run(command.args(["build", "--release", "--package", "magicproxy"]), LIMIT)?;
-    Ok(Report::of(Tally::one(finished.ok)))
+    Ok(Report::of(Tally::one(log.build(&mut compile::released(workspace))?.ok)))
 }
 
-fn test(workspace: &Workspace, log: &mut Log, selection: &[&str], valkey: Option<&Path>) -> Result<Report> {
-    let mut command = workspace.cargo();
+/// What a newcomer builds is linted too, and says what to build where a plugin is asked for. All else of it was tested.
+fn without_plugins(workspace: &Workspace, log: &mut Log) -> Result<Report> {
+    let report = test(log, || compile::tests_without_plugins(workspace, &["what_to_build"]), None)?;
+    anyhow::ensure!(report.tally.failed > 0 || report.tally.passed > 0, "no test of a program without plugins was found");
+    Ok(report)
+}
+
+/// Builds first, which may take as long as it takes.
+fn test(log: &mut Log, tests: impl Fn() -> Result<Command>, valkey: Option<&Path>) -> Result<Report> {
+    if !log.build(tests()?.arg("--no-run"))?.ok {
+        return Ok(Report::of(Tally::one(false)));
+    }
+    let mut command = tests()?;
     if let Some(valkey) = valkey {
         command.env("MAGICPROXY_TEST_VALKEY", valkey);
     }
     // One failing binary must not hide what the others would say.
-    command.args(["test", "--workspace", "--no-fail-fast"]).args(selection);
-    Ok(Report::of(of_libtest(&log.run(&mut command, LIMIT)?)))
+    Ok(Report::of(of_libtest(&log.run(command.arg("--no-fail-fast"))?)))
 }

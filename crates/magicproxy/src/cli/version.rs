@@ -17,7 +17,9 @@ pub(crate) struct VersionArgs {
 pub(crate) fn run(args: &VersionArgs) -> Result<(), Failure> {
     let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
     if args.json {
-        output::print_json(&json!({ "name": name, "version": version, "token_versions": [1] }))?;
+        output::print_json(
+            &json!({ "name": name, "version": version, "token_versions": [1], "plugins": cfg!(feature = "plugins") }),
+        )?;
     } else {
         output::print(&format!("{name} {version}"))?;
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use magicproxy_core::RawRule;
 use magicproxy_core::plugin::PluginName;
-use magicproxy_plugin::{Limits, MAX_MEMORY_BYTES, OnFailure, PluginSettings};
+use magicproxy_plugin::{HOW_TO_BUILD, Limits, MAX_MEMORY_BYTES, OnFailure, PluginSettings};
 
 use super::check::{Checker, value};
 use super::environment::Environment;
@@ -49,7 +49,19 @@ impl Checker<'_> {
             }
         }
         self.named_plugins(raw);
+        if cfg!(not(feature = "plugins")) {
+            self.no_plugins_built(raw);
+        }
         settings
+    }
+
+    /// Refuses each plugin in a program that cannot run any, and says how to build one that can.
+    fn no_plugins_built(&mut self, raw: &RawConfig) {
+        for (name, plugin) in &raw.plugins {
+            let origin = plugin.file.given().map_or_else(|| origin_of(plugin), |file| file.origin.clone());
+            let fault = Fault::new(format!("plugin `{name}`: this program was built without plugins"), origin);
+            self.faults.push(fault.help(HOW_TO_BUILD));
+        }
     }
 
     /// What scopes name must be there: a plugin that is missing denies everything.

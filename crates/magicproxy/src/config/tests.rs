@@ -508,6 +508,14 @@ fn a_preset_knows_its_carrier_and_its_shape() {
     assert_eq!(told, expected.map(|(carrier, shape)| (carrier.to_owned(), shape)));
 }
 
+#[cfg(not(feature = "plugins"))]
+#[test]
+fn a_plugin_is_refused_with_what_to_build() {
+    let text = "[plugins.hours]\nfile = \"a.wasm\"\n[scopes]\na = [{ plugin = 'hours' }]";
+    check(text, &["plugin `hours`: this program was built without plugins", "cargo build --release --features plugins"]);
+}
+
+#[cfg(feature = "plugins")]
 #[test]
 fn plugins() {
     let good = "[plugins.challenges]\nfile = \"a.wasm\"\nconfig = \"x\"\ntime_limit = \"50ms\"\nmemory_limit = \"1MiB\"\n\

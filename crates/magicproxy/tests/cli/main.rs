@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests may stop where they stand")]
 
 mod env;
+#[cfg(feature = "plugins")]
 mod plugin;
 mod program;
 mod revoke;

@@ -1,0 +1,82 @@
+//! The host of a program that was built without the feature `plugins`: there is none, and whoever asks for one is told how
+//! to build a program that has it.
+
+use std::sync::Arc;
+
+use magicproxy_core::plugin::{
+    Interests, PluginFuture, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope, Verdict,
+};
+
+use crate::failure::LoadError;
+use crate::report::{Description, Report};
+use crate::settings::HostSettings;
+
+/// A host that cannot exist. Its methods let callers compile, and none of them can ever be called.
+#[derive(Debug)]
+pub struct Host(Nobody);
+
+#[derive(Debug)]
+enum Nobody {}
+
+impl Host {
+    /// Always fails.
+    ///
+    /// # Errors
+    /// [`LoadError::NotBuilt`].
+    pub fn new(_: HostSettings) -> Result<Self, Vec<LoadError>> {
+        Err(vec![LoadError::NotBuilt])
+    }
+
+    /// What a plugin is.
+    #[must_use]
+    pub fn describe(&self, _: &PluginName) -> Option<Description> {
+        match self.0 {}
+    }
+
+    /// Asks a plugin about a request.
+    pub async fn ask(&self, _: &PluginName, _: &PluginRequest, _: PluginScope) -> Report<Verdict> {
+        match self.0 {}
+    }
+
+    /// Tells a plugin of an answer.
+    pub async fn tell(&self, _: &PluginName, _: &PluginRequest, _: &PluginResponse, _: PluginScope) -> Report<()> {
+        match self.0 {}
+    }
+
+    /// Reloads what has changed.
+    pub async fn watch(self: Arc<Self>) {
+        match self.0 {}
+    }
+}
+
+impl PluginHost for Host {
+    fn interests(&self, _: &PluginName) -> Option<Arc<Interests>> {
+        match self.0 {}
+    }
+
+    fn decide<'p>(&'p self, _: &'p PluginName, _: &'p PluginRequest, _: PluginScope) -> PluginFuture<'p, Verdict> {
+        match self.0 {}
+    }
+
+    fn observe<'p>(
+        &'p self,
+        _: &'p PluginName,
+        _: &'p PluginRequest,
+        _: &'p PluginResponse,
+        _: PluginScope,
+    ) -> PluginFuture<'p, bool> {
+        match self.0 {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Host;
+    use crate::HostSettings;
+
+    #[test]
+    fn whoever_asks_is_told_what_to_build() {
+        let [error] = Host::new(HostSettings::default()).err().unwrap().try_into().unwrap();
+        assert!(error.to_string().contains("`cargo build --release --features plugins`"), "{error}");
+    }
+}

@@ -1,0 +1,97 @@
+//! What is compiled, and how, so that nothing is compiled twice: each third-party crate once for the tests, by the profile
+//! `dev`, and once for the program, by the profile `release`.
+//!
+//! cargo compiles a third-party crate anew when the packages that are selected want other features of it. So every command of a
+//! profile selects the same packages, and only our own crates, which are few, are ever compiled in another way.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::workspace::Workspace;
+
+/// The packages and features of every build by the profile `dev`, whose targets need what tests need.
+const TESTED: &[&str] = &["--workspace", "--features", "magicproxy/plugins"];
+/// The same without plugins, which is what a newcomer builds: third-party crates stay as they are.
+const WITHOUT_PLUGINS: &[&str] = &["--workspace", "--no-default-features"];
+/// The same, and the targets of fuzzing, which need libFuzzer.
+const FUZZED: &[&str] = &["--workspace", "--features", "magicproxy/plugins,magicproxy-fuzz/targets"];
+/// The packages and features of every build by the profile `release`, as the program is released.
+const RELEASED: &[&str] =
+    &["--release", "--package", "magicproxy", "--package", "bench-upstream", "--features", "magicproxy/plugins"];
+
+/// `cargo build …` for the tests: every target of every crate, and each lint of ours is an error.
+pub(crate) fn everything(workspace: &Workspace) -> Result<Command> {
+    linting(workspace, "build", &[TESTED, &["--all-targets", "--keep-going"]].concat())
+}
+
+/// `cargo test …` of what [`everything`] built.
+pub(crate) fn tests(workspace: &Workspace, selection: &[&str]) -> Result<Command> {
+    linting(workspace, "test", &[TESTED, selection].concat())
+}
+
+/// `cargo test …` of the library without plugins, which nothing else builds here.
+pub(crate) fn tests_without_plugins(workspace: &Workspace, selection: &[&str]) -> Result<Command> {
+    linting(workspace, "test", &[WITHOUT_PLUGINS, &["--lib"], selection].concat())
+}
+
+/// `cargo build …` of the targets of fuzzing: third-party crates are those of the tests, ours are instrumented.
+pub(crate) fn fuzz_targets(workspace: &Workspace, targets: &[String]) -> Command {
+    let mut command = workspace.cargo();
+    // The test makes cargo select what tests need, which nothing else would: see above.
+    command.arg("build").args(FUZZED).args(["--test", "listed"]).args(targets.iter().flat_map(|target| ["--bin", target]));
+    command.env("RUSTC_WORKSPACE_WRAPPER", workspace.root.join("fuzz/instrument"));
+    command
+}
+
+/// `cargo build …` of the program, and of the upstream that its costs are counted with.
+pub(crate) fn released(workspace: &Workspace) -> Command {
+    let mut command = workspace.cargo();
+    command.arg("build").args(RELEASED);
+    command
+}
+
+/// cargo that compiles our crates with clippy's compiler, and third-party ones with rustc: what is tested was linted as it was
+/// compiled. `cargo clippy` does the same, but for a profile of its own, for which all is compiled once more.
+fn linting(workspace: &Workspace, verb: &str, words: &[&str]) -> Result<Command> {
+    let mut command = workspace.cargo();
+    command.arg(verb).args(words).env("RUSTC_WORKSPACE_WRAPPER", clippy_driver(workspace)?);
+    command.env("CLIPPY_ARGS", ["-D", "warnings", ""].join("__CLIPPY_HACKERY__"));
+    Ok(command)
+}
+
+/// By its full path: what stands on `PATH` may be for another toolchain.
+fn clippy_driver(workspace: &Workspace) -> Result<PathBuf> {
+    let said = workspace.command("rustc").args(["--print", "sysroot"]).output().context("cannot run `rustc`")?;
+    let sysroot = String::from_utf8(said.stdout).context("`rustc` gave no path")?;
+    let driver = Path::new(sysroot.trim()).join("bin/clippy-driver");
+    anyhow::ensure!(driver.is_file(), "clippy is missing: `rustup component add clippy`");
+    Ok(driver)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{FUZZED, RELEASED, TESTED, WITHOUT_PLUGINS};
+
+    #[test]
+    fn builds_of_a_profile_select_the_same_packages() {
+        for selected in [TESTED, WITHOUT_PLUGINS, FUZZED] {
+            assert!(selected.contains(&"--workspace") && !selected.contains(&"--release"), "{selected:?}");
+        }
+        assert!(RELEASED.contains(&"--release") && RELEASED.contains(&"magicproxy/plugins"));
+    }
+
+    #[test]
+    fn there_are_no_profiles_but_those_that_are_described() {
+        let manifest = include_str!("../../Cargo.toml");
+        let named = manifest.lines().filter_map(|line| line.strip_prefix("[profile.")?.split(['.', ']']).next());
+        assert_eq!(named.collect::<BTreeSet<_>>(), BTreeSet::from(["dev", "dist", "release"]));
+        let described = include_str!("../../ARCHITECTURE.md");
+        for profile in ["dev", "dist", "release"] {
+            assert!(described.contains(&format!("profile `{profile}`")), "{profile}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! rustdoc, as cargo calls it for the tests in the documentation, made to write the documentation instead.
+//!
+//! `cargo doc` compiles every third-party crate once more, by a profile of its own. `cargo test --doc` gives rustdoc what the
+//! tests were built with, and lets us choose the rustdoc: this program.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+/// Set where this program is to be rustdoc; its value is the folder of the documentation.
+pub(crate) const ASKED: &str = "MAGICPROXY_XTASK_DOCUMENTS";
+/// What only a test needs, and how many words follow each.
+const OF_TESTS: [(&str, usize); 4] = [("--test", 0), ("--test-run-directory", 1), ("--test-args", 1), ("--no-run", 0)];
+
+/// `cargo test --doc …`, but for what rustdoc does.
+pub(crate) fn instead_of_tests(tests: &mut Command, folder: &Path) -> std::io::Result<()> {
+    tests.env("RUSTDOC", std::env::current_exe()?).env(ASKED, folder).arg("--doc");
+    Ok(())
+}
+
+/// Documents one crate: every item, and each warning is an error.
+pub(crate) fn run(arguments: Vec<String>) -> ExitCode {
+    let mut rustdoc = Command::new("rustdoc");
+    rustdoc.args(without_tests(arguments)).args(["--document-private-items", "-D", "warnings", "--out-dir"]);
+    let status = rustdoc.arg(std::env::var_os(ASKED).unwrap_or_default()).env_remove(ASKED).status();
+    match status {
+        Ok(status) if status.success() => {
+            println!("{DOCUMENTED}");
+            ExitCode::SUCCESS
+        }
+        Ok(_) | Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// What is said of each crate that was documented.
+pub(crate) const DOCUMENTED: &str = "documented without a warning";
+
+fn without_tests(arguments: Vec<String>) -> Vec<String> {
+    let mut arguments = arguments.into_iter();
+    let mut kept = Vec::new();
+    while let Some(argument) = arguments.next() {
+        match OF_TESTS.iter().find(|(name, _)| *name == argument) {
+            Some((_, words)) => arguments.by_ref().take(*words).for_each(drop),
+            None => kept.push(argument),
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_tests;
+
+    #[test]
+    fn what_only_tests_need_is_left_out() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let given = "--crate-name x --test src/lib.rs --test-run-directory /x --extern a=b --test-args y -L z";
+        assert_eq!(without_tests(words(given)), words("--crate-name x src/lib.rs --extern a=b -L z"));
+    }
+}

@@ -1,0 +1,21 @@
+//! The documentation of every crate, made from what the tests were built with.
+
+use anyhow::{Context, Result};
+
+use crate::compile;
+use crate::document::{self, DOCUMENTED};
+use crate::log::Log;
+use crate::run::Report;
+use crate::tally::Tally;
+use crate::workspace::Workspace;
+
+pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
+    let mut command = compile::tests(workspace, &["--no-fail-fast"])?;
+    document::instead_of_tests(&mut command, &workspace.target.join("doc"))
+        .context("this program does not know where it lies")?;
+    let finished = log.build(&mut command)?;
+    let crates = finished.text.lines().filter(|line| line.contains(DOCUMENTED)).count() as u64;
+    let tally = Tally { passed: crates, failed: u64::from(!finished.ok) };
+    anyhow::ensure!(tally.passed + tally.failed > 0, "cargo documented nothing");
+    Ok(Report::of(tally))
+}
