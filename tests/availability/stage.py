@@ -1,6 +1,5 @@
 """What a case works with: a proxy with a configuration, APIs behind it, tokens of every kind, and a place for what was seen."""
 
-import asyncio
 import contextlib
 import dataclasses
 import datetime
@@ -34,7 +33,11 @@ ATTACKER = "127.0.0.1"
 #: Other addresses than the attacker's.
 OTHERS = [f"127.0.0.{last}" for last in range(2, 10)]
 
-__all__ = ["ATTACKER", "CREDENTIAL", "OTHERS", "Proxy", "Stage", "narrow", "open_stage"]
+__all__ = ["ATTACKER", "CREDENTIAL", "NotMinted", "OTHERS", "Proxy", "Stage", "narrow", "open_stage"]
+
+
+class NotMinted(Exception):
+    """An order for a token was refused."""
 
 
 class Proxy:
@@ -142,7 +145,7 @@ class Stage:
         order = json.dumps({"token": CREDENTIAL, "allowed": list(allowed), **members}).encode()
         made = await ask(proxy.port, source, "POST", "/__magictoken", fields=[("Content-Type", "application/json")], body=order)
         if made.status != 200:
-            raise AssertionError(f"no token was minted: {made.status} {made.body[:200]!r}")
+            raise NotMinted(f"not minted: {made.status} {made.code}")
         return made.body.decode()
 
     def minted_beside_the_keys(self, proxy, *allowed, options=()):

@@ -1,13 +1,11 @@
 """The state file: tokens of strangers that ask for rows in it."""
 
-import collections
-
 from attacks import Cases
 from attacks.units import Stream, outcome_of, told
 from expected import KIB, STATE_BYTES, STATE_NEEDS_MINTER, STATE_ROWS, STATE_ROWS_PER_OWNER, STATE_ROWS_PER_PEER
 from honest import Client, serve_all
 from http1 import ask
-from stage import ATTACKER, OTHERS, narrow
+from stage import ATTACKER, OTHERS, NotMinted, narrow
 
 CASES = Cases()
 
@@ -39,7 +37,10 @@ async def rows_of_minted_tokens(stage):
     clients = await _with_limits(stage, proxy)
 
     async def unit(_):
-        token = await stage.minted(proxy, "GET /small", limit=_LIMIT)
+        try:
+            token = await stage.minted(proxy, "GET /small", limit=_LIMIT)
+        except NotMinted as refused:
+            return str(refused)
         return await outcome_of(ask(proxy.port, ATTACKER, "GET", "/small", token=token))
 
     attack = await _flood(stage, proxy, clients, unit)

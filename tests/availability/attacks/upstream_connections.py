@@ -48,11 +48,15 @@ async def pending_by_strangers(stage):
 
 
 async def _fill(api, callers):
-    """Sends all requests, and waits until nothing more happens: each is held by the upstream, waits, or was refused."""
-    for number, (token, caller) in enumerate(callers):
-        for _ in range(_EACH):
-            caller.request("GET", f"/held/{number}", token=token)
-    await settled(lambda: api.held + sum(caller.answered() for _, caller in callers), least=100)
+    """Sends all requests, and waits until nothing more happens: each is held by the upstream, waits, or was refused.
+
+    One of each caller goes first: a connection may be allowed more streams once a request of it was admitted.
+    """
+    for each in (1, _EACH - 1):
+        for number, (token, caller) in enumerate(callers):
+            for _ in range(each):
+                caller.request("GET", f"/held/{number}", token=token)
+        await settled(lambda: api.held + sum(caller.answered() for _, caller in callers), least=1)
 
 
 def _judge_connections(stage, api, callers, most):
