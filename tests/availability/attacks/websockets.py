@@ -7,7 +7,7 @@ import collections
 from attacks import Cases
 from attacks.units import outcome_of, told
 from clock import reached
-from expected import CONNECTIONS, GUARD, WEBSOCKET_IDLE
+from expected import CONNECTIONS, CONNECTIONS_PER_PEER, GUARD, WEBSOCKET_IDLE
 from honest import serve_all, strangers
 from http1 import Connection
 from stage import ATTACKER, OTHERS
@@ -38,10 +38,10 @@ async def _judge_alive(stage, socket):
         stage.judge(False, "the honest WebSocket was ended too")
 
 
-@CASES.case("websockets-count", "60 WebSockets, where 16 connections are allowed")
+@CASES.case("websockets-count", "60 WebSockets, where 16 connections are allowed, 8 from one address")
 async def they_count(stage):
     api = await stage.http1_api()
-    proxy = stage.proxy(api, [_ALLOWED, (CONNECTIONS, 16)])
+    proxy = stage.proxy(api, [_ALLOWED, (CONNECTIONS, 16), (CONNECTIONS_PER_PEER, 8)])
     clients = await strangers(stage, proxy)
     token = await stage.minted(proxy, "GET /ws")
     outcomes, sockets = collections.Counter(), []
@@ -51,7 +51,7 @@ async def they_count(stage):
         outcomes[came] += 1
     await serve_all(stage, proxy, clients)
     stage.saw(attacker=told(outcomes), websockets=api.most_websockets)
-    stage.judge(api.most_websockets <= 16, f"{api.most_websockets} WebSockets at a time, at most 16")
+    stage.judge(1 <= api.most_websockets <= 8, f"{api.most_websockets} WebSockets at a time, at most 8")
     for socket in sockets:
         socket.abort()
 
