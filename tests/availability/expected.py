@@ -38,10 +38,10 @@ SHORTAGES = {429, 503}
 
 #: CPU seconds of the proxy between the first byte of an honest request and the last of its response.
 WORK_AHEAD = 1.0
-#: Streams on one connection to an upstream that allows 100.
-STREAMS_PER_CONNECTION = 99
+#: Streams on one connection to an upstream that allows 100: what `limits.upstream_streams_per_connection` is by default.
+STREAMS_PER_CONNECTION = 32
 #: Resets on one connection to an upstream before it is retired. Servers end connections from some hundreds on.
-RESETS_PER_CONNECTION = 250
+RESETS_PER_CONNECTION = 100
 #: Connections to the upstream of a proxy that may open 1,024 files.
 CONNECTIONS_OF_1024_FILES = 700
 #: Memory above that of the idle proxy, for 100 connections with 100 refusals each.
