@@ -14,7 +14,7 @@ class Hang(Exception):
     """A condition that did not come."""
 
 
-async def until(condition, what, guard=GUARD):
+async def until(condition, what, guard=2 * GUARD):
     """Returns when the condition holds."""
     deadline = time.monotonic() + guard
     while not condition():

@@ -50,5 +50,5 @@ REFUSALS_BYTES = 32 * MIB
 HEADS_BYTES = 24 * MIB
 #: For 20 listings of 4 MiB each.
 LISTINGS_BYTES = 160 * MIB
-#: Growth of the state file by 1,200 tokens of strangers.
-STATE_BYTES = 128 * KIB
+#: Growth of the state file by 1,200 tokens of strangers, 200 of which may have a row; a file grows in steps.
+STATE_BYTES = 256 * KIB

@@ -67,7 +67,7 @@ async def they_end_when_idle(stage):
     # One that is used all the time.
     busy, _ = await _open(proxy, OTHERS[-1], await stage.minted(proxy, "GET /ws", source=OTHERS[-1]))
     await serve_all(stage, proxy, clients)
-    ended = await reached(lambda: busy.writer.write(b"again") or api.websockets <= 1, guard=GUARD / 2)
+    ended = await reached(lambda: busy.writer.write(b"again") or api.websockets <= 1)
     stage.saw(attacker=told(outcomes), websockets=api.most_websockets, left=api.websockets)
     stage.judge(outcomes["101"] > 0, "no WebSocket was opened")
     stage.judge(ended, f"{api.websockets - 1} idle WebSockets were not ended")
@@ -89,7 +89,7 @@ async def they_end_with_their_token(stage):
     (stage.folder / "stolen.token").write_text(token)
     stage.command("revoke", "--config", proxy.config, "--keys", stage.keys, "--token", "@stolen.token")
     await serve_all(stage, proxy, clients)
-    ended = await reached(lambda: api.websockets <= 1, guard=GUARD / 2)
+    ended = await reached(lambda: api.websockets <= 1)
     stage.saw(attacker=told(collections.Counter(came for _, came in sockets)), left=api.websockets)
     stage.judge(ended, f"{api.websockets - 1} WebSockets outlived their token")
     await _judge_alive(stage, honest)
