@@ -166,7 +166,8 @@ class Http1Api(Api):
 
     async def _websocket(self, reader, writer, fields):
         accept = base64.b64encode(hashlib.sha1(fields["sec-websocket-key"].encode() + _WEBSOCKET).digest())
-        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n")
+        lines = [b"HTTP/1.1 101 Switching Protocols", b"Upgrade: websocket", b"Connection: Upgrade", b"Sec-WebSocket-Accept: " + accept, b"", b""]
+        writer.write(b"\r\n".join(lines))
         self.websockets += 1
         self.most_websockets = max(self.most_websockets, self.websockets)
         try:

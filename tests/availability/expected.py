@@ -16,7 +16,6 @@ GUARD = 30
 PROTOCOL = ("upstream", "protocol")
 CONNECTIONS = ("limits", "connections")
 CONNECTIONS_PER_PEER = ("limits", "connections_per_peer")
-EXCHANGES = ("limits", "exchanges")
 UPSTREAM_CONNECTIONS = ("limits", "upstream_connections")
 UPSTREAM_CONNECTIONS_PER_OWNER = ("limits", "upstream_connections_per_owner")
 UPSTREAM_CONNECTIONS_PER_PEER = ("limits", "upstream_connections_per_peer")
@@ -31,8 +30,6 @@ WEBSOCKET_IDLE = ("timeouts", "websocket_idle")
 
 TOO_COSTLY = "decision_too_costly"
 STATE_NEEDS_MINTER = "state_needs_minter"
-#: "Not now, and not for you": the attacker's share, or the total, is used up.
-SHORTAGES = {429, 503}
 
 # --- bounds
 

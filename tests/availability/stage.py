@@ -108,7 +108,8 @@ class Stage:
 
     def proxy(self, api, settings=(), files=None):
         """A proxy before an API. `settings` are pairs of (table, key) and value; `files` is how many files it may open."""
-        wanted = {("upstream", "api_root"): api.root, ("upstream", "name"): "api", ("limits", "workers"): 2, ("log", "level"): "error", **dict(settings)}
+        wanted = {("upstream", "api_root"): api.root, ("upstream", "name"): "api", ("limits", "workers"): 2, ("log", "level"): "error"}
+        wanted |= dict(settings)
         if isinstance(api, Http2Api):
             wanted[("upstream", "extra_ca_file")] = "ca.pem"
         config = self._config(wanted)

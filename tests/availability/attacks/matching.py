@@ -4,6 +4,7 @@ from attacks import Cases
 from attacks.units import Stream, asking, outcome_of, told
 from clock import until
 from costly import costly_to_match, path_of_twelve_readings
+from expected import TOO_COSTLY
 from honest import serve_all, strangers
 from http1 import ask
 from stage import ATTACKER
@@ -21,6 +22,7 @@ async def costly_decisions(stage):
     before = proxy.cpu()
     warm = [await outcome_of(ask(proxy.port, ATTACKER, "GET", path, token=token)) for _ in range(6)]
     stage.saw(token_bytes=len(token), first_ones=" ".join(sorted(set(warm))), ms_each=round((proxy.cpu() - before) * 1000 / len(warm)))
+    stage.judge(set(warm) == {f"403 {TOO_COSTLY}"}, f"a costly decision was answered {warm[0]}")
     attack = Stream(asking(proxy, "GET", path, token), lanes=80, most=8000)
     await until(lambda: attack.begun >= 120, "120 costly requests")
     await serve_all(stage, proxy, clients)
