@@ -21,8 +21,10 @@ pub(crate) struct Environment {
 static MAKING: Mutex<()> = Mutex::new(());
 
 /// The environment that runs our scripts.
-pub(crate) const SCRIPTS: Environment =
-    Environment { folder: "py", requirements: &["tests/interop/requirements.txt", "tests/clients/requirements.txt"] };
+pub(crate) const SCRIPTS: Environment = Environment {
+    folder: "py",
+    requirements: &["tests/interop/requirements.txt", "tests/clients/requirements.txt", "tests/availability/requirements.txt"],
+};
 
 /// The clients of DNS providers, which want other versions of what the Python program wants.
 pub(crate) const DNS_CLIENTS: Environment =

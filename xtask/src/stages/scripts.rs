@@ -1,4 +1,4 @@
-//! The stages written in other languages: the Python program, and real clients.
+//! The stages written in other languages: the Python program, real clients, attacks on availability.
 //! Each is a runner that takes `--binary` and ends with `N passed, N failed`.
 
 use std::path::Path;
@@ -36,6 +36,10 @@ pub(super) fn clients(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     let dns = python::ensure(workspace, log, python::DNS_CLIENTS)?;
     let valkey = python::valkey(workspace, log)?;
     run(workspace, log, "tests/clients/run.py", &[("MAGICPROXY_PY_DNS", &dns), ("MAGICPROXY_TEST_VALKEY", &valkey)])
+}
+
+pub(super) fn availability(workspace: &Workspace, log: &mut Log) -> Result<Report> {
+    run(workspace, log, "tests/availability/run.py", &[])
 }
 
 fn run(workspace: &Workspace, log: &mut Log, script: &str, variables: &[(&str, &Path)]) -> Result<Report> {
