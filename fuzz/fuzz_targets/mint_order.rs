@@ -16,7 +16,7 @@ fuzz_target!(|data: &str| {
     let scopes = scopes();
     let upstream = UpstreamName::parse("api.example").expect("this is a name");
     let limits = MintLimits {
- work: magicproxy_core::policy::Work::unlimited(),
+        work: magicproxy_core::policy::Work::unlimited(),
         upstream: &upstream,
         scopes: &scopes,
         patterns: PatternMode::Whole,

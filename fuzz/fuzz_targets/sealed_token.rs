@@ -55,7 +55,16 @@ fn caveats_take(data: &str) {
 fn allows(token: &Arc<VerifiedToken>, path: &str, sender: Option<std::net::IpAddr>) -> bool {
     let (target, upstream) = (target(path).expect("a target"), UpstreamName::parse("api").expect("a name"));
     let unnamed = UnnamedTokens::Refuse;
-    let access = Access { method: "GET", target: &target, upstream: &upstream, unnamed, ceiling: None, sender, now: NOW, steps: &magicproxy_core::DecisionSteps::new() };
+    let access = Access {
+        method: "GET",
+        target: &target,
+        upstream: &upstream,
+        unnamed,
+        ceiling: None,
+        sender,
+        now: NOW,
+        steps: &magicproxy_core::DecisionSteps::new(),
+    };
     token.authorize(&access).is_ok()
 }
 

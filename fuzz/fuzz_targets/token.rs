@@ -78,14 +78,22 @@ fn rules_hold(verified: VerifiedToken) {
         unnamed: UnnamedTokens::Accept,
         ceiling: None,
         sender: None,
-        now: UnixTime(NOW), steps: &magicproxy_core::DecisionSteps::new(), };
+        now: UnixTime(NOW),
+        steps: &magicproxy_core::DecisionSteps::new(),
+    };
     if let Ok(permit) = token.authorize(&access) {
         assert!(token.policy().rules().any(|rule| rule == permit.rule()));
         assert!(ring().open(&permit).is_err(), "a credential that nobody sealed was opened");
     }
     let late = UnixTime(token.expires_at().0.saturating_add(magicproxy_core::token::LEEWAY_SECONDS));
-    assert!(token.authorize(&Access { now: late, steps: &magicproxy_core::DecisionSteps::new(), ..access }).is_err(), "it never expires");
+    assert!(
+        token.authorize(&Access { now: late, steps: &magicproxy_core::DecisionSteps::new(), ..access }).is_err(),
+        "it never expires"
+    );
     if upstream != other {
-        assert!(token.authorize(&Access { upstream: &other, steps: &magicproxy_core::DecisionSteps::new(), ..access }).is_err(), "it works elsewhere");
+        assert!(
+            token.authorize(&Access { upstream: &other, steps: &magicproxy_core::DecisionSteps::new(), ..access }).is_err(),
+            "it works elsewhere"
+        );
     }
 }
