@@ -48,7 +48,7 @@ pub(crate) const TEST: &[Stage] = &[
     beside("prepare", "what later stages need from registries", scripts::prepare),
     DOC,
     stage("unit", "every Rust test: unit, vectors, engine, command line, documentation", unit::all),
-    stage("release", "the binary as a newcomer builds it", unit::release),
+    stage("release", "the binary that later stages run, with plugins", unit::release),
     stage("smoke", "`demo` and a first `serve` keep the README's promise", smoke::run),
     stage("costs", "instructions, allocations and system calls of a warm request", costs::run),
     stage("fuzz", "each fuzz target for 20 seconds", fuzz::run),
