@@ -11,9 +11,13 @@ pub(crate) const ASKED: &str = "MAGICPROXY_XTASK_DOCUMENTS";
 /// What only a test needs, and how many words follow each.
 const OF_TESTS: [(&str, usize); 4] = [("--test", 0), ("--test-run-directory", 1), ("--test-args", 1), ("--no-run", 0)];
 
-/// `cargo test --doc …`, but for what rustdoc does.
-pub(crate) fn instead_of_tests(tests: &mut Command, folder: &Path) -> std::io::Result<()> {
-    tests.env("RUSTDOC", std::env::current_exe()?).env(ASKED, folder).arg("--doc");
+/// `cargo test --doc …`, but for what rustdoc does. `copy` becomes a copy of this program.
+pub(crate) fn instead_of_tests(tests: &mut Command, copy: &Path, folder: &Path) -> std::io::Result<()> {
+    // Where this program lay, the build of the tests has put another one, and this one's own path is gone.
+    let running = Path::new("/proc/self/exe");
+    let program = if running.exists() { running.to_path_buf() } else { std::env::current_exe()? };
+    std::fs::copy(program, copy)?;
+    tests.env("RUSTDOC", copy).env(ASKED, folder).arg("--doc");
     Ok(())
 }
 
