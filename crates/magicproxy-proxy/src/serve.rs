@@ -31,6 +31,9 @@ pub(crate) use workers::WorkerId;
 /// Request heads above this get 431, and so do those with more than 100 fields: that is hyper's own limit, and the one for
 /// which it needs no memory besides the stack.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// What one HTTP/1.1 connection may have read ahead, and what it may have waiting for a client that does not read: a response that
+/// nobody takes holds no more.
+const MAX_BUFFERED_BYTES: usize = 128 * 1024;
 const MAX_STREAMS: u32 = 100;
 const MAX_RESET_STREAMS: usize = 20;
 /// What one stream's answer may have waiting for a slow HTTP/2 caller.
@@ -177,6 +180,7 @@ impl ServedConnection {
         let mut builder = http1::Builder::new();
         // Heads are timed by `DownstreamIo`, which knows an idle connection from a slow head.
         builder.timer(TokioTimer::new()).header_read_timeout(None).max_header_size(MAX_HEAD_BYTES);
+        builder.max_buf_size(MAX_BUFFERED_BYTES);
         let mut serving = std::pin::pin!(builder.serve_connection(io, service).with_upgrades());
         tokio::select! {
             biased;
