@@ -13,7 +13,7 @@ use regex_automata::util::primitives::StateID;
 /// What building an NFA costs, for each of its states.
 pub(super) const STEPS_OF_A_STATE: usize = 4;
 
-/// How much of the work of compiling rules may be done now, in steps of [`Budget`]: whatever several budgets allow, it is done out
+/// How much of the work of compiling rules may be done now, in steps of a `Budget`: whatever several budgets allow, it is done out
 /// of one of these. When it is spent, nothing more compiles, which says nothing about the rules: they may be compiled later.
 #[derive(Clone, Debug)]
 pub struct Work(Rc<WorkLeft>);

@@ -2,7 +2,7 @@
 //!
 //! An idle connection is taken for one exchange and given back when its response has been read to the end. One that was dropped
 //! instead, has bytes left over, or is no longer ready is never used again: hyper closes a connection on which bytes come that
-//! nobody asked for. A request that finds every connection in use waits in the [queue](queue); one that is given up while it waits
+//! nobody asked for. A request that finds every connection in use waits in the [queue]; one that is given up while it waits
 //! leaves the queue, and nothing of it is ever sent.
 
 mod lease;
