@@ -94,7 +94,7 @@ class LlmStage:
         certificate, key = self_signed("127.0.0.1")
         file = self.stage.folder / "llm-ca.pem"
         file.write_text(certificate)
-        return self.proxy_with("proxy-llm-secure", llm=self.llm.secure(certificate, key), trust=f'extra_ca_file = "{file}"')
+        return self.proxy_with("proxy-llm-secure", llm=self.llm.secure(certificate, key), trust=f'extra_ca_file = "{file}"\nprotocol = "h2"')
 
     def proxy_with(self, name, llm=None, trust="", **timeouts):
         """A proxy before all three, with these timeouts; the LLMs elsewhere if that is said, and whom to trust there."""

@@ -2,6 +2,7 @@
 //!
 //! Time limits that concern a connection as a whole live here, below HTTP, where slow peers of every kind look alike.
 
+mod frames;
 mod head;
 mod io;
 mod linger;

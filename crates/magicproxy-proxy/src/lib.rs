@@ -27,6 +27,7 @@ mod scrub;
 mod sender;
 pub mod serve;
 pub mod settings;
+mod turn;
 mod upstream;
 mod verifier;
 mod write_stall;

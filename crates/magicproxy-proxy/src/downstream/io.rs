@@ -11,9 +11,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::Connection;
+use super::frames::ControlFrames;
 use super::linger::Linger;
 use crate::admission::{Budget, Holding, Payer, Resource};
 use crate::settings::Timeouts;
+use crate::turn::Turn;
 
 /// Bytes of a head that are not charged to anyone: what a connection has room for anyway.
 const FREE_HEAD_BYTES: usize = 8 * 1024;
@@ -40,6 +42,9 @@ pub(crate) struct DownstreamIo<S> {
     read_timer: Option<Pin<Box<Sleep>>>,
     linger: Option<Box<Linger>>,
     head_bytes: HeadBytes,
+    turn: Turn,
+    /// Of HTTP/2.
+    control_frames: Option<Box<ControlFrames>>,
 }
 
 /// What the next head takes while it is not complete, at the peer's expense. Bytes between the requests of an HTTP/2
@@ -97,6 +102,11 @@ impl<S> DownstreamIo<S> {
     pub(crate) fn new(stream: S, prefix: Bytes, connection: Arc<Connection>, bounds: Bounds) -> Self {
         let Bounds { timeouts, accepted, budget } = bounds;
         connection.scan(&prefix);
+        let mut control_frames = (!connection.is_http1()).then(|| Box::new(ControlFrames::new(accepted)));
+        if let Some(frames) = &mut control_frames {
+            // Too short for too many.
+            let _ = frames.read(&prefix, 0);
+        }
         Self {
             stream,
             prefix,
@@ -108,6 +118,8 @@ impl<S> DownstreamIo<S> {
             read_timer: None,
             linger: None,
             head_bytes: HeadBytes::new(budget),
+            turn: Turn::default(),
+            control_frames,
         }
     }
 
@@ -125,6 +137,12 @@ impl<S> DownstreamIo<S> {
                 self.idle_since = Instant::now();
                 self.connection.idle_since(self.idle_since);
             }
+        }
+    }
+
+    fn wrote(&mut self, written: &Poll<io::Result<usize>>) {
+        if let (Some(frames), Poll::Ready(Ok(bytes))) = (&mut self.control_frames, written) {
+            frames.wrote(*bytes);
         }
     }
 
@@ -189,10 +207,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for DownstreamIo<S> {
             }
             return Poll::Ready(Ok(()));
         }
+        ready!(this.turn.poll_more(context));
         let before = buffer.filled().len();
         match Pin::new(&mut this.stream).poll_read(context, buffer) {
             Poll::Ready(Ok(())) => {
                 let read = buffer.filled().get(before..).unwrap_or_default();
+                this.turn.note(Some(read.len()));
+                if let Some(frames) = &mut this.control_frames {
+                    frames.read(read, this.connection.counts().0)?;
+                }
                 // Between HTTP/2 requests come frames of other kinds: such a connection is idle until a request begins.
                 if !read.is_empty() && !this.is_busy() {
                     this.head_bytes.add(read.len(), &this.connection)?;
@@ -204,14 +227,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for DownstreamIo<S> {
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => this.poll_read_expired(context).map(|()| Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => {
+                this.turn.note(None);
+                this.poll_read_expired(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+            }
         }
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DownstreamIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.wrote(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -219,7 +247,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DownstreamIo<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.wrote(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

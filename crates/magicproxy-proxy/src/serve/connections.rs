@@ -29,13 +29,22 @@ pub(crate) struct Connections {
 
 #[derive(Debug, Default)]
 struct Table {
-    open: HashMap<u64, Arc<Activity>>,
+    open: HashMap<u64, Open>,
     peers: HashMap<PeerKey, usize>,
     next_id: u64,
     /// Of the open ones, those that were told to close.
     leaving: usize,
     /// The longest idle at the last look, the longest last.
     candidates: Vec<Candidate>,
+    /// The same of one peer.
+    of_peer: Option<(PeerKey, Vec<Candidate>)>,
+}
+
+#[derive(Debug)]
+struct Open {
+    activity: Arc<Activity>,
+    /// Against whose share it counts.
+    peer: Option<PeerKey>,
 }
 
 /// An idle connection at the time of a look.
@@ -67,24 +76,39 @@ impl Connections {
     pub(crate) fn open(self: &Arc<Self>, peer: PeerKey, share: PeerShare) -> Result<Slot, Shortage> {
         let mut table = self.table();
         let peer = (share == PeerShare::Counted).then_some(peer);
-        if peer.is_some_and(|peer| table.peers.get(&peer).is_some_and(|open| *open >= self.per_peer)) {
-            return Err(Shortage::Peer);
+        if let Some(peer) = peer {
+            self.within_share(&mut table, peer)?;
         }
         if table.open.len() - table.leaving >= self.limit {
-            let most_leaving = (self.limit / 8).max(LEAST_LEAVING);
-            let evicted = table.leaving < most_leaving && table.evict();
+            let evicted = table.leaving < self.most_leaving() && table.evict();
             if !evicted {
                 return Err(Shortage::Total);
             }
         }
         let (id, activity) = (table.next_id, Arc::new(Activity::default()));
         table.next_id += 1;
-        table.open.insert(id, Arc::clone(&activity));
+        table.open.insert(id, Open { activity: Arc::clone(&activity), peer });
         if let Some(peer) = peer {
             *table.peers.entry(peer).or_default() += 1;
         }
         self.count.store(table.open.len(), Ordering::Relaxed);
         Ok(Slot { connections: Arc::clone(self), id, peer, activity })
+    }
+
+    /// A peer that has its share gets a new connection for the longest idle of its own on which nothing was admitted: whoever
+    /// shares its address is not kept out by connections that do nothing.
+    fn within_share(&self, table: &mut Table, peer: PeerKey) -> Result<(), Shortage> {
+        let open = table.peers.get(&peer).copied().unwrap_or(0);
+        // Evicted ones are open until they have closed.
+        let most = self.per_peer.saturating_add((self.per_peer / 8).max(LEAST_LEAVING));
+        if open < self.per_peer || open < most && table.leaving < self.most_leaving() && table.evict_of(peer) {
+            return Ok(());
+        }
+        Err(Shortage::Peer)
+    }
+
+    fn most_leaving(&self) -> usize {
+        (self.limit / 8).max(LEAST_LEAVING)
     }
 
     /// Closes some of the longest idle connections: their files are needed.
@@ -108,7 +132,7 @@ impl Connections {
 
     fn close(&self, slot: &Slot) {
         let mut table = self.table();
-        if table.open.remove(&slot.id).is_some_and(|activity| activity.is_evicted()) {
+        if table.open.remove(&slot.id).is_some_and(|open| open.activity.is_evicted()) {
             table.leaving -= 1;
         }
         if let Some(peer) = slot.peer
@@ -132,29 +156,54 @@ impl Table {
         true
     }
 
-    fn next_victim(&mut self) -> Option<Arc<Activity>> {
-        if let Some(victim) = self.pop_candidate() {
-            return Some(victim);
+    /// The same of one peer's connections.
+    fn evict_of(&mut self, peer: PeerKey) -> bool {
+        let known = self.of_peer.take().filter(|(of, _)| *of == peer).map(|(_, candidates)| candidates);
+        let mut candidates = known.unwrap_or_default();
+        let mut victim = self.still_idle(&mut candidates);
+        if victim.is_none() {
+            candidates = self.longest_idle(Some(peer));
+            victim = self.still_idle(&mut candidates);
         }
-        self.candidates = self.longest_idle();
-        self.pop_candidate()
+        self.of_peer = Some((peer, candidates));
+        let Some(activity) = victim else { return false };
+        activity.end(Ending::Evicted);
+        self.leaving += 1;
+        true
+    }
+
+    fn next_victim(&mut self) -> Option<Arc<Activity>> {
+        let mut candidates = std::mem::take(&mut self.candidates);
+        let mut victim = self.still_idle(&mut candidates);
+        if victim.is_none() {
+            candidates = self.longest_idle(None);
+            victim = self.still_idle(&mut candidates);
+        }
+        self.candidates = candidates;
+        victim
     }
 
     /// The next candidate that has been idle ever since the look.
-    fn pop_candidate(&mut self) -> Option<Arc<Activity>> {
-        while let Some(candidate) = self.candidates.pop() {
-            let current = self.open.get(&candidate.id).filter(|activity| activity.candidate(candidate.id) == Some(candidate));
-            if let Some(activity) = current {
-                return Some(Arc::clone(activity));
+    fn still_idle(&self, candidates: &mut Vec<Candidate>) -> Option<Arc<Activity>> {
+        while let Some(candidate) = candidates.pop() {
+            let open = self.open.get(&candidate.id);
+            let current = open.filter(|open| open.activity.candidate(candidate.id) == Some(candidate));
+            if let Some(open) = current {
+                return Some(Arc::clone(&open.activity));
             }
         }
         None
     }
 
-    /// The longest idle connections without an admitted request, or the longest idle one that had some: while strangers
-    /// come, each look may find one of theirs.
-    fn longest_idle(&self) -> Vec<Candidate> {
-        let mut idle: Vec<Candidate> = self.open.iter().filter_map(|(id, activity)| activity.candidate(*id)).collect();
+    /// The longest idle connections, of one peer or of all, without an admitted request, or the longest idle one that had some:
+    /// while strangers come, each look may find one of theirs.
+    fn longest_idle(&self, peer: Option<PeerKey>) -> Vec<Candidate> {
+        let of_peer = self.open.iter().filter(|(_, open)| peer.is_none() || open.peer == peer);
+        let mut idle: Vec<Candidate> = of_peer.filter_map(|(id, open)| open.activity.candidate(*id)).collect();
+        if peer.is_some() {
+            // Its other clients keep what they use.
+            idle.retain(|candidate| !candidate.had_admitted);
+        }
         if idle.len() > CANDIDATES {
             idle.select_nth_unstable(CANDIDATES);
             idle.truncate(CANDIDATES);
@@ -366,6 +415,7 @@ mod tests {
     fn a_peer_has_its_share_and_no_more() {
         let connections = connections(4, 2);
         let mut slots = open(&connections, 2);
+        slots.iter().for_each(|slot| slot.activity.admitted());
         assert_eq!(connections.open(peer(1), PeerShare::Counted).unwrap_err(), Shortage::Peer);
         assert!(connections.open(peer(1), PeerShare::Exempt).is_ok());
         assert!(connections.open(peer(2), PeerShare::Counted).is_ok());
@@ -374,6 +424,23 @@ mod tests {
         slots.extend(open(&connections, 1));
         slots.clear();
         assert!(connections.table().peers.is_empty());
+    }
+
+    /// Whoever shares an address with connections that do nothing is not kept out by them.
+    #[test]
+    fn a_peers_own_idle_connections_make_way() {
+        let connections = connections(1_000, 3);
+        let mut slots = open(&connections, 3);
+        slots[0].activity.admitted();
+        let others: Vec<Slot> = (0..3).map(|_| connections.open(peer(2), PeerShare::Counted).unwrap()).collect();
+        for _ in 0..2 {
+            let slot = connections.open(peer(1), PeerShare::Counted).unwrap();
+            slot.activity.begin();
+            slots.push(slot);
+        }
+        assert_eq!(evicted(&slots), [1, 2], "the oldest without an admitted request");
+        assert!(evicted(&others).is_empty());
+        assert_eq!(connections.open(peer(1), PeerShare::Counted).unwrap_err(), Shortage::Peer);
     }
 
     #[test]

@@ -5,13 +5,14 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::pool::Socket;
+use crate::turn::Turn;
 use crate::write_stall::WriteStall;
 
 pub(super) struct UpstreamIo {
@@ -19,17 +20,24 @@ pub(super) struct UpstreamIo {
     writes: WriteStall,
     /// Counted until the stream is closed.
     _socket: Socket,
+    turn: Turn,
 }
 
 impl UpstreamIo {
     pub(super) fn new(stream: TcpStream, limit: Duration, socket: Socket) -> Self {
-        Self { stream, writes: WriteStall::new(limit), _socket: socket }
+        Self { stream, writes: WriteStall::new(limit), _socket: socket, turn: Turn::default() }
     }
 }
 
 impl AsyncRead for UpstreamIo {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        // Interim responses without end are read for nobody's good.
+        ready!(self.turn.poll_more(context));
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let bytes = buffer.filled().len() - before;
+        self.turn.note(read.is_ready().then_some(bytes));
+        read
     }
 }
 

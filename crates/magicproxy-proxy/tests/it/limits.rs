@@ -199,6 +199,31 @@ async fn idle_strangers_keep_nobody_out() {
 }
 
 #[tokio::test]
+async fn connections_that_do_nothing_keep_nobody_of_their_address_out() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::with(&upstream, |settings| settings.limits.connections_per_peer = 3).await;
+    let asked = request("GET /a", &Token::any(), &[], "");
+    let mut idle = Vec::new();
+    for bytes in ["", "G", "GET /a HTTP/1.1\r\nHost: a\r\nX-Half"] {
+        let mut client = Client::connect(&proxy).await;
+        client.send(bytes).await;
+        idle.push(client);
+    }
+    let mut honest = Vec::new();
+    for _ in 0..3 {
+        let mut client = Client::connect(&proxy).await;
+        assert_eq!(client.exchange(&asked).await.status, 200);
+        honest.push(client);
+    }
+    for client in &mut idle {
+        assert!(!client.closed().await.starts_with(b"HTTP/1.1 2"));
+    }
+    for client in &mut honest {
+        assert_eq!(client.exchange(&asked).await.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn a_peer_has_its_share_of_connections() {
     let upstream = Upstream::hello().await;
     let trusted = Network::parse("127.0.0.3/32").unwrap();

@@ -39,7 +39,8 @@ macro_rules! quotas {
         }
 
         /// Sets each share that nobody gave to its part of the total, so that `config show` tells what holds.
-        pub(super) fn complete(mut limits: RawLimits) -> RawLimits {
+        pub(super) fn complete(limits: RawLimits) -> RawLimits {
+            let mut limits = within_connections(limits);
             $(if let Some(total) = limits.$total.given().and_then(|given| usize::try_from(given.value).ok()) {
                 let quota = shares!(total $(, $shares)?);
                 limits.$owner = limits.$owner.or(derived(quota.per_owner));
@@ -65,6 +66,18 @@ quotas! {
     costly_verifications: costly_verifications_per_owner, costly_verifications_per_peer, costly_verifications_reserved;
     own_responses: own_responses_per_owner, own_responses_per_peer, own_responses_reserved;
     state_rows: state_rows_per_owner, state_rows_per_peer, state_rows_reserved by of_rows;
+}
+
+/// Requests in progress are at most half as many as connections, unless somebody says otherwise: where every connection was in use,
+/// none could make way for a new one.
+fn within_connections(mut limits: RawLimits) -> RawLimits {
+    let is_default = limits.exchanges.given().is_none_or(|given| given.origin == Origin::Default);
+    let connections = limits.connections.given().and_then(|given| usize::try_from(given.value).ok());
+    if let Some(connections) = connections.filter(|_| is_default) {
+        let most = Limits::default().exchanges.total;
+        limits.exchanges = derived(most.min(connections / 2).max(1));
+    }
+    limits
 }
 
 fn derived(share: usize) -> Setting<u64> {

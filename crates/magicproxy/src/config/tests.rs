@@ -168,6 +168,16 @@ fn everything_said_arrives() {
 }
 
 #[test]
+fn requests_in_progress_follow_connections() {
+    let exchanges = |text: &str| native(text).check().unwrap().limits.exchanges;
+    let quota = exchanges("limits.connections = 256");
+    assert_eq!((quota.total, quota.per_owner, quota.per_peer, quota.reserved), (128, 32, 64, 16));
+    assert_eq!(exchanges("limits.connections = 1").total, 1);
+    assert_eq!(exchanges("limits.connections = 100000").total, 8_192);
+    assert_eq!(exchanges("limits.connections = 256\nlimits.exchanges = 400").total, 400);
+}
+
+#[test]
 fn the_guide_is_right() {
     let guide = include_str!("../../../../docs/guide/configuration.md");
     let example = guide.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
