@@ -170,8 +170,11 @@ async fn a_connection_without_an_admitted_request_goes_first() {
     let mut refused = Client::connect(&proxy).await;
     assert_eq!(refused.exchange(request("GET /a", "", &[], "")).await.status, 401);
     let mut silent = Client::connect(&proxy).await;
+    let mut new = Vec::new();
     for stranger in [&mut refused, &mut silent] {
-        assert_eq!(Client::ask(&proxy, &asked).await.status, 200);
+        let mut client = Client::connect(&proxy).await;
+        assert_eq!(client.exchange(&asked).await.status, 200);
+        new.push(client);
         assert!(stranger.closed().await.is_empty());
     }
     assert_eq!(known.exchange(&asked).await.status, 200);
