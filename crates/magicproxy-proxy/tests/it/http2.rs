@@ -442,3 +442,24 @@ async fn many_refusals_end_a_connection() {
         assert_eq!(answer(&mut sender, ask("GET /a", "", "")).await.0.status(), 401);
     }
 }
+
+/// Frames that achieve nothing are counted: a connection that floods ends, whoever it is, and its PINGs are answered until then.
+#[tokio::test]
+async fn a_flood_of_control_frames_ends_its_connection() {
+    const SETTINGS: u8 = 4;
+    const PING: u8 = 6;
+    const WINDOW_UPDATE: u8 = 8;
+    const ACK: u8 = 1;
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::before(&upstream).await;
+    let mut honest = connect(&proxy).await;
+    for (kind, payload) in [(PING, &[0; 8][..]), (SETTINGS, &[]), (WINDOW_UPDATE, &[0, 0, 0, 1])] {
+        let mut client = Client::connect(&proxy).await;
+        client.send([&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(SETTINGS, 0, 0, &[])].concat()).await;
+        client.try_send(frame(kind, 0, 0, payload).repeat(20_000)).await;
+        let seen = frames(&client.closed().await);
+        let acknowledged = seen.iter().filter(|(seen, flags)| *seen == kind && *flags == ACK).count();
+        assert!(acknowledged < 3_000, "{acknowledged} of kind {kind}");
+        assert_eq!(answer(&mut honest, ask("GET /a", &Token::any(), "")).await.0.status(), 200);
+    }
+}
