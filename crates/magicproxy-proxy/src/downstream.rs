@@ -161,6 +161,11 @@ impl Connection {
         self.has_body.load(Ordering::Relaxed)
     }
 
+    /// Has there been a request on it?
+    pub(crate) fn has_begun(&self) -> bool {
+        self.counts().0 > 0
+    }
+
     fn counts(&self) -> (u64, u64) {
         self.activity.counts()
     }

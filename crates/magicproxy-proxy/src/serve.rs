@@ -186,6 +186,10 @@ impl ServedConnection {
             biased;
             ended = serving.as_mut() => ended,
             _ = stopped.changed() => {
+                // The HTTP library would wait for the first head to be complete.
+                if !connection.has_begun() {
+                    return Ok(());
+                }
                 serving.as_mut().graceful_shutdown();
                 serving.await
             }
