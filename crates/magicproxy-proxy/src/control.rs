@@ -22,7 +22,7 @@ use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::admission::{Holding, Payer, Resource};
+use crate::admission::{Holding, Resource};
 use crate::body::ResponseBody;
 use crate::gate::{Client, Explanation};
 use crate::ledger::work_aside;
@@ -154,7 +154,7 @@ impl Control {
         asking: Asking<'_>,
         body: Incoming,
     ) -> Result<Response<ResponseBody>, Rejection> {
-        let Asking { head, client, exchange } = asking;
+        let Asking { head, exchange, .. } = asking;
         if !self.settings.minting.open {
             return Err(Rejection::MintingClosed);
         }
@@ -162,11 +162,10 @@ impl Control {
             return Err(Rejection::MediaType);
         }
         let (order, _buffered) = self.read(body, exchange).await?;
-        let (settings, trusted) = (Arc::clone(&self.settings), &self.settings.trusted_proxies);
-        let peer = client.account_of(trusted.sender(&client.peer, &head.headers), trusted, &self.shared.budget);
+        let settings = Arc::clone(&self.settings);
         let upstream = served.map(|served| Arc::clone(&served.settings));
         let order = MintJob { settings, upstream, order: Arc::new(order) };
-        let minted = self.shared.lanes.in_turn(&Payer::anonymous(peer), move |work| order.run(work)).await??;
+        let minted = self.shared.lanes.in_turn(exchange.payer(), move |work| order.run(work)).await??;
         tracing::info!(target: "magicproxy::mint", jti = minted.id, "minted a token");
         Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(minted.token.as_bytes().to_vec()))))
     }

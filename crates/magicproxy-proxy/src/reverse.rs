@@ -5,6 +5,7 @@ mod tunnel;
 
 use std::sync::Arc;
 
+use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use hyper::Request;
 use hyper::body::{Body as _, Incoming};
@@ -134,7 +135,7 @@ impl ReverseDoor {
         let Some(place) = self.places.place(authority, text, self.bound(connection)) else {
             let below = below_control(text.split('?').next().unwrap_or_default()).ok_or(Rejection::NoUpstream)?;
             record.control();
-            let exchange = &self.anonymous_exchange(connection)?;
+            let exchange = &self.anonymous_exchange(client, &head)?;
             let asking = Asking { head: &head, client, exchange };
             return Box::pin(self.control.answer(None, below, asking, incoming)).await;
         };
@@ -145,7 +146,7 @@ impl ReverseDoor {
         record.path(target.path());
         if let Some(below) = below_control(target.path()) {
             record.control();
-            let exchange = &self.anonymous_exchange(connection)?;
+            let exchange = &self.anonymous_exchange(client, &head)?;
             let asking = Asking { head: &head, client, exchange };
             return Box::pin(self.control.answer(Some(served), below, asking, incoming)).await;
         }
@@ -198,9 +199,10 @@ impl ReverseDoor {
     }
 
     /// A place for a request that no token pays for: of the control plane.
-    fn anonymous_exchange(&self, connection: &Connection) -> Result<Holding, Rejection> {
-        let payer = Payer::anonymous(Arc::clone(connection.account()));
-        Ok(self.budget.take(Resource::Exchanges, 1, &payer)?)
+    fn anonymous_exchange(&self, client: Client<'_>, head: &Parts) -> Result<Holding, Rejection> {
+        let trusted = &self.settings.trusted_proxies;
+        let peer = client.account_of(trusted.sender(&client.peer, &head.headers), trusted, &self.budget);
+        Ok(self.budget.take(Resource::Exchanges, 1, &Payer::anonymous(peer))?)
     }
 
     /// The upstream of a listener that serves no other. One that is not served leads nowhere.

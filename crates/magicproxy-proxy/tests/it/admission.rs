@@ -143,3 +143,22 @@ async fn refusals_hold_no_place() {
     }
     assert!(hold(&proxy, &mut upstream, &token, &[]).await.is_ok());
 }
+
+/// Behind a proxy that names whom it speaks for, one client's orders that never end are that client's, and no other's.
+#[tokio::test]
+async fn the_control_plane_charges_whom_a_trusted_proxy_names() {
+    let upstream = Upstream::held().await;
+    let trusted = |settings: &mut Settings| settings.trusted_proxies.networks = vec![Network::parse("127.0.0.0/8").unwrap()];
+    let proxy = proxy(&upstream, trusted).await;
+    let (one, other) = ("X-Forwarded-For: 192.0.2.1", "X-Forwarded-For: 192.0.2.2");
+    let mut held = Vec::new();
+    for _ in 0..QUOTA.per_peer {
+        let mut client = Client::connect(&proxy).await;
+        let lines = [one, "Content-Type: application/json", "Content-Length: 100", "Expect: 100-continue"];
+        client.send(request("POST /__magictoken", "", &lines, "")).await;
+        assert_eq!(client.answer_head().await.status, 100);
+        held.push(client);
+    }
+    Client::ask(&proxy, request("GET /__magictoken", "", &[one], "")).await.assert_rejected(429, "peer_share");
+    assert_eq!(Client::ask(&proxy, request("GET /__magictoken", "", &[other], "")).await.status, 200);
+}
