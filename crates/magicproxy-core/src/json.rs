@@ -1,13 +1,17 @@
 //! JSON read strictly: objects are objects, absent is not null, and what is there twice is refused (by `serde`'s derived types).
 
+mod lenient;
+
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+
+pub(crate) use lenient::{LenientNames, lenient};
 
 /// Reads a JSON object. `serde` alone would take a list of the members' values for one.
 pub(crate) fn object<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
@@ -50,9 +54,43 @@ pub(crate) fn inner_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deser
     deserializer.deserialize_any(OnlyMap(PhantomData))
 }
 
+/// An object whose members have names of their writer's choice, none of them twice: `serde` alone would keep the last.
+///
+/// # Errors
+/// Those of the deserialiser, and one where a member occurs twice.
+pub fn unique_map<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error> {
+    struct Members<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+        type Value = BTreeMap<String, T>;
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<BTreeMap<String, T>, A::Error> {
+            let mut map = BTreeMap::new();
+            while let Some((name, value)) = members.next_entry()? {
+                if map.insert(name, value).is_some() {
+                    return Err(A::Error::custom(TWICE));
+                }
+            }
+            Ok(map)
+        }
+    }
+    deserializer.deserialize_map(Members(PhantomData))
+}
+
+/// [`unique_map`], where null is not the same as absent.
+pub(crate) fn present_unique_map<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<BTreeMap<String, T>>, D::Error> {
+    unique_map(deserializer).map(Some)
+}
+
+/// What is wrong where a member occurs twice.
+const TWICE: &str = "a member occurs twice in one object";
+
 /// Any JSON value in which no object has a member twice: two readers of such a text could see two different things.
 #[derive(Debug)]
-pub(crate) struct UniqueValue(pub(crate) serde_json::Value);
+pub struct UniqueValue(pub serde_json::Value);
 
 impl<'de> Deserialize<'de> for UniqueValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -106,7 +144,7 @@ impl<'de> Visitor<'de> for UniqueVisitor {
         while let Some(name) = members.next_key::<String>()? {
             let UniqueValue(value) = members.next_value()?;
             if object.insert(name, value).is_some() {
-                return Err(A::Error::custom("a member occurs twice in one object"));
+                return Err(A::Error::custom(TWICE));
             }
         }
         Ok(object.into())
@@ -116,7 +154,7 @@ impl<'de> Visitor<'de> for UniqueVisitor {
 /// The most members of an object that is read without being kept: their names are remembered until its end.
 pub(crate) const MAX_MEMBERS: usize = 1_024;
 
-/// The names of an object's members so far, none of them twice.
+/// The names of an object's members so far, or what [`lenient`] readers make of them, none of them twice.
 #[derive(Debug, Default)]
 pub(crate) struct UniqueNames<'de>(HashSet<Cow<'de, str>>);
 
@@ -126,7 +164,7 @@ impl<'de> UniqueNames<'de> {
         if self.0.len() >= MAX_MEMBERS {
             return Err(E::custom("an object has more members than are read"));
         }
-        if self.0.insert(name) { Ok(()) } else { Err(E::custom("a member occurs twice in one object")) }
+        if self.0.insert(name) { Ok(()) } else { Err(E::custom(TWICE)) }
     }
 }
 

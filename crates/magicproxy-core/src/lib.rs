@@ -11,7 +11,7 @@
 
 pub mod credential;
 mod encoding;
-mod json;
+pub mod json;
 pub mod key;
 pub mod limit;
 pub mod method;

@@ -8,6 +8,8 @@ mod files;
 mod make_sealed;
 #[path = "vectors/make_tokens.rs"]
 mod make_tokens;
+#[path = "vectors/members.rs"]
+mod members;
 #[path = "vectors/rules.rs"]
 mod rules;
 #[path = "vectors/sealed.rs"]

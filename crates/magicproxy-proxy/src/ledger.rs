@@ -205,9 +205,10 @@ impl Ledger {
         let request = if state.reads_request() {
             let body = whole_body(&message.headers, &mut message.body, exchange).await?;
             send_as_json(&mut message.headers);
-            let text = body.clone();
+            let (text, reading) = (body.clone(), Arc::clone(state));
             // The text is kept, and not what was made of it, which takes many times its memory.
-            let readable = aside::work(body.len(), move || Document::parse(&text).is_some()).await?;
+            let readable = move || Document::parse(&text).is_some_and(|request| reading.understands(&request));
+            let readable = aside::work(body.len(), readable).await?;
             Some(Some(body).filter(|_| readable).ok_or(Rejection::BodyForm)?)
         } else {
             None

@@ -102,7 +102,9 @@ pub(crate) enum Rejection {
     Limit(Limit, Option<Duration>),
     #[error("the token has made all that it may: {0} things are its own until it deletes some")]
     TooManyGrants(usize),
-    #[error("the body must be JSON, not encoded, without a member twice, in the form that the token's rule names")]
+    #[error(
+        "the body must be JSON, not encoded, without a member twice (case and `_` apart), in the form that the token's rule names"
+    )]
     BodyForm,
     #[error("a rule or a plugin of this token must see the body whole, and it is longer than {MAX_BODY_KIB} KiB")]
     BodyTooLong,

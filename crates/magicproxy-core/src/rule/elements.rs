@@ -4,14 +4,15 @@ mod listing;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::grants::Document;
 use super::raw::OneOrMany;
-use crate::json::present;
+use crate::json::{LenientNames, lenient, present, present_unique_map, unique_map};
 use crate::state::Partition;
 use crate::target::{EncodedSlash, RequestTarget, is_unreserved};
 use crate::token::UpstreamName;
@@ -32,19 +33,29 @@ pub struct ElementsObject {
     /// The members that an element is known by.
     pub key: Vec<String>,
     /// What an element holds that creates or changes.
+    #[serde(deserialize_with = "unique_map")]
     pub creates: BTreeMap<String, String>,
     /// What an element holds that deletes.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present_unique_map", skip_serializing_if = "Option::is_none")]
     pub deletes: Option<BTreeMap<String, String>>,
     /// The member whose empty list makes a deletion of a creation.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub empty: Option<String>,
     /// Patterns that members must match.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present_unique_map", skip_serializing_if = "Option::is_none")]
     pub only: Option<BTreeMap<String, OneOrMany>>,
     /// The query with which the upstream tells of one element.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub lookup: Option<String>,
+}
+
+impl ElementsObject {
+    /// The names of the members of an element that are looked at, some perhaps more than once.
+    fn members(&self) -> impl Iterator<Item = &str> {
+        let Self { list: _, key, creates, deletes, empty, only, lookup: _ } = self;
+        let told_by_value = creates.keys().chain(deletes.iter().flat_map(BTreeMap::keys));
+        key.iter().chain(told_by_value).chain(empty).chain(only.iter().flat_map(BTreeMap::keys)).map(String::as_str)
+    }
 }
 
 /// The same, checked.
@@ -72,7 +83,7 @@ pub enum Action {
 /// Why a body is not one that a rule allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ElementsDenial {
-    /// It is not the JSON that is wanted.
+    /// It is not the JSON that is wanted, or two readers could see two different things in it.
     Unreadable,
     /// One of its elements is none that the rule allows.
     NotAllowed,
@@ -89,16 +100,20 @@ impl Element {
 
 impl Elements {
     pub(super) fn parse(object: &ElementsObject) -> Result<Self, ElementsFault> {
-        let is_name = |name: &String| (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
-        let ElementsObject { list, key, creates, deletes, empty, only, lookup } = object;
-        let members = creates.keys().chain(deletes.iter().flat_map(BTreeMap::keys)).chain(only.iter().flat_map(BTreeMap::keys));
-        if !members.chain([list]).chain(key).chain(empty).all(is_name) {
+        let is_name = |name: &str| (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
+        let ElementsObject { list, key, creates, deletes, lookup, .. } = object;
+        if !object.members().chain([list.as_str()]).all(is_name) {
             return Err(ElementsFault::Name);
         }
         if !(1..=MAX_KEY).contains(&key.len())
             || key.iter().enumerate().any(|(at, name)| key.iter().skip(at + 1).any(|other| other == name))
         {
             return Err(ElementsFault::Key);
+        }
+        let members: BTreeSet<&str> = object.members().collect();
+        let mut names = HashSet::new();
+        if !members.into_iter().all(|name| names.insert(lenient(Cow::Borrowed(name)))) {
+            return Err(ElementsFault::Spellings);
         }
         // What both creates and deletes must tell them apart by one member at least.
         let told_apart = |deletes: &BTreeMap<String, String>| {
@@ -142,7 +157,11 @@ impl Elements {
         }
         let mut elements: Vec<Element> = Vec::with_capacity(list.len());
         for value in list {
-            let element = value.as_object().and_then(|members| self.element(members)).ok_or(ElementsDenial::NotAllowed)?;
+            let members = value.as_object().ok_or(ElementsDenial::NotAllowed)?;
+            // The upstream may read names without regard to case, and the element as another one.
+            let names = LenientNames::of(members).ok_or(ElementsDenial::Unreadable)?;
+            let misspelt = self.0.members().any(|name| names.misspell(name));
+            let element = self.element(members).filter(|_| !misspelt).ok_or(ElementsDenial::NotAllowed)?;
             if elements.iter().any(|other| other.key == element.key) {
                 return Err(ElementsDenial::NotAllowed);
             }
@@ -223,6 +242,9 @@ pub(super) enum ElementsFault {
     /// None, too many, or one twice.
     #[error("`elements`: `key` must hold 1 to {MAX_KEY} different members")]
     Key,
+    /// Two names that some server takes for one.
+    #[error("`elements`: two members have names that differ only in case or in `_`: no element may have both")]
+    Spellings,
     /// Something can be both.
     #[error("`elements`: `creates` and `deletes` must differ in the value of a member that both name")]
     Alike,

@@ -3,9 +3,13 @@
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
+use serde_json::Value;
+
 use super::route;
 use super::shorten;
-use crate::json::UniqueValue;
+use crate::json::{LenientNames, UniqueValue};
 use crate::method::{Method, ParseMethodError};
 use crate::state::Partition;
 use crate::target::{EncodedSlash, RequestTarget, is_unreserved};
@@ -27,6 +31,32 @@ impl Document {
     pub fn parse(json: &[u8]) -> Option<Self> {
         serde_json::from_slice(json).ok().map(|UniqueValue(value)| Self(value))
     }
+
+    /// The value at this place; `None` where there is none.
+    fn at(&self, place: &Place) -> Result<Option<&Value>, Ambiguous> {
+        let mut found = &self.0;
+        for name in &place.0 {
+            let inner = match found {
+                Value::Object(members) => {
+                    let names = LenientNames::of(members).filter(|names| !names.misspell(name));
+                    names.ok_or(Ambiguous).map(|_| members.get(name))?
+                }
+                Value::Array(values) => index(name).and_then(|index| values.get(index)),
+                _ => None,
+            };
+            let Some(inner) = inner else { return Ok(None) };
+            found = inner;
+        }
+        Ok(Some(found))
+    }
+}
+
+/// An object that was looked into has members that a server could take for one, or the one that was looked for in other letters.
+struct Ambiguous;
+
+/// As RFC 6901 section 4 has it: no leading zeros, and no signs, which no [`Place`] holds.
+fn index(name: &str) -> Option<usize> {
+    if name.starts_with('0') && name != "0" { None } else { name.parse().ok() }
 }
 
 /// Where values are found.
@@ -57,13 +87,15 @@ enum Part {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Source {
-    /// A JSON pointer (RFC 6901) into the answer.
-    Response(String),
-    /// A JSON pointer into the request.
-    Request(String),
+    Response(Place),
+    Request(Place),
     Location,
     Path(route::Capture),
 }
+
+/// Where a value stands in a [`Document`]: names of members, and indices of lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place(Vec<String>);
 
 impl GrantTemplate {
     /// Reads a grant; `route` is that of its rule.
@@ -85,7 +117,20 @@ impl GrantTemplate {
     }
 
     pub(super) fn reads_request(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, Part::Value(Source::Request(_))))
+        self.requested().next().is_some()
+    }
+
+    /// Can every server be expected to find in the request what is looked for in it, or to miss it?
+    pub(super) fn understands(&self, request: &Document) -> bool {
+        self.requested().all(|place| request.at(place).is_ok())
+    }
+
+    /// The places in the request that are looked at.
+    fn requested(&self) -> impl Iterator<Item = &Place> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Value(Source::Request(place)) => Some(place),
+            _ => None,
+        })
     }
 
     pub(super) fn reads_response(&self) -> bool {
@@ -142,8 +187,8 @@ impl Source {
         }
         let (kind, rest) = text.split_once('.').ok_or_else(fault)?;
         match kind {
-            "response" => Ok(Self::Response(pointer(rest).ok_or_else(fault)?)),
-            "request" => Ok(Self::Request(pointer(rest).ok_or_else(fault)?)),
+            "response" => Ok(Self::Response(Place::parse(rest).ok_or_else(fault)?)),
+            "request" => Ok(Self::Request(Place::parse(rest).ok_or_else(fault)?)),
             "path" => {
                 let capture = route.and_then(|route| route::capture(route, rest));
                 capture.map(Self::Path).ok_or_else(|| GrantFault::Capture(shorten(rest)))
@@ -154,8 +199,8 @@ impl Source {
 
     fn value(&self, facts: &Facts<'_>) -> Result<String, NoGrant> {
         let found = match self {
-            Self::Response(pointer) => facts.response.and_then(|document| scalar(document, pointer)),
-            Self::Request(pointer) => facts.request.and_then(|document| scalar(document, pointer)),
+            Self::Response(place) => self.scalar(facts.response, place)?,
+            Self::Request(place) => self.scalar(facts.request, place)?,
             Self::Location => facts.location.and_then(last_segment),
             Self::Path(capture) => capture.of(facts.path).map(str::to_owned),
         };
@@ -163,34 +208,38 @@ impl Source {
         let fits = (1..=MAX_VALUE_BYTES).contains(&found.len()) && found.bytes().all(is_unreserved);
         if fits { Ok(found) } else { Err(NoGrant::Unfit(self.to_string())) }
     }
+
+    fn scalar(&self, document: Option<&Document>, place: &Place) -> Result<Option<String>, NoGrant> {
+        let Some(document) = document else { return Ok(None) };
+        Ok(match document.at(place).map_err(|Ambiguous| NoGrant::Ambiguous(self.to_string()))? {
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(Value::Number(number)) => number.as_u64().map(|number| number.to_string()),
+            _ => None,
+        })
+    }
 }
 
 /// Where it looks, for the log: never what it found.
-impl std::fmt::Display for Source {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Response(pointer) => write!(formatter, "response{}", pointer.replace('/', ".")),
-            Self::Request(pointer) => write!(formatter, "request{}", pointer.replace('/', ".")),
+            Self::Response(place) => write!(formatter, "response.{}", place.0.join(".")),
+            Self::Request(place) => write!(formatter, "request.{}", place.0.join(".")),
             Self::Location => formatter.write_str("location"),
             Self::Path(_) => formatter.write_str("path"),
         }
     }
 }
 
-/// `a.b.0` as a JSON pointer.
-fn pointer(names: &str) -> Option<String> {
-    let legal = |name: &str| {
-        (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
-    };
-    let names: Vec<&str> = names.split('.').collect();
-    (names.len() <= MAX_NAMES && names.iter().all(|name| legal(name))).then(|| format!("/{}", names.join("/")))
-}
-
-fn scalar(document: &Document, pointer: &str) -> Option<String> {
-    match document.0.pointer(pointer)? {
-        serde_json::Value::String(text) => Some(text.clone()),
-        serde_json::Value::Number(number) => number.as_u64().map(|number| number.to_string()),
-        _ => None,
+impl Place {
+    /// Reads `a.b.0`.
+    fn parse(names: &str) -> Option<Self> {
+        let legal = |name: &str| {
+            (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+        };
+        let names: Vec<&str> = names.split('.').collect();
+        let is_place = names.len() <= MAX_NAMES && names.iter().all(|name| legal(name));
+        is_place.then(|| Self(names.into_iter().map(str::to_owned).collect()))
     }
 }
 
@@ -287,6 +336,9 @@ pub enum NoGrant {
     /// There is no string or number at this place.
     #[error("there is no value at `{0}`")]
     Missing(String),
+    /// On the way to this place, an object has members that some reader takes for one.
+    #[error("on the way to `{0}`, the names of members differ only in case or in `_`")]
+    Ambiguous(String),
     /// It does not fit into a path.
     #[error("the value at `{0}` does not fit into a path")]
     Unfit(String),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::elements::{Elements, ElementsFault};
-use super::grants::{Facts, GrantFault, GrantTemplate, NewGrant, NoGrant};
+use super::grants::{Document, Facts, GrantFault, GrantTemplate, NewGrant, NoGrant};
 use super::raw::RuleObject;
 use crate::limit::Limit;
 use crate::pattern::PatternMode;
@@ -128,6 +128,12 @@ impl Stateful {
     #[must_use]
     pub fn reads_request(&self) -> bool {
         self.grants.iter().any(GrantTemplate::reads_request)
+    }
+
+    /// Is the request's body, in which it looks for values, read in one way by every server?
+    #[must_use]
+    pub fn understands(&self, request: &Document) -> bool {
+        self.grants.iter().all(|grant| grant.understands(request))
     }
 
     /// Must the answer's body be read for what it gives?

@@ -7,7 +7,7 @@ use super::caveat::{Caveat, MAX_CAVEATS};
 use super::sealed::{PREFIX, SealedToken};
 use super::verify::VerifyError;
 use crate::encoding::from_base64url;
-use crate::json::{self, present};
+use crate::json::{self, UniqueValue, present};
 use crate::rule::RawRule;
 use crate::state::Partition;
 use crate::token::MAX_TOKEN_BYTES;
@@ -163,7 +163,7 @@ impl<'t> SignedToken<'t> {
     /// The claims as JSON text, for one who wants to look at a token without believing it; without the sealed credential.
     #[must_use]
     pub fn claims_for_display(&self) -> Option<serde_json::Value> {
-        let mut claims: serde_json::Value = serde_json::from_slice(&from_base64url(self.payload)?).ok()?;
+        let UniqueValue(mut claims) = serde_json::from_slice(&from_base64url(self.payload)?).ok()?;
         claims.as_object_mut()?.remove("token");
         Some(claims)
     }

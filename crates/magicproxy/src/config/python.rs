@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use magicproxy_core::RawRule;
+use magicproxy_core::json::UniqueValue;
 use magicproxy_core::rule::{OneOrMany, RuleObject};
 use serde_json::{Map, Value};
 
@@ -40,13 +41,17 @@ pub(crate) struct PythonFile {
 pub(crate) fn parse(path: &Path, text: String) -> PythonFile {
     let source = SourceFile { path: path.to_owned(), text };
     let mut reader = Reader { text: &source.text, faults: Vec::new(), warnings: Vec::new() };
-    let raw = match serde_json::from_str::<Value>(&source.text) {
-        Ok(Value::Object(members)) => reader.config(&members),
+    let raw = match serde_json::from_str(&source.text) {
+        Ok(UniqueValue(Value::Object(members))) => reader.config(&members),
         Ok(_) => reader.fail("expected a JSON object", "", RawConfig::default()),
         Err(error) => {
             let span = offset(&source.text, error.line(), error.column());
             let origin = Origin::PythonFile(Some(span..span));
-            reader.faults.push(Fault::new("this is not valid JSON", origin));
+            // The one thing that is refused of valid JSON. The Python program would take the last, and a reader perhaps the first.
+            let twice = error.is_data();
+            let message =
+                if twice { "a member occurs twice in one object: remove one of them" } else { "this is not valid JSON" };
+            reader.faults.push(Fault::new(message, origin));
             RawConfig::default()
         }
     };

@@ -366,6 +366,21 @@ fn json_faults_are_explained() {
     assert!(faults(python("[]").0).contains("expected a JSON object"));
 }
 
+/// The Python program takes the last of two; who reads the file sees the first.
+#[test]
+fn nothing_is_said_twice_in_a_python_configuration() {
+    for json in [
+        r#"{"api_root":"https://a.example","api_root":"https://b.example"}"#,
+        r#"{"scopes":{"a":["GET /x"],"a":["* /.*"]}}"#,
+        r#"{"scopes":{"a":["GET /x"]},"scopes":{"a":["* /.*"]}}"#,
+        r#"{"scopes":{"a":[{"method":"GET","method":"DELETE","path":"/x"}]}}"#,
+        r#"{"ignored":{"a":1,"\u0061":2}}"#,
+    ] {
+        let rendered = faults(python(json).0);
+        assert!(rendered.contains("a member occurs twice in one object"), "{json}: {rendered}");
+    }
+}
+
 #[test]
 fn the_schema_knows_every_setting() {
     let schema = schemars::schema_for!(RawConfig).to_value();

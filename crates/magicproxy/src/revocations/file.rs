@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context as _, ensure};
+use magicproxy_core::json::unique_map;
 use serde::{Deserialize, Serialize};
 
 use super::{About, MOST, Revocation, Revoked};
@@ -22,6 +23,7 @@ pub(crate) type Stamp = Option<(Option<SystemTime>, u64, u64)>;
 #[serde(deny_unknown_fields)]
 struct Content {
     /// By name, so that none is there twice.
+    #[serde(deserialize_with = "unique_map")]
     revocations: BTreeMap<String, About>,
 }
 

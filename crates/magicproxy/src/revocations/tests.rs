@@ -52,7 +52,11 @@ fn a_file_is_changed_by_many_at_once_and_loses_nothing() {
     assert_eq!(file.read().unwrap().len(), 80);
     file.change(Vec::clear).unwrap();
     assert!(file.read().unwrap().is_empty());
-    for text in ["", "{}", r#"{"revocations": {"x": {"revoked_at": 1, "expires_at": 2}}}"#, r#"{"revocations": {}, "more": 1}"#] {
+    const TWICE: &str =
+        r#"{"revocations": {"jti:a": {"revoked_at": 1, "expires_at": 9}, "jti:a": {"revoked_at": 1, "expires_at": 2}}}"#;
+    for text in
+        ["", "{}", r#"{"revocations": {"x": {"revoked_at": 1, "expires_at": 2}}}"#, r#"{"revocations": {}, "more": 1}"#, TWICE]
+    {
         std::fs::write(&file.0, text).unwrap();
         assert!(file.read().is_err(), "{text}");
     }

@@ -1,12 +1,11 @@
 //! An upstream's list of elements, searched while it is parsed: a listing may be long, and a tree of it takes many times its length.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::{Element, ElementsObject, folded};
-use crate::json::{Name, UniqueNames, UniqueSkipped};
+use crate::json::{Name, UniqueNames, UniqueSkipped, lenient};
 
 /// Does the list hold one of these? `None` where the text is not of the form.
 pub(super) fn find_any(object: &ElementsObject, json: &[u8], wanted: &[Element]) -> Option<bool> {
@@ -38,7 +37,7 @@ impl<'de> Visitor<'de> for Listing<'_> {
             } else {
                 members.next_value::<UniqueSkipped>()?;
             }
-            names.note(name)?;
+            names.note(lenient(name))?;
         }
         Ok(found)
     }
@@ -103,7 +102,7 @@ impl<'de> Visitor<'de> for Listed<'_> {
                     members.next_value::<UniqueSkipped>()?;
                 }
             }
-            names.note::<A::Error>(Cow::clone(&name))?;
+            names.note(lenient(name))?;
         }
         key.into_iter().collect::<Option<_>>().ok_or_else(|| A::Error::custom("a member of the key is missing"))
     }

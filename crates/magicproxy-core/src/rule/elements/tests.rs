@@ -83,6 +83,34 @@ fn what_is_not_wanted_is_denied() {
     check(&format!(r#"{{"rrsets":[{{{TXT},"changetype":"DELETE"}},{again}]}}"#), Err(ElementsDenial::NotAllowed));
 }
 
+/// A server that reads names without regard to case must not see another element than the rule does.
+#[test]
+fn members_that_some_server_takes_for_one_are_refused() {
+    let of = |element: &str| format!(r#"{{"rrsets":[{{{TXT},"changetype":"REPLACE",{element}}}]}}"#);
+    for twins in [
+        r#""TYPE":"A""#,
+        r#""Type":"TXT""#,
+        r#""\u0054ype":"A""#,
+        r#""Name":"www.example.com.""#,
+        r#""changeType":"DELETE""#,
+        r#""change_type":"DELETE""#,
+        r#""name\u0000":"www.example.com.""#,
+        r#""records":[],"Records":[1]"#,
+        // Neither is looked for by the rule; the object is.
+        r#""ttl":1,"TTL":2"#,
+        "\"key\":1,\"\u{212a}ey\":2",
+        "\"disabled\":1,\"di\u{17f}abled\":2",
+    ] {
+        check(&of(twins), Err(ElementsDenial::Unreadable));
+    }
+    // A strict server sees a creation here, a lenient one a deletion.
+    check(&of(r#""RECORDS":[]"#), Err(ElementsDenial::NotAllowed));
+    check(&of("\"record\u{17f}\":[]"), Err(ElementsDenial::NotAllowed));
+    // Into these objects no rule looks: only what is there twice to the letter has two readings.
+    check(&of(r#""comments":[{"account":"a","Account":"b"}]"#), Ok(&[(Action::Create, "_acme-challenge.example.com txt")]));
+    check(&of(r#""comments":[{"account":"a","account":"b"}]"#), Err(ElementsDenial::Unreadable));
+}
+
 #[test]
 fn the_upstream_is_asked_and_understood() {
     let elements = powerdns();
@@ -108,6 +136,10 @@ fn the_upstream_is_asked_and_understood() {
         (r#"{"rrsets":[{"name":1,"type":"A"}]}"#, None),
         (r#"{"rrsets":[{"name":"a.","type":"A","x":[{"y":1,"y":1}]}]}"#, None),
         (r#"{"x":{"y":[{"z":1,"z":1}]},"rrsets":[]}"#, None),
+        (r#"{"rrsets":[],"RRsets":[]}"#, None),
+        (r#"{"rrsets":[{"name":"a.","type":"A","NAME":"b."}]}"#, None),
+        (r#"{"rrsets":[{"name":"a.","type":"A","ttl":1,"TTL":2}]}"#, None),
+        (r#"{"rrsets":[{"name":"a.","type":"A","x":[{"y":1,"Y":1}]}]}"#, Some(false)),
         (r#"{"x":{"y":[{"z":1},{"z":1}],"n":[null,true,-1,1.5,"s"]},"rrsets":[]}"#, Some(false)),
         (r#"{"rrsets":[{"n\u0061me":"_acme-challenge.example.com","\u0074ype":"T\u0058T"}]}"#, Some(true)),
     ] {
@@ -126,11 +158,35 @@ fn rules_that_could_be_misread_are_refused() {
         (r#"{"list":"l","key":["a","a"],"creates":{}}"#, Err(ElementsFault::Key)),
         (r#"{"list":"l","key":["a","b","c","d","e"],"creates":{}}"#, Err(ElementsFault::Key)),
         (r#"{"list":"","key":["a"],"creates":{}}"#, Err(ElementsFault::Name)),
+        (r#"{"list":"A","key":["a"],"creates":{"a":"1"}}"#, Ok(())),
+        (r#"{"list":"l","key":["a","A"],"creates":{}}"#, Err(ElementsFault::Spellings)),
+        (r#"{"list":"l","key":["a"],"creates":{"a_":"1"}}"#, Err(ElementsFault::Spellings)),
+        (r#"{"list":"l","key":["a"],"creates":{"b":"1"},"deletes":{"b":"2","B":"2"}}"#, Err(ElementsFault::Spellings)),
+        (r#"{"list":"l","key":["a"],"creates":{},"empty":"A"}"#, Err(ElementsFault::Spellings)),
+        (r#"{"list":"l","key":["a"],"creates":{},"only":{"A":"x"}}"#, Err(ElementsFault::Spellings)),
         (r#"{"list":"l","key":["a"],"creates":{},"lookup":"a={a}"}"#, Err(ElementsFault::Lookup)),
         (r#"{"list":"l","key":["a"],"creates":{},"lookup":"?a={b}"}"#, Err(ElementsFault::Lookup)),
         (r#"{"list":"l","key":["a"],"creates":{},"lookup":"?a=ä"}"#, Err(ElementsFault::Lookup)),
     ] {
         assert_eq!(Elements::parse(&object(json)).map(drop), expected, "{json}");
+    }
+}
+
+/// Another reader of the same rule would see the other value.
+#[test]
+fn a_rule_says_nothing_twice() {
+    for json in [
+        r#"{"list":"l","list":"l","key":["a"],"creates":{}}"#,
+        r#"{"list":"l","key":["a"],"creates":{},"creates":{"c":"1"}}"#,
+        r#"{"list":"l","key":["a"],"creates":{"c":"1","c":"2"}}"#,
+        r#"{"list":"l","key":["a"],"creates":{"c":"1","\u0063":"2"}}"#,
+        r#"{"list":"l","key":["a"],"creates":{"c":"1"},"deletes":{"c":"2","c":"3"}}"#,
+        r#"{"list":"l","key":["a"],"creates":{},"only":{"a":"x","a":"y"}}"#,
+        r#"{"list":"l","key":["a"],"creates":{},"only":{"a":["x"],"a":["x"]}}"#,
+        r#"{"list":"l","key":["a"],"creates":{},"deletes":null}"#,
+        r#"{"list":"l","key":["a"],"creates":{},"only":null}"#,
+    ] {
+        assert!(serde_json::from_str::<ElementsObject>(json).is_err(), "{json}");
     }
 }
 

@@ -56,6 +56,24 @@ fn what_does_not_fit_gives_nothing() {
     check("GET /r/{path.zone}", ("/zones/a%20b/x/end/y", "", "", None), Err("the value at `path` does not fit into a path"));
 }
 
+/// The upstream may read names without regard to case, and another value than the grant would hold.
+#[test]
+fn values_on_whose_way_names_are_alike_give_nothing() {
+    for json in
+        [r#"{"id":"1","ID":"2"}"#, r#"{"Id":"1"}"#, r#"{"id":"1","x":{},"X":{}}"#, "{\"id\":\"1\",\"key\":1,\"\u{212a}ey\":2}"]
+    {
+        let alike = |place: &str| format!("on the way to `{place}`, the names of members differ only in case or in `_`");
+        check("GET /r/{response.id}", (PATH, "", json, None), Err(&alike("response.id")));
+        check("GET /r/{request.id}", (PATH, json, "", None), Err(&alike("request.id")));
+        let nested = format!(r#"{{"a":[0,{json}]}}"#);
+        check("GET /r/{request.a.1.id}", (PATH, &nested, "", None), Err(&alike("request.a.1.id")));
+        // Not on the way.
+        check("GET /r/{request.b}", (PATH, &format!(r#"{{"a":{json},"b":"1"}}"#), "", None), Ok("GET /r/1"));
+    }
+    check("GET /r/{request.a.01}", (PATH, r#"{"a":[0,1]}"#, "", None), Err("there is no value at `request.a.01`"));
+    check("GET /r/{request.a.2}", (PATH, r#"{"a":[0,1]}"#, "", None), Err("there is no value at `request.a.2`"));
+}
+
 #[test]
 fn grants_that_mean_nothing_are_refused() {
     for refused in [

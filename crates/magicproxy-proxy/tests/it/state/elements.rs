@@ -157,6 +157,28 @@ async fn what_the_upstream_refuses_is_nobodys_and_what_it_cannot_tell_is_refused
     }
 }
 
+/// A server in Go or .NET finds `TYPE` where it looks for `type`, and would change another record than the token owns.
+#[tokio::test]
+async fn an_element_that_has_two_readings_is_not_sent() {
+    let upstream = powerdns(&[]).await;
+    let proxy = stateful(&upstream).await;
+    let token = Token::ruled(&challenges(false)).mint();
+    let line = format!("PATCH {ZONE}");
+    let with = |member: &str| {
+        let element = r#""name":"a.example.com.","type":"TXT","changetype":"REPLACE","records":[{"content":"x"}]"#;
+        format!(r#"{{"rrsets":[{{{element},{member}}}]}}"#)
+    };
+    for member in
+        [r#""TYPE":"A""#, r#""Name":"www.example.com.""#, r#""change_type":"DELETE""#, r#""Records":[]"#, r#""type\u0000":"A""#]
+    {
+        post(&proxy, &line, &token, &with(member)).await.assert_rejected(400, "body_unreadable");
+    }
+    let lenient_only = with(r#""ttl":1"#).replace("records", "Records");
+    post(&proxy, &line, &token, &lenient_only).await.assert_rejected(403, "not_allowed");
+    assert!(upstream.take_requests().is_empty());
+    assert_eq!(post(&proxy, &line, &token, &with(r#""ttl":1"#)).await.status, 204);
+}
+
 /// Two requests of one token at once: while the first asks whether the record exists, the second must not take it for its own.
 #[tokio::test]
 async fn what_is_being_looked_up_is_nobodys_yet() {

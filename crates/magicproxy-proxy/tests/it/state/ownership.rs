@@ -151,7 +151,7 @@ async fn values_come_from_request_path_and_location_too() {
     ask(&proxy, "DELETE /zones/two/things/x-1", &token).await.assert_rejected(403, "not_allowed");
     assert_eq!(ask(&proxy, "DELETE /zones/one/things/x-1", &token).await.status, 200);
     upstream.take_requests();
-    for unreadable in ["", "{", r#"{"name":"a","name":"b"}"#] {
+    for unreadable in ["", "{", r#"{"name":"a","name":"b"}"#, r#"{"name":"a","Name":"b"}"#, r#"{"NAME":"a"}"#] {
         post(&proxy, "POST /zones/one/things", &token, unreadable).await.assert_rejected(400, "body_unreadable");
     }
     let encoded = ["Content-Encoding: gzip", "Content-Length: 14"];

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Args;
 use magicproxy_core::UnixTime;
+use magicproxy_core::json::UniqueValue;
 use magicproxy_core::plugin::{PluginRequest, PluginResponse, PluginScope, Verdict};
 use magicproxy_core::state::{Partition, RowLimits};
 use magicproxy_plugin::Report;
@@ -55,7 +56,7 @@ struct RequestFile {
     query: Option<String>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
-    body: Option<Value>,
+    body: Option<UniqueValue>,
     upstream: Option<String>,
     sender: Option<IpAddr>,
     #[serde(default)]
@@ -68,7 +69,7 @@ struct ResponseFile {
     status: u16,
     #[serde(default)]
     headers: BTreeMap<String, String>,
-    body: Option<Value>,
+    body: Option<UniqueValue>,
 }
 
 /// Prints what it said; exit code 3 for a denial, 1 for a failure.
@@ -143,7 +144,7 @@ fn headers(headers: BTreeMap<String, String>) -> Vec<(String, Vec<u8>)> {
 }
 
 /// A string stands for itself, anything else for its JSON.
-fn body(body: Value) -> Arc<[u8]> {
+fn body(UniqueValue(body): UniqueValue) -> Arc<[u8]> {
     match body {
         Value::String(text) => text.into_bytes().into(),
         other => other.to_string().into_bytes().into(),

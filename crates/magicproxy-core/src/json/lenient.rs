@@ -1,0 +1,114 @@
+//! Member names as lenient readers of JSON compare them: `state.md` section 2.5.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use serde_json::{Map, Value};
+
+/// What a lenient reader makes of a member's name. Two names of one object that come out equal are one member to some server:
+/// Go's `encoding/json` and .NET compare without regard to case, readers in C stop at U+0000, and protobuf's JSON has
+/// `recordType` for `record_type`.
+///
+/// Names that differ for every such reader may come out equal too (`ß` and `ss`): doubt is denial.
+pub(crate) fn lenient(name: Cow<'_, str>) -> Cow<'_, str> {
+    let is_lenient = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase() && byte != b'_' && byte != 0;
+    if name.bytes().all(is_lenient) {
+        return name;
+    }
+    let read = name.split('\0').next().unwrap_or_default();
+    Cow::Owned(read.chars().flat_map(folded).filter(|character| !matches!(*character, '_' | DOT_ABOVE)).collect())
+}
+
+/// What the lower case of `İ` has behind its `i`, and Turkish readers have not.
+const DOT_ABOVE: char = '\u{307}';
+
+/// The character without its case. Three mappings make one text of all that Unicode's simple or full case folding takes for one:
+/// `K` U+212A is `k`, `ſ` is `s`, `ẞ` is `ss`, and `ı` is `i`, as Turkish readers have it.
+fn folded(character: char) -> impl Iterator<Item = char> {
+    character.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase)
+}
+
+/// The names of an object's members as lenient readers compare them, no two of them equal.
+#[derive(Debug)]
+pub(crate) struct LenientNames<'n> {
+    members: &'n Map<String, Value>,
+    names: HashSet<Cow<'n, str>>,
+}
+
+impl<'n> LenientNames<'n> {
+    /// `None` where a lenient reader takes two of the members for one.
+    pub(crate) fn of(members: &'n Map<String, Value>) -> Option<Self> {
+        let mut names = HashSet::with_capacity(members.len());
+        members.keys().all(|name| names.insert(lenient(Cow::Borrowed(name)))).then_some(Self { members, names })
+    }
+
+    /// Does a lenient reader find a member of this name where a strict one finds none?
+    pub(crate) fn misspell(&self, name: &str) -> bool {
+        !self.members.contains_key(name) && self.names.contains(&lenient(Cow::Borrowed(name)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn are_one(one: &str, other: &str) {
+        assert_eq!(lenient(Cow::Borrowed(one)), lenient(Cow::Borrowed(other)), "{one:?} {other:?}");
+    }
+
+    #[test]
+    fn names_that_some_reader_takes_for_one_are_equal() {
+        for (one, other) in [
+            ("type", "TYPE"),
+            ("type", "tyPe"),
+            ("key", "\u{212a}ey"),
+            ("disabled", "di\u{17f}abled"),
+            ("strasse", "straße"),
+            ("strasse", "STRASSE"),
+            ("straße", "STRAẞE"),
+            ("id", "İd"),
+            ("i\u{307}d", "İd"),
+            ("id", "ıd"),
+            ("ID", "ıd"),
+            ("größe", "GRÖSSE"),
+            ("σ", "ς"),
+            ("σ", "Σ"),
+            ("ω", "\u{2126}"),
+            ("å", "\u{212b}"),
+            ("µ", "μ"),
+            ("θ", "ϑ"),
+            ("θ", "ϴ"),
+            ("ι", "\u{345}"),
+            ("ǆ", "ǅ"),
+            ("\u{390}", "\u{1fd3}"),
+            ("\u{fb05}", "\u{fb06}"),
+            ("ꭰ", "Ꭰ"),
+            ("𐐨", "𐐀"),
+            ("type", "type\0"),
+            ("type", "TYPE\0x"),
+            ("record_type", "recordType"),
+            ("type", "_type"),
+        ] {
+            are_one(one, other);
+        }
+    }
+
+    #[test]
+    fn other_names_are_not() {
+        for (one, other) in
+            [("type", "types"), ("type", "ty-pe"), ("name", "names"), ("a", "á"), ("a", "а"), ("1", "１"), ("", "a")]
+        {
+            assert_ne!(lenient(Cow::Borrowed(one)), lenient(Cow::Borrowed(other)), "{one:?} {other:?}");
+        }
+    }
+
+    /// Whatever the two cases of a character are, they come out equal.
+    #[test]
+    fn no_character_differs_from_its_own_cases() {
+        for character in '\0'..=char::MAX {
+            let cases = [character.to_lowercase().to_string(), character.to_uppercase().to_string()];
+            cases.iter().for_each(|case| are_one(&character.to_string(), case));
+        }
+    }
+}
