@@ -153,7 +153,10 @@ impl Gate {
         let mut headers = head.headers;
         let stripped = self.carriers.stripped();
         RequestHeaders { upstream, stripped, peer, upgrade }.prepare(&mut headers);
-        let body = body.without_trailers(stripped);
+        let mut body = body.without_trailers(stripped);
+        if body.may_be_empty(&head.method) {
+            Box::pin(body.await_content()).await?;
+        }
         let mut message = Message { method: head.method, headers, origin, target, body, upgrade };
         let settled = match Settled::plain(permit, &consultation) {
             Ok(settled) => settled,

@@ -259,6 +259,7 @@ impl Origin {
         let Outgoing { method, mut headers, path, body } = outgoing;
         let uri = if version == Version::HTTP_2 {
             headers.remove(header::HOST);
+            headers.remove(header::TRANSFER_ENCODING);
             let scheme = if root.is_secure() { "https" } else { "http" };
             let uri = Uri::builder().scheme(scheme).authority(root.authority().clone()).path_and_query(path).build();
             uri.map_err(|_| Rejection::Internal)?
@@ -269,6 +270,10 @@ impl Origin {
         // RFC 9110 section 8.6: some servers answer 411 to such a request without a length. Of a body hyper says it itself.
         if body.is_empty() && matches!(method, Method::POST | Method::PUT | Method::PATCH) {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        // With these methods hyper sends no content of unknown length, unless it is told to.
+        if version == Version::HTTP_11 && body.has_unknown_length() && matches!(method, Method::GET | Method::HEAD) {
+            headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
         let mut request = Request::new(body);
         *request.method_mut() = method;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderName;
+use http::{HeaderName, Method};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -53,6 +53,8 @@ pub(crate) struct RequestBody {
 #[derive(Debug)]
 struct Stream {
     source: Source,
+    /// The frame that [`RequestBody::await_content`] found.
+    first: Option<Frame<Bytes>>,
     idle: IdleTimer,
     /// Trailers that do not go up, besides those that never do.
     stripped: Arc<[HeaderName]>,
@@ -96,7 +98,8 @@ impl RequestBody {
             return Self::empty();
         }
         let source = Source::Incoming(incoming);
-        let stream = Stream { source, idle: IdleTimer::new(idle, None), stripped: Arc::default(), buffered: None };
+        let idle = IdleTimer::new(idle, None);
+        let stream = Stream { source, first: None, idle, stripped: Arc::default(), buffered: None };
         Self { stream: Some(Box::new(stream)), progress: Arc::default() }
     }
 
@@ -116,6 +119,42 @@ impl RequestBody {
         self
     }
 
+    /// May the body turn out to have no content, with a method that gives content no meaning, or seldom has any? In chunks, or over
+    /// HTTP/2 without a length, only its first frame tells.
+    pub(crate) fn may_be_empty(&self, method: &Method) -> bool {
+        let has_usually_content = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
+        self.stream.is_some() && !has_usually_content && self.size_hint().exact().is_none_or(|length| length == 0)
+    }
+
+    /// Waits for the first content, the trailers or the end. A body that ends without either becomes [none](Self::empty), so that
+    /// its request is sent, and sent once more, as those are that never had one.
+    ///
+    /// # Errors
+    /// [`Rejection::RequestTimeout`] and [`Rejection::RequestBody`].
+    pub(crate) async fn await_content(&mut self) -> Result<(), Rejection> {
+        let Some(stream) = &mut self.stream else { return Ok(()) };
+        loop {
+            match std::future::poll_fn(|context| stream.poll_first(context)).await {
+                Some(Ok(frame)) if frame.data_ref().is_some_and(Bytes::is_empty) => {}
+                Some(Ok(frame)) => {
+                    stream.first = Some(frame);
+                    return Ok(());
+                }
+                Some(Err(error)) => return Err(unread(error)),
+                None => {
+                    self.progress.done.store(true, Ordering::Relaxed);
+                    self.stream = None;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Is there content of which nobody can tell how long it is?
+    pub(crate) fn has_unknown_length(&self) -> bool {
+        self.stream.is_some() && self.size_hint().exact().is_none()
+    }
+
     /// Reads it whole, if it is no longer than this: what will be sent is what was read. Trailers do not go up. The payer of the
     /// exchange pays for the memory, as the bytes come.
     pub(crate) async fn read_whole(&mut self, most: usize, exchange: &Holding) -> Result<Bytes, Rejection> {
@@ -125,10 +164,7 @@ impl RequestBody {
         let mut bytes = BytesMut::new();
         let mut buffered = exchange.take(Resource::BufferedBytes, 0)?;
         while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut *self).poll_frame(context)).await {
-            let frame = frame.map_err(|error| match error {
-                BodyError::Idle => Rejection::RequestTimeout,
-                _ => Rejection::RequestBody,
-            })?;
+            let frame = frame.map_err(unread)?;
             let data = frame.into_data().unwrap_or_default();
             if bytes.len() + data.len() > most {
                 return Err(Rejection::BodyTooLong);
@@ -159,6 +195,40 @@ impl RequestBody {
     }
 }
 
+impl Stream {
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(first))),
+            None => self.source.poll_frame(context),
+        }
+    }
+
+    /// Frames without content are no progress: they would keep a request waiting for ever.
+    fn poll_first(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.source.poll_frame(context) {
+            Poll::Pending => self.idle.poll_expired(context).map(|error| Some(Err(error))),
+            polled => polled,
+        }
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.first.is_none() && self.source.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // What was looked at belongs to a body of unknown length, and is of no account.
+        self.source.size_hint()
+    }
+}
+
+/// What is said of a request whose body could not be read.
+fn unread(error: BodyError) -> Rejection {
+    match error {
+        BodyError::Idle => Rejection::RequestTimeout,
+        _ => Rejection::RequestBody,
+    }
+}
+
 impl Body for RequestBody {
     type Data = Bytes;
     type Error = BodyError;
@@ -166,7 +236,7 @@ impl Body for RequestBody {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         let Some(stream) = &mut this.stream else { return Poll::Ready(None) };
-        let polled = stream.source.poll_frame(context);
+        let polled = stream.poll_frame(context);
         this.progress.waiting.store(polled.is_pending(), Ordering::Relaxed);
         match polled {
             Poll::Ready(Some(Ok(mut frame))) => {
@@ -190,7 +260,7 @@ impl Body for RequestBody {
 
     fn is_end_stream(&self) -> bool {
         let Some(stream) = &self.stream else { return true };
-        let ended = stream.source.is_end_stream();
+        let ended = stream.is_at_end();
         if ended {
             self.progress.done.store(true, Ordering::Relaxed);
         }
@@ -198,6 +268,6 @@ impl Body for RequestBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.stream.as_ref().map_or_else(|| SizeHint::with_exact(0), |stream| stream.source.size_hint())
+        self.stream.as_ref().map_or_else(|| SizeHint::with_exact(0), |stream| stream.size_hint())
     }
 }

@@ -15,6 +15,7 @@ mod support;
 
 mod admission;
 mod carriers;
+mod content;
 mod control;
 mod framing;
 mod headers;

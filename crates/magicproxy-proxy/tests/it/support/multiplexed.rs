@@ -26,7 +26,7 @@ use super::{Certificate, Proxy, soon};
 
 type Answer = http_body_util::combinators::BoxBody<Bytes, Infallible>;
 
-/// `/big` answers without end, `/held` when it is released, everything else at once.
+/// `/big` answers without end, `/held` when it is released, everything else at once. What came to `/echo` is noted.
 pub(crate) struct Multiplexed {
     pub(crate) address: SocketAddr,
     certificate: Certificate,
@@ -42,8 +42,22 @@ pub(crate) struct Counts {
     pub(crate) connections: Vec<ConnectionCounts>,
     /// All paths.
     pub(crate) seen: HashSet<String>,
+    /// What came to `/echo`.
+    pub(crate) content: Vec<SeenContent>,
     /// Bytes of answers without end that were taken.
     pub(crate) poured: usize,
+}
+
+/// A request with its content.
+#[derive(Clone, Debug)]
+pub(crate) struct SeenContent {
+    pub(crate) method: String,
+    /// The names of its header fields.
+    pub(crate) fields: Vec<String>,
+    /// Did its head end the stream?
+    pub(crate) ended_at_once: bool,
+    pub(crate) body: String,
+    pub(crate) trailers: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -183,19 +197,28 @@ impl Stage {
             connection.peak = connection.peak.max(connection.open);
         });
         let mut released = self.released.subscribe();
-        let open = Open { stage: self, answered: false };
+        let (mut open, mut length) = (Open { stage: self, answered: false }, 60_000);
         if path.starts_with("/big") {
             return Ok(Response::new(Endless(open).boxed()));
         }
         if path.starts_with("/held") {
             released.wait_for(|released| *released).await.unwrap();
         }
-        if !path.starts_with("/early") {
+        if path == "/echo" {
+            let (head, body) = request.into_parts();
+            let ended_at_once = body.is_end_stream();
+            let content = body.collect().await.unwrap();
+            let trailers = content.trailers().is_some();
+            let fields = head.headers.keys().map(|name| name.as_str().to_owned()).collect();
+            let body = String::from_utf8(content.to_bytes().to_vec()).unwrap();
+            let seen = SeenContent { method: head.method.to_string(), fields, ended_at_once, body, trailers };
+            open.stage.count(|counts| counts.content.push(seen));
+            length = 0;
+        } else if !path.starts_with("/early") {
             let _ = request.into_body().collect().await;
         }
-        let mut open = open;
         open.answered = true;
-        Ok(Response::new(Full::new(Bytes::from(vec![b'x'; 60_000])).boxed()))
+        Ok(Response::new(Full::new(Bytes::from(vec![b'x'; length])).boxed()))
     }
 }
 
