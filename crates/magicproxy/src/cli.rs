@@ -28,9 +28,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::Flags;
 use crate::config::raw::RawConfig;
 use crate::config::setting::{Origin, Setting};
+use crate::config::{Flags, WorkingDirectory};
 
 /// One API credential in, any number of narrow magic tokens out.
 #[derive(Debug, Parser)]
@@ -39,12 +39,15 @@ pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Leave out which files are used and what was made; warnings and errors stay
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failure, 2 usage, 3 denied (explain, plugin run), 78 configuration; run: those of\n\
                           its program, 126 or 127 where it cannot be started.\n\
-                          Configuration: --config, $MAGICPROXY_CONFIG, ./magicproxy.toml, ~/.config/magicproxy/config.toml, \
-                          /etc/magicproxy/config.toml.";
+                          Configuration: --config, $MAGICPROXY_CONFIG, ./magicproxy.toml (serve and config only), \
+                          ~/.config/magicproxy/config.toml, /etc/magicproxy/config.toml.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -102,7 +105,14 @@ impl SettingsArgs {
         let mut raw = RawConfig::default();
         raw.keys.folder = flag("--keys", self.keys);
         raw.upstream.api_root = flag("--api-root", self.api_root);
-        Flags { config: self.config, raw }
+        Flags { config: self.config, raw, working_directory: WorkingDirectory::Ignored }
+    }
+}
+
+impl Flags {
+    /// The same, for a command that reads `./magicproxy.toml` and `./keys`.
+    fn and_working_directory(self) -> Self {
+        Self { working_directory: WorkingDirectory::Read, ..self }
     }
 }
 

@@ -10,6 +10,8 @@ mod check;
 mod defaults;
 mod environment;
 pub(crate) mod fault;
+mod found;
+mod keys;
 mod limits;
 pub(crate) mod listeners;
 mod native;
@@ -23,6 +25,7 @@ pub(crate) mod state;
 mod suggest;
 #[cfg(test)]
 mod tests;
+pub(crate) mod trust;
 mod upstreams;
 pub(crate) mod value;
 
@@ -42,7 +45,6 @@ pub(crate) use fault::{Fault, Faults};
 pub(crate) use suggest::nearest;
 
 use crate::ConfigurationForm;
-use crate::failure::reason;
 use crate::keystore::KeyFiles;
 use crate::output::harmless;
 use crate::tls;
@@ -51,7 +53,7 @@ use fault::Sources;
 use listeners::{ListenerSettings, TlsSource};
 use plugins::PluginsSettings;
 use raw::{RawConfig, RawKeys};
-use setting::{Origin, Setting};
+use setting::Setting;
 use state::{RevocationSettings, StateSettings};
 use value::{LogFormat, LogLevel};
 
@@ -62,6 +64,19 @@ pub(crate) struct Flags {
     pub(crate) config: Option<PathBuf>,
     /// The flags that give a setting.
     pub(crate) raw: RawConfig,
+    /// What becomes of files in the working directory that nobody names.
+    pub(crate) working_directory: WorkingDirectory,
+}
+
+/// Are `./magicproxy.toml` and `./keys` read where nobody names them? Whoever fills a working directory, such as the author
+/// of a repository, must not choose where tokens are sent or whose key a credential is sealed to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum WorkingDirectory {
+    /// No: by every command that uses tokens or credentials of its caller.
+    #[default]
+    Ignored,
+    /// Yes, as the Python program does: by `serve` and `config`.
+    Read,
 }
 
 /// The checked configuration.
@@ -93,6 +108,8 @@ pub(crate) struct Config {
 pub(crate) struct KeySettings {
     pub(crate) files: KeyFiles,
     pub(crate) bits: usize,
+    /// `./keys` is there, and nobody named it: another folder is used.
+    pub(crate) passed_over: bool,
 }
 
 /// What is logged.
@@ -104,9 +121,11 @@ pub(crate) struct LogSettings {
 }
 
 impl Config {
-    /// Finds, reads and checks the configuration.
+    /// Finds, reads and checks the configuration, and says on standard error which files and variables it is made of.
     pub(crate) fn load(flags: Flags, environment: &Environment) -> Result<Self, Faults> {
-        Layers::gather(flags, environment).check()
+        let layers = Layers::gather(flags, environment);
+        layers.say_what_is_used();
+        layers.check()
     }
 
     /// The URL by which callers reach the proxy, as far as anybody knows.
@@ -220,6 +239,8 @@ pub(crate) struct Layers {
     pub(crate) raw: RawConfig,
     pub(crate) sources: Sources,
     pub(crate) warnings: Vec<String>,
+    /// `./magicproxy.toml` is there, and nobody named it.
+    passed_over: bool,
     faults: Vec<Fault>,
 }
 
@@ -228,8 +249,9 @@ impl Layers {
     pub(crate) fn gather(flags: Flags, environment: &Environment) -> Self {
         let mut faults = Vec::new();
         let mut warnings = environment.misspelt();
-        let native = read_native(flags.config.as_deref(), environment, &mut faults);
-        let python = read_python(environment, &mut faults);
+        let passed_over = found::is_passed_over(&flags, environment);
+        let native = found::native(&flags, environment, &mut faults);
+        let python = found::python(environment, &mut faults);
         let ours = environment.layer(&mut faults);
         let (native, native_source) = native.map_or((RawConfig::default(), None), |file| {
             faults.extend(file.faults);
@@ -242,19 +264,23 @@ impl Layers {
         });
         let python_rules = !python.scopes.is_empty();
         let written = [flags.raw, ours, environment.python_layer(), native, python];
-        let raw = above_defaults(written, environment);
+        let raw = above_defaults(written, defaults::layer(environment, flags.working_directory));
+        if flags.working_directory == WorkingDirectory::Ignored {
+            faults.extend(found::relative_keys(&raw));
+        }
         if python_rules && !raw.upstream.danger_prefix_matching.given().is_some_and(|given| given.value) {
             warnings
                 .push("the scopes of CONFIG_FILE are matched against the whole path, unlike in the Python program".to_owned());
         }
         let sources = Sources { native: native_source, python: python_source };
-        Self { raw, sources, warnings, faults }
+        warnings.extend(sources.files().iter().filter_map(|file| trust::of_another(Path::new(file))));
+        Self { raw, sources, warnings, passed_over, faults }
     }
 
     /// One layer above the defaults, without looking at flags, environment and files.
     pub(crate) fn only(raw: RawConfig) -> Self {
-        let raw = above_defaults([raw], &Environment::default());
-        Self { raw, sources: Sources::default(), warnings: Vec::new(), faults: Vec::new() }
+        let raw = above_defaults([raw], defaults::layer(&Environment::default(), WorkingDirectory::Ignored));
+        Self { raw, sources: Sources::default(), warnings: Vec::new(), passed_over: false, faults: Vec::new() }
     }
 
     /// Checks what was read.
@@ -268,8 +294,7 @@ impl Layers {
 }
 
 /// All that was written, in layers, above presets and defaults.
-fn above_defaults(written: impl IntoIterator<Item = RawConfig>, environment: &Environment) -> RawConfig {
-    let mut defaults = defaults::layer(environment);
+fn above_defaults(written: impl IntoIterator<Item = RawConfig>, mut defaults: RawConfig) -> RawConfig {
     let upstream = std::mem::take(&mut defaults.upstream);
     let layers = written.into_iter().chain([defaults]);
     let raw = layers.map(|raw| RawConfig { keys: in_folder(raw.keys), ..raw }).reduce(RawConfig::or);
@@ -291,38 +316,4 @@ fn in_folder(keys: RawKeys) -> RawKeys {
         folder: Setting::default(),
         bits: keys.bits,
     }
-}
-
-fn read_native(flag: Option<&Path>, environment: &Environment, faults: &mut Vec<Fault>) -> Option<native::NativeFile> {
-    let (path, origin) = match (flag, environment.var("MAGICPROXY_CONFIG")) {
-        (Some(path), _) => (path.to_owned(), Origin::Flag("--config")),
-        (None, Some(path)) => (PathBuf::from(path), Origin::Environment("MAGICPROXY_CONFIG".to_owned())),
-        (None, None) => (discover(environment)?, Origin::Default),
-    };
-    let text = read_text(&path, origin, faults)?;
-    Some(native::parse(&path, text))
-}
-
-/// The first of the places where a configuration file may lie.
-fn discover(environment: &Environment) -> Option<PathBuf> {
-    let here = Some(PathBuf::from("magicproxy.toml"));
-    let user = environment.xdg("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("magicproxy/config.toml"));
-    let system = Some(PathBuf::from("/etc/magicproxy/config.toml"));
-    [here, user, system].into_iter().flatten().find(|path| path.exists())
-}
-
-fn read_python(environment: &Environment, faults: &mut Vec<Fault>) -> Option<python::PythonFile> {
-    let path = PathBuf::from(environment.var("CONFIG_FILE")?);
-    let text = read_text(&path, Origin::Environment("CONFIG_FILE".to_owned()), faults)?;
-    Some(python::parse(&path, text))
-}
-
-fn read_text(path: &Path, origin: Origin, faults: &mut Vec<Fault>) -> Option<String> {
-    let fault = match std::fs::read(path).map(String::from_utf8) {
-        Ok(Ok(text)) => return Some(text),
-        Ok(Err(_)) => format!("configuration file `{}`: expected UTF-8 text", path.display()),
-        Err(error) => format!("configuration file `{}`: {}", path.display(), reason(&error)),
-    };
-    faults.push(Fault::new(fault, origin));
-    None
 }

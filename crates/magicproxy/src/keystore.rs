@@ -21,7 +21,7 @@ use magicproxy_proxy::clock;
 use zeroize::Zeroizing;
 
 use crate::config::setting::Origin;
-use crate::config::{Config, Fault, Faults};
+use crate::config::{Config, Fault, Faults, trust};
 use crate::failure::reason;
 
 /// Where the three files are.
@@ -105,7 +105,7 @@ impl KeyFiles {
     fn load_ring(&self, retired: &[PathBuf]) -> Result<Keys, Faults> {
         let active = read_private(&self.private)?;
         let mut held = vec![HeldKey::of(&self.private, &active)];
-        let mut warnings: Vec<String> = exposure(&self.private).into_iter().collect();
+        let mut warnings: Vec<String> = exposure(&self.private).into_iter().chain(trust::of_another(&self.private)).collect();
         let mut others = Vec::new();
         for path in retired {
             let key = read_private(path)?;
@@ -201,6 +201,12 @@ impl HeldKey {
 }
 
 fn read_private(path: &Path) -> Result<PrivateKey, Faults> {
+    if let Some(fault) = trust::writable_by_everybody(path) {
+        let fault = Fault::new(format!("private key {fault}"), Origin::Default);
+        return Err(Faults::one(
+            fault.help(format!("make new keys if anyone may have done so, else chmod 600 '{}'", path.display())),
+        ));
+    }
     let text = std::fs::read_to_string(path).map(Zeroizing::new).map_err(|error| one_fault(path, &reason(&error)))?;
     PrivateKey::from_pem(&text).map_err(|error| one_fault(path, &error))
 }

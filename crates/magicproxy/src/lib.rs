@@ -31,7 +31,11 @@ use failure::Failure;
 pub fn main() -> ExitCode {
     logging::install_panic_hook();
     let environment = Environment::of_process();
-    match run(Cli::parse().command, &environment) {
+    let cli = Cli::parse();
+    if cli.quiet {
+        output::hush();
+    }
+    match run(cli.command, &environment) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }

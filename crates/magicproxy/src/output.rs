@@ -1,6 +1,15 @@
 //! Writing to the terminal: a closed pipe is no failure, and colour only where it is wanted (`NO_COLOR`).
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// `--quiet`: remarks are left out. Set once, before any command runs.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Leaves remarks out from now on.
+pub(crate) fn hush() {
+    QUIET.store(true, Ordering::Relaxed);
+}
 
 /// May escape sequences be written?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +53,14 @@ pub(crate) fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
 /// Writes a line to standard error. What cannot be said there cannot be said.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Writes a line to standard error that is good to know and no warning: which file is used, what was made. `--quiet` leaves
+/// it out.
+pub(crate) fn remark(text: &str) {
+    if !QUIET.load(Ordering::Relaxed) {
+        note(text);
+    }
 }
 
 /// Text from a stranger, without anything that a terminal obeys.

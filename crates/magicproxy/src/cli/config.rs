@@ -11,7 +11,7 @@ use crate::config::raw::RawConfig;
 use crate::config::setting::{Entry, Origin};
 use crate::config::{Environment, Layers};
 use crate::failure::Failure;
-use crate::output::{self, note};
+use crate::output::{self, note, remark};
 
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
@@ -48,7 +48,8 @@ pub(crate) fn run(args: ConfigArgs, environment: &Environment) -> Result<(), Fai
 }
 
 fn check(args: LookArgs, environment: &Environment) -> Result<(), Failure> {
-    let layers = Layers::gather(args.settings.into_flags(), environment);
+    let layers = Layers::gather(args.settings.into_flags().and_working_directory(), environment);
+    layers.used().iter().for_each(|line| remark(line));
     let warnings = layers.warnings.clone();
     let files = layers.sources.files();
     let result = layers.check().and_then(|config| config.keys.files.load().map(|keys| keys.map(|keys| keys.warnings)));
@@ -72,7 +73,8 @@ fn check(args: LookArgs, environment: &Environment) -> Result<(), Failure> {
 }
 
 fn show(args: LookArgs, environment: &Environment) -> Result<(), Failure> {
-    let layers = Layers::gather(args.settings.into_flags(), environment);
+    let layers = Layers::gather(args.settings.into_flags().and_working_directory(), environment);
+    layers.used().iter().for_each(|line| remark(line));
     let describe = |origin: &Origin| layers.sources.describe(origin);
     if args.json {
         let entry = |entry: Entry<'_>| json!({ "key": entry.key, "value": entry.value, "source": describe(entry.origin) });

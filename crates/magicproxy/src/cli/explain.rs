@@ -64,7 +64,7 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
     let question = Question { token: &token, method: &args.method, target, upstream, sender: args.sender, config: &config };
     let verdict = match &args.proxy {
         Some(url) => question.ask(&Peer::for_secrets(url, args.danger_plain_http).map_err(Failure::usage)?)?,
-        None => question.decide(&config.keys.files.load_existing()?.ring),
+        None => question.decide(&config.keys.open()?.ring),
     };
     let asked = format!("{} {}", harmless(&args.method), harmless(&asked.target));
     if args.json {

@@ -74,7 +74,7 @@ struct Standing {
 
 impl Standing {
     fn of(token: &str, config: &Config) -> Result<Self, Failure> {
-        let Some(keys) = config.keys.files.load()? else {
+        let Some(keys) = config.keys.open_if_there()? else {
             let refused = format!("there is no key at `{}` to check it with", config.keys.files.private.display());
             return Ok(Self { signature: "not checked", refused: Some(refused) });
         };

@@ -85,7 +85,7 @@ pub(crate) fn run(args: KeysArgs, environment: &Environment) -> Result<(), Failu
         KeysCommand::List(args) => list(args, environment),
         KeysCommand::Rotate(args) => rotate(args, environment),
         KeysCommand::ExportPublic(args) => {
-            let keys = Config::load(args.settings.into_flags(), environment)?.keys.files.load_existing()?;
+            let keys = Config::load(args.settings.into_flags(), environment)?.keys.open()?;
             if !args.jwks {
                 return Ok(output::print(&keys.ring.active().public().to_pem())?);
             }
@@ -108,7 +108,10 @@ impl NewKeyArgs {
     fn config(self, environment: &Environment) -> Result<Config, Failure> {
         let mut flags = self.settings.into_flags();
         flags.raw.keys.bits = flag("--bits", self.bits);
-        Ok(Config::load(flags, environment)?)
+        let config = Config::load(flags, environment)?;
+        // Nothing is made elsewhere in silence.
+        config.keys.ensure_meant().map_err(Failure::usage)?;
+        Ok(config)
     }
 }
 
@@ -132,7 +135,7 @@ fn rotate(args: RotateArgs, environment: &Environment) -> Result<(), Failure> {
     let retire_after = args.retire_after.as_deref().map(parse_duration).transpose();
     let retire_after = retire_after.map_err(|expected| Failure::usage(format!("--retire-after: {expected}")))?;
     let config = args.new.config(environment)?;
-    config.keys.files.load_existing()?;
+    config.keys.open()?;
     let (key, retired) = config.keys.files.rotate(NewKey::of(&config))?;
     output::print(&made(&key, &config.keys.files))?;
     output::print(&format!("the old key is now `{}`: its tokens stay valid until it is deleted", retired.display()))?;
@@ -166,8 +169,7 @@ fn sealing_line(path: &Path, key: &SealingKey) -> String {
 }
 
 fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
-    let keys = Config::load(args.settings.into_flags(), environment)?.keys.files.load_existing()?;
-    keys.warnings.iter().for_each(|warning| note(&format!("warning: {warning}")));
+    let keys = Config::load(args.settings.into_flags(), environment)?.keys.open()?;
     let state = |at: usize| if at == 0 { "active" } else { "retired" };
     if args.json {
         let key = |(at, key): (usize, &HeldKey)| json!({ "kid": key.id.as_str(), "bits": key.bits, "state": state(at), "file": key.path.display().to_string() });

@@ -23,7 +23,7 @@ use super::{SettingsArgs, secret};
 use crate::client::Peer;
 use crate::config::{Config, Environment, parse_duration};
 use crate::failure::Failure;
-use crate::output::{self, harmless, note};
+use crate::output::{self, harmless, remark};
 use crate::wire;
 
 #[derive(Debug, Args)]
@@ -77,7 +77,7 @@ pub(crate) fn run(args: MintArgs, environment: &Environment) -> Result<(), Failu
         (None, None) => offline(order, Config::load(args.settings.into_flags(), environment)?)?,
     };
     output::print(&token)?;
-    note(&Claims::of(&token)?.summary());
+    remark(&Claims::of(&token)?.summary());
     Ok(())
 }
 
@@ -122,7 +122,7 @@ pub(super) fn rule(text: &str) -> Result<RawRule, String> {
 }
 
 fn offline(order: MintOrder, config: Config) -> Result<Zeroizing<String>, Failure> {
-    let keys = config.keys.files.load_existing()?;
+    let keys = config.keys.open()?;
     let upstream = config.upstream_named(order.aud.as_deref()).map_err(Failure::usage)?;
     let accepted = upstream.acceptance.max_lifetime.map_or(config.minting.max_lifetime, Duration::from_secs);
     let limits = MintLimits {

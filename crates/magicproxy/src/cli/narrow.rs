@@ -21,7 +21,7 @@ use super::{mint, secret};
 use crate::client::Peer;
 use crate::config::{Environment, parse_duration};
 use crate::failure::Failure;
-use crate::output::{self, harmless, note};
+use crate::output::{self, harmless, note, remark};
 use crate::wire;
 
 #[derive(Debug, Args)]
@@ -93,7 +93,7 @@ pub(crate) fn run(args: &NarrowArgs, environment: &Environment) -> Result<(), Fa
     if caveat.limit.is_some() && matches!(&parsed, UnverifiedToken::V2(token) if !token.names_minter()) {
         note(NEEDS_MINTER);
     }
-    note(&Claims::of(&narrowed)?.summary());
+    remark(&Claims::of(&narrowed)?.summary());
     Ok(())
 }
 

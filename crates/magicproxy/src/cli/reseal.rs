@@ -13,7 +13,7 @@ use super::{SettingsArgs, narrow, secret};
 use crate::client::Peer;
 use crate::config::{Config, Environment};
 use crate::failure::Failure;
-use crate::output::{self, note};
+use crate::output::{self, remark};
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("source").required(true))]
@@ -51,7 +51,7 @@ pub(crate) fn run(args: ResealArgs, environment: &Environment) -> Result<(), Fai
         }
         None => {
             let config = Config::load(args.settings.into_flags(), environment)?;
-            let keys = config.keys.files.load_existing()?;
+            let keys = config.keys.open()?;
             let claims = UnverifiedToken::parse(&token).context("token")?.claims_for_display().unwrap_or_default();
             let upstream = config.upstream_named(claims.get("aud").and_then(|aud| aud.as_str())).map_err(Failure::usage)?;
             keys.ring
@@ -60,6 +60,6 @@ pub(crate) fn run(args: ResealArgs, environment: &Environment) -> Result<(), Fai
         }
     };
     output::print(&resealed)?;
-    note(&Claims::of(&resealed)?.summary());
+    remark(&Claims::of(&resealed)?.summary());
     Ok(())
 }

@@ -10,6 +10,7 @@ use magicproxy_proxy::clock;
 use serde_json::json;
 
 use super::{SettingsArgs, secret, time};
+use crate::config::state::BESIDE_KEYS;
 use crate::config::{Config, Environment};
 use crate::failure::Failure;
 use crate::output::{self, harmless, note};
@@ -67,6 +68,10 @@ pub(crate) fn run(args: RevokeArgs, environment: &Environment) -> Result<(), Fai
         return Err(Failure::usage(format!("--reason: longer than {LONGEST_REASON} bytes")));
     }
     let config = Config::load(args.settings.clone().into_flags(), environment)?;
+    if config.revocations.file.as_deref() == Some(&config.keys.files.folder().join(BESIDE_KEYS)) {
+        // The proxy that runs here would read another list.
+        config.keys.ensure_meant().map_err(Failure::usage)?;
+    }
     let kept = Kept::of(&config)?;
     if args.list {
         return Ok(print(&kept.read()?, args.json)?);

@@ -56,8 +56,9 @@ impl ServeArgs {
 
 /// Serves until it is told to stop.
 pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Failure> {
-    let layers = Layers::gather(args.into_flags(), environment);
+    let layers = Layers::gather(args.into_flags().and_working_directory(), environment);
     let mut warnings = layers.warnings.clone();
+    let used = layers.used();
     let mut config = layers.check()?;
     let _log = logging::install(config.log);
     let scaled = wire::raise_open_file_limit().and_then(|files| fit_to_files(&mut config, files));
@@ -70,8 +71,12 @@ pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Fail
     warnings.extend(keys.warnings.iter().cloned());
     warnings.extend(tls::warnings(&config));
     warnings.extend(config.upstreams.iter().filter_map(|upstream| plain_http(upstream)));
-    let mut banner =
-        Banner { lines: facts(&config, &keys), warnings, next: Vec::new(), as_log: config.log.format == Some(LogFormat::Json) };
+    let mut banner = Banner {
+        lines: facts(&config, &keys).into_iter().chain(used).collect(),
+        warnings,
+        next: Vec::new(),
+        as_log: config.log.format == Some(LogFormat::Json),
+    };
     match scaled {
         Some(Scaled::Defaults(line)) => banner.lines.push(line),
         Some(Scaled::Given(line)) => banner.warnings.push(line),

@@ -1,13 +1,14 @@
 //! From the configuration as written to checked values; every fault is found, none stops the search.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use magicproxy_core::{PatternMode, RawRule, Rule, RuleFault, Scope, ScopeName, Scopes};
 use magicproxy_proxy::settings::{Limits, MintSettings, Quota, Timeouts};
 
 use super::fault::{Fault, Sources};
+use super::keys::KEYS_HERE;
 use super::limits::RawQuota;
 use super::raw::{RawConfig, RawLimits, RawMint, RawTimeouts, RawUpstream};
 use super::setting::{Given, Origin, Setting};
@@ -107,7 +108,10 @@ impl Checker<'_> {
             }
             None => 2048,
         };
-        KeySettings { files, bits }
+        let unnamed = raw.keys.private_key.given().is_some_and(|given| given.origin == Origin::Default);
+        let here = Path::new(KEYS_HERE).join("private.pem");
+        let passed_over = unnamed && files.private != here && here.exists();
+        KeySettings { files, bits, passed_over }
     }
 
     pub(super) fn scopes(&mut self, raw: &RawConfig, patterns: PatternMode) -> Scopes {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use magicproxy_proxy::settings::{Limits, MintSettings, Timeouts};
 
+use super::WorkingDirectory;
 use super::carrier::{CarrierText, RefusalChoice};
 use super::environment::Environment;
 use super::plugins;
@@ -16,13 +17,16 @@ use super::value::{
     DurationText, ForwardingChoice, LogLevel, MintPolicy, ProtocolChoice, SlashChoice, StoreChoice, StrangersChoice,
 };
 
-/// The defaults, in this environment and this working directory.
-pub(crate) fn layer(environment: &Environment) -> RawConfig {
+/// The folder of keys where there is no home folder and the working directory is nobody's.
+const SYSTEM_KEYS: &str = "/var/lib/magicproxy/keys";
+
+/// The defaults, in this environment.
+pub(crate) fn layer(environment: &Environment, here: WorkingDirectory) -> RawConfig {
     let limits = Limits::default();
     RawConfig {
         listen: text("127.0.0.1:5000"),
         acme: RawAcme { directory: text("https://acme-v02.api.letsencrypt.org/directory"), ..RawAcme::default() },
-        keys: RawKeys { folder: text(key_folder(environment)), bits: set(2048), ..RawKeys::default() },
+        keys: RawKeys { folder: text(key_folder(environment, here)), bits: set(2048), ..RawKeys::default() },
         mint: mint(&MintSettings::default()),
         state: RawState {
             store: set(StoreChoice::Redb),
@@ -69,19 +73,20 @@ pub(crate) fn layer(environment: &Environment) -> RawConfig {
     }
 }
 
-/// What systemd hands over (`LoadCredential=`), if keys are there; `keys` here, if the Python program's are there; else the
-/// user's data folder.
-fn key_folder(environment: &Environment) -> String {
+/// What systemd hands over (`LoadCredential=`), if keys are there; `keys` in a working directory that is read, if the Python
+/// program's are there; else the user's data folder.
+fn key_folder(environment: &Environment, here: WorkingDirectory) -> String {
     if let Some(folder) = environment.var("CREDENTIALS_DIRECTORY").filter(|folder| Path::new(folder).join("private.pem").exists())
     {
         return folder.to_owned();
     }
-    let here = Path::new("keys");
-    if here.join("private.pem").exists() {
+    let is_read = here == WorkingDirectory::Read;
+    if is_read && Path::new("keys/private.pem").exists() {
         return "keys".to_owned();
     }
     let data = environment.xdg("XDG_DATA_HOME", ".local/share").map(|data| data.join("magicproxy/keys"));
-    data.map_or_else(|| "keys".to_owned(), |folder| folder.to_string_lossy().into_owned())
+    let without_home = if is_read { "keys" } else { SYSTEM_KEYS };
+    data.map_or_else(|| without_home.to_owned(), |folder| folder.to_string_lossy().into_owned())
 }
 
 fn mint(mint: &MintSettings) -> RawMint {

@@ -54,7 +54,8 @@ impl Environment {
     /// A folder of the XDG base directory specification, or its place below the home folder.
     pub(crate) fn xdg(&self, name: &str, below_home: &str) -> Option<PathBuf> {
         let named = self.var(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        named.or_else(|| self.var("HOME").map(|home| PathBuf::from(home).join(below_home)))
+        let home = || self.var("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+        named.or_else(|| home().map(|home| home.join(below_home)))
     }
 
     /// What our own variables say.

@@ -13,6 +13,8 @@ use super::setting::{Origin, Section as _};
 use super::value::{StoreChoice, StrangersChoice};
 use crate::failure::reason;
 
+/// The file of revocations, where nobody names another: in the folder of keys.
+pub(crate) const BESIDE_KEYS: &str = "revocations.json";
 /// No token lives longer, where nobody says less.
 const UNBOUNDED: Duration = Duration::from_secs(magicproxy_core::token::MAX_LIFETIME_SECONDS);
 /// Clocks may differ by some of it, at a token's beginning and at its end.
@@ -76,8 +78,7 @@ impl Checker<'_> {
         if let Some(given) = tokens.revocations.given().filter(|_| shared) {
             self.fault("tokens.revocations: with `state.store = \"valkey\"` revocations are in the store", &given.origin);
         }
-        let file =
-            tokens.revocations.given().map_or_else(|| keys.files.folder().join("revocations.json"), |given| self.path(given));
+        let file = tokens.revocations.given().map_or_else(|| keys.files.folder().join(BESIDE_KEYS), |given| self.path(given));
         let lifetime = self.lifetime("tokens.max_lifetime", &tokens.max_lifetime).unwrap_or(UNBOUNDED) + LEEWAY;
         let stale =
             self.text("state.on_unreachable", &raw.state.on_unreachable, |text| match text.strip_prefix("allow-stale ") {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use magicproxy_core::{EncodedSlash, PatternMode, UnnamedTokens};
 use magicproxy_proxy::settings::{Forwarding, Links, RefusalShape, UpstreamProtocol};
 
+use super::setting::Origin;
 use super::*;
 use crate::output::Colour;
 

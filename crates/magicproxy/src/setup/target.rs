@@ -110,6 +110,7 @@ impl Targets {
         let unix_socket = args.socket.as_deref().map(|path| absolute(path, "--socket")).transpose()?;
         let Some(url) = &args.proxy else {
             let layers = Layers::gather(Flags { config: args.config, ..Flags::default() }, environment);
+            layers.say_what_is_used();
             let targets = of_config(layers)?.into_iter();
             let with_flags = |target: Target| Target {
                 ca_file: ca_file.clone().or(target.ca_file),

@@ -45,7 +45,7 @@ fn every_way(place: &Place) -> Vec<(String, String)> {
 }
 
 fn ok(output: Output) -> String {
-    assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{output:?}");
+    assert_eq!((output.code, output.said().as_str()), (0, ""), "{output:?}");
     output.stdout
 }
 

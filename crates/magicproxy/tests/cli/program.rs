@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
@@ -20,6 +20,13 @@ pub(crate) struct Output {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+}
+
+impl Output {
+    /// What standard error says besides the files that are used.
+    pub(crate) fn said(&self) -> String {
+        self.stderr.lines().filter(|line| !line.starts_with("using ")).map(|line| format!("{line}\n")).collect()
+    }
 }
 
 /// A run that is being prepared.
@@ -85,7 +92,23 @@ impl Place {
         std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
     }
 
+    /// A run with the configuration and the keys that lie here. Commands other than `serve` and `config` do not look for them,
+    /// so the environment names them.
     pub(crate) fn program(&self, args: &[&str]) -> Program {
+        let mut program = self.bare(args);
+        let looks = matches!(args.first(), Some(&("serve" | "config")));
+        for (name, flag, file) in
+            [("MAGICPROXY_CONFIG", "--config", "magicproxy.toml"), ("MAGICPROXY_KEYS", "--keys", "keys/private.pem")]
+        {
+            if !looks && !args.contains(&flag) && self.path(file).exists() {
+                program = program.env(name, file.trim_end_matches("/private.pem"));
+            }
+        }
+        program
+    }
+
+    /// A run of which nothing here is named.
+    pub(crate) fn bare(&self, args: &[&str]) -> Program {
         let mut command = Command::new(env!("CARGO_BIN_EXE_magicproxy"));
         command.args(args).current_dir(self.folder.path()).env_clear().env("HOME", self.path("home"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -96,6 +119,16 @@ impl Place {
 impl Program {
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    pub(crate) fn current_dir(mut self, folder: &Path) -> Self {
+        self.command.current_dir(folder);
         self
     }
 

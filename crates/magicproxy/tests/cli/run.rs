@@ -31,11 +31,11 @@ fn variables_arrive_and_real_credentials_do_not() {
     }
     assert!(!output.stdout.contains("GITHUB_TOKEN") && !output.stdout.contains("GH_TOKEN"), "{output:?}");
     assert_eq!(
-        output.stderr,
+        output.said(),
         "set GH_ENTERPRISE_TOKEN\nset GH_HOST\nremoved GH_TOKEN\nremoved GITHUB_ENTERPRISE_TOKEN\nremoved GITHUB_TOKEN\n"
     );
     let silent = place.program(&["run", "--token-file", "job.token", "--", &show]).env("GH_TOKEN", "ghp_marked").output();
-    assert_eq!((silent.code, silent.stderr.as_str()), (0, ""));
+    assert_eq!((silent.code, silent.said().as_str()), (0, ""));
 }
 
 #[test]
@@ -56,10 +56,10 @@ fn what_cannot_be_started_ends_as_in_a_shell() {
     place.write("not-executable", "x");
     let start = |name: &str| place.program(&["run", "--token-file", "job.token", "--client", "git", "--", name]).output();
     let none = start("no-such-program-here");
-    assert_eq!((none.code, none.stderr.as_str()), (127, "error: `no-such-program-here`: there is no such program\n"));
+    assert_eq!((none.code, none.said().as_str()), (127, "error: `no-such-program-here`: there is no such program\n"));
     assert_eq!(start("./no/such/file").code, 127);
     let locked = start("./not-executable");
-    assert_eq!((locked.code, locked.stderr.as_str()), (126, "error: `./not-executable`: permission denied\n"));
+    assert_eq!((locked.code, locked.said().as_str()), (126, "error: `./not-executable`: permission denied\n"));
     assert_eq!(start("./keys").code, 126, "a folder");
 }
 
@@ -144,7 +144,8 @@ fn gh_gets_its_socket_by_a_folder_without_secrets() {
         let output = sh(&place, "gh", &["--socket", "it's \"x\""], script);
         let socket = serde_json::Value::from(place.path("it's \"x\"").to_str().unwrap());
         let expected = format!("version: \"1\"\nhttp_unix_socket: {socket}\nconfig.yml\n{token}\nhost:\n");
-        assert_eq!((output.code, output.stdout, output.stderr.as_str()), (0, expected, ""));
+        assert_eq!((output.code, output.said()), (0, String::new()));
+        assert_eq!(output.stdout, expected);
     }
     let folder = std::fs::read_dir(place.path("home/.cache/magicproxy")).unwrap().next().unwrap().unwrap();
     assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700);
@@ -154,7 +155,7 @@ fn gh_gets_its_socket_by_a_folder_without_secrets() {
 fn all_sets_what_does_not_contradict() {
     let (place, token) = place();
     let output = sh(&place, "all", &[], "env");
-    assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{output:?}");
+    assert_eq!((output.code, output.said().as_str()), (0, ""), "{output:?}");
     for line in [
         "ANTHROPIC_BASE_URL=https://proxy.example/anthropic".to_owned(),
         format!("ANTHROPIC_API_KEY={token}"),
