@@ -39,6 +39,9 @@ export function fromBase64url(text) {
   }
 }
 
+/** Lower-case hexadecimal digits. @param {Uint8Array} bytes */
+export const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+
 /** In time that does not depend on where they differ. @param {Uint8Array} a @param {Uint8Array} b */
 export function equal(a, b) {
   if (a.length !== b.length) return false;

@@ -66,6 +66,9 @@ export function narrow(token: string, caveat: Caveat | string): Promise<string>;
 /** What a token says of itself, without believing it. */
 export function inspect(token: string): Inspection;
 
+/** What the proxy's log calls this chain of caveats, and `magicproxy revoke chain:…` ends with all that is narrowed from it. No secret. */
+export function chainId(token: string): Promise<string>;
+
 /** Verifies everything but the rules, with the private keys. */
 export function open(
   token: string,

@@ -1,6 +1,6 @@
 // Minting, narrowing, inspecting and opening tokens of version 2.
 
-import { base64url, concat, equal, fromUtf8, hmac, random, utf8 } from "./bytes.js";
+import { base64url, concat, equal, fromUtf8, hex, hmac, random, sha256, utf8 } from "./bytes.js";
 import { checkCredential } from "./credential.js";
 import { DEFAULT_MAX_LIFETIME, LEEWAY, MAX_BYTES, MAX_CAVEATS, MAX_LIFETIME, MAX_TIME, TokenError, parseCaveat, parseClaims, parseToken } from "./form.js";
 import * as hpke from "./hpke.js";
@@ -80,6 +80,24 @@ export function inspect(token) {
     expiresAt: Math.min(...times("exp")),
     notBefore: Math.max(claims.iat, ...times("nbf")),
   };
+}
+
+/** See `index.d.ts`; state-store.md section 7. */
+export async function chainId(token) {
+  const { minted, caveats } = parseToken(token);
+  let last = await digest(utf8("chain"), utf8("v2"), utf8(minted));
+  for (const part of caveats) last = await digest(utf8("chain"), utf8("caveat"), last, utf8(part));
+  return hex(last);
+}
+
+/** The first 16 bytes of SHA-256 over all parts, each behind its length. */
+async function digest(...parts) {
+  const length = (part) => {
+    const bytes = new Uint8Array(8);
+    new DataView(bytes.buffer).setBigUint64(0, BigInt(part.length));
+    return bytes;
+  };
+  return (await sha256(concat(...parts.flatMap((part) => [length(part), part])))).slice(0, 16);
 }
 
 /** See `index.d.ts`. */

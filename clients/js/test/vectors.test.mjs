@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 
-import { TokenError, inspect, mint, mintV1, narrow, open } from "../src/index.js";
+import { TokenError, chainId, inspect, mint, mintV1, narrow, open } from "../src/index.js";
 import * as hpke from "../src/hpke.js";
 import { fromBase64url, utf8 } from "../src/bytes.js";
 
@@ -59,6 +59,13 @@ test("vectors", async () => {
 
 test("narrowings", async () => {
   for (const { token, caveat, narrowed } of vectors.narrowings) assert.equal(await narrow(token, caveat), narrowed);
+});
+
+test("chain ids", async () => {
+  const { tokens } = JSON.parse(await readFile(new URL("../../../testdata/vectors/revocation.json", import.meta.url), "utf8"));
+  const sealed = tokens.filter(({ token }) => token.startsWith("mt2."));
+  assert(sealed.length > 5);
+  for (const { name, token, id } of sealed) assert.equal(await chainId(token), id, name);
 });
 
 test("seals", async () => {

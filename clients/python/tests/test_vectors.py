@@ -12,7 +12,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "src"))
 from magicproxy_token import TokenError, __main__, hpke, inspect, mint, narrow, open_token  # noqa: E402
 from magicproxy_token.form import base64url, from_base64url  # noqa: E402
 
-VECTORS = json.loads((pathlib.Path(__file__).parents[3] / "testdata/vectors/token-v2.json").read_text("utf-8"))
+FOLDER = pathlib.Path(__file__).parents[3] / "testdata/vectors"
+VECTORS = json.loads((FOLDER / "token-v2.json").read_text("utf-8"))
+REVOCATION = json.loads((FOLDER / "revocation.json").read_text("utf-8"))
 KEY = VECTORS["keys"][0]
 PUBLIC = {name: KEY[name] for name in ("kty", "crv", "x")}
 #: What only the rules decide.
@@ -63,6 +65,12 @@ class Vectors(unittest.TestCase):
     def test_narrowings(self):
         for vector in VECTORS["narrowings"]:
             self.assertEqual(narrow(vector["token"], vector["caveat"]), vector["narrowed"])
+
+    def test_chain_ids(self):
+        tokens = [vector for vector in REVOCATION["tokens"] if vector["token"].startswith("mt2.")]
+        self.assertGreater(len(tokens), 5)
+        for vector in tokens:
+            self.assertEqual(inspect(vector["token"]).chain, vector["id"], vector["name"])
 
     def test_seals(self):
         seals = [seal for seal in VECTORS["seals"] if seal["kem"] == "x25519"]

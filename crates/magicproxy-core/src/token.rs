@@ -7,6 +7,7 @@ mod acceptance;
 mod authentic;
 mod authorize;
 mod caveat;
+mod chain;
 mod claims;
 mod grant;
 mod label;
@@ -33,6 +34,7 @@ pub use acceptance::{Acceptance, MAX_SEALED_LIFETIME_SECONDS, TokenVersion};
 pub use authentic::{AuthenticToken, NotCompiled};
 pub use authorize::{Access, Denial, UnnamedTokens};
 pub use caveat::{Caveat, MAX_CAVEATS, ParseCaveatError, Sender};
+pub use chain::{Chain, ChainId};
 pub use claims::{SignedToken, UnverifiedToken};
 pub use label::Label;
 pub use mint::{Grant, MintError, MintRequest, Minted};
@@ -84,7 +86,8 @@ impl<'de> serde::Deserialize<'de> for UpstreamName {
 }
 
 /// A token's `jti`: 1 to 128 characters of `A-Z a-z 0-9 - _`.
-fn is_token_id(id: &str) -> bool {
+#[must_use]
+pub fn is_token_id(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
@@ -143,6 +146,7 @@ pub struct VerifiedToken {
     narrowing: Vec<Narrowing>,
     /// Whom what it makes belongs to: the same for all that are narrowed from one token.
     owner: Partition,
+    chain: Chain,
     provenance: Provenance,
     sealed: Sealed,
 }
@@ -259,7 +263,8 @@ impl VerifiedToken {
         let caveats = || self.narrowing.iter().filter_map(|caveat| caveat.policy.as_ref());
         let policies = || std::iter::once(&self.policy).chain(caveats());
         let networks: usize = self.narrowing.iter().filter_map(|caveat| caveat.networks.as_deref()).map(size_of_val).sum();
-        policies().map(Policy::memory_bytes).sum::<usize>() + networks + self.sealed.memory_bytes()
+        let chain = size_of_val(self.chain.ids());
+        policies().map(Policy::memory_bytes).sum::<usize>() + networks + chain + self.sealed.memory_bytes()
     }
 
     /// How long its credential is at most, in bytes, however that is sealed.
@@ -272,6 +277,12 @@ impl VerifiedToken {
     #[must_use]
     pub fn owner(&self) -> Partition {
         self.owner
+    }
+
+    /// What its chain of caveats is called, and whose revocation ends it. `state-store.md` section 7.
+    #[must_use]
+    pub fn chain(&self) -> &Chain {
+        &self.chain
     }
 
     /// Who could have minted it.

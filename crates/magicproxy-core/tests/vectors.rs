@@ -4,12 +4,16 @@
 
 #[path = "vectors/files.rs"]
 mod files;
+#[path = "vectors/make_revocation.rs"]
+mod make_revocation;
 #[path = "vectors/make_sealed.rs"]
 mod make_sealed;
 #[path = "vectors/make_tokens.rs"]
 mod make_tokens;
 #[path = "vectors/members.rs"]
 mod members;
+#[path = "vectors/revocation.rs"]
+mod revocation;
 #[path = "vectors/rules.rs"]
 mod rules;
 #[path = "vectors/sealed.rs"]

@@ -119,6 +119,7 @@ impl Drop for AccessRecord {
             target: "magicproxy::access",
             request_id = %self.id,
             jti = self.token.as_ref().map(|token| token.id()),
+            chain = self.token.as_ref().map(|token| tracing::field::display(token.chain().id())),
             sub = labels,
             upstream = self.upstream.as_deref(),
             method = self.method.as_str().get(..MAX_METHOD).unwrap_or(self.method.as_str()),

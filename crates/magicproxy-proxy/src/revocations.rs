@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use magicproxy_core::state::Partition;
-use magicproxy_core::{UnixTime, VerifiedToken};
+use magicproxy_core::{ChainId, UnixTime, VerifiedToken};
 
 use crate::rejection::Rejection;
 
@@ -20,9 +20,11 @@ const ALWAYS: u64 = u64::MAX;
 /// What is revoked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RevocationList {
-    /// Tokens, by what logs call them: their `jti`, or a digest.
+    /// Chains of caveats: tokens with exactly these, and all that were narrowed from them.
+    pub chains: HashSet<ChainId>,
+    /// Families of tokens, by what logs call them: their `jti`, or a digest.
     pub ids: HashSet<String>,
-    /// Tokens and all that were narrowed from them.
+    /// Families of tokens, by whom what they make belongs to.
     pub owners: HashSet<Partition>,
     /// Tokens of these keys.
     pub keys: HashSet<String>,
@@ -32,11 +34,14 @@ pub struct RevocationList {
 
 impl RevocationList {
     fn is_empty(&self) -> bool {
-        self.ids.is_empty() && self.owners.is_empty() && self.keys.is_empty() && self.before.is_none()
+        self.chains.is_empty() && self.ids.is_empty() && self.owners.is_empty() && self.keys.is_empty() && self.before.is_none()
     }
 
+    /// Asks nothing of kinds of which there is no entry.
     fn has(&self, token: &VerifiedToken) -> bool {
-        self.before.is_some_and(|before| token.issued_at() < before)
+        let chained = || token.chain().ids().iter().any(|id| self.chains.contains(id));
+        (!self.chains.is_empty() && chained())
+            || self.before.is_some_and(|before| token.issued_at() < before)
             || self.ids.contains(token.id())
             || self.owners.contains(&token.owner())
             || self.keys.contains(token.key().as_str())

@@ -70,6 +70,15 @@ pub(crate) fn harmless(text: &str) -> String {
     text.chars().map(|c| if obeyed(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
 }
 
+/// The beginning of a text that may be a secret which somebody put in the wrong place.
+pub(crate) fn masked(text: &str) -> String {
+    const SHOWN: usize = 6;
+    if text.chars().count() <= 2 * SHOWN {
+        return harmless(text);
+    }
+    format!("{}…", harmless(&text.chars().take(SHOWN).collect::<String>()))
+}
+
 /// A word as a shell reads it.
 pub(crate) fn quoted(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte);

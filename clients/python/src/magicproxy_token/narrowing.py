@@ -18,6 +18,8 @@ class Inspection:
     #: Seconds since 1970: what claims and caveats leave.
     expires_at: int
     not_before: int
+    #: What the proxy's log calls this chain of caveats, and `magicproxy revoke chain:…` ends. No secret.
+    chain: str
 
 
 def next_tag(tag, part):
@@ -48,4 +50,18 @@ def inspect(token):
     caveats = parsed.caveats()
     every = [parsed.claims, *caveats]
     told = lambda name: [said[name] for said in every if name in said]  # noqa: E731
-    return Inspection(parsed.claims, caveats, told("sub"), min(told("exp")), max([parsed.claims["iat"], *told("nbf")]))
+    begins = max([parsed.claims["iat"], *told("nbf")])
+    return Inspection(parsed.claims, caveats, told("sub"), min(told("exp")), begins, chain_id(parsed))
+
+
+def chain_id(parsed):
+    """The id of exactly this chain of caveats, as hexadecimal digits: state-store.md section 7."""
+    last = _digest(b"chain", b"v2", parsed.minted.encode("ascii"))
+    for part in parsed.caveat_parts:
+        last = _digest(b"chain", b"caveat", last, part.encode("ascii"))
+    return last.hex()
+
+
+def _digest(*parts):
+    """The first 16 bytes of SHA-256 over all parts, each behind its length."""
+    return hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).digest()[:16]

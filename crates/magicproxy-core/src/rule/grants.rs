@@ -259,6 +259,11 @@ pub struct NewGrant {
 }
 
 impl NewGrant {
+    #[cfg(test)]
+    pub(crate) fn of(path: &str, methods: &[Method]) -> Self {
+        Self { path: path.to_owned(), methods: methods.to_vec() }
+    }
+
     /// The canonical path.
     #[must_use]
     pub fn path(&self) -> &str {

@@ -1,12 +1,14 @@
 //! The header and the claims of a version 1 token, read strictly. `token-v1.md` sections 1, 2 and 4.
 
+use aws_lc_rs::digest;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::caveat::{Caveat, MAX_CAVEATS};
+use super::chain::Chain;
 use super::sealed::{PREFIX, SealedToken};
 use super::verify::VerifyError;
-use crate::encoding::from_base64url;
+use crate::encoding::{base64url, from_base64url};
 use crate::json::{self, UniqueValue, present};
 use crate::rule::RawRule;
 use crate::state::Partition;
@@ -113,6 +115,24 @@ impl<'t> UnverifiedToken<'t> {
         }
     }
 
+    /// What logs would call it, were it genuine: its `jti`, or a digest of one without.
+    #[must_use]
+    pub fn id(&self) -> Option<String> {
+        match self {
+            Self::V1(token) => token.claims().ok().map(|claims| token.id(&claims)),
+            Self::V2(token) => Some(token.claims().jti.clone()),
+        }
+    }
+
+    /// What its chain of caveats would be called, were it genuine: no more than a holder could compute. `state-store.md` section 7.
+    #[must_use]
+    pub fn chain(&self) -> Option<Chain> {
+        match self {
+            Self::V1(token) => token.claims().ok().map(|claims| token.chain(&claims)),
+            Self::V2(token) => Some(token.chain()),
+        }
+    }
+
     /// The claims as JSON, for one who wants to look at a token without believing it; without the sealed credential.
     #[must_use]
     pub fn claims_for_display(&self) -> Option<serde_json::Value> {
@@ -125,6 +145,7 @@ impl<'t> UnverifiedToken<'t> {
 
 /// A version 1 token whose form was checked and nothing else.
 pub struct SignedToken<'t> {
+    text: &'t str,
     pub(super) header: Header,
     pub(super) signed: &'t str,
     payload: &'t str,
@@ -151,7 +172,7 @@ impl<'t> SignedToken<'t> {
         if header.alg != "RS256" || header.typ != "JWT" {
             return Err(VerifyError::Header);
         }
-        Ok(Self { header, signed, payload, signature })
+        Ok(Self { text, header, signed, payload, signature })
     }
 
     /// The key that the token says it was signed by.
@@ -168,11 +189,34 @@ impl<'t> SignedToken<'t> {
         Some(claims)
     }
 
+    /// Its `jti`, or a digest of the whole token where it has none: what logs call it.
+    pub(super) fn id(&self, claims: &Claims) -> String {
+        claims.jti.clone().unwrap_or_else(|| digest_of(self.text))
+    }
+
+    /// Its chain, whose root is its id: the proxy keeps that in whatever it makes of a token.
+    pub(super) fn chain(&self, claims: &Claims) -> Chain {
+        Chain::of_signed(&self.id(claims), claims.caveats.as_deref().unwrap_or_default())
+    }
+
+    /// The claims of a token that the proxy makes of this one: the same, with the id written down.
+    pub(super) fn claims_to_keep(&self) -> Result<Claims, VerifyError> {
+        let mut claims = self.claims()?;
+        claims.jti = Some(self.id(&claims));
+        Ok(claims)
+    }
+
     /// The claims. Call this only after the signature was verified.
     pub(super) fn claims(&self) -> Result<Claims, VerifyError> {
         let payload = from_base64url(self.payload).ok_or(VerifyError::Malformed)?;
         json::object(&payload).map_err(|error| VerifyError::Claims(error.to_string()))
     }
+}
+
+/// What to call a token that has no `jti`.
+fn digest_of(text: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    base64url(digest.as_ref().get(..16).unwrap_or_default())
 }
 
 /// Of a version 1 token: by its sealed credential, which is fresh in each minted token. `state.md` section 1.

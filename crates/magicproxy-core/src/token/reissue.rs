@@ -7,7 +7,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::caveat::{Caveat, MAX_CAVEATS};
-use super::claims::{SignedToken, UnverifiedToken};
+use super::claims::{Claims, SignedToken, UnverifiedToken};
 use super::sealed::NarrowError;
 use super::verify::VerifyContext;
 use super::{MintError, VerifiedToken, VerifyError};
@@ -81,12 +81,7 @@ impl KeyRing {
         };
         caveat.check().map_err(NarrowError::from)?;
         caveat.check_rules(compiler)?;
-        let mut claims = token.claims()?;
-        let caveats = claims.caveats.get_or_insert_default();
-        if caveats.len() >= MAX_CAVEATS {
-            return Err(NarrowError::TooMany.into());
-        }
-        caveats.push(caveat.clone());
+        let claims = with_caveat(token.claims_to_keep()?, caveat.clone())?;
         let narrowed = self.sign_token(&claims, self.signer_of(&token)?)?;
         // Rules may be acceptable list by list and too much together.
         self.verify_with(&narrowed, context, compiler)?;
@@ -138,10 +133,12 @@ impl KeyRing {
         if !self.verify_with(text, context, compiler)?.plugins().is_empty() {
             return Err(ReissueError::Guarded);
         }
-        let rules = grants.iter().flat_map(NewGrant::rules).map(RawRule::Text).collect();
+        let rules: Vec<_> = grants.iter().flat_map(NewGrant::rules).map(RawRule::Text).collect();
         let receipt = match UnverifiedToken::parse(text)? {
             UnverifiedToken::V1(token) => {
-                let mut claims = token.claims()?;
+                // Its rules once more as a caveat: so its chain is its own, and ends with that of the presented token.
+                let caveat = Caveat { allowed: Some(rules.clone()), ..Caveat::default() };
+                let mut claims = with_caveat(token.claims_to_keep()?, caveat)?;
                 (claims.allowed, claims.scopes) = (Some(rules), None);
                 self.sign_token(&claims, self.signer_of(&token)?)?
             }
@@ -175,9 +172,19 @@ impl KeyRing {
         if verified.owner_is_counted() {
             return Err(ReissueError::Limited);
         }
-        let mut claims = token.claims()?;
+        let mut claims = token.claims_to_keep()?;
         let credential = self.open_rsa(&SealedCredential::new(claims.token, signer.public().id().clone()))?;
         claims.token = seal(&credential, active.public())?;
         Ok(self.sign_token(&claims, active)?)
     }
+}
+
+/// The claims with one caveat more, behind those that are there.
+fn with_caveat(mut claims: Claims, caveat: Caveat) -> Result<Claims, NarrowError> {
+    let caveats = claims.caveats.get_or_insert_default();
+    if caveats.len() >= MAX_CAVEATS {
+        return Err(NarrowError::TooMany);
+    }
+    caveats.push(caveat);
+    Ok(claims)
 }

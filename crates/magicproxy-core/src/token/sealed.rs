@@ -12,6 +12,7 @@ use crate::encoding::from_base64url;
 use crate::state::Partition;
 use crate::token::VerifyError;
 use crate::token::caveat::{Caveat, MAX_CAVEATS, ParseCaveatError};
+use crate::token::chain::Chain;
 
 pub use claims::SealedClaims;
 pub use mint::SealRequest;
@@ -100,6 +101,11 @@ impl<'t> SealedToken<'t> {
     /// Whom what it makes belongs to: the same whatever caveats it bears. `state.md` section 1.
     pub(super) fn owner(&self) -> Partition {
         Partition::of(&[b"token", b"v2", self.minted.as_bytes()])
+    }
+
+    /// Its chain. An unreadable caveat, for which the token is refused, names no older chain. `state-store.md` section 7.
+    pub(super) fn chain(&self) -> Chain {
+        Chain::of_sealed(self.minted, &self.caveats, &self.caveats().unwrap_or_default())
     }
 
     /// What its caveats say, where they are readable.

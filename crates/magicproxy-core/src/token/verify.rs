@@ -1,7 +1,5 @@
 //! Verifying a token; one of version 1: signature first, then times, then rules. `token-v1.md`.
 
-use aws_lc_rs::digest;
-
 use super::acceptance::{Acceptance, TokenVersion};
 use super::authentic::{AuthenticToken, NotCompiled};
 use super::claims::{Claims, SignedToken, UnverifiedToken, signed_owner};
@@ -9,7 +7,6 @@ use super::grant::Granted;
 use super::{LEEWAY_SECONDS, MAX_LIFETIME_SECONDS, MAX_UNIX_TIME, Provenance, UpstreamName, VerifiedToken, is_token_id};
 use crate::UnixTime;
 use crate::credential::ParseCredentialError;
-use crate::encoding::base64url;
 use crate::key::{KeyRing, PrivateKey};
 use crate::pattern::PatternMode;
 use crate::policy::{Policy, PolicyError, RuleCompiler};
@@ -119,7 +116,7 @@ impl KeyRing {
         match UnverifiedToken::parse(text)? {
             UnverifiedToken::V1(token) => {
                 context.acceptance.ensure_version(TokenVersion::V1)?;
-                self.authenticate_signed(text, &token, context)
+                self.authenticate_signed(&token, context)
             }
             UnverifiedToken::V2(token) => {
                 context.acceptance.ensure_version(TokenVersion::V2)?;
@@ -128,12 +125,7 @@ impl KeyRing {
         }
     }
 
-    fn authenticate_signed(
-        &self,
-        text: &str,
-        token: &SignedToken<'_>,
-        context: &VerifyContext<'_>,
-    ) -> Result<AuthenticToken, VerifyError> {
+    fn authenticate_signed(&self, token: &SignedToken<'_>, context: &VerifyContext<'_>) -> Result<AuthenticToken, VerifyError> {
         let key = self.signer_of(token)?;
         if context.acceptance.denies_key(key.public().id()) {
             return Err(VerifyError::UnknownKey);
@@ -153,7 +145,8 @@ impl KeyRing {
         let granted = granted(&mut claims, context)?;
         let authentic = VerifiedToken {
             policy: Policy::nothing(),
-            id: claims.jti.unwrap_or_else(|| digest_of(text)),
+            id: token.id(&claims),
+            chain: token.chain(&claims),
             key: key.public().id().clone(),
             key_ends_at: None,
             issued_at: iat,
@@ -216,10 +209,4 @@ fn granted(claims: &mut Claims, context: &VerifyContext<'_>) -> Result<Granted, 
 
 pub(super) fn claim(what: &str) -> VerifyError {
     VerifyError::Claims(what.to_owned())
-}
-
-/// What to call a token that has no `jti`.
-fn digest_of(text: &str) -> String {
-    let digest = digest::digest(&digest::SHA256, text.as_bytes());
-    base64url(digest.as_ref().get(..16).unwrap_or_default())
 }

@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use magicproxy_core::{UnixTime, UnverifiedToken};
+use magicproxy_core::{ChainId, UnixTime, UnverifiedToken};
 use magicproxy_proxy::settings::{RevocationList, Revocations};
+use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, Proxy, Token, Upstream, keys, now, request};
+use crate::support::{Answer, Client, Proxy, Token, Upstream, guard, keys, now, request};
 
 async fn ask(proxy: &Proxy, token: &str) -> Answer {
     Client::ask(proxy, request("GET /user", token, &[], "")).await
@@ -34,6 +35,7 @@ async fn each_kind_refuses_its_tokens_and_no_others() {
     let id = claims.claims_for_display().unwrap()["jti"].as_str().unwrap().to_owned();
     let empty = RevocationList::default;
     let own = [
+        RevocationList { chains: HashSet::from([claims.chain().unwrap().id()]), ..empty() },
         RevocationList { ids: HashSet::from([id]), ..empty() },
         RevocationList { owners: HashSet::from([claims.owner().unwrap()]), ..empty() },
     ];
@@ -61,6 +63,53 @@ async fn each_kind_refuses_its_tokens_and_no_others() {
     // What it may not do is not told to whom it is no longer given.
     let narrow = Token::allowing(&["GET /nothing"]).living(now() - 61, now() + 60).mint();
     refused(&ask(&proxy, &narrow).await, 401, "revoked_token");
+}
+
+/// What is narrowed, and what is made anew, ends with the chain that it came from; parent and siblings live.
+#[tokio::test]
+async fn a_chain_is_revoked_without_its_parent_and_siblings() {
+    let upstream = Upstream::hello().await;
+    let revocations = Arc::new(Revocations::default());
+    let proxy = with(&upstream, &revocations).await;
+    for parent in [Token::any().to_string(), super::state::receipts::sealed(&json!(["GET /.*"]))] {
+        let one = narrowed(&proxy, &parent, json!({"sub": "one"})).await;
+        let other = narrowed(&proxy, &parent, json!({"sub": "other"})).await;
+        let child = narrowed(&proxy, &one, json!({"exp": now() + 60})).await;
+        let chain = |token: &str| UnverifiedToken::parse(token).unwrap().chain().unwrap().id();
+        let all = [&parent, &one, &other, &child];
+        for (revoked, refuses) in [
+            (&child, [false, false, false, true]),
+            (&one, [false, true, false, true]),
+            (&other, [false, false, true, false]),
+            (&parent, [true; 4]),
+        ] {
+            // Beside a thousand others, and beside entries of other kinds.
+            let mut chains: HashSet<ChainId> = (0..1000).map(|at| ChainId::parse(&format!("{at:032x}")).unwrap()).collect();
+            chains.insert(chain(revoked));
+            revocations.replace(RevocationList { chains, ids: HashSet::from(["x".to_owned()]), ..RevocationList::default() });
+            for (token, refused) in all.into_iter().zip(refuses) {
+                let answer = ask(&proxy, token).await;
+                assert_eq!(answer.status, if refused { 401 } else { 200 }, "{}", answer.text());
+                let again = narrow(&proxy, token, json!({"sub": "later"})).await;
+                assert_eq!(again.status, if refused { 401 } else { 200 }, "{}", again.text());
+            }
+        }
+        revocations.replace(RevocationList::default());
+        assert_eq!(ask(&proxy, &child).await.status, 200);
+    }
+}
+
+async fn narrow(proxy: &Proxy, token: &str, caveat: Value) -> Answer {
+    let body = json!({ "caveat": caveat }).to_string();
+    let length = format!("Content-Length: {}", body.len());
+    Client::ask(proxy, request("POST /__magictoken/narrow", token, &["Content-Type: application/json", &length], &body)).await
+}
+
+async fn narrowed(proxy: &Proxy, token: &str, caveat: Value) -> String {
+    let answer = narrow(proxy, token, caveat).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    guard(&answer.text());
+    answer.text()
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ async fn the_watch_sees_the_log() {
         "rule=\"GET /watched/.*\"",
         "upstream=\"api.test\"",
         "jti=",
+        "chain=",
         "bytes_out=5",
     ] {
         assert!(allowed[0].contains(part), "{part}: {allowed:?}");

@@ -5,7 +5,7 @@ mod histories;
 mod limits;
 mod ownership;
 mod plugins;
-mod receipts;
+pub(crate) mod receipts;
 mod rows;
 
 use std::sync::Arc;

@@ -8,15 +8,18 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{ArgGroup, Args};
-use magicproxy_core::{UnixTime, UnverifiedToken, VerifyError};
+use magicproxy_core::{ChainId, UnixTime, UnverifiedToken, VerifyError};
 use magicproxy_proxy::clock;
 use serde_json::{Map, Value, json};
 
 use self::chain::Chain;
+use super::revoke::effect::reaching;
 use super::{SettingsArgs, secret, time};
 use crate::config::{Config, Environment};
 use crate::failure::Failure;
+use crate::keystore::Keys;
 use crate::output::{self, harmless};
+use crate::revocations::RevocationFile;
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("source").required(true))]
@@ -46,7 +49,7 @@ pub(crate) fn run(args: InspectArgs, environment: &Environment) -> Result<(), Fa
     };
     let claims = Claims::of(&token)?;
     let config = Config::load(args.settings.into_flags(), environment)?;
-    let standing = Standing::of(&token, &config)?;
+    let standing = Standing::of(&token, &config)?.unless_revoked(&token, &config)?;
     if args.json {
         output::print_json(&claims.to_json(&standing))?;
     } else {
@@ -62,22 +65,30 @@ pub(super) struct Claims {
     kid: Option<String>,
     members: Map<String, Value>,
     chain: Chain,
+    chain_id: Option<ChainId>,
 }
 
 /// What the keys at hand say of a token.
 #[derive(Debug)]
-struct Standing {
+pub(super) struct Standing {
     signature: &'static str,
     /// Why the proxy would not accept it, if so.
-    refused: Option<String>,
+    pub(super) refused: Option<String>,
 }
 
 impl Standing {
     fn of(token: &str, config: &Config) -> Result<Self, Failure> {
-        let Some(keys) = config.keys.open_if_there()? else {
-            let refused = format!("there is no key at `{}` to check it with", config.keys.files.private.display());
-            return Ok(Self { signature: "not checked", refused: Some(refused) });
-        };
+        match config.keys.open_if_there()? {
+            Some(keys) => Self::by(&keys, token, config),
+            None => {
+                let refused = format!("there is no key at `{}` to check it with", config.keys.files.private.display());
+                Ok(Self { signature: "not checked", refused: Some(refused) })
+            }
+        }
+    }
+
+    /// By these keys.
+    pub(super) fn by(keys: &Keys, token: &str, config: &Config) -> Result<Self, Failure> {
         let claims = Claims::of(token)?;
         let aud = claims.members.get("aud").and_then(Value::as_str);
         let named = config.upstream_named(aud);
@@ -104,6 +115,16 @@ impl Standing {
     }
 }
 
+impl Standing {
+    /// As far as the file of revocations says; a store that proxies share is not asked.
+    fn unless_revoked(self, token: &str, config: &Config) -> anyhow::Result<Self> {
+        let Some(file) = config.revocations.file.clone().filter(|_| self.refused.is_none()) else { return Ok(self) };
+        let known = RevocationFile(file).read()?;
+        let refused = reaching(token, &known, clock::now()).first().map(|revoked| format!("revoked, `{}`", revoked.name()));
+        Ok(Self { refused, ..self })
+    }
+}
+
 impl Claims {
     /// Reads a token without believing it.
     pub(super) fn of(token: &str) -> Result<Self, Failure> {
@@ -114,7 +135,13 @@ impl Claims {
             UnverifiedToken::V1(_) => ("v1", Chain::of_json(members.get("caveats"))),
             UnverifiedToken::V2(token) => ("v2", Chain::of_parts(token.caveats())),
         };
-        Ok(Self { version, kid: token.kid().map(harmless), members, chain })
+        let chain_id = token.chain().map(|chain| chain.id());
+        Ok(Self { version, kid: token.kid().map(harmless), members, chain, chain_id })
+    }
+
+    /// When the token ends, by its claims and its caveats.
+    pub(super) fn end(&self) -> Option<UnixTime> {
+        self.chain.ends().into_iter().chain(self.time("exp")).min()
     }
 
     fn time(&self, name: &str) -> Option<UnixTime> {
@@ -152,8 +179,8 @@ impl Claims {
             (rules, _) => format!("allows {} and {} more", rules.first().map_or("", String::as_str), rules.len() - 1),
         };
         let start = self.time("iat").unwrap_or(UnixTime(0));
-        let end = self.chain.ends().into_iter().chain(self.time("exp")).min();
-        let expiry = end.map_or_else(String::new, |end| format!("expires {} ({})", time::date(end), time::distance(end, start)));
+        let expiry =
+            self.end().map_or_else(String::new, |end| format!("expires {} ({})", time::date(end), time::distance(end, start)));
         let narrowed = match self.chain.len() {
             0 => String::new(),
             1 => ", less what its caveat takes".to_owned(),
@@ -170,6 +197,9 @@ impl Claims {
         };
         let moment = |time: UnixTime| format!("{} ({})", time::date(time), time::distance(time, now));
         line("id", &self.text("jti").unwrap_or_else(|| "(none)".to_owned()));
+        if let Some(chain) = self.chain_id {
+            line("chain", &format!("chain:{chain}"));
+        }
         line("accepted", &standing.refused.as_ref().map_or_else(|| "yes".to_owned(), |reason| format!("no: {reason}")));
         line("signature", standing.signature);
         line("version", self.version);
@@ -200,6 +230,7 @@ impl Claims {
         json!({
             "version": self.version,
             "id": claim("jti"),
+            "chain": self.chain_id.map(|chain| chain.to_string()),
             "kid": self.kid,
             "accepted": standing.refused.is_none(),
             "reason": standing.refused,

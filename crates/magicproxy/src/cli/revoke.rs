@@ -1,68 +1,105 @@
 //! `revoke`: running proxies refuse these tokens from now on. Where entries are kept is the configuration's to say.
 
-use std::sync::Arc;
+pub(super) mod effect;
+mod kept;
+mod named;
+mod repair;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::Context as _;
 use clap::Args;
-use magicproxy_core::{UnixTime, UnverifiedToken};
+use magicproxy_core::UnixTime;
 use magicproxy_proxy::clock;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use super::{SettingsArgs, secret, time};
+use self::effect::Beside;
+use self::kept::Kept;
+use self::named::Named;
+use super::{SettingsArgs, time};
 use crate::config::state::BESIDE_KEYS;
 use crate::config::{Config, Environment};
 use crate::failure::Failure;
+use crate::keystore::Keys;
 use crate::output::{self, harmless, note};
-use crate::revocations::{About, Revocation, RevocationFile, Revoked, SharedRevocations};
-use crate::{state, wire};
+use crate::revocations::{About, Revocation, Revoked};
 
 const LONGEST_REASON: usize = 500;
-const LONGEST_ID: usize = 500;
 
-const EXAMPLES: &str = "Examples:\n  \
-    magicproxy revoke 7Xh0o9kQdV4 --reason 'laptop was stolen'\n  \
-    magicproxy revoke --token @job.token\n  \
-    magicproxy revoke --before 2026-11-26T10:00:00Z\n  \
-    magicproxy revoke --undo 7Xh0o9kQdV4\n  \
-    magicproxy revoke --list";
+const EXAMPLES: &str = "\
+What is ended:
+  chain:HEX   the token with exactly this chain of caveats, and all that were narrowed from it
+  jti:ID      the token that was minted and all that were narrowed from it: parent, siblings and children share
+              the id, so it is taken with --whole-family only (owner:HEX likewise)
+  kid:KID     all tokens of a key
+  before:TIME all tokens that were minted before
+
+Examples:
+  magicproxy revoke --token @job.token --reason 'laptop was stolen'
+  magicproxy revoke chain:5f1d2c3b4a69788796a5b4c3d2e1f001
+  magicproxy revoke --token @job.token --whole-family
+  magicproxy revoke jti:7Xh0o9kQdV4 --whole-family
+  magicproxy revoke --before 2026-11-26T10:00:00Z
+  magicproxy revoke --undo chain:5f1d2c3b4a69788796a5b4c3d2e1f001
+  magicproxy revoke --list";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RevokeArgs {
     #[command(flatten)]
     settings: SettingsArgs,
-    /// Ids of tokens: their `jti`, or what the proxy's log calls them; behind `--` where one begins with `-`
-    #[arg(value_name = "JTI")]
+    /// Ids with their kind: `chain:HEX`, `jti:ID`, `owner:HEX`, `kid:KID`, `before:TIME`
+    #[arg(value_name = "KIND:ID")]
     ids: Vec<String>,
     /// A token and all that were narrowed from it: `@FILE`, or `-` for standard input; repeatable
     #[arg(long = "token", value_name = "@FILE")]
     tokens: Vec<String>,
+    /// With --token, jti: or owner: - the token that was minted and everything that was ever narrowed from it
+    #[arg(long)]
+    whole_family: bool,
     /// Id of a key, for all of its tokens; repeatable
     #[arg(long = "key", value_name = "KID", allow_hyphen_values = true)]
     key_ids: Vec<String>,
+    /// Take ids of keys that are not in the key folder here
+    #[arg(long)]
+    unknown_key: bool,
     /// All tokens that were minted before: `2026-11-26T10:00:00Z`, `now`, or seconds since 1970
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     before: Option<u64>,
     /// Why, for those who read the list
-    #[arg(long, value_name = "TEXT", conflicts_with_all = ["undo", "list"])]
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["undo", "list", "repair"])]
     reason: Option<String>,
     /// Print what is revoked
-    #[arg(long, conflicts_with_all = ["ids", "tokens", "key_ids", "before", "undo"])]
+    #[arg(long, conflicts_with_all = ["ids", "tokens", "key_ids", "before", "undo", "whole_family", "unknown_key"])]
     list: bool,
     /// Accept these again
     #[arg(long)]
     undo: bool,
-    /// With --list: print JSON
-    #[arg(long, requires = "list")]
+    /// Make chains of the tokens that an older version took for ids, and take away entries that mean nothing
+    #[arg(long, conflicts_with_all = ["ids", "tokens", "key_ids", "before", "undo", "list", "whole_family", "unknown_key"])]
+    repair: bool,
+    /// Print JSON
+    #[arg(long)]
     json: bool,
+}
+
+/// How a result is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Lines,
+    Json,
+}
+
+impl RevokeArgs {
+    fn form(&self) -> Form {
+        if self.json { Form::Json } else { Form::Lines }
+    }
 }
 
 /// Changes the list, or prints it.
 pub(crate) fn run(args: RevokeArgs, environment: &Environment) -> Result<(), Failure> {
-    let revoked = args.revoked()?;
-    if revoked.is_empty() && !args.list {
-        return Err(Failure::usage("what is to be revoked? a JTI, --token, --key or --before; or --list"));
+    let all = named::all(&args)?;
+    if all.is_empty() && !args.list && !args.repair {
+        return Err(Failure::usage("what is to be revoked? `chain:HEX`, --token @FILE, --key or --before; or --list"));
     }
     if args.reason.as_ref().is_some_and(|reason| reason.len() > LONGEST_REASON) {
         return Err(Failure::usage(format!("--reason: longer than {LONGEST_REASON} bytes")));
@@ -72,65 +109,75 @@ pub(crate) fn run(args: RevokeArgs, environment: &Environment) -> Result<(), Fai
         // The proxy that runs here would read another list.
         config.keys.ensure_meant().map_err(Failure::usage)?;
     }
+    let keys = effect::keys(&args, &all, &config)?;
     let kept = Kept::of(&config)?;
     if args.list {
-        return Ok(print(&kept.read()?, args.json)?);
+        return Ok(list(&kept.read()?, args.form())?);
     }
-    if args.undo {
-        return undo(&kept, &revoked);
+    if args.repair {
+        return Ok(repair::run(&kept, args.form())?);
     }
+    if args.undo { undo(&kept, &all, args.form()) } else { Ok(revoke(&args, (&config, keys.as_ref()), &kept, &all)?) }
+}
+
+fn revoke(args: &RevokeArgs, (config, keys): (&Config, Option<&Keys>), kept: &Kept, all: &[Named]) -> anyhow::Result<()> {
     let now = clock::now();
     let lifetime = config.revocations.lifetime.as_secs();
-    let entry = |revoked: Revoked| {
+    let known = kept.read()?;
+    let entry = |named: &Named| {
         // Tokens that a time in the future means are still to be minted.
-        let latest = if let Revoked::Before(time) = revoked { now.0.max(time) } else { now.0 };
+        let latest = if let Revoked::Before(time) = named.revoked { now.0.max(time) } else { now.0 };
         let about = About { revoked_at: now.0, expires_at: latest.saturating_add(lifetime), reason: args.reason.clone() };
-        Revocation { revoked, about }
+        Revocation { revoked: named.revoked.clone(), about }
     };
-    let entries: Vec<Revocation> = revoked.into_iter().map(entry).collect();
+    let entries: Vec<Revocation> = all.iter().map(entry).collect();
     kept.add(&entries)?;
-    let lines = entries.iter().map(|entry| format!("revoked {}", harmless(&entry.revoked.name())));
-    output::print(&lines.collect::<Vec<_>>().join("\n"))?;
+    let beside = Beside { known: &known, config, keys, now };
+    let remarks: Vec<Vec<String>> = all.iter().map(|named| effect::remarks(named, &beside)).collect();
+    report(&entries, &remarks, args.form())?;
     note(&format!("kept in {}; running proxies that read it refuse them within a second", kept.place));
     Ok(())
 }
 
-fn undo(kept: &Kept, revoked: &[Revoked]) -> Result<(), Failure> {
-    let known = kept.read()?;
-    if let Some(unknown) = revoked.iter().find(|revoked| known.iter().all(|entry| entry.revoked != **revoked)) {
-        return Err(anyhow::anyhow!("`{}` is not revoked in {}", harmless(&unknown.name()), kept.place).into());
+/// What was revoked, and for each of it what is to be said besides.
+fn report(entries: &[Revocation], remarks: &[Vec<String>], form: Form) -> anyhow::Result<()> {
+    let with = |(entry, remarks): (&Revocation, &Vec<String>)| {
+        let mut members = to_json(entry);
+        members.insert("remarks".to_owned(), json!(remarks));
+        members
+    };
+    let line = |entry: &Revocation| format!("revoked {}", entry.revoked.name());
+    match form {
+        Form::Json => output::print_json(&entries.iter().zip(remarks).map(with).collect())?,
+        Form::Lines => output::print(&entries.iter().map(line).collect::<Vec<_>>().join("\n"))?,
     }
-    kept.remove(revoked)?;
-    let lines = revoked.iter().map(|revoked| format!("accepted again {}", harmless(&revoked.name())));
-    Ok(output::print(&lines.collect::<Vec<_>>().join("\n"))?)
+    for (entry, remarks) in entries.iter().zip(remarks) {
+        remarks.iter().for_each(|remark| note(&format!("note: {} {remark}", entry.revoked.name())));
+    }
+    Ok(())
 }
 
-impl RevokeArgs {
-    fn revoked(&self) -> Result<Vec<Revoked>, Failure> {
-        let legal = |id: &str| !id.is_empty() && id.len() <= LONGEST_ID && !id.contains(char::is_control);
-        if let Some(id) = self.ids.iter().chain(&self.key_ids).find(|id| !legal(id)) {
-            return Err(Failure::usage(format!("`{}`: expected the id of a token or a key", harmless(id))));
-        }
-        let ids = self.ids.iter().cloned().map(Revoked::Id);
-        let keys = self.key_ids.iter().cloned().map(Revoked::Key);
-        let mut all: Vec<Revoked> = ids.chain(keys).chain(self.before.map(Revoked::Before)).collect();
-        for token in &self.tokens {
-            all.push(owner_of(token)?);
-        }
-        all.sort();
-        all.dedup();
-        Ok(all)
+fn undo(kept: &Kept, all: &[Named], form: Form) -> Result<(), Failure> {
+    let (known, now) = (kept.read()?, clock::now());
+    let others = |named: &Named| -> Vec<String> {
+        let reaching = named.token.iter().flat_map(|token| effect::reaching(&token.text, &known, now));
+        reaching.filter(|revoked| **revoked != named.revoked).map(|revoked| format!("`{}`", harmless(&revoked.shown()))).collect()
+    };
+    if let Some(unknown) = all.iter().find(|named| known.iter().all(|entry| entry.revoked != named.revoked)) {
+        let others = others(unknown);
+        let refused = if others.is_empty() { String::new() } else { format!("; the token is refused by {}", others.join(", ")) };
+        return Err(anyhow::anyhow!("`{}` is not revoked in {}{refused}", unknown.revoked.name(), kept.place).into());
     }
-}
-
-/// Whom a token's things belong to: the same for all that are narrowed from it. Whether it is genuine is no matter.
-fn owner_of(argument: &str) -> Result<Revoked, Failure> {
-    if argument != "-" && !argument.starts_with('@') {
-        return Err(Failure::usage("--token: expected `@FILE`, or `-`: others see arguments"));
+    kept.remove(&all.iter().map(|named| named.revoked.clone()).collect::<Vec<_>>())?;
+    let names: Vec<String> = all.iter().map(|named| named.revoked.name()).collect();
+    match form {
+        Form::Json => output::print_json(&json!({ "undone": names }))?,
+        Form::Lines => output::print(&names.iter().map(|name| format!("accepted again {name}")).collect::<Vec<_>>().join("\n"))?,
     }
-    let text = secret::from_argument(argument)?;
-    let owner = UnverifiedToken::parse(&text).ok().and_then(|token| token.owner());
-    Ok(Revoked::Owner(*owner.context("--token: expected a magic token")?.as_bytes()))
+    for (named, others) in all.iter().map(|named| (named, others(named))).filter(|(_, others)| !others.is_empty()) {
+        note(&format!("note: the token of {} is still refused by {}", named.revoked.name(), others.join(", ")));
+    }
+    Ok(())
 }
 
 /// A time in words, or in seconds.
@@ -146,70 +193,33 @@ fn parse_time(text: &str) -> Result<u64, String> {
     time.duration_since(UNIX_EPOCH).as_ref().map(Duration::as_secs).map_err(|_| expected())
 }
 
-/// Where the entries are.
-struct Kept {
-    place: String,
-    way: Way,
-}
-
-enum Way {
-    File(RevocationFile),
-    Shared(SharedRevocations, tokio::runtime::Runtime),
-}
-
-impl Kept {
-    fn of(config: &Config) -> anyhow::Result<Self> {
-        if let Some(path) = &config.revocations.file {
-            let place = format!("`{}`", path.display());
-            return Ok(Self { place, way: Way::File(RevocationFile(path.clone())) });
-        }
-        let store = state::open(&config.state.store)?;
-        let place = "the state store".to_owned();
-        Ok(Self { place, way: Way::Shared(SharedRevocations(Arc::clone(&store)), wire::runtime()?) })
-    }
-
-    fn read(&self) -> anyhow::Result<Vec<Revocation>> {
-        match &self.way {
-            Way::File(file) => file.read(),
-            Way::Shared(shared, runtime) => Ok(runtime.block_on(shared.read(clock::now()))?.1),
-        }
-    }
-
-    fn add(&self, entries: &[Revocation]) -> anyhow::Result<()> {
-        match &self.way {
-            Way::File(file) => file.change(|all| {
-                let now = clock::now().0;
-                all.retain(|old| old.about.expires_at > now && entries.iter().all(|new| new.revoked != old.revoked));
-                all.extend_from_slice(entries);
-            }),
-            Way::Shared(shared, runtime) => runtime.block_on(shared.change(entries, &[])),
-        }
-    }
-
-    fn remove(&self, revoked: &[Revoked]) -> anyhow::Result<()> {
-        match &self.way {
-            Way::File(file) => file.change(|all| all.retain(|entry| !revoked.contains(&entry.revoked))),
-            Way::Shared(shared, runtime) => runtime.block_on(shared.change(&[], revoked)),
-        }
-    }
-}
-
-fn print(entries: &[Revocation], as_json: bool) -> anyhow::Result<()> {
+fn list(entries: &[Revocation], form: Form) -> anyhow::Result<()> {
     let now = clock::now();
     let live = entries.iter().filter(|entry| entry.about.expires_at > now.0);
-    if as_json {
-        let entry = |entry: &Revocation| {
-            let About { revoked_at, expires_at, reason } = &entry.about;
-            json!({ "revoked": entry.revoked.name(), "revoked_at": revoked_at, "expires_at": expires_at, "reason": reason })
-        };
-        return output::print_json(&live.map(entry).collect());
+    if form == Form::Json {
+        return output::print_json(&live.map(to_json).collect());
     }
     let line = |entry: &Revocation| {
         let since = time::date(UnixTime(entry.about.revoked_at));
         let reason = entry.about.reason.as_deref().map(|reason| format!("  {}", harmless(reason))).unwrap_or_default();
         let until = time::date(UnixTime(entry.about.expires_at));
-        format!("{}  since {since} until {until}{reason}", harmless(&entry.revoked.name()))
+        let idle = if entry.revoked.means_nothing() { "  refuses nothing, see --repair" } else { "" };
+        format!("{}  since {since} until {until}{idle}{reason}", harmless(&entry.revoked.shown()))
     };
     let lines: Vec<String> = live.map(line).collect();
     output::print(&if lines.is_empty() { "nothing is revoked".to_owned() } else { lines.join("\n") })
+}
+
+fn to_json(entry: &Revocation) -> Map<String, Value> {
+    let About { revoked_at, expires_at, reason } = &entry.about;
+    let mut members = Map::from_iter([
+        ("revoked".to_owned(), json!(entry.revoked.shown())),
+        ("revoked_at".to_owned(), json!(revoked_at)),
+        ("expires_at".to_owned(), json!(expires_at)),
+        ("reason".to_owned(), json!(reason)),
+    ]);
+    if entry.revoked.means_nothing() {
+        members.insert("refuses_nothing".to_owned(), json!(true));
+    }
+    members
 }

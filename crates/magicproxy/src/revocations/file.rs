@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{About, MOST, Revocation, Revoked};
 use crate::keystore::write;
+use crate::output::masked;
 
 /// The file of revocations, which need not be there.
 #[derive(Clone, Debug)]
@@ -39,7 +40,8 @@ impl RevocationFile {
         ensure!(content.revocations.len() <= MOST, "revocations `{}`: more than {MOST} entries", self.0.display());
         let entry = |(name, about): (String, About)| {
             let revoked = Revoked::parse(&name);
-            let revoked = revoked.with_context(|| format!("`{name}`: expected `jti:…`, `owner:…`, `kid:…` or `before:…`"))?;
+            let expected = "expected `chain:…`, `jti:…`, `owner:…`, `kid:…` or `before:…`";
+            let revoked = revoked.with_context(|| format!("`{}`: {expected}", masked(&name)))?;
             Ok(Revocation { revoked, about })
         };
         content.revocations.into_iter().map(entry).collect::<anyhow::Result<_>>().with_context(named)

@@ -23,7 +23,7 @@ pub(crate) struct SharedRevocations(pub(crate) Arc<dyn StateStore>);
 pub(crate) type Version = Option<Vec<u8>>;
 
 impl SharedRevocations {
-    fn partition() -> Partition {
+    pub(super) fn partition() -> Partition {
         Partition::of(&[b"revocations"])
     }
 

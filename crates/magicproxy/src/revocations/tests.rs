@@ -1,6 +1,12 @@
+use std::sync::Arc;
+
+use magicproxy_core::state::{Change, Entry};
+use magicproxy_state::MemoryStore;
+
 use super::file::RevocationFile;
+use super::shared::SharedRevocations;
 use super::{About, Revocation, Revoked, in_force};
-use magicproxy_core::UnixTime;
+use magicproxy_core::{ChainId, UnixTime, UnverifiedToken};
 
 fn entry(revoked: Revoked, expires_at: u64) -> Revocation {
     Revocation { revoked, about: About { revoked_at: 1, expires_at, reason: Some("why".to_owned()) } }
@@ -8,11 +14,15 @@ fn entry(revoked: Revoked, expires_at: u64) -> Revocation {
 
 #[test]
 fn names_are_read_as_they_are_written() {
-    let all = [Revoked::Id("a:b".to_owned()), Revoked::Owner([0xa7; 32]), Revoked::Key("k".to_owned()), Revoked::Before(17)];
+    let chain = Revoked::Chain(ChainId::parse("00112233445566778899aabbccddeeff").unwrap());
+    let all =
+        [chain, Revoked::Id("a:b".to_owned()), Revoked::Owner([0xa7; 32]), Revoked::Key("k".to_owned()), Revoked::Before(17)];
     for revoked in all {
         assert_eq!(Revoked::parse(&revoked.name()), Some(revoked.clone()), "{revoked:?}");
     }
-    for name in ["", "jti", "jti:", "kid:", "owner:", "owner:a7", "owner:+1", "before:", "before:x", "who:me"] {
+    for name in
+        ["", "jti", "jti:", "kid:", "owner:", "owner:a7", "owner:+1", "before:", "before:x", "chain:", "chain:a7", "who:me"]
+    {
         assert_eq!(Revoked::parse(name), None, "{name}");
     }
     assert_eq!(Revoked::parse(&format!("owner:{}", "0a".repeat(33))), None);
@@ -59,5 +69,93 @@ fn a_file_is_changed_by_many_at_once_and_loses_nothing() {
     {
         std::fs::write(&file.0, text).unwrap();
         assert!(file.read().is_err(), "{text}");
+    }
+}
+
+fn vectors() -> serde_json::Value {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/vectors/revocation.json");
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+#[test]
+fn names_mean_what_the_vectors_say() {
+    let vectors = vectors();
+    let entries = vectors["entries"].as_object().unwrap();
+    assert!(entries.len() > 20);
+    for (name, expected) in entries {
+        let found = match Revoked::parse(name) {
+            None => "fault",
+            Some(revoked) if revoked.means_nothing() => "nothing",
+            Some(Revoked::Chain(_)) => "chain",
+            Some(Revoked::Id(_)) => "jti",
+            Some(Revoked::Owner(_)) => "owner",
+            Some(Revoked::Key(_)) => "kid",
+            Some(Revoked::Before(_)) => "before",
+        };
+        assert_eq!(found, expected, "{name}");
+    }
+}
+
+/// One list, kept in a file and in a store, refuses the same tokens.
+#[tokio::test]
+async fn a_file_and_a_store_say_the_same() {
+    let vectors = vectors();
+    let folder = tempfile::tempdir().unwrap();
+    let file = RevocationFile(folder.path().join("revocations.json"));
+    std::fs::write(&file.0, vectors["file"].to_string()).unwrap();
+    let shared = SharedRevocations(Arc::new(MemoryStore::new()));
+    let now = UnixTime(1_795_000_000);
+    let entries = vectors["store"].as_array().unwrap().iter().map(|entry| {
+        let text = |name: &str| entry[name].as_str().unwrap().as_bytes().to_vec();
+        let expires_at = UnixTime(entry["expires_at"].as_u64().unwrap());
+        Change::Put(text("name"), Entry { value: text("value"), expires_at })
+    });
+    let partition = SharedRevocations::partition();
+    assert!(shared.0.apply(partition, Vec::new(), entries.collect(), UnixTime(1_780_000_000)).await.unwrap());
+    let refused: Vec<&str> = vectors["refused"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    for entries in [file.read().unwrap(), shared.read(now).await.unwrap().1] {
+        assert_eq!(entries.iter().filter(|entry| entry.revoked.means_nothing()).count(), 1);
+        let list = in_force(&entries, now);
+        let found: Vec<&str> = vectors["tokens"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|token| {
+                let chain = UnverifiedToken::parse(token["token"].as_str().unwrap()).unwrap().chain().unwrap();
+                chain.ids().iter().any(|id| list.chains.contains(id))
+            })
+            .map(|token| token["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(found, refused);
+    }
+}
+
+/// What is written for the vectors is what a store and a file then hold.
+#[tokio::test]
+async fn entries_are_written_as_the_vectors_say() {
+    let vectors = vectors();
+    let entries: Vec<Revocation> = vectors["file"]["revocations"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(name, about)| Revocation {
+            revoked: Revoked::parse(name).unwrap(),
+            about: serde_json::from_value(about.clone()).unwrap(),
+        })
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    let file = RevocationFile(folder.path().join("revocations.json"));
+    file.change(|all| all.extend_from_slice(&entries)).unwrap();
+    let written: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&file.0).unwrap()).unwrap();
+    assert_eq!(written, vectors["file"]);
+    let shared = SharedRevocations(Arc::new(MemoryStore::new()));
+    shared.change(&entries, &[]).await.unwrap();
+    // What has ended is not kept.
+    let ended = |entry: &&serde_json::Value| entry["expires_at"] == 1_790_000_000;
+    for entry in vectors["store"].as_array().unwrap().iter().filter(|entry| !ended(entry)) {
+        let name = entry["name"].as_str().unwrap().as_bytes().to_vec();
+        let kept = shared.0.read(SharedRevocations::partition(), vec![name], UnixTime(1_780_000_000)).await.unwrap();
+        let kept: serde_json::Value = serde_json::from_slice(&kept[0].as_ref().unwrap().value).unwrap();
+        assert_eq!(kept, serde_json::from_str::<serde_json::Value>(entry["value"].as_str().unwrap()).unwrap());
     }
 }

@@ -1,5 +1,6 @@
 //! The list of a running proxy, kept what the file or the store says.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,8 +9,9 @@ use magicproxy_proxy::clock;
 use magicproxy_proxy::settings::Revocations;
 
 use super::file::{RevocationFile, Stamp};
-use super::in_force;
 use super::shared::{SharedRevocations, Version};
+use super::{Revocation, in_force};
+use crate::output::harmless;
 
 /// How often it is looked at.
 const INTERVAL: Duration = Duration::from_millis(300);
@@ -32,6 +34,7 @@ enum Source {
 struct FileState {
     seen: Stamp,
     faulty: bool,
+    idle: IdleEntries,
 }
 
 #[derive(Default)]
@@ -42,6 +45,7 @@ struct SharedState {
     stale: Duration,
     faulty: bool,
     looks: u32,
+    idle: IdleEntries,
 }
 
 impl RevocationWatch {
@@ -50,8 +54,11 @@ impl RevocationWatch {
         // Before it is read, so that what is written meanwhile is noticed later.
         let seen = file.stamp();
         let revocations = Arc::new(Revocations::default());
-        revocations.replace(in_force(&file.read()?, clock::now()));
-        Ok(Self { revocations, source: Source::File(file, FileState { seen, faulty: false }) })
+        let entries = file.read()?;
+        let mut idle = IdleEntries::default();
+        idle.warn(&entries);
+        revocations.replace(in_force(&entries, clock::now()));
+        Ok(Self { revocations, source: Source::File(file, FileState { seen, faulty: false, idle }) })
     }
 
     /// Nothing is known yet.
@@ -85,6 +92,23 @@ impl RevocationWatch {
     }
 }
 
+/// The entries that mean nothing, which somebody took for revocations: each is named once.
+#[derive(Default)]
+struct IdleEntries(BTreeSet<String>);
+
+impl IdleEntries {
+    fn warn(&mut self, entries: &[Revocation]) {
+        let idle: BTreeSet<String> =
+            entries.iter().filter(|entry| entry.revoked.means_nothing()).map(|entry| harmless(&entry.revoked.shown())).collect();
+        for name in idle.difference(&self.0) {
+            tracing::warn!(
+                "the revocation `{name}` refuses nothing: no token and no key is called so; see `magicproxy revoke --repair`"
+            );
+        }
+        self.0 = idle;
+    }
+}
+
 /// What cannot be read leaves the old list as it is, and is read again at each look.
 fn look_at_file(revocations: &Revocations, file: &RevocationFile, state: &mut FileState) {
     let stamp = file.stamp();
@@ -99,6 +123,7 @@ fn look_at_file(revocations: &Revocations, file: &RevocationFile, state: &mut Fi
     match read {
         Ok(entries) => {
             tracing::info!(entries = entries.len(), "the revocations have changed");
+            state.idle.warn(&entries);
             revocations.replace(in_force(&entries, clock::now()));
         }
         Err(error) if first => {
@@ -114,8 +139,9 @@ async fn look_at_store(revocations: &Revocations, shared: &SharedRevocations, st
     state.looks = (state.looks + 1) % ANEW;
     match news(shared, state).await {
         Ok(None) => revocations.confirm(then, trust),
-        Ok(Some((version, list))) => {
-            revocations.refresh(list, then, trust);
+        Ok(Some((version, entries))) => {
+            revocations.refresh(in_force(&entries, clock::now()), then, trust);
+            state.idle.warn(&entries);
             state.seen = Some(version);
         }
         Err(error) => {
@@ -132,15 +158,11 @@ async fn look_at_store(revocations: &Revocations, shared: &SharedRevocations, st
     }
 }
 
-/// The list, if it is another one than before.
-async fn news(
-    shared: &SharedRevocations,
-    state: &SharedState,
-) -> Result<Option<(Version, magicproxy_proxy::settings::RevocationList)>, StoreError> {
+/// The entries, if they are others than before.
+async fn news(shared: &SharedRevocations, state: &SharedState) -> Result<Option<(Version, Vec<Revocation>)>, StoreError> {
     let now = clock::now();
     if state.looks != 0 && state.seen.is_some() && state.seen.as_ref() == Some(&shared.version(now).await?) {
         return Ok(None);
     }
-    let (version, entries) = shared.read(now).await?;
-    Ok(Some((version, in_force(&entries, now))))
+    shared.read(now).await.map(Some)
 }

@@ -82,10 +82,35 @@ fn ok(place: &Place, args: &[&str]) -> Output {
     output
 }
 
-fn id_of(place: &Place, token: &str) -> String {
+fn inspect(place: &Place, token: &str) -> serde_json::Value {
     let json = place.program(&["inspect", "--json", "--token-env", "T"]).env("T", token).output();
-    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
-    json["id"].as_str().unwrap().to_owned()
+    serde_json::from_str(&json.stdout).unwrap()
+}
+
+fn id_of(place: &Place, token: &str) -> String {
+    inspect(place, token)["id"].as_str().unwrap().to_owned()
+}
+
+/// As `revoke` takes it.
+fn chain_of(place: &Place, token: &str) -> String {
+    let chain = format!("chain:{}", inspect(place, token)["chain"].as_str().unwrap());
+    let shown = place.program(&["inspect", "--token-env", "T"]).env("T", token).output();
+    assert!(shown.stdout.contains(&chain), "{shown:?}");
+    chain
+}
+
+fn list(place: &Place) -> serde_json::Value {
+    serde_json::from_str(&ok(place, &["revoke", "--list", "--json"]).stdout).unwrap()
+}
+
+/// A token of version 2, and one of version 1.
+fn both_versions(place: &Place) -> [String; 2] {
+    let keys = ok(place, &["keys", "export-public", "--jwks"]);
+    place.write("proxy.jwks", &keys.stdout);
+    let args = ["mint", "--to", "proxy.jwks", "--aud", "api", "--credential-env", "SECRET", "--allow", "GET /.*"];
+    let sealed = place.program(&args).env("SECRET", super::program::SECRET).output();
+    assert_eq!(sealed.code, 0, "{sealed:?}");
+    [sealed.stdout.trim().to_owned(), mint(place, &["GET /.*"])]
 }
 
 const SOON: Duration = Duration::from_secs(1);
@@ -98,7 +123,8 @@ fn a_token_is_revoked_and_accepted_again_while_the_proxy_runs() {
     proxy.answers(&token, ALLOWED);
     assert!(ok(&place, &["revoke", "--list"]).stdout.contains("nothing is revoked"));
     let id = id_of(&place, &token);
-    let said = ok(&place, &["revoke", &id, "--reason", "lost"]);
+    let named = format!("jti:{id}");
+    let said = ok(&place, &["revoke", &named, "--whole-family", "--reason", "lost"]);
     assert!(said.stdout.contains(&format!("revoked jti:{id}")), "{said:?}");
     proxy.comes_to_answer(&token, REVOKED, SOON);
     proxy.answers(&other, ALLOWED);
@@ -108,9 +134,9 @@ fn a_token_is_revoked_and_accepted_again_while_the_proxy_runs() {
     assert_eq!(json[0]["reason"], "lost");
     // A new process knows it from the beginning.
     Proxy::start(&place, "").comes_to_answer(&token, REVOKED, Duration::from_secs(20));
-    ok(&place, &["revoke", "--undo", &id]);
+    ok(&place, &["revoke", "--undo", &named]);
     proxy.comes_to_answer(&token, ALLOWED, SOON);
-    assert_eq!(place.program(&["revoke", "--undo", &id]).output().code, 1);
+    assert_eq!(place.program(&["revoke", "--undo", &named]).output().code, 1);
     #[cfg(unix)]
     assert_eq!(place.mode("keys/revocations.json"), 0o600);
     assert_eq!(proxy.end().code, 0);
@@ -120,28 +146,20 @@ fn a_token_is_revoked_and_accepted_again_while_the_proxy_runs() {
 #[test]
 fn ids_that_look_like_options() {
     let place = place();
-    ok(&place, &["revoke", "--reason", "lost", "--key", "-kid", "--", "-9abc"]);
+    let (kid, other) = (format!("-{}", "k".repeat(42)), format!("kid:-{}", "o".repeat(42)));
+    ok(&place, &["revoke", "--reason", "lost", "--whole-family", "--unknown-key", "--key", &kid, &other, "jti:-9abc"]);
     let list = ok(&place, &["revoke", "--list"]).stdout;
-    assert!(list.contains("jti:-9abc") && list.contains("-kid") && list.contains("lost"), "{list}");
-    ok(&place, &["revoke", "--undo", "--", "-9abc"]);
-    assert!(!ok(&place, &["revoke", "--list"]).stdout.contains("-9abc"));
+    assert!(list.contains("jti:-9abc") && list.contains(&kid) && list.contains(&other) && list.contains("lost"), "{list}");
+    ok(&place, &["revoke", "--undo", "jti:-9abc", "--key", &kid]);
+    let list = ok(&place, &["revoke", "--list"]).stdout;
+    assert!(!list.contains("jti:-9abc") && !list.contains(&kid) && list.contains(&other), "{list}");
 }
 
 #[test]
-fn what_was_narrowed_goes_with_its_token_and_keys_and_times_with_all_theirs() {
+fn keys_and_times_end_all_their_tokens() {
     let place = place();
-    let token = mint(&place, &["GET /.*"]);
-    place.write("t", &token);
     let other = mint(&place, &["GET /user"]);
     let proxy = Proxy::start(&place, "");
-    proxy.answers(&token, ALLOWED);
-    let url = format!("http://{}", proxy.address);
-    let narrowed = ok(&place, &["narrow", "@t", "--allow", "GET /user", "--proxy", &url]).stdout.trim().to_owned();
-    assert_ne!(narrowed, token);
-    proxy.answers(&narrowed, ALLOWED);
-    ok(&place, &["revoke", "--token", "@t"]);
-    proxy.comes_to_answer(&token, REVOKED, SOON);
-    proxy.answers(&narrowed, REVOKED);
     proxy.answers(&other, ALLOWED);
     let keys: serde_json::Value = serde_json::from_str(&ok(&place, &["keys", "list", "--json"]).stdout).unwrap();
     let kid = keys[0]["kid"].as_str().unwrap();
@@ -163,7 +181,7 @@ fn a_file_that_cannot_be_read_is_an_error_at_the_start_and_keeps_the_old_list_la
     let place = place();
     let token = mint(&place, &["GET /user"]);
     let id = id_of(&place, &token);
-    ok(&place, &["revoke", &id]);
+    ok(&place, &["revoke", &format!("jti:{id}"), "--whole-family"]);
     let good = place.read("keys/revocations.json");
     let proxy = Proxy::start(&place, "");
     proxy.comes_to_answer(&token, REVOKED, Duration::from_secs(20));
@@ -179,7 +197,7 @@ fn a_file_that_cannot_be_read_is_an_error_at_the_start_and_keeps_the_old_list_la
     let second = place.program(&["serve", "--listen", "127.0.0.1:0"]).output();
     assert_eq!(second.code, 1, "{second:?}");
     assert!(second.stderr.contains("keys/revocations.json"), "{second:?}");
-    assert_eq!(place.program(&["revoke", "x"]).output().code, 1);
+    assert_eq!(place.program(&["revoke", "chain:00112233445566778899aabbccddeeff"]).output().code, 1);
     let ended = proxy.end();
     assert!(ended.stderr.contains("so the old ones stay"), "{ended:?}");
 }
@@ -191,7 +209,9 @@ fn what_makes_no_sense_is_said() {
         (vec!["revoke"], "what is to be revoked?"),
         (vec!["revoke", "--token", "eyJ"], "others see arguments"),
         (vec!["revoke", "--before", "yesterday"], "expected `2026"),
-        (vec!["revoke", ""], "expected the id"),
+        (vec!["revoke", ""], "expected `chain:HEX`"),
+        (vec!["revoke", "--whole-family", "before:17"], "--whole-family: there is no"),
+        (vec!["revoke", "--repair", "x:y"], "cannot be used with"),
         (vec!["revoke", "--list", "x"], "cannot be used with"),
     ] {
         let output = place.program(&args).output();
@@ -244,20 +264,21 @@ fn two_proxies_on_one_valkey_learn_of_it_within_a_second() {
     let (strict, stale) = (Proxy::start(&place, ""), Proxy::start(&place, "stale.toml"));
     strict.comes_to_answer(&token, ALLOWED, Duration::from_secs(20));
     stale.comes_to_answer(&token, ALLOWED, Duration::from_secs(20));
-    let id = id_of(&place, &token);
-    ok(&place, &["revoke", &id]);
+    let chain = chain_of(&place, &token);
+    ok(&place, &["revoke", &chain]);
     let took = [&strict, &stale].map(|proxy| proxy.comes_to_answer(&token, REVOKED, SOON));
     println!("a revocation took {took:?}");
     strict.answers(&other, ALLOWED);
-    assert!(ok(&place, &["revoke", "--list"]).stdout.contains(&id));
+    assert!(ok(&place, &["revoke", "--list"]).stdout.contains(&chain));
     assert!(!place.path("keys/revocations.json").exists());
+    nothing_is_written_for_what_is_no_id(&place, &token);
     // Without the store one denies, and the other trusts what it knew.
     drop(valkey);
     strict.comes_to_answer(&other, "store_unavailable", Duration::from_secs(5));
     strict.answers(&token, REVOKED);
     stale.answers(&other, ALLOWED);
     stale.answers(&token, REVOKED);
-    assert_eq!(place.program(&["revoke", "x"]).output().code, 1);
+    assert_eq!(place.program(&["revoke", &chain]).output().code, 1);
     let new = Proxy::start(&place, "stale.toml");
     new.comes_to_answer(&other, "store_unavailable", Duration::from_secs(20));
     let valkey = self::valkey(&place);
@@ -265,7 +286,7 @@ fn two_proxies_on_one_valkey_learn_of_it_within_a_second() {
         proxy.comes_to_answer(&other, ALLOWED, Duration::from_secs(5));
         proxy.answers(&token, REVOKED);
     }
-    ok(&place, &["revoke", "--undo", &id]);
+    ok(&place, &["revoke", "--undo", &chain]);
     strict.comes_to_answer(&token, ALLOWED, SOON);
     for proxy in [strict, stale, new] {
         assert_eq!(proxy.end().code, 0);
@@ -290,4 +311,275 @@ fn a_state_file_is_opened_at_the_start_only_where_it_is_asked_for() {
     assert_eq!(second.code, 1, "{second:?}");
     assert!(second.stderr.contains("is in use by another process"), "{second:?}");
     drop((plain, own));
+}
+
+/// A parent, two that were narrowed from it, and one that was narrowed from the first of them.
+struct Family {
+    parent: String,
+    one: String,
+    other: String,
+    child: String,
+}
+
+impl Family {
+    fn of(place: &Place, parent: &str, proxy: &Proxy) -> Self {
+        let url = format!("http://{}", proxy.address);
+        let narrow = |token: &str, more: &[&str]| {
+            let fixed = if token.starts_with("mt2.") { vec!["narrow", "-"] } else { vec!["narrow", "-", "--proxy", &url] };
+            let narrowed = place.program(&[&fixed, more].concat()).stdin(token).output();
+            assert_eq!(narrowed.code, 0, "{narrowed:?}");
+            narrowed.stdout.trim().to_owned()
+        };
+        let one = narrow(parent, &["--sub", "one"]);
+        let child = narrow(&one, &["--allow", "GET /user"]);
+        Self { other: narrow(parent, &["--sub", "other"]), parent: parent.to_owned(), one, child }
+    }
+
+    /// As soon as the proxy has read the new list: by the child's answer, which is another than before.
+    #[track_caller]
+    fn answers(&self, proxy: &Proxy, [parent, one, other, child]: [&str; 4]) {
+        proxy.comes_to_answer(&self.child, child, SOON);
+        for (token, code) in [(&self.parent, parent), (&self.one, one), (&self.other, other), (&self.child, child)] {
+            proxy.answers(token, code);
+        }
+    }
+}
+
+#[test]
+fn one_of_a_family_is_revoked_and_its_parent_and_siblings_live() {
+    let place = place();
+    let proxy = Proxy::start(&place, "");
+    let tokens = both_versions(&place);
+    for parent in &tokens {
+        proxy.comes_to_answer(parent, ALLOWED, Duration::from_secs(20));
+        let family = Family::of(&place, parent, &proxy);
+        family.answers(&proxy, [ALLOWED; 4]);
+        // By its file: this chain and what was narrowed from it.
+        place.write("one", &family.one);
+        let said = ok(&place, &["revoke", "--token", "@one", "--reason", "lost"]);
+        let chain = chain_of(&place, &family.one);
+        assert_eq!(said.stdout.trim(), format!("revoked {chain}"));
+        family.answers(&proxy, [ALLOWED, REVOKED, ALLOWED, REVOKED]);
+        let known = |token: &str| (inspect(&place, token)["accepted"].clone(), inspect(&place, token)["reason"].clone());
+        let reason = format!("revoked, `{chain}`");
+        assert_eq!(known(&family.child), (false.into(), reason.into()));
+        assert_eq!(known(&family.other), (true.into(), serde_json::Value::Null));
+        ok(&place, &["revoke", "--undo", "--token", "@one"]);
+        family.answers(&proxy, [ALLOWED; 4]);
+        // By what `inspect` shows.
+        ok(&place, &["revoke", &chain_of(&place, &family.child)]);
+        family.answers(&proxy, [ALLOWED, ALLOWED, ALLOWED, REVOKED]);
+        ok(&place, &["revoke", "--undo", &chain_of(&place, &family.child)]);
+        family.answers(&proxy, [ALLOWED; 4]);
+        // All of them, by any of their files; and by the `jti` that they share.
+        for family_entry in [vec!["--token", "@one"], vec![&format!("jti:{}", id_of(&place, parent)) as &str]] {
+            ok(&place, &[&["revoke", "--whole-family"], family_entry.as_slice()].concat());
+            family.answers(&proxy, [REVOKED; 4]);
+            ok(&place, &[&["revoke", "--undo", "--whole-family"], family_entry.as_slice()].concat());
+            family.answers(&proxy, [ALLOWED; 4]);
+        }
+        assert_eq!(list(&place), serde_json::json!([]));
+    }
+}
+
+/// What stands in the log is what `revoke` takes, behind its kind.
+#[test]
+fn the_log_names_chains() {
+    let place = place();
+    let address = format!("127.0.0.1:{}", free_port());
+    let args = ["serve", "--log-format", "json", "--listen", &address];
+    let proxy = Proxy { running: Some(place.program(&args).spawn()), address };
+    let mut chains = Vec::new();
+    for token in both_versions(&place) {
+        proxy.answers(&token, ALLOWED);
+        chains.push(chain_of(&place, &token));
+    }
+    let ended = proxy.end();
+    for chain in chains {
+        let field = format!("\"chain\":\"{}\"", chain.trim_start_matches("chain:"));
+        assert!(ended.stderr.contains(&field), "{field} in {}", ended.stderr);
+    }
+}
+
+/// What a proxy sealed anew ends with the chain that it was made of.
+#[test]
+fn a_token_that_was_sealed_anew_ends_with_its_chain() {
+    let place = place();
+    let tokens = both_versions(&place);
+    ok(&place, &["keys", "rotate"]);
+    let proxy = Proxy::start(&place, "");
+    for parent in &tokens {
+        proxy.comes_to_answer(parent, ALLOWED, Duration::from_secs(20));
+        let family = Family::of(&place, parent, &proxy);
+        let resealed = place.program(&["reseal", "-"]).stdin(&family.one).output();
+        assert_eq!(resealed.code, 0, "{resealed:?}");
+        let resealed = resealed.stdout.trim();
+        assert_ne!(resealed, family.one);
+        proxy.answers(resealed, ALLOWED);
+        ok(&place, &["revoke", &chain_of(&place, &family.other)]);
+        proxy.comes_to_answer(&family.other, REVOKED, SOON);
+        proxy.answers(resealed, ALLOWED);
+        ok(&place, &["revoke", &chain_of(&place, &family.one)]);
+        proxy.comes_to_answer(resealed, REVOKED, SOON);
+        proxy.answers(parent, ALLOWED);
+        // Its family is what was made of it; that of version 1 is the old one.
+        place.write("resealed", resealed);
+        let whole = ok(&place, &["revoke", "--whole-family", "--token", "@resealed"]);
+        let signed = !parent.starts_with("mt2.");
+        assert_eq!(whole.stdout.contains(&chain_of(&place, parent)), signed, "{whole:?}");
+        assert_eq!(whole.stderr.contains(&format!("is `{}`, and lives on", chain_of(&place, parent))), !signed, "{whole:?}");
+    }
+}
+
+/// What is no id is refused: nothing is written, and what may be a secret is not repeated.
+#[track_caller]
+fn nothing_is_written_for_what_is_no_id(place: &Place, token: &str) {
+    place.write("t", token);
+    let before = (list(place), std::fs::read(place.path("keys/revocations.json")).ok());
+    let typed = format!("jti:{token}");
+    let at = format!("@{token}");
+    let truncated = token.get(..60).unwrap();
+    let upper = format!("chain:{}", "g".repeat(32));
+    let long = format!("jti:{}", "j".repeat(129));
+    let hex = "00112233445566778899aabbccddeeff";
+    let unknown = "k".repeat(43);
+    for (args, part) in [
+        (vec![token], "this is a magic token"),
+        (vec![&typed], "this is a magic token"),
+        (vec!["--key", token], "this is a magic token"),
+        (vec![&at], "the token in a file is `--token @FILE`"),
+        (vec!["--token", token], "--token: expected `@FILE`, or `-`"),
+        (vec!["--token", "t"], "--token: expected `@t`, or `-`"),
+        (vec!["@t"], "the token in it is given as `--token @t`"),
+        (vec!["t"], "the token in it is given as `--token @t`"),
+        (vec!["./t"], "the token in it is given as `--token @./t`"),
+        (vec![truncated], "expected `chain:HEX`"),
+        (vec!["not a jti at all!"], "`not a …`: expected `chain:HEX`"),
+        (vec!["jti:not a jti at all!", "--whole-family"], "expected 1 to 128 characters"),
+        (vec!["jti:", "--whole-family"], "expected 1 to 128 characters"),
+        (vec![&long, "--whole-family"], "expected 1 to 128 characters"),
+        (vec!["7Xh0o9kQdV4"], "`7Xh0o9kQdV4`: expected `chain:HEX`, `jti:ID`"),
+        (vec!["jti:7Xh0o9kQdV4"], "say `--whole-family`"),
+        (vec![hex], "`chain:00112233445566778899aabbccddeeff`"),
+        (vec![&upper], "expected 32 hexadecimal digits"),
+        (vec!["chain:0011"], "expected 32 hexadecimal digits"),
+        (vec!["owner:0011", "--whole-family"], "expected 64 hexadecimal digits"),
+        (vec!["before:yesterday"], "expected `2026"),
+        (vec!["kid:nosuchkey"], "as `magicproxy keys list` shows it"),
+        (vec!["--key", "nosuchkey"], "as `magicproxy keys list` shows it"),
+        (vec!["--key", &unknown], "say `--unknown-key`"),
+        (vec!["who:me"], "expected `chain:HEX`"),
+        (vec!["JTI:x"], "expected `chain:HEX`"),
+        // One wrong argument among right ones: none of them.
+        (vec!["chain:00112233445566778899aabbccddeeff", "t"], "the token in it is given as `--token @t`"),
+    ] {
+        for undo in [&[][..], &["--undo"]] {
+            let output = place.program(&[&["revoke"], args.as_slice(), undo].concat()).output();
+            // What is not in the list cannot be undone, whatever it is called.
+            let expected = if undo.is_empty() || output.code == 2 { 2 } else { 1 };
+            assert_eq!((output.code, output.stdout.as_str()), (expected, ""), "{args:?}: {output:?}");
+            assert!(expected == 1 || output.stderr.contains(part), "{args:?}: {part} in {output:?}");
+            for secret in [&token[..60], &token[token.len() - 20..]] {
+                assert!(!output.stderr.contains(secret), "{args:?}: {output:?}");
+            }
+        }
+    }
+    let after = (list(place), std::fs::read(place.path("keys/revocations.json")).ok());
+    assert_eq!(before, after);
+}
+
+#[test]
+fn what_is_no_id_is_refused() {
+    let place = place();
+    for token in both_versions(&place) {
+        assert!(!place.path("keys/revocations.json").exists());
+        nothing_is_written_for_what_is_no_id(&place, &token);
+        assert!(!place.path("keys/revocations.json").exists());
+    }
+}
+
+/// Older versions wrote what they were given. The proxy says which entries refuse nothing, and shows no token that is among them.
+#[test]
+fn entries_that_mean_nothing_are_named_and_repaired() {
+    let place = place();
+    let [token, other] = both_versions(&place);
+    let about = r#"{"revoked_at": 1790000000, "expires_at": 99000000000, "reason": "lost"}"#;
+    let old = |id: &str| {
+        format!(
+            r#"{{"revocations": {{"jti:{token}": {about}, "jti:not a jti at all!": {about}, "kid:nosuchkey": {about}, "{id}": {about}}}}}"#
+        )
+    };
+    let id = format!("jti:{}", id_of(&place, &other));
+    place.write("keys/revocations.json", &old(&id));
+    let port = free_port();
+    let address = format!("127.0.0.1:{port}");
+    let proxy = Proxy { running: Some(place.program(&["serve", "--log-level", "warn", "--listen", &address]).spawn()), address };
+    // Old entries keep their meaning.
+    proxy.comes_to_answer(&other, REVOKED, Duration::from_secs(20));
+    proxy.answers(&token, ALLOWED);
+    for shown in [ok(&place, &["revoke", "--list"]).stdout, list(&place).to_string()] {
+        assert!(!shown.contains(&token[..60]) && shown.contains("jti:mt2.ey…") && shown.contains("kid:nosuchkey"), "{shown}");
+        assert_eq!(shown.matches("refuses").count(), 3, "{shown}");
+    }
+    let repaired = ok(&place, &["revoke", "--repair"]);
+    let chain = chain_of(&place, &token);
+    for part in
+        [&format!("revoked {chain}, which `jti:mt2.ey…` was to do"), "took away `kid:nosuchkey`", "took away `jti:not a …`"]
+    {
+        assert!(repaired.stdout.contains(part), "{part} in {repaired:?}");
+    }
+    proxy.comes_to_answer(&token, REVOKED, SOON);
+    proxy.answers(&other, REVOKED);
+    let file = place.read("keys/revocations.json");
+    assert!(!file.contains(&token) && !file.contains("nosuchkey") && file.contains(&chain) && file.contains(&id), "{file}");
+    assert_eq!(
+        list(&place).as_array().unwrap().iter().map(|entry| entry["reason"].as_str()).collect::<Vec<_>>(),
+        [Some("lost"); 2]
+    );
+    assert_eq!(ok(&place, &["revoke", "--repair", "--json"]).stdout.trim(), "[]");
+    let ended = proxy.end();
+    assert!(!ended.stderr.contains(&token[..60]), "{ended:?}");
+    for name in ["jti:mt2.ey…", "jti:not a …", "kid:nosuchkey"] {
+        assert_eq!(ended.stderr.matches(&format!("the revocation `{name}` refuses nothing")).count(), 1, "{name} in {ended:?}");
+    }
+}
+
+/// A revocation without effect is made, in case this machine is the one that is wrong, and says so.
+#[test]
+fn what_has_no_effect_is_said() {
+    let place = place();
+    let [sealed, signed] = both_versions(&place);
+    place.write("sealed", &sealed);
+    place.write("child", &ok(&place, &["narrow", "@sealed", "--sub", "child"]).stdout);
+    // Of the year in which the vectors were made.
+    let vectors =
+        std::fs::read_to_string(format!("{}/../../testdata/vectors/token-v2.json", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let vectors: serde_json::Value = serde_json::from_str(&vectors).unwrap();
+    place.write("ended", vectors["cases"][0]["token"].as_str().unwrap());
+    let remarks = |args: &[&str]| {
+        let said = ok(&place, &[&["revoke", "--json"], args].concat());
+        let json: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+        let remarks: Vec<String> = json.as_array().unwrap().iter().map(|entry| entry["remarks"].to_string()).collect();
+        let noted = said.stderr.lines().filter(|line| line.starts_with("note: ")).count();
+        assert_eq!(noted, json.as_array().unwrap().iter().map(|entry| entry["remarks"].as_array().unwrap().len()).sum::<usize>());
+        remarks.join(" ")
+    };
+    assert_eq!(remarks(&["--token", "@sealed"]), "[]");
+    assert!(remarks(&["--token", "@sealed"]).contains("was revoked before"));
+    assert!(remarks(&["--token", "@child"]).contains("has no effect of its own: `chain:"));
+    let still = ok(&place, &["revoke", "--undo", "--token", "@child"]);
+    assert!(still.stderr.contains("is still refused by `chain:"), "{still:?}");
+    let not = place.program(&["revoke", "--undo", "--token", "@child"]).output();
+    assert!(not.code == 1 && not.stderr.contains("; the token is refused by `chain:"), "{not:?}");
+    assert!(remarks(&["--token", "@ended"]).contains("has no effect: the token in @ended ended at 2026-"));
+    // A token of another proxy.
+    place.write("signed", &signed);
+    let other = self::place();
+    std::fs::remove_dir_all(other.path("keys")).unwrap();
+    ok(&other, &["keys", "generate", "--keys", "keys"]);
+    other.write("signed", &signed);
+    let said = ok(&other, &["revoke", "--token", "@signed"]);
+    assert!(said.stderr.contains("is not accepted here"), "{said:?}");
+    assert!(remarks(&["before:1790000000"]).starts_with("[]"));
+    assert!(remarks(&["--before", "1780000000"]).contains("`before:1790000000` refuses these tokens already"));
 }

@@ -3,16 +3,17 @@
 use zeroize::Zeroizing;
 
 use super::chain::Tag;
-use super::{MAX_SEALED_TOKEN_BYTES, PREFIX, SealedClaims, SealedToken};
+use super::{MAX_SEALED_TOKEN_BYTES, NarrowError, PREFIX, SealedClaims, SealedToken};
 use crate::UnixTime;
 use crate::credential::TypedCredential;
 use crate::encoding::base64url;
 use crate::key::{KeyError, MinterSigningKey, SealingKey, SealingPublicKey};
 use crate::policy::{Policy, Work};
 use crate::rule::RawRule;
+use crate::token::caveat::{Caveat, MAX_CAVEATS};
 use crate::token::label::Label;
 use crate::token::mint::random_id;
-use crate::token::{Grant, MintError, Minted, UpstreamName};
+use crate::token::{Grant, MintError, Minted, ReissueError, UpstreamName};
 
 /// Bytes of the root key of a token's chain.
 pub(super) const ROOT_KEY_BYTES: usize = 32;
@@ -103,30 +104,43 @@ impl SealingPublicKey {
 
 impl SealedToken<'_> {
     /// The same token for another key, under a new root key.
-    pub(in crate::token) fn reseal(&self, from: &SealingKey, to: &SealingPublicKey) -> Result<Zeroizing<String>, MintError> {
+    pub(in crate::token) fn reseal(&self, from: &SealingKey, to: &SealingPublicKey) -> Result<Zeroizing<String>, ReissueError> {
         let claims = SealedClaims { kid: to.id().to_string(), kem: to.kem(), ..self.claims.clone() };
         self.remade(&claims, from, to)
     }
 
     /// A token of the same key for these rules, under a new root key.
-    pub(in crate::token) fn receipt(&self, key: &SealingKey, rules: Vec<RawRule>) -> Result<Zeroizing<String>, MintError> {
+    pub(in crate::token) fn receipt(&self, key: &SealingKey, rules: Vec<RawRule>) -> Result<Zeroizing<String>, ReissueError> {
         let claims = SealedClaims { allowed: Some(rules), scopes: None, ..self.claims.clone() };
         self.remade(&claims, key, key.public())
     }
 
-    /// With the same credential and caveats.
-    fn remade(&self, claims: &SealedClaims, from: &SealingKey, to: &SealingPublicKey) -> Result<Zeroizing<String>, MintError> {
+    /// With the same credential and caveats, and one that names this token's chain: where that is revoked, so is the new token.
+    fn remade(&self, claims: &SealedClaims, from: &SealingKey, to: &SealingPublicKey) -> Result<Zeroizing<String>, ReissueError> {
         let plaintext = from.open(self.bound.as_bytes(), &self.sealed).ok_or(KeyError::Operation)?;
         let (_, credential) = plaintext.split_at_checked(ROOT_KEY_BYTES).ok_or(KeyError::Operation)?;
         let root_key = new_root_key()?;
         let mut token = to.assemble(claims, root_key.as_ref(), credential, None)?;
         let mut tag = Tag::first(root_key.as_ref(), &token);
-        for caveat in &self.caveats {
+        let origin = self.origin_caveat()?;
+        for caveat in self.caveats.iter().copied().chain([origin.as_str()]) {
             tag = tag.next(caveat);
             append(&mut token, caveat);
         }
         let token = with_tag(&token, &tag);
-        if token.len() > MAX_SEALED_TOKEN_BYTES { Err(MintError::SealedTooLong(token.len())) } else { Ok(token) }
+        if token.len() > MAX_SEALED_TOKEN_BYTES {
+            return Err(MintError::SealedTooLong(token.len()).into());
+        }
+        Ok(token)
+    }
+
+    /// A caveat that names this token's chain, as a part.
+    fn origin_caveat(&self) -> Result<String, ReissueError> {
+        if self.caveats.len() >= MAX_CAVEATS {
+            return Err(NarrowError::TooMany.into());
+        }
+        let label = self.chain().root().to_label().ok_or(KeyError::Operation)?;
+        Ok(base64url(Caveat { sub: Some(label), ..Caveat::default() }.to_json().as_bytes()))
     }
 }
 

@@ -49,6 +49,7 @@ impl KeyRing {
             policy: Policy::nothing(),
             narrowing: Vec::new(),
             owner: token.owner(),
+            chain: token.chain(),
             // `ensure_minter` accepts a signature of a listed minter only.
             provenance: if claims.minter.is_some() && token.signature.is_some() {
                 Provenance::ListedMinter

@@ -1,7 +1,9 @@
 //! Receipts: tokens for what a request made, where no store is.
 
-use magicproxy_core::{Credential, Grant, Kem, PatternMode, RawRule, Rule, SealRequest, TypedCredential, UnixTime, UpstreamName};
-use magicproxy_proxy::settings::StrangerState;
+use magicproxy_core::{
+    Credential, Grant, Kem, PatternMode, RawRule, Rule, SealRequest, TypedCredential, UnixTime, UnverifiedToken, UpstreamName,
+};
+use magicproxy_proxy::settings::{RevocationList, Revocations, StrangerState};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -14,7 +16,7 @@ pub(super) fn with_receipt() -> Value {
     rules
 }
 
-pub(super) fn sealed(rules: &Value) -> String {
+pub(crate) fn sealed(rules: &Value) -> String {
     let raw: Vec<RawRule> = serde_json::from_value(rules.clone()).unwrap();
     let ring = keys().current();
     let key = ring.published(UnixTime(now())).find(|key| key.kem() == Kem::X25519).unwrap().clone();
@@ -55,6 +57,29 @@ async fn a_receipt_allows_what_was_made_and_nothing_else() {
         ask(&proxy, &format!("DELETE {record}"), &token).await.assert_rejected(403, "not_allowed");
         assert_eq!(ask(&proxy, &format!("DELETE {record}"), &receipt).await.status, 204);
         assert!(upstream.requests().iter().all(|seen| seen.all("authorization") == [format!("Bearer {CREDENTIAL}")]));
+    }
+}
+
+#[tokio::test]
+async fn a_receipt_ends_with_the_chain_of_its_token_and_not_the_other_way_round() {
+    let upstream = digitalocean().await;
+    let revocations = Arc::new(Revocations::default());
+    let shared = Arc::clone(&revocations);
+    let proxy = Proxy::with(&upstream, |settings| settings.revocations = shared).await;
+    for token in [Token::ruled(&with_receipt()).mint().to_string(), sealed(&with_receipt())] {
+        let receipt = create(&proxy, &token).await.one("magic-receipt").unwrap().to_owned();
+        let another = create(&proxy, &token).await.one("magic-receipt").unwrap().to_owned();
+        guard(&receipt);
+        guard(&another);
+        for (revoked, alive) in [(&receipt, [true, false, true]), (&token, [false; 3])] {
+            let chain = UnverifiedToken::parse(revoked).unwrap().chain().unwrap().id();
+            revocations.replace(RevocationList { chains: [chain].into(), ..RevocationList::default() });
+            for (token, alive) in [&token, &receipt, &another].into_iter().zip(alive) {
+                let answer = ask(&proxy, "GET /elsewhere", token).await;
+                answer.assert_rejected(if alive { 403 } else { 401 }, if alive { "not_allowed" } else { "revoked_token" });
+            }
+        }
+        revocations.replace(RevocationList::default());
     }
 }
 

@@ -1,0 +1,155 @@
+//! Chain ids: names for a token's chain of caveats, by which it is revoked without its parent and its siblings.
+//!
+//! Made of readable parts of the token only: no id helps to forge. `state-store.md` section 7.
+
+use std::fmt;
+
+use super::caveat::Caveat;
+use super::label::Label;
+use crate::state::Partition;
+
+/// Bytes of an id.
+const BYTES: usize = 16;
+/// The beginning of a label that names the chain from which the proxy made a token anew.
+const FROM: &str = "from:";
+
+/// The id of a chain: a digest of a token's beginning and of its first caveats. It is no secret.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChainId([u8; BYTES]);
+
+impl ChainId {
+    /// Reads 32 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn parse(digits: &str) -> Option<Self> {
+        let value = |digit: u8| match digit {
+            b'0'..=b'9' => Some(digit - b'0'),
+            b'a'..=b'f' => Some(digit - b'a' + 10),
+            _ => None,
+        };
+        let (pairs, []) = digits.as_bytes().as_chunks::<2>() else { return None };
+        let bytes: Vec<u8> = pairs.iter().map(|[high, low]| Some(value(*high)? << 4 | value(*low)?)).collect::<Option<_>>()?;
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// The id of a token without caveats, from the parts that tell it from all others.
+    fn of(parts: &[&[u8]]) -> Self {
+        let digest = Partition::of(parts);
+        Self(std::array::from_fn(|at| digest.as_bytes().get(at).copied().unwrap_or_default()))
+    }
+
+    /// The id of this chain with one more caveat.
+    fn with(self, caveat: &str) -> Self {
+        Self::of(&[b"chain", b"caveat", &self.0, caveat.as_bytes()])
+    }
+
+    /// The label of a token that the proxy makes anew of one whose root has this id.
+    pub(super) fn to_label(self) -> Option<Label> {
+        Label::parse(&format!("{FROM}{self}"))
+    }
+
+    fn from_label(label: &Label) -> Option<Self> {
+        label.as_str().strip_prefix(FROM).and_then(Self::parse)
+    }
+}
+
+impl fmt::Display for ChainId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // In one step: it stands in each line of the access log.
+        let mut digits = [0; 2 * BYTES];
+        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
+            *pair = [byte >> 4, byte & 15].map(|value| if value < 10 { b'0' + value } else { b'a' + value - 10 });
+        }
+        formatter.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl fmt::Debug for ChainId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "ChainId({self})")
+    }
+}
+
+/// The ids of one token: of its own chain, and of those from which the proxy made it anew. Each of them, revoked, ends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain {
+    /// Its root, then one for each caveat, then those of older roots.
+    ids: Box<[ChainId]>,
+    /// Where its own id stands in `ids`: how many caveats it bears.
+    caveats: usize,
+}
+
+impl Chain {
+    /// The chain of a version 1 token that logs call by this id, from its claims.
+    pub(super) fn of_signed(id: &str, caveats: &[Caveat]) -> Self {
+        let texts: Vec<String> = caveats.iter().map(Caveat::to_json).collect();
+        let links: Vec<Link<'_>> = texts.iter().zip(caveats).map(|(text, caveat)| Link::new(text, caveat.sub.as_ref())).collect();
+        Self::of(ChainId::of(&[b"chain", b"v1", id.as_bytes()]), &links)
+    }
+
+    /// The chain of a version 2 token, from the text up to its seal and the parts that are its caveats.
+    pub(super) fn of_sealed(minted: &str, parts: &[&str], caveats: &[Caveat]) -> Self {
+        let label = |at: usize| caveats.get(at).and_then(|caveat| caveat.sub.as_ref());
+        let links: Vec<Link<'_>> = parts.iter().enumerate().map(|(at, text)| Link::new(text, label(at))).collect();
+        Self::of(ChainId::of(&[b"chain", b"v2", minted.as_bytes()]), &links)
+    }
+
+    fn of(root: ChainId, links: &[Link<'_>]) -> Self {
+        let mut ids = Vec::with_capacity(links.len() + 1);
+        descend(root, links, &mut ids);
+        for (at, from) in links.iter().enumerate().filter_map(|(at, link)| Some((at, link.from?))) {
+            // The caveats before it are those that the older token bore.
+            descend(from, links.get(..at).unwrap_or_default(), &mut ids);
+        }
+        Self { ids: ids.into(), caveats: links.len() }
+    }
+
+    /// The id of exactly this chain of caveats.
+    #[must_use]
+    pub fn id(&self) -> ChainId {
+        self.ids.get(self.caveats).copied().unwrap_or_else(|| self.root())
+    }
+
+    /// The id of the token from which all of its family were narrowed.
+    #[must_use]
+    pub fn root(&self) -> ChainId {
+        self.ids.first().copied().unwrap_or(ChainId([0; BYTES]))
+    }
+
+    /// The ids of older chains, from which caveats say that the proxy made the token.
+    #[must_use]
+    pub fn older(&self) -> &[ChainId] {
+        self.ids.get(self.caveats + 1..).unwrap_or_default()
+    }
+
+    /// All ids whose revocation ends the token.
+    #[must_use]
+    pub fn ids(&self) -> &[ChainId] {
+        &self.ids
+    }
+}
+
+/// One caveat, as the id of a chain has it.
+struct Link<'t> {
+    text: &'t str,
+    /// The older root that it names.
+    from: Option<ChainId>,
+}
+
+impl<'t> Link<'t> {
+    fn new(text: &'t str, label: Option<&Label>) -> Self {
+        Self { text, from: label.and_then(ChainId::from_label) }
+    }
+}
+
+/// The root, and its id with each further caveat.
+fn descend(root: ChainId, links: &[Link<'_>], ids: &mut Vec<ChainId>) {
+    ids.push(root);
+    let mut last = root;
+    for link in links {
+        last = last.with(link.text);
+        ids.push(last);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,272 @@
+//! A chain's id reaches this chain of caveats and what was made of it, whoever made it; and nobody can slip from under it.
+
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::credential::Credential;
+use crate::key::{Kem, KeyRing, KeyStanding, PrivateKey, SealingKey};
+use crate::pattern::PatternMode;
+use crate::rule::{NewGrant, RawRule, Rule};
+use crate::scope::Scopes;
+use crate::token::{Acceptance, Grant, MAX_CAVEATS, MintRequest, ReissueError, SealRequest, UpstreamName, VerifyContext};
+use crate::{Method, RuleCompiler, TypedCredential, UnixTime, UnverifiedToken};
+
+const NOW: UnixTime = UnixTime(1_790_000_000);
+
+/// A ring before a rotation, and after it.
+struct Rings {
+    old: KeyRing,
+    new: KeyRing,
+}
+
+fn pem(name: &str) -> PrivateKey {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/keys/test-only-");
+    PrivateKey::from_pem(&std::fs::read_to_string(format!("{folder}{name}.pem")).unwrap()).unwrap()
+}
+
+impl Rings {
+    fn new() -> Self {
+        let (old, new) = (SealingKey::generate(Kem::X25519, NOW).unwrap(), SealingKey::generate(Kem::X25519, NOW).unwrap());
+        let again = SealingKey::from_json(&old.to_json()).unwrap();
+        let retired = again.with_standing(KeyStanding { retired: Some(NOW), ..KeyStanding::default() });
+        Self {
+            old: KeyRing::new(pem("first"), vec![]).unwrap().with_sealing(vec![old]).unwrap(),
+            new: KeyRing::new(pem("second"), vec![pem("first")]).unwrap().with_sealing(vec![new, retired]).unwrap(),
+        }
+    }
+
+    /// A token of each version, minted before the rotation.
+    fn tokens(&self) -> [String; 2] {
+        let credential = Credential::parse(Zeroizing::new("ghp_marked".to_owned())).unwrap();
+        let rule = Rule::parse(RawRule::Text("GET /.*".to_owned()), PatternMode::Whole).unwrap();
+        let (grant, upstream) = (Grant::Allowed(vec![rule]), UpstreamName::parse("api").unwrap());
+        let (issued_at, expires_at, not_before, explain) = (NOW, UnixTime(NOW.0 + 3600), None, false);
+        let v1 = self.old.mint(&MintRequest {
+            credential: credential.clone(),
+            grant: grant.clone(),
+            upstream: Some(upstream.clone()),
+            issued_at,
+            expires_at,
+            not_before,
+            explain,
+            limit: None,
+        });
+        let key = self.old.published(NOW).next().unwrap();
+        let v2 = key.mint(&SealRequest {
+            credential: TypedCredential::Configured(credential),
+            grant,
+            upstream,
+            issued_at,
+            expires_at,
+            not_before,
+            subject: None,
+            explain,
+            minter: None,
+        });
+        [v1.unwrap().token.to_string(), v2.unwrap().token.to_string()]
+    }
+}
+
+fn with<T>(action: impl FnOnce(&VerifyContext<'_>, &RuleCompiler<'_>) -> T) -> T {
+    let (scopes, acceptance) = (Scopes::default(), Acceptance::default());
+    action(
+        &VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &acceptance },
+        &RuleCompiler::default(),
+    )
+}
+
+fn narrow(ring: &KeyRing, token: &str, caveat: &str) -> String {
+    let caveat = Caveat::from_json(caveat.as_bytes()).unwrap();
+    with(|context, compiler| ring.narrow(token, &caveat, context, compiler)).unwrap().to_string()
+}
+
+fn reseal(ring: &KeyRing, token: &str) -> String {
+    with(|context, compiler| ring.reseal(token, context, compiler)).unwrap().to_string()
+}
+
+fn receipt(ring: &KeyRing, token: &str) -> Result<String, ReissueError> {
+    let grants = [NewGrant::of("/records/7", &[Method::parse("GET").unwrap()])];
+    with(|context, compiler| ring.receipt(token, &grants, context, compiler)).map(|token| token.to_string())
+}
+
+/// The chain, which a verified and an unverified token must agree on.
+#[track_caller]
+fn chain(ring: &KeyRing, token: &str) -> Chain {
+    let verified = with(|context, _| ring.verify(token, context)).unwrap();
+    assert_eq!(UnverifiedToken::parse(token).unwrap().chain().as_ref(), Some(verified.chain()));
+    assert_eq!(UnverifiedToken::parse(token).unwrap().id().as_deref(), Some(verified.id()));
+    verified.chain().clone()
+}
+
+/// Does revoking the one end the other?
+fn ends(ring: &KeyRing, revoked: &str, token: &str) -> bool {
+    chain(ring, token).ids().contains(&chain(ring, revoked).id())
+}
+
+#[test]
+fn a_chain_ends_itself_and_what_was_narrowed_from_it() {
+    let rings = Rings::new();
+    for parent in rings.tokens() {
+        let ring = &rings.old;
+        let one = narrow(ring, &parent, r#"{"sub":"one"}"#);
+        let other = narrow(ring, &parent, r#"{"sub":"other"}"#);
+        let child = narrow(ring, &one, r#"{"exp":1790000060}"#);
+        for (revoked, ended) in [
+            (&parent, [true, true, true, true]),
+            (&one, [false, true, false, true]),
+            (&other, [false, false, true, false]),
+            (&child, [false, false, false, true]),
+        ] {
+            assert_eq!([&parent, &one, &other, &child].map(|token| ends(ring, revoked, token)), ended);
+        }
+        assert_eq!(chain(ring, &child).root(), chain(ring, &parent).id());
+        assert_eq!(chain(ring, &child).ids().len(), 3);
+        // The same caveats in another order, twice, or of another token are other chains.
+        let swapped = narrow(ring, &narrow(ring, &parent, r#"{"exp":1790000060}"#), r#"{"sub":"one"}"#);
+        let twice = narrow(ring, &one, r#"{"sub":"one"}"#);
+        let ids = [&parent, &one, &other, &child, &swapped, &twice].map(|token| chain(ring, token).id());
+        assert_eq!(ids.iter().collect::<std::collections::HashSet<_>>().len(), ids.len());
+        assert!(rings.tokens().iter().all(|token| !ends(ring, &parent, token)));
+        // One narrowing, made twice, is one chain.
+        assert_eq!(chain(ring, &narrow(ring, &parent, r#"{"sub":"one"}"#)), chain(ring, &one));
+    }
+}
+
+#[test]
+fn what_the_proxy_makes_of_a_token_ends_with_its_chain() {
+    let rings = Rings::new();
+    for parent in rings.tokens() {
+        let ring = &rings.new;
+        let one = narrow(ring, &parent, r#"{"sub":"one"}"#);
+        let other = narrow(ring, &parent, r#"{"sub":"other"}"#);
+        let resealed = reseal(ring, &one);
+        let made = [
+            receipt(ring, &one).unwrap(),
+            narrow(ring, &resealed, r#"{"sub":"later"}"#),
+            receipt(ring, &resealed).unwrap(),
+            narrow(ring, &receipt(ring, &resealed).unwrap(), r#"{"sub":"later"}"#),
+            resealed,
+        ];
+        for token in &made {
+            assert_ne!(*token, one);
+            assert!(ends(ring, &one, token) && ends(ring, &parent, token), "{:?}", chain(ring, token));
+            assert!(!ends(ring, &other, token));
+        }
+        // A receipt is a chain of its own, and so is a second one for something else.
+        let [receipt, .., resealed] = &made;
+        assert!(!ends(ring, receipt, &one) && !ends(ring, receipt, &parent) && !ends(ring, receipt, resealed));
+        // Sealed anew a second time, after a second rotation.
+        let signing = PrivateKey::generate(2048).unwrap();
+        let sealing = SealingKey::generate(Kem::X25519, NOW).unwrap();
+        let held = ring.sealing().iter().map(|key| {
+            let standing = KeyStanding { retired: Some(NOW), ..KeyStanding::default() };
+            SealingKey::from_json(&key.to_json()).unwrap().with_standing(standing)
+        });
+        let third = KeyRing::new(signing, vec![pem("second"), pem("first")]).unwrap();
+        let third = third.with_sealing([sealing].into_iter().chain(held).collect()).unwrap();
+        let again = reseal(&third, &narrow(ring, resealed, r#"{"sub":"later"}"#));
+        for revoked in [&parent, &one, resealed] {
+            assert!(ends(&third, revoked, &again));
+        }
+        assert!(!ends(&third, &other, &again));
+    }
+}
+
+/// Tokens of the Python program have no `jti`; what the proxy makes of them bears what logs call them.
+#[test]
+fn a_family_without_a_jti_has_one_root_and_one_id() {
+    let rings = Rings::new();
+    let [v1, _] = rings.tokens();
+    let UnverifiedToken::V1(signed) = UnverifiedToken::parse(&v1).unwrap() else { panic!() };
+    let mut claims = signed.claims().unwrap();
+    claims.jti = None;
+    let parent = rings.old.sign_token(&claims, rings.old.active()).unwrap().to_string();
+    let child = narrow(&rings.old, &parent, r#"{"sub":"one"}"#);
+    let id = |token: &str| UnverifiedToken::parse(token).unwrap().id().unwrap();
+    for made in [&child, &reseal(&rings.new, &child), &reseal(&rings.new, &parent), &receipt(&rings.new, &parent).unwrap()] {
+        assert_eq!(id(made), id(&parent));
+        assert!(ends(&rings.new, &parent, made));
+    }
+    assert!(!ends(&rings.new, &child, &parent));
+}
+
+/// Whoever holds a token may write what he likes behind it: it makes more chains whose revocation ends it, and none fewer.
+#[test]
+fn a_forged_origin_takes_and_never_gives() {
+    let rings = Rings::new();
+    let ring = &rings.old;
+    for [mine, victim] in [rings.tokens(), rings.tokens()].map(|[v1, v2]| [v2, v1]) {
+        let root = chain(ring, &victim).root();
+        let forged = narrow(ring, &mine, &format!(r#"{{"sub":"from:{root}"}}"#));
+        assert!(ends(ring, &mine, &forged) && ends(ring, &victim, &forged));
+        assert!(!ends(ring, &forged, &victim) && !ends(ring, &mine, &victim));
+        // Neither what is shown nor what `--whole-family` takes is the victim's.
+        assert!(chain(ring, &forged).id() != root && chain(ring, &forged).root() == chain(ring, &mine).root());
+        for other in ["from:", "from:5f", &format!("From:{root}"), &format!("from:{root}0"), &format!("x-from:{root}")] {
+            let plain = narrow(ring, &mine, &format!(r#"{{"sub":"{other}"}}"#));
+            assert_eq!(chain(ring, &plain).ids().len(), 2, "{other}");
+        }
+    }
+}
+
+/// There is one spelling of each token, so nobody gets another id for the same rights.
+#[test]
+fn no_other_spelling_is_accepted() {
+    let rings = Rings::new();
+    for token in rings.tokens() {
+        let token = narrow(&rings.old, &token, r#"{"sub":"one"}"#);
+        let mut spellings =
+            vec![format!("{token}="), format!(" {token}"), format!("{token}\n"), format!("{token}."), format!(".{token}")];
+        let parts: Vec<&str> = token.split('.').collect();
+        for at in 0..parts.len() {
+            // Padding, zero bytes before and behind, and each other last character: bits that some decoders drop.
+            let changed = |part: String| {
+                let mut parts: Vec<String> = parts.iter().map(ToString::to_string).collect();
+                parts[at] = part;
+                parts.join(".")
+            };
+            let part = parts[at];
+            let kept = &part[..part.len() - 1];
+            spellings.extend(["=", "==", "A", "AA", "AAAA"].map(|more| changed(format!("{part}{more}"))));
+            spellings.extend(["A", "AAAA"].map(|more| changed(format!("{more}{part}"))));
+            let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/";
+            spellings.extend(alphabet.chars().map(|last| changed(format!("{kept}{last}"))));
+        }
+        let accepted: Vec<&String> =
+            spellings.iter().filter(|text| with(|context, _| rings.old.verify(text, context)).is_ok()).collect();
+        assert!(accepted.iter().all(|text| **text == token), "{accepted:?}");
+        assert!(accepted.len() == parts.len(), "the token itself is among them, once for each part");
+    }
+}
+
+#[test]
+fn a_chain_that_is_full_is_not_made_anew() {
+    let rings = Rings::new();
+    for mut token in rings.tokens() {
+        for _ in 0..MAX_CAVEATS {
+            token = narrow(&rings.new, &token, r#"{"sub":"a"}"#);
+        }
+        assert_eq!(chain(&rings.new, &token).ids().len(), MAX_CAVEATS + 1);
+        assert!(matches!(receipt(&rings.new, &token), Err(ReissueError::Narrow(_))));
+    }
+}
+
+#[test]
+fn ids_are_32_lower_case_digits() {
+    let id = ChainId(std::array::from_fn(|at| u8::try_from(at).unwrap() * 17));
+    assert_eq!(id.to_string(), "00112233445566778899aabbccddeeff");
+    assert_eq!(ChainId::parse(&id.to_string()), Some(id));
+    assert_eq!(id.to_label().and_then(|label| ChainId::from_label(&label)), Some(id));
+    for text in [
+        "",
+        "0",
+        "00112233445566778899AABBCCDDEEFF",
+        "00112233445566778899aabbccddeef",
+        "0011223344556677889 aabbccddeeff",
+        &"g".repeat(32),
+        &"é".repeat(16),
+        &"0".repeat(34),
+    ] {
+        assert_eq!(ChainId::parse(text), None, "{text}");
+    }
+}
