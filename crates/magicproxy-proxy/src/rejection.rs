@@ -32,6 +32,10 @@ pub(crate) enum Rejection {
     Target(#[from] ParseTargetError),
     #[error("the request has no `Host` field, several, or one that is not a host")]
     Host,
+    #[error(
+        "this `Host` is no name of the proxy: use an IP address, `localhost`, or a name of `public_access`, `hosts` or `allowed_hosts`"
+    )]
+    UnknownHost,
     #[error("the length of the request body is given in two ways")]
     Framing,
     #[error("the header field `{0}` overrides method or path and is not passed on")]
@@ -147,6 +151,7 @@ impl Rejection {
             Self::Target(ParseTargetError::TooLong) => (StatusCode::URI_TOO_LONG, "target_too_long", ERROR),
             Self::Target(error) => (StatusCode::BAD_REQUEST, error.code(), ERROR),
             Self::Host => (StatusCode::BAD_REQUEST, "host", ERROR),
+            Self::UnknownHost => (StatusCode::MISDIRECTED_REQUEST, "unknown_host", DENIED),
             Self::Framing => (StatusCode::BAD_REQUEST, "framing", ERROR),
             Self::OverrideHeader(_) => (StatusCode::BAD_REQUEST, "override_header", ERROR),
             Self::NoToken => (StatusCode::UNAUTHORIZED, "no_token", DENIED),

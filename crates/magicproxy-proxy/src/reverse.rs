@@ -131,6 +131,9 @@ impl ReverseDoor {
         check_framing(&request, connection)?;
         let (mut head, incoming) = request.into_parts();
         let (authority, text) = read_head(&head)?;
+        if !connection.listener().admits(authority, &head) {
+            return Err(Rejection::UnknownHost);
+        }
         let client = Client { peer: connection.peer(), account: connection.account() };
         let Some(place) = self.places.place(authority, text, self.bound(connection)) else {
             let below = below_control(text.split('?').next().unwrap_or_default()).ok_or(Rejection::NoUpstream)?;

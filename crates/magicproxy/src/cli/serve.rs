@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use clap::Args;
 use magicproxy_core::TokenVersion;
 use magicproxy_core::plugin::PluginHost;
@@ -23,7 +24,7 @@ use crate::plugins;
 use crate::revocations::{RevocationFile, RevocationWatch, SharedRevocations};
 use crate::state::LazyStore;
 use crate::tls::{self, Tls};
-use crate::wire::{self, Door};
+use crate::wire::{self, Door, EndSignals, survive_others};
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
@@ -32,6 +33,9 @@ pub(crate) struct ServeArgs {
     /// Where to listen: HOST:PORT, or unix:PATH [default: 127.0.0.1:5000]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
+    /// Let others than this machine mint without TLS: for containers behind something that speaks TLS
+    #[arg(long)]
+    danger_plain_http: bool,
     /// Speak TLS, with a certificate of an authority of this machine's own, for trying things out
     #[arg(long)]
     tls_dev: bool,
@@ -47,6 +51,7 @@ impl ServeArgs {
     fn into_flags(self) -> Flags {
         let mut flags = self.settings.into_flags();
         flags.raw.listen = flag("--listen", self.listen);
+        flags.raw.danger_plain_http = flag("--danger-plain-http", self.danger_plain_http.then_some(true));
         flags.raw.tls.dev = flag("--tls-dev", self.tls_dev.then_some(true));
         flags.raw.log.format = flag("--log-format", self.log_format);
         flags.raw.log.level = flag("--log-level", self.log_level);
@@ -59,7 +64,7 @@ pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Fail
     let layers = Layers::gather(args.into_flags().and_working_directory(), environment);
     let mut warnings = layers.warnings.clone();
     let used = layers.used();
-    let mut config = layers.check()?;
+    let mut config = layers.check_to_serve()?;
     let _log = logging::install(config.log);
     let scaled = wire::raise_open_file_limit().and_then(|files| fit_to_files(&mut config, files));
     // Before they are read, so that what is written meanwhile is noticed later.
@@ -83,7 +88,8 @@ pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Fail
         None => {}
     }
     let tls = Tls::of(&config)?;
-    let (listeners, open, private) = (config.listeners.clone(), config.minting.open, config.keys.files.private.clone());
+    let (listeners, hosts) = (config.listeners.clone(), config.hosts.clone());
+    let (open, private) = (config.minting.open, config.keys.files.private.clone());
     let first =
         config.upstreams.first().map(|upstream| (upstream.api_root.to_string(), upstream.placing.mount.as_str().to_owned()));
     let (api_root, mount) = first.unwrap_or_default();
@@ -99,12 +105,13 @@ pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Fail
     let settings = config.into_settings(ring, services);
     let runtime = wire::runtime()?;
     let served = runtime.block_on(async {
+        let signals = EndSignals::listen().and_then(|signals| survive_others().map(|()| signals)).context("signals")?;
         if let Some(store) = store.filter(|_| chosen) {
-            store.open_now().await?;
+            store.open_now().await.map_err(anyhow::Error::from)?;
         }
         // So that nobody is refused only because nobody has looked yet.
         revocations.look().await;
-        let door = Door::open(settings, &listeners, tls.as_ref().map(|tls| &tls.server)).await?;
+        let door = Door::open(settings, &listeners, &hosts, tls.as_ref().map(|tls| &tls.server)).await?;
         let addresses = door.addresses().join(" and ");
         banner.lines.insert(0, format!("magicproxy {} listens on {addresses}", env!("CARGO_PKG_VERSION")));
         let trust = tls.as_ref().map(Tls::curl_option).unwrap_or_default();
@@ -122,12 +129,12 @@ pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Fail
         if let Some(plugins) = plugins {
             tokio::spawn(plugins.watch());
         }
-        door.serve(wire::shutdown()).await;
-        anyhow::Ok(())
+        door.serve(signals.shutdown()).await;
+        Ok::<_, Failure>(())
     });
     // What still runs, runs for nobody.
     runtime.shutdown_background();
-    Ok(served?)
+    served
 }
 
 /// What was said about limits that the process has too few files for.
