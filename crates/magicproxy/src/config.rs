@@ -53,7 +53,7 @@ use address::{Listen, PublicAccess, Scheme};
 use fault::Sources;
 use listeners::{ListenerSettings, TlsSource};
 use plugins::PluginsSettings;
-use raw::{RawConfig, RawKeys};
+use raw::{RawConfig, RawKeys, RawLog};
 use setting::Setting;
 use state::{RevocationSettings, StateSettings};
 use value::{HostCheckChoice, LogFormat, LogLevel};
@@ -131,6 +131,14 @@ pub(crate) struct LogSettings {
     /// Where nobody says: `pretty` on a terminal, else `json`.
     pub(crate) format: Option<LogFormat>,
     pub(crate) level: LogLevel,
+}
+
+impl LogSettings {
+    /// What was written, which needs no further check.
+    fn of(raw: &RawLog) -> Self {
+        let level = raw.level.given().map_or(LogLevel::Info, |given| given.value);
+        Self { format: raw.format.given().map(|given| given.value), level }
+    }
 }
 
 impl Config {
@@ -294,6 +302,11 @@ impl Layers {
     pub(crate) fn only(raw: RawConfig) -> Self {
         let raw = above_defaults([raw], defaults::layer(&Environment::default(), WorkingDirectory::Ignored));
         Self { raw, sources: Sources::default(), warnings: Vec::new(), passed_over: false, faults: Vec::new() }
+    }
+
+    /// How to log, whatever else is wrong.
+    pub(crate) fn log(&self) -> LogSettings {
+        LogSettings::of(&self.raw.log)
     }
 
     /// Checks what was read.

@@ -62,10 +62,17 @@ impl ServeArgs {
 /// Serves until it is told to stop.
 pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Failure> {
     let layers = Layers::gather(args.into_flags().and_working_directory(), environment);
+    let log = layers.log();
+    let _log = logging::install(log);
+    let served = serve(layers);
+    // Whoever reads JSON reads nothing else.
+    if logging::format(log) == LogFormat::Json { served.map_err(Failure::logged) } else { served }
+}
+
+fn serve(layers: Layers) -> Result<(), Failure> {
     let mut warnings = layers.warnings.clone();
     let used = layers.used();
     let mut config = layers.check_to_serve()?;
-    let _log = logging::install(config.log);
     let scaled = wire::raise_open_file_limit().and_then(|files| fit_to_files(&mut config, files));
     // Before they are read, so that what is written meanwhile is noticed later.
     let mut stamps = config.keys.files.stamps();
@@ -80,7 +87,7 @@ pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Fail
         lines: facts(&config, &keys).into_iter().chain(used).collect(),
         warnings,
         next: Vec::new(),
-        as_log: config.log.format == Some(LogFormat::Json),
+        as_log: logging::format(config.log) == LogFormat::Json,
     };
     match scaled {
         Some(Scaled::Defaults(line)) => banner.lines.push(line),
@@ -232,7 +239,7 @@ fn next_steps(curl: &str, url: &str, api_root: &str, open: bool, private: &str) 
     ]
 }
 
-/// What is said at the start: in plain words, or as log lines where the operator has asked for JSON.
+/// What is said at the start: in plain words, or as log lines where those are JSON.
 struct Banner {
     lines: Vec<String>,
     warnings: Vec<String>,

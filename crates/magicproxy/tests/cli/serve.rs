@@ -123,3 +123,80 @@ fn the_commands_that_ask_a_proxy_call_it_by_a_name_that_it_takes() {
     assert_eq!(minted.code, 0, "{minted:?}");
     assert_eq!(serving.running.terminate().code, 0);
 }
+
+/// Every line is one JSON object with a level; the messages.
+#[track_caller]
+fn messages(stderr: &str) -> Vec<String> {
+    let message = |line: &str| {
+        let json: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}\nin {stderr}"));
+        assert!(json["level"].is_string() && json["timestamp"].is_string(), "{line}");
+        format!("{} {}", json["level"].as_str().unwrap(), json["message"].as_str().unwrap_or_default())
+    };
+    stderr.lines().map(message).collect()
+}
+
+#[test]
+fn with_json_every_line_is_json() {
+    // The format is asked for, and is the one of what is no terminal.
+    for format in [&["--log-format", "json"][..], &[]] {
+        let place = Place::new();
+        place.write("magicproxy.toml", "limits.connections = 8\n");
+        let args =
+            [&["--listen", "127.0.0.1:0", "--tls-dev", "--keys", "keys", "--api-root", "http://192.0.2.1"], format].concat();
+        let program = place.program(&[&["serve"], args.as_slice()].concat()).env("MAGICPROXY_LISTN", "x");
+        let mut running = program.spawn();
+        running.line(" listens on https://127.0.0.1:");
+        running.signal("HUP");
+        running.line("SIGHUP");
+        let ended = running.terminate();
+        assert_eq!((ended.code, ended.stdout.as_str()), (0, ""), "{ended:?}");
+        let said = messages(&ended.stderr);
+        for part in [
+            "INFO magicproxy ",
+            "INFO made a new signing key",
+            "WARN environment variable `MAGICPROXY_LISTN` means nothing here",
+            "WARN the API root `http://192.0.2.1` is plain http",
+            "INFO SIGHUP",
+            "INFO stopping",
+        ] {
+            assert!(said.iter().any(|line| line.contains(part)), "{part} in {said:#?}");
+        }
+    }
+}
+
+#[test]
+fn with_json_a_start_that_fails_says_so_in_json() {
+    let place = Place::with_keys();
+    place.write("bad.toml", "lisen = 1\n[upstream]\napi_rot = 'x'\n");
+    place.write("json.toml", "log.format = 'json'\nlisten = '0.0.0.0:1'\n");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    for (args, code, parts) in [
+        (vec!["--config", "bad.toml"], 78, vec!["ERROR unknown key `lisen`", "ERROR unknown key `upstream.api_rot`"]),
+        (vec!["--config", "json.toml"], 78, vec!["ERROR listen `0.0.0.0:1`: without TLS"]),
+        (vec!["--config", "nowhere.toml"], 78, vec!["ERROR configuration file `nowhere.toml`"]),
+        (vec!["--listen", &taken], 1, vec!["ERROR cannot listen on"]),
+        (vec!["--log-level", "error", "--listen", &taken], 1, vec!["ERROR cannot listen on"]),
+    ] {
+        let ended = place.program(&[&["serve", "--keys", "keys"], args.as_slice()].concat()).output();
+        assert_eq!((ended.code, ended.stdout.as_str()), (code, ""), "{ended:?}");
+        let said = messages(&ended.stderr);
+        for part in parts {
+            assert!(said.iter().any(|line| line.starts_with(part)), "{part} in {said:#?}");
+        }
+    }
+}
+
+#[test]
+fn pretty_lines_are_short() {
+    let place = Place::with_keys();
+    let mut serving = Serving::of(&place, &["--listen", "127.0.0.1:0", "--log-format", "pretty"]);
+    assert_eq!(serving.ask(&format!("GET /{}?secret=1", "a/".repeat(300)), "localhost"), 401);
+    assert_eq!(serving.ask(&format!("GET /{}b", "a/".repeat(300)), "localhost"), 401);
+    let line = serving.running.line(" no_token ");
+    assert!(line.chars().count() <= 120 && line.contains("Z 401 GET /a/a/") && line.contains(" id="), "{line}");
+    let ended = serving.running.terminate();
+    assert!(!ended.stderr.contains("secret"), "{ended:?}");
+    let long: Vec<_> = ended.stderr.lines().filter(|line| line.chars().count() > 120).collect();
+    assert!(long.is_empty(), "{long:#?}");
+}
