@@ -33,6 +33,8 @@ pub(crate) use signals::{EndSignals, survive_others};
 pub(crate) struct Door {
     server: Server,
     places: Vec<Place>,
+    /// What should be known of the listeners.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// The names by which requests may call the proxy on listeners where that is checked.
@@ -76,17 +78,18 @@ impl Door {
         tls: Option<&Arc<TlsServer>>,
     ) -> Result<Self, Failure> {
         let check = Arc::new(host_check(&settings, listeners, hosts, tls));
-        let mut places = Vec::new();
+        let (mut places, mut warnings) = (Vec::new(), Vec::new());
         for listener in listeners {
             let place = Place::take(listener).await.with_context(|| format!("cannot listen on `{}`", listener.listen))?;
             if let Some(fault) = place.address.and_then(|address| listener.exposure_at(address.ip(), &Origin::Default)) {
                 return Err(Faults::one(fault).into());
             }
+            warnings.extend(place.address.and_then(|address| listener.warning_at(address.ip())));
             let place = place.with(listener, tls)?;
             places.push(if place.is_checked(hosts.checked) { place.checking(&check) } else { place });
         }
         let server = Server::new(settings).context("cannot start")?;
-        Ok(Self { server, places })
+        Ok(Self { server, places, warnings })
     }
 
     /// How a program on this machine reaches the first listener.

@@ -121,6 +121,7 @@ fn serve(layers: Layers) -> Result<(), Failure> {
         let door = Door::open(settings, &listeners, &hosts, tls.as_ref().map(|tls| &tls.server)).await?;
         let addresses = door.addresses().join(" and ");
         banner.lines.insert(0, format!("magicproxy {} listens on {addresses}", env!("CARGO_PKG_VERSION")));
+        banner.warnings.extend(door.warnings.iter().cloned());
         let trust = tls.as_ref().map(Tls::curl_option).unwrap_or_default();
         if let Some(tls) = tls {
             banner.lines.extend(tls.notes.iter().cloned());
@@ -157,7 +158,7 @@ fn fit_to_files(config: &mut Config, files: usize) -> Option<Scaled> {
     config.limits = given.fit(files)?;
     let Limits { connections, upstream_connections, exchanges, .. } = config.limits;
     let line = format!(
-        "with {files} open files allowed: at most {connections} connections from clients, {} to APIs, {} requests in progress (`ulimit -n`)",
+        "with {files} open files (`ulimit -n`): at most {connections} connections from clients, {} to APIs, {} requests at once",
         upstream_connections.total, exchanges.total
     );
     let numbers = |limits: &Limits| (limits.connections, limits.upstream_connections, limits.exchanges);

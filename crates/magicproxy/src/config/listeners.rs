@@ -38,8 +38,10 @@ pub(crate) struct ListenerSettings {
 pub(crate) enum PlainHttp {
     /// This machine alone: minting is open, so credentials travel there.
     Loopback,
-    /// Anyone: the operator says so, or nobody mints over HTTP.
-    Anyone,
+    /// Anyone, for nobody mints over HTTP; tokens travel there.
+    NothingMinted,
+    /// Anyone: the operator says so.
+    Accepted,
 }
 
 impl ListenerSettings {
@@ -51,12 +53,25 @@ impl ListenerSettings {
 
     /// The same, where it is bound to this address.
     pub(crate) fn exposure_at(&self, address: IpAddr, origin: &Origin) -> Option<Fault> {
-        let exposed = self.scheme == Scheme::Http && self.plain_http == PlainHttp::Loopback && !is_loopback(address);
+        let exposed = self.plain_http == PlainHttp::Loopback && self.is_open_at(address);
         let message = || {
             let listen = &self.listen;
             format!("listen `{listen}`: without TLS others than this machine could mint there, with credentials in the clear")
         };
         exposed.then(|| Fault::new(message(), origin.clone()).help(WAYS_OUT_OF_EXPOSURE))
+    }
+
+    /// What should be known of one at this address, though it is served.
+    pub(crate) fn warning_at(&self, address: IpAddr) -> Option<String> {
+        let clear = self.plain_http == PlainHttp::NothingMinted && self.is_open_at(address);
+        clear.then(|| {
+            format!("listen `{}`: without TLS tokens travel in the clear, for others on the network to use", self.listen)
+        })
+    }
+
+    /// Would it speak plain HTTP to other machines there?
+    fn is_open_at(&self, address: IpAddr) -> bool {
+        self.scheme == Scheme::Http && !is_loopback(address)
     }
 }
 
@@ -230,8 +245,11 @@ impl Checker<'_> {
             (Some(given), Some(upstreams)) => Some(self.bound(given, upstreams)?),
             _ => None,
         };
-        let open = value(&raw.mint.policy, MintPolicy::Open) == MintPolicy::Open;
-        let plain_http = if open && !value(&raw.danger_plain_http, false) { PlainHttp::Loopback } else { PlainHttp::Anyone };
+        let plain_http = match value(&raw.mint.policy, MintPolicy::Open) {
+            _ if value(&raw.danger_plain_http, false) => PlainHttp::Accepted,
+            MintPolicy::Open => PlainHttp::Loopback,
+            MintPolicy::Closed => PlainHttp::NothingMinted,
+        };
         Some(ListenerSettings { listen: listen?, scheme: scheme?, upstream, mode: mode?, plain_http })
     }
 

@@ -180,6 +180,28 @@ async fn an_upstream_that_speaks_no_tls_is_not_blamed_for_its_certificate() {
 }
 
 #[tokio::test]
+async fn a_response_that_breaks_off_behind_its_head_was_allowed_and_is_told() {
+    let upstream = Upstream::scripted(|seen| match seen.target.as_str() {
+        "/log/cut/length" => Reply::last("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"),
+        "/log/cut/chunk" => Reply::last("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"),
+        "/log/cut/garbage" => Reply::last("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n"),
+        // Before its head: the proxy answers.
+        _ => Reply::last("HTTP/1.1 200"),
+    })
+    .await;
+    let proxy = Proxy::before(&upstream).await;
+    for path in ["/log/cut/length", "/log/cut/chunk", "/log/cut/garbage"] {
+        assert!(!ask(&proxy, &format!("GET {path}"), &Token::any()).await.complete, "{path}");
+        let line = line_of(path).await;
+        assert_holds(&line, &["decision=\"allowed\"", "status=200", "error=\"http_response_incomplete\"", "aborted="]);
+    }
+    post(&proxy, "POST /log/cut/head", &Token::any(), "x").await.assert_rejected(502, "upstream_closed");
+    let line = line_of("/log/cut/head").await;
+    assert_holds(&line, &["decision=\"upstream_closed\"", "error=\"connection_terminated\"", "status=502"]);
+    assert!(!line.contains("aborted="), "{line}");
+}
+
+#[tokio::test]
 async fn responses_that_have_no_content_come_to_their_end() {
     let upstream = Upstream::scripted(|seen| match seen.target.split('/').nth(3) {
         Some("204") => Reply::bytes("HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n"),
