@@ -110,7 +110,7 @@ impl ConnectFailure {
             NotTls | TlsProtocol | Alpn => tls("tls_protocol_error"),
             TlsAlert(_) => tls("tls_alert_received"),
             Expired | NotYetValid | UnknownIssuer | WrongName | Certificate => tls("tls_certificate_error"),
-            Http => unreachable("http_protocol_error"),
+            Http => (StatusCode::BAD_GATEWAY, "upstream_protocol", "http_protocol_error"),
         }
     }
 }

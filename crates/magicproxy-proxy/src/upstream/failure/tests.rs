@@ -61,6 +61,7 @@ fn each_cause_has_its_word() {
         assert!(failure.to_string().contains(words), "{failure}: {words}");
         let expected = match (status, error) {
             (504, _) => "upstream_connect_timeout",
+            (_, "http_protocol_error") => "upstream_protocol",
             (_, error) if error.starts_with("tls_") => "upstream_tls",
             _ => "upstream_unreachable",
         };
