@@ -47,7 +47,7 @@ class Connection:
             raise
 
     def send(self, method, target, *, token=None, fields=(), body=None):
-        lines = [f"{method} {target} HTTP/1.1", "Host: proxy"]
+        lines = [f"{method} {target} HTTP/1.1", "Host: localhost"]
         lines += [f"Authorization: Bearer {token}"] if token else []
         lines += [f"{name}: {value}" for name, value in fields]
         lines += [f"Content-Length: {len(body)}"] if body is not None else []

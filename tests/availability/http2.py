@@ -53,7 +53,7 @@ class Http2Client(asyncio.Protocol):
         """Begins a request without a body; None where the connection takes no more."""
         try:
             stream = self.connection.get_next_available_stream_id()
-            head = [(":method", method), (":path", path), (":scheme", "http"), (":authority", "proxy"), *fields]
+            head = [(":method", method), (":path", path), (":scheme", "http"), (":authority", "localhost"), *fields]
             head += [("authorization", f"Bearer {token}")] if token else []
             self.connection.send_headers(stream, head, end_stream=True)
         except h2.exceptions.ProtocolError:

@@ -1,6 +1,9 @@
-//! One log line for each request, written when its answer ends.
+//! One log line for each request, written when its response ends: `docs/guide/life-of-a-request.md` has its fields.
 //!
 //! Never in it: queries, header values, tokens, credentials. A path segment as long as a token is cut.
+
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,12 +12,45 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode};
 use magicproxy_core::{Label, VerifiedToken};
 
-use crate::body::Progress;
+use crate::body::{BodyError, Progress};
 use crate::rejection::{Rejection, RequestId};
+use crate::settings::UpstreamSettings;
 
 const MAX_SEGMENT: usize = 96;
 /// Methods are ASCII; longer ones are cut.
 const MAX_METHOD: usize = 32;
+
+/// What stands for a decision where the client left before there was one.
+const UNDECIDED: &str = "undecided";
+
+/// The names of one upstream in log lines.
+#[derive(Debug)]
+pub(crate) struct UpstreamNames {
+    name: Box<str>,
+    /// The host, perhaps with a port, of each of its origins.
+    hosts: Vec<Box<str>>,
+}
+
+impl UpstreamNames {
+    pub(crate) fn of(upstream: &UpstreamSettings) -> Arc<Self> {
+        let hosts = upstream.origins().map(|root| root.authority().as_str().into()).collect();
+        Arc::new(Self { name: upstream.name.as_str().into(), hosts })
+    }
+}
+
+/// The upstream of a request, and the number of its origin.
+#[derive(Debug)]
+struct UpstreamLabel {
+    names: Arc<UpstreamNames>,
+    origin: usize,
+}
+
+impl UpstreamLabel {
+    /// The upstream's name, and the host that was to be reached.
+    fn of(&self) -> (&str, &str) {
+        (&self.names.name, self.names.hosts.get(self.origin).map_or("", |host| host))
+    }
+}
 
 /// What is known of one request; dropped when the exchange is over, and logged then.
 #[derive(Debug)]
@@ -22,12 +58,14 @@ pub(crate) struct AccessRecord {
     pub(crate) id: RequestId,
     /// `None` where nobody reads it: then nothing is copied for it, nor timed.
     started: Option<Instant>,
-    upstream: Option<Arc<str>>,
+    upstream: Option<UpstreamLabel>,
     method: Method,
     path: Option<String>,
     token: Option<Arc<VerifiedToken>>,
     rule: Option<Arc<str>>,
     decision: &'static str,
+    /// What went wrong between the proxy and the upstream.
+    error: Option<&'static str>,
     status: u16,
     head_after: Option<Duration>,
     request_body: Option<Arc<Progress>>,
@@ -45,18 +83,20 @@ impl AccessRecord {
             path: None,
             token: None,
             rule: None,
-            decision: "refused",
+            decision: UNDECIDED,
+            error: None,
             status: 0,
             head_after: None,
             request_body: None,
             bytes_out: 0,
-            // Until an answer ends, it has not.
-            aborted: Some("the caller went away".into()),
+            // Until a response ends, it has not.
+            aborted: Some("the client went away".into()),
         }
     }
 
-    pub(crate) fn upstream(&mut self, name: &Arc<str>) {
-        self.upstream = Some(Arc::clone(name));
+    /// The request is for this upstream, and for the origin of that number.
+    pub(crate) fn upstream(&mut self, names: &Arc<UpstreamNames>, origin: usize) {
+        self.upstream = Some(UpstreamLabel { names: Arc::clone(names), origin });
     }
 
     pub(crate) fn path(&mut self, canonical: &str) {
@@ -76,19 +116,34 @@ impl AccessRecord {
         self.decision = "control";
     }
 
+    /// The proxy writes the response: this is why.
     pub(crate) fn rejected(&mut self, rejection: &Rejection) {
-        if let Rejection::Store(error) = rejection {
-            tracing::warn!(target: "magicproxy::state", request_id = %self.id, %error, "the state store did not answer");
-        }
-        // An upstream that fails does not change that the request was allowed.
-        if self.decision != "allowed" {
-            self.decision = rejection.code();
-        } else {
-            self.aborted = Some(rejection.code().into());
+        self.decision = rejection.code();
+        self.error = rejection.upstream_error();
+        match rejection {
+            Rejection::Store(error) => {
+                tracing::warn!(target: "magicproxy::state", request_id = %self.id, %error, "the state store did not answer");
+            }
+            Rejection::Connect(failure) => self.warn(failure, failure.cause()),
+            other if other.is_upstream_s_fault() => self.warn(other, None),
+            _ => {}
         }
     }
 
+    /// Tells the operator about an upstream that failed.
+    fn warn(&self, failure: &dyn std::error::Error, cause: Option<&str>) {
+        let (upstream, host) = self.upstream.as_ref().map(UpstreamLabel::of).unzip();
+        let (request_id, error) = (self.id, self.error);
+        tracing::warn!(target: "magicproxy::upstream", %request_id, upstream, host, error, cause, "{failure}");
+    }
+
+    /// The response begins. Where nothing can follow its head (RFC 9110 section 6.4.1), the HTTP library asks for no content, and
+    /// so nobody tells of its end.
     pub(crate) fn head(&mut self, status: StatusCode) {
+        let no_content = status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        if no_content || self.method == Method::HEAD {
+            self.completed();
+        }
         self.status = status.as_u16();
         self.head_after = self.started.map(|started| started.elapsed());
     }
@@ -105,7 +160,9 @@ impl AccessRecord {
         self.aborted = None;
     }
 
-    pub(crate) fn failed(&mut self, cause: &dyn std::error::Error) {
+    /// The upstream's response ended before its end, behind its head.
+    pub(crate) fn failed(&mut self, cause: &BodyError) {
+        self.error = Some(cause.upstream_error());
         self.aborted = Some(cause.to_string().into());
     }
 }
@@ -121,11 +178,12 @@ impl Drop for AccessRecord {
             jti = self.token.as_ref().map(|token| token.id()),
             chain = self.token.as_ref().map(|token| tracing::field::display(token.chain().id())),
             sub = labels,
-            upstream = self.upstream.as_deref(),
+            upstream = self.upstream.as_ref().map(|upstream| &*upstream.names.name),
             method = self.method.as_str().get(..MAX_METHOD).unwrap_or(self.method.as_str()),
             path = self.path.as_deref(),
             rule = self.rule.as_deref(),
             decision = self.decision,
+            error = self.error,
             status = self.status,
             head_us = self.head_after.map(micros),
             total_us = micros(started.elapsed()),

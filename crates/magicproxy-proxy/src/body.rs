@@ -38,6 +38,19 @@ pub(crate) enum BodyError {
     NotGzip(#[from] crate::rewrite::NotGzip),
 }
 
+impl BodyError {
+    /// What went wrong between the proxy and the upstream, whose response ended so: the error type of RFC 9209 section 2.3.
+    pub(crate) fn upstream_error(&self) -> &'static str {
+        match self {
+            Self::Idle => "connection_read_timeout",
+            Self::Total => "http_response_timeout",
+            Self::Connection(_) | Self::Truncated => "http_response_incomplete",
+            Self::Reflected(_) => "credential_echoed",
+            Self::NotGzip(_) => "http_response_content_coding",
+        }
+    }
+}
+
 /// Ends a wait that lasts too long. The clock is not read, and there is no timer, until something has to be waited for; the
 /// timer is moved only when it fires.
 #[derive(Debug)]

@@ -267,6 +267,10 @@ pub(crate) fn read_head(head: &Parts) -> Result<(&str, &str), Rejection> {
         return Err(ParseTargetError::Form.into());
     }
     let named = head.uri.authority().map(http::uri::Authority::as_str);
+    // RFC 9113 section 8.3.1: `:authority` names no user.
+    if named.is_some_and(|named| named.contains('@')) {
+        return Err(Rejection::Host);
+    }
     let authority = named.or(host).unwrap_or_default();
     if authority.len() > MAX_AUTHORITY_BYTES { Err(Rejection::Host) } else { Ok((authority, text)) }
 }

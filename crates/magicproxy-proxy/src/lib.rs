@@ -12,6 +12,7 @@ mod control;
 mod downstream;
 pub mod gate;
 mod header;
+pub mod host_check;
 pub mod https;
 mod keys;
 mod ledger;

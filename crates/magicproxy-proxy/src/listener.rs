@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use http::header::HOST;
+use http::request::Parts;
 use magicproxy_core::UpstreamName;
 use tokio::net::TcpListener;
 #[cfg(unix)]
@@ -18,6 +20,7 @@ use tokio::net::UnixListener;
 
 use crate::admission::PeerKey;
 use crate::downstream::Transport;
+use crate::host_check::HostCheck;
 use tls::TlsServer;
 
 /// How long nothing is accepted after a failure, such as too many open files: time for others to close some.
@@ -65,6 +68,13 @@ impl Listener {
         self
     }
 
+    /// Requests that name another authority than this lets pass are refused: 421.
+    #[must_use]
+    pub fn checking_hosts(mut self, check: Arc<HostCheck>) -> Self {
+        self.entrance.host_check = Some(check);
+        self
+    }
+
     /// The address, where it is one of TCP; with port 0 the system chose one.
     ///
     /// # Errors
@@ -84,9 +94,18 @@ pub(crate) struct Entrance {
     pub(crate) tls: Option<Arc<TlsServer>>,
     /// The one upstream that requests are for.
     pub(crate) upstream: Option<UpstreamName>,
+    /// Which authorities requests may name; any, without it.
+    pub(crate) host_check: Option<Arc<HostCheck>>,
 }
 
 impl Entrance {
+    /// May a request that came here name this authority? `Host` decides nothing beside `:authority`, and must be as good.
+    pub(crate) fn admits(&self, authority: &str, head: &Parts) -> bool {
+        let Some(check) = &self.host_check else { return true };
+        let beside = head.uri.authority().and_then(|_| head.headers.get(HOST));
+        check.admits(authority) && beside.is_none_or(|host| host.to_str().is_ok_and(|host| check.admits(host)))
+    }
+
     pub(crate) fn scheme(&self) -> Scheme {
         if self.tls.is_some() { Scheme::Https } else { Scheme::Http }
     }

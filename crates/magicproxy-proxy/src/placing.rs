@@ -176,15 +176,19 @@ impl Site {
 
 impl OwnName {
     fn new(root: &ApiRoot) -> Self {
-        let authority = root.authority().as_str().to_owned();
-        let default = if root.is_secure() { 443 } else { 80 };
-        let mut authorities = vec![authority];
-        if root.port() == default {
-            let host = root.authority().host();
-            authorities.extend([host.to_owned(), format!("{host}:{default}")]);
-        }
-        Self { authorities, base_path: root.base_path().to_owned(), url: root.to_string() }
+        Self { authorities: own_authorities(root), base_path: root.base_path().to_owned(), url: root.to_string() }
     }
+}
+
+/// The authorities by which clients call an origin that they believe to speak to.
+pub(crate) fn own_authorities(root: &ApiRoot) -> Vec<String> {
+    let default = if root.is_secure() { 443 } else { 80 };
+    let mut authorities = vec![root.authority().as_str().to_owned()];
+    if root.port() == default {
+        let host = root.authority().host();
+        authorities.extend([host.to_owned(), format!("{host}:{default}")]);
+    }
+    authorities
 }
 
 /// What follows a prefix that ends where a segment ends.

@@ -6,7 +6,7 @@
 mod answer;
 mod shape;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use magicproxy_core::{Denial, OpenError, OrderFault, ParseTargetError, ReissueEr
 use crate::admission::{RETRY_AFTER, Shortage};
 use crate::body::MAX_BODY_KIB;
 use crate::settings::UnfitCredential;
+use crate::upstream::ConnectFailure;
 
 pub(crate) use answer::{RefusalForm, RequestId};
 pub use shape::RefusalShape;
@@ -32,6 +33,10 @@ pub(crate) enum Rejection {
     Target(#[from] ParseTargetError),
     #[error("the request has no `Host` field, several, or one that is not a host")]
     Host,
+    #[error(
+        "this `Host` is no name of the proxy: use an IP address, `localhost`, or a name of `public_access`, `hosts` or `allowed_hosts`"
+    )]
+    UnknownHost,
     #[error("the length of the request body is given in two ways")]
     Framing,
     #[error("the header field `{0}` overrides method or path and is not passed on")]
@@ -120,12 +125,8 @@ pub(crate) enum Rejection {
     PluginFailed,
     #[error("every connection to the upstream that this request may use was in use for too long; try again")]
     UpstreamBusy,
-    #[error("the upstream cannot be reached")]
-    Connect,
-    #[error("the upstream's certificate is not accepted")]
-    Tls,
-    #[error("the upstream could not be reached in time")]
-    ConnectTimeout,
+    #[error(transparent)]
+    Connect(#[from] ConnectFailure),
     #[error("the upstream closed the connection without an answer")]
     Closed,
     #[error("the upstream's answer is not valid HTTP")]
@@ -147,6 +148,7 @@ impl Rejection {
             Self::Target(ParseTargetError::TooLong) => (StatusCode::URI_TOO_LONG, "target_too_long", ERROR),
             Self::Target(error) => (StatusCode::BAD_REQUEST, error.code(), ERROR),
             Self::Host => (StatusCode::BAD_REQUEST, "host", ERROR),
+            Self::UnknownHost => (StatusCode::MISDIRECTED_REQUEST, "unknown_host", DENIED),
             Self::Framing => (StatusCode::BAD_REQUEST, "framing", ERROR),
             Self::OverrideHeader(_) => (StatusCode::BAD_REQUEST, "override_header", ERROR),
             Self::NoToken => (StatusCode::UNAUTHORIZED, "no_token", DENIED),
@@ -205,9 +207,7 @@ impl Rejection {
             Self::NotRecorded | Self::PluginFailed => (StatusCode::BAD_GATEWAY, "created_not_recorded", "proxy_internal_error"),
             Self::Plugin(_) => (StatusCode::FORBIDDEN, "denied_by_plugin", DENIED),
             Self::UpstreamBusy => (StatusCode::SERVICE_UNAVAILABLE, "upstream_busy", "connection_limit_reached"),
-            Self::Connect => (StatusCode::BAD_GATEWAY, "upstream_unreachable", "connection_refused"),
-            Self::Tls => (StatusCode::BAD_GATEWAY, "upstream_tls", "tls_certificate_error"),
-            Self::ConnectTimeout => (StatusCode::GATEWAY_TIMEOUT, "upstream_connect_timeout", "connection_timeout"),
+            Self::Connect(failure) => failure.kind(),
             Self::Closed => (StatusCode::BAD_GATEWAY, "upstream_closed", "connection_terminated"),
             Self::BadAnswer => (StatusCode::BAD_GATEWAY, "upstream_protocol", "http_protocol_error"),
             Self::UnexpectedUpgrade => (StatusCode::BAD_GATEWAY, "upstream_upgrade", "http_upgrade_failed"),
@@ -223,6 +223,18 @@ impl Rejection {
 
     pub(crate) fn status(&self) -> StatusCode {
         self.kind().0
+    }
+
+    /// What went wrong between the proxy and the upstream, if that is why: the error type of RFC 9209 section 2.3.
+    pub(crate) fn upstream_error(&self) -> Option<&'static str> {
+        let concerned = self.is_upstream_s_fault() || matches!(self, Self::UpstreamBusy | Self::CannotTell);
+        concerned.then(|| self.kind().2)
+    }
+
+    /// Did the upstream fail, rather than the client or the proxy?
+    pub(crate) fn is_upstream_s_fault(&self) -> bool {
+        use Rejection::{BadAnswer, Closed, Connect, ResponseTimeout, UnexpectedUpgrade};
+        matches!(self, Connect(_) | Closed | BadAnswer | UnexpectedUpgrade | ResponseTimeout)
     }
 
     /// The rules that would be needed, where the token lets that be told.

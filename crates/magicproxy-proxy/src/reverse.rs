@@ -12,7 +12,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::oneshot;
 
-use crate::access_log::AccessRecord;
+use crate::access_log::{AccessRecord, UpstreamNames};
 use crate::admission::{Budget, Holding, Payer, Resource};
 use crate::body::{IdleTimer, Pipeline, Received, RequestBody, ResponseBody, UpstreamBody};
 use crate::control::{Asking, Control};
@@ -50,7 +50,7 @@ pub(crate) struct Served {
     pub(crate) settings: Arc<UpstreamSettings>,
     pub(crate) gate: Gate,
     upstream: Arc<Upstream>,
-    name: Arc<str>,
+    names: Arc<UpstreamNames>,
 }
 
 impl Served {
@@ -62,7 +62,7 @@ impl Served {
     ) -> Result<Self, StartError> {
         let upstream = Upstream::new(settings, own, sockets)?;
         let gate = Gate::new(settings, own, shared, Arc::clone(&upstream)).map_err(|_| StartError::Random)?;
-        Ok(Self { gate, upstream, name: own.name.as_str().into(), settings: Arc::clone(own) })
+        Ok(Self { gate, upstream, names: UpstreamNames::of(own), settings: Arc::clone(own) })
     }
 
     /// Sends a permitted request, and does what is due before any of its answer is passed down.
@@ -114,7 +114,7 @@ impl ReverseDoor {
             }
         };
         if response.body().is_own_words() {
-            response = self.bound_own_words(response, connection, RefusedAs { id: record.id, form });
+            response = self.bound_own_words(response, connection, form, &mut record);
         }
         record.head(response.status());
         response.body_mut().accompany(record, in_flight);
@@ -131,6 +131,9 @@ impl ReverseDoor {
         check_framing(&request, connection)?;
         let (mut head, incoming) = request.into_parts();
         let (authority, text) = read_head(&head)?;
+        if !connection.listener().admits(authority, &head) {
+            return Err(Rejection::UnknownHost);
+        }
         let client = Client { peer: connection.peer(), account: connection.account() };
         let Some(place) = self.places.place(authority, text, self.bound(connection)) else {
             let below = below_control(text.split('?').next().unwrap_or_default()).ok_or(Rejection::NoUpstream)?;
@@ -140,7 +143,7 @@ impl ReverseDoor {
             return Box::pin(self.control.answer(None, below, asking, incoming)).await;
         };
         let served = self.upstreams.get(place.upstream).ok_or(Rejection::Internal)?;
-        record.upstream(&served.name);
+        record.upstream(&served.names, place.origin);
         form.shape = served.settings.refusals;
         let target = served.gate.read_target(&place.target)?;
         record.path(target.path());
@@ -179,7 +182,8 @@ impl ReverseDoor {
         &self,
         mut response: Response<ResponseBody>,
         connection: &Arc<Connection>,
-        refused_as: RefusedAs,
+        form: RefusalForm,
+        record: &mut AccessRecord,
     ) -> Response<ResponseBody> {
         match Untaken::on(connection, &self.budget) {
             Ok(Some(untaken)) => {
@@ -189,7 +193,9 @@ impl ReverseDoor {
             Ok(None) => {}
             Err(shortage) => {
                 if response.status().is_success() {
-                    response = Rejection::from(shortage).to_response(refused_as.id, refused_as.form);
+                    let rejection = Rejection::from(shortage);
+                    record.rejected(&rejection);
+                    response = rejection.to_response(record.id, form);
                 }
                 response.headers_mut().remove(header::CONTENT_TYPE);
                 *response.body_mut() = ResponseBody::full(bytes::Bytes::new());
@@ -224,12 +230,6 @@ impl ReverseDoor {
         let body = body.through(Pipeline::new(coding, needle.clone(), plan)).scrubbed(needle);
         Response::from_parts(head, ResponseBody::upstream(body))
     }
-}
-
-/// How a refusal of one request is written.
-struct RefusedAs {
-    id: RequestId,
-    form: RefusalForm,
 }
 
 /// What follows the control path, if that is what the path begins with.

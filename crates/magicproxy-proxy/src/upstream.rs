@@ -5,6 +5,7 @@
 
 pub(crate) mod connect;
 mod connection;
+mod failure;
 mod http2;
 mod io;
 mod pool;
@@ -33,6 +34,7 @@ use connect::{Connected, Connector};
 use connection::SendError;
 use pool::{Acquired, Kind, Need, Opening, Pool, Pooled};
 
+pub(crate) use failure::ConnectFailure;
 pub(crate) use pool::{Lease, Sockets};
 
 /// One upstream: its origins, and how long it is waited for.

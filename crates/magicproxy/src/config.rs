@@ -36,7 +36,8 @@ use magicproxy_core::plugin::PluginHost;
 use magicproxy_core::state::StateStore;
 use magicproxy_core::{Permit, Provenance, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext};
 use magicproxy_proxy::settings::{
-    ApiRoot, Limits, MintSettings, Revocations, Settings, SharedKeys, StrangerState, Timeouts, TrustedProxies, UpstreamSettings,
+    ApiRoot, HostName, Limits, MintSettings, Revocations, Settings, SharedKeys, StrangerState, Timeouts, TrustedProxies,
+    UpstreamSettings,
 };
 
 pub(crate) use check::parse_duration;
@@ -52,10 +53,10 @@ use address::{Listen, PublicAccess, Scheme};
 use fault::Sources;
 use listeners::{ListenerSettings, TlsSource};
 use plugins::PluginsSettings;
-use raw::{RawConfig, RawKeys};
+use raw::{RawConfig, RawKeys, RawLog};
 use setting::Setting;
 use state::{RevocationSettings, StateSettings};
-use value::{LogFormat, LogLevel};
+use value::{HostCheckChoice, LogFormat, LogLevel};
 
 /// What the flags of a command say about the configuration.
 #[derive(Clone, Debug, Default)]
@@ -84,6 +85,8 @@ pub(crate) enum WorkingDirectory {
 pub(crate) struct Config {
     /// At least one.
     pub(crate) listeners: Vec<ListenerSettings>,
+    /// Which names clients may call it by there.
+    pub(crate) hosts: HostSettings,
     /// Where the certificate comes from, if there is one.
     pub(crate) tls: Option<TlsSource>,
     /// What the operator said about it.
@@ -99,6 +102,8 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     pub(crate) log: LogSettings,
     pub(crate) plugins: PluginsSettings,
+    /// Why it is not served as it stands; other commands may go by it all the same.
+    exposed: Vec<Fault>,
     /// Nobody has said which API this is for: the only upstream is the default one.
     pub(crate) upstream_assumed: bool,
 }
@@ -112,12 +117,28 @@ pub(crate) struct KeySettings {
     pub(crate) passed_over: bool,
 }
 
+/// Which names requests may call the proxy by, and where that is checked.
+#[derive(Clone, Debug)]
+pub(crate) struct HostSettings {
+    /// Besides the names that other settings tell.
+    pub(crate) allowed: Vec<HostName>,
+    pub(crate) checked: HostCheckChoice,
+}
+
 /// What is logged.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LogSettings {
     /// Where nobody says: `pretty` on a terminal, else `json`.
     pub(crate) format: Option<LogFormat>,
     pub(crate) level: LogLevel,
+}
+
+impl LogSettings {
+    /// What was written, which needs no further check.
+    fn of(raw: &RawLog) -> Self {
+        let level = raw.level.given().map_or(LogLevel::Info, |given| given.value);
+        Self { format: raw.format.given().map(|given| given.value), level }
+    }
 }
 
 impl Config {
@@ -283,10 +304,26 @@ impl Layers {
         Self { raw, sources: Sources::default(), warnings: Vec::new(), passed_over: false, faults: Vec::new() }
     }
 
+    /// How to log, whatever else is wrong.
+    pub(crate) fn log(&self) -> LogSettings {
+        LogSettings::of(&self.raw.log)
+    }
+
     /// Checks what was read.
     pub(crate) fn check(self) -> Result<Config, Faults> {
         let mut faults = self.faults;
         match check::check(&self.raw, &self.sources, &mut faults) {
+            Some(config) if faults.is_empty() => Ok(config),
+            _ => Err(Faults::new(faults, self.sources)),
+        }
+    }
+
+    /// Checks what was read, and whether it may be served.
+    pub(crate) fn check_to_serve(self) -> Result<Config, Faults> {
+        let mut faults = self.faults;
+        let config = check::check(&self.raw, &self.sources, &mut faults);
+        faults.extend(config.iter().flat_map(|config| config.exposed.iter().cloned()));
+        match config {
             Some(config) if faults.is_empty() => Ok(config),
             _ => Err(Faults::new(faults, self.sources)),
         }

@@ -21,6 +21,8 @@ pub(crate) enum Failure {
     Config(Faults),
     /// 78 as well, where the faults have been said on standard output.
     ConfigSaid,
+    /// This exit code, and everything has been said in the log.
+    Logged(u8),
 }
 
 impl Failure {
@@ -34,16 +36,31 @@ impl Failure {
         match self {
             Self::Error(error) | Self::NotStarted { error, .. } => note(&format!("error: {}", chain(error))),
             Self::Usage(messages) => messages.iter().for_each(|message| note(&format!("error: {message}"))),
-            Self::Denied | Self::ConfigSaid => {}
+            Self::Denied | Self::ConfigSaid | Self::Logged(_) => {}
             Self::Config(faults) => note(&faults.render(Colour::of_stderr())),
         }
-        ExitCode::from(match self {
+        ExitCode::from(self.code())
+    }
+
+    fn code(&self) -> u8 {
+        match self {
             Self::Error(_) => 1,
             Self::Usage(_) => 2,
             Self::Denied => 3,
-            Self::NotStarted { code, .. } => *code,
+            Self::NotStarted { code, .. } | Self::Logged(code) => *code,
             Self::Config(_) | Self::ConfigSaid => 78,
-        })
+        }
+    }
+
+    /// Says what happened in the log, for commands whose standard error is a log.
+    pub(crate) fn logged(self) -> Self {
+        match &self {
+            Self::Error(error) | Self::NotStarted { error, .. } => tracing::error!("{}", chain(error)),
+            Self::Usage(messages) => messages.iter().for_each(|message| tracing::error!("{message}")),
+            Self::Denied | Self::ConfigSaid | Self::Logged(_) => {}
+            Self::Config(faults) => faults.log(),
+        }
+        Self::Logged(self.code())
     }
 }
 

@@ -4,6 +4,7 @@
 //! print header fields and buffers, and those hold credentials.
 
 mod buffer;
+mod short;
 
 use std::io::{self, IsTerminal as _, Stderr};
 
@@ -48,7 +49,7 @@ pub(crate) fn install(settings: LogSettings) -> Guard {
     let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(Colour::of_stderr().is_on());
     let lines = match format(settings) {
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
-        LogFormat::Pretty => lines.compact().boxed(),
+        LogFormat::Pretty => lines.event_format(short::ShortLines).boxed(),
     };
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
     guard

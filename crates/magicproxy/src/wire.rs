@@ -1,34 +1,63 @@
 //! The seam between this crate and the engine: the listeners, the runtime and the signals come from here.
 
+mod signals;
 #[cfg(unix)]
 mod socket_file;
 #[cfg(all(test, unix))]
 mod tests;
 
 use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use magicproxy_proxy::host_check::HostCheck;
 use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::listener::tls::TlsServer;
 use magicproxy_proxy::serve::Server;
-use magicproxy_proxy::settings::Settings;
+use magicproxy_proxy::settings::{HostName, Settings};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use crate::config::address::{Listen, Scheme};
-use crate::config::listeners::ListenerSettings;
+use crate::config::listeners::{ListenerSettings, is_loopback};
+use crate::config::setting::Origin;
+use crate::config::value::HostCheckChoice;
+use crate::config::{Faults, HostSettings};
+use crate::failure::Failure;
 use crate::output::quoted;
+
+pub(crate) use signals::{EndSignals, survive_others};
 
 /// The engine, ready to serve, on addresses that are already taken.
 pub(crate) struct Door {
     server: Server,
     places: Vec<Place>,
+    /// What should be known of the listeners.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// The names by which requests may call the proxy on listeners where that is checked.
+fn host_check(
+    settings: &Settings,
+    listeners: &[ListenerSettings],
+    hosts: &HostSettings,
+    tls: Option<&Arc<TlsServer>>,
+) -> HostCheck {
+    // Whoever listens at a name means it.
+    let named: Vec<_> = listeners.iter().filter_map(|listener| HostName::parse(listener.listen.host())).collect();
+    let check = HostCheck::new(settings).with_hosts(&hosts.allowed).with_hosts(&named);
+    match tls {
+        Some(tls) => check.with_certificate(Arc::clone(tls)),
+        None => check,
+    }
 }
 
 /// A listener, and how it is reached.
 struct Place {
     listener: Listener,
+    /// Of TCP.
+    address: Option<SocketAddr>,
     url: String,
     /// Where it is, where that is not in the URL.
     socket: Option<String>,
@@ -38,18 +67,29 @@ struct Place {
 
 impl Door {
     /// Takes the addresses and prepares the engine. Listeners that speak TLS need `tls`.
+    ///
+    /// # Errors
+    /// Those of the system, and a fault of the configuration where a name turns out to lead to an address that is not served
+    /// without TLS.
     pub(crate) async fn open(
         settings: Settings,
         listeners: &[ListenerSettings],
+        hosts: &HostSettings,
         tls: Option<&Arc<TlsServer>>,
-    ) -> anyhow::Result<Self> {
-        let mut places = Vec::new();
+    ) -> Result<Self, Failure> {
+        let check = Arc::new(host_check(&settings, listeners, hosts, tls));
+        let (mut places, mut warnings) = (Vec::new(), Vec::new());
         for listener in listeners {
             let place = Place::take(listener).await.with_context(|| format!("cannot listen on `{}`", listener.listen))?;
-            places.push(place.with(listener, tls)?);
+            if let Some(fault) = place.address.and_then(|address| listener.exposure_at(address.ip(), &Origin::Default)) {
+                return Err(Faults::one(fault).into());
+            }
+            warnings.extend(place.address.and_then(|address| listener.warning_at(address.ip())));
+            let place = place.with(listener, tls)?;
+            places.push(if place.is_checked(hosts.checked) { place.checking(&check) } else { place });
         }
         let server = Server::new(settings).context("cannot start")?;
-        Ok(Self { server, places })
+        Ok(Self { server, places, warnings })
     }
 
     /// How a program on this machine reaches the first listener.
@@ -65,11 +105,7 @@ impl Door {
 
     /// How each listener is reached, in words.
     pub(crate) fn addresses(&self) -> Vec<String> {
-        let address = |place: &Place| match &place.socket {
-            Some(path) => format!("{} on the Unix socket {path}", place.url),
-            None => place.url.clone(),
-        };
-        self.places.iter().map(address).collect()
+        self.places.iter().map(Place::shown).collect()
     }
 
     /// Serves until `shutdown` is done and the answers in flight are out.
@@ -98,10 +134,11 @@ impl Place {
         match &settings.listen {
             Listen::Tcp(address) => {
                 let socket = TcpListener::bind((address.host.as_str(), address.port)).await?;
-                let url = url(Some(socket.local_addr()?.port()));
+                let bound = socket.local_addr()?;
                 Ok(Self {
                     listener: Listener::tcp(socket),
-                    url,
+                    address: Some(bound),
+                    url: url(Some(bound.port())),
                     socket: None,
                     #[cfg(unix)]
                     file: None,
@@ -111,10 +148,40 @@ impl Place {
             Listen::Unix(path) => {
                 let (socket, file) = socket_file::SocketFile::bind(path, settings.mode)?;
                 let socket_path = Some(path.display().to_string());
-                Ok(Self { listener: Listener::unix(socket), url: url(None), socket: socket_path, file: Some(file) })
+                let listener = Listener::unix(socket);
+                Ok(Self { listener, address: None, url: url(None), socket: socket_path, file: Some(file) })
             }
             #[cfg(not(unix))]
             Listen::Unix(_) => anyhow::bail!("there are no Unix sockets on this system"),
+        }
+    }
+
+    /// Must requests that come there name it by a name that is its own?
+    fn is_checked(&self, checked: HostCheckChoice) -> bool {
+        self.address.is_some_and(|address| checked == HostCheckChoice::Everywhere || is_loopback(address.ip()))
+    }
+
+    fn checking(mut self, check: &Arc<HostCheck>) -> Self {
+        self.listener = self.listener.checking_hosts(Arc::clone(check));
+        self
+    }
+
+    /// Where others find it: the address that is bound, in the form of a URL.
+    fn shown(&self) -> String {
+        let scheme = self.url.split(':').next().unwrap_or_default();
+        match (&self.socket, self.address) {
+            (Some(path), _) => format!("{} on the Unix socket {path}", self.url),
+            (None, None) => self.url.clone(),
+            (None, Some(address)) => {
+                let every = match address.ip() {
+                    IpAddr::V4(ip) if ip.is_unspecified() => " (every IPv4 address of this machine)",
+                    IpAddr::V6(ip) if ip.is_unspecified() => " (every address of this machine)",
+                    _ => "",
+                };
+                let bound = format!("{scheme}://{address}");
+                let named = self.url != bound && every.is_empty();
+                if named { format!("{} ({address})", self.url) } else { format!("{bound}{every}") }
+            }
         }
     }
 
@@ -134,54 +201,6 @@ impl Place {
 /// The runtime of the long-running commands. It accepts, waits for signals and keeps files fresh; the server's workers serve.
 pub(crate) fn runtime() -> anyhow::Result<Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")
-}
-
-/// Done at the first SIGTERM or SIGINT; the second one ends the process at once.
-pub(crate) async fn shutdown() {
-    let Some(mut signals) = Signals::listen() else { return std::future::pending().await };
-    signals.next().await;
-    tracing::info!("stopping: finishing the answers in flight; a second signal stops at once");
-    tokio::spawn(async move {
-        signals.next().await;
-        std::process::exit(1);
-    });
-}
-
-#[cfg(unix)]
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn listen() -> Option<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Some(Self { terminate: signal(SignalKind::terminate()).ok()?, interrupt: signal(SignalKind::interrupt()).ok()? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn listen() -> Option<Self> {
-        Some(Self)
-    }
-
-    async fn next(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
 }
 
 /// Raises the soft limit of open files to the hard one: each connection takes a file, and the usual 1,024 are soon gone. Gives

@@ -65,6 +65,11 @@ impl Ahead {
         self.data.len() as u64
     }
 
+    /// Is nothing left of it to be passed on, and nothing to come behind it?
+    pub(super) fn is_spent(&self) -> bool {
+        self.whole && self.data.is_empty() && self.trailers.is_none() && self.broken.is_none()
+    }
+
     /// What comes next of it.
     pub(super) fn next(&mut self) -> Option<Result<Frame<Bytes>, BodyError>> {
         if !self.data.is_empty() {

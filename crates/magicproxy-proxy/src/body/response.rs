@@ -206,6 +206,7 @@ impl UpstreamBody {
     }
 
     fn note_source_end(&mut self) {
+        self.ahead = self.ahead.take().filter(|ahead| !ahead.is_spent());
         if self.ahead.is_none() && self.incoming.is_end_stream() {
             self.end();
         }

@@ -10,10 +10,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use rustls::ServerConfig;
+use rustls::client::verify_server_name;
 use rustls::crypto::aws_lc_rs;
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
 /// What a client may ask for (RFC 7301), by preference. The last is what `curl --http1.0` asks for.
 const PROTOCOLS: [&[u8]; 3] = [b"h2", b"http/1.1", b"http/1.0"];
@@ -112,6 +113,15 @@ impl TlsServer {
     /// From now on new handshakes show this certificate.
     pub fn replace(&self, identity: TlsIdentity) {
         *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = Some(identity);
+    }
+
+    /// Is this one of the names of the certificate that handshakes show now?
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        let Ok(name) = ServerName::try_from(name) else { return false };
+        let current = self.current.0.read().unwrap_or_else(PoisonError::into_inner);
+        let certificate = current.as_ref().and_then(|identity| identity.0.end_entity_cert().ok());
+        let parsed = certificate.and_then(|certificate| ParsedCertificate::try_from(certificate).ok());
+        parsed.is_some_and(|certificate| verify_server_name(&certificate, &name).is_ok())
     }
 
     /// From now on who asks for `acme-tls/1` (RFC 8737) and this name is shown this certificate, and nothing else.

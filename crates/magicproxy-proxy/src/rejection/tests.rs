@@ -1,7 +1,10 @@
+mod every;
+
 use http_body_util::BodyExt as _;
 use magicproxy_core::ParseCredentialError;
 
 use super::*;
+pub(crate) use every::every;
 
 const SHAPES: [RefusalShape; 8] = [
     RefusalShape::Problem,

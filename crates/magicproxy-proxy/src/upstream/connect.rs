@@ -1,6 +1,6 @@
 //! New connections to the upstream: TCP, TLS where the API root says so, and HTTP/1.1, or HTTP/2 by ALPN where that is configured.
 
-use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hyper::client::conn::http1;
@@ -11,13 +11,14 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use rustls_platform_verifier::Verifier;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
 use super::connection::{Connection, Multiplexed};
+use super::failure::{ConnectFailure, ConnectFault};
 use super::http2::http2_connection;
 use super::io::UpstreamIo;
 use super::pool::{Kind, Socket};
-use crate::rejection::Rejection;
 use crate::settings::{ApiRoot, Settings, Timeouts, UpstreamProtocol, UpstreamSettings};
 
 /// Heads of answers above this are refused, and so are those with more than 100 fields, hyper's own limit.
@@ -55,19 +56,27 @@ impl Connector {
     }
 
     /// Connects within the time allowed for it.
-    pub(super) async fn connect(&self, kind: Kind, socket: Socket) -> Result<Connected, Rejection> {
-        let connected = tokio::time::timeout(self.timeouts.connect, self.connect_unbounded(kind, socket)).await;
-        connected.unwrap_or(Err(Rejection::ConnectTimeout))
+    pub(super) async fn connect(&self, kind: Kind, socket: Socket) -> Result<Connected, ConnectFailure> {
+        let deadline = Instant::now() + self.timeouts.connect;
+        let resolved = tokio::time::timeout_at(deadline, self.resolve()).await;
+        let addresses = resolved.unwrap_or_else(|_| Err(ConnectFailure::new(ConnectFault::DnsTimeout)))?;
+        let connected = tokio::time::timeout_at(deadline, self.connect_to(&addresses, kind, socket)).await;
+        connected.unwrap_or_else(|_| Err(ConnectFailure::new(ConnectFault::Timeout)))
     }
 
-    async fn connect_unbounded(&self, kind: Kind, socket: Socket) -> Result<Connected, Rejection> {
-        let root = &self.root;
-        let stream = TcpStream::connect((root.host(), root.port())).await.map_err(|error| unreachable(&error))?;
-        stream.set_nodelay(true).map_err(|error| unreachable(&error))?;
+    async fn resolve(&self) -> Result<Vec<SocketAddr>, ConnectFailure> {
+        let found = tokio::net::lookup_host((self.root.host(), self.root.port())).await;
+        let addresses: Vec<_> = found.map_err(|error| ConnectFailure::because(ConnectFault::Dns, error))?.collect();
+        if addresses.is_empty() { Err(ConnectFailure::new(ConnectFault::Dns)) } else { Ok(addresses) }
+    }
+
+    async fn connect_to(&self, addresses: &[SocketAddr], kind: Kind, socket: Socket) -> Result<Connected, ConnectFailure> {
+        let stream = TcpStream::connect(addresses).await.map_err(|error| ConnectFailure::of_tcp(&error))?;
+        stream.set_nodelay(true).map_err(|error| ConnectFailure::of_tcp(&error))?;
         let stream = UpstreamIo::new(stream, self.timeouts.body_idle, socket);
         let Some(tls) = &self.tls else { return http1_connection(stream).await };
         let connector = if kind == Kind::Upgrade { &tls.http1 } else { &tls.any };
-        let stream = connector.connect(tls.name.clone(), stream).await.map_err(|error| tls_failure(&error))?;
+        let stream = connector.connect(tls.name.clone(), stream).await.map_err(|error| ConnectFailure::of_tls(&error))?;
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
             return http2_connection(stream, self.streams).await.map(Connected::Http2);
         }
@@ -108,7 +117,7 @@ pub(crate) fn client_config(roots: Vec<CertificateDer<'static>>) -> Result<Clien
     Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
 }
 
-async fn http1_connection<S>(stream: S) -> Result<Connected, Rejection>
+async fn http1_connection<S>(stream: S) -> Result<Connected, ConnectFailure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -123,18 +132,6 @@ where
     Ok(Connected::Http1(Connection::Http1(sender)))
 }
 
-fn unreachable(error: &io::Error) -> Rejection {
-    tracing::warn!(target: "magicproxy::upstream", %error, "the upstream cannot be reached");
-    if error.kind() == io::ErrorKind::TimedOut { Rejection::ConnectTimeout } else { Rejection::Connect }
-}
-
-fn tls_failure(error: &io::Error) -> Rejection {
-    tracing::warn!(target: "magicproxy::upstream", %error, "the TLS handshake with the upstream failed");
-    let by_tls = error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>());
-    if by_tls { Rejection::Tls } else { Rejection::Connect }
-}
-
-pub(super) fn handshake_failure(error: &hyper::Error) -> Rejection {
-    tracing::warn!(target: "magicproxy::upstream", %error, "the HTTP handshake with the upstream failed");
-    Rejection::Connect
+pub(super) fn handshake_failure(error: &hyper::Error) -> ConnectFailure {
+    ConnectFailure::because(ConnectFault::Http, error)
 }

@@ -15,8 +15,8 @@ use tokio::sync::oneshot;
 
 use super::connect::handshake_failure;
 use super::connection::{Multiplexed, Streams};
+use super::failure::{ConnectFailure, ConnectFault};
 use crate::body::RequestBody;
-use crate::rejection::Rejection;
 
 /// What the upstream may send of a response that nobody reads: as much as of one by HTTP/1.1.
 const STREAM_WINDOW: u32 = 128 * 1024;
@@ -26,7 +26,7 @@ const MAX_HEAD_BYTES: u32 = 64 * 1024;
 
 /// Makes a connection of at most so many streams. It is there when the upstream has said how many it allows: a request beyond those
 /// would wait inside of the HTTP library, and be sent after it was given up.
-pub(super) async fn http2_connection<S>(stream: S, most: usize) -> Result<Multiplexed, Rejection>
+pub(super) async fn http2_connection<S>(stream: S, most: usize) -> Result<Multiplexed, ConnectFailure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -45,7 +45,7 @@ where
     let (agreed, agreement) = oneshot::channel();
     let driver = Driver { streams: Arc::clone(&streams), most, tasks, agreed: Some(agreed) };
     tokio::spawn(driver.drive(connection));
-    agreement.await.map_err(|_| Rejection::Closed)?;
+    agreement.await.map_err(|_| ConnectFailure::new(ConnectFault::Terminated))?;
     Ok(Multiplexed::new(sender, streams))
 }
 

@@ -19,6 +19,7 @@ mod content;
 mod control;
 mod framing;
 mod headers;
+mod hosts;
 mod http2;
 mod limits;
 mod links;

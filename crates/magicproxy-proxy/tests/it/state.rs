@@ -3,6 +3,7 @@
 mod elements;
 mod histories;
 mod limits;
+mod log;
 mod ownership;
 mod plugins;
 pub(crate) mod receipts;

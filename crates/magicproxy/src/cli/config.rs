@@ -52,7 +52,7 @@ fn check(args: LookArgs, environment: &Environment) -> Result<(), Failure> {
     layers.used().iter().for_each(|line| remark(line));
     let warnings = layers.warnings.clone();
     let files = layers.sources.files();
-    let result = layers.check().and_then(|config| config.keys.files.load().map(|keys| keys.map(|keys| keys.warnings)));
+    let result = layers.check_to_serve().and_then(|config| config.keys.files.load().map(|keys| keys.map(|keys| keys.warnings)));
     let warnings: Vec<String> =
         warnings.into_iter().chain(result.as_ref().ok().cloned().flatten().into_iter().flatten()).collect();
     if args.json {

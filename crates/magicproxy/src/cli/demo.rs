@@ -20,7 +20,7 @@ use crate::config::setting::{Origin, Setting};
 use crate::config::{Config, Layers, Services};
 use crate::failure::Failure;
 use crate::output::{self, harmless};
-use crate::wire::{self, Door};
+use crate::wire::{self, Door, EndSignals};
 
 const RULE: &str = "GET /repos/acme/widgets/issues";
 const ALLOWED: (&str, &str) = ("GET", "/repos/acme/widgets/issues");
@@ -46,8 +46,9 @@ async fn demo(once: bool) -> Result<(), Failure> {
     let keys = KeyRing::new(PrivateKey::generate(2048).context("a new key")?, Vec::new()).context("a new key")?;
     let config = configuration(api)?;
     let token = mint(&keys, &config)?;
-    let listeners = config.listeners.clone();
-    let door = Door::open(config.into_settings(Arc::new(SharedKeys::new(keys)), Services::default()), &listeners, None).await?;
+    let (listeners, hosts) = (config.listeners.clone(), config.hosts.clone());
+    let settings = config.into_settings(Arc::new(SharedKeys::new(keys)), Services::default());
+    let door = Door::open(settings, &listeners, &hosts, None).await?;
     let proxy = door.url();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(door.serve(async {
@@ -62,7 +63,7 @@ async fn demo(once: bool) -> Result<(), Failure> {
     show("refused", &proxy, REFUSED, &token).await?;
     if !once {
         output::print("\npress Ctrl-C to stop")?;
-        wire::shutdown().await;
+        EndSignals::listen().context("signals")?.shutdown().await;
     }
     let _ = stop.send(());
     serving.await.context("the proxy ended early")?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use clap::Args;
 use magicproxy_core::TokenVersion;
 use magicproxy_core::plugin::PluginHost;
@@ -23,7 +24,7 @@ use crate::plugins;
 use crate::revocations::{RevocationFile, RevocationWatch, SharedRevocations};
 use crate::state::LazyStore;
 use crate::tls::{self, Tls};
-use crate::wire::{self, Door};
+use crate::wire::{self, Door, EndSignals, survive_others};
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
@@ -32,6 +33,9 @@ pub(crate) struct ServeArgs {
     /// Where to listen: HOST:PORT, or unix:PATH [default: 127.0.0.1:5000]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
+    /// Let others than this machine mint without TLS: for containers behind something that speaks TLS
+    #[arg(long)]
+    danger_plain_http: bool,
     /// Speak TLS, with a certificate of an authority of this machine's own, for trying things out
     #[arg(long)]
     tls_dev: bool,
@@ -47,6 +51,7 @@ impl ServeArgs {
     fn into_flags(self) -> Flags {
         let mut flags = self.settings.into_flags();
         flags.raw.listen = flag("--listen", self.listen);
+        flags.raw.danger_plain_http = flag("--danger-plain-http", self.danger_plain_http.then_some(true));
         flags.raw.tls.dev = flag("--tls-dev", self.tls_dev.then_some(true));
         flags.raw.log.format = flag("--log-format", self.log_format);
         flags.raw.log.level = flag("--log-level", self.log_level);
@@ -57,10 +62,17 @@ impl ServeArgs {
 /// Serves until it is told to stop.
 pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Failure> {
     let layers = Layers::gather(args.into_flags().and_working_directory(), environment);
+    let log = layers.log();
+    let _log = logging::install(log);
+    let served = serve(layers);
+    // Whoever reads JSON reads nothing else.
+    if logging::format(log) == LogFormat::Json { served.map_err(Failure::logged) } else { served }
+}
+
+fn serve(layers: Layers) -> Result<(), Failure> {
     let mut warnings = layers.warnings.clone();
     let used = layers.used();
-    let mut config = layers.check()?;
-    let _log = logging::install(config.log);
+    let mut config = layers.check_to_serve()?;
     let scaled = wire::raise_open_file_limit().and_then(|files| fit_to_files(&mut config, files));
     // Before they are read, so that what is written meanwhile is noticed later.
     let mut stamps = config.keys.files.stamps();
@@ -75,7 +87,7 @@ pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Fail
         lines: facts(&config, &keys).into_iter().chain(used).collect(),
         warnings,
         next: Vec::new(),
-        as_log: config.log.format == Some(LogFormat::Json),
+        as_log: logging::format(config.log) == LogFormat::Json,
     };
     match scaled {
         Some(Scaled::Defaults(line)) => banner.lines.push(line),
@@ -83,7 +95,8 @@ pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Fail
         None => {}
     }
     let tls = Tls::of(&config)?;
-    let (listeners, open, private) = (config.listeners.clone(), config.minting.open, config.keys.files.private.clone());
+    let (listeners, hosts) = (config.listeners.clone(), config.hosts.clone());
+    let (open, private) = (config.minting.open, config.keys.files.private.clone());
     let first =
         config.upstreams.first().map(|upstream| (upstream.api_root.to_string(), upstream.placing.mount.as_str().to_owned()));
     let (api_root, mount) = first.unwrap_or_default();
@@ -99,14 +112,16 @@ pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Fail
     let settings = config.into_settings(ring, services);
     let runtime = wire::runtime()?;
     let served = runtime.block_on(async {
+        let signals = EndSignals::listen().and_then(|signals| survive_others().map(|()| signals)).context("signals")?;
         if let Some(store) = store.filter(|_| chosen) {
-            store.open_now().await?;
+            store.open_now().await.map_err(anyhow::Error::from)?;
         }
         // So that nobody is refused only because nobody has looked yet.
         revocations.look().await;
-        let door = Door::open(settings, &listeners, tls.as_ref().map(|tls| &tls.server)).await?;
+        let door = Door::open(settings, &listeners, &hosts, tls.as_ref().map(|tls| &tls.server)).await?;
         let addresses = door.addresses().join(" and ");
         banner.lines.insert(0, format!("magicproxy {} listens on {addresses}", env!("CARGO_PKG_VERSION")));
+        banner.warnings.extend(door.warnings.iter().cloned());
         let trust = tls.as_ref().map(Tls::curl_option).unwrap_or_default();
         if let Some(tls) = tls {
             banner.lines.extend(tls.notes.iter().cloned());
@@ -122,12 +137,12 @@ pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Fail
         if let Some(plugins) = plugins {
             tokio::spawn(plugins.watch());
         }
-        door.serve(wire::shutdown()).await;
-        anyhow::Ok(())
+        door.serve(signals.shutdown()).await;
+        Ok::<_, Failure>(())
     });
     // What still runs, runs for nobody.
     runtime.shutdown_background();
-    Ok(served?)
+    served
 }
 
 /// What was said about limits that the process has too few files for.
@@ -143,7 +158,7 @@ fn fit_to_files(config: &mut Config, files: usize) -> Option<Scaled> {
     config.limits = given.fit(files)?;
     let Limits { connections, upstream_connections, exchanges, .. } = config.limits;
     let line = format!(
-        "with {files} open files allowed: at most {connections} connections from clients, {} to APIs, {} requests in progress (`ulimit -n`)",
+        "with {files} open files (`ulimit -n`): at most {connections} connections from clients, {} to APIs, {} requests at once",
         upstream_connections.total, exchanges.total
     );
     let numbers = |limits: &Limits| (limits.connections, limits.upstream_connections, limits.exchanges);
@@ -225,7 +240,7 @@ fn next_steps(curl: &str, url: &str, api_root: &str, open: bool, private: &str) 
     ]
 }
 
-/// What is said at the start: in plain words, or as log lines where the operator has asked for JSON.
+/// What is said at the start: in plain words, or as log lines where those are JSON.
 struct Banner {
     lines: Vec<String>,
     warnings: Vec<String>,

@@ -12,7 +12,7 @@ use super::keys::KEYS_HERE;
 use super::limits::RawQuota;
 use super::raw::{RawConfig, RawLimits, RawMint, RawTimeouts, RawUpstream};
 use super::setting::{Given, Origin, Setting};
-use super::value::{DurationText, LogLevel, MintPolicy, RawRuleSetting};
+use super::value::{DurationText, MintPolicy, RawRuleSetting};
 use super::{Config, KeySettings, LogSettings, address};
 use crate::keystore::KeyFiles;
 
@@ -28,17 +28,18 @@ pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>)
     let trusted_proxies = checker.trusted_proxies(&raw.tokens);
     let tls = checker.tls(raw, &keys);
     let listeners = checker.listeners(raw, upstreams.as_deref());
+    let hosts = checker.hosts(raw);
     let timeouts = checker.timeouts(&raw.timeouts);
     let limits = checker.limits(&raw.limits);
     let plugins = checker.plugins(raw);
-    let log = LogSettings {
-        format: raw.log.format.given().map(|given| given.value),
-        level: raw.log.level.given().map_or(LogLevel::Info, |given| given.value),
-    };
-    let (Some(listeners), Some(upstreams), Some(state)) = (listeners, upstreams, state) else { return None };
+    let log = LogSettings::of(&raw.log);
+    let (Some(checked), Some(upstreams), Some(state)) = (listeners, upstreams, state) else { return None };
+    let exposed = checked.iter().filter_map(|(listener, origin)| listener.exposure(origin)).collect();
+    let listeners = checked.into_iter().map(|(listener, _)| listener).collect();
     let upstream_assumed = raw.upstreams.is_empty() && is_assumed(&raw.upstream);
     Some(Config {
         listeners,
+        hosts,
         tls,
         public_access,
         keys,
@@ -51,6 +52,7 @@ pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>)
         limits,
         log,
         plugins,
+        exposed,
         upstream_assumed,
     })
 }

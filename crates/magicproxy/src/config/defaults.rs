@@ -14,7 +14,8 @@ use super::plugins;
 use super::raw::{RawAcme, RawConfig, RawKeys, RawLimits, RawLog, RawMint, RawState, RawTimeouts, RawUpstream};
 use super::setting::{Origin, Setting};
 use super::value::{
-    DurationText, ForwardingChoice, LogLevel, MintPolicy, ProtocolChoice, SlashChoice, StoreChoice, StrangersChoice,
+    DurationText, ForwardingChoice, HostCheckChoice, LogLevel, MintPolicy, ProtocolChoice, SlashChoice, StoreChoice,
+    StrangersChoice,
 };
 
 /// The folder of keys where there is no home folder and the working directory is nobody's.
@@ -25,6 +26,8 @@ pub(crate) fn layer(environment: &Environment, here: WorkingDirectory) -> RawCon
     let limits = Limits::default();
     RawConfig {
         listen: text("127.0.0.1:5000"),
+        check_host: set(HostCheckChoice::Loopback),
+        danger_plain_http: set(false),
         acme: RawAcme { directory: text("https://acme-v02.api.letsencrypt.org/directory"), ..RawAcme::default() },
         keys: RawKeys { folder: text(key_folder(environment, here)), bits: set(2048), ..RawKeys::default() },
         mint: mint(&MintSettings::default()),

@@ -160,6 +160,20 @@ impl Faults {
         self.faults.iter().map(|fault| fault.message.clone()).collect::<Vec<_>>().join("; ")
     }
 
+    /// The faults as lines of the log.
+    pub(crate) fn log(&self) {
+        for fault in &self.faults {
+            let place = match self.sources.place(&fault.origin) {
+                Some((file, Some(span))) => {
+                    let (line, column) = file.line_and_column(span.start);
+                    format!("{}:{line}:{column}", file.path.display())
+                }
+                _ => self.sources.describe(&fault.origin),
+            };
+            tracing::error!(place, help = fault.help, "{}", fault.message);
+        }
+    }
+
     /// The faults for machines.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         let fault = |fault: &Fault| {

@@ -1,17 +1,19 @@
 //! Where the proxy listens and what it shows there: from what was written to checked settings.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use magicproxy_core::UpstreamName;
-use magicproxy_proxy::settings::UpstreamSettings;
+use magicproxy_proxy::settings::{HostName, UpstreamSettings};
 
-use super::KeySettings;
 use super::address::{Listen, Scheme};
 use super::check::{Checker, list, value};
 use super::fault::Fault;
 use super::raw::{RawAcme, RawConfig, RawListener, RawTls};
 use super::setting::{Given, Origin, Section as _, Setting};
 use super::suggest;
+use super::value::{HostCheckChoice, MintPolicy};
+use super::{HostSettings, KeySettings};
 use crate::tls::acme::AcmeSettings;
 use crate::tls::files::{CertificateFiles, Culprit};
 
@@ -27,6 +29,59 @@ pub(crate) struct ListenerSettings {
     pub(crate) upstream: Option<UpstreamName>,
     /// Of the file of a Unix socket.
     pub(crate) mode: u32,
+    /// Who may reach it without TLS.
+    pub(crate) plain_http: PlainHttp,
+}
+
+/// Who may reach a listener of TCP that speaks no TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PlainHttp {
+    /// This machine alone: minting is open, so credentials travel there.
+    Loopback,
+    /// Anyone, for nobody mints over HTTP; tokens travel there.
+    NothingMinted,
+    /// Anyone: the operator says so.
+    Accepted,
+}
+
+impl ListenerSettings {
+    /// Why it must not be served, if so. Of a name it is known where it leads once it has been bound.
+    pub(super) fn exposure(&self, origin: &Origin) -> Option<Fault> {
+        let Listen::Tcp(address) = &self.listen else { return None };
+        self.exposure_at(address.host.parse().ok()?, origin)
+    }
+
+    /// The same, where it is bound to this address.
+    pub(crate) fn exposure_at(&self, address: IpAddr, origin: &Origin) -> Option<Fault> {
+        let exposed = self.plain_http == PlainHttp::Loopback && self.is_open_at(address);
+        let message = || {
+            let listen = &self.listen;
+            format!("listen `{listen}`: without TLS others than this machine could mint there, with credentials in the clear")
+        };
+        exposed.then(|| Fault::new(message(), origin.clone()).help(WAYS_OUT_OF_EXPOSURE))
+    }
+
+    /// What should be known of one at this address, though it is served.
+    pub(crate) fn warning_at(&self, address: IpAddr) -> Option<String> {
+        let clear = self.plain_http == PlainHttp::NothingMinted && self.is_open_at(address);
+        clear.then(|| {
+            format!("listen `{}`: without TLS tokens travel in the clear, for others on the network to use", self.listen)
+        })
+    }
+
+    /// Would it speak plain HTTP to other machines there?
+    fn is_open_at(&self, address: IpAddr) -> bool {
+        self.scheme == Scheme::Http && !is_loopback(address)
+    }
+}
+
+const WAYS_OUT_OF_EXPOSURE: &str = "where something in front speaks TLS, as for containers, write `danger_plain_http = true` \
+    (MAGICPROXY_DANGER_PLAIN_HTTP=true, --danger-plain-http); else give a certificate (`[tls]`, `[acme]`), listen on 127.0.0.1 or \
+    unix:PATH, or close minting (`mint.policy = \"closed\"`)";
+
+/// Is this an address that only this machine reaches?
+pub(crate) fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
 }
 
 /// Where the certificate comes from.
@@ -136,7 +191,7 @@ impl Checker<'_> {
         &mut self,
         raw: &RawConfig,
         upstreams: Option<&[Arc<UpstreamSettings>]>,
-    ) -> Option<Vec<ListenerSettings>> {
+    ) -> Option<Vec<(ListenerSettings, Origin)>> {
         let said = raw.listeners.is_empty() || raw.listen.given().is_some_and(|given| given.origin != Origin::Default);
         let first = said.then(|| RawListener { listen: raw.listen.clone(), ..RawListener::default() });
         let first = first.iter().map(|listener| ("listen".to_owned(), listener));
@@ -150,7 +205,22 @@ impl Checker<'_> {
             .collect();
         let listeners: Vec<_> = checked.into_iter().collect::<Option<_>>()?;
         self.distinct_addresses(&listeners);
-        Some(listeners.into_iter().map(|(listener, _)| listener).collect())
+        Some(listeners)
+    }
+
+    /// Which names requests may call the proxy by.
+    pub(super) fn hosts(&mut self, raw: &RawConfig) -> HostSettings {
+        let mut allowed = Vec::new();
+        for given in list(&raw.allowed_hosts) {
+            match HostName::parse(&given.value) {
+                Some(host) => allowed.push(host),
+                None => self.fault(
+                    format!("allowed_hosts `{}`: expected a host such as `proxy.example.com`", given.value),
+                    &given.origin,
+                ),
+            }
+        }
+        HostSettings { allowed, checked: value(&raw.check_host, HostCheckChoice::Loopback) }
     }
 
     fn listener(
@@ -175,7 +245,12 @@ impl Checker<'_> {
             (Some(given), Some(upstreams)) => Some(self.bound(given, upstreams)?),
             _ => None,
         };
-        Some(ListenerSettings { listen: listen?, scheme: scheme?, upstream, mode: mode? })
+        let plain_http = match value(&raw.mint.policy, MintPolicy::Open) {
+            _ if value(&raw.danger_plain_http, false) => PlainHttp::Accepted,
+            MintPolicy::Open => PlainHttp::Loopback,
+            MintPolicy::Closed => PlainHttp::NothingMinted,
+        };
+        Some(ListenerSettings { listen: listen?, scheme: scheme?, upstream, mode: mode?, plain_http })
     }
 
     fn mode(&mut self, setting: &Setting<String>, is_unix: bool) -> Option<u32> {

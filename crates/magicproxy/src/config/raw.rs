@@ -6,14 +6,14 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::carrier::{CarrierText, RefusalChoice};
-use super::setting::{Entry, Given, Origin, Section, Setting, section};
+use super::setting::{Entry, FromText as _, Given, Origin, Section, Setting, section};
 use super::size::SizeText;
 use super::value::{
-    DurationText, FailureChoice, ForwardingChoice, LogFormat, LogLevel, MintPolicy, PresetChoice, ProtocolChoice, RawRuleSetting,
-    SlashChoice, StoreChoice, StoreUrlText, StrangersChoice, VersionChoice,
+    DurationText, FailureChoice, ForwardingChoice, HostCheckChoice, LogFormat, LogLevel, MintPolicy, PresetChoice,
+    ProtocolChoice, RawRuleSetting, SlashChoice, StoreChoice, StoreUrlText, StrangersChoice, VersionChoice,
 };
 
 /// Configuration of Magic API Proxy.
@@ -26,6 +26,16 @@ pub(crate) struct RawConfig {
     /// Where it listens besides. Without `listen`, only there.
     #[serde(default)]
     pub(crate) listeners: Vec<RawListener>,
+    /// Names by which clients may call the proxy besides those that other settings tell, where that is checked.
+    #[serde(default)]
+    pub(crate) allowed_hosts: Setting<Vec<Given<String>>>,
+    /// Where the name is checked by which a request calls the proxy: `loopback`, on listeners with a loopback address, or
+    /// `everywhere`, on all of TCP.
+    #[serde(default)]
+    pub(crate) check_host: Setting<HostCheckChoice>,
+    /// May others than this machine reach the proxy without TLS, and mint? For containers behind something that speaks TLS.
+    #[serde(default)]
+    pub(crate) danger_plain_http: Setting<bool>,
     /// TLS towards callers.
     #[serde(default)]
     pub(crate) tls: RawTls,
@@ -433,6 +443,9 @@ impl RawConfig {
         Self {
             listen: self.listen.or(lower.listen),
             listeners: if self.listeners.is_empty() { lower.listeners } else { self.listeners },
+            allowed_hosts: self.allowed_hosts.or(lower.allowed_hosts),
+            check_host: self.check_host.or(lower.check_host),
+            danger_plain_http: self.danger_plain_http.or(lower.danger_plain_http),
             tls: self.tls.or(lower.tls),
             acme: self.acme.or(lower.acme),
             public_access: self.public_access.or(lower.public_access),
@@ -454,15 +467,12 @@ impl RawConfig {
     /// Everything that is given, for `config show`.
     pub(crate) fn entries(&self) -> Vec<Entry<'_>> {
         let mut entries = Vec::new();
-        let texts = [("listen", &self.listen), ("public_access", &self.public_access), ("plugin_cache", &self.plugin_cache)];
-        for (key, setting) in texts {
-            let value = |given: &Given<String>| serde_json::Value::String(given.value.clone());
-            entries.extend(setting.given().map(|given| Entry {
-                key: key.to_owned(),
-                value: value(given),
-                origin: &given.origin,
-            }));
-        }
+        entries.extend(entry("listen", &self.listen));
+        entries.extend(entry("allowed_hosts", &self.allowed_hosts));
+        entries.extend(entry("check_host", &self.check_host));
+        entries.extend(entry("danger_plain_http", &self.danger_plain_http));
+        entries.extend(entry("public_access", &self.public_access));
+        entries.extend(entry("plugin_cache", &self.plugin_cache));
         let listeners = self.listeners.iter().zip(1..);
         entries.extend(listeners.flat_map(|(listener, number)| listener.entries(&format!("listeners.{number}"))));
         macro_rules! list {
@@ -482,7 +492,7 @@ impl RawConfig {
 
     /// The settings that text can give: `listen`, `keys.folder`, ….
     pub(crate) fn keys() -> Vec<String> {
-        let mut keys = vec!["listen".to_owned(), "plugin_cache".to_owned(), "public_access".to_owned()];
+        let mut keys: Vec<String> = TOP_LEVEL.map(str::to_owned).into();
         macro_rules! list {
             ($config:expr, $name:ident) => {
                 keys.extend(section_keys(&$config.$name).iter().map(|key| format!("{}.{key}", stringify!($name))));
@@ -499,6 +509,8 @@ impl RawConfig {
             "listen" => self.listen = Setting::new(text.to_owned(), origin),
             "plugin_cache" => self.plugin_cache = Setting::new(text.to_owned(), origin),
             "public_access" => self.public_access = Setting::new(text.to_owned(), origin),
+            "check_host" => self.check_host = Setting::new(HostCheckChoice::from_text(text)?, origin),
+            "danger_plain_http" => self.danger_plain_http = Setting::new(bool::from_text(text)?, origin),
             _ => return self.set_in_section(key, text, origin),
         }
         Ok(())
@@ -516,6 +528,15 @@ impl RawConfig {
         each_section!(self, set);
         Err("there is no such setting".to_owned())
     }
+}
+
+/// The settings outside of every table that text can give.
+const TOP_LEVEL: [&str; 5] = ["listen", "plugin_cache", "public_access", "check_host", "danger_plain_http"];
+
+/// The line of `config show` of a setting outside of every table.
+fn entry<'s, T: Serialize>(key: &str, setting: &'s Setting<T>) -> Option<Entry<'s>> {
+    let value = |given: &Given<T>| serde_json::to_value(&given.value).unwrap_or_default();
+    setting.given().map(|given| Entry { key: key.to_owned(), value: value(given), origin: &given.origin })
 }
 
 fn section_keys<S: Section>(_: &S) -> &'static [&'static str] {

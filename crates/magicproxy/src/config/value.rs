@@ -41,6 +41,16 @@ impl From<VersionChoice> for TokenVersion {
     }
 }
 
+/// On which listeners of TCP the name is checked that a request calls the proxy by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum HostCheckChoice {
+    /// On those with a loopback address.
+    Loopback,
+    /// On all of them.
+    Everywhere,
+}
+
 /// What an API makes of `%2F`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -242,6 +252,7 @@ choices!(
     MintPolicy,
     SlashChoice,
     ForwardingChoice,
+    HostCheckChoice,
     ProtocolChoice,
     LogFormat,
     LogLevel,

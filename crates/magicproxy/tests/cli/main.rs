@@ -13,6 +13,8 @@ mod revoke;
 #[cfg(unix)]
 mod run;
 mod sealed;
+#[cfg(unix)]
+mod serve;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

@@ -1,7 +1,7 @@
 //! Running the built binary in a place of its own: an empty working directory, an empty environment.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -38,6 +38,8 @@ pub(crate) struct Program {
 /// A run in progress.
 pub(crate) struct Running {
     child: Child,
+    /// What was read of its standard error so far.
+    said: Vec<u8>,
 }
 
 impl Place {
@@ -146,7 +148,7 @@ impl Program {
     }
 
     pub(crate) fn spawn(mut self) -> Running {
-        Running { child: self.command.spawn().unwrap() }
+        Running { child: self.command.spawn().unwrap(), said: Vec::new() }
     }
 }
 
@@ -158,11 +160,38 @@ impl Running {
         self.end()
     }
 
-    fn end(self) -> Output {
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success(), "{name}");
+    }
+
+    /// Reads standard error until a line holds this, and gives the line.
+    pub(crate) fn line(&mut self, part: &str) -> String {
+        let mut line = Vec::new();
+        loop {
+            let mut byte = [0];
+            let read = self.child.stderr.as_mut().unwrap().read(&mut byte).unwrap();
+            assert_eq!(read, 1, "it ended before it said {part:?}: {}", String::from_utf8_lossy(&self.said));
+            self.said.push(byte[0]);
+            line.push(byte[0]);
+            if byte[0] != b'\n' {
+                continue;
+            }
+            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            if text.contains(part) {
+                return text;
+            }
+            line.clear();
+        }
+    }
+
+    /// Waits until it ends of itself.
+    pub(crate) fn end(self) -> Output {
         let output = self.child.wait_with_output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let output =
-            Output { code: output.status.code().unwrap_or(-1), stdout: text(&output.stdout), stderr: text(&output.stderr) };
+        let stderr = [self.said, output.stderr].concat();
+        let output = Output { code: output.status.code().unwrap_or(-1), stdout: text(&output.stdout), stderr: text(&stderr) };
         assert!(!output.stdout.contains(SECRET) && !output.stderr.contains(SECRET), "the credential is shown: {output:?}");
         assert!(!output.stderr.contains('\u{1b}'), "colour without a terminal: {output:?}");
         output

@@ -13,12 +13,12 @@ use crate::support::{CREDENTIAL, OnlyUpstream as _, Token, parse, rules};
 
 type Decide = Box<dyn Fn(&PluginRequest) -> Verdict + Send + Sync>;
 
-struct Scripted {
+pub(super) struct Scripted {
     interests: Interests,
     decide: Decide,
     recorded: bool,
     asked: Mutex<Vec<PluginRequest>>,
-    told: Mutex<Vec<PluginResponse>>,
+    pub(super) told: Mutex<Vec<PluginResponse>>,
 }
 
 impl std::fmt::Debug for Scripted {
@@ -28,7 +28,7 @@ impl std::fmt::Debug for Scripted {
 }
 
 impl Scripted {
-    fn new(interests: Interests, decide: impl Fn(&PluginRequest) -> Verdict + Send + Sync + 'static) -> Self {
+    pub(super) fn new(interests: Interests, decide: impl Fn(&PluginRequest) -> Verdict + Send + Sync + 'static) -> Self {
         Self { interests, decide: Box::new(decide), recorded: true, asked: Mutex::default(), told: Mutex::default() }
     }
 }
@@ -55,7 +55,7 @@ impl PluginHost for Scripted {
     }
 }
 
-async fn guarded(upstream: &Upstream, host: &Arc<Scripted>, listed: &[&str], ceiling: Option<&[&str]>) -> Proxy {
+pub(super) async fn guarded(upstream: &Upstream, host: &Arc<Scripted>, listed: &[&str], ceiling: Option<&[&str]>) -> Proxy {
     let plugin = |name| PluginName::parse(name).unwrap();
     Proxy::with(upstream, |settings| {
         settings.plugins = Some(Arc::clone(host) as Arc<dyn PluginHost>);

@@ -29,7 +29,7 @@ impl Certificates {
 /// Address, scheme, upstream and mode of each listener.
 fn listeners(layers: Layers) -> Vec<String> {
     let of = |listener: &ListenerSettings| {
-        let ListenerSettings { listen, scheme, upstream, mode } = listener;
+        let ListenerSettings { listen, scheme, upstream, mode, .. } = listener;
         format!("{listen} {scheme:?} {} {mode:o}", upstream.as_ref().map_or("-", UpstreamName::as_str))
     };
     layers.check().unwrap().listeners.iter().map(of).collect()
@@ -41,6 +41,74 @@ fn listeners_are_the_one_and_the_list() {
     assert_eq!(listeners(native("[[listeners]]\nlisten = ':1'")), ["[::]:1 Http - 660"]);
     let text = "listen = ':1'\n[upstreams.github]\n[[listeners]]\nlisten = 'unix:/run/s'\nupstream = 'github'\nmode = '0600'";
     assert_eq!(listeners(native(text)), ["[::]:1 Http - 660", "unix:/run/s Http github 600"]);
+}
+
+/// What `serve` and `config check` say of a configuration: a fault for each listener that is not served.
+fn exposed(layers: Layers) -> usize {
+    match layers.check_to_serve() {
+        Ok(_) => 0,
+        Err(faults) => {
+            let text = faults.render(Colour::Off);
+            assert!(text.contains("danger_plain_http = true") && text.contains("without TLS others than this machine"), "{text}");
+            faults.faults.len()
+        }
+    }
+}
+
+#[test]
+fn without_tls_others_than_this_machine_may_not_mint() {
+    let certificates = Certificates::new();
+    let tls = "tls = { certificate = 'c.pem', private_key = 'k.pem' }";
+    let cases: [(&str, usize); 24] = [
+        ("", 0),
+        ("listen = '127.0.0.1:1'", 0),
+        ("listen = '127.9.9.9:1'", 0),
+        ("listen = '[::1]:1'", 0),
+        ("listen = '[::ffff:127.0.0.1]:1'", 0),
+        ("listen = 'localhost:1'", 0),
+        // Where a name leads is known when it is bound.
+        ("listen = 'proxy.example:1'", 0),
+        ("listen = 'unix:/run/s'", 0),
+        ("listen = '0.0.0.0:5050'", 1),
+        ("listen = ':5050'", 1),
+        ("listen = '[::]:5050'", 1),
+        ("listen = '192.0.2.7:1'", 1),
+        ("listen = '10.0.0.1:1'", 1),
+        ("listen = '[fe80::1]:1'", 1),
+        ("listen = '[::ffff:10.0.0.1]:1'", 1),
+        ("listen = '0.0.0.0:1'\ndanger_plain_http = true", 0),
+        ("listen = '0.0.0.0:1'\ndanger_plain_http = false", 1),
+        ("listen = '0.0.0.0:1'\nmint.policy = 'closed'", 0),
+        ("listen = '0.0.0.0:1'\nmint.policy = 'open'", 1),
+        ("[[listeners]]\nlisten = '127.0.0.1:1'\n[[listeners]]\nlisten = ':2'\n[[listeners]]\nlisten = '0.0.0.0:3'", 2),
+        ("danger_plain_http = true\n[[listeners]]\nlisten = ':2'\n[[listeners]]\nlisten = '0.0.0.0:3'", 0),
+        ("listen = ':1'\nTLS", 0),
+        ("listen = ':1'\nTLS\n[[listeners]]\nlisten = ':2'\ntls = false", 1),
+        ("listen = ':1'\nTLS\n[[listeners]]\nlisten = '127.0.0.1:2'\ntls = false", 0),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(exposed(certificates.native(&text.replace("TLS", tls))), expected, "{text}");
+    }
+    // Other commands go by such a configuration all the same.
+    assert!(native("listen = '0.0.0.0:1'").check().is_ok());
+}
+
+#[test]
+fn an_address_that_is_not_served_is_pointed_at() {
+    let text = "listen = '127.0.0.1:1'\n[[listeners]]\nlisten = '0.0.0.0:2'";
+    let faults = native(text).check_to_serve().unwrap_err().render(Colour::Off);
+    assert!(faults.contains("listen `0.0.0.0:2`") && faults.contains("[magicproxy.toml:3:"), "{faults}");
+}
+
+#[test]
+fn names_of_the_proxy_are_hosts() {
+    let config = native("allowed_hosts = ['Proxy.Example', 'a.example:1', '[::1]']\ncheck_host = 'everywhere'").check().unwrap();
+    let allowed: Vec<_> = config.hosts.allowed.iter().map(HostName::as_str).collect();
+    assert_eq!(allowed, ["proxy.example", "a.example:1", "[::1]"]);
+    assert_eq!(config.hosts.checked, HostCheckChoice::Everywhere);
+    assert_eq!(native("").check().unwrap().hosts.checked, HostCheckChoice::Loopback);
+    check("allowed_hosts = ['a b', 'x@y', '']", &["allowed_hosts `a b`: expected a host", "allowed_hosts `x@y`", "3 faults"]);
+    check("check_host = 'never'", &["check_host: `never` is not known here", "`loopback`"]);
 }
 
 #[test]

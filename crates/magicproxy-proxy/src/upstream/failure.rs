@@ -1,0 +1,166 @@
+//! Why no connection to the upstream could be made: one word for each cause, as RFC 9209 section 2.3 names it.
+//!
+//! The table for operators is in `docs/guide/life-of-a-request.md`. What the system or the TLS library said goes to the log only.
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+
+use http::StatusCode;
+use rustls::{AlertDescription, CertificateError, Error as TlsError, InvalidMessage};
+
+/// A connection that could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("{fault}")]
+pub(crate) struct ConnectFailure {
+    fault: ConnectFault,
+    /// What the system or the library said; nothing where only time ran out.
+    cause: Option<Box<str>>,
+}
+
+/// The causes that are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ConnectFault {
+    #[error("the upstream's name cannot be resolved")]
+    Dns,
+    #[error("the upstream's name could not be resolved in time")]
+    DnsTimeout,
+    #[error("the upstream refuses connections")]
+    Refused,
+    #[error("there is no route to the upstream")]
+    Unroutable,
+    #[error("the upstream cannot be reached")]
+    Unavailable,
+    #[error("the upstream could not be reached in time")]
+    Timeout,
+    #[error("the upstream closed the connection before it could be used")]
+    Terminated,
+    #[error("the upstream does not speak TLS")]
+    NotTls,
+    #[error("the TLS handshake with the upstream failed")]
+    TlsProtocol,
+    #[error("the upstream broke the TLS handshake off{}", alert_name(.0))]
+    TlsAlert(AlertDescription),
+    #[error("the upstream chose a protocol that it was not offered (ALPN)")]
+    Alpn,
+    #[error("the upstream's certificate has expired")]
+    Expired,
+    #[error("the upstream's certificate is not valid yet")]
+    NotYetValid,
+    #[error("the upstream's certificate is not signed by an authority that the proxy trusts")]
+    UnknownIssuer,
+    #[error("the upstream's certificate is for another name")]
+    WrongName,
+    #[error("the upstream's certificate is not accepted")]
+    Certificate,
+    #[error("the HTTP handshake with the upstream failed")]
+    Http,
+}
+
+impl ConnectFailure {
+    /// A failure of which nothing more is known.
+    pub(super) fn new(fault: ConnectFault) -> Self {
+        Self { fault, cause: None }
+    }
+
+    /// A failure with what was said about it.
+    pub(super) fn because(fault: ConnectFault, cause: impl ToString) -> Self {
+        Self { fault, cause: Some(cause.to_string().into()) }
+    }
+
+    /// Of connecting to an address.
+    pub(crate) fn of_tcp(error: &io::Error) -> Self {
+        Self::because(ConnectFault::of_tcp(error.kind()), error)
+    }
+
+    /// Of a TLS handshake.
+    pub(super) fn of_tls(error: &io::Error) -> Self {
+        let by_tls = error.get_ref().and_then(|cause| cause.downcast_ref::<TlsError>());
+        let fault = match (by_tls, error.kind()) {
+            (Some(cause), _) => ConnectFault::of_tls(cause),
+            (None, io::ErrorKind::UnexpectedEof) => ConnectFault::Terminated,
+            (None, kind) => ConnectFault::of_tcp(kind),
+        };
+        Self::because(fault, error)
+    }
+
+    /// What was said about it, for the log.
+    pub(crate) fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+
+    /// Status, stable code, and the error type of RFC 9209 section 2.3.
+    pub(crate) fn kind(&self) -> (StatusCode, &'static str, &'static str) {
+        use ConnectFault::{
+            Alpn, Certificate, Dns, DnsTimeout, Expired, Http, NotTls, NotYetValid, Refused, Terminated, Timeout, TlsAlert,
+            TlsProtocol, Unavailable, UnknownIssuer, Unroutable, WrongName,
+        };
+        let unreachable = |error| (StatusCode::BAD_GATEWAY, "upstream_unreachable", error);
+        let tls = |error| (StatusCode::BAD_GATEWAY, "upstream_tls", error);
+        let late = |error| (StatusCode::GATEWAY_TIMEOUT, "upstream_connect_timeout", error);
+        match self.fault {
+            Dns => unreachable("dns_error"),
+            DnsTimeout => late("dns_timeout"),
+            Refused => unreachable("connection_refused"),
+            Unroutable => unreachable("destination_ip_unroutable"),
+            Unavailable => unreachable("destination_unavailable"),
+            Timeout => late("connection_timeout"),
+            Terminated => unreachable("connection_terminated"),
+            NotTls | TlsProtocol | Alpn => tls("tls_protocol_error"),
+            TlsAlert(_) => tls("tls_alert_received"),
+            Expired | NotYetValid | UnknownIssuer | WrongName | Certificate => tls("tls_certificate_error"),
+            Http => (StatusCode::BAD_GATEWAY, "upstream_protocol", "http_protocol_error"),
+        }
+    }
+}
+
+impl ConnectFault {
+    fn of_tcp(kind: io::ErrorKind) -> Self {
+        match kind {
+            io::ErrorKind::ConnectionRefused => Self::Refused,
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Self::Unroutable,
+            io::ErrorKind::TimedOut => Self::Timeout,
+            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => Self::Terminated,
+            _ => Self::Unavailable,
+        }
+    }
+
+    fn of_tls(error: &TlsError) -> Self {
+        match error {
+            TlsError::InvalidMessage(InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion) => Self::NotTls,
+            TlsError::InvalidCertificate(error) => Self::of_certificate(error),
+            TlsError::NoApplicationProtocol => Self::Alpn,
+            TlsError::AlertReceived(alert) => Self::TlsAlert(*alert),
+            _ => Self::TlsProtocol,
+        }
+    }
+
+    fn of_certificate(error: &CertificateError) -> Self {
+        match error {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotYetValid,
+            CertificateError::UnknownIssuer => Self::UnknownIssuer,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Self::WrongName,
+            _ => Self::Certificate,
+        }
+    }
+}
+
+/// The alert's name as the TLS standards write it (`unknown_ca`); nothing for one without a name.
+fn alert_name(alert: &AlertDescription) -> String {
+    let name: Vec<char> = format!("{alert:?}").chars().collect();
+    if !name.iter().all(char::is_ascii_alphanumeric) {
+        return String::new();
+    }
+    let is = |at: usize, test: fn(&char) -> bool| name.get(at).is_some_and(test);
+    let begins_word = |at: usize| {
+        let after_lower = is(at.wrapping_sub(1), char::is_ascii_lowercase);
+        at > 0 && is(at, char::is_ascii_uppercase) && (after_lower || is(at + 1, char::is_ascii_lowercase))
+    };
+    let words = name.iter().enumerate().map(|(at, letter)| {
+        let gap = if begins_word(at) { "_" } else { "" };
+        format!("{gap}{}", letter.to_ascii_lowercase())
+    });
+    format!(" (alert `{}`)", words.collect::<String>())
+}

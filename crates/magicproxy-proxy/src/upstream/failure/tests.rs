@@ -1,0 +1,70 @@
+use rustls::PeerMisbehaved;
+
+use super::*;
+
+/// The failure of a handshake that the TLS library ended so, as `tokio_rustls` hands it over.
+fn handshake(error: TlsError) -> ConnectFailure {
+    ConnectFailure::of_tls(&io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+#[test]
+fn each_cause_has_its_word() {
+    let tcp = |kind: io::ErrorKind| ConnectFailure::of_tcp(&kind.into());
+    let broken = |kind: io::ErrorKind| ConnectFailure::of_tls(&kind.into());
+    let certificate = |error| handshake(TlsError::InvalidCertificate(error));
+    let alert = |alert| handshake(TlsError::AlertReceived(alert));
+    let cases = [
+        (ConnectFailure::new(ConnectFault::Dns), 502, "dns_error", "cannot be resolved"),
+        (ConnectFailure::new(ConnectFault::DnsTimeout), 504, "dns_timeout", "could not be resolved in time"),
+        (ConnectFailure::new(ConnectFault::Timeout), 504, "connection_timeout", "could not be reached in time"),
+        (ConnectFailure::new(ConnectFault::Http), 502, "http_protocol_error", "the HTTP handshake"),
+        (tcp(io::ErrorKind::ConnectionRefused), 502, "connection_refused", "refuses connections"),
+        (tcp(io::ErrorKind::HostUnreachable), 502, "destination_ip_unroutable", "no route"),
+        (tcp(io::ErrorKind::NetworkUnreachable), 502, "destination_ip_unroutable", "no route"),
+        (tcp(io::ErrorKind::TimedOut), 504, "connection_timeout", "in time"),
+        (tcp(io::ErrorKind::ConnectionReset), 502, "connection_terminated", "closed the connection"),
+        (tcp(io::ErrorKind::AddrNotAvailable), 502, "destination_unavailable", "cannot be reached"),
+        (tcp(io::ErrorKind::Other), 502, "destination_unavailable", "cannot be reached"),
+        (broken(io::ErrorKind::UnexpectedEof), 502, "connection_terminated", "closed the connection"),
+        (broken(io::ErrorKind::ConnectionReset), 502, "connection_terminated", "closed the connection"),
+        (broken(io::ErrorKind::TimedOut), 504, "connection_timeout", "in time"),
+        (
+            handshake(TlsError::InvalidMessage(InvalidMessage::InvalidContentType)),
+            502,
+            "tls_protocol_error",
+            "does not speak TLS",
+        ),
+        (
+            handshake(TlsError::InvalidMessage(InvalidMessage::UnknownProtocolVersion)),
+            502,
+            "tls_protocol_error",
+            "does not speak TLS",
+        ),
+        (handshake(TlsError::InvalidMessage(InvalidMessage::InvalidKeyUpdate)), 502, "tls_protocol_error", "handshake"),
+        (handshake(TlsError::PeerMisbehaved(PeerMisbehaved::TooMuchEarlyDataReceived)), 502, "tls_protocol_error", "handshake"),
+        (handshake(TlsError::NoApplicationProtocol), 502, "tls_protocol_error", "ALPN"),
+        (alert(AlertDescription::NoApplicationProtocol), 502, "tls_alert_received", "(alert `no_application_protocol`)"),
+        (alert(AlertDescription::HandshakeFailure), 502, "tls_alert_received", "(alert `handshake_failure`)"),
+        (alert(AlertDescription::UnknownCA), 502, "tls_alert_received", "(alert `unknown_ca`)"),
+        (alert(AlertDescription::UnknownPSKIdentity), 502, "tls_alert_received", "(alert `unknown_psk_identity`)"),
+        (alert(AlertDescription::Unknown(0xfe)), 502, "tls_alert_received", "broke the TLS handshake off"),
+        (certificate(CertificateError::Expired), 502, "tls_certificate_error", "has expired"),
+        (certificate(CertificateError::NotValidYet), 502, "tls_certificate_error", "not valid yet"),
+        (certificate(CertificateError::UnknownIssuer), 502, "tls_certificate_error", "not signed by an authority"),
+        (certificate(CertificateError::NotValidForName), 502, "tls_certificate_error", "for another name"),
+        (certificate(CertificateError::Revoked), 502, "tls_certificate_error", "is not accepted"),
+        (certificate(CertificateError::BadSignature), 502, "tls_certificate_error", "is not accepted"),
+    ];
+    for (failure, status, error, words) in cases {
+        let (said_status, code, said) = failure.kind();
+        assert_eq!((said_status.as_u16(), said), (status, error), "{failure:?}");
+        assert!(failure.to_string().contains(words), "{failure}: {words}");
+        let expected = match (status, error) {
+            (504, _) => "upstream_connect_timeout",
+            (_, "http_protocol_error") => "upstream_protocol",
+            (_, error) if error.starts_with("tls_") => "upstream_tls",
+            _ => "upstream_unreachable",
+        };
+        assert_eq!(code, expected, "{failure:?}");
+    }
+}

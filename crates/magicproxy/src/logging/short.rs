@@ -1,0 +1,236 @@
+//! Log lines for people at a terminal: what they need, in one line of their screen. Everything is in the lines of JSON.
+
+use std::fmt;
+
+use magicproxy_proxy::clock;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::output::harmless;
+
+/// The columns of a line. Warnings and errors may be longer: nothing of them is left out.
+const COLUMNS: usize = 120;
+/// The least that is shown of a path.
+const SHORTEST_PATH: usize = 24;
+/// The target of the lines of requests.
+const REQUESTS: &str = "magicproxy::access";
+
+/// Formats an event as one short line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ShortLines;
+
+impl<S, N> FormatEvent<S, N> for ShortLines
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+    N: for<'w> FormatFields<'w> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let time = time_of_day(clock::now().0);
+        let (level, target) = (event.metadata().level(), event.metadata().target());
+        if target == REQUESTS {
+            return writeln!(writer, "{time} {}", request_line(&fields, COLUMNS - time.len() - 1));
+        }
+        let shown = if writer.has_ansi_escapes() { coloured(*level) } else { level.to_string() };
+        writeln!(writer, "{time} {shown} {}", other_line(&fields, *level))
+    }
+}
+
+/// `HH:MM:SSZ`, in UTC.
+fn time_of_day(seconds: u64) -> String {
+    let (hours, minutes) = (seconds / 3_600 % 24, seconds / 60 % 60);
+    format!("{hours:02}:{minutes:02}:{:02}Z", seconds % 60)
+}
+
+/// The level in its colour.
+fn coloured(level: Level) -> String {
+    let code = match level {
+        Level::ERROR => 31,
+        Level::WARN => 33,
+        Level::INFO => 32,
+        Level::DEBUG | Level::TRACE => 34,
+    };
+    format!("\u{1b}[{code}m{level}\u{1b}[0m")
+}
+
+/// `403 GET /user/keys not_allowed 2ms github ci>agent-7 id=5b8f0c1d2e3f4a5b`: what was simply allowed says neither that nor its id.
+fn request_line(fields: &Fields, columns: usize) -> String {
+    let decision = fields.get("decision").unwrap_or_default();
+    let simple = matches!(decision, "allowed" | "control") && fields.get("error").is_none() && fields.get("aborted").is_none();
+    let mut rest = Vec::new();
+    if decision != "allowed" {
+        rest.push(decision.to_owned());
+    }
+    rest.extend(fields.get("error").map(|error| format!("error={error}")));
+    rest.extend(fields.get("total_us").and_then(|micros| micros.parse().ok()).map(duration));
+    rest.extend(["upstream", "sub"].into_iter().filter_map(|name| fields.get(name)).map(str::to_owned));
+    rest.extend(fields.get("request_id").filter(|_| !simple).map(|id| format!("id={id}")));
+    rest.extend(fields.get("aborted").map(|why| format!("({why})")));
+    let (before, rest) =
+        (format!("{} {} ", fields.get("status").unwrap_or("-"), fields.get("method").unwrap_or("-")), rest.join(" "));
+    let room = columns.saturating_sub(before.chars().count() + rest.chars().count() + 1).max(SHORTEST_PATH);
+    shortened(&format!("{before}{} {rest}", shortened(fields.get("path").unwrap_or("-"), room)), columns)
+}
+
+/// The message, then its fields by name, as far as there is room where the event is none to be warned of.
+fn other_line(fields: &Fields, level: Level) -> String {
+    let mut line = fields.get("message").unwrap_or_default().to_owned();
+    for (name, value) in fields.0.iter().filter(|(name, _)| *name != "message") {
+        let more = format!(" {name}={value}");
+        if level > Level::WARN && line.chars().count() + more.chars().count() > COLUMNS - "00:00:00Z DEBUG ".len() {
+            return line + " …";
+        }
+        line += &more;
+    }
+    line
+}
+
+/// `850us`, `12ms`, `3.4s`.
+fn duration(micros: u64) -> String {
+    match micros {
+        0..1_000 => format!("{micros}us"),
+        1_000..1_000_000 => format!("{}ms", micros / 1_000),
+        _ => format!("{}.{}s", micros / 1_000_000, micros / 100_000 % 10),
+    }
+}
+
+/// The text, or its beginning and a mark.
+fn shortened(text: &str, columns: usize) -> String {
+    if text.chars().count() <= columns {
+        return text.to_owned();
+    }
+    text.chars().take(columns.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// The fields of an event as text, in their order; nothing in them is obeyed by a terminal.
+#[derive(Default)]
+struct Fields(Vec<(&'static str, String)>);
+
+impl Fields {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+impl Visit for Fields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.push((field.name(), harmless(value)));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.push((field.name(), harmless(&format!("{value:?}"))));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(pairs: &[(&'static str, &str)]) -> Fields {
+        Fields(pairs.iter().map(|(name, value)| (*name, (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn a_request_is_a_line_of_what_a_person_needs() {
+        let allowed = [
+            ("request_id", "5b8f0c1d2e3f4a5b"),
+            ("jti", "Zm9v"),
+            ("sub", "ci>agent-7"),
+            ("upstream", "github"),
+            ("method", "GET"),
+            ("path", "/repos/acme/rocket/issues"),
+            ("rule", "GET /repos/acme/[^/]+/issues"),
+            ("decision", "allowed"),
+            ("status", "200"),
+            ("total_us", "12345"),
+        ];
+        assert_eq!(request_line(&fields(&allowed), 110), "200 GET /repos/acme/rocket/issues 12ms github ci>agent-7");
+        let refused = allowed.map(|(name, value)| match name {
+            "decision" => (name, "upstream_unreachable"),
+            "status" => (name, "502"),
+            _ => (name, value),
+        });
+        let refused = [refused.as_slice(), &[("error", "dns_error")]].concat();
+        assert_eq!(
+            request_line(&fields(&refused), 110),
+            "502 GET /repos/acme/rocket/issues upstream_unreachable error=dns_error 12ms github ci>agent-7 id=5b8f0c1d2e3f4a5b"
+        );
+        let left = [("decision", "undecided"), ("status", "0"), ("method", "POST"), ("aborted", "the client went away")];
+        assert_eq!(request_line(&fields(&left), 110), "0 POST - undecided (the client went away)");
+    }
+
+    #[test]
+    fn no_request_s_line_is_longer_than_a_screen() {
+        for length in [0, 10, 80, 1_000, 8_000] {
+            let path = format!("/{}", "x".repeat(length));
+            let sub = "y".repeat(length);
+            for (sub, most) in [("ci", SHORTEST_PATH), (sub.as_str(), 0)] {
+                let pairs = [
+                    ("status", "403"),
+                    ("method", "PROPPATCH"),
+                    ("path", path.as_str()),
+                    ("decision", "decision_too_costly"),
+                    ("total_us", "4294967295"),
+                    ("upstream", "a-long-name-of-an-api"),
+                    ("sub", sub),
+                    ("request_id", "5b8f0c1d2e3f4a5b"),
+                    ("aborted", "the client went away"),
+                ];
+                let line = request_line(&fields(&pairs), 110);
+                assert!(line.chars().count() <= 110, "{}: {line}", line.chars().count());
+                assert!(line.matches('x').count() >= most.min(length).saturating_sub(2), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_out_of_a_warning() {
+        let pairs = [("message", "the state store did not answer"), ("cause", &"z".repeat(200)), ("request_id", "5b8f")];
+        let warned = other_line(&fields(&pairs), Level::WARN);
+        assert!(warned.contains(&"z".repeat(200)) && warned.ends_with(" request_id=5b8f"), "{warned}");
+        let told = other_line(&fields(&pairs), Level::INFO);
+        assert_eq!(told, "the state store did not answer …");
+    }
+
+    #[test]
+    fn durations_and_times() {
+        for (micros, text) in
+            [(0, "0us"), (999, "999us"), (1_000, "1ms"), (12_345, "12ms"), (3_456_789, "3.4s"), (61_000_000, "61.0s")]
+        {
+            assert_eq!(duration(micros), text);
+        }
+        assert_eq!((time_of_day(0), time_of_day(86_399)), ("00:00:00Z".to_owned(), "23:59:59Z".to_owned()));
+    }
+
+    #[test]
+    fn a_terminal_obeys_no_value() {
+        let mut said = Vec::new();
+        #[derive(Clone)]
+        struct Sink(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+        impl std::io::Write for Sink {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.0.lock().unwrap().extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let sink = Sink(std::sync::Arc::default());
+        let writer = sink.clone();
+        let subscriber = tracing_subscriber::fmt().event_format(ShortLines).with_ansi(false).with_writer(move || writer.clone());
+        tracing::subscriber::with_default(subscriber.finish(), || {
+            tracing::info!(target: REQUESTS, status = 200, method = "GET", path = "/a\u{1b}[2J\nb", decision = "allowed");
+            tracing::warn!(upstream = "x\u{1b}]0;t\u{7}", "it\nbroke");
+        });
+        said.extend_from_slice(&sink.0.lock().unwrap());
+        let said = String::from_utf8(said).unwrap();
+        assert_eq!(said.lines().count(), 2, "{said}");
+        assert!(said.chars().all(|c| !c.is_control() || c == '\n'), "{said:?}");
+        assert!(said.contains("Z 200 GET /a") && said.contains("Z WARN it"), "{said}");
+    }
+}
