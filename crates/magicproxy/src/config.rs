@@ -263,7 +263,8 @@ impl Layers {
             (file.raw, Some(file.source))
         });
         let python_rules = !python.scopes.is_empty();
-        let written = [flags.raw, ours, environment.python_layer(), native, python];
+        let variables = environment.python_layer(&mut warnings);
+        let written = [flags.raw, ours, variables, native, python];
         let raw = above_defaults(written, defaults::layer(environment, flags.working_directory));
         if flags.working_directory == WorkingDirectory::Ignored {
             faults.extend(found::relative_keys(&raw));
