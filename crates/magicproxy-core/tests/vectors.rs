@@ -14,6 +14,8 @@ mod members;
 mod rules;
 #[path = "vectors/sealed.rs"]
 mod sealed;
+#[path = "vectors/state.rs"]
+mod state;
 #[path = "vectors/targets.rs"]
 mod targets;
 #[path = "vectors/tokens.rs"]
