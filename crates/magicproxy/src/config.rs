@@ -233,6 +233,13 @@ pub(crate) fn check_text(text: &str, form: ConfigurationForm) -> Result<Config, 
     layers.check()
 }
 
+/// What is wrong with a text in TOML before anything in it is judged: its form, and keys that mean nothing.
+#[cfg(test)]
+pub(crate) fn unknown_keys(text: &str) -> Vec<String> {
+    let file = native::parse(Path::new("text"), text.to_owned());
+    file.faults.into_iter().map(|fault| fault.message).collect()
+}
+
 /// All layers in one, not yet checked.
 #[derive(Debug)]
 pub(crate) struct Layers {

@@ -7,6 +7,8 @@
 mod cli;
 mod client;
 mod config;
+#[cfg(test)]
+mod documents;
 mod failure;
 mod keystore;
 mod logging;

@@ -90,7 +90,7 @@ pub(crate) mod tests {
     /// The words of the first `magicproxy` command in a line of a shell, up to what ends it there; none where there is no such
     /// command, or where it has placeholders (`…`).
     pub(crate) fn words(line: &str) -> Option<Vec<String>> {
-        let start = line.find("magicproxy ").filter(|start| *start == 0 || line[..*start].ends_with([' ', '(', '\t']))?;
+        let start = line.find("magicproxy ").filter(|start| begins_a_command(&line[..*start]))?;
         let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
         for character in line[start..].chars() {
             match (quote, character) {
@@ -107,6 +107,12 @@ pub(crate) mod tests {
         }
         words.extend(word);
         (!line.contains('…')).then_some(words)
+    }
+
+    /// Could a command begin behind this in a line of a shell?
+    fn begins_a_command(before: &str) -> bool {
+        let before = before.trim_end();
+        before.is_empty() || before.ends_with(['(', '|', '&', ';', '"', '$'])
     }
 
     /// What is wrong with a command line, if clap refuses it.
