@@ -286,6 +286,19 @@ fn every_setting_that_a_document_names_is_one() {
     report(&faults);
 }
 
+/// What a recipe's token can do besides what the reader wants of it stands before the first thing to do.
+#[test]
+fn every_recipe_says_what_its_token_can_do_beyond_the_job() {
+    let mut faults = Vec::new();
+    for document in documents().iter().filter(|document| document.path.starts_with(root().join("docs/guide/clients"))) {
+        let lines: Vec<&str> = document.text.lines().filter(|line| !line.is_empty()).take(8).collect();
+        if !document.path.ends_with("README.md") && !lines.iter().any(|line| line.starts_with("**Beyond the job.** ")) {
+            faults.push(document.fault("the first lines do not say what the token can do beyond the job"));
+        }
+    }
+    report(&faults);
+}
+
 /// Fragments may lack what they need and name files that are not there; what they name must be known.
 #[test]
 fn every_setting_in_a_block_of_toml_is_one() {
