@@ -14,7 +14,7 @@ const FOLDERS: [&str; 11] =
     ["bench", "clients", "crates", "deploy", "docs", "examples", "fuzz", "testdata", "tests", "xtask", ".github"];
 
 /// Flags of other programs that documents name alone in backquotes.
-const FOREIGN_FLAGS: [&str; 19] = [
+const FOREIGN_FLAGS: [&str; 21] = [
     "--access-key",
     "--api-url",
     "--async",
@@ -23,11 +23,13 @@ const FOREIGN_FLAGS: [&str; 19] = [
     "--document-private-items",
     "--features",
     "--fetch",
+    "--host",
     "--hostname",
     "--no-verify",
     "--old",
     "--only",
     "--out-dir",
+    "--port",
     "--program",
     "--release",
     "--target",
