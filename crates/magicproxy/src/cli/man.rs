@@ -43,16 +43,19 @@ The magic token, for what \fBmagicproxy env\fR prints without \fB\-\-token\-file
 const FILES: &str = r#".SH FILES
 .TP
 \fI./magicproxy.toml\fR, \fI~/.config/magicproxy/config.toml\fR, \fI/etc/magicproxy/config.toml\fR
-The configuration: the first of these that exists.
+The configuration: the first of these that exists. \fI./magicproxy.toml\fR is read by \fBserve\fR and \fBconfig\fR alone.
 .TP
 \fI./keys\fR, \fI~/.local/share/magicproxy/keys\fR
-The folder of the keys, where nothing names one: \fIprivate.pem\fR, \fIpublic.pem\fR, \fIpublic.x509.cer\fR, \fIsealing\-*.jwk\fR, \fIretired\-*.pem\fR.
+The folder of the keys, where nothing names one, the first for \fBserve\fR and \fBconfig\fR alone: \fIprivate.pem\fR, \fIpublic.pem\fR, \fIpublic.x509.cer\fR, \fIsealing\-*.jwk\fR, \fIretired\-*.pem\fR.
 .TP
-\fIrevocations.json\fR, \fIstate.redb\fR
-Beside the folder of the keys, or in it: what was revoked, and what tokens own and have used. \fBmagicproxy config show\fR says where.
+\fIrevocations.json\fR in that folder, \fIstate.redb\fR beside it
+What was revoked, and what tokens own and have used. \fBmagicproxy config show\fR says where.
 .TP
-\fI~/.cache/magicproxy\fR
-Compiled plugins and fetched public keys.
+\fI~/.cache/magicproxy/plugins\fR
+Compiled plugins.
+.TP
+\fI~/.local/share/magicproxy/proxies\fR
+Public keys of proxies, fetched by \fBmagicproxy mint \-\-to\fR.
 "#;
 
 const EXIT_STATUS: &str = r#".SH EXIT STATUS

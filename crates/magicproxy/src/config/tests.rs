@@ -1,6 +1,7 @@
 //! The layers, the faults and their suggestions, without a process around them.
 
 mod listeners;
+mod public_access;
 
 use std::path::Path;
 use std::time::Duration;
@@ -344,37 +345,6 @@ fn json_of_the_python_program() {
     assert_eq!(config.upstreams[0].name.as_str(), "a.example");
     assert_eq!(config.keys.files.private, Path::new("k/private.pem"));
     assert_eq!(config.upstreams[0].scopes.rules("reader").map(<[_]>::len), Some(2));
-}
-
-/// The Python program did nothing with this URL but to name its certificate; clients would follow it here.
-#[test]
-fn links_lead_to_localhost_only_where_somebody_says_so_here() {
-    let public = |layers: Layers| layers.check().unwrap().public_access.map(|public| public.url);
-    for local in [
-        "http://localhost:5000",
-        "http://LOCALHOST",
-        "http://127.0.0.1:5000/",
-        "http://127.1.2.3",
-        "https://[::1]:5000",
-        "http://0.0.0.0:5000",
-        "http://magic.localhost",
-        "magic.example.org",
-        "ftp://magic.example.org",
-        "",
-    ] {
-        let (layers, warnings) = python(&serde_json::json!({ "public_access": local }).to_string());
-        assert_eq!(public(layers), None, "{local}");
-        assert!(warnings.iter().any(|warning| warning.contains("`public_access`")), "{local}: {warnings:?}");
-        if !local.is_empty() {
-            let layers = Layers::gather(Flags::default(), &environment(&[("PUBLIC_ACCESS", local)]));
-            assert!(layers.warnings.iter().any(|warning| warning.contains("`PUBLIC_ACCESS`")), "{local}: {:?}", layers.warnings);
-            assert_eq!(public(layers), None, "{local}");
-        }
-    }
-    let (layers, warnings) = python(r#"{ "public_access": "https://magic.example.org" }"#);
-    assert_eq!((public(layers).as_deref(), warnings.len()), (Some("https://magic.example.org"), 0));
-    let asked = Layers::gather(Flags::default(), &environment(&[("MAGICPROXY_PUBLIC_ACCESS", "http://localhost:5000")]));
-    assert_eq!((public(asked).as_deref()), Some("http://localhost:5000"));
 }
 
 #[test]
