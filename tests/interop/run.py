@@ -7,7 +7,7 @@ The Python that runs this must have what `requirements.txt` names.
 
 import sys
 
-from cases import configuration, control, differences, jose, keys, sealed, tokens
+from cases import configuration, control, differences, jose, keys, migrating, sealed, tokens
 from harness.cases import binary_from_arguments, run_all
 from house import open_house
 
@@ -15,7 +15,7 @@ from house import open_house
 def main():
     binary = binary_from_arguments(__doc__)
     with open_house(binary) as house:
-        topics = (keys, tokens, configuration, control, differences, jose, sealed)
+        topics = (keys, tokens, configuration, control, differences, migrating, jose, sealed)
         return run_all([topic.CASES for topic in topics], house)
 
 

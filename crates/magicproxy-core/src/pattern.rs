@@ -7,6 +7,7 @@
 mod effort;
 pub(crate) use effort::Budget;
 pub use effort::Work;
+mod foreign;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -82,6 +83,8 @@ pub(crate) enum PatternError {
     TooLong,
     #[error("{0}")]
     Syntax(String),
+    #[error("`{found}` is not for rules: {instead}")]
+    Foreign { found: String, instead: &'static str },
     #[error("path must start with `/`")]
     Start,
     #[error("`{literal}` never occurs in a request path: {help}")]
@@ -101,6 +104,7 @@ impl Pattern {
         }
         // Reading a text is work, too, though it is not counted against what a list may cost.
         budget.work().take(text.len() + STEPS_OF_A_RULE).ok_or(PatternError::TooComplex)?;
+        foreign::refuse(text, mode)?;
         // Parsed alone and anchored as a tree: no pattern can close the group that anchors it.
         let hir = parser(mode).parse(text).map_err(|error| PatternError::Syntax(one_line(&error)))?;
         if mode == PatternMode::Whole {

@@ -18,6 +18,8 @@ mod revocation;
 mod rules;
 #[path = "vectors/sealed.rs"]
 mod sealed;
+#[path = "vectors/state.rs"]
+mod state;
 #[path = "vectors/targets.rs"]
 mod targets;
 #[path = "vectors/tokens.rs"]

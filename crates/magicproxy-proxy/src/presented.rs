@@ -62,7 +62,9 @@ impl PresentedToken {
             return Err(Rejection::TokenForm);
         }
         let text = field.as_bytes().trim_ascii();
-        let blank = text.iter().position(|byte| is_blank(*byte)).ok_or(Rejection::TokenForm)?;
+        let Some(blank) = text.iter().position(|byte| is_blank(*byte)) else {
+            return Self::without_scheme(field).map(Some);
+        };
         let (scheme, rest) = text.split_at(blank);
         let rest = rest.trim_ascii();
         if scheme.eq_ignore_ascii_case(b"bearer") || scheme.eq_ignore_ascii_case(b"token") {
@@ -73,6 +75,15 @@ impl PresentedToken {
         } else {
             Err(Rejection::TokenForm)
         }
+    }
+
+    /// The whole field, as clients of the Python program may send it: a token and nothing else. It must have the form of
+    /// one, so that no name of a scheme and no other key is taken for a token.
+    fn without_scheme(field: &HeaderValue) -> Result<Self, Rejection> {
+        let end = field.as_bytes().trim_ascii_end().len();
+        let start = end - field.as_bytes().trim_ascii().len();
+        let text = field.to_str().ok().and_then(|text| text.get(start..end)).filter(|text| is_token(text));
+        text.map(|_| Self(Text::Field(field.clone(), start..end))).ok_or(Rejection::TokenForm)
     }
 
     /// The password, or the user where the password is empty or `x-oauth-basic`, as git hosts have it.

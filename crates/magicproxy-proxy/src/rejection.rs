@@ -4,6 +4,8 @@
 //! request id and `Proxy-Status` (RFC 9209). Private causes go to the log, never into an answer.
 
 mod answer;
+#[cfg(test)]
+mod documents;
 mod shape;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -204,7 +206,8 @@ impl Rejection {
             Self::BodyTooLong => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", ERROR),
             Self::NotOwned => (StatusCode::FORBIDDEN, "not_owned", DENIED),
             Self::CannotTell => (StatusCode::BAD_GATEWAY, "cannot_tell", "http_response_incomplete"),
-            Self::NotRecorded | Self::PluginFailed => (StatusCode::BAD_GATEWAY, "created_not_recorded", "proxy_internal_error"),
+            Self::NotRecorded => (StatusCode::BAD_GATEWAY, "created_not_recorded", "proxy_internal_error"),
+            Self::PluginFailed => (StatusCode::BAD_GATEWAY, "done_not_recorded", "proxy_internal_error"),
             Self::Plugin(_) => (StatusCode::FORBIDDEN, "denied_by_plugin", DENIED),
             Self::UpstreamBusy => (StatusCode::SERVICE_UNAVAILABLE, "upstream_busy", "connection_limit_reached"),
             Self::Connect(failure) => failure.kind(),

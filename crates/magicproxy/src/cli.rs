@@ -7,6 +7,7 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod env;
+pub(crate) mod examples;
 pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod keys;

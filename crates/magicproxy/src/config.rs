@@ -254,6 +254,13 @@ pub(crate) fn check_text(text: &str, form: ConfigurationForm) -> Result<Config, 
     layers.check()
 }
 
+/// What is wrong with a text in TOML before anything in it is judged: its form, and keys that mean nothing.
+#[cfg(test)]
+pub(crate) fn unknown_keys(text: &str) -> Vec<String> {
+    let file = native::parse(Path::new("text"), text.to_owned());
+    file.faults.into_iter().map(|fault| fault.message).collect()
+}
+
 /// All layers in one, not yet checked.
 #[derive(Debug)]
 pub(crate) struct Layers {
@@ -284,7 +291,8 @@ impl Layers {
             (file.raw, Some(file.source))
         });
         let python_rules = !python.scopes.is_empty();
-        let written = [flags.raw, ours, environment.python_layer(), native, python];
+        let variables = environment.python_layer(&mut warnings);
+        let written = [flags.raw, ours, variables, native, python];
         let raw = above_defaults(written, defaults::layer(environment, flags.working_directory));
         if flags.working_directory == WorkingDirectory::Ignored {
             faults.extend(found::relative_keys(&raw));

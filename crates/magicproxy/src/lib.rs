@@ -7,6 +7,8 @@
 mod cli;
 mod client;
 mod config;
+#[cfg(test)]
+mod documents;
 mod failure;
 mod keystore;
 mod logging;
@@ -20,9 +22,9 @@ mod wire;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::FromArgMatches as _;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, examples};
 use config::Environment;
 use failure::Failure;
 
@@ -31,7 +33,9 @@ use failure::Failure;
 pub fn main() -> ExitCode {
     logging::install_panic_hook();
     let environment = Environment::of_process();
-    let cli = Cli::parse();
+    let arguments = examples::command().get_matches();
+    // What clap has parsed by the same definition it can also read.
+    let cli = Cli::from_arg_matches(&arguments).unwrap_or_else(|error| error.exit());
     if cli.quiet {
         output::hush();
     }

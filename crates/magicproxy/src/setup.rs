@@ -6,6 +6,7 @@
 mod choice;
 pub(crate) mod clients;
 pub(crate) mod public_url;
+pub(crate) mod recipes;
 pub(crate) mod shell;
 pub(crate) mod table;
 pub(crate) mod target;
@@ -16,9 +17,6 @@ pub(crate) mod value;
 use table::{Client, Needs, Way};
 use target::Target;
 use value::{Places, Value};
-
-/// Where the recipes are in the repository.
-const RECIPES: &str = "docs/guide/clients";
 
 /// One client, told of one API at the proxy.
 #[derive(Debug)]
@@ -111,8 +109,8 @@ impl Setup {
         all
     }
 
-    /// The page that shows the client at work.
-    pub(crate) fn recipe(&self) -> String {
-        format!("{RECIPES}/{}.md", self.client.name)
+    /// The command that prints the page that shows the client at work, where there is one.
+    pub(crate) fn recipe(&self) -> Option<String> {
+        recipes::of(self.client.name).map(|_| format!("magicproxy env {} --recipe", self.client.name))
     }
 }

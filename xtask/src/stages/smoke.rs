@@ -41,9 +41,10 @@ fn demo(workspace: &Workspace, log: &mut Log) -> Result<()> {
 /// Runs what the demonstration prints, as a reader would who copies the lines.
 fn repeat_the_curl_lines(workspace: &Workspace, log: &mut Log, server: &mut Server) -> Result<()> {
     let said = server.wait_for(|text| curl_lines(text).len() >= 2)?;
+    let token = said.lines().find(|line| line.starts_with("MAGIC=")).context("it does not give the token as `MAGIC=…`")?;
     let mut statuses = Vec::new();
     for line in curl_lines(&said) {
-        let quiet = format!("{line} --silent --output /dev/null --write-out '\\n%{{http_code}}\\n'");
+        let quiet = format!("{token}\n{line} --silent --output /dev/null --write-out '\\n%{{http_code}}\\n'");
         let finished = log.run(workspace.command("sh").args(["-c", &quiet]))?;
         statuses.push(finished.text.trim().lines().last().unwrap_or_default().to_owned());
     }

@@ -1,4 +1,4 @@
-"""Minting with a proxy's public key, and opening with its private one. Needs `magicproxy-token[mint]`."""
+"""Minting with a proxy's public key, and opening with its private one. Needs `cryptography`, which `pip install './clients/python[mint]'` brings."""
 
 import dataclasses
 import hashlib

@@ -46,7 +46,7 @@ struct Decisions {
 }
 
 /// The kinds of fault and what their messages have in common.
-const KINDS: [(&str, &str); 13] = [
+const KINDS: [(&str, &str); 14] = [
     ("form", "expected `METHOD /pattern`"),
     ("path_or_route", "exactly one of `path` and `route`"),
     ("no_method", "the list of methods is empty"),
@@ -56,6 +56,7 @@ const KINDS: [(&str, &str); 13] = [
     ("start", "path must start with `/`"),
     ("literal", "never occurs in a request path"),
     ("complex", "too complex"),
+    ("foreign", "is not for rules: "),
     ("capture", "is not a capture"),
     ("capture_twice", "occurs twice"),
     ("segment", "segment `"),

@@ -43,7 +43,6 @@ fn refuses_what_is_not_one_token() {
         b"".to_vec(),
         b"Bearer".to_vec(),
         b"Bearer ".to_vec(),
-        b"a.b.c".to_vec(),
         b"Bearer a.b.c d".to_vec(),
         b"Bearer a.b.c, Bearer a.b.c".to_vec(),
         b"Bearer a.b.c=".to_vec(),
@@ -62,6 +61,59 @@ fn refuses_what_is_not_one_token() {
         assert_eq!(presented(&[&value]), Err("invalid_token"), "{}", String::from_utf8_lossy(&value));
     }
     assert_eq!(presented(&[b"Bearer a.b.c", b"Bearer a.b.c"]), Err("invalid_token"));
+}
+
+#[test]
+fn a_token_without_a_scheme_is_one_where_the_whole_field_has_its_form() {
+    for (value, token) in [
+        ("a.b-c_D.1", "a.b-c_D.1"),
+        ("  a.b-c_D.1\t ", "a.b-c_D.1"),
+        ("mt2.a.b.c", "mt2.a.b.c"),
+        ("mt2.a.b.c.d.e", "mt2.a.b.c.d.e"),
+        // A scheme of this name there is not: it is the token that it looks like.
+        ("Basic.Bearer.token", "Basic.Bearer.token"),
+    ] {
+        assert_eq!(presented(&[value.as_bytes()]).as_deref(), Ok(token), "{value}");
+    }
+    let pair = STANDARD.encode("user:a.b.c");
+    for value in [
+        "a",
+        "a.b",
+        "a.b.c.d",
+        "a..c",
+        ".b.c",
+        "a.b.",
+        "mt2.a.b",
+        "mt2.a..c",
+        "mt3.a.b.c",
+        "basic",
+        "bearer",
+        "token",
+        "ghp_abc",
+        "sk-ant-x",
+        &pair,
+        "a.b.c,d.e.f",
+        "a.b.c=",
+        "\"a.b.c\"",
+        "a.b.c;",
+        "a.b.c:",
+        "Bearer:a.b.c",
+        "Basic:a.b.c",
+        "Bearer=a.b.c",
+        "a.b.c a.b.c",
+        "a.b.c Bearer",
+        "a.b.c Bearer a.b.c",
+        "Bearer Bearer a.b.c",
+        "Digest a.b.c",
+        "Negotiate a.b.c",
+        "a.b.c d.e.f",
+    ] {
+        assert_eq!(presented(&[value.as_bytes()]), Err("invalid_token"), "{value}");
+    }
+    for values in [["a.b.c", "a.b.c"], ["a.b.c", "Bearer a.b.c"], ["Basic YTpi", "a.b.c"]] {
+        assert_eq!(presented(&values.map(str::as_bytes)), Err("invalid_token"), "{values:?}");
+    }
+    assert_eq!(presented(&["a.b.\u{e9}".as_bytes()]), Err("invalid_token"));
 }
 
 const TOKEN: &str = "eyJ.a-b_c.D1";
@@ -109,6 +161,8 @@ fn one_token_in_two_places_is_one() {
     let bearer = format!("Bearer {TOKEN}");
     let query = format!("/?api_key={TOKEN}");
     check(&[("authorization", &bearer), ("x-api-key", TOKEN), ("dd-api-key", TOKEN)], &query, Ok(TOKEN));
+    check(&[("authorization", TOKEN), ("x-api-key", TOKEN)], &query, Ok(TOKEN));
+    check(&[("authorization", TOKEN), ("x-api-key", "a.b.c")], "/", Err("invalid_token"));
     check(&[("x-api-key", TOKEN), ("x-api-key", TOKEN)], "/", Ok(TOKEN));
     for other in ["eyJ.a-b_c.D2", "a.b.c"] {
         check(&[("authorization", &bearer), ("x-api-key", other)], "/", Err("invalid_token"));

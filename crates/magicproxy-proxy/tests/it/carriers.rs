@@ -170,9 +170,10 @@ async fn what_is_in_two_minds_is_refused_and_nothing_goes_up() {
 /// Whatever a caller puts where, in whatever spelling: one credential goes up, in its place, and no carrier of the caller's.
 #[tokio::test]
 async fn whatever_carriers_a_caller_uses_one_credential_goes_up() {
-    const MENU: [&str; 25] = [
+    const MENU: [&str; 26] = [
         "Referer: http://proxy.test/a?api_key=callers-own",
         "Authorization: Bearer {token}",
+        "Authorization: {token}",
         "Authorization: token {token}",
         "X-API-Key: {token}",
         "x-api-key: callers-own",

@@ -1,9 +1,9 @@
 //! `completions`: what a shell needs to complete our commands and flags.
 
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 use clap_complete::Shell;
 
-use super::Cli;
+use super::examples;
 use crate::failure::Failure;
 use crate::output;
 
@@ -16,6 +16,6 @@ pub(crate) struct CompletionsArgs {
 /// Prints the completion script.
 pub(crate) fn run(args: &CompletionsArgs) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "magicproxy", &mut script);
+    clap_complete::generate(args.shell, &mut examples::command(), "magicproxy", &mut script);
     Ok(output::print(&String::from_utf8_lossy(&script))?)
 }

@@ -57,7 +57,9 @@ async fn demo(once: bool) -> Result<(), Failure> {
     output::print(&format!(
         "an API listens on http://127.0.0.1:{api} and obeys one credential, which may do anything\n\
          the proxy listens on {proxy} and holds nothing\n\
-         this magic token carries the credential, sealed, and allows `{RULE}` for an hour"
+         this magic token carries the credential, sealed, and allows `{RULE}` for an hour; to repeat what follows, paste it \
+         into a shell:\n\nMAGIC='{}'",
+        token.as_str()
     ))?;
     show("allowed", &proxy, ALLOWED, &token).await?;
     show("refused", &proxy, REFUSED, &token).await?;
@@ -94,14 +96,14 @@ fn mint(keys: &KeyRing, config: &Config) -> anyhow::Result<Zeroizing<String>> {
     Ok(minted.token)
 }
 
-/// Makes a request and prints it as a line that can be repeated, with what came back.
+/// Makes a request and prints it as a line that can be repeated where `MAGIC` is the token, with what came back.
 async fn show(word: &str, proxy: &str, (method, path): (&str, &str), token: &str) -> Result<(), Failure> {
     let request = Request::builder().method(method).header("authorization", format!("Bearer {token}"));
     let request = request.body(Full::new(Bytes::new())).context("request")?;
     let answer: Answer = Peer::parse(proxy).map_err(Failure::usage)?.send(path, request).await?;
     let verb = if method == "GET" { String::new() } else { format!("-X {method} ") };
     Ok(output::print(&format!(
-        "\n{word}: {method} {path}\n\ncurl -i {verb}{proxy}{path} -H 'Authorization: Bearer {token}'\n\n{} {}",
+        "\n{word}: {method} {path}\n\ncurl -i {verb}{proxy}{path} -H \"Authorization: Bearer $MAGIC\"\n\n{} {}",
         answer.status,
         harmless(answer.body.trim_end())
     ))?)

@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::output::{self, harmless, note};
 use crate::setup::Setup;
 use crate::setup::clients::CLIENTS;
+use crate::setup::recipes;
 use crate::setup::shell::{Shell, TOKEN_VARIABLE, Writer};
 use crate::setup::table::Client;
 use crate::setup::target::{TargetArgs, Targets, absolute};
@@ -18,7 +19,8 @@ use crate::setup::target::{TargetArgs, Targets, absolute};
 const EXAMPLES: &str = "Examples:\n  \
     eval \"$(magicproxy env pygithub --token-file job.token)\"\n  \
     eval \"$(magicproxy env git --proxy https://proxy.example/git --token-file job.token)\"\n  \
-    magicproxy env gh --socket /run/magicproxy.sock --shell fish --token-file job.token | source";
+    magicproxy env gh --socket /run/magicproxy.sock --shell fish --token-file job.token | source\n  \
+    magicproxy env certbot --recipe";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -40,6 +42,9 @@ pub(crate) struct EnvArgs {
     /// List the clients
     #[arg(long, conflicts_with = "client")]
     list: bool,
+    /// Print the client's recipe: a page with examples, in Markdown
+    #[arg(long, conflicts_with_all = ["list", "json", "token_file"])]
+    recipe: bool,
 }
 
 /// Prints the lines.
@@ -48,6 +53,11 @@ pub(crate) fn run(args: EnvArgs, environment: &Environment) -> Result<(), Failur
         return list(args.json);
     }
     let client = client_named(args.client.as_deref().unwrap_or_default())?;
+    if args.recipe {
+        let page = recipes::of(client.name);
+        let page = page.ok_or_else(|| Failure::usage(format!("there is no recipe for `{}`", client.name)))?;
+        return Ok(output::print(page.trim_end())?);
+    }
     let token_file = args.token_file.as_deref().map(|path| absolute(path, "--token-file")).transpose()?;
     let (target, way) = Targets::gather(args.target, environment)?.choose(client)?;
     let checked = args.token_file.as_deref().map(TokenFile::read).transpose()?;

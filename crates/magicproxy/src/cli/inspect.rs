@@ -170,17 +170,21 @@ impl Claims {
         self.members.keys().filter(|name| !KNOWN.contains(&name.as_str())).map(|name| harmless(name)).collect()
     }
 
-    /// One line: id, expiry, rules.
-    pub(super) fn summary(&self) -> String {
+    /// When the token says that it was minted; a narrowed one says when its first ancestor was.
+    pub(super) fn issued_at(&self) -> UnixTime {
+        self.time("iat").unwrap_or(UnixTime(0))
+    }
+
+    /// One line: id, expiry and how long that is from `now` on, rules.
+    pub(super) fn summary(&self, now: UnixTime) -> String {
         let id = self.text("jti").unwrap_or_else(|| "without id".to_owned());
         let allows = match (self.rules().as_slice(), self.scopes().as_slice()) {
             ([], scopes) => format!("allows scope {}", scopes.join(", ")),
             (rules, _) if rules.len() <= 3 => format!("allows {}", rules.join(", ")),
             (rules, _) => format!("allows {} and {} more", rules.first().map_or("", String::as_str), rules.len() - 1),
         };
-        let start = self.time("iat").unwrap_or(UnixTime(0));
         let expiry =
-            self.end().map_or_else(String::new, |end| format!("expires {} ({})", time::date(end), time::distance(end, start)));
+            self.end().map_or_else(String::new, |end| format!("expires {} ({})", time::date(end), time::distance(end, now)));
         let narrowed = match self.chain.len() {
             0 => String::new(),
             1 => ", less what its caveat takes".to_owned(),
@@ -248,5 +252,37 @@ impl Claims {
             "caveats": self.chain.to_json(),
             "unknown_claims": self.unknown(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use magicproxy_core::Caveat;
+
+    use super::*;
+
+    /// A token that lives a day and was narrowed to a quarter of an hour when it was twenty hours old, in both versions. What
+    /// is told is how long the holder has from now on, not how long after the first minting the token ends.
+    #[test]
+    fn the_summary_counts_from_now() {
+        let (minted, now) = (1_789_999_990_u64, UnixTime(1_790_071_990));
+        let v1 = |caveats: Value| {
+            let members = json!({ "iat": minted, "exp": minted + 86_400, "allowed": ["GET /user"], "caveats": caveats });
+            let members = members.as_object().cloned().unwrap_or_default();
+            Claims { version: "v1", kid: None, chain: Chain::of_json(members.get("caveats")), members }
+        };
+        let ends = UnixTime(now.0 + 900);
+        let summary = v1(json!([{ "exp": ends }])).summary(now);
+        assert!(summary.contains("(in 15m)"), "{summary}");
+        let whole = v1(json!([]));
+        assert!(whole.summary(now).contains("(in 4h)"));
+        assert!(whole.summary(whole.issued_at()).contains("(in 1d)"));
+
+        // One from the vectors, which ends an hour after `minted`, narrowed to 50 s when half of the hour is over.
+        let vectors: Value = serde_json::from_str(include_str!("../../../../testdata/vectors/token-v2.json")).unwrap();
+        let (v2, now) = (vectors["cases"][0]["token"].as_str().unwrap(), UnixTime(minted + 1_800));
+        let narrowed = Caveat { exp: Some(UnixTime(now.0 + 50)), ..Caveat::default() }.append_to(v2).unwrap();
+        let summary = Claims::of(&narrowed).unwrap().summary(now);
+        assert!(summary.contains("(in 50s)"), "{summary}");
     }
 }

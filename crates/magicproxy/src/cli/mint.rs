@@ -77,7 +77,8 @@ pub(crate) fn run(args: MintArgs, environment: &Environment) -> Result<(), Failu
         (None, None) => offline(order, Config::load(args.settings.into_flags(), environment)?)?,
     };
     output::print(&token)?;
-    remark(&Claims::of(&token)?.summary());
+    let claims = Claims::of(&token)?;
+    remark(&claims.summary(claims.issued_at()));
     Ok(())
 }
 

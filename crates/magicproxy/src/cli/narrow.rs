@@ -79,7 +79,8 @@ pub(crate) fn run(args: &NarrowArgs, environment: &Environment) -> Result<(), Fa
         (None, Some(path), _) => secret::from_file(path)?,
         (None, None, name) => secret::from_variable(name.as_deref().unwrap_or_default(), environment)?,
     };
-    let caveat = args.caveat.caveat(clock::now()).map_err(Failure::Usage)?;
+    let now = clock::now();
+    let caveat = args.caveat.caveat(now).map_err(Failure::Usage)?;
     let parsed = UnverifiedToken::parse(&token).context("token")?;
     ensure_something_is_left(&parsed, &caveat)?;
     let narrowed = match (&args.proxy, &parsed) {
@@ -93,7 +94,7 @@ pub(crate) fn run(args: &NarrowArgs, environment: &Environment) -> Result<(), Fa
     if caveat.limit.is_some() && matches!(&parsed, UnverifiedToken::V2(token) if !token.names_minter()) {
         note(NEEDS_MINTER);
     }
-    remark(&Claims::of(&narrowed)?.summary());
+    remark(&Claims::of(&narrowed)?.summary(now));
     Ok(())
 }
 

@@ -60,6 +60,6 @@ pub(crate) fn run(args: ResealArgs, environment: &Environment) -> Result<(), Fai
         }
     };
     output::print(&resealed)?;
-    remark(&Claims::of(&resealed)?.summary());
+    remark(&Claims::of(&resealed)?.summary(clock::now()));
     Ok(())
 }

@@ -234,7 +234,7 @@ fn next_steps(curl: &str, url: &str, api_root: &str, open: bool, private: &str) 
     vec![
         format!("made a new signing key: {private} (keep it secret and backed up: without it every token is void)"),
         "next, in another shell: paste a credential of the API, mint a token that may do one thing, and use it".to_owned(),
-        "  read -r CREDENTIAL".to_owned(),
+        "  read -rs CREDENTIAL".to_owned(),
         format!("  {mint}"),
         format!("  {curl} -i -H \"Authorization: Bearer $TOKEN\" {url}{path}"),
     ]

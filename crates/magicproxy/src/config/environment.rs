@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::fault::Fault;
+use super::python::useful_public_access;
 use super::raw::RawConfig;
 use super::setting::{Origin, Setting};
 use super::suggest;
@@ -71,10 +72,11 @@ impl Environment {
         raw
     }
 
-    /// What the Python program's variables say.
-    pub(crate) fn python_layer(&self) -> RawConfig {
+    /// What the Python program's variables say; warnings are added to those that there are.
+    pub(crate) fn python_layer(&self, warnings: &mut Vec<String>) -> RawConfig {
         let text = |name: &str| self.var(name).map_or_else(Setting::default, |value| setting(name, value.to_owned()));
-        let mut raw = RawConfig { public_access: text("PUBLIC_ACCESS"), ..RawConfig::default() };
+        let public_access = useful_public_access(text("PUBLIC_ACCESS"), "environment variable `PUBLIC_ACCESS`", warnings);
+        let mut raw = RawConfig { public_access, ..RawConfig::default() };
         raw.upstream.api_root = text("API_ROOT");
         if self.var("KEYS_LOCATION").is_some() {
             // As there, the folder wins over the single files.

@@ -3,6 +3,7 @@
 //! Members that it ignores are ignored with a warning; a null is as good as nothing. Plugins, which are Python, are refused
 //! by name.
 
+use std::net::IpAddr;
 use std::ops::Range;
 use std::path::Path;
 
@@ -11,10 +12,12 @@ use magicproxy_core::json::UniqueValue;
 use magicproxy_core::rule::{OneOrMany, RuleObject};
 use serde_json::{Map, Value};
 
+use super::address::PublicAccess;
 use super::fault::{Fault, SourceFile};
 use super::raw::RawConfig;
 use super::setting::{Given, Origin, Setting};
 use super::value::RawRuleSetting;
+use crate::client::is_loopback;
 use crate::output::{harmless, quoted};
 
 const MEMBERS: [&str; 8] = [
@@ -72,7 +75,9 @@ impl Reader<'_> {
         if let Some(folder) = members.get("plugins_location").filter(|value| !value.is_null()) {
             self.plugins(folder.as_str().unwrap_or_default());
         }
-        let mut raw = RawConfig { public_access: self.string(members, "public_access"), ..RawConfig::default() };
+        let public_access = self.string(members, "public_access");
+        let public_access = useful_public_access(public_access, "CONFIG_FILE: `public_access`", &mut self.warnings);
+        let mut raw = RawConfig { public_access, ..RawConfig::default() };
         raw.upstream.api_root = self.string(members, "api_root");
         raw.keys.folder = self.string(members, "keys_location");
         if raw.keys.folder.given().is_none() {
@@ -150,6 +155,32 @@ impl Reader<'_> {
         let start = (!literal.is_empty()).then(|| self.text.find(literal)).flatten();
         Origin::PythonFile(start.map(|start| Range { start, end: start + literal.len() }))
     }
+}
+
+/// The Python program's public URL, where links of answers may lead there.
+///
+/// That program put its host into a certificate and did nothing else with it, and its example says `http://localhost:5000`.
+/// Here clients follow it, so one that would lead each client to its own machine, or is no URL, is left out with a warning:
+/// links then lead to the name by which a client called the proxy.
+pub(super) fn useful_public_access(given: Setting<String>, name: &str, warnings: &mut Vec<String>) -> Setting<String> {
+    let Some(value) = given.given().map(|given| given.value.clone()) else { return given };
+    let why = match PublicAccess::parse(&value) {
+        Ok(public) if !is_own_machine(&public.host) => return given,
+        Ok(_) => "leads clients to their own machine",
+        Err(_) => "is no URL",
+    };
+    warnings.push(format!(
+        "{name} {} {why} and is left out: links in answers lead to the name by which a client called the proxy \
+         (`public_access` in magicproxy.toml says otherwise)",
+        quoted(&value)
+    ));
+    Setting::default()
+}
+
+/// Does a client that follows this host reach the machine on which it runs itself?
+fn is_own_machine(host: &str) -> bool {
+    let unspecified = host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
+    unspecified || is_loopback(host) || host.to_ascii_lowercase().ends_with(".localhost")
 }
 
 /// What the Python program would load, in the order of their names.

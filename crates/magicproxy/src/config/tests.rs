@@ -1,6 +1,7 @@
 //! The layers, the faults and their suggestions, without a process around them.
 
 mod listeners;
+mod public_access;
 
 use std::path::Path;
 use std::time::Duration;

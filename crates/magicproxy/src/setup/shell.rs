@@ -42,7 +42,7 @@ impl Writer<'_> {
         lines.push(comment(&format!("{}: `{}` at {}", setup.client.name, setup.upstream, setup.api)));
         lines.extend(setup.usage.iter().map(|line| format!("#   {line}")));
         lines.extend(setup.notes.iter().map(comment));
-        lines.push(comment(&format!("recipe: {}", setup.recipe())));
+        lines.extend(setup.recipe().map(|command| comment(&format!("recipe: {command}"))));
         lines
     }
 

@@ -152,7 +152,7 @@ async fn what_a_plugin_could_not_record_is_not_passed_on() {
     let mut host = Scripted::new(Interests { responses: true, ..Interests::default() }, |_| Verdict::Allow);
     host.recorded = false;
     let proxy = guarded(&upstream, &Arc::new(host), &[], None).await;
-    ask(&proxy, "POST /x", &Token::scoped(&["asks"]).mint()).await.assert_rejected(502, "created_not_recorded");
+    ask(&proxy, "POST /x", &Token::scoped(&["asks"]).mint()).await.assert_rejected(502, "done_not_recorded");
     assert_eq!(upstream.requests().len(), 1);
 }
 

@@ -1,5 +1,6 @@
 //! `plugin import`: reads a plugin of the Python program, without running it, and says what to do instead of each hook.
 
+mod decision;
 mod python;
 
 use std::fmt::Write as _;
@@ -53,7 +54,7 @@ fn advice(scope: &str, hooks: &Hooks) -> String {
     };
     match (&hooks.is_request_allowed, &hooks.response_callback) {
         (Some(_), Some(_)) if hooks.is_about_digitalocean_records() => say(&digitalocean_records(scope, hooks)),
-        (Some(_), Some(_)) if hooks.remembers_what_was_created() => say(&created(scope)),
+        (Some(_), Some(_)) if hooks.remembers_what_was_created() => say(&created(scope, hooks)),
         (Some(decides), None) => say(&stateless(scope, decides)),
         _ => say(&by_hand(scope)),
     }
@@ -78,6 +79,12 @@ fn advice(scope: &str, hooks: &Hooks) -> String {
 
 fn digitalocean_records(scope: &str, hooks: &Hooks) -> String {
     let domain = hooks.domain().unwrap_or_else(|| "example.com".to_owned());
+    let methods = hooks.methods_on_what_was_created().join("|");
+    let unnamed = if hooks.domain().is_none() {
+        "\n\nThe program does not name its domain: write yours in the place of DOMAIN."
+    } else {
+        ""
+    };
     let plugin = if hooks.mentions("_acme-challenge") {
         "\n\nThat rule lets it create records of any name and type. To `_acme-challenge` TXT records it is held by the plugin \
          examples/plugins/do_lets_encrypt, which is this program's successor:\n\n  [plugins.do_lets_encrypt]\n  file = \
@@ -86,33 +93,43 @@ fn digitalocean_records(scope: &str, hooks: &Hooks) -> String {
         ""
     };
     let text = format!(
-        "it creates records on DigitalOcean and deletes those; a rule does that, and remembers for each token by itself:\n\n  \
-         [scopes]\n  SCOPE = [\n    {{ method = \"POST\", route = \"/v2/domains/DOMAIN/records\", grants = [\"GET|PUT|DELETE \
-         /v2/domains/DOMAIN/records/{{response.domain_record.id}}\"] }},\n  ]{plugin}"
+        "it creates records on DigitalOcean and lets somebody {} them; a rule does that, and remembers for each token by \
+         itself:\n\n  [scopes]\n  SCOPE = [\n    {{ method = \"POST\", route = \"/v2/domains/DOMAIN/records\", grants = \
+         [\"{} /v2/domains/DOMAIN/records/{{response.domain_record.id}}\"] }},\n  ]{unnamed}{plugin}",
+        methods.to_lowercase().replace('|', ", "),
+        methods
     );
     text.replace("SCOPE", &toml_key(scope)).replace("DOMAIN", &domain)
 }
 
-fn created(scope: &str) -> String {
+fn created(scope: &str, hooks: &Hooks) -> String {
     format!(
-        "it seems to allow what an earlier answer named; a rule does that, with the API's own path and the place of the id in \
-         its answer:\n\n  [scopes]\n  {} = [\n    {{ method = \"POST\", route = \"/things\", grants = [\"GET|PUT|DELETE \
+        "it seems to allow what an earlier answer named; a rule does that, with the API's own path in the place of `/things` and \
+         the place of the id in its answer:\n\n  [scopes]\n  {} = [\n    {{ method = \"POST\", route = \"/things\", grants = [\"{} \
          /things/{{response.id}}\"] }},\n  ]",
-        toml_key(scope)
+        toml_key(scope),
+        hooks.methods_on_what_was_created().join("|")
     )
 }
 
+/// Rules only where every line of the function is understood: a guess could give more than the function did.
 fn stateless(scope: &str, decides: &python::Function) -> String {
-    let rules: Vec<String> = decides.rules().iter().map(|rule| format!("    '{rule}',")).collect();
+    let Some(rules) = decision::rules(&decides.text) else { return by_hand(scope) };
     if rules.is_empty() {
-        return by_hand(scope);
+        return "it allows nothing, so nothing is needed: a token for it could not be used".to_owned();
     }
+    let rules: Vec<String> = rules.iter().map(|rule| format!("    {},", quoted_toml(rule))).collect();
     format!(
-        "it decides on method and path alone, so rules will do. These are the methods and paths in it, to be looked over:\n\n  \
-         [scopes]\n  {} = [\n{}\n  ]",
+        "it decides on method and path alone, and these rules allow the same (`GET` admits `HEAD` besides):\n\n  [scopes]\n  {} = \
+         [\n{}\n  ]",
         toml_key(scope),
         rules.join("\n")
     )
+}
+
+/// A literal string of TOML, or a basic one where the text has a quote.
+fn quoted_toml(text: &str) -> String {
+    if text.contains('\'') { format!("{text:?}") } else { format!("'{text}'") }
 }
 
 fn by_hand(scope: &str) -> String {

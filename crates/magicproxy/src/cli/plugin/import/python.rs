@@ -42,6 +42,16 @@ impl Hooks {
         notes && self.mentions("POST") && self.mentions("DELETE")
     }
 
+    /// The methods that `response_callback` writes down for later, or else `DELETE`, the one for which such plugins are written.
+    /// What other functions name may be about other paths.
+    pub(super) fn methods_on_what_was_created(&self) -> Vec<&'static str> {
+        let noted = self.response_callback.as_ref().map_or("", |hook| hook.text.as_str());
+        let code = noted.lines().map(|line| line.split_once('#').map_or(line, |(code, _)| code));
+        let words: Vec<&str> = code.flat_map(|line| line.split(|character: char| !character.is_ascii_alphanumeric())).collect();
+        let found: Vec<&str> = ["GET", "PUT", "PATCH", "DELETE"].into_iter().filter(|method| words.contains(method)).collect();
+        if found.is_empty() { vec!["DELETE"] } else { found }
+    }
+
     /// The domain in a path of the program, if it names one.
     pub(super) fn domain(&self) -> Option<String> {
         let after = self.text.split("/domains/").nth(1)?;
@@ -65,20 +75,6 @@ impl Function {
         let body: Vec<&str> = lines.take_while(belongs).collect();
         Some(Self { text: [&[first], body.as_slice()].concat().join("\n").trim_end().to_owned() })
     }
-
-    /// Each line that has a method and a path in it, as a rule.
-    pub(super) fn rules(&self) -> Vec<String> {
-        let mut rules = Vec::new();
-        for line in self.text.lines() {
-            let literals = literals(line);
-            let path = literals.iter().find(|literal| literal.trim_start_matches('^').starts_with('/'));
-            let Some(path) = path.map(|path| path.trim_start_matches('^').trim_end_matches('$')) else { continue };
-            let methods =
-                literals.iter().filter(|literal| !literal.is_empty() && literal.bytes().all(|b| b.is_ascii_uppercase()));
-            rules.extend(methods.filter(|_| !path.contains('\'')).map(|method| format!("{method} {path}")));
-        }
-        rules
-    }
 }
 
 fn imports(text: &str) -> Vec<String> {
@@ -97,17 +93,4 @@ fn imports(text: &str) -> Vec<String> {
         }
     }
     modules
-}
-
-/// What stands between quotes in a line.
-fn literals(line: &str) -> Vec<&str> {
-    let mut found = Vec::new();
-    let mut rest = line;
-    while let Some((_, after)) = rest.split_once(['"', '\'']) {
-        let quote = rest.get(rest.len() - after.len() - 1..).and_then(|rest| rest.chars().next()).unwrap_or('"');
-        let Some((literal, after)) = after.split_once(quote) else { break };
-        found.push(literal);
-        rest = after;
-    }
-    found
 }

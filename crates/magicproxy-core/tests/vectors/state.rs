@@ -1,0 +1,193 @@
+//! `state.json`: owners, grants, elements and limits.
+
+use magicproxy_core::limit::Limit;
+use magicproxy_core::rule::{Action, Document, Elements, ElementsDenial, Facts};
+use magicproxy_core::state::Partition;
+use magicproxy_core::{PatternMode, RawRule, Rule, UnverifiedToken, UpstreamName};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::files;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(rename = "specification")]
+    _specification: String,
+    #[serde(rename = "note")]
+    _note: String,
+    digests: Vec<Digest>,
+    owners: Vec<Owner>,
+    grants: Vec<Grants>,
+    elements: ElementCases,
+    limits: Vec<LimitCase>,
+    refused: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Digest {
+    parts: Vec<String>,
+    digest: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Owner {
+    token: Option<String>,
+    rule: Option<Value>,
+    upstream: Option<String>,
+    owner: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Grants {
+    rule: Value,
+    path: String,
+    request: Option<String>,
+    response: Option<String>,
+    location: Option<String>,
+    gives: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ElementCases {
+    rule: Value,
+    bodies: Vec<Body>,
+    places: Vec<Place>,
+    listings: Vec<Listing>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    body: String,
+    does: Option<Vec<String>>,
+    denied: Option<String>,
+    lookup: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Place {
+    upstream: String,
+    path: String,
+    place: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listing {
+    answer: String,
+    has: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitCase {
+    limit: Value,
+    text: Option<String>,
+}
+
+fn file() -> File {
+    files::read("vectors/state.json")
+}
+
+fn rule(value: &Value) -> Rule {
+    let raw: RawRule = serde_json::from_value(value.clone()).unwrap();
+    Rule::parse(raw, PatternMode::Whole).unwrap_or_else(|error| panic!("{value}: {error}"))
+}
+
+fn hex(partition: Partition) -> String {
+    partition.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn digests_and_owners() {
+    let file = file();
+    for case in &file.digests {
+        let parts: Vec<&[u8]> = case.parts.iter().map(String::as_bytes).collect();
+        assert_eq!(hex(Partition::of(&parts)), case.digest, "{:?}", case.parts);
+    }
+    for case in &file.owners {
+        let owner = match (&case.token, &case.rule, &case.upstream) {
+            (Some(token), None, None) => UnverifiedToken::parse(token).unwrap().owner().unwrap(),
+            (None, Some(value), Some(upstream)) => {
+                let name = rule(value).state().and_then(|state| state.owner().cloned()).unwrap();
+                name.owner(&UpstreamName::parse(upstream).unwrap())
+            }
+            _ => panic!("a token, or a rule and an upstream"),
+        };
+        assert_eq!(hex(owner), case.owner);
+    }
+}
+
+#[test]
+fn grants() {
+    for case in file().grants {
+        let document = |text: &Option<String>| text.as_ref().and_then(|text| Document::parse(text.as_bytes()));
+        let (request, response) = (document(&case.request), document(&case.response));
+        let facts = Facts {
+            path: &case.path,
+            request: request.as_ref(),
+            response: response.as_ref(),
+            location: case.location.as_deref(),
+        };
+        let rule = rule(&case.rule);
+        let granted = rule.state().unwrap().granted(&facts);
+        let shown = granted.map(|grants| grants.iter().map(|new| format!("{} {}", new.methods(), new.path())).collect());
+        assert_eq!(shown.ok(), case.gives, "{} {:?} {:?}", case.path, case.response, case.location);
+    }
+}
+
+#[test]
+fn elements() {
+    let cases = file().elements;
+    let rule = rule(&cases.rule);
+    let elements = rule.state().and_then(|state| state.elements()).unwrap();
+    cases.bodies.iter().for_each(|case| body(elements, case));
+    for case in &cases.places {
+        let place = elements.partition(&UpstreamName::parse(&case.upstream).unwrap(), &case.path);
+        assert_eq!(place.map(hex), case.place, "{}", case.path);
+    }
+    let asked = elements.read(cases.bodies[0].body.as_bytes()).unwrap();
+    for case in &cases.listings {
+        assert_eq!(elements.hold_any(case.answer.as_bytes(), &asked), case.has, "{}", case.answer);
+    }
+}
+
+fn body(elements: &Elements, case: &Body) {
+    let read = elements.read(case.body.as_bytes());
+    let denied = read.as_ref().err().map(|denial| match denial {
+        ElementsDenial::Unreadable => "body_unreadable".to_owned(),
+        ElementsDenial::NotAllowed => "not_allowed".to_owned(),
+    });
+    assert_eq!(denied, case.denied, "{}", case.body);
+    let does = read.as_ref().ok().map(|read| {
+        let word = |action| if action == Action::Create { "create" } else { "delete" };
+        let name = |name: Vec<u8>| String::from_utf8(name).unwrap().replace('\0', " ");
+        read.iter().map(|element| format!("{} {}", word(element.action), name(element.name()))).collect::<Vec<_>>()
+    });
+    assert_eq!(does, case.does, "{}", case.body);
+    if let Some(lookup) = &case.lookup {
+        assert_eq!(elements.lookup(&read.unwrap()[0]).as_ref(), Some(lookup), "{}", case.body);
+    }
+}
+
+#[test]
+fn limits() {
+    for case in file().limits {
+        let read: Option<Limit> = serde_json::from_value(case.limit.clone()).ok();
+        assert_eq!(read.map(|limit| limit.to_string()), case.text, "{}", case.limit);
+    }
+}
+
+#[test]
+fn rules_that_are_none_are_refused() {
+    for value in file().refused {
+        let parsed = serde_json::from_value::<RawRule>(value.clone()).ok().map(|raw| Rule::parse(raw, PatternMode::Whole));
+        assert!(!matches!(parsed, Some(Ok(_))), "{value}");
+    }
+}

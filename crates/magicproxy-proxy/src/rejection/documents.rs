@@ -1,0 +1,114 @@
+//! The codes of refusals and the documents: every code stands in one page, and every code that a document names exists.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use magicproxy_core::ParseTargetError;
+
+/// The page of all codes, from the repository's root on.
+const PAGE: &str = "docs/guide/refusals.md";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The codes and statuses that `Rejection::kind` gives, read from its text: no value of each kind could be forgotten here.
+fn in_the_code() -> BTreeSet<(String, u16)> {
+    let text = include_str!("../rejection.rs").split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut codes = BTreeSet::new();
+    for part in text.split("(StatusCode::").skip(1).chain(text.split("( StatusCode::").skip(1)) {
+        let Some((status, rest)) = part.split_once(',') else { continue };
+        let Some(code) = rest.trim().strip_prefix('"').and_then(|rest| rest.split('"').next()) else { continue };
+        codes.insert((code.to_owned(), number(status)));
+    }
+    let target = include_str!("../../../magicproxy-core/src/target.rs");
+    let arms = target.lines().filter_map(|line| line.trim().strip_prefix("Self::")?.split_once(" => \""));
+    codes.extend(arms.filter_map(|(_, code)| Some(code.split('"').next()?.to_owned())).map(|code| {
+        let status = if code == ParseTargetError::TooLong.code() { 414 } else { 400 };
+        (code, status)
+    }));
+    codes
+}
+
+fn number(status: &str) -> u16 {
+    use http::StatusCode;
+    let known = (400..600).filter_map(|number| StatusCode::from_u16(number).ok());
+    let name = |status: StatusCode| status.canonical_reason().unwrap_or_default().to_uppercase().replace([' ', '-'], "_");
+    let found = known.into_iter().find(|known| name(*known) == status);
+    found.unwrap_or_else(|| panic!("no status is called `{status}`")).as_u16()
+}
+
+/// The words in backquotes at the beginning of a text, with commas, `and`, `or` and the like between them.
+fn quoted(text: &str) -> Vec<&str> {
+    let mut rest = text.trim_start();
+    let mut words = Vec::new();
+    while let Some((word, after)) = rest.strip_prefix('`').and_then(|rest| rest.split_once('`')) {
+        words.push(word);
+        rest = after.trim_start_matches([',', ' ', '/']);
+        rest = ["and ", "or "].iter().find_map(|between| rest.strip_prefix(between)).unwrap_or(rest);
+    }
+    words
+}
+
+fn documents(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            documents(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_code_stands_in_one_page_with_status_cause_and_remedy() {
+    let page = std::fs::read_to_string(root().join(PAGE)).unwrap();
+    let mut documented = BTreeSet::new();
+    for row in page.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        assert!(cells.len() == 4 && cells.iter().all(|cell| !cell.is_empty()), "code, status, cause, remedy: {row}");
+        for code in quoted(cells[0]) {
+            assert!(documented.insert((code.to_owned(), cells[1].parse().unwrap())), "twice: {code}");
+        }
+    }
+    let coded = in_the_code();
+    assert!(coded.len() > 60, "{coded:?}");
+    let missing: Vec<_> = coded.difference(&documented).collect();
+    let invented: Vec<_> = documented.difference(&coded).collect();
+    assert!(missing.is_empty() && invented.is_empty(), "{PAGE} misses {missing:?} and has {invented:?}, which do not exist");
+}
+
+/// `403 `CODE`` in any document, and `"code":"CODE"`.
+#[test]
+fn every_code_that_a_document_names_exists_with_its_status() {
+    let coded = in_the_code();
+    let mut paths =
+        vec![root().join("README.md"), root().join("SECURITY.md"), root().join("ARCHITECTURE.md"), root().join("CHANGELOG.md")];
+    documents(&root().join("docs"), &mut paths);
+    let mut wrong = Vec::new();
+    for path in &paths {
+        let text = std::fs::read_to_string(path).unwrap();
+        for (at, _) in text.match_indices(" `") {
+            let status = text[..at].rsplit([' ', '(', '|', ':', '\n']).next().unwrap_or_default();
+            let Ok(status) = status.parse::<u16>() else { continue };
+            if !(400..600).contains(&status) {
+                continue;
+            }
+            let codes = quoted(&text[at..]).into_iter().filter(|code| !code.ends_with('…') && !code.starts_with("Retry"));
+            wrong.extend(
+                codes
+                    .filter(|code| !coded.contains(&((*code).to_owned(), status)))
+                    .map(|code| (path.clone(), status, code.to_owned())),
+            );
+        }
+        for (_, rest) in text.match_indices("\"code\":\"").map(|(at, found)| text.split_at(at + found.len())) {
+            let code = rest.split('"').next().unwrap_or_default();
+            if !coded.iter().any(|(known, _)| known == code) && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+            {
+                wrong.push((path.clone(), 0, code.to_owned()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
