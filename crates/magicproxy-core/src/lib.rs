@@ -40,8 +40,8 @@ pub use scope::{Scope, ScopeName, Scopes};
 pub use seal::OpenError;
 pub use target::{AmbiguousParameter, EncodedSlash, ParseTargetError, RequestTarget};
 pub use token::{
-    Acceptance, Access, AuthenticToken, Caveat, Denial, Grant, Label, MintError, MintLimits, MintOrder, MintRequest, Minted,
-    NarrowError, Network, NotCompiled, OrderFault, ParseCaveatError, Provenance, ReissueError, SealRequest, SealedClaims,
+    Acceptance, Access, AuthenticToken, Caveat, Denial, Grant, KnownNames, Label, MintError, MintLimits, MintOrder, MintRequest,
+    Minted, NarrowError, Network, NotCompiled, OrderFault, ParseCaveatError, Provenance, ReissueError, SealRequest, SealedClaims,
     SealedToken, Sender, SignedToken, TokenVersion, UnnamedTokens, UnverifiedToken, UpstreamName, VerifiedToken, VerifyContext,
     VerifyError,
 };

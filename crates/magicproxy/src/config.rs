@@ -159,7 +159,7 @@ impl Config {
         let mut upstreams = self.upstreams.iter();
         let found = match aud {
             Some(_) if self.upstream_assumed => upstreams.next(),
-            Some(aud) => upstreams.find(|upstream| upstream.name.as_str() == aud),
+            Some(aud) => upstreams.find(|upstream| upstream.is_called(aud)),
             None => upstreams.find(|upstream| upstream.unnamed == UnnamedTokens::Accept),
         };
         found.map(|upstream| &**upstream).ok_or_else(|| {

@@ -107,6 +107,7 @@ fn open(case: &Case, ring: &KeyRing, token: VerifiedToken, now: UnixTime) -> Res
         method: "GET",
         target: &target,
         upstream: &upstream,
+        alias: None,
         unnamed: UnnamedTokens::Accept,
         ceiling: None,
         sender: None,

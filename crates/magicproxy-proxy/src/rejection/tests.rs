@@ -25,7 +25,7 @@ fn all() -> Vec<Rejection> {
         Denial::Expired,
         Denial::KeyEnded,
         Denial::NotYetValid,
-        Denial::WrongUpstream,
+        Denial::WrongUpstream { named: None, asked: magicproxy_core::UpstreamName::parse("api.test").unwrap() },
         Denial::WrongSender,
         Denial::NotAllowed,
         Denial::BeyondCaveat,

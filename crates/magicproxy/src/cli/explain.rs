@@ -206,6 +206,7 @@ impl Question<'_> {
             method: self.method,
             target: &target,
             upstream: self.config.name_for(&token, upstream),
+            alias: upstream.alias.as_ref(),
             unnamed: upstream.unnamed,
             ceiling: upstream.ceiling.as_ref(),
             sender: self.sender,
@@ -226,7 +227,7 @@ impl Question<'_> {
         match denial {
             Denial::Expired => verdict("expired_token", Vec::new()),
             Denial::KeyEnded | Denial::NotYetValid => verdict("invalid_token", Vec::new()),
-            Denial::WrongUpstream => Verdict::refused("wrong_upstream", format!("{denial} than `{}`", self.upstream.name)),
+            Denial::WrongUpstream { .. } => Verdict::refused("wrong_upstream", denial),
             Denial::WrongSender => verdict("wrong_sender", Vec::new()),
             Denial::BeyondCaveat => verdict("beyond_caveat", Vec::new()),
             Denial::BeyondCeiling => verdict("beyond_ceiling", self.upstream.ceiling.as_ref().map(needed).unwrap_or_default()),

@@ -13,7 +13,7 @@ use http::{Request, StatusCode};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use magicproxy_core::limit::Limit;
-use magicproxy_core::{MintLimits, MintOrder, RawRule};
+use magicproxy_core::{KnownNames, MintLimits, MintOrder, RawRule};
 use magicproxy_proxy::clock;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -128,6 +128,9 @@ fn offline(order: MintOrder, config: Config) -> Result<Zeroizing<String>, Failur
     let limits = MintLimits {
         work: magicproxy_core::policy::Work::unlimited(),
         upstream: &upstream.name,
+        alias: upstream.alias.as_ref(),
+        // The configuration is at hand.
+        names: KnownNames::Listed,
         scopes: &upstream.scopes,
         patterns: upstream.patterns,
         default_lifetime: config.minting.default_lifetime,
