@@ -28,8 +28,8 @@ pub mod token;
 
 pub use credential::{Credential, CredentialField, CredentialPlace, ParseCredentialError, TypedCredential};
 pub use key::{
-    Kem, KeyError, KeyId, KeyRing, KeyStanding, MinterKey, MinterSigningKey, PrivateKey, PublicKey, PublicKeySet, SealingKey,
-    SealingPublicKey,
+    Kem, KeyError, KeyId, KeyRing, KeySetError, KeySetKey, KeySetSigner, KeyStanding, MinterKey, MinterSigningKey, PrivateKey,
+    PublicKey, PublicKeySet, SealingKey, SealingPublicKey, SignedKeySet,
 };
 pub use method::{Method, ParseMethodError};
 pub use pattern::PatternMode;

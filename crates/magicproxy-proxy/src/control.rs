@@ -18,7 +18,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use magicproxy_core::policy::Work;
 use magicproxy_core::token::MAX_ORDER_BYTES;
-use magicproxy_core::{Caveat, MintLimits, MintOrder, Minted, OrderFault, SealingPublicKey};
+use magicproxy_core::{Caveat, MintLimits, MintOrder, Minted, OrderFault};
 use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -100,11 +100,10 @@ impl Control {
         Ok(answer("application/json", Bytes::from(explanation.to_string())))
     }
 
-    /// The keys that new tokens may be sealed to, as a JWK Set (RFC 7517 section 5): `token-v2.md` section 7.
+    /// The keys that new tokens may be sealed to, as a signed JWK Set (RFC 7517 section 5): `token-v2.md` section 7.
     fn keys(&self) -> Response<ResponseBody> {
-        let ring = self.settings.keys.current();
-        let keys: Vec<_> = ring.published(clock::now()).map(SealingPublicKey::to_jwk).collect();
-        answer("application/jwk-set+json", Bytes::from(json!({ "keys": keys }).to_string()))
+        let document = self.settings.keys.current().key_set_document(clock::now());
+        answer("application/jwk-set+json", Bytes::from(document.to_string()))
     }
 
     /// The bearer's token with one more caveat.

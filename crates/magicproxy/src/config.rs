@@ -172,6 +172,13 @@ impl Config {
         })
     }
 
+    /// What a command without a proxy to ask cannot check.
+    pub(crate) fn unchecked(&self) -> Option<String> {
+        let upstream = self.upstreams.first().filter(|_| self.upstream_assumed)?;
+        let UpstreamSettings { name, api_root, .. } = &**upstream;
+        Some(format!("not checked: no configuration says which API the proxy serves; this is as for `{name}` ({api_root})"))
+    }
+
     /// The name of the upstream that a look at this token is about: where nobody has said which, the one it names.
     pub(crate) fn name_for<'a>(&self, token: &'a VerifiedToken, upstream: &'a UpstreamSettings) -> &'a UpstreamName {
         token.upstream().filter(|_| self.upstream_assumed).unwrap_or(&upstream.name)

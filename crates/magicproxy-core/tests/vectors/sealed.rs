@@ -220,7 +220,7 @@ fn kind_of(error: &VerifyError) -> &'static str {
     match error {
         VerifyError::Malformed => "malformed",
         VerifyError::TooLong => "too_long",
-        VerifyError::UnknownKey => "unknown_key",
+        VerifyError::UnknownKey(_) | VerifyError::RetiredKey => "unknown_key",
         VerifyError::Claims(_) => "claims",
         VerifyError::Expired => "expired",
         VerifyError::NotYetValid => "not_yet_valid",

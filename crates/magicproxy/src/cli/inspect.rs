@@ -16,7 +16,7 @@ use self::chain::Chain;
 use super::{SettingsArgs, secret, time};
 use crate::config::{Config, Environment};
 use crate::failure::Failure;
-use crate::output::{self, harmless};
+use crate::output::{self, harmless, remark};
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("source").required(true))]
@@ -46,6 +46,7 @@ pub(crate) fn run(args: InspectArgs, environment: &Environment) -> Result<(), Fa
     };
     let claims = Claims::of(&token)?;
     let config = Config::load(args.settings.into_flags(), environment)?;
+    config.unchecked().iter().for_each(|line| remark(line));
     let standing = Standing::of(&token, &config)?;
     if args.json {
         output::print_json(&claims.to_json(&standing))?;
@@ -88,7 +89,7 @@ impl Standing {
             Ok(_) => Self { signature: "valid", refused: named.err() },
             Err(error) => {
                 let signature = match &error {
-                    VerifyError::UnknownKey | VerifyError::Version(_) => "not checked",
+                    VerifyError::UnknownKey(_) | VerifyError::RetiredKey | VerifyError::Version(_) => "not checked",
                     VerifyError::Signature
                     | VerifyError::Seal
                     | VerifyError::Tag
