@@ -2,6 +2,7 @@
 //! the bearer of a token what would be decided, `/narrow` and `/reseal` make the bearer's token anew, `GET /__magictoken/keys`
 //! shows what to seal to, `GET /__magictoken/upstreams` which upstreams there are, as far as its client may know.
 
+mod key_set;
 #[cfg(test)]
 mod tests;
 mod upstreams;
@@ -32,6 +33,7 @@ use crate::rejection::Rejection;
 use crate::reverse::Served;
 use crate::settings::{Settings, UpstreamSettings};
 use crate::verifier::{Reissue, Shared};
+use key_set::KeySetDocument;
 use upstreams::Told;
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -42,6 +44,7 @@ pub(crate) struct Control {
     settings: Arc<Settings>,
     /// Minting signs with RSA and compiles rules: in turn, as verification does.
     shared: Shared,
+    key_set: KeySetDocument,
 }
 
 /// A request to the control plane, without its body.
@@ -57,7 +60,7 @@ pub(crate) struct Asking<'a> {
 
 impl Control {
     pub(crate) fn new(settings: Arc<Settings>, shared: Shared) -> Self {
-        Self { settings, shared }
+        Self { settings, shared, key_set: KeySetDocument::default() }
     }
 
     /// `below` is what follows the control path; without `served`, it is the control plane of all upstreams.
@@ -102,8 +105,7 @@ impl Control {
 
     /// The keys that new tokens may be sealed to, as a signed JWK Set (RFC 7517 section 5): `token-v2.md` section 7.
     fn keys(&self) -> Response<ResponseBody> {
-        let document = self.settings.keys.current().key_set_document(clock::now());
-        answer("application/jwk-set+json", Bytes::from(document.to_string()))
+        answer("application/jwk-set+json", self.key_set.of(&self.settings.keys))
     }
 
     /// The bearer's token with one more caveat.

@@ -193,11 +193,12 @@ fn a_token_may_use_the_other_name_of_its_upstream() {
     let target = RequestTarget::parse(b"/user", EncodedSlash::Refuse).unwrap();
     let token = order(r#"{"token":"ghp_marked","allowed":["GET /user"]}"#).unwrap();
     let at = |name: &str, alias: Option<&str>| {
+        let alias = alias.map(upstream);
         let access = Access {
             method: "GET",
             target: &target,
             upstream: &upstream(name),
-            alias: alias.map(upstream).as_ref(),
+            alias: alias.as_ref(),
             unnamed: UnnamedTokens::Refuse,
             ceiling: None,
             sender: None,
