@@ -21,6 +21,8 @@ fuzz_target!(|data: &str| {
         scopes: &scopes,
         patterns: PatternMode::Whole,
         default_lifetime: Duration::from_secs(86_400),
+        alias: None,
+        names: magicproxy_core::KnownNames::Listed,
         max_lifetime: Duration::from_secs(604_800),
     };
     let order = match MintOrder::from_json(data.as_bytes()) {

@@ -59,6 +59,7 @@ fn allows(token: &Arc<VerifiedToken>, path: &str, sender: Option<std::net::IpAdd
         method: "GET",
         target: &target,
         upstream: &upstream,
+        alias: None,
         unnamed,
         ceiling: None,
         sender,

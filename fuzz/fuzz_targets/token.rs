@@ -75,6 +75,7 @@ fn rules_hold(verified: VerifiedToken) {
         method: "GET",
         target: &target,
         upstream: &upstream,
+        alias: None,
         unnamed: UnnamedTokens::Accept,
         ceiling: None,
         sender: None,

@@ -75,8 +75,32 @@ export function open(
   options: { keys: object[]; minters?: object[]; denyKid?: string[]; requireSub?: boolean; maxLifetime?: number; now?: number },
 ): Promise<Inspection & { credential: Credential }>;
 
-/** The public keys of a proxy, over TLS or from this machine. */
-export function fetchKeys(proxy: string): Promise<object>;
+/** A signed key set of a proxy: keep it, and give it as `pinned` at the next time. */
+export interface KeySet {
+  keys: object[];
+  /** The public Ed25519 JWK that signs the sets to come. */
+  signer: object;
+  /** When the proxy's keys last changed: no older set is taken. */
+  version: number;
+  iat: number;
+  /** Until when the set may be used where the proxy cannot be asked. */
+  exp: number;
+}
+
+export interface Following {
+  /** The set that was kept, or its `signer` and `version`. Without it, whoever answers is believed. */
+  pinned?: Pick<KeySet, "signer" | "version"> | null;
+  now?: number;
+}
+
+/** Verifies a document of `GET /__magictoken/keys`. Throws a `TokenError` where it does not follow what is pinned. */
+export function verifyKeySet(document: string | object, options?: Following): Promise<KeySet>;
+
+/**
+ * The public keys of a proxy, over TLS or from this machine, verified as `verifyKeySet` does. Of a proxy that does not sign its
+ * set, and where nothing is pinned, a JWK Set without `signer`.
+ */
+export function fetchKeys(proxy: string, options?: Following): Promise<KeySet | { keys: object[] }>;
 
 /** RFC 7638. */
 export function thumbprint(jwk: object): Promise<string>;

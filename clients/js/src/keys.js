@@ -2,6 +2,7 @@
 
 import { base64url, fromBase64url, sha256, utf8 } from "./bytes.js";
 import { TokenError } from "./form.js";
+import { verifyKeySet } from "./keyset.js";
 
 /** RFC 7638. @param {JsonWebKey & {pub?: string}} jwk */
 export async function thumbprint(jwk) {
@@ -35,14 +36,22 @@ export function chooseKey(key) {
 }
 
 /**
- * The keys that new tokens may be sealed to. Keep what you got, and compare: whoever answers here gets the credential.
+ * The key set of a proxy, verified where it is signed: see `index.d.ts`.
  * @param {string} proxy
+ * @param {{ pinned?: object | null, now?: number }} options
  */
-export async function fetchKeys(proxy) {
+export async function fetchKeys(proxy, options = {}) {
   const url = new URL(`${proxy.replace(/\/+$/, "")}/__magictoken/keys`);
   const local = ["localhost", "127.0.0.1", "[::1]"].includes(url.hostname);
   if (url.protocol !== "https:" && !local) throw new Error("over plain http anyone on the way could give another key");
   const answer = await fetch(url, { redirect: "error", credentials: "omit" });
   if (!answer.ok) throw new Error(`the proxy answered ${answer.status}`);
-  return answer.json();
+  const document = await answer.text();
+  try {
+    return await verifyKeySet(document, options);
+  } catch (error) {
+    // Of a proxy that signs no set there is nothing to pin but its keys.
+    if (error.kind === "unsigned" && !options.pinned) return JSON.parse(document);
+    throw error;
+  }
 }

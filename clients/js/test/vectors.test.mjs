@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 
-import { TokenError, chainId, inspect, mint, mintV1, narrow, open } from "../src/index.js";
+import { TokenError, chainId, inspect, mint, mintV1, narrow, open, thumbprint, verifyKeySet } from "../src/index.js";
 import * as hpke from "../src/hpke.js";
 import { fromBase64url, utf8 } from "../src/bytes.js";
 
@@ -114,4 +114,19 @@ test("version 1 needs the private key", async () => {
   const privateKey = await readFile(new URL("../../../testdata/keys/test-only-first.pem", import.meta.url), "utf8");
   const { token } = await mintV1({ privateKey, credential: "ghp_x", aud: "api", allowed: ["GET /user"] });
   assert.equal(token.split(".").length, 3);
+});
+
+test("key sets", async () => {
+  const file = JSON.parse(await readFile(new URL("../../../testdata/vectors/key-set.json", import.meta.url), "utf8"));
+  for (const { name, pinned, document, accepted, refused } of file.cases) {
+    const verifying = verifyKeySet(document, { pinned, now: file.now });
+    if (refused) {
+      assert.equal(await kindOf(verifying), refused, name);
+      continue;
+    }
+    const set = await verifying;
+    assert.deepEqual(await Promise.all(set.keys.map(thumbprint)), accepted.keys, name);
+    assert.equal(await thumbprint(set.signer), accepted.signer, name);
+  }
+  assert(file.cases.length >= 40);
 });

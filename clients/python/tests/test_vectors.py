@@ -9,8 +9,9 @@ import unittest.mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "src"))
 
-from magicproxy_token import TokenError, __main__, hpke, inspect, mint, narrow, open_token  # noqa: E402
+from magicproxy_token import TokenError, __main__, hpke, inspect, mint, narrow, open_token, verify_key_set  # noqa: E402
 from magicproxy_token.form import base64url, from_base64url  # noqa: E402
+from magicproxy_token.sealing import thumbprint  # noqa: E402
 
 FOLDER = pathlib.Path(__file__).parents[3] / "testdata/vectors"
 VECTORS = json.loads((FOLDER / "token-v2.json").read_text("utf-8"))
@@ -43,6 +44,22 @@ def kind_of(action):
 
 
 class Vectors(unittest.TestCase):
+    def test_key_sets(self):
+        vectors = json.loads((pathlib.Path(__file__).parents[3] / "testdata/vectors/key-set.json").read_text("utf-8"))
+        for vector in vectors["cases"]:
+            with self.subTest(vector["name"]):
+                pinned, now = vector.get("pinned"), vectors["now"]
+                verify = lambda: verify_key_set(vector["document"], pinned=pinned, now=now)  # noqa: E731
+                if "refused" in vector:
+                    self.assertEqual(kind_of(verify), vector["refused"])
+                    continue
+                found = verify()
+                self.assertEqual([thumbprint(key) for key in found.keys], vector["accepted"]["keys"])
+                self.assertEqual(thumbprint(found.signer), vector["accepted"]["signer"])
+                # What was accepted follows from itself.
+                self.assertEqual(verify_key_set(vector["document"], pinned=found, now=now), found)
+        self.assertGreaterEqual(len(vectors["cases"]), 40)
+
     def test_cases(self):
         run = 0
         for vector in VECTORS["cases"]:

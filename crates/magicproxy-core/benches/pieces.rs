@@ -93,7 +93,17 @@ fn cold(token: &str, target: &RequestTarget, upstream: &UpstreamName) {
 }
 
 fn access<'a>(target: &'a RequestTarget, upstream: &'a UpstreamName, steps: &'a DecisionSteps) -> Access<'a> {
-    Access { method: "GET", target, upstream, unnamed: UnnamedTokens::Refuse, ceiling: None, sender: None, now: NOW, steps }
+    Access {
+        method: "GET",
+        target,
+        upstream,
+        alias: None,
+        unnamed: UnnamedTokens::Refuse,
+        ceiling: None,
+        sender: None,
+        now: NOW,
+        steps,
+    }
 }
 
 fn bench_cold(bencher: Bencher<'_, '_>, token: &str) {

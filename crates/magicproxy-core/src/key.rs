@@ -6,6 +6,7 @@
 mod jwk;
 mod minter;
 mod sealing;
+mod set;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +31,7 @@ pub use jwk::PublicKeySet;
 pub(crate) use minter::SIGNATURE_BYTES;
 pub use minter::{MinterKey, MinterSigningKey};
 pub use sealing::{Kem, KeyStanding, SealingKey, SealingPublicKey};
+pub use set::{KEY_SET_LIFETIME_SECONDS, KeySetError, KeySetKey, KeySetSigner, SignedKeySet};
 
 /// The most keys that a ring may hold: a token without `kid` is tried with each.
 pub const MAX_KEYS: usize = 16;
@@ -225,6 +227,7 @@ pub struct KeyRing {
     active: PrivateKey,
     others: Vec<PrivateKey>,
     sealing: Vec<SealingKey>,
+    key_set: Vec<KeySetKey>,
 }
 
 impl KeyRing {
@@ -236,7 +239,7 @@ impl KeyRing {
         if others.len() >= MAX_KEYS {
             return Err(KeyError::TooMany);
         }
-        let ring = Self { active, others, sealing: Vec::new() };
+        let ring = Self { active, others, sealing: Vec::new(), key_set: Vec::new() };
         let mut seen = std::collections::HashSet::new();
         let twice = ring.keys().map(|key| key.public.id().clone()).find(|id| !seen.insert(id.clone()));
         twice.map_or(Ok(ring), |id| Err(KeyError::Twice(id)))
@@ -266,6 +269,27 @@ impl KeyRing {
             return Err(KeyError::Twice(twice.public().id().clone()));
         }
         Ok(Self { sealing, ..self })
+    }
+
+    /// The ring with the keys that sign its key set, the active one first.
+    ///
+    /// # Errors
+    /// [`KeyError::TooMany`] above [`MAX_KEYS`], [`KeyError::Twice`] for the same key twice.
+    pub fn with_key_set(self, key_set: Vec<KeySetKey>) -> Result<Self, KeyError> {
+        if key_set.len() > MAX_KEYS {
+            return Err(KeyError::TooMany);
+        }
+        let mut seen = std::collections::HashSet::new();
+        if let Some(twice) = key_set.iter().find(|key| !seen.insert(key.id())) {
+            return Err(KeyError::Twice(twice.id().clone()));
+        }
+        Ok(Self { key_set, ..self })
+    }
+
+    /// The keys that sign the key set.
+    #[must_use]
+    pub fn key_set(&self) -> &[KeySetKey] {
+        &self.key_set
     }
 
     /// The sealing keys.

@@ -28,8 +28,8 @@ pub mod token;
 
 pub use credential::{Credential, CredentialField, CredentialPlace, ParseCredentialError, TypedCredential};
 pub use key::{
-    Kem, KeyError, KeyId, KeyRing, KeyStanding, MinterKey, MinterSigningKey, PrivateKey, PublicKey, PublicKeySet, SealingKey,
-    SealingPublicKey,
+    Kem, KeyError, KeyId, KeyRing, KeySetError, KeySetKey, KeySetSigner, KeyStanding, MinterKey, MinterSigningKey, PrivateKey,
+    PublicKey, PublicKeySet, SealingKey, SealingPublicKey, SignedKeySet,
 };
 pub use method::{Method, ParseMethodError};
 pub use pattern::PatternMode;
@@ -40,10 +40,10 @@ pub use scope::{Scope, ScopeName, Scopes};
 pub use seal::OpenError;
 pub use target::{AmbiguousParameter, EncodedSlash, ParseTargetError, RequestTarget};
 pub use token::{
-    Acceptance, Access, AuthenticToken, Caveat, Chain, ChainId, Denial, Grant, Label, MintError, MintLimits, MintOrder,
-    MintRequest, Minted, NarrowError, Network, NotCompiled, OrderFault, ParseCaveatError, Provenance, ReissueError, SealRequest,
-    SealedClaims, SealedToken, Sender, SignedToken, TokenVersion, UnnamedTokens, UnverifiedToken, UpstreamName, VerifiedToken,
-    VerifyContext, VerifyError,
+    Acceptance, Access, AuthenticToken, Caveat, Chain, ChainId, Denial, Grant, KnownNames, Label, MintError, MintLimits,
+    MintOrder, MintRequest, Minted, NarrowError, Network, NotCompiled, OrderFault, ParseCaveatError, Provenance, ReissueError,
+    SealRequest, SealedClaims, SealedToken, Sender, SignedToken, TokenVersion, UnnamedTokens, UnverifiedToken, UpstreamName,
+    VerifiedToken, VerifyContext, VerifyError,
 };
 
 /// Seconds since 1970-01-01T00:00:00Z, as the caller's clock says. This crate never reads a clock.

@@ -39,7 +39,7 @@ pub use claims::{SignedToken, UnverifiedToken};
 pub use label::Label;
 pub use mint::{Grant, MintError, MintRequest, Minted};
 pub use network::Network;
-pub use order::{MAX_ORDER_BYTES, MintLimits, MintOrder, OrderFault};
+pub use order::{KnownNames, MAX_ORDER_BYTES, MintLimits, MintOrder, OrderFault};
 pub use reissue::ReissueError;
 pub use sealed::{MAX_SEALED_TOKEN_BYTES, NarrowError, SealRequest, SealedClaims, SealedToken};
 pub use verify::{VerifyContext, VerifyError};

@@ -4,6 +4,8 @@
 
 #[path = "vectors/files.rs"]
 mod files;
+#[path = "vectors/key_set.rs"]
+mod key_set;
 #[path = "vectors/make_revocation.rs"]
 mod make_revocation;
 #[path = "vectors/make_sealed.rs"]

@@ -1,9 +1,11 @@
 //! The control plane: `GET /__magictoken` says what this is, `POST /__magictoken` mints, `POST /__magictoken/explain` tells
 //! the bearer of a token what would be decided, `/narrow` and `/reseal` make the bearer's token anew, `GET /__magictoken/keys`
-//! shows what to seal to.
+//! shows what to seal to, `GET /__magictoken/upstreams` which upstreams there are, as far as its client may know.
 
+mod key_set;
 #[cfg(test)]
 mod tests;
+mod upstreams;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,20 +19,24 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use magicproxy_core::policy::Work;
 use magicproxy_core::token::MAX_ORDER_BYTES;
-use magicproxy_core::{Caveat, MintLimits, MintOrder, Minted, OrderFault, SealingPublicKey};
+use magicproxy_core::{Caveat, MintLimits, MintOrder, Minted, OrderFault};
 use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::admission::{Holding, Resource};
 use crate::body::ResponseBody;
+use crate::clock;
 use crate::gate::{Client, Explanation};
 use crate::ledger::work_aside;
 use crate::rejection::Rejection;
 use crate::reverse::Served;
 use crate::settings::{Settings, UpstreamSettings};
 use crate::verifier::{Reissue, Shared};
-use crate::{VERSION, clock};
+use key_set::KeySetDocument;
+use upstreams::Told;
+
+const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Answers on the control path.
 #[derive(Debug)]
@@ -38,6 +44,7 @@ pub(crate) struct Control {
     settings: Arc<Settings>,
     /// Minting signs with RSA and compiles rules: in turn, as verification does.
     shared: Shared,
+    key_set: KeySetDocument,
 }
 
 /// A request to the control plane, without its body.
@@ -47,11 +54,13 @@ pub(crate) struct Asking<'a> {
     pub(crate) client: Client<'a>,
     /// Who pays for what is held.
     pub(crate) exchange: &'a Holding,
+    /// The upstreams of the proxy.
+    pub(crate) upstreams: &'a [Arc<Served>],
 }
 
 impl Control {
     pub(crate) fn new(settings: Arc<Settings>, shared: Shared) -> Self {
-        Self { settings, shared }
+        Self { settings, shared, key_set: KeySetDocument::default() }
     }
 
     /// `below` is what follows the control path; without `served`, it is the control plane of all upstreams.
@@ -64,7 +73,7 @@ impl Control {
     ) -> Result<Response<ResponseBody>, Rejection> {
         let head = asking.head;
         match (below, &head.method) {
-            ("", &Method::GET | &Method::HEAD) => Ok(self.about(served)),
+            ("", &Method::GET | &Method::HEAD) => Ok(answer(TEXT, Bytes::from(self.told(asking).await.about(served)))),
             ("", &Method::POST) => self.mint(served, asking, body).await,
             ("/explain", &Method::POST) => self.explain(served.ok_or(Rejection::NoUpstream)?, asking, body).await,
             ("/keys", &Method::GET | &Method::HEAD) => Ok(self.keys()),
@@ -73,13 +82,13 @@ impl Control {
             ("", _) => Err(Rejection::ControlMethod("GET, HEAD, POST")),
             ("/explain" | "/narrow" | "/reseal", _) => Err(Rejection::ControlMethod("POST")),
             ("/keys", _) => Err(Rejection::ControlMethod("GET, HEAD")),
-            _ => Err(Rejection::ControlPath),
+            _ => self.upstreams(served, below, asking).await,
         }
     }
 
     /// What would be decided on a request of the bearer's: no more than the request itself would tell, without making it.
     async fn explain(&self, served: &Served, asking: Asking<'_>, body: Incoming) -> Result<Response<ResponseBody>, Rejection> {
-        let Asking { head, client, exchange } = asking;
+        let Asking { head, client, exchange, .. } = asking;
         if !is_json(head) {
             return Err(Rejection::MediaType);
         }
@@ -94,11 +103,9 @@ impl Control {
         Ok(answer("application/json", Bytes::from(explanation.to_string())))
     }
 
-    /// The keys that new tokens may be sealed to, as a JWK Set (RFC 7517 section 5): `token-v2.md` section 7.
+    /// The keys that new tokens may be sealed to, as a signed JWK Set (RFC 7517 section 5): `token-v2.md` section 7.
     fn keys(&self) -> Response<ResponseBody> {
-        let ring = self.settings.keys.current();
-        let keys: Vec<_> = ring.published(clock::now()).map(SealingPublicKey::to_jwk).collect();
-        answer("application/jwk-set+json", Bytes::from(json!({ "keys": keys }).to_string()))
+        answer("application/jwk-set+json", self.key_set.of(&self.settings.keys))
     }
 
     /// The bearer's token with one more caveat.
@@ -108,7 +115,7 @@ impl Control {
         struct Order {
             caveat: Caveat,
         }
-        let Asking { head, client, exchange } = asking;
+        let Asking { head, client, exchange, .. } = asking;
         if !is_json(head) {
             return Err(Rejection::MediaType);
         }
@@ -134,20 +141,6 @@ impl Control {
         collected.map_err(|_| Rejection::RequestTimeout)?
     }
 
-    fn about(&self, served: Option<&Served>) -> Response<ResponseBody> {
-        let text = match served {
-            Some(served) => format!("magic API proxy for {} version {VERSION}", served.settings.api_root),
-            None => {
-                let places = self.settings.upstreams.iter().map(|upstream| {
-                    let UpstreamSettings { name, api_root, placing, .. } = &**upstream;
-                    format!("\n{name} at {}/ for {api_root}", placing.mount.as_str())
-                });
-                format!("magic API proxy version {VERSION}{}", places.collect::<String>())
-            }
-        };
-        answer("text/plain; charset=utf-8", Bytes::from(text))
-    }
-
     async fn mint(
         &self,
         served: Option<&Served>,
@@ -162,9 +155,10 @@ impl Control {
             return Err(Rejection::MediaType);
         }
         let (order, _buffered) = self.read(body, exchange).await?;
+        let told = self.told(asking).await;
         let settings = Arc::clone(&self.settings);
         let upstream = served.map(|served| Arc::clone(&served.settings));
-        let order = MintJob { settings, upstream, order: Arc::new(order) };
+        let order = MintJob { settings, upstream, told, order: Arc::new(order) };
         let minted = self.shared.lanes.in_turn(exchange.payer(), move |work| order.run(work)).await??;
         tracing::info!(target: "magicproxy::mint", jti = minted.id, "minted a token");
         Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(minted.token.as_bytes().to_vec()))))
@@ -176,6 +170,8 @@ impl Control {
 struct MintJob {
     settings: Arc<Settings>,
     upstream: Option<Arc<UpstreamSettings>>,
+    /// What its client may know.
+    told: Told,
     order: Arc<Zeroizing<Vec<u8>>>,
 }
 
@@ -185,12 +181,14 @@ impl MintJob {
         let order = MintOrder::from_json(&self.order).map_err(|fault| Rejection::Order(vec![fault]))?;
         let upstream = match &self.upstream {
             Some(upstream) => upstream,
-            None => named(settings, order.aud.as_deref()).map_err(|fault| Rejection::Order(vec![fault]))?,
+            None => self.named(order.aud.as_deref()).map_err(|fault| Rejection::Order(vec![fault]))?,
         };
         // What would be refused for its lifetime is not minted.
         let accepted = upstream.acceptance.max_lifetime.map_or(Duration::MAX, Duration::from_secs);
         let limits = MintLimits {
             upstream: &upstream.name,
+            alias: upstream.alias.as_ref(),
+            names: self.told.names_of(upstream),
             scopes: &upstream.scopes,
             patterns: upstream.patterns,
             default_lifetime: settings.minting.default_lifetime,
@@ -201,14 +199,13 @@ impl MintJob {
         upstream.credential.check(&request.credential).map_err(Rejection::UnfitOrder)?;
         Ok(settings.keys.current().mint_within(&request, work)?)
     }
-}
 
-/// The upstream that an order names, where its place does not say which one it is about.
-fn named<'s>(settings: &'s Settings, aud: Option<&str>) -> Result<&'s Arc<UpstreamSettings>, OrderFault> {
-    let mut upstreams = settings.upstreams.iter();
-    let named = upstreams.find(|upstream| aud == Some(upstream.name.as_str()));
-    let known = || settings.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
-    named.ok_or_else(|| OrderFault::Upstream { known: known() })
+    /// The upstream that an order names, where its place does not say which one it is about.
+    fn named(&self, aud: Option<&str>) -> Result<&Arc<UpstreamSettings>, OrderFault> {
+        let mut upstreams = self.settings.upstreams.iter();
+        let named = upstreams.find(|upstream| aud.is_some_and(|aud| upstream.is_called(aud)));
+        named.ok_or_else(|| OrderFault::Upstream { known: self.told.known_names() })
+    }
 }
 
 fn is_json(head: &Parts) -> bool {

@@ -5,6 +5,7 @@
 use std::io;
 use std::sync::Arc;
 
+use rustls::{CertificateError, Error};
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -41,5 +42,51 @@ impl HttpsConnector {
         let name = ServerName::try_from(host.to_owned()).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let stream = TcpStream::connect((host, port)).await?;
         self.0.connect(name, stream).await
+    }
+}
+
+/// Why a TLS handshake failed: what a person must know to mend it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HandshakeFault {
+    /// The certificate's issuer is not trusted.
+    UnknownIssuer,
+    /// The certificate is its own issuer, which only an authority may be.
+    SelfSigned,
+    /// The certificate's time is over.
+    Expired,
+    /// The certificate's time has not come.
+    NotYetValid,
+    /// The certificate is for other hosts.
+    WrongName,
+    /// The certificate is not accepted for another reason, which is told.
+    Certificate(String),
+    /// No TLS is spoken there.
+    NotTls,
+    /// Anything else, which is told.
+    Other(String),
+}
+
+impl HandshakeFault {
+    /// The fault that an error of [`HttpsConnector::connect`] stands for, if it is one of TLS and not of the network.
+    #[must_use]
+    pub fn of(error: &io::Error) -> Option<Self> {
+        let error = error.get_ref()?.downcast_ref::<Error>()?;
+        Some(match error {
+            Error::InvalidCertificate(error) => Self::of_certificate(error),
+            Error::InvalidMessage(_) => Self::NotTls,
+            other => Self::Other(other.to_string()),
+        })
+    }
+
+    fn of_certificate(error: &CertificateError) -> Self {
+        match error {
+            CertificateError::UnknownIssuer => Self::UnknownIssuer,
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotYetValid,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Self::WrongName,
+            // webpki knows no plainer word for it.
+            CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => Self::SelfSigned,
+            other => Self::Certificate(other.to_string()),
+        }
     }
 }

@@ -83,7 +83,7 @@ impl Ledger {
     pub(crate) fn new(settings: &Settings, upstream: &UpstreamSettings) -> Self {
         Self {
             store: settings.state.clone(),
-            upstream: upstream.name.clone(),
+            upstream: upstream.stored_name().clone(),
             strangers: settings.strangers,
             pending: limits::Pending::default(),
         }

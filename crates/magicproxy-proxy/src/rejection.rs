@@ -15,7 +15,7 @@ use std::time::Duration;
 use http::{HeaderName, StatusCode};
 use magicproxy_core::limit::Limit;
 use magicproxy_core::state::{Full, StoreError};
-use magicproxy_core::{Denial, OpenError, OrderFault, ParseTargetError, ReissueError, VerifyError};
+use magicproxy_core::{Denial, OpenError, OrderFault, ParseTargetError, ReissueError, UpstreamName, VerifyError};
 
 use crate::admission::{RETRY_AFTER, Shortage};
 use crate::body::MAX_BODY_KIB;
@@ -87,6 +87,8 @@ pub(crate) enum Rejection {
     Question,
     #[error("no upstream of this proxy is found at this address")]
     NoUpstream,
+    #[error("no upstream of this proxy has this name{}", listed(.known))]
+    UnknownUpstream { known: Vec<UpstreamName> },
     #[error("there is nothing here")]
     ControlPath,
     #[error("the request body did not arrive in time")]
@@ -165,7 +167,7 @@ impl Rejection {
             Self::Token(_) | Self::Credential(_) | Self::Denied { denial: Denial::KeyEnded | Denial::NotYetValid, .. } => {
                 (StatusCode::UNAUTHORIZED, "invalid_token", DENIED)
             }
-            Self::Denied { denial: Denial::WrongUpstream, .. } => (StatusCode::UNAUTHORIZED, "wrong_upstream", DENIED),
+            Self::Denied { denial: Denial::WrongUpstream { .. }, .. } => (StatusCode::UNAUTHORIZED, "wrong_upstream", DENIED),
             Self::Denied { denial: Denial::WrongSender, .. } => (StatusCode::FORBIDDEN, "wrong_sender", DENIED),
             Self::Denied { denial: Denial::NotAllowed, .. } => (StatusCode::FORBIDDEN, "not_allowed", DENIED),
             Self::Denied { denial: Denial::BeyondCaveat, .. } => (StatusCode::FORBIDDEN, "beyond_caveat", DENIED),
@@ -184,6 +186,7 @@ impl Rejection {
             Self::ControlMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "method", ERROR),
             Self::Question => (StatusCode::BAD_REQUEST, "invalid_question", ERROR),
             Self::NoUpstream => (StatusCode::NOT_FOUND, "no_upstream", DENIED),
+            Self::UnknownUpstream { .. } => (StatusCode::NOT_FOUND, "unknown_upstream", ERROR),
             Self::ControlPath => (StatusCode::NOT_FOUND, "not_found", ERROR),
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout", ERROR),
             Self::RequestBody => (StatusCode::BAD_REQUEST, "request_body", ERROR),
@@ -280,6 +283,11 @@ fn would_allow(rules: &[String]) -> String {
         [rule] => format!("; this rule would: `{rule}`"),
         _ => format!("; these rules would, together: `{}`", rules.join("`, `")),
     }
+}
+
+fn listed(known: &[UpstreamName]) -> String {
+    let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+    if names.is_empty() { String::new() } else { format!("; there is {}", names.join(", ")) }
 }
 
 fn list(faults: &[OrderFault]) -> String {

@@ -139,7 +139,7 @@ impl ReverseDoor {
             let below = below_control(text.split('?').next().unwrap_or_default()).ok_or(Rejection::NoUpstream)?;
             record.control();
             let exchange = &self.anonymous_exchange(client, &head)?;
-            let asking = Asking { head: &head, client, exchange };
+            let asking = Asking { head: &head, client, exchange, upstreams: &self.upstreams };
             return Box::pin(self.control.answer(None, below, asking, incoming)).await;
         };
         let served = self.upstreams.get(place.upstream).ok_or(Rejection::Internal)?;
@@ -150,7 +150,7 @@ impl ReverseDoor {
         if let Some(below) = below_control(target.path()) {
             record.control();
             let exchange = &self.anonymous_exchange(client, &head)?;
-            let asking = Asking { head: &head, client, exchange };
+            let asking = Asking { head: &head, client, exchange, upstreams: &self.upstreams };
             return Box::pin(self.control.answer(Some(served), below, asking, incoming)).await;
         }
         let home = self.homes.home(&served.settings, &place, &head, connection.listener().scheme());

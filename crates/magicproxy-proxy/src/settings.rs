@@ -59,6 +59,8 @@ pub struct Settings {
 pub struct UpstreamSettings {
     /// Its name, the `aud` of its tokens.
     pub name: UpstreamName,
+    /// The name that its tokens may use besides: of an upstream whose name comes from its preset, host and port of its API root.
+    pub alias: Option<UpstreamName>,
     /// Its origin and base path.
     pub api_root: ApiRoot,
     /// What is spoken to it.
@@ -102,6 +104,18 @@ pub struct UpstreamSettings {
 }
 
 impl UpstreamSettings {
+    /// Is this its name, or the one that its tokens may use besides?
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name.as_str() == name || self.alias.as_ref().is_some_and(|alias| alias.as_str() == name)
+    }
+
+    /// Its name in the state store: the older one, so that what was recorded before it had another stays found.
+    #[must_use]
+    pub fn stored_name(&self) -> &UpstreamName {
+        self.alias.as_ref().unwrap_or(&self.name)
+    }
+
     /// Its origins: the API root, and those of further paths. A [`Place`](crate::placing::Place) names them by number.
     pub fn origins(&self) -> impl Iterator<Item = &ApiRoot> {
         let further = self.placing.paths.iter().filter_map(|path| match &path.to {
@@ -153,12 +167,24 @@ pub struct MintSettings {
     pub default_lifetime: Duration,
     /// The longest lifetime that may be ordered.
     pub max_lifetime: Duration,
+    /// What clients without a token are told.
+    pub announce: Announcement,
+}
+
+/// What the control plane tells clients without a token about upstreams: `upstreams.md` section 9.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Announcement {
+    /// The API at the root of the proxy, in the Python program's words, and nothing else.
+    #[default]
+    Root,
+    /// All upstreams with their names, mounts and API roots, and the names of scopes.
+    All,
 }
 
 impl Default for MintSettings {
     fn default() -> Self {
         let day = Duration::from_secs(24 * 60 * 60);
-        Self { open: true, default_lifetime: day, max_lifetime: 366 * day }
+        Self { open: true, default_lifetime: day, max_lifetime: 366 * day, announce: Announcement::default() }
     }
 }
 

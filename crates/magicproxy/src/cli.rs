@@ -3,6 +3,7 @@
 //! No secret is ever an argument: other users of the machine see arguments. Secrets come from files, standard input (`-`)
 //! or named environment variables.
 
+mod asking;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo;
@@ -23,6 +24,7 @@ mod secret;
 pub(crate) mod serve;
 mod time;
 mod token_file;
+mod upstream_name;
 pub(crate) mod version;
 
 use std::path::PathBuf;

@@ -1,42 +1,59 @@
-//! A small HTTP/1.1 client for talking to a proxy from the command line: one request, one connection.
+//! A small HTTP/1.1 client for talking to a proxy from the command line: one request, one connection, no redirects.
+
+mod fault;
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use http::{Request, Response, StatusCode, Uri};
+use anyhow::Context as _;
+use http::header::{CONTENT_TYPE, HOST, LOCATION};
+use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::TokioIo;
 use magicproxy_proxy::https::HttpsConnector;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::config::address::Scheme;
+use crate::output::harmless;
+
+pub(crate) use fault::{AskFault, AskFaultKind};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-/// An origin and a base path.
+/// A proxy that can be asked: an origin, a base path, and the authorities that its certificate may come from.
 #[derive(Debug)]
 pub(crate) struct Peer {
     scheme: Scheme,
     host: String,
     port: u16,
     base: String,
+    /// Trusted besides the system's.
+    roots: Vec<CertificateDer<'static>>,
 }
 
-/// An answer, read to its end.
+/// A response, read to its end.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) body: String,
+    /// In lower case, without parameters.
+    media_type: String,
+    location: Option<String>,
+    /// The URL that was asked.
+    url: String,
 }
 
 impl Peer {
     /// Reads the URL of a proxy.
     pub(crate) fn parse(url: &str) -> Result<Self, String> {
-        let expected = || format!("proxy `{url}`: expected a URL such as `http://127.0.0.1:5000`");
+        let expected = || format!("proxy `{}`: expected a URL such as `http://127.0.0.1:5000`", harmless(url));
         let uri: Uri = url.parse().map_err(|_| expected())?;
         let (scheme, port) = match uri.scheme_str() {
             Some("http") => (Scheme::Http, 80),
@@ -44,7 +61,8 @@ impl Peer {
             _ => return Err(expected()),
         };
         let host = uri.host().map(|host| host.trim_matches(['[', ']']).to_owned()).ok_or_else(expected)?;
-        Ok(Self { scheme, host, port: uri.port_u16().unwrap_or(port), base: uri.path().trim_end_matches('/').to_owned() })
+        let base = uri.path().trim_end_matches('/').to_owned();
+        Ok(Self { scheme, host, port: uri.port_u16().unwrap_or(port), base, roots: Vec::new() })
     }
 
     /// Reads the URL of a proxy that is to be told a secret: it must be on this machine, or its user must say otherwise.
@@ -54,6 +72,16 @@ impl Peer {
             return Ok(peer);
         }
         Err(format!("proxy `{url}`: a secret would travel unencrypted; run this beside the proxy, or say --danger-plain-http"))
+    }
+
+    /// The same proxy, whose certificate may come from an authority in this PEM file as well.
+    pub(crate) fn trusting(self, ca_file: &Path) -> anyhow::Result<Self> {
+        let named = || format!("--ca-file `{}`", ca_file.display());
+        let pem = std::fs::read(ca_file).with_context(named)?;
+        match CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>() {
+            Ok(roots) if !roots.is_empty() => Ok(Self { roots, ..self }),
+            _ => anyhow::bail!("{}: expected certificates in PEM", named()),
+        }
     }
 
     /// Nobody on the way reads or changes what is said: it is TLS, or this machine.
@@ -72,36 +100,112 @@ impl Peer {
         format!("{}_{}{}", self.scheme.as_str(), self.authority(), self.base)
     }
 
-    /// Sends one request to a path below the base.
-    pub(crate) async fn send(&self, path: &str, mut request: Request<Full<Bytes>>) -> anyhow::Result<Answer> {
-        let authority = self.authority();
-        *request.uri_mut() = format!("{}{path}", self.base).parse().with_context(|| format!("path `{path}`"))?;
-        request.headers_mut().insert(http::header::HOST, authority.parse()?);
-        let answered = tokio::time::timeout(TIMEOUT, self.exchange(request)).await;
-        answered
-            .unwrap_or_else(|_| bail!("no answer in {} s", TIMEOUT.as_secs()))
-            .with_context(|| format!("{}://{authority}", self.scheme.as_str()))
+    /// The proxy as its user named it.
+    pub(crate) fn url(&self) -> String {
+        format!("{}://{}{}", self.scheme.as_str(), self.authority(), self.base)
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> anyhow::Result<Answer> {
+    /// Gets what is at a path below the base.
+    pub(crate) async fn get(&self, path: &str) -> Result<Answer, AskFault> {
+        self.send(path, Request::new(Full::new(Bytes::new()))).await
+    }
+
+    /// Sends one request to a path below the base.
+    pub(crate) async fn send(&self, path: &str, mut request: Request<Full<Bytes>>) -> Result<Answer, AskFault> {
+        let fault = |what: &str| AskFault::unusable(format!("{}: {what}", self.url()));
+        *request.uri_mut() = format!("{}{path}", self.base).parse().map_err(|_| fault("this is no path of a URL"))?;
+        let authority = self.authority().parse().map_err(|_| fault("this is no host"))?;
+        request.headers_mut().insert(HOST, authority);
+        let answered = tokio::time::timeout(TIMEOUT, self.exchange(path, request)).await;
+        answered.unwrap_or_else(|_| Err(AskFault::unreachable(self, format!("no answer in {} s", TIMEOUT.as_secs()))))
+    }
+
+    async fn exchange(&self, path: &str, request: Request<Full<Bytes>>) -> Result<Answer, AskFault> {
+        let addresses = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
+        let addresses: Vec<_> = addresses.map_err(|error| AskFault::of_lookup(self, &error))?.collect();
         let response = match self.scheme {
-            Scheme::Http => over(TcpStream::connect((self.host.as_str(), self.port)).await?, request).await?,
-            Scheme::Https => over(HttpsConnector::new(Vec::new())?.connect(&self.host, self.port).await?, request).await?,
+            Scheme::Http => {
+                let stream = TcpStream::connect(addresses.as_slice()).await.map_err(|error| AskFault::of_io(self, &error))?;
+                over(stream, request).await
+            }
+            Scheme::Https => {
+                let connector = HttpsConnector::new(self.roots.clone());
+                let connector = connector.map_err(|error| AskFault::without_roots(self, &error.to_string()))?;
+                let stream = connector.connect(&self.host, self.port).await.map_err(|error| AskFault::of_tls(self, &error))?;
+                over(stream, request).await
+            }
         };
-        let status = response.status();
-        let body = Limited::new(response.into_body(), MAX_BODY_BYTES).collect().await;
-        let body = body.map_err(|_| anyhow::anyhow!("the answer broke off, or is longer than {MAX_BODY_BYTES} bytes"))?;
-        Ok(Answer { status, body: String::from_utf8_lossy(&body.to_bytes()).into_owned() })
+        let (head, body) = response.map_err(|error| AskFault::of_http(self, &error))?.into_parts();
+        let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
+        let body = body.map_err(|_| {
+            AskFault::unreachable(self, format!("the answer broke off, or is longer than {MAX_BODY_BYTES} bytes"))
+        })?;
+        Ok(Answer {
+            status: head.status,
+            body: String::from_utf8_lossy(&body.to_bytes()).into_owned(),
+            media_type: field(&head.headers, &CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase(),
+            location: head.headers.contains_key(LOCATION).then(|| field(&head.headers, &LOCATION)),
+            url: format!("{}{path}", self.url()),
+        })
     }
 }
 
-async fn over<S>(stream: S, request: Request<Full<Bytes>>) -> anyhow::Result<Response<Incoming>>
+impl Answer {
+    /// The body of a success that is of this media type.
+    pub(crate) fn content(self, media_type: &str) -> anyhow::Result<String> {
+        if self.status == StatusCode::OK && self.media_type == media_type { Ok(self.body) } else { Err(self.fault()) }
+    }
+
+    /// The stable code of a refusal.
+    pub(crate) fn code(&self) -> Option<String> {
+        Some(self.json()?.get("code")?.as_str()?.to_owned())
+    }
+
+    /// What is wrong with this answer: the refusal of a proxy, or what something else said.
+    pub(crate) fn fault(&self) -> anyhow::Error {
+        let (status, url) = (self.status.as_u16(), harmless(&self.url));
+        if self.status.is_redirection() {
+            let to = self.location.as_deref().map_or_else(String::new, |to| format!(" to `{}`", harmless(to)));
+            return anyhow::anyhow!(
+                "`{url}` answered {status}, a redirect{to}, which is not followed: name the URL of the proxy itself"
+            );
+        }
+        let problem = self.json().unwrap_or_default();
+        let plain = (self.media_type == "text/plain").then(|| self.body.lines().next()).flatten();
+        let plain = plain.map(|line| line.chars().take(200).collect::<String>());
+        let detail = ["detail", "message", "title"].iter().find_map(|name| problem.get(name)?.as_str()).or(plain.as_deref());
+        match (detail, problem.get("code").and_then(Value::as_str)) {
+            (Some(detail), Some(code)) => {
+                anyhow::anyhow!("the proxy answered {status} ({}): {}", harmless(code), harmless(detail))
+            }
+            (Some(detail), None) => anyhow::anyhow!("`{url}` answered {status}: {}", harmless(detail)),
+            (None, _) => {
+                let what = match self.media_type.as_str() {
+                    "" => "something without a media type",
+                    "text/html" => "a web page",
+                    other => &format!("`{}`", harmless(other)),
+                };
+                anyhow::anyhow!("`{url}` answered {status} with {what}: is this the URL of a magicproxy, with its mount?")
+            }
+        }
+    }
+
+    fn json(&self) -> Option<Value> {
+        serde_json::from_str(&self.body).ok()
+    }
+}
+
+fn field(headers: &HeaderMap, name: &http::HeaderName) -> String {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+}
+
+async fn over<S>(stream: S, request: Request<Full<Bytes>>) -> hyper::Result<Response<Incoming>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
-    Ok(sender.send_request(request).await?)
+    sender.send_request(request).await
 }
 
 /// Is this host the machine itself?

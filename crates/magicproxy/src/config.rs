@@ -180,7 +180,7 @@ impl Config {
         let mut upstreams = self.upstreams.iter();
         let found = match aud {
             Some(_) if self.upstream_assumed => upstreams.next(),
-            Some(aud) => upstreams.find(|upstream| upstream.name.as_str() == aud),
+            Some(aud) => upstreams.find(|upstream| upstream.is_called(aud)),
             None => upstreams.find(|upstream| upstream.unnamed == UnnamedTokens::Accept),
         };
         found.map(|upstream| &**upstream).ok_or_else(|| {
@@ -191,6 +191,13 @@ impl Config {
                 None => format!("an upstream must be named (`--aud`): this configuration has {known}"),
             }
         })
+    }
+
+    /// What a command without a proxy to ask cannot check.
+    pub(crate) fn unchecked(&self) -> Option<String> {
+        let upstream = self.upstreams.first().filter(|_| self.upstream_assumed)?;
+        let UpstreamSettings { name, api_root, .. } = &**upstream;
+        Some(format!("not checked: no configuration says which API the proxy serves; this is as for `{name}` ({api_root})"))
     }
 
     /// The name of the upstream that a look at this token is about: where nobody has said which, the one it names.

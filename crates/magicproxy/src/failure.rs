@@ -3,6 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
+use crate::client::AskFault;
 use crate::config::Faults;
 use crate::output::{Colour, note};
 
@@ -81,7 +82,12 @@ pub(crate) fn reason(error: &io::Error) -> String {
         io::ErrorKind::AddrInUse => "the address is in use".to_owned(),
         io::ErrorKind::AddrNotAvailable => "the address is not one of this machine".to_owned(),
         io::ErrorKind::ConnectionRefused => "the connection was refused".to_owned(),
-        io::ErrorKind::InvalidData => "expected UTF-8 text".to_owned(),
+        io::ErrorKind::ConnectionReset => "the connection was reset".to_owned(),
+        io::ErrorKind::TimedOut => "no answer came in time".to_owned(),
+        io::ErrorKind::HostUnreachable => "there is no way to this host".to_owned(),
+        io::ErrorKind::NetworkUnreachable => "there is no way to this network".to_owned(),
+        // Of a file that was read as text; what others call so says itself why.
+        io::ErrorKind::InvalidData if error.get_ref().is_none() => "expected UTF-8 text".to_owned(),
         io::ErrorKind::IsADirectory => "this is a folder".to_owned(),
         _ => error.to_string(),
     }
@@ -90,6 +96,12 @@ pub(crate) fn reason(error: &io::Error) -> String {
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::Error(error)
+    }
+}
+
+impl From<AskFault> for Failure {
+    fn from(fault: AskFault) -> Self {
+        Self::Error(fault.into())
     }
 }
 

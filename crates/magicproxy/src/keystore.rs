@@ -1,10 +1,11 @@
 //! The keys on disk: one folder, `private.pem` mints, `retired-*.pem` and `private-*.pem` still verify; `sealing-*.jwk` open
-//! tokens of version 2.
+//! tokens of version 2; `keyset-*.jwk` sign the key set that minters pin.
 //!
 //! Private keys are created with mode 0600 and never overwritten. Specification of the ring: `token-v1.md` section 7,
 //! `token-v2.md` section 7.
 
 mod certificate;
+mod key_set;
 mod sealing;
 mod watch;
 pub(crate) mod write;
@@ -39,6 +40,8 @@ pub(crate) struct Keys {
     pub(crate) held: Vec<HeldKey>,
     /// Where each of the ring's sealing keys is, in their order.
     pub(crate) sealing_files: Vec<PathBuf>,
+    /// The same of the keys that sign the key set.
+    pub(crate) key_set_files: Vec<PathBuf>,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -117,12 +120,14 @@ impl KeyFiles {
             }
         }
         let (sealing_files, sealing) = self.load_sealing(&mut warnings)?.into_iter().unzip();
+        let (key_set_files, key_set) = self.load_key_set(&mut warnings)?.into_iter().unzip();
         let ring = KeyRing::new(active, others).and_then(|ring| ring.with_sealing(sealing));
+        let ring = ring.and_then(|ring| ring.with_key_set(key_set));
         let ring = ring.map_err(|error| one_fault(self.folder(), &error))?;
         for path in [&self.public, &self.certificate] {
             warnings.extend(check_beside(path, &held)?);
         }
-        Ok(Keys { ring, held, sealing_files, warnings })
+        Ok(Keys { ring, held, sealing_files, key_set_files, warnings })
     }
 
     /// The other private keys of the ring, in the order of their names.
@@ -168,6 +173,7 @@ impl KeyFiles {
         write::public(&self.public, &key.public().to_pem())?;
         write::public(&self.certificate, &certificate)?;
         self.add_sealing(new.now)?;
+        self.add_key_set(new.now)?;
         Ok(HeldKey::of(&self.private, &key))
     }
 

@@ -1,7 +1,8 @@
 """Magic tokens of Magic API Proxy: `docs/spec/token-v2.md`. Narrowing and inspecting need the standard library only."""
 
 from .form import TokenError
+from .keyset import KeySet, verify_key_set
 from .narrowing import Inspection, inspect, narrow
 from .sealing import Minted, Opened, mint, open_token
 
-__all__ = ["Inspection", "Minted", "Opened", "TokenError", "inspect", "mint", "narrow", "open_token"]
+__all__ = ["Inspection", "KeySet", "Minted", "Opened", "TokenError", "inspect", "mint", "narrow", "open_token", "verify_key_set"]

@@ -23,8 +23,11 @@ impl MinterKey {
     /// # Errors
     /// [`KeyError`].
     pub fn from_json(text: &str) -> Result<Self, KeyError> {
-        let jwk = Jwk::parse(text)?;
-        let x: [u8; 32] = public_half(&jwk)?;
+        Self::from_jwk(&Jwk::parse(text)?)
+    }
+
+    pub(super) fn from_jwk(jwk: &Jwk) -> Result<Self, KeyError> {
+        let x: [u8; 32] = public_half(jwk)?;
         let verifying = ParsedPublicKey::new(&ED25519, x).map_err(|_| KeyError::Jwk)?;
         Ok(Self { id: thumbprint(&Jwk::octet_key_pair("Ed25519", &x)), verifying })
     }
@@ -97,10 +100,15 @@ impl MinterSigningKey {
     /// The private JWK, for the one who writes the key file.
     #[must_use]
     pub fn to_json(&self) -> Zeroizing<String> {
+        self.to_json_with(&super::KeyStanding::default())
+    }
+
+    /// The same, with where it is in its life.
+    pub(super) fn to_json_with(&self, standing: &super::KeyStanding) -> Zeroizing<String> {
         let mut jwk = Jwk::octet_key_pair("Ed25519", self.pair.public_key().as_ref());
         jwk.kid = Some(self.id.to_string());
         jwk.set_d(self.seed.as_ref());
-        jwk.to_private_json(&super::KeyStanding::default())
+        jwk.to_private_json(standing)
     }
 
     pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {

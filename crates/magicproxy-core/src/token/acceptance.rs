@@ -13,6 +13,14 @@ pub enum TokenVersion {
 }
 
 impl TokenVersion {
+    /// What a key does for a token of this version.
+    pub(super) fn how(self) -> &'static str {
+        match self {
+            Self::V1 => "signed with",
+            Self::V2 => "sealed to",
+        }
+    }
+
     /// Its name in the configuration.
     #[must_use]
     pub fn as_str(self) -> &'static str {

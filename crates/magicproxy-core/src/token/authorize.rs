@@ -22,6 +22,8 @@ pub struct Access<'a> {
     pub target: &'a RequestTarget,
     /// The upstream that it will be sent to.
     pub upstream: &'a UpstreamName,
+    /// The name that its tokens may use besides: `upstreams.md` section 1.
+    pub alias: Option<&'a UpstreamName>,
     /// Does that upstream take tokens that name none?
     pub unnamed: UnnamedTokens,
     /// Rules that every request to this upstream must satisfy besides.
@@ -41,6 +43,20 @@ impl Access<'_> {
     /// [`Denial::TooCostly`].
     pub fn take_look_up(&self) -> Result<(), Denial> {
         Ok(self.steps.take_look_up()?)
+    }
+
+    /// Is this a name of the upstream?
+    fn goes_to(&self, name: &UpstreamName) -> bool {
+        name == self.upstream || Some(name) == self.alias
+    }
+
+    /// The upstream's name in the state store: the older one, so that what was recorded before stays found.
+    fn stored_name(&self) -> &UpstreamName {
+        self.alias.unwrap_or(self.upstream)
+    }
+
+    fn wrong_upstream(&self, named: Option<&UpstreamName>) -> Denial {
+        Denial::WrongUpstream { named: named.cloned(), asked: self.upstream.clone() }
     }
 
     /// Does this policy allow it, too?
@@ -113,7 +129,7 @@ impl VerifiedToken {
             let owner = match state.owner() {
                 Some(name) => {
                     access.steps.take_owner()?;
-                    name.owner(access.upstream)
+                    name.owner(access.stored_name())
                 }
                 None => self.owner,
             };
@@ -143,13 +159,16 @@ impl VerifiedToken {
     }
 
     /// Is it alive, and for this upstream?
-    fn ensure_at_home(&self, access: &Access<'_>) -> Result<(), Denial> {
+    ///
+    /// # Errors
+    /// [`Denial::WrongUpstream`], [`Denial::Expired`], [`Denial::KeyEnded`], [`Denial::NotYetValid`].
+    pub fn ensure_at_home(&self, access: &Access<'_>) -> Result<(), Denial> {
         self.ensure_live(access.now)?;
         let at_home = match &self.upstream {
-            Some(named) => named == access.upstream,
+            Some(named) => access.goes_to(named),
             None => access.unnamed == UnnamedTokens::Accept,
         };
-        if at_home { Ok(()) } else { Err(Denial::WrongUpstream) }
+        if at_home { Ok(()) } else { Err(access.wrong_upstream(self.upstream.as_ref())) }
     }
 
     /// What holds for every request, whatever allows it: the caveats and the ceiling.
@@ -164,8 +183,8 @@ impl VerifiedToken {
 
 impl Narrowing {
     fn ensure(&self, access: &Access<'_>) -> Result<(), Denial> {
-        if self.upstream.as_ref().is_some_and(|named| named != access.upstream) {
-            return Err(Denial::WrongUpstream);
+        if let Some(named) = self.upstream.as_ref().filter(|named| !access.goes_to(named)) {
+            return Err(access.wrong_upstream(Some(named)));
         }
         let inside =
             |networks: &Vec<Network>| access.sender.is_some_and(|sender| networks.iter().any(|network| network.contains(sender)));
@@ -191,9 +210,14 @@ pub enum Denial {
     /// The token's time has not come.
     #[error("the token is not valid yet")]
     NotYetValid,
-    /// The token names another upstream.
-    #[error("the token is for another upstream")]
-    WrongUpstream,
+    /// The token, or a caveat of it, names another upstream, or none where a name is needed.
+    #[error("{}", wrong_upstream(.named.as_ref(), .asked))]
+    WrongUpstream {
+        /// The token's `aud`, or that of the caveat.
+        named: Option<UpstreamName>,
+        /// The upstream that the request is for.
+        asked: UpstreamName,
+    },
     /// The token binds its sender, and this is another, or unknown.
     #[error("the token may not be used from this address")]
     WrongSender,
@@ -209,6 +233,13 @@ pub enum Denial {
     /// Finding out whether it is allowed takes more steps than a request has.
     #[error("deciding this request takes too many steps: the path is too long, or has too many readings, for so many rules")]
     TooCostly,
+}
+
+fn wrong_upstream(named: Option<&UpstreamName>, asked: &UpstreamName) -> String {
+    match named {
+        Some(named) => format!("the token is for the upstream `{named}`, and this request is for `{asked}`"),
+        None => format!("the token names no upstream (`aud`), and this request is for `{asked}`, which takes named tokens only"),
+    }
 }
 
 impl From<StepsSpent> for Denial {

@@ -70,6 +70,19 @@ pub struct MintLimits<'a> {
     pub max_lifetime: Duration,
     /// How much work reading the rules may be. Where it is spent, faults say nothing about the order.
     pub work: Work,
+    /// The name that orders may use for the upstream besides its own.
+    pub alias: Option<&'a UpstreamName>,
+    /// Whether faults may list the configured names.
+    pub names: KnownNames,
+}
+
+/// Whether the one who orders may learn which names the operator has configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KnownNames {
+    /// Faults list them: the order is the operator's own, or its client may know them.
+    Listed,
+    /// A fault says of a name only that it is unknown: the client is a stranger.
+    Withheld,
 }
 
 impl MintOrder {
@@ -92,8 +105,9 @@ impl MintOrder {
         let mut faults = Vec::new();
         let grant = grant(self.allowed, self.scope, self.scopes, limits).map_err(|found| faults.extend(found)).ok();
         let expires_at = expiry(self.expires_in, limits, now).map_err(|fault| faults.push(fault)).ok();
-        if self.aud.as_deref().is_some_and(|aud| aud != limits.upstream.as_str()) {
-            faults.push(OrderFault::Upstream { known: vec![limits.upstream.clone()] });
+        if self.aud.as_deref().is_some_and(|aud| !limits.names_upstream(aud)) {
+            let known = vec![limits.upstream.clone()];
+            faults.push(OrderFault::Upstream { known: Some(known).filter(|_| limits.names == KnownNames::Listed) });
         }
         let credential = Credential::parse(self.token).map_err(|fault| faults.push(fault.into())).ok();
         match (grant, expires_at, credential) {
@@ -131,12 +145,12 @@ pub enum OrderFault {
     #[error("`scopes` is empty: a token must allow something")]
     NoScope,
     /// A scope that the proxy does not know.
-    #[error("scope `{name}` is not configured on this proxy{}", known_names(.known))]
+    #[error("scope `{name}` is not configured on this proxy{}", known_names(.known.as_deref()))]
     UnknownScope {
         /// The name in the order.
         name: String,
-        /// The names that would have been understood.
-        known: Vec<String>,
+        /// The names that would have been understood, where the client may know them.
+        known: Option<Vec<String>>,
     },
     /// A rule.
     #[error("allowed: {0}")]
@@ -151,10 +165,10 @@ pub enum OrderFault {
         max: u64,
     },
     /// An upstream that is not served here, or none where there are several.
-    #[error("`aud` must name the upstream that the token is for; served here: {}", listed(.known))]
+    #[error("`aud` must name the upstream that the token is for{}", listed(.known.as_deref()))]
     Upstream {
-        /// Those that are served.
-        known: Vec<UpstreamName>,
+        /// Those that are served, where the client may know them.
+        known: Option<Vec<UpstreamName>>,
     },
 }
 
@@ -171,12 +185,13 @@ fn grant(
             let rules = Rule::parse_list_with(&rules, limits.patterns, &limits.work).map_err(faults)?;
             if rules.iter().any(Rule::names_owner) { Err(vec![OrderFault::Owner]) } else { Ok(Grant::Allowed(rules)) }
         }
-        None if named => scope_grant(scope.into_iter().chain(scopes.into_iter().flatten()).collect(), limits.scopes),
+        None if named => scope_grant(scope.into_iter().chain(scopes.into_iter().flatten()).collect(), limits),
         _ => Err(vec![OrderFault::Grant]),
     }
 }
 
-fn scope_grant(names: Vec<String>, known: &Scopes) -> Result<Grant, Vec<OrderFault>> {
+fn scope_grant(names: Vec<String>, limits: &MintLimits<'_>) -> Result<Grant, Vec<OrderFault>> {
+    let known = limits.scopes;
     if names.is_empty() {
         return Err(vec![OrderFault::NoScope]);
     }
@@ -186,7 +201,9 @@ fn scope_grant(names: Vec<String>, known: &Scopes) -> Result<Grant, Vec<OrderFau
         match ScopeName::parse(&name).filter(|name| known.scope(name.as_str()).is_some()) {
             Some(name) => grant.push(name),
             None => {
-                faults.push(OrderFault::UnknownScope { name: shorten(&name), known: known.names().map(str::to_owned).collect() })
+                let listed = limits.names == KnownNames::Listed;
+                let known = listed.then(|| known.names().map(str::to_owned).collect());
+                faults.push(OrderFault::UnknownScope { name: shorten(&name), known });
             }
         }
     }
@@ -202,12 +219,24 @@ fn expiry(seconds: Option<u64>, limits: &MintLimits<'_>, now: UnixTime) -> Resul
     }
 }
 
-fn known_names(known: &[String]) -> String {
-    if known.is_empty() { " (it has none)".to_owned() } else { format!(" (it has: {})", known.join(", ")) }
+fn known_names(known: Option<&[String]>) -> String {
+    match known {
+        None => String::new(),
+        Some([]) => " (it has none)".to_owned(),
+        Some(known) => format!(" (it has: {})", known.join(", ")),
+    }
 }
 
-fn listed(known: &[UpstreamName]) -> String {
-    known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+fn listed(known: Option<&[UpstreamName]>) -> String {
+    let Some(known) = known else { return String::new() };
+    let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+    format!("; served here: {}", names.join(", "))
+}
+
+impl MintLimits<'_> {
+    fn names_upstream(&self, aud: &str) -> bool {
+        aud == self.upstream.as_str() || self.alias.is_some_and(|alias| aud == alias.as_str())
+    }
 }
 
 /// The parser's message without the value it met, which could be the secret: `invalid type: string "ghp_…"`.

@@ -10,7 +10,7 @@ use super::caveat::{Caveat, MAX_CAVEATS};
 use super::claims::{Claims, SignedToken, UnverifiedToken};
 use super::sealed::NarrowError;
 use super::verify::VerifyContext;
-use super::{MintError, VerifiedToken, VerifyError};
+use super::{MintError, TokenVersion, VerifiedToken, VerifyError};
 use crate::key::{KeyError, KeyRing};
 use crate::policy::RuleCompiler;
 use crate::rule::{NewGrant, RawRule, Stateful};
@@ -113,7 +113,7 @@ impl KeyRing {
                 if verified.owner_is_counted() {
                     return Err(ReissueError::Limited);
                 }
-                let held = self.sealing_by_id(&token.claims().kid).ok_or(VerifyError::UnknownKey)?;
+                let held = self.sealing_by_id(&token.claims().kid).ok_or(VerifyError::UnknownKey(TokenVersion::V2))?;
                 Ok(token.reseal(held, key)?)
             }
         }
@@ -150,7 +150,7 @@ impl KeyRing {
                 return Err(ReissueError::Counted);
             }
             UnverifiedToken::V2(token) => {
-                let key = self.sealing_by_id(&token.claims().kid).ok_or(VerifyError::UnknownKey)?;
+                let key = self.sealing_by_id(&token.claims().kid).ok_or(VerifyError::UnknownKey(TokenVersion::V2))?;
                 token.receipt(key, rules)?
             }
         };

@@ -61,6 +61,8 @@ fn order(json: &str) -> Result<Arc<VerifiedToken>, Vec<String>> {
         scopes: &scopes,
         patterns: PatternMode::Whole,
         default_lifetime: Duration::from_secs(60),
+        alias: None,
+        names: crate::KnownNames::Listed,
         max_lifetime: Duration::from_secs(3600),
     };
     let order = MintOrder::from_json(json.as_bytes()).map_err(|fault| vec![fault.to_string()])?;
@@ -134,6 +136,7 @@ fn decisions() {
             method,
             target: &target,
             upstream: &upstream(to),
+            alias: None,
             unnamed: UnnamedTokens::Accept,
             ceiling: Some(&ceiling),
             sender: None,
@@ -147,8 +150,8 @@ fn decisions() {
     check("HEAD", "/user?a", "api", NOW.0, Ok("GET /user"));
     check("PUT", "/b", "api", NOW.0, Err(Denial::BeyondCeiling));
     check("GET", "/b", "api", NOW.0, Err(Denial::NotAllowed));
-    check("GET", "/user", "API", NOW.0, Err(Denial::WrongUpstream));
-    check("GET", "/user", "api.example", NOW.0, Err(Denial::WrongUpstream));
+    check("GET", "/user", "API", NOW.0, Err(wrong_upstream(Some("api"), "API")));
+    check("GET", "/user", "api.example", NOW.0, Err(wrong_upstream(Some("api"), "api.example")));
     check("GET", "/user", "api", NOW.0 + 60 + 29, Ok("GET /user"));
     check("GET", "/user", "api", NOW.0 + 60 + 30, Err(Denial::Expired));
     check("GET", "/user", "api", u64::MAX, Err(Denial::Expired));
@@ -167,6 +170,7 @@ fn a_token_without_a_name_works_where_such_are_taken() {
             method: "GET",
             target: &target,
             upstream: &upstream("api"),
+            alias: None,
             unnamed,
             ceiling: None,
             sender: None,
@@ -176,7 +180,36 @@ fn a_token_without_a_name_works_where_such_are_taken() {
         token.authorize(&access).map(|permit| permit.rule().to_string())
     };
     assert_eq!(at(UnnamedTokens::Accept).as_deref(), Ok("GET /user"));
-    assert_eq!(at(UnnamedTokens::Refuse), Err(Denial::WrongUpstream));
+    assert_eq!(at(UnnamedTokens::Refuse), Err(wrong_upstream(None, "api")));
+}
+
+fn wrong_upstream(named: Option<&str>, asked: &str) -> Denial {
+    Denial::WrongUpstream { named: named.map(upstream), asked: upstream(asked) }
+}
+
+/// An upstream that got a better name is still what its older tokens call it; nothing else is.
+#[test]
+fn a_token_may_use_the_other_name_of_its_upstream() {
+    let target = RequestTarget::parse(b"/user", EncodedSlash::Refuse).unwrap();
+    let token = order(r#"{"token":"ghp_marked","allowed":["GET /user"]}"#).unwrap();
+    let at = |name: &str, alias: Option<&str>| {
+        let alias = alias.map(upstream);
+        let access = Access {
+            method: "GET",
+            target: &target,
+            upstream: &upstream(name),
+            alias: alias.as_ref(),
+            unnamed: UnnamedTokens::Refuse,
+            ceiling: None,
+            sender: None,
+            now: NOW,
+            steps: &crate::DecisionSteps::new(),
+        };
+        token.authorize(&access).map(drop)
+    };
+    assert_eq!(at("github", Some("api")), Ok(()));
+    assert_eq!(at("github", Some("api.example")), Err(wrong_upstream(Some("api"), "github")));
+    assert_eq!(at("github", None), Err(wrong_upstream(Some("api"), "github")));
 }
 
 #[test]
@@ -211,6 +244,7 @@ fn permitted(token: &Arc<VerifiedToken>, path: &str) -> crate::Permit {
         method: "GET",
         target: &target,
         upstream: &to,
+        alias: None,
         unnamed,
         ceiling: None,
         sender: None,

@@ -39,9 +39,14 @@ pub enum VerifyError {
     /// Another algorithm or type, or a header member that is not accepted.
     #[error("the token's header is not accepted")]
     Header,
-    /// A `kid` that the ring does not hold.
-    #[error("the token was signed with a key that this proxy does not have")]
-    UnknownKey,
+    /// A `kid` that the ring does not hold, or that the operator denies.
+    #[error("the token was {} a key that this proxy does not accept", .0.how())]
+    UnknownKey(TokenVersion),
+    /// The `kid` of a key of the ring whose `not_after` is over.
+    #[error(
+        "the token was sealed to a key of this proxy that was retired and opens nothing any more: it must be minted anew, to the key of now"
+    )]
+    RetiredKey,
     /// The signature is not by one of our keys.
     #[error("the token's signature is not valid here")]
     Signature,
@@ -128,7 +133,7 @@ impl KeyRing {
     fn authenticate_signed(&self, token: &SignedToken<'_>, context: &VerifyContext<'_>) -> Result<AuthenticToken, VerifyError> {
         let key = self.signer_of(token)?;
         if context.acceptance.denies_key(key.public().id()) {
-            return Err(VerifyError::UnknownKey);
+            return Err(VerifyError::UnknownKey(TokenVersion::V1));
         }
         let mut claims = token.claims()?;
         let (iat, exp, nbf) = (UnixTime(claims.iat), UnixTime(claims.exp), claims.nbf.map(UnixTime));
@@ -168,7 +173,7 @@ impl KeyRing {
         let signed_by = |key: &&PrivateKey| key.public().verify_signature(token.signed.as_bytes(), &token.signature);
         match token.kid() {
             Some(kid) => {
-                let key = self.by_id(kid).ok_or(VerifyError::UnknownKey)?;
+                let key = self.by_id(kid).ok_or(VerifyError::UnknownKey(TokenVersion::V1))?;
                 Some(key).filter(signed_by).ok_or(VerifyError::Signature)
             }
             None => self.keys().find(signed_by).ok_or(VerifyError::Signature),

@@ -98,6 +98,7 @@ fn a_child_allows_nothing_that_its_parent_does_not() {
                         method,
                         target,
                         upstream,
+                        alias: None,
                         unnamed,
                         ceiling: None,
                         sender,

@@ -10,6 +10,7 @@ use super::{ApiRoot, CredentialCarrier, Forwarding, Links, Placing, RefusalShape
 pub(crate) fn upstream(name: &str, root: &str, placing: Placing) -> Arc<UpstreamSettings> {
     Arc::new(UpstreamSettings {
         name: UpstreamName::parse(name).unwrap(),
+        alias: None,
         api_root: ApiRoot::parse(root).unwrap(),
         protocol: UpstreamProtocol::default(),
         placing,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use magicproxy_core::{UnnamedTokens, UpstreamName};
-use magicproxy_proxy::settings::{ApiRoot, HostName, MountPath, PathMapping, PathTarget, Placing, Settings};
+use magicproxy_proxy::settings::{Announcement, ApiRoot, HostName, MountPath, PathMapping, PathTarget, Placing, Settings};
 
 use crate::support::{Answer, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, guard, settings};
 
@@ -145,11 +145,162 @@ async fn tokens_are_minted_where_they_work() {
     for (path, rest) in [("/__magictoken", ""), ("/__magictoken", r#","aud":"x""#), ("/one/__magictoken", r#","aud":"two""#)] {
         let refused = mint(path, rest).await;
         refused.assert_rejected(400, "invalid_order");
-        assert!(refused.text().contains("`one`"), "{}", refused.text());
+        assert!(refused.text().contains("`aud` must name the upstream"), "{}", refused.text());
     }
-    let about = stage.ask("p.test", "GET /__magictoken", "").await.text();
-    assert!(about.contains("one at /one/ for http://") && about.contains("two at /two/"), "{about}");
     stage.ask("p.test", "POST /__magictoken/explain", "").await.assert_rejected(404, "no_upstream");
+}
+
+/// Every question that a client can ask of the control plane: its line, and the order that goes with it.
+const QUESTIONS: [(&str, &str); 24] = [
+    ("GET /__magictoken", ""),
+    ("HEAD /__magictoken", ""),
+    ("OPTIONS /__magictoken", ""),
+    ("DELETE /__magictoken", ""),
+    ("GET /one/__magictoken", ""),
+    ("GET /two/__magictoken", ""),
+    ("OPTIONS /one/__magictoken", ""),
+    ("GET /nowhere/__magictoken", ""),
+    ("GET /__magictoken/keys", ""),
+    ("GET /one/__magictoken/keys", ""),
+    ("GET /__magictoken/upstreams", ""),
+    ("GET /one/__magictoken/upstreams", ""),
+    ("GET /__magictoken/upstreams/other", ""),
+    ("GET /__magictoken/upstreams/", ""),
+    ("POST /__magictoken/upstreams", ""),
+    ("GET /__magictoken/x", ""),
+    ("POST /__magictoken/explain", "{}"),
+    ("POST /one/__magictoken/explain", "{}"),
+    ("POST /one/__magictoken/narrow", "{}"),
+    ("POST /one/__magictoken/reseal", ""),
+    ("POST /__magictoken", r#"{"token":"x-x-x","allowed":["GET /user"]}"#),
+    ("POST /__magictoken", r#"{"token":"x-x-x","aud":"other","scope":"other"}"#),
+    ("POST /one/__magictoken", r#"{"token":"x-x-x","aud":"other","scopes":["other","third"]}"#),
+    ("POST /two/__magictoken", r#"{"token":"","scope":"other"}"#),
+];
+
+impl Stage {
+    /// Everything that comes back, head and body.
+    async fn told(&self, line: &str, token: &str, body: &str) -> String {
+        let length = body.len();
+        let bearer = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
+        let head = format!(
+            "{line} HTTP/1.1\r\nHost: p.test\r\nAccept: text/html\r\nContent-Type: application/json\r\nContent-Length: \
+             {length}\r\n{bearer}\r\n{body}"
+        );
+        let answer = Client::ask(&self.proxy, head).await;
+        format!("{answer:?}{}", answer.text())
+    }
+
+    /// What no stranger may learn.
+    fn names(&self) -> Vec<String> {
+        let roots = [&self.one, &self.two, &self.uploads].map(|upstream| upstream.address.to_string());
+        roots
+            .into_iter()
+            .chain(["/one/", "/two/", "`one`", "`two`", "\"one\"", "\"two\"", "reading", "writing"].map(str::to_owned))
+            .collect()
+    }
+}
+
+#[tokio::test]
+async fn a_client_without_a_token_learns_no_name_from_the_control_plane() {
+    let stage = Stage::set().await;
+    let wrong = Token::allowing(&["GET /user"]).for_upstream(Some("elsewhere")).mint().to_string();
+    for (line, body) in QUESTIONS {
+        for token in ["", "no.tok.en", wrong.as_str()] {
+            let told = stage.told(line, token, body).await;
+            for name in stage.names() {
+                assert!(!told.contains(&name), "{line} {body} tells `{name}`: {told}");
+            }
+        }
+    }
+    assert!(
+        stage
+            .told("GET /__magictoken", "", "")
+            .await
+            .ends_with(&format!("magic API proxy version {}", magicproxy_proxy::VERSION))
+    );
+}
+
+#[tokio::test]
+async fn a_client_without_a_token_learns_of_the_api_at_the_root_only() {
+    let stage = Stage::with(|settings| settings.upstreams_mut(0).placing.mount = MountPath::default()).await;
+    let root = format!("magic API proxy for http://{} version {}", stage.one.address, magicproxy_proxy::VERSION);
+    assert_eq!(stage.ask("p.test", "GET /__magictoken", "").await.text(), root);
+    let (names, two) = (stage.names(), stage.two.address.to_string());
+    for (line, body) in QUESTIONS {
+        let told = stage.told(line, "", body).await;
+        let of_two = |name: &&String| **name == two || name.contains("two") || name.contains("ing");
+        assert!(!names.iter().filter(of_two).any(|name| told.contains(name)), "{line}: {told}");
+    }
+    let both = stage.ask("p.test", "GET /__magictoken", &token(Some("two"))).await.text();
+    assert_eq!(both, format!("{root}\ntwo at /two/ for http://{two}"));
+}
+
+#[tokio::test]
+async fn a_bearer_learns_of_the_tokens_own_upstream_only() {
+    let stage = Stage::set().await;
+    let token = token(Some("two"));
+    let own = format!("two at /two/ for http://{}", stage.two.address);
+    assert!(stage.told("GET /__magictoken", &token, "").await.contains(&own));
+    assert!(stage.told("GET /two/__magictoken", &token, "").await.contains(&format!("for http://{}", stage.two.address)));
+    assert!(stage.told("GET /__magictoken/upstreams", &token, "").await.contains(r#""complete":false,"upstreams":["two"]"#));
+    let unknown = stage.told("POST /two/__magictoken", &token, r#"{"token":"x-x-x","scope":"other"}"#).await;
+    assert!(unknown.contains("(it has: reading, writing)"), "{unknown}");
+    for (line, body) in QUESTIONS.into_iter().filter(|(line, _)| !line.contains("/two/")) {
+        let told = stage.told(line, &token, body).await;
+        assert!(!told.contains("/one/") && !told.contains(&stage.one.address.to_string()), "{line}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn the_operator_may_have_everything_announced() {
+    let stage = Stage::with(|settings| settings.minting.announce = Announcement::All).await;
+    let about = stage.told("GET /__magictoken", "", "").await;
+    assert!(about.contains("one at /one/ for http://") && about.contains("two at /two/"), "{about}");
+    assert!(stage.told("GET /__magictoken/upstreams", "", "").await.contains(r#""complete":true,"upstreams":["one","two"]"#));
+    let unknown = stage.told("POST /__magictoken", "", r#"{"token":"x-x-x","aud":"other"}"#).await;
+    assert!(unknown.contains("served here: `one`, `two`"), "{unknown}");
+}
+
+#[tokio::test]
+async fn one_name_at_a_time_can_be_asked_for() {
+    let stage = Stage::with(|settings| settings.upstreams_mut(1).alias = UpstreamName::parse("[::1]:8443")).await;
+    for (path, expected) in [
+        ("/__magictoken/upstreams/one", Some("one")),
+        ("/__magictoken/upstreams/two", Some("two")),
+        // By its other name: the proxy says what it is called.
+        ("/__magictoken/upstreams/%5B::1%5D%3A8443", Some("two")),
+        ("/one/__magictoken/upstreams/one", Some("one")),
+        ("/one/__magictoken/upstreams/two", None),
+        ("/__magictoken/upstreams/three", None),
+        ("/__magictoken/upstreams/ONE", None),
+    ] {
+        let answer = stage.ask("p.test", &format!("GET {path}"), "").await;
+        match expected {
+            Some(name) => assert_eq!(answer.json()["upstream"], name, "{path}"),
+            None => answer.assert_rejected(404, "unknown_upstream"),
+        }
+    }
+    // One that there is nothing else beside has no name to hide.
+    let alone = Stage::with(|settings| settings.upstreams.truncate(1)).await;
+    let told = alone.ask("p.test", "GET /__magictoken/upstreams", "").await.json();
+    assert_eq!((&told["upstreams"][0], &told["complete"]), (&"one".into(), &true.into()));
+    let unknown = alone.ask("p.test", "GET /__magictoken/upstreams/three", "").await;
+    assert!(unknown.text().contains("there is `one`"), "{}", unknown.text());
+}
+
+/// Both sides are named, and only to whoever bears a genuine token.
+#[tokio::test]
+async fn a_token_for_another_upstream_is_told_both_names() {
+    let stage = Stage::set().await;
+    let genuine = token(Some("elsewhere"));
+    let refused = stage.ask("p.test", "GET /one/user", &genuine).await;
+    refused.assert_rejected(401, "wrong_upstream");
+    assert!(refused.text().contains("`elsewhere`") && refused.text().contains("`one`"), "{}", refused.text());
+    let (signed, _) = genuine.rsplit_once('.').unwrap();
+    let forged = stage.ask("p.test", "GET /one/user", &format!("{signed}.{}", "A".repeat(342))).await;
+    forged.assert_rejected(401, "invalid_token");
+    assert!(!forged.text().contains("`one`"), "{}", forged.text());
 }
 
 /// Every combination of names, prefixes, spellings and tokens: what arrives has the credential of its own upstream, and is

@@ -18,11 +18,12 @@ use magicproxy_proxy::settings::UpstreamSettings;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::asking::AskingArgs;
 use super::{SettingsArgs, secret};
 use crate::client::{Answer, Peer, is_loopback};
 use crate::config::{Config, Environment};
 use crate::failure::Failure;
-use crate::output::{self, harmless};
+use crate::output::{self, harmless, remark};
 use crate::wire;
 
 #[derive(Debug, Args)]
@@ -37,11 +38,10 @@ pub(crate) struct ExplainArgs {
     url: String,
     /// Ask a running proxy instead of deciding with the private key; it says what would be needed only for tokens minted
     /// with `--explain`
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", group = "asked")]
     proxy: Option<String>,
-    /// Send the token over plain http to another machine
-    #[arg(long, requires = "proxy")]
-    danger_plain_http: bool,
+    #[command(flatten)]
+    asking: AskingArgs,
     /// The address that the request comes from, for tokens that bind their sender
     #[arg(long, value_name = "ADDRESS", conflicts_with = "proxy")]
     sender: Option<IpAddr>,
@@ -63,8 +63,11 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
     let Asked { upstream, target } = &asked;
     let question = Question { token: &token, method: &args.method, target, upstream, sender: args.sender, config: &config };
     let verdict = match &args.proxy {
-        Some(url) => question.ask(&Peer::for_secrets(url, args.danger_plain_http).map_err(Failure::usage)?)?,
-        None => question.decide(&config.keys.open()?.ring),
+        Some(url) => question.ask(&args.asking.peer_for_secrets(url)?)?,
+        None => {
+            config.unchecked().iter().for_each(|line| remark(line));
+            question.decide(&config.keys.open()?.ring)
+        }
     };
     let asked = format!("{} {}", harmless(&args.method), harmless(&asked.target));
     if args.json {
@@ -172,8 +175,10 @@ impl Verdict {
             #[serde(default)]
             needed: Vec<String>,
         }
-        let told: Told = serde_json::from_str(&answer.body)
-            .map_err(|_| anyhow::anyhow!("the proxy answered {} and no explanation", answer.status.as_u16()))?;
+        let told: Told = serde_json::from_str(&answer.body).map_err(|_| answer.fault())?;
+        if told.decision.is_empty() && told.code.is_none() {
+            return Err(answer.fault());
+        }
         let refusal = (told.decision != "allowed").then(|| (told.code.unwrap_or_default(), told.reason.unwrap_or_default()));
         Ok(Self { rule: told.rule, refusal, needed: told.needed, rules: Vec::new() })
     }
@@ -206,6 +211,7 @@ impl Question<'_> {
             method: self.method,
             target: &target,
             upstream: self.config.name_for(&token, upstream),
+            alias: upstream.alias.as_ref(),
             unnamed: upstream.unnamed,
             ceiling: upstream.ceiling.as_ref(),
             sender: self.sender,
@@ -226,7 +232,7 @@ impl Question<'_> {
         match denial {
             Denial::Expired => verdict("expired_token", Vec::new()),
             Denial::KeyEnded | Denial::NotYetValid => verdict("invalid_token", Vec::new()),
-            Denial::WrongUpstream => Verdict::refused("wrong_upstream", format!("{denial} than `{}`", self.upstream.name)),
+            Denial::WrongUpstream { .. } => Verdict::refused("wrong_upstream", denial),
             Denial::WrongSender => verdict("wrong_sender", Vec::new()),
             Denial::BeyondCaveat => verdict("beyond_caveat", Vec::new()),
             Denial::BeyondCeiling => verdict("beyond_ceiling", self.upstream.ceiling.as_ref().map(needed).unwrap_or_default()),

@@ -18,7 +18,7 @@ use super::{SettingsArgs, secret, time};
 use crate::config::{Config, Environment};
 use crate::failure::Failure;
 use crate::keystore::Keys;
-use crate::output::{self, harmless};
+use crate::output::{self, harmless, remark};
 use crate::revocations::RevocationFile;
 
 #[derive(Debug, Args)]
@@ -49,6 +49,7 @@ pub(crate) fn run(args: InspectArgs, environment: &Environment) -> Result<(), Fa
     };
     let claims = Claims::of(&token)?;
     let config = Config::load(args.settings.into_flags(), environment)?;
+    config.unchecked().iter().for_each(|line| remark(line));
     let standing = Standing::of(&token, &config)?.unless_revoked(&token, &config)?;
     if args.json {
         output::print_json(&claims.to_json(&standing))?;
@@ -99,7 +100,7 @@ impl Standing {
             Ok(_) => Self { signature: "valid", refused: named.err() },
             Err(error) => {
                 let signature = match &error {
-                    VerifyError::UnknownKey | VerifyError::Version(_) => "not checked",
+                    VerifyError::UnknownKey(_) | VerifyError::RetiredKey | VerifyError::Version(_) => "not checked",
                     VerifyError::Signature
                     | VerifyError::Seal
                     | VerifyError::Tag
@@ -269,7 +270,7 @@ mod tests {
         let v1 = |caveats: Value| {
             let members = json!({ "iat": minted, "exp": minted + 86_400, "allowed": ["GET /user"], "caveats": caveats });
             let members = members.as_object().cloned().unwrap_or_default();
-            Claims { version: "v1", kid: None, chain: Chain::of_json(members.get("caveats")), members }
+            Claims { version: "v1", kid: None, chain_id: None, chain: Chain::of_json(members.get("caveats")), members }
         };
         let ends = UnixTime(now.0 + 900);
         let summary = v1(json!([{ "exp": ends }])).summary(now);

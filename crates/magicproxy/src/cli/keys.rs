@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use magicproxy_core::{Kem, MinterSigningKey, SealingKey, SealingPublicKey, UnixTime};
+use magicproxy_core::{Kem, KeyRing, KeySetKey, KeyStanding, MinterSigningKey, SealingKey, UnixTime};
 use magicproxy_proxy::clock;
 use serde_json::json;
 
@@ -27,7 +27,7 @@ enum KeysCommand {
     Generate(NewKeyArgs),
     /// List the keys: the first mints, all verify
     List(ListArgs),
-    /// Make new keys; tokens of the old ones stay valid, and running proxies notice by themselves
+    /// Make new keys; tokens of the old ones stay valid, and running proxies and minters notice by themselves
     Rotate(RotateArgs),
     /// Print the public key that mints
     ExportPublic(ExportArgs),
@@ -42,13 +42,16 @@ struct RotateArgs {
     /// How long the old sealing keys still open tokens: `30d`; without it, until the tokens end
     #[arg(long, value_name = "DURATION")]
     retire_after: Option<String>,
+    /// Make a new key for the signature of the key set, too: the old one announces it to those who pinned that
+    #[arg(long)]
+    key_set: bool,
 }
 
 #[derive(Debug, Args)]
 struct ExportArgs {
     #[command(flatten)]
     settings: SettingsArgs,
-    /// Print the sealing keys instead, as a JWK Set: what `mint --to` takes
+    /// Print the sealing keys instead, as a signed JWK Set: what `mint --to` takes
     #[arg(long)]
     jwks: bool,
 }
@@ -89,11 +92,11 @@ pub(crate) fn run(args: KeysArgs, environment: &Environment) -> Result<(), Failu
             if !args.jwks {
                 return Ok(output::print(&keys.ring.active().public().to_pem())?);
             }
-            let sealing: Vec<_> = keys.ring.published(clock::now()).map(SealingPublicKey::to_jwk).collect();
-            if sealing.is_empty() {
+            let now = clock::now();
+            if keys.ring.published(now).next().is_none() {
                 return Err(anyhow::anyhow!("there is no sealing key: `magicproxy keys generate` makes them").into());
             }
-            Ok(output::print_json(&json!({ "keys": sealing }))?)
+            Ok(output::print_json(&keys.ring.key_set_document(now))?)
         }
         KeysCommand::Minter(args) => {
             let key = MinterSigningKey::generate().context("a new key")?;
@@ -120,29 +123,48 @@ fn generate(args: NewKeyArgs, environment: &Environment) -> Result<(), Failure> 
     let files = &config.keys.files;
     // A folder of the Python program, or of an earlier version, lacks the sealing keys only.
     let held = if files.private.exists() { files.load()? } else { None };
-    if held.is_some_and(|keys| keys.ring.published(clock::now()).count() < Kem::ALL.len()) {
-        let made = files.add_sealing(clock::now())?;
-        return Ok(output::print(&made_sealing(&made))?);
+    if held.is_some_and(|keys| lacks_keys_of_version_2(&keys.ring)) {
+        let now = clock::now();
+        let sealing = made_sealing(&files.add_sealing(now)?);
+        let key_set = files.add_key_set(now)?.map(|(path, key)| key_set_line(&path, &key));
+        let lines: Vec<String> = [sealing].into_iter().filter(|lines| !lines.is_empty()).chain(key_set).collect();
+        return Ok(output::print(&lines.join("\n"))?);
     }
     let key = files.generate(NewKey::of(&config))?;
     output::print(&made(&key, files))?;
     let sealing = files.load_existing()?;
     let lines = sealing.ring.sealing().iter().zip(&sealing.sealing_files).map(|(key, path)| sealing_line(path, key));
-    Ok(output::print(&lines.collect::<Vec<_>>().join("\n"))?)
+    let key_set = sealing.ring.key_set().iter().zip(&sealing.key_set_files).map(|(key, path)| key_set_line(path, key));
+    Ok(output::print(&lines.chain(key_set).collect::<Vec<_>>().join("\n"))?)
+}
+
+/// Is there no sealing key of some kind, or none that signs the key set?
+fn lacks_keys_of_version_2(ring: &KeyRing) -> bool {
+    let signs = ring.key_set().iter().any(|key| key.standing().retired.is_none());
+    ring.published(clock::now()).count() < Kem::ALL.len() || !signs
 }
 
 fn rotate(args: RotateArgs, environment: &Environment) -> Result<(), Failure> {
     let retire_after = args.retire_after.as_deref().map(parse_duration).transpose();
     let retire_after = retire_after.map_err(|expected| Failure::usage(format!("--retire-after: {expected}")))?;
     let config = args.new.config(environment)?;
-    config.keys.open()?;
+    let version = config.keys.open()?.ring.key_set_version();
     let (key, retired) = config.keys.files.rotate(NewKey::of(&config))?;
     output::print(&made(&key, &config.keys.files))?;
     output::print(&format!("the old key is now `{}`: its tokens stay valid until it is deleted", retired.display()))?;
-    let now = clock::now();
+    // Later than the last change, so that whoever pinned that set takes this one for newer.
+    let now = clock::now().max(UnixTime(version.0 + 1));
     let not_after = retire_after.map(|after| UnixTime(now.0.saturating_add(after.as_secs())));
     let made = config.keys.files.rotate_sealing(now, not_after)?;
     output::print(&made_sealing(&made))?;
+    let key_set = if args.key_set {
+        Some(config.keys.files.rotate_key_set(now, not_after)?)
+    } else {
+        config.keys.files.add_key_set(now)?
+    };
+    if let Some((path, key)) = key_set {
+        output::print(&key_set_line(&path, &key))?;
+    }
     note(
         "running proxies that share this folder notice within seconds; give the new files to the others before anyone mints with the new keys",
     );
@@ -164,6 +186,10 @@ fn made_sealing(made: &[(PathBuf, SealingKey)]) -> String {
     made.iter().map(|(path, key)| sealing_line(path, key)).collect::<Vec<_>>().join("\n")
 }
 
+fn key_set_line(path: &Path, key: &KeySetKey) -> String {
+    format!("made the key {} that signs the key set\n  {}", key.id(), path.display())
+}
+
 fn sealing_line(path: &Path, key: &SealingKey) -> String {
     format!("made the sealing key {} ({})\n  {}", key.public().id(), key.public().kem(), path.display())
 }
@@ -180,7 +206,14 @@ fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
                 "not_after": key.standing().not_after.map(|time| time.0), "file": path.display().to_string(),
             })
         });
-        return Ok(output::print_json(&signing.chain(sealing).collect())?);
+        let key_set = keys.ring.key_set().iter().zip(&keys.key_set_files).map(|(key, path)| {
+            let standing = key.standing();
+            json!({
+                "kid": key.id().as_str(), "use": "key-set", "state": key_set_state(standing),
+                "not_after": standing.not_after.map(|time| time.0), "file": path.display().to_string(),
+            })
+        });
+        return Ok(output::print_json(&signing.chain(sealing).chain(key_set).collect())?);
     }
     let lines = keys.held.iter().enumerate();
     let lines = lines.map(|(at, key)| format!("{}  {:<7}  {} bits  {}", key.id, state(at), key.bits, key.path.display()));
@@ -188,8 +221,21 @@ fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
     let sealing = sealing.map(|(key, path)| {
         format!("{}  {:<7}  {:<9}  {}", key.public().id(), sealing_state(key), key.public().kem(), path.display())
     });
-    let lines: Vec<String> = lines.chain(sealing).collect();
+    let key_set =
+        keys.ring.key_set().iter().zip(&keys.key_set_files).map(|(key, path)| {
+            format!("{}  {:<7}  {:<9}  {}", key.id(), key_set_state(key.standing()), "key set", path.display())
+        });
+    let lines: Vec<String> = lines.chain(sealing).chain(key_set).collect();
     Ok(output::print(&lines.join("\n"))?)
+}
+
+fn key_set_state(standing: KeyStanding) -> &'static str {
+    let ended = standing.not_after.is_some_and(|end| clock::now() >= end);
+    match (ended, standing.retired) {
+        (true, _) => "ended",
+        (false, Some(_)) => "retired",
+        (false, None) => "active",
+    }
 }
 
 fn sealing_state(key: &SealingKey) -> &'static str {

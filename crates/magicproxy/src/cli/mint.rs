@@ -9,21 +9,22 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{ArgGroup, Args};
-use http::{Request, StatusCode};
+use http::Request;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use magicproxy_core::limit::Limit;
-use magicproxy_core::{MintLimits, MintOrder, RawRule};
+use magicproxy_core::{KnownNames, MintLimits, MintOrder, RawRule};
 use magicproxy_proxy::clock;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::asking::AskingArgs;
 use super::inspect::Claims;
 use super::{SettingsArgs, secret};
 use crate::client::Peer;
 use crate::config::{Config, Environment, parse_duration};
 use crate::failure::Failure;
-use crate::output::{self, harmless, remark};
+use crate::output::{self, remark};
 use crate::wire;
 
 #[derive(Debug, Args)]
@@ -40,7 +41,7 @@ pub(crate) struct MintArgs {
     /// How long the token lives: `24h`, `90m`, or a number of seconds
     #[arg(long, value_name = "DURATION")]
     expires_in: Option<String>,
-    /// Name of the upstream that the credential is for
+    /// Name of the upstream that the credential is for; with --to URL, the proxy is asked whether it has it
     #[arg(long, value_name = "NAME")]
     aud: Option<String>,
     /// Let refusals say which rule would be needed
@@ -53,27 +54,26 @@ pub(crate) struct MintArgs {
     #[arg(long, value_name = "NAME", group = "credential")]
     credential_env: Option<String>,
     /// Mint at a running proxy instead of with the private key
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", group = "asked")]
     proxy: Option<String>,
-    /// Seal to a proxy's public key instead: a JWK file, or the URL of the proxy, whose key is fetched once and kept
-    #[arg(long, value_name = "FILE|URL", conflicts_with = "proxy", requires = "aud")]
+    /// Seal to a proxy's public key instead: a JWK file, or the URL of the proxy, whose key set is pinned
+    #[arg(long, value_name = "FILE|URL", conflicts_with = "proxy", group = "asked")]
     to: Option<String>,
     /// How many requests there may be with it: `requests=100/1h`, `total=3` or `concurrent=2`; such a token needs a proxy with a store
     #[arg(long, value_name = "LIMIT")]
     limit: Option<Limit>,
     #[command(flatten)]
     sealed: sealed::SealedArgs,
-    /// Send the credential over plain http to another machine
-    #[arg(long, requires = "proxy")]
-    danger_plain_http: bool,
+    #[command(flatten)]
+    asking: AskingArgs,
 }
 
 /// Mints, and prints the token.
 pub(crate) fn run(args: MintArgs, environment: &Environment) -> Result<(), Failure> {
     let order = order(&args, environment)?;
     let token = match (&args.proxy, &args.to) {
-        (_, Some(to)) => sealed::mint(to, &args.sealed, order, environment)?,
-        (Some(url), None) => at_proxy(url, order, args.danger_plain_http)?,
+        (_, Some(to)) => sealed::mint(&sealed::Sealing { to, args: &args.sealed, asking: &args.asking }, order, environment)?,
+        (Some(url), None) => at_proxy(&args.asking.peer_for_secrets(url)?, &order)?,
         (None, None) => offline(order, Config::load(args.settings.into_flags(), environment)?)?,
     };
     output::print(&token)?;
@@ -125,10 +125,14 @@ pub(super) fn rule(text: &str) -> Result<RawRule, String> {
 fn offline(order: MintOrder, config: Config) -> Result<Zeroizing<String>, Failure> {
     let keys = config.keys.open()?;
     let upstream = config.upstream_named(order.aud.as_deref()).map_err(Failure::usage)?;
+    config.unchecked().iter().for_each(|line| remark(line));
     let accepted = upstream.acceptance.max_lifetime.map_or(config.minting.max_lifetime, Duration::from_secs);
     let limits = MintLimits {
         work: magicproxy_core::policy::Work::unlimited(),
         upstream: &upstream.name,
+        alias: upstream.alias.as_ref(),
+        // The configuration is at hand.
+        names: KnownNames::Listed,
         scopes: &upstream.scopes,
         patterns: upstream.patterns,
         default_lifetime: config.minting.default_lifetime,
@@ -142,17 +146,11 @@ fn offline(order: MintOrder, config: Config) -> Result<Zeroizing<String>, Failur
     Ok(minted.token)
 }
 
-fn at_proxy(url: &str, order: MintOrder, danger_plain_http: bool) -> Result<Zeroizing<String>, Failure> {
-    let peer = Peer::for_secrets(url, danger_plain_http).map_err(Failure::usage)?;
-    let body = Zeroizing::new(to_json(&order)?);
+fn at_proxy(peer: &Peer, order: &MintOrder) -> Result<Zeroizing<String>, Failure> {
+    let body = Zeroizing::new(to_json(order)?);
     let request = Request::post("/").header("content-type", "application/json").body(Full::new(Bytes::from_owner(body)));
     let answer = wire::runtime()?.block_on(peer.send("/__magictoken", request.context("request")?))?;
-    if answer.status != StatusCode::OK {
-        let problem: Value = serde_json::from_str(&answer.body).unwrap_or_default();
-        let reason = ["detail", "message", "title"].iter().find_map(|name| problem.get(name)?.as_str()).unwrap_or_default();
-        return Err(anyhow::anyhow!("the proxy answered {}: {}", answer.status.as_u16(), harmless(reason)).into());
-    }
-    Ok(Zeroizing::new(answer.body.trim().to_owned()))
+    Ok(Zeroizing::new(answer.content("application/jwt")?.trim().to_owned()))
 }
 
 /// The order as the proxy reads it. Absent is not null.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{ArgGroup, Args};
-use http::{Request, StatusCode};
+use http::Request;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use magicproxy_core::limit::Limit;
@@ -13,9 +13,10 @@ use magicproxy_core::{
     UpstreamName,
 };
 use magicproxy_proxy::clock;
-use serde_json::{Value, json};
+use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::asking::AskingArgs;
 use super::inspect::Claims;
 use super::{mint, secret};
 use crate::client::Peer;
@@ -39,11 +40,10 @@ pub(crate) struct NarrowArgs {
     #[command(flatten)]
     caveat: CaveatArgs,
     /// Have this proxy do it: what a token of version 1 needs
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", group = "asked")]
     proxy: Option<String>,
-    /// Send the token over plain http to another machine
-    #[arg(long, requires = "proxy")]
-    danger_plain_http: bool,
+    #[command(flatten)]
+    asking: AskingArgs,
 }
 
 /// What the new token may do less.
@@ -84,8 +84,16 @@ pub(crate) fn run(args: &NarrowArgs, environment: &Environment) -> Result<(), Fa
     let parsed = UnverifiedToken::parse(&token).context("token")?;
     ensure_something_is_left(&parsed, &caveat)?;
     let narrowed = match (&args.proxy, &parsed) {
-        (Some(url), _) => at_proxy(&Peer::for_secrets(url, args.danger_plain_http).map_err(Failure::usage)?, &token, &caveat)?,
-        (None, UnverifiedToken::V2(_)) => caveat.append_to(&token).map_err(refused)?,
+        (Some(url), _) => at_proxy(&args.asking.peer_for_secrets(url)?, &token, &caveat)?,
+        (None, UnverifiedToken::V2(of)) => {
+            if let Some(name) = caveat.aud.as_ref().filter(|name| **name != of.claims().aud) {
+                note(&format!(
+                    "not checked: whether `{name}` is another name of the upstream `{}`, which the token is for: if not, nothing is left",
+                    of.claims().aud
+                ));
+            }
+            caveat.append_to(&token).map_err(refused)?
+        }
         (None, UnverifiedToken::V1(_)) => {
             return Err(Failure::usage("only its proxy can narrow a token of version 1: name it (--proxy URL)"));
         }
@@ -210,10 +218,5 @@ pub(super) fn ask(peer: &Peer, path: &str, token: &str, body: Bytes) -> Result<Z
         .body(Full::new(body))
         .context("the token cannot stand in a header")?;
     let answer = wire::runtime()?.block_on(peer.send(path, request))?;
-    if answer.status != StatusCode::OK {
-        let problem: Value = serde_json::from_str(&answer.body).unwrap_or_default();
-        let reason = ["detail", "message", "title"].iter().find_map(|name| problem.get(name)?.as_str()).unwrap_or_default();
-        return Err(anyhow::anyhow!("the proxy answered {}: {}", answer.status.as_u16(), harmless(reason)).into());
-    }
-    Ok(Zeroizing::new(answer.body.trim().to_owned()))
+    Ok(Zeroizing::new(answer.content("application/jwt")?.trim().to_owned()))
 }

@@ -1,69 +1,238 @@
-//! The public keys of proxies that tokens are sealed to: from a file, or fetched once and kept.
+//! The public keys of proxies that tokens are sealed to: from a file, or asked for and pinned.
 //!
-//! Whoever gives us other keys gets our credentials. So keys come over TLS or from this machine, and those that were fetched
-//! first stay until their user says otherwise.
+//! Whoever gives us other keys gets our credentials. So keys come over TLS or from this machine, and a set that was pinned is
+//! followed by those only that its signing key signed (`token-v2.md` section 7), until its user says otherwise.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-use http::{Request, StatusCode};
-use http_body_util::Full;
-use hyper::body::Bytes;
-use magicproxy_core::{Kem, PublicKeySet, SealingPublicKey};
+use anyhow::{Context as _, anyhow};
+use magicproxy_core::{Kem, KeySetError, PublicKeySet, SealingPublicKey, SignedKeySet};
+use magicproxy_proxy::clock;
 
 use super::secret;
-use crate::client::Peer;
+use crate::client::{AskFault, AskFaultKind, Peer};
 use crate::config::Environment;
 use crate::failure::Failure;
 use crate::keystore::write;
-use crate::output::note;
+use crate::output::{harmless, note};
 use crate::wire;
 
-/// Where keys are to come from.
-#[derive(Debug)]
-pub(super) struct Source<'a> {
-    /// A file, or the URL of a proxy.
-    pub(super) to: &'a str,
-    /// Fetch again what was fetched before.
-    pub(super) refresh: bool,
+/// The preferred key of that kind in a file.
+pub(super) fn of_file(path: &str, kem: Kem) -> Result<SealingPublicKey, Failure> {
+    let text = secret::whole_file(Path::new(path)).context("--to")?;
+    let old = SignedKeySet::first(&text).is_ok_and(|set| set.ensure_current(clock::now()) == Err(KeySetError::Expired));
+    if old {
+        note(&format!("warning: the keys in `{}` are old: the proxy may have others by now", harmless(path)));
+    }
+    let set = PublicKeySet::from_json(&text).map_err(|error| Failure::usage(format!("--to `{}`: {error}", harmless(path))))?;
+    preferred(set.keys(), kem, path)
 }
 
-impl Source<'_> {
-    /// The preferred key of that kind.
-    pub(super) fn key(&self, kem: Kem, environment: &Environment) -> Result<SealingPublicKey, Failure> {
-        let text = if self.to.starts_with("http://") || self.to.starts_with("https://") {
-            self.fetched(environment)?
-        } else {
-            secret::whole_file(Path::new(self.to)).context("--to")?.to_string()
-        };
-        let set = PublicKeySet::from_json(&text).map_err(|error| Failure::usage(format!("--to `{}`: {error}", self.to)))?;
-        let key = set.keys().iter().find(|key| key.kem() == kem).cloned();
-        key.ok_or_else(|| Failure::usage(format!("--to `{}`: there is no key of the kind `{kem}`", self.to)))
-    }
+fn preferred(keys: &[SealingPublicKey], kem: Kem, from: &str) -> Result<SealingPublicKey, Failure> {
+    let key = keys.iter().find(|key| key.kem() == kem).cloned();
+    key.ok_or_else(|| Failure::usage(format!("--to `{}`: there is no key of the kind `{kem}`", harmless(from))))
+}
 
-    fn fetched(&self, environment: &Environment) -> Result<String, Failure> {
-        let peer = Peer::parse(self.to).map_err(Failure::usage)?;
-        if !peer.is_private() {
-            let message =
-                format!("--to `{}`: over plain http anyone on the way could give another key: use https, or a file", self.to);
+/// A proxy whose keys are pinned.
+pub(super) struct PinnedProxy<'a> {
+    pub(super) peer: &'a Peer,
+    pub(super) refresh: Refresh,
+}
+
+/// What becomes of a pin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refresh {
+    /// It says which sets are followed.
+    Follow,
+    /// It is replaced by what the proxy has now.
+    Replace,
+}
+
+/// A key of a proxy.
+pub(super) struct Found {
+    pub(super) key: SealingPublicKey,
+    /// Why the proxy could not be asked, where the key is from the pin.
+    pub(super) unreachable: Option<AskFault>,
+}
+
+impl PinnedProxy<'_> {
+    /// The preferred key of that kind: of the proxy's present set, or of the pinned one where the proxy cannot be reached.
+    pub(super) fn key(&self, kem: Kem, environment: &Environment) -> Result<Found, Failure> {
+        let url = self.peer.url();
+        if !self.peer.is_private() {
+            let message = format!("--to `{url}`: over plain http anyone on the way could give another key: use https, or a file");
             return Err(Failure::usage(message));
         }
-        let path = pin(&peer, environment)?;
-        if !self.refresh && path.exists() {
-            return Ok(std::fs::read_to_string(&path).with_context(|| format!("`{}`", path.display()))?);
-        }
-        let request = Request::get("/").body(Full::new(Bytes::new())).context("request")?;
-        let answer = wire::runtime()?.block_on(peer.send("/__magictoken/keys", request))?;
-        if answer.status != StatusCode::OK {
-            return Err(anyhow::anyhow!("{} answered {} and no keys", self.to, answer.status.as_u16()).into());
-        }
-        let set = PublicKeySet::from_json(&answer.body).with_context(|| self.to.to_owned())?;
-        keep(&path, &answer.body)?;
-        for key in set.keys() {
-            note(&format!("pinned the key {} ({}) of {} in {}", key.id(), key.kem(), self.to, path.display()));
-        }
-        Ok(answer.body)
+        let path = pin(self.peer, environment)?;
+        let pinned = if self.refresh == Refresh::Follow { Pin::read(&path)? } else { None };
+        let document = match wire::runtime()?.block_on(self.peer.get("/__magictoken/keys")) {
+            Ok(answer) => answer.content("application/jwk-set+json")?,
+            Err(fault) => return offline(pinned, kem, fault),
+        };
+        let present = match &pinned {
+            Some(pinned) => {
+                pinned.followed_by(document).map_err(|fault| anyhow!("{url}: {fault} (pinned in `{}`)", path.display()))?
+            }
+            None => Pin::first(document).map_err(|error| anyhow!("{url}: {error}"))?,
+        };
+        present.keep(pinned.as_ref(), &path, &url)?;
+        Ok(Found { key: preferred(present.keys(), kem, &url)?, unreachable: None })
     }
+}
+
+/// What is pinned may be used until it expires: the proxy may have retired the key meanwhile, and nobody says so.
+fn offline(pinned: Option<Pin>, kem: Kem, fault: AskFault) -> Result<Found, Failure> {
+    // Somebody who is there and is not the proxy is no reason to go on without it.
+    let Some(pinned) = pinned.filter(|_| fault.kind == AskFaultKind::Unreachable) else { return Err(fault.into()) };
+    let set = match &pinned.set {
+        PinnedSet::Signed(set) => set,
+        PinnedSet::Unsigned(_) => {
+            return Err(anyhow!(
+                "{fault}; and the keys that are pinned are not signed, so that nobody can tell how old they are"
+            )
+            .into());
+        }
+    };
+    set.ensure_current(clock::now()).map_err(|error| anyhow!("{fault}; and of what is pinned: {error}"))?;
+    Ok(Found { key: preferred(set.keys(), kem, "the pinned keys")?, unreachable: Some(fault) })
+}
+
+/// A key set that was taken for the proxy's own.
+struct Pin {
+    /// As it came.
+    document: String,
+    set: PinnedSet,
+}
+
+enum PinnedSet {
+    Signed(SignedKeySet),
+    /// Of a proxy without a key for that, or from before sets were signed.
+    Unsigned(PublicKeySet),
+}
+
+/// Why a set does not follow a pinned one.
+#[derive(Debug, PartialEq, Eq)]
+enum PinFault {
+    Set(KeySetError),
+    BeforeSignatures,
+    Changed,
+}
+
+const REFRESH: &str = "if the proxy's operator says that it is right (`magicproxy keys list`), say --refresh";
+
+impl std::fmt::Display for PinFault {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Set(error @ (KeySetError::Expired | KeySetError::NotYetValid)) => write!(formatter, "{error}"),
+            Self::Set(KeySetError::RolledBack) => {
+                write!(formatter, "{}: its key folder is behind that of another replica; {REFRESH}", KeySetError::RolledBack)
+            }
+            Self::Set(error) => write!(formatter, "{error}; {REFRESH}"),
+            Self::BeforeSignatures => write!(
+                formatter,
+                "its keys were pinned before key sets were signed, so that nobody can tell whether the present ones follow them; {REFRESH}"
+            ),
+            Self::Changed => {
+                write!(formatter, "its keys are not those that are pinned, and it does not sign its key set; {REFRESH}")
+            }
+        }
+    }
+}
+
+impl Pin {
+    fn read(path: &Path) -> Result<Option<Self>, Failure> {
+        let named = || format!("`{}`", path.display());
+        let document = match std::fs::read_to_string(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            document => document.with_context(named)?,
+        };
+        Ok(Some(Self::parse(document).map_err(|error| anyhow!("{}: {error}; --refresh writes it anew", named()))?))
+    }
+
+    /// What a first contact is told is believed: it came over TLS, or from this machine.
+    fn first(document: String) -> Result<Self, KeySetError> {
+        let pin = Self::parse(document)?;
+        match &pin.set {
+            PinnedSet::Signed(set) => set.ensure_current(clock::now())?,
+            PinnedSet::Unsigned(_) => {}
+        }
+        Ok(pin)
+    }
+
+    fn parse(document: String) -> Result<Self, KeySetError> {
+        let set = match SignedKeySet::first(&document) {
+            Ok(set) => PinnedSet::Signed(set),
+            Err(KeySetError::Unsigned) => {
+                PinnedSet::Unsigned(PublicKeySet::from_json(&document).map_err(|_| KeySetError::Malformed)?)
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Self { document, set })
+    }
+
+    /// The set that the proxy shows now, if it follows this one.
+    fn followed_by(&self, document: String) -> Result<Self, PinFault> {
+        match &self.set {
+            PinnedSet::Signed(pinned) => {
+                let set = SignedKeySet::following(&document, pinned.signer(), pinned.version()).map_err(PinFault::Set)?;
+                set.ensure_current(clock::now()).map_err(PinFault::Set)?;
+                Ok(Self { document, set: PinnedSet::Signed(set) })
+            }
+            PinnedSet::Unsigned(pinned) => match Self::parse(document).map_err(PinFault::Set)? {
+                Self { set: PinnedSet::Signed(_), .. } => Err(PinFault::BeforeSignatures),
+                present if ids(present.keys()) == ids(pinned.keys()) => Ok(present),
+                _ => Err(PinFault::Changed),
+            },
+        }
+    }
+
+    fn keys(&self) -> &[SealingPublicKey] {
+        match &self.set {
+            PinnedSet::Signed(set) => set.keys(),
+            PinnedSet::Unsigned(set) => set.keys(),
+        }
+    }
+
+    fn signer(&self) -> Option<&str> {
+        match &self.set {
+            PinnedSet::Signed(set) => Some(set.signer().id().as_str()),
+            PinnedSet::Unsigned(_) => None,
+        }
+    }
+
+    /// Writes the pin, and says what is new in it.
+    fn keep(&self, before: Option<&Self>, path: &Path, url: &str) -> Result<(), Failure> {
+        let new_keys = before.is_none_or(|before| ids(before.keys()) != ids(self.keys()));
+        let new_signer = before.is_none_or(|before| before.signer() != self.signer());
+        let written = self.write(path);
+        if !new_keys && !new_signer {
+            // The same keys, fresher: what cannot be written now is written next time.
+            return Ok(());
+        }
+        written?;
+        for key in self.keys().iter().filter(|_| new_keys) {
+            note(&format!("pinned the key {} ({}) of {url} in {}", key.id(), key.kem(), path.display()));
+        }
+        match self.signer().filter(|_| new_signer) {
+            Some(signer) => note(&format!("pinned the key {signer}, which signs the key set of {url}")),
+            None if new_signer => {
+                note(&format!("warning: {url} does not sign its key set, so that its next rotation will need --refresh"));
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// In one step, and under a name of this process's own: others may be minting.
+    fn write(&self, path: &Path) -> anyhow::Result<()> {
+        write::create_folder_of(path)?;
+        let staged = write::staged_public(&path.with_extension(std::process::id().to_string()), &self.document)?;
+        std::fs::rename(&staged, path).with_context(|| format!("`{}`", path.display()))
+    }
+}
+
+fn ids(keys: &[SealingPublicKey]) -> Vec<&str> {
+    keys.iter().map(|key| key.id().as_str()).collect()
 }
 
 /// One file for each proxy.
@@ -74,10 +243,4 @@ fn pin(peer: &Peer, environment: &Environment) -> Result<PathBuf, Failure> {
     let legal = |c: char| if c.is_ascii_alphanumeric() || "-.".contains(c) { c } else { '_' };
     let name: String = peer.place().chars().map(legal).collect();
     Ok(data.join("magicproxy/proxies").join(format!("{name}.jwks")))
-}
-
-fn keep(path: &Path, text: &str) -> anyhow::Result<()> {
-    write::create_folder_of(path)?;
-    let staged = write::staged_public(path, text)?;
-    std::fs::rename(&staged, path).with_context(|| format!("`{}`", path.display()))
 }

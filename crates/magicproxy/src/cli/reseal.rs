@@ -8,9 +8,9 @@ use hyper::body::Bytes;
 use magicproxy_core::{RuleCompiler, UnverifiedToken};
 use magicproxy_proxy::clock;
 
+use super::asking::AskingArgs;
 use super::inspect::Claims;
 use super::{SettingsArgs, narrow, secret};
-use crate::client::Peer;
 use crate::config::{Config, Environment};
 use crate::failure::Failure;
 use crate::output::{self, remark};
@@ -30,11 +30,10 @@ pub(crate) struct ResealArgs {
     #[arg(long, value_name = "NAME", group = "source")]
     token_env: Option<String>,
     /// Have a running proxy do it instead of the private keys at hand
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", group = "asked")]
     proxy: Option<String>,
-    /// Send the token over plain http to another machine
-    #[arg(long, requires = "proxy")]
-    danger_plain_http: bool,
+    #[command(flatten)]
+    asking: AskingArgs,
 }
 
 /// Reseals, and prints the token.
@@ -46,12 +45,13 @@ pub(crate) fn run(args: ResealArgs, environment: &Environment) -> Result<(), Fai
     };
     let resealed = match &args.proxy {
         Some(url) => {
-            let peer = Peer::for_secrets(url, args.danger_plain_http).map_err(Failure::usage)?;
+            let peer = args.asking.peer_for_secrets(url)?;
             narrow::ask(&peer, "/__magictoken/reseal", &token, Bytes::new())?
         }
         None => {
             let config = Config::load(args.settings.into_flags(), environment)?;
             let keys = config.keys.open()?;
+            config.unchecked().iter().for_each(|line| remark(line));
             let claims = UnverifiedToken::parse(&token).context("token")?.claims_for_display().unwrap_or_default();
             let upstream = config.upstream_named(claims.get("aud").and_then(|aud| aud.as_str())).map_err(Failure::usage)?;
             keys.ring

@@ -212,6 +212,13 @@ fn facts(config: &Config, keys: &Keys) -> Vec<String> {
             "without sealing keys, so nobody mints with the public key alone (`magicproxy keys generate` makes them)".to_owned(),
         );
     }
+    if accepts_v2 && keys.ring.published(clock::now()).next().is_some() && keys.ring.key_set().is_empty() {
+        facts.push(
+            "without a key that signs the key set, so whoever mints with `--to` cannot follow a rotation (`magicproxy keys generate` makes one; \
+             replicas need the same)"
+                .to_owned(),
+        );
+    }
     facts.push(if config.minting.open {
         "minting is open: whoever brings a credential may have a token (POST /__magictoken)".to_owned()
     } else {

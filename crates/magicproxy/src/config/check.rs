@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use magicproxy_core::{PatternMode, RawRule, Rule, RuleFault, Scope, ScopeName, Scopes};
-use magicproxy_proxy::settings::{Limits, MintSettings, Quota, Timeouts};
+use magicproxy_proxy::settings::{Announcement, Limits, MintSettings, Quota, Timeouts};
 
 use super::fault::{Fault, Sources};
 use super::keys::KEYS_HERE;
 use super::limits::RawQuota;
 use super::raw::{RawConfig, RawLimits, RawMint, RawTimeouts, RawUpstream};
 use super::setting::{Given, Origin, Setting};
-use super::value::{DurationText, MintPolicy, RawRuleSetting};
+use super::value::{AnnounceChoice, DurationText, MintPolicy, RawRuleSetting};
 use super::{Config, KeySettings, LogSettings, address};
 use crate::keystore::KeyFiles;
 
@@ -179,6 +179,10 @@ impl Checker<'_> {
             open: value(&raw.policy, MintPolicy::Open) == MintPolicy::Open,
             default_lifetime: self.lifetime("mint.default_lifetime", &raw.default_lifetime).unwrap_or(defaults.default_lifetime),
             max_lifetime: self.lifetime("mint.max_lifetime", &raw.max_lifetime).unwrap_or(defaults.max_lifetime),
+            announce: match value(&raw.announce, AnnounceChoice::Root) {
+                AnnounceChoice::Root => Announcement::Root,
+                AnnounceChoice::All => Announcement::All,
+            },
         };
         let said = raw.default_lifetime.given().filter(|given| given.origin != Origin::Default);
         if let Some(given) = said.filter(|_| minting.default_lifetime > minting.max_lifetime) {

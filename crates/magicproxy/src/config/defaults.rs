@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use magicproxy_proxy::settings::{Limits, MintSettings, Timeouts};
+use magicproxy_proxy::settings::{Announcement, Limits, MintSettings, Timeouts};
 
 use super::WorkingDirectory;
 use super::carrier::{CarrierText, RefusalChoice};
@@ -14,8 +14,8 @@ use super::plugins;
 use super::raw::{RawAcme, RawConfig, RawKeys, RawLimits, RawLog, RawMint, RawState, RawTimeouts, RawUpstream};
 use super::setting::{Origin, Setting};
 use super::value::{
-    DurationText, ForwardingChoice, HostCheckChoice, LogLevel, MintPolicy, ProtocolChoice, SlashChoice, StoreChoice,
-    StrangersChoice,
+    AnnounceChoice, DurationText, ForwardingChoice, HostCheckChoice, LogLevel, MintPolicy, ProtocolChoice, SlashChoice,
+    StoreChoice, StrangersChoice,
 };
 
 /// The folder of keys where there is no home folder and the working directory is nobody's.
@@ -97,6 +97,10 @@ fn mint(mint: &MintSettings) -> RawMint {
         policy: set(if mint.open { MintPolicy::Open } else { MintPolicy::Closed }),
         default_lifetime: duration(mint.default_lifetime),
         max_lifetime: duration(mint.max_lifetime),
+        announce: set(match mint.announce {
+            Announcement::Root => AnnounceChoice::Root,
+            Announcement::All => AnnounceChoice::All,
+        }),
     }
 }
 

@@ -282,7 +282,7 @@ impl Checker<'_> {
 
     fn bound(&mut self, given: &Given<String>, upstreams: &[Arc<UpstreamSettings>]) -> Option<UpstreamName> {
         let names = || upstreams.iter().map(|upstream| upstream.name.as_str());
-        let found = upstreams.iter().find(|upstream| upstream.name.as_str() == given.value);
+        let found = upstreams.iter().find(|upstream| upstream.is_called(&given.value));
         if found.is_none() {
             let help = match suggest::nearest(&given.value, names()) {
                 Some(meant) => format!("did you mean `{meant}`?"),

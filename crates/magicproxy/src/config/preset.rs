@@ -101,6 +101,12 @@ impl PresetChoice {
         PRESETS.iter().map(|preset| preset.name.name())
     }
 
+    /// The preset whose API root this is.
+    pub(crate) fn of_root(root: &str) -> Option<Self> {
+        let root = root.trim_end_matches('/');
+        PRESETS.iter().find(|preset| preset.api_root == Some(root)).map(|preset| preset.name)
+    }
+
     /// The API root that a preset brings.
     pub(crate) fn root_of(name: &str) -> Option<&'static str> {
         PRESETS.iter().find(|preset| preset.name.name() == name)?.api_root
@@ -124,10 +130,7 @@ fn with_preset(raw: RawUpstream, table: Option<&str>, defaults: Option<RawUpstre
     let root = api_root(&raw).or_else(|| defaults.as_ref().and_then(api_root));
     let chosen = match raw.preset.given() {
         Some(given) => Some(given.value),
-        None => table.and_then(PresetChoice::of_name).or_else(|| {
-            let of_root = PRESETS.iter().find(|preset| preset.api_root.is_some() && preset.api_root == root.as_deref());
-            of_root.map(|preset| preset.name)
-        }),
+        None => table.and_then(PresetChoice::of_name).or_else(|| root.as_deref().and_then(PresetChoice::of_root)),
     };
     let preset = PRESETS.iter().find(|preset| Some(preset.name) == chosen);
     let mut raw = match preset {

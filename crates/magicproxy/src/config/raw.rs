@@ -12,8 +12,8 @@ use super::carrier::{CarrierText, RefusalChoice};
 use super::setting::{Entry, FromText as _, Given, Origin, Section, Setting, section};
 use super::size::SizeText;
 use super::value::{
-    DurationText, FailureChoice, ForwardingChoice, HostCheckChoice, LogFormat, LogLevel, MintPolicy, PresetChoice,
-    ProtocolChoice, RawRuleSetting, SlashChoice, StoreChoice, StoreUrlText, StrangersChoice, VersionChoice,
+    AnnounceChoice, DurationText, FailureChoice, ForwardingChoice, HostCheckChoice, LogFormat, LogLevel, MintPolicy,
+    PresetChoice, ProtocolChoice, RawRuleSetting, SlashChoice, StoreChoice, StoreUrlText, StrangersChoice, VersionChoice,
 };
 
 /// Configuration of Magic API Proxy.
@@ -150,6 +150,8 @@ section! {
         default_lifetime: DurationText,
         /// The longest lifetime that may be ordered.
         max_lifetime: DurationText,
+        /// What clients without a token are told: of the API at the `root` only, or of `all` upstreams, mounts and scopes.
+        announce: AnnounceChoice,
     }
 }
 

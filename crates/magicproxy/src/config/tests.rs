@@ -55,7 +55,8 @@ fn nothing_said_is_right() {
     let config = native("").check().unwrap();
     assert_eq!(config.listeners[0].listen.to_string(), "127.0.0.1:5000");
     assert_eq!(config.upstreams[0].api_root.to_string(), "https://api.github.com");
-    assert_eq!(config.upstreams[0].name.as_str(), "api.github.com");
+    assert_eq!(config.upstreams[0].name.as_str(), "github");
+    assert!(config.upstreams[0].is_called("api.github.com") && !config.upstreams[0].is_called("github.com"));
     assert!(config.upstream_assumed && config.minting.open && !config.upstreams[0].websocket);
     assert_eq!(config.minting.default_lifetime, Duration::from_secs(24 * 3600));
 }
@@ -574,4 +575,55 @@ fn python_plugins_are_named() {
     std::fs::write(folder.path().join("do_lets_encrypt.py"), "").unwrap();
     let text = faults(python(&serde_json::json!({ "plugins_location": folder.path() }).to_string()).0).replace('\n', " ");
     assert!(text.contains("do_lets_encrypt.py") && text.contains("magicproxy plugin import"), "{text}");
+}
+
+/// A preset that is recognised by its API root gives its name; the host is accepted besides. Whoever says a name has that one.
+#[test]
+fn an_upstream_has_the_name_of_its_preset() {
+    #[track_caller]
+    fn check(text: &str, name: &str, alias: Option<&str>) {
+        let config = native(text).check().unwrap();
+        let upstream = &config.upstreams[0];
+        assert_eq!((upstream.name.as_str(), upstream.alias.as_ref().map(|alias| alias.as_str())), (name, alias), "{text}");
+        assert_eq!(upstream.stored_name().as_str(), alias.unwrap_or(name));
+        for name in [name].into_iter().chain(alias) {
+            assert_eq!(config.upstream_named(Some(name)).unwrap().name, upstream.name);
+            let bound = native(&format!("{text}\n[[listeners]]\nlisten = '127.0.0.1:7'\nupstream = '{name}'")).check().unwrap();
+            assert_eq!(bound.listeners[0].upstream.as_ref(), Some(&upstream.name), "{text} {name}");
+        }
+    }
+    check("", "github", Some("api.github.com"));
+    check("upstream.api_root = 'https://api.github.com/'", "github", Some("api.github.com"));
+    check("upstream.preset = 'openai'", "openai", Some("api.openai.com"));
+    check("upstream.api_root = 'https://api.digitalocean.com'", "digitalocean", Some("api.digitalocean.com"));
+    check("upstream.api_root = 'https://api.example.com:8443/v1'", "api.example.com:8443", None);
+    // Another server of the same kind is not GitHub's.
+    check("upstream.preset = 'github'\nupstream.api_root = 'https://ghe.example/api/v3'", "ghe.example", None);
+    check("upstream.name = 'api'", "api", None);
+    check("upstream.name = 'api.github.com'", "api.github.com", None);
+    check("[upstreams.gh]\npreset = 'github'", "gh", None);
+}
+
+#[test]
+fn no_two_upstreams_have_one_name() {
+    for (text, name) in [
+        (
+            "upstream.api_root = 'https://api.github.com'\n[upstreams.github]\npreset = 'none'\napi_root = 'https://x.example'",
+            "github",
+        ),
+        (
+            "upstream.api_root = 'https://api.github.com'\n[upstreams.\"api.github.com\"]\napi_root = 'https://x.example'",
+            "api.github.com",
+        ),
+        ("upstream.api_root = 'https://x.example'\n[upstreams.\"x.example\"]\napi_root = 'https://y.example'", "x.example"),
+        (
+            "upstream.api_root = 'https://x.example'\n[upstreams.a]\nname = 'x.example'\napi_root = 'https://y.example'",
+            "x.example",
+        ),
+        ("[upstreams.a]\nname = 'b'\napi_root = 'https://x.example'\n[upstreams.b]\napi_root = 'https://y.example'", "b"),
+    ] {
+        check(text, &[&format!("the name `{name}` is taken by another upstream")]);
+    }
+    let renamed = "upstream.api_root = 'https://api.github.com'\nupstream.name = 'hub'\n[upstreams.github]\nmount = '/g'";
+    assert!(native(renamed).check().is_ok());
 }

@@ -15,9 +15,10 @@ use rustls_pki_types::pem::PemObject as _;
 
 use super::carrier::RefusalChoice;
 use super::check::{Checker, list, value};
+use super::fault::Fault;
 use super::raw::{RawConfig, RawUpstream};
 use super::setting::{Given, Origin, Section as _, Setting};
-use super::value::{ForwardingChoice, ProtocolChoice, SlashChoice};
+use super::value::{ForwardingChoice, PresetChoice, ProtocolChoice, SlashChoice};
 use crate::failure::reason;
 
 /// One upstream as it was written, with the name of its table.
@@ -75,6 +76,7 @@ impl Checker<'_> {
         let acceptance = self.acceptance(&config.tokens, minting, &table.key, raw);
         let response_timeout = self.response_timeout(config, table);
         let name = self.name(table, api_root.as_ref());
+        let alias = alias(table, name.as_ref(), api_root.as_ref());
         let placing = self.placing(table);
         let protocol = self.protocol(table, api_root.as_ref(), placing.as_ref());
         let ceiling = self.ceiling(table, patterns);
@@ -86,6 +88,7 @@ impl Checker<'_> {
         let unnamed = if table.name.is_none() || alone { UnnamedTokens::Accept } else { UnnamedTokens::Refuse };
         Some(Arc::new(UpstreamSettings {
             name: name?,
+            alias,
             api_root: api_root?,
             protocol: protocol?,
             placing: placing?,
@@ -109,14 +112,19 @@ impl Checker<'_> {
         }))
     }
 
-    /// What is said, else the name of the table, else host and port of the API root.
+    /// What is said, else the name of the table, else that of the preset whose API root this is, else host and port of the API
+    /// root.
     fn name(&mut self, table: &Table<'_>, api_root: Option<&ApiRoot>) -> Option<UpstreamName> {
         const EXPECTED: &str = "expected 1 to 255 characters of `A-Z a-z 0-9 . _ : - [ ]`";
         let parse = |text: &str| UpstreamName::parse(text).ok_or_else(|| EXPECTED.to_owned());
         match (table.raw.name.given(), table.name) {
             (Some(_), _) => self.text(&table.key("name"), &table.raw.name, parse),
             (None, Some(name)) => parse(name).map_err(|text| self.fault(format!("{}: {text}", table.key), &table.origin())).ok(),
-            (None, None) => UpstreamName::parse(api_root?.authority().as_str()),
+            (None, None) => {
+                let root = api_root?;
+                let preset = PresetChoice::of_root(&root.to_string()).map(PresetChoice::name);
+                UpstreamName::parse(preset.unwrap_or_else(|| root.authority().as_str()))
+            }
         }
     }
 
@@ -212,12 +220,18 @@ impl Checker<'_> {
         }
     }
 
-    /// `[upstream]` may have its name from its API root, and so may somebody's table.
+    /// `[upstream]` may have its name from its API root, and so may somebody's table; and no upstream has the name by which the
+    /// tokens of another may call that.
     fn distinct_from_the_unnamed(&mut self, tables: &[Table<'_>], checked: &[Arc<UpstreamSettings>]) {
         let (Some(table), Some((first, others))) = (tables.first(), checked.split_first()) else { return };
-        let unnamed = table.name.is_none() && table.raw.name.given().is_none();
-        if unnamed && others.iter().any(|other| other.name == first.name) {
-            self.fault(format!("{}: the name `{}` is taken by another upstream", table.key, first.name), &table.origin());
+        if table.name.is_some() || table.raw.name.given().is_some() {
+            return;
+        }
+        for name in [Some(&first.name), first.alias.as_ref()].into_iter().flatten() {
+            if others.iter().any(|other| other.name == *name) {
+                let message = format!("{}: the name `{name}` is taken by another upstream", table.key);
+                self.faults.push(Fault::new(message, table.origin()).help("say how it is to be called: `upstream.name = \"…\"`"));
+            }
         }
     }
 
@@ -261,6 +275,13 @@ impl Checker<'_> {
         self.fault(fault, &given.origin);
         Vec::new()
     }
+}
+
+/// Host and port of the API root, where the upstream had its name from there before presets gave theirs.
+fn alias(table: &Table<'_>, name: Option<&UpstreamName>, api_root: Option<&ApiRoot>) -> Option<UpstreamName> {
+    let unnamed = table.name.is_none() && table.raw.name.given().is_none();
+    let host = UpstreamName::parse(api_root.filter(|_| unnamed)?.authority().as_str());
+    host.filter(|host| Some(host) != name)
 }
 
 fn encoded_slash(raw: &RawUpstream) -> EncodedSlash {

@@ -22,6 +22,16 @@ pub(crate) enum MintPolicy {
     Closed,
 }
 
+/// What clients without a token are told about upstreams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum AnnounceChoice {
+    /// The API at the root of the proxy, and nothing else.
+    Root,
+    /// All upstreams with their names, mounts and API roots, and the names of scopes.
+    All,
+}
+
 /// A version of the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -250,6 +260,7 @@ choices!(
     StrangersChoice,
     PresetChoice,
     MintPolicy,
+    AnnounceChoice,
     SlashChoice,
     ForwardingChoice,
     HostCheckChoice,

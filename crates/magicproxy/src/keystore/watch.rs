@@ -77,10 +77,11 @@ impl KeyFiles {
     pub(crate) fn stamps(&self) -> Stamps {
         let retired = self.retired().unwrap_or_default();
         let sealing = self.files_named("sealing-", ".jwk").unwrap_or_default();
+        let key_set = self.files_named("keyset-", ".jwk").unwrap_or_default();
         let stamp = |path: PathBuf| {
             let metadata = std::fs::metadata(&path).ok();
             (path, metadata.as_ref().and_then(|data| data.modified().ok()), metadata.map_or(0, |data| data.len()))
         };
-        [self.private.clone()].into_iter().chain(retired).chain(sealing).map(stamp).collect()
+        [self.private.clone()].into_iter().chain(retired).chain(sealing).chain(key_set).map(stamp).collect()
     }
 }

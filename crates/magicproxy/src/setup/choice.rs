@@ -54,7 +54,7 @@ fn named(client: &Client, target: &Target) -> Result<Target, Failure> {
 }
 
 fn wanted(client: &Client, targets: &[Target], name: &str) -> Result<Target, Failure> {
-    let Some(target) = targets.iter().find(|target| target.name == name) else {
+    let Some(target) = targets.iter().find(|target| target.is_called(name)) else {
         let names = targets.iter().map(|target| target.name.as_str());
         let meant = nearest(name, names.clone()).map_or_else(
             || format!("there is {}", or_list(&names.collect::<Vec<_>>())),

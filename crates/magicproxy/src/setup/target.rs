@@ -41,6 +41,8 @@ pub(crate) struct TargetArgs {
 pub(crate) struct Target {
     /// The name of the upstream.
     pub(crate) name: String,
+    /// The name that `--upstream` may use besides: its API's host, where its name comes from its preset.
+    pub(crate) alias: Option<String>,
     /// The preset that says what kind of API it is, where that is known.
     pub(crate) preset: Option<&'static str>,
     /// The upstream's own URL, where it is known.
@@ -67,6 +69,11 @@ pub(crate) enum Targets {
 }
 
 impl Target {
+    /// Is this its name, or the one that may be used besides?
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.alias.as_deref() == Some(name)
+    }
+
     /// Where the client finds the API, without a final `/`.
     pub(crate) fn api(&self) -> String {
         format!("{}{}", self.public_url.as_str(), self.mount)
@@ -123,7 +130,7 @@ impl Targets {
         let preset = args.upstream.as_deref().map(api_named).transpose()?;
         let name = preset.unwrap_or("API").to_owned();
         let (mount, hosts) = (String::new(), Vec::new());
-        Ok(Self::Named(Target { name, preset, api_root: None, public_url, mount, hosts, ca_file, unix_socket }))
+        Ok(Self::Named(Target { name, alias: None, preset, api_root: None, public_url, mount, hosts, ca_file, unix_socket }))
     }
 }
 
@@ -137,6 +144,7 @@ fn of_config(layers: Layers) -> Result<Vec<Target>, Failure> {
     let path = |path: &Path| absolute(path, "the configuration's path").ok();
     let target = |upstream: &UpstreamSettings| Target {
         name: upstream.name.to_string(),
+        alias: upstream.alias.as_ref().map(ToString::to_string),
         // One that no table names is `[upstream]`.
         preset: presets.get(&Some(upstream.name.to_string())).or_else(|| presets.get(&None)).copied().and_then(PresetChoice::api),
         api_root: Some(upstream.api_root.to_string()),

@@ -11,6 +11,7 @@ use crate::config::value::PresetChoice;
 fn target(preset: &'static str) -> Target {
     Target {
         name: preset.to_owned(),
+        alias: None,
         preset: Some(preset),
         api_root: None,
         public_url: PublicUrl::parse("https://proxy.example").unwrap(),

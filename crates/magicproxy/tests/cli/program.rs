@@ -94,6 +94,16 @@ impl Place {
         std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
     }
 
+    /// A line as a document prints it, in which `magicproxy` is the program.
+    pub(crate) fn shell(&self, line: &str) -> Program {
+        let program = self.program(&[]);
+        let line = line.replacen("magicproxy", env!("CARGO_BIN_EXE_magicproxy"), 1);
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &line]).current_dir(self.folder.path()).env_clear().env("HOME", self.path("home"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Program { command, ..program }
+    }
+
     /// A run with the configuration and the keys that lie here. Commands other than `serve` and `config` do not look for them,
     /// so the environment names them.
     pub(crate) fn program(&self, args: &[&str]) -> Program {

@@ -1,7 +1,7 @@
 //! Sealed tokens from the command line: minted with the public key, narrowed with nothing, through rotations.
 
 use crate::exchange;
-use crate::program::{Output, Place, SECRET};
+use crate::program::{Output, Place, Running, SECRET};
 
 /// A place with keys, and their public halves in `proxy.jwks`.
 fn place() -> Place {
@@ -13,7 +13,7 @@ fn place() -> Place {
 }
 
 fn mint(place: &Place, to: &str, more: &[&str]) -> String {
-    let fixed = ["mint", "--to", to, "--aud", "api.github.com", "--credential-env", "SECRET"];
+    let fixed = ["mint", "--to", to, "--aud", "github", "--credential-env", "SECRET"];
     let minted = place.program(&[&fixed, more].concat()).env("SECRET", SECRET).output();
     assert_eq!(minted.code, 0, "{minted:?}");
     assert!(!minted.stdout.contains(SECRET) && minted.stdout.starts_with("mt2.eyJ"), "{minted:?}");
@@ -97,55 +97,258 @@ fn minters_are_known_by_their_keys() {
     assert_eq!(decided(&place, &unsigned, "/user", &[]), 3);
 }
 
-#[test]
-fn rotations_reach_a_running_proxy_and_old_tokens_are_sealed_anew() {
-    let place = place();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let (address, url) = (format!("127.0.0.1:{port}"), format!("http://127.0.0.1:{port}"));
-    let serving = place.program(&["serve", "--listen", &address, "--api-root", "http://127.0.0.1:1", "--keys", "keys"]).spawn();
-    let status = |token: &str| {
-        let head = format!("host: {address}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n");
-        let answer = exchange(&address, &format!("GET /user HTTP/1.1\r\n{head}"));
-        answer.split(' ').nth(1).unwrap().to_owned()
-    };
-    // Nobody listens at the API: 502 says that the token was good for its request.
-    let mint_for = |more: &[&str]| {
-        let fixed = ["mint", "--to", &url, "--aud", "127.0.0.1:1", "--credential-env", "SECRET", "--allow", "GET /user"];
-        let minted = place.program(&[&fixed, more].concat()).env("SECRET", SECRET).output();
-        assert_eq!(minted.code, 0, "{minted:?}");
-        minted
-    };
-    assert_eq!(status("x"), "401");
-    let first = mint_for(&[]);
-    assert!(first.stderr.contains("pinned the key"), "{first:?}");
-    let old = first.stdout.trim();
-    assert_eq!(status(old), "502");
-    assert_eq!(place.program(&["keys", "rotate", "--retire-after", "30d"]).output().code, 0);
-    // The old key is kept until its user asks for another, and both open.
-    let kept = mint_for(&[]);
-    assert!(!kept.stderr.contains("pinned"), "{kept:?}");
-    let mut tries = 0;
-    let new = loop {
-        let minted = mint_for(&["--refresh"]).stdout;
-        let shown = |token: &str| place.program(&["inspect", "--json", token]).output().stdout;
-        let kid = |token: &str| serde_json::from_str::<serde_json::Value>(&shown(token)).unwrap()["kid"].clone();
-        if kid(minted.trim()) != kid(old) {
-            break minted;
+/// A proxy that runs with the keys of a place, for an API at which nobody listens: 502 says that a token was good for its
+/// request.
+struct Proxy {
+    address: String,
+    url: String,
+    serving: Option<Running>,
+}
+
+impl Proxy {
+    fn serve(place: &Place, keys: &str) -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self::serve_at(place, keys, port)
+    }
+
+    fn serve_at(place: &Place, keys: &str, port: u16) -> Self {
+        let (address, url) = (format!("127.0.0.1:{port}"), format!("http://127.0.0.1:{port}"));
+        let args = ["serve", "--listen", &address, "--api-root", "http://127.0.0.1:1", "--keys", keys];
+        let proxy = Self { serving: Some(place.program(&args).spawn()), address, url };
+        assert_eq!(proxy.status("x"), "401");
+        proxy
+    }
+
+    fn status(&self, token: &str) -> String {
+        let head = format!("host: {}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n", self.address);
+        exchange(&self.address, &format!("GET /user HTTP/1.1\r\n{head}")).split(' ').nth(1).unwrap().to_owned()
+    }
+
+    /// Mints for it in a place of its own, where nothing but pins is kept.
+    fn mint(&self, minter: &Place, more: &[&str]) -> Output {
+        let fixed = ["mint", "--to", &self.url, "--aud", "127.0.0.1:1", "--credential-env", "SECRET", "--allow", "GET /user"];
+        minter.program(&[&fixed, more].concat()).env("SECRET", SECRET).output()
+    }
+
+    /// Mints until a token says so: the proxy looks at its keys once in a while.
+    fn mint_until(&self, minter: &Place, done: impl Fn(&Output) -> bool) -> Output {
+        for _ in 0..400 {
+            let minted = self.mint(minter, &[]);
+            if done(&minted) {
+                return minted;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
         }
-        tries += 1;
-        assert!(tries < 200, "the proxy does not notice");
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    };
-    assert_eq!((status(new.trim()), status(old), status(kept.stdout.trim())), ("502".into(), "502".into(), "502".into()));
+        panic!("the proxy does not notice");
+    }
+
+    fn stop(&mut self) -> Output {
+        self.serving.take().unwrap().terminate()
+    }
+}
+
+fn kid(place: &Place, token: &str) -> String {
+    let shown = place.program(&["inspect", "--json", token.trim()]).output().stdout;
+    serde_json::from_str::<serde_json::Value>(&shown).unwrap()["kid"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn rotations_reach_a_running_proxy_its_minters_and_old_tokens() {
+    let (place, minter) = (place(), Place::new());
+    let mut proxy = Proxy::serve(&place, "keys");
+    let first = proxy.mint(&minter, &[]);
+    assert!(first.stderr.contains("pinned the key") && first.stderr.contains("which signs the key set"), "{first:?}");
+    let old = first.stdout.trim();
+    assert_eq!(proxy.status(old), "502");
+    assert_eq!(place.program(&["keys", "rotate", "--retire-after", "30d"]).output().code, 0);
+    // Nobody says --refresh: the new set is signed by the key that was pinned.
+    let new = proxy.mint_until(&minter, |minted| minted.code != 0 || kid(&place, &minted.stdout) != kid(&place, old));
+    assert!(new.stderr.contains("pinned the key") && !new.stderr.contains("which signs the key set"), "{new:?}");
+    assert_eq!((proxy.status(new.stdout.trim()), proxy.status(old)), ("502".into(), "502".into()));
+    let url = proxy.url.clone();
     let resealed = place.program(&["reseal", old, "--proxy", &url]).output();
     assert_eq!(resealed.code, 0, "{resealed:?}");
     assert_ne!(resealed.stdout.trim(), old);
-    assert_eq!(status(resealed.stdout.trim()), "502");
+    assert_eq!(proxy.status(resealed.stdout.trim()), "502");
     let narrowed =
         place.program(&["narrow", &crate::mint(&place, &["GET /user"]), "--expires-in", "1m", "--proxy", &url]).output();
     assert_eq!(narrowed.code, 0, "{narrowed:?}");
     let shown = place.program(&["inspect", narrowed.stdout.trim()]).output().stdout;
     assert!(shown.contains("version    v1") && shown.contains("caveat 1   until "), "{shown}");
-    let ended = serving.terminate();
+    let ended = proxy.stop();
     assert!(ended.code == 0 && ended.stderr.contains("the keys have changed"), "{ended:?}");
+}
+
+/// The key of the set names its successor; who missed the moment is led on by the old key, while it is there.
+#[test]
+fn a_new_key_of_the_key_set_is_announced_by_the_old_one() {
+    let (place, minter, late) = (place(), Place::new(), Place::new());
+    let mut proxy = Proxy::serve(&place, "keys");
+    assert_eq!((proxy.mint(&minter, &[]).code, proxy.mint(&late, &[]).code), (0, 0));
+    assert_eq!(place.program(&["keys", "rotate", "--key-set"]).output().code, 0);
+    let led = proxy.mint_until(&minter, |minted| minted.code != 0 || minted.stderr.contains("which signs the key set"));
+    assert_eq!(led.code, 0, "{led:?}");
+    assert_eq!(place.program(&["keys", "rotate", "--key-set"]).output().code, 0);
+    let led = proxy.mint_until(&minter, |minted| minted.code != 0 || minted.stderr.contains("which signs the key set"));
+    assert_eq!((led.code, proxy.mint(&late, &[]).code, proxy.mint(&minter, &[]).code), (0, 0, 0), "{led:?}");
+    proxy.stop();
+}
+
+/// What does not follow what is pinned is never sealed to, and the user is told what to do.
+#[test]
+fn a_key_set_that_does_not_follow_is_refused() {
+    let (place, minter) = (place(), Place::new());
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let copy = |from: &str, to: &str| {
+        for name in place.names(from) {
+            place.write(&format!("{to}/{name}"), &place.read(&format!("{from}/{name}")));
+            place.set_mode(&format!("{to}/{name}"), 0o600);
+        }
+    };
+    copy("keys", "behind");
+    copy("keys", "unsigned");
+    for name in place.names("unsigned").into_iter().filter(|name| name.starts_with("keyset-")) {
+        std::fs::remove_file(place.path(&format!("unsigned/{name}"))).unwrap();
+    }
+    assert_eq!(place.program(&["keys", "generate", "--keys", "strangers"]).output().code, 0);
+    assert_eq!(place.program(&["keys", "rotate"]).output().code, 0);
+    let pins = || minter.names("home/.local/share/magicproxy/proxies");
+    let mut proxy = Proxy::serve_at(&place, "keys", port);
+    assert_eq!(proxy.mint(&minter, &[]).code, 0);
+    let pin = format!("home/.local/share/magicproxy/proxies/{}", pins()[0]);
+    let good = minter.read(&pin);
+    proxy.stop();
+    let unsigned = |text: &str| {
+        let mut document: serde_json::Value = serde_json::from_str(text).unwrap();
+        document.as_object_mut().unwrap().remove("signed");
+        document.to_string()
+    };
+    for (keys, pinned, expected) in [
+        ("behind", good.clone(), "older than the one that is pinned"),
+        ("strangers", good.clone(), "not signed by the key that is pinned"),
+        ("unsigned", good.clone(), "the key set is not signed"),
+        // Pins from before sets were signed, and proxies that still do not sign.
+        ("keys", unsigned(&good), "pinned before key sets were signed"),
+        ("unsigned", unsigned(&good), "its keys are not those that are pinned"),
+    ] {
+        let mut proxy = Proxy::serve_at(&place, keys, port);
+        minter.write(&pin, &pinned);
+        let refused = proxy.mint(&minter, &[]);
+        assert_eq!((refused.code, refused.stdout.as_str()), (1, ""), "{keys}: {refused:?}");
+        assert!(refused.stderr.contains(expected) && refused.stderr.contains("--refresh"), "{keys}: {refused:?}");
+        assert_eq!(minter.read(&pin), pinned, "{keys}");
+        let refreshed = proxy.mint(&minter, &["--refresh"]);
+        assert_eq!((refreshed.code, proxy.status(refreshed.stdout.trim())), (0, "502".to_owned()), "{keys}: {refreshed:?}");
+        proxy.stop();
+    }
+    // A proxy without a key for it serves as before, as long as its keys stay.
+    let mut proxy = Proxy::serve_at(&place, "unsigned", port);
+    let again = proxy.mint(&minter, &[]);
+    assert_eq!(again.code, 0, "{again:?}");
+    proxy.stop();
+}
+
+#[test]
+fn without_the_proxy_the_pinned_keys_serve_and_that_is_said() {
+    let (place, minter) = (place(), Place::new());
+    let mut proxy = Proxy::serve(&place, "keys");
+    let first = proxy.mint(&minter, &[]);
+    assert!(!first.stderr.contains("not checked"), "{first:?}");
+    proxy.stop();
+    let offline = proxy.mint(&minter, &[]);
+    assert_eq!((offline.code, kid(&place, &offline.stdout)), (0, kid(&place, &first.stdout)), "{offline:?}");
+    for part in ["nobody listens at", "sealing to the pinned key", "not checked: whether the proxy has an upstream `127.0.0.1:1`"]
+    {
+        assert!(offline.stderr.contains(part), "{part} in {offline:?}");
+    }
+    // Somebody else there is no reason to go on, and neither is a pin that nothing is known of.
+    let nothing = proxy.mint(&Place::new(), &[]);
+    assert_eq!((nothing.code, nothing.stdout.as_str()), (1, ""), "{nothing:?}");
+    let named =
+        minter.program(&["mint", "--to", &proxy.url, "--credential-env", "S", "--allow", "GET /a"]).env("S", SECRET).output();
+    assert!(named.code == 2 && named.stderr.contains("--aud NAME"), "{named:?}");
+}
+
+/// A key that the operator retired, and whose time is over: the token says to which key it was sealed, and the proxy what became
+/// of that.
+#[test]
+fn a_token_of_a_key_that_has_ended_is_told_so() {
+    let place = place();
+    let token = mint(&place, "proxy.jwks", &["--allow", "GET /user"]);
+    assert_eq!(place.program(&["keys", "rotate", "--retire-after", "30d"]).output().code, 0);
+    // The thirty days are over.
+    for name in place.names("keys").into_iter().map(|name| format!("keys/{name}")).filter(|name| name.contains("sealing")) {
+        let text = place.read(&name);
+        let ended = text.lines().map(|line| if line.contains("not_after") { "  \"not_after\": 1," } else { line });
+        let ended: Vec<&str> = ended.collect();
+        place.write(&name, &ended.join("\n"));
+    }
+    let refused = place.program(&["explain", &token, "GET", "/user"]).output();
+    assert_eq!(refused.code, 3, "{refused:?}");
+    assert!(refused.stdout.contains("sealed to a key of this proxy that was retired"), "{refused:?}");
+    let strangers = Place::with_keys();
+    assert_eq!(strangers.program(&["keys", "generate", "--keys", "others"]).output().code, 0);
+    let refused = strangers.program(&["explain", &token, "GET", "/user", "--keys", "others"]).output();
+    assert!(refused.stdout.contains("sealed to a key that this proxy does not accept"), "{refused:?}");
+}
+
+#[test]
+fn the_name_of_the_upstream_is_asked_of_the_proxy() {
+    let (place, minter) = (place(), Place::new());
+    let mut proxy = Proxy::serve(&place, "keys");
+    let mint = |more: &[&str]| {
+        let fixed = ["mint", "--to", &proxy.url, "--credential-env", "SECRET", "--allow", "GET /user"];
+        minter.program(&[&fixed, more].concat()).env("SECRET", SECRET).output()
+    };
+    let unknown = mint(&["--aud", "github"]);
+    assert_eq!((unknown.code, unknown.stdout.as_str()), (2, ""), "{unknown:?}");
+    assert!(unknown.stderr.contains("--aud `github`") && unknown.stderr.contains("there is `127.0.0.1:1`"), "{unknown:?}");
+    let told = mint(&[]);
+    assert!(told.code == 0 && told.stderr.contains("for the only upstream"), "{told:?}");
+    assert_eq!(proxy.status(told.stdout.trim()), "502");
+    proxy.stop();
+}
+
+/// README's example of a sealed token, as it stands there, at a proxy without a configuration.
+#[test]
+fn the_sealed_example_of_the_readme_works() {
+    let readme = include_str!("../../../../README.md");
+    let example = |beginning: &str| {
+        let line = readme.lines().find(|line| line.starts_with(&format!("$ magicproxy {beginning}")));
+        line.unwrap_or_else(|| panic!("README has `{beginning}`")).trim_start_matches("$ ").to_owned()
+    };
+    let (place, user) = (place(), Place::new());
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (address, url) = (format!("127.0.0.1:{port}"), format!("http://127.0.0.1:{port}"));
+    let serving = place.program(&["serve", "--listen", &address, "--keys", "keys"]).spawn();
+    exchange(&address, &format!("GET /__magictoken HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"));
+    let shell = |line: &str| user.shell(&line.replace("https://proxy.example", &url)).env("GITHUB_TOKEN", SECRET).output();
+    let minted = shell(&example("mint --to"));
+    assert_eq!(minted.code, 0, "{minted:?}");
+    let narrowed = shell(&example("narrow @job.token"));
+    assert_eq!(narrowed.code, 0, "{narrowed:?}");
+    // The proxy itself says what it would do; nothing goes to the API.
+    for (token, target, code) in [
+        ("@job.token", "/repos/acme/site/pulls", 0),
+        ("@job.token", "/user", 3),
+        ("@agent.token", "/repos/acme/site/pulls", 0),
+        ("@agent.token", "/repos/acme/other", 3),
+    ] {
+        let decided = user.program(&["explain", token, "GET", target, "--proxy", &url]).output();
+        assert_eq!(decided.code, code, "{token} {target}: {decided:?}");
+    }
+    // Tokens of before, for the host of the API, are still for this upstream.
+    let before = mint_as(&user, &url, "api.github.com");
+    assert_eq!(user.program(&["explain", &before, "GET", "/user", "--proxy", &url]).output().code, 0);
+    place.write("proxy.jwks", &place.program(&["keys", "export-public", "--jwks"]).output().stdout);
+    let older = mint_as(&place, "proxy.jwks", "api.github.com");
+    assert_eq!(user.program(&["explain", &older, "GET", "/user", "--proxy", &url]).output().code, 0);
+    assert_eq!(serving.terminate().code, 0);
+}
+
+fn mint_as(place: &Place, to: &str, aud: &str) -> String {
+    let fixed = ["mint", "--to", to, "--aud", aud, "--allow", "GET /user", "--credential-env", "SECRET"];
+    let minted = place.program(&fixed).env("SECRET", SECRET).output();
+    assert_eq!(minted.code, 0, "{minted:?}");
+    minted.stdout.trim().to_owned()
 }

@@ -64,8 +64,11 @@ impl KeyRing {
 
     fn key_of(&self, token: &SealedToken<'_>, context: &VerifyContext<'_>) -> Result<&SealingKey, VerifyError> {
         let kid = &token.claims.kid;
-        let known = self.sealing_by_id(kid).filter(|key| key.is_usable(context.now));
-        let key = known.filter(|key| !context.acceptance.denies_key(key.public().id())).ok_or(VerifyError::UnknownKey)?;
+        let known = self.sealing_by_id(kid).filter(|key| !context.acceptance.denies_key(key.public().id()));
+        let key = known.ok_or(VerifyError::UnknownKey(TokenVersion::V2))?;
+        if !key.is_usable(context.now) {
+            return Err(VerifyError::RetiredKey);
+        }
         if key.public().kem() != token.claims.kem {
             return Err(VerifyError::Claims("kem is not that of the key".to_owned()));
         }

@@ -90,6 +90,7 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
         plugins: None,
         keys: keys(),
         upstreams: vec![Arc::new(UpstreamSettings {
+            alias: None,
             name: UpstreamName::parse(NAME).unwrap(),
             api_root: ApiRoot::parse(&format!("http://{address}{base_path}")).unwrap(),
             protocol: UpstreamProtocol::default(),

@@ -7,13 +7,15 @@ use clap::Args;
 use magicproxy_core::token::MAX_SEALED_LIFETIME_SECONDS;
 use magicproxy_core::{
     Caveat, Credential, CredentialField, CredentialPlace, Grant, Kem, Label, MintOrder, MinterSigningKey, PatternMode, Rule,
-    ScopeName, SealRequest, TypedCredential, UnixTime, UpstreamName,
+    ScopeName, SealRequest, SealingPublicKey, TypedCredential, UnixTime, UpstreamName,
 };
 use magicproxy_proxy::clock;
 use magicproxy_proxy::settings::MintSettings;
 use zeroize::Zeroizing;
 
-use crate::cli::{narrow, pinned, secret};
+use crate::cli::asking::AskingArgs;
+use crate::cli::pinned::{PinnedProxy, Refresh};
+use crate::cli::{narrow, pinned, secret, upstream_name};
 use crate::config::Environment;
 use crate::failure::Failure;
 use crate::output::{harmless, note};
@@ -34,32 +36,58 @@ pub(crate) struct SealedArgs {
     /// JWK file of the key that makes known who mints
     #[arg(long, value_name = "FILE", requires = "to")]
     minter_key: Option<PathBuf>,
-    /// Fetch the proxy's key again, and keep it in place of the one that was kept
+    /// Pin the keys that the proxy has now, whatever was pinned: where they do not follow by signature
     #[arg(long, requires = "to")]
     refresh: bool,
 }
 
-pub(super) fn mint(
-    to: &str,
-    args: &SealedArgs,
-    order: MintOrder,
-    environment: &Environment,
-) -> Result<Zeroizing<String>, Failure> {
+/// What a token is sealed to, and how its proxy is asked.
+pub(super) struct Sealing<'a> {
+    /// A file, or the URL of a proxy.
+    pub(super) to: &'a str,
+    pub(super) args: &'a SealedArgs,
+    pub(super) asking: &'a AskingArgs,
+}
+
+impl Sealing<'_> {
+    /// Is it sealed to a proxy that can be asked, and not to a file?
+    fn asks_proxy(&self) -> bool {
+        self.to.starts_with("http://") || self.to.starts_with("https://")
+    }
+
+    /// The key, and the name of the upstream as the proxy has it.
+    fn key_and_name(&self, aud: Option<&str>, environment: &Environment) -> Result<(SealingPublicKey, UpstreamName), Failure> {
+        let kem = self.args.kem.unwrap_or_default();
+        if !self.asks_proxy() {
+            return Ok((pinned::of_file(self.to, kem)?, upstream_name::unchecked(aud)?));
+        }
+        let peer = self.asking.peer(self.to)?;
+        let refresh = if self.args.refresh { Refresh::Replace } else { Refresh::Follow };
+        let found = PinnedProxy { peer: &peer, refresh }.key(kem, environment)?;
+        let Some(fault) = found.unreachable else { return Ok((found.key, upstream_name::at_proxy(&peer, aud)?)) };
+        note(&format!("warning: {fault}; sealing to the pinned key {}", found.key.id()));
+        Ok((found.key, upstream_name::unchecked(aud)?))
+    }
+}
+
+pub(super) fn mint(sealing: &Sealing<'_>, order: MintOrder, environment: &Environment) -> Result<Zeroizing<String>, Failure> {
+    let args = sealing.args;
     let now = clock::now();
     let MintOrder { token, allowed, scopes, expires_in, aud, explain, limit, .. } = order;
     let mut faults = Vec::new();
     let grant = grant(allowed, scopes).map_err(|found| faults.extend(found)).ok();
     let credential = credential(token, args.credential_as.as_deref()).map_err(|fault| faults.push(fault)).ok();
-    let upstream = aud.as_deref().and_then(UpstreamName::parse);
-    if upstream.is_none() {
-        faults.push("--aud: expected the name of the upstream that the credential is for".to_owned());
-    }
     let subject = args
         .sub
         .as_deref()
         .map(|text| Label::parse(text).ok_or_else(|| format!("--sub `{}`: {}", harmless(text), narrow::LABEL)));
     let subject = subject.transpose().map_err(|fault| faults.push(fault)).ok().flatten();
-    let (Some(grant), Some(credential), Some(upstream), true) = (grant, credential, upstream, faults.is_empty()) else {
+    match aud.as_deref() {
+        Some(aud) if UpstreamName::parse(aud).is_none() => faults.push(upstream_name::no_name(aud)),
+        None if !sealing.asks_proxy() => faults.push(upstream_name::NEEDED.to_owned()),
+        _ => {}
+    }
+    let (Some(grant), Some(credential), true) = (grant, credential, faults.is_empty()) else {
         return Err(Failure::Usage(faults));
     };
     let minter = args.minter_key.as_ref().map(|path| {
@@ -67,7 +95,7 @@ pub(super) fn mint(
         MinterSigningKey::from_json(&text).with_context(|| format!("`{}`", path.display()))
     });
     let minter = minter.transpose().context("--minter-key")?;
-    let key = pinned::Source { to, refresh: args.refresh }.key(args.kem.unwrap_or_default(), environment)?;
+    let (key, upstream) = sealing.key_and_name(aud.as_deref(), environment)?;
     let lifetime = expires_in.unwrap_or_else(|| MintSettings::default().default_lifetime.as_secs());
     if lifetime > MAX_SEALED_LIFETIME_SECONDS {
         note("warning: most proxies refuse sealed tokens that live longer than 366 days (`tokens.max_lifetime`)");

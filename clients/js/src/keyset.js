@@ -1,0 +1,74 @@
+// The signed key set of a proxy, pinned and followed: token-v2.md sections 7.1 and 7.2.
+
+import { fromBase64url, fromUtf8, utf8 } from "./bytes.js";
+import { TokenError } from "./form.js";
+import { JsonError, parseObject } from "./json.js";
+import { kemOf, thumbprint } from "./keys.js";
+
+const TYPE = "magicproxy-keys+jws";
+const MAX_SIGNATURES = 4;
+const LEEWAY = 300;
+
+const seconds = () => Math.floor(Date.now() / 1000);
+const malformed = () => new TokenError("malformed", "not a key set that is understood here");
+
+/** See `index.d.ts`. */
+export async function verifyKeySet(document, { pinned = null, now = seconds() } = {}) {
+  const { signed } = objectOf(document);
+  if (signed === undefined) throw new TokenError("unsigned", "the key set is not signed");
+  if (!Array.isArray(signed) || signed.length > MAX_SIGNATURES) throw malformed();
+  const parts = signed.map(parse);
+  if (parts.length === 0) throw new TokenError("untrusted", "no key signed the key set");
+  const signer = pinned?.signer ?? (await read(parts[0])).signer;
+  const kid = await thumbprint(signer);
+  const own = parts.find(({ header }) => header.kid === kid);
+  if (!own) throw new TokenError("untrusted", "the key set is not signed by the key that is pinned");
+  if (!(await verify(signer, own))) throw new TokenError("signature", "the signature of the key set is not valid");
+  const set = await read(own);
+  if (pinned && set.version < pinned.version) throw new TokenError("rolled_back", "the key set is older than the one that is pinned");
+  if (now >= set.exp) throw new TokenError("expired", "the key set has expired");
+  if (set.iat > now + LEEWAY) throw new TokenError("not_yet_valid", "the key set is from the future");
+  return set;
+}
+
+function objectOf(document) {
+  if (typeof document !== "string") return document ?? {};
+  try {
+    return parseObject(document.trim());
+  } catch (error) {
+    if (error instanceof JsonError) throw malformed();
+    throw error;
+  }
+}
+
+function parse(text) {
+  const parts = typeof text === "string" ? text.split(".") : [];
+  const [header, payload, signature] = parts.map(fromBase64url);
+  if (parts.length !== 3 || !header || !payload || !signature) throw malformed();
+  const members = bytesAsObject(header);
+  const known = Object.keys(members).sort().join() === "alg,kid,typ" && members.alg === "EdDSA" && members.typ === TYPE;
+  if (!known || typeof members.kid !== "string") throw malformed();
+  return { message: `${parts[0]}.${parts[1]}`, header: members, payload, signature };
+}
+
+function bytesAsObject(bytes) {
+  try {
+    return parseObject(fromUtf8(bytes));
+  } catch {
+    throw malformed();
+  }
+}
+
+async function verify(jwk, { message, signature }) {
+  const key = await crypto.subtle.importKey("raw", fromBase64url(jwk.x), { name: "Ed25519" }, false, ["verify"]);
+  return crypto.subtle.verify({ name: "Ed25519" }, key, signature, utf8(message));
+}
+
+async function read({ payload }) {
+  const { keys, signer, version, iat, exp } = bytesAsObject(payload);
+  const isTime = (value) => Number.isSafeInteger(value) && value >= 0;
+  const isSigner = signer?.kty === "OKP" && signer.crv === "Ed25519" && fromBase64url(signer.x ?? "")?.length === 32;
+  const sealing = Array.isArray(keys) ? keys.filter((jwk) => jwk && kemOf(jwk)) : [];
+  if (!isSigner || sealing.length === 0 || ![version, iat, exp].every(isTime) || exp <= iat) throw malformed();
+  return { keys: sealing, signer, version, iat, exp };
+}

@@ -1,0 +1,108 @@
+"""The signed key set of a proxy, pinned and followed: token-v2.md sections 7.1 and 7.2. Needs `magicproxy-token[mint]`."""
+
+import dataclasses
+import time
+
+from .form import TokenError, from_base64url, parse_object
+from .sealing import thumbprint
+
+_TYPE = "magicproxy-keys+jws"
+_MAX_SIGNATURES = 4
+_LEEWAY = 300
+_SEALING = (("OKP", "X25519"), ("AKP", "X-Wing"))
+
+
+@dataclasses.dataclass(frozen=True)
+class KeySet:
+    """A key set whose signature was verified. Keep it, and give it as `pinned` at the next time."""
+
+    keys: list
+    #: The public Ed25519 JWK that signs the sets to come.
+    signer: dict
+    #: When the proxy's keys last changed: no older set is taken.
+    version: int
+    #: Seconds since 1970: when it was signed, and until when it may be used where the proxy cannot be asked.
+    iat: int
+    exp: int
+
+
+def verify_key_set(document, *, pinned=None, now=None):
+    """The set in a document of `GET /__magictoken/keys`, if it follows what is pinned; without `pinned`, if it follows from itself.
+
+    `document` is its text. `pinned` is a `KeySet`, or a dictionary with `signer` and `version`. Raises `TokenError`.
+    """
+    now = int(time.time()) if now is None else now
+    members = _object(document.strip().encode("utf-8"))
+    if "signed" not in members:
+        raise TokenError("unsigned", "the key set is not signed")
+    signed = members["signed"]
+    if not isinstance(signed, list) or len(signed) > _MAX_SIGNATURES:
+        raise _malformed()
+    parts = [_parse(text) for text in signed]
+    if not parts:
+        raise TokenError("untrusted", "no key signed the key set")
+    pin = dataclasses.asdict(pinned) if isinstance(pinned, KeySet) else pinned
+    signer = pin["signer"] if pin else _read(parts[0][2]).signer
+    kid = thumbprint(signer)
+    own = next((part for part in parts if part[1] == kid), None)
+    if own is None:
+        raise TokenError("untrusted", "the key set is not signed by the key that is pinned")
+    message, _, payload, signature = own
+    _verify(signer, message, signature)
+    found = _read(payload)
+    if pin and found.version < pin["version"]:
+        raise TokenError("rolled_back", "the key set is older than the one that is pinned")
+    if now >= found.exp:
+        raise TokenError("expired", "the key set has expired")
+    if found.iat > now + _LEEWAY:
+        raise TokenError("not_yet_valid", "the key set is from the future")
+    return found
+
+
+def _malformed():
+    return TokenError("malformed", "not a key set that is understood here")
+
+
+def _object(data):
+    try:
+        return parse_object(data)
+    except (ValueError, RecursionError):
+        raise _malformed() from None
+
+
+def _parse(text):
+    """Message, kid, payload and signature of a compact JWS."""
+    parts = text.split(".") if isinstance(text, str) else []
+    decoded = [from_base64url(part) for part in parts]
+    if len(parts) != 3 or not all(decoded):
+        raise _malformed()
+    header = _object(decoded[0])
+    if sorted(header) != ["alg", "kid", "typ"] or (header["alg"], header["typ"]) != ("EdDSA", _TYPE):
+        raise _malformed()
+    return f"{parts[0]}.{parts[1]}".encode("ascii"), header["kid"], decoded[1], decoded[2]
+
+
+def _verify(jwk, message, signature):
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        Ed25519PublicKey.from_public_bytes(from_base64url(jwk["x"])).verify(signature, message)
+    except InvalidSignature:
+        raise TokenError("signature", "the signature of the key set is not valid") from None
+
+
+def _read(payload):
+    members = _object(payload)
+    keys, signer = members.get("keys"), members.get("signer")
+    times = [members.get(name) for name in ("version", "iat", "exp")]
+    is_signer = isinstance(signer, dict) and (signer.get("kty"), signer.get("crv")) == ("OKP", "Ed25519")
+    is_signer = is_signer and isinstance(signer.get("x"), str) and len(from_base64url(signer["x"]) or b"") == 32
+    sealing = [key for key in keys if _is_sealing(key)] if isinstance(keys, list) else []
+    if not is_signer or not sealing or not all(type(time_) is int for time_ in times) or times[2] <= times[1]:
+        raise _malformed()
+    return KeySet(sealing, signer, *times)
+
+
+def _is_sealing(key):
+    return isinstance(key, dict) and (key.get("kty"), key.get("crv") or key.get("alg")) in _SEALING

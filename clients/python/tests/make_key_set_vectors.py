@@ -1,0 +1,136 @@
+"""Writes `testdata/vectors/key-set.json`: `PYTHONPATH=clients/python/src python clients/python/tests/make_key_set_vectors.py`.
+
+Needs `cryptography`, and shares nothing with the proxy. Ed25519 is deterministic: every run writes the same file.
+"""
+
+import hashlib
+import json
+import pathlib
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from magicproxy_token.form import base64url
+from magicproxy_token.sealing import thumbprint
+
+NOW = 1_790_000_000
+DAY = 86_400
+FILE = pathlib.Path(__file__).parents[3] / "testdata/vectors/key-set.json"
+
+
+def seed(name):
+    return hashlib.sha256(name.encode()).digest()
+
+
+class Signer:
+    def __init__(self, name):
+        self.key = Ed25519PrivateKey.from_private_bytes(seed(name))
+        self.jwk = {"kty": "OKP", "crv": "Ed25519", "x": base64url(self.key.public_key().public_bytes_raw())}
+        self.kid = thumbprint(self.jwk)
+
+    def public(self):
+        return {**self.jwk, "kid": self.kid, "use": "sig"}
+
+    def sign(self, payload, **header):
+        header = {"alg": "EdDSA", "kid": self.kid, "typ": "magicproxy-keys+jws", **header}
+        header = {name: value for name, value in header.items() if value is not None}
+        message = ".".join(base64url(json.dumps(part, separators=(",", ":")).encode()) for part in (header, payload))
+        return f"{message}.{base64url(self.key.sign(message.encode()))}"
+
+
+def sealing(name):
+    jwk = {"kty": "OKP", "crv": "X25519", "x": base64url(X25519PrivateKey.from_private_bytes(seed(name)).public_key().public_bytes_raw())}
+    return {**jwk, "kid": thumbprint(jwk), "use": "enc"}
+
+
+OLD, NEW, STRANGER = Signer("old"), Signer("new"), Signer("stranger")
+FIRST, SECOND = sealing("first"), sealing("second")
+
+
+def payload(**changes):
+    members = {"keys": [FIRST], "signer": OLD.public(), "version": NOW - DAY, "iat": NOW - 60, "exp": NOW + 30 * DAY - 60, **changes}
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def document(signed, keys=(FIRST,)):
+    return {"keys": list(keys), "signed": signed}
+
+
+def changed(jws):
+    head, body, signature = jws.split(".")
+    return ".".join([head, body, signature[:5] + ("A" if signature[5] != "A" else "B") + signature[6:]])
+
+
+def swapped(jws, other):
+    """The header and signature of one over the payload of another."""
+    (head, _, signature), (_, body, _) = jws.split("."), other.split(".")
+    return ".".join([head, body, signature])
+
+
+RIGHT = payload()
+ROTATED = payload(keys=[SECOND], version=NOW - 30)
+SUCCEEDED = payload(keys=[SECOND], version=NOW - 30, signer=NEW.public())
+ROLLED = payload(version=NOW - 2 * DAY)
+PIN = {"signer": OLD.jwk, "version": NOW - DAY}
+
+CASES = [
+    ("the pinned key signs", document([OLD.sign(RIGHT)]), {"keys": [FIRST["kid"]], "signer": OLD.kid}),
+    ("new sealing keys", document([OLD.sign(ROTATED)], [SECOND]), {"keys": [SECOND["kid"]], "signer": OLD.kid}),
+    ("what stands outside of the signature counts for nothing", document([OLD.sign(ROTATED)], [FIRST]), {"keys": [SECOND["kid"]], "signer": OLD.kid}),
+    ("a successor, announced by the pinned key", document([NEW.sign(SUCCEEDED), OLD.sign(SUCCEEDED)]), {"keys": [SECOND["kid"]], "signer": NEW.kid}),
+    ("members for later versions", document([OLD.sign(payload(later={"x": 1}))]), {"keys": [FIRST["kid"]], "signer": OLD.kid}),
+    ("keys of kinds for later versions", document([OLD.sign(payload(keys=[{"kty": "OKP", "crv": "X448", "x": "AA"}, FIRST]))]), {"keys": [FIRST["kid"]], "signer": OLD.kid}),
+    ("a clock that is 300 seconds ahead", document([OLD.sign(payload(iat=NOW + 300))]), {"keys": [FIRST["kid"]], "signer": OLD.kid}),
+    ("a first contact", document([OLD.sign(RIGHT)]), {"keys": [FIRST["kid"]], "signer": OLD.kid}, None),
+    ("a first contact after a succession", document([NEW.sign(SUCCEEDED), OLD.sign(SUCCEEDED)]), {"keys": [SECOND["kid"]], "signer": NEW.kid}, None),
+    ("unsigned", {"keys": [FIRST]}, "unsigned"),
+    ("unsigned at first contact", {"keys": [FIRST]}, "unsigned", None),
+    ("no signature", document([]), "untrusted"),
+    ("signed by a stranger who names the pinned key", document([STRANGER.sign(RIGHT)]), "untrusted"),
+    ("signed by a stranger under the kid of the pinned key", document([STRANGER.sign(RIGHT, kid=OLD.kid)]), "signature"),
+    ("signed by the successor only", document([NEW.sign(SUCCEEDED)]), "untrusted"),
+    ("a first contact with a set that its own key has not signed", document([STRANGER.sign(RIGHT)]), "untrusted", None),
+    ("a changed signature", document([changed(OLD.sign(RIGHT))]), "signature"),
+    ("a signature over another payload", document([swapped(OLD.sign(RIGHT), OLD.sign(ROTATED))]), "signature"),
+    ("an older set", document([OLD.sign(ROLLED)]), "rolled_back"),
+    ("an older set, freshly signed", document([OLD.sign(payload(version=NOW - DAY - 1, iat=NOW))]), "rolled_back"),
+    ("expired", document([OLD.sign(payload(iat=NOW - DAY, exp=NOW))]), "expired"),
+    ("from the future", document([OLD.sign(payload(iat=NOW + 301))]), "not_yet_valid"),
+    ("another algorithm", document([OLD.sign(RIGHT, alg="none")]), "malformed"),
+    ("another type, such as a token's", document([OLD.sign(RIGHT, typ="JWT")]), "malformed"),
+    ("no type", document([OLD.sign(RIGHT, typ=None)]), "malformed"),
+    ("a critical header", document([OLD.sign(RIGHT, crit=["x"])]), "malformed"),
+    ("a key in the header", document([OLD.sign(RIGHT, jwk=STRANGER.jwk)]), "malformed"),
+    ("no sealing key", document([OLD.sign(payload(keys=[OLD.public()]))]), "malformed"),
+    ("no keys", document([OLD.sign(payload(keys=[]))]), "malformed"),
+    ("no signer", document([OLD.sign(payload(signer=None))]), "malformed"),
+    ("a signer of another kind", document([OLD.sign(payload(signer=FIRST))]), "malformed"),
+    ("no version", document([OLD.sign(payload(version=None))]), "malformed"),
+    ("no end", document([OLD.sign(payload(exp=None))]), "malformed"),
+    ("an end before the beginning", document([OLD.sign(payload(exp=NOW - 60))]), "malformed"),
+    ("a version that is a text", document([OLD.sign(payload(version=str(NOW)))]), "malformed"),
+    ("two parts", document([OLD.sign(RIGHT).rpartition(".")[0]]), "malformed"),
+    ("padding", document([OLD.sign(RIGHT) + "="]), "malformed"),
+    ("no list of signatures", {"keys": [FIRST], "signed": OLD.sign(RIGHT)}, "malformed"),
+    ("more signatures than four", document([STRANGER.sign(RIGHT)] * 4 + [OLD.sign(RIGHT)]), "malformed"),
+    ("no object", [FIRST], "malformed"),
+]
+
+
+def case(name, shown, result, pinned=PIN):
+    told = {"refused": result} if isinstance(result, str) else {"accepted": result}
+    return {"name": name, **({"pinned": pinned} if pinned else {}), "document": json.dumps(shown, separators=(",", ":")), **told}
+
+
+def main():
+    vectors = {
+        "specification": "docs/spec/token-v2.md section 7",
+        "note": "written by clients/python/tests/make_key_set_vectors.py; without `pinned`, it is a first contact",
+        "now": NOW,
+        "cases": [case(*one) for one in CASES],
+    }
+    FILE.write_text(json.dumps(vectors, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,311 @@
+//! The key set that a proxy publishes, signed: whoever pinned its signing key follows a rotation, and no older set comes back.
+//!
+//! `token-v2.md` section 7. Sealing keys cannot sign, so a key of its own does, which signs nothing else. The document is read by
+//! minters, who give their credentials to whoever's keys are in it: doubt is refusal.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::jwk::Jwk;
+use super::{KeyError, KeyId, KeyRing, KeyStanding, MinterKey, MinterSigningKey, SealingKey, SealingPublicKey};
+use crate::UnixTime;
+use crate::encoding::{base64url, from_base64url};
+use crate::json;
+
+/// How long a signed set may be used by whoever cannot ask for a newer one, in seconds: 30 days.
+pub const KEY_SET_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;
+/// How far ahead of the minter's clock the proxy's may be, in seconds.
+const KEY_SET_LEEWAY_SECONDS: u64 = 300;
+/// The most signatures that a set bears: of the active key, and of retired ones whose pins are still out.
+const MAX_SIGNATURES: usize = 4;
+const TYPE: &str = "magicproxy-keys+jws";
+
+/// A key that signs the key set, with its private half.
+pub struct KeySetKey {
+    pair: MinterSigningKey,
+    standing: KeyStanding,
+}
+
+impl KeySetKey {
+    /// Makes a new one.
+    ///
+    /// # Errors
+    /// [`KeyError::Operation`] when the system has no randomness.
+    pub fn generate(now: UnixTime) -> Result<Self, KeyError> {
+        let standing = KeyStanding { created: Some(now), ..KeyStanding::default() };
+        Ok(Self { pair: MinterSigningKey::generate()?, standing })
+    }
+
+    /// Reads a private JWK of the curve `Ed25519`, with `created`, `retired` and `not_after` beside it.
+    ///
+    /// # Errors
+    /// [`KeyError`]; it never repeats the text.
+    pub fn from_json(text: &str) -> Result<Self, KeyError> {
+        let standing = serde_json::from_str(text).map_err(|_| KeyError::Jwk)?;
+        Ok(Self { pair: MinterSigningKey::from_json(text)?, standing })
+    }
+
+    /// The private JWK, for the one who writes the key file.
+    #[must_use]
+    pub fn to_json(&self) -> Zeroizing<String> {
+        self.pair.to_json_with(&self.standing)
+    }
+
+    /// The key's id.
+    #[must_use]
+    pub fn id(&self) -> &KeyId {
+        self.pair.id()
+    }
+
+    /// Where it is in its life.
+    #[must_use]
+    pub fn standing(&self) -> KeyStanding {
+        self.standing
+    }
+
+    /// The same key, at another point of its life.
+    #[must_use]
+    pub fn with_standing(self, standing: KeyStanding) -> Self {
+        Self { standing, ..self }
+    }
+
+    fn is_usable(&self, now: UnixTime) -> bool {
+        self.standing.not_after.is_none_or(|end| now < end)
+    }
+
+    /// A compact JWS (RFC 7515 section 3.1) over the payload.
+    fn sign(&self, payload: &str) -> String {
+        let header = format!(r#"{{"alg":"EdDSA","kid":"{}","typ":"{TYPE}"}}"#, self.id());
+        let signed = format!("{}.{}", base64url(header.as_bytes()), base64url(payload.as_bytes()));
+        let signature = base64url(&self.pair.sign(signed.as_bytes()));
+        format!("{signed}.{signature}")
+    }
+}
+
+impl fmt::Debug for KeySetKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("KeySetKey").field("id", self.id()).field("standing", &self.standing).finish_non_exhaustive()
+    }
+}
+
+impl KeyRing {
+    /// When the sealing keys, or the keys of the set, last changed: the version of the set.
+    #[must_use]
+    pub fn key_set_version(&self) -> UnixTime {
+        let sealing = self.sealing.iter().map(SealingKey::standing);
+        let moments = sealing.chain(self.key_set.iter().map(KeySetKey::standing));
+        moments.flat_map(|standing| [standing.created, standing.retired]).flatten().max().unwrap_or(UnixTime(0))
+    }
+
+    /// The published sealing keys as a JWK Set, with signatures where there is a key that signs.
+    #[must_use]
+    pub fn key_set_document(&self, now: UnixTime) -> serde_json::Value {
+        let keys: Vec<_> = self.published(now).map(SealingPublicKey::to_jwk).collect();
+        let signing = self.key_set.iter().filter(|key| key.is_usable(now));
+        let active = signing.clone().find(|key| key.standing.retired.is_none());
+        let Some(active) = active else { return serde_json::json!({ "keys": keys }) };
+        let payload = serde_json::json!({
+            "keys": keys,
+            "signer": active.pair.to_public_jwk(),
+            "version": self.key_set_version(),
+            "iat": now,
+            "exp": now.0.saturating_add(KEY_SET_LIFETIME_SECONDS),
+        });
+        let payload = payload.to_string();
+        let signed: Vec<String> = signing.take(MAX_SIGNATURES).map(|key| key.sign(&payload)).collect();
+        serde_json::json!({ "keys": keys, "signed": signed })
+    }
+}
+
+/// The public half of a key that signs the key set: what a minter pins.
+#[derive(Debug)]
+pub struct KeySetSigner(MinterKey);
+
+impl KeySetSigner {
+    /// Reads a public JWK of the curve `Ed25519`.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn from_json(text: &str) -> Result<Self, KeyError> {
+        MinterKey::from_json(text).map(Self)
+    }
+
+    /// The key's id.
+    #[must_use]
+    pub fn id(&self) -> &KeyId {
+        self.0.id()
+    }
+}
+
+/// A key set whose signature was verified.
+#[derive(Debug)]
+pub struct SignedKeySet {
+    keys: Vec<SealingPublicKey>,
+    signer: KeySetSigner,
+    version: UnixTime,
+    issued_at: UnixTime,
+    expires_at: UnixTime,
+}
+
+/// Why a key set is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeySetError {
+    /// Not a document of the form of `token-v2.md` section 7.
+    #[error("this is not a key set that is understood here")]
+    Malformed,
+    /// A set without signatures.
+    #[error("the key set is not signed")]
+    Unsigned,
+    /// No signature is by the key that it must be by.
+    #[error("the key set is not signed by the key that is pinned")]
+    Untrusted,
+    /// The signature does not verify.
+    #[error("the signature of the key set is not valid")]
+    Signature,
+    /// Older than the set that is pinned.
+    #[error("the key set is older than the one that is pinned")]
+    RolledBack,
+    /// From `exp` on.
+    #[error("the key set has expired")]
+    Expired,
+    /// Signed in the future.
+    #[error("the key set is from the future: is the clock of this machine right?")]
+    NotYetValid,
+}
+
+impl SignedKeySet {
+    /// Reads a document that is signed by the key that it names itself: all that a first contact can tell.
+    ///
+    /// # Errors
+    /// [`KeySetError`].
+    pub fn first(document: &str) -> Result<Self, KeySetError> {
+        let signed = Signed::all(document)?;
+        let signer = signed.first().ok_or(KeySetError::Unsigned)?.read()?.signer;
+        Self::verified(&signed, &signer)
+    }
+
+    /// Reads a document that is signed by the key that was pinned, and not older than what was pinned.
+    ///
+    /// # Errors
+    /// [`KeySetError`].
+    pub fn following(document: &str, signer: &KeySetSigner, version: UnixTime) -> Result<Self, KeySetError> {
+        let set = Self::verified(&Signed::all(document)?, signer)?;
+        if set.version < version { Err(KeySetError::RolledBack) } else { Ok(set) }
+    }
+
+    fn verified(signed: &[Signed], signer: &KeySetSigner) -> Result<Self, KeySetError> {
+        let by_signer = signed.iter().find(|jws| jws.header.kid == signer.id().as_str()).ok_or(KeySetError::Untrusted)?;
+        if !signer.0.verify(by_signer.message.as_bytes(), &by_signer.signature) {
+            return Err(KeySetError::Signature);
+        }
+        by_signer.read()
+    }
+
+    /// Is this a time at which it may be used?
+    ///
+    /// # Errors
+    /// [`KeySetError::Expired`], [`KeySetError::NotYetValid`].
+    pub fn ensure_current(&self, now: UnixTime) -> Result<(), KeySetError> {
+        if now >= self.expires_at {
+            return Err(KeySetError::Expired);
+        }
+        let ahead = self.issued_at.0 > now.0.saturating_add(KEY_SET_LEEWAY_SECONDS);
+        if ahead { Err(KeySetError::NotYetValid) } else { Ok(()) }
+    }
+
+    /// The keys that new tokens may be sealed to, the preferred one of each kind first.
+    #[must_use]
+    pub fn keys(&self) -> &[SealingPublicKey] {
+        &self.keys
+    }
+
+    /// The key that signs the sets to come.
+    #[must_use]
+    pub fn signer(&self) -> &KeySetSigner {
+        &self.signer
+    }
+
+    /// When the proxy's keys last changed.
+    #[must_use]
+    pub fn version(&self) -> UnixTime {
+        self.version
+    }
+
+    /// From when on it is used no more.
+    #[must_use]
+    pub fn expires_at(&self) -> UnixTime {
+        self.expires_at
+    }
+}
+
+/// One compact JWS of a document, in parts, not yet verified.
+struct Signed {
+    message: String,
+    header: Header,
+    payload: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    alg: String,
+    kid: String,
+    typ: String,
+}
+
+/// What stands under the signature. Members that are not named here are for later versions.
+#[derive(Deserialize)]
+struct Payload {
+    keys: Vec<Jwk>,
+    signer: Jwk,
+    version: UnixTime,
+    iat: UnixTime,
+    exp: UnixTime,
+}
+
+impl Signed {
+    fn all(document: &str) -> Result<Vec<Self>, KeySetError> {
+        #[derive(Deserialize)]
+        struct Document {
+            signed: Option<Vec<String>>,
+        }
+        let document: Document = json::object(document.as_bytes()).map_err(|_| KeySetError::Malformed)?;
+        let texts = document.signed.ok_or(KeySetError::Unsigned)?;
+        if texts.len() > MAX_SIGNATURES {
+            return Err(KeySetError::Malformed);
+        }
+        texts.iter().map(|text| Self::parse(text)).collect::<Option<_>>().ok_or(KeySetError::Malformed)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (message, signature) = text.rsplit_once('.')?;
+        let (header, payload) = message.split_once('.')?;
+        let header: Header = json::object(&from_base64url(header)?).ok()?;
+        let expected = header.alg == "EdDSA" && header.typ == TYPE;
+        let signed = Self {
+            message: message.to_owned(),
+            header,
+            payload: from_base64url(payload)?,
+            signature: from_base64url(signature)?,
+        };
+        Some(signed).filter(|_| expected)
+    }
+
+    /// The payload, as far as it is understood.
+    fn read(&self) -> Result<SignedKeySet, KeySetError> {
+        let payload: Payload = json::object(&self.payload).map_err(|_| KeySetError::Malformed)?;
+        let keys: Vec<_> = payload.keys.iter().filter_map(|jwk| SealingPublicKey::from_jwk(jwk).ok()).collect();
+        let signer = MinterKey::from_jwk(&payload.signer).map_err(|_| KeySetError::Malformed)?;
+        let Payload { version, iat, exp, .. } = payload;
+        if keys.is_empty() || exp <= iat {
+            return Err(KeySetError::Malformed);
+        }
+        Ok(SignedKeySet { keys, signer: KeySetSigner(signer), version, issued_at: iat, expires_at: exp })
+    }
+}

@@ -1,0 +1,101 @@
+use super::*;
+use crate::{Kem, PrivateKey};
+
+const NOW: UnixTime = UnixTime(1_790_000_000);
+
+fn later(seconds: u64) -> UnixTime {
+    UnixTime(NOW.0 + seconds)
+}
+
+fn ring(sealing: Vec<SealingKey>, key_set: Vec<KeySetKey>) -> KeyRing {
+    let signing = PrivateKey::from_pem(include_str!("../../../../../testdata/keys/test-only-first.pem")).unwrap();
+    KeyRing::new(signing, vec![]).unwrap().with_sealing(sealing).unwrap().with_key_set(key_set).unwrap()
+}
+
+fn sealing(now: UnixTime) -> SealingKey {
+    SealingKey::generate(Kem::X25519, now).unwrap()
+}
+
+fn copy(key: &KeySetKey) -> KeySetKey {
+    KeySetKey::from_json(&key.to_json()).unwrap()
+}
+
+fn retired(key: &KeySetKey, at: UnixTime, not_after: Option<UnixTime>) -> KeySetKey {
+    let standing = KeyStanding { retired: Some(at), not_after, ..key.standing() };
+    copy(key).with_standing(standing)
+}
+
+fn shown(ring: &KeyRing, now: UnixTime) -> String {
+    ring.key_set_document(now).to_string()
+}
+
+#[test]
+fn what_is_published_follows_what_was_pinned_through_rotations_and_never_back() {
+    let (first, second) = (KeySetKey::generate(NOW).unwrap(), KeySetKey::generate(later(20)).unwrap());
+    let old = shown(&ring(vec![sealing(NOW)], vec![copy(&first)]), later(1));
+    let pin = SignedKeySet::first(&old).unwrap();
+    pin.ensure_current(later(1)).unwrap();
+    assert_eq!((pin.version(), pin.signer().id()), (NOW, first.id()));
+    // New sealing keys, then a new key for the set, which the old one announces.
+    let rotated = ring(vec![sealing(later(10))], vec![copy(&first)]);
+    let pin = SignedKeySet::following(&shown(&rotated, later(11)), pin.signer(), pin.version()).unwrap();
+    let succeeded = ring(vec![sealing(later(10))], vec![copy(&second), retired(&first, later(20), Some(later(100)))]);
+    let pin = SignedKeySet::following(&shown(&succeeded, later(21)), pin.signer(), pin.version()).unwrap();
+    assert_eq!((pin.version(), pin.signer().id()), (later(20), second.id()));
+    // A replica that has not heard of it signs with a key that is pinned no more; one that has it back signs an older set.
+    assert!(matches!(SignedKeySet::following(&old, pin.signer(), pin.version()), Err(KeySetError::Untrusted)));
+    let behind = shown(
+        &ring(vec![sealing(NOW)], vec![KeySetKey { pair: copy(&second).pair, standing: KeyStanding::default() }]),
+        later(30),
+    );
+    assert!(matches!(SignedKeySet::following(&behind, pin.signer(), pin.version()), Err(KeySetError::RolledBack)));
+    // Whoever still has the first pin is led on until the old key's end.
+    let first = SignedKeySet::first(&old).unwrap();
+    assert!(SignedKeySet::following(&shown(&succeeded, later(99)), first.signer(), first.version()).is_ok());
+    let after = SignedKeySet::following(&shown(&succeeded, later(100)), first.signer(), first.version());
+    assert!(matches!(after, Err(KeySetError::Untrusted)));
+}
+
+#[test]
+fn a_set_is_for_thirty_days() {
+    let ring = ring(vec![sealing(NOW)], vec![KeySetKey::generate(NOW).unwrap()]);
+    let set = SignedKeySet::first(&shown(&ring, NOW)).unwrap();
+    assert_eq!(set.ensure_current(later(KEY_SET_LIFETIME_SECONDS - 1)), Ok(()));
+    assert_eq!(set.ensure_current(later(KEY_SET_LIFETIME_SECONDS)), Err(KeySetError::Expired));
+    assert_eq!(set.ensure_current(UnixTime(NOW.0 - 301)), Err(KeySetError::NotYetValid));
+}
+
+#[test]
+fn a_ring_without_an_active_key_does_not_sign() {
+    let key = KeySetKey::generate(NOW).unwrap();
+    for keys in [vec![], vec![retired(&key, NOW, None)]] {
+        let document = shown(&ring(vec![sealing(NOW)], keys), NOW);
+        assert!(matches!(SignedKeySet::first(&document), Err(KeySetError::Unsigned)), "{document}");
+    }
+}
+
+/// No bit of a signed set means nothing.
+#[test]
+fn no_bit_of_a_signed_set_can_be_changed() {
+    let ring = ring(vec![sealing(NOW)], vec![KeySetKey::generate(NOW).unwrap()]);
+    let document = ring.key_set_document(NOW);
+    let jws = document["signed"][0].as_str().unwrap();
+    let pin = SignedKeySet::first(&document.to_string()).unwrap();
+    for at in 0..jws.len() {
+        let mut bytes = jws.as_bytes().to_vec();
+        bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+        let changed = serde_json::json!({ "signed": [String::from_utf8(bytes).unwrap()] }).to_string();
+        assert!(SignedKeySet::following(&changed, pin.signer(), pin.version()).is_err(), "{at}");
+    }
+}
+
+#[test]
+fn a_key_survives_its_file_and_shows_nothing() {
+    let key = retired(&KeySetKey::generate(NOW).unwrap(), later(1), Some(later(2)));
+    let again = copy(&key);
+    assert_eq!((again.id(), again.standing()), (key.id(), key.standing()));
+    let json: serde_json::Value = serde_json::from_str(&key.to_json()).unwrap();
+    let secret = json["d"].as_str().unwrap();
+    let document = shown(&ring(vec![sealing(NOW)], vec![key]), NOW);
+    assert!(!format!("{again:?}{document}").contains(secret));
+}

@@ -1,0 +1,78 @@
+//! `key-set.json`.
+
+use magicproxy_core::{KeySetError, KeySetSigner, SignedKeySet, UnixTime};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::files;
+
+#[derive(Deserialize)]
+struct File {
+    now: u64,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    pinned: Option<Pinned>,
+    document: String,
+    accepted: Option<Accepted>,
+    refused: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Pinned {
+    signer: Value,
+    version: u64,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+struct Accepted {
+    keys: Vec<String>,
+    signer: String,
+}
+
+fn kind_of(error: KeySetError) -> &'static str {
+    match error {
+        KeySetError::Malformed => "malformed",
+        KeySetError::Unsigned => "unsigned",
+        KeySetError::Untrusted => "untrusted",
+        KeySetError::Signature => "signature",
+        KeySetError::RolledBack => "rolled_back",
+        KeySetError::Expired => "expired",
+        KeySetError::NotYetValid => "not_yet_valid",
+    }
+}
+
+fn read(case: &Case, now: UnixTime) -> Result<Accepted, KeySetError> {
+    let set = match &case.pinned {
+        Some(pinned) => {
+            let signer = KeySetSigner::from_json(&pinned.signer.to_string()).unwrap();
+            SignedKeySet::following(&case.document, &signer, UnixTime(pinned.version))?
+        }
+        None => SignedKeySet::first(&case.document)?,
+    };
+    set.ensure_current(now)?;
+    let keys = set.keys().iter().map(|key| key.id().to_string()).collect();
+    Ok(Accepted { keys, signer: set.signer().id().to_string() })
+}
+
+#[test]
+fn vectors() {
+    let file: File = files::read("vectors/key-set.json");
+    let mut kinds = std::collections::BTreeSet::new();
+    for case in &file.cases {
+        let found = read(case, UnixTime(file.now));
+        match (&case.accepted, &case.refused) {
+            (Some(accepted), None) => assert_eq!(found.as_ref(), Ok(accepted), "{}", case.name),
+            (None, Some(kind)) => {
+                assert_eq!(found.map_err(kind_of), Err(kind.as_str()), "{}", case.name);
+                kinds.insert(kind.as_str());
+            }
+            _ => panic!("{}: accepted or refused", case.name),
+        }
+    }
+    assert!(file.cases.len() >= 40 && kinds.len() == 7, "{} cases, {kinds:?}", file.cases.len());
+}

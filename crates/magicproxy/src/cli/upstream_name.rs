@@ -1,0 +1,84 @@
+//! The name of the upstream that a token is for, as the proxy itself has it: one question, before anything is minted.
+
+use magicproxy_core::UpstreamName;
+use serde::Deserialize;
+
+use crate::client::Peer;
+use crate::failure::Failure;
+use crate::output::{harmless, note};
+use crate::wire;
+
+/// What an order for a sealed token needs.
+pub(super) const NEEDED: &str = "--aud NAME: expected the name of the upstream that the credential is for";
+
+/// The name as it was given, which nobody was asked about.
+pub(super) fn unchecked(aud: Option<&str>) -> Result<UpstreamName, Failure> {
+    let name = parse(aud.ok_or_else(|| Failure::usage(NEEDED))?)?;
+    note(&format!("not checked: whether the proxy has an upstream `{name}`, and whether this is still a key of its own"));
+    Ok(name)
+}
+
+/// The name that the proxy has for its upstream: the one that is asked for, or else the only one that it tells.
+pub(super) fn at_proxy(peer: &Peer, aud: Option<&str>) -> Result<UpstreamName, Failure> {
+    match aud {
+        Some(aud) => named(peer, &parse(aud)?),
+        None => only(peer),
+    }
+}
+
+fn named(peer: &Peer, aud: &UpstreamName) -> Result<UpstreamName, Failure> {
+    #[derive(Deserialize)]
+    struct Named {
+        upstream: UpstreamName,
+    }
+    let encoded = aud.as_str().replace('[', "%5B").replace(']', "%5D");
+    let answer = wire::runtime()?.block_on(peer.get(&format!("/__magictoken/upstreams/{encoded}")))?;
+    match answer.code().as_deref() {
+        Some("unknown_upstream") => {
+            return Err(Failure::usage(format!("--aud `{aud}`: {} has no such upstream: {}", peer.url(), answer.fault())));
+        }
+        Some("not_found") => {
+            note(&format!("not checked: whether {} has an upstream `{aud}`: it is too old to be asked", peer.url()));
+            return Ok(aud.clone());
+        }
+        _ => {}
+    }
+    let told: Named = serde_json::from_str(&answer.content("application/json")?).map_err(|_| no_names(peer))?;
+    Ok(told.upstream)
+}
+
+fn only(peer: &Peer) -> Result<UpstreamName, Failure> {
+    #[derive(Deserialize)]
+    struct Names {
+        upstreams: Vec<UpstreamName>,
+        complete: bool,
+    }
+    let answer = wire::runtime()?.block_on(peer.get("/__magictoken/upstreams"))?;
+    if answer.code().as_deref() == Some("not_found") {
+        return Err(Failure::usage(NEEDED));
+    }
+    let told: Names = serde_json::from_str(&answer.content("application/json")?).map_err(|_| no_names(peer))?;
+    match told.upstreams.as_slice() {
+        [only] if told.complete => {
+            note(&format!("for the only upstream of {}: `{only}`", peer.url()));
+            Ok(only.clone())
+        }
+        [] => Err(Failure::usage(format!("{NEEDED}: {} has several, and does not tell strangers which", peer.url()))),
+        names => {
+            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            Err(Failure::usage(format!("{NEEDED}: {} has {}", peer.url(), names.join(", "))))
+        }
+    }
+}
+
+fn parse(aud: &str) -> Result<UpstreamName, Failure> {
+    UpstreamName::parse(aud).ok_or_else(|| Failure::usage(no_name(aud)))
+}
+
+pub(super) fn no_name(aud: &str) -> String {
+    format!("--aud `{}`: expected 1 to 255 characters of `A-Z a-z 0-9 . _ : - [ ]`", harmless(aud))
+}
+
+fn no_names(peer: &Peer) -> Failure {
+    anyhow::anyhow!("{}: its answer about upstreams is not understood", peer.url()).into()
+}
