@@ -57,7 +57,7 @@ fn coloured(level: Level) -> String {
     format!("\u{1b}[{code}m{level}\u{1b}[0m")
 }
 
-/// `403 GET /user/keys not_allowed 2ms github ci>agent-7 id=5b8f0c1d2e3f4a5b`: what was simply allowed says neither that nor its id.
+/// `403 GET /user/keys not_allowed id=5b8f0c1d2e3f4a5b 2ms github ci>agent-7`: what was simply allowed says neither that nor its id.
 fn request_line(fields: &Fields, columns: usize) -> String {
     let decision = fields.get("decision").unwrap_or_default();
     let simple = matches!(decision, "allowed" | "control") && fields.get("error").is_none() && fields.get("aborted").is_none();
@@ -66,10 +66,10 @@ fn request_line(fields: &Fields, columns: usize) -> String {
         rest.push(decision.to_owned());
     }
     rest.extend(fields.get("error").map(|error| format!("error={error}")));
+    rest.extend(fields.get("aborted").map(|why| format!("({why})")));
+    rest.extend(fields.get("request_id").filter(|_| !simple).map(|id| format!("id={id}")));
     rest.extend(fields.get("total_us").and_then(|micros| micros.parse().ok()).map(duration));
     rest.extend(["upstream", "sub"].into_iter().filter_map(|name| fields.get(name)).map(str::to_owned));
-    rest.extend(fields.get("request_id").filter(|_| !simple).map(|id| format!("id={id}")));
-    rest.extend(fields.get("aborted").map(|why| format!("({why})")));
     let (before, rest) =
         (format!("{} {} ", fields.get("status").unwrap_or("-"), fields.get("method").unwrap_or("-")), rest.join(" "));
     let room = columns.saturating_sub(before.chars().count() + rest.chars().count() + 1).max(SHORTEST_PATH);
@@ -156,8 +156,8 @@ mod tests {
         });
         let refused = [refused.as_slice(), &[("error", "dns_error")]].concat();
         assert_eq!(
-            request_line(&fields(&refused), 110),
-            "502 GET /repos/acme/rocket/issues upstream_unreachable error=dns_error 12ms github ci>agent-7 id=5b8f0c1d2e3f4a5b"
+            request_line(&fields(&refused), 120),
+            "502 GET /repos/acme/rocket/issues upstream_unreachable error=dns_error id=5b8f0c1d2e3f4a5b 12ms github ci>agent-7"
         );
         let left = [("decision", "undecided"), ("status", "0"), ("method", "POST"), ("aborted", "the client went away")];
         assert_eq!(request_line(&fields(&left), 110), "0 POST - undecided (the client went away)");
@@ -182,6 +182,7 @@ mod tests {
                 ];
                 let line = request_line(&fields(&pairs), 110);
                 assert!(line.chars().count() <= 110, "{}: {line}", line.chars().count());
+                assert!(line.contains(" id=5b8f0c1d2e3f4a5b "), "{line}");
                 assert!(line.matches('x').count() >= most.min(length).saturating_sub(2), "{line}");
             }
         }
@@ -222,7 +223,7 @@ mod tests {
         }
         let sink = Sink(std::sync::Arc::default());
         let writer = sink.clone();
-        let subscriber = tracing_subscriber::fmt().event_format(ShortLines).with_ansi(false).with_writer(move || writer.clone());
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).event_format(ShortLines).with_writer(move || writer.clone());
         tracing::subscriber::with_default(subscriber.finish(), || {
             tracing::info!(target: REQUESTS, status = 200, method = "GET", path = "/a\u{1b}[2J\nb", decision = "allowed");
             tracing::warn!(upstream = "x\u{1b}]0;t\u{7}", "it\nbroke");
