@@ -241,8 +241,8 @@ impl Rejection {
 
     /// Did the upstream fail, rather than the client or the proxy?
     pub(crate) fn is_upstream_s_fault(&self) -> bool {
-        use Rejection::{BadAnswer, Closed, Connect, ResponseTimeout, UnexpectedUpgrade};
-        matches!(self, Connect(_) | Closed | BadAnswer | UnexpectedUpgrade | ResponseTimeout)
+        use Rejection::{BadAnswer, Closed, Connect, ResponseTimeout, UnaskedCoding, UnexpectedUpgrade};
+        matches!(self, Connect(_) | Closed | BadAnswer | UnaskedCoding | UnexpectedUpgrade | ResponseTimeout)
     }
 
     /// The rules that would be needed, where the token lets that be told.
