@@ -2,7 +2,9 @@
 //!
 //! Never repair a spelling here: what two servers could read in two ways is refused. Specification: `request-target.md`.
 
+mod ignorable;
 mod path;
+pub(crate) use ignorable::without_ignorables;
 pub(crate) use path::is_unreserved;
 mod query;
 pub use query::AmbiguousParameter;

@@ -12,7 +12,9 @@ use http::{HeaderMap, HeaderValue};
 
 pub(crate) use request::{RequestHeaders, may_carry_secret, refuse_overrides, steers};
 use response::is_forbidden_trailer;
-pub(crate) use response::{Coding, filter_request_trailers, filter_response, filter_trailers};
+pub(crate) use response::{
+    Coding, RATE_LIMIT, RATE_LIMIT_POLICY, RECEIPT, ResponseFilter, filter_request_trailers, has_no_content, is_searchable,
+};
 
 /// Fields that concern one connection only.
 const HOP_BY_HOP: [HeaderName; 9] = [
@@ -33,12 +35,15 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
     values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
 }
 
-/// The names that `Trailer` announces, without those that are not passed on, and these: hyper writes no trailer that is not
-/// announced.
+/// The names that `Trailer` announces, without those that no request has in its trailers, and these.
 fn announced_trailers(headers: &HeaderMap, stripped: &[HeaderName]) -> Option<HeaderValue> {
+    announced_trailers_that(headers, |name| !is_forbidden_trailer(name) && !stripped.contains(name))
+}
+
+/// The names that `Trailer` announces, without those that are not passed on: hyper writes no trailer that is not announced.
+fn announced_trailers_that(headers: &HeaderMap, passes: impl Fn(&HeaderName) -> bool) -> Option<HeaderValue> {
     let values = headers.get_all(header::TRAILER).into_iter().filter_map(|value| value.to_str().ok());
     let names = values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse::<HeaderName>().ok());
-    let passed: Vec<String> =
-        names.filter(|name| !is_forbidden_trailer(name) && !stripped.contains(name)).map(|name| name.to_string()).collect();
+    let passed: Vec<String> = names.filter(passes).map(|name| name.to_string()).collect();
     (!passed.is_empty()).then(|| HeaderValue::from_str(&passed.join(", ")).ok()).flatten()
 }

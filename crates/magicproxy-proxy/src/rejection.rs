@@ -135,6 +135,10 @@ pub(crate) enum Rejection {
     Closed,
     #[error("the upstream's answer is not valid HTTP")]
     BadAnswer,
+    #[error(
+        "the upstream's answer comes in a content coding that was not asked for, in which the proxy cannot see whether it holds the credential"
+    )]
+    UnaskedCoding,
     #[error("the upstream switched protocols without being asked")]
     UnexpectedUpgrade,
     #[error("the upstream did not answer in time")]
@@ -216,6 +220,7 @@ impl Rejection {
             Self::Connect(failure) => failure.kind(),
             Self::Closed => (StatusCode::BAD_GATEWAY, "upstream_closed", "connection_terminated"),
             Self::BadAnswer => (StatusCode::BAD_GATEWAY, "upstream_protocol", "http_protocol_error"),
+            Self::UnaskedCoding => (StatusCode::BAD_GATEWAY, "upstream_coding", "http_response_content_coding"),
             Self::UnexpectedUpgrade => (StatusCode::BAD_GATEWAY, "upstream_upgrade", "http_upgrade_failed"),
             Self::ResponseTimeout => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "http_response_timeout"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "proxy_internal_error"),
@@ -239,8 +244,8 @@ impl Rejection {
 
     /// Did the upstream fail, rather than the client or the proxy?
     pub(crate) fn is_upstream_s_fault(&self) -> bool {
-        use Rejection::{BadAnswer, Closed, Connect, ResponseTimeout, UnexpectedUpgrade};
-        matches!(self, Connect(_) | Closed | BadAnswer | UnexpectedUpgrade | ResponseTimeout)
+        use Rejection::{BadAnswer, Closed, Connect, ResponseTimeout, UnaskedCoding, UnexpectedUpgrade};
+        matches!(self, Connect(_) | Closed | BadAnswer | UnaskedCoding | UnexpectedUpgrade | ResponseTimeout)
     }
 
     /// The rules that would be needed, where the token lets that be told.

@@ -18,7 +18,7 @@ use crate::body::{IdleTimer, Pipeline, Received, RequestBody, ResponseBody, Upst
 use crate::control::{Asking, Control};
 use crate::downstream::{Connection, Untaken, noted_own_words};
 use crate::gate::{Client, Gate, InboundRequest, OutboundRequest, read_head};
-use crate::header::{Coding, filter_response};
+use crate::header::{Coding, ResponseFilter, has_no_content, is_searchable};
 use crate::placing::Places;
 use crate::rejection::{RefusalForm, Rejection, RequestId};
 use crate::rewrite;
@@ -173,7 +173,7 @@ impl ReverseDoor {
                 TunnelBounds { token, revocations: Arc::clone(&settings.revocations), idle: settings.timeouts.websocket_idle };
             return Ok(tunnel::open(answer, Tunnel::new(on_upgrade, connection, bounds), needle.as_ref()));
         }
-        Ok(self.pass_down(answer, &method, needle, home))
+        self.pass_down(answer, &method, needle, home)
     }
 
     /// Has a response of the proxy's own words wait for its client at the expense of the peer, and not for long. Where no more
@@ -217,18 +217,28 @@ impl ReverseDoor {
         Some(self.upstreams.iter().position(|served| served.settings.name == *bound).unwrap_or(usize::MAX))
     }
 
-    fn pass_down(&self, answer: Answer, method: &Method, needle: Option<Needle>, home: Option<Home>) -> Response<ResponseBody> {
-        let Answer { response, lease, ahead, held, exchange } = answer;
+    fn pass_down(
+        &self,
+        answer: Answer,
+        method: &Method,
+        needle: Option<Needle>,
+        home: Option<Home>,
+    ) -> Result<Response<ResponseBody>, Rejection> {
+        let Answer { response, lease, ahead, held, dropped, exchange } = answer;
         let (mut head, incoming) = response.into_parts();
-        let received = Received { incoming, version: head.version, lease, ahead, held, exchange };
         let coding = Coding::of(&head.headers);
-        filter_response(&mut head, method, needle.as_ref());
+        if !is_searchable(&head, coding) && !has_no_content(&head, method) && !incoming.is_end_stream() {
+            return Err(Rejection::UnaskedCoding);
+        }
+        let received = Received { incoming, version: head.version, lease, ahead, held, exchange };
+        let mut filter = ResponseFilter::new(needle.clone(), dropped);
+        filter.head(&mut head, method);
         let plan = rewrite::apply(&mut head, || home.map(|home| self.homes.links(&self.places, &home)));
         let timeouts = &self.settings.timeouts;
         let end = timeouts.total.map(|total| std::time::Instant::now() + total);
         let body = UpstreamBody::new(received, IdleTimer::new(timeouts.response_idle, end));
-        let body = body.through(Pipeline::new(coding, needle.clone(), plan)).scrubbed(needle);
-        Response::from_parts(head, ResponseBody::upstream(body))
+        let body = body.through(Pipeline::new(coding, needle, plan)).filtered(filter);
+        Ok(Response::from_parts(head, ResponseBody::upstream(body)))
     }
 }
 

@@ -44,8 +44,8 @@ pub(crate) struct Upstream {
     response: Duration,
     /// How long an answer may be silent.
     pub(crate) idle: Duration,
-    /// What the operator lets no caller see.
-    dropped: Vec<HeaderName>,
+    /// What the operator lets no client see.
+    dropped: Arc<[HeaderName]>,
 }
 
 /// One origin of an upstream, with its own connections.
@@ -65,6 +65,8 @@ pub(crate) struct Answer {
     pub(crate) ahead: Option<Box<Ahead>>,
     /// What the exchange holds until it was passed down.
     pub(crate) held: Option<Held>,
+    /// What the operator lets no client see; the head has nothing of it.
+    pub(crate) dropped: Arc<[HeaderName]>,
     /// Its place among those in progress.
     pub(crate) exchange: Holding,
 }
@@ -85,7 +87,7 @@ impl Upstream {
         let origin = |root| Origin::new(settings, upstream, root, sockets);
         let origins = upstream.origins().map(origin).collect::<Result<_, _>>()?;
         let response = upstream.response_timeout.unwrap_or(settings.timeouts.response);
-        let (idle, dropped) = (settings.timeouts.response_idle, upstream.drop_response_headers.clone());
+        let (idle, dropped) = (settings.timeouts.response_idle, Arc::from(upstream.drop_response_headers.as_slice()));
         Ok(Arc::new(Self { origins, response, idle, dropped }))
     }
 
@@ -141,10 +143,11 @@ impl ConnectedRequest {
         }
         let Exchange { upstream, place, .. } = exchange;
         let lease = lease.uploads(progress);
-        for name in &upstream.dropped {
+        for name in upstream.dropped.iter() {
             response.headers_mut().remove(name);
         }
-        Ok(Unsettled { response, lease, duties, idle: upstream.idle, exchange: place })
+        let (idle, dropped) = (upstream.idle, Arc::clone(&upstream.dropped));
+        Ok(Unsettled { response, lease, duties, idle, dropped, exchange: place })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Route templates: `/repos/acme/{repo}/issues/{number}`. `rules.md` section 3.
 
 use super::shorten;
-use crate::target::{EncodedSlash, ParseTargetError, RequestTarget};
+use crate::target::{EncodedSlash, ParseTargetError, RequestTarget, without_ignorables};
 
 /// Why a text is no route template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +67,13 @@ fn literal(segment: &str) -> Result<String, ParseRouteError> {
     if segment.is_empty() {
         return Err(ParseRouteError::Segment { segment: String::new(), reason: ParseTargetError::EmptySegment });
     }
-    Ok(regex_syntax::escape(target.path().trim_start_matches('/')))
+    let path = target.path().trim_start_matches('/');
+    let written = regex_syntax::escape(path);
+    // Such a path has both as its readings, and both must be allowed.
+    Ok(match without_ignorables(path) {
+        Some(seen) => format!("(?:{written}|{})", regex_syntax::escape(&seen)),
+        None => written,
+    })
 }
 
 fn is_name(text: &str) -> bool {

@@ -1,5 +1,6 @@
 //! The path of a target: `request-target.md` sections 2 and 4.
 
+use super::ignorable::without_ignorables;
 use super::{EncodedSlash, ParseTargetError};
 
 /// Brings a raw path to canonical form, or refuses it.
@@ -42,6 +43,10 @@ pub(super) fn further_readings(path: &str, encoded_slash: EncodedSlash) -> Resul
         readings.push(split);
     }
     readings.extend(cut(path)?);
+    // Each of them as a server reads it that ignores what cannot be seen.
+    let seen: Vec<String> =
+        std::iter::once(path).chain(readings.iter().map(String::as_str)).filter_map(without_ignorables).collect();
+    readings.extend(seen);
     Ok(readings)
 }
 
@@ -128,6 +133,15 @@ fn check_segment(segment: &str) -> Result<(), ParseTargetError> {
     if !segment.contains('%') {
         return Ok(());
     }
+    check_decoded(segment)?;
+    match without_ignorables(segment) {
+        Some(seen) if seen.is_empty() => Err(ParseTargetError::EmptySegment),
+        Some(seen) => check_decoded(&seen),
+        None => Ok(()),
+    }
+}
+
+fn check_decoded(segment: &str) -> Result<(), ParseTargetError> {
     let decoded = percent_decode(segment);
     let decoded = String::from_utf8_lossy(&decoded);
     // Even where `%2F` is an ordinary character nobody needs a dot segment behind it, and one server too many would obey it.

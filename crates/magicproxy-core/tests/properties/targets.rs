@@ -39,6 +39,12 @@ fn normalise(path: &[u8]) -> Vec<u8> {
     out
 }
 
+/// As HFS+ reads names.
+fn without_ignorables(text: &[u8]) -> Vec<u8> {
+    let Ok(text) = std::str::from_utf8(text) else { return text.to_vec() };
+    text.replace(['\u{200c}', '\u{fe0f}', '\u{feff}', '\u{e0001}'], "").into_bytes()
+}
+
 /// What the upstreams of this world may make of a path: (what was done, the result).
 fn views(path: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut views = Vec::new();
@@ -67,6 +73,8 @@ fn views(path: &[u8]) -> Vec<(String, Vec<u8>)> {
         add("cut at #", cut_at(b"#"));
         add("controls dropped", without_controls);
         add("trimmed", trimmed(&text));
+        add("without what cannot be seen", without_ignorables(&text));
+        add("without what cannot be seen, cut at ?", without_ignorables(&cut_at(b"?")));
         text = decode(&text);
     }
     views
@@ -94,7 +102,11 @@ fn check(raw: &[u8]) {
     }
 }
 
-const PIECES: [&str; 72] = [
+const PIECES: [&str; 76] = [
+    "%E2%80%8C",
+    "%EF%B8%8F",
+    "%ef%bb%bf",
+    "%F3%A0%80%81",
     "/",
     "/",
     "/",

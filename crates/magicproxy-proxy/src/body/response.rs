@@ -12,8 +12,7 @@ use super::{Ahead, BodyError, Held, IdleTimer, Next, Pipeline};
 use crate::access_log::AccessRecord;
 use crate::admission::Holding;
 use crate::downstream::{InFlight, Untaken, noted};
-use crate::header::filter_trailers;
-use crate::scrub::Needle;
+use crate::header::ResponseFilter;
 use crate::upstream::Lease;
 
 /// After so many bytes others have their turn: a fast upstream and a fast client could else keep an event loop for themselves.
@@ -146,7 +145,8 @@ pub(crate) struct UpstreamBody {
     /// What the answer came in.
     version: Version,
     pipeline: Pipeline,
-    needle: Option<Needle>,
+    /// What passes of its trailers.
+    filter: ResponseFilter,
     idle: IdleTimer,
     /// What was read of it before its head was passed on.
     ahead: Option<Box<Ahead>>,
@@ -177,7 +177,7 @@ impl UpstreamBody {
             incoming,
             version,
             pipeline: Pipeline::default(),
-            needle: None,
+            filter: ResponseFilter::default(),
             idle,
             ahead,
             _held: held,
@@ -191,9 +191,9 @@ impl UpstreamBody {
         body
     }
 
-    /// Masks this credential in the trailers.
-    pub(crate) fn scrubbed(mut self, needle: Option<Needle>) -> Self {
-        self.needle = needle;
+    /// Passes the trailers through this.
+    pub(crate) fn filtered(mut self, filter: ResponseFilter) -> Self {
+        self.filter = filter;
         self
     }
 
@@ -240,7 +240,7 @@ impl UpstreamBody {
             }
             Err(mut frame) => {
                 if let Some(trailers) = frame.trailers_mut() {
-                    filter_trailers(trailers, self.needle.as_ref());
+                    self.filter.trailers(trailers);
                     self.pipeline.filter_trailers(trailers);
                 }
                 self.trailers = Some(frame);

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use http::header::{self, Entry, HeaderName};
+use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
 use super::{HOP_BY_HOP, announced_trailers, nominated};
@@ -243,12 +243,12 @@ fn misleads(name: &HeaderName) -> bool {
         || CLAIM_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
 }
 
-/// Asks the upstream for no other content coding than the ones in which an echoed credential can be found.
+/// Asks the upstream for no other content coding than the ones in which an echoed credential can be found. An upstream that is not
+/// asked may choose any (RFC 9110 section 12.5.3), and a part of a compressed body cannot be searched.
 fn limit_codings(headers: &mut HeaderMap) {
-    if let Entry::Occupied(mut entry) = headers.entry(header::ACCEPT_ENCODING) {
-        let takes_gzip = entry.iter().filter_map(|value| value.to_str().ok()).any(accepts_gzip);
-        entry.insert(HeaderValue::from_static(if takes_gzip { "gzip" } else { "identity" }));
-    }
+    let mut asked = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let takes_gzip = asked.any(accepts_gzip) && !headers.contains_key(header::RANGE);
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(if takes_gzip { "gzip" } else { "identity" }));
 }
 
 /// RFC 9110 section 12.5.3: is `gzip` listed with a weight other than zero?

@@ -1,16 +1,26 @@
 //! Response headers and trailers on their way down.
 
+use std::sync::Arc;
+
 use http::header::{self, HeaderName};
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::request::steers;
-use super::{HOP_BY_HOP, announced_trailers, nominated};
+use super::{HOP_BY_HOP, announced_trailers_that, nominated};
 use crate::VERSION;
 use crate::scrub::Needle;
 
 /// The field that every answer of the upstream bears.
 const MARK: HeaderName = HeaderName::from_static("x-magic-api-proxy");
+/// A token for what a request made: `state.md` section 4.
+pub(crate) const RECEIPT: HeaderName = HeaderName::from_static("magic-receipt");
+/// How often a token may still be used: `state.md` section 6. An upstream may have these of its own.
+pub(crate) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// What the proxy says in the head of a response, and nobody says behind it.
+const OURS: [HeaderName; 4] = [MARK, RECEIPT, RATE_LIMIT, RATE_LIMIT_POLICY];
 
 /// Fields that would bind the caller to the upstream's host or protocol instead of the proxy's.
 const MISDIRECTING: [HeaderName; 3] = [header::ALT_SVC, header::STRICT_TRANSPORT_SECURITY, header::PUBLIC_KEY_PINS];
@@ -40,53 +50,83 @@ impl Coding {
     }
 }
 
-/// Filters the head of an answer: hop-by-hop and framing fields go, an echoed credential is masked.
-///
-/// The length of a body that does not come (HEAD, 304) is kept as a number; every other length is the HTTP library's.
-pub(crate) fn filter_response(head: &mut Parts, method: &Method, needle: Option<&Needle>) {
-    let length = bodiless_length(head, method);
-    let named = nominated(&head.headers);
-    let trailers = announced_trailers(&head.headers, &[]);
-    let drops = |name: &&HeaderName| {
-        HOP_BY_HOP.contains(name)
-            || **name == header::CONTENT_LENGTH
-            || **name == MARK
-            || MISDIRECTING.contains(name)
-            || named.contains(name)
-    };
-    let dropped: Vec<HeaderName> = head.headers.keys().filter(drops).cloned().collect();
-    for name in dropped {
-        head.headers.remove(name);
-    }
-    if let Some(trailers) = trailers {
-        head.headers.insert(header::TRAILER, trailers);
-    }
-    if let Some(length) = length {
-        head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    }
-    if let Some(needle) = needle {
-        mask(&mut head.headers, needle);
-    }
-    head.headers.insert(MARK, HeaderValue::from_static(VERSION));
-    // A reason phrase is the upstream's free text; extensions may hold its spelling of names.
-    head.extensions.clear();
+/// Which fields of an upstream's response pass, in its head and in its trailer section: none that concerns a connection, none that
+/// is the proxy's to set, none that the operator drops, and the credential in none of their names and values.
+#[derive(Debug, Default)]
+pub(crate) struct ResponseFilter {
+    needle: Option<Needle>,
+    /// What the operator lets no client see. In the head it was dropped already.
+    dropped: Arc<[HeaderName]>,
+    /// The names that the head's `Connection` holds.
+    named: Vec<HeaderName>,
 }
 
-/// Keeps of a trailer section what cannot change the message it follows (RFC 9110 section 6.5.1).
-pub(crate) fn filter_trailers(trailers: &mut HeaderMap, needle: Option<&Needle>) {
-    let dropped: Vec<HeaderName> = trailers.keys().filter(|name| is_forbidden_trailer(name)).cloned().collect();
-    for name in dropped {
-        trailers.remove(name);
+impl ResponseFilter {
+    pub(crate) fn new(needle: Option<Needle>, dropped: Arc<[HeaderName]>) -> Self {
+        Self { needle, dropped, named: Vec::new() }
     }
-    if let Some(needle) = needle {
-        mask(trailers, needle);
+
+    /// Filters a head. The length of a body that does not come (HEAD, 304) is kept as a number; every other length is the HTTP
+    /// library's.
+    pub(crate) fn head(&mut self, head: &mut Parts, method: &Method) {
+        let length = bodiless_length(head, method);
+        self.named = nominated(&head.headers);
+        let trailers = announced_trailers_that(&head.headers, |name| self.passes_in_trailers(name));
+        let drops = |name: &&HeaderName| {
+            HOP_BY_HOP.contains(name)
+                || **name == header::CONTENT_LENGTH
+                || **name == MARK
+                || MISDIRECTING.contains(name)
+                || self.conceals(name)
+        };
+        let dropped: Vec<HeaderName> = head.headers.keys().filter(drops).cloned().collect();
+        for name in dropped {
+            head.headers.remove(name);
+        }
+        if let Some(trailers) = trailers {
+            head.headers.insert(header::TRAILER, trailers);
+        }
+        if let Some(length) = length {
+            head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        if let Some(needle) = &self.needle {
+            mask(&mut head.headers, needle);
+        }
+        head.headers.insert(MARK, HeaderValue::from_static(VERSION));
+        // A reason phrase is the upstream's free text; extensions may hold its spelling of names.
+        head.extensions.clear();
+    }
+
+    /// Keeps of a trailer section what cannot change the message it follows (RFC 9110 section 6.5.1), and would pass in its head.
+    pub(crate) fn trailers(&self, trailers: &mut HeaderMap) {
+        remove_all(trailers, |name| !self.passes_in_trailers(name));
+        if let Some(needle) = &self.needle {
+            mask(trailers, needle);
+        }
+    }
+
+    fn passes_in_trailers(&self, name: &HeaderName) -> bool {
+        let only_in_heads =
+            is_forbidden_trailer(name) || OURS.contains(name) || MISDIRECTING.contains(name) || self.dropped.contains(name);
+        !only_in_heads && !self.conceals(name)
+    }
+
+    /// Does the field concern one connection, by the upstream's own word, or would its name tell the credential?
+    fn conceals(&self, name: &HeaderName) -> bool {
+        self.named.contains(name) || self.needle.as_ref().is_some_and(|needle| needle.is_in_name(name))
     }
 }
 
-/// The same for what a caller sends, and without the fields in which tokens and credentials stand.
+/// Keeps of the trailers of a request what cannot change it, and none of the fields in which tokens and credentials stand.
 pub(crate) fn filter_request_trailers(trailers: &mut HeaderMap, stripped: &[HeaderName]) {
-    stripped.iter().for_each(|name| drop(trailers.remove(name)));
-    filter_trailers(trailers, None);
+    remove_all(trailers, |name| stripped.contains(name) || is_forbidden_trailer(name));
+}
+
+fn remove_all(headers: &mut HeaderMap, drops: impl Fn(&HeaderName) -> bool) {
+    let dropped: Vec<HeaderName> = headers.keys().filter(|name| drops(name)).cloned().collect();
+    for name in dropped {
+        headers.remove(name);
+    }
 }
 
 /// Would this field, in a trailer section, change how its message is framed, routed or read?
@@ -114,6 +154,29 @@ fn bodiless_length(head: &Parts, method: &Method) -> Option<u64> {
         return None;
     }
     head.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Can the credential be found in this body, had the upstream put it there? In gzip it can, though nobody asked for it: files are
+/// kept so. A part of a compressed body says nothing without what stands before it.
+pub(crate) fn is_searchable(head: &Parts, coding: Coding) -> bool {
+    match coding {
+        Coding::Identity => true,
+        Coding::Gzip if head.status == StatusCode::PARTIAL_CONTENT => begins_at_zero(&head.headers),
+        Coding::Gzip => true,
+        Coding::Other => false,
+    }
+}
+
+/// RFC 9110 section 14.4: `bytes 0-499/1234`. Several parts have no such field.
+fn begins_at_zero(headers: &HeaderMap) -> bool {
+    let mut ranges = headers.get_all(header::CONTENT_RANGE).into_iter();
+    let first = ranges.next().and_then(|range| range.to_str().ok()).and_then(|range| range.strip_prefix("bytes 0-"));
+    first.is_some() && ranges.next().is_none()
+}
+
+/// Does no content come with this head, whatever it says of some?
+pub(crate) fn has_no_content(head: &Parts, method: &Method) -> bool {
+    *method == Method::HEAD || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 fn mask(headers: &mut HeaderMap, needle: &Needle) {

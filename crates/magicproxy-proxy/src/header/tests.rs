@@ -18,6 +18,62 @@ fn takes_away_fields_that_change_for_whom_the_credential_acts() {
     }
 }
 
+fn coded(status: u16, lines: &[(&'static str, &'static str)]) -> bool {
+    let mut head = http::Response::builder().status(status).body(()).unwrap().into_parts().0;
+    lines.iter().for_each(|(name, value)| drop(head.headers.append(*name, HeaderValue::from_static(value))));
+    let coding = Coding::of(&head.headers);
+    is_searchable(&head, coding)
+}
+
+#[test]
+fn an_answer_is_searchable_or_refused() {
+    let coding = |value| ("content-encoding", value);
+    for searchable in [
+        &[][..],
+        &[coding("")],
+        &[coding("identity")],
+        &[coding("gzip")],
+        &[coding("GZip")],
+        &[coding(" x-gzip ,")],
+        &[coding("identity"), coding("gzip")],
+        &[coding("identity, identity")],
+    ] {
+        assert!(coded(200, searchable), "{searchable:?}");
+    }
+    for other in [
+        "br",
+        "BR",
+        "deflate",
+        "zstd",
+        "compress",
+        "x-compress",
+        "dcb",
+        "aws-chunked",
+        "utf-8",
+        "none",
+        "gzip, gzip",
+        "gzip, br",
+        "br, gzip",
+        "gzip;q=1",
+        "gzipped",
+        "\"gzip\"",
+    ] {
+        assert!(!coded(200, &[coding(other)]), "{other}");
+        assert!(!coded(206, &[coding(other), ("content-range", "bytes 0-1/9")]), "{other}");
+        assert!(!coded(404, &[coding(other)]) && !coded(200, &[coding("identity"), coding(other)]), "{other}");
+    }
+    assert!(!coded(200, &[coding("gzip"), coding("gzip")]));
+    // A part of what is compressed.
+    for (range, expected) in
+        [("bytes 0-4/9", true), ("bytes 0-4/*", true), ("bytes 1-4/9", false), ("items 0-4/9", false), ("bytes 00-4/9", false)]
+    {
+        assert_eq!(coded(206, &[coding("gzip"), ("content-range", range)]), expected, "{range}");
+    }
+    assert!(!coded(206, &[coding("gzip")]));
+    assert!(!coded(206, &[coding("gzip"), ("content-range", "bytes 0-4/9"), ("content-range", "bytes 5-8/9")]));
+    assert!(coded(206, &[("content-range", "bytes 5-8/9")]) && coded(206, &[]));
+}
+
 fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
     lines.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
 }
@@ -50,8 +106,10 @@ fn a_trailer_cannot_change_its_message() {
         ("x-forwarded-for", "1.1.1.1"),
         ("x_sum", "1"),
     ]);
-    filter_trailers(&mut trailers, None);
-    assert_eq!(trailers, headers(&[("x-sum", "1")]));
+    let mut answered = trailers.clone();
+    ResponseFilter::default().trailers(&mut answered);
+    filter_request_trailers(&mut trailers, &[]);
+    assert_eq!([&trailers, &answered], [&headers(&[("x-sum", "1")]); 2]);
 }
 
 #[test]

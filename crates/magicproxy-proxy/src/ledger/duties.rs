@@ -19,14 +19,11 @@ use crate::admission::{Holding, Resource};
 use crate::body::{Ahead, Held, MAX_BODY_BYTES};
 use crate::clock;
 use crate::gate::Message;
-use crate::header::Coding;
+use crate::header::{Coding, RECEIPT};
 use crate::rejection::Rejection;
 use crate::scrub::Needle;
 use crate::upstream::{Answer, Lease};
 use crate::verifier::Receipts;
-
-/// The token for what a request made: `state.md` section 4.
-const RECEIPT: HeaderName = HeaderName::from_static("magic-receipt");
 
 /// What is to be done; nothing, for most requests.
 #[derive(Debug)]
@@ -93,6 +90,8 @@ pub(crate) struct Unsettled {
     pub(crate) duties: Duties,
     /// How long a silence breaks an answer off that must be read first.
     pub(crate) idle: Duration,
+    /// What the operator lets no client see.
+    pub(crate) dropped: Arc<[HeaderName]>,
     /// Its place among those in progress.
     pub(crate) exchange: Holding,
 }
@@ -102,10 +101,10 @@ impl Unsettled {
     ///
     /// An error where the upstream carried the request out and that could not be recorded.
     pub(crate) async fn settle(self) -> Result<Answer, Rejection> {
-        let Self { mut response, lease, duties, idle, exchange } = self;
+        let Self { mut response, lease, duties, idle, dropped, exchange } = self;
         // Only the proxy gives receipts.
         response.headers_mut().remove(RECEIPT);
-        let answer = Answer { response, lease, ahead: None, held: None, exchange };
+        let answer = Answer { response, lease, ahead: None, held: None, dropped, exchange };
         match duties.0 {
             None => Ok(answer),
             Some(duty) => Box::pin(duty.fulfil(answer, idle)).await,

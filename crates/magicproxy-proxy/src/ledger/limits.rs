@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 use magicproxy_core::limit::{LEASE_MILLIS, Limit};
 use magicproxy_core::state::{BoundedPartition, Demand, Holder, Partition, StateStore, Taken};
 use magicproxy_core::{Count, Permit};
@@ -15,10 +15,9 @@ use tokio::task::AbortHandle;
 use super::Ledger;
 use crate::admission::Holding;
 use crate::clock;
+use crate::header::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::rejection::Rejection;
 
-const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 /// How long a request waits for leases that are being given back on this replica.
 const MAX_PATIENCE: Duration = Duration::from_secs(1);
 

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use crate::body::ResponseBody;
 use crate::clock;
 use crate::downstream::{Connection, InFlight};
-use crate::header::filter_response;
+use crate::header::ResponseFilter;
 use crate::revocations::Revocations;
 use crate::scrub::Needle;
 use crate::upstream::Answer;
@@ -58,7 +58,7 @@ pub(super) fn open(answer: Answer, tunnel: Tunnel, needle: Option<&Needle>) -> R
     let mut response = answer.response;
     let upstream = hyper::upgrade::on(&mut response);
     let (mut head, _) = response.into_parts();
-    filter_response(&mut head, &Method::GET, needle);
+    ResponseFilter::new(needle.cloned(), answer.dropped).head(&mut head, &Method::GET);
     head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     head.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     let Tunnel { on_upgrade, bounds, in_flight, stopped } = tunnel;

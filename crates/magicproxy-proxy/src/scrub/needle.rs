@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use http::HeaderName;
 use memchr::memmem::Finder;
 use zeroize::Zeroizing;
 
@@ -44,6 +45,11 @@ impl Needle {
 
     pub(super) fn is_in(&self, bytes: &[u8]) -> bool {
         self.0.iter().any(|secret| secret.find(bytes, 0).is_some())
+    }
+
+    /// Does a field's name hold a secret? Names have no case, so the case of the secret is not looked at either.
+    pub(crate) fn is_in_name(&self, name: &HeaderName) -> bool {
+        self.0.iter().any(|secret| secret.is_in_name(name.as_str().as_bytes()))
     }
 
     /// How many bytes at the end of `bytes` are a beginning of a secret, without being all of it.
@@ -98,6 +104,11 @@ impl Secret {
     fn find(&self, bytes: &[u8], start: usize) -> Option<Range<usize>> {
         let at = start + self.finder.find(bytes.get(start..)?)?;
         Some(at..at + self.bytes.len())
+    }
+
+    /// Most names are shorter than a secret.
+    fn is_in_name(&self, name: &[u8]) -> bool {
+        name.len() >= self.bytes.len() && name.windows(self.bytes.len()).any(|part| part.eq_ignore_ascii_case(&self.bytes))
     }
 
     /// Notes where it stands, from `start` on, each occurrence behind the one before; gives where the search would go on.

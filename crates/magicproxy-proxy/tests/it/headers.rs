@@ -21,13 +21,23 @@ async fn answered(lines: &'static [&'static str]) -> Answer {
 }
 
 #[tokio::test]
-async fn ordinary_fields_pass_and_nothing_is_added() {
+async fn ordinary_fields_pass_and_only_a_coding_is_added() {
     let seen =
         passed(&["Accept: */*", "User-Agent: x", "X-GitHub-Api-Version: 2022-11-28", "If-None-Match: \"a\"", "X-A: 1", "X-A: 2"])
             .await;
     assert_eq!(
         seen.names(),
-        ["accept", "authorization", "host", "if-none-match", "user-agent", "x-a", "x-a", "x-github-api-version"]
+        [
+            "accept",
+            "accept-encoding",
+            "authorization",
+            "host",
+            "if-none-match",
+            "user-agent",
+            "x-a",
+            "x-a",
+            "x-github-api-version"
+        ]
     );
     assert_eq!(seen.all("x-a"), ["1", "2"]);
 }
@@ -96,7 +106,7 @@ async fn fields_that_carry_claim_or_concern_the_connection_are_dropped() {
     let lines: Vec<String> = names.iter().map(|name| format!("{name}: websnocket")).collect();
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let seen = passed(&lines).await;
-    assert_eq!(seen.names(), ["authorization", "host"]);
+    assert_eq!(seen.names(), ["accept-encoding", "authorization", "host"]);
     assert_eq!(seen.all("authorization"), [format!("Bearer {CREDENTIAL}")]);
 }
 
@@ -112,7 +122,7 @@ async fn what_connection_names_is_dropped_but_never_ours() {
     .await;
     assert_eq!(seen.all("authorization"), [format!("Bearer {CREDENTIAL}")]);
     assert_eq!(seen.all("host").len(), 1);
-    assert_eq!(seen.names(), ["authorization", "host", "x-a"]);
+    assert_eq!(seen.names(), ["accept-encoding", "authorization", "host", "x-a"]);
 }
 
 #[tokio::test]
@@ -168,7 +178,10 @@ async fn configured_fields_and_parameters_are_dropped() {
     let answer = Client::ask(&proxy, request(&format!("GET /user?{query}"), &token, &["X-Tracking: 1", "X-A: 1"], "")).await;
     assert_eq!(answer.status, 200);
     let seen = upstream.only_request();
-    assert_eq!((seen.target.as_str(), seen.names()), ("/user?a=1&b=%20&c", vec!["authorization", "host", "x-a"]));
+    assert_eq!(
+        (seen.target.as_str(), seen.names()),
+        ("/user?a=1&b=%20&c", vec!["accept-encoding", "authorization", "host", "x-a"])
+    );
 }
 
 #[tokio::test]
@@ -186,7 +199,8 @@ async fn forwarding_fields_are_ours_or_absent() {
         let proxy = Proxy::with(&upstream, |settings| settings.upstream_mut().forwarding = mode).await;
         Client::ask(&proxy, request("GET /user", &Token::any(), &forged, "")).await;
         let seen = upstream.only_request();
-        let ours: Vec<&str> = seen.names().into_iter().filter(|name| !["authorization", "host"].contains(name)).collect();
+        let ours: Vec<&str> =
+            seen.names().into_iter().filter(|name| !["accept-encoding", "authorization", "host"].contains(name)).collect();
         assert_eq!(ours, expected.iter().map(|(name, _)| *name).collect::<Vec<_>>());
         for (name, value) in expected {
             assert_eq!(seen.all(name), [value]);
@@ -203,10 +217,66 @@ async fn only_codings_that_can_be_searched_are_asked_for() {
         (&["Accept-Encoding: gzip;q=0, *"], vec!["identity"]),
         (&["Accept-Encoding: gzip ; Q=0.000"], vec!["identity"]),
         (&["Accept-Encoding: *"], vec!["identity"]),
-        (&[], vec![]),
+        // An upstream that is not asked may choose.
+        (&[], vec!["identity"]),
+        (&["Accept-Encoding:"], vec!["identity"]),
+        // Nobody can look into a part of what is compressed.
+        (&["Accept-Encoding: gzip", "Range: bytes=5-"], vec!["identity"]),
     ] {
         assert_eq!(passed(asked).await.all("accept-encoding"), sent, "{asked:?}");
     }
+}
+
+/// git and others send what they have compressed.
+#[tokio::test]
+async fn content_that_the_client_has_compressed_goes_up_as_it_is() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::before(&upstream).await;
+    for coding in ["gzip", "br", "zstd"] {
+        let lines = [&format!("Content-Encoding: {coding}"), "Content-Length: 5"];
+        let answer = Client::ask(&proxy, request("POST /git-upload-pack", &Token::any(), &lines, "\x1f\x02abc")).await;
+        assert_eq!(answer.status, 200);
+        let seen = upstream.take_requests().pop().unwrap();
+        assert_eq!((seen.all("content-encoding"), seen.body.as_slice()), (vec![coding], &b"\x1f\x02abc"[..]));
+    }
+}
+
+/// What is said in the head of a response by the proxy alone, or taken out of it, must not come behind its content.
+#[tokio::test]
+async fn trailers_hold_nothing_that_the_head_may_not() {
+    const NAMES: [&str; 15] = [
+        "Magic-Receipt",
+        "X-Magic-API-Proxy",
+        "RateLimit",
+        "RateLimit-Policy",
+        "Alt-Svc",
+        "Strict-Transport-Security",
+        "Public-Key-Pins",
+        "X-Hop",
+        "X-Session",
+        "Set-Cookie",
+        "Keep-Alive",
+        "Content-Length",
+        "Location",
+        "WWW-Authenticate",
+        "Proxy-Authenticate",
+    ];
+    let trailers: String = NAMES.iter().map(|name| format!("{name}: forged\r\n")).collect();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: X-Hop\r\nTrailer: X-Sum, {}\r\n\r\n",
+        NAMES.join(", ")
+    );
+    let bytes = format!("{head}2\r\nok\r\n0\r\nX-Sum: 1\r\n{trailers}\r\n");
+    let upstream = Upstream::scripted(move |_| Reply::bytes(bytes.clone())).await;
+    let proxy = Proxy::with(&upstream, |settings| {
+        settings.upstream_mut().drop_response_headers.push(http::HeaderName::from_static("x-session"));
+    })
+    .await;
+    let answer = Client::ask(&proxy, request("GET /a", &Token::any(), &["TE: trailers"], "")).await;
+    assert_eq!(answer.text(), "ok");
+    assert_eq!(answer.all("trailer"), ["x-sum"]);
+    assert_eq!(answer.trailers, [("x-sum".to_owned(), "1".to_owned())]);
+    assert!(!format!("{answer:?}").contains("forged"));
 }
 
 #[tokio::test]

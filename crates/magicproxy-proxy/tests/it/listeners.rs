@@ -51,8 +51,12 @@ async fn a_unix_socket_answers_as_the_api_itself() {
 #[tokio::test]
 async fn nobody_is_named_who_came_by_a_unix_socket() {
     for (mode, names, value) in [
-        (Forwarding::Forwarded, vec!["authorization", "forwarded", "host", "via"], Some("for=unknown;proto=http")),
-        (Forwarding::XForwarded, vec!["authorization", "host", "via", "x-forwarded-proto"], None),
+        (
+            Forwarding::Forwarded,
+            vec!["accept-encoding", "authorization", "forwarded", "host", "via"],
+            Some("for=unknown;proto=http"),
+        ),
+        (Forwarding::XForwarded, vec!["accept-encoding", "authorization", "host", "via", "x-forwarded-proto"], None),
     ] {
         let upstream = Upstream::hello().await;
         let both = Both::before(&upstream, |settings| settings.upstream_mut().forwarding = mode).await;

@@ -43,6 +43,73 @@ async fn in_headers_and_trailers_it_is_masked() {
     assert_eq!(answer.trailers, [("x-trailer".to_owned(), masked(CREDENTIAL))]);
 }
 
+/// Names have no case: the credential in another case is still the credential, where its case does not matter.
+#[tokio::test]
+async fn as_the_name_of_a_field_it_does_not_pass() {
+    for name in
+        [CREDENTIAL.to_owned(), CREDENTIAL.to_ascii_lowercase(), CREDENTIAL.to_ascii_uppercase(), format!("X-{CREDENTIAL}-Y")]
+    {
+        let echoing = name.clone();
+        let answer = answered(move || {
+            Reply::bytes(format!(
+                "HTTP/1.1 200 OK\r\nX-Other: 1\r\n{echoing}: 1\r\n{echoing}: 2\r\nTrailer: {echoing}, X-Trailer\r\n\
+                 Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Trailer: 1\r\n{echoing}: 1\r\n\r\n"
+            ))
+        })
+        .await;
+        assert_eq!((answer.text().as_str(), answer.one("x-other")), ("ok", Some("1")));
+        assert_eq!(answer.all("trailer"), ["x-trailer"]);
+        assert_eq!(answer.trailers, [("x-trailer".to_owned(), "1".to_owned())]);
+        let shown = format!("{answer:?}").to_ascii_lowercase();
+        assert!(!shown.contains(&CREDENTIAL.to_ascii_lowercase()), "{shown}");
+    }
+}
+
+/// What nobody asked for and nobody can look into is refused, and not passed as if it had been looked into.
+#[tokio::test]
+async fn a_coding_that_was_not_asked_for_is_refused() {
+    let coded = |lines: &'static [&'static str]| answered(move || Reply::with("200 OK", lines, CREDENTIAL));
+    for lines in [
+        &["Content-Encoding: br"][..],
+        &["Content-Encoding: deflate"],
+        &["Content-Encoding: ZSTD"],
+        &["Content-Encoding: gzip, gzip"],
+        &["Content-Encoding: gzip", "Content-Encoding: br"],
+        &["Content-Encoding: \u{ff}"],
+    ] {
+        coded(lines).await.assert_rejected(502, "upstream_coding");
+    }
+    let part = ["Content-Encoding: gzip", "Content-Range: bytes 5-50/60"];
+    answered(move || Reply::with("206 Partial Content", &part, CREDENTIAL)).await.assert_rejected(502, "upstream_coding");
+    let whole = coded(&["Content-Encoding: identity", "Content-Encoding: identity"]).await;
+    assert_eq!((whole.status, whole.text()), (200, masked(CREDENTIAL)));
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    answered(move || Reply::bytes(chunked)).await.assert_rejected(502, "upstream_protocol");
+}
+
+/// Where there is nothing to look into, a coding says nothing.
+#[tokio::test]
+async fn a_coding_of_no_content_passes() {
+    for (line, reply) in [
+        ("HEAD /a", "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 50\r\n\r\n"),
+        ("HEAD /a", "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        ("GET /a", "HTTP/1.1 304 Not Modified\r\nContent-Encoding: br\r\nETag: \"x\"\r\n\r\n"),
+        ("GET /a", "HTTP/1.1 304 Not Modified\r\nContent-Encoding: br\r\nContent-Length: 50\r\n\r\n"),
+        ("DELETE /a", "HTTP/1.1 204 No Content\r\nContent-Encoding: br\r\n\r\n"),
+        ("POST /a", "HTTP/1.1 201 Created\r\nContent-Encoding: br\r\nContent-Length: 0\r\n\r\n"),
+    ] {
+        let upstream = Upstream::scripted(move |_| Reply::bytes(reply)).await;
+        let proxy = Proxy::before(&upstream).await;
+        let mut client = Client::connect(&proxy).await;
+        for _ in 0..2 {
+            let answer = client.exchange(request(line, &Token::any(), &[], "")).await;
+            assert_eq!((answer.one("content-encoding"), answer.body.len()), (Some("br"), 0), "{line} {reply}");
+        }
+        let connections: Vec<usize> = upstream.requests().iter().map(|seen| seen.connection).collect();
+        assert_eq!(connections, [connections[0]; 2], "{line} {reply}");
+    }
+}
+
 /// Sends a chunked answer with these header lines in two parts: the second leaves when something of the first has arrived.
 /// Gives what of the body arrived, and whether it ended well.
 async fn in_two_parts(lines: &str, first: &[u8], second: &[u8]) -> (Vec<u8>, bool) {
