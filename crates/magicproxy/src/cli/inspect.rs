@@ -269,7 +269,7 @@ mod tests {
         let v1 = |caveats: Value| {
             let members = json!({ "iat": minted, "exp": minted + 86_400, "allowed": ["GET /user"], "caveats": caveats });
             let members = members.as_object().cloned().unwrap_or_default();
-            Claims { version: "v1", kid: None, chain: Chain::of_json(members.get("caveats")), members }
+            Claims { version: "v1", kid: None, chain_id: None, chain: Chain::of_json(members.get("caveats")), members }
         };
         let ends = UnixTime(now.0 + 900);
         let summary = v1(json!([{ "exp": ends }])).summary(now);
