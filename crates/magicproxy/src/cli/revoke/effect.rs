@@ -98,6 +98,10 @@ pub(super) fn keys(args: &RevokeArgs, all: &[Named], config: &Config) -> Result<
     if args.undo || (wanted.is_empty() && all.iter().all(|named| named.token.is_none())) {
         return Ok(None);
     }
+    if wanted.is_empty() {
+        // Only a remark needs them: a broken key folder keeps nobody from revoking.
+        return Ok(config.keys.open_if_there().ok().flatten());
+    }
     let keys = config.keys.open_if_there()?;
     let known = keys.as_ref().map(ids).unwrap_or_default();
     let fault = |id: String| {
