@@ -5,11 +5,13 @@
 
 mod elements;
 mod grants;
+mod misread;
 mod raw;
 mod route;
 mod stateful;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::fmt;
 use std::sync::Arc;
@@ -72,9 +74,12 @@ impl Rule {
     }
 
     pub(crate) fn parse_within(raw: RawRule, mode: PatternMode, budget: &mut Budget) -> Result<Self, ParseRuleError> {
-        match parts(&raw, mode, budget) {
-            Ok(Parts { methods, source, pattern, state }) => Ok(Self { raw, methods, mode, source, pattern, state }),
-            Err(reason) => Err(ParseRuleError { rule: shorten(&raw.to_string()), reason }),
+        let object = raw.to_object_form();
+        match parts(object.as_ref().unwrap_or(&raw), mode, budget) {
+            Ok(Parts { methods, source, pattern, state }) => {
+                Ok(Self { raw: object.unwrap_or(raw), methods, mode, source, pattern, state })
+            }
+            Err(reason) => Err(ParseRuleError { hint: misread::of(&raw).map(Box::new), rule: shorten(&raw.to_string()), reason }),
         }
     }
 
@@ -86,7 +91,35 @@ impl Rule {
         Self::parse_list_within(raw, mode, &mut Budget::new(MAX_LIST_STEPS))
     }
 
-    /// The same, with as much work as may be done.
+    /// Checks a list of rules that somebody writes now, and finds every fault in it: those of [`Self::parse_list`], and
+    /// rules that cannot mean what was typed (`rules.md` section 7), which a token may hold all the same.
+    ///
+    /// # Errors
+    /// All faults, in the order of the list.
+    pub fn parse_new_list(raw: &[RawRule], mode: PatternMode) -> Result<Vec<Self>, Vec<RuleFault>> {
+        Self::parse_new_list_with(raw, mode, &Work::unlimited())
+    }
+
+    /// [`Self::parse_new_list`], with as much work as may be done.
+    pub(crate) fn parse_new_list_with(raw: &[RawRule], mode: PatternMode, work: &Work) -> Result<Vec<Self>, Vec<RuleFault>> {
+        let parsed = Self::parse_list_with(raw, mode, work);
+        // The Python program's patterns need not reach the end of a path: `/repos/*` means something there.
+        if mode == PatternMode::DangerPrefix || list_faults(raw).iter().any(|fault| matches!(fault, RuleFault::TooLarge)) {
+            return parsed;
+        }
+        let mut faults = parsed.as_ref().err().cloned().unwrap_or_default();
+        let known: Vec<usize> = faults.iter().filter_map(RuleFault::number).collect();
+        for (index, raw) in raw.iter().enumerate().filter(|(index, _)| !known.contains(&(index + 1))) {
+            if let Some(misread) = misread::of(raw) {
+                let error = ParseRuleError { rule: shorten(&raw.to_string()), reason: RuleReason::Misread(misread), hint: None };
+                faults.push(RuleFault::Rule { number: index + 1, error });
+            }
+        }
+        faults.sort_by_key(|fault| fault.number().unwrap_or_default());
+        if faults.is_empty() { parsed } else { Err(faults) }
+    }
+
+    /// The same as [`Self::parse_list`], with as much work as may be done.
     pub(crate) fn parse_list_with(raw: &[RawRule], mode: PatternMode, work: &Work) -> Result<Vec<Self>, Vec<RuleFault>> {
         Self::parse_list_within(raw, mode, &mut Budget::within(MAX_LIST_STEPS, work))
     }
@@ -258,12 +291,15 @@ fn many_methods(words: &[String]) -> Result<Methods, RuleReason> {
     Ok(Methods::Listed(methods))
 }
 
+/// Text of the user's for a message: one line, not too long, and nothing that a terminal obeys.
 fn shorten(text: &str) -> String {
     const SHOWN: usize = 80;
-    if text.chars().count() <= SHOWN {
-        return text.escape_debug().to_string();
-    }
-    format!("{}…", text.chars().take(SHOWN).collect::<String>().escape_debug())
+    let harmless = |character: char| match character {
+        '\\' | '"' | '\'' => character.to_string(),
+        other => other.escape_debug().to_string(),
+    };
+    let shown: String = text.chars().take(SHOWN).map(harmless).collect();
+    if text.chars().nth(SHOWN).is_some() { format!("{shown}…") } else { shown }
 }
 
 /// What is wrong with a list of rules. The text of each names the rule and what was expected.
@@ -291,12 +327,24 @@ pub enum RuleFault {
     },
 }
 
+impl RuleFault {
+    /// The place of the rule in the list, where it is about one.
+    fn number(&self) -> Option<usize> {
+        match self {
+            Self::Rule { number, .. } => Some(*number),
+            Self::Empty | Self::TooMany(_) | Self::TooLarge | Self::TooComplex => None,
+        }
+    }
+}
+
 /// What is wrong with one rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{rule}`: {reason}")]
+#[error("`{rule}`: {reason}{}", .hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default())]
 pub struct ParseRuleError {
     rule: String,
     reason: RuleReason,
+    /// What was probably meant.
+    hint: Option<Box<misread::Misread>>,
 }
 
 impl ParseRuleError {
@@ -323,4 +371,6 @@ enum RuleReason {
     State(#[from] stateful::StateFault),
     #[error("a plugin is named in a scope of the configuration, and nowhere else")]
     Plugin,
+    #[error(transparent)]
+    Misread(#[from] misread::Misread),
 }

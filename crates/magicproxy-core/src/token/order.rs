@@ -168,7 +168,7 @@ fn grant(
     match allowed {
         Some(rules) if !named => {
             let faults = |faults: Vec<RuleFault>| faults.into_iter().map(OrderFault::Rule).collect::<Vec<_>>();
-            let rules = Rule::parse_list_with(&rules, limits.patterns, &limits.work).map_err(faults)?;
+            let rules = Rule::parse_new_list_with(&rules, limits.patterns, &limits.work).map_err(faults)?;
             if rules.iter().any(Rule::names_owner) { Err(vec![OrderFault::Owner]) } else { Ok(Grant::Allowed(rules)) }
         }
         None if named => scope_grant(scope.into_iter().chain(scopes.into_iter().flatten()).collect(), limits.scopes),
