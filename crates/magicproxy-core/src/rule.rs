@@ -4,6 +4,7 @@
 //! Specification: `rules.md`.
 
 mod elements;
+mod form;
 mod grants;
 mod misread;
 mod raw;
@@ -22,6 +23,7 @@ use crate::method::{Method, ParseMethodError, is_never_admitted};
 use crate::pattern::{Budget, Pattern, PatternError, PatternMode, Work};
 
 pub use elements::{Action, Element, Elements, ElementsDenial, ElementsObject};
+pub(crate) use form::{RULE, RULES};
 pub use grants::{Document, Facts, HeldGrant, NewGrant, NoGrant};
 pub use raw::{OneOrMany, PluginObject, RawRule, RuleObject, StateMembers};
 pub use stateful::{MAX_GRANTS, OwnerName, Stateful};
@@ -79,7 +81,7 @@ impl Rule {
             Ok(Parts { methods, source, pattern, state }) => {
                 Ok(Self { raw: object.unwrap_or(raw), methods, mode, source, pattern, state })
             }
-            Err(reason) => Err(ParseRuleError { hint: misread::of(&raw).map(Box::new), rule: shorten(&raw.to_string()), reason }),
+            Err(reason) => Err(ParseRuleError { hint: misread::of(&raw).map(Box::new), rule: shown(&raw), reason }),
         }
     }
 
@@ -103,20 +105,30 @@ impl Rule {
     /// [`Self::parse_new_list`], with as much work as may be done.
     pub(crate) fn parse_new_list_with(raw: &[RawRule], mode: PatternMode, work: &Work) -> Result<Vec<Self>, Vec<RuleFault>> {
         let parsed = Self::parse_list_with(raw, mode, work);
-        // The Python program's patterns need not reach the end of a path: `/repos/*` means something there.
-        if mode == PatternMode::DangerPrefix || list_faults(raw).iter().any(|fault| matches!(fault, RuleFault::TooLarge)) {
+        let mut faults = parsed.as_ref().err().cloned().unwrap_or_default();
+        if faults.iter().any(|fault| matches!(fault, RuleFault::TooLarge)) {
             return parsed;
         }
-        let mut faults = parsed.as_ref().err().cloned().unwrap_or_default();
-        let known: Vec<usize> = faults.iter().filter_map(RuleFault::number).collect();
-        for (index, raw) in raw.iter().enumerate().filter(|(index, _)| !known.contains(&(index + 1))) {
-            if let Some(misread) = misread::of(raw) {
-                let error = ParseRuleError { rule: shorten(&raw.to_string()), reason: RuleReason::Misread(misread), hint: None };
-                faults.push(RuleFault::Rule { number: index + 1, error });
-            }
-        }
+        let known: Vec<_> = faults.iter().filter_map(RuleFault::number).collect();
+        let misread = Self::misread(raw, mode).into_iter();
+        faults.extend(misread.filter(|fault| fault.number().is_none_or(|number| !known.contains(&number))));
         faults.sort_by_key(|fault| fault.number().unwrap_or_default());
         if faults.is_empty() { parsed } else { Err(faults) }
+    }
+
+    /// The rules of a list that cannot mean what was typed, whatever else may be wrong with them.
+    pub(crate) fn misread(raw: &[RawRule], mode: PatternMode) -> Vec<RuleFault> {
+        // The Python program's patterns need not reach the end of a path: `/repos/*` means something there.
+        if mode == PatternMode::DangerPrefix {
+            return Vec::new();
+        }
+        let found = raw.iter().enumerate().filter_map(|(index, raw)| Some((index, raw, misread::of(raw)?)));
+        found
+            .map(|(index, raw, misread)| {
+                let error = ParseRuleError { rule: shorten(&raw.to_string()), reason: misread.into(), hint: None };
+                RuleFault::Rule { number: index + 1, error }
+            })
+            .collect()
     }
 
     /// The same as [`Self::parse_list`], with as much work as may be done.
@@ -289,6 +301,15 @@ fn many_methods(words: &[String]) -> Result<Methods, RuleReason> {
         }
     }
     Ok(Methods::Listed(methods))
+}
+
+/// A rule for a message. One word alone is none, and perhaps a secret in the wrong place.
+fn shown(raw: &RawRule) -> String {
+    const LONGEST_WORD: usize = 8;
+    match raw {
+        RawRule::Text(word) if word.len() > LONGEST_WORD && !word.contains([' ', '/']) => "…".to_owned(),
+        _ => shorten(&raw.to_string()),
+    }
 }
 
 /// Text of the user's for a message: one line, not too long, and nothing that a terminal obeys.

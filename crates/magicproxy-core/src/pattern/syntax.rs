@@ -37,9 +37,9 @@ fn of_text(kind: &Ast) -> &'static str {
         Ast::UnsupportedBackreference => "a pattern cannot refer to its own groups",
         Ast::EscapeUnexpectedEof => "`\\` at the end of the pattern escapes nothing",
         Ast::EscapeUnrecognized | Ast::EscapeHexEmpty | Ast::EscapeHexInvalid | Ast::EscapeHexInvalidDigit => ESCAPE,
-        Ast::SpecialWordBoundaryUnclosed
-        | Ast::SpecialWordBoundaryUnrecognized
-        | Ast::SpecialWordOrRepetitionUnexpectedEof => ESCAPE,
+        Ast::SpecialWordBoundaryUnclosed | Ast::SpecialWordBoundaryUnrecognized | Ast::SpecialWordOrRepetitionUnexpectedEof => {
+            ESCAPE
+        }
         Ast::FlagDanglingNegation
         | Ast::FlagDuplicate { .. }
         | Ast::FlagRepeatedNegation { .. }
@@ -75,12 +75,49 @@ mod tests {
     /// Every way to write a pattern wrong is told in our words, in one line, with the place.
     #[test]
     fn no_message_is_the_parsers() {
-        let foreign = ["decimal", "regex", "Unicode", "look-around", "backreference", "capture", "expression", "quantifier", "\n"];
+        let foreign =
+            ["decimal", "regex", "Unicode", "look-around", "backreference", "capture", "expression", "quantifier", "\n"];
         for text in [
-            "/(", "/)", "/[a", "/[z-a]", r"/[\d-z]", "*", "/a|*", "/a{2,1}", "/a{", "/a{}", "/a{x}", "/a{99999999999}", "/a{1,",
-            "/(?=a)", "/(?!a)", "/(?<=a)b", r"/(a)\1", r"/\", r"/\q", r"/\x", r"/\xZZ", r"/\x{}", r"/\x{110000000}", r"/\b{",
-            r"/\b{start", r"/\b{zz}", "/(?-)", "/(?ii)", "/(?--i)", "/(?", "/(?z)", "/(?P<a>)(?P<a>)", "/(?P<>)", "/(?P<1>)",
-            "/(?P<a", "/é(", "/[é]", r"/\pL", r"/\p{Nope}", r"/\p{",
+            "/(",
+            "/)",
+            "/[a",
+            "/[z-a]",
+            r"/[\d-z]",
+            "*",
+            "/a|*",
+            "/a{2,1}",
+            "/a{",
+            "/a{}",
+            "/a{x}",
+            "/a{99999999999}",
+            "/a{1,",
+            "/(?=a)",
+            "/(?!a)",
+            "/(?<=a)b",
+            r"/(a)\1",
+            r"/\",
+            r"/\q",
+            r"/\x",
+            r"/\xZZ",
+            r"/\x{}",
+            r"/\x{110000000}",
+            r"/\b{",
+            r"/\b{start",
+            r"/\b{zz}",
+            "/(?-)",
+            "/(?ii)",
+            "/(?--i)",
+            "/(?",
+            "/(?z)",
+            "/(?P<a>)(?P<a>)",
+            "/(?P<>)",
+            "/(?P<1>)",
+            "/(?P<a",
+            "/é(",
+            "/[é]",
+            r"/\pL",
+            r"/\p{Nope}",
+            r"/\p{",
         ] {
             let parser = || regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build();
             let Err(error) = parser().parse(text) else { panic!("`{text}` is a pattern") };

@@ -149,7 +149,8 @@ impl Scan<'_> {
     /// `?per_page=1`
     fn query(&self) -> Option<Misread> {
         let piece = self.piece(0)?;
-        is_query(self.pattern.get(piece.end()..)?).then(|| Misread::Query(self.right(self.pattern.get(..piece.start).unwrap_or_default())))
+        is_query(self.pattern.get(piece.end()..)?)
+            .then(|| Misread::Query(self.right(self.pattern.get(..piece.start).unwrap_or_default())))
     }
 
     /// `/*`: `/?` is an ordinary way to make a final slash optional.
@@ -169,7 +170,8 @@ impl Scan<'_> {
     /// `/acme-*`: a character of a name, repeated where a segment ends.
     fn glob(&self) -> Option<Misread> {
         let of_name = |piece: &Piece<'_>| {
-            matches!(piece.kind, Kind::Literal) && piece.text.chars().all(|character| character.is_ascii_alphanumeric() || "-_~".contains(character))
+            matches!(piece.kind, Kind::Literal)
+                && piece.text.chars().all(|character| character.is_ascii_alphanumeric() || "-_~".contains(character))
         };
         let ends = self.piece(1).is_none_or(|piece| piece.is_literal('/'));
         (self.piece(-1).is_some_and(of_name) && ends).then(|| Misread::Glob(self.replaced("[^/]*", 1)))
@@ -220,20 +222,24 @@ fn placeholder(pattern: &str, before: &str, pieces: &[Piece<'_>]) -> Option<Misr
 fn templated(pattern: &str, before: &str) -> String {
     let plain = |segment: &str| !segment.contains(['*', '+', '?', '(', '[', '\\', '|', '^', '$', '{', '<']);
     let mut all_plain = true;
-    let captures: Vec<String> = pattern.split('/').map(|segment| match capture(segment) {
-        Some(name) => format!("{{{name}}}"),
-        None => {
-            all_plain &= plain(segment);
-            segment.to_owned()
-        }
-    }).collect();
+    let captures: Vec<String> = pattern
+        .split('/')
+        .map(|segment| match capture(segment) {
+            Some(name) => format!("{{{name}}}"),
+            None => {
+                all_plain &= plain(segment);
+                segment.to_owned()
+            }
+        })
+        .collect();
     if all_plain && !before.is_empty() {
         return shorten(&format!("{before}{}{}", text::ROUTE, captures.join("/")));
     }
     if all_plain {
         return shorten(&format!("\"route\": \"{}\"", captures.join("/")));
     }
-    let segments: Vec<&str> = pattern.split('/').map(|segment| if capture(segment).is_some() { "[^/]+" } else { segment }).collect();
+    let segments: Vec<&str> =
+        pattern.split('/').map(|segment| if capture(segment).is_some() { "[^/]+" } else { segment }).collect();
     shorten(&format!("{before}{}", segments.join("/")))
 }
 
@@ -269,12 +275,16 @@ fn of_template(template: &str, before: &str) -> Option<Misread> {
     let segments: Vec<&str> = template.split('/').collect();
     let found = segments.iter().find(|segment| template_capture(segment).is_some())?;
     let last = segments.len() - 1;
-    let right: Vec<String> = segments.iter().enumerate().map(|(at, segment)| match template_capture(segment) {
-        Some("rest") if at == last => "{rest*}".to_owned(),
-        Some("rest") => "{any}".to_owned(),
-        Some(name) => format!("{{{name}}}"),
-        None => (*segment).to_owned(),
-    }).collect();
+    let right: Vec<String> = segments
+        .iter()
+        .enumerate()
+        .map(|(at, segment)| match template_capture(segment) {
+            Some("rest") if at == last => "{rest*}".to_owned(),
+            Some("rest") => "{any}".to_owned(),
+            Some(name) => format!("{{{name}}}"),
+            None => (*segment).to_owned(),
+        })
+        .collect();
     Some(Misread::Template { found: shorten(found), right: shorten(&format!("{before}{}", right.join("/"))) })
 }
 

@@ -56,7 +56,11 @@ fn rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<RawRul
         RawRule::Object(_) => !rule.is_plain() && rule.to_object_form().is_none(),
         RawRule::Plugin(_) => false,
     };
-    if rules.iter().all(is_written_so) { Ok(Some(rules)) } else { Err(D::Error::custom("a plain rule is a string in a token, of one method and a pattern")) }
+    if rules.iter().all(is_written_so) {
+        Ok(Some(rules))
+    } else {
+        Err(D::Error::custom("a plain rule is a string in a token, of one method and a pattern"))
+    }
 }
 
 /// One to sixteen caveats, each an object that says something.

@@ -63,7 +63,8 @@ fn order(json: &str) -> Result<Arc<VerifiedToken>, Vec<String>> {
         default_lifetime: Duration::from_secs(60),
         max_lifetime: Duration::from_secs(3600),
     };
-    let order = MintOrder::from_json(json.as_bytes()).map_err(|fault| vec![fault.to_string()])?;
+    let order =
+        MintOrder::from_json(json.as_bytes()).map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let request = order.check(&limits, NOW).map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let minted = ring().mint(&request).map_err(|error| vec![error.to_string()])?;
     let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
@@ -86,7 +87,7 @@ fn orders_are_checked() {
     check_order(r#"{"token":"ghp_marked","scopes":["read"],"expires_in":3600,"aud":"api"}"#, &[]);
     check_order(r#"{"token":"ghp_marked","allowed":["GET /user"],"scope":"read"}"#, &["exactly one of"]);
     check_order(r#"{"token":"ghp_marked"}"#, &["exactly one of"]);
-    check_order(r#"{"token":"ghp_marked","scopes":[]}"#, &["`scopes` is empty"]);
+    check_order(r#"{"token":"ghp_marked","scopes":[]}"#, &["scopes: the list is empty"]);
     check_order(r#"{"token":"ghp_marked","allowed":[]}"#, &["the list of rules is empty"]);
     check_order(r#"{"token":"ghp_marked","allowed":["GET user","POST *"]}"#, &["must start with", "rule 2"]);
     check_order(
@@ -94,12 +95,12 @@ fn orders_are_checked() {
         &["not configured", "1 to 3600", "aud", "token:"],
     );
     check_order(r#"{"token":"ghp_marked","allowed":null}"#, &["expected"]);
-    check_order(r#"{"token":"ghp_marked","allowed":"ghp_marked"}"#, &["expected"]);
+    check_order(r#"{"token":"ghp_marked","allowed":"ghp_marked"}"#, &["expected `METHOD /pattern`"]);
     check_order(r#"{"token":["ghp_marked"],"allowed":["GET /user"]}"#, &["expected"]);
     check_order(r#"["ghp_marked",["GET /user"]]"#, &["expected a JSON object"]);
-    check_order(r#"{"token":"ghp_marked","ghp":1}"#, &["unknown field"]);
-    check_order(r#"{"token":"ghp_marked","token":"ghp_marked"}"#, &["duplicate field"]);
-    check_order("", &["expected a JSON object"]);
+    check_order(r#"{"token":"ghp_marked","ghp":1}"#, &["not known"]);
+    check_order(r#"{"token":"ghp_marked","token":"ghp_marked"}"#, &["it is there twice"]);
+    check_order("", &["not valid JSON"]);
 }
 
 /// A rule with several methods is written once for each; what that makes too much is not minted.
