@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::SettingsArgs;
 use crate::config::fault::Faults;
@@ -43,7 +43,29 @@ pub(crate) fn run(args: ConfigArgs, environment: &Environment) -> Result<(), Fai
     match args.command {
         ConfigCommand::Check(args) => check(args, environment),
         ConfigCommand::Show(args) => show(args, environment),
-        ConfigCommand::Schema => Ok(output::print_json(&schemars::schema_for!(RawConfig).to_value())?),
+        ConfigCommand::Schema => {
+            let mut schema = schemars::schema_for!(RawConfig).to_value();
+            allow_single(&mut schema);
+            Ok(output::print_json(&schema)?)
+        }
+    }
+}
+
+/// One value stands for a list of one, wherever there is a list.
+fn allow_single(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            members.values_mut().for_each(allow_single);
+            let is_list = members.get("type").is_some_and(|kind| kind == "array");
+            if let Some(element) = members.get("items").filter(|_| is_list).cloned() {
+                let about = members.remove("description");
+                let list = Value::Object(std::mem::take(members));
+                members.extend(about.map(|about| ("description".to_owned(), about)));
+                members.insert("anyOf".to_owned(), json!([list, element]));
+            }
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(allow_single),
+        _ => {}
     }
 }
 

@@ -155,7 +155,7 @@ impl Checker<'_> {
         patterns: PatternMode,
     ) -> Option<Vec<Rule>> {
         let raw: Vec<RawRule> = rules.iter().map(|rule| rule.value.0.clone()).collect();
-        let found = match Rule::parse_list(&raw, patterns) {
+        let found = match Rule::parse_new_list(&raw, patterns) {
             Ok(rules) => return Some(rules),
             Err(found) => found,
         };
