@@ -300,3 +300,43 @@ fn what_is_counted_is_not_sealed_anew() {
         );
     }
 }
+
+/// `rules.md` section 7: where a rule is written, it must mean what was typed; what a token holds means what it meant.
+#[test]
+fn what_a_token_holds_keeps_its_meaning() {
+    let context = |scopes| VerifyContext { now: NOW, scopes, patterns: PatternMode::Whole, acceptance: &ACCEPTANCE };
+    static ACCEPTANCE: std::sync::LazyLock<Acceptance> = std::sync::LazyLock::new(Acceptance::default);
+    let scopes = scopes();
+    let (ring, compiler) = (ring(), RuleCompiler::default());
+    let raw = [RawRule::Text("GET /repos/acme/*".to_owned())];
+    let held = ring.mint(&request(Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap()))).unwrap().token;
+    let verified = Arc::new(ring.verify(&held, &context(&scopes)).expect("a token of an earlier version"));
+    assert_eq!(&**permitted(&verified, "/repos/acme/").rule(), "GET /repos/acme/*");
+    check_order(
+        r#"{"token":"ghp_marked","allowed":["GET /repos/acme/*"]}"#,
+        &["allowed: rule 1: `GET /repos/acme/*`: `*` and `+` repeat"],
+    );
+    let caveat = Caveat { allowed: Some(raw.to_vec()), ..Caveat::default() };
+    let refused = ring.narrow(&held, &caveat, &context(&scopes), &compiler).unwrap_err().to_string();
+    assert!(refused.contains("write `GET /repos/acme/.*`"), "{refused}");
+}
+
+/// The Python program reads `METHOD PATTERN` and nothing else, and so do earlier versions of this one.
+#[test]
+fn version_1_holds_one_method_and_a_pattern() {
+    let token = order(r#"{"token":"ghp_marked","allowed":["GET|PUT route:/a/{b}","GET|POST /c"]}"#).unwrap();
+    let held: Vec<String> = token.policy().rules().map(ToString::to_string).collect();
+    assert_eq!(held, ["GET /a/[^/]+", "PUT /a/[^/]+", "GET /c", "POST /c"]);
+    let ring = ring();
+    let minted = ring.mint(&request(Grant::Scopes(vec![ScopeName::parse("read").unwrap()]))).unwrap().token;
+    let UnverifiedToken::V1(signed) = UnverifiedToken::parse(&minted).unwrap() else { panic!("not version 1") };
+    for (rule, accepted) in [("GET /a", true), ("GET|PUT /a", false), ("GET route:/a", false)] {
+        let mut claims = signed.claims().unwrap();
+        (claims.scopes, claims.allowed) = (None, Some(vec![RawRule::Text(rule.to_owned())]));
+        let token = ring.sign_token(&claims, ring.active()).unwrap();
+        let scopes = Scopes::default();
+        let context =
+            VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
+        assert_eq!(ring.verify(&token, &context).is_ok(), accepted, "{rule}");
+    }
+}
