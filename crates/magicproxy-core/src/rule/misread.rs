@@ -167,14 +167,17 @@ impl Scan<'_> {
         })
     }
 
-    /// `/acme-*`: a character of a name, repeated where a segment ends.
+    /// `/acme-*`: a character of a name, repeated where a segment ends that is literal otherwise.
     fn glob(&self) -> Option<Misread> {
         let of_name = |piece: &Piece<'_>| {
             matches!(piece.kind, Kind::Literal)
                 && piece.text.chars().all(|character| character.is_ascii_alphanumeric() || "-_~".contains(character))
         };
         let ends = self.piece(1).is_none_or(|piece| piece.is_literal('/'));
-        (self.piece(-1).is_some_and(of_name) && ends).then(|| Misread::Glob(self.replaced("[^/]*", 1)))
+        // Who writes other operators beside it means this one, too.
+        let before = self.pieces.get(..self.at).unwrap_or_default().iter().rev();
+        let literal = before.take_while(|piece| !piece.is_literal('/')).all(|piece| matches!(piece.kind, Kind::Literal));
+        (self.piece(-1).is_some_and(of_name) && ends && literal).then(|| Misread::Glob(self.replaced("[^/]*", 1)))
     }
 
     /// `/:id`

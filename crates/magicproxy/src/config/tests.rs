@@ -437,6 +437,68 @@ fn rules_of_the_configuration_say_what_to_write() {
     }
 }
 
+/// What is said for all upstreams is judged for each of them, and told once.
+#[test]
+fn a_fault_of_all_upstreams_is_told_once() {
+    let upstreams = "[upstreams.a]\napi_root = 'https://a.example'\n[upstreams.b]\napi_root = 'https://b.example'\n";
+    for global in [
+        "[scopes]\ns = ['GET x', 'GTE /y']\n",
+        "[tokens]\ndeny_kid = ['nonsense']\n",
+        "[tokens]\nminters = ['missing.jwk']\n",
+        "[tokens]\nmax_lifetime = '500ms'\n",
+        "[tokens]\naccept = []\n",
+    ] {
+        let alone = native(global).check().unwrap_err().faults.len();
+        assert!(alone > 0, "{global}");
+        assert_eq!(native(&format!("{global}{upstreams}")).check().unwrap_err().faults.len(), alone, "{global}");
+    }
+}
+
+/// What is accepted, and hardly meant.
+#[test]
+fn odd_settings_are_warned_of() {
+    #[track_caller]
+    fn check(text: &str, expected: &[&str]) {
+        let layers = native(text);
+        let raw = layers.raw.clone();
+        let found = lint::warnings(&raw, &layers.check().unwrap_or_else(|faults| panic!("{text}: {}", faults.summary())), None);
+        assert_eq!(found.len(), expected.len(), "{text}: {found:?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.contains(expected), "{text}: {found:?}, expected {expected:?}");
+        }
+    }
+    let two = |a: &str, b: &str| {
+        format!("[upstreams.a]\napi_root = 'https://a.example'\n{a}\n[upstreams.b]\napi_root = 'https://b.example'\n{b}")
+    };
+    check("", &[]);
+    check(&two("", ""), &[]);
+    check("tokens.trusted_proxies = ['10.0.0.0/8', '2001:db8::/32', 'unix']", &[]);
+    check(
+        "tokens.trusted_proxies = ['0.0.0.0/0', '::/0', '128.0.0.0/1']",
+        &["`0.0.0.0/0`: whoever connects", "`::/0`", "`128.0.0.0/1`"],
+    );
+    check("upstream.api_root = 'http://api.example'", &["plain http"]);
+    check("upstream.api_root = 'http://127.0.0.1:1'", &[]);
+    check(&two("mount = '/x'", "mount = '/x/y'"), &["requests below `/x/y` are for the upstream `b`, and never for `a`"]);
+    check(&two("mount = '/'", "mount = '/y'"), &[]);
+    check(&two("mount = '/'\npaths = { '/y/z' = '/' }", "mount = '/y'"), &["requests below `/y/z` are for the upstream `b`"]);
+    check(&two("hosts = ['h.example']", "hosts = ['h.example:8443']"), &["overlap: requests with both are for `a`"]);
+    check(&two("hosts = ['h.example:1']", "hosts = ['h.example:2']"), &[]);
+    check(&two("hosts = ['b.example']", ""), &["requests with this name are for `b`"]);
+    check(
+        &format!("public_access = 'https://p.example'\n{}", two("hosts = ['p.example']", "")),
+        &["no other upstream is reached"],
+    );
+    check("tokens.accept = ['v2']", &["minting is open"]);
+    check("tokens.accept = ['v2']\nmint.policy = 'closed'", &[]);
+    check(
+        "upstream.ceiling = ['GET /repos/.+']\nscopes.s = ['GET /user', 'GET /repos/acme/x', 'POST /repos/acme/x']",
+        &["scope `s`: no ceiling allows anything of `GET /user`", "`POST /repos/acme/x`"],
+    );
+    check(&format!("scopes.s = ['GET /user']\n{}", two("ceiling = ['GET /repos/.+']", "")), &[]);
+    check(&format!("scopes.s = ['GET /user']\n{}", two("ceiling = ['GET /repos/.+']", "ceiling = ['GET /user']")), &[]);
+}
+
 #[test]
 fn the_schema_knows_every_setting() {
     let schema = schemars::schema_for!(RawConfig).to_value();
