@@ -82,7 +82,12 @@ impl Form {
             }
             (Kind::Map(form), Shape::Object(found)) => {
                 // The names are the writer's own.
-                found.iter().for_each(|(_, shape)| form.check(shape, &Path::Any(path), faults));
+                for (at, (name, shape)) in found.iter().enumerate() {
+                    if found.iter().take(at).any(|(earlier, _)| earlier == name) {
+                        faults.push(path.about("a name is there twice: expected each once"));
+                    }
+                    form.check(shape, &Path::Any(path), faults);
+                }
             }
             _ => faults.push(path.about(&format!("expected {}, got {}", self.expected, shape.name()))),
         }
@@ -90,11 +95,11 @@ impl Form {
 
     /// Is this a value of the right kind, whatever is in it?
     fn takes(&self, shape: &Shape) -> bool {
-        match (&self.kind, shape) {
-            (Kind::Text | Kind::NumberOrText | Kind::TextOrObject(_), Shape::Text) => true,
-            (Kind::TextOrObject(_) | Kind::Object(_) | Kind::Map(_), Shape::Object(_)) => true,
-            _ => false,
-        }
+        matches!(
+            (&self.kind, shape),
+            (Kind::Text | Kind::NumberOrText | Kind::TextOrObject(_), Shape::Text)
+                | (Kind::TextOrObject(_) | Kind::Object(_) | Kind::Map(_), Shape::Object(_))
+        )
     }
 }
 
@@ -110,7 +115,7 @@ fn check_members(members: &[Member], found: &[(String, Shape)], path: &Path<'_>,
         };
         let path = Path::Member(path, member.name);
         if found.iter().take(at).any(|(earlier, _)| earlier == name) {
-            faults.push(path.about("it is there twice: write it once"));
+            faults.push(path.about("it is there twice: expected it once"));
         }
         member.form.check(shape, &path, faults);
     }

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests may stop where they stand")]
 
+mod check;
 mod env;
 mod hostile;
 #[cfg(feature = "plugins")]
