@@ -27,7 +27,7 @@ fuzz_target!(|data: &str| {
     };
     let order = match MintOrder::from_json(data.as_bytes()) {
         Ok(order) => order,
-        Err(fault) => return keeps_quiet(data, &fault.to_string()),
+        Err(faults) => return faults.iter().for_each(|fault| keeps_quiet(data, &fault.to_string())),
     };
     keeps_quiet(data, &format!("{order:?}"));
     match order.check(&limits, NOW) {

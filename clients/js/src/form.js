@@ -54,7 +54,7 @@ const CAVEAT = {
 };
 
 /** What makes a rule stateful: state.md section 2. `owner` is the operator's to give. */
-const STATE = { grants: isTexts, receipt: (value) => value === true, limit: isLimit, elements: isObject };
+const STATE = { grants: (value) => isText(value) || isTexts(value), receipt: (value) => value === true, limit: isLimit, elements: isObject };
 
 /** A list of rules in either form; whether they make sense is the proxy's to say. */
 function isRules(value) {

@@ -1,4 +1,4 @@
-/** A rule: `METHOD /pattern`, or an object. See docs/spec/rules.md. */
+/** A rule: `GET|POST /pattern`, `GET route:/repos/{owner}/{repo}`, or an object. See docs/spec/rules.md. */
 export type Rule = string | { method: string | string[]; path?: string; route?: string };
 
 /** One header field of a credential. */
@@ -9,13 +9,13 @@ export type Credential = { secret: string } | Field | { several: Field[] };
 
 /** What a holder adds to a token. Every member that is there must hold for a request. */
 export interface Caveat {
-  allowed?: Rule[];
+  allowed?: Rule | Rule[];
   /** Seconds since 1970. */
   exp?: number;
   nbf?: number;
   aud?: string;
   sub?: string;
-  sender?: { cidr: string[] };
+  sender?: { cidr: string | string[] };
 }
 
 export interface Inspection {
@@ -38,11 +38,11 @@ export interface MintOptions {
   credential: Credential;
   /** The upstream. */
   aud: string;
-  /** Either rules or names of scopes. */
-  allowed?: Rule[];
-  scopes?: string[];
-  /** Seconds; a day where nothing is said. */
-  expiresIn?: number;
+  /** Either rules or names of scopes; one is a list of one. */
+  allowed?: Rule | Rule[];
+  scopes?: string | string[];
+  /** Seconds, or a text such as "1h"; a day where nothing is said. */
+  expiresIn?: number | string;
   /** Seconds since 1970. */
   notBefore?: number;
   sub?: string;

@@ -6,6 +6,7 @@ import { DEFAULT_MAX_LIFETIME, LEEWAY, MAX_BYTES, MAX_CAVEATS, MAX_LIFETIME, MAX
 import * as hpke from "./hpke.js";
 import { parseObject } from "./json.js";
 import { chooseKey, kemOf, publicBytes, thumbprint } from "./keys.js";
+import { listed, listedCaveat, seconds } from "./order.js";
 
 const INFO = utf8("magic-api-proxy/v2");
 const ROOT_KEY_BYTES = 32;
@@ -16,7 +17,8 @@ const clock = () => Math.floor(Date.now() / 1000);
 const given = (members) => Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
 
 /** See `index.d.ts`. */
-export async function mint({ key, credential, aud, allowed, scopes, expiresIn = 86400, notBefore, sub, explain, minter, now = clock() }) {
+export async function mint({ key, credential, aud, sub, explain, minter, notBefore, now = clock(), ...order }) {
+  const [allowed, scopes, expiresIn] = [listed(order.allowed), listed(order.scopes), seconds(order.expiresIn ?? 86400)];
   const recipient = chooseKey(key);
   checkCredential(credential);
   const jti = base64url(random(16));
@@ -57,7 +59,7 @@ async function sign(jwk, message) {
 
 /** See `index.d.ts`. */
 export async function narrow(token, caveat) {
-  const json = utf8(typeof caveat === "string" ? caveat : JSON.stringify(caveat));
+  const json = utf8(typeof caveat === "string" ? caveat : JSON.stringify(listedCaveat(caveat)));
   if (parseCaveat(json).allowed?.length === 0) throw new TokenError("rule", "the list of rules is empty");
   const { tag, caveats } = parseToken(token);
   if (caveats.length >= MAX_CAVEATS) throw new TokenError("malformed", `the token bears ${MAX_CAVEATS} caveats already`);

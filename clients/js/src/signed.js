@@ -3,12 +3,14 @@
 import { base64url, concat, random, utf8 } from "./bytes.js";
 import { TokenError } from "./form.js";
 import { thumbprint } from "./keys.js";
+import { listed, seconds, signedRules } from "./order.js";
 
 const JWE_HEADER = base64url(utf8('{"alg":"RSA-OAEP-256","enc":"A256GCM"}'));
 const MAX_BYTES = 16384;
 
 /** See `index.d.ts`. */
-export async function mintV1({ privateKey, credential, aud, allowed, scopes, expiresIn = 86400, explain, now = Math.floor(Date.now() / 1000) }) {
+export async function mintV1({ privateKey, credential, aud, explain, now = Math.floor(Date.now() / 1000), ...order }) {
+  const [allowed, scopes, expiresIn] = [signedRules(listed(order.allowed)), listed(order.scopes), seconds(order.expiresIn ?? 86400)];
   if (typeof credential !== "string" || !/^[!-~]{1,8192}$/.test(credential)) throw new TokenError("credential", "not a credential");
   if ((allowed === undefined) === (scopes === undefined)) throw new TokenError("claims", "exactly one of allowed and scopes is needed");
   const jwk = await privateJwk(privateKey);

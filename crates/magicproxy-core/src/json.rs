@@ -1,14 +1,16 @@
 //! JSON read strictly: objects are objects, absent is not null, and what is there twice is refused (by `serde`'s derived types).
 
+pub(crate) mod form;
 mod lenient;
+mod shape;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{DeserializeOwned, Error as _, IntoDeserializer as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 pub(crate) use lenient::{LenientNames, lenient};
@@ -87,6 +89,32 @@ pub(crate) fn present_unique_map<'de, D: Deserializer<'de>, T: Deserialize<'de>>
 
 /// What is wrong where a member occurs twice.
 const TWICE: &str = "a member occurs twice in one object";
+
+/// A list, or one value instead of a list of one: for what people write.
+pub(crate) fn one_or_more<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Vec<T>>, D::Error> {
+    struct OneOrMore<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrMore<T> {
+        type Value = Vec<T>;
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a list, or one value")
+        }
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<T>, E> {
+            T::deserialize(text.into_deserializer()).map(|value| vec![value])
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Vec<T>, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(list))
+        }
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Vec<T>, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map)).map(|value| vec![value])
+        }
+    }
+    deserializer.deserialize_any(OneOrMore(PhantomData)).map(Some)
+}
+
+/// [`one_or_more`], of a member that must be there.
+pub(crate) fn at_least_one<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    one_or_more(deserializer).map(Option::unwrap_or_default)
+}
 
 /// Any JSON value in which no object has a member twice: two readers of such a text could see two different things.
 #[derive(Debug)]

@@ -10,6 +10,7 @@
 //! ```
 
 pub mod credential;
+mod duration;
 mod encoding;
 pub mod json;
 pub mod key;

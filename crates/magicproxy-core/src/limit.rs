@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::json::form::{Form, Kind, Member, Presence};
 use crate::json::present;
 use crate::state::{Bound, Holder};
 
@@ -94,21 +95,34 @@ impl<'de> Deserialize<'de> for Limit {
     }
 }
 
+/// The form of a limit, for those who write one wrong.
+pub(crate) static FORM: Form = Form {
+    expected: "an object such as {\"requests\": 100, \"per\": \"1h\"}, {\"total\": 3} or {\"concurrent\": 2}",
+    kind: Kind::Object(&[
+        Member { name: "requests", form: &COUNT, presence: Presence::Optional },
+        Member { name: "per", form: &PER, presence: Presence::Optional },
+        Member { name: "total", form: &COUNT, presence: Presence::Optional },
+        Member { name: "concurrent", form: &COUNT, presence: Presence::Optional },
+    ]),
+};
+static COUNT: Form = Form { expected: "a number from 1 to 1,000,000,000", kind: Kind::Number };
+static PER: Form = Form { expected: "a length of time such as `1h`, as a text", kind: Kind::Text };
+
 impl Members {
     fn limit(self) -> Result<Limit, &'static str> {
         let count = |count: u64| {
             let legal = (1..=MAX_LIMIT).contains(&count);
-            legal.then_some(count).ok_or("a limit is 1 to 1,000,000,000")
+            legal.then_some(count).ok_or("limit: expected a number from 1 to 1,000,000,000")
         };
         match (self.requests, self.per, self.total, self.concurrent) {
             (Some(requests), Some(per), None, None) => {
-                let period =
-                    Period::parse(&per).ok_or("`per` is a length of time such as `1h`: `s`, `m`, `h` or `d`, at most 31d")?;
+                let period = Period::parse(&per)
+                    .ok_or("limit.per: expected a length of time such as `1h`: `s`, `m`, `h` or `d`, at most 31d")?;
                 Ok(Limit::Requests(count(requests)?, period))
             }
             (None, None, Some(total), None) => Ok(Limit::Total(count(total)?)),
             (None, None, None, Some(concurrent)) => Ok(Limit::Concurrent(count(concurrent)?)),
-            _ => Err("a limit is exactly one of `requests` with `per`, `total`, and `concurrent`"),
+            _ => Err("limit: expected exactly one of `requests` with `per`, `total`, and `concurrent`"),
         }
     }
 }

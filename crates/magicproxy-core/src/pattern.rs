@@ -8,6 +8,7 @@ mod effort;
 pub(crate) use effort::Budget;
 pub use effort::Work;
 mod foreign;
+mod syntax;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -106,7 +107,7 @@ impl Pattern {
         budget.work().take(text.len() + STEPS_OF_A_RULE).ok_or(PatternError::TooComplex)?;
         foreign::refuse(text, mode)?;
         // Parsed alone and anchored as a tree: no pattern can close the group that anchors it.
-        let hir = parser(mode).parse(text).map_err(|error| PatternError::Syntax(one_line(&error)))?;
+        let hir = parser(mode).parse(text).map_err(|error| PatternError::Syntax(syntax::describe(&error)))?;
         if mode == PatternMode::Whole {
             check_literals(&hir, Follows::Nothing)?;
         }
@@ -328,11 +329,4 @@ fn bad_byte(byte: u8) -> PatternError {
 
 fn literal_error(literal: &str, help: &'static str) -> PatternError {
     PatternError::Literal { literal: literal.to_owned(), help }
-}
-
-/// The last line of the parser's message says what is wrong; the lines above draw the pattern.
-fn one_line(error: &regex_syntax::Error) -> String {
-    let text = error.to_string();
-    let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    last.trim().trim_start_matches("error: ").to_owned()
 }

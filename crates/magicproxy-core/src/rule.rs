@@ -4,12 +4,15 @@
 //! Specification: `rules.md`.
 
 mod elements;
+mod form;
 mod grants;
+mod misread;
 mod raw;
 mod route;
 mod stateful;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +23,7 @@ use crate::method::{Method, ParseMethodError, is_never_admitted};
 use crate::pattern::{Budget, Pattern, PatternError, PatternMode, Work};
 
 pub use elements::{Action, Element, Elements, ElementsDenial, ElementsObject};
+pub(crate) use form::{RULE, RULES};
 pub use grants::{Document, Facts, HeldGrant, NewGrant, NoGrant};
 pub use raw::{OneOrMany, PluginObject, RawRule, RuleObject, StateMembers};
 pub use stateful::{MAX_GRANTS, OwnerName, Stateful};
@@ -72,9 +76,12 @@ impl Rule {
     }
 
     pub(crate) fn parse_within(raw: RawRule, mode: PatternMode, budget: &mut Budget) -> Result<Self, ParseRuleError> {
-        match parts(&raw, mode, budget) {
-            Ok(Parts { methods, source, pattern, state }) => Ok(Self { raw, methods, mode, source, pattern, state }),
-            Err(reason) => Err(ParseRuleError { rule: shorten(&raw.to_string()), reason }),
+        let object = raw.to_object_form();
+        match parts(object.as_ref().unwrap_or(&raw), mode, budget) {
+            Ok(Parts { methods, source, pattern, state }) => {
+                Ok(Self { raw: object.unwrap_or(raw), methods, mode, source, pattern, state })
+            }
+            Err(reason) => Err(ParseRuleError { hint: misread::of(&raw).map(Box::new), rule: shown(&raw), reason }),
         }
     }
 
@@ -86,7 +93,45 @@ impl Rule {
         Self::parse_list_within(raw, mode, &mut Budget::new(MAX_LIST_STEPS))
     }
 
-    /// The same, with as much work as may be done.
+    /// Checks a list of rules that somebody writes now, and finds every fault in it: those of [`Self::parse_list`], and
+    /// rules that cannot mean what was typed (`rules.md` section 7), which a token may hold all the same.
+    ///
+    /// # Errors
+    /// All faults, in the order of the list.
+    pub fn parse_new_list(raw: &[RawRule], mode: PatternMode) -> Result<Vec<Self>, Vec<RuleFault>> {
+        Self::parse_new_list_with(raw, mode, &Work::unlimited())
+    }
+
+    /// [`Self::parse_new_list`], with as much work as may be done.
+    pub(crate) fn parse_new_list_with(raw: &[RawRule], mode: PatternMode, work: &Work) -> Result<Vec<Self>, Vec<RuleFault>> {
+        let parsed = Self::parse_list_with(raw, mode, work);
+        let mut faults = parsed.as_ref().err().cloned().unwrap_or_default();
+        if faults.iter().any(|fault| matches!(fault, RuleFault::TooLarge)) {
+            return parsed;
+        }
+        let known: Vec<_> = faults.iter().filter_map(RuleFault::number).collect();
+        let misread = Self::misread(raw, mode).into_iter();
+        faults.extend(misread.filter(|fault| fault.number().is_none_or(|number| !known.contains(&number))));
+        faults.sort_by_key(|fault| fault.number().unwrap_or_default());
+        if faults.is_empty() { parsed } else { Err(faults) }
+    }
+
+    /// The rules of a list that cannot mean what was typed, whatever else may be wrong with them.
+    pub(crate) fn misread(raw: &[RawRule], mode: PatternMode) -> Vec<RuleFault> {
+        // The Python program's patterns need not reach the end of a path: `/repos/*` means something there.
+        if mode == PatternMode::DangerPrefix {
+            return Vec::new();
+        }
+        let found = raw.iter().enumerate().filter_map(|(index, raw)| Some((index, raw, misread::of(raw)?)));
+        found
+            .map(|(index, raw, misread)| {
+                let error = ParseRuleError { rule: shorten(&raw.to_string()), reason: misread.into(), hint: None };
+                RuleFault::Rule { number: index + 1, error }
+            })
+            .collect()
+    }
+
+    /// The same as [`Self::parse_list`], with as much work as may be done.
     pub(crate) fn parse_list_with(raw: &[RawRule], mode: PatternMode, work: &Work) -> Result<Vec<Self>, Vec<RuleFault>> {
         Self::parse_list_within(raw, mode, &mut Budget::within(MAX_LIST_STEPS, work))
     }
@@ -258,12 +303,24 @@ fn many_methods(words: &[String]) -> Result<Methods, RuleReason> {
     Ok(Methods::Listed(methods))
 }
 
+/// A rule for a message. One word alone is none, and perhaps a secret in the wrong place.
+fn shown(raw: &RawRule) -> String {
+    const LONGEST_WORD: usize = 8;
+    match raw {
+        RawRule::Text(word) if word.len() > LONGEST_WORD && !word.contains([' ', '/']) => "…".to_owned(),
+        _ => shorten(&raw.to_string()),
+    }
+}
+
+/// Text of the user's for a message: one line, not too long, and nothing that a terminal obeys.
 fn shorten(text: &str) -> String {
     const SHOWN: usize = 80;
-    if text.chars().count() <= SHOWN {
-        return text.escape_debug().to_string();
-    }
-    format!("{}…", text.chars().take(SHOWN).collect::<String>().escape_debug())
+    let harmless = |character: char| match character {
+        '\\' | '"' | '\'' => character.to_string(),
+        other => other.escape_debug().to_string(),
+    };
+    let shown: String = text.chars().take(SHOWN).map(harmless).collect();
+    if text.chars().nth(SHOWN).is_some() { format!("{shown}…") } else { shown }
 }
 
 /// What is wrong with a list of rules. The text of each names the rule and what was expected.
@@ -291,12 +348,24 @@ pub enum RuleFault {
     },
 }
 
+impl RuleFault {
+    /// The place of the rule in the list, where it is about one.
+    fn number(&self) -> Option<usize> {
+        match self {
+            Self::Rule { number, .. } => Some(*number),
+            Self::Empty | Self::TooMany(_) | Self::TooLarge | Self::TooComplex => None,
+        }
+    }
+}
+
 /// What is wrong with one rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{rule}`: {reason}")]
+#[error("`{rule}`: {reason}{}", .hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default())]
 pub struct ParseRuleError {
     rule: String,
     reason: RuleReason,
+    /// What was probably meant.
+    hint: Option<Box<misread::Misread>>,
 }
 
 impl ParseRuleError {
@@ -323,4 +392,6 @@ enum RuleReason {
     State(#[from] stateful::StateFault),
     #[error("a plugin is named in a scope of the configuration, and nowhere else")]
     Plugin,
+    #[error(transparent)]
+    Misread(#[from] misread::Misread),
 }

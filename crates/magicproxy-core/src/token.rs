@@ -81,7 +81,8 @@ impl serde::Serialize for UpstreamName {
 impl<'de> serde::Deserialize<'de> for UpstreamName {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <String as serde::Deserialize>::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("aud is not a name"))
+        Self::parse(&text)
+            .ok_or_else(|| serde::de::Error::custom("aud: expected a name of 1 to 255 characters `A-Z a-z 0-9 . _ : - [ ]`"))
     }
 }
 

@@ -20,7 +20,6 @@ use hyper::body::Incoming;
 use magicproxy_core::policy::Work;
 use magicproxy_core::token::MAX_ORDER_BYTES;
 use magicproxy_core::{Caveat, MintLimits, MintOrder, Minted, OrderFault};
-use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -110,19 +109,14 @@ impl Control {
 
     /// The bearer's token with one more caveat.
     async fn narrow(&self, served: &Served, asking: Asking<'_>, body: Incoming) -> Result<Response<ResponseBody>, Rejection> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Order {
-            caveat: Caveat,
-        }
         let Asking { head, client, exchange, .. } = asking;
         if !is_json(head) {
             return Err(Rejection::MediaType);
         }
         let (order, _buffered) = self.read(body, exchange).await?;
-        let order = work_aside(order.len(), move || serde_json::from_slice::<Order>(&order)).await?;
-        let order = order.map_err(|error| Rejection::Caveat(error.to_string()))?;
-        let token = served.gate.reissue(&head.headers, client, Reissue::Narrow(Box::new(order.caveat))).await?;
+        let caveat = work_aside(order.len(), move || Caveat::from_order(&order)).await?;
+        let caveat = caveat.map_err(|error| Rejection::Caveat(error.to_string()))?;
+        let token = served.gate.reissue(&head.headers, client, Reissue::Narrow(Box::new(caveat))).await?;
         Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
     }
 
@@ -178,7 +172,7 @@ struct MintJob {
 impl MintJob {
     fn run(&self, work: &Work) -> Result<Minted, Rejection> {
         let settings = &*self.settings;
-        let order = MintOrder::from_json(&self.order).map_err(|fault| Rejection::Order(vec![fault]))?;
+        let order = MintOrder::from_json(&self.order).map_err(Rejection::Order)?;
         let upstream = match &self.upstream {
             Some(upstream) => upstream,
             None => self.named(order.aud.as_deref()).map_err(|fault| Rejection::Order(vec![fault]))?,

@@ -73,7 +73,7 @@ pub(crate) enum Rejection {
     MediaType,
     #[error("nothing was minted: {}", list(.0))]
     Order(Vec<OrderFault>),
-    #[error("expected `{{\"caveat\": {{…}}}}`: {0}")]
+    #[error("nothing was narrowed: {0}")]
     Caveat(String),
     #[error("{0}")]
     Reissue(#[from] ReissueError),

@@ -13,6 +13,7 @@ pub(crate) mod fault;
 mod found;
 mod keys;
 mod limits;
+pub(crate) mod lint;
 pub(crate) mod listeners;
 mod native;
 pub(crate) mod plugins;

@@ -66,7 +66,7 @@ impl Failure {
 }
 
 /// The error and its causes in one line.
-fn chain(error: &anyhow::Error) -> String {
+pub(crate) fn chain(error: &anyhow::Error) -> String {
     let link = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref() {
         Some(cause) => reason(cause),
         None => cause.to_string(),

@@ -14,6 +14,7 @@ mod keystore;
 mod logging;
 mod output;
 mod plugins;
+mod readiness;
 mod revocations;
 mod setup;
 mod state;

@@ -119,7 +119,7 @@ def _is_limit(value):
 
 # What makes a rule stateful: state.md section 2. `owner` is the operator's to give.
 _STATE = {
-    "grants": _is_texts,
+    "grants": lambda value: _is_text(value) or _is_texts(value),
     "receipt": lambda value: value is True,
     "limit": _is_limit,
     "elements": lambda value: isinstance(value, dict),

@@ -6,6 +6,7 @@ import hmac
 import json
 
 from .form import MAX_BYTES, MAX_CAVEATS, TokenError, base64url, parse_caveat, parse_token
+from .order import listed_caveat
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,8 +29,8 @@ def next_tag(tag, part):
 
 
 def narrow(token, caveat):
-    """The token with one more caveat, given as a dict or as the exact JSON text."""
-    text = caveat if isinstance(caveat, str) else json.dumps(caveat, separators=(",", ":"), ensure_ascii=False)
+    """The token with one more caveat, given as a dict, in which one value is a list of one, or as the exact JSON text."""
+    text = caveat if isinstance(caveat, str) else json.dumps(listed_caveat(caveat), separators=(",", ":"), ensure_ascii=False)
     data = text.encode("utf-8")
     if parse_caveat(data).get("allowed") == []:
         raise TokenError("rule", "the list of rules is empty")

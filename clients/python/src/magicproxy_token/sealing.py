@@ -22,6 +22,7 @@ from .form import (
     parse_token,
 )
 from .narrowing import Inspection, inspect, next_tag
+from .order import listed, seconds
 
 _INFO = b"magic-api-proxy/v2"
 _ROOT_KEY_BYTES = 32
@@ -66,9 +67,12 @@ def _bytes_of(jwk, member):
 def mint(*, key, credential, aud, allowed=None, scopes=None, expires_in=86400, not_before=None, sub=None, explain=False, minter=None, now=None):
     """Mints a token to a public JWK, or to the first X25519 key of a JWK Set.
 
-    `allowed` is a list of rules, `scopes` one of names: one of the two. Times are seconds. `minter` is a private Ed25519 JWK.
+    `allowed` is a list of rules, `scopes` one of names: one of the two; one value is a list of one. Times are seconds; `expires_in`
+    may be a text such as "1h". `minter` is a private Ed25519 JWK.
     """
     from . import hpke
+
+    allowed, scopes, expires_in = listed(allowed), listed(scopes), seconds(expires_in)
 
     keys = key["keys"] if "keys" in key else [key]
     recipient = next((jwk for jwk in keys if _kem_of(jwk) == "x25519"), None)

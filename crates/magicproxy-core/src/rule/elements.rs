@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::grants::Document;
 use super::raw::OneOrMany;
-use crate::json::{LenientNames, lenient, present, present_unique_map, unique_map};
+use crate::json::{LenientNames, at_least_one, lenient, present, present_unique_map, unique_map};
 use crate::state::Partition;
 use crate::target::{EncodedSlash, RequestTarget, is_unreserved};
 use crate::token::UpstreamName;
@@ -31,6 +31,7 @@ pub struct ElementsObject {
     /// The member that holds the list.
     pub list: String,
     /// The members that an element is known by.
+    #[serde(deserialize_with = "at_least_one")]
     pub key: Vec<String>,
     /// What an element holds that creates or changes.
     #[serde(deserialize_with = "unique_map")]

@@ -6,7 +6,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::json::{present, present_object};
+use crate::json::{one_or_more, present, present_object};
 use crate::limit::Limit;
 use crate::plugin::PluginName;
 use crate::rule::elements::ElementsObject;
@@ -75,6 +75,14 @@ pub struct PluginObject {
 }
 
 impl RawRule {
+    /// Reads a rule from JSON: an object, or a text.
+    ///
+    /// # Errors
+    /// Every fault of its form, in words.
+    pub fn from_json(json: &str) -> Result<Self, Vec<String>> {
+        serde_json::from_str(json).map_err(|error| super::RULE.faults(json.as_bytes(), &error))
+    }
+
     /// Does it say nothing but which requests?
     pub(crate) fn is_plain(&self) -> bool {
         match self {
@@ -95,7 +103,7 @@ struct Members {
     path: Option<String>,
     #[serde(default, deserialize_with = "present")]
     route: Option<String>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "one_or_more")]
     grants: Option<Vec<String>>,
     #[serde(default, deserialize_with = "present")]
     receipt: Option<bool>,
@@ -112,7 +120,7 @@ struct Members {
 impl Members {
     fn rule<E: serde::de::Error>(self) -> Result<RawRule, E> {
         if self.receipt == Some(false) {
-            return Err(E::custom("`receipt` is `true` where it is there"));
+            return Err(E::custom("receipt: expected `true`, or nothing at all"));
         }
         let state = StateMembers {
             grants: self.grants,
@@ -127,8 +135,9 @@ impl Members {
                 return Err(E::custom("an object with `plugin` has no other member"));
             }
             let plugin = PluginName::parse(&name);
-            let plugin =
-                plugin.ok_or_else(|| E::custom("the name of a plugin is 1 to 64 characters of `a-z 0-9 _ -`, a letter first"))?;
+            let plugin = plugin.ok_or_else(|| {
+                E::custom("plugin: the name of a plugin is 1 to 64 characters of `a-z 0-9 _ -`, a letter first")
+            })?;
             return Ok(RawRule::Plugin(PluginObject { plugin }));
         }
         let method = self.method.ok_or_else(|| E::missing_field("method"))?;

@@ -1,5 +1,7 @@
 //! Caveats: what a holder adds to a token, and nobody takes away. `token-v2.md` section 5.
 
+mod order;
+
 use serde::{Deserialize, Serialize};
 
 use super::label::Label;
@@ -57,16 +59,18 @@ pub enum ParseCaveatError {
     #[error("{0}")]
     Json(String),
     /// An object without a member.
-    #[error("a caveat without a member changes nothing")]
+    #[error(
+        "a caveat without a member changes nothing: expected one at least of `allowed`, `exp`, `nbf`, `aud`, `sub`, `sender` and `limit`"
+    )]
     Empty,
     /// A time beyond 9999-12-31T23:59:59Z.
-    #[error("exp and nbf must be before the year 10000")]
+    #[error("exp, nbf: expected moments before the year 10000")]
     Time,
     /// No network, or too many.
-    #[error("sender.cidr must hold 1 to {MAX_NETWORKS} networks")]
+    #[error("sender.cidr: expected 1 to {MAX_NETWORKS} networks")]
     Networks,
     /// A rule that asks for state, or a plugin.
-    #[error("the rules of a caveat give nothing and count nothing: a caveat's own `limit` does")]
+    #[error("allowed: expected rules that give nothing and count nothing (a caveat's own `limit` counts)")]
     Stateful,
 }
 

@@ -48,15 +48,19 @@ pub(super) struct Claims {
     pub(super) caveats: Option<Vec<Caveat>>,
 }
 
-/// `state.md` section 2.4: strings, and objects that say what a string cannot.
+/// `state.md` section 2.4: strings of one method and a pattern, and objects that say what such a string cannot.
 fn rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<RawRule>>, D::Error> {
     let rules: Vec<RawRule> = Vec::deserialize(deserializer)?;
     let is_written_so = |rule: &RawRule| match rule {
-        RawRule::Text(_) => true,
-        RawRule::Object(_) => !rule.is_plain(),
+        RawRule::Text(_) => rule.to_object_form().is_none(),
+        RawRule::Object(_) => !rule.is_plain() && rule.to_object_form().is_none(),
         RawRule::Plugin(_) => false,
     };
-    if rules.iter().all(is_written_so) { Ok(Some(rules)) } else { Err(D::Error::custom("a plain rule is a string in a token")) }
+    if rules.iter().all(is_written_so) {
+        Ok(Some(rules))
+    } else {
+        Err(D::Error::custom("a plain rule is a string in a token, of one method and a pattern"))
+    }
 }
 
 /// One to sixteen caveats, each an object that says something.

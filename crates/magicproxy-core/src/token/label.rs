@@ -34,7 +34,7 @@ impl<'de> Deserialize<'de> for Label {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| {
-            serde::de::Error::custom("sub must be 1 to 128 characters of visible ASCII without `\"`, `\\`, `>` and `,`")
+            serde::de::Error::custom("sub: expected 1 to 128 characters of visible ASCII without `\"`, `\\`, `>` and `,`")
         })
     }
 }

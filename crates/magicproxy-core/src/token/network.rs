@@ -46,7 +46,7 @@ impl<'de> Deserialize<'de> for Network {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text)
-            .ok_or_else(|| serde::de::Error::custom("a network is an address, `/` and a length, with no host bits set"))
+            .ok_or_else(|| serde::de::Error::custom("sender.cidr: expected a network such as `192.0.2.0/24`, without host bits"))
     }
 }
 

@@ -2,6 +2,10 @@
 //!
 //! Everything wrong with an order is found at once; nothing is minted from an order with a fault.
 
+mod form;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
@@ -10,16 +14,19 @@ use zeroize::Zeroizing;
 use super::{Grant, MAX_UNIX_TIME, MintRequest, UpstreamName};
 use crate::UnixTime;
 use crate::credential::{Credential, ParseCredentialError};
-use crate::json::{self, present};
+use crate::duration;
+use crate::json::{self, one_or_more, present};
 use crate::limit::Limit;
 use crate::pattern::{PatternMode, Work};
 use crate::rule::{RawRule, Rule, RuleFault};
 use crate::scope::{ScopeName, Scopes};
 
+pub(super) use form::NARROWING;
+
 /// The longest order, in bytes of JSON.
 pub const MAX_ORDER_BYTES: usize = 64 * 1024;
 
-/// An order, parsed and not yet checked. Members that are not named here are refused, and so is null for any of them.
+/// An order, parsed and not yet checked. One value stands for a list of one. Members that are not named here are refused, and so is null for any of them.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MintOrder {
@@ -27,16 +34,16 @@ pub struct MintOrder {
     #[serde(deserialize_with = "secret")]
     pub token: Zeroizing<String>,
     /// What is allowed, rule by rule. Not together with `scope` and `scopes`.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "one_or_more")]
     pub allowed: Option<Vec<RawRule>>,
     /// One scope.
     #[serde(default, deserialize_with = "present")]
     pub scope: Option<String>,
     /// Several scopes.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "one_or_more")]
     pub scopes: Option<Vec<String>>,
-    /// How long the token lives, in seconds.
-    #[serde(default, deserialize_with = "present")]
+    /// How long the token lives, in seconds; written as a number, or as a text such as `1h`.
+    #[serde(default, deserialize_with = "duration::expires_in")]
     pub expires_in: Option<u64>,
     /// The upstream's name.
     #[serde(default, deserialize_with = "present")]
@@ -89,12 +96,12 @@ impl MintOrder {
     /// Reads an order from JSON.
     ///
     /// # Errors
-    /// One fault: what the JSON parser found first. The text of the order is not repeated, for it holds a secret.
-    pub fn from_json(json: &[u8]) -> Result<Self, OrderFault> {
+    /// Every fault of its form. The text of the order is not repeated, for it holds a secret.
+    pub fn from_json(json: &[u8]) -> Result<Self, Vec<OrderFault>> {
         if json.len() > MAX_ORDER_BYTES {
-            return Err(OrderFault::TooLarge);
+            return Err(vec![OrderFault::TooLarge]);
         }
-        json::object(json).map_err(|error| OrderFault::Json(without_values(&error)))
+        json::object(json).map_err(|error| form::ORDER.faults(json, &error).into_iter().map(OrderFault::Json).collect())
     }
 
     /// Checks an order against what the operator allows.
@@ -133,16 +140,16 @@ pub enum OrderFault {
     #[error("the request body is longer than {MAX_ORDER_BYTES} bytes")]
     TooLarge,
     /// No JSON object of the expected form.
-    #[error("the request body is not accepted: {0}")]
+    #[error("{0}")]
     Json(String),
     /// The credential.
     #[error("token: {0}")]
     Credential(#[from] ParseCredentialError),
     /// Both ways of saying what is allowed, or neither.
-    #[error("exactly one of `allowed` (rules), `scope` (a name) or `scopes` (names) is needed")]
+    #[error("exactly one of `allowed` (rules), `scope` (a name) and `scopes` (names) is needed")]
     Grant,
     /// A list of scopes without a name in it.
-    #[error("`scopes` is empty: a token must allow something")]
+    #[error("scopes: the list is empty, and a token must allow something")]
     NoScope,
     /// A scope that the proxy does not know.
     #[error("scope `{name}` is not configured on this proxy{}", known_names(.known.as_deref()))]
@@ -159,13 +166,13 @@ pub enum OrderFault {
     #[error("allowed: `owner` is the operator's to give, in a scope of the configuration")]
     Owner,
     /// Zero, or longer than the operator allows.
-    #[error("`expires_in` must be 1 to {max} seconds")]
+    #[error("expires_in: expected 1 to {max} seconds, which is the most that this proxy allows")]
     Lifetime {
         /// The operator's limit.
         max: u64,
     },
     /// An upstream that is not served here, or none where there are several.
-    #[error("`aud` must name the upstream that the token is for{}", listed(.known.as_deref()))]
+    #[error("aud: expected the name of the upstream that the token is for{}", listed(.known.as_deref()))]
     Upstream {
         /// Those that are served, where the client may know them.
         known: Option<Vec<UpstreamName>>,
@@ -182,7 +189,7 @@ fn grant(
     match allowed {
         Some(rules) if !named => {
             let faults = |faults: Vec<RuleFault>| faults.into_iter().map(OrderFault::Rule).collect::<Vec<_>>();
-            let rules = Rule::parse_list_with(&rules, limits.patterns, &limits.work).map_err(faults)?;
+            let rules = Rule::parse_new_list_with(&rules, limits.patterns, &limits.work).map_err(faults)?;
             if rules.iter().any(Rule::names_owner) { Err(vec![OrderFault::Owner]) } else { Ok(Grant::Allowed(rules)) }
         }
         None if named => scope_grant(scope.into_iter().chain(scopes.into_iter().flatten()).collect(), limits),
@@ -236,20 +243,6 @@ fn listed(known: Option<&[UpstreamName]>) -> String {
 impl MintLimits<'_> {
     fn names_upstream(&self, aud: &str) -> bool {
         aud == self.upstream.as_str() || self.alias.is_some_and(|alias| aud == alias.as_str())
-    }
-}
-
-/// The parser's message without the value it met, which could be the secret: `invalid type: string "ghp_…"`.
-fn without_values(error: &serde_json::Error) -> String {
-    let message = error.to_string();
-    let place = format!("line {}, column {}", error.line(), error.column());
-    match error.classify() {
-        serde_json::error::Category::Data if !message.starts_with("invalid") => message,
-        serde_json::error::Category::Data => match message.split_once(", expected ") {
-            Some((_, expected)) => format!("expected {expected}"),
-            None => format!("a value of the wrong type at {place}"),
-        },
-        _ => format!("it is not valid JSON (line {}, column {})", error.line(), error.column()),
     }
 }
 

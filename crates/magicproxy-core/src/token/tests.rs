@@ -65,7 +65,8 @@ fn order(json: &str) -> Result<Arc<VerifiedToken>, Vec<String>> {
         names: crate::KnownNames::Listed,
         max_lifetime: Duration::from_secs(3600),
     };
-    let order = MintOrder::from_json(json.as_bytes()).map_err(|fault| vec![fault.to_string()])?;
+    let order =
+        MintOrder::from_json(json.as_bytes()).map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let request = order.check(&limits, NOW).map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let minted = ring().mint(&request).map_err(|error| vec![error.to_string()])?;
     let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
@@ -88,7 +89,7 @@ fn orders_are_checked() {
     check_order(r#"{"token":"ghp_marked","scopes":["read"],"expires_in":3600,"aud":"api"}"#, &[]);
     check_order(r#"{"token":"ghp_marked","allowed":["GET /user"],"scope":"read"}"#, &["exactly one of"]);
     check_order(r#"{"token":"ghp_marked"}"#, &["exactly one of"]);
-    check_order(r#"{"token":"ghp_marked","scopes":[]}"#, &["`scopes` is empty"]);
+    check_order(r#"{"token":"ghp_marked","scopes":[]}"#, &["scopes: the list is empty"]);
     check_order(r#"{"token":"ghp_marked","allowed":[]}"#, &["the list of rules is empty"]);
     check_order(r#"{"token":"ghp_marked","allowed":["GET user","POST *"]}"#, &["must start with", "rule 2"]);
     check_order(
@@ -96,12 +97,12 @@ fn orders_are_checked() {
         &["not configured", "1 to 3600", "aud", "token:"],
     );
     check_order(r#"{"token":"ghp_marked","allowed":null}"#, &["expected"]);
-    check_order(r#"{"token":"ghp_marked","allowed":"ghp_marked"}"#, &["expected"]);
+    check_order(r#"{"token":"ghp_marked","allowed":"ghp_marked"}"#, &["expected `METHOD /pattern`"]);
     check_order(r#"{"token":["ghp_marked"],"allowed":["GET /user"]}"#, &["expected"]);
     check_order(r#"["ghp_marked",["GET /user"]]"#, &["expected a JSON object"]);
-    check_order(r#"{"token":"ghp_marked","ghp":1}"#, &["unknown field"]);
-    check_order(r#"{"token":"ghp_marked","token":"ghp_marked"}"#, &["duplicate field"]);
-    check_order("", &["expected a JSON object"]);
+    check_order(r#"{"token":"ghp_marked","ghp":1}"#, &["not known"]);
+    check_order(r#"{"token":"ghp_marked","token":"ghp_marked"}"#, &["it is there twice"]);
+    check_order("", &["not valid JSON"]);
 }
 
 /// A rule with several methods is written once for each; what that makes too much is not minted.
@@ -331,5 +332,45 @@ fn what_is_counted_is_not_sealed_anew() {
             counted,
             "it is sealed to the active key"
         );
+    }
+}
+
+/// `rules.md` section 7: where a rule is written, it must mean what was typed; what a token holds means what it meant.
+#[test]
+fn what_a_token_holds_keeps_its_meaning() {
+    let context = |scopes| VerifyContext { now: NOW, scopes, patterns: PatternMode::Whole, acceptance: &ACCEPTANCE };
+    static ACCEPTANCE: std::sync::LazyLock<Acceptance> = std::sync::LazyLock::new(Acceptance::default);
+    let scopes = scopes();
+    let (ring, compiler) = (ring(), RuleCompiler::default());
+    let raw = [RawRule::Text("GET /repos/acme/*".to_owned())];
+    let held = ring.mint(&request(Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap()))).unwrap().token;
+    let verified = Arc::new(ring.verify(&held, &context(&scopes)).expect("a token of an earlier version"));
+    assert_eq!(&**permitted(&verified, "/repos/acme/").rule(), "GET /repos/acme/*");
+    check_order(
+        r#"{"token":"ghp_marked","allowed":["GET /repos/acme/*"]}"#,
+        &["allowed: rule 1: `GET /repos/acme/*`: `*` and `+` repeat"],
+    );
+    let caveat = Caveat { allowed: Some(raw.to_vec()), ..Caveat::default() };
+    let refused = ring.narrow(&held, &caveat, &context(&scopes), &compiler).unwrap_err().to_string();
+    assert!(refused.contains("write `GET /repos/acme/.*`"), "{refused}");
+}
+
+/// The Python program reads `METHOD PATTERN` and nothing else, and so do earlier versions of this one.
+#[test]
+fn version_1_holds_one_method_and_a_pattern() {
+    let token = order(r#"{"token":"ghp_marked","allowed":["GET|PUT route:/a/{b}","GET|POST /c"]}"#).unwrap();
+    let held: Vec<String> = token.policy().rules().map(ToString::to_string).collect();
+    assert_eq!(held, ["GET /a/[^/]+", "PUT /a/[^/]+", "GET /c", "POST /c"]);
+    let ring = ring();
+    let minted = ring.mint(&request(Grant::Scopes(vec![ScopeName::parse("read").unwrap()]))).unwrap().token;
+    let UnverifiedToken::V1(signed) = UnverifiedToken::parse(&minted).unwrap() else { panic!("not version 1") };
+    for (rule, accepted) in [("GET /a", true), ("GET|PUT /a", false), ("GET route:/a", false)] {
+        let mut claims = signed.claims().unwrap();
+        (claims.scopes, claims.allowed) = (None, Some(vec![RawRule::Text(rule.to_owned())]));
+        let token = ring.sign_token(&claims, ring.active()).unwrap();
+        let scopes = Scopes::default();
+        let context =
+            VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
+        assert_eq!(ring.verify(&token, &context).is_ok(), accepted, "{rule}");
     }
 }

@@ -236,7 +236,7 @@ fn debug_shows_no_secret() {
     }
     for bad in [
         format!(r#"{{"token":["{MARKED}"]}}"#),
-        format!(r#"{{"allowed":"{MARKED}"}}"#),
+        format!(r#"{{"allowed":7,"{MARKED}":1}}"#),
         format!(r#"{{"token":"{MARKED}""#),
         format!(r#"["{MARKED}"]"#),
         format!(r#""{MARKED}""#),
@@ -244,8 +244,8 @@ fn debug_shows_no_secret() {
         format!(r#"{{"token":"{MARKED}","token":"{MARKED}"}}"#),
         format!(r#"{{"token":{{"{MARKED}":1}}}}"#),
     ] {
-        let fault = magicproxy_core::MintOrder::from_json(bad.as_bytes()).unwrap_err();
-        shown.push(format!("{fault:?} {fault}"));
+        let faults = magicproxy_core::MintOrder::from_json(bad.as_bytes()).unwrap_err();
+        faults.iter().for_each(|fault| shown.push(format!("{fault:?} {fault}")));
     }
     let parts: Vec<&str> = text.split('.').collect();
     let sealed = sealed(&text);

@@ -14,6 +14,7 @@ struct File {
     #[serde(rename = "note")]
     _note: String,
     rules: Vec<RuleCase>,
+    written: Vec<WrittenCase>,
     lists: Vec<ListCase>,
     decisions: Vec<Decisions>,
 }
@@ -25,6 +26,16 @@ struct RuleCase {
     mode: Option<String>,
     refused: Option<String>,
     message: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenCase {
+    rule: Value,
+    mode: Option<String>,
+    #[serde(default)]
+    write: Vec<String>,
+    in_token: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -82,6 +93,34 @@ fn run(case: &RuleCase) -> Result<(), String> {
         return Err(format!("{}: more than one line: {message:?}", case.rule));
     }
     Ok(())
+}
+
+#[test]
+fn written() {
+    let file: File = files::read("vectors/rules.json");
+    let failures: Vec<String> = file.written.iter().filter_map(|case| run_written(case).err()).collect();
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+fn run_written(case: &WrittenCase) -> Result<(), String> {
+    let in_token = RuleCase { rule: case.rule.clone(), mode: case.mode.clone(), refused: case.in_token.clone(), message: None };
+    run(&in_token).map_err(|error| format!("in a token: {error}"))?;
+    let raw: RawRule = serde_json::from_value(case.rule.clone()).map_err(|error| error.to_string())?;
+    let refused = Rule::parse_new_list(&[raw], files::pattern_mode(case.mode.as_deref())).err();
+    let message = refused.map(|faults| faults[0].to_string());
+    let (told, kept) = match &message {
+        None => (case.write.is_empty(), true),
+        Some(message) => (
+            !case.write.is_empty() && case.write.iter().all(|right| message.contains(&format!("`{right}`")) || *right == ".*"),
+            case.write.iter().filter(|right| right.contains(" /") || right.contains(" route:")).all(|right| is_accepted(right)),
+        ),
+    };
+    if told && kept { Ok(()) } else { Err(format!("{}: {message:?}, expected {:?}", case.rule, case.write)) }
+}
+
+/// The right form is right.
+fn is_accepted(rule: &str) -> bool {
+    Rule::parse_new_list(&[RawRule::Text(rule.to_owned())], files::pattern_mode(None)).is_ok()
 }
 
 /// Nothing when the rule is accepted, else the kind of fault and the message.

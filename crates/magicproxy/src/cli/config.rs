@@ -1,17 +1,21 @@
 //! `config`: is the configuration right, what holds and why, and what may be written at all.
 
+mod connect;
+
 use std::fmt::Write as _;
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use self::connect::Connection;
 use super::SettingsArgs;
 use crate::config::fault::Faults;
 use crate::config::raw::RawConfig;
 use crate::config::setting::{Entry, Origin};
-use crate::config::{Environment, Layers};
+use crate::config::{Environment, Layers, lint};
 use crate::failure::Failure;
 use crate::output::{self, note, remark};
+use crate::readiness::{Readiness, addresses};
 
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
@@ -21,12 +25,22 @@ pub(crate) struct ConfigArgs {
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Report everything that is wrong, with the place and a suggestion; exit 78 if anything is
-    Check(LookArgs),
+    /// Report everything that is wrong, with the place and a suggestion, and everything that `serve` would refuse: keys,
+    /// plugins, files and folders; exit 78 if anything is, 1 if something is not reached
+    Check(CheckArgs),
     /// Print every setting that holds and where it came from
     Show(LookArgs),
     /// Print the JSON Schema of the configuration file, for editors
     Schema,
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    #[command(flatten)]
+    look: LookArgs,
+    /// Connect to APIs, state store and ACME server as well: name, TCP, TLS; no request and no credential is sent
+    #[arg(long)]
+    connect: bool,
 }
 
 #[derive(Debug, Args)]
@@ -43,32 +57,115 @@ pub(crate) fn run(args: ConfigArgs, environment: &Environment) -> Result<(), Fai
     match args.command {
         ConfigCommand::Check(args) => check(args, environment),
         ConfigCommand::Show(args) => show(args, environment),
-        ConfigCommand::Schema => Ok(output::print_json(&schemars::schema_for!(RawConfig).to_value())?),
+        ConfigCommand::Schema => {
+            let mut schema = schemars::schema_for!(RawConfig).to_value();
+            allow_single(&mut schema);
+            Ok(output::print_json(&schema)?)
+        }
     }
 }
 
-fn check(args: LookArgs, environment: &Environment) -> Result<(), Failure> {
-    let layers = Layers::gather(args.settings.into_flags().and_working_directory(), environment);
-    layers.used().iter().for_each(|line| remark(line));
-    let warnings = layers.warnings.clone();
-    let files = layers.sources.files();
-    let result = layers.check_to_serve().and_then(|config| config.keys.files.load().map(|keys| keys.map(|keys| keys.warnings)));
-    let warnings: Vec<String> =
-        warnings.into_iter().chain(result.as_ref().ok().cloned().flatten().into_iter().flatten()).collect();
-    if args.json {
-        let faults = result.as_ref().err().map_or_else(|| json!([]), Faults::to_json);
-        output::print_json(&json!({ "ok": result.is_ok(), "files": files, "faults": faults, "warnings": warnings }))?;
-    } else {
-        warnings.iter().for_each(|warning| note(&format!("warning: {warning}")));
-        if result.is_ok() {
-            let files = if files.is_empty() { "no file; flags, environment and defaults".to_owned() } else { files.join(", ") };
-            output::print(&format!("the configuration is right ({files})"))?;
+/// One value stands for a list of one, wherever there is a list.
+fn allow_single(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            members.values_mut().for_each(allow_single);
+            let is_list = members.get("type").is_some_and(|kind| kind == "array");
+            if let Some(element) = members.get("items").filter(|_| is_list).cloned() {
+                let about = members.remove("description");
+                let list = Value::Object(std::mem::take(members));
+                members.extend(about.map(|about| ("description".to_owned(), about)));
+                members.insert("anyOf".to_owned(), json!([list, element]));
+            }
         }
+        Value::Array(elements) => elements.iter_mut().for_each(allow_single),
+        _ => {}
     }
-    match result {
-        Ok(_) => Ok(()),
-        Err(_) if args.json => Err(Failure::ConfigSaid),
-        Err(faults) => Err(faults.into()),
+}
+
+/// Is anything connected to?
+#[derive(Clone, Copy)]
+enum Connect {
+    Try,
+    Leave,
+}
+
+/// What was found out about a configuration.
+#[derive(Default)]
+struct Findings {
+    faults: Option<Faults>,
+    warnings: Vec<String>,
+    notes: Vec<String>,
+    /// None, where nobody asked.
+    connections: Option<Vec<Connection>>,
+}
+
+fn check(args: CheckArgs, environment: &Environment) -> Result<(), Failure> {
+    let CheckArgs { look, connect } = args;
+    let layers = Layers::gather(look.settings.into_flags().and_working_directory(), environment);
+    layers.used().iter().for_each(|line| remark(line));
+    let files = layers.sources.files();
+    let findings = findings(layers, if connect { Connect::Try } else { Connect::Leave })?;
+    if look.json {
+        output::print_json(&findings.to_json(&files))?;
+    } else {
+        findings.say(&files)?;
+    }
+    let unreached = findings.connections.iter().flatten().any(|connection| !connection.is_made());
+    match findings.faults {
+        Some(_) if look.json => Err(Failure::ConfigSaid),
+        Some(faults) => Err(faults.into()),
+        None if unreached => Err(anyhow::anyhow!("not everything that the proxy connects to is reached").into()),
+        None => Ok(()),
+    }
+}
+
+/// Looks as `serve` does before it begins, and at the addresses, without taking them.
+fn findings(layers: Layers, connect: Connect) -> Result<Findings, Failure> {
+    let (raw, mut warnings) = (layers.raw.clone(), layers.warnings.clone());
+    let config = match layers.check_to_serve() {
+        Ok(config) => config,
+        Err(faults) => return Ok(Findings { faults: Some(faults), warnings, ..Findings::default() }),
+    };
+    let mut readiness = Readiness::of(&config, None);
+    addresses(&config, &mut readiness);
+    warnings.extend(std::mem::take(&mut readiness.warnings));
+    warnings.extend(lint::warnings(&raw, &config, readiness.keys.as_ref()));
+    let connections = match connect {
+        Connect::Try => Some(connect::all(&config)?),
+        Connect::Leave => None,
+    };
+    let notes = std::mem::take(&mut readiness.notes);
+    Ok(Findings { faults: readiness.ready().err(), warnings, notes, connections })
+}
+
+impl Findings {
+    fn to_json(&self, files: &[String]) -> Value {
+        let connections = self.connections.as_ref();
+        let reached = connections.is_none_or(|connections| connections.iter().all(Connection::is_made));
+        let mut told = json!({
+            "ok": self.faults.is_none() && reached,
+            "files": files,
+            "faults": self.faults.as_ref().map_or_else(|| json!([]), Faults::to_json),
+            "warnings": self.warnings,
+            "notes": self.notes,
+        });
+        if let (Some(told), Some(connections)) = (told.as_object_mut(), connections) {
+            told.insert("connections".to_owned(), connections.iter().map(Connection::to_json).collect());
+        }
+        told
+    }
+
+    fn say(&self, files: &[String]) -> Result<(), Failure> {
+        self.warnings.iter().for_each(|warning| note(&format!("warning: {warning}")));
+        self.notes.iter().for_each(|line| note(line));
+        let connections = self.connections.iter().flatten().map(Connection::describe);
+        let mut lines: Vec<String> = connections.collect();
+        if self.faults.is_none() {
+            let files = if files.is_empty() { "no file; flags, environment and defaults".to_owned() } else { files.join(", ") };
+            lines.push(format!("the configuration is right ({files})"));
+        }
+        if lines.is_empty() { Ok(()) } else { Ok(output::print(&lines.join("\n"))?) }
     }
 }
 

@@ -24,7 +24,7 @@ use super::{SettingsArgs, secret};
 use crate::client::Peer;
 use crate::config::{Config, Environment, parse_duration};
 use crate::failure::Failure;
-use crate::output::{self, remark};
+use crate::output::{self, harmless, remark};
 use crate::wire;
 
 #[derive(Debug, Args)]
@@ -32,7 +32,7 @@ use crate::wire;
 pub(crate) struct MintArgs {
     #[command(flatten)]
     settings: SettingsArgs,
-    /// Allow requests by a rule, `METHOD /pattern` or a JSON object; repeatable
+    /// Allow requests by a rule: `GET|POST /pattern`, `GET route:/repos/{owner}/{repo}` or a JSON object; repeatable
     #[arg(long, value_name = "RULE")]
     allow: Vec<String>,
     /// Allow what a scope of the proxy's configuration allows; repeatable
@@ -119,7 +119,7 @@ pub(super) fn rule(text: &str) -> Result<RawRule, String> {
     if !text.starts_with('{') {
         return Ok(RawRule::Text(text.to_owned()));
     }
-    serde_json::from_str(text).map_err(|error| format!("--allow `{text}`: {error}"))
+    RawRule::from_json(text).map_err(|faults| format!("--allow `{}`: {}", harmless(text), faults.join("; ")))
 }
 
 fn offline(order: MintOrder, config: Config) -> Result<Zeroizing<String>, Failure> {

@@ -49,7 +49,7 @@ pub(crate) struct NarrowArgs {
 /// What the new token may do less.
 #[derive(Debug, Default, Args)]
 struct CaveatArgs {
-    /// Allow only requests by these rules, as far as the token allows them; repeatable
+    /// Allow only requests by these rules (in the forms of `mint --allow`), as far as the token allows them; repeatable
     #[arg(long, value_name = "RULE")]
     allow: Vec<String>,
     /// End after this time, if the token does not end before: `15m`
@@ -111,7 +111,9 @@ impl CaveatArgs {
         let mut faults = Vec::new();
         let mut rules = Vec::new();
         for text in &self.allow {
-            mint::rule(text).map_or_else(|fault| faults.push(fault), |rule| rules.push(rule));
+            // Every proxy that reads the token is to understand them.
+            let rule = mint::rule(text).map(|rule| rule.to_object_form().unwrap_or(rule));
+            rule.map_or_else(|fault| faults.push(fault), |rule| rules.push(rule));
         }
         let mut moment = |name: &str, text: &Option<String>| {
             let duration = text.as_deref().map(parse_duration).transpose();
@@ -173,7 +175,7 @@ fn refused(error: NarrowError) -> Failure {
 fn ensure_something_is_left(token: &UnverifiedToken<'_>, caveat: &Caveat) -> Result<(), Failure> {
     let parse = |rules: &[RawRule]| Rule::parse_list(rules, PatternMode::Whole);
     let Some(written) = &caveat.allowed else { return Ok(()) };
-    let rules = parse(written).map_err(|faults| refused(NarrowError::Rules(faults)))?;
+    let rules = Rule::parse_new_list(written, PatternMode::Whole).map_err(|faults| refused(NarrowError::Rules(faults)))?;
     let mut futile = vec![false; rules.len()];
     for list in lists(token) {
         // What cannot be read here (a scope, a rule of another version) is the proxy's to judge.

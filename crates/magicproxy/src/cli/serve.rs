@@ -12,18 +12,17 @@ use magicproxy_proxy::clock;
 use super::{SettingsArgs, flag};
 use magicproxy_proxy::settings::{Limits, SharedKeys, UpstreamSettings};
 
-use crate::client::is_loopback;
 use crate::config::setting::FromText as _;
 use crate::config::value::{LogFormat, LogLevel};
-use crate::config::{Config, Environment, Flags, Layers, Services};
+use crate::config::{Config, Environment, Flags, Layers, Services, lint};
 use crate::failure::Failure;
 use crate::keystore::{KeyWatch, Keys, NewKey};
 use crate::logging;
 use crate::output::note;
-use crate::plugins;
+use crate::readiness::Readiness;
 use crate::revocations::{RevocationFile, RevocationWatch, SharedRevocations};
 use crate::state::LazyStore;
-use crate::tls::{self, Tls};
+use crate::tls::Tls;
 use crate::wire::{self, Door, EndSignals, survive_others};
 
 #[derive(Debug, Args)]
@@ -72,17 +71,21 @@ pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Fail
 fn serve(layers: Layers) -> Result<(), Failure> {
     let mut warnings = layers.warnings.clone();
     let used = layers.used();
+    let raw = layers.raw.clone();
     let mut config = layers.check_to_serve()?;
     let scaled = wire::raise_open_file_limit().and_then(|files| fit_to_files(&mut config, files));
     // Before they are read, so that what is written meanwhile is noticed later.
     let mut stamps = config.keys.files.stamps();
-    let (keys, new) = keys_or_new(&config)?;
+    let store = LazyStore::of(&config.state.store);
+    let state = store.clone().map(|store| store as Arc<dyn StateStore>);
+    let Readiness { keys, plugins, warnings: found, .. } = Readiness::of(&config, state.clone()).ready()?;
+    let new = keys.is_none();
+    let keys = keys_or_new(keys, &config)?;
     if new {
         stamps = config.keys.files.stamps();
     }
-    warnings.extend(keys.warnings.iter().cloned());
-    warnings.extend(tls::warnings(&config));
-    warnings.extend(config.upstreams.iter().filter_map(|upstream| plain_http(upstream)));
+    warnings.extend(found);
+    warnings.extend(lint::warnings(&raw, &config, Some(&keys)));
     let mut banner = Banner {
         lines: facts(&config, &keys).into_iter().chain(used).collect(),
         warnings,
@@ -102,11 +105,8 @@ fn serve(layers: Layers) -> Result<(), Failure> {
     let (api_root, mount) = first.unwrap_or_default();
     let ring = Arc::new(SharedKeys::new(keys.ring));
     let watch = KeyWatch::new(config.keys.files.clone(), Arc::clone(&ring), stamps);
-    let store = LazyStore::of(&config.state.store);
     let chosen = config.state.chosen;
     let mut revocations = revocation_watch(&config, store.as_ref())?;
-    let state = store.clone().map(|store| store as Arc<dyn StateStore>);
-    let plugins = plugins::load(&config.plugins, state.clone())?;
     let host = plugins.clone().map(|host| host as Arc<dyn PluginHost>);
     let services = Services { state, revocations: revocations.revocations(), plugins: host };
     let settings = config.into_settings(ring, services);
@@ -176,18 +176,13 @@ fn revocation_watch(config: &Config, store: Option<&Arc<LazyStore>>) -> anyhow::
     }
 }
 
-/// The keys, and whether they were just made.
-fn keys_or_new(config: &Config) -> Result<(Keys, bool), Failure> {
-    if let Some(keys) = config.keys.files.load()? {
-        return Ok((keys, false));
+/// The keys that were found, or new ones.
+fn keys_or_new(found: Option<Keys>, config: &Config) -> Result<Keys, Failure> {
+    if let Some(keys) = found {
+        return Ok(keys);
     }
     config.keys.files.generate(NewKey::of(config))?;
-    Ok((config.keys.files.load_existing()?, true))
-}
-
-fn plain_http(upstream: &UpstreamSettings) -> Option<String> {
-    let exposed = upstream.origins().find(|root| !root.is_secure() && !is_loopback(root.host()));
-    exposed.map(|root| format!("the API root `{root}` is plain http: credentials travel unencrypted to another machine"))
+    Ok(config.keys.files.load_existing()?)
 }
 
 fn facts(config: &Config, keys: &Keys) -> Vec<String> {

@@ -4,6 +4,7 @@ use magicproxy_core::{Acceptance, MinterKey, Network, TokenVersion};
 use magicproxy_proxy::settings::{MintSettings, TrustedProxies};
 
 use super::check::{Checker, list, value};
+use super::fault::Fault;
 use super::raw::{RawTokens, RawUpstream};
 use super::setting::{Given, Setting};
 use super::value::VersionChoice;
@@ -19,7 +20,7 @@ impl Checker<'_> {
         own: &RawUpstream,
     ) -> Option<Acceptance> {
         let faults = self.faults.len();
-        let max_lifetime = self.lifetime("tokens.max_lifetime", &tokens.max_lifetime).map(|lifetime| lifetime.as_secs());
+        let max_lifetime = self.whole_seconds("tokens.max_lifetime", &tokens.max_lifetime).map(|lifetime| lifetime.as_secs());
         let minters = match own.minters.given() {
             Some(_) => self.minters(&format!("{table}.minters"), &own.minters),
             None => self.minters("tokens.minters", &tokens.minters),
@@ -31,6 +32,7 @@ impl Checker<'_> {
         // Whoever closes minting means it: that anyone can mint with the public key alone is then to be asked for.
         let by_anyone = minting.open || !minters.is_empty();
         let default = || if by_anyone { vec![TokenVersion::V1, TokenVersion::V2] } else { vec![TokenVersion::V1] };
+        self.thumbprints(&tokens.deny_kid);
         let acceptance = Acceptance {
             versions: versions.unwrap_or_else(default),
             denied_keys: list(&tokens.deny_kid).iter().map(|kid| kid.value.clone()).collect(),
@@ -39,6 +41,19 @@ impl Checker<'_> {
             max_lifetime,
         };
         (self.faults.len() == faults).then_some(acceptance)
+    }
+
+    /// What cannot be the id of a key denies nothing, and nobody would notice.
+    fn thumbprints(&mut self, setting: &Setting<Vec<Given<String>>>) {
+        const LENGTH: usize = 43;
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        for given in list(setting).iter().filter(|given| given.value.len() != LENGTH || !given.value.bytes().all(legal)) {
+            let fault = Fault::new(
+                format!("tokens.deny_kid `{}`: expected the id of a key, {LENGTH} characters of `A-Z a-z 0-9 - _`", given.value),
+                given.origin.clone(),
+            );
+            self.push(fault.help("`magicproxy keys list` shows the ids of keys, `magicproxy inspect` that of a token's"));
+        }
     }
 
     fn versions(&mut self, key: &str, setting: &Setting<Vec<Given<VersionChoice>>>) -> Option<Vec<TokenVersion>> {

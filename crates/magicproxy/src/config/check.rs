@@ -155,7 +155,7 @@ impl Checker<'_> {
         patterns: PatternMode,
     ) -> Option<Vec<Rule>> {
         let raw: Vec<RawRule> = rules.iter().map(|rule| rule.value.0.clone()).collect();
-        let found = match Rule::parse_list(&raw, patterns) {
+        let found = match Rule::parse_new_list(&raw, patterns) {
             Ok(rules) => return Some(rules),
             Err(found) => found,
         };
@@ -177,8 +177,10 @@ impl Checker<'_> {
         let defaults = MintSettings::default();
         let minting = MintSettings {
             open: value(&raw.policy, MintPolicy::Open) == MintPolicy::Open,
-            default_lifetime: self.lifetime("mint.default_lifetime", &raw.default_lifetime).unwrap_or(defaults.default_lifetime),
-            max_lifetime: self.lifetime("mint.max_lifetime", &raw.max_lifetime).unwrap_or(defaults.max_lifetime),
+            default_lifetime: self
+                .whole_seconds("mint.default_lifetime", &raw.default_lifetime)
+                .unwrap_or(defaults.default_lifetime),
+            max_lifetime: self.whole_seconds("mint.max_lifetime", &raw.max_lifetime).unwrap_or(defaults.max_lifetime),
             announce: match value(&raw.announce, AnnounceChoice::Root) {
                 AnnounceChoice::Root => Announcement::Root,
                 AnnounceChoice::All => Announcement::All,
@@ -206,6 +208,15 @@ impl Checker<'_> {
             total: self.lifetime("timeouts.total", &raw.total).or(defaults.total),
             drain: self.lifetime("timeouts.drain", &raw.drain).unwrap_or(defaults.drain),
         }
+    }
+
+    /// The lifetime of a token, which is counted in seconds: less than one would be none.
+    pub(super) fn whole_seconds(&mut self, key: &str, setting: &Setting<DurationText>) -> Option<Duration> {
+        let lifetime = self.lifetime(key, setting)?;
+        if let Some(given) = setting.given().filter(|_| lifetime < Duration::from_secs(1)) {
+            self.fault(format!("{key} `{}`: expected at least `1s`", given.value.0), &given.origin);
+        }
+        Some(lifetime)
     }
 
     /// A duration of at least a millisecond.

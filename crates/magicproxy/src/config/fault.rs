@@ -133,6 +133,15 @@ impl Faults {
                 file.mask(span);
             }
         }
+        // What is said for all upstreams is judged for each.
+        let mut known: Vec<(String, Origin)> = Vec::new();
+        faults.retain(|fault| {
+            let is_new = !known.iter().any(|(message, origin)| *message == fault.message && *origin == fault.origin);
+            if is_new {
+                known.push((fault.message.clone(), fault.origin.clone()));
+            }
+            is_new
+        });
         faults.sort_by_key(|fault| match &fault.origin {
             Origin::File(span) => (1, span.start),
             Origin::PythonFile(span) => (2, span.as_ref().map_or(0, |span| span.start)),

@@ -48,6 +48,9 @@ fn read(text: &str, hidden: &mut Vec<Range<usize>>) -> (RawConfig, Vec<Fault>) {
             Ok(raw) => return (raw, faults),
             Err(error) => error,
         };
+        if error.message().ends_with("expected a sequence") && error.span().is_some_and(|span| make_list(tree.get_mut(), &span)) {
+            continue;
+        }
         let removed = error.span().and_then(|span| remove(tree.get_mut(), &span));
         let (message, help) = suggest::explain(error.message(), removed.as_ref().map_or("", |removed| &removed.key));
         let Some(removed) = removed else {
@@ -129,6 +132,26 @@ fn holds(value: &Spanned<DeValue<'_>>, fault: &Range<usize>) -> bool {
         DeValue::Array(list) => list.iter().any(|element| holds(element, fault)),
         _ => false,
     }
+}
+
+/// Makes a list of the one value that stands where a list was expected. Gives whether there was one.
+fn make_list(table: &mut DeTable<'_>, fault: &Range<usize>) -> bool {
+    table.iter_mut().any(|(_, value)| {
+        let span = value.span();
+        match value.get_mut() {
+            DeValue::String(_) | DeValue::Table(_) if span == *fault => {
+                let single = std::mem::replace(value.get_mut(), DeValue::Array(DeArray::new()));
+                *value.get_mut() = DeValue::Array([Spanned::new(span, single)].into_iter().collect());
+                true
+            }
+            DeValue::Table(inner) => make_list(inner, fault),
+            DeValue::Array(list) => list.iter_mut().any(|element| match element.get_mut() {
+                DeValue::Table(inner) => make_list(inner, fault),
+                _ => false,
+            }),
+            _ => false,
+        }
+    })
 }
 
 fn take_element<'i>(list: &mut DeArray<'i>, is_it: impl Fn(&Spanned<DeValue<'i>>) -> bool) -> Option<Spanned<DeValue<'i>>> {

@@ -122,8 +122,10 @@ impl Reader<'_> {
 
     fn scope(&mut self, name: &str, rules: &Value) -> Vec<Given<RawRuleSetting>> {
         let key = Value::from(name).to_string();
-        let Value::Array(rules) = rules else {
-            return self.fail(&format!("scope `{name}`: expected a list of rules"), &key, Vec::new());
+        let rules = match rules {
+            Value::Array(rules) => rules.as_slice(),
+            Value::String(_) | Value::Object(_) => std::slice::from_ref(rules),
+            _ => return self.fail(&format!("scope `{name}`: expected a list of rules, or one rule"), &key, Vec::new()),
         };
         rules.iter().filter_map(|rule| self.rule(name, rule)).collect()
     }

@@ -23,6 +23,12 @@ pub(crate) fn explain(message: &str, key: &str) -> (String, Option<String>) {
         let expected = rest.split_once(", ").map_or("", |(_, expected)| expected);
         return (about(format!("`{found}` is not known here: {expected}")), suggestion(found, &known));
     }
+    if let Some(rest) = message.strip_prefix("missing field ") {
+        return (about(format!("{rest} is needed")), None);
+    }
+    if let Some(rest) = message.strip_prefix("duplicate field ") {
+        return (about(format!("{rest} is there twice")), None);
+    }
     match message.split_once(", expected ") {
         Some((_, expected)) => (about(format!("expected {}", plain(expected))), None),
         None => (about(message.to_owned()), None),
@@ -50,6 +56,7 @@ fn plain(expected: &str) -> &str {
         "u64" | "usize" | "i64" => "a whole number",
         "a boolean" => "`true` or `false`",
         "a sequence" => "a list",
+        "an object" => "a table",
         "a map" => "a table",
         other => other,
     }

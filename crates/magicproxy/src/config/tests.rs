@@ -221,7 +221,10 @@ fn stateful_rules_and_plugins_are_checked_where_they_stand() {
         "[scopes]\na = [{ method = 'POST', route = '/x', grants = ['DELETE /x'] }]",
         &["scope `a`", "1 to 8 sources in braces"],
     );
-    check("[scopes]\na = [{ method = 'GET', route = '/x', limit = { total = 0 } }]", &["a limit is 1 to 1,000,000,000"]);
+    check(
+        "[scopes]\na = [{ method = 'GET', route = '/x', limit = { total = 0 } }]",
+        &["limit: expected a number from 1 to 1,000,000,000"],
+    );
     check("[scopes]\na = [{ plugin = 'hours' }]", &["scope `a`: there is no plugin `hours`", "`[plugins.hours]`"]);
     check("[scopes]\na = [{ plugin = 'hours', method = 'GET' }]", &["an object with `plugin` has no other member"]);
     check("[upstream]\nceiling = [{ method = 'GET', path = '/x', limit = { total = 3 } }]", &["a ceiling gives nothing"]);
@@ -384,6 +387,119 @@ fn nothing_is_said_twice_in_a_python_configuration() {
     }
 }
 
+/// Wherever a list is expected, one value is a list of one.
+#[test]
+fn one_value_is_a_list_of_one() {
+    #[track_caller]
+    fn check(one: &str, list: &str) {
+        let shown = |text: &str| {
+            let layers = native(text);
+            let shown: Vec<String> = layers.raw.entries().iter().map(|entry| format!("{}={}", entry.key, entry.value)).collect();
+            let scopes = layers.check().map(|config| format!("{:?}", config.upstreams));
+            (shown, scopes.unwrap_or_else(|faults| panic!("{text}: {}", faults.summary())))
+        };
+        assert_eq!(shown(one), shown(list));
+    }
+    check("scopes.a = 'GET /x'", "scopes.a = ['GET /x']");
+    check("scopes.a = { method = 'GET', route = '/x' }", "scopes.a = [{ method = 'GET', route = '/x' }]");
+    check("[scopes.a]\nmethod = 'GET'\nroute = '/x'", "scopes.a = [{ method = 'GET', route = '/x' }]");
+    check("upstream.ceiling = 'GET /.+'", "upstream.ceiling = ['GET /.+']");
+    check("upstream.hosts = 'gh.example.com'", "upstream.hosts = ['gh.example.com']");
+    check(
+        "upstreams.a = { api_root = 'https://a.example', hosts = 'h' }",
+        "upstreams.a = { api_root = 'https://a.example', hosts = ['h'] }",
+    );
+    check("tokens.accept = 'v1'", "tokens.accept = ['v1']");
+    check("tokens.trusted_proxies = 'unix'", "tokens.trusted_proxies = ['unix']");
+    check("[listeners]\nlisten = '127.0.0.1:0'", "[[listeners]]\nlisten = '127.0.0.1:0'");
+    let json = |rules: &str| python::parse(Path::new("c.json"), format!(r#"{{"scopes":{{"a":{rules}}}}}"#)).raw.entries().len();
+    assert_eq!(json(r#""GET /x""#), json(r#"["GET /x"]"#));
+}
+
+/// Rules of the configuration that cannot mean what was typed are faults, with the right form; so is every wrong value, in our
+/// words.
+#[test]
+fn rules_of_the_configuration_say_what_to_write() {
+    check("scopes.a = ['GET /repos/acme/*']", &["magicproxy.toml:1:", "write `GET /repos/acme/.*` for everything"]);
+    check("upstream.ceiling = ['GET /user?page=1']", &["upstream.ceiling: `GET /user?page=1`", "write `GET /user`"]);
+    check("scopes.a = [{ method = 'GET', path = '/user/{id}' }]", &["write `\"route\": \"/user/{id}\"`"]);
+    let danger = "upstream.danger_prefix_matching = true\nscopes.a = ['GET /repos/acme/*']";
+    assert!(native(danger).check().is_ok(), "patterns of the Python program mean what they meant");
+    for member in ["method", "path", "route", "grants", "receipt", "limit", "elements", "owner", "plugin"] {
+        for wrong in ["7", "-1", "true", "false", "1.5", "[7]", "[[]]", "{ x = 1 }", "{}", "[]", "''"] {
+            let base = if member == "plugin" { "" } else { "method = 'GET', route = '/a', " };
+            let base = if matches!(member, "method" | "route") { "" } else { base };
+            let text = format!("scopes.a = [{{ {base}{member} = {wrong} }}]");
+            let Err(faults) = native(&text).check() else { continue };
+            let told = faults.summary();
+            let foreign = ["u64", "sequence", "invalid type", "field", "struct", "untagged", "Members", "boolean", "integer `"];
+            assert!(foreign.iter().all(|word| !told.contains(word)), "{text}: {told}");
+        }
+    }
+}
+
+/// What is said for all upstreams is judged for each of them, and told once.
+#[test]
+fn a_fault_of_all_upstreams_is_told_once() {
+    let upstreams = "[upstreams.a]\napi_root = 'https://a.example'\n[upstreams.b]\napi_root = 'https://b.example'\n";
+    for global in [
+        "[scopes]\ns = ['GET x', 'GTE /y']\n",
+        "[tokens]\ndeny_kid = ['nonsense']\n",
+        "[tokens]\nminters = ['missing.jwk']\n",
+        "[tokens]\nmax_lifetime = '500ms'\n",
+        "[tokens]\naccept = []\n",
+    ] {
+        let alone = native(global).check().unwrap_err().faults.len();
+        assert!(alone > 0, "{global}");
+        assert_eq!(native(&format!("{global}{upstreams}")).check().unwrap_err().faults.len(), alone, "{global}");
+    }
+}
+
+/// What is accepted, and hardly meant.
+#[test]
+fn odd_settings_are_warned_of() {
+    #[track_caller]
+    fn check(text: &str, expected: &[&str]) {
+        let layers = native(text);
+        let raw = layers.raw.clone();
+        let found = lint::warnings(&raw, &layers.check().unwrap_or_else(|faults| panic!("{text}: {}", faults.summary())), None);
+        assert_eq!(found.len(), expected.len(), "{text}: {found:?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.contains(expected), "{text}: {found:?}, expected {expected:?}");
+        }
+    }
+    let two = |a: &str, b: &str| {
+        format!("[upstreams.a]\napi_root = 'https://a.example'\n{a}\n[upstreams.b]\napi_root = 'https://b.example'\n{b}")
+    };
+    check("", &[]);
+    check(&two("", ""), &[]);
+    check("tokens.trusted_proxies = ['10.0.0.0/8', '2001:db8::/32', 'unix']", &[]);
+    check(
+        "tokens.trusted_proxies = ['0.0.0.0/0', '::/0', '128.0.0.0/1']",
+        &["`0.0.0.0/0`: whoever connects", "`::/0`", "`128.0.0.0/1`"],
+    );
+    check("upstream.api_root = 'http://api.example'", &["plain http"]);
+    check("upstream.api_root = 'http://127.0.0.1:1'", &[]);
+    check(&two("mount = '/x'", "mount = '/x/y'"), &["requests below `/x/y` are for the upstream `b`, and never for `a`"]);
+    check(&two("mount = '/'", "mount = '/y'"), &[]);
+    check(&two("mount = '/'\npaths = { '/y/z' = '/' }", "mount = '/y'"), &["requests below `/y/z` are for the upstream `b`"]);
+    check(&two("hosts = ['h.example']", "hosts = ['h.example:8443']"), &["overlap: requests with both are for `a`"]);
+    check(&two("hosts = ['h.example:1']", "hosts = ['h.example:2']"), &[]);
+    check(&two("hosts = ['b.example']", ""), &["requests with this name are for `b`"]);
+    check(
+        &format!("public_access = 'https://p.example'\n{}", two("hosts = ['p.example']", "")),
+        &["no other upstream is reached"],
+    );
+    check("tokens.accept = ['v2']", &["minting is open"]);
+    check("tokens.accept = ['v2']\nmint.policy = 'closed'", &[]);
+    check(
+        "upstream.ceiling = ['GET /repos/.+']\nscopes.s = ['GET /user', 'GET /repos/acme/x', 'POST /repos/acme/x']",
+        &["scope `s`: no ceiling allows anything of `GET /user`", "`POST /repos/acme/x`"],
+    );
+    check(&format!("scopes.s = ['GET /user']\n{}", two("ceiling = ['GET /repos/.+']", "")), &[]);
+    check(&format!("scopes.s = ['GET /user']\n{}", two("ceiling = ['GET /repos/.+']", "ceiling = ['GET /user']")), &[]);
+}
+
 #[test]
 fn the_schema_knows_every_setting() {
     let schema = schemars::schema_for!(RawConfig).to_value();
@@ -520,7 +636,7 @@ fn what_names_no_carrier_is_a_fault_and_is_not_shown() {
     check("upstream.credential = \"header:Cookie\"", &["cannot carry a secret"]);
     check("upstream.credential = \"basic:a:b\"", &["expected a user"]);
     check("upstream.accept_token_in = [\"bearer\"]", &["is always taken"]);
-    check("upstream.accept_token_in = \"query:key\"", &["upstream.accept_token_in: expected a list"]);
+    check("upstream.accept_token_in = 7", &["upstream.accept_token_in: expected a list"]);
     check("upstream.refusals = \"gihub\"", &["did you mean `github`?"]);
 }
 

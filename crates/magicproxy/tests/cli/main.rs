@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests may stop where they stand")]
 
 mod asking;
+mod check;
 mod env;
 mod hostile;
 #[cfg(feature = "plugins")]

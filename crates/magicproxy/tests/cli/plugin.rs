@@ -155,3 +155,18 @@ fn a_scope_asks_a_plugin_which_remembers_what_was_made() {
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(place.names(".").contains(&"state.redb".to_owned()), "{:?}", place.names("."));
 }
+
+/// What `serve` refuses, `config check` finds: a component that is missing, and one that is none.
+#[test]
+fn config_check_loads_plugins() {
+    let place = Place::with_keys();
+    place.write("junk.wasm", "junk");
+    for file in ["missing.wasm", "junk.wasm"] {
+        place.write("magicproxy.toml", &format!("listen = '127.0.0.1:0'\nplugins.p.file = '{file}'\n"));
+        for command in [&["serve"][..], &["config", "check"]] {
+            let refused = place.program(command).output();
+            assert_eq!(refused.code, 78, "{refused:?}");
+            assert!(refused.stderr.contains("plugin `p`") && refused.stderr.contains(file), "{refused:?}");
+        }
+    }
+}

@@ -6,7 +6,7 @@ use super::{MAX_SEALED_TOKEN_BYTES, SealedToken};
 use crate::encoding::base64url;
 use crate::pattern::PatternMode;
 use crate::policy::{BroughtError, RuleCompiler};
-use crate::rule::RuleFault;
+use crate::rule::{Rule, RuleFault};
 use crate::token::VerifyError;
 use crate::token::caveat::{Caveat, MAX_CAVEATS, ParseCaveatError};
 
@@ -39,8 +39,12 @@ impl Caveat {
         self.append_within(token, &RuleCompiler::default())
     }
 
-    /// Are its rules what a proxy would accept, if the token brought along no others?
+    /// Are its rules what a proxy would accept, if the token brought along no others, and do they mean what was typed?
     pub(in crate::token) fn check_rules(&self, compiler: &RuleCompiler<'_>) -> Result<(), NarrowError> {
+        let misread = Rule::misread(self.allowed.as_deref().unwrap_or_default(), PatternMode::Whole);
+        if !misread.is_empty() {
+            return Err(NarrowError::Rules(misread));
+        }
         match self.allowed.as_deref().map(|rules| compiler.token().list(rules, PatternMode::Whole)) {
             Some(Err(BroughtError::Rules(faults))) => Err(NarrowError::Rules(faults)),
             Some(Err(error)) => Err(VerifyError::from(error).into()),

@@ -320,3 +320,19 @@ fn version_1_is_narrowed_by_the_proxy() {
     }
     assert!(matches!(narrow(&token, r#"{"sub":"a"}"#), Err(crate::token::ReissueError::Narrow(NarrowError::TooMany))));
 }
+
+/// Libraries may write what people write; the program writes what every reader knows.
+#[test]
+fn strings_of_several_methods_and_templates_are_read() {
+    let ring = ring();
+    let token = mint(&ring, Kem::X25519, &request(&["GET|PUT /a", "GET route:/b/{c}", "GET /d"]));
+    let parsed = SealedToken::parse(&token).unwrap();
+    let held = serde_json::to_value(&parsed.claims().allowed).unwrap();
+    assert_eq!(
+        held,
+        serde_json::json!([{ "method": ["GET", "PUT"], "path": "/a" }, { "method": "GET", "route": "/b/{c}" }, "GET /d"])
+    );
+    let token = narrowed(&token, r#"{"allowed":["PUT|GET /a","GET route:/b/{x}"]}"#);
+    let token = verify(&ring, &token).unwrap();
+    assert_eq!(token.policy().rules().count(), 3);
+}

@@ -131,7 +131,7 @@ fn keeps_rows(grant: &Grant) -> bool {
 fn grant(allowed: Option<Vec<magicproxy_core::RawRule>>, scopes: Option<Vec<String>>) -> Result<Grant, Vec<String>> {
     match (allowed, scopes) {
         (Some(rules), None) => {
-            let rules = Rule::parse_list(&rules, PatternMode::Whole);
+            let rules = Rule::parse_new_list(&rules, PatternMode::Whole);
             rules.map(Grant::Allowed).map_err(|faults| faults.iter().map(|fault| format!("--allow: {fault}")).collect())
         }
         (None, Some(names)) => {

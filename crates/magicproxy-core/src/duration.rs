@@ -1,0 +1,116 @@
+//! Lengths of time as people write them: `90s`, `15m`, `1h`, `7d`, `1h 30m`, or a number of seconds.
+
+use std::fmt;
+
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer};
+
+const UNITS: [(char, u64); 5] = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400), ('w', 7 * 86_400)];
+
+/// What a length of time is written as, in words.
+pub(crate) const EXPECTED: &str = "a number of seconds or a text such as \"1h\", with `s`, `m`, `h`, `d` or `w`";
+
+/// The seconds that a text says. No fraction, no sign, no unit twice.
+pub(crate) fn seconds(text: &str) -> Option<u64> {
+    if is_number(text) {
+        return text.parse().ok();
+    }
+    let (mut sum, mut rest) = (0_u64, text);
+    let mut least = u64::MAX;
+    while !rest.is_empty() {
+        let end = rest.find(|character: char| !character.is_ascii_digit())?;
+        let (number, behind) = rest.split_at_checked(end).filter(|(number, _)| is_number(number))?;
+        let unit = behind.chars().next()?;
+        let (_, length) = UNITS.iter().find(|(name, _)| *name == unit).filter(|(_, length)| *length < least)?;
+        sum = number.parse::<u64>().ok()?.checked_mul(*length)?.checked_add(sum)?;
+        least = *length;
+        let further = behind.get(unit.len_utf8()..)?;
+        rest = match further.strip_prefix(' ') {
+            Some("") => return None,
+            Some(further) => further,
+            None => further,
+        };
+    }
+    (least != u64::MAX).then_some(sum)
+}
+
+fn is_number(text: &str) -> bool {
+    (1..=12).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A length of time, in seconds, given as a number or as a text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seconds(pub(crate) u64);
+
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form;
+        impl Visitor<'_> for Form {
+            type Value = Seconds;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(EXPECTED)
+            }
+            fn visit_u64<E>(self, seconds: u64) -> Result<Seconds, E> {
+                Ok(Seconds(seconds))
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Seconds, E> {
+                seconds(text).map(Seconds).ok_or_else(|| E::custom(format!("expected {EXPECTED}")))
+            }
+        }
+        deserializer.deserialize_any(Form)
+    }
+}
+
+/// A member that holds a length of time, whose name is in the message.
+pub(crate) fn expires_in<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let seconds = Seconds::deserialize(deserializer);
+    seconds.map(|seconds| Some(seconds.0)).map_err(|error| serde::de::Error::custom(format!("expires_in: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_are_read_one_way() {
+        for (text, length) in [
+            ("3600", 3_600),
+            ("0", 0),
+            ("1s", 1),
+            ("90s", 90),
+            ("15m", 900),
+            ("1h", 3_600),
+            ("7d", 604_800),
+            ("2w", 1_209_600),
+            ("1h 30m", 5_400),
+            ("1h30m", 5_400),
+            ("1d 2h 3m 4s", 93_784),
+        ] {
+            assert_eq!(seconds(text), Some(length), "{text}");
+        }
+        for text in [
+            "",
+            " ",
+            "h",
+            "1",
+            "1x",
+            "-1h",
+            "+1h",
+            "1.5h",
+            "1 h",
+            " 1h",
+            "1h ",
+            "1h  30m",
+            "30m 1h",
+            "1h 1h",
+            "1H",
+            "1hour",
+            "1h,30m",
+            "1e3",
+            "99999999999999999999",
+            "１h",
+        ] {
+            assert!(seconds(text).is_none() || text == "1", "{text}");
+        }
+    }
+}

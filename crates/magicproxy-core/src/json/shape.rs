@@ -1,0 +1,92 @@
+//! The shape of a JSON text: which values stand where, without their texts, which may be secrets.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+/// A value without its text.
+#[derive(Debug)]
+pub(super) enum Shape {
+    Null,
+    Flag(bool),
+    /// With its value, where that is whole and not negative.
+    Number(Option<u64>),
+    Text,
+    List(Vec<Shape>),
+    /// In the order of the text; a name may be there twice.
+    Object(Vec<(String, Shape)>),
+}
+
+impl Shape {
+    /// In words.
+    pub(super) fn name(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Null => "null (leave the member out instead)",
+            Self::Flag(true) => "`true`",
+            Self::Flag(false) => "`false`",
+            Self::Number(Some(number)) => return Cow::Owned(format!("the number {number}")),
+            Self::Number(None) => "a number that is negative, too large or not whole",
+            Self::Text => "a text",
+            Self::List(_) => "a list",
+            Self::Object(_) => "an object",
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Shape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ShapeVisitor)
+    }
+}
+
+struct ShapeVisitor;
+
+impl<'de> Visitor<'de> for ShapeVisitor {
+    type Value = Shape;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Shape, E> {
+        Ok(Shape::Null)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Shape, E> {
+        Ok(Shape::Flag(flag))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Shape, E> {
+        Ok(Shape::Number(Some(number)))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Shape, E> {
+        Ok(Shape::Number(None))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Shape, E> {
+        Ok(Shape::Number(None))
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Shape, E> {
+        Ok(Shape::Text)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Shape, A::Error> {
+        let mut elements = Vec::new();
+        while let Some(element) = list.next_element()? {
+            elements.push(element);
+        }
+        Ok(Shape::List(elements))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Shape, A::Error> {
+        let mut object = Vec::new();
+        while let Some(member) = members.next_entry()? {
+            object.push(member);
+        }
+        Ok(Shape::Object(object))
+    }
+}

@@ -1,0 +1,302 @@
+//! Rules that do not mean what was typed: globs, query strings, other tools' placeholders, URLs. `rules.md` section 7.
+//!
+//! Judged where a rule is written, never where a token is verified: what a token holds means what it always meant.
+
+mod pieces;
+
+use super::raw::{RawRule, RuleObject};
+use super::{Method, shorten, text};
+use pieces::{Kind, Piece, pieces};
+
+/// What a text was probably meant to be, with the form that means it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Misread {
+    #[error("write `{0}`")]
+    Methods(String),
+    #[error("the method is missing: write `{0}`, or `*` for every method")]
+    NoMethod(String),
+    #[error("a rule names a path and no host: write `{0}`")]
+    Url(String),
+    #[error("a rule never sees the query, and this `?` makes the character before it optional: write `{0}`")]
+    Query(String),
+    #[error("`*` and `+` repeat the `/` before them: write `{everything}` for everything below, `{segment}` for one segment")]
+    Slash { everything: String, segment: String },
+    #[error("`*` and `+` repeat the `/` before them: write `{0}`, in which `[^/]+` is one segment")]
+    InnerSlash(String),
+    #[error("`*` repeats the character before it: write `{0}` for any text up to the next `/` (`\\*` is a literal star)")]
+    Glob(String),
+    #[error("`**` repeats a repetition: write `{0}`, in which `.*` is any text")]
+    DoubleStar(String),
+    #[error("`{found}` is a placeholder, which patterns do not have: write `{right}`")]
+    Placeholder { found: String, right: String },
+    #[error("`{found}` is read as it stands: write `{right}` (a segment that begins with `:` is written `[:]…`)")]
+    Colon { found: String, right: String },
+    #[error("`{found}` is read as it stands in a template: write `{right}`, where `{{x}}` is one segment and `{{x*}}` the rest")]
+    Template { found: String, right: String },
+    #[error("a rule never sees the query: write `{0}`")]
+    TemplateQuery(String),
+}
+
+/// The misreading that a rule invites, if there is one.
+pub(super) fn of(raw: &RawRule) -> Option<Misread> {
+    match raw {
+        RawRule::Text(rule) => of_text(rule),
+        RawRule::Object(object) => of_object(object),
+        RawRule::Plugin(_) => None,
+    }
+}
+
+fn of_object(object: &RuleObject) -> Option<Misread> {
+    let written = object.path.as_deref().or(object.route.as_deref())?;
+    if let Some(path) = path_of_url(written) {
+        return Some(Misread::Url(path.to_owned()));
+    }
+    match (&object.path, &object.route) {
+        (Some(pattern), None) => of_pattern(pattern, ""),
+        (None, Some(template)) => of_template(template, ""),
+        _ => None,
+    }
+}
+
+fn of_text(rule: &str) -> Option<Misread> {
+    if let Some(right) = without_method(rule) {
+        return Some(right);
+    }
+    let (methods, target) = rule.split_once(' ')?;
+    let before = format!("{methods} ");
+    if let Some(path) = path_of_url(target) {
+        return Some(Misread::Url(format!("{before}{path}")));
+    }
+    match target.strip_prefix(text::ROUTE) {
+        Some(template) => of_template(template, &format!("{before}{}", text::ROUTE)),
+        None => of_pattern(target, &before),
+    }
+}
+
+/// Methods that are missing, in lower case, with a comma between, or with other blanks around them.
+fn without_method(rule: &str) -> Option<Misread> {
+    let target = rule.find(['/', '^', '.', '(', '[']).into_iter().chain(rule.find("http")).chain(rule.find(text::ROUTE)).min()?;
+    let (words, target) = rule.split_at_checked(target)?;
+    let target = target.trim_end();
+    let path = path_of_url(target).unwrap_or(target);
+    let words: Vec<&str> = words.split([',', '|', ' ', '\t', ':']).filter(|word| !word.is_empty()).collect();
+    if words.is_empty() {
+        return target.starts_with(['/', 'h', 'r']).then(|| Misread::NoMethod(shorten(&format!("GET {path}"))));
+    }
+    let methods: Vec<String> = words.iter().map(|word| method(word)).collect::<Option<_>>()?;
+    let right = format!("{} {path}", methods.join("|"));
+    let (typed, _) = rule.split_once(target)?;
+    (typed != format!("{} ", methods.join("|")) || rule.ends_with(' ')).then(|| Misread::Methods(shorten(&right)))
+}
+
+/// A method as rules write it, of a word in whatever case.
+fn method(word: &str) -> Option<String> {
+    let upper = word.to_ascii_uppercase();
+    match upper.as_str() {
+        "*" | "ANY" | "ALL" => Some("*".to_owned()),
+        _ => Method::parse(&upper).ok().map(|method| method.as_str().to_owned()),
+    }
+}
+
+/// The path of a URL, without its query.
+fn path_of_url(text: &str) -> Option<&str> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
+    let path = rest.find(['/', '?', '#']).and_then(|at| rest.get(at..)).unwrap_or("/");
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    Some(if path.is_empty() { "/" } else { path })
+}
+
+/// `before` is what stands before the pattern where the rule is a string.
+fn of_pattern(pattern: &str, before: &str) -> Option<Misread> {
+    let pieces = pieces(pattern);
+    let found = pieces.iter().enumerate().find_map(|(at, _)| Scan { pattern, before, pieces: &pieces, at }.misread());
+    found.or_else(|| placeholder(pattern, before, &pieces))
+}
+
+/// A place in a pattern.
+struct Scan<'p> {
+    pattern: &'p str,
+    before: &'p str,
+    pieces: &'p [Piece<'p>],
+    at: usize,
+}
+
+impl Scan<'_> {
+    fn misread(&self) -> Option<Misread> {
+        let piece = self.piece(0)?;
+        match piece.kind {
+            Kind::Repeat if piece.text == "?" => self.query(),
+            Kind::Repeat if self.is_literal(-1, '/') => self.slash(),
+            Kind::Repeat if piece.text == "*" && self.is_repeat(1, "*") => Some(Misread::DoubleStar(self.replaced("*", 2))),
+            Kind::Repeat if piece.text == "*" => self.glob(),
+            Kind::Literal => self.colon(),
+            _ => None,
+        }
+    }
+
+    fn piece(&self, offset: isize) -> Option<&Piece<'_>> {
+        self.pieces.get(self.at.checked_add_signed(offset)?)
+    }
+
+    fn is_literal(&self, offset: isize, character: char) -> bool {
+        self.piece(offset).is_some_and(|piece| piece.is_literal(character))
+    }
+
+    fn is_repeat(&self, offset: isize, text: &str) -> bool {
+        self.piece(offset).is_some_and(|piece| matches!(piece.kind, Kind::Repeat) && piece.text == text)
+    }
+
+    /// `?per_page=1`
+    fn query(&self) -> Option<Misread> {
+        let piece = self.piece(0)?;
+        is_query(self.pattern.get(piece.end()..)?)
+            .then(|| Misread::Query(self.right(self.pattern.get(..piece.start).unwrap_or_default())))
+    }
+
+    /// `/*`: `/?` is an ordinary way to make a final slash optional.
+    fn slash(&self) -> Option<Misread> {
+        if self.is_repeat(0, "?") {
+            return None;
+        }
+        let stars = 1 + self.pieces.iter().skip(self.at + 1).take_while(|piece| matches!(piece.kind, Kind::Repeat)).count();
+        let next = self.pieces.get(self.at + stars);
+        Some(match next {
+            None => Misread::Slash { everything: self.replaced(".*", stars), segment: self.replaced("[^/]+", stars) },
+            Some(next) if next.is_literal('/') => Misread::InnerSlash(self.replaced("[^/]+", stars)),
+            Some(_) => Misread::Glob(self.replaced("[^/]*", stars)),
+        })
+    }
+
+    /// `/acme-*`: a character of a name, repeated where a segment ends that is literal otherwise.
+    fn glob(&self) -> Option<Misread> {
+        let of_name = |piece: &Piece<'_>| {
+            matches!(piece.kind, Kind::Literal)
+                && piece.text.chars().all(|character| character.is_ascii_alphanumeric() || "-_~".contains(character))
+        };
+        let ends = self.piece(1).is_none_or(|piece| piece.is_literal('/'));
+        // Who writes other operators beside it means this one, too.
+        let before = self.pieces.get(..self.at).unwrap_or_default().iter().rev();
+        let literal = before.take_while(|piece| !piece.is_literal('/')).all(|piece| matches!(piece.kind, Kind::Literal));
+        (self.piece(-1).is_some_and(of_name) && ends && literal).then(|| Misread::Glob(self.replaced("[^/]*", 1)))
+    }
+
+    /// `/:id`
+    fn colon(&self) -> Option<Misread> {
+        let piece = self.piece(0)?;
+        if !(piece.is_literal(':') && self.is_literal(-1, '/')) {
+            return None;
+        }
+        let rest = self.pattern.get(piece.end()..)?;
+        let name = name_of(rest)?;
+        let found = format!(":{name}");
+        Some(Misread::Colon { right: self.templated(), found })
+    }
+
+    /// The rule with the pieces from here replaced.
+    fn replaced(&self, by: &str, pieces: usize) -> String {
+        let end = self.pieces.get(self.at + pieces - 1).map_or(self.pattern.len(), Piece::end);
+        let start = self.piece(0).map_or(0, |piece| piece.start);
+        let (head, tail) = (self.pattern.get(..start).unwrap_or_default(), self.pattern.get(end..).unwrap_or_default());
+        let tail = if tail.starts_with('.') && by.ends_with("[^/]*") { format!("\\{tail}") } else { tail.to_owned() };
+        self.right(&format!("{head}{by}{tail}"))
+    }
+
+    fn right(&self, pattern: &str) -> String {
+        shorten(&format!("{}{pattern}", self.before))
+    }
+
+    fn templated(&self) -> String {
+        templated(self.pattern, self.before)
+    }
+}
+
+/// `{id}` and `<id>`.
+fn placeholder(pattern: &str, before: &str, pieces: &[Piece<'_>]) -> Option<Misread> {
+    let braces = pieces.iter().find(|piece| matches!(piece.kind, Kind::Braces)).map(|piece| piece.text.to_owned());
+    let angle = || {
+        let segment = pattern.split('/').find(|segment| segment.starts_with('<') && segment.ends_with('>'))?;
+        Some(segment.to_owned())
+    };
+    let found = braces.or_else(angle)?;
+    Some(Misread::Placeholder { found: shorten(&found), right: templated(pattern, before) })
+}
+
+/// The template that a path with placeholders of any kind was meant to be, or the pattern, where it is more than that.
+fn templated(pattern: &str, before: &str) -> String {
+    let plain = |segment: &str| !segment.contains(['*', '+', '?', '(', '[', '\\', '|', '^', '$', '{', '<']);
+    let mut all_plain = true;
+    let captures: Vec<String> = pattern
+        .split('/')
+        .map(|segment| match capture(segment) {
+            Some(name) => format!("{{{name}}}"),
+            None => {
+                all_plain &= plain(segment);
+                segment.to_owned()
+            }
+        })
+        .collect();
+    if all_plain && !before.is_empty() {
+        return shorten(&format!("{before}{}{}", text::ROUTE, captures.join("/")));
+    }
+    if all_plain {
+        return shorten(&format!("\"route\": \"{}\"", captures.join("/")));
+    }
+    let segments: Vec<&str> =
+        pattern.split('/').map(|segment| if capture(segment).is_some() { "[^/]+" } else { segment }).collect();
+    shorten(&format!("{before}{}", segments.join("/")))
+}
+
+/// The name in a segment that is a placeholder of some tool: `{id}`, `{id:int}`, `{rest...}`, `:id`, `<id>`, `<int:id>`.
+fn capture(segment: &str) -> Option<&str> {
+    let braced = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+    if let Some(inside) = braced.or_else(|| segment.strip_prefix(':')) {
+        return name_of(inside.trim_start_matches('*'));
+    }
+    let inside = segment.strip_prefix('<').and_then(|rest| rest.strip_suffix('>'))?;
+    name_of(inside.rsplit(':').next().unwrap_or(inside))
+}
+
+/// The name that a text begins with.
+fn name_of(text: &str) -> Option<&str> {
+    let legal = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let end = text.find(|character| !legal(character)).unwrap_or(text.len());
+    text.get(..end).filter(|name| name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_'))
+}
+
+/// Does a query such as `per_page=1` begin here?
+fn is_query(text: &str) -> bool {
+    let legal = |character: char| character.is_ascii_alphanumeric() || "_.-~%[]".contains(character);
+    let end = text.find(|character| !legal(character)).unwrap_or(text.len());
+    end > 0 && text.get(end..).is_some_and(|rest| rest.starts_with('='))
+}
+
+/// `before` is what stands before the template where the rule is a string.
+fn of_template(template: &str, before: &str) -> Option<Misread> {
+    if let Some((path, _)) = template.split_once('?').filter(|(_, query)| is_query(query)) {
+        return Some(Misread::TemplateQuery(shorten(&format!("{before}{path}"))));
+    }
+    let segments: Vec<&str> = template.split('/').collect();
+    let found = segments.iter().find(|segment| template_capture(segment).is_some())?;
+    let last = segments.len() - 1;
+    let right: Vec<String> = segments
+        .iter()
+        .enumerate()
+        .map(|(at, segment)| match template_capture(segment) {
+            Some("rest") if at == last => "{rest*}".to_owned(),
+            Some("rest") => "{any}".to_owned(),
+            Some(name) => format!("{{{name}}}"),
+            None => (*segment).to_owned(),
+        })
+        .collect();
+    Some(Misread::Template { found: shorten(found), right: shorten(&format!("{before}{}", right.join("/"))) })
+}
+
+/// The name of the capture that a segment of a template was meant to be, where it is none.
+fn template_capture(segment: &str) -> Option<&str> {
+    match segment {
+        "*" | "**" | ".*" | ".+" => Some("rest"),
+        _ if segment.starts_with("[^") => Some("rest"),
+        _ if segment.starts_with([':', '<']) => capture(segment),
+        _ => None,
+    }
+}

@@ -1,0 +1,109 @@
+//! A pattern, cut into the pieces that its reader sees. It need not be one that parses.
+
+/// One piece.
+#[derive(Debug)]
+pub(super) struct Piece<'p> {
+    pub(super) text: &'p str,
+    /// Its first byte in the pattern.
+    pub(super) start: usize,
+    pub(super) kind: Kind,
+}
+
+/// What a piece is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A character that stands for itself.
+    Literal,
+    /// `*`, `+`, `?`, `{2}`.
+    Repeat,
+    /// Braces that hold no number.
+    Braces,
+    /// Everything else: classes, groups, `.`, other escapes.
+    Other,
+}
+
+impl Piece<'_> {
+    /// The byte behind it.
+    pub(super) fn end(&self) -> usize {
+        self.start + self.text.len()
+    }
+
+    pub(super) fn is_literal(&self, character: char) -> bool {
+        let escaped = self.kind == Kind::Other && self.text.strip_prefix('\\') == Some("/") && character == '/';
+        escaped || self.kind == Kind::Literal && self.text.chars().eq([character])
+    }
+}
+
+/// The pieces of a pattern, in their order.
+pub(super) fn pieces(pattern: &str) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    while let Some(rest) = pattern.get(start..).filter(|rest| !rest.is_empty()) {
+        let (length, kind) = first(rest);
+        let text = rest.get(..length).unwrap_or(rest);
+        pieces.push(Piece { text, start, kind });
+        start += text.len();
+    }
+    pieces
+}
+
+/// Length in bytes and kind of what a text begins with.
+fn first(rest: &str) -> (usize, Kind) {
+    match rest.chars().next() {
+        Some('\\') => (escape(rest), Kind::Other),
+        Some('[') => (class(rest), Kind::Other),
+        Some('(') => (group(rest), Kind::Other),
+        Some('{') => braces(rest),
+        Some('*' | '+' | '?') => (1, Kind::Repeat),
+        Some('.' | ')' | '|' | '^' | '$') => (1, Kind::Other),
+        Some(character) => (character.len_utf8(), Kind::Literal),
+        None => (0, Kind::Other),
+    }
+}
+
+/// `\d`, `\x{2D}`, `\pL`
+fn escape(rest: &str) -> usize {
+    let Some(escaped) = rest.chars().nth(1) else { return rest.len() };
+    let short = 1 + escaped.len_utf8();
+    let braced = matches!(escaped, 'x' | 'u' | 'U' | 'p' | 'P') && rest.get(short..).is_some_and(|rest| rest.starts_with('{'));
+    if braced { rest.find('}').map_or(rest.len(), |end| end + 1) } else { short }
+}
+
+/// From `[` to its `]`; classes stand in classes.
+fn class(rest: &str) -> usize {
+    let mut depth = 0_usize;
+    let mut characters = rest.char_indices().peekable();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '\\' => drop(characters.next()),
+            '[' => {
+                depth += 1;
+                characters.next_if(|(_, next)| *next == '^');
+                // A `]` that comes first stands for itself.
+                characters.next_if(|(_, next)| *next == ']');
+            }
+            ']' if depth == 1 => return at + 1,
+            ']' => depth -= 1,
+            _ => {}
+        }
+    }
+    rest.len()
+}
+
+/// `(`, with the flags or the name behind it.
+fn group(rest: &str) -> usize {
+    if !rest.starts_with("(?") {
+        return 1;
+    }
+    let named = rest.starts_with("(?P<") || rest.starts_with("(?<");
+    let ends: &[char] = if named { &['>', ')'] } else { &[':', ')', '=', '!'] };
+    rest.find(ends).map_or(rest.len(), |end| end + 1)
+}
+
+/// `{2,5}`, or braces around something else.
+fn braces(rest: &str) -> (usize, Kind) {
+    let Some(end) = rest.find('}') else { return (1, Kind::Other) };
+    let inside = rest.get(1..end).unwrap_or_default();
+    let number = inside.bytes().all(|byte| byte.is_ascii_digit() || byte == b',' || byte == b' ');
+    (end + 1, if number { Kind::Repeat } else { Kind::Braces })
+}

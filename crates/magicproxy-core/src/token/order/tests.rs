@@ -1,0 +1,199 @@
+//! What is said to those who send something else than was expected.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::token::Caveat;
+
+/// Words of Rust, of its libraries and of their formats; and the secret.
+const FOREIGN: [&str; 28] = [
+    "ghp_marked",
+    "u64",
+    "i64",
+    "u8",
+    "f64",
+    "usize",
+    "sequence",
+    " map",
+    "struct",
+    "string",
+    "boolean",
+    "unit",
+    "tuple",
+    "variant",
+    "invalid type",
+    "invalid value",
+    "invalid length",
+    "field",
+    " at line",
+    "serde",
+    "Option",
+    "Vec",
+    "RawRule",
+    "Members",
+    "enum",
+    "null,",
+    "floating",
+    "deserial",
+];
+
+fn full_order() -> Value {
+    json!({
+        "token": "ghp_marked",
+        "allowed": [
+            "GET /user",
+            {
+                "method": ["GET", "PUT"], "path": "/a", "limit": { "requests": 3, "per": "1h" },
+                "grants": ["DELETE /a/{response.id}"], "receipt": true
+            },
+            {
+                "method": "PATCH", "route": "/a/{b}", "limit": { "total": 3 },
+                "elements": {
+                    "list": "rrsets", "key": ["name", "type"], "creates": { "changetype": "REPLACE" },
+                    "deletes": { "changetype": "DELETE" }, "empty": "records", "only": { "type": ["TXT"] }, "lookup": "rrset_name={name}"
+                }
+            },
+        ],
+        "scope": "read", "scopes": ["read"], "expires_in": 3600, "aud": "api", "explain": true, "limit": { "concurrent": 2 }
+    })
+}
+
+fn full_caveat() -> Value {
+    json!({ "caveat": {
+        "allowed": ["GET /user", { "method": "GET", "path": "/a" }, { "method": "GET", "route": "/a" }],
+        "exp": 1_790_000_060_u64, "nbf": 1_790_000_000_u64, "aud": "api", "sub": "agent", "sender": { "cidr": ["192.0.2.0/24"] },
+        "limit": { "total": 3 }
+    } })
+}
+
+fn order_faults(json: &str) -> Option<Vec<String>> {
+    let told = |faults: Vec<OrderFault>| faults.iter().map(ToString::to_string).collect();
+    MintOrder::from_json(json.as_bytes()).err().map(told)
+}
+
+fn caveat_faults(json: &str) -> Option<Vec<String>> {
+    Caveat::from_order(json.as_bytes()).err().map(|fault| vec![fault.to_string()])
+}
+
+/// The places of all values in a document, by pointer, with the name of the innermost member.
+fn places(value: &Value, pointer: &str, name: &str, found: &mut Vec<(String, String)>) {
+    found.push((pointer.to_owned(), name.to_owned()));
+    match value {
+        Value::Object(members) => members.iter().for_each(|(member, value)| {
+            // The writer's own names are told as `…` below their member.
+            let known = if matches!(name, "creates" | "deletes" | "only") { name } else { member };
+            places(value, &format!("{pointer}/{member}"), known, found);
+        }),
+        Value::Array(elements) => elements.iter().enumerate().for_each(|(at, value)| {
+            places(value, &format!("{pointer}/{at}"), name, found);
+        }),
+        _ => {}
+    }
+}
+
+/// Every member of every order, with every wrong kind of value: the message names the member and what to write, in our words.
+#[test]
+fn every_wrong_value_is_told_by_its_member() {
+    let wrong = [
+        json!(null),
+        json!(true),
+        json!(false),
+        json!(7),
+        json!(-1),
+        json!(1.5),
+        json!("text"),
+        json!([]),
+        json!([null]),
+        json!([7]),
+        json!([[]]),
+        json!({}),
+        json!({ "ghp_marked": 1 }),
+        json!([{}]),
+    ];
+    for (document, faults_of) in [(full_order(), order_faults as fn(&str) -> Option<Vec<String>>), (full_caveat(), caveat_faults)]
+    {
+        let mut found = Vec::new();
+        places(&document, "", "", &mut found);
+        let mut refused = 0;
+        for (pointer, name) in found {
+            for value in &wrong {
+                let mut changed = document.clone();
+                *changed.pointer_mut(&pointer).unwrap() = value.clone();
+                let Some(faults) = faults_of(&changed.to_string()) else { continue };
+                refused += 1;
+                let context = format!("{pointer} = {value}: {faults:?}");
+                assert!(faults.iter().any(|fault| fault.contains(&name)), "{context}");
+                assert!(faults.iter().all(|fault| fault.contains("expected")), "{context}");
+                assert!(!FOREIGN.iter().any(|word| faults.iter().any(|fault| fault.contains(word))), "{context}");
+            }
+        }
+        assert!(refused > 140, "{refused}");
+    }
+}
+
+#[test]
+fn faults_of_the_form_are_all_told() {
+    #[track_caller]
+    fn check(json: &str, expected: &[&str]) {
+        let found = order_faults(json).unwrap_or_default();
+        assert_eq!(found.len(), expected.len(), "{found:?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(
+                found.contains(expected) && !FOREIGN.iter().any(|word| found.contains(word)),
+                "{found:?}, expected {expected:?}"
+            );
+        }
+    }
+    check(
+        r#"{"token":"ghp_marked","expires_in":"soon"}"#,
+        &["expires_in: expected a number of seconds or a text such as \"1h\""],
+    );
+    check(
+        r#"{"token":"ghp_marked","expires_in":["1h"]}"#,
+        &["expires_in: expected a number of seconds or a text such as \"1h\", with `s`, `m`, `h`, `d` or `w`, got a list"],
+    );
+    check(
+        r#"{"token":7,"allowed":[{"path":1}],"explain":"yes"}"#,
+        &[
+            "token: expected the credential, as a text, got the number 7",
+            "allowed[1].path",
+            "allowed[1].method: it is missing",
+            "explain: expected `true`",
+        ],
+    );
+    check(r#"{"token":"ghp_marked","alowed":[]}"#, &["`alowed` is not known: expected `allowed`"]);
+    check(r#"{"token":"ghp_marked","ghp_marked7":1}"#, &["a member is not known"]);
+    check(r#"{"token":"ghp_marked","token":"ghp_marked"}"#, &["token: it is there twice"]);
+    check(r#"{"allowed":"GET /user"}"#, &["token: it is missing: expected the credential"]);
+    check(r#"{"token":"ghp_marked""#, &["not valid JSON"]);
+    check(r#"["ghp_marked"]"#, &["expected a JSON object with `token`"]);
+    check("", &["not valid JSON"]);
+    check(r#"{"token":"ghp_marked","limit":{"total":0}}"#, &["limit: expected a number from 1 to"]);
+    check(r#"{"token":"ghp_marked","limit":{"requests":3,"per":"1y"}}"#, &["limit.per: expected a length of time"]);
+    check(r#"{"token":"ghp_marked","limit":{"requests":3}}"#, &["limit: expected exactly one of"]);
+}
+
+/// A list of one may be written without the list, and a length of time as people say it.
+#[test]
+fn short_forms_are_the_long_ones() {
+    #[track_caller]
+    fn check(short: &str, long: &str) {
+        let read = |json: &str| {
+            let MintOrder { allowed, scopes, expires_in, .. } = MintOrder::from_json(json.as_bytes()).unwrap();
+            format!("{allowed:?} {scopes:?} {expires_in:?}")
+        };
+        assert_eq!(read(short), read(long));
+    }
+    check(r#"{"token":"a","allowed":"GET /user"}"#, r#"{"token":"a","allowed":["GET /user"]}"#);
+    check(r#"{"token":"a","allowed":{"method":"GET","path":"/a"}}"#, r#"{"token":"a","allowed":[{"method":"GET","path":"/a"}]}"#);
+    check(r#"{"token":"a","scopes":"read"}"#, r#"{"token":"a","scopes":["read"]}"#);
+    check(r#"{"token":"a","scope":"read","expires_in":"1h"}"#, r#"{"token":"a","scope":"read","expires_in":3600}"#);
+    check(r#"{"token":"a","expires_in":"1h 30m"}"#, r#"{"token":"a","expires_in":5400}"#);
+    let grants = |grants: &str| format!(r#"{{"token":"a","allowed":[{{"method":"POST","path":"/a","grants":{grants}}}]}}"#);
+    check(&grants(r#""GET /a/{response.id}""#), &grants(r#"["GET /a/{response.id}"]"#));
+    let caveat = |caveat: &str| Caveat::from_order(format!(r#"{{"caveat":{caveat}}}"#).as_bytes()).unwrap();
+    assert_eq!(
+        caveat(r#"{"allowed":"GET|PUT route:/a/{b}","sender":{"cidr":"192.0.2.0/24"}}"#),
+        caveat(r#"{"allowed":[{"method":["GET","PUT"],"route":"/a/{b}"}],"sender":{"cidr":["192.0.2.0/24"]}}"#)
+    );
+}

@@ -1,0 +1,166 @@
+//! What `serve` needs of its machine besides a right configuration: keys, plugins, files, folders and addresses.
+//!
+//! `serve` and `config check` ask here, so that the one refuses what the other does. Nothing is made, changed or taken: what is
+//! missing and would be made is looked for in the folder where it would be made.
+
+mod addresses;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use magicproxy_core::state::StateStore;
+use magicproxy_plugin::Host;
+
+pub(crate) use addresses::addresses;
+
+use crate::config::listeners::TlsSource;
+use crate::config::setting::Origin;
+use crate::config::state::StoreSettings;
+use crate::config::{Config, Fault, Faults};
+use crate::failure::reason;
+use crate::keystore::Keys;
+use crate::plugins;
+use crate::revocations::RevocationFile;
+use crate::tls;
+
+/// What a redb file begins with.
+const REDB_MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
+
+/// What was found: everything to begin with, or what is in the way.
+#[derive(Debug, Default)]
+pub(crate) struct Readiness {
+    /// None, where none were ever made: `serve` makes them.
+    pub(crate) keys: Option<Keys>,
+    /// None, where none is configured.
+    pub(crate) plugins: Option<Arc<Host>>,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) warnings: Vec<String>,
+    /// What will be made at the first start.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Readiness {
+    /// Looks at everything but the addresses, which a running proxy holds. Plugins are loaded, for a host that keeps their state in `state`.
+    pub(crate) fn of(config: &Config, state: Option<Arc<dyn StateStore>>) -> Self {
+        let mut readiness = Self::default();
+        readiness.keys(config);
+        match plugins::load(&config.plugins, state) {
+            Ok(plugins) => readiness.plugins = plugins,
+            Err(faults) => readiness.faults.extend(faults.faults),
+        }
+        readiness.tls(config);
+        readiness.revocations(config);
+        readiness.store(config);
+        readiness.warnings.extend(tls::warnings(config));
+        readiness
+    }
+
+    /// The same, where nothing may be in the way.
+    pub(crate) fn ready(self) -> Result<Self, Faults> {
+        if self.faults.is_empty() { Ok(self) } else { Err(Faults { faults: self.faults, sources: Default::default() }) }
+    }
+
+    fn fault(&mut self, message: String) {
+        self.faults.push(Fault::new(message, Origin::Default));
+    }
+
+    fn keys(&mut self, config: &Config) {
+        let files = &config.keys.files;
+        match files.load() {
+            Ok(Some(keys)) => {
+                self.warnings.extend(keys.warnings.iter().cloned());
+                self.keys = Some(keys);
+            }
+            Ok(None) => {
+                self.notes.push(format!("there are no keys yet: `serve` makes them in `{}`", files.folder().display()));
+                for path in [&files.private, &files.public, &files.certificate] {
+                    self.creatable("keys", path);
+                }
+            }
+            Err(faults) => self.faults.extend(faults.faults),
+        }
+    }
+
+    /// Files were read with the configuration.
+    fn tls(&mut self, config: &Config) {
+        match &config.tls {
+            Some(TlsSource::Dev) => self.creatable("tls.dev", &config.keys.files.folder().join(tls::AUTHORITY_FILE)),
+            Some(TlsSource::Acme(settings)) => self.creatable("acme.cache", &settings.cache.join("certificate.pem")),
+            Some(TlsSource::Files(_)) | None => {}
+        }
+    }
+
+    fn revocations(&mut self, config: &Config) {
+        let Some(file) = &config.revocations.file else { return };
+        if let Err(error) = RevocationFile(file.clone()).read() {
+            self.fault(crate::failure::chain(&error));
+        }
+    }
+
+    /// A file that another process has open is not opened: it may be the running proxy's.
+    fn store(&mut self, config: &Config) {
+        let StoreSettings::Redb(path) = &config.state.store else { return };
+        let shown = format!("state.path `{}`", path.display());
+        match std::fs::File::options().read(true).write(true).open(path).and_then(|file| begins_with(file, REDB_MAGIC)) {
+            Ok(true) => {}
+            Ok(false) => self.fault(format!("{shown}: this is no file of a state store (redb)")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Nobody has asked for a store: it is made when a token needs it, and where it cannot be, such tokens are refused.
+                let before = self.faults.len();
+                self.creatable("state.path", path);
+                if !config.state.chosen {
+                    let faults = self.faults.split_off(before).into_iter();
+                    self.warnings
+                        .extend(faults.map(|fault| format!("{}: tokens that need a store will be refused", fault.message)));
+                }
+            }
+            Err(error) => self.fault(format!("{shown}: {}", reason(&error))),
+        }
+    }
+
+    /// A file that is made where it is missing: may it be?
+    fn creatable(&mut self, key: &str, path: &Path) {
+        if path.exists() {
+            return;
+        }
+        let parent = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut folder = parent;
+        while !folder.exists() {
+            folder = folder.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        }
+        if let Some(obstacle) = obstacle(folder) {
+            let fault = format!("{key}: `{}` cannot be made: `{}` {obstacle}", path.display(), folder.display());
+            if self.faults.iter().all(|known| known.message != fault) {
+                self.fault(fault);
+            }
+        }
+    }
+}
+
+fn begins_with(mut file: std::fs::File, magic: &[u8]) -> io::Result<bool> {
+    use io::Read as _;
+    let mut start = Vec::new();
+    io::Read::by_ref(&mut file).take(magic.len() as u64).read_to_end(&mut start)?;
+    // An empty file is one that was just made.
+    Ok(start.is_empty() || start == magic)
+}
+
+/// Why nothing can be made in a folder.
+fn obstacle(folder: &Path) -> Option<&'static str> {
+    if !folder.is_dir() {
+        return Some("is no folder");
+    }
+    (!is_writable(folder)).then_some("may not be written to")
+}
+
+#[cfg(unix)]
+fn is_writable(folder: &Path) -> bool {
+    use rustix::fs::{Access, access};
+    access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+}
+
+#[cfg(not(unix))]
+fn is_writable(folder: &Path) -> bool {
+    std::fs::metadata(folder).is_ok_and(|metadata| !metadata.permissions().readonly())
+}

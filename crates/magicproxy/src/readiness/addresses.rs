@@ -1,0 +1,87 @@
+//! May the addresses be taken? They are bound for a moment and never listened on, so that no client is met.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::Path;
+
+use tokio::net::TcpSocket;
+
+use super::{Readiness, obstacle};
+use crate::config::Config;
+use crate::config::address::Listen;
+use crate::failure::reason;
+
+/// Looks at every place to listen. One in use is a warning: perhaps it is the running proxy's.
+pub(crate) fn addresses(config: &Config, readiness: &mut Readiness) {
+    for listener in &config.listeners {
+        let shown = format!("cannot listen on `{}`", listener.listen);
+        let found = match &listener.listen {
+            Listen::Tcp(address) => tcp(&address.host, address.port),
+            Listen::Unix(path) => unix(path),
+        };
+        match found {
+            Ok(()) => {}
+            Err(Obstacle::InUse) => {
+                readiness
+                    .warnings
+                    .push(format!("`{}` is in use: if not by this proxy, `serve` cannot listen there", listener.listen));
+            }
+            Err(Obstacle::Other(why)) => readiness.fault(format!("{shown}: {why}")),
+        }
+    }
+}
+
+enum Obstacle {
+    InUse,
+    Other(String),
+}
+
+fn tcp(host: &str, port: u16) -> Result<(), Obstacle> {
+    let other = |error: &io::Error| Obstacle::Other(reason(error));
+    let addresses: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(|error| other(&error))?.collect();
+    let mut last = Obstacle::Other("there is no such host".to_owned());
+    // As the listener does: the first address that can be taken.
+    for address in addresses {
+        match bind(address) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = Obstacle::InUse,
+            Err(error) => last = other(&error),
+        }
+    }
+    Err(last)
+}
+
+fn bind(address: SocketAddr) -> io::Result<()> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)
+}
+
+#[cfg(unix)]
+fn unix(path: &Path) -> Result<(), Obstacle> {
+    use std::os::unix::fs::FileTypeExt as _;
+    use std::os::unix::net::{SocketAddr, UnixStream};
+    let parent = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !parent.exists() {
+        return Err(Obstacle::Other(format!("there is no folder `{}`", parent.display())));
+    }
+    if let Some(obstacle) = obstacle(parent) {
+        return Err(Obstacle::Other(format!("`{}` {obstacle}", parent.display())));
+    }
+    // The socket is made in a folder beside its place, whose name holds a process id.
+    if SocketAddr::from_pathname(parent.join(".4294967295-99/s")).is_err() || SocketAddr::from_pathname(path).is_err() {
+        return Err(Obstacle::Other("the path is too long for a Unix socket".to_owned()));
+    }
+    match std::fs::symlink_metadata(path) {
+        Err(_) => Ok(()),
+        Ok(metadata) if !metadata.file_type().is_socket() => Err(Obstacle::Other("there is a file that is no socket".to_owned())),
+        Ok(_) if UnixStream::connect(path).is_ok() => Err(Obstacle::InUse),
+        Ok(_) => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn unix(_: &Path) -> Result<(), Obstacle> {
+    Err(Obstacle::Other("there are no Unix sockets on this system".to_owned()))
+}

@@ -1,0 +1,149 @@
+//! `config check` beside `serve`: what the one refuses, the other does; and what is reached.
+
+use std::net::TcpListener;
+
+use serde_json::Value;
+
+use super::program::{Output, Place};
+
+const CONFIG: &str = "listen = '127.0.0.1:0'\nupstream.api_root = 'http://127.0.0.1:1'\n";
+
+/// A place with keys, further files, and more of a configuration.
+fn place(files: &[(&str, &str)], config: &str) -> Place {
+    let place = Place::with_keys();
+    files.iter().for_each(|(name, text)| place.write(name, text));
+    place.write("magicproxy.toml", &format!("{CONFIG}{config}"));
+    place
+}
+
+fn check(place: &Place, args: &[&str]) -> Output {
+    place.program(&[&["config", "check"], args].concat()).output()
+}
+
+fn check_json(place: &Place, args: &[&str]) -> (i32, Value) {
+    let output = check(place, &[args, &["--json"]].concat());
+    (output.code, serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}")))
+}
+
+/// What is in the way of a start, whatever it is, is found without one.
+#[test]
+fn whatever_serve_refuses_is_found() {
+    let long = format!("listen = 'unix:{}'", "x/".repeat(60));
+    for (files, config, message) in [
+        (&[("file", "")][..], "keys.folder = 'file/keys'", "file"),
+        (&[("keys/private.pem", "junk")], "", "keys/private.pem"),
+        (&[("keys/public.pem", "junk")], "", "keys/public.pem"),
+        (&[("keys/retired-x.pem", "junk")], "", "keys/retired-x.pem"),
+        (&[("keys/sealing-x.jwk", "{}")], "", "keys/sealing-x.jwk"),
+        (&[("keys/revocations.json", "junk")], "", "revocations.json"),
+        (&[("r.json", "{\"revocations\":{\"x\":{}}}")], "tokens.revocations = 'r.json'", "r.json"),
+        (&[("state", "this is something else")], "state.path = 'state'", "state.path"),
+        (&[("file", "")], "state.path = 'file/state'", "state.path"),
+        (&[("folder/x", "")], "state.path = 'folder'", "state.path"),
+        (&[("file", "")], "tls.dev = true\nkeys.folder = 'file/keys'", "file"),
+        (&[("file", "")], "acme.domains = ['a.example']\nacme.cache = 'file/acme'", "acme"),
+        (&[], "tls = { certificate = 'missing.pem', private_key = 'missing.pem' }", "tls.certificate"),
+        (&[], "upstream.extra_ca_file = 'missing.pem'", "extra_ca_file"),
+        (&[], "plugins.p.file = 'missing.wasm'\nscopes.s = [{ plugin = 'p' }]", "plugin"),
+        (&[], "[[listeners]]\nlisten = '192.0.2.1:0'", "192.0.2.1:0"),
+        #[cfg(unix)]
+        (&[], "[[listeners]]\nlisten = 'unix:missing/socket'", "missing/socket"),
+        #[cfg(unix)]
+        (&[("file", "")], "[[listeners]]\nlisten = 'unix:file'", "unix:"),
+        #[cfg(unix)]
+        (&[], &format!("[[listeners]]\n{long}"), "unix:"),
+    ] {
+        let place = place(files, config);
+        let serving = place.program(&["serve"]).output();
+        assert_ne!(serving.code, 0, "{config}: {serving:?}");
+        assert!(serving.stderr.contains(message), "{config}: {serving:?}");
+        let checked = check(&place, &[]);
+        assert_eq!(checked.code, 78, "{config}: {checked:?}");
+        assert!(checked.stderr.contains(message), "{config}: {checked:?}");
+        let (code, json) = check_json(&place, &[]);
+        assert_eq!((code, &json["ok"]), (78, &Value::Bool(false)), "{config}: {json}");
+    }
+}
+
+/// Nothing is made, and what `serve` would make is told.
+#[test]
+fn checking_changes_nothing() {
+    let place = Place::new();
+    place.write("magicproxy.toml", CONFIG);
+    let (code, json) = check_json(&place, &[]);
+    assert_eq!((code, &json["ok"]), (0, &Value::Bool(true)), "{json}");
+    assert!(json["notes"][0].as_str().unwrap().contains("`serve` makes them"), "{json}");
+    assert_eq!(place.names("."), ["magicproxy.toml"]);
+}
+
+#[test]
+fn an_address_in_use_is_a_warning() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = Place::with_keys();
+    place.write("magicproxy.toml", &format!("listen = '{}'\n", listener.local_addr().unwrap()));
+    let checked = check(&place, &[]);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    assert!(checked.stderr.contains("is in use"), "{checked:?}");
+}
+
+#[test]
+fn keys_that_are_denied_and_not_there() {
+    let place = place(&[], "tokens.deny_kid = ['AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA']");
+    let checked = check(&place, &[]);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    assert!(checked.stderr.contains("no key in `keys` has this id"), "{checked:?}");
+    let id = place.program(&["keys", "list", "--json"]).output();
+    let id: Value = serde_json::from_str(&id.stdout).unwrap();
+    let id = id.to_string().split('"').find(|text| text.len() == 43).unwrap().to_owned();
+    place.write("magicproxy.toml", &format!("{CONFIG}tokens.deny_kid = ['{id}']"));
+    let known = check(&place, &[]);
+    assert!(!known.stderr.contains("deny_kid"), "{known:?}");
+    let misspelt = format!("{}x", &id[..42]);
+    place.write("magicproxy.toml", &format!("{CONFIG}tokens.deny_kid = ['{misspelt}']"));
+    let near = check(&place, &[]);
+    assert!(id.ends_with('x') || near.stderr.contains(&format!("did you mean `{id}`?")), "{near:?}");
+}
+
+/// Names, connections, TLS: whatever fails is told with the step, and nothing is sent.
+#[test]
+fn what_is_connected_to() {
+    use std::io::Read as _;
+    let open = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = open.local_addr().unwrap();
+    let heard = std::thread::spawn(move || {
+        let mut heard = Vec::new();
+        // One plain connection, and one that wants TLS.
+        for _ in 0..2 {
+            let (mut stream, _) = open.accept().unwrap();
+            let mut start = [0; 4096];
+            let read = stream.read(&mut start).unwrap();
+            heard.push(start[..read].to_vec());
+        }
+        heard
+    });
+    let place = Place::with_keys();
+    let upstream = |name: &str, root: &str| format!("[upstreams.{name}]\napi_root = '{root}'\npreset = 'none'\n");
+    let text = [
+        upstream("plain", &format!("http://{address}")),
+        upstream("tls", &format!("https://{address}")),
+        upstream("closed", "http://127.0.0.1:1"),
+        upstream("nowhere", "https://nowhere.invalid"),
+        "[state]\nstore = 'valkey'\nurl = 'redis://:ghp_marked@127.0.0.1:1'\n".to_owned(),
+    ];
+    place.write("magicproxy.toml", &format!("listen = '127.0.0.1:0'\n{}", text.concat()));
+    let (code, json) = check_json(&place, &["--connect"]);
+    assert_eq!((code, &json["ok"], &json["faults"]), (1, &Value::Bool(false), &Value::Array(Vec::new())), "{json}");
+    let connections: std::collections::BTreeMap<&str, &Value> =
+        json["connections"].as_array().unwrap().iter().map(|made| (made["what"].as_str().unwrap(), made)).collect();
+    assert_eq!(connections["upstream plain"]["reached"], true, "{json}");
+    for (what, step) in
+        [("upstream tls", "tls"), ("upstream closed", "tcp"), ("upstream nowhere", "dns"), ("state store", "store")]
+    {
+        assert_eq!((&connections[what]["reached"], &connections[what]["step"]), (&false.into(), &step.into()), "{what}: {json}");
+    }
+    let heard = heard.join().unwrap();
+    assert!(heard.iter().any(Vec::is_empty), "nothing is sent in clear");
+    assert!(heard.iter().all(|heard| heard.is_empty() || heard[0] == 0x16), "a handshake and nothing else");
+    let alone = check_json(&place, &[]);
+    assert_eq!((alone.0, alone.1.get("connections")), (0, None), "without the flag nothing is connected to");
+}
