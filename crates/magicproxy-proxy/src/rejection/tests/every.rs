@@ -49,6 +49,7 @@ samples! {
     Rejection::ControlMethod(_) => Rejection::ControlMethod("GET"),
     Rejection::Question => Rejection::Question,
     Rejection::NoUpstream => Rejection::NoUpstream,
+    Rejection::UnknownUpstream { .. } => Rejection::UnknownUpstream { known: Vec::new() },
     Rejection::ControlPath => Rejection::ControlPath,
     Rejection::RequestTimeout => Rejection::RequestTimeout,
     Rejection::RequestBody => Rejection::RequestBody,
