@@ -28,7 +28,7 @@ use crate::admission::{Account, Budget, MintIsOpen, Payer, PeerKey, Resource, St
 use crate::body::RequestBody;
 use crate::carriers::Carriers;
 use crate::clock;
-use crate::header::{RequestHeaders, refuse_overrides};
+use crate::header::{DroppedFields, RequestFields, RequestHeaders, refuse_overrides};
 use crate::ledger::{Consultation, Ledger, Plugins, Questions, Sending, Settled};
 use crate::listener::Peer;
 use crate::presented::PresentedToken;
@@ -50,6 +50,9 @@ pub(crate) struct Gate {
     verifier: Verifier,
     revocations: Arc<Revocations>,
     carriers: Carriers,
+    /// What the upstream gets of a request's headers.
+    fields: Arc<RequestFields>,
+    dropped: DroppedFields,
     trusted_proxies: TrustedProxies,
     ledger: Ledger,
     plugins: Plugins,
@@ -105,6 +108,8 @@ impl Gate {
             trusted_proxies: settings.trusted_proxies.clone(),
             ledger: Ledger::new(settings, upstream),
             plugins: Plugins::new(settings.plugins.clone(), upstream.name.clone(), carriers.clone()),
+            fields: Arc::new(RequestFields::new(upstream, carriers.stripped())),
+            dropped: DroppedFields::new(upstream.name.clone()),
             upstream: Arc::clone(upstream),
             carriers,
             asked,
@@ -151,9 +156,10 @@ impl Gate {
         record.permitted(permit.rule());
         let (permit, credential) = self.verifier.open(&entry, permit).await?;
         let mut headers = head.headers;
-        let stripped = self.carriers.stripped();
-        RequestHeaders { upstream, stripped, peer, upgrade }.prepare(&mut headers);
-        let mut body = body.without_trailers(stripped);
+        let mut dropped = self.dropped.of_request(&self.fields, record.id);
+        self.headers(peer, upgrade).prepare(&mut headers, |name| dropped.note(name));
+        drop(dropped);
+        let mut body = body.with_trailers(&self.fields);
         if body.may_be_empty(&head.method) {
             Box::pin(body.await_content()).await?;
         }
@@ -168,6 +174,11 @@ impl Gate {
             }
         };
         Ok(OutboundRequest::new(settled, credential, message, exchange))
+    }
+
+    /// How a request's headers become the upstream's.
+    fn headers(&self, peer: Peer, upgrade: bool) -> RequestHeaders<'_> {
+        RequestHeaders { forwarding: self.upstream.forwarding, fields: &self.fields, peer, upgrade }
     }
 
     /// Who pays for what a request with this token holds: its owner and, where a stranger could have minted it, its sender.
