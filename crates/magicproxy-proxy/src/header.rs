@@ -10,6 +10,7 @@ mod request;
 mod response;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
@@ -23,6 +24,7 @@ use response::is_forbidden_trailer;
 pub(crate) use response::{
     Coding, RATE_LIMIT, RATE_LIMIT_POLICY, RECEIPT, ResponseFilter, filter_request_trailers, has_no_content, is_searchable,
 };
+pub use verdict::FieldVerdict;
 
 /// Fields that concern one connection only.
 const HOP_BY_HOP: [HeaderName; 9] = [

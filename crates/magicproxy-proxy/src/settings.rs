@@ -14,7 +14,7 @@ use magicproxy_core::state::StateStore;
 use magicproxy_core::{Acceptance, EncodedSlash, PatternMode, Policy, Scopes, UnnamedTokens, UpstreamName};
 use rustls_pki_types::CertificateDer;
 
-pub use crate::header::{ListedBy, Meaning, ParsePassedHeaderError, PassedHeader, RequestFields, Treatment};
+pub use crate::header::{FieldVerdict, ListedBy, Meaning, ParsePassedHeaderError, PassedHeader, RequestFields, Treatment};
 pub use crate::keys::SharedKeys;
 pub use crate::placing::{HostName, MountPath, ParseMountError, PathMapping, PathTarget, Placing};
 pub use crate::rejection::RefusalShape;
