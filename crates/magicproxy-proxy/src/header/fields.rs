@@ -1,4 +1,4 @@
-//! The list of request fields that pass to an upstream, compiled once. `docs/spec/upstreams.md` section 9.
+//! The list of request fields that pass to an upstream, compiled once. `docs/spec/upstreams.md` section 10.
 //!
 //! A field that is not on it is dropped, from the head and from the trailer section. Tokens and rules never add to it.
 

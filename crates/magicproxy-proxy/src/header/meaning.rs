@@ -1,7 +1,7 @@
 //! Fields that no client's request brings to an upstream, whatever is configured, and why.
 //!
 //! The list of fields that pass (`fields`) decides on requests. These tables decide what may be put on that list, which requests
-//! are refused, and what the log and `explain` say of a dropped field. `docs/spec/upstreams.md` sections 4 and 9.
+//! are refused, and what the log and `explain` say of a dropped field. `docs/spec/upstreams.md` sections 4 and 10.
 
 use http::HeaderMap;
 use http::header::{self, HeaderName};
