@@ -83,9 +83,8 @@ fn show(args: LookArgs, environment: &Environment) -> Result<(), Failure> {
         let mut entries: Vec<Value> = layers.raw.entries().into_iter().map(entry).collect();
         let checked = layers.check();
         let lists = checked.iter().flat_map(passing_headers);
-        entries.extend(lists.map(
-            |(name, headers)| json!({ "key": format!("request_headers.{name}"), "value": headers, "source": "what follows" }),
-        ));
+        let entry = |(name, headers)| json!({ "key": format!("request_headers.{name}"), "value": headers, "source": LIST });
+        entries.extend(lists.map(entry));
         output::print_json(&Value::Array(entries))?;
         checked?;
     } else {
@@ -101,6 +100,9 @@ fn show(args: LookArgs, environment: &Environment) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+/// What the list of request headers is made of.
+const LIST: &str = "the standard list, the preset and `pass_request_headers`, less `drop_request_headers`";
 
 /// Which request headers each upstream gets, by its name: they follow from several settings.
 fn passing_headers(config: &Config) -> Vec<(String, Vec<String>)> {
