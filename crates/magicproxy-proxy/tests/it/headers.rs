@@ -27,7 +27,17 @@ async fn ordinary_fields_pass_and_only_a_coding_is_added() {
     let seen = passed(&lines).await;
     assert_eq!(
         seen.names(),
-        ["accept", "accept-encoding", "authorization", "host", "if-none-match", "traceparent", "user-agent", "x-request-id", "x-request-id"]
+        [
+            "accept",
+            "accept-encoding",
+            "authorization",
+            "host",
+            "if-none-match",
+            "traceparent",
+            "user-agent",
+            "x-request-id",
+            "x-request-id"
+        ]
     );
     assert_eq!(seen.all("x-request-id"), ["1", "2"]);
 }

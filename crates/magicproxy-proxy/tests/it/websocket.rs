@@ -64,7 +64,8 @@ async fn a_handshake_keeps_its_own_fields_and_offers_no_keys() {
     client.send(request("GET /ws", &Token::any(), &lines.concat(), "")).await;
     let mut connection = upstream.accept().await;
     let seen = connection.request().await;
-    let ours = ["accept-encoding", "authorization", "connection", "host", "origin", "sec-websocket-extensions", "sec-websocket-key"];
+    let ours =
+        ["accept-encoding", "authorization", "connection", "host", "origin", "sec-websocket-extensions", "sec-websocket-key"];
     assert_eq!(seen.names(), [&ours[..], &["sec-websocket-protocol", "sec-websocket-version", "upgrade"]].concat());
     assert_eq!(seen.all("sec-websocket-protocol"), ["realtime"]);
     connection.send(SWITCH).await;
