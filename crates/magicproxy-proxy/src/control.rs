@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 use crate::admission::{Holding, Resource};
 use crate::body::ResponseBody;
 use crate::clock;
-use crate::gate::{Client, Explanation};
+use crate::gate::{Client, Decision, Explanation};
 use crate::ledger::work_aside;
 use crate::rejection::Rejection;
 use crate::reverse::Served;
@@ -93,12 +93,16 @@ impl Control {
         }
         let (question, _buffered) = self.read(body, exchange).await?;
         let question = serde_json::from_slice(&question).map_err(|_| Rejection::Question)?;
-        let explanation = match served.gate.explain(&head.headers, client, &question).await? {
-            Explanation::Allowed { rule } => json!({ "decision": "allowed", "rule": rule, "needed": [] }),
-            Explanation::Denied(rejection) => {
+        let Explanation { decision, headers } = served.gate.explain(&head.headers, client, &question).await?;
+        let mut explanation = match decision {
+            Decision::Allowed { rule } => json!({ "decision": "allowed", "rule": rule, "needed": [] }),
+            Decision::Denied(rejection) => {
                 json!({ "decision": "denied", "code": rejection.code(), "reason": rejection.to_string(), "needed": rejection.needed() })
             }
         };
+        if let (Some(headers), Some(members)) = (headers, explanation.as_object_mut()) {
+            members.insert("headers".to_owned(), json!(headers));
+        }
         Ok(answer("application/json", Bytes::from(explanation.to_string())))
     }
 

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderMap, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use magicproxy_core::{Access, DecisionSteps, Denial, ParseTargetError, RequestTarget, VerifiedToken};
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -28,7 +28,7 @@ use crate::admission::{Account, Budget, MintIsOpen, Payer, PeerKey, Resource, St
 use crate::body::RequestBody;
 use crate::carriers::Carriers;
 use crate::clock;
-use crate::header::{RequestHeaders, refuse_overrides};
+use crate::header::{DroppedFields, FieldVerdict, RequestFields, RequestHeaders, refuse_overrides};
 use crate::ledger::{Consultation, Ledger, Plugins, Questions, Sending, Settled};
 use crate::listener::Peer;
 use crate::presented::PresentedToken;
@@ -50,6 +50,9 @@ pub(crate) struct Gate {
     verifier: Verifier,
     revocations: Arc<Revocations>,
     carriers: Carriers,
+    /// What the upstream gets of a request's headers.
+    fields: Arc<RequestFields>,
+    dropped: DroppedFields,
     trusted_proxies: TrustedProxies,
     ledger: Ledger,
     plugins: Plugins,
@@ -105,6 +108,8 @@ impl Gate {
             trusted_proxies: settings.trusted_proxies.clone(),
             ledger: Ledger::new(settings, upstream),
             plugins: Plugins::new(settings.plugins.clone(), upstream.name.clone(), carriers.clone()),
+            fields: Arc::new(RequestFields::new(upstream, carriers.stripped())),
+            dropped: DroppedFields::new(upstream.name.clone()),
             upstream: Arc::clone(upstream),
             carriers,
             asked,
@@ -151,9 +156,10 @@ impl Gate {
         record.permitted(permit.rule());
         let (permit, credential) = self.verifier.open(&entry, permit).await?;
         let mut headers = head.headers;
-        let stripped = self.carriers.stripped();
-        RequestHeaders { upstream, stripped, peer, upgrade }.prepare(&mut headers);
-        let mut body = body.without_trailers(stripped);
+        let mut dropped = self.dropped.of_request(&self.fields, record.id);
+        self.headers(peer, upgrade).prepare(&mut headers, |name| dropped.note(name));
+        drop(dropped);
+        let mut body = body.with_trailers(&self.fields);
         if body.may_be_empty(&head.method) {
             Box::pin(body.await_content()).await?;
         }
@@ -168,6 +174,11 @@ impl Gate {
             }
         };
         Ok(OutboundRequest::new(settled, credential, message, exchange))
+    }
+
+    /// How a request's headers become the upstream's.
+    fn headers(&self, peer: Peer, upgrade: bool) -> RequestHeaders<'_> {
+        RequestHeaders { forwarding: self.upstream.forwarding, fields: &self.fields, peer, upgrade }
     }
 
     /// Who pays for what a request with this token holds: its owner and, where a stranger could have minted it, its sender.
@@ -188,23 +199,38 @@ impl Gate {
         client: Client<'_>,
         question: &Question,
     ) -> Result<Explanation, Rejection> {
+        question.check_headers()?;
         let presented = PresentedToken::from_headers(headers, &self.carriers)?;
         let sender = self.trusted_proxies.sender(&client.peer, headers);
         let entry = self.verifier.verify(&presented, || self.peer_account(client, sender)).await?;
         self.revocations.ensure_live(entry.token())?;
+        let decision = match question.overriding() {
+            Some(rejection) => Decision::Denied(rejection),
+            None => self.would_decide(entry.token(), sender, question)?,
+        };
+        let verdicts = || question.headers.iter().map(|name| self.fields.verdict(name)).collect();
+        Ok(Explanation { decision, headers: entry.token().explains().then(verdicts) })
+    }
+
+    fn would_decide(
+        &self,
+        token: &Arc<VerifiedToken>,
+        sender: Option<IpAddr>,
+        question: &Question,
+    ) -> Result<Decision, Rejection> {
         let target = self.read_target(&question.target)?;
         let steps = DecisionSteps::new();
         let access = self.access(&question.method, &target, sender, &steps);
-        let decided = entry.token().authorize(&access);
+        let decided = token.authorize(&access);
         if let Ok(permit) = &decided
             && let Err(rejection) = self.ledger.ensure_may_keep(permit)
         {
-            return Ok(Explanation::Denied(rejection));
+            return Ok(Decision::Denied(rejection));
         }
         Ok(match decided {
             // The rules of a scope are the operator's; a token that does not explain does not show them.
-            Ok(permit) => Explanation::Allowed { rule: entry.token().explains().then(|| permit.rule().to_string()) },
-            Err(denial) => Explanation::Denied(denied(denial, entry.token(), &access)),
+            Ok(permit) => Decision::Allowed { rule: token.explains().then(|| permit.rule().to_string()) },
+            Err(denial) => Decision::Denied(denied(denial, token, &access)),
         })
     }
 
@@ -269,13 +295,45 @@ impl Gate {
 pub(crate) struct Question {
     method: String,
     target: String,
+    /// Names of headers that the request would have.
+    #[serde(default)]
+    headers: Vec<String>,
+}
+
+/// The most headers of one question, and the longest of their names.
+const MAX_ASKED_HEADERS: usize = 64;
+const MAX_ASKED_NAME_BYTES: usize = 128;
+
+impl Question {
+    /// Names that nobody sends, or too many of them, are no question.
+    fn check_headers(&self) -> Result<(), Rejection> {
+        let sensible = self.headers.iter().all(|name| name.len() <= MAX_ASKED_NAME_BYTES);
+        if !sensible || self.headers.len() > MAX_ASKED_HEADERS {
+            return Err(Rejection::Question);
+        }
+        Ok(())
+    }
+
+    /// The header for which the whole request would be refused.
+    fn overriding(&self) -> Option<Rejection> {
+        let names = self.headers.iter().filter_map(|name| name.parse().ok());
+        refuse_overrides(&names.map(|name: HeaderName| (name, HeaderValue::from_static(""))).collect()).err()
+    }
 }
 
 /// What would be decided.
 #[derive(Debug)]
-pub(crate) enum Explanation {
+pub(crate) enum Decision {
     Allowed { rule: Option<String> },
     Denied(Rejection),
+}
+
+/// What would be decided, and what would become of the headers that the question names.
+#[derive(Debug)]
+pub(crate) struct Explanation {
+    pub(crate) decision: Decision,
+    /// `None` for a token that does not explain: what an operator lets pass is the operator's.
+    pub(crate) headers: Option<Vec<FieldVerdict>>,
 }
 
 /// The authority and the target of a request, as they came, still to be placed.

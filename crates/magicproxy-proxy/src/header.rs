@@ -1,20 +1,30 @@
-//! Which header fields pass, in both directions: the caller's cannot steer, the upstream's cannot confuse.
+//! Which header fields pass, in both directions: the client's cannot steer, the upstream's cannot confuse.
 //!
-//! Framing fields are never copied; the HTTP library sets them. RFC 9110 section 7.6.1, RFC 9112 section 9.6.
+//! Of a request, what is on the list of its upstream passes (`fields`); of a response, what no table forbids. Framing fields
+//! are never copied; the HTTP library sets them. RFC 9110 section 7.6.1, RFC 9112 section 9.6.
 
+mod dropped;
+mod fields;
+mod meaning;
 mod request;
 mod response;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
-pub(crate) use request::{RequestHeaders, may_carry_secret, refuse_overrides, steers};
+pub(crate) use dropped::DroppedFields;
+pub use fields::{ListedBy, ParsePassedHeaderError, PassedHeader, RequestFields, Treatment};
+pub use meaning::Meaning;
+pub(crate) use meaning::{may_carry_secret, refuse_overrides, steers};
+pub(crate) use request::RequestHeaders;
 use response::is_forbidden_trailer;
 pub(crate) use response::{
     Coding, RATE_LIMIT, RATE_LIMIT_POLICY, RECEIPT, ResponseFilter, filter_request_trailers, has_no_content, is_searchable,
 };
+pub use verdict::FieldVerdict;
 
 /// Fields that concern one connection only.
 const HOP_BY_HOP: [HeaderName; 9] = [
@@ -35,15 +45,10 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
     values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
 }
 
-/// The names that `Trailer` announces, without those that no request has in its trailers, and these.
-fn announced_trailers(headers: &HeaderMap, stripped: &[HeaderName]) -> Option<HeaderValue> {
-    announced_trailers_that(headers, |name| !is_forbidden_trailer(name) && !stripped.contains(name))
-}
-
-/// The names that `Trailer` announces, without those that are not passed on: hyper writes no trailer that is not announced.
-fn announced_trailers_that(headers: &HeaderMap, passes: impl Fn(&HeaderName) -> bool) -> Option<HeaderValue> {
+/// The names that `Trailer` announces, as far as they pass: hyper writes no trailer that is not announced.
+fn announced_trailers(headers: &HeaderMap, passes: impl Fn(&HeaderName) -> bool) -> Option<HeaderValue> {
     let values = headers.get_all(header::TRAILER).into_iter().filter_map(|value| value.to_str().ok());
     let names = values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse::<HeaderName>().ok());
-    let passed: Vec<String> = names.filter(passes).map(|name| name.to_string()).collect();
+    let passed: Vec<String> = names.filter(|name| passes(name)).map(|name| name.to_string()).collect();
     (!passed.is_empty()).then(|| HeaderValue::from_str(&passed.join(", ")).ok()).flatten()
 }

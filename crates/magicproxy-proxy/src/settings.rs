@@ -14,6 +14,7 @@ use magicproxy_core::state::StateStore;
 use magicproxy_core::{Acceptance, EncodedSlash, PatternMode, Policy, Scopes, UnnamedTokens, UpstreamName};
 use rustls_pki_types::CertificateDer;
 
+pub use crate::header::{FieldVerdict, ListedBy, Meaning, ParsePassedHeaderError, PassedHeader, RequestFields, Treatment};
 pub use crate::keys::SharedKeys;
 pub use crate::placing::{HostName, MountPath, ParseMountError, PathMapping, PathTarget, Placing};
 pub use crate::rejection::RefusalShape;
@@ -83,7 +84,11 @@ pub struct UpstreamSettings {
     pub patterns: PatternMode,
     /// Rules that no token can exceed.
     pub ceiling: Option<Policy>,
-    /// Further request headers to drop.
+    /// Request headers that its preset adds to those that every upstream gets.
+    pub preset_request_headers: Vec<PassedHeader>,
+    /// Request headers that its operator adds.
+    pub pass_request_headers: Vec<PassedHeader>,
+    /// Request headers to drop, whoever listed them.
     pub drop_request_headers: Vec<HeaderName>,
     /// Response headers to drop, `Set-Cookie` for instance: a session is a credential too.
     pub drop_response_headers: Vec<HeaderName>,

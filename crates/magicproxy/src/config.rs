@@ -11,6 +11,7 @@ mod defaults;
 mod environment;
 pub(crate) mod fault;
 mod found;
+mod headers;
 mod keys;
 mod limits;
 pub(crate) mod lint;
@@ -269,6 +270,9 @@ pub(crate) fn unknown_keys(text: &str) -> Vec<String> {
     file.faults.into_iter().map(|fault| fault.message).collect()
 }
 
+const PYTHON_HEADERS: &str = "unlike the Python program, this one gives the API only the request headers of a list (`magicproxy config show`): \
+                              `upstream.pass_request_headers` (MAGICPROXY_UPSTREAM_PASS_REQUEST_HEADERS=Name,Name) adds to it";
+
 /// All layers in one, not yet checked.
 #[derive(Debug)]
 pub(crate) struct Layers {
@@ -300,10 +304,14 @@ impl Layers {
         });
         let python_rules = !python.scopes.is_empty();
         let variables = environment.python_layer(&mut warnings);
+        let from_python = python_source.is_some() || !variables.entries().is_empty();
         let written = [flags.raw, ours, variables, native, python];
         let raw = above_defaults(written, defaults::layer(environment, flags.working_directory));
         if flags.working_directory == WorkingDirectory::Ignored {
             faults.extend(found::relative_keys(&raw));
+        }
+        if from_python && raw.upstream.pass_request_headers.given().is_none() {
+            warnings.push(PYTHON_HEADERS.to_owned());
         }
         if python_rules && !raw.upstream.danger_prefix_matching.given().is_some_and(|given| given.value) {
             warnings

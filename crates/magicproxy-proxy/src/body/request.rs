@@ -7,14 +7,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderName, Method};
+use http::Method;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
 use super::{BodyError, IdleTimer};
 use crate::admission::{Holding, Resource};
-use crate::header::filter_request_trailers;
+use crate::header::{RequestFields, filter_request_trailers};
 use crate::rejection::Rejection;
 
 /// How far a request body has come: for the response timeout and the log.
@@ -56,8 +56,8 @@ struct Stream {
     /// The frame that [`RequestBody::await_content`] found.
     first: Option<Frame<Bytes>>,
     idle: IdleTimer,
-    /// Trailers that do not go up, besides those that never do.
-    stripped: Arc<[HeaderName]>,
+    /// The fields that go up behind the body. Until it is known which, none does.
+    trailers: Option<Arc<RequestFields>>,
     /// What is held of memory, where the body was read whole.
     buffered: Option<Holding>,
 }
@@ -99,7 +99,7 @@ impl RequestBody {
         }
         let source = Source::Incoming(incoming);
         let idle = IdleTimer::new(idle, None);
-        let stream = Stream { source, first: None, idle, stripped: Arc::default(), buffered: None };
+        let stream = Stream { source, first: None, idle, trailers: None, buffered: None };
         Self { stream: Some(Box::new(stream)), progress: Arc::default() }
     }
 
@@ -111,10 +111,10 @@ impl RequestBody {
         Self { stream: None, progress: Arc::clone(&DONE) }
     }
 
-    /// The body without these fields in its trailer section.
-    pub(crate) fn without_trailers(mut self, stripped: &Arc<[HeaderName]>) -> Self {
+    /// The body with these fields in its trailer section, and no others.
+    pub(crate) fn with_trailers(mut self, fields: &Arc<RequestFields>) -> Self {
         if let Some(stream) = &mut self.stream {
-            stream.stripped = Arc::clone(stripped);
+            stream.trailers = Some(Arc::clone(fields));
         }
         self
     }
@@ -245,7 +245,7 @@ impl Body for RequestBody {
                     this.progress.bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
                 }
                 if let Some(trailers) = frame.trailers_mut() {
-                    filter_request_trailers(trailers, &stream.stripped);
+                    filter_request_trailers(trailers, stream.trailers.as_deref());
                 }
                 Poll::Ready(Some(Ok(frame)))
             }

@@ -8,7 +8,6 @@ use magicproxy_core::{Access, Denial, Permit, VerifiedToken};
 use super::{Gate, denied, wants_websocket};
 use crate::admission::Holding;
 use crate::body::RequestBody;
-use crate::header::RequestHeaders;
 use crate::ledger::{Consultation, Inquiry, whole_body};
 use crate::listener::Peer;
 use crate::rejection::Rejection;
@@ -46,10 +45,9 @@ impl Gate {
                 } else {
                     None
                 };
-                // What goes no further is not shown either: `Connection` can name any field.
+                // What goes no further is not shown either.
                 let mut headers = head.headers.clone();
-                let (upstream, stripped, upgrade) = (&*self.upstream, self.carriers.stripped(), wants_websocket(head));
-                RequestHeaders { upstream, stripped, peer: asker.peer, upgrade }.prepare(&mut headers);
+                self.headers(asker.peer, wants_websocket(head)).prepare(&mut headers, |_| ());
                 let rows = &self.ledger.plugin_rows(token, asker.exchange);
                 let (target, sender) = (access.target, access.sender);
                 let inquiry = Inquiry { token, method: &head.method, headers: &headers, target, sender, rows };

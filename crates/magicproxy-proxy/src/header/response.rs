@@ -6,8 +6,9 @@ use http::header::{self, HeaderName};
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use super::request::steers;
-use super::{HOP_BY_HOP, announced_trailers_that, nominated};
+use super::fields::RequestFields;
+use super::meaning::steers;
+use super::{HOP_BY_HOP, announced_trailers, nominated};
 use crate::VERSION;
 use crate::scrub::Needle;
 
@@ -71,7 +72,7 @@ impl ResponseFilter {
     pub(crate) fn head(&mut self, head: &mut Parts, method: &Method) {
         let length = bodiless_length(head, method);
         self.named = nominated(&head.headers);
-        let trailers = announced_trailers_that(&head.headers, |name| self.passes_in_trailers(name));
+        let trailers = announced_trailers(&head.headers, |name| self.passes_in_trailers(name));
         let drops = |name: &&HeaderName| {
             HOP_BY_HOP.contains(name)
                 || **name == header::CONTENT_LENGTH
@@ -117,9 +118,9 @@ impl ResponseFilter {
     }
 }
 
-/// Keeps of the trailers of a request what cannot change it, and none of the fields in which tokens and credentials stand.
-pub(crate) fn filter_request_trailers(trailers: &mut HeaderMap, stripped: &[HeaderName]) {
-    remove_all(trailers, |name| stripped.contains(name) || is_forbidden_trailer(name));
+/// Keeps of a request's trailer section what is on the list and cannot change the request.
+pub(crate) fn filter_request_trailers(trailers: &mut HeaderMap, fields: Option<&RequestFields>) {
+    remove_all(trailers, |name| !fields.is_some_and(|fields| fields.passes_as_trailer(name)));
 }
 
 fn remove_all(headers: &mut HeaderMap, drops: impl Fn(&HeaderName) -> bool) {

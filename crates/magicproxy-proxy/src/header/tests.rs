@@ -1,20 +1,186 @@
+use std::sync::Arc;
+
 use super::*;
+use crate::settings::{Placing, fixture};
+
+/// The list of an upstream with these additions of its preset and its operator, and these fields dropped.
+fn fields(preset: &[&str], operator: &[&str], dropped: &[&'static str], carriers: &[&'static str]) -> RequestFields {
+    let mut upstream = fixture::upstream("api", "https://api.example", Placing::default());
+    let settings = Arc::get_mut(&mut upstream).unwrap();
+    settings.preset_request_headers = preset.iter().map(|text| PassedHeader::parse_preset(text).unwrap()).collect();
+    settings.pass_request_headers = operator.iter().map(|text| PassedHeader::parse(text).unwrap()).collect();
+    settings.drop_request_headers = dropped.iter().map(|name| HeaderName::from_static(name)).collect();
+    let carriers: Vec<HeaderName> = carriers.iter().map(|name| HeaderName::from_static(name)).collect();
+    RequestFields::new(&upstream, &carriers.into())
+}
+
+/// Nothing is on the list that a table forbids: the list alone decides on requests.
+#[test]
+fn the_standard_list_names_no_field_that_steers() {
+    let list = fields(&[], &[], &[], &[]);
+    let names = list.names();
+    assert!(names.len() > 50, "{names:?}");
+    for name in &names {
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+        assert_eq!(Meaning::of(&name), None, "{name}");
+        assert_eq!(list.treatment(&name), Treatment::Passes(ListedBy::Standard), "{name}");
+        assert!(list.passes(&name), "{name}");
+    }
+}
+
+#[test]
+fn a_field_passes_by_who_listed_it_and_dropping_wins() {
+    let list = fields(
+        &["x-stainless-*", "OpenAI-Beta", "X-Dropped", "dd-api-client"],
+        &["Stripe-Account", "X-Both"],
+        &["x-dropped", "x-both", "accept", "x-stainless-os"],
+        &["x-key", "x-stainless-key"],
+    );
+    for (name, expected) in [
+        ("openai-beta", Treatment::Passes(ListedBy::Preset)),
+        ("x-stainless-lang", Treatment::Passes(ListedBy::Preset)),
+        ("stripe-account", Treatment::Passes(ListedBy::Operator)),
+        ("user-agent", Treatment::Passes(ListedBy::Standard)),
+        ("x-dropped", Treatment::Dropped),
+        ("x-both", Treatment::Dropped),
+        ("accept", Treatment::Dropped),
+        ("x-stainless-os", Treatment::Dropped),
+        ("x-key", Treatment::Never(Meaning::Carrier)),
+        ("x-stainless-key", Treatment::Never(Meaning::Carrier)),
+        // A prefix lets nothing pass that nothing lets pass.
+        ("x-stainless-os_name", Treatment::Never(Meaning::Underscore)),
+        ("x-stainless", Treatment::Unlisted),
+        ("x-stainlesslang", Treatment::Unlisted),
+        ("openai-organization", Treatment::Unlisted),
+        ("connection", Treatment::Never(Meaning::Connection)),
+        ("host", Treatment::Never(Meaning::Message)),
+        ("x-rewrite-path", Treatment::Never(Meaning::Override)),
+        ("x-forwarded-for", Treatment::Never(Meaning::Claim)),
+        ("cookie", Treatment::Never(Meaning::Carrier)),
+    ] {
+        let name = HeaderName::from_static(name);
+        assert_eq!(list.treatment(&name), expected, "{name}");
+        assert_eq!(list.passes(&name), matches!(expected, Treatment::Passes(_)), "{name}");
+    }
+}
+
+/// What no operator and no preset can list, kind by kind.
+#[test]
+fn fields_that_steer_in_every_api_cannot_be_listed() {
+    for (names, meaning) in [
+        (
+            &[
+                "Connection",
+                "Keep-Alive",
+                "Proxy-Connection",
+                "Proxy-Authorization",
+                "TE",
+                "Trailer",
+                "Transfer-Encoding",
+                "Upgrade",
+                "HTTP2-Settings",
+                "Proxy-Anything",
+            ][..],
+            Meaning::Connection,
+        ),
+        (&["Host", "Content-Length", "Expect", "Max-Forwards"], Meaning::Message),
+        (
+            &[
+                "X-HTTP-Method-Override",
+                "X-HTTP-Path-Override",
+                "X-Rewrite-Path",
+                "X-Rewrite-URL",
+                "X-Original-URL",
+                "X_Rewrite_Path",
+                "X-RestLi-Method",
+                "_method",
+            ],
+            Meaning::Override,
+        ),
+        (
+            &[
+                "Forwarded",
+                "X-Forwarded-Host",
+                "X-Http-Host",
+                "X-Real-IP",
+                "Sudo",
+                "Impersonate-User",
+                "X-Impersonate-User",
+                "X-On-Behalf-Of",
+                "Remote-User",
+                "Destination",
+                "Gitlab-Workhorse-Api-Request",
+            ],
+            Meaning::Claim,
+        ),
+        (
+            &[
+                "Authorization",
+                "Cookie",
+                "X-API-Key",
+                "Private-Token",
+                "X-Authorization",
+                "X-Redmine-API-Key",
+                "X-JFrog-Art-Api",
+                "X-Hasura-Admin-Secret",
+                "X-Somebodys-ApiKey",
+                "X-New-Access-Token",
+                "Some-Password",
+            ],
+            Meaning::Carrier,
+        ),
+        (&["X_Other", "Content_Type"], Meaning::Underscore),
+    ] {
+        for name in names {
+            let expected = Err(ParsePassedHeaderError::Forbidden(meaning));
+            assert_eq!(PassedHeader::parse(name), expected, "{name}");
+            assert_eq!(PassedHeader::parse_preset(name), expected, "{name}");
+        }
+    }
+    for name in ["X-*", "*", "x-stainless-*"] {
+        assert_eq!(PassedHeader::parse(name), Err(ParsePassedHeaderError::Pattern), "{name}");
+    }
+    for name in ["", "a b", "X-A:", "\u{e4}"] {
+        assert_eq!(PassedHeader::parse(name), Err(ParsePassedHeaderError::Name), "{name}");
+    }
+}
+
+/// Requests with these are refused; what else is not listed is dropped.
+#[test]
+fn every_override_begins_as_the_quick_look_expects() {
+    for name in meaning::OVERRIDES {
+        assert!(refuse_overrides(&headers(&[(name, "x")])).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn subprotocols_carry_no_keys() {
+    let offered = |value| {
+        let mut headers = headers(&[("sec-websocket-protocol", value)]);
+        request::limit_protocols(&mut headers);
+        headers.remove("sec-websocket-protocol").map(|value| value.to_str().unwrap().to_owned())
+    };
+    assert_eq!(offered("realtime, openai-insecure-api-key.sk-x, OpenAI-Organization.o,openai-project.p").unwrap(), "realtime");
+    assert_eq!(offered("v5.channel.k8s.io, base64url.bearer.authorization.k8s.io.abc").unwrap(), "v5.channel.k8s.io");
+    assert_eq!(offered("graphql-transport-ws").unwrap(), "graphql-transport-ws");
+    assert_eq!(offered("openai-insecure-api-key.sk-x"), None);
+}
 
 #[test]
 fn takes_away_fields_that_change_for_whom_the_credential_acts() {
     for name in
         ["sudo", "impersonate-user", "impersonate-extra-scopes", "x-gerrit-runas", "es-security-runas-user", "x-vault-token"]
     {
-        assert!(request::steers(&HeaderName::from_static(name)), "{name}");
+        assert!(steers(&HeaderName::from_static(name)), "{name}");
     }
     // What proxies that log people in tell the application behind them.
     for name in
         ["x-authenticated-userid", "x-consumer-username", "x-ms-client-principal", "tailscale-user-login", "x-scope-orgid"]
     {
-        assert!(request::steers(&HeaderName::from_static(name)), "{name}");
+        assert!(steers(&HeaderName::from_static(name)), "{name}");
     }
     for name in ["accept", "x-github-api-version", "if-match", "x-request-id", "x-goog-user-project", "x-amzn-trace-id"] {
-        assert!(!request::steers(&HeaderName::from_static(name)), "{name}");
+        assert!(!steers(&HeaderName::from_static(name)), "{name}");
     }
 }
 
@@ -87,10 +253,11 @@ fn reads_every_name_that_connection_nominates() {
 
 #[test]
 fn announces_only_trailers_that_pass() {
-    let announced = |value| announced_trailers(&headers(&[("trailer", value)]), &[]);
+    let passes = |name: &HeaderName| !is_forbidden_trailer(name);
+    let announced = |value| announced_trailers(&headers(&[("trailer", value)]), passes);
     assert_eq!(announced("X-Sum, Content-Length,host ,Authorization, X_A, x-B").unwrap(), "x-sum, x-b");
     assert_eq!(announced("Transfer-Encoding, Cookie"), None);
-    assert_eq!(announced_trailers(&HeaderMap::new(), &[]), None);
+    assert_eq!(announced_trailers(&HeaderMap::new(), passes), None);
 }
 
 #[test]
@@ -108,7 +275,7 @@ fn a_trailer_cannot_change_its_message() {
     ]);
     let mut answered = trailers.clone();
     ResponseFilter::default().trailers(&mut answered);
-    filter_request_trailers(&mut trailers, &[]);
+    filter_request_trailers(&mut trailers, Some(&fields(&[], &["X-Sum"], &[], &[])));
     assert_eq!([&trailers, &answered], [&headers(&[("x-sum", "1")]); 2]);
 }
 
@@ -120,6 +287,8 @@ fn refuses_overrides_in_any_spelling() {
         "x-http_method-override",
         "x-original-url",
         "x_rewrite_url",
+        "x-http-path-override",
+        "x_rewrite-path",
         "_method",
     ] {
         assert!(refuse_overrides(&headers(&[(name, "x")])).is_err(), "{name}");
@@ -127,13 +296,28 @@ fn refuses_overrides_in_any_spelling() {
     assert!(refuse_overrides(&headers(&[("x-method", "x"), ("x-url", "x"), ("method", "x")])).is_ok());
 }
 
+/// The trailer section has the list of the head, without what decides how a request is carried out.
 #[test]
-fn a_configured_carrier_is_no_trailer() {
-    let stripped = [HeaderName::from_static("dd-api-key")];
+fn trailers_of_a_request_are_on_the_list() {
+    let list = fields(&[], &["X-Sum", "DD-Key"], &["content-digest"], &["dd-key"]);
     // HTTP/2 has trailers that nobody announced.
-    let mut trailers = headers(&[("dd-api-key", "x"), ("authorization", "x"), ("x-sum", "1")]);
-    filter_request_trailers(&mut trailers, &stripped);
-    assert_eq!(trailers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-sum"]);
-    let announced = announced_trailers(&headers(&[("trailer", "DD-API-KEY, X-Sum")]), &stripped);
-    assert_eq!(announced.unwrap(), "x-sum");
+    let sent = [
+        ("dd-key", "x"),
+        ("authorization", "x"),
+        ("x-sum", "1"),
+        ("repr-digest", "x"),
+        ("content-digest", "x"),
+        ("x-other", "1"),
+        ("if-match", "x"),
+        ("content-type", "x"),
+        ("idempotency-key", "x"),
+    ];
+    let mut trailers = headers(&sent);
+    filter_request_trailers(&mut trailers, Some(&list));
+    assert_eq!(trailers, headers(&[("x-sum", "1"), ("repr-digest", "x")]));
+    let mut trailers = headers(&sent);
+    filter_request_trailers(&mut trailers, None);
+    assert!(trailers.is_empty());
+    let announced = headers(&[("trailer", "DD-Key, X-Sum, X-Other, If-Match")]);
+    assert_eq!(announced_trailers(&announced, |name| list.passes_as_trailer(name)).unwrap(), "x-sum");
 }

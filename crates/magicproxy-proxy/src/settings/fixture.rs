@@ -22,6 +22,8 @@ pub(crate) fn upstream(name: &str, root: &str, placing: Placing) -> Arc<Upstream
         response_timeout: None,
         patterns: PatternMode::Whole,
         ceiling: None,
+        preset_request_headers: Vec::new(),
+        pass_request_headers: Vec::new(),
         drop_request_headers: Vec::new(),
         drop_response_headers: Vec::new(),
         drop_query_parameters: Vec::new(),

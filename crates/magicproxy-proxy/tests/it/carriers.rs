@@ -244,10 +244,10 @@ async fn a_carrier_of_another_upstream_does_not_go_up_either() {
         own.upstreams.append(&mut other.upstreams);
     })
     .await;
-    let lines = ["X-Other-Key: callers-own", "X-Other-Token: callers-own", "X-Ordinary: 1"];
+    let lines = ["X-Other-Key: callers-own", "X-Other-Token: callers-own", "X-Request-Id: 1"];
     let answer = Client::ask(&proxy, request("GET /a", &Token::any(), &lines, "")).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(upstream.only_request().names(), ["accept-encoding", "authorization", "host", "x-ordinary"]);
+    assert_eq!(upstream.only_request().names(), ["accept-encoding", "authorization", "host", "x-request-id"]);
 }
 
 #[tokio::test]

@@ -197,6 +197,7 @@ async fn fields_of_the_connection_and_the_authority_decide_nothing() {
     headers.insert("te", "trailers".parse().unwrap());
     headers.insert("cookie", "a=b".parse().unwrap());
     headers.insert("x-forwarded-host", "evil.test".parse().unwrap());
+    headers.insert("stripe-account", "acct_2".parse().unwrap());
     let (head, body) = answer(&mut sender, asked).await;
     assert_eq!((head.status().as_u16(), body.as_slice()), (200, &b"hello"[..]));
     for name in ["connection", "x-hop", "keep-alive", "upgrade", "transfer-encoding"] {

@@ -23,6 +23,7 @@ mod hosts;
 mod http2;
 mod limits;
 mod links;
+mod listed_headers;
 mod listeners;
 mod multiplexing;
 mod path;

@@ -87,7 +87,7 @@ async fn a_typed_credential_goes_where_it_says_and_nowhere_that_means_something_
     assert_eq!(Client::ask(&proxy, request("GET /a", &basic, &[], "")).await.status, 200);
     let pair = json!({"several": [{"header": ["DD-API-KEY", CREDENTIAL]}, {"header": ["dd-application-key", "another-secret"]}]});
     let pair = sealed(Kem::X25519, typed(pair), &["GET /b"]);
-    assert_eq!(Client::ask(&proxy, request("GET /b", &pair, &["X-Other: kept"], "")).await.status, 200);
+    assert_eq!(Client::ask(&proxy, request("GET /b", &pair, &["X-Request-Id: kept"], "")).await.status, 200);
     let seen = upstream.requests();
     let authorization = seen[0].all("authorization");
     assert!(authorization.len() == 1 && authorization[0].starts_with("Basic dXNlcjpn"), "{authorization:?}");

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::support::{Certificate, Client, Proxy, Reply, Token, Upstream, find, request, settings, soon};
+use crate::support::{
+    Certificate, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, find, listed, request, settings, soon,
+};
 
 #[tokio::test]
 async fn events_arrive_while_the_answer_goes_on() {
@@ -212,9 +214,14 @@ async fn the_trailers_of_an_answer_pass_where_the_caller_takes_them() {
 #[tokio::test]
 async fn the_trailers_of_an_upload_pass_without_what_steers() {
     let upstream = Upstream::hello().await;
-    let proxy = Proxy::before(&upstream).await;
-    let lines = ["Transfer-Encoding: chunked", "Trailer: X-Sum, Authorization, X-HTTP-Method-Override, X_A"];
-    let trailers = "X-Sum: abc\r\nAuthorization: x\r\nX-HTTP-Method-Override: DELETE\r\nX_A: 1\r\nX-Undeclared: 1\r\n";
+    let proxy = Proxy::with(&upstream, |settings| {
+        settings.upstream_mut().pass_request_headers = listed(&["X-Sum", "X-Undeclared"]);
+    })
+    .await;
+    let lines =
+        ["Transfer-Encoding: chunked", "Trailer: X-Sum, Authorization, X-HTTP-Method-Override, X_A, Stripe-Account, If-Match"];
+    let trailers = "X-Sum: abc\r\nAuthorization: x\r\nX-HTTP-Method-Override: DELETE\r\nX_A: 1\r\nX-Undeclared: 1\r\n\
+                    Stripe-Account: acct_2\r\nIf-Match: x\r\n";
     let body = format!("5\r\nhello\r\n0\r\n{trailers}\r\n");
     let answer = Client::ask(&proxy, request("POST /a", &Token::any(), &lines, &body)).await;
     assert_eq!(answer.status, 200);

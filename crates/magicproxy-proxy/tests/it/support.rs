@@ -14,7 +14,7 @@ use std::time::Duration;
 pub(crate) use client::{Answer, Client, Duplex, request};
 pub(crate) use keys::{CREDENTIAL, Token, keys, now, parse};
 pub(crate) use multiplexed::Multiplexed;
-pub(crate) use proxy::{NAME, OnlyUpstream, Proxy, rules, settings};
+pub(crate) use proxy::{NAME, OnlyUpstream, Proxy, listed, rules, settings};
 pub(crate) use tls::Certificate;
 pub(crate) use upstream::{Reply, Seen, Upstream, UpstreamConnection};
 pub(crate) use watch::{assert_clean, events_come, events_named, guard, has_secret};

@@ -50,6 +50,28 @@ async fn bytes_flow_both_ways_until_one_side_ends() {
     assert!(connection.closed().await.is_empty());
 }
 
+/// Browsers have no other field for keys, so APIs take them there: another key, and another account to act for.
+#[tokio::test]
+async fn a_handshake_keeps_its_own_fields_and_offers_no_keys() {
+    let mut upstream = Upstream::held().await;
+    let proxy = with_websocket(&upstream).await;
+    let mut client = Client::connect(&proxy).await;
+    let lines = [
+        &HANDSHAKE[..],
+        &["Sec-WebSocket-Protocol: realtime, openai-insecure-api-key.sk-other", "Sec-WebSocket-Protocol: openai-organization.o"],
+        &["Sec-WebSocket-Extensions: permessage-deflate", "Origin: https://app.test", "Stripe-Account: acct_2"],
+    ];
+    client.send(request("GET /ws", &Token::any(), &lines.concat(), "")).await;
+    let mut connection = upstream.accept().await;
+    let seen = connection.request().await;
+    let ours =
+        ["accept-encoding", "authorization", "connection", "host", "origin", "sec-websocket-extensions", "sec-websocket-key"];
+    assert_eq!(seen.names(), [&ours[..], &["sec-websocket-protocol", "sec-websocket-version", "upgrade"]].concat());
+    assert_eq!(seen.all("sec-websocket-protocol"), ["realtime"]);
+    connection.send(SWITCH).await;
+    assert_eq!(client.answer_head().await.status, 101);
+}
+
 #[tokio::test]
 async fn the_upstreams_end_reaches_the_caller() {
     let mut upstream = Upstream::held().await;

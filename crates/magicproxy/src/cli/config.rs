@@ -3,8 +3,10 @@
 mod connect;
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
+use magicproxy_proxy::settings::{RequestFields, UpstreamSettings};
 use serde_json::{Value, json};
 
 use self::connect::Connection;
@@ -12,7 +14,7 @@ use super::SettingsArgs;
 use crate::config::fault::Faults;
 use crate::config::raw::RawConfig;
 use crate::config::setting::{Entry, Origin};
-use crate::config::{Environment, Layers, lint};
+use crate::config::{Config, Environment, Layers, lint};
 use crate::failure::Failure;
 use crate::output::{self, note, remark};
 use crate::readiness::{Readiness, addresses};
@@ -175,7 +177,13 @@ fn show(args: LookArgs, environment: &Environment) -> Result<(), Failure> {
     let describe = |origin: &Origin| layers.sources.describe(origin);
     if args.json {
         let entry = |entry: Entry<'_>| json!({ "key": entry.key, "value": entry.value, "source": describe(entry.origin) });
-        output::print_json(&layers.raw.entries().into_iter().map(entry).collect())?;
+        let mut entries: Vec<Value> = layers.raw.entries().into_iter().map(entry).collect();
+        let checked = layers.check();
+        let lists = checked.iter().flat_map(passing_headers);
+        let entry = |(name, headers)| json!({ "key": format!("request_headers.{name}"), "value": headers, "source": LIST });
+        entries.extend(lists.map(entry));
+        output::print_json(&Value::Array(entries))?;
+        checked?;
     } else {
         let mut text = String::new();
         for entry in layers.raw.entries() {
@@ -184,7 +192,35 @@ fn show(args: LookArgs, environment: &Environment) -> Result<(), Failure> {
             let _ = writeln!(text, "{:<50} # {}", output::harmless(&setting), describe(entry.origin));
         }
         output::print(&text)?;
+        let config = layers.check()?;
+        output::print(&passing_headers(&config).iter().map(|(name, headers)| described(name, headers)).collect::<String>())?;
     }
-    layers.check()?;
     Ok(())
+}
+
+/// What the list of request headers is made of.
+const LIST: &str = "the standard list, the preset and `pass_request_headers`, less `drop_request_headers`";
+
+/// Which request headers each upstream gets, by its name: they follow from several settings.
+fn passing_headers(config: &Config) -> Vec<(String, Vec<String>)> {
+    let list =
+        |upstream: &Arc<UpstreamSettings>| (upstream.name.to_string(), RequestFields::of(upstream, &config.upstreams).names());
+    config.upstreams.iter().map(list).collect()
+}
+
+/// The list as a comment of several lines, so that what is printed can be a configuration file.
+fn described(name: &str, headers: &[String]) -> String {
+    const WIDTH: usize = 100;
+    let mut text = format!("# request headers that pass to `{name}`, and no others:\n");
+    let mut line = String::new();
+    for (number, header) in headers.iter().enumerate() {
+        let item = if number + 1 < headers.len() { format!(" {header},") } else { format!(" {header}") };
+        if line.len() + item.len() > WIDTH {
+            let _ = writeln!(text, "#  {line}");
+            line.clear();
+        }
+        line.push_str(&item);
+    }
+    let _ = writeln!(text, "#  {line}");
+    text
 }

@@ -1,6 +1,8 @@
 //! `explain`: what the proxy would decide on a request, and why. It asks the very functions that the gate asks, or a
 //! running proxy.
 
+mod headers;
+
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use hyper::body::Bytes;
 use magicproxy_core::{Access, DecisionSteps, Denial, KeyRing, Method, Policy, RequestTarget, VerifiedToken, VerifyError};
 use magicproxy_proxy::clock;
 use magicproxy_proxy::placing::{Place, Places};
-use magicproxy_proxy::settings::UpstreamSettings;
+use magicproxy_proxy::settings::{FieldVerdict, RequestFields, UpstreamSettings};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -45,6 +47,9 @@ pub(crate) struct ExplainArgs {
     /// The address that the request comes from, for tokens that bind their sender
     #[arg(long, value_name = "ADDRESS", conflicts_with = "proxy")]
     sender: Option<IpAddr>,
+    /// A header that the request would have: would it reach the API? Its name only; may be repeated
+    #[arg(long = "header", value_name = "NAME")]
+    headers: Vec<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -61,19 +66,21 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
         None => Asked::of(&args.url, &config).map_err(Failure::usage)?,
     };
     let Asked { upstream, target } = &asked;
+    let headers = headers::Headers::new(&args.headers);
     let question = Question { token: &token, method: &args.method, target, upstream, sender: args.sender, config: &config };
     let verdict = match &args.proxy {
-        Some(url) => question.ask(&args.asking.peer_for_secrets(url)?)?,
+        Some(url) => question.ask(&args.asking.peer_for_secrets(url)?, &headers)?,
         None => {
             config.unchecked().iter().for_each(|line| remark(line));
-            question.decide(&config.keys.open()?.ring)
+            let verdict = question.decide(&config.keys.open()?.ring);
+            headers.judge(verdict, &RequestFields::of(upstream, &config.upstreams))
         }
     };
     let asked = format!("{} {}", harmless(&args.method), harmless(&asked.target));
     if args.json {
         output::print_json(&verdict.to_json())?;
     } else {
-        output::print(&verdict.describe(&asked))?;
+        output::print(&format!("{}{}", verdict.describe(&asked), headers.describe(verdict.headers.as_deref())))?;
     }
     if verdict.refusal.is_some() { Err(Failure::Denied) } else { Ok(()) }
 }
@@ -155,6 +162,8 @@ struct Verdict {
     needed: Vec<String>,
     /// What the token allows.
     rules: Vec<String>,
+    /// What becomes of the headers that were asked about, where anybody says it.
+    headers: Option<Vec<FieldVerdict>>,
 }
 
 impl Verdict {
@@ -174,19 +183,20 @@ impl Verdict {
             reason: Option<String>,
             #[serde(default)]
             needed: Vec<String>,
+            headers: Option<Vec<FieldVerdict>>,
         }
         let told: Told = serde_json::from_str(&answer.body).map_err(|_| answer.fault())?;
         if told.decision.is_empty() && told.code.is_none() {
             return Err(answer.fault());
         }
         let refusal = (told.decision != "allowed").then(|| (told.code.unwrap_or_default(), told.reason.unwrap_or_default()));
-        Ok(Self { rule: told.rule, refusal, needed: told.needed, rules: Vec::new() })
+        Ok(Self { rule: told.rule, refusal, needed: told.needed, rules: Vec::new(), headers: told.headers })
     }
 }
 
 impl Question<'_> {
-    fn ask(&self, proxy: &Peer) -> anyhow::Result<Verdict> {
-        let question = json!({ "method": self.method, "target": self.target }).to_string();
+    fn ask(&self, proxy: &Peer, headers: &headers::Headers) -> anyhow::Result<Verdict> {
+        let question = headers.put_in(json!({ "method": self.method, "target": self.target })).to_string();
         let request = Request::post("/")
             .header("content-type", "application/json")
             .header("authorization", format!("Bearer {}", self.token))
@@ -276,6 +286,7 @@ impl Verdict {
             "reason": self.refusal.as_ref().map(|(_, reason)| reason),
             "needed": self.needed,
             "rules": self.rules,
+            "headers": self.headers,
         })
     }
 }

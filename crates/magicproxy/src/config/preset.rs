@@ -21,6 +21,8 @@ struct Preset {
     refusals: RefusalChoice,
     /// Query parameters that say for whom a request acts, or carry tokens.
     drop_query_parameters: &'static [&'static str],
+    /// Headers that its clients send, and that say neither for whom nor on what a request acts.
+    request_headers: &'static [&'static str],
     rewrite_links: bool,
     /// Where answers are long in coming.
     response_timeout: Option<&'static str>,
@@ -36,6 +38,7 @@ const PLAIN: Preset = Preset {
     accept_token_in: &[],
     refusals: RefusalChoice::Problem,
     drop_query_parameters: &[],
+    request_headers: &[],
     rewrite_links: true,
     response_timeout: None,
 };
@@ -47,6 +50,7 @@ const PRESETS: [Preset; 8] = [
         paths: &[("/api/v3", "/"), ("/api/graphql", "/graphql"), ("/api/uploads", "https://uploads.github.com")],
         encoded_slash: SlashChoice::Both,
         refusals: RefusalChoice::Github,
+        request_headers: &["GraphQL-Features", "Time-Zone", "X-GitHub-Api-Version", "X-GitHub-Next-Global-ID"],
         ..PLAIN
     },
     Preset { name: PresetChoice::GithubGit, api_root: Some("https://github.com"), credential: "basic:x-access-token", ..PLAIN },
@@ -71,6 +75,17 @@ const PRESETS: [Preset; 8] = [
         api_root: Some("https://api.cloudflare.com"),
         accept_token_in: &["header:X-Auth-Key"],
         refusals: RefusalChoice::Cloudflare,
+        request_headers: &[
+            "Api-Version",
+            "CF-Worker-Body-Part",
+            "CF-Worker-Main-Module-Part",
+            "Tus-Resumable",
+            "Upload-Length",
+            "Upload-Metadata",
+            "Upload-Offset",
+            "X-Magic-New-Hc-Target",
+            "X-Stainless-*",
+        ],
         ..PLAIN
     },
     // Everybody runs their own.
@@ -80,6 +95,24 @@ const PRESETS: [Preset; 8] = [
         api_root: Some("https://api.openai.com"),
         accept_token_in: &["header:API-Key"],
         refusals: RefusalChoice::Openai,
+        request_headers: &[
+            "HTTP-Referer",
+            "OpenAI-Beta",
+            "Originator",
+            "Session-Id",
+            "Thread-Id",
+            "X-Client-Request-Id",
+            "X-Codex-Beta-Features",
+            "X-Codex-Installation-Id",
+            "X-Codex-Parent-Thread-Id",
+            "X-Codex-Turn-Metadata",
+            "X-Codex-Turn-State",
+            "X-Codex-Window-Id",
+            "X-OpenAI-Subagent",
+            "X-ResponsesAPI-Include-Timing-Metrics",
+            "X-Stainless-*",
+            "X-Title",
+        ],
         // No answer names a URL to be followed, and an answer's text may be one.
         rewrite_links: false,
         response_timeout: Some("10m"),
@@ -90,6 +123,15 @@ const PRESETS: [Preset; 8] = [
         api_root: Some("https://api.anthropic.com"),
         credential: "header:X-Api-Key",
         refusals: RefusalChoice::Anthropic,
+        request_headers: &[
+            "Anthropic-Beta",
+            "Anthropic-Dangerous-Direct-Browser-Access",
+            "Anthropic-Version",
+            "X-App",
+            "X-Claude-Code-Session-Id",
+            "X-Client-Request-Id",
+            "X-Stainless-*",
+        ],
         response_timeout: Some("10m"),
         ..PLAIN
     },
@@ -105,6 +147,11 @@ impl PresetChoice {
     pub(crate) fn of_root(root: &str) -> Option<Self> {
         let root = root.trim_end_matches('/');
         PRESETS.iter().find(|preset| preset.api_root == Some(root)).map(|preset| preset.name)
+    }
+
+    /// The request headers that it adds to those that every API gets.
+    pub(crate) fn request_headers(self) -> &'static [&'static str] {
+        PRESETS.iter().find(|preset| preset.name == self).map_or(&[], |preset| preset.request_headers)
     }
 
     /// The API root that a preset brings.

@@ -12,7 +12,7 @@ use super::carrier::{CarrierText, RefusalChoice};
 use super::setting::{Entry, FromText as _, Given, Origin, Section, Setting, section};
 use super::size::SizeText;
 use super::value::{
-    AnnounceChoice, DurationText, FailureChoice, ForwardingChoice, HostCheckChoice, LogFormat, LogLevel, MintPolicy,
+    AnnounceChoice, DurationText, FailureChoice, ForwardingChoice, HeaderNames, HostCheckChoice, LogFormat, LogLevel, MintPolicy,
     PresetChoice, ProtocolChoice, RawRuleSetting, SlashChoice, StoreChoice, StoreUrlText, StrangersChoice, VersionChoice,
 };
 
@@ -233,8 +233,10 @@ section! {
         require_sub: bool,
         /// Rules that no token can exceed.
         ceiling: Vec<Given<RawRuleSetting>>,
-        /// Request headers to drop besides those that are always dropped.
-        drop_request_headers: Vec<Given<String>>,
+        /// Request headers that the API gets besides those that every API and the preset's get: `docs/guide/headers.md`.
+        pass_request_headers: HeaderNames,
+        /// Request headers to drop, whoever lets them pass.
+        drop_request_headers: HeaderNames,
         /// Response headers to drop, such as `Set-Cookie` of an API that opens a session for whoever shows its credential.
         drop_response_headers: Vec<Given<String>>,
         /// Query parameters to drop.

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderName;
 use magicproxy_core::{EncodedSlash, PatternMode, Policy, UnnamedTokens, UpstreamName};
 use magicproxy_proxy::settings::{
     ApiRoot, Forwarding, HostName, Links, MintSettings, MountPath, PathMapping, PathTarget, Placing, UpstreamProtocol,
@@ -16,22 +15,23 @@ use rustls_pki_types::pem::PemObject as _;
 use super::carrier::RefusalChoice;
 use super::check::{Checker, list, value};
 use super::fault::Fault;
+use super::headers::names_in;
 use super::raw::{RawConfig, RawUpstream};
 use super::setting::{Given, Origin, Section as _, Setting};
 use super::value::{ForwardingChoice, PresetChoice, ProtocolChoice, SlashChoice};
 use crate::failure::reason;
 
 /// One upstream as it was written, with the name of its table.
-struct Table<'r> {
+pub(super) struct Table<'r> {
     /// `upstream` or `upstreams.NAME`.
-    key: String,
+    pub(super) key: String,
     /// NAME.
     name: Option<&'r str>,
-    raw: &'r RawUpstream,
+    pub(super) raw: &'r RawUpstream,
 }
 
 impl Table<'_> {
-    fn key(&self, setting: &str) -> String {
+    pub(super) fn key(&self, setting: &str) -> String {
         format!("{}.{setting}", self.key)
     }
 
@@ -54,6 +54,7 @@ impl Checker<'_> {
         let checked: Vec<_> = tables.iter().map(|table| self.upstream(raw, minting, table, alone)).collect();
         let checked: Vec<_> = checked.into_iter().collect::<Option<_>>()?;
         self.distinct_from_the_unnamed(&tables, &checked);
+        self.pass_no_carriers(&tables, &checked);
         Some(checked)
     }
 
@@ -80,8 +81,8 @@ impl Checker<'_> {
         let placing = self.placing(table);
         let protocol = self.protocol(table, api_root.as_ref(), placing.as_ref());
         let ceiling = self.ceiling(table, patterns);
-        let drop_request_headers = self.header_names(&table.key("drop_request_headers"), &raw.drop_request_headers);
-        let drop_response_headers = self.header_names(&table.key("drop_response_headers"), &raw.drop_response_headers);
+        let drop_request_headers = self.header_names(&table.key("drop_request_headers"), names_in(&raw.drop_request_headers));
+        let drop_response_headers = self.header_names(&table.key("drop_response_headers"), list(&raw.drop_response_headers));
         let extra_roots = self.extra_roots(table);
         let credential = self.credential_carrier(&table.key("credential"), &raw.credential);
         let token_carriers = self.token_carriers(&table.key("accept_token_in"), &raw.accept_token_in);
@@ -100,6 +101,8 @@ impl Checker<'_> {
             encoded_slash: encoded_slash(raw),
             patterns,
             ceiling,
+            preset_request_headers: self.preset_headers(raw),
+            pass_request_headers: self.passed_headers(table),
             drop_request_headers,
             drop_response_headers,
             drop_query_parameters: list(&raw.drop_query_parameters).iter().map(|name| name.value.clone()).collect(),
@@ -244,17 +247,6 @@ impl Checker<'_> {
             return None;
         }
         Policy::compile(&rules).map_err(|error| self.fault(format!("{key}: {error}"), &given.origin)).ok()
-    }
-
-    fn header_names(&mut self, key: &str, setting: &Setting<Vec<Given<String>>>) -> Vec<HeaderName> {
-        let mut names = Vec::new();
-        for given in list(setting) {
-            match given.value.parse() {
-                Ok(name) => names.push(name),
-                Err(_) => self.fault(format!("{key} `{}`: expected the name of a header", given.value), &given.origin),
-            }
-        }
-        names
     }
 
     fn extra_roots(&mut self, table: &Table<'_>) -> Vec<CertificateDer<'static>> {

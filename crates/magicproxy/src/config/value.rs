@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::setting::{FromText, choice};
+use super::setting::{FromText, Given, Origin, choice};
 
 /// Who may mint over HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -121,6 +121,19 @@ impl PresetChoice {
             Self::Openai => "openai",
             Self::Anthropic => "anthropic",
         }
+    }
+}
+
+/// Names of headers, as they are written: a list, or in a variable of the environment with commas between them.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub(crate) struct HeaderNames(pub(crate) Vec<Given<String>>);
+
+impl FromText for HeaderNames {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        // A variable has no lines: the origin is that of the whole list.
+        Ok(Self(names.map(|name| Given { value: name.to_owned(), origin: Origin::Default }).collect()))
     }
 }
 

@@ -104,6 +104,48 @@ fn explain_knows_the_configuration() {
 }
 
 #[test]
+fn explain_says_which_headers_reach_the_api() {
+    let place = Place::with_keys();
+    place.write(
+        "magicproxy.toml",
+        "[upstream]\npreset = 'github'\npass_request_headers = ['X-Own', 'X-Both']\ndrop_request_headers = ['X-Both']\n",
+    );
+    let token = mint(&place, &["GET /.*"]);
+    let explain = |headers: &[&str], more: &[&str]| {
+        let headers: Vec<&str> = headers.iter().flat_map(|name| ["--header", name]).collect();
+        place.program(&[&["explain", &token, "GET", "/user"], &headers[..], more].concat()).output()
+    };
+    let answer = explain(&["Accept", "X-GitHub-Api-Version", "X-Own", "X-Both", "Stripe-Account: hidden", "Cookie", "a b"], &[]);
+    assert_eq!(answer.code, 0, "{answer:?}");
+    for line in [
+        "header `accept` passes: every API gets it",
+        "header `x-github-api-version` passes: the preset of this upstream lists it",
+        "header `x-own` passes: `pass_request_headers` of this upstream lists it",
+        "header `x-both` is dropped: `drop_request_headers` of this upstream drops it",
+        "header `stripe-account` is dropped: it is not on the list: `pass_request_headers` of this upstream would let it pass",
+        "header `cookie` is dropped: tokens and credentials stand in it",
+        "header `a b` is dropped: expected the name of a header",
+    ] {
+        assert!(answer.stdout.contains(line), "{line} in {answer:?}");
+    }
+    assert!(!answer.stdout.contains("hidden"), "{answer:?}");
+    let refused = explain(&["X-HTTP-Path-Override"], &["--json"]);
+    assert_eq!(refused.code, 3, "{refused:?}");
+    let json: serde_json::Value = serde_json::from_str(&refused.stdout).unwrap();
+    assert_eq!((&json["code"], &json["headers"][0]["rule"]), (&"override_header".into(), &"override".into()));
+    let shown = place.program(&["config", "show"]).output().stdout;
+    let list = &shown[shown.find("# request headers that pass to `api.github.com`, and no others:").unwrap()..];
+    for name in ["accept,", "x-github-api-version,", "x-own,"] {
+        assert!(list.contains(name), "{name} in {list}");
+    }
+    assert!(!list.contains("x-both") && !list.contains("stripe-account"), "{list}");
+    let json = place.program(&["config", "show", "--json"]).output();
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let entry = json.as_array().unwrap().iter().find(|entry| entry["key"] == "request_headers.api.github.com").unwrap();
+    assert!(entry["value"].as_array().unwrap().contains(&"x-own".into()), "{entry}");
+}
+
+#[test]
 fn keys_are_made_private_and_rotate_without_breaking_tokens() {
     let place = Place::new();
     assert_eq!(place.program(&["keys", "generate", "--keys", "keys"]).output().code, 0);
@@ -214,6 +256,27 @@ fn serve_from_nothing_to_a_token() {
     assert_eq!((asked.code, asked.stdout.contains("not_allowed")), (3, true), "{asked:?}");
     // No oracle: this token was not minted with `explain`.
     assert!(!asked.stdout.contains("would need"), "{asked:?}");
+    let headers = ["--header", "Stripe-Account", "--header", "X-Rewrite-Path"];
+    let ask = |token: &str, headers: &[&str]| {
+        place.program(&[&["explain", token, "GET", "/user", "--proxy", &url], headers].concat()).output()
+    };
+    let silent = ask(token, &headers[..2]);
+    assert_eq!(
+        (silent.code, silent.stdout.contains("only for tokens that were minted with `--explain`")),
+        (0, true),
+        "{silent:?}"
+    );
+    assert!(!silent.stdout.contains("stripe-account"), "{silent:?}");
+    let mint = ["mint", "--proxy", &url, "--credential-env", "S", "--allow", "GET /user", "--explain"];
+    let explaining = place.program(&mint).env("S", SECRET).output();
+    let told = ask(explaining.stdout.trim(), &headers[..2]);
+    assert_eq!(
+        (told.code, told.stdout.contains("header `stripe-account` is dropped: it is not on the list")),
+        (0, true),
+        "{told:?}"
+    );
+    let refused = ask(explaining.stdout.trim(), &headers);
+    assert_eq!((refused.code, refused.stdout.contains("override_header")), (3, true), "{refused:?}");
     let other = place.program(&["explain", "a.b.c", "GET", "/user", "--proxy", &url]).output();
     assert_eq!((other.code, other.stdout.contains("invalid_token")), (3, true), "{other:?}");
     let ended = serving.terminate();

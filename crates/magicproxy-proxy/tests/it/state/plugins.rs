@@ -9,7 +9,7 @@ use magicproxy_core::plugin::{
 use magicproxy_core::{Scope, ScopeName};
 
 use super::*;
-use crate::support::{CREDENTIAL, OnlyUpstream as _, Token, parse, rules};
+use crate::support::{CREDENTIAL, OnlyUpstream as _, Token, listed, parse, rules};
 
 type Decide = Box<dyn Fn(&PluginRequest) -> Verdict + Send + Sync>;
 
@@ -55,13 +55,14 @@ impl PluginHost for Scripted {
     }
 }
 
-pub(super) async fn guarded(upstream: &Upstream, host: &Arc<Scripted>, listed: &[&str], ceiling: Option<&[&str]>) -> Proxy {
+pub(super) async fn guarded(upstream: &Upstream, host: &Arc<Scripted>, allowed: &[&str], ceiling: Option<&[&str]>) -> Proxy {
     let plugin = |name| PluginName::parse(name).unwrap();
     Proxy::with(upstream, |settings| {
         settings.plugins = Some(Arc::clone(host) as Arc<dyn PluginHost>);
         let upstream = settings.upstream_mut();
         upstream.ceiling = ceiling.map(rules);
-        let rules = if listed.is_empty() { Vec::new() } else { parse(listed) };
+        upstream.pass_request_headers = listed(&["X-Job", "X-Other"]);
+        let rules = if allowed.is_empty() { Vec::new() } else { parse(allowed) };
         upstream.scopes.insert(ScopeName::parse("asks").unwrap(), Scope::new(&rules, vec![plugin("script")]).unwrap());
         upstream
             .scopes
@@ -156,14 +157,15 @@ async fn what_a_plugin_could_not_record_is_not_passed_on() {
     assert_eq!(upstream.requests().len(), 1);
 }
 
-/// A field that `Connection` names goes no further, so no plugin may rely on it.
+/// A field that is not on the list, or that `Connection` names, goes no further, so no plugin may rely on it.
 #[tokio::test]
 async fn it_is_shown_no_field_that_is_not_sent() {
     let upstream = Upstream::hello().await;
-    let interests = Interests { request_headers: vec!["x-job".to_owned(), "x-other".to_owned()], ..Interests::default() };
+    let interests =
+        Interests { request_headers: ["x-job", "x-other", "x-unlisted"].map(str::to_owned).to_vec(), ..Interests::default() };
     let host = Arc::new(Scripted::new(interests, |_| Verdict::Allow));
     let proxy = guarded(&upstream, &host, &[], None).await;
-    let lines = ["X-Job: 7", "X-Other: 8", "Connection: x-job"];
+    let lines = ["X-Job: 7", "X-Other: 8", "X-Unlisted: 9", "Connection: x-job"];
     let answer = Client::ask(&proxy, request("GET /a", &Token::scoped(&["asks"]).mint(), &lines, "")).await;
     assert_eq!(answer.status, 200);
     assert!(upstream.only_request().all("x-job").is_empty());

@@ -8,8 +8,8 @@ use magicproxy_core::{Acceptance, EncodedSlash, PatternMode, Policy, ScopeName, 
 use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::serve::Server;
 use magicproxy_proxy::settings::{
-    ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, Placing, RefusalShape, Settings, StrangerState,
-    Timeouts, TrustedProxies, UpstreamProtocol, UpstreamSettings,
+    ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, PassedHeader, Placing, RefusalShape, Settings,
+    StrangerState, Timeouts, TrustedProxies, UpstreamProtocol, UpstreamSettings,
 };
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -98,6 +98,8 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
             response_timeout: None,
             patterns: PatternMode::Whole,
             ceiling: None,
+            preset_request_headers: Vec::new(),
+            pass_request_headers: Vec::new(),
             drop_request_headers: Vec::new(),
             drop_response_headers: Vec::new(),
             drop_query_parameters: Vec::new(),
@@ -136,6 +138,11 @@ impl OnlyUpstream for Settings {
     fn upstream_mut(&mut self) -> &mut UpstreamSettings {
         Arc::get_mut(&mut self.upstreams[0]).unwrap()
     }
+}
+
+/// Names of request headers that an operator lets pass.
+pub(crate) fn listed(names: &[&str]) -> Vec<PassedHeader> {
+    names.iter().map(|name| PassedHeader::parse(name).unwrap()).collect()
 }
 
 /// A compiled list of rules.

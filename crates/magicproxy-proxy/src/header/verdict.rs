@@ -1,0 +1,63 @@
+//! What `explain` says of a request field.
+
+use http::HeaderName;
+use serde::{Deserialize, Serialize};
+
+use super::fields::{ListedBy, RequestFields, Treatment};
+use super::meaning::Meaning;
+
+/// What would become of a request field, in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldVerdict {
+    /// The field, in lower case, or the text that names none.
+    pub name: String,
+    /// Would the upstream get it?
+    pub passes: bool,
+    /// Which rule decides: `standard`, `preset`, `operator`, `unlisted`, `dropped`, or the kind of a field that never passes.
+    pub rule: String,
+    /// The same as half a sentence, with the key of the configuration that would change it.
+    pub reason: String,
+}
+
+impl RequestFields {
+    /// What would become of the field with this name.
+    #[must_use]
+    pub fn verdict(&self, text: &str) -> FieldVerdict {
+        let Ok(name) = text.parse::<HeaderName>() else {
+            let reason = "expected the name of a header".to_owned();
+            return FieldVerdict { name: text.to_owned(), passes: false, rule: "no_name".to_owned(), reason };
+        };
+        let treatment = self.treatment(&name);
+        let passes = matches!(treatment, Treatment::Passes(_));
+        FieldVerdict { name: name.to_string(), passes, rule: rule(treatment).to_owned(), reason: reason(treatment) }
+    }
+}
+
+fn rule(treatment: Treatment) -> &'static str {
+    match treatment {
+        Treatment::Passes(ListedBy::Standard) => "standard",
+        Treatment::Passes(ListedBy::Preset) => "preset",
+        Treatment::Passes(ListedBy::Operator) => "operator",
+        Treatment::Unlisted => "unlisted",
+        Treatment::Dropped => "dropped",
+        Treatment::Never(Meaning::Connection) => "connection",
+        Treatment::Never(Meaning::Message) => "message",
+        Treatment::Never(Meaning::Override) => "override",
+        Treatment::Never(Meaning::Claim) => "claim",
+        Treatment::Never(Meaning::Carrier) => "carrier",
+        Treatment::Never(Meaning::Underscore) => "underscore",
+    }
+}
+
+fn reason(treatment: Treatment) -> String {
+    let fixed = match treatment {
+        Treatment::Passes(ListedBy::Standard) => "every API gets it",
+        Treatment::Passes(ListedBy::Preset) => "the preset of this upstream lists it",
+        Treatment::Passes(ListedBy::Operator) => "`pass_request_headers` of this upstream lists it",
+        Treatment::Unlisted => "it is not on the list: `pass_request_headers` of this upstream would let it pass",
+        Treatment::Dropped => "`drop_request_headers` of this upstream drops it",
+        Treatment::Never(Meaning::Override) => "requests with it are refused: it overrides the method or the path",
+        Treatment::Never(meaning) => return format!("{meaning}; no setting lets it pass"),
+    };
+    fixed.to_owned()
+}

@@ -1,0 +1,56 @@
+//! `explain --header`: which of a request's headers would reach the API, and by what rule.
+
+use std::fmt::Write as _;
+
+use magicproxy_proxy::settings::{FieldVerdict, RequestFields};
+use serde_json::{Value, json};
+
+use super::Verdict;
+use crate::output::harmless;
+
+/// The names that were asked about.
+pub(super) struct Headers(Vec<String>);
+
+impl Headers {
+    /// Whoever copies a header from elsewhere copies its value, too, which is nobody's business here.
+    pub(super) fn new(given: &[String]) -> Self {
+        let name = |text: &String| text.split(':').next().unwrap_or_default().trim().to_owned();
+        Self(given.iter().map(name).collect())
+    }
+
+    /// The question to a proxy, which may be older than this one and know no headers.
+    pub(super) fn put_in(&self, mut question: Value) -> Value {
+        if let (false, Some(members)) = (self.0.is_empty(), question.as_object_mut()) {
+            members.insert("headers".to_owned(), json!(self.0));
+        }
+        question
+    }
+
+    /// Judges them by this list. A header that overrides has the whole request refused.
+    pub(super) fn judge(&self, verdict: Verdict, fields: &RequestFields) -> Verdict {
+        let headers: Vec<FieldVerdict> = self.0.iter().map(|name| fields.verdict(name)).collect();
+        let overriding = headers.iter().find(|header| header.rule == "override");
+        let refused = overriding.map(|header| {
+            Verdict::refused(
+                "override_header",
+                format!("the header `{}` overrides the method or the path", harmless(&header.name)),
+            )
+        });
+        let headers = (!headers.is_empty()).then_some(headers);
+        Verdict { headers, ..refused.unwrap_or(verdict) }
+    }
+
+    /// A line for each.
+    pub(super) fn describe(&self, judged: Option<&[FieldVerdict]>) -> String {
+        let mut text = String::new();
+        for header in judged.into_iter().flatten() {
+            let what = if header.passes { "passes" } else { "is dropped" };
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "  header `{}` {what}: {}", harmless(&header.name), harmless(&header.reason));
+        }
+        if judged.is_none() && !self.0.is_empty() {
+            text.push_str("  the proxy says what becomes of headers only for tokens that were minted with `--explain`\n");
+        }
+        text
+    }
+}
