@@ -186,7 +186,9 @@ fn takes_away_fields_that_change_for_whom_the_credential_acts() {
 
 fn coded(status: u16, lines: &[(&'static str, &'static str)]) -> bool {
     let mut head = http::Response::builder().status(status).body(()).unwrap().into_parts().0;
-    lines.iter().for_each(|(name, value)| drop(head.headers.append(*name, HeaderValue::from_static(value))));
+    for (name, value) in lines {
+        head.headers.append(*name, HeaderValue::from_static(value));
+    }
     let coding = Coding::of(&head.headers);
     is_searchable(&head, coding)
 }
