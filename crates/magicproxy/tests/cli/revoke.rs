@@ -580,6 +580,10 @@ fn what_has_no_effect_is_said() {
     other.write("signed", &signed);
     let said = ok(&other, &["revoke", "--token", "@signed"]);
     assert!(said.stderr.contains("is not accepted here"), "{said:?}");
+    // Only that remark needs the keys.
+    other.write("keys/private.pem", "broken");
+    let said = ok(&other, &["revoke", "--token", "@signed", &format!("chain:{}", "0".repeat(32))]);
+    assert!(said.stdout.lines().count() == 2 && said.stderr.contains("was revoked before"), "{said:?}");
     assert!(remarks(&["before:1790000000"]).starts_with("[]"));
     assert!(remarks(&["--before", "1780000000"]).contains("`before:1790000000` refuses these tokens already"));
 }
