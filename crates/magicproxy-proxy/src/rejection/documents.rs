@@ -12,9 +12,10 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The codes and statuses that `Rejection::kind` gives, read from its text: no value of each kind could be forgotten here.
+/// Every code with its status, read from the texts that give them: no value of each kind could be forgotten here.
 fn in_the_code() -> BTreeSet<(String, u16)> {
-    let text = include_str!("../rejection.rs").split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = [include_str!("../rejection.rs"), include_str!("../upstream/failure.rs")].concat();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut codes = BTreeSet::new();
     for part in text.split("(StatusCode::").skip(1).chain(text.split("( StatusCode::").skip(1)) {
         let Some((status, rest)) = part.split_once(',') else { continue };
