@@ -199,30 +199,17 @@ impl Gate {
         if let Ok(permit) = &decided
             && let Err(rejection) = self.ledger.ensure_may_keep(permit)
         {
-            return Ok(Explanation::Denied(rejection));
+            return Ok(Explanation { decision: Decision::Denied(rejection), plugins: None });
         }
-        Ok(match decided {
+        let names = entry.token().plugins();
+        let told = || names.iter().filter(|_| entry.token().explains()).map(ToString::to_string).collect();
+        let plugins = (!names.is_empty()).then(told);
+        let decision = match decided {
             // The rules of a scope are the operator's; a token that does not explain does not show them.
-            Ok(permit) => Explanation::Allowed { rule: entry.token().explains().then(|| permit.rule().to_string()) },
-            Err(denial) => Explanation::Denied(denied(denial, entry.token(), &access)),
-        })
-    }
-
-    /// The token that these headers bear.
-    pub(crate) fn presented(&self, headers: &HeaderMap) -> Result<PresentedToken, Rejection> {
-        PresentedToken::from_headers(headers, &self.carriers)
-    }
-
-    /// Is the bearer's token genuine, alive and for this upstream? Nothing is decided, sent or opened.
-    pub(crate) async fn ensure_bearer(&self, headers: &HeaderMap, client: Client<'_>) -> Result<(), Rejection> {
-        let presented = self.presented(headers)?;
-        let sender = self.trusted_proxies.sender(&client.peer, headers);
-        let entry = self.verifier.verify(&presented, || self.peer_account(client, sender)).await?;
-        self.revocations.ensure_live(entry.token())?;
-        let target = self.read_target("/")?;
-        let steps = DecisionSteps::new();
-        let at_home = entry.token().ensure_at_home(&self.access("GET", &target, sender, &steps));
-        at_home.map_err(|denial| Rejection::Denied { denial, needed: Vec::new() })
+            Ok(permit) => Decision::Allowed { rule: entry.token().explains().then(|| permit.rule().to_string()) },
+            Err(denial) => Decision::Denied(denied(denial, entry.token(), &access)),
+        };
+        Ok(Explanation { decision, plugins })
     }
 
     /// Makes the bearer's own token anew. It must be genuine and alive; nothing is decided, sent or opened to anyone.
@@ -271,9 +258,28 @@ pub(crate) struct Question {
     target: String,
 }
 
+impl Question {
+    /// The same, where it was asked with the path as it is at the proxy.
+    pub(crate) fn below(mut self, mount: &str) -> Self {
+        let rest = self.target.strip_prefix(mount).filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+        if let Some(rest) = rest.filter(|_| !mount.is_empty()) {
+            self.target = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
+        }
+        self
+    }
+}
+
+/// What the rules would decide, and who decides besides.
+#[derive(Debug)]
+pub(crate) struct Explanation {
+    pub(crate) decision: Decision,
+    /// The plugins that would be asked; without their names, where the token does not explain. None are asked now.
+    pub(crate) plugins: Option<Vec<String>>,
+}
+
 /// What would be decided.
 #[derive(Debug)]
-pub(crate) enum Explanation {
+pub(crate) enum Decision {
     Allowed { rule: Option<String> },
     Denied(Rejection),
 }
