@@ -212,6 +212,23 @@ impl Gate {
         Ok(Explanation { decision, plugins })
     }
 
+    /// The token that these headers bear.
+    pub(crate) fn presented(&self, headers: &HeaderMap) -> Result<PresentedToken, Rejection> {
+        PresentedToken::from_headers(headers, &self.carriers)
+    }
+
+    /// Is the bearer's token genuine, alive and for this upstream? Nothing is decided, sent or opened.
+    pub(crate) async fn ensure_bearer(&self, headers: &HeaderMap, client: Client<'_>) -> Result<(), Rejection> {
+        let presented = self.presented(headers)?;
+        let sender = self.trusted_proxies.sender(&client.peer, headers);
+        let entry = self.verifier.verify(&presented, || self.peer_account(client, sender)).await?;
+        self.revocations.ensure_live(entry.token())?;
+        let target = self.read_target("/")?;
+        let steps = DecisionSteps::new();
+        let at_home = entry.token().ensure_at_home(&self.access("GET", &target, sender, &steps));
+        at_home.map_err(|denial| Rejection::Denied { denial, needed: Vec::new() })
+    }
+
     /// Makes the bearer's own token anew. It must be genuine and alive; nothing is decided, sent or opened to anyone.
     pub(crate) async fn reissue(
         &self,
