@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 use crate::admission::{Holding, Resource};
 use crate::body::ResponseBody;
 use crate::clock;
-use crate::gate::{Client, Decision, Explanation};
+use crate::gate::{Client, Decision, Explanation, Question};
 use crate::ledger::work_aside;
 use crate::rejection::Rejection;
 use crate::reverse::Served;
@@ -74,10 +74,10 @@ impl Control {
         match (below, &head.method) {
             ("", &Method::GET | &Method::HEAD) => Ok(answer(TEXT, Bytes::from(self.told(asking).await.about(served)))),
             ("", &Method::POST) => self.mint(served, asking, body).await,
-            ("/explain", &Method::POST) => self.explain(served.ok_or(Rejection::NoUpstream)?, asking, body).await,
+            ("/explain", &Method::POST) => self.explain(served, asking, body).await,
             ("/keys", &Method::GET | &Method::HEAD) => Ok(self.keys()),
-            ("/narrow", &Method::POST) => self.narrow(served.ok_or(Rejection::NoUpstream)?, asking, body).await,
-            ("/reseal", &Method::POST) => self.reseal(served.ok_or(Rejection::NoUpstream)?, head, asking.client).await,
+            ("/narrow", &Method::POST) => self.narrow(asking.about(served)?, asking, body).await,
+            ("/reseal", &Method::POST) => self.reseal(asking.about(served)?, head, asking.client).await,
             ("", _) => Err(Rejection::ControlMethod("GET, HEAD, POST")),
             ("/explain" | "/narrow" | "/reseal", _) => Err(Rejection::ControlMethod("POST")),
             ("/keys", _) => Err(Rejection::ControlMethod("GET, HEAD")),
@@ -86,22 +86,32 @@ impl Control {
     }
 
     /// What would be decided on a request of the bearer's: no more than the request itself would tell, without making it.
-    async fn explain(&self, served: &Served, asking: Asking<'_>, body: Incoming) -> Result<Response<ResponseBody>, Rejection> {
+    async fn explain(
+        &self,
+        placed: Option<&Served>,
+        asking: Asking<'_>,
+        body: Incoming,
+    ) -> Result<Response<ResponseBody>, Rejection> {
+        let served = asking.about(placed)?;
+        // At the root of the proxy, a path may be that of the proxy.
+        let mount = if placed.is_none() { served.settings.placing.mount.as_str() } else { "" };
         let Asking { head, client, exchange, .. } = asking;
         if !is_json(head) {
             return Err(Rejection::MediaType);
         }
         let (question, _buffered) = self.read(body, exchange).await?;
-        let question = serde_json::from_slice(&question).map_err(|_| Rejection::Question)?;
-        let Explanation { decision, headers } = served.gate.explain(&head.headers, client, &question).await?;
+        let question: Question = serde_json::from_slice(&question).map_err(|_| Rejection::Question)?;
+        let Explanation { decision, headers, plugins } =
+            served.gate.explain(&head.headers, client, &question.below(mount)).await?;
         let mut explanation = match decision {
             Decision::Allowed { rule } => json!({ "decision": "allowed", "rule": rule, "needed": [] }),
             Decision::Denied(rejection) => {
                 json!({ "decision": "denied", "code": rejection.code(), "reason": rejection.to_string(), "needed": rejection.needed() })
             }
         };
-        if let (Some(headers), Some(members)) = (headers, explanation.as_object_mut()) {
-            members.insert("headers".to_owned(), json!(headers));
+        if let Some(members) = explanation.as_object_mut() {
+            members.extend(headers.map(|headers| ("headers".to_owned(), json!(headers))));
+            members.extend(plugins.map(|plugins| ("plugins".to_owned(), json!(plugins))));
         }
         Ok(answer("application/json", Bytes::from(explanation.to_string())))
     }

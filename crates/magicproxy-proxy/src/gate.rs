@@ -209,7 +209,10 @@ impl Gate {
             None => self.would_decide(entry.token(), sender, question)?,
         };
         let verdicts = || question.headers.iter().map(|name| self.fields.verdict(name)).collect();
-        Ok(Explanation { decision, headers: entry.token().explains().then(verdicts) })
+        let headers = entry.token().explains().then(verdicts);
+        let names = entry.token().plugins();
+        let told = || names.iter().filter(|_| entry.token().explains()).map(ToString::to_string).collect();
+        Ok(Explanation { decision, headers, plugins: (!names.is_empty()).then(told) })
     }
 
     fn would_decide(
@@ -321,6 +324,17 @@ impl Question {
     }
 }
 
+impl Question {
+    /// The same, where it was asked with the path as it is at the proxy.
+    pub(crate) fn below(mut self, mount: &str) -> Self {
+        let rest = self.target.strip_prefix(mount).filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+        if let Some(rest) = rest.filter(|_| !mount.is_empty()) {
+            self.target = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
+        }
+        self
+    }
+}
+
 /// What would be decided.
 #[derive(Debug)]
 pub(crate) enum Decision {
@@ -328,12 +342,14 @@ pub(crate) enum Decision {
     Denied(Rejection),
 }
 
-/// What would be decided, and what would become of the headers that the question names.
+/// What the rules would decide, who decides besides, and what would become of the headers that the question names.
 #[derive(Debug)]
 pub(crate) struct Explanation {
     pub(crate) decision: Decision,
     /// `None` for a token that does not explain: what an operator lets pass is the operator's.
     pub(crate) headers: Option<Vec<FieldVerdict>>,
+    /// The plugins that would be asked; without their names, where the token does not explain. None are asked now.
+    pub(crate) plugins: Option<Vec<String>>,
 }
 
 /// The authority and the target of a request, as they came, still to be placed.

@@ -108,6 +108,8 @@ pub(crate) struct Config {
     exposed: Vec<Fault>,
     /// Nobody has said which API this is for: the only upstream is the default one.
     pub(crate) upstream_assumed: bool,
+    /// For each upstream the root of the API that its preset is for, whatever its own root is.
+    pub(crate) preset_roots: Vec<Option<&'static str>>,
 }
 
 /// Where the keys are, and how large new ones become.

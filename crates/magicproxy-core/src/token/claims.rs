@@ -137,6 +137,15 @@ impl<'t> UnverifiedToken<'t> {
         }
     }
 
+    /// The upstream that it says it is for; nothing inside where it names none, nothing at all where it cannot be read.
+    #[must_use]
+    pub fn audience(&self) -> Option<Option<String>> {
+        match self {
+            Self::V1(token) => Some(token.claims().ok()?.aud),
+            Self::V2(token) => Some(Some(token.claims().aud.as_str().to_owned())),
+        }
+    }
+
     /// The claims as JSON, for one who wants to look at a token without believing it; without the sealed credential.
     #[must_use]
     pub fn claims_for_display(&self) -> Option<serde_json::Value> {

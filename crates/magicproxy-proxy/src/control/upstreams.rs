@@ -45,10 +45,7 @@ impl Control {
     /// At most one token is verified, whatever the number of upstreams: the one whose name the token bears is asked, and where it
     /// bears none, the one that takes such.
     async fn of_bearer(&self, asking: Asking<'_>) -> Option<Arc<UpstreamSettings>> {
-        let served = asking.upstreams.iter().find(|served| {
-            let presented = served.gate.presented(&asking.head.headers);
-            presented.is_ok_and(|token| is_for(token.as_str(), &served.settings))
-        })?;
+        let served = asking.named_by_token()?;
         served.gate.ensure_bearer(&asking.head.headers, asking.client).await.ok()?;
         Some(Arc::clone(&served.settings))
     }
@@ -123,6 +120,23 @@ impl Told {
 
     fn knows(&self, upstream: &UpstreamSettings) -> bool {
         self.known.iter().any(|known| known.name == upstream.name)
+    }
+}
+
+impl<'a> Asking<'a> {
+    /// The upstream that a bearer's question about its own token is for: the one of the address, or else the one that the token
+    /// names. That name is not believed: the gate of that upstream verifies the token.
+    pub(super) fn about(&self, placed: Option<&'a Served>) -> Result<&'a Served, Rejection> {
+        placed.or_else(|| self.named_by_token()).ok_or(Rejection::NoUpstream)
+    }
+
+    /// The upstream whose name the presented token bears, or that takes those without one.
+    fn named_by_token(&self) -> Option<&'a Served> {
+        let mut upstreams = self.upstreams.iter().map(|served| &**served);
+        upstreams.find(|served| {
+            let presented = served.gate.presented(&self.head.headers);
+            presented.is_ok_and(|token| is_for(token.as_str(), &served.settings))
+        })
     }
 }
 

@@ -12,16 +12,9 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-<<<<<<< HEAD
-/// The codes and statuses that `Rejection::kind` and `ConnectFailure::kind` give, read from their text: no value of each kind
-/// could be forgotten here.
-fn in_the_code() -> BTreeSet<(String, u16)> {
-    let text = [include_str!("../rejection.rs"), include_str!("../upstream/failure.rs")].join(" ");
-=======
 /// Every code with its status, read from the texts that give them: no value of each kind could be forgotten here.
 fn in_the_code() -> BTreeSet<(String, u16)> {
     let text = [include_str!("../rejection.rs"), include_str!("../upstream/failure.rs")].concat();
->>>>>>> c1b80f178ed625c4c5dfa10b5e63bc10556da191
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut codes = BTreeSet::new();
     for part in text.split("(StatusCode::").skip(1).chain(text.split("( StatusCode::").skip(1)) {

@@ -303,6 +303,43 @@ async fn a_token_for_another_upstream_is_told_both_names() {
     assert!(!forged.text().contains("`one`"), "{}", forged.text());
 }
 
+/// As `/__magictoken` mints for the upstream that an order names, what a bearer asks about its token goes to the upstream that
+/// the token names; and nothing else follows from that name.
+#[tokio::test]
+async fn what_a_bearer_asks_needs_no_mount() {
+    let stage = Stage::set().await;
+    let ask = async |path: &str, token: &str, body: &str| {
+        let head = format!("POST {path} HTTP/1.1\r\nHost: p.test\r\nAuthorization: Bearer {token}\r\n");
+        let length = body.len();
+        Client::ask(&stage.proxy, format!("{head}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}")).await
+    };
+    let caveat = r#"{"caveat":{"allowed":"GET /user"}}"#;
+    let for_two = token(Some("two"));
+    for root in ["", "/two"] {
+        let narrowed = ask(&format!("{root}/__magictoken/narrow"), &for_two, caveat).await;
+        assert_eq!(narrowed.status, 200, "{}", narrowed.text());
+        assert_eq!(stage.ask("p.test", "GET /two/user", &narrowed.text()).await.status, 200);
+        stage.ask("p.test", "GET /one/user", &narrowed.text()).await.assert_rejected(401, "wrong_upstream");
+        let resealed = ask(&format!("{root}/__magictoken/reseal"), &for_two, "").await;
+        assert_eq!(resealed.status, 200, "{}", resealed.text());
+    }
+    for (target, decision) in [("/user", "allowed"), ("/two/user", "allowed"), ("/one/user", "denied"), ("/twouser", "denied")] {
+        let question = format!(r#"{{"method":"GET","target":"{target}"}}"#);
+        let told = ask("/__magictoken/explain", &for_two, &question).await;
+        assert_eq!(told.json()["decision"], decision, "{target}: {}", told.text());
+    }
+    // What is said is not believed, and what says nothing leads nowhere.
+    let forged = format!("{}x", &for_two[..for_two.len() - 1]);
+    ask("/__magictoken/narrow", &forged, caveat).await.assert_rejected(401, "invalid_token");
+    for nothing in [token(Some("three")), token(None), "nonsense".to_owned(), "a.b.c".to_owned()] {
+        for path in ["narrow", "reseal", "explain"] {
+            let refused = ask(&format!("/__magictoken/{path}"), &nothing, caveat).await;
+            refused.assert_rejected(404, "no_upstream");
+        }
+    }
+    assert_eq!(ask("/__magictoken", &for_two, "{}").await.status, 400, "an order names its upstream itself");
+}
+
 /// Every combination of names, prefixes, spellings and tokens: what arrives has the credential of its own upstream, and is
 /// what a token for it allows.
 #[tokio::test]

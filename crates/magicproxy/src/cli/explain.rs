@@ -2,6 +2,7 @@
 //! running proxy.
 
 mod headers;
+mod own;
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -36,7 +37,7 @@ pub(crate) struct ExplainArgs {
     token: String,
     /// The method, in upper case
     method: String,
-    /// A URL of the proxy or of the API, or a path
+    /// A URL of the proxy or of the API (of its preset, too), or a path: below a mount, or of the API that the token is for
     url: String,
     /// Ask a running proxy instead of deciding with the private key; it says what would be needed only for tokens minted
     /// with `--explain`
@@ -61,9 +62,10 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
     let config = Config::load(args.settings.into_flags(), environment)?;
     let root = args.proxy.as_deref().and_then(|proxy| below(&args.url, proxy.trim_end_matches('/')));
     // A proxy that is asked places the request itself.
-    let asked = match root {
-        Some(target) => Asked { upstream: config.upstream_named(None).map_err(Failure::usage)?, target: target.to_owned() },
-        None => Asked::of(&args.url, &config).map_err(Failure::usage)?,
+    let root = root.or_else(|| Some(args.url.as_str()).filter(|url| args.proxy.is_some() && url.starts_with('/')));
+    let asked = match (root, config.upstreams.first()) {
+        (Some(target), Some(any)) => Asked { upstream: any, target: target.to_owned() },
+        _ => Asked::of(&args.url, &token, &config).map_err(Failure::usage)?,
     };
     let Asked { upstream, target } = &asked;
     let headers = headers::Headers::new(&args.headers);
@@ -92,10 +94,14 @@ struct Asked<'c> {
 }
 
 impl<'c> Asked<'c> {
-    fn of(url: &str, config: &'c Config) -> Result<Self, String> {
+    fn of(url: &str, token: &str, config: &'c Config) -> Result<Self, String> {
         let url = url.split('#').next().unwrap_or_default();
         let places = Places::new(&config.upstreams);
-        let place = if url.starts_with('/') { places.place("", url, None) } else { Self::place(&places, url, config)? };
+        let place = if url.starts_with('/') {
+            own::place_of_path(&places, url, own::upstream_of(token, config), config)
+        } else {
+            Self::place(&places, url, config)?
+        };
         let place = place.ok_or_else(|| format!("`{url}`: no upstream is found there"))?;
         let upstream = config.upstreams.get(place.upstream).ok_or("there is no upstream")?;
         Ok(Self { upstream, target: place.target.into_owned() })
@@ -111,6 +117,9 @@ impl<'c> Asked<'c> {
         }
         if let Some(rest) = below(url, &public).or_else(|| on_this_machine(url, config)) {
             return Ok(places.place("", rest, None));
+        }
+        if let Some(place) = own::place_by_preset(&places, authority, rest, config) {
+            return Ok(Some(place));
         }
         let apis: Vec<String> = config.upstreams.iter().map(|upstream| format!("`{}`", upstream.api_root)).collect();
         Err(format!("`{url}`: expected a path, or a URL below {} or `{public}`", apis.join(", ")))
@@ -164,6 +173,10 @@ struct Verdict {
     rules: Vec<String>,
     /// What becomes of the headers that were asked about, where anybody says it.
     headers: Option<Vec<FieldVerdict>>,
+    /// The upstream, where it was found here.
+    upstream: Option<String>,
+    /// The plugins that would be asked as well, and are not: by name, as far as they are known.
+    plugins: Option<Vec<String>>,
 }
 
 impl Verdict {
@@ -184,13 +197,21 @@ impl Verdict {
             #[serde(default)]
             needed: Vec<String>,
             headers: Option<Vec<FieldVerdict>>,
+            plugins: Option<Vec<String>>,
         }
         let told: Told = serde_json::from_str(&answer.body).map_err(|_| answer.fault())?;
         if told.decision.is_empty() && told.code.is_none() {
             return Err(answer.fault());
         }
         let refusal = (told.decision != "allowed").then(|| (told.code.unwrap_or_default(), told.reason.unwrap_or_default()));
-        Ok(Self { rule: told.rule, refusal, needed: told.needed, rules: Vec::new(), headers: told.headers })
+        Ok(Self {
+            rule: told.rule,
+            refusal,
+            needed: told.needed,
+            headers: told.headers,
+            plugins: told.plugins,
+            ..Self::default()
+        })
     }
 }
 
@@ -233,7 +254,13 @@ impl Question<'_> {
             Ok(permit) => Verdict { rule: Some(permit.rule().to_string()), ..Verdict::default() },
             Err(denial) => self.denied(&denial, &token, &target),
         };
-        Verdict { rules: token.policy().rules().map(ToString::to_string).collect(), ..decided }
+        let plugins: Vec<String> = token.plugins().iter().map(ToString::to_string).collect();
+        Verdict {
+            rules: token.policy().rules().map(ToString::to_string).collect(),
+            upstream: Some(upstream.name.to_string()),
+            plugins: (!plugins.is_empty()).then_some(plugins),
+            ..decided
+        }
     }
 
     fn denied(&self, denial: &Denial, token: &VerifiedToken, target: &RequestTarget) -> Verdict {
@@ -265,13 +292,26 @@ impl Verdict {
         match &self.refusal {
             None => {
                 let by = self.rule.as_ref().map(|rule| format!("\n  by the rule `{}`", harmless(rule))).unwrap_or_default();
-                line(format!("allowed: {asked}{by}"));
+                let unless = if self.plugins.is_some() { " by the rules" } else { "" };
+                line(format!("allowed{unless}: {asked}{by}"));
             }
             Some((code, reason)) => line(format!("denied: {asked}\n  {code}: {}", harmless(reason))),
         }
         let beyond = self.refusal.as_ref().is_some_and(|(code, _)| code == "beyond_ceiling");
         let who = if beyond { "the ceiling would need" } else { "the token would need" };
         self.needed.iter().for_each(|rule| line(format!("  {who} `{rule}`")));
+        if let Some(upstream) = &self.upstream {
+            line(format!("  at the upstream `{}`", harmless(upstream)));
+        }
+        if let Some(plugins) = &self.plugins {
+            let names: Vec<String> = plugins.iter().map(|name| format!("`{}`", harmless(name))).collect();
+            let who =
+                if names.is_empty() { "plugins decide".to_owned() } else { format!("the plugins {} decide", names.join(", ")) };
+            line(format!(
+                "  {who} as well, which are not asked here: they may deny what the rules allow, and allow what they do not"
+            ));
+            line("  (`magicproxy plugin run FILE --request REQUEST` asks one)".to_owned());
+        }
         if self.refusal.is_some() {
             self.rules.iter().take(20).for_each(|rule| line(format!("  the token allows `{}`", harmless(rule))));
         }
@@ -287,6 +327,9 @@ impl Verdict {
             "needed": self.needed,
             "rules": self.rules,
             "headers": self.headers,
+            "upstream": self.upstream,
+            "plugins": self.plugins.as_ref().map_or_else(|| json!([]), |names| json!(names)),
+            "plugins_asked": self.plugins.is_none(),
         })
     }
 }

@@ -54,6 +54,7 @@ pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>)
         plugins,
         exposed,
         upstream_assumed,
+        preset_roots: super::upstreams::preset_roots(raw),
     })
 }
 

@@ -42,6 +42,13 @@ impl Table<'_> {
     }
 }
 
+/// The real API root of the preset of each upstream, in the order of the upstreams: it may have another one configured.
+pub(super) fn preset_roots(raw: &RawConfig) -> Vec<Option<&'static str>> {
+    let single = (raw.upstreams.is_empty() || !raw.upstream.entries("").is_empty()).then_some(&raw.upstream);
+    let all = single.into_iter().chain(raw.upstreams.values());
+    all.map(|table| PresetChoice::root_of(table.preset.given()?.value.name())).collect()
+}
+
 impl Checker<'_> {
     /// Every upstream that was described; none if one has a fault.
     pub(super) fn upstreams(&mut self, raw: &RawConfig, minting: &MintSettings) -> Option<Vec<Arc<UpstreamSettings>>> {

@@ -103,6 +103,47 @@ fn explain_knows_the_configuration() {
     assert!(elsewhere.stdout.contains("wrong_upstream"), "{elsewhere:?}");
 }
 
+/// A path without a mount is for the upstream of the token; a URL may be the proxy's, the upstream's, or that of its preset.
+#[test]
+fn explain_finds_the_upstream() {
+    let place = Place::with_keys();
+    place.write(
+        "magicproxy.toml",
+        "public_access = 'https://proxy.example'\n[upstreams.github]\napi_root = 'http://127.0.0.1:1/base'\n\
+         [upstreams.dns]\napi_root = 'https://dns.example'\nhosts = ['dns.proxy.example']\n",
+    );
+    let minted = |aud: &str| {
+        let command = ["mint", "--credential-env", "SECRET", "--allow", "GET /user", "--aud", aud];
+        let minted = place.program(&command).env("SECRET", SECRET).output();
+        assert_eq!(minted.code, 0, "{minted:?}");
+        minted.stdout.trim().to_owned()
+    };
+    let (github, dns) = (minted("github"), minted("dns"));
+    for (token, url, upstream, code) in [
+        (&github, "/user", "github", 0),
+        (&dns, "/user", "dns", 0),
+        (&dns, "/dns/user", "dns", 0),
+        (&dns, "/user/x", "dns", 3),
+        (&github, "/api/v3/user", "github", 0),
+        (&github, "https://proxy.example/github/user", "github", 0),
+        (&github, "http://localhost:9/github/user?x=1", "github", 0),
+        (&github, "https://api.github.com/user", "github", 0),
+        (&github, "http://127.0.0.1:1/base/user", "github", 0),
+        (&dns, "https://dns.proxy.example/user", "dns", 0),
+        (&dns, "https://dns.example/user", "dns", 0),
+        (&dns, "/github/user", "github", 3),
+        (&github, "https://dns.example/user", "dns", 3),
+        (&dns, "https://api.github.com/user", "github", 3),
+    ] {
+        let told = place.program(&["explain", token, "GET", url, "--json"]).output();
+        assert_eq!(told.code, code, "{url}: {told:?}");
+        let told: serde_json::Value = serde_json::from_str(&told.stdout).unwrap();
+        assert_eq!((&told["upstream"], &told["plugins_asked"]), (&upstream.into(), &true.into()), "{url}: {told}");
+    }
+    let nowhere = place.program(&["explain", &github, "GET", "https://proxy.example/user"]).output();
+    assert!(nowhere.code == 2 && nowhere.stderr.contains("no upstream is found there"), "{nowhere:?}");
+}
+
 #[test]
 fn explain_says_which_headers_reach_the_api() {
     let place = Place::with_keys();

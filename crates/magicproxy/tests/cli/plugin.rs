@@ -170,3 +170,24 @@ fn config_check_loads_plugins() {
         }
     }
 }
+
+/// `explain` asks no plugin, and says so.
+#[test]
+fn explain_tells_of_plugins() {
+    let place = Place::with_keys();
+    let component = example("business_hours/business_hours.wasm");
+    place.write(
+        "magicproxy.toml",
+        &format!("scopes.office = ['GET /user', {{ plugin = 'hours' }}]\nplugins.hours.file = '{component}'\n"),
+    );
+    let minted = place.program(&["mint", "--credential-env", "SECRET", "--scope", "office"]).env("SECRET", SECRET).output();
+    let token = minted.stdout.trim();
+    for (path, code) in [("/user", 0), ("/other", 3)] {
+        let told = place.program(&["explain", token, "GET", path]).output();
+        assert_eq!(told.code, code, "{told:?}");
+        assert!(told.stdout.contains("the plugins `hours` decide as well, which are not asked here"), "{told:?}");
+        let json = place.program(&["explain", token, "GET", path, "--json"]).output();
+        let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+        assert_eq!((&json["plugins"][0], &json["plugins_asked"]), (&"hours".into(), &false.into()), "{json}");
+    }
+}
