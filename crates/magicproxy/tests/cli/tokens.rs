@@ -56,7 +56,7 @@ fn json_says_what_was_made() {
     let place = Place::with_keys();
     let shown = mint(&place, &["--json", "--sub", "ci/agent-7", "--expires-in", "1h"]);
     let json: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
-    assert_eq!((&json["sub"], &json["aud"]), (&"ci/agent-7".into(), &"api.github.com".into()), "{json}");
+    assert_eq!((&json["sub"], &json["aud"]), (&"ci/agent-7".into(), &"github".into()), "{json}");
     assert_eq!(json["rules"], serde_json::json!(["GET /user"]));
     assert!(json["jti"].is_string() && json["exp"].is_u64() && json["token"].as_str().unwrap().starts_with("eyJ"), "{json}");
     assert!(shown.stderr.contains(", held by ci/agent-7, allows GET /user"), "{shown:?}");
