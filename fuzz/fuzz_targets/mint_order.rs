@@ -16,6 +16,7 @@ fuzz_target!(|data: &str| {
     let scopes = scopes();
     let upstream = UpstreamName::parse("api.example").expect("this is a name");
     let limits = MintLimits {
+        require_sub: false,
         work: magicproxy_core::policy::Work::unlimited(),
         upstream: &upstream,
         scopes: &scopes,

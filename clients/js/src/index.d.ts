@@ -57,7 +57,7 @@ export function mint(options: MintOptions): Promise<{ token: string; id: string 
 
 /** Mints a token of version 1 with the proxy's private RSA key (PKCS#8 PEM or JWK). */
 export function mintV1(
-  options: Omit<MintOptions, "key" | "credential" | "minter" | "sub" | "notBefore"> & { privateKey: string | object; credential: string },
+  options: Omit<MintOptions, "key" | "credential" | "minter" | "notBefore"> & { privateKey: string | object; credential: string },
 ): Promise<{ token: string; id: string }>;
 
 /** Appends a caveat, given as an object or as the exact JSON text; needs the token only. */

@@ -9,15 +9,16 @@ const JWE_HEADER = base64url(utf8('{"alg":"RSA-OAEP-256","enc":"A256GCM"}'));
 const MAX_BYTES = 16384;
 
 /** See `index.d.ts`. */
-export async function mintV1({ privateKey, credential, aud, explain, now = Math.floor(Date.now() / 1000), ...order }) {
+export async function mintV1({ privateKey, credential, aud, sub, explain, now = Math.floor(Date.now() / 1000), ...order }) {
   const [allowed, scopes, expiresIn] = [signedRules(listed(order.allowed)), listed(order.scopes), seconds(order.expiresIn ?? 86400)];
   if (typeof credential !== "string" || !/^[!-~]{1,8192}$/.test(credential)) throw new TokenError("credential", "not a credential");
   if ((allowed === undefined) === (scopes === undefined)) throw new TokenError("claims", "exactly one of allowed and scopes is needed");
+  if (sub !== undefined && (typeof sub !== "string" || !/^[!-~]{1,128}$/.test(sub) || /["\\>,]/.test(sub))) throw new TokenError("claims", "not a label: sub");
   const jwk = await privateJwk(privateKey);
   const { kty, n, e } = jwk;
   const header = { typ: "JWT", alg: "RS256", kid: await thumbprint(jwk) };
   const jti = base64url(random(16));
-  const claims = { iat: now, exp: now + expiresIn, token: await jwe({ kty, n, e }, utf8(credential)), allowed, scopes: scopes ?? null, jti, aud };
+  const claims = { iat: now, exp: now + expiresIn, token: await jwe({ kty, n, e }, utf8(credential)), allowed, scopes: scopes ?? null, jti, aud, sub };
   if (explain) claims.explain = true;
   const signed = `${base64url(utf8(JSON.stringify(header)))}.${base64url(utf8(JSON.stringify(claims)))}`;
   const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };

@@ -56,6 +56,7 @@ fn signed(count: usize) -> Zeroizing<String> {
         issued_at: NOW,
         expires_at: UnixTime(NOW.0 + 3600),
         not_before: None,
+        subject: None,
         explain: false,
         limit: None,
     };

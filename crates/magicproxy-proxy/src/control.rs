@@ -3,6 +3,7 @@
 //! shows what to seal to, `GET /__magictoken/upstreams` which upstreams there are, as far as its client may know.
 
 mod key_set;
+mod mint_log;
 #[cfg(test)]
 mod tests;
 mod upstreams;
@@ -23,6 +24,7 @@ use magicproxy_core::{Caveat, MintLimits, MintOrder, Minted, OrderFault};
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use self::mint_log::MintRecord;
 use crate::admission::{Holding, Resource};
 use crate::body::ResponseBody;
 use crate::clock;
@@ -155,7 +157,7 @@ impl Control {
         asking: Asking<'_>,
         body: Incoming,
     ) -> Result<Response<ResponseBody>, Rejection> {
-        let Asking { head, exchange, .. } = asking;
+        let Asking { head, exchange, client, .. } = asking;
         if !self.settings.minting.open {
             return Err(Rejection::MintingClosed);
         }
@@ -167,8 +169,8 @@ impl Control {
         let settings = Arc::clone(&self.settings);
         let upstream = served.map(|served| Arc::clone(&served.settings));
         let order = MintJob { settings, upstream, told, order: Arc::new(order) };
-        let minted = self.shared.lanes.in_turn(exchange.payer(), move |work| order.run(work)).await??;
-        tracing::info!(target: "magicproxy::mint", jti = minted.id, "minted a token");
+        let (minted, record) = self.shared.lanes.in_turn(exchange.payer(), move |work| order.run(work)).await??;
+        record.write(&minted.id, self.settings.trusted_proxies.sender(&client.peer, &head.headers));
         Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(minted.token.as_bytes().to_vec()))))
     }
 }
@@ -184,7 +186,7 @@ struct MintJob {
 }
 
 impl MintJob {
-    fn run(&self, work: &Work) -> Result<Minted, Rejection> {
+    fn run(&self, work: &Work) -> Result<(Minted, MintRecord), Rejection> {
         let settings = &*self.settings;
         let order = MintOrder::from_json(&self.order).map_err(Rejection::Order)?;
         let upstream = match &self.upstream {
@@ -201,11 +203,13 @@ impl MintJob {
             patterns: upstream.patterns,
             default_lifetime: settings.minting.default_lifetime,
             max_lifetime: settings.minting.max_lifetime.min(accepted),
+            require_sub: upstream.acceptance.require_sub,
             work: work.clone(),
         };
         let request = order.check(&limits, clock::now()).map_err(Rejection::Order)?;
         upstream.credential.check(&request.credential).map_err(Rejection::UnfitOrder)?;
-        Ok(settings.keys.current().mint_within(&request, work)?)
+        let minted = settings.keys.current().mint_within(&request, work)?;
+        Ok((minted, MintRecord::of(&request)))
     }
 
     /// The upstream that an order names, where its place does not say which one it is about.

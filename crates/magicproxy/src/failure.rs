@@ -14,6 +14,8 @@ pub(crate) enum Failure {
     Error(anyhow::Error),
     /// 2: what was asked for makes no sense; one message for each reason.
     Usage(Vec<String>),
+    /// 1: `inspect` shows a token that is not accepted. Everything has been said on standard output.
+    NotAccepted,
     /// 3: `explain` says no. Everything has been said on standard output.
     Denied,
     /// 126 or 127, as a shell has it: the program that `run` was to start cannot be started.
@@ -37,7 +39,7 @@ impl Failure {
         match self {
             Self::Error(error) | Self::NotStarted { error, .. } => note(&format!("error: {}", chain(error))),
             Self::Usage(messages) => messages.iter().for_each(|message| note(&format!("error: {message}"))),
-            Self::Denied | Self::ConfigSaid | Self::Logged(_) => {}
+            Self::NotAccepted | Self::Denied | Self::ConfigSaid | Self::Logged(_) => {}
             Self::Config(faults) => note(&faults.render(Colour::of_stderr())),
         }
         ExitCode::from(self.code())
@@ -45,7 +47,7 @@ impl Failure {
 
     fn code(&self) -> u8 {
         match self {
-            Self::Error(_) => 1,
+            Self::Error(_) | Self::NotAccepted => 1,
             Self::Usage(_) => 2,
             Self::Denied => 3,
             Self::NotStarted { code, .. } | Self::Logged(code) => *code,
@@ -58,7 +60,7 @@ impl Failure {
         match &self {
             Self::Error(error) | Self::NotStarted { error, .. } => tracing::error!("{}", chain(error)),
             Self::Usage(messages) => messages.iter().for_each(|message| tracing::error!("{message}")),
-            Self::Denied | Self::ConfigSaid | Self::Logged(_) => {}
+            Self::NotAccepted | Self::Denied | Self::ConfigSaid | Self::Logged(_) => {}
             Self::Config(faults) => faults.log(),
         }
         Self::Logged(self.code())

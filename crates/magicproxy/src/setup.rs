@@ -3,6 +3,8 @@
 //! Clients are data ([`clients`]); the API at the proxy is a [`target::Target`]; a [`Setup`] is the one filled in with the other.
 //! No magic token ever becomes part of a [`Setup`]: it holds places for the token, which a shell or `run` fills.
 
+mod any_program;
+pub(crate) mod assignment;
 mod choice;
 pub(crate) mod clients;
 pub(crate) mod public_url;
@@ -13,6 +15,8 @@ pub(crate) mod target;
 #[cfg(test)]
 mod tests;
 pub(crate) mod value;
+
+use std::collections::BTreeSet;
 
 use table::{Client, Needs, Way};
 use target::Target;
@@ -32,6 +36,8 @@ pub(crate) struct Setup {
     pub(crate) git_settings: Vec<(Value, Value)>,
     /// Variables to remove: they would win over ours, or bring the real credential along.
     pub(crate) removed: Vec<&'static str>,
+    /// Arguments before those of the caller.
+    pub(crate) arguments: Vec<String>,
     /// Commands to run once, as words.
     pub(crate) commands: Vec<Vec<Value>>,
     /// Files to write, by their names.
@@ -69,7 +75,9 @@ impl Setup {
             variables.push((shell::TOKEN_VARIABLE, Value::token()));
         }
         let is_set = |name: &&str| variables.iter().any(|(set, _)| set == name);
-        let removed = way.removed.iter().copied().filter(|name| !is_set(name)).collect();
+        // Nothing that the client reads besides, or starts, finds the real credential.
+        let credentials = target.preset.into_iter().flat_map(table::credential_variables);
+        let removed: BTreeSet<&str> = way.removed.iter().copied().chain(credentials).filter(|name| !is_set(name)).collect();
         Self {
             client,
             upstream: target.name.clone(),
@@ -79,7 +87,8 @@ impl Setup {
             },
             variables,
             git_settings,
-            removed,
+            removed: removed.into_iter().collect(),
+            arguments: way.arguments.iter().map(|word| fill(word).without_token()).collect(),
             commands: way.commands.iter().map(|words| words.iter().map(|word| fill(word)).collect()).collect(),
             files: pairs(way.files).map(|(name, text)| (name, fill(text))).collect(),
             folder: way.folder.map(|(variable, file, text)| SettingsFolder { variable, file, content: fill(text) }),

@@ -45,6 +45,14 @@ def offline_there(house, of):
     decides_there(house, there, of[0], house.mint_offline(maker_of(of), *RULES))
 
 
+@CASES.case("a token that says whom it is for is accepted there and decides right", over=PAIRS)
+def named_there(house, of):
+    there, here = pair(house, of)
+    token = mint(here, token=CREDENTIAL, allowed=RULES, sub="ci/agent-7")
+    equal(told(token)["sub"], "ci/agent-7", "whom it is for")
+    decides_there(house, there, of[0], token)
+
+
 @CASES.case("a token with an object rule, minted here over HTTP, is understood there", over=PAIRS)
 def object_rule(house, of):
     there, here = pair(house, of)

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::caveat::{Caveat, MAX_CAVEATS};
 use super::chain::Chain;
+use super::label::Label;
 use super::sealed::{PREFIX, SealedToken};
 use super::verify::VerifyError;
 use crate::encoding::{base64url, from_base64url};
@@ -42,6 +43,8 @@ pub(super) struct Claims {
     pub(super) jti: Option<String>,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub(super) aud: Option<String>,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub(super) sub: Option<Label>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) explain: bool,
     #[serde(default, deserialize_with = "caveats", skip_serializing_if = "Option::is_none")]

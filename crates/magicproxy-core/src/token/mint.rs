@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::caveat::Caveat;
 use super::claims::{Claims, Header};
 use super::sealed::MAX_SEALED_TOKEN_BYTES;
-use super::{MAX_TOKEN_BYTES, UpstreamName};
+use super::{Label, MAX_TOKEN_BYTES, UpstreamName};
 use crate::UnixTime;
 use crate::credential::Credential;
 use crate::encoding::base64url;
@@ -43,6 +43,8 @@ pub struct MintRequest {
     pub expires_at: UnixTime,
     /// The beginning, if not now.
     pub not_before: Option<UnixTime>,
+    /// Whom the token is for, as the log shows it.
+    pub subject: Option<Label>,
     /// May a refusal say which rule would be needed?
     pub explain: bool,
     /// How many requests there may be with it.
@@ -116,6 +118,7 @@ impl KeyRing {
             },
             jti: Some(id.clone()),
             aud: request.upstream.as_ref().map(|name| name.as_str().to_owned()),
+            sub: request.subject.clone(),
             explain: request.explain,
             caveats: request.limit.map(|limit| vec![Caveat { limit: Some(limit), ..Caveat::default() }]),
         };

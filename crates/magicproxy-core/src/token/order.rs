@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
-use super::{Grant, MAX_UNIX_TIME, MintRequest, UpstreamName};
+use super::{Grant, Label, MAX_UNIX_TIME, MintRequest, UpstreamName};
 use crate::UnixTime;
 use crate::credential::{Credential, ParseCredentialError};
 use crate::duration;
@@ -48,6 +48,9 @@ pub struct MintOrder {
     /// The upstream's name.
     #[serde(default, deserialize_with = "present")]
     pub aud: Option<String>,
+    /// Whom the token is for, as the proxy's log shows it.
+    #[serde(default, deserialize_with = "present")]
+    pub sub: Option<Label>,
     /// May a refusal say which rule would be needed?
     #[serde(default)]
     pub explain: bool,
@@ -75,6 +78,8 @@ pub struct MintLimits<'a> {
     pub default_lifetime: Duration,
     /// The longest lifetime that may be ordered.
     pub max_lifetime: Duration,
+    /// Are tokens that do not say whom they are for refused?
+    pub require_sub: bool,
     /// How much work reading the rules may be. Where it is spent, faults say nothing about the order.
     pub work: Work,
     /// The name that orders may use for the upstream besides its own.
@@ -116,6 +121,9 @@ impl MintOrder {
             let known = vec![limits.upstream.clone()];
             faults.push(OrderFault::Upstream { known: Some(known).filter(|_| limits.names == KnownNames::Listed) });
         }
+        if limits.require_sub && self.sub.is_none() {
+            faults.push(OrderFault::Subject);
+        }
         let credential = Credential::parse(self.token).map_err(|fault| faults.push(fault.into())).ok();
         match (grant, expires_at, credential) {
             (Some(grant), Some(expires_at), Some(credential)) if faults.is_empty() => Ok(MintRequest {
@@ -125,6 +133,7 @@ impl MintOrder {
                 issued_at: now,
                 expires_at,
                 not_before: None,
+                subject: self.sub,
                 explain: self.explain,
                 limit: self.limit,
             }),
@@ -171,6 +180,9 @@ pub enum OrderFault {
         /// The operator's limit.
         max: u64,
     },
+    /// Nobody is named, and somebody must be.
+    #[error("`sub` is needed: this proxy wants tokens that name whom they are for")]
+    Subject,
     /// An upstream that is not served here, or none where there are several.
     #[error("aud: expected the name of the upstream that the token is for{}", listed(.known.as_deref()))]
     Upstream {

@@ -39,6 +39,7 @@ fn request(grant: Grant) -> MintRequest {
         issued_at: NOW,
         expires_at: UnixTime(NOW.0 + 60),
         not_before: None,
+        subject: None,
         explain: false,
         limit: None,
     }
@@ -56,6 +57,7 @@ fn of_scopes(scopes: &Scopes, names: &[&str]) -> Arc<VerifiedToken> {
 fn order(json: &str) -> Result<Arc<VerifiedToken>, Vec<String>> {
     let (upstream, scopes) = (upstream("api"), scopes());
     let limits = MintLimits {
+        require_sub: false,
         work: crate::policy::Work::unlimited(),
         upstream: &upstream,
         scopes: &scopes,

@@ -142,8 +142,8 @@ impl KeyRing {
         if claims.jti.as_deref().is_some_and(|id| !is_token_id(id)) {
             return Err(claim("jti must be 1 to 128 characters of `A-Z a-z 0-9 - _`"));
         }
-        if context.acceptance.require_sub {
-            return Err(claim("this proxy wants tokens that name whom they are for (`sub`), which version 1 cannot"));
+        if context.acceptance.require_sub && claims.sub.is_none() {
+            return Err(claim("this proxy wants tokens that name whom they are for (`sub`)"));
         }
         let upstream =
             claims.aud.as_deref().map(|name| UpstreamName::parse(name).ok_or_else(|| claim("aud is not a name"))).transpose()?;
@@ -160,7 +160,7 @@ impl KeyRing {
             not_before: nbf,
             upstream,
             explain: claims.explain,
-            labels: Vec::new(),
+            labels: claims.sub.into_iter().collect(),
             narrowing: Vec::new(),
             owner: signed_owner(&claims.token),
             provenance: Provenance::Proxy,

@@ -36,6 +36,7 @@ fn mint(ring: &KeyRing, credential: &str) -> Minted {
         issued_at: UnixTime(NOW),
         expires_at: UnixTime(NOW + 60),
         not_before: None,
+        subject: None,
         explain: false,
         limit: None,
     };
@@ -203,6 +204,7 @@ fn debug_shows_no_secret() {
         issued_at: UnixTime(0),
         expires_at: UnixTime(1),
         not_before: None,
+        subject: None,
         explain: false,
         limit: None,
     };

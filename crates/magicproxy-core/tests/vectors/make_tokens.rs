@@ -148,7 +148,8 @@ impl Maker<'_> {
             "not_before": null, "upstream": "api", "explain": false, "rules": ["GET /user"]}, "credential": "ghp_ordinary",
         });
         for (member, value) in more.as_object().unwrap() {
-            let place = if case["accepted"].get(member).is_some() { &mut case["accepted"] } else { &mut case };
+            let place =
+                if member == "labels" || case["accepted"].get(member).is_some() { &mut case["accepted"] } else { &mut case };
             place[member] = value.clone();
         }
         case
@@ -176,6 +177,8 @@ impl Maker<'_> {
             ok("scopes absent", plain.clone().without("scopes"), json!({})),
             ok("scopes empty beside allowed", plain.clone().with("scopes", "[]"), json!({})),
             ok("explain", plain.clone().with("explain", "true"), json!({"explain": true})),
+            ok("sub", plain.clone().with("sub", r#""ci/agent-7""#), json!({"labels": ["ci/agent-7"]})),
+            ok("sub where one is wanted", plain.clone().with("sub", r#""ci""#), json!({"labels": ["ci"], "require_sub": true})),
             ok("explain false", plain.clone().with("explain", "false"), json!({})),
             ok("nbf in the past", plain.clone().with("nbf", NOW - 5), json!({"not_before": NOW - 5})),
             ok("nbf within the leeway", plain.clone().with("nbf", NOW + 30), json!({"not_before": NOW + 30})),
@@ -452,10 +455,17 @@ impl Maker<'_> {
             c("aud empty", plain().with("aud", r#""""#)),
             c("aud with a blank", plain().with("aud", r#""a b""#)),
             c("aud twice", plain().and_again("aud", r#""api""#)),
+            c("sub null", plain().with("sub", "null")),
+            c("sub empty", plain().with("sub", json!(""))),
+            c("sub with a comma", plain().with("sub", json!("a,b"))),
+            c("sub with a blank", plain().with("sub", json!("a b"))),
+            c("sub a number", plain().with("sub", 1)),
+            c("sub of 129 characters", plain().with("sub", json!("a".repeat(129)))),
+            c("sub twice", plain().with("sub", json!("a")).and_again("sub", json!("b"))),
             c("explain null", plain().with("explain", "null")),
             c("explain a number", plain().with("explain", 1)),
             c("explain a string", plain().with("explain", r#""true""#)),
-            c("unknown claim", plain().with("sub", r#""me""#)),
+            c("unknown claim", plain().with("iss", r#""me""#)),
             c("unknown claim null", plain().with("iss", "null")),
             c("Exp", plain().with("Exp", exp)),
             c("scope", plain().with("scope", r#""read""#)),

@@ -30,6 +30,8 @@ struct Case {
     name: String,
     token: String,
     max_lifetime: Option<u64>,
+    #[serde(default)]
+    require_sub: bool,
     refused: Option<String>,
     accepted: Option<Accepted>,
     credential: Option<String>,
@@ -47,6 +49,8 @@ struct Accepted {
     upstream: Option<String>,
     explain: bool,
     rules: Vec<String>,
+    #[serde(default)]
+    labels: Vec<String>,
 }
 
 #[test]
@@ -72,7 +76,7 @@ fn tokens() {
 
 fn run(case: &Case, ring: &KeyRing, context: VerifyContext<'_>) -> Result<(), String> {
     let differs = |what: String| Err(format!("{}: {what}", case.name));
-    let acceptance = Acceptance { max_lifetime: case.max_lifetime, ..Acceptance::default() };
+    let acceptance = Acceptance { max_lifetime: case.max_lifetime, require_sub: case.require_sub, ..Acceptance::default() };
     let context = VerifyContext { acceptance: &acceptance, ..context };
     match (ring.verify(&case.token, &context), &case.refused, &case.accepted) {
         (Err(error), Some(kind), None) if kind_of(&error) == kind => Ok(()),
@@ -97,6 +101,7 @@ fn describe(token: &VerifiedToken, expected: &Accepted) -> Accepted {
         upstream: token.upstream().map(ToString::to_string),
         explain: token.explains(),
         rules: token.policy().rules().map(ToString::to_string).collect(),
+        labels: token.labels().iter().map(ToString::to_string).collect(),
     }
 }
 

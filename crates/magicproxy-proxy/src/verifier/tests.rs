@@ -55,6 +55,7 @@ impl Fixture {
             issued_at: now,
             expires_at: UnixTime(now.0 + 600),
             not_before: None,
+            subject: None,
             explain: false,
             limit: None,
         };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Answer, CREDENTIAL, Client, Proxy, Reply, Token, Upstream, guard, request};
+use crate::support::{Answer, CREDENTIAL, Client, Proxy, Reply, Token, Upstream, events_come, events_named, guard, request};
 
 async fn mint(proxy: &Proxy, order: &str) -> Answer {
     let lines = ["Content-Type: application/json", &format!("Content-Length: {}", order.len())];
@@ -183,4 +183,58 @@ async fn as_in_the_python_programs_own_tests() {
         assert_eq!(Client::ask(&proxy, request("PUT /user", &minted.text(), &[], "")).await.status, 403);
     }
     assert_eq!(Client::ask(&proxy, request("GET /user", CREDENTIAL, &[], "")).await.status, 401);
+}
+
+/// A mint leaves one line: which token, for whom, until when, for what, from where. Never the credential, though it stands in
+/// a rule.
+#[tokio::test]
+async fn a_mint_leaves_one_line() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::before(&upstream).await;
+    let escaped = CREDENTIAL.replace('_', "\\\\_");
+    let rest = [
+        r#""allowed":["GET /logged/[0-9]+","PUT /logged"],"sub":"ci/logged-1","expires_in":60"#.to_owned(),
+        r#""scopes":["reading","writing"],"sub":"ci/logged-2""#.to_owned(),
+        format!(r#""allowed":["GET /bot{CREDENTIAL}/send"],"sub":"ci/logged-3""#),
+        format!(r#""allowed":["GET /bot{escaped}/send"],"sub":"ci/logged-4""#),
+        format!(r#""allowed":["GET /{}"],"sub":"ci/logged-5""#, "a".repeat(2_000)),
+    ];
+    for rest in &rest {
+        let minted = mint(&proxy, &order(rest)).await;
+        assert_eq!(minted.status, 200, "{}", minted.text());
+        let token = minted.text();
+        guard(&token);
+        // The name is in the log of every request, too.
+        assert_eq!(Client::ask(&proxy, request("GET /never", &token, &[], "")).await.status, 403);
+    }
+    let parts: [(&str, &[&str]); 5] = [
+        (
+            "ci/logged-1",
+            &[
+                "rules=2",
+                "allows=\"GET /logged/[0-9]+, PUT /logged\"",
+                "upstream=\"api.test\"",
+                "peer=\"127.0.0.1\"",
+                "jti=",
+                "expires_at=",
+            ],
+        ),
+        ("ci/logged-2", &["rules=2", "allows=\"scope reading, scope writing\""]),
+        ("ci/logged-3", &["rules=1", "allows=\"(hidden: a rule holds the credential)\""]),
+        ("ci/logged-4", &["rules=1", "allows=\"(hidden: a rule holds the credential)\""]),
+        ("ci/logged-5", &["rules=1", "aaa…\""]),
+    ];
+    for (sub, parts) in parts {
+        let named = format!("sub=\"{sub}\"");
+        events_come(1, &["minted a token", &named]).await;
+        let lines = events_named(&["minted a token", &named]);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        parts.iter().for_each(|part| assert!(lines[0].contains(part), "{part} in {lines:?}"));
+        assert!(lines[0].len() < 1_000, "{lines:?}");
+        events_come(1, &["decision=\"not_allowed\"", &named]).await;
+    }
+    for bad in [r#""sub":"a,b""#, r#""sub":"""#, r#""sub":null"#, r#""sub":1"#] {
+        let refused = mint(&proxy, &order(&format!(r#""allowed":["GET /user"],{bad}"#))).await;
+        assert_eq!(refused.status, 400, "{bad}: {}", refused.text());
+    }
 }

@@ -59,9 +59,9 @@ async fn each_kind_refuses_its_tokens_and_no_others() {
     }
     revocations.replace(RevocationList { before: Some(UnixTime(now() - 60)), ..empty() });
     assert_eq!(ask(&proxy, &token).await.status, 200);
-    refused(&ask(&proxy, &Token::allowing(&["GET /user"]).living(now() - 61, now() + 60).mint()).await, 401, "revoked_token");
+    refused(&ask(&proxy, &Token::allowing(&["GET /user"]).living(now() - 3_600, now() + 60).mint()).await, 401, "revoked_token");
     // What it may not do is not told to whom it is no longer given.
-    let narrow = Token::allowing(&["GET /nothing"]).living(now() - 61, now() + 60).mint();
+    let narrow = Token::allowing(&["GET /nothing"]).living(now() - 3_600, now() + 60).mint();
     refused(&ask(&proxy, &narrow).await, 401, "revoked_token");
 }
 

@@ -90,6 +90,7 @@ fn mint(keys: &KeyRing, config: &Config) -> anyhow::Result<Zeroizing<String>> {
         issued_at: now,
         expires_at: UnixTime(now.0 + 3_600),
         not_before: None,
+        subject: None,
         explain: true,
         limit: None,
     })?;

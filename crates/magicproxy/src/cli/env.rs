@@ -1,23 +1,24 @@
 //! `env`: what makes a client speak to the proxy, as lines for a shell. The token itself is never printed: the lines read it.
 
-use std::path::PathBuf;
-
 use clap::Args;
+use magicproxy_core::UnverifiedToken;
 use serde_json::{Map, Value as Json, json};
 
-use super::token_file::TokenFile;
+use super::token_file::{self, TokenArgs};
 use crate::config::{Environment, nearest};
 use crate::failure::Failure;
-use crate::output::{self, harmless, note};
+use crate::output::{self, harmless};
 use crate::setup::Setup;
+use crate::setup::assignment::{Bearer, Wanted, assign};
 use crate::setup::clients::CLIENTS;
 use crate::setup::recipes;
 use crate::setup::shell::{Shell, TOKEN_VARIABLE, Writer};
 use crate::setup::table::Client;
-use crate::setup::target::{TargetArgs, Targets, absolute};
+use crate::setup::target::{TargetArgs, Targets};
 
 const EXAMPLES: &str = "Examples:\n  \
     eval \"$(magicproxy env pygithub --token-file job.token)\"\n  \
+    eval \"$(magicproxy env pygithub openai --token-file github=gh.token --token-file openai=llm.token)\"\n  \
     eval \"$(magicproxy env git --proxy https://proxy.example/git --token-file job.token)\"\n  \
     magicproxy env gh --socket /run/magicproxy.sock --shell fish --token-file job.token | source\n  \
     magicproxy env certbot --recipe";
@@ -25,14 +26,13 @@ const EXAMPLES: &str = "Examples:\n  \
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct EnvArgs {
-    /// The client; `--list` shows all
-    #[arg(required_unless_present = "list")]
-    client: Option<String>,
+    /// The client, or several; `--list` shows all, `any` is every other program
+    #[arg(required_unless_present = "list", value_name = "CLIENT")]
+    clients: Vec<String>,
     #[command(flatten)]
     target: TargetArgs,
-    /// File that holds the magic token; the lines read it [default: they read $MAGIC_TOKEN]
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    tokens: TokenArgs,
     /// The shell that reads the lines
     #[arg(long, value_enum, default_value_t)]
     shell: Shell,
@@ -40,10 +40,10 @@ pub(crate) struct EnvArgs {
     #[arg(long)]
     json: bool,
     /// List the clients
-    #[arg(long, conflicts_with = "client")]
+    #[arg(long, conflicts_with = "clients")]
     list: bool,
     /// Print the client's recipe: a page with examples, in Markdown
-    #[arg(long, conflicts_with_all = ["list", "json", "token_file"])]
+    #[arg(long, conflicts_with_all = ["list", "json", "files", "tokens"])]
     recipe: bool,
 }
 
@@ -52,46 +52,77 @@ pub(crate) fn run(args: EnvArgs, environment: &Environment) -> Result<(), Failur
     if args.list {
         return list(args.json);
     }
-    let client = client_named(args.client.as_deref().unwrap_or_default())?;
     if args.recipe {
+        return recipe(&args.clients);
+    }
+    let clients = args.clients.iter().map(|name| client_named(name)).collect::<Result<_, _>>()?;
+    let targets = Targets::gather(args.target, environment)?;
+    let tokens = args.tokens.read(environment)?;
+    if let Some(bearer) = tokens.bearers.iter().find(|bearer| bearer.file.is_none()) {
+        return Err(Failure::usage(format!("`{}`: the lines read a file, or $MAGIC_TOKEN where none is named", bearer.shown)));
+    }
+    let bearers = if tokens.bearers.is_empty() { of_variable(environment) } else { tokens.bearers };
+    let told = assign(&targets, &Wanted::These(clients), &bearers)?;
+    token_file::say(&told, &bearers, &tokens.files);
+    let mut first = 0;
+    let mut lines = Vec::new();
+    let mut json = Vec::new();
+    for told in &told {
+        let file = told.bearer.and_then(|at| bearers.get(at)?.file.as_deref());
+        let writer = Writer { shell: args.shell, token_file: file };
+        lines.extend(writer.lines(&told.setup, first));
+        json.push(to_json(&told.setup, writer));
+        first += told.setup.git_settings.len();
+    }
+    Ok(match (args.json, json.len()) {
+        (true, 1) => output::print_json(&json.remove(0)),
+        (true, _) => output::print_json(&Json::from(json)),
+        (false, _) => output::print(&lines.join("\n")),
+    }?)
+}
+
+/// Prints the pages of these clients.
+fn recipe(names: &[String]) -> Result<(), Failure> {
+    for name in names {
+        let client = client_named(name)?;
         let page = recipes::of(client.name);
         let page = page.ok_or_else(|| Failure::usage(format!("there is no recipe for `{}`", client.name)))?;
-        return Ok(output::print(page.trim_end())?);
-    }
-    let token_file = args.token_file.as_deref().map(|path| absolute(path, "--token-file")).transpose()?;
-    let (target, way) = Targets::gather(args.target, environment)?.choose(client)?;
-    let checked = args.token_file.as_deref().map(TokenFile::read).transpose()?;
-    let warnings = checked.map(|file| file.warnings).unwrap_or_default();
-    warnings.into_iter().chain(target.exposure()).for_each(|warning| note(&format!("warning: {warning}")));
-    let setup = Setup::new(client, way, &target, token_file.as_deref());
-    let writer = Writer { shell: args.shell, token_file: token_file.as_deref() };
-    if args.json {
-        output::print_json(&to_json(&setup, writer))?;
-    } else {
-        output::print(&writer.lines(&setup).join("\n"))?;
+        output::print(page.trim_end())?;
     }
     Ok(())
+}
+
+/// What the variable holds that the lines read where no file is named, so far as it holds a token already.
+fn of_variable(environment: &Environment) -> Vec<Bearer> {
+    let shown = format!("${TOKEN_VARIABLE}");
+    let token = environment.var(TOKEN_VARIABLE).filter(|token| UnverifiedToken::parse(token).is_ok());
+    let bearer = token.map(|token| {
+        let claims = UnverifiedToken::parse(token).ok().and_then(|token| token.claims_for_display()).unwrap_or_default();
+        Bearer { name: None, shown, audience: token_file::audience(token, &claims), file: None }
+    });
+    bearer.into_iter().collect()
 }
 
 /// The client of this name, or what could have been meant.
 pub(super) fn client_named(name: &str) -> Result<&'static Client, Failure> {
     Client::named(name).ok_or_else(|| {
-        let known = CLIENTS.iter().map(|client| client.name);
+        let known = CLIENTS.iter().chain([Client::any()]).map(|client| client.name);
         let meant = nearest(name, known).map_or_else(all_clients, |meant| format!("did you mean `{meant}`?"));
         Failure::usage(format!("unknown client `{}`: {meant}", harmless(name)))
     })
 }
 
 fn all_clients() -> String {
-    let names: Vec<&str> = CLIENTS.iter().map(|client| client.name).collect();
+    let names: Vec<&str> = CLIENTS.iter().chain([Client::any()]).map(|client| client.name).collect();
     format!("expected one of {}", names.join(", "))
 }
 
 fn list(as_json: bool) -> Result<(), Failure> {
     let entry = |client: &Client| json!({"client": client.name, "about": client.about, "presets": client.presets()});
-    let lines = CLIENTS.iter().map(|client| format!("{:<20} {}", client.name, client.about));
+    let all = || CLIENTS.iter().chain([Client::any()]);
+    let lines = all().map(|client| format!("{:<20} {}", client.name, client.about));
     Ok(match as_json {
-        true => output::print_json(&CLIENTS.iter().map(entry).collect()),
+        true => output::print_json(&all().map(entry).collect()),
         false => output::print(&lines.collect::<Vec<_>>().join("\n")),
     }?)
 }
@@ -107,6 +138,7 @@ fn to_json(setup: &Setup, writer: Writer<'_>) -> Json {
         "token": {"placeholder": format!("${TOKEN_VARIABLE}"), "file": writer.token_file},
         "variables": variables.collect::<Map<_, _>>(),
         "unset": setup.removed,
+        "arguments": setup.arguments,
         "commands": setup.commands.iter().map(|words| writer.command(words)).collect::<Vec<_>>(),
         "files": files.collect::<Vec<_>>(),
         "usage": setup.usage,

@@ -33,7 +33,7 @@ use crate::wire;
 pub(crate) struct ExplainArgs {
     #[command(flatten)]
     settings: SettingsArgs,
-    /// The token; `-` reads standard input, `@FILE` a file
+    /// The token: `@FILE`, `-` for standard input, `env:NAME`, or itself
     token: String,
     /// The method, in upper case
     method: String,
@@ -58,7 +58,7 @@ pub(crate) struct ExplainArgs {
 
 /// Prints the decision; exit code 3 for a refusal.
 pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Failure> {
-    let token = secret::from_argument(&args.token)?;
+    let token = secret::from_argument(&args.token, environment)?;
     let config = Config::load(args.settings.into_flags(), environment)?;
     let root = args.proxy.as_deref().and_then(|proxy| below(&args.url, proxy.trim_end_matches('/')));
     // A proxy that is asked places the request itself.

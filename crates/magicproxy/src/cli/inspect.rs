@@ -3,18 +3,18 @@
 
 mod chain;
 
-use std::fmt::Write as _;
-use std::path::PathBuf;
-
 use anyhow::Context as _;
-use clap::{ArgGroup, Args};
+use clap::Args;
+use magicproxy_core::token::LEEWAY_SECONDS;
 use magicproxy_core::{ChainId, UnixTime, UnverifiedToken, VerifyError};
 use magicproxy_proxy::clock;
 use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
 
 use self::chain::Chain;
+use super::given::GivenToken;
 use super::revoke::effect::reaching;
-use super::{SettingsArgs, secret, time};
+use super::{SettingsArgs, time};
 use crate::config::{Config, Environment};
 use crate::failure::Failure;
 use crate::keystore::Keys;
@@ -22,19 +22,11 @@ use crate::output::{self, harmless, remark};
 use crate::revocations::RevocationFile;
 
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("source").required(true))]
 pub(crate) struct InspectArgs {
     #[command(flatten)]
     settings: SettingsArgs,
-    /// The token; `-` reads standard input, `@FILE` a file
-    #[arg(group = "source")]
-    token: Option<String>,
-    /// File that holds the token; `-` is standard input
-    #[arg(long, value_name = "FILE", group = "source")]
-    token_file: Option<PathBuf>,
-    /// Environment variable that holds the token
-    #[arg(long, value_name = "NAME", group = "source")]
-    token_env: Option<String>,
+    #[command(flatten)]
+    given: GivenToken,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -42,21 +34,20 @@ pub(crate) struct InspectArgs {
 
 /// Prints what the token says.
 pub(crate) fn run(args: InspectArgs, environment: &Environment) -> Result<(), Failure> {
-    let token = match (&args.token, &args.token_file, &args.token_env) {
-        (Some(argument), _, _) => secret::from_argument(argument)?,
-        (None, Some(path), _) => secret::from_file(path)?,
-        (None, None, name) => secret::from_variable(name.as_deref().unwrap_or_default(), environment)?,
-    };
+    let token = args.given.read(environment)?;
     let claims = Claims::of(&token)?;
     let config = Config::load(args.settings.into_flags(), environment)?;
     config.unchecked().iter().for_each(|line| remark(line));
-    let standing = Standing::of(&token, &config)?.unless_revoked(&token, &config)?;
+    let standing = Standing::of(&token, &claims, &config)?.unless_revoked(&token, &config)?;
     if args.json {
         output::print_json(&claims.to_json(&standing))?;
     } else {
         output::print(&claims.describe(&standing, clock::now()))?;
     }
-    Ok(())
+    match standing.accepted {
+        Some(false) => Err(Failure::NotAccepted),
+        Some(true) | None => Ok(()),
+    }
 }
 
 /// What a token says of itself. Nothing of it is proved.
@@ -73,19 +64,22 @@ pub(super) struct Claims {
 #[derive(Debug)]
 pub(super) struct Standing {
     signature: &'static str,
-    /// Why the proxy would not accept it, if so.
+    /// Would a proxy with these keys and this configuration accept it? Nobody knows, without a key.
+    accepted: Option<bool>,
+    /// Why the proxy would not accept it, or why nobody knows.
     pub(super) refused: Option<String>,
 }
 
 impl Standing {
-    fn of(token: &str, config: &Config) -> Result<Self, Failure> {
-        match config.keys.open_if_there()? {
-            Some(keys) => Self::by(&keys, token, config),
-            None => {
-                let refused = format!("there is no key at `{}` to check it with", config.keys.files.private.display());
-                Ok(Self { signature: "not checked", refused: Some(refused) })
-            }
+    fn of(token: &str, claims: &Claims, config: &Config) -> Result<Self, Failure> {
+        if let Some(keys) = config.keys.open_if_there()? {
+            return Self::by(&keys, token, config);
         }
+        if claims.end().is_some_and(|end| is_over(end, clock::now())) {
+            return Ok(Self::refused("not checked", VerifyError::Expired.to_string()));
+        }
+        let reason = format!("there is no key at `{}` to check it with", config.keys.files.private.display());
+        Ok(Self { signature: "not checked", accepted: None, refused: Some(reason) })
     }
 
     /// By these keys.
@@ -96,8 +90,11 @@ impl Standing {
         // The rules of a token for another upstream are read as those of any.
         let upstream = named.as_ref().ok().copied().or_else(|| config.upstreams.first().map(|upstream| &**upstream));
         let upstream = upstream.context("the configuration has no upstream")?;
-        Ok(match keys.ring.verify(token, &Config::verify_context(upstream, clock::now())) {
-            Ok(_) => Self { signature: "valid", refused: named.err() },
+        let now = clock::now();
+        Ok(match keys.ring.verify(token, &Config::verify_context(upstream, now)) {
+            // A caveat may have ended it.
+            Ok(token) if is_over(token.expires_at(), now) => Self::refused("valid", VerifyError::Expired.to_string()),
+            Ok(_) => named.err().map_or_else(Self::accepted, |reason| Self::refused("valid", reason)),
             Err(error) => {
                 let signature = match &error {
                     VerifyError::UnknownKey(_) | VerifyError::RetiredKey | VerifyError::Version(_) => "not checked",
@@ -110,10 +107,32 @@ impl Standing {
                     | VerifyError::Header => "not valid",
                     _ => "valid",
                 };
-                Self { signature, refused: Some(error.to_string()) }
+                Self::refused(signature, error.to_string())
             }
         })
     }
+
+    fn accepted() -> Self {
+        Self { signature: "valid", accepted: Some(true), refused: None }
+    }
+
+    fn refused(signature: &'static str, reason: String) -> Self {
+        Self { signature, accepted: Some(false), refused: Some(reason) }
+    }
+
+    /// In words.
+    fn describe(&self) -> String {
+        let word = match self.accepted {
+            Some(true) => "yes",
+            Some(false) => "no",
+            None => "not checked",
+        };
+        self.refused.as_ref().map_or_else(|| word.to_owned(), |reason| format!("{word}: {}", harmless(reason)))
+    }
+}
+
+fn is_over(end: UnixTime, now: UnixTime) -> bool {
+    now.0 >= end.0.saturating_add(LEEWAY_SECONDS)
 }
 
 impl Standing {
@@ -122,7 +141,7 @@ impl Standing {
         let Some(file) = config.revocations.file.clone().filter(|_| self.refused.is_none()) else { return Ok(self) };
         let known = RevocationFile(file).read()?;
         let refused = reaching(token, &known, clock::now()).first().map(|revoked| format!("revoked, `{}`", revoked.name()));
-        Ok(Self { refused, ..self })
+        Ok(refused.map_or(self, |reason| Self::refused("valid", reason)))
     }
 }
 
@@ -191,7 +210,27 @@ impl Claims {
             1 => ", less what its caveat takes".to_owned(),
             count => format!(", less what its {count} caveats take"),
         };
-        format!("minted {id}: {expiry}, {allows}{narrowed}")
+        let upstream = self.text("aud").map(|name| format!(", for `{name}`")).unwrap_or_default();
+        let sub = self.text("sub").map(|name| format!(", held by {name}")).unwrap_or_default();
+        format!("minted {id}: {expiry}{upstream}{sub}, {allows}{narrowed}")
+    }
+
+    /// What is said of a token that was just made, for machines.
+    pub(super) fn to_made_json(&self) -> Map<String, Value> {
+        let claim = |name: &str| self.members.get(name).cloned().unwrap_or_default();
+        let members = [
+            ("version", json!(self.version)),
+            ("jti", claim("jti")),
+            ("chain", json!(self.chain_id.map(|chain| format!("chain:{chain}")))),
+            ("kid", json!(self.kid)),
+            ("exp", json!(self.end().map(|end| end.0))),
+            ("aud", claim("aud")),
+            ("sub", claim("sub")),
+            ("rules", claim("allowed")),
+            ("scopes", claim("scopes")),
+            ("caveats", self.chain.to_json()),
+        ];
+        members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     fn describe(&self, standing: &Standing, now: UnixTime) -> String {
@@ -201,11 +240,11 @@ impl Claims {
             let _ = writeln!(text, "{name:<10} {value}");
         };
         let moment = |time: UnixTime| format!("{} ({})", time::date(time), time::distance(time, now));
+        line("accepted", &standing.describe());
         line("id", &self.text("jti").unwrap_or_else(|| "(none)".to_owned()));
         if let Some(chain) = self.chain_id {
             line("chain", &format!("chain:{chain}"));
         }
-        line("accepted", &standing.refused.as_ref().map_or_else(|| "yes".to_owned(), |reason| format!("no: {reason}")));
         line("signature", standing.signature);
         line("version", self.version);
         line("key", self.kid.as_deref().unwrap_or("(not named)"));
@@ -237,7 +276,7 @@ impl Claims {
             "id": claim("jti"),
             "chain": self.chain_id.map(|chain| chain.to_string()),
             "kid": self.kid,
-            "accepted": standing.refused.is_none(),
+            "accepted": standing.accepted,
             "reason": standing.refused,
             "signature": standing.signature.replace(' ', "_"),
             "upstream": claim("aud"),

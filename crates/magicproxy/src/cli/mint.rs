@@ -13,18 +13,19 @@ use http::Request;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use magicproxy_core::limit::Limit;
-use magicproxy_core::{KnownNames, MintLimits, MintOrder, RawRule};
+use magicproxy_core::{KnownNames, Label, MintLimits, MintOrder, RawRule};
 use magicproxy_proxy::clock;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::asking::AskingArgs;
 use super::inspect::Claims;
-use super::{SettingsArgs, secret};
+use super::made::MadeArgs;
+use super::{SettingsArgs, narrow, secret};
 use crate::client::Peer;
 use crate::config::{Config, Environment, parse_duration};
 use crate::failure::Failure;
-use crate::output::{self, harmless, remark};
+use crate::output::{harmless, remark};
 use crate::wire;
 
 #[derive(Debug, Args)]
@@ -62,27 +63,41 @@ pub(crate) struct MintArgs {
     /// How many requests there may be with it: `requests=100/1h`, `total=3` or `concurrent=2`; such a token needs a proxy with a store
     #[arg(long, value_name = "LIMIT")]
     limit: Option<Limit>,
+    /// Whom the token is for, as the proxy's log shows it
+    #[arg(long, value_name = "LABEL")]
+    sub: Option<String>,
     #[command(flatten)]
     sealed: sealed::SealedArgs,
     #[command(flatten)]
     asking: AskingArgs,
+    #[command(flatten)]
+    made: MadeArgs,
 }
 
 /// Mints, and prints the token.
 pub(crate) fn run(args: MintArgs, environment: &Environment) -> Result<(), Failure> {
-    let order = order(&args, environment)?;
+    args.made.check()?;
+    let Ordered { order, faults } = order(&args, environment)?;
+    let made = args.made;
     let token = match (&args.proxy, &args.to) {
-        (_, Some(to)) => sealed::mint(&sealed::Sealing { to, args: &args.sealed, asking: &args.asking }, order, environment)?,
+        (_, Some(to)) => {
+            let sealing = sealed::Sealing { to, args: &args.sealed, asking: &args.asking };
+            sealed::mint(&sealing, Ordered { order, faults }, environment)?
+        }
+        _ if !faults.is_empty() => return Err(Failure::Usage(faults)),
         (Some(url), None) => at_proxy(&args.asking.peer_for_secrets(url)?, &order)?,
         (None, None) => offline(order, Config::load(args.settings.into_flags(), environment)?)?,
     };
-    output::print(&token)?;
-    let claims = Claims::of(&token)?;
-    remark(&claims.summary(claims.issued_at()));
-    Ok(())
+    made.give(&token, Claims::of(&token)?.issued_at())
 }
 
-fn order(args: &MintArgs, environment: &Environment) -> Result<MintOrder, Failure> {
+/// An order, and what is wrong with it so far.
+struct Ordered {
+    order: MintOrder,
+    faults: Vec<String>,
+}
+
+fn order(args: &MintArgs, environment: &Environment) -> Result<Ordered, Failure> {
     let credential = match (&args.credential_file, &args.credential_env) {
         (Some(path), _) => secret::from_file(path).context("credential")?,
         (None, name) => secret::from_variable(name.as_deref().unwrap_or_default(), environment).context("credential")?,
@@ -99,10 +114,13 @@ fn order(args: &MintArgs, environment: &Environment) -> Result<MintOrder, Failur
     let expires_in = expires_in.map_err(|expected| {
         faults.push(format!("--expires-in `{}`: {expected}", args.expires_in.as_deref().unwrap_or_default()));
     });
-    if !faults.is_empty() {
-        return Err(Failure::Usage(faults));
-    }
-    Ok(MintOrder {
+    let sub = args
+        .sub
+        .as_deref()
+        .map(|text| Label::parse(text).ok_or_else(|| faults.push(format!("--sub `{}`: {}", harmless(text), narrow::LABEL))));
+    let sub = sub.transpose().ok().flatten();
+    let order = MintOrder {
+        sub,
         limit: args.limit,
         token: credential,
         allowed: (!rules.is_empty()).then_some(rules),
@@ -111,7 +129,8 @@ fn order(args: &MintArgs, environment: &Environment) -> Result<MintOrder, Failur
         expires_in: expires_in.ok().flatten().map(|duration| duration.as_secs()),
         aud: args.aud.clone(),
         explain: args.explain,
-    })
+    };
+    Ok(Ordered { order, faults })
 }
 
 /// The object form of a rule begins with `{`, which no method does.
@@ -138,6 +157,7 @@ fn offline(order: MintOrder, config: Config) -> Result<Zeroizing<String>, Failur
         default_lifetime: config.minting.default_lifetime,
         // What the proxy would not accept is not minted.
         max_lifetime: config.minting.max_lifetime.min(accepted),
+        require_sub: upstream.acceptance.require_sub,
     };
     let request = order.check(&limits, clock::now());
     let request = request.map_err(|faults| Failure::Usage(faults.iter().map(ToString::to_string).collect()))?;
@@ -162,6 +182,7 @@ fn to_json(order: &MintOrder) -> Result<Vec<u8>, Failure> {
         put("scopes", order.scopes.as_ref().map(|names| json!(names)));
         put("expires_in", order.expires_in.map(Value::from));
         put("aud", order.aud.as_ref().map(|name| json!(name)));
+        put("sub", order.sub.as_ref().map(|label| json!(label)));
         put("limit", order.limit.map(|limit| json!(limit)));
         put("explain", order.explain.then_some(Value::Bool(true)));
     }

@@ -1,9 +1,7 @@
 //! `narrow`: a weaker token of one that somebody holds. Version 2 needs nothing but the token, version 1 its proxy.
 
-use std::path::PathBuf;
-
 use anyhow::Context as _;
-use clap::{ArgGroup, Args};
+use clap::Args;
 use http::Request;
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -17,28 +15,23 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::asking::AskingArgs;
-use super::inspect::Claims;
-use super::{mint, secret};
+use super::given::GivenToken;
+use super::made::MadeArgs;
+use super::mint;
 use crate::client::Peer;
 use crate::config::{Environment, parse_duration};
 use crate::failure::Failure;
-use crate::output::{self, harmless, note, remark};
+use crate::output::{harmless, note};
 use crate::wire;
 
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("source").required(true))]
 pub(crate) struct NarrowArgs {
-    /// The token; `-` reads standard input, `@FILE` a file
-    #[arg(group = "source")]
-    token: Option<String>,
-    /// File that holds the token; `-` is standard input
-    #[arg(long, value_name = "FILE", group = "source")]
-    token_file: Option<PathBuf>,
-    /// Environment variable that holds the token
-    #[arg(long, value_name = "NAME", group = "source")]
-    token_env: Option<String>,
+    #[command(flatten)]
+    given: GivenToken,
     #[command(flatten)]
     caveat: CaveatArgs,
+    #[command(flatten)]
+    made: MadeArgs,
     /// Have this proxy do it: what a token of version 1 needs
     #[arg(long, value_name = "URL", group = "asked")]
     proxy: Option<String>,
@@ -74,11 +67,8 @@ struct CaveatArgs {
 
 /// Narrows, and prints the token.
 pub(crate) fn run(args: &NarrowArgs, environment: &Environment) -> Result<(), Failure> {
-    let token = match (&args.token, &args.token_file, &args.token_env) {
-        (Some(argument), _, _) => secret::from_argument(argument)?,
-        (None, Some(path), _) => secret::from_file(path)?,
-        (None, None, name) => secret::from_variable(name.as_deref().unwrap_or_default(), environment)?,
-    };
+    args.made.check()?;
+    let token = args.given.read(environment)?;
     let now = clock::now();
     let caveat = args.caveat.caveat(now).map_err(Failure::Usage)?;
     let parsed = UnverifiedToken::parse(&token).context("token")?;
@@ -98,12 +88,10 @@ pub(crate) fn run(args: &NarrowArgs, environment: &Environment) -> Result<(), Fa
             return Err(Failure::usage("only its proxy can narrow a token of version 1: name it (--proxy URL)"));
         }
     };
-    output::print(&narrowed)?;
     if caveat.limit.is_some() && matches!(&parsed, UnverifiedToken::V2(token) if !token.names_minter()) {
         note(NEEDS_MINTER);
     }
-    remark(&Claims::of(&narrowed)?.summary(now));
-    Ok(())
+    args.made.give(&narrowed, now)
 }
 
 impl CaveatArgs {

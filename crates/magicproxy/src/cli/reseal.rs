@@ -1,34 +1,27 @@
 //! `reseal`: a token of a retired key becomes one of the active key, and nobody sees its credential.
 
-use std::path::PathBuf;
-
 use anyhow::Context as _;
-use clap::{ArgGroup, Args};
+use clap::Args;
 use hyper::body::Bytes;
 use magicproxy_core::{RuleCompiler, UnverifiedToken};
 use magicproxy_proxy::clock;
 
 use super::asking::AskingArgs;
-use super::inspect::Claims;
-use super::{SettingsArgs, narrow, secret};
+use super::given::GivenToken;
+use super::made::MadeArgs;
+use super::{SettingsArgs, narrow};
 use crate::config::{Config, Environment};
 use crate::failure::Failure;
-use crate::output::{self, remark};
+use crate::output::remark;
 
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("source").required(true))]
 pub(crate) struct ResealArgs {
     #[command(flatten)]
     settings: SettingsArgs,
-    /// The token; `-` reads standard input, `@FILE` a file
-    #[arg(group = "source")]
-    token: Option<String>,
-    /// File that holds the token; `-` is standard input
-    #[arg(long, value_name = "FILE", group = "source")]
-    token_file: Option<PathBuf>,
-    /// Environment variable that holds the token
-    #[arg(long, value_name = "NAME", group = "source")]
-    token_env: Option<String>,
+    #[command(flatten)]
+    given: GivenToken,
+    #[command(flatten)]
+    made: MadeArgs,
     /// Have a running proxy do it instead of the private keys at hand
     #[arg(long, value_name = "URL", group = "asked")]
     proxy: Option<String>,
@@ -38,11 +31,8 @@ pub(crate) struct ResealArgs {
 
 /// Reseals, and prints the token.
 pub(crate) fn run(args: ResealArgs, environment: &Environment) -> Result<(), Failure> {
-    let token = match (&args.token, &args.token_file, &args.token_env) {
-        (Some(argument), _, _) => secret::from_argument(argument)?,
-        (None, Some(path), _) => secret::from_file(path)?,
-        (None, None, name) => secret::from_variable(name.as_deref().unwrap_or_default(), environment)?,
-    };
+    args.made.check()?;
+    let token = args.given.read(environment)?;
     let resealed = match &args.proxy {
         Some(url) => {
             let peer = args.asking.peer_for_secrets(url)?;
@@ -59,7 +49,5 @@ pub(crate) fn run(args: ResealArgs, environment: &Environment) -> Result<(), Fai
                 .context("token")?
         }
     };
-    output::print(&resealed)?;
-    remark(&Claims::of(&resealed)?.summary(clock::now()));
-    Ok(())
+    args.made.give(&resealed, clock::now())
 }

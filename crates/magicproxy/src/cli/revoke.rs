@@ -50,7 +50,7 @@ pub(crate) struct RevokeArgs {
     /// Ids with their kind: `chain:HEX`, `jti:ID`, `owner:HEX`, `kid:KID`, `before:TIME`
     #[arg(value_name = "KIND:ID")]
     ids: Vec<String>,
-    /// A token and all that were narrowed from it: `@FILE`, or `-` for standard input; repeatable
+    /// A token and all that were narrowed from it: `@FILE`, `-` for standard input, `env:NAME`; repeatable
     #[arg(long = "token", value_name = "@FILE")]
     tokens: Vec<String>,
     /// With --token, jti: or owner: - the token that was minted and everything that was ever narrowed from it
@@ -97,7 +97,7 @@ impl RevokeArgs {
 
 /// Changes the list, or prints it.
 pub(crate) fn run(args: RevokeArgs, environment: &Environment) -> Result<(), Failure> {
-    let all = named::all(&args)?;
+    let all = named::all(&args, environment)?;
     if all.is_empty() && !args.list && !args.repair {
         return Err(Failure::usage("what is to be revoked? `chain:HEX`, --token @FILE, --key or --before; or --list"));
     }

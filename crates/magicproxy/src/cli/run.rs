@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context as _;
@@ -13,14 +13,14 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::env::client_named;
-use super::token_file::TokenFile;
+use super::token_file::{self, TokenArgs, TokenFile};
 use crate::config::Environment;
 use crate::failure::{Failure, reason};
 use crate::output::{harmless, note};
-use crate::setup::clients::CLIENTS;
+use crate::setup::SettingsFolder;
+use crate::setup::assignment::{Told, Wanted, assign};
 use crate::setup::table::Client;
-use crate::setup::target::{Target, TargetArgs, Targets, absolute};
-use crate::setup::{SettingsFolder, Setup};
+use crate::setup::target::{TargetArgs, Targets};
 
 /// Stands for every client that can be told without contradicting another.
 const ALL: &str = "all";
@@ -28,15 +28,16 @@ const ALL: &str = "all";
 const EXAMPLES: &str = "Examples:\n  \
     magicproxy run --token-file job.token -- git clone https://github.com/acme/tool.git\n  \
     magicproxy run --token-file job.token --client pygithub -- python job.py\n  \
+    magicproxy run --token-file github=gh.token --token-file anthropic=llm.token -- claude\n  \
     magicproxy run --token-file job.token --client all -- make release";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RunArgs {
-    /// File that holds the magic token
-    #[arg(long, value_name = "FILE")]
-    token_file: PathBuf,
-    /// What the program is, or uses: a client of `magicproxy env --list`, or `all`; repeatable [default: by its name]
+    #[command(flatten)]
+    tokens: TokenArgs,
+    /// What the program is, or uses: a client of `magicproxy env --list`, or `all`; repeatable
+    /// [default: by its name, and by what most clients of an API read]
     #[arg(long = "client", value_name = "NAME")]
     clients: Vec<String>,
     #[command(flatten)]
@@ -52,21 +53,20 @@ pub(crate) struct RunArgs {
 /// Becomes the program.
 pub(crate) fn run(args: RunArgs, environment: &Environment) -> Result<(), Failure> {
     let (program, arguments) = args.command.split_first().ok_or_else(|| Failure::usage("there is no command"))?;
-    let path = absolute(&args.token_file, "--token-file")?;
-    // What is read but once, such as a pipe, cannot be named to the program.
-    let lasting = args.token_file.is_file().then_some(path.as_str());
-    let wanted = Wanted::of(&args.clients, Path::new(program))?;
+    if args.tokens.is_empty() {
+        return Err(Failure::usage("there is no token: name one with --token-file FILE"));
+    }
+    let wanted = wanted(&args.clients, Path::new(program))?;
     let targets = Targets::gather(args.target, environment)?;
-    let setups = wanted.setups(&targets, lasting)?;
-    let token = TokenFile::read(&args.token_file)?;
-    let exposures: BTreeSet<String> = setups.iter().filter_map(|(_, target)| target.exposure()).collect();
-    token.warnings.iter().chain(&exposures).for_each(|warning| note(&format!("warning: {warning}")));
-    let changes = Changes::of(&setups, &token.token, environment)?;
+    let tokens = args.tokens.read(environment)?;
+    let told = assign(&targets, &wanted, &tokens.bearers)?;
+    token_file::say(&told, &tokens.bearers, &tokens.files);
+    let changes = Changes::of(&told, &tokens.files, environment)?;
     if args.verbose {
         changes.describe(environment).iter().for_each(|line| note(line));
     }
     let mut command = Command::new(program);
-    command.args(arguments);
+    command.args(first_arguments(&told, &wanted)).args(arguments);
     changes.removed.iter().for_each(|name| {
         command.env_remove(name);
     });
@@ -76,68 +76,30 @@ pub(crate) fn run(args: RunArgs, environment: &Environment) -> Result<(), Failur
     become_program(command, &program.to_string_lossy())
 }
 
-/// The clients to tell.
-enum Wanted {
-    /// All of these, or none.
-    These(Vec<&'static Client>),
-    /// As many as can be told.
-    All,
+/// What the program is, or is to be told as.
+fn wanted(names: &[String], program: &Path) -> Result<Wanted, Failure> {
+    if names.iter().any(|name| name == ALL) {
+        return Ok(Wanted::All);
+    }
+    if !names.is_empty() {
+        return names.iter().map(|name| client_named(name)).collect::<Result<_, _>>().map(Wanted::These);
+    }
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    Ok(Wanted::Program(Client::of_program(name.strip_suffix(".exe").unwrap_or(&name))))
 }
 
-impl Wanted {
-    fn of(names: &[String], program: &Path) -> Result<Self, Failure> {
-        if names.iter().any(|name| name == ALL) {
-            return Ok(Self::All);
-        }
-        if !names.is_empty() {
-            return names.iter().map(|name| client_named(name)).collect::<Result<_, _>>().map(Self::These);
-        }
-        let name = program.file_name().unwrap_or_default().to_string_lossy();
-        let name = name.strip_suffix(".exe").unwrap_or(&name);
-        Client::of_program(name).map(|client| Self::These(vec![client])).ok_or_else(|| {
-            Failure::usage(format!(
-                "`{}` is no client that is known by its name: say with --client what it uses (`magicproxy env --list`)",
-                harmless(name)
-            ))
-        })
-    }
-
-    fn setups(&self, targets: &Targets, token_file: Option<&str>) -> Result<Vec<(Setup, Target)>, Failure> {
-        let setup = |client: &'static Client| -> Result<(Setup, Target), Failure> {
-            let (target, way) = targets.choose(client)?;
-            Ok((Setup::new(client, way, &target, token_file), target))
-        };
-        match self {
-            Self::These(clients) => clients.iter().copied().map(setup).collect(),
-            Self::All => {
-                let told = CLIENTS.iter().filter_map(|client| setup(client).ok());
-                // Who has the files that some of them need is nobody's question here.
-                let told = told.map(|(setup, target)| (Setup { files: Vec::new(), ..setup }, target));
-                let told = without_contradictions(told.collect());
-                if told.is_empty() {
-                    return Err(Failure::usage("no client can be told: say which upstream with --upstream, or name a --client"));
-                }
-                Ok(told)
+/// The arguments that tell a program what no variable can. Where another program starts it, they are its caller's affair.
+fn first_arguments<'t>(told: &'t [Told], wanted: &Wanted) -> Vec<&'t str> {
+    let mut all = Vec::new();
+    for setup in told.iter().map(|told| &told.setup).filter(|setup| !setup.arguments.is_empty()) {
+        match wanted {
+            Wanted::Program(Some(client)) if client.name == setup.client.name => {
+                all.extend(setup.arguments.iter().map(String::as_str));
             }
+            _ => note(&format!("note: {0} needs arguments besides: see `magicproxy env {0}`", setup.client.name)),
         }
     }
-}
-
-/// Only those clients none of whose variables has another value for one before.
-fn without_contradictions(setups: Vec<(Setup, Target)>) -> Vec<(Setup, Target)> {
-    let mut told: Vec<(Setup, Target)> = Vec::new();
-    for (setup, target) in setups {
-        if told.iter().all(|(earlier, _)| contradiction(earlier, &setup).is_none()) {
-            told.push((setup, target));
-        }
-    }
-    told
-}
-
-/// A variable that two clients want to have two values.
-fn contradiction(left: &Setup, right: &Setup) -> Option<&'static str> {
-    let other = |name: &str| left.variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
-    right.variables.iter().find(|(name, value)| other(name).is_some_and(|other| other != value)).map(|(name, _)| *name)
+    all
 }
 
 /// What becomes of the environment.
@@ -147,16 +109,12 @@ struct Changes {
 }
 
 impl Changes {
-    fn of(setups: &[(Setup, Target)], token: &str, environment: &Environment) -> Result<Self, Failure> {
+    fn of(all: &[Told], files: &[TokenFile], environment: &Environment) -> Result<Self, Failure> {
         let mut changes = Self { set: BTreeMap::new(), removed: BTreeSet::new() };
         // Settings of git that its caller gives stay, and ours come after them.
         let mut git_settings = environment.var("GIT_CONFIG_COUNT").and_then(|count| count.parse().ok()).unwrap_or(0);
-        for (index, (setup, _)) in setups.iter().enumerate() {
-            let earlier = setups.iter().take(index).find_map(|(earlier, _)| Some((earlier, contradiction(earlier, setup)?)));
-            if let Some((earlier, name)) = earlier {
-                let (one, other) = (earlier.client.name, setup.client.name);
-                return Err(Failure::usage(format!("`{one}` and `{other}` want two values for {name}: run them apart")));
-            }
+        for Told { setup, bearer, .. } in all {
+            let token = bearer.and_then(|at| files.get(at)).map_or("", |file| file.token.as_str());
             let filled = setup.numbered(git_settings).into_iter().map(|(name, value)| (name, value.with_token(token)));
             changes.set.extend(filled);
             git_settings += setup.git_settings.len();
@@ -169,7 +127,7 @@ impl Changes {
                 note(&format!("note: {0} needs `{name}` besides: see `magicproxy env {0}`", setup.client.name));
             });
         }
-        changes.set.extend(around_other_proxies(setups, environment));
+        changes.set.extend(around_other_proxies(all, environment));
         changes.removed.retain(|name| !changes.set.contains_key(*name));
         Ok(changes)
     }
@@ -186,9 +144,9 @@ impl Changes {
 }
 
 /// A proxy on this machine is no business of the one that leads to the internet: its token must not go there.
-fn around_other_proxies(setups: &[(Setup, Target)], environment: &Environment) -> Vec<(String, Zeroizing<String>)> {
+fn around_other_proxies(told: &[Told], environment: &Environment) -> Vec<(String, Zeroizing<String>)> {
     let others = ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
-    let hosts: BTreeSet<&str> = setups.iter().filter_map(|(_, target)| target.loopback()).collect();
+    let hosts: BTreeSet<&str> = told.iter().filter_map(|told| told.target.loopback()).collect();
     if hosts.is_empty() || others.iter().all(|name| environment.var(name).is_none()) {
         return Vec::new();
     }

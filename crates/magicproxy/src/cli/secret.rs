@@ -1,13 +1,15 @@
 //! Reading secrets: from a file, from standard input, from a named environment variable. Never from an argument, except
-//! that `explain TOKEN` takes a token, which is its holder's own.
+//! that commands which look at a token, or narrow it, take it there as well: it is its holder's own.
 
 use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use magicproxy_core::UnverifiedToken;
 use zeroize::Zeroizing;
 
 use crate::config::Environment;
+use crate::output::harmless;
 
 /// Longer than any credential and any token.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -32,12 +34,25 @@ pub(super) fn from_variable(name: &str, environment: &Environment) -> anyhow::Re
     Ok(trimmed(value))
 }
 
-/// A token as an argument gives it: itself, `-` for standard input, `@FILE`.
-pub(super) fn from_argument(argument: &str) -> anyhow::Result<Zeroizing<String>> {
-    match argument.strip_prefix('@') {
-        Some(path) => from_file(Path::new(path)),
-        None if argument == "-" => from_file(Path::new("-")),
-        None => Ok(Zeroizing::new(argument.to_owned())),
+/// A token as an argument gives it: `@FILE`, `-` for standard input, `env:NAME`, or itself.
+pub(super) fn from_argument(argument: &str, environment: &Environment) -> anyhow::Result<Zeroizing<String>> {
+    if let Some(token) = from_reference(argument, environment) {
+        return token.context("token");
+    }
+    // What is no token is not shown, for it could be a credential; a file's name is shown.
+    if UnverifiedToken::parse(argument).is_err() && Path::new(argument).is_file() {
+        bail!("token: `{0}` is a file: `@{0}` reads it", harmless(argument));
+    }
+    Ok(Zeroizing::new(argument.to_owned()))
+}
+
+/// What `@FILE`, `-` or `env:NAME` refers to; nothing, where the text is none of them.
+pub(super) fn from_reference(text: &str, environment: &Environment) -> Option<anyhow::Result<Zeroizing<String>>> {
+    match (text.strip_prefix('@'), text.strip_prefix("env:")) {
+        (Some(path), _) => Some(from_file(Path::new(path))),
+        (None, Some(name)) => Some(from_variable(name, environment)),
+        (None, None) if text == "-" => Some(from_file(Path::new("-"))),
+        (None, None) => None,
     }
 }
 

@@ -1,17 +1,131 @@
 //! The file that holds a magic token: read, checked for its form, and for who else may read it.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use clap::Args;
 use magicproxy_core::{UnixTime, UnverifiedToken};
 use magicproxy_proxy::clock;
 use zeroize::Zeroizing;
 
 use super::{secret, time};
+use crate::config::Environment;
+use crate::failure::Failure;
+use crate::output::{harmless, note, remark};
+use crate::setup::assignment::{Bearer, Told};
+use crate::setup::target::{absolute, split_name};
+
+/// `[NAME=]TOKEN`: a token, and the upstream that it is for.
+#[derive(Clone, Debug)]
+pub(super) struct NamedToken {
+    name: Option<String>,
+    source: Source,
+}
+
+/// Where a token is.
+#[derive(Clone, Debug)]
+enum Source {
+    File(PathBuf),
+    /// `-` or `env:NAME`.
+    Reference(String),
+}
+
+/// The flags that name tokens, of which there may be several.
+#[derive(Debug, Args)]
+pub(super) struct TokenArgs {
+    /// File that holds the magic token; of several tokens each with the upstream that it is for: `github=gh.token`
+    #[arg(long = "token-file", value_name = "[NAME=]FILE", value_parser = named_file)]
+    files: Vec<NamedToken>,
+    /// The same in the words of other commands: `@FILE`, `-` for standard input, `env:NAME`
+    #[arg(long = "token", value_name = "[NAME=]@FILE", value_parser = named_token)]
+    tokens: Vec<NamedToken>,
+}
+
+fn named_file(text: &str) -> Result<NamedToken, String> {
+    named_token(text).or_else(|_| {
+        let (name, path) = split_name(text);
+        if path.is_empty() {
+            return Err("expected `FILE`, or `NAME=FILE` with the name of an upstream".to_owned());
+        }
+        Ok(NamedToken { name: name.map(str::to_owned), source: Source::File(PathBuf::from(path)) })
+    })
+}
+
+fn named_token(text: &str) -> Result<NamedToken, String> {
+    let (name, token) = split_name(text);
+    let source = match token.strip_prefix('@') {
+        Some(path) if !path.is_empty() => Source::File(PathBuf::from(path)),
+        None if token == "-" || token.starts_with("env:") => Source::Reference(token.to_owned()),
+        _ => return Err("expected `@FILE`, `-` or `env:NAME`: others see arguments".to_owned()),
+    };
+    Ok(NamedToken { name: name.map(str::to_owned), source })
+}
+
+impl TokenArgs {
+    /// Reads every token.
+    pub(super) fn read(&self, environment: &Environment) -> Result<Tokens, Failure> {
+        let read = self.files.iter().chain(&self.tokens).map(|token| token.read(environment)).collect::<Result<Vec<_>, _>>()?;
+        let (files, bearers) = read.into_iter().unzip();
+        Ok(Tokens { files, bearers })
+    }
+
+    /// Is any token named?
+    pub(super) fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.tokens.is_empty()
+    }
+}
+
+impl NamedToken {
+    /// The token, and where it may go.
+    fn read(&self, environment: &Environment) -> Result<(TokenFile, Bearer), Failure> {
+        let (token, shown, file) = match &self.source {
+            Source::File(path) => {
+                let absolute = absolute(path, "--token-file")?;
+                // What is read but once, such as a pipe, cannot be named to the program.
+                (TokenFile::read(path)?, harmless(&path.to_string_lossy()), path.is_file().then_some(absolute))
+            }
+            Source::Reference(reference) => {
+                let text = secret::from_reference(reference, environment).context("token")?.context("token")?;
+                let shown = if reference == "-" { "standard input".to_owned() } else { harmless(reference) };
+                (TokenFile::of(&text).context("token")?, shown, None)
+            }
+        };
+        let bearer = Bearer { name: self.name.clone(), shown, audience: token.audience.clone(), file };
+        Ok((token, bearer))
+    }
+}
+
+/// Tokens, with what is said about each.
+#[derive(Debug, Default)]
+pub(super) struct Tokens {
+    pub(super) files: Vec<TokenFile>,
+    pub(super) bearers: Vec<Bearer>,
+}
+
+/// Says on standard error which token goes where, and what is wrong with it or with its way.
+pub(super) fn say(told: &[Told], bearers: &[Bearer], files: &[TokenFile]) {
+    let warnings: Vec<&String> = files.iter().flat_map(|file| &file.warnings).collect();
+    let exposures: BTreeSet<String> = told.iter().filter_map(|told| told.target.exposure()).collect();
+    warnings.into_iter().chain(&exposures).for_each(|warning| note(&format!("warning: {warning}")));
+    let mut said = BTreeSet::new();
+    for told in told {
+        let Some((bearer, file)) = told.bearer.and_then(|at| Some((bearers.get(at)?, files.get(at)?))) else { continue };
+        let id = file.id.as_deref().map(|id| format!(" ({})", harmless(id))).unwrap_or_default();
+        let line = format!("using the token{id} of {} for `{}` at {}", bearer.shown, told.setup.upstream, told.setup.api);
+        if said.insert(line.clone()) {
+            remark(&line);
+        }
+    }
+}
 
 /// A magic token, and what is worth saying about it.
 pub(super) struct TokenFile {
     pub(super) token: Zeroizing<String>,
+    /// Its id, where it has one.
+    pub(super) id: Option<String>,
+    /// The upstream that it names.
+    pub(super) audience: Option<String>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -25,23 +139,39 @@ impl std::fmt::Debug for TokenFile {
 impl TokenFile {
     /// Reads exactly one token, which one line end may follow.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
-        let named = || format!("token file `{}`", path.display());
         let text = secret::whole_file(path).with_context(|| "token file")?;
-        let line = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+        let mut file = Self::of(&text).with_context(|| format!("token file `{}`", path.display()))?;
+        file.warnings.extend(exposure(path));
+        Ok(file)
+    }
+
+    fn of(text: &str) -> anyhow::Result<Self> {
+        let line = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
         let token = Zeroizing::new(line.to_owned());
-        let claims = claims(&token).with_context(named)?;
+        let claims = claims(&token)?;
         let time = |name: &str| claims.get(name).and_then(serde_json::Value::as_u64).map(UnixTime);
         let now = clock::now();
         let moment = |at: UnixTime| format!("{} ({})", time::date(at), time::distance(at, now));
-        let mut warnings: Vec<String> = exposure(path).into_iter().collect();
+        let mut warnings = Vec::new();
         if let Some(end) = time("exp").filter(|end| end.0 <= now.0) {
             warnings.push(format!("the token expired {}", moment(end)));
         }
         if let Some(start) = time("nbf").filter(|start| start.0 > now.0) {
             warnings.push(format!("the token is not valid before {}", moment(start)));
         }
-        Ok(Self { token, warnings })
+        let text = |name: &str| claims.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
+        Ok(Self { id: text("jti"), audience: audience(&token, &claims), token, warnings })
     }
+}
+
+/// The upstream that a token names, in its claims or in a caveat.
+pub(super) fn audience(token: &str, claims: &serde_json::Value) -> Option<String> {
+    let of = |claims: &serde_json::Value| claims.get("aud").and_then(serde_json::Value::as_str).map(str::to_owned);
+    let caveats = || match UnverifiedToken::parse(token).ok()? {
+        UnverifiedToken::V1(_) => claims.get("caveats").and_then(serde_json::Value::as_array)?.iter().find_map(of),
+        UnverifiedToken::V2(token) => token.caveats().ok()?.iter().find_map(|caveat| Some(caveat.aud.as_ref()?.to_string())),
+    };
+    of(claims).or_else(caveats)
 }
 
 /// The claims of a text that has the form of a token. What has another form could be a credential: nothing of it is shown.
@@ -54,14 +184,19 @@ fn claims(token: &str) -> anyhow::Result<serde_json::Value> {
     parsed.claims_for_display().filter(serde_json::Value::is_object).context("expected a magic token: its claims cannot be read")
 }
 
-/// A warning, where others may read the file. A pipe of one's own is nobody else's.
+/// A warning, where others may read the file: by its mode, and by that of every folder above it. A pipe of one's own is
+/// nobody else's.
 #[cfg(unix)]
 fn exposure(path: &Path) -> Option<String> {
     use std::os::unix::fs::PermissionsExt as _;
-    let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
-    let mode = metadata.permissions().mode() & 0o777;
-    let shown = crate::output::harmless(&path.to_string_lossy());
-    (mode & 0o077 != 0).then(|| format!("the token file `{shown}` is open to others (mode {mode:04o}): chmod 600 it"))
+    let mode_of = |path: &Path| Some(std::fs::metadata(path).ok()?.permissions().mode() & 0o777);
+    let mode = mode_of(path).filter(|_| path.is_file())?;
+    let full = std::fs::canonicalize(path).ok()?;
+    // The class of users whose bit for reading is 0o040 or 0o004 passes a folder by 0o010 or 0o001.
+    let reached = |read: u32| full.ancestors().skip(1).all(|folder| mode_of(folder).is_none_or(|mode| mode & read >> 2 != 0));
+    let shown = harmless(&path.to_string_lossy());
+    let exposed = [0o040, 0o004].into_iter().any(|read| mode & read != 0 && reached(read));
+    exposed.then(|| format!("the token file `{shown}` is open to others (mode {mode:04o}): chmod 600 it"))
 }
 
 #[cfg(not(unix))]

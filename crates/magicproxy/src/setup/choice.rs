@@ -16,16 +16,26 @@ impl Targets {
             Self::Configured { targets, wanted: Some(name) } => wanted(client, targets, name)?,
             Self::Configured { targets, wanted: None } => only(client, targets)?,
         };
-        let ways = client.ways.iter().filter(|way| way.serves(target.preset));
-        ways.filter_map(|way| Some((way.needs.met_by(&target)?, way))).next().ok_or_else(|| {
-            Failure::usage(format!(
-                "`{}` cannot be led to {}: it needs the proxy's Unix socket (--socket PATH), or an https URL without a path, \
-                 such as one of the upstream's `hosts`",
-                client.name,
-                target.api()
-            ))
-        })
+        way(client, &target)
     }
+
+    /// What this client is to speak to, and how, where it is known which API that is.
+    pub(super) fn lead(client: &'static Client, target: &Target) -> Result<(Target, &'static Way), Failure> {
+        way(client, &wanted(client, std::slice::from_ref(target), &target.name)?)
+    }
+}
+
+/// The first way of this client whose needs are met.
+fn way(client: &'static Client, target: &Target) -> Result<(Target, &'static Way), Failure> {
+    let ways = client.ways.iter().filter(|way| way.serves(target.preset));
+    ways.filter_map(|way| Some((way.needs.met_by(target)?, way))).next().ok_or_else(|| {
+        Failure::usage(format!(
+            "`{}` cannot be led to {}: it needs the proxy's Unix socket (--socket PATH), or an https URL without a path, \
+             such as one of the upstream's `hosts`",
+            client.name,
+            target.api()
+        ))
+    })
 }
 
 impl Needs {

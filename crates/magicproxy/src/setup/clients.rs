@@ -5,7 +5,7 @@
 use super::table::{ANY, Client, NOTHING, Needs, Way};
 
 /// Variables of GitHub's credentials, beside the one that most clients share with us.
-const GITHUB: Way = Way {
+pub(super) const GITHUB: Way = Way {
     preset: "github",
     variables: &[("GITHUB_API_URL", "{api}"), ("GITHUB_TOKEN", "{token}")],
     removed: &["GH_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"],
@@ -14,21 +14,73 @@ const GITHUB: Way = Way {
 
 const DIGITALOCEAN: Way =
     Way { preset: "digitalocean", removed: &["DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_TOKEN"], ..NOTHING };
-const CLOUDFLARE: Way = Way {
+pub(super) const CLOUDFLARE: Way = Way {
     preset: "cloudflare",
     removed: &["CLOUDFLARE_API_KEY", "CLOUDFLARE_EMAIL", "CLOUDFLARE_API_USER_SERVICE_KEY"],
     ..NOTHING
 };
-const GITLAB: Way = Way { preset: "gitlab", removed: &["GITLAB_OAUTH_TOKEN", "CI_JOB_TOKEN", "PYTHON_GITLAB_CFG"], ..NOTHING };
+pub(super) const GITLAB: Way =
+    Way { preset: "gitlab", removed: &["GITLAB_OAUTH_TOKEN", "CI_JOB_TOKEN", "PYTHON_GITLAB_CFG"], ..NOTHING };
 const POWERDNS: Way = Way { preset: "powerdns", ..NOTHING };
 
-const REPLACES_ROOTS: &str = "SSL_CERT_FILE replaces the system's roots: put all that the program needs into the file";
+pub(super) const REPLACES_ROOTS: &str = "SSL_CERT_FILE replaces the system's roots: put all that the program needs into the file";
 const ACME_TOO: &str = "REQUESTS_CA_BUNDLE counts for the ACME server as well: its roots must be in the file too";
 const PYTHON_AND_NODE: &[&str] = &["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"];
+const DOT_ENV: &str =
+    "aider lets `.env` and `.aider.conf.yml` of a repository win over these variables: look into one that is not yours";
 const NOT_TESTED: &str = "not tested: these names are those of its documentation";
 
-/// Every client, by name.
+/// git, whoever starts it.
+pub(super) const GIT: Way = Way {
+    preset: "github-git",
+    variables: &[("GIT_TERMINAL_PROMPT", "0")],
+    git_settings: &[
+        ("url.{api}/.insteadOf", "{origin}/"),
+        ("url.{api}/.insteadOf", "git@{host}:"),
+        ("url.{api}/.insteadOf", "ssh://git@{host}/"),
+        // Nobody else's helper answers for the proxy, or keeps the token.
+        ("credential.{api}.helper", ""),
+        ("credential.{api}.helper", "{git_helper}"),
+    ],
+    exports_token: true,
+    git_ca_setting: Some("http.{api}/.sslCAInfo"),
+    notes: &["remotes stay as they are: `git remote -v` shows them, git speaks to the proxy"],
+    ..NOTHING
+};
+
+/// Every client that is known, by name.
 pub(crate) static CLIENTS: &[Client] = &[
+    Client {
+        name: "aider",
+        about: "aider, with OpenAI or Anthropic",
+        programs: &["aider"],
+        ways: &[
+            Way {
+                preset: "openai",
+                variables: &[("OPENAI_API_BASE", "{api}/v1"), ("OPENAI_API_KEY", "{token}")],
+                removed: &[
+                    "AIDER_OPENAI_API_BASE",
+                    "AIDER_OPENAI_API_KEY",
+                    "AIDER_API_KEY",
+                    "OPENAI_BASE_URL",
+                    "OPENAI_ORGANIZATION",
+                ],
+                ca_variables: &["SSL_CERT_FILE"],
+                notes: &[NOT_TESTED, DOT_ENV],
+                ca_notes: &[REPLACES_ROOTS],
+                ..NOTHING
+            },
+            Way {
+                preset: "anthropic",
+                variables: &[("ANTHROPIC_API_BASE", "{api}"), ("ANTHROPIC_API_KEY", "{token}")],
+                removed: &["AIDER_ANTHROPIC_API_KEY", "AIDER_API_KEY", "ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN"],
+                ca_variables: &["SSL_CERT_FILE"],
+                notes: &[NOT_TESTED, DOT_ENV],
+                ca_notes: &[REPLACES_ROOTS],
+                ..NOTHING
+            },
+        ],
+    },
     Client {
         name: "anthropic",
         about: "Anthropic's SDKs for Python and JavaScript",
@@ -73,6 +125,29 @@ pub(crate) static CLIENTS: &[Client] = &[
         ],
     },
     Client {
+        name: "claude-code",
+        about: "Claude Code",
+        programs: &["claude"],
+        ways: &[Way {
+            preset: "anthropic",
+            variables: &[("ANTHROPIC_BASE_URL", "{api}"), ("ANTHROPIC_AUTH_TOKEN", "{token}")],
+            // A login of its own, and other providers, would win.
+            removed: &[
+                "ANTHROPIC_API_KEY",
+                "CLAUDE_CODE_OAUTH_TOKEN",
+                "CLAUDE_CODE_USE_BEDROCK",
+                "CLAUDE_CODE_USE_VERTEX",
+                "CLAUDE_CODE_USE_FOUNDRY",
+            ],
+            ca_variables: &["NODE_EXTRA_CA_CERTS"],
+            notes: &[
+                NOT_TESTED,
+                "a project can set these variables, too (`env` in .claude/settings.json): look before you trust one",
+            ],
+            ..NOTHING
+        }],
+    },
+    Client {
         name: "cloudflare",
         about: "Cloudflare's SDKs for Python and JavaScript",
         programs: &[],
@@ -81,6 +156,33 @@ pub(crate) static CLIENTS: &[Client] = &[
             ca_variables: PYTHON_AND_NODE,
             ca_notes: &[REPLACES_ROOTS],
             ..CLOUDFLARE
+        }],
+    },
+    Client {
+        name: "codex",
+        about: "OpenAI's Codex",
+        programs: &["codex"],
+        ways: &[Way {
+            preset: "openai",
+            variables: &[("OPENAI_API_KEY", "{token}")],
+            removed: &["OPENAI_BASE_URL", "CODEX_API_KEY"],
+            // Its provider can be chosen by settings only; the variable that holds the token is named in them.
+            arguments: &[
+                "-c",
+                "model_provider=\"magicproxy\"",
+                "-c",
+                "model_providers.magicproxy.name=\"magicproxy\"",
+                "-c",
+                "model_providers.magicproxy.base_url=\"{api}/v1\"",
+                "-c",
+                "model_providers.magicproxy.env_key=\"OPENAI_API_KEY\"",
+                "-c",
+                "model_providers.magicproxy.wire_api=\"responses\"",
+            ],
+            ca_variables: &["SSL_CERT_FILE"],
+            notes: &[NOT_TESTED, "the token must allow POST /v1/responses"],
+            ca_notes: &[REPLACES_ROOTS],
+            ..NOTHING
         }],
     },
     Client {
@@ -136,27 +238,7 @@ pub(crate) static CLIENTS: &[Client] = &[
             },
         ],
     },
-    Client {
-        name: "git",
-        about: "git over https",
-        programs: &["git"],
-        ways: &[Way {
-            preset: "github-git",
-            variables: &[("GIT_TERMINAL_PROMPT", "0")],
-            git_settings: &[
-                ("url.{api}/.insteadOf", "{origin}/"),
-                ("url.{api}/.insteadOf", "git@{host}:"),
-                ("url.{api}/.insteadOf", "ssh://git@{host}/"),
-                // Nobody else's helper answers for the proxy, or keeps the token.
-                ("credential.{api}.helper", ""),
-                ("credential.{api}.helper", "{git_helper}"),
-            ],
-            exports_token: true,
-            git_ca_setting: Some("http.{api}/.sslCAInfo"),
-            notes: &["remotes stay as they are: `git remote -v` shows them, git speaks to the proxy"],
-            ..NOTHING
-        }],
-    },
+    Client { name: "git", about: "git over https", programs: &["git"], ways: &[GIT] },
     Client {
         name: "gitbeaker",
         about: "gitbeaker, GitLab's API for JavaScript",
@@ -222,6 +304,41 @@ pub(crate) static CLIENTS: &[Client] = &[
             ca_notes: &[REPLACES_ROOTS],
             ..NOTHING
         }],
+    },
+    Client {
+        name: "opencode",
+        about: "opencode, with OpenAI or Anthropic",
+        programs: &["opencode"],
+        ways: &[
+            Way {
+                preset: "openai",
+                variables: &[
+                    ("OPENAI_API_KEY", "{token}"),
+                    (
+                        "OPENCODE_CONFIG_CONTENT",
+                        r#"{"provider":{"openai":{"options":{"apiKey":"{env:OPENAI_API_KEY}","baseURL":"{api}/v1"}}}}"#,
+                    ),
+                ],
+                removed: &["OPENAI_BASE_URL"],
+                ca_variables: &["NODE_EXTRA_CA_CERTS"],
+                notes: &[NOT_TESTED],
+                ..NOTHING
+            },
+            Way {
+                preset: "anthropic",
+                variables: &[
+                    ("ANTHROPIC_API_KEY", "{token}"),
+                    (
+                        "OPENCODE_CONFIG_CONTENT",
+                        r#"{"provider":{"anthropic":{"options":{"apiKey":"{env:ANTHROPIC_API_KEY}","baseURL":"{api}/v1"}}}}"#,
+                    ),
+                ],
+                removed: &["ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN"],
+                ca_variables: &["NODE_EXTRA_CA_CERTS"],
+                notes: &[NOT_TESTED],
+                ..NOTHING
+            },
+        ],
     },
     Client {
         name: "pydo",

@@ -1,10 +1,13 @@
 //! The recipes of `docs/guide/clients`, which a user of the binary has only if the binary brings them.
 
 /// Each client's page, by the client's name. PowerDNS is no client of `env`, but has a page.
-const RECIPES: [(&str, &str); 19] = [
+const RECIPES: [(&str, &str); 23] = [
+    ("aider", include_str!("../../../../docs/guide/clients/aider.md")),
     ("anthropic", include_str!("../../../../docs/guide/clients/anthropic.md")),
     ("certbot", include_str!("../../../../docs/guide/clients/certbot.md")),
+    ("claude-code", include_str!("../../../../docs/guide/clients/claude-code.md")),
     ("cloudflare", include_str!("../../../../docs/guide/clients/cloudflare.md")),
+    ("codex", include_str!("../../../../docs/guide/clients/codex.md")),
     ("curl", include_str!("../../../../docs/guide/clients/curl.md")),
     ("doctl", include_str!("../../../../docs/guide/clients/doctl.md")),
     ("gh", include_str!("../../../../docs/guide/clients/gh.md")),
@@ -14,6 +17,7 @@ const RECIPES: [(&str, &str); 19] = [
     ("lego", include_str!("../../../../docs/guide/clients/lego.md")),
     ("octokit", include_str!("../../../../docs/guide/clients/octokit.md")),
     ("openai", include_str!("../../../../docs/guide/clients/openai.md")),
+    ("opencode", include_str!("../../../../docs/guide/clients/opencode.md")),
     ("powerdns", include_str!("../../../../docs/guide/clients/powerdns.md")),
     ("pydo", include_str!("../../../../docs/guide/clients/pydo.md")),
     ("pygithub", include_str!("../../../../docs/guide/clients/pygithub.md")),

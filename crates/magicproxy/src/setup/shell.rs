@@ -26,12 +26,12 @@ pub(crate) struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Statements first, then comments. Comments hold no line end and nothing of a value but URLs.
-    pub(crate) fn lines(self, setup: &Setup) -> Vec<String> {
+    /// Statements first, then comments. Settings of git are numbered from `first`. Comments hold no line end and nothing of a value but URLs.
+    pub(crate) fn lines(self, setup: &Setup, first: usize) -> Vec<String> {
         let ours = match self.shell {
-            Shell::Sh | Shell::Fish => setup.numbered(0),
+            Shell::Sh | Shell::Fish => setup.numbered(first),
             // It cannot set a variable to nothing; git misses a number more than an empty setting.
-            Shell::Powershell => setup.numbered_without(0, |value| value.pieces().is_empty()),
+            Shell::Powershell => setup.numbered_without(first, |value| value.pieces().is_empty()),
         };
         let mut lines = Vec::new();
         lines.extend(self.remove(&setup.removed));
@@ -41,6 +41,10 @@ impl Writer<'_> {
         let comment = |text: &String| format!("# {text}");
         lines.push(comment(&format!("{}: `{}` at {}", setup.client.name, setup.upstream, setup.api)));
         lines.extend(setup.usage.iter().map(|line| format!("#   {line}")));
+        if let (false, Some(program)) = (setup.arguments.is_empty(), setup.client.programs.first()) {
+            let words = setup.arguments.iter().map(|word| self.quoted(word)).collect::<Vec<_>>();
+            lines.push(format!("#   {program} {} …", words.join(" ")));
+        }
         lines.extend(setup.notes.iter().map(comment));
         lines.extend(setup.recipe().map(|command| comment(&format!("recipe: {command}"))));
         lines

@@ -26,6 +26,8 @@ pub(crate) struct Way {
     /// Is the token's variable needed where no file is named, because something reads it later?
     pub(crate) exports_token: bool,
     pub(crate) removed: &'static [&'static str],
+    /// Arguments before those of the caller, where no variable can tell the client. They hold no secret.
+    pub(crate) arguments: &'static [&'static str],
     pub(crate) commands: &'static [&'static [&'static str]],
     /// Private files: name and content.
     pub(crate) files: &'static [(&'static str, &'static str)],
@@ -75,13 +77,41 @@ impl Client {
 
     /// The client of this name.
     pub(crate) fn named(name: &str) -> Option<&'static Self> {
-        CLIENTS.iter().find(|client| client.name == name)
+        CLIENTS.iter().chain([Self::any()]).find(|client| client.name == name)
+    }
+
+    /// Every other program, told by the variables that most clients of an API read.
+    pub(crate) fn any() -> &'static Self {
+        &super::any_program::ANY_PROGRAM
+    }
+
+    /// Can it be led to this kind of API, or to one of which nobody knows the kind?
+    pub(crate) fn can_speak(&self, preset: Option<&str>) -> bool {
+        self.speaks(preset) || preset.is_none() && self.presets().len() == 1
     }
 
     /// The client that a program is, by the last part of its name.
     pub(crate) fn of_program(program: &str) -> Option<&'static Self> {
         CLIENTS.iter().find(|client| client.programs.contains(&program))
     }
+}
+
+/// The variables in which credentials for a kind of API usually lie, whoever reads them: those into which the table's
+/// clients are told to put a token, and those that would win over them.
+pub(crate) fn credential_variables(preset: &str) -> impl Iterator<Item = &'static str> {
+    let kin = match preset {
+        "github" | "github-git" => ["github", "github-git"],
+        other => [other, other],
+    };
+    let of_kin = CLIENTS.iter().flat_map(|client| client.ways).filter(move |way| kin.contains(&way.preset));
+    of_kin.flat_map(|way| {
+        let given = way.variables.iter().filter(|(_, template)| template.contains("{token}")).map(|(name, _)| *name);
+        given.chain(way.removed.iter().copied().filter(|name| holds_credential(name)))
+    })
+}
+
+fn holds_credential(name: &str) -> bool {
+    ["TOKEN", "KEY", "SECRET", "PASSWORD", "PEM"].iter().any(|word| name.contains(word))
 }
 
 /// A way that tells nothing.
@@ -92,6 +122,7 @@ pub(super) const NOTHING: Way = Way {
     git_settings: &[],
     exports_token: false,
     removed: &[],
+    arguments: &[],
     commands: &[],
     files: &[],
     folder: None,
@@ -101,3 +132,6 @@ pub(super) const NOTHING: Way = Way {
     usage: &[],
     notes: &[],
 };
+
+/// Variables that hold JSON, in which what several ways say stands side by side.
+pub(crate) const JSON_VARIABLES: &[&str] = &["OPENCODE_CONFIG_CONTENT"];

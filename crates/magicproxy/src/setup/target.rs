@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use magicproxy_core::UpstreamName;
 use magicproxy_proxy::settings::UpstreamSettings;
 
 use super::choice::or_list;
@@ -19,9 +20,10 @@ use crate::output::harmless;
 /// The flags that say which API, and where.
 #[derive(Debug, Args)]
 pub(crate) struct TargetArgs {
-    /// Where the proxy serves the API, such as `https://proxy.example/github` [default: from the configuration]
-    #[arg(long, value_name = "URL")]
-    proxy: Option<String>,
+    /// Where the proxy serves the API, such as `https://proxy.example/github`; of several APIs `NAME=URL`, once for each
+    /// [default: from the configuration]
+    #[arg(long = "proxy", value_name = "[NAME=]URL")]
+    proxies: Vec<String>,
     /// Upstream of the configuration; with --proxy, the kind of API: github, digitalocean, …
     #[arg(long, value_name = "NAME")]
     upstream: Option<String>,
@@ -32,7 +34,7 @@ pub(crate) struct TargetArgs {
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
     /// Configuration file (TOML)
-    #[arg(long, value_name = "FILE", conflicts_with = "proxy")]
+    #[arg(long, value_name = "FILE", conflicts_with = "proxies")]
     config: Option<PathBuf>,
 }
 
@@ -57,6 +59,8 @@ pub(crate) struct Target {
     pub(crate) ca_file: Option<String>,
     /// Absolute.
     pub(crate) unix_socket: Option<String>,
+    /// Nobody here knows what the proxy calls the upstream: flags name a URL, or nobody configured which API it is.
+    pub(crate) name_is_guessed: bool,
 }
 
 /// All that a client could speak to.
@@ -64,7 +68,7 @@ pub(crate) struct Target {
 pub(crate) enum Targets {
     /// The upstreams of the configuration, and which of them was asked for.
     Configured { targets: Vec<Target>, wanted: Option<String> },
-    /// What flags say: its preset is what was asked for, or else what the client speaks to.
+    /// What one `--proxy` says: its preset is what was asked for, or else what the client speaks to.
     Named(Target),
 }
 
@@ -115,22 +119,66 @@ impl Targets {
     pub(crate) fn gather(args: TargetArgs, environment: &Environment) -> Result<Self, Failure> {
         let ca_file = args.ca_file.as_deref().map(|path| absolute(path, "--ca-file")).transpose()?;
         let unix_socket = args.socket.as_deref().map(|path| absolute(path, "--socket")).transpose()?;
-        let Some(url) = &args.proxy else {
+        let paths = Paths { ca_file, unix_socket };
+        if args.proxies.is_empty() {
             let layers = Layers::gather(Flags { config: args.config, ..Flags::default() }, environment);
             layers.say_what_is_used();
             let targets = of_config(layers)?.into_iter();
             let with_flags = |target: Target| Target {
-                ca_file: ca_file.clone().or(target.ca_file),
-                unix_socket: unix_socket.clone().or(target.unix_socket),
+                ca_file: paths.ca_file.clone().or(target.ca_file),
+                unix_socket: paths.unix_socket.clone().or(target.unix_socket),
                 ..target
             };
             return Ok(Self::Configured { targets: targets.map(with_flags).collect(), wanted: args.upstream });
-        };
+        }
+        match args.proxies.as_slice() {
+            [url] if split_name(url).0.is_none() => {
+                let preset = args.upstream.as_deref().map(api_named).transpose()?;
+                Ok(Self::Named(paths.target(preset.unwrap_or("API"), preset, url)?))
+            }
+            proxies => {
+                let target = |proxy: &String| match split_name(proxy) {
+                    (Some(name), url) => paths.target(name, PresetChoice::apis().find(|kind| *kind == name), url),
+                    (None, _) => Err(Failure::usage("--proxy: of several, each needs a name: `--proxy github=https://…`")),
+                };
+                let targets = proxies.iter().map(target).collect::<Result<_, _>>()?;
+                Ok(Self::Configured { targets, wanted: args.upstream })
+            }
+        }
+    }
+}
+
+/// The paths that flags give, for every target.
+struct Paths {
+    ca_file: Option<String>,
+    unix_socket: Option<String>,
+}
+
+impl Paths {
+    /// A target that flags describe.
+    fn target(&self, name: &str, preset: Option<&'static str>, url: &str) -> Result<Target, Failure> {
         let public_url = PublicUrl::parse(url).map_err(|expected| Failure::usage(format!("--proxy: {expected}")))?;
-        let preset = args.upstream.as_deref().map(api_named).transpose()?;
-        let name = preset.unwrap_or("API").to_owned();
-        let (mount, hosts) = (String::new(), Vec::new());
-        Ok(Self::Named(Target { name, alias: None, preset, api_root: None, public_url, mount, hosts, ca_file, unix_socket }))
+        Ok(Target {
+            name: name.to_owned(),
+            alias: None,
+            preset,
+            api_root: None,
+            public_url,
+            mount: String::new(),
+            hosts: Vec::new(),
+            ca_file: self.ca_file.clone(),
+            unix_socket: self.unix_socket.clone(),
+            name_is_guessed: true,
+        })
+    }
+}
+
+/// `NAME=VALUE` as name and value. A path that holds `=` is no name: `./a=b`.
+pub(crate) fn split_name(text: &str) -> (Option<&str>, &str) {
+    let is_name = |name: &str| UpstreamName::parse(name).is_some() && !name.contains(['/', ':']);
+    match text.split_once('=') {
+        Some((name, value)) if is_name(name) => (Some(name), value),
+        _ => (None, text),
     }
 }
 
@@ -153,6 +201,7 @@ fn of_config(layers: Layers) -> Result<Vec<Target>, Failure> {
         hosts: upstream.placing.hosts.iter().map(|host| host.as_str().to_owned()).collect(),
         ca_file: config.development_authority().and_then(|file| path(&file)),
         unix_socket: config.socket_of(&upstream.name).and_then(path),
+        name_is_guessed: config.upstream_assumed,
     };
     Ok(config.upstreams.iter().map(|upstream| target(upstream)).collect())
 }

@@ -19,6 +19,7 @@ fn target(preset: &'static str) -> Target {
         hosts: Vec::new(),
         ca_file: Some("/etc/it's $HOME/ca.pem".to_owned()),
         unix_socket: Some("/run/magic.sock".to_owned()),
+        name_is_guessed: false,
     }
 }
 

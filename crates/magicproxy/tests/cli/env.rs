@@ -19,16 +19,15 @@ hosts = ['gh.proxy.example']
 api_root = 'http://127.0.0.1:8081'
 ";
 
+/// A token that names no upstream, as the Python program mints them: its holder says where it goes. `{"exp":4102444800}`
+const UNNAMED: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJleHAiOjQxMDI0NDQ4MDB9.AA";
+
 /// A place with an upstream of every kind, and a token in a file.
 pub(crate) fn place() -> (Place, String) {
     let place = Place::with_keys();
     place.write("magicproxy.toml", EVERY_KIND);
-    let minted = place.program(&["mint", "--credential-env", "SECRET", "--aud", "github", "--allow", "GET /user"]);
-    let token = minted.env("SECRET", crate::program::SECRET).output().stdout.trim().to_owned();
-    place.write("job.token", &format!("{token}\n"));
-    #[cfg(unix)]
-    place.set_mode("job.token", 0o600);
-    (place, token)
+    place.write_token("job.token", UNNAMED);
+    (place, UNNAMED.to_owned())
 }
 
 /// Every client with every kind of API that it speaks to.
@@ -47,6 +46,14 @@ fn every_way(place: &Place) -> Vec<(String, String)> {
 fn ok(output: Output) -> String {
     assert_eq!((output.code, output.said().as_str()), (0, ""), "{output:?}");
     output.stdout
+}
+
+/// A token for this upstream, in a file of its own.
+pub(crate) fn token_for(place: &Place, upstream: &str) -> String {
+    let minted = place.program(&["mint", "--credential-env", "SECRET", "--aud", upstream, "--allow", "GET /user"]);
+    let token = minted.env("SECRET", crate::program::SECRET).output().stdout.trim().to_owned();
+    place.write_token(&format!("{upstream}.token"), &token);
+    token
 }
 
 #[test]

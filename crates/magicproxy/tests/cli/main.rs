@@ -17,6 +17,7 @@ mod run;
 mod sealed;
 #[cfg(unix)]
 mod serve;
+mod tokens;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

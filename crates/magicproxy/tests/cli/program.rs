@@ -73,6 +73,13 @@ impl Place {
         std::fs::write(self.path(name), text).unwrap();
     }
 
+    /// A file with a token, for its owner's eyes.
+    pub(crate) fn write_token(&self, name: &str, token: &str) {
+        self.write(name, &format!("{token}\n"));
+        #[cfg(unix)]
+        self.set_mode(name, 0o600);
+    }
+
     pub(crate) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.path(name)).unwrap()
     }

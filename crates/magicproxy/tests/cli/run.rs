@@ -198,6 +198,7 @@ fn clients_that_contradict_each_other_are_refused() {
 #[test]
 fn a_token_file_that_is_open_or_old_is_pointed_out() {
     let (place, token) = place();
+    place.set_mode("", 0o755);
     place.set_mode("job.token", 0o644);
     let open = sh(&place, "pygithub", &[], "true");
     assert_eq!(open.code, 0);
@@ -223,4 +224,176 @@ fn a_token_file_that_is_open_or_old_is_pointed_out() {
     let old = sh(&place, "pygithub", &[], "true");
     assert_eq!(old.code, 0);
     assert!(old.stderr.contains("warning: the token expired 2001-09-09T01:46:40Z ("), "{old:?}");
+}
+
+/// Flags, tokens, what the program is told as; then a variable that is set, or what the error says.
+type Case<'a> = (&'a [&'a str], &'a [&'a str], &'a [&'a str], Result<&'a str, &'a str>);
+
+/// What a token says of itself decides: it goes to its own API, by the client's variables or by those of most clients, or
+/// nowhere.
+#[test]
+fn a_token_goes_to_its_own_api_or_nowhere() {
+    let (place, _) = place();
+    let kinds = ["anthropic", "github", "github-git", "openai"];
+    kinds.iter().for_each(|kind| drop(crate::env::token_for(&place, kind)));
+    place.write("bin/claude", "#!/bin/sh\nenv");
+    place.write("bin/x", "#!/bin/sh\nenv");
+    ["bin/claude", "bin/x"].iter().for_each(|name| place.set_mode(name, 0o700));
+    let config: &[&str] = &[];
+    let at = |url| vec!["--proxy", url];
+    let (openai, github) = (at("https://p.example/openai"), at("https://p.example/github"));
+    let cases: &[Case<'_>] = &[
+        (config, &["github.token"], &["--client", "pygithub"], Ok("GITHUB_API_URL=https://proxy.example/github")),
+        (
+            config,
+            &["github.token"],
+            &["--client", "openai"],
+            Err("`openai` speaks to `openai`, and `github.token` is for `github`"),
+        ),
+        (
+            config,
+            &["github.token"],
+            &["--client", "git"],
+            Err("`git` speaks to `github-git`, and `github.token` is for `github`"),
+        ),
+        (config, &["github-git.token"], &["--client", "pygithub"], Err("`pygithub` speaks to `github`")),
+        (
+            config,
+            &["openai=github.token"],
+            &["--client", "openai"],
+            Err("`github.token` is a token for `github`, and would be sent to `openai` at https://proxy.example/openai"),
+        ),
+        (
+            config,
+            &["github.token"],
+            &["--upstream", "openai"],
+            Err("`github.token` is a token for `github`, and would be sent to `openai`"),
+        ),
+        (config, &["github.token"], &["--client", "curl", "--upstream", "gitlab"], Err("would be sent to `gitlab`")),
+        (config, &["githbu=github.token"], &[], Err("--token-file `githbu`: no upstream has this name")),
+        (config, &["github.token", "openai.token"], &["--upstream", "github"], Err("--upstream is for one token")),
+        (&openai, &["github.token"], &["--client", "openai"], Err("speaks to `openai`, and `github.token` is for `github`")),
+        (&openai, &["github.token"], &["--upstream", "openai"], Err("is a token for `github`, and would be sent to `openai`")),
+        (&openai, &["github.token"], &["--client", "git"], Err("`git` speaks to `github-git`")),
+        (&github, &["github.token"], &["--client", "pygithub"], Ok("GITHUB_API_URL=https://p.example/github")),
+        // Without a name, the program gets what most clients read.
+        (config, &["github.token"], &[], Ok("GITHUB_API_URL=https://proxy.example/github")),
+        (config, &["openai.token"], &[], Ok("OPENAI_BASE_URL=https://proxy.example/openai/v1")),
+        (&github, &["github.token"], &[], Ok("GITHUB_API_URL=https://p.example/github")),
+        (config, &["job.token"], &[], Err("`any` could speak to")),
+        (config, &["openai=job.token"], &[], Ok("OPENAI_BASE_URL=https://proxy.example/openai/v1")),
+    ];
+    for (flags, tokens, program, expected) in cases {
+        let files: Vec<&str> = tokens.iter().flat_map(|token| ["--token-file", token]).collect();
+        let output = place.program(&[&["run"], *flags, &files, *program, &["--", "bin/x"]].concat()).output();
+        match expected {
+            Ok(line) => {
+                assert_eq!(output.code, 0, "{tokens:?} {program:?}: {output:?}");
+                assert!(output.stdout.lines().any(|found| found == *line), "{line} in {output:?}");
+            }
+            Err(reason) => {
+                assert_eq!((output.code, output.stdout.as_str()), (2, ""), "{tokens:?} {program:?}: {output:?}");
+                assert!(output.stderr.contains(reason), "{reason} in {output:?}");
+            }
+        }
+    }
+}
+
+/// Each of several tokens reaches what reads it: the program itself, or what it starts. Nothing of them is mixed up.
+#[test]
+fn several_tokens_reach_one_program() {
+    let (place, _) = place();
+    let tokens: Vec<String> = ["anthropic", "github"].iter().map(|kind| crate::env::token_for(&place, kind)).collect();
+    let claude = program(&place, "bin/claude", "env");
+    let url = |name: &str| format!("{name}=https://p.example/{name}");
+    let proxies = [url("anthropic"), url("github")];
+    for flags in [&[][..], &["--proxy", &proxies[0], "--proxy", &proxies[1]]] {
+        let ours =
+            [&["run", "--token-file", "github.token", "--token-file", "anthropic.token"], flags, &["--", &claude]].concat();
+        let output = place.program(&ours).output();
+        assert_eq!(output.code, 0, "{output:?}");
+        let host = if flags.is_empty() { "proxy" } else { "p" };
+        for line in [
+            format!("ANTHROPIC_BASE_URL=https://{host}.example/anthropic"),
+            format!("ANTHROPIC_AUTH_TOKEN={}", tokens[0]),
+            format!("GITHUB_API_URL=https://{host}.example/github"),
+            format!("GITHUB_TOKEN={}", tokens[1]),
+        ] {
+            assert!(output.stdout.lines().any(|found| found == line), "{line} in {output:?}");
+        }
+        for (file, upstream) in [("github.token", "github"), ("anthropic.token", "anthropic")] {
+            let line = format!(" of {file} for `{upstream}` at https://{host}.example/{upstream}\n");
+            assert!(output.stderr.contains(&line), "{line} in {output:?}");
+        }
+    }
+    // An agent with a login of its own, which may only use GitHub: its own API is not touched.
+    let output =
+        place.program(&["run", "--token-file", "github.token", "--", &claude]).env("ANTHROPIC_API_KEY", "its-own").output();
+    assert!(output.stdout.contains("ANTHROPIC_API_KEY=its-own\n") && output.stdout.contains("GITHUB_TOKEN="), "{output:?}");
+    assert!(!output.stdout.contains("ANTHROPIC_BASE_URL"), "{output:?}");
+}
+
+/// The real credential of an API goes to no program that is given a token for it, whoever reads the variable.
+#[test]
+fn real_credentials_of_the_same_api_are_taken_away() {
+    let (place, _) = place();
+    let cases = [
+        ("openai", "any", &["OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "CODEX_API_KEY", "AIDER_OPENAI_API_KEY"][..]),
+        ("anthropic", "claude-code", &["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "AIDER_ANTHROPIC_API_KEY"]),
+        ("github", "pygithub", &["GITHUB_TOKEN", "GH_TOKEN", "RENOVATE_TOKEN", "GITHUB_APP_PEM_FILE"]),
+        ("github-git", "git", &["GITHUB_TOKEN", "GH_TOKEN", "GH_ENTERPRISE_TOKEN"]),
+        ("digitalocean", "doctl", &["DIGITALOCEAN_TOKEN", "DO_AUTH_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"]),
+        ("cloudflare", "cloudflare", &["CLOUDFLARE_API_KEY", "CLOUDFLARE_API_TOKEN"]),
+        ("gitlab", "python-gitlab", &["GITLAB_TOKEN", "GITBEAKER_TOKEN", "CI_JOB_TOKEN", "GITLAB_PRIVATE_TOKEN"]),
+        ("powerdns", "lego", &["PDNS_API_KEY", "PDNS_API_KEY_FILE"]),
+    ];
+    for (upstream, client, names) in cases {
+        let ours = ["run", "--token-file", "job.token", "--upstream", upstream, "--client", client, "--", "/bin/sh", "-c", "env"];
+        let run = names.iter().fold(place.program(&ours), |run, name| run.env(name, crate::program::SECRET));
+        // `output` itself fails where the marked credential is shown.
+        let output = run.env("OTHER_TOKEN", "kept").output();
+        assert_eq!(output.code, 0, "{output:?}");
+        assert!(output.stdout.contains("OTHER_TOKEN=kept\n"), "{output:?}");
+    }
+}
+
+/// codex is told by arguments, without the token in them; opencode by JSON, of both of its APIs.
+#[test]
+fn agents_that_no_plain_variable_can_tell() {
+    let (place, _) = place();
+    let tokens: Vec<String> = ["openai", "anthropic"].iter().map(|kind| crate::env::token_for(&place, kind)).collect();
+    let codex = program(&place, "bin/codex", "printf '%s\\n' \"$@\"; echo \"$OPENAI_API_KEY\"");
+    let told = place.program(&["run", "--token-file", "openai.token", "--", &codex, "exec", "hello"]).output();
+    assert_eq!(told.code, 0, "{told:?}");
+    assert!(told.stdout.contains("model_providers.magicproxy.base_url=\"https://proxy.example/openai/v1\"\n"), "{told:?}");
+    assert!(told.stdout.ends_with(&format!("exec\nhello\n{}\n", tokens[0])), "{told:?}");
+    assert_eq!(told.stdout.matches(&tokens[0]).count(), 1, "in no argument: {told:?}");
+    let opencode = program(&place, "bin/opencode", "printf %s \"$OPENCODE_CONFIG_CONTENT\"");
+    let files = ["--token-file", "openai.token", "--token-file", "anthropic.token"];
+    let told = place.program(&[&["run"], &files[..], &["--", &opencode]].concat()).output();
+    let json: serde_json::Value = serde_json::from_str(&told.stdout).unwrap();
+    for kind in ["openai", "anthropic"] {
+        let url = &json["provider"][kind]["options"]["baseURL"];
+        assert_eq!(url, &format!("https://proxy.example/{kind}/v1"), "{told:?}");
+    }
+}
+
+/// `env` says the same of several, and of a token that is in the shell's variable already.
+#[test]
+fn env_tells_of_several() {
+    let (place, _) = place();
+    let tokens: Vec<String> = ["openai", "github"].iter().map(|kind| crate::env::token_for(&place, kind)).collect();
+    let ours = ["env", "pygithub", "openai", "--token-file", "github=github.token", "--token-file", "openai=openai.token"];
+    let told = place.program(&ours).output();
+    assert_eq!(told.code, 0, "{told:?}");
+    for (variable, file) in [("GITHUB_TOKEN", "github.token"), ("OPENAI_API_KEY", "openai.token")] {
+        let path = std::fs::canonicalize(place.path(file)).unwrap();
+        assert!(told.stdout.contains(&format!("export {variable}=\"$(cat {})\"\n", path.display())), "{told:?}");
+    }
+    let json = place.program(&[&ours[..], &["--json"]].concat()).output();
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(json.as_array().map(Vec::len), Some(2), "{json}");
+    let wrong = place.program(&["env", "openai"]).env("MAGIC_TOKEN", &tokens[1]).output();
+    assert_eq!(wrong.code, 2, "{wrong:?}");
+    assert!(wrong.stderr.contains("`$MAGIC_TOKEN` is for `github`"), "{wrong:?}");
 }

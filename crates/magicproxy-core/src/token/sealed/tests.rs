@@ -297,6 +297,7 @@ fn version_1_is_narrowed_by_the_proxy() {
         issued_at: NOW,
         expires_at: UnixTime(NOW.0 + 3600),
         not_before: None,
+        subject: None,
         explain: false,
         limit: None,
     });

@@ -64,6 +64,7 @@ impl Token {
             issued_at: UnixTime(now()),
             expires_at: UnixTime(now() + 3600),
             not_before: None,
+            subject: None,
             explain: false,
             limit: None,
         })

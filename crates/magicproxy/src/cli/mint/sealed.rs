@@ -6,19 +6,20 @@ use anyhow::Context as _;
 use clap::Args;
 use magicproxy_core::token::MAX_SEALED_LIFETIME_SECONDS;
 use magicproxy_core::{
-    Caveat, Credential, CredentialField, CredentialPlace, Grant, Kem, Label, MintOrder, MinterSigningKey, PatternMode, Rule,
-    ScopeName, SealRequest, SealingPublicKey, TypedCredential, UnixTime, UpstreamName,
+    Caveat, Credential, CredentialField, CredentialPlace, Grant, Kem, MintOrder, MinterSigningKey, PatternMode, Rule, ScopeName,
+    SealRequest, SealingPublicKey, TypedCredential, UnixTime, UpstreamName,
 };
 use magicproxy_proxy::clock;
 use magicproxy_proxy::settings::MintSettings;
 use zeroize::Zeroizing;
 
+use super::Ordered;
 use crate::cli::asking::AskingArgs;
 use crate::cli::pinned::{PinnedProxy, Refresh};
 use crate::cli::{narrow, pinned, secret, upstream_name};
 use crate::config::Environment;
 use crate::failure::Failure;
-use crate::output::{harmless, note};
+use crate::output::{harmless, note, remark};
 
 /// What only sealed tokens have.
 #[derive(Debug, Args)]
@@ -30,9 +31,6 @@ pub(crate) struct SealedArgs {
     /// specification [default: where the proxy's operator says]
     #[arg(long, value_name = "PLACE", requires = "to")]
     credential_as: Option<String>,
-    /// Whom the token is for, as the proxy's log shows it
-    #[arg(long, value_name = "LABEL", requires = "to")]
-    sub: Option<String>,
     /// JWK file of the key that makes known who mints
     #[arg(long, value_name = "FILE", requires = "to")]
     minter_key: Option<PathBuf>,
@@ -70,18 +68,13 @@ impl Sealing<'_> {
     }
 }
 
-pub(super) fn mint(sealing: &Sealing<'_>, order: MintOrder, environment: &Environment) -> Result<Zeroizing<String>, Failure> {
+pub(super) fn mint(sealing: &Sealing<'_>, ordered: Ordered, environment: &Environment) -> Result<Zeroizing<String>, Failure> {
     let args = sealing.args;
     let now = clock::now();
-    let MintOrder { token, allowed, scopes, expires_in, aud, explain, limit, .. } = order;
-    let mut faults = Vec::new();
+    let MintOrder { token, allowed, scopes, expires_in, aud, explain, limit, sub: subject, .. } = ordered.order;
+    let mut faults = ordered.faults;
     let grant = grant(allowed, scopes).map_err(|found| faults.extend(found)).ok();
     let credential = credential(token, args.credential_as.as_deref()).map_err(|fault| faults.push(fault)).ok();
-    let subject = args
-        .sub
-        .as_deref()
-        .map(|text| Label::parse(text).ok_or_else(|| format!("--sub `{}`: {}", harmless(text), narrow::LABEL)));
-    let subject = subject.transpose().map_err(|fault| faults.push(fault)).ok().flatten();
     match aud.as_deref() {
         Some(aud) if UpstreamName::parse(aud).is_none() => faults.push(upstream_name::no_name(aud)),
         None if !sealing.asks_proxy() => faults.push(upstream_name::NEEDED.to_owned()),
@@ -96,6 +89,10 @@ pub(super) fn mint(sealing: &Sealing<'_>, order: MintOrder, environment: &Enviro
     });
     let minter = minter.transpose().context("--minter-key")?;
     let (key, upstream) = sealing.key_and_name(aud.as_deref(), environment)?;
+    remark(&format!("using the key {} ({}) of {}", key.id(), key.kem(), harmless(sealing.to)));
+    if let Some(path) = &args.minter_key {
+        remark(&format!("using the minter key of {}", harmless(&path.to_string_lossy())));
+    }
     let lifetime = expires_in.unwrap_or_else(|| MintSettings::default().default_lifetime.as_secs());
     if lifetime > MAX_SEALED_LIFETIME_SECONDS {
         note("warning: most proxies refuse sealed tokens that live longer than 366 days (`tokens.max_lifetime`)");

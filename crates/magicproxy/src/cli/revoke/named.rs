@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{RevokeArgs, parse_time};
 use crate::cli::secret;
+use crate::config::Environment;
 use crate::failure::Failure;
 use crate::output::{harmless, masked};
 use crate::revocations::Revoked;
@@ -37,7 +38,7 @@ impl std::fmt::Debug for GivenToken {
 }
 
 /// All entries that the arguments name, none of them twice; or everything that is wrong with the arguments.
-pub(super) fn all(args: &RevokeArgs) -> Result<Vec<Named>, Failure> {
+pub(super) fn all(args: &RevokeArgs, environment: &Environment) -> Result<Vec<Named>, Failure> {
     let mut faults = Vec::new();
     let mut all = Vec::new();
     let keys = args.key_ids.iter().map(|id| of_kind("kid", id));
@@ -55,7 +56,7 @@ pub(super) fn all(args: &RevokeArgs) -> Result<Vec<Named>, Failure> {
         return Err(Failure::Usage(faults));
     }
     for argument in &args.tokens {
-        all.push(of_token(argument, args)?);
+        all.push(of_token(argument, args, environment)?);
     }
     all.sort_by(|one, other| one.revoked.cmp(&other.revoked));
     all.dedup_by(|one, other| one.revoked == other.revoked);
@@ -125,15 +126,15 @@ fn meant(revoked: Revoked, args: &RevokeArgs) -> Result<Revoked, String> {
 }
 
 /// The chain of a token, or its family's beginning. Whether the token is genuine is no matter.
-fn of_token(argument: &str, args: &RevokeArgs) -> Result<Named, Failure> {
-    if argument != "-" && !argument.starts_with('@') {
+fn of_token(argument: &str, args: &RevokeArgs, environment: &Environment) -> Result<Named, Failure> {
+    let Some(text) = secret::from_reference(argument, environment) else {
         let file = Path::new(argument).exists().then(|| format!("`@{}`", harmless(argument)));
         return Err(Failure::usage(format!(
-            "--token: expected {}, or `-`: others see arguments",
+            "--token: expected {}, `-` or `env:NAME`: others see arguments",
             file.as_deref().unwrap_or("`@FILE`")
         )));
-    }
-    let text = secret::from_argument(argument)?;
+    };
+    let text = text.context("--token")?;
     let chain = UnverifiedToken::parse(&text).ok().and_then(|token| token.chain());
     let chain = chain.with_context(|| format!("--token {}: expected a magic token", harmless(argument)))?;
     // Not the older chains that it names: whoever narrowed it may have written any there.

@@ -1,0 +1,62 @@
+//! One log line for each token that is minted over HTTP: which, for whom, until when, for what. Never the credential.
+
+use std::net::IpAddr;
+
+use magicproxy_core::{Grant, MintRequest};
+
+/// Rules are cut behind so many characters, whole lists of them included.
+const MAX_RULES: usize = 400;
+
+/// What the line says of a token.
+#[derive(Debug)]
+pub(super) struct MintRecord {
+    upstream: String,
+    sub: Option<String>,
+    expires_at: u64,
+    rules: usize,
+    allows: String,
+}
+
+impl MintRecord {
+    pub(super) fn of(request: &MintRequest) -> Self {
+        let named: Vec<String> = match &request.grant {
+            Grant::Allowed(rules) => rules.iter().map(ToString::to_string).collect(),
+            Grant::Scopes(names) => names.iter().map(|name| format!("scope {}", name.as_str())).collect(),
+        };
+        let allows = named.join(", ");
+        // Some APIs have the credential in the path; a pattern may escape its characters.
+        let hidden = allows.replace('\\', "").contains(request.credential.expose());
+        let allows = if hidden { "(hidden: a rule holds the credential)".to_owned() } else { shortened(&allows) };
+        Self {
+            upstream: request.upstream.as_ref().map(ToString::to_string).unwrap_or_default(),
+            sub: request.subject.as_ref().map(ToString::to_string),
+            expires_at: request.expires_at.0,
+            rules: named.len(),
+            allows,
+        }
+    }
+
+    /// Writes the line. `peer` is who sent the order, as far as that is known: nobody is, on a Unix socket.
+    pub(super) fn write(&self, jti: &str, peer: Option<IpAddr>) {
+        tracing::info!(
+            target: "magicproxy::mint",
+            jti,
+            upstream = self.upstream,
+            sub = self.sub,
+            peer = peer.map(|peer| peer.to_string()),
+            expires_at = self.expires_at,
+            rules = self.rules,
+            allows = self.allows,
+            "minted a token"
+        );
+    }
+}
+
+/// One line without control characters, of bounded length.
+fn shortened(text: &str) -> String {
+    let mut line: String = text.chars().take(MAX_RULES).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(MAX_RULES).is_some() {
+        line.push('…');
+    }
+    line
+}

@@ -1,0 +1,38 @@
+//! A token that a command is given: the same words in every command.
+//!
+//! `@FILE`, `-` for standard input, `env:NAME`; where an argument may hold a token, also the token itself.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+use zeroize::Zeroizing;
+
+use super::secret;
+use crate::config::Environment;
+use crate::failure::Failure;
+
+/// The flags of commands that take one token.
+#[derive(Debug, Args)]
+#[group(id = "source", required = true, multiple = false)]
+pub(super) struct GivenToken {
+    /// The token: `@FILE`, `-` for standard input, `env:NAME`, or itself
+    token: Option<String>,
+    /// File that holds the token; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Environment variable that holds the token
+    #[arg(long, value_name = "NAME")]
+    token_env: Option<String>,
+}
+
+impl GivenToken {
+    /// Reads the token.
+    pub(super) fn read(&self, environment: &Environment) -> Result<Zeroizing<String>, Failure> {
+        Ok(match (&self.token, &self.token_file, &self.token_env) {
+            (Some(argument), _, _) => secret::from_argument(argument, environment)?,
+            (None, Some(path), _) => secret::from_file(path).context("token")?,
+            (None, None, name) => secret::from_variable(name.as_deref().unwrap_or_default(), environment).context("token")?,
+        })
+    }
+}

@@ -1,0 +1,87 @@
+//! A token that a command has made: printed, or written to a file that only its owner reads; as it is, or as JSON.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use magicproxy_core::{UnixTime, UnverifiedToken};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::inspect::Claims;
+use super::secret;
+use crate::failure::{Failure, reason};
+use crate::keystore::write;
+use crate::output::{self, harmless, remark};
+
+/// Where the new token goes.
+#[derive(Debug, Args)]
+pub(super) struct MadeArgs {
+    /// Write the token to a file that only you may read, instead of printing it; a magic token that is there is replaced,
+    /// and no other file
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Print JSON: the token, its id, expiry, upstream and rules
+    #[arg(long)]
+    json: bool,
+}
+
+impl MadeArgs {
+    /// Fails before anything is made where the file cannot be written.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        Ok(self.out.as_deref().map_or(Ok(()), |path| ensure_replaceable(path).context("--out"))?)
+    }
+
+    /// Hands the token over, and says in one line what it is, with how long it lives from `now` on.
+    pub(super) fn give(&self, token: &str, now: UnixTime) -> Result<(), Failure> {
+        let claims = Claims::of(token)?;
+        if let Some(path) = &self.out {
+            write_token(path, token).context("--out")?;
+        }
+        if self.json {
+            let mut members = claims.to_made_json();
+            match &self.out {
+                Some(path) => members.insert("file".to_owned(), json!(path.display().to_string())),
+                None => members.insert("token".to_owned(), json!(token)),
+            };
+            output::print_json(&Value::Object(members))?;
+        } else if self.out.is_none() {
+            output::print(token)?;
+        }
+        let place = self.out.as_ref().map(|path| format!(", in {}", harmless(&path.to_string_lossy()))).unwrap_or_default();
+        remark(&format!("{}{place}", claims.summary(now)));
+        Ok(())
+    }
+}
+
+/// Writes a token in one step: whoever reads the file finds the old one or the new one, whole.
+fn write_token(path: &Path, token: &str) -> anyhow::Result<()> {
+    ensure_replaceable(path)?;
+    let line = Zeroizing::new(format!("{token}\n"));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let staged = path.with_file_name(format!(".{name}.{}.new", std::process::id()));
+    write::private(&staged, &line)?;
+    let renamed = std::fs::rename(&staged, path).with_context(|| format!("`{}`", path.display()));
+    if renamed.is_err() {
+        let _ = std::fs::remove_file(&staged);
+    }
+    renamed
+}
+
+/// Is nothing there, or a magic token and nothing else? A link is followed nowhere.
+fn ensure_replaceable(path: &Path) -> anyhow::Result<()> {
+    let shown = harmless(&path.to_string_lossy());
+    let metadata = match std::fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => bail!("`{shown}`: {}", reason(&error)),
+    };
+    if !metadata.is_file() {
+        bail!("`{shown}` is there and is no file: it is not replaced");
+    }
+    let held = secret::from_file(path).ok().filter(|text| UnverifiedToken::parse(text).is_ok());
+    if held.is_none() && metadata.len() > 0 {
+        bail!("`{shown}` is there and holds no magic token: it is not replaced");
+    }
+    Ok(())
+}

@@ -1,0 +1,318 @@
+//! Which client is told of which API with which token: what a token says of itself must fit the API that it would be sent to.
+//!
+//! What is read of a token here is not proved. It only keeps honest tokens from going to the wrong place.
+
+use serde_json::Value as Json;
+
+use super::Setup;
+use super::choice::or_list;
+use super::clients::CLIENTS;
+use super::table::{Client, JSON_VARIABLES, Way};
+use super::target::{Target, Targets};
+use super::value::{Piece, Value};
+use crate::config::value::PresetChoice;
+use crate::failure::Failure;
+use crate::output::harmless;
+
+/// A magic token as far as its destination is concerned.
+#[derive(Debug)]
+pub(crate) struct Bearer {
+    /// The upstream that its holder named: `NAME=FILE`.
+    pub(crate) name: Option<String>,
+    /// What it is called in messages.
+    pub(crate) shown: String,
+    /// Its `aud`, if it has one.
+    pub(crate) audience: Option<String>,
+    /// The absolute path of its file, where that can be read again.
+    pub(crate) file: Option<String>,
+}
+
+/// The clients to tell.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    /// All of these, or none.
+    These(Vec<&'static Client>),
+    /// A program, and which client it is by its name.
+    Program(Option<&'static Client>),
+    /// As many as can be told.
+    All,
+}
+
+/// A client that is told.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) setup: Setup,
+    pub(crate) target: Target,
+    /// Which of the tokens it gets; none where the shell's variable holds one.
+    pub(crate) bearer: Option<usize>,
+}
+
+/// The tokens, and where each of them goes as far as that is known.
+struct Assignment<'a> {
+    targets: &'a Targets,
+    bearers: &'a [Bearer],
+    destinations: Vec<Option<Target>>,
+}
+
+/// Tells clients of APIs. Every token is told to somebody, and none to a client of another API.
+pub(crate) fn assign(targets: &Targets, wanted: &Wanted, bearers: &[Bearer]) -> Result<Vec<Told>, Failure> {
+    targets.ensure_clear(bearers)?;
+    let destinations = bearers.iter().map(|bearer| targets.destination(bearer)).collect::<Result<_, _>>()?;
+    let assignment = Assignment { targets, bearers, destinations };
+    let mut told = match wanted {
+        Wanted::These(clients) => assignment.these(clients)?,
+        Wanted::Program(client) => assignment.program(*client)?,
+        Wanted::All => assignment.all()?,
+    };
+    merge_json(&mut told);
+    let set: Vec<&str> = told.iter().flat_map(|told| told.setup.variables.iter().map(|(name, _)| *name)).collect();
+    told.iter_mut().for_each(|told| told.setup.removed.retain(|name| !set.contains(name)));
+    match told.iter().enumerate().find_map(|(at, later)| clash(told.get(..at)?, later)) {
+        Some(failure) => Err(failure),
+        None => Ok(told),
+    }
+}
+
+fn clash(earlier: &[Told], later: &Told) -> Option<Failure> {
+    let (one, name) = earlier.iter().find_map(|one| Some((one, contradiction(one, later)?)))?;
+    Some(Failure::usage(match (one.setup.client.name, later.setup.client.name) {
+        (one, other) if one == other => format!("`{one}` is to be told of two APIs by {name}: run it once for each"),
+        (one, other) => format!("`{one}` and `{other}` want two values for {name}: run them apart"),
+    }))
+}
+
+/// A variable that two clients want to have two values.
+fn contradiction(left: &Told, right: &Told) -> Option<&'static str> {
+    let of_left = |name: &str| left.setup.variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
+    let differs = |name: &str, value: &Value| {
+        let other = of_left(name)?;
+        let tokens = value.pieces().contains(&Piece::Token) && left.bearer != right.bearer;
+        Some(!JSON_VARIABLES.contains(&name) && (other != value || tokens))
+    };
+    right.setup.variables.iter().find(|(name, value)| differs(name, value) == Some(true)).map(|(name, _)| *name)
+}
+
+/// Variables that hold JSON are the same for all, with what each of them says.
+fn merge_json(told: &mut [Told]) {
+    for name in JSON_VARIABLES {
+        let values = told.iter().flat_map(|told| &told.setup.variables).filter(|(known, _)| known == name);
+        let parsed = values.filter_map(|(_, value)| serde_json::from_str::<Json>(&value.without_token()).ok());
+        let Some(merged) = parsed.reduce(merged) else { continue };
+        let value = Value::text(&merged.to_string());
+        let all = told.iter_mut().flat_map(|told| &mut told.setup.variables).filter(|(known, _)| known == name);
+        all.for_each(|(_, old)| value.clone_into(old));
+    }
+}
+
+fn merged(left: Json, right: Json) -> Json {
+    match (left, right) {
+        (Json::Object(mut left), Json::Object(right)) => {
+            for (name, value) in right {
+                let value = match left.remove(&name) {
+                    Some(old) => merged(old, value),
+                    None => value,
+                };
+                left.insert(name, value);
+            }
+            Json::Object(left)
+        }
+        (_, right) => right,
+    }
+}
+
+impl Assignment<'_> {
+    /// Every client must be told, by a token for what it speaks to.
+    fn these(&self, clients: &[&'static Client]) -> Result<Vec<Told>, Failure> {
+        let mut told = Vec::new();
+        for client in clients {
+            let of_client = self.told_to(client)?;
+            if of_client.is_empty() {
+                return Err(self.nothing_for(client));
+            }
+            told.extend(of_client);
+        }
+        self.and_the_rest(told)
+    }
+
+    /// A program gets what it reads as far as there is a token for that, and for the other tokens what others read.
+    fn program(&self, client: Option<&'static Client>) -> Result<Vec<Told>, Failure> {
+        let told = client.map(|client| self.told_to(client)).transpose()?.unwrap_or_default();
+        self.and_the_rest(told)
+    }
+
+    /// All clients of each API, less those that contradict one before.
+    fn all(&self) -> Result<Vec<Told>, Failure> {
+        let mut told: Vec<Told> = Vec::new();
+        for client in CLIENTS {
+            // Who cannot be told is left out.
+            let Ok(of_client) = self.told_to(client) else { continue };
+            for mut later in of_client {
+                // Who has the files and the arguments that some of them need is nobody's question here.
+                later.setup.files = Vec::new();
+                later.setup.arguments = Vec::new();
+                if told.iter().all(|earlier| contradiction(earlier, &later).is_none()) {
+                    told.push(later);
+                }
+            }
+        }
+        if told.is_empty() {
+            return Err(Failure::usage("no client can be told: say which upstream with --upstream, or name a --client"));
+        }
+        self.and_the_rest(told)
+    }
+
+    /// What a client is told: of every API that it speaks to and there is a token for.
+    fn told_to(&self, client: &'static Client) -> Result<Vec<Told>, Failure> {
+        if self.bearers.is_empty() {
+            return Ok(vec![self.told(client, self.targets.choose(client)?, None)]);
+        }
+        let mut told = Vec::new();
+        for (at, target) in self.destinations.iter().enumerate() {
+            if let Some(target) = target.as_ref().filter(|target| client.can_speak(target.preset)) {
+                told.push(self.told(client, Targets::lead(client, target)?, Some(at)));
+            }
+        }
+        let open: Vec<usize> = (0..).zip(&self.destinations).filter(|(_, target)| target.is_none()).map(|(at, _)| at).collect();
+        if let (true, [only]) = (told.is_empty(), open.as_slice()) {
+            told.push(self.told(client, self.targets.choose(client)?, Some(*only)));
+        }
+        Ok(told)
+    }
+
+    /// What any program is told, for the tokens that nobody was told of.
+    fn and_the_rest(&self, mut told: Vec<Told>) -> Result<Vec<Told>, Failure> {
+        for (at, target) in self.destinations.iter().enumerate() {
+            if told.iter().any(|told| told.bearer == Some(at)) {
+                continue;
+            }
+            let led = match target {
+                Some(target) => Targets::lead(Client::any(), target)?,
+                None => self.targets.choose(Client::any())?,
+            };
+            told.push(self.told(Client::any(), led, Some(at)));
+        }
+        Ok(told)
+    }
+
+    fn told(&self, client: &'static Client, (target, way): (Target, &'static Way), bearer: Option<usize>) -> Told {
+        let file = bearer.and_then(|at| self.bearers.get(at)?.file.as_deref());
+        Told { setup: Setup::new(client, way, &target, file), target, bearer }
+    }
+
+    fn nothing_for(&self, client: &Client) -> Failure {
+        let kinds = or_list(&client.presets());
+        let of = |(bearer, target): (&Bearer, &Option<Target>)| {
+            let name = target.as_ref().map_or("several APIs", |target| target.name.as_str());
+            format!("`{}` is for `{}`", bearer.shown, harmless(name))
+        };
+        let tokens: Vec<String> = self.bearers.iter().zip(&self.destinations).map(of).collect();
+        let example = client.presets().first().copied().unwrap_or_default();
+        Failure::usage(format!(
+            "`{}` speaks to {kinds}, and {}: it needs a token of its own (--token-file {example}=FILE)",
+            client.name,
+            tokens.join(", ")
+        ))
+    }
+}
+
+impl Targets {
+    fn all(&self) -> &[Target] {
+        match self {
+            Self::Configured { targets, .. } => targets,
+            Self::Named(target) => std::slice::from_ref(target),
+        }
+    }
+
+    fn wanted(&self) -> Option<&str> {
+        match self {
+            Self::Configured { wanted, .. } => wanted.as_deref(),
+            Self::Named(_) => None,
+        }
+    }
+
+    fn ensure_clear(&self, bearers: &[Bearer]) -> Result<(), Failure> {
+        if bearers.len() > 1 && self.wanted().is_some() {
+            return Err(Failure::usage("--upstream is for one token: of several, say of each `--token-file NAME=FILE`"));
+        }
+        Ok(())
+    }
+
+    /// Where a token goes, as far as its holder or itself says. An error, where the two do not fit.
+    fn destination(&self, bearer: &Bearer) -> Result<Option<Target>, Failure> {
+        let asked = bearer.name.as_deref().or_else(|| self.wanted());
+        let target = match (asked, &bearer.audience) {
+            (Some(name), _) => Some(self.named(name, bearer)?),
+            (None, Some(audience)) => self.of_audience(audience),
+            (None, None) => None,
+        };
+        let Some(audience) = &bearer.audience else { return Ok(target) };
+        let refused = match &target {
+            Some(target) => (!target.may_take(audience)).then(|| format!("`{}` at {}", target.name, target.api())),
+            None if self.all().iter().any(|target| target.may_take(audience)) => None,
+            None => Some(or_list(&self.all().iter().map(|target| target.name.as_str()).collect::<Vec<_>>())),
+        };
+        match refused {
+            None => Ok(target),
+            Some(there) => Err(Failure::usage(format!(
+                "`{}` is a token for `{}`, and would be sent to {there}: the proxy would refuse it",
+                bearer.shown,
+                harmless(audience)
+            ))),
+        }
+    }
+
+    /// The target that this `aud` names.
+    fn of_audience(&self, audience: &str) -> Option<Target> {
+        let all = self.all();
+        if let Some(target) = all.iter().find(|target| target.is_called(audience)) {
+            return Some(target.clone());
+        }
+        let [only] = all else { return None };
+        match (only.preset, kind_of(audience)) {
+            (None, Some(kind)) if only.name_is_guessed => {
+                Some(Target { name: kind.to_owned(), preset: Some(kind), ..only.clone() })
+            }
+            (Some(_), _) if only.name_is_guessed => Some(only.clone()),
+            _ => None,
+        }
+    }
+
+    /// The target that this name, or the name of a kind of API, means.
+    fn named(&self, name: &str, bearer: &Bearer) -> Result<Target, Failure> {
+        let all = self.all();
+        if let Some(target) = all.iter().find(|target| target.is_called(name)) {
+            return Ok(target.clone());
+        }
+        let of_kind: Vec<&Target> = all.iter().filter(|target| target.preset == Some(name)).collect();
+        match (of_kind.as_slice(), all) {
+            ([target], _) => Ok((*target).clone()),
+            ([], [only]) if only.name_is_guessed && only.preset.is_none() => {
+                Ok(Target { name: name.to_owned(), preset: kind_of(name), ..only.clone() })
+            }
+            ([], _) => {
+                let known = or_list(&all.iter().map(|target| target.name.as_str()).collect::<Vec<_>>());
+                let what = if bearer.name.is_some() { "--token-file" } else { "--upstream" };
+                Err(Failure::usage(format!("{what} `{}`: no upstream has this name: there is {known}", harmless(name))))
+            }
+            (several, _) => {
+                let names = or_list(&several.iter().map(|target| target.name.as_str()).collect::<Vec<_>>());
+                Err(Failure::usage(format!("`{name}` could be {names}: name one of them")))
+            }
+        }
+    }
+}
+
+impl Target {
+    /// Could the proxy accept a token with this `aud` there? Where its name for the upstream is not known, only another
+    /// kind of API is certain to be wrong.
+    fn may_take(&self, audience: &str) -> bool {
+        let of_kind = || kind_of(audience).is_none_or(|kind| self.preset.is_none_or(|preset| preset == kind));
+        self.is_called(audience) || self.name_is_guessed && of_kind()
+    }
+}
+
+/// The kind of API that a name is, or a host.
+fn kind_of(name: &str) -> Option<&'static str> {
+    let root = |kind: &&str| PresetChoice::root_of(kind).and_then(|root| root.strip_prefix("https://")) == Some(name);
+    PresetChoice::apis().find(|kind| *kind == name || root(kind))
+}
