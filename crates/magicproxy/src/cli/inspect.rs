@@ -221,7 +221,7 @@ impl Claims {
         let members = [
             ("version", json!(self.version)),
             ("jti", claim("jti")),
-            ("chain", json!(self.chain_id.map(|chain| format!("chain:{chain}")))),
+            ("chain", json!(self.chain_id.map(|chain| chain.to_string()))),
             ("kid", json!(self.kid)),
             ("exp", json!(self.end().map(|end| end.0))),
             ("aud", claim("aud")),
