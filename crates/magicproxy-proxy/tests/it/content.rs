@@ -13,7 +13,7 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
-use crate::support::{Client, Multiplexed, Proxy, Token, Upstream, request, soon};
+use crate::support::{Client, Multiplexed, OnlyUpstream as _, Proxy, Token, Upstream, listed, request, soon};
 
 type Body = http_body_util::combinators::BoxBody<Bytes, Infallible>;
 
@@ -71,7 +71,7 @@ async fn status_of(proxy: &Proxy, request: Request<Body>) -> u16 {
 #[tokio::test]
 async fn in_chunks_it_arrives_in_chunks() {
     let upstream = Upstream::hello().await;
-    let proxy = Proxy::before(&upstream).await;
+    let proxy = Proxy::with(&upstream, |settings| settings.upstream_mut().pass_request_headers = listed(&["X-Sum"])).await;
     for method in METHODS {
         let lines = ["Transfer-Encoding: chunked", "Trailer: X-Sum"];
         let body = "3\r\nhel\r\n2\r\nlo\r\n0\r\nX-Sum: 7\r\n\r\n";
@@ -104,7 +104,7 @@ async fn with_a_length_it_arrives_with_it() {
 #[tokio::test]
 async fn streamed_over_http_2_it_arrives_in_chunks() {
     let upstream = Upstream::hello().await;
-    let proxy = Proxy::before(&upstream).await;
+    let proxy = Proxy::with(&upstream, |settings| settings.upstream_mut().pass_request_headers = listed(&["X-Sum"])).await;
     for method in METHODS {
         for (sent, content, trailers) in STREAMS {
             assert_eq!(status_of(&proxy, streamed(method, sent)).await, 200, "{method} {sent:?}");

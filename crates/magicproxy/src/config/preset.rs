@@ -58,6 +58,8 @@ const PRESETS: [Preset; 8] = [
         name: PresetChoice::Digitalocean,
         api_root: Some("https://api.digitalocean.com"),
         refusals: RefusalChoice::Digitalocean,
+        // pydo is built on a library of Azure's, which numbers its requests so.
+        request_headers: &["X-Ms-Client-Request-Id"],
         ..PLAIN
     },
     Preset {
