@@ -163,7 +163,7 @@ fn refused_mints(config: &Config) -> Vec<String> {
 
 /// Rules of scopes that no ceiling allows anything of.
 fn futile_scopes(raw: &RawConfig, config: &Config) -> Vec<String> {
-    let ceilings: Option<Vec<Vec<Rule>>> = tables(raw).map(|table| ceiling(table)).collect();
+    let ceilings: Option<Vec<Vec<Rule>>> = tables(raw).map(ceiling).collect();
     // Where one upstream has none, or matches in another way, every rule may be for that one.
     let Some(ceilings) = ceilings.filter(|ceilings| !ceilings.is_empty() && ceilings.len() == config.upstreams.len()) else {
         return Vec::new();

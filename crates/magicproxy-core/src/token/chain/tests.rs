@@ -48,6 +48,7 @@ impl Rings {
             issued_at,
             expires_at,
             not_before,
+            subject: None,
             explain,
             limit: None,
         });

@@ -20,6 +20,7 @@ pub(super) static ORDER: Form = Form {
         member("scopes", &SCOPES, Optional),
         member("expires_in", &EXPIRES_IN, Optional),
         member("aud", &UPSTREAM, Optional),
+        member("sub", &LABEL, Optional),
         member("explain", &EXPLAIN, Optional),
         member("limit", &limit::FORM, Optional),
     ]),

@@ -54,7 +54,7 @@ fn full_order() -> Value {
                 }
             },
         ],
-        "scope": "read", "scopes": ["read"], "expires_in": 3600, "aud": "api", "explain": true, "limit": { "concurrent": 2 }
+        "scope": "read", "scopes": ["read"], "expires_in": 3600, "aud": "api", "sub": "ci", "explain": true, "limit": { "concurrent": 2 }
     })
 }
 
