@@ -145,7 +145,7 @@ async fn tokens_are_minted_where_they_work() {
     for (path, rest) in [("/__magictoken", ""), ("/__magictoken", r#","aud":"x""#), ("/one/__magictoken", r#","aud":"two""#)] {
         let refused = mint(path, rest).await;
         refused.assert_rejected(400, "invalid_order");
-        assert!(refused.text().contains("`aud` must name the upstream"), "{}", refused.text());
+        assert!(refused.text().contains("aud: expected the name of the upstream"), "{}", refused.text());
     }
     stage.ask("p.test", "POST /__magictoken/explain", "").await.assert_rejected(404, "no_upstream");
 }
@@ -329,7 +329,8 @@ async fn what_a_bearer_asks_needs_no_mount() {
         assert_eq!(told.json()["decision"], decision, "{target}: {}", told.text());
     }
     // What is said is not believed, and what says nothing leads nowhere.
-    let forged = format!("{}x", &for_two[..for_two.len() - 1]);
+    let (signed, _) = for_two.rsplit_once('.').unwrap();
+    let forged = format!("{signed}.{}", "A".repeat(342));
     ask("/__magictoken/narrow", &forged, caveat).await.assert_rejected(401, "invalid_token");
     for nothing in [token(Some("three")), token(None), "nonsense".to_owned(), "a.b.c".to_owned()] {
         for path in ["narrow", "reseal", "explain"] {

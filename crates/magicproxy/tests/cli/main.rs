@@ -176,14 +176,14 @@ fn explain_says_which_headers_reach_the_api() {
     let json: serde_json::Value = serde_json::from_str(&refused.stdout).unwrap();
     assert_eq!((&json["code"], &json["headers"][0]["rule"]), (&"override_header".into(), &"override".into()));
     let shown = place.program(&["config", "show"]).output().stdout;
-    let list = &shown[shown.find("# request headers that pass to `api.github.com`, and no others:").unwrap()..];
+    let list = &shown[shown.find("# request headers that pass to `github`, and no others:").unwrap()..];
     for name in ["accept,", "x-github-api-version,", "x-own,"] {
         assert!(list.contains(name), "{name} in {list}");
     }
     assert!(!list.contains("x-both") && !list.contains("stripe-account"), "{list}");
     let json = place.program(&["config", "show", "--json"]).output();
     let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
-    let entry = json.as_array().unwrap().iter().find(|entry| entry["key"] == "request_headers.api.github.com").unwrap();
+    let entry = json.as_array().unwrap().iter().find(|entry| entry["key"] == "request_headers.github").unwrap();
     assert!(entry["value"].as_array().unwrap().contains(&"x-own".into()), "{entry}");
 }
 
