@@ -91,7 +91,7 @@ impl Document {
         prose
     }
 
-    /// The blocks whose fence says one of these words first, indentation taken off.
+    /// The blocks whose fence says one of these words first, indentation taken off. `toml codex` is another program's.
     fn blocks(&self, words: &[&str]) -> Vec<String> {
         let (mut blocks, mut open) = (Vec::new(), None::<(bool, usize, String)>);
         for line in self.text.lines() {
@@ -104,7 +104,8 @@ impl Document {
             };
             open = match open.take() {
                 None => {
-                    let wanted = words.contains(&fence.split(' ').next().unwrap_or_default());
+                    let word = fence.split(' ').next().unwrap_or_default();
+                    let wanted = words.contains(&word) && (word != "toml" || fence.trim_end() == "toml");
                     Some((wanted, line.len() - line.trim_start().len(), String::new()))
                 }
                 Some((wanted, _, block)) => {
