@@ -182,7 +182,7 @@ impl<'de> Visitor<'de> for UniqueVisitor {
 /// The most members of an object that is read without being kept: their names are remembered until its end.
 pub(crate) const MAX_MEMBERS: usize = 1_024;
 
-/// The names of an object's members so far, or what [`lenient`] readers make of them, none of them twice.
+/// The names of an object's members so far, or what [`lenient()`] readers make of them, none of them twice.
 #[derive(Debug, Default)]
 pub(crate) struct UniqueNames<'de>(HashSet<Cow<'de, str>>);
 

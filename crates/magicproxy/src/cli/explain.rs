@@ -118,7 +118,7 @@ impl<'c> Asked<'c> {
         if let Some(rest) = below(url, &public).or_else(|| on_this_machine(url, config)) {
             return Ok(places.place("", rest, None));
         }
-        if let Some(place) = own::place_by_preset(&places, authority, rest, config) {
+        if let Some(place) = own::place_by_preset(places, authority, rest, config) {
             return Ok(Some(place));
         }
         let apis: Vec<String> = config.upstreams.iter().map(|upstream| format!("`{}`", upstream.api_root)).collect();
