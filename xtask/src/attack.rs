@@ -1,9 +1,11 @@
-//! Judging the attack runner's findings: every warning must be explained in `tests/attack/warnings.json`.
+//! Judging the attack runner's findings: every warning must be explained in `tests/attack/warnings.json`, and every failure is
+//! one, but for those of `tests/attack/changed.json`: the runner is older than the promise that they measure.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use serde::Deserialize;
 use serde_json::Value;
 
 /// A case that did not simply pass.
@@ -20,10 +22,44 @@ pub(crate) struct Case {
 #[derive(Debug)]
 pub(crate) struct Explanations(BTreeMap<String, String>);
 
+/// Cases whose promise has changed since the runner was written: from a case's whole id to how it fails now, and why that is right.
+#[derive(Debug, Default)]
+pub(crate) struct ChangedPromises(BTreeMap<String, ChangedPromise>);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangedPromise {
+    /// The one code with which the case fails: with any other it is a failure.
+    code: String,
+    why: String,
+}
+
+impl ChangedPromises {
+    pub(crate) fn read(file: &Path) -> Result<ChangedPromises> {
+        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+        let map: BTreeMap<String, ChangedPromise> =
+            serde_json::from_str(&text).context("changed.json is not a map from case to `code` and `why`")?;
+        anyhow::ensure!(map.values().all(|changed| !changed.why.trim().is_empty()), "changed.json has a `why` without words");
+        Ok(ChangedPromises(map))
+    }
+
+    fn cover(&self, case: &Case) -> bool {
+        self.0.get(&case.id).is_some_and(|changed| case.codes == [changed.code.as_str()])
+    }
+
+    /// Those whose case does not fail as they say.
+    pub(crate) fn unused(&self, cases: &[Case]) -> Vec<&str> {
+        let used = |id: &str| cases.iter().any(|case| case.id == id && case.verdict == "fail" && self.cover(case));
+        self.0.keys().map(String::as_str).filter(|id| !used(id)).collect()
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
     pub(crate) leaks: u64,
     pub(crate) unexplained: u64,
+    /// Failures that the runner counts and that are none.
+    pub(crate) changed: u64,
     pub(crate) remarks: Vec<String>,
 }
 
@@ -61,10 +97,11 @@ fn explains(key: &str, case: &Case) -> bool {
     matches(key, &case.id) || case.codes.iter().any(|code| key == format!("{}/{code}", case.group))
 }
 
-pub(crate) fn judge(cases: &[Case], explanations: &Explanations) -> Verdict {
+pub(crate) fn judge(cases: &[Case], explanations: &Explanations, changed: &ChangedPromises) -> Verdict {
     let mut verdict = Verdict::default();
     for case in cases {
         match case.verdict.as_str() {
+            "fail" if changed.cover(case) => verdict.changed += 1,
             "fail" => verdict.remarks.push(format!("failure in {} ({})", case.id, case.codes.join(", "))),
             "leak" => {
                 verdict.leaks += 1;
@@ -122,10 +159,14 @@ fn matches(pattern: &str, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Explanations, judge, matches, read_cases};
+    use super::{ChangedPromises, Explanations, judge, matches, read_cases};
 
     const LINES: &str = r#"{"id":"path/1","group":"path","verdict":"warn","reasons":[{"verdict":"warn","code":"nfkc"},{"verdict":"pass","code":"ok"}]}
 {"id":"response/2","group":"response","verdict":"leak","reasons":[{"verdict":"leak","code":"reflected"}]}"#;
+
+    fn changed(json: &str) -> ChangedPromises {
+        ChangedPromises(serde_json::from_str(json).unwrap())
+    }
 
     fn explanations(json: &str) -> Explanations {
         Explanations(serde_json::from_str(json).unwrap())
@@ -134,9 +175,10 @@ mod tests {
     #[test]
     fn a_warning_wants_an_explanation_and_a_leak_has_none() {
         let cases = read_cases(LINES).unwrap();
-        let bare = judge(&cases, &explanations("{}"));
+        let bare = judge(&cases, &explanations("{}"), &ChangedPromises::default());
         assert_eq!((bare.leaks, bare.unexplained), (1, 1));
-        let explained = judge(&cases, &explanations(r#"{"path/nfkc": "why", "response/*": "no excuse"}"#));
+        let explained =
+            judge(&cases, &explanations(r#"{"path/nfkc": "why", "response/*": "no excuse"}"#), &ChangedPromises::default());
         assert_eq!((explained.leaks, explained.unexplained), (1, 0));
     }
 
@@ -145,6 +187,20 @@ mod tests {
         let cases = read_cases(LINES).unwrap();
         let both = explanations(r#"{"path/*": "why", "mint/*": "gone", "response/2": "a leak is no warning"}"#);
         assert_eq!(both.unused(&cases), ["mint/*", "response/2"]);
+    }
+
+    #[test]
+    fn a_failure_is_one_unless_its_promise_changed_and_it_fails_so() {
+        let failing = r#"{"id":"policy/1","group":"policy","verdict":"fail","reasons":[{"verdict":"fail","code":"bypass"}]}"#;
+        let cases = read_cases(failing).unwrap();
+        let judged = |json: &str| {
+            let verdict = judge(&cases, &explanations(r#"{"policy/*": "no excuse"}"#), &changed(json));
+            (verdict.changed, verdict.remarks.len(), changed(json).unused(&cases).len())
+        };
+        assert_eq!(judged(r#"{"policy/1": {"code": "bypass", "why": "because"}}"#), (1, 0, 0));
+        assert_eq!(judged(r#"{"policy/1": {"code": "leak", "why": "because"}}"#), (0, 1, 1));
+        assert_eq!(judged(r#"{"policy/*": {"code": "bypass", "why": "because"}}"#), (0, 1, 1));
+        assert_eq!(judged("{}"), (0, 1, 0));
     }
 
     #[test]

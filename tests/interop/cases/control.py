@@ -15,7 +15,6 @@ MISSPELT = (
     {"token": CREDENTIAL},
     {"token": CREDENTIAL, "alowed": ["GET /user"]},
     {"token": CREDENTIAL, "scpe": "triage"},
-    {"token": CREDENTIAL, "allowed": "GET /user"},
     {"token": CREDENTIAL, "allowed": ["GET"]},
     {"token": CREDENTIAL, "allowed": [7]},
     {"token": CREDENTIAL, "allowed": ["GET /user"], "scopes": ["triage"]},

@@ -5,7 +5,7 @@ use std::thread;
 
 use anyhow::{Context, Result};
 
-use crate::attack::{Case, Explanations, judge, read_cases};
+use crate::attack::{Case, ChangedPromises, Explanations, judge, read_cases};
 use crate::log::Log;
 use crate::run::Report;
 use crate::tally::{Tally, of_script};
@@ -26,22 +26,28 @@ pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     };
     anyhow::ensure!(workspace.binary().is_file(), "no release binary: run the stage `release` first");
     let explanations = Explanations::read(&workspace.root.join("tests/attack/warnings.json"))?;
+    let changed = ChangedPromises::read(&workspace.root.join("tests/attack/changed.json"))?;
     let keys = fresh_keys(workspace, log)?;
     let mut report = Report::default();
     let mut cases = Vec::new();
     for (round, attacked) in ROUNDS.iter().zip(attack_all(workspace, &runner, &keys)?) {
         let Attacked { said, mut found, text } = attacked;
         log.line(&text)?;
-        let verdict = judge(&found, &explanations);
+        let verdict = judge(&found, &explanations, &changed);
         // The runner counts a leak or a warning as passed; for us they are not.
         let worse = verdict.leaks + verdict.unexplained;
-        let tally = Tally { passed: said.passed.saturating_sub(worse), failed: said.failed + worse };
+        let tally = Tally {
+            passed: (said.passed + verdict.changed).saturating_sub(worse),
+            failed: said.failed.saturating_sub(verdict.changed) + worse,
+        };
         report.tally = report.tally.plus(tally);
         report.notes.extend(verdict.remarks.iter().map(|remark| format!("{}: {remark}", round.name)));
         cases.append(&mut found);
     }
     let stale = explanations.unused(&cases);
     report.notes.extend(stale.iter().map(|key| format!("no warning needs the explanation `{key}` any more")));
+    let kept = changed.unused(&cases);
+    report.notes.extend(kept.iter().map(|id| format!("`{id}` in changed.json does not fail as it says")));
     Ok(report)
 }
 
