@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use serde::Deserialize;
 use serde_json::Value;
 
 /// A case that did not simply pass.
@@ -26,21 +25,25 @@ pub(crate) struct Explanations(BTreeMap<String, String>);
 #[derive(Debug, Default)]
 pub(crate) struct ChangedPromises(BTreeMap<String, ChangedPromise>);
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// The one code with which the case fails: with any other it is a failure.
+#[derive(Debug)]
 struct ChangedPromise {
-    /// The one code with which the case fails: with any other it is a failure.
     code: String,
-    why: String,
 }
 
 impl ChangedPromises {
     pub(crate) fn read(file: &Path) -> Result<ChangedPromises> {
         let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-        let map: BTreeMap<String, ChangedPromise> =
-            serde_json::from_str(&text).context("changed.json is not a map from case to `code` and `why`")?;
-        anyhow::ensure!(map.values().all(|changed| !changed.why.trim().is_empty()), "changed.json has a `why` without words");
-        Ok(ChangedPromises(map))
+        Self::parse(&text).context("changed.json is not a map from case to `code` and `why`")
+    }
+
+    fn parse(json: &str) -> Result<ChangedPromises> {
+        let map: BTreeMap<String, Value> = serde_json::from_str(json)?;
+        let promise = |(id, changed): (String, Value)| {
+            anyhow::ensure!(!text(&changed, "why")?.trim().is_empty(), "`{id}` has a `why` without words");
+            Ok((id, ChangedPromise { code: text(&changed, "code")? }))
+        };
+        map.into_iter().map(promise).collect::<Result<_>>().map(ChangedPromises)
     }
 
     fn cover(&self, case: &Case) -> bool {
@@ -165,7 +168,7 @@ mod tests {
 {"id":"response/2","group":"response","verdict":"leak","reasons":[{"verdict":"leak","code":"reflected"}]}"#;
 
     fn changed(json: &str) -> ChangedPromises {
-        ChangedPromises(serde_json::from_str(json).unwrap())
+        ChangedPromises::parse(json).unwrap()
     }
 
     fn explanations(json: &str) -> Explanations {
