@@ -40,6 +40,7 @@ fn whatever_serve_refuses_is_found() {
         (&[("state", "this is something else")], "state.path = 'state'", "state.path"),
         (&[("file", "")], "state.path = 'file/state'", "state.path"),
         (&[("folder/x", "")], "state.path = 'folder'", "state.path"),
+        (&[], "state.path = 'missing/state'", "there is no folder `"),
         (&[("file", "")], "tls.dev = true\nkeys.folder = 'file/keys'", "file"),
         (&[("file", "")], "acme.domains = ['a.example']\nacme.cache = 'file/acme'", "acme"),
         (&[], "tls = { certificate = 'missing.pem', private_key = 'missing.pem' }", "tls.certificate"),
