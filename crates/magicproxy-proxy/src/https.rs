@@ -84,9 +84,14 @@ impl HandshakeFault {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotYetValid,
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Self::WrongName,
-            // webpki knows no plainer word for it.
-            CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => Self::SelfSigned,
+            error if is_authority_as_server(error) => Self::SelfSigned,
             other => Self::Certificate(other.to_string()),
         }
     }
+}
+
+/// Is the certificate an authority's own, as a self-signed one is unless it says otherwise?
+pub(crate) fn is_authority_as_server(error: &CertificateError) -> bool {
+    // webpki knows no plainer word for it.
+    matches!(error, CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity"))
 }

@@ -49,8 +49,8 @@ pub(crate) struct Cli {
     pub(crate) quiet: bool,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failure, 2 usage, 3 denied (explain, plugin run), 78 configuration; run: those of\n\
-                          its program, 126 or 127 where it cannot be started.\n\
+const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failure, 2 usage, 3 denied (explain, plugin run), 78 configuration; run: those of its \
+                          program, 126 or 127 where it cannot be started.\n\
                           Configuration: --config, $MAGICPROXY_CONFIG, ./magicproxy.toml (serve and config only), \
                           ~/.config/magicproxy/config.toml, /etc/magicproxy/config.toml.";
 

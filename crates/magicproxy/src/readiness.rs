@@ -108,7 +108,13 @@ impl Readiness {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // Nobody has asked for a store: it is made when a token needs it, and where it cannot be, such tokens are refused.
                 let before = self.faults.len();
-                self.creatable("state.path", path);
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                // Only the folders of the keys are made.
+                if folder.exists() || config.keys.files.folder().starts_with(folder) {
+                    self.creatable("state.path", path);
+                } else {
+                    self.fault(format!("{shown}: there is no folder `{}`", folder.display()));
+                }
                 if !config.state.chosen {
                     let faults = self.faults.split_off(before).into_iter();
                     self.warnings

@@ -10,6 +10,8 @@ use std::io;
 use http::StatusCode;
 use rustls::{AlertDescription, CertificateError, Error as TlsError, InvalidMessage};
 
+use crate::https::is_authority_as_server;
+
 /// A connection that could not be made.
 #[derive(Debug, thiserror::Error)]
 #[error("{fault}")]
@@ -52,6 +54,8 @@ pub(crate) enum ConnectFault {
     UnknownIssuer,
     #[error("the upstream's certificate is for another name")]
     WrongName,
+    #[error("the upstream's certificate is an authority's own, which a server may not show")]
+    SelfSigned,
     #[error("the upstream's certificate is not accepted")]
     Certificate,
     #[error("the HTTP handshake with the upstream failed")]
@@ -93,8 +97,8 @@ impl ConnectFailure {
     /// Status, stable code, and the error type of RFC 9209 section 2.3.
     pub(crate) fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         use ConnectFault::{
-            Alpn, Certificate, Dns, DnsTimeout, Expired, Http, NotTls, NotYetValid, Refused, Terminated, Timeout, TlsAlert,
-            TlsProtocol, Unavailable, UnknownIssuer, Unroutable, WrongName,
+            Alpn, Certificate, Dns, DnsTimeout, Expired, Http, NotTls, NotYetValid, Refused, SelfSigned, Terminated, Timeout,
+            TlsAlert, TlsProtocol, Unavailable, UnknownIssuer, Unroutable, WrongName,
         };
         let unreachable = |error| (StatusCode::BAD_GATEWAY, "upstream_unreachable", error);
         let tls = |error| (StatusCode::BAD_GATEWAY, "upstream_tls", error);
@@ -109,7 +113,7 @@ impl ConnectFailure {
             Terminated => unreachable("connection_terminated"),
             NotTls | TlsProtocol | Alpn => tls("tls_protocol_error"),
             TlsAlert(_) => tls("tls_alert_received"),
-            Expired | NotYetValid | UnknownIssuer | WrongName | Certificate => tls("tls_certificate_error"),
+            Expired | NotYetValid | UnknownIssuer | WrongName | SelfSigned | Certificate => tls("tls_certificate_error"),
             Http => (StatusCode::BAD_GATEWAY, "upstream_protocol", "http_protocol_error"),
         }
     }
@@ -142,6 +146,7 @@ impl ConnectFault {
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotYetValid,
             CertificateError::UnknownIssuer => Self::UnknownIssuer,
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Self::WrongName,
+            error if is_authority_as_server(error) => Self::SelfSigned,
             _ => Self::Certificate,
         }
     }

@@ -187,7 +187,7 @@ fn show(args: LookArgs, environment: &Environment) -> Result<(), Failure> {
     } else {
         let mut text = String::new();
         for entry in layers.raw.entries() {
-            let setting = format!("{} = {}", entry.key, entry.value);
+            let setting = format!("{} = {}", entry.key, toml(&entry.value));
             // Writing to a string does not fail.
             let _ = writeln!(text, "{:<50} # {}", output::harmless(&setting), describe(entry.origin));
         }
@@ -196,6 +196,27 @@ fn show(args: LookArgs, environment: &Environment) -> Result<(), Failure> {
         output::print(&passing_headers(&config).iter().map(|(name, headers)| described(name, headers)).collect::<String>())?;
     }
     Ok(())
+}
+
+/// The value as TOML has it in one line, so that what is shown can be written into a configuration file.
+fn toml(value: &Value) -> String {
+    let list = |items: Vec<String>| items.join(", ");
+    match value {
+        Value::Array(elements) => format!("[{}]", list(elements.iter().map(toml).collect())),
+        Value::Object(members) if members.is_empty() => "{}".to_owned(),
+        Value::Object(members) => {
+            let given = members.iter().filter(|(_, value)| !value.is_null());
+            format!("{{ {} }}", list(given.map(|(name, value)| format!("{} = {}", toml_key(name), toml(value))).collect()))
+        }
+        // The strings of JSON are strings of TOML.
+        plain => plain.to_string(),
+    }
+}
+
+/// A name as it is, or in quotes where TOML needs them.
+fn toml_key(name: &str) -> String {
+    let is_bare = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if is_bare { name.to_owned() } else { Value::from(name).to_string() }
 }
 
 /// What the list of request headers is made of.
@@ -208,7 +229,7 @@ fn passing_headers(config: &Config) -> Vec<(String, Vec<String>)> {
     config.upstreams.iter().map(list).collect()
 }
 
-/// The list as a comment of several lines, so that what is printed can be a configuration file.
+/// The list as a comment of several lines.
 fn described(name: &str, headers: &[String]) -> String {
     const WIDTH: usize = 100;
     let mut text = format!("# request headers that pass to `{name}`, and no others:\n");

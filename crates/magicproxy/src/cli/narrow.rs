@@ -119,8 +119,10 @@ impl CaveatArgs {
         for text in &self.sender {
             match Network::parse(text) {
                 Some(network) => cidr.push(network),
-                None => faults
-                    .push(format!("--sender `{}`: expected a network such as `192.0.2.0/24`, without host bits", harmless(text))),
+                None => faults.push(format!(
+                    "--sender `{}`: expected a network such as `192.0.2.0/24`, without host bits; one address is `192.0.2.7/32`",
+                    harmless(text)
+                )),
             }
         }
         let caveat = Caveat {

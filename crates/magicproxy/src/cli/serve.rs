@@ -18,7 +18,7 @@ use crate::config::{Config, Environment, Flags, Layers, Services, lint};
 use crate::failure::Failure;
 use crate::keystore::{KeyWatch, Keys, NewKey};
 use crate::logging;
-use crate::output::note;
+use crate::output::{note, quoted};
 use crate::readiness::Readiness;
 use crate::revocations::{RevocationFile, RevocationWatch, SharedRevocations};
 use crate::state::LazyStore;
@@ -99,10 +99,8 @@ fn serve(layers: Layers) -> Result<(), Failure> {
     }
     let tls = Tls::of(&config)?;
     let (listeners, hosts) = (config.listeners.clone(), config.hosts.clone());
-    let (open, private) = (config.minting.open, config.keys.files.private.clone());
-    let first =
-        config.upstreams.first().map(|upstream| (upstream.api_root.to_string(), upstream.placing.mount.as_str().to_owned()));
-    let (api_root, mount) = first.unwrap_or_default();
+    let first = FirstUpstream::of(&config).filter(|_| new);
+    let private = config.keys.files.private.display().to_string();
     let ring = Arc::new(SharedKeys::new(keys.ring));
     let watch = KeyWatch::new(config.keys.files.clone(), Arc::clone(&ring), stamps);
     let chosen = config.state.chosen;
@@ -114,7 +112,8 @@ fn serve(layers: Layers) -> Result<(), Failure> {
     let served = runtime.block_on(async {
         let signals = EndSignals::listen().and_then(|signals| survive_others().map(|()| signals)).context("signals")?;
         if let Some(store) = store.filter(|_| chosen) {
-            store.open_now().await.map_err(anyhow::Error::from)?;
+            // The store has said in the log what is wrong.
+            store.open_now().await.map_err(|_| Failure::Logged(1))?;
         }
         // So that nobody is refused only because nobody has looked yet.
         revocations.look().await;
@@ -127,9 +126,9 @@ fn serve(layers: Layers) -> Result<(), Failure> {
             banner.lines.extend(tls.notes.iter().cloned());
             tokio::spawn(tls.keep_fresh());
         }
-        if new {
+        if let Some(first) = first {
             let curl = format!("curl{trust}{}", door.curl_option());
-            banner.next = next_steps(&curl, &format!("{}{mount}", door.url()), &api_root, open, &private.display().to_string());
+            banner.next = next_steps(&curl, &format!("{}{}", door.url(), first.mount), &first, &private);
         }
         banner.show();
         tokio::spawn(watch.keep_fresh());
@@ -222,16 +221,35 @@ fn facts(config: &Config, keys: &Keys) -> Vec<String> {
     facts
 }
 
+/// The upstream that a newcomer is shown.
+struct FirstUpstream {
+    api_root: String,
+    mount: String,
+    /// The option of `mint` that names it, where there are several.
+    aud: String,
+    mints_over_http: bool,
+}
+
+impl FirstUpstream {
+    fn of(config: &Config) -> Option<Self> {
+        let upstream = config.upstreams.first()?;
+        let aud =
+            if config.upstreams.len() > 1 { format!(" --aud {}", quoted(&upstream.name.to_string())) } else { String::new() };
+        let mount = upstream.placing.mount.as_str().to_owned();
+        Some(Self { api_root: upstream.api_root.to_string(), mount, aud, mints_over_http: config.minting.open })
+    }
+}
+
 /// What the newcomer types next; it works as it is printed.
-fn next_steps(curl: &str, url: &str, api_root: &str, open: bool, private: &str) -> Vec<String> {
-    let path = if api_root == "https://api.github.com" { "/user" } else { "/" };
-    let mint = if open {
+fn next_steps(curl: &str, url: &str, first: &FirstUpstream, private: &str) -> Vec<String> {
+    let path = if first.api_root == "https://api.github.com" { "/user" } else { "/" };
+    let mint = if first.mints_over_http {
         format!(
             "TOKEN=$(printf '{{\"token\": \"%s\", \"allowed\": [\"GET {path}\"]}}' \"$CREDENTIAL\" | \
              {curl} -sSf -H 'Content-Type: application/json' --data-binary @- {url}/__magictoken)"
         )
     } else {
-        format!("TOKEN=$(printf '%s' \"$CREDENTIAL\" | magicproxy mint --credential-file - --allow 'GET {path}')")
+        format!("TOKEN=$(printf '%s' \"$CREDENTIAL\" | magicproxy mint{} --credential-file - --allow 'GET {path}')", first.aud)
     };
     vec![
         format!("made a new signing key: {private} (keep it secret and backed up: without it every token is void)"),

@@ -88,8 +88,13 @@ impl Checker<'_> {
                 ("unix", _) => trusted.unix = true,
                 (_, Some(network)) => trusted.networks.push(network),
                 (text, None) => {
+                    let alone = match text.parse::<std::net::IpAddr>() {
+                        Ok(std::net::IpAddr::V4(_)) => format!("; one address alone is `{text}/32`"),
+                        Ok(std::net::IpAddr::V6(_)) => format!("; one address alone is `{text}/128`"),
+                        Err(_) => String::new(),
+                    };
                     self.fault(
-                        format!("tokens.trusted_proxies `{text}`: expected a network such as `10.0.0.0/8`, or `unix`"),
+                        format!("tokens.trusted_proxies `{text}`: expected a network such as `10.0.0.0/8`, or `unix`{alone}"),
                         &given.origin,
                     );
                 }

@@ -160,16 +160,21 @@ impl Checker<'_> {
             Ok(rules) => return Some(rules),
             Err(found) => found,
         };
-        for fault in found {
-            let (message, origin) = match &fault {
+        for found in found {
+            let (message, origin) = match &found {
                 RuleFault::Rule { number, error } => {
                     (format!("{what}: {error}"), rules.get(number - 1).map_or(origin, |rule| &rule.origin))
                 }
                 other => (format!("{what}: {other}"), origin),
             };
             let fault = Fault::new(message, origin.clone());
+            let meant = match &found {
+                RuleFault::Rule { number, .. } => raw.get(number - 1),
+                _ => None,
+            };
             let python = matches!(origin, Origin::PythonFile(_));
-            self.faults.push(if python { fault.help(PYTHON_RULES) } else { fault });
+            let helps = python && meant.is_some_and(is_right_by_prefix);
+            self.faults.push(if helps { fault.help(PYTHON_RULES) } else { fault });
         }
         None
     }
@@ -311,6 +316,11 @@ impl Checker<'_> {
         }
         count
     }
+}
+
+/// Is it only the matching of the whole path that makes this rule wrong?
+fn is_right_by_prefix(rule: &RawRule) -> bool {
+    Rule::parse_new_list(std::slice::from_ref(rule), PatternMode::DangerPrefix).is_ok()
 }
 
 const PYTHON_RULES: &str = "rules are read more strictly than in the Python program: a pattern must span the whole path, and names it \

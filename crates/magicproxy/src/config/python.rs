@@ -172,9 +172,9 @@ pub(super) fn useful_public_access(given: Setting<String>, name: &str, warnings:
         Err(_) => "is no URL",
     };
     warnings.push(format!(
-        "{name} {} {why} and is left out: links in answers lead to the name by which a client called the proxy \
+        "{name} `{}` {why} and is left out: links in answers lead to the name by which a client called the proxy \
          (`public_access` in magicproxy.toml says otherwise)",
-        quoted(&value)
+        harmless(&value)
     ));
     Setting::default()
 }

@@ -355,7 +355,7 @@ fn json_of_the_python_program() {
 #[test]
 fn json_faults_are_explained() {
     let rendered = faults(
-        python("{\n \"plugins_location\": \"p\",\n \"scopes\": {\"a\": [\"GTE /x\", 5], \"b\": 1},\n \"api_root\": 7 }").0,
+        python("{\n \"plugins_location\": \"p\",\n \"scopes\": {\"a\": [\"GTE /x\", 5], \"b\": 1, \"c\": [\"GET /repos/*\"]},\n \"api_root\": 7 }").0,
     );
     for part in [
         "`plugins_location`: Python plugins do not run in this proxy",

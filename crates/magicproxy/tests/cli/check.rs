@@ -40,6 +40,7 @@ fn whatever_serve_refuses_is_found() {
         (&[("state", "this is something else")], "state.path = 'state'", "state.path"),
         (&[("file", "")], "state.path = 'file/state'", "state.path"),
         (&[("folder/x", "")], "state.path = 'folder'", "state.path"),
+        (&[], "state.path = 'missing/state'", "there is no folder `"),
         (&[("file", "")], "tls.dev = true\nkeys.folder = 'file/keys'", "file"),
         (&[("file", "")], "acme.domains = ['a.example']\nacme.cache = 'file/acme'", "acme"),
         (&[], "tls = { certificate = 'missing.pem', private_key = 'missing.pem' }", "tls.certificate"),
@@ -107,7 +108,7 @@ fn keys_that_are_denied_and_not_there() {
 /// Names, connections, TLS: whatever fails is told with the step, and nothing is sent.
 #[test]
 fn what_is_connected_to() {
-    use std::io::Read as _;
+    use std::io::{Read as _, Write as _};
     let open = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = open.local_addr().unwrap();
     let heard = std::thread::spawn(move || {
@@ -117,6 +118,7 @@ fn what_is_connected_to() {
             let (mut stream, _) = open.accept().unwrap();
             let mut start = [0; 4096];
             let read = stream.read(&mut start).unwrap();
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
             heard.push(start[..read].to_vec());
         }
         heard
@@ -141,9 +143,64 @@ fn what_is_connected_to() {
     {
         assert_eq!((&connections[what]["reached"], &connections[what]["step"]), (&false.into(), &step.into()), "{what}: {json}");
     }
+    assert_eq!(connections["upstream tls"]["reason"], "no TLS is spoken there: is it `http://`?", "{json}");
     let heard = heard.join().unwrap();
     assert!(heard.iter().any(Vec::is_empty), "nothing is sent in clear");
     assert!(heard.iter().all(|heard| heard.is_empty() || heard[0] == 0x16), "a handshake and nothing else");
     let alone = check_json(&place, &[]);
     assert_eq!((alone.0, alone.1.get("connections")), (0, None), "without the flag nothing is connected to");
+}
+
+/// Whoever leaves the Python program's file behind writes what is shown into the new one: it must mean the same.
+#[test]
+fn what_is_shown_is_a_configuration_file() {
+    let place = Place::with_keys();
+    let scopes = r#"{"plain": ["GET /user"], "both": ["GET /a", {"method": "POST", "path": "/a/\\d+/[^\"]+"}]}"#;
+    place.write("old.json", &format!(r#"{{"api_root": "http://127.0.0.1:1", "scopes": {scopes}}}"#));
+    let old = place.program(&["config", "show"]).env("CONFIG_FILE", "old.json").output();
+    assert_eq!(old.code, 0, "{old:?}");
+    let given: Vec<&str> = old.stdout.lines().filter(|line| !line.ends_with("# default")).collect();
+    place.write("magicproxy.toml", &given.join("\n"));
+    let checked = check(&place, &[]);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    let shown = |place: &Place, variable: &str| {
+        let output = place.program(&["config", "show", "--json"]).env("CONFIG_FILE", variable).output();
+        let entries: Value = serde_json::from_str(&output.stdout).unwrap();
+        let entries = entries.as_array().unwrap().iter().map(|entry| (entry["key"].to_string(), entry["value"].clone()));
+        entries.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let new = shown(&place, "");
+    std::fs::remove_file(place.path("magicproxy.toml")).unwrap();
+    assert_eq!(new, shown(&place, "old.json"));
+}
+
+/// What keeps a rule's old meaning is offered for rules that it makes right, and for no others.
+#[test]
+fn prefix_matching_is_no_remedy_for_what_it_does_not_mend() {
+    let place = Place::with_keys();
+    for rule in ["GET /(?!secret)[^/]+", "FOO /", "GET (a)\\\\1", "GET"] {
+        place.write("old.json", &format!(r#"{{"scopes": {{"a": ["{rule}"]}}}}"#));
+        let output = place.program(&["config", "check"]).env("CONFIG_FILE", "old.json").output();
+        assert_eq!(output.code, 78, "{rule}: {output:?}");
+        assert!(!output.stderr.contains("keeps its old meaning"), "{rule}: {output:?}");
+    }
+    place.write("old.json", r#"{"scopes": {"a": ["GET /repos/*"]}}"#);
+    let python = || place.program(&["config", "check"]).env("CONFIG_FILE", "old.json");
+    let refused = python().output();
+    let mended = python().env("MAGICPROXY_UPSTREAM_DANGER_PREFIX_MATCHING", "true").output();
+    assert!(refused.code == 78 && refused.stderr.contains("keeps its old meaning"), "{refused:?}");
+    assert_eq!(mended.code, 0, "{mended:?}");
+}
+
+/// One address is no network: it is said how it is written as one.
+#[test]
+fn one_address_that_is_trusted() {
+    for (address, network) in [("127.0.0.1", "`127.0.0.1/32`"), ("::1", "`::1/128`")] {
+        let place = place(&[], &format!("tokens.trusted_proxies = ['{address}']"));
+        let checked = check(&place, &[]);
+        assert!(checked.code == 78 && checked.stderr.contains(network), "{checked:?}");
+        let more = format!("tokens.trusted_proxies = [{}]", network.replace('`', "'"));
+        place.write("magicproxy.toml", &format!("{CONFIG}{more}"));
+        assert_eq!(check(&place, &[]).code, 0, "{network}");
+    }
 }

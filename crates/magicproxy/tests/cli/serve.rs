@@ -201,3 +201,18 @@ fn pretty_lines_are_short() {
     let long: Vec<_> = ended.stderr.lines().filter(|line| line.chars().count() > 120).collect();
     assert!(long.is_empty(), "{long:#?}");
 }
+
+/// What the first start prints is to be typed as it stands: a command that mints says for which of several APIs.
+#[test]
+fn the_first_steps_work_with_several_upstreams() {
+    for (policy, step) in [("closed", "magicproxy mint --aud b --credential-file - --allow 'GET /'"), ("open", "/b/__magictoken")]
+    {
+        let place = Place::new();
+        let upstreams = "[upstreams.b]\napi_root = 'http://127.0.0.1:1'\n[upstreams.c]\napi_root = 'http://127.0.0.1:2'\n";
+        place.write("magicproxy.toml", &format!("listen = '127.0.0.1:0'\nmint.policy = '{policy}'\n{upstreams}"));
+        let mut running = place.program(&["serve", "--log-format", "pretty"]).spawn();
+        running.line(step);
+        running.line("curl -i -H");
+        assert_eq!(running.terminate().code, 0, "{policy}");
+    }
+}

@@ -7,6 +7,19 @@ fn handshake(error: TlsError) -> ConnectFailure {
     ConnectFailure::of_tls(&io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
+/// As webpki says it: an error of its own inside of the library's.
+fn authority_as_server() -> CertificateError {
+    #[derive(Debug)]
+    struct CaUsedAsEndEntity;
+    impl std::fmt::Display for CaUsedAsEndEntity {
+        fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            formatter.write_str("CaUsedAsEndEntity")
+        }
+    }
+    impl std::error::Error for CaUsedAsEndEntity {}
+    CertificateError::Other(rustls::OtherError(std::sync::Arc::new(CaUsedAsEndEntity)))
+}
+
 #[test]
 fn each_cause_has_its_word() {
     let tcp = |kind: io::ErrorKind| ConnectFailure::of_tcp(&kind.into());
@@ -52,6 +65,7 @@ fn each_cause_has_its_word() {
         (certificate(CertificateError::NotValidYet), 502, "tls_certificate_error", "not valid yet"),
         (certificate(CertificateError::UnknownIssuer), 502, "tls_certificate_error", "not signed by an authority"),
         (certificate(CertificateError::NotValidForName), 502, "tls_certificate_error", "for another name"),
+        (certificate(authority_as_server()), 502, "tls_certificate_error", "an authority's own"),
         (certificate(CertificateError::Revoked), 502, "tls_certificate_error", "is not accepted"),
         (certificate(CertificateError::BadSignature), 502, "tls_certificate_error", "is not accepted"),
     ];

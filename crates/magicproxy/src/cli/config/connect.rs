@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use magicproxy_core::state::StateStore as _;
-use magicproxy_proxy::https::HttpsConnector;
+use magicproxy_proxy::https::{HandshakeFault, HttpsConnector};
 use magicproxy_proxy::settings::ApiRoot;
 use rustls_pki_types::CertificateDer;
 use serde_json::{Value, json};
@@ -122,12 +122,33 @@ async fn connect(root: &ApiRoot, extra_roots: &[CertificateDer<'static>]) -> Res
     }
     let tls = |why: String| Unreached { step: Step::Tls, why };
     let connector = HttpsConnector::new(extra_roots.to_vec()).map_err(|error| tls(error.to_string()))?;
-    // Those of TLS are `InvalidData`, and say more than our words for that kind.
-    connector.connect(root.host(), root.port()).await.map(drop).map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => tls(error.to_string()),
-        io::ErrorKind::UnexpectedEof => tls("the connection ended in the handshake".to_owned()),
-        _ => tcp(&error),
+    connector.connect(root.host(), root.port()).await.map(drop).map_err(|error| {
+        match (HandshakeFault::of(&error), error.kind()) {
+            (Some(fault), _) => tls(in_words(fault)),
+            (None, io::ErrorKind::InvalidInput) => tls("this is no host that a certificate can be for".to_owned()),
+            (None, io::ErrorKind::UnexpectedEof) => tls("the connection ended in the handshake".to_owned()),
+            (None, _) => tcp(&error),
+        }
     })
+}
+
+/// Why a handshake failed, and what to do.
+fn in_words(fault: HandshakeFault) -> String {
+    let words = match fault {
+        HandshakeFault::UnknownIssuer => {
+            "the certificate is not signed by an authority that the proxy trusts (`extra_ca_file` names a further one)"
+        }
+        HandshakeFault::SelfSigned => {
+            "the certificate is an authority's own, and a server must show one that the authority signed"
+        }
+        HandshakeFault::Expired => "the certificate has expired",
+        HandshakeFault::NotYetValid => "the certificate is not valid yet: is the clock of this machine right?",
+        HandshakeFault::WrongName => "the certificate is for another name",
+        HandshakeFault::NotTls => "no TLS is spoken there: is it `http://`?",
+        HandshakeFault::Certificate(why) => return format!("the certificate is not accepted: {why}"),
+        HandshakeFault::Other(why) => return format!("the handshake failed: {why}"),
+    };
+    words.to_owned()
 }
 
 fn told(error: &io::Error, limit: Duration) -> String {
