@@ -45,7 +45,10 @@ pub(crate) enum Rejection {
     OverrideHeader(HeaderName),
     #[error("a magic token is needed: send it as `Authorization: Bearer <token>`")]
     NoToken,
-    #[error("what stands where a magic token belongs (`Authorization`, or a header or query parameter for keys) is not one")]
+    #[error(
+        "where a magic token belongs (`Authorization`, or a header or query parameter for keys) the request has nothing, or \
+         something that is none, such as a file's name: expected `Authorization: Bearer <token>`"
+    )]
     TokenForm,
     #[error("the request bears two different magic tokens")]
     TwoTokens,
@@ -85,7 +88,9 @@ pub(crate) enum Rejection {
     ControlMethod(&'static str),
     #[error("expected `{{\"method\": \"GET\", \"target\": \"/path\"}}`")]
     Question,
-    #[error("no upstream of this proxy is found at this address")]
+    #[error(
+        "no upstream of this proxy is found at this address: the path may lack its mount, which `GET /__magictoken` with the token tells"
+    )]
     NoUpstream,
     #[error("no upstream of this proxy has this name{}", listed(.known))]
     UnknownUpstream { known: Vec<UpstreamName> },

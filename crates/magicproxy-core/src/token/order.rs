@@ -175,7 +175,7 @@ pub enum OrderFault {
     #[error("allowed: `owner` is the operator's to give, in a scope of the configuration")]
     Owner,
     /// Zero, or longer than the operator allows.
-    #[error("expires_in: expected 1 to {max} seconds, which is the most that this proxy allows")]
+    #[error("expires_in: expected 1 to {max} seconds{}, which is the most that this proxy allows", in_days(*.max))]
     Lifetime {
         /// The operator's limit.
         max: u64,
@@ -227,6 +227,15 @@ fn scope_grant(names: Vec<String>, limits: &MintLimits<'_>) -> Result<Grant, Vec
         }
     }
     if faults.is_empty() { Ok(Grant::Scopes(grant)) } else { Err(faults) }
+}
+
+/// ` (366 days)`, for limits of whole days.
+fn in_days(seconds: u64) -> String {
+    match (seconds / 86_400, seconds % 86_400) {
+        (0, _) | (_, 1..) => String::new(),
+        (1, 0) => " (1 day)".to_owned(),
+        (days, 0) => format!(" ({days} days)"),
+    }
 }
 
 fn expiry(seconds: Option<u64>, limits: &MintLimits<'_>, now: UnixTime) -> Result<UnixTime, OrderFault> {

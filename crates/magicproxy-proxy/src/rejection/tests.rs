@@ -195,3 +195,10 @@ fn the_status_line_says_why() {
     assert_eq!(phrase("GET /\r\n\u{e9}a\u{0}"), expected);
     assert_eq!(phrase(&"x".repeat(500)).len(), 200);
 }
+
+/// What a newcomer meets first says what to do: an empty variable or a file's name as the token, a path without its mount.
+#[test]
+fn first_mistakes_are_told_their_remedy() {
+    assert!(Rejection::TokenForm.to_string().contains("`Authorization: Bearer <token>`"));
+    assert!(Rejection::NoUpstream.to_string().contains("`GET /__magictoken`"));
+}

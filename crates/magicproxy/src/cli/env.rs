@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use super::token_file::{self, TokenArgs};
 use crate::config::{Environment, nearest};
 use crate::failure::Failure;
-use crate::output::{self, harmless};
+use crate::output::{self, harmless, remark};
 use crate::setup::Setup;
 use crate::setup::assignment::{Bearer, Wanted, assign};
 use crate::setup::clients::CLIENTS;
@@ -64,6 +64,11 @@ pub(crate) fn run(args: EnvArgs, environment: &Environment) -> Result<(), Failur
     let bearers = if tokens.bearers.is_empty() { of_variable(environment) } else { tokens.bearers };
     let told = assign(&targets, &Wanted::These(clients), &bearers)?;
     token_file::say(&told, &bearers, &tokens.files);
+    if bearers.is_empty() {
+        remark(&format!(
+            "no token is named: the lines read it from ${TOKEN_VARIABLE}, which holds none; --token-file FILE names one"
+        ));
+    }
     let mut first = 0;
     let mut lines = Vec::new();
     let mut json = Vec::new();

@@ -110,7 +110,8 @@ impl<'c> Asked<'c> {
     /// A URL of an API, of the proxy, or of this machine: of a proxy that runs here, on whatever port.
     fn place<'u>(places: &Places, url: &'u str, config: &Config) -> Result<Option<Place<'u>>, String> {
         let public = config.public_access().url;
-        let (authority, rest) = split(url).ok_or_else(|| format!("`{url}`: expected a path or a URL"))?;
+        let (authority, rest) = split(url)
+            .ok_or_else(|| format!("`{url}`: expected a path that begins with `/`, or a URL with `http://` or `https://`"))?;
         let by_name = places.place(authority, rest, None).filter(|place| !place.is_mounted());
         if let Some(place) = by_name {
             return Ok(Some(place));

@@ -73,7 +73,7 @@ fn ensure_replaceable(path: &Path) -> anyhow::Result<()> {
     let shown = harmless(&path.to_string_lossy());
     let metadata = match std::fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return ensure_folder(path),
         Err(error) => bail!("`{shown}`: {}", reason(&error)),
     };
     if !metadata.is_file() {
@@ -82,6 +82,16 @@ fn ensure_replaceable(path: &Path) -> anyhow::Result<()> {
     let held = secret::from_file(path).ok().filter(|text| UnverifiedToken::parse(text).is_ok());
     if held.is_none() && metadata.len() > 0 {
         bail!("`{shown}` is there and holds no magic token: it is not replaced");
+    }
+    Ok(())
+}
+
+/// The folder of a file that is not there yet. Refused by the names that were given, and not by that of a staged file.
+fn ensure_folder(path: &Path) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        let [file, folder] = [path, folder].map(|path| harmless(&path.to_string_lossy()));
+        bail!("`{file}`: there is no folder `{folder}`");
     }
     Ok(())
 }

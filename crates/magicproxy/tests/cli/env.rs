@@ -148,7 +148,13 @@ fn bash_takes_the_lines() {
 fn without_a_file_the_lines_read_a_variable() {
     let (place, _) = place();
     for (client, upstream) in every_way(&place) {
-        let lines = ok(place.program(&["env", &client, "--upstream", &upstream]).output());
-        assert!(lines.contains("\"$MAGIC_TOKEN\""), "{client}: {lines}");
+        let told = place.program(&["env", &client, "--upstream", &upstream]).output();
+        assert_eq!(told.code, 0, "{client}: {told:?}");
+        assert!(told.stdout.contains("\"$MAGIC_TOKEN\""), "{client}: {told:?}");
     }
+    // A variable that is empty would give the program an empty token, which is said.
+    let said = |token: &str| place.program(&["env", "openai", "--upstream", "openai"]).env("MAGIC_TOKEN", token).output().stderr;
+    assert!(said("").contains("from $MAGIC_TOKEN, which holds none; --token-file FILE"), "{}", said(""));
+    let token = token_for(&place, "openai");
+    assert!(!said(&token).contains("holds none"), "{}", said(&token));
 }

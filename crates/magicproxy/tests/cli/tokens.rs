@@ -41,6 +41,8 @@ fn out_writes_a_private_file_and_replaces_tokens_only() {
         assert_eq!((refused.code, refused.stdout.as_str()), (1, ""), "{name}: {refused:?}");
         assert!(refused.stderr.contains("error: --out: `"), "{name}: {refused:?}");
     }
+    let no_folder = mint(&place, &["--out", "no/such/folder"]);
+    assert!(no_folder.stderr.contains("`no/such/folder`: there is no folder `no/such`\n"), "{no_folder:?}");
     assert_eq!(place.read("id_rsa"), "a key");
     assert!(!place.path("nothing").exists());
     // So do the others that make tokens.

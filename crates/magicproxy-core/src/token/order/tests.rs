@@ -197,3 +197,16 @@ fn short_forms_are_the_long_ones() {
         caveat(r#"{"allowed":[{"method":["GET","PUT"],"route":"/a/{b}"}],"sender":{"cidr":["192.0.2.0/24"]}}"#)
     );
 }
+
+#[test]
+fn a_limit_of_whole_days_is_told_in_days() {
+    for (max, told) in [
+        (31_622_400, "31622400 seconds (366 days),"),
+        (86_400, "86400 seconds (1 day),"),
+        (90_000, "90000 seconds,"),
+        (1, "1 seconds,"),
+    ] {
+        let fault = OrderFault::Lifetime { max }.to_string();
+        assert!(fault.contains(told), "{fault}");
+    }
+}
