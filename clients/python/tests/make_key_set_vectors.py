@@ -71,6 +71,7 @@ RIGHT = payload()
 ROTATED = payload(keys=[SECOND], version=NOW - 30)
 SUCCEEDED = payload(keys=[SECOND], version=NOW - 30, signer=NEW.public())
 ROLLED = payload(version=NOW - 2 * DAY)
+STRANGE = payload(keys=[SECOND], signer=STRANGER.public(), version=NOW - 30)
 PIN = {"signer": OLD.jwk, "version": NOW - DAY}
 
 CASES = [
@@ -90,6 +91,14 @@ CASES = [
     ("signed by a stranger under the kid of the pinned key", document([STRANGER.sign(RIGHT, kid=OLD.kid)]), "signature"),
     ("signed by the successor only", document([NEW.sign(SUCCEEDED)]), "untrusted"),
     ("a first contact with a set that its own key has not signed", document([STRANGER.sign(RIGHT)]), "untrusted", None),
+    ("a successor that has not signed", document([OLD.sign(SUCCEEDED)]), "untrusted"),
+    ("a successor whose signature is another's", document([STRANGER.sign(SUCCEEDED, kid=NEW.kid), OLD.sign(SUCCEEDED)]), "signature"),
+    ("a stranger's set before the one that the pinned key signed", document([STRANGER.sign(STRANGE), OLD.sign(RIGHT)]), "malformed"),
+    ("a stranger's set after the one that the pinned key signed", document([OLD.sign(RIGHT), STRANGER.sign(STRANGE)]), "malformed"),
+    ("two sets by the pinned key", document([OLD.sign(RIGHT), OLD.sign(ROTATED)]), "malformed"),
+    ("two signatures under the kid of the pinned key, the first by a stranger", document([STRANGER.sign(RIGHT, kid=OLD.kid), OLD.sign(RIGHT)]), "signature"),
+    ("the same signature twice", document([OLD.sign(RIGHT), OLD.sign(RIGHT)]), {"keys": [FIRST["kid"]], "signer": OLD.kid}),
+    ("a stranger's signature beside that of the pinned key", document([STRANGER.sign(RIGHT), OLD.sign(RIGHT)]), {"keys": [FIRST["kid"]], "signer": OLD.kid}),
     ("a changed signature", document([changed(OLD.sign(RIGHT))]), "signature"),
     ("a signature over another payload", document([swapped(OLD.sign(RIGHT), OLD.sign(ROTATED))]), "signature"),
     ("an older set", document([OLD.sign(ROLLED)]), "rolled_back"),

@@ -60,7 +60,7 @@ impl Peer {
             Some("https") => (Scheme::Https, 443),
             _ => return Err(expected()),
         };
-        let host = uri.host().map(|host| host.trim_matches(['[', ']']).to_owned()).ok_or_else(expected)?;
+        let host = uri.host().map(|host| host.trim_matches(['[', ']']).to_ascii_lowercase()).ok_or_else(expected)?;
         let base = uri.path().trim_end_matches('/').to_owned();
         Ok(Self { scheme, host, port: uri.port_u16().unwrap_or(port), base, roots: Vec::new() })
     }
@@ -71,6 +71,7 @@ impl Peer {
         if peer.is_private() || danger_plain_http {
             return Ok(peer);
         }
+        let url = harmless(&peer.url());
         Err(format!("proxy `{url}`: a secret would travel unencrypted; run this beside the proxy, or say --danger-plain-http"))
     }
 
@@ -138,7 +139,7 @@ impl Peer {
         let (head, body) = response.map_err(|error| AskFault::of_http(self, &error))?.into_parts();
         let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
         let body = body.map_err(|_| {
-            AskFault::unreachable(self, format!("the answer broke off, or is longer than {MAX_BODY_BYTES} bytes"))
+            AskFault::unusable(format!("{}: the answer broke off, or is longer than {MAX_BODY_BYTES} bytes", self.url()))
         })?;
         Ok(Answer {
             status: head.status,

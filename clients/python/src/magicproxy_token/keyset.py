@@ -42,14 +42,10 @@ def verify_key_set(document, *, pinned=None, now=None):
     if not parts:
         raise TokenError("untrusted", "no key signed the key set")
     pin = dataclasses.asdict(pinned) if isinstance(pinned, KeySet) else pinned
-    signer = pin["signer"] if pin else _read(parts[0][2]).signer
-    kid = thumbprint(signer)
-    own = next((part for part in parts if part[1] == kid), None)
-    if own is None:
-        raise TokenError("untrusted", "the key set is not signed by the key that is pinned")
-    message, _, payload, signature = own
-    _verify(signer, message, signature)
-    found = _read(payload)
+    if any(part[2] != parts[0][2] for part in parts):
+        raise _malformed()
+    found = _read(_signed_by(pin["signer"] if pin else _read(parts[0][2]).signer, parts))
+    _signed_by(found.signer, parts)
     if pin and found.version < pin["version"]:
         raise TokenError("rolled_back", "the key set is older than the one that is pinned")
     if now >= found.exp:
@@ -80,6 +76,17 @@ def _parse(text):
     if sorted(header) != ["alg", "kid", "typ"] or (header["alg"], header["typ"]) != ("EdDSA", _TYPE):
         raise _malformed()
     return f"{parts[0]}.{parts[1]}".encode("ascii"), header["kid"], decoded[1], decoded[2]
+
+
+def _signed_by(signer, parts):
+    """The payload of the first JWS that names this key, whose signature must be by it."""
+    kid = thumbprint(signer)
+    own = next((part for part in parts if part[1] == kid), None)
+    if own is None:
+        raise TokenError("untrusted", "the key set is not signed by the key that is pinned, or not by the one that it names")
+    message, _, payload, signature = own
+    _verify(signer, message, signature)
+    return payload
 
 
 def _verify(jwk, message, signature):

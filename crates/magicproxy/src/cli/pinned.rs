@@ -64,8 +64,11 @@ impl PinnedProxy<'_> {
             return Err(Failure::usage(message));
         }
         let path = pin(self.peer, environment)?;
+        let asked = wire::runtime()?.block_on(self.peer.get("/__magictoken/keys"));
+        // Others may mint meanwhile: what they pinned last is what is to be followed, and no older set takes its place.
+        let _lock = write::lock(&path);
         let pinned = if self.refresh == Refresh::Follow { Pin::read(&path)? } else { None };
-        let document = match wire::runtime()?.block_on(self.peer.get("/__magictoken/keys")) {
+        let document = match asked {
             Ok(answer) => answer.content("application/jwk-set+json")?,
             Err(fault) => return offline(pinned, kem, fault),
         };

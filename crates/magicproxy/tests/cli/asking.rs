@@ -154,3 +154,16 @@ fn flags_for_asking_want_somebody_to_ask() {
         assert_eq!(place.program(command).output().code, 2, "{command:?}");
     }
 }
+
+/// What stands before the host of a URL may be a password.
+#[test]
+fn a_refused_url_is_shown_without_what_stands_before_its_host() {
+    let place = Place::with_keys();
+    for flag in ["--proxy", "--to"] {
+        let args =
+            ["mint", flag, "http://user:hunter2@192.0.2.1:1/", "--aud", "a", "--allow", "GET /user", "--credential-env", "S"];
+        let refused = place.program(&args).env("S", "a-credential").output();
+        assert!(refused.code == 2 && refused.stderr.contains("`http://192.0.2.1:1"), "{refused:?}");
+        assert!(!refused.stderr.contains("hunter2"), "{refused:?}");
+    }
+}
