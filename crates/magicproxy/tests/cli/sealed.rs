@@ -248,6 +248,36 @@ fn a_key_set_that_does_not_follow_is_refused() {
     proxy.stop();
 }
 
+/// Two mints at once, of which one asks a replica that is behind: the older set does not take the place of the newer one.
+#[test]
+fn what_another_mint_has_pinned_meanwhile_is_followed() {
+    let (place, minter) = (place(), Place::new());
+    let set_of_now = || {
+        let mut proxy = Proxy::serve(&place, "keys");
+        assert_eq!(proxy.mint(&minter, &["--refresh"]).code, 0);
+        proxy.stop();
+        let pin = format!("home/.local/share/magicproxy/proxies/http_{}.jwks", proxy.address.replace(':', "_"));
+        (proxy, minter.read(&pin), pin)
+    };
+    let (_, older, _) = set_of_now();
+    assert_eq!(place.program(&["keys", "rotate"]).output().code, 0);
+    let (proxy, newer, pin) = set_of_now();
+    minter.write(&pin, &older);
+    let listener = std::net::TcpListener::bind(&proxy.address).unwrap();
+    let file = minter.path(&pin);
+    let (meanwhile, answered) = (newer.clone(), older);
+    let behind = std::thread::spawn(move || {
+        let mut stream = asked(&listener);
+        std::fs::write(file, meanwhile).unwrap();
+        answer(&mut stream, &answered, 0);
+    });
+    let refused = proxy.mint(&minter, &[]);
+    behind.join().unwrap();
+    assert_eq!((refused.code, refused.stdout.as_str()), (1, ""), "{refused:?}");
+    assert!(refused.stderr.contains("older than the one that is pinned"), "{refused:?}");
+    assert_eq!(minter.read(&pin), newer);
+}
+
 /// What is pinned is what was verified: nobody slips a set of his own in beside the proxy's.
 #[test]
 fn a_set_that_stands_beside_the_right_one_is_never_pinned() {
@@ -282,7 +312,12 @@ fn a_set_that_stands_beside_the_right_one_is_never_pinned() {
 
 /// Answers the first request with a key set of which that many bytes are missing, and closes.
 fn answer_once(listener: &std::net::TcpListener, document: &str, missing: usize) {
-    use std::io::{Read as _, Write as _};
+    answer(&mut asked(listener), document, missing);
+}
+
+/// A connection, with a request that has come.
+fn asked(listener: &std::net::TcpListener) -> std::net::TcpStream {
+    use std::io::Read as _;
     let (mut stream, _) = listener.accept().unwrap();
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
@@ -290,7 +325,13 @@ fn answer_once(listener: &std::net::TcpListener, document: &str, missing: usize)
         stream.read_exact(&mut byte).unwrap();
         request.extend(byte);
     }
-    let head = format!("content-type: application/jwk-set+json\r\ncontent-length: {}\r\n", document.len() + missing);
+    stream
+}
+
+fn answer(stream: &mut std::net::TcpStream, document: &str, missing: usize) {
+    use std::io::Write as _;
+    let length = document.len() + missing;
+    let head = format!("content-type: application/jwk-set+json\r\ncontent-length: {length}\r\n");
     write!(stream, "HTTP/1.1 200 OK\r\n{head}connection: close\r\n\r\n{document}").unwrap();
 }
 
