@@ -14,6 +14,8 @@ const malformed = () => new TokenError("malformed", "not a key set that is under
 
 /** See `index.d.ts`. */
 export async function verifyKeySet(document, { pinned = null, now = seconds() } = {}) {
+  const isFollowed = !pinned || (pinned.signer && Number.isSafeInteger(pinned.version));
+  if (!isFollowed) throw new TokenError("untrusted", "what is pinned names no key that signs the key set: pin it anew");
   const { signed } = objectOf(document);
   if (signed === undefined) throw new TokenError("unsigned", "the key set is not signed");
   if (!Array.isArray(signed) || signed.length > MAX_SIGNATURES) throw malformed();

@@ -34,7 +34,8 @@ class Signer:
     def sign(self, payload, **header):
         header = {"alg": "EdDSA", "kid": self.kid, "typ": "magicproxy-keys+jws", **header}
         header = {name: value for name, value in header.items() if value is not None}
-        message = ".".join(base64url(json.dumps(part, separators=(",", ":")).encode()) for part in (header, payload))
+        texts = (part if isinstance(part, str) else json.dumps(part, separators=(",", ":")) for part in (header, payload))
+        message = ".".join(base64url(text.encode()) for text in texts)
         return f"{message}.{base64url(self.key.sign(message.encode()))}"
 
 
@@ -72,6 +73,7 @@ ROTATED = payload(keys=[SECOND], version=NOW - 30)
 SUCCEEDED = payload(keys=[SECOND], version=NOW - 30, signer=NEW.public())
 ROLLED = payload(version=NOW - 2 * DAY)
 STRANGE = payload(keys=[SECOND], signer=STRANGER.public(), version=NOW - 30)
+TWICE = json.dumps(RIGHT, separators=(",", ":"))[:-1] + f',"version":{NOW}}}'
 PIN = {"signer": OLD.jwk, "version": NOW - DAY}
 
 CASES = [
@@ -118,6 +120,10 @@ CASES = [
     ("no end", document([OLD.sign(payload(exp=None))]), "malformed"),
     ("an end before the beginning", document([OLD.sign(payload(exp=NOW - 60))]), "malformed"),
     ("a version that is a text", document([OLD.sign(payload(version=str(NOW)))]), "malformed"),
+    ("a version before 1970", document([OLD.sign(payload(version=-1))]), "malformed"),
+    ("a version with a fraction", document([OLD.sign(payload(version=float(NOW)))]), "malformed"),
+    ("an end with an exponent", document([OLD.sign(payload(exp=1e20))]), "malformed"),
+    ("a payload with a member twice", document([OLD.sign(TWICE)]), "malformed"),
     ("two parts", document([OLD.sign(RIGHT).rpartition(".")[0]]), "malformed"),
     ("padding", document([OLD.sign(RIGHT) + "="]), "malformed"),
     ("no list of signatures", {"keys": [FIRST], "signed": OLD.sign(RIGHT)}, "malformed"),

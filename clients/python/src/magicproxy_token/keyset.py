@@ -32,6 +32,9 @@ def verify_key_set(document, *, pinned=None, now=None):
     `document` is its text. `pinned` is a `KeySet`, or a dictionary with `signer` and `version`. Raises `TokenError`.
     """
     now = int(time.time()) if now is None else now
+    pin = dataclasses.asdict(pinned) if isinstance(pinned, KeySet) else pinned
+    if pin is not None and not (pin.get("signer") and type(pin.get("version")) is int):
+        raise TokenError("untrusted", "what is pinned names no key that signs the key set: pin it anew")
     members = _object(document.strip().encode("utf-8"))
     if "signed" not in members:
         raise TokenError("unsigned", "the key set is not signed")
@@ -41,7 +44,6 @@ def verify_key_set(document, *, pinned=None, now=None):
     parts = [_parse(text) for text in signed]
     if not parts:
         raise TokenError("untrusted", "no key signed the key set")
-    pin = dataclasses.asdict(pinned) if isinstance(pinned, KeySet) else pinned
     if any(part[2] != parts[0][2] for part in parts):
         raise _malformed()
     found = _read(_signed_by(pin["signer"] if pin else _read(parts[0][2]).signer, parts))
@@ -106,7 +108,7 @@ def _read(payload):
     is_signer = isinstance(signer, dict) and (signer.get("kty"), signer.get("crv")) == ("OKP", "Ed25519")
     is_signer = is_signer and isinstance(signer.get("x"), str) and len(from_base64url(signer["x"]) or b"") == 32
     sealing = [key for key in keys if _is_sealing(key)] if isinstance(keys, list) else []
-    if not is_signer or not sealing or not all(type(time_) is int for time_ in times) or times[2] <= times[1]:
+    if not is_signer or not sealing or not all(type(time_) is int and time_ >= 0 for time_ in times) or times[2] <= times[1]:
         raise _malformed()
     return KeySet(sealing, signer, *times)
 
