@@ -291,6 +291,16 @@ fn a_set_that_stands_beside_the_right_one_is_never_pinned() {
         serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap()
     };
     let (good, strange) = (set_of("keys"), set_of("strangers"));
+    // In a file, too, what is signed counts and not what stands beside it; a signature that does not hold is no set.
+    let mut beside = good.clone();
+    beside["keys"] = strange["keys"].clone();
+    place.write("beside.jwks", &beside.to_string());
+    assert_eq!(kid(&place, &mint(&place, "beside.jwks", &["--allow", "GET /a"])), good["keys"][0]["kid"]);
+    beside["signed"] = serde_json::json!([good["signed"][0].as_str().unwrap().replacen("eyJ", "eyK", 1)]);
+    place.write("beside.jwks", &beside.to_string());
+    let refused = place.program(&["mint", "--to", "beside.jwks", "--aud", "a", "--credential-env", "S", "--allow", "GET /a"]);
+    let refused = refused.env("S", SECRET).output();
+    assert!(refused.code == 2 && refused.stdout.is_empty() && refused.stderr.contains("not a key set"), "{refused:?}");
     let (own, other) = (good["signed"][0].clone(), strange["signed"][0].clone());
     for signed in [vec![other.clone(), own.clone()], vec![own, other]] {
         let document = serde_json::json!({ "keys": good["keys"], "signed": signed }).to_string();
