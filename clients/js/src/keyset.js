@@ -14,17 +14,16 @@ const malformed = () => new TokenError("malformed", "not a key set that is under
 
 /** See `index.d.ts`. */
 export async function verifyKeySet(document, { pinned = null, now = seconds() } = {}) {
+  const isFollowed = !pinned || (pinned.signer && Number.isSafeInteger(pinned.version));
+  if (!isFollowed) throw new TokenError("untrusted", "what is pinned names no key that signs the key set: pin it anew");
   const { signed } = objectOf(document);
   if (signed === undefined) throw new TokenError("unsigned", "the key set is not signed");
   if (!Array.isArray(signed) || signed.length > MAX_SIGNATURES) throw malformed();
   const parts = signed.map(parse);
   if (parts.length === 0) throw new TokenError("untrusted", "no key signed the key set");
-  const signer = pinned?.signer ?? (await read(parts[0])).signer;
-  const kid = await thumbprint(signer);
-  const own = parts.find(({ header }) => header.kid === kid);
-  if (!own) throw new TokenError("untrusted", "the key set is not signed by the key that is pinned");
-  if (!(await verify(signer, own))) throw new TokenError("signature", "the signature of the key set is not valid");
-  const set = await read(own);
+  if (signed.some((text) => text.split(".")[1] !== signed[0].split(".")[1])) throw malformed();
+  const set = await read(await signatureOf(pinned?.signer ?? (await read(parts[0])).signer, parts));
+  await signatureOf(set.signer, parts);
   if (pinned && set.version < pinned.version) throw new TokenError("rolled_back", "the key set is older than the one that is pinned");
   if (now >= set.exp) throw new TokenError("expired", "the key set has expired");
   if (set.iat > now + LEEWAY) throw new TokenError("not_yet_valid", "the key set is from the future");
@@ -57,6 +56,15 @@ function bytesAsObject(bytes) {
   } catch {
     throw malformed();
   }
+}
+
+// The first JWS that names this key, whose signature must be by it.
+async function signatureOf(signer, parts) {
+  const kid = await thumbprint(signer);
+  const own = parts.find(({ header }) => header.kid === kid);
+  if (!own) throw new TokenError("untrusted", "the key set is not signed by the key that is pinned, or not by the one that it names");
+  if (!(await verify(signer, own))) throw new TokenError("signature", "the signature of the key set is not valid");
+  return own;
 }
 
 async function verify(jwk, { message, signature }) {

@@ -128,5 +128,10 @@ test("key sets", async () => {
     assert.deepEqual(await Promise.all(set.keys.map(thumbprint)), accepted.keys, name);
     assert.equal(await thumbprint(set.signer), accepted.signer, name);
   }
-  assert(file.cases.length >= 40);
+  assert(file.cases.length >= 52);
+  // A pin that names no signer is followed by nothing: it is no first contact.
+  const { document, pinned } = file.cases[0];
+  for (const pin of [{}, { keys: [] }, { version: pinned.version }, { signer: pinned.signer }, { ...pinned, version: "0" }]) {
+    assert.equal(await kindOf(verifyKeySet(document, { pinned: pin, now: file.now })), "untrusted", JSON.stringify(pin));
+  }
 });

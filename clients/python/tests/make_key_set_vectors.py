@@ -34,7 +34,8 @@ class Signer:
     def sign(self, payload, **header):
         header = {"alg": "EdDSA", "kid": self.kid, "typ": "magicproxy-keys+jws", **header}
         header = {name: value for name, value in header.items() if value is not None}
-        message = ".".join(base64url(json.dumps(part, separators=(",", ":")).encode()) for part in (header, payload))
+        texts = (part if isinstance(part, str) else json.dumps(part, separators=(",", ":")) for part in (header, payload))
+        message = ".".join(base64url(text.encode()) for text in texts)
         return f"{message}.{base64url(self.key.sign(message.encode()))}"
 
 
@@ -71,6 +72,8 @@ RIGHT = payload()
 ROTATED = payload(keys=[SECOND], version=NOW - 30)
 SUCCEEDED = payload(keys=[SECOND], version=NOW - 30, signer=NEW.public())
 ROLLED = payload(version=NOW - 2 * DAY)
+STRANGE = payload(keys=[SECOND], signer=STRANGER.public(), version=NOW - 30)
+TWICE = json.dumps(RIGHT, separators=(",", ":"))[:-1] + f',"version":{NOW}}}'
 PIN = {"signer": OLD.jwk, "version": NOW - DAY}
 
 CASES = [
@@ -90,6 +93,14 @@ CASES = [
     ("signed by a stranger under the kid of the pinned key", document([STRANGER.sign(RIGHT, kid=OLD.kid)]), "signature"),
     ("signed by the successor only", document([NEW.sign(SUCCEEDED)]), "untrusted"),
     ("a first contact with a set that its own key has not signed", document([STRANGER.sign(RIGHT)]), "untrusted", None),
+    ("a successor that has not signed", document([OLD.sign(SUCCEEDED)]), "untrusted"),
+    ("a successor whose signature is another's", document([STRANGER.sign(SUCCEEDED, kid=NEW.kid), OLD.sign(SUCCEEDED)]), "signature"),
+    ("a stranger's set before the one that the pinned key signed", document([STRANGER.sign(STRANGE), OLD.sign(RIGHT)]), "malformed"),
+    ("a stranger's set after the one that the pinned key signed", document([OLD.sign(RIGHT), STRANGER.sign(STRANGE)]), "malformed"),
+    ("two sets by the pinned key", document([OLD.sign(RIGHT), OLD.sign(ROTATED)]), "malformed"),
+    ("two signatures under the kid of the pinned key, the first by a stranger", document([STRANGER.sign(RIGHT, kid=OLD.kid), OLD.sign(RIGHT)]), "signature"),
+    ("the same signature twice", document([OLD.sign(RIGHT), OLD.sign(RIGHT)]), {"keys": [FIRST["kid"]], "signer": OLD.kid}),
+    ("a stranger's signature beside that of the pinned key", document([STRANGER.sign(RIGHT), OLD.sign(RIGHT)]), {"keys": [FIRST["kid"]], "signer": OLD.kid}),
     ("a changed signature", document([changed(OLD.sign(RIGHT))]), "signature"),
     ("a signature over another payload", document([swapped(OLD.sign(RIGHT), OLD.sign(ROTATED))]), "signature"),
     ("an older set", document([OLD.sign(ROLLED)]), "rolled_back"),
@@ -109,6 +120,10 @@ CASES = [
     ("no end", document([OLD.sign(payload(exp=None))]), "malformed"),
     ("an end before the beginning", document([OLD.sign(payload(exp=NOW - 60))]), "malformed"),
     ("a version that is a text", document([OLD.sign(payload(version=str(NOW)))]), "malformed"),
+    ("a version before 1970", document([OLD.sign(payload(version=-1))]), "malformed"),
+    ("a version with a fraction", document([OLD.sign(payload(version=float(NOW)))]), "malformed"),
+    ("an end with an exponent", document([OLD.sign(payload(exp=1e20))]), "malformed"),
+    ("a payload with a member twice", document([OLD.sign(TWICE)]), "malformed"),
     ("two parts", document([OLD.sign(RIGHT).rpartition(".")[0]]), "malformed"),
     ("padding", document([OLD.sign(RIGHT) + "="]), "malformed"),
     ("no list of signatures", {"keys": [FIRST], "signed": OLD.sign(RIGHT)}, "malformed"),

@@ -58,7 +58,12 @@ class Vectors(unittest.TestCase):
                 self.assertEqual(thumbprint(found.signer), vector["accepted"]["signer"])
                 # What was accepted follows from itself.
                 self.assertEqual(verify_key_set(vector["document"], pinned=found, now=now), found)
-        self.assertGreaterEqual(len(vectors["cases"]), 40)
+        self.assertGreaterEqual(len(vectors["cases"]), 52)
+        # A pin that names no signer is followed by nothing: it is no first contact.
+        document, pinned = (vectors["cases"][0][name] for name in ("document", "pinned"))
+        for pin in ({}, {"keys": []}, {"version": pinned["version"]}, {"signer": pinned["signer"]}, {**pinned, "version": "0"}):
+            with self.subTest(pin):
+                self.assertEqual(kind_of(lambda: verify_key_set(document, pinned=pin, now=vectors["now"])), "untrusted")  # noqa: B023
 
     def test_cases(self):
         run = 0

@@ -1,6 +1,7 @@
 //! A small HTTP/1.1 client for talking to a proxy from the command line: one request, one connection, no redirects.
 
 mod fault;
+mod sent;
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -23,6 +24,7 @@ use crate::config::address::Scheme;
 use crate::output::harmless;
 
 pub(crate) use fault::{AskFault, AskFaultKind};
+use sent::Sent;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -48,6 +50,8 @@ pub(crate) struct Answer {
     location: Option<String>,
     /// The URL that was asked.
     url: String,
+    /// What nobody is to be shown, whoever answers with it.
+    sent: Sent,
 }
 
 impl Peer {
@@ -60,7 +64,7 @@ impl Peer {
             Some("https") => (Scheme::Https, 443),
             _ => return Err(expected()),
         };
-        let host = uri.host().map(|host| host.trim_matches(['[', ']']).to_owned()).ok_or_else(expected)?;
+        let host = uri.host().map(|host| host.trim_matches(['[', ']']).to_ascii_lowercase()).ok_or_else(expected)?;
         let base = uri.path().trim_end_matches('/').to_owned();
         Ok(Self { scheme, host, port: uri.port_u16().unwrap_or(port), base, roots: Vec::new() })
     }
@@ -71,6 +75,7 @@ impl Peer {
         if peer.is_private() || danger_plain_http {
             return Ok(peer);
         }
+        let url = harmless(&peer.url());
         Err(format!("proxy `{url}`: a secret would travel unencrypted; run this beside the proxy, or say --danger-plain-http"))
     }
 
@@ -121,6 +126,7 @@ impl Peer {
     }
 
     async fn exchange(&self, path: &str, request: Request<Full<Bytes>>) -> Result<Answer, AskFault> {
+        let sent = Sent::of(&request).await;
         let addresses = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
         let addresses: Vec<_> = addresses.map_err(|error| AskFault::of_lookup(self, &error))?.collect();
         let response = match self.scheme {
@@ -138,7 +144,7 @@ impl Peer {
         let (head, body) = response.map_err(|error| AskFault::of_http(self, &error))?.into_parts();
         let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
         let body = body.map_err(|_| {
-            AskFault::unreachable(self, format!("the answer broke off, or is longer than {MAX_BODY_BYTES} bytes"))
+            AskFault::unusable(format!("{}: the answer broke off, or is longer than {MAX_BODY_BYTES} bytes", self.url()))
         })?;
         Ok(Answer {
             status: head.status,
@@ -146,6 +152,7 @@ impl Peer {
             media_type: field(&head.headers, &CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase(),
             location: head.headers.contains_key(LOCATION).then(|| field(&head.headers, &LOCATION)),
             url: format!("{}{path}", self.url()),
+            sent,
         })
     }
 }
@@ -165,13 +172,14 @@ impl Answer {
     pub(crate) fn fault(&self) -> anyhow::Error {
         let (status, url) = (self.status.as_u16(), harmless(&self.url));
         if self.status.is_redirection() {
-            let to = self.location.as_deref().map_or_else(String::new, |to| format!(" to `{}`", harmless(to)));
+            let to = self.location.as_deref().map_or_else(String::new, |to| format!(" to `{}`", harmless(&self.sent.mask(to))));
             return anyhow::anyhow!(
                 "`{url}` answered {status}, a redirect{to}, which is not followed: name the URL of the proxy itself"
             );
         }
-        let problem = self.json().unwrap_or_default();
-        let plain = (self.media_type == "text/plain").then(|| self.body.lines().next()).flatten();
+        let body = self.sent.mask(&self.body);
+        let problem: Value = serde_json::from_str(&body).unwrap_or_default();
+        let plain = (self.media_type == "text/plain").then(|| body.lines().next()).flatten();
         let plain = plain.map(|line| line.chars().take(200).collect::<String>());
         let detail = ["detail", "message", "title"].iter().find_map(|name| problem.get(name)?.as_str()).or(plain.as_deref());
         match (detail, problem.get("code").and_then(Value::as_str)) {

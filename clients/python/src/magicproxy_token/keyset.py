@@ -32,6 +32,9 @@ def verify_key_set(document, *, pinned=None, now=None):
     `document` is its text. `pinned` is a `KeySet`, or a dictionary with `signer` and `version`. Raises `TokenError`.
     """
     now = int(time.time()) if now is None else now
+    pin = dataclasses.asdict(pinned) if isinstance(pinned, KeySet) else pinned
+    if pin is not None and not (pin.get("signer") and type(pin.get("version")) is int):
+        raise TokenError("untrusted", "what is pinned names no key that signs the key set: pin it anew")
     members = _object(document.strip().encode("utf-8"))
     if "signed" not in members:
         raise TokenError("unsigned", "the key set is not signed")
@@ -41,15 +44,10 @@ def verify_key_set(document, *, pinned=None, now=None):
     parts = [_parse(text) for text in signed]
     if not parts:
         raise TokenError("untrusted", "no key signed the key set")
-    pin = dataclasses.asdict(pinned) if isinstance(pinned, KeySet) else pinned
-    signer = pin["signer"] if pin else _read(parts[0][2]).signer
-    kid = thumbprint(signer)
-    own = next((part for part in parts if part[1] == kid), None)
-    if own is None:
-        raise TokenError("untrusted", "the key set is not signed by the key that is pinned")
-    message, _, payload, signature = own
-    _verify(signer, message, signature)
-    found = _read(payload)
+    if any(part[2] != parts[0][2] for part in parts):
+        raise _malformed()
+    found = _read(_signed_by(pin["signer"] if pin else _read(parts[0][2]).signer, parts))
+    _signed_by(found.signer, parts)
     if pin and found.version < pin["version"]:
         raise TokenError("rolled_back", "the key set is older than the one that is pinned")
     if now >= found.exp:
@@ -82,6 +80,17 @@ def _parse(text):
     return f"{parts[0]}.{parts[1]}".encode("ascii"), header["kid"], decoded[1], decoded[2]
 
 
+def _signed_by(signer, parts):
+    """The payload of the first JWS that names this key, whose signature must be by it."""
+    kid = thumbprint(signer)
+    own = next((part for part in parts if part[1] == kid), None)
+    if own is None:
+        raise TokenError("untrusted", "the key set is not signed by the key that is pinned, or not by the one that it names")
+    message, _, payload, signature = own
+    _verify(signer, message, signature)
+    return payload
+
+
 def _verify(jwk, message, signature):
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -99,7 +108,7 @@ def _read(payload):
     is_signer = isinstance(signer, dict) and (signer.get("kty"), signer.get("crv")) == ("OKP", "Ed25519")
     is_signer = is_signer and isinstance(signer.get("x"), str) and len(from_base64url(signer["x"]) or b"") == 32
     sealing = [key for key in keys if _is_sealing(key)] if isinstance(keys, list) else []
-    if not is_signer or not sealing or not all(type(time_) is int for time_ in times) or times[2] <= times[1]:
+    if not is_signer or not sealing or not all(type(time_) is int and time_ >= 0 for time_ in times) or times[2] <= times[1]:
         raise _malformed()
     return KeySet(sealing, signer, *times)
 

@@ -140,6 +140,12 @@ impl KeySetSigner {
     pub fn id(&self) -> &KeyId {
         self.0.id()
     }
+
+    /// The first JWS that names this key, whose signature must be by it.
+    fn signature_in<'s>(&self, signed: &'s [Signed]) -> Result<&'s Signed, KeySetError> {
+        let own = signed.iter().find(|jws| jws.header.kid == self.id().as_str()).ok_or(KeySetError::Untrusted)?;
+        if self.0.verify(own.message.as_bytes(), &own.signature) { Ok(own) } else { Err(KeySetError::Signature) }
+    }
 }
 
 /// A key set whose signature was verified.
@@ -198,12 +204,11 @@ impl SignedKeySet {
         if set.version < version { Err(KeySetError::RolledBack) } else { Ok(set) }
     }
 
+    /// By this key, and by the one that it names for the sets to come: so whoever keeps the document reads the same in it again.
     fn verified(signed: &[Signed], signer: &KeySetSigner) -> Result<Self, KeySetError> {
-        let by_signer = signed.iter().find(|jws| jws.header.kid == signer.id().as_str()).ok_or(KeySetError::Untrusted)?;
-        if !signer.0.verify(by_signer.message.as_bytes(), &by_signer.signature) {
-            return Err(KeySetError::Signature);
-        }
-        by_signer.read()
+        let set = signer.signature_in(signed)?.read()?;
+        set.signer.signature_in(signed)?;
+        Ok(set)
     }
 
     /// Is this a time at which it may be used?
@@ -280,7 +285,10 @@ impl Signed {
         if texts.len() > MAX_SIGNATURES {
             return Err(KeySetError::Malformed);
         }
-        texts.iter().map(|text| Self::parse(text)).collect::<Option<_>>().ok_or(KeySetError::Malformed)
+        let all: Vec<Self> = texts.iter().map(|text| Self::parse(text)).collect::<Option<_>>().ok_or(KeySetError::Malformed)?;
+        // Else one of them would be followed, and another believed when the document is read again.
+        let one_payload = all.windows(2).all(|pair| matches!(pair, [one, next] if one.payload == next.payload));
+        if one_payload { Ok(all) } else { Err(KeySetError::Malformed) }
     }
 
     fn parse(text: &str) -> Option<Self> {

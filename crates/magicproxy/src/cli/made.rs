@@ -71,6 +71,9 @@ fn write_token(path: &Path, token: &str) -> anyhow::Result<()> {
 /// Is nothing there, or a magic token and nothing else? A link is followed nowhere.
 fn ensure_replaceable(path: &Path) -> anyhow::Result<()> {
     let shown = harmless(&path.to_string_lossy());
+    if path == Path::new("-") {
+        bail!("`-`: expected the name of a file; without --out the token is printed (a file of this name is `./-`)");
+    }
     let metadata = match std::fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return ensure_folder(path),

@@ -20,12 +20,13 @@ use crate::wire;
 /// The preferred key of that kind in a file.
 pub(super) fn of_file(path: &str, kem: Kem) -> Result<SealingPublicKey, Failure> {
     let text = secret::whole_file(Path::new(path)).context("--to")?;
-    let old = SignedKeySet::first(&text).is_ok_and(|set| set.ensure_current(clock::now()) == Err(KeySetError::Expired));
-    if old {
+    let fault = |error: &dyn std::fmt::Display| Failure::usage(format!("--to `{}`: {error}", harmless(path)));
+    let pin = Pin::parse(text.to_string());
+    let pin = pin.map_err(|error| PublicKeySet::from_json(&text).err().map_or_else(|| fault(&error), |why| fault(&why)))?;
+    if matches!(&pin.set, PinnedSet::Signed(set) if set.ensure_current(clock::now()) == Err(KeySetError::Expired)) {
         note(&format!("warning: the keys in `{}` are old: the proxy may have others by now", harmless(path)));
     }
-    let set = PublicKeySet::from_json(&text).map_err(|error| Failure::usage(format!("--to `{}`: {error}", harmless(path))))?;
-    preferred(set.keys(), kem, path)
+    preferred(pin.keys(), kem, path)
 }
 
 fn preferred(keys: &[SealingPublicKey], kem: Kem, from: &str) -> Result<SealingPublicKey, Failure> {
@@ -64,8 +65,11 @@ impl PinnedProxy<'_> {
             return Err(Failure::usage(message));
         }
         let path = pin(self.peer, environment)?;
+        let asked = wire::runtime()?.block_on(self.peer.get("/__magictoken/keys"));
+        // Others may mint meanwhile: what they pinned last is what is to be followed, and no older set takes its place.
+        let _lock = write::lock(&path);
         let pinned = if self.refresh == Refresh::Follow { Pin::read(&path)? } else { None };
-        let document = match wire::runtime()?.block_on(self.peer.get("/__magictoken/keys")) {
+        let document = match asked {
             Ok(answer) => answer.content("application/jwk-set+json")?,
             Err(fault) => return offline(pinned, kem, fault),
         };

@@ -101,6 +101,9 @@ pub(crate) fn run(args: RevokeArgs, environment: &Environment) -> Result<(), Fai
     if all.is_empty() && !args.list && !args.repair {
         return Err(Failure::usage("what is to be revoked? `chain:HEX`, --token @FILE, --key or --before; or --list"));
     }
+    if args.reason.as_deref().is_some_and(named::holds_token) {
+        return Err(Failure::usage("--reason: there is a magic token in it, which whoever reads the list would have"));
+    }
     if args.reason.as_ref().is_some_and(|reason| reason.len() > LONGEST_REASON) {
         return Err(Failure::usage(format!("--reason: longer than {LONGEST_REASON} bytes")));
     }

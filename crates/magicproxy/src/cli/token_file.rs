@@ -18,7 +18,7 @@ use crate::setup::target::{absolute, split_name};
 
 /// `[NAME=]TOKEN`: a token, and the upstream that it is for.
 #[derive(Clone, Debug)]
-pub(super) struct NamedToken {
+struct NamedToken {
     name: Option<String>,
     source: Source,
 }
@@ -35,11 +35,11 @@ enum Source {
 #[derive(Debug, Args)]
 pub(super) struct TokenArgs {
     /// File that holds the magic token; of several tokens each with the upstream that it is for: `github=gh.token`
-    #[arg(long = "token-file", value_name = "[NAME=]FILE", value_parser = named_file)]
-    files: Vec<NamedToken>,
+    #[arg(long = "token-file", value_name = "[NAME=]FILE")]
+    files: Vec<String>,
     /// The same in the words of other commands: `@FILE`, `-` for standard input, `env:NAME`
-    #[arg(long = "token", value_name = "[NAME=]@FILE", value_parser = named_token)]
-    tokens: Vec<NamedToken>,
+    #[arg(long = "token", value_name = "[NAME=]@FILE")]
+    tokens: Vec<String>,
 }
 
 fn named_file(text: &str) -> Result<NamedToken, String> {
@@ -47,6 +47,9 @@ fn named_file(text: &str) -> Result<NamedToken, String> {
         let (name, path) = split_name(text);
         if path.is_empty() {
             return Err("expected `FILE`, or `NAME=FILE` with the name of an upstream".to_owned());
+        }
+        if UnverifiedToken::parse(path).is_ok() {
+            return Err("this is a magic token, and no file: others see arguments".to_owned());
         }
         Ok(NamedToken { name: name.map(str::to_owned), source: Source::File(PathBuf::from(path)) })
     })
@@ -65,7 +68,11 @@ fn named_token(text: &str) -> Result<NamedToken, String> {
 impl TokenArgs {
     /// Reads every token.
     pub(super) fn read(&self, environment: &Environment) -> Result<Tokens, Failure> {
-        let read = self.files.iter().chain(&self.tokens).map(|token| token.read(environment)).collect::<Result<Vec<_>, _>>()?;
+        // Read here, since the parser of arguments would repeat what is wrong: perhaps a token.
+        let files = self.files.iter().map(|text| named_file(text).map_err(|expected| format!("--token-file: {expected}")));
+        let tokens = self.tokens.iter().map(|text| named_token(text).map_err(|expected| format!("--token: {expected}")));
+        let named = files.chain(tokens).collect::<Result<Vec<_>, _>>().map_err(Failure::usage)?;
+        let read = named.iter().map(|token| token.read(environment)).collect::<Result<Vec<_>, _>>()?;
         let (files, bearers) = read.into_iter().unzip();
         Ok(Tokens { files, bearers })
     }

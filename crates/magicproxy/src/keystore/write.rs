@@ -51,6 +51,20 @@ pub(super) fn second_name(path: &Path, second: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Waits for others who change a file; the file itself is replaced, so another one beside it is locked until this is dropped.
+pub(crate) fn lock(path: &Path) -> anyhow::Result<File> {
+    create_folder_of(path)?;
+    let beside = path.with_added_extension("lock");
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let named = || format!("`{}`", beside.display());
+    let file = options.open(&beside).with_context(named)?;
+    file.lock().with_context(named)?;
+    Ok(file)
+}
+
 /// Makes renames last; not every system can.
 pub(crate) fn sync_folder(folder: &Path) {
     if let Ok(folder) = File::open(folder) {

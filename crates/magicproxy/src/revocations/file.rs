@@ -1,7 +1,6 @@
 //! The file: written whole beside itself and renamed, by one command at a time.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -49,8 +48,7 @@ impl RevocationFile {
 
     /// Changes it, alone: whoever comes meanwhile waits.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Vec<Revocation>)) -> anyhow::Result<()> {
-        write::create_folder_of(&self.0)?;
-        let _lock = self.lock()?;
+        let _lock = write::lock(&self.0)?;
         let mut entries = self.read()?;
         change(&mut entries);
         ensure!(entries.len() <= MOST, "there are {MOST} revocations already: revoke keys, or all tokens before a time");
@@ -60,18 +58,6 @@ impl RevocationFile {
         std::fs::rename(&staged, &self.0).with_context(|| format!("`{}`", self.0.display()))?;
         write::sync_folder(self.0.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")));
         Ok(())
-    }
-
-    /// Held until it is dropped; the file itself is replaced, so it is another one that is locked.
-    fn lock(&self) -> anyhow::Result<File> {
-        let path = self.0.with_added_extension("lock");
-        let mut options = OpenOptions::new();
-        options.create(true).append(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&path).with_context(|| format!("`{}`", path.display()))?;
-        file.lock().with_context(|| format!("`{}`", path.display()))?;
-        Ok(file)
     }
 
     pub(crate) fn stamp(&self) -> Stamp {

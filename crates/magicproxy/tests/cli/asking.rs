@@ -154,3 +154,40 @@ fn flags_for_asking_want_somebody_to_ask() {
         assert_eq!(place.program(command).output().code, 2, "{command:?}");
     }
 }
+
+/// What stands before the host of a URL may be a password.
+#[test]
+fn a_refused_url_is_shown_without_what_stands_before_its_host() {
+    let place = Place::with_keys();
+    for flag in ["--proxy", "--to"] {
+        let args =
+            ["mint", flag, "http://user:hunter2@192.0.2.1:1/", "--aud", "a", "--allow", "GET /user", "--credential-env", "S"];
+        let refused = place.program(&args).env("S", "a-credential").output();
+        assert!(refused.code == 2 && refused.stderr.contains("`http://192.0.2.1:1"), "{refused:?}");
+        assert!(!refused.stderr.contains("hunter2"), "{refused:?}");
+    }
+}
+
+/// Somebody else answers with what was sent, as test servers do: nobody's terminal and no log of a job shows it.
+#[test]
+fn a_secret_that_comes_back_is_not_quoted() {
+    let place = Place::with_keys();
+    let token = crate::mint(&place, &["GET /user"]);
+    let secret = "a \"quoted\" credential";
+    for form in ["text/plain\r\n\r\n{}", "application/json\r\n\r\n{\"message\": \"you said {}\"}"] {
+        let ask = |args: &[&str], said: &str| {
+            let (kind, body) =
+                form.replacen("{}", said, 1).split_once("\r\n\r\n").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+            let answer = format!("HTTP/1.1 400 No\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            let url = format!("http://{}", server(answer.into_bytes().leak()));
+            let output = place.program(&[args, &["--proxy", &url]].concat()).env("S", secret).output();
+            assert!(output.code == 1 && output.stderr.contains("answered 400") && output.stderr.contains('…'), "{output:?}");
+            output.stderr
+        };
+        let order = ["mint", "--allow", "GET /user", "--credential-env", "S"];
+        assert!(!ask(&order, &secret.replace('"', "\\\"")).contains("quoted"));
+        for args in [&["narrow", &token, "--expires-in", "1m"][..], &["explain", &token, "GET", "/"], &["reseal", &token]] {
+            assert!(!ask(args, &format!("Bearer {token}")).contains("eyJ"));
+        }
+    }
+}

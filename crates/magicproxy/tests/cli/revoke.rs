@@ -486,6 +486,13 @@ fn nothing_is_written_for_what_is_no_id(place: &Place, token: &str) {
     }
     let after = (list(place), std::fs::read(place.path("keys/revocations.json")).ok());
     assert_eq!(before, after);
+    // Nor may a token stand in what everybody who reads the list is told.
+    for reason in [token.to_owned(), format!("found in a log: \"Bearer {token}\"."), format!("MAGIC={token}; lost")] {
+        let refused = place.program(&["revoke", "--token", "@t", "--reason", &reason]).output();
+        assert!(refused.code == 2 && refused.stderr.contains("--reason: there is a magic token in it"), "{refused:?}");
+        assert!(!refused.stderr.contains(truncated), "{refused:?}");
+    }
+    assert_eq!(before, (list(place), std::fs::read(place.path("keys/revocations.json")).ok()));
 }
 
 #[test]

@@ -397,3 +397,20 @@ fn env_tells_of_several() {
     assert_eq!(wrong.code, 2, "{wrong:?}");
     assert!(wrong.stderr.contains("`$MAGIC_TOKEN` is for `github`"), "{wrong:?}");
 }
+
+/// Whoever gives a token where a file is expected has told enough people already.
+#[test]
+fn a_token_in_place_of_a_file_is_not_repeated() {
+    let place = Place::new();
+    let token = super::mint(&Place::with_keys(), &["GET /user"]);
+    let named = format!("github={token}");
+    for flag in ["--token", "--token-file"] {
+        for value in [&token, &named] {
+            for command in [&["run", flag, value, "--", "env"][..], &["env", "any", flag, value]] {
+                let refused = place.program(command).output();
+                assert!(refused.code == 2 && refused.stderr.contains("others see arguments"), "{refused:?}");
+                assert!(refused.stdout.is_empty() && !refused.stderr.contains(&token[..40]), "{refused:?}");
+            }
+        }
+    }
+}

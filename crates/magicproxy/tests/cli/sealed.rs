@@ -212,10 +212,10 @@ fn a_key_set_that_does_not_follow_is_refused() {
     }
     assert_eq!(place.program(&["keys", "generate", "--keys", "strangers"]).output().code, 0);
     assert_eq!(place.program(&["keys", "rotate"]).output().code, 0);
-    let pins = || minter.names("home/.local/share/magicproxy/proxies");
+    let pins = || minter.names("home/.local/share/magicproxy/proxies").into_iter().find(|name| name.ends_with(".jwks")).unwrap();
     let mut proxy = Proxy::serve_at(&place, "keys", port);
     assert_eq!(proxy.mint(&minter, &[]).code, 0);
-    let pin = format!("home/.local/share/magicproxy/proxies/{}", pins()[0]);
+    let pin = format!("home/.local/share/magicproxy/proxies/{}", pins());
     let good = minter.read(&pin);
     proxy.stop();
     let unsigned = |text: &str| {
@@ -248,6 +248,103 @@ fn a_key_set_that_does_not_follow_is_refused() {
     proxy.stop();
 }
 
+/// Two mints at once, of which one asks a replica that is behind: the older set does not take the place of the newer one.
+#[test]
+fn what_another_mint_has_pinned_meanwhile_is_followed() {
+    let (place, minter) = (place(), Place::new());
+    let set_of_now = || {
+        let mut proxy = Proxy::serve(&place, "keys");
+        assert_eq!(proxy.mint(&minter, &["--refresh"]).code, 0);
+        proxy.stop();
+        let pin = format!("home/.local/share/magicproxy/proxies/http_{}.jwks", proxy.address.replace(':', "_"));
+        (proxy, minter.read(&pin), pin)
+    };
+    let (_, older, _) = set_of_now();
+    assert_eq!(place.program(&["keys", "rotate"]).output().code, 0);
+    let (proxy, newer, pin) = set_of_now();
+    minter.write(&pin, &older);
+    let listener = std::net::TcpListener::bind(&proxy.address).unwrap();
+    let file = minter.path(&pin);
+    let (meanwhile, answered) = (newer.clone(), older);
+    let behind = std::thread::spawn(move || {
+        let mut stream = asked(&listener);
+        std::fs::write(file, meanwhile).unwrap();
+        answer(&mut stream, &answered, 0);
+    });
+    let refused = proxy.mint(&minter, &[]);
+    behind.join().unwrap();
+    assert_eq!((refused.code, refused.stdout.as_str()), (1, ""), "{refused:?}");
+    assert!(refused.stderr.contains("older than the one that is pinned"), "{refused:?}");
+    assert_eq!(minter.read(&pin), newer);
+}
+
+/// What is pinned is what was verified: nobody slips a set of his own in beside the proxy's.
+#[test]
+fn a_set_that_stands_beside_the_right_one_is_never_pinned() {
+    let (place, minter) = (place(), Place::new());
+    assert_eq!(place.program(&["keys", "generate", "--keys", "strangers"]).output().code, 0);
+    let set_of = |keys: &str| -> serde_json::Value {
+        let mut proxy = Proxy::serve(&place, keys);
+        let head = format!("host: {}\r\nconnection: close\r\n\r\n", proxy.address);
+        let answer = exchange(&proxy.address, &format!("GET /__magictoken/keys HTTP/1.1\r\n{head}"));
+        proxy.stop();
+        serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap()
+    };
+    let (good, strange) = (set_of("keys"), set_of("strangers"));
+    // In a file, too, what is signed counts and not what stands beside it; a signature that does not hold is no set.
+    let mut beside = good.clone();
+    beside["keys"] = strange["keys"].clone();
+    place.write("beside.jwks", &beside.to_string());
+    assert_eq!(kid(&place, &mint(&place, "beside.jwks", &["--allow", "GET /a"])), good["keys"][0]["kid"]);
+    beside["signed"] = serde_json::json!([good["signed"][0].as_str().unwrap().replacen("eyJ", "eyK", 1)]);
+    place.write("beside.jwks", &beside.to_string());
+    let refused = place.program(&["mint", "--to", "beside.jwks", "--aud", "a", "--credential-env", "S", "--allow", "GET /a"]);
+    let refused = refused.env("S", SECRET).output();
+    assert!(refused.code == 2 && refused.stdout.is_empty() && refused.stderr.contains("not a key set"), "{refused:?}");
+    let (own, other) = (good["signed"][0].clone(), strange["signed"][0].clone());
+    for signed in [vec![other.clone(), own.clone()], vec![own, other]] {
+        let document = serde_json::json!({ "keys": good["keys"], "signed": signed }).to_string();
+        let mut proxy = Proxy::serve(&place, "keys");
+        assert_eq!(proxy.mint(&minter, &["--refresh"]).code, 0);
+        let address = proxy.address.clone();
+        proxy.stop();
+        let pin = format!("home/.local/share/magicproxy/proxies/http_{}.jwks", address.replace(':', "_"));
+        let pinned = minter.read(&pin);
+        let listener = std::net::TcpListener::bind(&address).unwrap();
+        let stranger = std::thread::spawn(move || answer_once(&listener, &document, 0));
+        let refused = proxy.mint(&minter, &[]);
+        stranger.join().unwrap();
+        assert_eq!((refused.code, refused.stdout.as_str()), (1, ""), "{refused:?}");
+        assert!(refused.stderr.contains("not a key set that is understood here"), "{refused:?}");
+        assert_eq!(minter.read(&pin), pinned);
+    }
+}
+
+/// Answers the first request with a key set of which that many bytes are missing, and closes.
+fn answer_once(listener: &std::net::TcpListener, document: &str, missing: usize) {
+    answer(&mut asked(listener), document, missing);
+}
+
+/// A connection, with a request that has come.
+fn asked(listener: &std::net::TcpListener) -> std::net::TcpStream {
+    use std::io::Read as _;
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        request.extend(byte);
+    }
+    stream
+}
+
+fn answer(stream: &mut std::net::TcpStream, document: &str, missing: usize) {
+    use std::io::Write as _;
+    let length = document.len() + missing;
+    let head = format!("content-type: application/jwk-set+json\r\ncontent-length: {length}\r\n");
+    write!(stream, "HTTP/1.1 200 OK\r\n{head}connection: close\r\n\r\n{document}").unwrap();
+}
+
 #[test]
 fn without_the_proxy_the_pinned_keys_serve_and_that_is_said() {
     let (place, minter) = (place(), Place::new());
@@ -262,6 +359,12 @@ fn without_the_proxy_the_pinned_keys_serve_and_that_is_said() {
         assert!(offline.stderr.contains(part), "{part} in {offline:?}");
     }
     // Somebody else there is no reason to go on, and neither is a pin that nothing is known of.
+    let listener = std::net::TcpListener::bind(&proxy.address).unwrap();
+    let other = std::thread::spawn(move || answer_once(&listener, "{}", 10));
+    let broken = proxy.mint(&minter, &[]);
+    other.join().unwrap();
+    assert_eq!((broken.code, broken.stdout.as_str()), (1, ""), "{broken:?}");
+    assert!(broken.stderr.contains("the answer broke off"), "{broken:?}");
     let nothing = proxy.mint(&Place::new(), &[]);
     assert_eq!((nothing.code, nothing.stdout.as_str()), (1, ""), "{nothing:?}");
     let named =

@@ -36,7 +36,7 @@ fn out_writes_a_private_file_and_replaces_tokens_only() {
     std::os::unix::fs::symlink(place.path("job.token"), place.path("link-to-token")).unwrap();
     std::os::unix::fs::symlink(place.path("nothing"), place.path("dangling")).unwrap();
     std::fs::create_dir(place.path("folder")).unwrap();
-    for name in ["id_rsa", "link", "link-to-token", "dangling", "folder", "no/such/folder"] {
+    for name in ["id_rsa", "link", "link-to-token", "dangling", "folder", "no/such/folder", "-"] {
         let refused = mint(&place, &["--out", name]);
         assert_eq!((refused.code, refused.stdout.as_str()), (1, ""), "{name}: {refused:?}");
         assert!(refused.stderr.contains("error: --out: `"), "{name}: {refused:?}");
@@ -44,7 +44,7 @@ fn out_writes_a_private_file_and_replaces_tokens_only() {
     let no_folder = mint(&place, &["--out", "no/such/folder"]);
     assert!(no_folder.stderr.contains("`no/such/folder`: there is no folder `no/such`\n"), "{no_folder:?}");
     assert_eq!(place.read("id_rsa"), "a key");
-    assert!(!place.path("nothing").exists());
+    assert!(!place.path("nothing").exists() && !place.path("-").exists());
     // So do the others that make tokens.
     place.write_token("sealed.token", &sealed(&place));
     for command in [&["narrow", "@sealed.token", "--expires-in", "1m"][..], &["reseal", "@sealed.token"]] {

@@ -109,6 +109,12 @@ fn is_token(text: &str) -> bool {
     parts > 2 && (text.starts_with("eyJ") || text.starts_with("mt2.")) || UnverifiedToken::parse(text).is_ok()
 }
 
+/// Is one of its words a token?
+pub(super) fn holds_token(text: &str) -> bool {
+    let part_of_token = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    text.split(|c| !part_of_token(c)).any(is_token)
+}
+
 fn is_family(revoked: &Revoked) -> bool {
     matches!(revoked, Revoked::Id(_) | Revoked::Owner(_))
 }
