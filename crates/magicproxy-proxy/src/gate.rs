@@ -28,7 +28,7 @@ use crate::admission::{Account, Budget, MintIsOpen, Payer, PeerKey, Resource, St
 use crate::body::RequestBody;
 use crate::carriers::Carriers;
 use crate::clock;
-use crate::header::{DroppedFields, FieldVerdict, RequestFields, RequestHeaders, refuse_overrides};
+use crate::header::{DroppedFields, FieldVerdict, RequestFields, RequestHeaders, TrailerFields, refuse_overrides};
 use crate::ledger::{Consultation, Ledger, Plugins, Questions, Sending, Settled};
 use crate::listener::Peer;
 use crate::presented::PresentedToken;
@@ -149,17 +149,17 @@ impl Gate {
                 Box::pin(self.ask_further(entry.token(), &access, decision, &head, asker, &mut body)).await?
             }
         };
-        let upgrade = wants_websocket(&head);
+        let upgrade = wants_websocket(&head, &body);
         if upgrade && !upstream.websocket {
             return Err(Rejection::WebSocket);
         }
         record.permitted(permit.rule());
         let (permit, credential) = self.verifier.open(&entry, permit).await?;
         let mut headers = head.headers;
+        let mut body = body.with_trailers(|| TrailerFields::of(&self.fields, &headers));
         let mut dropped = self.dropped.of_request(&self.fields, record.id);
         self.headers(peer, upgrade).prepare(&mut headers, |name| dropped.note(name));
         drop(dropped);
-        let mut body = body.with_trailers(&self.fields);
         if body.may_be_empty(&head.method) {
             Box::pin(body.await_content()).await?;
         }
@@ -392,10 +392,11 @@ fn is_plain_host(host: &[u8]) -> bool {
     named && port && parts.next().is_none()
 }
 
-/// RFC 6455 section 4.1. Anything else in `Upgrade` is not passed on, which leaves an ordinary request.
-fn wants_websocket(head: &Parts) -> bool {
+/// RFC 6455 section 4.1. Anything else in `Upgrade` is not passed on, which leaves an ordinary request: so it is with content.
+fn wants_websocket(head: &Parts, body: &RequestBody) -> bool {
     let upgrade = head.headers.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
     upgrade
+        && body.is_empty()
         && head.headers.contains_key(header::SEC_WEBSOCKET_KEY)
         && head.version == Version::HTTP_11
         && head.method == http::Method::GET

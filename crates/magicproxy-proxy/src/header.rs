@@ -19,7 +19,7 @@ pub(crate) use dropped::DroppedFields;
 pub use fields::{ListedBy, ParsePassedHeaderError, PassedHeader, RequestFields, Treatment};
 pub use meaning::Meaning;
 pub(crate) use meaning::{may_carry_secret, refuse_overrides, steers};
-pub(crate) use request::RequestHeaders;
+pub(crate) use request::{RequestHeaders, TrailerFields};
 use response::is_forbidden_trailer;
 pub(crate) use response::{
     Coding, RATE_LIMIT, RATE_LIMIT_POLICY, RECEIPT, ResponseFilter, filter_request_trailers, has_no_content, is_searchable,
@@ -41,8 +41,10 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 
 /// The names that `Connection` nominates as hop-by-hop.
 fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
-    let values = headers.get_all(header::CONNECTION).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
+    // Bytes, not text: what cannot be read beside a name does not take the name away.
+    let values = headers.get_all(header::CONNECTION).into_iter().map(HeaderValue::as_bytes);
+    let items = values.flat_map(|value| value.split(|byte| *byte == b','));
+    items.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect()
 }
 
 /// The names that `Trailer` announces, as far as they pass: hyper writes no trailer that is not announced.

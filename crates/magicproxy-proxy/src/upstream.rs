@@ -102,10 +102,11 @@ impl Upstream {
         let (progress, number) = (request.body().progress(), request.origin());
         let origin = self.origin(number)?;
         let Dispatch { message, parameter, duties, exchange: place } = request.into_dispatch();
+        let once = may_be_left_unread(&message.method, &message.body);
         let outgoing = Some(Outgoing::new(message, parameter.as_ref(), &origin.root)?);
         let lease = Some(origin.acquire(need, &place).await?);
         let upstream = Arc::clone(self);
-        let exchange = Exchange { upstream, number, need, outgoing, lease, place, given_up: None };
+        let exchange = Exchange { upstream, number, need, outgoing, lease, place, given_up: None, once };
         Ok(ConnectedRequest { exchange, duties, progress })
     }
 
@@ -142,7 +143,9 @@ impl ConnectedRequest {
             return Err(Rejection::UnexpectedUpgrade);
         }
         let Exchange { upstream, place, .. } = exchange;
-        let lease = lease.uploads(progress);
+        // An upstream that has answered may leave unread what is yet to come.
+        let once = exchange.once || !progress.is_done();
+        let lease = if once { lease.once() } else { lease }.uploads(progress);
         for name in upstream.dropped.iter() {
             response.headers_mut().remove(name);
         }
@@ -164,6 +167,8 @@ struct Exchange {
     /// Its place among those in progress.
     place: Holding,
     given_up: Option<oneshot::Receiver<()>>,
+    /// Does a connection of HTTP/1.1 end with this exchange?
+    once: bool,
 }
 
 impl Exchange {
@@ -265,6 +270,7 @@ impl Origin {
         let uri = if version == Version::HTTP_2 {
             headers.remove(header::HOST);
             headers.remove(header::TRANSFER_ENCODING);
+            headers.remove(header::CONNECTION);
             let scheme = if root.is_secure() { "https" } else { "http" };
             let uri = Uri::builder().scheme(scheme).authority(root.authority().clone()).path_and_query(path).build();
             uri.map_err(|_| Rejection::Internal)?
@@ -280,12 +286,21 @@ impl Origin {
         if version == Version::HTTP_11 && body.has_unknown_length() && matches!(method, Method::GET | Method::HEAD) {
             headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
+        if version == Version::HTTP_11 && may_be_left_unread(&method, &body) {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
         Ok(request)
     }
+}
+
+/// Is there content that servers may leave where it is, because the method gives it no meaning, or none that they know (RFC 9110
+/// section 9.3.1)? Such a server reads it as the next request on the connection, and what another client sends as a part of that.
+fn may_be_left_unread(method: &Method, body: &RequestBody) -> bool {
+    !body.is_empty() && !matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
 
 /// A request that is being sent, perhaps for the second time.

@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 
 use super::{BodyError, IdleTimer};
 use crate::admission::{Holding, Resource};
-use crate::header::{RequestFields, filter_request_trailers};
+use crate::header::{TrailerFields, filter_request_trailers};
 use crate::rejection::Rejection;
 
 /// How far a request body has come: for the response timeout and the log.
@@ -57,7 +57,7 @@ struct Stream {
     first: Option<Frame<Bytes>>,
     idle: IdleTimer,
     /// The fields that go up behind the body. Until it is known which, none does.
-    trailers: Option<Arc<RequestFields>>,
+    trailers: Option<TrailerFields>,
     /// What is held of memory, where the body was read whole.
     buffered: Option<Holding>,
 }
@@ -112,9 +112,9 @@ impl RequestBody {
     }
 
     /// The body with these fields in its trailer section, and no others.
-    pub(crate) fn with_trailers(mut self, fields: &Arc<RequestFields>) -> Self {
+    pub(crate) fn with_trailers(mut self, fields: impl FnOnce() -> TrailerFields) -> Self {
         if let Some(stream) = &mut self.stream {
-            stream.trailers = Some(Arc::clone(fields));
+            stream.trailers = Some(fields());
         }
         self
     }
@@ -245,7 +245,7 @@ impl Body for RequestBody {
                     this.progress.bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
                 }
                 if let Some(trailers) = frame.trailers_mut() {
-                    filter_request_trailers(trailers, stream.trailers.as_deref());
+                    filter_request_trailers(trailers, stream.trailers.as_ref());
                 }
                 Poll::Ready(Some(Ok(frame)))
             }

@@ -47,7 +47,7 @@ impl Gate {
                 };
                 // What goes no further is not shown either.
                 let mut headers = head.headers.clone();
-                self.headers(asker.peer, wants_websocket(head)).prepare(&mut headers, |_| ());
+                self.headers(asker.peer, wants_websocket(head, body)).prepare(&mut headers, |_| ());
                 let rows = &self.ledger.plugin_rows(token, asker.exchange);
                 let (target, sender) = (access.target, access.sender);
                 let inquiry = Inquiry { token, method: &head.method, headers: &headers, target, sender, rows };

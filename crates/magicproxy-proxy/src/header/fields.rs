@@ -9,7 +9,7 @@ use std::sync::Arc;
 use http::HeaderName;
 
 use super::is_forbidden_trailer;
-use super::meaning::{Meaning, steers};
+use super::meaning::Meaning;
 use crate::carriers::Carriers;
 use crate::settings::UpstreamSettings;
 
@@ -249,7 +249,7 @@ impl RequestFields {
 
     fn passes_by_prefix(&self, name: &HeaderName) -> bool {
         self.prefixes.iter().any(|prefix| name.as_str().starts_with(prefix.as_str()))
-            && !steers(name)
+            && Meaning::of(name).is_none()
             && !self.dropped.contains(name)
             && !self.carriers.contains(name)
     }

@@ -65,8 +65,10 @@ const OVERRIDE_INITIALS: [char; 4] = ['_', 'b', 'r', 'x'];
 
 /// Fields that claim who the caller is, where it came from, for whom it acts (GitLab, Gerrit, Redmine, Elasticsearch,
 /// Dynamics, SendGrid, Grafana's stores, Trino) or (WebDAV) where something goes to that no rule saw.
-const CLAIMS: [&str; 41] = [
+const CLAIMS: [&str; 42] = [
     "forwarded",
+    // To CGI and its likes this is HTTP_PROXY, which HTTP libraries believe (CVE-2016-5385).
+    "proxy",
     "via",
     "x-real-ip",
     "x-client-ip",

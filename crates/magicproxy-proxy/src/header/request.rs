@@ -1,6 +1,7 @@
 //! Request headers on their way up.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::header::{self, Entry, HeaderName};
 use http::{HeaderMap, HeaderValue};
@@ -24,8 +25,9 @@ impl RequestHeaders<'_> {
     /// Turns the client's headers into the upstream's, without credential and `Host`: those are set last, by the one who
     /// holds the permit, so that nothing here can take them away again. `dropped` is told of each field that goes.
     pub(crate) fn prepare(&self, headers: &mut HeaderMap, dropped: impl FnMut(&HeaderName)) {
-        let trailers = announced_trailers(headers, |name| self.fields.passes_as_trailer(name));
-        self.keep_listed(headers, dropped);
+        let named = nominated(headers);
+        let trailers = announced_trailers(headers, |name| self.fields.passes_as_trailer(name) && !named.contains(name));
+        self.keep_listed(headers, &named, dropped);
         if let Some(trailers) = trailers {
             headers.insert(header::TRAILER, trailers);
         }
@@ -39,9 +41,8 @@ impl RequestHeaders<'_> {
     }
 
     /// Takes away what is not on the list, and what `Connection` names.
-    fn keep_listed(&self, headers: &mut HeaderMap, mut dropped: impl FnMut(&HeaderName)) {
+    fn keep_listed(&self, headers: &mut HeaderMap, named: &[HeaderName], mut dropped: impl FnMut(&HeaderName)) {
         const AT_ONCE: usize = 8;
-        let named = nominated(headers);
         loop {
             // On the stack: nearly every request loses a few fields, and hardly any loses many.
             let mut goes: [Option<HeaderName>; AT_ONCE] = Default::default();
@@ -83,6 +84,25 @@ impl RequestHeaders<'_> {
             }
         }
         set(headers, "via", "1.1 magicproxy");
+    }
+}
+
+/// Which fields of one request pass in its trailer section.
+#[derive(Debug)]
+pub(crate) struct TrailerFields {
+    fields: Arc<RequestFields>,
+    /// What the head's `Connection` names: it concerns that connection in either section (RFC 9110 section 7.6.1).
+    named: Vec<HeaderName>,
+}
+
+impl TrailerFields {
+    /// Those of a request with this head, as it came.
+    pub(crate) fn of(fields: &Arc<RequestFields>, head: &HeaderMap) -> Self {
+        Self { fields: Arc::clone(fields), named: nominated(head) }
+    }
+
+    pub(super) fn pass(&self, name: &HeaderName) -> bool {
+        self.fields.passes_as_trailer(name) && !self.named.contains(name)
     }
 }
 

@@ -6,8 +6,8 @@ use http::header::{self, HeaderName};
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use super::fields::RequestFields;
 use super::meaning::steers;
+use super::request::TrailerFields;
 use super::{HOP_BY_HOP, announced_trailers, nominated};
 use crate::VERSION;
 use crate::scrub::Needle;
@@ -119,8 +119,8 @@ impl ResponseFilter {
 }
 
 /// Keeps of a request's trailer section what is on the list and cannot change the request.
-pub(crate) fn filter_request_trailers(trailers: &mut HeaderMap, fields: Option<&RequestFields>) {
-    remove_all(trailers, |name| !fields.is_some_and(|fields| fields.passes_as_trailer(name)));
+pub(crate) fn filter_request_trailers(trailers: &mut HeaderMap, fields: Option<&TrailerFields>) {
+    remove_all(trailers, |name| !fields.is_some_and(|fields| fields.pass(name)));
 }
 
 fn remove_all(headers: &mut HeaderMap, drops: impl Fn(&HeaderName) -> bool) {

@@ -49,6 +49,9 @@ fn a_field_passes_by_who_listed_it_and_dropping_wins() {
         ("x-stainless-key", Treatment::Never(Meaning::Carrier)),
         // A prefix lets nothing pass that nothing lets pass.
         ("x-stainless-os_name", Treatment::Never(Meaning::Underscore)),
+        ("x-stainless-api-key", Treatment::Never(Meaning::Carrier)),
+        ("x-stainless-authorization", Treatment::Never(Meaning::Carrier)),
+        ("x-stainless-client-secret", Treatment::Never(Meaning::Carrier)),
         ("x-stainless", Treatment::Unlisted),
         ("x-stainlesslang", Treatment::Unlisted),
         ("openai-organization", Treatment::Unlisted),
@@ -251,6 +254,9 @@ fn reads_every_name_that_connection_nominates() {
     let named = nominated(&headers(&[("connection", "close, X-A ,,x b, x-C"), ("connection", "X-D")]));
     assert_eq!(named, ["close", "x-a", "x-c", "x-d"]);
     assert!(nominated(&headers(&[("x-connection", "x-a")])).is_empty());
+    let mut odd = HeaderMap::new();
+    odd.insert(header::CONNECTION, HeaderValue::from_bytes(b"\x80, X-A,\tX-B\xff, x-c").unwrap());
+    assert_eq!(nominated(&odd), ["x-a", "x-c"]);
 }
 
 #[test]
@@ -277,7 +283,8 @@ fn a_trailer_cannot_change_its_message() {
     ]);
     let mut answered = trailers.clone();
     ResponseFilter::default().trailers(&mut answered);
-    filter_request_trailers(&mut trailers, Some(&fields(&[], &["X-Sum"], &[], &[])));
+    let list = Arc::new(fields(&[], &["X-Sum"], &[], &[]));
+    filter_request_trailers(&mut trailers, Some(&TrailerFields::of(&list, &HeaderMap::new())));
     assert_eq!([&trailers, &answered], [&headers(&[("x-sum", "1")]); 2]);
 }
 
@@ -301,7 +308,7 @@ fn refuses_overrides_in_any_spelling() {
 /// The trailer section has the list of the head, without what decides how a request is carried out.
 #[test]
 fn trailers_of_a_request_are_on_the_list() {
-    let list = fields(&[], &["X-Sum", "DD-Key"], &["content-digest"], &["dd-key"]);
+    let list = Arc::new(fields(&[], &["X-Sum", "DD-Key"], &["content-digest"], &["dd-key"]));
     // HTTP/2 has trailers that nobody announced.
     let sent = [
         ("dd-key", "x"),
@@ -315,8 +322,12 @@ fn trailers_of_a_request_are_on_the_list() {
         ("idempotency-key", "x"),
     ];
     let mut trailers = headers(&sent);
-    filter_request_trailers(&mut trailers, Some(&list));
+    filter_request_trailers(&mut trailers, Some(&TrailerFields::of(&list, &HeaderMap::new())));
     assert_eq!(trailers, headers(&[("x-sum", "1"), ("repr-digest", "x")]));
+    let mut trailers = headers(&sent);
+    let head = headers(&[("connection", "close, X-Sum")]);
+    filter_request_trailers(&mut trailers, Some(&TrailerFields::of(&list, &head)));
+    assert_eq!(trailers, headers(&[("repr-digest", "x")]));
     let mut trailers = headers(&sent);
     filter_request_trailers(&mut trailers, None);
     assert!(trailers.is_empty());

@@ -79,11 +79,11 @@ fn is_canonical(path: &str) -> bool {
 }
 
 impl HostName {
-    /// Reads `gh.example.com`, `gh.example.com:8443`, `[::1]:5000`.
+    /// Reads `gh.example.com`, `gh.example.com:8443`, `[::1]:5000`. Names are compared whole, so none has a `*`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let authority: http::uri::Authority = text.parse().ok()?;
-        (!text.contains('@') && !authority.host().is_empty()).then(|| Self(text.to_ascii_lowercase()))
+        (!text.contains(['@', '*']) && !authority.host().is_empty()).then(|| Self(text.to_ascii_lowercase()))
     }
 
     /// The host, as configured, in lower case.

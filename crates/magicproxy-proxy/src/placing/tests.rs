@@ -157,3 +157,14 @@ fn mounts_are_plain() {
         assert!(MountPath::parse(text).is_err() || text == "//", "{text}");
     }
 }
+
+/// Names are compared whole: a pattern would mean nothing, and its operator would not be told.
+#[test]
+fn a_host_is_one_host() {
+    for host in ["gh.example", "gh.example:8443", "[::1]:5000", "127.0.0.1"] {
+        assert!(HostName::parse(host).is_some(), "{host}");
+    }
+    for host in ["*", "*.example", "gh.*:8443", "user@gh.example", "", "http://gh.example", "gh.example/x", "a b"] {
+        assert!(HostName::parse(host).is_none(), "{host}");
+    }
+}

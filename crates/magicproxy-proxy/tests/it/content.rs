@@ -202,3 +202,53 @@ async fn what_does_not_come_is_waited_for_and_nothing_is_sent() {
     assert_eq!(client.answer().await.status, 200);
     assert_eq!(upstream.only_request().body, b"hello");
 }
+
+/// Many servers do not read content with such a method, and take it for the next request: nobody else's may follow it.
+#[tokio::test]
+async fn its_connection_serves_nobody_else() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::before(&upstream).await;
+    let length = (["Content-Length: 5"], "hello");
+    let chunks = (["Transfer-Encoding: chunked"], "5\r\nhello\r\n0\r\n\r\n");
+    let nothing = (["Transfer-Encoding: chunked"], "0\r\n\r\n");
+    for method in METHODS {
+        for (lines, body) in [length, chunks, nothing] {
+            for sent in [request(&format!("{method} /a"), &Token::any(), &lines, body), request("GET /b", &Token::any(), &[], "")]
+            {
+                assert_eq!(Client::ask(&proxy, sent).await.status, 200);
+            }
+            let seen = upstream.take_requests();
+            let ends = !matches!(method, "POST" | "PUT") && body.contains("hello");
+            // This upstream answers a HEAD with content, which ends its connection in any case.
+            let differs = ends || method == "HEAD";
+            assert_eq!(seen[0].connection != seen[1].connection, differs, "{method} {lines:?} {body:?}");
+            assert_eq!(seen[0].all("connection").contains(&"close"), ends, "{method} {lines:?} {body:?}");
+            assert!(seen[1].all("connection").is_empty());
+        }
+    }
+}
+
+/// What comes after the answer may be left unread, whatever the method.
+#[tokio::test]
+async fn a_connection_that_was_answered_early_serves_nobody_else() {
+    for (lines, content) in [(["Content-Length: 5"], "hello"), (["Transfer-Encoding: chunked"], "5\r\nhello\r\n0\r\n\r\n")] {
+        for method in ["POST", "PUT"] {
+            let mut upstream = Upstream::held().await;
+            let proxy = Proxy::before(&upstream).await;
+            let mut client = Client::connect(&proxy).await;
+            client.send(request(&format!("{method} /a"), &Token::any(), &lines, "")).await;
+            let mut early = upstream.accept().await;
+            early.until(b"\r\n\r\n").await;
+            early.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+            assert_eq!(client.answer().await.status, 200);
+            client.send(content).await;
+            early.until(b"hello").await;
+            let mut other = Client::connect(&proxy).await;
+            other.send(request("GET /b", &Token::any(), &[], "")).await;
+            let mut second = upstream.accept().await;
+            assert_eq!(second.request().await.target, "/b", "{method} {lines:?}");
+            second.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+            assert_eq!(other.answer().await.status, 200);
+        }
+    }
+}

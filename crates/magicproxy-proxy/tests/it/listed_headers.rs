@@ -190,3 +190,20 @@ async fn no_client_fills_the_log_with_names() {
     assert_eq!(events_named(&["many.test", "clients send more than 64 headers"]).len(), 1);
     assert!(upstream.requests().iter().all(|seen| seen.names() == ["accept-encoding", "authorization", "host"]));
 }
+
+/// `Connection` keeps a field from the upstream in either section, whatever else stands in it.
+#[tokio::test]
+async fn what_connection_names_does_not_pass_behind_the_content_either() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::with(&upstream, |settings| settings.upstream_mut().pass_request_headers = listed(&["X-Sum"])).await;
+    for connection in ["x-sum", "close, X-Sum", "\u{e9}, x-sum"] {
+        let connection = format!("Connection: {connection}");
+        let lines = [connection.as_str(), "Transfer-Encoding: chunked", "Trailer: X-Sum, Content-Digest", "X-Sum: 1"];
+        let body = "5\r\nhello\r\n0\r\nX-Sum: 7\r\nContent-Digest: d\r\n\r\n";
+        assert_eq!(Client::ask(&proxy, request("POST /a", &Token::any(), &lines, body)).await.status, 200);
+        let seen = upstream.only_request();
+        assert_eq!((seen.all("x-sum"), seen.all("trailer")), (vec![], vec!["content-digest"]), "{connection}");
+        assert_eq!(seen.trailers, [("content-digest".to_owned(), "d".to_owned())], "{connection}");
+        upstream.take_requests();
+    }
+}

@@ -29,6 +29,20 @@ async fn it_is_off_by_default() {
     assert!(upstream.requests().is_empty());
 }
 
+/// A handshake has no content. What has some is an ordinary request, whose connection serves nobody else.
+#[tokio::test]
+async fn a_request_with_content_is_no_handshake() {
+    let upstream = Upstream::hello().await;
+    let proxy = with_websocket(&upstream).await;
+    for (line, body) in [("Content-Length: 5", "hello"), ("Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n")] {
+        let lines = [HANDSHAKE[0], HANDSHAKE[1], HANDSHAKE[2], HANDSHAKE[3], line];
+        assert_eq!(Client::ask(&proxy, request("GET /ws", &Token::any(), &lines, body)).await.status, 200);
+        let seen = upstream.take_requests().pop().unwrap();
+        assert_eq!((seen.all("upgrade"), seen.all("connection")), (vec![], vec!["close"]), "{line}");
+        assert_eq!(seen.body, b"hello", "{line}");
+    }
+}
+
 #[tokio::test]
 async fn bytes_flow_both_ways_until_one_side_ends() {
     let mut upstream = Upstream::held().await;

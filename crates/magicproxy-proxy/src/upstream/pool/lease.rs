@@ -129,12 +129,14 @@ pub(crate) struct Lease {
     pub(in crate::upstream) pooled: Pooled,
     /// How far the request's body has come.
     upload: Option<Arc<Progress>>,
+    /// Is a connection of HTTP/1.1 not to be used again?
+    once: bool,
     _holding: Holding,
 }
 
 impl Lease {
     pub(super) fn new(connection: Connection, charge: Charge, holding: Holding, worker: WorkerId) -> Self {
-        Self { used: Some((connection, charge)), worker, pooled: Pooled::Yes, upload: None, _holding: holding }
+        Self { used: Some((connection, charge)), worker, pooled: Pooled::Yes, upload: None, once: false, _holding: holding }
     }
 
     fn fresh(mut self) -> Self {
@@ -152,9 +154,18 @@ impl Lease {
         self
     }
 
+    /// A connection of HTTP/1.1 ends with this exchange.
+    pub(in crate::upstream) fn once(mut self) -> Self {
+        self.once = true;
+        self
+    }
+
     /// The response has ended as it should.
     pub(crate) fn give_back(mut self) {
         let is_http2 = matches!(self.used, Some((Connection::Http2(_), _)));
+        if self.once && !is_http2 {
+            return;
+        }
         if is_http2 && self.upload.as_ref().is_some_and(|body| !body.is_done()) {
             // The upstream answered before it had the whole request: the stream is still open, and is let go of like one that was reset.
             return;
