@@ -57,7 +57,7 @@ fn remove_all(headers: &mut HeaderMap, drops: impl Fn(&HeaderName) -> bool, mut 
         let mut goes: [Option<HeaderName>; AT_ONCE] = Default::default();
         let dropped = headers.keys().filter(|name| drops(name));
         let count = goes.iter_mut().zip(dropped).map(|(place, name)| *place = Some(name.clone())).count();
-        for name in goes.into_iter().flatten() {
+        for name in goes.iter_mut().map_while(Option::take) {
             removed(&name);
             headers.remove(name);
         }

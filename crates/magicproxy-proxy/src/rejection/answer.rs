@@ -155,6 +155,7 @@ impl Rejection {
     fn errors(&self) -> Vec<String> {
         match self {
             Self::Order(faults) => faults.iter().map(ToString::to_string).collect(),
+            Self::Question(faults) => faults.clone(),
             _ => Vec::new(),
         }
     }
