@@ -73,7 +73,7 @@ fn caveats<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Cave
     impl<'de> Deserialize<'de> for Checked {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             let caveat: Caveat = json::inner_object(deserializer)?;
-            caveat.check().map_err(D::Error::custom)?;
+            caveat.check().map_err(|fault| D::Error::custom(format_args!("caveats: {fault}")))?;
             Ok(Self(caveat))
         }
     }
