@@ -1,6 +1,6 @@
 //! JSON read strictly: objects are objects, absent is not null, and what is there twice is refused (by `serde`'s derived types).
 
-pub(crate) mod form;
+pub mod form;
 mod lenient;
 mod shape;
 

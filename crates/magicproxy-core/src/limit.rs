@@ -99,10 +99,10 @@ impl<'de> Deserialize<'de> for Limit {
 pub(crate) static FORM: Form = Form {
     expected: "an object such as {\"requests\": 100, \"per\": \"1h\"}, {\"total\": 3} or {\"concurrent\": 2}",
     kind: Kind::Object(&[
-        Member { name: "requests", form: &COUNT, presence: Presence::Optional },
-        Member { name: "per", form: &PER, presence: Presence::Optional },
-        Member { name: "total", form: &COUNT, presence: Presence::Optional },
-        Member { name: "concurrent", form: &COUNT, presence: Presence::Optional },
+        Member::new("requests", &COUNT, Presence::Optional),
+        Member::new("per", &PER, Presence::Optional),
+        Member::new("total", &COUNT, Presence::Optional),
+        Member::new("concurrent", &COUNT, Presence::Optional),
     ]),
 };
 static COUNT: Form = Form { expected: "a number from 1 to 1,000,000,000", kind: Kind::Number };

@@ -102,7 +102,7 @@ impl Control {
             return Err(Rejection::MediaType);
         }
         let (question, _buffered) = self.read(body, exchange).await?;
-        let question: Question = serde_json::from_slice(&question).map_err(|_| Rejection::Question)?;
+        let question = Question::from_json(&question)?;
         let Explanation { decision, headers, plugins } =
             served.gate.explain(&head.headers, client, &question.below(mount)).await?;
         let mut explanation = match decision {

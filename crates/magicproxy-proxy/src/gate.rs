@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
+use magicproxy_core::json::form::{Form, Kind, Member, Presence};
 use magicproxy_core::{Access, DecisionSteps, Denial, ParseTargetError, RequestTarget, VerifiedToken};
 use serde::Deserialize;
 use zeroize::Zeroizing;
@@ -307,12 +308,31 @@ pub(crate) struct Question {
 const MAX_ASKED_HEADERS: usize = 64;
 const MAX_ASKED_NAME_BYTES: usize = 128;
 
+static QUESTION: Form = Form {
+    expected: "a JSON object such as {\"method\": \"GET\", \"target\": \"/path\"}",
+    kind: Kind::Object(&[
+        Member::new("method", &METHOD, Presence::Needed),
+        Member::new("target", &TARGET, Presence::Needed),
+        Member::new("headers", &HEADERS, Presence::Optional),
+    ]),
+};
+static METHOD: Form = Form { expected: "a method such as `GET`, as a text", kind: Kind::Text };
+static TARGET: Form = Form { expected: "a path such as `/repos/acme?page=2`, as a text", kind: Kind::Text };
+static HEADERS: Form = Form { expected: "a list of names of headers", kind: Kind::List(&HEADER) };
+static HEADER: Form = Form { expected: "the name of a header, as a text", kind: Kind::Text };
+
 impl Question {
+    /// Reads the body of a question.
+    pub(crate) fn from_json(json: &[u8]) -> Result<Self, Rejection> {
+        QUESTION.read(json).map_err(Rejection::Question)
+    }
+
     /// Names that nobody sends, or too many of them, are no question.
     fn check_headers(&self) -> Result<(), Rejection> {
         let sensible = self.headers.iter().all(|name| name.len() <= MAX_ASKED_NAME_BYTES);
         if !sensible || self.headers.len() > MAX_ASKED_HEADERS {
-            return Err(Rejection::Question);
+            let most = format!("headers: expected at most {MAX_ASKED_HEADERS} names of at most {MAX_ASKED_NAME_BYTES} bytes");
+            return Err(Rejection::Question(vec![most]));
         }
         Ok(())
     }

@@ -41,14 +41,39 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 
 /// The names that `Connection` nominates as hop-by-hop.
 fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    // Most messages have no such field, and a search that finds nothing costs the least.
+    if !headers.contains_key(header::CONNECTION) {
+        return Vec::new();
+    }
     // Bytes, not text: what cannot be read beside a name does not take the name away.
     let values = headers.get_all(header::CONNECTION).into_iter().map(HeaderValue::as_bytes);
     let items = values.flat_map(|value| value.split(|byte| *byte == b','));
     items.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect()
 }
 
+/// Removes fields by their names, each with all its lines. `removed` is told of each.
+fn remove_all(headers: &mut HeaderMap, drops: impl Fn(&HeaderName) -> bool, mut removed: impl FnMut(&HeaderName)) {
+    const AT_ONCE: usize = 8;
+    loop {
+        // On the stack: nearly every message loses a few fields, and hardly any loses many.
+        let mut goes: [Option<HeaderName>; AT_ONCE] = Default::default();
+        let dropped = headers.keys().filter(|name| drops(name));
+        let count = goes.iter_mut().zip(dropped).map(|(place, name)| *place = Some(name.clone())).count();
+        for name in goes.iter_mut().map_while(Option::take) {
+            removed(&name);
+            headers.remove(name);
+        }
+        if count < AT_ONCE {
+            return;
+        }
+    }
+}
+
 /// The names that `Trailer` announces, as far as they pass: hyper writes no trailer that is not announced.
 fn announced_trailers(headers: &HeaderMap, passes: impl Fn(&HeaderName) -> bool) -> Option<HeaderValue> {
+    if !headers.contains_key(header::TRAILER) {
+        return None;
+    }
     let values = headers.get_all(header::TRAILER).into_iter().filter_map(|value| value.to_str().ok());
     let names = values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse::<HeaderName>().ok());
     let passed: Vec<String> = names.filter(|name| passes(name)).map(|name| name.to_string()).collect();

@@ -14,6 +14,7 @@ use crate::listener::tls::TlsServer;
 use crate::placing::own_authorities;
 use crate::settings::{HostName, Settings};
 
+const LOOPBACK: &str = "127.0.0.1";
 const LOCALHOST: &str = "localhost";
 const BELOW_LOCALHOST: &str = ".localhost";
 
@@ -60,7 +61,9 @@ impl HostCheck {
     /// May a request name this authority? None at all is no good name.
     pub(crate) fn admits(&self, authority: &str) -> bool {
         let host = without_port(authority);
-        is_address(host)
+        // Most requests name the loopback address, which need not be parsed.
+        host == LOOPBACK
+            || is_address(host)
             || is_localhost(host)
             || self.own.iter().any(|own| own.eq_ignore_ascii_case(authority))
             || self.is_given(without_final_dot(host))

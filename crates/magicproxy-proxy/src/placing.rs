@@ -8,6 +8,7 @@ mod setting;
 mod tests;
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::settings::{ApiRoot, UpstreamSettings};
@@ -108,10 +109,16 @@ impl Places {
     /// The longest base path decides; two upstreams with one and the same origin cannot be told apart this way.
     fn by_own_name<'t>(&self, authority: &str, target: &'t str) -> Option<Place<'t>> {
         let sites = self.sites.iter().enumerate();
-        let mut named: Vec<Place<'t>> = sites.filter_map(|(at, site)| site.by_own_name(at, authority, target)).collect();
-        named.sort_by_key(|place| place.target.len());
-        let tied = matches!(named.as_slice(), [one, other, ..] if one.target.len() == other.target.len());
-        named.into_iter().next().filter(|_| !tied)
+        let mut named = sites.filter_map(|(at, site)| site.by_own_name(at, authority, target));
+        let (mut nearest, mut tied) = (named.next()?, false);
+        for place in named {
+            match place.target.len().cmp(&nearest.target.len()) {
+                Ordering::Less => (nearest, tied) = (place, false),
+                Ordering::Equal => tied = true,
+                Ordering::Greater => {}
+            }
+        }
+        (!tied).then_some(nearest)
     }
 
     fn by_mount<'t>(&self, target: &'t str) -> Option<Place<'t>> {

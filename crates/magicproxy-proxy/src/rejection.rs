@@ -86,8 +86,8 @@ pub(crate) enum Rejection {
     UnfitOrder(UnfitCredential),
     #[error("this resource does not know that method, but {0}")]
     ControlMethod(&'static str),
-    #[error("expected `{{\"method\": \"GET\", \"target\": \"/path\"}}`")]
-    Question,
+    #[error("this is no question about a request: {}", .0.join("; "))]
+    Question(Vec<String>),
     #[error(
         "no upstream of this proxy is found at this address: the path may lack its mount, which `GET /__magictoken` with the token tells"
     )]
@@ -193,7 +193,7 @@ impl Rejection {
             Self::Caveat(_) | Self::Reissue(_) => (StatusCode::BAD_REQUEST, "invalid_caveat", ERROR),
             Self::Order(_) | Self::Unmintable(_) | Self::UnfitOrder(_) => (StatusCode::BAD_REQUEST, "invalid_order", ERROR),
             Self::ControlMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "method", ERROR),
-            Self::Question => (StatusCode::BAD_REQUEST, "invalid_question", ERROR),
+            Self::Question(_) => (StatusCode::BAD_REQUEST, "invalid_question", ERROR),
             Self::NoUpstream => (StatusCode::NOT_FOUND, "no_upstream", DENIED),
             Self::UnknownUpstream { .. } => (StatusCode::NOT_FOUND, "unknown_upstream", ERROR),
             Self::ControlPath => (StatusCode::NOT_FOUND, "not_found", ERROR),

@@ -5,29 +5,39 @@
 
 use std::borrow::Cow;
 
+use serde::de::DeserializeOwned;
+
 use super::shape::Shape;
 
 /// A form of JSON values.
 #[derive(Debug)]
-pub(crate) struct Form {
+pub struct Form {
     /// In words: what a person should write.
-    pub(crate) expected: &'static str,
-    pub(crate) kind: Kind,
+    pub expected: &'static str,
+    /// The kind of its values.
+    pub kind: Kind,
 }
 
 /// The kinds of values that a form takes.
 #[derive(Debug)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// A text.
     Text,
+    /// `true` or `false`.
     Flag,
+    /// Any value.
+    Any,
     /// A whole number that is not negative.
     Number,
     /// A number, or a text.
     NumberOrText,
+    /// A list.
+    List(&'static Form),
     /// A list, or one value instead of a list of one.
     Many(&'static Form),
     /// A text, or an object.
     TextOrObject(&'static [Member]),
+    /// An object with these members.
     Object(&'static [Member]),
     /// An object with names of the writer's choice.
     Map(&'static Form),
@@ -35,23 +45,46 @@ pub(crate) enum Kind {
 
 /// A member of an object.
 #[derive(Debug)]
-pub(crate) struct Member {
-    pub(crate) name: &'static str,
-    pub(crate) form: &'static Form,
-    pub(crate) presence: Presence,
+pub struct Member {
+    /// Its name.
+    pub name: &'static str,
+    /// The form of its value.
+    pub form: &'static Form,
+    /// Whether it must be there.
+    pub presence: Presence,
 }
 
 /// Whether a member must be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Presence {
+pub enum Presence {
+    /// It must.
     Needed,
+    /// It need not.
     Optional,
+    /// It need not, and null is as good as nothing.
+    Nullable,
+}
+
+impl Member {
+    /// A member of this form.
+    #[must_use]
+    pub const fn new(name: &'static str, form: &'static Form, presence: Presence) -> Self {
+        Self { name, form, presence }
+    }
 }
 
 /// The most faults that are told.
 const MAX_FAULTS: usize = 20;
 
 impl Form {
+    /// Reads a JSON object of this form.
+    ///
+    /// # Errors
+    /// Every fault, with the name of its member and what was expected there. No text out of the JSON is repeated.
+    pub fn read<T: DeserializeOwned>(&self, json: &[u8]) -> Result<T, Vec<String>> {
+        super::object(json).map_err(|error| self.faults(json, &error))
+    }
+
     /// Every fault of a JSON text; `reader` is the message of the one who could not read it.
     pub(crate) fn faults(&self, json: &[u8], reader: &serde_json::Error) -> Vec<String> {
         let Ok(shape) = serde_json::from_slice::<Shape>(json) else {
@@ -69,9 +102,9 @@ impl Form {
     fn check(&self, shape: &Shape, path: &Path<'_>, faults: &mut Vec<String>) {
         match (&self.kind, shape) {
             (Kind::Text | Kind::NumberOrText | Kind::TextOrObject(_), Shape::Text) => {}
-            (Kind::Flag, Shape::Flag(_)) => {}
+            (Kind::Any, _) | (Kind::Flag, Shape::Flag(_)) => {}
             (Kind::Number | Kind::NumberOrText, Shape::Number(Some(_))) => {}
-            (Kind::Many(form), Shape::List(elements)) => {
+            (Kind::Many(form) | Kind::List(form), Shape::List(elements)) => {
                 for (at, element) in elements.iter().enumerate() {
                     form.check(element, &Path::Element(path, at), faults);
                 }
@@ -117,7 +150,9 @@ fn check_members(members: &[Member], found: &[(String, Shape)], path: &Path<'_>,
         if found.iter().take(at).any(|(earlier, _)| earlier == name) {
             faults.push(path.about("it is there twice: expected it once"));
         }
-        member.form.check(shape, &path, faults);
+        if member.presence != Presence::Nullable || !matches!(shape, Shape::Null) {
+            member.form.check(shape, &path, faults);
+        }
     }
     let needed = members.iter().filter(|member| member.presence == Presence::Needed);
     for missing in needed.filter(|member| found.iter().all(|(name, _)| name != member.name)) {
@@ -150,7 +185,7 @@ fn is_misspelt(found: &str, name: &str) -> bool {
 fn own_words(error: &serde_json::Error) -> Option<String> {
     let message = error.to_string();
     let own = message.split_once(" at line ").map_or(message.as_str(), |(own, _)| own);
-    let foreign = ["invalid type", "invalid value", "invalid length", "unknown field", "missing field", "duplicate field"];
+    let foreign = ["invalid ", "unknown ", "missing field", "duplicate field", "data did not match"];
     let is_own = error.is_data() && !foreign.iter().any(|start| own.starts_with(start));
     is_own.then(|| own.to_owned())
 }

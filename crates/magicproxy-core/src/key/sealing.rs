@@ -71,7 +71,7 @@ impl Kem {
 impl<'de> Deserialize<'de> for Kem {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        Self::parse(&name).ok_or_else(|| D::Error::custom("kem must be `x25519` or `x-wing`"))
+        Self::parse(&name).ok_or_else(|| D::Error::custom("kem: expected `x25519` or `x-wing`"))
     }
 }
 

@@ -1,24 +1,20 @@
 //! The form of a rule, for those who write one wrong: `rules.md` section 1, `state.md` section 2.
 
 use crate::json::form::Presence::{Needed, Optional};
-use crate::json::form::{Form, Kind, Member, Presence};
+use crate::json::form::{Form, Kind, Member};
 use crate::limit;
-
-const fn member(name: &'static str, form: &'static Form, presence: Presence) -> Member {
-    Member { name, form, presence }
-}
 
 /// A rule in either form.
 pub(crate) static RULE: Form = Form {
     expected: "a rule: `GET /pattern`, or an object with `method` and `path` or `route`",
     kind: Kind::TextOrObject(&[
-        member("method", &METHOD, Needed),
-        member("path", &PATH, Optional),
-        member("route", &ROUTE, Optional),
-        member("grants", &GRANTS, Optional),
-        member("receipt", &RECEIPT, Optional),
-        member("limit", &limit::FORM, Optional),
-        member("elements", &ELEMENTS, Optional),
+        Member::new("method", &METHOD, Needed),
+        Member::new("path", &PATH, Optional),
+        Member::new("route", &ROUTE, Optional),
+        Member::new("grants", &GRANTS, Optional),
+        Member::new("receipt", &RECEIPT, Optional),
+        Member::new("limit", &limit::FORM, Optional),
+        Member::new("elements", &ELEMENTS, Optional),
     ]),
 };
 
@@ -38,13 +34,13 @@ static RECEIPT: Form = Form { expected: "`true`, or nothing at all", kind: Kind:
 static ELEMENTS: Form = Form {
     expected: "an object with `list`, `key` and `creates`",
     kind: Kind::Object(&[
-        member("list", &NAME, Needed),
-        member("key", &NAMES, Needed),
-        member("creates", &VALUES, Needed),
-        member("deletes", &VALUES, Optional),
-        member("empty", &NAME, Optional),
-        member("only", &PATTERNS, Optional),
-        member("lookup", &QUERY, Optional),
+        Member::new("list", &NAME, Needed),
+        Member::new("key", &NAMES, Needed),
+        Member::new("creates", &VALUES, Needed),
+        Member::new("deletes", &VALUES, Optional),
+        Member::new("empty", &NAME, Optional),
+        Member::new("only", &PATTERNS, Optional),
+        Member::new("lookup", &QUERY, Optional),
     ]),
 };
 static NAME: Form = Form { expected: "the name of a member, as a text", kind: Kind::Text };

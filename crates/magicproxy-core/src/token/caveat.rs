@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::label::Label;
 use super::network::Network;
+use super::order::TOKEN_CAVEAT;
 use super::{MAX_UNIX_TIME, UpstreamName};
 use crate::UnixTime;
 use crate::json::{self, present, present_object};
@@ -80,7 +81,8 @@ impl Caveat {
     /// # Errors
     /// [`ParseCaveatError`].
     pub fn from_json(json: &[u8]) -> Result<Self, ParseCaveatError> {
-        let caveat: Self = json::compact_object(json).map_err(|error| ParseCaveatError::Json(error.to_string()))?;
+        let caveat: Self =
+            json::compact_object(json).map_err(|error| ParseCaveatError::Json(TOKEN_CAVEAT.faults(json, &error).join("; ")))?;
         caveat.check()?;
         Ok(caveat)
     }

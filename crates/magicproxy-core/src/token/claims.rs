@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::caveat::{Caveat, MAX_CAVEATS};
 use super::chain::Chain;
 use super::label::Label;
+use super::order::CLAIMS;
 use super::sealed::{PREFIX, SealedToken};
 use super::verify::VerifyError;
 use crate::encoding::{base64url, from_base64url};
@@ -62,7 +63,7 @@ fn rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<RawRul
     if rules.iter().all(is_written_so) {
         Ok(Some(rules))
     } else {
-        Err(D::Error::custom("a plain rule is a string in a token, of one method and a pattern"))
+        Err(D::Error::custom("allowed: expected each plain rule as a text, of one method and a pattern"))
     }
 }
 
@@ -72,13 +73,13 @@ fn caveats<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Cave
     impl<'de> Deserialize<'de> for Checked {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             let caveat: Caveat = json::inner_object(deserializer)?;
-            caveat.check().map_err(D::Error::custom)?;
+            caveat.check().map_err(|fault| D::Error::custom(format_args!("caveats: {fault}")))?;
             Ok(Self(caveat))
         }
     }
     let caveats: Vec<Checked> = Vec::deserialize(deserializer)?;
     if !(1..=MAX_CAVEATS).contains(&caveats.len()) {
-        return Err(D::Error::custom("caveats must hold 1 to 16 objects"));
+        return Err(D::Error::custom("caveats: expected 1 to 16 objects"));
     }
     Ok(Some(caveats.into_iter().map(|caveat| caveat.0).collect()))
 }
@@ -225,7 +226,7 @@ impl<'t> SignedToken<'t> {
     /// The claims. Call this only after the signature was verified.
     pub(super) fn claims(&self) -> Result<Claims, VerifyError> {
         let payload = from_base64url(self.payload).ok_or(VerifyError::Malformed)?;
-        json::object(&payload).map_err(|error| VerifyError::Claims(error.to_string()))
+        CLAIMS.read(&payload).map_err(|faults| VerifyError::Claims(faults.join("; ")))
     }
 }
 

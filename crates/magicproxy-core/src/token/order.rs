@@ -21,7 +21,7 @@ use crate::pattern::{PatternMode, Work};
 use crate::rule::{RawRule, Rule, RuleFault};
 use crate::scope::{ScopeName, Scopes};
 
-pub(super) use form::NARROWING;
+pub(super) use form::{CLAIMS, NARROWING, SEALED_CLAIMS, TOKEN_CAVEAT};
 
 /// The longest order, in bytes of JSON.
 pub const MAX_ORDER_BYTES: usize = 64 * 1024;

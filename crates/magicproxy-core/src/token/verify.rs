@@ -140,7 +140,7 @@ impl KeyRing {
         check_lifetime(iat, exp, context.acceptance.longest_life(TokenVersion::V1))?;
         check_now(iat, exp, nbf, context.now)?;
         if claims.jti.as_deref().is_some_and(|id| !is_token_id(id)) {
-            return Err(claim("jti must be 1 to 128 characters of `A-Z a-z 0-9 - _`"));
+            return Err(claim("jti: expected 1 to 128 characters of `A-Z a-z 0-9 - _`"));
         }
         if context.acceptance.require_sub && claims.sub.is_none() {
             return Err(claim("this proxy wants tokens that name whom they are for (`sub`)"));

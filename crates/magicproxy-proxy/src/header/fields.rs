@@ -203,7 +203,7 @@ pub enum Treatment {
 /// The request fields that one upstream gets, as a set.
 #[derive(Debug, Default)]
 pub struct RequestFields {
-    names: HashMap<HeaderName, ListedBy>,
+    names: Names,
     /// Of the preset.
     prefixes: Vec<String>,
     /// What the operator drops.
@@ -234,12 +234,12 @@ impl RequestFields {
             Named::Prefix(prefix) => Some(prefix.clone()),
             Named::One(_) => None,
         });
-        Self { names, prefixes: prefixes.collect(), dropped, carriers: Arc::clone(carriers) }
+        Self { names: Names::of(names), prefixes: prefixes.collect(), dropped, carriers: Arc::clone(carriers) }
     }
 
     /// Does the upstream get this field?
     pub(crate) fn passes(&self, name: &HeaderName) -> bool {
-        self.names.contains_key(name) || self.passes_by_prefix(name)
+        self.names.get(name).is_some() || self.passes_by_prefix(name)
     }
 
     /// Does the upstream get this field in a trailer section?
@@ -268,7 +268,7 @@ impl RequestFields {
     #[must_use]
     pub fn treatment(&self, name: &HeaderName) -> Treatment {
         if let Some(by) = self.names.get(name) {
-            return Treatment::Passes(*by);
+            return Treatment::Passes(by);
         }
         if self.passes_by_prefix(name) {
             return Treatment::Passes(ListedBy::Preset);
@@ -284,10 +284,32 @@ impl RequestFields {
     /// The list, sorted; `PREFIX-*` for the fields of one client library.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
-        let names = self.names.keys().map(ToString::to_string);
+        let names = self.names.iter().map(ToString::to_string);
         let mut names: Vec<String> = names.chain(self.prefixes.iter().map(|prefix| format!("{prefix}*"))).collect();
         names.sort_unstable();
         names
+    }
+}
+
+/// Names with who listed them, by the length of their texts: names of one length are few, and comparing them costs less than
+/// hashing one.
+#[derive(Debug, Default)]
+struct Names(Vec<Vec<(HeaderName, ListedBy)>>);
+
+impl Names {
+    fn of(listed: HashMap<HeaderName, ListedBy>) -> Self {
+        let longest = listed.keys().map(|name| name.as_str().len()).max().unwrap_or_default();
+        let of_length = |length| listed.iter().filter(move |(name, _)| name.as_str().len() == length);
+        Self((0..=longest).map(|length| of_length(length).map(|(name, by)| (name.clone(), *by)).collect()).collect())
+    }
+
+    fn get(&self, name: &HeaderName) -> Option<ListedBy> {
+        let same_length = self.0.get(name.as_str().len())?;
+        same_length.iter().find(|(listed, _)| listed == name).map(|(_, by)| *by)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &HeaderName> {
+        self.0.iter().flatten().map(|(name, _)| name)
     }
 }
 

@@ -7,7 +7,7 @@ use http::header::{self, Entry, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
 use super::fields::RequestFields;
-use super::{announced_trailers, nominated};
+use super::{announced_trailers, nominated, remove_all};
 use crate::listener::Peer;
 use crate::settings::Forwarding;
 
@@ -41,21 +41,8 @@ impl RequestHeaders<'_> {
     }
 
     /// Takes away what is not on the list, and what `Connection` names.
-    fn keep_listed(&self, headers: &mut HeaderMap, named: &[HeaderName], mut dropped: impl FnMut(&HeaderName)) {
-        const AT_ONCE: usize = 8;
-        loop {
-            // On the stack: nearly every request loses a few fields, and hardly any loses many.
-            let mut goes: [Option<HeaderName>; AT_ONCE] = Default::default();
-            let unlisted = headers.keys().filter(|name| !self.fields.passes(name) || named.contains(name));
-            let count = goes.iter_mut().zip(unlisted).map(|(place, name)| *place = Some(name.clone())).count();
-            for name in goes.into_iter().flatten() {
-                dropped(&name);
-                headers.remove(name);
-            }
-            if count < AT_ONCE {
-                return;
-            }
-        }
+    fn keep_listed(&self, headers: &mut HeaderMap, named: &[HeaderName], dropped: impl FnMut(&HeaderName)) {
+        remove_all(headers, |name| !self.fields.passes(name) || named.contains(name), dropped);
     }
 
     fn set_forwarding(&self, headers: &mut HeaderMap) {

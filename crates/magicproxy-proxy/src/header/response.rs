@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::meaning::steers;
 use super::request::TrailerFields;
-use super::{HOP_BY_HOP, announced_trailers, nominated};
+use super::{HOP_BY_HOP, announced_trailers, nominated, remove_all};
 use crate::VERSION;
 use crate::scrub::Needle;
 
@@ -38,6 +38,9 @@ pub(crate) enum Coding {
 impl Coding {
     /// However its server spells it.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
+        if !headers.contains_key(header::CONTENT_ENCODING) {
+            return Self::Identity;
+        }
         let values = headers.get_all(header::CONTENT_ENCODING).into_iter();
         let values = values.map(|value| value.to_str().unwrap_or("unreadable"));
         let codings = values.flat_map(|value| value.split(',')).map(str::trim);
@@ -73,17 +76,14 @@ impl ResponseFilter {
         let length = bodiless_length(head, method);
         self.named = nominated(&head.headers);
         let trailers = announced_trailers(&head.headers, |name| self.passes_in_trailers(name));
-        let drops = |name: &&HeaderName| {
+        let drops = |name: &HeaderName| {
             HOP_BY_HOP.contains(name)
-                || **name == header::CONTENT_LENGTH
-                || **name == MARK
+                || *name == header::CONTENT_LENGTH
+                || *name == MARK
                 || MISDIRECTING.contains(name)
                 || self.conceals(name)
         };
-        let dropped: Vec<HeaderName> = head.headers.keys().filter(drops).cloned().collect();
-        for name in dropped {
-            head.headers.remove(name);
-        }
+        remove_all(&mut head.headers, drops, |_| {});
         if let Some(trailers) = trailers {
             head.headers.insert(header::TRAILER, trailers);
         }
@@ -100,7 +100,7 @@ impl ResponseFilter {
 
     /// Keeps of a trailer section what cannot change the message it follows (RFC 9110 section 6.5.1), and would pass in its head.
     pub(crate) fn trailers(&self, trailers: &mut HeaderMap) {
-        remove_all(trailers, |name| !self.passes_in_trailers(name));
+        remove_all(trailers, |name| !self.passes_in_trailers(name), |_| {});
         if let Some(needle) = &self.needle {
             mask(trailers, needle);
         }
@@ -120,14 +120,7 @@ impl ResponseFilter {
 
 /// Keeps of a request's trailer section what is on the list and cannot change the request.
 pub(crate) fn filter_request_trailers(trailers: &mut HeaderMap, fields: Option<&TrailerFields>) {
-    remove_all(trailers, |name| !fields.is_some_and(|fields| fields.pass(name)));
-}
-
-fn remove_all(headers: &mut HeaderMap, drops: impl Fn(&HeaderName) -> bool) {
-    let dropped: Vec<HeaderName> = headers.keys().filter(|name| drops(name)).cloned().collect();
-    for name in dropped {
-        headers.remove(name);
-    }
+    remove_all(trailers, |name| !fields.is_some_and(|fields| fields.pass(name)), |_| {});
 }
 
 /// Would this field, in a trailer section, change how its message is framed, routed or read?

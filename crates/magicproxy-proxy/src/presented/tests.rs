@@ -228,3 +228,10 @@ fn a_carrier_parameter_in_two_minds_is_refused() {
         check(&[("authorization", &bearer)], &format!("/?{query}"), Ok(TOKEN));
     }
 }
+
+#[test]
+fn the_bytes_of_a_token_are_those_of_base64url_and_the_dot() {
+    for byte in 0..=u8::MAX {
+        assert_eq!(is_token_byte(byte), byte.is_ascii_alphanumeric() || b"-_.".contains(&byte), "{byte}");
+    }
+}

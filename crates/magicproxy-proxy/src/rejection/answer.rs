@@ -57,13 +57,16 @@ pub(super) enum ProblemType {
 
 impl ProblemType {
     fn accepted(headers: &HeaderMap) -> Self {
+        if !headers.contains_key(ACCEPT) {
+            return Self::Problem;
+        }
         let mut ranges =
             headers.get_all(ACCEPT).into_iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
         let admits = |range: &str| {
             let essence = range.split(';').next().unwrap_or_default().trim();
             ["application/problem+json", "application/*", "*/*"].iter().any(|known| known.eq_ignore_ascii_case(essence))
         };
-        if ranges.any(admits) || !headers.contains_key(ACCEPT) { Self::Problem } else { Self::Json }
+        if ranges.any(admits) { Self::Problem } else { Self::Json }
     }
 
     fn as_value(self) -> HeaderValue {
@@ -152,6 +155,7 @@ impl Rejection {
     fn errors(&self) -> Vec<String> {
         match self {
             Self::Order(faults) => faults.iter().map(ToString::to_string).collect(),
+            Self::Question(faults) => faults.clone(),
             _ => Vec::new(),
         }
     }

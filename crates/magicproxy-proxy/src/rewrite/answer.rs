@@ -38,14 +38,13 @@ pub(crate) enum BodyPlan {
 }
 
 /// Rewrites the head of an answer whose hop-by-hop and framing fields are gone, and says what is to be done with its body.
-/// Almost all answers that are no JSON are spared the making of `links`.
-pub(crate) fn apply(head: &mut Parts, links: impl FnOnce() -> Option<Arc<LinkMap>>) -> BodyPlan {
+/// Almost all answers that are no JSON are spared the making of `links`. `coding` is that of the body as it came.
+pub(crate) fn apply(head: &mut Parts, coding: Coding, links: impl FnOnce() -> Option<Arc<LinkMap>>) -> BodyPlan {
     let fields = [header::LINK, header::LOCATION, header::CONTENT_LOCATION];
     let json = is_json(&head.headers);
     let concerned = json || head.status == StatusCode::NOT_MODIFIED || fields.iter().any(|name| head.headers.contains_key(name));
     let Some(links) = concerned.then(links).flatten().filter(|links| !links.is_empty()) else { return BodyPlan::Keep };
     rewrite_fields(&mut head.headers, &links);
-    let coding = Coding::of(&head.headers);
     let perhaps = head.status == StatusCode::NOT_MODIFIED && !head.headers.contains_key(header::CONTENT_TYPE);
     if coding == Coding::Other || !(perhaps || (json && is_whole(head))) {
         return BodyPlan::Keep;
@@ -73,7 +72,7 @@ pub(crate) fn drop_digests(headers: &mut HeaderMap) {
 fn is_whole(head: &Parts) -> bool {
     let headers = &head.headers;
     let partial = head.status == StatusCode::PARTIAL_CONTENT || headers.contains_key(header::CONTENT_RANGE);
-    !partial && !is_attachment(headers)
+    !partial && !(headers.contains_key(header::CONTENT_DISPOSITION) && is_attachment(headers))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

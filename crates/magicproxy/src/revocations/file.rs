@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context as _, ensure};
+use magicproxy_core::json::form::{Form, Kind, Member, Presence};
 use magicproxy_core::json::unique_map;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,23 @@ struct Content {
     revocations: BTreeMap<String, About>,
 }
 
+static CONTENT: Form = Form {
+    expected: "a JSON object with `revocations`",
+    kind: Kind::Object(&[Member::new("revocations", &ENTRIES, Presence::Needed)]),
+};
+static ENTRIES: Form =
+    Form { expected: "an object of names such as `jti:…` and what is said about each", kind: Kind::Map(&ABOUT) };
+static ABOUT: Form = Form {
+    expected: "an object with `revoked_at` and `expires_at`",
+    kind: Kind::Object(&[
+        Member::new("revoked_at", &MOMENT, Presence::Needed),
+        Member::new("expires_at", &MOMENT, Presence::Needed),
+        Member::new("reason", &REASON, Presence::Nullable),
+    ]),
+};
+static MOMENT: Form = Form { expected: "a moment, as a number of seconds since 1970", kind: Kind::Number };
+static REASON: Form = Form { expected: "a reason, as a text", kind: Kind::Text };
+
 impl RevocationFile {
     /// All entries; none, where there is no file.
     pub(crate) fn read(&self) -> anyhow::Result<Vec<Revocation>> {
@@ -35,7 +53,8 @@ impl RevocationFile {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             text => text.with_context(named)?,
         };
-        let content: Content = serde_json::from_str(&text).with_context(named)?;
+        let content: Content =
+            CONTENT.read(text.as_bytes()).map_err(|faults| anyhow::anyhow!("{}: {}", named(), faults.join("; ")))?;
         ensure!(content.revocations.len() <= MOST, "revocations `{}`: more than {MOST} entries", self.0.display());
         let entry = |(name, about): (String, About)| {
             let revoked = Revoked::parse(&name);

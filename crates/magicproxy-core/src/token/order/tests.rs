@@ -75,6 +75,39 @@ fn caveat_faults(json: &str) -> Option<Vec<String>> {
     Caveat::from_order(json.as_bytes()).err().map(|fault| vec![fault.to_string()])
 }
 
+fn caveat() -> Value {
+    full_caveat().pointer("/caveat").unwrap().clone()
+}
+
+/// The claims of a version 1 token, with everything in them.
+fn full_claims() -> Value {
+    let allowed = full_order().pointer("/allowed/2").unwrap().clone();
+    json!({
+        "iat": 1_790_000_000_u64, "exp": 1_790_000_060_u64, "nbf": 1_790_000_000_u64, "token": "ghp_marked",
+        "allowed": ["GET /user", allowed], "scopes": ["read"], "jti": "id", "aud": "api", "sub": "ci", "explain": true,
+        "caveats": [caveat()]
+    })
+}
+
+fn full_sealed_claims() -> Value {
+    json!({
+        "kid": "key", "kem": "x25519", "jti": "id", "iat": 1_790_000_000_u64, "exp": 1_790_000_060_u64, "nbf": 1_790_000_000_u64,
+        "aud": "api", "sub": "ci", "allowed": ["GET /user"], "explain": true, "minter": "key"
+    })
+}
+
+fn claims_faults(json: &str) -> Option<Vec<String>> {
+    CLAIMS.read::<crate::token::claims::Claims>(json.as_bytes()).err()
+}
+
+fn sealed_claims_faults(json: &str) -> Option<Vec<String>> {
+    crate::token::SealedClaims::from_json(json.as_bytes()).err().map(|fault| vec![fault.to_string()])
+}
+
+fn token_caveat_faults(json: &str) -> Option<Vec<String>> {
+    Caveat::from_json(json.as_bytes()).err().map(|fault| vec![fault.to_string()])
+}
+
 /// The places of all values in a document, by pointer, with the name of the innermost member.
 fn places(value: &Value, pointer: &str, name: &str, found: &mut Vec<(String, String)>) {
     found.push((pointer.to_owned(), name.to_owned()));
@@ -110,8 +143,14 @@ fn every_wrong_value_is_told_by_its_member() {
         json!({ "ghp_marked": 1 }),
         json!([{}]),
     ];
-    for (document, faults_of) in [(full_order(), order_faults as fn(&str) -> Option<Vec<String>>), (full_caveat(), caveat_faults)]
-    {
+    let documents = [
+        (full_order(), order_faults as fn(&str) -> Option<Vec<String>>),
+        (full_caveat(), caveat_faults),
+        (full_claims(), claims_faults),
+        (full_sealed_claims(), sealed_claims_faults),
+        (caveat(), token_caveat_faults),
+    ];
+    for (document, faults_of) in documents {
         let mut found = Vec::new();
         places(&document, "", "", &mut found);
         let mut refused = 0;

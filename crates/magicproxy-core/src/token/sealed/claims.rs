@@ -7,6 +7,7 @@ use crate::json::{self, present};
 use crate::key::Kem;
 use crate::rule::{MAX_RULES, RawRule};
 use crate::token::label::Label;
+use crate::token::order::SEALED_CLAIMS;
 use crate::token::{UpstreamName, VerifyError, is_token_id};
 
 /// The claims as they stand in the token, checked for their form only.
@@ -46,18 +47,19 @@ pub struct SealedClaims {
 }
 
 impl SealedClaims {
-    pub(super) fn from_json(json: &[u8]) -> Result<Self, VerifyError> {
+    pub(in crate::token) fn from_json(json: &[u8]) -> Result<Self, VerifyError> {
         // Before the rest, so that what is no JSON at all is told from wrong claims in the same way by every reader.
-        let claims: Self = json::compact_object(json).map_err(|error| VerifyError::Claims(error.to_string()))?;
+        let claims: Self =
+            json::compact_object(json).map_err(|error| VerifyError::Claims(SEALED_CLAIMS.faults(json, &error).join("; ")))?;
         let fault = |what: &str| Err(VerifyError::Claims(what.to_owned()));
         if !is_token_id(&claims.jti) {
-            return fault("jti must be 1 to 128 characters of `A-Z a-z 0-9 - _`");
+            return fault("jti: expected 1 to 128 characters of `A-Z a-z 0-9 - _`");
         }
         if claims.allowed.is_some() == claims.scopes.is_some() {
-            return fault("exactly one of allowed and scopes must be there");
+            return fault("expected exactly one of `allowed` and `scopes`");
         }
         if claims.scopes.as_ref().is_some_and(|names| names.is_empty() || names.len() > MAX_RULES) {
-            return fault("scopes must hold 1 to 1,000 names");
+            return fault("scopes: expected 1 to 1,000 names");
         }
         Ok(claims)
     }

@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use serde::Deserialize;
 
 use super::*;
+use crate::header::Coding;
 
 #[derive(Deserialize)]
 struct Vectors {
@@ -61,6 +62,11 @@ fn headers(lines: &[(String, String)]) -> HeaderMap {
     lines.iter().map(line).collect()
 }
 
+fn applied(head: &mut http::response::Parts, links: impl FnOnce() -> Option<Arc<LinkMap>>) -> BodyPlan {
+    let coding = Coding::of(&head.headers);
+    apply(head, coding, links)
+}
+
 #[test]
 fn urls() {
     let (vectors, links) = read();
@@ -75,7 +81,7 @@ fn fields() {
     for Field { field, value, becomes } in vectors.fields {
         let (mut head, ()) = Response::new(()).into_parts();
         head.headers = headers(&[(field.clone(), value.clone())]);
-        assert_eq!(apply(&mut head, || Some(Arc::clone(&links))), BodyPlan::Keep);
+        assert_eq!(applied(&mut head, || Some(Arc::clone(&links))), BodyPlan::Keep);
         assert_eq!(head.headers, headers(&[(field.clone(), becomes.unwrap_or(value.clone()))]), "{field}: {value}");
     }
 }
@@ -104,7 +110,7 @@ fn answers() {
     for Answer { status, headers: before, becomes, body } in vectors.answers {
         let (mut head, ()) = Response::builder().status(status).body(()).unwrap().into_parts();
         head.headers = headers(&before);
-        let plan = match apply(&mut head, || Some(Arc::clone(&links))) {
+        let plan = match applied(&mut head, || Some(Arc::clone(&links))) {
             BodyPlan::Keep => "keep",
             BodyPlan::Rewrite(_) => "rewrite",
             BodyPlan::Inflate(_) => "inflate",
@@ -112,8 +118,8 @@ fn answers() {
         assert_eq!(plan, body, "{before:?}");
         assert_eq!(head.headers, headers(becomes.as_ref().unwrap_or(&before)), "{before:?}");
         head.headers = headers(&before);
-        assert_eq!(apply(&mut head, || Some(Arc::default())), BodyPlan::Keep, "without a link");
-        assert_eq!(apply(&mut head, || None), BodyPlan::Keep, "without links");
+        assert_eq!(applied(&mut head, || Some(Arc::default())), BodyPlan::Keep, "without a link");
+        assert_eq!(applied(&mut head, || None), BodyPlan::Keep, "without links");
         assert_eq!(head.headers, headers(&before), "without links");
     }
 }
@@ -155,6 +161,6 @@ fn what_is_not_ascii_stays_in_fields() {
     let (mut head, ()) = Response::new(()).into_parts();
     let value = HeaderValue::from_bytes("<https://api.github.com/ä>".as_bytes()).unwrap();
     head.headers.insert(http::header::LINK, value.clone());
-    apply(&mut head, || Some(links()));
+    applied(&mut head, || Some(links()));
     assert_eq!(head.headers["link"], value);
 }

@@ -10,6 +10,8 @@ use anyhow::Context as _;
 use clap::Args;
 use magicproxy_core::UnixTime;
 use magicproxy_core::json::UniqueValue;
+use magicproxy_core::json::form::Presence::{Needed, Nullable, Optional};
+use magicproxy_core::json::form::{Form, Kind, Member};
 use magicproxy_core::plugin::{PluginRequest, PluginResponse, PluginScope, Verdict};
 use magicproxy_core::state::{Partition, RowLimits};
 use magicproxy_plugin::Report;
@@ -72,11 +74,45 @@ struct ResponseFile {
     body: Option<UniqueValue>,
 }
 
+static REQUEST: Form = Form {
+    expected: "a JSON object with `method` and `path`",
+    kind: Kind::Object(&[
+        Member::new("method", &METHOD, Needed),
+        Member::new("path", &PATH, Needed),
+        Member::new("query", &QUERY, Nullable),
+        Member::new("headers", &HEADERS, Optional),
+        Member::new("body", &BODY, Nullable),
+        Member::new("upstream", &UPSTREAM, Nullable),
+        Member::new("sender", &SENDER, Nullable),
+        Member::new("labels", &LABELS, Optional),
+    ]),
+};
+static RESPONSE: Form = Form {
+    expected: "a JSON object with `status`",
+    kind: Kind::Object(&[
+        Member::new("status", &STATUS, Needed),
+        Member::new("headers", &HEADERS, Optional),
+        Member::new("body", &BODY, Nullable),
+    ]),
+};
+static STATE: Form = Form { expected: "a JSON object of names and texts", kind: Kind::Map(&TEXT) };
+static METHOD: Form = Form { expected: "a method such as `GET`, as a text", kind: Kind::Text };
+static PATH: Form = Form { expected: "a path such as `/repos/acme`, as a text", kind: Kind::Text };
+static QUERY: Form = Form { expected: "a query without `?`, as a text", kind: Kind::Text };
+static HEADERS: Form = Form { expected: "an object of names and texts", kind: Kind::Map(&TEXT) };
+static BODY: Form = Form { expected: "a text, or any JSON", kind: Kind::Any };
+static UPSTREAM: Form = Form { expected: "the name of an upstream, as a text", kind: Kind::Text };
+static SENDER: Form = Form { expected: "an address such as `192.0.2.1`, as a text", kind: Kind::Text };
+static LABELS: Form = Form { expected: "a list of labels", kind: Kind::List(&TEXT) };
+static STATUS: Form = Form { expected: "a status such as 200, as a number", kind: Kind::Number };
+static TEXT: Form = Form { expected: "a text", kind: Kind::Text };
+
 /// Prints what it said; exit code 3 for a denial, 1 for a failure.
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let state = Arc::new(Memory::of(args.state.as_deref().map(remembered).transpose()?.unwrap_or_default()));
-    let request = read::<RequestFile>(&args.request)?.into_request();
-    let response = args.response.as_deref().map(read::<ResponseFile>).transpose()?.map(ResponseFile::into_response);
+    let request = read::<RequestFile>(&args.request, &REQUEST)?.into_request();
+    let response =
+        args.response.as_deref().map(|file| read::<ResponseFile>(file, &RESPONSE)).transpose()?.map(ResponseFile::into_response);
     let plugin = Single::load(&args.file, args.config.as_deref(), Some(state.clone()))?;
     let now = args.now.map_or_else(clock::now, UnixTime);
     let scope =
@@ -107,14 +143,14 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     }
 }
 
-fn read<T: DeserializeOwned>(file: &Path) -> anyhow::Result<T> {
+fn read<T: DeserializeOwned>(file: &Path, form: &Form) -> anyhow::Result<T> {
     let text = std::fs::read_to_string(file).map_err(|error| anyhow::anyhow!("`{}`: {}", file.display(), reason(&error)))?;
-    serde_json::from_str(&text).with_context(|| format!("`{}`", file.display()))
+    form.read(text.as_bytes()).map_err(|faults| anyhow::anyhow!("`{}`: {}", file.display(), faults.join("; ")))
 }
 
 /// What an earlier run left; nothing, before the first.
 fn remembered(file: &Path) -> anyhow::Result<BTreeMap<String, String>> {
-    if file.exists() { read(file) } else { Ok(BTreeMap::new()) }
+    if file.exists() { read(file, &STATE) } else { Ok(BTreeMap::new()) }
 }
 
 impl RequestFile {
