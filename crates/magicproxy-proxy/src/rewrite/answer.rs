@@ -72,7 +72,8 @@ pub(crate) fn drop_digests(headers: &mut HeaderMap) {
 fn is_whole(head: &Parts) -> bool {
     let headers = &head.headers;
     let partial = head.status == StatusCode::PARTIAL_CONTENT || headers.contains_key(header::CONTENT_RANGE);
-    !partial && !(headers.contains_key(header::CONTENT_DISPOSITION) && is_attachment(headers))
+    let attached = headers.contains_key(header::CONTENT_DISPOSITION) && is_attachment(headers);
+    !partial && !attached
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
