@@ -22,9 +22,11 @@ fuzz_target!(|data: &str| {
 fn is_written_as_it_is_read(rule: &Rule, raw: &RawRule) {
     let json = serde_json::to_string(rule.raw()).expect("a rule is JSON");
     let again: RawRule = serde_json::from_str(&json).expect("what was written is read");
-    assert_eq!(again, *raw);
+    // Several methods or a template in a text are written as an object, all else as it stands.
+    let written = raw.to_object_form();
+    assert_eq!(again, *written.as_ref().unwrap_or(raw));
     assert!(Rule::parse(again, PatternMode::Whole).is_ok(), "{json} was accepted, and is not any more");
-    if let RawRule::Text(text) = raw {
+    if let (RawRule::Text(text), None) = (raw, written) {
         assert_eq!(rule.to_string(), *text);
     }
 }
@@ -33,7 +35,10 @@ fn agrees_with_another_engine(raw: &RawRule, policy: &Policy, method: &str, targ
     let RawRule::Text(text) = raw else { return };
     let (word, pattern) = text.split_once(' ').expect("an accepted string has a blank");
     let allowed = policy.allows(method, target).is_some();
-    let method_fits = word == method || word == "*" || (word == "GET" && method == "HEAD");
+    if pattern.starts_with("route:") {
+        return;
+    }
+    let method_fits = word.split('|').any(|word| word == method || word == "*" || (word == "GET" && method == "HEAD"));
     if !method_fits || ["CONNECT", "TRACE", "TRACK", "PRI"].iter().any(|never| never.eq_ignore_ascii_case(method)) {
         assert!(!allowed, "`{text}` allows {method}");
         return;

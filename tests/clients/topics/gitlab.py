@@ -101,7 +101,7 @@ def python_no_token(stage):
     with opened(stage) as client:
         client.private_token = "glpat-not-a-magic-token"
         client._set_auth_info()
-        python_told(lambda: client.projects.get("acme/tool"), gitlab.GitlabAuthenticationError, 401, "magicproxy: what stands where a magic token belongs")
+        python_told(lambda: client.projects.get("acme/tool"), gitlab.GitlabAuthenticationError, 401, "magicproxy: where a magic token belongs")
     arrived_at(stage, client)
 
 
