@@ -5,6 +5,7 @@
 //! `token-v2.md` section 7.
 
 mod certificate;
+mod jwk;
 mod key_set;
 mod sealing;
 mod watch;

@@ -1,28 +1,22 @@
 //! The keys that sign the key set, on disk: `keyset-ID.jwk`, a private JWK with `created`, `retired` and `not_after` beside it.
 
-use std::path::{Path, PathBuf};
+use std::cmp::Reverse;
+use std::path::PathBuf;
 
-use anyhow::Context as _;
 use magicproxy_core::{KeySetKey, KeyStanding, UnixTime};
-use zeroize::Zeroizing;
 
-use super::{KeyFiles, exposure, one_fault, write};
+use super::{KeyFiles, jwk, write};
 use crate::config::Faults;
-use crate::failure::reason;
+
+const PREFIX: &str = "keyset-";
 
 impl KeyFiles {
     /// The keys and their files; the newest that is active first.
     pub(super) fn load_key_set(&self, warnings: &mut Vec<String>) -> Result<Vec<(PathBuf, KeySetKey)>, Faults> {
-        let mut found = Vec::new();
-        for path in self.files_named("keyset-", ".jwk").map_err(|error| one_fault(self.folder(), &reason(&error)))? {
-            let text = std::fs::read_to_string(&path).map(Zeroizing::new).map_err(|error| one_fault(&path, &reason(&error)))?;
-            let key = KeySetKey::from_json(&text).map_err(|error| one_fault(&path, &error))?;
-            warnings.extend(exposure(&path));
-            found.push((path, key));
-        }
+        let mut found = self.load_jwks(PREFIX, KeySetKey::from_json, warnings)?;
         found.sort_by_key(|(_, key)| {
             let KeyStanding { created, retired, .. } = key.standing();
-            (retired.is_some(), std::cmp::Reverse(created))
+            (retired.is_some(), Reverse(created))
         });
         Ok(found)
     }
@@ -39,10 +33,8 @@ impl KeyFiles {
         let held = self.held_key_set()?;
         let made = self.make_key_set(now)?;
         for (path, key) in held {
-            let standing = key.standing();
-            if standing.retired.is_none() {
-                let standing = KeyStanding { retired: Some(now), not_after: standing.not_after.or(not_after), ..standing };
-                replace(&path, &key.with_standing(standing))?;
+            if let Some(standing) = jwk::retired(key.standing(), now, not_after) {
+                jwk::replace(&path, &key.with_standing(standing).to_json())?;
             }
         }
         write::sync_folder(self.folder());
@@ -55,16 +47,6 @@ impl KeyFiles {
 
     fn make_key_set(&self, now: UnixTime) -> anyhow::Result<(PathBuf, KeySetKey)> {
         let key = KeySetKey::generate(now)?;
-        let short: String = key.id().as_str().chars().take(8).collect();
-        let path = self.folder().join(format!("keyset-{short}.jwk"));
-        write::create_folder_of(&path)?;
-        replace(&path, &key)?;
-        Ok((path, key))
+        Ok((self.add_jwk(PREFIX, key.id(), &key.to_json())?, key))
     }
-}
-
-/// In one step: whoever reads meanwhile finds the old file or the new one.
-fn replace(path: &Path, key: &KeySetKey) -> anyhow::Result<()> {
-    let staged = write::staged_private(path, &key.to_json())?;
-    std::fs::rename(&staged, path).with_context(|| format!("`{}`", path.display()))
 }
