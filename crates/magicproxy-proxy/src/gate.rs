@@ -3,6 +3,7 @@
 //! Each step consumes the proof that the step before it made. The result is an [`OutboundRequest`], which has no other
 //! maker, and nothing but an `OutboundRequest` can be sent to the upstream.
 
+mod explanation;
 mod further;
 mod outbound;
 #[cfg(test)]
@@ -12,14 +13,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
-use magicproxy_core::json::form::{Form, Kind, Member, Presence};
+use http::{HeaderMap, Version, header};
 use magicproxy_core::{Access, DecisionSteps, Denial, ParseTargetError, RequestTarget, VerifiedToken};
-use serde::Deserialize;
 use zeroize::Zeroizing;
 
 pub use outbound::OutboundRequest;
 
+pub(crate) use explanation::{Decision, Explanation, Question};
 pub(crate) use outbound::{Dispatch, Message};
 
 use further::Asker;
@@ -29,7 +29,7 @@ use crate::admission::{Account, Budget, MintIsOpen, Payer, PeerKey, Resource, St
 use crate::body::RequestBody;
 use crate::carriers::Carriers;
 use crate::clock;
-use crate::header::{DroppedFields, FieldVerdict, RequestFields, RequestHeaders, TrailerFields, refuse_overrides};
+use crate::header::{DroppedFields, RequestFields, RequestHeaders, TrailerFields, refuse_overrides};
 use crate::ledger::{Consultation, Ledger, Plugins, Questions, Sending, Settled};
 use crate::listener::Peer;
 use crate::presented::PresentedToken;
@@ -157,10 +157,10 @@ impl Gate {
         record.permitted(permit.rule());
         let (permit, credential) = self.verifier.open(&entry, permit).await?;
         let mut headers = head.headers;
-        let mut body = body.with_trailers(|| TrailerFields::of(&self.fields, &headers));
         let mut dropped = self.dropped.of_request(&self.fields, record.id);
-        self.headers(peer, upgrade).prepare(&mut headers, |name| dropped.note(name));
+        let nominated = self.headers(peer, upgrade).prepare(&mut headers, |name| dropped.note(name));
         drop(dropped);
+        let mut body = body.with_trailers(|| TrailerFields::new(&self.fields, nominated));
         if body.may_be_empty(&head.method) {
             Box::pin(body.await_content()).await?;
         }
@@ -193,51 +193,6 @@ impl Gate {
         client.account_of(sender, &self.trusted_proxies, &self.budget)
     }
 
-    /// Decides a request that is only asked about. It needs the token itself, sends nothing, and opens no credential.
-    pub(crate) async fn explain(
-        &self,
-        headers: &HeaderMap,
-        client: Client<'_>,
-        question: &Question,
-    ) -> Result<Explanation, Rejection> {
-        question.check_headers()?;
-        let presented = PresentedToken::from_headers(headers, &self.carriers)?;
-        let sender = self.trusted_proxies.sender(&client.peer, headers);
-        let entry = self.verifier.verify(&presented, || self.peer_account(client, sender)).await?;
-        self.revocations.ensure_live(entry.token())?;
-        let decision = match question.overriding() {
-            Some(rejection) => Decision::Denied(rejection),
-            None => self.would_decide(entry.token(), sender, question)?,
-        };
-        let verdicts = || question.headers.iter().map(|name| self.fields.verdict(name)).collect();
-        let headers = entry.token().explains().then(verdicts);
-        let names = entry.token().plugins();
-        let told = || names.iter().filter(|_| entry.token().explains()).map(ToString::to_string).collect();
-        Ok(Explanation { decision, headers, plugins: (!names.is_empty()).then(told) })
-    }
-
-    fn would_decide(
-        &self,
-        token: &Arc<VerifiedToken>,
-        sender: Option<IpAddr>,
-        question: &Question,
-    ) -> Result<Decision, Rejection> {
-        let target = self.read_target(&question.target)?;
-        let steps = DecisionSteps::new();
-        let access = self.access(&question.method, &target, sender, &steps);
-        let decided = token.authorize(&access);
-        if let Ok(permit) = &decided
-            && let Err(rejection) = self.ledger.ensure_may_keep(permit)
-        {
-            return Ok(Decision::Denied(rejection));
-        }
-        Ok(match decided {
-            // The rules of a scope are the operator's; a token that does not explain does not show them.
-            Ok(permit) => Decision::Allowed { rule: token.explains().then(|| permit.rule().to_string()) },
-            Err(denial) => Decision::Denied(denied(denial, token, &access)),
-        })
-    }
-
     /// The token that these headers bear.
     pub(crate) fn presented(&self, headers: &HeaderMap) -> Result<PresentedToken, Rejection> {
         PresentedToken::from_headers(headers, &self.carriers)
@@ -245,10 +200,7 @@ impl Gate {
 
     /// Is the bearer's token genuine, alive and for this upstream? Nothing is decided, sent or opened.
     pub(crate) async fn ensure_bearer(&self, headers: &HeaderMap, client: Client<'_>) -> Result<(), Rejection> {
-        let presented = self.presented(headers)?;
-        let sender = self.trusted_proxies.sender(&client.peer, headers);
-        let entry = self.verifier.verify(&presented, || self.peer_account(client, sender)).await?;
-        self.revocations.ensure_live(entry.token())?;
+        let Bearer { entry, sender, .. } = self.bearer(headers, client).await?;
         let target = self.read_target("/")?;
         let steps = DecisionSteps::new();
         let at_home = entry.token().ensure_at_home(&self.access("GET", &target, sender, &steps));
@@ -262,12 +214,18 @@ impl Gate {
         client: Client<'_>,
         how: Reissue,
     ) -> Result<Zeroizing<String>, Rejection> {
-        let presented = PresentedToken::from_headers(headers, &self.carriers)?;
+        let Bearer { presented, entry, .. } = self.bearer(headers, client).await?;
+        entry.token().ensure_live(clock::now()).map_err(|denial| Rejection::Denied { denial, needed: Vec::new() })?;
+        self.verifier.reissue(&entry, &presented, how).await
+    }
+
+    /// Who speaks to the control plane: by a token that is genuine and not revoked.
+    async fn bearer(&self, headers: &HeaderMap, client: Client<'_>) -> Result<Bearer, Rejection> {
+        let presented = self.presented(headers)?;
         let sender = self.trusted_proxies.sender(&client.peer, headers);
         let entry = self.verifier.verify(&presented, || self.peer_account(client, sender)).await?;
         self.revocations.ensure_live(entry.token())?;
-        entry.token().ensure_live(clock::now()).map_err(|denial| Rejection::Denied { denial, needed: Vec::new() })?;
-        self.verifier.reissue(&entry, &presented, how).await
+        Ok(Bearer { presented, entry, sender })
     }
 
     /// What is decided on, the same for a request and for a question about one.
@@ -293,83 +251,12 @@ impl Gate {
     }
 }
 
-/// What somebody would like to do.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Question {
-    method: String,
-    target: String,
-    /// Names of headers that the request would have.
-    #[serde(default)]
-    headers: Vec<String>,
-}
-
-/// The most headers of one question, and the longest of their names.
-const MAX_ASKED_HEADERS: usize = 64;
-const MAX_ASKED_NAME_BYTES: usize = 128;
-
-static QUESTION: Form = Form {
-    expected: "a JSON object such as {\"method\": \"GET\", \"target\": \"/path\"}",
-    kind: Kind::Object(&[
-        Member::new("method", &METHOD, Presence::Needed),
-        Member::new("target", &TARGET, Presence::Needed),
-        Member::new("headers", &HEADERS, Presence::Optional),
-    ]),
-};
-static METHOD: Form = Form { expected: "a method such as `GET`, as a text", kind: Kind::Text };
-static TARGET: Form = Form { expected: "a path such as `/repos/acme?page=2`, as a text", kind: Kind::Text };
-static HEADERS: Form = Form { expected: "a list of names of headers", kind: Kind::List(&HEADER) };
-static HEADER: Form = Form { expected: "the name of a header, as a text", kind: Kind::Text };
-
-impl Question {
-    /// Reads the body of a question.
-    pub(crate) fn from_json(json: &[u8]) -> Result<Self, Rejection> {
-        QUESTION.read(json).map_err(Rejection::Question)
-    }
-
-    /// Names that nobody sends, or too many of them, are no question.
-    fn check_headers(&self) -> Result<(), Rejection> {
-        let sensible = self.headers.iter().all(|name| name.len() <= MAX_ASKED_NAME_BYTES);
-        if !sensible || self.headers.len() > MAX_ASKED_HEADERS {
-            let most = format!("headers: expected at most {MAX_ASKED_HEADERS} names of at most {MAX_ASKED_NAME_BYTES} bytes");
-            return Err(Rejection::Question(vec![most]));
-        }
-        Ok(())
-    }
-
-    /// The header for which the whole request would be refused.
-    fn overriding(&self) -> Option<Rejection> {
-        let names = self.headers.iter().filter_map(|name| name.parse().ok());
-        refuse_overrides(&names.map(|name: HeaderName| (name, HeaderValue::from_static(""))).collect()).err()
-    }
-}
-
-impl Question {
-    /// The same, where it was asked with the path as it is at the proxy.
-    pub(crate) fn below(mut self, mount: &str) -> Self {
-        let rest = self.target.strip_prefix(mount).filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
-        if let Some(rest) = rest.filter(|_| !mount.is_empty()) {
-            self.target = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
-        }
-        self
-    }
-}
-
-/// What would be decided.
-#[derive(Debug)]
-pub(crate) enum Decision {
-    Allowed { rule: Option<String> },
-    Denied(Rejection),
-}
-
-/// What the rules would decide, who decides besides, and what would become of the headers that the question names.
-#[derive(Debug)]
-pub(crate) struct Explanation {
-    pub(crate) decision: Decision,
-    /// `None` for a token that does not explain: what an operator lets pass is the operator's.
-    pub(crate) headers: Option<Vec<FieldVerdict>>,
-    /// The plugins that would be asked; without their names, where the token does not explain. None are asked now.
-    pub(crate) plugins: Option<Vec<String>>,
+/// A client of the control plane, and its verified token.
+struct Bearer {
+    presented: PresentedToken,
+    entry: Arc<CachedToken>,
+    /// The address that the request comes from.
+    sender: Option<IpAddr>,
 }
 
 /// The authority and the target of a request, as they came, still to be placed.

@@ -24,7 +24,9 @@ pub(crate) struct RequestHeaders<'a> {
 impl RequestHeaders<'_> {
     /// Turns the client's headers into the upstream's, without credential and `Host`: those are set last, by the one who
     /// holds the permit, so that nothing here can take them away again. `dropped` is told of each field that goes.
-    pub(crate) fn prepare(&self, headers: &mut HeaderMap, dropped: impl FnMut(&HeaderName)) {
+    ///
+    /// Gives the names that the client's `Connection` nominates, which concern the trailer section too.
+    pub(crate) fn prepare(&self, headers: &mut HeaderMap, dropped: impl FnMut(&HeaderName)) -> Vec<HeaderName> {
         let named = nominated(headers);
         let trailers = announced_trailers(headers, |name| self.fields.passes_as_trailer(name) && !named.contains(name));
         self.keep_listed(headers, &named, dropped);
@@ -38,6 +40,7 @@ impl RequestHeaders<'_> {
             limit_protocols(headers);
         }
         self.set_forwarding(headers);
+        named
     }
 
     /// Takes away what is not on the list, and what `Connection` names.
@@ -83,9 +86,9 @@ pub(crate) struct TrailerFields {
 }
 
 impl TrailerFields {
-    /// Those of a request with this head, as it came.
-    pub(crate) fn of(fields: &Arc<RequestFields>, head: &HeaderMap) -> Self {
-        Self { fields: Arc::clone(fields), named: nominated(head) }
+    /// Those on the list, less `named`.
+    pub(crate) fn new(fields: &Arc<RequestFields>, named: Vec<HeaderName>) -> Self {
+        Self { fields: Arc::clone(fields), named }
     }
 
     pub(super) fn pass(&self, name: &HeaderName) -> bool {

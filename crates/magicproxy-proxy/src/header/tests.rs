@@ -284,7 +284,7 @@ fn a_trailer_cannot_change_its_message() {
     let mut answered = trailers.clone();
     ResponseFilter::default().trailers(&mut answered);
     let list = Arc::new(fields(&[], &["X-Sum"], &[], &[]));
-    filter_request_trailers(&mut trailers, Some(&TrailerFields::of(&list, &HeaderMap::new())));
+    filter_request_trailers(&mut trailers, Some(&TrailerFields::new(&list, Vec::new())));
     assert_eq!([&trailers, &answered], [&headers(&[("x-sum", "1")]); 2]);
 }
 
@@ -322,11 +322,11 @@ fn trailers_of_a_request_are_on_the_list() {
         ("idempotency-key", "x"),
     ];
     let mut trailers = headers(&sent);
-    filter_request_trailers(&mut trailers, Some(&TrailerFields::of(&list, &HeaderMap::new())));
+    filter_request_trailers(&mut trailers, Some(&TrailerFields::new(&list, Vec::new())));
     assert_eq!(trailers, headers(&[("x-sum", "1"), ("repr-digest", "x")]));
     let mut trailers = headers(&sent);
     let head = headers(&[("connection", "close, X-Sum")]);
-    filter_request_trailers(&mut trailers, Some(&TrailerFields::of(&list, &head)));
+    filter_request_trailers(&mut trailers, Some(&TrailerFields::new(&list, nominated(&head))));
     assert_eq!(trailers, headers(&[("repr-digest", "x")]));
     let mut trailers = headers(&sent);
     filter_request_trailers(&mut trailers, None);
