@@ -1,7 +1,6 @@
 //! The upstream: sends what the gate let through, over pooled connections, and nowhere else.
 //!
-//! Redirects are answers like others and never followed. A request is sent twice only when not a byte of the first was
-//! written, or when it is idempotent, has no body, and a pooled connection turned out to be stale.
+//! Redirects are answers like others and never followed. A request is sent twice only as [resend] says.
 
 pub(crate) mod connect;
 mod connection;
@@ -9,7 +8,9 @@ mod failure;
 mod http2;
 mod io;
 mod pool;
+mod resend;
 pub(crate) mod root;
+mod signals;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use crate::settings::{ApiRoot, Settings, UpstreamSettings};
 use connect::{Connected, Connector};
 use connection::SendError;
 use pool::{Acquired, Kind, Need, Opening, Pool, Pooled};
+use resend::{Attempt, Ending, Twice};
 
 pub(crate) use failure::ConnectFailure;
 pub(crate) use pool::{Lease, Sockets};
@@ -199,8 +201,15 @@ impl Exchange {
     /// `None`: the pooled connection was no more, and the request is there for another one.
     async fn attempt(&mut self, mut lease: Lease) -> Result<Option<Arrived>, Rejection> {
         let pooled = lease.pooled;
+        let outgoing = self.outgoing.take().ok_or(Rejection::Internal)?;
+        let attempt = Attempt { pooled, twice: Twice::of(&outgoing.method, &outgoing.body) };
         let connection = lease.connection().ok_or(Rejection::Internal)?;
-        let request = self.request(connection.version(), pooled)?;
+        if Ending::Unanswered.allows(&attempt) {
+            self.outgoing = Some(outgoing.copy());
+        } else if pooled == Pooled::Yes {
+            connection.look_first();
+        }
+        let request = self.upstream.origin(self.number)?.request(outgoing, connection.version())?;
         let sent = connection.send(request);
         match sent.await {
             Ok(response) => {
@@ -209,22 +218,14 @@ impl Exchange {
             }
             Err(SendError::NotSent(request)) => {
                 lease.discard();
-                if pooled == Pooled::No {
-                    return Err(Rejection::Closed);
-                }
                 self.outgoing = Some(Outgoing::from_request(*request));
-                Ok(None)
+                if Ending::Unwritten.allows(&attempt) { Ok(None) } else { Err(Rejection::Closed) }
             }
-            Err(SendError::Failed(error)) if self.outgoing.is_some() && is_stale(&error) => Ok(None),
-            Err(SendError::Failed(error)) => Err(failure(&error)),
+            Err(SendError::Failed(error)) => {
+                let heard = lease.connection().ok_or(Rejection::Internal)?.heard();
+                if Ending::of(&error, heard).allows(&attempt) { Ok(None) } else { Err(failure(&error)) }
+            }
         }
-    }
-
-    /// The request in the form of this protocol. Where it may be sent twice and perhaps must, a copy stays behind.
-    fn request(&mut self, version: Version, pooled: Pooled) -> Result<Request<RequestBody>, Rejection> {
-        let outgoing = self.outgoing.take().ok_or(Rejection::Internal)?;
-        self.outgoing = if pooled == Pooled::Yes { outgoing.replay() } else { None };
-        self.upstream.origin(self.number)?.request(outgoing, version)
     }
 }
 
@@ -335,14 +336,9 @@ impl Outgoing {
         Self { method: head.method, headers: head.headers, path, body }
     }
 
-    /// The same request once more, where sending it twice does no harm.
-    fn replay(&self) -> Option<Self> {
-        (self.method.is_idempotent() && self.body.is_empty()).then(|| Self {
-            method: self.method.clone(),
-            headers: self.headers.clone(),
-            path: self.path.clone(),
-            body: RequestBody::empty(),
-        })
+    /// The same request once more. It has no content.
+    fn copy(&self) -> Self {
+        Self { method: self.method.clone(), headers: self.headers.clone(), path: self.path.clone(), body: RequestBody::empty() }
     }
 }
 
@@ -374,14 +370,6 @@ async fn within<T>(
     }
 }
 
-/// Did the connection end before a byte of an answer came, as one that idled too long does?
-fn is_stale(error: &hyper::Error) -> bool {
-    error.is_incomplete_message()
-        || error.is_closed()
-        || error.is_canceled()
-        || has_io_kind(error, std::io::ErrorKind::ConnectionReset)
-}
-
 fn failure(error: &hyper::Error) -> Rejection {
     tracing::debug!(target: "magicproxy::upstream", %error, "the exchange with the upstream failed");
     if error.is_user() || error.is_body_write_aborted() {
@@ -389,15 +377,4 @@ fn failure(error: &hyper::Error) -> Rejection {
         return Rejection::RequestBody;
     }
     if error.is_parse() { Rejection::BadAnswer } else { Rejection::Closed }
-}
-
-fn has_io_kind(error: &hyper::Error, kind: std::io::ErrorKind) -> bool {
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == kind) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }

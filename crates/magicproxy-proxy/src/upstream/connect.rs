@@ -14,11 +14,12 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
-use super::connection::{Connection, Multiplexed};
+use super::connection::{Connection, Exclusive, Multiplexed};
 use super::failure::{ConnectFailure, ConnectFault};
 use super::http2::http2_connection;
 use super::io::UpstreamIo;
 use super::pool::{Kind, Socket};
+use super::signals::{Listened, Signals};
 use crate::settings::{ApiRoot, Settings, Timeouts, UpstreamProtocol, UpstreamSettings};
 
 /// Heads of answers above this are refused, and so are those with more than 100 fields, hyper's own limit.
@@ -74,13 +75,14 @@ impl Connector {
         let stream = TcpStream::connect(addresses).await.map_err(|error| ConnectFailure::of_tcp(&error))?;
         stream.set_nodelay(true).map_err(|error| ConnectFailure::of_tcp(&error))?;
         let stream = UpstreamIo::new(stream, self.timeouts.body_idle, socket);
-        let Some(tls) = &self.tls else { return http1_connection(stream).await };
+        let signals = stream.signals();
+        let Some(tls) = &self.tls else { return http1_connection(stream, signals).await };
         let connector = if kind == Kind::Upgrade { &tls.http1 } else { &tls.any };
         let stream = connector.connect(tls.name.clone(), stream).await.map_err(|error| ConnectFailure::of_tls(&error))?;
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
             return http2_connection(stream, self.streams).await.map(Connected::Http2);
         }
-        http1_connection(stream).await
+        http1_connection(stream, signals).await
     }
 }
 
@@ -117,19 +119,20 @@ pub(crate) fn client_config(roots: Vec<CertificateDer<'static>>) -> Result<Clien
     Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
 }
 
-async fn http1_connection<S>(stream: S) -> Result<Connected, ConnectFailure>
+async fn http1_connection<S>(stream: S, signals: Arc<Signals>) -> Result<Connected, ConnectFailure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut builder = http1::Builder::new();
     builder.max_header_size(MAX_HEAD_BYTES).max_buf_size(READ_BYTES);
-    let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| handshake_failure(&error))?;
+    let stream = TokioIo::new(Listened::new(stream, Arc::clone(&signals)));
+    let (sender, connection) = builder.handshake(stream).await.map_err(|error| handshake_failure(&error))?;
     tokio::spawn(async move {
         if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(target: "magicproxy::upstream", %error, "a connection to the upstream ended");
         }
     });
-    Ok(Connected::Http1(Connection::Http1(sender)))
+    Ok(Connected::Http1(Connection::Http1(Exclusive::new(sender, signals))))
 }
 
 pub(super) fn handshake_failure(error: &hyper::Error) -> ConnectFailure {

@@ -13,6 +13,8 @@ use hyper::client::conn::{TrySendError, http1, http2};
 use pin_project_lite::pin_project;
 
 use super::pool::Charge;
+use super::resend::Heard;
+use super::signals::Signals;
 use crate::body::RequestBody;
 
 /// How long a connection that was just given back may take to get ready.
@@ -24,7 +26,7 @@ const STREAMS_OF_RESET: usize = 2;
 /// A connection to the upstream.
 #[derive(Debug)]
 pub(super) enum Connection {
-    Http1(http1::SendRequest<RequestBody>),
+    Http1(Exclusive),
     /// With room for one stream, which was taken.
     Http2(Multiplexed),
 }
@@ -51,7 +53,10 @@ impl Connection {
         request: Request<RequestBody>,
     ) -> impl Future<Output = Result<Response<Incoming>, SendError>> + use<> {
         let sent = match self {
-            Self::Http1(sender) => Sent::Http1 { waiting: sender.try_send_request(request) },
+            Self::Http1(connection) => {
+                connection.signals.begin();
+                Sent::Http1 { waiting: connection.sender.try_send_request(request) }
+            }
             Self::Http2(connection) => Sent::Http2 { waiting: connection.sender.try_send_request(request) },
         };
         async move {
@@ -62,21 +67,56 @@ impl Connection {
         }
     }
 
+    /// Has the socket looked at before the next request is written: one that cannot be sent again once it was.
+    pub(super) fn look_first(&self) {
+        if let Self::Http1(connection) = self {
+            connection.signals.look_first();
+        }
+    }
+
+    /// Did any of a response come to the request that was sent last?
+    pub(super) fn heard(&self) -> Heard {
+        match self {
+            Self::Http1(connection) => connection.signals.heard(),
+            // A stream that fails has no head, and of the other streams' bytes it knows nothing.
+            Self::Http2(_) => Heard::Nothing,
+        }
+    }
+
     pub(super) async fn is_ready(&mut self) -> bool {
         match self {
-            Self::Http1(sender) if sender.is_closed() => false,
-            Self::Http1(sender) if sender.is_ready() => true,
-            // Its answer was just read to the end: hyper is about to notice that too.
-            Self::Http1(sender) => matches!(Box::pin(tokio::time::timeout(READY_WITHIN, sender.ready())).await, Ok(Ok(()))),
+            Self::Http1(connection) => connection.is_ready().await,
             Self::Http2(connection) => !connection.is_closed(),
         }
     }
 
     pub(super) fn is_closed(&self) -> bool {
         match self {
-            Self::Http1(sender) => sender.is_closed(),
+            Self::Http1(connection) => connection.sender.is_closed(),
             Self::Http2(connection) => connection.is_closed(),
         }
+    }
+}
+
+/// A connection that carries one exchange at a time.
+#[derive(Debug)]
+pub(super) struct Exclusive {
+    sender: http1::SendRequest<RequestBody>,
+    signals: Arc<Signals>,
+}
+
+impl Exclusive {
+    pub(super) fn new(sender: http1::SendRequest<RequestBody>, signals: Arc<Signals>) -> Self {
+        Self { sender, signals }
+    }
+
+    async fn is_ready(&mut self) -> bool {
+        let Self { sender, .. } = self;
+        if sender.is_closed() || sender.is_ready() {
+            return !sender.is_closed();
+        }
+        // Its answer was just read to the end: hyper is about to notice that too.
+        matches!(Box::pin(tokio::time::timeout(READY_WITHIN, sender.ready())).await, Ok(Ok(())))
     }
 }
 

@@ -3,17 +3,24 @@
 //! hyper writes what it has before it lets go of a connection. Without a limit, an exchange that was given up would hold the
 //! connections of both sides for as long as the upstream does not read.
 
-use std::io;
+use std::io::{self, Read as _};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::pool::Socket;
+use super::signals::Signals;
 use crate::turn::Turn;
 use crate::write_stall::WriteStall;
+
+/// So much is read at most of what the runtime has not heard of yet.
+const LOOK_BYTES: usize = 1024;
 
 pub(super) struct UpstreamIo {
     stream: TcpStream,
@@ -21,20 +28,51 @@ pub(super) struct UpstreamIo {
     /// Counted until the stream is closed.
     _socket: Socket,
     turn: Turn,
+    signals: Arc<Signals>,
 }
 
 impl UpstreamIo {
     pub(super) fn new(stream: TcpStream, limit: Duration, socket: Socket) -> Self {
-        Self { stream, writes: WriteStall::new(limit), _socket: socket, turn: Turn::default() }
+        let (writes, signals) = (WriteStall::new(limit), Arc::default());
+        Self { stream, writes, _socket: socket, turn: Turn::default(), signals }
+    }
+
+    /// What its user and it tell each other.
+    pub(super) fn signals(&self) -> Arc<Signals> {
+        Arc::clone(&self.signals)
+    }
+
+    /// Reads what the socket holds and the runtime has not heard of yet.
+    fn read_unheard(&self, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let socket = SockRef::from(&self.stream);
+        let read = match socket.peek(&mut [MaybeUninit::uninit()]) {
+            Ok(0) => Ok(0),
+            Ok(_) => (&*socket).read(buffer.initialize_unfilled_to(LOOK_BYTES.min(buffer.remaining()))),
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(bytes) => {
+                buffer.advance(bytes);
+                Poll::Ready(Ok(()))
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Poll::Pending,
+            Err(error) => Poll::Ready(Err(error)),
+        }
     }
 }
 
 impl AsyncRead for UpstreamIo {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         // Interim responses without end are read for nobody's good.
-        ready!(self.turn.poll_more(context));
+        let looks = self.signals.is_look_due();
+        if !looks {
+            ready!(self.turn.poll_more(context));
+        }
         let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let mut read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if looks && read.is_pending() {
+            read = self.read_unheard(buffer);
+        }
         let bytes = buffer.filled().len() - before;
         self.turn.note(read.is_ready().then_some(bytes));
         read

@@ -1,0 +1,89 @@
+//! When a request is sent a second time: the table of `docs/spec/resending.md`, for every protocol and transport.
+//!
+//! Two reasons allow a second attempt. Nothing of the request was written, so that nobody can have processed it; or a connection
+//! that served others before ended without a byte of a response, and the request is one that may be processed twice.
+
+use std::error::Error;
+use std::io;
+
+use http::Method;
+
+use super::pool::Pooled;
+use crate::body::RequestBody;
+
+/// How an attempt ended that got no response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The connection was no more: not a byte of the request was written.
+    Unwritten,
+    /// The connection ended (FIN, RST, with or without TLS's `close_notify`) before a byte of a response came.
+    Unanswered,
+    /// A response had begun, what came was none, the request's own content failed, or the upstream took nothing for too long.
+    Failed,
+}
+
+impl Ending {
+    /// Of an attempt that failed when some of the request may have been written. `heard`: a byte of a response had come.
+    pub(super) fn of(error: &hyper::Error, heard: Heard) -> Self {
+        if heard == Heard::Something || error.is_user() || error.is_parse() {
+            return Self::Failed;
+        }
+        // By TLS, a FIN without `close_notify` is an error of its own; over HTTP/2, every end of the connection is.
+        match io_kind(error) {
+            Some(io::ErrorKind::TimedOut) => Self::Failed,
+            Some(_) => Self::Unanswered,
+            None if error.is_incomplete_message() || error.is_closed() || error.is_canceled() => Self::Unanswered,
+            None => Self::Failed,
+        }
+    }
+
+    /// May a request be sent again, on another connection, whose attempt ended so?
+    pub(super) fn allows(self, attempt: &Attempt) -> bool {
+        match self {
+            Self::Unwritten => attempt.pooled == Pooled::Yes,
+            Self::Unanswered => attempt.pooled == Pooled::Yes && attempt.twice == Twice::Harmless,
+            Self::Failed => false,
+        }
+    }
+}
+
+/// Did any of a response come?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    Nothing,
+    Something,
+}
+
+/// One sending of a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attempt {
+    /// Is its connection one that served other requests before?
+    pub(super) pooled: Pooled,
+    pub(super) twice: Twice,
+}
+
+/// What it does to the API when a request is processed twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Twice {
+    /// The method is idempotent (RFC 9110 section 9.2.2), and there is no content, which was sent and is gone.
+    Harmless,
+    Harmful,
+}
+
+impl Twice {
+    pub(super) fn of(method: &Method, body: &RequestBody) -> Self {
+        if method.is_idempotent() && body.is_empty() { Self::Harmless } else { Self::Harmful }
+    }
+}
+
+/// What the system or TLS said of the connection, if it is they who ended it.
+fn io_kind(error: &hyper::Error) -> Option<io::ErrorKind> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return Some(error.kind());
+        }
+        cause = error.source();
+    }
+    None
+}

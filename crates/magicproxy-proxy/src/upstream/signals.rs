@@ -1,0 +1,98 @@
+//! What a connection's socket and those who send requests on it tell each other.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::resend::Heard;
+
+/// Shared by the socket of a connection and its user.
+#[derive(Debug, Default)]
+pub(super) struct Signals {
+    /// The next read is to look at the socket itself.
+    look: AtomicBool,
+    /// Something was read since the last request began.
+    heard: AtomicBool,
+}
+
+impl Signals {
+    /// A request begins.
+    pub(super) fn begin(&self) {
+        self.heard.store(false, Ordering::Relaxed);
+    }
+
+    /// Has the socket looked at before the next request is written: the runtime tells of what came only when it polls the system,
+    /// so that a FIN may lie there unseen. Takes one system call.
+    pub(super) fn look_first(&self) {
+        self.look.store(true, Ordering::Release);
+    }
+
+    /// Is the socket to be looked at? Says so once.
+    pub(super) fn is_look_due(&self) -> bool {
+        self.look.load(Ordering::Relaxed) && self.look.swap(false, Ordering::Acquire)
+    }
+
+    /// What came since the last request began.
+    pub(super) fn heard(&self) -> Heard {
+        if self.heard.load(Ordering::Relaxed) { Heard::Something } else { Heard::Nothing }
+    }
+
+    fn hear(&self) {
+        if !self.heard.load(Ordering::Relaxed) {
+            self.heard.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A stream, above TLS, that notes when something was read.
+pub(super) struct Listened<S> {
+    stream: S,
+    signals: Arc<Signals>,
+}
+
+impl<S> Listened<S> {
+    pub(super) fn new(stream: S, signals: Arc<Signals>) -> Self {
+        Self { stream, signals }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Listened<S> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.signals.hear();
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Listened<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
