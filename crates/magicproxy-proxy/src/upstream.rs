@@ -11,6 +11,8 @@ mod pool;
 mod resend;
 pub(crate) mod root;
 mod signals;
+#[cfg(test)]
+mod tests;
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -2,9 +2,30 @@
 
 use std::sync::Arc;
 
-use magicproxy_core::{Acceptance, EncodedSlash, PatternMode, Scopes, UnnamedTokens, UpstreamName};
+use magicproxy_core::{Acceptance, EncodedSlash, KeyRing, PatternMode, PrivateKey, Scopes, UnnamedTokens, UpstreamName};
 
-use super::{ApiRoot, CredentialCarrier, Forwarding, Links, Placing, RefusalShape, UpstreamProtocol, UpstreamSettings};
+use super::{
+    ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, Placing, RefusalShape, Settings, SharedKeys,
+    StrangerState, Timeouts, TrustedProxies, UpstreamProtocol, UpstreamSettings,
+};
+
+/// Ordinary settings for these upstreams.
+pub(crate) fn settings(upstreams: Vec<Arc<UpstreamSettings>>) -> Settings {
+    let key = PrivateKey::generate(2048).unwrap();
+    Settings {
+        keys: Arc::new(SharedKeys::new(KeyRing::new(key, Vec::new()).unwrap())),
+        upstreams,
+        public_access: None,
+        minting: MintSettings::default(),
+        trusted_proxies: TrustedProxies::default(),
+        timeouts: Timeouts::default(),
+        limits: Limits::default(),
+        state: None,
+        strangers: StrangerState::default(),
+        revocations: Arc::default(),
+        plugins: None,
+    }
+}
 
 /// An upstream with ordinary settings.
 pub(crate) fn upstream(name: &str, root: &str, placing: Placing) -> Arc<UpstreamSettings> {

@@ -2,6 +2,7 @@
 
 mod client;
 mod keys;
+mod link;
 mod multiplexed;
 mod proxy;
 mod tls;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 pub(crate) use client::{Answer, Client, Duplex, request};
 pub(crate) use keys::{CREDENTIAL, Token, keys, now, parse};
+pub(crate) use link::{Link, LinkedUpstream, Transport};
 pub(crate) use multiplexed::Multiplexed;
 pub(crate) use proxy::{NAME, OnlyUpstream, Proxy, listed, rules, settings};
 pub(crate) use tls::Certificate;
