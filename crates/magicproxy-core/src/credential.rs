@@ -3,12 +3,14 @@
 //! Never give this type `Display`, `Serialize` or a telling `Debug`. Specification: `token-v1.md` section 5.
 
 mod typed;
+mod weakness;
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
 pub use typed::{CredentialField, CredentialPlace, TypedCredential};
+pub use weakness::{MIN_MASKED_BYTES, Weakness};
 
 /// The longest credential that is accepted, in bytes.
 pub const MAX_CREDENTIAL_BYTES: usize = 8 * 1024;

@@ -27,7 +27,9 @@ pub mod state;
 pub mod target;
 pub mod token;
 
-pub use credential::{Credential, CredentialField, CredentialPlace, ParseCredentialError, TypedCredential};
+pub use credential::{
+    Credential, CredentialField, CredentialPlace, MIN_MASKED_BYTES, ParseCredentialError, TypedCredential, Weakness,
+};
 pub use key::{
     Kem, KeyError, KeyId, KeyRing, KeySetError, KeySetKey, KeySetSigner, KeyStanding, MinterKey, MinterSigningKey, PrivateKey,
     PublicKey, PublicKeySet, SealingKey, SealingPublicKey, SignedKeySet,

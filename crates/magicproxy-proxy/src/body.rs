@@ -51,6 +51,29 @@ impl BodyError {
     }
 }
 
+/// How long a short end of a piece is held back that may be the beginning of the credential. Longer than the parts of one write
+/// of the upstream's are apart, and too short to be noticed by who reads events.
+const MOMENT: Duration = Duration::from_millis(20);
+
+/// Ends a wait of a moment. There is no timer until something has to be waited for.
+#[derive(Debug, Default)]
+pub(crate) struct MomentTimer(Option<Pin<Box<Sleep>>>);
+
+impl MomentTimer {
+    /// Has a moment passed since this was asked for the first time?
+    pub(crate) fn poll_passed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep(MOMENT)));
+        std::task::ready!(sleep.as_mut().poll(context));
+        self.reset();
+        Poll::Ready(())
+    }
+
+    /// Another moment begins when this is asked for the next time.
+    pub(crate) fn reset(&mut self) {
+        self.0 = None;
+    }
+}
+
 /// Ends a wait that lasts too long. The clock is not read, and there is no timer, until something has to be waited for; the
 /// timer is moved only when it fires.
 #[derive(Debug)]

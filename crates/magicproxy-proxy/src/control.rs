@@ -209,7 +209,7 @@ impl MintJob {
         let request = order.check(&limits, clock::now()).map_err(Rejection::Order)?;
         upstream.credential.check(&request.credential).map_err(Rejection::UnfitOrder)?;
         let minted = settings.keys.current().mint_within(&request, work)?;
-        Ok((minted, MintRecord::of(&request)))
+        Ok((minted, MintRecord::of(&request, &upstream.credential)))
     }
 
     /// The upstream that an order names, where its place does not say which one it is about.

@@ -22,12 +22,6 @@ use crate::rejection::Rejection;
 use crate::scrub::Needle;
 use crate::settings::CredentialCarrier;
 
-/// A password at least as long as this is a secret of its own.
-const MIN_PASSWORD_BYTES: usize = 8;
-
-/// What stands for a password where the user is the secret: at many, GitHub, Toggl, Freshdesk and its kin.
-const NO_PASSWORDS: [&str; 5] = ["", "x-oauth-basic", "api_token", "X", "x"];
-
 /// The credential of one token, for one upstream.
 #[derive(Debug)]
 pub(crate) struct OpenedCredential {
@@ -64,7 +58,7 @@ impl OpenedCredential {
                 CredentialPlace::Basic => {
                     let encoded = base64(&[secret]);
                     headers.push((AUTHORIZATION, value("Basic ", &encoded)?));
-                    secrets.extend([Zeroizing::new(telling_part(secret).to_owned()), encoded]);
+                    secrets.extend([Zeroizing::new(credential.secret_of_pair().to_owned()), encoded]);
                     continue;
                 }
                 CredentialPlace::Header(name) => {
@@ -88,7 +82,7 @@ impl OpenedCredential {
             CredentialCarrier::Header(name) => Self::in_header(name.name().clone(), "", secret, &[secret]),
             CredentialCarrier::BasicPair => {
                 let encoded = base64(&[secret]);
-                Self::in_header(AUTHORIZATION, "Basic ", &encoded, &[telling_part(secret), &encoded])
+                Self::in_header(AUTHORIZATION, "Basic ", &encoded, &[credential.secret_of_pair(), &encoded])
             }
             CredentialCarrier::Basic(user) => {
                 let encoded = base64(&[user.as_str(), ":", secret]);
@@ -160,16 +154,6 @@ fn value(scheme: &str, text: &str) -> Result<HeaderValue, Rejection> {
     let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(bytes)).map_err(|_| Rejection::Internal)?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-/// What of `user:password` is the secret: the password, or the user where there is no password, as in `key:`, or one that everybody
-/// knows; the whole pair where that is too short to be looked for.
-fn telling_part(pair: &str) -> &str {
-    match pair.split_once(':') {
-        Some((user, password)) if user.len() >= MIN_PASSWORD_BYTES && NO_PASSWORDS.contains(&password) => user,
-        Some((_, password)) if password.len() >= MIN_PASSWORD_BYTES => password,
-        _ => pair,
-    }
 }
 
 fn base64(parts: &[&str]) -> Zeroizing<String> {

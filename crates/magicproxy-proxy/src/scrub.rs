@@ -3,6 +3,9 @@
 //!
 //! Identity bodies are masked while they stream. A gzip body is inflated beside the stream and cut off where the credential
 //! shows. What this cannot see is written in SECURITY.md: other codings, transformed echoes, answers in ranges.
+//!
+//! The end of a piece that may be the beginning of the credential is held back until it is known how it goes on, or the body
+//! ends. A short one, as every other word ends in, goes on after a moment: `docs/spec/upstreams.md` section 5.
 
 mod needle;
 #[cfg(test)]
@@ -18,8 +21,6 @@ pub(crate) use needle::Needle;
 
 use needle::fill;
 
-/// A compressed chunk is held back while the text so far ends in at least so many bytes of the credential.
-const HOLD_BYTES: usize = 4;
 /// From so many bytes of inflated text on, a turn is over. The decoder adds its window of 32 KiB at most twice before that is seen.
 const SLICE_BYTES: usize = 64 * 1024;
 /// The most that is held back of a compressed body.
@@ -86,11 +87,32 @@ impl Scrubber {
     /// How many bytes are held back.
     pub(crate) fn held(&self) -> usize {
         match self {
-            Self::Plain(scrubber) => scrubber.held.len(),
+            Self::Plain(scrubber) => scrubber.unsent(),
             Self::Gzip(scrubber) => {
                 let chunk = scrubber.chunk.as_ref().map_or(0, |(chunk, _)| chunk.len());
-                chunk + scrubber.held.len() + scrubber.plain.held.len()
+                chunk + scrubber.held.len() + scrubber.plain.unsent()
             }
+        }
+    }
+
+    /// Is an end held back that is short enough to go on after a moment?
+    pub(crate) fn holds_short_end(&self) -> bool {
+        self.innermost().holds_short_end()
+    }
+
+    /// Gives the short end that is held back, and remembers it: whatever comes behind it to make it the credential is masked.
+    pub(crate) fn release_short_end(&mut self) -> Bytes {
+        match self {
+            Self::Plain(scrubber) => scrubber.release_short_end(),
+            Self::Gzip(scrubber) => scrubber.plain.release_short_end(),
+        }
+    }
+
+    /// What looks at the bytes as they are.
+    fn innermost(&self) -> &PlainScrubber {
+        match self {
+            Self::Plain(scrubber) => scrubber,
+            Self::Gzip(scrubber) => &scrubber.plain,
         }
     }
 }
@@ -100,6 +122,10 @@ pub(crate) struct PlainScrubber {
     /// Bytes as they came, whose masks are in `found`.
     /// INVARIANT: between chunks, a beginning of a secret, shorter than it.
     held: BytesMut,
+    /// How many bytes of `held` went on already, as a short end.
+    sent: usize,
+    /// Is `held` no more of any secret than may be shown?
+    short: bool,
     /// Occurrences that lie, or end, in `held`. Their bytes stay as they are until they leave, because the other secret may
     /// begin in them.
     found: Vec<Range<usize>>,
@@ -109,7 +135,7 @@ pub(crate) struct PlainScrubber {
 
 impl PlainScrubber {
     fn new(needle: Needle) -> Self {
-        Self { needle, held: BytesMut::new(), found: Vec::new(), next: Vec::new() }
+        Self { needle, held: BytesMut::new(), sent: 0, short: false, found: Vec::new(), next: Vec::new() }
     }
 
     fn push(&mut self, chunk: Bytes) -> Bytes {
@@ -119,14 +145,36 @@ impl PlainScrubber {
         self.held.extend_from_slice(&chunk);
         self.next.resize(self.needle.secrets().len(), 0);
         let mut partial = 0;
+        self.short = true;
         for (secret, next) in self.needle.secrets().iter().zip(&mut self.next) {
             *next = secret.find_all(&self.held, *next, &mut self.found);
-            partial = partial.max(secret.partial_end(self.held.get(*next..).unwrap_or_default()));
+            let end = secret.partial_end(self.held.get(*next..).unwrap_or_default());
+            self.short &= end <= secret.max_shown();
+            partial = partial.max(end);
         }
         self.release(self.held.len() - partial)
     }
 
-    /// Lets the first `length` bytes go, masked.
+    /// How many bytes are held that did not go on.
+    fn unsent(&self) -> usize {
+        self.held.len() - self.sent
+    }
+
+    fn holds_short_end(&self) -> bool {
+        self.short && self.unsent() > 0
+    }
+
+    fn release_short_end(&mut self) -> Bytes {
+        if !self.holds_short_end() {
+            return Bytes::new();
+        }
+        let mut end = self.held.clone();
+        self.found.iter().for_each(|range| fill(&mut end, range.clone()));
+        end.advance(std::mem::replace(&mut self.sent, self.held.len()));
+        end.freeze()
+    }
+
+    /// Lets the first `length` bytes go, masked, as far as they did not go before.
     fn release(&mut self, length: usize) -> Bytes {
         if length == 0 {
             return Bytes::new();
@@ -138,6 +186,9 @@ impl PlainScrubber {
         }
         self.found.retain(|range| !range.is_empty());
         self.next.iter_mut().for_each(|next| *next = next.saturating_sub(length));
+        let sent = self.sent.min(length);
+        self.sent -= sent;
+        released.advance(sent);
         released.freeze()
     }
 
@@ -232,7 +283,7 @@ struct Sink {
 
 impl Sink {
     fn suspicious(&self) -> bool {
-        self.needle.partial_end(&self.tail) >= HOLD_BYTES
+        self.needle.ends_in_much(&self.tail)
     }
 }
 

@@ -96,6 +96,20 @@ impl Pipeline {
         known.then(|| (self.input.len() + self.scrubber.as_ref().map_or(0, Scrubber::held)) as u64)
     }
 
+    /// Is an end of what came held back that goes on after a moment, whatever comes?
+    pub(crate) fn holds_short_end(&self) -> bool {
+        self.scrubber.as_ref().is_some_and(Scrubber::holds_short_end)
+    }
+
+    /// Lets that end go on; it may be empty.
+    pub(crate) fn release_short_end(&mut self) -> Bytes {
+        let end = self.scrubber.as_mut().map(Scrubber::release_short_end).unwrap_or_default();
+        match &mut self.rewriter {
+            Some(rewriter) if !end.is_empty() => rewriter.push(end),
+            _ => end,
+        }
+    }
+
     /// Removes from trailers what is no longer true of the body.
     pub(crate) fn filter_trailers(&self, trailers: &mut HeaderMap) {
         if self.rewriter.is_some() {

@@ -8,7 +8,7 @@ use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::{Ahead, BodyError, Held, IdleTimer, Next, Pipeline};
+use super::{Ahead, BodyError, Held, IdleTimer, MomentTimer, Next, Pipeline};
 use crate::access_log::AccessRecord;
 use crate::admission::Holding;
 use crate::downstream::{InFlight, Untaken, noted};
@@ -148,6 +148,8 @@ pub(crate) struct UpstreamBody {
     /// What passes of its trailers.
     filter: ResponseFilter,
     idle: IdleTimer,
+    /// How long a short end is held back.
+    moment: MomentTimer,
     /// What was read of it before its head was passed on.
     ahead: Option<Box<Ahead>>,
     /// Held until this body is no more.
@@ -179,6 +181,7 @@ impl UpstreamBody {
             pipeline: Pipeline::default(),
             filter: ResponseFilter::default(),
             idle,
+            moment: MomentTimer::default(),
             ahead,
             _held: held,
             _exchange: exchange,
@@ -235,6 +238,9 @@ impl UpstreamBody {
         self.idle.progress();
         match frame.into_data() {
             Ok(data) => {
+                if !data.is_empty() {
+                    self.moment.reset();
+                }
                 self.pipeline.push(data);
                 self.note_source_end();
             }
@@ -247,6 +253,19 @@ impl UpstreamBody {
                 self.end();
             }
         }
+    }
+}
+
+impl UpstreamBody {
+    /// Nothing comes: an end that is held back goes on after a moment, and the wait is over when it lasts too long.
+    fn poll_waiting(&mut self, context: &mut Context<'_>) -> Poll<Result<Bytes, BodyError>> {
+        if self.pipeline.holds_short_end() && self.moment.poll_passed(context).is_ready() {
+            let end = self.pipeline.release_short_end();
+            if !end.is_empty() {
+                return Poll::Ready(Ok(end));
+            }
+        }
+        self.idle.poll_expired(context).map(Err)
     }
 }
 
@@ -289,7 +308,7 @@ impl Body for UpstreamBody {
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
                 Poll::Ready(None) if self.is_broken_off() => return Poll::Ready(Some(Err(BodyError::Truncated))),
                 Poll::Ready(None) => self.end(),
-                Poll::Pending => return self.idle.poll_expired(context).map(|error| Some(Err(error))),
+                Poll::Pending => return self.poll_waiting(context).map(|end| Some(end.map(Frame::data))),
             }
         }
     }

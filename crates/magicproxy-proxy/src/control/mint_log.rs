@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use magicproxy_core::{Grant, MintRequest};
+use magicproxy_core::{Grant, MintRequest, Weakness};
+
+use crate::settings::CredentialCarrier;
 
 /// Rules are cut behind so many characters, whole lists of them included.
 const MAX_RULES: usize = 400;
@@ -15,10 +17,11 @@ pub(super) struct MintRecord {
     expires_at: u64,
     rules: usize,
     allows: String,
+    weakness: Option<Weakness>,
 }
 
 impl MintRecord {
-    pub(super) fn of(request: &MintRequest) -> Self {
+    pub(super) fn of(request: &MintRequest, carrier: &CredentialCarrier) -> Self {
         let named: Vec<String> = match &request.grant {
             Grant::Allowed(rules) => rules.iter().map(ToString::to_string).collect(),
             Grant::Scopes(names) => names.iter().map(|name| format!("scope {}", name.as_str())).collect(),
@@ -33,6 +36,7 @@ impl MintRecord {
             expires_at: request.expires_at.0,
             rules: named.len(),
             allows,
+            weakness: carrier.weakness_of(&request.credential),
         }
     }
 
@@ -47,6 +51,7 @@ impl MintRecord {
             expires_at = self.expires_at,
             rules = self.rules,
             allows = self.allows,
+            weak_credential = self.weakness.map(Weakness::name),
             "minted a token"
         );
     }

@@ -4,15 +4,16 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use http::HeaderName;
+use magicproxy_core::MIN_MASKED_BYTES;
 use memchr::memmem::Finder;
 use zeroize::Zeroizing;
 
-/// Shorter secrets would be found in innocent text.
-const MIN_SECRET_BYTES: usize = 8;
+/// At most so many bytes of a secret's beginning, and a quarter of it, are passed on before it is known how they go on.
+const MAX_SHOWN_BYTES: usize = 4;
 
 /// A credential as it is and as it was sent, where that differs (`Basic`, the query), and both with `/` as `\/`.
 ///
-/// INVARIANT: at least one secret, each of at least [`MIN_SECRET_BYTES`].
+/// INVARIANT: at least one secret, each of at least [`MIN_MASKED_BYTES`].
 #[derive(Clone)]
 pub(crate) struct Needle(Arc<[Secret]>);
 
@@ -21,7 +22,7 @@ impl Needle {
     pub(crate) fn new<'s>(secrets: impl IntoIterator<Item = &'s [u8]>) -> Option<Self> {
         let mut kept: Vec<Secret> = Vec::new();
         let mut keep = |secret: &[u8]| {
-            if secret.len() >= MIN_SECRET_BYTES && kept.iter().all(|known| known.bytes.as_slice() != secret) {
+            if secret.len() >= MIN_MASKED_BYTES && kept.iter().all(|known| known.bytes.as_slice() != secret) {
                 kept.push(Secret::new(secret));
             }
         };
@@ -55,6 +56,11 @@ impl Needle {
     /// How many bytes at the end of `bytes` are a beginning of a secret, without being all of it.
     pub(super) fn partial_end(&self, bytes: &[u8]) -> usize {
         self.0.iter().map(|secret| secret.partial_end(bytes)).max().unwrap_or(0)
+    }
+
+    /// Does `bytes` end in more of a secret's beginning than may be shown?
+    pub(super) fn ends_in_much(&self, bytes: &[u8]) -> bool {
+        self.0.iter().any(|secret| secret.partial_end(bytes) > secret.max_shown())
     }
 
     /// The bytes with every occurrence masked; `None` when there is none.
@@ -119,6 +125,11 @@ impl Secret {
             found.push(range);
         }
         next
+    }
+
+    /// How many bytes of its beginning may be passed on before it is known how they go on.
+    pub(super) fn max_shown(&self) -> usize {
+        MAX_SHOWN_BYTES.min(self.bytes.len() / 4)
     }
 
     /// How many bytes at the end of `bytes` are a beginning of it, without being all of it.

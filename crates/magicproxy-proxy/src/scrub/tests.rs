@@ -159,3 +159,99 @@ fn no_turn_inflates_more_than_a_slice() {
         }
     }
 }
+
+/// What comes out of chunks of this size when there is always a moment between them; and whether nothing was held too long.
+fn scrubbed_slowly(mut scrubber: Scrubber, body: &[u8], size: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    for chunk in body.chunks(size) {
+        out.extend_from_slice(&scrubber.push(Bytes::copy_from_slice(chunk)).unwrap().unwrap());
+        let held = scrubber.held();
+        let end = scrubber.release_short_end();
+        assert_eq!(held, end.len() + scrubber.held(), "what is held is counted");
+        assert!(!scrubber.holds_short_end() && scrubber.release_short_end().is_empty());
+        out.extend_from_slice(&end);
+    }
+    out.extend_from_slice(&scrubber.finish());
+    out
+}
+
+/// Of each occurrence, no more may show than the few bytes with which it began: the rest is masked, though they went on before.
+#[test]
+fn what_makes_a_short_end_the_credential_is_masked() {
+    let pairs = [
+        (SECRET, "c2VrcmV0LWNyZWRlbnRpYWw="),
+        ("powerdns", "cG93ZXJkbnM6eA=="),
+        ("aaaaaaaaab", "baaaaaaaaa"),
+        ("abababab", "babababa"),
+        ("secret/one/two/three", "secret%2Fone%2Ftwo%2Fthree"),
+        ("inner-secret-0123456789", "outer-inner-secret-0123456789-outer"),
+    ];
+    for (one, other) in pairs {
+        let secrets = [one.as_bytes(), other.as_bytes()];
+        for body in [
+            format!("a{one}b{other}c{one}{other}{one}"),
+            format!("{}{one}{}{other}", &one[..3], &other[..2]),
+            format!("{}{}{}", &one[..1], &one[..2], &one[..4]),
+            format!("{}{one}{}", &one[..one.len() - 1], &other[..other.len() - 1]),
+        ] {
+            let masked = naive(&secrets, body.as_bytes());
+            for size in 1..=body.len() {
+                let out = scrubbed_slowly(Scrubber::plain(Needle::new(secrets).unwrap()), body.as_bytes(), size);
+                assert_eq!(out.len(), body.len(), "{body} in chunks of {size}");
+                assert_shows_little(&out, (&masked, body.as_bytes()), &secrets);
+            }
+        }
+    }
+}
+
+/// Where the output is not masked as it should be, it shows the first bytes of an occurrence, and no more of them than may be.
+#[track_caller]
+fn assert_shows_little(out: &[u8], (masked, body): (&[u8], &[u8]), secrets: &[&[u8]]) {
+    for at in 0..out.len() {
+        let begins_near = |secret: &&[u8]| {
+            let most = (secret.len() / 4).min(4);
+            (0..most).any(|before| at >= before && body[at - before..].starts_with(secret))
+        };
+        let fits = out[at] == masked[at] || (out[at] == body[at] && secrets.iter().any(begins_near));
+        assert!(fits, "{} at {at} of {}", String::from_utf8_lossy(out), String::from_utf8_lossy(body));
+    }
+}
+
+#[test]
+fn an_end_goes_on_that_is_at_most_four_bytes_and_a_quarter() {
+    for (secret, most) in [("powerdns", 2), ("elevenchars", 2), ("sixteen-of-these", 4), (SECRET, 4)] {
+        for gzip in [false, true] {
+            for length in 1..secret.len() {
+                let needle = Needle::new([secret.as_bytes()]).unwrap();
+                let mut scrubber = if gzip { Scrubber::gzip(needle) } else { Scrubber::plain(needle) };
+                let text = format!("!{}", &secret[..length]);
+                let mut passed = scrubber.push(Bytes::from(text.clone())).unwrap().unwrap().to_vec();
+                assert_eq!(scrubber.holds_short_end(), length <= most, "{secret} {length}");
+                passed.extend_from_slice(&scrubber.release_short_end());
+                let shown = if length <= most { text.len() } else { 1 };
+                assert_eq!(passed, text.as_bytes()[..shown], "{secret} {length}");
+            }
+        }
+    }
+}
+
+/// Text in gzip cannot be masked in its middle: it goes on at once where its end is short.
+#[test]
+fn gzip_goes_on_where_its_text_ends_shortly() {
+    for (secret, most) in [("powerdns", 2), (SECRET, 4)] {
+        for length in 1..secret.len() {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            encoder.write_all(format!("a text {}", &secret[..length]).as_bytes()).unwrap();
+            encoder.flush().unwrap();
+            let chunk = Bytes::from(std::mem::take(encoder.get_mut()));
+            let mut scrubber = Scrubber::gzip(Needle::new([secret.as_bytes()]).unwrap());
+            let mut passed = scrubber.push(chunk.clone()).unwrap().unwrap().to_vec();
+            passed.extend_from_slice(&scrubber.release_short_end());
+            assert_eq!(passed == chunk, length <= most, "{secret} {length}");
+            // All of it, behind what was shown: the body ends.
+            encoder.write_all(&secret.as_bytes()[length..]).unwrap();
+            encoder.flush().unwrap();
+            assert!(scrubber.push(Bytes::from(std::mem::take(encoder.get_mut()))).is_err(), "{secret} {length}");
+        }
+    }
+}

@@ -9,7 +9,7 @@ mod tests;
 use std::fmt;
 
 use http::HeaderName;
-use magicproxy_core::Credential;
+use magicproxy_core::{Credential, Weakness};
 
 use crate::header::may_carry_secret;
 
@@ -60,6 +60,12 @@ impl CredentialCarrier {
             Self::BasicPair if !credential.expose().contains(':') => Err(UnfitCredential::NoPair),
             _ => Ok(()),
         }
+    }
+
+    /// Why this credential, in this carrier, is a bad one to look for in responses.
+    #[must_use]
+    pub fn weakness_of(&self, credential: &Credential) -> Option<Weakness> {
+        if *self == Self::BasicPair { credential.weakness_of_pair() } else { credential.weakness() }
     }
 
     /// The header in which callers of this upstream may send their token because the credential goes out in it.

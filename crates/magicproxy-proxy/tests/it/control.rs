@@ -238,3 +238,22 @@ async fn a_mint_leaves_one_line() {
         assert_eq!(refused.status, 400, "{bad}: {}", refused.text());
     }
 }
+
+#[tokio::test]
+async fn the_log_says_where_a_credential_is_weak() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::before(&upstream).await;
+    for (credential, sub, weakness) in [
+        ("powerdns", "ci/weak-1", "weak_credential=\"word\""),
+        ("k3yk3yk3y", "ci/weak-2", "weak_credential=\"short\""),
+        ("k3y", "ci/weak-3", "weak_credential=\"unmasked\""),
+        ("Zx81mK0c9QdW7b4TtY2e", "ci/weak-4", ""),
+    ] {
+        let minted = mint(&proxy, &format!(r#"{{"token":"{credential}","allowed":["GET /user"],"sub":"{sub}"}}"#)).await;
+        assert_eq!(minted.status, 200, "{}", minted.text());
+        let parts = ["minted a token", sub];
+        events_come(1, &parts).await;
+        let line = events_named(&parts).remove(0);
+        assert!(line.contains(weakness) && line.contains("weak_credential") != weakness.is_empty(), "{line}");
+    }
+}

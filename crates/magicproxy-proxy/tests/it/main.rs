@@ -36,6 +36,7 @@ mod rewriting;
 mod scrubbing;
 mod sealed;
 mod secrets;
+mod short_ends;
 mod state;
 mod streaming;
 mod tls;

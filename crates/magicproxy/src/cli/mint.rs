@@ -13,7 +13,7 @@ use http::Request;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use magicproxy_core::limit::Limit;
-use magicproxy_core::{KnownNames, Label, MintLimits, MintOrder, RawRule};
+use magicproxy_core::{Credential, KnownNames, Label, MintLimits, MintOrder, RawRule, Weakness};
 use magicproxy_proxy::clock;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -25,7 +25,7 @@ use super::{SettingsArgs, narrow, secret};
 use crate::client::Peer;
 use crate::config::{Config, Environment, parse_duration};
 use crate::failure::Failure;
-use crate::output::{harmless, remark};
+use crate::output::{harmless, note, remark};
 use crate::wire;
 
 #[derive(Debug, Args)]
@@ -162,11 +162,20 @@ fn offline(order: MintOrder, config: Config) -> Result<Zeroizing<String>, Failur
     let request = order.check(&limits, clock::now());
     let request = request.map_err(|faults| Failure::Usage(faults.iter().map(ToString::to_string).collect()))?;
     upstream.credential.check(&request.credential).map_err(|error| Failure::usage(format!("token: {error}")))?;
+    warn(upstream.credential.weakness_of(&request.credential));
     let minted = keys.ring.mint(&request).context("nothing was minted")?;
     Ok(minted.token)
 }
 
+/// Says why the credential is a bad one to look for in responses.
+fn warn(weakness: Option<Weakness>) {
+    if let Some(weakness) = weakness {
+        note(&format!("warning: {weakness}"));
+    }
+}
+
 fn at_proxy(peer: &Peer, order: &MintOrder) -> Result<Zeroizing<String>, Failure> {
+    warn(Credential::parse(order.token.clone()).ok().and_then(|credential| credential.weakness()));
     let body = Zeroizing::new(to_json(order)?);
     let request = Request::post("/").header("content-type", "application/json").body(Full::new(Bytes::from_owner(body)));
     let answer = wire::runtime()?.block_on(peer.send("/__magictoken", request.context("request")?))?;

@@ -207,8 +207,15 @@ fn what_is_passed_over_is_said() {
     for part in ["using the key ", &format!(" of {}\n", key.display()), "./keys is not used here: --keys ./keys\n"] {
         assert!(minted.stderr.contains(part), "{part} in {minted:?}");
     }
+    // Of warnings there is one: the credential of these tests is made of words.
     let silent = stage.run("checkout", &[&order[..], &["--quiet"]].concat());
-    assert_eq!((silent.code, silent.stderr.as_str()), (0, ""));
+    assert_eq!(
+        (
+            silent.code,
+            silent.stderr.lines().filter(|line| !line.starts_with("warning: the credential looks like a word")).count()
+        ),
+        (0, 0)
+    );
     let theirs = stage.run("checkout", &[&order[..], &["--keys", "./keys"]].concat());
     assert!(theirs.stderr.contains("checkout/keys/private.pem\n") && !theirs.stderr.contains("./keys is not used"), "{theirs:?}");
 }

@@ -191,3 +191,38 @@ fn only_a_file_that_others_can_reach_is_pointed_out() {
         assert_eq!(warned(), expected, "{top:o} {folder:o} {file:o}");
     }
 }
+
+/// Whichever way a token is made, and whatever part of a pair is the secret.
+#[test]
+fn a_weak_credential_is_minted_with_a_warning() {
+    let place = Place::with_keys();
+    place.write("keys.jwks", &place.program(&["keys", "export-public", "--jwks"]).output().stdout);
+    place.write("basic.toml", "[upstream]\napi_root = \"https://api.github.com\"\ncredential = \"basic\"\n");
+    let offline: &[&str] = &[];
+    let pair: &[&str] = &["--config", "basic.toml"];
+    let sealed: &[&str] = &["--to", "keys.jwks", "--aud", "api.github.com"];
+    let sealed_pair: &[&str] = &["--to", "keys.jwks", "--aud", "api.github.com", "--credential-as", "basic"];
+    let strong = "Zx81mK0c9QdW7b4TtY2e";
+    for (credential, ways, expected) in [
+        ("powerdns", &[offline, sealed][..], "looks like a word"),
+        ("Acme-staging_2026", &[offline, sealed], "looks like a word"),
+        ("k3yk3yk3y", &[offline, sealed], "has fewer than 16 characters"),
+        ("k3y", &[offline, sealed], "has fewer than 8 characters"),
+        ("somebody-else:powerdns", &[pair, sealed_pair], "looks like a word"),
+        ("x:k3y", &[pair, sealed_pair], "has fewer than 8 characters"),
+        (strong, &[offline, sealed], ""),
+        (&format!("a:{strong}"), &[pair, sealed_pair], ""),
+    ] {
+        for way in ways {
+            let order = [&["mint", "--credential-env", "WEAK", "--allow", "GET /user", "--quiet"], *way].concat();
+            let minted = place.program(&order).env("WEAK", credential).output();
+            assert_eq!((minted.code, minted.stdout.lines().count()), (0, 1), "{credential} {way:?} {minted:?}");
+            let warned = minted.stderr.contains(&format!("warning: the credential {expected}"));
+            assert!(
+                if expected.is_empty() { !minted.stderr.contains("warning:") } else { warned },
+                "{credential} {way:?} {minted:?}"
+            );
+            assert!(!minted.stderr.contains(credential), "{minted:?}");
+        }
+    }
+}

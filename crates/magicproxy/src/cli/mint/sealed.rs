@@ -13,7 +13,7 @@ use magicproxy_proxy::clock;
 use magicproxy_proxy::settings::MintSettings;
 use zeroize::Zeroizing;
 
-use super::Ordered;
+use super::{Ordered, warn};
 use crate::cli::asking::AskingArgs;
 use crate::cli::pinned::{PinnedProxy, Refresh};
 use crate::cli::{narrow, pinned, secret, upstream_name};
@@ -100,6 +100,7 @@ pub(super) fn mint(sealing: &Sealing<'_>, ordered: Ordered, environment: &Enviro
     if minter.is_none() && (limit.is_some() || keeps_rows(&grant)) {
         note(narrow::NEEDS_MINTER);
     }
+    warn(credential.weakness());
     let minted = key.mint(&SealRequest {
         credential,
         grant,

@@ -1,0 +1,182 @@
+//! Credentials that ordinary text may hold: `docs/spec/upstreams.md` section 5.
+//!
+//! A response that repeats the credential is masked. What is masked of text that holds the same characters by chance, or because
+//! they are a word, is damage.
+
+use super::{Credential, CredentialPlace, TypedCredential};
+
+/// Fewer bytes are not looked for in responses: too much else would be found.
+pub const MIN_MASKED_BYTES: usize = 8;
+/// Fewer bytes are short.
+const MIN_BYTES: usize = 16;
+/// So many bytes are no word, whatever they are.
+const NO_WORD_BYTES: usize = 32;
+/// The most digits that end a word: a year.
+const MAX_YEAR_DIGITS: usize = 4;
+
+/// What stands for a password where the user is the secret: at many, GitHub, Toggl, Freshdesk and its kin.
+const NO_PASSWORDS: [&str; 5] = ["", "x-oauth-basic", "api_token", "X", "x"];
+
+/// Why a credential is a bad one to look for in responses. Its text is a warning to whoever mints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum Weakness {
+    /// Words, which ordinary text holds: fewer than 32 bytes, between whose other characters stand only letters in one case, or
+    /// with a capital first, and at most four digits behind them.
+    #[error(
+        "the credential looks like a word: where a response of the API holds the word, it is masked with `*`; use a random credential"
+    )]
+    Word,
+    /// Fewer than 16 bytes.
+    #[error(
+        "the credential has fewer than {MIN_BYTES} characters: other text of the API that holds them is masked with `*`; use a longer one"
+    )]
+    Short,
+    /// Fewer than [`MIN_MASKED_BYTES`].
+    #[error(
+        "the credential has fewer than {MIN_MASKED_BYTES} characters: it is not masked where a response of the API repeats it; use a longer one"
+    )]
+    Unmasked,
+}
+
+impl Weakness {
+    /// One word for logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Word => "word",
+            Self::Short => "short",
+            Self::Unmasked => "unmasked",
+        }
+    }
+
+    /// That of a text.
+    fn of(text: &str) -> Option<Self> {
+        match text.len() {
+            ..MIN_MASKED_BYTES => Some(Self::Unmasked),
+            MIN_BYTES.. => is_words(text).then_some(Self::Word),
+            _ => Some(if is_words(text) { Self::Word } else { Self::Short }),
+        }
+    }
+}
+
+impl Credential {
+    /// Why it is a bad one to look for in responses.
+    #[must_use]
+    pub fn weakness(&self) -> Option<Weakness> {
+        Weakness::of(self.expose())
+    }
+
+    /// The same of a pair `user:password`.
+    #[must_use]
+    pub fn weakness_of_pair(&self) -> Option<Weakness> {
+        Weakness::of(self.secret_of_pair())
+    }
+
+    /// What of `user:password` is the secret: the password, or the user where there is no password, as in `key:`, or one that
+    /// everybody knows; the whole pair where that is too short to be looked for.
+    #[must_use]
+    pub fn secret_of_pair(&self) -> &str {
+        let pair = self.expose();
+        match pair.split_once(':') {
+            Some((user, password)) if user.len() >= MIN_MASKED_BYTES && NO_PASSWORDS.contains(&password) => user,
+            Some((_, password)) if password.len() >= MIN_MASKED_BYTES => password,
+            _ => pair,
+        }
+    }
+}
+
+impl TypedCredential {
+    /// The worst of its parts. A part of another meaning than a secret's, as an account's name, counts like any other.
+    #[must_use]
+    pub fn weakness(&self) -> Option<Weakness> {
+        match self {
+            Self::Configured(credential) => credential.weakness(),
+            Self::Fields(fields) => fields
+                .iter()
+                .filter_map(|field| match field.place {
+                    CredentialPlace::Basic => field.credential.weakness_of_pair(),
+                    CredentialPlace::Bearer | CredentialPlace::Header(_) => field.credential.weakness(),
+                })
+                .max(),
+        }
+    }
+}
+
+fn is_words(text: &str) -> bool {
+    let mut parts = text.split(|character: char| !character.is_ascii_alphanumeric()).filter(|part| !part.is_empty());
+    text.len() < NO_WORD_BYTES && parts.all(is_word)
+}
+
+/// `powerdns`, `POWERDNS`, `Powerdns`, each perhaps with a year behind it, or a year.
+fn is_word(part: &str) -> bool {
+    let letters = part.trim_end_matches(|character: char| character.is_ascii_digit());
+    let inner = letters.get(1..).unwrap_or_default();
+    let one_case = letters.bytes().all(|byte| byte.is_ascii_uppercase()) || inner.bytes().all(|byte| byte.is_ascii_lowercase());
+    part.len() - letters.len() <= MAX_YEAR_DIGITS && letters.bytes().all(|byte| byte.is_ascii_alphabetic()) && one_case
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    fn credential(text: &str) -> Credential {
+        Credential::parse(Zeroizing::new(text.to_owned())).unwrap()
+    }
+
+    #[test]
+    fn words_and_short_texts_are_weak() {
+        for (text, expected) in [
+            ("powerdns", Some(Weakness::Word)),
+            ("PowerDNS", Some(Weakness::Short)),
+            ("POWERDNS", Some(Weakness::Word)),
+            ("Powerdns2024", Some(Weakness::Word)),
+            ("changeme123", Some(Weakness::Word)),
+            ("correct-horse-battery-staple", Some(Weakness::Word)),
+            ("My_Secret_Key_2026", Some(Weakness::Word)),
+            ("correct-horse-battery-staple-lamp", None),
+            ("secret", Some(Weakness::Unmasked)),
+            ("1234567", Some(Weakness::Unmasked)),
+            ("12345678", Some(Weakness::Short)),
+            ("a1b2c3d4e5f6g7h", Some(Weakness::Short)),
+            ("a1b2c3d4e5f6g7h8", None),
+            ("ghp_MARKEDsecretQ7zX0wV5uT3sR1pN9mL8kJ6h", None),
+            ("sk-live-9f86d081884c7d65", None),
+            ("0123456789abcdef", None),
+            ("550e8400-e29b-41d4-a716-446655440000", None),
+        ] {
+            assert_eq!(credential(text).weakness(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn of_a_pair_the_secret_counts() {
+        for (text, expected) in [
+            ("admin:powerdns", Some(Weakness::Word)),
+            ("administrator:a1b2c3d4e5f6g7h8", None),
+            ("a1b2c3d4e5f6g7h8:", None),
+            ("a1b2c3d4e5f6g7h8:x-oauth-basic", None),
+            ("somebody:api_token", Some(Weakness::Word)),
+            ("a1:b2", Some(Weakness::Unmasked)),
+        ] {
+            assert_eq!(credential(text).weakness_of_pair(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn of_several_fields_the_worst_counts() {
+        let json = br#"{"several":[{"bearer":"a1b2c3d4e5f6g7h8"},{"header":["x-auth-key","powerdns"]}]}"#;
+        assert_eq!(TypedCredential::from_json(json).unwrap().weakness(), Some(Weakness::Word));
+        let json = br#"{"basic":["administrator","a1b2c3d4e5f6g7h8"]}"#;
+        assert_eq!(TypedCredential::from_json(json).unwrap().weakness(), None);
+    }
+
+    #[test]
+    fn a_warning_shows_nothing_of_the_credential() {
+        for text in ["powerdns", "a1b2c3d4", "s3cret"] {
+            let warning = credential(text).weakness().unwrap().to_string();
+            assert!(!warning.contains(text), "{warning}");
+        }
+    }
+}
