@@ -14,6 +14,7 @@
 mod support;
 
 mod admission;
+mod broken_off;
 mod carriers;
 mod content;
 mod control;

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub(crate) use client::{Answer, Client, Duplex, request};
 pub(crate) use keys::{CREDENTIAL, Token, keys, now, parse};
-pub(crate) use link::{Link, LinkedUpstream, Transport};
+pub(crate) use link::{Link, LinkedUpstream, Transport, frame};
 pub(crate) use multiplexed::Multiplexed;
 pub(crate) use proxy::{NAME, OnlyUpstream, Proxy, listed, rules, settings};
 pub(crate) use tls::Certificate;

@@ -170,14 +170,7 @@ impl Link {
             return self.send(format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{fields}\r\n")).await;
         }
         // HEADERS with END_HEADERS and END_STREAM: `:status: 200` stands in the static table.
-        self.frame(1, 5, stream, &[0x88]).await;
-    }
-
-    /// Sends one frame of HTTP/2.
-    pub(crate) async fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
-        self.send([&head, payload].concat()).await;
+        self.send(frame(1, 5, stream, &[0x88])).await;
     }
 
     /// Ends it so.
@@ -193,6 +186,12 @@ impl Link {
             (_, how) => panic!("{how} is no end of this transport"),
         }
     }
+}
+
+/// A frame of HTTP/2.
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 fn reset(stream: TcpStream) {
