@@ -221,6 +221,8 @@ pub struct Timeouts {
     pub response_idle: Duration,
     /// A connection without a request, on either side.
     pub keep_alive: Duration,
+    /// A connection to the upstream gets no new request once it is this old, or up to a tenth younger.
+    pub upstream_connection_age: Duration,
     /// For a client to take a refusal, or another response of the proxy's own words, over HTTP/2.
     pub refusal: Duration,
     /// A WebSocket without a byte in either direction.
@@ -241,6 +243,7 @@ impl Default for Timeouts {
             body_idle: Duration::from_secs(60),
             response_idle: Duration::from_secs(300),
             keep_alive: Duration::from_secs(60),
+            upstream_connection_age: Duration::from_secs(180),
             refusal: Duration::from_secs(5),
             websocket_idle: Duration::from_secs(300),
             total: None,

@@ -2,6 +2,7 @@
 //!
 //! Redirects are answers like others and never followed. A request is sent twice only as [resend] says.
 
+mod age;
 pub(crate) mod connect;
 mod connection;
 mod failure;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use hyper::client::conn::http1;
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
@@ -14,12 +14,14 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
+use super::age::Ages;
 use super::connection::{Connection, Exclusive, Multiplexed};
 use super::failure::{ConnectFailure, ConnectFault};
 use super::http2::http2_connection;
 use super::io::UpstreamIo;
 use super::pool::{Kind, Socket};
 use super::signals::{Listened, Signals};
+use crate::body::RequestBody;
 use crate::settings::{ApiRoot, Settings, Timeouts, UpstreamProtocol, UpstreamSettings};
 
 /// Heads of answers above this are refused, and so are those with more than 100 fields, hyper's own limit.
@@ -33,6 +35,7 @@ pub(super) struct Connector {
     /// The most streams of a connection by HTTP/2.
     streams: usize,
     tls: Option<Tls>,
+    ages: Ages,
 }
 
 /// A connection that was just made.
@@ -53,7 +56,8 @@ impl Connector {
     pub(super) fn new(settings: &Settings, upstream: &UpstreamSettings, root: &ApiRoot) -> Result<Self, rustls::Error> {
         let tls = if root.is_secure() { Some(Tls::new(upstream, root)?) } else { None };
         let streams = settings.limits.upstream_streams_per_connection;
-        Ok(Self { root: root.clone(), timeouts: settings.timeouts, streams, tls })
+        let ages = Ages::new(settings.timeouts.upstream_connection_age);
+        Ok(Self { root: root.clone(), timeouts: settings.timeouts, streams, tls, ages })
     }
 
     /// Connects within the time allowed for it.
@@ -76,13 +80,22 @@ impl Connector {
         stream.set_nodelay(true).map_err(|error| ConnectFailure::of_tcp(&error))?;
         let stream = UpstreamIo::new(stream, self.timeouts.body_idle, socket);
         let signals = stream.signals();
-        let Some(tls) = &self.tls else { return http1_connection(stream, signals).await };
+        let Some(tls) = &self.tls else { return self.http1(stream, signals).await };
         let connector = if kind == Kind::Upgrade { &tls.http1 } else { &tls.any };
         let stream = connector.connect(tls.name.clone(), stream).await.map_err(|error| ConnectFailure::of_tls(&error))?;
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-            return http2_connection(stream, self.streams).await.map(Connected::Http2);
+            let connection = http2_connection(stream, self.streams).await?;
+            return Ok(Connected::Http2(connection.retiring(self.ages.retirement())));
         }
-        http1_connection(stream, signals).await
+        self.http1(stream, signals).await
+    }
+
+    async fn http1<S>(&self, stream: S, signals: Arc<Signals>) -> Result<Connected, ConnectFailure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let sender = http1_connection(Listened::new(stream, Arc::clone(&signals))).await?;
+        Ok(Connected::Http1(Connection::Http1(Exclusive::new(sender, signals, self.ages.retirement()))))
     }
 }
 
@@ -119,20 +132,19 @@ pub(crate) fn client_config(roots: Vec<CertificateDer<'static>>) -> Result<Clien
     Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
 }
 
-async fn http1_connection<S>(stream: S, signals: Arc<Signals>) -> Result<Connected, ConnectFailure>
+async fn http1_connection<S>(stream: S) -> Result<SendRequest<RequestBody>, ConnectFailure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut builder = http1::Builder::new();
     builder.max_header_size(MAX_HEAD_BYTES).max_buf_size(READ_BYTES);
-    let stream = TokioIo::new(Listened::new(stream, Arc::clone(&signals)));
-    let (sender, connection) = builder.handshake(stream).await.map_err(|error| handshake_failure(&error))?;
+    let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| handshake_failure(&error))?;
     tokio::spawn(async move {
         if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(target: "magicproxy::upstream", %error, "a connection to the upstream ended");
         }
     });
-    Ok(Connected::Http1(Connection::Http1(Exclusive::new(sender, signals))))
+    Ok(sender)
 }
 
 pub(super) fn handshake_failure(error: &hyper::Error) -> ConnectFailure {

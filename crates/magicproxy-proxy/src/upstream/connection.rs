@@ -90,6 +90,14 @@ impl Connection {
         }
     }
 
+    /// When it gets its last request.
+    pub(super) fn retires_at(&self) -> Option<Instant> {
+        match self {
+            Self::Http1(connection) => Some(connection.retires_at),
+            Self::Http2(connection) => connection.retires_at(),
+        }
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         match self {
             Self::Http1(connection) => connection.sender.is_closed(),
@@ -103,11 +111,13 @@ impl Connection {
 pub(super) struct Exclusive {
     sender: http1::SendRequest<RequestBody>,
     signals: Arc<Signals>,
+    /// When it gets its last request.
+    retires_at: Instant,
 }
 
 impl Exclusive {
-    pub(super) fn new(sender: http1::SendRequest<RequestBody>, signals: Arc<Signals>) -> Self {
-        Self { sender, signals }
+    pub(super) fn new(sender: http1::SendRequest<RequestBody>, signals: Arc<Signals>, retires_at: Instant) -> Self {
+        Self { sender, signals, retires_at }
     }
 
     async fn is_ready(&mut self) -> bool {
@@ -125,11 +135,23 @@ impl Exclusive {
 pub(super) struct Multiplexed {
     sender: http2::SendRequest<RequestBody>,
     streams: Arc<Streams>,
+    /// When it gets its last stream; never, where nobody says so.
+    retires_at: Option<Instant>,
 }
 
 impl Multiplexed {
     pub(super) fn new(sender: http2::SendRequest<RequestBody>, streams: Arc<Streams>) -> Self {
-        Self { sender, streams }
+        Self { sender, streams, retires_at: None }
+    }
+
+    /// The same, which gets its last stream then.
+    pub(super) fn retiring(self, then: Instant) -> Self {
+        Self { retires_at: Some(then), ..self }
+    }
+
+    /// When it gets its last stream.
+    pub(super) fn retires_at(&self) -> Option<Instant> {
+        self.retires_at
     }
 
     pub(super) fn streams(&self) -> &Arc<Streams> {

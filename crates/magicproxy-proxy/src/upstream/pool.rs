@@ -7,6 +7,7 @@
 
 mod lease;
 mod queue;
+mod reaper;
 mod shares;
 mod sockets;
 mod state;
@@ -275,7 +276,7 @@ impl Pool {
 
     /// Takes back a connection whose exchange has ended as it should.
     fn give_back(self: &Arc<Self>, connection: Connection, mut charge: Charge, worker: WorkerId) {
-        let (unfit, waiting) = {
+        let (unfit, waiting, unwatched) = {
             let mut state = self.state();
             state.shares.discharge(&charge.payer, std::mem::take(&mut charge.places));
             let unfit = match connection {
@@ -288,8 +289,11 @@ impl Pool {
                     Some(Connection::Http2(connection))
                 }
             };
-            (unfit, !state.queue.is_empty())
+            (unfit, !state.queue.is_empty(), state.begin_watch())
         };
+        if unwatched {
+            self.watch_idle();
+        }
         drop(unfit);
         if waiting {
             self.dispatch();
@@ -298,10 +302,17 @@ impl Pool {
 
     /// A stream was ended early: its places stay charged. A connection on which that was often is no longer shared, and ends when
     /// its other streams have ended.
-    fn reset(&self, connection: &Multiplexed, charge: Charge) {
+    fn reset(self: &Arc<Self>, connection: &Multiplexed, charge: Charge) {
         connection.streams().reset(charge);
-        if connection.streams().are_used_up() {
-            self.state().forget(connection);
+        let unwatched = {
+            let mut state = self.state();
+            if connection.streams().are_used_up() {
+                state.forget(connection);
+            }
+            state.begin_watch()
+        };
+        if unwatched {
+            self.watch_idle();
         }
     }
 

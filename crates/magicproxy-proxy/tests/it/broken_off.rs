@@ -124,3 +124,28 @@ async fn a_client_of_http_2_gets_what_was_said_and_sees_the_break() {
     })
     .await;
 }
+
+/// The API refuses an upload that it does not read, and closes: what is still written meets a connection that is no more.
+#[tokio::test]
+async fn a_refusal_of_an_upload_passes_though_the_connection_is_gone() {
+    let token = Token::any();
+    let upload = "x".repeat(4 * 1024 * 1024);
+    for transport in [Transport::Clear, Transport::Tls] {
+        let mut upstream = LinkedUpstream::over(transport).await;
+        let proxy = upstream.proxy(|_| ()).await;
+        for _ in 0..TRIES {
+            let mut client = Client::connect(&proxy).await;
+            client.send(request("POST /a", &token, &[&format!("Content-Length: {}", upload.len())], "x")).await;
+            let mut link = upstream.accept().await;
+            link.request("x").await;
+            let sending = client.try_send(&upload[1..]);
+            let refusing = async {
+                link.send("HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig").await;
+                link.end(if transport == Transport::Tls { "tls-fin" } else { "fin" }).await;
+            };
+            tokio::join!(sending, refusing);
+            let answer = client.answer().await;
+            assert_eq!((answer.status, answer.text().as_str()), (413, "big"), "{transport:?}");
+        }
+    }
+}

@@ -22,6 +22,7 @@ mod framing;
 mod headers;
 mod hosts;
 mod http2;
+mod idle;
 mod limits;
 mod links;
 mod listed_headers;
