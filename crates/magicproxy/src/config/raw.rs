@@ -293,6 +293,8 @@ section! {
         response_idle: DurationText,
         /// A connection without a request.
         keep_alive: DurationText,
+        /// The age from which a connection to the API gets no new request.
+        upstream_connection_age: DurationText,
         /// For a client to take a refusal over HTTP/2.
         refusal: DurationText,
         /// A WebSocket without a byte in either direction.

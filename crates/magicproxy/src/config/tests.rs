@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use magicproxy_core::{EncodedSlash, PatternMode, UnnamedTokens};
-use magicproxy_proxy::settings::{Forwarding, Links, RefusalShape, UpstreamProtocol};
+use magicproxy_proxy::settings::{Forwarding, Links, RefusalShape, Timeouts, UpstreamProtocol};
 
 use super::setting::Origin;
 use super::*;
@@ -179,6 +179,19 @@ fn requests_in_progress_follow_connections() {
     assert_eq!(exchanges("limits.connections = 1").total, 1);
     assert_eq!(exchanges("limits.connections = 100000").total, 8_192);
     assert_eq!(exchanges("limits.connections = 256\nlimits.exchanges = 400").total, 400);
+}
+
+#[test]
+fn a_connection_gets_three_times_as_old_as_it_may_rest() {
+    let age = |text: &str| native(text).check().unwrap().timeouts.upstream_connection_age;
+    assert_eq!(age(""), Timeouts::default().upstream_connection_age);
+    assert_eq!(age("timeouts.keep_alive = '20s'"), Duration::from_secs(60));
+    assert_eq!(age("timeouts.keep_alive = '20s'\ntimeouts.upstream_connection_age = '2h'"), Duration::from_secs(7_200));
+    assert_eq!(age("timeouts.upstream_connection_age = 7"), Duration::from_secs(7));
+    assert!(age("timeouts.keep_alive = '50y'") > Duration::from_secs(1_000_000_000));
+    let shown = native("timeouts.keep_alive = '30s'");
+    let value = shown.raw.entries().into_iter().find(|entry| entry.key == "timeouts.upstream_connection_age").unwrap().value;
+    assert_eq!(value, "1m 30s");
 }
 
 #[test]
