@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 
 use super::connection::{Connection, Exclusive, Multiplexed};
 use super::failure::{ConnectFailure, ConnectFault};
-use super::http2::http2_connection;
+use super::http2::{Http2Bounds, http2_connection};
 use super::io::UpstreamIo;
 use super::pool::{Kind, Socket};
 use super::signals::{Listened, Signals};
@@ -80,7 +80,9 @@ impl Connector {
         let connector = if kind == Kind::Upgrade { &tls.http1 } else { &tls.any };
         let stream = connector.connect(tls.name.clone(), stream).await.map_err(|error| ConnectFailure::of_tls(&error))?;
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-            return http2_connection(stream, self.streams).await.map(Connected::Http2);
+            // Whoever answers a connection within this time answers a PING within it, too.
+            let bounds = Http2Bounds { streams: self.streams, silence: self.timeouts.connect };
+            return http2_connection(stream, bounds).await.map(Connected::Http2);
         }
         http1_connection(stream, signals).await
     }
@@ -126,15 +128,12 @@ where
     let mut builder = http1::Builder::new();
     builder.max_header_size(MAX_HEAD_BYTES).max_buf_size(READ_BYTES);
     let stream = TokioIo::new(Listened::new(stream, Arc::clone(&signals)));
-    let (sender, connection) = builder.handshake(stream).await.map_err(|error| handshake_failure(&error))?;
+    let handshake = builder.handshake(stream).await;
+    let (sender, connection) = handshake.map_err(|error| ConnectFailure::because(ConnectFault::Http, error))?;
     tokio::spawn(async move {
         if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(target: "magicproxy::upstream", %error, "a connection to the upstream ended");
         }
     });
     Ok(Connected::Http1(Connection::Http1(Exclusive::new(sender, signals))))
-}
-
-pub(super) fn handshake_failure(error: &hyper::Error) -> ConnectFailure {
-    ConnectFailure::because(ConnectFault::Http, error)
 }

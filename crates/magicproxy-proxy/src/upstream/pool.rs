@@ -282,7 +282,8 @@ impl Pool {
                 Connection::Http1(_) => state.keep_idle(connection, worker, self),
                 Connection::Http2(connection) => {
                     connection.streams().end();
-                    if connection.streams().idle_since().is_some() && self.sockets.call_one_in() {
+                    let is_idle = connection.streams().idle_since().is_some();
+                    if connection.is_closed() || is_idle && self.sockets.call_one_in() {
                         state.forget(&connection);
                     }
                     Some(Connection::Http2(connection))
@@ -300,9 +301,18 @@ impl Pool {
     /// its other streams have ended.
     fn reset(&self, connection: &Multiplexed, charge: Charge) {
         connection.streams().reset(charge);
-        if connection.streams().are_used_up() {
+        if connection.streams().are_used_up() || connection.is_closed() {
             self.state().forget(connection);
         }
+    }
+
+    /// A stream was not used, or the upstream has not processed what came on it.
+    fn unused(&self, connection: &Multiplexed, charge: Charge) {
+        connection.streams().end();
+        if connection.is_closed() {
+            self.state().forget(connection);
+        }
+        drop(charge);
     }
 
     fn take_back(self: &Arc<Self>, turn: Turn) {

@@ -176,10 +176,18 @@ impl Lease {
         }
     }
 
-    /// Nothing was sent on it, and nothing can be.
+    /// The upstream did not answer on it: a connection of HTTP/2 gets no further stream, and ends with its others.
+    pub(in crate::upstream) fn retire(self) {
+        if let Some((Connection::Http2(connection), _)) = &self.used {
+            connection.streams().retire();
+        }
+    }
+
+    /// Nothing was processed that was sent on it, if anything was, and nothing further can be sent.
     pub(in crate::upstream) fn discard(mut self) {
-        if let Some((Connection::Http2(connection), _charge)) = self.used.take() {
-            connection.streams().end();
+        if let Some((Connection::Http2(connection), charge)) = self.used.take() {
+            let pool = Arc::clone(&charge.pool);
+            pool.unused(&connection, charge);
         }
     }
 }
