@@ -35,7 +35,7 @@ use crate::serve::WorkerId;
 use crate::settings::{ApiRoot, Settings, UpstreamSettings};
 use connect::{Connected, Connector};
 use connection::{SendError, Sending};
-use pool::{Acquired, Kind, Need, Opening, Pool, Pooled};
+use pool::{Acquired, Kind, Need, Opening, Payload, Pool, Pooled};
 use resend::{Attempt, Ending, Twice};
 
 pub(crate) use content::Content;
@@ -103,7 +103,7 @@ impl Upstream {
         worker: WorkerId,
     ) -> Result<ConnectedRequest, Rejection> {
         let kind = if request.is_upgrade() { Kind::Upgrade } else { Kind::Any };
-        let need = Need { worker, kind };
+        let need = Need { worker, kind, payload: Payload::of(request.body()) };
         let (progress, number) = (request.body().progress(), request.origin());
         let origin = self.origin(number)?;
         let Dispatch { message, parameter, duties, exchange: place } = request.into_dispatch();
@@ -253,7 +253,9 @@ impl Exchange {
         let outgoing = self.outgoing.take().ok_or(Rejection::Internal)?;
         let twice = Twice::of(&outgoing.method, &outgoing.body);
         let attempt = Attempt { pooled: lease.pooled, twice, unprocessed: self.unprocessed };
-        let connection = self.lease.insert(lease).connection().ok_or(Rejection::Internal)?;
+        let lease = self.lease.insert(lease);
+        let upload = lease.take_upload();
+        let connection = lease.connection().ok_or(Rejection::Internal)?;
         if Ending::Unanswered.allows(&attempt) {
             self.outgoing = Some(outgoing.copy());
         } else if attempt.pooled == Pooled::Yes {
@@ -264,7 +266,7 @@ impl Exchange {
         // A stream may have to be begun again.
         let keeps = version == Version::HTTP_2 && !request.body().is_empty();
         let memory = keeps.then(|| self.place.take(Resource::BufferedBytes, 0)).transpose()?;
-        let sending = Sending { memory, given_up: self.given_up.clone() };
+        let sending = Sending { memory, upload, given_up: self.given_up.clone() };
         Ok((connection.send(request, sending), attempt))
     }
 
@@ -319,7 +321,7 @@ impl Origin {
         let (socket, unopened) = opening.into_parts();
         Ok(match self.connector.connect(need.kind, socket).await? {
             Connected::Http1(connection) => unopened.http1(connection, holding, need.worker),
-            Connected::Http2(connection) => unopened.http2(connection, holding, need.worker),
+            Connected::Http2(connection) => unopened.http2(connection, holding, need),
         })
     }
 

@@ -107,7 +107,7 @@ impl Tls {
         let http1 = with_protocols(&[b"http/1.1"]);
         let any = match upstream.protocol {
             UpstreamProtocol::Http1 => http1.clone(),
-            UpstreamProtocol::Http2 => with_protocols(&[b"h2", b"http/1.1"]),
+            UpstreamProtocol::Negotiated => with_protocols(&[b"h2", b"http/1.1"]),
         };
         Ok(Self { any, http1, name })
     }

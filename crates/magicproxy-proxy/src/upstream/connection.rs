@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::content::Content;
 use super::http2::{Handover, WireState, exchange};
-use super::pool::Charge;
+use super::pool::{Charge, Payload};
 use super::resend::Heard;
 use super::signals::Signals;
 use crate::admission::Holding;
@@ -54,6 +54,8 @@ pub(super) enum SendError {
 pub(super) struct Sending {
     /// For content that may have to be sent twice.
     pub(super) memory: Option<Holding>,
+    /// The place of content that may fill the connection's window.
+    pub(super) upload: Option<UploadSlot>,
     /// Once the other side of this is gone, the request is no longer to be sent.
     pub(super) given_up: Option<watch::Receiver<()>>,
 }
@@ -179,6 +181,8 @@ pub(super) struct Streams {
 struct Counted {
     open: usize,
     reset: usize,
+    /// Content that may fill the connection's window and was not sent whole yet.
+    uploads: usize,
     idle_since: Option<Instant>,
     /// What those pay who had streams reset, until the connection ends.
     charges: Vec<Charge>,
@@ -209,12 +213,13 @@ impl Streams {
     }
 
     /// Is there room for one more?
-    pub(super) fn have_room(&self) -> bool {
+    pub(super) fn have_room(&self, payload: Payload) -> bool {
         if self.wire.is_clogged() {
             return false;
         }
         let counted = self.counted();
-        counted.open + STREAMS_OF_RESET * counted.reset < self.limit()
+        let is_window_free = payload == Payload::None || counted.uploads == 0;
+        is_window_free && counted.open + STREAMS_OF_RESET * counted.reset < self.limit()
     }
 
     pub(super) fn are_open(&self) -> bool {
@@ -245,6 +250,7 @@ impl Streams {
     /// One was ended early: who did that pays for it until the connection ends.
     pub(super) fn reset(&self, mut charge: Charge) {
         self.end();
+        charge.end_upload();
         charge.multiply(STREAMS_OF_RESET);
         let mut counted = self.counted();
         counted.reset += 1;
@@ -273,6 +279,26 @@ impl Streams {
 
     fn counted(&self) -> MutexGuard<'_, Counted> {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The place of a stream's content that may fill its connection's window, until all of it was sent.
+#[derive(Debug)]
+pub(super) struct UploadSlot(Arc<Streams>);
+
+impl UploadSlot {
+    /// A place, for content that needs one.
+    pub(super) fn begin(streams: &Arc<Streams>, payload: Payload) -> Option<Self> {
+        (payload == Payload::Large).then(|| {
+            streams.counted().uploads += 1;
+            Self(Arc::clone(streams))
+        })
+    }
+}
+
+impl Drop for UploadSlot {
+    fn drop(&mut self) {
+        self.0.counted().uploads -= 1;
     }
 }
 

@@ -40,7 +40,10 @@ impl Stage {
     }
 
     async fn lease(&self) -> Lease {
-        self.origin.acquire(Need { worker: 0, kind: Kind::Any }, &self.place).await.unwrap_or_else(|_| panic!("no connection"))
+        self.origin
+            .acquire(Need { worker: 0, kind: Kind::Any, payload: Payload::None }, &self.place)
+            .await
+            .unwrap_or_else(|_| panic!("no connection"))
     }
 }
 
@@ -57,7 +60,7 @@ fn request(method: Method) -> Request<RequestBody> {
 }
 
 fn plain() -> Sending {
-    Sending { memory: None, given_up: None }
+    Sending { memory: None, upload: None, given_up: None }
 }
 
 /// This thread runs all of the runtime, and waits for the server without it: the runtime has no chance to hear of the end.

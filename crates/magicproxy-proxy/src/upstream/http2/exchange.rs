@@ -28,13 +28,13 @@ pub(in crate::upstream) async fn exchange(
     let head = Request::from_parts(head, ());
     let has_body = !body.is_empty();
     let (reply, opened) = oneshot::channel();
-    let Sending { memory, given_up } = sending;
+    let Sending { memory, upload, given_up } = sending;
     let handed = connection.hand_over(Handover { head: wire_head(&head, &body), has_body, given_up, reply });
     let opened = if handed { opened.await.ok() } else { None };
     let Some(Opened { mut response, body: stream }) = opened else {
         return Err(SendError::NotSent(Box::new(head.map(|()| body))));
     };
-    let mut upload = Upload::new(stream, body, memory);
+    let mut upload = Upload::new(stream, body, memory, upload);
     let mut heard = Heard::Nothing;
     let received = poll_fn(|context| {
         while let Poll::Ready(Some(Ok(_))) = response.poll_informational(context) {

@@ -9,6 +9,7 @@ use http_body::Body as _;
 
 use crate::admission::Holding;
 use crate::body::{BodyError, RequestBody, SentContent};
+use crate::upstream::connection::UploadSlot;
 
 /// So much of what was sent is kept at most, in case that the upstream says that it has not processed the request: what a stream
 /// may send before the upstream has given it a larger window (RFC 9113 section 6.9.2).
@@ -22,6 +23,8 @@ pub(super) struct Upload {
     next: Option<Bytes>,
     /// What was sent; none where that is no longer all of it.
     sent: Option<Kept>,
+    /// The place of its content in the connection's window.
+    slot: Option<UploadSlot>,
     is_done: bool,
 }
 
@@ -40,10 +43,10 @@ pub(super) enum UploadEnd {
 }
 
 impl Upload {
-    pub(super) fn new(stream: SendStream<Bytes>, body: RequestBody, memory: Option<Holding>) -> Self {
+    pub(super) fn new(stream: SendStream<Bytes>, body: RequestBody, memory: Option<Holding>, slot: Option<UploadSlot>) -> Self {
         let is_done = body.is_empty();
         let sent = memory.map(|memory| Kept { content: SentContent::default(), memory });
-        Self { stream, body, next: None, sent, is_done }
+        Self { stream, body, next: None, sent, slot, is_done }
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -62,6 +65,7 @@ impl Upload {
         }
         let end = ready!(self.poll_end(context));
         self.is_done = true;
+        self.slot = None;
         if let UploadEnd::Broken(_) = &end {
             self.stream.send_reset(Reason::CANCEL);
         }

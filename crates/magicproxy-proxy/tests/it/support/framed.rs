@@ -61,7 +61,15 @@ impl Framed {
     /// Its TLS handshake. Nothing of HTTP is said yet; an error where the other side has gone.
     pub(crate) async fn handshake(&self, socket: TcpStream) -> io::Result<FramedConnection> {
         let stream = soon(self.acceptor.accept(socket)).await?;
-        Ok(FramedConnection { stream, read: Vec::new(), has_preface: false, is_lively: true, pings: 0, acknowledged: 0 })
+        Ok(FramedConnection {
+            stream,
+            read: Vec::new(),
+            has_preface: false,
+            is_lively: true,
+            is_generous: true,
+            pings: 0,
+            acknowledged: 0,
+        })
     }
 
     /// The next connection, with these settings.
@@ -102,6 +110,8 @@ pub(crate) struct FramedConnection {
     has_preface: bool,
     /// Are PINGs answered?
     pub(crate) is_lively: bool,
+    /// May as much more content come as came?
+    pub(crate) is_generous: bool,
     pub(crate) pings: usize,
     /// Of our settings.
     pub(crate) acknowledged: usize,
@@ -228,7 +238,7 @@ impl FramedConnection {
                     self.send(PING, ACK, 0, &frame.payload).await;
                 }
             }
-            DATA if !frame.payload.is_empty() => {
+            DATA if !frame.payload.is_empty() && self.is_generous => {
                 let bytes = u32::try_from(frame.payload.len()).unwrap();
                 self.widen(0, bytes).await;
                 if !frame.ends_stream() {

@@ -157,7 +157,7 @@ pub(super) async fn proxy_over_http2(
     let upstream = settings.upstream_mut();
     upstream.api_root = ApiRoot::parse(&format!("https://{address}")).unwrap();
     upstream.extra_roots = vec![certificate.der.clone()];
-    upstream.protocol = UpstreamProtocol::Http2;
+    upstream.protocol = UpstreamProtocol::Negotiated;
     change(&mut settings);
     Proxy::start(settings).await
 }
