@@ -138,6 +138,10 @@ pub(crate) enum Rejection {
     Connect(#[from] ConnectFailure),
     #[error("the upstream closed the connection without an answer")]
     Closed,
+    #[error(
+        "the upstream refused the request without processing it, on one connection after another or with its body half sent; try again"
+    )]
+    Unprocessed,
     #[error("the upstream's answer is not valid HTTP")]
     BadAnswer,
     #[error(
@@ -224,6 +228,7 @@ impl Rejection {
             Self::UpstreamBusy => (StatusCode::SERVICE_UNAVAILABLE, "upstream_busy", "connection_limit_reached"),
             Self::Connect(failure) => failure.kind(),
             Self::Closed => (StatusCode::BAD_GATEWAY, "upstream_closed", "connection_terminated"),
+            Self::Unprocessed => (StatusCode::SERVICE_UNAVAILABLE, "upstream_refused", "connection_terminated"),
             Self::BadAnswer => (StatusCode::BAD_GATEWAY, "upstream_protocol", "http_protocol_error"),
             Self::UnaskedCoding => (StatusCode::BAD_GATEWAY, "upstream_coding", "http_response_content_coding"),
             Self::UnexpectedUpgrade => (StatusCode::BAD_GATEWAY, "upstream_upgrade", "http_upgrade_failed"),
@@ -249,8 +254,8 @@ impl Rejection {
 
     /// Did the upstream fail, rather than the client or the proxy?
     pub(crate) fn is_upstream_s_fault(&self) -> bool {
-        use Rejection::{BadAnswer, Closed, Connect, ResponseTimeout, UnaskedCoding, UnexpectedUpgrade};
-        matches!(self, Connect(_) | Closed | BadAnswer | UnaskedCoding | UnexpectedUpgrade | ResponseTimeout)
+        use Rejection::{BadAnswer, Closed, Connect, ResponseTimeout, UnaskedCoding, UnexpectedUpgrade, Unprocessed};
+        matches!(self, Connect(_) | Closed | Unprocessed | BadAnswer | UnaskedCoding | UnexpectedUpgrade | ResponseTimeout)
     }
 
     /// The rules that would be needed, where the token lets that be told.
@@ -265,7 +270,7 @@ impl Rejection {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Limit(_, after) => *after,
-            Self::Shortage(_) | Self::Busy | Self::UpstreamBusy => Some(RETRY_AFTER),
+            Self::Shortage(_) | Self::Busy | Self::UpstreamBusy | Self::Unprocessed => Some(RETRY_AFTER),
             Self::StoreFull(Full::Store | Full::Allowance) => Some(ROWS_RETRY_AFTER),
             _ => None,
         }

@@ -10,7 +10,7 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 use crate::access_log::{AccessRecord, UpstreamNames};
 use crate::admission::{Budget, Holding, Payer, Resource};
@@ -72,7 +72,7 @@ impl Served {
             return request.send().await?.settle().await;
         }
         // What the upstream does is recorded, though the caller should go away meanwhile.
-        let (_here, gone) = oneshot::channel();
+        let (_here, gone) = watch::channel(());
         let exchange = tokio::spawn(async move { request.unless(gone).send().await?.settle().await });
         exchange.await.map_err(|_| Rejection::Internal)?
     }

@@ -135,10 +135,10 @@ impl UpstreamSettings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UpstreamProtocol {
     /// HTTP/1.1, in a connection for each exchange.
-    #[default]
     Http1,
-    /// HTTP/2, in shared connections, or HTTP/1.1: which of them is agreed by ALPN, so that API roots must begin with `https://`.
-    Http2,
+    /// What an origin chooses by ALPN, HTTP/2 in shared connections or HTTP/1.1; without TLS, HTTP/1.1.
+    #[default]
+    Negotiated,
 }
 
 /// What becomes of URLs in answers that lead to the upstream: `docs/spec/rewriting.md`.

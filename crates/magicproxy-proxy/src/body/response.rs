@@ -6,14 +6,13 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::Version;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::{Ahead, BodyError, Held, IdleTimer, MomentTimer, Next, Pipeline};
 use crate::access_log::AccessRecord;
 use crate::admission::Holding;
 use crate::downstream::{FlushPoint, InFlight, Untaken, noted};
 use crate::header::ResponseFilter;
-use crate::upstream::Lease;
+use crate::upstream::{Content, Lease};
 
 /// After so many bytes others have their turn: a fast upstream and a fast client could else keep an event loop for themselves.
 const TURN_BYTES: usize = 256 * 1024;
@@ -149,7 +148,7 @@ impl Body for ResponseBody {
 
 /// An answer's body as it comes, and what belongs to it.
 pub(crate) struct Received {
-    pub(crate) incoming: Incoming,
+    pub(crate) incoming: Content,
     /// What the answer came in.
     pub(crate) version: Version,
     /// The connection that it comes from.
@@ -164,7 +163,7 @@ pub(crate) struct Received {
 
 /// The upstream's body.
 pub(crate) struct UpstreamBody {
-    incoming: Incoming,
+    incoming: Content,
     /// What the answer came in.
     version: Version,
     pipeline: Pipeline,
@@ -238,7 +237,7 @@ impl UpstreamBody {
         }
     }
 
-    /// hyper takes a stream that was reset without an error code for one that has ended (RFC 9113 section 8.1).
+    /// A stream that ends without saying so was broken off.
     fn is_broken_off(&self) -> bool {
         self.version == Version::HTTP_2 && !self.incoming.is_end_stream()
     }
@@ -328,7 +327,7 @@ impl Body for UpstreamBody {
             }
             match Pin::new(&mut self.incoming).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => self.take_frame(frame),
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
                 Poll::Ready(None) if self.is_broken_off() => return Poll::Ready(Some(Err(BodyError::Truncated))),
                 Poll::Ready(None) => self.end(),
                 Poll::Pending => return self.poll_waiting(context).map(|end| Some(end.map(Frame::data))),

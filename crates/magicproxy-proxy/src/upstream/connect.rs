@@ -17,7 +17,7 @@ use tokio_rustls::TlsConnector;
 use super::age::Ages;
 use super::connection::{Connection, Exclusive, Multiplexed};
 use super::failure::{ConnectFailure, ConnectFault};
-use super::http2::http2_connection;
+use super::http2::{Http2Bounds, http2_connection};
 use super::io::UpstreamIo;
 use super::pool::{Kind, Socket};
 use super::signals::{Listened, Signals};
@@ -84,7 +84,9 @@ impl Connector {
         let connector = if kind == Kind::Upgrade { &tls.http1 } else { &tls.any };
         let stream = connector.connect(tls.name.clone(), stream).await.map_err(|error| ConnectFailure::of_tls(&error))?;
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-            let connection = http2_connection(stream, self.streams).await?;
+            // Whoever answers a connection within this time answers a PING within it, too.
+            let bounds = Http2Bounds { streams: self.streams, silence: self.timeouts.connect };
+            let connection = http2_connection(stream, bounds).await?;
             return Ok(Connected::Http2(connection.retiring(self.ages.retirement())));
         }
         self.http1(stream, signals).await
@@ -118,7 +120,7 @@ impl Tls {
         let http1 = with_protocols(&[b"http/1.1"]);
         let any = match upstream.protocol {
             UpstreamProtocol::Http1 => http1.clone(),
-            UpstreamProtocol::Http2 => with_protocols(&[b"h2", b"http/1.1"]),
+            UpstreamProtocol::Negotiated => with_protocols(&[b"h2", b"http/1.1"]),
         };
         Ok(Self { any, http1, name })
     }
@@ -138,15 +140,12 @@ where
 {
     let mut builder = http1::Builder::new();
     builder.max_header_size(MAX_HEAD_BYTES).max_buf_size(READ_BYTES);
-    let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| handshake_failure(&error))?;
+    let handshake = builder.handshake(TokioIo::new(stream)).await;
+    let (sender, connection) = handshake.map_err(|error| ConnectFailure::because(ConnectFault::Http, error))?;
     tokio::spawn(async move {
         if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(target: "magicproxy::upstream", %error, "a connection to the upstream ended");
         }
     });
     Ok(sender)
-}
-
-pub(super) fn handshake_failure(error: &hyper::Error) -> ConnectFailure {
-    ConnectFailure::because(ConnectFault::Http, error)
 }

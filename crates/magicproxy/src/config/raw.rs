@@ -209,7 +209,7 @@ section! {
         preset: PresetChoice,
         /// The API's root: `https://api.github.com`.
         api_root: String,
-        /// What is spoken to it: `http/1.1`, or `h2`, which offers both; for `https://` only.
+        /// What is spoken to it: `auto` (HTTP/2 where the API agrees to it, else HTTP/1.1) or `http/1.1`.
         protocol: ProtocolChoice,
         /// The path of the proxy at which it is found.
         mount: String,

@@ -73,18 +73,22 @@ fn a_duration_without_end_is_a_fault() {
     assert!(native("timeouts.total = '50y'").check().is_ok());
 }
 
-/// HTTP/2 is agreed by TLS, and only where it is asked for: no preset does.
+/// HTTP/2 is agreed by TLS, wherever there is TLS and nobody says otherwise.
 #[test]
 fn http_2_needs_tls() {
     let protocol = |text: &str| native(text).check().unwrap().upstreams[0].protocol;
-    assert_eq!(protocol(""), UpstreamProtocol::Http1);
-    assert_eq!(protocol("[upstreams.openai]"), UpstreamProtocol::Http1);
-    assert_eq!(protocol("upstream.protocol = 'h2'"), UpstreamProtocol::Http2);
+    for text in ["", "[upstreams.openai]", "upstream.protocol = 'auto'", "upstream.api_root = 'http://127.0.0.1:8080'"] {
+        assert_eq!(protocol(text), UpstreamProtocol::Negotiated, "{text}");
+    }
+    for name in ["http/1.1", "h1"] {
+        assert_eq!(protocol(&format!("upstream.protocol = '{name}'")), UpstreamProtocol::Http1);
+    }
+    assert_eq!(protocol("upstream.protocol = 'h2'"), UpstreamProtocol::Negotiated);
     for text in [
         "upstream.protocol = 'h2'\nupstream.api_root = 'http://127.0.0.1:8080'",
         "upstream.protocol = 'h2'\nupstream.paths = { '/uploads' = 'http://uploads.example' }",
     ] {
-        check(text, &["upstream.protocol `h2`: needs TLS", "[magicproxy.toml:1:", "expected `http/1.1`"]);
+        check(text, &["upstream.protocol `h2`: needs TLS", "[magicproxy.toml:1:", "expected `auto` or `http/1.1`"]);
     }
     check("upstream.protocol = 'h3'", &["upstream.protocol: `h3` is not known here: expected `http/1.1` or `h2`"]);
     check("upstream.protocol = 'http/1'", &["did you mean `http/1.1`?"]);

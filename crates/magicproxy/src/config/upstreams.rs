@@ -165,22 +165,23 @@ impl Checker<'_> {
         Some(Placing { mount: mount?, hosts, paths })
     }
 
-    /// HTTP/2 is agreed by TLS: every origin must have it.
+    /// HTTP/2 is agreed by TLS: who asks for it must have that at every origin.
     fn protocol(&mut self, table: &Table<'_>, api_root: Option<&ApiRoot>, placing: Option<&Placing>) -> Option<UpstreamProtocol> {
         let given = match table.raw.protocol.given() {
             Some(given) if given.value == ProtocolChoice::Http2 => given,
-            _ => return Some(UpstreamProtocol::Http1),
+            Some(given) if given.value == ProtocolChoice::Http1 => return Some(UpstreamProtocol::Http1),
+            _ => return Some(UpstreamProtocol::Negotiated),
         };
         let further = placing.into_iter().flat_map(|placing| &placing.paths).filter_map(|path| match &path.to {
             PathTarget::Origin(root) => Some(root),
             PathTarget::Path(_) => None,
         });
         let Some(plain) = api_root.into_iter().chain(further).find(|root| !root.is_secure()) else {
-            return Some(UpstreamProtocol::Http2);
+            return Some(UpstreamProtocol::Negotiated);
         };
         let key = table.key("protocol");
         self.fault(
-            format!("{key} `h2`: needs TLS, and `{plain}` has none: expected `http/1.1`, or a root that begins with `https://`"),
+            format!("{key} `h2`: needs TLS, and `{plain}` has none: expected `auto` or `http/1.1`, or a root that begins with `https://`"),
             &given.origin,
         );
         None

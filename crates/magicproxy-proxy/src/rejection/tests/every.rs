@@ -71,6 +71,7 @@ samples! {
     Rejection::UpstreamBusy => Rejection::UpstreamBusy,
     Rejection::Connect(_) => Rejection::Connect(ConnectFailure::of_tcp(&std::io::ErrorKind::ConnectionRefused.into())),
     Rejection::Closed => Rejection::Closed,
+    Rejection::Unprocessed => Rejection::Unprocessed,
     Rejection::BadAnswer => Rejection::BadAnswer,
     Rejection::UnaskedCoding => Rejection::UnaskedCoding,
     Rejection::UnexpectedUpgrade => Rejection::UnexpectedUpgrade,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::queue::Queue;
 use super::shares::Shares;
-use super::{Pool, Waiter};
+use super::{Payload, Pool, Waiter};
 use crate::serve::WorkerId;
 use crate::upstream::connection::{Connection, Multiplexed};
 
@@ -49,14 +49,14 @@ impl State {
     }
 
     /// A connection with room for one more stream.
-    pub(super) fn stream(&mut self, keep: Duration, unfit: &mut Vec<Connection>) -> Option<Multiplexed> {
+    pub(super) fn stream(&mut self, payload: Payload, keep: Duration, unfit: &mut Vec<Connection>) -> Option<Multiplexed> {
         let now = Instant::now();
         let is_usable = |connection: &mut Multiplexed| {
             let end = due(keep, connection.streams().idle_since().unwrap_or(now), connection.retires_at());
             !connection.is_closed() && end.is_none_or(|end| end > now)
         };
         unfit.extend(self.shared.extract_if(.., |connection| !is_usable(connection)).map(Connection::Http2));
-        self.shared.iter().find(|connection| connection.streams().have_room()).cloned()
+        self.shared.iter().find(|connection| connection.streams().have_room(payload)).cloned()
     }
 
     /// The worker's own idle connection, or else another's, which costs less than a new one.

@@ -64,7 +64,7 @@ impl LinkedUpstream {
             upstream.extra_roots = vec![self.certificate.der.clone()];
         }
         if self.transport == Transport::Http2 {
-            upstream.protocol = UpstreamProtocol::Http2;
+            upstream.protocol = UpstreamProtocol::Negotiated;
         }
         change(&mut settings);
         Proxy::start(settings).await
