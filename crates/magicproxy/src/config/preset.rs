@@ -111,6 +111,7 @@ const PRESETS: [Preset; 8] = [
             "X-Codex-Turn-Metadata",
             "X-Codex-Turn-State",
             "X-Codex-Window-Id",
+            "X-OpenAI-Internal-Codex-Responses-Lite",
             "X-OpenAI-Subagent",
             "X-ResponsesAPI-Include-Timing-Metrics",
             "X-Stainless-*",
