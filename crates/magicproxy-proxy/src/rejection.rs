@@ -19,6 +19,7 @@ use magicproxy_core::{Denial, OpenError, OrderFault, ParseTargetError, ReissueEr
 
 use crate::admission::{RETRY_AFTER, Shortage};
 use crate::body::MAX_BODY_KIB;
+use crate::presented::Conflict;
 use crate::settings::UnfitCredential;
 use crate::upstream::ConnectFailure;
 
@@ -50,8 +51,8 @@ pub(crate) enum Rejection {
          something that is none, such as a file's name: expected `Authorization: Bearer <token>`"
     )]
     TokenForm,
-    #[error("the request bears two different magic tokens")]
-    TwoTokens,
+    #[error("the request bears two different secrets, and which of them counts is not guessed: {0}; send one magic token alone")]
+    Conflict(Box<Conflict>),
     #[error("the query parameter `{0}` carries a token or the upstream's credential: it may occur once, with a magic token")]
     CarrierParameter(String),
     #[error("the token does not fit this upstream: {0}")]
@@ -148,7 +149,7 @@ pub(crate) enum Rejection {
         "the upstream's answer comes in a content coding that was not asked for, in which the proxy cannot see whether it holds the credential"
     )]
     UnaskedCoding,
-    #[error("the upstream switched protocols without being asked")]
+    #[error("the upstream switched protocols without being asked, or to a subprotocol that was not offered")]
     UnexpectedUpgrade,
     #[error("the upstream did not answer in time")]
     ResponseTimeout,
@@ -170,9 +171,8 @@ impl Rejection {
             Self::OverrideHeader(_) => (StatusCode::BAD_REQUEST, "override_header", ERROR),
             Self::NoToken => (StatusCode::UNAUTHORIZED, "no_token", DENIED),
             Self::CarrierParameter(_) => (StatusCode::BAD_REQUEST, "carrier_parameter", ERROR),
-            Self::TokenForm | Self::TwoTokens | Self::Unfit(_) | Self::CredentialField(_) => {
-                (StatusCode::UNAUTHORIZED, "invalid_token", DENIED)
-            }
+            Self::Conflict(_) => (StatusCode::BAD_REQUEST, "two_secrets", ERROR),
+            Self::TokenForm | Self::Unfit(_) | Self::CredentialField(_) => (StatusCode::UNAUTHORIZED, "invalid_token", DENIED),
             Self::Token(VerifyError::Expired) | Self::Denied { denial: Denial::Expired, .. } => {
                 (StatusCode::UNAUTHORIZED, "expired_token", DENIED)
             }

@@ -18,7 +18,7 @@ use crate::body::{IdleTimer, Pipeline, Received, RequestBody, ResponseBody, Upst
 use crate::control::{Asking, Control};
 use crate::downstream::{Connection, Untaken, noted_own_words};
 use crate::gate::{Client, Gate, InboundRequest, OutboundRequest, read_head};
-use crate::header::{Coding, ResponseFilter, has_no_content, is_searchable};
+use crate::header::{Coding, ResponseFilter, has_no_content, is_offered, is_searchable};
 use crate::placing::Places;
 use crate::rejection::{RefusalForm, Rejection, RequestId};
 use crate::rewrite;
@@ -165,9 +165,13 @@ impl ReverseDoor {
         connection.admitted();
         let needle = outbound.needle();
         let upgrader = outbound.take_upgrader();
+        let offered = upgrader.as_ref().and_then(|_| outbound.offered_subprotocols());
         let answer = served.exchange(outbound, worker).await?;
         if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let (Some(on_upgrade), Some(token)) = (on_upgrade, upgrader) else { return Err(Rejection::UnexpectedUpgrade) };
+            if !is_offered(offered.as_ref(), answer.response.headers()) {
+                return Err(Rejection::UnexpectedUpgrade);
+            }
             let settings = &self.settings;
             let bounds =
                 TunnelBounds { token, revocations: Arc::clone(&settings.revocations), idle: settings.timeouts.websocket_idle };

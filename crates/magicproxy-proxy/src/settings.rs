@@ -25,7 +25,8 @@ pub use crate::upstream::root::{ApiRoot, ParseApiRootError};
 pub use limits::{Limits, Quota};
 
 pub use carrier::{
-    BasicUser, CarrierHeader, CarrierParameter, CredentialCarrier, ParseCarrierError, TokenCarrier, UnfitCredential,
+    BasicUser, CarrierHeader, CarrierParameter, CarrierSubprotocol, CredentialCarrier, ParseCarrierError, TokenCarrier,
+    UnfitCredential,
 };
 
 /// Everything that a [`Server`](crate::serve::Server) needs.

@@ -95,7 +95,8 @@ const PRESETS: [Preset; 8] = [
     Preset {
         name: PresetChoice::Openai,
         api_root: Some("https://api.openai.com"),
-        accept_token_in: &["header:API-Key"],
+        // The second is where browsers put keys of the realtime API, for want of another field.
+        accept_token_in: &["header:API-Key", "subprotocol:openai-insecure-api-key."],
         refusals: RefusalChoice::Openai,
         request_headers: &[
             "HTTP-Referer",
@@ -110,6 +111,7 @@ const PRESETS: [Preset; 8] = [
             "X-Codex-Turn-Metadata",
             "X-Codex-Turn-State",
             "X-Codex-Window-Id",
+            "X-OpenAI-Internal-Codex-Responses-Lite",
             "X-OpenAI-Subagent",
             "X-ResponsesAPI-Include-Timing-Metrics",
             "X-Stainless-*",

@@ -29,7 +29,7 @@ samples! {
     Rejection::OverrideHeader(_) => Rejection::OverrideHeader(HeaderName::from_static("x-original-url")),
     Rejection::NoToken => Rejection::NoToken,
     Rejection::TokenForm => Rejection::TokenForm,
-    Rejection::TwoTokens => Rejection::TwoTokens,
+    Rejection::Conflict(_) => Rejection::Conflict(Box::new(Conflict::sample())),
     Rejection::CarrierParameter(_) => Rejection::CarrierParameter("api_key".to_owned()),
     Rejection::Unfit(_) => Rejection::Unfit(UnfitCredential::NoPair),
     Rejection::CredentialField(_) => Rejection::CredentialField("x-key".to_owned()),
