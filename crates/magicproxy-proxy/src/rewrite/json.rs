@@ -1,4 +1,4 @@
-//! JSON strings that are URLs of the upstream, in members that clients follow: `docs/spec/rewriting.md` section 5.
+//! JSON strings that are URLs of the upstream, in members that clients follow: `docs/spec/rewriting.md` section 4.
 //!
 //! No parser: names, strings and brackets are told apart, and nothing else. What cannot be judged yet is held back.
 

@@ -1,4 +1,4 @@
-//! Members of JSON documents whose URLs clients follow: `docs/spec/rewriting.md` section 4.
+//! Members of JSON documents whose URLs clients follow: `docs/spec/rewriting.md` section 8.
 //!
 //! Parsed once per upstream. Asked only about strings that begin with an origin of the upstream, so that a long list costs
 //! nothing where there is no URL.

@@ -151,7 +151,9 @@ async fn a_url_in_a_field_does_not_lead_past_the_proxy_however_it_is_written() {
         settings.upstream_mut().placing.mount = MountPath::parse("/gh").unwrap();
         let proxy = Proxy::start(settings).await;
         let answer = Client::ask(&proxy, request("GET /gh/x", &Token::any(), &[], "")).await;
-        assert_eq!(answer.one("location"), Some(expected), "{written}");
-        assert_eq!(answer.one("link"), Some(format!("<{expected}>; title=\"Bücher\"").as_str()), "{written}");
+        // As the support reads fields.
+        let latin_1 = |text: &str| text.bytes().map(char::from).collect::<String>();
+        assert_eq!(answer.one("location"), Some(latin_1(expected).as_str()), "{written}");
+        assert_eq!(answer.one("link"), Some(latin_1(&format!("<{expected}>; title=\"Bücher\"")).as_str()), "{written}");
     }
 }

@@ -3,6 +3,8 @@
 //! A preset is a layer below everything that was written about its upstream.
 
 mod members;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

@@ -20,7 +20,7 @@ fn environment(variables: &[(&str, &str)]) -> Environment {
 }
 
 /// Layers of a native file and nothing else.
-fn native(text: &str) -> Layers {
+pub(super) fn native(text: &str) -> Layers {
     let file = native::parse(Path::new("magicproxy.toml"), text.to_owned());
     let mut layers = Layers::only(file.raw);
     layers.sources.native = Some(file.source);

@@ -1,4 +1,4 @@
-//! The specification's section 5 in the slow and obvious way, over a whole body.
+//! The specification's section 4 in the slow and obvious way, over a whole body.
 
 /// What becomes of a body, all of whose `rest`s are known: no member depends on what was asked for.
 pub(super) fn rewritten(links: &[(impl AsRef<str>, impl AsRef<str>)], members: &[&str], body: &[u8]) -> Vec<u8> {

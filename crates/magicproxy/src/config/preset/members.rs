@@ -1,4 +1,4 @@
-//! Members of JSON bodies that the clients of known APIs follow: `docs/spec/rewriting.md` sections 4 and 8.
+//! Members of JSON bodies that the clients of known APIs follow: `docs/spec/rewriting.md` sections 8 and 9.
 //!
 //! A member is listed where a client follows it as it is. What people open, bots post, git clones or users wrote stays.
 
