@@ -28,7 +28,7 @@ READ = (f"GET {PROJECT}", "GET /api/v4/projects/7")
 LIST = f"GET {PROJECT}/issues"
 
 #: Where what users write has a URL in it: the path, and the member.
-WRITTEN = {"hooks": (f"{PROJECT}/hooks", "url"), "badges": (f"{PROJECT}/badges", "link_url")}
+WRITTEN = {"hooks": (f"{PROJECT}/hooks", ["url"]), "badges": (f"{PROJECT}/badges", ["link_url", "image_url"])}
 
 # --- python-gitlab
 
@@ -62,16 +62,15 @@ def python_links(stage):
 
 @CASES.case("python-gitlab gets back what it wrote, and writes it again as it was", over=WRITTEN, row=PYTHON)
 def python_written(stage, what):
-    path, name = WRITTEN[what]
-    own = stage.llm.gitlab.url
-    value = f"{own}/api/v4/projects/7/trigger?ref=main"
+    path, names = WRITTEN[what]
+    written = dict.fromkeys(names, f"{stage.llm.gitlab.url}/api/v4/projects/7/trigger?ref=main")
     with opened(stage, f"POST {path}", f"GET {path}/1", f"PUT {path}/1") as client:
         manager = getattr(client.projects.get("acme/tool", lazy=True), what)
-        equal(getattr(manager.create({name: value}), name), value, "what comes back at once")
+        made = manager.create(written)
+        equal({name: getattr(made, name) for name in names}, written, "what comes back at once")
         read = manager.get(1)
-        equal(getattr(read, name), value, "what is read")
-        manager.update(1, {name: getattr(read, name)})
-    equal(stage.llm.gitlab.written[path][name], value, "what GitLab has")
+        manager.update(1, {name: getattr(read, name) for name in names})
+    equal(stage.llm.gitlab.written[path], {"id": 1} | written, "what GitLab has")
     arrived_at(stage, client, path, f"{path}/1", f"{path}/1")
 
 

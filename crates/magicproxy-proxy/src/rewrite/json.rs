@@ -130,9 +130,8 @@ impl JsonRewriter {
         loop {
             at = match self.reading {
                 Reading::Structure => {
-                    let rest = piece.get(at..).unwrap_or_default();
-                    let Some(found) = rest.iter().position(|byte| is_structural(*byte)) else { return piece.len() };
-                    let Some(end) = self.take(copying, at + found) else { return at + found };
+                    let Some(found) = self.next_string(piece.get(at..).unwrap_or_default()) else { return piece.len() };
+                    let Some(end) = self.take_string(copying, at + found) else { return at + found };
                     end
                 }
                 Reading::Name | Reading::Text | Reading::Candidate(_) => {
@@ -144,27 +143,39 @@ impl JsonRewriter {
         }
     }
 
-    /// Takes a byte that is structural, or a string that is judged at once; says what comes behind. `None`: a candidate is held back.
-    fn take(&mut self, copying: &mut Copying<'_>, at: usize) -> Option<usize> {
+    /// Where the next string begins; the brackets and commas before it are taken.
+    fn next_string(&mut self, text: &[u8]) -> Option<usize> {
+        for (at, byte) in text.iter().enumerate() {
+            match byte {
+                b'"' => return Some(at),
+                b',' => self.position.separate(),
+                b'{' => self.position.open(Kind::Object),
+                b'[' => self.position.open(Kind::List),
+                b'}' | b']' => self.position.close(),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Takes a string's quotation mark, or all of a string that is judged at once; says what comes behind. `None`: it is held back.
+    fn take_string(&mut self, copying: &mut Copying<'_>, at: usize) -> Option<usize> {
+        if self.position.begin_name() {
+            self.reading = Reading::Name;
+            return Some(at + 1);
+        }
         let rest = copying.piece.get(at..).unwrap_or_default();
-        match rest.first() {
-            Some(b'{') => self.position.open(Kind::Object),
-            Some(b'[') => self.position.open(Kind::List),
-            Some(b'}' | b']') => self.position.close(),
-            Some(b',') => self.position.separate(),
-            Some(b'"') if self.position.begin_name() => self.reading = Reading::Name,
-            _ => match self.judge().judge(rest, Progress::Opened) {
-                Judgement::Stays => self.reading = Reading::Text,
-                Judgement::Leads(matched, end) => {
-                    copying.replace(at + 1, matched.length, self.links.replacement(matched));
-                    return Some(at + end);
-                }
-                Judgement::Unfinished(progress) => {
-                    self.held.extend_from_slice(rest);
-                    self.reading = Reading::Candidate(progress);
-                    return None;
-                }
-            },
+        match self.judge().judge(rest, Progress::Opened) {
+            Judgement::Stays => self.reading = Reading::Text,
+            Judgement::Leads(matched, end) => {
+                copying.replace(at + 1, matched.length, self.links.replacement(matched));
+                return Some(at + end);
+            }
+            Judgement::Unfinished(progress) => {
+                self.held.extend_from_slice(rest);
+                self.reading = Reading::Candidate(progress);
+                return None;
+            }
         }
         Some(at + 1)
     }
@@ -218,8 +229,4 @@ impl Copying<'_> {
         }
         self.out
     }
-}
-
-fn is_structural(byte: u8) -> bool {
-    matches!(byte, b'"' | b'{' | b'}' | b'[' | b']' | b',')
 }

@@ -13,8 +13,18 @@ const MAX_ANY: usize = 2;
 /// Which members are followed by the clients of an API, and which of those stay all the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Members {
-    followed: Vec<Pattern>,
-    kept: Vec<Pattern>,
+    followed: Patterns,
+    kept: Patterns,
+}
+
+/// Patterns, found by the name that they end in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Patterns {
+    /// Those that end in a name without a star, ordered by it.
+    named: Vec<(Box<[u8]>, Pattern)>,
+    /// Names, in order, of patterns such as `**.config.**` without a condition: all that is in a member of that name.
+    within: Vec<Box<[u8]>>,
+    others: Vec<Pattern>,
 }
 
 /// A text that names no members.
@@ -86,8 +96,8 @@ impl Members {
         let mut members = Self::default();
         for text in texts {
             match text.strip_prefix('!') {
-                Some(text) => members.kept.push(Pattern::parse(text).and_then(Pattern::without_condition)?),
-                None => members.followed.push(Pattern::parse(text)?),
+                Some(text) => members.kept.insert(Pattern::parse(text).and_then(Pattern::without_condition)?),
+                None => members.followed.insert(Pattern::parse(text)?),
             }
         }
         Ok(members)
@@ -96,33 +106,69 @@ impl Members {
     /// Is none followed?
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.followed.is_empty()
+        self.followed == Patterns::default()
     }
 
     /// Does it depend on what was asked for, which member is followed?
     pub(super) fn has_pages(&self) -> bool {
-        self.followed.iter().any(|pattern| pattern.condition == Some(Condition::Page))
+        let named = self.followed.named.iter().map(|(_, pattern)| pattern);
+        named.chain(&self.followed.others).any(|pattern| pattern.condition == Some(Condition::Page))
     }
 
     pub(super) fn standing(&self, position: &Position) -> Standing {
-        let matching = self.followed.iter().filter(|pattern| pattern.matches(position));
-        let standing = matching.fold(Standing::Stays, |standing, pattern| match pattern.condition {
-            Some(_) if standing == Standing::Stays => Standing::Conditional,
-            Some(_) => standing,
-            None => Standing::Followed,
-        });
-        let kept = standing != Standing::Stays && self.kept.iter().any(|pattern| pattern.matches(position));
-        if kept { Standing::Stays } else { standing }
+        let mut standing = if self.followed.holds_within(position) { Standing::Followed } else { Standing::Stays };
+        for pattern in self.followed.matching(position) {
+            if pattern.condition.is_none() {
+                standing = Standing::Followed;
+            }
+            if standing == Standing::Followed {
+                break;
+            }
+            standing = Standing::Conditional;
+        }
+        let kept = |kept: &Patterns| kept.matching(position).next().is_some() || kept.holds_within(position);
+        if standing != Standing::Stays && kept(&self.kept) { Standing::Stays } else { standing }
     }
 
     /// Is a member followed whose standing is conditional, given its URL?
     pub(super) fn follow(&self, position: &Position, leading: &Leading<'_>) -> bool {
-        let holds = |pattern: &Pattern| match &pattern.condition {
+        self.followed.matching(position).any(|pattern| match &pattern.condition {
             None => true,
             Some(Condition::Below(prefix)) => behind_beginning(leading.rest, prefix).is_some(),
             Some(Condition::Page) => leading.to_asked && has_query(leading.rest),
-        };
-        self.followed.iter().any(|pattern| holds(pattern) && pattern.matches(position))
+        })
+    }
+}
+
+impl Patterns {
+    fn insert(&mut self, pattern: Pattern) {
+        match pattern.steps.last() {
+            Some(Step::Name(pieces)) if pieces.len() == 1 => {
+                let name: Box<[u8]> = pieces.concat().into();
+                let at = self.named.partition_point(|(named, _)| *named <= name);
+                self.named.insert(at, (name, pattern));
+            }
+            _ => match pattern.within() {
+                Some(name) => self.within.insert(self.within.partition_point(|within| *within <= name), name),
+                None => self.others.push(pattern),
+            },
+        }
+    }
+
+    /// Is the value in a member of one of these names, or that member's own?
+    fn holds_within(&self, position: &Position) -> bool {
+        let mut names =
+            (0..position.depth().filter(|_| !self.within.is_empty()).unwrap_or_default()).map(|level| position.name(level));
+        names.any(|name| self.within.binary_search_by(|within| (**within).cmp(name)).is_ok())
+    }
+
+    /// Those that the position of a value matches.
+    fn matching<'p>(&'p self, position: &'p Position) -> impl Iterator<Item = &'p Pattern> {
+        let last = position.last_name().unwrap_or_default();
+        let from = self.named.partition_point(|(named, _)| **named < *last);
+        let named = self.named.get(from..).unwrap_or_default().iter().take_while(move |(named, _)| **named == *last);
+        let perhaps = named.map(|(_, pattern)| pattern).chain(&self.others);
+        perhaps.filter(|pattern| position.depth().is_some_and(|depth| matches(&pattern.steps, position, depth)))
     }
 }
 
@@ -154,12 +200,16 @@ impl Pattern {
         Ok(Self { steps, condition })
     }
 
-    fn without_condition(self) -> Result<Self, MemberError> {
-        if self.condition.is_some() { Err(MemberError::KeptIf) } else { Ok(self) }
+    /// NAME, of a pattern `**.NAME.**`.
+    fn within(&self) -> Option<Box<[u8]>> {
+        match (self.steps.as_slice(), &self.condition) {
+            ([Step::Any, Step::Name(pieces), Step::Any], None) if pieces.len() == 1 => Some(pieces.concat().into()),
+            _ => None,
+        }
     }
 
-    fn matches(&self, position: &Position) -> bool {
-        position.depth().is_some_and(|depth| matches(&self.steps, position, depth))
+    fn without_condition(self) -> Result<Self, MemberError> {
+        if self.condition.is_some() { Err(MemberError::KeptIf) } else { Ok(self) }
     }
 }
 

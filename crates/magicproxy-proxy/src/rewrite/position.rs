@@ -70,7 +70,7 @@ impl Position {
     /// Is a string that begins here the name of a member? Then that name begins.
     pub(super) fn begin_name(&mut self) -> bool {
         let begins = std::mem::take(&mut self.expects_name);
-        if begins && let Some(name) = self.last_name() {
+        if begins && let Some(name) = self.innermost() {
             self.names.truncate(name);
         }
         begins
@@ -78,7 +78,7 @@ impl Position {
 
     /// More of the name, as it is written.
     pub(super) fn extend_name(&mut self, more: &[u8]) {
-        let Some(name) = self.last_name().filter(|name| self.names.get(*name) != Some(&UNREADABLE)) else { return };
+        let Some(name) = self.innermost().filter(|name| self.names.get(*name) != Some(&UNREADABLE)) else { return };
         if self.names.len() - name + more.len() > MAX_NAME_BYTES || memchr::memchr2(b'\\', UNREADABLE, more).is_some() {
             self.names.truncate(name);
             self.names.push(UNREADABLE);
@@ -92,6 +92,11 @@ impl Position {
         (self.deeper == 0).then_some(self.objects.len())
     }
 
+    /// The name of the innermost object's member.
+    pub(super) fn last_name(&self) -> Option<&[u8]> {
+        self.names.get(self.innermost()?..)
+    }
+
     /// The name of the member in the object at this level.
     pub(super) fn name(&self, level: usize) -> &[u8] {
         let Some(from) = self.objects.get(level) else { return &[] };
@@ -100,7 +105,7 @@ impl Position {
     }
 
     /// Where the name of the innermost object's member begins.
-    fn last_name(&self) -> Option<usize> {
+    fn innermost(&self) -> Option<usize> {
         self.objects.last().copied().filter(|_| self.deeper == 0)
     }
 }

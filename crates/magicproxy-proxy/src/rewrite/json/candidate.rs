@@ -17,8 +17,8 @@ pub(super) const MAX_CANDIDATE_BYTES: usize = 8192;
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Progress {
     Opened,
-    /// It matches a link; its end is looked for from here on.
-    Inside(Matched, usize),
+    /// It matches a link, and its member may be followed; its end is looked for from here on.
+    Inside(Matched, Standing, usize),
 }
 
 pub(super) enum Judgement {
@@ -46,42 +46,41 @@ impl Judge<'_> {
     }
 
     fn judge_window(&self, window: &[u8], progress: Progress) -> Judgement {
-        let (matched, from) = match progress {
-            Progress::Inside(matched, from) => (matched, from),
+        let (matched, standing, from) = match progress {
+            Progress::Inside(matched, standing, from) => (matched, standing, from),
             Progress::Opened => match self.judge_beginning(window) {
-                Ok(matched) => (matched, 1 + matched.length),
+                Ok((matched, standing)) => (matched, standing, 1 + matched.length),
                 Err(judgement) => return judgement,
             },
         };
+        let rest = |end| window.get(1 + matched.length..end).unwrap_or_default();
         match find_end(window, from) {
-            Ok(end) if self.is_followed(window.get(1..end).unwrap_or_default(), matched) => Judgement::Leads(matched, end + 1),
+            Ok(end) if standing == Standing::Followed || self.leads(matched, rest(end)) => Judgement::Leads(matched, end + 1),
             Ok(_) | Err(Found::NoUrl) => Judgement::Stays,
-            Err(Found::Nothing(from)) => Judgement::Unfinished(Progress::Inside(matched, from)),
+            Err(Found::Nothing(from)) => Judgement::Unfinished(Progress::Inside(matched, standing, from)),
         }
     }
 
     /// Which link a candidate begins with, where its member may be followed.
-    fn judge_beginning(&self, window: &[u8]) -> Result<Matched, Judgement> {
+    fn judge_beginning(&self, window: &[u8]) -> Result<(Matched, Standing), Judgement> {
         if !window.starts_with(OPENER) {
             let unfinished = OPENER.starts_with(window);
             return Err(if unfinished { Judgement::Unfinished(Progress::Opened) } else { Judgement::Stays });
         }
         match self.links.prefix(window.get(1..).unwrap_or_default()) {
-            Prefix::Matched(matched) if self.links.members().standing(self.position) != Standing::Stays => Ok(matched),
-            Prefix::Matched(_) | Prefix::Mismatched => Err(Judgement::Stays),
+            Prefix::Matched(matched) => match self.links.members().standing(self.position) {
+                Standing::Stays => Err(Judgement::Stays),
+                standing => Ok((matched, standing)),
+            },
+            Prefix::Mismatched => Err(Judgement::Stays),
             Prefix::Incomplete => Err(Judgement::Unfinished(Progress::Opened)),
         }
     }
 
-    /// Is the member followed, now that all of its URL is known?
-    fn is_followed(&self, url: &[u8], matched: Matched) -> bool {
-        let members = self.links.members();
-        if members.standing(self.position) == Standing::Followed {
-            return true;
-        }
-        let rest = url.get(matched.length..).unwrap_or_default();
+    /// Does a URL lead where its member is followed, given what comes behind the link?
+    fn leads(&self, matched: Matched, rest: &[u8]) -> bool {
         let to_asked = self.asked.is_some_and(|asked| self.links.leads_to(matched, rest, asked.path()));
-        members.follow(self.position, &Leading { rest, to_asked })
+        self.links.members().follow(self.position, &Leading { rest, to_asked })
     }
 }
 

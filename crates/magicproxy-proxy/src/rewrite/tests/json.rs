@@ -17,13 +17,14 @@ const LINKS: [(&str, &str); 4] = [
 ];
 
 /// Lists of members, of which each finds something in [`values`] and leaves something.
-const MEMBERS: [&[&str]; 6] = [
+const MEMBERS: [&[&str]; 7] = [
     &["**"],
     &["a", "b.*", "**.cc"],
     &["**", "!a", "!**.b", "!**.c.**"],
     &["*", "*.*", "!*a*"],
     &["**.a.**.b", "a*", "*b", "*c*d*"],
     &["** /a", "a /b/", "!**.x"],
+    &["**.a.**", "**.b /a", "!**.c.**", "!**.bb.**", "!**.b*.**"],
 ];
 
 fn map(members: &[&str]) -> Arc<LinkMap> {
