@@ -237,7 +237,7 @@ impl ReverseDoor {
         let received = Received { incoming, version: head.version, lease, ahead, held, exchange };
         let mut filter = ResponseFilter::new(needle.clone(), dropped);
         filter.head(&mut head, method);
-        let plan = rewrite::apply(&mut head, coding, || home.map(|home| self.homes.links(&self.places, &home)));
+        let plan = rewrite::apply(&mut head, coding, || home.map(|home| self.homes.rewriting(&self.places, home)));
         let timeouts = &self.settings.timeouts;
         let end = timeouts.total.map(|total| std::time::Instant::now() + total);
         let body = UpstreamBody::new(received, IdleTimer::new(timeouts.response_idle, end));

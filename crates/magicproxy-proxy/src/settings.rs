@@ -14,6 +14,8 @@ use magicproxy_core::state::StateStore;
 use magicproxy_core::{Acceptance, EncodedSlash, PatternMode, Policy, Scopes, UnnamedTokens, UpstreamName};
 use rustls_pki_types::CertificateDer;
 
+use crate::rewrite::Members;
+
 pub use crate::header::{FieldVerdict, ListedBy, Meaning, ParsePassedHeaderError, PassedHeader, RequestFields, Treatment};
 pub use crate::keys::SharedKeys;
 pub use crate::placing::{HostName, MountPath, ParseMountError, PathMapping, PathTarget, Placing};
@@ -142,14 +144,19 @@ pub enum UpstreamProtocol {
     Negotiated,
 }
 
-/// What becomes of URLs in answers that lead to the upstream: `docs/spec/rewriting.md`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What becomes of URLs in responses that lead to the upstream: `docs/spec/rewriting.md`.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Links {
-    /// They are made to lead to the proxy.
-    #[default]
-    Rewrite,
+    /// They are made to lead to the proxy in header fields, and in these members of bodies.
+    Rewrite(Arc<Members>),
     /// They stay as they are.
     Keep,
+}
+
+impl Default for Links {
+    fn default() -> Self {
+        Self::Rewrite(Arc::default())
+    }
 }
 
 /// Forwarding headers that the proxy sets itself; the caller's own are always dropped.

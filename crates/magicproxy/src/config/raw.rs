@@ -217,8 +217,10 @@ section! {
         hosts: Vec<Given<String>>,
         /// Further prefixes inside the mount: each stands for a path of the API, or for another origin of it.
         paths: BTreeMap<String, Given<String>>,
-        /// Are URLs of the API in its answers made to lead to the proxy?
+        /// Are URLs of the API in its responses made to lead to the proxy, where clients follow them?
         rewrite_links: bool,
+        /// The members of JSON bodies that clients follow, instead of the preset's: `next`, `*_url`, `_links.*.href`, `!config.url`.
+        rewrite_members: Vec<Given<String>>,
         /// How long the head of an answer may take, where that is not `timeouts.response`.
         response_timeout: DurationText,
         /// What the API makes of `%2F` in a path.

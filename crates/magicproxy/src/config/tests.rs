@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use magicproxy_core::{EncodedSlash, PatternMode, UnnamedTokens};
+use magicproxy_proxy::rewrite::Members;
 use magicproxy_proxy::settings::{Forwarding, Links, RefusalShape, Timeouts, UpstreamProtocol};
 
 use super::setting::Origin;
@@ -19,7 +20,7 @@ fn environment(variables: &[(&str, &str)]) -> Environment {
 }
 
 /// Layers of a native file and nothing else.
-fn native(text: &str) -> Layers {
+pub(super) fn native(text: &str) -> Layers {
     let file = native::parse(Path::new("magicproxy.toml"), text.to_owned());
     let mut layers = Layers::only(file.raw);
     layers.sources.native = Some(file.source);
@@ -586,9 +587,39 @@ fn presets_stand_below_what_is_written() {
     let origins: Vec<String> = github.origins().map(ToString::to_string).collect();
     assert_eq!(origins, ["https://api.github.com", "https://uploads.example"]);
     assert_eq!(github.placing.paths.len(), 3);
-    assert_eq!((mine.encoded_slash, openai.links), (EncodedSlash::Refuse, Links::Keep));
+    assert_eq!((mine.encoded_slash, &openai.links), (EncodedSlash::Refuse, &Links::Keep));
     assert!(config.upstreams.iter().all(|upstream| upstream.unnamed == UnnamedTokens::Refuse) && !config.upstream_assumed);
     assert!(config.upstream_named(None).is_err() && config.upstream_named(Some("mine")).is_ok());
+}
+
+#[test]
+fn members_to_be_rewritten_come_from_the_operator_or_the_preset() {
+    let members = |text: &str| match &native(text).check().unwrap().upstreams[0].links {
+        Links::Rewrite(members) => Some(Members::clone(members)),
+        Links::Keep => None,
+    };
+    let parsed = |texts: &[&str]| Some(Members::parse(texts.iter().copied()).unwrap());
+    let unknown = |more: &str| format!("[upstreams.x]\napi_root = 'https://x.example'\n{more}");
+    assert_eq!(members("[upstreams.anthropic]"), parsed(&["results_url", "data.results_url"]));
+    assert_eq!(members("[upstreams.anthropic]\nrewrite_members = ['a.*', '!a.b']"), parsed(&["a.*", "!a.b"]));
+    assert_eq!(members("[upstreams.anthropic]\nrewrite_members = []"), parsed(&[]));
+    assert_eq!(members("[upstreams.anthropic]\nrewrite_links = false"), None);
+    for none in ["openai", "cloudflare", "github-git"] {
+        assert_eq!(members(&format!("[upstreams.{none}]")), parsed(&[]), "{none}");
+    }
+    for some in ["github", "gitlab", "digitalocean"] {
+        assert!(!members(&format!("[upstreams.{some}]")).unwrap().is_empty(), "{some}");
+    }
+    assert!(!members(&unknown("")).unwrap().is_empty() && members(&unknown("preset = 'none'")) == members(&unknown("")));
+    assert_eq!(members(&unknown("rewrite_members = []")), parsed(&[]));
+    check(
+        &unknown("rewrite_members = ['next', 'a..b', 'next https://x.example', '!a /x']"),
+        &[
+            "upstreams.x.rewrite_members `a..b`: expected names",
+            "`next https://x.example`: expected a path",
+            "`!a /x`: expected nothing",
+        ],
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use magicproxy_core::{EncodedSlash, PatternMode, Policy, UnnamedTokens, UpstreamName};
+use magicproxy_proxy::rewrite::Members;
 use magicproxy_proxy::settings::{
     ApiRoot, Forwarding, HostName, Links, MintSettings, MountPath, PathMapping, PathTarget, Placing, UpstreamProtocol,
     UpstreamSettings,
@@ -91,6 +92,7 @@ impl Checker<'_> {
         let drop_request_headers = self.header_names(&table.key("drop_request_headers"), names_in(&raw.drop_request_headers));
         let drop_response_headers = self.header_names(&table.key("drop_response_headers"), list(&raw.drop_response_headers));
         let extra_roots = self.extra_roots(table);
+        let links = self.links(table);
         let credential = self.credential_carrier(&table.key("credential"), &raw.credential);
         let token_carriers = self.token_carriers(&table.key("accept_token_in"), &raw.accept_token_in);
         let unnamed = if table.name.is_none() || alone { UnnamedTokens::Accept } else { UnnamedTokens::Refuse };
@@ -103,7 +105,7 @@ impl Checker<'_> {
             unnamed,
             acceptance: acceptance?,
             scopes,
-            links: if value(&raw.rewrite_links, true) { Links::Rewrite } else { Links::Keep },
+            links: links?,
             response_timeout,
             encoded_slash: encoded_slash(raw),
             patterns,
@@ -244,6 +246,21 @@ impl Checker<'_> {
                 self.faults.push(Fault::new(message, table.origin()).help("say how it is to be called: `upstream.name = \"…\"`"));
             }
         }
+    }
+
+    /// What is rewritten; each fault points at its member.
+    fn links(&mut self, table: &Table<'_>) -> Option<Links> {
+        let key = table.key("rewrite_members");
+        let given = list(&table.raw.rewrite_members);
+        let faults = self.faults.len();
+        for Given { value, origin } in given {
+            if let Err(error) = Members::parse([value.as_str()]) {
+                self.fault(format!("{key} `{value}`: {error}"), origin);
+            }
+        }
+        let members =
+            Members::parse(given.iter().map(|given| given.value.as_str())).ok().filter(|_| self.faults.len() == faults)?;
+        Some(if value(&table.raw.rewrite_links, true) { Links::Rewrite(Arc::new(members)) } else { Links::Keep })
     }
 
     fn ceiling(&mut self, table: &Table<'_>, patterns: PatternMode) -> Option<Policy> {
