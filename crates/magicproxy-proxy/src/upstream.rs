@@ -229,6 +229,10 @@ impl Exchange {
             Err(SendError::Unprocessed(request)) => {
                 lease.discard();
                 self.unprocessed += 1;
+                if self.unprocessed > 1 && self.need.kind == Kind::Any {
+                    // A server that takes few requests of each connection may refuse it on one after another that others use, too.
+                    self.need.kind = Kind::Fresh;
+                }
                 self.again(request, Ending::Unprocessed.allows(&attempt), Rejection::Unprocessed)
             }
             Err(SendError::Content(error)) => Err(error.of_request()),

@@ -42,7 +42,7 @@ pub(crate) enum ConnectFault {
     NotTls,
     #[error("the TLS handshake with the upstream failed")]
     TlsProtocol,
-    #[error("the upstream broke the TLS handshake off{}", alert_name(.0))]
+    #[error("the upstream broke the TLS handshake off{}", told_by_alert(.0))]
     TlsAlert(AlertDescription),
     #[error("the upstream chose a protocol that it was not offered (ALPN)")]
     Alpn,
@@ -150,6 +150,17 @@ impl ConnectFault {
             _ => Self::Certificate,
         }
     }
+}
+
+/// The alert's name, with what to do about it where that is known; nothing for one without a name.
+fn told_by_alert(alert: &AlertDescription) -> String {
+    let remedy = match alert {
+        AlertDescription::NoApplicationProtocol => {
+            ": it speaks none of the protocols that it was offered (`protocol = \"auto\"` offers HTTP/2 as well as HTTP/1.1)"
+        }
+        _ => "",
+    };
+    alert_name(alert) + remedy
 }
 
 /// The alert's name as the TLS standards write it (`unknown_ca`); nothing for one without a name.

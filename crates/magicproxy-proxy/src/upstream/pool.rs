@@ -97,6 +97,8 @@ impl Payload {
 pub(super) enum Kind {
     /// Any.
     Any,
+    /// A new one: those that others use too have refused it more than once.
+    Fresh,
     /// A new one by HTTP/1.1: an upgraded connection is never given back, so it is never taken from the pool either.
     Upgrade,
 }
@@ -253,9 +255,10 @@ impl Pool {
         unfit: &mut Vec<Connection>,
     ) -> Result<Opening, Skip> {
         let Request { need, payer, waiting } = *request;
-        let shareable = need.kind == Kind::Any && self.bounds.places > 1;
-        // Those that are being made will carry as many more, but no more than one of these each.
-        if shareable && need.payload != Payload::Large && waiting <= state.connecting * state.expected.saturating_sub(1) {
+        let shareable = need.kind != Kind::Upgrade && self.bounds.places > 1;
+        // Those that are being made will carry as many more, but no more than one large upload each.
+        let waits_for_others = shareable && need.kind == Kind::Any && need.payload != Payload::Large;
+        if waits_for_others && waiting <= state.connecting * state.expected.saturating_sub(1) {
             return Err(Skip::All);
         }
         let takes_any = need.kind == Kind::Any && (!shareable || need.payload == Payload::None);

@@ -91,7 +91,10 @@ fn http_2_needs_tls() {
     ] {
         check(text, &["upstream.protocol `h2`: needs TLS", "[magicproxy.toml:1:", "expected `auto` or `http/1.1`"]);
     }
-    check("upstream.protocol = 'h3'", &["upstream.protocol: `h3` is not known here: expected `http/1.1` or `h2`"]);
+    check(
+        "upstream.protocol = 'h3'",
+        &["upstream.protocol: `h3` is not known here: expected one of `auto`, `h1`, `http/1.1`, `h2`"],
+    );
     check("upstream.protocol = 'http/1'", &["did you mean `http/1.1`?"]);
     check("limits.upstream_streams_per_connection = 0", &["expected 1 to 1024"]);
     check("limits.upstream_connections_per_origin = 0", &["expected at least 1"]);

@@ -56,7 +56,12 @@ fn each_cause_has_its_word() {
         (handshake(TlsError::InvalidMessage(InvalidMessage::InvalidKeyUpdate)), 502, "tls_protocol_error", "handshake"),
         (handshake(TlsError::PeerMisbehaved(PeerMisbehaved::TooMuchEarlyDataReceived)), 502, "tls_protocol_error", "handshake"),
         (handshake(TlsError::NoApplicationProtocol), 502, "tls_protocol_error", "ALPN"),
-        (alert(AlertDescription::NoApplicationProtocol), 502, "tls_alert_received", "(alert `no_application_protocol`)"),
+        (
+            alert(AlertDescription::NoApplicationProtocol),
+            502,
+            "tls_alert_received",
+            "(alert `no_application_protocol`): it speaks none of the protocols that it was offered (`protocol",
+        ),
         (alert(AlertDescription::HandshakeFailure), 502, "tls_alert_received", "(alert `handshake_failure`)"),
         (alert(AlertDescription::UnknownCA), 502, "tls_alert_received", "(alert `unknown_ca`)"),
         (alert(AlertDescription::UnknownPSKIdentity), 502, "tls_alert_received", "(alert `unknown_psk_identity`)"),
