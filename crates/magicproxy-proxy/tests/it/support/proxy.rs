@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use magicproxy_core::{Acceptance, EncodedSlash, PatternMode, Policy, ScopeName, Scopes, UnnamedTokens, UpstreamName};
+use magicproxy_core::{
+    Acceptance, EncodedSlash, PathReading, PatternMode, Policy, ScopeName, Scopes, UnnamedTokens, UpstreamName,
+};
 use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::rewrite::Members;
 use magicproxy_proxy::serve::Server;
@@ -96,6 +98,7 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
             api_root: ApiRoot::parse(&format!("http://{address}{base_path}")).unwrap(),
             protocol: UpstreamProtocol::default(),
             encoded_slash: EncodedSlash::Refuse,
+            path_reading: PathReading::Strict,
             response_timeout: None,
             patterns: PatternMode::Whole,
             ceiling: None,
