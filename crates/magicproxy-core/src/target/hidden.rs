@@ -45,12 +45,12 @@ fn as_normalized(bytes: &[u8]) -> String {
     text
 }
 
-/// No part between slashes and backslashes may be `.` or `..`, nor may there be slashes and nothing else.
+/// No part between slashes and backslashes may be `.` or `..`, nor may there be slashes and empty parameters and nothing else.
 fn check_parts(text: &str) -> Result<(), ParseTargetError> {
-    let mut parts = text.split(['/', '\\']);
-    if text.contains(['/', '\\']) && parts.clone().all(str::is_empty) {
+    if text.bytes().all(|byte| matches!(byte, b'/' | b'\\' | b';')) {
         return Err(ParseTargetError::EmptySegment);
     }
+    let mut parts = text.split(['/', '\\']);
     if parts.any(is_dot_segment) { Err(ParseTargetError::DotSegment) } else { Ok(()) }
 }
 
@@ -60,10 +60,7 @@ fn is_dot_segment(part: &str) -> bool {
     let until_end = part.split([';', '?', '#', '\0', '\r', '\n']).next().unwrap_or_default();
     let unseen = |character: &char| character.is_control() || character.is_whitespace() || is_ignorable(*character);
     let mut seen = until_end.chars().filter(|character| !unseen(character));
-    match (seen.next(), seen.next(), seen.next()) {
-        (Some('.'), None, None) | (Some('.'), Some('.'), None) => true,
-        _ => false,
-    }
+    seen.next() == Some('.') && seen.next().is_none_or(|second| second == '.' && seen.next().is_none())
 }
 
 /// One layer less, `%uXXXX` included; `None` where there is none.

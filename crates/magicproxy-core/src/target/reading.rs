@@ -1,4 +1,4 @@
-//! How the server of an upstream reads paths: `request-target.md` sections 4 and 5.
+//! How the server of an upstream reads paths: `request-target.md` section 4.
 
 /// What an upstream makes of `%2F` inside a path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -30,6 +30,7 @@ mod listed_headers;
 mod listeners;
 mod multiplexing;
 mod path;
+mod path_readings;
 mod pool;
 mod property;
 mod queue;
