@@ -18,6 +18,7 @@ use rustls_pki_types::CertificateDer;
 
 use crate::rewrite::Members;
 
+pub use crate::cross_origin::{PageOrigin, PageOrigins, ParsePageOriginError};
 pub use crate::header::{FieldVerdict, ListedBy, Meaning, ParsePassedHeaderError, PassedHeader, RequestFields, Treatment};
 pub use crate::keys::SharedKeys;
 pub use crate::placing::{HostName, MountPath, ParseMountError, PathMapping, PathTarget, Placing};
@@ -113,6 +114,8 @@ pub struct UpstreamSettings {
     pub token_carriers: Vec<TokenCarrier>,
     /// The shape of what the proxy refuses.
     pub refusals: RefusalShape,
+    /// The origins whose pages may call it through the proxy.
+    pub allow_origins: PageOrigins,
 }
 
 impl UpstreamSettings {

@@ -18,6 +18,7 @@ mod broken_off;
 mod carriers;
 mod content;
 mod control;
+mod cross_origin;
 mod framing;
 mod given_up;
 mod headers;

@@ -258,6 +258,8 @@ section! {
         accept_token_in: Vec<Given<CarrierText>>,
         /// The shape of what the proxy refuses, so that clients of this API show it.
         refusals: RefusalChoice,
+        /// Origins of pages that may call the API through the proxy, such as `https://app.example.com`; only where minting is closed.
+        allow_origins: Vec<Given<String>>,
     }
 }
 

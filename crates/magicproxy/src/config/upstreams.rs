@@ -122,6 +122,7 @@ impl Checker<'_> {
             credential,
             token_carriers,
             refusals: value(&raw.refusals, RefusalChoice::Problem).into(),
+            allow_origins: self.page_origins(table, minting),
         }))
     }
 

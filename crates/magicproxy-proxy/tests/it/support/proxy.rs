@@ -11,8 +11,8 @@ use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::rewrite::Members;
 use magicproxy_proxy::serve::Server;
 use magicproxy_proxy::settings::{
-    ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, PassedHeader, Placing, RefusalShape, Settings,
-    StrangerState, Timeouts, TrustedProxies, UpstreamProtocol, UpstreamSettings,
+    ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, PageOrigins, PassedHeader, Placing, RefusalShape,
+    Settings, StrangerState, Timeouts, TrustedProxies, UpstreamProtocol, UpstreamSettings,
 };
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -118,6 +118,7 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
             credential: CredentialCarrier::default(),
             token_carriers: Vec::new(),
             refusals: RefusalShape::default(),
+            allow_origins: PageOrigins::default(),
         })],
         public_access: None,
         minting: MintSettings::default(),
