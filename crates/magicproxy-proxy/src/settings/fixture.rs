@@ -7,8 +7,8 @@ use magicproxy_core::{
 };
 
 use super::{
-    ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, Placing, RefusalShape, Settings, SharedKeys,
-    StrangerState, Timeouts, TrustedProxies, UpstreamProtocol, UpstreamSettings,
+    ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, PageOrigins, Placing, RefusalShape, Settings,
+    SharedKeys, StrangerState, Timeouts, TrustedProxies, UpstreamProtocol, UpstreamSettings,
 };
 
 /// Ordinary settings for these upstreams.
