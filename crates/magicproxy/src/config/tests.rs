@@ -639,6 +639,7 @@ fn pages_are_named_and_no_open_mint_is_theirs() {
     }
     assert!(native(&format!("{closed}upstream.allow_origins = []")).check().is_ok());
     assert!(native("upstream.allow_origins = []").check().is_ok());
+}
 
 #[test]
 fn members_to_be_rewritten_come_from_the_operator_or_the_preset() {
