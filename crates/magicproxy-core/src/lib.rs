@@ -42,7 +42,7 @@ pub use policy::{DecisionSteps, NoRuleCache, Policy, PolicyError, RuleCache, Rul
 pub use rule::{ParseRuleError, RawRule, Rule, RuleFault};
 pub use scope::{Scope, ScopeName, Scopes};
 pub use seal::OpenError;
-pub use target::{AmbiguousParameter, EncodedSlash, ParseTargetError, RequestTarget};
+pub use target::{AmbiguousParameter, EncodedSlash, ParseTargetError, PathReading, PathSettings, RequestTarget};
 pub use token::{
     Acceptance, Access, AuthenticToken, Caveat, Chain, ChainId, Denial, Grant, KnownNames, Label, MintError, MintLimits,
     MintOrder, MintRequest, Minted, NarrowError, Network, NotCompiled, OrderFault, ParseCaveatError, Provenance, ReissueError,

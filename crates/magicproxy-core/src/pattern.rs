@@ -295,7 +295,7 @@ fn check_triplet(after: &[u8], follows: Follows) -> Result<(), PatternError> {
     let digits = after.get(..2).unwrap_or(after);
     let cut_short = digits.len() < 2 && matches!(follows, Follows::Nothing);
     if cut_short || !digits.iter().all(|digit| digit.is_ascii_digit() || (b'A'..=b'F').contains(digit)) {
-        return Err(literal_error("%", "write percent-encoding as `%` and two upper-case hex digits"));
+        return Err(literal_error("%", "write percent-encoding as `%` and two upper-case hex digits, and a `%` itself as `%25`"));
     }
     let decoded = std::str::from_utf8(digits)
         .ok()
@@ -305,21 +305,19 @@ fn check_triplet(after: &[u8], follows: Follows) -> Result<(), PatternError> {
         Some(byte) if is_unreserved(byte) => {
             Err(literal_error(&format!("%{byte:02X}"), "the character arrives decoded; write it as it is"))
         }
-        Some(byte @ (0..=0x1f | 0x7f | b'%' | b'\\' | b';')) => {
-            Err(literal_error(&format!("%{byte:02X}"), "such a path is refused"))
-        }
+        Some(byte @ (0..=0x1f | 0x7f | b'\\')) => Err(literal_error(&format!("%{byte:02X}"), "such a path is refused")),
         _ => Ok(()),
     }
 }
 
 fn is_path_byte(byte: u8) -> bool {
-    is_unreserved(byte) || b"!$&'()*+,=:@/%".contains(&byte)
+    is_unreserved(byte) || b"!$&'()*+,;=:@/%".contains(&byte)
 }
 
 fn bad_byte(byte: u8) -> PatternError {
     let help = match byte {
         b'?' | b'#' => "rules see the path only, without query or fragment",
-        b';' | b'\\' => "such a path is refused",
+        b'\\' => "such a path is refused",
         0x80.. => "write non-ASCII characters percent-encoded, as in `caf%C3%A9`",
         _ => "write it percent-encoded, for instance `%20` for a blank",
     };

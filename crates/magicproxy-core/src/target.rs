@@ -2,12 +2,16 @@
 //!
 //! Never repair a spelling here: what two servers could read in two ways is refused. Specification: `request-target.md`.
 
+mod hidden;
 mod ignorable;
+mod lookalike;
 mod path;
 pub(crate) use ignorable::without_ignorables;
 pub(crate) use path::is_unreserved;
 mod query;
 pub use query::AmbiguousParameter;
+mod reading;
+pub use reading::{EncodedSlash, PathReading, PathSettings};
 #[cfg(test)]
 mod tests;
 
@@ -17,18 +21,6 @@ use std::fmt;
 pub const MAX_TARGET_BYTES: usize = 8 * 1024;
 /// The longest path, in bytes.
 pub const MAX_PATH_BYTES: usize = 4 * 1024;
-
-/// What an upstream makes of `%2F` inside a path.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EncodedSlash {
-    /// Such a target is refused.
-    #[default]
-    Refuse,
-    /// The request must be allowed with `%2F` read as an ordinary character and as `/`.
-    Both,
-    /// An ordinary character.
-    Opaque,
-}
 
 /// A request target in canonical form.
 ///
@@ -42,11 +34,16 @@ pub struct RequestTarget {
 }
 
 impl RequestTarget {
-    /// Reads a target in origin form, as it stood in the request line or in HTTP/2's `:path`.
+    /// Reads a target in origin form, as it stood in the request line or in HTTP/2's `:path`, for an upstream that reads paths
+    /// as these settings say.
     ///
     /// # Errors
     /// [`ParseTargetError`]: the target has no single meaning, or is too long.
-    pub fn parse(text: &[u8], encoded_slash: EncodedSlash) -> Result<Self, ParseTargetError> {
+    pub fn parse(text: &[u8], settings: impl Into<PathSettings>) -> Result<Self, ParseTargetError> {
+        Self::parse_for(text, settings.into())
+    }
+
+    fn parse_for(text: &[u8], settings: PathSettings) -> Result<Self, ParseTargetError> {
         if text.len() > MAX_TARGET_BYTES {
             return Err(ParseTargetError::TooLong);
         }
@@ -57,8 +54,8 @@ impl RequestTarget {
         if path.len() > MAX_PATH_BYTES {
             return Err(ParseTargetError::TooLong);
         }
-        let path = path::canonicalise(path, encoded_slash)?;
-        let further_readings = path::further_readings(&path, encoded_slash)?;
+        let path = path::canonicalise(path, settings)?;
+        let further_readings = path::further_readings(&path, settings)?;
         let query = query.map(query::check).transpose()?.map(str::to_owned);
         Ok(Self { path, query, further_readings })
     }
@@ -128,13 +125,19 @@ pub enum ParseTargetError {
     /// A raw byte that RFC 3986 does not allow there.
     #[error("the request target holds a raw character that must be percent-encoded")]
     Character,
-    /// A `%` without two hex digits, or a `%25`.
-    #[error("the path holds a `%` that is not followed by two hex digits, or an encoded `%`")]
+    /// A `%` without two hex digits.
+    #[error("the request target holds a `%` that is not followed by two hex digits (a `%` itself is written `%25`)")]
     Encoding,
+    /// `%25` where the upstream's setting is [`PathReading::Strict`].
+    #[error("the path holds an encoded `%`, which this upstream is not configured to take (`path_reading`)")]
+    EncodedPercent,
+    /// Percent-encoded again and again, beyond what is looked through.
+    #[error("the path is percent-encoded too many times over")]
+    Layers,
     /// `%00`, `%0A` and their kin.
     #[error("the request target holds an encoded control character")]
     Control,
-    /// `.` or `..` in any spelling.
+    /// `.` or `..` in any spelling, further layers of encoding and look-alikes included.
     #[error("the path holds a dot segment")]
     DotSegment,
     /// `//`.
@@ -143,8 +146,8 @@ pub enum ParseTargetError {
     /// `\` or `%5C`.
     #[error("the path holds a backslash")]
     Backslash,
-    /// `;` or `%3B`.
-    #[error("the path holds a `;` parameter")]
+    /// `;` or `%3B` where the upstream's setting is [`PathReading::Strict`].
+    #[error("the path holds a `;`, which this upstream is not configured to take (`path_reading`)")]
     Parameter,
     /// `%2F` where the upstream's setting is [`EncodedSlash::Refuse`].
     #[error("the path holds an encoded slash, which this upstream is not configured to take (`encoded_slash`)")]
@@ -152,8 +155,10 @@ pub enum ParseTargetError {
     /// The decoded path is not UTF-8.
     #[error("the percent-encoded path is not valid UTF-8 text")]
     Utf8,
-    /// A character that normalises to a dot or a slash.
-    #[error("the path holds a look-alike of a dot or a slash")]
+    /// A character that normalises to a dot, a slash, a backslash or a `%`, where the upstream may normalise.
+    #[error(
+        "the path holds a look-alike of a dot, a slash or a `%`, which this upstream is not configured to take (`path_reading`)"
+    )]
     Lookalike,
     /// A segment begins or ends with a blank.
     #[error("a path segment begins or ends with a blank")]
@@ -171,7 +176,7 @@ impl ParseTargetError {
             Self::Form => "target_form",
             Self::TooLong => "target_too_long",
             Self::Character => "target_character",
-            Self::Encoding => "target_encoding",
+            Self::Encoding | Self::EncodedPercent | Self::Layers => "target_encoding",
             Self::Control => "target_control",
             Self::DotSegment => "target_dot_segment",
             Self::EmptySegment => "target_empty_segment",

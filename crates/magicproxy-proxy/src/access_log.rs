@@ -116,6 +116,11 @@ impl AccessRecord {
         self.decision = "control";
     }
 
+    /// A page asks whether it may send a request.
+    pub(crate) fn preflight(&mut self) {
+        self.decision = "preflight";
+    }
+
     /// The proxy writes the response: this is why.
     pub(crate) fn rejected(&mut self, rejection: &Rejection) {
         self.decision = rejection.code();

@@ -121,7 +121,7 @@ impl Gate {
 
     /// Reads a target, once: what is decided on is what will be sent.
     pub(crate) fn read_target(&self, text: &str) -> Result<RequestTarget, Rejection> {
-        let mut target = RequestTarget::parse(text.as_bytes(), self.upstream.encoded_slash)?;
+        let mut target = RequestTarget::parse(text.as_bytes(), self.upstream.path_settings())?;
         target.drop_query_parameters(&self.upstream.drop_query_parameters);
         Ok(target)
     }

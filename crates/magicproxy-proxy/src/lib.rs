@@ -9,6 +9,7 @@ mod body;
 mod carriers;
 pub mod clock;
 mod control;
+mod cross_origin;
 mod downstream;
 pub mod gate;
 mod header;

@@ -16,6 +16,7 @@ use crate::access_log::{AccessRecord, UpstreamNames};
 use crate::admission::{Budget, Holding, Payer, Resource};
 use crate::body::{IdleTimer, Pipeline, Received, RequestBody, ResponseBody, UpstreamBody};
 use crate::control::{Asking, Control};
+use crate::cross_origin::page_of;
 use crate::downstream::{Connection, Untaken, noted_own_words};
 use crate::gate::{Client, Gate, InboundRequest, OutboundRequest, read_head};
 use crate::header::{Coding, ResponseFilter, has_no_content, is_offered, is_searchable};
@@ -42,6 +43,8 @@ pub(crate) struct ReverseDoor {
     control: Control,
     homes: Homes,
     budget: Arc<Budget>,
+    /// May pages of other origins call some upstream?
+    serves_pages: bool,
 }
 
 /// One upstream with what it takes to serve it.
@@ -88,7 +91,8 @@ impl ReverseDoor {
         let places = Places::new(&settings.upstreams);
         let control = Control::new(Arc::clone(&settings), shared.clone());
         let homes = Homes::new(&settings);
-        Ok(Self { settings, places, upstreams, control, homes, budget })
+        let serves_pages = settings.upstreams.iter().any(|upstream| !upstream.allow_origins.is_empty());
+        Ok(Self { settings, places, upstreams, control, homes, budget, serves_pages })
     }
 
     /// What all clients share.
@@ -102,6 +106,7 @@ impl ReverseDoor {
         connection.expect_body(!request.body().is_end_stream());
         let mut form = RefusalForm::accepted(request.headers());
         let mut record = AccessRecord::new(RequestId::next(), request.method());
+        let page = if self.serves_pages { page_of(request.headers()) } else { None };
         let mut response = match self.handle(request, connection, &mut record, &mut form).await {
             Ok(response) => response,
             Err(rejection) => {
@@ -113,6 +118,9 @@ impl ReverseDoor {
                 response
             }
         };
+        if let Some(served) = form.pages_of.and_then(|upstream| self.upstreams.get(upstream)) {
+            served.settings.allow_origins.mark(response.headers_mut(), page.as_ref());
+        }
         if response.body().is_own_words() {
             response = self.bound_own_words(response, connection, form, &mut record);
         }
@@ -145,13 +153,23 @@ impl ReverseDoor {
         let served = self.upstreams.get(place.upstream).ok_or(Rejection::Internal)?;
         record.upstream(&served.names, place.origin);
         form.shape = served.settings.refusals;
+        form.pages_of = (!served.settings.allow_origins.is_empty()).then_some(place.upstream);
         let target = served.gate.read_target(&place.target)?;
         record.path(target.path());
         if let Some(below) = below_control(target.path()) {
+            // No page reads what the control plane says.
+            form.pages_of = None;
             record.control();
             let exchange = &self.anonymous_exchange(client, &head)?;
             let asking = Asking { head: &head, client, exchange, upstreams: &self.upstreams };
             return Box::pin(self.control.answer(Some(served), below, asking, incoming)).await;
+        }
+        if incoming.is_end_stream()
+            && let Some(response) = served.settings.allow_origins.preflight(&head)
+        {
+            record.preflight();
+            form.pages_of = None;
+            return Ok(response);
         }
         let home = self.homes.home(&served.settings, &place, &head, connection.listener().scheme());
         let origin = place.origin;

@@ -11,11 +11,14 @@ use std::time::Duration;
 use http::HeaderName;
 use magicproxy_core::plugin::PluginHost;
 use magicproxy_core::state::StateStore;
-use magicproxy_core::{Acceptance, EncodedSlash, PatternMode, Policy, Scopes, UnnamedTokens, UpstreamName};
+use magicproxy_core::{
+    Acceptance, EncodedSlash, PathReading, PathSettings, PatternMode, Policy, Scopes, UnnamedTokens, UpstreamName,
+};
 use rustls_pki_types::CertificateDer;
 
 use crate::rewrite::Members;
 
+pub use crate::cross_origin::{PageOrigin, PageOrigins, ParsePageOriginError};
 pub use crate::header::{FieldVerdict, ListedBy, Meaning, ParsePassedHeaderError, PassedHeader, RequestFields, Treatment};
 pub use crate::keys::SharedKeys;
 pub use crate::placing::{HostName, MountPath, ParseMountError, PathMapping, PathTarget, Placing};
@@ -83,6 +86,8 @@ pub struct UpstreamSettings {
     pub response_timeout: Option<Duration>,
     /// What it makes of `%2F`.
     pub encoded_slash: EncodedSlash,
+    /// What it makes of `%25`, of `;` and of look-alikes.
+    pub path_reading: PathReading,
     /// How patterns are matched.
     pub patterns: PatternMode,
     /// Rules that no token can exceed.
@@ -109,6 +114,8 @@ pub struct UpstreamSettings {
     pub token_carriers: Vec<TokenCarrier>,
     /// The shape of what the proxy refuses.
     pub refusals: RefusalShape,
+    /// The origins whose pages may call it through the proxy.
+    pub allow_origins: PageOrigins,
 }
 
 impl UpstreamSettings {
@@ -122,6 +129,12 @@ impl UpstreamSettings {
     #[must_use]
     pub fn stored_name(&self) -> &UpstreamName {
         self.alias.as_ref().unwrap_or(&self.name)
+    }
+
+    /// How it reads paths.
+    #[must_use]
+    pub fn path_settings(&self) -> PathSettings {
+        PathSettings { encoded_slash: self.encoded_slash, reading: self.path_reading }
     }
 
     /// Its origins: the API root, and those of further paths. A [`Place`](crate::placing::Place) names them by number.

@@ -17,6 +17,7 @@ mod limits;
 pub(crate) mod lint;
 pub(crate) mod listeners;
 mod native;
+mod pages;
 pub(crate) mod plugins;
 mod preset;
 mod python;

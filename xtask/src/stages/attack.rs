@@ -11,14 +11,33 @@ use crate::run::Report;
 use crate::tally::{Tally, of_script};
 use crate::workspace::Workspace;
 
-/// One run of the runner, over every case.
+/// One run of the runner.
 struct Round {
     name: &'static str,
     /// The path of the API root.
     prefix: &'static str,
+    /// How the upstream is said to read paths; then the runner tries the cases that are about paths, and all of them where it is
+    /// the default.
+    path_reading: &'static str,
 }
 
-const ROUNDS: [Round; 2] = [Round { name: "root", prefix: "" }, Round { name: "prefix", prefix: "/api/v3" }];
+impl Round {
+    /// Are all cases tried?
+    fn is_whole(&self) -> bool {
+        self.path_reading == "strict"
+    }
+}
+
+const ROUNDS: [Round; 5] = [
+    Round { name: "root", prefix: "", path_reading: "strict" },
+    Round { name: "prefix", prefix: "/api/v3", path_reading: "strict" },
+    Round { name: "decode-once", prefix: "", path_reading: "decode-once" },
+    Round { name: "servlet", prefix: "", path_reading: "servlet" },
+    Round { name: "normalize", prefix: "", path_reading: "normalize" },
+];
+
+/// What is about paths, and what must work.
+const PATH_GROUPS: &str = "control,path,policy,reqline";
 
 pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     let Some(runner) = runner(workspace) else {
@@ -92,7 +111,9 @@ fn attack(workspace: &Workspace, runner: &Path, keys: &Path, round: &Round) -> R
     );
     let mut command = workspace.command("python3");
     // What it says is how we know that it does not hang.
-    command.env("PYTHONUNBUFFERED", "1").arg(runner).args(["--start-cmd", &serve, "--timers", "30", "--quiet", "--verbose"]);
+    command.env("PYTHONUNBUFFERED", "1").arg(runner).args(["--start-cmd", &serve, "--quiet", "--verbose"]);
+    command.env("MAGICPROXY_UPSTREAM_PATH_READING", round.path_reading);
+    command.args(if round.is_whole() { ["--timers", "30"].as_slice() } else { &["--timers", "0", "--groups", PATH_GROUPS] });
     command.arg("--keys").arg(keys).arg("--out").arg(&out);
     if !round.prefix.is_empty() {
         command.args(["--api-prefix", round.prefix]);

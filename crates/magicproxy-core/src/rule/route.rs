@@ -1,7 +1,7 @@
 //! Route templates: `/repos/acme/{repo}/issues/{number}`. `rules.md` section 3.
 
 use super::shorten;
-use crate::target::{EncodedSlash, ParseTargetError, RequestTarget, without_ignorables};
+use crate::target::{ParseTargetError, PathSettings, RequestTarget, without_ignorables};
 
 /// Why a text is no route template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,7 +61,7 @@ fn literal(segment: &str) -> Result<String, ParseRouteError> {
             _ => encoded.push(char::from(byte)),
         }
     }
-    let target = RequestTarget::parse(encoded.as_bytes(), EncodedSlash::Opaque)
+    let target = RequestTarget::parse(encoded.as_bytes(), PathSettings::LENIENT)
         .and_then(|target| if target.query().is_some() { Err(ParseTargetError::Character) } else { Ok(target) })
         .map_err(|reason| ParseRouteError::Segment { segment: shorten(segment), reason })?;
     if segment.is_empty() {

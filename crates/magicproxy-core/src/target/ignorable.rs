@@ -45,7 +45,7 @@ fn byte(text: &str, at: usize) -> Option<u8> {
 
 /// Has the character Unicode's property `Default_Ignorable_Code_Point`? HFS+ ignores some of these in the names of files
 /// (CVE-2014-9390), and whoever compares texts by NFKC_Casefold ignores all of them.
-fn is_ignorable(character: char) -> bool {
+pub(super) fn is_ignorable(character: char) -> bool {
     matches!(
         character,
         '\u{ad}'

@@ -1,58 +1,97 @@
 //! The path of a target: `request-target.md` sections 2 and 4.
 
 use super::ignorable::without_ignorables;
-use super::{EncodedSlash, ParseTargetError};
+use super::{EncodedSlash, MAX_PATH_BYTES, ParseTargetError, PathReading, PathSettings, hidden, lookalike};
 
 /// Brings a raw path to canonical form, or refuses it.
-pub(super) fn canonicalise(raw: &[u8], encoded_slash: EncodedSlash) -> Result<String, ParseTargetError> {
+pub(super) fn canonicalise(raw: &[u8], settings: PathSettings) -> Result<String, ParseTargetError> {
     let mut canonical = String::with_capacity(raw.len());
     let mut rest = raw;
+    // Most paths are plain from beginning to end.
+    let mut is_plain_path = true;
     loop {
         let plain = rest.iter().position(|byte| !is_plain(*byte)).unwrap_or(rest.len());
         let (plain, behind) = rest.split_at(plain);
         canonical.push_str(std::str::from_utf8(plain).map_err(|_| ParseTargetError::Character)?);
+        is_plain_path &= behind.is_empty();
         match behind {
             [] => break,
             [b'%', triplet @ ..] => {
                 let (high, low) = (triplet.first().copied(), triplet.get(1).copied());
-                push_triplet(&mut canonical, decode(high, low)?, encoded_slash)?;
+                push_triplet(&mut canonical, decode(high, low)?, settings)?;
                 rest = triplet.get(2..).unwrap_or_default();
             }
-            [b'\\', ..] => return Err(ParseTargetError::Backslash),
-            [b';', ..] => return Err(ParseTargetError::Parameter),
-            [_, ..] => return Err(ParseTargetError::Character),
+            [byte, behind @ ..] => {
+                push_raw(&mut canonical, *byte, settings.reading)?;
+                rest = behind;
+            }
         }
     }
-    if raw.contains(&b'%') {
-        check_text(&canonical)?;
+    if canonical.len() > MAX_PATH_BYTES {
+        return Err(ParseTargetError::TooLong);
+    }
+    if !is_plain_path {
+        check_text(&canonical, settings.reading)?;
     }
     check_segments(&canonical)?;
+    if !is_plain_path && !settings.reading.is_unknown() {
+        hidden::check(&canonical)?;
+    }
     Ok(canonical)
 }
 
 /// The readings besides the canonical one, section 4.
-pub(super) fn further_readings(path: &str, encoded_slash: EncodedSlash) -> Result<Vec<String>, ParseTargetError> {
+pub(super) fn further_readings(path: &str, settings: PathSettings) -> Result<Vec<String>, ParseTargetError> {
     let mut readings = Vec::new();
-    if !path.contains('%') {
-        return Ok(readings);
+    if path.contains('%') {
+        if settings.encoded_slash == EncodedSlash::Both && path.contains("%2F") {
+            let split = path.replace("%2F", "/");
+            check_segments(&split)?;
+            readings.extend(cut(&split, settings.reading)?);
+            readings.push(split);
+        }
+        readings.extend(cut(path, settings.reading)?);
     }
-    if encoded_slash == EncodedSlash::Both && path.contains("%2F") {
-        let split = path.replace("%2F", "/");
-        check_segments(&split)?;
-        readings.extend(cut(&split)?);
-        readings.push(split);
+    if settings.reading == PathReading::Servlet {
+        add_without_parameters(path, &mut readings)?;
     }
-    readings.extend(cut(path)?);
-    // Each of them as a server reads it that ignores what cannot be seen.
-    let seen: Vec<String> =
-        std::iter::once(path).chain(readings.iter().map(String::as_str)).filter_map(without_ignorables).collect();
-    readings.extend(seen);
+    if path.contains('%') {
+        // Each of them as a server reads it that ignores what cannot be seen.
+        let seen: Vec<String> =
+            std::iter::once(path).chain(readings.iter().map(String::as_str)).filter_map(without_ignorables).collect();
+        readings.extend(seen);
+    }
     Ok(readings)
 }
 
-/// Where a server that decodes before it splits ends the path: at `?`, or at `#`, or at the first of either; and one that
-/// normalises (NFKC) also at the look-alikes of `?`, `#` and `;`. The first of each list gives every such end.
-const ENDS: [&[&str]; 5] = [
+/// Each reading as a server reads it that cuts off path parameters: before it decodes, when only `;` begins one, or afterwards,
+/// when `%3B` does so, too.
+fn add_without_parameters(path: &str, readings: &mut Vec<String>) -> Result<(), ParseTargetError> {
+    let mut cut = Vec::new();
+    for reading in std::iter::once(path).chain(readings.iter().map(String::as_str)) {
+        for starts in [[";"].as_slice(), [";", "%3B"].as_slice()] {
+            cut.extend(without_parameters(reading, starts).filter(|reading| !cut.contains(reading)));
+        }
+    }
+    cut.iter().try_for_each(|reading| check_segments(reading))?;
+    readings.extend(cut);
+    Ok(())
+}
+
+/// The path with each segment cut where the first of these stands; `None` where none does.
+fn without_parameters(path: &str, starts: &[&str]) -> Option<String> {
+    let cut = |segment: &str| starts.iter().filter_map(|start| segment.find(start)).min();
+    let segments: Vec<&str> =
+        path.split('/').map(|segment| cut(segment).and_then(|end| segment.get(..end)).unwrap_or(segment)).collect();
+    let path_without = segments.join("/");
+    (path_without.len() < path.len()).then_some(path_without)
+}
+
+/// Where a server that decodes before it splits ends the path: at `?`, or at `#`. The first of each list gives every such end.
+const ENDS: [&[&str]; 2] = [&["%3F"], &["%23"]];
+
+/// Where one that normalises (NFKC), too, ends it: also at the look-alikes of `?`, `#` and `;`.
+const NORMALIZED_ENDS: [&[&str]; 5] = [
     &["%3F"],
     &["%23"],
     &["%3F", "%EF%BC%9F", "%EF%B8%96", "%EF%B9%96", "%E2%81%87", "%E2%81%88", "%E2%81%89"],
@@ -61,8 +100,9 @@ const ENDS: [&[&str]; 5] = [
 ];
 
 /// The readings up to each of [`ENDS`]. They must obey section 2 as well: `/a/..%3F` would end in a dot segment.
-fn cut(path: &str) -> Result<Vec<String>, ParseTargetError> {
-    let mut ends: Vec<usize> = ENDS.iter().filter_map(|ends| ends.iter().filter_map(|end| path.find(end)).min()).collect();
+fn cut(path: &str, reading: PathReading) -> Result<Vec<String>, ParseTargetError> {
+    let ends: &[&[&str]] = if reading.normalizes() { &NORMALIZED_ENDS } else { &ENDS };
+    let mut ends: Vec<usize> = ends.iter().filter_map(|ends| ends.iter().filter_map(|end| path.find(end)).min()).collect();
     ends.sort_unstable();
     ends.dedup();
     let readings: Vec<&str> = ends.into_iter().filter_map(|end| path.get(..end)).collect();
@@ -70,7 +110,7 @@ fn cut(path: &str) -> Result<Vec<String>, ParseTargetError> {
     Ok(readings.into_iter().map(str::to_owned).collect())
 }
 
-/// Does a byte stand for itself? RFC 3986 section 3.3: a `pchar`, or the `/` between segments; without `;`, which is refused.
+/// Does a byte stand for itself, for every upstream? RFC 3986 section 3.3: a `pchar`, or the `/` between segments; without `;`.
 fn is_plain(byte: u8) -> bool {
     // From `&` to `:` stand the other sub-delimiters, `-`, `.`, `/` and the digits.
     matches!(byte, b'!' | b'$' | b'&'..=b':' | b'=' | b'@'..=b'Z' | b'_' | b'a'..=b'z' | b'~')
@@ -84,21 +124,36 @@ fn decode(high: Option<u8>, low: Option<u8>) -> Result<u8, ParseTargetError> {
     }
 }
 
-fn push_triplet(canonical: &mut String, byte: u8, encoded_slash: EncodedSlash) -> Result<(), ParseTargetError> {
+fn push_triplet(canonical: &mut String, byte: u8, settings: PathSettings) -> Result<(), ParseTargetError> {
     match byte {
-        b'%' => return Err(ParseTargetError::Encoding),
+        b'%' if settings.reading.is_unknown() => return Err(ParseTargetError::EncodedPercent),
+        b';' if settings.reading.is_unknown() => return Err(ParseTargetError::Parameter),
         b'\\' => return Err(ParseTargetError::Backslash),
-        b';' => return Err(ParseTargetError::Parameter),
         0..=0x1F | 0x7F => return Err(ParseTargetError::Control),
-        b'/' if encoded_slash == EncodedSlash::Refuse => return Err(ParseTargetError::EncodedSlash),
+        b'/' if settings.encoded_slash == EncodedSlash::Refuse => return Err(ParseTargetError::EncodedSlash),
         _ if is_unreserved(byte) => canonical.push(char::from(byte)),
-        _ => {
-            canonical.push('%');
-            canonical.push(hex(byte >> 4));
-            canonical.push(hex(byte & 15));
-        }
+        _ => push_encoded(canonical, byte),
     }
     Ok(())
+}
+
+/// A raw byte that is not [plain](is_plain): encoded where URL parsers and clients leave it as it is, and it has one meaning.
+/// WHATWG's parser leaves `[`, `]`, `|` and `^`, Go's the brackets, curl all of these.
+fn push_raw(canonical: &mut String, byte: u8, reading: PathReading) -> Result<(), ParseTargetError> {
+    match byte {
+        b'\\' => return Err(ParseTargetError::Backslash),
+        b';' if reading.is_unknown() => return Err(ParseTargetError::Parameter),
+        b';' => canonical.push(';'),
+        b'[' | b']' | b'{' | b'}' | b'|' | b'^' | b'"' | 0x80.. => push_encoded(canonical, byte),
+        _ => return Err(ParseTargetError::Character),
+    }
+    Ok(())
+}
+
+fn push_encoded(canonical: &mut String, byte: u8) {
+    canonical.push('%');
+    canonical.push(hex(byte >> 4));
+    canonical.push(hex(byte & 15));
 }
 
 /// Empty segments, dot segments and their look-alikes with blanks. A final `/` is a path of its own.
@@ -163,32 +218,16 @@ fn check_blanks(decoded: &str) -> Result<(), ParseTargetError> {
     Ok(())
 }
 
-/// The decoded path as text: UTF-8, no C1 controls or line separators, nothing that a normalising server (NFKC) turns into
-/// a dot segment, a slash (`℅` too), a backslash or a `%`, and no other look-alike of those.
-fn check_text(canonical: &str) -> Result<(), ParseTargetError> {
+/// The decoded path as text: UTF-8, no C1 controls or line separators; and where the server may normalise, nothing that becomes
+/// a dot segment, a slash (`℅` too), a backslash or a `%` by that, and no other look-alike of those.
+fn check_text(canonical: &str, reading: PathReading) -> Result<(), ParseTargetError> {
     let decoded = String::from_utf8(percent_decode(canonical)).map_err(|_| ParseTargetError::Utf8)?;
     for character in decoded.chars() {
-        match character {
-            '\u{80}'..='\u{9f}' | '\u{2028}' | '\u{2029}' => return Err(ParseTargetError::Utf8),
-            '\u{2024}'..='\u{2026}'
-            | '\u{2044}'
-            | '\u{2215}'
-            | '\u{29f5}'
-            | '\u{2100}'
-            | '\u{2101}'
-            | '\u{2105}'
-            | '\u{2106}'
-            | '\u{2216}'
-            | '\u{fe19}'
-            | '\u{fe30}'
-            | '\u{fe52}'
-            | '\u{fe68}'
-            | '\u{fe6a}'
-            | '\u{ff05}'
-            | '\u{ff0e}'
-            | '\u{ff0f}'
-            | '\u{ff3c}' => return Err(ParseTargetError::Lookalike),
-            _ => {}
+        if matches!(character, '\u{80}'..='\u{9f}' | '\u{2028}' | '\u{2029}') {
+            return Err(ParseTargetError::Utf8);
+        }
+        if reading.normalizes() && lookalike::is_separator(character) {
+            return Err(ParseTargetError::Lookalike);
         }
     }
     Ok(())

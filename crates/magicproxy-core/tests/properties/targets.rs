@@ -1,6 +1,6 @@
 //! No target that is accepted escapes, however often an upstream decodes it.
 
-use magicproxy_core::{EncodedSlash, RequestTarget};
+use magicproxy_core::{EncodedSlash, PathReading, PathSettings, RequestTarget};
 use proptest::prelude::*;
 
 /// One percent-decoding that leaves broken triplets alone.
@@ -80,8 +80,116 @@ fn views(path: &[u8]) -> Vec<(String, Vec<u8>)> {
     views
 }
 
+const KNOWN: [PathReading; 3] = [PathReading::DecodeOnce, PathReading::Servlet, PathReading::Normalize];
+
 #[track_caller]
 fn check(raw: &[u8]) {
+    check_strict(raw);
+    KNOWN.into_iter().for_each(|reading| check_reading(raw, reading));
+}
+
+/// With one setting or another: of many random targets, each need not be tried with all.
+#[track_caller]
+fn check_sample(raw: &[u8]) {
+    check_strict(raw);
+    check_reading(raw, KNOWN[raw.len() % KNOWN.len()]);
+}
+
+#[track_caller]
+fn check_reading(raw: &[u8], reading: PathReading) {
+    // A path without `%2F` is the same to all.
+    for encoded_slash in [EncodedSlash::Both, EncodedSlash::Opaque] {
+        check_known(raw, PathSettings { encoded_slash, reading });
+    }
+}
+
+/// Where it is known how the server reads paths: what is sent has the readings of that kind of server and no other, and no dot
+/// segment is there for any server.
+#[track_caller]
+fn check_known(raw: &[u8], settings: PathSettings) {
+    let Ok(target) = RequestTarget::parse(raw, settings) else { return };
+    let shown = String::from_utf8_lossy(raw);
+    assert_eq!(RequestTarget::parse(target.to_string().as_bytes(), settings).as_ref(), Ok(&target), "{shown}");
+    let readings: Vec<Vec<u8>> = target.readings().map(|reading| decode(reading.as_bytes())).collect();
+    for (what, view) in known_views(target.path(), settings) {
+        assert_eq!(normalise(&view), view, "{shown} escapes under {settings:?}: {what}");
+        assert!(readings.contains(&decode(&view)), "{shown} under {settings:?}: no rule saw {what}");
+    }
+    // Every path that `both` takes is taken by `opaque`, too.
+    if settings.encoded_slash == EncodedSlash::Opaque {
+        for (what, view) in normalising_views(target.path()) {
+            assert!(!climbs(&view), "{shown} climbs under {settings:?}: {what}");
+        }
+    }
+    // What is known can only make more paths acceptable, and with fewer readings for each.
+    if let Ok(strict) = RequestTarget::parse(raw, settings.encoded_slash) {
+        assert_eq!(strict.path(), target.path(), "{shown}");
+        let seen: Vec<&str> = strict.readings().collect();
+        assert!(target.readings().all(|reading| seen.contains(&reading)), "{shown} under {settings:?}");
+    }
+}
+
+/// What a server makes of a path that reads it as the setting says. The views are percent-encoded as the path was.
+fn known_views(path: &str, settings: PathSettings) -> Vec<(&'static str, Vec<u8>)> {
+    let mut views = vec![("as it is", path.to_owned())];
+    if settings.encoded_slash == EncodedSlash::Both {
+        views.push(("decoded before it is split", path.replace("%2F", "/")));
+    }
+    let cut = |text: &str, at: &[&str]| {
+        let end = at.iter().filter_map(|mark| text.find(mark)).min().unwrap_or(text.len());
+        text[..end].to_owned()
+    };
+    for (_, text) in views.clone() {
+        views.push(("ended at ?", cut(&text, &["%3F"])));
+        views.push(("ended at #", cut(&text, &["%23"])));
+        if settings.reading == PathReading::Normalize {
+            views.push(("ended at a full-width ?", cut(&text, &["%3F", "%EF%BC%9F"])));
+            views.push(("ended at a full-width ;", cut(&text, &["%EF%BC%9B", "%CD%BE"])));
+        }
+    }
+    if settings.reading == PathReading::Servlet {
+        for (_, text) in views.clone() {
+            let without = |marks: &[&str]| text.split('/').map(|segment| cut(segment, marks)).collect::<Vec<_>>().join("/");
+            views.push(("without parameters", without(&[";"])));
+            views.push(("without parameters, encoded ones too", without(&[";", "%3B"])));
+        }
+    }
+    views.into_iter().map(|(what, text)| (what, text.into_bytes())).collect()
+}
+
+/// The path as a server decodes it, again and again, that takes full-width forms and the like for ASCII.
+fn normalising_views(path: &str) -> Vec<(String, Vec<u8>)> {
+    let mut views = Vec::new();
+    let mut text = path.as_bytes().to_vec();
+    for round in 0..=4 {
+        let narrow = |character: char| match character {
+            '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(character) - 0xfee0).unwrap().to_string(),
+            '\u{2025}' | '\u{fe30}' => "..".to_owned(),
+            '\u{2024}' | '\u{fe52}' => ".".to_owned(),
+            '\u{2215}' | '\u{2044}' => "/".to_owned(),
+            '\u{2216}' | '\u{fe68}' => "\\".to_owned(),
+            '\u{fe6a}' => "%".to_owned(),
+            '\u{37e}' => ";".to_owned(),
+            other => other.to_string(),
+        };
+        text = String::from_utf8_lossy(&text).chars().map(narrow).collect::<String>().into_bytes();
+        views.push((format!("normalised, decoded {round} times"), text.clone()));
+        text = decode(&text);
+    }
+    views
+}
+
+/// Is there a `.` or `..` between slashes or backslashes, up to a parameter, a query, or what ends a text?
+fn climbs(path: &[u8]) -> bool {
+    path.split(|byte| b"/\\".contains(byte)).any(|part| {
+        let until_end = part.split(|byte| b";?#\0\r\n".contains(byte)).next().unwrap();
+        let seen: Vec<u8> = until_end.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+        seen == b"." || seen == b".."
+    })
+}
+
+#[track_caller]
+fn check_strict(raw: &[u8]) {
     for mode in [EncodedSlash::Refuse, EncodedSlash::Both, EncodedSlash::Opaque] {
         let Ok(target) = RequestTarget::parse(raw, mode) else { continue };
         let shown = String::from_utf8_lossy(raw);
@@ -102,7 +210,21 @@ fn check(raw: &[u8]) {
     }
 }
 
-const PIECES: [&str; 76] = [
+const PIECES: [&str; 90] = [
+    "[",
+    "]",
+    "[id]",
+    "{",
+    "|",
+    "^",
+    "\"",
+    "%25",
+    "%2525",
+    "%E2%80%A6",
+    "%EF%BC%85",
+    "．",
+    "／",
+    "%253b",
     "%E2%80%8C",
     "%EF%B8%8F",
     "%ef%bb%bf",
@@ -186,24 +308,24 @@ proptest! {
 
     #[test]
     fn any_bytes(raw in prop::collection::vec(any::<u8>(), 0..64)) {
-        check(&raw);
-        check(&[b"/".as_slice(), &raw].concat());
+        check_sample(&raw);
+        check_sample(&[b"/".as_slice(), &raw].concat());
     }
 
     #[test]
     fn hostile_pieces(pieces in prop::collection::vec(prop::sample::select(PIECES.to_vec()), 0..12)) {
-        check(format!("/{}", pieces.concat()).as_bytes());
+        check_sample(format!("/{}", pieces.concat()).as_bytes());
     }
 
     #[test]
     fn printable(text in "/[!-~]{0,40}") {
-        check(text.as_bytes());
+        check_sample(text.as_bytes());
     }
 
     #[test]
     fn encoded_text(text in any::<String>()) {
         let encoded: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        check(format!("/a/{encoded}/b").as_bytes());
+        check_sample(format!("/a/{encoded}/b").as_bytes());
     }
 
     /// Dropping parameters leaves the others as they were.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use magicproxy_core::{EncodedSlash, PatternMode};
+use magicproxy_core::{EncodedSlash, PathReading, PatternMode};
 use serde::de::DeserializeOwned;
 
 pub(crate) fn path(name: &str) -> PathBuf {
@@ -20,6 +20,16 @@ pub(crate) fn encoded_slash(name: &str) -> EncodedSlash {
         "both" => EncodedSlash::Both,
         "opaque" => EncodedSlash::Opaque,
         other => panic!("encoded_slash `{other}`"),
+    }
+}
+
+pub(crate) fn path_reading(name: &str) -> PathReading {
+    match name {
+        "strict" => PathReading::Strict,
+        "decode-once" => PathReading::DecodeOnce,
+        "servlet" => PathReading::Servlet,
+        "normalize" => PathReading::Normalize,
+        other => panic!("path_reading `{other}`"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `rules.json`.
 
-use magicproxy_core::{EncodedSlash, Policy, RawRule, RequestTarget, Rule};
+use magicproxy_core::{EncodedSlash, PathReading, PathSettings, Policy, RawRule, RequestTarget, Rule};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -52,6 +52,7 @@ struct Decisions {
     rules: Vec<RawRule>,
     mode: Option<String>,
     encoded_slash: Option<String>,
+    path_reading: Option<String>,
     allowed: Vec<String>,
     denied: Vec<String>,
 }
@@ -159,7 +160,10 @@ fn decide(case: &Decisions) -> Vec<String> {
     let rules = Rule::parse_list(&case.rules, files::pattern_mode(case.mode.as_deref()))
         .unwrap_or_else(|faults| panic!("{:?}: {faults:?}", case.rules));
     let policy = Policy::compile(&rules).unwrap();
-    let mode = case.encoded_slash.as_deref().map_or(EncodedSlash::Refuse, files::encoded_slash);
+    let mode = PathSettings {
+        encoded_slash: case.encoded_slash.as_deref().map_or(EncodedSlash::Refuse, files::encoded_slash),
+        reading: case.path_reading.as_deref().map_or(PathReading::Strict, files::path_reading),
+    };
     let is_allowed = |request: &String| {
         let (method, target) = request.split_once(' ').unwrap();
         RequestTarget::parse(target.as_bytes(), mode).is_ok_and(|target| policy.allows(method, &target).is_some())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use magicproxy_core::{EncodedSlash, RequestTarget};
+use magicproxy_core::{EncodedSlash, PathReading, PathSettings, RequestTarget};
 use serde::Deserialize;
 
 use crate::files;
@@ -28,6 +28,7 @@ struct Case {
     target_hex: Option<String>,
     target_repeat: Option<(String, String, usize, String)>,
     encoded_slash: Option<String>,
+    path_reading: Option<String>,
     path: Option<String>,
     query: Option<String>,
     readings: Option<Vec<String>>,
@@ -47,10 +48,11 @@ fn run(case: &Case) -> Result<(), String> {
         Some(name) => vec![files::encoded_slash(name)],
         None => vec![EncodedSlash::Refuse, EncodedSlash::Both, EncodedSlash::Opaque],
     };
-    modes.into_iter().try_for_each(|mode| run_in(case, mode))
+    let reading = case.path_reading.as_deref().map_or(PathReading::Strict, files::path_reading);
+    modes.into_iter().try_for_each(|encoded_slash| run_in(case, PathSettings { encoded_slash, reading }))
 }
 
-fn run_in(case: &Case, mode: EncodedSlash) -> Result<(), String> {
+fn run_in(case: &Case, mode: PathSettings) -> Result<(), String> {
     let text = target_of(case);
     let shown = String::from_utf8_lossy(&text).chars().take(60).collect::<String>();
     let differs = |what: &str| Err(format!("{shown:?} {mode:?}: {what}"));

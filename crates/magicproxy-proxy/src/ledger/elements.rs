@@ -7,7 +7,7 @@ use http::header::{ACCEPT, ACCEPT_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use magicproxy_core::rule::{Action, Element, ElementsDenial, Stateful};
 use magicproxy_core::state::{BoundedPartition, Change, Condition, Entry, Partition};
-use magicproxy_core::{Denial, EncodedSlash, Permit, RequestTarget, UnixTime};
+use magicproxy_core::{Denial, PathSettings, Permit, RequestTarget, UnixTime};
 
 use super::{Ledger, MAX_GRANTS, work_aside};
 use crate::admission::{Holding, Resource};
@@ -214,7 +214,7 @@ impl Questions<'_> {
             method: Method::GET,
             headers,
             origin: message.origin,
-            target: RequestTarget::parse(target.as_bytes(), EncodedSlash::Opaque)?,
+            target: RequestTarget::parse(target.as_bytes(), PathSettings::LENIENT)?,
             body: RequestBody::empty(),
             upgrade: false,
         };

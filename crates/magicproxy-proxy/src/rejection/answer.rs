@@ -82,12 +82,14 @@ impl ProblemType {
 pub(crate) struct RefusalForm {
     media: ProblemType,
     pub(crate) shape: RefusalShape,
+    /// The upstream that the request is for, where pages of other origins may read its responses, these refusals too.
+    pub(crate) pages_of: Option<usize>,
 }
 
 impl RefusalForm {
     /// For a request with these headers, until it is known which upstream it is for.
     pub(crate) fn accepted(headers: &HeaderMap) -> Self {
-        Self { media: ProblemType::accepted(headers), shape: RefusalShape::default() }
+        Self { media: ProblemType::accepted(headers), shape: RefusalShape::default(), pages_of: None }
     }
 
     /// Only what is RFC 9457 in substance is called so.

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use magicproxy_core::{Acceptance, EncodedSlash, KeyRing, PatternMode, PrivateKey, Scopes, UnnamedTokens, UpstreamName};
+use magicproxy_core::{
+    Acceptance, EncodedSlash, KeyRing, PathReading, PatternMode, PrivateKey, Scopes, UnnamedTokens, UpstreamName,
+};
 
 use super::{
-    ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, Placing, RefusalShape, Settings, SharedKeys,
-    StrangerState, Timeouts, TrustedProxies, UpstreamProtocol, UpstreamSettings,
+    ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, PageOrigins, Placing, RefusalShape, Settings,
+    SharedKeys, StrangerState, Timeouts, TrustedProxies, UpstreamProtocol, UpstreamSettings,
 };
 
 /// Ordinary settings for these upstreams.
@@ -40,6 +42,7 @@ pub(crate) fn upstream(name: &str, root: &str, placing: Placing) -> Arc<Upstream
         scopes: Scopes::default(),
         links: Links::default(),
         encoded_slash: EncodedSlash::Refuse,
+        path_reading: PathReading::Strict,
         response_timeout: None,
         patterns: PatternMode::Whole,
         ceiling: None,
@@ -54,5 +57,6 @@ pub(crate) fn upstream(name: &str, root: &str, placing: Placing) -> Arc<Upstream
         credential: CredentialCarrier::default(),
         token_carriers: Vec::new(),
         refusals: RefusalShape::default(),
+        allow_origins: PageOrigins::default(),
     })
 }

@@ -63,7 +63,7 @@ fn readings(path: &[u8]) -> Vec<Vec<u8>> {
     all
 }
 
-fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut index = 0;
     while index < bytes.len() {

@@ -229,7 +229,7 @@ impl Question<'_> {
 
     fn decide(&self, keys: &KeyRing) -> Verdict {
         let upstream = self.upstream;
-        let target = match RequestTarget::parse(self.target.as_bytes(), upstream.encoded_slash) {
+        let target = match RequestTarget::parse(self.target.as_bytes(), upstream.path_settings()) {
             Ok(target) => target,
             Err(error) => return Verdict::refused(error.code(), error),
         };

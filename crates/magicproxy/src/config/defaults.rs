@@ -14,8 +14,8 @@ use super::plugins;
 use super::raw::{RawAcme, RawConfig, RawKeys, RawLimits, RawLog, RawMint, RawState, RawTimeouts, RawUpstream};
 use super::setting::{Origin, Setting};
 use super::value::{
-    AnnounceChoice, DurationText, ForwardingChoice, HostCheckChoice, LogLevel, MintPolicy, ProtocolChoice, SlashChoice,
-    StoreChoice, StrangersChoice,
+    AnnounceChoice, DurationText, ForwardingChoice, HostCheckChoice, LogLevel, MintPolicy, ProtocolChoice, ReadingChoice,
+    SlashChoice, StoreChoice, StrangersChoice,
 };
 
 /// The folder of keys where there is no home folder and the working directory is nobody's.
@@ -43,6 +43,7 @@ pub(crate) fn layer(environment: &Environment, here: WorkingDirectory) -> RawCon
             api_root: text("https://api.github.com"),
             protocol: set(ProtocolChoice::Auto),
             encoded_slash: set(SlashChoice::Refuse),
+            path_reading: set(ReadingChoice::Strict),
             danger_prefix_matching: set(false),
             websocket: set(false),
             forwarding: set(ForwardingChoice::None),

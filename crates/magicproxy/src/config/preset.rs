@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use super::carrier::{CarrierText, RefusalChoice};
 use super::raw::{RawConfig, RawUpstream};
 use super::setting::{Given, Origin, Section as _, Setting};
-use super::value::{DurationText, PresetChoice, SlashChoice};
+use super::value::{DurationText, PresetChoice, ReadingChoice, SlashChoice};
 
 /// One line of the table in the specification.
 struct Preset {
@@ -19,6 +19,7 @@ struct Preset {
     api_root: Option<&'static str>,
     paths: &'static [(&'static str, &'static str)],
     encoded_slash: SlashChoice,
+    path_reading: ReadingChoice,
     credential: &'static str,
     /// Where its clients put their keys besides.
     accept_token_in: &'static [&'static str],
@@ -39,6 +40,7 @@ const PLAIN: Preset = Preset {
     api_root: None,
     paths: &[],
     encoded_slash: SlashChoice::Refuse,
+    path_reading: ReadingChoice::Strict,
     credential: "bearer",
     accept_token_in: &[],
     refusals: RefusalChoice::Problem,
@@ -54,12 +56,19 @@ const PRESETS: [Preset; 8] = [
         api_root: Some("https://api.github.com"),
         paths: &[("/api/v3", "/"), ("/api/graphql", "/graphql"), ("/api/uploads", "https://uploads.github.com")],
         encoded_slash: SlashChoice::Both,
+        path_reading: ReadingChoice::DecodeOnce,
         refusals: RefusalChoice::Github,
         rewrite_members: members::GITHUB,
         request_headers: &["GraphQL-Features", "Time-Zone", "X-GitHub-Api-Version", "X-GitHub-Next-Global-ID"],
         ..PLAIN
     },
-    Preset { name: PresetChoice::GithubGit, api_root: Some("https://github.com"), credential: "basic:x-access-token", ..PLAIN },
+    Preset {
+        name: PresetChoice::GithubGit,
+        api_root: Some("https://github.com"),
+        path_reading: ReadingChoice::DecodeOnce,
+        credential: "basic:x-access-token",
+        ..PLAIN
+    },
     Preset {
         name: PresetChoice::Digitalocean,
         api_root: Some("https://api.digitalocean.com"),
@@ -73,6 +82,7 @@ const PRESETS: [Preset; 8] = [
         name: PresetChoice::Gitlab,
         api_root: Some("https://gitlab.com"),
         encoded_slash: SlashChoice::Opaque,
+        path_reading: ReadingChoice::DecodeOnce,
         credential: "header:PRIVATE-TOKEN",
         accept_token_in: &["header:JOB-TOKEN", "header:DEPLOY-TOKEN"],
         refusals: RefusalChoice::Gitlab,
@@ -225,6 +235,7 @@ impl Preset {
             preset: Setting::new(self.name, origin.clone()),
             api_root: self.api_root.map_or_else(Setting::default, text),
             encoded_slash: Setting::new(self.encoded_slash, origin.clone()),
+            path_reading: Setting::new(self.path_reading, origin.clone()),
             credential: Setting::new(CarrierText(self.credential.to_owned()), origin.clone()),
             accept_token_in: listed(self.accept_token_in, &origin, |name| CarrierText(name.to_owned())),
             refusals: Setting::new(self.refusals, origin.clone()),

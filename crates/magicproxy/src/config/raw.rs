@@ -13,7 +13,8 @@ use super::setting::{Entry, FromText as _, Given, Origin, Section, Setting, sect
 use super::size::SizeText;
 use super::value::{
     AnnounceChoice, DurationText, FailureChoice, ForwardingChoice, HeaderNames, HostCheckChoice, LogFormat, LogLevel, MintPolicy,
-    PresetChoice, ProtocolChoice, RawRuleSetting, SlashChoice, StoreChoice, StoreUrlText, StrangersChoice, VersionChoice,
+    PresetChoice, ProtocolChoice, RawRuleSetting, ReadingChoice, SlashChoice, StoreChoice, StoreUrlText, StrangersChoice,
+    VersionChoice,
 };
 
 /// Configuration of Magic API Proxy.
@@ -225,6 +226,8 @@ section! {
         response_timeout: DurationText,
         /// What the API makes of `%2F` in a path.
         encoded_slash: SlashChoice,
+        /// How the API's server reads `%25`, `;` and look-alikes of `.`, `/` and `%` in a path: `strict`, unless it is known.
+        path_reading: ReadingChoice,
         /// Match patterns as the Python program did: from the start, not to the end, ignoring case.
         danger_prefix_matching: bool,
         /// The versions of tokens that are accepted, where that is not `tokens.accept`.
@@ -255,6 +258,8 @@ section! {
         accept_token_in: Vec<Given<CarrierText>>,
         /// The shape of what the proxy refuses, so that clients of this API show it.
         refusals: RefusalChoice,
+        /// Origins of pages that may call the API through the proxy, such as `https://app.example.com`; only where minting is closed.
+        allow_origins: Vec<Given<String>>,
     }
 }
 

@@ -7,7 +7,7 @@ mod public_access;
 use std::path::Path;
 use std::time::Duration;
 
-use magicproxy_core::{EncodedSlash, PatternMode, UnnamedTokens};
+use magicproxy_core::{EncodedSlash, PathReading, PatternMode, UnnamedTokens};
 use magicproxy_proxy::rewrite::Members;
 use magicproxy_proxy::settings::{Forwarding, Links, RefusalShape, Timeouts, UpstreamProtocol};
 
@@ -593,6 +593,55 @@ fn presets_stand_below_what_is_written() {
     assert_eq!((mine.encoded_slash, &openai.links), (EncodedSlash::Refuse, &Links::Keep));
     assert!(config.upstreams.iter().all(|upstream| upstream.unnamed == UnnamedTokens::Refuse) && !config.upstream_assumed);
     assert!(config.upstream_named(None).is_err() && config.upstream_named(Some("mine")).is_ok());
+}
+
+#[test]
+fn presets_know_how_their_servers_read_paths() {
+    let reading = |text: &str| native(text).check().unwrap().upstreams[0].path_reading;
+    for (text, expected) in [
+        ("", PathReading::DecodeOnce),
+        ("upstream.api_root = 'https://api.github.com/'", PathReading::DecodeOnce),
+        ("[upstreams.github]\napi_root = 'https://ghe.example/api/v3'", PathReading::DecodeOnce),
+        ("[upstreams.github-git]", PathReading::DecodeOnce),
+        ("[upstreams.gitlab]", PathReading::DecodeOnce),
+        ("[upstreams.cloudflare]", PathReading::Strict),
+        ("[upstreams.openai]", PathReading::Strict),
+        ("upstream.api_root = 'https://forge.example'", PathReading::Strict),
+        ("[upstreams.gitlab]\npath_reading = 'strict'", PathReading::Strict),
+        ("[upstreams.x]\napi_root = 'https://forge.example'\npath_reading = 'servlet'", PathReading::Servlet),
+        ("[upstreams.x]\napi_root = 'https://forge.example'\npath_reading = 'normalize'", PathReading::Normalize),
+    ] {
+        assert_eq!(reading(text), expected, "{text}");
+    }
+    check("upstream.path_reading = 'decode_once'", &["path_reading", "decode-once"]);
+    check("upstream.path_reading = 'lenient'", &["path_reading", "strict", "decode-once", "servlet", "normalize"]);
+}
+
+#[test]
+fn pages_are_named_and_no_open_mint_is_theirs() {
+    let closed = "mint.policy = 'closed'\n";
+    let origins = |text: &str| native(text).check().unwrap().upstreams.iter().map(|one| one.allow_origins.is_empty()).collect();
+    let listed: Vec<bool> =
+        origins(&format!("{closed}[upstreams.github]\nallow_origins = 'https://app.example.com'\n[upstreams.gitlab]"));
+    assert_eq!(listed, [false, true]);
+    let open = "[upstreams.github]\nallow_origins = ['https://app.example.com']";
+    check(open, &["upstreams.github.allow_origins", "mint.policy = \"closed\""]);
+    check(&format!("mint.policy = 'open'\n{open}"), &["mint.policy = \"closed\""]);
+    for (origin, expected) in [
+        ("*", "every page of the web"),
+        ("https://*.example.com", "every page of the web"),
+        ("null", "any page can make"),
+        ("https://app.example.com/", "write `https://app.example.com`"),
+        ("https://App.example.com:443", "write `https://app.example.com`"),
+        ("app.example.com", "expected an origin as browsers send it"),
+    ] {
+        check(
+            &format!("{closed}upstream.allow_origins = ['https://a.example', '{origin}']"),
+            &["upstream.allow_origins", expected],
+        );
+    }
+    assert!(native(&format!("{closed}upstream.allow_origins = []")).check().is_ok());
+    assert!(native("upstream.allow_origins = []").check().is_ok());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use magicproxy_core::{EncodedSlash, PatternMode, Policy, UnnamedTokens, UpstreamName};
+use magicproxy_core::{EncodedSlash, PathReading, PatternMode, Policy, UnnamedTokens, UpstreamName};
 use magicproxy_proxy::rewrite::Members;
 use magicproxy_proxy::settings::{
     ApiRoot, Forwarding, HostName, Links, MintSettings, MountPath, PathMapping, PathTarget, Placing, UpstreamProtocol,
@@ -19,7 +19,7 @@ use super::fault::Fault;
 use super::headers::names_in;
 use super::raw::{RawConfig, RawUpstream};
 use super::setting::{Given, Origin, Section as _, Setting};
-use super::value::{ForwardingChoice, PresetChoice, ProtocolChoice, SlashChoice};
+use super::value::{ForwardingChoice, PresetChoice, ProtocolChoice, ReadingChoice, SlashChoice};
 use crate::failure::reason;
 
 /// One upstream as it was written, with the name of its table.
@@ -108,6 +108,7 @@ impl Checker<'_> {
             links: links?,
             response_timeout,
             encoded_slash: encoded_slash(raw),
+            path_reading: path_reading(raw),
             patterns,
             ceiling,
             preset_request_headers: self.preset_headers(raw),
@@ -121,6 +122,7 @@ impl Checker<'_> {
             credential,
             token_carriers,
             refusals: value(&raw.refusals, RefusalChoice::Problem).into(),
+            allow_origins: self.page_origins(table, minting),
         }))
     }
 
@@ -306,6 +308,15 @@ fn encoded_slash(raw: &RawUpstream) -> EncodedSlash {
         SlashChoice::Refuse => EncodedSlash::Refuse,
         SlashChoice::Both => EncodedSlash::Both,
         SlashChoice::Opaque => EncodedSlash::Opaque,
+    }
+}
+
+fn path_reading(raw: &RawUpstream) -> PathReading {
+    match value(&raw.path_reading, ReadingChoice::Strict) {
+        ReadingChoice::Strict => PathReading::Strict,
+        ReadingChoice::DecodeOnce => PathReading::DecodeOnce,
+        ReadingChoice::Servlet => PathReading::Servlet,
+        ReadingChoice::Normalize => PathReading::Normalize,
     }
 }
 

@@ -73,6 +73,20 @@ pub(crate) enum SlashChoice {
     Opaque,
 }
 
+/// How an API's server reads paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ReadingChoice {
+    /// Nobody knows: `%25`, `;` and look-alikes of `.`, `/`, `\` and `%` are refused.
+    Strict,
+    /// Paths are percent-decoded once, and every character then stands for itself.
+    DecodeOnce,
+    /// The same, but for path parameters: a request with `;` must be allowed with them and without.
+    Servlet,
+    /// Paths are percent-decoded once and normalised (NFKC, Windows): look-alikes are refused.
+    Normalize,
+}
+
 /// The presets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -278,6 +292,7 @@ choices!(
     MintPolicy,
     AnnounceChoice,
     SlashChoice,
+    ReadingChoice,
     ForwardingChoice,
     HostCheckChoice,
     ProtocolChoice,

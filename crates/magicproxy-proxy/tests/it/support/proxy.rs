@@ -4,13 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use magicproxy_core::{Acceptance, EncodedSlash, PatternMode, Policy, ScopeName, Scopes, UnnamedTokens, UpstreamName};
+use magicproxy_core::{
+    Acceptance, EncodedSlash, PathReading, PatternMode, Policy, ScopeName, Scopes, UnnamedTokens, UpstreamName,
+};
 use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::rewrite::Members;
 use magicproxy_proxy::serve::Server;
 use magicproxy_proxy::settings::{
-    ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, PassedHeader, Placing, RefusalShape, Settings,
-    StrangerState, Timeouts, TrustedProxies, UpstreamProtocol, UpstreamSettings,
+    ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, PageOrigins, PassedHeader, Placing, RefusalShape,
+    Settings, StrangerState, Timeouts, TrustedProxies, UpstreamProtocol, UpstreamSettings,
 };
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -96,6 +98,7 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
             api_root: ApiRoot::parse(&format!("http://{address}{base_path}")).unwrap(),
             protocol: UpstreamProtocol::default(),
             encoded_slash: EncodedSlash::Refuse,
+            path_reading: PathReading::Strict,
             response_timeout: None,
             patterns: PatternMode::Whole,
             ceiling: None,
@@ -115,6 +118,7 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
             credential: CredentialCarrier::default(),
             token_carriers: Vec::new(),
             refusals: RefusalShape::default(),
+            allow_origins: PageOrigins::default(),
         })],
         public_access: None,
         minting: MintSettings::default(),
