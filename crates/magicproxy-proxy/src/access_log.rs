@@ -204,7 +204,8 @@ fn labels(labels: &[Label]) -> Option<String> {
     (!labels.is_empty()).then(|| labels.iter().map(Label::as_str).collect::<Vec<_>>().join(">"))
 }
 
-fn shorten_segments(path: &str) -> String {
+/// A path as a log line may have it: a segment as long as a token is cut away.
+pub(crate) fn shorten_segments(path: &str) -> String {
     if path.split('/').all(|segment| segment.len() <= MAX_SEGMENT) {
         return path.to_owned();
     }

@@ -106,11 +106,11 @@ def comes_to_rest(stage):
         equal(secrets, [[CREDENTIAL], None], f"the credential of {line}")
 
 
-@CASES.case("Terraform is told why its state is not to be had")
+@CASES.case("Terraform is refused a state that its token does not allow, and says so")
 def refused(stage):
     work = Work(stage, rules=[f"GET {STATE}/other"])
     told = work.run("init", "-input=false", page="x")
-    holds(told.returncode != 0, f"it was refused: {told.stdout}")
+    holds(told.returncode != 0 and "invalid auth" in told.stdout + told.stderr, f"it was refused: {told.stdout} {told.stderr}")
     equal(work.store.arrived, [], "what reached the API")
 
 

@@ -95,9 +95,16 @@ fn orders_are_checked() {
     check_order(r#"{"token":"ghp_marked","allowed":[]}"#, &["the list of rules is empty"]);
     check_order(r#"{"token":"ghp_marked","allowed":["GET user","POST *"]}"#, &["must start with", "rule 2"]);
     check_order(
-        r#"{"token":"ghp_marked\n","scope":"no","expires_in":0,"aud":"other"}"#,
+        r#"{"token":"ghp_marked\u200b","scope":"no","expires_in":0,"aud":"other"}"#,
         &["not configured", "1 to 3600", "aud", "token:"],
     );
+    check_order(r#"{"token":"\ufeffghp_marked\r\n","allowed":["GET /user"]}"#, &[]);
+    check_order(
+        r#"{"token":"\"ghp_marked\"","allowed":["GET /user"]}"#,
+        &["token: the credential is not taken as it stands: it stands in quotes"],
+    );
+    check_order(r#"{"token":"ghp marked","allowed":["GET /user"]}"#, &["there is a blank"]);
+    check_order(r#"{"token":"ghp_märked","allowed":["GET /user"]}"#, &["visible ASCII"]);
     check_order(r#"{"token":"ghp_marked","allowed":null}"#, &["expected"]);
     check_order(r#"{"token":"ghp_marked","allowed":"ghp_marked"}"#, &["expected `METHOD /pattern`"]);
     check_order(r#"{"token":["ghp_marked"],"allowed":["GET /user"]}"#, &["expected"]);

@@ -14,6 +14,7 @@ use magicproxy_core::{Permit, UnixTime};
 use super::elements::{Claimed, Questions};
 use super::limits::Counted;
 use super::{Consultation, Ledger, MAX_GRANTS, work_aside};
+use crate::access_log::shorten_segments;
 use crate::admission::{Holding, Resource};
 use crate::body::{Ahead, Held, MAX_BODY_BYTES};
 use crate::clock;
@@ -156,14 +157,14 @@ impl Duty {
         let granted = match granted {
             Ok(granted) => granted,
             Err(reason) => {
-                tracing::warn!(target: "magicproxy::state", owner = %self.owner, method = %self.method, path = self.path, %reason, "an answer gave no grant");
+                tracing::warn!(target: "magicproxy::state", owner = %self.owner, method = %self.method, path = shorten_segments(&self.path), %reason, "an answer gave no grant");
                 return Ok(());
             }
         };
         // An upstream may echo the credential: it must not come out in a receipt, a log or the store.
         if granted.iter().any(|grant| self.needle.as_ref().is_some_and(|needle| needle.masked(grant.path().as_bytes()).is_some()))
         {
-            tracing::warn!(target: "magicproxy::state", owner = %self.owner, path = self.path, "an answer would have given a grant with the credential in it");
+            tracing::warn!(target: "magicproxy::state", owner = %self.owner, path = shorten_segments(&self.path), "an answer would have given a grant with the credential in it");
             return Ok(());
         }
         if !state.gives_receipt() {
@@ -175,7 +176,9 @@ impl Duty {
                 headers.insert(RECEIPT, value);
             }
             Ok(Err(_)) => return Err(Rejection::Internal),
-            Err(reason) => tracing::warn!(target: "magicproxy::state", path = self.path, %reason, "an answer has no receipt"),
+            Err(reason) => {
+                tracing::warn!(target: "magicproxy::state", path = shorten_segments(&self.path), %reason, "an answer has no receipt")
+            }
         }
         Ok(())
     }
@@ -202,7 +205,7 @@ impl Duty {
         };
         // What somebody needs who must clean up by hand.
         let grants = granted.iter().map(|grant| format!("{} {}", grant.methods(), grant.path())).collect::<Vec<_>>().join(", ");
-        tracing::error!(target: "magicproxy::state", owner = %self.owner, method = %self.method, path = self.path, grants, reason,
+        tracing::error!(target: "magicproxy::state", owner = %self.owner, method = %self.method, path = shorten_segments(&self.path), grants, reason,
             "the upstream created what could not be recorded");
         Err(Rejection::NotRecorded)
     }
@@ -215,7 +218,7 @@ impl Duty {
         let Ok(store) = self.ledger.store() else { return };
         let remove = vec![Change::Remove(HeldGrant::name(&self.path))];
         if let Err(error) = store.apply(held.owner(), Vec::new(), remove, clock::now()).await {
-            tracing::warn!(target: "magicproxy::state", owner = %held.owner(), path = self.path, %error, "a grant that was used up stays");
+            tracing::warn!(target: "magicproxy::state", owner = %held.owner(), path = shorten_segments(&self.path), %error, "a grant that was used up stays");
         }
     }
 }
