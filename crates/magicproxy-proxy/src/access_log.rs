@@ -71,6 +71,8 @@ pub(crate) struct AccessRecord {
     request_body: Option<Arc<Progress>>,
     bytes_out: u64,
     aborted: Option<Cow<'static, str>>,
+    /// Of a WebSocket: bytes that its client sent, and why it ended.
+    tunnel: Option<(u64, &'static str)>,
 }
 
 impl AccessRecord {
@@ -91,6 +93,7 @@ impl AccessRecord {
             bytes_out: 0,
             // Until a response ends, it has not.
             aborted: Some("the client went away".into()),
+            tunnel: None,
         }
     }
 
@@ -157,8 +160,18 @@ impl AccessRecord {
         self.bytes_out += bytes as u64;
     }
 
+    /// A WebSocket has ended: what passed up and down, and why.
+    pub(crate) fn tunnel(&mut self, [up, down]: [u64; 2], end: &'static str) {
+        (self.tunnel, self.bytes_out) = (Some((up, end)), down);
+    }
+
     pub(crate) fn receives(&mut self, body: Arc<Progress>) {
         self.request_body = Some(body);
+    }
+
+    /// Is nothing of the response still to come?
+    pub(crate) fn is_complete(&self) -> bool {
+        self.aborted.is_none()
     }
 
     pub(crate) fn completed(&mut self) {
@@ -176,6 +189,7 @@ impl Drop for AccessRecord {
     fn drop(&mut self) {
         let Some(started) = self.started else { return };
         let labels = self.token.as_ref().and_then(|token| labels(token.labels()));
+        let (sent_up, ended) = self.tunnel.unzip();
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         tracing::info!(
             target: "magicproxy::access",
@@ -192,9 +206,10 @@ impl Drop for AccessRecord {
             status = self.status,
             head_us = self.head_after.map(micros),
             total_us = micros(started.elapsed()),
-            bytes_in = self.request_body.as_ref().map_or(0, |body| body.bytes()),
+            bytes_in = sent_up.unwrap_or_else(|| self.request_body.as_ref().map_or(0, |body| body.bytes())),
             bytes_out = self.bytes_out,
             aborted = self.aborted.as_deref(),
+            ended,
         );
     }
 }

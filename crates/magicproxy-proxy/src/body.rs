@@ -36,6 +36,8 @@ pub(crate) enum BodyError {
     Stream(#[from] h2::Error),
     #[error("the upstream broke the answer off")]
     Truncated,
+    #[error("the client reset its stream")]
+    Reset,
     #[error(transparent)]
     Reflected(#[from] crate::scrub::Reflected),
     #[error(transparent)]
@@ -56,7 +58,7 @@ impl BodyError {
         match self {
             Self::Idle => "connection_read_timeout",
             Self::Total => "http_response_timeout",
-            Self::Connection(_) | Self::Stream(_) | Self::Truncated => "http_response_incomplete",
+            Self::Connection(_) | Self::Stream(_) | Self::Truncated | Self::Reset => "http_response_incomplete",
             Self::Reflected(_) => "credential_echoed",
             Self::NotGzip(_) => "http_response_content_coding",
         }
@@ -85,6 +87,12 @@ impl MomentTimer {
         self.0 = None;
     }
 }
+
+/// The end of a response before its end, as the HTTP library is told of it. What caused it is in the log, and nowhere else: an error
+/// code of the upstream's HTTP/2 connection would go on to the client, to whom it means something else (RFC 9113 section 8.7).
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct BrokenOff(BodyError);
 
 /// Ends a wait that lasts too long. The clock is not read, and there is no timer, until something has to be waited for; the
 /// timer is moved only when it fires.

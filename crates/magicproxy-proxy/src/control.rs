@@ -17,7 +17,6 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Response};
 use http_body::Body;
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use magicproxy_core::policy::Work;
 use magicproxy_core::token::MAX_ORDER_BYTES;
 use magicproxy_core::{Caveat, MintLimits, MintOrder, Minted, OrderFault};
@@ -26,7 +25,7 @@ use zeroize::Zeroizing;
 
 use self::mint_log::MintRecord;
 use crate::admission::{Holding, Resource};
-use crate::body::ResponseBody;
+use crate::body::{RequestBody, ResponseBody};
 use crate::clock;
 use crate::gate::{Client, Decision, Explanation, Question};
 use crate::ledger::work_aside;
@@ -70,7 +69,7 @@ impl Control {
         served: Option<&Served>,
         below: &str,
         asking: Asking<'_>,
-        body: Incoming,
+        body: RequestBody,
     ) -> Result<Response<ResponseBody>, Rejection> {
         let head = asking.head;
         match (below, &head.method) {
@@ -92,7 +91,7 @@ impl Control {
         &self,
         placed: Option<&Served>,
         asking: Asking<'_>,
-        body: Incoming,
+        body: RequestBody,
     ) -> Result<Response<ResponseBody>, Rejection> {
         let served = asking.about(placed)?;
         // At the root of the proxy, a path may be that of the proxy.
@@ -124,7 +123,7 @@ impl Control {
     }
 
     /// The bearer's token with one more caveat.
-    async fn narrow(&self, served: &Served, asking: Asking<'_>, body: Incoming) -> Result<Response<ResponseBody>, Rejection> {
+    async fn narrow(&self, served: &Served, asking: Asking<'_>, body: RequestBody) -> Result<Response<ResponseBody>, Rejection> {
         let Asking { head, client, exchange, .. } = asking;
         if !is_json(head) {
             return Err(Rejection::MediaType);
@@ -143,7 +142,7 @@ impl Control {
     }
 
     /// Reads a whole body, of bounded size, in bounded time, while there is room.
-    async fn read(&self, body: Incoming, exchange: &Holding) -> Result<(Zeroizing<Vec<u8>>, Holding), Rejection> {
+    async fn read(&self, body: RequestBody, exchange: &Holding) -> Result<(Zeroizing<Vec<u8>>, Holding), Rejection> {
         if body.size_hint().lower() > MAX_ORDER_BYTES as u64 {
             return Err(Rejection::Order(vec![OrderFault::TooLarge]));
         }
@@ -155,7 +154,7 @@ impl Control {
         &self,
         served: Option<&Served>,
         asking: Asking<'_>,
-        body: Incoming,
+        body: RequestBody,
     ) -> Result<Response<ResponseBody>, Rejection> {
         let Asking { head, exchange, client, .. } = asking;
         if !self.settings.minting.open {

@@ -2,6 +2,8 @@
 //!
 //! Time limits that concern a connection as a whole live here, below HTTP, where slow peers of every kind look alike.
 
+mod close_delimited;
+mod content;
 mod flush;
 mod frames;
 mod head;
@@ -29,9 +31,12 @@ use tokio::sync::watch;
 use crate::admission::Account;
 use crate::listener::{Entrance, Peer};
 use crate::serve::{Activity, Ending, Slot, WorkerId};
+use close_delimited::CloseDelimited;
+use content::Rest;
 use flush::Flushes;
 use head::HeadScan;
 
+pub(crate) use content::RequestContent;
 pub(crate) use flush::FlushPoint;
 pub(crate) use io::{Bounds, DownstreamIo};
 pub(crate) use open::{Opened, open};
@@ -72,14 +77,29 @@ pub(crate) struct Connection {
     /// Responses of the proxy's own words that were not taken yet (HTTP/2 only).
     untaken: AtomicUsize,
     flushes: Flushes,
+    close_delimited: CloseDelimited,
+    rest: Rest,
+    /// Has a tunnel begun, whose sides may be silent for long?
+    is_tunnel: AtomicBool,
 }
 
 impl Connection {
     pub(crate) fn new(client: ConnectedClient, listener: Arc<Entrance>, protocol: Protocol, worker: WorkerId) -> Arc<Self> {
         let head = (protocol == Protocol::Http1).then(Mutex::default);
         let activity = Arc::clone(client.slot.activity());
-        let (has_body, untaken) = (AtomicBool::new(false), AtomicUsize::new(0));
-        Arc::new(Self { client, activity, listener, worker, has_body, head, untaken, flushes: Flushes::default() })
+        Arc::new(Self {
+            client,
+            activity,
+            listener,
+            worker,
+            has_body: AtomicBool::new(false),
+            head,
+            untaken: AtomicUsize::new(0),
+            flushes: Flushes::default(),
+            close_delimited: CloseDelimited::default(),
+            rest: Rest::default(),
+            is_tunnel: AtomicBool::new(false),
+        })
     }
 
     /// Who is at the other end.
@@ -155,9 +175,23 @@ impl Connection {
         self.head.is_some()
     }
 
+    /// The content of its last response begins, which only the end of the connection will end.
+    pub(crate) fn begin_close_delimited(&self) {
+        self.close_delimited.begin();
+    }
+
+    /// A tunnel follows.
+    pub(crate) fn begin_tunnel(&self) {
+        self.is_tunnel.store(true, Ordering::Relaxed);
+    }
+
+    fn is_tunnel(&self) -> bool {
+        self.is_tunnel.load(Ordering::Relaxed)
+    }
+
     /// The request that begins now announces a body, or not.
-    pub(crate) fn expect_body(&self, has_body: bool) {
-        self.has_body.store(has_body && self.is_http1(), Ordering::Relaxed);
+    fn expect_body(&self, has_body: bool) {
+        self.has_body.store(has_body, Ordering::Relaxed);
     }
 
     /// More of a body may be on its way than was read.
@@ -230,6 +264,11 @@ impl InFlight {
     /// Ready when the connection was flushed since then.
     pub(crate) fn poll_flushed(&self, since: FlushPoint, context: &Context<'_>) -> Poll<()> {
         self.connection.flushes.poll_since(since, context)
+    }
+
+    /// All of the response's content was handed over.
+    pub(crate) fn response_is_whole(&self) {
+        self.connection.close_delimited.end();
     }
 }
 

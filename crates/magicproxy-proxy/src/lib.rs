@@ -21,6 +21,7 @@ pub mod listener;
 mod opened;
 pub mod placing;
 mod presented;
+mod probes;
 mod rejection;
 mod reverse;
 pub mod revocations;

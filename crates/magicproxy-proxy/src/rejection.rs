@@ -153,6 +153,8 @@ pub(crate) enum Rejection {
     UnexpectedUpgrade,
     #[error("the upstream did not answer in time")]
     ResponseTimeout,
+    #[error("the whole exchange took longer than the proxy's operator allows (`timeouts.total`)")]
+    ExchangeTimeout,
     #[error("the proxy failed")]
     Internal,
 }
@@ -233,6 +235,7 @@ impl Rejection {
             Self::UnaskedCoding => (StatusCode::BAD_GATEWAY, "upstream_coding", "http_response_content_coding"),
             Self::UnexpectedUpgrade => (StatusCode::BAD_GATEWAY, "upstream_upgrade", "http_upgrade_failed"),
             Self::ResponseTimeout => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "http_response_timeout"),
+            Self::ExchangeTimeout => (StatusCode::GATEWAY_TIMEOUT, "exchange_timeout", "http_response_timeout"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "proxy_internal_error"),
         }
     }

@@ -3,10 +3,12 @@
 mod homes;
 mod tunnel;
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::request::Parts;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, StatusCode, Version, header};
 use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
@@ -56,6 +58,21 @@ pub(crate) struct Served {
     names: Arc<UpstreamNames>,
 }
 
+/// What holds for one exchange.
+struct Terms {
+    form: RefusalForm,
+    /// When it must be over.
+    end: Option<Instant>,
+}
+
+/// How a response is passed down.
+struct Passage {
+    needle: Option<Needle>,
+    home: Option<Home>,
+    /// When it must be over.
+    end: Option<Instant>,
+}
+
 impl Served {
     fn new(
         settings: &Settings,
@@ -103,11 +120,15 @@ impl ReverseDoor {
     /// Answers one request. There is always an answer.
     pub(crate) async fn answer(&self, request: Request<Incoming>, connection: &Arc<Connection>) -> Response<ResponseBody> {
         let in_flight = connection.begin();
-        connection.expect_body(!request.body().is_end_stream());
-        let mut form = RefusalForm::accepted(request.headers());
+        let version = request.version();
+        connection.begin_content(&request);
+        let end = self.settings.timeouts.total.map(|total| Instant::now() + total);
+        let mut terms = Terms { form: RefusalForm::accepted(request.headers()), end };
         let mut record = AccessRecord::new(RequestId::next(), request.method());
         let page = if self.serves_pages { page_of(request.headers()) } else { None };
-        let mut response = match self.handle(request, connection, &mut record, &mut form).await {
+        let outcome = within(end, pin!(self.handle(request, connection, &mut record, &mut terms))).await;
+        let form = terms.form;
+        let mut response = match outcome {
             Ok(response) => response,
             Err(rejection) => {
                 record.rejected(&rejection);
@@ -121,10 +142,16 @@ impl ReverseDoor {
         if let Some(served) = form.pages_of.and_then(|upstream| self.upstreams.get(upstream)) {
             served.settings.allow_origins.mark(response.headers_mut(), page.as_ref());
         }
+        if connection.has_rest() {
+            Box::pin(connection.settle_content(response.headers_mut())).await;
+        }
         if response.body().is_own_words() {
             response = self.bound_own_words(response, connection, form, &mut record);
         }
         record.head(response.status());
+        if version == Version::HTTP_10 && !record.is_complete() && response.body().size_hint().exact().is_none() {
+            connection.begin_close_delimited();
+        }
         response.body_mut().accompany(record, in_flight);
         response
     }
@@ -134,10 +161,11 @@ impl ReverseDoor {
         request: Request<Incoming>,
         connection: &Arc<Connection>,
         record: &mut AccessRecord,
-        form: &mut RefusalForm,
+        terms: &mut Terms,
     ) -> Result<Response<ResponseBody>, Rejection> {
         check_framing(&request, connection)?;
         let (mut head, incoming) = request.into_parts();
+        let body = RequestBody::new(incoming, self.settings.timeouts.body_idle, connection);
         let (authority, text) = read_head(&head)?;
         if !connection.listener().admits(authority, &head) {
             return Err(Rejection::UnknownHost);
@@ -148,34 +176,33 @@ impl ReverseDoor {
             record.control();
             let exchange = &self.anonymous_exchange(client, &head)?;
             let asking = Asking { head: &head, client, exchange, upstreams: &self.upstreams };
-            return Box::pin(self.control.answer(None, below, asking, incoming)).await;
+            return Box::pin(self.control.answer(None, below, asking, body)).await;
         };
         let served = self.upstreams.get(place.upstream).ok_or(Rejection::Internal)?;
         record.upstream(&served.names, place.origin);
-        form.shape = served.settings.refusals;
-        form.pages_of = (!served.settings.allow_origins.is_empty()).then_some(place.upstream);
+        terms.form.shape = served.settings.refusals;
+        terms.form.pages_of = (!served.settings.allow_origins.is_empty()).then_some(place.upstream);
         let target = served.gate.read_target(&place.target)?;
         record.path(target.path());
         if let Some(below) = below_control(target.path()) {
             // No page reads what the control plane says.
-            form.pages_of = None;
+            terms.form.pages_of = None;
             record.control();
             let exchange = &self.anonymous_exchange(client, &head)?;
             let asking = Asking { head: &head, client, exchange, upstreams: &self.upstreams };
-            return Box::pin(self.control.answer(Some(served), below, asking, incoming)).await;
+            return Box::pin(self.control.answer(Some(served), below, asking, body)).await;
         }
-        if incoming.is_end_stream()
+        if body.is_empty()
             && let Some(response) = served.settings.allow_origins.preflight(&head)
         {
             record.preflight();
-            form.pages_of = None;
+            terms.form.pages_of = None;
             return Ok(response);
         }
         let home = self.homes.home(&served.settings, &place, &head, connection.listener().scheme());
         let origin = place.origin;
         let method = head.method.clone();
         let on_upgrade = head.extensions.remove::<OnUpgrade>();
-        let body = RequestBody::new(incoming, self.settings.timeouts.body_idle);
         record.receives(body.progress());
         let worker = connection.worker();
         let inbound = InboundRequest { head, origin, target, body, client, worker };
@@ -191,11 +218,11 @@ impl ReverseDoor {
                 return Err(Rejection::UnexpectedUpgrade);
             }
             let settings = &self.settings;
-            let bounds =
-                TunnelBounds { token, revocations: Arc::clone(&settings.revocations), idle: settings.timeouts.websocket_idle };
+            let (revocations, idle) = (Arc::clone(&settings.revocations), settings.timeouts.websocket_idle);
+            let bounds = TunnelBounds { token, revocations, idle, end: terms.end };
             return Ok(tunnel::open(answer, Tunnel::new(on_upgrade, connection, bounds), needle.as_ref()));
         }
-        self.pass_down(answer, &method, needle, home)
+        self.pass_down(answer, &method, Passage { needle, home, end: terms.end })
     }
 
     /// Has a response of the proxy's own words wait for its client at the expense of the peer, and not for long. Where no more
@@ -239,13 +266,8 @@ impl ReverseDoor {
         Some(self.upstreams.iter().position(|served| served.settings.name == *bound).unwrap_or(usize::MAX))
     }
 
-    fn pass_down(
-        &self,
-        answer: Answer,
-        method: &Method,
-        needle: Option<Needle>,
-        home: Option<Home>,
-    ) -> Result<Response<ResponseBody>, Rejection> {
+    fn pass_down(&self, answer: Answer, method: &Method, passage: Passage) -> Result<Response<ResponseBody>, Rejection> {
+        let Passage { needle, home, end } = passage;
         let Answer { response, lease, ahead, held, dropped, exchange } = answer;
         let (mut head, incoming) = response.into_parts();
         let coding = Coding::of(&head.headers);
@@ -256,11 +278,17 @@ impl ReverseDoor {
         let mut filter = ResponseFilter::new(needle.clone(), dropped);
         filter.head(&mut head, method);
         let plan = rewrite::apply(&mut head, coding, || home.map(|home| self.homes.rewriting(&self.places, home)));
-        let timeouts = &self.settings.timeouts;
-        let end = timeouts.total.map(|total| std::time::Instant::now() + total);
-        let body = UpstreamBody::new(received, IdleTimer::new(timeouts.response_idle, end));
+        let body = UpstreamBody::new(received, IdleTimer::new(self.settings.timeouts.response_idle, end));
         let body = body.through(Pipeline::new(coding, needle, plan)).filtered(filter);
         Ok(Response::from_parts(head, ResponseBody::upstream(body)))
+    }
+}
+
+/// The response, if it is there in time.
+async fn within<T>(end: Option<Instant>, handling: Pin<&mut impl Future<Output = Result<T, Rejection>>>) -> Result<T, Rejection> {
+    match end {
+        None => handling.await,
+        Some(end) => tokio::time::timeout_at(end.into(), handling).await.unwrap_or(Err(Rejection::ExchangeTimeout)),
     }
 }
 

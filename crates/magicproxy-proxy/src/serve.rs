@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::admission::Shortage;
 use crate::downstream::{
-    Bounds, ConnectedClient, Connection, DownstreamIo, Opened, Protocol, Socket, Stream, Streams, Transport, noted, open,
+    Bounds, ConnectedClient, Connection, DownstreamIo, Opened, Protocol, Socket, Streams, Transport, noted, open,
 };
 use crate::listener::{Accepted, Entrance, Listener, Listeners};
 use crate::reverse::ReverseDoor;
@@ -48,7 +48,7 @@ const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: t
     Content-Length: 49\r\nRetry-After: 1\r\nConnection: close\r\n\r\nmagicproxy: too many connections are open; retry\n";
 
 /// What HTTP is spoken on.
-type Io = TokioIo<DownstreamIo<Stream>>;
+type Io = TokioIo<DownstreamIo>;
 
 /// A proxy that is ready to serve.
 #[derive(Debug)]
@@ -153,7 +153,7 @@ struct ServedConnection {
 
 impl ServedConnection {
     async fn serve(self, transport: Transport, client: ConnectedClient, entrance: Arc<Entrance>) {
-        let (accepted, timeouts, peer) = (Instant::now(), self.settings.timeouts, client.address);
+        let (timeouts, peer) = (self.settings.timeouts, client.address);
         let (activity, mut stopped) = (Arc::clone(client.slot.activity()), client.stopped.clone());
         let opening = open(Socket::new(transport, timeouts.body_idle), entrance.tls.as_deref());
         let opened = tokio::select! {
@@ -166,7 +166,8 @@ impl ServedConnection {
             Err(error) => return log_end(&error, peer),
         };
         let connection = Connection::new(client, entrance, protocol, self.worker);
-        let bounds = Bounds { timeouts, accepted, budget: Arc::clone(self.door.budget()) };
+        // The first byte has come just now.
+        let bounds = Bounds { timeouts, first_byte: Instant::now(), budget: Arc::clone(self.door.budget()) };
         let io = TokioIo::new(DownstreamIo::new(stream, prefix, Arc::clone(&connection), bounds));
         // Boxed: a connection that has not spoken yet stays small.
         let ended = match protocol {

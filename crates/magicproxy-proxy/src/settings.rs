@@ -234,7 +234,7 @@ pub struct Timeouts {
     pub upstream_queue: Duration,
     /// For the head of a request, from its first byte, and for the first byte of a new connection.
     pub header: Duration,
-    /// For the head of the upstream's answer, from the end of the request.
+    /// For the head of the upstream's answer, from the end of the request, or from when the upstream last took some of its content.
     pub response: Duration,
     /// Without a byte of a request body, or a byte taken by a slow reader on either side.
     pub body_idle: Duration,
@@ -248,7 +248,7 @@ pub struct Timeouts {
     pub refusal: Duration,
     /// A WebSocket without a byte in either direction.
     pub websocket_idle: Duration,
-    /// A whole exchange; none by default.
+    /// A whole exchange, from the head of its request to the end of its response or of its WebSocket; none by default.
     pub total: Option<Duration>,
     /// For answers in flight after SIGTERM.
     pub drain: Duration,

@@ -25,6 +25,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use magicproxy_core::RequestTarget;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::admission::{Holding, Resource};
 use crate::body::{Ahead, Held, Progress, RequestBody};
@@ -112,8 +113,9 @@ impl Upstream {
         let outgoing = Some(Outgoing::new(message, parameter.as_ref(), &origin.root)?);
         let lease = Some(origin.acquire(need, &place).await?);
         let upstream = Arc::clone(self);
-        let exchange = Exchange { upstream, number, need, outgoing, lease, place, given_up: None, once, unprocessed: 0 };
-        Ok(ConnectedRequest { exchange, duties, progress })
+        let exchange =
+            Exchange { upstream, number, need, outgoing, lease, place, given_up: None, progress, once, unprocessed: 0 };
+        Ok(ConnectedRequest { exchange, duties })
     }
 
     fn origin(&self, number: usize) -> Result<&Origin, Rejection> {
@@ -125,7 +127,6 @@ impl Upstream {
 pub(crate) struct ConnectedRequest {
     exchange: Exchange,
     duties: Duties,
-    progress: Arc<Progress>,
 }
 
 impl ConnectedRequest {
@@ -142,19 +143,14 @@ impl ConnectedRequest {
 
     /// Sends it, and waits for the head of its answer.
     pub(crate) async fn send(self) -> Result<Unsettled, Rejection> {
-        let Self { mut exchange, duties, progress } = self;
-        let limit = exchange.upstream.response;
-        let answered = within(limit, &progress, std::pin::pin!(exchange.answer())).await;
-        if matches!(answered, Err(Rejection::ResponseTimeout)) {
-            exchange.retire_connection();
-        }
-        let Arrived { mut response, lease } = answered?;
+        let Self { mut exchange, duties } = self;
+        let Arrived { mut response, lease } = exchange.answer().await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS && exchange.need.kind != Kind::Upgrade {
             return Err(Rejection::UnexpectedUpgrade);
         }
-        let Exchange { upstream, place, .. } = exchange;
+        let Exchange { upstream, place, progress, once, .. } = exchange;
         // An upstream that has answered may leave unread what is yet to come.
-        let once = exchange.once || !progress.is_done();
+        let once = once || !progress.is_done();
         let lease = if once { lease.once() } else { lease }.uploads(progress);
         for name in upstream.dropped.iter() {
             response.headers_mut().remove(name);
@@ -177,6 +173,8 @@ struct Exchange {
     /// Its place among those in progress.
     place: Holding,
     given_up: Option<watch::Receiver<()>>,
+    /// Of the request's content.
+    progress: Arc<Progress>,
     /// Does a connection of HTTP/1.1 end with this exchange?
     once: bool,
     /// How often the upstream said that it has not processed the request.
@@ -215,7 +213,10 @@ impl Exchange {
             return Err(Rejection::Closed);
         }
         let (sent, attempt) = self.send(lease)?;
-        let sent = sent.await;
+        let Ok(sent) = within(self.upstream.response, &self.progress, std::pin::pin!(sent)).await else {
+            self.retire_connection();
+            return Err(Rejection::ResponseTimeout);
+        };
         let mut lease = self.lease.take().ok_or(Rejection::Internal)?;
         match sent {
             Ok(response) => {
@@ -418,20 +419,26 @@ fn check_framing(response: &Response<Content>) -> Result<(), Rejection> {
     if only_chunked && !headers.contains_key(header::CONTENT_LENGTH) { Ok(()) } else { Err(Rejection::BadAnswer) }
 }
 
-/// Bounds the wait for an answer's head. The clock stands still while the request body is moving, or its caller slow.
+/// Bounds the wait for the head of a response: by this time from the end of the request, or from when the upstream last took some of
+/// it. While the client is to send more, its own limit holds instead.
 async fn within<T>(
     limit: Duration,
     progress: &Progress,
-    mut exchange: Pin<&mut impl Future<Output = Result<T, Rejection>>>,
+    mut response: Pin<&mut impl Future<Output = T>>,
 ) -> Result<T, Rejection> {
-    let mut seen = (progress.bytes(), progress.is_done());
+    let began = Instant::now();
+    let mut deadline = began + limit;
     loop {
-        match tokio::time::timeout(limit, exchange.as_mut()).await {
-            Ok(result) => return result,
-            Err(_) if progress.is_waiting() || (progress.bytes(), progress.is_done()) != seen => {
-                seen = (progress.bytes(), progress.is_done())
-            }
-            Err(_) => return Err(Rejection::ResponseTimeout),
+        if let Ok(response) = tokio::time::timeout_at(deadline, response.as_mut()).await {
+            return Ok(response);
+        }
+        let since = progress.last_moved().map_or(began, |moved| moved.max(began));
+        if since + limit > deadline {
+            deadline = since + limit;
+        } else if progress.is_waiting() {
+            deadline += limit;
+        } else {
+            return Err(Rejection::ResponseTimeout);
         }
     }
 }

@@ -12,21 +12,44 @@ use http::{HeaderMap, Method};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use super::{BodyError, IdleTimer};
 use crate::admission::{Holding, Resource};
+use crate::downstream::{Connection, RequestContent};
 use crate::header::{TrailerFields, filter_request_trailers};
 use crate::rejection::Rejection;
 
 /// How far a request body has come: for the response timeout and the log.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Progress {
+    began: Instant,
+    /// Nanoseconds from there until the last part of it was handed on; 0 where none was.
+    moved: AtomicU64,
     bytes: AtomicU64,
     done: AtomicBool,
     waiting: AtomicBool,
 }
 
+impl Default for Progress {
+    fn default() -> Self {
+        let [done, waiting] = [false; 2].map(AtomicBool::new);
+        Self { began: Instant::now(), moved: AtomicU64::default(), bytes: AtomicU64::default(), done, waiting }
+    }
+}
+
 impl Progress {
+    /// When the last part of it, or its end, was handed to the upstream's connection.
+    pub(crate) fn last_moved(&self) -> Option<Instant> {
+        let moved = self.moved.load(Ordering::Relaxed);
+        (moved > 0).then(|| self.began + Duration::from_nanos(moved))
+    }
+
+    fn note_move(&self) {
+        let nanos = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.moved.store(nanos.max(1), Ordering::Relaxed);
+    }
+
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
@@ -74,7 +97,7 @@ pub(crate) struct SentContent {
 
 #[derive(Debug)]
 enum Source {
-    Incoming(Incoming),
+    Content(RequestContent),
     /// It was read before it is sent.
     Whole(Full<Bytes>),
 }
@@ -82,32 +105,33 @@ enum Source {
 impl Source {
     fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self {
-            Self::Incoming(incoming) => Pin::new(incoming).poll_frame(context).map_err(BodyError::from),
+            Self::Content(content) => content.poll_frame(context),
             Self::Whole(bytes) => Pin::new(bytes).poll_frame(context).map_err(|never| match never {}),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Incoming(incoming) => incoming.is_end_stream(),
+            Self::Content(content) => content.is_end_stream(),
             Self::Whole(bytes) => bytes.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Incoming(incoming) => incoming.size_hint(),
+            Self::Content(content) => content.size_hint(),
             Self::Whole(bytes) => bytes.size_hint(),
         }
     }
 }
 
 impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, idle: Duration) -> Self {
+    /// Of the latest request of this connection.
+    pub(crate) fn new(incoming: Incoming, idle: Duration, connection: &Arc<Connection>) -> Self {
         if incoming.is_end_stream() {
             return Self::empty();
         }
-        let source = Source::Incoming(incoming);
+        let source = Source::Content(RequestContent::new(incoming, connection));
         let idle = IdleTimer::new(idle, None);
         let stream = Stream { source, ahead: VecDeque::new(), idle, trailers: None, buffered: None, unsent: None };
         Self { stream: Some(Box::new(stream)), progress: Arc::default() }
@@ -262,6 +286,7 @@ impl Body for RequestBody {
         match polled {
             Poll::Ready(Some(Ok(mut frame))) => {
                 stream.idle.progress();
+                this.progress.note_move();
                 if let Some(data) = frame.data_ref() {
                     this.progress.bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
                 }
@@ -272,6 +297,7 @@ impl Body for RequestBody {
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error))),
             Poll::Ready(None) => {
+                this.progress.note_move();
                 this.progress.done.store(true, Ordering::Relaxed);
                 Poll::Ready(None)
             }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::Version;
 use http_body::{Body, Frame, SizeHint};
 
-use super::{Ahead, BodyError, Held, IdleTimer, MomentTimer, Next, Pipeline};
+use super::{Ahead, BodyError, BrokenOff, Held, IdleTimer, MomentTimer, Next, Pipeline};
 use crate::access_log::AccessRecord;
 use crate::admission::Holding;
 use crate::downstream::{FlushPoint, InFlight, Untaken, noted};
@@ -29,6 +29,8 @@ struct Answering {
     untaken: Option<Untaken>,
     /// Why it ends before its end, while what came before has yet to be written.
     failure: Option<BodyError>,
+    /// What follows the response, where that is another protocol.
+    successor: Option<Successor>,
 }
 
 #[derive(Debug)]
@@ -47,6 +49,22 @@ struct Exchange {
     handed_over: FlushPoint,
 }
 
+/// Serves another protocol on the connection of a response, and ends the exchange.
+struct Successor(Box<dyn FnOnce(AccessRecord, InFlight) + Send>);
+
+impl std::fmt::Debug for Successor {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Successor").finish_non_exhaustive()
+    }
+}
+
+impl Exchange {
+    fn completed(&mut self) {
+        self.record.completed();
+        self.in_flight.response_is_whole();
+    }
+}
+
 impl ResponseBody {
     pub(crate) fn full(bytes: Bytes) -> Self {
         Self::of(Source::Full((!bytes.is_empty()).then_some(bytes)))
@@ -56,8 +74,15 @@ impl ResponseBody {
         Self::of(Source::Upstream(body))
     }
 
+    /// No content: another protocol follows the head. What serves it ends the exchange.
+    pub(crate) fn followed_by(begin: impl FnOnce(AccessRecord, InFlight) + Send + 'static) -> Self {
+        let mut body = Self::full(Bytes::new());
+        body.0.successor = Some(Successor(Box::new(begin)));
+        body
+    }
+
     fn of(source: Source) -> Self {
-        Self(Box::new(Answering { source, exchange: None, untaken: None, failure: None }))
+        Self(Box::new(Answering { source, exchange: None, untaken: None, failure: None, successor: None }))
     }
 
     /// Is this content of the proxy's own words, which its client has yet to take?
@@ -72,6 +97,9 @@ impl ResponseBody {
 
     /// Ties the exchange's end to the end of this body.
     pub(crate) fn accompany(&mut self, record: AccessRecord, in_flight: InFlight) {
+        if let Some(Successor(begin)) = self.0.successor.take() {
+            return begin(record, in_flight);
+        }
         let handed_over = in_flight.flush_point();
         self.0.exchange = Some(Exchange { record, in_flight, handed_over });
         self.note_end();
@@ -82,7 +110,7 @@ impl ResponseBody {
         if self.is_end_stream()
             && let Some(exchange) = &mut self.0.exchange
         {
-            exchange.record.completed();
+            exchange.completed();
         }
     }
 
@@ -94,7 +122,7 @@ impl ResponseBody {
                     exchange.record.sent(frame.data_ref().map_or(0, Bytes::len));
                 }
                 Some(Err(error)) => exchange.record.failed(error),
-                None => exchange.record.completed(),
+                None => exchange.completed(),
             }
         }
         if !matches!(frame, Some(Err(_))) {
@@ -103,19 +131,19 @@ impl ResponseBody {
     }
 
     /// Fails when everything that came before the failure was written: the HTTP library would drop it.
-    fn poll_failure(&mut self, context: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_failure(&mut self, context: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         if let Some(exchange) = &self.0.exchange {
             std::task::ready!(exchange.in_flight.poll_flushed(exchange.handed_over, context));
         }
-        Poll::Ready(self.0.failure.take().map(Err))
+        Poll::Ready(self.0.failure.take().map(|failure| Err(BrokenOff(failure))))
     }
 }
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = BodyError;
+    type Error = BrokenOff;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         if self.0.failure.is_some() {
             return self.poll_failure(context);
         }
@@ -128,7 +156,7 @@ impl Body for ResponseBody {
             self.0.failure = Some(failure);
             return self.poll_failure(context);
         }
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(|frame| frame.map_err(BrokenOff)))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -10,10 +10,12 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::Connection;
+use super::close_delimited::ResetOnClose;
 use super::frames::ControlFrames;
 use super::linger::Linger;
+use super::{Connection, Stream};
 use crate::admission::{Budget, Holding, Payer, Resource};
+use crate::probes::probe;
 use crate::settings::Timeouts;
 use crate::turn::Turn;
 
@@ -29,8 +31,8 @@ const BYTES_PER_HEAD_BYTE: usize = 2;
 /// Between requests it allows `keep_alive` until the first byte of a head, and `header` from there to its end; a peer that
 /// takes nothing of an answer is the socket's affair. While a request is in progress reading is not limited here: the
 /// body's own timer does that.
-pub(crate) struct DownstreamIo<S> {
-    stream: S,
+pub(crate) struct DownstreamIo {
+    stream: Stream,
     /// Bytes read while the protocol was detected.
     prefix: Bytes,
     connection: Arc<Connection>,
@@ -45,6 +47,10 @@ pub(crate) struct DownstreamIo<S> {
     turn: Turn,
     /// Of HTTP/2.
     control_frames: Option<Box<ControlFrames>>,
+    /// While close-delimited content is written.
+    reset_on_close: Option<ResetOnClose>,
+    /// Does the system look for its peer?
+    is_probed: bool,
 }
 
 /// What the next head takes while it is not complete, at the peer's expense. Bytes between the requests of an HTTP/2
@@ -91,18 +97,18 @@ impl HeadBytes {
 /// What bounds a connection.
 pub(crate) struct Bounds {
     pub(crate) timeouts: Timeouts,
-    /// When it was accepted.
-    pub(crate) accepted: Instant,
+    /// When its first byte came.
+    pub(crate) first_byte: Instant,
     /// Who pays for heads that are not complete.
     pub(crate) budget: Arc<Budget>,
 }
 
-impl<S> DownstreamIo<S> {
-    /// The stream of a connection that was opened, whose first head is on the clock since it was accepted.
-    pub(crate) fn new(stream: S, prefix: Bytes, connection: Arc<Connection>, bounds: Bounds) -> Self {
-        let Bounds { timeouts, accepted, budget } = bounds;
+impl DownstreamIo {
+    /// The stream of a connection that was opened, whose first head has begun.
+    pub(crate) fn new(stream: Stream, prefix: Bytes, connection: Arc<Connection>, bounds: Bounds) -> Self {
+        let Bounds { timeouts, first_byte, budget } = bounds;
         connection.scan(&prefix);
-        let mut control_frames = (!connection.is_http1()).then(|| Box::new(ControlFrames::new(accepted)));
+        let mut control_frames = (!connection.is_http1()).then(|| Box::new(ControlFrames::new(first_byte)));
         if let Some(frames) = &mut control_frames {
             // Too short for too many.
             let _ = frames.read(&prefix, 0);
@@ -113,13 +119,15 @@ impl<S> DownstreamIo<S> {
             connection,
             timeouts,
             seen: (0, 0),
-            idle_since: accepted,
-            head_since: Some(accepted),
+            idle_since: first_byte,
+            head_since: Some(first_byte),
             read_timer: None,
             linger: None,
             head_bytes: HeadBytes::new(budget),
             turn: Turn::default(),
             control_frames,
+            reset_on_close: None,
+            is_probed: false,
         }
     }
 
@@ -140,6 +148,34 @@ impl<S> DownstreamIo<S> {
         }
     }
 
+    /// Reads, and nothing behind the end of a request's content: the head of the next request is looked at from its beginning.
+    fn poll_read_content(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let most = self.connection.rest.most();
+        let before = buffer.filled().len();
+        if most >= buffer.remaining() {
+            ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        } else {
+            let mut content = ReadBuf::new(buffer.initialize_unfilled_to(most));
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut content))?;
+            let read = content.filled().len();
+            buffer.advance(read);
+        }
+        self.connection.rest.was_read(most, buffer.filled().len() - before);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Has the socket reset, should it be closed before the end of what is written now; and has a peer looked for that may be silent.
+    fn before_write(&mut self) {
+        if self.connection.is_tunnel() && !self.is_probed {
+            self.is_probed = true;
+            let limit = self.timeouts.body_idle;
+            self.stream.tcp().inspect(|stream| probe(stream, limit));
+        }
+        if self.connection.close_delimited.has_begun() && self.reset_on_close.is_none() {
+            self.reset_on_close = self.stream.tcp().and_then(ResetOnClose::arm);
+        }
+    }
+
     fn wrote(&mut self, written: &Poll<io::Result<usize>>) {
         if let (Some(frames), Poll::Ready(Ok(bytes))) = (&mut self.control_frames, written) {
             frames.wrote(*bytes);
@@ -153,6 +189,8 @@ impl<S> DownstreamIo<S> {
     fn read_deadline(&self) -> Option<Instant> {
         match self.head_since {
             _ if self.is_busy() => None,
+            _ if self.connection.rest.is_discarded() => Some(self.idle_since + self.timeouts.header),
+            _ if self.connection.rest.is_to_come() => None,
             Some(since) => Some(since + self.timeouts.header),
             None => Some(self.idle_since + self.timeouts.keep_alive),
         }
@@ -194,7 +232,7 @@ impl<S> DownstreamIo<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for DownstreamIo<S> {
+impl AsyncRead for DownstreamIo {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         this.look();
@@ -209,7 +247,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for DownstreamIo<S> {
         }
         ready!(this.turn.poll_more(context));
         let before = buffer.filled().len();
-        match Pin::new(&mut this.stream).poll_read(context, buffer) {
+        let is_content = this.connection.rest.is_to_come();
+        match this.poll_read_content(context, buffer) {
             Poll::Ready(Ok(())) => {
                 let read = buffer.filled().get(before..).unwrap_or_default();
                 this.turn.note(Some(read.len()));
@@ -217,7 +256,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for DownstreamIo<S> {
                     frames.read(read, this.connection.counts().0)?;
                 }
                 // Between HTTP/2 requests come frames of other kinds: such a connection is idle until a request begins.
-                if !read.is_empty() && !this.is_busy() {
+                if !read.is_empty() && !this.is_busy() && !is_content {
                     this.head_bytes.add(read.len(), &this.connection)?;
                     if this.connection.is_http1() {
                         this.head_since.get_or_insert_with(Instant::now);
@@ -235,8 +274,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for DownstreamIo<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DownstreamIo<S> {
+impl AsyncWrite for DownstreamIo {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.before_write();
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.wrote(&written);
         written
@@ -247,6 +287,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DownstreamIo<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.before_write();
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.wrote(&written);
         written
@@ -266,6 +307,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for DownstreamIo<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.connection.close_delimited.is_whole()
+            && let Some(reset) = this.reset_on_close.take()
+        {
+            reset.disarm();
+        }
         if this.linger.is_none() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
         }

@@ -124,6 +124,21 @@ impl Socket {
     }
 }
 
+impl Stream {
+    /// The socket below, unless it is a Unix socket.
+    pub(super) fn tcp(&self) -> Option<&TcpStream> {
+        let socket = match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        match &socket.transport {
+            Transport::Tcp(stream) => Some(stream),
+            #[cfg(unix)]
+            Transport::Unix(_) => None,
+        }
+    }
+}
+
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();

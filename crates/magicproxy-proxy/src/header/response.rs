@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::header::{self, HeaderName};
 use http::response::Parts;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
 use super::meaning::steers;
 use super::request::TrailerFields;
@@ -94,6 +94,9 @@ impl ResponseFilter {
             mask(&mut head.headers, needle);
         }
         head.headers.insert(MARK, HeaderValue::from_static(VERSION));
+        // Each hop has its own version (RFC 9112 section 2.3): an upstream's would say how long a client's connection lasts, and
+        // take the framing from content of unknown length.
+        head.version = Version::HTTP_11;
         // A reason phrase is the upstream's free text; extensions may hold its spelling of names.
         head.extensions.clear();
     }

@@ -160,7 +160,10 @@ impl Rejection {
         let at_fault = status.is_client_error()
             // A client may have a fresh token by then.
             && !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
-        let asked = matches!(self, Self::ResponseTimeout | Self::NotRecorded | Self::PluginFailed | Self::UnaskedCoding);
+        let asked = matches!(
+            self,
+            Self::ResponseTimeout | Self::ExchangeTimeout | Self::NotRecorded | Self::PluginFailed | Self::UnaskedCoding
+        );
         !at_fault && !asked
     }
 

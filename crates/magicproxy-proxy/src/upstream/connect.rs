@@ -22,6 +22,7 @@ use super::io::UpstreamIo;
 use super::pool::{Kind, Socket};
 use super::signals::{Listened, Signals};
 use crate::body::RequestBody;
+use crate::probes::probe;
 use crate::settings::{ApiRoot, Settings, Timeouts, UpstreamProtocol, UpstreamSettings};
 
 /// Heads of answers above this are refused, and so are those with more than 100 fields, hyper's own limit.
@@ -77,6 +78,9 @@ impl Connector {
 
     async fn connect_to(&self, addresses: &[SocketAddr], kind: Kind, socket: Socket) -> Result<Connected, ConnectFailure> {
         let stream = TcpStream::connect(addresses).await.map_err(|error| ConnectFailure::of_tcp(&error))?;
+        if kind == Kind::Upgrade {
+            probe(&stream, self.timeouts.body_idle);
+        }
         stream.set_nodelay(true).map_err(|error| ConnectFailure::of_tcp(&error))?;
         let stream = UpstreamIo::new(stream, self.timeouts.body_idle, socket);
         let signals = stream.signals();

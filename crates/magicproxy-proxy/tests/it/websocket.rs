@@ -6,7 +6,14 @@ use std::time::Duration;
 use magicproxy_core::UnixTime;
 use magicproxy_proxy::settings::{Quota, RevocationList, Revocations, Settings, TokenCarrier};
 
-use crate::support::{Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, UpstreamConnection, find, now, request, soon};
+use socket2::SockRef;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+
+use crate::support::{
+    Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, UpstreamConnection, events_come, events_named, find, now, request,
+    soon,
+};
 
 const HANDSHAKE: [&str; 4] =
     ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"];
@@ -56,7 +63,7 @@ async fn bytes_flow_both_ways_until_one_side_ends() {
     connection.send(SWITCH).await;
     let answer = client.answer_head().await;
     assert_eq!((answer.status, answer.one("upgrade"), answer.one("sec-websocket-accept")), (101, Some("websocket"), Some("x")));
-    client.send(b"\x81\x05hello").await;
+    client.send(HELLO).await;
     connection.until(b"hello").await;
     connection.send(b"\x81\x05world").await;
     client.until(b"world").await;
@@ -204,10 +211,32 @@ async fn it_ends_with_its_token() {
     connection.request().await;
     connection.send(SWITCH).await;
     assert_eq!(client.answer_head().await.status, 101);
-    client.send(b"\x81\x05hello").await;
+    client.send(HELLO).await;
     connection.until(b"hello").await;
-    assert!(client.closed().await.is_empty());
-    assert!(connection.closed().await.is_empty());
+    assert_closed(&mut client, &mut connection, 1008, "the token has expired").await;
+}
+
+/// A frame of a client's, masked with zeros.
+const HELLO: &[u8] = b"\x81\x85\0\0\0\0hello";
+/// A Close frame of a client's, and one of a server's.
+const CLOSE: [&[u8]; 2] = [b"\x88\x82\0\0\0\0\x03\xe8", b"\x88\x02\x03\xe8"];
+
+/// The code and the reason of the Close frame that these bytes are.
+#[track_caller]
+fn close_of(bytes: &[u8], masked: bool) -> (u16, String) {
+    assert_eq!(bytes.first(), Some(&0x88), "no Close frame: {bytes:?}");
+    assert_eq!(bytes[1] & 0x80 != 0, masked, "{bytes:?}");
+    let length = usize::from(bytes[1] & 0x7f);
+    let (mask, payload) = if masked { bytes[2..].split_at(4) } else { (&[0; 4][..], &bytes[2..]) };
+    assert_eq!(payload.len(), length, "more than a Close frame: {bytes:?}");
+    let payload: Vec<u8> = payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+    (u16::from_be_bytes([payload[0], payload[1]]), String::from_utf8(payload[2..].to_vec()).unwrap())
+}
+
+/// Both sides are told why before their connections end.
+async fn assert_closed(client: &mut Client, connection: &mut UpstreamConnection, code: u16, reason: &str) {
+    assert_eq!(close_of(&client.closed().await, false), (code, reason.to_owned()));
+    assert_eq!(close_of(&connection.closed().await, true), (code, reason.to_owned()));
 }
 
 async fn with_websocket_and(upstream: &Upstream, change: impl FnOnce(&mut Settings)) -> Proxy {
@@ -226,7 +255,7 @@ async fn open(proxy: &Proxy, upstream: &mut Upstream, token: &str) -> (Client, U
     connection.request().await;
     connection.send(SWITCH).await;
     assert_eq!(client.answer_head().await.status, 101);
-    client.send(b"\x81\x05hello").await;
+    client.send(HELLO).await;
     connection.until(b"hello").await;
     (client, connection)
 }
@@ -272,8 +301,7 @@ async fn it_ends_without_a_byte_in_either_direction() {
     let idle = Duration::from_millis(200);
     let proxy = with_websocket_and(&upstream, |settings| settings.timeouts.websocket_idle = idle).await;
     let (mut client, mut connection) = open(&proxy, &mut upstream, &Token::any()).await;
-    assert!(client.closed().await.is_empty());
-    assert!(connection.closed().await.is_empty());
+    assert_closed(&mut client, &mut connection, 1001, "no byte came for too long").await;
 }
 
 #[tokio::test]
@@ -286,23 +314,243 @@ async fn it_ends_when_its_token_is_revoked() {
         open(&proxy, &mut upstream, &Token::allowing(&["GET /ws"]).living(now() - 100, now() + 100).mint()).await;
     let (mut other, mut connection) = open(&proxy, &mut upstream, &Token::any()).await;
     revocations.replace(RevocationList { before: Some(UnixTime(now() - 50)), ..RevocationList::default() });
-    assert!(revoked.closed().await.is_empty());
-    assert!(revoked_connection.closed().await.is_empty());
-    other.send(b"\x81\x05again").await;
+    assert_closed(&mut revoked, &mut revoked_connection, 1008, "the token has been revoked").await;
+    other.send(b"\x81\x85\0\0\0\0again").await;
     connection.until(b"again").await;
 }
 
+/// Nothing passes without a token, not even the rest of a frame.
 #[tokio::test]
-async fn an_end_of_the_proxy_waits_for_it_and_then_closes_it() {
+async fn a_frame_ends_with_its_token() {
     let mut upstream = Upstream::held().await;
-    let mut proxy = with_websocket_and(&upstream, |settings| settings.timeouts.drain = Duration::from_millis(300)).await;
+    let revocations = Arc::new(Revocations::default());
+    let shared = Arc::clone(&revocations);
+    let proxy = with_websocket_and(&upstream, |settings| settings.revocations = shared).await;
+    let token = Token::allowing(&["GET /ws"]).living(now() - 100, now() + 100).mint();
+    let (mut client, mut connection) = open(&proxy, &mut upstream, &token).await;
+    client.send(&HELLO[..8]).await;
+    connection.until(b"he").await;
+    revocations.replace(RevocationList { before: Some(UnixTime(now() - 50)), ..RevocationList::default() });
+    let reason = "the token has been revoked";
+    assert_eq!(close_of(&client.exactly(4 + reason.len()).await, false), (1008, reason.to_owned()));
+    client.send(&HELLO[8..]).await;
+    assert!(connection.closed().await.is_empty());
+    assert!(client.closed().await.is_empty());
+}
+
+#[tokio::test]
+async fn an_end_of_the_proxy_closes_it_and_waits_for_its_sides() {
+    let mut upstream = Upstream::held().await;
+    let mut proxy = with_websocket_and(&upstream, |_| ()).await;
     let (mut client, mut connection) = open(&proxy, &mut upstream, &Token::any()).await;
     proxy.shut_down();
-    connection.send(b"\x81\x05still").await;
-    client.until(b"still").await;
+    let reason = "the proxy stops";
+    let (frame, to_upstream) = (client.exactly(4 + reason.len()).await, connection.exactly(8 + reason.len()).await);
+    assert_eq!(close_of(&frame, false), (1001, reason.to_owned()));
+    assert_eq!(close_of(&to_upstream, true), (1001, reason.to_owned()));
+    // What comes behind the Close frame that one side got is not passed on; its own Close frame ends the wait.
+    connection.send([b"\x81\x05late!", CLOSE[1]].concat()).await;
+    client.send([HELLO, CLOSE[0]].concat()).await;
     proxy.ended().await;
     assert!(client.closed().await.is_empty());
     assert!(connection.closed().await.is_empty());
+}
+
+#[tokio::test]
+async fn an_end_of_the_proxy_does_not_wait_for_sides_that_say_nothing() {
+    let mut upstream = Upstream::held().await;
+    let mut proxy = with_websocket_and(&upstream, |_| ()).await;
+    let (mut client, mut connection) = open(&proxy, &mut upstream, &Token::any()).await;
+    proxy.shut_down();
+    proxy.ended().await;
+    assert_closed(&mut client, &mut connection, 1001, "the proxy stops").await;
+}
+
+/// A Close frame inside of another frame would be a part of a message.
+#[tokio::test]
+async fn it_is_closed_between_frames() {
+    let mut upstream = Upstream::held().await;
+    let proxy = with_websocket_and(&upstream, |_| ()).await;
+    let (mut client, mut connection) = open(&proxy, &mut upstream, &Token::any()).await;
+    client.send(&HELLO[..8]).await;
+    connection.until(b"\x81\x85\0\0\0\0he").await;
+    proxy.shut_down();
+    // The other direction is between two frames.
+    assert_eq!(close_of(&client.exactly(4 + 15).await, false).0, 1001);
+    client.send(&HELLO[8..]).await;
+    connection.until(b"llo").await;
+    assert_eq!(close_of(&connection.exactly(8 + 15).await, true).0, 1001);
+    client.send(CLOSE[0]).await;
+    connection.send(CLOSE[1]).await;
+    assert!(client.closed().await.is_empty());
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_gone_without_a_word_is_told_of() {
+    let mut upstream = Upstream::held().await;
+    let proxy = with_websocket(&upstream).await;
+    for reset in [false, true] {
+        let (mut client, mut connection) = open(&proxy, &mut upstream, &Token::any()).await;
+        connection.send(b"\x81\x05world").await;
+        client.until(b"world").await;
+        if reset {
+            SockRef::from(&connection.stream).set_linger(Some(Duration::ZERO)).unwrap();
+        }
+        drop(connection);
+        assert_eq!(close_of(&client.closed().await, false), (1001, "the other side has gone".to_owned()), "{reset}");
+        // In the middle of a frame nothing can be told.
+        let (mut client, mut connection) = open(&proxy, &mut upstream, &Token::any()).await;
+        connection.send(b"\x81\x05wor").await;
+        client.until(b"wor").await;
+        drop(connection);
+        assert!(client.closed().await.is_empty());
+    }
+}
+
+/// The upstream neither reads nor ends: it is let go of all the same.
+#[tokio::test]
+async fn nothing_stays_when_the_client_is_gone() {
+    let mut upstream = Upstream::held().await;
+    let quota = Quota { per_owner: 1, ..Quota::of(100) };
+    let proxy = with_websocket_and(&upstream, |settings| settings.limits.exchanges = quota).await;
+    let token = Token::any();
+    let mut silent = Vec::new();
+    for gone in ["FIN", "RST", "FIN in a frame", "FIN behind a Close frame"] {
+        let mut stream = TcpStream::connect(proxy.address).await.unwrap();
+        stream.write_all(&request("GET /ws", &token, &HANDSHAKE, "")).await.unwrap();
+        let mut connection = upstream.accept().await;
+        connection.request().await;
+        connection.send(SWITCH).await;
+        let mut client = Client::over(stream);
+        assert_eq!(client.answer_head().await.status, 101, "{gone}");
+        client.send(HELLO).await;
+        connection.until(b"hello").await;
+        match gone {
+            "FIN in a frame" => client.send(&HELLO[..8]).await,
+            "FIN behind a Close frame" => client.send(CLOSE[0]).await,
+            _ => {}
+        }
+        if gone == "RST" {
+            // Unread bytes make a reset of the end.
+            connection.send(b"\x81\x05world").await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        drop(client);
+        silent.push(connection);
+        // Its place among the exchanges is free again.
+        let free = async {
+            loop {
+                let answer = Client::ask(&proxy, request("GET /__magictoken", &token, &[], "")).await;
+                assert_eq!(answer.status, 200);
+                let mut probe = Client::connect(&proxy).await;
+                probe.send(request("GET /probe", &token, &[], "")).await;
+                tokio::select! {
+                    mut probed = upstream.accept() => {
+                        probed.request().await;
+                        probed.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").await;
+                        probe.answer().await;
+                        return;
+                    }
+                    answer = probe.answer() => assert_eq!(answer.status, 429),
+                }
+            }
+        };
+        soon(free).await;
+    }
+}
+
+#[tokio::test]
+async fn its_own_end_passes_as_it_is() {
+    let mut upstream = Upstream::held().await;
+    let proxy = with_websocket(&upstream).await;
+    for by_client in [true, false] {
+        let (mut client, mut connection) = open(&proxy, &mut upstream, &Token::any()).await;
+        if by_client {
+            client.send(CLOSE[0]).await;
+            assert_eq!(connection.exactly(CLOSE[0].len()).await, CLOSE[0]);
+            connection.send(CLOSE[1]).await;
+            assert_eq!(client.exactly(CLOSE[1].len()).await, CLOSE[1]);
+        } else {
+            connection.send(CLOSE[1]).await;
+            assert_eq!(client.exactly(CLOSE[1].len()).await, CLOSE[1]);
+            client.send(CLOSE[0]).await;
+            assert_eq!(connection.exactly(CLOSE[0].len()).await, CLOSE[0]);
+        }
+        // Neither side closes its connection.
+        assert!(client.closed().await.is_empty(), "{by_client}");
+        assert!(connection.closed().await.is_empty(), "{by_client}");
+    }
+}
+
+/// A whole exchange lasts until its WebSocket ends.
+#[tokio::test]
+async fn it_ends_with_the_deadline_of_exchanges() {
+    let mut upstream = Upstream::held().await;
+    let proxy = with_websocket_and(&upstream, |settings| settings.timeouts.total = Some(Duration::from_millis(700))).await;
+    let (mut client, mut connection) = open(&proxy, &mut upstream, &Token::any()).await;
+    assert_closed(&mut client, &mut connection, 1001, "it was open for as long as it may be").await;
+}
+
+#[tokio::test]
+async fn its_end_is_logged() {
+    let mut upstream = Upstream::held().await;
+    let proxy = with_websocket_and(&upstream, |settings| settings.timeouts.websocket_idle = Duration::from_millis(300)).await;
+    for (path, end) in
+        [("/log-closed", "closed"), ("/log-client", "client_gone"), ("/log-api", "upstream_gone"), ("/log-idle", "idle")]
+    {
+        let mut client = Client::connect(&proxy).await;
+        client.send(request(&format!("GET {path}"), &Token::any(), &HANDSHAKE, "")).await;
+        let mut connection = upstream.accept().await;
+        connection.request().await;
+        connection.send(SWITCH).await;
+        assert_eq!(client.answer_head().await.status, 101);
+        client.send(HELLO).await;
+        connection.until(b"hello").await;
+        connection.send(b"\x81\x05world").await;
+        client.until(b"world").await;
+        assert!(events_named(&[path]).is_empty(), "{path} is logged before its end");
+        let (mut up, mut down) = (HELLO.len(), 7);
+        match end {
+            "closed" => {
+                client.send(CLOSE[0]).await;
+                connection.exactly(CLOSE[0].len()).await;
+                connection.send(CLOSE[1]).await;
+                (up, down) = (up + CLOSE[0].len(), down + CLOSE[1].len());
+            }
+            "client_gone" => drop(client),
+            "upstream_gone" => drop(connection),
+            _ => {}
+        }
+        let (up, down) = (format!("bytes_in={up} "), format!("bytes_out={down} "));
+        events_come(1, &[path, "status=101", &up, &down, &format!("ended=\"{end}\"")]).await;
+    }
+}
+
+/// A side that vanished without a word is found by the system.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_system_looks_for_both_sides() {
+    let mut upstream = Upstream::held().await;
+    let proxy = with_websocket(&upstream).await;
+    let (_client, connection) = open(&proxy, &mut upstream, &Token::any()).await;
+    let hex = |port: u16| format!(":{port:04X}");
+    let (client_side, upstream_side) = (hex(proxy.address.port()), hex(connection.stream.peer_addr().unwrap().port()));
+    // Local address, remote address, state (01 is open), queues, timer: 02 is that of keep-alive, once all is acknowledged.
+    let is_probed = |port: &str| {
+        let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        sockets
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>())
+            .any(|fields| fields.len() > 5 && fields[1].ends_with(port) && fields[3] == "01" && fields[5].starts_with("02:"))
+    };
+    for port in [client_side, upstream_side] {
+        soon(async {
+            while !is_probed(&port) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    }
 }
 
 #[tokio::test]
@@ -312,7 +560,7 @@ async fn an_end_of_the_proxy_comes_with_the_last_of_them() {
     let (client, mut connection) = open(&proxy, &mut upstream, &Token::any()).await;
     proxy.shut_down();
     drop(client);
-    assert!(connection.closed().await.is_empty());
+    connection.closed().await;
     drop(connection);
     proxy.ended().await;
 }

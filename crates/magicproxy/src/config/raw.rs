@@ -292,7 +292,7 @@ section! {
         upstream_queue: DurationText,
         /// For the head of a request.
         header: DurationText,
-        /// For the head of the API's answer.
+        /// For the head of the API's answer, from the end of the request.
         response: DurationText,
         /// Without a byte of a request body, or a byte taken by a slow reader.
         body_idle: DurationText,

@@ -67,6 +67,7 @@ fn request_line(fields: &Fields, columns: usize) -> String {
     }
     rest.extend(fields.get("error").map(|error| format!("error={error}")));
     rest.extend(fields.get("aborted").map(|why| format!("({why})")));
+    rest.extend(fields.get("ended").map(|why| format!("(ended: {why})")));
     rest.extend(fields.get("request_id").filter(|_| !simple).map(|id| format!("id={id}")));
     rest.extend(fields.get("total_us").and_then(|micros| micros.parse().ok()).map(duration));
     rest.extend(["upstream", "sub"].into_iter().filter_map(|name| fields.get(name)).map(str::to_owned));

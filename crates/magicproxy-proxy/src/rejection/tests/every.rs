@@ -76,6 +76,7 @@ samples! {
     Rejection::UnaskedCoding => Rejection::UnaskedCoding,
     Rejection::UnexpectedUpgrade => Rejection::UnexpectedUpgrade,
     Rejection::ResponseTimeout => Rejection::ResponseTimeout,
+    Rejection::ExchangeTimeout => Rejection::ExchangeTimeout,
     Rejection::Internal => Rejection::Internal,
 }
 

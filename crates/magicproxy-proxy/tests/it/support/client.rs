@@ -149,6 +149,15 @@ impl Client {
         Answer { status, fields, body: Vec::new(), trailers: Vec::new(), complete: true }
     }
 
+    /// The fields and the body of an answer whose status line was taken.
+    pub(crate) async fn answer_fields(&mut self) -> Answer {
+        let head = self.until(b"\r\n\r\n").await;
+        let (_, fields) = parse_head(&[b"status\r\n", head.as_slice()].concat());
+        let mut answer = Answer { status: 0, fields, body: Vec::new(), trailers: Vec::new(), complete: true };
+        self.body(&mut answer).await;
+        answer
+    }
+
     /// The body that follows a head.
     pub(crate) async fn body(&mut self, answer: &mut Answer) {
         let complete = if answer.one("transfer-encoding").is_some() {
@@ -214,6 +223,14 @@ impl Client {
             }
         })
         .await
+    }
+
+    /// So many bytes.
+    pub(crate) async fn exactly(&mut self, length: usize) -> Vec<u8> {
+        while self.buffer.len() < length {
+            assert!(self.fill().await, "the proxy closed the connection");
+        }
+        self.buffer.drain(..length).collect()
     }
 
     /// Waits until the proxy closes, and gives what came before.

@@ -225,6 +225,11 @@ impl UpstreamConnection {
         .await
     }
 
+    /// So many bytes.
+    pub(crate) async fn exactly(&mut self, length: usize) -> Vec<u8> {
+        soon(self.take(length)).await.expect("the proxy closed the connection")
+    }
+
     /// Waits until the proxy closes, and gives what came before.
     pub(crate) async fn closed(&mut self) -> Vec<u8> {
         soon(async { while self.fill().await {} }).await;

@@ -1,0 +1,87 @@
+//! A response whose content ends with its connection: clients of HTTP/1.0 have no other framing where the length is not known.
+//!
+//! A connection that is closed in the middle of such content looks like its end (RFC 9112 section 8), so one that breaks off is
+//! reset. The system is told so when the response begins, and told otherwise when the last byte was written: whatever ends the
+//! connection between, the end of the process included, resets it. Unix sockets cannot be reset.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::net::TcpStream;
+
+/// How long a broken-off response may still be on its way: a reset discards what its client has not received.
+const LAST_BYTES: Duration = Duration::from_millis(500);
+
+const FRAMED: u8 = 0;
+const BEGUN: u8 = 1;
+const WHOLE: u8 = 2;
+
+/// How far the close-delimited content of a connection's last response has come.
+#[derive(Debug)]
+pub(super) struct CloseDelimited(AtomicU8);
+
+impl Default for CloseDelimited {
+    fn default() -> Self {
+        Self(AtomicU8::new(FRAMED))
+    }
+}
+
+impl CloseDelimited {
+    /// A response of that kind begins; it is the last of its connection.
+    pub(super) fn begin(&self) {
+        self.0.store(BEGUN, Ordering::Relaxed);
+    }
+
+    /// All content of a response, of whatever kind, was handed to the HTTP library.
+    pub(super) fn end(&self) {
+        if self.has_begun() {
+            self.0.store(WHOLE, Ordering::Relaxed);
+        }
+    }
+
+    /// Has a response of that kind begun, and not ended?
+    pub(super) fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == BEGUN
+    }
+
+    /// Was all of its content handed over?
+    pub(super) fn is_whole(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == WHOLE
+    }
+}
+
+/// A socket that is reset when it is closed, a moment after this was dropped, unless it was disarmed.
+#[derive(Debug)]
+pub(super) struct ResetOnClose {
+    /// A second descriptor of the socket: it is not closed before both are.
+    socket: Option<socket2::Socket>,
+}
+
+impl ResetOnClose {
+    /// `None` where the system does not agree.
+    pub(super) fn arm(stream: &TcpStream) -> Option<Self> {
+        let socket = SockRef::from(stream).try_clone().ok()?;
+        socket.set_linger(Some(Duration::ZERO)).ok()?;
+        Some(Self { socket: Some(socket) })
+    }
+
+    /// The response was written whole.
+    pub(super) fn disarm(mut self) {
+        if let Some(socket) = self.socket.take() {
+            let _ = socket.set_linger(None);
+        }
+    }
+}
+
+impl Drop for ResetOnClose {
+    fn drop(&mut self) {
+        // Without a runtime, at the end of the process, nobody waits.
+        if let (Some(socket), Ok(runtime)) = (self.socket.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move {
+                tokio::time::sleep(LAST_BYTES).await;
+                drop(socket);
+            });
+        }
+    }
+}

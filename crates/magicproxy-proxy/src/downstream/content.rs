@@ -1,0 +1,264 @@
+//! The content of a request, and its rest where the response does not wait for it.
+//!
+//! The HTTP library ends a connection of HTTP/1 whose request was not read to its end, and does not say so. So the rest of short
+//! content is read and forgotten while the response is sent, and the connection goes on; a response to any other request that
+//! is still on its way announces the end of the connection (RFC 9112 section 9.6). Over HTTP/2 only the stream ends.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Version, header};
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::sync::Notify;
+
+use super::Connection;
+use crate::body::BodyError;
+
+/// The longest rest that is read for the sake of the connection.
+const MAX_DISCARDED: u64 = 256 * 1024;
+/// How often the connection's task may run until chunks are read that have come already.
+const TURNS: usize = 8;
+
+/// The length of the rest is not known.
+const UNKNOWN: u64 = u64::MAX;
+/// The rest will not be read.
+const UNREAD: u64 = u64::MAX - 1;
+
+/// How much of the latest request's content the client has yet to send, or the proxy to take (HTTP/1 only).
+#[derive(Debug, Default)]
+pub(super) struct Rest {
+    /// In bytes; 0 where there is none.
+    left: AtomicU64,
+    /// The part of it that was not read from the connection, as far as that is known: what was read need not have been taken.
+    unread: AtomicU64,
+    is_discarded: AtomicBool,
+    /// Does the connection end with this request, by the client's word or version?
+    is_last: AtomicBool,
+    given_up: Notify,
+}
+
+impl Rest {
+    fn begin(&self, left: u64) {
+        self.left.store(left, Ordering::Relaxed);
+        self.unread.store(UNKNOWN, Ordering::Relaxed);
+        self.is_discarded.store(false, Ordering::Relaxed);
+    }
+
+    fn set(&self, left: u64) {
+        self.left.store(left, Ordering::Relaxed);
+    }
+
+    fn left(&self) -> u64 {
+        self.left.load(Ordering::Relaxed)
+    }
+
+    /// Is there none?
+    pub(super) fn is_over(&self) -> bool {
+        self.left() == 0
+    }
+
+    /// Is it read for nobody? Then it has a time limit as a head has.
+    pub(super) fn is_discarded(&self) -> bool {
+        !self.is_over() && self.is_discarded.load(Ordering::Relaxed)
+    }
+
+    /// Is more of it to be read from the connection?
+    pub(super) fn is_to_come(&self) -> bool {
+        !self.is_over() && self.unread.load(Ordering::Relaxed) > 0
+    }
+
+    /// How much may be read at most, so that what comes behind the content is not read with it. The HTTP library reads more of it
+    /// when all was taken that it had read before.
+    pub(super) fn most(&self) -> usize {
+        if !self.is_to_come() || matches!(self.left(), UNKNOWN | UNREAD) {
+            return usize::MAX;
+        }
+        let most = self.left().min(self.unread.load(Ordering::Relaxed));
+        usize::try_from(most).unwrap_or(usize::MAX)
+    }
+
+    /// So much was read, of the [most](Self::most) that might be.
+    pub(super) fn was_read(&self, most: usize, bytes: usize) {
+        if most < usize::MAX {
+            self.unread.store((most - bytes) as u64, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Connection {
+    /// A request begins.
+    pub(crate) fn begin_content(&self, request: &Request<Incoming>) {
+        let has_content = !request.body().is_end_stream() && self.is_http1();
+        self.expect_body(has_content);
+        let left = match request.body().size_hint().exact() {
+            _ if !has_content => 0,
+            _ if awaits_continue(request) => UNREAD,
+            known => known.unwrap_or(UNKNOWN),
+        };
+        self.rest.begin(left);
+        self.rest.is_last.store(has_content && is_last(request), Ordering::Relaxed);
+    }
+
+    /// Must the response to the latest request announce the end of the connection, because more of the content is to come than
+    /// will be read?
+    async fn ends_with_content(&self) -> bool {
+        for _ in 0..TURNS {
+            if self.rest.left() != UNKNOWN || !self.rest.is_discarded() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        self.rest.left() > MAX_DISCARDED
+    }
+
+    /// Announces the end of the connection where there is to be one, and lets go of the rest of the content of the latest request
+    /// where nothing follows it.
+    pub(crate) async fn settle_content(&self, headers: &mut HeaderMap) {
+        if self.ends_with_content().await {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if headers.contains_key(header::CONNECTION) || self.rest.is_last.load(Ordering::Relaxed) {
+            self.rest.given_up.notify_one();
+        }
+    }
+
+    /// Is some of the latest request's content still to come?
+    pub(crate) fn has_rest(&self) -> bool {
+        !self.rest.is_over()
+    }
+}
+
+/// Will the client send its content when it is told to, and perhaps not at all (RFC 9110 section 10.1.1)?
+fn awaits_continue<B>(request: &Request<B>) -> bool {
+    let expects = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    request.version() == Version::HTTP_11 && request.headers().get_all(header::EXPECT).iter().any(expects)
+}
+
+/// Will the client send no other request on its connection, whatever the response says?
+fn is_last<B>(request: &Request<B>) -> bool {
+    let values = request.headers().get_all(header::CONNECTION).into_iter().map(HeaderValue::as_bytes);
+    let mut options = values.flat_map(|value| value.split(|byte| *byte == b','));
+    request.version() == Version::HTTP_10 || options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
+}
+
+/// The content of one request as it comes.
+#[derive(Debug)]
+pub(crate) struct RequestContent {
+    /// `None` only while this is dropped.
+    incoming: Option<Incoming>,
+    connection: Arc<Connection>,
+    /// Of its connection.
+    number: u64,
+}
+
+impl RequestContent {
+    /// Of the latest request of this connection.
+    pub(crate) fn new(incoming: Incoming, connection: &Arc<Connection>) -> Self {
+        Self { incoming: Some(incoming), connection: Arc::clone(connection), number: connection.counts().0 }
+    }
+
+    /// The next part.
+    pub(crate) fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        let polled = Pin::new(&mut *incoming).poll_frame(context);
+        // The HTTP library takes a stream that was reset without an error code for one that has ended.
+        if matches!(polled, Poll::Ready(None)) && !self.connection.is_http1() && !incoming.is_end_stream() {
+            return Poll::Ready(Some(Err(BodyError::Reset)));
+        }
+        let left = left_after(&polled, incoming);
+        self.note(left);
+        polled.map_err(BodyError::from)
+    }
+
+    pub(crate) fn is_end_stream(&self) -> bool {
+        self.incoming.as_ref().is_none_or(|incoming| incoming.is_end_stream())
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        self.incoming.as_ref().map_or_else(SizeHint::default, |incoming| incoming.size_hint())
+    }
+
+    fn note(&self, left: u64) {
+        if self.is_latest() {
+            self.connection.rest.set(left);
+        }
+    }
+
+    /// Once the HTTP library has all of it, the next request may begin though nobody took this content.
+    fn is_latest(&self) -> bool {
+        self.connection.is_http1() && self.connection.counts().0 == self.number
+    }
+}
+
+/// How much is still to come behind what a poll gave.
+fn left_after<E>(polled: &Poll<Option<Result<Frame<Bytes>, E>>>, incoming: &Incoming) -> u64 {
+    match polled {
+        Poll::Ready(None) => 0,
+        Poll::Ready(Some(Err(_))) => UNREAD,
+        Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => 0,
+        _ => incoming.size_hint().exact().unwrap_or(UNKNOWN),
+    }
+}
+
+impl Drop for RequestContent {
+    fn drop(&mut self) {
+        let Some(incoming) = self.incoming.take() else { return };
+        let rest = &self.connection.rest;
+        if !self.is_latest() || rest.is_over() {
+            return;
+        }
+        let runtime = tokio::runtime::Handle::try_current();
+        let readable = rest.left() <= MAX_DISCARDED || rest.left() == UNKNOWN;
+        match runtime {
+            Ok(runtime) if readable => {
+                rest.is_discarded.store(true, Ordering::Relaxed);
+                let (connection, number) = (Arc::clone(&self.connection), self.number);
+                runtime.spawn(Discarded { incoming, connection, number }.read());
+            }
+            _ => rest.set(UNREAD),
+        }
+    }
+}
+
+/// Content that nobody wants.
+struct Discarded {
+    incoming: Incoming,
+    connection: Arc<Connection>,
+    number: u64,
+}
+
+impl Discarded {
+    /// Reads it to its end, or until there was too much of it. The connection bounds the time.
+    async fn read(mut self) {
+        let mut read = 0;
+        loop {
+            let incoming = &mut self.incoming;
+            let frame = tokio::select! {
+                biased;
+                frame = poll_fn(|context| Pin::new(&mut *incoming).poll_frame(context)) => frame,
+                () = self.connection.rest.given_up.notified() => return self.note(UNREAD),
+            };
+            let length = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref().map(Bytes::len)).unwrap_or(0);
+            read += length as u64;
+            let mut left = left_after(&Poll::Ready(frame), &self.incoming);
+            if read > MAX_DISCARDED && left != 0 {
+                left = UNREAD;
+            }
+            self.note(left);
+            if matches!(left, 0 | UNREAD) {
+                return;
+            }
+        }
+    }
+
+    fn note(&self, left: u64) {
+        if self.connection.counts().0 == self.number {
+            self.connection.rest.set(left);
+        }
+    }
+}
