@@ -4,7 +4,7 @@
 
 The Python that runs this must have what both `requirements.txt` name, and `MAGICPROXY_NODE` (else `target/node`) must hold
 the packages of `package.json`. `MAGICPROXY_PY_DNS` (else `target/py-dns`) is a Python environment with
-what `dns_clients/requirements.txt` names. PowerDNS, Pebble and lego are Debian's: installed, or unpacked below `MAGICPROXY_DEBIAN`.
+what `dns_clients/requirements.txt` names. PowerDNS, Pebble, lego and git-lfs are Debian's: installed, or unpacked below `MAGICPROXY_DEBIAN`.
 `MAGICPROXY_TEST_VALKEY` is a valkey-server, such as `tests/state/requirements.txt` has.
 `cargo xtask test clients` sees to all that. `--only NAME` runs one topic's cases. The table of clients at
 the end is what the topics declare: see `matrix.py`.
@@ -20,7 +20,7 @@ sys.path.append(str(HERE.parent / "interop"))
 from harness.cases import argument_parser, checked, run_all  # noqa: E402
 from matrix import table  # noqa: E402
 from stage import open_stage  # noqa: E402
-from topics import agents, curl, env_and_run, gh, git, githubkit, gitlab, llm, octokit, prism, pygithub, readme, recipe_runner, renovate, terraform  # noqa: E402
+from topics import agents, curl, env_and_run, gh, git, git_lfs, githubkit, gitlab, llm, octokit, prism, pygithub, readme, recipe_runner, renovate, terraform  # noqa: E402
 from topics import acme, certbot, cloudflare_sdk, lego, ownership, powerdns, pydo, python_digitalocean, survival  # noqa: E402
 
 #: In the order in which they run.
@@ -33,6 +33,7 @@ TOPICS = [
     prism,
     pygithub,
     git,
+    git_lfs,
     gh,
     githubkit,
     env_and_run,

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 
 from dns_stage import DnsStage
+from forge_stage import ForgeStage
 from github_stage import GitHubStage
 from harness.exchange import ask, mint
 from harness.process import Server, environment, run
@@ -39,11 +40,13 @@ class Scenario:
 
 
 @dataclasses.dataclass
-class Stage:
+class Stage(ForgeStage):
     binary: pathlib.Path
     folder: pathlib.Path
     upstream: Upstream
     stack: contextlib.ExitStack
+
+    credential = CREDENTIAL
 
     # --- proxies
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::HeaderName;
 use http::header::REFERER;
 
-use crate::settings::{CarrierHeader, CarrierSubprotocol, TokenCarrier, UpstreamSettings};
+use crate::settings::{CarrierSubprotocol, TokenCarrier, UpstreamSettings};
 
 /// What configuration says about carriers, gathered once.
 #[derive(Clone, Debug, Default)]
@@ -89,10 +89,7 @@ impl Carriers {
 }
 
 fn headers(upstream: &UpstreamSettings) -> impl Iterator<Item = HeaderName> {
-    let accepted = upstream.token_carriers.iter().filter_map(|carrier| match carrier {
-        TokenCarrier::Header(name) => Some(CarrierHeader::name(name)),
-        TokenCarrier::Query(_) | TokenCarrier::Subprotocol(_) => None,
-    });
+    let accepted = upstream.token_carriers.iter().filter_map(TokenCarrier::header);
     accepted.chain(upstream.credential.header()).cloned()
 }
 

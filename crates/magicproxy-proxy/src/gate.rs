@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderMap, Version, header};
+use http::{HeaderMap, HeaderValue, Version, header};
 use magicproxy_core::{Access, DecisionSteps, Denial, ParseTargetError, RequestTarget, VerifiedToken};
 use zeroize::Zeroizing;
 
@@ -31,6 +31,7 @@ use crate::carriers::Carriers;
 use crate::clock;
 use crate::header::{DroppedFields, RequestFields, RequestHeaders, TrailerFields, refuse_overrides};
 use crate::ledger::{Consultation, Ledger, Plugins, Questions, Sending, Settled};
+use crate::lfs::{self, LfsClient};
 use crate::listener::Peer;
 use crate::presented::PresentedToken;
 use crate::rejection::Rejection;
@@ -124,6 +125,20 @@ impl Gate {
         let mut target = RequestTarget::parse(text.as_bytes(), self.upstream.path_settings())?;
         target.drop_query_parameters(&self.upstream.drop_query_parameters);
         Ok(target)
+    }
+
+    /// The LFS client that sends this request, if one does, with the token that the request bears.
+    pub(crate) fn lfs_client(&self, head: &Parts) -> Option<LfsClient> {
+        if !lfs::comes_from_client(head) {
+            return None;
+        }
+        let bearer = || {
+            let token = PresentedToken::from_headers(&head.headers, &self.carriers).ok()?;
+            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.as_str())).ok()?;
+            value.set_sensitive(true);
+            Some(value)
+        };
+        Some(LfsClient { authorization: head.headers.get(header::AUTHORIZATION).cloned().or_else(bearer) })
     }
 
     /// Decides one request: the whole security argument, top to bottom.

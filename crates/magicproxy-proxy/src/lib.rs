@@ -17,6 +17,7 @@ pub mod host_check;
 pub mod https;
 mod keys;
 mod ledger;
+mod lfs;
 pub mod listener;
 mod opened;
 pub mod placing;

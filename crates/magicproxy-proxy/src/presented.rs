@@ -1,7 +1,7 @@
 //! The magic token that a caller presents: in `Authorization`, or where the upstream's configuration says.
 //!
-//! `docs/spec/upstreams.md` section 4; RFC 6750 section 2.1, RFC 7617. Two fields of `Authorization`, a field in two minds,
-//! two different tokens, and a token beside an `Authorization` that holds none are refused: doubt is denial.
+//! `docs/spec/upstreams.md` section 4; RFC 6750 section 2.1, RFC 7617. Two different fields of `Authorization`, a field in two
+//! minds, two different tokens, and a token beside an `Authorization` that holds none are refused: doubt is denial.
 
 mod conflict;
 #[cfg(test)]
@@ -62,7 +62,7 @@ impl PresentedToken {
     fn from_authorization(headers: &HeaderMap) -> Result<Option<Self>, Rejection> {
         let mut fields = headers.get_all(AUTHORIZATION).into_iter();
         let Some(field) = fields.next() else { return Ok(None) };
-        if fields.next().is_some() {
+        if fields.any(|another| another != field) {
             return Err(Rejection::TokenForm);
         }
         let text = field.as_bytes().trim_ascii();

@@ -149,6 +149,11 @@ pub(crate) enum Rejection {
         "the upstream's answer comes in a content coding that was not asked for, in which the proxy cannot see whether it holds the credential"
     )]
     UnaskedCoding,
+    #[error(
+        "the upstream's list of Git LFS objects cannot be made to lead to the proxy: it broke off, is longer than {} KiB or is not the JSON of the LFS API", 
+        crate::lfs::MAX_BYTES / 1024
+    )]
+    Objects,
     #[error("the upstream switched protocols without being asked, or to a subprotocol that was not offered")]
     UnexpectedUpgrade,
     #[error("the upstream did not answer in time")]
@@ -233,6 +238,7 @@ impl Rejection {
             Self::Unprocessed => (StatusCode::SERVICE_UNAVAILABLE, "upstream_refused", "connection_terminated"),
             Self::BadAnswer => (StatusCode::BAD_GATEWAY, "upstream_protocol", "http_protocol_error"),
             Self::UnaskedCoding => (StatusCode::BAD_GATEWAY, "upstream_coding", "http_response_content_coding"),
+            Self::Objects => (StatusCode::BAD_GATEWAY, "upstream_objects", "http_protocol_error"),
             Self::UnexpectedUpgrade => (StatusCode::BAD_GATEWAY, "upstream_upgrade", "http_upgrade_failed"),
             Self::ResponseTimeout => (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "http_response_timeout"),
             Self::ExchangeTimeout => (StatusCode::GATEWAY_TIMEOUT, "exchange_timeout", "http_response_timeout"),
@@ -257,8 +263,11 @@ impl Rejection {
 
     /// Did the upstream fail, rather than the client or the proxy?
     pub(crate) fn is_upstream_s_fault(&self) -> bool {
-        use Rejection::{BadAnswer, Closed, Connect, ResponseTimeout, UnaskedCoding, UnexpectedUpgrade, Unprocessed};
-        matches!(self, Connect(_) | Closed | Unprocessed | BadAnswer | UnaskedCoding | UnexpectedUpgrade | ResponseTimeout)
+        use Rejection::{BadAnswer, Closed, Connect, Objects, ResponseTimeout, UnaskedCoding, UnexpectedUpgrade, Unprocessed};
+        matches!(
+            self,
+            Connect(_) | Closed | Unprocessed | BadAnswer | Objects | UnaskedCoding | UnexpectedUpgrade | ResponseTimeout
+        )
     }
 
     /// The rules that would be needed, where the token lets that be told.

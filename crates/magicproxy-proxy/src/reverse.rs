@@ -1,6 +1,7 @@
 //! The reverse door: callers speak to the proxy as if it were the API.
 
 mod homes;
+mod objects;
 mod tunnel;
 
 use std::pin::{Pin, pin};
@@ -16,12 +17,13 @@ use tokio::sync::watch;
 
 use crate::access_log::{AccessRecord, UpstreamNames};
 use crate::admission::{Budget, Holding, Payer, Resource};
-use crate::body::{IdleTimer, Pipeline, Received, RequestBody, ResponseBody, UpstreamBody};
+use crate::body::{self, IdleTimer, Pipeline, RequestBody, ResponseBody, UpstreamBody};
 use crate::control::{Asking, Control};
 use crate::cross_origin::page_of;
 use crate::downstream::{Connection, Untaken, noted_own_words};
 use crate::gate::{Client, Gate, InboundRequest, OutboundRequest, read_head};
 use crate::header::{Coding, ResponseFilter, has_no_content, is_offered, is_searchable};
+use crate::lfs;
 use crate::placing::Places;
 use crate::rejection::{RefusalForm, Rejection, RequestId};
 use crate::rewrite;
@@ -31,6 +33,7 @@ use crate::settings::{Settings, UpstreamSettings};
 use crate::upstream::{Answer, Sockets, Upstream};
 use crate::verifier::Shared;
 use homes::{Home, Homes};
+use objects::ObjectsFor;
 use tunnel::{Tunnel, TunnelBounds};
 
 /// The path of the control plane; it and what lies below it never reach the upstream.
@@ -65,14 +68,6 @@ struct Terms {
     end: Option<Instant>,
 }
 
-/// How a response is passed down.
-struct Passage {
-    needle: Option<Needle>,
-    home: Option<Home>,
-    /// When it must be over.
-    end: Option<Instant>,
-}
-
 impl Served {
     fn new(
         settings: &Settings,
@@ -96,6 +91,32 @@ impl Served {
         let exchange = tokio::spawn(async move { request.unless(gone).send().await?.settle().await });
         exchange.await.map_err(|_| Rejection::Internal)?
     }
+}
+
+/// An upstream's response on its way down.
+struct Passing<'a> {
+    answer: Answer,
+    method: &'a Method,
+    /// What is looked for in it.
+    needle: Option<Needle>,
+    /// Where its URLs lead.
+    home: Option<Home>,
+    /// When it must be over.
+    end: Option<Instant>,
+}
+
+/// What decides how a response is read: the method of its request, and when it must be over.
+struct Expected<'a> {
+    method: &'a Method,
+    end: Option<Instant>,
+}
+
+/// A response whose head was filtered.
+struct Received {
+    head: http::response::Parts,
+    /// In which its body comes.
+    coding: Coding,
+    body: UpstreamBody,
 }
 
 impl ReverseDoor {
@@ -200,7 +221,8 @@ impl ReverseDoor {
             return Ok(response);
         }
         let home = self.homes.home(&served.settings, &place, &head, connection.listener().scheme());
-        let origin = place.origin;
+        let (origin, way) = (place.origin, place.way);
+        let lfs_client = served.gate.lfs_client(&head);
         let method = head.method.clone();
         let on_upgrade = head.extensions.remove::<OnUpgrade>();
         record.receives(body.progress());
@@ -222,7 +244,12 @@ impl ReverseDoor {
             let bounds = TunnelBounds { token, revocations, idle, end: terms.end };
             return Ok(tunnel::open(answer, Tunnel::new(on_upgrade, connection, bounds), needle.as_ref()));
         }
-        self.pass_down(answer, &method, Passage { needle, home, end: terms.end })
+        let passing = Passing { answer, method: &method, needle, home, end: terms.end };
+        if lfs::may_tell_of_objects(&passing.answer.response, lfs_client.as_ref()) && method != Method::HEAD {
+            let objects = ObjectsFor { way, upstream: &served.settings, client: lfs_client.as_ref() };
+            return Box::pin(self.pass_objects(passing, objects)).await;
+        }
+        self.pass_down(passing)
     }
 
     /// Has a response of the proxy's own words wait for its client at the expense of the peer, and not for long. Where no more
@@ -266,21 +293,28 @@ impl ReverseDoor {
         Some(self.upstreams.iter().position(|served| served.settings.name == *bound).unwrap_or(usize::MAX))
     }
 
-    fn pass_down(&self, answer: Answer, method: &Method, passage: Passage) -> Result<Response<ResponseBody>, Rejection> {
-        let Passage { needle, home, end } = passage;
+    fn pass_down(&self, passing: Passing<'_>) -> Result<Response<ResponseBody>, Rejection> {
+        let Passing { answer, method, needle, home, end } = passing;
+        let Received { mut head, coding, body } = self.received(answer, Expected { method, end }, needle.as_ref())?;
+        let plan = rewrite::apply(&mut head, coding, || home.map(|home| self.homes.rewriting(&self.places, home)));
+        let body = body.through(Pipeline::new(coding, needle, plan));
+        Ok(Response::from_parts(head, ResponseBody::upstream(body)))
+    }
+
+    /// A response of which nothing passes that should not, but for its body, in which the credential is still to be looked for.
+    fn received(&self, answer: Answer, expected: Expected<'_>, needle: Option<&Needle>) -> Result<Received, Rejection> {
+        let Expected { method, end } = expected;
         let Answer { response, lease, ahead, held, dropped, exchange } = answer;
         let (mut head, incoming) = response.into_parts();
         let coding = Coding::of(&head.headers);
         if !is_searchable(&head, coding) && !has_no_content(&head, method) && !incoming.is_end_stream() {
             return Err(Rejection::UnaskedCoding);
         }
-        let received = Received { incoming, version: head.version, lease, ahead, held, exchange };
-        let mut filter = ResponseFilter::new(needle.clone(), dropped);
+        let received = body::Received { incoming, version: head.version, lease, ahead, held, exchange };
+        let mut filter = ResponseFilter::new(needle.cloned(), dropped);
         filter.head(&mut head, method);
-        let plan = rewrite::apply(&mut head, coding, || home.map(|home| self.homes.rewriting(&self.places, home)));
-        let body = UpstreamBody::new(received, IdleTimer::new(self.settings.timeouts.response_idle, end));
-        let body = body.through(Pipeline::new(coding, needle, plan)).filtered(filter);
-        Ok(Response::from_parts(head, ResponseBody::upstream(body)))
+        let body = UpstreamBody::new(received, IdleTimer::new(self.settings.timeouts.response_idle, end)).filtered(filter);
+        Ok(Received { head, coding, body })
     }
 }
 

@@ -12,7 +12,7 @@ from harness.patience import HANGS
 class GitServer:
     """Serves the repositories below a folder, to whoever sends the credential in the way that it expects."""
 
-    def __init__(self, root, expected):
+    def __init__(self, root, expected, handler=None):
         #: The whole value of `Authorization` that it wants.
         self.expected = expected
         self.root = root
@@ -20,7 +20,7 @@ class GitServer:
         self.renamed = {}
         self._lock = threading.Lock()
         self._arrived = []
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler or GitHandler)
         self._server.git = self
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -47,7 +47,7 @@ def basic(user, password):
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class GitHandler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = HANGS
 
@@ -59,14 +59,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if self.path.startswith(f"{old}/"):
                 return self._answer(301, [("Location", git.url + new + self.path.removeprefix(old))], b"")
         if self.headers.get_all("Authorization") != [git.expected]:
-            return self._answer(401, [("WWW-Authenticate", 'Basic realm="GitHub"')], b"")
+            return self.answer(401, [("WWW-Authenticate", 'Basic realm="GitHub"')], b"")
+        return self.answer_known(body)
+
+    def answer_known(self, body):
+        """Answers a request that bears the credential."""
         answer = subprocess.run(["git", "http-backend"], input=body, env=self._cgi(len(body)), capture_output=True, check=True).stdout
         head, _, content = answer.partition(b"\r\n\r\n")
         headers = [line.split(": ", 1) for line in head.decode().splitlines()]
         status = next((int(value.split()[0]) for name, value in headers if name == "Status"), 200)
-        return self._answer(status, [pair for pair in headers if pair[0] != "Status"], content)
+        return self.answer(status, [pair for pair in headers if pair[0] != "Status"], content)
 
-    do_POST = do_GET
+    do_POST = do_PUT = do_GET
 
     def _cgi(self, length):
         path, _, query = self.path.partition("?")
@@ -87,7 +91,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.rfile.readline()
         return body
 
-    def _answer(self, status, headers, content):
+    def answer(self, status, headers, content):
         self.send_response(status)
         for name, value in (*headers, ("Content-Length", str(len(content)))):
             self.send_header(name, value)

@@ -12,9 +12,14 @@ use crate::workspace::Workspace;
 use crate::{debian, node, python};
 
 /// Debian packages that the client tests need, with the program that each brings: name servers, a certificate authority,
-/// and a client that comes from nowhere else.
-const SERVERS: [(&str, Option<&str>); 4] =
-    [("pdns-server", Some("pdns_server")), ("pdns-backend-sqlite3", None), ("pebble", Some("pebble")), ("lego", Some("lego"))];
+/// and clients that come from nowhere else.
+const SERVERS: [(&str, Option<&str>); 5] = [
+    ("pdns-server", Some("pdns_server")),
+    ("pdns-backend-sqlite3", None),
+    ("pebble", Some("pebble")),
+    ("lego", Some("lego")),
+    ("git-lfs", Some("git-lfs")),
+];
 
 /// Fetches what later stages need, so that they need not wait for it. What cannot be had now, they ask for again.
 pub(super) fn prepare(workspace: &Workspace, log: &mut Log) -> Result<Report> {

@@ -54,6 +54,12 @@ impl Pipeline {
         pipeline
     }
 
+    /// What is read here and not passed on as it comes: inflated, and searched for the credential.
+    pub(crate) fn searching(coding: Coding, needle: Option<Needle>) -> Self {
+        let inflater = (coding == Coding::Gzip).then(|| Box::new(Inflater::new()));
+        Self { inflater, scrubber: needle.map(Scrubber::plain), ..Self::default() }
+    }
+
     /// Gives it a piece of the body. The last one must have been used up: [`Self::next`] gave `None`.
     pub(crate) fn push(&mut self, piece: Bytes) {
         match &mut self.inflater {

@@ -38,6 +38,20 @@ struct Answering {
 enum Source {
     Full(Option<Bytes>),
     Upstream(UpstreamBody),
+    /// What became of an upstream's body that was read whole.
+    Made {
+        bytes: Option<Bytes>,
+        _held: Keep,
+    },
+}
+
+/// Something to be held.
+struct Keep(#[expect(dead_code, reason = "it is held, and not looked at")] Held);
+
+impl std::fmt::Debug for Keep {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Keep")
+    }
 }
 
 /// Ends with the answer: the log line is written and the connection counts as idle again.
@@ -68,6 +82,11 @@ impl Exchange {
 impl ResponseBody {
     pub(crate) fn full(bytes: Bytes) -> Self {
         Self::of(Source::Full((!bytes.is_empty()).then_some(bytes)))
+    }
+
+    /// What became of an upstream's body, with what is held until it was passed down.
+    pub(crate) fn made(bytes: Bytes, held: Held) -> Self {
+        Self::of(Source::Made { bytes: (!bytes.is_empty()).then_some(bytes), _held: Keep(held) })
     }
 
     pub(crate) fn upstream(body: UpstreamBody) -> Self {
@@ -148,7 +167,7 @@ impl Body for ResponseBody {
             return self.poll_failure(context);
         }
         let frame = match &mut self.0.source {
-            Source::Full(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
+            Source::Full(bytes) | Source::Made { bytes, .. } => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
             Source::Upstream(body) => std::task::ready!(noted(Pin::new(body).poll_frame(context))),
         };
         self.note(frame.as_ref());
@@ -161,14 +180,16 @@ impl Body for ResponseBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.0.source {
-            Source::Full(bytes) => bytes.is_none(),
+            Source::Full(bytes) | Source::Made { bytes, .. } => bytes.is_none(),
             Source::Upstream(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0.source {
-            Source::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Source::Full(bytes) | Source::Made { bytes, .. } => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
             Source::Upstream(body) => body.size_hint(),
         }
     }

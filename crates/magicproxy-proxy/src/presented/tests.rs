@@ -61,7 +61,16 @@ fn refuses_what_is_not_one_token() {
     for value in values {
         assert_eq!(presented(&[&value]), Err("invalid_token"), "{}", String::from_utf8_lossy(&value));
     }
-    assert_eq!(presented(&[b"Bearer a.b.c", b"Bearer a.b.c"]), Err("invalid_token"));
+    // In two fields it is not said which of them holds.
+    for second in [&b"Bearer a.b.d"[..], b"bearer a.b.c", b"Bearer  a.b.c", b"token a.b.c", b"", &basic("x:a.b.c")] {
+        assert_eq!(presented(&[b"Bearer a.b.c", second]), Err("invalid_token"), "{}", String::from_utf8_lossy(second));
+        assert_eq!(presented(&[second, b"Bearer a.b.c"]), Err("invalid_token"), "{}", String::from_utf8_lossy(second));
+    }
+    assert_eq!(presented(&[b"Bearer a.b.c", b"Bearer a.b.c", b"Bearer a.b.d"]), Err("invalid_token"));
+    // The same line again says nothing else, as git-lfs sends it.
+    assert_eq!(presented(&[b"Bearer a.b.c", b"Bearer a.b.c"]).as_deref(), Ok("a.b.c"));
+    assert_eq!(presented(&[&basic("x:a.b.c"), &basic("x:a.b.c"), &basic("x:a.b.c")]).as_deref(), Ok("a.b.c"));
+    assert_eq!(presented(&[b"Digest a.b.c", b"Digest a.b.c"]), Err("invalid_token"));
 }
 
 #[test]
@@ -111,7 +120,7 @@ fn a_token_without_a_scheme_is_one_where_the_whole_field_has_its_form() {
     ] {
         assert_eq!(presented(&[value.as_bytes()]), Err("invalid_token"), "{value}");
     }
-    for values in [["a.b.c", "a.b.c"], ["a.b.c", "Bearer a.b.c"], ["Basic YTpi", "a.b.c"]] {
+    for values in [["a.b.c", "a.b.d"], ["a.b.c", "Bearer a.b.c"], ["Basic YTpi", "a.b.c"]] {
         assert_eq!(presented(&values.map(str::as_bytes)), Err("invalid_token"), "{values:?}");
     }
     assert_eq!(presented(&["a.b.\u{e9}".as_bytes()]), Err("invalid_token"));

@@ -126,6 +126,15 @@ impl TokenCarrier {
             _ => Err(ParseCarrierError::Token),
         }
     }
+
+    /// The header, if it is one.
+    #[must_use]
+    pub fn header(&self) -> Option<&HeaderName> {
+        match self {
+            Self::Header(name) => Some(name.name()),
+            Self::Query(_) | Self::Subprotocol(_) => None,
+        }
+    }
 }
 
 /// As it is written in the configuration.

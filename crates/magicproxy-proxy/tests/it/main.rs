@@ -25,6 +25,7 @@ mod headers;
 mod hosts;
 mod http2;
 mod idle;
+mod lfs;
 mod limits;
 mod links;
 mod listed_headers;

@@ -41,6 +41,8 @@ pub(super) const GIT: Way = Way {
         // Nobody else's helper answers for the proxy, or keeps the token.
         ("credential.{api}.helper", ""),
         ("credential.{api}.helper", "{git_helper}"),
+        // git-lfs asks git without the path else, and no helper of a mount is found.
+        ("credential.{api}.useHttpPath", "true"),
         // From git 2.46 on the token comes with the first request, which may be answered by the redirection of a renamed repository:
         // git follows no later one. Older versions do not know the setting, and ask as before.
         ("http.{api}/.proactiveAuth", "basic"),

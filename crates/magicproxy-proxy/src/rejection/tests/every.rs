@@ -74,6 +74,7 @@ samples! {
     Rejection::Unprocessed => Rejection::Unprocessed,
     Rejection::BadAnswer => Rejection::BadAnswer,
     Rejection::UnaskedCoding => Rejection::UnaskedCoding,
+    Rejection::Objects => Rejection::Objects,
     Rejection::UnexpectedUpgrade => Rejection::UnexpectedUpgrade,
     Rejection::ResponseTimeout => Rejection::ResponseTimeout,
     Rejection::ExchangeTimeout => Rejection::ExchangeTimeout,

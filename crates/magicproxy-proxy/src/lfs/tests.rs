@@ -1,0 +1,116 @@
+//! Runs `testdata/vectors/git-lfs.json`.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::*;
+use crate::settings::{ApiRoot, CredentialCarrier, MountPath, PathMapping, PathTarget, Placing, fixture};
+
+#[derive(Deserialize)]
+struct Vectors {
+    origins: Vec<String>,
+    links: Vec<(String, String)>,
+    carriers: Vec<String>,
+    credential: String,
+    cases: Vec<Case>,
+    texts: Vec<Text>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    leads: String,
+    client: Option<String>,
+    body: Value,
+    becomes: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Text {
+    name: String,
+    text: String,
+    becomes: Option<String>,
+}
+
+fn read() -> Vectors {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/vectors/git-lfs.json");
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn upstream(vectors: &Vectors) -> Arc<UpstreamSettings> {
+    let [root, further] = vectors.origins.as_slice() else { panic!() };
+    let to = PathTarget::Origin(ApiRoot::parse(further).unwrap());
+    let paths = vec![PathMapping { prefix: MountPath::parse("/up").unwrap(), to }];
+    let mut upstream = fixture::upstream("git", root, Placing { paths, ..Placing::default() });
+    let settings = Arc::get_mut(&mut upstream).unwrap();
+    let carriers = vectors.carriers.iter().map(|name| TokenCarrier::parse(&format!("header:{name}")).unwrap());
+    settings.token_carriers = carriers.collect();
+    settings.credential = CredentialCarrier::parse(&vectors.credential).unwrap();
+    upstream
+}
+
+/// What becomes of a document for a client that came so.
+fn treated(vectors: &Vectors, leads: &str, client: Option<&str>, body: &[u8]) -> Option<Vec<u8>> {
+    let leads = match leads {
+        "links" => Leads::ByLinks(Arc::new(LinkMap::new(vectors.links.clone()))),
+        "own" => Leads::AsTheyAre,
+        "past" => Leads::Past,
+        other => panic!("{other}"),
+    };
+    let client = client.map(|value| LfsClient { authorization: Some(HeaderValue::from_str(value).unwrap()) });
+    let upstream = upstream(vectors);
+    ObjectActions { leads, upstream: &upstream, client: client.as_ref() }.treated(body).ok()
+}
+
+#[test]
+fn documents_become_what_the_vectors_say() {
+    let vectors = read();
+    for case in &vectors.cases {
+        let body = serde_json::to_vec(&case.body).unwrap();
+        let treated = treated(&vectors, &case.leads, case.client.as_deref(), &body);
+        let treated: Option<Value> = treated.map(|bytes| serde_json::from_slice(&bytes).unwrap());
+        assert_eq!(treated, case.becomes, "{}", case.name);
+    }
+}
+
+#[test]
+fn texts_become_what_the_vectors_say() {
+    let vectors = read();
+    for case in &vectors.texts {
+        let treated = treated(&vectors, "links", Some("Bearer T"), case.text.as_bytes());
+        let treated = treated.map(|bytes| String::from_utf8(bytes).unwrap());
+        assert_eq!(treated, case.becomes, "{}", case.name);
+    }
+}
+
+#[test]
+fn requests_and_responses_are_told_by_their_media_types() {
+    let request = |method: &str, accept: &str| {
+        let request = http::Request::builder().method(method).header("accept", accept).body(()).unwrap();
+        comes_from_client(&request.into_parts().0)
+    };
+    let accepts = [
+        "application/vnd.git-lfs+json",
+        "Application/Vnd.Git-LFS+json; charset=utf-8",
+        "text/html, application/vnd.git-lfs+json",
+    ];
+    accepts.into_iter().for_each(|accept| assert!(request("POST", accept), "{accept}"));
+    for (method, accept) in
+        [("POST", "application/json"), ("POST", "*/*"), ("POST", "application/vnd.git-lfs+jsonx"), ("GET", accepts[0])]
+    {
+        assert!(!request(method, accept), "{method} {accept}");
+    }
+    let client = LfsClient { authorization: None };
+    for (status, media_type, for_all, for_clients) in [
+        (200, "application/vnd.git-lfs+json", true, true),
+        (201, "application/vnd.git-lfs+json;charset=utf-8", true, true),
+        (200, "Application/JSON", false, true),
+        (200, "text/html", false, false),
+        (403, "application/vnd.git-lfs+json", false, false),
+    ] {
+        let response = Response::builder().status(status).header("content-type", media_type).body(()).unwrap();
+        let told = (may_tell_of_objects(&response, None), may_tell_of_objects(&response, Some(&client)));
+        assert_eq!(told, (for_all, for_clients), "{status} {media_type}");
+    }
+}

@@ -1,0 +1,94 @@
+//! Responses about objects of Git LFS: read whole, and made to lead through the proxy. `docs/spec/git-lfs.md`.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::response::Parts;
+use http::{HeaderValue, Response, header};
+use http_body_util::BodyExt as _;
+
+use super::{Expected, Passing, Received, ReverseDoor};
+use crate::admission::{Holding, Resource};
+use crate::body::{BodyError, Pipeline, ResponseBody, UpstreamBody};
+use crate::header::Coding;
+use crate::lfs::{Leads, LfsClient, MAX_BYTES, ObjectActions};
+use crate::placing::Way;
+use crate::rejection::Rejection;
+use crate::rewrite::{self, Rewriting};
+use crate::settings::UpstreamSettings;
+
+/// Who asked for objects of what.
+pub(super) struct ObjectsFor<'a> {
+    /// How the client came; `None` for one who speaks to the upstream by its own name.
+    pub(super) way: Option<Way>,
+    pub(super) upstream: &'a UpstreamSettings,
+    pub(super) client: Option<&'a LfsClient>,
+}
+
+/// A response that was read whole.
+struct Whole {
+    bytes: Bytes,
+    /// What is held of memory for it.
+    buffered: Holding,
+}
+
+impl ReverseDoor {
+    /// Passes down a response that may tell of objects.
+    pub(super) async fn pass_objects(
+        &self,
+        passing: Passing<'_>,
+        objects: ObjectsFor<'_>,
+    ) -> Result<Response<ResponseBody>, Rejection> {
+        let Passing { answer, method, needle, home, end } = passing;
+        let buffered = answer.exchange.take(Resource::BufferedBytes, 0)?;
+        let Received { mut head, coding, body } = self.received(answer, Expected { method, end }, needle.as_ref())?;
+        let mut body = body.through(Pipeline::searching(coding, needle));
+        let Whole { bytes, buffered } = read(&mut body, buffered).await?;
+        let rewriting = home.map(|home| self.homes.rewriting(&self.places, home));
+        let leads = leads(objects.way, rewriting.as_ref());
+        rewrite::apply(&mut head, Coding::Other, || rewriting);
+        prepare(&mut head);
+        let actions = ObjectActions { leads, upstream: objects.upstream, client: objects.client };
+        // A client is told that something is well without content.
+        let treated = if bytes.is_empty() { Ok(Vec::new()) } else { actions.treated(&bytes) };
+        let treated = treated.map_err(|_| Rejection::Objects)?;
+        Ok(Response::from_parts(head, ResponseBody::made(treated.into(), Box::new((body, buffered)))))
+    }
+}
+
+fn leads(way: Option<Way>, rewriting: Option<&Rewriting>) -> Leads {
+    match rewriting {
+        Some(rewriting) => Leads::ByLinks(Arc::clone(&rewriting.links)),
+        None if way.is_none() => Leads::AsTheyAre,
+        None => Leads::Past,
+    }
+}
+
+async fn read(body: &mut UpstreamBody, mut buffered: Holding) -> Result<Whole, Rejection> {
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|error| unread(&error))?.into_data() else { continue };
+        if bytes.len() + data.len() > MAX_BYTES {
+            return Err(Rejection::Objects);
+        }
+        buffered.grow(data.len())?;
+        bytes.extend_from_slice(&data);
+    }
+    Ok(Whole { bytes: bytes.freeze(), buffered })
+}
+
+fn unread(error: &BodyError) -> Rejection {
+    match error {
+        BodyError::Idle | BodyError::Total => Rejection::ResponseTimeout,
+        _ => Rejection::Objects,
+    }
+}
+
+/// Removes what is no longer true of the body, which bears a token.
+fn prepare(head: &mut Parts) {
+    for name in [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::ACCEPT_RANGES, header::TRAILER] {
+        head.headers.remove(name);
+    }
+    rewrite::drop_digests(&mut head.headers);
+    head.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
