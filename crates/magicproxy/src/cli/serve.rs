@@ -62,13 +62,16 @@ impl ServeArgs {
 pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Failure> {
     let layers = Layers::gather(args.into_flags().and_working_directory(), environment);
     let log = layers.log();
-    let _log = logging::install(log);
+    logging::install(log);
     let served = serve(layers);
     // Whoever reads JSON reads nothing else.
     if logging::format(log) == LogFormat::Json { served.map_err(Failure::logged) } else { served }
 }
 
 fn serve(layers: Layers) -> Result<(), Failure> {
+    let runtime = wire::runtime()?;
+    // From the first moment on: making keys and opening a store take their time.
+    runtime.block_on(async { survive_others() }).context("signals")?;
     let mut warnings = layers.warnings.clone();
     let used = layers.used();
     let raw = layers.raw.clone();
@@ -108,9 +111,8 @@ fn serve(layers: Layers) -> Result<(), Failure> {
     let host = plugins.clone().map(|host| host as Arc<dyn PluginHost>);
     let services = Services { state, revocations: revocations.revocations(), plugins: host };
     let settings = config.into_settings(ring, services);
-    let runtime = wire::runtime()?;
     let served = runtime.block_on(async {
-        let signals = EndSignals::listen().and_then(|signals| survive_others().map(|()| signals)).context("signals")?;
+        let signals = EndSignals::listen().context("signals")?;
         if let Some(store) = store.filter(|_| chosen) {
             // The store has said in the log what is wrong.
             store.open_now().await.map_err(|_| Failure::Logged(1))?;

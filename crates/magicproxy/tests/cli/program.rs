@@ -183,6 +183,18 @@ impl Running {
         assert!(sent.success(), "{name}");
     }
 
+    /// Its status, once it ends of itself, though nobody reads what it says.
+    pub(crate) fn end_unread(mut self) -> i32 {
+        for _ in 0..6_000 {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code().unwrap_or(-1);
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        self.child.kill().unwrap();
+        panic!("it does not end while nobody reads its standard error");
+    }
+
     /// Reads standard error until a line holds this, and gives the line.
     pub(crate) fn line(&mut self, part: &str) -> String {
         let mut line = Vec::new();

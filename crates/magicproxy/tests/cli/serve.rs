@@ -202,6 +202,50 @@ fn pretty_lines_are_short() {
     assert!(long.is_empty(), "{long:#?}");
 }
 
+/// Makes this many requests, each with a log line of some 4 kB: a pipe holds sixteen of them, the proxy a thousand.
+fn ask_at_length(serving: &Serving, requests: usize) {
+    let path = format!("/{}", "a".repeat(90)).repeat(43) + "/";
+    for number in 0..requests {
+        assert_eq!(serving.ask(&format!("GET {path}{number}"), "localhost"), 401, "request {number}");
+    }
+}
+
+fn lines_of_requests(stderr: &str) -> usize {
+    stderr.lines().filter(|line| line.contains("no_token")).count()
+}
+
+#[test]
+fn standard_error_that_nobody_reads_holds_up_neither_requests_nor_the_end() {
+    for format in ["json", "pretty"] {
+        let place = Place::with_keys();
+        let serving = Serving::of(&place, &["--listen", "127.0.0.1:0", "--log-format", format]);
+        // A line of `pretty` is short.
+        ask_at_length(&serving, if format == "json" { 40 } else { 800 });
+        serving.running.signal("TERM");
+        assert_eq!(serving.running.end_unread(), 0, "{format}");
+    }
+}
+
+#[test]
+fn lines_that_are_read_late_are_all_there_and_dropped_ones_are_counted() {
+    let place = Place::with_keys();
+    let serving = Serving::of(&place, &["--listen", "127.0.0.1:0"]);
+    ask_at_length(&serving, 40);
+    let ended = serving.running.terminate();
+    assert_eq!((ended.code, lines_of_requests(&ended.stderr)), (0, 40));
+    assert!(!ended.stderr.contains("dropped"));
+
+    let serving = Serving::of(&place, &["--listen", "127.0.0.1:0"]);
+    ask_at_length(&serving, 1_400);
+    let ended = serving.running.terminate();
+    let report = ended.stderr.lines().find(|line| line.contains("log lines were dropped")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(report).unwrap();
+    let (kept, dropped) = (lines_of_requests(&ended.stderr), report["dropped"].as_u64().unwrap());
+    // The line of the end may be among the dropped.
+    let lost = dropped as usize;
+    assert!(kept > 900 && (lost == 1_400 - kept || lost == 1_401 - kept), "{kept} kept, {lost} dropped");
+}
+
 /// What the first start prints is to be typed as it stands: a command that mints says for which of several APIs.
 #[test]
 fn the_first_steps_work_with_several_upstreams() {
