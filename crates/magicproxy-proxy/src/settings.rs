@@ -219,7 +219,7 @@ pub struct Timeouts {
     pub body_idle: Duration,
     /// Without a byte of an answer whose head has come. Event streams may be silent for long.
     pub response_idle: Duration,
-    /// A connection without a request, on either side.
+    /// A connection without a request, on either side; clients' connections stay a little longer, and never shorter.
     pub keep_alive: Duration,
     /// For a client to take a refusal, or another response of the proxy's own words, over HTTP/2.
     pub refusal: Duration,
@@ -229,6 +229,15 @@ pub struct Timeouts {
     pub total: Option<Duration>,
     /// For answers in flight after SIGTERM.
     pub drain: Duration,
+}
+
+impl Timeouts {
+    /// How long a client's connection may be without a request: a quarter longer than [`Timeouts::keep_alive`], and at most 15
+    /// seconds longer. A client, or a proxy in front, that counts to the same number closes first, and so never sends a request
+    /// into a connection that is being closed.
+    pub(crate) fn client_keep_alive(&self) -> Duration {
+        self.keep_alive + (self.keep_alive / 4).min(Duration::from_secs(15))
+    }
 }
 
 impl Default for Timeouts {

@@ -26,7 +26,7 @@ const BYTES_PER_HEAD_BYTE: usize = 2;
 
 /// The stream of one downstream connection.
 ///
-/// Between requests it allows `keep_alive` until the first byte of a head, and `header` from there to its end; a peer that
+/// Between requests it allows [`Timeouts::client_keep_alive`] until the first byte of a head, and `header` from there to its end; a peer that
 /// takes nothing of an answer is the socket's affair. While a request is in progress reading is not limited here: the
 /// body's own timer does that.
 pub(crate) struct DownstreamIo<S> {
@@ -134,8 +134,7 @@ impl<S> DownstreamIo<S> {
             self.seen = counts;
             self.head_since = None;
             if !self.is_busy() {
-                self.idle_since = Instant::now();
-                self.connection.idle_since(self.idle_since);
+                self.idle_since = self.connection.idle_since();
             }
         }
     }
@@ -154,7 +153,7 @@ impl<S> DownstreamIo<S> {
         match self.head_since {
             _ if self.is_busy() => None,
             Some(since) => Some(since + self.timeouts.header),
-            None => Some(self.idle_since + self.timeouts.keep_alive),
+            None => Some(self.idle_since + self.timeouts.client_keep_alive()),
         }
     }
 

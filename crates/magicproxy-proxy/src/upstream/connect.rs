@@ -125,6 +125,9 @@ where
 {
     let mut builder = http1::Builder::new();
     builder.max_header_size(MAX_HEAD_BYTES).max_buf_size(READ_BYTES);
+    // RFC 9112 section 5.1: in a response, a blank before a field's colon is taken away, and its field read like any other, the
+    // ones for framing included. (In a request it is refused.)
+    builder.allow_spaces_after_header_name_in_responses(true);
     let stream = TokioIo::new(Listened::new(stream, Arc::clone(&signals)));
     let (sender, connection) = builder.handshake(stream).await.map_err(|error| handshake_failure(&error))?;
     tokio::spawn(async move {

@@ -38,6 +38,7 @@ mod sealed;
 mod secrets;
 mod short_ends;
 mod state;
+mod status_lines;
 mod streaming;
 mod tls;
 mod upstreams;

@@ -183,6 +183,18 @@ impl Running {
         assert!(sent.success(), "{name}");
     }
 
+    /// Reads standard output until it holds this, and gives all of it.
+    pub(crate) fn printed(&mut self, part: &str) -> String {
+        let mut text = Vec::new();
+        while !String::from_utf8_lossy(&text).contains(part) {
+            let mut byte = [0];
+            let read = self.child.stdout.as_mut().unwrap().read(&mut byte).unwrap();
+            assert_eq!(read, 1, "it ended before it printed {part:?}: {}", String::from_utf8_lossy(&text));
+            text.push(byte[0]);
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
     /// Its status, once it ends of itself, though nobody reads what it says.
     pub(crate) fn end_unread(mut self) -> i32 {
         for _ in 0..6_000 {

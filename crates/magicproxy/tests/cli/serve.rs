@@ -21,7 +21,7 @@ impl Serving {
         let program = variables.iter().fold(place.program(&args), |program, (name, value)| program.env(name, value));
         let mut running = program.spawn();
         let line = running.line(" listens on ");
-        let url = line.split_once("http://").unwrap().1;
+        let url = line.split_once("http://").unwrap().1.replacen("[::]", "every", 1);
         let port: String = url.split_once(':').unwrap().1.chars().take_while(char::is_ascii_digit).collect();
         Self { running, line, address: format!("127.0.0.1:{port}") }
     }
@@ -78,6 +78,39 @@ fn signals_that_mean_nothing_end_nothing() {
     }
     serving.running.signal("PIPE");
     assert_eq!(serving.ask("GET /__magictoken", "localhost"), 200, "after PIPE");
+    assert_eq!(serving.running.terminate().code, 0);
+}
+
+#[test]
+fn such_signals_end_nothing_with_tls_nor_in_the_demonstration() {
+    let place = Place::with_keys();
+    let args = ["serve", "--keys", "keys", "--api-root", "http://127.0.0.1:1", "--listen", "127.0.0.1:0", "--tls-dev"];
+    let mut running = place.program(&args).spawn();
+    running.line(" listens on ");
+    for name in ["HUP", "USR1", "USR2"] {
+        running.signal(name);
+        running.line(&format!("SIG{name}"));
+    }
+    assert_eq!(running.terminate().code, 0);
+    let mut running = place.program(&["demo"]).spawn();
+    let shown = running.printed("press Ctrl-C");
+    let url = shown.split("the proxy listens on http://").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    for name in ["HUP", "USR1", "USR2"] {
+        running.signal(name);
+        let answer = exchange(&url, "GET /__magictoken HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        assert!(answer.starts_with("HTTP/1.1 200 "), "after {name}: {answer}");
+    }
+    assert_eq!(running.terminate().code, 0);
+}
+
+/// Whatever the system makes of `::`, and without the form in which it shows IPv4 there.
+#[test]
+fn a_port_alone_is_every_address() {
+    let place = Place::with_keys();
+    let serving = Serving::of(&place, &["--listen", ":0", "--danger-plain-http"]);
+    let shown = serving.line.contains("http://[::]:") && serving.line.contains("(every address of this machine)");
+    assert!(shown || serving.line.contains("http://0.0.0.0:"), "{}", serving.line);
+    assert_eq!(serving.ask("GET /__magictoken", "localhost"), 200);
     assert_eq!(serving.running.terminate().code, 0);
 }
 
