@@ -4,6 +4,7 @@
 
 pub(crate) mod connect;
 mod connection;
+pub(crate) mod dial;
 mod failure;
 mod http2;
 mod io;
@@ -13,6 +14,7 @@ pub(crate) mod root;
 mod signals;
 #[cfg(test)]
 mod tests;
+pub(crate) mod trust;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -33,12 +35,12 @@ use crate::opened::QueryCredential;
 use crate::rejection::Rejection;
 use crate::serve::WorkerId;
 use crate::settings::{ApiRoot, Settings, UpstreamSettings};
-use connect::{Connected, Connector};
+use connect::{Connected, Connector, Destination};
 use connection::SendError;
 use pool::{Acquired, Kind, Need, Opening, Pool, Pooled};
 use resend::{Attempt, Ending, Twice};
 
-pub(crate) use failure::ConnectFailure;
+pub(crate) use failure::{ConnectFailure, ConnectStep};
 pub(crate) use pool::{Lease, Sockets};
 
 /// One upstream: its origins, and how long it is waited for.
@@ -238,7 +240,8 @@ impl Origin {
         root: &ApiRoot,
         sockets: &Arc<Sockets>,
     ) -> Result<Self, rustls::Error> {
-        let connector = Connector::new(settings, upstream, root)?;
+        let streams = settings.limits.upstream_streams_per_connection;
+        let connector = Connector::new(&Destination::of(upstream, root), settings.timeouts, streams)?;
         Ok(Self { root: root.clone(), connector, pool: Pool::new(settings, upstream.protocol, root, sockets) })
     }
 
@@ -260,7 +263,7 @@ impl Origin {
 
     async fn open(&self, opening: Opening, holding: Holding, need: Need) -> Result<Lease, Rejection> {
         let (socket, unopened) = opening.into_parts();
-        Ok(match self.connector.connect(need.kind, socket).await? {
+        Ok(match self.connector.connect(need.kind, Some(socket)).await? {
             Connected::Http1(connection) => unopened.http1(connection, holding, need.worker),
             Connected::Http2(connection) => unopened.http2(connection, holding, need.worker),
         })

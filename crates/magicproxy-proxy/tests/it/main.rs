@@ -30,6 +30,7 @@ mod path;
 mod pool;
 mod property;
 mod queue;
+mod reaching;
 mod resending;
 mod revocations;
 mod rewriting;
