@@ -11,7 +11,7 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
-use crate::settings::{ApiRoot, Timeouts, UpstreamProtocol};
+use crate::settings::{ApiRoot, Outbound, Timeouts, UpstreamProtocol};
 use crate::upstream::ConnectStep;
 use crate::upstream::connect::{Connector, Destination};
 use crate::upstream::dial::Dialer;
@@ -85,6 +85,8 @@ pub struct Probe<'p> {
     pub protocol: UpstreamProtocol,
     /// Trusted besides the platform's roots.
     pub extra_roots: &'p [CertificateDer<'static>],
+    /// The proxies on the way.
+    pub outbound: &'p Outbound,
     /// The time for all of it.
     pub limit: Duration,
 }
@@ -105,6 +107,8 @@ pub enum ProbeStep {
     Name,
     /// A connection of TCP.
     Tcp,
+    /// `CONNECT` at the proxy on the way, or the way to it.
+    Proxy,
     /// TLS, certificates among it.
     Tls,
     /// HTTP's own handshake.
@@ -118,8 +122,8 @@ impl Probe<'_> {
     /// [`Unreached`].
     pub async fn reach(&self) -> Result<(), Unreached> {
         let timeouts = Timeouts { connect: self.limit, ..Timeouts::default() };
-        let Self { root, protocol, extra_roots, .. } = *self;
-        let connector = Connector::new(&Destination { root, protocol, extra_roots }, timeouts, 1);
+        let Self { root, protocol, extra_roots, outbound, .. } = *self;
+        let connector = Connector::new(&Destination { root, protocol, extra_roots, outbound }, timeouts, 1);
         let connector = connector.map_err(|error| Unreached { step: ProbeStep::Tls, reason: error.to_string() })?;
         connector.reach().await.map_err(|failure| Unreached { step: failure.step().into(), reason: failure.in_words() })
     }
@@ -130,6 +134,7 @@ impl From<ConnectStep> for ProbeStep {
         match step {
             ConnectStep::Name => Self::Name,
             ConnectStep::Tcp => Self::Tcp,
+            ConnectStep::Proxy => Self::Proxy,
             ConnectStep::Tls => Self::Tls,
             ConnectStep::Http => Self::Http,
         }

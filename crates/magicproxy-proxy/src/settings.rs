@@ -4,6 +4,7 @@ mod carrier;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod limits;
+mod outbound;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub use crate::sender::TrustedProxies;
 pub use crate::upstream::root::{ApiRoot, ParseApiRootError};
 
 pub use limits::{Limits, Quota};
+pub use outbound::{EnvironmentProxies, NamedProxy, NoProxy, Outbound, OutboundProxy, ParseOutboundProxyError};
 
 pub use carrier::{
     BasicUser, CarrierHeader, CarrierParameter, CredentialCarrier, ParseCarrierError, TokenCarrier, UnfitCredential,
@@ -96,6 +98,8 @@ pub struct UpstreamSettings {
     pub drop_query_parameters: Vec<String>,
     /// Trusted besides the platform's roots.
     pub extra_roots: Vec<CertificateDer<'static>>,
+    /// The proxies by which its origins are reached, if any.
+    pub outbound: Outbound,
     /// May a WebSocket handshake pass? What flows through it is not checked further.
     pub websocket: bool,
     /// What the upstream is told about the caller.

@@ -15,6 +15,7 @@ mod signals;
 #[cfg(test)]
 mod tests;
 pub(crate) mod trust;
+mod tunnel;
 
 use std::pin::Pin;
 use std::sync::Arc;

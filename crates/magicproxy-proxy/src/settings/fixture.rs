@@ -5,7 +5,7 @@ use std::sync::Arc;
 use magicproxy_core::{Acceptance, EncodedSlash, KeyRing, PatternMode, PrivateKey, Scopes, UnnamedTokens, UpstreamName};
 
 use super::{
-    ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, Placing, RefusalShape, Settings, SharedKeys,
+    ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, Outbound, Placing, RefusalShape, Settings, SharedKeys,
     StrangerState, Timeouts, TrustedProxies, UpstreamProtocol, UpstreamSettings,
 };
 
@@ -49,6 +49,7 @@ pub(crate) fn upstream(name: &str, root: &str, placing: Placing) -> Arc<Upstream
         drop_response_headers: Vec::new(),
         drop_query_parameters: Vec::new(),
         extra_roots: Vec::new(),
+        outbound: Outbound::Direct,
         websocket: false,
         forwarding: Forwarding::None,
         credential: CredentialCarrier::default(),

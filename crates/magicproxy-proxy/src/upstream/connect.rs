@@ -12,13 +12,14 @@ use tokio_rustls::TlsConnector;
 
 use super::connection::{Connection, Exclusive, Multiplexed};
 use super::dial::{Candidates, Dialer};
-use super::failure::{ConnectFailure, ConnectFault};
+use super::failure::{ConnectFailure, ConnectFault, ProxyFault};
 use super::http2::http2_connection;
 use super::io::UpstreamIo;
 use super::pool::{Kind, Socket};
 use super::signals::{Listened, Signals};
 use super::trust::client_config;
-use crate::settings::{ApiRoot, Timeouts, UpstreamProtocol, UpstreamSettings};
+use super::tunnel;
+use crate::settings::{ApiRoot, Outbound, OutboundProxy, Timeouts, UpstreamProtocol, UpstreamSettings};
 
 /// Heads of answers above this are refused, and so are those with more than 100 fields, hyper's own limit.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -32,17 +33,23 @@ pub(crate) struct Destination<'d> {
     pub(crate) protocol: UpstreamProtocol,
     /// Trusted besides the platform's roots.
     pub(crate) extra_roots: &'d [CertificateDer<'static>],
+    pub(crate) outbound: &'d Outbound,
 }
 
 impl<'d> Destination<'d> {
     pub(crate) fn of(upstream: &'d UpstreamSettings, root: &'d ApiRoot) -> Self {
-        Self { root, protocol: upstream.protocol, extra_roots: &upstream.extra_roots }
+        Self { root, protocol: upstream.protocol, extra_roots: &upstream.extra_roots, outbound: &upstream.outbound }
     }
 }
 
 /// Makes connections to one origin.
 pub(crate) struct Connector {
+    root: ApiRoot,
+    /// To the proxy, where there is one, or the origin itself.
     dialer: Dialer,
+    proxy: Option<Arc<OutboundProxy>>,
+    /// The variable that names a proxy which is not used.
+    unheeded: Option<&'static str>,
     timeouts: Timeouts,
     /// The most streams of a connection by HTTP/2.
     streams: usize,
@@ -71,15 +78,29 @@ impl Connector {
     pub(crate) fn new(destination: &Destination<'_>, timeouts: Timeouts, streams: usize) -> Result<Self, rustls::Error> {
         let root = destination.root;
         let tls = if root.is_secure() { Some(Tls::new(destination)?) } else { None };
-        Ok(Self { dialer: Dialer::new(root.host(), root.port()), timeouts, streams, tls })
+        let proxy = destination.outbound.proxy(root).cloned();
+        let dialer = match &proxy {
+            Some(proxy) => Dialer::new(proxy.host(), proxy.port()),
+            None => Dialer::new(root.host(), root.port()),
+        };
+        let unheeded = destination.outbound.unheeded_variable(root);
+        Ok(Self { root: root.clone(), dialer, proxy, unheeded, timeouts, streams, tls })
     }
 
     /// Connects within the time allowed for it, however many addresses are tried: the connection takes one place, and one socket
     /// of the pool. `socket` is given back when the connection is closed.
     pub(super) async fn connect(&self, kind: Kind, socket: Option<Socket>) -> Result<Connected, ConnectFailure> {
+        self.connect_to_one(kind, socket).await.map_err(|failure| match self.unheeded {
+            Some(variable) => failure.hinting_at(variable),
+            None => failure,
+        })
+    }
+
+    async fn connect_to_one(&self, kind: Kind, socket: Option<Socket>) -> Result<Connected, ConnectFailure> {
         let deadline = Instant::now() + self.timeouts.connect;
         let resolved = timeout_at(deadline, self.dialer.resolve()).await;
-        let mut candidates = resolved.unwrap_or_else(|_| Err(ConnectFailure::new(ConnectFault::DnsTimeout)))?;
+        let resolved = resolved.unwrap_or_else(|_| Err(ConnectFailure::new(ConnectFault::DnsTimeout)));
+        let mut candidates = resolved.map_err(|failure| self.at_first_hop(failure))?;
         let socket = socket.map(Arc::new);
         let mut dead = None;
         loop {
@@ -88,7 +109,7 @@ impl Connector {
             let (stream, address) = match (dialed, dead) {
                 (Ok(dialed), _) => dialed,
                 (Err(_), Some(failure)) => return Err(failure),
-                (Err(error), None) => return Err(ConnectFailure::of_tcp(&error)),
+                (Err(error), None) => return Err(self.at_first_hop(ConnectFailure::of_tcp(&error))),
             };
             let stream = UpstreamIo::new(stream, self.timeouts.body_idle, socket.clone());
             let end = share_of(deadline, &candidates);
@@ -115,6 +136,10 @@ impl Connector {
     /// TLS and HTTP on a connection of TCP. Nothing of a request is sent.
     async fn open(&self, stream: UpstreamIo, kind: Kind) -> Result<Connected, ConnectFailure> {
         stream.set_nodelay().map_err(|error| ConnectFailure::of_tcp(&error))?;
+        let stream = match &self.proxy {
+            Some(proxy) => tunnel::through(stream, proxy, &self.root).await?,
+            None => stream,
+        };
         let signals = stream.signals();
         let Some(tls) = &self.tls else { return http1_connection(stream, signals).await };
         let connector = if kind == Kind::Upgrade { &tls.http1 } else { &tls.any };
@@ -125,9 +150,18 @@ impl Connector {
         http1_connection(stream, signals).await
     }
 
+    /// The failure of the first connection of TCP, in words for the proxy where it led there.
+    fn at_first_hop(&self, failure: ConnectFailure) -> ConnectFailure {
+        if self.proxy.is_some() { failure.of_proxy() } else { failure }
+    }
+
     /// What an address stands for that takes connections and says nothing.
     fn silence(&self) -> ConnectFault {
-        if self.tls.is_some() { ConnectFault::TlsTimeout } else { ConnectFault::Timeout }
+        match (&self.proxy, &self.tls) {
+            (Some(_), _) => ConnectFault::Proxy(ProxyFault::Timeout),
+            (None, Some(_)) => ConnectFault::TlsTimeout,
+            (None, None) => ConnectFault::Timeout,
+        }
     }
 }
 

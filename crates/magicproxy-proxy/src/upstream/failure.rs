@@ -14,9 +14,11 @@ use crate::https::is_authority_as_server;
 
 /// A connection that could not be made.
 #[derive(Debug, thiserror::Error)]
-#[error("{fault}")]
+#[error("{fault}{hint}")]
 pub(crate) struct ConnectFailure {
     fault: ConnectFault,
+    /// What may help besides.
+    hint: Box<str>,
     step: ConnectStep,
     /// What the system or the library said; nothing where only time ran out.
     cause: Option<Box<str>>,
@@ -27,6 +29,7 @@ pub(crate) struct ConnectFailure {
 pub(crate) enum ConnectStep {
     Name,
     Tcp,
+    Proxy,
     Tls,
     Http,
 }
@@ -84,17 +87,44 @@ pub(crate) enum ConnectFault {
     Certificate,
     #[error("the HTTP handshake with the upstream failed")]
     Http,
+    #[error("the outbound proxy {0}")]
+    Proxy(ProxyFault),
+}
+
+/// What is wrong with the proxy on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ProxyFault {
+    #[error("cannot be resolved")]
+    Dns,
+    #[error("could not be resolved in time")]
+    DnsTimeout,
+    #[error("refuses connections")]
+    Refused,
+    #[error("is where no route leads")]
+    Unroutable,
+    #[error("cannot be reached")]
+    Unavailable,
+    #[error("did not connect in time")]
+    Timeout,
+    #[error("closed the connection before it could be used")]
+    Terminated,
+    #[error("wants a user and a password, or others (407)")]
+    Authentication,
+    #[error("refuses to connect to the upstream (status {0})")]
+    Denied(u16),
+    #[error("does not answer CONNECT as an HTTP proxy does")]
+    Http,
 }
 
 impl ConnectFailure {
     /// A failure of which nothing more is known.
     pub(super) fn new(fault: ConnectFault) -> Self {
-        Self { fault, step: fault.step(), cause: None }
+        Self { fault, hint: Box::default(), step: fault.step(), cause: None }
     }
 
     /// A failure with what was said about it.
     pub(super) fn because(fault: ConnectFault, cause: impl ToString) -> Self {
-        Self { fault, step: fault.step(), cause: Some(cause.to_string().into()) }
+        Self { fault, hint: Box::default(), step: fault.step(), cause: Some(cause.to_string().into()) }
     }
 
     /// Of connecting to an address.
@@ -112,6 +142,29 @@ impl ConnectFailure {
             (None, kind) => ConnectFault::of_tcp(kind),
         };
         Self { step: ConnectStep::Tls, ..Self::because(fault, error) }
+    }
+
+    /// The same failure, of the connection to the proxy on the way.
+    pub(super) fn of_proxy(self) -> Self {
+        let fault = match self.fault {
+            ConnectFault::Dns => ProxyFault::Dns,
+            ConnectFault::DnsTimeout => ProxyFault::DnsTimeout,
+            ConnectFault::Refused => ProxyFault::Refused,
+            ConnectFault::Unroutable => ProxyFault::Unroutable,
+            ConnectFault::Timeout => ProxyFault::Timeout,
+            ConnectFault::Terminated => ProxyFault::Terminated,
+            _ => ProxyFault::Unavailable,
+        };
+        Self { fault: ConnectFault::Proxy(fault), step: ConnectStep::Proxy, ..self }
+    }
+
+    /// The same failure, with the remark that this variable names a proxy which is not used: where there may be no other way.
+    pub(super) fn hinting_at(self, variable: &str) -> Self {
+        let fault = self.fault;
+        let is_of_way = matches!(fault.step(), ConnectStep::Name | ConnectStep::Tcp);
+        let hint =
+            format!("; `{variable}` is set in the proxy's environment, and only `outbound_proxy = \"environment\"` uses it");
+        Self { hint: if is_of_way { hint.into() } else { self.hint }, ..self }
     }
 
     /// How far the connection had come.
@@ -162,6 +215,26 @@ impl ConnectFailure {
                 tls("tls_certificate_error")
             }
             Http => (StatusCode::BAD_GATEWAY, "upstream_protocol", "http_protocol_error"),
+            ConnectFault::Proxy(ProxyFault::DnsTimeout) => late("dns_timeout"),
+            ConnectFault::Proxy(ProxyFault::Timeout) => late("connection_timeout"),
+            ConnectFault::Proxy(fault) => unreachable(fault.error()),
+        }
+    }
+}
+
+impl ProxyFault {
+    /// The error type of RFC 9209 section 2.3: the proxy is the next hop.
+    fn error(self) -> &'static str {
+        match self {
+            Self::Dns => "dns_error",
+            Self::DnsTimeout => "dns_timeout",
+            Self::Refused => "connection_refused",
+            Self::Unroutable => "destination_ip_unroutable",
+            Self::Unavailable | Self::Denied(_) => "destination_unavailable",
+            Self::Timeout => "connection_timeout",
+            Self::Terminated => "connection_terminated",
+            Self::Authentication => "proxy_configuration_error",
+            Self::Http => "http_protocol_error",
         }
     }
 }
@@ -172,6 +245,7 @@ impl ConnectFault {
             Self::Dns | Self::DnsTimeout => ConnectStep::Name,
             Self::Refused | Self::Unroutable | Self::Unavailable | Self::Timeout | Self::Terminated => ConnectStep::Tcp,
             Self::Http => ConnectStep::Http,
+            Self::Proxy(_) => ConnectStep::Proxy,
             _ => ConnectStep::Tls,
         }
     }

@@ -26,6 +26,7 @@ mod links;
 mod listed_headers;
 mod listeners;
 mod multiplexing;
+mod outbound;
 mod path;
 mod pool;
 mod property;

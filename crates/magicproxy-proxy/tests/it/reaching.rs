@@ -16,13 +16,13 @@ use tokio_rustls::TlsAcceptor;
 use crate::support::{Answer, Client, OnlyUpstream as _, Proxy, Token, request, settings};
 
 /// What `openssl req -x509` makes for a server: its certificate is an authority's too.
-struct SelfSigned {
-    der: CertificateDer<'static>,
+pub(crate) struct SelfSigned {
+    pub(crate) der: CertificateDer<'static>,
     acceptor: TlsAcceptor,
 }
 
 impl SelfSigned {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -45,7 +45,7 @@ async fn answer(mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + 
 }
 
 /// Serves with this certificate, and counts its connections.
-fn serve(listener: TcpListener, certificate: &SelfSigned) -> Arc<AtomicUsize> {
+pub(crate) fn serve(listener: TcpListener, certificate: &SelfSigned) -> Arc<AtomicUsize> {
     let (count, acceptor) = (Arc::<AtomicUsize>::default(), certificate.acceptor.clone());
     let counted = Arc::clone(&count);
     tokio::spawn(async move {

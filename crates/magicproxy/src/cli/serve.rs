@@ -191,9 +191,14 @@ fn facts(config: &Config, keys: &Keys) -> Vec<String> {
     let apis = config.upstreams.iter().map(|upstream| {
         let UpstreamSettings { name, api_root, placing, .. } = &**upstream;
         let mount = if placing.mount.is_root() { String::new() } else { format!(", at {}", placing.mount.as_str()) };
-        format!("for the API at {api_root} (upstream name `{name}`{mount})")
+        let by = upstream.outbound.proxy(api_root).map_or_else(String::new, |proxy| format!(", by the outbound proxy {proxy}"));
+        format!("for the API at {api_root} (upstream name `{name}`{mount}){by}")
     });
     let mut facts: Vec<String> = apis.collect();
+    let unheeded = |upstream: &Arc<UpstreamSettings>| upstream.outbound.unheeded_variable(&upstream.api_root);
+    facts.extend(config.upstreams.iter().find_map(unheeded).map(|variable| {
+        format!("`{variable}` is not used: `outbound_proxy = \"environment\"` uses it, and `\"none\"` says that it is not to be")
+    }));
     if let Some(active) = held.first() {
         let retired = match held.len() - 1 {
             0 => String::new(),

@@ -2,6 +2,7 @@
 
 mod headers;
 mod listeners;
+mod outbound;
 mod public_access;
 
 use std::path::Path;

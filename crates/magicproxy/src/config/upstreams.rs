@@ -115,6 +115,7 @@ impl Checker<'_> {
             drop_response_headers,
             drop_query_parameters: list(&raw.drop_query_parameters).iter().map(|name| name.value.clone()).collect(),
             extra_roots,
+            outbound: self.outbound(config, table),
             websocket: value(&raw.websocket, false),
             forwarding: forwarding(raw),
             credential,

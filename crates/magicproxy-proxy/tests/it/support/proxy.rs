@@ -8,7 +8,7 @@ use magicproxy_core::{Acceptance, EncodedSlash, PatternMode, Policy, ScopeName, 
 use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::serve::Server;
 use magicproxy_proxy::settings::{
-    ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, PassedHeader, Placing, RefusalShape, Settings,
+    ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, Outbound, PassedHeader, Placing, RefusalShape, Settings,
     StrangerState, Timeouts, TrustedProxies, UpstreamProtocol, UpstreamSettings,
 };
 use tokio::net::TcpListener;
@@ -104,6 +104,7 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
             drop_response_headers: Vec::new(),
             drop_query_parameters: Vec::new(),
             extra_roots: Vec::new(),
+            outbound: Outbound::Direct,
             websocket: false,
             forwarding: Forwarding::None,
             placing: Placing::default(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use magicproxy_core::state::StateStore as _;
 use magicproxy_proxy::https::{self, Probe, ProbeStep};
-use magicproxy_proxy::settings::{ApiRoot, UpstreamProtocol};
+use magicproxy_proxy::settings::{ApiRoot, Outbound, UpstreamProtocol};
 use serde_json::{Value, json};
 
 use crate::config::Config;
@@ -35,6 +35,7 @@ struct Unreached {
 enum Step {
     Name,
     Tcp,
+    Proxy,
     Tls,
     Http,
     Store,
@@ -45,6 +46,7 @@ impl From<https::Unreached> for Unreached {
         let step = match unreached.step {
             ProbeStep::Name => Step::Name,
             ProbeStep::Tcp => Step::Tcp,
+            ProbeStep::Proxy => Step::Proxy,
             ProbeStep::Tls => Step::Tls,
             ProbeStep::Http => Step::Http,
         };
@@ -57,6 +59,7 @@ impl Step {
         match self {
             Self::Name => "dns",
             Self::Tcp => "tcp",
+            Self::Proxy => "proxy",
             Self::Tls => "tls",
             Self::Http => "http",
             Self::Store => "store",
@@ -99,7 +102,8 @@ pub(super) fn all(config: &Config) -> anyhow::Result<Vec<Connection>> {
         for upstream in &config.upstreams {
             for root in upstream.origins() {
                 let (protocol, extra_roots) = (upstream.protocol, upstream.extra_roots.as_slice());
-                let probe = Probe { root, protocol, extra_roots, limit: config.timeouts.connect };
+                let outbound = &upstream.outbound;
+                let probe = Probe { root, protocol, extra_roots, outbound, limit: config.timeouts.connect };
                 let fault = probe.reach().await.err().map(Unreached::from);
                 connections.push(Connection { what: format!("upstream {}", upstream.name), address: root.to_string(), fault });
             }
@@ -128,7 +132,8 @@ async fn acme(config: &Config) -> Option<Connection> {
     let fault = match ApiRoot::parse(&root) {
         Ok(root) => {
             let (protocol, extra_roots) = (UpstreamProtocol::Http1, settings.extra_roots.as_slice());
-            let probe = Probe { root: &root, protocol, extra_roots, limit: config.timeouts.connect };
+            let outbound = &Outbound::Direct;
+            let probe = Probe { root: &root, protocol, extra_roots, outbound, limit: config.timeouts.connect };
             probe.reach().await.err().map(Unreached::from)
         }
         Err(error) => Some(Unreached { step: Step::Name, why: error.to_string() }),
