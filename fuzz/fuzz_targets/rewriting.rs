@@ -1,29 +1,40 @@
 //! A JSON body is rewritten in the same way in whatever pieces it comes, and as a JSON parser would have it.
 //!
-//! Input: the length of the pieces, then the body.
+//! Input: a byte, of which two bits choose the members and six are the length of the pieces; then the body.
 #![no_main]
 
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use magicproxy_fuzz::rewritten;
-use magicproxy_proxy::rewrite::LinkMap;
+use magicproxy_proxy::rewrite::{LinkMap, Members};
 use serde_json::Value;
 
+/// All members, and some of them.
+const MEMBERS: [&[&str]; 4] = [&["**"], &["a", "**.b*", "!**.c.**"], &["*.*", "**.a.**.b"], &["** /b"]];
+
+/// Objects and lists that are deeper in others have no members that are followed.
+const MAX_LEVELS: usize = 64;
+
 fuzz_target!(|data: &[u8]| {
-    let Some((size, body)) = data.split_first() else { return };
-    let links = Arc::new(LinkMap::new([
+    let Some((choice, body)) = data.split_first() else { return };
+    let members = MEMBERS[usize::from(choice >> 6)];
+    let size = choice & 0x3F;
+    let links = LinkMap::new([
         ("https://api.github.com", "http://127.0.0.1:5000/github/api/v3"),
         ("https://h/a", "http://p/longer/than/before"),
         ("https://h/a/b", "http://p"),
-    ]));
+    ]);
+    let members = Members::parse(members.iter().copied()).expect("they name members");
+    let links = Arc::new(links.following(Arc::new(members)));
     let whole = rewritten(&links, body, body.len().max(1));
-    assert_eq!(rewritten(&links, body, usize::from(*size).max(1)), whole);
+    assert_eq!(rewritten(&links, body, usize::from(size).max(1)), whole);
     assert_eq!(rewritten(&links, body, 1), whole);
     let Ok(before) = serde_json::from_slice::<Value>(body) else { return };
     let after = serde_json::from_slice(&whole).expect("JSON stays JSON");
     // Escapes and blanks are lost in parsing: with them, a string may stay that could have been rewritten.
-    let plain = body.len() < 8192 && !body.contains(&b'\\');
+    let shallow = body.iter().filter(|byte| b"{[".contains(byte)).count() <= MAX_LEVELS;
+    let plain = choice >> 6 == 0 && shallow && body.len() < 8192 && !body.contains(&b'\\');
     compare(&links, &before, &after, plain);
 });
 

@@ -32,6 +32,54 @@ function isSeveral(value) {
   return !fields.includes(null) && new Set(fields).size === fields.length;
 }
 
+const FAULTS = {
+  empty: "it is empty",
+  lines: "there are several lines: expected one secret and nothing else",
+  quoted: "it stands in quotes, which would be sent as a part of it: leave them out (`docker --env-file` does not take them away)",
+  blank: "there is a blank before, in or behind it: leave it out",
+  control: "there is a control character in it: leave it out",
+  invisible: "there is a character in it that cannot be seen, as pages leave one in copied text: leave it out",
+};
+const INVISIBLE = /^[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]$/;
+
+/** A secret as it was written down: token-v1.md section 5.1. Throws where something else is in the text; the message shows nothing of it. */
+export function writtenSecret(text) {
+  const secret = text.replace(/^\ufeff+/, "").replace(/^[\r\n]+/, "").replace(/[\r\n]+$/, "");
+  const fault = faultOf(secret);
+  if (fault) throw new TokenError("credential", `the credential is not taken as it stands: ${FAULTS[fault]}`);
+  return secret;
+}
+
+function faultOf(secret) {
+  if (secret === "") return "empty";
+  if (/[\r\n]/.test(secret)) return "lines";
+  if (secret.length > 1 && `"'\``.includes(secret[0]) && secret.at(-1) === secret[0]) return "quoted";
+  for (const character of secret) {
+    if (INVISIBLE.test(character)) return "invisible";
+    if (/^[\s\u0085]$/.test(character)) return "blank";
+    if (/^\p{Cc}$/u.test(character)) return "control";
+  }
+  return null;
+}
+
+/** The credential of a new token: each secret in it as it was written down. */
+export function newCredential(credential) {
+  const read = (value) => (typeof value === "string" ? writtenSecret(value) : value);
+  const readPart = (part) => {
+    if (typeof part !== "object" || part === null || Array.isArray(part)) return part;
+    return Object.fromEntries(
+      Object.entries(part).map(([name, value]) => {
+        if (name === "several" && Array.isArray(value)) return [name, value.map(readPart)];
+        if (name === "header" && isPair(value)) return [name, [value[0], read(value[1])]];
+        // Of a pair one half may be empty.
+        if (name === "basic" && isPair(value)) return [name, value.map((half) => (half === "" ? half : read(half)))];
+        return [name, read(value)];
+      }),
+    );
+  };
+  return checkCredential(readPart(credential));
+}
+
 /** Throws where it is not of the form; its message shows nothing of it. */
 export function checkCredential(credential) {
   const names = Object.keys(credential ?? {});

@@ -1,7 +1,7 @@
 // Minting, narrowing, inspecting and opening tokens of version 2.
 
 import { base64url, concat, equal, fromUtf8, hex, hmac, random, sha256, utf8 } from "./bytes.js";
-import { checkCredential } from "./credential.js";
+import { checkCredential, newCredential } from "./credential.js";
 import { DEFAULT_MAX_LIFETIME, LEEWAY, MAX_BYTES, MAX_CAVEATS, MAX_LIFETIME, MAX_TIME, TokenError, parseCaveat, parseClaims, parseToken } from "./form.js";
 import * as hpke from "./hpke.js";
 import { parseObject } from "./json.js";
@@ -17,10 +17,10 @@ const clock = () => Math.floor(Date.now() / 1000);
 const given = (members) => Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
 
 /** See `index.d.ts`. */
-export async function mint({ key, credential, aud, sub, explain, minter, notBefore, now = clock(), ...order }) {
+export async function mint({ key, credential: written, aud, sub, explain, minter, notBefore, now = clock(), ...order }) {
   const [allowed, scopes, expiresIn] = [listed(order.allowed), listed(order.scopes), seconds(order.expiresIn ?? 86400)];
   const recipient = chooseKey(key);
-  checkCredential(credential);
+  const credential = newCredential(written);
   const jti = base64url(random(16));
   const minterId = minter && (await thumbprint(minter));
   const claims = given({

@@ -1,6 +1,7 @@
 // Version 1: signed with the proxy's private key, the credential as a JWE. token-v1.md.
 
 import { base64url, concat, random, utf8 } from "./bytes.js";
+import { writtenSecret } from "./credential.js";
 import { TokenError } from "./form.js";
 import { thumbprint } from "./keys.js";
 import { listed, seconds, signedRules } from "./order.js";
@@ -9,8 +10,9 @@ const JWE_HEADER = base64url(utf8('{"alg":"RSA-OAEP-256","enc":"A256GCM"}'));
 const MAX_BYTES = 16384;
 
 /** See `index.d.ts`. */
-export async function mintV1({ privateKey, credential, aud, sub, explain, now = Math.floor(Date.now() / 1000), ...order }) {
+export async function mintV1({ privateKey, credential: written, aud, sub, explain, now = Math.floor(Date.now() / 1000), ...order }) {
   const [allowed, scopes, expiresIn] = [signedRules(listed(order.allowed)), listed(order.scopes), seconds(order.expiresIn ?? 86400)];
+  const credential = typeof written === "string" ? writtenSecret(written) : written;
   if (typeof credential !== "string" || !/^[!-~]{1,8192}$/.test(credential)) throw new TokenError("credential", "not a credential");
   if ((allowed === undefined) === (scopes === undefined)) throw new TokenError("claims", "exactly one of allowed and scopes is needed");
   if (sub !== undefined && (typeof sub !== "string" || !/^[!-~]{1,128}$/.test(sub) || /["\\>,]/.test(sub))) throw new TokenError("claims", "not a label: sub");

@@ -4,6 +4,7 @@
 
 mod typed;
 mod weakness;
+mod written;
 
 use std::fmt;
 
@@ -11,6 +12,7 @@ use zeroize::Zeroizing;
 
 pub use typed::{CredentialField, CredentialPlace, TypedCredential};
 pub use weakness::{MIN_MASKED_BYTES, Weakness};
+pub use written::{SecretFault, written_secret};
 
 /// The longest credential that is accepted, in bytes.
 pub const MAX_CREDENTIAL_BYTES: usize = 8 * 1024;
@@ -69,6 +71,14 @@ impl Credential {
         Ok(Self(text))
     }
 
+    /// Takes a credential that a new token is to hold, as its minter wrote it down.
+    ///
+    /// # Errors
+    /// As [`Self::parse`], and where the text holds something that is no part of a secret, such as quotes around it.
+    pub fn parse_new(text: &str) -> Result<Self, ParseCredentialError> {
+        Self::parse(Zeroizing::new(written_secret(text)?.to_owned()))
+    }
+
     /// The secret itself. Every caller of this function is a place where it could leak; grep finds them.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -94,6 +104,9 @@ pub enum ParseCredentialError {
     /// Not one of the forms that a token may seal.
     #[error("the credential is not in a form that a token may hold")]
     Form,
+    /// It was not written down as a secret is.
+    #[error("the credential is not taken as it stands: {0}")]
+    Written(#[from] SecretFault),
     /// A blank, a control byte or a byte outside ASCII.
     #[error("the credential may hold visible ASCII characters only: no blanks, line ends or accents")]
     Character,
@@ -116,6 +129,11 @@ mod tests {
     #[test]
     fn refuses_what_cannot_stand_in_a_header() {
         assert_eq!(parse("").unwrap_err(), ParseCredentialError::Empty);
+        // What a token holds already is taken as it is; what a new one is to hold is not.
+        assert!(parse("\"quoted\"").is_ok());
+        assert_eq!(Credential::parse_new("\"quoted\"").unwrap_err(), ParseCredentialError::Written(SecretFault::Quoted));
+        assert_eq!(Credential::parse_new("\u{feff}marked\r\n").unwrap().expose(), "marked");
+        assert_eq!(Credential::parse_new("é").unwrap_err(), ParseCredentialError::Character);
         for text in ["a b", " a", "a\r\nX: y", "a\0", "é", "a\u{7f}", "a\t"] {
             assert_eq!(parse(text).unwrap_err(), ParseCredentialError::Character, "{text:?}");
         }

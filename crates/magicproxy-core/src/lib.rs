@@ -28,7 +28,8 @@ pub mod target;
 pub mod token;
 
 pub use credential::{
-    Credential, CredentialField, CredentialPlace, MIN_MASKED_BYTES, ParseCredentialError, TypedCredential, Weakness,
+    Credential, CredentialField, CredentialPlace, MIN_MASKED_BYTES, ParseCredentialError, SecretFault, TypedCredential, Weakness,
+    written_secret,
 };
 pub use key::{
     Kem, KeyError, KeyId, KeyRing, KeySetError, KeySetKey, KeySetSigner, KeyStanding, MinterKey, MinterSigningKey, PrivateKey,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use magicproxy_proxy::rewrite::{JsonRewriter, LinkMap};
+use magicproxy_proxy::rewrite::{JsonRewriter, LinkMap, Members};
 
 const PIECE_BYTES: usize = 16 * 1024;
 const AT_LEAST: Duration = Duration::from_millis(500);
@@ -24,7 +24,8 @@ fn main() {
 }
 
 fn measure(name: &str, links: &LinkMap, body: &Bytes) {
-    let links = Arc::new(links.clone());
+    let members = Members::parse(["**.url", "**.*_url", "!**.html_url", "!**.config.**"]).unwrap_or_default();
+    let links = Arc::new(links.clone().following(Arc::new(members)));
     let mut best = 0.0_f64;
     let start = Instant::now();
     while start.elapsed() < AT_LEAST {

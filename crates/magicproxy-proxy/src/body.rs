@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
+use crate::rejection::Rejection;
+
 pub(crate) use ahead::{Ahead, Held};
 pub(crate) use pipeline::{Next, Pipeline};
-pub(crate) use request::{Progress, RequestBody};
+pub(crate) use request::{Progress, RequestBody, SentContent};
 pub(crate) use response::{Received, ResponseBody, UpstreamBody};
 
 /// The most that is read of a body that a rule or a plugin must see whole, in KiB.
@@ -30,6 +32,8 @@ pub(crate) enum BodyError {
     Total,
     #[error("the connection broke: {0}")]
     Connection(#[from] hyper::Error),
+    #[error("the stream broke: {0}")]
+    Stream(#[from] h2::Error),
     #[error("the upstream broke the answer off")]
     Truncated,
     #[error(transparent)]
@@ -39,12 +43,20 @@ pub(crate) enum BodyError {
 }
 
 impl BodyError {
+    /// What is said of a request whose content ended so.
+    pub(crate) fn of_request(&self) -> Rejection {
+        match self {
+            Self::Idle => Rejection::RequestTimeout,
+            _ => Rejection::RequestBody,
+        }
+    }
+
     /// What went wrong between the proxy and the upstream, whose response ended so: the error type of RFC 9209 section 2.3.
     pub(crate) fn upstream_error(&self) -> &'static str {
         match self {
             Self::Idle => "connection_read_timeout",
             Self::Total => "http_response_timeout",
-            Self::Connection(_) | Self::Truncated => "http_response_incomplete",
+            Self::Connection(_) | Self::Stream(_) | Self::Truncated => "http_response_incomplete",
             Self::Reflected(_) => "credential_echoed",
             Self::NotGzip(_) => "http_response_content_coding",
         }

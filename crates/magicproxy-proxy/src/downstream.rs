@@ -2,6 +2,7 @@
 //!
 //! Time limits that concern a connection as a whole live here, below HTTP, where slow peers of every kind look alike.
 
+mod flush;
 mod frames;
 mod head;
 mod io;
@@ -28,8 +29,10 @@ use tokio::sync::watch;
 use crate::admission::Account;
 use crate::listener::{Entrance, Peer};
 use crate::serve::{Activity, Ending, Slot, WorkerId};
+use flush::Flushes;
 use head::HeadScan;
 
+pub(crate) use flush::FlushPoint;
 pub(crate) use io::{Bounds, DownstreamIo};
 pub(crate) use open::{Opened, open};
 pub(crate) use protocol::Protocol;
@@ -68,6 +71,7 @@ pub(crate) struct Connection {
     head: Option<Mutex<HeadScan>>,
     /// Responses of the proxy's own words that were not taken yet (HTTP/2 only).
     untaken: AtomicUsize,
+    flushes: Flushes,
 }
 
 impl Connection {
@@ -75,7 +79,7 @@ impl Connection {
         let head = (protocol == Protocol::Http1).then(Mutex::default);
         let activity = Arc::clone(client.slot.activity());
         let (has_body, untaken) = (AtomicBool::new(false), AtomicUsize::new(0));
-        Arc::new(Self { client, activity, listener, worker, has_body, head, untaken })
+        Arc::new(Self { client, activity, listener, worker, has_body, head, untaken, flushes: Flushes::default() })
     }
 
     /// Who is at the other end.
@@ -215,6 +219,18 @@ fn is_whole_and_plain(bytes: &[u8]) -> bool {
 #[derive(Debug)]
 pub(crate) struct InFlight {
     connection: Arc<Connection>,
+}
+
+impl InFlight {
+    /// Now, between two flushes of the connection.
+    pub(crate) fn flush_point(&self) -> FlushPoint {
+        self.connection.flushes.now()
+    }
+
+    /// Ready when the connection was flushed since then.
+    pub(crate) fn poll_flushed(&self, since: FlushPoint, context: &Context<'_>) -> Poll<()> {
+        self.connection.flushes.poll_since(since, context)
+    }
 }
 
 impl Drop for InFlight {

@@ -109,7 +109,7 @@ impl Gate {
             trusted_proxies: settings.trusted_proxies.clone(),
             ledger: Ledger::new(settings, upstream),
             plugins: Plugins::new(settings.plugins.clone(), upstream.name.clone(), carriers.clone()),
-            fields: Arc::new(RequestFields::new(upstream, carriers.stripped())),
+            fields: Arc::new(RequestFields::new(upstream, &carriers)),
             dropped: DroppedFields::new(upstream.name.clone()),
             upstream: Arc::clone(upstream),
             carriers,

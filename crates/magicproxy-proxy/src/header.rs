@@ -19,7 +19,7 @@ pub(crate) use dropped::DroppedFields;
 pub use fields::{ListedBy, ParsePassedHeaderError, PassedHeader, RequestFields, Treatment};
 pub use meaning::Meaning;
 pub(crate) use meaning::{may_carry_secret, refuse_overrides, steers};
-pub(crate) use request::{RequestHeaders, TrailerFields};
+pub(crate) use request::{RequestHeaders, TrailerFields, is_offered};
 use response::is_forbidden_trailer;
 pub(crate) use response::{
     Coding, RATE_LIMIT, RATE_LIMIT_POLICY, RECEIPT, ResponseFilter, filter_request_trailers, has_no_content, is_searchable,

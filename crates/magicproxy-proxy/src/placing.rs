@@ -141,6 +141,8 @@ impl Site {
                 PathTarget::Origin(_) => Route { prefix, origin: further.next().unwrap_or_default(), base: String::new() },
             });
         }
+        let nested = nested(&routes);
+        routes.extend(nested);
         routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.len()));
         let Placing { mount, hosts, .. } = &upstream.placing;
         Self { origins, hosts: hosts.clone(), mount: mount.as_str().to_owned(), routes }
@@ -196,6 +198,20 @@ pub(crate) fn own_authorities(root: &ApiRoot) -> Vec<String> {
         authorities.extend([host.to_owned(), format!("{host}:{default}")]);
     }
     authorities
+}
+
+/// The further origins once more, below each other name of the API's root: a client that was told `…/api/v3` takes no URL but those
+/// that begin with it, and follows one to another origin there (`docs/spec/upstreams.md` section 3).
+fn nested(routes: &[Route]) -> Vec<Route> {
+    let roots = routes.iter().filter(|route| route.origin == 0 && route.base.is_empty() && !route.prefix.is_empty());
+    let further = || routes.iter().filter(|route| route.origin != 0);
+    let below = |root: &Route, route: &Route| Route {
+        prefix: format!("{}{}", root.prefix, route.prefix),
+        origin: route.origin,
+        base: String::new(),
+    };
+    let all = roots.flat_map(|root| further().map(move |route| below(root, route)));
+    all.filter(|route| routes.iter().all(|known| known.prefix != route.prefix)).collect()
 }
 
 /// What follows a prefix that ends where a segment ends.

@@ -1,8 +1,9 @@
 //! The magic token that a caller presents: in `Authorization`, or where the upstream's configuration says.
 //!
-//! `docs/spec/upstreams.md` section 4; RFC 6750 section 2.1, RFC 7617. Two fields of `Authorization`, a field in two minds
-//! and two different tokens are refused: doubt is denial.
+//! `docs/spec/upstreams.md` section 4; RFC 6750 section 2.1, RFC 7617. Two fields of `Authorization`, a field in two minds,
+//! two different tokens, and a token beside an `Authorization` that holds none are refused: doubt is denial.
 
+mod conflict;
 #[cfg(test)]
 mod tests;
 
@@ -10,13 +11,16 @@ use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use http::{HeaderMap, HeaderValue};
 use magicproxy_core::RequestTarget;
 use zeroize::Zeroizing;
 
 use crate::carriers::Carriers;
 use crate::rejection::Rejection;
+
+pub(crate) use conflict::Conflict;
+use conflict::{CarrierName, Held};
 
 /// A token as it was presented: nothing about it is known yet. Never printed.
 pub(crate) struct PresentedToken(Text);
@@ -110,45 +114,69 @@ impl PresentedToken {
 
 /// What the carriers of one request hold.
 #[derive(Default)]
-struct Found {
-    token: Option<PresentedToken>,
+struct Found<'c> {
+    token: Option<(PresentedToken, CarrierName<'c>)>,
+    /// `Authorization` is there and holds no token.
+    refused: Option<(Rejection, Held)>,
     /// Something stands in a carrier that is no token.
     other: bool,
     /// A parameter that holds no token, which cannot be taken away without changing what is asked for.
     parameter: Option<String>,
 }
 
-impl Found {
-    fn in_headers(headers: &HeaderMap, carriers: &Carriers) -> Result<Self, Rejection> {
-        let mut found = Self { token: PresentedToken::from_authorization(headers)?, ..Self::default() };
+impl<'c> Found<'c> {
+    fn in_headers(headers: &HeaderMap, carriers: &'c Carriers) -> Result<Self, Rejection> {
+        let mut found = Self::default();
+        match PresentedToken::from_authorization(headers) {
+            Ok(token) => found.token = token.map(|token| (token, CarrierName::Authorization)),
+            Err(rejection) => found.refused = Some((rejection, held_by_authorization(headers))),
+        }
         for name in carriers.headers() {
             for value in headers.get_all(name) {
                 match value.to_str().ok().filter(|text| is_token(text)) {
-                    Some(text) => found.take(text)?,
+                    Some(text) => found.take(text, CarrierName::Header(name))?,
                     None => found.other = true,
                 }
             }
         }
+        if !carriers.subprotocols().is_empty() {
+            found.in_subprotocols(headers, carriers)?;
+        }
         Ok(found)
     }
 
-    /// One token, perhaps in several places.
-    fn take(&mut self, text: &str) -> Result<(), Rejection> {
-        match &self.token {
-            Some(known) if known.as_str() != text => Err(Rejection::TwoTokens),
-            Some(_) => Ok(()),
-            None => {
-                self.token = Some(PresentedToken::new(text)?);
-                Ok(())
+    /// The items of a WebSocket handshake that begin as the upstream's keys do there. Browsers can set no other field.
+    fn in_subprotocols(&mut self, headers: &HeaderMap, carriers: &Carriers) -> Result<(), Rejection> {
+        let fields = headers.get_all(SEC_WEBSOCKET_PROTOCOL).into_iter().filter_map(|value| value.to_str().ok());
+        for item in fields.flat_map(|field| field.split(',')).map(str::trim) {
+            match carriers.subprotocols().iter().find_map(|prefix| prefix.key_in(item)) {
+                Some(key) if is_token(key) => self.take(key, CarrierName::Subprotocol)?,
+                Some(_) => self.other = true,
+                None => {}
             }
         }
+        Ok(())
     }
 
-    fn parameter(&mut self, name: &str, target: &mut RequestTarget) -> Result<(), Rejection> {
+    /// One token, perhaps in several places. Which of two different things counts is never guessed.
+    fn take(&mut self, text: &str, carrier: CarrierName<'c>) -> Result<(), Rejection> {
+        let first = match (&self.refused, &self.token) {
+            (Some((_, held)), _) => (CarrierName::Authorization, *held),
+            (None, Some((known, _))) if known.as_str() == text => return Ok(()),
+            (None, Some((known, first))) => (*first, Held::of(known.as_str())),
+            (None, None) => {
+                self.token = Some((PresentedToken::new(text)?, carrier));
+                return Ok(());
+            }
+        };
+        Err(Rejection::Conflict(Box::new(Conflict::between(first, (carrier, Held::of(text))))))
+    }
+
+    fn parameter(&mut self, name: &'c str, target: &mut RequestTarget) -> Result<(), Rejection> {
         let value = target.query_parameter(name).map_err(|_| Rejection::CarrierParameter(name.to_owned()))?;
         match value {
             None => return Ok(()),
-            Some(value) if is_token(value) => self.take(value)?,
+            Some(value) if is_token(value) => self.take(value, CarrierName::Parameter(name))?,
             // What the proxy makes of a credential that an answer repeats, in the URL of a next page for instance.
             Some(value) if !value.is_empty() && value.bytes().all(|byte| byte == b'*') => {}
             Some(_) => self.parameter = Some(name.to_owned()),
@@ -158,12 +186,27 @@ impl Found {
     }
 
     fn token(self) -> Result<PresentedToken, Rejection> {
-        match (self.token, self.parameter) {
-            (Some(token), None) => Ok(token),
-            (Some(_), Some(name)) => Err(Rejection::CarrierParameter(name)),
-            (None, None) if !self.other => Err(Rejection::NoToken),
-            (None, _) => Err(Rejection::TokenForm),
+        match (self.refused, self.token, self.parameter) {
+            (Some((rejection, _)), ..) => Err(rejection),
+            (None, Some((token, _)), None) => Ok(token),
+            (None, Some(_), Some(name)) => Err(Rejection::CarrierParameter(name)),
+            (None, None, None) if !self.other => Err(Rejection::NoToken),
+            (None, None, _) => Err(Rejection::TokenForm),
         }
+    }
+}
+
+/// The kind of thing in an `Authorization` that holds no token.
+fn held_by_authorization(headers: &HeaderMap) -> Held {
+    let mut fields = headers.get_all(AUTHORIZATION).into_iter();
+    match (fields.next().and_then(|field| field.to_str().ok()), fields.next()) {
+        (Some(text), None) => match text.trim().split_once([' ', '\t']) {
+            None if ["", "bearer", "token", "basic"].iter().any(|scheme| text.trim().eq_ignore_ascii_case(scheme)) => {
+                Held::Nothing
+            }
+            _ => Held::NoToken,
+        },
+        _ => Held::NoToken,
     }
 }
 

@@ -19,6 +19,7 @@ use magicproxy_core::{Denial, OpenError, OrderFault, ParseTargetError, ReissueEr
 
 use crate::admission::{RETRY_AFTER, Shortage};
 use crate::body::MAX_BODY_KIB;
+use crate::presented::Conflict;
 use crate::settings::UnfitCredential;
 use crate::upstream::ConnectFailure;
 
@@ -50,8 +51,8 @@ pub(crate) enum Rejection {
          something that is none, such as a file's name: expected `Authorization: Bearer <token>`"
     )]
     TokenForm,
-    #[error("the request bears two different magic tokens")]
-    TwoTokens,
+    #[error("the request bears two different secrets, and which of them counts is not guessed: {0}; send one magic token alone")]
+    Conflict(Box<Conflict>),
     #[error("the query parameter `{0}` carries a token or the upstream's credential: it may occur once, with a magic token")]
     CarrierParameter(String),
     #[error("the token does not fit this upstream: {0}")]
@@ -138,13 +139,17 @@ pub(crate) enum Rejection {
     Connect(#[from] ConnectFailure),
     #[error("the upstream closed the connection without an answer")]
     Closed,
+    #[error(
+        "the upstream refused the request without processing it, on one connection after another or with its body half sent; try again"
+    )]
+    Unprocessed,
     #[error("the upstream's answer is not valid HTTP")]
     BadAnswer,
     #[error(
         "the upstream's answer comes in a content coding that was not asked for, in which the proxy cannot see whether it holds the credential"
     )]
     UnaskedCoding,
-    #[error("the upstream switched protocols without being asked")]
+    #[error("the upstream switched protocols without being asked, or to a subprotocol that was not offered")]
     UnexpectedUpgrade,
     #[error("the upstream did not answer in time")]
     ResponseTimeout,
@@ -166,9 +171,8 @@ impl Rejection {
             Self::OverrideHeader(_) => (StatusCode::BAD_REQUEST, "override_header", ERROR),
             Self::NoToken => (StatusCode::UNAUTHORIZED, "no_token", DENIED),
             Self::CarrierParameter(_) => (StatusCode::BAD_REQUEST, "carrier_parameter", ERROR),
-            Self::TokenForm | Self::TwoTokens | Self::Unfit(_) | Self::CredentialField(_) => {
-                (StatusCode::UNAUTHORIZED, "invalid_token", DENIED)
-            }
+            Self::Conflict(_) => (StatusCode::BAD_REQUEST, "two_secrets", ERROR),
+            Self::TokenForm | Self::Unfit(_) | Self::CredentialField(_) => (StatusCode::UNAUTHORIZED, "invalid_token", DENIED),
             Self::Token(VerifyError::Expired) | Self::Denied { denial: Denial::Expired, .. } => {
                 (StatusCode::UNAUTHORIZED, "expired_token", DENIED)
             }
@@ -224,6 +228,7 @@ impl Rejection {
             Self::UpstreamBusy => (StatusCode::SERVICE_UNAVAILABLE, "upstream_busy", "connection_limit_reached"),
             Self::Connect(failure) => failure.kind(),
             Self::Closed => (StatusCode::BAD_GATEWAY, "upstream_closed", "connection_terminated"),
+            Self::Unprocessed => (StatusCode::SERVICE_UNAVAILABLE, "upstream_refused", "connection_terminated"),
             Self::BadAnswer => (StatusCode::BAD_GATEWAY, "upstream_protocol", "http_protocol_error"),
             Self::UnaskedCoding => (StatusCode::BAD_GATEWAY, "upstream_coding", "http_response_content_coding"),
             Self::UnexpectedUpgrade => (StatusCode::BAD_GATEWAY, "upstream_upgrade", "http_upgrade_failed"),
@@ -249,8 +254,8 @@ impl Rejection {
 
     /// Did the upstream fail, rather than the client or the proxy?
     pub(crate) fn is_upstream_s_fault(&self) -> bool {
-        use Rejection::{BadAnswer, Closed, Connect, ResponseTimeout, UnaskedCoding, UnexpectedUpgrade};
-        matches!(self, Connect(_) | Closed | BadAnswer | UnaskedCoding | UnexpectedUpgrade | ResponseTimeout)
+        use Rejection::{BadAnswer, Closed, Connect, ResponseTimeout, UnaskedCoding, UnexpectedUpgrade, Unprocessed};
+        matches!(self, Connect(_) | Closed | Unprocessed | BadAnswer | UnaskedCoding | UnexpectedUpgrade | ResponseTimeout)
     }
 
     /// The rules that would be needed, where the token lets that be told.
@@ -265,7 +270,7 @@ impl Rejection {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Limit(_, after) => *after,
-            Self::Shortage(_) | Self::Busy | Self::UpstreamBusy => Some(RETRY_AFTER),
+            Self::Shortage(_) | Self::Busy | Self::UpstreamBusy | Self::Unprocessed => Some(RETRY_AFTER),
             Self::StoreFull(Full::Store | Full::Allowance) => Some(ROWS_RETRY_AFTER),
             _ => None,
         }

@@ -10,7 +10,7 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 use crate::access_log::{AccessRecord, UpstreamNames};
 use crate::admission::{Budget, Holding, Payer, Resource};
@@ -18,7 +18,7 @@ use crate::body::{IdleTimer, Pipeline, Received, RequestBody, ResponseBody, Upst
 use crate::control::{Asking, Control};
 use crate::downstream::{Connection, Untaken, noted_own_words};
 use crate::gate::{Client, Gate, InboundRequest, OutboundRequest, read_head};
-use crate::header::{Coding, ResponseFilter, has_no_content, is_searchable};
+use crate::header::{Coding, ResponseFilter, has_no_content, is_offered, is_searchable};
 use crate::placing::Places;
 use crate::rejection::{RefusalForm, Rejection, RequestId};
 use crate::rewrite;
@@ -72,7 +72,7 @@ impl Served {
             return request.send().await?.settle().await;
         }
         // What the upstream does is recorded, though the caller should go away meanwhile.
-        let (_here, gone) = oneshot::channel();
+        let (_here, gone) = watch::channel(());
         let exchange = tokio::spawn(async move { request.unless(gone).send().await?.settle().await });
         exchange.await.map_err(|_| Rejection::Internal)?
     }
@@ -165,9 +165,13 @@ impl ReverseDoor {
         connection.admitted();
         let needle = outbound.needle();
         let upgrader = outbound.take_upgrader();
+        let offered = upgrader.as_ref().and_then(|_| outbound.offered_subprotocols());
         let answer = served.exchange(outbound, worker).await?;
         if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let (Some(on_upgrade), Some(token)) = (on_upgrade, upgrader) else { return Err(Rejection::UnexpectedUpgrade) };
+            if !is_offered(offered.as_ref(), answer.response.headers()) {
+                return Err(Rejection::UnexpectedUpgrade);
+            }
             let settings = &self.settings;
             let bounds =
                 TunnelBounds { token, revocations: Arc::clone(&settings.revocations), idle: settings.timeouts.websocket_idle };
@@ -233,7 +237,7 @@ impl ReverseDoor {
         let received = Received { incoming, version: head.version, lease, ahead, held, exchange };
         let mut filter = ResponseFilter::new(needle.clone(), dropped);
         filter.head(&mut head, method);
-        let plan = rewrite::apply(&mut head, coding, || home.map(|home| self.homes.links(&self.places, &home)));
+        let plan = rewrite::apply(&mut head, coding, || home.map(|home| self.homes.rewriting(&self.places, home)));
         let timeouts = &self.settings.timeouts;
         let end = timeouts.total.map(|total| std::time::Instant::now() + total);
         let body = UpstreamBody::new(received, IdleTimer::new(timeouts.response_idle, end));

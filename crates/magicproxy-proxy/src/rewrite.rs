@@ -1,4 +1,5 @@
-//! URLs of the upstream in its answers become URLs of the proxy, in header fields and, while they stream, in JSON bodies.
+//! URLs of the upstream in its responses become URLs of the proxy where clients follow them: in header fields and, while they
+//! stream, in named members of JSON bodies.
 //!
 //! `docs/spec/rewriting.md`. What is not rewritten passes byte for byte; nothing here can make a body longer to hold than
 //! a few kilobytes, whatever the upstream sends.
@@ -8,10 +9,14 @@ mod field;
 mod gzip;
 mod json;
 mod link;
+mod members;
+mod position;
+mod reference;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use answer::{BodyPlan, apply, drop_digests};
+pub(crate) use answer::{BodyPlan, Rewriting, apply, drop_digests};
 pub(crate) use gzip::{Inflater, NotGzip};
 pub use json::JsonRewriter;
 pub use link::LinkMap;
+pub use members::{MemberError, Members};

@@ -36,6 +36,10 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_BUFFERED_BYTES: usize = 128 * 1024;
 const MAX_STREAMS: u32 = 100;
 const MAX_RESET_STREAMS: usize = 20;
+/// What a client may send of one stream's content that nobody takes yet.
+const STREAM_WINDOW: u32 = 256 * 1024;
+/// Room for all of them: a client's stuck upload holds its own window only, and not that of the connection's other streams.
+const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
 /// What one stream's answer may have waiting for a slow HTTP/2 caller.
 const MAX_SEND_BYTES: usize = 64 * 1024;
 
@@ -216,6 +220,8 @@ impl ServedConnection {
         builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(64 * 1024)
             .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
             .max_local_error_reset_streams(1024)

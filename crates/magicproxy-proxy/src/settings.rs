@@ -15,6 +15,8 @@ use magicproxy_core::state::StateStore;
 use magicproxy_core::{Acceptance, EncodedSlash, PatternMode, Policy, Scopes, UnnamedTokens, UpstreamName};
 use rustls_pki_types::CertificateDer;
 
+use crate::rewrite::Members;
+
 pub use crate::header::{FieldVerdict, ListedBy, Meaning, ParsePassedHeaderError, PassedHeader, RequestFields, Treatment};
 pub use crate::keys::SharedKeys;
 pub use crate::placing::{HostName, MountPath, ParseMountError, PathMapping, PathTarget, Placing};
@@ -27,7 +29,8 @@ pub use limits::{Limits, Quota};
 pub use outbound::{EnvironmentProxies, NamedProxy, NoProxy, Outbound, OutboundProxy, ParseOutboundProxyError};
 
 pub use carrier::{
-    BasicUser, CarrierHeader, CarrierParameter, CredentialCarrier, ParseCarrierError, TokenCarrier, UnfitCredential,
+    BasicUser, CarrierHeader, CarrierParameter, CarrierSubprotocol, CredentialCarrier, ParseCarrierError, TokenCarrier,
+    UnfitCredential,
 };
 
 /// Everything that a [`Server`](crate::serve::Server) needs.
@@ -139,20 +142,25 @@ impl UpstreamSettings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UpstreamProtocol {
     /// HTTP/1.1, in a connection for each exchange.
-    #[default]
     Http1,
-    /// HTTP/2, in shared connections, or HTTP/1.1: which of them is agreed by ALPN, so that API roots must begin with `https://`.
-    Http2,
+    /// What an origin chooses by ALPN, HTTP/2 in shared connections or HTTP/1.1; without TLS, HTTP/1.1.
+    #[default]
+    Negotiated,
 }
 
-/// What becomes of URLs in answers that lead to the upstream: `docs/spec/rewriting.md`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What becomes of URLs in responses that lead to the upstream: `docs/spec/rewriting.md`.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Links {
-    /// They are made to lead to the proxy.
-    #[default]
-    Rewrite,
+    /// They are made to lead to the proxy in header fields, and in these members of bodies.
+    Rewrite(Arc<Members>),
     /// They stay as they are.
     Keep,
+}
+
+impl Default for Links {
+    fn default() -> Self {
+        Self::Rewrite(Arc::default())
+    }
 }
 
 /// Forwarding headers that the proxy sets itself; the caller's own are always dropped.
@@ -225,6 +233,8 @@ pub struct Timeouts {
     pub response_idle: Duration,
     /// A connection without a request, on either side; clients' connections stay a little longer, and never shorter.
     pub keep_alive: Duration,
+    /// A connection to the upstream gets no new request once it is this old, or up to a tenth younger.
+    pub upstream_connection_age: Duration,
     /// For a client to take a refusal, or another response of the proxy's own words, over HTTP/2.
     pub refusal: Duration,
     /// A WebSocket without a byte in either direction.
@@ -254,6 +264,7 @@ impl Default for Timeouts {
             body_idle: Duration::from_secs(60),
             response_idle: Duration::from_secs(300),
             keep_alive: Duration::from_secs(60),
+            upstream_connection_age: Duration::from_secs(180),
             refusal: Duration::from_secs(5),
             websocket_idle: Duration::from_secs(300),
             total: None,

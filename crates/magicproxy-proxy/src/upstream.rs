@@ -2,8 +2,10 @@
 //!
 //! Redirects are answers like others and never followed. A request is sent twice only as [resend] says.
 
+mod age;
 pub(crate) mod connect;
 mod connection;
+mod content;
 pub(crate) mod dial;
 mod failure;
 mod http2;
@@ -24,11 +26,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
-use hyper::body::Incoming;
 use magicproxy_core::RequestTarget;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
-use crate::admission::Holding;
+use crate::admission::{Holding, Resource};
 use crate::body::{Ahead, Held, Progress, RequestBody};
 use crate::gate::{Dispatch, Message, OutboundRequest};
 use crate::ledger::{Duties, Unsettled};
@@ -37,10 +38,11 @@ use crate::rejection::Rejection;
 use crate::serve::WorkerId;
 use crate::settings::{ApiRoot, Settings, UpstreamSettings};
 use connect::{Connected, Connector, Destination};
-use connection::SendError;
-use pool::{Acquired, Kind, Need, Opening, Pool, Pooled};
+use connection::{SendError, Sending};
+use pool::{Acquired, Kind, Need, Opening, Payload, Pool, Pooled};
 use resend::{Attempt, Ending, Twice};
 
+pub(crate) use content::Content;
 pub(crate) use failure::{ConnectFailure, ConnectStep};
 pub(crate) use pool::{Lease, Sockets};
 
@@ -65,7 +67,7 @@ struct Origin {
 
 /// The upstream's answer, for which everything was done that was due: made by [`Unsettled::settle`].
 pub(crate) struct Answer {
-    pub(crate) response: Response<Incoming>,
+    pub(crate) response: Response<Content>,
     /// The connection that its body comes on.
     pub(crate) lease: Lease,
     /// What was read of its body already.
@@ -80,7 +82,7 @@ pub(crate) struct Answer {
 
 /// An answer as it comes.
 struct Arrived {
-    response: Response<Incoming>,
+    response: Response<Content>,
     lease: Lease,
 }
 
@@ -105,7 +107,7 @@ impl Upstream {
         worker: WorkerId,
     ) -> Result<ConnectedRequest, Rejection> {
         let kind = if request.is_upgrade() { Kind::Upgrade } else { Kind::Any };
-        let need = Need { worker, kind };
+        let need = Need { worker, kind, payload: Payload::of(request.body()) };
         let (progress, number) = (request.body().progress(), request.origin());
         let origin = self.origin(number)?;
         let Dispatch { message, parameter, duties, exchange: place } = request.into_dispatch();
@@ -113,7 +115,7 @@ impl Upstream {
         let outgoing = Some(Outgoing::new(message, parameter.as_ref(), &origin.root)?);
         let lease = Some(origin.acquire(need, &place).await?);
         let upstream = Arc::clone(self);
-        let exchange = Exchange { upstream, number, need, outgoing, lease, place, given_up: None, once };
+        let exchange = Exchange { upstream, number, need, outgoing, lease, place, given_up: None, once, unprocessed: 0 };
         Ok(ConnectedRequest { exchange, duties, progress })
     }
 
@@ -135,8 +137,8 @@ impl ConnectedRequest {
         self.duties.are_due()
     }
 
-    /// Once this is heard of, the request waits for no further connection.
-    pub(crate) fn unless(mut self, given_up: oneshot::Receiver<()>) -> Self {
+    /// Once the other side of this is gone, the request is no longer sent, and waits for no further connection.
+    pub(crate) fn unless(mut self, given_up: watch::Receiver<()>) -> Self {
         self.exchange.given_up = Some(given_up);
         self
     }
@@ -145,7 +147,11 @@ impl ConnectedRequest {
     pub(crate) async fn send(self) -> Result<Unsettled, Rejection> {
         let Self { mut exchange, duties, progress } = self;
         let limit = exchange.upstream.response;
-        let Arrived { mut response, lease } = within(limit, &progress, std::pin::pin!(exchange.answer())).await?;
+        let answered = within(limit, &progress, std::pin::pin!(exchange.answer())).await;
+        if matches!(answered, Err(Rejection::ResponseTimeout)) {
+            exchange.retire_connection();
+        }
+        let Arrived { mut response, lease } = answered?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS && exchange.need.kind != Kind::Upgrade {
             return Err(Rejection::UnexpectedUpgrade);
         }
@@ -169,13 +175,15 @@ struct Exchange {
     need: Need,
     /// What is to be sent, perhaps for a second time.
     outgoing: Option<Outgoing>,
-    /// What it is sent on next.
+    /// What it is sent on next, or was sent on.
     lease: Option<Lease>,
     /// Its place among those in progress.
     place: Holding,
-    given_up: Option<oneshot::Receiver<()>>,
+    given_up: Option<watch::Receiver<()>>,
     /// Does a connection of HTTP/1.1 end with this exchange?
     once: bool,
+    /// How often the upstream said that it has not processed the request.
+    unprocessed: usize,
 }
 
 impl Exchange {
@@ -198,38 +206,90 @@ impl Exchange {
         let Some(given_up) = &mut self.given_up else { return acquiring.await };
         tokio::select! {
             biased;
-            _ = given_up => Err(Rejection::Closed),
+            _ = given_up.changed() => Err(Rejection::Closed),
             acquired = acquiring => acquired,
         }
     }
 
-    /// `None`: the pooled connection was no more, and the request is there for another one.
-    async fn attempt(&mut self, mut lease: Lease) -> Result<Option<Arrived>, Rejection> {
-        let pooled = lease.pooled;
-        let outgoing = self.outgoing.take().ok_or(Rejection::Internal)?;
-        let attempt = Attempt { pooled, twice: Twice::of(&outgoing.method, &outgoing.body) };
-        let connection = lease.connection().ok_or(Rejection::Internal)?;
-        if Ending::Unanswered.allows(&attempt) {
-            self.outgoing = Some(outgoing.copy());
-        } else if pooled == Pooled::Yes {
-            connection.look_first();
+    /// `None`: the request is to be sent once more, and there for another connection.
+    async fn attempt(&mut self, lease: Lease) -> Result<Option<Arrived>, Rejection> {
+        if self.given_up.as_ref().is_some_and(is_gone) {
+            lease.discard();
+            return Err(Rejection::Closed);
         }
-        let request = self.upstream.origin(self.number)?.request(outgoing, connection.version())?;
-        let sent = connection.send(request);
-        match sent.await {
+        let (sent, attempt) = self.send(lease)?;
+        let sent = sent.await;
+        let mut lease = self.lease.take().ok_or(Rejection::Internal)?;
+        match sent {
             Ok(response) => {
                 check_framing(&response)?;
                 Ok(Some(Arrived { response, lease }))
             }
             Err(SendError::NotSent(request)) => {
                 lease.discard();
-                self.outgoing = Some(Outgoing::from_request(*request));
-                if Ending::Unwritten.allows(&attempt) { Ok(None) } else { Err(Rejection::Closed) }
+                self.again(Some(request), Ending::Unwritten.allows(&attempt), Rejection::Closed)
+            }
+            Err(SendError::Unprocessed(request)) => {
+                lease.discard();
+                self.unprocessed += 1;
+                self.again(request, Ending::Unprocessed.allows(&attempt), Rejection::Unprocessed)
+            }
+            Err(SendError::Content(error)) => Err(error.of_request()),
+            Err(SendError::Stream(error, heard)) => {
+                if Ending::of_stream(&error, heard).allows(&attempt) {
+                    Ok(None)
+                } else {
+                    Err(stream_failure(&error))
+                }
             }
             Err(SendError::Failed(error)) => {
                 let heard = lease.connection().ok_or(Rejection::Internal)?.heard();
                 if Ending::of(&error, heard).allows(&attempt) { Ok(None) } else { Err(failure(&error)) }
             }
+        }
+    }
+
+    /// Hands the request over to this connection, which is kept until the response has come.
+    fn send(
+        &mut self,
+        lease: Lease,
+    ) -> Result<(impl Future<Output = Result<Response<Content>, SendError>> + use<>, Attempt), Rejection> {
+        let outgoing = self.outgoing.take().ok_or(Rejection::Internal)?;
+        let twice = Twice::of(&outgoing.method, &outgoing.body);
+        let attempt = Attempt { pooled: lease.pooled, twice, unprocessed: self.unprocessed };
+        let lease = self.lease.insert(lease);
+        let upload = lease.take_upload();
+        let connection = lease.connection().ok_or(Rejection::Internal)?;
+        if Ending::Unanswered.allows(&attempt) {
+            self.outgoing = Some(outgoing.copy());
+        } else if attempt.pooled == Pooled::Yes {
+            connection.look_first();
+        }
+        let version = connection.version();
+        let request = self.upstream.origin(self.number)?.request(outgoing, version)?;
+        // A stream may have to be begun again.
+        let keeps = version == Version::HTTP_2 && !request.body().is_empty();
+        let memory = keeps.then(|| self.place.take(Resource::BufferedBytes, 0)).transpose()?;
+        let sending = Sending { memory, upload, given_up: self.given_up.clone() };
+        Ok((connection.send(request, sending), attempt))
+    }
+
+    /// Keeps a request that came back for another connection, or gives it up for this reason.
+    fn again<T>(
+        &mut self,
+        request: Option<Box<Request<RequestBody>>>,
+        is_allowed: bool,
+        otherwise: Rejection,
+    ) -> Result<Option<T>, Rejection> {
+        let request = request.filter(|_| is_allowed).ok_or(otherwise)?;
+        self.outgoing = Some(Outgoing::from_request(*request));
+        Ok(None)
+    }
+
+    /// Has others use the connection no more that the request is waiting on.
+    fn retire_connection(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.retire();
         }
     }
 }
@@ -266,7 +326,7 @@ impl Origin {
         let (socket, unopened) = opening.into_parts();
         Ok(match self.connector.connect(need.kind, Some(socket)).await? {
             Connected::Http1(connection) => unopened.http1(connection, holding, need.worker),
-            Connected::Http2(connection) => unopened.http2(connection, holding, need.worker),
+            Connected::Http2(connection) => unopened.http2(connection, holding, need),
         })
     }
 
@@ -350,7 +410,7 @@ impl Outgoing {
 
 /// An answer whose length is given in two ways, or in a coding that nobody asked for, is no answer (RFC 9112 section 6.3):
 /// hyper would read on to the end of the connection.
-fn check_framing(response: &Response<Incoming>) -> Result<(), Rejection> {
+fn check_framing(response: &Response<Content>) -> Result<(), Rejection> {
     let headers = response.headers();
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).into_iter();
     let Some(first) = codings.next() else { return Ok(()) };
@@ -383,4 +443,15 @@ fn failure(error: &hyper::Error) -> Rejection {
         return Rejection::RequestBody;
     }
     if error.is_parse() { Rejection::BadAnswer } else { Rejection::Closed }
+}
+
+fn stream_failure(error: &h2::Error) -> Rejection {
+    tracing::debug!(target: "magicproxy::upstream", %error, "the exchange with the upstream failed");
+    // What the library ended, the upstream has done wrong.
+    if error.is_library() { Rejection::BadAnswer } else { Rejection::Closed }
+}
+
+/// Does nobody wait for the response any more?
+fn is_gone(client: &watch::Receiver<()>) -> bool {
+    client.has_changed().is_err()
 }

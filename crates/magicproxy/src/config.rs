@@ -28,6 +28,7 @@ pub(crate) mod state;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod timeouts;
 pub(crate) mod trust;
 mod upstreams;
 pub(crate) mod value;
@@ -365,7 +366,7 @@ fn above_defaults(written: impl IntoIterator<Item = RawConfig>, mut defaults: Ra
     let layers = written.into_iter().chain([defaults]);
     let raw = layers.map(|raw| RawConfig { keys: in_folder(raw.keys), ..raw }).reduce(RawConfig::or);
     let raw = preset::complete(raw.unwrap_or_default(), upstream);
-    RawConfig { limits: limits::complete(raw.limits), ..raw }
+    RawConfig { limits: limits::complete(raw.limits), timeouts: timeouts::complete(raw.timeouts), ..raw }
 }
 
 /// A layer that names the folder names the three files in it; a file that it names besides stands.

@@ -99,19 +99,13 @@ impl Setup {
 
     /// Every variable, those of git numbered from `first` (git-config(1), `GIT_CONFIG_COUNT`).
     pub(crate) fn numbered(&self, first: usize) -> Vec<(String, Value)> {
-        self.numbered_without(first, |_| false)
-    }
-
-    /// The same, without those settings of git whose value is one of these.
-    pub(crate) fn numbered_without(&self, first: usize, left_out: fn(&Value) -> bool) -> Vec<(String, Value)> {
         let mut all: Vec<(String, Value)> =
             self.variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        let settings: Vec<_> = self.git_settings.iter().filter(|(_, value)| !left_out(value)).collect();
-        if settings.is_empty() {
+        if self.git_settings.is_empty() {
             return all;
         }
-        all.push(("GIT_CONFIG_COUNT".to_owned(), Value::text(&(first + settings.len()).to_string())));
-        for (number, (key, value)) in (first..).zip(settings) {
+        all.push(("GIT_CONFIG_COUNT".to_owned(), Value::text(&(first + self.git_settings.len()).to_string())));
+        for (number, (key, value)) in (first..).zip(&self.git_settings) {
             all.push((format!("GIT_CONFIG_KEY_{number}"), key.clone()));
             all.push((format!("GIT_CONFIG_VALUE_{number}"), value.clone()));
         }

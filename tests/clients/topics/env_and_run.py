@@ -62,6 +62,26 @@ def git_by_mount(stage):
     holds(refused.returncode != 0, "the token is for one upstream")
 
 
+@CASES.case("run: git clones and pushes a repository by the name that it had before it was renamed")
+def git_follows_a_renaming(stage):
+    if tuple(map(int, stage.run(["git", "--version"]).stdout.split()[2].split(".")[:2])) < (2, 46):
+        return
+    work, server = repository(stage, "renamed")
+    server.renamed = {"/acme/old.git": "/acme/tool.git"}
+    proxy = stage.proxy_for("git-renamed", server.url)
+    rules = [rule.replace("tool", "(tool|old)") for rule in (*READ, *WRITE)]
+    file = token_file(stage, work, mint(proxy, token=CREDENTIAL, allowed=rules))
+    ours = [stage.binary, "run", "--token-file", file, "--proxy", proxy, "--"]
+    done(stage.run([*ours, "git", "clone", "https://github.com/acme/old.git", "tool"], cwd=work, **home(work)))
+    (work / "tool/more").write_text("more\n")
+    commit(stage, work / "tool", "more")
+    done(stage.run([*ours, "git", "push", "origin", "HEAD:main"], cwd=work / "tool", **home(work)))
+    listed = stage.run(["git", "ls-tree", "--name-only", "main"], cwd=work / "served/acme/tool.git")
+    equal(listed.stdout.split(), ["README", "more"], "what was pushed")
+    posted = [line for line, _ in server.take() if line.startswith("POST")]
+    holds(posted and all("/acme/tool.git/" in line for line in posted), f"git went on at the new name: {posted}")
+
+
 @CASES.case("run: git is refused what the token does not allow, and does not ask for another")
 def git_is_refused(stage):
     proxy, work = served(stage, "run-refused")

@@ -27,6 +27,9 @@ KINDS = {"PRIVATE-TOKEN": ("private_token", "token"), "JOB-TOKEN": ("job_token",
 READ = (f"GET {PROJECT}", "GET /api/v4/projects/7")
 LIST = f"GET {PROJECT}/issues"
 
+#: Where what users write has a URL in it: the path, and the member.
+WRITTEN = {"hooks": (f"{PROJECT}/hooks", ["url"]), "badges": (f"{PROJECT}/badges", ["link_url", "image_url"])}
+
 # --- python-gitlab
 
 
@@ -53,8 +56,22 @@ def python_links(stage):
         project = client.projects.get("acme/tool")
         equal(project._links["self"], f"{stage.llm.proxy}/gitlab/api/v4/projects/7", "the link")
         equal(client.http_get(project._links["self"])["path_with_namespace"], "acme/tool", "where it leads")
-        equal(project.web_url, f"{stage.llm.proxy}/gitlab/acme/tool", "another link")
+        equal(project.web_url, f"{stage.llm.gitlab.url}/acme/tool", "a page, which people open")
     arrived_at(stage, client, PROJECT, "/api/v4/projects/7")
+
+
+@CASES.case("python-gitlab gets back what it wrote, and writes it again as it was", over=WRITTEN, row=PYTHON)
+def python_written(stage, what):
+    path, names = WRITTEN[what]
+    written = dict.fromkeys(names, f"{stage.llm.gitlab.url}/api/v4/projects/7/trigger?ref=main")
+    with opened(stage, f"POST {path}", f"GET {path}/1", f"PUT {path}/1") as client:
+        manager = getattr(client.projects.get("acme/tool", lazy=True), what)
+        made = manager.create(written)
+        equal({name: getattr(made, name) for name in names}, written, "what comes back at once")
+        read = manager.get(1)
+        manager.update(1, {name: getattr(read, name) for name in names})
+    equal(stage.llm.gitlab.written[path], {"id": 1} | written, "what GitLab has")
+    arrived_at(stage, client, path, f"{path}/1", f"{path}/1")
 
 
 @CASES.case("python-gitlab follows the redirect of a moved project to the proxy", row=PYTHON)

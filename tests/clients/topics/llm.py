@@ -213,8 +213,7 @@ def late(stage, client):
     one_arrived(stage, client, token)
 
 
-# Anthropic's clients follow URLs of answers (the results of a batch), so there a text that is nothing but such a URL is rewritten too.
-@case("what a model says stays as it is, even if it is a URL of the API", OPENAI)
+@case("what a model says stays as it is, even if it is a URL of the API", EACH)
 def url(stage, client):
     token = fresh(stage, client)
     equal(client.ask(stage, "url", token), {"text": f"{stage.llm.llm.url}/v1/models"}, "the outcome")

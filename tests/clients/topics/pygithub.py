@@ -108,6 +108,17 @@ def upload(stage):
     equal(arrived[-1].body, b"what is new\n", "what was uploaded")
 
 
+@CASES.case("PyGithub uploads an asset where its base URL is that of GitHub Enterprise Server", row=ROWS[1])
+def upload_below_v3(stage):
+    notes = stage.new_folder("notes") / "notes.txt"
+    notes.write_text("what is new\n")
+    rules = ("GET /repos/acme/tool/releases/tags/v1", "POST /repos/acme/tool/releases/1/assets")
+    with ours(stage, *rules, below="/api/v3") as (client, arrived):
+        asset = client.get_repo("acme/tool", lazy=True).get_release("v1").upload_asset(str(notes))
+        equal((asset.name, asset.size), ("notes.txt", 12), "the asset")
+    equal(arrived[-1].body, b"what is new\n", "what was uploaded")
+
+
 @CASES.case("PyGithub's exception says that the proxy refused an upload, and why", row=ROWS[1])
 def no_upload(stage):
     notes = stage.new_folder("notes") / "notes.txt"
@@ -124,10 +135,10 @@ def recipe(stage):
 
 
 @contextlib.contextmanager
-def ours(stage, *rules):
-    """A client of our GitHub, and what arrives there, all of it through the proxy."""
+def ours(stage, *rules, below=""):
+    """A client of our GitHub, whose base URL ends so, and what arrives there, all of it through the proxy."""
     token = stage.github.token(*rules)
-    url = stage.github.url
+    url = stage.github.url + below
     with stage.github.api.only_through_proxy(token) as arrived, opened(url, token) as client:
         yield client, arrived
 

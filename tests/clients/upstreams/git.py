@@ -16,6 +16,8 @@ class GitServer:
         #: The whole value of `Authorization` that it wants.
         self.expected = expected
         self.root = root
+        #: Repositories that are called otherwise now: the old path and the new one, as a forge redirects them, whoever asks.
+        self.renamed = {}
         self._lock = threading.Lock()
         self._arrived = []
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
@@ -53,6 +55,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         body = self._body()
         git = self.server.git
         git.record((f"{self.command} {self.path}", self.headers))
+        for old, new in git.renamed.items():
+            if self.path.startswith(f"{old}/"):
+                return self._answer(301, [("Location", git.url + new + self.path.removeprefix(old))], b"")
         if self.headers.get_all("Authorization") != [git.expected]:
             return self._answer(401, [("WWW-Authenticate", 'Basic realm="GitHub"')], b"")
         answer = subprocess.run(["git", "http-backend"], input=body, env=self._cgi(len(body)), capture_output=True, check=True).stdout

@@ -23,6 +23,8 @@ class GitLab:
 
     def __init__(self, credential):
         self.credential = credential
+        #: What was written last, by where.
+        self.written = {}
         self._lock = threading.Lock()
         self._arrived = []
         self._server = _Listener(("127.0.0.1", 0), _Handler)
@@ -52,6 +54,8 @@ class GitLab:
         target = urllib.parse.urlsplit(arrived.target)
         if target.path == f"{PROJECT}/issues":
             return self._issues(arrived.method, dict(urllib.parse.parse_qsl(target.query)), arrived.body)
+        if target.path.startswith((f"{PROJECT}/hooks", f"{PROJECT}/badges")):
+            return self._keep(arrived.method, target.path.removesuffix("/1"), arrived.body)
         if arrived.method == "GET" and target.path in (PROJECT, "/api/v4/projects/7"):
             return 200, {}, self._project()
         if arrived.method == "GET" and target.path == "/api/v4/user":
@@ -59,6 +63,12 @@ class GitLab:
         if arrived.method == "GET" and target.path == FORMER:
             return 301, {"Location": f"{self.url}/api/v4/projects/7"}, {"message": "Moved"}
         return 404, {}, {"message": "404 Not Found"}
+
+    def _keep(self, method, path, body):
+        """Whatever was written there last."""
+        if method in ("POST", "PUT"):
+            self.written[path] = {"id": 1} | json.loads(body)
+        return 201 if method == "POST" else 200, {}, self.written[path]
 
     def _project(self):
         own = f"{self.url}/api/v4/projects/7"

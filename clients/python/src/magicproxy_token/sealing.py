@@ -7,7 +7,7 @@ import json
 import os
 import time
 
-from .credential import check_credential
+from .credential import check_credential, new_credential
 from .form import (
     DEFAULT_MAX_LIFETIME,
     LEEWAY,
@@ -78,7 +78,7 @@ def mint(*, key, credential, aud, allowed=None, scopes=None, expires_in=86400, n
     recipient = next((jwk for jwk in keys if _kem_of(jwk) == "x25519"), None)
     if recipient is None:
         raise TokenError("unknown_key", "there is no X25519 key: X-Wing is not supported here")
-    check_credential(credential)
+    credential = new_credential(credential)
     now = int(time.time()) if now is None else now
     jti = base64url(os.urandom(16))
     claims = {

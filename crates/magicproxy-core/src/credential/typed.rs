@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
-use super::{Credential, ParseCredentialError};
+use super::{Credential, ParseCredentialError, written_secret};
 use crate::json::{self, present};
 
 /// The most fields that one credential may take.
@@ -67,6 +67,26 @@ impl TypedCredential {
     pub fn from_json(json: &[u8]) -> Result<Self, ParseCredentialError> {
         let written: Written = json::compact_object(json).map_err(|_| ParseCredentialError::Form)?;
         written.try_into()
+    }
+
+    /// Reads the credential that a new token is to hold, as its minter wrote it down: no secret in it may be in quotes of its own, for instance.
+    ///
+    /// # Errors
+    /// [`ParseCredentialError`]; it never repeats the text.
+    pub fn from_new_json(json: &[u8]) -> Result<Self, ParseCredentialError> {
+        let credential = Self::from_json(json)?;
+        let written = |field: &CredentialField| match (&field.place, field.credential.expose().split_once(':')) {
+            // Of a pair one half may be empty.
+            (CredentialPlace::Basic, Some((user, password))) => {
+                [user, password].into_iter().filter(|half| !half.is_empty()).try_for_each(|half| written_secret(half).map(drop))
+            }
+            _ => written_secret(field.credential.expose()).map(drop),
+        };
+        match &credential {
+            Self::Configured(secret) => written_secret(secret.expose()).map(drop)?,
+            Self::Fields(fields) => fields.iter().try_for_each(written)?,
+        }
+        Ok(credential)
     }
 
     /// The secret, where it goes where the operator says.
@@ -290,6 +310,22 @@ mod tests {
             r#"{"secret":"a"} "#,
         ] {
             assert!(TypedCredential::from_json(json.as_bytes()).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_new_credential_has_no_quotes_around_a_secret() {
+        for json in [
+            r#"{"secret":"'a'"}"#,
+            r#"{"basic":["user","\"p\""]}"#,
+            r#"{"header":["x-api-key","`k`"]}"#,
+            r#"{"several":[{"bearer":"a"},{"header":["x-auth","\"b\""]}]}"#,
+        ] {
+            assert!(TypedCredential::from_json(json.as_bytes()).is_ok(), "{json}");
+            assert!(matches!(TypedCredential::from_new_json(json.as_bytes()), Err(ParseCredentialError::Written(_))), "{json}");
+        }
+        for json in [r#"{"secret":"a\"b"}"#, r#"{"basic":["","p:w"]}"#, r#"{"basic":["user",""]}"#] {
+            assert!(TypedCredential::from_new_json(json.as_bytes()).is_ok(), "{json}");
         }
     }
 

@@ -124,7 +124,7 @@ impl MintOrder {
         if limits.require_sub && self.sub.is_none() {
             faults.push(OrderFault::Subject);
         }
-        let credential = Credential::parse(self.token).map_err(|fault| faults.push(fault.into())).ok();
+        let credential = Credential::parse_new(&self.token).map_err(|fault| faults.push(fault.into())).ok();
         match (grant, expires_at, credential) {
             (Some(grant), Some(expires_at), Some(credential)) if faults.is_empty() => Ok(MintRequest {
                 credential,

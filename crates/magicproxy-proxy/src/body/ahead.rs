@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as _, Frame};
-use hyper::body::Incoming;
 
 use super::BodyError;
 use crate::admission::Holding;
+use crate::upstream::Content;
 
 /// What the exchange holds until its answer was passed down.
 pub(crate) type Held = Box<dyn Send>;
@@ -26,7 +26,7 @@ pub(crate) struct Ahead {
 
 impl Ahead {
     /// Reads until the end, or until more bytes have come than the `buffered` ones; a silence of `idle` breaks it off.
-    pub(crate) async fn read(incoming: &mut Incoming, mut buffered: Holding, idle: Duration) -> Self {
+    pub(crate) async fn read(incoming: &mut Content, mut buffered: Holding, idle: Duration) -> Self {
         let most = buffered.amount();
         let mut data = BytesMut::new();
         let (mut trailers, mut broken, mut whole) = (None, None, false);
@@ -42,7 +42,7 @@ impl Ahead {
                     Err(frame) => trailers = Some(frame),
                 },
                 Ok(Some(Err(error))) => {
-                    broken = Some(error.into());
+                    broken = Some(error);
                     break;
                 }
                 Err(_) => {

@@ -48,8 +48,8 @@ impl Pipeline {
             Coding::Gzip if !inflates => Scrubber::gzip(needle),
             _ => Scrubber::plain(needle),
         });
-        if let BodyPlan::Rewrite(links) | BodyPlan::Inflate(links) = plan {
-            pipeline.rewriter = Some(Box::new(JsonRewriter::new(links)));
+        if let BodyPlan::Rewrite(rewriting) | BodyPlan::Inflate(rewriting) = plan {
+            pipeline.rewriter = Some(Box::new(JsonRewriter::new(rewriting.links).asked(&rewriting.asked)));
         }
         pipeline
     }

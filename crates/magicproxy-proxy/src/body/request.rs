@@ -1,5 +1,6 @@
 //! The caller's body on its way up.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -7,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::Method;
+use http::{HeaderMap, Method};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -53,13 +54,22 @@ pub(crate) struct RequestBody {
 #[derive(Debug)]
 struct Stream {
     source: Source,
-    /// The frame that [`RequestBody::await_content`] found.
-    first: Option<Frame<Bytes>>,
+    /// What comes before the rest of the source: what [`RequestBody::await_content`] found, or was sent in vain.
+    ahead: VecDeque<Frame<Bytes>>,
     idle: IdleTimer,
     /// The fields that go up behind the body. Until it is known which, none does.
     trailers: Option<TrailerFields>,
     /// What is held of memory, where the body was read whole.
     buffered: Option<Holding>,
+    /// The same for what was sent in vain.
+    unsent: Option<Holding>,
+}
+
+/// What was sent of a body.
+#[derive(Debug, Default)]
+pub(crate) struct SentContent {
+    pub(crate) pieces: VecDeque<Bytes>,
+    pub(crate) trailers: Option<HeaderMap>,
 }
 
 #[derive(Debug)]
@@ -99,7 +109,7 @@ impl RequestBody {
         }
         let source = Source::Incoming(incoming);
         let idle = IdleTimer::new(idle, None);
-        let stream = Stream { source, first: None, idle, trailers: None, buffered: None };
+        let stream = Stream { source, ahead: VecDeque::new(), idle, trailers: None, buffered: None, unsent: None };
         Self { stream: Some(Box::new(stream)), progress: Arc::default() }
     }
 
@@ -137,10 +147,10 @@ impl RequestBody {
             match std::future::poll_fn(|context| stream.poll_first(context)).await {
                 Some(Ok(frame)) if frame.data_ref().is_some_and(Bytes::is_empty) => {}
                 Some(Ok(frame)) => {
-                    stream.first = Some(frame);
+                    stream.ahead.push_back(frame);
                     return Ok(());
                 }
-                Some(Err(error)) => return Err(unread(error)),
+                Some(Err(error)) => return Err(error.of_request()),
                 None => {
                     self.progress.done.store(true, Ordering::Relaxed);
                     self.stream = None;
@@ -164,7 +174,7 @@ impl RequestBody {
         let mut bytes = BytesMut::new();
         let mut buffered = exchange.take(Resource::BufferedBytes, 0)?;
         while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut *self).poll_frame(context)).await {
-            let frame = frame.map_err(unread)?;
+            let frame = frame.map_err(|error| error.of_request())?;
             let data = frame.into_data().unwrap_or_default();
             if bytes.len() + data.len() > most {
                 return Err(Rejection::BodyTooLong);
@@ -186,6 +196,25 @@ impl RequestBody {
         Ok(bytes)
     }
 
+    /// The body as it was before this was sent of it, which was all of it so far. Until it is sent again, it is not done.
+    pub(crate) fn unsent(mut self, sent: SentContent, memory: Holding) -> Self {
+        let SentContent { pieces, trailers } = sent;
+        if let Some(stream) = &mut self.stream {
+            let bytes: usize = pieces.iter().map(Bytes::len).sum();
+            self.progress.bytes.fetch_sub(bytes as u64, Ordering::Relaxed);
+            self.progress.done.store(false, Ordering::Relaxed);
+            let sent = pieces.into_iter().map(Frame::data).chain(trailers.map(Frame::trailers));
+            stream.ahead = sent.chain(std::mem::take(&mut stream.ahead)).collect();
+            stream.unsent = Some(memory);
+        }
+        self
+    }
+
+    /// Was it read before it is sent?
+    pub(crate) fn is_whole(&self) -> bool {
+        self.stream.as_ref().is_some_and(|stream| matches!(stream.source, Source::Whole(_)))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.stream.is_none()
     }
@@ -197,8 +226,8 @@ impl RequestBody {
 
 impl Stream {
     fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match self.first.take() {
-            Some(first) => Poll::Ready(Some(Ok(first))),
+        match self.ahead.pop_front() {
+            Some(frame) => Poll::Ready(Some(Ok(frame))),
             None => self.source.poll_frame(context),
         }
     }
@@ -212,20 +241,12 @@ impl Stream {
     }
 
     fn is_at_end(&self) -> bool {
-        self.first.is_none() && self.source.is_end_stream()
+        self.ahead.is_empty() && self.source.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        // What was looked at belongs to a body of unknown length, and is of no account.
-        self.source.size_hint()
-    }
-}
-
-/// What is said of a request whose body could not be read.
-fn unread(error: BodyError) -> Rejection {
-    match error {
-        BodyError::Idle => Rejection::RequestTimeout,
-        _ => Rejection::RequestBody,
+        let ahead: u64 = self.ahead.iter().filter_map(Frame::data_ref).map(|data| data.len() as u64).sum();
+        self.source.size_hint().exact().map_or_else(SizeHint::default, |rest| SizeHint::with_exact(ahead + rest))
     }
 }
 

@@ -6,14 +6,13 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::Version;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::{Ahead, BodyError, Held, IdleTimer, MomentTimer, Next, Pipeline};
 use crate::access_log::AccessRecord;
 use crate::admission::Holding;
-use crate::downstream::{InFlight, Untaken, noted};
+use crate::downstream::{FlushPoint, InFlight, Untaken, noted};
 use crate::header::ResponseFilter;
-use crate::upstream::Lease;
+use crate::upstream::{Content, Lease};
 
 /// After so many bytes others have their turn: a fast upstream and a fast client could else keep an event loop for themselves.
 const TURN_BYTES: usize = 256 * 1024;
@@ -28,6 +27,8 @@ struct Answering {
     exchange: Option<Exchange>,
     /// Its place among the responses of the proxy's own words.
     untaken: Option<Untaken>,
+    /// Why it ends before its end, while what came before has yet to be written.
+    failure: Option<BodyError>,
 }
 
 #[derive(Debug)]
@@ -41,7 +42,9 @@ enum Source {
 #[derive(Debug)]
 struct Exchange {
     record: AccessRecord,
-    _in_flight: InFlight,
+    in_flight: InFlight,
+    /// When the head, or the last frame, was handed to the HTTP library.
+    handed_over: FlushPoint,
 }
 
 impl ResponseBody {
@@ -54,7 +57,7 @@ impl ResponseBody {
     }
 
     fn of(source: Source) -> Self {
-        Self(Box::new(Answering { source, exchange: None, untaken: None }))
+        Self(Box::new(Answering { source, exchange: None, untaken: None, failure: None }))
     }
 
     /// Is this content of the proxy's own words, which its client has yet to take?
@@ -69,7 +72,8 @@ impl ResponseBody {
 
     /// Ties the exchange's end to the end of this body.
     pub(crate) fn accompany(&mut self, record: AccessRecord, in_flight: InFlight) {
-        self.0.exchange = Some(Exchange { record, _in_flight: in_flight });
+        let handed_over = in_flight.flush_point();
+        self.0.exchange = Some(Exchange { record, in_flight, handed_over });
         self.note_end();
     }
 
@@ -85,7 +89,10 @@ impl ResponseBody {
     fn note(&mut self, frame: Option<&Result<Frame<Bytes>, BodyError>>) {
         if let Some(exchange) = &mut self.0.exchange {
             match frame {
-                Some(Ok(frame)) => exchange.record.sent(frame.data_ref().map_or(0, Bytes::len)),
+                Some(Ok(frame)) => {
+                    exchange.handed_over = exchange.in_flight.flush_point();
+                    exchange.record.sent(frame.data_ref().map_or(0, Bytes::len));
+                }
                 Some(Err(error)) => exchange.record.failed(error),
                 None => exchange.record.completed(),
             }
@@ -94,6 +101,14 @@ impl ResponseBody {
             self.note_end();
         }
     }
+
+    /// Fails when everything that came before the failure was written: the HTTP library would drop it.
+    fn poll_failure(&mut self, context: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(exchange) = &self.0.exchange {
+            std::task::ready!(exchange.in_flight.poll_flushed(exchange.handed_over, context));
+        }
+        Poll::Ready(self.0.failure.take().map(Err))
+    }
 }
 
 impl Body for ResponseBody {
@@ -101,11 +116,18 @@ impl Body for ResponseBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.0.failure.is_some() {
+            return self.poll_failure(context);
+        }
         let frame = match &mut self.0.source {
             Source::Full(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
             Source::Upstream(body) => std::task::ready!(noted(Pin::new(body).poll_frame(context))),
         };
         self.note(frame.as_ref());
+        if let Some(Err(failure)) = frame {
+            self.0.failure = Some(failure);
+            return self.poll_failure(context);
+        }
         Poll::Ready(frame)
     }
 
@@ -126,7 +148,7 @@ impl Body for ResponseBody {
 
 /// An answer's body as it comes, and what belongs to it.
 pub(crate) struct Received {
-    pub(crate) incoming: Incoming,
+    pub(crate) incoming: Content,
     /// What the answer came in.
     pub(crate) version: Version,
     /// The connection that it comes from.
@@ -141,7 +163,7 @@ pub(crate) struct Received {
 
 /// The upstream's body.
 pub(crate) struct UpstreamBody {
-    incoming: Incoming,
+    incoming: Content,
     /// What the answer came in.
     version: Version,
     pipeline: Pipeline,
@@ -215,7 +237,7 @@ impl UpstreamBody {
         }
     }
 
-    /// hyper takes a stream that was reset without an error code for one that has ended (RFC 9113 section 8.1).
+    /// A stream that ends without saying so was broken off.
     fn is_broken_off(&self) -> bool {
         self.version == Version::HTTP_2 && !self.incoming.is_end_stream()
     }
@@ -305,7 +327,7 @@ impl Body for UpstreamBody {
             }
             match Pin::new(&mut self.incoming).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => self.take_frame(frame),
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
                 Poll::Ready(None) if self.is_broken_off() => return Poll::Ready(Some(Err(BodyError::Truncated))),
                 Poll::Ready(None) => self.end(),
                 Poll::Pending => return self.poll_waiting(context).map(|end| Some(end.map(Frame::data))),

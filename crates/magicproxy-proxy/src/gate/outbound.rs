@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method, header};
 use magicproxy_core::{Permit, RequestTarget, VerifiedToken};
 
 use crate::admission::Holding;
@@ -82,6 +82,11 @@ impl OutboundRequest {
 
     pub(crate) fn is_upgrade(&self) -> bool {
         self.message.upgrade
+    }
+
+    /// The subprotocols that the upstream of a WebSocket may choose from.
+    pub(crate) fn offered_subprotocols(&self) -> Option<HeaderValue> {
+        self.message.headers.get(header::SEC_WEBSOCKET_PROTOCOL).cloned()
     }
 
     /// The token with whose end a WebSocket ends that this request opens.

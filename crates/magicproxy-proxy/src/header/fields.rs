@@ -11,7 +11,7 @@ use http::HeaderName;
 use super::is_forbidden_trailer;
 use super::meaning::Meaning;
 use crate::carriers::Carriers;
-use crate::settings::UpstreamSettings;
+use crate::settings::{CarrierSubprotocol, UpstreamSettings};
 
 /// What every upstream gets of a client's request: fields of HTTP itself, of content and conditions, of retries and traces, of
 /// event streams and WebSockets, of the Model Context Protocol, of git and of browsers. None of them says for whom a request acts,
@@ -210,17 +210,20 @@ pub struct RequestFields {
     dropped: Vec<HeaderName>,
     /// Where tokens and credentials of any upstream stand.
     carriers: Arc<[HeaderName]>,
+    /// What subprotocols of a WebSocket begin with in which tokens of any upstream stand.
+    subprotocols: Arc<[CarrierSubprotocol]>,
 }
 
 impl RequestFields {
     /// The list of `upstream`, which is one of `all`.
     #[must_use]
     pub fn of(upstream: &UpstreamSettings, all: &[Arc<UpstreamSettings>]) -> Self {
-        Self::new(upstream, Carriers::new(upstream, all).stripped())
+        Self::new(upstream, &Carriers::new(upstream, all))
     }
 
     /// The list of an upstream, without the fields in which tokens and credentials stand.
-    pub(crate) fn new(upstream: &UpstreamSettings, carriers: &Arc<[HeaderName]>) -> Self {
+    pub(crate) fn new(upstream: &UpstreamSettings, all: &Carriers) -> Self {
+        let carriers = all.stripped();
         let listed = |headers: &[PassedHeader], by: ListedBy| {
             headers.iter().filter_map(|header| header.name().cloned()).map(|name| (name, by)).collect::<Vec<_>>()
         };
@@ -234,7 +237,13 @@ impl RequestFields {
             Named::Prefix(prefix) => Some(prefix.clone()),
             Named::One(_) => None,
         });
-        Self { names: Names::of(names), prefixes: prefixes.collect(), dropped, carriers: Arc::clone(carriers) }
+        Self {
+            names: Names::of(names),
+            prefixes: prefixes.collect(),
+            dropped,
+            carriers: Arc::clone(carriers),
+            subprotocols: Arc::clone(all.stripped_subprotocols()),
+        }
     }
 
     /// Does the upstream get this field?
@@ -262,6 +271,11 @@ impl RequestFields {
     /// Do tokens or credentials of a configured upstream stand in this field?
     pub(crate) fn carries_tokens(&self, name: &HeaderName) -> bool {
         self.carriers.contains(name)
+    }
+
+    /// Is this item of `Sec-WebSocket-Protocol` a key in the place of a name, for any configured upstream?
+    pub(super) fn is_key_subprotocol(&self, item: &str) -> bool {
+        self.subprotocols.iter().any(|prefix| prefix.key_in(item).is_some())
     }
 
     /// What becomes of a field, and why. A field that `Connection` names is dropped besides.

@@ -37,7 +37,10 @@ impl RequestHeaders<'_> {
         if self.upgrade {
             headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-            limit_protocols(headers);
+            limit_protocols(headers, self.fields);
+        } else {
+            // A handshake alone has it (RFC 6455 section 11.3.4), and a key in it would go up with everything else.
+            headers.remove(header::SEC_WEBSOCKET_PROTOCOL);
         }
         self.set_forwarding(headers);
         named
@@ -127,16 +130,33 @@ const STEERING_PROTOCOLS: [&str; 6] = [
     "bearer",
 ];
 
-/// Offers the upstream no subprotocol that is none (RFC 6455 section 1.9 knows names only).
-pub(super) fn limit_protocols(headers: &mut HeaderMap) {
+/// Offers the upstream no subprotocol that is none (RFC 6455 section 1.9 knows names only): no key, no account, no token.
+pub(super) fn limit_protocols(headers: &mut HeaderMap, fields: &RequestFields) {
     let Entry::Occupied(mut entry) = headers.entry(header::SEC_WEBSOCKET_PROTOCOL) else { return };
     let steers = |item: &str| {
         STEERING_PROTOCOLS.iter().any(|start| item.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start)))
     };
+    let is_name = |item: &str| !item.is_empty() && !steers(item) && !fields.is_key_subprotocol(item) && !holds_token(item);
     let offered = entry.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim);
-    let kept: Vec<&str> = offered.filter(|item| !item.is_empty() && !steers(item)).collect();
+    let kept: Vec<&str> = offered.filter(|item| is_name(item)).collect();
     match HeaderValue::from_str(&kept.join(", ")) {
         Ok(value) if !kept.is_empty() => drop(entry.insert(value)),
         _ => drop(entry.remove()),
+    }
+}
+
+/// Is a JSON object in base64url, as tokens begin with one, behind a dot or at the beginning? No name of a subprotocol has one.
+fn holds_token(item: &str) -> bool {
+    item.split('.').any(|part| part.starts_with("eyJ"))
+}
+
+/// May this be the subprotocol of a WebSocket to whose client these were offered (RFC 6455 section 4.1)? None at all may.
+pub(crate) fn is_offered(offered: Option<&HeaderValue>, chosen: &HeaderMap) -> bool {
+    let offered = offered.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut chosen = chosen.get_all(header::SEC_WEBSOCKET_PROTOCOL).into_iter();
+    match (chosen.next(), chosen.next()) {
+        (None, _) => true,
+        (Some(chosen), None) => offered.split(',').any(|item| item.trim().as_bytes() == chosen.as_bytes().trim_ascii()),
+        (Some(_), Some(_)) => false,
     }
 }

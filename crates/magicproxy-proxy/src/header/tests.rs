@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::settings::{Placing, fixture};
+use crate::carriers::Carriers;
+use crate::settings::{Placing, TokenCarrier, fixture};
 
 /// The list of an upstream with these additions of its preset and its operator, and these fields dropped.
 fn fields(preset: &[&str], operator: &[&str], dropped: &[&'static str], carriers: &[&'static str]) -> RequestFields {
@@ -11,7 +12,7 @@ fn fields(preset: &[&str], operator: &[&str], dropped: &[&'static str], carriers
     settings.pass_request_headers = operator.iter().map(|text| PassedHeader::parse(text).unwrap()).collect();
     settings.drop_request_headers = dropped.iter().map(|name| HeaderName::from_static(name)).collect();
     let carriers: Vec<HeaderName> = carriers.iter().map(|name| HeaderName::from_static(name)).collect();
-    RequestFields::new(&upstream, &carriers.into())
+    RequestFields::new(&upstream, &Carriers::stripping(carriers))
 }
 
 /// Nothing is on the list that a table forbids: the list alone decides on requests.
@@ -158,15 +159,47 @@ fn every_override_begins_as_the_quick_look_expects() {
 
 #[test]
 fn subprotocols_carry_no_keys() {
-    let offered = |value| {
-        let mut headers = headers(&[("sec-websocket-protocol", value)]);
-        request::limit_protocols(&mut headers);
+    let [own, other] = ["subprotocol:own-key.", "subprotocol:other-key_"].map(|carrier| {
+        let mut upstream = fixture::upstream("api", "https://api.example", Placing::default());
+        Arc::get_mut(&mut upstream).unwrap().token_carriers = vec![TokenCarrier::parse(carrier).unwrap()];
+        upstream
+    });
+    let fields = RequestFields::of(&own.clone(), &[own, other]);
+    let offered = |value: &str| {
+        let mut headers = HeaderMap::new();
+        headers.insert("sec-websocket-protocol", value.parse().unwrap());
+        request::limit_protocols(&mut headers, &fields);
         headers.remove("sec-websocket-protocol").map(|value| value.to_str().unwrap().to_owned())
     };
     assert_eq!(offered("realtime, openai-insecure-api-key.sk-x, OpenAI-Organization.o,openai-project.p").unwrap(), "realtime");
     assert_eq!(offered("v5.channel.k8s.io, base64url.bearer.authorization.k8s.io.abc").unwrap(), "v5.channel.k8s.io");
     assert_eq!(offered("graphql-transport-ws").unwrap(), "graphql-transport-ws");
     assert_eq!(offered("openai-insecure-api-key.sk-x"), None);
+    // In this upstream's own words, and in another's; or in nobody's, but the form of a token.
+    for key in
+        ["own-key.x", "OWN-KEY.", "other-key_x", "mt2.eyJraWQi.x.y", "eyJhbGci.eyJ.x", "token.mt2.eyJraWQi.x.y", "t.eyJhbGci"]
+    {
+        assert_eq!(offered(&format!("realtime, {key}, chat")).unwrap(), "realtime, chat", "{key}");
+        assert_eq!(offered(key), None, "{key}");
+    }
+    assert_eq!(offered("own-key, other-key, mt2, keyeyJ").unwrap(), "own-key, other-key, mt2, keyeyJ");
+}
+
+#[test]
+fn a_subprotocol_is_one_that_was_offered_or_none() {
+    let chosen = |offered: &str, chosen: &[&'static str]| {
+        let offered = (!offered.is_empty()).then(|| HeaderValue::from_str(offered).unwrap());
+        let pairs: Vec<_> = chosen.iter().map(|value| ("sec-websocket-protocol", *value)).collect();
+        is_offered(offered.as_ref(), &headers(&pairs))
+    };
+    for (offered, answer) in [("realtime", &["realtime"][..]), ("a, b", &["b"]), ("a,b", &[" b "]), ("a", &[]), ("", &[])] {
+        assert!(chosen(offered, answer), "{offered}: {answer:?}");
+    }
+    for (offered, answer) in
+        [("", &["realtime"][..]), ("a", &["b"]), ("a", &["A"]), ("a, b", &["a, b"]), ("a", &["a", "a"]), ("a", &[""])]
+    {
+        assert!(!chosen(offered, answer), "{offered}: {answer:?}");
+    }
 }
 
 #[test]

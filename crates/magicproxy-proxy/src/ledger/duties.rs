@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
-use hyper::body::Incoming;
 use magicproxy_core::rule::{Document, Facts, HeldGrant, NewGrant, NoGrant, Stateful};
 use magicproxy_core::state::{BoundedPartition, Change, Condition, Entry, Partition, RowLimits};
 use magicproxy_core::{Permit, UnixTime};
@@ -22,7 +21,7 @@ use crate::gate::Message;
 use crate::header::{Coding, RECEIPT};
 use crate::rejection::Rejection;
 use crate::scrub::Needle;
-use crate::upstream::{Answer, Lease};
+use crate::upstream::{Answer, Content, Lease};
 use crate::verifier::Receipts;
 
 /// What is to be done; nothing, for most requests.
@@ -85,7 +84,7 @@ impl Duties {
 /// An answer for which the duties are still to be done. [`Self::settle`] is the only way to an [`Answer`].
 #[derive(Debug)]
 pub(crate) struct Unsettled {
-    pub(crate) response: Response<Incoming>,
+    pub(crate) response: Response<Content>,
     pub(crate) lease: Lease,
     pub(crate) duties: Duties,
     /// How long a silence breaks an answer off that must be read first.
@@ -276,6 +275,6 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Is its end known, and near?
-fn is_short(response: &Response<Incoming>) -> bool {
+fn is_short(response: &Response<Content>) -> bool {
     http_body::Body::size_hint(response.body()).upper().is_some_and(|bytes| bytes <= MAX_BODY_BYTES as u64)
 }

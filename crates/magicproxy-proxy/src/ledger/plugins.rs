@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, Method, Response, header};
-use hyper::body::Incoming;
 use magicproxy_core::plugin::{Consent, Interests, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope, Verdict};
 use magicproxy_core::state::RowLimits;
 use magicproxy_core::{RequestTarget, UpstreamName, VerifiedToken};
@@ -16,6 +15,7 @@ use crate::clock;
 use crate::header::steers;
 use crate::rejection::Rejection;
 use crate::scrub::Needle;
+use crate::upstream::Content;
 
 /// The plugins, as one upstream's requests see them.
 #[derive(Clone, Debug)]
@@ -126,7 +126,7 @@ impl Consultation {
     /// Tells them of the answer.
     pub(super) async fn tell(
         &self,
-        response: &Response<Incoming>,
+        response: &Response<Content>,
         body: Option<&[u8]>,
         needle: Option<&Needle>,
     ) -> Result<(), Rejection> {

@@ -73,6 +73,7 @@ fn paths_stand_for_paths_and_origins() {
     check("p", "/github/api/graphql?a", "0 0 /graphql?a m");
     check("p", "/github/api/graphqlx", "0 0 /api/graphqlx m");
     check("p", "/github/api/uploads/repos/a/b/releases/1/assets?name=x", "0 1 /repos/a/b/releases/1/assets?name=x m");
+    check("p", "/github/api/v3/api/uploads/repos/a/b/releases/1/assets?name=x", "0 1 /repos/a/b/releases/1/assets?name=x m");
     check("p", "/api/v3/user", "2 0 /api/v3/user m");
 }
 
@@ -140,10 +141,11 @@ fn urls_lead_back_the_way_the_caller_came() {
         assert_eq!(places.homes(place.upstream, place.way.unwrap()), expected, "{target}");
     }
     homes("p", "/github/user", "/github", "/github/api/uploads");
-    homes("p", "/github/api/v3/user", "/github/api/v3", "/github/api/uploads");
+    homes("p", "/github/api/v3/user", "/github/api/v3", "/github/api/v3/api/uploads");
     homes("p", "/github/api/graphql", "/github/api/v3", "/github/api/uploads");
     homes("p", "/github/api/uploads/x", "/github/api/v3", "/github/api/uploads");
-    homes("gh.example.com", "/api/v3/user", "/api/v3", "/api/uploads");
+    homes("p", "/github/api/v3/api/uploads/x", "/github/api/v3", "/github/api/v3/api/uploads");
+    homes("gh.example.com", "/api/v3/user", "/api/v3", "/api/v3/api/uploads");
     homes("gh.example.com", "/user", "", "/api/uploads");
 }
 

@@ -1,3 +1,4 @@
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderValue;
 use magicproxy_core::EncodedSlash;
 
@@ -141,7 +142,7 @@ fn finds_a_token_in_the_headers_that_the_configuration_names() {
         check(&[(name, TOKEN)], "/", Ok(TOKEN));
         for sealed in ["mt2.eyJ.a-b_c.D1", "mt2.eyJ.a-b_c.D1.D2.D3"] {
             check(&[(name, sealed)], "/", Ok(sealed));
-            check(&[(name, TOKEN), ("api-key", sealed)], "/", Err("invalid_token"));
+            check(&[(name, TOKEN), ("api-key", sealed)], "/", Err("two_secrets"));
         }
         for other in ["mt2.eyJ.a-b_c.", "mt2.eyJ..D1", "mt3.eyJ.a-b_c.D1", "a.b", "a.b.c.d"] {
             check(&[(name, other)], "/", Err("invalid_token"));
@@ -162,14 +163,14 @@ fn one_token_in_two_places_is_one() {
     let query = format!("/?api_key={TOKEN}");
     check(&[("authorization", &bearer), ("x-api-key", TOKEN), ("dd-api-key", TOKEN)], &query, Ok(TOKEN));
     check(&[("authorization", TOKEN), ("x-api-key", TOKEN)], &query, Ok(TOKEN));
-    check(&[("authorization", TOKEN), ("x-api-key", "a.b.c")], "/", Err("invalid_token"));
+    check(&[("authorization", TOKEN), ("x-api-key", "a.b.c")], "/", Err("two_secrets"));
     check(&[("x-api-key", TOKEN), ("x-api-key", TOKEN)], "/", Ok(TOKEN));
     for other in ["eyJ.a-b_c.D2", "a.b.c"] {
-        check(&[("authorization", &bearer), ("x-api-key", other)], "/", Err("invalid_token"));
-        check(&[("x-api-key", TOKEN), ("private-token", other)], "/", Err("invalid_token"));
-        check(&[("x-api-key", TOKEN), ("x-api-key", other)], "/", Err("invalid_token"));
-        check(&[("authorization", &bearer)], &format!("/?api_key={other}"), Err("invalid_token"));
-        check(&[], &format!("/?api_key={other}&k={TOKEN}"), Err("invalid_token"));
+        check(&[("authorization", &bearer), ("x-api-key", other)], "/", Err("two_secrets"));
+        check(&[("x-api-key", TOKEN), ("private-token", other)], "/", Err("two_secrets"));
+        check(&[("x-api-key", TOKEN), ("x-api-key", other)], "/", Err("two_secrets"));
+        check(&[("authorization", &bearer)], &format!("/?api_key={other}"), Err("two_secrets"));
+        check(&[], &format!("/?api_key={other}&k={TOKEN}"), Err("two_secrets"));
     }
 }
 
@@ -178,11 +179,95 @@ fn a_key_beside_a_token_is_nothing() {
     let bearer = format!("Bearer {TOKEN}");
     check(&[("authorization", &bearer), ("x-api-key", "sk-ant-api03-x"), ("x-auth-key", "")], "/", Ok(TOKEN));
     check(&[("x-api-key", TOKEN), ("api-key", "a b")], "/", Ok(TOKEN));
-    // `Authorization` is not for anything else.
-    for authorization in ["Bearer sk-ant-x y", "Basic dTpwIHA=", "sk-ant-x", "Digest x"] {
-        check(&[("authorization", authorization), ("x-api-key", TOKEN)], "/", Err("invalid_token"));
+    // `Authorization` is not for anything else, wherever the token stands besides.
+    for authorization in
+        ["Bearer sk-ant-x y", "Bearer sk-ant-x", "Basic dTpwIHA=", "sk-ant-x", "Digest x", "Bearer", "", "Basic dTpw"]
+    {
+        for header in ["x-api-key", "api-key"] {
+            check(&[("authorization", authorization), (header, TOKEN)], "/", Err("two_secrets"));
+        }
+        check(&[("authorization", authorization)], &format!("/?api_key={TOKEN}"), Err("two_secrets"));
+        check(
+            &[("authorization", authorization), ("sec-websocket-protocol", &format!("a, api-key.{TOKEN}"))],
+            "/",
+            Err("two_secrets"),
+        );
     }
-    check(&[("authorization", "Bearer sk-ant-x"), ("x-api-key", TOKEN)], "/", Err("invalid_token"));
+    check(&[("authorization", &bearer), ("authorization", &bearer), ("x-api-key", TOKEN)], "/", Err("two_secrets"));
+}
+
+/// What is said of two different things: each carrier by its name, the kind of thing in it, and no value.
+#[test]
+fn a_conflict_names_the_carriers_and_the_kinds() {
+    let signed = format!("{}.eyJpYXQi.D1", URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256","typ":"JWT"}"#));
+    let foreign = format!("{}.eyJpc3Mi.D1", URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#));
+    let sealed = "mt2.eyJraWQi.a-b_c.D1";
+    let key = "something that is no magic token, such as an API's own key";
+    let kinds: [(&str, &str); 4] = [
+        (sealed, "a sealed magic token"),
+        (&signed, "a magic token"),
+        (&foreign, "a JWT that is no magic token"),
+        ("sk-ant-marked", key),
+    ];
+    let said = |authorization: &str, header: (&'static str, &str), target: &str| {
+        let mut fields = HeaderMap::new();
+        fields.insert(AUTHORIZATION, authorization.parse().unwrap());
+        fields.append(header.0, header.1.parse().unwrap());
+        let carriers = Carriers::of(&["x-api-key", "x-key"], &["k"]);
+        let mut target = RequestTarget::parse(target.as_bytes(), EncodedSlash::Refuse).unwrap();
+        match PresentedToken::from_request(&fields, &mut target, &carriers).map(|token| token.as_str().to_owned()) {
+            Err(rejection @ Rejection::Conflict(_)) => {
+                // Claude Code would show none of it.
+                assert!(!rejection.to_string().contains("x-api-key"), "{rejection}");
+                rejection.to_string()
+            }
+            other => panic!("{authorization} {header:?}: {:?}", other.map_err(|rejection| rejection.code())),
+        }
+    };
+    for (held, words) in kinds {
+        for (other, others) in kinds.iter().filter(|(other, _)| *other != held && *other != "sk-ant-marked") {
+            let authorization = format!("Bearer {held}");
+            for (header, target, carrier) in [
+                (("x-api-key", (*other).to_owned()), "/".to_owned(), "the header for API keys"),
+                (("x-key", (*other).to_owned()), "/".to_owned(), "`x-key`"),
+                (("accept", "*/*".to_owned()), format!("/?k={other}"), "the query parameter `k`"),
+                (("sec-websocket-protocol", format!("a, API-key.{other}")), "/".to_owned(), "`sec-websocket-protocol`"),
+            ] {
+                let said = said(&authorization, (header.0, &header.1), &target);
+                assert!(said.contains(&format!("`authorization` holds {words}, {carrier} holds {others}")), "{said}");
+                assert!(!said.contains("marked") && !said.contains("D1"), "{said}");
+            }
+        }
+    }
+    let another = said(&format!("Bearer {sealed}"), ("x-api-key", "mt2.eyJraWQi.a-b_c.D2"), "/");
+    assert!(another.contains("the header for API keys holds a sealed magic token too, and another one"), "{another}");
+    for nothing in ["", "Bearer", "token ", "Basic"] {
+        let said = said(nothing, ("x-api-key", sealed), "/");
+        assert!(said.contains("`authorization` holds nothing, the header for API keys holds a sealed magic token"), "{said}");
+    }
+}
+
+#[test]
+fn a_token_is_found_in_a_subprotocol_of_a_handshake() {
+    for protocols in
+        [format!("realtime, api-key.{TOKEN}"), format!("API-KEY.{TOKEN}"), format!("api-key.{TOKEN},api-key.{TOKEN} , x")]
+    {
+        check(&[("sec-websocket-protocol", &protocols)], "/", Ok(TOKEN));
+        check(&[("sec-websocket-protocol", &protocols), ("authorization", &format!("Bearer {TOKEN}"))], "/", Ok(TOKEN));
+        check(&[("sec-websocket-protocol", &protocols), ("x-api-key", "a.b.c")], "/", Err("two_secrets"));
+    }
+    check(&[("sec-websocket-protocol", "a"), ("sec-websocket-protocol", &format!("api-key.{TOKEN}"))], "/", Ok(TOKEN));
+    check(&[("sec-websocket-protocol", &format!("api-key.{TOKEN}, api-key.a.b.c"))], "/", Err("two_secrets"));
+    // A key beside a token is nothing, as in other fields.
+    check(&[("sec-websocket-protocol", "realtime, api-key.sk-x"), ("authorization", &format!("Bearer {TOKEN}"))], "/", Ok(TOKEN));
+    for protocols in ["realtime, api-key.sk-x", "api-key."] {
+        check(&[("sec-websocket-protocol", protocols)], "/", Err("invalid_token"));
+    }
+    for protocols in
+        ["realtime".to_owned(), TOKEN.to_owned(), format!("api-keys.{TOKEN}"), format!("x api-key.{TOKEN}"), "api-key".to_owned()]
+    {
+        check(&[("sec-websocket-protocol", &protocols)], "/", Err("no_token"));
+    }
 }
 
 #[test]

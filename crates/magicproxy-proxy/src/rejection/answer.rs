@@ -13,7 +13,7 @@ use super::Rejection;
 use super::shape::{Problem, RefusalShape};
 use crate::body::ResponseBody;
 
-/// SDKs of OpenAI and Anthropic follow it.
+/// SDKs made by Stainless heed it, those of OpenAI, Anthropic and Cloudflare among them; others do not know it.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 /// The longest reason phrase, in bytes: a status line is short.
@@ -134,8 +134,7 @@ impl Rejection {
         if let Self::ControlMethod(known) = self {
             headers.insert(ALLOW, HeaderValue::from_static(known));
         }
-        if matches!(self, Self::ResponseTimeout) && form.shape.is_heeded_on_retries() {
-            // What was asked for is being made, and paid for, all the same: another request would have it made once more.
+        if !self.may_help_to_repeat() {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         if self.closes() {
@@ -152,10 +151,22 @@ impl Rejection {
         }
     }
 
+    /// Could the same request fare better when it is sent again? Not where the request itself is at fault. And where the upstream
+    /// was asked already, what was asked for is being made, and paid for: another request would have it made once more.
+    fn may_help_to_repeat(&self) -> bool {
+        let status = self.status();
+        let at_fault = status.is_client_error()
+            // A client may have a fresh token by then.
+            && !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
+        let asked = matches!(self, Self::ResponseTimeout | Self::NotRecorded | Self::PluginFailed | Self::UnaskedCoding);
+        !at_fault && !asked
+    }
+
     fn errors(&self) -> Vec<String> {
         match self {
             Self::Order(faults) => faults.iter().map(ToString::to_string).collect(),
             Self::Question(faults) => faults.clone(),
+            Self::Conflict(conflict) => conflict.each(),
             _ => Vec::new(),
         }
     }

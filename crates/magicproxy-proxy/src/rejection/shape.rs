@@ -50,11 +50,6 @@ impl RefusalShape {
         matches!(self, Self::Problem | Self::Github)
     }
 
-    /// Do clients of this API do as `x-should-retry` says?
-    pub(super) fn is_heeded_on_retries(self) -> bool {
-        matches!(self, Self::Openai | Self::Anthropic)
-    }
-
     /// The body, in JSON.
     pub(super) fn body(self, problem: &Problem<'_>) -> Vec<u8> {
         if self == Self::Problem {

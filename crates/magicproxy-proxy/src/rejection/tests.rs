@@ -54,7 +54,6 @@ fn all() -> Vec<Rejection> {
         .chain([
             Rejection::NoToken,
             Rejection::TokenForm,
-            Rejection::TwoTokens,
             Rejection::Unfit(UnfitCredential::NoPair),
             Rejection::Credential(OpenError::Sealed),
             Rejection::Credential(OpenError::Credential(ParseCredentialError::Empty)),
@@ -201,4 +200,48 @@ fn the_status_line_says_why() {
 fn first_mistakes_are_told_their_remedy() {
     assert!(Rejection::TokenForm.to_string().contains("`Authorization: Bearer <token>`"));
     assert!(Rejection::NoUpstream.to_string().contains("`GET /__magictoken`"));
+}
+
+/// SDKs that know the field ask again after a time-out, and after what was done already, unless they are told not to. Which they are is
+/// nobody's question here: others do not know it.
+#[test]
+fn what_another_request_cannot_help_is_not_asked_for_again() {
+    let never = [
+        "upstream_timeout",
+        "created_not_recorded",
+        "done_not_recorded",
+        "upstream_coding",
+        "two_secrets",
+        "not_allowed",
+        "spent",
+    ];
+    let perhaps = [
+        "expired_token",
+        "revoked_token",
+        "no_token",
+        "request_timeout",
+        "rate_limited",
+        "owner_share",
+        "upstream_busy",
+        "upstream_unreachable",
+        "upstream_closed",
+        "store_unavailable",
+        "busy",
+    ];
+    let mut seen = std::collections::BTreeSet::new();
+    for rejection in every().into_iter().chain(all()) {
+        let code = rejection.code();
+        let expected = match code {
+            code if never.contains(&code) => Some("false"),
+            code if perhaps.contains(&code) => None,
+            _ => continue,
+        };
+        seen.insert(code);
+        for shape in [RefusalShape::Problem, RefusalShape::Github, RefusalShape::Openai, RefusalShape::Anthropic] {
+            let answer = rejection.to_response(RequestId::next(), form(shape));
+            let said = answer.headers().get("x-should-retry").map(|value| value.to_str().unwrap());
+            assert_eq!(said, expected, "{code} as {shape:?}");
+        }
+    }
+    assert!(seen.len() > 12, "{seen:?}");
 }

@@ -11,7 +11,7 @@ use quick_cache::sync::Cache;
 
 use crate::listener::Scheme;
 use crate::placing::{Place, Places, Way};
-use crate::rewrite::LinkMap;
+use crate::rewrite::{LinkMap, Members, Rewriting};
 use crate::settings::{Links, Settings, UpstreamSettings};
 
 /// Maps that are kept. Callers of one proxy call it by few names; whoever makes up more gets maps that are made anew.
@@ -27,6 +27,8 @@ pub(super) struct Homes {
 
 /// The way that a caller came, from the proxy's own URL on.
 pub(super) struct Home {
+    members: Arc<Members>,
+    asked: Uri,
     upstream: usize,
     origin: usize,
     way: Way,
@@ -73,28 +75,31 @@ impl Homes {
 
     /// Where URLs of the upstream lead a caller who came this way, if they are rewritten.
     pub(super) fn home(&self, upstream: &UpstreamSettings, place: &Place<'_>, head: &Parts, scheme: Scheme) -> Option<Home> {
-        let way = place.way.filter(|_| upstream.links == Links::Rewrite)?;
+        let Links::Rewrite(members) = &upstream.links else { return None };
+        let way = place.way?;
         // The public URL is that of the mounts; who came by a name of the upstream's own stays there.
         let base = match self.public.as_ref().filter(|_| place.is_mounted()) {
             Some(public) => Base::Public(Arc::clone(public)),
             None => Base::Called(scheme, Name::of(&head.uri, head.headers.get(HOST))?),
         };
-        Some(Home { upstream: place.upstream, origin: place.origin, way, base })
+        let (members, asked) = (Arc::clone(members), head.uri.clone());
+        Some(Home { members, asked, upstream: place.upstream, origin: place.origin, way, base })
     }
 
-    pub(super) fn links(&self, places: &Places, home: &Home) -> Arc<LinkMap> {
+    pub(super) fn rewriting(&self, places: &Places, home: Home) -> Rewriting {
         let key = home.key();
-        self.maps.get(&key).unwrap_or_else(|| {
+        let links = self.maps.get(&key).unwrap_or_else(|| {
             let map = Arc::new(home.map(places));
             self.maps.insert(key.to_owned(), Arc::clone(&map));
             map
-        })
+        });
+        Rewriting { links, asked: home.asked }
     }
 }
 
 impl Home {
     fn key(&self) -> KeyRef<'_> {
-        let Self { upstream, origin, way, base } = self;
+        let Self { upstream, origin, way, base, .. } = self;
         let (scheme, name) = match base {
             Base::Public(url) => (None, &**url),
             Base::Called(scheme, name) => (Some(*scheme), name.as_str()),
@@ -109,8 +114,21 @@ impl Home {
         };
         let homes = places.homes(self.upstream, self.way);
         let asked = homes.get(self.origin).map(|(url, _)| (*url).to_owned()).unwrap_or_default();
-        LinkMap::new(homes.into_iter().map(|(url, path)| (url, format!("{base}{path}")))).with_origin(&asked)
+        let homes: Vec<(String, String)> =
+            homes.into_iter().map(|(url, path)| (url.to_owned(), format!("{base}{path}"))).collect();
+        let in_clear: Vec<_> = homes.iter().filter_map(|(url, to)| Some((in_clear(url)?, to.clone()))).collect();
+        // The first of two with the same `from` wins.
+        LinkMap::new(homes.into_iter().chain(in_clear)).with_origin(&asked).behind(&base).following(Arc::clone(&self.members))
     }
+}
+
+/// The same URL without TLS: APIs behind something that ends TLS for them call themselves so, and whoever follows that sends a token
+/// in clear.
+fn in_clear(url: &str) -> Option<String> {
+    let rest = url.strip_prefix("https://")?;
+    let (authority, _) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let port = authority.rsplit(']').next().unwrap_or_default().contains(':');
+    (!port).then(|| format!("http://{rest}"))
 }
 
 impl Name {

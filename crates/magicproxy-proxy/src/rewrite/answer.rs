@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use http::header::{self, HeaderName};
 use http::response::Parts;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 
 use super::LinkMap;
-use super::field::rewrite_fields;
+use super::field::{is_reference, rewrite_fields};
 use crate::header::Coding;
 
 const APPLICATION: &[u8] = b"application/";
@@ -32,32 +32,41 @@ pub(crate) enum BodyPlan {
     /// It passes as it is.
     Keep,
     /// It is rewritten as it comes.
-    Rewrite(Arc<LinkMap>),
+    Rewrite(Rewriting),
     /// It is inflated, and then rewritten.
-    Inflate(Arc<LinkMap>),
+    Inflate(Rewriting),
+}
+
+/// How an answer is rewritten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rewriting {
+    pub(crate) links: Arc<LinkMap>,
+    /// What the client asked for.
+    pub(crate) asked: Uri,
 }
 
 /// Rewrites the head of an answer whose hop-by-hop and framing fields are gone, and says what is to be done with its body.
-/// Almost all answers that are no JSON are spared the making of `links`. `coding` is that of the body as it came.
-pub(crate) fn apply(head: &mut Parts, coding: Coding, links: impl FnOnce() -> Option<Arc<LinkMap>>) -> BodyPlan {
-    let fields = [header::LINK, header::LOCATION, header::CONTENT_LOCATION];
+/// Almost all answers that are no JSON are spared the making of `rewriting`. `coding` is that of the body as it came.
+pub(crate) fn apply(head: &mut Parts, coding: Coding, rewriting: impl FnOnce() -> Option<Rewriting>) -> BodyPlan {
     let json = is_json(&head.headers);
-    let concerned = json || head.status == StatusCode::NOT_MODIFIED || fields.iter().any(|name| head.headers.contains_key(name));
-    let Some(links) = concerned.then(links).flatten().filter(|links| !links.is_empty()) else { return BodyPlan::Keep };
-    rewrite_fields(&mut head.headers, &links);
+    let concerned = json || head.status == StatusCode::NOT_MODIFIED || head.headers.keys().any(is_reference);
+    let rewriting = concerned.then(rewriting).flatten().filter(|rewriting| !rewriting.links.is_empty());
+    let Some(rewriting) = rewriting else { return BodyPlan::Keep };
+    rewrite_fields(&mut head.headers, &rewriting.links);
     let perhaps = head.status == StatusCode::NOT_MODIFIED && !head.headers.contains_key(header::CONTENT_TYPE);
-    if coding == Coding::Other || !(perhaps || (json && is_whole(head))) {
+    let bodies = !rewriting.links.members().is_empty();
+    if !bodies || coding == Coding::Other || !(perhaps || (json && is_whole(head))) {
         return BodyPlan::Keep;
     }
     head.headers.remove(header::CONTENT_LENGTH);
     head.headers.remove(header::ACCEPT_RANGES);
     drop_digests(&mut head.headers);
     if coding == Coding::Identity {
-        return BodyPlan::Rewrite(links);
+        return BodyPlan::Rewrite(rewriting);
     }
     head.headers.remove(header::CONTENT_ENCODING);
     add_vary(&mut head.headers);
-    BodyPlan::Inflate(links)
+    BodyPlan::Inflate(rewriting)
 }
 
 /// Removes digests of a body, or of a representation, that was rewritten.

@@ -1,66 +1,88 @@
 //! URL references in header fields: `docs/spec/rewriting.md` section 2.
 
-use http::header::{self, Entry, HeaderName};
+use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
 use super::LinkMap;
 
-/// Makes `Location`, `Content-Location` and the targets of `Link` lead to the proxy.
-pub(super) fn rewrite_fields(headers: &mut HeaderMap, links: &LinkMap) {
-    rewrite_lines(headers, header::LOCATION, |value| links.rewrite_reference(value));
-    rewrite_lines(headers, header::CONTENT_LOCATION, |value| links.rewrite_reference(value));
-    rewrite_lines(headers, header::LINK, |value| rewrite_targets(value, links));
+/// Fields whose value is one reference that clients follow.
+const WHOLE: [HeaderName; 5] = [
+    header::LOCATION,
+    header::CONTENT_LOCATION,
+    // Where Azure's clients ask what became of an operation, and Google's send the pieces of an upload.
+    HeaderName::from_static("operation-location"),
+    HeaderName::from_static("azure-asyncoperation"),
+    HeaderName::from_static("x-goog-upload-url"),
+];
+
+/// Does this field hold references that clients follow?
+pub(super) fn is_reference(name: &HeaderName) -> bool {
+    *name == header::LINK || WHOLE.contains(name)
 }
 
-fn rewrite_lines(headers: &mut HeaderMap, name: HeaderName, rewrite: impl Fn(&str) -> Option<String>) {
-    let Entry::Occupied(mut lines) = headers.entry(name) else { return };
-    for line in lines.iter_mut() {
-        let rewritten = line.to_str().ok().and_then(&rewrite);
-        if let Some(value) = rewritten.and_then(|text| HeaderValue::from_str(&text).ok()) {
+/// Makes the references that clients follow lead to the proxy.
+pub(super) fn rewrite_fields(headers: &mut HeaderMap, links: &LinkMap) {
+    // Most responses have none, and a look at all names costs less than a search for each.
+    if !headers.keys().any(is_reference) {
+        return;
+    }
+    for (name, line) in headers.iter_mut() {
+        let rewritten = if *name == header::LINK {
+            rewrite_targets(line.as_bytes(), links)
+        } else if WHOLE.contains(name) {
+            links.rewrite_field(line.as_bytes())
+        } else {
+            None
+        };
+        if let Some(value) = rewritten.and_then(|value| HeaderValue::from_bytes(&value).ok()) {
             *line = value;
         }
     }
 }
 
 /// RFC 8288 section 3: `<target>; name=token; name="quoted string", <target>`. `None` when nothing changes.
-pub(super) fn rewrite_targets(value: &str, links: &LinkMap) -> Option<String> {
-    let mut rewritten = String::new();
+pub(super) fn rewrite_targets(value: &[u8], links: &LinkMap) -> Option<Vec<u8>> {
+    let mut rewritten = Vec::new();
     let mut changed = false;
     let mut rest = value;
     while let Some((before, mark, behind)) = split_at_mark(rest) {
-        rewritten.push_str(before);
-        if mark == '"' {
+        rewritten.extend_from_slice(before);
+        if mark == b'"' {
             let (quoted, behind) = behind.split_at_checked(quoted_length(behind))?;
-            rewritten.extend(['"'].into_iter().chain(quoted.chars()));
+            rewritten.push(b'"');
+            rewritten.extend_from_slice(quoted);
             rest = behind;
             continue;
         }
-        let Some((target, behind)) = behind.split_once('>') else {
+        let Some(end) = behind.iter().position(|byte| *byte == b'>') else {
             rest = rest.get(before.len()..)?;
             break;
         };
-        let lead = links.rewrite_reference(target);
+        let (target, behind) = behind.split_at_checked(end)?;
+        let lead = links.rewrite_field(target);
         changed |= lead.is_some();
-        rewritten.extend(["<", lead.as_deref().unwrap_or(target), ">"]);
+        rewritten.push(b'<');
+        rewritten.extend_from_slice(lead.as_deref().unwrap_or(target));
+        // With the `>`.
         rest = behind;
     }
-    rewritten.push_str(rest);
+    rewritten.extend_from_slice(rest);
     changed.then_some(rewritten)
 }
 
 /// Splits at the next beginning of a target or of a quoted string.
-fn split_at_mark(text: &str) -> Option<(&str, char, &str)> {
-    let (at, mark) = text.char_indices().find(|(_, byte)| matches!(byte, '<' | '"'))?;
-    Some((text.get(..at)?, mark, text.get(at + 1..)?))
+fn split_at_mark(text: &[u8]) -> Option<(&[u8], u8, &[u8])> {
+    let at = text.iter().position(|byte| matches!(byte, b'<' | b'"'))?;
+    Some((text.get(..at)?, *text.get(at)?, text.get(at + 1..)?))
 }
 
 /// How long a quoted string is, from behind its opening mark to behind its closing one. All of the text, if it is not closed.
-fn quoted_length(text: &str) -> usize {
+fn quoted_length(text: &[u8]) -> usize {
     let mut escaped = false;
-    let closes = |(_, byte): &(usize, u8)| {
-        let closes = *byte == b'"' && !escaped;
-        escaped = *byte == b'\\' && !escaped;
+    let closes = |(_, byte): &(usize, &u8)| {
+        let closes = **byte == b'"' && !escaped;
+        escaped = **byte == b'\\' && !escaped;
         closes
     };
-    text.bytes().enumerate().find(closes).map_or(text.len(), |(at, _)| at + 1)
+    text.iter().enumerate().find(closes).map_or(text.len(), |(at, _)| at + 1)
 }

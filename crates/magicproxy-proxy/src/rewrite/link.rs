@@ -1,5 +1,10 @@
 //! Links, and what it means that a URL matches one: `docs/spec/rewriting.md` sections 1 and 2.
 
+use std::sync::Arc;
+
+use super::Members;
+use super::members::behind_beginning;
+
 /// Where the URLs of an upstream's origins lead at the proxy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LinkMap {
@@ -7,6 +12,10 @@ pub struct LinkMap {
     links: Vec<Link>,
     /// Scheme and authority that the request went to.
     origin: String,
+    /// The path of the proxy's own URL, which requests do not have when they arrive.
+    base: String,
+    /// Which members of bodies are followed; none unless [`Self::following`] says which.
+    members: Arc<Members>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +56,21 @@ impl LinkMap {
         let link = |(from, to): (F, T)| Link::parse(from.as_ref(), to.as_ref());
         let mut links: Vec<Link> = pairs.into_iter().filter_map(link).collect();
         links.sort_by_key(|link| std::cmp::Reverse(link.origin.len() + link.base_path.len()));
-        Self { links, origin: String::new() }
+        Self { links, ..Self::default() }
+    }
+
+    /// For bodies in which clients follow these members.
+    #[must_use]
+    pub fn following(mut self, members: Arc<Members>) -> Self {
+        self.members = members;
+        self
+    }
+
+    /// For a proxy whose own URL this is: what stands before it takes the path of that URL away.
+    #[must_use]
+    pub fn behind(mut self, url: &str) -> Self {
+        self.base = split(url).map(|(_, path)| path.to_owned()).unwrap_or_default();
+        self
     }
 
     /// For an answer to a request that went to the origin of this URL: to it, references without an origin are relative.
@@ -55,6 +78,10 @@ impl LinkMap {
     pub fn with_origin(mut self, url: &str) -> Self {
         self.origin = split(url).map(|(origin, _)| origin.to_ascii_lowercase()).unwrap_or_default();
         self
+    }
+
+    pub(crate) fn members(&self) -> &Members {
+        &self.members
     }
 
     /// Is there nothing to rewrite?
@@ -68,6 +95,20 @@ impl LinkMap {
     pub fn rewrite_url(&self, url: &str) -> Option<String> {
         let (link, rest) = self.split_url(url)?;
         Some(format!("{}{rest}", link.to))
+    }
+
+    /// Does a URL lead to this path of the proxy, given what follows the link's `from`?
+    pub(super) fn leads_to(&self, matched: Matched, rest: &[u8], path: &str) -> bool {
+        let own = self.links.get(matched.link).and_then(|link| link.path().strip_prefix(&*self.base));
+        let Some(asked) = own.and_then(|own| path.strip_prefix(own)) else { return false };
+        let end = rest.iter().position(|byte| b"?#".contains(byte)).unwrap_or(rest.len());
+        let rest = rest.get(..end).unwrap_or_default();
+        behind_beginning(rest, asked.as_bytes()) == Some(b"") || (rest.is_empty() && asked == "/")
+    }
+
+    /// The origin that the request went to, as a URL.
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
     }
 
     /// Where a reference leads that need not be absolute; `None` for one that stays as it is.

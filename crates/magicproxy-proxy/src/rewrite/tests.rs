@@ -2,6 +2,7 @@
 
 mod gzip;
 mod json;
+mod members;
 mod oracle;
 mod vectors;
 
@@ -15,7 +16,11 @@ const FROM: &str = "https://api.github.com";
 const TO: &str = "http://127.0.0.1:5000/github/api/v3";
 
 fn links() -> Arc<LinkMap> {
-    Arc::new(LinkMap::new([(FROM, TO)]).with_origin(FROM))
+    Arc::new(LinkMap::new([(FROM, TO)]).with_origin(FROM).following(members(&["**"])))
+}
+
+fn members(texts: &[&str]) -> Arc<Members> {
+    Arc::new(Members::parse(texts.iter().copied()).unwrap())
 }
 
 /// What becomes of a body that comes in these pieces.

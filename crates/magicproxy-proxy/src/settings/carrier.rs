@@ -108,10 +108,12 @@ pub enum TokenCarrier {
     Header(CarrierHeader),
     /// The value of a query parameter.
     Query(CarrierParameter),
+    /// The rest of an item of `Sec-WebSocket-Protocol` that begins with this text.
+    Subprotocol(CarrierSubprotocol),
 }
 
 impl TokenCarrier {
-    /// Reads `header:NAME` or `query:NAME`.
+    /// Reads `header:NAME`, `query:NAME` or `subprotocol:PREFIX`.
     ///
     /// # Errors
     /// [`ParseCarrierError`] says what was expected and does not repeat the text.
@@ -119,6 +121,7 @@ impl TokenCarrier {
         match text.split_once(':') {
             Some(("header", name)) => CarrierHeader::parse(name).map(Self::Header),
             Some(("query", name)) => CarrierParameter::parse(name).map(Self::Query),
+            Some(("subprotocol", prefix)) => CarrierSubprotocol::parse(prefix).map(Self::Subprotocol),
             _ if matches!(text, "bearer" | "token" | "basic") => Err(ParseCarrierError::AlwaysTaken),
             _ => Err(ParseCarrierError::Token),
         }
@@ -131,6 +134,7 @@ impl fmt::Display for TokenCarrier {
         match self {
             Self::Header(name) => write!(formatter, "header:{}", name.name()),
             Self::Query(name) => write!(formatter, "query:{}", name.as_str()),
+            Self::Subprotocol(prefix) => write!(formatter, "subprotocol:{}", prefix.as_str()),
         }
     }
 }
@@ -196,6 +200,32 @@ impl CarrierParameter {
     }
 }
 
+/// What the item of `Sec-WebSocket-Protocol` begins with that holds a key: characters of a token (RFC 9110 section 5.6.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CarrierSubprotocol(String);
+
+impl CarrierSubprotocol {
+    pub(crate) fn parse(text: &str) -> Result<Self, ParseCarrierError> {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        if text.is_empty() || text.len() > MAX_NAME_BYTES || !text.bytes().all(legal) {
+            return Err(ParseCarrierError::Subprotocol);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The prefix.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What follows the prefix in this item, in whatever case the prefix is.
+    pub(crate) fn key_in<'i>(&self, item: &'i str) -> Option<&'i str> {
+        let (start, key) = item.split_at_checked(self.0.len())?;
+        start.eq_ignore_ascii_case(&self.0).then_some(key)
+    }
+}
+
 /// Why a text names no carrier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseCarrierError {
@@ -203,10 +233,10 @@ pub enum ParseCarrierError {
     #[error("expected `bearer`, `token`, `basic`, `basic:USER`, `header:NAME` or `query:NAME`")]
     Credential,
     /// No carrier of a token.
-    #[error("expected `header:NAME` or `query:NAME`")]
+    #[error("expected `header:NAME`, `query:NAME` or `subprotocol:PREFIX`")]
     Token,
     /// `Authorization` need not be named.
-    #[error("expected `header:NAME` or `query:NAME`; a token in `Authorization` is always taken")]
+    #[error("expected `header:NAME`, `query:NAME` or `subprotocol:PREFIX`; a token in `Authorization` is always taken")]
     AlwaysTaken,
     /// No user-id of RFC 7617.
     #[error("expected a user of 1 to {MAX_NAME_BYTES} visible ASCII characters without `:` behind `basic:`")]
@@ -223,6 +253,12 @@ pub enum ParseCarrierError {
     /// Not a name of unreserved characters.
     #[error("expected a name of 1 to {MAX_NAME_BYTES} characters `A-Z a-z 0-9 - . _ ~` behind `query:`")]
     ParameterName,
+    /// Not the beginning of a subprotocol's name.
+    #[error(
+        "expected what the keys in `Sec-WebSocket-Protocol` begin with, of 1 to {MAX_NAME_BYTES} characters of a name, behind \
+         `subprotocol:`"
+    )]
+    Subprotocol,
 }
 
 /// What a carrier wants of a credential that does not have it.

@@ -38,7 +38,7 @@ pub(crate) fn upstream(name: &str, root: &str, placing: Placing) -> Arc<Upstream
         unnamed: UnnamedTokens::Refuse,
         acceptance: Acceptance::default(),
         scopes: Scopes::default(),
-        links: Links::Rewrite,
+        links: Links::default(),
         encoded_slash: EncodedSlash::Refuse,
         response_timeout: None,
         patterns: PatternMode::Whole,

@@ -55,8 +55,8 @@ impl OutboundProxy {
         let (user, address) = rest.rsplit_once('@').map_or((None, rest), |(user, address)| (Some(user), address));
         let authority: Authority = address.parse().map_err(|_| ParseOutboundProxyError::Url)?;
         let host = authority.host().trim_matches(['[', ']']).to_owned();
-        let unread = authority.port().is_some() && authority.port_u16().is_none();
-        if host.is_empty() || address.ends_with(':') || unread {
+        let has_port = address.rsplit(']').next().is_some_and(|behind| behind.contains(':'));
+        if host.is_empty() || has_port && authority.port_u16().is_none() {
             return Err(ParseOutboundProxyError::Url);
         }
         let authorization = user.map(basic).transpose()?;

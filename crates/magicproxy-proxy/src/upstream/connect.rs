@@ -3,22 +3,24 @@
 use std::io;
 use std::sync::Arc;
 
-use hyper::client::conn::http1;
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
+use super::age::Ages;
 use super::connection::{Connection, Exclusive, Multiplexed};
 use super::dial::{Candidates, Dialer};
 use super::failure::{ConnectFailure, ConnectFault, ProxyFault};
-use super::http2::http2_connection;
+use super::http2::{Http2Bounds, http2_connection};
 use super::io::UpstreamIo;
 use super::pool::{Kind, Socket};
 use super::signals::{Listened, Signals};
 use super::trust::client_config;
 use super::tunnel;
+use crate::body::RequestBody;
 use crate::settings::{ApiRoot, Outbound, OutboundProxy, Timeouts, UpstreamProtocol, UpstreamSettings};
 
 /// Heads of answers above this are refused, and so are those with more than 100 fields, hyper's own limit.
@@ -54,6 +56,7 @@ pub(crate) struct Connector {
     /// The most streams of a connection by HTTP/2.
     streams: usize,
     tls: Option<Tls>,
+    ages: Ages,
 }
 
 /// A connection that was just made.
@@ -83,8 +86,9 @@ impl Connector {
             Some(proxy) => Dialer::new(proxy.host(), proxy.port()),
             None => Dialer::new(root.host(), root.port()),
         };
+        let ages = Ages::new(timeouts.upstream_connection_age);
         let unheeded = destination.outbound.unheeded_variable(root);
-        Ok(Self { root: root.clone(), dialer, proxy, unheeded, timeouts, streams, tls })
+        Ok(Self { root: root.clone(), dialer, proxy, unheeded, timeouts, streams, tls, ages })
     }
 
     /// Connects within the time allowed for it, however many addresses are tried: the connection takes one place, and one socket
@@ -141,13 +145,24 @@ impl Connector {
             None => stream,
         };
         let signals = stream.signals();
-        let Some(tls) = &self.tls else { return http1_connection(stream, signals).await };
+        let Some(tls) = &self.tls else { return self.http1(stream, signals).await };
         let connector = if kind == Kind::Upgrade { &tls.http1 } else { &tls.any };
         let stream = connector.connect(tls.name.clone(), stream).await.map_err(|error| ConnectFailure::of_tls(&error))?;
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-            return http2_connection(stream, self.streams).await.map(Connected::Http2);
+            // Whoever answers a connection within this time answers a PING within it, too.
+            let bounds = Http2Bounds { streams: self.streams, silence: self.timeouts.connect };
+            let connection = http2_connection(stream, bounds).await?;
+            return Ok(Connected::Http2(connection.retiring(self.ages.retirement())));
         }
-        http1_connection(stream, signals).await
+        self.http1(stream, signals).await
+    }
+
+    async fn http1<S>(&self, stream: S, signals: Arc<Signals>) -> Result<Connected, ConnectFailure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let sender = http1_connection(Listened::new(stream, Arc::clone(&signals))).await?;
+        Ok(Connected::Http1(Connection::Http1(Exclusive::new(sender, signals, self.ages.retirement()))))
     }
 
     /// The failure of the first connection of TCP, in words for the proxy where it led there.
@@ -192,13 +207,13 @@ impl Tls {
         let http1 = with_protocols(&[b"http/1.1"]);
         let any = match destination.protocol {
             UpstreamProtocol::Http1 => http1.clone(),
-            UpstreamProtocol::Http2 => with_protocols(&[b"h2", b"http/1.1"]),
+            UpstreamProtocol::Negotiated => with_protocols(&[b"h2", b"http/1.1"]),
         };
         Ok(Self { any, http1, name })
     }
 }
 
-async fn http1_connection<S>(stream: S, signals: Arc<Signals>) -> Result<Connected, ConnectFailure>
+async fn http1_connection<S>(stream: S) -> Result<SendRequest<RequestBody>, ConnectFailure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -207,16 +222,12 @@ where
     // RFC 9112 section 5.1: in a response, a blank before a field's colon is taken away, and its field read like any other, the
     // ones for framing included. (In a request it is refused.)
     builder.allow_spaces_after_header_name_in_responses(true);
-    let stream = TokioIo::new(Listened::new(stream, Arc::clone(&signals)));
-    let (sender, connection) = builder.handshake(stream).await.map_err(|error| handshake_failure(&error))?;
+    let handshake = builder.handshake(TokioIo::new(stream)).await;
+    let (sender, connection) = handshake.map_err(|error| ConnectFailure::because(ConnectFault::Http, error))?;
     tokio::spawn(async move {
         if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(target: "magicproxy::upstream", %error, "a connection to the upstream ended");
         }
     });
-    Ok(Connected::Http1(Connection::Http1(Exclusive::new(sender, signals))))
-}
-
-pub(super) fn handshake_failure(error: &hyper::Error) -> ConnectFailure {
-    ConnectFailure::because(ConnectFault::Http, error)
+    Ok(sender)
 }

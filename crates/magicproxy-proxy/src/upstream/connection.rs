@@ -2,20 +2,24 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1, http2};
+use hyper::client::conn::{TrySendError, http1};
 use pin_project_lite::pin_project;
+use tokio::sync::{mpsc, watch};
 
-use super::pool::Charge;
+use super::content::Content;
+use super::http2::{Handover, WireState, exchange};
+use super::pool::{Charge, Payload};
 use super::resend::Heard;
 use super::signals::Signals;
-use crate::body::RequestBody;
+use crate::admission::Holding;
+use crate::body::{BodyError, RequestBody};
 
 /// How long a connection that was just given back may take to get ready.
 const READY_WITHIN: Duration = Duration::from_millis(20);
@@ -35,8 +39,25 @@ pub(super) enum Connection {
 pub(super) enum SendError {
     /// Not a byte of it was written.
     NotSent(Box<Request<RequestBody>>),
-    /// Some of it may have been.
+    /// The upstream said that it has not processed the request, and takes no further one on this connection. The request is there
+    /// again where all of it still is.
+    Unprocessed(Option<Box<Request<RequestBody>>>),
+    /// The client's content broke on its way up a stream.
+    Content(BodyError),
+    /// The stream failed; some of the request may have been processed.
+    Stream(h2::Error, Heard),
+    /// The same over HTTP/1.1.
     Failed(hyper::Error),
+}
+
+/// What a request on a stream needs besides.
+pub(super) struct Sending {
+    /// For content that may have to be sent twice.
+    pub(super) memory: Option<Holding>,
+    /// The place of content that may fill the connection's window.
+    pub(super) upload: Option<UploadSlot>,
+    /// Once the other side of this is gone, the request is no longer to be sent.
+    pub(super) given_up: Option<watch::Receiver<()>>,
 }
 
 impl Connection {
@@ -47,23 +68,22 @@ impl Connection {
         }
     }
 
-    /// Hands the request over at once; what is returned only waits for the answer, so that it need not hold the request.
+    /// Hands the request over; over HTTP/1.1 at once, and what is returned only waits for the answer, so that it need not hold the
+    /// request.
     pub(super) fn send(
         &mut self,
         request: Request<RequestBody>,
-    ) -> impl Future<Output = Result<Response<Incoming>, SendError>> + use<> {
-        let sent = match self {
+        sending: Sending,
+    ) -> impl Future<Output = Result<Response<Content>, SendError>> + use<> {
+        match self {
             Self::Http1(connection) => {
                 connection.signals.begin();
                 Sent::Http1 { waiting: connection.sender.try_send_request(request) }
             }
-            Self::Http2(connection) => Sent::Http2 { waiting: connection.sender.try_send_request(request) },
-        };
-        async move {
-            sent.await.map_err(|mut error| match error.take_message() {
-                Some(request) => SendError::NotSent(Box::new(request)),
-                None => SendError::Failed(error.into_error()),
-            })
+            Self::Http2(connection) => {
+                let exchange = exchange(connection.clone(), request, sending);
+                Sent::Http2 { waiting: Box::pin(async move { exchange.await.map(Content::of_stream) }) }
+            }
         }
     }
 
@@ -74,11 +94,10 @@ impl Connection {
         }
     }
 
-    /// Did any of a response come to the request that was sent last?
+    /// Did any of a response come to the request that was sent last? A stream tells with its failure.
     pub(super) fn heard(&self) -> Heard {
         match self {
             Self::Http1(connection) => connection.signals.heard(),
-            // A stream that fails has no head, and of the other streams' bytes it knows nothing.
             Self::Http2(_) => Heard::Nothing,
         }
     }
@@ -87,6 +106,14 @@ impl Connection {
         match self {
             Self::Http1(connection) => connection.is_ready().await,
             Self::Http2(connection) => !connection.is_closed(),
+        }
+    }
+
+    /// When it gets its last request.
+    pub(super) fn retires_at(&self) -> Option<Instant> {
+        match self {
+            Self::Http1(connection) => Some(connection.retires_at),
+            Self::Http2(connection) => connection.retires_at(),
         }
     }
 
@@ -103,11 +130,13 @@ impl Connection {
 pub(super) struct Exclusive {
     sender: http1::SendRequest<RequestBody>,
     signals: Arc<Signals>,
+    /// When it gets its last request.
+    retires_at: Instant,
 }
 
 impl Exclusive {
-    pub(super) fn new(sender: http1::SendRequest<RequestBody>, signals: Arc<Signals>) -> Self {
-        Self { sender, signals }
+    pub(super) fn new(sender: http1::SendRequest<RequestBody>, signals: Arc<Signals>, retires_at: Instant) -> Self {
+        Self { sender, signals, retires_at }
     }
 
     async fn is_ready(&mut self) -> bool {
@@ -123,21 +152,39 @@ impl Exclusive {
 /// A connection that carries many exchanges at once. It ends when the last of its clones is dropped and its last stream has ended.
 #[derive(Clone, Debug)]
 pub(super) struct Multiplexed {
-    sender: http2::SendRequest<RequestBody>,
+    requests: mpsc::UnboundedSender<Handover>,
     streams: Arc<Streams>,
+    /// When it gets its last stream; never, where nobody says so.
+    retires_at: Option<Instant>,
 }
 
 impl Multiplexed {
-    pub(super) fn new(sender: http2::SendRequest<RequestBody>, streams: Arc<Streams>) -> Self {
-        Self { sender, streams }
+    pub(super) fn new(requests: mpsc::UnboundedSender<Handover>, streams: Arc<Streams>) -> Self {
+        Self { requests, streams, retires_at: None }
+    }
+
+    /// The same, which gets its last stream then.
+    pub(super) fn retiring(self, then: Instant) -> Self {
+        Self { retires_at: Some(then), ..self }
+    }
+
+    /// When it gets its last stream.
+    pub(super) fn retires_at(&self) -> Option<Instant> {
+        self.retires_at
     }
 
     pub(super) fn streams(&self) -> &Arc<Streams> {
         &self.streams
     }
 
+    /// Hands a request over, if there is still somebody to take it.
+    pub(super) fn hand_over(&self, request: Handover) -> bool {
+        self.requests.send(request).is_ok()
+    }
+
+    /// Does it take no further request?
     pub(super) fn is_closed(&self) -> bool {
-        self.sender.is_closed()
+        self.streams.is_retired() || self.requests.is_closed()
     }
 }
 
@@ -146,6 +193,9 @@ impl Multiplexed {
 pub(super) struct Streams {
     /// How many it may have at once: the upstream's word, and no more than ours. Zero until the upstream has spoken.
     limit: AtomicUsize,
+    /// Gets it no further stream?
+    is_retired: AtomicBool,
+    wire: Arc<WireState>,
     counted: Mutex<Counted>,
 }
 
@@ -153,6 +203,8 @@ pub(super) struct Streams {
 struct Counted {
     open: usize,
     reset: usize,
+    /// Content that may fill the connection's window and was not sent whole yet.
+    uploads: usize,
     idle_since: Option<Instant>,
     /// What those pay who had streams reset, until the connection ends.
     charges: Vec<Charge>,
@@ -168,10 +220,37 @@ impl Streams {
         self.limit.store(limit, Ordering::Relaxed);
     }
 
+    /// What was noted of its bytes.
+    pub(super) fn wire(&self) -> &Arc<WireState> {
+        &self.wire
+    }
+
+    /// The connection gets no further stream: the upstream takes none, or did not answer on it.
+    pub(super) fn retire(&self) {
+        self.is_retired.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.is_retired.load(Ordering::SeqCst)
+    }
+
     /// Is there room for one more?
-    pub(super) fn have_room(&self) -> bool {
+    pub(super) fn have_room(&self, payload: Payload) -> bool {
+        if self.wire.is_clogged() {
+            return false;
+        }
         let counted = self.counted();
-        counted.open + STREAMS_OF_RESET * counted.reset < self.limit()
+        let is_window_free = payload == Payload::None || counted.uploads == 0;
+        is_window_free && counted.open + STREAMS_OF_RESET * counted.reset < self.limit()
+    }
+
+    pub(super) fn are_open(&self) -> bool {
+        self.counted().open > 0
+    }
+
+    /// Are more open than the upstream allows since it has thought better of it?
+    pub(super) fn are_too_many(&self) -> bool {
+        self.counted().open > self.limit()
     }
 
     /// Have so many been reset that there will never be room again?
@@ -193,6 +272,7 @@ impl Streams {
     /// One was ended early: who did that pays for it until the connection ends.
     pub(super) fn reset(&self, mut charge: Charge) {
         self.end();
+        charge.end_upload();
         charge.multiply(STREAMS_OF_RESET);
         let mut counted = self.counted();
         counted.reset += 1;
@@ -224,30 +304,59 @@ impl Streams {
     }
 }
 
+/// The place of a stream's content that may fill its connection's window, until all of it was sent.
+#[derive(Debug)]
+pub(super) struct UploadSlot(Arc<Streams>);
+
+impl UploadSlot {
+    /// A place, for content that needs one.
+    pub(super) fn begin(streams: &Arc<Streams>, payload: Payload) -> Option<Self> {
+        (payload == Payload::Large).then(|| {
+            streams.counted().uploads += 1;
+            Self(Arc::clone(streams))
+        })
+    }
+}
+
+impl Drop for UploadSlot {
+    fn drop(&mut self) {
+        self.0.counted().uploads -= 1;
+    }
+}
+
 impl fmt::Debug for Streams {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Streams").field("limit", &self.limit).finish_non_exhaustive()
     }
 }
 
-type Outcome = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
+type Waiting = Pin<Box<dyn Future<Output = Result<Response<Content>, SendError>> + Send>>;
 
 pin_project! {
     /// Waits for an answer by either protocol.
     #[project = SentProjection]
-    enum Sent<A, B> {
+    enum Sent<A> {
         Http1 { #[pin] waiting: A },
-        Http2 { #[pin] waiting: B },
+        Http2 { waiting: Waiting },
     }
 }
 
-impl<A: Future<Output = Outcome>, B: Future<Output = Outcome>> Future for Sent<A, B> {
-    type Output = Outcome;
+impl<A> Future for Sent<A>
+where
+    A: Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>,
+{
+    type Output = Result<Response<Content>, SendError>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
-            SentProjection::Http1 { waiting } => waiting.poll(context),
-            SentProjection::Http2 { waiting } => waiting.poll(context),
+            SentProjection::Http1 { waiting } => waiting.poll(context).map(|sent| match sent {
+                Ok(response) => Ok(response.map(Content::Http1)),
+                Err(mut error) => Err(match error.take_message() {
+                    Some(request) => SendError::NotSent(Box::new(request)),
+                    None => SendError::Failed(error.into_error()),
+                }),
+            }),
+            SentProjection::Http2 { waiting } => waiting.as_mut().poll(context),
         }
     }
 }

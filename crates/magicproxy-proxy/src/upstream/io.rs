@@ -66,6 +66,18 @@ impl UpstreamIo {
     }
 }
 
+/// What a write came to. One that the other side refuses counts as done: it has closed the connection, perhaps behind a response
+/// that is there to be read, and reading tells of the end. HTTP libraries give up at a write that fails.
+fn unless_reset(written: Poll<io::Result<usize>>, bytes: usize) -> Poll<io::Result<usize>> {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    match written {
+        Poll::Ready(Err(error)) if matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset) => {
+            Poll::Ready(Ok(bytes))
+        }
+        written => written,
+    }
+}
+
 impl AsyncRead for UpstreamIo {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         // Interim responses without end are read for nobody's good.
@@ -87,6 +99,7 @@ impl AsyncRead for UpstreamIo {
 impl AsyncWrite for UpstreamIo {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        let written = unless_reset(written, bytes.len());
         self.writes.watch(context, written)
     }
 
@@ -96,6 +109,7 @@ impl AsyncWrite for UpstreamIo {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        let written = unless_reset(written, slices.iter().map(|slice| slice.len()).sum());
         self.writes.watch(context, written)
     }
 

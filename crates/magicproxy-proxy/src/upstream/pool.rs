@@ -7,6 +7,7 @@
 
 mod lease;
 mod queue;
+mod reaper;
 mod shares;
 mod sockets;
 mod state;
@@ -16,14 +17,16 @@ mod tests;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use http_body::Body as _;
 use tokio::sync::oneshot;
 
 use self::lease::{Connecting, Waiting};
 use self::queue::Skip;
 use self::shares::Shares;
 use self::state::State;
-use super::connection::{Connection, Multiplexed};
+use super::connection::{Connection, Multiplexed, UploadSlot};
 use crate::admission::{Holding, Payer, Resource};
+use crate::body::RequestBody;
 use crate::rejection::Rejection;
 use crate::serve::WorkerId;
 use crate::settings::{ApiRoot, Limits, Settings, UpstreamProtocol};
@@ -31,6 +34,9 @@ use crate::settings::{ApiRoot, Limits, Settings, UpstreamProtocol};
 pub(crate) use lease::Lease;
 pub(super) use lease::{Charge, Opening, Pooled};
 pub(crate) use sockets::{Socket, Sockets};
+
+/// Content up to here is small beside the smallest window that a connection begins with, 64 KiB (RFC 9113 section 6.9.2).
+const SMALL_BYTES: u64 = 16 * 1024;
 
 /// How a pool is bounded.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +68,28 @@ pub(crate) struct Pool {
 pub(super) struct Need {
     pub(super) worker: WorkerId,
     pub(super) kind: Kind,
+    pub(super) payload: Payload,
+}
+
+/// How much content a request brings. All streams of a connection share the window that the upstream gives the connection: content
+/// that the upstream leaves there stops that of all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Payload {
+    None,
+    /// It is sent at once, where nothing stops it.
+    Small,
+    /// It may fill a window.
+    Large,
+}
+
+impl Payload {
+    pub(super) fn of(body: &RequestBody) -> Self {
+        match body.size_hint().upper() {
+            Some(0) => Self::None,
+            Some(1..=SMALL_BYTES) => Self::Small,
+            Some(_) | None => Self::Large,
+        }
+    }
 }
 
 /// Which connections serve a request.
@@ -112,8 +140,8 @@ impl Pool {
         let Limits { workers, idle_upstream_connections, upstream_connections: quota, .. } = settings.limits;
         let connections = settings.limits.upstream_connections_per_origin.min(quota.total);
         let places = match protocol {
-            UpstreamProtocol::Http1 => 1,
-            UpstreamProtocol::Http2 => settings.limits.upstream_streams_per_connection,
+            UpstreamProtocol::Negotiated if root.is_secure() => settings.limits.upstream_streams_per_connection,
+            UpstreamProtocol::Negotiated | UpstreamProtocol::Http1 => 1,
         };
         let bounds = Bounds {
             connections,
@@ -202,10 +230,11 @@ impl Pool {
         let Bounds { places, keep, .. } = self.bounds;
         let Request { need, payer, .. } = *request;
         if need.kind == Kind::Any
-            && let Some(connection) = state.stream(keep, unfit)
+            && let Some(connection) = state.stream(need.payload, keep, unfit)
         {
-            let charge = self.charge(state, payer, self.places_of_stream(&connection))?;
+            let mut charge = self.charge(state, payer, self.places_of_stream(&connection))?;
             connection.streams().begin();
+            charge.upload = UploadSlot::begin(connection.streams(), need.payload);
             return Ok(Turn::Use(Connection::Http2(connection), charge));
         }
         state.shares.admit(payer, places)?;
@@ -225,11 +254,12 @@ impl Pool {
     ) -> Result<Opening, Skip> {
         let Request { need, payer, waiting } = *request;
         let shareable = need.kind == Kind::Any && self.bounds.places > 1;
-        // Those that are being made will carry as many more.
-        if shareable && waiting <= state.connecting * state.expected.saturating_sub(1) {
+        // Those that are being made will carry as many more, but no more than one of these each.
+        if shareable && need.payload != Payload::Large && waiting <= state.connecting * state.expected.saturating_sub(1) {
             return Err(Skip::All);
         }
-        let none = if need.kind == Kind::Any { Skip::All } else { Skip::Line };
+        let takes_any = need.kind == Kind::Any && (!shareable || need.payload == Payload::None);
+        let none = if takes_any { Skip::All } else { Skip::Line };
         if state.open >= self.bounds.connections {
             // Only who can use no idle one finds one here.
             unfit.extend(state.evict());
@@ -246,14 +276,14 @@ impl Pool {
         });
         let places = self.bounds.places;
         state.shares.charge(payer, places);
-        let charge = Charge { pool: Arc::clone(self), payer: payer.clone(), places };
+        let charge = Charge { pool: Arc::clone(self), payer: payer.clone(), places, upload: None };
         Ok(Opening { charge, socket, connecting })
     }
 
     fn charge(self: &Arc<Self>, state: &mut State, payer: &Payer, places: usize) -> Result<Charge, Skip> {
         state.shares.admit(payer, places)?;
         state.shares.charge(payer, places);
-        Ok(Charge { pool: Arc::clone(self), payer: payer.clone(), places })
+        Ok(Charge { pool: Arc::clone(self), payer: payer.clone(), places, upload: None })
     }
 
     /// A connection with fewer streams than most has larger ones.
@@ -262,9 +292,10 @@ impl Pool {
     }
 
     /// Keeps a new connection of HTTP/2 where others find it, from now on, and gives its first stream to who made it.
-    fn share(self: &Arc<Self>, connection: Multiplexed, charge: &mut Charge) -> Connection {
+    fn share(self: &Arc<Self>, connection: Multiplexed, charge: &mut Charge, payload: Payload) -> Connection {
         let mut state = self.state();
         connection.streams().begin();
+        charge.upload = UploadSlot::begin(connection.streams(), payload);
         state.expected = connection.streams().limit();
         let places = self.places_of_stream(&connection);
         state.shares.discharge(&charge.payer, charge.places.saturating_sub(places));
@@ -275,21 +306,25 @@ impl Pool {
 
     /// Takes back a connection whose exchange has ended as it should.
     fn give_back(self: &Arc<Self>, connection: Connection, mut charge: Charge, worker: WorkerId) {
-        let (unfit, waiting) = {
+        let (unfit, waiting, unwatched) = {
             let mut state = self.state();
             state.shares.discharge(&charge.payer, std::mem::take(&mut charge.places));
             let unfit = match connection {
                 Connection::Http1(_) => state.keep_idle(connection, worker, self),
                 Connection::Http2(connection) => {
                     connection.streams().end();
-                    if connection.streams().idle_since().is_some() && self.sockets.call_one_in() {
+                    let is_idle = connection.streams().idle_since().is_some();
+                    if connection.is_closed() || is_idle && self.sockets.call_one_in() {
                         state.forget(&connection);
                     }
                     Some(Connection::Http2(connection))
                 }
             };
-            (unfit, !state.queue.is_empty())
+            (unfit, !state.queue.is_empty(), state.begin_watch())
         };
+        if unwatched {
+            self.watch_idle();
+        }
         drop(unfit);
         if waiting {
             self.dispatch();
@@ -298,10 +333,30 @@ impl Pool {
 
     /// A stream was ended early: its places stay charged. A connection on which that was often is no longer shared, and ends when
     /// its other streams have ended.
-    fn reset(&self, connection: &Multiplexed, charge: Charge) {
+    fn reset(self: &Arc<Self>, connection: &Multiplexed, charge: Charge) {
         connection.streams().reset(charge);
-        if connection.streams().are_used_up() {
-            self.state().forget(connection);
+        let is_used_up = connection.streams().are_used_up() || connection.is_closed();
+        self.left(connection, is_used_up);
+    }
+
+    /// A stream was not used, or the upstream has not processed what came on it.
+    fn unused(self: &Arc<Self>, connection: &Multiplexed, charge: Charge) {
+        connection.streams().end();
+        self.left(connection, connection.is_closed());
+        drop(charge);
+    }
+
+    /// A stream has gone: its connection may be idle now.
+    fn left(self: &Arc<Self>, connection: &Multiplexed, is_used_up: bool) {
+        let unwatched = {
+            let mut state = self.state();
+            if is_used_up {
+                state.forget(connection);
+            }
+            state.begin_watch()
+        };
+        if unwatched {
+            self.watch_idle();
         }
     }
 

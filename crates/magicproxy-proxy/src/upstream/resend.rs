@@ -1,7 +1,8 @@
 //! When a request is sent a second time: the table of `docs/spec/resending.md`, for every protocol and transport.
 //!
-//! Two reasons allow a second attempt. Nothing of the request was written, so that nobody can have processed it; or a connection
-//! that served others before ended without a byte of a response, and the request is one that may be processed twice.
+//! Three reasons allow a second attempt. Nothing of the request was written, so that nobody can have processed it; the upstream says
+//! that it has not; or a connection that served others before ended without a byte of a response, and the request is one that may be
+//! processed twice.
 
 use std::error::Error;
 use std::io;
@@ -11,11 +12,16 @@ use http::Method;
 use super::pool::Pooled;
 use crate::body::RequestBody;
 
+/// How often a request is sent again at most that the upstream says it has not processed.
+const MAX_UNPROCESSED: usize = 3;
+
 /// How an attempt ended that got no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
     /// The connection was no more: not a byte of the request was written.
     Unwritten,
+    /// The upstream said by HTTP/2 that it has not processed the request (RFC 9113 sections 6.8 and 8.7).
+    Unprocessed,
     /// The connection ended (FIN, RST, with or without TLS's `close_notify`) before a byte of a response came.
     Unanswered,
     /// A response had begun, what came was none, the request's own content failed, or the upstream took nothing for too long.
@@ -37,10 +43,20 @@ impl Ending {
         }
     }
 
+    /// Of a stream that failed, of whose request the upstream did not say that it has not processed it.
+    pub(super) fn of_stream(error: &h2::Error, heard: Heard) -> Self {
+        let connection_ended = match error.get_io() {
+            Some(error) => error.kind() != io::ErrorKind::TimedOut,
+            None => error.is_go_away() && error.is_remote(),
+        };
+        if connection_ended && heard == Heard::Nothing { Self::Unanswered } else { Self::Failed }
+    }
+
     /// May a request be sent again, on another connection, whose attempt ended so?
     pub(super) fn allows(self, attempt: &Attempt) -> bool {
         match self {
             Self::Unwritten => attempt.pooled == Pooled::Yes,
+            Self::Unprocessed => attempt.unprocessed < MAX_UNPROCESSED,
             Self::Unanswered => attempt.pooled == Pooled::Yes && attempt.twice == Twice::Harmless,
             Self::Failed => false,
         }
@@ -60,6 +76,8 @@ pub(super) struct Attempt {
     /// Is its connection one that served other requests before?
     pub(super) pooled: Pooled,
     pub(super) twice: Twice,
+    /// How often the upstream has said so far that it has not processed the request.
+    pub(super) unprocessed: usize,
 }
 
 /// What it does to the API when a request is processed twice.

@@ -40,7 +40,10 @@ impl Stage {
     }
 
     async fn lease(&self) -> Lease {
-        self.origin.acquire(Need { worker: 0, kind: Kind::Any }, &self.place).await.unwrap_or_else(|_| panic!("no connection"))
+        self.origin
+            .acquire(Need { worker: 0, kind: Kind::Any, payload: Payload::None }, &self.place)
+            .await
+            .unwrap_or_else(|_| panic!("no connection"))
     }
 }
 
@@ -56,12 +59,16 @@ fn request(method: Method) -> Request<RequestBody> {
     Request::builder().method(method).uri("/").body(RequestBody::empty()).unwrap()
 }
 
+fn plain() -> Sending {
+    Sending { memory: None, upload: None, given_up: None }
+}
+
 /// This thread runs all of the runtime, and waits for the server without it: the runtime has no chance to hear of the end.
 #[tokio::test]
 async fn an_end_that_nobody_has_heard_of_is_seen_before_a_request_is_written() {
     let stage = Stage::new();
     let mut lease = stage.lease().await;
-    let sent = lease.connection().unwrap().send(request(Method::GET));
+    let sent = lease.connection().unwrap().send(request(Method::GET), plain());
     assert!(sent.await.is_ok());
     lease.give_back();
     let mut lease = stage.lease().await;
@@ -71,6 +78,6 @@ async fn an_end_that_nobody_has_heard_of_is_seen_before_a_request_is_written() {
     let connection = lease.connection().unwrap();
     assert!(connection.is_ready().await, "the runtime has heard of it: this test tests nothing");
     connection.look_first();
-    let sent = connection.send(request(Method::POST));
+    let sent = connection.send(request(Method::POST), plain());
     assert!(matches!(sent.await, Err(SendError::NotSent(_))));
 }

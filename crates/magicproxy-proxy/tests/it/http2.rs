@@ -146,6 +146,47 @@ impl hyper::body::Body for Parts {
     }
 }
 
+/// Content without end.
+struct Endless;
+
+impl hyper::body::Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 16 * 1024])))))
+    }
+}
+
+/// As many as a connection has streams for but one, which the upstream does not take; the others of the connection go on.
+#[tokio::test]
+async fn uploads_that_nobody_takes_stop_no_other_stream() {
+    let mut upstream = Upstream::held().await;
+    let proxy = Proxy::before(&upstream).await;
+    let (sender, token) = (connect(&proxy).await, Token::any());
+    let mut stuck = Vec::new();
+    for _ in 0..99 {
+        let mut asked = ask("POST /stuck", &token, "");
+        *asked.body_mut() = Endless.boxed();
+        let mut sender = sender.clone();
+        let sent = tokio::spawn(async move { sender.send_request(asked).await.map(drop) });
+        let mut connection = upstream.accept().await;
+        connection.head().await;
+        stuck.push((sent, connection));
+    }
+    for _ in 0..20 {
+        let body = "y".repeat(200_000);
+        let asked = ask("POST /beside", &token, &body);
+        let mut beside = sender.clone();
+        let sent = tokio::spawn(async move { answer(&mut beside, asked).await });
+        let mut connection = upstream.accept().await;
+        assert_eq!(connection.request().await.body.len(), body.len());
+        connection.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
+        assert_eq!(soon(sent).await.unwrap().0.status(), 200);
+    }
+    stuck.iter().for_each(|(sent, _)| sent.abort());
+}
+
 #[tokio::test]
 async fn an_answer_cut_off_resets_its_stream_only() {
     let upstream = Upstream::scripted(|seen| match seen.target.as_str() {

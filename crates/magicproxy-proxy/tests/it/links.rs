@@ -1,7 +1,9 @@
 //! URLs of the upstream that lead back to the proxy: `docs/spec/rewriting.md`, from end to end.
 
 use std::io::Write as _;
+use std::sync::Arc;
 
+use magicproxy_proxy::rewrite::Members;
 use magicproxy_proxy::settings::{ApiRoot, Links, MountPath, PathMapping, PathTarget, Placing, Settings};
 
 use crate::support::{Answer, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, request, settings};
@@ -91,4 +93,67 @@ async fn what_is_no_json_and_what_was_asked_for_by_the_api_s_own_name_stays() {
     let answer = ask(&proxy, "/gh/user").await;
     assert_eq!(answer.text(), format!("\"http://{}/user\"", upstream.address));
     assert!(answer.one("content-length").is_some());
+}
+
+fn following(members: &[&str]) -> Links {
+    Links::Rewrite(Arc::new(Members::parse(members.iter().copied()).unwrap()))
+}
+
+const WRITTEN: &str = r#"{"next":"ORIGIN/user?page=2","web_url":"ORIGIN/a","config":{"url":"ORIGIN/hook","next":"ORIGIN/user?page=2"},"text":"ORIGIN/user"}"#;
+
+#[tokio::test]
+async fn only_members_that_clients_follow_lead_back() {
+    let (proxy, upstream) = stage(&[JSON], WRITTEN, |settings| settings.upstream_mut().links = following(&["next"])).await;
+    let own = WRITTEN.replace("ORIGIN", &format!("http://{}", upstream.address));
+    let answer = ask(&proxy, "/gh/user").await;
+    assert_eq!(answer.text(), own.replacen(&format!("http://{}", upstream.address), "http://proxy.test/gh", 1));
+    // Where there is none, the body passes as it came, with its length and its coding.
+    for lines in [&[JSON][..], &[JSON, "Content-Encoding: gzip"]] {
+        let (proxy, upstream) = stage(lines, WRITTEN, |settings| settings.upstream_mut().links = following(&[])).await;
+        let answer = ask(&proxy, "/gh/user").await;
+        let own = WRITTEN.replace("ORIGIN", &format!("http://{}", upstream.address));
+        let body = if lines.len() == 1 { own.into_bytes() } else { gzip(own.as_bytes()) };
+        assert_eq!((&answer.body, answer.one("content-length")), (&body, Some(body.len().to_string().as_str())));
+    }
+}
+
+#[tokio::test]
+async fn pages_of_what_was_asked_for_are_followed_and_other_documents_stay() {
+    let pages = |settings: &mut Settings| settings.upstream_mut().links = following(&["**.next ?"]);
+    let (proxy, upstream) = stage(&[JSON], WRITTEN, pages).await;
+    let own = format!("http://{}", upstream.address);
+    let page = WRITTEN.replace("ORIGIN/user?", "http://proxy.test/gh/user?").replace("ORIGIN", &own);
+    assert_eq!(ask(&proxy, "/gh/user?page=1").await.text(), page);
+    assert_eq!(ask(&proxy, "/gh/api/v3/user").await.text(), page.replace("/gh/", "/gh/api/v3/"));
+    assert_eq!(ask(&proxy, "/gh/docs/1").await.text(), WRITTEN.replace("ORIGIN", &own));
+}
+
+#[tokio::test]
+async fn a_url_in_a_field_does_not_lead_past_the_proxy_however_it_is_written() {
+    for (written, expected) in [
+        ("ORIGIN/Bücher?q=ü", "http://proxy.test/gh/B%C3%BCcher?q=%C3%BC"),
+        ("/Bücher", "/gh/B%C3%BCcher"),
+        ("//AUTHORITY/Bücher", "http://proxy.test/gh/B%C3%BCcher"),
+        ("http:\\\\AUTHORITY\\x", "http://proxy.test/gh/x"),
+        ("HTTP://user:secret@AUTHORITY/x", "http://proxy.test/gh/x"),
+        ("http:/AUTHORITY/x", "http://proxy.test/gh/x"),
+        ("ht\ttp://AUTHORITY/x", "http://proxy.test/gh/x"),
+        ("Bücher", "Bücher"),
+        ("https://storage.test/Bücher", "https://storage.test/Bücher"),
+    ] {
+        let upstream = Upstream::scripted(move |seen| {
+            let authority = seen.all("host")[0].to_owned();
+            let written = written.replace("ORIGIN", &format!("http://{authority}")).replace("AUTHORITY", &authority);
+            Reply::with("302 Found", &[&format!("Location: {written}"), &format!("Link: <{written}>; title=\"Bücher\"")], "")
+        })
+        .await;
+        let mut settings = settings(upstream.address, "");
+        settings.upstream_mut().placing.mount = MountPath::parse("/gh").unwrap();
+        let proxy = Proxy::start(settings).await;
+        let answer = Client::ask(&proxy, request("GET /gh/x", &Token::any(), &[], "")).await;
+        // As the support reads fields.
+        let latin_1 = |text: &str| text.bytes().map(char::from).collect::<String>();
+        assert_eq!(answer.one("location"), Some(latin_1(expected).as_str()), "{written}");
+        assert_eq!(answer.one("link"), Some(latin_1(&format!("<{expected}>; title=\"Bücher\"")).as_str()), "{written}");
+    }
 }

@@ -14,13 +14,16 @@
 mod support;
 
 mod admission;
+mod broken_off;
 mod carriers;
 mod content;
 mod control;
 mod framing;
+mod given_up;
 mod headers;
 mod hosts;
 mod http2;
+mod idle;
 mod limits;
 mod links;
 mod listed_headers;
@@ -43,5 +46,6 @@ mod state;
 mod status_lines;
 mod streaming;
 mod tls;
+mod unprocessed;
 mod upstreams;
 mod websocket;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::support::{Client, Multiplexed, Proxy, Token, all, events_come, events_named, request, soon};
+use crate::support::{Client, Framed, Multiplexed, Proxy, Token, all, events_come, events_named, request, soon};
 
 /// Sends a request and leaves its answer to come.
 async fn begin(proxy: &Proxy, line: &str, token: &str) -> Client {
@@ -213,4 +213,48 @@ async fn a_request_that_is_given_up_in_the_queue_is_never_sent() {
     }
     let counts = upstream.counts();
     assert_eq!(counts.by_path().into_iter().collect::<Vec<_>>(), [("/held0", 1), ("/held1", 1), ("/patient", 1)]);
+}
+
+/// Content that the upstream leaves in its connection's window stops that of nobody else: whoever brings content has a connection
+/// on which no other is stuck, and whoever brings none shares any.
+#[tokio::test]
+async fn an_upload_that_the_upstream_does_not_take_stops_no_other_request() {
+    let (upstream, token) = (Framed::new().await, Token::any());
+    let proxy = upstream.proxy(|_| ()).await;
+    let mut stuck = Client::connect(&proxy).await;
+    stuck.send(request("POST /stuck", &token, &["Content-Length: 300000"], &"x".repeat(300_000))).await;
+    let mut full = upstream.accept(&[]).await;
+    full.is_generous = false;
+    full.head().await;
+    // From the start, for its window is full a moment later.
+    for (number, length) in [(1, "3"), (2, "100000")] {
+        let mut beside = Client::connect(&proxy).await;
+        let body = "y".repeat(length.parse().unwrap());
+        beside.send(request(&format!("POST /{number}"), &token, &[&format!("Content-Length: {length}")], &body)).await;
+        let mut other = upstream.accept(&[]).await;
+        let seen = other.request().await;
+        assert_eq!(seen.body.len(), body.len());
+        other.respond(seen.stream).await;
+        assert_eq!(beside.answer().await.status, 200);
+        other.go_away(seen.stream).await;
+        assert!(other.closed().await.is_empty());
+    }
+    let mut plain = begin(&proxy, "GET /plain", &token).await;
+    let seen = full.head().await;
+    full.respond(seen.stream).await;
+    assert_eq!(plain.answer().await.status, 200);
+    assert!(!upstream.has_caller().await);
+}
+
+/// A connection whose content was all sent takes the next one's, large as they are.
+#[tokio::test]
+async fn uploads_one_after_another_share_a_connection() {
+    let upstream = Multiplexed::allowing(100).await;
+    let proxy = upstream.proxy(|_| ()).await;
+    let (mut client, token) = (Client::connect(&proxy).await, Token::any());
+    for _ in 0..5 {
+        let answer = client.exchange(request("POST /a", &token, &["Content-Length: 300000"], &"x".repeat(300_000))).await;
+        assert_whole(&answer);
+    }
+    assert_eq!(upstream.counts().connections.len(), 1);
 }

@@ -1,6 +1,7 @@
 //! The proxy under test, its upstream, its callers.
 
 mod client;
+mod framed;
 mod keys;
 mod link;
 mod multiplexed;
@@ -13,8 +14,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 pub(crate) use client::{Answer, Client, Duplex, request};
+pub(crate) use framed::{
+    DATA, Frame, Framed, FramedConnection, Framing, HEADERS, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, RST_STREAM,
+};
 pub(crate) use keys::{CREDENTIAL, Token, keys, now, parse};
-pub(crate) use link::{Link, LinkedUpstream, Transport};
+pub(crate) use link::{Link, LinkedUpstream, Transport, frame};
 pub(crate) use multiplexed::Multiplexed;
 pub(crate) use proxy::{NAME, OnlyUpstream, Proxy, listed, rules, settings};
 pub(crate) use tls::Certificate;

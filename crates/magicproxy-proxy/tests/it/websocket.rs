@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use magicproxy_core::UnixTime;
-use magicproxy_proxy::settings::{Quota, RevocationList, Revocations, Settings};
+use magicproxy_proxy::settings::{Quota, RevocationList, Revocations, Settings, TokenCarrier};
 
 use crate::support::{Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, UpstreamConnection, find, now, request, soon};
 
@@ -84,6 +84,97 @@ async fn a_handshake_keeps_its_own_fields_and_offers_no_keys() {
     assert_eq!(seen.all("sec-websocket-protocol"), ["realtime"]);
     connection.send(SWITCH).await;
     assert_eq!(client.answer_head().await.status, 101);
+}
+
+/// A key in the place of a subprotocol is a carrier where the upstream's clients put theirs there: the token is found in it, and
+/// nothing of it goes up, nor of another key beside it.
+#[tokio::test]
+async fn a_token_is_found_in_the_subprotocols_and_stripped() {
+    let mut upstream = Upstream::held().await;
+    let proxy = with_subprotocol(&upstream).await;
+    let token = Token::allowing(&["GET /v1/realtime"]).mint();
+    let bearer = format!("Authorization: Bearer {}", *token);
+    for (protocols, further) in [
+        (format!("realtime, openai-insecure-api-key.{}, openai-beta.realtime-v1", *token), None),
+        (format!("realtime,OpenAI-Insecure-API-Key.{}", *token), None),
+        (format!("realtime, openai-insecure-api-key.{0}, openai-insecure-api-key.{0}", *token), Some(bearer.as_str())),
+        ("realtime, openai-insecure-api-key.sk-other".to_owned(), Some(bearer.as_str())),
+        (format!("realtime, bearer, {}", *token), Some(bearer.as_str())),
+    ] {
+        let protocols = format!("Sec-WebSocket-Protocol: {protocols}");
+        let lines: Vec<&str> = HANDSHAKE.into_iter().chain([protocols.as_str()]).chain(further).collect();
+        let mut client = Client::connect(&proxy).await;
+        client.send(request("GET /v1/realtime?model=m", "", &lines, "")).await;
+        let mut connection = upstream.accept().await;
+        let seen = connection.request().await;
+        let offered = seen.all("sec-websocket-protocol").join(",");
+        assert!(offered.starts_with("realtime"), "{protocols}: {offered}");
+        assert!(!format!("{seen:?}").contains(&*token) && !offered.contains("key"), "{protocols}: {seen:?}");
+        connection.send(SWITCH.replace("\r\n\r\n", "\r\nSec-WebSocket-Protocol: realtime\r\n\r\n")).await;
+        let answer = client.answer_head().await;
+        assert_eq!((answer.status, answer.one("sec-websocket-protocol")), (101, Some("realtime")), "{protocols}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_token_in_the_subprotocols_or_another_one_is_refused() {
+    let upstream = Upstream::hello().await;
+    let proxy = with_subprotocol(&upstream).await;
+    let (token, other) = (Token::any(), Token::allowing(&["GET /.*"]).mint());
+    let bearer = format!("Authorization: Bearer {}", *other);
+    let stale = "Authorization: Bearer sk-stale".to_owned();
+    for (key, further, status, code) in [
+        ("sk-key", None, 401, "invalid_token"),
+        ("", None, 401, "invalid_token"),
+        (&token, Some(&bearer), 400, "two_secrets"),
+        (&token, Some(&stale), 400, "two_secrets"),
+    ] {
+        let protocols = format!("Sec-WebSocket-Protocol: realtime, openai-insecure-api-key.{key}");
+        let lines: Vec<&str> = HANDSHAKE.into_iter().chain([protocols.as_str()]).chain(further.map(String::as_str)).collect();
+        Client::ask(&proxy, request("GET /v1/realtime", "", &lines, "")).await.assert_rejected(status, code);
+    }
+    assert!(upstream.requests().is_empty());
+}
+
+/// Without a handshake the field says nothing, and what stands in it stays here.
+#[tokio::test]
+async fn a_request_that_is_no_handshake_has_no_subprotocols() {
+    let upstream = Upstream::hello().await;
+    for proxy in [with_subprotocol(&upstream).await, Proxy::before(&upstream).await] {
+        let token = Token::any();
+        for key in ["openai-insecure-api-key.sk-other", "realtime", &token] {
+            let line = format!("Sec-WebSocket-Protocol: {key}");
+            assert_eq!(Client::ask(&proxy, request("GET /v1/models", &token, &[&line], "")).await.status, 200);
+            assert!(upstream.take_requests().remove(0).all("sec-websocket-protocol").is_empty(), "{key}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_chooses_no_subprotocol_but_an_offered_one() {
+    let mut upstream = Upstream::held().await;
+    let proxy = with_websocket(&upstream).await;
+    for (offered, chosen) in
+        [(None, "realtime"), (Some("a, openai-insecure-api-key.sk-x"), "openai-insecure-api-key.sk-x"), (Some("a"), "b")]
+    {
+        let offered = offered.map(|names| format!("Sec-WebSocket-Protocol: {names}"));
+        let lines: Vec<&str> = HANDSHAKE.into_iter().chain(offered.as_deref()).collect();
+        let mut client = Client::connect(&proxy).await;
+        client.send(request("GET /ws", &Token::any(), &lines, "")).await;
+        let mut connection = upstream.accept().await;
+        connection.request().await;
+        connection.send(SWITCH.replace("\r\n\r\n", &format!("\r\nSec-WebSocket-Protocol: {chosen}\r\n\r\n"))).await;
+        client.answer().await.assert_rejected(502, "upstream_upgrade");
+    }
+}
+
+async fn with_subprotocol(upstream: &Upstream) -> Proxy {
+    Proxy::with(upstream, |settings| {
+        let upstream = settings.upstream_mut();
+        upstream.websocket = true;
+        upstream.token_carriers = vec![TokenCarrier::parse("subprotocol:openai-insecure-api-key.").unwrap()];
+    })
+    .await
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! `env`: what makes a client speak to the proxy, as lines for a shell. The token itself is never printed: the lines read it.
 
 use clap::Args;
-use magicproxy_core::UnverifiedToken;
+use magicproxy_core::{UnverifiedToken, written_secret};
 use serde_json::{Map, Value as Json, json};
 
 use super::token_file::{self, TokenArgs};
@@ -61,7 +61,7 @@ pub(crate) fn run(args: EnvArgs, environment: &Environment) -> Result<(), Failur
     if let Some(bearer) = tokens.bearers.iter().find(|bearer| bearer.file.is_none()) {
         return Err(Failure::usage(format!("`{}`: the lines read a file, or $MAGIC_TOKEN where none is named", bearer.shown)));
     }
-    let bearers = if tokens.bearers.is_empty() { of_variable(environment) } else { tokens.bearers };
+    let bearers = if tokens.bearers.is_empty() { of_variable(environment)? } else { tokens.bearers };
     let told = assign(&targets, &Wanted::These(clients), &bearers)?;
     token_file::say(&told, &bearers, &tokens.files);
     if bearers.is_empty() {
@@ -69,14 +69,15 @@ pub(crate) fn run(args: EnvArgs, environment: &Environment) -> Result<(), Failur
             "no token is named: the lines read it from ${TOKEN_VARIABLE}, which holds none; --token-file FILE names one"
         ));
     }
-    let mut first = 0;
+    // As `run` does it: behind the settings of git that its caller gives.
+    let mut first = git_settings(environment);
     let mut lines = Vec::new();
     let mut json = Vec::new();
     for told in &told {
         let file = told.bearer.and_then(|at| bearers.get(at)?.file.as_deref());
         let writer = Writer { shell: args.shell, token_file: file };
-        lines.extend(writer.lines(&told.setup, first));
-        json.push(to_json(&told.setup, writer));
+        lines.extend(writer.lines(&told.setup));
+        json.push(to_json(&told.setup, writer, first));
         first += told.setup.git_settings.len();
     }
     Ok(match (args.json, json.len()) {
@@ -97,15 +98,32 @@ fn recipe(names: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the variable holds that the lines read where no file is named, so far as it holds a token already.
-fn of_variable(environment: &Environment) -> Vec<Bearer> {
+/// How many settings of git there are in the environment.
+pub(super) fn git_settings(environment: &Environment) -> usize {
+    environment.var("GIT_CONFIG_COUNT").and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
+/// What the variable holds that the lines read where no file is named, so far as it holds a token already. The lines take it as it is, and
+/// so nothing may stand around it.
+fn of_variable(environment: &Environment) -> Result<Vec<Bearer>, Failure> {
     let shown = format!("${TOKEN_VARIABLE}");
-    let token = environment.var(TOKEN_VARIABLE).filter(|token| UnverifiedToken::parse(token).is_ok());
+    let value = environment.var(TOKEN_VARIABLE).unwrap_or_default();
+    match written_secret(value) {
+        _ if value.is_empty() => {}
+        Ok(secret) if secret == value => {}
+        Ok(_) => {
+            return Err(Failure::usage(format!(
+                "{shown}: there is a line end or a byte order mark beside the token: leave it out"
+            )));
+        }
+        Err(fault) => return Err(Failure::usage(format!("{shown}: {fault}"))),
+    }
+    let token = Some(value).filter(|token| UnverifiedToken::parse(token).is_ok());
     let bearer = token.map(|token| {
         let claims = UnverifiedToken::parse(token).ok().and_then(|token| token.claims_for_display()).unwrap_or_default();
         Bearer { name: None, shown, audience: token_file::audience(token, &claims), file: None }
     });
-    bearer.into_iter().collect()
+    Ok(bearer.into_iter().collect())
 }
 
 /// The client of this name, or what could have been meant.
@@ -132,9 +150,9 @@ fn list(as_json: bool) -> Result<(), Failure> {
     }?)
 }
 
-/// For machines. `$MAGIC_TOKEN` stands for the token.
-fn to_json(setup: &Setup, writer: Writer<'_>) -> Json {
-    let variables = setup.numbered(0).into_iter().map(|(name, value)| (name, Json::from(value.without_token())));
+/// For machines. `$MAGIC_TOKEN` stands for the token; settings of git are numbered from `first`.
+fn to_json(setup: &Setup, writer: Writer<'_>, first: usize) -> Json {
+    let variables = setup.numbered(first).into_iter().map(|(name, value)| (name, Json::from(value.without_token())));
     let files = setup.files.iter().map(|(path, content)| json!({"path": path, "content": content.without_token()}));
     json!({
         "client": setup.client.name,

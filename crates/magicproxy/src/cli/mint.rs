@@ -13,7 +13,7 @@ use http::Request;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use magicproxy_core::limit::Limit;
-use magicproxy_core::{Credential, KnownNames, Label, MintLimits, MintOrder, RawRule, Weakness};
+use magicproxy_core::{Credential, KnownNames, Label, MintLimits, MintOrder, RawRule, Weakness, written_secret};
 use magicproxy_proxy::clock;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -97,11 +97,16 @@ struct Ordered {
     faults: Vec<String>,
 }
 
+/// All of what the credential is read from. What is wrong with it is told with the other faults of the order.
+fn credential(args: &MintArgs, environment: &Environment) -> anyhow::Result<Zeroizing<String>> {
+    match (&args.credential_file, &args.credential_env) {
+        (Some(path), _) => secret::document(path),
+        (None, name) => Ok(Zeroizing::new(secret::variable(name.as_deref().unwrap_or_default(), environment)?.to_owned())),
+    }
+}
+
 fn order(args: &MintArgs, environment: &Environment) -> Result<Ordered, Failure> {
-    let credential = match (&args.credential_file, &args.credential_env) {
-        (Some(path), _) => secret::from_file(path).context("credential")?,
-        (None, name) => secret::from_variable(name.as_deref().unwrap_or_default(), environment).context("credential")?,
-    };
+    let credential = credential(args, environment).context("credential")?;
     let mut faults = Vec::new();
     let mut rules = Vec::with_capacity(args.allow.len());
     for text in &args.allow {
@@ -175,7 +180,9 @@ fn warn(weakness: Option<Weakness>) {
 }
 
 fn at_proxy(peer: &Peer, order: &MintOrder) -> Result<Zeroizing<String>, Failure> {
-    warn(Credential::parse(order.token.clone()).ok().and_then(|credential| credential.weakness()));
+    // An older proxy would take it as it stands.
+    written_secret(&order.token).map_err(|fault| Failure::usage(format!("credential: {fault}")))?;
+    warn(Credential::parse_new(&order.token).ok().and_then(|credential| credential.weakness()));
     let body = Zeroizing::new(to_json(order)?);
     let request = Request::post("/").header("content-type", "application/json").body(Full::new(Bytes::from_owner(body)));
     let answer = wire::runtime()?.block_on(peer.send("/__magictoken", request.context("request")?))?;
@@ -200,7 +207,8 @@ fn to_json(order: &MintOrder) -> Result<Vec<u8>, Failure> {
     // behind by growing; never into a JSON tree, which is not wiped.
     let mut body = Vec::with_capacity(6 * order.token.len() + rest.len() + 16);
     body.extend_from_slice(b"{\"token\":");
-    serde_json::to_writer(&mut body, order.token.as_str()).context("the order cannot be written")?;
+    serde_json::to_writer(&mut body, written_secret(&order.token).unwrap_or(&order.token))
+        .context("the order cannot be written")?;
     let further = rest.get(1..).unwrap_or("}");
     body.extend_from_slice(if further == "}" { b"" } else { b"," });
     body.extend_from_slice(further.as_bytes());

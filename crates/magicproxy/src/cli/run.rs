@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::env::client_named;
+use super::env::{client_named, git_settings};
 use super::token_file::{self, TokenArgs, TokenFile};
 use crate::config::Environment;
 use crate::failure::{Failure, reason};
@@ -112,7 +112,7 @@ impl Changes {
     fn of(all: &[Told], files: &[TokenFile], environment: &Environment) -> Result<Self, Failure> {
         let mut changes = Self { set: BTreeMap::new(), removed: BTreeSet::new() };
         // Settings of git that its caller gives stay, and ours come after them.
-        let mut git_settings = environment.var("GIT_CONFIG_COUNT").and_then(|count| count.parse().ok()).unwrap_or(0);
+        let mut git_settings = git_settings(environment);
         for Told { setup, bearer, .. } in all {
             let token = bearer.and_then(|at| files.get(at)).map_or("", |file| file.token.as_str());
             let filled = setup.numbered(git_settings).into_iter().map(|(name, value)| (name, value.with_token(token)));

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use magicproxy_core::UnverifiedToken;
+use magicproxy_core::{UnverifiedToken, written_secret};
 use zeroize::Zeroizing;
 
 use crate::config::Environment;
@@ -14,24 +14,42 @@ use crate::output::harmless;
 /// Longer than any credential and any token.
 const MAX_BYTES: u64 = 64 * 1024;
 
-/// The text of a file, or of standard input for `-`, without the line end that editors and `echo` leave.
+/// The secret in a file, or on standard input for `-`.
 pub(super) fn from_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
-    if path == Path::new("-") {
-        return Ok(trimmed(&read(std::io::stdin().lock()).context("standard input")?));
-    }
-    Ok(trimmed(&whole_file(path)?))
+    let named = || if path == Path::new("-") { "standard input".to_owned() } else { format!("`{}`", path.display()) };
+    written(&document(path)?).with_context(named)
 }
 
-/// All of a file, as it is.
+/// All of a file, or of standard input for `-`, without a byte order mark.
+pub(super) fn document(path: &Path) -> anyhow::Result<Zeroizing<String>> {
+    if path == Path::new("-") {
+        return read(std::io::stdin().lock()).context("standard input");
+    }
+    whole_file(path)
+}
+
+/// All of a file, without a byte order mark.
 pub(super) fn whole_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     let named = || format!("`{}`", path.display());
     read(std::fs::File::open(path).with_context(named)?).with_context(named)
 }
 
-/// The value of a variable.
+/// The secret in a variable.
 pub(super) fn from_variable(name: &str, environment: &Environment) -> anyhow::Result<Zeroizing<String>> {
-    let value = environment.var(name).with_context(|| format!("the environment variable `{name}` is not set, or empty"))?;
-    Ok(trimmed(value))
+    written(variable(name, environment)?).with_context(|| format!("the environment variable `{name}`"))
+}
+
+/// All of a variable.
+pub(super) fn variable<'e>(name: &str, environment: &'e Environment) -> anyhow::Result<&'e str> {
+    environment.var(name).with_context(|| match std::env::var_os(name).is_some_and(|value| !value.is_empty()) {
+        true => format!("the environment variable `{name}` is no text in UTF-8"),
+        false => format!("the environment variable `{name}` is not set, or empty"),
+    })
+}
+
+/// The secret that was written so (`token-v1.md` section 5.1).
+pub(super) fn written(text: &str) -> anyhow::Result<Zeroizing<String>> {
+    Ok(Zeroizing::new(written_secret(text)?.to_owned()))
 }
 
 /// A token as an argument gives it: `@FILE`, `-` for standard input, `env:NAME`, or itself.
@@ -43,7 +61,8 @@ pub(super) fn from_argument(argument: &str, environment: &Environment) -> anyhow
     if UnverifiedToken::parse(argument).is_err() && Path::new(argument).is_file() {
         bail!("token: `{0}` is a file: `@{0}` reads it", harmless(argument));
     }
-    Ok(Zeroizing::new(argument.to_owned()))
+    // A shell may have read it from a file of Windows.
+    written(argument).context("token")
 }
 
 /// What `@FILE`, `-` or `env:NAME` refers to; nothing, where the text is none of them.
@@ -58,18 +77,30 @@ pub(super) fn from_reference(text: &str, environment: &Environment) -> Option<an
 
 fn read(source: impl Read) -> anyhow::Result<Zeroizing<String>> {
     // With room from the start, so that no half-filled copy is left behind by growing.
-    let mut text = Zeroizing::new(String::with_capacity(usize::try_from(MAX_BYTES)? + 1));
-    source.take(MAX_BYTES + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_BYTES {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(MAX_BYTES)? + 1));
+    source.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
         bail!("longer than {MAX_BYTES} bytes");
     }
-    Ok(text)
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        bail!("this is UTF-16, as `>` of Windows PowerShell writes it: save it as UTF-8");
+    }
+    let text = std::str::from_utf8(&bytes).ok().context("this is no text in UTF-8")?;
+    Ok(Zeroizing::new(text.trim_start_matches('\u{feff}').to_owned()))
 }
 
-fn trimmed(text: &str) -> Zeroizing<String> {
-    Zeroizing::new(trim(text).to_owned())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn trim(text: &str) -> &str {
-    text.trim_end_matches(['\n', '\r'])
+    #[test]
+    fn what_windows_writes_is_read_or_told() {
+        let read = |bytes: &[u8]| read(bytes).map(|text| text.to_string()).map_err(|error| error.to_string());
+        assert_eq!(read(b"\xef\xbb\xbf{\"a\":1}\r\n").as_deref(), Ok("{\"a\":1}\r\n"));
+        for bytes in [&b"\xff\xfem\0"[..], b"\xfe\xff\0m"] {
+            assert!(read(bytes).unwrap_err().contains("UTF-16"));
+        }
+        assert!(read(b"marked\xff").unwrap_err().contains("UTF-8"));
+        assert!(read(&vec![b'a'; 70_000]).unwrap_err().contains("longer than"));
+    }
 }

@@ -144,7 +144,7 @@ impl std::fmt::Debug for TokenFile {
 }
 
 impl TokenFile {
-    /// Reads exactly one token, which one line end may follow.
+    /// Reads exactly one token, around which line ends may stand.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
         let text = secret::whole_file(path).with_context(|| "token file")?;
         let mut file = Self::of(&text).with_context(|| format!("token file `{}`", path.display()))?;
@@ -153,8 +153,7 @@ impl TokenFile {
     }
 
     fn of(text: &str) -> anyhow::Result<Self> {
-        let line = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
-        let token = Zeroizing::new(line.to_owned());
+        let token = secret::written(text)?;
         let claims = claims(&token)?;
         let time = |name: &str| claims.get(name).and_then(serde_json::Value::as_u64).map(UnixTime);
         let now = clock::now();

@@ -11,7 +11,7 @@ use super::fault::Fault;
 use super::setting::{FromText, Given, Setting, choice};
 use super::suggest;
 
-const WORDS: [&str; 5] = ["bearer", "token", "basic", "header", "query"];
+const WORDS: [&str; 6] = ["bearer", "token", "basic", "header", "query", "subprotocol"];
 const NOT_THE_SECRET: &str =
     "this names the place of a secret and not the secret: a credential is given when a token is minted, and travels in it";
 
@@ -46,8 +46,8 @@ impl JsonSchema for CarrierText {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "pattern": "^(bearer|token|basic(:[^:]+)?|header:.+|query:.+)$",
-            "description": "`bearer`, `token`, `basic`, `basic:USER`, `header:NAME` or `query:NAME`; for tokens only the last two."
+            "pattern": "^(bearer|token|basic(:[^:]+)?|header:.+|query:.+|subprotocol:.+)$",
+            "description": "`bearer`, `token`, `basic`, `basic:USER`, `header:NAME`, `query:NAME` or `subprotocol:PREFIX`; for tokens only the last three, for credentials not the last."
         })
     }
 }

@@ -209,6 +209,9 @@ impl Checker<'_> {
             body_idle: self.lifetime("timeouts.body_idle", &raw.body_idle).unwrap_or(defaults.body_idle),
             response_idle: self.lifetime("timeouts.response_idle", &raw.response_idle).unwrap_or(defaults.response_idle),
             keep_alive: self.lifetime("timeouts.keep_alive", &raw.keep_alive).unwrap_or(defaults.keep_alive),
+            upstream_connection_age: self
+                .lifetime("timeouts.upstream_connection_age", &raw.upstream_connection_age)
+                .unwrap_or(defaults.upstream_connection_age),
             refusal: self.lifetime("timeouts.refusal", &raw.refusal).unwrap_or(defaults.refusal),
             websocket_idle: self.lifetime("timeouts.websocket_idle", &raw.websocket_idle).unwrap_or(defaults.websocket_idle),
             total: self.lifetime("timeouts.total", &raw.total).or(defaults.total),
@@ -327,7 +330,7 @@ const PYTHON_RULES: &str = "rules are read more strictly than in the Python prog
                             canonically; `danger_prefix_matching` (MAGICPROXY_UPSTREAM_DANGER_PREFIX_MATCHING=true) keeps its old meaning";
 
 /// A hundred years: what is added to a moment must give one.
-const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
+pub(super) const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
 
 /// `24h`, `1h 30m`, or a number of seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {

@@ -41,7 +41,7 @@ pub(crate) fn layer(environment: &Environment, here: WorkingDirectory) -> RawCon
         },
         upstream: RawUpstream {
             api_root: text("https://api.github.com"),
-            protocol: set(ProtocolChoice::Http1),
+            protocol: set(ProtocolChoice::Auto),
             encoded_slash: set(SlashChoice::Refuse),
             danger_prefix_matching: set(false),
             websocket: set(false),
@@ -113,6 +113,8 @@ fn timeouts(timeouts: &Timeouts) -> RawTimeouts {
         body_idle: duration(timeouts.body_idle),
         response_idle: duration(timeouts.response_idle),
         keep_alive: duration(timeouts.keep_alive),
+        // Follows from `keep_alive`.
+        upstream_connection_age: Setting::default(),
         refusal: duration(timeouts.refusal),
         websocket_idle: duration(timeouts.websocket_idle),
         total: timeouts.total.map_or_else(Setting::default, duration),

@@ -2,6 +2,10 @@
 //!
 //! A preset is a layer below everything that was written about its upstream.
 
+mod members;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use super::carrier::{CarrierText, RefusalChoice};
@@ -23,7 +27,8 @@ struct Preset {
     drop_query_parameters: &'static [&'static str],
     /// Headers that its clients send, and that say neither for whom nor on what a request acts.
     request_headers: &'static [&'static str],
-    rewrite_links: bool,
+    /// Members of its bodies that its clients follow.
+    rewrite_members: &'static [&'static str],
     /// Where answers are long in coming.
     response_timeout: Option<&'static str>,
 }
@@ -39,7 +44,7 @@ const PLAIN: Preset = Preset {
     refusals: RefusalChoice::Problem,
     drop_query_parameters: &[],
     request_headers: &[],
-    rewrite_links: true,
+    rewrite_members: &[],
     response_timeout: None,
 };
 
@@ -50,6 +55,7 @@ const PRESETS: [Preset; 8] = [
         paths: &[("/api/v3", "/"), ("/api/graphql", "/graphql"), ("/api/uploads", "https://uploads.github.com")],
         encoded_slash: SlashChoice::Both,
         refusals: RefusalChoice::Github,
+        rewrite_members: members::GITHUB,
         request_headers: &["GraphQL-Features", "Time-Zone", "X-GitHub-Api-Version", "X-GitHub-Next-Global-ID"],
         ..PLAIN
     },
@@ -58,6 +64,7 @@ const PRESETS: [Preset; 8] = [
         name: PresetChoice::Digitalocean,
         api_root: Some("https://api.digitalocean.com"),
         refusals: RefusalChoice::Digitalocean,
+        rewrite_members: members::DIGITALOCEAN,
         // pydo is built on a library of Azure's, which numbers its requests so.
         request_headers: &["X-Ms-Client-Request-Id"],
         ..PLAIN
@@ -69,6 +76,7 @@ const PRESETS: [Preset; 8] = [
         credential: "header:PRIVATE-TOKEN",
         accept_token_in: &["header:JOB-TOKEN", "header:DEPLOY-TOKEN"],
         refusals: RefusalChoice::Gitlab,
+        rewrite_members: members::GITLAB,
         drop_query_parameters: &["sudo", "private_token", "access_token", "job_token"],
         ..PLAIN
     },
@@ -95,7 +103,8 @@ const PRESETS: [Preset; 8] = [
     Preset {
         name: PresetChoice::Openai,
         api_root: Some("https://api.openai.com"),
-        accept_token_in: &["header:API-Key"],
+        // The second is where browsers put keys of the realtime API, for want of another field.
+        accept_token_in: &["header:API-Key", "subprotocol:openai-insecure-api-key."],
         refusals: RefusalChoice::Openai,
         request_headers: &[
             "HTTP-Referer",
@@ -110,13 +119,12 @@ const PRESETS: [Preset; 8] = [
             "X-Codex-Turn-Metadata",
             "X-Codex-Turn-State",
             "X-Codex-Window-Id",
+            "X-OpenAI-Internal-Codex-Responses-Lite",
             "X-OpenAI-Subagent",
             "X-ResponsesAPI-Include-Timing-Metrics",
             "X-Stainless-*",
             "X-Title",
         ],
-        // No answer names a URL to be followed, and an answer's text may be one.
-        rewrite_links: false,
         response_timeout: Some("10m"),
         ..PLAIN
     },
@@ -125,6 +133,7 @@ const PRESETS: [Preset; 8] = [
         api_root: Some("https://api.anthropic.com"),
         credential: "header:X-Api-Key",
         refusals: RefusalChoice::Anthropic,
+        rewrite_members: members::ANTHROPIC,
         request_headers: &[
             "Anthropic-Beta",
             "Anthropic-Dangerous-Direct-Browser-Access",
@@ -184,7 +193,10 @@ fn with_preset(raw: RawUpstream, table: Option<&str>, defaults: Option<RawUpstre
     let preset = PRESETS.iter().find(|preset| Some(preset.name) == chosen);
     let mut raw = match preset {
         Some(preset) => preset.below(raw),
-        None => raw,
+        None => {
+            let rewrite_members = listed(members::PAGES, &Origin::Default, str::to_owned);
+            raw.or(RawUpstream { rewrite_members, ..RawUpstream::default() })
+        }
     };
     if let Some(mut defaults) = defaults {
         // An API that must be named is not GitHub's.
@@ -217,7 +229,7 @@ impl Preset {
             accept_token_in: listed(self.accept_token_in, &origin, |name| CarrierText(name.to_owned())),
             refusals: Setting::new(self.refusals, origin.clone()),
             drop_query_parameters: listed(self.drop_query_parameters, &origin, str::to_owned),
-            rewrite_links: Setting::new(self.rewrite_links, origin.clone()),
+            rewrite_members: listed(self.rewrite_members, &origin, str::to_owned),
             response_timeout: self
                 .response_timeout
                 .map_or_else(Setting::default, |text| Setting::new(DurationText(text.to_owned()), origin.clone())),

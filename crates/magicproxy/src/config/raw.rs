@@ -220,7 +220,7 @@ section! {
         preset: PresetChoice,
         /// The API's root: `https://api.github.com`.
         api_root: String,
-        /// What is spoken to it: `http/1.1`, or `h2`, which offers both; for `https://` only.
+        /// What is spoken to it: `auto` (HTTP/2 where the API agrees to it, else HTTP/1.1) or `http/1.1`.
         protocol: ProtocolChoice,
         /// The path of the proxy at which it is found.
         mount: String,
@@ -228,8 +228,10 @@ section! {
         hosts: Vec<Given<String>>,
         /// Further prefixes inside the mount: each stands for a path of the API, or for another origin of it.
         paths: BTreeMap<String, Given<String>>,
-        /// Are URLs of the API in its answers made to lead to the proxy?
+        /// Are URLs of the API in its responses made to lead to the proxy, where clients follow them?
         rewrite_links: bool,
+        /// The members of JSON bodies that clients follow, instead of the preset's: `next`, `*_url`, `_links.*.href`, `!config.url`.
+        rewrite_members: Vec<Given<String>>,
         /// How long the head of an answer may take, where that is not `timeouts.response`.
         response_timeout: DurationText,
         /// What the API makes of `%2F` in a path.
@@ -306,6 +308,8 @@ section! {
         response_idle: DurationText,
         /// A connection without a request.
         keep_alive: DurationText,
+        /// The age from which a connection to the API gets no new request.
+        upstream_connection_age: DurationText,
         /// For a client to take a refusal over HTTP/2.
         refusal: DurationText,
         /// A WebSocket without a byte in either direction.

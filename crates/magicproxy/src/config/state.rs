@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use magicproxy_core::written_secret;
 use magicproxy_proxy::settings::StrangerState;
 use magicproxy_state::{ValkeySettings, ValkeyUrl};
 
@@ -130,7 +131,7 @@ impl Checker<'_> {
             (None, Some(file)) => {
                 let path = self.path(file);
                 match std::fs::read_to_string(&path) {
-                    Ok(text) => ("state.url_file", text.trim().to_owned(), &file.origin),
+                    Ok(text) => ("state.url_file", text, &file.origin),
                     Err(error) => {
                         self.fault(format!("state.url_file `{}`: {}", path.display(), reason(&error)), &file.origin);
                         return None;
@@ -144,6 +145,13 @@ impl Checker<'_> {
             (None, None) => {
                 let origin = raw.store.given().map_or(&Origin::Default, |given| &given.origin);
                 self.fault("state.store `valkey`: where is it? `state.url` or `state.url_file` is needed", origin);
+                return None;
+            }
+        };
+        let text = match written_secret(&text) {
+            Ok(text) => text,
+            Err(fault) => {
+                self.fault(format!("{key}: {fault}"), origin);
                 return None;
             }
         };

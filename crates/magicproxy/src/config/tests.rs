@@ -9,7 +9,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use magicproxy_core::{EncodedSlash, PatternMode, UnnamedTokens};
-use magicproxy_proxy::settings::{Forwarding, Links, RefusalShape, UpstreamProtocol};
+use magicproxy_proxy::rewrite::Members;
+use magicproxy_proxy::settings::{Forwarding, Links, RefusalShape, Timeouts, UpstreamProtocol};
 
 use super::setting::Origin;
 use super::*;
@@ -43,7 +44,7 @@ fn variables_that_are_no_utf8_are_faults_and_never_passed_over() {
 }
 
 /// Layers of a native file and nothing else.
-fn native(text: &str) -> Layers {
+pub(super) fn native(text: &str) -> Layers {
     let file = native::parse(Path::new("magicproxy.toml"), text.to_owned());
     let mut layers = Layers::only(file.raw);
     layers.sources.native = Some(file.source);
@@ -97,18 +98,22 @@ fn a_duration_without_end_is_a_fault() {
     assert!(native("timeouts.total = '50y'").check().is_ok());
 }
 
-/// HTTP/2 is agreed by TLS, and only where it is asked for: no preset does.
+/// HTTP/2 is agreed by TLS, wherever there is TLS and nobody says otherwise.
 #[test]
 fn http_2_needs_tls() {
     let protocol = |text: &str| native(text).check().unwrap().upstreams[0].protocol;
-    assert_eq!(protocol(""), UpstreamProtocol::Http1);
-    assert_eq!(protocol("[upstreams.openai]"), UpstreamProtocol::Http1);
-    assert_eq!(protocol("upstream.protocol = 'h2'"), UpstreamProtocol::Http2);
+    for text in ["", "[upstreams.openai]", "upstream.protocol = 'auto'", "upstream.api_root = 'http://127.0.0.1:8080'"] {
+        assert_eq!(protocol(text), UpstreamProtocol::Negotiated, "{text}");
+    }
+    for name in ["http/1.1", "h1"] {
+        assert_eq!(protocol(&format!("upstream.protocol = '{name}'")), UpstreamProtocol::Http1);
+    }
+    assert_eq!(protocol("upstream.protocol = 'h2'"), UpstreamProtocol::Negotiated);
     for text in [
         "upstream.protocol = 'h2'\nupstream.api_root = 'http://127.0.0.1:8080'",
         "upstream.protocol = 'h2'\nupstream.paths = { '/uploads' = 'http://uploads.example' }",
     ] {
-        check(text, &["upstream.protocol `h2`: needs TLS", "[magicproxy.toml:1:", "expected `http/1.1`"]);
+        check(text, &["upstream.protocol `h2`: needs TLS", "[magicproxy.toml:1:", "expected `auto` or `http/1.1`"]);
     }
     check("upstream.protocol = 'h3'", &["upstream.protocol: `h3` is not known here: expected `http/1.1` or `h2`"]);
     check("upstream.protocol = 'http/1'", &["did you mean `http/1.1`?"]);
@@ -203,6 +208,19 @@ fn requests_in_progress_follow_connections() {
     assert_eq!(exchanges("limits.connections = 1").total, 1);
     assert_eq!(exchanges("limits.connections = 100000").total, 8_192);
     assert_eq!(exchanges("limits.connections = 256\nlimits.exchanges = 400").total, 400);
+}
+
+#[test]
+fn a_connection_gets_three_times_as_old_as_it_may_rest() {
+    let age = |text: &str| native(text).check().unwrap().timeouts.upstream_connection_age;
+    assert_eq!(age(""), Timeouts::default().upstream_connection_age);
+    assert_eq!(age("timeouts.keep_alive = '20s'"), Duration::from_secs(60));
+    assert_eq!(age("timeouts.keep_alive = '20s'\ntimeouts.upstream_connection_age = '2h'"), Duration::from_secs(7_200));
+    assert_eq!(age("timeouts.upstream_connection_age = 7"), Duration::from_secs(7));
+    assert!(age("timeouts.keep_alive = '50y'") > Duration::from_secs(1_000_000_000));
+    let shown = native("timeouts.keep_alive = '30s'");
+    let value = shown.raw.entries().into_iter().find(|entry| entry.key == "timeouts.upstream_connection_age").unwrap().value;
+    assert_eq!(value, "1m 30s");
 }
 
 #[test]
@@ -594,9 +612,39 @@ fn presets_stand_below_what_is_written() {
     let origins: Vec<String> = github.origins().map(ToString::to_string).collect();
     assert_eq!(origins, ["https://api.github.com", "https://uploads.example"]);
     assert_eq!(github.placing.paths.len(), 3);
-    assert_eq!((mine.encoded_slash, openai.links), (EncodedSlash::Refuse, Links::Keep));
+    assert_eq!((mine.encoded_slash, &openai.links), (EncodedSlash::Refuse, &Links::Keep));
     assert!(config.upstreams.iter().all(|upstream| upstream.unnamed == UnnamedTokens::Refuse) && !config.upstream_assumed);
     assert!(config.upstream_named(None).is_err() && config.upstream_named(Some("mine")).is_ok());
+}
+
+#[test]
+fn members_to_be_rewritten_come_from_the_operator_or_the_preset() {
+    let members = |text: &str| match &native(text).check().unwrap().upstreams[0].links {
+        Links::Rewrite(members) => Some(Members::clone(members)),
+        Links::Keep => None,
+    };
+    let parsed = |texts: &[&str]| Some(Members::parse(texts.iter().copied()).unwrap());
+    let unknown = |more: &str| format!("[upstreams.x]\napi_root = 'https://x.example'\n{more}");
+    assert_eq!(members("[upstreams.anthropic]"), parsed(&["results_url", "data.results_url"]));
+    assert_eq!(members("[upstreams.anthropic]\nrewrite_members = ['a.*', '!a.b']"), parsed(&["a.*", "!a.b"]));
+    assert_eq!(members("[upstreams.anthropic]\nrewrite_members = []"), parsed(&[]));
+    assert_eq!(members("[upstreams.anthropic]\nrewrite_links = false"), None);
+    for none in ["openai", "cloudflare", "github-git"] {
+        assert_eq!(members(&format!("[upstreams.{none}]")), parsed(&[]), "{none}");
+    }
+    for some in ["github", "gitlab", "digitalocean"] {
+        assert!(!members(&format!("[upstreams.{some}]")).unwrap().is_empty(), "{some}");
+    }
+    assert!(!members(&unknown("")).unwrap().is_empty() && members(&unknown("preset = 'none'")) == members(&unknown("")));
+    assert_eq!(members(&unknown("rewrite_members = []")), parsed(&[]));
+    check(
+        &unknown("rewrite_members = ['next', 'a..b', 'next https://x.example', '!a /x']"),
+        &[
+            "upstreams.x.rewrite_members `a..b`: expected names",
+            "`next https://x.example`: expected a path",
+            "`!a /x`: expected nothing",
+        ],
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use magicproxy_core::{EncodedSlash, PatternMode, Policy, UnnamedTokens, UpstreamName};
 use magicproxy_proxy::https::{TrustFault, check_trust};
+use magicproxy_proxy::rewrite::Members;
 use magicproxy_proxy::settings::{
     ApiRoot, Forwarding, HostName, Links, MintSettings, MountPath, PathMapping, PathTarget, Placing, UpstreamProtocol,
     UpstreamSettings,
@@ -92,6 +93,7 @@ impl Checker<'_> {
         let drop_request_headers = self.header_names(&table.key("drop_request_headers"), names_in(&raw.drop_request_headers));
         let drop_response_headers = self.header_names(&table.key("drop_response_headers"), list(&raw.drop_response_headers));
         let extra_roots = self.extra_roots(table);
+        let links = self.links(table);
         let credential = self.credential_carrier(&table.key("credential"), &raw.credential);
         let token_carriers = self.token_carriers(&table.key("accept_token_in"), &raw.accept_token_in);
         let unnamed = if table.name.is_none() || alone { UnnamedTokens::Accept } else { UnnamedTokens::Refuse };
@@ -104,7 +106,7 @@ impl Checker<'_> {
             unnamed,
             acceptance: acceptance?,
             scopes,
-            links: if value(&raw.rewrite_links, true) { Links::Rewrite } else { Links::Keep },
+            links: links?,
             response_timeout,
             encoded_slash: encoded_slash(raw),
             patterns,
@@ -167,22 +169,23 @@ impl Checker<'_> {
         Some(Placing { mount: mount?, hosts, paths })
     }
 
-    /// HTTP/2 is agreed by TLS: every origin must have it.
+    /// HTTP/2 is agreed by TLS: who asks for it must have that at every origin.
     fn protocol(&mut self, table: &Table<'_>, api_root: Option<&ApiRoot>, placing: Option<&Placing>) -> Option<UpstreamProtocol> {
         let given = match table.raw.protocol.given() {
             Some(given) if given.value == ProtocolChoice::Http2 => given,
-            _ => return Some(UpstreamProtocol::Http1),
+            Some(given) if given.value == ProtocolChoice::Http1 => return Some(UpstreamProtocol::Http1),
+            _ => return Some(UpstreamProtocol::Negotiated),
         };
         let further = placing.into_iter().flat_map(|placing| &placing.paths).filter_map(|path| match &path.to {
             PathTarget::Origin(root) => Some(root),
             PathTarget::Path(_) => None,
         });
         let Some(plain) = api_root.into_iter().chain(further).find(|root| !root.is_secure()) else {
-            return Some(UpstreamProtocol::Http2);
+            return Some(UpstreamProtocol::Negotiated);
         };
         let key = table.key("protocol");
         self.fault(
-            format!("{key} `h2`: needs TLS, and `{plain}` has none: expected `http/1.1`, or a root that begins with `https://`"),
+            format!("{key} `h2`: needs TLS, and `{plain}` has none: expected `auto` or `http/1.1`, or a root that begins with `https://`"),
             &given.origin,
         );
         None
@@ -245,6 +248,21 @@ impl Checker<'_> {
                 self.faults.push(Fault::new(message, table.origin()).help("say how it is to be called: `upstream.name = \"…\"`"));
             }
         }
+    }
+
+    /// What is rewritten; each fault points at its member.
+    fn links(&mut self, table: &Table<'_>) -> Option<Links> {
+        let key = table.key("rewrite_members");
+        let given = list(&table.raw.rewrite_members);
+        let faults = self.faults.len();
+        for Given { value, origin } in given {
+            if let Err(error) = Members::parse([value.as_str()]) {
+                self.fault(format!("{key} `{value}`: {error}"), origin);
+            }
+        }
+        let members =
+            Members::parse(given.iter().map(|given| given.value.as_str())).ok().filter(|_| self.faults.len() == faults)?;
+        Some(if value(&table.raw.rewrite_links, true) { Links::Rewrite(Arc::new(members)) } else { Links::Keep })
     }
 
     fn ceiling(&mut self, table: &Table<'_>, patterns: PatternMode) -> Option<Policy> {

@@ -152,10 +152,13 @@ pub(crate) enum ForwardingChoice {
 /// What is spoken to an API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) enum ProtocolChoice {
+    /// HTTP/2 in shared connections where the API agrees to it by ALPN, else HTTP/1.1.
+    #[serde(rename = "auto")]
+    Auto,
     /// HTTP/1.1, in a connection for each request.
-    #[serde(rename = "http/1.1")]
+    #[serde(rename = "http/1.1", alias = "h1")]
     Http1,
-    /// HTTP/2 where the API agrees to it, in shared connections.
+    /// As `auto`, for API roots that begin with `https://`.
     #[serde(rename = "h2")]
     Http2,
 }

@@ -41,6 +41,9 @@ pub(super) const GIT: Way = Way {
         // Nobody else's helper answers for the proxy, or keeps the token.
         ("credential.{api}.helper", ""),
         ("credential.{api}.helper", "{git_helper}"),
+        // From git 2.46 on the token comes with the first request, which may be answered by the redirection of a renamed repository:
+        // git follows no later one. Older versions do not know the setting, and ask as before.
+        ("http.{api}/.proactiveAuth", "basic"),
     ],
     exports_token: true,
     git_ca_setting: Some("http.{api}/.sslCAInfo"),
@@ -140,10 +143,7 @@ pub(crate) static CLIENTS: &[Client] = &[
                 "CLAUDE_CODE_USE_FOUNDRY",
             ],
             ca_variables: &["NODE_EXTRA_CA_CERTS"],
-            notes: &[
-                NOT_TESTED,
-                "a project can set these variables, too (`env` in .claude/settings.json): look before you trust one",
-            ],
+            notes: &["a project can set these variables, too (`env` in .claude/settings.json): look before you trust one"],
             ..NOTHING
         }],
     },
@@ -178,9 +178,14 @@ pub(crate) static CLIENTS: &[Client] = &[
                 "model_providers.magicproxy.env_key=\"OPENAI_API_KEY\"",
                 "-c",
                 "model_providers.magicproxy.wire_api=\"responses\"",
+                // Else it asks thirty times after a 504, and each answer is made and paid for.
+                "-c",
+                "model_providers.magicproxy.request_max_retries=0",
+                "-c",
+                "model_providers.magicproxy.stream_max_retries=1",
             ],
             ca_variables: &["SSL_CERT_FILE"],
-            notes: &[NOT_TESTED, "the token must allow POST /v1/responses"],
+            notes: &["the token must allow POST /v1/responses"],
             ca_notes: &[REPLACES_ROOTS],
             ..NOTHING
         }],

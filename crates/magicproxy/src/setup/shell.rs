@@ -6,6 +6,9 @@ use super::value::{Piece, Value};
 /// The variable that stands for the token where no file is named.
 pub(crate) const TOKEN_VARIABLE: &str = "MAGIC_TOKEN";
 
+/// A program of POSIX that passes on what a token is made of (`token-v1.md` section 1, `token-v2.md` section 1).
+pub(crate) const ONLY_TOKEN: &str = "tr -dc A-Za-z0-9._-";
+
 /// The shells whose language is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Shell {
@@ -26,16 +29,12 @@ pub(crate) struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Statements first, then comments. Settings of git are numbered from `first`. Comments hold no line end and nothing of a value but URLs.
-    pub(crate) fn lines(self, setup: &Setup, first: usize) -> Vec<String> {
-        let ours = match self.shell {
-            Shell::Sh | Shell::Fish => setup.numbered(first),
-            // It cannot set a variable to nothing; git misses a number more than an empty setting.
-            Shell::Powershell => setup.numbered_without(first, |value| value.pieces().is_empty()),
-        };
+    /// Statements first, then comments. Comments hold no line end and nothing of a value but URLs.
+    pub(crate) fn lines(self, setup: &Setup) -> Vec<String> {
         let mut lines = Vec::new();
         lines.extend(self.remove(&setup.removed));
-        lines.extend(ours.iter().map(|(name, value)| self.set(name, value)));
+        lines.extend(setup.variables.iter().map(|(name, value)| self.set(name, value)));
+        lines.extend(self.add_to_git(&setup.git_settings));
         lines.extend(setup.files.iter().map(|(name, content)| self.write(name, content)));
         lines.extend(setup.commands.iter().map(|words| self.command(words)));
         let comment = |text: &String| format!("# {text}");
@@ -78,6 +77,46 @@ impl Writer<'_> {
         }
     }
 
+    /// Adds settings of git to those that the shell has, by the number that it has at that time (git-config(1), `GIT_CONFIG_COUNT`).
+    /// A number that is none, or one that shells read as octal, counts as none: git refuses it.
+    fn add_to_git(self, settings: &[(Value, Value)]) -> Vec<String> {
+        // PowerShell cannot set a variable to nothing; git misses a number more than an empty setting.
+        let is_kept = |value: &Value| self.shell != Shell::Powershell || !value.pieces().is_empty();
+        let kept: Vec<_> = settings.iter().filter(|(_, value)| is_kept(value)).collect();
+        if kept.is_empty() {
+            return Vec::new();
+        }
+        let begin = match self.shell {
+            Shell::Sh => r#"case ${GIT_CONFIG_COUNT:-0} in *[!0-9]*|0?*) GIT_CONFIG_COUNT=0 ;; esac"#,
+            Shell::Fish => r#"string match -qr '^(0|[1-9][0-9]*)$' -- "$GIT_CONFIG_COUNT"; or set -gx GIT_CONFIG_COUNT 0"#,
+            Shell::Powershell => "if ($env:GIT_CONFIG_COUNT -notmatch '^(0|[1-9][0-9]*)$') { $env:GIT_CONFIG_COUNT = '0' }",
+        };
+        let mut lines = vec![begin.to_owned()];
+        for (at, (key, value)) in kept.iter().enumerate() {
+            lines.push(self.set_git_variable("KEY", at, key));
+            lines.push(self.set_git_variable("VALUE", at, value));
+        }
+        let count = kept.len();
+        lines.push(match self.shell {
+            Shell::Sh => format!("export GIT_CONFIG_COUNT=$((${{GIT_CONFIG_COUNT:-0}} + {count}))"),
+            Shell::Fish => format!("set -gx GIT_CONFIG_COUNT (math $GIT_CONFIG_COUNT + {count})"),
+            Shell::Powershell => format!("$env:GIT_CONFIG_COUNT = [string]([int]$env:GIT_CONFIG_COUNT + {count})"),
+        });
+        lines
+    }
+
+    /// One of the variables of a setting of git, `at` behind those that there are.
+    fn set_git_variable(self, kind: &str, at: usize, value: &Value) -> String {
+        let value = self.value(value);
+        match self.shell {
+            Shell::Sh => format!(r#"export "GIT_CONFIG_{kind}_$((${{GIT_CONFIG_COUNT:-0}} + {at}))"={value}"#),
+            Shell::Fish => format!("set -gx GIT_CONFIG_{kind}_(math $GIT_CONFIG_COUNT + {at}) {value}"),
+            Shell::Powershell => {
+                format!(r#"Set-Item -LiteralPath "Env:GIT_CONFIG_{kind}_$([int]$env:GIT_CONFIG_COUNT + {at})" -Value ({value})"#)
+            }
+        }
+    }
+
     /// Writes a file that only its owner may read, by a builtin, so that the token is in nobody's arguments.
     fn write(self, name: &str, content: &Value) -> String {
         let (path, content) = (self.quoted(name), self.value(content));
@@ -99,11 +138,12 @@ impl Writer<'_> {
         if expression.is_empty() { "''".to_owned() } else { expression }
     }
 
+    /// An expression that reads the token, and nothing else that may stand in its place: line ends of Windows, a byte order mark.
     fn token(self) -> String {
         let path = self.token_file.map(|path| self.quoted(path));
         match (self.shell, path) {
-            (Shell::Sh, Some(path)) => format!(r#""$(cat {path})""#),
-            (Shell::Fish, Some(path)) => format!("(cat {path})"),
+            (Shell::Sh, Some(path)) => format!(r#""$(LC_ALL=C {ONLY_TOKEN} <{path})""#),
+            (Shell::Fish, Some(path)) => format!("(env LC_ALL=C {ONLY_TOKEN} <{path})"),
             (Shell::Powershell, Some(path)) => format!("(Get-Content -Raw -LiteralPath {path}).Trim()"),
             (Shell::Sh | Shell::Fish, None) => format!(r#""${TOKEN_VARIABLE}""#),
             (Shell::Powershell, None) => format!("$env:{TOKEN_VARIABLE}"),

@@ -127,7 +127,8 @@ fn the_helper_of_git_answers_with_the_token_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     for (index, text) in HOSTILE.iter().enumerate() {
         let file = folder.path().join(format!("{index}{}", text.replace('/', "")));
-        std::fs::write(&file, "to.k-e_n\nquit=1\n").unwrap();
+        // As Windows writes it.
+        std::fs::write(&file, "\u{feff}to.k-e_n\r\nquit=1\r\n").unwrap();
         let target = target("github-git");
         let places = Places { target: &target, token_file: file.to_str() };
         let helper = Value::fill("{git_helper}", &places).without_token();
@@ -150,8 +151,8 @@ fn other_shells_quote_in_their_own_way() {
         );
         Writer { shell, token_file: Some("/it's") }.command(&[value])
     };
-    assert_eq!(line(Shell::Sh, "a'b"), r#"'a'\''b'"$(cat '/it'\''s')""#);
-    assert_eq!(line(Shell::Fish, r"a'\b"), r"'a\'\\b'(cat '/it\'s')");
+    assert_eq!(line(Shell::Sh, "a'b"), r#"'a'\''b'"$(LC_ALL=C tr -dc A-Za-z0-9._- <'/it'\''s')""#);
+    assert_eq!(line(Shell::Fish, r"a'\b"), r"'a\'\\b'(env LC_ALL=C tr -dc A-Za-z0-9._- <'/it\'s')");
     assert_eq!(
         line(Shell::Powershell, "a'\u{2019}b"),
         "'a''\u{2019}\u{2019}b' + (Get-Content -Raw -LiteralPath '/it''s').Trim()"

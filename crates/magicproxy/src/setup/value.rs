@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::shell::{TOKEN_VARIABLE, posix_quoted};
+use super::shell::{ONLY_TOKEN, TOKEN_VARIABLE, posix_quoted};
 use super::target::Target;
 
 /// A text with places for the token.
@@ -105,14 +105,14 @@ impl Places<'_> {
 }
 
 /// A credential helper of git (gitcredentials(7)): a line of sh that reads the token when git asks, so that the token is in
-/// nobody's arguments and in no environment, and a renewed one counts at once. Only the first line of the file is read.
+/// nobody's arguments and in no environment, and a renewed one counts at once. Of the first line of the file nothing but a token is read.
 fn git_helper(token_file: Option<&str>) -> String {
     let answer = r#"printf 'username=x-access-token\npassword=%s\n'"#;
     let get = r#"test "$1" = get"#;
     match token_file {
         Some(path) => {
             let path = posix_quoted(path);
-            format!(r#"!f() {{ {get} && {{ IFS= read -r t <{path}; {answer} "$t"; }}; }}; f"#)
+            format!(r#"!f() {{ {get} && {answer} "$(head -n 1 <{path} | LC_ALL=C {ONLY_TOKEN})"; }}; f"#)
         }
         None => format!(r#"!f() {{ {get} && {answer} "${TOKEN_VARIABLE}"; }}; f"#),
     }

@@ -173,7 +173,7 @@ fn a_refused_url_is_shown_without_what_stands_before_its_host() {
 fn a_secret_that_comes_back_is_not_quoted() {
     let place = Place::with_keys();
     let token = crate::mint(&place, &["GET /user"]);
-    let secret = "a \"quoted\" credential";
+    let secret = "a-\"quoted\"-credential";
     for form in ["text/plain\r\n\r\n{}", "application/json\r\n\r\n{\"message\": \"you said {}\"}"] {
         let ask = |args: &[&str], said: &str| {
             let (kind, body) =

@@ -16,6 +16,8 @@ mod revoke;
 mod run;
 mod sealed;
 #[cfg(unix)]
+mod secrets;
+#[cfg(unix)]
 mod serve;
 mod tokens;
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 use super::*;
@@ -13,7 +15,7 @@ use crate::rule::{RawRule, Rule};
 use crate::scope::Scopes;
 use crate::target::{EncodedSlash, RequestTarget};
 use crate::token::{Acceptance, Access, Grant, Label, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext};
-use crate::{RuleCompiler, TypedCredential, UnixTime};
+use crate::{MintRequest, RuleCompiler, TypedCredential, UnixTime, UnverifiedToken};
 
 const NOW: UnixTime = UnixTime(1_790_000_000);
 const SECRET: &str = "ghp_marked_credential";
@@ -336,4 +338,74 @@ fn strings_of_several_methods_and_templates_are_read() {
     let token = narrowed(&token, r#"{"allowed":["PUT|GET /a","GET route:/b/{x}"]}"#);
     let token = verify(&ring, &token).unwrap();
     assert_eq!(token.policy().rules().count(), 3);
+}
+
+/// Programs that mask or cut what they print leave the beginning of a token in a log: `token-v1.md` section 1, `token-v2.md` section 1.
+const CUT: usize = 40;
+
+#[test]
+fn the_beginning_of_a_token_is_that_of_every_token_of_its_key_and_good_for_nothing() {
+    let ring = ring();
+    let credential = |text: &str| TypedCredential::Configured(Credential::parse(Zeroizing::new(text.to_owned())).unwrap());
+    let others = || SealRequest { credential: credential("another"), issued_at: UnixTime(NOW.0 + 9), ..request(&["POST /.*"]) };
+    let signed = |credential: &str, seconds: u64| {
+        let request = MintRequest {
+            credential: Credential::parse(Zeroizing::new(credential.to_owned())).unwrap(),
+            grant: Grant::Allowed(rules(&["GET /user"])),
+            upstream: UpstreamName::parse("api"),
+            issued_at: NOW,
+            expires_at: UnixTime(NOW.0 + seconds),
+            not_before: None,
+            subject: None,
+            explain: false,
+            limit: None,
+        };
+        ring.mint(&request).unwrap().token.to_string()
+    };
+    let sealed = Kem::ALL.map(|kem| (mint(&ring, kem, &request(&["GET /user"])), mint(&ring, kem, &others())));
+    let pairs = sealed.into_iter().chain([(signed("one", 60), signed("other", 600))]);
+    for (one, other) in pairs {
+        assert_ne!(one, other);
+        assert_eq!(one[..CUT], other[..CUT], "something of one token alone is in its beginning");
+        for length in 1..=CUT {
+            let beginning = &one[..length];
+            assert!(ring.verify(beginning, &context()).is_err(), "{beginning}");
+            assert!(UnverifiedToken::parse(beginning).is_err(), "{beginning}");
+            assert!(Caveat::from_json(br#"{"sub":"x"}"#).unwrap().append_to(beginning).is_err(), "{beginning}");
+        }
+    }
+}
+
+/// Whoever minted it, in whatever order its members stand: what is secret in a token begins behind its first 40 characters.
+#[test]
+fn nothing_secret_is_in_the_beginning_of_any_token_of_the_vectors() {
+    let vectors = [
+        include_str!("../../../../../testdata/vectors/token-v1.json"),
+        include_str!("../../../../../testdata/vectors/token-v2.json"),
+    ];
+    let mut seen = [0, 0];
+    for vectors in vectors {
+        let vectors: serde_json::Value = serde_json::from_str(vectors).unwrap();
+        for case in vectors["cases"].as_array().unwrap().iter().filter(|case| case.get("accepted").is_some()) {
+            let token = case["token"].as_str().unwrap();
+            let parts: Vec<&str> = token.split('.').collect();
+            let before_secrets = if parts[0] == "mt2" {
+                seen[1] += 1;
+                "mt2.".len() + parts[1].len()
+            } else {
+                seen[0] += 1;
+                // In characters of base64, rounded down: where the value of `token` begins in the claims.
+                let claims = URL_SAFE_NO_PAD.decode(parts[1]).unwrap();
+                let value = claims.windows(8).position(|window| window == b"\"token\":").unwrap() + 9;
+                parts[0].len() + 1 + value * 4 / 3
+            };
+            assert!(before_secrets >= CUT, "{}: {before_secrets}", case["name"]);
+        }
+    }
+    assert!(seen.iter().all(|count| *count > 3), "{seen:?}");
+}
+
+fn context() -> VerifyContext<'static> {
+    static NONE: std::sync::LazyLock<(Scopes, Acceptance)> = std::sync::LazyLock::new(Default::default);
+    VerifyContext { now: NOW, scopes: &NONE.0, patterns: PatternMode::Whole, acceptance: &NONE.1 }
 }

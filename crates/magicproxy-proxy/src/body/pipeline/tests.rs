@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::*;
-use crate::rewrite::LinkMap;
+use crate::rewrite::{LinkMap, Members, Rewriting};
 
 const SECRET: &str = "sekret-credential-0123456789";
 const FROM: &str = "https://api.example";
@@ -21,8 +21,9 @@ fn needle_of(secret: &str) -> Option<Needle> {
     Needle::new([secret.as_bytes()])
 }
 
-fn links() -> Arc<LinkMap> {
-    Arc::new(LinkMap::new([(FROM, TO)]))
+fn rewriting() -> Rewriting {
+    let links = LinkMap::new([(FROM, TO)]).following(Arc::new(Members::parse(["**"]).unwrap()));
+    Rewriting { links: Arc::new(links), asked: http::Uri::default() }
 }
 
 fn gzip(text: &[u8]) -> Vec<u8> {
@@ -80,9 +81,9 @@ fn a_credential_in_a_url_is_masked_and_the_url_rewritten() {
     let text = format!("{{\"a\":\"{FROM}/?t={SECRET}\", \"{SECRET}\": \"{FROM}{SECRET}\", \"b\":\"{FROM}\"}}");
     let expected = text.replace(SECRET, &"*".repeat(SECRET.len())).replace(&format!("\"{FROM}/"), &format!("\"{TO}/"));
     let expected = expected.replace(&format!("\"{FROM}\""), &format!("\"{TO}\""));
-    check(|| Pipeline::new(Coding::Identity, needle(), BodyPlan::Rewrite(links())), text.as_bytes(), &expected);
-    check(|| Pipeline::new(Coding::Gzip, needle(), BodyPlan::Inflate(links())), &gzip(text.as_bytes()), &expected);
-    check(|| Pipeline::new(Coding::Gzip, None, BodyPlan::Inflate(links())), &gzip(b"{}"), "{}");
+    check(|| Pipeline::new(Coding::Identity, needle(), BodyPlan::Rewrite(rewriting())), text.as_bytes(), &expected);
+    check(|| Pipeline::new(Coding::Gzip, needle(), BodyPlan::Inflate(rewriting())), &gzip(text.as_bytes()), &expected);
+    check(|| Pipeline::new(Coding::Gzip, None, BodyPlan::Inflate(rewriting())), &gzip(b"{}"), "{}");
 }
 
 #[test]
@@ -90,7 +91,7 @@ fn a_credential_that_is_a_url_is_masked_before_it_could_be_rewritten() {
     let before = format!("{FROM}/user");
     let text = format!("[\"{FROM}/user\",\"{FROM}/users\"]");
     let expected = text.replace(&before, &"*".repeat(before.len()));
-    check(|| Pipeline::new(Coding::Identity, needle_of(&before), BodyPlan::Rewrite(links())), text.as_bytes(), &expected);
+    check(|| Pipeline::new(Coding::Identity, needle_of(&before), BodyPlan::Rewrite(rewriting())), text.as_bytes(), &expected);
 }
 
 #[test]
@@ -98,14 +99,14 @@ fn what_is_held_back_as_a_beginning_of_the_credential_is_rewritten_too() {
     let text = format!("[\"{FROM}/user\"]");
     let needle = || needle_of("/user\"]-and-more");
     let expected = format!("[\"{TO}/user\"]");
-    check(|| Pipeline::new(Coding::Identity, needle(), BodyPlan::Rewrite(links())), text.as_bytes(), &expected);
-    check(|| Pipeline::new(Coding::Gzip, needle(), BodyPlan::Inflate(links())), &gzip(text.as_bytes()), &expected);
+    check(|| Pipeline::new(Coding::Identity, needle(), BodyPlan::Rewrite(rewriting())), text.as_bytes(), &expected);
+    check(|| Pipeline::new(Coding::Gzip, needle(), BodyPlan::Inflate(rewriting())), &gzip(text.as_bytes()), &expected);
 }
 
 #[test]
 fn the_last_piece_takes_along_what_was_held_back() {
     let half = &SECRET[..9];
-    for plan in [BodyPlan::Keep, BodyPlan::Rewrite(links())] {
+    for plan in [BodyPlan::Keep, BodyPlan::Rewrite(rewriting())] {
         let mut pipeline = Pipeline::new(Coding::Identity, needle(), plan);
         pipeline.push(Bytes::from(format!("\"x\": {half}")));
         assert_eq!(piece(pipeline.next(true)).unwrap(), format!("\"x\": {half}"));
@@ -117,7 +118,9 @@ fn the_last_piece_takes_along_what_was_held_back() {
 #[test]
 fn lengths_are_promised_only_where_they_are_known() {
     let body = Bytes::from_static(b"[]");
-    for (plan, held) in [(BodyPlan::Keep, Some(2)), (BodyPlan::Rewrite(links()), None), (BodyPlan::Inflate(links()), None)] {
+    for (plan, held) in
+        [(BodyPlan::Keep, Some(2)), (BodyPlan::Rewrite(rewriting()), None), (BodyPlan::Inflate(rewriting()), None)]
+    {
         let mut pipeline = Pipeline::new(Coding::Identity, None, plan);
         pipeline.push(body.clone());
         assert_eq!(pipeline.held(), held);
@@ -139,11 +142,11 @@ fn gzip_that_is_none_is_an_error_and_an_empty_body_is_not() {
     let whole = gzip(b"{\"a\": \"https://api.example/x\"}");
     for body in [b"{\"a\": 1}".as_slice(), &whole[..whole.len() - 1], &[&whole[..], b"{}"].concat()] {
         for size in [1, body.len()] {
-            let pipeline = Pipeline::new(Coding::Gzip, needle(), BodyPlan::Inflate(links()));
+            let pipeline = Pipeline::new(Coding::Gzip, needle(), BodyPlan::Inflate(rewriting()));
             assert!(matches!(run(pipeline, body, size, true), Err(BodyError::NotGzip(_))));
         }
     }
-    let mut empty = Pipeline::new(Coding::Gzip, needle(), BodyPlan::Inflate(links()));
+    let mut empty = Pipeline::new(Coding::Gzip, needle(), BodyPlan::Inflate(rewriting()));
     assert_eq!(piece(empty.next(true)), None);
 }
 
@@ -152,13 +155,13 @@ fn a_bomb_does_not_take_memory() {
     // 32 MiB of openers in 50 KiB: each piece is bounded (see `run`), whatever is done with it.
     let bomb = gzip("\"https://api.example/\", ".repeat((32 << 20) / 24).as_bytes());
     assert!(bomb.len() < 200_000, "{}", bomb.len());
-    let out = run(Pipeline::new(Coding::Gzip, needle(), BodyPlan::Inflate(links())), &bomb, bomb.len(), true).unwrap();
+    let out = run(Pipeline::new(Coding::Gzip, needle(), BodyPlan::Inflate(rewriting())), &bomb, bomb.len(), true).unwrap();
     assert_eq!(out.len(), (32 << 20) / 24 * (24 + TO.len() - FROM.len()));
 }
 
 #[test]
 fn digests_in_trailers_go_where_the_body_changes() {
-    for (plan, left) in [(BodyPlan::Keep, 2), (BodyPlan::Rewrite(links()), 1)] {
+    for (plan, left) in [(BodyPlan::Keep, 2), (BodyPlan::Rewrite(rewriting()), 1)] {
         let mut trailers = HeaderMap::new();
         trailers.insert("content-digest", http::HeaderValue::from_static("x"));
         trailers.insert("x-checked", http::HeaderValue::from_static("x"));

@@ -7,7 +7,7 @@ fn reads_what_it_writes() {
     for text in ["bearer", "token", "basic", "basic:x-access-token", "header:x-api-key", "query:api_key"] {
         assert_eq!(CredentialCarrier::parse(text).unwrap().to_string(), text);
     }
-    for text in ["header:dd-api-key", "query:key"] {
+    for text in ["header:dd-api-key", "query:key", "subprotocol:openai-insecure-api-key."] {
         assert_eq!(TokenCarrier::parse(text).unwrap().to_string(), text);
     }
     assert_eq!(CredentialCarrier::parse("header:PRIVATE-TOKEN").unwrap().to_string(), "header:private-token");
@@ -41,6 +41,10 @@ fn refuses_what_carries_nothing() {
         assert_eq!(CredentialCarrier::parse(text), Err(error), "{text}");
         assert!(!error.to_string().contains("ghp_"));
     }
+    for prefix in ["", "a b", "a,b", "a/b", "é", &"a".repeat(129)] {
+        assert_eq!(TokenCarrier::parse(&format!("subprotocol:{prefix}")), Err(ParseCarrierError::Subprotocol), "{prefix}");
+    }
+    assert_eq!(CredentialCarrier::parse("subprotocol:a"), Err(ParseCarrierError::Credential));
     assert_eq!(TokenCarrier::parse("bearer"), Err(ParseCarrierError::AlwaysTaken));
     assert_eq!(TokenCarrier::parse("basic:user"), Err(ParseCarrierError::Token));
 }

@@ -21,6 +21,8 @@ fn proxies_are_named_by_urls() {
         ("http://", Url),
         ("http://proxy:", Url),
         ("http://proxy:99999", Url),
+        ("http://proxy:x", Url),
+        ("http://[::1]:x", Url),
         ("http://proxy:80/path", Url),
         ("http://a b:80", Url),
         ("http://u%:p@proxy:80", User),

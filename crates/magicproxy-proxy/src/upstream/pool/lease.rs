@@ -5,11 +5,11 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::queue::Ticket;
-use super::{Pool, Socket, Turn};
+use super::{Need, Pool, Socket, Turn};
 use crate::admission::{Holding, Payer};
 use crate::body::Progress;
 use crate::serve::WorkerId;
-use crate::upstream::connection::{Connection, Multiplexed};
+use crate::upstream::connection::{Connection, Multiplexed, UploadSlot};
 
 /// Leave to make one connection.
 #[derive(Debug)]
@@ -42,11 +42,11 @@ impl Unopened {
         Lease::new(connection, self.charge, holding, worker).fresh()
     }
 
-    pub(in crate::upstream) fn http2(mut self, connection: Multiplexed, holding: Holding, worker: WorkerId) -> Lease {
+    pub(in crate::upstream) fn http2(mut self, connection: Multiplexed, holding: Holding, need: Need) -> Lease {
         let pool = Arc::clone(&self.charge.pool);
-        let connection = pool.share(connection, &mut self.charge);
+        let connection = pool.share(connection, &mut self.charge, need.payload);
         drop(self.connecting);
-        Lease::new(connection, self.charge, holding, worker).fresh()
+        Lease::new(connection, self.charge, holding, need.worker).fresh()
     }
 }
 
@@ -69,9 +69,16 @@ pub(in crate::upstream) struct Charge {
     pub(super) pool: Arc<Pool>,
     pub(super) payer: Payer,
     pub(super) places: usize,
+    /// On a connection of HTTP/2, the place of content that may fill its window.
+    pub(super) upload: Option<UploadSlot>,
 }
 
 impl Charge {
+    /// What is charged outlasts the upload.
+    pub(in crate::upstream) fn end_upload(&mut self) {
+        self.upload = None;
+    }
+
     /// Charges so many times as much, whatever the payer has.
     pub(in crate::upstream) fn multiply(&mut self, times: usize) {
         let more = self.places * times.saturating_sub(1);
@@ -148,6 +155,11 @@ impl Lease {
         self.used.as_mut().map(|(connection, _)| connection)
     }
 
+    /// The place of its content among those of its connection, which ends when all of it was sent.
+    pub(in crate::upstream) fn take_upload(&mut self) -> Option<UploadSlot> {
+        self.used.as_mut().and_then(|(_, charge)| charge.upload.take())
+    }
+
     /// Notes which body goes up: a stream lasts until both bodies have ended.
     pub(in crate::upstream) fn uploads(mut self, body: Arc<Progress>) -> Self {
         self.upload = Some(body);
@@ -176,10 +188,18 @@ impl Lease {
         }
     }
 
-    /// Nothing was sent on it, and nothing can be.
+    /// The upstream did not answer on it: a connection of HTTP/2 gets no further stream, and ends with its others.
+    pub(in crate::upstream) fn retire(self) {
+        if let Some((Connection::Http2(connection), _)) = &self.used {
+            connection.streams().retire();
+        }
+    }
+
+    /// Nothing was processed that was sent on it, if anything was, and nothing further can be sent.
     pub(in crate::upstream) fn discard(mut self) {
-        if let Some((Connection::Http2(connection), _charge)) = self.used.take() {
-            connection.streams().end();
+        if let Some((Connection::Http2(connection), charge)) = self.used.take() {
+            let pool = Arc::clone(&charge.pool);
+            pool.unused(&connection, charge);
         }
     }
 }

@@ -64,7 +64,7 @@ impl LinkedUpstream {
             upstream.extra_roots = vec![self.certificate.der.clone()];
         }
         if self.transport == Transport::Http2 {
-            upstream.protocol = UpstreamProtocol::Http2;
+            upstream.protocol = UpstreamProtocol::Negotiated;
         }
         change(&mut settings);
         Proxy::start(settings).await
@@ -72,13 +72,15 @@ impl LinkedUpstream {
 
     pub(crate) async fn accept(&mut self) -> Link {
         let (stream, _) = soon(self.listener.accept()).await.unwrap();
+        // What was written is on its way when the connection is reset.
+        stream.set_nodelay(true).unwrap();
         let wire = match self.transport {
             Transport::Clear => Wire::Clear(stream),
             _ => Wire::Tls(Box::new(soon(self.acceptor.accept(stream)).await.unwrap())),
         };
         let mut link = Link { wire, buffer: Vec::new(), is_http2: self.transport == Transport::Http2 };
         if link.is_http2 {
-            link.take(24).await;
+            link.take(24).await.unwrap();
             // SETTINGS with nothing in it.
             link.send([0, 0, 0, 4, 0, 0, 0, 0, 0]).await;
         }
@@ -118,47 +120,63 @@ impl Link {
         soon(self.stream().flush()).await.unwrap();
     }
 
-    async fn fill(&mut self) {
+    async fn fill(&mut self) -> Option<()> {
         let mut bytes = [0; 16 * 1024];
-        let read = soon(self.stream().read(&mut bytes)).await.unwrap();
-        assert!(read > 0, "the proxy closed the connection after {:?}", String::from_utf8_lossy(&self.buffer));
+        let read = soon(self.stream().read(&mut bytes)).await.unwrap_or(0);
         self.buffer.extend_from_slice(&bytes[..read]);
+        (read > 0).then_some(())
     }
 
-    async fn take(&mut self, length: usize) -> Vec<u8> {
+    async fn take(&mut self, length: usize) -> Option<Vec<u8>> {
         while self.buffer.len() < length {
-            self.fill().await;
+            self.fill().await?;
         }
-        self.buffer.drain(..length).collect()
+        Some(self.buffer.drain(..length).collect())
     }
 
-    async fn until(&mut self, needle: &[u8]) {
+    async fn until(&mut self, needle: &[u8]) -> Option<()> {
         while !needle.is_empty() {
             if let Some(at) = find(&self.buffer, needle) {
                 self.buffer.drain(..at + needle.len());
-                return;
+                break;
             }
-            self.fill().await;
+            self.fill().await?;
         }
+        Some(())
     }
 
     /// Reads a request up to the end of its head and of this content. Gives its stream's number.
     pub(crate) async fn request(&mut self, content: &str) -> u32 {
+        let request = self.request_with(content).await;
+        request.unwrap_or_else(|| panic!("the proxy closed the connection after {:?}", String::from_utf8_lossy(&self.buffer)))
+    }
+
+    /// The same of one without content, where the proxy may also close the connection.
+    pub(crate) async fn try_request(&mut self) -> Option<u32> {
+        self.request_with("").await
+    }
+
+    /// Waits until the proxy closes it.
+    pub(crate) async fn closed(&mut self) {
+        while self.fill().await.is_some() {}
+    }
+
+    async fn request_with(&mut self, content: &str) -> Option<u32> {
         if !self.is_http2 {
-            self.until(b"\r\n\r\n").await;
-            self.until(content.as_bytes()).await;
-            return 0;
+            self.until(b"\r\n\r\n").await?;
+            self.until(content.as_bytes()).await?;
+            return Some(0);
         }
         const END_STREAM: u8 = 1;
         loop {
-            let frame = self.take(9).await;
+            let frame = self.take(9).await?;
             let length = u32::from_be_bytes([0, frame[0], frame[1], frame[2]]);
-            self.take(length as usize).await;
+            self.take(length as usize).await?;
             let stream = u32::from_be_bytes([frame[5], frame[6], frame[7], frame[8]]);
             match (frame[3], frame[4]) {
                 // SETTINGS are acknowledged.
                 (4, 0) => self.send([0, 0, 0, 4, 1, 0, 0, 0, 0]).await,
-                (0 | 1, flags) if flags & END_STREAM != 0 => return stream,
+                (0 | 1, flags) if flags & END_STREAM != 0 => return Some(stream),
                 _ => {}
             }
         }
@@ -170,14 +188,7 @@ impl Link {
             return self.send(format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{fields}\r\n")).await;
         }
         // HEADERS with END_HEADERS and END_STREAM: `:status: 200` stands in the static table.
-        self.frame(1, 5, stream, &[0x88]).await;
-    }
-
-    /// Sends one frame of HTTP/2.
-    pub(crate) async fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
-        self.send([&head, payload].concat()).await;
+        self.send(frame(1, 5, stream, &[0x88])).await;
     }
 
     /// Ends it so.
@@ -193,6 +204,12 @@ impl Link {
             (_, how) => panic!("{how} is no end of this transport"),
         }
     }
+}
+
+/// A frame of HTTP/2.
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 fn reset(stream: TcpStream) {

@@ -117,13 +117,7 @@ impl Multiplexed {
 
     /// A proxy before it.
     pub(crate) async fn proxy(&self, change: impl FnOnce(&mut Settings)) -> Proxy {
-        let mut settings = settings(self.address, "");
-        let upstream = settings.upstream_mut();
-        upstream.api_root = ApiRoot::parse(&format!("https://{}", self.address)).unwrap();
-        upstream.extra_roots = vec![self.certificate.der.clone()];
-        upstream.protocol = UpstreamProtocol::Http2;
-        change(&mut settings);
-        Proxy::start(settings).await
+        proxy_over_http2(self.address, &self.certificate, change).await
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -153,7 +147,22 @@ impl Drop for Multiplexed {
     }
 }
 
-fn acceptor(certificate: &Certificate) -> TlsAcceptor {
+/// A proxy before an upstream that speaks HTTP/2.
+pub(super) async fn proxy_over_http2(
+    address: SocketAddr,
+    certificate: &Certificate,
+    change: impl FnOnce(&mut Settings),
+) -> Proxy {
+    let mut settings = settings(address, "");
+    let upstream = settings.upstream_mut();
+    upstream.api_root = ApiRoot::parse(&format!("https://{address}")).unwrap();
+    upstream.extra_roots = vec![certificate.der.clone()];
+    upstream.protocol = UpstreamProtocol::Negotiated;
+    change(&mut settings);
+    Proxy::start(settings).await
+}
+
+pub(super) fn acceptor(certificate: &Certificate) -> TlsAcceptor {
     let builder = rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
     let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
     let mut config = builder.with_single_cert(vec![certificate.der.clone()], certificate.key.clone_key()).unwrap();

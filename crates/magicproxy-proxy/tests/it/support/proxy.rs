@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use magicproxy_core::{Acceptance, EncodedSlash, PatternMode, Policy, ScopeName, Scopes, UnnamedTokens, UpstreamName};
 use magicproxy_proxy::listener::Listener;
+use magicproxy_proxy::rewrite::Members;
 use magicproxy_proxy::serve::Server;
 use magicproxy_proxy::settings::{
     ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, Outbound, PassedHeader, Placing, RefusalShape, Settings,
@@ -111,7 +112,7 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
             unnamed: UnnamedTokens::Accept,
             acceptance: Acceptance::default(),
             scopes,
-            links: Links::Rewrite,
+            links: Links::Rewrite(Arc::new(Members::parse(["**"]).unwrap())),
             credential: CredentialCarrier::default(),
             token_carriers: Vec::new(),
             refusals: RefusalShape::default(),

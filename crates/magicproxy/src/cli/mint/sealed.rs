@@ -145,8 +145,8 @@ fn grant(allowed: Option<Vec<magicproxy_core::RawRule>>, scopes: Option<Vec<Stri
 fn credential(text: Zeroizing<String>, place: Option<&str>) -> Result<TypedCredential, String> {
     let say = |error: &dyn std::fmt::Display| format!("credential: {error}");
     let place = match place {
-        None => return Credential::parse(text).map(TypedCredential::Configured).map_err(|error| say(&error)),
-        Some("json") => return TypedCredential::from_json(text.trim().as_bytes()).map_err(|error| say(&error)),
+        None => return Credential::parse_new(&text).map(TypedCredential::Configured).map_err(|error| say(&error)),
+        Some("json") => return TypedCredential::from_new_json(text.trim().as_bytes()).map_err(|error| say(&error)),
         Some("bearer") => CredentialPlace::Bearer,
         Some("basic") if text.contains(':') => CredentialPlace::Basic,
         Some("basic") => return Err("credential: expected `user:password`".to_owned()),
@@ -155,7 +155,7 @@ fn credential(text: Zeroizing<String>, place: Option<&str>) -> Result<TypedCrede
             None => return Err(format!("--credential-as `{}`: expected bearer, basic, header:NAME or json", harmless(other))),
         },
     };
-    let credential = Credential::parse(text).map_err(|error| say(&error))?;
+    let credential = Credential::parse_new(&text).map_err(|error| say(&error))?;
     Ok(TypedCredential::Fields(vec![CredentialField { place, credential }]))
 }
 

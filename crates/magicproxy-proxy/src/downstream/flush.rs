@@ -1,0 +1,58 @@
+//! Flushes of a connection towards a client: whatever was handed to the HTTP library before one is with the system.
+//!
+//! The HTTP library drops what it has not written yet when the content of a response fails: over HTTP/1.1 with the connection,
+//! over HTTP/2 with the stream. A failure therefore waits for the flush of what came before it, the response's head above all.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// The flushes of one connection.
+#[derive(Debug, Default)]
+pub(super) struct Flushes {
+    /// How many there were. Written by the connection's own task alone.
+    count: AtomicU64,
+    is_awaited: AtomicBool,
+    waiting: Mutex<Vec<Waker>>,
+}
+
+/// A point in time between two flushes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct FlushPoint(u64);
+
+impl Flushes {
+    /// Everything that was handed over is with the system.
+    pub(super) fn note(&self) {
+        self.count.store(self.count.load(Ordering::Relaxed) + 1, Ordering::Release);
+        if self.is_awaited.load(Ordering::Acquire) {
+            self.wake();
+        }
+    }
+
+    /// Now.
+    pub(super) fn now(&self) -> FlushPoint {
+        FlushPoint(self.count.load(Ordering::Acquire))
+    }
+
+    /// Ready when there was a flush since then.
+    pub(super) fn poll_since(&self, then: FlushPoint, context: &Context<'_>) -> Poll<()> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.now().0 != then.0 {
+            return Poll::Ready(());
+        }
+        self.is_awaited.store(true, Ordering::Release);
+        if !waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+            waiting.push(context.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    fn wake(&self) {
+        let waiting = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            self.is_awaited.store(false, Ordering::Release);
+            std::mem::take(&mut *waiting)
+        };
+        waiting.into_iter().for_each(Waker::wake);
+    }
+}

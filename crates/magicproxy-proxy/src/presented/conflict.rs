@@ -1,0 +1,128 @@
+//! Two different things in two carriers of one request: which carrier holds what kind of thing.
+//!
+//! `docs/spec/upstreams.md` section 4. The client is told, and never shown a value.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::HeaderName;
+
+use super::is_token;
+
+/// A carrier of one request.
+#[derive(Clone, Copy)]
+pub(super) enum CarrierName<'c> {
+    Authorization,
+    Header(&'c HeaderName),
+    Parameter(&'c str),
+    /// An item of `Sec-WebSocket-Protocol`.
+    Subprotocol,
+}
+
+/// As a list of faults names it.
+impl fmt::Display for CarrierName<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Authorization => formatter.write_str("`authorization`"),
+            Self::Header(name) => write!(formatter, "`{name}`"),
+            Self::Parameter(name) => write!(formatter, "the query parameter `{name}`"),
+            Self::Subprotocol => formatter.write_str("`sec-websocket-protocol`"),
+        }
+    }
+}
+
+impl CarrierName<'_> {
+    /// As a sentence names it. Claude Code shows nothing of an error's message that has `x-api-key` in it, but words of its own: that
+    /// the key is invalid.
+    fn in_words(self) -> String {
+        match self {
+            Self::Header(name) if name.as_str() == "x-api-key" => "the header for API keys".to_owned(),
+            other => other.to_string(),
+        }
+    }
+}
+
+/// A kind of value in a carrier, by its form alone: nothing is verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// `mt2.…`
+    SealedToken,
+    /// A JWT as magic tokens of version 1 are.
+    SignedToken,
+    /// A JWT that is signed in another way.
+    ForeignJwt,
+    /// A key of an API, a placeholder, several values.
+    NoToken,
+    Nothing,
+}
+
+impl Held {
+    pub(super) fn of(text: &str) -> Self {
+        if text.trim().is_empty() {
+            Self::Nothing
+        } else if !is_token(text) {
+            Self::NoToken
+        } else if text.starts_with("mt2.") {
+            Self::SealedToken
+        } else if is_signed_as_ours(text) {
+            Self::SignedToken
+        } else {
+            Self::ForeignJwt
+        }
+    }
+
+    /// With its article.
+    fn words(self) -> &'static str {
+        match self {
+            Self::SealedToken => "a sealed magic token",
+            Self::SignedToken => "a magic token",
+            Self::ForeignJwt => "a JWT that is no magic token",
+            Self::NoToken => "something that is no magic token, such as an API's own key",
+            Self::Nothing => "nothing",
+        }
+    }
+}
+
+/// `token-v1.md` section 2.
+fn is_signed_as_ours(text: &str) -> bool {
+    let header = text.split('.').next().and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    let header = header.and_then(|json| serde_json::from_slice::<serde_json::Value>(&json).ok());
+    header.is_some_and(|header| header.get("alg").is_some_and(|alg| alg == "RS256"))
+}
+
+/// Two carriers of one request, and what kind of thing each holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Conflict([HeldAt; 2]);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct HeldAt {
+    carrier: String,
+    in_words: String,
+    held: Held,
+}
+
+impl Conflict {
+    pub(super) fn between(first: (CarrierName<'_>, Held), second: (CarrierName<'_>, Held)) -> Self {
+        Self([first, second].map(|(carrier, held)| HeldAt { carrier: carrier.to_string(), in_words: carrier.in_words(), held }))
+    }
+
+    /// Each carrier with what it holds, for machines that read lists.
+    pub(crate) fn each(&self) -> Vec<String> {
+        self.0.iter().map(|at| format!("{} holds {}", at.carrier, at.held.words())).collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
+        Self::between((CarrierName::Authorization, Held::NoToken), (CarrierName::Parameter("key"), Held::SealedToken))
+    }
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [first, second] = &self.0;
+        let again = if first.held == second.held { " too, and another one" } else { "" };
+        let (held, other) = (first.held.words(), second.held.words());
+        write!(formatter, "{} holds {held}, {} holds {other}{again}", first.in_words, second.in_words)
+    }
+}

@@ -1,0 +1,152 @@
+//! A string that may be rewritten: is it a URL of the upstream and nothing else, where clients follow it?
+
+use http::Uri;
+
+use super::super::LinkMap;
+use super::super::link::{Matched, Prefix};
+use super::super::members::{Leading, Standing};
+use super::super::position::Position;
+
+/// What a candidate begins with.
+const OPENER: &[u8] = b"\"http";
+
+/// A string that does not end within so many bytes stays as it is.
+pub(super) const MAX_CANDIDATE_BYTES: usize = 8192;
+
+/// How far the judgement on a candidate has come, so that nothing is looked at twice.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Progress {
+    Opened,
+    /// It matches a link, and its member may be followed; its end is looked for from here on.
+    Inside(Matched, Standing, usize),
+}
+
+pub(super) enum Judgement {
+    Stays,
+    /// It is rewritten, and ends here.
+    Leads(Matched, usize),
+    Unfinished(Progress),
+}
+
+/// What a judgement depends on.
+pub(super) struct Judge<'a> {
+    pub(super) links: &'a LinkMap,
+    pub(super) position: &'a Position,
+    pub(super) asked: Option<&'a Uri>,
+}
+
+impl Judge<'_> {
+    /// Judges a candidate, given from its quotation mark on.
+    pub(super) fn judge(&self, candidate: &[u8], progress: Progress) -> Judgement {
+        let window = candidate.get(..MAX_CANDIDATE_BYTES).unwrap_or(candidate);
+        match self.judge_window(window, progress) {
+            Judgement::Unfinished(_) if window.len() == MAX_CANDIDATE_BYTES => Judgement::Stays,
+            judgement => judgement,
+        }
+    }
+
+    fn judge_window(&self, window: &[u8], progress: Progress) -> Judgement {
+        let (matched, standing, from) = match progress {
+            Progress::Inside(matched, standing, from) => (matched, standing, from),
+            Progress::Opened => match self.judge_beginning(window) {
+                Ok((matched, standing)) => (matched, standing, 1 + matched.length),
+                Err(judgement) => return judgement,
+            },
+        };
+        let rest = |end| window.get(1 + matched.length..end).unwrap_or_default();
+        match find_end(window, from) {
+            Ok(end) if standing == Standing::Followed || self.leads(matched, rest(end)) => Judgement::Leads(matched, end + 1),
+            Ok(_) | Err(Found::NoUrl) => Judgement::Stays,
+            Err(Found::Nothing(from)) => Judgement::Unfinished(Progress::Inside(matched, standing, from)),
+        }
+    }
+
+    /// Which link a candidate begins with, where its member may be followed.
+    fn judge_beginning(&self, window: &[u8]) -> Result<(Matched, Standing), Judgement> {
+        if !window.starts_with(OPENER) {
+            let unfinished = OPENER.starts_with(window);
+            return Err(if unfinished { Judgement::Unfinished(Progress::Opened) } else { Judgement::Stays });
+        }
+        match self.links.prefix(window.get(1..).unwrap_or_default()) {
+            Prefix::Matched(matched) => match self.links.members().standing(self.position) {
+                Standing::Stays => Err(Judgement::Stays),
+                standing => Ok((matched, standing)),
+            },
+            Prefix::Mismatched => Err(Judgement::Stays),
+            Prefix::Incomplete => Err(Judgement::Unfinished(Progress::Opened)),
+        }
+    }
+
+    /// Does a URL lead where its member is followed, given what comes behind the link?
+    fn leads(&self, matched: Matched, rest: &[u8]) -> bool {
+        let to_asked = self.asked.is_some_and(|asked| self.links.leads_to(matched, rest, asked.path()));
+        self.links.members().follow(self.position, &Leading { rest, to_asked })
+    }
+}
+
+/// What is found instead of the end of a URL.
+enum Found {
+    /// Nothing: from here on it is to be looked for again when there is more.
+    Nothing(usize),
+    /// Something that no URL holds.
+    NoUrl,
+}
+
+/// Where the quotation mark is that closes the URL.
+fn find_end(window: &[u8], mut from: usize) -> Result<usize, Found> {
+    loop {
+        let plain = |byte: &u8| CLASSES.get(usize::from(*byte)) == Some(&Class::Url);
+        let rest = window.get(from..).unwrap_or_default();
+        let Some(length) = rest.iter().position(|byte| !plain(byte)) else { return Err(Found::Nothing(window.len())) };
+        let at = from + length;
+        match rest.get(length..).unwrap_or_default() {
+            [b'"', ..] => return Ok(at),
+            [b'\\', b'/', ..] => from = at + 2,
+            [b'\\'] => return Err(Found::Nothing(at)),
+            [b'\\', b'u', digits @ ..] => match escaped_character(digits) {
+                Some(true) => from = at + 6,
+                Some(false) => return Err(Found::NoUrl),
+                None => return Err(Found::Nothing(at)),
+            },
+            _ => return Err(Found::NoUrl),
+        }
+    }
+}
+
+/// Does a URL hold the character that four hex digits stand for? `None`: there are not enough yet.
+fn escaped_character(digits: &[u8]) -> Option<bool> {
+    let known = digits.get(..4).unwrap_or(digits);
+    if !known.iter().all(u8::is_ascii_hexdigit) {
+        return Some(false);
+    }
+    let digits = std::str::from_utf8(known).ok().filter(|digits| digits.len() == 4)?;
+    let character = u16::from_str_radix(digits, 16).ok()?;
+    let in_url = |byte: u8| CLASSES.get(usize::from(byte)) == Some(&Class::Url);
+    Some(u8::try_from(character).map_or(true, in_url))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Url,
+    Other,
+}
+
+/// Which bytes stand for themselves in a URL, by their value.
+static CLASSES: [Class; 256] = classes();
+
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+const fn classes() -> [Class; 256] {
+    let mut classes = [Class::Url; 256];
+    let mut byte = 0;
+    while byte <= 0x20 {
+        classes[byte] = Class::Other;
+        byte += 1;
+    }
+    classes[0x7F] = Class::Other;
+    classes[b'"' as usize] = Class::Other;
+    classes[b'\\' as usize] = Class::Other;
+    classes[b'<' as usize] = Class::Other;
+    classes[b'>' as usize] = Class::Other;
+    classes[b'`' as usize] = Class::Other;
+    classes
+}

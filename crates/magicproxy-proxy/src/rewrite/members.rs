@@ -1,0 +1,300 @@
+//! Members of JSON documents whose URLs clients follow: `docs/spec/rewriting.md` section 8.
+//!
+//! Parsed once per upstream. Asked only about strings that begin with an origin of the upstream, so that a long list costs
+//! nothing where there is no URL.
+
+use super::position::Position;
+
+/// How many levels a pattern may have.
+const MAX_STEPS: usize = 16;
+/// How many of them may be `**`: each makes a comparison take as many steps more as the document is deep.
+const MAX_ANY: usize = 2;
+
+/// Which members are followed by the clients of an API, and which of those stay all the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Members {
+    followed: Patterns,
+    kept: Patterns,
+}
+
+/// Patterns, found by the name that they end in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Patterns {
+    /// Those that end in a name without a star, ordered by it.
+    named: Vec<(Box<[u8]>, Pattern)>,
+    /// Names, in order, of patterns such as `**.config.**` without a condition: all that is in a member of that name.
+    within: Vec<Box<[u8]>>,
+    others: Vec<Pattern>,
+}
+
+/// A text that names no members.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MemberError {
+    /// A name is missing: the text is empty, or two dots follow each other.
+    #[error("expected names with dots between, such as `next`, `*_url` or `_links.*.href`")]
+    NoName,
+    /// A backslash before something else than a dot, a star, a blank, `!` or a backslash.
+    #[error("expected `.`, `*`, `!`, a blank or `\\` behind each `\\`")]
+    Escape,
+    /// What follows the blank is neither a path nor `?`.
+    #[error("expected a path such as `/api/`, or `?`, behind the blank")]
+    Condition,
+    /// A condition behind a member that stays in any case.
+    #[error("expected nothing behind the member: one that begins with `!` stays wherever its URL leads")]
+    KeptIf,
+    /// Too many names, or too many `**`.
+    #[error("expected at most {MAX_STEPS} names, and at most {MAX_ANY} `**` among them")]
+    TooLong,
+}
+
+/// What is known of a member before its URL was read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Stays,
+    /// It is rewritten if its URL leads where a pattern says.
+    Conditional,
+    Followed,
+}
+
+/// A URL of the upstream, as its conditions see it.
+pub(super) struct Leading<'u> {
+    /// What follows the link's `from`, as it is written in the document.
+    pub(super) rest: &'u [u8],
+    /// Does its path lead to what the client asked for?
+    pub(super) to_asked: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Pattern {
+    /// From the top of the document on.
+    steps: Vec<Step>,
+    condition: Option<Condition>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
+    /// `**`: any number of names.
+    Any,
+    /// What the name consists of between its stars, one piece more than there are stars.
+    Name(Vec<Box<[u8]>>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Condition {
+    /// What follows the API root begins so.
+    Below(Box<[u8]>),
+    /// It is the URL that was asked for, with another query.
+    Page,
+}
+
+impl Members {
+    /// The members that these texts name: `[!]NAME.NAME[ /PREFIX| ?]`.
+    ///
+    /// # Errors
+    /// The first text that names none, and what is wrong with it.
+    pub fn parse<'t>(texts: impl IntoIterator<Item = &'t str>) -> Result<Self, MemberError> {
+        let mut members = Self::default();
+        for text in texts {
+            match text.strip_prefix('!') {
+                Some(text) => members.kept.insert(Pattern::parse(text).and_then(Pattern::without_condition)?),
+                None => members.followed.insert(Pattern::parse(text)?),
+            }
+        }
+        Ok(members)
+    }
+
+    /// Is none followed?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.followed == Patterns::default()
+    }
+
+    /// Does it depend on what was asked for, which member is followed?
+    pub(super) fn has_pages(&self) -> bool {
+        let named = self.followed.named.iter().map(|(_, pattern)| pattern);
+        named.chain(&self.followed.others).any(|pattern| pattern.condition == Some(Condition::Page))
+    }
+
+    pub(super) fn standing(&self, position: &Position) -> Standing {
+        let mut standing = if self.followed.holds_within(position) { Standing::Followed } else { Standing::Stays };
+        for pattern in self.followed.matching(position) {
+            if pattern.condition.is_none() {
+                standing = Standing::Followed;
+            }
+            if standing == Standing::Followed {
+                break;
+            }
+            standing = Standing::Conditional;
+        }
+        let kept = |kept: &Patterns| kept.matching(position).next().is_some() || kept.holds_within(position);
+        if standing != Standing::Stays && kept(&self.kept) { Standing::Stays } else { standing }
+    }
+
+    /// Is a member followed whose standing is conditional, given its URL?
+    pub(super) fn follow(&self, position: &Position, leading: &Leading<'_>) -> bool {
+        self.followed.matching(position).any(|pattern| match &pattern.condition {
+            None => true,
+            Some(Condition::Below(prefix)) => behind_beginning(leading.rest, prefix).is_some(),
+            Some(Condition::Page) => leading.to_asked && has_query(leading.rest),
+        })
+    }
+}
+
+impl Patterns {
+    fn insert(&mut self, pattern: Pattern) {
+        match pattern.steps.last() {
+            Some(Step::Name(pieces)) if pieces.len() == 1 => {
+                let name: Box<[u8]> = pieces.concat().into();
+                let at = self.named.partition_point(|(named, _)| *named <= name);
+                self.named.insert(at, (name, pattern));
+            }
+            _ => match pattern.within() {
+                Some(name) => self.within.insert(self.within.partition_point(|within| *within <= name), name),
+                None => self.others.push(pattern),
+            },
+        }
+    }
+
+    /// Is the value in a member of one of these names, or that member's own?
+    fn holds_within(&self, position: &Position) -> bool {
+        let mut names =
+            (0..position.depth().filter(|_| !self.within.is_empty()).unwrap_or_default()).map(|level| position.name(level));
+        names.any(|name| self.within.binary_search_by(|within| (**within).cmp(name)).is_ok())
+    }
+
+    /// Those that the position of a value matches.
+    fn matching<'p>(&'p self, position: &'p Position) -> impl Iterator<Item = &'p Pattern> {
+        let last = position.last_name().unwrap_or_default();
+        let from = self.named.partition_point(|(named, _)| **named < *last);
+        let named = self.named.get(from..).unwrap_or_default().iter().take_while(move |(named, _)| **named == *last);
+        let perhaps = named.map(|(_, pattern)| pattern).chain(&self.others);
+        perhaps.filter(|pattern| position.depth().is_some_and(|depth| matches(&pattern.steps, position, depth)))
+    }
+}
+
+impl Pattern {
+    fn parse(text: &str) -> Result<Self, MemberError> {
+        let mut steps = vec![Step::Name(vec![Box::default()])];
+        let mut characters = text.char_indices();
+        let mut condition = None;
+        while let Some((at, character)) = characters.next() {
+            match character {
+                '.' => steps.push(Step::Name(vec![Box::default()])),
+                '*' => star(&mut steps),
+                ' ' => {
+                    condition = Some(Condition::parse(text.get(at + 1..).unwrap_or_default())?);
+                    break;
+                }
+                '\\' => {
+                    let escaped = characters.next().map(|(_, escaped)| escaped);
+                    literal(&mut steps, escaped.filter(|escaped| ".*\\ !".contains(*escaped)).ok_or(MemberError::Escape)?);
+                }
+                character => literal(&mut steps, character),
+            }
+        }
+        let steps: Vec<Step> = steps.into_iter().map(Step::checked).collect::<Result<_, _>>()?;
+        let any = steps.iter().filter(|step| **step == Step::Any).count();
+        if steps.len() > MAX_STEPS || any > MAX_ANY {
+            return Err(MemberError::TooLong);
+        }
+        Ok(Self { steps, condition })
+    }
+
+    /// NAME, of a pattern `**.NAME.**`.
+    fn within(&self) -> Option<Box<[u8]>> {
+        match (self.steps.as_slice(), &self.condition) {
+            ([Step::Any, Step::Name(pieces), Step::Any], None) if pieces.len() == 1 => Some(pieces.concat().into()),
+            _ => None,
+        }
+    }
+
+    fn without_condition(self) -> Result<Self, MemberError> {
+        if self.condition.is_some() { Err(MemberError::KeptIf) } else { Ok(self) }
+    }
+}
+
+/// A star divides the name that is being read.
+fn star(steps: &mut [Step]) {
+    if let Some(Step::Name(pieces)) = steps.last_mut() {
+        pieces.push(Box::default());
+    }
+}
+
+fn literal(steps: &mut [Step], character: char) {
+    if let Some(piece) = steps.last_mut().and_then(|step| match step {
+        Step::Name(pieces) => pieces.last_mut(),
+        Step::Any => None,
+    }) {
+        let mut bytes = std::mem::take(piece).into_vec();
+        bytes.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+        *piece = bytes.into();
+    }
+}
+
+impl Step {
+    fn checked(self) -> Result<Self, MemberError> {
+        match &self {
+            Self::Name(pieces) if pieces.len() == 3 && pieces.iter().all(|piece| piece.is_empty()) => Ok(Self::Any),
+            Self::Name(pieces) if pieces.len() == 1 && pieces.iter().all(|piece| piece.is_empty()) => Err(MemberError::NoName),
+            _ => Ok(self),
+        }
+    }
+}
+
+impl Condition {
+    fn parse(text: &str) -> Result<Self, MemberError> {
+        match text {
+            "?" => Ok(Self::Page),
+            path if path.starts_with('/')
+                && path.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\<>`?#".contains(&byte)) =>
+            {
+                Ok(Self::Below(path.as_bytes().into()))
+            }
+            _ => Err(MemberError::Condition),
+        }
+    }
+}
+
+/// Compares from the last name on: almost all members differ there.
+fn matches(steps: &[Step], position: &Position, depth: usize) -> bool {
+    let Some((last, before)) = steps.split_last() else { return depth == 0 };
+    match last {
+        Step::Any if before.is_empty() => true,
+        Step::Any => (0..=depth).rev().any(|depth| matches(before, position, depth)),
+        Step::Name(pieces) => {
+            depth.checked_sub(1).is_some_and(|above| is_named(position.name(above), pieces) && matches(before, position, above))
+        }
+    }
+}
+
+/// Is a name these pieces, with anything between them?
+fn is_named(name: &[u8], pieces: &[Box<[u8]>]) -> bool {
+    let [first, between @ .., last] = pieces else { return pieces.iter().all(|piece| **piece == *name) };
+    let inside = name.strip_prefix(&**first).and_then(|rest| rest.strip_suffix(&**last));
+    let rest = inside.and_then(|inside| between.iter().try_fold(inside, |rest, piece| behind(rest, piece)));
+    rest.is_some()
+}
+
+/// What follows the first occurrence of a piece.
+fn behind<'n>(name: &'n [u8], piece: &[u8]) -> Option<&'n [u8]> {
+    if piece.is_empty() {
+        return Some(name);
+    }
+    let at = name.windows(piece.len()).position(|window| window == piece)?;
+    name.get(at + piece.len()..)
+}
+
+fn has_query(rest: &[u8]) -> bool {
+    rest.iter().find(|byte| b"?#".contains(byte)) == Some(&b'?')
+}
+
+/// What follows this beginning of a text in JSON, in which each `/` may be written as `\/`.
+pub(super) fn behind_beginning<'t>(mut text: &'t [u8], beginning: &[u8]) -> Option<&'t [u8]> {
+    for byte in beginning {
+        if *byte == b'/' {
+            text = text.strip_prefix(b"\\").unwrap_or(text);
+        }
+        text = text.strip_prefix(std::slice::from_ref(byte))?;
+    }
+    Some(text)
+}
