@@ -208,9 +208,9 @@ impl Connection {
         self.activity.counts()
     }
 
-    /// It was seen to become idle then.
-    fn idle_since(&self, then: Instant) {
-        self.activity.idle_since(then);
+    /// The end of its latest request.
+    fn idle_since(&self) -> Instant {
+        self.activity.idle_since()
     }
 
     fn scan(&self, bytes: &[u8]) {

@@ -4,14 +4,18 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::{CertificateError, Error};
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::upstream::connect::client_config;
+use crate::settings::{ApiRoot, Outbound, Timeouts, UpstreamProtocol};
+use crate::upstream::ConnectStep;
+use crate::upstream::connect::{Connector, Destination};
+use crate::upstream::dial::Dialer;
+use crate::upstream::trust::{client_config, unreadable};
 
 /// Connects with TLS 1.2 or 1.3 to whoever shows a certificate that the platform trusts.
 #[derive(Clone)]
@@ -40,8 +44,100 @@ impl HttpsConnector {
     /// Those of the network, and of TLS as [`io::ErrorKind::InvalidData`].
     pub async fn connect(&self, host: &str, port: u16) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<>> {
         let name = ServerName::try_from(host.to_owned()).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let stream = TcpStream::connect((host, port)).await?;
+        let stream = Dialer::new(host, port).dial().await?;
         self.0.connect(name, stream).await
+    }
+}
+
+/// Why nothing could be reached by TLS with these certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrustFault {
+    /// Of those given, the one of this number, from 1 on, cannot be read.
+    Unreadable(usize),
+    /// The system has no authorities, or none that can be read, and none are given.
+    NoAuthorities,
+    /// TLS cannot be set up for another reason, which is told.
+    Other(String),
+}
+
+/// Checks the certificates that are to be trusted besides the platform's: whether each can be read, and there are any at all.
+///
+/// # Errors
+/// [`TrustFault`].
+pub fn check_trust(extra_roots: &[CertificateDer<'static>]) -> Result<(), TrustFault> {
+    if let Some(number) = unreadable(extra_roots).next() {
+        return Err(TrustFault::Unreadable(number));
+    }
+    match client_config(extra_roots.to_vec()) {
+        Ok(_) => Ok(()),
+        // The library has no other word for it than a text.
+        Err(Error::General(_)) => Err(TrustFault::NoAuthorities),
+        Err(error) => Err(TrustFault::Other(error.to_string())),
+    }
+}
+
+/// A look at whether an origin can be reached.
+#[derive(Clone, Copy, Debug)]
+pub struct Probe<'p> {
+    /// The origin.
+    pub root: &'p ApiRoot,
+    /// What is to be spoken.
+    pub protocol: UpstreamProtocol,
+    /// Trusted besides the platform's roots.
+    pub extra_roots: &'p [CertificateDer<'static>],
+    /// The proxies on the way.
+    pub outbound: &'p Outbound,
+    /// The time for all of it.
+    pub limit: Duration,
+}
+
+/// How far a probe came, and why no further.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreached {
+    /// The step that failed.
+    pub step: ProbeStep,
+    /// What happened, in words.
+    pub reason: String,
+}
+
+/// The steps of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeStep {
+    /// The name's addresses.
+    Name,
+    /// A connection of TCP.
+    Tcp,
+    /// `CONNECT` at the proxy on the way, or the way to it.
+    Proxy,
+    /// TLS, certificates among it.
+    Tls,
+    /// HTTP's own handshake.
+    Http,
+}
+
+impl Probe<'_> {
+    /// Connects as a proxy would that has a request, and closes the connection. No request is sent, and no credential.
+    ///
+    /// # Errors
+    /// [`Unreached`].
+    pub async fn reach(&self) -> Result<(), Unreached> {
+        let timeouts = Timeouts { connect: self.limit, ..Timeouts::default() };
+        let Self { root, protocol, extra_roots, outbound, .. } = *self;
+        let connector = Connector::new(&Destination { root, protocol, extra_roots, outbound }, timeouts, 1);
+        let connector = connector.map_err(|error| Unreached { step: ProbeStep::Tls, reason: error.to_string() })?;
+        connector.reach().await.map_err(|failure| Unreached { step: failure.step().into(), reason: failure.in_words() })
+    }
+}
+
+impl From<ConnectStep> for ProbeStep {
+    fn from(step: ConnectStep) -> Self {
+        match step {
+            ConnectStep::Name => Self::Name,
+            ConnectStep::Tcp => Self::Tcp,
+            ConnectStep::Proxy => Self::Proxy,
+            ConnectStep::Tls => Self::Tls,
+            ConnectStep::Http => Self::Http,
+        }
     }
 }
 

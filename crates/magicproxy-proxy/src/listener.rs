@@ -157,6 +157,15 @@ impl Accepted {
     }
 }
 
+/// The address as the client has it: a socket of both families says `::ffff:192.0.2.1` for 192.0.2.1.
+fn canonical(peer: SocketAddr) -> SocketAddr {
+    match peer.ip().to_canonical() {
+        IpAddr::V4(address) => SocketAddr::new(address.into(), peer.port()),
+        // With its scope.
+        IpAddr::V6(_) => peer,
+    }
+}
+
 /// Every listener of a server.
 #[derive(Debug)]
 pub(crate) struct Listeners {
@@ -216,7 +225,7 @@ impl Socket {
         match self {
             Self::Tcp(socket) => socket.poll_accept(context).map_ok(|(stream, peer)| {
                 let _ = stream.set_nodelay(true);
-                (Transport::Tcp(stream), Some(peer))
+                (Transport::Tcp(stream), Some(canonical(peer)))
             }),
             #[cfg(unix)]
             Self::Unix(socket) => socket.poll_accept(context).map_ok(|(stream, _)| (Transport::Unix(stream), None)),

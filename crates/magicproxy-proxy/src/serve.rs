@@ -62,13 +62,13 @@ pub struct Server {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// TLS towards the upstream cannot be set up, for instance for want of trust roots.
-    #[error("TLS towards the upstream cannot be set up: {0}")]
+    #[error("TLS towards the upstream cannot be set up")]
     Tls(#[from] rustls::Error),
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     Random,
     /// A worker thread cannot be started.
-    #[error("a worker thread cannot be started: {0}")]
+    #[error("a worker thread cannot be started")]
     Worker(#[from] std::io::Error),
 }
 

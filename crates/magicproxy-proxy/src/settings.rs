@@ -4,6 +4,7 @@ mod carrier;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod limits;
+mod outbound;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub use crate::sender::TrustedProxies;
 pub use crate::upstream::root::{ApiRoot, ParseApiRootError};
 
 pub use limits::{Limits, Quota};
+pub use outbound::{EnvironmentProxies, NamedProxy, NoProxy, Outbound, OutboundProxy, ParseOutboundProxyError};
 
 pub use carrier::{
     BasicUser, CarrierHeader, CarrierParameter, CarrierSubprotocol, CredentialCarrier, ParseCarrierError, TokenCarrier,
@@ -104,6 +106,8 @@ pub struct UpstreamSettings {
     pub drop_query_parameters: Vec<String>,
     /// Trusted besides the platform's roots.
     pub extra_roots: Vec<CertificateDer<'static>>,
+    /// The proxies by which its origins are reached, if any.
+    pub outbound: Outbound,
     /// May a WebSocket handshake pass? What flows through it is not checked further.
     pub websocket: bool,
     /// What the upstream is told about the caller.
@@ -240,7 +244,7 @@ pub struct Timeouts {
     pub body_idle: Duration,
     /// Without a byte of an answer whose head has come. Event streams may be silent for long.
     pub response_idle: Duration,
-    /// A connection without a request, on either side.
+    /// A connection without a request, on either side; clients' connections stay a little longer, and never shorter.
     pub keep_alive: Duration,
     /// A connection to the upstream gets no new request once it is this old, or up to a tenth younger.
     pub upstream_connection_age: Duration,
@@ -252,6 +256,15 @@ pub struct Timeouts {
     pub total: Option<Duration>,
     /// For answers in flight after SIGTERM.
     pub drain: Duration,
+}
+
+impl Timeouts {
+    /// How long a client's connection may be without a request: a quarter longer than [`Timeouts::keep_alive`], and at most 15
+    /// seconds longer. A client, or a proxy in front, that counts to the same number closes first, and so never sends a request
+    /// into a connection that is being closed.
+    pub(crate) fn client_keep_alive(&self) -> Duration {
+        self.keep_alive + (self.keep_alive / 4).min(Duration::from_secs(15))
+    }
 }
 
 impl Default for Timeouts {

@@ -6,6 +6,7 @@ mod age;
 pub(crate) mod connect;
 mod connection;
 mod content;
+pub(crate) mod dial;
 mod failure;
 mod http2;
 mod io;
@@ -15,6 +16,8 @@ pub(crate) mod root;
 mod signals;
 #[cfg(test)]
 mod tests;
+pub(crate) mod trust;
+mod tunnel;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -35,13 +38,13 @@ use crate::opened::QueryCredential;
 use crate::rejection::Rejection;
 use crate::serve::WorkerId;
 use crate::settings::{ApiRoot, Settings, UpstreamSettings};
-use connect::{Connected, Connector};
+use connect::{Connected, Connector, Destination};
 use connection::{SendError, Sending};
 use pool::{Acquired, Kind, Need, Opening, Payload, Pool, Pooled};
 use resend::{Attempt, Ending, Twice};
 
 pub(crate) use content::Content;
-pub(crate) use failure::ConnectFailure;
+pub(crate) use failure::{ConnectFailure, ConnectStep};
 pub(crate) use pool::{Lease, Sockets};
 
 /// One upstream: its origins, and how long it is waited for.
@@ -303,7 +306,8 @@ impl Origin {
         root: &ApiRoot,
         sockets: &Arc<Sockets>,
     ) -> Result<Self, rustls::Error> {
-        let connector = Connector::new(settings, upstream, root)?;
+        let streams = settings.limits.upstream_streams_per_connection;
+        let connector = Connector::new(&Destination::of(upstream, root), settings.timeouts, streams)?;
         Ok(Self { root: root.clone(), connector, pool: Pool::new(settings, upstream.protocol, root, sockets) })
     }
 
@@ -325,7 +329,7 @@ impl Origin {
 
     async fn open(&self, opening: Opening, holding: Holding, need: Need) -> Result<Lease, Rejection> {
         let (socket, unopened) = opening.into_parts();
-        Ok(match self.connector.connect(need.kind, socket).await? {
+        Ok(match self.connector.connect(need.kind, Some(socket)).await? {
             Connected::Http1(connection) => unopened.http1(connection, holding, need.worker),
             Connected::Http2(connection) => unopened.http2(connection, holding, need),
         })

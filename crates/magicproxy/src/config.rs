@@ -17,6 +17,7 @@ mod limits;
 pub(crate) mod lint;
 pub(crate) mod listeners;
 mod native;
+pub(crate) mod outbound;
 mod pages;
 pub(crate) mod plugins;
 mod preset;
@@ -56,6 +57,7 @@ use crate::tls;
 use address::{Listen, PublicAccess, Scheme};
 use fault::Sources;
 use listeners::{ListenerSettings, TlsSource};
+use outbound::RawProxies;
 use plugins::PluginsSettings;
 use raw::{RawConfig, RawKeys, RawLog};
 use setting::Setting;
@@ -311,6 +313,7 @@ impl Layers {
         let from_python = python_source.is_some() || !variables.entries().is_empty();
         let written = [flags.raw, ours, variables, native, python];
         let raw = above_defaults(written, defaults::layer(environment, flags.working_directory));
+        let raw = RawConfig { proxies: RawProxies::of(environment), ..raw };
         if flags.working_directory == WorkingDirectory::Ignored {
             faults.extend(found::relative_keys(&raw));
         }

@@ -32,6 +32,7 @@ use failure::Failure;
 /// Parses the command line, runs the command, reports. The binary is this function.
 #[must_use]
 pub fn main() -> ExitCode {
+    let _last_words = output::LastWords;
     logging::install_panic_hook();
     let environment = Environment::of_process();
     let arguments = examples::command().get_matches();

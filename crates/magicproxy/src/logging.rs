@@ -3,10 +3,10 @@
 //! Other people's crates are capped at `warn` whatever the user asks for: at `debug` and `trace` hyper, h2 and rustls
 //! print header fields and buffers, and those hold credentials.
 
-mod buffer;
+mod lines;
 mod short;
 
-use std::io::{self, IsTerminal as _, Stderr};
+use std::io::{self, IsTerminal as _};
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer as _;
@@ -15,18 +15,14 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use buffer::Buffered;
+use lines::{Lines, Pace};
 
 use crate::config::LogSettings;
 use crate::config::value::{LogFormat, LogLevel};
-use crate::output::{Colour, note};
-
-/// Keeps the log going. Dropped at the end, it writes what waits.
-pub(crate) type Guard = Option<buffer::Flush<Stderr>>;
+use crate::output::{Colour, note, write_in_background};
 
 /// Installs the log. A second call changes nothing. People see each line at once; to a file or a pipe, lines go together.
-#[must_use]
-pub(crate) fn install(settings: LogSettings) -> Guard {
+pub(crate) fn install(settings: LogSettings) {
     let level = match settings.level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -40,11 +36,10 @@ pub(crate) fn install(settings: LogSettings) -> Guard {
         *event.level() <= cap
     })
     .with_max_level_hint(level);
-    let (writer, guard) = if io::stderr().is_terminal() {
-        (BoxMakeWriter::new(io::stderr), None)
-    } else {
-        let (buffered, flush) = Buffered::new(io::stderr());
-        (BoxMakeWriter::new(buffered), Some(flush))
+    let pace = if io::stderr().is_terminal() { Pace::AtOnce } else { Pace::Together };
+    let writer = match write_in_background(lines::report) {
+        Some(background) => BoxMakeWriter::new(Lines::new(background, pace)),
+        None => BoxMakeWriter::new(io::stderr),
     };
     let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(Colour::of_stderr().is_on());
     let lines = match format(settings) {
@@ -52,7 +47,6 @@ pub(crate) fn install(settings: LogSettings) -> Guard {
         LogFormat::Pretty => lines.event_format(short::ShortLines).boxed(),
     };
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
-    guard
 }
 
 /// The format that was asked for, or the one that suits standard error.

@@ -1,10 +1,42 @@
 //! Writing to the terminal: a closed pipe is no failure, and colour only where it is wanted (`NO_COLOR`).
 
+mod background;
+
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+pub(crate) use background::{Background, Urgency};
 
 /// `--quiet`: remarks are left out. Set once, before any command runs.
 static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// The writer of standard error in commands that serve. Once there is one, nothing else writes there: a write that nobody takes
+/// would hold up whoever wrote it, and all that write after it.
+static BACKGROUND: OnceLock<Background> = OnceLock::new();
+
+/// Has a thread write standard error from now on, and gives its queue; `report` is told how many lines were dropped. `None`
+/// where there can be no thread: then everybody writes for himself.
+pub(crate) fn write_in_background(report: fn(u64)) -> Option<Background> {
+    if let Some(known) = BACKGROUND.get() {
+        return Some(known.clone());
+    }
+    let background = Background::start(io::stderr(), report).ok()?;
+    Some(BACKGROUND.get_or_init(|| background).clone())
+}
+
+/// Waits, within bounds, until what was said on standard error is written. Made at the beginning of the program, dropped at
+/// its end.
+#[derive(Debug)]
+pub(crate) struct LastWords;
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        if let Some(background) = BACKGROUND.get() {
+            background.flush();
+        }
+    }
+}
 
 /// Leaves remarks out from now on.
 pub(crate) fn hush() {
@@ -52,7 +84,10 @@ pub(crate) fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
 
 /// Writes a line to standard error. What cannot be said there cannot be said.
 pub(crate) fn note(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    match BACKGROUND.get() {
+        Some(background) => background.add(format!("{text}\n").as_bytes(), Urgency::Urgent),
+        None => drop(writeln!(io::stderr().lock(), "{text}")),
+    }
 }
 
 /// Writes a line to standard error that is good to know and no warning: which file is used, what was made. `--quiet` leaves

@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use magicproxy_core::state::StateStore;
 use magicproxy_plugin::Host;
+use magicproxy_proxy::https::{TrustFault, check_trust};
+use magicproxy_proxy::settings::ApiRoot;
 
 pub(crate) use addresses::addresses;
 
@@ -50,6 +52,7 @@ impl Readiness {
             Err(faults) => readiness.faults.extend(faults.faults),
         }
         readiness.tls(config);
+        readiness.trust(config);
         readiness.revocations(config);
         readiness.store(config);
         readiness.warnings.extend(tls::warnings(config));
@@ -89,6 +92,26 @@ impl Readiness {
             Some(TlsSource::Acme(settings)) => self.creatable("acme.cache", &settings.cache.join("certificate.pem")),
             Some(TlsSource::Files(_)) | None => {}
         }
+    }
+
+    /// Where an API is reached by TLS, somebody's certificates must be trusted.
+    fn trust(&mut self, config: &Config) {
+        let secure = config
+            .upstreams
+            .iter()
+            .find(|upstream| upstream.extra_roots.is_empty() && upstream.origins().any(ApiRoot::is_secure));
+        let Some(upstream) = secure else { return };
+        let why = match check_trust(&upstream.extra_roots) {
+            Ok(()) => return,
+            Err(TrustFault::NoAuthorities) => {
+                "this system has no certificate authorities: install them (`ca-certificates`), name their file in `SSL_CERT_FILE`, or \
+                 give the API's in `extra_ca_file`"
+                    .to_owned()
+            }
+            Err(TrustFault::Unreadable(number)) => format!("certificate number {number} to trust cannot be read"),
+            Err(TrustFault::Other(why)) => why,
+        };
+        self.fault(format!("upstream `{}`: no TLS with {}: {why}", upstream.name, upstream.api_root));
     }
 
     fn revocations(&mut self, config: &Config) {

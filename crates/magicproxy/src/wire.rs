@@ -1,5 +1,6 @@
 //! The seam between this crate and the engine: the listeners, the runtime and the signals come from here.
 
+pub(crate) mod bind;
 mod signals;
 #[cfg(unix)]
 mod socket_file;
@@ -7,7 +8,7 @@ mod socket_file;
 mod tests;
 
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -16,7 +17,6 @@ use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::listener::tls::TlsServer;
 use magicproxy_proxy::serve::Server;
 use magicproxy_proxy::settings::{HostName, Settings};
-use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use crate::config::address::{Listen, Scheme};
@@ -58,6 +58,8 @@ struct Place {
     listener: Listener,
     /// Of TCP.
     address: Option<SocketAddr>,
+    /// Does no IPv4 client reach it, though it is at every address?
+    is_ipv6_only: bool,
     url: String,
     /// Where it is, where that is not in the URL.
     socket: Option<String>,
@@ -133,12 +135,15 @@ impl Place {
         let url = |port| settings.listen.url(settings.scheme, port);
         match &settings.listen {
             Listen::Tcp(address) => {
-                let socket = TcpListener::bind((address.host.as_str(), address.port)).await?;
+                let socket = bind::listen(address).await?;
                 let bound = socket.local_addr()?;
+                let is_ipv6_only = bind::is_ipv6_only(&socket) && bound.ip().is_unspecified();
+                let loopback = || format!("{}://[{}]:{}", settings.scheme.as_str(), Ipv6Addr::LOCALHOST, bound.port());
                 Ok(Self {
                     listener: Listener::tcp(socket),
                     address: Some(bound),
-                    url: url(Some(bound.port())),
+                    is_ipv6_only,
+                    url: if is_ipv6_only { loopback() } else { url(Some(bound.port())) },
                     socket: None,
                     #[cfg(unix)]
                     file: None,
@@ -149,7 +154,7 @@ impl Place {
                 let (socket, file) = socket_file::SocketFile::bind(path, settings.mode)?;
                 let socket_path = Some(path.display().to_string());
                 let listener = Listener::unix(socket);
-                Ok(Self { listener, address: None, url: url(None), socket: socket_path, file: Some(file) })
+                Ok(Self { listener, address: None, is_ipv6_only: false, url: url(None), socket: socket_path, file: Some(file) })
             }
             #[cfg(not(unix))]
             Listen::Unix(_) => anyhow::bail!("there are no Unix sockets on this system"),
@@ -175,6 +180,7 @@ impl Place {
             (None, Some(address)) => {
                 let every = match address.ip() {
                     IpAddr::V4(ip) if ip.is_unspecified() => " (every IPv4 address of this machine)",
+                    IpAddr::V6(_) if self.is_ipv6_only => " (every IPv6 address of this machine)",
                     IpAddr::V6(ip) if ip.is_unspecified() => " (every address of this machine)",
                     _ => "",
                 };

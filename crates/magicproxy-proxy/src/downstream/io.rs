@@ -28,7 +28,7 @@ const BYTES_PER_HEAD_BYTE: usize = 2;
 
 /// The stream of one downstream connection.
 ///
-/// Between requests it allows `keep_alive` until the first byte of a head, and `header` from there to its end; a peer that
+/// Between requests it allows [`Timeouts::client_keep_alive`] until the first byte of a head, and `header` from there to its end; a peer that
 /// takes nothing of an answer is the socket's affair. While a request is in progress reading is not limited here: the
 /// body's own timer does that.
 pub(crate) struct DownstreamIo {
@@ -142,8 +142,7 @@ impl DownstreamIo {
             self.seen = counts;
             self.head_since = None;
             if !self.is_busy() {
-                self.idle_since = Instant::now();
-                self.connection.idle_since(self.idle_since);
+                self.idle_since = self.connection.idle_since();
             }
         }
     }
@@ -192,7 +191,7 @@ impl DownstreamIo {
             _ if self.connection.rest.is_discarded() => Some(self.idle_since + self.timeouts.header),
             _ if self.connection.rest.is_to_come() => None,
             Some(since) => Some(since + self.timeouts.header),
-            None => Some(self.idle_since + self.timeouts.keep_alive),
+            None => Some(self.idle_since + self.timeouts.client_keep_alive()),
         }
     }
 

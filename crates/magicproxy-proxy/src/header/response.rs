@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::header::{self, HeaderName};
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use hyper::ext::ReasonPhrase;
 
 use super::meaning::steers;
 use super::request::TrailerFields;
@@ -97,8 +98,24 @@ impl ResponseFilter {
         // Each hop has its own version (RFC 9112 section 2.3): an upstream's would say how long a client's connection lasts, and
         // take the framing from content of unknown length.
         head.version = Version::HTTP_11;
-        // A reason phrase is the upstream's free text; extensions may hold its spelling of names.
+        let phrase = self.reason_phrase(head);
+        // The HTTP library's notes of the upstream's connection, the spelling of names among them.
         head.extensions.clear();
+        if let Some(phrase) = phrase {
+            head.extensions.insert(phrase);
+        }
+    }
+
+    /// The upstream's reason phrase, without the credential; an empty one for a status that has no name, for which the HTTP
+    /// library would make one up. `None` where the phrase is the status's own.
+    fn reason_phrase(&self, head: &mut Parts) -> Option<ReasonPhrase> {
+        let phrase = head.extensions.remove::<ReasonPhrase>();
+        let masked = phrase.as_ref().and_then(|phrase| self.needle.as_ref()?.masked(phrase.as_bytes()));
+        match masked {
+            Some(masked) => ReasonPhrase::try_from(masked).ok(),
+            None if phrase.is_none() && head.status.canonical_reason().is_none() => Some(ReasonPhrase::from_static(b"")),
+            None => phrase,
+        }
     }
 
     /// Keeps of a trailer section what cannot change the message it follows (RFC 9110 section 6.5.1), and would pass in its head.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::admission::{PeerKey, Shortage};
 use crate::settings::Limits;
@@ -233,7 +233,7 @@ pub(crate) struct Activity {
     begun: AtomicU64,
     /// Of these, ended.
     ended: AtomicU64,
-    /// When it was last seen to become idle, in milliseconds of this module's clock.
+    /// When its latest request ended, or it was accepted, in milliseconds of this module's clock.
     idle_since: AtomicU64,
     had_admitted: AtomicBool,
     /// Requests refused on it.
@@ -264,6 +264,7 @@ impl Activity {
     }
 
     pub(crate) fn end_of_request(&self) {
+        self.became_idle(Instant::now());
         self.ended.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -277,9 +278,13 @@ impl Activity {
         begun == ended
     }
 
-    /// It was seen to become idle then.
-    pub(crate) fn idle_since(&self, then: Instant) {
+    fn became_idle(&self, then: Instant) {
         self.idle_since.store(clock_of(then), Ordering::Relaxed);
+    }
+
+    /// The end of its latest request, to the millisecond.
+    pub(crate) fn idle_since(&self) -> Instant {
+        *START + Duration::from_millis(self.idle_since.load(Ordering::Relaxed))
     }
 
     /// A request of it was admitted.
@@ -350,15 +355,16 @@ impl Drop for Slot {
 }
 
 /// Milliseconds since this module was first asked.
+/// The zero of this module's clock.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
 fn clock_of(instant: Instant) -> u64 {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     u64::try_from(instant.saturating_duration_since(*START).as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
-    use std::time::Duration;
 
     use super::*;
 
@@ -375,7 +381,7 @@ mod tests {
         let now = Instant::now();
         let slot = |number| {
             let slot = connections.open(peer(1), PeerShare::Counted).unwrap();
-            slot.activity.idle_since(now + Duration::from_secs(number));
+            slot.activity.became_idle(now + Duration::from_secs(number));
             slot
         };
         (0..count).map(slot).collect()
@@ -463,7 +469,7 @@ mod tests {
         let slots = open(&connections, 3);
         let _first = connections.open(peer(2), PeerShare::Counted).unwrap();
         assert_eq!(evicted(&slots), [0]);
-        slots[1].activity.idle_since(Instant::now() + Duration::from_secs(60));
+        slots[1].activity.became_idle(Instant::now() + Duration::from_secs(60));
         let _second = connections.open(peer(2), PeerShare::Counted).unwrap();
         assert_eq!(evicted(&slots), [0, 2]);
     }

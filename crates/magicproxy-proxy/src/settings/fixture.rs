@@ -7,7 +7,7 @@ use magicproxy_core::{
 };
 
 use super::{
-    ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, PageOrigins, Placing, RefusalShape, Settings,
+    ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, Outbound, PageOrigins, Placing, RefusalShape, Settings,
     SharedKeys, StrangerState, Timeouts, TrustedProxies, UpstreamProtocol, UpstreamSettings,
 };
 
@@ -52,6 +52,7 @@ pub(crate) fn upstream(name: &str, root: &str, placing: Placing) -> Arc<Upstream
         drop_response_headers: Vec::new(),
         drop_query_parameters: Vec::new(),
         extra_roots: Vec::new(),
+        outbound: Outbound::Direct,
         websocket: false,
         forwarding: Forwarding::None,
         credential: CredentialCarrier::default(),

@@ -1,37 +1,58 @@
 //! New connections to the upstream: TCP, TLS where the API root says so, and HTTP/1.1, or HTTP/2 by ALPN where that is configured.
 
-use std::net::SocketAddr;
+use std::io;
 use std::sync::Arc;
 
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
-use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::{CertificateDer, ServerName};
-use rustls_platform_verifier::Verifier;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::age::Ages;
 use super::connection::{Connection, Exclusive, Multiplexed};
-use super::failure::{ConnectFailure, ConnectFault};
+use super::dial::{Candidates, Dialer};
+use super::failure::{ConnectFailure, ConnectFault, ProxyFault};
 use super::http2::{Http2Bounds, http2_connection};
 use super::io::UpstreamIo;
 use super::pool::{Kind, Socket};
 use super::signals::{Listened, Signals};
+use super::trust::client_config;
+use super::tunnel;
 use crate::body::RequestBody;
 use crate::probes::probe;
-use crate::settings::{ApiRoot, Settings, Timeouts, UpstreamProtocol, UpstreamSettings};
+use crate::settings::{ApiRoot, Outbound, OutboundProxy, Timeouts, UpstreamProtocol, UpstreamSettings};
 
 /// Heads of answers above this are refused, and so are those with more than 100 fields, hyper's own limit.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// So much of an answer is read at once. More would not fit the core's cache, from which it is to be sent on.
 const READ_BYTES: usize = 128 * 1024;
 
-pub(super) struct Connector {
+/// What a connector is told of an origin.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Destination<'d> {
+    pub(crate) root: &'d ApiRoot,
+    pub(crate) protocol: UpstreamProtocol,
+    /// Trusted besides the platform's roots.
+    pub(crate) extra_roots: &'d [CertificateDer<'static>],
+    pub(crate) outbound: &'d Outbound,
+}
+
+impl<'d> Destination<'d> {
+    pub(crate) fn of(upstream: &'d UpstreamSettings, root: &'d ApiRoot) -> Self {
+        Self { root, protocol: upstream.protocol, extra_roots: &upstream.extra_roots, outbound: &upstream.outbound }
+    }
+}
+
+/// Makes connections to one origin.
+pub(crate) struct Connector {
     root: ApiRoot,
+    /// To the proxy, where there is one, or the origin itself.
+    dialer: Dialer,
+    proxy: Option<Arc<OutboundProxy>>,
+    /// The variable that names a proxy which is not used.
+    unheeded: Option<&'static str>,
     timeouts: Timeouts,
     /// The most streams of a connection by HTTP/2.
     streams: usize,
@@ -54,35 +75,79 @@ struct Tls {
 }
 
 impl Connector {
-    pub(super) fn new(settings: &Settings, upstream: &UpstreamSettings, root: &ApiRoot) -> Result<Self, rustls::Error> {
-        let tls = if root.is_secure() { Some(Tls::new(upstream, root)?) } else { None };
-        let streams = settings.limits.upstream_streams_per_connection;
-        let ages = Ages::new(settings.timeouts.upstream_connection_age);
-        Ok(Self { root: root.clone(), timeouts: settings.timeouts, streams, tls, ages })
+    /// A connector that makes HTTP/2 connections of at most so many streams.
+    ///
+    /// # Errors
+    /// Those of TLS: a host that is no server name, roots that cannot be read, or none.
+    pub(crate) fn new(destination: &Destination<'_>, timeouts: Timeouts, streams: usize) -> Result<Self, rustls::Error> {
+        let root = destination.root;
+        let tls = if root.is_secure() { Some(Tls::new(destination)?) } else { None };
+        let proxy = destination.outbound.proxy(root).cloned();
+        let dialer = match &proxy {
+            Some(proxy) => Dialer::new(proxy.host(), proxy.port()),
+            None => Dialer::new(root.host(), root.port()),
+        };
+        let ages = Ages::new(timeouts.upstream_connection_age);
+        let unheeded = destination.outbound.unheeded_variable(root);
+        Ok(Self { root: root.clone(), dialer, proxy, unheeded, timeouts, streams, tls, ages })
     }
 
-    /// Connects within the time allowed for it.
-    pub(super) async fn connect(&self, kind: Kind, socket: Socket) -> Result<Connected, ConnectFailure> {
+    /// Connects within the time allowed for it, however many addresses are tried: the connection takes one place, and one socket
+    /// of the pool. `socket` is given back when the connection is closed.
+    pub(super) async fn connect(&self, kind: Kind, socket: Option<Socket>) -> Result<Connected, ConnectFailure> {
+        self.connect_to_one(kind, socket).await.map_err(|failure| match self.unheeded {
+            Some(variable) => failure.hinting_at(variable),
+            None => failure,
+        })
+    }
+
+    async fn connect_to_one(&self, kind: Kind, socket: Option<Socket>) -> Result<Connected, ConnectFailure> {
         let deadline = Instant::now() + self.timeouts.connect;
-        let resolved = tokio::time::timeout_at(deadline, self.resolve()).await;
-        let addresses = resolved.unwrap_or_else(|_| Err(ConnectFailure::new(ConnectFault::DnsTimeout)))?;
-        let connected = tokio::time::timeout_at(deadline, self.connect_to(&addresses, kind, socket)).await;
-        connected.unwrap_or_else(|_| Err(ConnectFailure::new(ConnectFault::Timeout)))
-    }
-
-    async fn resolve(&self) -> Result<Vec<SocketAddr>, ConnectFailure> {
-        let found = tokio::net::lookup_host((self.root.host(), self.root.port())).await;
-        let addresses: Vec<_> = found.map_err(|error| ConnectFailure::because(ConnectFault::Dns, error))?.collect();
-        if addresses.is_empty() { Err(ConnectFailure::new(ConnectFault::Dns)) } else { Ok(addresses) }
-    }
-
-    async fn connect_to(&self, addresses: &[SocketAddr], kind: Kind, socket: Socket) -> Result<Connected, ConnectFailure> {
-        let stream = TcpStream::connect(addresses).await.map_err(|error| ConnectFailure::of_tcp(&error))?;
-        if kind == Kind::Upgrade {
-            probe(&stream, self.timeouts.body_idle);
+        let resolved = timeout_at(deadline, self.dialer.resolve()).await;
+        let resolved = resolved.unwrap_or_else(|_| Err(ConnectFailure::new(ConnectFault::DnsTimeout)));
+        let mut candidates = resolved.map_err(|failure| self.at_first_hop(failure))?;
+        let socket = socket.map(Arc::new);
+        let mut dead = None;
+        loop {
+            let dialed = timeout_at(deadline, self.dialer.connect(&mut candidates)).await;
+            let dialed = dialed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+            let (stream, address) = match (dialed, dead) {
+                (Ok(dialed), _) => dialed,
+                (Err(_), Some(failure)) => return Err(failure),
+                (Err(error), None) => return Err(self.at_first_hop(ConnectFailure::of_tcp(&error))),
+            };
+            if kind == Kind::Upgrade {
+                probe(&stream, self.timeouts.body_idle);
+            }
+            let stream = UpstreamIo::new(stream, self.timeouts.body_idle, socket.clone());
+            let end = share_of(deadline, &candidates);
+            let opened = timeout_at(end, self.open(stream, kind)).await;
+            match opened.unwrap_or_else(|_| Err(ConnectFailure::new(self.silence()))) {
+                Err(failure) if failure.is_of_address() && !candidates.is_empty() => {
+                    self.dialer.failed(address);
+                    dead = Some(failure);
+                }
+                Err(failure) if failure.is_of_address() => {
+                    self.dialer.failed(address);
+                    return Err(failure);
+                }
+                opened => return opened,
+            }
         }
-        stream.set_nodelay(true).map_err(|error| ConnectFailure::of_tcp(&error))?;
-        let stream = UpstreamIo::new(stream, self.timeouts.body_idle, socket);
+    }
+
+    /// Makes a connection as for a request, and closes it.
+    pub(crate) async fn reach(&self) -> Result<(), ConnectFailure> {
+        self.connect(Kind::Any, None).await.map(drop)
+    }
+
+    /// TLS and HTTP on a connection of TCP. Nothing of a request is sent.
+    async fn open(&self, stream: UpstreamIo, kind: Kind) -> Result<Connected, ConnectFailure> {
+        stream.set_nodelay().map_err(|error| ConnectFailure::of_tcp(&error))?;
+        let stream = match &self.proxy {
+            Some(proxy) => tunnel::through(stream, proxy, &self.root).await?,
+            None => stream,
+        };
         let signals = stream.signals();
         let Some(tls) = &self.tls else { return self.http1(stream, signals).await };
         let connector = if kind == Kind::Upgrade { &tls.http1 } else { &tls.any };
@@ -103,6 +168,28 @@ impl Connector {
         let sender = http1_connection(Listened::new(stream, Arc::clone(&signals))).await?;
         Ok(Connected::Http1(Connection::Http1(Exclusive::new(sender, signals, self.ages.retirement()))))
     }
+
+    /// The failure of the first connection of TCP, in words for the proxy where it led there.
+    fn at_first_hop(&self, failure: ConnectFailure) -> ConnectFailure {
+        if self.proxy.is_some() { failure.of_proxy() } else { failure }
+    }
+
+    /// What an address stands for that takes connections and says nothing.
+    fn silence(&self) -> ConnectFault {
+        match (&self.proxy, &self.tls) {
+            (Some(_), _) => ConnectFault::Proxy(ProxyFault::Timeout),
+            (None, Some(_)) => ConnectFault::TlsTimeout,
+            (None, None) => ConnectFault::Timeout,
+        }
+    }
+}
+
+/// Until when an address may take for what follows TCP: half of the time, as long as there are others.
+fn share_of(deadline: Instant, others: &Candidates) -> Instant {
+    if others.is_empty() {
+        return deadline;
+    }
+    Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2
 }
 
 impl std::fmt::Debug for Connector {
@@ -112,30 +199,22 @@ impl std::fmt::Debug for Connector {
 }
 
 impl Tls {
-    fn new(upstream: &UpstreamSettings, root: &ApiRoot) -> Result<Self, rustls::Error> {
-        let name = ServerName::try_from(root.host().to_owned());
+    fn new(destination: &Destination<'_>) -> Result<Self, rustls::Error> {
+        let name = ServerName::try_from(destination.root.host().to_owned());
         let name = name.map_err(|_| rustls::Error::General("the upstream's host is no server name".to_owned()))?;
-        let config = client_config(upstream.extra_roots.clone())?;
+        let config = client_config(destination.extra_roots.to_vec())?;
         let with_protocols = |protocols: &[&[u8]]| {
             let mut config = config.clone();
             config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
             TlsConnector::from(Arc::new(config))
         };
         let http1 = with_protocols(&[b"http/1.1"]);
-        let any = match upstream.protocol {
+        let any = match destination.protocol {
             UpstreamProtocol::Http1 => http1.clone(),
             UpstreamProtocol::Negotiated => with_protocols(&[b"h2", b"http/1.1"]),
         };
         Ok(Self { any, http1, name })
     }
-}
-
-/// TLS 1.2 and 1.3, the platform's roots and the operator's.
-pub(crate) fn client_config(roots: Vec<CertificateDer<'static>>) -> Result<ClientConfig, rustls::Error> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = Verifier::new_with_extra_roots(roots, Arc::clone(&provider))?;
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
 }
 
 async fn http1_connection<S>(stream: S) -> Result<SendRequest<RequestBody>, ConnectFailure>
@@ -144,6 +223,9 @@ where
 {
     let mut builder = http1::Builder::new();
     builder.max_header_size(MAX_HEAD_BYTES).max_buf_size(READ_BYTES);
+    // RFC 9112 section 5.1: in a response, a blank before a field's colon is taken away, and its field read like any other, the
+    // ones for framing included. (In a request it is refused.)
+    builder.allow_spaces_after_header_name_in_responses(true);
     let handshake = builder.handshake(TokioIo::new(stream)).await;
     let (sender, connection) = handshake.map_err(|error| ConnectFailure::because(ConnectFault::Http, error))?;
     tokio::spawn(async move {

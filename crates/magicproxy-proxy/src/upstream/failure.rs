@@ -8,17 +8,30 @@ mod tests;
 use std::io;
 
 use http::StatusCode;
-use rustls::{AlertDescription, CertificateError, Error as TlsError, InvalidMessage};
+use rustls::{AlertDescription, CertificateError, Error as TlsError, InvalidMessage, PeerIncompatible};
 
 use crate::https::is_authority_as_server;
 
 /// A connection that could not be made.
 #[derive(Debug, thiserror::Error)]
-#[error("{fault}")]
+#[error("{fault}{hint}")]
 pub(crate) struct ConnectFailure {
     fault: ConnectFault,
+    /// What may help besides.
+    hint: Box<str>,
+    step: ConnectStep,
     /// What the system or the library said; nothing where only time ran out.
     cause: Option<Box<str>>,
+}
+
+/// How far a connection had come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ConnectStep {
+    Name,
+    Tcp,
+    Proxy,
+    Tls,
+    Http,
 }
 
 /// The causes that are told apart.
@@ -38,8 +51,14 @@ pub(crate) enum ConnectFault {
     Timeout,
     #[error("the upstream closed the connection before it could be used")]
     Terminated,
-    #[error("the upstream does not speak TLS")]
+    #[error("the upstream does not speak TLS (is its API root `http://`?)")]
     NotTls,
+    #[error("the upstream takes connections and does not answer the TLS handshake in time (is its API root `http://`?)")]
+    TlsTimeout,
+    #[error("the upstream speaks neither TLS 1.2 nor TLS 1.3")]
+    TlsVersion,
+    #[error("the upstream and the proxy have no TLS parameters in common")]
+    TlsParameters,
     #[error("the TLS handshake with the upstream failed")]
     TlsProtocol,
     #[error("the upstream broke the TLS handshake off{}", told_by_alert(.0))]
@@ -50,27 +69,62 @@ pub(crate) enum ConnectFault {
     Expired,
     #[error("the upstream's certificate is not valid yet")]
     NotYetValid,
-    #[error("the upstream's certificate is not signed by an authority that the proxy trusts")]
+    #[error(
+        "the upstream's certificate is not signed by an authority that the proxy trusts (`extra_ca_file` names further ones)"
+    )]
     UnknownIssuer,
     #[error("the upstream's certificate is for another name")]
     WrongName,
-    #[error("the upstream's certificate is an authority's own, which a server may not show")]
+    #[error("the upstream's certificate is for no host: its names must stand in `subjectAltName`")]
+    Nameless,
+    #[error(
+        "the upstream's certificate is an authority's own, which is accepted where `extra_ca_file` lists this very certificate"
+    )]
     SelfSigned,
+    #[error("the upstream's certificate is not for servers")]
+    WrongUse,
     #[error("the upstream's certificate is not accepted")]
     Certificate,
     #[error("the HTTP handshake with the upstream failed")]
+    Http,
+    #[error("the outbound proxy {0}")]
+    Proxy(ProxyFault),
+}
+
+/// What is wrong with the proxy on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ProxyFault {
+    #[error("cannot be resolved")]
+    Dns,
+    #[error("could not be resolved in time")]
+    DnsTimeout,
+    #[error("refuses connections")]
+    Refused,
+    #[error("is where no route leads")]
+    Unroutable,
+    #[error("cannot be reached")]
+    Unavailable,
+    #[error("did not connect in time")]
+    Timeout,
+    #[error("closed the connection before it could be used")]
+    Terminated,
+    #[error("wants a user and a password, or others (407)")]
+    Authentication,
+    #[error("refuses to connect to the upstream (status {0})")]
+    Denied(u16),
+    #[error("does not answer CONNECT as an HTTP proxy does")]
     Http,
 }
 
 impl ConnectFailure {
     /// A failure of which nothing more is known.
     pub(super) fn new(fault: ConnectFault) -> Self {
-        Self { fault, cause: None }
+        Self { fault, hint: Box::default(), step: fault.step(), cause: None }
     }
 
     /// A failure with what was said about it.
     pub(super) fn because(fault: ConnectFault, cause: impl ToString) -> Self {
-        Self { fault, cause: Some(cause.to_string().into()) }
+        Self { fault, hint: Box::default(), step: fault.step(), cause: Some(cause.to_string().into()) }
     }
 
     /// Of connecting to an address.
@@ -84,9 +138,52 @@ impl ConnectFailure {
         let fault = match (by_tls, error.kind()) {
             (Some(cause), _) => ConnectFault::of_tls(cause),
             (None, io::ErrorKind::UnexpectedEof) => ConnectFault::Terminated,
+            (None, io::ErrorKind::TimedOut) => ConnectFault::TlsTimeout,
             (None, kind) => ConnectFault::of_tcp(kind),
         };
-        Self::because(fault, error)
+        Self { step: ConnectStep::Tls, ..Self::because(fault, error) }
+    }
+
+    /// The same failure, of the connection to the proxy on the way.
+    pub(super) fn of_proxy(self) -> Self {
+        let fault = match self.fault {
+            ConnectFault::Dns => ProxyFault::Dns,
+            ConnectFault::DnsTimeout => ProxyFault::DnsTimeout,
+            ConnectFault::Refused => ProxyFault::Refused,
+            ConnectFault::Unroutable => ProxyFault::Unroutable,
+            ConnectFault::Timeout => ProxyFault::Timeout,
+            ConnectFault::Terminated => ProxyFault::Terminated,
+            _ => ProxyFault::Unavailable,
+        };
+        Self { fault: ConnectFault::Proxy(fault), step: ConnectStep::Proxy, ..self }
+    }
+
+    /// The same failure, with the remark that this variable names a proxy which is not used: where there may be no other way.
+    pub(super) fn hinting_at(self, variable: &str) -> Self {
+        let fault = self.fault;
+        let is_of_way = matches!(fault.step(), ConnectStep::Name | ConnectStep::Tcp);
+        let hint =
+            format!("; `{variable}` is set in the proxy's environment, and only `outbound_proxy = \"environment\"` uses it");
+        Self { hint: if is_of_way { hint.into() } else { self.hint }, ..self }
+    }
+
+    /// How far the connection had come.
+    pub(crate) fn step(&self) -> ConnectStep {
+        self.step
+    }
+
+    /// May another address of the same name do better? Not where somebody answered, whatever he said: who shows a wrong certificate
+    /// is not passed over.
+    pub(super) fn is_of_address(&self) -> bool {
+        matches!(self.fault, ConnectFault::Timeout | ConnectFault::TlsTimeout | ConnectFault::Terminated)
+    }
+
+    /// What happened, in words for the operator: with the library's, where ours say little.
+    pub(crate) fn in_words(&self) -> String {
+        match self.cause() {
+            Some(cause) if self.fault.is_vague() => format!("{self}: {cause}"),
+            _ => self.to_string(),
+        }
     }
 
     /// What was said about it, for the log.
@@ -97,8 +194,9 @@ impl ConnectFailure {
     /// Status, stable code, and the error type of RFC 9209 section 2.3.
     pub(crate) fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         use ConnectFault::{
-            Alpn, Certificate, Dns, DnsTimeout, Expired, Http, NotTls, NotYetValid, Refused, SelfSigned, Terminated, Timeout,
-            TlsAlert, TlsProtocol, Unavailable, UnknownIssuer, Unroutable, WrongName,
+            Alpn, Certificate, Dns, DnsTimeout, Expired, Http, Nameless, NotTls, NotYetValid, Refused, SelfSigned, Terminated,
+            Timeout, TlsAlert, TlsParameters, TlsProtocol, TlsTimeout, TlsVersion, Unavailable, UnknownIssuer, Unroutable,
+            WrongName, WrongUse,
         };
         let unreachable = |error| (StatusCode::BAD_GATEWAY, "upstream_unreachable", error);
         let tls = |error| (StatusCode::BAD_GATEWAY, "upstream_tls", error);
@@ -109,17 +207,54 @@ impl ConnectFailure {
             Refused => unreachable("connection_refused"),
             Unroutable => unreachable("destination_ip_unroutable"),
             Unavailable => unreachable("destination_unavailable"),
-            Timeout => late("connection_timeout"),
+            Timeout | TlsTimeout => late("connection_timeout"),
             Terminated => unreachable("connection_terminated"),
-            NotTls | TlsProtocol | Alpn => tls("tls_protocol_error"),
+            NotTls | TlsVersion | TlsParameters | TlsProtocol | Alpn => tls("tls_protocol_error"),
             TlsAlert(_) => tls("tls_alert_received"),
-            Expired | NotYetValid | UnknownIssuer | WrongName | SelfSigned | Certificate => tls("tls_certificate_error"),
+            Expired | NotYetValid | UnknownIssuer | WrongName | Nameless | SelfSigned | WrongUse | Certificate => {
+                tls("tls_certificate_error")
+            }
             Http => (StatusCode::BAD_GATEWAY, "upstream_protocol", "http_protocol_error"),
+            ConnectFault::Proxy(ProxyFault::DnsTimeout) => late("dns_timeout"),
+            ConnectFault::Proxy(ProxyFault::Timeout) => late("connection_timeout"),
+            ConnectFault::Proxy(fault) => unreachable(fault.error()),
+        }
+    }
+}
+
+impl ProxyFault {
+    /// The error type of RFC 9209 section 2.3: the proxy is the next hop.
+    fn error(self) -> &'static str {
+        match self {
+            Self::Dns => "dns_error",
+            Self::DnsTimeout => "dns_timeout",
+            Self::Refused => "connection_refused",
+            Self::Unroutable => "destination_ip_unroutable",
+            Self::Unavailable | Self::Denied(_) => "destination_unavailable",
+            Self::Timeout => "connection_timeout",
+            Self::Terminated => "connection_terminated",
+            Self::Authentication => "proxy_configuration_error",
+            Self::Http => "http_protocol_error",
         }
     }
 }
 
 impl ConnectFault {
+    fn step(self) -> ConnectStep {
+        match self {
+            Self::Dns | Self::DnsTimeout => ConnectStep::Name,
+            Self::Refused | Self::Unroutable | Self::Unavailable | Self::Timeout | Self::Terminated => ConnectStep::Tcp,
+            Self::Http => ConnectStep::Http,
+            Self::Proxy(_) => ConnectStep::Proxy,
+            _ => ConnectStep::Tls,
+        }
+    }
+
+    /// Does the library's own word add something?
+    fn is_vague(self) -> bool {
+        matches!(self, Self::Unavailable | Self::TlsProtocol | Self::TlsParameters | Self::Certificate | Self::Http)
+    }
+
     fn of_tcp(kind: io::ErrorKind) -> Self {
         match kind {
             io::ErrorKind::ConnectionRefused => Self::Refused,
@@ -134,9 +269,19 @@ impl ConnectFault {
         match error {
             TlsError::InvalidMessage(InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion) => Self::NotTls,
             TlsError::InvalidCertificate(error) => Self::of_certificate(error),
+            TlsError::PeerIncompatible(error) => Self::of_incompatible(error),
             TlsError::NoApplicationProtocol => Self::Alpn,
             TlsError::AlertReceived(alert) => Self::TlsAlert(*alert),
             _ => Self::TlsProtocol,
+        }
+    }
+
+    fn of_incompatible(error: &PeerIncompatible) -> Self {
+        match error {
+            PeerIncompatible::ServerDoesNotSupportTls12Or13 | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => {
+                Self::TlsVersion
+            }
+            _ => Self::TlsParameters,
         }
     }
 
@@ -145,6 +290,8 @@ impl ConnectFault {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotYetValid,
             CertificateError::UnknownIssuer => Self::UnknownIssuer,
+            CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => Self::Nameless,
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => Self::WrongUse,
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Self::WrongName,
             error if is_authority_as_server(error) => Self::SelfSigned,
             _ => Self::Certificate,
@@ -165,7 +312,8 @@ fn told_by_alert(alert: &AlertDescription) -> String {
 
 /// The alert's name as the TLS standards write it (`unknown_ca`); nothing for one without a name.
 fn alert_name(alert: &AlertDescription) -> String {
-    let name: Vec<char> = format!("{alert:?}").chars().collect();
+    // The standards have the American spelling.
+    let name: Vec<char> = format!("{alert:?}").replace("Unrecognised", "Unrecognized").chars().collect();
     if !name.iter().all(char::is_ascii_alphanumeric) {
         return String::new();
     }
@@ -178,5 +326,6 @@ fn alert_name(alert: &AlertDescription) -> String {
         let gap = if begins_word(at) { "_" } else { "" };
         format!("{gap}{}", letter.to_ascii_lowercase())
     });
-    format!(" (alert `{}`)", words.collect::<String>())
+    let remark = if *alert == AlertDescription::ProtocolVersion { ": it takes neither TLS 1.2 nor TLS 1.3" } else { "" };
+    format!(" (alert `{}`{remark})", words.collect::<String>())
 }

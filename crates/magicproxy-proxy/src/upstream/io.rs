@@ -26,15 +26,20 @@ pub(super) struct UpstreamIo {
     stream: TcpStream,
     writes: WriteStall,
     /// Counted until the stream is closed.
-    _socket: Socket,
+    _socket: Option<Arc<Socket>>,
     turn: Turn,
     signals: Arc<Signals>,
 }
 
 impl UpstreamIo {
-    pub(super) fn new(stream: TcpStream, limit: Duration, socket: Socket) -> Self {
+    pub(super) fn new(stream: TcpStream, limit: Duration, socket: Option<Arc<Socket>>) -> Self {
         let (writes, signals) = (WriteStall::new(limit), Arc::default());
         Self { stream, writes, _socket: socket, turn: Turn::default(), signals }
+    }
+
+    /// Small writes go out at once.
+    pub(super) fn set_nodelay(&self) -> io::Result<()> {
+        self.stream.set_nodelay(true)
     }
 
     /// What its user and it tell each other.

@@ -5,6 +5,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use magicproxy_core::Network;
+use magicproxy_proxy::settings::Settings;
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::{Certificate, Client, Proxy, Token, Upstream, request, settings, soon};
@@ -80,6 +81,26 @@ async fn an_idle_connection_is_ended() {
             assert!(client.closed().await.is_empty());
             assert!(since.elapsed() < 10 * SHORT, "{:?}", since.elapsed());
         }
+    }
+}
+
+/// A client that counts to the number of the page closes first, however long its request took.
+#[tokio::test]
+async fn an_idle_connection_is_not_ended_early() {
+    let mut upstream = Upstream::held().await;
+    let change = |settings: &mut Settings| (settings.timeouts.keep_alive, settings.timeouts.header) = (2 * SHORT, SHORT);
+    let proxy = Proxy::with(&upstream, change).await;
+    for pause in [Duration::ZERO, SHORT / 2, 3 * SHORT] {
+        let mut client = Client::connect(&proxy).await;
+        client.send(request("GET /a", &Token::any(), &["Connection: keep-alive"], "")).await;
+        let mut connection = upstream.accept().await;
+        connection.request().await;
+        tokio::time::sleep(pause).await;
+        let since = Instant::now();
+        connection.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
+        assert_eq!(client.answer().await.status, 200);
+        assert!(client.closed().await.is_empty());
+        assert!(since.elapsed() >= 2 * SHORT + SHORT / 2, "{:?} after a pause of {pause:?}", since.elapsed());
     }
 }
 

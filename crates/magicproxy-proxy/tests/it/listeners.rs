@@ -2,10 +2,12 @@
 
 #![cfg(unix)]
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use magicproxy_core::UpstreamName;
 use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::settings::{Forwarding, MountPath, Settings};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::support::{Certificate, Client, OnlyUpstream as _, Proxy, Token, Upstream, request, settings, soon};
 
@@ -65,6 +67,24 @@ async fn nobody_is_named_who_came_by_a_unix_socket() {
         let seen = upstream.only_request();
         assert_eq!((seen.names(), seen.all("forwarded").first().copied()), (names, value));
     }
+}
+
+/// A socket of both families says `::ffff:127.0.0.1` for 127.0.0.1, and nobody else does.
+#[tokio::test]
+async fn a_client_of_ipv4_is_one_on_a_socket_of_both_families() {
+    let Ok(socket) = TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).await else { return };
+    let port = socket.local_addr().unwrap().port();
+    if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_err() {
+        // Here such a socket is of IPv6 alone.
+        return;
+    }
+    let upstream = Upstream::hello().await;
+    let mut settings = settings(upstream.address, "");
+    settings.upstream_mut().forwarding = Forwarding::XForwarded;
+    let _proxy = Proxy::listening(settings, |_| vec![Listener::tcp(socket)]).await;
+    let mut client = Client::over(soon(TcpStream::connect((Ipv4Addr::LOCALHOST, port))).await.unwrap());
+    assert_eq!(client.exchange(request("GET /a", &Token::any(), &[], "")).await.status, 200);
+    assert_eq!(upstream.only_request().all("x-forwarded-for"), ["127.0.0.1"]);
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use crate::config::setting::{Origin, Setting};
 use crate::config::{Config, Layers, Services};
 use crate::failure::Failure;
 use crate::output::{self, harmless};
-use crate::wire::{self, Door, EndSignals};
+use crate::wire::{self, Door, EndSignals, survive_others};
 
 const RULE: &str = "GET /repos/acme/widgets/issues";
 const ALLOWED: (&str, &str) = ("GET", "/repos/acme/widgets/issues");
@@ -42,6 +42,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
 }
 
 async fn demo(once: bool) -> Result<(), Failure> {
+    survive_others().context("signals")?;
     let api = upstream::start().await?;
     let keys = KeyRing::new(PrivateKey::generate(2048).context("a new key")?, Vec::new()).context("a new key")?;
     let config = configuration(api)?;

@@ -62,13 +62,16 @@ impl ServeArgs {
 pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Failure> {
     let layers = Layers::gather(args.into_flags().and_working_directory(), environment);
     let log = layers.log();
-    let _log = logging::install(log);
+    logging::install(log);
     let served = serve(layers);
     // Whoever reads JSON reads nothing else.
     if logging::format(log) == LogFormat::Json { served.map_err(Failure::logged) } else { served }
 }
 
 fn serve(layers: Layers) -> Result<(), Failure> {
+    let runtime = wire::runtime()?;
+    // From the first moment on: making keys and opening a store take their time.
+    runtime.block_on(async { survive_others() }).context("signals")?;
     let mut warnings = layers.warnings.clone();
     let used = layers.used();
     let raw = layers.raw.clone();
@@ -108,9 +111,8 @@ fn serve(layers: Layers) -> Result<(), Failure> {
     let host = plugins.clone().map(|host| host as Arc<dyn PluginHost>);
     let services = Services { state, revocations: revocations.revocations(), plugins: host };
     let settings = config.into_settings(ring, services);
-    let runtime = wire::runtime()?;
     let served = runtime.block_on(async {
-        let signals = EndSignals::listen().and_then(|signals| survive_others().map(|()| signals)).context("signals")?;
+        let signals = EndSignals::listen().context("signals")?;
         if let Some(store) = store.filter(|_| chosen) {
             // The store has said in the log what is wrong.
             store.open_now().await.map_err(|_| Failure::Logged(1))?;
@@ -189,9 +191,14 @@ fn facts(config: &Config, keys: &Keys) -> Vec<String> {
     let apis = config.upstreams.iter().map(|upstream| {
         let UpstreamSettings { name, api_root, placing, .. } = &**upstream;
         let mount = if placing.mount.is_root() { String::new() } else { format!(", at {}", placing.mount.as_str()) };
-        format!("for the API at {api_root} (upstream name `{name}`{mount})")
+        let by = upstream.outbound.proxy(api_root).map_or_else(String::new, |proxy| format!(", by the outbound proxy {proxy}"));
+        format!("for the API at {api_root} (upstream name `{name}`{mount}){by}")
     });
     let mut facts: Vec<String> = apis.collect();
+    let unheeded = |upstream: &Arc<UpstreamSettings>| upstream.outbound.unheeded_variable(&upstream.api_root);
+    facts.extend(config.upstreams.iter().find_map(unheeded).map(|variable| {
+        format!("`{variable}` is not used: `outbound_proxy = \"environment\"` uses it, and `\"none\"` says that it is not to be")
+    }));
     if let Some(active) = held.first() {
         let retired = match held.len() - 1 {
             0 => String::new(),

@@ -17,8 +17,19 @@ pub(crate) enum Listen {
 /// `HOST:PORT`; the host may be a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
+    /// `::` where there is none.
     pub(crate) host: String,
     pub(crate) port: u16,
+    pub(crate) families: Families,
+}
+
+/// The families of addresses at which a listener is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Families {
+    /// `:PORT`: IPv6 and IPv4, or what the system has of them.
+    Every,
+    /// The one of the address or name that was written. Whether IPv4 reaches `[::]` is up to the system.
+    OfHost,
 }
 
 /// What callers speak.
@@ -48,6 +59,14 @@ impl Listen {
             }
             Some(path) if cfg!(unix) => Ok(Self::Unix(PathBuf::from(path))),
             Some(_) => Err("there are no Unix sockets on this system".to_owned()),
+        }
+    }
+
+    /// Can only one of the two be had?
+    pub(crate) fn excludes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tcp(one), Self::Tcp(other)) => one.port != 0 && one.is_at(other),
+            (one, other) => one == other,
         }
     }
 
@@ -84,6 +103,7 @@ impl Address {
         let expected = || "expected `HOST:PORT`, for instance `127.0.0.1:5000`, or `unix:PATH`".to_owned();
         let (host, port) = text.rsplit_once(':').ok_or_else(expected)?;
         let port = port.parse().map_err(|_| expected())?;
+        let families = if host.is_empty() { Families::Every } else { Families::OfHost };
         let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
             Some(address) => address.parse::<Ipv6Addr>().map_err(|_| expected())?.to_string(),
             None if host.is_empty() => Ipv6Addr::UNSPECIFIED.to_string(),
@@ -93,7 +113,12 @@ impl Address {
         if host.parse::<IpAddr>().is_err() && !host.bytes().all(name) {
             return Err(expected());
         }
-        Ok(Self { host, port })
+        Ok(Self { host, port, families })
+    }
+
+    /// Do both want the same host and port?
+    pub(crate) fn is_at(&self, other: &Self) -> bool {
+        (&self.host, self.port) == (&other.host, other.port)
     }
 
     fn reached_at(&self, port: u16) -> String {
@@ -108,7 +133,9 @@ impl Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
+        if self.families == Families::Every {
+            write!(formatter, ":{}", self.port)
+        } else if self.host.contains(':') {
             write!(formatter, "[{}]:{}", self.host, self.port)
         } else {
             write!(formatter, "{}:{}", self.host, self.port)

@@ -3,7 +3,8 @@
 //! Each setting that a line of text can give has a variable: `timeouts.connect` is `MAGICPROXY_TIMEOUTS_CONNECT`. An empty
 //! variable counts as none, because that is how compose files and CI systems write "unset".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::fault::Fault;
@@ -22,10 +23,24 @@ const SHORT: [(&str, &str); 4] = [
     ("MAGICPROXY_LOG_FORMAT", "log.format"),
 ];
 
-/// A copy of the environment variables that are UTF-8 and not empty.
+/// The other variables that say where the configuration is, or give settings of the Python program.
+const OTHERS: [&str; 8] = [
+    "MAGICPROXY_CONFIG",
+    "CONFIG_FILE",
+    "API_ROOT",
+    "PUBLIC_ACCESS",
+    "KEYS_LOCATION",
+    "PRIVATE_KEY_LOCATION",
+    "PUBLIC_KEY_LOCATION",
+    "PUBLIC_CERTIFICATE_LOCATION",
+];
+
+/// A copy of the environment variables that are not empty.
 #[derive(Clone, Default)]
 pub(crate) struct Environment {
     variables: BTreeMap<String, String>,
+    /// The names of variables whose values are no UTF-8.
+    unreadable: BTreeSet<String>,
 }
 
 /// Variables hold secrets.
@@ -37,14 +52,28 @@ impl std::fmt::Debug for Environment {
 
 impl FromIterator<(String, String)> for Environment {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
-        Self { variables: variables.into_iter().filter(|(_, value)| !value.is_empty()).collect() }
+        variables.into_iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect()
+    }
+}
+
+impl FromIterator<(OsString, OsString)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (OsString, OsString)>>(variables: I) -> Self {
+        let mut environment = Self::default();
+        for (name, value) in variables.into_iter().filter(|(_, value)| !value.is_empty()) {
+            let Ok(name) = name.into_string() else { continue };
+            match value.into_string() {
+                Ok(value) => drop(environment.variables.insert(name, value)),
+                Err(_) => drop(environment.unreadable.insert(name)),
+            }
+        }
+        environment
     }
 }
 
 impl Environment {
     /// The environment of this process.
     pub(crate) fn of_process() -> Self {
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+        std::env::vars_os().collect()
     }
 
     /// One variable.
@@ -62,6 +91,7 @@ impl Environment {
     /// What our own variables say.
     pub(crate) fn layer(&self, faults: &mut Vec<Fault>) -> RawConfig {
         let mut raw = RawConfig::default();
+        faults.extend(self.unreadable());
         for (name, key) in names() {
             let Some(text) = self.var(&name) else { continue };
             let origin = Origin::Environment(name.clone());
@@ -70,6 +100,15 @@ impl Environment {
             }
         }
         raw
+    }
+
+    /// Faults for settings whose text cannot be read: to pass over `MAGICPROXY_MINT_POLICY` would leave minting open.
+    fn unreadable(&self) -> impl Iterator<Item = Fault> {
+        let settings = names().map(|(name, _)| name).chain(OTHERS.map(str::to_owned));
+        settings.filter(|name| self.unreadable.contains(name)).map(|name| {
+            let fault = format!("environment variable `{name}`: expected UTF-8 text");
+            Fault::new(fault, Origin::Environment(name))
+        })
     }
 
     /// What the Python program's variables say; warnings are added to those that there are.
@@ -93,7 +132,7 @@ impl Environment {
     /// `MAGICPROXY_SERVICE_HOST` and its kin for a service of that name.
     pub(crate) fn misspelt(&self) -> Vec<String> {
         let known: Vec<String> = names().map(|(name, _)| name).chain(["MAGICPROXY_CONFIG".to_owned()]).collect();
-        let ours = self.variables.keys().filter(|name| name.starts_with(PREFIX) && !known.contains(name));
+        let ours = self.variables.keys().chain(&self.unreadable).filter(|name| name.starts_with(PREFIX) && !known.contains(name));
         let service = |name: &str| name.contains("_SERVICE_") || name.contains("_PORT");
         ours.filter(|name| !service(name))
             .map(|name| {

@@ -297,9 +297,8 @@ impl Checker<'_> {
 
     fn distinct_addresses(&mut self, listeners: &[(ListenerSettings, Origin)]) {
         for (at, (listener, origin)) in listeners.iter().enumerate() {
-            let free = matches!(&listener.listen, Listen::Tcp(address) if address.port == 0);
             let mut earlier = listeners.iter().take(at);
-            if !free && earlier.any(|(other, _)| other.listen == listener.listen) {
+            if earlier.any(|(other, _)| other.listen.excludes(&listener.listen)) {
                 self.fault(format!("listeners.listen `{}`: another listener is there", listener.listen), origin);
             }
         }

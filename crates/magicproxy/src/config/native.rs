@@ -29,10 +29,16 @@ pub(crate) struct NativeFile {
 pub(crate) fn parse(path: &Path, text: String) -> NativeFile {
     let mut hidden = Vec::new();
     let (raw, faults) = read(&text, &mut hidden);
-    // It may hold a password, whatever else is wrong beside it.
-    if let Some(Origin::File(span)) = raw.state.url.given().map(|given| &given.origin) {
-        hidden.push(span.clone());
-    }
+    // They may hold passwords, whatever else is wrong beside them.
+    let of_upstreams = raw.upstreams.values().map(|upstream| &upstream.outbound_proxy);
+    let proxies = of_upstreams.chain([&raw.outbound_proxy, &raw.upstream.outbound_proxy]);
+    let proxies = proxies.filter_map(|setting| setting.given().map(|given| &given.origin));
+    hidden.extend(raw.state.url.given().map(|given| &given.origin).into_iter().chain(proxies).filter_map(
+        |origin| match origin {
+            Origin::File(span) => Some(span.clone()),
+            _ => None,
+        },
+    ));
     let mut source = SourceFile { path: path.to_owned(), text };
     for span in &hidden {
         source.mask(span);
@@ -60,7 +66,7 @@ fn read(text: &str, hidden: &mut Vec<Range<usize>>) -> (RawConfig, Vec<Fault>) {
             break;
         };
         let unknown = error.message().starts_with("unknown field");
-        if unknown || removed.key == "state.url" {
+        if unknown || removed.key == "state.url" || removed.key.ends_with("outbound_proxy") {
             leaves(&removed.value, hidden);
         }
         if !unknown && !errors.is_empty() {

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::carrier::{CarrierText, RefusalChoice};
+use super::outbound::{OutboundText, RawProxies};
 use super::setting::{Entry, FromText as _, Given, Origin, Section, Setting, section};
 use super::size::SizeText;
 use super::value::{
@@ -58,6 +59,16 @@ pub(crate) struct RawConfig {
     /// Where the proxy keeps what it cannot read from tokens.
     #[serde(default)]
     pub(crate) state: RawState,
+    /// The proxy by which APIs are reached, with `CONNECT`: `http://USER:PASSWORD@HOST:PORT`; `environment` for what `HTTPS_PROXY`,
+    /// `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say; or `none`.
+    #[serde(default)]
+    pub(crate) outbound_proxy: Setting<OutboundText>,
+    /// A file that holds the URL of the outbound proxy, which may name a password.
+    #[serde(default)]
+    pub(crate) outbound_proxy_file: Setting<String>,
+    /// What the environment says of such proxies.
+    #[serde(skip)]
+    pub(crate) proxies: RawProxies,
     /// The API behind the proxy, found at its root.
     #[serde(default)]
     pub(crate) upstream: RawUpstream,
@@ -248,6 +259,8 @@ section! {
         drop_query_parameters: Vec<Given<String>>,
         /// A PEM file of certificates to trust besides the platform's.
         extra_ca_file: String,
+        /// The proxy by which it is reached, where that is not the `outbound_proxy` of all: `none` for an API inside of the network.
+        outbound_proxy: OutboundText,
         /// May WebSocket handshakes pass? What flows through them is not checked further.
         websocket: bool,
         /// What the API is told about the caller.
@@ -466,6 +479,9 @@ impl RawConfig {
             mint: self.mint.or(lower.mint),
             tokens: self.tokens.or(lower.tokens),
             state: self.state.or(lower.state),
+            outbound_proxy: self.outbound_proxy.or(lower.outbound_proxy),
+            outbound_proxy_file: self.outbound_proxy_file.or(lower.outbound_proxy_file),
+            proxies: if self.proxies == RawProxies::default() { lower.proxies } else { self.proxies },
             upstream: self.upstream.or(lower.upstream),
             upstreams,
             timeouts: self.timeouts.or(lower.timeouts),
@@ -486,6 +502,8 @@ impl RawConfig {
         entries.extend(entry("danger_plain_http", &self.danger_plain_http));
         entries.extend(entry("public_access", &self.public_access));
         entries.extend(entry("plugin_cache", &self.plugin_cache));
+        entries.extend(entry("outbound_proxy", &self.outbound_proxy));
+        entries.extend(entry("outbound_proxy_file", &self.outbound_proxy_file));
         let listeners = self.listeners.iter().zip(1..);
         entries.extend(listeners.flat_map(|(listener, number)| listener.entries(&format!("listeners.{number}"))));
         macro_rules! list {
@@ -520,6 +538,8 @@ impl RawConfig {
     pub(crate) fn set(&mut self, key: &str, text: &str, origin: Origin) -> Result<(), String> {
         match key {
             "listen" => self.listen = Setting::new(text.to_owned(), origin),
+            "outbound_proxy" => self.outbound_proxy = Setting::new(OutboundText::from_text(text)?, origin),
+            "outbound_proxy_file" => self.outbound_proxy_file = Setting::new(text.to_owned(), origin),
             "plugin_cache" => self.plugin_cache = Setting::new(text.to_owned(), origin),
             "public_access" => self.public_access = Setting::new(text.to_owned(), origin),
             "check_host" => self.check_host = Setting::new(HostCheckChoice::from_text(text)?, origin),
@@ -544,7 +564,8 @@ impl RawConfig {
 }
 
 /// The settings outside of every table that text can give.
-const TOP_LEVEL: [&str; 5] = ["listen", "plugin_cache", "public_access", "check_host", "danger_plain_http"];
+const TOP_LEVEL: [&str; 7] =
+    ["listen", "plugin_cache", "public_access", "check_host", "danger_plain_http", "outbound_proxy", "outbound_proxy_file"];
 
 /// The line of `config show` of a setting outside of every table.
 fn entry<'s, T: Serialize>(key: &str, setting: &'s Setting<T>) -> Option<Entry<'s>> {

@@ -2,6 +2,7 @@
 
 mod headers;
 mod listeners;
+mod outbound;
 mod public_access;
 
 use std::path::Path;
@@ -17,6 +18,29 @@ use crate::output::Colour;
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
     variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn variables_that_are_no_utf8_are_faults_and_never_passed_over() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let names = ["MAGICPROXY_MINT_POLICY", "MAGICPROXY_LOG", "MAGICPROXY_CONFIG", "MAGICPROXY_KEYS", "API_ROOT", "CONFIG_FILE"];
+    for name in names {
+        let variable = |value: &[u8]| [(std::ffi::OsString::from(name), std::ffi::OsString::from_vec(value.to_vec()))];
+        let environment: Environment = variable(b"closed\xff").into_iter().collect();
+        let rendered = faults(Layers::gather(Flags::default(), &environment));
+        assert!(rendered.contains(&format!("environment variable `{name}`: expected UTF-8 text")), "{rendered}");
+    }
+    // Others' variables may be anything, and one that is misspelt is told.
+    let others = ["LESS_TERMCAP_md", "MAGICPROXY_MINT_POLICI"]
+        .map(|name| (std::ffi::OsString::from(name), std::ffi::OsString::from_vec(vec![0xff])));
+    let layers = Layers::gather(Flags::default(), &others.into_iter().collect());
+    assert!(
+        layers.warnings.iter().any(|warning| warning.contains("did you mean `MAGICPROXY_MINT_POLICY`?")),
+        "{:?}",
+        layers.warnings
+    );
+    layers.check().unwrap();
 }
 
 /// Layers of a native file and nothing else.
@@ -542,7 +566,8 @@ fn addresses() {
     let is = |text: &str, url: &str| Ok((text.to_owned(), url.to_owned()));
     assert_eq!(parse("localhost:80"), is("localhost:80", "http://localhost:80"));
     assert_eq!(parse("0.0.0.0:80"), is("0.0.0.0:80", "http://127.0.0.1:80"));
-    assert_eq!(parse(":80"), is("[::]:80", "http://127.0.0.1:80"));
+    assert_eq!(parse(":80"), is(":80", "http://127.0.0.1:80"));
+    assert_eq!(parse("[::]:80"), is("[::]:80", "http://127.0.0.1:80"));
     assert_eq!(parse("[::1]:80"), is("[::1]:80", "http://[::1]:80"));
     assert_eq!(parse("unix:/run/s"), is("unix:/run/s", "http://localhost"));
     assert_eq!(Listen::parse("[::]:0").unwrap().url(Scheme::Https, Some(7)), "https://127.0.0.1:7");

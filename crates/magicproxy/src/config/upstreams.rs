@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use magicproxy_core::{EncodedSlash, PathReading, PatternMode, Policy, UnnamedTokens, UpstreamName};
+use magicproxy_proxy::https::{TrustFault, check_trust};
 use magicproxy_proxy::rewrite::Members;
 use magicproxy_proxy::settings::{
     ApiRoot, Forwarding, HostName, Links, MintSettings, MountPath, PathMapping, PathTarget, Placing, UpstreamProtocol,
@@ -117,6 +118,7 @@ impl Checker<'_> {
             drop_response_headers,
             drop_query_parameters: list(&raw.drop_query_parameters).iter().map(|name| name.value.clone()).collect(),
             extra_roots,
+            outbound: self.outbound(config, table),
             websocket: value(&raw.websocket, false),
             forwarding: forwarding(raw),
             credential,
@@ -287,7 +289,12 @@ impl Checker<'_> {
         let fault = match std::fs::read(&path) {
             Err(error) => format!("{key} `{}`: {}", path.display(), reason(&error)),
             Ok(pem) => match CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>() {
-                Ok(roots) if !roots.is_empty() => return roots,
+                Ok(roots) if !roots.is_empty() => match check_trust(&roots) {
+                    Err(TrustFault::Unreadable(number)) => {
+                        format!("{key} `{}`: certificate number {number} in it cannot be read", path.display())
+                    }
+                    _ => return roots,
+                },
                 _ => format!("{key} `{}`: expected certificates in PEM", path.display()),
             },
         };

@@ -8,15 +8,16 @@ use tokio::net::TcpSocket;
 
 use super::{Readiness, obstacle};
 use crate::config::Config;
-use crate::config::address::Listen;
+use crate::config::address::{Address, Families, Listen};
 use crate::failure::reason;
+use crate::wire::bind::{bound, every_address};
 
 /// Looks at every place to listen. One in use is a warning: perhaps it is the running proxy's.
 pub(crate) fn addresses(config: &Config, readiness: &mut Readiness) {
     for listener in &config.listeners {
         let shown = format!("cannot listen on `{}`", listener.listen);
         let found = match &listener.listen {
-            Listen::Tcp(address) => tcp(&address.host, address.port),
+            Listen::Tcp(address) => tcp(address),
             Listen::Unix(path) => unix(path),
         };
         match found {
@@ -36,9 +37,16 @@ enum Obstacle {
     Other(String),
 }
 
-fn tcp(host: &str, port: u16) -> Result<(), Obstacle> {
+fn tcp(address: &Address) -> Result<(), Obstacle> {
     let other = |error: &io::Error| Obstacle::Other(reason(error));
-    let addresses: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(|error| other(&error))?.collect();
+    if address.families == Families::Every {
+        return every_address(address.port).map(drop).map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => Obstacle::InUse,
+            _ => other(&error),
+        });
+    }
+    let target = (address.host.as_str(), address.port);
+    let addresses: Vec<SocketAddr> = target.to_socket_addrs().map_err(|error| other(&error))?.collect();
     let mut last = Obstacle::Other("there is no such host".to_owned());
     // As the listener does: the first address that can be taken.
     for address in addresses {
@@ -53,9 +61,7 @@ fn tcp(host: &str, port: u16) -> Result<(), Obstacle> {
 
 fn bind(address: SocketAddr) -> io::Result<()> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    #[cfg(unix)]
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)
+    bound(socket, address).map(drop)
 }
 
 #[cfg(unix)]

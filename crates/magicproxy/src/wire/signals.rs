@@ -1,5 +1,7 @@
 //! The signals of a long-running command: SIGTERM and SIGINT end it; SIGHUP, SIGUSR1 and SIGUSR2, which would end it by default, do not.
 
+use crate::output::LastWords;
+
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -53,6 +55,7 @@ impl EndSignals {
         tracing::info!("stopping: finishing the answers in flight; a second signal stops at once");
         tokio::spawn(async move {
             self.next().await;
+            drop(LastWords);
             std::process::exit(1);
         });
     }

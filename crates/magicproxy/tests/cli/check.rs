@@ -143,7 +143,8 @@ fn what_is_connected_to() {
     {
         assert_eq!((&connections[what]["reached"], &connections[what]["step"]), (&false.into(), &step.into()), "{what}: {json}");
     }
-    assert_eq!(connections["upstream tls"]["reason"], "no TLS is spoken there: is it `http://`?", "{json}");
+    let reason = connections["upstream tls"]["reason"].as_str().unwrap();
+    assert!(reason.contains("does not speak TLS (is its API root `http://`?)"), "{json}");
     let heard = heard.join().unwrap();
     assert!(heard.iter().any(Vec::is_empty), "nothing is sent in clear");
     assert!(heard.iter().all(|heard| heard.is_empty() || heard[0] == 0x16), "a handshake and nothing else");

@@ -183,6 +183,30 @@ impl Running {
         assert!(sent.success(), "{name}");
     }
 
+    /// Reads standard output until it holds this, and gives all of it.
+    pub(crate) fn printed(&mut self, part: &str) -> String {
+        let mut text = Vec::new();
+        while !String::from_utf8_lossy(&text).contains(part) {
+            let mut byte = [0];
+            let read = self.child.stdout.as_mut().unwrap().read(&mut byte).unwrap();
+            assert_eq!(read, 1, "it ended before it printed {part:?}: {}", String::from_utf8_lossy(&text));
+            text.push(byte[0]);
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// Its status, once it ends of itself, though nobody reads what it says.
+    pub(crate) fn end_unread(mut self) -> i32 {
+        for _ in 0..6_000 {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code().unwrap_or(-1);
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        self.child.kill().unwrap();
+        panic!("it does not end while nobody reads its standard error");
+    }
+
     /// Reads standard error until a line holds this, and gives the line.
     pub(crate) fn line(&mut self, part: &str) -> String {
         let mut line = Vec::new();

@@ -21,7 +21,7 @@ impl Serving {
         let program = variables.iter().fold(place.program(&args), |program, (name, value)| program.env(name, value));
         let mut running = program.spawn();
         let line = running.line(" listens on ");
-        let url = line.split_once("http://").unwrap().1;
+        let url = line.split_once("http://").unwrap().1.replacen("[::]", "every", 1);
         let port: String = url.split_once(':').unwrap().1.chars().take_while(char::is_ascii_digit).collect();
         Self { running, line, address: format!("127.0.0.1:{port}") }
     }
@@ -78,6 +78,39 @@ fn signals_that_mean_nothing_end_nothing() {
     }
     serving.running.signal("PIPE");
     assert_eq!(serving.ask("GET /__magictoken", "localhost"), 200, "after PIPE");
+    assert_eq!(serving.running.terminate().code, 0);
+}
+
+#[test]
+fn such_signals_end_nothing_with_tls_nor_in_the_demonstration() {
+    let place = Place::with_keys();
+    let args = ["serve", "--keys", "keys", "--api-root", "http://127.0.0.1:1", "--listen", "127.0.0.1:0", "--tls-dev"];
+    let mut running = place.program(&args).spawn();
+    running.line(" listens on ");
+    for name in ["HUP", "USR1", "USR2"] {
+        running.signal(name);
+        running.line(&format!("SIG{name}"));
+    }
+    assert_eq!(running.terminate().code, 0);
+    let mut running = place.program(&["demo"]).spawn();
+    let shown = running.printed("press Ctrl-C");
+    let url = shown.split("the proxy listens on http://").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    for name in ["HUP", "USR1", "USR2"] {
+        running.signal(name);
+        let answer = exchange(&url, "GET /__magictoken HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        assert!(answer.starts_with("HTTP/1.1 200 "), "after {name}: {answer}");
+    }
+    assert_eq!(running.terminate().code, 0);
+}
+
+/// Whatever the system makes of `::`, and without the form in which it shows IPv4 there.
+#[test]
+fn a_port_alone_is_every_address() {
+    let place = Place::with_keys();
+    let serving = Serving::of(&place, &["--listen", ":0", "--danger-plain-http"]);
+    let shown = serving.line.contains("http://[::]:") && serving.line.contains("(every address of this machine)");
+    assert!(shown || serving.line.contains("http://0.0.0.0:"), "{}", serving.line);
+    assert_eq!(serving.ask("GET /__magictoken", "localhost"), 200);
     assert_eq!(serving.running.terminate().code, 0);
 }
 
@@ -200,6 +233,50 @@ fn pretty_lines_are_short() {
     assert!(!ended.stderr.contains("secret"), "{ended:?}");
     let long: Vec<_> = ended.stderr.lines().filter(|line| line.chars().count() > 120).collect();
     assert!(long.is_empty(), "{long:#?}");
+}
+
+/// Makes this many requests, each with a log line of some 4 kB: a pipe holds sixteen of them, the proxy a thousand.
+fn ask_at_length(serving: &Serving, requests: usize) {
+    let path = format!("/{}", "a".repeat(90)).repeat(43) + "/";
+    for number in 0..requests {
+        assert_eq!(serving.ask(&format!("GET {path}{number}"), "localhost"), 401, "request {number}");
+    }
+}
+
+fn lines_of_requests(stderr: &str) -> usize {
+    stderr.lines().filter(|line| line.contains("no_token")).count()
+}
+
+#[test]
+fn standard_error_that_nobody_reads_holds_up_neither_requests_nor_the_end() {
+    for format in ["json", "pretty"] {
+        let place = Place::with_keys();
+        let serving = Serving::of(&place, &["--listen", "127.0.0.1:0", "--log-format", format]);
+        // A line of `pretty` is short.
+        ask_at_length(&serving, if format == "json" { 40 } else { 800 });
+        serving.running.signal("TERM");
+        assert_eq!(serving.running.end_unread(), 0, "{format}");
+    }
+}
+
+#[test]
+fn lines_that_are_read_late_are_all_there_and_dropped_ones_are_counted() {
+    let place = Place::with_keys();
+    let serving = Serving::of(&place, &["--listen", "127.0.0.1:0"]);
+    ask_at_length(&serving, 40);
+    let ended = serving.running.terminate();
+    assert_eq!((ended.code, lines_of_requests(&ended.stderr)), (0, 40));
+    assert!(!ended.stderr.contains("dropped"));
+
+    let serving = Serving::of(&place, &["--listen", "127.0.0.1:0"]);
+    ask_at_length(&serving, 1_400);
+    let ended = serving.running.terminate();
+    let report = ended.stderr.lines().find(|line| line.contains("log lines were dropped")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(report).unwrap();
+    let (kept, dropped) = (lines_of_requests(&ended.stderr), report["dropped"].as_u64().unwrap());
+    // The line of the end may be among the dropped.
+    let lost = dropped as usize;
+    assert!(kept > 900 && (lost == 1_400 - kept || lost == 1_401 - kept), "{kept} kept, {lost} dropped");
 }
 
 /// What the first start prints is to be typed as it stands: a command that mints says for which of several APIs.

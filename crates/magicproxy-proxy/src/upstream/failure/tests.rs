@@ -1,4 +1,4 @@
-use rustls::PeerMisbehaved;
+use rustls::{PeerIncompatible, PeerMisbehaved};
 
 use super::*;
 
@@ -25,6 +25,9 @@ fn each_cause_has_its_word() {
     let tcp = |kind: io::ErrorKind| ConnectFailure::of_tcp(&kind.into());
     let broken = |kind: io::ErrorKind| ConnectFailure::of_tls(&kind.into());
     let certificate = |error| handshake(TlsError::InvalidCertificate(error));
+    let incompatible = |error| handshake(TlsError::PeerIncompatible(error));
+    let expected = rustls_pki_types::ServerName::try_from("api.test").unwrap();
+    let nameless = CertificateError::NotValidForNameContext { expected, presented: Vec::new() };
     let alert = |alert| handshake(TlsError::AlertReceived(alert));
     let cases = [
         (ConnectFailure::new(ConnectFault::Dns), 502, "dns_error", "cannot be resolved"),
@@ -66,6 +69,12 @@ fn each_cause_has_its_word() {
         (alert(AlertDescription::UnknownCA), 502, "tls_alert_received", "(alert `unknown_ca`)"),
         (alert(AlertDescription::UnknownPSKIdentity), 502, "tls_alert_received", "(alert `unknown_psk_identity`)"),
         (alert(AlertDescription::Unknown(0xfe)), 502, "tls_alert_received", "broke the TLS handshake off"),
+        (ConnectFailure::new(ConnectFault::TlsTimeout), 504, "connection_timeout", "is its API root `http://`?"),
+        (incompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13), 502, "tls_protocol_error", "neither TLS 1.2 nor TLS 1.3"),
+        (incompatible(PeerIncompatible::NoCipherSuitesInCommon), 502, "tls_protocol_error", "no TLS parameters in common"),
+        (alert(AlertDescription::ProtocolVersion), 502, "tls_alert_received", "neither TLS 1.2 nor TLS 1.3"),
+        (certificate(nameless), 502, "tls_certificate_error", "`subjectAltName`"),
+        (certificate(CertificateError::InvalidPurpose), 502, "tls_certificate_error", "not for servers"),
         (certificate(CertificateError::Expired), 502, "tls_certificate_error", "has expired"),
         (certificate(CertificateError::NotValidYet), 502, "tls_certificate_error", "not valid yet"),
         (certificate(CertificateError::UnknownIssuer), 502, "tls_certificate_error", "not signed by an authority"),

@@ -11,8 +11,8 @@ use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::rewrite::Members;
 use magicproxy_proxy::serve::Server;
 use magicproxy_proxy::settings::{
-    ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, PageOrigins, PassedHeader, Placing, RefusalShape,
-    Settings, StrangerState, Timeouts, TrustedProxies, UpstreamProtocol, UpstreamSettings,
+    ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, Outbound, PageOrigins, PassedHeader, Placing,
+    RefusalShape, Settings, StrangerState, Timeouts, TrustedProxies, UpstreamProtocol, UpstreamSettings,
 };
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -108,6 +108,7 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
             drop_response_headers: Vec::new(),
             drop_query_parameters: Vec::new(),
             extra_roots: Vec::new(),
+            outbound: Outbound::Direct,
             websocket: false,
             forwarding: Forwarding::None,
             placing: Placing::default(),

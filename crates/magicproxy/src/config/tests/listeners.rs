@@ -38,9 +38,9 @@ fn listeners(layers: Layers) -> Vec<String> {
 #[test]
 fn listeners_are_the_one_and_the_list() {
     assert_eq!(listeners(native("")), ["127.0.0.1:5000 Http - 660"]);
-    assert_eq!(listeners(native("[[listeners]]\nlisten = ':1'")), ["[::]:1 Http - 660"]);
+    assert_eq!(listeners(native("[[listeners]]\nlisten = ':1'")), [":1 Http - 660"]);
     let text = "listen = ':1'\n[upstreams.github]\n[[listeners]]\nlisten = 'unix:/run/s'\nupstream = 'github'\nmode = '0600'";
-    assert_eq!(listeners(native(text)), ["[::]:1 Http - 660", "unix:/run/s Http github 600"]);
+    assert_eq!(listeners(native(text)), [":1 Http - 660", "unix:/run/s Http github 600"]);
 }
 
 /// What `serve` and `config check` say of a configuration: a fault for each listener that is not served.
@@ -119,8 +119,8 @@ fn a_certificate_is_for_tcp_unless_somebody_says_otherwise() {
         [[listeners]]\nlisten = 'unix:/t'\ntls = true";
     let unix = certificates.folder.path().join("s");
     let expected = [
-        "[::]:1 Https - 660".to_owned(),
-        "[::]:2 Http - 660".to_owned(),
+        ":1 Https - 660".to_owned(),
+        ":2 Http - 660".to_owned(),
         format!("unix:{} Http - 660", unix.display()),
         "unix:/t Https - 660".to_owned(),
     ];
@@ -141,7 +141,8 @@ fn faults_of_listeners() {
     check("[[listeners]]\nlisten = ':1'\nmode = '0600'", &["listeners.mode: only a Unix socket has one"]);
     check("[[listeners]]\nlisten = 'unix:/s'\nmode = '0999'", &["listeners.mode `0999`: expected octal digits"]);
     check("[[listeners]]\nlisten = 'unix:/s'\nmode = '4755'", &["listeners.mode `4755`: expected octal digits"]);
-    check("listen = ':1'\n[[listeners]]\nlisten = ':1'", &["listeners.listen `[::]:1`: another listener is there", "toml:3:10]"]);
+    check("listen = ':1'\n[[listeners]]\nlisten = ':1'", &["listeners.listen `:1`: another listener is there", "toml:3:10]"]);
+    check("listen = ':1'\n[[listeners]]\nlisten = '[::]:1'", &["listeners.listen `[::]:1`: another listener is there"]);
     let named = "[upstreams.github]\n[[listeners]]\nlisten = ':1'\nupstream = 'githob'";
     check(named, &["there is no such upstream", "did you mean `github`?", "[magicproxy.toml:4:12]"]);
 }
@@ -173,7 +174,7 @@ fn a_certificate_may_come_from_a_server() {
     let Some(TlsSource::Acme(acme)) = &config.tls else { panic!("{:?}", config.tls) };
     assert_eq!((acme.domains.as_slice(), acme.cache.as_path()), (&["proxy.example.com".to_owned()][..], Path::new("/k/acme")));
     assert_eq!(acme.directory, "https://acme-v02.api.letsencrypt.org/directory");
-    assert_eq!(listeners(native(text)), ["[::]:443 Https - 660"]);
+    assert_eq!(listeners(native(text)), [":443 Https - 660"]);
     for bad in ["*.example.com", "localhost", "192.0.2.1", "a..example.com", "-a.example.com", "a_b.example.com", ""] {
         check(&format!("acme.domains = ['{bad}']"), &[&format!("acme.domains `{bad}`: expected a name")]);
     }

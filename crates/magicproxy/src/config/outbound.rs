@@ -1,0 +1,143 @@
+//! The proxies between this one and the APIs: from what was written, and the environment where it says so.
+
+use std::fmt;
+use std::sync::Arc;
+
+use magicproxy_proxy::settings::{EnvironmentProxies, NamedProxy, NoProxy, Outbound, OutboundProxy};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::check::Checker;
+use super::environment::Environment;
+use super::fault::Fault;
+use super::raw::RawConfig;
+use super::setting::{FromText, Given, Origin};
+use super::upstreams::Table;
+
+const NONE: &str = "none";
+const ENVIRONMENT: &str = "environment";
+
+/// `http://USER:PASSWORD@HOST:PORT`, `environment` or `none`. It may hold a password, and is shown without.
+#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub(crate) struct OutboundText(pub(crate) String);
+
+impl OutboundText {
+    fn shown(&self) -> String {
+        match self.0.as_str() {
+            word @ (NONE | ENVIRONMENT) => word.to_owned(),
+            url => OutboundProxy::parse(url).map_or_else(|_| "(not shown)".to_owned(), |proxy| proxy.to_string()),
+        }
+    }
+}
+
+impl fmt::Debug for OutboundText {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "OutboundText({})", self.shown())
+    }
+}
+
+impl Serialize for OutboundText {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.shown())
+    }
+}
+
+impl FromText for OutboundText {
+    fn from_text(text: &str) -> Result<Self, String> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// What the environment says of proxies, unchecked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RawProxies {
+    https: Option<(&'static str, OutboundText)>,
+    http: Option<(&'static str, OutboundText)>,
+    except: String,
+}
+
+impl RawProxies {
+    /// As curl reads them: small letters first.
+    pub(crate) fn of(environment: &Environment) -> Self {
+        let first = |names: [&'static str; 4]| {
+            names.into_iter().find_map(|name| Some((name, OutboundText(environment.var(name)?.to_owned()))))
+        };
+        let except = ["no_proxy", "NO_PROXY"].into_iter().find_map(|name| environment.var(name));
+        Self {
+            https: first(["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]),
+            http: first(["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]),
+            except: except.unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// The proxies, and what is wrong with those that cannot be used.
+    fn checked(&self) -> (EnvironmentProxies, Vec<String>) {
+        let mut faults = Vec::new();
+        let mut named = |raw: &Option<(&'static str, OutboundText)>| {
+            let (variable, text) = raw.as_ref()?;
+            match OutboundProxy::parse(&text.0) {
+                Ok(proxy) => Some(NamedProxy { variable, proxy: Arc::new(proxy) }),
+                Err(error) => {
+                    faults.push(format!("outbound_proxy: environment variable `{variable}`: {error}"));
+                    None
+                }
+            }
+        };
+        let (https, http) = (named(&self.https), named(&self.http));
+        faults.dedup();
+        (EnvironmentProxies { https, http, except: NoProxy::parse(&self.except) }, faults)
+    }
+}
+
+impl Checker<'_> {
+    /// How the origins of this upstream are reached: as its table says, or else the whole configuration.
+    pub(super) fn outbound(&mut self, raw: &RawConfig, table: &Table<'_>) -> Outbound {
+        if let Some(given) = table.raw.outbound_proxy.given() {
+            return self.outbound_of(&table.key("outbound_proxy"), &given.value.0, (raw, &given.origin));
+        }
+        match (raw.outbound_proxy.given(), raw.outbound_proxy_file.given()) {
+            (Some(given), None) => self.outbound_of("outbound_proxy", &given.value.0, (raw, &given.origin)),
+            (None, Some(given)) => self.outbound_in_file(raw, given),
+            (Some(_), Some(given)) => {
+                self.fault("outbound_proxy_file: there is `outbound_proxy` as well", &given.origin);
+                Outbound::Direct
+            }
+            (None, None) => Outbound::DirectDespite(Arc::new(raw.proxies.checked().0)),
+        }
+    }
+
+    fn outbound_of(&mut self, key: &str, text: &str, (raw, origin): (&RawConfig, &Origin)) -> Outbound {
+        match text {
+            NONE => Outbound::Direct,
+            ENVIRONMENT => {
+                let (proxies, faults) = raw.proxies.checked();
+                faults.into_iter().for_each(|fault| self.fault(fault, origin));
+                Outbound::Environment(Arc::new(proxies))
+            }
+            // The text is not repeated, nor shown in an excerpt: it may hold a password.
+            url => match OutboundProxy::parse(url) {
+                Ok(proxy) => Outbound::Fixed(Arc::new(proxy)),
+                Err(error) => {
+                    self.push(Fault::new(format!("{key}: {error}; or `environment`, or `none`"), origin.clone()).hidden());
+                    Outbound::Direct
+                }
+            },
+        }
+    }
+
+    fn outbound_in_file(&mut self, raw: &RawConfig, given: &Given<String>) -> Outbound {
+        let path = self.path(given);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                let key = format!("outbound_proxy_file `{}`", path.display());
+                self.outbound_of(&key, text.trim(), (raw, &given.origin))
+            }
+            Err(error) => {
+                let why = crate::failure::reason(&error);
+                self.fault(format!("outbound_proxy_file `{}`: {why}", path.display()), &given.origin);
+                Outbound::Direct
+            }
+        }
+    }
+}
