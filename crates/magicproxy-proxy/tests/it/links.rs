@@ -56,7 +56,7 @@ async fn urls_lead_back_the_way_the_caller_came() {
     for (target, home) in [("/gh/user", "/gh"), ("/gh/api/v3/user", "/gh/api/v3")] {
         let answer = ask(&proxy, target).await;
         let expected = format!(
-            r#"{{"url":"http://proxy.test{home}/user{{/x}}","upload":"http://proxy.test/gh/api/uploads/a{{?name}}","text":"see http://{own}/user","http://{own}/k":1}}"#,
+            r#"{{"url":"http://proxy.test{home}/user{{/x}}","upload":"http://proxy.test{home}/api/uploads/a{{?name}}","text":"see http://{own}/user","http://{own}/k":1}}"#,
             own = upstream.address
         );
         assert_eq!(answer.text(), expected);
