@@ -41,7 +41,7 @@ pub(crate) fn layer(environment: &Environment, here: WorkingDirectory) -> RawCon
         },
         upstream: RawUpstream {
             api_root: text("https://api.github.com"),
-            protocol: set(ProtocolChoice::Auto),
+            protocol: set(ProtocolChoice::Http1),
             encoded_slash: set(SlashChoice::Refuse),
             path_reading: set(ReadingChoice::Strict),
             danger_prefix_matching: set(false),

@@ -98,11 +98,13 @@ fn a_duration_without_end_is_a_fault() {
     assert!(native("timeouts.total = '50y'").check().is_ok());
 }
 
-/// HTTP/2 is agreed by TLS, wherever there is TLS and nobody says otherwise.
+/// HTTP/2 is agreed by TLS, and only where it is asked for: no preset does.
 #[test]
 fn http_2_needs_tls() {
     let protocol = |text: &str| native(text).check().unwrap().upstreams[0].protocol;
-    for text in ["", "[upstreams.openai]", "upstream.protocol = 'auto'", "upstream.api_root = 'http://127.0.0.1:8080'"] {
+    assert_eq!(protocol(""), UpstreamProtocol::Http1);
+    assert_eq!(protocol("[upstreams.openai]"), UpstreamProtocol::Http1);
+    for text in ["upstream.protocol = 'auto'", "upstream.protocol = 'auto'\nupstream.api_root = 'http://127.0.0.1:8080'"] {
         assert_eq!(protocol(text), UpstreamProtocol::Negotiated, "{text}");
     }
     for name in ["http/1.1", "h1"] {

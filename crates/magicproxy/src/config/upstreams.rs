@@ -175,8 +175,8 @@ impl Checker<'_> {
     fn protocol(&mut self, table: &Table<'_>, api_root: Option<&ApiRoot>, placing: Option<&Placing>) -> Option<UpstreamProtocol> {
         let given = match table.raw.protocol.given() {
             Some(given) if given.value == ProtocolChoice::Http2 => given,
-            Some(given) if given.value == ProtocolChoice::Http1 => return Some(UpstreamProtocol::Http1),
-            _ => return Some(UpstreamProtocol::Negotiated),
+            Some(given) if given.value == ProtocolChoice::Auto => return Some(UpstreamProtocol::Negotiated),
+            _ => return Some(UpstreamProtocol::Http1),
         };
         let further = placing.into_iter().flat_map(|placing| &placing.paths).filter_map(|path| match &path.to {
             PathTarget::Origin(root) => Some(root),
