@@ -211,6 +211,11 @@ impl UpstreamConnection {
         soon(self.stream.write_all(bytes.as_ref())).await.unwrap();
     }
 
+    /// Sends to a proxy that may have left.
+    pub(crate) async fn try_send(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = soon(self.stream.write_all(bytes.as_ref())).await;
+    }
+
     /// Reads until these bytes have come, and takes everything up to their end.
     pub(crate) async fn until(&mut self, needle: &[u8]) -> Vec<u8> {
         soon(async {
