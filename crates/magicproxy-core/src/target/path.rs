@@ -144,7 +144,7 @@ fn push_raw(canonical: &mut String, byte: u8, reading: PathReading) -> Result<()
         b'\\' => return Err(ParseTargetError::Backslash),
         b';' if reading.is_unknown() => return Err(ParseTargetError::Parameter),
         b';' => canonical.push(';'),
-        b'[' | b']' | b'{' | b'}' | b'|' | b'^' | b'"' | 0x80.. => push_encoded(canonical, byte),
+        b'[' | b']' => push_encoded(canonical, byte),
         _ => return Err(ParseTargetError::Character),
     }
     Ok(())

@@ -15,7 +15,7 @@ async fn reading(upstream: &Upstream, slash: EncodedSlash, reading: PathReading)
 }
 
 #[tokio::test]
-async fn characters_that_clients_leave_raw_are_sent_encoded() {
+async fn brackets_that_clients_leave_raw_are_sent_encoded() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
     let rules = ["GET /c/app/%5Bid%5D/page\\.tsx", "GET /c/%5B.*", "GET /n/.*"];
@@ -24,10 +24,6 @@ async fn characters_that_clients_leave_raw_are_sent_encoded() {
         ("/c/app/[id]/page.tsx", "/c/app/%5Bid%5D/page.tsx"),
         ("/c/app/%5bid]/page.tsx", "/c/app/%5Bid%5D/page.tsx"),
         ("/c/[[...slug]]/a?x[]=[1]", "/c/%5B%5B...slug%5D%5D/a?x[]=[1]"),
-        ("/n/a|b^c", "/n/a%7Cb%5Ec"),
-        ("/n/{id}", "/n/%7Bid%7D"),
-        ("/n/\"a\"", "/n/%22a%22"),
-        ("/n/日本語.md", "/n/%E6%97%A5%E6%9C%AC%E8%AA%9E.md"),
     ];
     for (asked, sent) in cases {
         let answer = Client::ask(&proxy, request(&format!("GET {asked}"), &token, &[], "")).await;
@@ -42,6 +38,9 @@ async fn characters_that_clients_leave_raw_are_sent_encoded() {
         ("/c/[]/..", 400),
         ("/n/a\\b", 400),
         ("/n/a`b", 400),
+        ("/n/a|b^c", 400),
+        ("/n/{id}", 400),
+        ("/n/日本語.md", 400),
         ("/n/a<b", 400),
         ("/n/．．/x", 400),
         ("/n/a\u{85}", 400),
