@@ -11,7 +11,7 @@ use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
 use pin_project_lite::pin_project;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::content::Content;
 use super::http2::{Handover, WireState, exchange};
@@ -180,6 +180,16 @@ impl Multiplexed {
     /// Hands a request over, if there is still somebody to take it.
     pub(super) fn hand_over(&self, request: Handover) -> bool {
         self.requests.send(request).is_ok()
+    }
+
+    /// The reply to a request that was handed over; none where there was none before the connection's task ended. A request that is
+    /// handed over while the task ends may lie in its queue for as long as anybody could hand over another.
+    pub(super) async fn reply<T>(&self, mut reply: oneshot::Receiver<T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            reply = &mut reply => reply.ok(),
+            () = self.requests.closed() => reply.try_recv().ok(),
+        }
     }
 
     /// Does it take no further request?

@@ -113,8 +113,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         loop {
             let Some(sender) = &mut self.sender else { return opened };
             let is_ready = sender.poll_ready(context);
-            // Behind a socket that takes nothing, a request would wait in the HTTP library.
-            if is_ready.is_pending() || self.streams.wire().is_clogged() {
+            // Behind a socket that takes nothing, a request would wait in the HTTP library. One that is retired opens none.
+            let must_wait = is_ready.is_pending() || self.streams.wire().is_clogged();
+            if must_wait && !self.streams.is_retired() {
                 return opened;
             }
             match self.requests.poll_recv(context) {

@@ -30,7 +30,7 @@ pub(in crate::upstream) async fn exchange(
     let (reply, opened) = oneshot::channel();
     let Sending { memory, upload, given_up } = sending;
     let handed = connection.hand_over(Handover { head: wire_head(&head, &body), has_body, given_up, reply });
-    let opened = if handed { opened.await.ok() } else { None };
+    let opened = if handed { connection.reply(opened).await } else { None };
     let Some(Opened { mut response, body: stream }) = opened else {
         return Err(SendError::NotSent(Box::new(head.map(|()| body))));
     };
