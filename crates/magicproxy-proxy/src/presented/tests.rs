@@ -202,7 +202,8 @@ fn a_key_beside_a_token_is_nothing() {
             Err("two_secrets"),
         );
     }
-    check(&[("authorization", &bearer), ("authorization", &bearer), ("x-api-key", TOKEN)], "/", Err("two_secrets"));
+    check(&[("authorization", &bearer), ("authorization", "Bearer a.b.c"), ("x-api-key", TOKEN)], "/", Err("two_secrets"));
+    check(&[("authorization", &bearer), ("authorization", &bearer), ("x-api-key", TOKEN)], "/", Ok(TOKEN));
 }
 
 /// What is said of two different things: each carrier by its name, the kind of thing in it, and no value.
