@@ -182,7 +182,12 @@ impl JsonRewriter {
 
     /// Where the string ends of which this is the inside, behind its quotation mark.
     fn string_end(&mut self, text: &[u8], mut at: usize) -> Option<usize> {
-        if std::mem::take(&mut self.escaped) {
+        if self.escaped {
+            // A piece may be empty: the escape is there for the next one.
+            if at >= text.len() {
+                return None;
+            }
+            self.escaped = false;
             at += 1;
         }
         loop {

@@ -167,6 +167,16 @@ proptest! {
 }
 
 #[test]
+fn an_empty_piece_changes_nothing() {
+    let text = format!(r#"["a \" b", "{FROM}/x"]"#);
+    let expected = text.replace(FROM, TO);
+    for cut in 0..=text.len() {
+        let (before, after) = text.as_bytes().split_at(cut);
+        assert!(rewritten(&links(), [before, &[], after].into_iter()) == expected.as_bytes(), "{cut}");
+    }
+}
+
+#[test]
 fn values_up_to_the_limit() {
     // The byte that decides must be among the first 8192 of the candidate.
     for (unit, escape) in [("a", false), ("\\/", true)] {
