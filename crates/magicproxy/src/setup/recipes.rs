@@ -1,7 +1,7 @@
 //! The recipes of `docs/guide/clients`, which a user of the binary has only if the binary brings them.
 
 /// Each client's page, by the client's name. PowerDNS is no client of `env`, but has a page.
-const RECIPES: [(&str, &str); 23] = [
+const RECIPES: [(&str, &str); 25] = [
     ("aider", include_str!("../../../../docs/guide/clients/aider.md")),
     ("anthropic", include_str!("../../../../docs/guide/clients/anthropic.md")),
     ("certbot", include_str!("../../../../docs/guide/clients/certbot.md")),
@@ -12,12 +12,14 @@ const RECIPES: [(&str, &str); 23] = [
     ("doctl", include_str!("../../../../docs/guide/clients/doctl.md")),
     ("gh", include_str!("../../../../docs/guide/clients/gh.md")),
     ("git", include_str!("../../../../docs/guide/clients/git.md")),
+    ("git-lfs", include_str!("../../../../docs/guide/clients/git-lfs.md")),
     ("gitbeaker", include_str!("../../../../docs/guide/clients/gitbeaker.md")),
     ("githubkit", include_str!("../../../../docs/guide/clients/githubkit.md")),
     ("lego", include_str!("../../../../docs/guide/clients/lego.md")),
     ("octokit", include_str!("../../../../docs/guide/clients/octokit.md")),
     ("openai", include_str!("../../../../docs/guide/clients/openai.md")),
     ("opencode", include_str!("../../../../docs/guide/clients/opencode.md")),
+    ("pip", include_str!("../../../../docs/guide/clients/pip.md")),
     ("powerdns", include_str!("../../../../docs/guide/clients/powerdns.md")),
     ("pydo", include_str!("../../../../docs/guide/clients/pydo.md")),
     ("pygithub", include_str!("../../../../docs/guide/clients/pygithub.md")),
