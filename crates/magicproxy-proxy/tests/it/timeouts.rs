@@ -141,7 +141,8 @@ async fn a_whole_exchange_has_its_time_from_the_request_on() {
     let dripping = tokio::spawn(async move { tokio::join!(drip(late), drip(at_once)) });
     tokio::select! {
         biased;
-        answer = client.answer() => assert!(!answer.complete),
+        // On a slow machine it may be over before its head.
+        answer = client.answer() => assert!(!answer.complete || answer.status == 504),
         _ = other.answer() => panic!("the time of the head was added"),
     }
     soon(dripping).await.unwrap();
