@@ -42,7 +42,7 @@ impl ReverseDoor {
         let Passing { answer, method, needle, home, end } = passing;
         let buffered = answer.exchange.take(Resource::BufferedBytes, 0)?;
         let Received { mut head, coding, body } = self.received(answer, Expected { method, end }, needle.as_ref())?;
-        let mut body = body.through(Pipeline::searching(coding, needle));
+        let mut body = body.through(Pipeline::searching(coding, needle.clone()));
         let Whole { bytes, buffered } = read(&mut body, buffered).await?;
         let rewriting = home.map(|home| self.homes.rewriting(&self.places, home));
         let leads = leads(objects.way, rewriting.as_ref());
@@ -52,6 +52,8 @@ impl ReverseDoor {
         // A client is told that something is well without content.
         let treated = if bytes.is_empty() { Ok(Vec::new()) } else { actions.treated(&bytes) };
         let treated = treated.map_err(|_| Rejection::Objects)?;
+        // Written anew, it holds as they are the characters for which the upstream wrote escapes.
+        let treated = needle.and_then(|needle| needle.masked(&treated)).unwrap_or(treated);
         Ok(Response::from_parts(head, ResponseBody::made(treated.into(), Box::new((body, buffered)))))
     }
 }

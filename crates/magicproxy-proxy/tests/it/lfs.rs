@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use magicproxy_core::{EncodedSlash, PathReading};
 use magicproxy_proxy::settings::{CredentialCarrier, HostName, Links, MountPath, Quota, TokenCarrier};
 use serde_json::{Value, json};
 
@@ -207,6 +208,49 @@ async fn the_media_type_is_enough() {
         assert_eq!(answer.status, 200, "{}", answer.text());
         let upload = &answer.json()["objects"][0]["actions"]["upload"];
         assert_eq!(upload["header"], json!({ "Content-Type": "application/octet-stream" }), "{line}");
+    }
+}
+
+/// A forge that calls its answer JSON gives the same keys to whoever says nothing of LFS.
+#[tokio::test]
+async fn who_asks_for_objects_gets_no_key_whatever_it_accepts() {
+    let reply = |own: &str| Reply::with("200 OK", &["Content-Type: application/json"], batch(own).to_string());
+    let upstream = Upstream::scripted(move |seen| reply(&format!("http://{}", seen.all("host")[0]))).await;
+    let proxy = Proxy::with(&upstream, |settings| {
+        let upstream = settings.upstream_mut();
+        (upstream.encoded_slash, upstream.path_reading) = (EncodedSlash::Opaque, PathReading::Servlet);
+    })
+    .await;
+    let paths = ["objects/batch", "objects/batch/", "objects/batch.json", "Objects/BATCH", "objects%2fbatch", "objects/batch;x"];
+    for (path, accept) in
+        paths.iter().flat_map(|path| ["Accept: */*", "Accept: application/json", "X: y"].map(|accept| (path, accept)))
+    {
+        let line = format!("POST /acme/tool.git/info/lfs/{path}");
+        let answer = Client::ask(&proxy, request(&line, &Token::any(), &[accept, "Content-Length: 2"], "{}")).await;
+        let upload = &answer.json()["objects"][0]["actions"]["upload"];
+        assert_eq!(
+            upload["header"],
+            json!({ "Content-Type": "application/octet-stream" }),
+            "{path}, {accept}: {}",
+            answer.text()
+        );
+        assert!(!answer.text().contains(FORGE_KEY), "{path}, {accept}");
+    }
+}
+
+/// The document is written anew, without the escapes behind which a credential was not seen.
+#[tokio::test]
+async fn no_escape_hides_the_credential() {
+    for escaped in 0..CREDENTIAL.len() {
+        let (proxy, _upstream) = stage(move |_| {
+            let (before, behind) = CREDENTIAL.split_at(escaped);
+            let hidden = format!("{before}\\u{:04x}{}", behind.as_bytes()[0], &behind[1..]);
+            typed(format!(r#"{{"message":"{hidden}","{hidden}":1}}"#))
+        })
+        .await;
+        let answer = ask(&proxy, &Token::any()).await;
+        let masked = "*".repeat(CREDENTIAL.len());
+        assert_eq!(answer.text(), format!(r#"{{"message":"{masked}","{masked}":1}}"#));
     }
 }
 
