@@ -250,7 +250,7 @@ async fn no_escape_hides_the_credential() {
         .await;
         let answer = ask(&proxy, &Token::any()).await;
         let masked = "*".repeat(CREDENTIAL.len());
-        assert_eq!(answer.text(), format!(r#"{{"message":"{masked}","{masked}":1}}"#));
+        assert_eq!(answer.text(), format!(r#"{{"{masked}":1,"message":"{masked}"}}"#));
     }
 }
 
