@@ -90,10 +90,10 @@ pub(crate) enum Leads {
 
 /// What becomes of actions on objects.
 #[derive(Debug)]
-pub(crate) struct ObjectActions<'a> {
+pub(crate) struct ObjectActions {
     pub(crate) leads: Leads,
-    pub(crate) upstream: &'a UpstreamSettings,
-    pub(crate) client: Option<&'a LfsClient>,
+    pub(crate) upstream: Arc<UpstreamSettings>,
+    pub(crate) client: Option<LfsClient>,
 }
 
 /// Where an action's URL leads.
@@ -105,7 +105,7 @@ enum Destination {
     Elsewhere,
 }
 
-impl ObjectActions<'_> {
+impl ObjectActions {
     /// The response as the client gets it.
     pub(crate) fn treated(&self, body: &[u8]) -> Result<Vec<u8>, Unreadable> {
         let mut document: Value = serde_json::from_slice(body).map_err(|_| Unreadable)?;
@@ -142,7 +142,7 @@ impl ObjectActions<'_> {
         fields.retain(|field, _| !self.is_secret(field));
         if let Destination::Proxy(url) = destination {
             members.insert(href.to_owned(), Value::String(url));
-            let authorization = self.client.and_then(|client| client.authorization.as_ref()?.to_str().ok());
+            let authorization = self.client.as_ref().and_then(|client| client.authorization.as_ref()?.to_str().ok());
             fields.extend(authorization.map(|value| ("Authorization".to_owned(), Value::String(value.to_owned()))));
         }
         members.insert(name, Value::Object(fields));

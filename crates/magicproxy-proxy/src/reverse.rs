@@ -247,7 +247,7 @@ impl ReverseDoor {
         }
         let passing = Passing { answer, method: &method, needle, home, end: terms.end };
         if asked.may_get_them_by(&passing.answer.response) && method != Method::HEAD {
-            let objects = ObjectsFor { way, upstream: &served.settings, client: lfs_client.as_ref() };
+            let objects = ObjectsFor { way, upstream: Arc::clone(&served.settings), client: lfs_client };
             return Box::pin(self.pass_objects(passing, objects)).await;
         }
         self.pass_down(passing)

@@ -292,6 +292,20 @@ async fn what_cannot_be_read_is_refused() {
     }
 }
 
+/// Short documents that take much memory when they are read: their owner pays for that, and gets none where it is too much.
+#[tokio::test]
+async fn the_owner_pays_for_what_becomes_of_the_bytes() {
+    for element in ["{}", "0", "[]", "{\"a\":0}"] {
+        let upstream = Upstream::scripted(move |_| typed(format!("[{}]", vec![element; 100_000].join(",")))).await;
+        let proxy = Proxy::with(&upstream, |settings| {
+            settings.limits.buffered_bytes = Quota { total: 4 << 20, per_owner: 4 << 20, per_peer: 4 << 20, reserved: 0 };
+        })
+        .await;
+        let answer = ask_at(&proxy, "/x", &Token::any()).await;
+        assert!(matches!(answer.status, 429 | 503), "{element}: {} {}", answer.status, answer.text());
+    }
+}
+
 /// Whoever has such responses read whole pays for the memory, and takes it from nobody else.
 #[tokio::test]
 async fn the_owner_pays_for_what_is_read_whole() {
