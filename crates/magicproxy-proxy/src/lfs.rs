@@ -38,10 +38,36 @@ pub(crate) fn comes_from_client(head: &request::Parts) -> bool {
     head.method == Method::POST && is_of_type(&head.headers, &header::ACCEPT, &[MEDIA_TYPE])
 }
 
-/// May this response tell of objects? `client` is who sent the request, if it was an LFS client.
-pub(crate) fn may_tell_of_objects<B>(response: &Response<B>, client: Option<&LfsClient>) -> bool {
-    let types: &[&[u8]] = if client.is_some() { &[MEDIA_TYPE, JSON] } else { &[MEDIA_TYPE] };
-    response.status().is_success() && is_of_type(response.headers(), &header::CONTENT_TYPE, types)
+/// Which responses to a request may tell of objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Those of the LFS API's own media type.
+    Otherwise,
+    /// Those that are JSON, too.
+    ForObjects,
+}
+
+impl Asked {
+    /// By this method at this canonical path, by an LFS client or not: a caller that says nothing of LFS gets the same keys.
+    pub(crate) fn by(method: &Method, path: &str, client: Option<&LfsClient>) -> Self {
+        let asks = client.is_some() || *method == Method::POST && names_batch(path.as_bytes());
+        if asks { Self::ForObjects } else { Self::Otherwise }
+    }
+
+    /// May this response tell of objects?
+    pub(crate) fn may_get_them_by<B>(self, response: &Response<B>) -> bool {
+        let types: &[&[u8]] = match self {
+            Self::Otherwise => &[MEDIA_TYPE],
+            Self::ForObjects => &[MEDIA_TYPE, JSON],
+        };
+        response.status().is_success() && is_of_type(response.headers(), &header::CONTENT_TYPE, types)
+    }
+}
+
+/// Is `objects/batch` somewhere in a canonical path, in whatever case, its slash encoded or not?
+fn names_batch(path: &[u8]) -> bool {
+    let holds = |name: &[u8]| path.windows(name.len()).any(|part| part.eq_ignore_ascii_case(name));
+    holds(b"objects/batch") || holds(b"objects%2Fbatch")
 }
 
 /// An LFS client, as its request shows it.
@@ -64,10 +90,10 @@ pub(crate) enum Leads {
 
 /// What becomes of actions on objects.
 #[derive(Debug)]
-pub(crate) struct ObjectActions<'a> {
+pub(crate) struct ObjectActions {
     pub(crate) leads: Leads,
-    pub(crate) upstream: &'a UpstreamSettings,
-    pub(crate) client: Option<&'a LfsClient>,
+    pub(crate) upstream: Arc<UpstreamSettings>,
+    pub(crate) client: Option<LfsClient>,
 }
 
 /// Where an action's URL leads.
@@ -79,7 +105,7 @@ enum Destination {
     Elsewhere,
 }
 
-impl ObjectActions<'_> {
+impl ObjectActions {
     /// The response as the client gets it.
     pub(crate) fn treated(&self, body: &[u8]) -> Result<Vec<u8>, Unreadable> {
         let mut document: Value = serde_json::from_slice(body).map_err(|_| Unreadable)?;
@@ -116,7 +142,7 @@ impl ObjectActions<'_> {
         fields.retain(|field, _| !self.is_secret(field));
         if let Destination::Proxy(url) = destination {
             members.insert(href.to_owned(), Value::String(url));
-            let authorization = self.client.and_then(|client| client.authorization.as_ref()?.to_str().ok());
+            let authorization = self.client.as_ref().and_then(|client| client.authorization.as_ref()?.to_str().ok());
             fields.extend(authorization.map(|value| ("Authorization".to_owned(), Value::String(value.to_owned()))));
         }
         members.insert(name, Value::Object(fields));

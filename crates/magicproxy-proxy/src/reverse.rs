@@ -224,6 +224,7 @@ impl ReverseDoor {
         let (origin, way) = (place.origin, place.way);
         let lfs_client = served.gate.lfs_client(&head);
         let method = head.method.clone();
+        let asked = lfs::Asked::by(&method, target.path(), lfs_client.as_ref());
         let on_upgrade = head.extensions.remove::<OnUpgrade>();
         record.receives(body.progress());
         let worker = connection.worker();
@@ -245,8 +246,8 @@ impl ReverseDoor {
             return Ok(tunnel::open(answer, Tunnel::new(on_upgrade, connection, bounds), needle.as_ref()));
         }
         let passing = Passing { answer, method: &method, needle, home, end: terms.end };
-        if lfs::may_tell_of_objects(&passing.answer.response, lfs_client.as_ref()) && method != Method::HEAD {
-            let objects = ObjectsFor { way, upstream: &served.settings, client: lfs_client.as_ref() };
+        if asked.may_get_them_by(&passing.answer.response) && method != Method::HEAD {
+            let objects = ObjectsFor { way, upstream: Arc::clone(&served.settings), client: lfs_client };
             return Box::pin(self.pass_objects(passing, objects)).await;
         }
         self.pass_down(passing)

@@ -65,16 +65,23 @@ pub(super) fn further_readings(path: &str, settings: PathSettings) -> Result<Vec
 }
 
 /// Each reading as a server reads it that cuts off path parameters: before it decodes, when only `;` begins one, or afterwards,
-/// when `%3B` does so, too.
+/// when `%3B` does so, too. An end that a parameter hid (`/a;%3F/b%3Fc`) shows behind that.
 fn add_without_parameters(path: &str, readings: &mut Vec<String>) -> Result<(), ParseTargetError> {
-    let mut cut = Vec::new();
+    let mut without = Vec::new();
     for reading in std::iter::once(path).chain(readings.iter().map(String::as_str)) {
         for starts in [[";"].as_slice(), [";", "%3B"].as_slice()] {
-            cut.extend(without_parameters(reading, starts).filter(|reading| !cut.contains(reading)));
+            without.extend(without_parameters(reading, starts).filter(|reading| !without.contains(reading)));
         }
     }
-    cut.iter().try_for_each(|reading| check_segments(reading))?;
-    readings.extend(cut);
+    without.iter().try_for_each(|reading| check_segments(reading))?;
+    let mut ended = Vec::new();
+    for reading in &without {
+        let is_new = |end: &String| end != path && ![&*readings, &without, &ended].iter().any(|known| known.contains(end));
+        let ends: Vec<String> = cut(reading, PathReading::Servlet)?.into_iter().filter(is_new).collect();
+        ended.extend(ends);
+    }
+    readings.extend(without);
+    readings.extend(ended);
     Ok(())
 }
 

@@ -152,6 +152,9 @@ fn known_views(path: &str, settings: PathSettings) -> Vec<(&'static str, Vec<u8>
             let without = |marks: &[&str]| text.split('/').map(|segment| cut(segment, marks)).collect::<Vec<_>>().join("/");
             views.push(("without parameters", without(&[";"])));
             views.push(("without parameters, encoded ones too", without(&[";", "%3B"])));
+            for (what, text) in [("cut, then ended", without(&[";"])), ("cut more, then ended", without(&[";", "%3B"]))] {
+                views.extend([(what, cut(&text, &["%3F"])), (what, cut(&text, &["%23"]))]);
+            }
         }
     }
     views.into_iter().map(|(what, text)| (what, text.into_bytes())).collect()

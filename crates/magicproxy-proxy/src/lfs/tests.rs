@@ -59,8 +59,7 @@ fn treated(vectors: &Vectors, leads: &str, client: Option<&str>, body: &[u8]) ->
         other => panic!("{other}"),
     };
     let client = client.map(|value| LfsClient { authorization: Some(HeaderValue::from_str(value).unwrap()) });
-    let upstream = upstream(vectors);
-    ObjectActions { leads, upstream: &upstream, client: client.as_ref() }.treated(body).ok()
+    ObjectActions { leads, upstream: upstream(vectors), client }.treated(body).ok()
 }
 
 #[test]

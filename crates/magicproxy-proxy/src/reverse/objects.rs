@@ -11,18 +11,24 @@ use super::{Expected, Passing, Received, ReverseDoor};
 use crate::admission::{Holding, Resource};
 use crate::body::{BodyError, Pipeline, ResponseBody, UpstreamBody};
 use crate::header::Coding;
+use crate::ledger::work_aside;
 use crate::lfs::{Leads, LfsClient, MAX_BYTES, ObjectActions};
 use crate::placing::Way;
 use crate::rejection::Rejection;
 use crate::rewrite::{self, Rewriting};
 use crate::settings::UpstreamSettings;
 
+/// A node of a map has room for eleven members.
+const BYTES_PER_OBJECT: usize = 1024;
+/// A list that grows may have twice the room that its values need.
+const BYTES_PER_VALUE: usize = 64;
+
 /// Who asked for objects of what.
-pub(super) struct ObjectsFor<'a> {
+pub(super) struct ObjectsFor {
     /// How the client came; `None` for one who speaks to the upstream by its own name.
     pub(super) way: Option<Way>,
-    pub(super) upstream: &'a UpstreamSettings,
-    pub(super) client: Option<&'a LfsClient>,
+    pub(super) upstream: Arc<UpstreamSettings>,
+    pub(super) client: Option<LfsClient>,
 }
 
 /// A response that was read whole.
@@ -37,12 +43,12 @@ impl ReverseDoor {
     pub(super) async fn pass_objects(
         &self,
         passing: Passing<'_>,
-        objects: ObjectsFor<'_>,
+        objects: ObjectsFor,
     ) -> Result<Response<ResponseBody>, Rejection> {
         let Passing { answer, method, needle, home, end } = passing;
         let buffered = answer.exchange.take(Resource::BufferedBytes, 0)?;
         let Received { mut head, coding, body } = self.received(answer, Expected { method, end }, needle.as_ref())?;
-        let mut body = body.through(Pipeline::searching(coding, needle));
+        let mut body = body.through(Pipeline::searching(coding, needle.clone()));
         let Whole { bytes, buffered } = read(&mut body, buffered).await?;
         let rewriting = home.map(|home| self.homes.rewriting(&self.places, home));
         let leads = leads(objects.way, rewriting.as_ref());
@@ -50,8 +56,9 @@ impl ReverseDoor {
         prepare(&mut head);
         let actions = ObjectActions { leads, upstream: objects.upstream, client: objects.client };
         // A client is told that something is well without content.
-        let treated = if bytes.is_empty() { Ok(Vec::new()) } else { actions.treated(&bytes) };
-        let treated = treated.map_err(|_| Rejection::Objects)?;
+        let treated = if bytes.is_empty() { Vec::new() } else { treated(bytes, actions, &buffered).await? };
+        // Written anew, it holds as they are the characters for which the upstream wrote escapes.
+        let treated = needle.and_then(|needle| needle.masked(&treated)).unwrap_or(treated);
         Ok(Response::from_parts(head, ResponseBody::made(treated.into(), Box::new((body, buffered)))))
     }
 }
@@ -75,6 +82,23 @@ async fn read(body: &mut UpstreamBody, mut buffered: Holding) -> Result<Whole, R
         bytes.extend_from_slice(&data);
     }
     Ok(Whole { bytes: bytes.freeze(), buffered })
+}
+
+/// What becomes of a document, beside the event loop where it is long. What holds it pays for the tree that is made of it, too.
+async fn treated(document: Bytes, actions: ObjectActions, buffered: &Holding) -> Result<Vec<u8>, Rejection> {
+    let tree = buffered.take(Resource::BufferedBytes, tree_bytes(&document))?;
+    let treated = work_aside(document.len(), move || {
+        let _tree = tree;
+        actions.treated(&document)
+    });
+    treated.await?.map_err(|_| Rejection::Objects)
+}
+
+/// The memory that the tree of a JSON document takes, in bytes and at most, besides its texts: a node for each object, and a place
+/// for each value.
+fn tree_bytes(document: &[u8]) -> usize {
+    let count = |byte| memchr::memchr_iter(byte, document).count();
+    BYTES_PER_OBJECT * count(b'{') + BYTES_PER_VALUE * (count(b',') + count(b'['))
 }
 
 fn unread(error: &BodyError) -> Rejection {

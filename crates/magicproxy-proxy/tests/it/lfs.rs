@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use magicproxy_core::{EncodedSlash, PathReading};
 use magicproxy_proxy::settings::{CredentialCarrier, HostName, Links, MountPath, Quota, TokenCarrier};
 use serde_json::{Value, json};
 
@@ -210,6 +211,49 @@ async fn the_media_type_is_enough() {
     }
 }
 
+/// A forge that calls its answer JSON gives the same keys to whoever says nothing of LFS.
+#[tokio::test]
+async fn who_asks_for_objects_gets_no_key_whatever_it_accepts() {
+    let reply = |own: &str| Reply::with("200 OK", &["Content-Type: application/json"], batch(own).to_string());
+    let upstream = Upstream::scripted(move |seen| reply(&format!("http://{}", seen.all("host")[0]))).await;
+    let proxy = Proxy::with(&upstream, |settings| {
+        let upstream = settings.upstream_mut();
+        (upstream.encoded_slash, upstream.path_reading) = (EncodedSlash::Opaque, PathReading::Servlet);
+    })
+    .await;
+    let paths = ["objects/batch", "objects/batch/", "objects/batch.json", "Objects/BATCH", "objects%2fbatch", "objects/batch;x"];
+    for (path, accept) in
+        paths.iter().flat_map(|path| ["Accept: */*", "Accept: application/json", "X: y"].map(|accept| (path, accept)))
+    {
+        let line = format!("POST /acme/tool.git/info/lfs/{path}");
+        let answer = Client::ask(&proxy, request(&line, &Token::any(), &[accept, "Content-Length: 2"], "{}")).await;
+        let upload = &answer.json()["objects"][0]["actions"]["upload"];
+        assert_eq!(
+            upload["header"],
+            json!({ "Content-Type": "application/octet-stream" }),
+            "{path}, {accept}: {}",
+            answer.text()
+        );
+        assert!(!answer.text().contains(FORGE_KEY), "{path}, {accept}");
+    }
+}
+
+/// The document is written anew, without the escapes behind which a credential was not seen.
+#[tokio::test]
+async fn no_escape_hides_the_credential() {
+    for escaped in 0..CREDENTIAL.len() {
+        let (proxy, _upstream) = stage(move |_| {
+            let (before, behind) = CREDENTIAL.split_at(escaped);
+            let hidden = format!("{before}\\u{:04x}{}", behind.as_bytes()[0], &behind[1..]);
+            typed(format!(r#"{{"message":"{hidden}","{hidden}":1}}"#))
+        })
+        .await;
+        let answer = ask(&proxy, &Token::any()).await;
+        let masked = "*".repeat(CREDENTIAL.len());
+        assert_eq!(answer.text(), format!(r#"{{"{masked}":1,"message":"{masked}"}}"#));
+    }
+}
+
 /// In a form that git-lfs shows to whoever pushes.
 #[track_caller]
 fn assert_refused(answer: &Answer) {
@@ -245,6 +289,20 @@ async fn what_cannot_be_read_is_refused() {
         let (proxy, _upstream) = stage(move |_| Reply::with(status, &lines, body)).await;
         let answer = ask(&proxy, &Token::any()).await;
         assert_eq!((answer.text().as_str(), answer.status), (body, status[..3].parse().unwrap()));
+    }
+}
+
+/// Short documents that take much memory when they are read: their owner pays for that, and gets none where it is too much.
+#[tokio::test]
+async fn the_owner_pays_for_what_becomes_of_the_bytes() {
+    for element in ["{}", "0", "[]", "{\"a\":0}"] {
+        let upstream = Upstream::scripted(move |_| typed(format!("[{}]", vec![element; 100_000].join(",")))).await;
+        let proxy = Proxy::with(&upstream, |settings| {
+            settings.limits.buffered_bytes = Quota { total: 4 << 20, per_owner: 4 << 20, per_peer: 4 << 20, reserved: 0 };
+        })
+        .await;
+        let answer = ask_at(&proxy, "/x", &Token::any()).await;
+        assert!(matches!(answer.status, 429 | 503), "{element}: {} {}", answer.status, answer.text());
     }
 }
 
