@@ -41,9 +41,9 @@ impl ReverseDoor {
     ) -> Result<Response<ResponseBody>, Rejection> {
         let Passing { answer, method, needle, home, end } = passing;
         let buffered = answer.exchange.take(Resource::BufferedBytes, 0)?;
-        let Received { mut head, coding, body } = self.received(answer, Expected { method, end }, needle.as_ref())?;
-        let mut body = body.through(Pipeline::searching(coding, needle));
-        let Whole { bytes, buffered } = read(&mut body, buffered).await?;
+        let Received { mut head, coding, mut body } = self.received(answer, Expected { method, end }, needle.as_ref())?;
+        body.pass_through(Pipeline::searching(coding, needle));
+        let Whole { bytes, mut buffered } = read(&mut body, buffered).await?;
         let rewriting = home.map(|home| self.homes.rewriting(&self.places, home));
         let leads = leads(objects.way, rewriting.as_ref());
         rewrite::apply(&mut head, Coding::Other, || rewriting);
@@ -52,6 +52,7 @@ impl ReverseDoor {
         // A client is told that something is well without content.
         let treated = if bytes.is_empty() { Ok(Vec::new()) } else { actions.treated(&bytes) };
         let treated = treated.map_err(|_| Rejection::Objects)?;
+        buffered.grow(treated.len().saturating_sub(bytes.len()))?;
         Ok(Response::from_parts(head, ResponseBody::made(treated.into(), Box::new((body, buffered)))))
     }
 }
