@@ -45,6 +45,8 @@ CONNECTIONS_OF_1024_FILES = 700
 REFUSALS_BYTES = 32 * MIB
 #: For 400 connections with 60 KiB of a head, of which `buffered_bytes` lets one address keep 8 MiB.
 HEADS_BYTES = 24 * MIB
+#: For 300 uploads over HTTP/2 of which no byte is taken, where `buffered_bytes` lets one address keep 8 MiB.
+UPLOADS_BYTES = 40 * MIB
 #: For 20 listings of 4 MiB each.
 LISTINGS_BYTES = 160 * MIB
 #: Growth of the state file by 1,200 tokens of strangers, 200 of which may have a row; a file grows in steps.

@@ -72,7 +72,7 @@ pub(crate) struct AccessRecord {
     bytes_out: u64,
     aborted: Option<Cow<'static, str>>,
     /// Of a WebSocket: bytes that its client sent, and why it ended.
-    tunnel: Option<(u64, &'static str)>,
+    tunnel: Option<Box<(u64, &'static str)>>,
 }
 
 impl AccessRecord {
@@ -162,7 +162,7 @@ impl AccessRecord {
 
     /// A WebSocket has ended: what passed up and down, and why.
     pub(crate) fn tunnel(&mut self, [up, down]: [u64; 2], end: &'static str) {
-        (self.tunnel, self.bytes_out) = (Some((up, end)), down);
+        (self.tunnel, self.bytes_out) = (Some(Box::new((up, end))), down);
     }
 
     pub(crate) fn receives(&mut self, body: Arc<Progress>) {
@@ -189,7 +189,7 @@ impl Drop for AccessRecord {
     fn drop(&mut self) {
         let Some(started) = self.started else { return };
         let labels = self.token.as_ref().and_then(|token| labels(token.labels()));
-        let (sent_up, ended) = self.tunnel.unzip();
+        let (sent_up, ended) = self.tunnel.as_deref().copied().unzip();
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         tracing::info!(
             target: "magicproxy::access",

@@ -156,6 +156,7 @@ impl Gate {
         record.token(entry.token());
         self.revocations.ensure_live(entry.token())?;
         let exchange = self.budget.take(Resource::Exchanges, 1, &self.payer(&entry, client, sender))?;
+        body.hold_window(&exchange)?;
         let steps = DecisionSteps::new();
         let access = self.access(head.method.as_str(), &target, sender, &steps);
         let (permit, consultation) = match entry.token().authorize(&access) {

@@ -25,6 +25,10 @@ const JSON: &[u8] = b"application/json";
 /// hundred kilobytes.
 pub(crate) const MAX_BYTES: usize = 2 * 1024 * 1024;
 
+/// The most that URLs and tokens may add to a response, in bytes: two hundred actions, as many as clients ask for at once, with the
+/// longest token. Actions without number in a short response would else become a large one.
+const MAX_ADDED_BYTES: usize = 4 * 1024 * 1024;
+
 /// Fields of an action that are keys, whatever the upstream.
 const SECRET_FIELDS: [HeaderName; 3] = [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE];
 
@@ -109,30 +113,35 @@ impl ObjectActions {
     /// The response as the client gets it.
     pub(crate) fn treated(&self, body: &[u8]) -> Result<Vec<u8>, Unreadable> {
         let mut document: Value = serde_json::from_slice(body).map_err(|_| Unreadable)?;
-        self.treat(&mut document)?;
+        self.treat(&mut document, &mut 0)?;
         serde_json::to_vec(&document).map_err(|_| Unreadable)
     }
 
     /// An action is whatever has an `href`, under whatever names it stands: adapters for transfers have names of their own.
-    fn treat(&self, value: &mut Value) -> Result<(), Unreadable> {
+    fn treat(&self, value: &mut Value, added: &mut usize) -> Result<(), Unreadable> {
         match value {
-            Value::Array(elements) => elements.iter_mut().try_for_each(|element| self.treat(element)),
+            Value::Array(elements) => elements.iter_mut().try_for_each(|element| self.treat(element, added)),
             Value::Object(members) => {
                 if let Some(href) = member(members, "href")? {
-                    self.treat_action(members, &href)?;
+                    *added += self.treat_action(members, &href)?;
                 }
-                members.values_mut().try_for_each(|member| self.treat(member))
+                if *added > MAX_ADDED_BYTES {
+                    return Err(Unreadable);
+                }
+                members.values_mut().try_for_each(|member| self.treat(member, added))
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
         }
     }
 
-    fn treat_action(&self, members: &mut Map<String, Value>, href: &str) -> Result<(), Unreadable> {
-        let Some(url) = members.get(href).and_then(Value::as_str) else { return Ok(()) };
+    /// Says how many bytes it adds at most.
+    fn treat_action(&self, members: &mut Map<String, Value>, href: &str) -> Result<usize, Unreadable> {
+        let Some(url) = members.get(href).and_then(Value::as_str) else { return Ok(0) };
         let destination = self.destination(url);
         if matches!(destination, Destination::Elsewhere) {
-            return Ok(());
+            return Ok(0);
         }
+        let mut added = 0;
         let name = member(members, "header")?.unwrap_or_else(|| "header".to_owned());
         let mut fields = match members.remove(&name) {
             Some(Value::Object(fields)) => fields,
@@ -141,12 +150,14 @@ impl ObjectActions {
         };
         fields.retain(|field, _| !self.is_secret(field));
         if let Destination::Proxy(url) = destination {
+            added = url.len();
             members.insert(href.to_owned(), Value::String(url));
             let authorization = self.client.as_ref().and_then(|client| client.authorization.as_ref()?.to_str().ok());
+            added += authorization.map_or(0, str::len);
             fields.extend(authorization.map(|value| ("Authorization".to_owned(), Value::String(value.to_owned()))));
         }
         members.insert(name, Value::Object(fields));
-        Ok(())
+        Ok(added)
     }
 
     fn destination(&self, url: &str) -> Destination {
@@ -217,7 +228,10 @@ fn member(members: &Map<String, Value>, name: &str) -> Result<Option<String>, Un
 
 /// Does a field hold one of these media types?
 fn is_of_type(headers: &HeaderMap, field: &HeaderName, types: &[&[u8]]) -> bool {
-    let mut values = headers.get_all(field).into_iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    // Almost all values are shorter.
+    let shortest = types.iter().map(|known| known.len()).min().unwrap_or_default();
+    let fields = headers.get_all(field).into_iter().map(HeaderValue::as_bytes).filter(|value| value.len() >= shortest);
+    let mut values = fields.flat_map(|value| value.split(|byte| *byte == b','));
     values.any(|value| {
         let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
         types.iter().any(|known| media_type.eq_ignore_ascii_case(known))

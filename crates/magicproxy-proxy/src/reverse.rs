@@ -296,13 +296,14 @@ impl ReverseDoor {
 
     fn pass_down(&self, passing: Passing<'_>) -> Result<Response<ResponseBody>, Rejection> {
         let Passing { answer, method, needle, home, end } = passing;
-        let Received { mut head, coding, body } = self.received(answer, Expected { method, end }, needle.as_ref())?;
+        let Received { mut head, coding, mut body } = self.received(answer, Expected { method, end }, needle.as_ref())?;
         let plan = rewrite::apply(&mut head, coding, || home.map(|home| self.homes.rewriting(&self.places, home)));
-        let body = body.through(Pipeline::new(coding, needle, plan));
+        body.pass_through(Pipeline::new(coding, needle, plan));
         Ok(Response::from_parts(head, ResponseBody::upstream(body)))
     }
 
     /// A response of which nothing passes that should not, but for its body, in which the credential is still to be looked for.
+    #[inline]
     fn received(&self, answer: Answer, expected: Expected<'_>, needle: Option<&Needle>) -> Result<Received, Rejection> {
         let Expected { method, end } = expected;
         let Answer { response, lease, ahead, held, dropped, exchange } = answer;
@@ -314,7 +315,8 @@ impl ReverseDoor {
         let received = body::Received { incoming, version: head.version, lease, ahead, held, exchange };
         let mut filter = ResponseFilter::new(needle.cloned(), dropped);
         filter.head(&mut head, method);
-        let body = UpstreamBody::new(received, IdleTimer::new(self.settings.timeouts.response_idle, end)).filtered(filter);
+        let mut body = UpstreamBody::new(received, IdleTimer::new(self.settings.timeouts.response_idle, end));
+        body.filter(filter);
         Ok(Received { head, coding, body })
     }
 }

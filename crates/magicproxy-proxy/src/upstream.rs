@@ -145,13 +145,12 @@ impl ConnectedRequest {
     }
 
     /// Sends it, and waits for the head of its answer.
-    pub(crate) async fn send(self) -> Result<Unsettled, Rejection> {
-        let Self { mut exchange, duties } = self;
-        let Arrived { mut response, lease } = exchange.answer().await?;
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS && exchange.need.kind != Kind::Upgrade {
+    pub(crate) async fn send(mut self) -> Result<Unsettled, Rejection> {
+        let Arrived { mut response, lease } = self.exchange.answer().await?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS && self.exchange.need.kind != Kind::Upgrade {
             return Err(Rejection::UnexpectedUpgrade);
         }
-        let Exchange { upstream, place, progress, once, .. } = exchange;
+        let Self { exchange: Exchange { upstream, place, progress, once, .. }, duties } = self;
         // An upstream that has answered may leave unread what is yet to come.
         let once = once || !progress.is_done();
         let lease = if once { lease.once() } else { lease }.uploads(progress);

@@ -1,4 +1,4 @@
-"""Bodies that are costly to read: listings for `elements`, and gzip that grows."""
+"""Bodies that are costly to read or to keep: listings for `elements`, gzip that grows, content that nobody takes."""
 
 import asyncio
 import json
@@ -6,10 +6,11 @@ import json
 from apis import bomb, listing
 from attacks import Cases
 from attacks.units import Stream, asking, told
-from clock import until
-from expected import LISTINGS_BYTES, MIB
+from clock import settled, until
+from expected import BUFFERED_BYTES, KIB, LISTINGS_BYTES, MIB, UPLOADS_BYTES, UPSTREAM_CONNECTIONS
 from honest import serve_all, strangers
-from stage import CREDENTIAL
+from http2 import Http2Client
+from stage import ATTACKER, CREDENTIAL
 
 CASES = Cases()
 
@@ -56,3 +57,30 @@ async def gzip_bombs(stage):
     await serve_all(stage, proxy, clients)
     await attack.stop()
     stage.saw(attacker=told(attack.outcomes), mib=round(proxy.peak() / MIB))
+
+
+@CASES.case("h2-held-uploads", "300 uploads by HTTP/2 with 256 KiB each that wait for a connection to the upstream")
+async def held_uploads(stage):
+    api = await stage.http1_api()
+    proxy = stage.proxy(api, [(("limits", "upstream_connections_per_origin"), 8), (BUFFERED_BYTES, 16 * MIB)])
+    clients = await strangers(stage, proxy)
+    token = await stage.minted(proxy, "POST /held.*")
+    attackers, sent = [], 0
+    for _ in range(10):
+        attacker = await Http2Client.open(proxy.port, ATTACKER)
+        attackers.append(attacker)
+        # Its windows are known once the proxy has said what they are.
+        await until(lambda: attacker.connection.outbound_flow_control_window > 65535, "a window")
+        for number in range(30):
+            sent += await attacker.upload(f"/held/{number}", bytes(256 * KIB), token=token)
+            await asyncio.sleep(0)
+    unsent = lambda: sum(attacker.transport.get_write_buffer_size() for attacker in attackers)  # noqa: E731
+    await settled(lambda: (unsent(), proxy.memory() // MIB, sum(attacker.answered() for attacker in attackers)))
+    await serve_all(stage, proxy, clients)
+    answered = sum(attacker.answered() for attacker in attackers)
+    stage.saw(sent_mib=sent // MIB, refused=answered, mib=round(proxy.peak() / MIB, 1))
+    stage.judge(sent >= 32 * MIB, f"the attacker sent {sent // MIB} MiB only")
+    stage.judge(proxy.peak() <= UPLOADS_BYTES, f"the proxy grew by {proxy.peak() / MIB:.1f} MiB, at most {UPLOADS_BYTES // MIB}")
+    api.released.set()
+    for attacker in attackers:
+        attacker.close()

@@ -49,7 +49,7 @@ impl Pipeline {
             _ => Scrubber::plain(needle),
         });
         if let BodyPlan::Rewrite(rewriting) | BodyPlan::Inflate(rewriting) = plan {
-            pipeline.rewriter = Some(Box::new(JsonRewriter::new(rewriting.links).asked(&rewriting.asked)));
+            pipeline.rewriter = Some(Box::new(JsonRewriter::new(rewriting.links).asked(rewriting.asked)));
         }
         pipeline
     }

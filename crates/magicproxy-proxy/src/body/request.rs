@@ -19,34 +19,30 @@ use crate::admission::{Holding, Resource};
 use crate::downstream::{Connection, RequestContent};
 use crate::header::{TrailerFields, filter_request_trailers};
 use crate::rejection::Rejection;
+use crate::serve::STREAM_WINDOW;
+
+/// The zero of this module's clock.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// How far a request body has come: for the response timeout and the log.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Progress {
-    began: Instant,
-    /// Nanoseconds from there until the last part of it was handed on; 0 where none was.
+    /// Nanoseconds of this module's clock until the last part of it was handed on; 0 where none was.
     moved: AtomicU64,
     bytes: AtomicU64,
     done: AtomicBool,
     waiting: AtomicBool,
 }
 
-impl Default for Progress {
-    fn default() -> Self {
-        let [done, waiting] = [false; 2].map(AtomicBool::new);
-        Self { began: Instant::now(), moved: AtomicU64::default(), bytes: AtomicU64::default(), done, waiting }
-    }
-}
-
 impl Progress {
     /// When the last part of it, or its end, was handed to the upstream's connection.
     pub(crate) fn last_moved(&self) -> Option<Instant> {
         let moved = self.moved.load(Ordering::Relaxed);
-        (moved > 0).then(|| self.began + Duration::from_nanos(moved))
+        (moved > 0).then(|| *START + Duration::from_nanos(moved))
     }
 
     fn note_move(&self) {
-        let nanos = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let nanos = u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.moved.store(nanos.max(1), Ordering::Relaxed);
     }
 
@@ -86,6 +82,8 @@ struct Stream {
     buffered: Option<Holding>,
     /// The same for what was sent in vain.
     unsent: Option<Holding>,
+    /// The same for what a client of HTTP/2 may have sent before somebody takes it.
+    window: Option<Holding>,
 }
 
 /// What was sent of a body.
@@ -108,6 +106,11 @@ impl Source {
             Self::Content(content) => content.poll_frame(context),
             Self::Whole(bytes) => Pin::new(bytes).poll_frame(context).map_err(|never| match never {}),
         }
+    }
+
+    /// Is it content of HTTP/2, which its client sends as far as its window goes, whether somebody takes it or not?
+    fn has_window(&self) -> bool {
+        matches!(self, Self::Content(content) if content.has_window())
     }
 
     fn is_end_stream(&self) -> bool {
@@ -133,7 +136,7 @@ impl RequestBody {
         }
         let source = Source::Content(RequestContent::new(incoming, connection));
         let idle = IdleTimer::new(idle, None);
-        let stream = Stream { source, ahead: VecDeque::new(), idle, trailers: None, buffered: None, unsent: None };
+        let stream = Stream { source, ahead: VecDeque::new(), idle, trailers: None, buffered: None, unsent: None, window: None };
         Self { stream: Some(Box::new(stream)), progress: Arc::default() }
     }
 
@@ -232,6 +235,18 @@ impl RequestBody {
             stream.unsent = Some(memory);
         }
         self
+    }
+
+    /// Has this exchange pay for what its client may have sent that waits here: over HTTP/2 the windows of many streams.
+    ///
+    /// # Errors
+    /// No more memory may be held for this client.
+    pub(crate) fn hold_window(&mut self, exchange: &Holding) -> Result<(), Rejection> {
+        let Some(stream) = self.stream.as_mut().filter(|stream| stream.source.has_window()) else { return Ok(()) };
+        let window = STREAM_WINDOW as usize;
+        let length = stream.source.size_hint().upper().and_then(|length| usize::try_from(length).ok());
+        stream.window = Some(exchange.take(Resource::BufferedBytes, length.map_or(window, |length| length.min(window)))?);
+        Ok(())
     }
 
     /// Was it read before it is sent?

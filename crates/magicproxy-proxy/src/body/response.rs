@@ -28,7 +28,7 @@ struct Answering {
     /// Its place among the responses of the proxy's own words.
     untaken: Option<Untaken>,
     /// Why it ends before its end, while what came before has yet to be written.
-    failure: Option<BodyError>,
+    failure: Option<Box<BodyError>>,
     /// What follows the response, where that is another protocol.
     successor: Option<Successor>,
 }
@@ -53,6 +53,9 @@ impl std::fmt::Debug for Keep {
         formatter.write_str("Keep")
     }
 }
+
+// What is larger takes the system's allocator a thousand instructions more.
+const _: () = assert!(size_of::<Answering>() <= 1024);
 
 /// Ends with the answer: the log line is written and the connection counts as idle again.
 #[derive(Debug)]
@@ -154,7 +157,7 @@ impl ResponseBody {
         if let Some(exchange) = &self.0.exchange {
             std::task::ready!(exchange.in_flight.poll_flushed(exchange.handed_over, context));
         }
-        Poll::Ready(self.0.failure.take().map(|failure| Err(BrokenOff(failure))))
+        Poll::Ready(self.0.failure.take().map(|failure| Err(BrokenOff(*failure))))
     }
 }
 
@@ -172,7 +175,7 @@ impl Body for ResponseBody {
         };
         self.note(frame.as_ref());
         if let Some(Err(failure)) = frame {
-            self.0.failure = Some(failure);
+            self.0.failure = Some(Box::new(failure));
             return self.poll_failure(context);
         }
         Poll::Ready(frame.map(|frame| frame.map_err(BrokenOff)))
@@ -266,17 +269,15 @@ impl UpstreamBody {
     }
 
     /// Passes the trailers through this.
-    pub(crate) fn filtered(mut self, filter: ResponseFilter) -> Self {
+    pub(crate) fn filter(&mut self, filter: ResponseFilter) {
         self.filter = filter;
-        self
     }
 
     /// Passes the bytes through this, which looks for the credential in them.
-    pub(crate) fn through(mut self, pipeline: Pipeline) -> Self {
+    pub(crate) fn pass_through(&mut self, pipeline: Pipeline) {
         if !self.ended {
             self.pipeline = pipeline;
         }
-        self
     }
 
     fn note_source_end(&mut self) {

@@ -4,11 +4,14 @@
 //! reset. The system is told so when the response begins, and told otherwise when the last byte was written: whatever ends the
 //! connection between, the end of the process included, resets it. Unix sockets cannot be reset.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::net::TcpStream;
+
+use super::Connection;
 
 /// How long a broken-off response may still be on its way: a reset discards what its client has not received.
 const LAST_BYTES: Duration = Duration::from_millis(500);
@@ -51,36 +54,30 @@ impl CloseDelimited {
     }
 }
 
-/// A socket that is reset when it is closed, a moment after this was dropped, unless it was disarmed.
+/// A connection's socket is reset when it is closed, a moment after it was let go of, unless it was disarmed.
 #[derive(Debug)]
-pub(super) struct ResetOnClose {
-    /// A second descriptor of the socket: it is not closed before both are.
-    socket: Option<socket2::Socket>,
-}
+pub(super) struct ResetOnClose(());
 
 impl ResetOnClose {
     /// `None` where the system does not agree.
     pub(super) fn arm(stream: &TcpStream) -> Option<Self> {
-        let socket = SockRef::from(stream).try_clone().ok()?;
-        socket.set_linger(Some(Duration::ZERO)).ok()?;
-        Some(Self { socket: Some(socket) })
+        SockRef::from(stream).set_linger(Some(Duration::ZERO)).ok()?;
+        Some(Self(()))
     }
 
     /// The response was written whole.
-    pub(super) fn disarm(mut self) {
-        if let Some(socket) = self.socket.take() {
-            let _ = socket.set_linger(None);
-        }
+    pub(super) fn disarm(self, stream: &TcpStream) {
+        let _ = SockRef::from(stream).set_linger(None);
     }
-}
 
-impl Drop for ResetOnClose {
-    fn drop(&mut self) {
-        // Without a runtime, at the end of the process, nobody waits.
-        if let (Some(socket), Ok(runtime)) = (self.socket.take(), tokio::runtime::Handle::try_current()) {
+    /// The stream is about to be closed: the socket stays for a moment, by a second descriptor, and in its connection's slot, so that
+    /// no more sockets are there than may be.
+    pub(super) fn let_go(self, stream: &TcpStream, connection: Arc<Connection>) {
+        // Without a runtime, at the end of the process, nobody waits; without a second descriptor it is reset at once.
+        if let (Ok(socket), Ok(runtime)) = (SockRef::from(stream).try_clone(), tokio::runtime::Handle::try_current()) {
             runtime.spawn(async move {
                 tokio::time::sleep(LAST_BYTES).await;
-                drop(socket);
+                drop((socket, connection));
             });
         }
     }

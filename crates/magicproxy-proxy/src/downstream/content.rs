@@ -175,6 +175,11 @@ impl RequestContent {
         polled.map_err(BodyError::from)
     }
 
+    /// Has it a window of its own, by which the client sends it unasked?
+    pub(crate) fn has_window(&self) -> bool {
+        !self.connection.is_http1()
+    }
+
     pub(crate) fn is_end_stream(&self) -> bool {
         self.incoming.as_ref().is_none_or(|incoming| incoming.is_end_stream())
     }

@@ -231,6 +231,14 @@ impl DownstreamIo {
     }
 }
 
+impl Drop for DownstreamIo {
+    fn drop(&mut self) {
+        if let (Some(reset), Some(stream)) = (self.reset_on_close.take(), self.stream.tcp()) {
+            reset.let_go(stream, Arc::clone(&self.connection));
+        }
+    }
+}
+
 impl AsyncRead for DownstreamIo {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
@@ -307,9 +315,9 @@ impl AsyncWrite for DownstreamIo {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.connection.close_delimited.is_whole()
-            && let Some(reset) = this.reset_on_close.take()
+            && let (Some(reset), Some(stream)) = (this.reset_on_close.take(), this.stream.tcp())
         {
-            reset.disarm();
+            reset.disarm(stream);
         }
         if this.linger.is_none() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;

@@ -113,3 +113,24 @@ fn requests_and_responses_are_told_by_their_media_types() {
         assert_eq!(told, (for_all, for_clients), "{status} {media_type}");
     }
 }
+
+/// The token of its client in each of many actions makes a large response of a short one.
+#[test]
+fn what_is_added_to_a_response_is_bounded() {
+    let vectors = read();
+    let (origin, token) = (&vectors.origins[0], format!("Bearer {}", "t".repeat(16 * 1024)));
+    let actions = |count: usize, header: &str| {
+        let action = format!("{{\"href\":\"{origin}/x\"{header}}}");
+        format!("[{}]", vec![action; count].join(",")).into_bytes()
+    };
+    for header in ["", ",\"header\":{}"] {
+        assert!(treated(&vectors, "links", Some(&token), &actions(200, header)).is_some(), "what clients ask for at once");
+        assert!(treated(&vectors, "links", Some(&token), &actions(2_000, header)).is_none());
+    }
+    let mut nested = actions(1_000, "");
+    for _ in 0..2 {
+        nested = [b"{\"objects\":[{\"actions\":", &nested[..], b"}]}"].concat();
+    }
+    assert!(treated(&vectors, "own", Some(&token), &nested).is_none());
+    assert!(treated(&vectors, "own", None, &nested).is_some());
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::header::HOST;
 use http::request::Parts;
-use http::uri::Authority;
+use http::uri::{Authority, PathAndQuery};
 use http::{HeaderValue, Uri};
 use quick_cache::Equivalent;
 use quick_cache::sync::Cache;
@@ -28,7 +28,8 @@ pub(super) struct Homes {
 /// The way that a caller came, from the proxy's own URL on.
 pub(super) struct Home {
     members: Arc<Members>,
-    asked: Uri,
+    /// What the caller asked for, where that matters.
+    asked: Option<PathAndQuery>,
     upstream: usize,
     origin: usize,
     way: Way,
@@ -82,7 +83,8 @@ impl Homes {
             Some(public) => Base::Public(Arc::clone(public)),
             None => Base::Called(scheme, Name::of(&head.uri, head.headers.get(HOST))?),
         };
-        let (members, asked) = (Arc::clone(members), head.uri.clone());
+        let asked = if members.has_pages() { head.uri.path_and_query().cloned() } else { None };
+        let members = Arc::clone(members);
         Some(Home { members, asked, upstream: place.upstream, origin: place.origin, way, base })
     }
 

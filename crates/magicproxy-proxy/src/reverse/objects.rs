@@ -47,18 +47,20 @@ impl ReverseDoor {
     ) -> Result<Response<ResponseBody>, Rejection> {
         let Passing { answer, method, needle, home, end } = passing;
         let buffered = answer.exchange.take(Resource::BufferedBytes, 0)?;
-        let Received { mut head, coding, body } = self.received(answer, Expected { method, end }, needle.as_ref())?;
-        let mut body = body.through(Pipeline::searching(coding, needle.clone()));
-        let Whole { bytes, buffered } = read(&mut body, buffered).await?;
+        let Received { mut head, coding, mut body } = self.received(answer, Expected { method, end }, needle.as_ref())?;
+        body.pass_through(Pipeline::searching(coding, needle.clone()));
+        let Whole { bytes, mut buffered } = read(&mut body, buffered).await?;
         let rewriting = home.map(|home| self.homes.rewriting(&self.places, home));
         let leads = leads(objects.way, rewriting.as_ref());
         rewrite::apply(&mut head, Coding::Other, || rewriting);
         prepare(&mut head);
         let actions = ObjectActions { leads, upstream: objects.upstream, client: objects.client };
         // A client is told that something is well without content.
+        let length = bytes.len();
         let treated = if bytes.is_empty() { Vec::new() } else { treated(bytes, actions, &buffered).await? };
         // Written anew, it holds as they are the characters for which the upstream wrote escapes.
         let treated = needle.and_then(|needle| needle.masked(&treated)).unwrap_or(treated);
+        buffered.grow(treated.len().saturating_sub(length))?;
         Ok(Response::from_parts(head, ResponseBody::made(treated.into(), Box::new((body, buffered)))))
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use http::header::{self, HeaderName};
 use http::response::Parts;
-use http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::LinkMap;
 use super::field::{is_reference, rewrite_fields};
@@ -41,8 +42,8 @@ pub(crate) enum BodyPlan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rewriting {
     pub(crate) links: Arc<LinkMap>,
-    /// What the client asked for.
-    pub(crate) asked: Uri,
+    /// What the client asked for, where that matters.
+    pub(crate) asked: Option<PathAndQuery>,
 }
 
 /// Rewrites the head of an answer whose hop-by-hop and framing fields are gone, and says what is to be done with its body.

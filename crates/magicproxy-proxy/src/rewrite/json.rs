@@ -3,13 +3,16 @@
 //! No parser: names, strings and brackets are told apart, and nothing else. What cannot be judged yet is held back.
 
 mod candidate;
+mod scan;
+mod standings;
 
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::Uri;
+use http::uri::PathAndQuery;
 
 use self::candidate::{Judge, Judgement, MAX_CANDIDATE_BYTES, Progress};
+use self::standings::Standings;
 use super::LinkMap;
 use super::position::{Kind, Position};
 
@@ -18,8 +21,9 @@ use super::position::{Kind, Position};
 pub struct JsonRewriter {
     links: Arc<LinkMap>,
     /// What the client asked for, where that matters.
-    asked: Option<Uri>,
+    asked: Option<PathAndQuery>,
     position: Position,
+    standings: Standings,
     reading: Reading,
     /// Is the next byte of the string escaped?
     escaped: bool,
@@ -56,6 +60,7 @@ impl JsonRewriter {
             links,
             asked: None,
             position: Position::default(),
+            standings: Standings::default(),
             reading: Reading::Structure,
             escaped: false,
             held: BytesMut::new(),
@@ -64,8 +69,8 @@ impl JsonRewriter {
 
     /// For the answer to a request for this: some members are followed to its other pages only.
     #[must_use]
-    pub fn asked(mut self, uri: &Uri) -> Self {
-        self.asked = self.links.members().has_pages().then(|| uri.clone());
+    pub fn asked(mut self, path: Option<PathAndQuery>) -> Self {
+        self.asked = path.filter(|_| self.links.members().has_pages());
         self
     }
 
@@ -93,20 +98,21 @@ impl JsonRewriter {
     /// What was held back, at the end of the body: a string without an end, which stays.
     #[must_use]
     pub fn finish(&mut self) -> Bytes {
-        self.held.split().freeze()
+        std::mem::take(&mut self.held).freeze()
     }
 
     /// Goes on with the candidate that is held back. `false`: all of the piece is held back, too.
     fn resume(&mut self, progress: Progress, piece: &mut Bytes, out: &mut Vec<u8>) -> bool {
-        let before = self.held.len();
+        let mut held = std::mem::take(&mut self.held);
+        let before = held.len();
         let taken = piece.len().min(MAX_CANDIDATE_BYTES - before);
-        self.held.extend_from_slice(piece.get(..taken).unwrap_or_default());
-        let judgement = self.judge().judge(&self.held, progress);
+        held.extend_from_slice(piece.get(..taken).unwrap_or_default());
+        let judgement = self.judge().judge(&held, progress);
         if let Judgement::Unfinished(progress) = judgement {
             self.reading = Reading::Candidate(progress);
+            self.held = held;
             return false;
         }
-        let held = std::mem::take(&mut self.held);
         if let Judgement::Leads(matched, end) = judgement {
             out.push(b'"');
             out.extend_from_slice(self.links.replacement(matched));
@@ -145,17 +151,14 @@ impl JsonRewriter {
 
     /// Where the next string begins; the brackets and commas before it are taken.
     fn next_string(&mut self, text: &[u8]) -> Option<usize> {
-        for (at, byte) in text.iter().enumerate() {
-            match byte {
-                b'"' => return Some(at),
-                b',' => self.position.separate(),
-                b'{' => self.position.open(Kind::Object),
-                b'[' => self.position.open(Kind::List),
-                b'}' | b']' => self.position.close(),
-                _ => {}
-            }
-        }
-        None
+        let position = &mut self.position;
+        scan::structure(text, |byte| match byte {
+            b',' => position.separate(),
+            b'{' => position.open(Kind::Object),
+            b'[' => position.open(Kind::List),
+            b'}' | b']' => position.close(),
+            _ => {}
+        })
     }
 
     /// Takes a string's quotation mark, or all of a string that is judged at once; says what comes behind. `None`: it is held back.
@@ -190,17 +193,11 @@ impl JsonRewriter {
             self.escaped = false;
             at += 1;
         }
+        let is_name = matches!(self.reading, Reading::Name);
         loop {
             let rest = text.get(at..).unwrap_or_default();
-            let found = memchr::memchr2(b'"', b'\\', rest);
-            let quoted = found.is_some_and(|found| rest.get(found) == Some(&b'"'));
-            if matches!(self.reading, Reading::Name) {
-                // With the backslash, so that the name shows that it has one.
-                let end = found.map_or(rest.len(), |found| found + usize::from(!quoted));
-                self.position.extend_name(rest.get(..end).unwrap_or_default());
-            }
-            let found = found?;
-            if quoted {
+            let found = if is_name { self.name_end(rest) } else { scan::text_end(rest) }?;
+            if rest.get(found) == Some(&b'"') {
                 return Some(at + found + 1);
             }
             at += found + 2;
@@ -211,8 +208,28 @@ impl JsonRewriter {
         }
     }
 
-    fn judge(&self) -> Judge<'_> {
-        Judge { links: &self.links, position: &self.position, asked: self.asked.as_ref() }
+    /// Takes more of a name, up to a quotation mark or a backslash.
+    fn name_end(&mut self, text: &[u8]) -> Option<usize> {
+        let mut from = 0;
+        loop {
+            let rest = text.get(from..).unwrap_or_default();
+            let found = scan::name_end(rest);
+            self.position.extend_name(rest.get(..found.unwrap_or(rest.len())).unwrap_or_default());
+            let found = found?;
+            if rest.get(found) == Some(&b'"') {
+                return Some(from + found);
+            }
+            self.position.spoil_name();
+            if rest.get(found) == Some(&b'\\') {
+                return Some(from + found);
+            }
+            from += found + 1;
+        }
+    }
+
+    fn judge(&mut self) -> Judge<'_> {
+        let Self { links, position, standings, asked, .. } = self;
+        Judge { links, position, standings, asked: asked.as_ref() }
     }
 }
 

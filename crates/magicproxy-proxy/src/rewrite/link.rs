@@ -146,6 +146,14 @@ impl LinkMap {
 
     /// Compares the beginning of a JSON string's inside, its closing quotation mark included.
     pub(super) fn prefix(&self, text: &[u8]) -> Prefix {
+        // Almost all are written as they are here. A link before this one, which is longer, is none that matches: where
+        // this one's origin ends, its own goes on, or it differs before.
+        let mut links = self.links.iter().enumerate();
+        if let Some((at, link)) = links.find(|(_, link)| text.starts_with(link.origin.as_bytes()))
+            && let Ok(found) = link.prefix(text)
+        {
+            return Prefix::Matched(Matched { link: at, length: found.at, escaped: found.escaped == Some(true) });
+        }
         for (at, link) in self.links.iter().enumerate() {
             match link.prefix(text) {
                 Ok(found) => {

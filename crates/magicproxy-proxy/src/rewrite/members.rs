@@ -15,6 +15,7 @@ const MAX_ANY: usize = 2;
 pub struct Members {
     followed: Patterns,
     kept: Patterns,
+    has_pages: bool,
 }
 
 /// Patterns, found by the name that they end in.
@@ -100,6 +101,8 @@ impl Members {
                 None => members.followed.insert(Pattern::parse(text)?),
             }
         }
+        let patterns = members.followed.named.iter().map(|(_, pattern)| pattern).chain(&members.followed.others);
+        members.has_pages = patterns.into_iter().any(|pattern| pattern.condition == Some(Condition::Page));
         Ok(members)
     }
 
@@ -110,9 +113,8 @@ impl Members {
     }
 
     /// Does it depend on what was asked for, which member is followed?
-    pub(super) fn has_pages(&self) -> bool {
-        let named = self.followed.named.iter().map(|(_, pattern)| pattern);
-        named.chain(&self.followed.others).any(|pattern| pattern.condition == Some(Condition::Page))
+    pub(crate) fn has_pages(&self) -> bool {
+        self.has_pages
     }
 
     pub(super) fn standing(&self, position: &Position) -> Standing {

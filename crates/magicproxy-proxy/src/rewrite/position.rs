@@ -19,9 +19,11 @@ pub(super) struct Position {
     /// How many are open besides, deeper than any that counts.
     deeper: u64,
     /// For each object that is open, where in `names` the name of its member begins.
-    objects: Vec<usize>,
-    /// The name of one member for each object that is open, from the outermost on.
-    names: Vec<u8>,
+    objects: Beginnings,
+    /// For each object that is open, from the outermost on, a quotation mark, which no name has, and the name of one member.
+    names: Names,
+    /// Is the innermost that is open an object, and not too deep to count?
+    in_object: bool,
     /// Is the next string the name of a member?
     expects_name: bool,
 }
@@ -36,13 +38,16 @@ pub(super) enum Kind {
 impl Position {
     pub(super) fn open(&mut self, kind: Kind) {
         self.expects_name = kind == Kind::Object;
+        self.in_object = self.expects_name;
         if self.levels == MAX_LEVELS {
             self.deeper += 1;
+            self.in_object = false;
             return;
         }
         self.levels += 1;
         self.kinds = (self.kinds << 1) | u64::from(kind == Kind::List);
         if kind == Kind::Object {
+            self.names.extend(b"\"");
             self.objects.push(self.names.len());
         }
     }
@@ -56,15 +61,16 @@ impl Position {
             if self.kinds & 1 == 0
                 && let Some(name) = self.objects.pop()
             {
-                self.names.truncate(name);
+                self.names.truncate(name.saturating_sub(1));
             }
             self.kinds >>= 1;
         }
+        self.in_object = self.deeper == 0 && self.levels > 0 && self.kinds & 1 == 0;
     }
 
     /// A comma: in an object, a name follows.
     pub(super) fn separate(&mut self) {
-        self.expects_name = self.deeper == 0 && self.levels > 0 && self.kinds & 1 == 0;
+        self.expects_name = self.in_object;
     }
 
     /// Is a string that begins here the name of a member? Then that name begins.
@@ -76,15 +82,27 @@ impl Position {
         begins
     }
 
-    /// More of the name, as it is written.
+    /// More of the name, as it is written, without a backslash and without the byte 0xFF.
     pub(super) fn extend_name(&mut self, more: &[u8]) {
-        let Some(name) = self.innermost().filter(|name| self.names.get(*name) != Some(&UNREADABLE)) else { return };
-        if self.names.len() - name + more.len() > MAX_NAME_BYTES || memchr::memchr2(b'\\', UNREADABLE, more).is_some() {
-            self.names.truncate(name);
-            self.names.push(UNREADABLE);
+        let Some(name) = self.innermost().filter(|name| self.names.bytes().get(*name) != Some(&UNREADABLE)) else { return };
+        if self.names.len() - name + more.len() > MAX_NAME_BYTES {
+            self.spoil_name();
         } else {
-            self.names.extend_from_slice(more);
+            self.names.extend(more);
         }
+    }
+
+    /// The name has a backslash or the byte 0xFF, or is too long.
+    pub(super) fn spoil_name(&mut self) {
+        if let Some(name) = self.innermost() {
+            self.names.truncate(name);
+            self.names.extend(&[UNREADABLE]);
+        }
+    }
+
+    /// The names that lead here, each behind a quotation mark; `None` where more is open than counts.
+    pub(super) fn path(&self) -> Option<&[u8]> {
+        (self.deeper == 0).then_some(self.names.bytes())
     }
 
     /// How many objects are open; `None` where more is open than counts.
@@ -94,18 +112,110 @@ impl Position {
 
     /// The name of the innermost object's member.
     pub(super) fn last_name(&self) -> Option<&[u8]> {
-        self.names.get(self.innermost()?..)
+        self.names.bytes().get(self.innermost()?..)
     }
 
     /// The name of the member in the object at this level.
     pub(super) fn name(&self, level: usize) -> &[u8] {
         let Some(from) = self.objects.get(level) else { return &[] };
-        let to = self.objects.get(level + 1).copied().unwrap_or(self.names.len());
-        self.names.get(*from..to).unwrap_or_default()
+        let to = self.objects.get(level + 1).map_or(self.names.len(), |next| next.saturating_sub(1));
+        self.names.bytes().get(from..to).unwrap_or_default()
     }
 
     /// Where the name of the innermost object's member begins.
     fn innermost(&self) -> Option<usize> {
-        self.objects.last().copied().filter(|_| self.deeper == 0)
+        self.objects.last().filter(|_| self.deeper == 0)
+    }
+}
+
+/// Offsets, at most as many as there are levels. Without memory of their own: most documents are small.
+#[derive(Debug)]
+struct Beginnings {
+    places: [u16; MAX_LEVELS],
+    length: usize,
+}
+
+impl Default for Beginnings {
+    fn default() -> Self {
+        Self { places: [0; MAX_LEVELS], length: 0 }
+    }
+}
+
+impl Beginnings {
+    fn len(&self) -> usize {
+        self.length
+    }
+
+    fn get(&self, level: usize) -> Option<usize> {
+        self.places.get(..self.length)?.get(level).copied().map(usize::from)
+    }
+
+    fn last(&self) -> Option<usize> {
+        self.get(self.length.checked_sub(1)?)
+    }
+
+    /// Adds one. The names are bounded, and the levels are.
+    fn push(&mut self, offset: usize) {
+        if let (Some(place), Ok(offset)) = (self.places.get_mut(self.length), u16::try_from(offset)) {
+            *place = offset;
+            self.length += 1;
+        }
+    }
+
+    fn pop(&mut self) -> Option<usize> {
+        let last = self.last()?;
+        self.length -= 1;
+        Some(last)
+    }
+}
+
+/// How many bytes of names need no memory of their own.
+const NEAR_BYTES: usize = 96;
+
+/// Bytes that are almost always few.
+#[derive(Debug)]
+struct Names {
+    near: [u8; NEAR_BYTES],
+    near_length: usize,
+    /// All of them, where there are more; empty otherwise.
+    far: Vec<u8>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self { near: [0; NEAR_BYTES], near_length: 0, far: Vec::new() }
+    }
+}
+
+impl Names {
+    fn bytes(&self) -> &[u8] {
+        if self.far.is_empty() { self.near.get(..self.near_length).unwrap_or_default() } else { &self.far }
+    }
+
+    fn len(&self) -> usize {
+        self.bytes().len()
+    }
+
+    fn extend(&mut self, more: &[u8]) {
+        if self.far.is_empty() {
+            let end = self.near_length + more.len();
+            if let Some(room) = self.near.get_mut(self.near_length..end) {
+                room.copy_from_slice(more);
+                self.near_length = end;
+                return;
+            }
+            self.far.extend_from_slice(self.near.get(..self.near_length).unwrap_or_default());
+        }
+        self.far.extend_from_slice(more);
+    }
+
+    fn truncate(&mut self, length: usize) {
+        if length < NEAR_BYTES && !self.far.is_empty() {
+            self.near.iter_mut().zip(self.far.drain(..)).take(length).for_each(|(near, byte)| *near = byte);
+            self.far.clear();
+            self.near_length = length;
+        }
+        self.far.truncate(length);
+        self.near_length = self.near_length.min(length);
     }
 }

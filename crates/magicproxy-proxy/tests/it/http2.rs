@@ -187,6 +187,58 @@ async fn uploads_that_nobody_takes_stop_no_other_stream() {
     stuck.iter().for_each(|(sent, _)| sent.abort());
 }
 
+/// What a client may send before somebody takes it is paid for like other memory: 256 KiB for each upload, or its length.
+#[tokio::test]
+async fn windows_of_uploads_are_charged_to_their_owner() {
+    let mut upstream = Upstream::held().await;
+    let proxy = Proxy::with(&upstream, |settings| settings.limits.buffered_bytes.per_owner = 600 * 1024).await;
+    let (sender, token) = (connect(&proxy).await, Token::any());
+    let endless = || {
+        let mut asked = ask("POST /stuck", &token, "");
+        *asked.body_mut() = Endless.boxed();
+        asked
+    };
+    let mut stuck = Vec::new();
+    for _ in 0..2 {
+        let (mut sender, asked) = (sender.clone(), endless());
+        let sent = tokio::spawn(async move { sender.send_request(asked).await.map(drop) });
+        let mut connection = upstream.accept().await;
+        connection.head().await;
+        stuck.push((sent, connection));
+    }
+    assert_eq!(answer(&mut sender.clone(), endless()).await.0.status(), 429);
+    let of_length = |length: usize, token: &str| {
+        let (mut sender, asked) = (sender.clone(), ask("POST /short", token, &"y".repeat(length)));
+        tokio::spawn(async move { answer(&mut sender, asked).await.0.status().as_u16() })
+    };
+    assert_eq!(soon(of_length(100_000, &token)).await.unwrap(), 429);
+    const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    for (length, token) in [(50_000, &token), (0, &token), (100_000, &Token::any())] {
+        let sent = of_length(length, token);
+        let mut connection = upstream.accept().await;
+        connection.request().await;
+        connection.send(OK).await;
+        assert_eq!(soon(sent).await.unwrap(), 200, "{length}");
+    }
+    // One that has ended has made room.
+    let (sent, connection) = stuck.pop().unwrap();
+    sent.abort();
+    drop(connection);
+    loop {
+        let mut sent = of_length(100_000, &token);
+        tokio::select! {
+            status = &mut sent => assert_eq!(status.unwrap(), 429),
+            mut connection = upstream.accept() => {
+                connection.request().await;
+                connection.send(OK).await;
+                assert_eq!(soon(sent).await.unwrap(), 200);
+                break;
+            }
+        }
+    }
+    stuck.iter().for_each(|(sent, _)| sent.abort());
+}
+
 #[tokio::test]
 async fn an_answer_cut_off_resets_its_stream_only() {
     let upstream = Upstream::scripted(|seen| match seen.target.as_str() {

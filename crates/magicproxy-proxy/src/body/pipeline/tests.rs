@@ -23,7 +23,7 @@ fn needle_of(secret: &str) -> Option<Needle> {
 
 fn rewriting() -> Rewriting {
     let links = LinkMap::new([(FROM, TO)]).following(Arc::new(Members::parse(["**"]).unwrap()));
-    Rewriting { links: Arc::new(links), asked: http::Uri::default() }
+    Rewriting { links: Arc::new(links), asked: None }
 }
 
 fn gzip(text: &[u8]) -> Vec<u8> {

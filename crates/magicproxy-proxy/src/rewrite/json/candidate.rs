@@ -1,11 +1,12 @@
 //! A string that may be rewritten: is it a URL of the upstream and nothing else, where clients follow it?
 
-use http::Uri;
+use http::uri::PathAndQuery;
 
 use super::super::LinkMap;
 use super::super::link::{Matched, Prefix};
 use super::super::members::{Leading, Standing};
 use super::super::position::Position;
+use super::standings::Standings;
 
 /// What a candidate begins with.
 const OPENER: &[u8] = b"\"http";
@@ -32,12 +33,13 @@ pub(super) enum Judgement {
 pub(super) struct Judge<'a> {
     pub(super) links: &'a LinkMap,
     pub(super) position: &'a Position,
-    pub(super) asked: Option<&'a Uri>,
+    pub(super) standings: &'a mut Standings,
+    pub(super) asked: Option<&'a PathAndQuery>,
 }
 
 impl Judge<'_> {
     /// Judges a candidate, given from its quotation mark on.
-    pub(super) fn judge(&self, candidate: &[u8], progress: Progress) -> Judgement {
+    pub(super) fn judge(mut self, candidate: &[u8], progress: Progress) -> Judgement {
         let window = candidate.get(..MAX_CANDIDATE_BYTES).unwrap_or(candidate);
         match self.judge_window(window, progress) {
             Judgement::Unfinished(_) if window.len() == MAX_CANDIDATE_BYTES => Judgement::Stays,
@@ -45,7 +47,7 @@ impl Judge<'_> {
         }
     }
 
-    fn judge_window(&self, window: &[u8], progress: Progress) -> Judgement {
+    fn judge_window(&mut self, window: &[u8], progress: Progress) -> Judgement {
         let (matched, standing, from) = match progress {
             Progress::Inside(matched, standing, from) => (matched, standing, from),
             Progress::Opened => match self.judge_beginning(window) {
@@ -62,13 +64,13 @@ impl Judge<'_> {
     }
 
     /// Which link a candidate begins with, where its member may be followed.
-    fn judge_beginning(&self, window: &[u8]) -> Result<(Matched, Standing), Judgement> {
+    fn judge_beginning(&mut self, window: &[u8]) -> Result<(Matched, Standing), Judgement> {
         if !window.starts_with(OPENER) {
             let unfinished = OPENER.starts_with(window);
             return Err(if unfinished { Judgement::Unfinished(Progress::Opened) } else { Judgement::Stays });
         }
         match self.links.prefix(window.get(1..).unwrap_or_default()) {
-            Prefix::Matched(matched) => match self.links.members().standing(self.position) {
+            Prefix::Matched(matched) => match self.standings.standing(self.links, self.position) {
                 Standing::Stays => Err(Judgement::Stays),
                 standing => Ok((matched, standing)),
             },

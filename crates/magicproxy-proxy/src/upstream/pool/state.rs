@@ -50,6 +50,9 @@ impl State {
 
     /// A connection with room for one more stream.
     pub(super) fn stream(&mut self, payload: Payload, keep: Duration, unfit: &mut Vec<Connection>) -> Option<Multiplexed> {
+        if self.shared.is_empty() {
+            return None;
+        }
         let now = Instant::now();
         let is_usable = |connection: &mut Multiplexed| {
             let end = due(keep, connection.streams().idle_since().unwrap_or(now), connection.retires_at());
