@@ -8,7 +8,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
 use crate::support::{
-    CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Seen, Token, Upstream, find, guard, now, request, settings,
+    Answer, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Seen, Token, Upstream, find, guard, now, request, settings,
 };
 
 /// Every kind of carrier of a credential, and the field or the end of the target in which it must be found.
