@@ -141,7 +141,7 @@ pub enum ParseTargetError {
     #[error("the path holds a dot segment")]
     DotSegment,
     /// `//`.
-    #[error("the path holds an empty segment")]
+    #[error("the path holds an empty segment: two slashes in a row, often behind a base URL that ends in `/`")]
     EmptySegment,
     /// `\` or `%5C`.
     #[error("the path holds a backslash")]

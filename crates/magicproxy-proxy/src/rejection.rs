@@ -23,7 +23,7 @@ use crate::presented::Conflict;
 use crate::settings::UnfitCredential;
 use crate::upstream::ConnectFailure;
 
-pub(crate) use answer::{RefusalForm, RequestId};
+pub(crate) use answer::{Challenge, RefusalForm, RequestId};
 pub use shape::RefusalShape;
 
 /// When to come again where the state store has no room: rows end slowly.
@@ -90,7 +90,7 @@ pub(crate) enum Rejection {
     #[error("this is no question about a request: {}", .0.join("; "))]
     Question(Vec<String>),
     #[error(
-        "no upstream of this proxy is found at this address: the path may lack its mount, which `GET /__magictoken` with the token tells"
+        "no upstream of this proxy is found at this address: the path may lack its mount, which `GET /__magictoken` with the token tells, or begin with two slashes"
     )]
     NoUpstream,
     #[error("no upstream of this proxy has this name{}", listed(.known))]

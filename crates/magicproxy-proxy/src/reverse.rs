@@ -25,7 +25,7 @@ use crate::gate::{Client, Gate, InboundRequest, OutboundRequest, read_head};
 use crate::header::{Coding, ResponseFilter, has_no_content, is_offered, is_searchable};
 use crate::lfs;
 use crate::placing::Places;
-use crate::rejection::{RefusalForm, Rejection, RequestId};
+use crate::rejection::{Challenge, RefusalForm, Rejection, RequestId};
 use crate::rewrite;
 use crate::scrub::Needle;
 use crate::serve::{StartError, WorkerId};
@@ -202,6 +202,7 @@ impl ReverseDoor {
         let served = self.upstreams.get(place.upstream).ok_or(Rejection::Internal)?;
         record.upstream(&served.names, place.origin);
         terms.form.shape = served.settings.refusals;
+        terms.form.challenge = if served.settings.credential.is_basic() { Challenge::Basic } else { Challenge::BearerOrBasic };
         terms.form.pages_of = (!served.settings.allow_origins.is_empty()).then_some(place.upstream);
         let target = served.gate.read_target(&place.target)?;
         record.path(target.path());

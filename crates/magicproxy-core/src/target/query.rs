@@ -23,7 +23,7 @@ const MAX_LAYERS: usize = 8;
 /// Checks a raw query and gives it back as text.
 pub(super) fn check(raw: &[u8]) -> Result<&str, ParseTargetError> {
     let text = std::str::from_utf8(raw).map_err(|_| ParseTargetError::Character)?;
-    if !raw.iter().all(|byte| byte.is_ascii_graphic() && !b"#\"<>\\^`".contains(byte)) {
+    if !raw.iter().all(|byte| byte.is_ascii_graphic() && !b"#\"<>\\".contains(byte)) {
         return Err(ParseTargetError::Character);
     }
     check_triplets(raw)?;

@@ -77,11 +77,22 @@ impl ProblemType {
     }
 }
 
-/// How a refusal is written for one caller of one upstream. Status and header fields are the same in every form.
+/// The schemes of `Authorization` that a 401 names (RFC 9110 section 11.6.1). Every scheme is taken, whichever is named.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Challenge {
+    #[default]
+    BearerOrBasic,
+    /// Of an upstream whose own clients send passwords. Where `Bearer` is named, clients of container registries take its realm
+    /// for the URL of a token service, and never send the password that they have.
+    Basic,
+}
+
+/// How a refusal is written for one caller of one upstream. The status and all other header fields are the same in every form.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RefusalForm {
     media: ProblemType,
     pub(crate) shape: RefusalShape,
+    pub(crate) challenge: Challenge,
     /// The upstream that the request is for, where pages of other origins may read its responses, these refusals too.
     pub(crate) pages_of: Option<usize>,
 }
@@ -89,7 +100,8 @@ pub(crate) struct RefusalForm {
 impl RefusalForm {
     /// For a request with these headers, until it is known which upstream it is for.
     pub(crate) fn accepted(headers: &HeaderMap) -> Self {
-        Self { media: ProblemType::accepted(headers), shape: RefusalShape::default(), pages_of: None }
+        let media = ProblemType::accepted(headers);
+        Self { media, shape: RefusalShape::default(), challenge: Challenge::default(), pages_of: None }
     }
 
     /// Only what is RFC 9457 in substance is called so.
@@ -125,7 +137,7 @@ impl Rejection {
             headers.insert(PROXY_STATUS, value);
         }
         if status == StatusCode::UNAUTHORIZED {
-            for challenge in self.challenges() {
+            for challenge in self.challenges(form.challenge) {
                 headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
             }
         }
@@ -146,10 +158,13 @@ impl Rejection {
     }
 
     /// RFC 6750 section 3: no error code where no token was sent. Clients such as git send a password only when asked for one.
-    fn challenges(&self) -> &'static [&'static str] {
-        match self {
-            Self::NoToken => &["Bearer realm=\"magicproxy\"", "Basic realm=\"magicproxy\", charset=\"UTF-8\""],
-            _ => &["Bearer realm=\"magicproxy\", error=\"invalid_token\""],
+    fn challenges(&self, challenge: Challenge) -> &'static [&'static str] {
+        match (challenge, self) {
+            (Challenge::Basic, _) => &["Basic realm=\"magicproxy\", charset=\"UTF-8\""],
+            (Challenge::BearerOrBasic, Self::NoToken) => {
+                &["Bearer realm=\"magicproxy\"", "Basic realm=\"magicproxy\", charset=\"UTF-8\""]
+            }
+            (Challenge::BearerOrBasic, _) => &["Bearer realm=\"magicproxy\", error=\"invalid_token\""],
         }
     }
 

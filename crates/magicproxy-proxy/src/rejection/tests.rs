@@ -181,6 +181,23 @@ fn no_shape_takes_the_challenges_away() {
     }
 }
 
+/// Clients of container registries fetch a token from the realm of a `Bearer` challenge, whatever else is named.
+#[test]
+fn where_passwords_are_usual_no_other_scheme_is_named() {
+    let named = |rejection: &Rejection, challenge| {
+        let mut form = form(RefusalShape::Problem);
+        form.challenge = challenge;
+        let answer = rejection.to_response(RequestId::next(), form);
+        let challenges = answer.headers().get_all("www-authenticate").into_iter();
+        challenges.map(|value| value.to_str().unwrap().split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(named(&Rejection::NoToken, Challenge::BearerOrBasic), ["Bearer", "Basic"]);
+    for rejection in every().into_iter().chain(all()) {
+        let expected: &[&str] = if rejection.status() == StatusCode::UNAUTHORIZED { &["Basic"] } else { &[] };
+        assert_eq!(named(&rejection, Challenge::Basic), expected, "{rejection:?}");
+    }
+}
+
 #[test]
 fn the_status_line_says_why() {
     let phrase = |needed: &str| {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::Members;
-use super::members::behind_beginning;
 
 /// Where the URLs of an upstream's origins lead at the proxy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -97,13 +96,13 @@ impl LinkMap {
         Some(format!("{}{rest}", link.to))
     }
 
-    /// Does a URL lead to this path of the proxy, given what follows the link's `from`?
+    /// Does a URL lead to this path of the proxy, however the two are spelt, given what follows the link's `from`?
     pub(super) fn leads_to(&self, matched: Matched, rest: &[u8], path: &str) -> bool {
         let own = self.links.get(matched.link).and_then(|link| link.path().strip_prefix(&*self.base));
         let Some(asked) = own.and_then(|own| path.strip_prefix(own)) else { return false };
         let end = rest.iter().position(|byte| b"?#".contains(byte)).unwrap_or(rest.len());
         let rest = rest.get(..end).unwrap_or_default();
-        behind_beginning(rest, asked.as_bytes()) == Some(b"") || (rest.is_empty() && asked == "/")
+        decoded(rest).eq(decoded(asked.as_bytes())) || (rest.is_empty() && asked == "/")
     }
 
     /// The origin that the request went to, as a URL.
@@ -280,4 +279,25 @@ fn split(url: &str) -> Option<(&str, &str)> {
     let fit = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/[]!$&'()*+,;=%".contains(&byte);
     let fits = known && path > 0 && !rest.ends_with('/') && rest.bytes().all(fit);
     fits.then(|| url.split_at_checked(scheme.len() + 3 + path))?
+}
+
+/// The bytes that a path stands for: each percent triplet is one, and so is `\/`, as JSON may write it.
+fn decoded(mut path: &[u8]) -> impl Iterator<Item = u8> {
+    std::iter::from_fn(move || {
+        let (byte, rest) = match path {
+            [b'\\', b'/', rest @ ..] => (b'/', rest),
+            [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                (digit(*high) << 4 | digit(*low), rest)
+            }
+            [byte, rest @ ..] => (*byte, rest),
+            [] => return None,
+        };
+        path = rest;
+        Some(byte)
+    })
+}
+
+/// The value of a hex digit.
+fn digit(character: u8) -> u8 {
+    char::from(character).to_digit(16).and_then(|value| u8::try_from(value).ok()).unwrap_or_default()
 }

@@ -35,6 +35,12 @@ pub enum CredentialCarrier {
 }
 
 impl CredentialCarrier {
+    /// Does it go out as a password (RFC 7617)?
+    #[must_use]
+    pub fn is_basic(&self) -> bool {
+        matches!(self, Self::BasicPair | Self::Basic(_))
+    }
+
     /// Reads `bearer`, `token`, `basic`, `basic:USER`, `header:NAME` or `query:NAME`.
     ///
     /// # Errors

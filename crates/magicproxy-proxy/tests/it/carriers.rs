@@ -8,7 +8,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
 use crate::support::{
-    CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Seen, Token, Upstream, find, guard, now, request, settings,
+    Answer, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Seen, Token, Upstream, find, guard, now, request, settings,
 };
 
 /// Every kind of carrier of a credential, and the field or the end of the target in which it must be found.
@@ -359,6 +359,26 @@ async fn a_refusal_has_the_shape_of_the_api() {
         assert_eq!(answer.all("www-authenticate").is_empty(), status == 403);
         assert!(answer.one("proxy-status").unwrap().contains(&answer.code()));
     }
+}
+
+/// docker and podman take the realm of a `Bearer` challenge for the URL of a token service.
+#[tokio::test]
+async fn an_upstream_of_passwords_is_asked_for_with_a_password() {
+    let upstream = Upstream::hello().await;
+    let schemes = |answer: &Answer| {
+        let challenges = answer.all("www-authenticate").into_iter();
+        challenges.map(|challenge| challenge.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for (carrier, expected) in [("basic:x-access-token", &["Basic"][..]), ("basic", &["Basic"]), ("bearer", &["Bearer", "Basic"])]
+    {
+        let proxy = proxy(&upstream, carrier).await;
+        let answer = Client::ask(&proxy, "GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        assert_eq!((answer.status, schemes(&answer)), (401, expected.iter().map(ToString::to_string).collect()), "{carrier}");
+        let wrong = format!("GET /v2/ HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {BASIC}\r\n\r\n");
+        let answer = Client::ask(&proxy, wrong).await;
+        assert_eq!((answer.status, schemes(&answer)), (401, vec![expected[0].to_owned()]), "{carrier}");
+    }
+    assert!(upstream.requests().is_empty());
 }
 
 #[tokio::test]

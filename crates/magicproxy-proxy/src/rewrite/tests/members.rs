@@ -84,7 +84,28 @@ fn a_url_may_have_to_lead_somewhere() {
             && follow(&["next ?"], "/gh/items", &api("\\/items?page=2"))
     );
     assert!(follow(&["next ?"], "/gh", &api("?page=2")) && follow(&["next ?"], "/gh/", &api("?page=2")));
+    // An upstream is sent the canonical path, and writes that or a spelling of its own.
     for (asked, url) in [
+        ("/gh/caf%c3%a9", "/caf%C3%A9?page=2"),
+        ("/gh/caf%C3%A9", "/café?page=2"),
+        ("/gh/%7eme", "/~me?page=2"),
+        ("/gh/app/[id]", "/app/%5Bid%5D?page=2"),
+        ("/gh/app/%5bid%5D", "/app/[id]?page=2"),
+        ("/gh/u/a@b.c", "\\/u\\/a%40b.c?page=2"),
+        ("/gh/u/a%40b.c", "/u/a@b.c?page=2"),
+        ("/gh/@acme%2ftool", "/@acme%2Ftool?page=2"),
+        ("/gh/@acme%2ftool", "/@acme/tool?page=2"),
+        ("/gh/50%25", "/50%25?page=2"),
+    ] {
+        assert!(follow(&["next ?"], asked, &api(url)), "{asked} {url}");
+    }
+    for (asked, url) in [
+        ("/gh/caf%C3%A9", "/caf%C3%A8?page=2"),
+        ("/gh/a%2541", "/a%41?page=2"),
+        ("/gh/a%3Fb", "/a?b"),
+        ("/gh/a", "/a%2F?page=2"),
+        ("/gh/a%4", "/a%40?page=2"),
+        ("/gh/a", "/a%?page=2"),
         ("/gh/items", "/items"),
         ("/gh/items", "/item?page=2"),
         ("/gh/items", "/items/2?page=2"),
