@@ -46,7 +46,7 @@ impl Unopened {
         let pool = Arc::clone(&self.charge.pool);
         let connection = pool.begin_first(connection, &mut self.charge, need.payload);
         let mut lease = Lease::new(connection, self.charge, holding, need.worker).fresh();
-        lease.unshared = self.connecting;
+        lease.unshared = Some(Unshared { _connecting: self.connecting });
         lease
     }
 }
@@ -122,6 +122,12 @@ impl Drop for Waiting {
     }
 }
 
+/// A connection that nobody else finds; dropping this gives their turn to those who wait for it.
+#[derive(Debug)]
+struct Unshared {
+    _connecting: Option<Connecting>,
+}
+
 /// Did others use a connection before, so that it may be stale?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::upstream) enum Pooled {
@@ -140,7 +146,7 @@ pub(crate) struct Lease {
     /// Is a connection of HTTP/1.1 not to be used again?
     once: bool,
     /// Of a new connection of HTTP/2 which nobody else finds yet.
-    unshared: Option<Connecting>,
+    unshared: Option<Unshared>,
     _holding: Holding,
 }
 
@@ -162,11 +168,11 @@ impl Lease {
     /// Lets others find a new connection of HTTP/2. To be called when its first request was handed over: upstreams that take few
     /// requests of each connection would refuse it behind those of others.
     pub(in crate::upstream) fn share(&mut self) {
-        let Some(connecting) = self.unshared.take() else { return };
+        let Some(unshared) = self.unshared.take() else { return };
         if let Some((Connection::Http2(connection), charge)) = &self.used {
             charge.pool.share(connection.clone());
         }
-        drop(connecting);
+        drop(unshared);
     }
 
     /// The place of its content among those of its connection, which ends when all of it was sent.
