@@ -65,6 +65,8 @@ impl Framed {
 
     /// Its TLS handshake. Nothing of HTTP is said yet; an error where the other side has gone.
     pub(crate) async fn handshake(&self, socket: TcpStream) -> io::Result<FramedConnection> {
+        // Frames are written one by one, and none waits for the other side to acknowledge the one before.
+        socket.set_nodelay(true)?;
         let stream = soon(self.acceptor.accept(socket)).await?;
         Ok(FramedConnection {
             stream,
