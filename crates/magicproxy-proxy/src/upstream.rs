@@ -226,8 +226,13 @@ impl Exchange {
                 Ok(Some(Arrived { response, lease }))
             }
             Err(SendError::NotSent(request)) => {
+                // A new connection of HTTP/2 has said that it takes nothing before it took anything.
+                let is_refused =
+                    lease.pooled == Pooled::No && lease.connection().is_some_and(|it| it.version() == Version::HTTP_2);
                 lease.discard();
-                self.again(Some(request), Ending::Unwritten.allows(&attempt), Rejection::Closed)
+                let ending = if is_refused { Ending::Unprocessed } else { Ending::Unwritten };
+                self.unprocessed += usize::from(is_refused);
+                self.again(Some(request), ending.allows(&attempt), Rejection::Closed)
             }
             Err(SendError::Unprocessed(request)) => {
                 lease.discard();
@@ -275,7 +280,9 @@ impl Exchange {
         let keeps = version == Version::HTTP_2 && !request.body().is_empty();
         let memory = keeps.then(|| self.place.take(Resource::BufferedBytes, 0)).transpose()?;
         let sending = Sending { memory, upload, given_up: self.given_up.clone() };
-        Ok((connection.send(request, sending), attempt))
+        let sent = connection.send(request, sending);
+        lease.share();
+        Ok((sent, attempt))
     }
 
     /// Keeps a request that came back for another connection, or gives it up for this reason.

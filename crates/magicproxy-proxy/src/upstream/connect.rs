@@ -155,7 +155,7 @@ impl Connector {
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
             // Whoever answers a connection within this time answers a PING within it, too.
             let bounds = Http2Bounds { streams: self.streams, silence: self.timeouts.connect };
-            let connection = http2_connection(stream, bounds).await?;
+            let connection = http2_connection(stream, signals, bounds).await?;
             return Ok(Connected::Http2(connection.retiring(self.ages.retirement())));
         }
         self.http1(stream, signals).await

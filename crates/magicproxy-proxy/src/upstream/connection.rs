@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use http::{Request, Response, Version};
@@ -89,8 +89,9 @@ impl Connection {
 
     /// Has the socket looked at before the next request is written: one that cannot be sent again once it was.
     pub(super) fn look_first(&self) {
-        if let Self::Http1(connection) = self {
-            connection.signals.look_first();
+        match self {
+            Self::Http1(connection) => connection.signals.look_first(),
+            Self::Http2(connection) => connection.signals.look_first(),
         }
     }
 
@@ -154,13 +155,15 @@ impl Exclusive {
 pub(super) struct Multiplexed {
     requests: mpsc::UnboundedSender<Handover>,
     streams: Arc<Streams>,
+    /// Of its socket.
+    signals: Arc<Signals>,
     /// When it gets its last stream; never, where nobody says so.
     retires_at: Option<Instant>,
 }
 
 impl Multiplexed {
-    pub(super) fn new(requests: mpsc::UnboundedSender<Handover>, streams: Arc<Streams>) -> Self {
-        Self { requests, streams, retires_at: None }
+    pub(super) fn new(requests: mpsc::UnboundedSender<Handover>, streams: Arc<Streams>, signals: Arc<Signals>) -> Self {
+        Self { requests, streams, signals, retires_at: None }
     }
 
     /// The same, which gets its last stream then.
@@ -219,6 +222,8 @@ struct Counted {
     /// What those pay who had streams reset, until the connection ends.
     charges: Vec<Charge>,
     has_ended: bool,
+    /// Wakes the connection's task.
+    driver: Option<Waker>,
 }
 
 impl Streams {
@@ -237,7 +242,22 @@ impl Streams {
 
     /// The connection gets no further stream: the upstream takes none, or did not answer on it.
     pub(super) fn retire(&self) {
-        self.is_retired.store(true, Ordering::SeqCst);
+        if self.is_retired.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        // Requests that wait for a stream there are to go elsewhere.
+        let driver = self.counted().driver.clone();
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
+    /// Notes who is to hear that no further stream is to be opened.
+    pub(super) fn note_driver(&self, waker: &Waker) {
+        let mut counted = self.counted();
+        if !counted.driver.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            counted.driver = Some(waker.clone());
+        }
     }
 
     pub(super) fn is_retired(&self) -> bool {
@@ -298,9 +318,10 @@ impl Streams {
     pub(super) fn end_all(&self) {
         let mut counted = self.counted();
         counted.has_ended = true;
+        let driver = counted.driver.take();
         let charges = std::mem::take(&mut counted.charges);
         drop(counted);
-        drop(charges);
+        drop((charges, driver));
     }
 
     /// Since when there is none, if there is none.

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::connection::{Multiplexed, Streams};
 use super::failure::{ConnectFailure, ConnectFault};
+use super::signals::Signals;
 use driver::{Driven, Driver};
 use wire::Wire;
 
@@ -44,7 +45,11 @@ pub(super) struct Http2Bounds {
 
 /// Makes a connection. It is there when the upstream has said how many streams it allows: a request beyond those would wait inside
 /// of the HTTP library, and be sent after it was given up.
-pub(super) async fn http2_connection<S>(stream: S, bounds: Http2Bounds) -> Result<Multiplexed, ConnectFailure>
+pub(super) async fn http2_connection<S>(
+    stream: S,
+    signals: Arc<Signals>,
+    bounds: Http2Bounds,
+) -> Result<Multiplexed, ConnectFailure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -67,5 +72,5 @@ where
     let driven = Driven { requests, streams: Arc::clone(&streams), most, silence, agreed };
     tokio::spawn(Driver::new(sender, connection, driven));
     agreement.await.map_err(|_| ConnectFailure::new(ConnectFault::Terminated))?;
-    Ok(Multiplexed::new(handover, streams))
+    Ok(Multiplexed::new(handover, streams, signals))
 }

@@ -294,8 +294,8 @@ impl Pool {
         self.bounds.places.div_ceil(connection.streams().limit().max(1))
     }
 
-    /// Keeps a new connection of HTTP/2 where others find it, from now on, and gives its first stream to who made it.
-    fn share(self: &Arc<Self>, connection: Multiplexed, charge: &mut Charge, payload: Payload) -> Connection {
+    /// Gives the first stream of a new connection of HTTP/2 to who made it. Nobody else finds the connection yet.
+    fn begin_first(&self, connection: Multiplexed, charge: &mut Charge, payload: Payload) -> Connection {
         let mut state = self.state();
         connection.streams().begin();
         charge.upload = UploadSlot::begin(connection.streams(), payload);
@@ -303,8 +303,12 @@ impl Pool {
         let places = self.places_of_stream(&connection);
         state.shares.discharge(&charge.payer, charge.places.saturating_sub(places));
         charge.places = charge.places.min(places);
-        state.shared.push(connection.clone());
         Connection::Http2(connection)
+    }
+
+    /// Keeps a connection of HTTP/2 where others find it.
+    fn share(&self, connection: Multiplexed) {
+        self.state().shared.push(connection);
     }
 
     /// Takes back a connection whose exchange has ended as it should.

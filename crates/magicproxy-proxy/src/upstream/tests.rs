@@ -5,9 +5,19 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread;
 
+use std::pin::pin;
+use std::task::{Wake, Waker};
+
+use rcgen::{CertificateParams, KeyPair};
+use rustls::crypto::aws_lc_rs;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls_pki_types::PrivateKeyDer;
+use tokio::sync::oneshot;
+
+use super::connection::{Multiplexed, Streams};
 use super::*;
 use crate::admission::{Account, Budget, Payer, Resource};
-use crate::settings::{Placing, fixture};
+use crate::settings::{Placing, UpstreamProtocol, fixture};
 
 /// An origin, and who waits there.
 struct Stage {
@@ -23,11 +33,6 @@ impl Stage {
     fn new() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let upstream = fixture::upstream("api", &format!("http://{}", listener.local_addr().unwrap()), Placing::default());
-        let settings = fixture::settings(vec![Arc::clone(&upstream)]);
-        let sockets = Sockets::new(settings.limits.upstream_connections.total);
-        let origin = Origin::new(&settings, &upstream, &upstream.api_root, &sockets).unwrap();
-        let place =
-            Budget::new(&settings.limits).take(Resource::Exchanges, 1, &Payer::anonymous(Arc::<Account>::default())).unwrap();
         let ((end, told), (done, ended)) = (mpsc::channel(), mpsc::channel());
         thread::spawn(move || {
             let mut stream = listener.accept().unwrap().0;
@@ -36,7 +41,48 @@ impl Stage {
             stream.shutdown(Shutdown::Both).unwrap();
             done.send(()).unwrap();
         });
+        Self::before(&upstream, end, ended)
+    }
+
+    fn before(upstream: &Arc<UpstreamSettings>, end: mpsc::Sender<()>, ended: mpsc::Receiver<()>) -> Self {
+        let settings = fixture::settings(vec![Arc::clone(upstream)]);
+        let sockets = Sockets::new(settings.limits.upstream_connections.total);
+        let origin = Origin::new(&settings, upstream, &upstream.api_root, &sockets).unwrap();
+        let place =
+            Budget::new(&settings.limits).take(Resource::Exchanges, 1, &Payer::anonymous(Arc::<Account>::default())).unwrap();
         Self { origin, place, end, ended }
+    }
+
+    /// The same by HTTP/2.
+    fn over_http2(end: Http2End) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap().der().clone();
+        let mut upstream = fixture::upstream("api", &format!("https://{}", listener.local_addr().unwrap()), Placing::default());
+        let of_upstream = Arc::get_mut(&mut upstream).unwrap();
+        of_upstream.extra_roots = vec![certificate.clone()];
+        of_upstream.protocol = UpstreamProtocol::Negotiated;
+        let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let mut config = builder.with_single_cert(vec![certificate], key).unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let ((send_end, told), (done, ended)) = (mpsc::channel(), mpsc::channel());
+        thread::spawn(move || {
+            let tls = ServerConnection::new(Arc::new(config)).unwrap();
+            let socket = listener.accept().unwrap().0;
+            socket.set_nodelay(true).unwrap();
+            let mut stream = StreamOwned::new(tls, socket);
+            answer_over_http2(&mut stream);
+            if told.recv().is_err() {
+                return;
+            }
+            end.of(&mut stream);
+            done.send(()).unwrap();
+            // The socket stays as it is until the test is over.
+            let _ = told.recv();
+        });
+        Self::before(&upstream, send_end, ended)
     }
 
     async fn lease(&self) -> Lease {
@@ -57,6 +103,55 @@ fn answer(stream: &mut TcpStream) {
 
 fn request(method: Method) -> Request<RequestBody> {
     Request::builder().method(method).uri("/").body(RequestBody::empty()).unwrap()
+}
+
+/// How a server ends a connection of HTTP/2.
+#[derive(Clone, Copy, Debug)]
+enum Http2End {
+    Fin,
+    CloseNotify,
+    GoAway,
+    GoAwayAndFin,
+}
+
+impl Http2End {
+    fn of(self, stream: &mut StreamOwned<ServerConnection, TcpStream>) {
+        if matches!(self, Self::GoAway | Self::GoAwayAndFin) {
+            stream.write_all(&[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]).unwrap();
+        }
+        if matches!(self, Self::CloseNotify) {
+            stream.conn.send_close_notify();
+        }
+        stream.flush().unwrap();
+        if matches!(self, Self::Fin | Self::GoAwayAndFin) {
+            stream.sock.shutdown(Shutdown::Write).unwrap();
+        }
+    }
+}
+
+/// Takes one request, and answers it with a head alone.
+fn answer_over_http2(stream: &mut StreamOwned<ServerConnection, TcpStream>) {
+    const PREFACE_BYTES: usize = 24;
+    const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    stream.write_all(&SETTINGS).unwrap();
+    stream.read_exact(&mut [0; PREFACE_BYTES]).unwrap();
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).unwrap();
+        let [high, middle, low, kind, flags, ..] = head;
+        let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
+        stream.read_exact(&mut vec![0; length]).unwrap();
+        match (kind, flags & 1) {
+            (1, 1) => return stream.write_all(&[0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88]).unwrap(),
+            (4, 0) => stream.write_all(&[0, 0, 0, 4, 1, 0, 0, 0, 0]).unwrap(),
+            _ => {}
+        }
+    }
+}
+
+/// A request with a target as HTTP/2 wants it.
+fn absolute(method: Method) -> Request<RequestBody> {
+    Request::builder().method(method).uri("https://127.0.0.1/").body(RequestBody::empty()).unwrap()
 }
 
 fn plain() -> Sending {
@@ -80,4 +175,82 @@ async fn an_end_that_nobody_has_heard_of_is_seen_before_a_request_is_written() {
     connection.look_first();
     let sent = connection.send(request(Method::POST), plain());
     assert!(matches!(sent.await, Err(SendError::NotSent(_))));
+}
+
+#[tokio::test]
+async fn an_end_of_http2_that_nobody_has_heard_of_is_seen_before_a_request_is_written() {
+    for end in [Http2End::Fin, Http2End::CloseNotify, Http2End::GoAway, Http2End::GoAwayAndFin] {
+        let stage = Stage::over_http2(end);
+        let mut lease = stage.lease().await;
+        let sent = lease.connection().unwrap().send(absolute(Method::GET), plain());
+        lease.share();
+        assert!(sent.await.is_ok());
+        lease.give_back();
+        let mut lease = stage.lease().await;
+        assert_eq!(lease.pooled, Pooled::Yes);
+        stage.end.send(()).unwrap();
+        stage.ended.recv().unwrap();
+        let connection = lease.connection().unwrap();
+        assert!(connection.is_ready().await, "the runtime has heard of it: this test tests nothing");
+        connection.look_first();
+        let sent = connection.send(absolute(Method::POST), plain());
+        assert!(matches!(sent.await, Err(SendError::NotSent(_))), "{end:?}");
+    }
+}
+
+/// Whoever has a connection of HTTP/2 made sends the first request on it: others find it afterwards.
+#[tokio::test]
+async fn nobody_overtakes_who_made_a_connection() {
+    let stage = Stage::over_http2(Http2End::Fin);
+    let mut first = stage.lease().await;
+    let mut second = pin!(stage.lease());
+    let found = std::future::poll_fn(|context| std::task::Poll::Ready(second.as_mut().poll(context).is_ready())).await;
+    assert!(!found, "it was found before its first request was handed over");
+    first.share();
+    assert_eq!(second.await.pooled, Pooled::Yes);
+}
+
+/// One that was given up before it was sent leaves the connection to others.
+#[tokio::test]
+async fn a_connection_that_was_not_used_is_found_by_others() {
+    let stage = Stage::over_http2(Http2End::Fin);
+    stage.lease().await.discard();
+    assert_eq!(stage.lease().await.pooled, Pooled::Yes);
+}
+
+/// A request may come to lie in the queue of a task that has ended, where nobody drops it.
+#[tokio::test]
+async fn nobody_waits_for_a_task_that_has_ended() {
+    let ending = || {
+        let (sender, requests) = tokio::sync::mpsc::unbounded_channel();
+        (Multiplexed::new(sender, Arc::default(), Arc::default()), requests, oneshot::channel())
+    };
+    let (connection, requests, (_lies_there, waiting)) = ending();
+    drop(requests);
+    assert_eq!(connection.reply::<u8>(waiting).await, None);
+    let (connection, requests, (reply, waiting)) = ending();
+    reply.send(7).unwrap();
+    drop(requests);
+    assert_eq!(connection.reply::<u8>(waiting).await, Some(7), "it was replied to before the end");
+    let (connection, _requests, (reply, waiting)) = ending();
+    drop(reply);
+    assert_eq!(connection.reply::<u8>(waiting).await, None);
+}
+
+/// Requests wait for a stream in the connection's task, which must hear that there will be none.
+#[test]
+fn the_task_of_a_connection_hears_that_it_is_retired() {
+    #[derive(Default)]
+    struct Woken(std::sync::atomic::AtomicUsize);
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        }
+    }
+    let (streams, woken) = (Streams::default(), Arc::<Woken>::default());
+    streams.note_driver(&Waker::from(Arc::clone(&woken)));
+    streams.retire();
+    streams.retire();
+    assert_eq!(woken.0.load(std::sync::atomic::Ordering::SeqCst), 1);
+    assert!(streams.is_retired());
 }

@@ -19,6 +19,7 @@ mod carriers;
 mod content;
 mod control;
 mod cross_origin;
+mod few_requests;
 mod framing;
 mod given_up;
 mod headers;

@@ -155,6 +155,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
+        this.streams.note_driver(context.waker());
         loop {
             if this.poll_connection(context).is_ready() {
                 return Poll::Ready(());
@@ -177,6 +178,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
 
 impl<S> Drop for Driver<S> {
     fn drop(&mut self) {
+        if self.streams.wire().is_closing()
+            && let Some(agreed) = self.agreed.take()
+        {
+            // The upstream said that it takes no request before it said how many: whoever made the connection hears it as one whose
+            // request was not sent.
+            let _ = agreed.send(());
+        }
         self.streams.end_all();
     }
 }

@@ -44,9 +44,10 @@ impl Unopened {
 
     pub(in crate::upstream) fn http2(mut self, connection: Multiplexed, holding: Holding, need: Need) -> Lease {
         let pool = Arc::clone(&self.charge.pool);
-        let connection = pool.share(connection, &mut self.charge, need.payload);
-        drop(self.connecting);
-        Lease::new(connection, self.charge, holding, need.worker).fresh()
+        let connection = pool.begin_first(connection, &mut self.charge, need.payload);
+        let mut lease = Lease::new(connection, self.charge, holding, need.worker).fresh();
+        lease.unshared = Some(Unshared { _connecting: self.connecting });
+        lease
     }
 }
 
@@ -121,6 +122,12 @@ impl Drop for Waiting {
     }
 }
 
+/// A connection that nobody else finds; dropping this gives their turn to those who wait for it.
+#[derive(Debug)]
+struct Unshared {
+    _connecting: Option<Connecting>,
+}
+
 /// Did others use a connection before, so that it may be stale?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::upstream) enum Pooled {
@@ -138,12 +145,15 @@ pub(crate) struct Lease {
     upload: Option<Arc<Progress>>,
     /// Is a connection of HTTP/1.1 not to be used again?
     once: bool,
+    /// Of a new connection of HTTP/2 which nobody else finds yet.
+    unshared: Option<Unshared>,
     _holding: Holding,
 }
 
 impl Lease {
     pub(super) fn new(connection: Connection, charge: Charge, holding: Holding, worker: WorkerId) -> Self {
-        Self { used: Some((connection, charge)), worker, pooled: Pooled::Yes, upload: None, once: false, _holding: holding }
+        let used = Some((connection, charge));
+        Self { used, worker, pooled: Pooled::Yes, upload: None, once: false, unshared: None, _holding: holding }
     }
 
     fn fresh(mut self) -> Self {
@@ -153,6 +163,16 @@ impl Lease {
 
     pub(in crate::upstream) fn connection(&mut self) -> Option<&mut Connection> {
         self.used.as_mut().map(|(connection, _)| connection)
+    }
+
+    /// Lets others find a new connection of HTTP/2. To be called when its first request was handed over: upstreams that take few
+    /// requests of each connection would refuse it behind those of others.
+    pub(in crate::upstream) fn share(&mut self) {
+        let Some(unshared) = self.unshared.take() else { return };
+        if let Some((Connection::Http2(connection), charge)) = &self.used {
+            charge.pool.share(connection.clone());
+        }
+        drop(unshared);
     }
 
     /// The place of its content among those of its connection, which ends when all of it was sent.
@@ -197,6 +217,7 @@ impl Lease {
 
     /// Nothing was processed that was sent on it, if anything was, and nothing further can be sent.
     pub(in crate::upstream) fn discard(mut self) {
+        self.share();
         if let Some((Connection::Http2(connection), charge)) = self.used.take() {
             let pool = Arc::clone(&charge.pool);
             pool.unused(&connection, charge);

@@ -53,6 +53,11 @@ impl Framed {
         soon(self.listener.accept()).await.unwrap().0
     }
 
+    /// The next connection, however long that takes; none where there are no more.
+    pub(crate) async fn next_socket(&self) -> Option<TcpStream> {
+        self.listener.accept().await.ok().map(|(stream, _)| stream)
+    }
+
     /// Is there a connection that nobody has accepted?
     pub(crate) async fn has_caller(&self) -> bool {
         std::future::poll_fn(|context| Poll::Ready(self.listener.poll_accept(context).is_ready())).await
@@ -60,6 +65,8 @@ impl Framed {
 
     /// Its TLS handshake. Nothing of HTTP is said yet; an error where the other side has gone.
     pub(crate) async fn handshake(&self, socket: TcpStream) -> io::Result<FramedConnection> {
+        // Frames are written one by one, and none waits for the other side to acknowledge the one before.
+        socket.set_nodelay(true)?;
         let stream = soon(self.acceptor.accept(socket)).await?;
         Ok(FramedConnection {
             stream,
@@ -90,7 +97,7 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    fn ends_stream(&self) -> bool {
+    pub(crate) fn ends_stream(&self) -> bool {
         matches!(self.kind, DATA | HEADERS) && self.flags & END_STREAM != 0
     }
 }
@@ -126,6 +133,14 @@ impl FramedConnection {
         let _ = soon(self.stream.flush()).await;
     }
 
+    /// Settings, and in the same write GOAWAY.
+    pub(crate) async fn settings_and_go_away(&mut self, last: u32) {
+        let goaway = [&[0, 0, 8, GOAWAY, 0, 0, 0, 0, 0], &last.to_be_bytes()[..], &[0; 4]].concat();
+        let frames = [&[0, 0, 0, SETTINGS, 0, 0, 0, 0, 0], &goaway[..]].concat();
+        let _ = soon(self.stream.write_all(&frames)).await;
+        let _ = soon(self.stream.flush()).await;
+    }
+
     pub(crate) async fn settings(&mut self, settings: &[(u16, u32)]) {
         let bytes = |(name, value): &(u16, u32)| [&name.to_be_bytes()[..], &value.to_be_bytes()[..]].concat();
         self.send(SETTINGS, 0, 0, &settings.iter().flat_map(bytes).collect::<Vec<_>>()).await;
@@ -147,6 +162,12 @@ impl FramedConnection {
     /// Says that it processes nothing beyond this stream.
     pub(crate) async fn go_away(&mut self, last: u32) {
         self.send(GOAWAY, 0, 0, &[last.to_be_bytes(), [0; 4]].concat()).await;
+    }
+
+    /// Ends it as a server does that waits for what is on its way: FIN, and reads on.
+    pub(crate) async fn end(mut self) {
+        let _ = soon(self.stream.shutdown()).await;
+        self.closed().await;
     }
 
     pub(crate) async fn reset(&mut self, stream: u32, code: u32) {
