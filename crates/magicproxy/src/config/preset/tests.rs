@@ -32,7 +32,7 @@ fn documents_of_known_apis_are_rewritten_where_clients_follow() {
         let config = super::super::tests::native(&settings).check().unwrap();
         let Links::Rewrite(members) = &config.upstreams[0].links else { panic!("{preset} keeps all links") };
         let links = LinkMap::new([(root.as_str(), HOME)]).following(Arc::clone(members));
-        let mut rewriter = JsonRewriter::new(Arc::new(links)).asked(&asked.parse().unwrap());
+        let mut rewriter = JsonRewriter::new(Arc::new(links)).asked(Some(asked.parse().unwrap()));
         let out = [rewriter.push(Bytes::from(text.clone())), rewriter.finish()].concat();
         assert_eq!(String::from_utf8(out).unwrap(), becomes.unwrap_or(text), "{preset}, {asked}");
     }
