@@ -170,8 +170,15 @@ impl ReverseDoor {
             response = self.bound_own_words(response, connection, form, &mut record);
         }
         record.head(response.status());
-        if version == Version::HTTP_10 && !record.is_complete() && response.body().size_hint().exact().is_none() {
-            connection.begin_close_delimited();
+        if version == Version::HTTP_10 {
+            let ends_with_connection = !record.is_complete() && response.body().size_hint().exact().is_none();
+            if ends_with_connection {
+                connection.begin_close_delimited();
+            }
+            if ends_with_connection || response.headers().contains_key(header::CONNECTION) {
+                // To a response of a later version the HTTP library adds that the connection is kept, where the client asked for that.
+                *response.version_mut() = version;
+            }
         }
         response.body_mut().accompany(record, in_flight);
         response

@@ -16,7 +16,7 @@ mod reference;
 mod tests;
 
 pub(crate) use answer::{BodyPlan, Rewriting, apply, drop_digests};
-pub(crate) use gzip::{Inflater, NotGzip};
+pub(crate) use gzip::{GzipMembers, Inflater, NotGzip};
 pub use json::JsonRewriter;
 pub use link::LinkMap;
 pub use members::{MemberError, Members};

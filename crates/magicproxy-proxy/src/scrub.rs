@@ -15,11 +15,12 @@ use std::io::Write;
 use std::ops::Range;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use flate2::write::MultiGzDecoder;
 
 pub(crate) use needle::Needle;
 
 use needle::fill;
+
+use crate::rewrite::GzipMembers;
 
 /// From so many bytes of inflated text on, a turn is over. The decoder adds its window of 32 KiB at most twice before that is seen.
 const SLICE_BYTES: usize = 64 * 1024;
@@ -46,7 +47,7 @@ impl Scrubber {
 
     pub(crate) fn gzip(needle: Needle) -> Self {
         let sink = Sink { needle: needle.clone(), tail: Vec::new(), found: false, seen: 0 };
-        let inflating = Some(MultiGzDecoder::new(sink));
+        let inflating = Some(GzipMembers::new(sink));
         let (held, plain) = (BytesMut::new(), PlainScrubber::new(needle));
         Self::Gzip(Box::new(GzipScrubber { inflating, chunk: None, held, plain }))
     }
@@ -200,7 +201,7 @@ impl PlainScrubber {
 
 pub(crate) struct GzipScrubber {
     /// `None` once the body turned out not to be gzip that can be read from here.
-    inflating: Option<MultiGzDecoder<Sink>>,
+    inflating: Option<GzipMembers<Sink>>,
     /// The chunk that is being inflated, and what is still to be inflated of it.
     chunk: Option<(Bytes, Bytes)>,
     held: BytesMut,
@@ -222,7 +223,7 @@ impl GzipScrubber {
     fn resume(&mut self) -> Result<Option<Bytes>, Reflected> {
         let Some((chunk, mut rest)) = self.chunk.take() else { return Ok(Some(Bytes::new())) };
         let inflated = self.inflating.as_mut().map_or(Inflated::Not, |inflating| inflate(inflating, &mut rest));
-        if self.inflating.as_ref().is_some_and(|inflating| inflating.get_ref().found) {
+        if self.sink().is_some_and(|sink| sink.found) {
             return Err(Reflected);
         }
         match inflated {
@@ -239,7 +240,7 @@ impl GzipScrubber {
 
     /// What may go on, now that this chunk was looked at.
     fn judged(&mut self, chunk: Bytes) -> Result<Bytes, Reflected> {
-        if self.inflating.as_ref().is_some_and(|inflating| inflating.get_ref().suspicious()) {
+        if self.sink().is_some_and(|sink| sink.suspicious()) {
             self.held.extend_from_slice(&chunk);
             // Text that ends in the credential's beginning again and again is no accident.
             return if self.held.len() > MAX_HELD_BYTES { Err(Reflected) } else { Ok(Bytes::new()) };
@@ -251,6 +252,11 @@ impl GzipScrubber {
         Ok(self.held.split().freeze())
     }
 
+    /// What has come out, while the body is gzip.
+    fn sink(&mut self) -> Option<&mut Sink> {
+        self.inflating.as_mut()?.sink()
+    }
+
     fn finish(&mut self) -> Bytes {
         let passed = self.plain.push(self.held.split().freeze());
         [passed, self.plain.finish()].concat().into()
@@ -258,10 +264,12 @@ impl GzipScrubber {
 }
 
 /// Inflates until a slice of text has come out, or all of the chunk was read.
-fn inflate(inflating: &mut MultiGzDecoder<Sink>, rest: &mut Bytes) -> Inflated {
-    inflating.get_mut().seen = 0;
+fn inflate(inflating: &mut GzipMembers<Sink>, rest: &mut Bytes) -> Inflated {
+    if let Some(sink) = inflating.sink() {
+        sink.seen = 0;
+    }
     while !rest.is_empty() {
-        if inflating.get_ref().seen >= SLICE_BYTES {
+        if inflating.sink().is_some_and(|sink| sink.seen >= SLICE_BYTES) {
             return Inflated::Partly;
         }
         match inflating.write(rest) {

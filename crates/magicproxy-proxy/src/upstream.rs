@@ -41,7 +41,7 @@ use crate::settings::{ApiRoot, Settings, UpstreamSettings};
 use connect::{Connected, Connector, Destination};
 use connection::{SendError, Sending};
 use pool::{Acquired, Kind, Need, Opening, Payload, Pool, Pooled};
-use resend::{Attempt, Ending, Twice};
+use resend::{Attempt, Ending, Heard, Twice};
 
 pub(crate) use content::Content;
 pub(crate) use failure::{ConnectFailure, ConnectStep};
@@ -253,7 +253,13 @@ impl Exchange {
             }
             Err(SendError::Failed(error)) => {
                 let heard = lease.connection().ok_or(Rejection::Internal)?.heard();
-                if Ending::of(&error, heard).allows(&attempt) { Ok(None) } else { Err(failure(&error)) }
+                if Ending::of(&error, heard).allows(&attempt) {
+                    Ok(None)
+                } else if attempt.pooled == Pooled::No && heard == Heard::Nothing {
+                    Err(first_failure(&error))
+                } else {
+                    Err(failure(&error))
+                }
             }
         }
     }
@@ -350,7 +356,7 @@ impl Origin {
             headers.remove(header::TRANSFER_ENCODING);
             headers.remove(header::CONNECTION);
             let scheme = if root.is_secure() { "https" } else { "http" };
-            let uri = Uri::builder().scheme(scheme).authority(root.authority().clone()).path_and_query(path).build();
+            let uri = Uri::builder().scheme(scheme).authority(root.named().clone()).path_and_query(path).build();
             uri.map_err(|_| Rejection::Internal)?
         } else {
             headers.insert(header::HOST, root.host_field().clone());
@@ -451,6 +457,11 @@ async fn within<T>(
             return Err(Rejection::ResponseTimeout);
         }
     }
+}
+
+/// Of the first request on a connection, to which nothing came.
+fn first_failure(error: &hyper::Error) -> Rejection {
+    ConnectFailure::of_late_alert(error).map_or_else(|| failure(error), Rejection::Connect)
 }
 
 fn failure(error: &hyper::Error) -> Rejection {

@@ -2,13 +2,16 @@
 //!
 //! The HTTP library ends a connection of HTTP/1 whose request was not read to its end, and does not say so. So the rest of short
 //! content is read and forgotten while the response is sent, and the connection goes on; a response to any other request that
-//! is still on its way announces the end of the connection (RFC 9112 section 9.6). Over HTTP/2 only the stream ends.
+//! is still on its way announces the end of the connection (RFC 9112 section 9.6). Over HTTP/2 only the stream ends; the HTTP
+//! library resets it where the rest was not read, without an error code. Some clients, curl 7.88 among them, take that for the
+//! loss of the response, so that there, too, some of the rest is read.
 
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Version, header};
@@ -21,6 +24,10 @@ use crate::body::BodyError;
 
 /// The longest rest that is read for the sake of the connection.
 const MAX_DISCARDED: u64 = 256 * 1024;
+/// The longest rest of a stream that is read: by then a client that stops at the response has seen it.
+const MAX_DISCARDED_OF_STREAM: u64 = 1024 * 1024;
+/// How long the rest of a stream is read.
+const STREAM_REST_WITHIN: Duration = Duration::from_secs(3);
 /// How often the connection's task may run until chunks are read that have come already.
 const TURNS: usize = 8;
 
@@ -213,11 +220,17 @@ fn left_after<E>(polled: &Poll<Option<Result<Frame<Bytes>, E>>>, incoming: &Inco
 impl Drop for RequestContent {
     fn drop(&mut self) {
         let Some(incoming) = self.incoming.take() else { return };
+        let runtime = tokio::runtime::Handle::try_current();
+        if !self.connection.is_http1() {
+            if let (false, Ok(runtime)) = (incoming.is_end_stream(), runtime) {
+                runtime.spawn(tokio::time::timeout(STREAM_REST_WITHIN, discard_rest_of_stream(incoming)));
+            }
+            return;
+        }
         let rest = &self.connection.rest;
         if !self.is_latest() || rest.is_over() {
             return;
         }
-        let runtime = tokio::runtime::Handle::try_current();
         let readable = rest.left() <= MAX_DISCARDED || rest.left() == UNKNOWN;
         match runtime {
             Ok(runtime) if readable => {
@@ -227,6 +240,15 @@ impl Drop for RequestContent {
             }
             _ => rest.set(UNREAD),
         }
+    }
+}
+
+/// Reads content that nobody wants to the end of its stream, or until there was too much of it.
+async fn discard_rest_of_stream(mut incoming: Incoming) {
+    let mut read = 0;
+    while read <= MAX_DISCARDED_OF_STREAM {
+        let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut incoming).poll_frame(context)).await else { return };
+        read += frame.data_ref().map_or(0, Bytes::len) as u64;
     }
 }
 

@@ -1,9 +1,9 @@
 //! Inflating a body while it streams: `docs/spec/rewriting.md` section 5.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use bytes::{Buf, Bytes};
-use flate2::write::MultiGzDecoder;
+use flate2::write::GzDecoder;
 
 /// From so many bytes on, what was inflated goes on. The decoder adds its window of 32 KiB at most twice before that is seen.
 const PIECE_BYTES: usize = 32 * 1024;
@@ -13,9 +13,63 @@ const PIECE_BYTES: usize = 32 * 1024;
 #[error("the upstream's answer is not the gzip that it says it is")]
 pub(crate) struct NotGzip;
 
+/// Inflates one member of gzip after the other. Zeros behind a member are passed over, as `gunzip` does: some servers fill up their
+/// last block. Clients differ in whether they look for further members behind such zeros; this one does.
+pub(crate) struct GzipMembers<W: Write> {
+    /// `None` only while one decoder replaces another.
+    decoder: Option<GzDecoder<W>>,
+    /// A member has ended, and the next has not begun.
+    between: bool,
+}
+
+impl<W: Write> GzipMembers<W> {
+    pub(crate) fn new(sink: W) -> Self {
+        Self { decoder: Some(GzDecoder::new(sink)), between: false }
+    }
+
+    /// Where the text goes.
+    pub(crate) fn sink(&mut self) -> Option<&mut W> {
+        self.decoder.as_mut().map(GzDecoder::get_mut)
+    }
+
+    /// Inflates some of this, and tells how much it has read of it: 0 is an error.
+    pub(crate) fn write(&mut self, input: &[u8]) -> io::Result<usize> {
+        if !self.between {
+            let read = self.decoder()?.write(input)?;
+            if read > 0 || input.is_empty() {
+                return Ok(read);
+            }
+            self.decoder()?.try_finish()?;
+            self.between = true;
+        }
+        let zeros = input.iter().take_while(|byte| **byte == 0).count();
+        if zeros > 0 {
+            return Ok(zeros);
+        }
+        let sink = self.decoder.take().ok_or(io::ErrorKind::Other)?.finish()?;
+        self.decoder = Some(GzDecoder::new(sink));
+        self.between = false;
+        self.decoder()?.write(input)
+    }
+
+    /// Gives the sink what can be inflated so far.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.decoder()?.flush()
+    }
+
+    /// Was the last member whole?
+    fn finish(&mut self) -> io::Result<()> {
+        if self.between { Ok(()) } else { self.decoder()?.try_finish() }
+    }
+
+    fn decoder(&mut self) -> io::Result<&mut GzDecoder<W>> {
+        self.decoder.as_mut().ok_or_else(|| io::ErrorKind::Other.into())
+    }
+}
+
 /// Inflates members of gzip, in pieces of bounded length.
 pub(crate) struct Inflater {
-    decoder: MultiGzDecoder<Vec<u8>>,
+    members: GzipMembers<Vec<u8>>,
     input: Bytes,
     /// Has all come out that can come out without more input?
     flushed: bool,
@@ -24,7 +78,7 @@ pub(crate) struct Inflater {
 
 impl Inflater {
     pub(crate) fn new() -> Self {
-        Self { decoder: MultiGzDecoder::new(Vec::new()), input: Bytes::new(), flushed: true, began: false }
+        Self { members: GzipMembers::new(Vec::new()), input: Bytes::new(), flushed: true, began: false }
     }
 
     /// Gives it a piece. The last one must have been used up: [`Self::next`] gave `None`.
@@ -37,18 +91,18 @@ impl Inflater {
     /// The next of what can be inflated so far; `None` when there is no more.
     pub(crate) fn next(&mut self) -> Result<Option<Bytes>, NotGzip> {
         while !self.input.is_empty() {
-            let read = self.decoder.write(&self.input).map_err(|_| NotGzip)?;
+            let read = self.members.write(&self.input).map_err(|_| NotGzip)?;
             if read == 0 {
                 return Err(NotGzip);
             }
             self.input.advance(read);
-            if self.decoder.get_ref().len() >= PIECE_BYTES {
+            if self.members.sink().is_some_and(|inflated| inflated.len() >= PIECE_BYTES) {
                 return Ok(self.take());
             }
         }
         if !self.flushed {
             self.flushed = true;
-            self.decoder.flush().map_err(|_| NotGzip)?;
+            self.members.flush().map_err(|_| NotGzip)?;
         }
         Ok(self.take())
     }
@@ -57,13 +111,13 @@ impl Inflater {
     pub(crate) fn finish(&mut self) -> Result<Option<Bytes>, NotGzip> {
         if self.began {
             self.began = false;
-            self.decoder.try_finish().map_err(|_| NotGzip)?;
+            self.members.finish().map_err(|_| NotGzip)?;
         }
         Ok(self.take())
     }
 
     fn take(&mut self) -> Option<Bytes> {
-        let inflated = std::mem::take(self.decoder.get_mut());
+        let inflated = self.members.sink().map(std::mem::take).unwrap_or_default();
         (!inflated.is_empty()).then(|| inflated.into())
     }
 }

@@ -39,15 +39,23 @@ fn masks_plain_bodies_at_every_chunk_size() {
 
 #[test]
 fn ends_gzip_bodies_in_which_the_credential_shows() {
-    let body = [gzip("nothing here"), gzip(&format!("hello {SECRET} there"))].concat();
-    for size in 1..body.len() {
-        assert!(scrubbed(Scrubber::gzip(needle()), &body, size).is_err(), "{size}");
+    // Some clients read on behind zeros.
+    for between in [&[][..], &[0], &[0; 30]] {
+        let body = [gzip("nothing here").as_slice(), between, &gzip(&format!("hello {SECRET} there"))].concat();
+        for size in 1..body.len() {
+            assert!(scrubbed(Scrubber::gzip(needle()), &body, size).is_err(), "{size}");
+        }
     }
 }
 
 #[test]
 fn leaves_other_gzip_bodies_as_they_are() {
-    for body in [gzip("nothing here"), gzip(&format!("{}…", &SECRET[..20])), [gzip("a"), gzip(&SECRET[..20])].concat()] {
+    for body in [
+        gzip("nothing here"),
+        gzip(&format!("{}…", &SECRET[..20])),
+        [gzip("a"), gzip(&SECRET[..20])].concat(),
+        [gzip("a"), vec![0; 30]].concat(),
+    ] {
         for size in 1..body.len() {
             assert_eq!(scrubbed(Scrubber::gzip(needle()), &body, size).unwrap(), body, "{size}");
         }
@@ -146,8 +154,8 @@ fn no_turn_inflates_more_than_a_slice() {
         let mut turn = scrubber.push(Bytes::from(body.clone()));
         let mut turns = 1;
         while let Ok(None) = turn {
-            let Scrubber::Gzip(inside) = &scrubber else { panic!() };
-            let seen = inside.inflating.as_ref().unwrap().get_ref().seen;
+            let Scrubber::Gzip(inside) = &mut scrubber else { panic!() };
+            let seen = inside.sink().unwrap().seen;
             assert!((SLICE_BYTES..=SLICE_BYTES + 2 * 32 * 1024).contains(&seen), "{seen}");
             turn = scrubber.resume();
             turns += 1;

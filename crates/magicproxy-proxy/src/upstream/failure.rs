@@ -144,6 +144,15 @@ impl ConnectFailure {
         Self { step: ConnectStep::Tls, ..Self::because(fault, error) }
     }
 
+    /// Of the first request on a connection, which the upstream ended by an alert of TLS: a server of TLS 1.3 judges the client's
+    /// part of the handshake when the client may have sent its request already. `None` where there was no alert.
+    pub(super) fn of_late_alert(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
+        let mut sources = std::iter::successors(Some(error), |error| error.source());
+        let failure = sources.find_map(|error| error.downcast_ref::<io::Error>())?;
+        let of_alert = matches!(failure.get_ref()?.downcast_ref::<TlsError>()?, TlsError::AlertReceived(_));
+        of_alert.then(|| Self::of_tls(failure))
+    }
+
     /// The same failure, of the connection to the proxy on the way.
     pub(super) fn of_proxy(self) -> Self {
         let fault = match self.fault {
@@ -305,6 +314,7 @@ fn told_by_alert(alert: &AlertDescription) -> String {
         AlertDescription::NoApplicationProtocol => {
             ": it speaks none of the protocols that it was offered (`protocol = \"auto\"` offers HTTP/2 as well as HTTP/1.1)"
         }
+        AlertDescription::CertificateRequired => ": it wants a certificate of its client, and the proxy has none to show",
         _ => "",
     };
     alert_name(alert) + remedy

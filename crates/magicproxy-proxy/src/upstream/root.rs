@@ -13,7 +13,10 @@ pub struct ApiRoot {
     secure: bool,
     host: String,
     port: u16,
+    /// As it was written.
     authority: Authority,
+    /// As clients of the API name it.
+    named: Authority,
     host_field: HeaderValue,
     base_path: String,
 }
@@ -38,16 +41,16 @@ impl ApiRoot {
         if host.is_empty() || ServerName::try_from(host.clone()).is_err() {
             return Err(ParseApiRootError::Host);
         }
-        if authority.as_str().ends_with(':') || authority.port().is_some() && authority.port_u16().is_none() {
-            return Err(ParseApiRootError::Host);
-        }
-        let port = authority.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let default = if secure { 443 } else { 80 };
+        let port = written_port(&authority)?.unwrap_or(default);
         let base_path = uri.path().trim_end_matches('/').to_owned();
         if !base_path.is_empty() {
             RequestTarget::parse(base_path.as_bytes(), EncodedSlash::Refuse).map_err(|_| ParseApiRootError::Path)?;
         }
-        let host_field = HeaderValue::from_str(authority.as_str()).map_err(|_| ParseApiRootError::Host)?;
-        Ok(Self { secure, host, port, authority, host_field, base_path })
+        let named = if port == default { authority.host() } else { authority.as_str() };
+        let host_field = HeaderValue::from_str(named).map_err(|_| ParseApiRootError::Host)?;
+        let named = named.parse().map_err(|_| ParseApiRootError::Host)?;
+        Ok(Self { secure, host, port, authority, named, host_field, base_path })
     }
 
     /// Is it reached by TLS?
@@ -74,7 +77,14 @@ impl ApiRoot {
         &self.authority
     }
 
-    /// The `Host` field that the upstream gets.
+    /// The `:authority` that the upstream gets: without a port that is the scheme's own, which APIs that sign the name, or compare
+    /// it, do not expect.
+    #[must_use]
+    pub fn named(&self) -> &Authority {
+        &self.named
+    }
+
+    /// The `Host` field that the upstream gets; the same.
     #[must_use]
     pub fn host_field(&self) -> &HeaderValue {
         &self.host_field
@@ -85,6 +95,17 @@ impl ApiRoot {
     pub fn base_path(&self) -> &str {
         &self.base_path
     }
+}
+
+/// The port that stands behind the host; `None` where there is none.
+fn written_port(authority: &Authority) -> Result<Option<u16>, ParseApiRootError> {
+    let behind = authority.as_str().strip_prefix(authority.host()).ok_or(ParseApiRootError::Host)?;
+    if behind.is_empty() {
+        return Ok(None);
+    }
+    let digits = behind.strip_prefix(':').filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let port = digits.and_then(|digits| digits.parse().ok()).filter(|port| *port > 0);
+    port.map(Some).ok_or(ParseApiRootError::Host)
 }
 
 impl fmt::Display for ApiRoot {
@@ -112,4 +133,37 @@ pub enum ParseApiRootError {
     /// User, query or fragment.
     #[error("an API root has no user, query or fragment")]
     Extra,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_the_scheme_has_anyway_is_not_named_to_the_upstream() {
+        for (root, named, port) in [
+            ("https://api.test", "api.test", 443),
+            ("https://api.test:443", "api.test", 443),
+            ("https://api.test:443/v3", "api.test", 443),
+            ("http://api.test:80", "api.test", 80),
+            ("https://[::1]:443", "[::1]", 443),
+            ("https://api.test:80", "api.test:80", 80),
+            ("http://api.test:443", "api.test:443", 443),
+            ("http://[::1]:8080", "[::1]:8080", 8080),
+        ] {
+            let parsed = ApiRoot::parse(root).unwrap();
+            assert_eq!((parsed.named().as_str(), parsed.host_field().to_str().unwrap(), parsed.port()), (named, named, port));
+            assert_eq!(parsed.to_string(), root);
+        }
+    }
+
+    #[test]
+    fn a_port_that_is_none_is_refused() {
+        for port in ["", "0", "00", "65536", "99999999999999999999", "+80", "-1", "8 0", "http", "80:80"] {
+            for host in ["api.test", "127.0.0.1", "[::1]"] {
+                assert!(ApiRoot::parse(&format!("https://{host}:{port}")).is_err(), "{host} {port}");
+            }
+        }
+        assert_eq!(ApiRoot::parse("https://api.test:0443").unwrap().port(), 443);
+    }
 }

@@ -354,3 +354,37 @@ async fn http_1_0_is_served_without_chunks() {
     assert_eq!((answer.status, answer.text().as_str(), answer.one("transfer-encoding")), (200, "hello", None));
     assert_eq!(upstream.only_request().all("host").len(), 1);
 }
+
+/// Clients such as `ab -k` believe what they are told: a connection whose end is the content's end is not said to be kept.
+#[tokio::test]
+async fn http_1_0_is_told_whether_its_connection_is_kept() {
+    let upstream = Upstream::scripted(|request| match request.target.as_str() {
+        "/chunked" => Reply::bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
+        _ => Reply::bytes("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"),
+    })
+    .await;
+    let proxy = Proxy::before(&upstream).await;
+    for (target, asked, told) in [
+        ("GET /chunked", "keep-alive", None),
+        ("GET /chunked", "Keep-Alive", None),
+        ("GET /chunked", "te", None),
+        ("GET /length", "keep-alive", Some("keep-alive")),
+        ("GET /length", "te", None),
+        ("POST /length", "keep-alive", Some("close")),
+    ] {
+        // The proxy refuses this one without its content.
+        let (token, content) = match target.starts_with("POST") {
+            true => (String::new(), "Content-Length: 1000000\r\n"),
+            false => (Token::any().to_string(), ""),
+        };
+        let text = format!("{target} HTTP/1.0\r\nConnection: {asked}\r\n{content}Authorization: Bearer {token}\r\n\r\n");
+        let mut client = Client::connect(&proxy).await;
+        client.send(text.clone()).await;
+        let answer = client.answer().await;
+        assert_eq!(answer.all("connection"), Vec::from_iter(told), "{target} {asked}");
+        if told == Some("keep-alive") {
+            client.send(text).await;
+            assert_eq!(client.answer().await.text(), "hello");
+        }
+    }
+}

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use magicproxy_proxy::settings::{ApiRoot, Settings};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
-use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
+use rustls::server::{WantsServerCert, WebPkiClientVerifier};
+use rustls::{ConfigBuilder, RootCertStore, ServerConfig, SupportedProtocolVersion, WantsVersions};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,16 +24,43 @@ pub(crate) struct SelfSigned {
 
 impl SelfSigned {
     pub(crate) fn new() -> Self {
+        Self::serving(|builder, _| builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth())
+    }
+
+    /// Of a server that speaks this version of TLS, and asks for a certificate of its clients.
+    fn asking(version: &'static SupportedProtocolVersion, must: Must) -> Self {
+        Self::serving(|builder, own| {
+            let mut roots = RootCertStore::empty();
+            roots.add(own.clone()).unwrap();
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), builder.crypto_provider().clone());
+            let verifier = if must == Must::No { verifier.allow_unauthenticated() } else { verifier };
+            builder.with_protocol_versions(&[version]).unwrap().with_client_cert_verifier(verifier.build().unwrap())
+        })
+    }
+
+    fn serving(
+        build: impl FnOnce(
+            ConfigBuilder<ServerConfig, WantsVersions>,
+            &CertificateDer<'static>,
+        ) -> ConfigBuilder<ServerConfig, WantsServerCert>,
+    ) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let der = params.self_signed(&key).unwrap().der().clone();
         let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
-        let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let builder = build(builder, &der);
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let config = builder.with_single_cert(vec![der.clone()], key).unwrap();
         Self { der, acceptor: TlsAcceptor::from(Arc::new(config)) }
     }
+}
+
+/// Does a client have to show a certificate?
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Must {
+    Yes,
+    No,
 }
 
 /// Answers the request on a connection, and ends it.
@@ -128,6 +156,28 @@ async fn handshakes_that_fail_say_why() {
         let refused = ask(&proxy).await;
         refused.assert_rejected(502, code);
         assert!(refused.text().contains(words) && !refused.text().contains("certificate"), "{words}: {}", refused.text());
+    }
+}
+
+/// With TLS 1.3 a server's alert about the client's certificate comes when the client has sent its request.
+#[tokio::test]
+async fn an_upstream_that_wants_a_certificate_of_its_client_is_told_as_such() {
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        for must in [Must::No, Must::Yes] {
+            let certificate = SelfSigned::asking(version, must);
+            let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+            let root = format!("https://{}", listener.local_addr().unwrap());
+            let connections = serve(listener, &certificate);
+            let proxy = proxy(&root, |settings| settings.upstream_mut().extra_roots = vec![certificate.der.clone()]).await;
+            let answer = ask(&proxy).await;
+            if must == Must::No {
+                assert_eq!(answer.text(), "hi", "{version:?}");
+                continue;
+            }
+            answer.assert_rejected(502, "upstream_tls");
+            assert!(answer.text().contains("(alert `certificate_required`): it wants a certificate"), "{}", answer.text());
+            assert_eq!(connections.load(Ordering::SeqCst), 1);
+        }
     }
 }
 

@@ -296,6 +296,7 @@ impl Frames {
     const HEADERS: u8 = 1;
     const RESET: u8 = 3;
     const SETTINGS: u8 = 4;
+    const PING: u8 = 6;
     const END_STREAM: u8 = 1;
     const END_HEADERS: u8 = 4;
 
@@ -340,14 +341,30 @@ impl Frames {
         self.send(Self::HEADERS, Self::END_HEADERS, 1, &block).await;
     }
 
+    /// Does a reset of stream 1 come before the answer to a PING?
+    async fn is_reset_before_pong(&mut self) -> bool {
+        loop {
+            let (kind, stream, _, _) = self.frame().await;
+            if kind == Self::PING || (kind, stream) == (Self::RESET, 1) {
+                return kind == Self::RESET;
+            }
+        }
+    }
+
+    /// The next frame: its kind, its stream, its flags, its payload.
+    async fn frame(&mut self) -> (u8, u8, u8, Vec<u8>) {
+        let header = self.client.exactly(9).await;
+        let length = u32::from_be_bytes([0, header[0], header[1], header[2]]);
+        let payload = self.client.exactly(length as usize).await;
+        (header[3], header[8], header[4], payload)
+    }
+
     /// The next frame of stream 1: its kind, its flags, its payload.
     async fn next(&mut self) -> (u8, u8, Vec<u8>) {
         loop {
-            let header = self.client.exactly(9).await;
-            let length = u32::from_be_bytes([0, header[0], header[1], header[2]]);
-            let payload = self.client.exactly(length as usize).await;
-            if header[5..] == [0, 0, 0, 1] && header[3] != 8 {
-                return (header[3], header[4], payload);
+            let (kind, stream, flags, payload) = self.frame().await;
+            if stream == 1 && kind != 8 {
+                return (kind, flags, payload);
             }
         }
     }
@@ -369,6 +386,31 @@ async fn a_refused_upload_over_http_2_is_ended_without_an_error() {
         }
         assert!([Frames::HEADERS, Frames::DATA].contains(&kind));
         ended |= flags & Frames::END_STREAM != 0;
+    }
+}
+
+/// Where the client ends its upload, of some length, when it has the response, its stream is not reset: there are clients that take
+/// any reset for the loss of the response.
+#[tokio::test]
+async fn a_refused_upload_over_http_2_that_ends_is_not_reset() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::before(&upstream).await;
+    for pieces in [0, 1, 3] {
+        let mut frames = Frames::open(&proxy).await;
+        frames.post("/user", "none").await;
+        for _ in 0..pieces {
+            frames.send(Frames::DATA, 0, 1, &[b'a'; 16 * KIB]).await;
+        }
+        loop {
+            let (kind, flags, _) = frames.next().await;
+            assert!([Frames::HEADERS, Frames::DATA].contains(&kind), "{pieces}: {kind}");
+            if flags & Frames::END_STREAM != 0 {
+                break;
+            }
+        }
+        frames.send(Frames::DATA, Frames::END_STREAM, 1, b"the end").await;
+        frames.send(Frames::PING, 0, 0, b"answered").await;
+        assert!(!frames.is_reset_before_pong().await, "{pieces}");
     }
 }
 

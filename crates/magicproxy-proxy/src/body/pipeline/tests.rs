@@ -146,6 +146,18 @@ fn gzip_that_is_none_is_an_error_and_an_empty_body_is_not() {
             assert!(matches!(run(pipeline, body, size, true), Err(BodyError::NotGzip(_))));
         }
     }
+    // Zeros behind a member are no more than filling.
+    for body in [[&whole[..], &[0; 9]].concat(), [&gzip(b"")[..], &[0], &whole, &[0; 600]].concat()] {
+        for size in [1, 7, body.len()] {
+            let pipeline = Pipeline::new(Coding::Gzip, needle(), BodyPlan::Inflate(rewriting()));
+            let plain = Pipeline::new(Coding::Gzip, needle(), BodyPlan::Inflate(rewriting()));
+            assert_eq!(run(pipeline, &body, size, true).unwrap(), run(plain, &whole, size, true).unwrap());
+        }
+    }
+    for body in [[&whole[..], &[0], b"{}"].concat(), [&whole[..], &[0], &whole[..9]].concat()] {
+        let pipeline = Pipeline::new(Coding::Gzip, needle(), BodyPlan::Inflate(rewriting()));
+        assert!(matches!(run(pipeline, &body, 1, true), Err(BodyError::NotGzip(_))));
+    }
     let mut empty = Pipeline::new(Coding::Gzip, needle(), BodyPlan::Inflate(rewriting()));
     assert_eq!(piece(empty.next(true)), None);
 }
