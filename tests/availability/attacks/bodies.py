@@ -1,6 +1,7 @@
 """Bodies that are costly to read or to keep: listings for `elements`, gzip that grows, content that nobody takes."""
 
 import asyncio
+import collections
 import json
 
 from apis import bomb, listing
@@ -78,7 +79,8 @@ async def held_uploads(stage):
     await settled(lambda: (unsent(), proxy.memory() // MIB, sum(attacker.answered() for attacker in attackers)))
     await serve_all(stage, proxy, clients)
     answered = sum(attacker.answered() for attacker in attackers)
-    stage.saw(sent_mib=sent // MIB, refused=answered, mib=round(proxy.peak() / MIB, 1))
+    outcomes = collections.Counter(str(status) for attacker in attackers for status in attacker.statuses.values())
+    stage.saw(attacker=told(outcomes), sent_mib=sent // MIB, answered_or_reset=answered, mib=round(proxy.peak() / MIB, 1))
     stage.judge(sent >= 32 * MIB, f"the attacker sent {sent // MIB} MiB only")
     stage.judge(proxy.peak() <= UPLOADS_BYTES, f"the proxy grew by {proxy.peak() / MIB:.1f} MiB, at most {UPLOADS_BYTES // MIB}")
     api.released.set()
