@@ -1,5 +1,4 @@
-//! An upstream that echoes the credential does not hand it to the caller: exact matches are masked, byte for byte, so that
-//! lengths stay true.
+//! An upstream that echoes the credential does not hand it to the caller: it is masked, byte for byte, so that lengths stay true.
 //!
 //! Identity bodies are masked while they stream. A gzip body is inflated beside the stream and cut off where the credential
 //! shows. What this cannot see is written in SECURITY.md: other codings, transformed echoes, answers in ranges.
@@ -127,7 +126,7 @@ pub(crate) struct PlainScrubber {
     sent: usize,
     /// Is `held` no more of any secret than may be shown?
     short: bool,
-    /// Occurrences that lie, or end, in `held`. Their bytes stay as they are until they leave, because the other secret may
+    /// Occurrences that lie, or end, in `held` or behind it. Their bytes stay as they are until they leave, because the other secret may
     /// begin in them.
     found: Vec<Range<usize>>,
     /// For each secret, where in `held` the search for it goes on; empty until something was held.
@@ -140,7 +139,8 @@ impl PlainScrubber {
     }
 
     fn push(&mut self, chunk: Bytes) -> Bytes {
-        if self.held.is_empty() && !self.needle.is_in(&chunk) && self.needle.partial_end(&chunk) == 0 {
+        let is_fresh = self.held.is_empty() && self.found.is_empty();
+        if is_fresh && !self.needle.is_in(&chunk) && self.needle.partial_end(&chunk) == 0 {
             return chunk;
         }
         self.held.extend_from_slice(&chunk);

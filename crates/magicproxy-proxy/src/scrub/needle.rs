@@ -11,6 +11,11 @@ use zeroize::Zeroizing;
 /// At most so many bytes of a secret's beginning, and a quarter of it, are passed on before it is known how they go on.
 const MAX_SHOWN_BYTES: usize = 4;
 
+/// Of a secret's end, at most so many bytes, and half of it, are masked behind its beginning whatever they are.
+const MAX_UNTESTED_BYTES: usize = 32;
+/// As long, at least, is the beginning that counts for all: text has a shorter one by accident.
+const MIN_BEGINNING_BYTES: usize = 12;
+
 /// A credential as it is and as it was sent, where that differs (`Basic`, the query), and both with `/` as `\/`.
 ///
 /// INVARIANT: at least one secret, each of at least [`MIN_MASKED_BYTES`].
@@ -53,7 +58,7 @@ impl Needle {
         self.0.iter().any(|secret| secret.is_in_name(name.as_str().as_bytes()))
     }
 
-    /// How many bytes at the end of `bytes` are a beginning of a secret, without being all of it.
+    /// How many bytes at the end of `bytes` are a beginning of a secret, without being so much of it as counts for all.
     pub(super) fn partial_end(&self, bytes: &[u8]) -> usize {
         self.0.iter().map(|secret| secret.partial_end(bytes)).max().unwrap_or(0)
     }
@@ -96,17 +101,22 @@ fn with_escaped_slashes(secret: &[u8]) -> Zeroizing<Vec<u8>> {
 }
 
 /// One form of a credential.
+///
+/// Its beginning counts for all of it: as many bytes are masked as it has, and its end is never compared. Whoever can have an upstream
+/// repeat text of his own choice sees from what is held back how much of it is right, and would learn the credential byte by byte.
 pub(super) struct Secret {
     bytes: Zeroizing<Vec<u8>>,
+    /// Of its beginning.
     finder: Finder<'static>,
 }
 
 impl Secret {
     fn new(bytes: &[u8]) -> Self {
-        Self { bytes: Zeroizing::new(bytes.to_vec()), finder: Finder::new(bytes).into_owned() }
+        let finder = Finder::new(beginning(bytes)).into_owned();
+        Self { bytes: Zeroizing::new(bytes.to_vec()), finder }
     }
 
-    /// Where it stands in `bytes`, from `start` on.
+    /// Where it stands in `bytes`, from `start` on; its end may lie behind that of `bytes`.
     fn find(&self, bytes: &[u8], start: usize) -> Option<Range<usize>> {
         let at = start + self.finder.find(bytes.get(start..)?)?;
         Some(at..at + self.bytes.len())
@@ -117,12 +127,16 @@ impl Secret {
         name.len() >= self.bytes.len() && name.windows(self.bytes.len()).any(|part| part.eq_ignore_ascii_case(&self.bytes))
     }
 
-    /// Notes where it stands, from `start` on, each occurrence behind the one before; gives where the search would go on.
+    /// Notes where it stands, from `start` on, overlapping occurrences too: one may be planted before another, whose end would
+    /// show. Gives where the search would go on.
     pub(super) fn find_all(&self, bytes: &[u8], start: usize, found: &mut Vec<Range<usize>>) -> usize {
         let mut next = start;
         while let Some(range) = self.find(bytes, next) {
-            next = range.end;
-            found.push(range);
+            next = range.start + 1;
+            match found.last_mut().filter(|last| (last.start..=last.end).contains(&range.start)) {
+                Some(last) => last.end = last.end.max(range.end),
+                None => found.push(range),
+            }
         }
         next
     }
@@ -132,13 +146,20 @@ impl Secret {
         MAX_SHOWN_BYTES.min(self.bytes.len() / 4)
     }
 
-    /// How many bytes at the end of `bytes` are a beginning of it, without being all of it.
+    /// How many bytes at the end of `bytes` are a beginning of it, without being so much of it as counts for all.
     pub(super) fn partial_end(&self, bytes: &[u8]) -> usize {
-        let start = bytes.len().saturating_sub(self.bytes.len() - 1);
-        let (Some(first), Some(tail)) = (self.bytes.first(), bytes.get(start..)) else { return 0 };
+        let beginning = beginning(&self.bytes);
+        let start = bytes.len().saturating_sub(beginning.len() - 1);
+        let (Some(first), Some(tail)) = (beginning.first(), bytes.get(start..)) else { return 0 };
         let mut ends = memchr::memchr_iter(*first, tail).filter_map(|at| tail.get(at..));
-        ends.find(|end| self.bytes.starts_with(end)).map_or(0, <[u8]>::len)
+        ends.find(|end| beginning.starts_with(end)).map_or(0, <[u8]>::len)
     }
+}
+
+/// What of a secret is looked for.
+fn beginning(secret: &[u8]) -> &[u8] {
+    let untested = MAX_UNTESTED_BYTES.min(secret.len() / 2).min(secret.len().saturating_sub(MIN_BEGINNING_BYTES));
+    secret.get(..secret.len() - untested).unwrap_or(secret)
 }
 
 /// Masks a range, as far as it lies in `bytes`.
