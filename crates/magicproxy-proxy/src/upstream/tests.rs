@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use std::pin::pin;
-use std::task::{Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use rcgen::{CertificateParams, KeyPair};
 use rustls::crypto::aws_lc_rs;
@@ -14,7 +14,9 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use rustls_pki_types::PrivateKeyDer;
 use tokio::sync::oneshot;
 
-use super::connection::{Multiplexed, Streams};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::connection::{Connection, Multiplexed, Streams};
 use super::*;
 use crate::admission::{Account, Budget, Payer, Resource};
 use crate::settings::{Placing, UpstreamProtocol, fixture};
@@ -204,8 +206,7 @@ async fn nobody_overtakes_who_made_a_connection() {
     let stage = Stage::over_http2(Http2End::Fin);
     let mut first = stage.lease().await;
     let mut second = pin!(stage.lease());
-    let found = std::future::poll_fn(|context| std::task::Poll::Ready(second.as_mut().poll(context).is_ready())).await;
-    assert!(!found, "it was found before its first request was handed over");
+    assert!(now(second.as_mut()).is_pending(), "it was found before its first request was handed over");
     first.share();
     assert_eq!(second.await.pooled, Pooled::Yes);
 }
@@ -218,23 +219,28 @@ async fn a_connection_that_was_not_used_is_found_by_others() {
     assert_eq!(stage.lease().await.pooled, Pooled::Yes);
 }
 
+/// What a future comes to that must not wait.
+fn now<T>(future: impl Future<Output = T>) -> Poll<T> {
+    pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
 /// A request may come to lie in the queue of a task that has ended, where nobody drops it.
-#[tokio::test]
-async fn nobody_waits_for_a_task_that_has_ended() {
+#[test]
+fn nobody_waits_for_a_task_that_has_ended() {
     let ending = || {
         let (sender, requests) = tokio::sync::mpsc::unbounded_channel();
         (Multiplexed::new(sender, Arc::default(), Arc::default()), requests, oneshot::channel())
     };
     let (connection, requests, (_lies_there, waiting)) = ending();
     drop(requests);
-    assert_eq!(connection.reply::<u8>(waiting).await, None);
+    assert_eq!(now(connection.reply::<u8>(waiting)), Poll::Ready(None));
     let (connection, requests, (reply, waiting)) = ending();
     reply.send(7).unwrap();
     drop(requests);
-    assert_eq!(connection.reply::<u8>(waiting).await, Some(7), "it was replied to before the end");
+    assert_eq!(now(connection.reply::<u8>(waiting)), Poll::Ready(Some(7)), "it was replied to before the end");
     let (connection, _requests, (reply, waiting)) = ending();
     drop(reply);
-    assert_eq!(connection.reply::<u8>(waiting).await, None);
+    assert_eq!(now(connection.reply::<u8>(waiting)), Poll::Ready(None));
 }
 
 /// Requests wait for a stream in the connection's task, which must hear that there will be none.
@@ -253,4 +259,86 @@ fn the_task_of_a_connection_hears_that_it_is_retired() {
     streams.retire();
     assert_eq!(woken.0.load(std::sync::atomic::Ordering::SeqCst), 1);
     assert!(streams.is_retired());
+}
+
+/// A connection of HTTP/2 over a pipe that holds little, and the other side of it, which has agreed to this many streams.
+async fn piped(streams: u32) -> (Multiplexed, tokio::io::DuplexStream) {
+    const PIPE_BYTES: usize = 512;
+    let (near, mut far) = tokio::io::duplex(PIPE_BYTES);
+    let bounds = http2::Http2Bounds { streams: 100, silence: Duration::from_secs(600) };
+    let making = tokio::spawn(async move { http2::http2_connection(near, Arc::default(), bounds).await });
+    far.write_all(&limit_of_streams(streams)).await.unwrap();
+    let connection = making.await.unwrap().unwrap_or_else(|_| panic!("no connection"));
+    (connection, far)
+}
+
+/// SETTINGS with `SETTINGS_MAX_CONCURRENT_STREAMS`.
+fn limit_of_streams(streams: u32) -> Vec<u8> {
+    [&[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3], &streams.to_be_bytes()[..]].concat()
+}
+
+/// The streams of all HEADERS that come until nothing more does.
+async fn heads_until_silence(far: &mut tokio::io::DuplexStream) -> Vec<u32> {
+    const PREFACE_BYTES: usize = 24;
+    let mut bytes = Vec::new();
+    // Everything runs in this thread: once the driver has had so many turns without a byte, it has none.
+    let mut quiet = 0;
+    while quiet < 50 {
+        match now(far.read_buf(&mut bytes)) {
+            Poll::Ready(read) => quiet = if read.unwrap() == 0 { return Vec::new() } else { 0 },
+            Poll::Pending => quiet += 1,
+        }
+        tokio::task::yield_now().await;
+    }
+    let (mut rest, mut heads) = (&bytes[PREFACE_BYTES..], Vec::new());
+    while let [high, middle, low, kind, _, stream @ ..] = rest {
+        let length = usize::from(*high) << 16 | usize::from(*middle) << 8 | usize::from(*low);
+        if *kind == 1 {
+            heads.push(u32::from_be_bytes(stream[..4].try_into().unwrap()));
+        }
+        rest = &rest[9 + length..];
+    }
+    heads
+}
+
+fn wordy() -> Request<RequestBody> {
+    let mut request = absolute(Method::GET);
+    request.headers_mut().insert("x-words", HeaderValue::from_str(&"~w".repeat(4_000)).unwrap());
+    request
+}
+
+/// What waits in the task of a connection whose socket takes nothing can be given up, and is not sent when it takes something again.
+#[tokio::test]
+async fn what_is_given_up_behind_a_full_socket_is_not_sent() {
+    let (connection, mut far) = piped(100).await;
+    let mut connection = Connection::Http2(connection);
+    let mut first = pin!(connection.send(wordy(), plain()));
+    for _ in 0..50 {
+        assert!(now(first.as_mut()).is_pending());
+        tokio::task::yield_now().await;
+    }
+    let left = connection.send(absolute(Method::POST), plain());
+    let (gone, given_up) = watch::channel(());
+    let answered = connection.send(absolute(Method::POST), Sending { given_up: Some(given_up), ..plain() });
+    let mut kept = pin!(connection.send(absolute(Method::POST), plain()));
+    drop((left, gone));
+    assert_eq!(heads_until_silence(&mut far).await, [1, 3], "a request that was given up was sent");
+    assert!(matches!(answered.await, Err(SendError::NotSent(_))));
+    assert!(now(kept.as_mut()).is_pending());
+}
+
+/// A limit that is lowered in the moment in which a request is handed over leaves it to another connection.
+#[tokio::test]
+async fn a_request_beyond_a_limit_that_was_just_lowered_is_not_sent() {
+    let (connection, mut far) = piped(2).await;
+    let streams = Arc::clone(connection.streams());
+    let mut connection = Connection::Http2(connection);
+    streams.begin();
+    let mut first = pin!(connection.send(absolute(Method::GET), plain()));
+    assert_eq!(heads_until_silence(&mut far).await, [1]);
+    assert!(now(first.as_mut()).is_pending());
+    streams.begin();
+    far.write_all(&limit_of_streams(1)).await.unwrap();
+    let second = connection.send(absolute(Method::POST), plain());
+    assert!(matches!(second.await, Err(SendError::NotSent(_))));
 }
