@@ -103,8 +103,8 @@ def links(house, way):
         file = house.file(f"public-{way}.json", json.dumps({"api_root": site.url} | (public if way == "file" else {})))
         variables = {"CONFIG_FILE": file} | ({} if way == "file" else {"PUBLIC_ACCESS": public["public_access"]})
         here = house.proxy_with(f"public-{way}", lambda: variables, maker="ours")
-        token = mint(here, token=CREDENTIAL, allowed=["GET /linked"])
-        equal(ask(here, "GET", "/linked", token=token).json(), {"url": f"{here}/user"}, "where the link leads")
+        token = mint(here, token=CREDENTIAL, allowed=["GET /moved"])
+        equal(ask(here, "GET", "/moved", token=token).headers["Location"], f"{here}/user", "where the link leads")
 
 
 @CASES.case("redirects are followed there and handed on here; URLs stay there", over=KINDS)
