@@ -57,7 +57,7 @@ class GitHandler(http.server.BaseHTTPRequestHandler):
         git.record((f"{self.command} {self.path}", self.headers))
         for old, new in git.renamed.items():
             if self.path.startswith(f"{old}/"):
-                return self._answer(301, [("Location", git.url + new + self.path.removeprefix(old))], b"")
+                return self.answer(301, [("Location", git.url + new + self.path.removeprefix(old))], b"")
         if self.headers.get_all("Authorization") != [git.expected]:
             return self.answer(401, [("WWW-Authenticate", 'Basic realm="GitHub"')], b"")
         return self.answer_known(body)
