@@ -120,7 +120,7 @@ def pages(_):
     for page in sorted(recipes.PAGES.glob("*.md")):
         if page.stem != "README" and not recipes.read(page):
             said = page.read_text("utf-8")
-            holds("**Not tested.**" in said or "Tried with " in said, f"`{page.name}` has nothing to run and says neither `**Not tested.**` nor `Tried with`")
+            holds("**Not tested.**" in said or "tried with " in said.lower(), f"`{page.name}` has nothing to run and says neither `**Not tested.**` nor `Tried with`")
 
 
 def is_running(pid):
