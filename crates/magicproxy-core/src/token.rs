@@ -4,6 +4,7 @@
 //! for anything before its signature: the header may choose among our keys and nothing more.
 
 mod acceptance;
+mod armour;
 mod authentic;
 mod authorize;
 mod caveat;
@@ -31,6 +32,7 @@ use crate::seal::Sealed;
 use crate::state::Partition;
 
 pub use acceptance::{Acceptance, MAX_SEALED_LIFETIME_SECONDS, TokenVersion};
+pub use armour::{armoured, is_armoured, unarmoured};
 pub use authentic::{AuthenticToken, NotCompiled};
 pub use authorize::{Access, Denial, UnnamedTokens};
 pub use caveat::{Caveat, MAX_CAVEATS, ParseCaveatError, Sender};

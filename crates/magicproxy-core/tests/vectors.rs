@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may stop where they stand")]
 
+#[path = "vectors/armour.rs"]
+mod armour;
 #[path = "vectors/files.rs"]
 mod files;
 #[path = "vectors/key_set.rs"]
@@ -10,6 +12,8 @@ mod key_set;
 mod make_revocation;
 #[path = "vectors/make_sealed.rs"]
 mod make_sealed;
+#[path = "vectors/make_spellings.rs"]
+mod make_spellings;
 #[path = "vectors/make_tokens.rs"]
 mod make_tokens;
 #[path = "vectors/members.rs"]

@@ -7,13 +7,13 @@ mod conflict;
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use http::{HeaderMap, HeaderValue};
-use magicproxy_core::RequestTarget;
+use magicproxy_core::{RequestTarget, is_armoured, unarmoured};
 use zeroize::Zeroizing;
 
 use crate::carriers::Carriers;
@@ -29,7 +29,7 @@ pub(crate) struct PresentedToken(Text);
 enum Text {
     /// Part of a field, whose memory it shares: the common case copies nothing.
     Field(HeaderValue, Range<usize>),
-    /// Decoded, or from the query.
+    /// Decoded, without its armour, or from the query.
     Own(Zeroizing<String>),
 }
 
@@ -87,7 +87,7 @@ impl PresentedToken {
         let end = field.as_bytes().trim_ascii_end().len();
         let start = end - field.as_bytes().trim_ascii().len();
         let text = field.to_str().ok().and_then(|text| text.get(start..end)).filter(|text| is_token(text));
-        text.map(|_| Self(Text::Field(field.clone(), start..end))).ok_or(Rejection::TokenForm)
+        text.ok_or(Rejection::TokenForm).and_then(|_| Self::in_field(field, start..end))
     }
 
     /// The password, or the user where the password is empty or `x-oauth-basic`, as git hosts have it.
@@ -100,14 +100,20 @@ impl PresentedToken {
         }
     }
 
-    /// Base64url and dots, nothing else.
+    /// Base64url and dots, nothing else; without its armour, if it has one.
     fn new(text: &str) -> Result<Self, Rejection> {
+        if is_armoured(text) {
+            return unarmoured(text).map(|jwt| Self(Text::Own(jwt))).ok_or(Rejection::TokenForm);
+        }
         are_token_bytes(text.as_bytes()).then(|| Self(Text::Own(Zeroizing::new(text.to_owned())))).ok_or(Rejection::TokenForm)
     }
 
     /// The same, of a field that holds it here.
     fn in_field(field: &HeaderValue, range: Range<usize>) -> Result<Self, Rejection> {
         let text = field.as_bytes().get(range.clone()).unwrap_or_default();
+        if is_armoured(text) {
+            return Self::new(std::str::from_utf8(text).map_err(|_| Rejection::TokenForm)?);
+        }
         are_token_bytes(text).then(|| Self(Text::Field(field.clone(), range))).ok_or(Rejection::TokenForm)
     }
 }
@@ -160,12 +166,13 @@ impl<'c> Found<'c> {
 
     /// One token, perhaps in several places. Which of two different things counts is never guessed.
     fn take(&mut self, text: &str, carrier: CarrierName<'c>) -> Result<(), Rejection> {
+        let token = PresentedToken::new(text)?;
         let first = match (&self.refused, &self.token) {
             (Some((_, held)), _) => (CarrierName::Authorization, *held),
-            (None, Some((known, _))) if known.as_str() == text => return Ok(()),
+            (None, Some((known, _))) if known.as_str() == token.as_str() => return Ok(()),
             (None, Some((known, first))) => (*first, Held::of(known.as_str())),
             (None, None) => {
-                self.token = Some((PresentedToken::new(text)?, carrier));
+                self.token = Some((token, carrier));
                 return Ok(());
             }
         };
@@ -212,10 +219,20 @@ fn held_by_authorization(headers: &HeaderMap) -> Held {
 
 /// Has a text the form of a magic token, of either version? Clients send other keys in the same headers, and beside tokens.
 fn is_token(text: &str) -> bool {
-    let (least, most) = if text.starts_with("mt2.") { (4, usize::MAX) } else { (3, 3) };
-    (least..=most).contains(&text.split('.').count())
-        && text.split('.').all(|part| !part.is_empty())
-        && are_token_bytes(text.as_bytes())
+    if is_armoured(text) {
+        return unarmoured(text).is_some_and(|jwt| has_parts(&jwt, 3..=3));
+    }
+    if let Some(behind) = text.strip_prefix("mt2_") {
+        return has_parts(behind, 3..=usize::MAX) && !behind.contains(['-', '_']);
+    }
+    // As they were before the first release, so that they are refused with words.
+    let parts = if text.starts_with("mt2.") { 4..=usize::MAX } else { 3..=3 };
+    has_parts(text, parts)
+}
+
+/// So many parts of base64url?
+fn has_parts(text: &str, count: RangeInclusive<usize>) -> bool {
+    count.contains(&text.split('.').count()) && text.split('.').all(|part| !part.is_empty()) && are_token_bytes(text.as_bytes())
 }
 
 /// Looks at all of them, whatever the first is: without a way out the compiler takes many at once.

@@ -8,7 +8,7 @@ use super::caveat::{Caveat, MAX_CAVEATS};
 use super::chain::Chain;
 use super::label::Label;
 use super::order::CLAIMS;
-use super::sealed::{PREFIX, SealedToken};
+use super::sealed::{SealedToken, VERSION};
 use super::verify::VerifyError;
 use crate::encoding::{base64url, from_base64url};
 use crate::json::{self, UniqueValue, present};
@@ -99,7 +99,7 @@ impl<'t> UnverifiedToken<'t> {
     /// # Errors
     /// [`VerifyError::Malformed`], [`VerifyError::TooLong`], [`VerifyError::Header`], [`VerifyError::Claims`].
     pub fn parse(text: &'t str) -> Result<Self, VerifyError> {
-        if text.starts_with(PREFIX) {
+        if text.starts_with(VERSION) {
             return SealedToken::parse(text).map(|token| Self::V2(Box::new(token)));
         }
         SignedToken::parse(text).map(Self::V1)

@@ -4,11 +4,11 @@ mod chain;
 mod claims;
 mod mint;
 mod narrow;
+mod part;
 #[cfg(test)]
 mod tests;
 mod verify;
 
-use crate::encoding::from_base64url;
 use crate::state::Partition;
 use crate::token::VerifyError;
 use crate::token::caveat::{Caveat, MAX_CAVEATS, ParseCaveatError};
@@ -20,16 +20,20 @@ pub use narrow::NarrowError;
 
 pub(super) use chain::Tag;
 
-/// What a version 2 token begins with.
-pub(super) const PREFIX: &str = "mt2.";
+/// What tokens of version 2 begin with in either form, and no token of version 1.
+pub(super) const VERSION: &str = "mt2";
+/// What a version 2 token begins with. Behind it are letters, digits and dots only.
+const PREFIX: &str = "mt2_";
+/// What version 2 tokens began with before the first release.
+const OLD_PREFIX: &str = "mt2.";
 /// The longest version 2 token, in bytes.
 pub const MAX_SEALED_TOKEN_BYTES: usize = 8 * 1024;
 
 /// A version 2 token whose form was checked and nothing else: nothing in it may be believed.
 pub struct SealedToken<'t> {
-    /// `mt2.CLAIMS`, to which the credential is sealed.
+    /// `mt2_CLAIMS`, to which the credential is sealed.
     bound: &'t str,
-    /// What a minter signs: `mt2.CLAIMS.SEALED`.
+    /// What a minter signs: `mt2_CLAIMS.SEALED`.
     minted: &'t str,
     /// What the chain begins with: the same, with the signature if there is one.
     root: &'t str,
@@ -50,30 +54,27 @@ impl<'t> SealedToken<'t> {
     /// Checks the form, and reads the claims.
     ///
     /// # Errors
-    /// [`VerifyError::TooLong`], [`VerifyError::Malformed`], [`VerifyError::Claims`].
+    /// [`VerifyError::TooLong`], [`VerifyError::Malformed`], [`VerifyError::OldForm`], [`VerifyError::Claims`].
     pub fn parse(text: &'t str) -> Result<Self, VerifyError> {
         if text.len() > MAX_SEALED_TOKEN_BYTES {
             return Err(VerifyError::TooLong);
         }
-        let parts: Vec<&str> = text.strip_prefix(PREFIX).ok_or(VerifyError::Malformed)?.split('.').collect();
-        // Decoded all at once, so that no part's spelling is left to a later step.
-        let decoded: Vec<Vec<u8>> = parts.iter().map(|part| decode(part)).collect::<Option<_>>().ok_or(VerifyError::Malformed)?;
-        let ([claims_part, sealed_part, between @ .., _], [claims, sealed, further @ .., tag]) =
-            (parts.as_slice(), decoded.as_slice())
-        else {
+        let behind = text.strip_prefix(PREFIX).ok_or_else(|| without_prefix(text))?;
+        if !behind.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.') {
+            return Err(VerifyError::Malformed);
+        }
+        let parts: Vec<&str> = behind.split('.').collect();
+        let [claims_part, sealed_part, between @ .., tag_part] = parts.as_slice() else {
             return Err(VerifyError::Malformed);
         };
-        let claims = SealedClaims::from_json(claims)?;
+        let sealed = part::to_bytes(sealed_part).ok_or(VerifyError::Malformed)?;
+        let tag = part::to_bytes(tag_part).and_then(|tag| Tag::from_bytes(&tag)).ok_or(VerifyError::Malformed)?;
+        let claims = SealedClaims::from_json(&part::to_json(claims_part).ok_or(VerifyError::Malformed)?)?;
         let signed = usize::from(claims.minter.is_some());
-        let (Some((signature_part, caveats)), Some((signature, _))) =
-            (between.split_at_checked(signed), further.split_at_checked(signed))
-        else {
-            return Err(VerifyError::Malformed);
-        };
-        let signature = signature.first().cloned();
-        if caveats.len() > MAX_CAVEATS
-            || signature.as_ref().is_some_and(|signature| signature.len() != crate::key::SIGNATURE_BYTES)
-        {
+        let (signature_part, caveats) = between.split_at_checked(signed).ok_or(VerifyError::Malformed)?;
+        let signature = signature_part.first().map(|part| read_signature(part)).transpose()?;
+        // Spelled as they must be, so that no part's spelling is left to a later step.
+        if caveats.len() > MAX_CAVEATS || caveats.iter().any(|part| part::to_json(part).is_none()) {
             return Err(VerifyError::Malformed);
         }
         let bound = PREFIX.len() + claims_part.len();
@@ -85,10 +86,10 @@ impl<'t> SealedToken<'t> {
             minted: until(minted)?,
             root: until(root)?,
             claims,
-            sealed: sealed.clone(),
+            sealed,
             signature,
             caveats: caveats.to_vec(),
-            tag: Tag::from_bytes(tag).ok_or(VerifyError::Malformed)?,
+            tag,
         })
     }
 
@@ -113,7 +114,7 @@ impl<'t> SealedToken<'t> {
     /// # Errors
     /// [`ParseCaveatError`], of the first that is not.
     pub fn caveats(&self) -> Result<Vec<Caveat>, ParseCaveatError> {
-        self.caveats.iter().map(|part| Caveat::from_json(&decode(part).unwrap_or_default())).collect()
+        self.caveats.iter().map(|part| Caveat::from_json(&part::to_json(part).unwrap_or_default())).collect()
     }
 }
 
@@ -125,6 +126,13 @@ impl std::fmt::Debug for SealedToken<'_> {
     }
 }
 
-fn decode(part: &str) -> Option<Vec<u8>> {
-    from_base64url(part).filter(|bytes| !bytes.is_empty())
+/// The bytes of a minter's signature.
+fn read_signature(part: &str) -> Result<Vec<u8>, VerifyError> {
+    let signature = part::to_bytes(part).filter(|signature| signature.len() == crate::key::SIGNATURE_BYTES);
+    signature.ok_or(VerifyError::Malformed)
+}
+
+/// Why a text without the prefix is refused.
+fn without_prefix(text: &str) -> VerifyError {
+    if text.starts_with(OLD_PREFIX) { VerifyError::OldForm } else { VerifyError::Malformed }
 }

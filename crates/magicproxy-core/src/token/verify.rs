@@ -33,6 +33,9 @@ pub enum VerifyError {
     /// Not parts of base64url as either version has them.
     #[error("this is not a magic token")]
     Malformed,
+    /// A version 2 token as they were before the first release.
+    #[error("a token that begins with `mt2.` has a form that is not accepted any more: mint it anew, it will begin with `mt2_`")]
+    OldForm,
     /// Longer than [`MAX_TOKEN_BYTES`](super::MAX_TOKEN_BYTES).
     #[error("the token is too long")]
     TooLong,

@@ -3,7 +3,7 @@
 use magicproxy_core::limit::Limit;
 use magicproxy_core::rule::{Action, Document, Elements, ElementsDenial, Facts};
 use magicproxy_core::state::Partition;
-use magicproxy_core::{PatternMode, RawRule, Rule, UnverifiedToken, UpstreamName};
+use magicproxy_core::{Caveat, PatternMode, RawRule, Rule, UnverifiedToken, UpstreamName};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -122,6 +122,27 @@ fn digests_and_owners() {
         };
         assert_eq!(hex(owner), case.owner);
     }
+}
+
+/// The owners of sealed tokens, whose seals are random: of one token of `token-v2.json`, and of the same one narrowed.
+#[test]
+#[ignore = "writes testdata/vectors/state.json; run it behind `write_sealed_vectors`"]
+fn write_owners_of_sealed_tokens() {
+    let sealed: Value = files::read("vectors/token-v2.json");
+    let cases = sealed["cases"].as_array().unwrap();
+    let plain = cases.iter().find(|case| case["name"] == "plain").unwrap()["token"].as_str().unwrap();
+    let narrowed = Caveat::from_json(br#"{"sub":"agent"}"#).unwrap().append_to(plain).unwrap();
+    let minted = plain.rsplit_once('.').unwrap().0;
+    let digest = hex(Partition::of(&[b"token", b"v2", minted.as_bytes()]));
+    let mut tokens = [plain, narrowed.as_str()].into_iter();
+    let text = std::fs::read_to_string(files::path("vectors/state.json")).unwrap();
+    let lines = text.lines().map(|line| match line.starts_with(r#"    {"token": "mt2"#) {
+        true => format!(r#"    {{"token": "{}", "owner": "{digest}"}},"#, tokens.next().unwrap()),
+        false => line.to_owned(),
+    });
+    let text = lines.collect::<Vec<_>>().join("\n") + "\n";
+    assert!(tokens.next().is_none());
+    std::fs::write(files::path("vectors/state.json"), text).unwrap();
 }
 
 #[test]

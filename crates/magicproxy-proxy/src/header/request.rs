@@ -145,9 +145,11 @@ pub(super) fn limit_protocols(headers: &mut HeaderMap, fields: &RequestFields) {
     }
 }
 
-/// Is a JSON object in base64url, as tokens begin with one, behind a dot or at the beginning? No name of a subprotocol has one.
+/// Is a JSON object in base64url, as tokens begin with one, at the beginning, behind a dot or behind a token's prefix? No name of a
+/// subprotocol has one.
 fn holds_token(item: &str) -> bool {
-    item.split('.').any(|part| part.starts_with("eyJ"))
+    let begins_token = |part: &str| part.starts_with("eyJ") || part.contains("mt1_eyJ") || part.contains("mt2_eyJ");
+    item.split('.').any(begins_token)
 }
 
 /// May this be the subprotocol of a WebSocket to whose client these were offered (RFC 6455 section 4.1)? None at all may.

@@ -176,13 +176,24 @@ fn subprotocols_carry_no_keys() {
     assert_eq!(offered("graphql-transport-ws").unwrap(), "graphql-transport-ws");
     assert_eq!(offered("openai-insecure-api-key.sk-x"), None);
     // In this upstream's own words, and in another's; or in nobody's, but the form of a token.
-    for key in
-        ["own-key.x", "OWN-KEY.", "other-key_x", "mt2.eyJraWQi.x.y", "eyJhbGci.eyJ.x", "token.mt2.eyJraWQi.x.y", "t.eyJhbGci"]
-    {
+    for key in [
+        "own-key.x",
+        "OWN-KEY.",
+        "other-key_x",
+        "mt2.eyJraWQi.x.y",
+        "eyJhbGci.eyJ.x",
+        "token.mt2.eyJraWQi.x.y",
+        "t.eyJhbGci",
+        "mt2_eyJraWQi.x.y",
+        "mt1_eyJhbGci.eyJ.x",
+        "token.mt2_eyJraWQi.x.y",
+        "token-mt2_eyJraWQi.x.y",
+        "token_mt1_eyJhbGci.x.y",
+    ] {
         assert_eq!(offered(&format!("realtime, {key}, chat")).unwrap(), "realtime, chat", "{key}");
         assert_eq!(offered(key), None, "{key}");
     }
-    assert_eq!(offered("own-key, other-key, mt2, keyeyJ").unwrap(), "own-key, other-key, mt2, keyeyJ");
+    assert_eq!(offered("own-key, other-key, mt2, mt2_, keyeyJ").unwrap(), "own-key, other-key, mt2, mt2_, keyeyJ");
 }
 
 #[test]

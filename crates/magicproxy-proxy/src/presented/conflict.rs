@@ -7,6 +7,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderName;
+use magicproxy_core::is_armoured;
 
 use super::is_token;
 
@@ -46,7 +47,7 @@ impl CarrierName<'_> {
 /// A kind of value in a carrier, by its form alone: nothing is verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Held {
-    /// `mt2.…`
+    /// `mt2_…`
     SealedToken,
     /// A JWT as magic tokens of version 1 are.
     SignedToken,
@@ -63,9 +64,9 @@ impl Held {
             Self::Nothing
         } else if !is_token(text) {
             Self::NoToken
-        } else if text.starts_with("mt2.") {
+        } else if text.starts_with("mt2") {
             Self::SealedToken
-        } else if is_signed_as_ours(text) {
+        } else if is_armoured(text) || is_signed_as_ours(text) {
             Self::SignedToken
         } else {
             Self::ForeignJwt

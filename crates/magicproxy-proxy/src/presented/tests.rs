@@ -78,8 +78,12 @@ fn a_token_without_a_scheme_is_one_where_the_whole_field_has_its_form() {
     for (value, token) in [
         ("a.b-c_D.1", "a.b-c_D.1"),
         ("  a.b-c_D.1\t ", "a.b-c_D.1"),
+        ("mt2_a.b.c", "mt2_a.b.c"),
+        ("mt2_a.b.c.d.e", "mt2_a.b.c.d.e"),
+        // Without its armour.
+        ("mt1_az1b.cz2D.z01", "a-b.c_D.z1"),
+        // To be refused with words.
         ("mt2.a.b.c", "mt2.a.b.c"),
-        ("mt2.a.b.c.d.e", "mt2.a.b.c.d.e"),
         // A scheme of this name there is not: it is the token that it looks like.
         ("Basic.Bearer.token", "Basic.Bearer.token"),
     ] {
@@ -95,6 +99,21 @@ fn a_token_without_a_scheme_is_one_where_the_whole_field_has_its_form() {
         "a.b.",
         "mt2.a.b",
         "mt2.a..c",
+        "mt2_a.b",
+        "mt2_a..c",
+        "mt2_a.b-d.c",
+        "mt2_a.b_d.c",
+        "mt2_mt1_a.b.c",
+        "mt1_a.b",
+        "mt1_a.b.c.d",
+        "mt1_a..c",
+        "mt1_.b.c",
+        "mt1_a-b.c.d",
+        "mt1_a_b.c.d",
+        "mt1_az3.c.d",
+        "mt1_a.b.cz",
+        "mt1_mt1z2a.b.c",
+        "mt1_mt2z2a.b.c",
         "mt3.a.b.c",
         "basic",
         "bearer",
@@ -149,11 +168,22 @@ fn check(headers: &[(&'static str, &str)], target: &str, expected: Result<&str, 
 fn finds_a_token_in_the_headers_that_the_configuration_names() {
     for name in ["private-token", "x-api-key", "dd-api-key"] {
         check(&[(name, TOKEN)], "/", Ok(TOKEN));
-        for sealed in ["mt2.eyJ.a-b_c.D1", "mt2.eyJ.a-b_c.D1.D2.D3"] {
+        for sealed in ["mt2_eyJ.abc.D1", "mt2_eyJ.abc.D1.D2.D3", "mt2.eyJ.a-b_c.D1"] {
             check(&[(name, sealed)], "/", Ok(sealed));
             check(&[(name, TOKEN), ("api-key", sealed)], "/", Err("two_secrets"));
         }
-        for other in ["mt2.eyJ.a-b_c.", "mt2.eyJ..D1", "mt3.eyJ.a-b_c.D1", "a.b", "a.b.c.d"] {
+        for other in [
+            "mt2_eyJ.abc.",
+            "mt2_eyJ..D1",
+            "mt2_eyJ.D1",
+            "mt2_eyJ.a-b.D1",
+            "mt1_eyJ.a-b.D1",
+            "mt1_eyJ.az.D1",
+            "mt2.eyJ..D1",
+            "mt3.eyJ.a-b_c.D1",
+            "a.b",
+            "a.b.c.d",
+        ] {
             check(&[(name, other)], "/", Err("invalid_token"));
         }
         check(&[(name, "not-a-token")], "/", Err("invalid_token"));
@@ -180,6 +210,44 @@ fn one_token_in_two_places_is_one() {
         check(&[("x-api-key", TOKEN), ("x-api-key", other)], "/", Err("two_secrets"));
         check(&[("authorization", &bearer)], &format!("/?api_key={other}"), Err("two_secrets"));
         check(&[], &format!("/?api_key={other}&k={TOKEN}"), Err("two_secrets"));
+    }
+}
+
+/// Armour is no other token: the same one with it and without, in whatever carriers, is one, and everything behind sees the JWT.
+#[test]
+fn armour_is_undone_in_every_carrier() {
+    let jwt = "eyJz.a-b_c.D1";
+    let armoured = "mt1_eyJz0.az1bz2c.D1";
+    let basic = |user: &str, password: &str| format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+    let carried = |text: &str| {
+        [
+            (vec![("authorization", format!("Bearer {text}"))], "/".to_owned()),
+            (vec![("authorization", format!("token {text}"))], "/".to_owned()),
+            (vec![("authorization", format!("  {text} "))], "/".to_owned()),
+            (vec![("authorization", basic("x-access-token", text))], "/".to_owned()),
+            (vec![("authorization", basic(text, ""))], "/".to_owned()),
+            (vec![("authorization", basic(text, "x-oauth-basic"))], "/".to_owned()),
+            (vec![("x-api-key", text.to_owned())], "/".to_owned()),
+            (vec![("sec-websocket-protocol", format!("a, api-key.{text}"))], "/".to_owned()),
+            (vec![], format!("/?k={text}")),
+        ]
+    };
+    let sent = |headers: &[(&'static str, String)], more: &[(&'static str, String)], target: &str, expected| {
+        let all: Vec<(&'static str, &str)> = headers.iter().chain(more).map(|(name, value)| (*name, value.as_str())).collect();
+        check(&all, target, expected);
+    };
+    for (headers, target) in carried(armoured) {
+        sent(&headers, &[], &target, Ok(jwt));
+        // Once more, in a header of its own, in both spellings.
+        for again in [armoured, jwt] {
+            sent(&headers, &[("private-token", again.to_owned())], &target, Ok(jwt));
+        }
+        sent(&headers, &[("private-token", "mt1_eyJz0.az1bz2c.D2".to_owned())], &target, Err("two_secrets"));
+    }
+    for broken in ["mt1_eyJz.az1bz2c.D1", "mt1_eyJz0.a-bz2c.D1", "mt1_eyJz0.az1b_c.D1", "mt1_mt1z2eyJ.a.b", "mt1_mt2z2eyJ.a.b"] {
+        for (headers, target) in carried(broken) {
+            sent(&headers, &[], &target, Err("invalid_token"));
+        }
     }
 }
 
@@ -211,10 +279,12 @@ fn a_key_beside_a_token_is_nothing() {
 fn a_conflict_names_the_carriers_and_the_kinds() {
     let signed = format!("{}.eyJpYXQi.D1", URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256","typ":"JWT"}"#));
     let foreign = format!("{}.eyJpc3Mi.D1", URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#));
-    let sealed = "mt2.eyJraWQi.a-b_c.D1";
+    let sealed = "mt2_eyJraWQi.abc.D1";
     let key = "something that is no magic token, such as an API's own key";
-    let kinds: [(&str, &str); 4] = [
+    let armoured = magicproxy_core::armoured(&signed.replace("D1", "D1a")).unwrap();
+    let kinds: [(&str, &str); 5] = [
         (sealed, "a sealed magic token"),
+        (&armoured, "a magic token"),
         (&signed, "a magic token"),
         (&foreign, "a JWT that is no magic token"),
         ("sk-ant-marked", key),
@@ -249,7 +319,7 @@ fn a_conflict_names_the_carriers_and_the_kinds() {
             }
         }
     }
-    let another = said(&format!("Bearer {sealed}"), ("x-api-key", "mt2.eyJraWQi.a-b_c.D2"), "/");
+    let another = said(&format!("Bearer {sealed}"), ("x-api-key", "mt2_eyJraWQi.abc.D2"), "/");
     assert!(another.contains("the header for API keys holds a sealed magic token too, and another one"), "{another}");
     for nothing in ["", "Bearer", "token ", "Basic"] {
         let said = said(nothing, ("x-api-key", sealed), "/");

@@ -37,6 +37,7 @@ fn all() -> Vec<Rejection> {
     ];
     let tokens = [
         VerifyError::Malformed,
+        VerifyError::OldForm,
         VerifyError::TooLong,
         VerifyError::Header,
         VerifyError::UnknownKey(magicproxy_core::TokenVersion::V2),

@@ -172,7 +172,7 @@ async fn the_control_plane_shows_keys_and_makes_tokens_anew() {
         assert_eq!((resealed.status, resealed.text()), (200, token.clone()));
     }
     narrow("", r#"{"caveat":{"sub":"a"}}"#).await.assert_rejected(401, "no_token");
-    narrow("mt2.eyJhIjoxfQ.AAAA.AAAA", r#"{"caveat":{"sub":"a"}}"#).await.assert_rejected(401, "invalid_token");
+    narrow("mt2_eyJhIjoxfQ.aaaa.aaaa", r#"{"caveat":{"sub":"a"}}"#).await.assert_rejected(401, "invalid_token");
 }
 
 #[tokio::test]

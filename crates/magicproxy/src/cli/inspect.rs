@@ -105,6 +105,7 @@ impl Standing {
                     | VerifyError::Tag
                     | VerifyError::Minter
                     | VerifyError::Malformed
+                    | VerifyError::OldForm
                     | VerifyError::TooLong
                     | VerifyError::Header => "not valid",
                     _ => "valid",

@@ -325,7 +325,7 @@ impl Family {
     fn of(place: &Place, parent: &str, proxy: &Proxy) -> Self {
         let url = format!("http://{}", proxy.address);
         let narrow = |token: &str, more: &[&str]| {
-            let fixed = if token.starts_with("mt2.") { vec!["narrow", "-"] } else { vec!["narrow", "-", "--proxy", &url] };
+            let fixed = if token.starts_with("mt2_") { vec!["narrow", "-"] } else { vec!["narrow", "-", "--proxy", &url] };
             let narrowed = place.program(&[&fixed, more].concat()).stdin(token).output();
             assert_eq!(narrowed.code, 0, "{narrowed:?}");
             narrowed.stdout.trim().to_owned()
@@ -425,7 +425,7 @@ fn a_token_that_was_sealed_anew_ends_with_its_chain() {
         // Its family is what was made of it; that of version 1 is the old one.
         place.write("resealed", resealed);
         let whole = ok(&place, &["revoke", "--whole-family", "--token", "@resealed"]);
-        let signed = !parent.starts_with("mt2.");
+        let signed = !parent.starts_with("mt2_");
         assert_eq!(whole.stdout.contains(&chain_of(&place, parent)), signed, "{whole:?}");
         assert_eq!(whole.stderr.contains(&format!("is `{}`, and lives on", chain_of(&place, parent))), !signed, "{whole:?}");
     }
@@ -525,13 +525,13 @@ fn entries_that_mean_nothing_are_named_and_repaired() {
     proxy.comes_to_answer(&other, REVOKED, Duration::from_secs(20));
     proxy.answers(&token, ALLOWED);
     for shown in [ok(&place, &["revoke", "--list"]).stdout, list(&place).to_string()] {
-        assert!(!shown.contains(&token[..60]) && shown.contains("jti:mt2.ey…") && shown.contains("kid:nosuchkey"), "{shown}");
+        assert!(!shown.contains(&token[..60]) && shown.contains("jti:mt2_ey…") && shown.contains("kid:nosuchkey"), "{shown}");
         assert_eq!(shown.matches("refuses").count(), 3, "{shown}");
     }
     let repaired = ok(&place, &["revoke", "--repair"]);
     let chain = chain_of(&place, &token);
     for part in
-        [&format!("revoked {chain}, which `jti:mt2.ey…` was to do"), "took away `kid:nosuchkey`", "took away `jti:not a …`"]
+        [&format!("revoked {chain}, which `jti:mt2_ey…` was to do"), "took away `kid:nosuchkey`", "took away `jti:not a …`"]
     {
         assert!(repaired.stdout.contains(part), "{part} in {repaired:?}");
     }
@@ -546,7 +546,7 @@ fn entries_that_mean_nothing_are_named_and_repaired() {
     assert_eq!(ok(&place, &["revoke", "--repair", "--json"]).stdout.trim(), "[]");
     let ended = proxy.end();
     assert!(!ended.stderr.contains(&token[..60]), "{ended:?}");
-    for name in ["jti:mt2.ey…", "jti:not a …", "kid:nosuchkey"] {
+    for name in ["jti:mt2_ey…", "jti:not a …", "kid:nosuchkey"] {
         assert_eq!(ended.stderr.matches(&format!("the revocation `{name}` refuses nothing")).count(), 1, "{name} in {ended:?}");
     }
 }

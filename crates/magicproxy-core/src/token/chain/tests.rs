@@ -228,8 +228,8 @@ fn no_other_spelling_is_accepted() {
             };
             let part = parts[at];
             let kept = &part[..part.len() - 1];
-            spellings.extend(["=", "==", "A", "AA", "AAAA"].map(|more| changed(format!("{part}{more}"))));
-            spellings.extend(["A", "AAAA"].map(|more| changed(format!("{more}{part}"))));
+            spellings.extend(["=", "==", "A", "AA", "AAAA", "a", "aaaaaaaa"].map(|more| changed(format!("{part}{more}"))));
+            spellings.extend(["A", "AAAA", "aaaaaaaa"].map(|more| changed(format!("{more}{part}"))));
             let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/";
             spellings.extend(alphabet.chars().map(|last| changed(format!("{kept}{last}"))));
         }

@@ -3,7 +3,7 @@
 use aws_lc_rs::{constant_time, hmac};
 use zeroize::Zeroizing;
 
-use crate::encoding::base64url;
+use super::part;
 
 const TAG_BYTES: usize = 32;
 
@@ -38,6 +38,6 @@ impl Tag {
     }
 
     pub(super) fn to_text(&self) -> Zeroizing<String> {
-        Zeroizing::new(base64url(self.0.as_ref()))
+        Zeroizing::new(part::of_bytes(self.0.as_ref()))
     }
 }

@@ -3,10 +3,9 @@
 use zeroize::Zeroizing;
 
 use super::chain::Tag;
-use super::{MAX_SEALED_TOKEN_BYTES, NarrowError, PREFIX, SealedClaims, SealedToken};
+use super::{MAX_SEALED_TOKEN_BYTES, NarrowError, PREFIX, SealedClaims, SealedToken, part};
 use crate::UnixTime;
 use crate::credential::TypedCredential;
-use crate::encoding::base64url;
 use crate::key::{KeyError, MinterSigningKey, SealingKey, SealingPublicKey};
 use crate::policy::{Policy, Work};
 use crate::rule::RawRule;
@@ -87,16 +86,16 @@ impl SealingPublicKey {
         credential: &[u8],
         minter: Option<&MinterSigningKey>,
     ) -> Result<Zeroizing<String>, KeyError> {
-        let claims = serde_json::to_vec(claims).map_err(|_| KeyError::Operation)?;
-        let mut token = Zeroizing::new(format!("{PREFIX}{}", base64url(&claims)));
+        let claims = serde_json::to_string(claims).map_err(|_| KeyError::Operation)?;
+        let mut token = Zeroizing::new(format!("{PREFIX}{}", part::of_json(&claims)));
         let mut plaintext = Zeroizing::new(Vec::with_capacity(ROOT_KEY_BYTES + credential.len()));
         plaintext.extend_from_slice(root_key);
         plaintext.extend_from_slice(credential);
         let sealed = self.seal(token.as_bytes(), &plaintext)?;
-        append(&mut token, &base64url(&sealed));
+        append(&mut token, &part::of_bytes(&sealed));
         if let Some(minter) = minter {
             let signature = minter.sign(token.as_bytes());
-            append(&mut token, &base64url(&signature));
+            append(&mut token, &part::of_bytes(&signature));
         }
         Ok(token)
     }
@@ -140,7 +139,7 @@ impl SealedToken<'_> {
             return Err(NarrowError::TooMany.into());
         }
         let label = self.chain().root().to_label().ok_or(KeyError::Operation)?;
-        Ok(base64url(Caveat { sub: Some(label), ..Caveat::default() }.to_json().as_bytes()))
+        Ok(part::of_json(&Caveat { sub: Some(label), ..Caveat::default() }.to_json()))
     }
 }
 

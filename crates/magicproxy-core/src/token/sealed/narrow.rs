@@ -2,8 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{MAX_SEALED_TOKEN_BYTES, SealedToken};
-use crate::encoding::base64url;
+use super::{MAX_SEALED_TOKEN_BYTES, SealedToken, part};
 use crate::pattern::PatternMode;
 use crate::policy::{BroughtError, RuleCompiler};
 use crate::rule::{Rule, RuleFault};
@@ -64,7 +63,7 @@ impl Caveat {
         if parsed.caveats.len() >= MAX_CAVEATS {
             return Err(NarrowError::TooMany);
         }
-        let part = base64url(self.to_json().as_bytes());
+        let part = part::of_json(&self.to_json());
         let tag = parsed.tag.next(&part).to_text();
         let (kept, _) = token.rsplit_once('.').ok_or(VerifyError::Malformed)?;
         let length = kept.len() + part.len() + tag.len() + 2;

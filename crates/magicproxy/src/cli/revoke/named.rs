@@ -106,7 +106,8 @@ fn of_kind(kind: &str, value: &str) -> Result<Revoked, String> {
 /// Has the form of a token, or the beginning of one: never an id.
 fn is_token(text: &str) -> bool {
     let parts = text.split('.').count();
-    parts > 2 && (text.starts_with("eyJ") || text.starts_with("mt2.")) || UnverifiedToken::parse(text).is_ok()
+    parts > 2 && ["eyJ", "mt1_", "mt2_", "mt2."].iter().any(|beginning| text.starts_with(beginning))
+        || UnverifiedToken::parse(text).is_ok()
 }
 
 /// Is one of its words a token?

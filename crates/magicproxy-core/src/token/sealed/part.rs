@@ -1,0 +1,80 @@
+//! The two spellings of a sealed token's parts, neither of which has `-` or `_`. `token-v2.md` sections 1 and 1.1.
+
+use crate::encoding::{base32, base64url, from_base32, from_base64url};
+
+/// The part that a JSON text makes: base64url of its ASCII spelling.
+pub(super) fn of_json(json: &str) -> String {
+    base64url(ascii(json).as_bytes())
+}
+
+/// The JSON text of a part, not empty.
+pub(super) fn to_json(part: &str) -> Option<Vec<u8>> {
+    from_base64url(part).filter(|json| !json.is_empty())
+}
+
+/// The part that bytes make.
+pub(super) fn of_bytes(bytes: &[u8]) -> String {
+    base32(bytes)
+}
+
+/// The bytes of a part, not empty.
+pub(super) fn to_bytes(part: &str) -> Option<Vec<u8>> {
+    from_base32(part).filter(|bytes| !bytes.is_empty())
+}
+
+/// The same JSON text with an escape for each character of which base64url could make `-` or `_`. Such stand in strings only.
+fn ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        if matches!(character, '>' | '?' | '~' | '\u{7f}') || !character.is_ascii() {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                text.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            text.push(character);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_the_alphabet_cannot_hold_is_escaped() {
+        for (value, text) in [
+            (json!("a?b"), r#""a\u003fb""#),
+            (json!(">~\u{7f}"), r#""\u003e\u007e\u007f""#),
+            (json!("\\?"), r#""\\\u003f""#),
+            (json!("é"), r#""\u00e9""#),
+            (json!("😀"), r#""\ud83d\ude00""#),
+            (json!("\u{2028}\u{ffff}"), r#""\u2028\uffff""#),
+            (json!("a\tb\u{1}"), r#""a\tb\u0001""#),
+        ] {
+            assert_eq!(ascii(&value.to_string()), text);
+        }
+    }
+
+    proptest! {
+        /// Whatever stands in the texts, wherever a text begins in the part.
+        #[test]
+        fn a_part_of_json_is_letters_and_digits(name in any::<String>(), text in any::<String>(), ascii in "[ -~\u{7f}]{0,40}") {
+            let json = json!({name: [text, ascii]});
+            let part = of_json(&json.to_string());
+            prop_assert!(part.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{}", part);
+            let read: serde_json::Value = serde_json::from_slice(&to_json(&part).unwrap()).unwrap();
+            prop_assert_eq!(read, json);
+        }
+
+        #[test]
+        fn a_part_of_bytes_is_letters_and_digits(bytes in proptest::collection::vec(any::<u8>(), 1..100)) {
+            let part = of_bytes(&bytes);
+            prop_assert!(part.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{}", part);
+            prop_assert_eq!(to_bytes(&part), Some(bytes));
+        }
+    }
+}
