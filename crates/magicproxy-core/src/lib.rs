@@ -23,6 +23,8 @@ pub mod policy;
 pub mod rule;
 pub mod scope;
 mod seal;
+#[cfg(test)]
+mod standard;
 pub mod state;
 pub mod target;
 pub mod token;

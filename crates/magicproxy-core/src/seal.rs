@@ -135,7 +135,7 @@ fn seal_jwe(secret: &[u8], key: &PublicKey) -> Result<String, KeyError> {
 }
 
 /// RFC 7516 section 5.2, for the one pair of algorithms that is accepted.
-fn open_jwe(text: &str, key: &PrivateKey) -> Option<Zeroizing<Vec<u8>>> {
+pub(crate) fn open_jwe(text: &str, key: &PrivateKey) -> Option<Zeroizing<Vec<u8>>> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Header {
@@ -149,16 +149,32 @@ fn open_jwe(text: &str, key: &PrivateKey) -> Option<Zeroizing<Vec<u8>>> {
         return None;
     }
     let content_key = key.decrypt(&from_base64url(encrypted_key)?).ok()?;
-    let nonce = Nonce::try_assume_unique_for_key(&from_base64url(nonce)?).ok()?;
-    let tag = from_base64url(tag)?;
-    if tag.len() != TAG_BYTES {
-        return None;
+    let (nonce, text, tag) = (from_base64url(nonce)?, from_base64url(ciphertext)?, from_base64url(tag)?);
+    Content { nonce: &nonce, header: header.as_bytes(), ciphertext: &text, tag: &tag }.open(&content_key)
+}
+
+/// The encrypted content of a JWE, in A256GCM: RFC 7518 section 5.3.
+#[derive(Clone, Copy)]
+pub(crate) struct Content<'c> {
+    pub(crate) nonce: &'c [u8],
+    /// What is authenticated besides: the header part as it stands there.
+    pub(crate) header: &'c [u8],
+    pub(crate) ciphertext: &'c [u8],
+    pub(crate) tag: &'c [u8],
+}
+
+impl Content<'_> {
+    /// Opens it with the content key. All failures are one.
+    pub(crate) fn open(self, key: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let nonce = Nonce::try_assume_unique_for_key(self.nonce).ok()?;
+        if self.tag.len() != TAG_BYTES {
+            return None;
+        }
+        let mut buffer = Zeroizing::new([self.ciphertext, self.tag].concat());
+        let length = cipher(key)?.open_in_place(nonce, Aad::from(self.header), &mut buffer).ok()?.len();
+        buffer.truncate(length);
+        Some(buffer)
     }
-    let mut buffer = Zeroizing::new(from_base64url(ciphertext)?);
-    buffer.extend_from_slice(&tag);
-    let length = cipher(&content_key)?.open_in_place(nonce, Aad::from(header.as_bytes()), &mut buffer).ok()?.len();
-    buffer.truncate(length);
-    Some(buffer)
 }
 
 fn cipher(key: &[u8]) -> Option<LessSafeKey> {

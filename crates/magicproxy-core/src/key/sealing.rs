@@ -133,15 +133,20 @@ impl SealingPublicKey {
 
     /// HPKE's `SealBase`: `enc` and ciphertext, one behind the other.
     pub(crate) fn seal(&self, aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, KeyError> {
+        self.seal_for(INFO, aad, plaintext)
+    }
+
+    /// [`Self::seal`] with an `info` of the caller's: known answers have their own.
+    pub(crate) fn seal_for(&self, info: &[u8], aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, KeyError> {
         match &self.half {
             PublicHalf::X25519(bytes) => {
                 let key = HpkePublicKey(bytes.to_vec());
-                let sealed = DH_KEM_X25519_HKDF_SHA256_AES_256.seal(INFO, aad, plaintext, &key);
+                let sealed = DH_KEM_X25519_HKDF_SHA256_AES_256.seal(info, aad, plaintext, &key);
                 let (enc, ciphertext) = sealed.map_err(|_| KeyError::Operation)?;
                 Ok([enc.0, ciphertext].concat())
             }
             PublicHalf::XWing(key) => {
-                let sealed = hpke::single_shot_seal::<AesGcm256, HkdfSha256, XWing>(&OpModeS::Base, key, INFO, plaintext, aad);
+                let sealed = hpke::single_shot_seal::<AesGcm256, HkdfSha256, XWing>(&OpModeS::Base, key, info, plaintext, aad);
                 let (enc, ciphertext) = sealed.map_err(|_| KeyError::Operation)?;
                 Ok([enc.to_bytes().as_slice(), &ciphertext].concat())
             }
@@ -201,7 +206,7 @@ impl SealingKey {
         Self::from_secret(kem, &secret, KeyStanding { created: Some(now), ..KeyStanding::default() })
     }
 
-    fn from_secret(kem: Kem, secret: &[u8; 32], standing: KeyStanding) -> Result<Self, KeyError> {
+    pub(crate) fn from_secret(kem: Kem, secret: &[u8; 32], standing: KeyStanding) -> Result<Self, KeyError> {
         let (public, half) = match kem {
             Kem::X25519 => {
                 let key = agreement::PrivateKey::from_private_key(&agreement::X25519, secret).map_err(|_| KeyError::Operation)?;
@@ -280,15 +285,20 @@ impl SealingKey {
 
     /// HPKE's `OpenBase`. All failures are one.
     pub(crate) fn open(&self, aad: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        self.open_for(INFO, aad, sealed)
+    }
+
+    /// [`Self::open`] with an `info` of the caller's: known answers have their own.
+    pub(crate) fn open_for(&self, info: &[u8], aad: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (enc, ciphertext) = sealed.split_at_checked(self.public.kem().encapsulated_bytes())?;
         let plaintext = match &self.half {
             PrivateHalf::X25519(key) => {
                 let enc = EncapsulatedSecret(enc.to_vec());
-                DH_KEM_X25519_HKDF_SHA256_AES_256.open(&enc, INFO, aad, ciphertext, key).ok()?
+                DH_KEM_X25519_HKDF_SHA256_AES_256.open(&enc, info, aad, ciphertext, key).ok()?
             }
             PrivateHalf::XWing(key) => {
                 let enc = XWingEncapsulated::from_bytes(enc).ok()?;
-                hpke::single_shot_open::<AesGcm256, HkdfSha256, XWing>(&OpModeR::Base, key, &enc, INFO, ciphertext, aad).ok()?
+                hpke::single_shot_open::<AesGcm256, HkdfSha256, XWing>(&OpModeR::Base, key, &enc, info, ciphertext, aad).ok()?
             }
         };
         Some(Zeroizing::new(plaintext))
