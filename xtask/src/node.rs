@@ -1,4 +1,4 @@
-//! The Node packages of the client tests, installed under `target/node`.
+//! The Node packages of the script stages, installed under `target`.
 
 use std::path::{Path, PathBuf};
 
@@ -7,16 +7,30 @@ use anyhow::{Context, Result};
 use crate::log::Log;
 use crate::workspace::Workspace;
 
-/// Installs what `manifest`'s folder asks for and returns the folder that holds `node_modules`.
-pub(crate) fn ensure(workspace: &Workspace, log: &mut Log, manifest: &Path) -> Result<PathBuf> {
-    let home = workspace.target.join("node");
+/// Packages: a folder below `target`, and the `package.json` that names what is in it, with a lock file beside it.
+#[derive(Clone, Copy)]
+pub(crate) struct Packages {
+    folder: &'static str,
+    manifest: &'static str,
+}
+
+/// Real clients of the proxy, and servers for them.
+pub(crate) const CLIENTS: Packages = Packages { folder: "node", manifest: "tests/clients/package.json" };
+
+/// What the tests of the JavaScript library need beside it.
+pub(crate) const TOKEN: Packages = Packages { folder: "node-token", manifest: "clients/js/package.json" };
+
+/// Installs packages and returns the folder that holds `node_modules`.
+pub(crate) fn ensure(workspace: &Workspace, log: &mut Log, packages: Packages) -> Result<PathBuf> {
+    let home = workspace.target.join(packages.folder);
+    let manifest = &workspace.root.join(packages.manifest);
     let lock = manifest.with_file_name("package-lock.json");
     let wanted = read(manifest)? + &read_if_there(&lock)?;
     let marker = home.join("installed.txt");
     if std::fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
         return Ok(home);
     }
-    println!("   preparing Node packages");
+    println!("   preparing Node packages (target/{})", packages.folder);
     std::fs::create_dir_all(&home).context("cannot make the folder for Node packages")?;
     std::fs::copy(manifest, home.join("package.json")).context("cannot copy package.json")?;
     let verb = if lock.is_file() {

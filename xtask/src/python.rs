@@ -30,6 +30,10 @@ pub(crate) const SCRIPTS: Environment = Environment {
 pub(crate) const DNS_CLIENTS: Environment =
     Environment { folder: "py-dns", requirements: &["tests/clients/dns_clients/requirements.txt"] };
 
+/// What the Python library mints with, in a newer version than the Python program can stand: with ML-KEM.
+pub(crate) const TOKEN: Environment =
+    Environment { folder: "py-token", requirements: &["clients/python/tests/requirements.txt"] };
+
 /// A Valkey for the tests of the state store.
 const VALKEY: Environment = Environment { folder: "py-valkey", requirements: &["tests/state/requirements.txt"] };
 

@@ -1,4 +1,4 @@
-// Bytes and texts: base64url with one spelling, UTF-8 without repairs.
+// Bytes and texts: base64url and base32 with one spelling each, UTF-8 without repairs.
 
 const encoder = new TextEncoder();
 
@@ -37,6 +37,37 @@ export function fromBase64url(text) {
   } catch {
     return null;
   }
+}
+
+const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
+
+/** RFC 4648 section 6 in lower case, without padding. @param {Uint8Array} bytes */
+export function base32(bytes) {
+  let text = "";
+  let [bits, held] = [0, 0];
+  for (const byte of bytes) {
+    // At most 4 bits are left of the byte before.
+    bits = ((bits & 0x0f) << 8) | byte;
+    for (held += 8; held >= 5; held -= 5) text += BASE32[(bits >> (held - 5)) & 0x1f];
+  }
+  return held ? text + BASE32[(bits << (5 - held)) & 0x1f] : text;
+}
+
+/** The bytes, or null where the text is not in the one spelling that we write. @param {string} text */
+export function fromBase32(text) {
+  // 1, 3 and 6 characters more than a multiple of 8 are of no whole bytes.
+  if (!/^[a-z2-7]*$/.test(text) || [1, 3, 6].includes(text.length % 8)) return null;
+  const bytes = new Uint8Array(Math.floor((text.length * 5) / 8));
+  let [bits, held, at] = [0, 0, 0];
+  for (const character of text) {
+    bits = ((bits & 0xff) << 5) | BASE32.indexOf(character);
+    held += 5;
+    if (held < 8) continue;
+    held -= 8;
+    bytes[at++] = (bits >> held) & 0xff;
+  }
+  // Unused bits that are not zero would be a second spelling.
+  return base32(bytes) === text ? bytes : null;
 }
 
 /** Lower-case hexadecimal digits. @param {Uint8Array} bytes */

@@ -1,7 +1,7 @@
 // The form of a version 2 token, its claims and its caveats: token-v2.md sections 1, 2, 5 and 6.
 
-import { fromBase64url, fromUtf8 } from "./bytes.js";
-import { JsonError, parseObject } from "./json.js";
+import { base64url, fromBase32, fromBase64url, fromUtf8, utf8 } from "./bytes.js";
+import { JsonError, parseObject, withEscapes } from "./json.js";
 
 /** Why a token is refused; `kind` is the name of the refusal in the specification. No message holds a secret. */
 export class TokenError extends Error {
@@ -13,6 +13,8 @@ export class TokenError extends Error {
   }
 }
 
+/** What a token begins with. */
+export const PREFIX = "mt2_";
 export const MAX_BYTES = 8192;
 export const MAX_CAVEATS = 16;
 export const MAX_LIFETIME = 3660 * 86400;
@@ -24,6 +26,8 @@ export const LEEWAY = 30;
 const isText = (value) => typeof value === "string";
 const isTime = (value) => typeof value === "number";
 const isLabel = (value) => isText(value) && /^[!-~]{1,128}$/.test(value) && !/["\\>,]/.test(value);
+/** A label of claims; `-` stands in the log for one that is not there. */
+export const isFirstLabel = (value) => isLabel(value) && value !== "-";
 const isName = (value) => isText(value) && /^[A-Za-z0-9._:[\]-]{1,255}$/.test(value);
 const isId = (value) => isText(value) && /^[A-Za-z0-9_-]{1,128}$/.test(value);
 const isBoolean = (value) => typeof value === "boolean";
@@ -39,7 +43,7 @@ const CLAIMS = {
   allowed: isRules,
   scopes: (value) => isTexts(value) && value.length >= 1 && value.length <= 1000,
   nbf: isTime,
-  sub: isLabel,
+  sub: isFirstLabel,
   explain: isBoolean,
   minter: isText,
 };
@@ -51,6 +55,7 @@ const CAVEAT = {
   sub: isLabel,
   sender: isSender,
   limit: isLimit,
+  from: isFrom,
 };
 
 /** What makes a rule stateful: state.md section 2. `owner` is the operator's to give. */
@@ -82,6 +87,12 @@ function isLimit(value) {
 
 function isObject(value) {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** The token of which the proxy made this one. */
+function isFrom(value) {
+  if (!isObject(value) || Object.keys(value).sort().join() !== "chain,kid,owner" || !Object.values(value).every(isText)) return false;
+  return /^[0-9a-f]{32}$/.test(value.chain) && /^[0-9a-f]{64}$/.test(value.owner) && /^[A-Za-z0-9_-]{43}$/.test(value.kid);
 }
 
 function isSender(value) {
@@ -159,32 +170,55 @@ export function parseCaveat(bytes) {
   return caveat;
 }
 
+/** The part of a token that holds these claims, or this caveat, once they were read. @param {string} json */
+export const jsonPart = (json) => base64url(utf8(withEscapes(json)));
+
+/** What is wrong with a text that does not begin as a token does. */
+function noToken(text) {
+  if (text.startsWith("mt2.")) {
+    return "a token of before the first release, with `mt2.` where tokens have `mt2_`: mint it anew";
+  }
+  if (text.startsWith("mt1_") || text.startsWith("eyJ")) return "expected a token of version 2, `mt2_…`; this looks like one of version 1";
+  return "expected a token of version 2, `mt2_…`";
+}
+
+/** The bytes of a part; throws where it is none. */
+function decodedPart(decode, part) {
+  const bytes = decode(part);
+  if (!bytes?.length) throw new TokenError("malformed", "a part of the token is empty, or not spelled as such parts are");
+  return bytes;
+}
+
 /**
  * A token whose form is right; nothing in it is to be believed.
  * @param {string} token
  */
 export function parseToken(token) {
-  if (token.length > MAX_BYTES) throw new TokenError("too_long");
-  const parts = token.split(".");
-  const decoded = parts.slice(1).map((part) => (part === "" ? null : fromBase64url(part)));
-  if (parts[0] !== "mt2" || parts.length < 4 || decoded.includes(null)) throw new TokenError("malformed");
-  const claims = parseClaims(decoded[0]);
+  if (utf8(token).length > MAX_BYTES) throw new TokenError("too_long", `the token is longer than ${MAX_BYTES} bytes`);
+  if (!token.startsWith(PREFIX)) throw new TokenError("malformed", noToken(token));
+  const parts = token.slice(PREFIX.length).split(".");
+  if (!/^[A-Za-z0-9.]*$/.test(parts.join("."))) throw new TokenError("malformed", "a token has only letters, digits and `.` behind `mt2_`");
+  if (parts.length < 3) throw new TokenError("malformed", "the token has too few parts");
+  const [json, sealed, tag] = [decodedPart(fromBase64url, parts[0]), decodedPart(fromBase32, parts[1]), decodedPart(fromBase32, parts.at(-1))];
+  if (tag.length !== 32) throw new TokenError("malformed", "the tag of the token is not 32 bytes");
+  const claims = parseClaims(json);
   const signed = "minter" in claims ? 1 : 0;
-  const caveats = parts.slice(3 + signed, -1);
-  const tag = decoded.at(-1);
-  if (parts.length < 4 + signed || caveats.length > MAX_CAVEATS || tag.length !== 32) throw new TokenError("malformed");
-  const signature = signed ? decoded[2] : null;
-  if (signature && signature.length !== 64) throw new TokenError("malformed");
+  if (parts.length < 3 + signed) throw new TokenError("malformed", "the token has too few parts");
+  const caveats = parts.slice(2 + signed, -1);
+  if (caveats.length > MAX_CAVEATS) throw new TokenError("malformed", `the token bears more than ${MAX_CAVEATS} caveats`);
+  const jsons = caveats.map((part) => decodedPart(fromBase64url, part));
+  const upTo = (count) => PREFIX + parts.slice(0, count).join(".");
   return {
     claims,
-    sealed: decoded[1],
-    signature,
+    sealed,
+    /** Its length is that of its key's algorithm: whoever verifies it asks. */
+    signature: signed ? decodedPart(fromBase32, parts[2]) : null,
     tag,
     caveats,
-    bound: parts.slice(0, 2).join("."),
-    minted: parts.slice(0, 3).join("."),
-    root: parts.slice(0, 3 + signed).join("."),
+    bound: upTo(1),
+    minted: upTo(2),
+    root: upTo(2 + signed),
     /** What the caveats say; throws where one is not readable. */
-    readCaveats: () => decoded.slice(2 + signed, -1).map(parseCaveat),
+    readCaveats: () => jsons.map(parseCaveat),
   };
 }

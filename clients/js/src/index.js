@@ -5,3 +5,4 @@ export { fetchKeys, thumbprint } from "./keys.js";
 export { verifyKeySet } from "./keyset.js";
 export { chainId, inspect, mint, narrow, open } from "./sealed.js";
 export { mintV1 } from "./signed.js";
+export { sizeWarnings } from "./size.js";

@@ -16,10 +16,21 @@ export function parseObject(text) {
   return value;
 }
 
+/**
+ * JSON of which base64url makes neither `-` nor `_`: token-v2.md section 1.1. Such characters stand in strings only, so the value stays
+ * the same; what is no JSON might become JSON.
+ * @param {string} json JSON that was read before
+ */
+export const withEscapes = (json) => json.replace(/[>?~\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
+/** Objects and lists in each other: more have no place in a token, and would use up the stack. */
+const MAX_DEPTH = 127;
+
 class Reader {
   constructor(text) {
     this.text = text;
     this.at = 0;
+    this.depth = 0;
   }
 
   fail(expected) {
@@ -41,14 +52,21 @@ class Reader {
     this.blank();
     switch (this.text[this.at]) {
       case "{":
-        return this.object();
+        return this.nested(() => this.object());
       case "[":
-        return this.list();
+        return this.nested(() => this.list());
       case '"':
         return this.string();
       default:
         return this.word();
     }
+  }
+
+  nested(read) {
+    if (++this.depth > MAX_DEPTH) this.fail("less depth");
+    const value = read();
+    this.depth--;
+    return value;
   }
 
   object() {

@@ -1,7 +1,8 @@
 // Keys: JWKs and their thumbprints (RFC 7517, 7638, 8037), and a proxy's public keys.
 
-import { base64url, fromBase64url, sha256, utf8 } from "./bytes.js";
+import { base64url, sha256, utf8 } from "./bytes.js";
 import { TokenError } from "./form.js";
+import { kemOf } from "./kem.js";
 import { verifyKeySet } from "./keyset.js";
 
 /** RFC 7638. @param {JsonWebKey & {pub?: string}} jwk */
@@ -15,23 +16,17 @@ export async function thumbprint(jwk) {
   return base64url(await sha256(utf8(JSON.stringify(members()))));
 }
 
-/** The KEM that a key is for, or null. */
-export function kemOf(jwk) {
-  if (jwk.kty === "OKP" && jwk.crv === "X25519") return "x25519";
-  return jwk.kty === "AKP" && jwk.alg === "X-Wing" ? "x-wing" : null;
-}
-
-/** The bytes of an X25519 public key. */
-export function publicBytes(jwk) {
-  const bytes = fromBase64url(jwk.x ?? "");
-  if (bytes?.length !== 32) throw new TokenError("unknown_key", "not an X25519 key");
-  return bytes;
-}
-
-/** The preferred key of a JWK or a JWK Set that this library can seal to. */
-export function chooseKey(key) {
-  const found = (Array.isArray(key?.keys) ? key.keys : [key]).find((jwk) => jwk && kemOf(jwk) === "x25519");
-  if (!found) throw new TokenError("unknown_key", "there is no X25519 key: WebCrypto cannot seal to X-Wing");
+/**
+ * The key to seal to: the first one of the KEM that is asked for, or else of X25519, or of X-Wing where X25519 is not published or not
+ * accepted.
+ * @param {object} key JWK or JWK Set @param {string | undefined} kem @param {(kem: string) => boolean} isAccepted
+ */
+export function chooseKey(key, kem, isAccepted) {
+  const keys = (Array.isArray(key?.keys) ? key.keys : [key]).filter(Boolean);
+  const first = (name) => keys.find((jwk) => kemOf(jwk) === name);
+  const named = ["x25519", "x-wing"].filter(first);
+  const found = first(kem ?? named.find(isAccepted) ?? named[0]);
+  if (!found) throw new TokenError("unknown_key", `there is no ${kem ?? "X25519 or X-Wing"} key`);
   return found;
 }
 

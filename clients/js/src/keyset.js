@@ -1,9 +1,12 @@
 // The signed key set of a proxy, pinned and followed: token-v2.md sections 7.1 and 7.2.
 
+import { readAccepts } from "./accepts.js";
 import { fromBase64url, fromUtf8, utf8 } from "./bytes.js";
+import { verify } from "./ed25519.js";
 import { TokenError } from "./form.js";
 import { JsonError, parseObject } from "./json.js";
-import { kemOf, thumbprint } from "./keys.js";
+import { kemOf } from "./kem.js";
+import { thumbprint } from "./keys.js";
 
 const TYPE = "magicproxy-keys+jws";
 const MAX_SIGNATURES = 4;
@@ -63,20 +66,15 @@ async function signatureOf(signer, parts) {
   const kid = await thumbprint(signer);
   const own = parts.find(({ header }) => header.kid === kid);
   if (!own) throw new TokenError("untrusted", "the key set is not signed by the key that is pinned, or not by the one that it names");
-  if (!(await verify(signer, own))) throw new TokenError("signature", "the signature of the key set is not valid");
+  if (!(await verify(signer, utf8(own.message), own.signature))) throw new TokenError("signature", "the signature of the key set is not valid");
   return own;
 }
 
-async function verify(jwk, { message, signature }) {
-  const key = await crypto.subtle.importKey("raw", fromBase64url(jwk.x), { name: "Ed25519" }, false, ["verify"]);
-  return crypto.subtle.verify({ name: "Ed25519" }, key, signature, utf8(message));
-}
-
 async function read({ payload }) {
-  const { keys, signer, version, iat, exp } = bytesAsObject(payload);
+  const { keys, signer, version, iat, exp, accepts } = bytesAsObject(payload);
   const isTime = (value) => Number.isSafeInteger(value) && value >= 0;
   const isSigner = signer?.kty === "OKP" && signer.crv === "Ed25519" && fromBase64url(signer.x ?? "")?.length === 32;
   const sealing = Array.isArray(keys) ? keys.filter((jwk) => jwk && kemOf(jwk)) : [];
   if (!isSigner || sealing.length === 0 || ![version, iat, exp].every(isTime) || exp <= iat) throw malformed();
-  return { keys: sealing, signer, version, iat, exp };
+  return { keys: sealing, signer, version, iat, exp, ...(accepts !== undefined && { accepts: readAccepts(accepts) }) };
 }

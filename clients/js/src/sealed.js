@@ -1,15 +1,21 @@
 // Minting, narrowing, inspecting and opening tokens of version 2.
 
-import { base64url, concat, equal, fromUtf8, hex, hmac, random, sha256, utf8 } from "./bytes.js";
+import { ensureAccepted, readAccepts } from "./accepts.js";
+import { base32, base64url, concat, equal, fromUtf8, hex, hmac, random, sha256, utf8 } from "./bytes.js";
 import { checkCredential, newCredential } from "./credential.js";
-import { DEFAULT_MAX_LIFETIME, LEEWAY, MAX_BYTES, MAX_CAVEATS, MAX_LIFETIME, MAX_TIME, TokenError, parseCaveat, parseClaims, parseToken } from "./form.js";
+import { sign, verify } from "./ed25519.js";
+import { DEFAULT_MAX_LIFETIME, LEEWAY, MAX_BYTES, MAX_CAVEATS, MAX_LIFETIME, MAX_TIME, PREFIX, TokenError, jsonPart, parseCaveat, parseClaims, parseToken } from "./form.js";
 import * as hpke from "./hpke.js";
 import { parseObject } from "./json.js";
-import { chooseKey, kemOf, publicBytes, thumbprint } from "./keys.js";
+import { kemNamed, kemOf } from "./kem.js";
+import { chooseKey, thumbprint } from "./keys.js";
 import { listed, listedCaveat, seconds } from "./order.js";
+import { sizeWarnings } from "./size.js";
 
 const INFO = utf8("magic-api-proxy/v2");
 const ROOT_KEY_BYTES = 32;
+/** How long a key set may be used: nobody who follows it seals to a key that was retired longer ago (section 7). */
+const FOLLOWED = 30 * 86400;
 
 const clock = () => Math.floor(Date.now() / 1000);
 
@@ -17,56 +23,58 @@ const clock = () => Math.floor(Date.now() / 1000);
 const given = (members) => Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
 
 /** See `index.d.ts`. */
-export async function mint({ key, credential: written, aud, sub, explain, minter, notBefore, now = clock(), ...order }) {
-  const [allowed, scopes, expiresIn] = [listed(order.allowed), listed(order.scopes), seconds(order.expiresIn ?? 86400)];
-  const recipient = chooseKey(key);
-  const credential = newCredential(written);
-  const jti = base64url(random(16));
-  const minterId = minter && (await thumbprint(minter));
+export async function mint({ key, credential, minter, now = clock(), ...order }) {
+  const expiresIn = seconds(order.expiresIn ?? 86400);
+  const accepts = [key?.accepts, order.accepts].filter((said) => said !== undefined).map(readAccepts);
+  const recipient = chooseKey(key, order.kem, (kem) => accepts.every(({ kems }) => kems.includes(kem)));
+  const kem = kemNamed(kemOf(recipient), order.xWing);
+  const written = newCredential(credential);
+  const claims = await newClaims({ recipient, minter, now, expiresIn, order });
+  for (const said of accepts) ensureAccepted(said, { kem: claims.kem, minter: claims.minter, lifetime: expiresIn });
+  const bound = PREFIX + jsonPart(JSON.stringify(claims));
+  const rootKey = random(ROOT_KEY_BYTES);
+  const plaintext = concat(rootKey, utf8(JSON.stringify(written)));
+  let token = `${bound}.${base32(await hpke.seal(kem, recipient, INFO, utf8(bound), plaintext))}`;
+  if (minter) token += `.${base32(await sign(minter, utf8(token)))}`;
+  token += `.${base32(await hmac(rootKey, utf8(token)))}`;
+  return { token: ensureLength(token), id: claims.jti, warnings: sizeWarnings(token) };
+}
+
+/** The claims of a new token. What a proxy would refuse for its form is not minted. */
+async function newClaims({ recipient, minter, now, expiresIn, order }) {
   const claims = given({
     kid: await thumbprint(recipient),
     kem: kemOf(recipient),
-    jti,
+    jti: base64url(random(16)),
     iat: now,
     exp: now + expiresIn,
-    nbf: notBefore,
-    aud,
-    sub,
-    allowed,
-    scopes,
-    explain: explain || undefined,
-    minter: minterId,
+    nbf: order.notBefore,
+    aud: order.aud,
+    sub: order.sub,
+    allowed: listed(order.allowed),
+    scopes: listed(order.scopes),
+    explain: order.explain || undefined,
+    minter: minter && (await thumbprint(minter)),
   });
-  const json = utf8(JSON.stringify(claims));
-  // What a proxy would refuse for its form is not minted.
-  parseClaims(json);
-  if (expiresIn < 1 || expiresIn > MAX_LIFETIME || allowed?.length === 0) throw new TokenError("claims", "the token would not be accepted");
-  const bound = `mt2.${base64url(json)}`;
-  const rootKey = random(ROOT_KEY_BYTES);
-  const plaintext = concat(rootKey, utf8(JSON.stringify(credential)));
-  let token = `${bound}.${base64url(await hpke.seal(publicBytes(recipient), INFO, utf8(bound), plaintext))}`;
-  if (minter) token += `.${base64url(await sign(minter, utf8(token)))}`;
-  token += `.${base64url(await hmac(rootKey, utf8(token)))}`;
-  if (token.length > MAX_BYTES) throw new TokenError("too_long");
-  return { token, id: jti };
+  parseClaims(utf8(JSON.stringify(claims)));
+  if (expiresIn < 1 || expiresIn > MAX_LIFETIME || claims.allowed?.length === 0) throw new TokenError("claims", "the token would not be accepted");
+  return claims;
 }
 
-async function sign(jwk, message) {
-  const { kty, crv, x, d } = jwk;
-  const key = await crypto.subtle.importKey("jwk", { kty, crv, x, d }, { name: "Ed25519" }, false, ["sign"]);
-  return new Uint8Array(await crypto.subtle.sign({ name: "Ed25519" }, key, message));
+function ensureLength(token) {
+  if (token.length > MAX_BYTES) throw new TokenError("too_long", `the token would be longer than ${MAX_BYTES} bytes`);
+  return token;
 }
 
 /** See `index.d.ts`. */
 export async function narrow(token, caveat) {
-  const json = utf8(typeof caveat === "string" ? caveat : JSON.stringify(listedCaveat(caveat)));
-  if (parseCaveat(json).allowed?.length === 0) throw new TokenError("rule", "the list of rules is empty");
+  const json = typeof caveat === "string" ? caveat : JSON.stringify(listedCaveat(caveat));
+  if (parseCaveat(utf8(json)).allowed?.length === 0) throw new TokenError("rule", "the list of rules is empty");
   const { tag, caveats } = parseToken(token);
   if (caveats.length >= MAX_CAVEATS) throw new TokenError("malformed", `the token bears ${MAX_CAVEATS} caveats already`);
-  const part = base64url(json);
-  const narrowed = `${token.slice(0, token.lastIndexOf("."))}.${part}.${base64url(await hmac(tag, utf8(part)))}`;
-  if (narrowed.length > MAX_BYTES) throw new TokenError("too_long");
-  return narrowed;
+  const part = jsonPart(json);
+  const narrowed = `${token.slice(0, token.lastIndexOf("."))}.${part}.${base32(await hmac(tag, utf8(part)))}`;
+  return ensureLength(narrowed);
 }
 
 /** See `index.d.ts`. */
@@ -103,17 +111,18 @@ async function digest(...parts) {
 }
 
 /** See `index.d.ts`. */
-export async function open(token, { keys, minters = [], denyKid = [], requireSub = false, maxLifetime = DEFAULT_MAX_LIFETIME, now = clock() }) {
+export async function open(token, { keys, xWing, minters = [], denyKid = [], requireSub = false, maxLifetime = DEFAULT_MAX_LIFETIME, now = clock() }) {
   const parsed = parseToken(token);
   const { claims } = parsed;
   const key = await keyOf(claims, keys, denyKid, now);
   await checkMinter(parsed, minters);
-  const plaintext = await unseal(parsed, key);
+  const plaintext = await unseal(parsed, key, kemNamed(claims.kem, xWing));
   await checkChain(parsed, plaintext.slice(0, ROOT_KEY_BYTES));
+  const caveats = parsed.readCaveats();
+  if (caveats.some(({ from }) => denyKid.includes(from?.kid))) throw new TokenError("unknown_key", "the key of a token of which this one was made is denied");
   checkTimes(claims, maxLifetime, now);
   if (requireSub && claims.sub === undefined) throw new TokenError("claims", "sub is wanted here");
   if (claims.allowed?.length === 0) throw new TokenError("rule", "the list of rules is empty");
-  const caveats = parsed.readCaveats();
   if (caveats.some((caveat) => caveat.allowed?.length === 0)) throw new TokenError("rule", "the list of rules is empty");
   return { ...inspect(token), credential: readCredential(plaintext.slice(ROOT_KEY_BYTES)) };
 }
@@ -121,29 +130,29 @@ export async function open(token, { keys, minters = [], denyKid = [], requireSub
 async function keyOf(claims, keys, denyKid, now) {
   for (const jwk of keys) {
     if ((await thumbprint(jwk)) !== claims.kid) continue;
-    if (denyKid.includes(claims.kid) || now >= (jwk.not_after ?? Infinity)) break;
+    const isOver = now >= (jwk.not_after ?? Infinity) || claims.iat > (jwk.retired ?? Infinity) + FOLLOWED + LEEWAY;
+    if (denyKid.includes(claims.kid) || isOver) break;
     if (kemOf(jwk) !== claims.kem) throw new TokenError("claims", "kem is not that of the key");
     return jwk;
   }
   throw new TokenError("unknown_key");
 }
 
+/** SIGNATURE is of the algorithm, and so of the length, of the key that `minter` names: today Ed25519 alone. */
 async function checkMinter({ claims, signature, minted }, minters) {
   if (claims.minter === undefined && minters.length === 0) return;
-  for (const { kty, crv, x } of minters) {
-    if ((await thumbprint({ kty, crv, x })) !== claims.minter) continue;
-    const key = await crypto.subtle.importKey("jwk", { kty, crv, x }, { name: "Ed25519" }, false, ["verify"]);
-    if (await crypto.subtle.verify({ name: "Ed25519" }, key, signature, utf8(minted))) return;
+  for (const jwk of minters) {
+    if ((await thumbprint(jwk)) === claims.minter && (await verify(jwk, utf8(minted), signature))) return;
   }
   throw new TokenError("minter");
 }
 
-async function unseal({ claims, bound, sealed }, key) {
-  if (claims.kem !== "x25519") throw new TokenError("unsupported", "WebCrypto cannot open X-Wing");
+async function unseal({ bound, sealed }, key, kem) {
   let plaintext;
   try {
-    plaintext = await hpke.open(key, publicBytes(key), INFO, utf8(bound), sealed);
-  } catch {
+    plaintext = await hpke.open(kem, key, INFO, utf8(bound), sealed);
+  } catch (error) {
+    if (error instanceof TokenError) throw error;
     throw new TokenError("seal");
   }
   if (plaintext.length < ROOT_KEY_BYTES + 2) throw new TokenError("seal");

@@ -2,11 +2,13 @@
 
 import { base64url, concat, random, utf8 } from "./bytes.js";
 import { writtenSecret } from "./credential.js";
-import { TokenError } from "./form.js";
+import { TokenError, isFirstLabel } from "./form.js";
 import { thumbprint } from "./keys.js";
 import { listed, seconds, signedRules } from "./order.js";
+import { sizeWarnings } from "./size.js";
 
 const JWE_HEADER = base64url(utf8('{"alg":"RSA-OAEP-256","enc":"A256GCM"}'));
+const RS256 = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
 const MAX_BYTES = 16384;
 
 /** See `index.d.ts`. */
@@ -15,7 +17,7 @@ export async function mintV1({ privateKey, credential: written, aud, sub, explai
   const credential = typeof written === "string" ? writtenSecret(written) : written;
   if (typeof credential !== "string" || !/^[!-~]{1,8192}$/.test(credential)) throw new TokenError("credential", "not a credential");
   if ((allowed === undefined) === (scopes === undefined)) throw new TokenError("claims", "exactly one of allowed and scopes is needed");
-  if (sub !== undefined && (typeof sub !== "string" || !/^[!-~]{1,128}$/.test(sub) || /["\\>,]/.test(sub))) throw new TokenError("claims", "not a label: sub");
+  if (sub !== undefined && !isFirstLabel(sub)) throw new TokenError("claims", "not a label: sub");
   const jwk = await privateJwk(privateKey);
   const { kty, n, e } = jwk;
   const header = { typ: "JWT", alg: "RS256", kid: await thumbprint(jwk) };
@@ -23,11 +25,15 @@ export async function mintV1({ privateKey, credential: written, aud, sub, explai
   const claims = { iat: now, exp: now + expiresIn, token: await jwe({ kty, n, e }, utf8(credential)), allowed, scopes: scopes ?? null, jti, aud, sub };
   if (explain) claims.explain = true;
   const signed = `${base64url(utf8(JSON.stringify(header)))}.${base64url(utf8(JSON.stringify(claims)))}`;
-  const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
-  const signer = await crypto.subtle.importKey("jwk", { ...jwk, alg: undefined, key_ops: undefined }, algorithm, false, ["sign"]);
-  const token = `${signed}.${base64url(new Uint8Array(await crypto.subtle.sign(algorithm, signer, utf8(signed))))}`;
+  const token = `${signed}.${base64url(await signRs256(jwk, utf8(signed)))}`;
   if (token.length > MAX_BYTES) throw new TokenError("too_long");
-  return { token, id: jti };
+  return { token, id: jti, warnings: sizeWarnings(token) };
+}
+
+/** RS256 (RFC 7518 section 3.3). @param {object} jwk the private key @param {Uint8Array} message */
+export async function signRs256(jwk, message) {
+  const signer = await crypto.subtle.importKey("jwk", { ...jwk, alg: undefined, key_ops: undefined }, RS256, false, ["sign"]);
+  return new Uint8Array(await crypto.subtle.sign(RS256, signer, message));
 }
 
 /** From PKCS#8 in PEM, or a JWK. */
@@ -36,7 +42,7 @@ async function privateJwk(key) {
   const body = /-----BEGIN PRIVATE KEY-----([A-Za-z0-9+/=\s]+)-----END PRIVATE KEY-----/.exec(key);
   if (!body) throw new TokenError("unknown_key", "expected a PRIVATE KEY in PEM");
   const der = Uint8Array.from(atob(body[1].replace(/\s/g, "")), (character) => character.charCodeAt(0));
-  const imported = await crypto.subtle.importKey("pkcs8", der, { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" }, true, ["sign"]);
+  const imported = await crypto.subtle.importKey("pkcs8", der, RS256, true, ["sign"]);
   return crypto.subtle.exportKey("jwk", imported);
 }
 

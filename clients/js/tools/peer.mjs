@@ -3,13 +3,15 @@
 import { createInterface } from "node:readline";
 
 import * as library from "../src/index.js";
+import { xWing } from "./x-wing.mjs";
 
 const doings = {
-  mint: (order) => library.mint(order),
+  mint: (order) => library.mint({ xWing, ...order }),
   mintV1: (order) => library.mintV1(order),
   narrow: ({ token, caveat }) => library.narrow(token, caveat),
   inspect: ({ token }) => library.inspect(token),
-  open: ({ token, ...options }) => library.open(token, options),
+  open: ({ token, ...options }) => library.open(token, { xWing, ...options }),
+  verifyKeySet: ({ document, ...options }) => library.verifyKeySet(document, options),
 };
 
 for await (const line of createInterface({ input: process.stdin })) {

@@ -23,24 +23,31 @@ const SERVERS: [(&str, Option<&str>); 5] = [
 
 /// Fetches what later stages need, so that they need not wait for it. What cannot be had now, they ask for again.
 pub(super) fn prepare(workspace: &Workspace, log: &mut Log) -> Result<Report> {
-    let manifest = workspace.root.join("tests/clients/package.json");
     let mut attempts = vec![debian::ensure_all(workspace, log, &SERVERS), debian::ensure(workspace, log, "valgrind", "valgrind")];
-    attempts.extend([python::SCRIPTS, python::DNS_CLIENTS].map(|packages| python::ensure(workspace, log, packages).map(drop)));
+    let environments = [python::SCRIPTS, python::DNS_CLIENTS, python::TOKEN];
+    attempts.extend(environments.map(|packages| python::ensure(workspace, log, packages).map(drop)));
     attempts.push(python::valkey(workspace, log).map(drop));
-    attempts.push(node::ensure(workspace, log, &manifest).map(drop));
+    attempts.extend([node::CLIENTS, node::TOKEN].map(|packages| node::ensure(workspace, log, packages).map(drop)));
     let faults = attempts.into_iter().filter_map(Result::err);
     Ok(Report { notes: faults.map(|fault| format!("{fault:#}")).collect(), ..Report::default() })
 }
 
 pub(super) fn interop(workspace: &Workspace, log: &mut Log) -> Result<Report> {
-    run(workspace, log, "tests/interop/run.py", &[])
+    let python = python::ensure(workspace, log, python::TOKEN)?;
+    let node = node::ensure(workspace, log, node::TOKEN)?;
+    run(workspace, log, "tests/interop/run.py", &[("MAGICPROXY_PY_TOKEN", &python), ("MAGICPROXY_NODE_TOKEN", &node)])
 }
 
 pub(super) fn clients(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     debian::ensure_all(workspace, log, &SERVERS)?;
     let dns = python::ensure(workspace, log, python::DNS_CLIENTS)?;
     let valkey = python::valkey(workspace, log)?;
-    run(workspace, log, "tests/clients/run.py", &[("MAGICPROXY_PY_DNS", &dns), ("MAGICPROXY_TEST_VALKEY", &valkey)])
+    // Scripts find Node packages through both.
+    let node = node::ensure(workspace, log, node::CLIENTS)?;
+    let modules = node.join("node_modules");
+    let variables: [(&str, &Path); 4] =
+        [("MAGICPROXY_PY_DNS", &dns), ("MAGICPROXY_TEST_VALKEY", &valkey), ("MAGICPROXY_NODE", &node), ("NODE_PATH", &modules)];
+    run(workspace, log, "tests/clients/run.py", &variables)
 }
 
 pub(super) fn availability(workspace: &Workspace, log: &mut Log) -> Result<Report> {
@@ -55,17 +62,6 @@ fn run(workspace: &Workspace, log: &mut Log, script: &str, variables: &[(&str, &
     }
     anyhow::ensure!(workspace.binary().is_file(), "no release binary: run the stage `release` first");
     let mut command = python::script(workspace, log, &path)?;
-    with_node(workspace, log, &path, &mut command)?;
     command.envs(variables.iter().copied()).arg("--binary").arg(workspace.binary());
     Ok(Report::of(of_script(&log.run(&mut command)?)))
-}
-
-/// Scripts with a `package.json` beside them find their packages through `NODE_PATH` and `MAGICPROXY_NODE`.
-fn with_node(workspace: &Workspace, log: &mut Log, script: &Path, command: &mut std::process::Command) -> Result<()> {
-    let manifest = script.with_file_name("package.json");
-    if manifest.is_file() {
-        let home = node::ensure(workspace, log, &manifest)?;
-        command.env("NODE_PATH", home.join("node_modules")).env("MAGICPROXY_NODE", home);
-    }
-    Ok(())
 }

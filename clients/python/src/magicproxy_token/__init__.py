@@ -4,5 +4,6 @@ from .form import TokenError
 from .keyset import KeySet, verify_key_set
 from .narrowing import Inspection, inspect, narrow
 from .sealing import Minted, Opened, mint, open_token
+from .size import size_warnings
 
-__all__ = ["Inspection", "KeySet", "Minted", "Opened", "TokenError", "inspect", "mint", "narrow", "open_token", "verify_key_set"]
+__all__ = ["Inspection", "KeySet", "Minted", "Opened", "TokenError", "inspect", "mint", "narrow", "open_token", "size_warnings", "verify_key_set"]

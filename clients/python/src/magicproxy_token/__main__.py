@@ -5,7 +5,7 @@ import dataclasses
 import json
 import sys
 
-from . import TokenError, inspect, narrow
+from . import TokenError, inspect, narrow, size_warnings
 
 
 def main(arguments=None):
@@ -17,10 +17,16 @@ def main(arguments=None):
     given = parser.parse_args(arguments)
     token = sys.stdin.read().strip()
     try:
-        print(narrow(token, given.caveat) if given.command == "narrow" else json.dumps(dataclasses.asdict(inspect(token)), indent=2))
+        if given.command == "inspect":
+            print(json.dumps(dataclasses.asdict(inspect(token)), indent=2))
+            return 0
+        narrowed = narrow(token, given.caveat)
     except TokenError as error:
         print(f"error: {error.kind}: {error}", file=sys.stderr)
         return 1
+    for warning in size_warnings(narrowed):
+        print(f"warning: {warning}", file=sys.stderr)
+    print(narrowed)
     return 0
 
 

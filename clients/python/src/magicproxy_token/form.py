@@ -6,8 +6,12 @@ import ipaddress
 import json
 import re
 
+#: What a token begins with.
+PREFIX = "mt2_"
 MAX_BYTES = 8192
 MAX_CAVEATS = 16
+#: Objects and lists in each other, in JSON: more have no place in a token.
+MAX_DEPTH = 127
 MAX_LIFETIME = 3660 * 86400
 #: The longest life where the operator names none.
 DEFAULT_MAX_LIFETIME = 366 * 86400
@@ -21,6 +25,11 @@ class TokenError(ValueError):
     def __init__(self, kind, message=None):
         super().__init__(message or kind)
         self.kind = kind
+
+
+def utf8(text):
+    """The bytes of a text. Of one with a lone surrogate they are no UTF-8, which whoever reads them refuses."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 def base64url(data):
@@ -37,13 +46,42 @@ def from_base64url(text):
     return data if base64url(data) == text else None
 
 
+def base32(data):
+    """RFC 4648 section 6 in lower case, without padding."""
+    return base64.b32encode(data).rstrip(b"=").decode("ascii").lower()
+
+
+def from_base32(text):
+    """The bytes, or None where the text is not in the one spelling that we write."""
+    # 1, 3 and 6 characters more than a multiple of 8 are of no whole bytes.
+    if not re.fullmatch(r"[a-z2-7]*", text) or len(text) % 8 in (1, 3, 6):
+        return None
+    data = base64.b32decode(text.upper() + "=" * (-len(text) % 8))
+    # Unused bits that are not zero would be a second spelling.
+    return data if base32(data) == text else None
+
+
+def json_part(text):
+    """The part of a token that holds these claims, or this caveat, once they were read: token-v2.md section 1.1.
+
+    Escapes keep `-` and `_` out of it. What is escaped stands in strings only, so the value stays the same; what is no JSON might
+    become JSON.
+    """
+    return base64url(re.sub("[>?~\x7f-\U0010ffff]", _escape, text).encode("ascii"))
+
+
+def _escape(found):
+    units = found[0].encode("utf-16-be")
+    return "".join(f"\\u{high:02x}{low:02x}" for high, low in zip(units[::2], units[1::2]))
+
+
 def parse_object(data):
     """An object whose first bytes are `{"` and whose last is `}`; duplicates, floats, signs, null and the like are refused."""
     if not (data.startswith(b'{"') and data.endswith(b"}")):
         raise ValueError("expected a JSON object")
     text = data.decode("utf-8")
     value = json.loads(text, object_pairs_hook=_once, parse_float=_never, parse_constant=_never, parse_int=_natural)
-    _check_texts(value)
+    _check_texts(value, MAX_DEPTH)
     return value
 
 
@@ -64,19 +102,18 @@ def _natural(text):
     return int(text)
 
 
-def _check_texts(value):
-    """Lone surrogates, which Python's parser lets through, and null."""
+def _check_texts(value, depth):
+    """Lone surrogates, which Python's parser lets through, null, and too many objects and lists in each other."""
     if value is None:
         raise ValueError("null")
     if isinstance(value, str):
         value.encode("utf-8")
-    elif isinstance(value, dict):
-        for name, member in value.items():
-            _check_texts(name)
-            _check_texts(member)
-    elif isinstance(value, list):
-        for element in value:
-            _check_texts(element)
+    if not isinstance(value, (dict, list)):
+        return
+    if depth == 0:
+        raise ValueError("too deep")
+    for element in [*value, *value.values()] if isinstance(value, dict) else value:
+        _check_texts(element, depth - 1)
 
 
 def _is_text(value):
@@ -162,6 +199,14 @@ def _is_sender(value):
     return 1 <= len(value["cidr"]) <= 32 and all(map(is_network, value["cidr"]))
 
 
+_FROM = {"chain": _matches("[0-9a-f]{32}"), "owner": _matches("[0-9a-f]{64}"), "kid": _matches("[A-Za-z0-9_-]{43}")}
+
+
+def _is_from(value):
+    """The token of which the proxy made this one."""
+    return isinstance(value, dict) and value.keys() == _FROM.keys() and all(_FROM[name](text) for name, text in value.items())
+
+
 def _is_bounded_time(value):
     return _is_time(value) and value <= MAX_TIME
 
@@ -178,7 +223,8 @@ _CLAIMS = {
     "allowed": _is_rules,
     "scopes": lambda value: _is_texts(value) and 1 <= len(value) <= 1000,
     "nbf": _is_time,
-    "sub": _is_label,
+    # `-` stands in the log for a label that is not there.
+    "sub": lambda value: _is_label(value) and value != "-",
     "explain": lambda value: isinstance(value, bool),
     "minter": _is_text,
 }
@@ -191,6 +237,7 @@ _CAVEAT = {
     "sub": _is_label,
     "sender": _is_sender,
     "limit": _is_limit,
+    "from": _is_from,
 }
 
 
@@ -241,20 +288,58 @@ class ParsedToken:
         return [parse_caveat(from_base64url(part)) for part in self.caveat_parts]
 
 
-def parse_token(token):
+def ensure_length(token):
+    """The token, if it is not too long."""
     if len(token) > MAX_BYTES:
-        raise TokenError("too_long")
-    prefix, *parts = token.split(".")
-    decoded = [from_base64url(part) or None for part in parts]
-    if prefix != "mt2" or len(parts) < 3 or None in decoded:
-        raise TokenError("malformed")
-    claims = parse_claims(decoded[0])
+        raise TokenError("too_long", f"the token would be longer than {MAX_BYTES} bytes")
+    return token
+
+
+def _malformed(message):
+    return TokenError("malformed", message)
+
+
+def _no_token(text):
+    """What is wrong with a text that does not begin as a token does."""
+    if text.startswith("mt2."):
+        return "a token of before the first release, with `mt2.` where tokens have `mt2_`: mint it anew"
+    if text.startswith(("mt1_", "eyJ")):
+        return "expected a token of version 2, `mt2_…`; this looks like one of version 1"
+    return "expected a token of version 2, `mt2_…`"
+
+
+def _decoded(decode, part):
+    """The bytes of a part; raises where it is none."""
+    data = decode(part)
+    if not data:
+        raise _malformed("a part of the token is empty, or not spelled as such parts are")
+    return data
+
+
+def parse_token(token):
+    if len(utf8(token)) > MAX_BYTES:
+        raise TokenError("too_long", f"the token is longer than {MAX_BYTES} bytes")
+    if not token.startswith(PREFIX):
+        raise _malformed(_no_token(token))
+    rest = token.removeprefix(PREFIX)
+    if not re.fullmatch(r"[A-Za-z0-9.]*", rest):
+        raise _malformed("a token has only letters, digits and `.` behind `mt2_`")
+    parts = rest.split(".")
+    if len(parts) < 3:
+        raise _malformed("the token has too few parts")
+    data, sealed, tag = _decoded(from_base64url, parts[0]), _decoded(from_base32, parts[1]), _decoded(from_base32, parts[-1])
+    if len(tag) != 32:
+        raise _malformed("the tag of the token is not 32 bytes")
+    claims = parse_claims(data)
     signed = 1 if "minter" in claims else 0
-    caveats, tag = parts[2 + signed : -1], decoded[-1]
-    if len(parts) < 3 + signed or len(caveats) > MAX_CAVEATS or len(tag) != 32:
-        raise TokenError("malformed")
-    signature = decoded[2] if signed else None
-    if signature is not None and len(signature) != 64:
-        raise TokenError("malformed")
-    upto = lambda count: ".".join(["mt2", *parts[:count]])  # noqa: E731
-    return ParsedToken(claims, decoded[1], signature, caveats, tag, upto(1), upto(2), upto(2 + signed))
+    caveats = parts[2 + signed : -1]
+    if len(parts) < 3 + signed:
+        raise _malformed("the token has too few parts")
+    if len(caveats) > MAX_CAVEATS:
+        raise _malformed(f"the token bears more than {MAX_CAVEATS} caveats")
+    for part in caveats:
+        _decoded(from_base64url, part)
+    # Its length is that of its key's algorithm: whoever verifies it asks.
+    signature = _decoded(from_base32, parts[2]) if signed else None
+    upto = lambda count: PREFIX + ".".join(parts[:count])  # noqa: E731
+    return ParsedToken(claims, sealed, signature, caveats, tag, upto(1), upto(2), upto(2 + signed))

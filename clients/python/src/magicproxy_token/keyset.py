@@ -3,13 +3,14 @@
 import dataclasses
 import time
 
+from . import ed25519
+from .accepts import read_accepts
 from .form import TokenError, from_base64url, parse_object
-from .sealing import thumbprint
+from .keys import kem_of, thumbprint
 
 _TYPE = "magicproxy-keys+jws"
 _MAX_SIGNATURES = 4
 _LEEWAY = 300
-_SEALING = (("OKP", "X25519"), ("AKP", "X-Wing"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +25,8 @@ class KeySet:
     #: Seconds since 1970: when it was signed, and until when it may be used where the proxy cannot be asked.
     iat: int
     exp: int
+    #: What the proxy says that it accepts (section 7.3), which `mint` heeds; None where it says nothing.
+    accepts: dict | None = None
 
 
 def verify_key_set(document, *, pinned=None, now=None):
@@ -87,18 +90,9 @@ def _signed_by(signer, parts):
     if own is None:
         raise TokenError("untrusted", "the key set is not signed by the key that is pinned, or not by the one that it names")
     message, _, payload, signature = own
-    _verify(signer, message, signature)
+    if not ed25519.verify(signer, message, signature):
+        raise TokenError("signature", "the signature of the key set is not valid")
     return payload
-
-
-def _verify(jwk, message, signature):
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    try:
-        Ed25519PublicKey.from_public_bytes(from_base64url(jwk["x"])).verify(signature, message)
-    except InvalidSignature:
-        raise TokenError("signature", "the signature of the key set is not valid") from None
 
 
 def _read(payload):
@@ -107,11 +101,8 @@ def _read(payload):
     times = [members.get(name) for name in ("version", "iat", "exp")]
     is_signer = isinstance(signer, dict) and (signer.get("kty"), signer.get("crv")) == ("OKP", "Ed25519")
     is_signer = is_signer and isinstance(signer.get("x"), str) and len(from_base64url(signer["x"]) or b"") == 32
-    sealing = [key for key in keys if _is_sealing(key)] if isinstance(keys, list) else []
+    sealing = [key for key in keys if isinstance(key, dict) and kem_of(key)] if isinstance(keys, list) else []
     if not is_signer or not sealing or not all(type(time_) is int and time_ >= 0 for time_ in times) or times[2] <= times[1]:
         raise _malformed()
-    return KeySet(sealing, signer, *times)
-
-
-def _is_sealing(key):
-    return isinstance(key, dict) and (key.get("kty"), key.get("crv") or key.get("alg")) in _SEALING
+    accepts = read_accepts(members["accepts"]) if "accepts" in members else None
+    return KeySet(sealing, signer, *times, accepts)

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import json
 
-from .form import MAX_BYTES, MAX_CAVEATS, TokenError, base64url, parse_caveat, parse_token
+from .form import MAX_CAVEATS, TokenError, base32, ensure_length, json_part, parse_caveat, parse_token, utf8
 from .order import listed_caveat
 
 
@@ -31,18 +31,15 @@ def next_tag(tag, part):
 def narrow(token, caveat):
     """The token with one more caveat, given as a dict, in which one value is a list of one, or as the exact JSON text."""
     text = caveat if isinstance(caveat, str) else json.dumps(listed_caveat(caveat), separators=(",", ":"), ensure_ascii=False)
-    data = text.encode("utf-8")
-    if parse_caveat(data).get("allowed") == []:
+    if parse_caveat(utf8(text)).get("allowed") == []:
         raise TokenError("rule", "the list of rules is empty")
     parsed = parse_token(token)
     if len(parsed.caveat_parts) >= MAX_CAVEATS:
         raise TokenError("malformed", f"the token bears {MAX_CAVEATS} caveats already")
-    part = base64url(data)
+    part = json_part(text)
     kept, _, _ = token.rpartition(".")
-    narrowed = f"{kept}.{part}.{base64url(next_tag(parsed.tag, part))}"
-    if len(narrowed) > MAX_BYTES:
-        raise TokenError("too_long")
-    return narrowed
+    narrowed = f"{kept}.{part}.{base32(next_tag(parsed.tag, part))}"
+    return ensure_length(narrowed)
 
 
 def inspect(token):

@@ -1,31 +1,39 @@
 """Minting with a proxy's public key, and opening with its private one. Needs `cryptography`, which `pip install './clients/python[mint]'` brings."""
 
 import dataclasses
-import hashlib
 import hmac
 import json
 import os
 import time
 
+from . import ed25519
+from .accepts import ensure_accepted, read_accepts
 from .credential import check_credential, new_credential
 from .form import (
     DEFAULT_MAX_LIFETIME,
     LEEWAY,
-    MAX_BYTES,
     MAX_LIFETIME,
     MAX_TIME,
+    PREFIX,
     TokenError,
+    base32,
     base64url,
-    from_base64url,
+    ensure_length,
+    json_part,
     parse_claims,
     parse_object,
     parse_token,
+    utf8,
 )
+from .keys import bytes_of, choose_key, kem_of, thumbprint
 from .narrowing import Inspection, inspect, next_tag
 from .order import listed, seconds
+from .size import size_warnings
 
 _INFO = b"magic-api-proxy/v2"
 _ROOT_KEY_BYTES = 32
+#: How long a key set may be used: nobody who follows it seals to a key that was retired longer ago (section 7).
+_FOLLOWED = 30 * 86400
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +42,8 @@ class Minted:
 
     token: str = dataclasses.field(repr=False)
     id: str
+    #: What `size_warnings` says of it.
+    warnings: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,80 +54,81 @@ class Opened:
     credential: dict = dataclasses.field(repr=False)
 
 
-def thumbprint(jwk):
-    """RFC 7638."""
-    names = {"OKP": ("crv", "kty", "x"), "AKP": ("alg", "kty", "pub")}.get(jwk.get("kty"))
-    if names is None:
-        raise TokenError("unknown_key", "a key of an unknown kind")
-    members = json.dumps({name: jwk[name] for name in names}, separators=(",", ":"))
-    return base64url(hashlib.sha256(members.encode("ascii")).digest())
-
-
-def _kem_of(jwk):
-    return {("OKP", "X25519"): "x25519", ("AKP", "X-Wing"): "x-wing"}.get((jwk.get("kty"), jwk.get("crv") or jwk.get("alg")))
-
-
-def _bytes_of(jwk, member):
-    data = from_base64url(jwk.get(member) or "")
-    if data is None or len(data) != 32:
-        raise TokenError("unknown_key", "not a key of 32 bytes")
-    return data
-
-
-def mint(*, key, credential, aud, allowed=None, scopes=None, expires_in=86400, not_before=None, sub=None, explain=False, minter=None, now=None):
-    """Mints a token to a public JWK, or to the first X25519 key of a JWK Set.
+def mint(
+    *,
+    key,
+    credential,
+    aud,
+    allowed=None,
+    scopes=None,
+    expires_in=86400,
+    not_before=None,
+    sub=None,
+    explain=False,
+    minter=None,
+    kem=None,
+    accepts=None,
+    now=None,
+):
+    """Mints a token to a public JWK, a JWK Set or a `KeySet`.
 
     `allowed` is a list of rules, `scopes` one of names: one of the two; one value is a list of one. Times are seconds; `expires_in`
-    may be a text such as "1h". `minter` is a private Ed25519 JWK.
+    may be a text such as "1h". `minter` is a private Ed25519 JWK. `kem` is `x25519` or `x-wing`; without it X25519 is taken where the
+    proxy has and accepts it. What a `KeySet` says that the proxy accepts, and `accepts`, which one upstream's answer has, is heeded.
     """
-    from . import hpke
-
-    allowed, scopes, expires_in = listed(allowed), listed(scopes), seconds(expires_in)
-
-    keys = key["keys"] if "keys" in key else [key]
-    recipient = next((jwk for jwk in keys if _kem_of(jwk) == "x25519"), None)
-    if recipient is None:
-        raise TokenError("unknown_key", "there is no X25519 key: X-Wing is not supported here")
+    keys = dataclasses.asdict(key) if dataclasses.is_dataclass(key) else key
+    said = [read_accepts(one) for one in (keys.get("accepts"), accepts) if one is not None]
+    recipient = choose_key(keys, kem, lambda name: all(name in one["kems"] for one in said))
+    lifetime = seconds(expires_in)
     credential = new_credential(credential)
     now = int(time.time()) if now is None else now
-    jti = base64url(os.urandom(16))
-    claims = {
-        "kid": thumbprint(recipient),
-        "kem": "x25519",
-        "jti": jti,
-        "iat": now,
-        "exp": now + expires_in,
-        "nbf": not_before,
-        "aud": aud,
-        "sub": sub,
-        "allowed": allowed,
-        "scopes": scopes,
-        "explain": explain or None,
-        "minter": minter and thumbprint(minter),
-    }
+    claims = _new_claims(
+        kid=thumbprint(recipient),
+        kem=kem_of(recipient),
+        jti=base64url(os.urandom(16)),
+        iat=now,
+        exp=now + lifetime,
+        nbf=not_before,
+        aud=aud,
+        sub=sub,
+        allowed=listed(allowed),
+        scopes=listed(scopes),
+        explain=explain or None,
+        minter=minter and thumbprint(minter),
+    )
+    for one in said:
+        ensure_accepted(one, kem=claims["kem"], minter=claims.get("minter"), lifetime=lifetime)
+    return _sealed(claims, recipient, credential, minter)
+
+
+def _new_claims(**claims):
+    """The claims of a new token. What a proxy would refuse for its form is not minted."""
     # Absent is not null.
     claims = {name: value for name, value in claims.items() if value is not None}
-    data = json.dumps(claims, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
-    # What a proxy would refuse for its form is not minted.
-    parse_claims(data)
-    if not 1 <= expires_in <= MAX_LIFETIME or allowed == []:
+    parse_claims(utf8(_json(claims)))
+    if not 1 <= claims["exp"] - claims["iat"] <= MAX_LIFETIME or claims.get("allowed") == []:
         raise TokenError("claims", "the token would not be accepted")
-    token = f"mt2.{base64url(data)}"
+    return claims
+
+
+def _json(value):
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _sealed(claims, recipient, credential, minter):
+    from . import hpke
+    from .kem import kem_named
+
+    token = PREFIX + json_part(_json(claims))
     root_key = os.urandom(_ROOT_KEY_BYTES)
-    plaintext = root_key + json.dumps(credential, separators=(",", ":")).encode("ascii")
-    token = f"{token}.{base64url(hpke.seal(_bytes_of(recipient, 'x'), _INFO, token.encode('ascii'), plaintext))}"
+    plaintext = root_key + _json(credential).encode("ascii")
+    sealed = hpke.seal(kem_named(claims["kem"]), recipient, _INFO, token.encode("ascii"), plaintext)
+    token = f"{token}.{base32(sealed)}"
     if minter is not None:
-        token = f"{token}.{base64url(_sign(minter, token))}"
-    token = f"{token}.{base64url(next_tag(root_key, token))}"
-    if len(token) > MAX_BYTES:
-        raise TokenError("too_long")
-    return Minted(token, jti)
-
-
-def _sign(jwk, text):
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    return Ed25519PrivateKey.from_private_bytes(_bytes_of(jwk, "d")).sign(text.encode("ascii"))
+        signature = ed25519.sign(minter, token.encode("ascii"))
+        token = f"{token}.{base32(signature)}"
+    token = f"{token}.{base32(next_tag(root_key, token))}"
+    return Minted(ensure_length(token), claims["jti"], tuple(size_warnings(token)))
 
 
 def open_token(token, *, keys, minters=(), deny_kid=(), require_sub=False, max_lifetime=None, now=None):
@@ -129,10 +140,13 @@ def open_token(token, *, keys, minters=(), deny_kid=(), require_sub=False, max_l
     _check_minter(parsed, minters)
     plaintext = _unseal(parsed, key)
     _check_chain(parsed, plaintext[:_ROOT_KEY_BYTES])
+    caveats = parsed.caveats()
+    if any(said["from"]["kid"] in deny_kid for said in caveats if "from" in said):
+        raise TokenError("unknown_key", "the key of a token of which this one was made is denied")
     _check_times(claims, max_lifetime, now)
     if require_sub and "sub" not in claims:
         raise TokenError("claims", "sub is wanted here")
-    if any(said.get("allowed") == [] for said in [claims, *parsed.caveats()]):
+    if any(said.get("allowed") == [] for said in [claims, *caveats]):
         raise TokenError("rule", "the list of rules is empty")
     try:
         credential = check_credential(parse_object(plaintext[_ROOT_KEY_BYTES:]))
@@ -146,25 +160,21 @@ def _key_of(claims, keys, deny_kid, now):
     key = next((jwk for jwk in keys if thumbprint(jwk) == claims["kid"]), None)
     if key is None or claims["kid"] in deny_kid or now >= key.get("not_after", now + 1):
         raise TokenError("unknown_key")
-    if _kem_of(key) != claims["kem"]:
+    if claims["iat"] > key.get("retired", claims["iat"]) + _FOLLOWED + LEEWAY:
+        raise TokenError("unknown_key")
+    if kem_of(key) != claims["kem"]:
         raise TokenError("claims", "kem is not that of the key")
     return key
 
 
 def _check_minter(parsed, minters):
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
+    """SIGNATURE is of the algorithm, and so of the length, of the key that `minter` names: today Ed25519 alone."""
     named = parsed.claims.get("minter")
     if named is None and not minters:
         return
     listed = next((jwk for jwk in minters if thumbprint(jwk) == named), None)
-    if listed is None:
+    if listed is None or not ed25519.verify(listed, parsed.minted.encode("ascii"), parsed.signature):
         raise TokenError("minter")
-    try:
-        Ed25519PublicKey.from_public_bytes(_bytes_of(listed, "x")).verify(parsed.signature, parsed.minted.encode("ascii"))
-    except InvalidSignature as error:
-        raise TokenError("minter") from error
 
 
 def _unseal(parsed, key):
@@ -172,10 +182,12 @@ def _unseal(parsed, key):
 
     from . import hpke
 
-    if parsed.claims["kem"] != "x25519":
-        raise TokenError("unsupported", "X-Wing is not supported here")
+    from .kem import kem_named
+
     try:
-        plaintext = hpke.unseal(_bytes_of(key, "d"), _INFO, parsed.bound.encode("ascii"), parsed.sealed)
+        plaintext = hpke.unseal(kem_named(parsed.claims["kem"]), key, _INFO, parsed.bound.encode("ascii"), parsed.sealed)
+    except TokenError:
+        raise
     except (InvalidTag, ValueError) as error:
         raise TokenError("seal") from error
     if len(plaintext) < _ROOT_KEY_BYTES + 2:

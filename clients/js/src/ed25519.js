@@ -1,0 +1,15 @@
+// Ed25519 (RFC 8032) with keys as JWKs (RFC 8037): minters' signatures, and those of key sets.
+
+const ALGORITHM = { name: "Ed25519" };
+
+/** @param {object} jwk the private key @param {Uint8Array} message */
+export async function sign({ kty, crv, x, d }, message) {
+  const key = await crypto.subtle.importKey("jwk", { kty, crv, x, d }, ALGORITHM, false, ["sign"]);
+  return new Uint8Array(await crypto.subtle.sign(ALGORITHM, key, message));
+}
+
+/** False of a signature of another length, too. @param {object} jwk @param {Uint8Array} message @param {Uint8Array} signature */
+export async function verify({ kty, crv, x }, message, signature) {
+  const key = await crypto.subtle.importKey("jwk", { kty, crv, x }, ALGORITHM, false, ["verify"]);
+  return crypto.subtle.verify(ALGORITHM, key, signature, message);
+}

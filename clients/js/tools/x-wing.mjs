@@ -1,0 +1,26 @@
+// An X-Wing for the tests and the test peer: @noble/post-quantum, from where `npm install` here or `cargo xtask` put it.
+
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
+
+/** Where `cargo xtask` says that it is. It must be there, then. */
+const told = process.env.MAGICPROXY_NODE_TOKEN;
+const places = told ? [pathToFileURL(`${told}/`)] : [import.meta.url, new URL("../../../target/node-token/", import.meta.url)];
+
+async function find() {
+  for (const place of places) {
+    try {
+      const path = createRequire(place).resolve("@noble/post-quantum/hybrid.js");
+      return (await import(pathToFileURL(path))).ml_kem768_x25519;
+    } catch (error) {
+      if (told || error.code !== "MODULE_NOT_FOUND") throw error;
+    }
+  }
+  return undefined;
+}
+
+/** Undefined where the package is not installed. */
+export const xWing = await find();
+
+/** The options of a test that needs it: it is skipped, visibly, where there is none. */
+export const NEEDS_X_WING = xWing ? {} : { skip: "needs `npm install` in clients/js" };

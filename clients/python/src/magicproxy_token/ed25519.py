@@ -1,0 +1,22 @@
+"""Ed25519 (RFC 8032) with keys as JWKs (RFC 8037): minters' signatures, and those of key sets. Needs `cryptography`."""
+
+from .keys import bytes_of
+
+
+def sign(jwk, message):
+    """The signature, with a private JWK."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    return Ed25519PrivateKey.from_private_bytes(bytes_of(jwk, "d", 32)).sign(message)
+
+
+def verify(jwk, message, signature):
+    """Is it the signature of this key? False of one of another length, too."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        Ed25519PublicKey.from_public_bytes(bytes_of(jwk, "x", 32)).verify(signature, message)
+    except InvalidSignature:
+        return False
+    return True

@@ -1,0 +1,46 @@
+"""Keys as JWKs, and their thumbprints: RFC 7517, 7638, 8037."""
+
+import hashlib
+import json
+
+from .form import TokenError, base64url, from_base64url
+
+
+def thumbprint(jwk):
+    """RFC 7638."""
+    kty = jwk.get("kty")
+    names = {"OKP": ("crv", "kty", "x"), "AKP": ("alg", "kty", "pub"), "RSA": ("e", "kty", "n")}.get(kty) if isinstance(kty, str) else None
+    if names is None or not all(isinstance(jwk.get(name), str) for name in names):
+        raise TokenError("unknown_key", "a key of an unknown kind")
+    members = json.dumps({name: jwk[name] for name in names}, separators=(",", ":"))
+    return base64url(hashlib.sha256(members.encode("ascii")).digest())
+
+
+def kem_of(jwk):
+    """The KEM that a key is for, or None."""
+    if (jwk.get("kty"), jwk.get("crv")) == ("OKP", "X25519"):
+        return "x25519"
+    return "x-wing" if (jwk.get("kty"), jwk.get("alg")) == ("AKP", "X-Wing") else None
+
+
+def bytes_of(jwk, member, length):
+    """The bytes of a member of a key."""
+    text = jwk.get(member)
+    data = from_base64url(text) if isinstance(text, str) else None
+    if data is None or len(data) != length:
+        raise TokenError("unknown_key", f"a key whose `{member}` is not {length} bytes")
+    return data
+
+
+def choose_key(key, kem, accepted):
+    """The key of a JWK or a JWK Set to seal to: the first one of the KEM that is asked for, or else of X25519, or of X-Wing where
+    X25519 is not published or not accepted. `accepted` says of the name of a KEM whether it is."""
+    keys = key["keys"] if "keys" in key else [key]
+    first = {}
+    for jwk in keys:
+        first.setdefault(kem_of(jwk), jwk)
+    named = [name for name in ("x25519", "x-wing") if name in first]
+    wanted = kem or next(filter(accepted, named), named[0] if named else None)
+    if wanted is None or wanted not in first:
+        raise TokenError("unknown_key", f"there is no {kem or 'X25519 or X-Wing'} key")
+    return first[wanted]
