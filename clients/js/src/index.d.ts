@@ -16,6 +16,38 @@ export interface Caveat {
   aud?: string;
   sub?: string;
   sender?: { cidr: string | string[] };
+  /** How many requests there may be: `{ requests: 100, per: "1h" }`, `{ total: 3 }` or `{ concurrent: 2 }`. */
+  limit?: { requests: number; per: string } | { total: number } | { concurrent: number };
+  /** The token of which the proxy made this one: its chain id, owner and key. It gives nothing. */
+  from?: { chain: string; owner: string; kid: string };
+}
+
+/** What a token is sealed with. */
+export type KemName = "x25519" | "x-wing";
+
+/**
+ * An implementation of X-Wing (draft-connolly-cfrg-xwing-kem-10), as `@noble/post-quantum` has it: `ml_kem768_x25519` of `hybrid.js`, or of
+ * `webcrypto.js` where WebCrypto has it. Promises are waited for.
+ */
+export interface XWing {
+  encapsulate(publicKey: Uint8Array): Encapsulated | Promise<Encapsulated>;
+  /** `secretKey` is the seed of 32 bytes. */
+  decapsulate(cipherText: Uint8Array, secretKey: Uint8Array): Uint8Array | Promise<Uint8Array>;
+}
+
+export interface Encapsulated {
+  cipherText: Uint8Array;
+  sharedSecret: Uint8Array;
+}
+
+/** What a proxy, or one of its upstreams, says that it accepts (token-v2.md section 7.3). */
+export interface Accepts {
+  versions: string[];
+  kems: string[];
+  /** Thumbprints of the keys of which one must sign; absent where none need. */
+  minters?: string[];
+  /** Seconds from `iat` to `exp`. */
+  max_lifetime: number;
 }
 
 export interface Inspection {
@@ -33,8 +65,14 @@ export class TokenError extends Error {
 }
 
 export interface MintOptions {
-  /** Public JWK or JWK Set; the first X25519 key is taken. */
+  /** Public JWK or JWK Set, such as `fetchKeys` and `verifyKeySet` give. What such a set says that the proxy accepts is heeded. */
   key: object;
+  /** Without it X25519 is taken where the proxy has and accepts it, else X-Wing. */
+  kem?: KemName;
+  /** Needed to seal to an X-Wing key. */
+  xWing?: XWing;
+  /** What one upstream accepts: the member `accepts` of `GET /__magictoken/upstreams/NAME`. */
+  accepts?: Accepts;
   credential: Credential;
   /** The upstream. */
   aud: string;
@@ -52,16 +90,29 @@ export interface MintOptions {
   now?: number;
 }
 
-/** Mints a token of version 2. The credential leaves this function in no other form. */
-export function mint(options: MintOptions): Promise<{ token: string; id: string }>;
+export interface Minted {
+  token: string;
+  id: string;
+  /** What `sizeWarnings` says of it. */
+  warnings: string[];
+}
+
+/**
+ * Mints a token of version 2. The credential leaves this function in no other form. Throws a `TokenError` whose `kind` is `version`, `kem`,
+ * `minter` or `lifetime` where the proxy says that it would not accept the token.
+ */
+export function mint(options: MintOptions): Promise<Minted>;
 
 /** Mints a token of version 1 with the proxy's private RSA key (PKCS#8 PEM or JWK). */
 export function mintV1(
-  options: Omit<MintOptions, "key" | "credential" | "minter" | "notBefore"> & { privateKey: string | object; credential: string },
-): Promise<{ token: string; id: string }>;
+  options: Omit<MintOptions, "key" | "credential" | "minter" | "notBefore" | "kem" | "xWing" | "accepts"> & { privateKey: string | object; credential: string },
+): Promise<Minted>;
 
 /** Appends a caveat, given as an object or as the exact JSON text; needs the token only. */
 export function narrow(token: string, caveat: Caveat | string): Promise<string>;
+
+/** What to say of the length of a token, mostly nothing: from 4,096 bytes on credential stores, from 7,500 on servers in front may refuse it. */
+export function sizeWarnings(token: string): string[];
 
 /** What a token says of itself, without believing it. */
 export function inspect(token: string): Inspection;
@@ -72,7 +123,7 @@ export function chainId(token: string): Promise<string>;
 /** Verifies everything but the rules, with the private keys. */
 export function open(
   token: string,
-  options: { keys: object[]; minters?: object[]; denyKid?: string[]; requireSub?: boolean; maxLifetime?: number; now?: number },
+  options: { keys: object[]; xWing?: XWing; minters?: object[]; denyKid?: string[]; requireSub?: boolean; maxLifetime?: number; now?: number },
 ): Promise<Inspection & { credential: Credential }>;
 
 /** A signed key set of a proxy: keep it, and give it as `pinned` at the next time. */
@@ -85,6 +136,8 @@ export interface KeySet {
   iat: number;
   /** Until when the set may be used where the proxy cannot be asked. */
   exp: number;
+  /** What the proxy accepts, where it says so. `mint` heeds it. */
+  accepts?: Accepts;
 }
 
 export interface Following {
