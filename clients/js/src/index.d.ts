@@ -108,6 +108,12 @@ export function mintV1(
   options: Omit<MintOptions, "key" | "credential" | "minter" | "notBefore" | "kem" | "xWing" | "accepts"> & { privateKey: string | object; credential: string },
 ): Promise<Minted>;
 
+/**
+ * The spelling of a version 1 token for programs that show a token up to its last `_`, such as `gh`: `mt1_` and letters, digits and dots. It
+ * works in requests, and is no other token. Sealed tokens need none.
+ */
+export function armoured(token: string): string;
+
 /** Appends a caveat, given as an object or as the exact JSON text; needs the token only. */
 export function narrow(token: string, caveat: Caveat | string): Promise<string>;
 

@@ -4,5 +4,5 @@ export { TokenError } from "./form.js";
 export { fetchKeys, thumbprint } from "./keys.js";
 export { verifyKeySet } from "./keyset.js";
 export { chainId, inspect, mint, narrow, open } from "./sealed.js";
-export { mintV1 } from "./signed.js";
+export { armoured, mintV1 } from "./signed.js";
 export { sizeWarnings } from "./size.js";

@@ -34,10 +34,20 @@ export async function mint({ key, credential, minter, now = clock(), ...order })
   const bound = PREFIX + jsonPart(JSON.stringify(claims));
   const rootKey = random(ROOT_KEY_BYTES);
   const plaintext = concat(rootKey, utf8(JSON.stringify(written)));
-  let token = `${bound}.${base32(await hpke.seal(kem, recipient, INFO, utf8(bound), plaintext))}`;
+  let token = `${bound}.${base32(await seal(kem, recipient, bound, plaintext))}`;
   if (minter) token += `.${base32(await sign(minter, utf8(token)))}`;
   token += `.${base32(await hmac(rootKey, utf8(token)))}`;
   return { token: ensureLength(token), id: claims.jti, warnings: sizeWarnings(token) };
+}
+
+async function seal(kem, recipient, bound, plaintext) {
+  try {
+    return await hpke.seal(kem, recipient, INFO, utf8(bound), plaintext);
+  } catch (error) {
+    if (error instanceof TokenError) throw error;
+    // An X25519 key of low order, or bytes that are no key of ML-KEM.
+    throw new TokenError("unknown_key", "nothing can be sealed to that key");
+  }
 }
 
 /** The claims of a new token. What a proxy would refuse for its form is not minted. */

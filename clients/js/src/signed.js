@@ -30,6 +30,12 @@ export async function mintV1({ privateKey, credential: written, aud, sub, explai
   return { token, id: jti, warnings: sizeWarnings(token) };
 }
 
+/** See `index.d.ts`; token-v1.md section 1.1. */
+export function armoured(token) {
+  const marks = { z: "z0", "-": "z1", _: "z2" };
+  return `mt1_${token.replace(/[z_-]/g, (mark) => marks[mark])}`;
+}
+
 /** RS256 (RFC 7518 section 3.3). @param {object} jwk the private key @param {Uint8Array} message */
 export async function signRs256(jwk, message) {
   const signer = await crypto.subtle.importKey("jwk", { ...jwk, alg: undefined, key_ops: undefined }, RS256, false, ["sign"]);

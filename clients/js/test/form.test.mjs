@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 
 import { base32, base64url, fromBase32, hmac, utf8 } from "../src/bytes.js";
-import { TokenError, inspect, mint, narrow, open, sizeWarnings } from "../src/index.js";
+import { TokenError, armoured, inspect, mint, narrow, open, sizeWarnings } from "../src/index.js";
 import { parseObject, withEscapes } from "../src/json.js";
 
 const vectors = JSON.parse(await readFile(new URL("../../../testdata/vectors/token-v2.json", import.meta.url), "utf8"));
@@ -109,6 +109,13 @@ test("what is no sealed token is told apart", async () => {
     assert.throws(() => inspect(text), (error) => error.kind === "malformed" && words.test(error.message), text.slice(0, 8));
   }
   assert.equal(kindOf(() => inspect(`mt2_${"é".repeat(5_000)}`)), "too_long");
+});
+
+test("the armoured spelling of version 1", async () => {
+  const { cases } = JSON.parse(await readFile(new URL("../../../testdata/vectors/token-v1-armour.json", import.meta.url), "utf8"));
+  const tokens = cases.filter(({ token }) => token !== undefined);
+  assert(tokens.length >= 3);
+  for (const { name, token, armoured: expected } of tokens) assert.equal(armoured(token), expected, name);
 });
 
 test("long tokens are told, twice", async () => {

@@ -138,6 +138,20 @@ test("what is minted opens, and no bit of it can be changed", async () => {
   }
 });
 
+test("nothing is sealed to what is no key", async () => {
+  const order = { credential: { secret: "ghp_marked" }, aud: "api", allowed: "GET /user", xWing };
+  const okp = (bytes) => ({ kty: "OKP", crv: "X25519", x: Buffer.from(bytes).toString("base64url") });
+  const akp = (bytes) => ({ kty: "AKP", alg: "X-Wing", pub: Buffer.from(bytes).toString("base64url") });
+  const right = Buffer.from(vectors.keys.find((jwk) => jwk.alg === "X-Wing").pub, "base64url");
+  const [one, tooLarge, noX25519] = [new Uint8Array(32), Buffer.from(right).fill(0xff, 0, 3), Buffer.from(right).fill(0, 1184)];
+  one[0] = 1;
+  const x25519 = [okp(new Uint8Array(32)), okp(one), okp(new Uint8Array(31)), okp([]), { kty: "OKP", crv: "X25519" }, { kty: "OKP", crv: "X25519", x: 7 }];
+  const xwing = [akp(tooLarge), akp(noX25519), akp(right.subarray(1)), { kty: "AKP", alg: "X-Wing" }];
+  for (const key of [...x25519, ...(xWing ? xwing : []), {}, null, { keys: [] }, { keys: [null, 7] }, { keys: "x" }]) {
+    assert.equal(await kindOf(mint({ ...order, key })), "unknown_key", JSON.stringify(key)?.slice(0, 60));
+  }
+});
+
 test("what no proxy would accept is not made", async () => {
   const order = { key: publicKey, credential: { secret: "ghp_marked" }, aud: "api", allowed: ["GET /user"] };
   for (const [change, kind] of [

@@ -11,7 +11,7 @@ sys.path[:0] = [str(pathlib.Path(__file__).parents[1] / "src"), str(pathlib.Path
 
 from magicproxy_token import TokenError, __main__, hpke, inspect, kem, mint, narrow, open_token, verify_key_set  # noqa: E402
 from magicproxy_token.accepts import ensure_accepted  # noqa: E402
-from magicproxy_token.form import base64url, from_base32  # noqa: E402
+from magicproxy_token.form import base64url, from_base32, from_base64url  # noqa: E402
 from magicproxy_token.keys import thumbprint  # noqa: E402
 from x_wing import x_wing_is_there  # noqa: E402
 
@@ -166,6 +166,16 @@ class Tokens(unittest.TestCase):
             ({"accepts": {}}, "malformed"),
         ):
             self.assertEqual(kind_of(lambda: mint(**{**order, **change})), kind, change)
+
+    def test_nothing_is_sealed_to_what_is_no_key(self):
+        okp = lambda data: {"kty": "OKP", "crv": "X25519", "x": base64url(data)}  # noqa: E731
+        akp = lambda data: {"kty": "AKP", "alg": "X-Wing", "pub": base64url(data)}  # noqa: E731
+        right = from_base64url(next(key["pub"] for key in VECTORS["keys"] if key.get("alg") == "X-Wing"))
+        one = b"\x01" + bytes(31)
+        x25519 = [okp(bytes(32)), okp(one), okp(bytes(31)), okp(b""), {"kty": "OKP", "crv": "X25519"}, {"kty": "OKP", "crv": "X25519", "x": 7}]
+        x_wing = [akp(b"\xff" * 3 + right[3:]), akp(right[:1184] + bytes(32)), akp(right[1:]), {"kty": "AKP", "alg": "X-Wing"}]
+        for key in [*x25519, *(x_wing if X_WING else []), {}, {"keys": []}, {"keys": [None, 7]}, {"keys": "x"}, {"keys": [{"kty": ["OKP"]}]}]:
+            self.assertEqual(kind_of(lambda: mint(**{**self.ORDER, "key": key})), "unknown_key", str(key)[:60])
 
     def test_what_no_proxy_would_accept_is_not_made(self):
         for change, kind in (

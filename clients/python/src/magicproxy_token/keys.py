@@ -37,8 +37,9 @@ def choose_key(key, kem, accepted):
     X25519 is not published or not accepted. `accepted` says of the name of a KEM whether it is."""
     keys = key["keys"] if "keys" in key else [key]
     first = {}
-    for jwk in keys:
-        first.setdefault(kem_of(jwk), jwk)
+    for jwk in keys if isinstance(keys, list) else ():
+        if isinstance(jwk, dict):
+            first.setdefault(kem_of(jwk), jwk)
     named = [name for name in ("x25519", "x-wing") if name in first]
     wanted = kem or next(filter(accepted, named), named[0] if named else None)
     if wanted is None or wanted not in first:

@@ -122,7 +122,13 @@ def _sealed(claims, recipient, credential, minter):
     token = PREFIX + json_part(_json(claims))
     root_key = os.urandom(_ROOT_KEY_BYTES)
     plaintext = root_key + _json(credential).encode("ascii")
-    sealed = hpke.seal(kem_named(claims["kem"]), recipient, _INFO, token.encode("ascii"), plaintext)
+    try:
+        sealed = hpke.seal(kem_named(claims["kem"]), recipient, _INFO, token.encode("ascii"), plaintext)
+    except TokenError:
+        raise
+    except ValueError:
+        # An X25519 key of low order, or bytes that are no key of ML-KEM.
+        raise TokenError("unknown_key", "nothing can be sealed to that key") from None
     token = f"{token}.{base32(sealed)}"
     if minter is not None:
         signature = ed25519.sign(minter, token.encode("ascii"))
