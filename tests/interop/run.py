@@ -2,7 +2,9 @@
 
     python tests/interop/run.py --binary target/release/magicproxy
 
-The Python that runs this must have what `requirements.txt` names.
+The Python that runs this must have what `requirements.txt` names. `MAGICPROXY_PY_TOKEN` (else `target/py-token`) must hold a Python
+environment with what `clients/python/tests/requirements.txt` names, and `MAGICPROXY_NODE_TOKEN` (else `target/node-token`) what
+`npm ci` installs of `clients/js`. `cargo xtask` makes both.
 """
 
 import sys
