@@ -25,6 +25,7 @@ use crate::pattern::{Budget, Pattern, PatternError, PatternMode, Work};
 pub use elements::{Action, Element, Elements, ElementsDenial, ElementsObject};
 pub(crate) use form::{RULE, RULES};
 pub use grants::{Document, Facts, HeldGrant, NewGrant, NoGrant};
+pub(crate) use raw::OPERATORS_MEMBER;
 pub use raw::{OneOrMany, PluginObject, RawRule, RuleObject, StateMembers};
 pub use stateful::{MAX_GRANTS, OwnerName, Stateful};
 

@@ -4,6 +4,8 @@
 
 #[path = "vectors/armour.rs"]
 mod armour;
+#[path = "vectors/exact_rules.rs"]
+mod exact_rules;
 #[path = "vectors/files.rs"]
 mod files;
 #[path = "vectors/key_set.rs"]

@@ -74,6 +74,9 @@ pub struct PluginObject {
     pub plugin: PluginName,
 }
 
+/// What is wrong with a rule of a token that [`RawRule::is_the_operators`].
+pub(crate) const OPERATORS_MEMBER: &str = "allowed: `owner` and `plugin` stand in scopes of the configuration only";
+
 impl RawRule {
     /// Reads a rule from JSON: an object, or a text.
     ///
@@ -81,6 +84,15 @@ impl RawRule {
     /// Every fault of its form, in words.
     pub fn from_json(json: &str) -> Result<Self, Vec<String>> {
         serde_json::from_str(json).map_err(|error| super::RULE.faults(json.as_bytes(), &error))
+    }
+
+    /// Has it a member that only a scope of the configuration may have?
+    pub(crate) fn is_the_operators(&self) -> bool {
+        match self {
+            Self::Text(_) => false,
+            Self::Object(object) => object.state.owner.is_some(),
+            Self::Plugin(_) => true,
+        }
     }
 
     /// Does it say nothing but which requests?

@@ -184,12 +184,17 @@ impl KeyRing {
     }
 }
 
+/// What is wrong with the times of claims, whenever they are looked at.
+pub(super) fn times_fault(iat: UnixTime, exp: UnixTime, nbf: Option<UnixTime>) -> Option<&'static str> {
+    if [Some(iat), Some(exp), nbf].into_iter().flatten().any(|time| time.0 > MAX_UNIX_TIME) {
+        return Some("iat, exp, nbf: expected moments before the year 10000");
+    }
+    (exp <= iat).then_some("exp: expected a moment later than iat")
+}
+
 /// Is the life of the token as long as it may be?
 pub(super) fn check_lifetime(iat: UnixTime, exp: UnixTime, longest: Option<u64>) -> Result<(), VerifyError> {
-    if exp.0 > MAX_UNIX_TIME || exp <= iat {
-        return Err(claim("exp must be later than iat, and before the year 10000"));
-    }
-    let lifetime = exp.0 - iat.0;
+    let lifetime = exp.0.saturating_sub(iat.0);
     if lifetime > MAX_LIFETIME_SECONDS || longest.is_some_and(|max| lifetime > max) {
         return Err(VerifyError::Lifetime);
     }

@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::UnixTime;
 use crate::json::{self, present};
 use crate::key::Kem;
-use crate::rule::{MAX_RULES, RawRule};
+use crate::rule::{MAX_RULES, OPERATORS_MEMBER, RawRule};
 use crate::token::label::Label;
 use crate::token::order::SEALED_CLAIMS;
+use crate::token::verify::times_fault;
 use crate::token::{UpstreamName, VerifyError, is_token_id};
 
 /// The claims as they stand in the token, checked for their form only.
@@ -52,6 +53,9 @@ impl SealedClaims {
         let claims: Self =
             json::compact_object(json).map_err(|error| VerifyError::Claims(SEALED_CLAIMS.faults(json, &error).join("; ")))?;
         let fault = |what: &str| Err(VerifyError::Claims(what.to_owned()));
+        if let Some(what) = times_fault(claims.iat, claims.exp, claims.nbf) {
+            return fault(what);
+        }
         if !is_token_id(&claims.jti) {
             return fault("jti: expected 1 to 128 characters of `A-Z a-z 0-9 - _`");
         }
@@ -60,6 +64,9 @@ impl SealedClaims {
         }
         if claims.scopes.as_ref().is_some_and(|names| names.is_empty() || names.len() > MAX_RULES) {
             return fault("scopes: expected 1 to 1,000 names");
+        }
+        if claims.allowed.iter().flatten().any(RawRule::is_the_operators) {
+            return fault(OPERATORS_MEMBER);
         }
         Ok(claims)
     }
