@@ -140,6 +140,9 @@ impl KeyRing {
         }
         let mut claims = token.claims()?;
         let (iat, exp, nbf) = (UnixTime(claims.iat), UnixTime(claims.exp), claims.nbf.map(UnixTime));
+        if let Some(what) = times_fault(iat, exp, None) {
+            return Err(claim(what));
+        }
         check_lifetime(iat, exp, context.acceptance.longest_life(TokenVersion::V1))?;
         check_now(iat, exp, nbf, context.now)?;
         if claims.jti.as_deref().is_some_and(|id| !is_token_id(id)) {

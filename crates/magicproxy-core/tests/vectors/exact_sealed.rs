@@ -79,7 +79,11 @@ impl Maker {
             ok("the last second of the leeway behind exp", &plain().with("iat", NOW - 40).with("exp", NOW - 29)),
             self.bad("nbf is the last moment", &plain().with("nbf", END_OF_TIME), "not_yet_valid"),
             self.bad("nbf beyond the last moment", &plain().with("nbf", END_OF_TIME + 1), "claims"),
-            self.bad("iat and exp beyond the last moment", &plain().with("iat", END_OF_TIME + 1).with("exp", END_OF_TIME + 2), "claims"),
+            self.bad(
+                "iat and exp beyond the last moment",
+                &plain().with("iat", END_OF_TIME + 1).with("exp", END_OF_TIME + 2),
+                "claims",
+            ),
             self.bad("exp before iat", &plain().with("exp", NOW - 11), "claims"),
             ok("a jti of 128 characters", &plain().with("jti", text(128))),
             ok("a sub of 128 characters", &plain().with("sub", text(128))),
@@ -125,17 +129,47 @@ impl Maker {
 
     fn exact_caveats(&self) -> Vec<Value> {
         let networks = |list: &[&str]| json!({"sender": {"cidr": list}}).to_string();
-        let good = ["0.0.0.0/0", "192.0.2.1/32", "::/0", "2001:DB8::/32", "2001:db8:0:0:0:0:0:1/128", "64:ff9b::192.0.2.0/120", "::/90"];
+        let good =
+            ["0.0.0.0/0", "192.0.2.1/32", "::/0", "2001:DB8::/32", "2001:db8:0:0:0:0:0:1/128", "64:ff9b::192.0.2.0/120", "::/90"];
         let bad = [
-            "", "/", "/24", "192.0.2.0/", "192.0.2.0/-1", "192.0.2.0/+8", "192.0.2.0/ 8", "192.0.2.0/8.0", "192.0.2/24", "192.0.2.0.0/24",
-            "0xc0.0.2.0/24", "3221225984/32", "192.0.2.000/24", "192.0.2.1/31", "192.0.2.0/24 ", " 192.0.2.0/24", "192.0.2.0/24/24",
-            "2001:db8::/129", "2001:db8::1/32", "fe80::%1/64", "[2001:db8::]/32", "2001:db8::/032", ":::/0", "1::2::3/128",
-            "::ffff:0:0/96", "::ffff:192.0.2.1/128", "::ffff:c000:200/120", "localhost/32",
+            "",
+            "/",
+            "/24",
+            "192.0.2.0/",
+            "192.0.2.0/-1",
+            "192.0.2.0/+8",
+            "192.0.2.0/ 8",
+            "192.0.2.0/8.0",
+            "192.0.2/24",
+            "192.0.2.0.0/24",
+            "0xc0.0.2.0/24",
+            "3221225984/32",
+            "192.0.2.000/24",
+            "192.0.2.1/31",
+            "192.0.2.0/24 ",
+            " 192.0.2.0/24",
+            "192.0.2.0/24/24",
+            "2001:db8::/129",
+            "2001:db8::1/32",
+            "fe80::%1/64",
+            "[2001:db8::]/32",
+            "2001:db8::/032",
+            ":::/0",
+            "1::2::3/128",
+            "::ffff:0:0/96",
+            "::ffff:192.0.2.1/128",
+            "::ffff:c000:200/120",
+            "localhost/32",
         ];
         let plain = self.ordinary();
-        let mut cases: Vec<Value> =
-            good.iter().map(|network| self.ok(&format!("network {network}"), self.token(&plain, &[&networks(&[network])]), json!({}))).collect();
-        cases.extend(bad.iter().map(|network| refused(&format!("network {network}"), self.token(&plain, &[&networks(&[network])]), "caveat")));
+        let mut cases: Vec<Value> = good
+            .iter()
+            .map(|network| self.ok(&format!("network {network}"), self.token(&plain, &[&networks(&[network])]), json!({})))
+            .collect();
+        cases.extend(
+            bad.iter()
+                .map(|network| refused(&format!("network {network}"), self.token(&plain, &[&networks(&[network])]), "caveat")),
+        );
         cases.push(self.ok("32 networks", self.token(&plain, &[&networks(&["::/0"; 32])]), json!({})));
         cases.push(refused("33 networks", self.token(&plain, &[&networks(&["::/0"; 33])]), "caveat"));
         let members = [
@@ -157,7 +191,11 @@ impl Maker {
             r#"{"sub":"a",}"#,
         ];
         cases.extend(members.iter().map(|json| refused(&format!("caveat {json}"), self.token(&plain, &[json]), "caveat")));
-        cases.push(refused("a caveat nested deep", self.token(&plain, &[&format!(r#"{{"allowed":{}}}"#, DEEP.as_str())]), "caveat"));
+        cases.push(refused(
+            "a caveat nested deep",
+            self.token(&plain, &[&format!(r#"{{"allowed":{}}}"#, DEEP.as_str())]),
+            "caveat",
+        ));
         cases.push(self.ok("caveat with a name in escapes", self.token(&plain, &[r#"{"s\u0075b":"a"}"#]), json!({})));
         cases
     }
@@ -170,7 +208,11 @@ impl Maker {
             (r#"{"basic":["user","p:w:"]}"#, json!({"basic": ["user", "p:w:"]})),
         ];
         let name = "a".repeat(65);
-        let four = |more: &str| format!(r#"{{"several":[{{"bearer":"a"}},{{"header":["b","c"]}},{{"header":["d","e"]}},{{"header":["f","g"]}}{more}]}}"#);
+        let four = |more: &str| {
+            format!(
+                r#"{{"several":[{{"bearer":"a"}},{{"header":["b","c"]}},{{"header":["d","e"]}},{{"header":["f","g"]}}{more}]}}"#
+            )
+        };
         let bad = [
             r#"{"secret":"a","s\u0065cret":"a"}"#.to_owned(),
             r#"{"secret":"\u007f"}"#.to_owned(),
@@ -197,8 +239,10 @@ impl Maker {
             "\u{feff}{\"secret\":\"a\"}".to_owned(),
         ];
         let make = |credential: &str| self.assemble(&self.key.0, &self.ordinary().json(), credential, false, &[]);
-        let mut cases: Vec<Value> =
-            good.iter().map(|(text, value)| self.ok(&format!("credential {text}"), make(text), json!({"credential": value}))).collect();
+        let mut cases: Vec<Value> = good
+            .iter()
+            .map(|(text, value)| self.ok(&format!("credential {text}"), make(text), json!({"credential": value})))
+            .collect();
         let longest = format!(r#"{{"header":["{}","b"]}}"#, &name[1..]);
         for text in [longest, four("")] {
             let value: Value = serde_json::from_str(&text).unwrap();
@@ -227,22 +271,57 @@ impl Maker {
             refused("too long, and no part of it is right", format!("{}{}", "mt2_", "!".repeat(8189)), "too_long"),
             refused("as long as may be, and no part of it is right", format!("{}{}", "mt2_", "!".repeat(8188)), "malformed"),
             refused("a short tag, and claims with a fault", [wrong[0], wrong[1], &parts[3][..50]].join("."), "malformed"),
-            refused("a seal in capitals, and claims with a fault", [wrong[0], &wrong[1].to_uppercase(), wrong[3]].join("."), "malformed"),
-            refused("claims with a fault, and a caveat that no bytes are", [wrong[0], wrong[1], "A", wrong[3]].join("."), "claims"),
-            refused("claims with a fault, and 17 caveats", self.token(&plain().with("iat", "null"), &[r#"{"sub":"a"}"#; 17]), "claims"),
+            refused(
+                "a seal in capitals, and claims with a fault",
+                [wrong[0], &wrong[1].to_uppercase(), wrong[3]].join("."),
+                "malformed",
+            ),
+            refused(
+                "claims with a fault, and a caveat that no bytes are",
+                [wrong[0], wrong[1], "A", wrong[3]].join("."),
+                "claims",
+            ),
+            refused(
+                "claims with a fault, and 17 caveats",
+                self.token(&plain().with("iat", "null"), &[r#"{"sub":"a"}"#; 17]),
+                "claims",
+            ),
             refused("a caveat that no bytes are, and another tag", [parts[0], parts[1], "A", parts[3]].join("."), "malformed"),
             refused("a signature without a minter", with_signature, "malformed"),
             refused("a minter without a signature, and no caveat", without_signature, "malformed"),
-            refused("claims with a fault, and an unknown key", self.token(&plain().with("iat", "null").with("kid", json!(STRANGER)), &[]), "claims"),
-            version_1(refused("claims with a fault, and a version that is not accepted", self.token(&plain().with("iat", "null"), &[]), "claims")),
-            version_1(refused("an unknown key, and a version that is not accepted", self.token(&plain().with("kid", json!(STRANGER)), &[]), "version")),
+            refused(
+                "claims with a fault, and an unknown key",
+                self.token(&plain().with("iat", "null").with("kid", json!(STRANGER)), &[]),
+                "claims",
+            ),
+            version_1(refused(
+                "claims with a fault, and a version that is not accepted",
+                self.token(&plain().with("iat", "null"), &[]),
+                "claims",
+            )),
+            version_1(refused(
+                "an unknown key, and a version that is not accepted",
+                self.token(&plain().with("kid", json!(STRANGER)), &[]),
+                "version",
+            )),
             in_context(
-                self.bad("a key that is over, and another kem than the key's", &over.clone().with("kem", r#""x-wing""#), "unknown_key"),
+                self.bad(
+                    "a key that is over, and another kem than the key's",
+                    &over.clone().with("kem", r#""x-wing""#),
+                    "unknown_key",
+                ),
                 json!({"now": NOW + 100}),
             ),
-            in_context(self.bad("a key that is over, and denied", &over, "unknown_key"), json!({"now": NOW + 100, "deny_kid": [retired]})),
             in_context(
-                self.bad("another kem than the key's, and no minter where one is wanted", &plain().with("kem", r#""x-wing""#), "claims"),
+                self.bad("a key that is over, and denied", &over, "unknown_key"),
+                json!({"now": NOW + 100, "deny_kid": [retired]}),
+            ),
+            in_context(
+                self.bad(
+                    "another kem than the key's, and no minter where one is wanted",
+                    &plain().with("kem", r#""x-wing""#),
+                    "claims",
+                ),
                 json!({"minters_required": true}),
             ),
         ]
@@ -258,30 +337,57 @@ impl Maker {
         let changed = |part: &str| format!("{}{}", if part.starts_with('a') { "b" } else { "a" }, &part[1..]);
         let longest = NOW - 31 - 366 * 86_400;
         let wanting_sub = |case: Value| in_context(case, json!({"require_sub": true}));
-        let with_caveats = |name: &str, claims: Claims, caveats: &[&str], kind: &str| refused(name, self.token(&claims, caveats), kind);
+        let with_caveats =
+            |name: &str, claims: Claims, caveats: &[&str], kind: &str| refused(name, self.token(&claims, caveats), kind);
         let sealing = |name: &str, claims: &Claims, caveats: &[&str], kind: &str| {
             refused(name, self.assemble(&self.key.0, &claims.json(), "{}", false, caveats), kind)
         };
         let scope = |name: &str| plain().without("allowed").with("scopes", json!([name]));
         vec![
             in_context(
-                refused("no minter where one is wanted, and a seal that does not open", format!("{claims}.{}.{tag}", changed(sealed)), "minter"),
+                refused(
+                    "no minter where one is wanted, and a seal that does not open",
+                    format!("{claims}.{}.{tag}", changed(sealed)),
+                    "minter",
+                ),
                 json!({"minters_required": true}),
             ),
-            refused("a seal that does not open, and another tag", format!("{claims}.{}.{}", changed(sealed), changed(tag)), "seal"),
+            refused(
+                "a seal that does not open, and another tag",
+                format!("{claims}.{}.{}", changed(sealed), changed(tag)),
+                "seal",
+            ),
             refused("a seal that does not open, and expired", format!("{claims}.{}.{tag}", changed(sealed)), "seal"),
             refused("another tag, and expired", format!("{kept}.{}", changed(tag)), "tag"),
             self.bad("expired, and a life that is too long", &plain().with("iat", longest).with("exp", NOW - 30), "lifetime"),
             self.bad("expired, and not yet valid", &over().with("nbf", NOW + 100), "expired"),
             wanting_sub(self.bad("expired, and no label where one is wanted", &over(), "expired")),
-            wanting_sub(self.bad("not yet valid, and no label where one is wanted", &plain().with("nbf", NOW + 31), "not_yet_valid")),
-            wanting_sub(self.bad("no label where one is wanted, and a rule with a fault", &plain().with("allowed", BAD_RULE), "claims")),
+            wanting_sub(self.bad(
+                "not yet valid, and no label where one is wanted",
+                &plain().with("nbf", NOW + 31),
+                "not_yet_valid",
+            )),
+            wanting_sub(self.bad(
+                "no label where one is wanted, and a rule with a fault",
+                &plain().with("allowed", BAD_RULE),
+                "claims",
+            )),
             self.bad("expired, and a rule with a fault", &over().with("allowed", BAD_RULE), "expired"),
             self.bad("expired, and an unknown scope", &over().without("allowed").with("scopes", r#"["a"]"#), "expired"),
             with_caveats("expired, and a caveat without a member", over(), &["{}"], "expired"),
-            with_caveats("a rule with a fault, and a caveat without a member", plain().with("allowed", BAD_RULE), &["{}"], "rule"),
+            with_caveats(
+                "a rule with a fault, and a caveat without a member",
+                plain().with("allowed", BAD_RULE),
+                &["{}"],
+                "rule",
+            ),
             with_caveats("an unknown scope, and a caveat without a member", scope("a"), &["{}"], "unknown_scope"),
-            with_caveats("a caveat whose rule has a fault, and one without a member", plain(), &[r#"{"allowed":["GET user"]}"#, "{}"], "caveat"),
+            with_caveats(
+                "a caveat whose rule has a fault, and one without a member",
+                plain(),
+                &[r#"{"allowed":["GET user"]}"#, "{}"],
+                "caveat",
+            ),
             with_caveats("a caveat without a member, and one that ends it", plain(), &[r#"{"exp":1}"#, "{}"], "caveat"),
             sealing("a rule with a fault, and no credential", &plain().with("allowed", BAD_RULE), &[], "rule"),
             sealing("a caveat without a member, and no credential", &plain(), &["{}"], "caveat"),
@@ -308,14 +414,49 @@ impl Maker {
         let ended = |list: &[Asked<'_>]| json!({"decisions": list.iter().map(Asked::to_json).collect::<Vec<_>>()});
         vec![
             decided("aud in another case", &plain.clone().with("aud", r#""Api""#), &[], &[user("wrong_upstream")]),
-            decided("another upstream, and what no rule allows", &plain, &[], &[Asked { line: "PUT /user", ..other("wrong_upstream") }]),
+            decided(
+                "another upstream, and what no rule allows",
+                &plain,
+                &[],
+                &[Asked { line: "PUT /user", ..other("wrong_upstream") }],
+            ),
             decided("expired, and another upstream", &plain, &[r#"{"exp":1}"#], &[other("expired")]),
-            decided("expired, and not yet valid, by caveats", &plain, &[r#"{"nbf":253402300799}"#, r#"{"exp":1}"#], &[user("expired")]),
-            decided("not yet valid, and another upstream", &plain, &[r#"{"nbf":1790000100}"#], &[other("not_yet_valid"), late(70, "allowed"), late(69, "not_yet_valid")]),
-            decided("what no rule allows, and caveats that do not hold", &plain, &[elsewhere, r#"{"aud":"other"}"#], &[asked("PUT /user", "not_allowed")]),
-            decided("caveats are asked in their order: sender, aud", &plain, &[elsewhere, r#"{"aud":"other"}"#], &[user("wrong_sender")]),
-            decided("caveats are asked in their order: aud, sender", &plain, &[r#"{"aud":"other"}"#, elsewhere], &[user("wrong_upstream")]),
-            decided("caveats are asked in their order: allowed, sender", &plain, &[r#"{"allowed":["GET /a"]}"#, elsewhere], &[user("beyond_caveat")]),
+            decided(
+                "expired, and not yet valid, by caveats",
+                &plain,
+                &[r#"{"nbf":253402300799}"#, r#"{"exp":1}"#],
+                &[user("expired")],
+            ),
+            decided(
+                "not yet valid, and another upstream",
+                &plain,
+                &[r#"{"nbf":1790000100}"#],
+                &[other("not_yet_valid"), late(70, "allowed"), late(69, "not_yet_valid")],
+            ),
+            decided(
+                "what no rule allows, and caveats that do not hold",
+                &plain,
+                &[elsewhere, r#"{"aud":"other"}"#],
+                &[asked("PUT /user", "not_allowed")],
+            ),
+            decided(
+                "caveats are asked in their order: sender, aud",
+                &plain,
+                &[elsewhere, r#"{"aud":"other"}"#],
+                &[user("wrong_sender")],
+            ),
+            decided(
+                "caveats are asked in their order: aud, sender",
+                &plain,
+                &[r#"{"aud":"other"}"#, elsewhere],
+                &[user("wrong_upstream")],
+            ),
+            decided(
+                "caveats are asked in their order: allowed, sender",
+                &plain,
+                &[r#"{"allowed":["GET /a"]}"#, elsewhere],
+                &[user("beyond_caveat")],
+            ),
             decided(
                 "in one caveat, aud is asked first",
                 &plain,
@@ -328,8 +469,17 @@ impl Maker {
                 &[r#"{"allowed":["GET /a"],"sender":{"cidr":["198.51.100.0/24"]},"aud":"api"}"#],
                 &[user("wrong_sender")],
             ),
-            decided("the earliest exp and the latest nbf count", &plain, &[r#"{"exp":1790000060}"#, r#"{"exp":1790000050}"#, r#"{"nbf":1790000035}"#, r#"{"nbf":1}"#], &[late(4, "not_yet_valid"), late(5, "allowed"), late(79, "allowed"), late(80, "expired")]),
-            self.ok("the end of a key has no leeway", retired(&of_retired), ended(&[late(99, "allowed"), late(100, "key_ended"), late(3629, "key_ended"), late(3630, "expired")])),
+            decided(
+                "the earliest exp and the latest nbf count",
+                &plain,
+                &[r#"{"exp":1790000060}"#, r#"{"exp":1790000050}"#, r#"{"nbf":1790000035}"#, r#"{"nbf":1}"#],
+                &[late(4, "not_yet_valid"), late(5, "allowed"), late(79, "allowed"), late(80, "expired")],
+            ),
+            self.ok(
+                "the end of a key has no leeway",
+                retired(&of_retired),
+                ended(&[late(99, "allowed"), late(100, "key_ended"), late(3629, "key_ended"), late(3630, "expired")]),
+            ),
         ]
     }
 }

@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 
 use crate::files;
 
+#[path = "exact_sealed.rs"]
+mod exact_sealed;
+
 const NOW: u64 = 1_790_000_000;
 pub(crate) const ROOT_KEY: [u8; 32] = [7; 32];
 pub(crate) const CREDENTIAL: &str = r#"{"secret":"ghp_ordinary"}"#;
@@ -30,6 +33,7 @@ fn write_sealed_vectors() {
         maker.claims(),
         maker.keys_and_chains(),
         maker.caveats(),
+        maker.exact(),
     ]
     .concat();
     let head = json!({
