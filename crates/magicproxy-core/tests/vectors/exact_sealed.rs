@@ -109,6 +109,7 @@ impl Maker {
             r#"{"method":"GET|POST","route":"/a/{b}"}"#,
             r#"{"method":["GET","GET"],"path":"/a"}"#,
             r#"{"method":"*","route":"/caf\u00e9"}"#,
+            r#"{"method":"*","route":"/a/{b}/\uffff"}"#,
             r#"{"method":"POST","path":"/a","limit":{"requests":1,"per":"744h"}}"#,
             r#"{"method":"POST","path":"/a","grants":"GET /a/{location}"}"#,
             r#"{"method":"POST","route":"/a/{b}","grants":["GET /a/{path.b}/{response.id}"],"receipt":true}"#,

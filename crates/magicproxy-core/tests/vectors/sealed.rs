@@ -192,7 +192,7 @@ fn decide(token: &Arc<VerifiedToken>, decision: &Decision) -> Result<(), String>
 /// need not allow any. What is opened does not depend on the request.
 fn opened(ring: &KeyRing, token: &Arc<VerifiedToken>, now: UnixTime, text: &str) -> Value {
     let upstream = token.upstream().unwrap();
-    for target in ["/user", "/a/1", "/b/1", "/a", "/a/b/c", "/caf%C3%A9"] {
+    for target in ["/user", "/a/1", "/b/1", "/a", "/a/b/c", "/caf%C3%A9", "/a/b/%EF%BF%BF"] {
         for (method, sender) in [("GET", None), ("GET", Some("192.0.2.1")), ("PUT", None), ("POST", None), ("PATCH", None)] {
             let target = RequestTarget::parse(target.as_bytes(), EncodedSlash::Refuse).unwrap();
             let sender = sender.map(|address: &str| address.parse().unwrap());
