@@ -24,7 +24,7 @@ export const MAX_TIME = 253402300799;
 export const LEEWAY = 30;
 
 const isText = (value) => typeof value === "string";
-const isTime = (value) => typeof value === "number";
+const isTime = (value) => typeof value === "number" && value <= MAX_TIME;
 const isLabel = (value) => isText(value) && /^[!-~]{1,128}$/.test(value) && !/["\\>,]/.test(value);
 /** A label of claims; `-` stands in the log for one that is not there. */
 export const isFirstLabel = (value) => isLabel(value) && value !== "-";
@@ -49,8 +49,8 @@ const CLAIMS = {
 };
 const CAVEAT = {
   allowed: isPlainRules,
-  exp: (value) => isTime(value) && value <= MAX_TIME,
-  nbf: (value) => isTime(value) && value <= MAX_TIME,
+  exp: isTime,
+  nbf: isTime,
   aud: isName,
   sub: isLabel,
   sender: isSender,
@@ -58,16 +58,40 @@ const CAVEAT = {
   from: isFrom,
 };
 
-/** What makes a rule stateful: state.md section 2. `owner` is the operator's to give. */
-const STATE = { grants: (value) => isText(value) || isTexts(value), receipt: (value) => value === true, limit: isLimit, elements: isObject };
+/** What makes a rule stateful: section 2.1. `owner` and `plugin` are the operator's to give. */
+const STATE = { grants: isTextOrTexts, receipt: (value) => value === true, limit: isLimit, elements: isElements };
+const RULE = { method: isTextOrTexts, path: isText, route: isText, ...STATE };
+const ELEMENTS = {
+  list: isText,
+  key: isTextOrTexts,
+  creates: (value) => isObjectOf(value, isText),
+  deletes: (value) => isObjectOf(value, isText),
+  empty: isText,
+  only: (value) => isObjectOf(value, isTextOrTexts),
+  lookup: isText,
+};
 
 /** A list of rules in either form; whether they make sense is the proxy's to say. */
 function isRules(value) {
-  const members = { method: (method) => isText(method) || isTexts(method), path: isText, route: isText, ...STATE };
-  const isRule = (rule) =>
-    isText(rule) ||
-    (isObject(rule) && "method" in rule && Object.entries(rule).every(([name, member]) => Object.hasOwn(members, name) && members[name](member)));
-  return Array.isArray(value) && value.every(isRule);
+  return Array.isArray(value) && value.every((rule) => isText(rule) || hasMembers(rule, RULE, ["method"]));
+}
+
+function isElements(value) {
+  return hasMembers(value, ELEMENTS, ["list", "key", "creates"]);
+}
+
+/** An object with the required ones of these members, and no others. */
+function hasMembers(value, members, required) {
+  const isMember = ([name, member]) => Object.hasOwn(members, name) && members[name](member);
+  return isObject(value) && required.every((name) => name in value) && Object.entries(value).every(isMember);
+}
+
+function isObjectOf(value, isMember) {
+  return isObject(value) && Object.values(value).every(isMember);
+}
+
+function isTextOrTexts(value) {
+  return isText(value) || isTexts(value);
 }
 
 /** Rules that ask for no state, as caveats have them. */
@@ -159,6 +183,7 @@ export function parseClaims(bytes) {
   for (const name of ["kid", "kem", "jti", "iat", "exp", "aud"]) {
     if (!(name in claims)) throw new TokenError("claims", `${name} is missing`);
   }
+  if (claims.exp <= claims.iat) throw new TokenError("claims", "exp must be later than iat");
   if ("allowed" in claims === "scopes" in claims) throw new TokenError("claims", "exactly one of allowed and scopes must be there");
   return claims;
 }

@@ -129,7 +129,7 @@ export function chainId(token: string): Promise<string>;
 /** Verifies everything but the rules, with the private keys. */
 export function open(
   token: string,
-  options: { keys: object[]; xWing?: XWing; minters?: object[]; denyKid?: string[]; requireSub?: boolean; maxLifetime?: number; now?: number },
+  options: { keys: object[]; xWing?: XWing; kems?: KemName[]; minters?: object[]; denyKid?: string[]; requireSub?: boolean; maxLifetime?: number; now?: number },
 ): Promise<Inspection & { credential: Credential }>;
 
 /** A signed key set of a proxy: keep it, and give it as `pinned` at the next time. */

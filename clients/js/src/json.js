@@ -9,8 +9,12 @@ export class JsonError extends Error {}
  * @returns {Record<string, unknown>}
  */
 export function parseObject(text) {
+  return parseWith(new Reader(text));
+}
+
+function parseWith(reader) {
+  const { text } = reader;
   if (!text.startsWith('{"') || !text.endsWith("}")) throw new JsonError("expected a JSON object");
-  const reader = new Reader(text);
   const value = reader.value();
   if (reader.at !== text.length) throw new JsonError("something follows the object");
   return value;
@@ -25,6 +29,15 @@ export const withEscapes = (json) => json.replace(/[>?~\u007f-\uffff]/g, (unit) 
 
 /** Objects and lists in each other: more have no place in a token, and would use up the stack. */
 const MAX_DEPTH = 127;
+
+/**
+ * The same of an object that may have members which are not known here, and any JSON in them (I-JSON, RFC 7493): null is null, and what is
+ * no natural number is NaN.
+ * @param {string} text
+ */
+export function parseForeignObject(text) {
+  return parseWith(new ForeignReader(text));
+}
 
 class Reader {
   constructor(text) {
@@ -117,5 +130,17 @@ class Reader {
     if (found[0] === "true" || found[0] === "false") return found[0] === "true";
     const number = Number(found[0]);
     return Number.isSafeInteger(number) ? number : this.fail("a smaller number");
+  }
+}
+
+class ForeignReader extends Reader {
+  word() {
+    const match = /null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
+    match.lastIndex = this.at;
+    const found = match.exec(this.text)?.[0];
+    if (!found || (found !== "null" && Number.isSafeInteger(Number(found)) && /^[0-9]+$/.test(found))) return super.word();
+    if (/[\w.+-]/.test(this.text[match.lastIndex] ?? " ")) this.fail("a value");
+    this.at = match.lastIndex;
+    return found === "null" ? null : NaN;
   }
 }

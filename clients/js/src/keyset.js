@@ -4,7 +4,7 @@ import { readAccepts } from "./accepts.js";
 import { fromBase64url, fromUtf8, utf8 } from "./bytes.js";
 import { verify } from "./ed25519.js";
 import { TokenError } from "./form.js";
-import { JsonError, parseObject } from "./json.js";
+import { JsonError, parseForeignObject } from "./json.js";
 import { kemOf } from "./kem.js";
 import { thumbprint } from "./keys.js";
 
@@ -36,7 +36,7 @@ export async function verifyKeySet(document, { pinned = null, now = seconds() } 
 function objectOf(document) {
   if (typeof document !== "string") return document ?? {};
   try {
-    return parseObject(document.trim());
+    return parseForeignObject(document.trim());
   } catch (error) {
     if (error instanceof JsonError) throw malformed();
     throw error;
@@ -55,7 +55,7 @@ function parse(text) {
 
 function bytesAsObject(bytes) {
   try {
-    return parseObject(fromUtf8(bytes));
+    return parseForeignObject(fromUtf8(bytes));
   } catch {
     throw malformed();
   }

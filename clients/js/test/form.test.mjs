@@ -6,7 +6,7 @@ import { test } from "node:test";
 
 import { base32, base64url, fromBase32, hmac, utf8 } from "../src/bytes.js";
 import { TokenError, armoured, inspect, mint, narrow, open, sizeWarnings } from "../src/index.js";
-import { parseObject, withEscapes } from "../src/json.js";
+import { JsonError, parseForeignObject, parseObject, withEscapes } from "../src/json.js";
 
 const vectors = JSON.parse(await readFile(new URL("../../../testdata/vectors/token-v2.json", import.meta.url), "utf8"));
 const [key] = vectors.keys;
@@ -126,6 +126,27 @@ test("long tokens are told, twice", async () => {
   const { token, warnings } = await mint({ ...order, allowed: Array.from({ length: 200 }, (_, at) => `GET /repos/${at}`) });
   assert.deepEqual(warnings, sizeWarnings(token));
   assert.equal(warnings.length, 1);
+});
+
+test("JSON nests as deep as it likes, and is refused", async () => {
+  const { token } = await mint(order);
+  for (const depth of [7, 100, 1_000, 5_000]) {
+    const json = `{"x":${"[".repeat(depth)}${"]".repeat(depth)}}`;
+    assert.equal(kindOf(() => inspect(`mt2_${base64url(utf8(json))}${token.slice(token.indexOf("."))}`)), depth < 5_000 ? "claims" : "too_long");
+    await assert.rejects(narrow(token, json), (error) => error.kind === "caveat");
+  }
+  for (const depth of [127, 1_000, 100_000]) {
+    assert.throws(() => parseForeignObject(`{"x":${"[".repeat(depth)}${"]".repeat(depth)}}`), JsonError, `${depth}`);
+  }
+  parseForeignObject(`{"x":${"[".repeat(16)}${"]".repeat(16)}}`);
+});
+
+test("members that are not known hold any JSON", () => {
+  const read = parseForeignObject('{"a":[null,-1,1.5,1e9,123456789012345678901234567890],"b":{"c":null},"d":7,"e":true,"f":-0,"g":0}');
+  assert.deepEqual({ ...read, b: null }, { a: [null, NaN, NaN, NaN, NaN], b: null, d: 7, e: true, f: NaN, g: 0 });
+  for (const text of ['{"a":NaN}', '{"a":01}', '{"a":+1}', '{"a":.5}', '{"a":1.}', '{"a":nul}', '{"a":nullx}', '{"a":null,"a":1}', '{"a":"\\ud800"}', '{"a":1 2}', '{"a":Infinity}']) {
+    assert.throws(() => parseForeignObject(text), JsonError, text);
+  }
 });
 
 test("numbers are those of I-JSON", () => {

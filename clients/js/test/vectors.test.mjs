@@ -22,6 +22,7 @@ function options({ context = {} }) {
     keys: vectors.keys,
     xWing,
     minters: context.minters_required ? vectors.minters : [],
+    kems: context.kems,
     denyKid: context.deny_kid,
     requireSub: context.require_sub,
     maxLifetime: context.max_lifetime,

@@ -11,7 +11,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "src"))
 
 from magicproxy_token import TokenError, inspect, mint, narrow, open_token, size_warnings  # noqa: E402
-from magicproxy_token.form import base32, base64url, from_base32, from_base64url, json_part  # noqa: E402
+from magicproxy_token.form import base32, base64url, from_base32, from_base64url, json_part, parse_foreign_object  # noqa: E402
 
 VECTORS = json.loads((pathlib.Path(__file__).parents[3] / "testdata/vectors/token-v2.json").read_text("utf-8"))
 KEY, MINTER = VECTORS["keys"][0], VECTORS["minter_keys"][0]
@@ -120,6 +120,26 @@ class Reading(unittest.TestCase):
             self.assertEqual(refused.exception.kind, "malformed")
             self.assertIn(words, str(refused.exception))
         self.assertEqual(read("mt2_" + "é" * 5_000), "too_long")
+
+    def test_json_nests_as_deep_as_it_likes_and_is_refused(self):
+        token = minted()
+        for depth in (7, 100, 1_000, 5_000):
+            text = f'{{"x":{"[" * depth}{"]" * depth}}}'
+            kind = "claims" if depth < 5_000 else "too_long"
+            self.assertEqual(read(f"mt2_{base64url(text.encode())}.{token.partition('.')[2]}"), kind)
+            self.assertEqual(kind_of(lambda: narrow(token, text)), "caveat")  # noqa: B023
+        parse_foreign_object(b'{"x":' + b"[" * 16 + b"]" * 16 + b"}")
+        for depth in (127, 1_000, 100_000):
+            with self.assertRaises((ValueError, RecursionError)):
+                parse_foreign_object(f'{{"x":{"[" * depth}{"]" * depth}}}'.encode())
+
+    def test_members_that_are_not_known_hold_any_json(self):
+        said = parse_foreign_object(b'{"a":[null,-1,1.5,1e9,123456789012345678901234567890],"b":{"c":null},"d":7,"e":true}')
+        self.assertEqual(said, {"a": [None, -1, 1.5, 1e9, 123456789012345678901234567890.0], "b": {"c": None}, "d": 7, "e": True})
+        wrong = ('{"a":NaN}', '{"a":01}', '{"a":+1}', '{"a":.5}', '{"a":nul}', '{"a":null,"a":1}', '{"a":"\\ud800"}', '{"a":1 2}', '{"a":Infinity}')
+        for text in wrong:
+            with self.assertRaises(ValueError, msg=text):
+                parse_foreign_object(text.encode())
 
     def test_from(self):
         origin = {"chain": "0123456789abcdef" * 2, "owner": "0" * 64, "kid": KEY["kid"]}

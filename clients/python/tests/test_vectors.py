@@ -31,6 +31,7 @@ def opened(vector):
         vector["token"],
         keys=VECTORS["keys"],
         minters=VECTORS["minters"] if context.get("minters_required") else (),
+        kems=context.get("kems"),
         deny_kid=context.get("deny_kid", ()),
         require_sub=context.get("require_sub", False),
         max_lifetime=context.get("max_lifetime"),

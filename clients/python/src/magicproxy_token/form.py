@@ -77,12 +77,22 @@ def _escape(found):
 
 def parse_object(data):
     """An object whose first bytes are `{"` and whose last is `}`; duplicates, floats, signs, null and the like are refused."""
+    value = _parsed(data, parse_float=_never, parse_int=_natural)
+    _check_values(value, MAX_DEPTH, (str, int, dict, list))
+    return value
+
+
+def parse_foreign_object(data):
+    """The same of an object that may have members which are not known here, and any JSON in them (I-JSON, RFC 7493)."""
+    value = _parsed(data, parse_float=float, parse_int=_integer)
+    _check_values(value, MAX_DEPTH, (str, int, float, dict, list, type(None)))
+    return value
+
+
+def _parsed(data, **numbers):
     if not (data.startswith(b'{"') and data.endswith(b"}")):
         raise ValueError("expected a JSON object")
-    text = data.decode("utf-8")
-    value = json.loads(text, object_pairs_hook=_once, parse_float=_never, parse_constant=_never, parse_int=_natural)
-    _check_texts(value, MAX_DEPTH)
-    return value
+    return json.loads(data.decode("utf-8"), object_pairs_hook=_once, parse_constant=_never, **numbers)
 
 
 def _once(pairs):
@@ -102,10 +112,15 @@ def _natural(text):
     return int(text)
 
 
-def _check_texts(value, depth):
-    """Lone surrogates, which Python's parser lets through, null, and too many objects and lists in each other."""
-    if value is None:
-        raise ValueError("null")
+def _integer(text):
+    # Python would refuse, or take long, where there are thousands of digits.
+    return int(text) if len(text) <= 20 else float(text)
+
+
+def _check_values(value, depth, kinds):
+    """Lone surrogates, which Python's parser lets through, too many objects and lists in each other, and what is of no such kind."""
+    if not isinstance(value, kinds):
+        raise ValueError("a value of another kind")
     if isinstance(value, str):
         value.encode("utf-8")
     if not isinstance(value, (dict, list)):
@@ -113,7 +128,7 @@ def _check_texts(value, depth):
     if depth == 0:
         raise ValueError("too deep")
     for element in [*value, *value.values()] if isinstance(value, dict) else value:
-        _check_texts(element, depth - 1)
+        _check_values(element, depth - 1, kinds)
 
 
 def _is_text(value):
@@ -122,7 +137,7 @@ def _is_text(value):
 
 def _is_time(value):
     # True is an integer to Python.
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and value <= MAX_TIME
 
 
 def _matches(pattern):
@@ -154,26 +169,42 @@ def _is_limit(value):
     return bool(length) and _is_count(value["requests"]) and int(length[1][:9]) * units[length[2]] <= 31 * 86400
 
 
-# What makes a rule stateful: state.md section 2. `owner` is the operator's to give.
+def _is_text_or_texts(value):
+    return _is_text(value) or _is_texts(value)
+
+
+def _is_object_of(value, is_member):
+    return isinstance(value, dict) and all(map(is_member, value.values()))
+
+
+def _has_members(value, members, required):
+    """An object with the required ones of these members, and no others."""
+    if not isinstance(value, dict) or not value.keys() >= required:
+        return False
+    return all(name in members and members[name](member) for name, member in value.items())
+
+
+_ELEMENTS = {
+    "list": _is_text,
+    "key": _is_text_or_texts,
+    "creates": lambda value: _is_object_of(value, _is_text),
+    "deletes": lambda value: _is_object_of(value, _is_text),
+    "empty": _is_text,
+    "only": lambda value: _is_object_of(value, _is_text_or_texts),
+    "lookup": _is_text,
+}
+# What makes a rule stateful: section 2.1. `owner` and `plugin` are the operator's to give.
 _STATE = {
-    "grants": lambda value: _is_text(value) or _is_texts(value),
+    "grants": _is_text_or_texts,
     "receipt": lambda value: value is True,
     "limit": _is_limit,
-    "elements": lambda value: isinstance(value, dict),
+    "elements": lambda value: _has_members(value, _ELEMENTS, {"list", "key", "creates"}),
 }
-_RULE = {"method": lambda value: _is_text(value) or _is_texts(value), "path": _is_text, "route": _is_text, **_STATE}
-
-
-def _is_rule(value):
-    if _is_text(value):
-        return True
-    if not isinstance(value, dict) or "method" not in value:
-        return False
-    return all(name in _RULE and _RULE[name](member) for name, member in value.items())
+_RULE = {"method": _is_text_or_texts, "path": _is_text, "route": _is_text, **_STATE}
 
 
 def _is_rules(value):
-    return isinstance(value, list) and all(map(_is_rule, value))
+    return isinstance(value, list) and all(_is_text(rule) or _has_members(rule, _RULE, {"method"}) for rule in value)
 
 
 def _is_plain_rules(value):
@@ -207,10 +238,6 @@ def _is_from(value):
     return isinstance(value, dict) and value.keys() == _FROM.keys() and all(_FROM[name](text) for name, text in value.items())
 
 
-def _is_bounded_time(value):
-    return _is_time(value) and value <= MAX_TIME
-
-
 _NAME = _matches(r"[A-Za-z0-9._:\[\]-]{1,255}")
 
 _CLAIMS = {
@@ -231,8 +258,8 @@ _CLAIMS = {
 _REQUIRED = {"kid", "kem", "jti", "iat", "exp", "aud"}
 _CAVEAT = {
     "allowed": _is_plain_rules,
-    "exp": _is_bounded_time,
-    "nbf": _is_bounded_time,
+    "exp": _is_time,
+    "nbf": _is_time,
     "aud": _NAME,
     "sub": _is_label,
     "sender": _is_sender,
@@ -256,6 +283,8 @@ def parse_claims(data):
     claims = _checked(data, _CLAIMS, "claims")
     if missing := _REQUIRED - claims.keys():
         raise TokenError("claims", f"missing: {', '.join(sorted(missing))}")
+    if claims["exp"] <= claims["iat"]:
+        raise TokenError("claims", "exp must be later than iat")
     if ("allowed" in claims) == ("scopes" in claims):
         raise TokenError("claims", "exactly one of allowed and scopes must be there")
     return claims

@@ -5,7 +5,7 @@ import time
 
 from . import ed25519
 from .accepts import read_accepts
-from .form import TokenError, from_base64url, parse_object
+from .form import TokenError, from_base64url, parse_foreign_object
 from .keys import kem_of, thumbprint
 
 _TYPE = "magicproxy-keys+jws"
@@ -66,7 +66,7 @@ def _malformed():
 
 def _object(data):
     try:
-        return parse_object(data)
+        return parse_foreign_object(data)
     except (ValueError, RecursionError):
         raise _malformed() from None
 
