@@ -36,11 +36,21 @@ pub use set::{KEY_SET_LIFETIME_SECONDS, KeySetError, KeySetKey, KeySetSigner, Si
 /// The most keys that a ring may hold: a token without `kid` is tried with each.
 pub const MAX_KEYS: usize = 16;
 
+/// Characters of a thumbprint: 32 bytes in base64url.
+const THUMBPRINT_CHARACTERS: usize = 43;
+
 /// The RFC 7638 thumbprint of a public key: SHA-256, base64url.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeyId(String);
 
 impl KeyId {
+    /// Reads a thumbprint: 43 characters of `A-Z a-z 0-9 - _`. Whether there is such a key is another question.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        (text.len() == THUMBPRINT_CHARACTERS && text.bytes().all(legal)).then(|| Self(text.to_owned()))
+    }
+
     /// The thumbprint as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -34,8 +34,8 @@ pub use credential::{
     written_secret,
 };
 pub use key::{
-    Kem, KeyError, KeyId, KeyRing, KeySetError, KeySetKey, KeySetSigner, KeyStanding, MinterKey, MinterSigningKey, PrivateKey,
-    PublicKey, PublicKeySet, SealingKey, SealingPublicKey, SignedKeySet,
+    KEY_SET_LIFETIME_SECONDS, Kem, KeyError, KeyId, KeyRing, KeySetError, KeySetKey, KeySetSigner, KeyStanding, MinterKey,
+    MinterSigningKey, PrivateKey, PublicKey, PublicKeySet, SealingKey, SealingPublicKey, SignedKeySet,
 };
 pub use method::{Method, ParseMethodError};
 pub use pattern::PatternMode;
@@ -47,9 +47,10 @@ pub use seal::OpenError;
 pub use target::{AmbiguousParameter, EncodedSlash, ParseTargetError, PathReading, PathSettings, RequestTarget};
 pub use token::{
     Acceptance, Access, AuthenticToken, Caveat, Chain, ChainId, Denial, Grant, KnownNames, Label, MintError, MintLimits,
-    MintOrder, MintRequest, Minted, NarrowError, Network, NotCompiled, OrderFault, ParseCaveatError, Provenance, ReissueError,
-    SealRequest, SealedClaims, SealedToken, Sender, SignedToken, TokenVersion, UnnamedTokens, UnverifiedToken, UpstreamName,
-    VerifiedToken, VerifyContext, VerifyError, armoured, is_armoured, unarmoured,
+    MintOrder, MintRequest, Minted, NarrowError, Network, NotCompiled, OrderFault, Origin, ParseCaveatError, Provenance,
+    ReissueError, SealRequest, SealedClaims, SealedToken, Sender, SignedToken, TokenNames, TokenVersion, UnnamedTokens,
+    UnverifiedNames, UnverifiedToken, UpstreamName, VerifiedToken, VerifyContext, VerifyError, armoured,
+    is_armoured, unarmoured,
 };
 
 /// Seconds since 1970-01-01T00:00:00Z, as the caller's clock says. This crate never reads a clock.

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::UnixTime;
+use crate::encoding::from_hex;
 
 /// The longest name of an entry, in bytes.
 pub const MAX_NAME_BYTES: usize = 4 * 1024;
@@ -44,6 +45,12 @@ impl Partition {
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+
+    /// Reads 64 lower-case hexadecimal digits, as the partition is shown.
+    #[must_use]
+    pub fn parse(digits: &str) -> Option<Self> {
+        from_hex(digits).map(Self)
     }
 
     /// The bytes.

@@ -13,8 +13,10 @@ mod claims;
 mod grant;
 mod label;
 mod mint;
+mod names;
 mod network;
 mod order;
+mod origin;
 mod reissue;
 mod sealed;
 #[cfg(test)]
@@ -40,8 +42,10 @@ pub use chain::{Chain, ChainId};
 pub use claims::{SignedToken, UnverifiedToken};
 pub use label::Label;
 pub use mint::{Grant, MintError, MintRequest, Minted};
+pub use names::{TokenNames, UnverifiedNames};
 pub use network::Network;
 pub use order::{KnownNames, MAX_ORDER_BYTES, MintLimits, MintOrder, OrderFault};
+pub use origin::Origin;
 pub use reissue::ReissueError;
 pub use sealed::{MAX_SEALED_TOKEN_BYTES, NarrowError, SealRequest, SealedClaims, SealedToken};
 pub use verify::{VerifyContext, VerifyError};
@@ -133,8 +137,13 @@ impl fmt::Display for UpstreamName {
 /// ```
 #[derive(Debug)]
 pub struct VerifiedToken {
+    version: TokenVersion,
     id: String,
     key: KeyId,
+    /// The minter whose signature was verified.
+    minter: Option<KeyId>,
+    /// Since when nothing new is to be sealed to its key.
+    key_retired: Option<UnixTime>,
     /// From when on its key opens nothing, however long the token was meant to live.
     key_ends_at: Option<UnixTime>,
     issued_at: UnixTime,
@@ -150,6 +159,8 @@ pub struct VerifiedToken {
     /// Whom what it makes belongs to: the same for all that are narrowed from one token.
     owner: Partition,
     chain: Chain,
+    /// The tokens of which the proxy made it, as caveats say.
+    origins: Box<[Origin]>,
     provenance: Provenance,
     sealed: Sealed,
 }
@@ -200,16 +211,28 @@ impl VerifiedToken {
         self.key_ends_at.map_or(expired, |end| end.min(expired))
     }
 
-    /// The token's `jti`, or a digest of the token where it has none: what logs call it.
+    /// The version of the token.
+    #[must_use]
+    pub fn version(&self) -> TokenVersion {
+        self.version
+    }
+
+    /// The token's `jti`, or a digest of its sealed credential where it has none: what logs call it.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The key that signed it.
+    /// The key that signed it, or to which it was sealed.
     #[must_use]
     pub fn key(&self) -> &KeyId {
         &self.key
+    }
+
+    /// The minter whose signature was verified.
+    #[must_use]
+    pub fn minter(&self) -> Option<&KeyId> {
+        self.minter.as_ref()
     }
 
     /// When it was minted.
@@ -266,8 +289,8 @@ impl VerifiedToken {
         let caveats = || self.narrowing.iter().filter_map(|caveat| caveat.policy.as_ref());
         let policies = || std::iter::once(&self.policy).chain(caveats());
         let networks: usize = self.narrowing.iter().filter_map(|caveat| caveat.networks.as_deref()).map(size_of_val).sum();
-        let chain = size_of_val(self.chain.ids());
-        policies().map(Policy::memory_bytes).sum::<usize>() + networks + chain + self.sealed.memory_bytes()
+        let names = size_of_val(self.chain.ids()) + self.origins.iter().map(Origin::memory_bytes).sum::<usize>();
+        policies().map(Policy::memory_bytes).sum::<usize>() + networks + names + self.sealed.memory_bytes()
     }
 
     /// How long its credential is at most, in bytes, however that is sealed.
@@ -286,6 +309,27 @@ impl VerifiedToken {
     #[must_use]
     pub fn chain(&self) -> &Chain {
         &self.chain
+    }
+
+    /// All names by which it can be revoked. `state-store.md` section 6.
+    #[must_use]
+    pub fn names(&self) -> TokenNames<'_> {
+        TokenNames {
+            version: self.version,
+            id: &self.id,
+            key: Some(self.key.as_str()),
+            minter: self.minter.as_ref().map(KeyId::as_str),
+            owner: self.owner,
+            chain: &self.chain,
+            origins: &self.origins,
+            issued_at: self.issued_at,
+            key_retired: self.key_retired,
+        }
+    }
+
+    /// What names it in a token that the proxy makes of it.
+    pub(crate) fn to_origin(&self) -> Origin {
+        Origin { chain: self.chain.root(), owner: self.owner, kid: self.key.clone() }
     }
 
     /// Who could have minted it.

@@ -4,13 +4,13 @@
 //! be trusted, and doubt is denial. While nothing is revoked and nothing ages, asking costs one atomic load.
 //! Specification: `docs/spec/state-store.md` section 6.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use magicproxy_core::state::Partition;
-use magicproxy_core::{ChainId, UnixTime, VerifiedToken};
+use magicproxy_core::{ChainId, TokenNames, TokenVersion, UnixTime, VerifiedToken};
 
 use crate::rejection::Rejection;
 
@@ -22,8 +22,10 @@ const ALWAYS: u64 = u64::MAX;
 pub struct RevocationList {
     /// Chains of caveats: tokens with exactly these, and all that were narrowed from them.
     pub chains: HashSet<ChainId>,
-    /// Families of tokens, by what logs call them: their `jti`, or a digest.
+    /// Tokens by what logs call them, their `jti` or a digest, whoever minted them.
     pub ids: HashSet<String>,
+    /// Families of tokens, by what logs call them and who gave them that name.
+    pub minted: HashMap<String, HashSet<Minting>>,
     /// Families of tokens, by whom what they make belongs to.
     pub owners: HashSet<Partition>,
     /// Tokens of these keys.
@@ -32,19 +34,37 @@ pub struct RevocationList {
     pub before: Option<UnixTime>,
 }
 
+/// Who gave a token its id. Another key, another minter and the other version may give the same one to another token.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Minting {
+    /// The version of the token.
+    pub version: TokenVersion,
+    /// The id of the key that signed it, or to which it was sealed.
+    pub key: String,
+    /// The thumbprint of the minter's key. Without one, whoever has the public key could give the id.
+    pub minter: Option<String>,
+}
+
 impl RevocationList {
     fn is_empty(&self) -> bool {
-        self.chains.is_empty() && self.ids.is_empty() && self.owners.is_empty() && self.keys.is_empty() && self.before.is_none()
+        let Self { chains, ids, minted, owners, keys, before } = self;
+        let is_empty = [chains.is_empty(), ids.is_empty(), minted.is_empty(), owners.is_empty(), keys.is_empty()];
+        is_empty == [true; 5] && before.is_none()
     }
 
-    /// Asks nothing of kinds of which there is no entry.
-    fn has(&self, token: &VerifiedToken) -> bool {
-        let chained = || token.chain().ids().iter().any(|id| self.chains.contains(id));
+    /// Is a token with these names revoked, or one of which the proxy made it? Asks nothing of kinds of which there is no entry,
+    /// and allocates nothing.
+    #[must_use]
+    pub fn refuses(&self, token: &TokenNames<'_>) -> bool {
+        let chained = || token.chain.ids().iter().any(|id| self.chains.contains(id));
+        let minted =
+            |minting: &Minting| minting.version == token.version && token.was_minted(&minting.key, minting.minter.as_deref());
         (!self.chains.is_empty() && chained())
-            || self.before.is_some_and(|before| token.issued_at() < before)
-            || self.ids.contains(token.id())
-            || self.owners.contains(&token.owner())
-            || self.keys.contains(token.key().as_str())
+            || self.before.is_some_and(|before| token.was_minted_before(before))
+            || self.ids.contains(token.id)
+            || self.minted.get(token.id).is_some_and(|mintings| mintings.iter().any(minted))
+            || (!self.owners.is_empty() && token.has_owner(|owner| self.owners.contains(owner)))
+            || (!self.keys.is_empty() && token.has_key(|key| self.keys.contains(key)))
     }
 }
 
@@ -101,7 +121,7 @@ impl Revocations {
         }
         let until = self.trusted_until.load(Ordering::Acquire);
         // What is known to be revoked is so, however old the knowledge.
-        if Arc::clone(&self.list.read().unwrap_or_else(PoisonError::into_inner)).has(token) {
+        if Arc::clone(&self.list.read().unwrap_or_else(PoisonError::into_inner)).refuses(&token.names()) {
             return Err(Rejection::Revoked);
         }
         if until != ALWAYS && until <= clock_of(Instant::now()) {

@@ -1,10 +1,10 @@
 //! What the operator of a proxy accepts, whoever minted it. `token-v2.md` sections 2, 4 and 8.
 
 use crate::key::{KeyId, MinterKey};
-use crate::token::VerifyError;
+use crate::token::{Origin, VerifyError};
 
 /// A version of the token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TokenVersion {
     /// A JWT that the proxy signed: `token-v1.md`.
     V1,
@@ -19,6 +19,12 @@ impl TokenVersion {
             Self::V1 => "signed with",
             Self::V2 => "sealed to",
         }
+    }
+
+    /// The version of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::V1, Self::V2].into_iter().find(|version| version.as_str() == name)
     }
 
     /// Its name in the configuration.
@@ -36,7 +42,7 @@ impl TokenVersion {
 pub struct Acceptance {
     /// The versions.
     pub versions: Vec<TokenVersion>,
-    /// Keys whose tokens are refused, of either version: because they leaked, for instance.
+    /// Keys whose tokens are refused, of either version, and so is what was made of these: because the keys leaked, for instance.
     pub denied_keys: Vec<String>,
     /// Whoever may mint version 2 tokens; anyone, where there is none.
     pub minters: Vec<MinterKey>,
@@ -74,6 +80,12 @@ impl Acceptance {
             TokenVersion::V1 => None,
             TokenVersion::V2 => Some(MAX_SEALED_LIFETIME_SECONDS),
         })
+    }
+
+    /// Is none of the tokens of which a token was made, as its caveats say, of a denied key? Who has such a key can forge a token and
+    /// have it sealed anew.
+    pub(super) fn ensure_origins(&self, origins: &[Origin]) -> Result<(), VerifyError> {
+        if origins.iter().any(|origin| self.denies_key(&origin.kid)) { Err(VerifyError::DeniedOrigin) } else { Ok(()) }
     }
 
     pub(super) fn denies_key(&self, id: &KeyId) -> bool {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::label::Label;
 use super::network::Network;
 use super::order::TOKEN_CAVEAT;
+use super::origin::Origin;
 use super::{MAX_UNIX_TIME, UpstreamName};
 use crate::UnixTime;
 use crate::json::{self, present, present_object};
@@ -43,6 +44,9 @@ pub struct Caveat {
     /// How many requests there may be.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub limit: Option<Limit>,
+    /// The token of which the proxy made this one, by which it ends as well.
+    #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
+    pub from: Option<Origin>,
 }
 
 /// Who may send a request.
@@ -61,7 +65,7 @@ pub enum ParseCaveatError {
     Json(String),
     /// An object without a member.
     #[error(
-        "a caveat without a member changes nothing: expected one at least of `allowed`, `exp`, `nbf`, `aud`, `sub`, `sender` and `limit`"
+        "a caveat without a member changes nothing: expected one at least of `allowed`, `exp`, `nbf`, `aud`, `sub`, `sender`, `limit` and `from`"
     )]
     Empty,
     /// A time beyond 9999-12-31T23:59:59Z.

@@ -5,13 +5,11 @@
 use std::fmt;
 
 use super::caveat::Caveat;
-use super::label::Label;
+use crate::encoding::from_hex;
 use crate::state::Partition;
 
 /// Bytes of an id.
 const BYTES: usize = 16;
-/// The beginning of a label that names the chain from which the proxy made a token anew.
-const FROM: &str = "from:";
 
 /// The id of a chain: a digest of a token's beginning and of its first caveats. It is no secret.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,14 +19,7 @@ impl ChainId {
     /// Reads 32 lower-case hexadecimal digits.
     #[must_use]
     pub fn parse(digits: &str) -> Option<Self> {
-        let value = |digit: u8| match digit {
-            b'0'..=b'9' => Some(digit - b'0'),
-            b'a'..=b'f' => Some(digit - b'a' + 10),
-            _ => None,
-        };
-        let (pairs, []) = digits.as_bytes().as_chunks::<2>() else { return None };
-        let bytes: Vec<u8> = pairs.iter().map(|[high, low]| Some(value(*high)? << 4 | value(*low)?)).collect::<Option<_>>()?;
-        bytes.try_into().ok().map(Self)
+        from_hex(digits).map(Self)
     }
 
     /// The id of a token without caveats, from the parts that tell it from all others.
@@ -40,15 +31,6 @@ impl ChainId {
     /// The id of this chain with one more caveat.
     fn with(self, caveat: &str) -> Self {
         Self::of(&[b"chain", b"caveat", &self.0, caveat.as_bytes()])
-    }
-
-    /// The label of a token that the proxy makes anew of one whose root has this id.
-    pub(super) fn to_label(self) -> Option<Label> {
-        Label::parse(&format!("{FROM}{self}"))
-    }
-
-    fn from_label(label: &Label) -> Option<Self> {
-        label.as_str().strip_prefix(FROM).and_then(Self::parse)
     }
 }
 
@@ -79,17 +61,16 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// The chain of a version 1 token that logs call by this id, from its claims.
-    pub(super) fn of_signed(id: &str, caveats: &[Caveat]) -> Self {
+    /// The chain of a version 1 token, from its sealed credential and its caveats.
+    pub(super) fn of_signed(ciphertext: &str, caveats: &[Caveat]) -> Self {
         let texts: Vec<String> = caveats.iter().map(Caveat::to_json).collect();
-        let links: Vec<Link<'_>> = texts.iter().zip(caveats).map(|(text, caveat)| Link::new(text, caveat.sub.as_ref())).collect();
-        Self::of(ChainId::of(&[b"chain", b"v1", id.as_bytes()]), &links)
+        let links: Vec<Link<'_>> = texts.iter().zip(caveats).map(|(text, caveat)| Link::new(text, Some(caveat))).collect();
+        Self::of(ChainId::of(&[b"chain", b"v1", ciphertext.as_bytes()]), &links)
     }
 
     /// The chain of a version 2 token, from the text up to its seal and the parts that are its caveats.
     pub(super) fn of_sealed(minted: &str, parts: &[&str], caveats: &[Caveat]) -> Self {
-        let label = |at: usize| caveats.get(at).and_then(|caveat| caveat.sub.as_ref());
-        let links: Vec<Link<'_>> = parts.iter().enumerate().map(|(at, text)| Link::new(text, label(at))).collect();
+        let links: Vec<Link<'_>> = parts.iter().enumerate().map(|(at, text)| Link::new(text, caveats.get(at))).collect();
         Self::of(ChainId::of(&[b"chain", b"v2", minted.as_bytes()]), &links)
     }
 
@@ -136,8 +117,8 @@ struct Link<'t> {
 }
 
 impl<'t> Link<'t> {
-    fn new(text: &'t str, label: Option<&Label>) -> Self {
-        Self { text, from: label.and_then(ChainId::from_label) }
+    fn new(text: &'t str, caveat: Option<&Caveat>) -> Self {
+        Self { text, from: caveat.and_then(|caveat| caveat.from.as_ref()).map(|origin| origin.chain) }
     }
 }
 
@@ -152,4 +133,4 @@ fn descend(root: ChainId, links: &[Link<'_>], ids: &mut Vec<ChainId>) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::token) mod tests;

@@ -52,6 +52,24 @@ pub(super) struct Claims {
     pub(super) caveats: Option<Vec<Caveat>>,
 }
 
+impl Claims {
+    /// The token's `jti`, or a digest where it has none: what logs call it. The digest is of what narrowing leaves as it is, so
+    /// that all copies of one token have one name.
+    pub(super) fn id(&self) -> String {
+        self.jti.clone().unwrap_or_else(|| digest_of(&self.token))
+    }
+
+    /// The chain. Whoever holds another key can copy a `jti`, so its root is the sealed credential's.
+    pub(super) fn chain(&self) -> Chain {
+        Chain::of_signed(&self.token, self.caveats.as_deref().unwrap_or_default())
+    }
+
+    /// Whom what the token makes belongs to. `state.md` section 1.
+    pub(super) fn owner(&self) -> Partition {
+        signed_owner(&self.token)
+    }
+}
+
 /// `state.md` section 2.4: strings of one method and a pattern, and objects that say what such a string cannot.
 fn rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<RawRule>>, D::Error> {
     let rules: Vec<RawRule> = Vec::deserialize(deserializer)?;
@@ -118,7 +136,7 @@ impl<'t> UnverifiedToken<'t> {
     #[must_use]
     pub fn owner(&self) -> Option<Partition> {
         match self {
-            Self::V1(token) => Some(signed_owner(&token.claims().ok()?.token)),
+            Self::V1(token) => Some(token.claims().ok()?.owner()),
             Self::V2(token) => Some(token.owner()),
         }
     }
@@ -127,7 +145,7 @@ impl<'t> UnverifiedToken<'t> {
     #[must_use]
     pub fn id(&self) -> Option<String> {
         match self {
-            Self::V1(token) => token.claims().ok().map(|claims| token.id(&claims)),
+            Self::V1(token) => token.claims().ok().map(|claims| claims.id()),
             Self::V2(token) => Some(token.claims().jti.clone()),
         }
     }
@@ -136,7 +154,7 @@ impl<'t> UnverifiedToken<'t> {
     #[must_use]
     pub fn chain(&self) -> Option<Chain> {
         match self {
-            Self::V1(token) => token.claims().ok().map(|claims| token.chain(&claims)),
+            Self::V1(token) => token.claims().ok().map(|claims| claims.chain()),
             Self::V2(token) => Some(token.chain()),
         }
     }
@@ -162,7 +180,6 @@ impl<'t> UnverifiedToken<'t> {
 
 /// A version 1 token whose form was checked and nothing else.
 pub struct SignedToken<'t> {
-    text: &'t str,
     pub(super) header: Header,
     pub(super) signed: &'t str,
     payload: &'t str,
@@ -189,7 +206,7 @@ impl<'t> SignedToken<'t> {
         if header.alg != "RS256" || header.typ != "JWT" {
             return Err(VerifyError::Header);
         }
-        Ok(Self { text, header, signed, payload, signature })
+        Ok(Self { header, signed, payload, signature })
     }
 
     /// The key that the token says it was signed by.
@@ -206,20 +223,10 @@ impl<'t> SignedToken<'t> {
         Some(claims)
     }
 
-    /// Its `jti`, or a digest of the whole token where it has none: what logs call it.
-    pub(super) fn id(&self, claims: &Claims) -> String {
-        claims.jti.clone().unwrap_or_else(|| digest_of(self.text))
-    }
-
-    /// Its chain, whose root is its id: the proxy keeps that in whatever it makes of a token.
-    pub(super) fn chain(&self, claims: &Claims) -> Chain {
-        Chain::of_signed(&self.id(claims), claims.caveats.as_deref().unwrap_or_default())
-    }
-
     /// The claims of a token that the proxy makes of this one: the same, with the id written down.
     pub(super) fn claims_to_keep(&self) -> Result<Claims, VerifyError> {
         let mut claims = self.claims()?;
-        claims.jti = Some(self.id(&claims));
+        claims.jti = Some(claims.id());
         Ok(claims)
     }
 
@@ -230,7 +237,7 @@ impl<'t> SignedToken<'t> {
     }
 }
 
-/// What to call a token that has no `jti`.
+/// What to call a token that has no `jti`, by its sealed credential.
 fn digest_of(text: &str) -> String {
     let digest = digest::digest(&digest::SHA256, text.as_bytes());
     base64url(digest.as_ref().get(..16).unwrap_or_default())

@@ -88,7 +88,8 @@ impl KeyRing {
         Ok(narrowed)
     }
 
-    /// The token for the active key of its kind, with the same claims, caveats and credential; itself, where it is that already.
+    /// The token for the active key of its kind, with the same claims, caveats and credential, and a caveat that names the old one;
+    /// itself, where it is for that key already.
     ///
     /// # Errors
     /// [`ReissueError`].
@@ -114,7 +115,7 @@ impl KeyRing {
                     return Err(ReissueError::Limited);
                 }
                 let held = self.sealing_by_id(&token.claims().kid).ok_or(VerifyError::UnknownKey(TokenVersion::V2))?;
-                Ok(token.reseal(held, key)?)
+                Ok(token.reseal(held, key, verified.to_origin())?)
             }
         }
     }
@@ -130,13 +131,15 @@ impl KeyRing {
         context: &VerifyContext<'_>,
         compiler: &RuleCompiler<'_>,
     ) -> Result<Zeroizing<String>, ReissueError> {
-        if !self.verify_with(text, context, compiler)?.plugins().is_empty() {
+        let verified = self.verify_with(text, context, compiler)?;
+        if !verified.plugins().is_empty() {
             return Err(ReissueError::Guarded);
         }
         let rules: Vec<_> = grants.iter().flat_map(NewGrant::rules).map(RawRule::Text).collect();
         let receipt = match UnverifiedToken::parse(text)? {
             UnverifiedToken::V1(token) => {
-                // Its rules once more as a caveat: so its chain is its own, and ends with that of the presented token.
+                // Its rules once more as a caveat: so its chain is its own, and ends with that of the presented token. It has that
+                // token's key, owner and name, so there is no origin to say.
                 let caveat = Caveat { allowed: Some(rules.clone()), ..Caveat::default() };
                 let mut claims = with_caveat(token.claims_to_keep()?, caveat)?;
                 (claims.allowed, claims.scopes) = (Some(rules), None);
@@ -151,7 +154,7 @@ impl KeyRing {
             }
             UnverifiedToken::V2(token) => {
                 let key = self.sealing_by_id(&token.claims().kid).ok_or(VerifyError::UnknownKey(TokenVersion::V2))?;
-                token.receipt(key, rules)?
+                token.receipt(key, rules, verified.to_origin())?
             }
         };
         self.verify_with(&receipt, context, compiler)?;
@@ -172,7 +175,7 @@ impl KeyRing {
         if verified.owner_is_counted() {
             return Err(ReissueError::Limited);
         }
-        let mut claims = token.claims_to_keep()?;
+        let mut claims = with_caveat(token.claims_to_keep()?, verified.to_origin().into_caveat())?;
         let credential = self.open_rsa(&SealedCredential::new(claims.token, signer.public().id().clone()))?;
         claims.token = seal(&credential, active.public())?;
         Ok(self.sign_token(&claims, active)?)

@@ -2,8 +2,9 @@
 
 use super::acceptance::{Acceptance, TokenVersion};
 use super::authentic::{AuthenticToken, NotCompiled};
-use super::claims::{Claims, SignedToken, UnverifiedToken, signed_owner};
+use super::claims::{Claims, SignedToken, UnverifiedToken};
 use super::grant::Granted;
+use super::origin::Origin;
 use super::{LEEWAY_SECONDS, MAX_LIFETIME_SECONDS, MAX_UNIX_TIME, Provenance, UpstreamName, VerifiedToken, is_token_id};
 use crate::UnixTime;
 use crate::credential::ParseCredentialError;
@@ -45,11 +46,14 @@ pub enum VerifyError {
     /// A `kid` that the ring does not hold, or that the operator denies.
     #[error("the token was {} a key that this proxy does not accept", .0.how())]
     UnknownKey(TokenVersion),
-    /// The `kid` of a key of the ring whose `not_after` is over.
+    /// The `kid` of a key of the ring whose `not_after` is over, or that was retired long before the token's `iat`.
     #[error(
         "the token was sealed to a key of this proxy that was retired and opens nothing any more: it must be minted anew, to the key of now"
     )]
     RetiredKey,
+    /// Made of a token of a key that the operator denies.
+    #[error("the token was made of one of a key that this proxy does not accept")]
+    DeniedOrigin,
     /// The signature is not by one of our keys.
     #[error("the token's signature is not valid here")]
     Signature,
@@ -139,6 +143,8 @@ impl KeyRing {
             return Err(VerifyError::UnknownKey(TokenVersion::V1));
         }
         let mut claims = token.claims()?;
+        let origins = Origin::all_of(claims.caveats.as_deref().unwrap_or_default());
+        context.acceptance.ensure_origins(&origins)?;
         let (iat, exp, nbf) = (UnixTime(claims.iat), UnixTime(claims.exp), claims.nbf.map(UnixTime));
         if let Some(what) = times_fault(iat, exp, None) {
             return Err(claim(what));
@@ -154,11 +160,16 @@ impl KeyRing {
         let upstream =
             claims.aud.as_deref().map(|name| UpstreamName::parse(name).ok_or_else(|| claim("aud is not a name"))).transpose()?;
         let granted = granted(&mut claims, context)?;
+        let (id, chain, owner) = (claims.id(), claims.chain(), claims.owner());
         let authentic = VerifiedToken {
             policy: Policy::nothing(),
-            id: token.id(&claims),
-            chain: token.chain(&claims),
+            version: TokenVersion::V1,
+            id,
+            chain,
+            origins,
             key: key.public().id().clone(),
+            minter: None,
+            key_retired: None,
             key_ends_at: None,
             issued_at: iat,
             expires_at: exp,
@@ -168,7 +179,7 @@ impl KeyRing {
             explain: claims.explain,
             labels: claims.sub.into_iter().collect(),
             narrowing: Vec::new(),
-            owner: signed_owner(&claims.token),
+            owner,
             provenance: Provenance::Proxy,
             sealed: Sealed::Rsa(SealedCredential::new(claims.token, key.public().id().clone())),
         };

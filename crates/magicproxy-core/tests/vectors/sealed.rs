@@ -223,7 +223,7 @@ fn kind_of(error: &VerifyError) -> &'static str {
     match error {
         VerifyError::Malformed | VerifyError::OldForm => "malformed",
         VerifyError::TooLong => "too_long",
-        VerifyError::UnknownKey(_) | VerifyError::RetiredKey => "unknown_key",
+        VerifyError::UnknownKey(_) | VerifyError::RetiredKey | VerifyError::DeniedOrigin => "unknown_key",
         VerifyError::Claims(_) => "claims",
         VerifyError::Expired => "expired",
         VerifyError::NotYetValid => "not_yet_valid",

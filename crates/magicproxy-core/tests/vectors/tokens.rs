@@ -132,7 +132,7 @@ fn kind_of(error: &VerifyError) -> &'static str {
         VerifyError::Malformed => "malformed",
         VerifyError::TooLong => "too_long",
         VerifyError::Header => "header",
-        VerifyError::UnknownKey(_) | VerifyError::RetiredKey => "unknown_key",
+        VerifyError::UnknownKey(_) | VerifyError::RetiredKey | VerifyError::DeniedOrigin => "unknown_key",
         VerifyError::Signature => "signature",
         VerifyError::Claims(_) => "claims",
         VerifyError::Expired => "expired",

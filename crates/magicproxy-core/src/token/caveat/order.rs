@@ -8,6 +8,7 @@ use crate::json::{self, inner_object, one_or_more, present};
 use crate::limit::Limit;
 use crate::rule::RawRule;
 use crate::token::order::NARROWING;
+use crate::token::origin::Origin;
 use crate::token::{Label, Network, UpstreamName};
 
 #[derive(Deserialize)]
@@ -35,6 +36,8 @@ struct Members {
     sender: Option<SenderMembers>,
     #[serde(default, deserialize_with = "present")]
     limit: Option<Limit>,
+    #[serde(default, deserialize_with = "json::present_object")]
+    from: Option<Origin>,
 }
 
 #[derive(Deserialize)]
@@ -52,10 +55,10 @@ impl Caveat {
     /// [`ParseCaveatError`], with every fault of the form in words.
     pub fn from_order(json: &[u8]) -> Result<Self, ParseCaveatError> {
         let order = json::object::<Order>(json);
-        let Members { allowed, exp, nbf, aud, sub, sender, limit } =
+        let Members { allowed, exp, nbf, aud, sub, sender, limit, from } =
             order.map_err(|error| ParseCaveatError::Json(NARROWING.faults(json, &error).join("; ")))?.caveat;
         let sender = sender.map(|sender| Sender { cidr: sender.cidr.unwrap_or_default() });
-        Ok(Self { allowed: allowed.map(normal), exp, nbf, aud, sub, sender, limit })
+        Ok(Self { allowed: allowed.map(normal), exp, nbf, aud, sub, sender, limit, from })
     }
 }
 

@@ -27,7 +27,7 @@ pub(in crate::token) static NARROWING: Form =
     Form { expected: "a JSON object with `caveat`", kind: Kind::Object(&[Member::new("caveat", &CAVEAT, Needed)]) };
 
 static CAVEAT: Form = Form {
-    expected: "an object with one at least of `allowed`, `exp`, `nbf`, `aud`, `sub`, `sender` and `limit`",
+    expected: "an object with one at least of `allowed`, `exp`, `nbf`, `aud`, `sub`, `sender`, `limit` and `from`",
     kind: Kind::Object(&[
         Member::new("allowed", &RULES, Optional),
         Member::new("exp", &TIME, Optional),
@@ -36,6 +36,7 @@ static CAVEAT: Form = Form {
         Member::new("sub", &LABEL, Optional),
         Member::new("sender", &SENDER, Optional),
         Member::new("limit", &limit::FORM, Optional),
+        Member::new("from", &ORIGIN, Optional),
     ]),
 };
 
@@ -87,8 +88,21 @@ pub(in crate::token) static TOKEN_CAVEAT: Form = Form {
         Member::new("sub", &LABEL, Optional),
         Member::new("sender", &TOKEN_SENDER, Optional),
         Member::new("limit", &limit::FORM, Optional),
+        Member::new("from", &ORIGIN, Optional),
     ]),
 };
+
+/// The names of the token of which the proxy made another one.
+static ORIGIN: Form = Form {
+    expected: "an object with `chain`, `owner` and `kid`",
+    kind: Kind::Object(&[
+        Member::new("chain", &CHAIN_ID, Needed),
+        Member::new("owner", &OWNER, Needed),
+        Member::new("kid", &KEY_ID, Needed),
+    ]),
+};
+static CHAIN_ID: Form = Form { expected: "the id of a chain, as a text of 32 hexadecimal digits", kind: Kind::Text };
+static OWNER: Form = Form { expected: "an owner, as a text of 64 hexadecimal digits", kind: Kind::Text };
 
 static CAVEATS: Form = Form { expected: "a list of 1 to 16 caveats", kind: Kind::List(&TOKEN_CAVEAT) };
 static RULE_LIST: Form = Form { expected: "a list of rules", kind: Kind::List(&RULE) };

@@ -9,9 +9,10 @@ use crate::credential::TypedCredential;
 use crate::key::{KeyError, MinterSigningKey, SealingKey, SealingPublicKey};
 use crate::policy::{Policy, Work};
 use crate::rule::RawRule;
-use crate::token::caveat::{Caveat, MAX_CAVEATS};
+use crate::token::caveat::MAX_CAVEATS;
 use crate::token::label::Label;
 use crate::token::mint::random_id;
+use crate::token::origin::Origin;
 use crate::token::{Grant, MintError, Minted, ReissueError, UpstreamName};
 
 /// Bytes of the root key of a token's chain.
@@ -103,25 +104,40 @@ impl SealingPublicKey {
 
 impl SealedToken<'_> {
     /// The same token for another key, under a new root key.
-    pub(in crate::token) fn reseal(&self, from: &SealingKey, to: &SealingPublicKey) -> Result<Zeroizing<String>, ReissueError> {
+    pub(in crate::token) fn reseal(
+        &self,
+        from: &SealingKey,
+        to: &SealingPublicKey,
+        origin: Origin,
+    ) -> Result<Zeroizing<String>, ReissueError> {
         let claims = SealedClaims { kid: to.id().to_string(), kem: to.kem(), ..self.claims.clone() };
-        self.remade(&claims, from, to)
+        self.remade(&claims, (from, to), origin)
     }
 
     /// A token of the same key for these rules, under a new root key.
-    pub(in crate::token) fn receipt(&self, key: &SealingKey, rules: Vec<RawRule>) -> Result<Zeroizing<String>, ReissueError> {
+    pub(in crate::token) fn receipt(
+        &self,
+        key: &SealingKey,
+        rules: Vec<RawRule>,
+        origin: Origin,
+    ) -> Result<Zeroizing<String>, ReissueError> {
         let claims = SealedClaims { allowed: Some(rules), scopes: None, ..self.claims.clone() };
-        self.remade(&claims, key, key.public())
+        self.remade(&claims, (key, key.public()), origin)
     }
 
-    /// With the same credential and caveats, and one that names this token's chain: where that is revoked, so is the new token.
-    fn remade(&self, claims: &SealedClaims, from: &SealingKey, to: &SealingPublicKey) -> Result<Zeroizing<String>, ReissueError> {
+    /// With the same credential and caveats, and one that names this token: where that is revoked, so is the new one.
+    fn remade(
+        &self,
+        claims: &SealedClaims,
+        (from, to): (&SealingKey, &SealingPublicKey),
+        origin: Origin,
+    ) -> Result<Zeroizing<String>, ReissueError> {
         let plaintext = from.open(self.bound.as_bytes(), &self.sealed).ok_or(KeyError::Operation)?;
         let (_, credential) = plaintext.split_at_checked(ROOT_KEY_BYTES).ok_or(KeyError::Operation)?;
         let root_key = new_root_key()?;
         let mut token = to.assemble(claims, root_key.as_ref(), credential, None)?;
         let mut tag = Tag::first(root_key.as_ref(), &token);
-        let origin = self.origin_caveat()?;
+        let origin = self.origin_caveat(origin)?;
         for caveat in self.caveats.iter().copied().chain([origin.as_str()]) {
             tag = tag.next(caveat);
             append(&mut token, caveat);
@@ -133,13 +149,12 @@ impl SealedToken<'_> {
         Ok(token)
     }
 
-    /// A caveat that names this token's chain, as a part.
-    fn origin_caveat(&self) -> Result<String, ReissueError> {
+    /// A caveat that names this token, as a part.
+    fn origin_caveat(&self, origin: Origin) -> Result<String, ReissueError> {
         if self.caveats.len() >= MAX_CAVEATS {
             return Err(NarrowError::TooMany.into());
         }
-        let label = self.chain().root().to_label().ok_or(KeyError::Operation)?;
-        Ok(part::of_json(&Caveat { sub: Some(label), ..Caveat::default() }.to_json()))
+        Ok(part::of_json(&origin.into_caveat().to_json()))
     }
 }
 

@@ -5,15 +5,17 @@ use zeroize::Zeroizing;
 use super::SealedToken;
 use super::chain::Tag;
 use super::mint::ROOT_KEY_BYTES;
+use crate::UnixTime;
 use crate::credential::TypedCredential;
-use crate::key::{KeyRing, SealingKey};
+use crate::key::{KEY_SET_LIFETIME_SECONDS, KeyId, KeyRing, SealingKey};
 use crate::pattern::PatternMode;
 use crate::policy::Policy;
 use crate::seal::Sealed;
 use crate::token::authentic::AuthenticToken;
 use crate::token::grant::Granted;
+use crate::token::origin::Origin;
 use crate::token::verify::{VerifyContext, check_lifetime, check_now};
-use crate::token::{Provenance, TokenVersion, VerifiedToken, VerifyError, caveat};
+use crate::token::{LEEWAY_SECONDS, Provenance, TokenVersion, VerifiedToken, VerifyError, caveat};
 
 impl KeyRing {
     /// Authenticates a version 2 token.
@@ -26,6 +28,9 @@ impl KeyRing {
         let key = self.key_of(token, context)?;
         ensure_minter(token, context)?;
         let credential = open(token, key)?;
+        let caveats = token.caveats().map_err(VerifyError::from);
+        let origins = Origin::all_of(caveats.as_deref().unwrap_or_default());
+        context.acceptance.ensure_origins(&origins)?;
         check_lifetime(claims.iat, claims.exp, context.acceptance.longest_life(TokenVersion::V2))?;
         check_now(claims.iat, claims.exp, claims.nbf, context.now)?;
         if context.acceptance.require_sub && claims.sub.is_none() {
@@ -36,8 +41,12 @@ impl KeyRing {
             (None, names) => Granted::Scopes(names.clone().unwrap_or_default()),
         };
         let authentic = VerifiedToken {
+            version: TokenVersion::V2,
             id: claims.jti.clone(),
             key: key.public().id().clone(),
+            // `ensure_minter` found it among those that the operator lists.
+            minter: claims.minter.as_deref().and_then(KeyId::parse),
+            key_retired: key.standing().retired,
             key_ends_at: key.standing().not_after,
             issued_at: claims.iat,
             expires_at: claims.exp,
@@ -50,6 +59,7 @@ impl KeyRing {
             narrowing: Vec::new(),
             owner: token.owner(),
             chain: token.chain(),
+            origins,
             // `ensure_minter` accepts a signature of a listed minter only.
             provenance: if claims.minter.is_some() && token.signature.is_some() {
                 Provenance::ListedMinter
@@ -58,22 +68,29 @@ impl KeyRing {
             },
             sealed: Sealed::Nothing,
         };
-        let caveats = token.caveats().map_err(VerifyError::from);
         Ok(AuthenticToken::new(authentic, granted, caveats).with_credential(credential))
     }
 
     fn key_of(&self, token: &SealedToken<'_>, context: &VerifyContext<'_>) -> Result<&SealingKey, VerifyError> {
-        let kid = &token.claims.kid;
+        let claims = &token.claims;
+        let kid = &claims.kid;
         let known = self.sealing_by_id(kid).filter(|key| !context.acceptance.denies_key(key.public().id()));
         let key = known.ok_or(VerifyError::UnknownKey(TokenVersion::V2))?;
-        if !key.is_usable(context.now) {
+        if !key.is_usable(context.now) || is_sealed_in_advance(claims.iat, key) {
             return Err(VerifyError::RetiredKey);
         }
-        if key.public().kem() != token.claims.kem {
+        if key.public().kem() != claims.kem {
             return Err(VerifyError::Claims("kem is not that of the key".to_owned()));
         }
         Ok(key)
     }
+}
+
+/// Section 7: was it sealed before the day that it names, or by one who does not follow the key set? Its key was retired for so long
+/// then that nobody else seals to it.
+fn is_sealed_in_advance(issued_at: UnixTime, key: &SealingKey) -> bool {
+    let followed = |retired: UnixTime| retired.0.saturating_add(KEY_SET_LIFETIME_SECONDS).saturating_add(LEEWAY_SECONDS);
+    key.standing().retired.is_some_and(|retired| issued_at.0 > followed(retired))
 }
 
 /// Section 4: where the operator lists minters, one of them must have signed.

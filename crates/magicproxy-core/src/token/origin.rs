@@ -1,0 +1,63 @@
+//! Origins: the token of which the proxy made another one, as a caveat names it. `token-v2.md` section 5.
+//!
+//! Revocation and denied keys look at origins, and nothing else does: holders may write them as well, so they only take.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::caveat::Caveat;
+use super::chain::ChainId;
+use crate::key::KeyId;
+use crate::state::Partition;
+
+/// The names of a token of which the proxy made another one, by sealing it anew or as a receipt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// The id of its family's root, C(0).
+    #[serde(deserialize_with = "chain", serialize_with = "shown")]
+    pub chain: ChainId,
+    /// Whom what it made belongs to.
+    #[serde(deserialize_with = "owner", serialize_with = "shown")]
+    pub owner: Partition,
+    /// The key that signed it, or to which it was sealed.
+    #[serde(deserialize_with = "key", serialize_with = "shown")]
+    pub kid: KeyId,
+}
+
+impl Origin {
+    /// The origins that caveats name, in their order.
+    pub(super) fn all_of(caveats: &[Caveat]) -> Box<[Self]> {
+        caveats.iter().filter_map(|caveat| caveat.from.clone()).collect()
+    }
+
+    /// The caveat of a token that the proxy makes of the token with these names.
+    pub(super) fn into_caveat(self) -> Caveat {
+        Caveat { from: Some(self), ..Caveat::default() }
+    }
+
+    /// Memory that it takes, in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.kid.as_str().len()
+    }
+}
+
+fn shown<T: ToString, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&value.to_string())
+}
+
+fn chain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ChainId, D::Error> {
+    read(deserializer, ChainId::parse, "from.chain: expected 32 lower-case hexadecimal digits")
+}
+
+fn owner<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Partition, D::Error> {
+    read(deserializer, Partition::parse, "from.owner: expected 64 lower-case hexadecimal digits")
+}
+
+fn key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeyId, D::Error> {
+    read(deserializer, KeyId::parse, "from.kid: expected the id of a key, 43 characters of `A-Z a-z 0-9 - _`")
+}
+
+fn read<'de, D: Deserializer<'de>, T>(deserializer: D, parse: fn(&str) -> Option<T>, expected: &str) -> Result<T, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse(&text).ok_or_else(|| serde::de::Error::custom(expected))
+}
