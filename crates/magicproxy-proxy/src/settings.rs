@@ -24,7 +24,7 @@ pub use crate::header::{FieldVerdict, ListedBy, Meaning, ParsePassedHeaderError,
 pub use crate::keys::SharedKeys;
 pub use crate::placing::{HostName, MountPath, ParseMountError, PathMapping, PathTarget, Placing};
 pub use crate::rejection::RefusalShape;
-pub use crate::revocations::{RevocationList, Revocations};
+pub use crate::revocations::{Minting, RevocationList, Revocations};
 pub use crate::sender::TrustedProxies;
 pub use crate::upstream::root::{ApiRoot, ParseApiRootError};
 

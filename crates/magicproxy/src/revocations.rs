@@ -5,14 +5,16 @@ mod file;
 mod shared;
 mod watch;
 
+use std::fmt;
+
 pub(crate) use file::RevocationFile;
 pub(crate) use shared::SharedRevocations;
 pub(crate) use watch::RevocationWatch;
 
 use magicproxy_core::state::Partition;
 use magicproxy_core::token::is_token_id;
-use magicproxy_core::{ChainId, UnixTime};
-use magicproxy_proxy::settings::RevocationList;
+use magicproxy_core::{ChainId, KeyId, TokenNames, TokenVersion, UnixTime};
+use magicproxy_proxy::settings::{Minting, RevocationList};
 use serde::{Deserialize, Serialize};
 
 use crate::output::masked;
@@ -20,19 +22,73 @@ use crate::output::masked;
 /// More than this is a mistake, or somebody's attempt to fill our memory.
 pub(crate) const MOST: usize = 50_000;
 
+/// The end of an entry that does not end by itself: as late as a store counts.
+pub(crate) const FOR_GOOD: u64 = 100_000_000_000;
+
 /// What is revoked by one entry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Revoked {
     /// A chain of caveats: a token, and all that were narrowed from it.
     Chain(ChainId),
-    /// A family: all tokens that logs call so, the one that was minted and those narrowed from it.
+    /// All tokens that logs call so, whoever minted them.
     Id(String),
+    /// A family: all tokens that logs call so, of one who gave that name.
+    Minted(MintedId),
     /// A family, by its owner.
-    Owner([u8; 32]),
+    Owner(Partition),
     /// All tokens of a key.
     Key(String),
     /// All tokens that were minted before.
     Before(u64),
+}
+
+/// An id, and who gave it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct MintedId {
+    id: String,
+    minting: Minting,
+}
+
+impl MintedId {
+    /// The key that signed its token, or to which it was sealed.
+    pub(crate) fn key(&self) -> &str {
+        &self.minting.key
+    }
+
+    /// Could nobody but the holder of a key have given a token this id?
+    pub(crate) fn is_proven(&self) -> bool {
+        self.minting.version == TokenVersion::V1 || self.minting.minter.is_some()
+    }
+
+    /// Reads what stands behind `jti:`.
+    fn parse(text: &str) -> Option<Self> {
+        let parts: Vec<&str> = text.split(':').collect();
+        let (version, key, minter, id) = match parts.as_slice() {
+            [version @ "v1", key, id] => (version, key, None, id),
+            [version @ "v2", key, "none", id] => (version, key, None, id),
+            [version @ "v2", key, minter, id] => (version, key, Some(*minter), id),
+            _ => return None,
+        };
+        let (Some(key), minter) = (KeyId::parse(key), minter.map(KeyId::parse)) else { return None };
+        if minter == Some(None) || !is_token_id(id) {
+            return None;
+        }
+        let minter = minter.flatten().map(|minter| minter.to_string());
+        Some(Self {
+            id: (*id).to_owned(),
+            minting: Minting { version: TokenVersion::parse(version)?, key: key.to_string(), minter },
+        })
+    }
+}
+
+impl fmt::Display for MintedId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, minting: Minting { version, key, minter } } = self;
+        match version {
+            TokenVersion::V1 => write!(formatter, "v1:{key}:{id}"),
+            TokenVersion::V2 => write!(formatter, "v2:{key}:{}:{id}", minter.as_deref().unwrap_or("none")),
+        }
+    }
 }
 
 /// One entry.
@@ -57,9 +113,10 @@ impl Revoked {
     /// `chain:…`, `jti:…`, `owner:…`, `kid:…`, `before:…`: its name in the file and in the store.
     pub(crate) fn name(&self) -> String {
         match self {
+            Self::Minted(minted) => format!("jti:{minted}"),
             Self::Chain(chain) => format!("chain:{chain}"),
             Self::Id(id) => format!("jti:{id}"),
-            Self::Owner(owner) => format!("owner:{}", owner.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
+            Self::Owner(owner) => format!("owner:{owner}"),
             Self::Key(key) => format!("kid:{key}"),
             Self::Before(time) => format!("before:{time}"),
         }
@@ -70,8 +127,10 @@ impl Revoked {
         let (kind, value) = name.split_once(':')?;
         match kind {
             "chain" => ChainId::parse(&value.to_ascii_lowercase()).map(Self::Chain),
+            // A newer version may know what this one does not.
+            "jti" if names_version(value) => MintedId::parse(value).map(Self::Minted),
             "jti" if !value.is_empty() => Some(Self::Id(value.to_owned())),
-            "owner" => owner(value).map(Self::Owner),
+            "owner" => Partition::parse(&value.to_ascii_lowercase()).map(Self::Owner),
             "kid" if !value.is_empty() => Some(Self::Key(value.to_owned())),
             "before" => value.parse().ok().map(Self::Before),
             _ => None,
@@ -82,8 +141,8 @@ impl Revoked {
     pub(crate) fn means_nothing(&self) -> bool {
         match self {
             Self::Id(id) => !is_token_id(id),
-            Self::Key(id) => !is_key_id(id),
-            Self::Chain(_) | Self::Owner(_) | Self::Before(_) => false,
+            Self::Key(id) => KeyId::parse(id).is_none(),
+            Self::Chain(_) | Self::Minted(_) | Self::Owner(_) | Self::Before(_) => false,
         }
     }
 
@@ -97,15 +156,17 @@ impl Revoked {
     }
 }
 
-/// An RFC 7638 thumbprint: 32 bytes in base64url.
-fn is_key_id(id: &str) -> bool {
-    id.len() == 43 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+/// Does it begin with `v`, a number and `:`?
+fn names_version(value: &str) -> bool {
+    let number = value.strip_prefix('v').and_then(|rest| rest.split_once(':'));
+    number.is_some_and(|(number, _)| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-fn owner(digits: &str) -> Option<[u8; 32]> {
-    let digits: Vec<u8> = digits.chars().map(|digit| u8::try_from(digit.to_digit(16)?).ok()).collect::<Option<_>>()?;
-    let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect();
-    bytes.try_into().ok().filter(|_| digits.len() == 64)
+impl Revocation {
+    /// Does this entry, while it lasts, refuse a token with these names?
+    pub(crate) fn refuses(&self, token: &TokenNames<'_>, now: UnixTime) -> bool {
+        in_force(std::slice::from_ref(self), now).refuses(token)
+    }
 }
 
 /// What the engine is told.
@@ -115,7 +176,10 @@ pub(crate) fn in_force(entries: &[Revocation], now: UnixTime) -> RevocationList 
         match &entry.revoked {
             Revoked::Chain(chain) => drop(list.chains.insert(*chain)),
             Revoked::Id(id) => drop(list.ids.insert(id.clone())),
-            Revoked::Owner(owner) => drop(list.owners.insert(Partition::from_bytes(*owner))),
+            Revoked::Minted(MintedId { id, minting }) => {
+                list.minted.entry(id.clone()).or_default().insert(minting.clone());
+            }
+            Revoked::Owner(owner) => drop(list.owners.insert(*owner)),
             Revoked::Key(key) => drop(list.keys.insert(key.clone())),
             Revoked::Before(time) => list.before = list.before.max(Some(UnixTime(*time))),
         }

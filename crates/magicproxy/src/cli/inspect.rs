@@ -5,6 +5,7 @@ mod chain;
 
 use anyhow::Context as _;
 use clap::Args;
+use magicproxy_core::state::Partition;
 use magicproxy_core::token::LEEWAY_SECONDS;
 use magicproxy_core::{ChainId, UnixTime, UnverifiedToken, VerifyError};
 use magicproxy_proxy::clock;
@@ -58,7 +59,8 @@ pub(super) struct Claims {
     members: Map<String, Value>,
     chain: Chain,
     chain_id: Option<ChainId>,
-    /// What logs call it, and `revoke jti:` takes: its `jti`, or a digest of one without.
+    owner: Option<Partition>,
+    /// What logs call it: its `jti`, or a digest of one without.
     id: Option<String>,
 }
 
@@ -143,7 +145,9 @@ impl Standing {
     fn unless_revoked(self, token: &str, config: &Config) -> anyhow::Result<Self> {
         let Some(file) = config.revocations.file.clone().filter(|_| self.refused.is_none()) else { return Ok(self) };
         let known = RevocationFile(file).read()?;
-        let refused = reaching(token, &known, clock::now()).first().map(|revoked| format!("revoked, `{}`", revoked.name()));
+        let keys = config.keys.open_if_there().ok().flatten();
+        let refused =
+            reaching(token, keys.as_ref(), &known, clock::now()).first().map(|revoked| format!("revoked, `{}`", revoked.name()));
         Ok(refused.map_or(self, |reason| Self::refused("valid", reason)))
     }
 }
@@ -158,9 +162,9 @@ impl Claims {
             UnverifiedToken::V1(_) => ("v1", Chain::of_json(members.get("caveats"))),
             UnverifiedToken::V2(token) => ("v2", Chain::of_parts(token.caveats())),
         };
-        let chain_id = token.chain().map(|chain| chain.id());
+        let (chain_id, owner) = (token.chain().map(|chain| chain.id()), token.owner());
         let id = token.id().as_deref().map(harmless);
-        Ok(Self { version, id, kid: token.kid().map(harmless), members, chain, chain_id })
+        Ok(Self { version, id, kid: token.kid().map(harmless), members, chain, chain_id, owner })
     }
 
     /// When the token ends, by its claims and its caveats.
@@ -226,6 +230,7 @@ impl Claims {
             ("version", json!(self.version)),
             ("jti", claim("jti")),
             ("chain", json!(self.chain_id.map(|chain| chain.to_string()))),
+            ("owner", json!(self.owner.map(|owner| owner.to_string()))),
             ("kid", json!(self.kid)),
             ("exp", json!(self.end().map(|end| end.0))),
             ("aud", claim("aud")),
@@ -248,6 +253,9 @@ impl Claims {
         line("id", self.id.as_deref().unwrap_or("(none)"));
         if let Some(chain) = self.chain_id {
             line("chain", &format!("chain:{chain}"));
+        }
+        if let Some(owner) = self.owner {
+            line("owner", &format!("owner:{owner}"));
         }
         line("signature", standing.signature);
         line("version", self.version);
@@ -279,6 +287,7 @@ impl Claims {
             "version": self.version,
             "id": self.id,
             "chain": self.chain_id.map(|chain| chain.to_string()),
+            "owner": self.owner.map(|owner| owner.to_string()),
             "kid": self.kid,
             "accepted": standing.accepted,
             "reason": standing.refused,
@@ -313,7 +322,15 @@ mod tests {
         let v1 = |caveats: Value| {
             let members = json!({ "iat": minted, "exp": minted + 86_400, "allowed": ["GET /user"], "caveats": caveats });
             let members = members.as_object().cloned().unwrap_or_default();
-            Claims { version: "v1", kid: None, id: None, chain_id: None, chain: Chain::of_json(members.get("caveats")), members }
+            Claims {
+                version: "v1",
+                kid: None,
+                id: None,
+                chain_id: None,
+                owner: None,
+                chain: Chain::of_json(members.get("caveats")),
+                members,
+            }
         };
         let ends = UnixTime(now.0 + 900);
         let summary = v1(json!([{ "exp": ends }])).summary(now);

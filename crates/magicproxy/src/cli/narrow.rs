@@ -133,6 +133,7 @@ impl CaveatArgs {
             aud,
             sub,
             sender: (!cidr.is_empty()).then_some(Sender { cidr }),
+            from: None,
         };
         if faults.is_empty() {
             return match caveat.check() {

@@ -4,8 +4,7 @@ pub(super) mod effect;
 mod kept;
 mod named;
 mod repair;
-
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+mod times;
 
 use clap::Args;
 use magicproxy_core::UnixTime;
@@ -21,24 +20,30 @@ use crate::config::{Config, Environment};
 use crate::failure::Failure;
 use crate::keystore::Keys;
 use crate::output::{self, harmless, note};
-use crate::revocations::{About, Revocation, Revoked};
+use crate::revocations::{About, FOR_GOOD, Revocation};
 
 const LONGEST_REASON: usize = 500;
 
 const EXAMPLES: &str = "\
-What is ended:
+What is ended, each with all that the proxy made of it (sealed anew, receipts):
   chain:HEX   the token with exactly this chain of caveats, and all that were narrowed from it
-  jti:ID      the token that was minted and all that were narrowed from it: parent, siblings and children share
-              the id, so it is taken with --whole-family only (owner:HEX likewise)
+  owner:HEX   the token that was minted and all that were narrowed from it: parent, siblings and children share it,
+              so it is taken with --whole-family only
+  jti:v1:KID:ID, jti:v2:KID:MINTER:ID
+              the same by the token's id, with the key and the minter who gave it (`none`: nobody signed)
   kid:KID     all tokens of a key
-  before:TIME all tokens that were minted before
+  before:TIME all tokens that were minted before; `now` adds the 30 s that clocks may be apart
+
+`magicproxy inspect` and the log show chain, owner, key and minter of a token. An id alone (jti:ID) may be anyone's:
+it is taken with --ambiguous-id only, and then ends every token that is called so.
 
 Examples:
   magicproxy revoke --token @job.token --reason 'laptop was stolen'
-  magicproxy revoke chain:5f1d2c3b4a69788796a5b4c3d2e1f001
+  magicproxy revoke --chain 5f1d2c3b4a69788796a5b4c3d2e1f001
   magicproxy revoke --token @job.token --whole-family
-  magicproxy revoke jti:7Xh0o9kQdV4 --whole-family
-  magicproxy revoke --before 2026-11-26T10:00:00Z
+  magicproxy revoke --owner c0ffee…64-digits…c0ffee --whole-family
+  magicproxy revoke --key NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs
+  magicproxy keys rotate && magicproxy revoke --before now
   magicproxy revoke --undo chain:5f1d2c3b4a69788796a5b4c3d2e1f001
   magicproxy revoke --list";
 
@@ -47,15 +52,24 @@ Examples:
 pub(crate) struct RevokeArgs {
     #[command(flatten)]
     settings: SettingsArgs,
-    /// Ids with their kind: `chain:HEX`, `jti:ID`, `owner:HEX`, `kid:KID`, `before:TIME`
+    /// Ids with their kind: `chain:HEX`, `owner:HEX`, `jti:v1:KID:ID`, `jti:v2:KID:MINTER:ID`, `kid:KID`, `before:TIME`
     #[arg(value_name = "KIND:ID")]
     ids: Vec<String>,
+    /// A chain, as `magicproxy inspect` and the log show it: this token and all that were narrowed from it; repeatable
+    #[arg(long = "chain", value_name = "HEX")]
+    chains: Vec<String>,
+    /// An owner, as `magicproxy inspect` and the log show it: a whole family; repeatable
+    #[arg(long = "owner", value_name = "HEX")]
+    owners: Vec<String>,
     /// A token and all that were narrowed from it: `@FILE`, `-` for standard input, `env:NAME`; repeatable
     #[arg(long = "token", value_name = "@FILE")]
     tokens: Vec<String>,
-    /// With --token, jti: or owner: - the token that was minted and everything that was ever narrowed from it
+    /// With --token, --owner or jti: - the token that was minted and everything that was ever narrowed from it
     #[arg(long)]
     whole_family: bool,
+    /// Take ids of which nobody knows whose they are (`jti:ID`, `jti:v2:KID:none:ID`), strangers' tokens included
+    #[arg(long)]
+    ambiguous_id: bool,
     /// Id of a key, for all of its tokens; repeatable
     #[arg(long = "key", value_name = "KID", allow_hyphen_values = true)]
     key_ids: Vec<String>,
@@ -63,19 +77,19 @@ pub(crate) struct RevokeArgs {
     #[arg(long)]
     unknown_key: bool,
     /// All tokens that were minted before: `2026-11-26T10:00:00Z`, `now`, or seconds since 1970
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    before: Option<u64>,
+    #[arg(long, value_name = "TIME")]
+    before: Option<String>,
     /// Why, for those who read the list
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["undo", "list", "repair"])]
     reason: Option<String>,
     /// Print what is revoked
-    #[arg(long, conflicts_with_all = ["ids", "tokens", "key_ids", "before", "undo", "whole_family", "unknown_key"])]
+    #[arg(long, conflicts_with_all = ["ids", "chains", "owners", "tokens", "key_ids", "before", "undo", "whole_family", "ambiguous_id", "unknown_key"])]
     list: bool,
     /// Accept these again
     #[arg(long)]
     undo: bool,
     /// Make chains of the tokens that an older version took for ids, and take away entries that mean nothing
-    #[arg(long, conflicts_with_all = ["ids", "tokens", "key_ids", "before", "undo", "list", "whole_family", "unknown_key"])]
+    #[arg(long, conflicts_with_all = ["ids", "chains", "owners", "tokens", "key_ids", "before", "undo", "list", "whole_family", "ambiguous_id", "unknown_key"])]
     repair: bool,
     /// Print JSON
     #[arg(long)]
@@ -99,7 +113,7 @@ impl RevokeArgs {
 pub(crate) fn run(args: RevokeArgs, environment: &Environment) -> Result<(), Failure> {
     let all = named::all(&args, environment)?;
     if all.is_empty() && !args.list && !args.repair {
-        return Err(Failure::usage("what is to be revoked? `chain:HEX`, --token @FILE, --key or --before; or --list"));
+        return Err(Failure::usage("what is to be revoked? --token @FILE, --chain, --owner, --key or --before; or --list"));
     }
     if args.reason.as_deref().is_some_and(named::holds_token) {
         return Err(Failure::usage("--reason: there is a magic token in it, which whoever reads the list would have"));
@@ -128,9 +142,7 @@ fn revoke(args: &RevokeArgs, (config, keys): (&Config, Option<&Keys>), kept: &Ke
     let lifetime = config.revocations.lifetime.as_secs();
     let known = kept.read()?;
     let entry = |named: &Named| {
-        // Tokens that a time in the future means are still to be minted.
-        let latest = if let Revoked::Before(time) = named.revoked { now.0.max(time) } else { now.0 };
-        let about = About { revoked_at: now.0, expires_at: latest.saturating_add(lifetime), reason: args.reason.clone() };
+        let about = About { revoked_at: now.0, expires_at: times::end(named, now, lifetime), reason: args.reason.clone() };
         Revocation { revoked: named.revoked.clone(), about }
     };
     let entries: Vec<Revocation> = all.iter().map(entry).collect();
@@ -163,7 +175,7 @@ fn report(entries: &[Revocation], remarks: &[Vec<String>], form: Form) -> anyhow
 fn undo(kept: &Kept, all: &[Named], form: Form) -> Result<(), Failure> {
     let (known, now) = (kept.read()?, clock::now());
     let others = |named: &Named| -> Vec<String> {
-        let reaching = named.token.iter().flat_map(|token| effect::reaching(&token.text, &known, now));
+        let reaching = named.token.iter().flat_map(|token| effect::reaching(&token.text, None, &known, now));
         reaching.filter(|revoked| **revoked != named.revoked).map(|revoked| format!("`{}`", harmless(&revoked.shown()))).collect()
     };
     if let Some(unknown) = all.iter().find(|named| known.iter().all(|entry| entry.revoked != named.revoked)) {
@@ -183,19 +195,6 @@ fn undo(kept: &Kept, all: &[Named], form: Form) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A time in words, or in seconds.
-fn parse_time(text: &str) -> Result<u64, String> {
-    let expected = || "expected `2026-11-26T10:00:00Z`, `now`, or seconds since 1970".to_owned();
-    if text == "now" {
-        return Ok(clock::now().0);
-    }
-    if let Ok(seconds) = text.parse() {
-        return Ok(seconds);
-    }
-    let time: SystemTime = humantime::parse_rfc3339_weak(text).map_err(|_| expected())?;
-    time.duration_since(UNIX_EPOCH).as_ref().map(Duration::as_secs).map_err(|_| expected())
-}
-
 fn list(entries: &[Revocation], form: Form) -> anyhow::Result<()> {
     let now = clock::now();
     let live = entries.iter().filter(|entry| entry.about.expires_at > now.0);
@@ -205,7 +204,10 @@ fn list(entries: &[Revocation], form: Form) -> anyhow::Result<()> {
     let line = |entry: &Revocation| {
         let since = time::date(UnixTime(entry.about.revoked_at));
         let reason = entry.about.reason.as_deref().map(|reason| format!("  {}", harmless(reason))).unwrap_or_default();
-        let until = time::date(UnixTime(entry.about.expires_at));
+        let until = match entry.about.expires_at {
+            FOR_GOOD.. => "it is undone".to_owned(),
+            end => time::date(UnixTime(end)),
+        };
         let idle = if entry.revoked.means_nothing() { "  refuses nothing, see --repair" } else { "" };
         format!("{}  since {since} until {until}{idle}{reason}", harmless(&entry.revoked.shown()))
     };

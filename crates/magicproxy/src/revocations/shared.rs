@@ -7,13 +7,13 @@ use magicproxy_core::UnixTime;
 use magicproxy_core::state::{Change, Condition, Entry, Partition, StateStore, StoreError};
 use magicproxy_proxy::clock;
 
-use super::{About, MOST, Revocation, Revoked};
+use super::{About, FOR_GOOD, MOST, Revocation, Revoked};
 
 const VERSION: &[u8] = b"version";
 /// Others may change it meanwhile; so often we try.
 const TURNS: usize = 20;
 /// The version outlives every entry.
-const FOREVER: UnixTime = UnixTime(100_000_000_000);
+const FOREVER: UnixTime = UnixTime(FOR_GOOD);
 
 /// The revocations of all proxies that share a store.
 #[derive(Clone, Debug)]

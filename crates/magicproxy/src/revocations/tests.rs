@@ -15,8 +15,13 @@ fn entry(revoked: Revoked, expires_at: u64) -> Revocation {
 #[test]
 fn names_are_read_as_they_are_written() {
     let chain = Revoked::Chain(ChainId::parse("00112233445566778899aabbccddeeff").unwrap());
-    let all =
-        [chain, Revoked::Id("a:b".to_owned()), Revoked::Owner([0xa7; 32]), Revoked::Key("k".to_owned()), Revoked::Before(17)];
+    let all = [
+        chain,
+        Revoked::Id("a:b".to_owned()),
+        Revoked::Owner(magicproxy_core::state::Partition::from_bytes([0xa7; 32])),
+        Revoked::Key("k".to_owned()),
+        Revoked::Before(17),
+    ];
     for revoked in all {
         assert_eq!(Revoked::parse(&revoked.name()), Some(revoked.clone()), "{revoked:?}");
     }
@@ -88,6 +93,7 @@ fn names_mean_what_the_vectors_say() {
             Some(revoked) if revoked.means_nothing() => "nothing",
             Some(Revoked::Chain(_)) => "chain",
             Some(Revoked::Id(_)) => "jti",
+            Some(Revoked::Minted(_)) => "minted",
             Some(Revoked::Owner(_)) => "owner",
             Some(Revoked::Key(_)) => "kid",
             Some(Revoked::Before(_)) => "before",

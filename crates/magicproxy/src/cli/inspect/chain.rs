@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use magicproxy_core::{Caveat, ParseCaveatError, UnixTime};
+use magicproxy_core::{Caveat, Origin, ParseCaveatError, UnixTime};
 use serde_json::{Value, json};
 
 use crate::cli::time;
@@ -96,6 +96,10 @@ fn sayings(caveat: &Caveat, now: UnixTime) -> Vec<String> {
     }));
     said.extend(caveat.limit.map(|limit| format!("limit {limit}")));
     said.extend(caveat.sub.as_ref().map(|label| format!("given to {label}")));
+    said.extend(caveat.from.as_ref().map(|origin| {
+        let Origin { chain, owner, kid } = origin;
+        format!("made of a token of chain:{chain}, owner:{owner}, kid:{kid}, and ends with it")
+    }));
     said
 }
 

@@ -1,9 +1,11 @@
 //! Why an entry may have no effect, or none of its own: said, and no reason to do without the entry.
 
+mod before;
+
 use std::collections::BTreeSet;
 
 use magicproxy_core::token::LEEWAY_SECONDS;
-use magicproxy_core::{UnixTime, UnverifiedToken};
+use magicproxy_core::{UnixTime, UnverifiedNames, UnverifiedToken};
 
 use super::RevokeArgs;
 use super::named::{GivenToken, Named};
@@ -34,6 +36,7 @@ pub(super) fn remarks(named: &Named, beside: &Beside<'_>) -> Vec<String> {
         said.push(format!("was revoked before, since {}", time::date(UnixTime(same.about.revoked_at))));
     }
     if let Revoked::Before(time) = named.revoked {
+        said.extend(before::remarks(UnixTime(time), beside));
         let wider = |entry: &Revocation| matches!(entry.revoked, Revoked::Before(other) if other > time);
         said.extend(
             known
@@ -44,7 +47,7 @@ pub(super) fn remarks(named: &Named, beside: &Beside<'_>) -> Vec<String> {
         );
     }
     if let Some(token) = &named.token {
-        let others = reaching(&token.text, known, now).into_iter().filter(|revoked| **revoked != named.revoked);
+        let others = reaching(&token.text, beside.keys, known, now).into_iter().filter(|revoked| **revoked != named.revoked);
         said.extend(others.map(|revoked| format!("has no effect of its own: `{}` refuses this token already", revoked.shown())));
         said.extend(older_family(token, &named.revoked));
         said.extend(useless(token, beside));
@@ -61,21 +64,12 @@ fn older_family(token: &GivenToken, revoked: &Revoked) -> Option<String> {
     ))
 }
 
-/// The entries in force that refuse this token.
-pub(in crate::cli) fn reaching<'k>(token: &str, known: &'k [Revocation], now: UnixTime) -> Vec<&'k Revoked> {
-    let Ok(parsed) = UnverifiedToken::parse(token) else { return Vec::new() };
-    let (chain, id, owner) = (parsed.chain(), parsed.id(), parsed.owner());
-    let claims = parsed.claims_for_display().unwrap_or_default();
-    let issued_at = claims.get("iat").and_then(serde_json::Value::as_u64);
-    let refuses = |revoked: &Revoked| match revoked {
-        Revoked::Chain(revoked) => chain.as_ref().is_some_and(|chain| chain.ids().contains(revoked)),
-        Revoked::Id(revoked) => id.as_ref() == Some(revoked),
-        Revoked::Owner(revoked) => owner.is_some_and(|owner| owner.as_bytes() == revoked),
-        Revoked::Key(revoked) => parsed.kid() == Some(revoked),
-        Revoked::Before(time) => issued_at.is_some_and(|issued_at| issued_at < *time),
-    };
-    let live = known.iter().filter(|entry| entry.about.expires_at > now.0);
-    live.map(|entry| &entry.revoked).filter(|revoked| refuses(revoked)).collect()
+/// The entries in force that refuse this token. Without the keys, a token that does not name its key seems to have none.
+pub(in crate::cli) fn reaching<'k>(token: &str, keys: Option<&Keys>, known: &'k [Revocation], now: UnixTime) -> Vec<&'k Revoked> {
+    let parsed = UnverifiedToken::parse(token).ok();
+    let names = parsed.and_then(|token| UnverifiedNames::of(&token, keys.map(|keys| &keys.ring)));
+    let Some(names) = names else { return Vec::new() };
+    known.iter().filter(|entry| entry.refuses(&names.names(), now)).map(|entry| &entry.revoked).collect()
 }
 
 /// Why the token is not accepted anyway.
@@ -92,10 +86,12 @@ fn useless(token: &GivenToken, beside: &Beside<'_>) -> Option<String> {
 pub(super) fn keys(args: &RevokeArgs, all: &[Named], config: &Config) -> Result<Option<Keys>, Failure> {
     let wanted = |named: &Named| match &named.revoked {
         Revoked::Key(id) if !args.unknown_key => Some(id.clone()),
+        Revoked::Minted(minted) if !args.unknown_key => Some(minted.key().to_owned()),
         _ => None,
     };
     let wanted: Vec<String> = all.iter().filter_map(wanted).collect();
-    if args.undo || (wanted.is_empty() && all.iter().all(|named| named.token.is_none())) {
+    let remarkable = |named: &Named| named.token.is_some() || matches!(named.revoked, Revoked::Before(_));
+    if args.undo || (wanted.is_empty() && !all.iter().any(remarkable)) {
         return Ok(None);
     }
     if wanted.is_empty() {

@@ -3,18 +3,23 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use magicproxy_core::{ChainId, UnverifiedToken};
+use magicproxy_core::state::Partition;
+use magicproxy_core::{ChainId, UnixTime, UnverifiedToken};
+use magicproxy_proxy::clock;
 use zeroize::Zeroizing;
 
-use super::{RevokeArgs, parse_time};
+use super::{RevokeArgs, times};
+use crate::cli::inspect::Claims;
 use crate::cli::secret;
 use crate::config::Environment;
 use crate::failure::Failure;
 use crate::output::{harmless, masked};
 use crate::revocations::Revoked;
 
-const KINDS: &str = "expected `chain:HEX`, `jti:ID`, `owner:HEX`, `kid:KID` or `before:TIME`, as `magicproxy inspect`, the log and \
-                     `keys list` show them; the token in a file is `--token @FILE`";
+const KINDS: &str = "expected `chain:HEX`, `owner:HEX`, `jti:v1:KID:ID`, `jti:v2:KID:MINTER:ID`, `kid:KID` or `before:TIME`, as \
+                     `magicproxy inspect`, the log and `keys list` show them; the token in a file is `--token @FILE`";
+const JTI: &str = "expected `jti:v1:KID:ID` or `jti:v2:KID:MINTER:ID`: KID and MINTER the ids of keys, 43 characters of `A-Z a-z 0-9 - _` \
+                   (MINTER `none` where nobody signed), ID 1 to 128 of these characters";
 const IS_TOKEN: &str = "this is a magic token, which others see among the arguments: give it as `--token @FILE`, or `--token -`";
 
 /// One entry, and the token that it was made from.
@@ -29,6 +34,8 @@ pub(super) struct GivenToken {
     /// `@FILE`, or `-`.
     pub(super) argument: String,
     pub(super) text: Zeroizing<String>,
+    /// When it says that it ends.
+    pub(super) end: Option<UnixTime>,
 }
 
 impl std::fmt::Debug for GivenToken {
@@ -41,16 +48,20 @@ impl std::fmt::Debug for GivenToken {
 pub(super) fn all(args: &RevokeArgs, environment: &Environment) -> Result<Vec<Named>, Failure> {
     let mut faults = Vec::new();
     let mut all = Vec::new();
-    let keys = args.key_ids.iter().map(|id| of_kind("kid", id));
-    for read in args.ids.iter().map(|id| typed(id)).chain(keys) {
+    let of_kinds = [("chain", &args.chains), ("owner", &args.owners), ("kid", &args.key_ids)];
+    let flags = of_kinds.into_iter().flat_map(|(kind, ids)| ids.iter().map(move |id| of_kind(kind, id)));
+    let before = args.before.iter().map(|moment| of_kind("before", moment));
+    for read in args.ids.iter().map(|id| typed(id)).chain(flags).chain(before) {
         match read.and_then(|revoked| meant(revoked, args)) {
             Ok(revoked) => all.push(Named { revoked, token: None }),
             Err(fault) => faults.push(fault),
         }
     }
-    all.extend(args.before.map(|time| Named { revoked: Revoked::Before(time), token: None }));
     if args.whole_family && args.tokens.is_empty() && !all.iter().any(|named| is_family(&named.revoked)) {
-        faults.push("--whole-family: there is no `jti:ID`, `owner:HEX` or --token beside it".to_owned());
+        faults.push("--whole-family: there is no --owner, `jti:…` or --token beside it".to_owned());
+    }
+    if args.ambiguous_id && !all.iter().any(|named| is_ambiguous(&named.revoked)) {
+        faults.push("--ambiguous-id: there is no `jti:ID` or `jti:v2:KID:none:ID` beside it".to_owned());
     }
     if !faults.is_empty() {
         return Err(Failure::Usage(faults));
@@ -83,6 +94,9 @@ fn typed(argument: &str) -> Result<Revoked, String> {
     if ChainId::parse(argument).is_some() {
         return Err(format!("`{argument}`: expected the kind before it: `chain:{argument}`"));
     }
+    if Partition::parse(argument).is_some() {
+        return Err(format!("`{argument}`: expected the kind before it: `owner:{argument}`"));
+    }
     read.unwrap_or_else(|| Err(format!("`{}`: {KINDS}", masked(argument))))
 }
 
@@ -93,10 +107,11 @@ fn of_kind(kind: &str, value: &str) -> Result<Revoked, String> {
         return Err(IS_TOKEN.to_owned());
     }
     let expected = match kind {
-        "before" => return parse_time(value).map(Revoked::Before).map_err(|expected| fault(&expected)),
+        "before" => return times::moment(value, clock::now()).map(Revoked::Before).map_err(|expected| fault(&expected)),
         "chain" => "expected 32 hexadecimal digits, as `magicproxy inspect` and the log show a token's chain",
+        "jti" if value.contains(':') => JTI,
         "jti" => "expected 1 to 128 characters of `A-Z a-z 0-9 - _`",
-        "owner" => "expected 64 hexadecimal digits",
+        "owner" => "expected 64 hexadecimal digits, as `magicproxy inspect` and the log show a token's owner",
         "kid" => "expected the id of a key, 43 characters of `A-Z a-z 0-9 - _`, as `magicproxy keys list` shows it",
         _ => return Err(fault(KINDS)),
     };
@@ -117,12 +132,30 @@ pub(super) fn holds_token(text: &str) -> bool {
 }
 
 fn is_family(revoked: &Revoked) -> bool {
-    matches!(revoked, Revoked::Id(_) | Revoked::Owner(_))
+    matches!(revoked, Revoked::Id(_) | Revoked::Minted(_) | Revoked::Owner(_))
 }
 
-/// Nobody ends more than one chain by mistake.
+/// May tokens of others have this name, too?
+fn is_ambiguous(revoked: &Revoked) -> bool {
+    match revoked {
+        Revoked::Id(_) => true,
+        Revoked::Minted(minted) => !minted.is_proven(),
+        Revoked::Chain(_) | Revoked::Owner(_) | Revoked::Key(_) | Revoked::Before(_) => false,
+    }
+}
+
+/// Nobody ends more than one chain by mistake, nor other people's tokens, nor tokens that are still to be made.
 fn meant(revoked: Revoked, args: &RevokeArgs) -> Result<Revoked, String> {
-    if !is_family(&revoked) || args.whole_family || args.undo {
+    if args.undo {
+        return Ok(revoked);
+    }
+    if let Revoked::Before(moment) = revoked {
+        return times::ensure_past(moment, clock::now()).map(|()| revoked);
+    }
+    if is_ambiguous(&revoked) {
+        return if args.ambiguous_id { Ok(revoked) } else { Err(ambiguous(&revoked)) };
+    }
+    if !is_family(&revoked) || args.whole_family {
         return Ok(revoked);
     }
     Err(format!(
@@ -130,6 +163,21 @@ fn meant(revoked: Revoked, args: &RevokeArgs) -> Result<Revoked, String> {
          `--whole-family` to end them all; one of them is `chain:HEX` (`magicproxy inspect` and the log show it) or `--token @FILE`",
         revoked.shown()
     ))
+}
+
+fn ambiguous(revoked: &Revoked) -> String {
+    let why = match revoked {
+        Revoked::Id(_) => {
+            "another minter, another key and the other version may have given this id to a token of other people; with who gave it, it is \
+             `jti:v1:KID:ID` or `jti:v2:KID:MINTER:ID`"
+        }
+        _ => "nobody signed it, and whoever has the public key may have written this id into a token of his own",
+    };
+    format!(
+        "`{}`: {why}: take `--chain HEX` or `--owner HEX`, which `magicproxy inspect` shows, and the log in the same line, or `--token \
+         @FILE`; or say `--ambiguous-id` to end all tokens that are called so",
+        revoked.shown()
+    )
 }
 
 /// The chain of a token, or its family's beginning. Whether the token is genuine is no matter.
@@ -146,5 +194,6 @@ fn of_token(argument: &str, args: &RevokeArgs, environment: &Environment) -> Res
     let chain = chain.with_context(|| format!("--token {}: expected a magic token", harmless(argument)))?;
     // Not the older chains that it names: whoever narrowed it may have written any there.
     let id = if args.whole_family { chain.root() } else { chain.id() };
-    Ok(Named { revoked: Revoked::Chain(id), token: Some(GivenToken { argument: harmless(argument), text }) })
+    let end = Claims::of(&text).ok().and_then(|claims| claims.end());
+    Ok(Named { revoked: Revoked::Chain(id), token: Some(GivenToken { argument: harmless(argument), text, end }) })
 }

@@ -1,0 +1,59 @@
+//! Times of `revoke`: the moment of `before:`, and the end of an entry. `docs/spec/state-store.md` section 6.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use magicproxy_core::token::LEEWAY_SECONDS;
+use magicproxy_core::{KEY_SET_LIFETIME_SECONDS, UnixTime};
+
+use super::named::Named;
+use crate::cli::time;
+use crate::revocations::{FOR_GOOD, Revoked};
+
+/// How far in the future the `iat` of a live token may be, and one second, since `before:` means earlier ones.
+const AHEAD: u64 = LEEWAY_SECONDS + 1;
+
+/// A moment in words, or in seconds. `now` is as late as the `iat` of a token can be that is alive now.
+pub(super) fn moment(text: &str, now: UnixTime) -> Result<u64, String> {
+    let expected = || "expected `2026-11-26T10:00:00Z`, `now`, or seconds since 1970".to_owned();
+    if text == "now" {
+        return Ok(latest(now));
+    }
+    if let Ok(seconds) = text.parse() {
+        return Ok(seconds);
+    }
+    let time: SystemTime = humantime::parse_rfc3339_weak(text).map_err(|_| expected())?;
+    time.duration_since(UNIX_EPOCH).as_ref().map(Duration::as_secs).map_err(|_| expected())
+}
+
+/// The latest moment that `before:` may name.
+fn latest(now: UnixTime) -> u64 {
+    now.0.saturating_add(AHEAD)
+}
+
+/// Refuses a moment in the future, before which nobody can say what will have been minted.
+pub(super) fn ensure_past(moment: u64, now: UnixTime) -> Result<(), String> {
+    if moment <= latest(now) {
+        return Ok(());
+    }
+    let named = time::date(UnixTime(moment));
+    Err(format!(
+        "`before:{moment}`: {named} is in the future, and the entry would end tokens that are still to be made: `now` is the latest \
+         that can be meant"
+    ))
+}
+
+/// When no token can be meant any more by an entry that is made now. `lifetime` is the longest of tokens with the
+/// leeway at both ends, in seconds.
+pub(super) fn end(named: &Named, now: UnixTime, lifetime: u64) -> u64 {
+    let lives = |from: u64| from.saturating_add(lifetime).saturating_add(1);
+    let entry = match named.revoked {
+        // Whoever has the key, or for a sealing key its public half, makes tokens of it at any time.
+        Revoked::Key(_) => FOR_GOOD,
+        // Sealed tokens of a key that was retired by then may say that they were minted as much later.
+        Revoked::Before(moment) => lives(moment.max(now.0)).saturating_add(KEY_SET_LIFETIME_SECONDS),
+        Revoked::Chain(_) | Revoked::Id(_) | Revoked::Minted(_) | Revoked::Owner(_) => lives(now.0),
+    };
+    // Its maker may have written any day into a sealed token.
+    let token = named.token.as_ref().and_then(|token| token.end).map_or(0, |end| end.0.saturating_add(LEEWAY_SECONDS + 1));
+    entry.max(token).min(FOR_GOOD)
+}
