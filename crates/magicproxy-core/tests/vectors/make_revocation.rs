@@ -31,7 +31,7 @@ fn make() -> String {
     tokens.extend(version_2());
     let head = json!({
         "specification": "docs/spec/state-store.md, sections 6 and 7",
-        "note": "Made by crates/magicproxy-core/tests/vectors/make_revocation.rs. `ids` are C(0) to C(n) of `tokens`, then those of older chains that caveats name; `id` is C(n). An entry `chain:` of any of `ids` refuses the token, one of any other id in this file does not. `entries` are names and what they mean: a kind, `nothing` (warned of), or `fault` (the list is unreadable). `file` and `store` are one list, as either keeps it; `refused` are the names of the tokens that it refuses.",
+        "note": "Made by crates/magicproxy-core/tests/vectors/make_revocation.rs. `ids` are C(0) to C(n) of `tokens`, then those of older chains that caveats name; `id` is C(n). An entry `chain:` of any of `ids` refuses the token, and so does any in `refused_by`; one of any other name in this file does not. `entries` are names and what they mean: a kind, `nothing` (warned of), or `fault` (the list is unreadable). `file` and `store` are one list, as either keeps it; `refused` are the names of the tokens that it refuses.",
         "entries": entries(),
         "file": list(&tokens),
         "store": store(&tokens),
@@ -47,20 +47,82 @@ struct Token {
     text: String,
     own: Vec<String>,
     older: Vec<String>,
+    /// Owners and keys of the tokens of which it was made, as caveats say.
+    origins: Vec<(String, String)>,
 }
 
 impl Token {
     fn to_json(&self) -> Value {
         let ids: Vec<&String> = self.own.iter().chain(&self.older).collect();
-        json!({ "name": self.name, "token": self.text, "id": self.own.last(), "ids": ids })
+        json!({ "name": self.name, "token": self.text, "id": self.own.last(), "ids": ids, "refused_by": self.refused_by() })
     }
+
+    /// The entries of other kinds.
+    fn refused_by(&self) -> Vec<String> {
+        let is_signed = self.text.starts_with("eyJ");
+        let claims = claims(&self.text);
+        let text = |name: &str| claims[name].as_str().map(str::to_owned);
+        let (kid, ciphertext) =
+            if is_signed { (first_key(), ciphertext(&claims)) } else { (text("kid").unwrap(), String::new()) };
+        let jti = text("jti").unwrap_or_else(|| URL_SAFE_NO_PAD.encode(&digest(&SHA256, ciphertext.as_bytes()).as_ref()[..16]));
+        let minted = minted(&self.text);
+        let own = if is_signed {
+            owner(&[b"token", b"v1", ciphertext.as_bytes()])
+        } else {
+            owner(&[b"token", b"v2", minted.as_bytes()])
+        };
+        let mut names = vec![format!("jti:{jti}"), format!("owner:{own}"), format!("kid:{kid}")];
+        names.push(match text("minter") {
+            _ if is_signed => format!("jti:v1:{kid}:{jti}"),
+            minter => format!("jti:v2:{kid}:{}:{jti}", minter.as_deref().unwrap_or("none")),
+        });
+        for (owner, kid) in &self.origins {
+            names.extend([format!("owner:{owner}"), format!("kid:{kid}")]);
+            names.push(if is_signed { format!("jti:v1:{kid}:{jti}") } else { format!("jti:v2:{kid}:none:{jti}") });
+        }
+        names
+    }
+}
+
+/// `D` of the specification.
+fn long_id(parts: &[&[u8]]) -> Vec<u8> {
+    let bytes: Vec<u8> =
+        parts.iter().flat_map(|part| (part.len() as u64).to_be_bytes().into_iter().chain(part.iter().copied())).collect();
+    digest(&SHA256, &bytes).as_ref().to_vec()
 }
 
 /// `E` of the specification.
 fn id(parts: &[&[u8]]) -> Vec<u8> {
-    let bytes: Vec<u8> =
-        parts.iter().flat_map(|part| (part.len() as u64).to_be_bytes().into_iter().chain(part.iter().copied())).collect();
-    digest(&SHA256, &bytes).as_ref()[..16].to_vec()
+    long_id(parts)[..16].to_vec()
+}
+
+fn owner(parts: &[&[u8]]) -> String {
+    hex(&long_id(parts))
+}
+
+/// What a version 2 token begins with, up to its seal.
+fn minted(token: &str) -> String {
+    token.split('.').take(2).collect::<Vec<_>>().join(".")
+}
+
+fn claims(token: &str) -> Value {
+    let parts: Vec<&str> = token.split('.').collect();
+    let part = if token.starts_with("eyJ") { parts[1] } else { parts[0].trim_start_matches("mt2_") };
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+}
+
+/// Of version 1, in whichever member it is.
+fn ciphertext(claims: &Value) -> String {
+    claims["token"].as_str().or(claims["sealed"].as_str()).unwrap().to_owned()
+}
+
+fn first_key() -> String {
+    ring().active().public().id().to_string()
+}
+
+fn ring() -> KeyRing {
+    let pem = std::fs::read_to_string(files::path("keys/test-only-first.pem")).unwrap();
+    KeyRing::new(PrivateKey::from_pem(&pem).unwrap(), Vec::new()).unwrap()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -84,8 +146,7 @@ fn token_of(file: &str, name: &str) -> String {
 
 /// Narrowed by the proxy.
 fn version_1() -> Vec<Token> {
-    let pem = std::fs::read_to_string(files::path("keys/test-only-first.pem")).unwrap();
-    let ring = KeyRing::new(PrivateKey::from_pem(&pem).unwrap(), Vec::new()).unwrap();
+    let ring = ring();
     let (scopes, acceptance) = (Scopes::default(), Acceptance::default());
     let context =
         VerifyContext { now: UnixTime(1_790_000_000), scopes: &scopes, patterns: PatternMode::Whole, acceptance: &acceptance };
@@ -95,24 +156,45 @@ fn version_1() -> Vec<Token> {
     };
     let [one, other, further] = NARROWINGS;
     let mut tokens = Vec::new();
-    let plain = token_of("vectors/token-v1.json", "ordinary");
+    let plain = token_of("vectors/token-v1.json", "oaep, one byte");
     let narrowed = narrow(&plain, one);
+    let root = |token: &str| id(&[b"chain", b"v1", ciphertext(&claims(token)).as_bytes()]);
+    // As the Python program writes them.
+    let nameless = token_of("vectors/token-v1.json", "as the Python program writes it");
+    let from =
+        origin(&hex(&root(&nameless)), &owner(&[b"token", b"v1", ciphertext(&claims(&nameless)).as_bytes()]), &first_key());
     for (name, text, caveats) in [
         ("v1", plain.clone(), &[][..]),
         ("v1, narrowed", narrowed.clone(), &[one]),
         ("v1, narrowed otherwise", narrow(&plain, other), &[other]),
         ("v1, narrowed twice", narrow(&narrowed, further), &[one, further]),
+        ("v1 without jti, narrowed", narrow(&nameless, one), &[one]),
+        ("v1 without jti", nameless.clone(), &[]),
     ] {
-        tokens.push(Token { name, text, own: ids(id(&[b"chain", b"v1", b"test-1"]), caveats), older: Vec::new() });
+        let own = ids(root(&text), caveats);
+        tokens.push(Token { name, text, own, older: Vec::new(), origins: Vec::new() });
     }
-    // As the Python program writes them.
-    let nameless = token_of("vectors/token-v1.json", "as the Python program writes it");
-    let called = URL_SAFE_NO_PAD.encode(&digest(&SHA256, nameless.as_bytes()).as_ref()[..16]);
-    let root = || id(&[b"chain", b"v1", called.as_bytes()]);
-    let narrowed = narrow(&nameless, one);
-    tokens.push(Token { name: "v1 without jti", text: nameless, own: ids(root(), &[]), older: Vec::new() });
-    tokens.push(Token { name: "v1 without jti, narrowed", text: narrowed, own: ids(root(), &[one]), older: Vec::new() });
+    // As the proxy makes it of a narrowed one, under another ciphertext; here by a caveat of the holder's.
+    let made = narrow(&narrowed, &from.caveat);
+    tokens.push(Token {
+        name: "v1, made of a narrowed one",
+        own: ids(root(&made), &[one, &from.caveat]),
+        text: made,
+        older: ids(root(&nameless), &[one]),
+        origins: vec![(from.owner, from.kid)],
+    });
     tokens
+}
+
+struct Origin {
+    caveat: String,
+    owner: String,
+    kid: String,
+}
+
+fn origin(chain: &str, owner: &str, kid: &str) -> Origin {
+    let caveat = format!(r#"{{"from":{{"chain":"{chain}","owner":"{owner}","kid":"{kid}"}}}}"#);
+    Origin { caveat, owner: owner.to_owned(), kid: kid.to_owned() }
 }
 
 /// Narrowed by their holders.
@@ -121,7 +203,6 @@ fn version_2() -> Vec<Token> {
     let [one, other, further] = NARROWINGS;
     let plain = token_of("vectors/token-v2.json", "plain");
     let signed = token_of("vectors/token-v2.json", "a listed minter");
-    let minted = |token: &str| token.split('.').take(2).collect::<Vec<_>>().join(".");
     let root = |token: &str| id(&[b"chain", b"v2", minted(token).as_bytes()]);
     // What stands in the token, once more.
     let part = |caveat: &str| URL_SAFE_NO_PAD.encode(caveat);
@@ -131,36 +212,66 @@ fn version_2() -> Vec<Token> {
     };
     let narrowed = narrow(&plain, one);
     let mut tokens = vec![
-        Token { name: "v2", text: plain.clone(), own: own(&plain, &[]), older: Vec::new() },
-        Token { name: "v2, narrowed", text: narrowed.clone(), own: own(&plain, &[one]), older: Vec::new() },
-        Token { name: "v2, narrowed otherwise", text: narrow(&plain, other), own: own(&plain, &[other]), older: Vec::new() },
+        Token { name: "v2", text: plain.clone(), own: own(&plain, &[]), older: Vec::new(), origins: Vec::new() },
+        Token { name: "v2, narrowed", text: narrowed.clone(), own: own(&plain, &[one]), older: Vec::new(), origins: Vec::new() },
+        Token {
+            name: "v2, narrowed otherwise",
+            text: narrow(&plain, other),
+            own: own(&plain, &[other]),
+            older: Vec::new(),
+            origins: Vec::new(),
+        },
         Token {
             name: "v2, narrowed twice",
             text: narrow(&narrowed, further),
             own: own(&plain, &[one, further]),
             older: Vec::new(),
+            origins: Vec::new(),
         },
-        Token { name: "v2, signed by a minter", text: signed.clone(), own: own(&signed, &[]), older: Vec::new() },
+        Token {
+            name: "v2, signed by a minter",
+            text: signed.clone(),
+            own: own(&signed, &[]),
+            older: Vec::new(),
+            origins: Vec::new(),
+        },
     ];
     // Another seal of the same claims, as a proxy makes it: with the caveats, and then the origin.
     let again = token_of("vectors/token-v2.json", "a retired key before its end");
-    let from = format!(r#"{{"sub":"from:{}"}}"#, hex(&root(&plain)));
-    let (caveats, made) = ([one, &from], narrow(&narrow(&again, one), &from));
-    let older = own(&plain, &[one]);
+    let kid = claims(&plain)["kid"].as_str().unwrap().to_owned();
+    let from = origin(&hex(&root(&plain)), &owner(&[b"token", b"v2", minted(&plain).as_bytes()]), &kid);
+    let (caveats, made) = ([one, &from.caveat], narrow(&narrow(&again, one), &from.caveat));
+    let (older, origins) = (own(&plain, &[one]), vec![(from.owner.clone(), from.kid.clone())]);
     let later = narrow(&made, further);
-    tokens.push(Token { name: "v2, made of a narrowed one", text: made, own: own(&again, &caveats), older: older.clone() });
+    tokens.push(Token {
+        name: "v2, made of a narrowed one",
+        text: made,
+        own: own(&again, &caveats),
+        older: older.clone(),
+        origins: origins.clone(),
+    });
     tokens.push(Token {
         name: "v2, made of a narrowed one, narrowed",
         text: later,
-        own: own(&again, &[one, &from, further]),
+        own: own(&again, &[one, &from.caveat, further]),
         older,
+        origins,
+    });
+    // A label is no origin.
+    let label = format!(r#"{{"sub":"from:{}"}}"#, hex(&root(&plain)));
+    tokens.push(Token {
+        name: "v2, with a label that looks like an origin",
+        text: narrow(&again, &label),
+        own: own(&again, &[&label]),
+        older: Vec::new(),
+        origins: Vec::new(),
     });
     tokens
 }
 
 fn entries() -> Value {
-    let hex = "00112233445566778899aabbccddeeff";
-    json!({
+    let (hex, key) = ("00112233445566778899aabbccddeeff", "k".repeat(43));
+    let entries = json!({
         format!("chain:{hex}"): "chain", "chain:": "fault", format!("chain:{hex}00"): "fault", "chain:0011": "fault",
         format!("chain:{}", "g".repeat(32)): "fault",
         "jti:test-1": "jti", format!("jti:{}", "j".repeat(128)): "jti", format!("jti:{}", "j".repeat(129)): "nothing",
@@ -169,7 +280,15 @@ fn entries() -> Value {
         format!("kid:{}", "k".repeat(43)): "kid", "kid:nosuchkey": "nothing", "kid:": "fault",
         "before:1790000000": "before", "before:yesterday": "fault", "before:-1": "fault",
         "who:me": "fault", "": "fault", "jti": "fault", "CHAIN:0": "fault",
-    })
+    });
+    let minted = json!({
+        format!("jti:v1:{key}:test-1"): "minted", format!("jti:v2:{key}:none:test-1"): "minted", format!("jti:v2:{key}:{key}:test-1"): "minted",
+        format!("jti:v1:{key}:{key}:test-1"): "fault", format!("jti:v2:{key}:test-1"): "fault", format!("jti:v2:{key}::test-1"): "fault",
+        format!("jti:v1:{key}:"): "fault", "jti:v1:short:test-1": "fault", format!("jti:v2:{key}:short:test-1"): "fault",
+        format!("jti:v1:{key}:not a jti at all!"): "fault", format!("jti:v3:{key}:test-1"): "fault", "jti:v12:": "fault", "jti:v1": "jti",
+        "jti:vx:y": "nothing", "jti:v:y": "nothing",
+    });
+    [entries, minted].into_iter().flat_map(|entries| entries.as_object().unwrap().clone()).collect()
 }
 
 /// The chains of `v1, narrowed` and `v2, narrowed`, another, one that has ended, and one that means nothing.
