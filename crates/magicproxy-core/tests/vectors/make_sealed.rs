@@ -40,7 +40,7 @@ fn write_sealed_vectors() {
         "specification": "docs/spec/token-v2.md",
         "note": "Made by crates/magicproxy-core/tests/vectors/make_sealed.rs. `now` is the time of verification. `refused` names the refusal as the specification does; `decisions` are asked of an accepted token.",
         "now": NOW,
-        "keys": [maker.key.1, maker.xwing.1, maker.retired.1],
+        "keys": [maker.key.1, maker.xwing.1, maker.retired.1, maker.long_retired.1],
         "minters": [maker.minter.to_public_jwk()],
         "minter_keys": [serde_json::from_str::<Value>(&maker.minter.to_json()).unwrap()],
         "scopes": {"read": ["GET /user"]},
@@ -51,6 +51,44 @@ fn write_sealed_vectors() {
     let head = serde_json::to_string_pretty(&head).unwrap();
     let text = format!("{},\n  \"cases\": [\n{}\n  ]\n}}\n", head.trim_end_matches("\n}"), lines.join(",\n"));
     std::fs::write(files::path("vectors/token-v2.json"), text).unwrap();
+}
+
+/// Keys of other tokens.
+const KID: &str = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
+const OTHER_KID: &str = "LDWp2PCLPq6jekUFwVsqAodO3YgqNrUHSlwNjVot4Ik";
+
+/// A caveat that names a token.
+fn from(owner: &str, kid: &str) -> String {
+    let chain = "00112233445566778899aabbccddeeff";
+    format!(r#"{{"from":{{"chain":"{chain}","owner":"{owner}","kid":"{kid}"}}}}"#)
+}
+
+/// Caveats that name none.
+fn bad_origins() -> Vec<String> {
+    let owner = "a7".repeat(32);
+    let good = from(&owner, KID);
+    let changed = |part: &str, other: &str| good.replacen(part, other, 1);
+    vec![
+        r#"{"from":{}}"#.to_owned(),
+        r#"{"from":null}"#.to_owned(),
+        r#"{"from":"00112233445566778899aabbccddeeff"}"#.to_owned(),
+        format!(r#"{{"from":["00112233445566778899aabbccddeeff","{owner}","{KID}"]}}"#),
+        changed("\"from\":{", "\"from\":{\"jti\":\"a\","),
+        changed("\"chain\":\"00112233445566778899aabbccddeeff\",", ""),
+        changed(&format!("\"owner\":\"{owner}\","), ""),
+        changed(&format!(",\"kid\":\"{KID}\""), ""),
+        changed("aabbccddeeff", "AABBCCDDEEFF"),
+        changed("aabbccddeeff", "aabbccddeef"),
+        changed("aabbccddeeff", "aabbccddeeff00"),
+        changed("a7a7", "A7A7"),
+        changed("a7a7", "a7a"),
+        changed("a7a7", "g7a7"),
+        changed(KID, &KID[1..]),
+        changed(KID, &format!("{KID}A")),
+        changed("NzbL", "Nzb+"),
+        changed("NzbL", "Nzb="),
+        changed(&format!("\"{KID}\""), "1"),
+    ]
 }
 
 pub(crate) fn base64url(bytes: impl AsRef<[u8]>) -> String {
@@ -110,6 +148,8 @@ pub(crate) struct Maker {
     pub(crate) key: (SealingKey, Value),
     xwing: (SealingKey, Value),
     retired: (SealingKey, Value),
+    /// So that a token of the ordinary `iat` is one second too young.
+    long_retired: (SealingKey, Value),
     pub(crate) minter: MinterSigningKey,
 }
 
@@ -126,6 +166,10 @@ impl Maker {
             key: key(Kem::X25519, made),
             xwing: key(Kem::XWing, made),
             retired: key(Kem::X25519, retired),
+            long_retired: key(
+                Kem::X25519,
+                KeyStanding { retired: Some(UnixTime(NOW - 10 - 30 * 86_400 - 31)), ..KeyStanding::default() },
+            ),
             minter: MinterSigningKey::generate().unwrap(),
         }
     }
@@ -255,6 +299,9 @@ impl Maker {
             self.ok("x-wing", self.assemble(&self.xwing.0, &plain.clone().with("kem", r#""x-wing""#).with("kid", kid(&self.xwing.0)).json(), CREDENTIAL, false, &[]), decisions(&[("GET /user", "", 0, "allowed")])),
             self.ok("x-wing and a caveat", self.assemble(&self.xwing.0, &plain.clone().with("kem", r#""x-wing""#).with("kid", kid(&self.xwing.0)).json(), CREDENTIAL, false, &[r#"{"exp":1790000060}"#]), json!({})),
             self.ok("a retired key before its end", self.assemble(&self.retired.0, &plain.clone().with("kid", kid(&self.retired.0)).json(), CREDENTIAL, false, &[]), json!({})),
+            self.ok("a key that was retired 30 days and the leeway before", self.assemble(&self.long_retired.0, &plain.clone().with("kid", kid(&self.long_retired.0)).with("iat", NOW - 11).json(), CREDENTIAL, false, &[]), json!({})),
+            self.ok("caveat: from", self.token(&plain.clone().with("sub", r#""ci""#), &[&from(&"a7".repeat(32), KID), r#"{"sub":"agent"}"#]), json!({"context": {"deny_kid": ["another_KeyIsDenied-AAAAAAAAAAAAAAAAAAAAAAA"]}, "decisions": []})),
+            self.ok("caveat: from, twice, and beside others", self.token(&plain, &[&from(&"a7".repeat(32), KID), &from(&"00".repeat(32), KID).replace(r#"{"from""#, r#"{"sub":"agent","from""#)]), decisions(&[("GET /user", "", 0, "allowed")])),
             self.ok("caveat: allowed", self.token(&wide, &[r#"{"allowed":["GET /a/1"]}"#]), decisions(&[("GET /a/1", "", 0, "allowed"), ("GET /a/2", "", 0, "beyond_caveat"), ("PUT /b/1", "", 0, "beyond_caveat"), ("GET /c", "", 0, "not_allowed")])),
             self.ok("caveat: allowed gives nothing", self.token(&wide, &[r#"{"allowed":["* /.*"]}"#]), decisions(&[("GET /a/1", "", 0, "allowed"), ("GET /c", "", 0, "not_allowed")])),
             self.ok("caveat: exp", self.token(&plain, &[r#"{"exp":1790000060}"#]), decisions(&[("GET /user", "", 89, "allowed"), ("GET /user", "", 90, "expired")])),
@@ -443,6 +490,32 @@ impl Maker {
                 json!({"now": NOW + 100}),
             ),
             in_context("a denied key", &token, "unknown_key", json!({"deny_kid": [self.key.0.public().id().as_str()]})),
+            in_context(
+                "made of a token of a denied key",
+                &self.token(&plain, &[&from(&"a7".repeat(32), KID)]),
+                "unknown_key",
+                json!({"deny_kid": [KID]}),
+            ),
+            in_context(
+                "made of a token of a denied key, a while ago",
+                &self.token(
+                    &plain,
+                    &[r#"{"sub":"a"}"#, &from(&"a7".repeat(32), KID), r#"{"sub":"b"}"#, &from(&"b8".repeat(32), OTHER_KID)],
+                ),
+                "unknown_key",
+                json!({"deny_kid": [KID]}),
+            ),
+            refused(
+                "sealed in advance, or to a key that was retired long ago",
+                self.assemble(
+                    &self.long_retired.0,
+                    &plain.clone().with("kid", json!(self.long_retired.0.public().id().as_str())).json(),
+                    CREDENTIAL,
+                    false,
+                    &[],
+                ),
+                "unknown_key",
+            ),
             in_context("version 1 only", &token, "version", json!({"accept": ["v1"]})),
             in_context("a life that the operator does not accept", &token, "lifetime", json!({"max_lifetime": 3609})),
             json!({
@@ -523,8 +596,12 @@ impl Maker {
             r#"{"sender":{"cidr":["192.0.02.0/24"]}}"#,
             r#"{"sender":{"cidr":["::ffff:192.0.2.0/120"]}}"#,
         ];
-        let mut cases: Vec<Value> =
-            bad.iter().map(|json| refused(&format!("caveat {json}"), self.token(&plain, &[json]), "caveat")).collect();
+        let mut cases: Vec<Value> = bad
+            .iter()
+            .map(|json| (*json).to_owned())
+            .chain(bad_origins())
+            .map(|json| refused(&format!("caveat {json}"), self.token(&plain, &[&json]), "caveat"))
+            .collect();
         for json in [r#"{"allowed":[]}"#, r#"{"allowed":["GET user"]}"#] {
             cases.push(refused(&format!("caveat {json}"), self.token(&plain, &[json]), "rule"));
         }
