@@ -57,6 +57,12 @@ async fn each_kind_refuses_its_tokens_and_no_others() {
         revocations.replace(list);
         refused(&ask(&proxy, &other).await, 401, "revoked_token");
     }
+    // One that is of the next moment by a clock that is ahead, and alive.
+    let ahead = Token::allowing(&["GET /user"]).living(now() + 25, now() + 60).mint();
+    revocations.replace(empty());
+    assert_eq!(ask(&proxy, &ahead).await.status, 200);
+    revocations.replace(RevocationList { before: Some(UnixTime(now() + 31)), ..empty() });
+    refused(&ask(&proxy, &ahead).await, 401, "revoked_token");
     revocations.replace(RevocationList { before: Some(UnixTime(now() - 60)), ..empty() });
     assert_eq!(ask(&proxy, &token).await.status, 200);
     refused(&ask(&proxy, &Token::allowing(&["GET /user"]).living(now() - 3_600, now() + 60).mint()).await, 401, "revoked_token");

@@ -7,6 +7,7 @@ mod log;
 mod ownership;
 mod plugins;
 pub(crate) mod receipts;
+mod remade;
 mod rows;
 
 use std::sync::Arc;
