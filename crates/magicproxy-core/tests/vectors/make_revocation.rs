@@ -35,7 +35,7 @@ fn make() -> String {
         "entries": entries(),
         "file": list(&tokens),
         "store": store(&tokens),
-        "refused": ["v1, narrowed", "v1, narrowed twice", "v2, narrowed", "v2, narrowed twice", "v2, made of a narrowed one", "v2, made of a narrowed one, narrowed"],
+        "refused": ["v1, narrowed", "v1, narrowed twice", "v1, narrowed, and made of another", "v2, narrowed", "v2, narrowed twice", "v2, made of a narrowed one", "v2, made of a narrowed one, narrowed"],
     });
     let lines: Vec<String> = tokens.iter().map(|token| format!("    {}", token.to_json())).collect();
     let head = serde_json::to_string_pretty(&head).unwrap();
@@ -177,7 +177,7 @@ fn version_1() -> Vec<Token> {
     // As the proxy makes it of a narrowed one, under another ciphertext; here by a caveat of the holder's.
     let made = narrow(&narrowed, &from.caveat);
     tokens.push(Token {
-        name: "v1, made of a narrowed one",
+        name: "v1, narrowed, and made of another",
         own: ids(root(&made), &[one, &from.caveat]),
         text: made,
         older: ids(root(&nameless), &[one]),

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use magicproxy_core::state::{Change, Entry};
@@ -6,7 +7,7 @@ use magicproxy_state::MemoryStore;
 use super::file::RevocationFile;
 use super::shared::SharedRevocations;
 use super::{About, Revocation, Revoked, in_force};
-use magicproxy_core::{ChainId, UnixTime, UnverifiedToken};
+use magicproxy_core::{ChainId, KeyRing, PrivateKey, UnixTime, UnverifiedNames, UnverifiedToken};
 
 fn entry(revoked: Revoked, expires_at: u64) -> Revocation {
     Revocation { revoked, about: About { revoked_at: 1, expires_at, reason: Some("why".to_owned()) } }
@@ -99,6 +100,37 @@ fn names_mean_what_the_vectors_say() {
             Some(Revoked::Before(_)) => "before",
         };
         assert_eq!(found, expected, "{name}");
+    }
+}
+
+/// Each name of each token, and no other: whatever else has the same `jti`.
+#[test]
+fn each_name_means_the_tokens_that_the_vectors_say() {
+    let vectors = vectors();
+    let pem = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/keys/test-only-first.pem");
+    let ring = KeyRing::new(PrivateKey::from_pem(&std::fs::read_to_string(pem).unwrap()).unwrap(), Vec::new()).unwrap();
+    let tokens = vectors["tokens"].as_array().unwrap();
+    let texts = |token: &serde_json::Value, name: &str| -> BTreeSet<String> {
+        token[name].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+    };
+    let names_of = |token: &serde_json::Value| -> BTreeSet<String> {
+        let chains = texts(token, "ids").into_iter().map(|id| format!("chain:{id}"));
+        chains.chain(texts(token, "refused_by")).collect()
+    };
+    let all: BTreeSet<String> = tokens.iter().flat_map(names_of).collect();
+    assert!(all.len() > 30);
+    for token in tokens {
+        let parsed = UnverifiedToken::parse(token["token"].as_str().unwrap()).unwrap();
+        let names = UnverifiedNames::of(&parsed, Some(&ring)).unwrap();
+        let refuses = |name: &&String| entry(Revoked::parse(name).unwrap(), 100).refuses(&names.names(), UnixTime(99));
+        assert_eq!(all.iter().filter(refuses).cloned().collect::<BTreeSet<_>>(), names_of(token), "{}", token["name"]);
+        // Both at once, as a proxy has them.
+        let entries: Vec<_> = all.iter().map(|name| entry(Revoked::parse(name).unwrap(), 100)).collect();
+        let others: Vec<_> = entries.iter().filter(|entry| !names_of(token).contains(&entry.revoked.name())).cloned().collect();
+        assert!(
+            in_force(&entries, UnixTime(99)).refuses(&names.names()) && !in_force(&others, UnixTime(99)).refuses(&names.names())
+        );
+        assert!(!in_force(&entries, UnixTime(100)).refuses(&names.names()));
     }
 }
 

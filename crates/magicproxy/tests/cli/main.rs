@@ -12,6 +12,7 @@ mod hostile;
 mod plugin;
 mod program;
 mod revoke;
+mod revoke_reach;
 #[cfg(unix)]
 mod run;
 mod sealed;

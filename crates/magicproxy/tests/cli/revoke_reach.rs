@@ -1,0 +1,150 @@
+//! What an entry reaches, for how long, and what is said of that.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::mint;
+use super::program::{Output, Place};
+use super::revoke::{ALLOWED, Proxy, REVOKED, inspect, list, minted_id_of, ok, place};
+
+const LEEWAY: u64 = 30;
+
+fn now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+}
+
+fn entry(place: &Place, name: &str) -> Value {
+    let list = list(place);
+    list.as_array().unwrap().iter().find(|entry| entry["revoked"] == name).unwrap_or_else(|| panic!("{name} in {list}")).clone()
+}
+
+fn said(output: &Output, part: &str) -> bool {
+    output.stderr.lines().any(|line| line.starts_with("note: ") && line.contains(part))
+}
+
+/// A moment that is later than a live token's `iat` can be would end tokens that are still to be made.
+#[test]
+fn before_now_means_tokens_of_clocks_that_are_ahead() {
+    let place = place();
+    let since = now();
+    let output = ok(&place, &["revoke", "--before", "now"]);
+    let name = output.stdout.trim().trim_start_matches("revoked ").to_owned();
+    let moment: u64 = name.trim_start_matches("before:").parse().unwrap();
+    assert!((since + LEEWAY + 1..=now() + LEEWAY + 1).contains(&moment), "{moment}");
+    assert!(said(&output, "means tokens that are minted until") && said(&output, "in 31 s"), "{output:?}");
+    // The list is not rid of it before all tokens that it means have ended: ten years, where nothing else is configured.
+    let ten_years = 3_660 * 86_400;
+    assert!(entry(&place, &name)["expires_at"].as_u64().unwrap() > moment + ten_years + 30 * 86_400 + 2 * LEEWAY);
+    ok(&place, &["revoke", "--undo", &name]);
+    // A moment that is past is taken as it is.
+    let output = ok(&place, &["revoke", "--before", "2026-11-26T10:00:00Z"]);
+    assert!(output.stdout.contains("before:1795687200") && !said(&output, "minted until"), "{output:?}");
+    // An older version took any.
+    let about = r#"{"revoked_at": 1790000000, "expires_at": 99000000000}"#;
+    place.write("keys/revocations.json", &format!(r#"{{"revocations": {{"before:4102444800": {about}}}}}"#));
+    assert_eq!(list(&place)[0]["revoked"], "before:4102444800");
+    ok(&place, &["revoke", "--undo", "--before", "2100-01-01T00:00:00Z"]);
+    assert_eq!(list(&place), serde_json::json!([]));
+}
+
+/// Whoever has the public key writes the day that he likes into a token; its key is what bounds it.
+#[test]
+fn before_says_what_it_does_not_reach_and_what_does() {
+    let place = place();
+    let active = || -> Vec<String> {
+        let keys: Value = serde_json::from_str(&ok(&place, &["keys", "list", "--json"]).stdout).unwrap();
+        let sealing = keys.as_array().unwrap().iter().filter(|key| !key["kem"].is_null() && key["state"] == "active");
+        sealing.map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+    };
+    let output = ok(&place, &["revoke", "--before", "now"]);
+    let in_use = active();
+    assert!(!in_use.is_empty());
+    for kid in &in_use {
+        assert!(
+            said(&output, "does not reach sealed tokens whose maker wrote a later `iat`") && said(&output, kid),
+            "{output:?}"
+        );
+    }
+    assert!(said(&output, "`magicproxy keys rotate`"), "{output:?}");
+    ok(&place, &["keys", "rotate"]);
+    let output = ok(&place, &["revoke", "--before", "now"]);
+    for kid in &in_use {
+        assert!(
+            output
+                .stderr
+                .lines()
+                .any(|line| line.contains("means all sealed tokens of keys that were retired by then") && line.contains(kid)),
+            "{output:?}"
+        );
+    }
+    assert!(said(&output, "does not reach"), "of the new keys: {output:?}");
+    // Where no sealed token is accepted there is nothing to say.
+    place.write("magicproxy.toml", &format!("{}\n[tokens]\naccept = ['v1']\n", place.read("magicproxy.toml")));
+    let output = ok(&place, &["revoke", "--before", "now"]);
+    assert!(!said(&output, "sealed") && said(&output, "minted until"), "{output:?}");
+}
+
+/// Tokens of a key can be made as long as somebody has the key, so the entry is for good. Any other lasts as long as its token.
+#[test]
+fn no_token_outlives_its_entry() {
+    let place = place();
+    place.write("magicproxy.toml", &format!("{}\n[tokens]\nmax_lifetime = '1h'\n", place.read("magicproxy.toml")));
+    let token = mint(&place, &["GET /user"]);
+    let claims = inspect(&place, &token);
+    let kid = claims["kid"].as_str().unwrap();
+    ok(&place, &["revoke", "--key", kid]);
+    assert_eq!(entry(&place, &format!("kid:{kid}"))["expires_at"], 100_000_000_000_u64);
+    assert!(ok(&place, &["revoke", "--list"]).stdout.contains("until it is undone"));
+    ok(&place, &["revoke", "--undo", "--key", kid]);
+    let owner = claims["owner"].as_str().unwrap();
+    ok(&place, &["revoke", "--whole-family", "--owner", owner]);
+    let since = entry(&place, &format!("owner:{owner}"));
+    let lasts = since["expires_at"].as_u64().unwrap() - since["revoked_at"].as_u64().unwrap();
+    assert_eq!(lasts, 3_600 + 2 * LEEWAY + 1);
+    // A token that was made for longer, or for a later time, than the proxy accepts today.
+    let vectors =
+        std::fs::read_to_string(format!("{}/../../testdata/vectors/token-v2.json", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let vectors: Value = serde_json::from_str(&vectors).unwrap();
+    let long = vectors["cases"].as_array().unwrap().iter().find(|case| case["name"] == "the longest life").unwrap();
+    place.write("long", long["token"].as_str().unwrap());
+    ok(&place, &["revoke", "--token", "@long"]);
+    let chain = format!("chain:{}", inspect(&place, long["token"].as_str().unwrap())["chain"].as_str().unwrap());
+    let end = inspect(&place, long["token"].as_str().unwrap())["expires_at"].as_u64().unwrap();
+    assert!(end > now() + 86_400 && entry(&place, &chain)["expires_at"] == end + LEEWAY + 1, "{end}");
+}
+
+/// An id is what its minter wrote. What names it in the log names who gave it as well.
+#[test]
+fn an_id_is_taken_with_who_gave_it() {
+    let place = place();
+    let proxy = Proxy::start(&place, "");
+    let (token, other) = (mint(&place, &["GET /user"]), mint(&place, &["GET /user"]));
+    proxy.comes_to_answer(&token, ALLOWED, Duration::from_secs(20));
+    let id = inspect(&place, &token)["id"].as_str().unwrap().to_owned();
+    let named = minted_id_of(&place, &token);
+    // The same id, given by others, means others: tokens of version 2, and of another key.
+    let kid = inspect(&place, &token)["kid"].as_str().unwrap().to_owned();
+    let strangers = [
+        format!("jti:v2:{kid}:none:{id}"),
+        format!("jti:v2:{kid}:{}:{id}", "m".repeat(43)),
+        format!("jti:v1:{}:{id}", "k".repeat(43)),
+    ];
+    let strangers: Vec<&str> = strangers.iter().map(String::as_str).collect();
+    ok(&place, &[&["revoke", "--whole-family", "--ambiguous-id", "--unknown-key"], strangers.as_slice()].concat());
+    ok(&place, &["revoke", "--whole-family", &minted_id_of(&place, &other)]);
+    proxy.comes_to_answer(&other, REVOKED, Duration::from_secs(1));
+    proxy.answers(&token, ALLOWED);
+    ok(&place, &["revoke", "--whole-family", &named]);
+    proxy.comes_to_answer(&token, REVOKED, Duration::from_secs(1));
+    assert_eq!(inspect(&place, &token)["reason"], format!("revoked, `{named}`"));
+    ok(&place, &["revoke", "--undo", &named]);
+    proxy.comes_to_answer(&token, ALLOWED, Duration::from_secs(1));
+    // Alone it means all of them, and is said to.
+    let refused = place.program(&["revoke", &format!("jti:{id}"), "--whole-family"]).output();
+    for part in ["`--chain HEX`", "`--owner HEX`", "`jti:v1:KID:ID`", "`--ambiguous-id`"] {
+        assert!(refused.code == 2 && refused.stderr.contains(part), "{part} in {refused:?}");
+    }
+    ok(&place, &["revoke", &format!("jti:{id}"), "--ambiguous-id"]);
+    proxy.comes_to_answer(&token, REVOKED, Duration::from_secs(1));
+}
