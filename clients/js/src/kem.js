@@ -18,6 +18,14 @@ export function kemOf(jwk) {
   return jwk.kty === "AKP" && jwk.alg === "X-Wing" ? "x-wing" : null;
 }
 
+/** Is it a public key of a KEM, with as many bytes as it must have? What a key set holds besides is for others. */
+export function isSealingKey(jwk) {
+  if (typeof jwk !== "object" || jwk === null) return false;
+  const lengths = { x25519: ["x", 32], "x-wing": ["pub", 1216] };
+  const [member, length] = lengths[kemOf(jwk)] ?? [];
+  return typeof jwk[member] === "string" && fromBase64url(jwk[member])?.length === length;
+}
+
 /** The KEM of a name. @param {string} name @param {import("./index.js").XWing | undefined} xWing @returns {Kem} */
 export function kemNamed(name, xWing) {
   if (name === "x25519") return X25519;

@@ -5,7 +5,7 @@ import { fromBase64url, fromUtf8, utf8 } from "./bytes.js";
 import { verify } from "./ed25519.js";
 import { TokenError } from "./form.js";
 import { JsonError, parseForeignObject } from "./json.js";
-import { kemOf } from "./kem.js";
+import { isSealingKey } from "./kem.js";
 import { thumbprint } from "./keys.js";
 
 const TYPE = "magicproxy-keys+jws";
@@ -74,7 +74,7 @@ async function read({ payload }) {
   const { keys, signer, version, iat, exp, accepts } = bytesAsObject(payload);
   const isTime = (value) => Number.isSafeInteger(value) && value >= 0;
   const isSigner = signer?.kty === "OKP" && signer.crv === "Ed25519" && fromBase64url(signer.x ?? "")?.length === 32;
-  const sealing = Array.isArray(keys) ? keys.filter((jwk) => jwk && kemOf(jwk)) : [];
+  const sealing = Array.isArray(keys) ? keys.filter(isSealingKey) : [];
   if (!isSigner || sealing.length === 0 || ![version, iat, exp].every(isTime) || exp <= iat) throw malformed();
   return { keys: sealing, signer, version, iat, exp, ...(accepts !== undefined && { accepts: readAccepts(accepts) }) };
 }

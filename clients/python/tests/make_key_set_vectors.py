@@ -74,6 +74,8 @@ SUCCEEDED = payload(keys=[SECOND], version=NOW - 30, signer=NEW.public())
 ROLLED = payload(version=NOW - 2 * DAY)
 STRANGE = payload(keys=[SECOND], signer=STRANGER.public(), version=NOW - 30)
 TWICE = json.dumps(RIGHT, separators=(",", ":"))[:-1] + f',"version":{NOW}}}'
+MORE = json.dumps(RIGHT, separators=(",", ":"))[:-1] + ",%s}"
+NO_KEYS = ["a", None, 1, True, [FIRST], {}, {"kty": 1}, {"kty": "OKP", "crv": "X25519", "x": "AA"}, {"kty": "OKP", "crv": "X25519", "x": 1}, {"kty": "AKP", "alg": "X-Wing", "pub": FIRST["x"]}]
 PIN = {"signer": OLD.jwk, "version": NOW - DAY}
 
 CASES = [
@@ -83,6 +85,8 @@ CASES = [
     ("a successor, announced by the pinned key", document([NEW.sign(SUCCEEDED), OLD.sign(SUCCEEDED)]), {"keys": [SECOND["kid"]], "signer": NEW.kid}),
     ("members for later versions", document([OLD.sign(payload(later={"x": 1}))]), {"keys": [FIRST["kid"]], "signer": OLD.kid}),
     ("keys of kinds for later versions", document([OLD.sign(payload(keys=[{"kty": "OKP", "crv": "X448", "x": "AA"}, FIRST]))]), {"keys": [FIRST["kid"]], "signer": OLD.kid}),
+    ("members for later versions, of all kinds", document([OLD.sign(payload(later=[None, -1, 1.5, True, {"a": {"b": "😀"}}]))]), {"keys": [FIRST["kid"]], "signer": OLD.kid}),
+    ("what is no sealing key among the keys", document([OLD.sign(payload(keys=[*NO_KEYS, FIRST]))]), {"keys": [FIRST["kid"]], "signer": OLD.kid}),
     ("a clock that is 300 seconds ahead", document([OLD.sign(payload(iat=NOW + 300))]), {"keys": [FIRST["kid"]], "signer": OLD.kid}),
     ("a first contact", document([OLD.sign(RIGHT)]), {"keys": [FIRST["kid"]], "signer": OLD.kid}, None),
     ("a first contact after a succession", document([NEW.sign(SUCCEEDED), OLD.sign(SUCCEEDED)]), {"keys": [SECOND["kid"]], "signer": NEW.kid}, None),
@@ -116,6 +120,13 @@ CASES = [
     ("no keys", document([OLD.sign(payload(keys=[]))]), "malformed"),
     ("no signer", document([OLD.sign(payload(signer=None))]), "malformed"),
     ("a signer of another kind", document([OLD.sign(payload(signer=FIRST))]), "malformed"),
+    ("a signer that is a list", document([OLD.sign(payload(signer=list(OLD.public().values())))]), "malformed"),
+    ("a signer of another length", document([OLD.sign(payload(signer={**OLD.public(), "x": "AA"}))]), "malformed"),
+    ("a list as the only key", document([OLD.sign(payload(keys=[list(FIRST.values())]))]), "malformed"),
+    ("a member twice in what is passed over", document([OLD.sign(MORE % '"later":{"a":1,"a":1}')]), "malformed"),
+    ("a member twice in what is passed over, once in escapes", document([OLD.sign(MORE % r'"later":{"a":1,"\u0061":1}')]), "malformed"),
+    ("a lone surrogate in what is passed over", document([OLD.sign(MORE % r'"later":"\ud800"')]), "malformed"),
+    ("a name with a lone surrogate", document([OLD.sign(MORE % r'"\udfff":1')]), "malformed"),
     ("no version", document([OLD.sign(payload(version=None))]), "malformed"),
     ("no end", document([OLD.sign(payload(exp=None))]), "malformed"),
     ("an end before the beginning", document([OLD.sign(payload(exp=NOW - 60))]), "malformed"),

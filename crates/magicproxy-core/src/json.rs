@@ -23,7 +23,13 @@ pub(crate) fn object<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> 
     serde_json::from_slice(json)
 }
 
-/// The same without white space around it or before the first member: `token-v2.md` section 1.3.
+/// The same of an object that may have members which are not known here: no name twice and no lone surrogate in them either.
+pub(crate) fn extensible_object<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
+    serde_json::from_slice::<UniqueSkipped>(json)?;
+    object(json)
+}
+
+/// [`object`] without white space around it or before the first member: `token-v2.md` section 1.3.
 pub(crate) fn compact_object<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
     if !(json.starts_with(b"{\"") && json.ends_with(b"}")) {
         return Err(serde_json::Error::custom("expected a JSON object, `{\"` first and `}` last"));

@@ -23,6 +23,14 @@ def kem_of(jwk):
     return "x-wing" if (jwk.get("kty"), jwk.get("alg")) == ("AKP", "X-Wing") else None
 
 
+def is_sealing_key(jwk):
+    """Is it a public key of a KEM, with as many bytes as it must have? What a key set holds besides is for others."""
+    if not isinstance(jwk, dict) or kem_of(jwk) is None:
+        return False
+    text, length = (jwk.get("x"), 32) if kem_of(jwk) == "x25519" else (jwk.get("pub"), 1216)
+    return isinstance(text, str) and len(from_base64url(text) or b"") == length
+
+
 def bytes_of(jwk, member, length):
     """The bytes of a member of a key."""
     text = jwk.get(member)

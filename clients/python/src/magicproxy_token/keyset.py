@@ -6,7 +6,7 @@ import time
 from . import ed25519
 from .accepts import read_accepts
 from .form import TokenError, from_base64url, parse_foreign_object
-from .keys import kem_of, thumbprint
+from .keys import is_sealing_key, thumbprint
 
 _TYPE = "magicproxy-keys+jws"
 _MAX_SIGNATURES = 4
@@ -101,7 +101,7 @@ def _read(payload):
     times = [members.get(name) for name in ("version", "iat", "exp")]
     is_signer = isinstance(signer, dict) and (signer.get("kty"), signer.get("crv")) == ("OKP", "Ed25519")
     is_signer = is_signer and isinstance(signer.get("x"), str) and len(from_base64url(signer["x"]) or b"") == 32
-    sealing = [key for key in keys if isinstance(key, dict) and kem_of(key)] if isinstance(keys, list) else []
+    sealing = list(filter(is_sealing_key, keys)) if isinstance(keys, list) else []
     if not is_signer or not sealing or not all(type(time_) is int and time_ >= 0 for time_ in times) or times[2] <= times[1]:
         raise _malformed()
     accepts = read_accepts(members["accepts"]) if "accepts" in members else None

@@ -267,7 +267,9 @@ struct Header {
 /// What stands under the signature. Members that are not named here are for later versions.
 #[derive(Deserialize)]
 struct Payload {
-    keys: Vec<Jwk>,
+    /// Of whatever kind: those that are no sealing keys are passed over.
+    keys: Vec<serde_json::Value>,
+    #[serde(deserialize_with = "json::inner_object")]
     signer: Jwk,
     version: UnixTime,
     iat: UnixTime,
@@ -280,7 +282,7 @@ impl Signed {
         struct Document {
             signed: Option<Vec<String>>,
         }
-        let document: Document = json::object(document.as_bytes()).map_err(|_| KeySetError::Malformed)?;
+        let document: Document = json::extensible_object(document.as_bytes()).map_err(|_| KeySetError::Malformed)?;
         let texts = document.signed.ok_or(KeySetError::Unsigned)?;
         if texts.len() > MAX_SIGNATURES {
             return Err(KeySetError::Malformed);
@@ -307,8 +309,8 @@ impl Signed {
 
     /// The payload, as far as it is understood.
     fn read(&self) -> Result<SignedKeySet, KeySetError> {
-        let payload: Payload = json::object(&self.payload).map_err(|_| KeySetError::Malformed)?;
-        let keys: Vec<_> = payload.keys.iter().filter_map(|jwk| SealingPublicKey::from_jwk(jwk).ok()).collect();
+        let payload: Payload = json::extensible_object(&self.payload).map_err(|_| KeySetError::Malformed)?;
+        let keys: Vec<_> = payload.keys.into_iter().filter_map(sealing_key).collect();
         let signer = MinterKey::from_jwk(&payload.signer).map_err(|_| KeySetError::Malformed)?;
         let Payload { version, iat, exp, .. } = payload;
         if keys.is_empty() || exp <= iat {
@@ -316,4 +318,10 @@ impl Signed {
         }
         Ok(SignedKeySet { keys, signer: KeySetSigner(signer), version, issued_at: iat, expires_at: exp })
     }
+}
+
+fn sealing_key(key: serde_json::Value) -> Option<SealingPublicKey> {
+    // `serde` would take a list of the members' values for an object.
+    let jwk: Jwk = serde_json::from_value(Some(key).filter(serde_json::Value::is_object)?).ok()?;
+    SealingPublicKey::from_jwk(&jwk).ok()
 }

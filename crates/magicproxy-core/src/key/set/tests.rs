@@ -99,3 +99,43 @@ fn a_key_survives_its_file_and_shows_nothing() {
     let document = shown(&ring(vec![sealing(NOW)], vec![key]), NOW);
     assert!(!format!("{again:?}{document}").contains(secret));
 }
+
+/// What is passed over is JSON all the same, and nothing but objects are keys.
+#[test]
+fn what_is_passed_over_is_read_to_the_letter() {
+    let signer = KeySetKey::generate(NOW).unwrap();
+    let ring = ring(vec![sealing(NOW)], vec![copy(&signer)]);
+    let jwk = ring.published(NOW).next().unwrap().to_jwk();
+    let read = |keys: &str, own: &str, more: &str| {
+        let payload = format!(r#"{{"keys":{keys},"signer":{own},"version":1,"iat":1,"exp":{}{more}}}"#, NOW.0 + 9);
+        SignedKeySet::first(&serde_json::json!({ "signed": [signer.sign(&payload)] }).to_string()).map(|set| set.keys().len())
+    };
+    let (own, one) = (signer.pair.to_public_jwk().to_string(), format!("[{jwk}]"));
+    let list = format!(r#"["OKP","X25519",null,{}]"#, jwk["x"]);
+    let deep = "[".repeat(14) + &"]".repeat(14);
+    for (keys, more) in [
+        (one.clone(), String::new()),
+        (one.clone(), r#","later":[null,-1,1.5,1e3,true,{"a":{"b":"\ud83d\ude00"}}]"#.to_owned()),
+        (one.clone(), format!(r#","later":{deep}"#)),
+        (
+            format!(
+                r#"[{list},"a",1,null,{{}},{{"kty":1}},{{"kty":"OKP","crv":"X25519","x":"AA"}},{{"kty":"OKP","crv":"X25519","x":1}},{jwk}]"#
+            ),
+            String::new(),
+        ),
+    ] {
+        assert_eq!(read(&keys, &own, &more), Ok(1), "{keys} {more}");
+    }
+    let signer_as_list = format!(r#"["OKP","Ed25519",null,{}]"#, signer.pair.to_public_jwk()["x"]);
+    for (keys, own, more) in [
+        (one.as_str(), own.as_str(), r#","later":{"a":1,"a":1}"#),
+        (&one, &own, r#","later":{"a":1,"\u0061":1}"#),
+        (&one, &own, r#","later":"\ud800""#),
+        (&one, &own, r#","\udfff":1"#),
+        (&format!("[{list}]"), &own, ""),
+        (&one, &signer_as_list, ""),
+        (&one, r#"{"kty":"OKP","crv":"Ed25519","x":"AA"}"#, ""),
+    ] {
+        assert_eq!(read(keys, own, more), Err(KeySetError::Malformed), "{keys} {own} {more}");
+    }
+}
