@@ -164,10 +164,11 @@ function v4Bits(text) {
   return parts.map((part) => Number(part).toString(2).padStart(8, "0")).join("");
 }
 
-function checked(bytes, members, kind) {
+/** A text that was written is looked at as it stands: as bytes, a lone surrogate would be another character. */
+function checked(json, members, kind) {
   let object;
   try {
-    object = parseObject(fromUtf8(bytes));
+    object = parseObject(typeof json === "string" ? json : fromUtf8(json));
   } catch (error) {
     throw new TokenError(kind, error instanceof JsonError ? error.message : "not UTF-8");
   }
@@ -177,9 +178,9 @@ function checked(bytes, members, kind) {
   return object;
 }
 
-/** @param {Uint8Array} bytes */
-export function parseClaims(bytes) {
-  const claims = checked(bytes, CLAIMS, "claims");
+/** @param {string | Uint8Array} json */
+export function parseClaims(json) {
+  const claims = checked(json, CLAIMS, "claims");
   for (const name of ["kid", "kem", "jti", "iat", "exp", "aud"]) {
     if (!(name in claims)) throw new TokenError("claims", `${name} is missing`);
   }
@@ -188,9 +189,9 @@ export function parseClaims(bytes) {
   return claims;
 }
 
-/** @param {Uint8Array} bytes */
-export function parseCaveat(bytes) {
-  const caveat = checked(bytes, CAVEAT, "caveat");
+/** @param {string | Uint8Array} json */
+export function parseCaveat(json) {
+  const caveat = checked(json, CAVEAT, "caveat");
   if (Object.keys(caveat).length === 0) throw new TokenError("caveat", "a caveat without a member changes nothing");
   return caveat;
 }

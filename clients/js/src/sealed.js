@@ -66,7 +66,7 @@ async function newClaims({ recipient, minter, now, expiresIn, order }) {
     explain: order.explain || undefined,
     minter: minter && (await thumbprint(minter)),
   });
-  parseClaims(utf8(JSON.stringify(claims)));
+  parseClaims(JSON.stringify(claims));
   if (expiresIn < 1 || expiresIn > MAX_LIFETIME || claims.allowed?.length === 0) throw new TokenError("claims", "the token would not be accepted");
   return claims;
 }
@@ -79,7 +79,7 @@ function ensureLength(token) {
 /** See `index.d.ts`. */
 export async function narrow(token, caveat) {
   const json = typeof caveat === "string" ? caveat : JSON.stringify(listedCaveat(caveat));
-  if (parseCaveat(utf8(json)).allowed?.length === 0) throw new TokenError("rule", "the list of rules is empty");
+  if (parseCaveat(json).allowed?.length === 0) throw new TokenError("rule", "the list of rules is empty");
   const { tag, caveats } = parseToken(token);
   if (caveats.length >= MAX_CAVEATS) throw new TokenError("malformed", `the token bears ${MAX_CAVEATS} caveats already`);
   const part = jsonPart(json);

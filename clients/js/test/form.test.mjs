@@ -48,8 +48,9 @@ test("escapes are the specification's", async () => {
   const [, , , part] = (await narrow(token, '{"allowed":["GET /a?"]}')).split(/[_.]/);
   assert.equal(part, "eyJhbGxvd2VkIjpbIkdFVCAvYVx1MDAzZiJdfQ");
   assert.equal(withEscapes('"~\u007f😀"'), '"\\u007e\\u007f\\ud83d\\ude00"');
+  await assert.rejects(mint({ ...order, allowed: ["GET /\ud800"] }), (error) => error.kind === "claims");
   // What is no JSON becomes none by escapes.
-  for (const caveat of ['{"sub":"a\\?"}', '{"sub":"a\\~"}', '{"sub":"a"}~', '{?"sub":"a"}', "?", '{"sub":"a"}é']) {
+  for (const caveat of ['{"sub":"a\\?"}', '{"sub":"a\\~"}', '{"sub":"a"}~', '{?"sub":"a"}', "?", '{"sub":"a"}é', '{"allowed":["GET /\ud800"]}']) {
     await assert.rejects(narrow(token, caveat), (error) => error.kind === "caveat", caveat);
   }
 });
