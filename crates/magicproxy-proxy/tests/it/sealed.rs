@@ -211,3 +211,40 @@ async fn an_upstream_may_take_one_version_only() {
         Client::ask(&proxy, request("GET /a", refused, &[], "")).await.assert_rejected(401, "invalid_token");
     }
 }
+
+/// `token-v2.md` section 8.1: which answer a caveat gives that does not hold, and which of two is told.
+#[tokio::test]
+async fn the_answers_to_caveats_that_do_not_hold_come_in_one_order() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::before(&upstream).await;
+    let token = sealed(Kem::X25519, plain(), &["GET /a"]);
+    let over = json!({"exp": now() - 31});
+    let early = json!({"nbf": now() + 100});
+    let elsewhere = json!({"aud": "elsewhere"});
+    let stranger = json!({"sender": {"cidr": ["192.0.2.0/24"]}});
+    let less = json!({"allowed": ["GET /b"]});
+    let counted = json!({"limit": {"requests": 1, "per": "1h"}});
+    for (caveats, line, status, code) in [
+        (vec![&over], "GET /a", 401, "expired_token"),
+        (vec![&early], "GET /a", 401, "invalid_token"),
+        (vec![&elsewhere], "GET /a", 401, "wrong_upstream"),
+        (vec![&stranger], "GET /a", 403, "wrong_sender"),
+        (vec![&less], "GET /a", 403, "beyond_caveat"),
+        // Times are asked first, wherever they stand; then the claims; then caveat after caveat.
+        (vec![&less, &stranger, &elsewhere, &early, &over], "GET /c", 401, "expired_token"),
+        (vec![&less, &stranger, &elsewhere, &early], "GET /c", 401, "invalid_token"),
+        (vec![&less, &stranger, &elsewhere], "GET /c", 403, "not_allowed"),
+        (vec![&less, &stranger, &elsewhere], "GET /a", 403, "beyond_caveat"),
+        (vec![&stranger, &elsewhere, &less], "GET /a", 403, "wrong_sender"),
+        (vec![&elsewhere, &stranger, &less], "GET /a", 401, "wrong_upstream"),
+        // Nobody signed this token, so its limit needs a state that it does not get: that is found out last.
+        (vec![&counted], "GET /a", 403, "state_needs_minter"),
+        (vec![&counted, &less], "GET /a", 403, "beyond_caveat"),
+        (vec![&counted, &elsewhere], "GET /a", 401, "wrong_upstream"),
+    ] {
+        let token = caveats.iter().fold(token.clone(), |token, caveat| narrowed(&token, (*caveat).clone()));
+        Client::ask(&proxy, request(line, &token, &[], "")).await.assert_rejected(status, code);
+    }
+    assert!(upstream.requests().is_empty());
+    assert_eq!(Client::ask(&proxy, request("GET /a", &token, &[], "")).await.status, 200);
+}
