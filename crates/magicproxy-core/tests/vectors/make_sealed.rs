@@ -38,7 +38,7 @@ fn write_sealed_vectors() {
     .concat();
     let head = json!({
         "specification": "docs/spec/token-v2.md",
-        "note": "Made by crates/magicproxy-core/tests/vectors/make_sealed.rs. `now` is the time of verification. `refused` names the refusal as the specification does; `decisions` are asked of an accepted token.",
+        "note": "Made by crates/magicproxy-core/tests/vectors/make_sealed.rs. `now` is the time of verification, `keys` are the ring, `scopes` all that the proxy knows. `refused` names the refusal as the specification does. Of `accepted`, `claims`, `caveats` and `credential` are JSON values: member order, and the case of a header's name, say nothing. `context` is what differs for a case: `now`; `accept`, the versions; `deny_kid`; `minters_required`, the operator lists `minters` (else none); `require_sub`; `max_lifetime` in seconds. `decisions` are asked of an accepted token, each at its own `now`; a `sender` of null is unknown. `narrowings`: `token` with `caveat` is `narrowed`. `seals`: `sealed_part` opens with `keys[key]` under `claims_part`.",
         "now": NOW,
         "keys": [maker.key.1, maker.xwing.1, maker.retired.1, maker.long_retired.1],
         "minters": [maker.minter.to_public_jwk()],
