@@ -343,6 +343,8 @@ impl Maker {
         let sealing = |name: &str, claims: &Claims, caveats: &[&str], kind: &str| {
             refused(name, self.assemble(&self.key.0, &claims.json(), "{}", false, caveats), kind)
         };
+        let from = json!({"from": {"chain": "0".repeat(32), "owner": "0".repeat(64), "kid": STRANGER}}).to_string();
+        let of_denied = |case: Value| in_context(case, json!({"deny_kid": [STRANGER]}));
         let scope = |name: &str| plain().without("allowed").with("scopes", json!([name]));
         vec![
             in_context(
@@ -390,6 +392,26 @@ impl Maker {
                 "caveat",
             ),
             with_caveats("a caveat without a member, and one that ends it", plain(), &[r#"{"exp":1}"#, "{}"], "caveat"),
+            self.ok("made of a token of a key that nobody denies", self.token(&plain(), &[&from]), json!({})),
+            of_denied(with_caveats("made of a token of a denied key, and expired", over(), &[&from], "unknown_key")),
+            of_denied(with_caveats(
+                "made of a token of a denied key, and a rule with a fault",
+                plain().with("allowed", BAD_RULE),
+                &[&from],
+                "unknown_key",
+            )),
+            of_denied(with_caveats(
+                "made of a token of a denied key, and a caveat without a member",
+                plain(),
+                &[&from, "{}"],
+                "caveat",
+            )),
+            of_denied(with_caveats(
+                "made of a token of a denied key, expired, and a caveat without a member",
+                over(),
+                &[&from, "{}"],
+                "expired",
+            )),
             sealing("a rule with a fault, and no credential", &plain().with("allowed", BAD_RULE), &[], "rule"),
             sealing("a caveat without a member, and no credential", &plain(), &["{}"], "caveat"),
             sealing("a caveat whose rule has a fault, and no credential", &plain(), &[r#"{"allowed":["GET user"]}"#], "rule"),
