@@ -163,6 +163,7 @@ impl Control {
         if !is_json(head) {
             return Err(Rejection::MediaType);
         }
+        self.settings.revocations.ensure_mintable(self.settings.keys.current().active().public().id(), clock::now())?;
         let (order, _buffered) = self.read(body, exchange).await?;
         let told = self.told(asking).await;
         let settings = Arc::clone(&self.settings);

@@ -73,6 +73,8 @@ pub(crate) enum Rejection {
     WebSocket,
     #[error("minting is closed on this proxy")]
     MintingClosed,
+    #[error("nothing is minted now, for it would be revoked: {}", suspended(.after))]
+    MintSuspended { after: Option<Duration> },
     #[error("the body must be JSON (`Content-Type: application/json`)")]
     MediaType,
     #[error("nothing was minted: {}", list(.0))]
@@ -195,6 +197,7 @@ impl Rejection {
             Self::Denied { denial: Denial::TooCostly, .. } => (StatusCode::FORBIDDEN, "decision_too_costly", DENIED),
             Self::WebSocket => (StatusCode::FORBIDDEN, "websocket_disabled", DENIED),
             Self::MintingClosed => (StatusCode::FORBIDDEN, "minting_closed", DENIED),
+            Self::MintSuspended { .. } => (StatusCode::SERVICE_UNAVAILABLE, "mint_suspended", DENIED),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", ERROR),
             Self::Order(faults) if faults.contains(&OrderFault::TooLarge) => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", ERROR)
@@ -282,6 +285,7 @@ impl Rejection {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Limit(_, after) => *after,
+            Self::MintSuspended { after } => *after,
             Self::Shortage(_) | Self::Busy | Self::UpstreamBusy | Self::Unprocessed => Some(RETRY_AFTER),
             Self::StoreFull(Full::Store | Full::Allowance) => Some(ROWS_RETRY_AFTER),
             _ => None,
@@ -301,6 +305,13 @@ impl From<StoreError> for Rejection {
             StoreError::Full(full) => Self::StoreFull(full),
             error => Self::Store(error),
         }
+    }
+}
+
+fn suspended(after: &Option<Duration>) -> &'static str {
+    match after {
+        Some(_) => "all tokens that are minted before a moment that is about to come are (`magicproxy revoke --before`)",
+        None => "all tokens of the key of now are (`magicproxy keys rotate` makes another)",
     }
 }
 

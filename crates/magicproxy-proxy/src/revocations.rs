@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use magicproxy_core::state::Partition;
-use magicproxy_core::{ChainId, TokenNames, TokenVersion, UnixTime, VerifiedToken};
+use magicproxy_core::{ChainId, KeyId, TokenNames, TokenVersion, UnixTime, VerifiedToken};
 
 use crate::rejection::Rejection;
 
@@ -112,6 +112,23 @@ impl Revocations {
         *self.list.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(list);
         self.trusted_until.store(until, Ordering::Release);
         self.quiet.store(quiet, Ordering::Release);
+    }
+
+    /// Would a token that this key signs now be none of them?
+    pub(crate) fn ensure_mintable(&self, key: &KeyId, now: UnixTime) -> Result<(), Rejection> {
+        if self.quiet.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let list = Arc::clone(&self.list.read().unwrap_or_else(PoisonError::into_inner));
+        if list.keys.contains(key.as_str()) {
+            return Err(Rejection::MintSuspended { after: None });
+        }
+        match list.before {
+            Some(before) if now < before => {
+                Err(Rejection::MintSuspended { after: Some(Duration::from_secs(before.0.saturating_sub(now.0))) })
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Is this token none of them?

@@ -1,8 +1,12 @@
 //! The control plane, and what the Python program's own integration tests check over HTTP.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{Answer, CREDENTIAL, Client, Proxy, Reply, Token, Upstream, events_come, events_named, guard, request};
+use magicproxy_core::UnixTime;
+use magicproxy_proxy::settings::{RevocationList, Revocations};
+
+use crate::support::{Answer, CREDENTIAL, Client, Proxy, Reply, Token, Upstream, events_come, events_named, guard, now, request};
 
 async fn mint(proxy: &Proxy, order: &str) -> Answer {
     let lines = ["Content-Type: application/json", &format!("Content-Length: {}", order.len())];
@@ -115,6 +119,34 @@ async fn minting_can_be_closed_and_bounded() {
     let bounded = Proxy::with(&upstream, |settings| settings.minting.max_lifetime = Duration::from_secs(60)).await;
     mint(&bounded, &order(r#""allowed":["GET /user"],"expires_in":61"#)).await.assert_rejected(400, "invalid_order");
     assert_eq!(mint(&bounded, &order(r#""allowed":["GET /user"]"#)).await.status, 200);
+}
+
+/// A token that would be refused is not minted, and its client is told when to come again.
+#[tokio::test]
+async fn nothing_is_minted_that_is_revoked() {
+    let upstream = Upstream::hello().await;
+    let revocations = Arc::new(Revocations::default());
+    let proxy = Proxy::with(&upstream, |settings| settings.revocations = Arc::clone(&revocations)).await;
+    let ask = async || mint(&proxy, &order(r#""allowed":["GET /user"]"#)).await;
+    assert_eq!(ask().await.status, 200);
+    revocations.replace(RevocationList { before: Some(UnixTime(now() + 31)), ..RevocationList::default() });
+    let answer = ask().await;
+    answer.assert_rejected(503, "mint_suspended");
+    assert!((25..=31).contains(&answer.one("retry-after").unwrap().parse::<u64>().unwrap()));
+    let key = crate::support::keys().current().active().public().id().as_str().to_owned();
+    revocations.replace(RevocationList { keys: [key].into(), ..RevocationList::default() });
+    let answer = ask().await;
+    answer.assert_rejected(503, "mint_suspended");
+    assert_eq!(answer.one("retry-after"), None);
+    // As soon as it has passed, and where it is none of these, the token is good.
+    revocations.replace(RevocationList {
+        before: Some(UnixTime(now())),
+        keys: ["k".repeat(43)].into(),
+        ..RevocationList::default()
+    });
+    let token = ask().await.text();
+    guard(&token);
+    assert_eq!(Client::ask(&proxy, request("GET /user", &token, &[], "")).await.status, 200);
 }
 
 #[tokio::test]

@@ -41,9 +41,9 @@ Examples:
   magicproxy revoke --token @job.token --reason 'laptop was stolen'
   magicproxy revoke --chain 5f1d2c3b4a69788796a5b4c3d2e1f001
   magicproxy revoke --token @job.token --whole-family
-  magicproxy revoke --owner c0ffee…64-digits…c0ffee --whole-family
+  magicproxy revoke --owner 64adca0be5b1f7c2d183e09a4c7761f05d2ee3a8b90c41df183313497a652e06 --whole-family
   magicproxy revoke --key NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs
-  magicproxy keys rotate && magicproxy revoke --before now
+  magicproxy revoke --before now
   magicproxy revoke --undo chain:5f1d2c3b4a69788796a5b4c3d2e1f001
   magicproxy revoke --list";
 

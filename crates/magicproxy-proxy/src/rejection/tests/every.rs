@@ -40,6 +40,7 @@ samples! {
     Rejection::Denied { .. } => Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new() },
     Rejection::WebSocket => Rejection::WebSocket,
     Rejection::MintingClosed => Rejection::MintingClosed,
+    Rejection::MintSuspended { .. } => Rejection::MintSuspended { after: Some(Duration::from_secs(31)) },
     Rejection::MediaType => Rejection::MediaType,
     Rejection::Order(_) => Rejection::Order(vec![OrderFault::TooLarge]),
     Rejection::Caveat(_) => Rejection::Caveat("x".to_owned()),
