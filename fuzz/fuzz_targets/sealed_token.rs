@@ -18,6 +18,8 @@ const NOW: UnixTime = UnixTime(1_800_000_000);
 fuzz_target!(|data: &str| {
     assert!(verify(data).is_err(), "a token that nobody sealed was accepted");
     if let Ok(parsed) = SealedToken::parse(data) {
+        let of_token = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.';
+        assert!(data.strip_prefix("mt2_").is_some_and(|behind| behind.bytes().all(of_token)), "a second spelling");
         // What can be parsed can be narrowed, and still is no genuine token.
         if let Ok(narrowed) = Caveat::from_json(br#"{"sub":"a"}"#).expect("this is a caveat").append_to(data) {
             assert!(verify(&narrowed).is_err());

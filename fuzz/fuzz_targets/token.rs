@@ -8,7 +8,7 @@ use std::sync::Arc;
 use libfuzzer_sys::fuzz_target;
 use magicproxy_core::{
     Acceptance, Access, KeyRing, PatternMode, Scopes, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
-    VerifyError,
+    VerifyError, armoured, unarmoured,
 };
 use magicproxy_fuzz::{ring, signed, target};
 use serde_json::Value;
@@ -17,6 +17,7 @@ const NOW: u64 = 1_800_000_000;
 
 fuzz_target!(|data: &str| {
     assert!(verify(ring(), data).is_err(), "a token that nobody signed was accepted");
+    armour_is_undone(data);
     let Some((header, claims)) = data.split_once('\n') else { return };
     let kid = ring().active().public().id().as_str();
     let token = signed(header.replace("KID", kid).as_bytes(), claims.as_bytes());
@@ -27,6 +28,17 @@ fuzz_target!(|data: &str| {
         rules_hold(verified);
     }
 });
+
+/// One armoured spelling of each JWT, and one JWT of each armoured spelling.
+fn armour_is_undone(data: &str) {
+    if let Some(jwt) = unarmoured(data) {
+        assert_eq!(armoured(&jwt).expect("what was undone has an armour").as_str(), data);
+    }
+    if let Some(text) = armoured(data) {
+        assert!(unarmoured(data).is_none(), "armour in armour");
+        assert_eq!(unarmoured(&text).expect("armour is undone").as_str(), data);
+    }
+}
 
 fn verify(ring: &KeyRing, text: &str) -> Result<VerifiedToken, VerifyError> {
     let scopes = Scopes::default();

@@ -19,6 +19,7 @@ mod order;
 mod origin;
 mod reissue;
 mod sealed;
+mod size;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -48,6 +49,7 @@ pub use order::{KnownNames, MAX_ORDER_BYTES, MintLimits, MintOrder, OrderFault};
 pub use origin::Origin;
 pub use reissue::ReissueError;
 pub use sealed::{MAX_SEALED_TOKEN_BYTES, NarrowError, SealRequest, SealedClaims, SealedToken};
+pub use size::LongToken;
 pub use verify::{VerifyContext, VerifyError};
 
 /// The longest token, in bytes.

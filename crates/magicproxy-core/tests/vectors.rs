@@ -24,6 +24,8 @@ mod members;
 mod revocation;
 #[path = "vectors/rules.rs"]
 mod rules;
+#[path = "vectors/scanners.rs"]
+mod scanners;
 #[path = "vectors/sealed.rs"]
 mod sealed;
 #[path = "vectors/state.rs"]

@@ -170,7 +170,7 @@ impl Control {
         let upstream = served.map(|served| Arc::clone(&served.settings));
         let order = MintJob { settings, upstream, told, order: Arc::new(order) };
         let (minted, record) = self.shared.lanes.in_turn(exchange.payer(), move |work| order.run(work)).await??;
-        record.write(&minted.id, self.settings.trusted_proxies.sender(&client.peer, &head.headers));
+        record.write(&minted, self.settings.trusted_proxies.sender(&client.peer, &head.headers));
         Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(minted.token.as_bytes().to_vec()))))
     }
 }

@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 
 from harness.cases import Cases, equal, holds
 from matrix import Row, says
@@ -97,6 +98,32 @@ def refused_graphql(stage, way):
     equal(gh.arrived, [], "what arrived")
 
 
+@CASES.case("gh auth status shows the prefix of a token and nothing else, of either version, over", over=WAYS)
+def status(stage, way):
+    file = stage.new_folder("gh-status") / "token"
+    file.touch(0o600)
+    for token in (stage.github.token("GET /", *READ), sealed(stage, "GET /", *READ)):
+        file.write_text(token + "\n")
+        with Gh(stage, way, *READ) as gh:
+            given = gh.run_by_us("auth", "status", token_file=file)
+        equal(given.returncode, 0, f"how gh auth status ended: {given.stdout} {given.stderr}")
+        (shown,) = re.findall(r"Token: (\S+)", given.stdout + given.stderr)
+        # As old versions of gh do it, up to the last `_`; newer ones show nothing of what does not begin as GitHub's tokens do.
+        holds(re.fullmatch(r"(mt[12]_)?\*+", shown), f"what gh shows of a token of {len(token)} characters: {shown}")
+        holds(len(shown) >= len(token), "as many stars as characters")
+        pieces = {token[at : at + 8] for at in range(len(token) - 7)}
+        holds(not any(piece in given.stdout + given.stderr for piece in pieces), "gh shows a part of the token")
+
+
+def sealed(stage, *rules):
+    """A sealed token for GitHub, minted with the proxy's public key."""
+    allowed = [word for rule in rules for word in ("--allow", rule)]
+    order = [stage.binary, "mint", "--to", stage.github.proxy, "--aud", "github", "--credential-env", "GITHUB", *allowed]
+    minted = stage.run(order, GITHUB=stage.github.credential)
+    equal(minted.returncode, 0, f"how mint ended: {minted.stderr}")
+    return minted.stdout.strip()
+
+
 @CASES.case("the recipe for gh does what it says")
 def recipe(stage):
     holds(stage.github.follow("gh"), "nothing arrived")
@@ -128,6 +155,16 @@ class Gh:
 
     def run(self, *arguments):
         return self.stage.run(["gh", *arguments], **self.variables)
+
+    def run_by_us(self, *arguments, token_file):
+        """By `magicproxy run`, in whose hands the spelling of the token is."""
+        proxy = ["--proxy", f"{self.stage.github.proxy}/github", "--upstream", "github", "--socket", self.stage.github.socket]
+        if "GH_HOST" in self.variables:
+            host, authority = self.stage.github.tls
+            proxy = ["--proxy", f"https://{host}", "--upstream", "github", "--ca-file", authority]
+        ours = [self.stage.binary, "run", *proxy, "--token-file", token_file, "--", "gh"]
+        settings = {name: value for name, value in self.variables.items() if name != "GH_CONFIG_DIR" or "GH_HOST" in self.variables}
+        return self.stage.run([*ours, *arguments], **settings)
 
     def must(self, *arguments):
         done = self.run(*arguments)

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use magicproxy_core::{Grant, MintRequest, Weakness};
+use magicproxy_core::{Grant, LongToken, MintRequest, Minted, Weakness};
 
 use crate::settings::CredentialCarrier;
 
@@ -41,16 +41,17 @@ impl MintRecord {
     }
 
     /// Writes the line. `peer` is who sent the order, as far as that is known: nobody is, on a Unix socket.
-    pub(super) fn write(&self, jti: &str, peer: Option<IpAddr>) {
+    pub(super) fn write(&self, minted: &Minted, peer: Option<IpAddr>) {
         tracing::info!(
             target: "magicproxy::mint",
-            jti,
+            jti = minted.id,
             upstream = self.upstream,
             sub = self.sub,
             peer = peer.map(|peer| peer.to_string()),
             expires_at = self.expires_at,
             rules = self.rules,
             allows = self.allows,
+            long_token = LongToken::of(minted.token.len()).map(LongToken::name),
             weak_credential = self.weakness.map(Weakness::name),
             "minted a token"
         );

@@ -1,5 +1,7 @@
 //! Where tokens may stand, where the credential goes out, and that nothing else of the kind goes up.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use magicproxy_proxy::settings::{CredentialCarrier, RefusalShape, Settings, TokenCarrier, UpstreamSettings};
 use proptest::collection::vec;
 use proptest::prelude::Strategy as _;
@@ -100,25 +102,66 @@ async fn a_credential_of_odd_characters_stays_one_parameter() {
     );
 }
 
+/// A version 1 token in its armour.
+fn armoured(token: &str) -> String {
+    let text = magicproxy_core::armoured(token).unwrap();
+    guard(&text);
+    text.to_string()
+}
+
 #[tokio::test]
 async fn a_token_is_found_in_every_carrier() {
-    let token = Token::any();
+    let jwt = Token::any();
+    found_in_every_carrier(&jwt).await;
+    found_in_every_carrier(&armoured(&jwt)).await;
+}
+
+async fn found_in_every_carrier(token: &str) {
     let names = ["Private-Token", "JOB-TOKEN", "X-API-Key", "dd-api-key", "X-Custom-Key"];
-    let mut lines: Vec<String> = names.iter().map(|name| format!("{name}: {}", *token)).collect();
-    lines.push(format!("Authorization: token {}", *token));
+    let mut lines: Vec<String> = names.iter().map(|name| format!("{name}: {token}")).collect();
+    lines.extend(["token ", "Bearer ", ""].map(|scheme| format!("Authorization: {scheme}{token}")));
+    for (user, password) in [("x-access-token", token), (token, ""), (token, "x-oauth-basic")] {
+        lines.push(format!("Authorization: Basic {}", STANDARD.encode(format!("{user}:{password}"))));
+    }
     let upstream = Upstream::hello().await;
     let proxy = proxy(&upstream, "header:X-Custom-Key").await;
     for line in &lines {
         let answer = Client::ask(&proxy, request("GET /a", "", &[line], "")).await;
         assert_eq!(answer.status, 200, "{line}");
     }
-    for query in [format!("api_key={}", *token), format!("x=1&appid={}", *token)] {
+    for query in [format!("api_key={token}"), format!("x=1&appid={token}")] {
         let answer = Client::ask(&proxy, request(&format!("GET /a?{query}"), "", &[], "")).await;
         assert_eq!(answer.status, 200, "{query}");
     }
     for seen in upstream.requests() {
-        assert_eq!(fault(&seen, "x-custom-key: {}", &token), None, "{seen:?}");
+        assert_eq!(fault(&seen, "x-custom-key: {}", token), None, "{seen:?}");
     }
+}
+
+/// Tokens of the form before the first release are told what became of it, wherever they stand. A broken armour is no token.
+#[tokio::test]
+async fn a_spelling_of_before_is_refused_with_words_in_every_carrier() {
+    let upstream = Upstream::hello().await;
+    let proxy = proxy(&upstream, "bearer").await;
+    let jwt = armoured(&Token::any());
+    let cut = format!("{}z", &jwt[..jwt.len() - 1]);
+    for (text, words) in [("mt2.eyJraWQiOiJ4In0.a-b_c.D1", "will begin with `mt2_`"), (&cut, ""), ("mt1_a-b.c.d", "")] {
+        let basic = STANDARD.encode(format!("x-access-token:{text}"));
+        for (line, field) in [
+            ("GET /a".to_owned(), format!("Authorization: Bearer {text}")),
+            ("GET /a".to_owned(), format!("Authorization: {text}")),
+            ("GET /a".to_owned(), format!("Authorization: Basic {basic}")),
+            ("GET /a".to_owned(), format!("X-API-Key: {text}")),
+            (format!("GET /a?api_key={text}"), "Accept: */*".to_owned()),
+            ("POST /__magictoken/narrow".to_owned(), format!("Authorization: Bearer {text}")),
+        ] {
+            let body = if line.starts_with("POST") { r#"{"caveat":{"sub":"a"}}"# } else { "" };
+            let answer = Client::ask(&proxy, request(&line, "", &[&field], body)).await;
+            answer.assert_rejected(401, "invalid_token");
+            assert!(answer.text().contains(words) && !answer.text().contains(text), "{line} {field}: {}", answer.text());
+        }
+    }
+    assert!(upstream.requests().is_empty());
 }
 
 #[tokio::test]
@@ -170,11 +213,13 @@ async fn what_is_in_two_minds_is_refused_and_nothing_goes_up() {
 /// Whatever a caller puts where, in whatever spelling: one credential goes up, in its place, and no carrier of the caller's.
 #[tokio::test]
 async fn whatever_carriers_a_caller_uses_one_credential_goes_up() {
-    const MENU: [&str; 26] = [
+    const MENU: [&str; 28] = [
         "Referer: http://proxy.test/a?api_key=callers-own",
         "Authorization: Bearer {token}",
         "Authorization: {token}",
         "Authorization: token {token}",
+        "Authorization: Bearer {armoured}",
+        "X-API-Key: {armoured}",
         "X-API-Key: {token}",
         "x-api-key: callers-own",
         "X_API_KEY: callers-own",
@@ -199,6 +244,7 @@ async fn whatever_carriers_a_caller_uses_one_credential_goes_up() {
         "?api_key=*****",
     ];
     let token = Token::any();
+    let armoured = armoured(&token);
     let mut runner = TestRunner::default();
     let combination = vec(select(&MENU[..]), 1..7);
     for (carrier, pattern) in CARRIERS {
@@ -208,7 +254,8 @@ async fn whatever_carriers_a_caller_uses_one_credential_goes_up() {
         for _ in 0..120 {
             let mut parts = combination.new_tree(&mut runner).unwrap().current();
             parts.dedup();
-            let text: Vec<String> = parts.iter().map(|part| part.replace("{token}", &token)).collect();
+            let text: Vec<String> =
+                parts.iter().map(|part| part.replace("{token}", &token).replace("{armoured}", &armoured)).collect();
             let query: Vec<&str> = text.iter().filter_map(|part| part.strip_prefix('?')).collect();
             let mut lines: Vec<&str> = text.iter().filter(|part| !part.starts_with('?')).map(String::as_str).collect();
             lines.push("Transfer-Encoding: chunked");

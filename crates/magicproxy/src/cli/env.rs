@@ -4,6 +4,7 @@ use clap::Args;
 use magicproxy_core::{UnverifiedToken, written_secret};
 use serde_json::{Map, Value as Json, json};
 
+use super::secret;
 use super::token_file::{self, TokenArgs};
 use crate::config::{Environment, nearest};
 use crate::failure::Failure;
@@ -118,8 +119,8 @@ fn of_variable(environment: &Environment) -> Result<Vec<Bearer>, Failure> {
         }
         Err(fault) => return Err(Failure::usage(format!("{shown}: {fault}"))),
     }
-    let token = Some(value).filter(|token| UnverifiedToken::parse(token).is_ok());
-    let bearer = token.map(|token| {
+    let token = secret::without_armour(value).ok().filter(|token| UnverifiedToken::parse(token).is_ok());
+    let bearer = token.as_deref().map(|token| {
         let claims = UnverifiedToken::parse(token).ok().and_then(|token| token.claims_for_display()).unwrap_or_default();
         Bearer { name: None, shown, audience: token_file::audience(token, &claims), file: None }
     });
@@ -150,7 +151,7 @@ fn list(as_json: bool) -> Result<(), Failure> {
     }?)
 }
 
-/// For machines. `$MAGIC_TOKEN` stands for the token; settings of git are numbered from `first`.
+/// For machines. `$MAGIC_TOKEN` stands for the token, in the variables of `armoured` for its armoured spelling where it is of version 1; settings of git are numbered from `first`.
 fn to_json(setup: &Setup, writer: Writer<'_>, first: usize) -> Json {
     let variables = setup.numbered(first).into_iter().map(|(name, value)| (name, Json::from(value.without_token())));
     let files = setup.files.iter().map(|(path, content)| json!({"path": path, "content": content.without_token()}));
@@ -159,6 +160,7 @@ fn to_json(setup: &Setup, writer: Writer<'_>, first: usize) -> Json {
         "upstream": setup.upstream,
         "api": setup.api,
         "token": {"placeholder": format!("${TOKEN_VARIABLE}"), "file": writer.token_file},
+        "armoured": setup.variables.iter().filter(|(_, value)| value.is_armoured()).map(|(name, _)| name).collect::<Vec<_>>(),
         "variables": variables.collect::<Map<_, _>>(),
         "unset": setup.removed,
         "arguments": setup.arguments,

@@ -27,12 +27,13 @@ pub(super) struct GivenToken {
 }
 
 impl GivenToken {
-    /// Reads the token.
+    /// Reads the token, without its armour.
     pub(super) fn read(&self, environment: &Environment) -> Result<Zeroizing<String>, Failure> {
-        Ok(match (&self.token, &self.token_file, &self.token_env) {
-            (Some(argument), _, _) => secret::from_argument(argument, environment)?,
-            (None, Some(path), _) => secret::from_file(path).context("token")?,
-            (None, None, name) => secret::from_variable(name.as_deref().unwrap_or_default(), environment).context("token")?,
-        })
+        let text = match (&self.token, &self.token_file, &self.token_env) {
+            (Some(argument), _, _) => return Ok(secret::from_argument(argument, environment)?),
+            (None, Some(path), _) => secret::from_file(path),
+            (None, None, name) => secret::from_variable(name.as_deref().unwrap_or_default(), environment),
+        };
+        Ok(text.and_then(|text| secret::without_armour(&text)).context("token")?)
     }
 }

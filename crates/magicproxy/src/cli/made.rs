@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use magicproxy_core::{UnixTime, UnverifiedToken};
+use magicproxy_core::{LongToken, UnixTime, UnverifiedToken};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -12,7 +12,7 @@ use super::inspect::Claims;
 use super::secret;
 use crate::failure::{Failure, reason};
 use crate::keystore::write;
-use crate::output::{self, harmless, remark};
+use crate::output::{self, harmless, note, remark};
 
 /// Where the new token goes.
 #[derive(Debug, Args)]
@@ -50,6 +50,9 @@ impl MadeArgs {
         }
         let place = self.out.as_ref().map(|path| format!(", in {}", harmless(&path.to_string_lossy()))).unwrap_or_default();
         remark(&format!("{}{place}", claims.summary(now)));
+        if let Some(long) = LongToken::of(token.len()) {
+            note(&format!("warning: the token has {} bytes: {long}", token.len()));
+        }
         Ok(())
     }
 }
@@ -82,7 +85,8 @@ fn ensure_replaceable(path: &Path) -> anyhow::Result<()> {
     if !metadata.is_file() {
         bail!("`{shown}` is there and is no file: it is not replaced");
     }
-    let held = secret::from_file(path).ok().filter(|text| UnverifiedToken::parse(text).is_ok());
+    let held = secret::from_file(path).and_then(|text| secret::without_armour(&text)).ok();
+    let held = held.filter(|text| UnverifiedToken::parse(text).is_ok());
     if held.is_none() && metadata.len() > 0 {
         bail!("`{shown}` is there and holds no magic token: it is not replaced");
     }

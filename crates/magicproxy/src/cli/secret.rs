@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use magicproxy_core::{UnverifiedToken, written_secret};
+use magicproxy_core::{UnverifiedToken, is_armoured, unarmoured, written_secret};
 use zeroize::Zeroizing;
 
 use crate::config::Environment;
@@ -52,17 +52,26 @@ pub(super) fn written(text: &str) -> anyhow::Result<Zeroizing<String>> {
     Ok(Zeroizing::new(written_secret(text)?.to_owned()))
 }
 
-/// A token as an argument gives it: `@FILE`, `-` for standard input, `env:NAME`, or itself.
+/// A token as an argument gives it: `@FILE`, `-` for standard input, `env:NAME`, or itself; without its armour.
 pub(super) fn from_argument(argument: &str, environment: &Environment) -> anyhow::Result<Zeroizing<String>> {
     if let Some(token) = from_reference(argument, environment) {
-        return token.context("token");
+        return token.and_then(|token| without_armour(&token)).context("token");
     }
     // What is no token is not shown, for it could be a credential; a file's name is shown.
     if UnverifiedToken::parse(argument).is_err() && Path::new(argument).is_file() {
         bail!("token: `{0}` is a file: `@{0}` reads it", harmless(argument));
     }
     // A shell may have read it from a file of Windows.
-    written(argument).context("token")
+    written(argument).and_then(|token| without_armour(&token)).context("token")
+}
+
+/// A token without its armour, if it has one (`token-v1.md` section 1.1).
+pub(super) fn without_armour(token: &str) -> anyhow::Result<Zeroizing<String>> {
+    if !is_armoured(token) {
+        return Ok(Zeroizing::new(token.to_owned()));
+    }
+    unarmoured(token)
+        .context("this is not a magic token: behind `mt1_` are letters, digits and dots, and behind each `z` one of 0, 1, 2")
 }
 
 /// What `@FILE`, `-` or `env:NAME` refers to; nothing, where the text is none of them.

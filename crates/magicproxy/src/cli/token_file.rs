@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use magicproxy_core::{UnixTime, UnverifiedToken};
+use magicproxy_core::{UnixTime, UnverifiedToken, is_armoured};
 use magicproxy_proxy::clock;
 use zeroize::Zeroizing;
 
@@ -48,7 +48,7 @@ fn named_file(text: &str) -> Result<NamedToken, String> {
         if path.is_empty() {
             return Err("expected `FILE`, or `NAME=FILE` with the name of an upstream".to_owned());
         }
-        if UnverifiedToken::parse(path).is_ok() {
+        if is_armoured(path) || UnverifiedToken::parse(path).is_ok() {
             return Err("this is a magic token, and no file: others see arguments".to_owned());
         }
         Ok(NamedToken { name: name.map(str::to_owned), source: Source::File(PathBuf::from(path)) })
@@ -153,7 +153,7 @@ impl TokenFile {
     }
 
     fn of(text: &str) -> anyhow::Result<Self> {
-        let token = secret::written(text)?;
+        let token = secret::without_armour(&secret::written(text)?)?;
         let claims = claims(&token)?;
         let time = |name: &str| claims.get(name).and_then(serde_json::Value::as_u64).map(UnixTime);
         let now = clock::now();

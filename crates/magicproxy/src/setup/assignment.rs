@@ -86,7 +86,7 @@ fn contradiction(left: &Told, right: &Told) -> Option<&'static str> {
     let of_left = |name: &str| left.setup.variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
     let differs = |name: &str, value: &Value| {
         let other = of_left(name)?;
-        let tokens = value.pieces().contains(&Piece::Token) && left.bearer != right.bearer;
+        let tokens = value.pieces().iter().any(Piece::is_token) && left.bearer != right.bearer;
         Some(!JSON_VARIABLES.contains(&name) && (other != value || tokens))
     };
     right.setup.variables.iter().find(|(name, value)| differs(name, value) == Some(true)).map(|(name, _)| *name)

@@ -226,7 +226,7 @@ pub(crate) static CLIENTS: &[Client] = &[
             Way {
                 preset: "github",
                 needs: Needs::Socket,
-                variables: &[("GH_TOKEN", "{token}")],
+                variables: &[("GH_TOKEN", "{armoured_token}")],
                 removed: &["GH_HOST", "GITHUB_TOKEN", "GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"],
                 commands: &[&["gh", "config", "set", "http_unix_socket", "{socket}"]],
                 folder: Some(("GH_CONFIG_DIR", "config.yml", "version: \"1\"\nhttp_unix_socket: {socket_json}\n")),
@@ -236,7 +236,7 @@ pub(crate) static CLIENTS: &[Client] = &[
             Way {
                 preset: "github",
                 needs: Needs::HttpsRoot,
-                variables: &[("GH_HOST", "{authority}"), ("GH_ENTERPRISE_TOKEN", "{token}")],
+                variables: &[("GH_HOST", "{authority}"), ("GH_ENTERPRISE_TOKEN", "{armoured_token}")],
                 removed: &["GH_TOKEN", "GITHUB_TOKEN", "GITHUB_ENTERPRISE_TOKEN"],
                 ca_variables: &["SSL_CERT_FILE"],
                 notes: &["most subcommands refuse a GH_HOST with a port: let the proxy listen on 443, or use its Unix socket"],

@@ -9,6 +9,13 @@ pub(crate) const TOKEN_VARIABLE: &str = "MAGIC_TOKEN";
 /// A program of POSIX that passes on what a token is made of (`token-v1.md` section 1, `token-v2.md` section 1).
 pub(crate) const ONLY_TOKEN: &str = "tr -dc A-Za-z0-9._-";
 
+/// A program of POSIX that puts the armour on a token of version 1, and leaves any other (`token-v1.md` section 1.1).
+const ARMOUR: &str = "sed -e '/^eyJ/!b' -e s/z/z0/g -e s/-/z1/g -e s/_/z2/g -e s/^/mt1_/";
+
+/// The same in the operators of PowerShell: each looks back at the beginning of the token.
+const POWERSHELL_ARMOUR: &str = "-creplace '(?<=^eyJ.*)z', 'z0' -creplace '(?<=^eyJ.*)-', 'z1' -creplace '(?<=^eyJ.*)_', 'z2' \
+                                 -creplace '^(?=eyJ)', 'mt1_'";
+
 /// The shells whose language is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Shell {
@@ -132,6 +139,7 @@ impl Writer<'_> {
         let pieces = value.pieces().iter().map(|piece| match piece {
             Piece::Text(text) => self.quoted(text),
             Piece::Token => self.token(),
+            Piece::ArmouredToken => self.armoured_token(),
         });
         let glue = if self.shell == Shell::Powershell { " + " } else { "" };
         let expression = pieces.collect::<Vec<_>>().join(glue);
@@ -147,6 +155,19 @@ impl Writer<'_> {
             (Shell::Powershell, Some(path)) => format!("(Get-Content -Raw -LiteralPath {path}).Trim()"),
             (Shell::Sh | Shell::Fish, None) => format!(r#""${TOKEN_VARIABLE}""#),
             (Shell::Powershell, None) => format!("$env:{TOKEN_VARIABLE}"),
+        }
+    }
+
+    /// The same with armour, if it is one of version 1 at the time when the line is read.
+    fn armoured_token(self) -> String {
+        let path = self.token_file.map(|path| self.quoted(path));
+        match (self.shell, path) {
+            (Shell::Sh, Some(path)) => format!(r#""$(LC_ALL=C {ONLY_TOKEN} <{path} | LC_ALL=C {ARMOUR})""#),
+            (Shell::Fish, Some(path)) => format!("(env LC_ALL=C {ONLY_TOKEN} <{path} | env LC_ALL=C {ARMOUR})"),
+            // By a builtin, so that the token is in nobody's arguments.
+            (Shell::Sh, None) => format!(r#""$(printf '%s\n' "${TOKEN_VARIABLE}" | LC_ALL=C {ARMOUR})""#),
+            (Shell::Fish, None) => format!(r#"(printf '%s\n' "${TOKEN_VARIABLE}" | env LC_ALL=C {ARMOUR})"#),
+            (Shell::Powershell, _) => format!("({} {POWERSHELL_ARMOUR})", self.token()),
         }
     }
 

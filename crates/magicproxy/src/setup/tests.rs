@@ -40,7 +40,7 @@ fn every_template_is_filled() {
                     assert!(!name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{}: {{{name}}}", client.name);
                 }
             }
-            assert!(setup.commands.iter().flatten().all(|word| !word.pieces().contains(&Piece::Token)), "{}", client.name);
+            assert!(setup.commands.iter().flatten().all(|word| !word.pieces().iter().any(Piece::is_token)), "{}", client.name);
             assert!(setup.usage.iter().chain(&setup.notes).all(|line| !line.contains('\n')), "{}", client.name);
         }
     }
@@ -157,6 +157,16 @@ fn other_shells_quote_in_their_own_way() {
         line(Shell::Powershell, "a'\u{2019}b"),
         "'a''\u{2019}\u{2019}b' + (Get-Content -Raw -LiteralPath '/it''s').Trim()"
     );
+    let armoured = |shell: Shell, token_file: Option<&str>| {
+        let value = Value::fill("{armoured_token}", &Places { target: &target("github"), token_file });
+        Writer { shell, token_file }.command(&[value])
+    };
+    let sed = "LC_ALL=C sed -e '/^eyJ/!b' -e s/z/z0/g -e s/-/z1/g -e s/_/z2/g -e s/^/mt1_/";
+    let replaced = "-creplace '(?<=^eyJ.*)z', 'z0' -creplace '(?<=^eyJ.*)-', 'z1' -creplace '(?<=^eyJ.*)_', 'z2' -creplace '^(?=eyJ)', 'mt1_'";
+    assert_eq!(armoured(Shell::Fish, Some("/t")), format!("(env LC_ALL=C tr -dc A-Za-z0-9._- </t | env {sed})"));
+    assert_eq!(armoured(Shell::Fish, None), format!(r#"(printf '%s\n' "$MAGIC_TOKEN" | env {sed})"#));
+    assert_eq!(armoured(Shell::Powershell, Some("/t")), format!("((Get-Content -Raw -LiteralPath '/t').Trim() {replaced})"));
+    assert_eq!(armoured(Shell::Powershell, None), format!("($env:MAGIC_TOKEN {replaced})"));
 }
 
 #[track_caller]

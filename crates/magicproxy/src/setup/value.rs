@@ -1,5 +1,6 @@
 //! Values with places in them: what is known is filled in, the token stays a place.
 
+use magicproxy_core::armoured;
 use zeroize::Zeroizing;
 
 use super::shell::{ONLY_TOKEN, TOKEN_VARIABLE, posix_quoted};
@@ -14,6 +15,15 @@ pub(crate) struct Value(Vec<Piece>);
 pub(crate) enum Piece {
     Text(String),
     Token,
+    /// The token, of version 1 in the armoured spelling: for clients that show a token up to its last `_`.
+    ArmouredToken,
+}
+
+impl Piece {
+    /// Does the token stand here, however it is spelled?
+    pub(crate) fn is_token(&self) -> bool {
+        matches!(self, Self::Token | Self::ArmouredToken)
+    }
 }
 
 /// What the places of a template stand for.
@@ -34,8 +44,8 @@ impl Value {
         Self(vec![Piece::Token])
     }
 
-    /// Fills a template in. `{api}`, `{authority}`, `{origin}`, `{socket}`, `{socket_json}`, `{git_helper}` and `{token}` are
-    /// places; other braces are what they are.
+    /// Fills a template in. `{api}`, `{authority}`, `{origin}`, `{socket}`, `{socket_json}`, `{git_helper}`, `{token}` and
+    /// `{armoured_token}` are places; other braces are what they are.
     pub(crate) fn fill(template: &str, places: &Places<'_>) -> Self {
         let mut value = Self(Vec::new());
         let mut rest = template;
@@ -43,6 +53,7 @@ impl Value {
             value.push(before);
             match name {
                 "token" => value.0.push(Piece::Token),
+                "armoured_token" => value.0.push(Piece::ArmouredToken),
                 name => match places.of(name) {
                     Some(text) => value.push(&text),
                     None => {
@@ -66,11 +77,25 @@ impl Value {
 
     /// With the token in its places.
     pub(crate) fn with_token(&self, token: &str) -> Zeroizing<String> {
-        let length = |piece: &Piece| if let Piece::Text(text) = piece { text.len() } else { token.len() };
+        // None of a sealed token, nor of the name that stands for one.
+        let armoured = self.0.contains(&Piece::ArmouredToken).then(|| armoured(token)).flatten();
+        let armoured = armoured.as_ref().map_or(token, |text| text.as_str());
+        let texts = || {
+            self.0.iter().map(|piece| match piece {
+                Piece::Text(text) => text,
+                Piece::Token => token,
+                Piece::ArmouredToken => armoured,
+            })
+        };
         // With room from the start, so that no half-filled copy is left behind by growing.
-        let mut filled = Zeroizing::new(String::with_capacity(self.0.iter().map(length).sum()));
-        self.0.iter().for_each(|piece| filled.push_str(if let Piece::Text(text) = piece { text } else { token }));
+        let mut filled = Zeroizing::new(String::with_capacity(texts().map(str::len).sum()));
+        texts().for_each(|text| filled.push_str(text));
         filled
+    }
+
+    /// Does it hold the token in the armoured spelling?
+    pub(crate) fn is_armoured(&self) -> bool {
+        self.0.contains(&Piece::ArmouredToken)
     }
 
     /// With the name of the token's variable in its places.

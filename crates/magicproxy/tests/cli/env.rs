@@ -30,6 +30,15 @@ pub(crate) fn place() -> (Place, String) {
     (place, UNNAMED.to_owned())
 }
 
+/// What a client gets that shows tokens up to the last `_`: of version 1 the armoured spelling, written here once more.
+pub(crate) fn armoured(token: &str) -> String {
+    if token.starts_with("eyJ") {
+        format!("mt1_{}", token.replace('z', "z0").replace('-', "z1").replace('_', "z2"))
+    } else {
+        token.to_owned()
+    }
+}
+
 /// Every client with every kind of API that it speaks to.
 fn every_way(place: &Place) -> Vec<(String, String)> {
     let listed: serde_json::Value = serde_json::from_str(&ok(place.program(&["env", "--list", "--json"]).output())).unwrap();
@@ -122,6 +131,8 @@ fn bash_takes_the_lines() {
         assert!(bash.status.success(), "{client}: {bash:?}");
         let shown = String::from_utf8(bash.stdout).unwrap();
         for (name, value) in json["variables"].as_object().unwrap() {
+            let is_armoured = json["armoured"].as_array().unwrap().iter().any(|armoured| armoured == name);
+            let token = if is_armoured { armoured(&token) } else { token.clone() };
             let value = value.as_str().unwrap().replace("$MAGIC_TOKEN", &token);
             assert!(
                 shown.split('\0').any(|line| line.ends_with(&format!("{name}={value}"))),
@@ -140,6 +151,103 @@ fn bash_takes_the_lines() {
             "{shown}"
         );
         assert!(!place.path("hacked").exists());
+    }
+}
+
+/// As `gh auth status` shows a token: all up to its last `_`.
+fn shown_by_gh(token: &str) -> &str {
+    token.rfind('_').map_or("", |at| &token[..=at])
+}
+
+/// From the lines for a shell, with a file and with the variable, and from `run`: for both versions, and for what is armoured already. The
+/// lines look at the token when they are read, so that one that is renewed may be of the other version.
+#[test]
+fn gh_gets_a_token_of_which_it_shows_nothing() {
+    let (place, _) = place();
+    place.write("keys.jwks", &place.program(&["keys", "export-public", "--jwks"]).output().stdout);
+    place.write("bin/gh", "#!/bin/sh\nprintf '%s' \"$GH_ENTERPRISE_TOKEN\"\n");
+    #[cfg(unix)]
+    place.set_mode("bin/gh", 0o700);
+    let signed = token_for(&place, "github");
+    let sealed = ["mint", "--to", "keys.jwks", "--aud", "github", "--credential-env", "SECRET", "--allow", "GET /a~b?"];
+    let sealed = place.program(&sealed).env("SECRET", crate::program::SECRET).output().stdout.trim().to_owned();
+    assert!(
+        ['z', '-', '_'].iter().all(|character| signed.contains(*character)) && sealed.starts_with("mt2_"),
+        "{signed} {sealed}"
+    );
+    for (token, gets) in [(&signed, armoured(&signed)), (&sealed, sealed.clone()), (&armoured(&signed), armoured(&signed))] {
+        assert!(shown_by_gh(&gets).len() == 4);
+        place.write_token("job.token", &format!("{token}\r\n"));
+        let run = ["run", "--upstream", "github", "--token-file", "job.token", "--"];
+        let path = place.path("bin/gh");
+        let got = place.program(&[&run[..], &[path.to_str().unwrap()]].concat()).output();
+        assert_eq!(got.stdout, gets, "{got:?}");
+        for flags in [&["--token-file", "job.token"][..], &[]] {
+            // Read before the token was there: it may have been one of the other version.
+            place.write_token("job.token", UNNAMED);
+            let asked = [&["env", "gh", "--upstream", "github"], flags].concat();
+            let lines = place.program(&asked).output().stdout;
+            place.write_token("job.token", token);
+            for shell in ["sh", "bash"] {
+                let script = format!("{lines}\nprintf '%s' \"$GH_ENTERPRISE_TOKEN\"");
+                let output = Command::new(shell).arg("-euc").arg(script).env("MAGIC_TOKEN", token).output().unwrap();
+                assert_eq!(String::from_utf8(output.stdout).unwrap(), gets, "{shell} {flags:?}: {lines}");
+            }
+        }
+    }
+}
+
+/// In every form in which a command takes a token: as an argument, in a file, in a variable, on standard input.
+#[test]
+fn every_command_reads_an_armoured_token() {
+    let (place, _) = place();
+    let token = token_for(&place, "github");
+    let spelled = armoured(&token);
+    place.write_token("armoured.token", &format!("{spelled}\n"));
+    let plain = place.program(&["inspect", "--json", &token]).output();
+    assert_eq!(plain.code, 0, "{plain:?}");
+    for way in [
+        &[spelled.as_str()][..],
+        &["@armoured.token"],
+        &["env:ARMOURED"],
+        &["-"],
+        &["--token-file", "armoured.token"],
+        &["--token-env", "ARMOURED"],
+    ] {
+        let read = place.program(&[&["inspect", "--json"], way].concat()).env("ARMOURED", &spelled).stdin(&spelled).output();
+        assert_eq!((read.code, &read.stdout), (0, &plain.stdout), "{way:?} {read:?}");
+    }
+    let explained = place.program(&["explain", &spelled, "GET", "/github/user"]).output();
+    assert_eq!(explained.code, 0, "{explained:?}");
+    let resealed = place.program(&["reseal", "@armoured.token"]).output();
+    assert_eq!((resealed.code, resealed.stdout.trim()), (0, token.as_str()), "{resealed:?}");
+    // It is a magic token that may be replaced, and one that others must not see among the arguments.
+    let minted = place.program(&[
+        "mint",
+        "--credential-env",
+        "SECRET",
+        "--aud",
+        "github",
+        "--allow",
+        "GET /user",
+        "--out",
+        "armoured.token",
+    ]);
+    assert_eq!(minted.env("SECRET", crate::program::SECRET).output().code, 0);
+    for refused in [&["revoke", &spelled][..], &["env", "openai", "--token-file", &spelled]] {
+        let refused = place.program(refused).output();
+        assert!(
+            refused.code == 2 && refused.stderr.contains("magic token") && !refused.stderr.contains(&spelled[..60]),
+            "{refused:?}"
+        );
+    }
+    place.write_token("armoured.token", &spelled);
+    let revoked = place.program(&["revoke", "--token", "@armoured.token"]).output();
+    assert_eq!(revoked.code, 0, "{revoked:?}");
+    assert_ne!(place.program(&["inspect", &token]).output().code, 0, "the JWT and its armour are one token");
+    for broken in ["mt1_eyJz", "mt1_ey-J.a.b", "mt1_"] {
+        let read = place.program(&["inspect", broken]).output();
+        assert!(read.code == 1 && read.stderr.contains("this is not a magic token: behind `mt1_`"), "{read:?}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::env::place;
+use crate::env::{armoured, place};
 use crate::program::{Output, Place};
 
 /// Runs a script of sh as this client.
@@ -26,7 +26,7 @@ fn variables_arrive_and_real_credentials_do_not() {
     let real = ["GH_TOKEN", "GITHUB_TOKEN", "GITHUB_ENTERPRISE_TOKEN"];
     let output = real.iter().fold(run, |run, name| run.env(name, "ghp_marked")).env("KEPT", "1").output();
     assert_eq!(output.code, 0, "{output:?}");
-    for line in ["GH_HOST=gh.proxy.example", &format!("GH_ENTERPRISE_TOKEN={token}"), "KEPT=1"] {
+    for line in ["GH_HOST=gh.proxy.example", &format!("GH_ENTERPRISE_TOKEN={}", armoured(&token)), "KEPT=1"] {
         assert!(output.stdout.lines().any(|found| found == line), "{line} in {output:?}");
     }
     assert!(!output.stdout.contains("GITHUB_TOKEN") && !output.stdout.contains("GH_TOKEN"), "{output:?}");
@@ -143,7 +143,7 @@ fn gh_gets_its_socket_by_a_folder_without_secrets() {
     for _ in 0..2 {
         let output = sh(&place, "gh", &["--socket", "it's \"x\""], script);
         let socket = serde_json::Value::from(place.path("it's \"x\"").to_str().unwrap());
-        let expected = format!("version: \"1\"\nhttp_unix_socket: {socket}\nconfig.yml\n{token}\nhost:\n");
+        let expected = format!("version: \"1\"\nhttp_unix_socket: {socket}\nconfig.yml\n{}\nhost:\n", armoured(&token));
         assert_eq!((output.code, output.said()), (0, String::new()));
         assert_eq!(output.stdout, expected);
     }

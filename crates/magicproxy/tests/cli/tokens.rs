@@ -192,6 +192,51 @@ fn only_a_file_that_others_can_reach_is_pointed_out() {
     }
 }
 
+/// From 4,096 bytes on for stores of credentials, from 7,500 in other words for servers in front, in both versions, however it was made.
+#[test]
+fn a_long_token_is_made_with_a_warning() {
+    let place = Place::with_keys();
+    place.write("keys.jwks", &place.program(&["keys", "export-public", "--jwks"]).output().stdout);
+    let made = |args: &[&str]| {
+        let made = place.program(&[args, &["--quiet"]].concat()).env("SECRET", SECRET).output();
+        assert_eq!(made.code, 0, "{made:?}");
+        let token = made.stdout.trim().to_owned();
+        let (stores, servers) =
+            (made.stderr.contains("credential stores may cut"), made.stderr.contains("servers in front of the proxy"));
+        let expected = match token.len() {
+            ..4096 => (false, false),
+            4096..7500 => (true, false),
+            7500.. => (false, true),
+        };
+        assert_eq!((stores, servers), expected, "{} bytes: {}", token.len(), made.stderr);
+        assert!(
+            !(stores || servers) || made.stderr.contains(&format!("warning: the token has {} bytes: ", token.len())),
+            "{}",
+            made.stderr
+        );
+        assert!(!made.stderr.contains(&token[..60]));
+        (token, stores, servers)
+    };
+    let rules: Vec<String> = (0..265).map(|at| format!("GET /repos/{at:06}")).collect();
+    let mut seen = std::collections::BTreeSet::new();
+    for way in [&["--to", "keys.jwks", "--aud", "api.github.com"][..], &[]] {
+        for count in [1, 140, 265] {
+            let allowed = rules.iter().take(count).flat_map(|rule| ["--allow", rule]);
+            let args: Vec<&str> =
+                ["mint", "--credential-env", "SECRET"].into_iter().chain(way.iter().copied()).chain(allowed).collect();
+            let (token, stores, servers) = made(&args);
+            seen.insert((way.is_empty(), stores, servers));
+            let again = made(&["reseal", &token]);
+            assert_eq!((again.1, again.2), (stores, servers));
+        }
+    }
+    assert_eq!(seen.len(), 6, "no warning, one, and the other, of each version: {seen:?}");
+    let (token, ..) =
+        made(&["mint", "--credential-env", "SECRET", "--allow", "GET /repos/.*", "--to", "keys.jwks", "--aud", "api.github.com"]);
+    let allowed: Vec<&str> = rules.iter().take(150).flat_map(|rule| ["--allow", rule]).collect();
+    assert!(made(&[&["narrow", &token][..], &allowed].concat()).1);
+}
+
 /// Whichever way a token is made, and whatever part of a pair is the secret.
 #[test]
 fn a_weak_credential_is_minted_with_a_warning() {

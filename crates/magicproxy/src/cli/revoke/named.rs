@@ -118,11 +118,13 @@ fn of_kind(kind: &str, value: &str) -> Result<Revoked, String> {
     Revoked::parse(&format!("{kind}:{value}")).filter(|revoked| !revoked.means_nothing()).ok_or_else(|| fault(expected))
 }
 
+/// What tokens begin with: of version 1 without armour and with it, of version 2 today and before the first release.
+const BEGINNINGS: [&str; 4] = ["eyJ", "mt1_", "mt2_", "mt2."];
+
 /// Has the form of a token, or the beginning of one: never an id.
 fn is_token(text: &str) -> bool {
     let parts = text.split('.').count();
-    parts > 2 && ["eyJ", "mt1_", "mt2_", "mt2."].iter().any(|beginning| text.starts_with(beginning))
-        || UnverifiedToken::parse(text).is_ok()
+    parts > 2 && BEGINNINGS.iter().any(|beginning| text.starts_with(beginning)) || UnverifiedToken::parse(text).is_ok()
 }
 
 /// Is one of its words a token?
@@ -189,9 +191,9 @@ fn of_token(argument: &str, args: &RevokeArgs, environment: &Environment) -> Res
             file.as_deref().unwrap_or("`@FILE`")
         )));
     };
-    let text = text.context("--token")?;
-    let chain = UnverifiedToken::parse(&text).ok().and_then(|token| token.chain());
-    let chain = chain.with_context(|| format!("--token {}: expected a magic token", harmless(argument)))?;
+    let text = text.and_then(|text| secret::without_armour(&text)).context("--token")?;
+    let expected = || format!("--token {}: expected a magic token", harmless(argument));
+    let chain = UnverifiedToken::parse(&text).with_context(expected)?.chain().with_context(expected)?;
     // Not the older chains that it names: whoever narrowed it may have written any there.
     let id = if args.whole_family { chain.root() } else { chain.id() };
     let end = Claims::of(&text).ok().and_then(|claims| claims.end());

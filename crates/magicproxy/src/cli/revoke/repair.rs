@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::Form;
 use super::kept::Kept;
+use crate::cli::secret;
 use crate::output::{self, harmless};
 use crate::revocations::{Revocation, Revoked};
 
@@ -39,7 +40,8 @@ pub(super) fn run(kept: &Kept, form: Form) -> anyhow::Result<()> {
 /// The chain of the token that somebody gave as an id.
 fn meant(revoked: &Revoked) -> Option<Revoked> {
     let Revoked::Id(text) = revoked else { return None };
-    UnverifiedToken::parse(text).ok()?.chain().map(|chain| Revoked::Chain(chain.id()))
+    let token = secret::without_armour(text).ok()?;
+    UnverifiedToken::parse(&token).ok()?.chain().map(|chain| Revoked::Chain(chain.id()))
 }
 
 impl Repair<'_> {
