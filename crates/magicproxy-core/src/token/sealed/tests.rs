@@ -17,6 +17,8 @@ use crate::target::{EncodedSlash, RequestTarget};
 use crate::token::{Acceptance, Access, Grant, Label, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext};
 use crate::{MintRequest, RuleCompiler, TypedCredential, UnixTime, UnverifiedToken};
 
+mod minters;
+
 const NOW: UnixTime = UnixTime(1_790_000_000);
 const SECRET: &str = "ghp_marked_credential";
 
