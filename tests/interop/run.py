@@ -9,7 +9,7 @@ environment with what `clients/python/tests/requirements.txt` names, and `MAGICP
 
 import sys
 
-from cases import configuration, control, differences, jose, keys, migrating, sealed, tokens
+from cases import configuration, control, differences, hidden, jose, keys, migrating, sealed, tokens
 from harness.cases import binary_from_arguments, run_all
 from house import open_house
 
@@ -17,7 +17,7 @@ from house import open_house
 def main():
     binary = binary_from_arguments(__doc__)
     with open_house(binary) as house:
-        topics = (keys, tokens, configuration, control, differences, migrating, jose, sealed)
+        topics = (keys, tokens, configuration, control, differences, migrating, hidden, jose, sealed)
         return run_all([topic.CASES for topic in topics], house)
 
 

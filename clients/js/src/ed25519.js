@@ -8,8 +8,9 @@ export async function sign({ kty, crv, x, d }, message) {
   return new Uint8Array(await crypto.subtle.sign(ALGORITHM, key, message));
 }
 
-/** False of a signature of another length, too. @param {object} jwk @param {Uint8Array} message @param {Uint8Array} signature */
+/** False of a key of another kind, and of a signature of another length, too. @param {object} jwk @param {Uint8Array} message @param {Uint8Array} signature */
 export async function verify({ kty, crv, x }, message, signature) {
+  if (kty !== "OKP" || crv !== "Ed25519") return false;
   const key = await crypto.subtle.importKey("jwk", { kty, crv, x }, ALGORITHM, false, ["verify"]);
   return crypto.subtle.verify(ALGORITHM, key, signature, message);
 }

@@ -22,7 +22,8 @@ export async function mintV1({ privateKey, credential: written, aud, sub, explai
   const { kty, n, e } = jwk;
   const header = { typ: "JWT", alg: "RS256", kid: await thumbprint(jwk) };
   const jti = base64url(random(16));
-  const claims = { iat: now, exp: now + expiresIn, token: await jwe({ kty, n, e }, utf8(credential)), allowed, scopes: scopes ?? null, jti, aud, sub };
+  // A JWE is nothing that the Python program opens; and it must not, for it would pass over `aud`. token-v1.md section 5.2.
+  const claims = { iat: now, exp: now + expiresIn, sealed: await jwe({ kty, n, e }, utf8(credential)), allowed, scopes: scopes ?? null, jti, aud, sub };
   if (explain) claims.explain = true;
   const signed = `${base64url(utf8(JSON.stringify(header)))}.${base64url(utf8(JSON.stringify(claims)))}`;
   const token = `${signed}.${base64url(await signRs256(jwk, utf8(signed)))}`;

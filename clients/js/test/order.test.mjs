@@ -37,5 +37,7 @@ test("version 1 holds one method and a pattern in a string", async () => {
   const { token } = await mintV1({ ...order, allowed: "GET|PUT /a b" });
   const held = JSON.parse(Buffer.from(token.split(".")[1], "base64url").toString());
   assert.deepEqual(held.allowed, ["GET /a b", "PUT /a b"]);
+  // A JWE, which the Python program cannot open: token-v1.md section 5.2.
+  assert.deepEqual([typeof held.sealed, held.token], ["string", undefined]);
   await assert.rejects(mintV1({ ...order, allowed: ["GET route:/a/{b}"] }), TokenError);
 });

@@ -139,6 +139,15 @@ test("what is minted opens, and no bit of it can be changed", async () => {
   }
 });
 
+test("a listed key of another algorithm vouches for nothing here", async () => {
+  const listed = { kty: "AKP", alg: "ML-DSA-44", pub: Buffer.alloc(1312).toString("base64url") };
+  const order = { key: { keys: [publicKey] }, credential: { secret: "ghp_x" }, aud: "api", allowed: ["GET /user"], minter: vectors.minter_keys[0], now: vectors.now };
+  const [head, ...rest] = (await mint(order)).token.slice(4).split(".");
+  const claims = { ...JSON.parse(Buffer.from(head, "base64url")), minter: await thumbprint(listed) };
+  const token = `mt2_${[Buffer.from(JSON.stringify(claims)).toString("base64url"), ...rest].join(".")}`;
+  assert.equal(await kindOf(open(token, { keys: [key], minters: [listed], now: vectors.now })), "minter");
+});
+
 test("nothing is sealed to what is no key", async () => {
   const order = { credential: { secret: "ghp_marked" }, aud: "api", allowed: "GET /user", xWing };
   const okp = (bytes) => ({ kty: "OKP", crv: "X25519", x: Buffer.from(bytes).toString("base64url") });

@@ -133,6 +133,14 @@ class Tokens(unittest.TestCase):
             changed[at] ^= 1 << at % 7
             self.assertNotEqual(kind_of(lambda: check(changed.decode("ascii"))), "accepted", at)
 
+    def test_a_listed_key_of_another_algorithm_vouches_for_nothing_here(self):
+        listed = {"kty": "AKP", "alg": "ML-DSA-44", "pub": base64url(bytes(1312))}
+        head, *rest = mint(**self.ORDER, minter=VECTORS["minter_keys"][0]).token.removeprefix("mt2_").split(".")
+        claims = json.loads(from_base64url(head)) | {"minter": thumbprint(listed)}
+        token = "mt2_" + ".".join([base64url(json.dumps(claims, separators=(",", ":")).encode("ascii")), *rest])
+        check = lambda: open_token(token, keys=[KEY], minters=[listed], now=VECTORS["now"])  # noqa: E731
+        self.assertEqual(kind_of(check), "minter")
+
     @unittest.skipUnless(X_WING, "this `cryptography` has no ML-KEM")
     def test_no_changed_character_is_accepted_with_x_wing(self):
         order = {**self.ORDER, "key": {"keys": VECTORS["keys"]}, "kem": "x-wing"}

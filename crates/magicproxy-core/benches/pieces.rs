@@ -53,6 +53,7 @@ fn signed(count: usize) -> Zeroizing<String> {
         credential: credential(),
         grant: Grant::Allowed(rules(count)),
         upstream: Some(upstream()),
+        unnamed: magicproxy_core::UnnamedTokens::Accept,
         issued_at: NOW,
         expires_at: UnixTime(NOW.0 + 3600),
         not_before: None,

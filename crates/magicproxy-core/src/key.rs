@@ -28,8 +28,7 @@ use crate::UnixTime;
 use crate::encoding::base64url;
 
 pub use jwk::PublicKeySet;
-pub(crate) use minter::SIGNATURE_BYTES;
-pub use minter::{MinterKey, MinterSigningKey};
+pub use minter::{MinterAlgorithm, MinterKey, MinterSigningKey};
 pub use sealing::{Kem, KeyStanding, SealingKey, SealingPublicKey};
 pub use set::{KEY_SET_LIFETIME_SECONDS, KeySetError, KeySetKey, KeySetSigner, SignedKeySet};
 

@@ -34,8 +34,8 @@ pub use credential::{
     written_secret,
 };
 pub use key::{
-    KEY_SET_LIFETIME_SECONDS, Kem, KeyError, KeyId, KeyRing, KeySetError, KeySetKey, KeySetSigner, KeyStanding, MinterKey,
-    MinterSigningKey, PrivateKey, PublicKey, PublicKeySet, SealingKey, SealingPublicKey, SignedKeySet,
+    KEY_SET_LIFETIME_SECONDS, Kem, KeyError, KeyId, KeyRing, KeySetError, KeySetKey, KeySetSigner, KeyStanding, MinterAlgorithm,
+    MinterKey, MinterSigningKey, PrivateKey, PublicKey, PublicKeySet, SealingKey, SealingPublicKey, SignedKeySet,
 };
 pub use method::{Method, ParseMethodError};
 pub use pattern::PatternMode;

@@ -14,6 +14,8 @@ mod key_set;
 mod make_revocation;
 #[path = "vectors/make_sealed.rs"]
 mod make_sealed;
+#[path = "vectors/make_signatures.rs"]
+mod make_signatures;
 #[path = "vectors/make_spellings.rs"]
 mod make_spellings;
 #[path = "vectors/make_tokens.rs"]

@@ -197,6 +197,7 @@ impl MintJob {
         let accepted = upstream.acceptance.max_lifetime.map_or(Duration::MAX, Duration::from_secs);
         let limits = MintLimits {
             upstream: &upstream.name,
+            unnamed: upstream.unnamed,
             alias: upstream.alias.as_ref(),
             names: self.told.names_of(upstream),
             scopes: &upstream.scopes,

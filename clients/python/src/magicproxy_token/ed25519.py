@@ -11,10 +11,12 @@ def sign(jwk, message):
 
 
 def verify(jwk, message, signature):
-    """Is it the signature of this key? False of one of another length, too."""
+    """Is it the signature of this key? False of a key of another kind, and of a signature of another length, too."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+    if (jwk.get("kty"), jwk.get("crv")) != ("OKP", "Ed25519"):
+        return False
     try:
         Ed25519PublicKey.from_public_bytes(bytes_of(jwk, "x", 32)).verify(signature, message)
     except InvalidSignature:

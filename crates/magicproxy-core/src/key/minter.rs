@@ -1,24 +1,69 @@
-//! Minters' keys: an operator may accept only tokens that a listed Ed25519 key signed. `token-v2.md` section 4.
+//! Minters' keys: an operator may accept only tokens that a listed key signed. `token-v2.md` section 4.
+//!
+//! The algorithm is the key's, and never what a token says: a key with another one has another thumbprint.
 
 use std::fmt;
 
-use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, ParsedPublicKey};
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, ParsedPublicKey, VerificationAlgorithm};
 use zeroize::Zeroizing;
 
 use super::jwk::{Jwk, thumbprint};
 use super::{KeyError, KeyId};
 
-/// Bytes of an Ed25519 signature.
-pub(crate) const SIGNATURE_BYTES: usize = 64;
+/// How minters' keys sign. A further algorithm is a variant here, and its private half in [`MinterSigningKey`]; no token's form changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MinterAlgorithm {
+    /// EdDSA with the curve `Ed25519` (RFC 8032, RFC 8037).
+    Ed25519,
+}
+
+impl MinterAlgorithm {
+    /// Bytes of a signature.
+    #[must_use]
+    pub const fn signature_bytes(self) -> usize {
+        match self {
+            Self::Ed25519 => 64,
+        }
+    }
+
+    /// Of a JWK, by its members `kty` and `crv`.
+    fn of_jwk(jwk: &Jwk) -> Result<Self, KeyError> {
+        match (jwk.kty.as_str(), jwk.crv.as_deref()) {
+            ("OKP", Some("Ed25519")) => Ok(Self::Ed25519),
+            _ => Err(KeyError::JwkKind),
+        }
+    }
+
+    /// The public half of a JWK of this algorithm.
+    fn public_half(self, jwk: &Jwk) -> Result<Vec<u8>, KeyError> {
+        match self {
+            Self::Ed25519 => jwk.bytes_of::<32>(jwk.x.as_deref()).map(Vec::from),
+        }
+    }
+
+    /// The JWK of a public half.
+    fn jwk(self, public: &[u8]) -> Jwk {
+        match self {
+            Self::Ed25519 => Jwk::octet_key_pair("Ed25519", public),
+        }
+    }
+
+    fn verification(self) -> &'static dyn VerificationAlgorithm {
+        match self {
+            Self::Ed25519 => &ED25519,
+        }
+    }
+}
 
 /// The public half: says that a token is a known minter's.
 pub struct MinterKey {
     id: KeyId,
+    algorithm: MinterAlgorithm,
     verifying: ParsedPublicKey,
 }
 
 impl MinterKey {
-    /// Reads a JWK (RFC 8037) of the curve `Ed25519`.
+    /// Reads a JWK of one of the algorithms.
     ///
     /// # Errors
     /// [`KeyError`].
@@ -27,9 +72,10 @@ impl MinterKey {
     }
 
     pub(super) fn from_jwk(jwk: &Jwk) -> Result<Self, KeyError> {
-        let x: [u8; 32] = public_half(jwk)?;
-        let verifying = ParsedPublicKey::new(&ED25519, x).map_err(|_| KeyError::Jwk)?;
-        Ok(Self { id: thumbprint(&Jwk::octet_key_pair("Ed25519", &x)), verifying })
+        let algorithm = MinterAlgorithm::of_jwk(jwk)?;
+        let public = algorithm.public_half(jwk)?;
+        let verifying = ParsedPublicKey::new(algorithm.verification(), &public).map_err(|_| KeyError::Jwk)?;
+        Ok(Self { id: thumbprint(&algorithm.jwk(&public)), algorithm, verifying })
     }
 
     /// The key's id.
@@ -38,8 +84,15 @@ impl MinterKey {
         &self.id
     }
 
+    /// The algorithm of its signatures.
+    #[must_use]
+    pub fn algorithm(&self) -> MinterAlgorithm {
+        self.algorithm
+    }
+
+    /// Is it this key's signature? One of another length is none, whatever its algorithm makes of it.
     pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.verifying.verify_sig(message, signature).is_ok()
+        signature.len() == self.algorithm.signature_bytes() && self.verifying.verify_sig(message, signature).is_ok()
     }
 }
 
@@ -49,7 +102,7 @@ impl fmt::Debug for MinterKey {
     }
 }
 
-/// The private half, which a minter keeps.
+/// The private half, which a minter keeps. Those that are made here are of Ed25519.
 pub struct MinterSigningKey {
     id: KeyId,
     pair: Ed25519KeyPair,
@@ -69,7 +122,7 @@ impl MinterSigningKey {
 
     fn from_seed(seed: Zeroizing<[u8; 32]>) -> Result<Self, KeyError> {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_ref()).map_err(|_| KeyError::Operation)?;
-        let id = thumbprint(&Jwk::octet_key_pair("Ed25519", pair.public_key().as_ref()));
+        let id = thumbprint(&MinterAlgorithm::Ed25519.jwk(pair.public_key().as_ref()));
         Ok(Self { id, pair, seed })
     }
 
@@ -79,9 +132,11 @@ impl MinterSigningKey {
     /// [`KeyError`]; it never repeats the text.
     pub fn from_json(text: &str) -> Result<Self, KeyError> {
         let jwk = Jwk::parse(text)?;
-        let x: [u8; 32] = public_half(&jwk)?;
+        let public = match MinterAlgorithm::of_jwk(&jwk)? {
+            algorithm @ MinterAlgorithm::Ed25519 => algorithm.public_half(&jwk)?,
+        };
         let key = Self::from_seed(Zeroizing::new(jwk.bytes_of(jwk.d.as_deref().map(String::as_str))?))?;
-        if key.pair.public_key().as_ref() == x { Ok(key) } else { Err(KeyError::JwkHalves) }
+        if key.pair.public_key().as_ref() == public { Ok(key) } else { Err(KeyError::JwkHalves) }
     }
 
     /// The key's id.
@@ -93,7 +148,7 @@ impl MinterSigningKey {
     /// The public JWK, which the operator lists.
     #[must_use]
     pub fn to_public_jwk(&self) -> serde_json::Value {
-        let jwk = Jwk::octet_key_pair("Ed25519", self.pair.public_key().as_ref());
+        let jwk = MinterAlgorithm::Ed25519.jwk(self.pair.public_key().as_ref());
         serde_json::to_value(Jwk { kid: Some(self.id.to_string()), usage: Some("sig".to_owned()), ..jwk }).unwrap_or_default()
     }
 
@@ -105,7 +160,7 @@ impl MinterSigningKey {
 
     /// The same, with where it is in its life.
     pub(super) fn to_json_with(&self, standing: &super::KeyStanding) -> Zeroizing<String> {
-        let mut jwk = Jwk::octet_key_pair("Ed25519", self.pair.public_key().as_ref());
+        let mut jwk = MinterAlgorithm::Ed25519.jwk(self.pair.public_key().as_ref());
         jwk.kid = Some(self.id.to_string());
         jwk.set_d(self.seed.as_ref());
         jwk.to_private_json(standing)
@@ -120,13 +175,6 @@ impl fmt::Debug for MinterSigningKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("MinterSigningKey").field("id", &self.id).finish_non_exhaustive()
     }
-}
-
-fn public_half(jwk: &Jwk) -> Result<[u8; 32], KeyError> {
-    if (jwk.kty.as_str(), jwk.crv.as_deref()) != ("OKP", Some("Ed25519")) {
-        return Err(KeyError::JwkKind);
-    }
-    jwk.bytes_of(jwk.x.as_deref())
 }
 
 #[cfg(test)]
@@ -162,6 +210,20 @@ mod tests {
         let secret = crate::encoding::base64url(key.seed.as_ref());
         assert!(key.to_json().contains(&secret));
         assert!(!format!("{key:?}{public:?}{}", key.to_public_jwk()).contains(&secret));
+        // Of a kind that is none of the algorithms: it is listed nowhere, and what it signed is no listed minter's.
+        for other in [
+            r#"{"kty":"AKP","alg":"ML-DSA-44","pub":"AA"}"#,
+            r#"{"kty":"OKP","crv":"Ed448","x":"AA"}"#,
+            r#"{"kty":"OKP","crv":"X25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
+            r#"{"kty":"EC","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
+        ] {
+            assert_eq!(MinterKey::from_json(other).err(), Some(KeyError::JwkKind), "{other}");
+            assert_eq!(MinterSigningKey::from_json(other).err(), Some(KeyError::JwkKind), "{other}");
+        }
+        let signature = key.sign(b"message");
+        for other in [&signature[..63], &[&signature[..], &[0]].concat(), &[], &signature.repeat(2)] {
+            assert!(!public.verify(b"message", other), "{}", other.len());
+        }
         // RFC 8037 appendix A.3.
         let of_the_rfc = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
         assert_eq!(MinterKey::from_json(of_the_rfc).unwrap().id().as_str(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::jwk::Jwk;
-use super::{KeyError, KeyId, KeyRing, KeyStanding, MinterKey, MinterSigningKey, SealingKey, SealingPublicKey};
+use super::{KeyError, KeyId, KeyRing, KeyStanding, MinterAlgorithm, MinterKey, MinterSigningKey, SealingKey, SealingPublicKey};
 use crate::UnixTime;
 use crate::encoding::{base64url, from_base64url};
 use crate::json;
@@ -127,12 +127,19 @@ impl KeyRing {
 pub struct KeySetSigner(MinterKey);
 
 impl KeySetSigner {
+    /// The header of a set's JWS says `EdDSA`, whatever else minters' keys may be one day.
+    fn of(key: MinterKey) -> Option<Self> {
+        match key.algorithm() {
+            MinterAlgorithm::Ed25519 => Some(Self(key)),
+        }
+    }
+
     /// Reads a public JWK of the curve `Ed25519`.
     ///
     /// # Errors
     /// [`KeyError`].
     pub fn from_json(text: &str) -> Result<Self, KeyError> {
-        MinterKey::from_json(text).map(Self)
+        Self::of(MinterKey::from_json(text)?).ok_or(KeyError::JwkKind)
     }
 
     /// The key's id.
@@ -311,12 +318,12 @@ impl Signed {
     fn read(&self) -> Result<SignedKeySet, KeySetError> {
         let payload: Payload = json::extensible_object(&self.payload).map_err(|_| KeySetError::Malformed)?;
         let keys: Vec<_> = payload.keys.into_iter().filter_map(sealing_key).collect();
-        let signer = MinterKey::from_jwk(&payload.signer).map_err(|_| KeySetError::Malformed)?;
+        let signer = MinterKey::from_jwk(&payload.signer).ok().and_then(KeySetSigner::of).ok_or(KeySetError::Malformed)?;
         let Payload { version, iat, exp, .. } = payload;
         if keys.is_empty() || exp <= iat {
             return Err(KeySetError::Malformed);
         }
-        Ok(SignedKeySet { keys, signer: KeySetSigner(signer), version, issued_at: iat, expires_at: exp })
+        Ok(SignedKeySet { keys, signer, version, issued_at: iat, expires_at: exp })
     }
 }
 

@@ -34,7 +34,11 @@ pub(super) struct Claims {
     pub(super) exp: u64,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub(super) nbf: Option<u64>,
-    pub(super) token: String,
+    // INVARIANT: exactly one of `token` and `sealed` is there: `from_json` refuses other claims, and minting writes one.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub(super) token: Option<String>,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub(super) sealed: Option<String>,
     #[serde(default, deserialize_with = "rules", skip_serializing_if = "Option::is_none")]
     pub(super) allowed: Option<Vec<RawRule>>,
     // The Python program writes null where it has none, and expects the member.
@@ -56,17 +60,58 @@ impl Claims {
     /// The token's `jti`, or a digest where it has none: what logs call it. The digest is of what narrowing leaves as it is, so
     /// that all copies of one token have one name.
     pub(super) fn id(&self) -> String {
-        self.jti.clone().unwrap_or_else(|| digest_of(&self.token))
+        self.jti.clone().unwrap_or_else(|| digest_of(self.ciphertext()))
     }
 
     /// The chain. Whoever holds another key can copy a `jti`, so its root is the sealed credential's.
     pub(super) fn chain(&self) -> Chain {
-        Chain::of_signed(&self.token, self.caveats.as_deref().unwrap_or_default())
+        Chain::of_signed(self.ciphertext(), self.caveats.as_deref().unwrap_or_default())
     }
 
     /// Whom what the token makes belongs to. `state.md` section 1.
     pub(super) fn owner(&self) -> Partition {
-        signed_owner(&self.token)
+        signed_owner(self.ciphertext())
+    }
+
+    /// Reads claims.
+    ///
+    /// # Errors
+    /// Every fault, with no text out of the JSON.
+    pub(super) fn from_json(json: &[u8]) -> Result<Self, Vec<String>> {
+        let claims: Self = CLAIMS.read(json)?;
+        if claims.token.is_some() == claims.sealed.is_some() {
+            return Err(vec!["expected exactly one of `token` and `sealed`".to_owned()]);
+        }
+        Ok(claims)
+    }
+
+    /// The sealed credential, from either member.
+    pub(super) fn ciphertext(&self) -> &str {
+        self.token.as_deref().or(self.sealed.as_deref()).unwrap_or_default()
+    }
+
+    /// The claims with another ciphertext, in the same member.
+    pub(super) fn with_ciphertext(mut self, ciphertext: String) -> Self {
+        let member = if self.sealed.is_some() { &mut self.sealed } else { &mut self.token };
+        *member = Some(ciphertext);
+        self
+    }
+
+    /// The claims with the ciphertext in `sealed`, where the Python program does not look for it.
+    pub(super) fn hidden_from_python(mut self) -> Self {
+        self.sealed = self.sealed.or(self.token.take());
+        self
+    }
+
+    /// Restrictions that the Python program would pass over. `token-v1.md` section 5.2.
+    fn restrict_unseen(&self) -> bool {
+        let is_stateful = |rule: &RawRule| !matches!(rule, RawRule::Text(_));
+        self.caveats.is_some() || self.nbf.is_some() || self.allowed.iter().flatten().any(is_stateful)
+    }
+
+    /// The claims as they are signed: whatever made them, the Python program opens no token whose restrictions it does not know.
+    pub(super) fn into_signed(self) -> Self {
+        if self.restrict_unseen() { self.hidden_from_python() } else { self }
     }
 }
 
@@ -219,7 +264,9 @@ impl<'t> SignedToken<'t> {
     #[must_use]
     pub fn claims_for_display(&self) -> Option<serde_json::Value> {
         let UniqueValue(mut claims) = serde_json::from_slice(&from_base64url(self.payload)?).ok()?;
-        claims.as_object_mut()?.remove("token");
+        let members = claims.as_object_mut()?;
+        members.remove("token");
+        members.remove("sealed");
         Some(claims)
     }
 
@@ -233,7 +280,7 @@ impl<'t> SignedToken<'t> {
     /// The claims. Call this only after the signature was verified.
     pub(super) fn claims(&self) -> Result<Claims, VerifyError> {
         let payload = from_base64url(self.payload).ok_or(VerifyError::Malformed)?;
-        CLAIMS.read(&payload).map_err(|faults| VerifyError::Claims(faults.join("; ")))
+        Claims::from_json(&payload).map_err(|faults| VerifyError::Claims(faults.join("; ")))
     }
 }
 
@@ -243,7 +290,7 @@ fn digest_of(text: &str) -> String {
     base64url(digest.as_ref().get(..16).unwrap_or_default())
 }
 
-/// Of a version 1 token: by its sealed credential, which is fresh in each minted token. `state.md` section 1.
+/// Of a version 1 token: by its sealed credential, in whichever member, which is fresh in each minted token. `state.md` section 1.
 pub(super) fn signed_owner(sealed: &str) -> Partition {
     Partition::of(&[b"token", b"v1", sealed.as_bytes()])
 }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::caveat::Caveat;
 use super::claims::{Claims, Header};
 use super::sealed::MAX_SEALED_TOKEN_BYTES;
-use super::{Label, MAX_TOKEN_BYTES, UpstreamName};
+use super::{Label, MAX_TOKEN_BYTES, UnnamedTokens, UpstreamName};
 use crate::UnixTime;
 use crate::credential::Credential;
 use crate::encoding::base64url;
@@ -37,6 +37,8 @@ pub struct MintRequest {
     pub grant: Grant,
     /// The upstream that the credential is for.
     pub upstream: Option<UpstreamName>,
+    /// What that upstream makes of tokens that name none: the one that accepts them is the Python program's API as well.
+    pub unnamed: UnnamedTokens,
     /// Now.
     pub issued_at: UnixTime,
     /// The end.
@@ -110,7 +112,8 @@ impl KeyRing {
             iat: request.issued_at.0,
             exp: request.expires_at.0,
             nbf: request.not_before.map(|time| time.0),
-            token: seal(&request.credential, self.active().public())?,
+            token: Some(seal(&request.credential, self.active().public())?),
+            sealed: None,
             allowed,
             scopes: match &request.grant {
                 Grant::Allowed(_) => None,
@@ -122,14 +125,17 @@ impl KeyRing {
             explain: request.explain,
             caveats: request.limit.map(|limit| vec![Caveat { limit: Some(limit), ..Caveat::default() }]),
         };
-        Ok(Minted { token: self.sign_token(&claims, self.active())?, id })
+        // Another upstream's credential would go to the Python program's only API, which asks for no name.
+        let is_of_another = claims.aud.is_some() && request.unnamed == UnnamedTokens::Refuse;
+        let claims = if is_of_another { claims.hidden_from_python() } else { claims };
+        Ok(Minted { token: self.sign_token(claims, self.active())?, id })
     }
 
-    pub(super) fn sign_token(&self, claims: &Claims, key: &PrivateKey) -> Result<Zeroizing<String>, MintError> {
+    pub(super) fn sign_token(&self, claims: Claims, key: &PrivateKey) -> Result<Zeroizing<String>, MintError> {
         let header = Header { typ: "JWT".to_owned(), alg: "RS256".to_owned(), kid: Some(key.public().id().as_str().to_owned()) };
         let json = |value: serde_json::Result<Vec<u8>>| value.map_err(|_| KeyError::Operation);
         let header = base64url(&json(serde_json::to_vec(&header))?);
-        let payload = base64url(&json(serde_json::to_vec(claims))?);
+        let payload = base64url(&json(serde_json::to_vec(&claims.into_signed()))?);
         let mut token = Zeroizing::new(format!("{header}.{payload}"));
         let signature = base64url(&key.sign(token.as_bytes())?);
         token.push('.');

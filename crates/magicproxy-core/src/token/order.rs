@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
-use super::{Grant, Label, MAX_UNIX_TIME, MintRequest, UpstreamName};
+use super::{Grant, Label, MAX_UNIX_TIME, MintRequest, UnnamedTokens, UpstreamName};
 use crate::UnixTime;
 use crate::credential::{Credential, ParseCredentialError};
 use crate::duration;
@@ -70,6 +70,8 @@ impl std::fmt::Debug for MintOrder {
 pub struct MintLimits<'a> {
     /// The upstream that tokens are minted for.
     pub upstream: &'a UpstreamName,
+    /// What it makes of tokens that name none.
+    pub unnamed: UnnamedTokens,
     /// The scopes that may be named.
     pub scopes: &'a Scopes,
     /// How the upstream wants patterns matched.
@@ -130,6 +132,7 @@ impl MintOrder {
                 credential,
                 grant,
                 upstream: Some(limits.upstream.clone()),
+                unnamed: limits.unnamed,
                 issued_at: now,
                 expires_at,
                 not_before: None,

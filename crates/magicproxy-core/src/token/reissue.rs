@@ -82,7 +82,7 @@ impl KeyRing {
         caveat.check().map_err(NarrowError::from)?;
         caveat.check_rules(compiler)?;
         let claims = with_caveat(token.claims_to_keep()?, caveat.clone())?;
-        let narrowed = self.sign_token(&claims, self.signer_of(&token)?)?;
+        let narrowed = self.sign_token(claims, self.signer_of(&token)?)?;
         // Rules may be acceptable list by list and too much together.
         self.verify_with(&narrowed, context, compiler)?;
         Ok(narrowed)
@@ -143,7 +143,7 @@ impl KeyRing {
                 let caveat = Caveat { allowed: Some(rules.clone()), ..Caveat::default() };
                 let mut claims = with_caveat(token.claims_to_keep()?, caveat)?;
                 (claims.allowed, claims.scopes) = (Some(rules), None);
-                self.sign_token(&claims, self.signer_of(&token)?)?
+                self.sign_token(claims, self.signer_of(&token)?)?
             }
             UnverifiedToken::V2(token) if token.claims().minter.is_some() => return Err(ReissueError::Signed),
             // A new seal is a new owner, whose counts begin anew.
@@ -175,10 +175,9 @@ impl KeyRing {
         if verified.owner_is_counted() {
             return Err(ReissueError::Limited);
         }
-        let mut claims = with_caveat(token.claims_to_keep()?, verified.to_origin().into_caveat())?;
-        let credential = self.open_rsa(&SealedCredential::new(claims.token, signer.public().id().clone()))?;
-        claims.token = seal(&credential, active.public())?;
-        Ok(self.sign_token(&claims, active)?)
+        let claims = with_caveat(token.claims_to_keep()?, verified.to_origin().into_caveat())?;
+        let credential = self.open_rsa(&SealedCredential::new(claims.ciphertext().to_owned(), signer.public().id().clone()))?;
+        Ok(self.sign_token(claims.with_ciphertext(seal(&credential, active.public())?), active)?)
     }
 }
 

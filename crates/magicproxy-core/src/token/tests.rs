@@ -13,6 +13,8 @@ use crate::scope::{ScopeName, Scopes};
 use crate::target::{EncodedSlash, RequestTarget};
 use crate::{KeyRing, PrivateKey, RuleCompiler};
 
+mod hidden;
+
 const NOW: UnixTime = UnixTime(1_790_000_000);
 
 fn ring() -> KeyRing {
@@ -36,6 +38,7 @@ fn request(grant: Grant) -> MintRequest {
         credential: Credential::parse(Zeroizing::new("ghp_marked".to_owned())).unwrap(),
         grant,
         upstream: Some(upstream("api")),
+        unnamed: UnnamedTokens::Accept,
         issued_at: NOW,
         expires_at: UnixTime(NOW.0 + 60),
         not_before: None,
@@ -60,6 +63,7 @@ fn order(json: &str) -> Result<Arc<VerifiedToken>, Vec<String>> {
         require_sub: false,
         work: crate::policy::Work::unlimited(),
         upstream: &upstream,
+        unnamed: UnnamedTokens::Accept,
         scopes: &scopes,
         patterns: PatternMode::Whole,
         default_lifetime: Duration::from_secs(60),
@@ -376,7 +380,7 @@ fn version_1_holds_one_method_and_a_pattern() {
     for (rule, accepted) in [("GET /a", true), ("GET|PUT /a", false), ("GET route:/a", false)] {
         let mut claims = signed.claims().unwrap();
         (claims.scopes, claims.allowed) = (None, Some(vec![RawRule::Text(rule.to_owned())]));
-        let token = ring.sign_token(&claims, ring.active()).unwrap();
+        let token = ring.sign_token(claims, ring.active()).unwrap();
         let scopes = Scopes::default();
         let context =
             VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };

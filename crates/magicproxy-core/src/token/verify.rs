@@ -161,6 +161,7 @@ impl KeyRing {
             claims.aud.as_deref().map(|name| UpstreamName::parse(name).ok_or_else(|| claim("aud is not a name"))).transpose()?;
         let granted = granted(&mut claims, context)?;
         let (id, chain, owner) = (claims.id(), claims.chain(), claims.owner());
+        let ciphertext = claims.ciphertext().to_owned();
         let authentic = VerifiedToken {
             policy: Policy::nothing(),
             version: TokenVersion::V1,
@@ -181,7 +182,7 @@ impl KeyRing {
             narrowing: Vec::new(),
             owner,
             provenance: Provenance::Proxy,
-            sealed: Sealed::Rsa(SealedCredential::new(claims.token, key.public().id().clone())),
+            sealed: Sealed::Rsa(SealedCredential::new(ciphertext, key.public().id().clone())),
         };
         Ok(AuthenticToken::new(authentic, granted, Ok(claims.caveats.unwrap_or_default())))
     }

@@ -30,6 +30,7 @@ fn write_sealed_vectors() {
         maker.credentials(),
         maker.serialisation(),
         maker.alphabet(),
+        maker.signatures(),
         maker.claims(),
         maker.keys_and_chains(),
         maker.caveats(),
@@ -240,7 +241,7 @@ impl Maker {
         format!("{token}.{}", base32(tag))
     }
 
-    fn sign(&self, text: &str) -> Vec<u8> {
+    pub(crate) fn sign(&self, text: &str) -> Vec<u8> {
         let jwk: Value = serde_json::from_str(&self.minter.to_json()).unwrap();
         let seed = URL_SAFE_NO_PAD.decode(jwk["d"].as_str().unwrap()).unwrap();
         aws_lc_rs::signature::Ed25519KeyPair::from_seed_unchecked(&seed).unwrap().sign(text.as_bytes()).as_ref().to_vec()

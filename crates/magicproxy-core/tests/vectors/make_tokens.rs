@@ -14,6 +14,7 @@ use aws_lc_rs::{hmac, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use magicproxy_core::PrivateKey;
+use magicproxy_core::state::Partition;
 use serde_json::{Value, json};
 
 use crate::files;
@@ -101,6 +102,12 @@ impl Claims {
         self
     }
 
+    /// With the ciphertext in `sealed`, at its old place.
+    fn hidden(mut self) -> Self {
+        self.0.iter_mut().filter(|(member, _)| *member == "token").for_each(|(member, _)| *member = "sealed");
+        self
+    }
+
     /// In its old place where the member is there, else at the end.
     fn with(mut self, name: &'static str, raw: impl ToString) -> Self {
         match self.0.iter_mut().find(|(member, _)| *member == name) {
@@ -148,8 +155,8 @@ impl Maker<'_> {
             "not_before": null, "upstream": "api", "explain": false, "rules": ["GET /user"]}, "credential": "ghp_ordinary",
         });
         for (member, value) in more.as_object().unwrap() {
-            let place =
-                if member == "labels" || case["accepted"].get(member).is_some() { &mut case["accepted"] } else { &mut case };
+            let is_accepted = ["labels", "owner"].contains(&member.as_str()) || case["accepted"].get(member).is_some();
+            let place = if is_accepted { &mut case["accepted"] } else { &mut case };
             place[member] = value.clone();
         }
         case
@@ -160,6 +167,7 @@ impl Maker<'_> {
         let plain = self.ordinary();
         let python = plain.clone().without("jti").without("aud");
         let python_scopes = python.clone().without("allowed").with("scopes", r#"["read","issues"]"#);
+        let owner = Partition::of(&[b"token", b"v1", self.sealed.text("oaep").as_bytes()]).to_string();
         let all = json!(["GET /user", "GET /repos/.+/issues", "POST /repos/.+/issues"]);
         let ok = |name: &str, claims: Claims, more: Value| self.accepted_case(name, HEADER, &claims, more);
         vec![
@@ -196,6 +204,25 @@ impl Maker<'_> {
                 json!({"issued_at": NOW + 3600 - LONGEST}),
             ),
             ok("as long as the operator accepts", plain.clone(), json!({"max_lifetime": 3610})),
+            ok("sealed", plain.clone().hidden(), json!({"owner": owner})),
+            ok("token, of the same owner as sealed", plain.clone(), json!({"owner": owner})),
+            ok(
+                "sealed, as a narrowed token has it",
+                plain.clone().hidden().with("caveats", r#"[{"sub":"agent"}]"#),
+                json!({"owner": owner, "labels": ["agent"]}),
+            ),
+            ok("sealed with nbf", plain.clone().hidden().with("nbf", NOW - 5), json!({"owner": owner, "not_before": NOW - 5})),
+            ok(
+                "sealed without aud and jti",
+                plain.clone().hidden().without("jti").without("aud"),
+                json!({"owner": owner, "id": null, "upstream": null}),
+            ),
+            // No writer may, and every reader must: nothing that is read here restricts less for it.
+            ok(
+                "token beside caveats",
+                plain.clone().with("caveats", r#"[{"sub":"agent"}]"#),
+                json!({"owner": owner, "labels": ["agent"]}),
+            ),
             ok("jti of 128 characters", plain.clone().with("jti", json!("-".repeat(128))), json!({"id": "-".repeat(128)})),
         ]
     }
@@ -412,6 +439,17 @@ impl Maker<'_> {
             c("token missing", plain().without("token")),
             c("token null", plain().with("token", "null")),
             c("token a number", plain().with("token", 1)),
+            c("token null beside sealed", plain().with("sealed", &sealed).with("token", "null")),
+            c("sealed null beside token", plain().with("sealed", "null")),
+            c("sealed null", plain().without("token").with("sealed", "null")),
+            c("sealed a number", plain().without("token").with("sealed", 1)),
+            c("sealed a list", plain().without("token").with("sealed", format!("[{sealed}]"))),
+            c("sealed twice", plain().hidden().and_again("sealed", &sealed)),
+            c("token and sealed", plain().with("sealed", &sealed)),
+            c("token and sealed, which differ", plain().with("sealed", json!(self.sealed.text("oaep, one byte")))),
+            c("token empty beside sealed", plain().hidden().with("token", r#""""#)),
+            c("sealed empty beside token", plain().with("sealed", r#""""#)),
+            c("Sealed", plain().without("token").with("Sealed", &sealed)),
             c("token twice", plain().and_again("token", &sealed)),
             c("allowed and scopes", plain().with("scopes", r#"["read"]"#)),
             c("neither allowed nor scopes", plain().without("allowed")),

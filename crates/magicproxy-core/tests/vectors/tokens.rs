@@ -51,6 +51,7 @@ struct Accepted {
     rules: Vec<String>,
     #[serde(default)]
     labels: Vec<String>,
+    owner: Option<String>,
 }
 
 #[test]
@@ -102,6 +103,7 @@ fn describe(token: &VerifiedToken, expected: &Accepted) -> Accepted {
         explain: token.explains(),
         rules: token.policy().rules().map(ToString::to_string).collect(),
         labels: token.labels().iter().map(ToString::to_string).collect(),
+        owner: expected.owner.as_ref().map(|_| token.owner().to_string()),
     }
 }
 

@@ -52,6 +52,7 @@ impl Fixture {
             credential: magicproxy_core::Credential::parse(Zeroizing::new(credential.to_owned())).unwrap(),
             grant: magicproxy_core::Grant::Allowed(checked(rules)),
             upstream: None,
+            unnamed: magicproxy_core::UnnamedTokens::Accept,
             issued_at: now,
             expires_at: UnixTime(now.0 + 600),
             not_before: None,

@@ -88,6 +88,7 @@ fn mint(keys: &KeyRing, config: &Config) -> anyhow::Result<Zeroizing<String>> {
         credential: Credential::parse(Zeroizing::new(upstream::CREDENTIAL.to_owned()))?,
         grant: Grant::Allowed(vec![rule]),
         upstream: Some(upstream.name.clone()),
+        unnamed: upstream.unnamed,
         issued_at: now,
         expires_at: UnixTime(now.0 + 3_600),
         not_before: None,

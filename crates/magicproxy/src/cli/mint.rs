@@ -154,6 +154,7 @@ fn offline(order: MintOrder, config: Config) -> Result<Zeroizing<String>, Failur
     let limits = MintLimits {
         work: magicproxy_core::policy::Work::unlimited(),
         upstream: &upstream.name,
+        unnamed: upstream.unnamed,
         alias: upstream.alias.as_ref(),
         // The configuration is at hand.
         names: KnownNames::Listed,

@@ -8,7 +8,9 @@ use crate::key::{Kem, KeyRing, KeyStanding, PrivateKey, SealingKey};
 use crate::pattern::PatternMode;
 use crate::rule::{NewGrant, RawRule, Rule};
 use crate::scope::Scopes;
-use crate::token::{Acceptance, Grant, MAX_CAVEATS, MintRequest, ReissueError, SealRequest, UpstreamName, VerifyContext};
+use crate::token::{
+    Acceptance, Grant, MAX_CAVEATS, MintRequest, ReissueError, SealRequest, UnnamedTokens, UpstreamName, VerifyContext,
+};
 use crate::{Method, RuleCompiler, TypedCredential, UnixTime, UnverifiedNames, UnverifiedToken};
 
 const NOW: UnixTime = UnixTime(1_790_000_000);
@@ -57,6 +59,7 @@ impl Rings {
             credential: credential.clone(),
             grant: grant.clone(),
             upstream: Some(upstream.clone()),
+            unnamed: UnnamedTokens::Accept,
             issued_at,
             expires_at,
             not_before,
@@ -185,7 +188,7 @@ fn a_family_without_a_jti_has_one_root_and_one_id() {
     let UnverifiedToken::V1(signed) = UnverifiedToken::parse(&v1).unwrap() else { panic!() };
     let mut claims = signed.claims().unwrap();
     claims.jti = None;
-    let parent = rings.old.sign_token(&claims, rings.old.active()).unwrap().to_string();
+    let parent = rings.old.sign_token(claims, rings.old.active()).unwrap().to_string();
     let child = narrow(&rings.old, &parent, r#"{"sub":"one"}"#);
     let id = |token: &str| UnverifiedToken::parse(token).unwrap().id().unwrap();
     for made in [&child, &reseal(&rings.new, &child), &reseal(&rings.new, &parent), &receipt(&rings.new, &parent).unwrap()] {

@@ -42,12 +42,13 @@ static CAVEAT: Form = Form {
 
 /// The claims of a version 1 token.
 pub(in crate::token) static CLAIMS: Form = Form {
-    expected: "a JSON object with `iat`, `exp`, `token` and one of `allowed` and `scopes`",
+    expected: "a JSON object with `iat`, `exp`, one of `token` and `sealed`, and one of `allowed` and `scopes`",
     kind: Kind::Object(&[
         Member::new("iat", &TIME, Needed),
         Member::new("exp", &TIME, Needed),
         Member::new("nbf", &TIME, Optional),
-        Member::new("token", &SEALED_CREDENTIAL, Needed),
+        Member::new("token", &SEALED_CREDENTIAL, Optional),
+        Member::new("sealed", &SEALED_CREDENTIAL, Optional),
         Member::new("allowed", &RULE_LIST, Optional),
         Member::new("scopes", &SCOPE_LIST, Nullable),
         Member::new("jti", &TOKEN_ID, Optional),

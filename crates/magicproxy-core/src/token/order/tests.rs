@@ -97,7 +97,7 @@ fn full_sealed_claims() -> Value {
 }
 
 fn claims_faults(json: &str) -> Option<Vec<String>> {
-    CLAIMS.read::<crate::token::claims::Claims>(json.as_bytes()).err()
+    crate::token::claims::Claims::from_json(json.as_bytes()).err()
 }
 
 fn sealed_claims_faults(json: &str) -> Option<Vec<String>> {

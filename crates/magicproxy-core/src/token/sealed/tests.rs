@@ -17,6 +17,8 @@ use crate::target::{EncodedSlash, RequestTarget};
 use crate::token::{Acceptance, Access, Grant, Label, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext};
 use crate::{MintRequest, RuleCompiler, TypedCredential, UnixTime, UnverifiedToken};
 
+mod minters;
+
 const NOW: UnixTime = UnixTime(1_790_000_000);
 const SECRET: &str = "ghp_marked_credential";
 
@@ -296,6 +298,7 @@ fn version_1_is_narrowed_by_the_proxy() {
         credential: Credential::parse(Zeroizing::new(SECRET.to_owned())).unwrap(),
         grant: Grant::Allowed(rules(&["GET /a/.*"])),
         upstream: UpstreamName::parse("api"),
+        unnamed: crate::token::UnnamedTokens::Accept,
         issued_at: NOW,
         expires_at: UnixTime(NOW.0 + 3600),
         not_before: None,
@@ -353,6 +356,7 @@ fn the_beginning_of_a_token_is_that_of_every_token_of_its_key_and_good_for_nothi
             credential: Credential::parse(Zeroizing::new(credential.to_owned())).unwrap(),
             grant: Grant::Allowed(rules(&["GET /user"])),
             upstream: UpstreamName::parse("api"),
+            unnamed: crate::token::UnnamedTokens::Accept,
             issued_at: NOW,
             expires_at: UnixTime(NOW.0 + seconds),
             not_before: None,
@@ -394,9 +398,10 @@ fn nothing_secret_is_in_the_beginning_of_any_token_of_the_vectors() {
                 parts[0].len()
             } else {
                 seen[0] += 1;
-                // In characters of base64, rounded down: where the value of `token` begins in the claims.
-                let claims = URL_SAFE_NO_PAD.decode(parts[1]).unwrap();
-                let value = claims.windows(8).position(|window| window == b"\"token\":").unwrap() + 9;
+                // In characters of base64, rounded down: where the sealed credential begins in the claims.
+                let claims = String::from_utf8(URL_SAFE_NO_PAD.decode(parts[1]).unwrap()).unwrap();
+                let value =
+                    ["\"token\":", "\"sealed\":"].iter().find_map(|name| Some(claims.find(name)? + name.len() + 1)).unwrap();
                 parts[0].len() + 1 + value * 4 / 3
             };
             assert!(before_secrets >= CUT, "{}: {before_secrets}", case["name"]);

@@ -61,6 +61,7 @@ impl Token {
             credential: Credential::parse(Zeroizing::new(CREDENTIAL.to_owned())).unwrap(),
             grant,
             upstream: UpstreamName::parse(NAME),
+            unnamed: magicproxy_core::UnnamedTokens::Accept,
             issued_at: UnixTime(now()),
             expires_at: UnixTime(now() + 3600),
             not_before: None,
