@@ -2,6 +2,9 @@
 
 const ALGORITHM = { name: "Ed25519" };
 
+/** Is it a private key that signs here? @param {object} jwk */
+export const isSigningKey = (jwk) => jwk?.kty === "OKP" && jwk.crv === "Ed25519" && typeof jwk.d === "string";
+
 /** @param {object} jwk the private key @param {Uint8Array} message */
 export async function sign({ kty, crv, x, d }, message) {
   const key = await crypto.subtle.importKey("jwk", { kty, crv, x, d }, ALGORITHM, false, ["sign"]);

@@ -3,7 +3,7 @@
 import { ensureAccepted, readAccepts } from "./accepts.js";
 import { base32, base64url, concat, equal, fromUtf8, hex, hmac, random, sha256, utf8 } from "./bytes.js";
 import { checkCredential, newCredential } from "./credential.js";
-import { sign, verify } from "./ed25519.js";
+import { isSigningKey, sign, verify } from "./ed25519.js";
 import { DEFAULT_MAX_LIFETIME, LEEWAY, MAX_BYTES, MAX_CAVEATS, MAX_LIFETIME, PREFIX, TokenError, jsonPart, parseCaveat, parseClaims, parseToken } from "./form.js";
 import * as hpke from "./hpke.js";
 import { parseObject } from "./json.js";
@@ -29,6 +29,7 @@ export async function mint({ key, credential, minter, now = clock(), ...order })
   const recipient = chooseKey(key, order.kem, (kem) => accepts.every(({ kems }) => kems.includes(kem)));
   const kem = kemNamed(kemOf(recipient), order.xWing);
   const written = newCredential(credential);
+  if (minter !== undefined && !isSigningKey(minter)) throw new TokenError("minter", "`minter` is not a private Ed25519 key");
   const claims = await newClaims({ recipient, minter, now, expiresIn, order });
   for (const said of accepts) ensureAccepted(said, { kem: claims.kem, minter: claims.minter, lifetime: expiresIn });
   const bound = PREFIX + jsonPart(JSON.stringify(claims));

@@ -173,6 +173,10 @@ test("what no proxy would accept is not made", async () => {
     [{ expiresIn: 0 }, "claims"],
     [{ allowed: Array(999).fill("GET /user") }, "too_long"],
     [{ key: { kty: "RSA" } }, "unknown_key"],
+    [{ minter: key }, "minter"],
+    [{ minter: vectors.minters[0] }, "minter"],
+    [{ minter: {} }, "minter"],
+    [{ minter: null }, "minter"],
   ]) {
     assert.equal(await kindOf(mint({ ...order, ...change })), kind, JSON.stringify(change));
   }

@@ -197,6 +197,9 @@ class Tokens(unittest.TestCase):
             ({"expires_in": 0}, "claims"),
             ({"allowed": ["GET /user"] * 999}, "too_long"),
             ({"key": {"kty": "RSA"}}, "unknown_key"),
+            ({"minter": KEY}, "minter"),
+            ({"minter": VECTORS["minters"][0]}, "minter"),
+            ({"minter": {}}, "minter"),
         ):
             self.assertEqual(kind_of(lambda: mint(**{**self.ORDER, **change})), kind, change)
         token = mint(**self.ORDER).token

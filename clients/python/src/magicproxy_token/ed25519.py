@@ -3,6 +3,11 @@
 from .keys import bytes_of
 
 
+def is_signing_key(jwk):
+    """Is it a private key that signs here?"""
+    return isinstance(jwk, dict) and (jwk.get("kty"), jwk.get("crv")) == ("OKP", "Ed25519") and isinstance(jwk.get("d"), str)
+
+
 def sign(jwk, message):
     """The signature, with a private JWK."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

@@ -80,6 +80,8 @@ def mint(
     recipient = choose_key(keys, kem, lambda name: all(name in one["kems"] for one in said))
     lifetime = seconds(expires_in)
     credential = new_credential(credential)
+    if minter is not None and not ed25519.is_signing_key(minter):
+        raise TokenError("minter", "`minter` is not a private Ed25519 key")
     now = int(time.time()) if now is None else now
     claims = _new_claims(
         kid=thumbprint(recipient),
