@@ -143,7 +143,7 @@ fn copies_of_a_token_without_a_jti_have_one_name() {
     let [v1, _] = rings.tokens();
     let UnverifiedToken::V1(signed) = UnverifiedToken::parse(&v1).unwrap() else { panic!() };
     let claims = Claims { jti: None, ..signed.claims().unwrap() };
-    let sign = |claims: &Claims| rings.old.sign_token(claims, rings.old.active()).unwrap().to_string();
+    let sign = |claims: &Claims| rings.old.sign_token(claims.clone(), rings.old.active()).unwrap().to_string();
     let parent = sign(&claims);
     // By the holder of the key, as a program that does not write an id down.
     let caveat = crate::Caveat::from_json(br#"{"sub":"one"}"#).unwrap();
@@ -156,6 +156,24 @@ fn copies_of_a_token_without_a_jti_have_one_name() {
         assert!(chain && owner && key && id, "{number}");
     }
     assert_eq!(names(&rings.old, &silent, |names| names.chain.id()), names(&rings.old, &written, |names| names.chain.id()));
+}
+
+/// Whoever has another key, one that leaked for instance, can copy a `jti`: neither ends with the other by any name but the id alone.
+#[test]
+fn a_copied_jti_is_no_name_of_the_other() {
+    let rings = Rings::new();
+    let ([victim, _], [other, _]) = (rings.tokens(), rings.tokens());
+    let claims = |token: &str| {
+        let UnverifiedToken::V1(signed) = UnverifiedToken::parse(token).unwrap() else { panic!() };
+        signed.claims().unwrap()
+    };
+    let copied = Claims { jti: claims(&victim).jti, ..claims(&other) };
+    let stranger = rings.new.sign_token(copied, rings.new.active()).unwrap().to_string();
+    for (revoked, token) in [(&victim, &stranger), (&stranger, &victim)] {
+        assert_eq!(reached(&rings.new, revoked, token), [false; 4]);
+        let narrowed = narrow(&rings.new, token, r#"{"sub":"one"}"#);
+        assert_eq!(reached(&rings.new, revoked, &narrowed), [false; 4]);
+    }
 }
 
 /// Nobody proves when a token was sealed, but nobody seals to a key that was retired long ago.
