@@ -143,7 +143,7 @@ fn copies_of_a_token_without_a_jti_have_one_name() {
     let [v1, _] = rings.tokens();
     let UnverifiedToken::V1(signed) = UnverifiedToken::parse(&v1).unwrap() else { panic!() };
     let claims = Claims { jti: None, ..signed.claims().unwrap() };
-    let sign = |claims: &Claims| rings.old.sign_token(claims, rings.old.active()).unwrap().to_string();
+    let sign = |claims: &Claims| rings.old.sign_token(claims.clone(), rings.old.active()).unwrap().to_string();
     let parent = sign(&claims);
     // By the holder of the key, as a program that does not write an id down.
     let caveat = crate::Caveat::from_json(br#"{"sub":"one"}"#).unwrap();
