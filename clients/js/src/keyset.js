@@ -3,7 +3,7 @@
 import { readAccepts } from "./accepts.js";
 import { fromBase64url, fromUtf8, utf8 } from "./bytes.js";
 import { verify } from "./ed25519.js";
-import { TokenError } from "./form.js";
+import { MAX_TIME, TokenError } from "./form.js";
 import { JsonError, parseForeignObject } from "./json.js";
 import { isSealingKey } from "./kem.js";
 import { thumbprint } from "./keys.js";
@@ -72,8 +72,8 @@ async function signatureOf(signer, parts) {
 
 async function read({ payload }) {
   const { keys, signer, version, iat, exp, accepts } = bytesAsObject(payload);
-  const isTime = (value) => Number.isSafeInteger(value) && value >= 0;
-  const isSigner = signer?.kty === "OKP" && signer.crv === "Ed25519" && fromBase64url(signer.x ?? "")?.length === 32;
+  const isTime = (value) => Number.isInteger(value) && value >= 0 && value <= MAX_TIME;
+  const isSigner = signer?.kty === "OKP" && signer.crv === "Ed25519" && typeof signer.x === "string" && fromBase64url(signer.x)?.length === 32;
   const sealing = Array.isArray(keys) ? keys.filter(isSealingKey) : [];
   if (!isSigner || sealing.length === 0 || ![version, iat, exp].every(isTime) || exp <= iat) throw malformed();
   return { keys: sealing, signer, version, iat, exp, ...(accepts !== undefined && { accepts: readAccepts(accepts) }) };

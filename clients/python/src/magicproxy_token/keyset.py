@@ -5,7 +5,7 @@ import time
 
 from . import ed25519
 from .accepts import read_accepts
-from .form import TokenError, from_base64url, parse_foreign_object
+from .form import MAX_TIME, TokenError, from_base64url, parse_foreign_object
 from .keys import is_sealing_key, thumbprint
 
 _TYPE = "magicproxy-keys+jws"
@@ -102,7 +102,7 @@ def _read(payload):
     is_signer = isinstance(signer, dict) and (signer.get("kty"), signer.get("crv")) == ("OKP", "Ed25519")
     is_signer = is_signer and isinstance(signer.get("x"), str) and len(from_base64url(signer["x"]) or b"") == 32
     sealing = list(filter(is_sealing_key, keys)) if isinstance(keys, list) else []
-    if not is_signer or not sealing or not all(type(time_) is int and time_ >= 0 for time_ in times) or times[2] <= times[1]:
+    if not is_signer or not sealing or not all(type(time_) is int and 0 <= time_ <= MAX_TIME for time_ in times) or times[2] <= times[1]:
         raise _malformed()
     accepts = read_accepts(members["accepts"]) if "accepts" in members else None
     return KeySet(sealing, signer, *times, accepts)

@@ -16,6 +16,7 @@ use super::{KeyError, KeyId, KeyRing, KeyStanding, MinterAlgorithm, MinterKey, M
 use crate::UnixTime;
 use crate::encoding::{base64url, from_base64url};
 use crate::json;
+use crate::token::MAX_UNIX_TIME;
 
 /// How long a signed set may be used by whoever cannot ask for a newer one, in seconds: 30 days.
 pub const KEY_SET_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;
@@ -320,7 +321,8 @@ impl Signed {
         let keys: Vec<_> = payload.keys.into_iter().filter_map(sealing_key).collect();
         let signer = MinterKey::from_jwk(&payload.signer).ok().and_then(KeySetSigner::of).ok_or(KeySetError::Malformed)?;
         let Payload { version, iat, exp, .. } = payload;
-        if keys.is_empty() || exp <= iat {
+        let is_time = [version, iat, exp].iter().all(|time| time.0 <= MAX_UNIX_TIME);
+        if keys.is_empty() || exp <= iat || !is_time {
             return Err(KeySetError::Malformed);
         }
         Ok(SignedKeySet { keys, signer, version, issued_at: iat, expires_at: exp })
