@@ -175,6 +175,9 @@ async fn the_control_plane_shows_keys_and_makes_tokens_anew() {
     }
     narrow("", r#"{"caveat":{"sub":"a"}}"#).await.assert_rejected(401, "no_token");
     narrow("mt2_eyJhIjoxfQ.aaaa.aaaa", r#"{"caveat":{"sub":"a"}}"#).await.assert_rejected(401, "invalid_token");
+    let old = narrow("mt2.eyJhIjoxfQ.AAAA.AAAA", r#"{"caveat":{"sub":"a"}}"#).await;
+    old.assert_rejected(401, "invalid_token");
+    assert!(old.text().contains("it will begin with `mt2_`"), "{}", old.text());
 }
 
 #[tokio::test]
