@@ -8,6 +8,7 @@ mod asking;
 mod check;
 mod env;
 mod hostile;
+mod owners;
 #[cfg(feature = "plugins")]
 mod plugin;
 mod program;
@@ -203,8 +204,8 @@ fn keys_are_made_private_and_rotate_without_breaking_tokens() {
         assert_eq!(place.program(&["explain", token, "GET", "/user"]).output().code, 0);
     }
     let list = place.program(&["keys", "list"]).output();
-    // The signing keys, the sealing keys of both kinds, and the key of the key set.
-    assert_eq!(list.stdout.lines().count(), 2 + 4 + 1, "{list:?}");
+    // The signing keys, the sealing keys of both kinds, the key of the key set, and the owner secret.
+    assert_eq!(list.stdout.lines().count(), 2 + 4 + 1 + 1, "{list:?}");
     assert!(list.stdout.contains("retired") && !list.stderr.contains("warning"), "{list:?}");
     let names = place.names("keys");
     assert!(
