@@ -238,7 +238,7 @@ fn interrupted_rotations_do_no_harm() {
     // Before the private key has changed: leftovers, and the old key under both names.
     place.write("keys/private.pem.new", "half");
     place.write("keys/retired-0.pem", &old);
-    assert_eq!(place.program(&["keys", "list"]).output().stdout.lines().count(), 1 + 2 + 1);
+    assert_eq!(place.program(&["keys", "list"]).output().stdout.lines().count(), 1 + 2 + 1 + 1);
     // After it has changed, and before the public files have.
     let public = place.read("keys/public.pem");
     assert_eq!(place.program(&["keys", "rotate"]).output().code, 0);
