@@ -5,6 +5,7 @@
 
 mod jwk;
 mod minter;
+mod owners;
 mod sealing;
 mod set;
 #[cfg(test)]
@@ -29,6 +30,7 @@ use crate::encoding::base64url;
 
 pub use jwk::PublicKeySet;
 pub use minter::{MinterAlgorithm, MinterKey, MinterSigningKey};
+pub use owners::{CredentialBinding, OwnerSecret};
 pub use sealing::{Kem, KeyStanding, SealingKey, SealingPublicKey};
 pub use set::{KEY_SET_LIFETIME_SECONDS, KeySetError, KeySetKey, KeySetSigner, SignedKeySet};
 
@@ -237,6 +239,7 @@ pub struct KeyRing {
     others: Vec<PrivateKey>,
     sealing: Vec<SealingKey>,
     key_set: Vec<KeySetKey>,
+    owner_secret: Option<OwnerSecret>,
 }
 
 impl KeyRing {
@@ -248,7 +251,7 @@ impl KeyRing {
         if others.len() >= MAX_KEYS {
             return Err(KeyError::TooMany);
         }
-        let ring = Self { active, others, sealing: Vec::new(), key_set: Vec::new() };
+        let ring = Self { active, others, sealing: Vec::new(), key_set: Vec::new(), owner_secret: None };
         let mut seen = std::collections::HashSet::new();
         let twice = ring.keys().map(|key| key.public.id().clone()).find(|id| !seen.insert(id.clone()));
         twice.map_or(Ok(ring), |id| Err(KeyError::Twice(id)))
@@ -293,6 +296,18 @@ impl KeyRing {
             return Err(KeyError::Twice(twice.id().clone()));
         }
         Ok(Self { key_set, ..self })
+    }
+
+    /// The ring with the secret that binds named owners to credentials, where there is one.
+    #[must_use]
+    pub fn with_owner_secret(self, owner_secret: Option<OwnerSecret>) -> Self {
+        Self { owner_secret, ..self }
+    }
+
+    /// The secret that binds named owners to credentials.
+    #[must_use]
+    pub fn owner_secret(&self) -> Option<&OwnerSecret> {
+        self.owner_secret.as_ref()
     }
 
     /// The keys that sign the key set.

@@ -34,16 +34,17 @@ pub use credential::{
     written_secret,
 };
 pub use key::{
-    KEY_SET_LIFETIME_SECONDS, Kem, KeyError, KeyId, KeyRing, KeySetError, KeySetKey, KeySetSigner, KeyStanding, MinterAlgorithm,
-    MinterKey, MinterSigningKey, PrivateKey, PublicKey, PublicKeySet, SealingKey, SealingPublicKey, SignedKeySet,
+    CredentialBinding, KEY_SET_LIFETIME_SECONDS, Kem, KeyError, KeyId, KeyRing, KeySetError, KeySetKey, KeySetSigner,
+    KeyStanding, MinterAlgorithm, MinterKey, MinterSigningKey, OwnerSecret, PrivateKey, PublicKey, PublicKeySet, SealingKey,
+    SealingPublicKey, SignedKeySet,
 };
 pub use method::{Method, ParseMethodError};
 pub use pattern::PatternMode;
-pub use permit::{Basis, Count, Permit};
+pub use permit::{Basis, Count, OwnerPlace, Permit};
 pub use policy::{DecisionSteps, NoRuleCache, Policy, PolicyError, RuleCache, RuleCompiler};
 pub use rule::{ParseRuleError, RawRule, Rule, RuleFault};
 pub use scope::{Scope, ScopeName, Scopes};
-pub use seal::OpenError;
+pub use seal::{BindError, OpenError};
 pub use target::{AmbiguousParameter, EncodedSlash, ParseTargetError, PathReading, PathSettings, RequestTarget};
 pub use token::{
     Acceptance, Access, AuthenticToken, Caveat, Chain, ChainId, Denial, Grant, KnownNames, Label, LongToken, MintError,

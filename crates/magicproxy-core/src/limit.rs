@@ -15,6 +15,8 @@ use crate::state::{Bound, Holder};
 pub const MAX_LIMIT: u64 = 1_000_000_000;
 /// How long a lease of a concurrent limit lasts unless it is renewed, in milliseconds.
 pub const LEASE_MILLIS: u64 = 60_000;
+/// How many limits of caveats may count something for one owner at a time. Whoever holds a token can append them without end.
+pub const MAX_CAVEAT_COUNTERS: u64 = 64;
 /// The longest [`Period`]: 31 days.
 const MAX_PERIOD_SECONDS: u64 = 31 * 24 * 60 * 60;
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::UnixTime;
+use crate::key::CredentialBinding;
 use crate::limit::Limit;
 use crate::plugin::{Consent, PluginName};
-use crate::rule::{HeldGrant, Stateful};
+use crate::rule::{HeldGrant, OwnerName, Stateful};
 use crate::seal::Sealed;
 use crate::state::Partition;
 use crate::token::{LEEWAY_SECONDS, MAX_UNIX_TIME, UpstreamName, VerifiedToken};
@@ -72,8 +73,25 @@ pub struct Count {
     pub counter: Vec<u8>,
     /// How much there may be.
     pub limit: Limit,
-    /// Until when the count is kept.
+    /// Until when the count is kept at most.
     pub expires_at: UnixTime,
+    /// How many counters its owner may have when this one begins.
+    pub room: u64,
+}
+
+/// At which upstream, and by which credential: what tells owners of one name apart.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnerPlace<'a> {
+    /// The upstream's name in the store.
+    pub upstream: &'a UpstreamName,
+    /// The credential's, where the permit [names an owner](Permit::named_owner).
+    pub binding: Option<&'a CredentialBinding>,
+}
+
+impl OwnerPlace<'_> {
+    fn named(&self, name: &OwnerName) -> Option<Partition> {
+        self.binding.map(|binding| name.owner(self.upstream, binding))
+    }
 }
 
 impl Permit {
@@ -134,29 +152,36 @@ impl Permit {
         self.token.has_limits() || self.state().is_some_and(|state| state.keeps_rows())
     }
 
-    /// Whose state the rule's is, and until when.
+    /// The owner that its rule names, which is one for each credential.
     #[must_use]
-    pub fn owner(&self, upstream: &UpstreamName, now: UnixTime) -> (Partition, UnixTime) {
-        match self.state().and_then(|state| state.owner()) {
-            Some(name) => (name.owner(upstream), UnixTime(now.0.saturating_add(NAMED_LIFETIME_SECONDS))),
-            None => (self.token.owner(), UnixTime(self.token.expires_at().0.saturating_add(LEEWAY_SECONDS))),
+    pub fn named_owner(&self) -> Option<&OwnerName> {
+        self.state().and_then(|state| state.owner())
+    }
+
+    /// Whose state the rule's is, and until when. `None` where the rule names an owner, and `place` does not say whose.
+    #[must_use]
+    pub fn owner(&self, place: OwnerPlace<'_>, now: UnixTime) -> Option<(Partition, UnixTime)> {
+        match self.named_owner() {
+            Some(name) => Some((place.named(name)?, UnixTime(now.0.saturating_add(NAMED_LIFETIME_SECONDS)))),
+            None => Some((self.token.owner(), UnixTime(self.token.expires_at().0.saturating_add(LEEWAY_SECONDS)))),
         }
     }
 
-    /// What must be taken before the request is sent, all of one owner in one step: first of the token's own limits.
+    /// What must be taken before the request is sent, all of one owner in one step: first of the token's own limits. `None` as
+    /// in [`Self::owner`].
     #[must_use]
-    pub fn counts(&self, upstream: &UpstreamName) -> Vec<Count> {
+    pub fn counts(&self, place: OwnerPlace<'_>) -> Option<Vec<Count>> {
         let mut counts = self.token.counts();
         if let Some(state) = self.state()
             && let Some(limit) = state.limit()
         {
-            let (owner, expires_at) = match state.owner() {
-                // Nobody's end is its end.
-                Some(name) => (name.owner(upstream), UnixTime(MAX_UNIX_TIME)),
-                None => (self.token.owner(), self.token.owner_ends_at()),
+            let (owner, expires_at, room) = match state.owner() {
+                // Nobody's end is its end, and the operator alone writes its rules.
+                Some(name) => (place.named(name)?, UnixTime(MAX_UNIX_TIME), u64::MAX),
+                None => (self.token.owner(), self.token.owner_ends_at(), self.token.rule_counters()),
             };
-            counts.push(Count { owner, counter: state.counter(), limit, expires_at });
+            counts.push(Count { owner, counter: state.counter(), limit, expires_at, room });
         }
-        counts
+        Some(counts)
     }
 }

@@ -55,6 +55,12 @@ impl Scope {
         &self.plugins
     }
 
+    /// Does one of its rules name an owner?
+    #[must_use]
+    pub fn names_owners(&self) -> bool {
+        self.compiled.stateful().values().any(|state| state.owner().is_some())
+    }
+
     pub(crate) fn compiled(&self) -> &Arc<RuleList> {
         &self.compiled
     }

@@ -111,9 +111,12 @@ pub struct Demand {
     pub counter: Vec<u8>,
     /// What it may come to.
     pub bound: Bound,
-    /// From this second on the counter is as if it had never been; the latest of several demands counts. A demand for which this
-    /// has come already is not met: nobody would remember that it was.
+    /// From this second on the counter is as if it had never been; the latest of several demands counts. A window and leases end
+    /// before, when nothing of them counts any more. A demand for which this has come already is not met: nobody would remember that it was.
     pub expires_at: UnixTime,
+    /// How many live counters the partition may hold when this one begins; [`u64::MAX`] for any number. One that is there already
+    /// is not refused for their number.
+    pub room: u64,
 }
 
 /// How much there may be. Each number is 1 to 1,000,000,000.
@@ -253,6 +256,9 @@ pub enum Full {
     /// The store holds as many rows as it may.
     #[error("the state store holds as many rows as it may")]
     Store,
+    /// The partition holds as many counters as it may when another one begins.
+    #[error("the owner has as many limits that count something as one owner may have")]
+    Counters,
     /// Whoever pays has added as many rows as it may for now.
     #[error("this address has added as many rows to the state store as one address may for now")]
     Allowance,

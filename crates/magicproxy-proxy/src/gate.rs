@@ -162,7 +162,7 @@ impl Gate {
         let (permit, consultation) = match entry.token().authorize(&access) {
             Ok(permit) if entry.token().plugins().is_empty() => (permit, Consultation::default()),
             decision => {
-                let asker = Asker { peer, exchange: &exchange };
+                let asker = Asker { peer, exchange: &exchange, binder: self.verifier.binder(&entry) };
                 Box::pin(self.ask_further(entry.token(), &access, decision, &head, asker, &mut body)).await?
             }
         };
@@ -186,7 +186,8 @@ impl Gate {
             Err(permit) => {
                 let questions = Questions { upstream: &self.asked, worker, credential: &credential, exchange: &exchange };
                 let receipts = self.verifier.receipts(&entry, &presented);
-                let sending = Sending { permit, message: &mut message, questions, receipts, consultation };
+                let binder = self.verifier.binder(&entry);
+                let sending = Sending { permit, message: &mut message, questions, receipts, consultation, binder };
                 Box::pin(self.ledger.settle(sending)).await?
             }
         };

@@ -4,9 +4,11 @@
 //! recorded is not passed on as if nothing had happened. A request that asks for no state never comes here.
 
 mod aside;
+mod claims;
 mod duties;
 mod elements;
 mod limits;
+mod named;
 mod plugins;
 
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 use magicproxy_core::rule::{self, Document, HeldGrant, Stateful};
 use magicproxy_core::state::{BoundedPartition, Condition, Partition, RowLimits, StateStore};
-use magicproxy_core::{Access, Basis, Denial, Permit, Provenance, UpstreamName, VerifiedToken};
+use magicproxy_core::{Access, Basis, Denial, OwnerPlace, Permit, Provenance, UpstreamName, VerifiedToken};
 
 use crate::admission::{Holding, Resource};
 use crate::body::{MAX_BODY_BYTES, RequestBody};
@@ -25,7 +27,7 @@ use crate::gate::Message;
 use crate::header::Coding;
 use crate::rejection::Rejection;
 use crate::settings::{Settings, StrangerState, UpstreamSettings};
-use crate::verifier::Receipts;
+use crate::verifier::{Binder, Receipts};
 
 pub(crate) use aside::work as work_aside;
 pub(crate) use duties::{Duties, Unsettled};
@@ -33,6 +35,7 @@ pub(crate) use elements::Questions;
 pub(crate) use plugins::{Consultation, Inquiry, Plugins};
 
 use duties::{Duty, Outcome};
+use elements::Asking;
 
 /// The most grants that one owner may hold.
 const MAX_GRANTS: usize = 1_000;
@@ -44,6 +47,7 @@ pub(crate) struct Ledger {
     upstream: UpstreamName,
     strangers: StrangerState,
     pending: limits::Pending,
+    seen: named::Seen,
 }
 
 /// A permitted request for which everything was taken that it takes.
@@ -77,6 +81,8 @@ pub(crate) struct Sending<'s> {
     pub(crate) receipts: Receipts,
     /// The plugins that were asked.
     pub(crate) consultation: Consultation,
+    /// By whose credential a named owner is meant.
+    pub(crate) binder: Binder<'s>,
 }
 
 impl Ledger {
@@ -86,6 +92,7 @@ impl Ledger {
             upstream: upstream.stored_name().clone(),
             strangers: settings.strangers,
             pending: limits::Pending::default(),
+            seen: named::Seen::default(),
         }
     }
 
@@ -115,9 +122,15 @@ impl Ledger {
         &self,
         token: &Arc<VerifiedToken>,
         access: &Access<'_>,
+        binder: Binder<'_>,
     ) -> Result<Result<Permit, Denial>, Rejection> {
         let path = access.target.path();
-        let owners = match token.grant_owners(access) {
+        let binding = match token.has_named_grants(access) {
+            Ok(false) => None,
+            Ok(true) => Some(binder.binding().await?),
+            Err(denial) => return Ok(Err(denial)),
+        };
+        let owners = match token.grant_owners(access, binding.as_ref()) {
             Ok(owners) => owners,
             Err(denial) => return Ok(Err(denial)),
         };
@@ -128,7 +141,7 @@ impl Ledger {
             let found = self.store()?.read(owner, vec![HeldGrant::name(path)], access.now).await?;
             let held = found.into_iter().flatten().next().and_then(|entry| HeldGrant::from_store(owner, path, &entry.value));
             let Some(held) = held else { continue };
-            match token.authorize_held(access, held) {
+            match token.authorize_held(access, held, binding.as_ref()) {
                 Err(Denial::NotAllowed) => {}
                 decision => return Ok(decision),
             }
@@ -138,10 +151,13 @@ impl Ledger {
 
     /// Takes what the request takes, and says what is to be done when its answer has come.
     pub(crate) async fn settle(&self, sending: Sending<'_>) -> Result<Settled, Rejection> {
-        let Sending { permit, message, questions, receipts, consultation } = sending;
+        let Sending { permit, message, questions, receipts, consultation, binder } = sending;
         self.ensure_may_keep(&permit)?;
         let now = clock::now();
-        let (owner, ends_at) = permit.owner(&self.upstream, now);
+        let binding = self.binding(&permit, binder).await?;
+        let place = OwnerPlace { upstream: &self.upstream, binding: binding.as_ref() };
+        let (owner, ends_at) = permit.owner(place, now).ok_or(Rejection::Internal)?;
+        let counts = permit.counts(place).ok_or(Rejection::Internal)?;
         let outcome = match permit.basis() {
             Basis::Rule(Some(state)) => self.prepare(state, owner, message, questions.exchange).await?,
             Basis::Grant(held) if message.method == http::Method::DELETE => Outcome::Consumes(held.clone()),
@@ -151,19 +167,17 @@ impl Ledger {
             consultation.reads_response() || matches!(&outcome, Outcome::Grants(state, _) if state.reads_response());
         // Before it is sent: what the upstream then does must find room to be read.
         let room = if reads_response { MAX_BODY_BYTES } else { 0 };
-        let taken = match questions.exchange.take(Resource::BufferedBytes, room) {
-            Ok(buffered) => self.take(&permit, questions.exchange).await.map(|taken| (taken, buffered)),
-            Err(shortage) => Err(shortage.into()),
-        };
-        let (taken, buffered) = match taken {
-            Ok(taken) => taken,
-            Err(rejection) => {
-                self.abandon(outcome).await;
-                return Err(rejection);
-            }
-        };
+        let buffered = questions.exchange.take(Resource::BufferedBytes, room)?;
         // Counted before the upstream is asked anything: a question is a request, too.
-        let outcome = self.own(outcome, ends_at, message, &questions, &permit).await?;
+        let taken = self.take(&counts, questions.exchange).await?;
+        let outcome = match outcome {
+            Outcome::Elements(state, claim) => {
+                let asking = Asking { questions: &questions, message, permit: &permit };
+                let claim = self.own(&state, claim, ends_at, asking).await?;
+                Outcome::Elements(state, claim)
+            }
+            outcome => outcome,
+        };
         if reads_response {
             // What is encoded cannot be read.
             message.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -185,7 +199,7 @@ impl Ledger {
         Ok(Settled { permit, duties: Duties::of(duty) })
     }
 
-    /// Reads what a stateful rule must see of the request, and reserves what it creates.
+    /// Reads what a stateful rule must see of the request, and looks whether it may be and has room. Nothing is kept of it.
     async fn prepare(
         &self,
         state: &Arc<Stateful>,
@@ -196,8 +210,9 @@ impl Ledger {
         if state.elements().is_some() {
             let body = whole_body(&message.headers, &mut message.body, exchange).await?;
             send_as_json(&mut message.headers);
-            let claimed = self.reserve(state, owner, body, message, exchange).await?;
-            return Ok(Outcome::Elements(Arc::clone(state), claimed));
+            let claim = self.elements(state, owner, body, message).await?;
+            self.ensure_list_room(&claim, exchange.row_limits()).await?;
+            return Ok(Outcome::Elements(Arc::clone(state), claim));
         }
         if state.records() {
             self.ensure_room(owner, exchange).await?;

@@ -15,7 +15,7 @@ use std::time::Duration;
 use http::{HeaderName, StatusCode};
 use magicproxy_core::limit::Limit;
 use magicproxy_core::state::{Full, StoreError};
-use magicproxy_core::{Denial, OpenError, OrderFault, ParseTargetError, ReissueError, UpstreamName, VerifyError};
+use magicproxy_core::{BindError, Denial, OpenError, OrderFault, ParseTargetError, ReissueError, UpstreamName, VerifyError};
 
 use crate::admission::{RETRY_AFTER, Shortage};
 use crate::body::MAX_BODY_KIB;
@@ -115,6 +115,10 @@ pub(crate) enum Rejection {
     StateNeedsMinter,
     #[error("what this token needs is kept in a state store, and this proxy has none (`state.store`)")]
     NoStore,
+    #[error(
+        "what this token's owner has is bound to its credential, and this proxy has no secret for that (`magicproxy keys generate`)"
+    )]
+    NoOwnerSecret,
     #[error("the token's limit of {0} is reached")]
     Limit(Limit, Option<Duration>),
     #[error("the token has made all that it may: {0} things are its own until it deletes some")]
@@ -217,11 +221,12 @@ impl Rejection {
             Self::Shortage(Shortage::Owner) => (StatusCode::TOO_MANY_REQUESTS, "owner_share", DENIED),
             Self::Shortage(Shortage::Peer) => (StatusCode::TOO_MANY_REQUESTS, "peer_share", DENIED),
             Self::Shortage(Shortage::Total) => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", ERROR),
-            Self::Store(_) | Self::NoStore | Self::RevocationsUnknown => {
+            Self::Store(_) | Self::NoStore | Self::NoOwnerSecret | Self::RevocationsUnknown => {
                 (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", ERROR)
             }
             Self::StoreFull(Full::Store) => (StatusCode::SERVICE_UNAVAILABLE, "store_full", ERROR),
             Self::StoreFull(Full::Partition) => (StatusCode::FORBIDDEN, "owner_rows", DENIED),
+            Self::StoreFull(Full::Counters) => (StatusCode::FORBIDDEN, "too_many_limits", DENIED),
             Self::StoreFull(Full::Allowance) => (StatusCode::TOO_MANY_REQUESTS, "peer_rows", DENIED),
             Self::StateNeedsMinter => (StatusCode::FORBIDDEN, "state_needs_minter", DENIED),
             Self::Limit(Limit::Total(_), _) => (StatusCode::FORBIDDEN, "spent", DENIED),
@@ -296,6 +301,15 @@ impl Rejection {
     fn closes(&self) -> bool {
         matches!(self, Self::Framing | Self::Host | Self::RequestTimeout | Self::RequestBody | Self::Busy)
             || self.status() == StatusCode::PAYLOAD_TOO_LARGE
+    }
+}
+
+impl From<BindError> for Rejection {
+    fn from(error: BindError) -> Self {
+        match error {
+            BindError::NoSecret => Self::NoOwnerSecret,
+            BindError::Open(error) => Self::Credential(error),
+        }
     }
 }
 

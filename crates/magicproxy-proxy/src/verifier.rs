@@ -6,6 +6,7 @@
 //! A cold token is verified in two steps. Whether it is genuine costs the same for all; what its rules cost is its maker's choice.
 //! So they are compiled with little work first, and where that is not enough wait for their turn among their like (`lane`).
 
+mod binder;
 mod cache;
 mod fingerprint;
 mod lane;
@@ -37,6 +38,7 @@ use fingerprint::Fingerprints;
 use rules::PaidRules;
 use shares::Holder;
 
+pub(crate) use binder::Binder;
 pub(crate) use cache::CachedToken;
 pub(crate) use lane::Lanes;
 use lane::QUICK_STEPS;

@@ -83,7 +83,8 @@ fn partition() -> Partition {
 }
 
 fn demands() -> Vec<Demand> {
-    let demand = |counter: &[u8], bound| Demand { counter: counter.to_vec(), bound, expires_at: UnixTime(NOW + 3600) };
+    let demand =
+        |counter: &[u8], bound| Demand { counter: counter.to_vec(), bound, expires_at: UnixTime(NOW + 3600), room: u64::MAX };
     vec![demand(b"total", Bound::Total(1_000_000_000)), demand(b"window", Bound::Window(1_000_000_000, 3_600_000))]
 }
 

@@ -53,6 +53,20 @@ impl Counter {
         }
     }
 
+    /// The millisecond from which on nothing that was taken counts any more; none for what counts for ever.
+    ///
+    /// INVARIANT: of what was taken later it is never earlier.
+    pub(crate) fn counts_until(&self, bound: &Bound) -> Option<u64> {
+        match (self, bound) {
+            (Self::Window(parts), Bound::Window(_, length)) => {
+                let newest = parts.iter().map(|(part, _)| *part).max().unwrap_or(0);
+                Some(ceases(newest, window(*length)))
+            }
+            (Self::Leases(leases), _) => Some(leases.iter().map(|(end, _)| *end).max().unwrap_or(0)),
+            (Self::Total(_) | Self::Window(_), _) => None,
+        }
+    }
+
     /// Takes one; how many are left then.
     pub(crate) fn take(&mut self, bound: &Bound, now: u64) -> Result<u64, Spent> {
         match (self, bound) {
@@ -101,10 +115,15 @@ fn free_at(parts: &[(u64, u64)], count: u64, number: u64, length: u64) -> Option
     for (part, count) in parts {
         left -= count;
         if left < number {
-            return Some(((part + WINDOW_PARTS + 1) * length).div_ceil(WINDOW_PARTS));
+            return Some(ceases(*part, length));
         }
     }
     None
+}
+
+/// The first millisecond in which what was taken in this part does not count any more.
+fn ceases(part: u64, length: u64) -> u64 {
+    ((part + WINDOW_PARTS + 1) * length).div_ceil(WINDOW_PARTS)
 }
 
 fn take_lease(leases: &mut Vec<(u64, Holder)>, number: u64, lease: (u64, Holder), now: u64) -> Result<u64, Spent> {

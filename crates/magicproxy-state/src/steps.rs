@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{Bound, Change, Condition, Demand, Entry, Holder, RowLimits, StoreError, Taken};
+use magicproxy_core::state::{Bound, Change, Condition, Demand, Entry, Full, Holder, RowLimits, StoreError, Taken};
 
 use crate::checked::{after, counter_name, leases_name, millis};
 use crate::counter::{Counter, Spent, leases};
@@ -128,7 +128,7 @@ fn ensure_room(rows: &mut dyn Rows, added: u64, limits: &RowLimits) -> Result<()
 pub(crate) fn take(rows: &mut dyn Rows, demands: &[Demand], terms: &Terms<'_>) -> Result<Taken, StoreError> {
     let now = raised(rows, terms.now)?;
     let mut counters: BTreeMap<Vec<u8>, (u64, Counter)> = BTreeMap::new();
-    let mut left = Vec::new();
+    let (mut left, mut begun) = (Vec::new(), Begun::default());
     for (index, demand) in demands.iter().enumerate() {
         let end = millis(demand.expires_at);
         if end <= now {
@@ -136,11 +136,13 @@ pub(crate) fn take(rows: &mut dyn Rows, demands: &[Demand], terms: &Terms<'_>) -
             return Ok(Taken::Not { demand: index, retry_after: None });
         }
         let name = counter_key(&demand.bound, &demand.counter);
-        let (known, counter) = match counters.remove(&name) {
+        let (known, mut counter) = match counters.remove(&name) {
             Some(counter) => counter,
             None => load(rows, &name, &demand.bound, now)?,
         };
-        let mut counter = counter;
+        if known == 0 {
+            begun.note(rows, demand.room, now)?;
+        }
         match counter.take(&demand.bound, now) {
             Ok(number) => left.push(number),
             Err(Spent(at)) => {
@@ -148,8 +150,11 @@ pub(crate) fn take(rows: &mut dyn Rows, demands: &[Demand], terms: &Terms<'_>) -
                 return Ok(Taken::Not { demand: index, retry_after });
             }
         }
-        counters.insert(name, (known.max(end), counter));
+        // What counts no longer is not kept, however long its owner lives.
+        let end = known.max(end).min(counter.counts_until(&demand.bound).unwrap_or(u64::MAX));
+        counters.insert(name, (end, counter));
     }
+    begun.ensure_room()?;
     let mut added = 0;
     for name in counters.keys() {
         added += u64::from(rows.get(name)?.is_none());
@@ -162,7 +167,46 @@ pub(crate) fn take(rows: &mut dyn Rows, demands: &[Demand], terms: &Terms<'_>) -
     Ok(Taken::All(left))
 }
 
-/// The counter as it is now, and its end.
+/// Counters that a call begins, and whether there is room for them.
+#[derive(Default)]
+struct Begun {
+    count: u64,
+    /// How many live ones there were before; counted only where a demand asks.
+    before: Option<u64>,
+    no_room: bool,
+}
+
+impl Begun {
+    /// One more, of which there may be so many.
+    fn note(&mut self, rows: &dyn ReadRows, room: u64, now: u64) -> Result<(), StoreError> {
+        self.count += 1;
+        if room == u64::MAX {
+            return Ok(());
+        }
+        let before = match self.before {
+            Some(before) => before,
+            None => live_counters(rows, now)?,
+        };
+        self.before = Some(before);
+        self.no_room |= before.saturating_add(self.count) > room;
+        Ok(())
+    }
+
+    fn ensure_room(&self) -> Result<(), StoreError> {
+        if self.no_room { Err(Full::Counters.into()) } else { Ok(()) }
+    }
+}
+
+fn live_counters(rows: &dyn ReadRows, now: u64) -> Result<u64, StoreError> {
+    let mut count = 0;
+    rows.scan(COUNTER, &mut |_, end, _| {
+        count += u64::from(end > now);
+        ControlFlow::Continue(())
+    })?;
+    Ok(count)
+}
+
+/// The counter as it is now, and its end; 0 where it begins.
 fn load(rows: &dyn ReadRows, name: &[u8], bound: &Bound, now: u64) -> Result<(u64, Counter), StoreError> {
     match live(rows, name, now)? {
         Some(row) => Ok((row.end, Counter::parse(bound, &row.bytes)?)),
@@ -176,9 +220,11 @@ pub(crate) fn renew(rows: &mut dyn Rows, counter: &[u8], holder: Holder, lease: 
     let Some(row) = live(rows, &name, now)? else { return Ok(false) };
     let mut held = parse_leases(&row)?;
     let Some(own) = held.iter_mut().find(|(end, of)| *of == holder && *end > now) else { return Ok(false) };
-    own.0 = after(now, lease);
-    stamp(rows, now, 0)?;
-    rows.put(&name, Row { end: row.end, bytes: Counter::Leases(held).bytes() })?;
+    let end = after(now, lease);
+    own.0 = end;
+    let end = end.max(row.end);
+    stamp(rows, now, end)?;
+    rows.put(&name, Row { end, bytes: Counter::Leases(held).bytes() })?;
     Ok(true)
 }
 

@@ -108,7 +108,7 @@ impl ValkeyStore {
                 Written::Done(done, added) => {
                     if let Some(added) = added {
                         rows.allowance.iter().for_each(|allowance| allowance.spend(u64::try_from(added.added).unwrap_or(0)));
-                        self.total.note(added, now);
+                        self.total.note(&added, now);
                     }
                     Ok(done)
                 }
@@ -126,12 +126,13 @@ struct WriteCall<T> {
     parse: fn(Value) -> Option<Written<T>>,
 }
 
+/// More is no bound: the doubles of Lua hold it.
+const MOST_ROWS: u64 = 1_000_000_000_000;
+
 /// Rows of the partition, rows left in the store and of the allowance, rows to spare.
 fn bounds(rows: &RowLimits, left: u64) -> Vec<Vec<u8>> {
-    /// More is none: the doubles of Lua hold it.
-    const MOST: u64 = 1_000_000_000_000;
-    let allowance = rows.allowance.as_ref().map_or(MOST, |allowance| allowance.left());
-    [rows.partition, left, allowance, rows.spare].map(|bound| number(bound.min(MOST))).into()
+    let allowance = rows.allowance.as_ref().map_or(MOST_ROWS, |allowance| allowance.left());
+    [rows.partition, left, allowance, rows.spare].map(|bound| number(bound.min(MOST_ROWS))).into()
 }
 
 fn stopped() -> StoreError {
@@ -226,7 +227,7 @@ fn of_change(change: Change) -> [Vec<u8>; 3] {
     }
 }
 
-fn of_demand(demand: &Demand) -> [Vec<u8>; 6] {
+fn of_demand(demand: &Demand) -> [Vec<u8>; 7] {
     let (kind, most, length, holder) = match demand.bound {
         Bound::Total(most) => ("total", most, 0, Vec::new()),
         Bound::Window(most, length) => ("window", most, checked::window(length), Vec::new()),
@@ -239,6 +240,7 @@ fn of_demand(demand: &Demand) -> [Vec<u8>; 6] {
         number(length),
         holder,
         number(millis(demand.expires_at)),
+        number(demand.room.min(MOST_ROWS)),
     ]
 }
 

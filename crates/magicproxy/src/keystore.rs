@@ -1,5 +1,5 @@
 //! The keys on disk: one folder, `private.pem` mints, `retired-*.pem` and `private-*.pem` still verify; `sealing-*.jwk` open
-//! tokens of version 2; `keyset-*.jwk` sign the key set that minters pin.
+//! tokens of version 2; `keyset-*.jwk` sign the key set that minters pin; `owners.jwk` binds named owners to credentials.
 //!
 //! Private keys are created with mode 0600 and never overwritten. Specification of the ring: `token-v1.md` section 7,
 //! `token-v2.md` section 7.
@@ -7,6 +7,7 @@
 mod certificate;
 mod jwk;
 mod key_set;
+mod owners;
 mod sealing;
 mod watch;
 pub(crate) mod write;
@@ -124,7 +125,8 @@ impl KeyFiles {
         let (key_set_files, key_set) = self.load_key_set(&mut warnings)?.into_iter().unzip();
         let ring = KeyRing::new(active, others).and_then(|ring| ring.with_sealing(sealing));
         let ring = ring.and_then(|ring| ring.with_key_set(key_set));
-        let ring = ring.map_err(|error| one_fault(self.folder(), &error))?;
+        let owner_secret = self.load_owner_secret(&mut warnings)?;
+        let ring = ring.map_err(|error| one_fault(self.folder(), &error))?.with_owner_secret(owner_secret);
         for path in [&self.public, &self.certificate] {
             warnings.extend(check_beside(path, &held)?);
         }
@@ -175,6 +177,7 @@ impl KeyFiles {
         write::public(&self.certificate, &certificate)?;
         self.add_sealing(new.now)?;
         self.add_key_set(new.now)?;
+        self.add_owner_secret(new.now)?;
         Ok(HeldKey::of(&self.private, &key))
     }
 

@@ -9,6 +9,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use magicproxy_core::Scope;
 use magicproxy_core::state::StateStore;
 use magicproxy_plugin::Host;
 use magicproxy_proxy::https::{TrustFault, check_trust};
@@ -73,6 +74,7 @@ impl Readiness {
         match files.load() {
             Ok(Some(keys)) => {
                 self.warnings.extend(keys.warnings.iter().cloned());
+                self.owner_secret(config, &keys);
                 self.keys = Some(keys);
             }
             Ok(None) => {
@@ -83,6 +85,29 @@ impl Readiness {
             }
             Err(faults) => self.faults.extend(faults.faults),
         }
+    }
+
+    /// Without it the rules that name an owner would allow nothing. It is never made in silence: replicas need the same, and one
+    /// that was lost is in a backup.
+    fn owner_secret(&mut self, config: &Config, keys: &Keys) {
+        if keys.ring.owner_secret().is_some() {
+            return;
+        }
+        let path = config.keys.files.owner_secret();
+        let named = config.upstreams.iter().find_map(|upstream| {
+            upstream.scopes.names().find(|name| upstream.scopes.scope(name).is_some_and(Scope::names_owners))
+        });
+        let Some(scope) = named else { return };
+        let fault = Fault::new(
+            format!(
+                "scope `{scope}` names an owner, and the secret `{}` that binds owners to credentials is missing",
+                path.display()
+            ),
+            Origin::Default,
+        );
+        self.faults.push(fault.help(
+            "`magicproxy keys generate` makes it once, for all replicas; if there was one, put it back, or what named owners have is not found any more",
+        ));
     }
 
     /// Files were read with the configuration.

@@ -84,7 +84,7 @@ impl RuleList {
     }
 
     /// What its stateful rules demand and give, by the number of the rule.
-    pub(super) fn stateful(&self) -> &BTreeMap<usize, Arc<Stateful>> {
+    pub(crate) fn stateful(&self) -> &BTreeMap<usize, Arc<Stateful>> {
         &self.stateful
     }
 

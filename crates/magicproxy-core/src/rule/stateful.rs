@@ -5,6 +5,7 @@ use std::fmt;
 use super::elements::{Elements, ElementsFault};
 use super::grants::{Document, Facts, GrantFault, GrantTemplate, NewGrant, NoGrant};
 use super::raw::RuleObject;
+use crate::key::CredentialBinding;
 use crate::limit::Limit;
 use crate::pattern::PatternMode;
 use crate::state::Partition;
@@ -35,9 +36,15 @@ impl OwnerName {
         ((1..=64).contains(&text.len()) && text.bytes().all(legal)).then(|| Self(text.to_owned()))
     }
 
-    /// The owner of this name at an upstream.
+    /// The owner of this name at an upstream, with this credential: whoever has another one is another owner.
     #[must_use]
-    pub fn owner(&self, upstream: &UpstreamName) -> Partition {
+    pub fn owner(&self, upstream: &UpstreamName, binding: &CredentialBinding) -> Partition {
+        Partition::of(&[b"named", upstream.as_str().as_bytes(), self.0.as_bytes(), binding.as_bytes()])
+    }
+
+    /// The owner of this name at an upstream as it was before owners were bound to credentials: it owns nothing any more.
+    #[must_use]
+    pub fn unbound_owner(&self, upstream: &UpstreamName) -> Partition {
         Partition::of(&[b"named", upstream.as_str().as_bytes(), self.0.as_bytes()])
     }
 }

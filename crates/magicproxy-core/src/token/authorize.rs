@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use super::{Narrowing, Network, UpstreamName, VerifiedToken};
 use crate::UnixTime;
+use crate::key::CredentialBinding;
+use crate::limit::MAX_CAVEAT_COUNTERS;
 use crate::method::is_never_admitted;
 use crate::permit::{Basis, Count, Permit};
 use crate::plugin::Consent;
 use crate::policy::{DecisionSteps, Policy, StepsSpent};
-use crate::rule::HeldGrant;
+use crate::rule::{HeldGrant, Stateful};
 use crate::state::Partition;
 use crate::target::RequestTarget;
 
@@ -87,14 +89,20 @@ impl VerifiedToken {
         Ok(Permit::new(Arc::clone(self), Arc::clone(allowed.rule), Basis::Rule(allowed.state.cloned())))
     }
 
-    /// Decides one request, which no rule allows, by a grant that the token's owner holds. `state.md` section 3.7.
+    /// Decides one request, which no rule allows, by a grant that the token's owner holds, or one of its rules' named owners for
+    /// its credential. `state.md` section 3.7.
     ///
     /// # Errors
     /// [`Denial`].
-    pub fn authorize_held(self: &Arc<Self>, access: &Access<'_>, held: HeldGrant) -> Result<Permit, Denial> {
+    pub fn authorize_held(
+        self: &Arc<Self>,
+        access: &Access<'_>,
+        held: HeldGrant,
+        binding: Option<&CredentialBinding>,
+    ) -> Result<Permit, Denial> {
         self.ensure_at_home(access)?;
         let one_reading = access.target.readings().nth(1).is_none();
-        let ours = self.grant_owners(access)?.contains(&held.owner());
+        let ours = self.grant_owners(access, binding)?.contains(&held.owner());
         if !(one_reading && ours && held.allows(access.method, access.target.path())) {
             return Err(Denial::NotAllowed);
         }
@@ -115,23 +123,40 @@ impl VerifiedToken {
         Ok(Permit::agreed(Arc::clone(self), consent))
     }
 
-    /// Whose grants can allow its requests: none, where no rule of it records any.
+    /// Does a grant of a named owner, which is one for each credential, allow requests of the token?
     ///
     /// # Errors
     /// [`Denial::TooCostly`].
-    pub fn grant_owners(&self, access: &Access<'_>) -> Result<Vec<Partition>, Denial> {
+    pub fn has_named_grants(&self, access: &Access<'_>) -> Result<bool, Denial> {
+        for state in self.policy.stateful() {
+            access.steps.take(1)?;
+            if state.records() && state.owner().is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whose grants can allow its requests: none, where no rule of it records any. Named owners are among them where their
+    /// credential is known.
+    ///
+    /// # Errors
+    /// [`Denial::TooCostly`].
+    pub fn grant_owners(&self, access: &Access<'_>, binding: Option<&CredentialBinding>) -> Result<Vec<Partition>, Denial> {
         let mut owners = Vec::new();
         for state in self.policy.stateful() {
             access.steps.take(1 + owners.len())?;
             if !state.records() {
                 continue;
             }
-            let owner = match state.owner() {
-                Some(name) => {
+            let owner = match (state.owner(), binding) {
+                (Some(name), Some(binding)) => {
                     access.steps.take_owner()?;
-                    name.owner(access.stored_name())
+                    name.owner(access.stored_name(), binding)
                 }
-                None => self.owner,
+                // Of whom nobody knows who it is, nothing is held.
+                (Some(_), None) => continue,
+                (None, _) => self.owner,
             };
             if !owners.contains(&owner) {
                 owners.push(owner);
@@ -154,8 +179,15 @@ impl VerifiedToken {
             counter: counter.as_bytes().to_vec(),
             limit,
             expires_at,
+            room: MAX_CAVEAT_COUNTERS,
         };
         limits.map(count).collect()
+    }
+
+    /// How many counters its owner may have when one of its rules begins to count: caveats leave that many for each of them.
+    pub(crate) fn rule_counters(&self) -> u64 {
+        let counts = |state: &&Arc<Stateful>| state.limit().is_some() && state.owner().is_none();
+        MAX_CAVEAT_COUNTERS.saturating_add(self.policy.stateful().filter(counts).count() as u64)
     }
 
     /// Is it alive, and for this upstream?

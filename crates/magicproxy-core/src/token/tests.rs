@@ -11,7 +11,7 @@ use crate::pattern::PatternMode;
 use crate::rule::{RawRule, Rule};
 use crate::scope::{ScopeName, Scopes};
 use crate::target::{EncodedSlash, RequestTarget};
-use crate::{KeyRing, PrivateKey, RuleCompiler};
+use crate::{Count, KeyRing, OwnerPlace, OwnerSecret, PrivateKey, RuleCompiler};
 
 mod hidden;
 
@@ -268,6 +268,18 @@ fn permitted(token: &Arc<VerifiedToken>, path: &str) -> crate::Permit {
     token.authorize(&access).unwrap()
 }
 
+fn counted(token: &Arc<VerifiedToken>) -> Vec<Count> {
+    permitted(token, "/a").counts(OwnerPlace { upstream: &upstream("api"), binding: None }).unwrap()
+}
+
+/// Caveats are anybody's to append, rules are not: each of those has a place that no caveat takes.
+#[test]
+fn limits_of_caveats_leave_room_for_those_of_rules() {
+    let rules = r#"[{"method":"GET","path":"/a","limit":{"total":1}},{"method":"GET","path":"/b","limit":{"total":1}}]"#;
+    let counts = counted(&verify_in(&ring(), &minted(rules, Some("total=3"))));
+    assert_eq!(counts.iter().map(|count| count.room).collect::<Vec<_>>(), [64, 66]);
+}
+
 /// A child that lives for a second must not take its parent's counts with it.
 #[test]
 fn counts_outlive_the_children_of_a_token() {
@@ -276,8 +288,8 @@ fn counts_outlive_the_children_of_a_token() {
     let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
     let caveat = Caveat { exp: Some(UnixTime(NOW.0 + 1)), ..Caveat::default() };
     let child = verify_in(&ring(), &ring().narrow(&parent, &caveat, &context, &RuleCompiler::default()).unwrap());
-    let counts = permitted(&child, "/a").counts(&upstream("api"));
-    assert_eq!(counts, permitted(&verify_in(&ring(), &parent), "/a").counts(&upstream("api")));
+    let counts = counted(&child);
+    assert_eq!(counts, counted(&verify_in(&ring(), &parent)));
     assert_eq!(counts.len(), 2);
     assert!(counts.iter().all(|count| count.expires_at == UnixTime(NOW.0 + 3600 + LEEWAY_SECONDS)), "{counts:?}");
     assert_eq!(child.owner_ends_at(), UnixTime(NOW.0 + 3600 + LEEWAY_SECONDS));
@@ -313,8 +325,13 @@ fn counts_of_a_named_owner_do_not_end() {
     let raw = serde_json::from_str(r#"{"method":"GET","path":"/a","limit":{"total":1},"owner":"all"}"#).unwrap();
     scopes.insert(ScopeName::parse("shared").unwrap(), vec![Rule::parse(raw, PatternMode::Whole).unwrap()].try_into().unwrap());
     let token = of_scopes(&scopes, &["shared"]);
-    let counts = permitted(&token, "/a").counts(&upstream("api"));
-    assert_eq!(counts.iter().map(|count| count.expires_at).collect::<Vec<_>>(), [UnixTime(MAX_UNIX_TIME)]);
+    let permit = permitted(&token, "/a");
+    let upstream = upstream("api");
+    assert_eq!(permit.counts(OwnerPlace { upstream: &upstream, binding: None }), None, "whose it is must be known");
+    let binding = OwnerSecret::generate(NOW).unwrap().bind(&request(Grant::Allowed(vec![])).credential.into());
+    let counts = permit.counts(OwnerPlace { upstream: &upstream, binding: Some(&binding) }).unwrap();
+    let (ends, room): (Vec<_>, Vec<_>) = counts.iter().map(|count| (count.expires_at, count.room)).unzip();
+    assert_eq!((ends, room), (vec![UnixTime(MAX_UNIX_TIME)], vec![u64::MAX]));
 }
 
 /// Each new seal would be a new owner, with nothing counted yet.

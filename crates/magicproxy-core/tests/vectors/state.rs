@@ -3,7 +3,7 @@
 use magicproxy_core::limit::Limit;
 use magicproxy_core::rule::{Action, Document, Elements, ElementsDenial, Facts};
 use magicproxy_core::state::Partition;
-use magicproxy_core::{Caveat, PatternMode, RawRule, Rule, UnverifiedToken, UpstreamName};
+use magicproxy_core::{Caveat, OwnerSecret, PatternMode, RawRule, Rule, TypedCredential, UnverifiedToken, UpstreamName};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -17,6 +17,7 @@ struct File {
     #[serde(rename = "note")]
     _note: String,
     digests: Vec<Digest>,
+    owner_secret: Value,
     owners: Vec<Owner>,
     grants: Vec<Grants>,
     elements: ElementCases,
@@ -37,6 +38,8 @@ struct Owner {
     token: Option<String>,
     rule: Option<Value>,
     upstream: Option<String>,
+    /// JSON as section 3 of `token-v2.md` has it; a version 1 token's credential is `{"secret": …}`.
+    credential: Option<String>,
     owner: String,
 }
 
@@ -111,14 +114,16 @@ fn digests_and_owners() {
         let parts: Vec<&[u8]> = case.parts.iter().map(String::as_bytes).collect();
         assert_eq!(hex(Partition::of(&parts)), case.digest, "{:?}", case.parts);
     }
+    let secret = OwnerSecret::from_json(&file.owner_secret.to_string()).unwrap();
     for case in &file.owners {
-        let owner = match (&case.token, &case.rule, &case.upstream) {
-            (Some(token), None, None) => UnverifiedToken::parse(token).unwrap().owner().unwrap(),
-            (None, Some(value), Some(upstream)) => {
+        let owner = match (&case.token, &case.rule, &case.upstream, &case.credential) {
+            (Some(token), None, None, None) => UnverifiedToken::parse(token).unwrap().owner().unwrap(),
+            (None, Some(value), Some(upstream), Some(credential)) => {
                 let name = rule(value).state().and_then(|state| state.owner().cloned()).unwrap();
-                name.owner(&UpstreamName::parse(upstream).unwrap())
+                let binding = secret.bind(&TypedCredential::from_json(credential.as_bytes()).unwrap());
+                name.owner(&UpstreamName::parse(upstream).unwrap(), &binding)
             }
-            _ => panic!("a token, or a rule and an upstream"),
+            _ => panic!("a token, or a rule, an upstream and a credential"),
         };
         assert_eq!(hex(owner), case.owner);
     }

@@ -11,12 +11,15 @@ use crate::body::RequestBody;
 use crate::ledger::{Consultation, Inquiry, whole_body};
 use crate::listener::Peer;
 use crate::rejection::Rejection;
+use crate::verifier::Binder;
 
 /// Who asks, and the exchange that pays.
 #[derive(Clone, Copy)]
 pub(super) struct Asker<'a> {
     pub(super) peer: Peer,
     pub(super) exchange: &'a Holding,
+    /// By whose credential named owners are meant.
+    pub(super) binder: Binder<'a>,
 }
 
 impl Gate {
@@ -31,7 +34,7 @@ impl Gate {
         body: &mut RequestBody,
     ) -> Result<(Permit, Consultation), Rejection> {
         let decision = match decision {
-            Err(Denial::NotAllowed) => self.ledger.authorize(token, access).await?,
+            Err(Denial::NotAllowed) => self.ledger.authorize(token, access, asker.binder).await?,
             decided => decided,
         };
         let refuse = |denial| denied(denial, token, access);

@@ -7,18 +7,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use magicproxy_core::UnixTime;
 use magicproxy_core::rule::{Document, Facts, HeldGrant, NewGrant, NoGrant, Stateful};
 use magicproxy_core::state::{BoundedPartition, Change, Condition, Entry, Partition, RowLimits};
-use magicproxy_core::{Permit, UnixTime};
 
-use super::elements::{Claimed, Questions};
+use super::claims::Claim;
 use super::limits::Counted;
 use super::{Consultation, Ledger, MAX_GRANTS, work_aside};
 use crate::access_log::shorten_segments;
 use crate::admission::{Holding, Resource};
 use crate::body::{Ahead, Held, MAX_BODY_BYTES};
 use crate::clock;
-use crate::gate::Message;
 use crate::header::{Coding, RECEIPT};
 use crate::rejection::Rejection;
 use crate::scrub::Needle;
@@ -54,7 +53,7 @@ pub(super) enum Outcome {
     /// Its success gives what this rule says, with values from the request's body among others, which is JSON.
     Grants(Arc<Stateful>, Option<Bytes>),
     /// Elements are made and taken away.
-    Elements(Arc<Stateful>, Claimed),
+    Elements(Arc<Stateful>, Claim),
     /// A grant is used up.
     Consumes(HeldGrant),
 }
@@ -129,8 +128,8 @@ impl Duty {
                 self.give(&state, Bodies { request, response }, answer.response.headers_mut()).await?;
             }
             Outcome::Grants(..) => {}
-            Outcome::Elements(_, claimed) if status.is_success() => self.ledger.forget(&claimed).await,
-            Outcome::Elements(_, claimed) => self.ledger.disown(&claimed).await,
+            Outcome::Elements(_, claim) if status.is_success() => self.ledger.forget(&claim).await,
+            Outcome::Elements(_, claim) => self.ledger.disown(&claim, status).await,
             Outcome::Consumes(held) => self.consume(&held, status).await,
         }
         self.consultation.tell(&answer.response, body.as_deref(), self.needle.as_ref()).await?;
@@ -220,33 +219,6 @@ impl Duty {
         if let Err(error) = store.apply(held.owner(), Vec::new(), remove, clock::now()).await {
             tracing::warn!(target: "magicproxy::state", owner = %held.owner(), path = shorten_segments(&self.path), %error, "a grant that was used up stays");
         }
-    }
-}
-
-impl Ledger {
-    /// The request is not sent after all.
-    pub(super) async fn abandon(&self, outcome: Outcome) {
-        if let Outcome::Elements(_, claimed) = outcome {
-            self.withdraw(&claimed).await;
-        }
-    }
-
-    /// The request will be sent, if the upstream has nothing of what it makes: what is reserved is its owner's.
-    pub(super) async fn own(
-        &self,
-        outcome: Outcome,
-        ends_at: UnixTime,
-        message: &Message,
-        questions: &Questions<'_>,
-        permit: &Permit,
-    ) -> Result<Outcome, Rejection> {
-        let Outcome::Elements(state, claimed) = &outcome else { return Ok(outcome) };
-        if let Err(rejection) = self.ensure_new(state, claimed, message, questions, permit).await {
-            self.withdraw(claimed).await;
-            return Err(rejection);
-        }
-        self.own_elements(claimed, ends_at).await?;
-        Ok(outcome)
     }
 }
 

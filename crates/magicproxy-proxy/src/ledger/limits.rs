@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue};
+use magicproxy_core::Count;
 use magicproxy_core::limit::{LEASE_MILLIS, Limit};
 use magicproxy_core::state::{BoundedPartition, Demand, Holder, Partition, StateStore, Taken};
-use magicproxy_core::{Count, Permit};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -75,10 +75,9 @@ impl Pending {
 
 impl Ledger {
     /// Takes one of every limit: those of one owner in one step.
-    pub(super) async fn take(&self, permit: &Permit, exchange: &Holding) -> Result<Counted, Rejection> {
-        let counts = permit.counts(&self.upstream);
+    pub(super) async fn take(&self, counts: &[Count], exchange: &Holding) -> Result<Counted, Rejection> {
         let mut counted = Counted::default();
-        let mut rest: &[Count] = &counts;
+        let mut rest = counts;
         while let Some(first) = rest.first() {
             let same = rest.iter().take_while(|count| count.owner == first.owner).count();
             let (group, further) = rest.split_at(same);
@@ -128,7 +127,7 @@ impl Ledger {
 }
 
 fn demand(count: &Count, holder: Holder) -> Demand {
-    Demand { counter: count.counter.clone(), bound: count.limit.bound(holder), expires_at: count.expires_at }
+    Demand { counter: count.counter.clone(), bound: count.limit.bound(holder), expires_at: count.expires_at, room: count.room }
 }
 
 fn holder() -> Result<Holder, Rejection> {

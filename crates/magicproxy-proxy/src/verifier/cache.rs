@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use magicproxy_core::VerifiedToken;
+use magicproxy_core::{CredentialBinding, VerifiedToken};
 use quick_cache::sync::Cache;
 use tokio::sync::OnceCell;
 
@@ -27,6 +27,8 @@ pub(crate) struct CachedToken {
     /// That of the keys which it was verified with.
     pub(super) generation: u64,
     pub(super) credential: OnceCell<Arc<OpenedCredential>>,
+    /// What the owner secret makes of the credential, once a named owner was asked for.
+    pub(super) binding: OnceCell<CredentialBinding>,
     /// Who had it verified.
     payer: Payer,
     /// What its owner holds of the proxy's resources.
@@ -37,8 +39,8 @@ pub(crate) struct CachedToken {
 
 impl CachedToken {
     pub(super) fn new(token: VerifiedToken, generation: u64, payer: Payer, account: Arc<Account>) -> Self {
-        let (token, credential) = (Arc::new(token), OnceCell::new());
-        Self { token, generation, credential, payer, account, is_used: AtomicBool::new(false) }
+        let (token, credential, binding) = (Arc::new(token), OnceCell::new(), OnceCell::new());
+        Self { token, generation, credential, binding, payer, account, is_used: AtomicBool::new(false) }
     }
 
     pub(crate) fn account(&self) -> &Arc<Account> {

@@ -4,6 +4,7 @@ mod elements;
 mod histories;
 mod limits;
 mod log;
+mod named;
 mod ownership;
 mod plugins;
 pub(crate) mod receipts;

@@ -50,11 +50,11 @@ pub(super) enum Written<T> {
     Full(Full),
 }
 
-/// How many rows more there are, and the millisecond at which the last of them ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How many rows more there are, and how many more end at which millisecond.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rows {
     pub(super) added: i64,
-    pub(super) end: u64,
+    pub(super) ends: Vec<(u64, i64)>,
 }
 
 /// `0`, where a condition did not hold; `1` and the rows; or what is full.
@@ -62,13 +62,13 @@ pub(super) fn applied(value: Value) -> Option<Written<bool>> {
     let numbers: Vec<i64> = array(value)?.iter().map(signed).collect::<Option<_>>()?;
     match numbers.as_slice() {
         [0] => Some(Written::Done(false, None)),
-        [1, added, end] => Some(Written::Done(true, rows(*added, *end))),
+        [1, added, end] => Some(Written::Done(true, rows(*added, &[*end, *added]))),
         [what] => full(*what).map(Written::Full),
         _ => None,
     }
 }
 
-/// `1`, the rows and what is left of each; `0`, which one, and perhaps after how long; or what is full.
+/// `1`, the rows, how many pairs of ends follow, these, and what is left of each; `0`, which one, and perhaps after how long; or what is full.
 pub(super) fn taken(value: Value) -> Option<Written<Taken>> {
     let numbers: Vec<i64> = array(value)?.iter().map(signed).collect::<Option<_>>()?;
     let whole = |number: &i64| u64::try_from(*number).ok();
@@ -77,9 +77,10 @@ pub(super) fn taken(value: Value) -> Option<Written<Taken>> {
         Some(Written::Done(Taken::Not { demand, retry_after }, None))
     };
     match numbers.as_slice() {
-        [1, added, end, left @ ..] => {
+        [1, added, pairs, rest @ ..] => {
+            let (ends, left) = rest.split_at_checked(usize::try_from(*pairs).ok()?.checked_mul(2)?)?;
             let left = left.iter().map(whole).collect::<Option<_>>()?;
-            Some(Written::Done(Taken::All(left), rows(*added, *end)))
+            Some(Written::Done(Taken::All(left), rows(*added, ends)))
         }
         [0, demand] => none_left(demand, None),
         [0, demand, after] => none_left(demand, Some(whole(after)?)),
@@ -98,12 +99,17 @@ fn full(what: i64) -> Option<Full> {
         2 => Some(Full::Partition),
         3 => Some(Full::Store),
         4 => Some(Full::Allowance),
+        5 => Some(Full::Counters),
         _ => None,
     }
 }
 
-fn rows(added: i64, end: i64) -> Option<Rows> {
-    (added != 0).then(|| Rows { added, end: u64::try_from(end).unwrap_or(0) })
+/// Nothing, where nothing more ends at any time.
+fn rows(added: i64, pairs: &[i64]) -> Option<Rows> {
+    let pairs = pairs.as_chunks::<2>().0.iter();
+    let ends = pairs.filter(|[_, rows]| *rows != 0).map(|[end, rows]| (u64::try_from(*end).unwrap_or(0), *rows));
+    let ends: Vec<(u64, i64)> = ends.collect();
+    (!ends.is_empty()).then_some(Rows { added, ends })
 }
 
 fn entry(end: &Value, value: Value) -> Option<Entry> {

@@ -5,6 +5,8 @@ local key = KEYS[1]
 local GRACE = 300000
 local RECOUNT = 60000
 local PARTS = 60
+local DAY = 86400000
+local MOST = 1000000000000
 local LATEST = 100000000000000
 
 local function text(number)

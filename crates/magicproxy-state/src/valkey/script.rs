@@ -42,6 +42,8 @@ mod tests {
         for line in [
             format!("local GRACE = {}", GRACE_SECONDS * 1000),
             format!("local PARTS = {WINDOW_PARTS}"),
+            format!("local DAY = {}", super::super::total::DAY),
+            format!("local MOST = {}", super::super::MOST_ROWS),
             format!("local LATEST = {}", LATEST_SECONDS * 1000),
         ] {
             assert!(prelude.lines().any(|found| found == line), "{line}");

@@ -1,6 +1,6 @@
 
--- ARGV: now, four bounds on rows, (field, kind, number, length, holder, end)…; answers 1, how many rows more there are, their
--- latest end and what is left of each, or 0, which one (from 0), and perhaps after how many milliseconds, or what is full.
+-- ARGV: now, four bounds on rows, (field, kind, number, length, holder, end, room)…; answers 1, how many rows more there are, the number
+-- of pairs that follow, (an end, how many rows more end then)…, and what is left of each; or 0, which one (from 0), and perhaps after how many milliseconds; or what is full.
 local now = raised(number(ARGV[1]))
 
 -- Pairs of a number and a word, as `1:a,2:b`.
@@ -68,13 +68,45 @@ local function take_lease(counter, most, ends, holder)
   return most - count - 1
 end
 
-local counters, answer, added = {}, { 1, 0, 0 }, 0
-for at = 6, #ARGV, 6 do
+-- How many counters live.
+local function live_counters()
+  local fields, count = {}, 0
+  for _, field in ipairs(redis.call('HKEYS', key)) do
+    if string.sub(field, 1, 1) == 'c' then fields[#fields + 1] = field end
+  end
+  for from = 1, #fields, 1000 do
+    for _, value in ipairs(redis.call('HMGET', key, unpack(fields, from, math.min(from + 999, #fields)))) do
+      if number(string.match(value, '^(%d+);')) > now then count = count + 1 end
+    end
+  end
+  return count
+end
+
+-- When nothing that was taken counts any more, if that comes.
+local function counts_until(counter, kind, length)
+  local latest = 0
+  for _, pair in ipairs(counter.list or {}) do latest = math.max(latest, pair[1]) end
+  if kind == 'window' then return math.ceil((latest + PARTS + 1) * length / PARTS) end
+  if kind == 'leases' then return latest end
+  return LATEST
+end
+
+local counters, lefts, added, begun, before = {}, {}, 0, 0, nil
+local no_room = false
+for at = 6, #ARGV, 7 do
   local field, kind, most, length = ARGV[at], ARGV[at + 1], number(ARGV[at + 2]), number(ARGV[at + 3])
-  local last, index = number(ARGV[at + 5]), (at - 6) / 6
+  local last, index = number(ARGV[at + 5]), (at - 6) / 7
   if last <= now then return { 0, index } end
   local counter = counters[field] or load(field, kind)
   if not counters[field] and not redis.call('HGET', key, field) then added = added + 1 end
+  if counter.last == 0 then
+    begun = begun + 1
+    local room = number(ARGV[at + 6])
+    if room < MOST then
+      before = before or live_counters()
+      if before + begun > room then no_room = true end
+    end
+  end
   local left, free
   if kind == 'total' then
     left = take_total(counter, most)
@@ -87,23 +119,39 @@ for at = 6, #ARGV, 6 do
     if free then return { 0, index, math.max(math.min(free, counter.last) - now, 0) } end
     return { 0, index }
   end
-  counter.last = math.max(counter.last, last)
+  counter.last = math.min(math.max(counter.last, last), counts_until(counter, kind, length))
   counters[field] = counter
-  answer[#answer + 1] = left
+  lefts[#lefts + 1] = left
 end
+
+if no_room then return { 5 } end
 
 local what = full(added, now, 2)
 if what then return { what } end
 
-local final = 0
+local final, ends = 0, {}
+local function note_end(at, rows)
+  ends[#ends + 1] = at
+  ends[#ends + 1] = rows
+end
 for field, counter in pairs(counters) do
+  local known = redis.call('HGET', key, field) and counter_of(field)
+  if not known then
+    note_end(counter.last, 1)
+  elseif math.floor(known / DAY) ~= math.floor(counter.last / DAY) then
+    note_end(known, -1)
+    note_end(counter.last, 1)
+  end
   redis.call('HSET', key, field, text(counter.last) .. ';' .. body_of(counter))
   final = math.max(final, counter.last)
 end
-if #answer > 3 then
-  answer[2], answer[3] = added, final
+if #lefts > 0 then
   note_rows(added)
   stamp(now, final)
   sweep(now)
+end
+local answer = { 1, added, #ends / 2 }
+for _, list in ipairs({ ends, lefts }) do
+  for _, value in ipairs(list) do answer[#answer + 1] = value end
 end
 return answer

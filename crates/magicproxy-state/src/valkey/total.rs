@@ -17,7 +17,7 @@ use super::{number, script, stopped};
 /// A count that is older is asked for again.
 const FRESH: Duration = Duration::from_secs(1);
 /// Milliseconds of a day.
-const DAY: u64 = 24 * 60 * 60 * 1000;
+pub(super) const DAY: u64 = 24 * 60 * 60 * 1000;
 
 type Reply = oneshot::Receiver<Result<Value, StoreError>>;
 
@@ -47,9 +47,10 @@ impl Total {
         Ok(self.rows.load(Ordering::Relaxed))
     }
 
-    /// Tells the server of rows that a call added or removed.
-    pub(super) fn note(&self, rows: Rows, now: u64) {
-        let arguments = vec![number(now / DAY), number(rows.end / DAY), rows.added.to_string().into_bytes()];
+    /// Tells the server of rows that a call added or removed, or that end on another day.
+    pub(super) fn note(&self, rows: &Rows, now: u64) {
+        let ends = rows.ends.iter().flat_map(|(end, more)| [number(end / DAY), more.to_string().into_bytes()]);
+        let arguments = std::iter::once(number(now / DAY)).chain(ends).collect();
         // Asked for at once: the runtime of the caller may end before the server has answered.
         let asked = self.ask(arguments);
         let total = self.clone();

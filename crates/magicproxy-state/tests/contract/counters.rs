@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{Bound, Demand, StateStore, Taken};
+use magicproxy_core::state::{Bound, BoundedPartition, Demand, Full, RowLimits, StateStore, StoreError, Taken};
+use magicproxy_state::GRACE_SECONDS;
 
 use crate::support::{LATER, NOW, apply, at, demand, holder, partition, put, take, value};
 
@@ -27,6 +28,10 @@ crate::on_every_store![
     a_lease_ends_unless_it_is_renewed,
     a_holder_has_one_lease,
     another_number_is_the_same_counter,
+    so_many_counters_live,
+    what_counts_no_longer_makes_room,
+    a_counter_that_ended_gives_no_more_than_a_window_holds,
+    what_counts_no_longer_is_no_row,
 ];
 
 const NONE: Taken = Taken::Not { demand: 0, retry_after: None };
@@ -206,4 +211,83 @@ async fn another_number_is_the_same_counter(store: Store) {
     // The first three must have gone before there is one of two.
     let two = take(&*store, &[demand(b"w", Bound::Window(2, 60_000))], 2_000).await;
     assert_eq!(two, Taken::Not { demand: 0, retry_after: Some(59_000) });
+}
+
+/// A counter of which its partition may have so many beside it.
+fn roomed(counter: &[u8], bound: Bound, room: u64) -> Demand {
+    Demand { room, ..demand(counter, bound) }
+}
+
+async fn ask(store: &dyn StateStore, demands: &[Demand], millis: u64) -> Result<Taken, StoreError> {
+    store.take(partition(""), demands.to_vec(), at(millis)).await
+}
+
+async fn so_many_counters_live(store: Store) {
+    let total = |counter: &[u8], room| roomed(counter, Bound::Total(5), room);
+    let full = || Err(StoreError::Full(Full::Counters));
+    apply(&*store, &[], &[put(b"a", b"entry", LATER), put(b"b", b"entry", LATER)], 0).await;
+    assert_eq!(ask(&*store, &[total(b"a", 2)], 0).await, Ok(left(&[4])), "entries are no counters");
+    assert_eq!(ask(&*store, &[total(b"b", 2), total(b"c", 2)], 0).await, full());
+    assert_eq!(
+        ask(&*store, &[total(b"b", 2), total(b"b", 2)], 0).await,
+        Ok(left(&[4, 3])),
+        "the same one, and nothing was taken before"
+    );
+    assert_eq!(ask(&*store, &[total(b"c", 2)], 0).await, full());
+    assert_eq!(ask(&*store, &[total(b"a", 0), total(b"b", 1)], 0).await, Ok(left(&[3, 2])), "they are there");
+    assert_eq!(ask(&*store, &[roomed(b"a", Bound::Window(5, 60_000), 2)], 0).await, full(), "another kind is another counter");
+    assert_eq!(ask(&*store, &[total(b"c", 3), total(b"a", 2)], 0).await, Ok(left(&[4, 2])));
+    assert_eq!(ask(&*store, &[total(b"d", u64::MAX)], 0).await, Ok(left(&[4])), "nobody asks");
+    let another = store.take(partition("another"), vec![total(b"a", 1)], at(0)).await;
+    assert_eq!(another, Ok(left(&[4])));
+    // What is spent is told first: it would be refused in any case.
+    assert_eq!(ask(&*store, &[roomed(b"e", Bound::Total(0), 1)], 0).await, Ok(NONE));
+}
+
+async fn what_counts_no_longer_makes_room(store: Store) {
+    let window = |counter: &[u8]| roomed(counter, Bound::Window(5, 60_000), 2);
+    let lease = |counter: &[u8], by| roomed(counter, Bound::Concurrent(5, holder(by), 10_000), 2);
+    let full = || Err(StoreError::Full(Full::Counters));
+    assert_eq!(ask(&*store, &[window(b"w")], 500).await, Ok(left(&[4])));
+    assert_eq!(ask(&*store, &[lease(b"l", 1)], 500).await, Ok(left(&[4])));
+    assert_eq!(ask(&*store, &[window(b"x")], 10_499).await, full());
+    assert!(store.renew(partition(""), b"l".to_vec(), holder(1), 10_000, at(5_000)).await.unwrap());
+    assert_eq!(ask(&*store, &[window(b"x")], 14_999).await, full());
+    assert_eq!(ask(&*store, &[window(b"x")], 15_000).await, Ok(left(&[4])), "the lease is over");
+    assert_eq!(ask(&*store, &[lease(b"l", 2)], 15_000).await, full());
+    // The tests begin at a whole second: what was taken in the first counts until 61 seconds.
+    assert_eq!(ask(&*store, &[lease(b"l", 2)], 60_999).await, full());
+    assert_eq!(ask(&*store, &[lease(b"l", 2)], 61_000).await, Ok(left(&[4])));
+    // A total lives on.
+    assert_eq!(store.take(partition("t"), vec![roomed(b"t", Bound::Total(5), 1)], at(0)).await, Ok(left(&[4])));
+    assert_eq!(store.take(partition("t"), vec![roomed(b"u", Bound::Total(5), 1)], at(900_000_000)).await, full());
+}
+
+/// At whatever moments takes are tried, none is given that a counter without end would refuse.
+async fn a_counter_that_ended_gives_no_more_than_a_window_holds(store: Store) {
+    for length in [1_000, 1_001, 59_999, 60_000] {
+        let name = length.to_string();
+        let demand = [Demand { expires_at: UnixTime(NOW + 900_000), ..demand(b"a", Bound::Window(2, length)) }];
+        let (mut given, mut moment) = (Vec::new(), 0);
+        // Steps around the length and the sixtieths of it, in no rhythm with either.
+        for step in (0..400).map(|number: u64| (number * 7919) % (length + length / 30) / 3 + 1) {
+            moment += step;
+            if matches!(store.take(partition(&name), demand.to_vec(), at(moment)).await.unwrap(), Taken::All(_)) {
+                given.push(moment);
+            }
+        }
+        assert!(given.len() > 20, "{given:?}");
+        assert!(given.windows(3).all(|three| three[2] - three[0] > length), "{length}: {given:?}");
+    }
+}
+
+async fn what_counts_no_longer_is_no_row(store: Store) {
+    let one = RowLimits { partition: 1, ..RowLimits::UNBOUNDED };
+    let count = async |counter: &[u8], millis| {
+        let target = BoundedPartition { partition: partition(""), rows: one.clone() };
+        store.take_within(target, vec![demand(counter, Bound::Window(5, 1_000))], at(millis)).await
+    };
+    assert_eq!(count(b"a", 0).await, Ok(left(&[4])));
+    assert_eq!(count(b"b", 1_000).await, Err(StoreError::Full(Full::Partition)));
+    assert_eq!(count(b"b", 1_000 * (GRACE_SECONDS + 3)).await, Ok(left(&[4])));
 }

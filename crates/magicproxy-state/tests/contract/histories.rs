@@ -104,6 +104,7 @@ impl Asked<'_> {
                 _ => Bound::Concurrent(*number, holder(*by), 700 * (by + 1)),
             },
             expires_at: UnixTime(self.now / 1000 + lives),
+            room: u64::MAX,
         };
         given.iter().map(one).collect()
     }

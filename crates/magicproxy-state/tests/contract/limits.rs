@@ -68,7 +68,12 @@ async fn numbers_out_of_range_are_no_way_around(store: Store) {
 }
 
 async fn the_end_of_time(store: Store) {
-    let demands = vec![Demand { counter: b"a".to_vec(), bound: Bound::Window(1, 2_678_400_000), expires_at: UnixTime(u64::MAX) }];
+    let demands = vec![Demand {
+        counter: b"a".to_vec(),
+        bound: Bound::Window(1, 2_678_400_000),
+        expires_at: UnixTime(u64::MAX),
+        room: u64::MAX,
+    }];
     let p = partition("far");
     // Everything has ended by then, and what has ended is not given.
     let taken = store.take(p, demands.clone(), UnixMillis(u64::MAX)).await.unwrap();

@@ -22,7 +22,7 @@ struct Take {
     counter: Vec<u8>,
     kind: Kind,
     at: u64,
-    /// When the counter ends, as this take's demand had it.
+    /// When the counter ends after this take: as long as a demand said, and no longer than something of it counts.
     counter_end: u64,
     /// Who has it until when, if it is a lease.
     lease: Option<(Holder, u64)>,
@@ -103,6 +103,9 @@ impl Model {
         if let Some(own) = own {
             part.takes[own].lease = Some((holder, now + lease));
             part.time = now;
+            let newest = part.of_counter(counter, Kind::Lease, now).into_iter().next_back().unwrap();
+            let end = &mut part.takes[newest].counter_end;
+            *end = (*end).max(now + lease);
         }
         own.is_some()
     }
@@ -128,24 +131,23 @@ impl Part {
         self.entries.get(name).filter(|entry| entry.expires_at.0 * 1000 > now)
     }
 
-    /// The takes of a counter since it last began: it ends when the latest end of its takes so far has come.
+    /// The takes of a counter since it last began.
     fn of_counter(&self, counter: &[u8], kind: Kind, now: u64) -> Vec<usize> {
         let mut since: Vec<usize> = Vec::new();
         let mut end = 0;
         for (at, take) in self.takes.iter().enumerate().filter(|(_, take)| take.counter == counter && take.kind == kind) {
             if take.at >= end {
                 since.clear();
-                end = 0;
             }
             since.push(at);
-            end = end.max(take.counter_end);
+            end = take.counter_end;
         }
         if now >= end { Vec::new() } else { since }
     }
 
     fn take_one(&mut self, demand: &Demand, now: u64) -> Result<u64, Option<u64>> {
-        let counter_end = demand.expires_at.0 * 1000;
-        if now >= counter_end {
+        let demanded = demand.expires_at.0 * 1000;
+        if now >= demanded {
             return Err(None);
         }
         let kind = match demand.bound {
@@ -154,12 +156,13 @@ impl Part {
             Bound::Concurrent(..) => Kind::Lease,
         };
         let all = self.of_counter(&demand.counter, kind, now);
+        let known = all.last().map_or(0, |at| self.takes[*at].counter_end);
         let (number, left) = match demand.bound {
             Bound::Total(number) => (number, all.len() as u64),
             Bound::Window(number, length) => {
                 let count = |when: u64| all.iter().filter(|at| counts(self.takes[**at].at, length, when)).count() as u64;
                 if count(now) >= number {
-                    let end = all.iter().map(|at| self.takes[*at].counter_end).max().unwrap();
+                    let end = known;
                     // The first moment is one in which a take ceases to count, or the counter does.
                     let moments = all.iter().map(|at| ceases(self.takes[*at].at, length)).chain([end]);
                     let first = moments.filter(|moment| *moment > now && (*moment >= end || count(*moment) < number)).min();
@@ -186,6 +189,16 @@ impl Part {
             }
             lease = Some((holder, now + length));
         }
+        let counts_until = match demand.bound {
+            Bound::Total(_) => u64::MAX,
+            Bound::Window(_, length) => ceases(now, length),
+            // That of whichever live lease ends last, this one's among them.
+            Bound::Concurrent(_, _, length) => {
+                let others = self.of_counter(&demand.counter, kind, now).into_iter().filter_map(|at| self.takes[at].lease);
+                others.map(|(_, end)| end).filter(|end| *end > now).chain([now + length]).max().unwrap()
+            }
+        };
+        let counter_end = known.max(demanded).min(counts_until);
         self.takes.push(Take { counter: demand.counter.clone(), kind, at: now, counter_end, lease });
         Ok(number - left - 1)
     }

@@ -18,6 +18,7 @@ crate::on_every_store![
     what_adds_no_row_is_never_refused_for_room,
     what_has_ended_makes_room,
     the_store_holds_no_more_rows_than_it_may,
+    counters_whose_end_moves_on_are_counted_once,
     an_allowance_is_spent_by_further_rows_alone,
     a_call_that_finds_no_room_changes_nothing,
     room_can_be_asked_for,
@@ -105,6 +106,19 @@ async fn the_store_holds_no_more_rows_than_it_may(store: Store) {
     assert_eq!(write(&*store, "one", bounded(10), names.iter().map(|name| remove(name)).collect(), 0).await, Ok(true));
     crate::support::until(async || write(&*store, "three", asked(10), vec![], 0).await == Ok(true)).await;
     assert_eq!(write(&*store, "three", bounded(10), vec![put(b"a", b"", LATER)], 0).await, Ok(true));
+}
+
+/// A window that is used day after day ends later with each use: its row is one of the store all the time, and only one.
+async fn counters_whose_end_moves_on_are_counted_once(store: Store) {
+    const DAY: u64 = 24 * 60 * 60;
+    let windows = || (0..20_u8).map(|number| demand(&[number], Bound::Window(90, 2 * DAY * 1_000))).collect();
+    for day in 0..6 {
+        let taken = store.take(partition("one"), windows(), at(day * DAY * 1_000)).await.unwrap();
+        assert!(matches!(taken, Taken::All(_)), "{taken:?}");
+    }
+    let asked = |total| RowLimits { spare: 1, total, ..RowLimits::UNBOUNDED };
+    let room = async |total| write(&*store, "two", asked(total), vec![], 5 * DAY).await;
+    crate::support::until(async || room(30).await == Ok(true) && room(20).await == Err(full(Full::Store))).await;
 }
 
 async fn an_allowance_is_spent_by_further_rows_alone(store: Store) {

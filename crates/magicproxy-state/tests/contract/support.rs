@@ -112,7 +112,7 @@ pub(crate) fn holder(number: u64) -> Holder {
 }
 
 pub(crate) fn demand(counter: &[u8], bound: Bound) -> Demand {
-    Demand { counter: counter.to_vec(), bound, expires_at: UnixTime(LATER) }
+    Demand { counter: counter.to_vec(), bound, expires_at: UnixTime(LATER), room: u64::MAX }
 }
 
 /// Milliseconds after the tests' beginning.

@@ -121,13 +121,15 @@ impl NewKeyArgs {
 fn generate(args: NewKeyArgs, environment: &Environment) -> Result<(), Failure> {
     let config = args.config(environment)?;
     let files = &config.keys.files;
-    // A folder of the Python program, or of an earlier version, lacks the sealing keys only.
+    // A folder of the Python program, or of an earlier version, lacks the further keys only.
     let held = if files.private.exists() { files.load()? } else { None };
-    if held.is_some_and(|keys| lacks_keys_of_version_2(&keys.ring)) {
+    if held.is_some_and(|keys| lacks_further_keys(&keys.ring)) {
         let now = clock::now();
         let sealing = made_sealing(&files.add_sealing(now)?);
         let key_set = files.add_key_set(now)?.map(|(path, key)| key_set_line(&path, &key));
-        let lines: Vec<String> = [sealing].into_iter().filter(|lines| !lines.is_empty()).chain(key_set).collect();
+        let owners = files.add_owner_secret(now)?.map(|path| owners_line(&path));
+        let lines = [sealing].into_iter().filter(|lines| !lines.is_empty()).chain(key_set).chain(owners);
+        let lines: Vec<String> = lines.collect();
         return Ok(output::print(&lines.join("\n"))?);
     }
     let key = files.generate(NewKey::of(&config))?;
@@ -135,13 +137,14 @@ fn generate(args: NewKeyArgs, environment: &Environment) -> Result<(), Failure> 
     let sealing = files.load_existing()?;
     let lines = sealing.ring.sealing().iter().zip(&sealing.sealing_files).map(|(key, path)| sealing_line(path, key));
     let key_set = sealing.ring.key_set().iter().zip(&sealing.key_set_files).map(|(key, path)| key_set_line(path, key));
-    Ok(output::print(&lines.chain(key_set).collect::<Vec<_>>().join("\n"))?)
+    let owners = owners_line(&files.owner_secret());
+    Ok(output::print(&lines.chain(key_set).chain([owners]).collect::<Vec<_>>().join("\n"))?)
 }
 
-/// Is there no sealing key of some kind, or none that signs the key set?
-fn lacks_keys_of_version_2(ring: &KeyRing) -> bool {
+/// Is there no sealing key of some kind, none that signs the key set, or no owner secret?
+fn lacks_further_keys(ring: &KeyRing) -> bool {
     let signs = ring.key_set().iter().any(|key| key.standing().retired.is_none());
-    ring.published(clock::now()).count() < Kem::ALL.len() || !signs
+    ring.published(clock::now()).count() < Kem::ALL.len() || !signs || ring.owner_secret().is_none()
 }
 
 fn rotate(args: RotateArgs, environment: &Environment) -> Result<(), Failure> {
@@ -164,6 +167,10 @@ fn rotate(args: RotateArgs, environment: &Environment) -> Result<(), Failure> {
     };
     if let Some((path, key)) = key_set {
         output::print(&key_set_line(&path, &key))?;
+    }
+    // One that is there stays: by another one, named owners would find nothing of theirs.
+    if let Some(path) = config.keys.files.add_owner_secret(now)? {
+        output::print(&owners_line(&path))?;
     }
     note(
         "running proxies that share this folder notice within seconds; give the new files to the others before anyone mints with the new keys",
@@ -190,12 +197,20 @@ fn key_set_line(path: &Path, key: &KeySetKey) -> String {
     format!("made the key {} that signs the key set\n  {}", key.id(), path.display())
 }
 
+fn owners_line(path: &Path) -> String {
+    format!(
+        "made the secret that binds named owners to credentials\n  {}  (keep it with the keys: replicas share it)",
+        path.display()
+    )
+}
+
 fn sealing_line(path: &Path, key: &SealingKey) -> String {
     format!("made the sealing key {} ({})\n  {}", key.public().id(), key.public().kem(), path.display())
 }
 
 fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
-    let keys = Config::load(args.settings.into_flags(), environment)?.keys.open()?;
+    let config = Config::load(args.settings.into_flags(), environment)?;
+    let keys = config.keys.open()?;
     let state = |at: usize| if at == 0 { "active" } else { "retired" };
     if args.json {
         let key = |(at, key): (usize, &HeldKey)| json!({ "kid": key.id.as_str(), "bits": key.bits, "state": state(at), "file": key.path.display().to_string() });
@@ -213,7 +228,10 @@ fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
                 "not_after": standing.not_after.map(|time| time.0), "file": path.display().to_string(),
             })
         });
-        return Ok(output::print_json(&signing.chain(sealing).chain(key_set).collect())?);
+        let owners = keys.ring.owner_secret().map(
+            |_| json!({ "use": "owners", "state": "active", "file": config.keys.files.owner_secret().display().to_string() }),
+        );
+        return Ok(output::print_json(&signing.chain(sealing).chain(key_set).chain(owners).collect())?);
     }
     let lines = keys.held.iter().enumerate();
     let lines = lines.map(|(at, key)| format!("{}  {:<7}  {} bits  {}", key.id, state(at), key.bits, key.path.display()));
@@ -225,7 +243,11 @@ fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
         keys.ring.key_set().iter().zip(&keys.key_set_files).map(|(key, path)| {
             format!("{}  {:<7}  {:<9}  {}", key.id(), key_set_state(key.standing()), "key set", path.display())
         });
-    let lines: Vec<String> = lines.chain(sealing).chain(key_set).collect();
+    let owners = keys.ring.owner_secret().map(|_| {
+        let path = config.keys.files.owner_secret();
+        format!("{:<43}  {:<7}  {:<9}  {}", "(a secret)", "active", "owners", path.display())
+    });
+    let lines: Vec<String> = lines.chain(sealing).chain(key_set).chain(owners).collect();
     Ok(output::print(&lines.join("\n"))?)
 }
 

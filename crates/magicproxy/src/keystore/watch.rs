@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use magicproxy_proxy::settings::SharedKeys;
 
-use super::KeyFiles;
+use super::{KeyFiles, Keys};
+use crate::config::setting::Origin;
+use crate::config::{Fault, Faults};
 
 /// How often the folder is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -55,7 +57,7 @@ impl KeyWatch {
         }
         self.seen = stamps;
         let first = !self.faulty;
-        match self.files.load_existing() {
+        match self.files.load_existing().and_then(|keys| self.keeps_owners(keys)) {
             Ok(keys) => {
                 self.faulty = false;
                 keys.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
@@ -72,6 +74,26 @@ impl KeyWatch {
     }
 }
 
+impl KeyWatch {
+    /// Without the owner secret that is in use, what named owners have would not be found any more.
+    fn keeps_owners(&self, keys: Keys) -> Result<Keys, Faults> {
+        let ring = self.keys.current();
+        match (ring.owner_secret(), keys.ring.owner_secret()) {
+            (Some(_), None) => {
+                let message = format!("the owner secret `{}` is gone", self.files.owner_secret().display());
+                Err(Faults::one(Fault::new(message, Origin::Default).help("put it back")))
+            }
+            (Some(old), Some(new)) if !old.is_same(new) => {
+                tracing::warn!(
+                    "the owner secret is another one: what named owners have is not found any more, and their limits begin anew"
+                );
+                Ok(keys)
+            }
+            _ => Ok(keys),
+        }
+    }
+}
+
 impl KeyFiles {
     /// The files of the ring, as they are now.
     pub(crate) fn stamps(&self) -> Stamps {
@@ -82,6 +104,6 @@ impl KeyFiles {
             let metadata = std::fs::metadata(&path).ok();
             (path, metadata.as_ref().and_then(|data| data.modified().ok()), metadata.map_or(0, |data| data.len()))
         };
-        [self.private.clone()].into_iter().chain(retired).chain(sealing).chain(key_set).map(stamp).collect()
+        [self.private.clone(), self.owner_secret()].into_iter().chain(retired).chain(sealing).chain(key_set).map(stamp).collect()
     }
 }

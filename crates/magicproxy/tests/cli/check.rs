@@ -35,6 +35,7 @@ fn whatever_serve_refuses_is_found() {
         (&[("keys/public.pem", "junk")], "", "keys/public.pem"),
         (&[("keys/retired-x.pem", "junk")], "", "keys/retired-x.pem"),
         (&[("keys/sealing-x.jwk", "{}")], "", "keys/sealing-x.jwk"),
+        (&[("keys/owners.jwk", "{}")], "", "keys/owners.jwk"),
         (&[("keys/revocations.json", "junk")], "", "revocations.json"),
         (&[("r.json", "{\"revocations\":{\"x\":{}}}")], "tokens.revocations = 'r.json'", "r.json"),
         (&[("state", "this is something else")], "state.path = 'state'", "state.path"),

@@ -8,6 +8,7 @@ mod asking;
 mod check;
 mod env;
 mod hostile;
+mod owners;
 #[cfg(feature = "plugins")]
 mod plugin;
 mod program;
@@ -203,8 +204,8 @@ fn keys_are_made_private_and_rotate_without_breaking_tokens() {
         assert_eq!(place.program(&["explain", token, "GET", "/user"]).output().code, 0);
     }
     let list = place.program(&["keys", "list"]).output();
-    // The signing keys, the sealing keys of both kinds, and the key of the key set.
-    assert_eq!(list.stdout.lines().count(), 2 + 4 + 1, "{list:?}");
+    // The signing keys, the sealing keys of both kinds, the key of the key set, and the owner secret.
+    assert_eq!(list.stdout.lines().count(), 2 + 4 + 1 + 1, "{list:?}");
     assert!(list.stdout.contains("retired") && !list.stderr.contains("warning"), "{list:?}");
     let names = place.names("keys");
     assert!(
@@ -237,7 +238,7 @@ fn interrupted_rotations_do_no_harm() {
     // Before the private key has changed: leftovers, and the old key under both names.
     place.write("keys/private.pem.new", "half");
     place.write("keys/retired-0.pem", &old);
-    assert_eq!(place.program(&["keys", "list"]).output().stdout.lines().count(), 1 + 2 + 1);
+    assert_eq!(place.program(&["keys", "list"]).output().stdout.lines().count(), 1 + 2 + 1 + 1);
     // After it has changed, and before the public files have.
     let public = place.read("keys/public.pem");
     assert_eq!(place.program(&["keys", "rotate"]).output().code, 0);

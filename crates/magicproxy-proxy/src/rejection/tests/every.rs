@@ -60,6 +60,7 @@ samples! {
     Rejection::StoreFull(_) => Rejection::StoreFull(Full::Store),
     Rejection::StateNeedsMinter => Rejection::StateNeedsMinter,
     Rejection::NoStore => Rejection::NoStore,
+    Rejection::NoOwnerSecret => Rejection::NoOwnerSecret,
     Rejection::Limit(..) => Rejection::Limit("total=3".parse().unwrap(), None),
     Rejection::TooManyGrants(_) => Rejection::TooManyGrants(1_000),
     Rejection::BodyForm => Rejection::BodyForm,

@@ -10,7 +10,7 @@ use crate::support::{Token, soon};
 
 const ZONE: &str = "/api/v1/servers/localhost/zones/example.com.";
 
-fn challenges(lookup: bool) -> Value {
+pub(crate) fn challenges(lookup: bool) -> Value {
     let mut elements = json!({ "list": "rrsets", "key": ["name", "type"], "creates": { "changetype": "REPLACE" },
         "deletes": { "changetype": "DELETE" }, "empty": "records", "only": { "type": "TXT", "name": "*.example.com." } });
     if lookup {
@@ -20,7 +20,7 @@ fn challenges(lookup: bool) -> Value {
 }
 
 /// The part of PowerDNS that matters: one zone, in which these TXT records are.
-async fn powerdns(names: &[&str]) -> Upstream {
+pub(crate) async fn powerdns(names: &[&str]) -> Upstream {
     let zone: Mutex<BTreeSet<String>> = Mutex::new(names.iter().map(|name| (*name).to_owned()).collect());
     let json_type = ["Content-Type: application/json"];
     Upstream::scripted(move |seen| {
@@ -46,11 +46,11 @@ async fn powerdns(names: &[&str]) -> Upstream {
     .await
 }
 
-fn rrset(name: &str, change: &str) -> Value {
+pub(crate) fn rrset(name: &str, change: &str) -> Value {
     json!({ "name": name, "type": "TXT", "ttl": 60, "changetype": change, "records": [{ "content": "\"x\"", "disabled": false }] })
 }
 
-async fn patch(proxy: &Proxy, token: &str, rrsets: &[Value]) -> Answer {
+pub(crate) async fn patch(proxy: &Proxy, token: &str, rrsets: &[Value]) -> Answer {
     patch_zone(proxy, token, "example.com.", rrsets).await
 }
 
@@ -66,8 +66,7 @@ fn patching(proxy: &Arc<Proxy>, token: &str, rrsets: Vec<Value>) -> tokio::task:
 }
 
 fn nothing_there() -> String {
-    let body = json!({ "rrsets": [] }).to_string();
-    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    listing(&[])
 }
 
 #[tokio::test]
@@ -179,28 +178,158 @@ async fn an_element_that_has_two_readings_is_not_sent() {
     assert_eq!(post(&proxy, &line, &token, &with(r#""ttl":1"#)).await.status, 204);
 }
 
-/// Two requests of one token at once: while the first asks whether the record exists, the second must not take it for its own.
+/// The answer to the question: these records are there.
+fn listing(names: &[&str]) -> String {
+    let rrsets: Vec<Value> = names.iter().map(|name| json!({ "name": name, "type": "TXT" })).collect();
+    let body = json!({ "rrsets": rrsets }).to_string();
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+/// While a request asks whether the record exists, neither it nor another may take that for its own.
 #[tokio::test]
 async fn what_is_being_looked_up_is_nobodys_yet() {
     let mut upstream = Upstream::held().await;
     let proxy = Arc::new(stateful(&upstream).await);
     let token = Token::ruled(&challenges(false)).mint().to_string();
     let name = "www.example.com.";
-    let first = {
-        let (proxy, token) = (Arc::clone(&proxy), token.clone());
-        tokio::spawn(async move { patch(&proxy, &token, &[rrset(name, "REPLACE")]).await })
-    };
+    let first = patching(&proxy, &token, vec![rrset(name, "REPLACE")]);
     let mut connection = upstream.accept().await;
     assert_eq!(connection.request().await.method, "GET");
     patch(&proxy, &token, &[rrset(name, "DELETE")]).await.assert_rejected(403, "not_owned");
-    patch(&proxy, &token, &[rrset(name, "REPLACE")]).await.assert_rejected(403, "not_owned");
     assert!(!upstream.has_caller());
-    let body = json!({ "rrsets": [{ "name": name, "type": "TXT" }] }).to_string();
-    connection.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())).await;
-    soon(first).await.unwrap().assert_rejected(403, "not_owned");
+    let second = patching(&proxy, &token, vec![rrset(name, "REPLACE")]);
+    let mut another = upstream.accept().await;
+    assert_eq!(another.request().await.method, "GET");
+    for connection in [&mut connection, &mut another] {
+        connection.send(listing(&[name])).await;
+    }
+    for request in [first, second] {
+        soon(request).await.unwrap().assert_rejected(403, "not_owned");
+    }
 }
 
-/// PowerDNS finds a zone under many spellings: what is reserved or held under one is not free under another.
+/// Both ask, and both hear that there is none: the one that is first has it, and nothing is sent for the other.
+#[tokio::test]
+async fn of_two_that_ask_at_once_one_creates() {
+    let mut upstream = Upstream::held().await;
+    let proxy = Arc::new(stateful(&upstream).await);
+    let (mine, other) = (Token::ruled(&challenges(false)).mint(), Token::ruled(&challenges(false)).mint());
+    let name = "_acme-challenge.example.com.";
+    let slow = patching(&proxy, &other, vec![rrset(name, "REPLACE")]);
+    let mut one = upstream.accept().await;
+    assert_eq!(one.request().await.method, "GET");
+    let fast = patching(&proxy, &mine, vec![rrset(name, "REPLACE")]);
+    let mut two = upstream.accept().await;
+    assert_eq!(two.request().await.method, "GET");
+    two.send(nothing_there()).await;
+    assert_eq!(two.request().await.method, "PATCH");
+    one.send(nothing_there()).await;
+    soon(slow).await.unwrap().assert_rejected(403, "not_owned");
+    two.send("HTTP/1.1 204 No Content\r\n\r\n").await;
+    assert_eq!(soon(fast).await.unwrap().status, 204);
+    patch(&proxy, &other, &[rrset(name, "DELETE")]).await.assert_rejected(403, "not_owned");
+    assert!(!upstream.has_caller());
+}
+
+/// What the API refused may have come into being all the same: an answer from before that is asked for once more.
+#[tokio::test]
+async fn an_answer_from_before_a_refusal_does_not_count() {
+    for exists in [false, true] {
+        let mut upstream = Upstream::held().await;
+        let proxy = Arc::new(stateful(&upstream).await);
+        let (mine, other) = (Token::ruled(&challenges(false)).mint(), Token::ruled(&challenges(false)).mint());
+        let name = "_acme-challenge.example.com.";
+        let slow = patching(&proxy, &mine, vec![rrset(name, "REPLACE")]);
+        let mut one = upstream.accept().await;
+        assert_eq!(one.request().await.method, "GET");
+        let refused = patching(&proxy, &other, vec![rrset(name, "REPLACE")]);
+        let mut two = upstream.accept().await;
+        two.request().await;
+        two.send(nothing_there()).await;
+        assert_eq!(two.request().await.method, "PATCH");
+        two.send("HTTP/1.1 422 Unprocessable Entity\r\nContent-Length: 0\r\n\r\n").await;
+        assert_eq!(soon(refused).await.unwrap().status, 422);
+        one.send(nothing_there()).await;
+        // On whichever connection is free.
+        let (one_seen, two_seen) = (one.request(), two.request());
+        let (seen, connection) = tokio::select! {
+            seen = one_seen => (seen, &mut one),
+            seen = two_seen => (seen, &mut two),
+        };
+        assert_eq!(seen.method, "GET");
+        connection.send(listing(&[name][..usize::from(exists)])).await;
+        if exists {
+            soon(slow).await.unwrap().assert_rejected(403, "not_owned");
+            continue;
+        }
+        let seen = tokio::select! { seen = one.request() => (seen, &mut one), seen = two.request() => (seen, &mut two) };
+        assert_eq!(seen.0.method, "PATCH");
+        seen.1.send("HTTP/1.1 204 No Content\r\n\r\n").await;
+        assert_eq!(soon(slow).await.unwrap().status, 204);
+    }
+}
+
+/// Where the API failed, nobody knows whether it did something: it is nobody else's for a while, and its own to delete.
+#[tokio::test]
+async fn what_the_upstream_failed_at_is_nobody_elses_at_once() {
+    let fails = std::sync::atomic::AtomicBool::new(true);
+    let upstream = Upstream::scripted(move |seen| match seen.method.as_str() {
+        "GET" => Reply::with("200 OK", &[], r#"{"rrsets":[]}"#),
+        _ if fails.swap(false, Ordering::SeqCst) => Reply::with("504 Gateway Timeout", &[], ""),
+        _ => Reply::with("204 No Content", &[], ""),
+    })
+    .await;
+    let proxy = stateful(&upstream).await;
+    let (mine, other) = (Token::ruled(&challenges(false)).mint(), Token::ruled(&challenges(false)).mint());
+    let name = "_acme-challenge.example.com.";
+    assert_eq!(patch(&proxy, &mine, &[rrset(name, "REPLACE")]).await.status, 504);
+    patch(&proxy, &other, &[rrset(name, "REPLACE")]).await.assert_rejected(403, "not_owned");
+    assert_eq!(patch(&proxy, &mine, &[rrset(name, "DELETE")]).await.status, 204);
+    assert_eq!(patch(&proxy, &other, &[rrset(name, "REPLACE")]).await.status, 204);
+}
+
+/// Strangers with credentials of their own invention ask for the same record, again and again: the API does not know them, so
+/// they hold nothing, whatever it answers and however long that takes.
+#[tokio::test]
+async fn strangers_hold_nothing() {
+    for answer in ["401 Unauthorized", "403 Forbidden", "404 Not Found", "429 Too Many Requests", "500 Internal Server Error"] {
+        let mut upstream = Upstream::held().await;
+        let store = Arc::new(MemoryStore::new());
+        let proxy = Arc::new(proxy(&upstream, Arc::clone(&store) as Arc<dyn StateStore>).await);
+        let name = "_acme-challenge.example.com.";
+        let mut strangers = Vec::new();
+        let mut asked = Vec::new();
+        for number in 0..6 {
+            let junk = Token::ruled(&challenges(false)).with(&format!("junk-of-a-stranger-{number}")).mint();
+            strangers.push(patching(&proxy, &junk, vec![rrset(name, "REPLACE")]));
+            let mut connection = upstream.accept().await;
+            assert_eq!(connection.request().await.method, "GET");
+            asked.push(connection);
+        }
+        let list =
+            Partition::of(&[b"elements", crate::support::NAME.as_bytes(), b"rrsets", ZONE.trim_end_matches('.').as_bytes()]);
+        let rows = async || store.list(list, Vec::new(), 100, UnixTime(crate::support::now())).await.unwrap().len();
+        assert_eq!(rows().await, 0);
+        let token = Token::ruled(&challenges(false)).mint();
+        let mine = patching(&proxy, &token, vec![rrset(name, "REPLACE")]);
+        let mut connection = upstream.accept().await;
+        connection.request().await;
+        connection.send(nothing_there()).await;
+        assert_eq!(connection.request().await.method, "PATCH");
+        assert_eq!(rows().await, 1, "the list was found");
+        connection.send("HTTP/1.1 204 No Content\r\n\r\n").await;
+        assert_eq!(soon(mine).await.unwrap().status, 204);
+        for mut connection in asked {
+            connection.send(format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n")).await;
+        }
+        for stranger in strangers {
+            soon(stranger).await.unwrap().assert_rejected(502, "cannot_tell");
+        }
+        assert_eq!(rows().await, 1);
+    }
+}
+
+/// PowerDNS finds a zone under many spellings: what is held under one is not free under another.
 #[tokio::test]
 async fn a_zone_has_one_owner_for_each_record_however_it_is_spelt() {
     let mut upstream = Upstream::held().await;
@@ -210,16 +339,16 @@ async fn a_zone_has_one_owner_for_each_record_however_it_is_spelt() {
     let first = patching(&proxy, &mine, vec![rrset(name, "REPLACE")]);
     let mut connection = upstream.accept().await;
     assert_eq!(connection.request().await.method, "GET");
-    for zone in ["example.com", "EXAMPLE.com.", "Example.Com"] {
-        let answer = soon(patch_zone(&proxy, &other, zone, &[rrset(name, "REPLACE")])).await;
-        answer.assert_rejected(403, "not_owned");
-    }
     for zone in ["example=2Ecom.", "=65xample.com.", "example.com.%2C", "example.com.:x"] {
         let answer = soon(patch_zone(&proxy, &other, zone, &[rrset(name, "REPLACE")])).await;
         answer.assert_rejected(403, "not_allowed");
     }
     connection.send(nothing_there()).await;
     assert_eq!(connection.request().await.method, "PATCH");
+    for zone in ["example.com", "EXAMPLE.com.", "Example.Com"] {
+        let answer = soon(patch_zone(&proxy, &other, zone, &[rrset(name, "REPLACE")])).await;
+        answer.assert_rejected(403, "not_owned");
+    }
     connection.send("HTTP/1.1 204 No Content\r\n\r\n").await;
     assert_eq!(soon(first).await.unwrap().status, 204);
     for zone in ["example.com", "EXAMPLE.com."] {

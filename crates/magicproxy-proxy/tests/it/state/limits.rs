@@ -144,6 +144,52 @@ async fn so_many_at_once_until_the_answer_has_ended() {
     assert_eq!(status, 200);
 }
 
+/// Narrows by a limit of so many in all.
+async fn appended(proxy: &Proxy, token: &str, total: usize) -> String {
+    let body = json!({ "caveat": { "limit": { "total": total } } }).to_string();
+    let answer = post(proxy, "POST /__magictoken/narrow", token, &body).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    crate::support::guard(answer.text().trim());
+    answer.text().trim().to_owned()
+}
+
+/// Limits are appended without end by whoever holds a token: a bounded number of them is kept, and what is counted already,
+/// and what the token's rules count, is not refused for it.
+#[tokio::test]
+async fn limits_that_are_appended_without_end_find_an_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let redb = magicproxy_state::RedbStore::open(&folder.path().join("state.redb")).unwrap();
+    for store in [Arc::new(MemoryStore::new()) as Arc<dyn StateStore>, Arc::new(redb)] {
+        let upstream = Upstream::hello().await;
+        let proxy = proxy(&upstream, store).await;
+        let token = Token::ruled(&json!([
+            { "method": "GET", "path": "/a", "limit": { "total": 2 } },
+            { "method": "GET", "path": "/b", "limit": { "requests": 2, "per": "1h" } },
+            "GET /.*",
+        ]))
+        .mint();
+        let mut children = Vec::new();
+        for total in 0..64 {
+            children.push(appended(&proxy, &token, 100 + total).await);
+            assert_eq!(ask(&proxy, "GET /x", &children[total]).await.status, 200, "{total}");
+        }
+        upstream.take_requests();
+        for total in [1, 100_000] {
+            let further = appended(&proxy, &token, total).await;
+            ask(&proxy, "GET /x", &further).await.assert_rejected(403, "too_many_limits");
+            let deeper = appended(&proxy, &children[0], total).await;
+            ask(&proxy, "GET /x", &deeper).await.assert_rejected(403, "too_many_limits");
+        }
+        assert!(upstream.take_requests().is_empty());
+        for (path, token) in
+            [("/x", &*children[0]), ("/x", &*children[63]), ("/a", &*token), ("/b", &*token), ("/a", &*children[1])]
+        {
+            assert_eq!(ask(&proxy, &format!("GET {path}"), token).await.status, 200, "{path}");
+        }
+        ask(&proxy, "GET /a", &token).await.assert_rejected(403, "spent");
+    }
+}
+
 #[tokio::test]
 async fn without_a_store_or_with_a_broken_one_nothing_is_sent() {
     let upstream = Upstream::hello().await;

@@ -4,7 +4,6 @@ use serde_json::json;
 
 use super::*;
 use crate::support::{OnlyUpstream as _, Token, rules};
-use magicproxy_core::{PatternMode, RawRule, Rule, ScopeName};
 
 const RECORD: &str = "/v2/domains/example.com/records";
 
@@ -229,37 +228,6 @@ async fn it_is_recorded_though_the_caller_goes_away() {
     second.send("HTTP/1.1 204 No Content\r\n\r\n").await;
     assert_eq!(seen.method, "DELETE");
     assert_eq!(crate::support::soon(deletion).await.unwrap(), 204);
-}
-
-#[tokio::test]
-async fn a_named_owner_is_shared_by_the_tokens_of_its_scope() {
-    let upstream = digitalocean().await;
-    let named = |owner: Option<&str>| {
-        let mut rule = makes_records()[1].clone();
-        if let Some(owner) = owner {
-            rule["owner"] = owner.into();
-        }
-        let raw: RawRule = serde_json::from_value(rule).unwrap();
-        Rule::parse_list(&[raw], PatternMode::Whole).unwrap()
-    };
-    let proxy = Proxy::with(&upstream, |settings| {
-        settings.state = Some(Arc::new(MemoryStore::new()));
-        let scopes = &mut settings.upstream_mut().scopes;
-        scopes.insert(ScopeName::parse("team").unwrap(), named(Some("team")).try_into().unwrap());
-        scopes.insert(ScopeName::parse("others").unwrap(), named(Some("others")).try_into().unwrap());
-        scopes.insert(ScopeName::parse("each").unwrap(), named(None).try_into().unwrap());
-    })
-    .await;
-    let (first, second, others) =
-        (Token::scoped(&["team"]).mint(), Token::scoped(&["team"]).mint(), Token::scoped(&["others"]).mint());
-    let each = Token::scoped(&["each", "team"]).mint();
-    assert_eq!(create(&proxy, &first).await.status, 201);
-    assert_eq!(create(&proxy, &each).await.status, 201, "its own: the first rule of its list");
-    ask(&proxy, &format!("DELETE {RECORD}/101"), &others).await.assert_rejected(403, "not_allowed");
-    ask(&proxy, &format!("DELETE {RECORD}/102"), &first).await.assert_rejected(403, "not_allowed");
-    assert_eq!(ask(&proxy, &format!("GET {RECORD}/101"), &each).await.status, 200);
-    assert_eq!(ask(&proxy, &format!("DELETE {RECORD}/101"), &second).await.status, 204);
-    assert_eq!(ask(&proxy, &format!("DELETE {RECORD}/102"), &each).await.status, 204);
 }
 
 #[tokio::test]

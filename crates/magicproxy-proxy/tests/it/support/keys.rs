@@ -3,8 +3,8 @@
 use std::sync::{Arc, LazyLock};
 
 use magicproxy_core::{
-    Credential, Grant, Kem, KeyRing, MintRequest, PatternMode, PrivateKey, RawRule, Rule, ScopeName, SealingKey, UnixTime,
-    UpstreamName,
+    Credential, Grant, Kem, KeyRing, MintRequest, OwnerSecret, PatternMode, PrivateKey, RawRule, Rule, ScopeName, SealingKey,
+    UnixTime, UpstreamName,
 };
 use magicproxy_proxy::settings::SharedKeys;
 use zeroize::Zeroizing;
@@ -17,7 +17,8 @@ pub(crate) const CREDENTIAL: &str = "ghp_MARKEDsecretQ7zX0wV5uT3sR1pN9mL8kJ6h";
 static KEYS: LazyLock<Arc<SharedKeys>> = LazyLock::new(|| {
     let sealing = Kem::ALL.map(|kem| SealingKey::generate(kem, UnixTime(now())).unwrap());
     let ring = KeyRing::new(PrivateKey::generate(2048).unwrap(), Vec::new()).unwrap();
-    Arc::new(SharedKeys::new(ring.with_sealing(sealing.into()).unwrap()))
+    let owner_secret = OwnerSecret::generate(UnixTime(now())).unwrap();
+    Arc::new(SharedKeys::new(ring.with_sealing(sealing.into()).unwrap().with_owner_secret(Some(owner_secret))))
 });
 
 pub(crate) fn keys() -> Arc<SharedKeys> {

@@ -1,0 +1,158 @@
+//! The secret that binds named owners to credentials. Specification: `state.md` section 1.
+//!
+//! A name alone is no owner: whoever may order a token names the scope. So the credential of the token goes into the
+//! owner's digest, through a MAC, or a copy of the state store would be a list by which credentials can be guessed.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use aws_lc_rs::{constant_time, hmac, rand};
+use serde::{Deserialize, Deserializer};
+use zeroize::Zeroizing;
+
+use super::KeyError;
+use crate::UnixTime;
+use crate::credential::{CredentialField, TypedCredential};
+use crate::encoding::{base64url, from_base64url};
+use crate::json;
+
+/// Bytes of the secret, and of what it makes of a credential.
+const BYTES: usize = 32;
+
+/// The owner secret: 32 random bytes that all replicas of a proxy share, and that a rotation of keys keeps.
+pub struct OwnerSecret {
+    bytes: Zeroizing<[u8; BYTES]>,
+    created: Option<UnixTime>,
+}
+
+/// A credential as the owner secret sees it, in place of the credential itself: what tells the owners of one name apart.
+///
+/// INVARIANT: made only by [`OwnerSecret::bind`], of a credential that a token sealed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct CredentialBinding([u8; BYTES]);
+
+impl OwnerSecret {
+    /// Makes a new one.
+    ///
+    /// # Errors
+    /// [`KeyError::Operation`] when the system has no randomness.
+    pub fn generate(now: UnixTime) -> Result<Self, KeyError> {
+        let mut bytes = Zeroizing::new([0; BYTES]);
+        rand::fill(bytes.as_mut()).map_err(|_| KeyError::Operation)?;
+        Ok(Self { bytes, created: Some(now) })
+    }
+
+    /// Reads a symmetric JWK (RFC 7518 section 6.4) of 32 bytes, with `created` beside it.
+    ///
+    /// # Errors
+    /// [`KeyError`]; it never repeats the text.
+    pub fn from_json(text: &str) -> Result<Self, KeyError> {
+        let written: Written = json::object(text.as_bytes()).map_err(|_| KeyError::Jwk)?;
+        if written.kty != "oct" || written.alg.as_deref().is_some_and(|alg| alg != "HS256") {
+            return Err(KeyError::JwkKind);
+        }
+        let bytes = Zeroizing::new(from_base64url(&written.k).ok_or(KeyError::Jwk)?);
+        let bytes = bytes.as_slice().try_into().map(Zeroizing::new).map_err(|_| KeyError::Jwk)?;
+        Ok(Self { bytes, created: written.created })
+    }
+
+    /// The JWK, for the one who writes the key file.
+    #[must_use]
+    pub fn to_json(&self) -> Zeroizing<String> {
+        let created = self.created.map(|time| format!("  \"created\": {},\n", time.0)).unwrap_or_default();
+        let secret = Zeroizing::new(base64url(self.bytes.as_slice()));
+        Zeroizing::new(format!("{{\n  \"kty\": \"oct\",\n  \"alg\": \"HS256\",\n{created}  \"k\": \"{}\"\n}}\n", secret.as_str()))
+    }
+
+    /// When it was made, where its file says so.
+    #[must_use]
+    pub fn created(&self) -> Option<UnixTime> {
+        self.created
+    }
+
+    /// Is this the same secret? Owners that one made are those of the other then.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        constant_time::verify_slices_are_equal(self.bytes.as_slice(), other.bytes.as_slice()).is_ok()
+    }
+
+    /// What tells this secret from others, and gives nothing of it away: for whoever notes which one a store belongs to.
+    #[must_use]
+    pub fn id(&self) -> [u8; BYTES] {
+        // No credential is an empty list of parts.
+        self.mac(&[])
+    }
+
+    /// What the secret makes of a credential. Where a single secret goes does not matter: a version 1 token and a version 2 token
+    /// with `bearer` that hold the same one are bound alike.
+    #[must_use]
+    pub fn bind(&self, credential: &TypedCredential) -> CredentialBinding {
+        CredentialBinding(match credential {
+            TypedCredential::Configured(secret) => self.mac(&["credential", secret.expose()]),
+            TypedCredential::Fields(fields) => match fields.as_slice() {
+                [field] => self.mac(&["credential", field.credential.expose()]),
+                fields => {
+                    let named = sorted(fields).into_iter();
+                    let parts = named.flat_map(|field| [field.place.field_name(), field.credential.expose()]);
+                    self.mac(&std::iter::once("credentials").chain(parts).collect::<Vec<_>>())
+                }
+            },
+        })
+    }
+
+    /// HMAC-SHA256 of all parts, each behind its length, as in the digests of `state.md`.
+    fn mac(&self, parts: &[&str]) -> [u8; BYTES] {
+        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, self.bytes.as_slice()));
+        for part in parts {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part.as_bytes());
+        }
+        let mut mac = [0; BYTES];
+        mac.copy_from_slice(context.sign().as_ref());
+        mac
+    }
+}
+
+/// By the names of their header fields, of which none is there twice.
+fn sorted(fields: &[CredentialField]) -> Vec<&CredentialField> {
+    let mut fields: Vec<&CredentialField> = fields.iter().collect();
+    fields.sort_by_key(|field| field.place.field_name());
+    fields
+}
+
+impl CredentialBinding {
+    pub(crate) fn as_bytes(&self) -> &[u8; BYTES] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for OwnerSecret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("OwnerSecret").field("created", &self.created).finish_non_exhaustive()
+    }
+}
+
+/// By what it shows, somebody who has the store could tell whose rows are whose.
+impl fmt::Debug for CredentialBinding {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("CredentialBinding(***)")
+    }
+}
+
+/// The members that are known; others are ignored, as RFC 7517 section 4 wants it.
+#[derive(Deserialize)]
+struct Written {
+    kty: String,
+    #[serde(default)]
+    alg: Option<String>,
+    #[serde(deserialize_with = "secret")]
+    k: Zeroizing<String>,
+    #[serde(default)]
+    created: Option<UnixTime>,
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zeroizing<String>, D::Error> {
+    String::deserialize(deserializer).map(Zeroizing::new)
+}

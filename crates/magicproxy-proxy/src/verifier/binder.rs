@@ -1,0 +1,48 @@
+//! By whose credential a token's named owners are meant: asked of the keys once for each token. `docs/spec/state.md` section 1.
+
+use std::sync::Arc;
+
+use magicproxy_core::{CredentialBinding, OwnerSecret};
+
+use super::{CachedToken, Verifier};
+use crate::rejection::Rejection;
+
+/// What tells owners of one name apart, of one verified token that was not revoked.
+#[derive(Clone, Copy)]
+pub(crate) struct Binder<'v> {
+    verifier: &'v Verifier,
+    entry: &'v CachedToken,
+}
+
+impl Verifier {
+    pub(crate) fn binder<'v>(&'v self, entry: &'v CachedToken) -> Binder<'v> {
+        Binder { verifier: self, entry }
+    }
+}
+
+impl Binder<'_> {
+    /// What the owner secret makes of the token's credential, which is opened for that where it must be.
+    ///
+    /// An error where there is no owner secret, or where the credential does not open.
+    pub(crate) async fn binding(self) -> Result<CredentialBinding, Rejection> {
+        let Self { verifier, entry } = self;
+        let binding = entry.binding.get_or_try_init(|| async move {
+            // Opening is work with a private key: it has its turn, as the opening for a permitted request has.
+            let slot = verifier.inner.shared.lanes.quick.enter(entry.payer()).await?;
+            let (inner, token) = (Arc::clone(&verifier.inner), Arc::clone(entry.token()));
+            Ok::<_, Rejection>(slot.work(move || inner.keys.current().bind(&token)).await??)
+        });
+        binding.await.copied()
+    }
+
+    /// What tells the owner secret from others, where there is one.
+    pub(crate) fn secret_id(self) -> Option<[u8; 32]> {
+        self.verifier.inner.keys.current().owner_secret().map(OwnerSecret::id)
+    }
+}
+
+impl std::fmt::Debug for Binder<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Binder").finish_non_exhaustive()
+    }
+}
