@@ -9,12 +9,13 @@ use super::chain::Chain;
 use super::label::Label;
 use super::order::CLAIMS;
 use super::sealed::{SealedToken, VERSION};
-use super::verify::VerifyError;
+use super::verify::{VerifyError, times_fault};
+use crate::UnixTime;
 use crate::encoding::{base64url, from_base64url};
 use crate::json::{self, UniqueValue, present};
-use crate::rule::RawRule;
+use crate::rule::{MAX_RULES, OPERATORS_MEMBER, RawRule};
 use crate::state::Partition;
-use crate::token::MAX_TOKEN_BYTES;
+use crate::token::{MAX_TOKEN_BYTES, UpstreamName, is_token_id};
 
 /// The JOSE header. Every other member is refused by its presence.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -82,7 +83,30 @@ impl Claims {
         if claims.token.is_some() == claims.sealed.is_some() {
             return Err(vec!["expected exactly one of `token` and `sealed`".to_owned()]);
         }
-        Ok(claims)
+        match claims.fault() {
+            Some(what) => Err(vec![what.to_owned()]),
+            None => Ok(claims),
+        }
+    }
+
+    /// What is wrong with what they say, where each member has its type.
+    fn fault(&self) -> Option<&'static str> {
+        if self.jti.as_deref().is_some_and(|id| !is_token_id(id)) {
+            return Some("jti: expected 1 to 128 characters of `A-Z a-z 0-9 - _`");
+        }
+        if self.aud.as_deref().is_some_and(|name| UpstreamName::parse(name).is_none()) {
+            return Some("aud: expected a name of 1 to 255 characters `A-Z a-z 0-9 . _ : - [ ]`");
+        }
+        if self.allowed.is_some() != self.scopes.as_ref().is_none_or(Vec::is_empty) {
+            return Some("expected exactly one of `allowed` and `scopes`");
+        }
+        if self.scopes.as_ref().is_some_and(|names| names.len() > MAX_RULES) {
+            return Some("scopes: expected at most 1,000 names");
+        }
+        if self.allowed.iter().flatten().any(RawRule::is_the_operators) {
+            return Some(OPERATORS_MEMBER);
+        }
+        times_fault(UnixTime(self.iat), UnixTime(self.exp), self.nbf.map(UnixTime))
     }
 
     /// The sealed credential, from either member.

@@ -84,7 +84,7 @@ fn full_claims() -> Value {
     let allowed = full_order().pointer("/allowed/2").unwrap().clone();
     json!({
         "iat": 1_790_000_000_u64, "exp": 1_790_000_060_u64, "nbf": 1_790_000_000_u64, "token": "ghp_marked",
-        "allowed": ["GET /user", allowed], "scopes": ["read"], "jti": "id", "aud": "api", "sub": "ci", "explain": true,
+        "allowed": ["GET /user", allowed], "jti": "id", "aud": "api", "sub": "ci", "explain": true,
         "caveats": [caveat()]
     })
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use magicproxy_core::{
     Credential, Grant, Kem, KeyRing, KeyStanding, MintRequest, PatternMode, PrivateKey, Rule, SealRequest, SealingKey,
-    TokenVersion, UnixTime, UnverifiedNames, UnverifiedToken, UpstreamName,
+    TokenVersion, UnixTime, UnnamedTokens, UnverifiedNames, UnverifiedToken, UpstreamName,
 };
 use magicproxy_proxy::settings::{Minting, RevocationList, Revocations, Settings, SharedKeys};
 use serde_json::json;
@@ -55,6 +55,7 @@ impl Keys {
             subject: subject.clone(),
             explain,
             limit: None,
+            unnamed: UnnamedTokens::Refuse,
         });
         let sealed = ring.published(issued_at).next().unwrap().mint(&SealRequest {
             credential: credential.into(),
