@@ -48,6 +48,7 @@ impl Keys {
             credential: credential.clone(),
             grant: grant.clone(),
             upstream: Some(upstream.clone()),
+            unnamed: magicproxy_core::UnnamedTokens::Accept,
             issued_at,
             expires_at,
             not_before,
