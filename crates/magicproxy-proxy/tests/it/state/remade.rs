@@ -48,14 +48,13 @@ impl Keys {
             credential: credential.clone(),
             grant: grant.clone(),
             upstream: Some(upstream.clone()),
-            unnamed: magicproxy_core::UnnamedTokens::Accept,
+            unnamed: UnnamedTokens::Accept,
             issued_at,
             expires_at,
             not_before,
             subject: subject.clone(),
             explain,
             limit: None,
-            unnamed: UnnamedTokens::Refuse,
         });
         let sealed = ring.published(issued_at).next().unwrap().mint(&SealRequest {
             credential: credential.into(),
