@@ -76,6 +76,9 @@ STRANGE = payload(keys=[SECOND], signer=STRANGER.public(), version=NOW - 30)
 TWICE = json.dumps(RIGHT, separators=(",", ":"))[:-1] + f',"version":{NOW}}}'
 MORE = json.dumps(RIGHT, separators=(",", ":"))[:-1] + ",%s}"
 NO_KEYS = ["a", None, 1, True, [FIRST], {}, {"kty": 1}, {"kty": "OKP", "crv": "X25519", "x": "AA"}, {"kty": "OKP", "crv": "X25519", "x": 1}, {"kty": "AKP", "alg": "X-Wing", "pub": FIRST["x"]}]
+MINTER = STRANGER.kid
+ACCEPTS = {"versions": ["v2"], "kems": ["x-wing"], "minters": [MINTER], "max_lifetime": 3600}
+OPEN = {"versions": ["v1", "v2"], "kems": ["x25519", "x-wing"], "max_lifetime": 366 * DAY}
 PIN = {"signer": OLD.jwk, "version": NOW - DAY}
 
 CASES = [
@@ -148,9 +151,77 @@ CASES = [
 ]
 
 
+def without(name):
+    return {member: value for member, value in ACCEPTS.items() if member != name}
+
+
+def order(kem="x-wing", minter=MINTER, lifetime=3600, refused=None):
+    members = {"kem": kem, "minter": minter, "lifetime": lifetime, "refused": refused}
+    return {name: value for name, value in members.items() if value is not None}
+
+
+ORDERS = [
+    order(),
+    order(lifetime=1),
+    order(kem="x25519", refused="kem"),
+    order(minter=OLD.kid, refused="minter"),
+    order(minter=None, refused="minter"),
+    order(lifetime=3601, refused="lifetime"),
+    order(kem="x25519", minter=None, lifetime=3601, refused="kem"),
+    order(minter=None, lifetime=3601, refused="minter"),
+]
+EVERY = [order(), order(kem="x25519", minter=None), order(lifetime=366 * DAY), order(lifetime=366 * DAY + 1, refused="lifetime")]
+# What the payload says, what a reader has of it, and orders.
+ACCEPTED = [
+    ("nothing but signed sealed tokens", ACCEPTS, ACCEPTS, ORDERS),
+    ("everything", OPEN, OPEN, EVERY),
+    ("version 1 alone", {**OPEN, "versions": ["v1"]}, {**OPEN, "versions": ["v1"]}, [order(refused="version"), order(kem="x25519", lifetime=400 * DAY, refused="version")]),
+    ("no minter at all", {**ACCEPTS, "minters": []}, {**ACCEPTS, "minters": []}, [order(refused="minter"), order(minter=None, refused="minter")]),
+    ("no version, no KEM", {**ACCEPTS, "versions": [], "kems": []}, {**ACCEPTS, "versions": [], "kems": []}, [order(refused="version")]),
+    ("names for later versions", {**ACCEPTS, "versions": ["v3", "v2"], "kems": ["x-wing", "ml-kem-1024"], "later": [None]}, ACCEPTS, ORDERS),
+    ("the longest lifetime that there is", {**OPEN, "max_lifetime": 316_224_000}, {**OPEN, "max_lifetime": 316_224_000}, [order(lifetime=316_224_000)]),
+]
+NOT_OF_THE_FORM = [
+    ("null", None),
+    ("a list", ["v2"]),
+    ("a text", "v2"),
+    ("no versions", without("versions")),
+    ("no KEMs", without("kems")),
+    ("no longest lifetime", without("max_lifetime")),
+    ("minters that are null", {**ACCEPTS, "minters": None}),
+    ("one minter that is no list", {**ACCEPTS, "minters": MINTER}),
+    ("a minter that is a number", {**ACCEPTS, "minters": [1]}),
+    ("one version that is no list", {**ACCEPTS, "versions": "v2"}),
+    ("a version that is a number", {**ACCEPTS, "versions": [2]}),
+    ("a KEM that is null", {**ACCEPTS, "kems": [None]}),
+    ("a longest lifetime of nothing", {**ACCEPTS, "max_lifetime": 0}),
+    ("a longest lifetime before its beginning", {**ACCEPTS, "max_lifetime": -1}),
+    ("a longest lifetime that is a text", {**ACCEPTS, "max_lifetime": "3600"}),
+    ("a longest lifetime with a fraction", {**ACCEPTS, "max_lifetime": 3600.0}),
+    ("a longest lifetime of more than 3,660 days", {**ACCEPTS, "max_lifetime": 316_224_001}),
+]
+
+
 def case(name, shown, result, pinned=PIN):
     told = {"refused": result} if isinstance(result, str) else {"accepted": result}
     return {"name": name, **({"pinned": pinned} if pinned else {}), "document": json.dumps(shown, separators=(",", ":")), **told}
+
+
+def accepts(name, said, read, orders):
+    shown = document([OLD.sign(payload(accepts=said))])
+    right = {"keys": [FIRST["kid"]], "signer": OLD.kid}
+    return {**case(f"accepts: {name}", shown, right), "accepts": read, "orders": orders}
+
+
+def not_of_the_form(name, said):
+    text = json.dumps({**RIGHT, "accepts": said}, separators=(",", ":"))
+    return case(f"accepts: {name}", document([OLD.sign(text)]), "malformed")
+
+
+def accepts_twice():
+    member = json.dumps(ACCEPTS, separators=(",", ":"))[:-1] + ',"max_lifetime":1}'
+    text = json.dumps(RIGHT, separators=(",", ":"))[:-1] + f',"accepts":{member}}}'
+    return case("accepts: a member twice", document([OLD.sign(text)]), "malformed")
 
 
 def main():
@@ -158,7 +229,12 @@ def main():
         "specification": "docs/spec/token-v2.md section 7",
         "note": "written by clients/python/tests/make_key_set_vectors.py; without `pinned`, it is a first contact",
         "now": NOW,
-        "cases": [case(*one) for one in CASES],
+        "cases": [
+            *(case(*one) for one in CASES),
+            *(accepts(*one) for one in ACCEPTED),
+            *(not_of_the_form(*one) for one in NOT_OF_THE_FORM),
+            accepts_twice(),
+        ],
     }
     FILE.write_text(json.dumps(vectors, indent=1) + "\n", "utf-8")
 

@@ -32,6 +32,13 @@ pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
 
+/// Writes two digits for each byte, in lower case and without allocating.
+pub(crate) fn hex(bytes: &[u8], digits: &mut [u8]) {
+    for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+        *pair = [byte >> 4, byte & 15].map(|value| if value < 10 { b'0' + value } else { b'a' + value - 10 });
+    }
+}
+
 /// Base32 in lower case, without padding.
 pub(crate) fn base32(bytes: &[u8]) -> String {
     let mut text = BASE32_NOPAD.encode(bytes);

@@ -3,6 +3,7 @@
 //! Specification: `token-v1.md` sections 3, 5 and 7, `token-v2.md` section 7. Private keys are never printed; what is public about a key is its
 //! [`KeyId`] (RFC 7638).
 
+mod accepts;
 mod jwk;
 mod minter;
 mod owners;
@@ -28,6 +29,7 @@ use zeroize::Zeroizing;
 use crate::UnixTime;
 use crate::encoding::base64url;
 
+pub use accepts::{Accepts, NotAccepted, SealedOrder};
 pub use jwk::PublicKeySet;
 pub use minter::{MinterAlgorithm, MinterKey, MinterSigningKey};
 pub use owners::{CredentialBinding, OwnerSecret};
@@ -57,7 +59,24 @@ impl KeyId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// That of the key in an X.509 certificate, where it is of a kind that tokens or key sets are signed with: RSA or Ed25519. So
+    /// one key is found in two places, whatever it is wrapped in.
+    #[must_use]
+    pub fn of_certificate(der: &[u8]) -> Option<Self> {
+        let certificate = CertificateInner::<Raw>::from_der(der).ok()?;
+        let key = certificate.tbs_certificate().subject_public_key_info();
+        let bits = key.subject_public_key.as_bytes()?;
+        match key.algorithm.oid.to_string().as_str() {
+            ED25519 => Some(jwk::thumbprint(&jwk::Jwk::octet_key_pair("Ed25519", bits))),
+            // As RFC 8017 writes it, under whichever name of the algorithm.
+            _ => aws_lc_rs::rsa::PublicKey::from_der(bits).ok().map(|key| thumbprint(&key)),
+        }
+    }
 }
+
+/// RFC 8410 section 3.
+const ED25519: &str = "1.3.101.112";
 
 impl fmt::Display for KeyId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

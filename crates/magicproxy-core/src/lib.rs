@@ -34,8 +34,8 @@ pub use credential::{
     written_secret,
 };
 pub use key::{
-    CredentialBinding, KEY_SET_LIFETIME_SECONDS, Kem, KeyError, KeyId, KeyRing, KeySetError, KeySetKey, KeySetSigner,
-    KeyStanding, MinterAlgorithm, MinterKey, MinterSigningKey, OwnerSecret, PrivateKey, PublicKey, PublicKeySet, SealingKey,
+    Accepts, CredentialBinding, KEY_SET_LIFETIME_SECONDS, Kem, KeyError, KeyId, KeyRing, KeySetError, KeySetKey, KeySetSigner,
+    KeyStanding, MinterAlgorithm, MinterKey, MinterSigningKey, NotAccepted, OwnerSecret, PrivateKey, PublicKey, PublicKeySet, SealedOrder, SealingKey,
     SealingPublicKey, SignedKeySet,
 };
 pub use method::{Method, ParseMethodError};

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::UnixTime;
-use crate::encoding::from_hex;
+use crate::encoding::{from_hex, hex};
 
 /// The longest name of an entry, in bytes.
 pub const MAX_NAME_BYTES: usize = 4 * 1024;
@@ -62,7 +62,10 @@ impl Partition {
 
 impl fmt::Display for Partition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+        // In one step: it stands in each line of the access log.
+        let mut digits = [0; 64];
+        hex(&self.0, &mut digits);
+        formatter.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
     }
 }
 

@@ -156,6 +156,8 @@ pub struct VerifiedToken {
     upstream: Option<UpstreamName>,
     explain: bool,
     labels: Vec<Label>,
+    /// They, as logs show them.
+    label: Option<Box<str>>,
     policy: Policy,
     narrowing: Vec<Narrowing>,
     /// Whom what it makes belongs to: the same for all that are narrowed from one token.
@@ -279,6 +281,13 @@ impl VerifiedToken {
         &self.labels
     }
 
+    /// The labels as logs show them, joined by `>`: first that of the claims, `-` where they have none but caveats do. The claims' was
+    /// written by whoever minted the token, the others by whoever held it.
+    #[must_use]
+    pub fn label(&self) -> Option<&str> {
+        self.label.as_deref()
+    }
+
     /// How many caveats it bears.
     #[must_use]
     pub fn caveats(&self) -> usize {
@@ -291,7 +300,9 @@ impl VerifiedToken {
         let caveats = || self.narrowing.iter().filter_map(|caveat| caveat.policy.as_ref());
         let policies = || std::iter::once(&self.policy).chain(caveats());
         let networks: usize = self.narrowing.iter().filter_map(|caveat| caveat.networks.as_deref()).map(size_of_val).sum();
-        let names = size_of_val(self.chain.ids()) + self.origins.iter().map(Origin::memory_bytes).sum::<usize>();
+        let names = size_of_val(self.chain.ids())
+            + self.label().map_or(0, str::len)
+            + self.origins.iter().map(Origin::memory_bytes).sum::<usize>();
         policies().map(Policy::memory_bytes).sum::<usize>() + networks + names + self.sealed.memory_bytes()
     }
 

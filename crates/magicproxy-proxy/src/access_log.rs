@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
-use magicproxy_core::{Label, VerifiedToken};
+use magicproxy_core::{KeyId, VerifiedToken};
 
 use crate::body::{BodyError, Progress};
 use crate::rejection::{Rejection, RequestId};
@@ -188,15 +188,19 @@ impl AccessRecord {
 impl Drop for AccessRecord {
     fn drop(&mut self) {
         let Some(started) = self.started else { return };
-        let labels = self.token.as_ref().and_then(|token| labels(token.labels()));
+        let token = self.token.as_deref();
         let (sent_up, ended) = self.tunnel.as_deref().copied().unzip();
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         tracing::info!(
             target: "magicproxy::access",
             request_id = %self.id,
-            jti = self.token.as_ref().map(|token| token.id()),
-            chain = self.token.as_ref().map(|token| tracing::field::display(token.chain().id())),
-            sub = labels,
+            jti = token.map(VerifiedToken::id),
+            version = token.map(|token| token.version().as_str()),
+            kid = token.map(|token| token.key().as_str()),
+            minter = token.and_then(VerifiedToken::minter).map(KeyId::as_str),
+            owner = token.map(|token| tracing::field::display(token.owner())),
+            chain = token.map(|token| tracing::field::display(token.chain().id())),
+            sub = token.and_then(VerifiedToken::label),
             upstream = self.upstream.as_ref().map(|upstream| &*upstream.names.name),
             method = self.method.as_str().get(..MAX_METHOD).unwrap_or(self.method.as_str()),
             path = self.path.as_deref(),
@@ -212,11 +216,6 @@ impl Drop for AccessRecord {
             ended,
         );
     }
-}
-
-/// Whom the token is for, then those to whom its holders gave it: none of them can write in another's name.
-fn labels(labels: &[Label]) -> Option<String> {
-    (!labels.is_empty()).then(|| labels.iter().map(Label::as_str).collect::<Vec<_>>().join(">"))
 }
 
 /// A path as a log line may have it: a segment as long as a token is cut away.

@@ -20,7 +20,7 @@ use magicproxy_core::state::RowLimits;
 
 pub(crate) use account::{Account, Accounts, PeerKey};
 
-use crate::settings::{Limits, Quota, Settings};
+use crate::settings::{HttpMint, Limits, Quota};
 use rows::RowAccounts;
 
 /// When to come again after a shortage: nobody knows when others end, so a second must do.
@@ -70,24 +70,11 @@ pub(crate) enum Standing {
 
 impl Standing {
     /// The standing of a token where anyone may order tokens over HTTP, or nobody may.
-    pub(crate) fn of(provenance: Provenance, mint_is_open: MintIsOpen) -> Self {
-        match (provenance, mint_is_open) {
-            (Provenance::ListedMinter, _) | (Provenance::Proxy, MintIsOpen::No) => Self::Known,
-            (Provenance::Proxy, MintIsOpen::Yes) | (Provenance::Anyone, _) => Self::Stranger,
+    pub(crate) fn of(provenance: Provenance, http_mint: HttpMint) -> Self {
+        match (provenance, http_mint) {
+            (Provenance::ListedMinter, _) | (Provenance::Proxy, HttpMint::Closed) => Self::Known,
+            (Provenance::Proxy, HttpMint::Open) | (Provenance::Anyone, _) => Self::Stranger,
         }
-    }
-}
-
-/// May anyone order tokens over HTTP?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MintIsOpen {
-    Yes,
-    No,
-}
-
-impl MintIsOpen {
-    pub(crate) fn of(settings: &Settings) -> Self {
-        if settings.minting.open { Self::Yes } else { Self::No }
     }
 }
 

@@ -19,7 +19,7 @@ use http_body::Body;
 use http_body_util::BodyExt as _;
 use magicproxy_core::policy::Work;
 use magicproxy_core::token::MAX_ORDER_BYTES;
-use magicproxy_core::{Caveat, MintLimits, MintOrder, Minted, OrderFault};
+use magicproxy_core::{Accepts, Caveat, MintLimits, MintOrder, Minted, OrderFault};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -60,7 +60,8 @@ pub(crate) struct Asking<'a> {
 
 impl Control {
     pub(crate) fn new(settings: Arc<Settings>, shared: Shared) -> Self {
-        Self { settings, shared, key_set: KeySetDocument::default() }
+        let accepts = Accepts::any_of(settings.upstreams.iter().map(|upstream| &upstream.acceptance));
+        Self { settings, shared, key_set: KeySetDocument::saying(accepts) }
     }
 
     /// `below` is what follows the control path; without `served`, it is the control plane of all upstreams.
@@ -157,7 +158,8 @@ impl Control {
         body: RequestBody,
     ) -> Result<Response<ResponseBody>, Rejection> {
         let Asking { head, exchange, client, .. } = asking;
-        if !self.settings.minting.open {
+        let mints = served.map_or_else(|| self.settings.mints_over_http(), |served| served.settings.mints_over_http());
+        if !mints {
             return Err(Rejection::MintingClosed);
         }
         if !is_json(head) {
@@ -193,6 +195,9 @@ impl MintJob {
             Some(upstream) => upstream,
             None => self.named(order.aud.as_deref()).map_err(|fault| Rejection::Order(vec![fault]))?,
         };
+        if !upstream.mints_over_http() {
+            return Err(Rejection::MintingClosed);
+        }
         // What would be refused for its lifetime is not minted.
         let accepted = upstream.acceptance.max_lifetime.map_or(Duration::MAX, Duration::from_secs);
         let limits = MintLimits {

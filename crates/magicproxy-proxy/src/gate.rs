@@ -25,7 +25,7 @@ pub(crate) use outbound::{Dispatch, Message};
 use further::Asker;
 
 use crate::access_log::AccessRecord;
-use crate::admission::{Account, Budget, MintIsOpen, Payer, PeerKey, Resource, Standing};
+use crate::admission::{Account, Budget, Payer, PeerKey, Resource, Standing};
 use crate::body::RequestBody;
 use crate::carriers::Carriers;
 use crate::clock;
@@ -61,7 +61,6 @@ pub(crate) struct Gate {
     /// Asked what it has, before a request that creates is sent.
     asked: Arc<Upstream>,
     budget: Arc<Budget>,
-    mint_is_open: MintIsOpen,
 }
 
 /// A request as it came in, with its target read by [`Gate::read_target`].
@@ -116,7 +115,6 @@ impl Gate {
             carriers,
             asked,
             budget: Arc::clone(&shared.budget),
-            mint_is_open: MintIsOpen::of(settings),
         })
     }
 
@@ -201,7 +199,7 @@ impl Gate {
 
     /// Who pays for what a request with this token holds: its owner and, where a stranger could have minted it, its sender.
     fn payer(&self, entry: &CachedToken, client: Client<'_>, sender: Option<IpAddr>) -> Payer {
-        let standing = Standing::of(entry.token().provenance(), self.mint_is_open);
+        let standing = Standing::of(entry.token().provenance(), self.upstream.http_mint);
         Payer { owner: Some(Arc::clone(entry.account())), peer: self.peer_account(client, sender), standing }
     }
 

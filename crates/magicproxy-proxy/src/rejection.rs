@@ -71,7 +71,7 @@ pub(crate) enum Rejection {
     Denied { denial: Denial, needed: Vec<String> },
     #[error("WebSocket is not enabled for this upstream (`websocket = true`)")]
     WebSocket,
-    #[error("minting is closed on this proxy")]
+    #[error("minting over HTTP is closed here")]
     MintingClosed,
     #[error("nothing is minted now, for it would be revoked: {}", suspended(.after))]
     MintSuspended { after: Option<Duration> },

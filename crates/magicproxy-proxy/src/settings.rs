@@ -13,7 +13,7 @@ use http::HeaderName;
 use magicproxy_core::plugin::PluginHost;
 use magicproxy_core::state::StateStore;
 use magicproxy_core::{
-    Acceptance, EncodedSlash, PathReading, PathSettings, PatternMode, Policy, Scopes, UnnamedTokens, UpstreamName,
+    Acceptance, EncodedSlash, PathReading, PathSettings, PatternMode, Policy, Scopes, TokenVersion, UnnamedTokens, UpstreamName,
 };
 use rustls_pki_types::CertificateDer;
 
@@ -63,6 +63,14 @@ pub struct Settings {
     pub plugins: Option<Arc<dyn PluginHost>>,
 }
 
+impl Settings {
+    /// May whoever brings a credential have a token for some upstream?
+    #[must_use]
+    pub fn mints_over_http(&self) -> bool {
+        self.upstreams.iter().any(|upstream| upstream.mints_over_http())
+    }
+}
+
 /// The upstream: where requests go, and how it is to be treated.
 #[derive(Debug)]
 pub struct UpstreamSettings {
@@ -80,6 +88,8 @@ pub struct UpstreamSettings {
     pub unnamed: UnnamedTokens,
     /// What tokens it accepts, whoever minted them.
     pub acceptance: Acceptance,
+    /// May tokens for it be ordered over HTTP?
+    pub http_mint: HttpMint,
     /// Scopes that its tokens may name.
     pub scopes: Scopes,
     /// Are URLs of its origins turned into URLs of the proxy?
@@ -127,6 +137,12 @@ impl UpstreamSettings {
     #[must_use]
     pub fn is_called(&self, name: &str) -> bool {
         self.name.as_str() == name || self.alias.as_ref().is_some_and(|alias| alias.as_str() == name)
+    }
+
+    /// May whoever brings a credential have a token? Tokens of version 1 are minted, so that they must be accepted, too.
+    #[must_use]
+    pub fn mints_over_http(&self) -> bool {
+        self.http_mint == HttpMint::Open && self.acceptance.versions.contains(&TokenVersion::V1)
     }
 
     /// Its name in the state store: the older one, so that what was recorded before it had another stays found.
@@ -188,11 +204,19 @@ pub enum Forwarding {
     XForwarded,
 }
 
-/// Who may mint, and for how long.
+/// May tokens for an upstream be ordered over HTTP (`POST /__magictoken`)?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HttpMint {
+    /// By whoever brings a credential.
+    #[default]
+    Open,
+    /// By nobody.
+    Closed,
+}
+
+/// For how long tokens are minted over HTTP, and what is told of them.
 #[derive(Clone, Copy, Debug)]
 pub struct MintSettings {
-    /// Does `POST /__magictoken` mint?
-    pub open: bool,
     /// The lifetime of a token whose order names none.
     pub default_lifetime: Duration,
     /// The longest lifetime that may be ordered.
@@ -214,7 +238,7 @@ pub enum Announcement {
 impl Default for MintSettings {
     fn default() -> Self {
         let day = Duration::from_secs(24 * 60 * 60);
-        Self { open: true, default_lifetime: day, max_lifetime: 366 * day, announce: Announcement::default() }
+        Self { default_lifetime: day, max_lifetime: 366 * day, announce: Announcement::default() }
     }
 }
 

@@ -25,7 +25,7 @@ use magicproxy_core::{
 };
 use zeroize::Zeroizing;
 
-use crate::admission::{Account, Budget, MintIsOpen, Payer, Standing};
+use crate::admission::{Account, Budget, Payer, Standing};
 use crate::carriers::Carriers;
 use crate::clock;
 use crate::keys::SharedKeys;
@@ -79,7 +79,6 @@ struct Inner {
     keys: Arc<SharedKeys>,
     upstream: Arc<UpstreamSettings>,
     carriers: Carriers,
-    mint_is_open: MintIsOpen,
     shared: Shared,
 }
 
@@ -96,7 +95,6 @@ impl Verifier {
                 keys: Arc::clone(&settings.keys),
                 upstream: Arc::clone(upstream),
                 carriers: carriers.clone(),
-                mint_is_open: MintIsOpen::of(settings),
                 shared: shared.clone(),
             }),
             cache: TokenCache::new(part(settings.limits.token_cache_bytes, settings.upstreams.len())),
@@ -172,7 +170,7 @@ impl Verifier {
         let text = Zeroizing::new(presented.as_str().to_owned());
         let authentic = slot.work(move || inner.keys.current().authenticate(&text, &inner.context())).await??;
         let account = budget.accounts().of_owner(authentic.owner());
-        let standing = Standing::of(authentic.provenance(), self.inner.mint_is_open);
+        let standing = Standing::of(authentic.provenance(), self.inner.upstream.http_mint);
         let payer = Payer { owner: Some(Arc::clone(&account)), peer, standing };
         let verified = self.compile(authentic, &payer).await?;
         Ok(CachedToken::new(verified, generation, payer, account))

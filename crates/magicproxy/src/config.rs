@@ -4,6 +4,7 @@
 //! Operators' documentation: `docs/guide/configuration.md`.
 
 mod acceptance;
+pub(crate) mod accepted;
 pub(crate) mod address;
 pub(crate) mod carrier;
 mod check;
@@ -39,7 +40,7 @@ use std::sync::Arc;
 
 use magicproxy_core::plugin::PluginHost;
 use magicproxy_core::state::StateStore;
-use magicproxy_core::{Permit, Provenance, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext};
+use magicproxy_core::{Accepts, Permit, Provenance, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext};
 use magicproxy_proxy::settings::{
     ApiRoot, HostName, Limits, MintSettings, Revocations, Settings, SharedKeys, StrangerState, Timeouts, TrustedProxies,
     UpstreamSettings,
@@ -211,6 +212,11 @@ impl Config {
     /// The name of the upstream that a look at this token is about: where nobody has said which, the one it names.
     pub(crate) fn name_for<'a>(&self, token: &'a VerifiedToken, upstream: &'a UpstreamSettings) -> &'a UpstreamName {
         token.upstream().filter(|_| self.upstream_assumed).unwrap_or(&upstream.name)
+    }
+
+    /// What is accepted by at least one upstream, as the key set tells it.
+    pub(crate) fn accepts(&self) -> Accepts {
+        Accepts::any_of(self.upstreams.iter().map(|upstream| &upstream.acceptance))
     }
 
     /// What verification needs to know.

@@ -8,10 +8,12 @@ mod certificate;
 mod jwk;
 mod key_set;
 mod owners;
+mod purposes;
 mod sealing;
 mod watch;
 pub(crate) mod write;
 
+pub(crate) use purposes::Purposes;
 pub(crate) use watch::KeyWatch;
 
 use std::collections::BTreeSet;

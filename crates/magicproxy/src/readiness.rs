@@ -22,7 +22,7 @@ use crate::config::setting::Origin;
 use crate::config::state::StoreSettings;
 use crate::config::{Config, Fault, Faults};
 use crate::failure::reason;
-use crate::keystore::Keys;
+use crate::keystore::{Keys, Purposes};
 use crate::plugins;
 use crate::revocations::RevocationFile;
 use crate::tls;
@@ -75,6 +75,7 @@ impl Readiness {
             Ok(Some(keys)) => {
                 self.warnings.extend(keys.warnings.iter().cloned());
                 self.owner_secret(config, &keys);
+                self.faults.extend(Purposes::of(config).faults(&keys));
                 self.keys = Some(keys);
             }
             Ok(None) => {

@@ -16,6 +16,7 @@ pub(crate) use dev::AUTHORITY_FILE;
 
 use acme::{Acme, AcmeSettings};
 use dev::DevAuthority;
+pub(crate) use files::OtherKeys;
 use files::{CertificateFiles, Reloader};
 
 /// A certificate that is in use, and what keeps it fresh.
@@ -72,9 +73,9 @@ impl Tls {
     }
 
     /// Keeps the certificate fresh, for ever.
-    pub(crate) async fn keep_fresh(self) {
+    pub(crate) async fn keep_fresh(self, other: OtherKeys) {
         match self.keeper {
-            Keeper::Files(reloader) => reloader.run(&self.server).await,
+            Keeper::Files(reloader) => reloader.run(&self.server, &other).await,
             Keeper::Dev(authority) => authority.run(&self.server).await,
             Keeper::Acme(acme) => acme.run(&self.server).await,
         }

@@ -12,10 +12,10 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::jwk::Jwk;
-use super::{KeyError, KeyId, KeyRing, KeyStanding, MinterAlgorithm, MinterKey, MinterSigningKey, SealingKey, SealingPublicKey};
+use super::{Accepts, KeyError, KeyId, KeyRing, KeyStanding, MinterAlgorithm, MinterKey, MinterSigningKey, SealingKey, SealingPublicKey};
 use crate::UnixTime;
 use crate::encoding::{base64url, from_base64url};
-use crate::json;
+use crate::json::{self, present_object};
 use crate::token::MAX_UNIX_TIME;
 
 /// How long a signed set may be used by whoever cannot ask for a newer one, in seconds: 30 days.
@@ -103,10 +103,11 @@ impl KeyRing {
         moments.flat_map(|standing| [standing.created, standing.retired]).flatten().max().unwrap_or(UnixTime(0))
     }
 
-    /// The published sealing keys as a JWK Set, with signatures where there is a key that signs.
+    /// The published sealing keys of the accepted kinds as a JWK Set, with signatures where there is a key that signs.
     #[must_use]
-    pub fn key_set_document(&self, now: UnixTime) -> serde_json::Value {
-        let keys: Vec<_> = self.published(now).map(SealingPublicKey::to_jwk).collect();
+    pub fn key_set_document(&self, now: UnixTime, accepts: &Accepts) -> serde_json::Value {
+        let accepted = self.published(now).filter(|key| accepts.kems.contains(&key.kem()));
+        let keys: Vec<_> = accepted.map(SealingPublicKey::to_jwk).collect();
         let signing = self.key_set.iter().filter(|key| key.is_usable(now));
         let active = signing.clone().find(|key| key.standing.retired.is_none());
         let Some(active) = active else { return serde_json::json!({ "keys": keys }) };
@@ -116,6 +117,7 @@ impl KeyRing {
             "version": self.key_set_version(),
             "iat": now,
             "exp": now.0.saturating_add(KEY_SET_LIFETIME_SECONDS),
+            "accepts": accepts,
         });
         let payload = payload.to_string();
         let signed: Vec<String> = signing.take(MAX_SIGNATURES).map(|key| key.sign(&payload)).collect();
@@ -164,6 +166,7 @@ pub struct SignedKeySet {
     version: UnixTime,
     issued_at: UnixTime,
     expires_at: UnixTime,
+    accepts: Option<Accepts>,
 }
 
 /// Why a key set is not accepted.
@@ -249,6 +252,12 @@ impl SignedKeySet {
         self.version
     }
 
+    /// What the proxy accepts, where the set says so.
+    #[must_use]
+    pub fn accepts(&self) -> Option<&Accepts> {
+        self.accepts.as_ref()
+    }
+
     /// From when on it is used no more.
     #[must_use]
     pub fn expires_at(&self) -> UnixTime {
@@ -282,6 +291,8 @@ struct Payload {
     version: UnixTime,
     iat: UnixTime,
     exp: UnixTime,
+    #[serde(default, deserialize_with = "present_object")]
+    accepts: Option<Accepts>,
 }
 
 impl Signed {
@@ -320,12 +331,12 @@ impl Signed {
         let payload: Payload = json::extensible_object(&self.payload).map_err(|_| KeySetError::Malformed)?;
         let keys: Vec<_> = payload.keys.into_iter().filter_map(sealing_key).collect();
         let signer = MinterKey::from_jwk(&payload.signer).ok().and_then(KeySetSigner::of).ok_or(KeySetError::Malformed)?;
-        let Payload { version, iat, exp, .. } = payload;
+        let Payload { version, iat, exp, accepts, .. } = payload;
         let is_time = [version, iat, exp].iter().all(|time| time.0 <= MAX_UNIX_TIME);
         if keys.is_empty() || exp <= iat || !is_time {
             return Err(KeySetError::Malformed);
         }
-        Ok(SignedKeySet { keys, signer, version, issued_at: iat, expires_at: exp })
+        Ok(SignedKeySet { keys, signer, version, issued_at: iat, expires_at: exp, accepts })
     }
 }
 

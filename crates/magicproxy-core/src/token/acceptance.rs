@@ -1,6 +1,6 @@
 //! What the operator of a proxy accepts, whoever minted it. `token-v2.md` sections 2, 4 and 8.
 
-use crate::key::{KeyId, MinterKey};
+use crate::key::{Kem, KeyId, MinterKey};
 use crate::token::{Origin, VerifyError};
 
 /// A version of the token.
@@ -13,6 +13,9 @@ pub enum TokenVersion {
 }
 
 impl TokenVersion {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::V1, Self::V2];
+
     /// What a key does for a token of this version.
     pub(super) fn how(self) -> &'static str {
         match self {
@@ -46,6 +49,8 @@ pub struct Acceptance {
     pub denied_keys: Vec<String>,
     /// Whoever may mint version 2 tokens; anyone, where there is none.
     pub minters: Vec<MinterKey>,
+    /// The KEMs of version 2 tokens.
+    pub kems: Vec<Kem>,
     /// Must a token say whom it is for?
     pub require_sub: bool,
     /// The longest life of a token, from `iat` to `exp`, in seconds. Where there is none, tokens of version 2 live no longer
@@ -63,6 +68,7 @@ impl Default for Acceptance {
             versions: vec![TokenVersion::V1, TokenVersion::V2],
             denied_keys: Vec::new(),
             minters: Vec::new(),
+            kems: Kem::ALL.into(),
             require_sub: false,
             max_lifetime: None,
         }
@@ -74,8 +80,12 @@ impl Acceptance {
         if self.versions.contains(&version) { Ok(()) } else { Err(VerifyError::Version(version.as_str())) }
     }
 
+    pub(super) fn ensure_kem(&self, kem: Kem) -> Result<(), VerifyError> {
+        if self.kems.contains(&kem) { Ok(()) } else { Err(VerifyError::Kem(kem.as_str())) }
+    }
+
     /// The longest life of a token of this version, in seconds.
-    pub(super) fn longest_life(&self, version: TokenVersion) -> Option<u64> {
+    pub(crate) fn longest_life(&self, version: TokenVersion) -> Option<u64> {
         self.max_lifetime.or(match version {
             TokenVersion::V1 => None,
             TokenVersion::V2 => Some(MAX_SEALED_LIFETIME_SECONDS),

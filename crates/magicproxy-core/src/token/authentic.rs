@@ -3,7 +3,7 @@
 
 use super::caveat::Caveat;
 use super::grant::{Granted, policy_of};
-use super::{Narrowing, Provenance, VerifiedToken, VerifyContext, VerifyError, counter};
+use super::{Narrowing, Provenance, VerifiedToken, VerifyContext, VerifyError, counter, label};
 use crate::credential::TypedCredential;
 use crate::pattern::PatternMode;
 use crate::policy::{Policy, RuleCompiler};
@@ -96,11 +96,14 @@ impl AuthenticToken {
     /// The verified token. What caveats demand is added; nothing here can give.
     fn with_rules(self, policy: Policy, narrowing: Vec<Narrowing>) -> Result<VerifiedToken, VerifyError> {
         let Self { mut token, caveats, credential, .. } = self;
+        let subject = token.labels.first().cloned();
         for caveat in caveats? {
             token.expires_at = caveat.exp.map_or(token.expires_at, |end| end.min(token.expires_at));
             token.not_before = caveat.nbf.max(token.not_before);
             token.labels.extend(caveat.sub);
         }
+        let holders = token.labels.get(subject.iter().count()..).unwrap_or_default();
+        token.label = label::in_logs(subject.as_ref(), holders);
         (token.policy, token.narrowing) = (policy, narrowing);
         if let Some(credential) = credential {
             token.sealed = Sealed::Opened(credential?);

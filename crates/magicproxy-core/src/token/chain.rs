@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::caveat::Caveat;
-use crate::encoding::from_hex;
+use crate::encoding::{from_hex, hex};
 use crate::state::Partition;
 
 /// Bytes of an id.
@@ -38,9 +38,7 @@ impl fmt::Display for ChainId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // In one step: it stands in each line of the access log.
         let mut digits = [0; 2 * BYTES];
-        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
-            *pair = [byte >> 4, byte & 15].map(|value| if value < 10 { b'0' + value } else { b'a' + value - 10 });
-        }
+        hex(&self.0, &mut digits);
         formatter.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::caveat::{Caveat, MAX_CAVEATS};
 use super::chain::Chain;
-use super::label::Label;
+use super::label::{Label, present_subject};
 use super::order::CLAIMS;
 use super::sealed::{SealedToken, VERSION};
 use super::verify::{VerifyError, times_fault};
@@ -49,7 +49,7 @@ pub(super) struct Claims {
     pub(super) jti: Option<String>,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub(super) aud: Option<String>,
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present_subject", skip_serializing_if = "Option::is_none")]
     pub(super) sub: Option<Label>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) explain: bool,

@@ -9,12 +9,21 @@ use serde::{Deserialize, Deserializer, Serialize};
 #[serde(transparent)]
 pub struct Label(String);
 
+/// What holds the place of the claims' label where they have none.
+const NOBODY: &str = "-";
+
 impl Label {
     /// Reads a label.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let legal = |byte: u8| byte.is_ascii_graphic() && !b"\"\\>,".contains(&byte);
         ((1..=128).contains(&text.len()) && text.bytes().all(legal)).then(|| Self(text.to_owned()))
+    }
+
+    /// Reads the label of claims, or of an order for them, which is none that stands for no label.
+    #[must_use]
+    pub fn parse_subject(text: &str) -> Option<Self> {
+        Self::parse(text).filter(|label| label.as_str() != NOBODY)
     }
 
     /// The label.
@@ -37,4 +46,24 @@ impl<'de> Deserialize<'de> for Label {
             serde::de::Error::custom("sub: expected 1 to 128 characters of visible ASCII without `\"`, `\\`, `>` and `,`")
         })
     }
+}
+
+/// The label of claims: see [`Label::parse_subject`].
+pub(super) fn present_subject<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Label>, D::Error> {
+    let label = Label::deserialize(deserializer)?;
+    if label.as_str() == NOBODY {
+        return Err(serde::de::Error::custom("sub: expected another label than `-`, which logs show where there is none"));
+    }
+    Ok(Some(label))
+}
+
+/// The labels of claims and caveats as logs show them, joined by `>`. The first place is always that of the claims, so that no
+/// holder's label is taken for one that the minter wrote.
+pub(super) fn in_logs(subject: Option<&Label>, holders: &[Label]) -> Option<Box<str>> {
+    if subject.is_none() && holders.is_empty() {
+        return None;
+    }
+    let first = subject.map_or(NOBODY, Label::as_str);
+    let labels: Vec<&str> = std::iter::once(first).chain(holders.iter().map(Label::as_str)).collect();
+    Some(labels.join(">").into())
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
-use super::{Grant, Label, MAX_UNIX_TIME, MintRequest, UnnamedTokens, UpstreamName};
+use super::{Grant, Label, MAX_UNIX_TIME, MintRequest, UnnamedTokens, UpstreamName, label};
 use crate::UnixTime;
 use crate::credential::{Credential, ParseCredentialError};
 use crate::duration;
@@ -49,7 +49,7 @@ pub struct MintOrder {
     #[serde(default, deserialize_with = "present")]
     pub aud: Option<String>,
     /// Whom the token is for, as the proxy's log shows it.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "label::present_subject")]
     pub sub: Option<Label>,
     /// May a refusal say which rule would be needed?
     #[serde(default)]

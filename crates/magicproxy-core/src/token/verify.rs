@@ -78,6 +78,9 @@ pub enum VerifyError {
     /// A version that the operator does not accept.
     #[error("this proxy does not accept tokens of version {0} here")]
     Version(&'static str),
+    /// A KEM that the operator does not accept.
+    #[error("this proxy does not accept tokens of the kind `{0}`")]
+    Kem(&'static str),
     /// From `exp` and the leeway on.
     #[error("the token has expired")]
     Expired,
@@ -173,6 +176,7 @@ impl KeyRing {
             upstream,
             explain: claims.explain,
             labels: claims.sub.into_iter().collect(),
+            label: None,
             narrowing: Vec::new(),
             owner,
             provenance: Provenance::Proxy,

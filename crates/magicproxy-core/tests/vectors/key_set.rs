@@ -1,6 +1,6 @@
 //! `key-set.json`.
 
-use magicproxy_core::{KeySetError, KeySetSigner, SignedKeySet, UnixTime};
+use magicproxy_core::{Accepts, Kem, KeySetError, KeySetSigner, NotAccepted, SealedOrder, SignedKeySet, UnixTime};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -19,6 +19,19 @@ struct Case {
     pinned: Option<Pinned>,
     document: String,
     accepted: Option<Accepted>,
+    refused: Option<String>,
+    accepts: Option<Value>,
+    #[serde(default)]
+    orders: Vec<Order>,
+}
+
+/// A sealed token to be minted.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Order {
+    kem: Kem,
+    minter: Option<String>,
+    lifetime: u64,
     refused: Option<String>,
 }
 
@@ -46,6 +59,25 @@ fn kind_of(error: KeySetError) -> &'static str {
     }
 }
 
+fn name_of(refused: NotAccepted) -> &'static str {
+    match refused {
+        NotAccepted::Version => "version",
+        NotAccepted::Kem(_) => "kem",
+        NotAccepted::Minter | NotAccepted::NoMinter => "minter",
+        NotAccepted::Lifetime(_) => "lifetime",
+    }
+}
+
+/// What the set says of tokens to be minted.
+fn orders(case: &Case, accepts: Option<&Accepts>) {
+    assert_eq!(accepts.map(|accepts| serde_json::to_value(accepts).unwrap()), case.accepts, "{}", case.name);
+    for Order { kem, minter, lifetime, refused } in &case.orders {
+        let order = SealedOrder { kem: *kem, minter: minter.as_deref(), lifetime: *lifetime };
+        let found = accepts.unwrap().ensure(&order).err().map(name_of);
+        assert_eq!(found, refused.as_deref(), "{}: {order:?}", case.name);
+    }
+}
+
 fn read(case: &Case, now: UnixTime) -> Result<Accepted, KeySetError> {
     let set = match &case.pinned {
         Some(pinned) => {
@@ -59,7 +91,8 @@ fn read(case: &Case, now: UnixTime) -> Result<Accepted, KeySetError> {
     let kept = SignedKeySet::first(&case.document).unwrap();
     let ids = |set: &SignedKeySet| -> Vec<_> { set.keys().iter().map(|key| key.id().clone()).collect() };
     let told = |set: &SignedKeySet| (set.version(), set.signer().id().clone(), ids(set));
-    assert_eq!(told(&kept), told(&set), "{}", case.name);
+    assert_eq!((told(&kept), kept.accepts()), (told(&set), set.accepts()), "{}", case.name);
+    orders(case, set.accepts());
     let keys = set.keys().iter().map(|key| key.id().to_string()).collect();
     Ok(Accepted { keys, signer: set.signer().id().to_string() })
 }
@@ -79,5 +112,5 @@ fn vectors() {
             _ => panic!("{}: accepted or refused", case.name),
         }
     }
-    assert!(file.cases.len() >= 52 && kinds.len() == 7, "{} cases, {kinds:?}", file.cases.len());
+    assert!(file.cases.len() >= 77 && kinds.len() == 7, "{} cases, {kinds:?}", file.cases.len());
 }

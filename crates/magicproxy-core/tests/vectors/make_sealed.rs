@@ -261,7 +261,11 @@ impl Maker {
             std::iter::once(&claims).chain(&caveats).filter_map(|object| object.get("sub").cloned()).collect();
         let mut case = json!({"name": name, "token": token});
         let credential = more.get("credential").cloned().unwrap_or_else(|| serde_json::from_str(CREDENTIAL).unwrap());
-        case["accepted"] = json!({"claims": claims, "caveats": caveats, "labels": labels, "credential": credential});
+        let named: Vec<&str> = labels.iter().map(|label| label.as_str().unwrap()).collect();
+        let first = if claims.get("sub").is_some() || named.is_empty() { "" } else { "->" };
+        let label = (!named.is_empty()).then(|| format!("{first}{}", named.join(">")));
+        case["accepted"] =
+            json!({"claims": claims, "caveats": caveats, "labels": labels, "label": label, "credential": credential});
         for member in ["context", "decisions"] {
             if let Some(value) = more.get(member) {
                 case[member] = value.clone();
@@ -294,10 +298,13 @@ impl Maker {
             self.ok("rules of both forms", self.token(&wide, &[]), decisions(&[("GET /a/1", "", 0, "allowed"), ("POST /b/1", "", 0, "allowed"), ("PUT /b/1/2", "", 0, "not_allowed")])),
             self.ok("the longest life", self.token(&plain.clone().with("exp", NOW - 10 + 316_224_000), &[]), json!({"context": {"max_lifetime": 316_224_000}})),
             self.ok("as long as the operator accepts", self.token(&plain, &[]), json!({"context": {"max_lifetime": 3610}})),
+            self.ok("a label of two dashes", self.token(&plain.clone().with("sub", r#""--""#), &[r#"{"sub":"-"}"#]), json!({})),
+            self.ok("labels of holders alone", self.token(&plain, &[r#"{"sub":"admin"}"#, r#"{"exp":1790000060}"#, r#"{"sub":"-"}"#]), json!({})),
             self.ok("a label where one is wanted", self.token(&plain.clone().with("sub", r#""ci""#), &[]), json!({"context": {"require_sub": true}})),
             self.ok("a listed minter", self.assemble(&self.key.0, &plain.clone().with("minter", &minter).json(), CREDENTIAL, true, &[]), json!({"context": {"minters_required": true}})),
             self.ok("a listed minter and a caveat", self.assemble(&self.key.0, &plain.clone().with("minter", &minter).json(), CREDENTIAL, true, &[r#"{"sub":"a"}"#]), json!({"context": {"minters_required": true}})),
             self.ok("x-wing", self.assemble(&self.xwing.0, &plain.clone().with("kem", r#""x-wing""#).with("kid", kid(&self.xwing.0)).json(), CREDENTIAL, false, &[]), decisions(&[("GET /user", "", 0, "allowed")])),
+            self.ok("x-wing, where nothing else is accepted", self.assemble(&self.xwing.0, &plain.clone().with("kem", r#""x-wing""#).with("kid", kid(&self.xwing.0)).json(), CREDENTIAL, false, &[]), json!({"context": {"kems": ["x-wing"]}})),
             self.ok("x-wing and a caveat", self.assemble(&self.xwing.0, &plain.clone().with("kem", r#""x-wing""#).with("kid", kid(&self.xwing.0)).json(), CREDENTIAL, false, &[r#"{"exp":1790000060}"#]), json!({})),
             self.ok("a retired key before its end", self.assemble(&self.retired.0, &plain.clone().with("kid", kid(&self.retired.0)).json(), CREDENTIAL, false, &[]), json!({})),
             self.ok("a key that was retired 30 days and the leeway before", self.assemble(&self.long_retired.0, &plain.clone().with("kid", kid(&self.long_retired.0)).with("iat", NOW - 11).json(), CREDENTIAL, false, &[]), json!({})),
@@ -394,6 +401,7 @@ impl Maker {
         }
         for raw in [
             r#""""#,
+            r#""-""#,
             r#""a b""#,
             r#""a>b""#,
             r#""a,b""#,
@@ -517,6 +525,14 @@ impl Maker {
                 ),
                 "unknown_key",
             ),
+            in_context("a KEM that the operator does not accept", &token, "kem", json!({"kems": ["x-wing"]})),
+            in_context(
+                "such a KEM, and a key that is denied and a life that is too long",
+                &token,
+                "kem",
+                json!({"kems": ["x-wing"], "deny_kid": [self.key.0.public().id().as_str()], "max_lifetime": 1}),
+            ),
+            in_context("no KEM and no version", &token, "version", json!({"kems": ["x-wing"], "accept": ["v1"]})),
             in_context("version 1 only", &token, "version", json!({"accept": ["v1"]})),
             in_context("a life that the operator does not accept", &token, "lifetime", json!({"max_lifetime": 3609})),
             json!({

@@ -497,6 +497,7 @@ impl Maker<'_> {
             c("aud with a blank", plain().with("aud", r#""a b""#)),
             c("aud twice", plain().and_again("aud", r#""api""#)),
             c("sub null", plain().with("sub", "null")),
+            c("sub a dash", plain().with("sub", json!("-"))),
             c("sub empty", plain().with("sub", json!(""))),
             c("sub with a comma", plain().with("sub", json!("a,b"))),
             c("sub with a blank", plain().with("sub", json!("a b"))),

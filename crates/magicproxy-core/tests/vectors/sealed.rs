@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use magicproxy_core::{
-    Acceptance, Access, Caveat, Denial, EncodedSlash, KeyRing, MinterKey, PatternMode, PrivateKey, RawRule, RequestTarget, Rule,
-    ScopeName, Scopes, SealedClaims, SealingKey, TokenVersion, UnixTime, UnnamedTokens, UnverifiedToken, UpstreamName,
+    Acceptance, Access, Caveat, Denial, EncodedSlash, Kem, KeyRing, MinterKey, PatternMode, PrivateKey, RawRule, RequestTarget,
+    Rule, ScopeName, Scopes, SealedClaims, SealingKey, TokenVersion, UnixTime, UnnamedTokens, UnverifiedToken, UpstreamName,
     VerifiedToken, VerifyContext, VerifyError,
 };
 use serde::Deserialize;
@@ -42,6 +42,7 @@ struct Context {
     now: Option<u64>,
     accept: Option<Vec<String>>,
     deny_kid: Vec<String>,
+    kems: Option<Vec<Kem>>,
     minters_required: bool,
     require_sub: bool,
     max_lifetime: Option<u64>,
@@ -53,6 +54,7 @@ struct Accepted {
     claims: Value,
     caveats: Vec<Value>,
     labels: Vec<String>,
+    label: Option<String>,
     credential: Value,
 }
 
@@ -109,6 +111,7 @@ fn run(case: &Case, file: &File, ring: &KeyRing, scopes: &Scopes) -> Result<(), 
         versions: if only_v1 { vec![TokenVersion::V1] } else { Acceptance::default().versions },
         denied_keys: case.context.deny_kid.clone(),
         minters: minters.iter().map(|jwk| MinterKey::from_json(&jwk.to_string()).unwrap()).collect(),
+        kems: case.context.kems.clone().unwrap_or_else(|| Kem::ALL.into()),
         require_sub: case.context.require_sub,
         max_lifetime: case.context.max_lifetime,
     };
@@ -143,6 +146,9 @@ fn lowered(credential: &Value) -> Value {
 
 fn says(text: &str, token: &VerifiedToken, accepted: &Accepted) -> Result<(), String> {
     let labels: Vec<String> = token.labels().iter().map(ToString::to_string).collect();
+    if token.label() != accepted.label.as_deref() {
+        return Err(format!("{:?}, expected {:?}", token.label(), accepted.label));
+    }
     let UnverifiedToken::V2(parsed) = UnverifiedToken::parse(text).unwrap() else { return Err("another version".to_owned()) };
     let claims = serde_json::to_value(parsed.claims()).unwrap();
     // One value is written in one way, whichever way it was read: `744h` as `31d`.
@@ -236,6 +242,7 @@ fn kind_of(error: &VerifyError) -> &'static str {
         VerifyError::Credential(_) => "credential",
         VerifyError::Minter => "minter",
         VerifyError::Version(_) => "version",
+        VerifyError::Kem(_) => "kem",
         VerifyError::Header | VerifyError::Signature => "of version 1",
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
+use magicproxy_core::Accepts;
 
 use crate::clock;
 use crate::keys::SharedKeys;
@@ -11,8 +12,12 @@ use crate::keys::SharedKeys;
 const FRESH_SECONDS: u64 = 60;
 
 /// The document that was signed last.
-#[derive(Debug, Default)]
-pub(super) struct KeySetDocument(Mutex<Option<Signed>>);
+#[derive(Debug)]
+pub(super) struct KeySetDocument {
+    /// By at least one upstream.
+    accepts: Accepts,
+    last: Mutex<Option<Signed>>,
+}
 
 #[derive(Debug)]
 struct Signed {
@@ -24,16 +29,21 @@ struct Signed {
 }
 
 impl KeySetDocument {
+    /// Of a proxy that accepts this.
+    pub(super) fn saying(accepts: Accepts) -> Self {
+        Self { accepts, last: Mutex::default() }
+    }
+
     /// The document of the ring as it is now, signed within the last minute.
     pub(super) fn of(&self, keys: &SharedKeys) -> Bytes {
         let now = clock::now();
         // Before the ring, so that what is made of an old one never looks new.
         let (generation, minute) = (keys.generation(), now.0 / FRESH_SECONDS);
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {
             Some(signed) if (signed.generation, signed.minute) == (generation, minute) => signed.document.clone(),
             _ => {
-                let document = Bytes::from(keys.current().key_set_document(now).to_string());
+                let document = Bytes::from(keys.current().key_set_document(now, &self.accepts).to_string());
                 *last = Some(Signed { generation, minute, document: document.clone() });
                 document
             }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use magicproxy_core::{Grant, LongToken, MintRequest, Minted, Weakness};
+use magicproxy_core::{Grant, LongToken, MintRequest, Minted, TokenVersion, UnverifiedToken, Weakness};
 
 use crate::settings::CredentialCarrier;
 
@@ -42,9 +42,14 @@ impl MintRecord {
 
     /// Writes the line. `peer` is who sent the order, as far as that is known: nobody is, on a Unix socket.
     pub(super) fn write(&self, minted: &Minted, peer: Option<IpAddr>) {
+        let token = UnverifiedToken::parse(&minted.token).ok();
+        let token = token.as_ref();
         tracing::info!(
             target: "magicproxy::mint",
             jti = minted.id,
+            version = TokenVersion::V1.as_str(),
+            kid = token.and_then(UnverifiedToken::kid),
+            owner = token.and_then(UnverifiedToken::owner).map(tracing::field::display),
             upstream = self.upstream,
             sub = self.sub,
             peer = peer.map(|peer| peer.to_string()),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Response};
-use magicproxy_core::{KnownNames, UnnamedTokens, UnverifiedToken, UpstreamName};
+use magicproxy_core::{Accepts, KnownNames, UnnamedTokens, UnverifiedToken, UpstreamName};
 use serde_json::json;
 
 use super::{Asking, Control, answer};
@@ -26,6 +26,8 @@ pub(super) struct Told {
     only: Option<Arc<UpstreamSettings>>,
     /// Are these all that there are?
     complete: bool,
+    /// Is minting over HTTP open for one upstream at the least?
+    mints_somewhere: bool,
 }
 
 impl Control {
@@ -37,7 +39,8 @@ impl Control {
             Announcement::Root => self.of_bearer(asking).await.into_iter().collect(),
         };
         let only = all.first().filter(|_| all.len() == 1).cloned();
-        Told { complete: known.len() == all.len() || only.is_some(), known, only }
+        let mints_somewhere = self.settings.mints_over_http();
+        Told { complete: known.len() == all.len() || only.is_some(), known, only, mints_somewhere }
     }
 
     /// The upstream of the token that the client bears, if that is genuine, alive and not revoked.
@@ -76,7 +79,8 @@ impl Control {
                 };
                 let found = self.settings.upstreams.iter().filter(here).find(|upstream| upstream.is_called(&name));
                 let unknown = || Rejection::UnknownUpstream { known: told.known_names().unwrap_or_default() };
-                json!({ "upstream": found.ok_or_else(unknown)?.name })
+                let found = found.ok_or_else(unknown)?;
+                json!({ "upstream": found.name, "accepts": Accepts::any_of([&found.acceptance]) })
             }
         };
         Ok(answer("application/json", Bytes::from(told.to_string())))
@@ -92,14 +96,17 @@ impl Told {
             Some(upstream) => format!("magic API proxy for {} version {VERSION}", upstream.api_root),
             None => format!("magic API proxy version {VERSION}"),
         };
+        let closed = !served.map_or(self.mints_somewhere, |served| served.settings.mints_over_http());
+        let all_closed = closed && served.is_none();
         // Below a mount it is about that upstream only.
         let at_root = served.is_none_or(|served| served.settings.placing.mount.is_root());
         let others = self.known.iter().filter(|upstream| at_root && here.is_none_or(|here| here.name != upstream.name));
         let lines = others.map(|upstream| {
             let UpstreamSettings { name, api_root, placing, .. } = &**upstream;
-            format!("\n{name} at {}/ for {api_root}", placing.mount.as_str())
+            let mint = if all_closed || upstream.mints_over_http() { "" } else { ", where minting is closed" };
+            format!("\n{name} at {}/ for {api_root}{mint}", placing.mount.as_str())
         });
-        first + &lines.collect::<String>()
+        first + if closed { "\nminting is closed" } else { "" } + &lines.collect::<String>()
     }
 
     /// May faults of an order for this upstream list what is configured for it?

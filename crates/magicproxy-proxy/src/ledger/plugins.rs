@@ -107,7 +107,7 @@ impl Plugins {
             body: body.filter(|_| interests.request_body),
             sender,
             token_id: token.id().to_owned(),
-            labels: token.labels().iter().map(ToString::to_string).collect(),
+            labels: token.label().map(|label| label.split('>').map(str::to_owned).collect()).unwrap_or_default(),
         }
     }
 }

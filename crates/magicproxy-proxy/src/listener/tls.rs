@@ -69,6 +69,12 @@ impl TlsIdentity {
         }
     }
 
+    /// The first certificate, in DER.
+    #[must_use]
+    pub fn certificate(&self) -> &[u8] {
+        self.0.cert.first().map_or(&[], |certificate| certificate)
+    }
+
     /// A challenge's self-signed certificate and its key, which were made together a moment ago.
     ///
     /// It is not checked whether they belong together: the check does not get past the critical extension that makes it a

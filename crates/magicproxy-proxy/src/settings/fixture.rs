@@ -7,8 +7,8 @@ use magicproxy_core::{
 };
 
 use super::{
-    ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, Outbound, PageOrigins, Placing, RefusalShape, Settings,
-    SharedKeys, StrangerState, Timeouts, TrustedProxies, UpstreamProtocol, UpstreamSettings,
+    ApiRoot, CredentialCarrier, Forwarding, HttpMint, Limits, Links, MintSettings, Outbound, PageOrigins, Placing, RefusalShape,
+    Settings, SharedKeys, StrangerState, Timeouts, TrustedProxies, UpstreamProtocol, UpstreamSettings,
 };
 
 /// Ordinary settings for these upstreams.
@@ -39,6 +39,7 @@ pub(crate) fn upstream(name: &str, root: &str, placing: Placing) -> Arc<Upstream
         placing,
         unnamed: UnnamedTokens::Refuse,
         acceptance: Acceptance::default(),
+        http_mint: HttpMint::default(),
         scopes: Scopes::default(),
         links: Links::default(),
         encoded_slash: EncodedSlash::Refuse,

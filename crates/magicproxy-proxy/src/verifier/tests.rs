@@ -3,6 +3,7 @@ use std::sync::atomic::Ordering;
 use magicproxy_core::{Kem, KeyRing, PatternMode, PrivateKey, RawRule, Rule, SealRequest, SealingKey, UnixTime, UpstreamName};
 
 use super::*;
+use crate::settings::HttpMint;
 use crate::settings::Placing;
 use crate::settings::fixture::upstream;
 
@@ -17,14 +18,11 @@ fn keys() -> KeyRing {
     KeyRing::new(PrivateKey::generate(2048).unwrap(), Vec::new()).unwrap().with_sealing(vec![sealing]).unwrap()
 }
 
-fn fixture(limits: &Limits, mint_is_open: MintIsOpen) -> Fixture {
-    let inner = Inner {
-        keys: Arc::new(SharedKeys::new(keys())),
-        upstream: upstream("api", "https://api.example", Placing::default()),
-        carriers: Carriers::default(),
-        mint_is_open,
-        shared: Shared::new(limits),
-    };
+fn fixture(limits: &Limits, http_mint: HttpMint) -> Fixture {
+    let mut upstream = upstream("api", "https://api.example", Placing::default());
+    Arc::get_mut(&mut upstream).unwrap().http_mint = http_mint;
+    let inner =
+        Inner { keys: Arc::new(SharedKeys::new(keys())), upstream, carriers: Carriers::default(), shared: Shared::new(limits) };
     let verifier = Verifier {
         inner: Arc::new(inner),
         cache: TokenCache::new(limits.token_cache_bytes),
@@ -115,7 +113,7 @@ fn costly(number: usize) -> Vec<String> {
 
 #[tokio::test]
 async fn a_token_is_verified_once() {
-    let fixture = fixture(&Limits::default(), MintIsOpen::Yes);
+    let fixture = fixture(&Limits::default(), HttpMint::Open);
     let token = fixture.minted("a-credential", &simple());
     let (first, at_once) = tokio::join!(fixture.verify(&token), fixture.verify(&token));
     let later = fixture.verify(&token).await.unwrap();
@@ -126,7 +124,7 @@ async fn a_token_is_verified_once() {
 /// Forged tokens stop at the first lane.
 #[tokio::test]
 async fn what_is_not_genuine_is_not_kept_and_costs_no_more() {
-    let (here, elsewhere) = (fixture(&Limits::default(), MintIsOpen::Yes), fixture(&Limits::default(), MintIsOpen::Yes));
+    let (here, elsewhere) = (fixture(&Limits::default(), HttpMint::Open), fixture(&Limits::default(), HttpMint::Open));
     for token in [elsewhere.minted("a-credential", &costly(1)), elsewhere.sealed(&costly(1))] {
         assert!(here.verify(&token).await.is_err());
     }
@@ -139,7 +137,7 @@ async fn what_is_not_genuine_is_not_kept_and_costs_no_more() {
 /// Whoever could, would have any number of costly tokens verified at once.
 #[tokio::test]
 async fn a_caller_who_leaves_makes_no_room_before_the_work_is_done() {
-    let fixture = fixture(&Limits::default(), MintIsOpen::No);
+    let fixture = fixture(&Limits::default(), HttpMint::Closed);
     let payer = Payer { owner: Some(Arc::default()), peer: Arc::default(), standing: Standing::Known };
     let lane = fixture.lanes().costly(Standing::Known);
     let mut slots = Vec::new();
@@ -161,7 +159,7 @@ async fn a_caller_who_leaves_makes_no_room_before_the_work_is_done() {
 /// Whoever mints chooses how long credentials are: the cache is to be no larger for that.
 #[tokio::test]
 async fn a_long_credential_weighs_what_it_takes() {
-    let fixture = fixture(&Limits::default(), MintIsOpen::Yes);
+    let fixture = fixture(&Limits::default(), HttpMint::Open);
     for length in [100, 8192] {
         let entry = fixture.verify(&fixture.minted(&"x".repeat(length), &simple())).await.unwrap();
         let least = 12 * length;
@@ -172,7 +170,7 @@ async fn a_long_credential_weighs_what_it_takes() {
 /// Costly tokens of strangers take their turns among themselves: nobody else waits for one of them to be compiled.
 #[tokio::test]
 async fn nobody_waits_for_the_costly_tokens_of_strangers() {
-    let fixture = Arc::new(fixture(&Limits::default(), MintIsOpen::Yes));
+    let fixture = Arc::new(fixture(&Limits::default(), HttpMint::Open));
     let strangers = fixture.lanes().costly(Standing::Stranger);
     // Its slots are taken for as long as the test wants.
     let payer = Payer::anonymous(Arc::default());
@@ -200,7 +198,7 @@ async fn nobody_waits_for_the_costly_tokens_of_strangers() {
 /// Narrowing compiles the caveat, once; its children, and other tokens of the same rules, compile nothing.
 #[tokio::test]
 async fn the_same_rules_are_compiled_once() {
-    let fixture = fixture(&Limits::default(), MintIsOpen::No);
+    let fixture = fixture(&Limits::default(), HttpMint::Closed);
     let token = fixture.minted("a-credential", &costly(1));
     fixture.verify(&token).await.unwrap();
     assert_eq!(fixture.compiled(), 1);
@@ -226,7 +224,7 @@ fn small() -> Limits {
 /// With the public key alone: whatever a stranger sends, its own entries go.
 #[tokio::test]
 async fn a_strangers_flood_evicts_the_strangers_own() {
-    let fixture = fixture(&small(), MintIsOpen::Yes);
+    let fixture = fixture(&small(), HttpMint::Open);
     let honest: Vec<(PresentedToken, Arc<Account>)> =
         (0..4).map(|at| (fixture.sealed(&[format!("GET /honest/{at}/[a-z]*x?y*")]), Arc::default())).collect();
     let mut warm = Vec::new();
@@ -254,7 +252,7 @@ async fn a_strangers_flood_evicts_the_strangers_own() {
 /// By `/narrow`, where minting is closed: the children are their owner's.
 #[tokio::test]
 async fn a_holders_flood_evicts_the_holders_own() {
-    let fixture = fixture(&small(), MintIsOpen::No);
+    let fixture = fixture(&small(), HttpMint::Closed);
     let honest = fixture.minted("another", &simple());
     let warm = fixture.verify(&honest).await.unwrap();
     let parent = fixture.minted("a-credential", &simple());
@@ -270,7 +268,7 @@ async fn a_holders_flood_evicts_the_holders_own() {
 /// Keys that were replaced leave nothing behind.
 #[tokio::test]
 async fn what_was_verified_with_older_keys_is_forgotten() {
-    let fixture = fixture(&Limits::default(), MintIsOpen::Yes);
+    let fixture = fixture(&Limits::default(), HttpMint::Open);
     let token = fixture.sealed(&simple());
     fixture.verify(&token).await.unwrap();
     fixture.verifier.inner.keys.replace(keys());

@@ -5,7 +5,7 @@
 use magicproxy_core::Network;
 use magicproxy_proxy::settings::{Quota, Settings};
 
-use crate::support::{Answer, Client, Proxy, Token, Upstream, UpstreamConnection, request};
+use crate::support::{Answer, Client, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, request};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 const QUOTA: Quota = Quota { total: 6, per_owner: 2, per_peer: 4, reserved: 1 };
@@ -124,7 +124,7 @@ async fn a_peer_of_endless_owners_has_a_share() {
 #[tokio::test]
 async fn tokens_that_no_stranger_mints_have_the_reserve() {
     let mut upstream = Upstream::held().await;
-    let proxy = proxy(&upstream, |settings| settings.minting.open = false).await;
+    let proxy = proxy(&upstream, |settings| settings.close_mint()).await;
     let (held, refusal) = exhaust(&proxy, &mut upstream, || (new_token(), Vec::new())).await;
     assert_eq!(held.len(), QUOTA.total);
     refusal.assert_rejected(503, "overloaded");

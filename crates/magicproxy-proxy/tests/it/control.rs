@@ -6,7 +6,7 @@ use std::time::Duration;
 use magicproxy_core::UnixTime;
 use magicproxy_proxy::settings::{RevocationList, Revocations};
 
-use crate::support::{Answer, CREDENTIAL, Client, Proxy, Reply, Token, Upstream, events_come, events_named, guard, now, request};
+use crate::support::{Answer, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, events_come, events_named, guard, now, request};
 
 async fn mint(proxy: &Proxy, order: &str) -> Answer {
     let lines = ["Content-Type: application/json", &format!("Content-Length: {}", order.len())];
@@ -114,7 +114,7 @@ async fn orders_are_json_by_their_own_word() {
 #[tokio::test]
 async fn minting_can_be_closed_and_bounded() {
     let upstream = Upstream::hello().await;
-    let closed = Proxy::with(&upstream, |settings| settings.minting.open = false).await;
+    let closed = Proxy::with(&upstream, |settings| settings.close_mint()).await;
     mint(&closed, &order(r#""allowed":["GET /user"]"#)).await.assert_rejected(403, "minting_closed");
     let bounded = Proxy::with(&upstream, |settings| settings.minting.max_lifetime = Duration::from_secs(60)).await;
     mint(&bounded, &order(r#""allowed":["GET /user"],"expires_in":61"#)).await.assert_rejected(400, "invalid_order");

@@ -31,6 +31,7 @@ mod limits;
 mod links;
 mod listed_headers;
 mod listeners;
+mod minters;
 mod multiplexing;
 mod outbound;
 mod path;

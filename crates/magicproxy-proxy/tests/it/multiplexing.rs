@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::support::{Client, Framed, Multiplexed, Proxy, Token, all, events_come, events_named, request, soon};
+use crate::support::{
+    Client, Framed, Multiplexed, OnlyUpstream as _, Proxy, Token, all, events_come, events_named, request, soon,
+};
 
 /// Sends a request and leaves its answer to come.
 async fn begin(proxy: &Proxy, line: &str, token: &str) -> Client {
@@ -154,7 +156,7 @@ async fn resets_are_paid_for_until_their_connection_ends() {
             settings.limits.upstream_connections_per_origin = 4;
             settings.limits.upstream_streams_per_connection = 4;
             settings.timeouts.upstream_queue = Duration::from_millis(300);
-            settings.minting.open = false;
+            settings.close_mint();
         })
         .await;
     let attacker = Token::any();

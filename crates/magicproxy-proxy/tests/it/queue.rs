@@ -26,7 +26,7 @@ fn bounded(connections: usize) -> impl FnOnce(&mut Settings) {
 /// So few connections that the owner of each token has one of four, and nobody is a stranger.
 fn quartered(settings: &mut Settings) {
     settings.limits.upstream_connections_per_origin = 4;
-    settings.minting.open = false;
+    settings.close_mint();
 }
 
 async fn begin(proxy: &Proxy, line: &str, token: &str) -> Client {

@@ -34,6 +34,9 @@ async fn the_watch_sees_the_log() {
         "rule=\"GET /watched/.*\"",
         "upstream=\"api.test\"",
         "jti=",
+        "version=\"v1\"",
+        "kid=",
+        "owner=",
         "chain=",
         "bytes_out=5",
     ] {

@@ -14,7 +14,7 @@ use super::SettingsArgs;
 use crate::config::fault::Faults;
 use crate::config::raw::RawConfig;
 use crate::config::setting::{Entry, Origin};
-use crate::config::{Config, Environment, Layers, lint};
+use crate::config::{Config, Environment, Layers, accepted, lint};
 use crate::failure::Failure;
 use crate::output::{self, note, remark};
 use crate::readiness::{Readiness, addresses};
@@ -98,6 +98,10 @@ struct Findings {
     faults: Option<Faults>,
     warnings: Vec<String>,
     notes: Vec<String>,
+    /// What is accepted and who may mint, of each upstream; nothing, where there are faults.
+    accepted: Value,
+    /// The same in words.
+    words: Vec<String>,
     /// None, where nobody asked.
     connections: Option<Vec<Connection>>,
 }
@@ -134,11 +138,15 @@ fn findings(layers: Layers, connect: Connect) -> Result<Findings, Failure> {
     warnings.extend(std::mem::take(&mut readiness.warnings));
     warnings.extend(lint::warnings(&raw, &config, readiness.keys.as_ref()));
     let connections = match connect {
-        Connect::Try => Some(connect::all(&config)?),
+        Connect::Try => {
+            warnings.extend(connect::inside(&config)?);
+            Some(connect::all(&config)?)
+        }
         Connect::Leave => None,
     };
     let notes = std::mem::take(&mut readiness.notes);
-    Ok(Findings { faults: readiness.ready().err(), warnings, notes, connections })
+    let (accepted, words) = (accepted::to_json(&config), accepted::in_words(&config));
+    Ok(Findings { faults: readiness.ready().err(), warnings, notes, accepted, words, connections })
 }
 
 impl Findings {
@@ -151,6 +159,7 @@ impl Findings {
             "faults": self.faults.as_ref().map_or_else(|| json!([]), Faults::to_json),
             "warnings": self.warnings,
             "notes": self.notes,
+            "accepts": self.accepted,
         });
         if let (Some(told), Some(connections)) = (told.as_object_mut(), connections) {
             told.insert("connections".to_owned(), connections.iter().map(Connection::to_json).collect());
@@ -164,6 +173,7 @@ impl Findings {
         let connections = self.connections.iter().flatten().map(Connection::describe);
         let mut lines: Vec<String> = connections.collect();
         if self.faults.is_none() {
+            lines.extend(self.words.iter().cloned());
             let files = if files.is_empty() { "no file; flags, environment and defaults".to_owned() } else { files.join(", ") };
             lines.push(format!("the configuration is right ({files})"));
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use magicproxy_core::{Kem, KeyRing, KeySetKey, KeyStanding, MinterSigningKey, SealingKey, UnixTime};
+use magicproxy_core::{Accepts, Kem, KeyRing, KeySetKey, KeyStanding, MinterSigningKey, SealingKey, UnixTime};
 use magicproxy_proxy::clock;
 use serde_json::json;
 
@@ -88,15 +88,19 @@ pub(crate) fn run(args: KeysArgs, environment: &Environment) -> Result<(), Failu
         KeysCommand::List(args) => list(args, environment),
         KeysCommand::Rotate(args) => rotate(args, environment),
         KeysCommand::ExportPublic(args) => {
-            let keys = Config::load(args.settings.into_flags(), environment)?.keys.open()?;
+            let config = Config::load(args.settings.into_flags(), environment)?;
+            let keys = config.keys.open()?;
             if !args.jwks {
                 return Ok(output::print(&keys.ring.active().public().to_pem())?);
             }
-            let now = clock::now();
-            if keys.ring.published(now).next().is_none() {
-                return Err(anyhow::anyhow!("there is no sealing key: `magicproxy keys generate` makes them").into());
+            let (now, accepts) = (clock::now(), config.accepts());
+            if !keys.ring.published(now).any(|key| accepts.kems.contains(&key.kem())) {
+                return Err(anyhow::anyhow!(
+                    "there is no sealing key of a kind that is accepted: `magicproxy keys generate` makes them"
+                )
+                .into());
             }
-            Ok(output::print_json(&keys.ring.key_set_document(now))?)
+            Ok(output::print_json(&keys.ring.key_set_document(now, &accepts))?)
         }
         KeysCommand::Minter(args) => {
             let key = MinterSigningKey::generate().context("a new key")?;
@@ -210,7 +214,8 @@ fn sealing_line(path: &Path, key: &SealingKey) -> String {
 
 fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
     let config = Config::load(args.settings.into_flags(), environment)?;
-    let keys = config.keys.open()?;
+    let (keys, accepts) = (config.keys.open()?, config.accepts());
+    let sealing_state = |key: &SealingKey| sealing_state(key, &accepts);
     let state = |at: usize| if at == 0 { "active" } else { "retired" };
     if args.json {
         let key = |(at, key): (usize, &HeldKey)| json!({ "kid": key.id.as_str(), "bits": key.bits, "state": state(at), "file": key.path.display().to_string() });
@@ -260,8 +265,11 @@ fn key_set_state(standing: KeyStanding) -> &'static str {
     }
 }
 
-fn sealing_state(key: &SealingKey) -> &'static str {
+fn sealing_state(key: &SealingKey, accepts: &Accepts) -> &'static str {
     let now = clock::now();
+    if !accepts.kems.contains(&key.public().kem()) {
+        return "refused";
+    }
     match (key.is_active(now), key.is_usable(now)) {
         (true, _) => "active",
         (false, true) => "retired",

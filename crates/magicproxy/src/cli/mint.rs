@@ -13,8 +13,9 @@ use http::Request;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use magicproxy_core::limit::Limit;
-use magicproxy_core::{Credential, KnownNames, Label, MintLimits, MintOrder, RawRule, Weakness, written_secret};
+use magicproxy_core::{Credential, KnownNames, Label, MintLimits, MintOrder, RawRule, TokenVersion, Weakness, written_secret};
 use magicproxy_proxy::clock;
+use magicproxy_proxy::settings::UpstreamSettings;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -119,10 +120,10 @@ fn order(args: &MintArgs, environment: &Environment) -> Result<Ordered, Failure>
     let expires_in = expires_in.map_err(|expected| {
         faults.push(format!("--expires-in `{}`: {expected}", args.expires_in.as_deref().unwrap_or_default()));
     });
-    let sub = args
-        .sub
-        .as_deref()
-        .map(|text| Label::parse(text).ok_or_else(|| faults.push(format!("--sub `{}`: {}", harmless(text), narrow::LABEL))));
+    let sub = args.sub.as_deref().map(|text| {
+        Label::parse_subject(text)
+            .ok_or_else(|| faults.push(format!("--sub `{}`: {}, other than `-`", harmless(text), narrow::LABEL)))
+    });
     let sub = sub.transpose().ok().flatten();
     let order = MintOrder {
         sub,
@@ -150,6 +151,7 @@ fn offline(order: MintOrder, config: Config) -> Result<Zeroizing<String>, Failur
     let keys = config.keys.open()?;
     let upstream = config.upstream_named(order.aud.as_deref()).map_err(Failure::usage)?;
     config.unchecked().iter().for_each(|line| remark(line));
+    ensure_accepted(upstream)?;
     let accepted = upstream.acceptance.max_lifetime.map_or(config.minting.max_lifetime, Duration::from_secs);
     let limits = MintLimits {
         work: magicproxy_core::policy::Work::unlimited(),
@@ -171,6 +173,18 @@ fn offline(order: MintOrder, config: Config) -> Result<Zeroizing<String>, Failur
     warn(upstream.credential.weakness_of(&request.credential));
     let minted = keys.ring.mint(&request).context("nothing was minted")?;
     Ok(minted.token)
+}
+
+/// What the proxy would refuse is not minted.
+fn ensure_accepted(upstream: &UpstreamSettings) -> Result<(), Failure> {
+    if upstream.acceptance.versions.contains(&TokenVersion::V1) {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "nothing was minted: the upstream `{}` accepts no tokens of version 1, which the private key makes: seal one (`--to`), or \
+         write `accept = [\"v1\", \"v2\"]`",
+        upstream.name
+    )))
 }
 
 /// Says why the credential is a bad one to look for in responses.

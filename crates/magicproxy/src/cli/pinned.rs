@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
-use magicproxy_core::{Kem, KeySetError, PublicKeySet, SealingPublicKey, SignedKeySet};
+use magicproxy_core::{Accepts, Kem, KeySetError, PublicKeySet, SealingPublicKey, SignedKeySet};
 use magicproxy_proxy::clock;
 
 use super::secret;
@@ -17,8 +17,8 @@ use crate::keystore::write;
 use crate::output::{harmless, note};
 use crate::wire;
 
-/// The preferred key of that kind in a file.
-pub(super) fn of_file(path: &str, kem: Kem) -> Result<SealingPublicKey, Failure> {
+/// The preferred key of that kind in a file, and what is said there of what is accepted.
+pub(super) fn of_file(path: &str, kem: Option<Kem>) -> Result<Found, Failure> {
     let text = secret::whole_file(Path::new(path)).context("--to")?;
     let fault = |error: &dyn std::fmt::Display| Failure::usage(format!("--to `{}`: {error}", harmless(path)));
     let pin = Pin::parse(text.to_string());
@@ -26,12 +26,18 @@ pub(super) fn of_file(path: &str, kem: Kem) -> Result<SealingPublicKey, Failure>
     if matches!(&pin.set, PinnedSet::Signed(set) if set.ensure_current(clock::now()) == Err(KeySetError::Expired)) {
         note(&format!("warning: the keys in `{}` are old: the proxy may have others by now", harmless(path)));
     }
-    preferred(pin.keys(), kem, path)
+    pin.found(kem, path)
 }
 
-fn preferred(keys: &[SealingPublicKey], kem: Kem, from: &str) -> Result<SealingPublicKey, Failure> {
-    let key = keys.iter().find(|key| key.kem() == kem).cloned();
-    key.ok_or_else(|| Failure::usage(format!("--to `{}`: there is no key of the kind `{kem}`", harmless(from))))
+/// The first key of a kind; where none is asked for, of the usual one, or else of that which there is.
+fn preferred(keys: &[SealingPublicKey], kem: Option<Kem>, from: &str) -> Result<SealingPublicKey, Failure> {
+    let of = |kem: Kem| keys.iter().find(|key| key.kem() == kem);
+    let key = match kem {
+        Some(kem) => of(kem),
+        None => of(Kem::default()).or(keys.first()),
+    };
+    let kem = kem.unwrap_or_default();
+    key.cloned().ok_or_else(|| Failure::usage(format!("--to `{}`: there is no key of the kind `{kem}`", harmless(from))))
 }
 
 /// A proxy whose keys are pinned.
@@ -52,13 +58,15 @@ pub(super) enum Refresh {
 /// A key of a proxy.
 pub(super) struct Found {
     pub(super) key: SealingPublicKey,
+    /// What the proxy accepts, as far as its key set says so.
+    pub(super) accepts: Option<Accepts>,
     /// Why the proxy could not be asked, where the key is from the pin.
     pub(super) unreachable: Option<AskFault>,
 }
 
 impl PinnedProxy<'_> {
     /// The preferred key of that kind: of the proxy's present set, or of the pinned one where the proxy cannot be reached.
-    pub(super) fn key(&self, kem: Kem, environment: &Environment) -> Result<Found, Failure> {
+    pub(super) fn key(&self, kem: Option<Kem>, environment: &Environment) -> Result<Found, Failure> {
         let url = self.peer.url();
         if !self.peer.is_private() {
             let message = format!("--to `{url}`: over plain http anyone on the way could give another key: use https, or a file");
@@ -80,12 +88,12 @@ impl PinnedProxy<'_> {
             None => Pin::first(document).map_err(|error| anyhow!("{url}: {error}"))?,
         };
         present.keep(pinned.as_ref(), &path, &url)?;
-        Ok(Found { key: preferred(present.keys(), kem, &url)?, unreachable: None })
+        present.found(kem, &url)
     }
 }
 
 /// What is pinned may be used until it expires: the proxy may have retired the key meanwhile, and nobody says so.
-fn offline(pinned: Option<Pin>, kem: Kem, fault: AskFault) -> Result<Found, Failure> {
+fn offline(pinned: Option<Pin>, kem: Option<Kem>, fault: AskFault) -> Result<Found, Failure> {
     // Somebody who is there and is not the proxy is no reason to go on without it.
     let Some(pinned) = pinned.filter(|_| fault.kind == AskFaultKind::Unreachable) else { return Err(fault.into()) };
     let set = match &pinned.set {
@@ -98,7 +106,7 @@ fn offline(pinned: Option<Pin>, kem: Kem, fault: AskFault) -> Result<Found, Fail
         }
     };
     set.ensure_current(clock::now()).map_err(|error| anyhow!("{fault}; and of what is pinned: {error}"))?;
-    Ok(Found { key: preferred(set.keys(), kem, "the pinned keys")?, unreachable: Some(fault) })
+    Ok(Found { unreachable: Some(fault), ..pinned.found(kem, "the pinned keys")? })
 }
 
 /// A key set that was taken for the proxy's own.
@@ -195,6 +203,15 @@ impl Pin {
             PinnedSet::Signed(set) => set.keys(),
             PinnedSet::Unsigned(set) => set.keys(),
         }
+    }
+
+    /// The preferred key of a kind, with what the set says.
+    fn found(&self, kem: Option<Kem>, from: &str) -> Result<Found, Failure> {
+        let accepts = match &self.set {
+            PinnedSet::Signed(set) => set.accepts().cloned(),
+            PinnedSet::Unsigned(_) => None,
+        };
+        Ok(Found { key: preferred(self.keys(), kem, from)?, accepts, unreachable: None })
     }
 
     fn signer(&self) -> Option<&str> {

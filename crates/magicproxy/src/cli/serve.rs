@@ -14,15 +14,15 @@ use magicproxy_proxy::settings::{Limits, SharedKeys, UpstreamSettings};
 
 use crate::config::setting::FromText as _;
 use crate::config::value::{LogFormat, LogLevel};
-use crate::config::{Config, Environment, Flags, Layers, Services, lint};
+use crate::config::{Config, Environment, Flags, Layers, Services, accepted, lint};
 use crate::failure::Failure;
-use crate::keystore::{KeyWatch, Keys, NewKey};
+use crate::keystore::{KeyWatch, Keys, NewKey, Purposes};
 use crate::logging;
 use crate::output::{note, quoted};
 use crate::readiness::Readiness;
 use crate::revocations::{RevocationFile, RevocationWatch, SharedRevocations};
 use crate::state::LazyStore;
-use crate::tls::Tls;
+use crate::tls::{OtherKeys, Tls};
 use crate::wire::{self, Door, EndSignals, survive_others};
 
 #[derive(Debug, Args)]
@@ -105,7 +105,9 @@ fn serve(layers: Layers) -> Result<(), Failure> {
     let first = FirstUpstream::of(&config).filter(|_| new);
     let private = config.keys.files.private.display().to_string();
     let ring = Arc::new(SharedKeys::new(keys.ring));
-    let watch = KeyWatch::new(config.keys.files.clone(), Arc::clone(&ring), stamps);
+    let purposes = Purposes::of(&config);
+    let other = OtherKeys { ring: Arc::clone(&ring), purposes: purposes.clone() };
+    let watch = KeyWatch::new(config.keys.files.clone(), Arc::clone(&ring), purposes, stamps);
     let chosen = config.state.chosen;
     let mut revocations = revocation_watch(&config, store.as_ref())?;
     let host = plugins.clone().map(|host| host as Arc<dyn PluginHost>);
@@ -126,7 +128,7 @@ fn serve(layers: Layers) -> Result<(), Failure> {
         let trust = tls.as_ref().map(Tls::curl_option).unwrap_or_default();
         if let Some(tls) = tls {
             banner.lines.extend(tls.notes.iter().cloned());
-            tokio::spawn(tls.keep_fresh());
+            tokio::spawn(tls.keep_fresh(other));
         }
         if let Some(first) = first {
             let curl = format!("curl{trust}{}", door.curl_option());
@@ -220,11 +222,7 @@ fn facts(config: &Config, keys: &Keys) -> Vec<String> {
                 .to_owned(),
         );
     }
-    facts.push(if config.minting.open {
-        "minting is open: whoever brings a credential may have a token (POST /__magictoken)".to_owned()
-    } else {
-        "minting is closed: tokens come from `magicproxy mint` beside the keys".to_owned()
-    });
+    facts.extend(accepted::in_words(config));
     facts
 }
 
@@ -243,7 +241,7 @@ impl FirstUpstream {
         let aud =
             if config.upstreams.len() > 1 { format!(" --aud {}", quoted(&upstream.name.to_string())) } else { String::new() };
         let mount = upstream.placing.mount.as_str().to_owned();
-        Some(Self { api_root: upstream.api_root.to_string(), mount, aud, mints_over_http: config.minting.open })
+        Some(Self { api_root: upstream.api_root.to_string(), mount, aud, mints_over_http: upstream.mints_over_http() })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The name of the upstream that a token is for, as the proxy itself has it: one question, before anything is minted.
 
-use magicproxy_core::UpstreamName;
+use magicproxy_core::{Accepts, UpstreamName};
 use serde::Deserialize;
 
 use crate::client::Peer;
@@ -11,25 +11,32 @@ use crate::wire;
 /// What an order for a sealed token needs.
 pub(super) const NEEDED: &str = "--aud NAME: expected the name of the upstream that the credential is for";
 
+/// The name of an upstream, and what the proxy says that it accepts for it.
+pub(super) struct Named {
+    pub(super) name: UpstreamName,
+    pub(super) accepts: Option<Accepts>,
+}
+
 /// The name as it was given, which nobody was asked about.
-pub(super) fn unchecked(aud: Option<&str>) -> Result<UpstreamName, Failure> {
+pub(super) fn unchecked(aud: Option<&str>) -> Result<Named, Failure> {
     let name = parse(aud.ok_or_else(|| Failure::usage(NEEDED))?)?;
     note(&format!("not checked: whether the proxy has an upstream `{name}`, and whether this is still a key of its own"));
-    Ok(name)
+    Ok(Named { name, accepts: None })
 }
 
 /// The name that the proxy has for its upstream: the one that is asked for, or else the only one that it tells.
-pub(super) fn at_proxy(peer: &Peer, aud: Option<&str>) -> Result<UpstreamName, Failure> {
+pub(super) fn at_proxy(peer: &Peer, aud: Option<&str>) -> Result<Named, Failure> {
     match aud {
         Some(aud) => named(peer, &parse(aud)?),
-        None => only(peer),
+        None => Ok(Named { name: only(peer)?, accepts: None }),
     }
 }
 
-fn named(peer: &Peer, aud: &UpstreamName) -> Result<UpstreamName, Failure> {
+fn named(peer: &Peer, aud: &UpstreamName) -> Result<Named, Failure> {
     #[derive(Deserialize)]
-    struct Named {
+    struct Told {
         upstream: UpstreamName,
+        accepts: Option<Accepts>,
     }
     let encoded = aud.as_str().replace('[', "%5B").replace(']', "%5D");
     let answer = wire::runtime()?.block_on(peer.get(&format!("/__magictoken/upstreams/{encoded}")))?;
@@ -39,12 +46,12 @@ fn named(peer: &Peer, aud: &UpstreamName) -> Result<UpstreamName, Failure> {
         }
         Some("not_found") => {
             note(&format!("not checked: whether {} has an upstream `{aud}`: it is too old to be asked", peer.url()));
-            return Ok(aud.clone());
+            return Ok(Named { name: aud.clone(), accepts: None });
         }
         _ => {}
     }
-    let told: Named = serde_json::from_str(&answer.content("application/json")?).map_err(|_| no_names(peer))?;
-    Ok(told.upstream)
+    let told: Told = serde_json::from_str(&answer.content("application/json")?).map_err(|_| no_names(peer))?;
+    Ok(Named { name: told.upstream, accepts: told.accepts })
 }
 
 fn only(peer: &Peer) -> Result<UpstreamName, Failure> {

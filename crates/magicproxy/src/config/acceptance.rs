@@ -1,46 +1,108 @@
 //! What tokens are accepted, and whose word about a sender is taken.
 
-use magicproxy_core::{Acceptance, MinterKey, Network, TokenVersion};
-use magicproxy_proxy::settings::{MintSettings, TrustedProxies};
+use magicproxy_core::{Acceptance, Kem, MinterKey, Network, TokenVersion};
+use magicproxy_proxy::settings::{HttpMint, TrustedProxies};
 
 use super::check::{Checker, list, value};
 use super::fault::Fault;
-use super::raw::{RawTokens, RawUpstream};
-use super::setting::{Given, Setting};
-use super::value::VersionChoice;
+use super::raw::{RawConfig, RawTokens};
+use super::setting::{Given, Origin, Setting};
+use super::upstreams::Table;
+use super::value::{KemChoice, MintPolicy, VersionChoice};
 use crate::failure::reason;
+
+/// Which tokens one upstream accepts, and whether they are minted over HTTP.
+pub(super) struct Minting {
+    pub(super) acceptance: Acceptance,
+    pub(super) http_mint: HttpMint,
+}
+
+/// What is written of `POST /__magictoken`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Policy<'r> {
+    /// Nothing: it is open, unless something else speaks against it.
+    Unsaid,
+    /// That it is open, here.
+    Open(&'r Origin),
+    Closed,
+}
+
+impl<'r> Policy<'r> {
+    fn of(setting: &'r Setting<MintPolicy>) -> Self {
+        match setting.given() {
+            Some(Given { value: MintPolicy::Closed, .. }) => Self::Closed,
+            Some(Given { value: MintPolicy::Open, origin }) if *origin != Origin::Default => Self::Open(origin),
+            _ => Self::Unsaid,
+        }
+    }
+}
 
 impl Checker<'_> {
     /// What one upstream says goes before what is said for all; none, if there is a fault.
-    pub(super) fn acceptance(
-        &mut self,
-        tokens: &RawTokens,
-        minting: &MintSettings,
-        table: &str,
-        own: &RawUpstream,
-    ) -> Option<Acceptance> {
+    ///
+    /// Whoever lists minters means that nobody else mints: neither version 1, which whoever has the private key signs, nor the mint
+    /// over HTTP, which signs for everyone, are left open by it.
+    pub(super) fn minting_of(&mut self, config: &RawConfig, table: &Table<'_>) -> Option<Minting> {
+        let (tokens, own) = (&config.tokens, table.raw);
         let faults = self.faults.len();
         let max_lifetime = self.whole_seconds("tokens.max_lifetime", &tokens.max_lifetime).map(|lifetime| lifetime.as_secs());
+        let listed = if own.minters.given().is_some() { &own.minters } else { &tokens.minters };
         let minters = match own.minters.given() {
-            Some(_) => self.minters(&format!("{table}.minters"), &own.minters),
-            None => self.minters("tokens.minters", &tokens.minters),
+            Some(_) => self.minters(&table.key("minters"), listed),
+            None => self.minters("tokens.minters", listed),
         };
         let versions = match own.accept.given() {
-            Some(_) => self.versions(&format!("{table}.accept"), &own.accept),
+            Some(_) => self.versions(&table.key("accept"), &own.accept),
             None => self.versions("tokens.accept", &tokens.accept),
         };
-        // Whoever closes minting means it: that anyone can mint with the public key alone is then to be asked for.
-        let by_anyone = minting.open || !minters.is_empty();
-        let default = || if by_anyone { vec![TokenVersion::V1, TokenVersion::V2] } else { vec![TokenVersion::V1] };
+        let kems = self.kems(&tokens.kems);
+        let policy = Policy::of(&config.mint.policy);
+        let versions = versions.unwrap_or_else(|| match (listed.given(), policy) {
+            (Some(_), _) => vec![TokenVersion::V2],
+            // Whoever closes minting means it: that anyone can mint with the public key alone is then to be asked for.
+            (None, Policy::Closed) => vec![TokenVersion::V1],
+            (None, _) => vec![TokenVersion::V1, TokenVersion::V2],
+        });
         self.thumbprints(&tokens.deny_kid);
+        let accepts_v1 = versions.contains(&TokenVersion::V1);
+        if let (Policy::Open(origin), false) = (policy, accepts_v1) {
+            self.open_in_vain(table, origin);
+        }
+        let http_mint = match policy {
+            Policy::Open(_) if accepts_v1 => HttpMint::Open,
+            Policy::Unsaid if accepts_v1 && listed.given().is_none() => HttpMint::Open,
+            _ => HttpMint::Closed,
+        };
         let acceptance = Acceptance {
-            versions: versions.unwrap_or_else(default),
+            versions,
             denied_keys: list(&tokens.deny_kid).iter().map(|kid| kid.value.clone()).collect(),
             minters,
+            kems,
             require_sub: own.require_sub.given().map_or(value(&tokens.require_sub, false), |given| given.value),
             max_lifetime,
         };
-        (self.faults.len() == faults).then_some(acceptance)
+        (self.faults.len() == faults).then_some(Minting { acceptance, http_mint })
+    }
+
+    /// What is minted over HTTP is of version 1.
+    fn open_in_vain(&mut self, table: &Table<'_>, origin: &Origin) {
+        let message =
+            format!("mint.policy `open`: tokens of version 1 are minted over HTTP, and `{}` does not accept them", table.key);
+        let help = format!(
+            "write `accept = [\"v1\", \"v2\"]` under `[{}]` (or `[tokens]`) to let everyone mint there; or leave `mint.policy` out: \
+             then minting is open where version 1 is accepted and no minters are listed",
+            table.key
+        );
+        self.push(Fault::new(message, origin.clone()).help(help));
+    }
+
+    /// All of them, unless some are named.
+    fn kems(&mut self, setting: &Setting<Vec<Given<KemChoice>>>) -> Vec<Kem> {
+        let Some(given) = setting.given() else { return Kem::ALL.into() };
+        if given.value.is_empty() {
+            self.fault("tokens.kems: expected `x25519`, `x-wing` or both", &given.origin);
+        }
+        given.value.iter().map(|kem| kem.value.into()).collect()
     }
 
     /// What cannot be the id of a key denies nothing, and nobody would notice.

@@ -12,7 +12,7 @@ use super::keys::KEYS_HERE;
 use super::limits::RawQuota;
 use super::raw::{RawConfig, RawLimits, RawMint, RawTimeouts, RawUpstream};
 use super::setting::{Given, Origin, Setting};
-use super::value::{AnnounceChoice, DurationText, MintPolicy, RawRuleSetting};
+use super::value::{AnnounceChoice, DurationText, RawRuleSetting};
 use super::{Config, KeySettings, LogSettings, address};
 use crate::keystore::KeyFiles;
 
@@ -22,7 +22,7 @@ pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>)
     let public_access = checker.text("public_access", &raw.public_access, address::PublicAccess::parse);
     let keys = checker.keys(raw);
     let minting = checker.minting(&raw.mint);
-    let upstreams = checker.upstreams(raw, &minting);
+    let upstreams = checker.upstreams(raw);
     let state = checker.state(raw, &keys);
     let revocations = checker.revocations(raw, &keys);
     let trusted_proxies = checker.trusted_proxies(&raw.tokens);
@@ -182,7 +182,6 @@ impl Checker<'_> {
     fn minting(&mut self, raw: &RawMint) -> MintSettings {
         let defaults = MintSettings::default();
         let minting = MintSettings {
-            open: value(&raw.policy, MintPolicy::Open) == MintPolicy::Open,
             default_lifetime: self
                 .whole_seconds("mint.default_lifetime", &raw.default_lifetime)
                 .unwrap_or(defaults.default_lifetime),

@@ -95,7 +95,7 @@ fn key_folder(environment: &Environment, here: WorkingDirectory) -> String {
 
 fn mint(mint: &MintSettings) -> RawMint {
     RawMint {
-        policy: set(if mint.open { MintPolicy::Open } else { MintPolicy::Closed }),
+        policy: set(MintPolicy::Open),
         default_lifetime: duration(mint.default_lifetime),
         max_lifetime: duration(mint.max_lifetime),
         announce: set(match mint.announce {

@@ -3,15 +3,15 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use magicproxy_core::{Policy, RawRule, Rule, TokenVersion};
+use magicproxy_core::{Policy, RawRule, Rule};
 use magicproxy_proxy::settings::UpstreamSettings;
 
-use super::Config;
 use super::check::list;
 use super::raw::{RawConfig, RawUpstream};
 use super::setting::Given;
 use super::suggest::nearest;
 use super::value::RawRuleSetting;
+use super::{Config, accepted};
 use crate::client::is_loopback;
 use crate::keystore::Keys;
 use crate::output::harmless;
@@ -28,7 +28,8 @@ pub(crate) fn warnings(raw: &RawConfig, config: &Config, keys: Option<&Keys>) ->
     warnings.extend(keys.into_iter().flat_map(|keys| denied_keys(raw, keys)));
     warnings.extend(shadowed_mounts(config));
     warnings.extend(shadowed_hosts(config));
-    warnings.extend(refused_mints(config));
+    warnings.extend(accepted::idle_minters(config));
+    warnings.extend(accepted::open_to_private_apis(config));
     warnings.extend(futile_scopes(raw, config));
     warnings
 }
@@ -146,19 +147,6 @@ fn without_port(host: &str) -> &str {
         Some((bare, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => bare,
         _ => host,
     }
-}
-
-/// The proxy mints version 1, and would refuse it.
-fn refused_mints(config: &Config) -> Vec<String> {
-    let refusing = config.upstreams.iter().filter(|upstream| !upstream.acceptance.versions.contains(&TokenVersion::V1));
-    let told = refusing.filter(|_| config.minting.open).map(|upstream| {
-        format!(
-            "minting is open, and the upstream `{}` accepts no tokens of version 1, which is what the proxy mints: \
-             close it (`mint.policy = \"closed\"`), or accept `v1`",
-            upstream.name
-        )
-    });
-    told.collect()
 }
 
 /// Rules of scopes that no ceiling allows anything of.

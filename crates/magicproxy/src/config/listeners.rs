@@ -12,7 +12,7 @@ use super::fault::Fault;
 use super::raw::{RawAcme, RawConfig, RawListener, RawTls};
 use super::setting::{Given, Origin, Section as _, Setting};
 use super::suggest;
-use super::value::{HostCheckChoice, MintPolicy};
+use super::value::HostCheckChoice;
 use super::{HostSettings, KeySettings};
 use crate::tls::acme::AcmeSettings;
 use crate::tls::files::{CertificateFiles, Culprit};
@@ -245,10 +245,10 @@ impl Checker<'_> {
             (Some(given), Some(upstreams)) => Some(self.bound(given, upstreams)?),
             _ => None,
         };
-        let plain_http = match value(&raw.mint.policy, MintPolicy::Open) {
+        let plain_http = match upstreams {
             _ if value(&raw.danger_plain_http, false) => PlainHttp::Accepted,
-            MintPolicy::Open => PlainHttp::Loopback,
-            MintPolicy::Closed => PlainHttp::NothingMinted,
+            Some(upstreams) if !upstreams.iter().any(|upstream| upstream.mints_over_http()) => PlainHttp::NothingMinted,
+            _ => PlainHttp::Loopback,
         };
         Some(ListenerSettings { listen: listen?, scheme: scheme?, upstream, mode: mode?, plain_http })
     }

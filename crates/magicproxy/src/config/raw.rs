@@ -13,9 +13,9 @@ use super::outbound::{OutboundText, RawProxies};
 use super::setting::{Entry, FromText as _, Given, Origin, Section, Setting, section};
 use super::size::SizeText;
 use super::value::{
-    AnnounceChoice, DurationText, FailureChoice, ForwardingChoice, HeaderNames, HostCheckChoice, LogFormat, LogLevel, MintPolicy,
-    PresetChoice, ProtocolChoice, RawRuleSetting, ReadingChoice, SlashChoice, StoreChoice, StoreUrlText, StrangersChoice,
-    VersionChoice,
+    AnnounceChoice, DurationText, FailureChoice, ForwardingChoice, HeaderNames, HostCheckChoice, KemChoice, LogFormat, LogLevel,
+    MintPolicy, PresetChoice, ProtocolChoice, RawRuleSetting, ReadingChoice, SlashChoice, StoreChoice, StoreUrlText,
+    StrangersChoice, VersionChoice,
 };
 
 /// Configuration of Magic API Proxy.
@@ -172,8 +172,10 @@ section! {
     RawTokens {
         /// Tokens that live longer than this are refused; unless given, those of version 2 that live longer than 366 days.
         max_lifetime: DurationText,
-        /// The versions that are accepted: by default both; while minting is closed, and no minters are listed, `v1` only.
+        /// The versions that are accepted: by default both; where minters are listed, `v2` only; else, while minting is closed, `v1` only.
         accept: Vec<Given<VersionChoice>>,
+        /// The KEMs of version 2 tokens that are accepted, and of sealing keys that are published: by default `x25519` and `x-wing`.
+        kems: Vec<Given<KemChoice>>,
         /// Ids of keys whose tokens are refused, because they leaked for instance.
         deny_kid: Vec<Given<String>>,
         /// JWK files of those who may mint version 2 tokens; without any, whoever has the public key.

@@ -2,6 +2,7 @@
 
 mod headers;
 mod listeners;
+mod minting;
 mod outbound;
 mod public_access;
 
@@ -83,7 +84,7 @@ fn nothing_said_is_right() {
     assert_eq!(config.upstreams[0].api_root.to_string(), "https://api.github.com");
     assert_eq!(config.upstreams[0].name.as_str(), "github");
     assert!(config.upstreams[0].is_called("api.github.com") && !config.upstreams[0].is_called("github.com"));
-    assert!(config.upstream_assumed && config.minting.open && !config.upstreams[0].websocket);
+    assert!(config.upstream_assumed && config.upstreams[0].mints_over_http() && !config.upstreams[0].websocket);
     assert_eq!(config.minting.default_lifetime, Duration::from_secs(24 * 3600));
 }
 
@@ -182,7 +183,7 @@ fn everything_said_arrives() {
     assert_eq!((config.public_access().url.as_str(), config.host()), ("https://proxy.example.com", "proxy.example.com"));
     assert_eq!(config.keys.files.certificate, Path::new("/srv/keys/public.x509.cer"));
     assert_eq!(config.keys.bits, 3072);
-    assert!(!config.minting.open && !config.upstream_assumed);
+    assert!(!config.upstreams[0].mints_over_http() && !config.upstream_assumed);
     assert_eq!((config.minting.default_lifetime.as_secs(), config.minting.max_lifetime.as_secs()), (600, 5400));
     assert_eq!(config.upstreams[0].acceptance.max_lifetime, Some(864_000));
     assert_eq!((config.upstreams[0].name.as_str(), config.upstreams[0].api_root.base_path()), ("gitlab", "/api/v4"));
@@ -527,7 +528,8 @@ fn odd_settings_are_warned_of() {
         &["`0.0.0.0/0`: whoever connects", "`::/0`", "`128.0.0.0/1`"],
     );
     check("upstream.api_root = 'http://api.example'", &["plain http"]);
-    check("upstream.api_root = 'http://127.0.0.1:1'", &[]);
+    check("upstream.api_root = 'http://127.0.0.1:1'", &["anyone can mint for"]);
+    check("upstream.api_root = 'http://127.0.0.1:1'\nmint.policy = 'closed'", &[]);
     check(&two("mount = '/x'", "mount = '/x/y'"), &["requests below `/x/y` are for the upstream `b`, and never for `a`"]);
     check(&two("mount = '/'", "mount = '/y'"), &[]);
     check(&two("mount = '/'\npaths = { '/y/z' = '/' }", "mount = '/y'"), &["requests below `/y/z` are for the upstream `b`"]);
@@ -538,8 +540,6 @@ fn odd_settings_are_warned_of() {
         &format!("public_access = 'https://p.example'\n{}", two("hosts = ['p.example']", "")),
         &["no other upstream is reached"],
     );
-    check("tokens.accept = ['v2']", &["minting is open"]);
-    check("tokens.accept = ['v2']\nmint.policy = 'closed'", &[]);
     check(
         "upstream.ceiling = ['GET /repos/.+']\nscopes.s = ['GET /user', 'GET /repos/acme/x', 'POST /repos/acme/x']",
         &["scope `s`: no ceiling allows anything of `GET /user`", "`POST /repos/acme/x`"],

@@ -8,12 +8,12 @@ use magicproxy_core::{EncodedSlash, PathReading, PatternMode, Policy, UnnamedTok
 use magicproxy_proxy::https::{TrustFault, check_trust};
 use magicproxy_proxy::rewrite::Members;
 use magicproxy_proxy::settings::{
-    ApiRoot, Forwarding, HostName, Links, MintSettings, MountPath, PathMapping, PathTarget, Placing, UpstreamProtocol,
-    UpstreamSettings,
+    ApiRoot, Forwarding, HostName, Links, MountPath, PathMapping, PathTarget, Placing, UpstreamProtocol, UpstreamSettings,
 };
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
+use super::acceptance::Minting;
 use super::carrier::RefusalChoice;
 use super::check::{Checker, list, value};
 use super::fault::Fault;
@@ -53,27 +53,22 @@ pub(super) fn preset_roots(raw: &RawConfig) -> Vec<Option<&'static str>> {
 
 impl Checker<'_> {
     /// Every upstream that was described; none if one has a fault.
-    pub(super) fn upstreams(&mut self, raw: &RawConfig, minting: &MintSettings) -> Option<Vec<Arc<UpstreamSettings>>> {
+    pub(super) fn upstreams(&mut self, raw: &RawConfig) -> Option<Vec<Arc<UpstreamSettings>>> {
         let single = Table { key: "upstream".to_owned(), name: None, raw: &raw.upstream };
         let single = (raw.upstreams.is_empty() || !raw.upstream.entries("").is_empty()).then_some(single);
         let named = raw.upstreams.iter().map(|(name, raw)| Table { key: format!("upstreams.{name}"), name: Some(name), raw });
         let tables: Vec<Table<'_>> = single.into_iter().chain(named).collect();
         self.distinct(&tables);
         let alone = tables.len() == 1;
-        let checked: Vec<_> = tables.iter().map(|table| self.upstream(raw, minting, table, alone)).collect();
+        let checked: Vec<_> = tables.iter().map(|table| self.upstream(raw, table, alone)).collect();
         let checked: Vec<_> = checked.into_iter().collect::<Option<_>>()?;
         self.distinct_from_the_unnamed(&tables, &checked);
         self.pass_no_carriers(&tables, &checked);
+        self.no_pages_beside_an_open_mint(&tables, &checked);
         Some(checked)
     }
 
-    fn upstream(
-        &mut self,
-        config: &RawConfig,
-        minting: &MintSettings,
-        table: &Table<'_>,
-        alone: bool,
-    ) -> Option<Arc<UpstreamSettings>> {
+    fn upstream(&mut self, config: &RawConfig, table: &Table<'_>, alone: bool) -> Option<Arc<UpstreamSettings>> {
         let raw = table.raw;
         let api_root =
             self.text(&table.key("api_root"), &raw.api_root, |text| ApiRoot::parse(text).map_err(|error| error.to_string()));
@@ -83,7 +78,7 @@ impl Checker<'_> {
         let danger = raw.danger_prefix_matching.given().is_some_and(|given| given.value);
         let patterns = if danger { PatternMode::DangerPrefix } else { PatternMode::Whole };
         let scopes = self.scopes(config, patterns);
-        let acceptance = self.acceptance(&config.tokens, minting, &table.key, raw);
+        let minting = self.minting_of(config, table);
         let response_timeout = self.response_timeout(config, table);
         let name = self.name(table, api_root.as_ref());
         let alias = alias(table, name.as_ref(), api_root.as_ref());
@@ -97,6 +92,7 @@ impl Checker<'_> {
         let credential = self.credential_carrier(&table.key("credential"), &raw.credential);
         let token_carriers = self.token_carriers(&table.key("accept_token_in"), &raw.accept_token_in);
         let unnamed = if table.name.is_none() || alone { UnnamedTokens::Accept } else { UnnamedTokens::Refuse };
+        let Minting { acceptance, http_mint } = minting?;
         Some(Arc::new(UpstreamSettings {
             name: name?,
             alias,
@@ -104,7 +100,8 @@ impl Checker<'_> {
             protocol: protocol?,
             placing: placing?,
             unnamed,
-            acceptance: acceptance?,
+            acceptance,
+            http_mint,
             scopes,
             links: links?,
             response_timeout,
@@ -124,7 +121,7 @@ impl Checker<'_> {
             credential,
             token_carriers,
             refusals: value(&raw.refusals, RefusalChoice::Problem).into(),
-            allow_origins: self.page_origins(table, minting),
+            allow_origins: self.page_origins(table),
         }))
     }
 

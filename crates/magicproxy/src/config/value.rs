@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use magicproxy_core::{RawRule, TokenVersion};
+use magicproxy_core::{Kem, RawRule, TokenVersion};
 use magicproxy_proxy::settings::StrangerState;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Visitor;
@@ -47,6 +47,26 @@ impl From<VersionChoice> for TokenVersion {
         match choice {
             VersionChoice::V1 => Self::V1,
             VersionChoice::V2 => Self::V2,
+        }
+    }
+}
+
+/// A KEM of sealed tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) enum KemChoice {
+    /// X25519 alone.
+    #[serde(rename = "x25519")]
+    X25519,
+    /// ML-KEM-768 and X25519 together.
+    #[serde(rename = "x-wing")]
+    XWing,
+}
+
+impl From<KemChoice> for Kem {
+    fn from(choice: KemChoice) -> Self {
+        match choice {
+            KemChoice::X25519 => Self::X25519,
+            KemChoice::XWing => Self::XWing,
         }
     }
 }
@@ -298,7 +318,8 @@ choices!(
     ProtocolChoice,
     LogFormat,
     LogLevel,
-    VersionChoice
+    VersionChoice,
+    KemChoice
 );
 
 /// A duration as it is written: `24h`, `15m`, or a number of seconds.

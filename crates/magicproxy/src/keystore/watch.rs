@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use magicproxy_proxy::settings::SharedKeys;
 
-use super::{KeyFiles, Keys};
+use super::{KeyFiles, Keys, Purposes};
+use crate::config::fault::Sources;
 use crate::config::setting::Origin;
 use crate::config::{Fault, Faults};
 
@@ -20,6 +21,7 @@ type Stamps = Vec<(PathBuf, Option<SystemTime>, u64)>;
 pub(crate) struct KeyWatch {
     files: KeyFiles,
     keys: Arc<SharedKeys>,
+    purposes: Purposes,
     seen: Stamps,
     /// What was there at the last look was no ring.
     faulty: bool,
@@ -27,8 +29,15 @@ pub(crate) struct KeyWatch {
 
 impl KeyWatch {
     /// Watches from now on. `keys` were read after `seen` was taken.
-    pub(crate) fn new(files: KeyFiles, keys: Arc<SharedKeys>, seen: Stamps) -> Self {
-        Self { files, keys, seen, faulty: false }
+    pub(crate) fn new(files: KeyFiles, keys: Arc<SharedKeys>, purposes: Purposes, seen: Stamps) -> Self {
+        Self { files, keys, purposes, seen, faulty: false }
+    }
+
+    /// The keys of the files, if they are fit for what they are used for.
+    fn load(&self) -> Result<Keys, Faults> {
+        let keys = self.files.load_existing()?;
+        let faults = self.purposes.faults(&keys);
+        if faults.is_empty() { Ok(keys) } else { Err(Faults::new(faults, Sources::default())) }
     }
 
     /// Looks again and again; never ends.
@@ -57,7 +66,7 @@ impl KeyWatch {
         }
         self.seen = stamps;
         let first = !self.faulty;
-        match self.files.load_existing().and_then(|keys| self.keeps_owners(keys)) {
+        match self.load().and_then(|keys| self.keeps_owners(keys)) {
             Ok(keys) => {
                 self.faulty = false;
                 keys.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));

@@ -57,7 +57,7 @@ fn coloured(level: Level) -> String {
     format!("\u{1b}[{code}m{level}\u{1b}[0m")
 }
 
-/// `403 GET /user/keys not_allowed id=5b8f0c1d2e3f4a5b 2ms github ci>agent-7`: what was simply allowed says neither that nor its id.
+/// `403 GET /user/keys not_allowed id=5b8f0c1d2e3f4a5b 2ms github v1 ci>agent-7`: what was simply allowed says neither that nor its id.
 fn request_line(fields: &Fields, columns: usize) -> String {
     let decision = fields.get("decision").unwrap_or_default();
     let simple = matches!(decision, "allowed" | "control") && fields.get("error").is_none() && fields.get("aborted").is_none();
@@ -70,11 +70,22 @@ fn request_line(fields: &Fields, columns: usize) -> String {
     rest.extend(fields.get("ended").map(|why| format!("(ended: {why})")));
     rest.extend(fields.get("request_id").filter(|_| !simple).map(|id| format!("id={id}")));
     rest.extend(fields.get("total_us").and_then(|micros| micros.parse().ok()).map(duration));
-    rest.extend(["upstream", "sub"].into_iter().filter_map(|name| fields.get(name)).map(str::to_owned));
+    rest.extend(fields.get("upstream").map(str::to_owned));
+    rest.extend(whose(fields));
+    rest.extend(fields.get("sub").map(str::to_owned));
     let (before, rest) =
         (format!("{} {} ", fields.get("status").unwrap_or("-"), fields.get("method").unwrap_or("-")), rest.join(" "));
     let room = columns.saturating_sub(before.chars().count() + rest.chars().count() + 1).max(SHORTEST_PATH);
     shortened(&format!("{before}{} {rest}", shortened(fields.get("path").unwrap_or("-"), room)), columns)
+}
+
+/// Whose word the label behind it is: of version 1, the holder's of the private key; of version 2, the minter's of that key, or
+/// else anyone's.
+fn whose(fields: &Fields) -> Option<String> {
+    const SHOWN: usize = 8;
+    let version = fields.get("version")?;
+    let minter = fields.get("minter").and_then(|minter| minter.get(..SHOWN));
+    Some(minter.map_or_else(|| version.to_owned(), |minter| format!("{version}:{minter}")))
 }
 
 /// The message, then its fields by name, as far as there is room where the event is none to be warned of.
@@ -160,6 +171,16 @@ mod tests {
             request_line(&fields(&refused), 120),
             "502 GET /repos/acme/rocket/issues upstream_unreachable error=dns_error id=5b8f0c1d2e3f4a5b 12ms github ci>agent-7"
         );
+        // A label is told from another's that reads the same.
+        let minter = ("minter", "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+        for (token, shown) in [
+            (vec![("version", "v1")], "github v1 ci>agent-7"),
+            (vec![("version", "v2")], "github v2 ci>agent-7"),
+            (vec![("version", "v2"), minter], "github v2:kPrK_qmx ci>agent-7"),
+        ] {
+            let line = request_line(&fields(&[allowed.as_slice(), &token].concat()), 120);
+            assert!(line.ends_with(shown), "{line}");
+        }
         let left = [("decision", "undecided"), ("status", "0"), ("method", "POST"), ("aborted", "the client went away")];
         assert_eq!(request_line(&fields(&left), 110), "0 POST - undecided (the client went away)");
     }

@@ -10,12 +10,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use magicproxy_core::KeyId;
 use magicproxy_proxy::listener::tls::{TlsIdentity, TlsIdentityError, TlsServer};
+use magicproxy_proxy::settings::SharedKeys;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
 use crate::failure::reason;
+use crate::keystore::Purposes;
 
 /// How often the files are looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -59,6 +62,12 @@ impl CertificateFiles {
             TlsIdentityError::Key => private_key(error.to_string()),
             TlsIdentityError::Mismatch => private_key(format!("{error} in `{}`", self.certificate.display())),
         })
+    }
+
+    /// The id of the key in the certificate, where tokens or key sets could be signed with it.
+    pub(crate) fn key_id(&self) -> Option<KeyId> {
+        let pem = std::fs::read(&self.certificate).ok()?;
+        KeyId::of_certificate(&CertificateDer::from_pem_slice(&pem).ok()?)
     }
 
     fn stamps(&self) -> [Option<Stamp>; 2] {
@@ -138,7 +147,7 @@ impl Reloader {
     }
 
     /// Looks every second, and at SIGHUP, and gives what is new to `server`.
-    pub(super) async fn run(self, server: &Arc<TlsServer>) {
+    pub(super) async fn run(self, server: &Arc<TlsServer>, other: &OtherKeys) {
         let mut hangups = Hangups::listen();
         let mut this = self;
         loop {
@@ -156,6 +165,10 @@ impl Reloader {
             match look {
                 Look::Same => {}
                 Look::New(identity) => {
+                    if let Some(fault) = other.fault_of(&identity) {
+                        tracing::error!("the certificate stays the old one: {fault}");
+                        continue;
+                    }
                     server.replace(identity);
                     tracing::info!("new handshakes show the new certificate of `{}`", this.files.certificate.display());
                 }
@@ -175,6 +188,20 @@ impl CertificateFiles {
             Culprit::Certificate => &self.certificate,
             Culprit::PrivateKey => &self.private_key,
         }
+    }
+}
+
+/// The keys that TLS must not be spoken with: they are used for something else.
+#[derive(Clone, Debug)]
+pub(crate) struct OtherKeys {
+    pub(crate) ring: Arc<SharedKeys>,
+    pub(crate) purposes: Purposes,
+}
+
+impl OtherKeys {
+    fn fault_of(&self, identity: &TlsIdentity) -> Option<String> {
+        let id = KeyId::of_certificate(identity.certificate())?;
+        self.purposes.fault_of_certificate(&id, &self.ring.current()).map(|fault| fault.message)
     }
 }
 

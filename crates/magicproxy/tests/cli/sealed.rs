@@ -99,14 +99,14 @@ fn minters_are_known_by_their_keys() {
 
 /// A proxy that runs with the keys of a place, for an API at which nobody listens: 502 says that a token was good for its
 /// request.
-struct Proxy {
+pub(crate) struct Proxy {
     address: String,
-    url: String,
+    pub(crate) url: String,
     serving: Option<Running>,
 }
 
 impl Proxy {
-    fn serve(place: &Place, keys: &str) -> Self {
+    pub(crate) fn serve(place: &Place, keys: &str) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         Self::serve_at(place, keys, port)
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Kem, PrivateKey};
+use crate::{Acceptance, Kem, PrivateKey};
 
 const NOW: UnixTime = UnixTime(1_790_000_000);
 
@@ -26,7 +26,7 @@ fn retired(key: &KeySetKey, at: UnixTime, not_after: Option<UnixTime>) -> KeySet
 }
 
 fn shown(ring: &KeyRing, now: UnixTime) -> String {
-    ring.key_set_document(now).to_string()
+    ring.key_set_document(now, &Accepts::any_of([&Acceptance::default()])).to_string()
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_ring_without_an_active_key_does_not_sign() {
 #[test]
 fn no_bit_of_a_signed_set_can_be_changed() {
     let ring = ring(vec![sealing(NOW)], vec![KeySetKey::generate(NOW).unwrap()]);
-    let document = ring.key_set_document(NOW);
+    let document = ring.key_set_document(NOW, &Accepts::any_of([&Acceptance::default()]));
     let jws = document["signed"][0].as_str().unwrap();
     let pin = SignedKeySet::first(&document.to_string()).unwrap();
     for at in 0..jws.len() {

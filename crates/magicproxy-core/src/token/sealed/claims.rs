@@ -6,7 +6,7 @@ use crate::UnixTime;
 use crate::json::{self, present};
 use crate::key::Kem;
 use crate::rule::{MAX_RULES, OPERATORS_MEMBER, RawRule};
-use crate::token::label::Label;
+use crate::token::label::{Label, present_subject};
 use crate::token::order::SEALED_CLAIMS;
 use crate::token::verify::times_fault;
 use crate::token::{UpstreamName, VerifyError, is_token_id};
@@ -31,7 +31,7 @@ pub struct SealedClaims {
     /// The upstream.
     pub aud: UpstreamName,
     /// Whom it is for.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present_subject", skip_serializing_if = "Option::is_none")]
     pub sub: Option<Label>,
     /// Rules.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]

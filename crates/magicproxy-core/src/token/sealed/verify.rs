@@ -25,8 +25,9 @@ impl KeyRing {
         context: &VerifyContext<'_>,
     ) -> Result<AuthenticToken, VerifyError> {
         let claims = &token.claims;
+        context.acceptance.ensure_kem(claims.kem)?;
         let key = self.key_of(token, context)?;
-        ensure_minter(token, context)?;
+        let minter = ensure_minter(token, context)?;
         let credential = open(token, key)?;
         let caveats = token.caveats().map_err(VerifyError::from);
         let origins = Origin::all_of(caveats.as_deref().unwrap_or_default());
@@ -40,12 +41,12 @@ impl KeyRing {
             (Some(rules), _) => Granted::Rules(rules.clone(), PatternMode::Whole),
             (None, names) => Granted::Scopes(names.clone().unwrap_or_default()),
         };
+        let provenance = if minter.is_some() { Provenance::ListedMinter } else { Provenance::Anyone };
         let authentic = VerifiedToken {
             version: TokenVersion::V2,
             id: claims.jti.clone(),
             key: key.public().id().clone(),
-            // `ensure_minter` found it among those that the operator lists.
-            minter: claims.minter.as_deref().and_then(KeyId::parse),
+            minter,
             key_retired: key.standing().retired,
             key_ends_at: key.standing().not_after,
             issued_at: claims.iat,
@@ -55,17 +56,13 @@ impl KeyRing {
             upstream: Some(claims.aud.clone()),
             explain: claims.explain,
             labels: claims.sub.iter().cloned().collect(),
+            label: None,
             policy: Policy::nothing(),
             narrowing: Vec::new(),
             owner: token.owner(),
             chain: token.chain(),
             origins,
-            // `ensure_minter` accepts a signature of a listed minter only.
-            provenance: if claims.minter.is_some() && token.signature.is_some() {
-                Provenance::ListedMinter
-            } else {
-                Provenance::Anyone
-            },
+            provenance,
             sealed: Sealed::Nothing,
         };
         Ok(AuthenticToken::new(authentic, granted, caveats).with_credential(credential))
@@ -93,15 +90,15 @@ fn is_sealed_in_advance(issued_at: UnixTime, key: &SealingKey) -> bool {
     key.standing().retired.is_some_and(|retired| issued_at.0 > followed(retired))
 }
 
-/// Section 4: where the operator lists minters, one of them must have signed.
-fn ensure_minter(token: &SealedToken<'_>, context: &VerifyContext<'_>) -> Result<(), VerifyError> {
+/// Section 4: where the operator lists minters, one of them must have signed. Gives the one whose signature was verified.
+fn ensure_minter(token: &SealedToken<'_>, context: &VerifyContext<'_>) -> Result<Option<KeyId>, VerifyError> {
     let minters = &context.acceptance.minters;
     let (Some(id), Some(signature)) = (&token.claims.minter, &token.signature) else {
-        return if minters.is_empty() { Ok(()) } else { Err(VerifyError::Minter) };
+        return if minters.is_empty() { Ok(None) } else { Err(VerifyError::Minter) };
     };
     let listed = minters.iter().find(|key| key.id().as_str() == id);
-    let signed = listed.is_some_and(|key| key.verify(token.minted.as_bytes(), signature));
-    if signed { Ok(()) } else { Err(VerifyError::Minter) }
+    let signed = listed.filter(|key| key.verify(token.minted.as_bytes(), signature));
+    signed.map(|key| Some(key.id().clone())).ok_or(VerifyError::Minter)
 }
 
 /// Opens the seal and recomputes the chain. The credential's own form is judged last of all, so it is handed on as it is.

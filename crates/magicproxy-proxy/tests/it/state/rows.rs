@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::receipts::{sealed, with_receipt};
 use super::*;
-use crate::support::{CREDENTIAL, Token, guard};
+use crate::support::{CREDENTIAL, OnlyUpstream as _, Token, guard};
 
 const RECORDS: &str = "/v2/domains/example.com/records";
 
@@ -209,7 +209,7 @@ async fn a_full_store_says_so_and_strangers_never_fill_the_reserve() {
     assert!(upstream.requests().is_empty());
     let closed = Proxy::with(&upstream, |settings| {
         settings.state = Some(store);
-        settings.minting.open = false;
+        settings.close_mint();
         settings.limits.state_rows = quota(40, 10, 40, 10);
     })
     .await;

@@ -57,6 +57,11 @@ impl Token {
         Self::allowing(&["* /.*"]).mint()
     }
 
+    /// The same, for the upstream of that name.
+    pub(crate) fn any_for(name: Option<&str>) -> Zeroizing<String> {
+        Self::allowing(&["* /.*"]).for_upstream(name).mint()
+    }
+
     fn granting(grant: Grant) -> Self {
         Self(MintRequest {
             credential: Credential::parse(Zeroizing::new(CREDENTIAL.to_owned())).unwrap(),

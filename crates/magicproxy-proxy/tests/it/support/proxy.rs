@@ -11,7 +11,7 @@ use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::rewrite::Members;
 use magicproxy_proxy::serve::Server;
 use magicproxy_proxy::settings::{
-    ApiRoot, CredentialCarrier, Forwarding, Limits, Links, MintSettings, Outbound, PageOrigins, PassedHeader, Placing,
+    ApiRoot, CredentialCarrier, Forwarding, HttpMint, Limits, Links, MintSettings, Outbound, PageOrigins, PassedHeader, Placing,
     RefusalShape, Settings, StrangerState, Timeouts, TrustedProxies, UpstreamProtocol, UpstreamSettings,
 };
 use tokio::net::TcpListener;
@@ -114,6 +114,7 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
             placing: Placing::default(),
             unnamed: UnnamedTokens::Accept,
             acceptance: Acceptance::default(),
+            http_mint: HttpMint::default(),
             scopes,
             links: Links::Rewrite(Arc::new(Members::parse(["**"]).unwrap())),
             credential: CredentialCarrier::default(),
@@ -138,11 +139,19 @@ fn patient() -> Timeouts {
 /// The only upstream of settings that nobody else has yet.
 pub(crate) trait OnlyUpstream {
     fn upstream_mut(&mut self) -> &mut UpstreamSettings;
+    /// Nobody orders tokens over HTTP.
+    fn close_mint(&mut self);
 }
 
 impl OnlyUpstream for Settings {
     fn upstream_mut(&mut self) -> &mut UpstreamSettings {
         Arc::get_mut(&mut self.upstreams[0]).unwrap()
+    }
+
+    fn close_mint(&mut self) {
+        for upstream in &mut self.upstreams {
+            Arc::get_mut(upstream).unwrap().http_mint = HttpMint::Closed;
+        }
     }
 }
 

@@ -8,9 +8,9 @@ use magicproxy_proxy::https::{self, Probe, ProbeStep};
 use magicproxy_proxy::settings::{ApiRoot, Outbound, UpstreamProtocol};
 use serde_json::{Value, json};
 
-use crate::config::Config;
 use crate::config::listeners::TlsSource;
 use crate::config::state::StoreSettings;
+use crate::config::{Config, accepted};
 use crate::output::harmless;
 use crate::state::LazyStore;
 use crate::wire;
@@ -115,6 +115,28 @@ pub(super) fn all(config: &Config) -> anyhow::Result<Vec<Connection>> {
     // A store's client may keep trying.
     runtime.shutdown_background();
     Ok(connections)
+}
+
+/// Warnings of upstreams for which anyone can mint, and whose name leads to a private address as this machine resolves it. By a
+/// proxy on the way the name is resolved elsewhere.
+pub(super) fn inside(config: &Config) -> anyhow::Result<Vec<String>> {
+    let runtime = wire::runtime()?;
+    let mut warnings = Vec::new();
+    for upstream in &config.upstreams {
+        for root in upstream.origins().filter(|root| upstream.outbound.proxy(root).is_none()) {
+            let Some(name) = accepted::name_to_resolve(root) else { continue };
+            let private = runtime.block_on(async {
+                let resolving = tokio::net::lookup_host((name, root.port()));
+                let found = tokio::time::timeout(config.timeouts.connect, resolving).await;
+                found.is_ok_and(|found| {
+                    found.is_ok_and(|mut found| found.any(|address| accepted::is_private_address(address.ip())))
+                })
+            });
+            warnings.extend(Some(root).filter(|_| private).and_then(|root| accepted::open_to(upstream, root)));
+        }
+    }
+    runtime.shutdown_background();
+    Ok(warnings)
 }
 
 /// A file is nothing to connect to.

@@ -6,8 +6,8 @@ use anyhow::Context as _;
 use clap::Args;
 use magicproxy_core::token::MAX_SEALED_LIFETIME_SECONDS;
 use magicproxy_core::{
-    Caveat, Credential, CredentialField, CredentialPlace, Grant, Kem, MintOrder, MinterSigningKey, PatternMode, Rule, ScopeName,
-    SealRequest, SealingPublicKey, TypedCredential, UnixTime, UpstreamName,
+    Accepts, Caveat, Credential, CredentialField, CredentialPlace, Grant, Kem, MintOrder, MinterSigningKey, PatternMode, Rule,
+    ScopeName, SealRequest, SealedOrder, SealingPublicKey, TypedCredential, UnixTime, UpstreamName,
 };
 use magicproxy_proxy::clock;
 use magicproxy_proxy::settings::MintSettings;
@@ -53,18 +53,52 @@ impl Sealing<'_> {
         self.to.starts_with("http://") || self.to.starts_with("https://")
     }
 
-    /// The key, and the name of the upstream as the proxy has it.
-    fn key_and_name(&self, aud: Option<&str>, environment: &Environment) -> Result<(SealingPublicKey, UpstreamName), Failure> {
-        let kem = self.args.kem.unwrap_or_default();
+    /// The key, the name of the upstream as the proxy has it, and what the proxy accepts.
+    fn recipient(&self, aud: Option<&str>, environment: &Environment) -> Result<Recipient, Failure> {
+        let kem = self.args.kem;
         if !self.asks_proxy() {
-            return Ok((pinned::of_file(self.to, kem)?, upstream_name::unchecked(aud)?));
+            return Ok(Recipient::of(pinned::of_file(self.to, kem)?, upstream_name::unchecked(aud)?));
         }
         let peer = self.asking.peer(self.to)?;
         let refresh = if self.args.refresh { Refresh::Replace } else { Refresh::Follow };
         let found = PinnedProxy { peer: &peer, refresh }.key(kem, environment)?;
-        let Some(fault) = found.unreachable else { return Ok((found.key, upstream_name::at_proxy(&peer, aud)?)) };
+        let Some(fault) = &found.unreachable else { return Ok(Recipient::of(found, upstream_name::at_proxy(&peer, aud)?)) };
         note(&format!("warning: {fault}; sealing to the pinned key {}", found.key.id()));
-        Ok((found.key, upstream_name::unchecked(aud)?))
+        Ok(Recipient::of(found, upstream_name::unchecked(aud)?))
+    }
+}
+
+/// What a token is sealed to.
+struct Recipient {
+    key: SealingPublicKey,
+    upstream: UpstreamName,
+    /// By some upstream, and by this one, as far as the proxy says so.
+    accepts: Vec<Accepts>,
+}
+
+impl Recipient {
+    fn of(found: pinned::Found, named: upstream_name::Named) -> Self {
+        Self { key: found.key, upstream: named.name, accepts: found.accepts.into_iter().chain(named.accepts).collect() }
+    }
+
+    /// How long a token lives whose order does not say it.
+    fn default_lifetime(&self) -> u64 {
+        let usual = MintSettings::default().default_lifetime.as_secs();
+        self.accepts.iter().map(|accepts| accepts.max_lifetime).fold(usual, u64::min)
+    }
+
+    /// What the proxy would refuse is not minted.
+    fn ensure_accepted(&self, minter: Option<&MinterSigningKey>, lifetime: u64) -> Result<(), Failure> {
+        let order = SealedOrder { kem: self.key.kem(), minter: minter.map(|key| key.id().as_str()), lifetime };
+        for accepts in &self.accepts {
+            accepts
+                .ensure(&order)
+                .map_err(|refused| Failure::usage(format!("nothing was minted for `{}`: {refused}", self.upstream)))?;
+        }
+        if self.accepts.is_empty() && lifetime > MAX_SEALED_LIFETIME_SECONDS {
+            note("warning: most proxies refuse sealed tokens that live longer than 366 days (`tokens.max_lifetime`)");
+        }
+        Ok(())
     }
 }
 
@@ -88,15 +122,14 @@ pub(super) fn mint(sealing: &Sealing<'_>, ordered: Ordered, environment: &Enviro
         MinterSigningKey::from_json(&text).with_context(|| format!("`{}`", path.display()))
     });
     let minter = minter.transpose().context("--minter-key")?;
-    let (key, upstream) = sealing.key_and_name(aud.as_deref(), environment)?;
+    let recipient = sealing.recipient(aud.as_deref(), environment)?;
+    let key = &recipient.key;
     remark(&format!("using the key {} ({}) of {}", key.id(), key.kem(), harmless(sealing.to)));
     if let Some(path) = &args.minter_key {
         remark(&format!("using the minter key of {}", harmless(&path.to_string_lossy())));
     }
-    let lifetime = expires_in.unwrap_or_else(|| MintSettings::default().default_lifetime.as_secs());
-    if lifetime > MAX_SEALED_LIFETIME_SECONDS {
-        note("warning: most proxies refuse sealed tokens that live longer than 366 days (`tokens.max_lifetime`)");
-    }
+    let lifetime = expires_in.unwrap_or_else(|| recipient.default_lifetime());
+    recipient.ensure_accepted(minter.as_ref(), lifetime)?;
     if minter.is_none() && (limit.is_some() || keeps_rows(&grant)) {
         note(narrow::NEEDS_MINTER);
     }
@@ -104,7 +137,7 @@ pub(super) fn mint(sealing: &Sealing<'_>, ordered: Ordered, environment: &Enviro
     let minted = key.mint(&SealRequest {
         credential,
         grant,
-        upstream,
+        upstream: recipient.upstream.clone(),
         issued_at: now,
         expires_at: UnixTime(now.0.saturating_add(lifetime)),
         not_before: None,

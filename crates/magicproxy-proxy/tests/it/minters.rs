@@ -1,0 +1,294 @@
+//! Who may mint, over HTTP: whatever a stranger tries where minters are listed, and what is left to others.
+//!
+//! How settings come from a configuration is in the binary's tests (`config::tests::minting`).
+
+use std::sync::LazyLock;
+
+use magicproxy_core::{
+    Acceptance, Caveat, Credential, Grant, Kem, Label, MinterKey, MinterSigningKey, SealRequest, TokenVersion, UnixTime,
+    UnnamedTokens, UpstreamName,
+};
+use magicproxy_proxy::settings::{Announcement, HostName, HttpMint, MountPath, Placing, Settings};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use crate::support::{
+    Answer, CREDENTIAL, Client, NAME, OnlyUpstream as _, Proxy, Token, Upstream, events_named, guard, keys, now, parse, settings,
+};
+
+/// The minter of `one`, and that of `two`.
+static MINTERS: LazyLock<[MinterSigningKey; 2]> =
+    LazyLock::new(|| [MinterSigningKey::generate().unwrap(), MinterSigningKey::generate().unwrap()]);
+
+fn public(key: &MinterSigningKey) -> MinterKey {
+    MinterKey::from_json(&key.to_public_jwk().to_string()).unwrap()
+}
+
+/// What one upstream accepts.
+#[derive(Clone, Copy, Debug)]
+struct Terms {
+    lists_minter: bool,
+    versions: &'static [TokenVersion],
+    mint: HttpMint,
+}
+
+const V1: &[TokenVersion] = &[TokenVersion::V1];
+const V2: &[TokenVersion] = &[TokenVersion::V2];
+const BOTH: &[TokenVersion] = &TokenVersion::ALL;
+
+/// `one`, found at `/one` and as `one.test`, on these terms, beside `two`, which lists another minter and takes nothing else.
+async fn stage(upstream: &Upstream, terms: Terms) -> Proxy {
+    let mut both = placed(upstream, "one", terms, &MINTERS[0]);
+    both.minting.announce = Announcement::All;
+    let two = Terms { lists_minter: true, versions: V2, mint: HttpMint::Closed };
+    both.upstreams.extend(placed(upstream, "two", two, &MINTERS[1]).upstreams);
+    Proxy::start(both).await
+}
+
+fn placed(upstream: &Upstream, name: &str, terms: Terms, minter: &MinterSigningKey) -> Settings {
+    let mut settings = settings(upstream.address, "");
+    let upstream = settings.upstream_mut();
+    upstream.name = UpstreamName::parse(name).unwrap();
+    upstream.unnamed = UnnamedTokens::Refuse;
+    upstream.placing = Placing {
+        mount: MountPath::parse(&format!("/{name}")).unwrap(),
+        hosts: vec![HostName::parse(&format!("{name}.test")).unwrap()],
+        paths: Vec::new(),
+    };
+    apply(upstream, terms, minter);
+    settings
+}
+
+fn apply(upstream: &mut magicproxy_proxy::settings::UpstreamSettings, terms: Terms, minter: &MinterSigningKey) {
+    let minters = if terms.lists_minter { vec![public(minter)] } else { Vec::new() };
+    upstream.acceptance = Acceptance { versions: terms.versions.to_vec(), minters, ..Acceptance::default() };
+    upstream.http_mint = terms.mint;
+}
+
+fn sealed(aud: &str, minter: Option<&MinterSigningKey>) -> String {
+    named(aud, minter, None)
+}
+
+fn named(aud: &str, minter: Option<&MinterSigningKey>, label: Option<&str>) -> String {
+    let ring = keys().current();
+    let key = ring.published(UnixTime(now())).find(|key| key.kem() == Kem::X25519).unwrap();
+    let minted = key.mint(&SealRequest {
+        credential: Credential::parse(Zeroizing::new(CREDENTIAL.to_owned())).unwrap().into(),
+        grant: Grant::Allowed(parse(&["* /.*"])),
+        upstream: UpstreamName::parse(aud).unwrap(),
+        issued_at: UnixTime(now()),
+        expires_at: UnixTime(now() + 3600),
+        not_before: None,
+        subject: label.map(|label| Label::parse(label).unwrap()),
+        explain: false,
+        minter,
+    });
+    let token = minted.unwrap().token;
+    guard(&token);
+    token.to_string()
+}
+
+async fn ask(proxy: &Proxy, line: &str, host: &str, token: &str) -> Answer {
+    let head = format!("{line} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\n\r\n");
+    Client::ask(proxy, head).await
+}
+
+async fn post(proxy: &Proxy, path: &str, host: &str, (token, body): (&str, serde_json::Value)) -> Answer {
+    let bearer = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
+    let body = body.to_string();
+    let length = body.len();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {host}\r\n{bearer}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    let answer = Client::ask(proxy, head).await;
+    if answer.status == 200 {
+        guard(&answer.text());
+    }
+    answer
+}
+
+fn order(aud: Option<&str>) -> serde_json::Value {
+    let mut order = json!({"token": CREDENTIAL, "allowed": ["* /.*"]});
+    if let Some(aud) = aud {
+        order["aud"] = aud.into();
+    }
+    order
+}
+
+/// 200, or the code of a refusal.
+fn told(answer: &Answer) -> String {
+    if answer.status < 300 { "ok".to_owned() } else { answer.code() }
+}
+
+/// What came of: an order at the mount, by the host, and at the root; a token of version 1; the same narrowed and sealed anew by
+/// the proxy; one of version 2 that nobody signed, that the listed minter signed, and that the minter of the other upstream did.
+async fn outcome(proxy: &Proxy) -> [String; 9] {
+    let orders = [
+        post(proxy, "/one/__magictoken", "p.test", ("", order(None))).await,
+        post(proxy, "/__magictoken", "one.test", ("", order(Some("one")))).await,
+        post(proxy, "/__magictoken", "p.test", ("", order(Some("one")))).await,
+    ];
+    for minted in orders.iter().filter(|answer| answer.status == 200) {
+        assert_eq!(ask(proxy, "GET /one/x", "p.test", &minted.text()).await.status, 200, "what is minted is accepted");
+    }
+    let signed = Token::allowing(&["* /.*"]).for_upstream(Some("one")).mint();
+    let presented = ask(proxy, "DELETE /one/x", "p.test", &signed).await;
+    let narrowed = post(proxy, "/one/__magictoken/narrow", "p.test", (&signed, json!({"caveat": {"sub": "x"}}))).await;
+    let resealed = post(proxy, "/one/__magictoken/reseal", "p.test", (&signed, json!({}))).await;
+    // Not by way of an upstream that would take it, either.
+    let elsewhere = post(proxy, "/two/__magictoken/narrow", "p.test", (&signed, json!({"caveat": {"sub": "x"}}))).await;
+    assert_ne!(elsewhere.status, 200);
+    let [own, others] = &*MINTERS;
+    let mut outcome = orders.iter().map(told).collect::<Vec<_>>();
+    outcome.extend([&presented, &narrowed, &resealed].map(told));
+    for minter in [None, Some(own), Some(others)] {
+        outcome.push(told(&ask(proxy, "GET /one/x", "p.test", &sealed("one", minter)).await));
+    }
+    // The other upstream is closed to all but its own minter, whatever the terms of this one.
+    for (minter, code) in [(None, "invalid_token"), (Some(own), "invalid_token"), (Some(others), "ok")] {
+        assert_eq!(told(&ask(proxy, "GET /two/x", "p.test", &sealed("two", minter)).await), code);
+    }
+    for path in ["/two/__magictoken", "/__magictoken"] {
+        post(proxy, path, "p.test", ("", order(Some("two")))).await.assert_rejected(403, "minting_closed");
+    }
+    outcome.try_into().unwrap()
+}
+
+#[tokio::test]
+async fn strangers_mint_nothing_where_minters_are_listed_and_the_rest_is_as_it_says() {
+    let (yes, closed, no) = ("ok", "minting_closed", "invalid_token");
+    let terms = |lists_minter, versions, mint| Terms { lists_minter, versions, mint };
+    let table = [
+        (terms(false, BOTH, HttpMint::Open), [yes, yes, yes, yes, yes, yes, yes, no, no]),
+        (terms(false, V1, HttpMint::Open), [yes, yes, yes, yes, yes, yes, no, no, no]),
+        (terms(false, V1, HttpMint::Closed), [closed, closed, closed, yes, yes, yes, no, no, no]),
+        (terms(false, V2, HttpMint::Closed), [closed, closed, closed, no, no, no, yes, no, no]),
+        (terms(true, V2, HttpMint::Closed), [closed, closed, closed, no, no, no, no, yes, no]),
+        (terms(true, BOTH, HttpMint::Closed), [closed, closed, closed, yes, yes, yes, no, yes, no]),
+        (terms(true, BOTH, HttpMint::Open), [yes, yes, yes, yes, yes, yes, no, yes, no]),
+        (terms(true, V1, HttpMint::Closed), [closed, closed, closed, yes, yes, yes, no, no, no]),
+        // What no configuration gives: the proxy does not mint what it would refuse.
+        (terms(true, V2, HttpMint::Open), [closed, closed, closed, no, no, no, no, yes, no]),
+    ];
+    let upstream = Upstream::hello().await;
+    for (terms, expected) in table {
+        let proxy = stage(&upstream, terms).await;
+        upstream.take_requests();
+        assert_eq!(outcome(&proxy).await, expected, "{terms:?}");
+        let told = ask(&proxy, "GET /one/__magictoken", "p.test", "none").await.text();
+        assert_eq!(told.ends_with("\nminting is closed"), expected[0] == closed, "{terms:?}: {told}");
+        // Of the other one it is told at the root, and there is nothing about all where one is open.
+        let told = ask(&proxy, "GET /__magictoken", "p.test", "none").await.text();
+        let all_closed = expected[0] == closed;
+        assert_eq!(told.contains("\nminting is closed"), all_closed, "{told}");
+        assert_eq!(told.contains("/two/ for") && told.ends_with(", where minting is closed"), !all_closed, "{told}");
+        let about = ask(&proxy, "GET /__magictoken/upstreams/one", "p.test", "none").await.json();
+        let versions: Vec<&str> = terms.versions.iter().map(|version| version.as_str()).collect();
+        assert_eq!(about["accepts"]["versions"], json!(versions), "{about}");
+        let listed = terms.lists_minter && terms.versions.contains(&TokenVersion::V2);
+        assert_eq!(about["accepts"].get("minters").is_some(), listed || terms.versions == V1 && terms.lists_minter, "{about}");
+    }
+}
+
+/// The upstream at the root takes tokens that name none, as the Python program's; those are closed with the rest.
+#[tokio::test]
+async fn the_default_upstream_is_closed_as_a_named_one() {
+    let upstream = Upstream::hello().await;
+    for (lists_minter, versions, mint, order_code, token_code) in [
+        (false, BOTH, HttpMint::Open, "ok", "ok"),
+        (true, V2, HttpMint::Closed, "minting_closed", "invalid_token"),
+        (true, BOTH, HttpMint::Closed, "minting_closed", "ok"),
+    ] {
+        let terms = Terms { lists_minter, versions, mint };
+        let proxy = Proxy::with(&upstream, |settings| apply(settings.upstream_mut(), terms, &MINTERS[0])).await;
+        assert_eq!(told(&post(&proxy, "/__magictoken", "p.test", ("", order(None))).await), order_code, "{terms:?}");
+        for name in [None, Some(NAME)] {
+            let token = Token::any_for(name);
+            assert_eq!(told(&ask(&proxy, "DELETE /x", "p.test", &token).await), token_code, "{terms:?} {name:?}");
+        }
+        let first = ask(&proxy, "GET /__magictoken", "p.test", "none").await.text();
+        assert!(first.starts_with("magic API proxy for http://"), "{first}");
+        assert_eq!(first.ends_with("\nminting is closed"), mint == HttpMint::Closed, "{first}");
+    }
+}
+
+/// The published keys say it, with what holds for at least one upstream, and with no name.
+#[tokio::test]
+async fn only_accepted_kems_are_published_and_taken() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::with(&upstream, |settings| settings.upstream_mut().acceptance.kems = vec![Kem::XWing]).await;
+    let published = ask(&proxy, "GET /__magictoken/keys", "p.test", "none").await.json();
+    let kinds: Vec<_> = published["keys"].as_array().unwrap().iter().map(|key| key["kty"].clone()).collect();
+    assert_eq!(kinds, ["AKP"]);
+    let token = sealed(NAME, None);
+    let refused = ask(&proxy, "GET /x", "p.test", &token).await;
+    refused.assert_rejected(401, "invalid_token");
+    assert!(refused.text().contains("`x25519`"), "{}", refused.text());
+    assert!(upstream.requests().is_empty());
+}
+
+/// The value of a field in the only line of the log about this path.
+fn field(path: &str, name: &str) -> Option<String> {
+    let lines = events_named(&[&format!("path=\"{path}\" ")]);
+    assert_eq!(lines.len(), 1, "{path}: {lines:?}");
+    let start = format!(" {name}=");
+    let (_, rest) = lines[0].split_once(&start)?;
+    Some(rest.split(' ').next().unwrap().trim_matches('"').to_owned())
+}
+
+/// Makers write what they like into `sub`, into their own place of it; who they are is not theirs to write.
+#[tokio::test]
+async fn a_line_says_who_made_its_token_and_not_what_it_is_called() {
+    let upstream = Upstream::hello().await;
+    let listing = Terms { lists_minter: true, versions: BOTH, mint: HttpMint::Open };
+    let proxy = Proxy::with(&upstream, |settings| {
+        apply(settings.upstream_mut(), listing, &MINTERS[0]);
+        settings.upstream_mut().acceptance.minters.push(public(&MINTERS[1]));
+    })
+    .await;
+    let open = Proxy::before(&upstream).await;
+    let with = |mut order: serde_json::Value, sub: &str| {
+        order["sub"] = sub.into();
+        order
+    };
+    let ordered = post(&proxy, "/__magictoken", "p.test", ("", with(order(None), "admin"))).await.text();
+    let anonymous = post(&proxy, "/__magictoken", "p.test", ("", order(None))).await.text();
+    let narrowed = |token: String| {
+        let proxy = &proxy;
+        async move { post(proxy, "/__magictoken/narrow", "p.test", (&token, json!({"caveat": {"sub": "admin"}}))).await.text() }
+    };
+    let (claimed, handed_on) = (narrowed(anonymous).await, narrowed(ordered.clone()).await);
+    let [one, two] = &*MINTERS;
+    let append = |token: &str| Caveat::from_json(br#"{"sub":"admin"}"#).unwrap().append_to(token).unwrap().to_string();
+    let unsigned = named(NAME, None, None);
+    let table = [
+        (&proxy, ordered, "admin", "v1", None),
+        (&proxy, claimed, "->admin", "v1", None),
+        (&proxy, handed_on, "admin>admin", "v1", None),
+        (&proxy, named(NAME, Some(one), Some("admin")), "admin", "v2", Some(one)),
+        (&proxy, named(NAME, Some(two), Some("admin")), "admin", "v2", Some(two)),
+        (&proxy, append(&named(NAME, Some(two), None)), "->admin", "v2", Some(two)),
+        (&open, named(NAME, None, Some("admin")), "admin", "v2", None),
+        (&open, append(&unsigned), "->admin", "v2", None),
+        (&open, unsigned, "", "v2", None),
+    ];
+    let mut owners = Vec::new();
+    for (number, (proxy, token, sub, version, minter)) in table.into_iter().enumerate() {
+        guard(&token);
+        let path = format!("/who-made-it/{number}");
+        assert_eq!(ask(proxy, &format!("GET {path}"), "p.test", &token).await.status, 200, "{number}");
+        let found = |name: &str| field(&path, name);
+        assert_eq!(found("sub").unwrap_or_default(), sub, "{number}");
+        assert_eq!(found("version").as_deref(), Some(version), "{number}");
+        assert_eq!(found("minter"), minter.map(|key| key.id().to_string()), "{number}");
+        assert_eq!(found("kid").map(|kid| kid.len()), Some(43), "{number}");
+        let owner = found("owner").unwrap();
+        assert!(owner.len() == 64 && owner.bytes().all(|digit| b"0123456789abcdef".contains(&digit)), "{number}: {owner}");
+        owners.push(owner);
+    }
+    // The same for what was narrowed from one token, and for nothing else.
+    let distinct: std::collections::HashSet<_> = owners.iter().collect();
+    assert_eq!((&owners[0], &owners[7], distinct.len()), (&owners[2], &owners[8], 7));
+    // An order, a claim and a caveat: a label that stands for none is only a holder's.
+    post(&open, "/__magictoken", "p.test", ("", with(order(None), "-"))).await.assert_rejected(400, "invalid_order");
+}

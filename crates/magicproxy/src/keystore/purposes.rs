@@ -1,0 +1,86 @@
+//! What the keys of a proxy must be besides a ring: each for one purpose, and one to seal to where only some KEMs are accepted.
+//!
+//! One key in two places: whoever gets it out of one has the other, too, and what is signed or opened in one could be taken for
+//! what belongs to the other. Specification: `token-v1.md` section 7, `token-v2.md` section 7.
+
+use magicproxy_core::{Accepts, Kem, KeyId, KeyRing, TokenVersion};
+use magicproxy_proxy::clock;
+
+use super::Keys;
+use crate::config::listeners::TlsSource;
+use crate::config::setting::Origin;
+use crate::config::{Config, Fault};
+use crate::tls::files::CertificateFiles;
+
+/// What a configuration asks of its keys.
+#[derive(Clone, Debug)]
+pub(crate) struct Purposes {
+    accepts: Accepts,
+    /// The certificate files, where TLS is spoken with one. Keys of this machine's own authority and of ACME are made by the proxy,
+    /// for nothing else.
+    tls: Option<CertificateFiles>,
+}
+
+impl Purposes {
+    pub(crate) fn of(config: &Config) -> Self {
+        let tls = match &config.tls {
+            Some(TlsSource::Files(files)) => Some(files.clone()),
+            Some(TlsSource::Dev | TlsSource::Acme(_)) | None => None,
+        };
+        // All minters that anybody lists, though some upstream needs none.
+        let listed = config.upstreams.iter().flat_map(|upstream| &upstream.acceptance.minters);
+        let minters = listed.map(|minter| minter.id().to_string()).collect();
+        Self { accepts: Accepts { minters: Some(minters), ..config.accepts() }, tls }
+    }
+
+    /// What is wrong with these keys, the certificate in use beside them.
+    pub(crate) fn faults(&self, keys: &Keys) -> Vec<Fault> {
+        let unsealed = self.nothing_to_seal_to(keys);
+        let twice = self.tls.as_ref().and_then(|files| self.fault_of_certificate(files.key_id().as_ref()?, &keys.ring));
+        unsealed.into_iter().chain(self.minters_of_the_key_set(keys)).chain(twice).collect()
+    }
+
+    /// Whether the key of a certificate is used for something else, and for what.
+    pub(crate) fn fault_of_certificate(&self, id: &KeyId, ring: &KeyRing) -> Option<Fault> {
+        let used = if ring.keys().any(|key| key.public().id() == id) {
+            "signs the proxy's tokens and opens their credentials"
+        } else if ring.key_set().iter().any(|key| key.id() == id) {
+            "signs the proxy's key set"
+        } else if self.minters().any(|minter| minter == id.as_str()) {
+            "is a listed minter's"
+        } else {
+            return None;
+        };
+        let at = self.tls.as_ref().map(|files| files.private_key.display().to_string()).unwrap_or_default();
+        let fault = Fault::new(format!("tls.private_key `{at}`: this is the key {id}, which {used}"), Origin::Default);
+        Some(fault.help("TLS needs a key of its own: make one, with a certificate for it"))
+    }
+
+    fn minters(&self) -> impl Iterator<Item = &String> {
+        self.accepts.minters.iter().flatten()
+    }
+
+    fn minters_of_the_key_set(&self, keys: &Keys) -> Vec<Fault> {
+        let same = |id: &&KeyId| self.minters().any(|minter| minter == id.as_str());
+        let twice = keys.ring.key_set().iter().map(|key| key.id()).filter(same);
+        let fault = |id: &KeyId| {
+            let fault = Fault::new(format!("minters: the key {id} signs the proxy's key set, and nothing else"), Origin::Default);
+            fault.help("`magicproxy keys minter` makes a minter a key of his own")
+        };
+        twice.map(fault).collect()
+    }
+
+    /// Where KEMs or versions are chosen so that nobody could mint a token of version 2 that is accepted.
+    fn nothing_to_seal_to(&self, keys: &Keys) -> Option<Fault> {
+        let Accepts { versions, kems, .. } = &self.accepts;
+        let chosen = Kem::ALL.iter().any(|kem| !kems.contains(kem)) || !versions.contains(&TokenVersion::V1);
+        let accepted = keys.ring.published(clock::now()).any(|key| kems.contains(&key.kem()));
+        if accepted || !chosen || !versions.contains(&TokenVersion::V2) {
+            return None;
+        }
+        let names: Vec<&str> = kems.iter().map(|kem| kem.as_str()).collect();
+        let message = format!("there is no sealing key of an accepted kind ({}) that is in use", names.join(", "));
+        let fault = Fault::new(message, Origin::Default);
+        Some(fault.help("`magicproxy keys generate` makes those that are missing; `tokens.kems` says which are accepted"))
+    }
+}
