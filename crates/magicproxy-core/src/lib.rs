@@ -35,8 +35,8 @@ pub use credential::{
 };
 pub use key::{
     Accepts, CredentialBinding, KEY_SET_LIFETIME_SECONDS, Kem, KeyError, KeyId, KeyRing, KeySetError, KeySetKey, KeySetSigner,
-    KeyStanding, MinterAlgorithm, MinterKey, MinterSigningKey, NotAccepted, OwnerSecret, PrivateKey, PublicKey, PublicKeySet, SealedOrder, SealingKey,
-    SealingPublicKey, SignedKeySet,
+    KeyStanding, MinterAlgorithm, MinterKey, MinterSigningKey, NotAccepted, OwnerSecret, PrivateKey, PublicKey, PublicKeySet,
+    SealedOrder, SealingKey, SealingPublicKey, SignedKeySet,
 };
 pub use method::{Method, ParseMethodError};
 pub use pattern::PatternMode;

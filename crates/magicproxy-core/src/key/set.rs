@@ -12,7 +12,9 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::jwk::Jwk;
-use super::{Accepts, KeyError, KeyId, KeyRing, KeyStanding, MinterAlgorithm, MinterKey, MinterSigningKey, SealingKey, SealingPublicKey};
+use super::{
+    Accepts, KeyError, KeyId, KeyRing, KeyStanding, MinterAlgorithm, MinterKey, MinterSigningKey, SealingKey, SealingPublicKey,
+};
 use crate::UnixTime;
 use crate::encoding::{base64url, from_base64url};
 use crate::json::{self, present_object};

@@ -6,7 +6,9 @@ use std::time::Duration;
 use magicproxy_core::UnixTime;
 use magicproxy_proxy::settings::{RevocationList, Revocations};
 
-use crate::support::{Answer, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, events_come, events_named, guard, now, request};
+use crate::support::{
+    Answer, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, events_come, events_named, guard, now, request,
+};
 
 async fn mint(proxy: &Proxy, order: &str) -> Answer {
     let lines = ["Content-Type: application/json", &format!("Content-Length: {}", order.len())];
