@@ -7,12 +7,13 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "src"))
 
-from magicproxy_token import TokenError, inspect, mint, narrow, open_token  # noqa: E402
+from magicproxy_token import TokenError, inspect, mint, narrow, open_token, verify_key_set  # noqa: E402
 
 DOINGS = {
     "mint": lambda order: dataclasses.asdict(mint(**order)),
     "narrow": lambda order: narrow(order["token"], order["caveat"]),
     "inspect": lambda order: dataclasses.asdict(inspect(order["token"])),
+    "verifyKeySet": lambda order: dataclasses.asdict(verify_key_set(**order)),
     "open": lambda order: {"credential": open_token(order.pop("token"), **order).credential},
 }
 

@@ -72,6 +72,36 @@ def minted_and_narrowed(house, hands):
     refused(house, base, "/repos/acme/site", grandchild)
 
 
+X_WING_ALONE = """
+[upstream]
+api_root = "{}"
+
+[tokens]
+kems = ["x-wing"]
+max_lifetime = "1h"
+"""
+
+
+@CASES.case("what a proxy says that it accepts is heeded", over=tuple(PEERS))
+def heeded(house, language):
+    config = house.file("x-wing-alone.toml", X_WING_ALONE.format(house.upstream.url))
+    base = house.proxy_with("x-wing-alone", dict, ["--config", config], "ours")
+    found = told_by(language, "verifyKeySet", {"document": ask(base, "GET", "/__magictoken/keys").text})
+    equal((found["accepts"]["kems"], found["accepts"]["max_lifetime"]), (["x-wing"], 3600), "what the proxy accepts")
+    lifetime = {"javascript": "expiresIn", "python": "expires_in"}[language]
+    order = {"key": found, "aud": name(house), "allowed": ["GET /user"], "credential": {"secret": CREDENTIAL}, lifetime: 3600}
+    token = told_by(language, "mint", order)["token"]
+    equal(told_by(language, "inspect", {"token": token})["claims"]["kem"], "x-wing", "the KEM that is left")
+    allowed(house, base, "GET /user", token)
+    # Whoever has the other key is told, too.
+    both = {"key": json.loads(keys(house)), "accepts": found["accepts"]}
+    for change, kind in (({lifetime: 3601}, "lifetime"), ({"kem": "x25519"}, "unknown_key"), ({**both, "kem": "x25519"}, "kem")):
+        done = json.loads(run_peer(language, json.dumps({"do": "mint", **order, **change})))
+        equal(done.get("error"), kind, f"{kind}: what `mint` says")
+    sealed = told_by(language, "mint", {**order, **both, "accepts": {**found["accepts"], "kems": ["x25519"]}})["token"]
+    equal(ask(base, "GET", "/user", token=sealed).status, 401, "what such a proxy answers")
+
+
 @CASES.case("version 1 minted in JavaScript with the private key")
 def version_1(house):
     key = (house.our_keys / "private.pem").read_text("utf-8")
