@@ -463,29 +463,14 @@ impl Maker {
     }
 
     fn keys_and_chains(&self) -> Vec<Value> {
+        [self.keys(), self.terms_of_the_operator(), self.seals_and_chains()].concat()
+    }
+
+    fn keys(&self) -> Vec<Value> {
         let plain = self.ordinary();
         let token = self.token(&plain, &[]);
-        let parts: Vec<&str> = token.split('.').collect();
-        let child = self.token(&plain, &[r#"{"sub":"one"}"#, r#"{"sub":"two"}"#]);
-        let links: Vec<&str> = child.split('.').collect();
-        let (minter, stranger) = (json!(self.minter.id().as_str()), json!("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"));
-        let with_minter =
-            |minter: &Value| self.assemble(&self.key.0, &plain.clone().with("minter", minter).json(), CREDENTIAL, true, &[]);
-        let signed = with_minter(&minter);
-        let signed_parts: Vec<&str> = signed.split('.').collect();
-        let bound = format!("mt2_{}", base64url(plain.json()));
-        let sealed_as = |key: &SealingKey, info: &[u8], aad: &str, plaintext: &[u8]| {
-            self.finish(format!("{bound}.{}", base32(Self::seal(key, aad, info, plaintext))), &[])
-        };
-        let whole = [&ROOT_KEY[..], CREDENTIAL.as_bytes()].concat();
-        let info = b"magic-api-proxy/v2";
-        let in_context = |name: &str, token: &str, kind: &str, context: Value| {
-            let mut case = refused(name, token.to_owned(), kind);
-            case["context"] = context;
-            case
-        };
         vec![
-            refused("an unknown key", self.token(&plain.clone().with("kid", &stranger), &[]), "unknown_key"),
+            refused("an unknown key", self.token(&plain.clone().with("kid", json!(KID)), &[]), "unknown_key"),
             in_context(
                 "a retired key after its end",
                 &self.assemble(
@@ -525,6 +510,17 @@ impl Maker {
                 ),
                 "unknown_key",
             ),
+        ]
+    }
+
+    fn terms_of_the_operator(&self) -> Vec<Value> {
+        let plain = self.ordinary();
+        let token = self.token(&plain, &[]);
+        let with_minter =
+            |minter: &Value| self.assemble(&self.key.0, &plain.clone().with("minter", minter).json(), CREDENTIAL, true, &[]);
+        let signed = with_minter(&json!(self.minter.id().as_str()));
+        let signed_parts: Vec<&str> = signed.split('.').collect();
+        vec![
             in_context("a KEM that the operator does not accept", &token, "kem", json!({"kems": ["x-wing"]})),
             in_context(
                 "such a KEM, and a key that is denied and a life that is too long",
@@ -547,13 +543,29 @@ impl Maker {
                 json!({"require_sub": true}),
             ),
             in_context("no minter where one is wanted", &token, "minter", json!({"minters_required": true})),
-            in_context("an unknown minter", &with_minter(&stranger), "minter", json!({"minters_required": true})),
+            in_context("an unknown minter", &with_minter(&json!(KID)), "minter", json!({"minters_required": true})),
             in_context(
                 "another signature",
                 &self.finish([signed_parts[0], signed_parts[1], &base32([1; 64])].join("."), &[]),
                 "minter",
                 json!({"minters_required": true}),
             ),
+        ]
+    }
+
+    fn seals_and_chains(&self) -> Vec<Value> {
+        let plain = self.ordinary();
+        let token = self.token(&plain, &[]);
+        let parts: Vec<&str> = token.split('.').collect();
+        let child = self.token(&plain, &[r#"{"sub":"one"}"#, r#"{"sub":"two"}"#]);
+        let links: Vec<&str> = child.split('.').collect();
+        let bound = format!("mt2_{}", base64url(plain.json()));
+        let sealed_as = |key: &SealingKey, info: &[u8], aad: &str, plaintext: &[u8]| {
+            self.finish(format!("{bound}.{}", base32(Self::seal(key, aad, info, plaintext))), &[])
+        };
+        let whole = [&ROOT_KEY[..], CREDENTIAL.as_bytes()].concat();
+        let info = b"magic-api-proxy/v2";
+        vec![
             refused("sealed to another key", sealed_as(&self.retired.0, info, &bound, &whole), "seal"),
             refused("sealed to other claims", sealed_as(&self.key.0, info, "mt2_e30", &whole), "seal"),
             refused("sealed for another use", sealed_as(&self.key.0, b"magic-api-proxy/v1", &bound, &whole), "seal"),
@@ -661,4 +673,11 @@ impl Maker {
 
 pub(crate) fn refused(name: &str, token: String, kind: &str) -> Value {
     json!({"name": name, "token": token, "refused": kind})
+}
+
+/// A refusal under settings of the operator, or at a moment, of its own.
+fn in_context(name: &str, token: &str, kind: &str, context: Value) -> Value {
+    let mut case = refused(name, token.to_owned(), kind);
+    case["context"] = context;
+    case
 }
