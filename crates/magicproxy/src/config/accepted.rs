@@ -121,7 +121,7 @@ const PRIVATE_SUFFIXES: [&str; 12] =
 fn is_private_name(host: &str) -> bool {
     let name = host.trim_end_matches('.').to_ascii_lowercase();
     let below = |suffix: &&str| name.strip_suffix(*suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    !name.contains('.') || PRIVATE_SUFFIXES.iter().any(|suffix| below(suffix))
+    !name.contains('.') || PRIVATE_SUFFIXES.iter().any(below)
 }
 
 /// Is it loopback, link-local, private, shared (RFC 6598), unique local, or unspecified, which is this machine as well?

@@ -207,7 +207,7 @@ fn pem_of(der: &[u8]) -> String {
         other => char::from(other),
     };
     let mut body: String = bits.chunks(6).map(|bits| standard(digit(bits))).collect();
-    while body.len() % 4 != 0 {
+    while !body.len().is_multiple_of(4) {
         body.push('=');
     }
     format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")
