@@ -144,7 +144,7 @@ pub struct VerifiedToken {
     key: KeyId,
     /// The minter whose signature was verified.
     minter: Option<KeyId>,
-    /// Since when nothing new is to be sealed to its key.
+    /// Since when nothing new is to be sealed to its key, or to that of a token of which it was made.
     key_retired: Option<UnixTime>,
     /// From when on its key opens nothing, however long the token was meant to live.
     key_ends_at: Option<UnixTime>,

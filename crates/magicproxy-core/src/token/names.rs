@@ -28,7 +28,7 @@ pub struct TokenNames<'t> {
     pub origins: &'t [Origin],
     /// When it says that it was minted.
     pub issued_at: UnixTime,
-    /// Since when nothing new is to be sealed to its key.
+    /// Since when nothing new is to be sealed to its key, or to that of a token of which it was made: the earliest.
     pub key_retired: Option<UnixTime>,
 }
 
@@ -50,7 +50,7 @@ impl TokenNames<'_> {
         itself || (minter.is_none() && self.origins.iter().any(|origin| origin.kid.as_str() == key))
     }
 
-    /// Was it minted before this moment: by its `iat`, or because nobody seals to its key any more since then?
+    /// Was it minted before this moment: by its `iat`, or because nobody seals to its first key any more since then?
     #[must_use]
     pub fn was_minted_before(&self, moment: UnixTime) -> bool {
         self.issued_at < moment || self.key_retired.is_some_and(|retired| retired <= moment)
@@ -93,7 +93,7 @@ impl UnverifiedNames {
             }
             UnverifiedToken::V2(sealed) => {
                 let claims = sealed.claims();
-                let key = ring.and_then(|ring| ring.sealing_by_id(&claims.kid));
+                let origins = Origin::all_of(&sealed.caveats().unwrap_or_default());
                 Some(Self {
                     version: TokenVersion::V2,
                     id: claims.jti.clone(),
@@ -101,9 +101,9 @@ impl UnverifiedNames {
                     minter: claims.minter.clone(),
                     owner: sealed.owner(),
                     chain: sealed.chain(),
-                    origins: Origin::all_of(&sealed.caveats().unwrap_or_default()),
+                    key_retired: ring.and_then(|ring| ring.retired_since(&claims.kid, &origins)),
+                    origins,
                     issued_at: claims.iat,
-                    key_retired: key.and_then(|key| key.standing().retired),
                 })
             }
         }
@@ -123,6 +123,14 @@ impl UnverifiedNames {
             issued_at: self.issued_at,
             key_retired: self.key_retired,
         }
+    }
+}
+
+impl KeyRing {
+    /// Since when nothing new is to be sealed to this key, or to one of the origins: the earliest, of those that the ring holds.
+    pub(super) fn retired_since(&self, kid: &str, origins: &[Origin]) -> Option<UnixTime> {
+        let kids = std::iter::once(kid).chain(origins.iter().map(|origin| origin.kid.as_str()));
+        kids.filter_map(|kid| self.sealing_by_id(kid)?.standing().retired).min()
     }
 }
 

@@ -198,3 +198,31 @@ fn a_token_that_was_sealed_in_advance_ends_with_its_key() {
         }
     }
 }
+
+/// Sealing anew is no way out of a `before:` that reaches the token by its key: while the ring holds that key, what was made of it
+/// ends by the same moments, in every generation.
+#[test]
+fn what_was_sealed_anew_is_as_old_as_the_first_key() {
+    let rings = Rings::new();
+    let [_, parent] = rings.tokens();
+    let made = generations(&rings, &parent);
+    let earlier = |key: &SealingKey| {
+        let key = SealingKey::from_json(&key.to_json()).unwrap();
+        let is_first = Some(key.public().id().as_str()) == UnverifiedToken::parse(&parent).unwrap().kid();
+        let standing = key.standing();
+        // Its tokens say that they were minted a week after it was retired.
+        let retired = if is_first { Some(UnixTime(1_790_000_000 - 7 * 86_400)) } else { standing.retired };
+        key.with_standing(KeyStanding { retired, ..standing })
+    };
+    let keys: Vec<SealingKey> = rings.newest.sealing().iter().map(earlier).collect();
+    let ring = Rings::new().newest.with_sealing(keys).unwrap();
+    for token in std::iter::once(&parent).chain(&made) {
+        names(&ring, token, |names| {
+            for (days, reached) in [(8, false), (7, true), (1, true)] {
+                let moment = UnixTime(1_790_000_000 - days * 86_400);
+                assert!(names.issued_at > moment);
+                assert_eq!(names.was_minted_before(moment), reached, "{days}");
+            }
+        });
+    }
+}

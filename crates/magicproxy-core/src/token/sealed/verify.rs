@@ -47,7 +47,7 @@ impl KeyRing {
             id: claims.jti.clone(),
             key: key.public().id().clone(),
             minter,
-            key_retired: key.standing().retired,
+            key_retired: self.retired_since(key.public().id().as_str(), &origins),
             key_ends_at: key.standing().not_after,
             issued_at: claims.iat,
             expires_at: claims.exp,
