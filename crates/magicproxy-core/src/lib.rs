@@ -48,10 +48,10 @@ pub use seal::{BindError, OpenError};
 pub use target::{AmbiguousParameter, EncodedSlash, ParseTargetError, PathReading, PathSettings, RequestTarget};
 pub use token::{
     Acceptance, Access, AuthenticToken, Caveat, Chain, ChainId, Denial, Grant, KnownNames, Label, LongToken, MintError,
-    MintLimits, MintOrder, MintRequest, Minted, NarrowError, Network, NotCompiled, OrderFault, Origin, ParseCaveatError,
-    Provenance, ReissueError, SealRequest, SealedClaims, SealedToken, Sender, SignedToken, TokenNames, TokenVersion,
-    UnnamedTokens, UnverifiedNames, UnverifiedToken, UpstreamName, VerifiedToken, VerifyContext, VerifyError, armoured,
-    is_armoured, unarmoured,
+    MintLimits, MintOrder, MintRequest, Minted, NarrowError, Network, NotCompiled, OlderChain, OrderFault, Origin,
+    ParseCaveatError, Provenance, ReissueError, SealRequest, SealedClaims, SealedToken, Sender, SignedToken, TokenNames,
+    TokenVersion, UnnamedTokens, UnverifiedNames, UnverifiedToken, UpstreamName, VerifiedToken, VerifyContext, VerifyError,
+    armoured, is_armoured, unarmoured,
 };
 
 /// Seconds since 1970-01-01T00:00:00Z, as the caller's clock says. This crate never reads a clock.

@@ -39,7 +39,7 @@ pub use armour::{armoured, is_armoured, unarmoured};
 pub use authentic::{AuthenticToken, NotCompiled};
 pub use authorize::{Access, Denial, UnnamedTokens};
 pub use caveat::{Caveat, MAX_CAVEATS, ParseCaveatError, Sender};
-pub use chain::{Chain, ChainId};
+pub use chain::{Chain, ChainId, OlderChain};
 pub use claims::{SignedToken, UnverifiedToken};
 pub use label::Label;
 pub use mint::{Grant, MintError, MintRequest, Minted};
@@ -300,7 +300,7 @@ impl VerifiedToken {
         let caveats = || self.narrowing.iter().filter_map(|caveat| caveat.policy.as_ref());
         let policies = || std::iter::once(&self.policy).chain(caveats());
         let networks: usize = self.narrowing.iter().filter_map(|caveat| caveat.networks.as_deref()).map(size_of_val).sum();
-        let names = size_of_val(self.chain.ids())
+        let names = self.chain.memory_bytes()
             + self.label().map_or(0, str::len)
             + self.origins.iter().map(Origin::memory_bytes).sum::<usize>();
         policies().map(Policy::memory_bytes).sum::<usize>() + networks + names + self.sealed.memory_bytes()

@@ -56,6 +56,17 @@ pub struct Chain {
     ids: Box<[ChainId]>,
     /// Where its own id stands in `ids`: how many caveats it bears.
     caveats: usize,
+    /// The tokens from which caveats say that the proxy made it.
+    older: Box<[OlderChain]>,
+}
+
+/// The ids of a token from which the proxy made another one, as a caveat of that says. Whoever held it may have written the caveat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OlderChain {
+    /// That of its family.
+    pub root: ChainId,
+    /// Its own.
+    pub id: ChainId,
 }
 
 impl Chain {
@@ -75,11 +86,13 @@ impl Chain {
     fn of(root: ChainId, links: &[Link<'_>]) -> Self {
         let mut ids = Vec::with_capacity(links.len() + 1);
         descend(root, links, &mut ids);
+        let mut older = Vec::new();
         for (at, from) in links.iter().enumerate().filter_map(|(at, link)| Some((at, link.from?))) {
             // The caveats before it are those that the older token bore.
-            descend(from, links.get(..at).unwrap_or_default(), &mut ids);
+            let id = descend(from, links.get(..at).unwrap_or_default(), &mut ids);
+            older.push(OlderChain { root: from, id });
         }
-        Self { ids: ids.into(), caveats: links.len() }
+        Self { ids: ids.into(), caveats: links.len(), older: older.into() }
     }
 
     /// The id of exactly this chain of caveats.
@@ -94,10 +107,15 @@ impl Chain {
         self.ids.first().copied().unwrap_or(ChainId([0; BYTES]))
     }
 
-    /// The ids of older chains, from which caveats say that the proxy made the token.
+    /// The tokens from which caveats say that the proxy made it, in the order of the caveats.
     #[must_use]
-    pub fn older(&self) -> &[ChainId] {
-        self.ids.get(self.caveats + 1..).unwrap_or_default()
+    pub fn older(&self) -> &[OlderChain] {
+        &self.older
+    }
+
+    /// Memory that it takes, in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        size_of_val(&*self.ids) + size_of_val(&*self.older)
     }
 
     /// All ids whose revocation ends the token.
@@ -120,14 +138,15 @@ impl<'t> Link<'t> {
     }
 }
 
-/// The root, and its id with each further caveat.
-fn descend(root: ChainId, links: &[Link<'_>], ids: &mut Vec<ChainId>) {
+/// Adds the root, and its id with each further caveat; gives the last one.
+fn descend(root: ChainId, links: &[Link<'_>], ids: &mut Vec<ChainId>) -> ChainId {
     ids.push(root);
     let mut last = root;
     for link in links {
         last = last.with(link.text);
         ids.push(last);
     }
+    last
 }
 
 #[cfg(test)]

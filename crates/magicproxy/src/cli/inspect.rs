@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 use magicproxy_core::state::Partition;
 use magicproxy_core::token::LEEWAY_SECONDS;
-use magicproxy_core::{ChainId, UnixTime, UnverifiedToken, VerifyError};
+use magicproxy_core::{ChainId, UnixTime, UnverifiedNames, UnverifiedToken, VerifyError};
 use magicproxy_proxy::clock;
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
@@ -72,6 +72,8 @@ pub(super) struct Standing {
     accepted: Option<bool>,
     /// Why the proxy would not accept it, or why nobody knows.
     pub(super) refused: Option<String>,
+    /// The key at hand that signed it, also where it names none.
+    key: Option<String>,
 }
 
 impl Standing {
@@ -83,7 +85,7 @@ impl Standing {
             return Ok(Self::refused("not checked", VerifyError::Expired.to_string()));
         }
         let reason = format!("there is no key at `{}` to check it with", config.keys.files.private.display());
-        Ok(Self { signature: "not checked", accepted: None, refused: Some(reason) })
+        Ok(Self { signature: "not checked", accepted: None, refused: Some(reason), key: None })
     }
 
     /// By these keys.
@@ -95,7 +97,9 @@ impl Standing {
         let upstream = named.as_ref().ok().copied().or_else(|| config.upstreams.first().map(|upstream| &**upstream));
         let upstream = upstream.context("the configuration has no upstream")?;
         let now = clock::now();
-        Ok(match keys.ring.verify(token, &Config::verify_context(upstream, now)) {
+        let names = UnverifiedToken::parse(token).ok().and_then(|token| UnverifiedNames::of(&token, Some(&keys.ring)));
+        let key = names.and_then(|names| names.names().key.map(harmless));
+        let standing = match keys.ring.verify(token, &Config::verify_context(upstream, now)) {
             // A caveat may have ended it.
             Ok(token) if is_over(token.expires_at(), now) => Self::refused("valid", VerifyError::Expired.to_string()),
             Ok(_) => named.err().map_or_else(Self::accepted, |reason| Self::refused("valid", reason)),
@@ -114,15 +118,16 @@ impl Standing {
                 };
                 Self::refused(signature, error.to_string())
             }
-        })
+        };
+        Ok(Self { key, ..standing })
     }
 
     fn accepted() -> Self {
-        Self { signature: "valid", accepted: Some(true), refused: None }
+        Self { signature: "valid", accepted: Some(true), refused: None, key: None }
     }
 
     fn refused(signature: &'static str, reason: String) -> Self {
-        Self { signature, accepted: Some(false), refused: Some(reason) }
+        Self { signature, accepted: Some(false), refused: Some(reason), key: None }
     }
 
     /// In words.
@@ -148,7 +153,8 @@ impl Standing {
         let keys = config.keys.open_if_there().ok().flatten();
         let refused =
             reaching(token, keys.as_ref(), &known, clock::now()).first().map(|revoked| format!("revoked, `{}`", revoked.name()));
-        Ok(refused.map_or(self, |reason| Self::refused("valid", reason)))
+        let Some(reason) = refused else { return Ok(self) };
+        Ok(Self { key: self.key, ..Self::refused("valid", reason) })
     }
 }
 
@@ -167,9 +173,19 @@ impl Claims {
         Ok(Self { version, id, kid: token.kid().map(harmless), members, chain, chain_id, owner })
     }
 
+    /// The key that it names, or else the one at hand that signed it: by that it is revoked.
+    fn key<'t>(&'t self, standing: &'t Standing) -> Option<&'t str> {
+        self.kid.as_deref().or(standing.key.as_deref())
+    }
+
     /// When the token ends, by its claims and its caveats.
     pub(super) fn end(&self) -> Option<UnixTime> {
         self.chain.ends().into_iter().chain(self.time("exp")).min()
+    }
+
+    /// When the token ends that was minted, by its claims alone.
+    pub(super) fn minted_until(&self) -> Option<UnixTime> {
+        self.time("exp")
     }
 
     fn time(&self, name: &str) -> Option<UnixTime> {
@@ -259,7 +275,7 @@ impl Claims {
         }
         line("signature", standing.signature);
         line("version", self.version);
-        line("key", self.kid.as_deref().unwrap_or("(not named)"));
+        line("key", self.key(standing).unwrap_or("(not named)"));
         for (name, claim) in [("seal", "kem"), ("minter", "minter"), ("for", "sub")] {
             if let Some(text) = self.text(claim) {
                 line(name, &text);
@@ -288,7 +304,7 @@ impl Claims {
             "id": self.id,
             "chain": self.chain_id.map(|chain| chain.to_string()),
             "owner": self.owner.map(|owner| owner.to_string()),
-            "kid": self.kid,
+            "kid": self.key(standing),
             "accepted": standing.accepted,
             "reason": standing.refused,
             "signature": standing.signature.replace(' ', "_"),

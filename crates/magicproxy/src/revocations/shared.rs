@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::{Change, Condition, Entry, Partition, StateStore, StoreError};
 use magicproxy_proxy::clock;
@@ -52,6 +52,7 @@ impl SharedRevocations {
 
     /// Adds entries, and takes others away.
     pub(crate) async fn change(&self, add: &[Revocation], remove: &[Revoked]) -> anyhow::Result<()> {
+        ensure!(add.len() <= MOST, "more than {MOST} revocations at once: revoke keys, or all tokens before a time");
         let now = clock::now();
         for _ in 0..TURNS {
             let version = self.version(now).await?;

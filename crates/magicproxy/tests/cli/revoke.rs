@@ -432,7 +432,19 @@ fn a_token_that_was_sealed_anew_ends_with_its_chain() {
         place.write("resealed", resealed);
         let whole = ok(&place, &["revoke", "--whole-family", "--token", "@resealed"]);
         assert!(!whole.stdout.contains(&chain_of(&place, parent)), "{whole:?}");
-        assert!(whole.stderr.contains(&format!("is `{}`, and lives on", chain_of(&place, parent))), "{whole:?}");
+        let older =
+            format!("leaves the family alone of which the proxy made it, and can make it again: `{}`", chain_of(&place, parent));
+        assert!(whole.stderr.contains(&older), "{whole:?}");
+        // By its file alone it is the token that is left alone, with whatever caveats that bears.
+        ok(&place, &["revoke", "--undo", "--whole-family", "--token", "@resealed"]);
+        ok(&place, &["revoke", "--undo", &chain_of(&place, &family.one)]);
+        let alone = ok(&place, &["revoke", "--token", "@resealed"]);
+        let older = format!(
+            "leaves the token alone of which the proxy made it, and can make it again: `{}`",
+            chain_of(&place, &family.one)
+        );
+        assert!(alone.stderr.contains(&older), "{alone:?}");
+        ok(&place, &["revoke", &chain_of(&place, &family.one)]);
         proxy.answers(parent, ALLOWED);
     }
 }

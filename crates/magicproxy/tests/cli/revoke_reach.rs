@@ -19,6 +19,14 @@ fn said(output: &Output, part: &str) -> bool {
     output.stderr.lines().any(|line| line.starts_with("note: ") && line.contains(part))
 }
 
+/// The token of a vector.
+fn vector(file: &str, name: &str) -> String {
+    let vectors = std::fs::read_to_string(format!("{}/../../testdata/vectors/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let vectors: Value = serde_json::from_str(&vectors).unwrap();
+    let case = vectors["cases"].as_array().unwrap().iter().find(|case| case["name"] == name);
+    case.unwrap()["token"].as_str().unwrap().to_owned()
+}
+
 /// A moment that is later than a live token's `iat` can be would end tokens that are still to be made.
 #[test]
 fn before_now_means_tokens_of_clocks_that_are_ahead() {
@@ -100,16 +108,62 @@ fn no_token_outlives_its_entry() {
     let lasts = since["expires_at"].as_u64().unwrap() - since["revoked_at"].as_u64().unwrap();
     assert_eq!(lasts, 3_600 + 2 * LEEWAY + 1);
     // A token that was made for longer, or for a later time, than the proxy accepts today.
-    let vectors =
-        std::fs::read_to_string(format!("{}/../../testdata/vectors/token-v2.json", env!("CARGO_MANIFEST_DIR"))).unwrap();
-    let vectors: Value = serde_json::from_str(&vectors).unwrap();
-    let long = vectors["cases"].as_array().unwrap().iter().find(|case| case["name"] == "the longest life").unwrap();
-    place.write("long", long["token"].as_str().unwrap());
+    let long = vector("token-v2.json", "the longest life");
+    place.write("long", &long);
     ok(&place, &["revoke", "--token", "@long"]);
-    let chain = format!("chain:{}", inspect(&place, long["token"].as_str().unwrap())["chain"].as_str().unwrap());
-    let end = inspect(&place, long["token"].as_str().unwrap())["expires_at"].as_u64().unwrap();
+    let chain = format!("chain:{}", inspect(&place, &long)["chain"].as_str().unwrap());
+    let end = inspect(&place, &long)["expires_at"].as_u64().unwrap();
     let entry = entry(&place, &chain);
     assert!(end > entry["revoked_at"].as_u64().unwrap() + 86_400 && entry["expires_at"] == end + LEEWAY + 1, "{end}");
+}
+
+/// Whatever is revoked after it, or by whichever of the family.
+#[test]
+fn no_entry_becomes_shorter_than_what_it_ends() {
+    let place = place();
+    place.write("magicproxy.toml", &format!("{}\n[tokens]\nmax_lifetime = '1h'\n", place.read("magicproxy.toml")));
+    let long = vector("token-v2.json", "the longest life");
+    place.write("long", &long);
+    let claims = inspect(&place, &long);
+    let (chain, end) = (format!("chain:{}", claims["chain"].as_str().unwrap()), claims["expires_at"].as_u64().unwrap());
+    let expires_at = || entry(&place, &chain)["expires_at"].clone();
+    // Its parent outlives the narrowed token by whose file the family is named.
+    ok(&place, &["narrow", "@long", "--expires-in", "15m", "--out", "short"]);
+    ok(&place, &["revoke", "--token", "@short", "--whole-family"]);
+    assert_eq!(expires_at(), end + LEEWAY + 1);
+    // By its id nobody knows how long it lives, and the entry is there.
+    ok(&place, &["revoke", &chain, "--reason", "again"]);
+    assert_eq!((expires_at(), entry(&place, &chain)["reason"].clone()), ((end + LEEWAY + 1).into(), "again".into()));
+    ok(&place, &["revoke", "--undo", &chain]);
+    ok(&place, &["revoke", &chain]);
+    assert!(expires_at().as_u64().unwrap() < end);
+}
+
+/// A part of a second means the whole of it: a token says no more than the second that it was made in.
+#[test]
+fn before_means_the_second_that_has_begun() {
+    let place = place();
+    for (moment, seconds) in [("10:00:00Z", 0), ("10:00:00.000Z", 0), ("10:00:00.001Z", 1), ("10:00:00.999999999Z", 1)] {
+        let output = ok(&place, &["revoke", "--before", &format!("2026-11-26T{moment}")]);
+        assert_eq!(output.stdout.trim(), format!("revoked before:{}", 1_795_687_200 + seconds), "{moment}");
+    }
+}
+
+/// The Python program's tokens name no key, and `jti:v1:KID:ID` wants one.
+#[test]
+fn the_key_of_a_token_that_names_none_is_shown() {
+    let place = place();
+    let pem = format!("{}/../../testdata/keys/test-only-first.pem", env!("CARGO_MANIFEST_DIR"));
+    place.write("theirs/private.pem", &std::fs::read_to_string(pem).unwrap());
+    let token = vector("token-v1.json", "as the Python program writes it");
+    let shown = |keys: &str| {
+        let output = place.program(&["inspect", "--json", "--keys", keys, "--token-env", "T"]).env("T", &token).output();
+        serde_json::from_str::<Value>(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))["kid"].clone()
+    };
+    assert_eq!(shown("keys"), Value::Null);
+    let kid = shown("theirs").as_str().unwrap().to_owned();
+    let listed = ok(&place, &["keys", "list", "--keys", "theirs"]).stdout;
+    assert!(kid.len() == 43 && listed.starts_with(&kid), "{kid} {listed}");
 }
 
 /// An id is what its minter wrote. What names it in the log names who gave it as well.

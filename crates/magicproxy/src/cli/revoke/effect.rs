@@ -49,19 +49,29 @@ pub(super) fn remarks(named: &Named, beside: &Beside<'_>) -> Vec<String> {
     if let Some(token) = &named.token {
         let others = reaching(&token.text, beside.keys, known, now).into_iter().filter(|revoked| **revoked != named.revoked);
         said.extend(others.map(|revoked| format!("has no effect of its own: `{}` refuses this token already", revoked.shown())));
-        said.extend(older_family(token, &named.revoked));
+        said.extend(older(token, &named.revoked, &known.iter().filter(live).collect::<Vec<_>>()));
         said.extend(useless(token, beside));
     }
     said
 }
 
-/// A family that is revoked by a token which was made of another one's. The other is only what a caveat says, so it is named, and not taken.
-fn older_family(token: &GivenToken, revoked: &Revoked) -> Option<String> {
-    let chain = UnverifiedToken::parse(&token.text).ok()?.chain()?;
-    let older = chain.older().first().filter(|_| *revoked == Revoked::Chain(chain.root()))?;
-    Some(format!(
-        "is the family since the token was made anew; the older one, as a caveat says, is `chain:{older}`, and lives on"
-    ))
+/// The tokens of which the proxy made the revoked one, and from which it can be made again. They are only what caveats say, so they
+/// are named, and not taken.
+fn older(token: &GivenToken, revoked: &Revoked, known: &[&Revocation]) -> Vec<String> {
+    let Some(chain) = UnverifiedToken::parse(&token.text).ok().and_then(|token| token.chain()) else { return Vec::new() };
+    let is_family = *revoked == Revoked::Chain(chain.root());
+    let named: BTreeSet<Revoked> =
+        chain.older().iter().map(|older| Revoked::Chain(if is_family { older.root } else { older.id })).collect();
+    let lives = |older: &Revoked| known.iter().all(|entry| entry.revoked != *older);
+    let what = if is_family { "the family" } else { "the token" };
+    let remark = |older: Revoked| {
+        format!(
+            "leaves {what} alone of which the proxy made it, and can make it again: `{}`, if a caveat says so rightly; whoever held \
+             the token may have written that, so look for it in the log before you revoke it, too",
+            older.name()
+        )
+    };
+    named.into_iter().filter(lives).map(remark).collect()
 }
 
 /// The entries in force that refuse this token. Without the keys, a token that does not name its key seems to have none.

@@ -34,7 +34,7 @@ pub(super) struct GivenToken {
     /// `@FILE`, or `-`.
     pub(super) argument: String,
     pub(super) text: Zeroizing<String>,
-    /// When it says that it ends.
+    /// When it says that it ends, or its family.
     pub(super) end: Option<UnixTime>,
 }
 
@@ -196,6 +196,8 @@ fn of_token(argument: &str, args: &RevokeArgs, environment: &Environment) -> Res
     let chain = UnverifiedToken::parse(&text).with_context(expected)?.chain().with_context(expected)?;
     // Not the older chains that it names: whoever narrowed it may have written any there.
     let id = if args.whole_family { chain.root() } else { chain.id() };
-    let end = Claims::of(&text).ok().and_then(|claims| claims.end());
+    let claims = Claims::of(&text).ok();
+    // Its parents live on until the end that the claims name.
+    let end = claims.and_then(|claims| if args.whole_family { claims.minted_until() } else { claims.end() });
     Ok(Named { revoked: Revoked::Chain(id), token: Some(GivenToken { argument: harmless(argument), text, end }) })
 }

@@ -1,6 +1,6 @@
 //! Times of `revoke`: the moment of `before:`, and the end of an entry. `docs/spec/state-store.md` section 6.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use magicproxy_core::token::LEEWAY_SECONDS;
 use magicproxy_core::{KEY_SET_LIFETIME_SECONDS, UnixTime};
@@ -22,7 +22,9 @@ pub(super) fn moment(text: &str, now: UnixTime) -> Result<u64, String> {
         return Ok(seconds);
     }
     let time: SystemTime = humantime::parse_rfc3339_weak(text).map_err(|_| expected())?;
-    time.duration_since(UNIX_EPOCH).as_ref().map(Duration::as_secs).map_err(|_| expected())
+    let since = time.duration_since(UNIX_EPOCH).map_err(|_| expected())?;
+    // A token of the second that has begun then says no more than this second.
+    Ok(since.as_secs() + u64::from(since.subsec_nanos() > 0))
 }
 
 /// The latest moment that `before:` may name.
