@@ -179,6 +179,9 @@ fn rotate(args: RotateArgs, environment: &Environment) -> Result<(), Failure> {
     note(
         "running proxies that share this folder notice within seconds; give the new files to the others before anyone mints with the new keys",
     );
+    note(
+        "who seals with keys from a file (`mint --to FILE`) needs the new ones within 30 days: what is sealed to the old ones later is refused",
+    );
     Ok(())
 }
 
