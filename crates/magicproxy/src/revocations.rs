@@ -55,6 +55,16 @@ impl MintedId {
         &self.minting.key
     }
 
+    /// The version of its token.
+    pub(crate) fn version(&self) -> TokenVersion {
+        self.minting.version
+    }
+
+    /// The minter who signed its token.
+    pub(crate) fn minter(&self) -> Option<&str> {
+        self.minting.minter.as_deref()
+    }
+
     /// Could nobody but the holder of a key have given a token this id?
     pub(crate) fn is_proven(&self) -> bool {
         self.minting.version == TokenVersion::V1 || self.minting.minter.is_some()
@@ -163,6 +173,13 @@ fn names_version(value: &str) -> bool {
 }
 
 impl Revocation {
+    /// The same, and no sooner ended than an entry of its name that is there: that may have been made from a token that lives longer.
+    pub(crate) fn no_shorter_than(mut self, known: &[Self]) -> Self {
+        let same = known.iter().filter(|entry| entry.revoked == self.revoked).map(|entry| entry.about.expires_at);
+        self.about.expires_at = same.fold(self.about.expires_at, u64::max);
+        self
+    }
+
     /// Does this entry, while it lasts, refuse a token with these names?
     pub(crate) fn refuses(&self, token: &TokenNames<'_>, now: UnixTime) -> bool {
         in_force(std::slice::from_ref(self), now).refuses(token)

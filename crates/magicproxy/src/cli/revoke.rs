@@ -141,12 +141,10 @@ fn revoke(args: &RevokeArgs, (config, keys): (&Config, Option<&Keys>), kept: &Ke
     let now = clock::now();
     let lifetime = config.revocations.lifetime.as_secs();
     let known = kept.read()?;
-    // An entry that is there may have been made from a token that lives longer: it does not become shorter.
-    let lasts = |named: &Named| known.iter().filter(|old| old.revoked == named.revoked).map(|old| old.about.expires_at).max();
     let entry = |named: &Named| {
-        let expires_at = times::end(named, now, lifetime).max(lasts(named).unwrap_or_default());
+        let expires_at = times::end(named, now, lifetime);
         let about = About { revoked_at: now.0, expires_at, reason: args.reason.clone() };
-        Revocation { revoked: named.revoked.clone(), about }
+        Revocation { revoked: named.revoked.clone(), about }.no_shorter_than(&known)
     };
     let entries: Vec<Revocation> = all.iter().map(entry).collect();
     kept.add(&entries)?;

@@ -137,6 +137,13 @@ fn no_entry_becomes_shorter_than_what_it_ends() {
     ok(&place, &["revoke", "--undo", &chain]);
     ok(&place, &["revoke", &chain]);
     assert!(expires_at().as_u64().unwrap() < end);
+    // An entry of an older version, which took the token for an id, and knew nothing of its end.
+    for there in ["", &format!(r#", "{chain}": {{"revoked_at": 1, "expires_at": {}}}"#, end + 99)] {
+        let idle = format!(r#""jti:{long}": {{"revoked_at": 1790000000, "expires_at": {}}}"#, end - 99);
+        place.write("keys/revocations.json", &format!(r#"{{"revocations": {{{idle}{there}}}}}"#));
+        ok(&place, &["revoke", "--repair"]);
+        assert_eq!(expires_at(), if there.is_empty() { end + LEEWAY + 1 } else { end + 99 });
+    }
 }
 
 /// A part of a second means the whole of it: a token says no more than the second that it was made in.
@@ -199,4 +206,32 @@ fn an_id_is_taken_with_who_gave_it() {
     }
     ok(&place, &["revoke", &format!("jti:{id}"), "--ambiguous-id"]);
     proxy.comes_to_answer(&token, REVOKED, Duration::from_secs(1));
+}
+
+/// Each version has keys of its own: an entry with the other's would end nothing.
+#[test]
+fn an_id_is_taken_with_a_key_of_its_version() {
+    let place = place();
+    let keys: Value = serde_json::from_str(&ok(&place, &["keys", "list", "--json"]).stdout).unwrap();
+    let of = |seals: bool| {
+        let key = keys.as_array().unwrap().iter().find(|key| key["kem"].is_null() != seals && !key["kid"].is_null());
+        key.unwrap()["kid"].as_str().unwrap().to_owned()
+    };
+    let (signs, seals, minter) = (of(false), of(true), "m".repeat(43));
+    let refused = |name: &str, part: &str| {
+        let output = place.program(&["revoke", "--whole-family", "--ambiguous-id", name]).output();
+        assert!(output.code == 2 && output.stderr.contains(part), "{part} in {output:?}");
+        assert_eq!(output.stderr.matches("error: ").count(), 1, "{output:?}");
+        assert_eq!(list(&place), serde_json::json!([]));
+    };
+    let flags = |name: &str| place.program(&["revoke", "--whole-family", name]).output();
+    assert!(flags(&format!("jti:v1:{seals}:a")).stderr.contains(&format!("`jti:v2:{seals}:MINTER:ID`")));
+    assert!(flags(&format!("jti:v2:{signs}:{minter}:a")).stderr.contains(&format!("`jti:v1:{signs}:ID`")));
+    assert!(flags(&format!("jti:v1:{minter}:a")).stderr.contains("no such key"));
+    // One fault is told once, and no other because of it.
+    refused("jti:v1:a", "expected `jti:v1:KID:ID`");
+    refused("a", "expected `chain:HEX`");
+    let output = ok(&place, &["revoke", "--whole-family", &format!("jti:v2:{seals}:{minter}:a")]);
+    assert!(said(&output, "no upstream here lists the minter"), "{output:?}");
+    assert!(!said(&ok(&place, &["revoke", "--whole-family", &format!("jti:v1:{signs}:a")]), "effect"));
 }

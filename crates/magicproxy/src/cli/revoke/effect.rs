@@ -3,9 +3,10 @@
 mod before;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use magicproxy_core::token::LEEWAY_SECONDS;
-use magicproxy_core::{UnixTime, UnverifiedNames, UnverifiedToken};
+use magicproxy_core::{TokenVersion, UnixTime, UnverifiedNames, UnverifiedToken};
 
 use super::RevokeArgs;
 use super::named::{GivenToken, Named};
@@ -46,6 +47,7 @@ pub(super) fn remarks(named: &Named, beside: &Beside<'_>) -> Vec<String> {
                 .map(|entry| format!("has no effect: `{}` refuses these tokens already", entry.revoked.name())),
         );
     }
+    said.extend(unlisted(&named.revoked, beside.config));
     if let Some(token) = &named.token {
         let others = reaching(&token.text, beside.keys, known, now).into_iter().filter(|revoked| **revoked != named.revoked);
         said.extend(others.map(|revoked| format!("has no effect of its own: `{}` refuses this token already", revoked.shown())));
@@ -92,14 +94,59 @@ fn useless(token: &GivenToken, beside: &Beside<'_>) -> Option<String> {
     Some(format!("has perhaps no effect: the token in {} is not accepted here: {}", token.argument, harmless(&refused)))
 }
 
+/// A minter of whom no upstream here takes tokens, and who may be mistyped.
+fn unlisted(revoked: &Revoked, config: &Config) -> Option<String> {
+    let Revoked::Minted(minted) = revoked else { return None };
+    let minter = minted.minter()?;
+    let mut minters = config.upstreams.iter().flat_map(|upstream| &upstream.acceptance.minters);
+    let is_listed = minters.any(|key| key.id().as_str() == minter);
+    (!is_listed).then(|| format!("has perhaps no effect: no upstream here lists the minter `{minter}`"))
+}
+
+/// A key that an argument names, and for what.
+struct Wanted<'n> {
+    id: &'n str,
+    /// The version of the tokens that are meant: each has keys of its own.
+    version: Option<TokenVersion>,
+}
+
+impl<'n> Wanted<'n> {
+    fn by(revoked: &'n Revoked) -> Option<Self> {
+        match revoked {
+            Revoked::Key(id) => Some(Self { id, version: None }),
+            Revoked::Minted(minted) => Some(Self { id: minted.key(), version: Some(minted.version()) }),
+            _ => None,
+        }
+    }
+
+    /// What is wrong with it, by the keys at hand.
+    fn fault(&self, keys: Option<&Keys>, folder: &Path) -> Option<String> {
+        let Self { id, version } = self;
+        let signs = keys.is_some_and(|keys| keys.ring.keys().any(|key| key.public().id().as_str() == *id));
+        let opens = keys.is_some_and(|keys| keys.ring.sealing().iter().any(|key| key.public().id().as_str() == *id));
+        match version {
+            None if signs || opens => None,
+            Some(TokenVersion::V1) if signs => None,
+            Some(TokenVersion::V2) if opens => None,
+            Some(TokenVersion::V2) if signs => {
+                Some(format!("`kid:{id}`: this key signs tokens of version 1, so its ids are `jti:v1:{id}:ID`"))
+            }
+            Some(TokenVersion::V1) if opens => {
+                Some(format!("`kid:{id}`: tokens of version 2 are sealed to this key, so its ids are `jti:v2:{id}:MINTER:ID`"))
+            }
+            _ => Some(format!(
+                "`kid:{id}`: `{}` has no such key (`magicproxy keys list` shows them): say `--unknown-key` for one that is elsewhere, or \
+                 was deleted",
+                folder.display()
+            )),
+        }
+    }
+}
+
 /// The keys, where an argument is to be compared with them; refuses ids of keys that are not there, which mostly are mistyped.
 pub(super) fn keys(args: &RevokeArgs, all: &[Named], config: &Config) -> Result<Option<Keys>, Failure> {
-    let wanted = |named: &Named| match &named.revoked {
-        Revoked::Key(id) if !args.unknown_key => Some(id.clone()),
-        Revoked::Minted(minted) if !args.unknown_key => Some(minted.key().to_owned()),
-        _ => None,
-    };
-    let wanted: Vec<String> = all.iter().filter_map(wanted).collect();
+    let wanted = all.iter().filter_map(|named| Wanted::by(&named.revoked)).filter(|_| !args.unknown_key);
+    let wanted: Vec<Wanted<'_>> = wanted.collect();
     let remarkable = |named: &Named| named.token.is_some() || matches!(named.revoked, Revoked::Before(_));
     if args.undo || (wanted.is_empty() && !all.iter().any(remarkable)) {
         return Ok(None);
@@ -109,19 +156,7 @@ pub(super) fn keys(args: &RevokeArgs, all: &[Named], config: &Config) -> Result<
         return Ok(config.keys.open_if_there().ok().flatten());
     }
     let keys = config.keys.open_if_there()?;
-    let known = keys.as_ref().map(ids).unwrap_or_default();
-    let fault = |id: String| {
-        format!(
-            "`kid:{id}`: `{}` has no such key (`magicproxy keys list` shows them): say `--unknown-key` for one that is elsewhere, or \
-             was deleted",
-            config.keys.files.folder().display()
-        )
-    };
-    let faults: Vec<String> = wanted.into_iter().filter(|id| !known.contains(id)).map(fault).collect();
+    let faults = wanted.iter().filter_map(|wanted| wanted.fault(keys.as_ref(), config.keys.files.folder()));
+    let faults: Vec<String> = faults.collect();
     if faults.is_empty() { Ok(keys) } else { Err(Failure::Usage(faults)) }
-}
-
-fn ids(keys: &Keys) -> BTreeSet<String> {
-    let signing = keys.ring.keys().map(|key| key.public().id());
-    signing.chain(keys.ring.sealing().iter().map(|key| key.public().id())).map(ToString::to_string).collect()
 }

@@ -57,6 +57,10 @@ pub(super) fn all(args: &RevokeArgs, environment: &Environment) -> Result<Vec<Na
             Err(fault) => faults.push(fault),
         }
     }
+    // Of an argument that was not taken nobody knows what it would have been.
+    if !faults.is_empty() {
+        return Err(Failure::Usage(faults));
+    }
     if args.whole_family && args.tokens.is_empty() && !all.iter().any(|named| is_family(&named.revoked)) {
         faults.push("--whole-family: there is no --owner, `jti:…` or --token beside it".to_owned());
     }

@@ -1,18 +1,20 @@
 //! `revoke --repair`: entries that older versions wrote for whatever they were given, and that refuse nothing.
 
-use magicproxy_core::UnverifiedToken;
+use magicproxy_core::{UnixTime, UnverifiedToken};
 use serde_json::{Value, json};
 
-use super::Form;
 use super::kept::Kept;
+use super::{Form, times};
+use crate::cli::inspect::Claims;
 use crate::cli::secret;
 use crate::output::{self, harmless};
-use crate::revocations::{Revocation, Revoked};
+use crate::revocations::{FOR_GOOD, Revocation, Revoked};
 
 /// An entry that means nothing, and the one that was meant, where that can be told.
 struct Repair<'k> {
     entry: &'k Revocation,
-    meant: Option<Revoked>,
+    /// With the end of the token that was given for it.
+    meant: Option<(Revoked, Option<UnixTime>)>,
 }
 
 /// Replaces each entry that is a whole token by that token's chain, and takes the other meaningless ones away.
@@ -20,9 +22,7 @@ pub(super) fn run(kept: &Kept, form: Form) -> anyhow::Result<()> {
     let known = kept.read()?;
     let idle = known.iter().filter(|entry| entry.revoked.means_nothing());
     let repairs: Vec<Repair<'_>> = idle.map(|entry| Repair { entry, meant: meant(&entry.revoked) }).collect();
-    let added =
-        |repair: &Repair<'_>| repair.meant.clone().map(|revoked| Revocation { revoked, about: repair.entry.about.clone() });
-    let added: Vec<Revocation> = repairs.iter().filter_map(added).collect();
+    let added: Vec<Revocation> = repairs.iter().filter_map(|repair| repair.added(&known)).collect();
     // First what refuses more: between the two steps nothing is accepted that is not accepted after them.
     if !added.is_empty() {
         kept.add(&added)?;
@@ -38,22 +38,31 @@ pub(super) fn run(kept: &Kept, form: Form) -> anyhow::Result<()> {
 }
 
 /// The chain of the token that somebody gave as an id.
-fn meant(revoked: &Revoked) -> Option<Revoked> {
+fn meant(revoked: &Revoked) -> Option<(Revoked, Option<UnixTime>)> {
     let Revoked::Id(text) = revoked else { return None };
     let token = secret::without_armour(text).ok()?;
-    UnverifiedToken::parse(&token).ok()?.chain().map(|chain| Revoked::Chain(chain.id()))
+    let chain = UnverifiedToken::parse(&token).ok()?.chain()?;
+    Some((Revoked::Chain(chain.id()), Claims::of(&token).ok().and_then(|claims| claims.end())))
 }
 
 impl Repair<'_> {
+    /// The entry that takes its place, until the token ends.
+    fn added(&self, known: &[Revocation]) -> Option<Revocation> {
+        let (revoked, end) = self.meant.clone()?;
+        let mut about = self.entry.about.clone();
+        about.expires_at = about.expires_at.max(end.map_or(0, times::after)).min(FOR_GOOD);
+        Some(Revocation { revoked, about }.no_shorter_than(known))
+    }
+
     fn describe(&self) -> String {
         let name = harmless(&self.entry.revoked.shown());
         match &self.meant {
-            Some(meant) => format!("revoked {}, which `{name}` was to do", meant.name()),
+            Some((meant, _)) => format!("revoked {}, which `{name}` was to do", meant.name()),
             None => format!("took away `{name}`, which refused nothing"),
         }
     }
 
     fn to_json(&self) -> Value {
-        json!({ "removed": self.entry.revoked.shown(), "revoked": self.meant.as_ref().map(Revoked::name) })
+        json!({ "removed": self.entry.revoked.shown(), "revoked": self.meant.as_ref().map(|(meant, _)| meant.name()) })
     }
 }

@@ -56,6 +56,11 @@ pub(super) fn end(named: &Named, now: UnixTime, lifetime: u64) -> u64 {
         Revoked::Chain(_) | Revoked::Id(_) | Revoked::Minted(_) | Revoked::Owner(_) => lives(now.0),
     };
     // Its maker may have written any day into a sealed token.
-    let token = named.token.as_ref().and_then(|token| token.end).map_or(0, |end| end.0.saturating_add(LEEWAY_SECONDS + 1));
+    let token = named.token.as_ref().and_then(|token| token.end).map_or(0, after);
     entry.max(token).min(FOR_GOOD)
+}
+
+/// The first second in which a token with this end is refused.
+pub(super) fn after(end: UnixTime) -> u64 {
+    end.0.saturating_add(LEEWAY_SECONDS + 1)
 }
