@@ -283,3 +283,23 @@ fn ids_are_32_lower_case_digits() {
         assert_eq!(ChainId::parse(text), None, "{text}");
     }
 }
+
+/// Not only the families: of each older token the chain that it had itself.
+#[test]
+fn older_chains_are_those_of_the_tokens_that_it_was_made_of() {
+    let rings = Rings::new();
+    for parent in rings.tokens() {
+        let one = narrow(&rings.old, &parent, r#"{"sub":"one"}"#);
+        let resealed = reseal(&rings.new, &one);
+        let two = narrow(&rings.new, &resealed, r#"{"sub":"two"}"#);
+        let again = reseal(&rings.newest, &two);
+        let of = |token: &str| {
+            let chain = chain(&rings.newest, token);
+            OlderChain { root: chain.root(), id: chain.id() }
+        };
+        assert_eq!(chain(&rings.newest, &one).older(), []);
+        assert_eq!(chain(&rings.newest, &two).older(), [of(&one)]);
+        assert_eq!(chain(&rings.newest, &again).older(), [of(&one), of(&two)]);
+        assert!(of(&one).root == of(&parent).id && of(&one).id != of(&parent).id);
+    }
+}
