@@ -86,10 +86,12 @@ pub(in crate::cli) fn reaching<'k>(token: &str, keys: Option<&Keys>, known: &'k 
 
 /// Why the token is not accepted anyway.
 fn useless(token: &GivenToken, beside: &Beside<'_>) -> Option<String> {
-    let end = Claims::of(&token.text).ok()?.end()?;
-    if beside.now.0 >= end.0.saturating_add(LEEWAY_SECONDS) {
+    let is_over = |end: &UnixTime| beside.now.0 >= end.0.saturating_add(LEEWAY_SECONDS);
+    if let Some(end) = token.end.filter(is_over) {
         return Some(format!("has no effect: the token in {} ended at {}", token.argument, time::date(end)));
     }
+    // A narrowed token is over, and its family lives on.
+    Claims::of(&token.text).ok()?.end().filter(|end| !is_over(end))?;
     let refused = Standing::by(beside.keys?, &token.text, beside.config).ok()?.refused?;
     Some(format!("has perhaps no effect: the token in {} is not accepted here: {}", token.argument, harmless(&refused)))
 }
