@@ -227,7 +227,7 @@ fn systemd_hands_keys_over() {
     let folder = place.path("keys").display().to_string();
     let elsewhere = Place::new();
     let list = elsewhere.program(&["keys", "list"]).env("CREDENTIALS_DIRECTORY", &folder).output();
-    assert_eq!((list.code, list.stdout.lines().count()), (0, 1 + 2 + 1), "{list:?}");
+    assert_eq!((list.code, list.stdout.lines().count()), (0, 1 + 2 + 1 + 1), "{list:?}");
     assert_eq!(elsewhere.program(&["keys", "list"]).output().code, 78);
 }
 
