@@ -146,6 +146,7 @@ impl ConnectedRequest {
 
     /// Sends it, and waits for the head of its answer.
     pub(crate) async fn send(mut self) -> Result<Unsettled, Rejection> {
+        self.duties.sent();
         let Arrived { mut response, lease } = self.exchange.answer().await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS && self.exchange.need.kind != Kind::Upgrade {
             return Err(Rejection::UnexpectedUpgrade);
