@@ -86,8 +86,18 @@ impl Duties {
 impl Duties {
     /// The request may be sent from now on.
     pub(crate) fn sent(&mut self) {
-        if let Some(Outcome::Claimed(claimed)) = self.0.as_mut().map(|duty| &mut duty.outcome) {
-            claimed.sent();
+        self.claimed().into_iter().for_each(Claimed::sent);
+    }
+
+    /// It was not sent after all, and is not going to be.
+    pub(crate) fn not_sent(&mut self) {
+        self.claimed().into_iter().for_each(Claimed::not_sent);
+    }
+
+    fn claimed(&mut self) -> Option<&mut Claimed> {
+        match &mut self.0.as_mut()?.outcome {
+            Outcome::Claimed(claimed) => Some(claimed),
+            _ => None,
         }
     }
 }

@@ -22,7 +22,7 @@ pub(in crate::ledger) struct Claimed {
 /// How far a claim, and its request, have come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// The store was asked, and may have done it.
+    /// The store was asked, and may have done it: its answer was lost.
     Asked,
     /// It is made; nothing was sent.
     Made,
@@ -40,20 +40,28 @@ impl Claimed {
         ends_at: UnixTime,
         rows: RowLimits,
     ) -> Result<Result<Self, Arc<Claim>>, Rejection> {
-        // Before the store is asked: a caller may go meanwhile, and the store's answer may be lost.
         let mut claimed = Self { ledger: ledger.clone(), claim: Arc::new(claim), stage: Stage::Asked };
-        let made = ledger.claim(&claimed.claim, ends_at, rows).await;
-        claimed.stage = match made {
-            Ok(true) => Stage::Made,
-            Err(Rejection::Store(_)) => Stage::Asked,
-            Ok(false) | Err(_) => Stage::Over,
-        };
-        Ok(if made? { Ok(claimed) } else { Err(Arc::clone(&claimed.claim)) })
+        // Seen through though the caller goes meanwhile: whether it was made decides how it is given up.
+        let claiming = tokio::spawn(async move {
+            let made = claimed.ledger.claim(&claimed.claim, ends_at, rows).await;
+            claimed.stage = match made {
+                Ok(true) => Stage::Made,
+                Err(Rejection::Store(_)) => Stage::Asked,
+                Ok(false) | Err(_) => Stage::Over,
+            };
+            Ok(if made? { Ok(claimed) } else { Err(Arc::clone(&claimed.claim)) })
+        });
+        claiming.await.map_err(|_| Rejection::Internal)?
     }
 
     /// From now on nobody knows what the upstream does, until it answers.
     pub(in crate::ledger) fn sent(&mut self) {
         self.stage = Stage::Sent;
+    }
+
+    /// The upstream has nothing of the request, and gets none of it.
+    pub(in crate::ledger) fn not_sent(&mut self) {
+        self.stage = Stage::Made;
     }
 
     /// Does what the answer decides.

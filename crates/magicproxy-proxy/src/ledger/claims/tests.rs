@@ -312,18 +312,30 @@ fn traces_are_counted_as_their_owners() {
     });
 }
 
+/// Waits for whatever was begun on the side.
+async fn finished() {
+    let metrics = tokio::runtime::Handle::current().metrics();
+    while metrics.num_alive_tasks() > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// However a claim is given up: nothing that never came to be is somebody's for as long as a token lives.
 #[test]
 fn what_was_claimed_is_not_kept_without_an_answer() {
     #[derive(Debug)]
     enum Given {
+        BeforeMade,
         BeforeSent,
+        NotSent,
         AfterSent,
         Answered(u16),
     }
-    use Given::{AfterSent, Answered, BeforeSent};
+    use Given::{AfterSent, Answered, BeforeMade, BeforeSent, NotSent};
     for (given, owned, least, most) in [
+        (BeforeMade, false, 0, 0),
         (BeforeSent, false, 0, 0),
+        (NotSent, false, 0, 0),
         (AfterSent, true, TRACE_SECONDS, TRACE_SECONDS),
         (Answered(500), true, TRACE_SECONDS, TRACE_SECONDS),
         (Answered(403), false, 0, 0),
@@ -334,12 +346,27 @@ fn what_was_claimed_is_not_kept_without_an_answer() {
             let stage = Stage::set();
             let claim = stage.look(0, Action::Create).await.unwrap();
             let began = clock::now().0;
-            let mut claimed = Claimed::claim(&stage.ledger, claim, UnixTime(began + 3600), RowLimits::UNBOUNDED)
-                .await
-                .unwrap()
-                .expect("nobody else has it");
+            let mut claiming = Box::pin(Claimed::claim(&stage.ledger, claim, UnixTime(began + 3600), RowLimits::UNBOUNDED));
+            if matches!(given, BeforeMade) {
+                // Asked once, so that it has begun.
+                tokio::select! {
+                    biased;
+                    _ = &mut claiming => unreachable!("it is on another task"),
+                    () = std::future::ready(()) => drop(claiming),
+                }
+                finished().await;
+                assert_eq!(stage.rows_of(0).await, 1, "there is a trace");
+                assert!(!stage.look(0, Action::Create).await.unwrap().new.is_empty());
+                return;
+            }
+            let mut claimed = claiming.await.unwrap().expect("nobody else has it");
             match given {
-                BeforeSent => drop(claimed),
+                BeforeMade | BeforeSent => drop(claimed),
+                NotSent => {
+                    claimed.sent();
+                    claimed.not_sent();
+                    drop(claimed);
+                }
                 AfterSent => {
                     claimed.sent();
                     drop(claimed);
@@ -349,11 +376,7 @@ fn what_was_claimed_is_not_kept_without_an_answer() {
                     claimed.settle(StatusCode::from_u16(status).unwrap(), UnixTime(began + 3600)).await;
                 }
             }
-            // Whatever was begun on the side.
-            let metrics = tokio::runtime::Handle::current().metrics();
-            while metrics.num_alive_tasks() > 0 {
-                tokio::task::yield_now().await;
-            }
+            finished().await;
             let held = stage.look(0, Action::Create).await.unwrap().held;
             assert_eq!(held.len(), usize::from(owned), "{given:?}");
             for held in held {
