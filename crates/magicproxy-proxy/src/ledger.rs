@@ -173,8 +173,7 @@ impl Ledger {
         let outcome = match outcome {
             Outcome::Elements(state, claim) => {
                 let asking = Asking { questions: &questions, message, permit: &permit };
-                let claim = self.own(&state, claim, ends_at, asking).await?;
-                Outcome::Elements(state, claim)
+                Outcome::Claimed(self.own(&state, claim, ends_at, asking).await?)
             }
             outcome => outcome,
         };

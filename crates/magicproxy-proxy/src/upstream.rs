@@ -116,8 +116,19 @@ impl Upstream {
         let outgoing = Some(Outgoing::new(message, parameter.as_ref(), &origin.root)?);
         let lease = Some(origin.acquire(need, &place).await?);
         let upstream = Arc::clone(self);
-        let exchange =
-            Exchange { upstream, number, need, outgoing, lease, place, given_up: None, progress, once, unprocessed: 0 };
+        let exchange = Exchange {
+            upstream,
+            number,
+            need,
+            outgoing,
+            lease,
+            place,
+            given_up: None,
+            progress,
+            once,
+            unprocessed: 0,
+            has_begun: false,
+        };
         Ok(ConnectedRequest { exchange, duties })
     }
 
@@ -146,7 +157,12 @@ impl ConnectedRequest {
 
     /// Sends it, and waits for the head of its answer.
     pub(crate) async fn send(mut self) -> Result<Unsettled, Rejection> {
-        let Arrived { mut response, lease } = self.exchange.answer().await?;
+        self.duties.sent();
+        let answered = self.exchange.answer().await;
+        if answered.is_err() && !self.exchange.has_begun {
+            self.duties.not_sent();
+        }
+        let Arrived { mut response, lease } = answered?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS && self.exchange.need.kind != Kind::Upgrade {
             return Err(Rejection::UnexpectedUpgrade);
         }
@@ -181,6 +197,8 @@ struct Exchange {
     once: bool,
     /// How often the upstream said that it has not processed the request.
     unprocessed: usize,
+    /// Was it handed to a connection?
+    has_begun: bool,
 }
 
 impl Exchange {
@@ -214,6 +232,7 @@ impl Exchange {
             lease.discard();
             return Err(Rejection::Closed);
         }
+        self.has_begun = true;
         let (sent, attempt) = self.send(lease)?;
         let Ok(sent) = within(self.upstream.response, &self.progress, std::pin::pin!(sent)).await else {
             self.retire_connection();

@@ -3,6 +3,7 @@
 //! Nothing is held for whoever only asks: an element is claimed once the upstream has said that it has none, and only if
 //! since before that question nobody else had it.
 
+mod claimed;
 #[cfg(test)]
 mod tests;
 
@@ -11,11 +12,13 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use magicproxy_core::UnixTime;
 use magicproxy_core::rule::{Action, Element};
-use magicproxy_core::state::{BoundedPartition, Change, Condition, Entry, Partition, RowLimits};
+use magicproxy_core::state::{BoundedPartition, Change, Condition, Entry, Partition, RowLimits, StoreError};
 
 use super::{Ledger, MAX_GRANTS};
 use crate::clock;
 use crate::rejection::Rejection;
+
+pub(super) use claimed::Claimed;
 
 /// How old what was read before the question may be when the element is claimed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -40,8 +43,10 @@ pub(super) struct Claim {
     touched: Touched,
     /// Those that the request makes, which nobody has.
     new: Vec<Unowned>,
-    /// Names of those that its owner has.
-    held: Vec<Vec<u8>>,
+    /// Those that its owner has.
+    held: Vec<Held>,
+    /// Those that the request makes, and somebody else has.
+    foreign: Vec<Element>,
     looked_at: Instant,
 }
 
@@ -51,6 +56,29 @@ struct Unowned {
     element: Element,
     /// What a claim that came to nothing left under its name.
     trace: Option<Vec<u8>>,
+}
+
+/// An element that the request's owner has.
+#[derive(Debug)]
+struct Held {
+    name: Vec<u8>,
+    expires_at: UnixTime,
+}
+
+/// What is known of a request that wanted to make something, and did not succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// It was not sent, or the upstream refused it.
+    Refused,
+    /// Whether something was done, or will be yet, nobody knows.
+    Unknown,
+}
+
+impl Failure {
+    /// What an answer says that is no success.
+    pub(super) fn of(status: StatusCode) -> Self {
+        if status.is_server_error() { Self::Unknown } else { Self::Refused }
+    }
 }
 
 impl Touched {
@@ -77,14 +105,31 @@ fn is_trace(value: &[u8]) -> bool {
     value.strip_prefix(b"owned ").and_then(|rest| rest.get(32..)).is_some_and(|rest| rest.starts_with(b"!"))
 }
 
+/// Until when what is claimed or relied on now can be seen at least.
+fn trace_end(now: UnixTime) -> UnixTime {
+    UnixTime(now.0.saturating_add(TRACE_SECONDS))
+}
+
 impl Claim {
-    /// Those of which the upstream must have none.
-    pub(super) fn new_elements(&self) -> Vec<Element> {
-        self.new.iter().map(|unowned| unowned.element.clone()).collect()
+    /// Those of which the upstream must have none, and those of somebody else: who may not ask for them does not hear that they are
+    /// somebody's.
+    pub(super) fn asked(&self) -> Vec<Element> {
+        self.new.iter().map(|unowned| &unowned.element).chain(&self.foreign).cloned().collect()
+    }
+
+    /// Has somebody else one that the request would make?
+    pub(super) fn is_foreign(&self) -> bool {
+        !self.foreign.is_empty()
     }
 
     fn new_names(&self) -> impl Iterator<Item = Vec<u8>> {
         self.new.iter().map(|unowned| unowned.element.name())
+    }
+
+    /// Is this the owner's, for too short a time, or the trace of another request of its own?
+    fn is_to_last(&self, entry: &Entry, ends_at: UnixTime) -> bool {
+        let short = entry.value == self.touched.ownership() && entry.expires_at < ends_at;
+        short || is_trace(&entry.value) && entry.value.starts_with(&self.touched.of_owner())
     }
 
     /// There is room for so many more among what one owner may have of one list.
@@ -94,33 +139,36 @@ impl Claim {
 }
 
 impl Ledger {
-    /// Section 5.4: which would be made anew? All others must be the owner's.
+    /// Section 5.4: which would be made anew? What is deleted must be the owner's.
     pub(super) async fn look(&self, touched: Touched) -> Result<Claim, Rejection> {
         // Before it is read: the claim must not be later than this by more than `PATIENCE`.
         let looked_at = Instant::now();
         let names = touched.elements.iter().map(Element::name).collect();
         let found = self.store()?.read(touched.partition, names, clock::now()).await?;
         let ownership = touched.ownership();
-        let (mut new, mut held) = (Vec::new(), Vec::new());
+        let (mut new, mut held, mut foreign) = (Vec::new(), Vec::new(), Vec::new());
         for (element, entry) in touched.elements.iter().zip(found) {
-            match (entry.map(|entry| entry.value), element.action) {
-                (Some(value), _) if value == ownership => held.push(element.name()),
-                (None, Action::Create) => new.push(Unowned { element: element.clone(), trace: None }),
-                (Some(value), Action::Create) if is_trace(&value) => {
-                    new.push(Unowned { element: element.clone(), trace: Some(value) });
+            match (entry, element.action) {
+                (Some(entry), _) if entry.value == ownership => {
+                    held.push(Held { name: element.name(), expires_at: entry.expires_at });
                 }
-                _ => return Err(Rejection::NotOwned),
+                (None, Action::Create) => new.push(Unowned { element: element.clone(), trace: None }),
+                (Some(entry), Action::Create) if is_trace(&entry.value) => {
+                    new.push(Unowned { element: element.clone(), trace: Some(entry.value) });
+                }
+                (Some(_), Action::Create) => foreign.push(element.clone()),
+                (_, Action::Delete) => return Err(Rejection::NotOwned),
             }
         }
-        Ok(Claim { touched, new, held, looked_at })
+        Ok(Claim { touched, new, held, foreign, looked_at })
     }
 
     /// Looks again, where a claim was not to be. What the owner had is still its own: another request of its may have deleted that
     /// meanwhile, and somebody else made it anew.
-    pub(super) async fn look_again(&self, claim: Claim) -> Result<Claim, Rejection> {
-        let again = self.look(claim.touched).await?;
-        let kept = claim.held.iter().all(|name| again.held.contains(name));
-        if kept { Ok(again) } else { Err(Rejection::NotOwned) }
+    pub(super) async fn look_again(&self, claim: &Claim) -> Result<Claim, Rejection> {
+        let again = self.look(claim.touched.clone()).await?;
+        let kept = claim.held.iter().all(|held| again.held.iter().any(|other| other.name == held.name));
+        if kept && !again.is_foreign() { Ok(again) } else { Err(Rejection::NotOwned) }
     }
 
     /// Refuses what finds no room, before it is counted and the upstream is asked.
@@ -148,32 +196,63 @@ impl Ledger {
             None => Condition::Absent(unowned.element.name()),
             Some(trace) => Condition::Equals(unowned.element.name(), trace.clone()),
         });
-        let held = claim.held.iter().map(|name| Condition::Equals(name.clone(), ownership.clone()));
-        // INVARIANT: it can be seen for longer than others who have looked before may still claim.
-        let expires_at = ends_at.max(UnixTime(now.0.saturating_add(TRACE_SECONDS)));
-        let entry = Entry { value: ownership.clone(), expires_at };
-        let put = claim.new_names().map(|name| Change::Put(name, entry.clone())).collect();
+        let held = claim.held.iter().map(|held| Condition::Equals(held.name.clone(), ownership.clone()));
         let mut conditions: Vec<Condition> = unchanged.chain(held).collect();
         if !claim.new.is_empty() {
             conditions.push(claim.room());
         }
+        // INVARIANT: what a request relies on can be seen for longer than others who have looked before may still claim, and than
+        // the request is on its way.
+        let seen_until = trace_end(now);
+        let made = claim.new_names().map(|name| (name, ends_at.max(seen_until)));
+        let ending = claim.held.iter().filter(|held| held.expires_at < seen_until);
+        let puts = made.chain(ending.map(|held| (held.name.clone(), seen_until)));
+        let puts = puts.map(|(name, expires_at)| Change::Put(name, Entry { value: ownership.clone(), expires_at })).collect();
         let target = BoundedPartition { partition: claim.touched.partition, rows };
-        Ok(self.store()?.apply_within(target, conditions, put, now).await?)
+        Ok(self.store()?.apply_within(target, conditions, puts, now).await?)
     }
 
-    /// The upstream did not do what the request wanted to make. After a refusal it is nobody's; where it is not known whether
-    /// something was done, or will be yet, it stays its owner's for a while.
-    pub(super) async fn disown(&self, claim: &Claim, status: StatusCode) {
-        let refused = if status.is_server_error() { None } else { claim.touched.trace() };
-        let value = refused.unwrap_or_else(|| claim.touched.ownership());
-        let expires_at = UnixTime(clock::now().0.saturating_add(TRACE_SECONDS));
+    /// What the request wanted to make is nobody's; where nobody knows whether that was made, it stays its owner's for a while.
+    pub(super) async fn disown(&self, claim: &Claim, failure: Failure) {
+        let trace = if failure == Failure::Refused { claim.touched.trace() } else { None };
+        let value = trace.unwrap_or_else(|| claim.touched.ownership());
+        let expires_at = trace_end(clock::now());
         for name in claim.new_names() {
             self.change(claim, Change::Put(name, Entry { value: value.clone(), expires_at })).await;
         }
     }
 
+    /// The request succeeded: what it took away is nobody's, and what it made is its owner's until that ends.
+    pub(super) async fn confirm(&self, claim: &Claim, ends_at: UnixTime) {
+        self.forget(claim).await;
+        self.prolong(claim, ends_at).await;
+    }
+
+    /// What was its owner's already, and is made anew: it may have been that only for a while, or another request's refusal may have
+    /// taken it away meanwhile.
+    async fn prolong(&self, claim: &Claim, ends_at: UnixTime) {
+        let is_held = |name: &Vec<u8>| claim.held.iter().any(|held| held.name == *name);
+        let made = claim.touched.elements.iter().filter(|element| element.action == Action::Create).map(Element::name);
+        let made: Vec<Vec<u8>> = made.filter(is_held).collect();
+        let Some(store) = self.store.as_ref().filter(|_| !made.is_empty()) else { return };
+        let partition = claim.touched.partition;
+        let prolonging = async {
+            let found = store.read(partition, made.clone(), clock::now()).await?;
+            for (name, entry) in made.into_iter().zip(found) {
+                let Some(entry) = entry.filter(|entry| claim.is_to_last(entry, ends_at)) else { continue };
+                let still = vec![Condition::Equals(name.clone(), entry.value)];
+                let owned = Entry { value: claim.touched.ownership(), expires_at: ends_at };
+                store.apply(partition, still, vec![Change::Put(name, owned)], clock::now()).await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        if let Err(error) = prolonging.await {
+            tracing::warn!(target: "magicproxy::state", %error, "an element that was made anew may be nobody's before its owner ends");
+        }
+    }
+
     /// What the request took away is nobody's.
-    pub(super) async fn forget(&self, claim: &Claim) {
+    async fn forget(&self, claim: &Claim) {
         for element in claim.touched.elements.iter().filter(|element| element.action == Action::Delete) {
             self.change(claim, Change::Remove(element.name())).await;
         }

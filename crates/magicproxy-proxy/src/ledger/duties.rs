@@ -11,7 +11,7 @@ use magicproxy_core::UnixTime;
 use magicproxy_core::rule::{Document, Facts, HeldGrant, NewGrant, NoGrant, Stateful};
 use magicproxy_core::state::{BoundedPartition, Change, Condition, Entry, Partition, RowLimits};
 
-use super::claims::Claim;
+use super::claims::{Claim, Claimed};
 use super::limits::Counted;
 use super::{Consultation, Ledger, MAX_GRANTS, work_aside};
 use crate::access_log::shorten_segments;
@@ -52,8 +52,10 @@ pub(super) enum Outcome {
     Nothing,
     /// Its success gives what this rule says, with values from the request's body among others, which is JSON.
     Grants(Arc<Stateful>, Option<Bytes>),
-    /// Elements are made and taken away.
+    /// Elements are to be made and taken away.
     Elements(Arc<Stateful>, Claim),
+    /// They are its owner's, and the answer decides for how long.
+    Claimed(Claimed),
     /// A grant is used up.
     Consumes(HeldGrant),
 }
@@ -78,6 +80,25 @@ impl Duties {
     pub(crate) fn are_due(&self) -> bool {
         // What was only counted needs nobody to see it through: who goes away breaks it off, as any other request.
         self.0.as_ref().is_some_and(|duty| !matches!(duty.outcome, Outcome::Nothing) || !duty.consultation.is_empty())
+    }
+}
+
+impl Duties {
+    /// The request may be sent from now on.
+    pub(crate) fn sent(&mut self) {
+        self.claimed().into_iter().for_each(Claimed::sent);
+    }
+
+    /// It was not sent after all, and is not going to be.
+    pub(crate) fn not_sent(&mut self) {
+        self.claimed().into_iter().for_each(Claimed::not_sent);
+    }
+
+    fn claimed(&mut self) -> Option<&mut Claimed> {
+        match &mut self.0.as_mut()?.outcome {
+            Outcome::Claimed(claimed) => Some(claimed),
+            _ => None,
+        }
     }
 }
 
@@ -128,8 +149,8 @@ impl Duty {
                 self.give(&state, Bodies { request, response }, answer.response.headers_mut()).await?;
             }
             Outcome::Grants(..) => {}
-            Outcome::Elements(_, claim) if status.is_success() => self.ledger.forget(&claim).await,
-            Outcome::Elements(_, claim) => self.ledger.disown(&claim, status).await,
+            Outcome::Elements(..) => return Err(Rejection::Internal),
+            Outcome::Claimed(claimed) => claimed.settle(status, self.ends_at).await,
             Outcome::Consumes(held) => self.consume(&held, status).await,
         }
         self.consultation.tell(&answer.response, body.as_deref(), self.needle.as_ref()).await?;

@@ -9,7 +9,7 @@ use magicproxy_core::rule::{Element, ElementsDenial, Stateful};
 use magicproxy_core::state::Partition;
 use magicproxy_core::{Denial, PathSettings, Permit, RequestTarget, UnixTime};
 
-use super::claims::{Claim, Touched};
+use super::claims::{Claim, Claimed, Touched};
 use super::{Ledger, work_aside};
 use crate::admission::{Holding, Resource};
 use crate::body::{Ahead, RequestBody};
@@ -63,16 +63,18 @@ impl Ledger {
         mut claim: Claim,
         ends_at: UnixTime,
         asking: Asking<'_>,
-    ) -> Result<Claim, Rejection> {
+    ) -> Result<Claimed, Rejection> {
         for _ in 0..ROUNDS {
-            if asking.questions.has_any(state, &claim.new_elements(), asking.message, asking.permit).await? {
+            let is_there = asking.questions.has_any(state, &claim.asked(), asking.message, asking.permit).await?;
+            if is_there || claim.is_foreign() {
                 return Err(Rejection::NotOwned);
             }
-            if self.claim(&claim, ends_at, asking.questions.exchange.row_limits()).await? {
-                return Ok(claim);
-            }
-            // Somebody was faster: whose is it now? The answer is too old where it is nobody's.
-            claim = self.look_again(claim).await?;
+            let rows = asking.questions.exchange.row_limits();
+            claim = match Claimed::claim(self, claim, ends_at, rows).await? {
+                Ok(claimed) => return Ok(claimed),
+                // Somebody was faster: whose is it now? The answer is too old where it is nobody's.
+                Err(claim) => self.look_again(&claim).await?,
+            };
             self.ensure_list_room(&claim, asking.questions.exchange.row_limits()).await?;
         }
         Err(Rejection::NotOwned)

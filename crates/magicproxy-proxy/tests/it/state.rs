@@ -1,5 +1,6 @@
 //! What tokens own and how often they may be used, through the whole engine, on real stores.
 
+mod claims;
 mod elements;
 mod histories;
 mod limits;

@@ -26,12 +26,23 @@ const NAMES: [&str; 2] = ["a", "b"];
 /// One of which the operator has made.
 const OPERATOR: usize = OWNERS;
 
-/// What becomes of a request at the API: whether it is done, before or after the answer, and the status.
+/// What becomes of a request at the API: whether it is done, before or after its end, and that.
 #[derive(Clone, Copy, Debug)]
 struct Fate {
     done: Option<When>,
-    /// None, where the answer is lost.
-    status: Option<u16>,
+    end: End,
+}
+
+/// How a request ends that has claimed something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Answer(u16),
+    /// Its caller goes before it is sent.
+    Left,
+    /// The answer is lost.
+    Lost,
+    /// The proxy dies.
+    Death,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,17 +51,19 @@ enum When {
     After,
 }
 
-const FATES: [Fate; 8] = [
-    Fate { done: Some(When::Before), status: Some(204) },
-    Fate { done: Some(When::Before), status: Some(204) },
-    Fate { done: None, status: Some(422) },
+const FATES: [Fate; 10] = [
+    Fate { done: Some(When::Before), end: End::Answer(204) },
+    Fate { done: Some(When::Before), end: End::Answer(204) },
+    Fate { done: None, end: End::Answer(422) },
     // It did a part, and then found a fault.
-    Fate { done: Some(When::Before), status: Some(422) },
-    Fate { done: None, status: Some(500) },
-    Fate { done: Some(When::Before), status: Some(502) },
+    Fate { done: Some(When::Before), end: End::Answer(422) },
+    Fate { done: None, end: End::Answer(500) },
+    Fate { done: Some(When::Before), end: End::Answer(502) },
     // A gateway lost its patience.
-    Fate { done: Some(When::After), status: Some(504) },
-    Fate { done: Some(When::Before), status: None },
+    Fate { done: Some(When::After), end: End::Answer(504) },
+    Fate { done: None, end: End::Left },
+    Fate { done: Some(When::After), end: End::Lost },
+    Fate { done: Some(When::Before), end: End::Death },
 ];
 
 #[derive(Debug)]
@@ -58,7 +71,7 @@ enum State {
     Looked(Claim),
     Answered(Claim),
     Sent(Claim),
-    Done(Claim, Option<u16>),
+    Done(Claim, End),
     /// It is carried out after its answer.
     Late,
     Over,
@@ -91,6 +104,10 @@ fn element(name: usize, action: Action) -> Vec<Element> {
     rule.state().unwrap().elements().unwrap().read(body.as_bytes()).unwrap()
 }
 
+fn ends_at() -> UnixTime {
+    UnixTime(clock::now().0 + 3600)
+}
+
 fn owner(number: usize) -> Partition {
     Partition::of(&[b"test", &[u8::try_from(number).unwrap()]])
 }
@@ -111,6 +128,14 @@ impl Stage {
             seen: named::Seen::default(),
         };
         Self { ledger, store, api: BTreeMap::from([(1, OPERATOR)]), requests: Vec::new(), violations: Vec::new() }
+    }
+
+    async fn look(&self, owner: usize, action: Action) -> Result<Claim, Rejection> {
+        self.ledger.look(touched(owner, 0, action)).await
+    }
+
+    async fn claim(&self, claim: &Claim) -> bool {
+        self.ledger.claim(claim, ends_at(), RowLimits::UNBOUNDED).await.unwrap()
     }
 
     /// Is another request of this owner for this element on its way? Those may overtake each other, which is told (section 5.9).
@@ -148,29 +173,33 @@ impl Stage {
         let state = std::mem::replace(&mut self.requests[at].state, State::Over);
         self.requests[at].state = match state {
             // The question: a stranger's is answered 401, and one for what is there ends the request.
-            State::Looked(claim) if claim.new_elements().is_empty() => State::Answered(claim),
+            State::Looked(claim) if claim.is_foreign() => State::Over,
+            State::Looked(claim) if claim.asked().is_empty() => State::Answered(claim),
             State::Looked(_) if owner == STRANGER || self.api.contains_key(&name) => State::Over,
             State::Looked(claim) => State::Answered(claim),
             State::Answered(claim) if self.has_sent(owner, name) => State::Answered(claim),
             State::Answered(claim) => {
-                let ends_at = UnixTime(clock::now().0 + 3600);
-                if self.ledger.claim(&claim, ends_at, RowLimits::UNBOUNDED).await.unwrap() {
-                    State::Sent(claim)
+                if !self.ledger.claim(&claim, ends_at(), RowLimits::UNBOUNDED).await.unwrap() {
+                    self.ledger.look_again(&claim).await.map_or(State::Over, State::Looked)
+                } else if fate.end == End::Left {
+                    self.ledger.disown(&claim, Failure::Refused).await;
+                    State::Over
                 } else {
-                    self.ledger.look_again(claim).await.map_or(State::Over, State::Looked)
+                    State::Sent(claim)
                 }
             }
             State::Sent(claim) => {
                 if fate.done == Some(When::Before) {
                     self.carry_out(at);
                 }
-                State::Done(claim, fate.status)
+                State::Done(claim, fate.end)
             }
-            State::Done(claim, status) => {
-                match status.map(|status| StatusCode::from_u16(status).unwrap()) {
-                    Some(status) if status.is_success() => self.ledger.forget(&claim).await,
-                    Some(status) => self.ledger.disown(&claim, status).await,
-                    None => {}
+            State::Done(claim, end) => {
+                match end {
+                    End::Answer(status) if status < 300 => self.ledger.confirm(&claim, ends_at()).await,
+                    End::Answer(status) => self.ledger.disown(&claim, Failure::of(StatusCode::from_u16(status).unwrap())).await,
+                    End::Lost => self.ledger.disown(&claim, Failure::Unknown).await,
+                    End::Left | End::Death => {}
                 }
                 if fate.done == Some(When::After) { State::Late } else { State::Over }
             }
@@ -250,22 +279,22 @@ fn strangers_delay_nobody() {
 fn of_two_that_asked_one_claims() {
     block_on(async {
         let stage = Stage::set();
-        let first = stage.ledger.look(touched(0, 0, Action::Create)).await.unwrap();
-        let second = stage.ledger.look(touched(1, 0, Action::Create)).await.unwrap();
-        let ends_at = UnixTime(clock::now().0 + 3600);
-        assert!(stage.ledger.claim(&first, ends_at, RowLimits::UNBOUNDED).await.unwrap());
-        assert!(!stage.ledger.claim(&second, ends_at, RowLimits::UNBOUNDED).await.unwrap());
+        let first = stage.look(0, Action::Create).await.unwrap();
+        let second = stage.look(1, Action::Create).await.unwrap();
+        assert!(stage.claim(&first).await);
+        assert!(!stage.claim(&second).await);
         // Refused by the API, it is free again, but not on the word of an answer from before.
-        stage.ledger.disown(&first, StatusCode::FORBIDDEN).await;
-        assert!(!stage.ledger.claim(&second, ends_at, RowLimits::UNBOUNDED).await.unwrap());
-        let again = stage.ledger.look_again(second).await.unwrap();
-        assert!(stage.ledger.claim(&again, ends_at, RowLimits::UNBOUNDED).await.unwrap());
+        stage.ledger.disown(&first, Failure::of(StatusCode::FORBIDDEN)).await;
+        assert!(!stage.claim(&second).await);
+        let again = stage.ledger.look_again(&second).await.unwrap();
+        assert!(stage.claim(&again).await);
         // Whether something was done is not known: nobody else's for a while.
-        stage.ledger.disown(&again, StatusCode::GATEWAY_TIMEOUT).await;
-        assert!(stage.ledger.look(touched(0, 0, Action::Create)).await.is_err());
-        assert!(stage.ledger.look(touched(1, 0, Action::Delete)).await.is_ok());
-        stage.ledger.forget(&stage.ledger.look(touched(1, 0, Action::Delete)).await.unwrap()).await;
-        assert!(stage.ledger.look(touched(0, 0, Action::Create)).await.is_ok());
+        stage.ledger.disown(&again, Failure::of(StatusCode::GATEWAY_TIMEOUT)).await;
+        assert!(stage.look(0, Action::Create).await.unwrap().is_foreign());
+        assert!(stage.ledger.look_again(&first).await.is_err());
+        let deletion = stage.look(1, Action::Delete).await.unwrap();
+        stage.ledger.confirm(&deletion, ends_at()).await;
+        assert!(!stage.look(0, Action::Create).await.unwrap().is_foreign());
     });
 }
 
@@ -274,12 +303,127 @@ fn of_two_that_asked_one_claims() {
 fn traces_are_counted_as_their_owners() {
     block_on(async {
         let stage = Stage::set();
-        let claim = stage.ledger.look(touched(0, 0, Action::Create)).await.unwrap();
-        let ends_at = UnixTime(clock::now().0 + 3600);
-        assert!(stage.ledger.claim(&claim, ends_at, RowLimits::UNBOUNDED).await.unwrap());
-        stage.ledger.disown(&claim, StatusCode::FORBIDDEN).await;
+        let claim = stage.look(0, Action::Create).await.unwrap();
+        assert!(stage.claim(&claim).await);
+        stage.ledger.disown(&claim, Failure::Refused).await;
         assert_eq!(stage.rows_of(0).await, 1);
         let condition = Condition::AtMostValued(claim.touched.of_owner(), 0);
         assert!(!stage.store.apply(claim.touched.partition, vec![condition], vec![], clock::now()).await.unwrap());
     });
+}
+
+/// Waits for whatever was begun on the side.
+async fn finished() {
+    let metrics = tokio::runtime::Handle::current().metrics();
+    while metrics.num_alive_tasks() > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// However a claim is given up: nothing that never came to be is somebody's for as long as a token lives.
+#[test]
+fn what_was_claimed_is_not_kept_without_an_answer() {
+    #[derive(Debug)]
+    enum Given {
+        BeforeMade,
+        BeforeSent,
+        NotSent,
+        AfterSent,
+        Answered(u16),
+    }
+    use Given::{AfterSent, Answered, BeforeMade, BeforeSent, NotSent};
+    for (given, owned, least, most) in [
+        (BeforeMade, false, 0, 0),
+        (BeforeSent, false, 0, 0),
+        (NotSent, false, 0, 0),
+        (AfterSent, true, TRACE_SECONDS, TRACE_SECONDS),
+        (Answered(500), true, TRACE_SECONDS, TRACE_SECONDS),
+        (Answered(403), false, 0, 0),
+        (Answered(307), false, 0, 0),
+        (Answered(201), true, 3600, 3600),
+    ] {
+        block_on(async {
+            let stage = Stage::set();
+            let claim = stage.look(0, Action::Create).await.unwrap();
+            let began = clock::now().0;
+            let mut claiming = Box::pin(Claimed::claim(&stage.ledger, claim, UnixTime(began + 3600), RowLimits::UNBOUNDED));
+            if matches!(given, BeforeMade) {
+                // Asked once, so that it has begun.
+                tokio::select! {
+                    biased;
+                    _ = &mut claiming => unreachable!("it is on another task"),
+                    () = std::future::ready(()) => drop(claiming),
+                }
+                finished().await;
+                assert_eq!(stage.rows_of(0).await, 1, "there is a trace");
+                assert!(!stage.look(0, Action::Create).await.unwrap().new.is_empty());
+                return;
+            }
+            let mut claimed = claiming.await.unwrap().expect("nobody else has it");
+            match given {
+                BeforeMade | BeforeSent => drop(claimed),
+                NotSent => {
+                    claimed.sent();
+                    claimed.not_sent();
+                    drop(claimed);
+                }
+                AfterSent => {
+                    claimed.sent();
+                    drop(claimed);
+                }
+                Answered(status) => {
+                    claimed.sent();
+                    claimed.settle(StatusCode::from_u16(status).unwrap(), UnixTime(began + 3600)).await;
+                }
+            }
+            finished().await;
+            let held = stage.look(0, Action::Create).await.unwrap().held;
+            assert_eq!(held.len(), usize::from(owned), "{given:?}");
+            for held in held {
+                let lasts = held.expires_at.0 - began;
+                assert!((least..=most + (clock::now().0 - began)).contains(&lasts), "{given:?}: {lasts}");
+            }
+        });
+    }
+}
+
+/// What is its owner's for a while only, or was taken from it by another of its requests, lasts once it is made.
+#[test]
+fn what_is_made_in_the_end_lasts() {
+    for failure in [Failure::Unknown, Failure::Refused] {
+        block_on(async {
+            let stage = Stage::set();
+            let first = stage.look(0, Action::Create).await.unwrap();
+            assert!(stage.claim(&first).await);
+            if failure == Failure::Unknown {
+                stage.ledger.disown(&first, failure).await;
+            }
+            let again = stage.look(0, Action::Create).await.unwrap();
+            assert!(stage.claim(&again).await);
+            if failure == Failure::Refused {
+                stage.ledger.disown(&first, failure).await;
+            }
+            stage.ledger.confirm(&again, ends_at()).await;
+            let held = stage.look(0, Action::Delete).await.unwrap().held;
+            assert!(held[0].expires_at.0 + 60 > ends_at().0, "{failure:?}: {held:?}");
+        });
+    }
+}
+
+/// Shortly before its end an owner sends something: nobody else has the element while that is on its way.
+#[test]
+fn what_a_request_relies_on_outlives_it() {
+    for action in [Action::Create, Action::Delete] {
+        block_on(async {
+            let stage = Stage::set();
+            let of = touched(0, 0, action);
+            let entry = Entry { value: of.ownership(), expires_at: UnixTime(clock::now().0 + 20) };
+            let put = vec![Change::Put(of.elements[0].name(), entry)];
+            assert!(stage.store.apply(of.partition, vec![], put, clock::now()).await.unwrap());
+            let claim = stage.look(0, action).await.unwrap();
+            assert!(stage.claim(&claim).await);
+            let held = stage.look(0, action).await.unwrap().held;
+            assert!(held[0].expires_at.0 + 60 > clock::now().0 + TRACE_SECONDS, "{held:?}");
+        });
+    }
 }

@@ -174,7 +174,7 @@ async fn elements_of_a_named_owner_are_those_of_its_credential() {
     for change in ["DELETE", "REPLACE"] {
         patch(&proxy, &of("junk"), &[rrset(name, change)]).await.assert_rejected(403, "not_owned");
     }
-    assert!(upstream.take_requests().is_empty());
+    assert!(upstream.take_requests().iter().all(|seen| seen.method == "GET"));
     assert_eq!(patch(&proxy, &of(CREDENTIAL), &[rrset(name, "DELETE")]).await.status, 204);
 }
 
