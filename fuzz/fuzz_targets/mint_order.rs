@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use magicproxy_core::{Acceptance, Grant, KeyRing, MintLimits, MintOrder, MintRequest, PatternMode, Rule, ScopeName, Scopes};
-use magicproxy_core::{RawRule, UnixTime, UpstreamName, VerifyContext};
+use magicproxy_core::{RawRule, UnixTime, UnnamedTokens, UpstreamName, VerifyContext};
 use magicproxy_fuzz::ring;
 
 const NOW: UnixTime = UnixTime(1_800_000_000);
@@ -19,6 +19,7 @@ fuzz_target!(|data: &str| {
         require_sub: false,
         work: magicproxy_core::policy::Work::unlimited(),
         upstream: &upstream,
+        unnamed: UnnamedTokens::Refuse,
         scopes: &scopes,
         patterns: PatternMode::Whole,
         default_lifetime: Duration::from_secs(86_400),

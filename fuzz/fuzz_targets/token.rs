@@ -58,8 +58,9 @@ fn header_is_ours(header: &str) {
 fn claims_are_known(claims: &str, verified: &VerifiedToken) {
     let claims: Value = serde_json::from_str(claims).expect("accepted claims are JSON");
     let members = claims.as_object().expect("accepted claims are an object");
-    let known = ["iat", "exp", "nbf", "token", "allowed", "scopes", "jti", "aud", "explain", "caveats"];
+    let known = ["iat", "exp", "nbf", "token", "sealed", "allowed", "scopes", "jti", "aud", "sub", "explain", "caveats"];
     assert!(members.keys().all(|name| known.contains(&name.as_str())), "{claims}");
+    assert_eq!(["token", "sealed"].iter().filter(|name| members.contains_key(**name)).count(), 1, "{claims}");
     let number = |name: &str| members.get(name).and_then(Value::as_u64);
     // A caveat may let it end earlier.
     let exp = number("exp").expect("an accepted token ends");

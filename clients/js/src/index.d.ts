@@ -110,7 +110,7 @@ export function mintV1(
 
 /**
  * The spelling of a version 1 token for programs that show a token up to its last `_`, such as `gh`: `mt1_` and letters, digits and dots. It
- * works in requests, and is no other token. Sealed tokens need none.
+ * works in requests, and is no other token. Throws (`malformed`) of a sealed token, which needs none, and of what has armour already.
  */
 export function armoured(token: string): string;
 

@@ -33,6 +33,7 @@ export async function mintV1({ privateKey, credential: written, aud, sub, explai
 
 /** See `index.d.ts`; token-v1.md section 1.1. */
 export function armoured(token) {
+  if (!/^[A-Za-z0-9._-]+$/.test(token) || /^mt[12]_/.test(token)) throw new TokenError("malformed", "expected a token of version 1, `eyJ…`; no other has an armour");
   const marks = { z: "z0", "-": "z1", _: "z2" };
   return `mt1_${token.replace(/[z_-]/g, (mark) => marks[mark])}`;
 }

@@ -118,6 +118,9 @@ test("the armoured spelling of version 1", async () => {
   const tokens = cases.filter(({ token }) => token !== undefined);
   assert(tokens.length >= 3);
   for (const { name, token, armoured: expected } of tokens) assert.equal(armoured(token), expected, name);
+  for (const other of ["", "mt1_eyJ.ab.c", "mt2_eyJ.ab.c", "eyJ.ab.c ", "eyJ.ab.c=", "eyJ.ab.é", "eyJ.ab.c\n"]) {
+    assert.equal(kindOf(() => armoured(other)), "malformed", other);
+  }
 });
 
 test("long tokens are told, twice", async () => {

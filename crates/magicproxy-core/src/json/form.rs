@@ -4,6 +4,7 @@
 //! Asked only once reading has failed: the reader's own types decide what is accepted.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde::de::DeserializeOwned;
 
@@ -99,7 +100,11 @@ impl Form {
         faults
     }
 
+    /// Stops at the most faults that are told, so that a stranger's text costs no more than to read it.
     fn check(&self, shape: &Shape, path: &Path<'_>, faults: &mut Vec<String>) {
+        if faults.len() >= MAX_FAULTS {
+            return;
+        }
         match (&self.kind, shape) {
             (Kind::Text | Kind::NumberOrText | Kind::TextOrObject(_), Shape::Text) => {}
             (Kind::Any, _) | (Kind::Flag, Shape::Flag(_)) => {}
@@ -115,8 +120,12 @@ impl Form {
             }
             (Kind::Map(form), Shape::Object(found)) => {
                 // The names are the writer's own.
-                for (at, (name, shape)) in found.iter().enumerate() {
-                    if found.iter().take(at).any(|(earlier, _)| earlier == name) {
+                let mut names = HashSet::new();
+                for (name, shape) in found {
+                    if faults.len() >= MAX_FAULTS {
+                        return;
+                    }
+                    if !names.insert(name) {
                         faults.push(path.about("a name is there twice: expected each once"));
                     }
                     form.check(shape, &Path::Any(path), faults);
@@ -138,7 +147,11 @@ impl Form {
 
 fn check_members(members: &[Member], found: &[(String, Shape)], path: &Path<'_>, faults: &mut Vec<String>) {
     let known = || members.iter().map(|member| format!("`{}`", member.name)).collect::<Vec<_>>().join(", ");
-    for (at, (name, shape)) in found.iter().enumerate() {
+    let mut seen = Vec::new();
+    for (name, shape) in found {
+        if faults.len() >= MAX_FAULTS {
+            return;
+        }
         let Some(member) = members.iter().find(|member| member.name == name) else {
             faults.push(path.about(&match members.iter().find(|member| is_misspelt(name, member.name)) {
                 Some(meant) => format!("`{name}` is not known: expected `{}`", meant.name),
@@ -147,8 +160,10 @@ fn check_members(members: &[Member], found: &[(String, Shape)], path: &Path<'_>,
             continue;
         };
         let path = Path::Member(path, member.name);
-        if found.iter().take(at).any(|(earlier, _)| earlier == name) {
+        if seen.contains(&member.name) {
             faults.push(path.about("it is there twice: expected it once"));
+        } else {
+            seen.push(member.name);
         }
         if member.presence != Presence::Nullable || !matches!(shape, Shape::Null) {
             member.form.check(shape, &path, faults);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use magicproxy_core::{LongToken, UnixTime, UnverifiedToken};
+use magicproxy_core::{LongToken, UnixTime, UnverifiedToken, VerifyError};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -86,7 +86,8 @@ fn ensure_replaceable(path: &Path) -> anyhow::Result<()> {
         bail!("`{shown}` is there and is no file: it is not replaced");
     }
     let held = secret::from_file(path).and_then(|text| secret::without_armour(&text)).ok();
-    let held = held.filter(|text| UnverifiedToken::parse(text).is_ok());
+    // One of before the first release, too, which people are told to mint anew.
+    let held = held.filter(|text| matches!(UnverifiedToken::parse(text), Ok(_) | Err(VerifyError::OldForm)));
     if held.is_none() && metadata.len() > 0 {
         bail!("`{shown}` is there and holds no magic token: it is not replaced");
     }

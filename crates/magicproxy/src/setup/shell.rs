@@ -9,8 +9,9 @@ pub(crate) const TOKEN_VARIABLE: &str = "MAGIC_TOKEN";
 /// A program of POSIX that passes on what a token is made of (`token-v1.md` section 1, `token-v2.md` section 1).
 pub(crate) const ONLY_TOKEN: &str = "tr -dc A-Za-z0-9._-";
 
-/// A program of POSIX that puts the armour on a token of version 1, and leaves any other (`token-v1.md` section 1.1).
-const ARMOUR: &str = "sed -e '/^eyJ/!b' -e s/z/z0/g -e s/-/z1/g -e s/_/z2/g -e s/^/mt1_/";
+/// A program of POSIX that puts the armour on a token of version 1, and leaves any other (`token-v1.md` section 1.1). It has no `!`, for
+/// which an interactive bash of macOS would put an older command even between these quotes.
+const ARMOUR: &str = "sed -e '/^eyJ/{s/z/z0/g;s/-/z1/g;s/_/z2/g;s/^/mt1_/;}'";
 
 /// The same in the operators of PowerShell: each looks back at the beginning of the token.
 const POWERSHELL_ARMOUR: &str = "-creplace '(?<=^eyJ.*)z', 'z0' -creplace '(?<=^eyJ.*)-', 'z1' -creplace '(?<=^eyJ.*)_', 'z2' \

@@ -30,6 +30,10 @@ fn out_writes_a_private_file_and_replaces_tokens_only() {
     assert_eq!(place.mode("job.token"), 0o600);
     assert_ne!(place.read("job.token"), first);
     assert!(place.names("").iter().all(|name| !name.ends_with(".new")), "{:?}", place.names(""));
+    // So is one of before the first release, which its refusal says to mint anew.
+    place.write_token("old.token", "mt2.eyJraWQiOiJ4In0.a-b_c.D1\n");
+    assert_eq!(mint(&place, &["--out", "old.token"]).code, 0);
+    assert!(place.read("old.token").starts_with("eyJ"));
     // Nothing else is.
     place.write("id_rsa", "a key");
     std::os::unix::fs::symlink(place.path("id_rsa"), place.path("link")).unwrap();

@@ -212,6 +212,25 @@ fn faults_of_the_form_are_all_told() {
     check(r#"{"token":"ghp_marked","limit":{"requests":3}}"#, &["limit: expected exactly one of"]);
 }
 
+/// Of whatever kind they are, in an order of the longest length: those that are told, and no search for more.
+#[test]
+fn of_many_faults_the_first_twenty_are_told() {
+    let many = |piece: &dyn Fn(usize) -> String| (0..5_000).map(piece).collect::<Vec<_>>().join(",");
+    let element = |creates: &str| {
+        format!(r#"[{{"method":"PUT","path":"/a","elements":{{"list":"a","key":"b","creates":{{{creates}}}}}}}]"#)
+    };
+    for json in [
+        format!(r#"{{{}}}"#, many(&|at| format!(r#""x{at}":1"#))),
+        format!(r#"{{{}}}"#, many(&|_| r#""token":"a""#.to_owned())),
+        format!(r#"{{"token":"a","allowed":[{}]}}"#, many(&|_| "{}".to_owned())),
+        format!(r#"{{"token":"a","allowed":[{}]}}"#, many(&|_| "7".to_owned())),
+        format!(r#"{{"token":"a","allowed":{}}}"#, element(&many(&|_| r#""a":"b""#.to_owned()))),
+        format!(r#"{{"token":"a","allowed":{}}}"#, element(&many(&|at| format!(r#""{at}":7"#)))),
+    ] {
+        assert_eq!(order_faults(&json).unwrap().len(), 20, "{}", &json[..80]);
+    }
+}
+
 /// A list of one may be written without the list, and a length of time as people say it.
 #[test]
 fn short_forms_are_the_long_ones() {
