@@ -8,7 +8,7 @@ mod mint_log;
 mod tests;
 mod upstreams;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,7 +19,7 @@ use http_body::Body;
 use http_body_util::BodyExt as _;
 use magicproxy_core::policy::Work;
 use magicproxy_core::token::MAX_ORDER_BYTES;
-use magicproxy_core::{Accepts, Caveat, MintLimits, MintOrder, Minted, OrderFault};
+use magicproxy_core::{Accepts, Caveat, MintLimits, MintOrder, Minted, OrderFault, VerifiedToken};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -27,7 +27,7 @@ use self::mint_log::MintRecord;
 use crate::admission::{Holding, Resource};
 use crate::body::{RequestBody, ResponseBody};
 use crate::clock;
-use crate::gate::{Client, Decision, Explanation, Question};
+use crate::gate::{Caller, Client, Decision, Explanation, Question};
 use crate::ledger::work_aside;
 use crate::rejection::Rejection;
 use crate::reverse::Served;
@@ -52,6 +52,8 @@ pub(crate) struct Control {
 pub(crate) struct Asking<'a> {
     pub(crate) head: &'a Parts,
     pub(crate) client: Client<'a>,
+    /// The token that it bears, once it is verified.
+    pub(crate) token: &'a OnceLock<Arc<VerifiedToken>>,
     /// Who pays for what is held.
     pub(crate) exchange: &'a Holding,
     /// The upstreams of the proxy.
@@ -79,7 +81,7 @@ impl Control {
             ("/explain", &Method::POST) => self.explain(served, asking, body).await,
             ("/keys", &Method::GET | &Method::HEAD) => Ok(self.keys()),
             ("/narrow", &Method::POST) => self.narrow(asking.about(served)?, asking, body).await,
-            ("/reseal", &Method::POST) => self.reseal(asking.about(served)?, head, asking.client).await,
+            ("/reseal", &Method::POST) => self.reseal(asking.about(served)?, asking.caller()).await,
             ("", _) => Err(Rejection::ControlMethod("GET, HEAD, POST")),
             ("/explain" | "/narrow" | "/reseal", _) => Err(Rejection::ControlMethod("POST")),
             ("/keys", _) => Err(Rejection::ControlMethod("GET, HEAD")),
@@ -97,14 +99,13 @@ impl Control {
         let served = asking.about(placed)?;
         // At the root of the proxy, a path may be that of the proxy.
         let mount = if placed.is_none() { served.settings.placing.mount.as_str() } else { "" };
-        let Asking { head, client, exchange, .. } = asking;
+        let Asking { head, exchange, .. } = asking;
         if !is_json(head) {
             return Err(Rejection::MediaType);
         }
         let (question, _buffered) = self.read(body, exchange).await?;
         let question = Question::from_json(&question)?;
-        let Explanation { decision, headers, plugins } =
-            served.gate.explain(&head.headers, client, &question.below(mount)).await?;
+        let Explanation { decision, headers, plugins } = served.gate.explain(asking.caller(), &question.below(mount)).await?;
         let mut explanation = match decision {
             Decision::Allowed { rule } => json!({ "decision": "allowed", "rule": rule, "needed": [] }),
             Decision::Denied(rejection) => {
@@ -125,20 +126,20 @@ impl Control {
 
     /// The bearer's token with one more caveat.
     async fn narrow(&self, served: &Served, asking: Asking<'_>, body: RequestBody) -> Result<Response<ResponseBody>, Rejection> {
-        let Asking { head, client, exchange, .. } = asking;
+        let Asking { head, exchange, .. } = asking;
         if !is_json(head) {
             return Err(Rejection::MediaType);
         }
         let (order, _buffered) = self.read(body, exchange).await?;
         let caveat = work_aside(order.len(), move || Caveat::from_order(&order)).await?;
         let caveat = caveat.map_err(|error| Rejection::Caveat(error.to_string()))?;
-        let token = served.gate.reissue(&head.headers, client, Reissue::Narrow(Box::new(caveat))).await?;
+        let token = served.gate.reissue(asking.caller(), Reissue::Narrow(Box::new(caveat))).await?;
         Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
     }
 
     /// The bearer's token for the key that is active now.
-    async fn reseal(&self, served: &Served, head: &Parts, client: Client<'_>) -> Result<Response<ResponseBody>, Rejection> {
-        let token = served.gate.reissue(&head.headers, client, Reissue::Reseal).await?;
+    async fn reseal(&self, served: &Served, caller: Caller<'_>) -> Result<Response<ResponseBody>, Rejection> {
+        let token = served.gate.reissue(caller, Reissue::Reseal).await?;
         Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
     }
 

@@ -10,7 +10,7 @@ mod outbound;
 mod tests;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Version, header};
@@ -25,7 +25,7 @@ pub(crate) use outbound::{Dispatch, Message};
 use further::Asker;
 
 use crate::access_log::AccessRecord;
-use crate::admission::{Account, Budget, Payer, PeerKey, Resource, Standing};
+use crate::admission::{Account, Budget, Payer, PeerKey, Resource};
 use crate::body::RequestBody;
 use crate::carriers::Carriers;
 use crate::clock;
@@ -81,6 +81,15 @@ pub(crate) struct InboundRequest<'c> {
 pub(crate) struct Client<'c> {
     pub(crate) peer: Peer,
     pub(crate) account: &'c Arc<Account>,
+}
+
+/// Who asks the control plane something about a token.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<'c> {
+    pub(crate) headers: &'c HeaderMap,
+    pub(crate) client: Client<'c>,
+    /// The token, once it is verified: for the log.
+    pub(crate) token: &'c OnceLock<Arc<VerifiedToken>>,
 }
 
 impl Client<'_> {
@@ -199,8 +208,8 @@ impl Gate {
 
     /// Who pays for what a request with this token holds: its owner and, where a stranger could have minted it, its sender.
     fn payer(&self, entry: &CachedToken, client: Client<'_>, sender: Option<IpAddr>) -> Payer {
-        let standing = Standing::of(entry.token().provenance(), self.upstream.http_mint);
-        Payer { owner: Some(Arc::clone(entry.account())), peer: self.peer_account(client, sender), standing }
+        let (owner, peer) = (Some(Arc::clone(entry.account())), self.peer_account(client, sender));
+        Payer { owner, peer, standing: entry.standing() }
     }
 
     /// What the address holds that a request comes from.
@@ -214,8 +223,8 @@ impl Gate {
     }
 
     /// Is the bearer's token genuine, alive and for this upstream? Nothing is decided, sent or opened.
-    pub(crate) async fn ensure_bearer(&self, headers: &HeaderMap, client: Client<'_>) -> Result<(), Rejection> {
-        let Bearer { entry, sender, .. } = self.bearer(headers, client).await?;
+    pub(crate) async fn ensure_bearer(&self, caller: Caller<'_>) -> Result<(), Rejection> {
+        let Bearer { entry, sender, .. } = self.bearer(caller).await?;
         let target = self.read_target("/")?;
         let steps = DecisionSteps::new();
         let at_home = entry.token().ensure_at_home(&self.access("GET", &target, sender, &steps));
@@ -223,22 +232,19 @@ impl Gate {
     }
 
     /// Makes the bearer's own token anew. It must be genuine and alive; nothing is decided, sent or opened to anyone.
-    pub(crate) async fn reissue(
-        &self,
-        headers: &HeaderMap,
-        client: Client<'_>,
-        how: Reissue,
-    ) -> Result<Zeroizing<String>, Rejection> {
-        let Bearer { presented, entry, .. } = self.bearer(headers, client).await?;
+    pub(crate) async fn reissue(&self, caller: Caller<'_>, how: Reissue) -> Result<Zeroizing<String>, Rejection> {
+        let Bearer { presented, entry, .. } = self.bearer(caller).await?;
         entry.token().ensure_live(clock::now()).map_err(|denial| Rejection::Denied { denial, needed: Vec::new() })?;
         self.verifier.reissue(&entry, &presented, how).await
     }
 
     /// Who speaks to the control plane: by a token that is genuine and not revoked.
-    async fn bearer(&self, headers: &HeaderMap, client: Client<'_>) -> Result<Bearer, Rejection> {
+    async fn bearer(&self, caller: Caller<'_>) -> Result<Bearer, Rejection> {
+        let Caller { headers, client, token } = caller;
         let presented = self.presented(headers)?;
         let sender = self.trusted_proxies.sender(&client.peer, headers);
         let entry = self.verifier.verify(&presented, || self.peer_account(client, sender)).await?;
+        token.get_or_init(|| Arc::clone(entry.token()));
         self.revocations.ensure_live(entry.token())?;
         Ok(Bearer { presented, entry, sender })
     }

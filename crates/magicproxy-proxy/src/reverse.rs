@@ -5,7 +5,7 @@ mod objects;
 mod tunnel;
 
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use http::request::Parts;
@@ -91,6 +91,13 @@ impl Served {
         let exchange = tokio::spawn(async move { request.unless(gone).send().await?.settle().await });
         exchange.await.map_err(|_| Rejection::Internal)?
     }
+}
+
+/// A request to the control plane.
+struct ControlRequest<'a> {
+    head: &'a Parts,
+    body: RequestBody,
+    client: Client<'a>,
 }
 
 /// An upstream's response on its way down.
@@ -201,10 +208,7 @@ impl ReverseDoor {
         let client = Client { peer: connection.peer(), account: connection.account() };
         let Some(place) = self.places.place(authority, text, self.bound(connection)) else {
             let below = below_control(text.split('?').next().unwrap_or_default()).ok_or(Rejection::NoUpstream)?;
-            record.control();
-            let exchange = &self.anonymous_exchange(client, &head)?;
-            let asking = Asking { head: &head, client, exchange, upstreams: &self.upstreams };
-            return Box::pin(self.control.answer(None, below, asking, body)).await;
+            return Box::pin(self.control(None, below, ControlRequest { head: &head, body, client }, record)).await;
         };
         let served = self.upstreams.get(place.upstream).ok_or(Rejection::Internal)?;
         record.upstream(&served.names, place.origin);
@@ -216,10 +220,7 @@ impl ReverseDoor {
         if let Some(below) = below_control(target.path()) {
             // No page reads what the control plane says.
             terms.form.pages_of = None;
-            record.control();
-            let exchange = &self.anonymous_exchange(client, &head)?;
-            let asking = Asking { head: &head, client, exchange, upstreams: &self.upstreams };
-            return Box::pin(self.control.answer(Some(served), below, asking, body)).await;
+            return Box::pin(self.control(Some(served), below, ControlRequest { head: &head, body, client }, record)).await;
         }
         if body.is_empty()
             && let Some(response) = served.settings.allow_origins.preflight(&head)
@@ -287,6 +288,25 @@ impl ReverseDoor {
             }
         }
         response
+    }
+
+    /// What the control plane answers. The log says whose token was borne, where one was asked for and is genuine.
+    async fn control(
+        &self,
+        served: Option<&Served>,
+        below: &str,
+        request: ControlRequest<'_>,
+        record: &mut AccessRecord,
+    ) -> Result<Response<ResponseBody>, Rejection> {
+        record.control();
+        let ControlRequest { head, body, client } = request;
+        let (exchange, token) = (&self.anonymous_exchange(client, head)?, &OnceLock::new());
+        let asking = Asking { head, client, token, exchange, upstreams: &self.upstreams };
+        let answer = self.control.answer(served, below, asking, body).await;
+        if let Some(token) = token.get() {
+            record.token(token);
+        }
+        answer
     }
 
     /// A place for a request that no token pays for: of the control plane.

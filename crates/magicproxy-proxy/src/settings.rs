@@ -139,6 +139,11 @@ impl UpstreamSettings {
         self.name.as_str() == name || self.alias.as_ref().is_some_and(|alias| alias.as_str() == name)
     }
 
+    /// Are tokens whose claims name this upstream, or none, for this one?
+    pub(crate) fn is_home_of(&self, named: Option<&UpstreamName>) -> bool {
+        named.map_or(self.unnamed == UnnamedTokens::Accept, |named| self.is_called(named.as_str()))
+    }
+
     /// May whoever brings a credential have a token? Tokens of version 1 are minted, so that they must be accepted, too.
     #[must_use]
     pub fn mints_over_http(&self) -> bool {

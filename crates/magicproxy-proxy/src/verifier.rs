@@ -170,7 +170,7 @@ impl Verifier {
         let text = Zeroizing::new(presented.as_str().to_owned());
         let authentic = slot.work(move || inner.keys.current().authenticate(&text, &inner.context())).await??;
         let account = budget.accounts().of_owner(authentic.owner());
-        let standing = Standing::of(authentic.provenance(), self.inner.upstream.http_mint);
+        let standing = self.inner.standing_of(&authentic);
         let payer = Payer { owner: Some(Arc::clone(&account)), peer, standing };
         let verified = self.compile(authentic, &payer).await?;
         Ok(CachedToken::new(verified, generation, payer, account))
@@ -271,6 +271,16 @@ impl std::fmt::Debug for Verifier {
 }
 
 impl Inner {
+    /// Strangers have tokens of version 1 of the same key where another upstream mints over HTTP: what is for another upstream has
+    /// no standing here.
+    fn standing_of(&self, token: &AuthenticToken) -> Standing {
+        if self.upstream.is_home_of(token.upstream()) {
+            Standing::of(token.provenance(), self.upstream.http_mint)
+        } else {
+            Standing::Stranger
+        }
+    }
+
     fn compile(&self, authentic: AuthenticToken, holder: &Holder, work: Work) -> Result<VerifiedToken, NotCompiled> {
         let cache = PaidRules { store: &self.shared.rules, holder };
         authentic.compile(&self.context(), &RuleCompiler::new(&cache, work))

@@ -43,7 +43,8 @@ def three_files(house):
     # What is beside them is of our version 2, and of state, which theirs does not look at.
     names = [path.name for path in house.our_keys.iterdir() if not path.name.startswith(("sealing-", "keyset-", "owners."))]
     equal(sorted(names), sorted(FILES), "the files")
-    equal(stat.S_IMODE((house.our_keys / "private.pem").stat().st_mode), 0o600, "the mode of private.pem")
+    for secret in ("private.pem", "owners.jwk"):
+        equal(stat.S_IMODE((house.our_keys / secret).stat().st_mode), 0o600, f"the mode of {secret}")
     for name in FILES:
         beginnings = [(folder / name).read_text().splitlines()[0] for folder in (house.our_keys, house.their_keys)]
         equal(beginnings[0], beginnings[1], f"the first line of {name}")

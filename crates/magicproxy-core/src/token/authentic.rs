@@ -3,7 +3,7 @@
 
 use super::caveat::Caveat;
 use super::grant::{Granted, policy_of};
-use super::{Narrowing, Provenance, VerifiedToken, VerifyContext, VerifyError, counter, label};
+use super::{Narrowing, Provenance, UpstreamName, VerifiedToken, VerifyContext, VerifyError, counter, label};
 use crate::credential::TypedCredential;
 use crate::pattern::PatternMode;
 use crate::policy::{Policy, RuleCompiler};
@@ -57,6 +57,12 @@ impl AuthenticToken {
     #[must_use]
     pub fn provenance(&self) -> Provenance {
         self.token.provenance()
+    }
+
+    /// The upstream that its claims name.
+    #[must_use]
+    pub fn upstream(&self) -> Option<&UpstreamName> {
+        self.token.upstream()
     }
 
     /// Compiles its rules, those of its caveats included, or finds them compiled.

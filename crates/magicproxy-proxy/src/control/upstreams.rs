@@ -13,6 +13,7 @@ use serde_json::json;
 use super::{Asking, Control, answer};
 use crate::VERSION;
 use crate::body::ResponseBody;
+use crate::gate::Caller;
 use crate::rejection::Rejection;
 use crate::reverse::Served;
 use crate::settings::{Announcement, UpstreamSettings};
@@ -49,7 +50,7 @@ impl Control {
     /// bears none, the one that takes such.
     async fn of_bearer(&self, asking: Asking<'_>) -> Option<Arc<UpstreamSettings>> {
         let served = asking.named_by_token()?;
-        served.gate.ensure_bearer(&asking.head.headers, asking.client).await.ok()?;
+        served.gate.ensure_bearer(asking.caller()).await.ok()?;
         Some(Arc::clone(&served.settings))
     }
 
@@ -131,6 +132,10 @@ impl Told {
 }
 
 impl<'a> Asking<'a> {
+    pub(super) fn caller(&self) -> Caller<'a> {
+        Caller { headers: &self.head.headers, client: self.client, token: self.token }
+    }
+
     /// The upstream that a bearer's question about its own token is for: the one of the address, or else the one that the token
     /// names. That name is not believed: the gate of that upstream verifies the token.
     pub(super) fn about(&self, placed: Option<&'a Served>) -> Result<&'a Served, Rejection> {

@@ -3,25 +3,20 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use magicproxy_core::json::form::{Form, Kind, Member, Presence};
 use magicproxy_core::{DecisionSteps, VerifiedToken};
 use serde::Deserialize;
 
-use super::{Bearer, Client, Gate, denied};
+use super::{Bearer, Caller, Gate, denied};
 use crate::header::{FieldVerdict, refuse_overrides};
 use crate::rejection::Rejection;
 
 impl Gate {
     /// Decides a request that is only asked about. It needs the token itself, sends nothing, and opens no credential.
-    pub(crate) async fn explain(
-        &self,
-        headers: &HeaderMap,
-        client: Client<'_>,
-        question: &Question,
-    ) -> Result<Explanation, Rejection> {
+    pub(crate) async fn explain(&self, caller: Caller<'_>, question: &Question) -> Result<Explanation, Rejection> {
         question.check_headers()?;
-        let Bearer { entry, sender, .. } = self.bearer(headers, client).await?;
+        let Bearer { entry, sender, .. } = self.bearer(caller).await?;
         let decision = match question.overriding() {
             Some(rejection) => Decision::Denied(rejection),
             None => self.would_decide(entry.token(), sender, question)?,

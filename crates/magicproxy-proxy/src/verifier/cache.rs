@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use super::fingerprint::Fingerprint;
 use super::shares::{Holder, Shares};
-use crate::admission::{Account, Payer};
+use crate::admission::{Account, Payer, Standing};
 use crate::opened::OpenedCredential;
 use crate::rejection::Rejection;
 use crate::settings::Quota;
@@ -53,6 +53,11 @@ impl CachedToken {
 
     pub(super) fn payer(&self) -> &Payer {
         &self.payer
+    }
+
+    /// Could a stranger have minted it?
+    pub(crate) fn standing(&self) -> Standing {
+        self.payer.standing
     }
 
     /// The memory that it takes, in bytes.

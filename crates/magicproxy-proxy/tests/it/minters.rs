@@ -13,7 +13,8 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::support::{
-    Answer, CREDENTIAL, Client, NAME, OnlyUpstream as _, Proxy, Token, Upstream, events_named, guard, keys, now, parse, settings,
+    Answer, CREDENTIAL, Client, NAME, OnlyUpstream as _, Proxy, Token, Upstream, events_come, events_named, guard, keys, now,
+    parse, settings,
 };
 
 /// The minter of `one`, and that of `two`.
@@ -101,7 +102,8 @@ async fn post(proxy: &Proxy, path: &str, host: &str, (token, body): (&str, serde
         "POST {path} HTTP/1.1\r\nHost: {host}\r\n{bearer}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
     );
     let answer = Client::ask(proxy, head).await;
-    if answer.status == 200 {
+    // A token, and not an explanation.
+    if answer.status == 200 && !answer.text().starts_with('{') {
         guard(&answer.text());
     }
     answer
@@ -291,4 +293,84 @@ async fn a_line_says_who_made_its_token_and_not_what_it_is_called() {
     assert_eq!((&owners[0], &owners[7], distinct.len()), (&owners[2], &owners[8], 7));
     // An order, a claim and a caveat: a label that stands for none is only a holder's.
     post(&open, "/__magictoken", "p.test", ("", with(order(None), "-"))).await.assert_rejected(400, "invalid_order");
+}
+
+/// All that the proxy serves at once is kept for tokens that no stranger can mint. The key that signs those of `two` signs what an
+/// open mint makes for `one` as well.
+#[tokio::test]
+async fn what_an_open_mint_makes_for_one_upstream_is_a_strangers_at_all() {
+    let upstream = Upstream::hello().await;
+    let open = Terms { lists_minter: false, versions: BOTH, mint: HttpMint::Open };
+    let closed = Terms { lists_minter: true, versions: BOTH, mint: HttpMint::Closed };
+    for announced in [None, Some("two")] {
+        let mut both = placed(&upstream, "one", open, &MINTERS[0]);
+        let mut two = placed(&upstream, "two", closed, &MINTERS[1]);
+        // What names no upstream is for `two`, or for none.
+        two.upstream_mut().unnamed = if announced.is_none() { UnnamedTokens::Accept } else { UnnamedTokens::Refuse };
+        both.upstreams.extend(two.upstreams);
+        both.limits.exchanges =
+            magicproxy_proxy::settings::Quota { reserved: both.limits.exchanges.total, ..both.limits.exchanges };
+        let proxy = Proxy::start(both).await;
+        let bought = Token::allowing(&["* /.*"]).for_upstream(Some("one")).mint();
+        for path in ["/one/x", "/two/x"] {
+            ask(&proxy, &format!("GET {path}"), "p.test", &bought).await.assert_rejected(503, "overloaded");
+        }
+        let known = Token::allowing(&["* /.*"]).for_upstream(announced).mint();
+        for token in [known, sealed("two", Some(&MINTERS[1])).into()] {
+            assert_eq!(told(&ask(&proxy, "GET /two/x", "p.test", &token).await), "ok");
+        }
+    }
+}
+
+/// Another letter than this part of a token begins with.
+fn bent(part: &str) -> String {
+    let first = if part.starts_with('a') { "b" } else { "a" };
+    part.char_indices().map(|(at, letter)| if at == 0 { first.to_owned() } else { letter.to_string() }).collect()
+}
+
+/// Who asks the control plane about a token is told in the log as who uses one: once it is verified, and not before.
+#[tokio::test]
+async fn the_control_plane_s_lines_say_whose_token_was_borne_and_nothing_that_was_not_verified() {
+    const NAMED: &str = "control-lines";
+    let upstream = Upstream::hello().await;
+    let open = Terms { lists_minter: false, versions: BOTH, mint: HttpMint::Open };
+    let proxy = Proxy::start(placed(&upstream, NAMED, open, &MINTERS[0])).await;
+    let sealed = named(NAMED, None, Some("victim"));
+    let signed = Token::allowing(&["* /.*"]).for_upstream(Some(NAMED)).mint();
+    let forged = [&sealed, &signed].map(|token| {
+        let (rest, last) = token.rsplit_once('.').unwrap();
+        format!("{rest}.{}", bent(last))
+    });
+    let [forged_sealed, forged_signed] = &forged;
+    let asked = [
+        ("POST", "/narrow", json!({"caveat": {"sub": "x"}})),
+        ("POST", "/explain", json!({"method": "GET", "target": "/x"})),
+        ("POST", "/reseal", json!({})),
+        ("GET", "/upstreams", json!({})),
+        ("POST", "", order(None)),
+    ];
+    let mut count = 0;
+    for (token, version) in [(&sealed, "v2"), (&*signed, "v1"), (forged_sealed, ""), (forged_signed, "")] {
+        guard(token);
+        for (method, below, body) in &asked {
+            let path = format!("/{NAMED}/__magictoken{below}");
+            let answer = match *method {
+                "GET" => ask(&proxy, &format!("GET {path}"), "p.test", token).await,
+                _ => post(&proxy, &path, "p.test", (token, body.clone())).await,
+            };
+            let (genuine, for_all) = (!version.is_empty(), matches!(*below, "" | "/upstreams"));
+            assert_eq!(answer.status == 200, genuine || for_all, "{below}: {}", answer.text());
+            count += 1;
+            let words = [&*format!("upstream=\"{NAMED}\" "), "decision="];
+            events_come(count, &words).await;
+            let line = events_named(&words).pop().unwrap();
+            let has = |name: &str| line.contains(&format!(" {name}="));
+            for name in ["jti", "kid", "owner", "chain", "version"] {
+                assert_eq!(has(name), genuine, "{below} {name}: {line}");
+            }
+            assert!(!genuine || line.contains(&format!(" version=\"{version}\"")), "{line}");
+            assert_eq!(line.contains(" sub=\"victim\""), version == "v2", "{line}");
+            assert!(!has("minter"), "{line}");
+        }
+    }
 }

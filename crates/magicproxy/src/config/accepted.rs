@@ -87,8 +87,10 @@ pub(crate) fn open_to(upstream: &UpstreamSettings, private: &ApiRoot) -> Option<
     let unsigned = acceptance.versions.contains(&TokenVersion::V2) && acceptance.minters.is_empty();
     let ways_out = match (upstream.mints_over_http(), unsigned) {
         (false, false) => return None,
-        (true, _) => "close minting (`mint.policy = \"closed\"`), or list `minters`",
-        (false, true) => "list `minters`, or accept `v1` alone",
+        (true, false) => "close minting (`mint.policy = \"closed\"`)",
+        (_, true) => {
+            "list `minters` and write no `mint.policy = \"open\"`, or close minting (`mint.policy = \"closed\"`) and accept `v1` alone"
+        }
     };
     Some(format!(
         "anyone can mint for `{}`, and its API root `{private}` is a private address: whoever reaches this proxy reaches that API by it, \
@@ -140,15 +142,17 @@ fn is_private_v4(address: Ipv4Addr) -> bool {
 
 fn is_private_v6(address: Ipv6Addr) -> bool {
     let embedded = match address.segments() {
-        // NAT64 (RFC 6052), and the addresses of RFC 4291 section 2.5.5.1.
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0, 0, high, low] => {
+        // NAT64 (RFC 6052), the addresses of RFC 4291 section 2.5.5.1, and 6to4 (RFC 3056).
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
             let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
             Some(Ipv4Addr::new(a, b, c, d))
         }
         _ => None,
     };
+    // Site-local addresses (RFC 3879) are not given out any more, and still in use.
+    let site_local = address.segments().first().is_some_and(|first| first & 0xffc0 == 0xfec0);
     let own = address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local();
-    own || embedded.is_some_and(is_private_v4)
+    own || site_local || embedded.is_some_and(is_private_v4)
 }
 
 #[cfg(test)]
@@ -176,6 +180,8 @@ mod tests {
             "[::ffff:10.0.0.1]",
             "[64:ff9b::10.0.0.1]",
             "[::10.0.0.1]",
+            "[fec0::1]",
+            "[2002:a00:1::1]",
             "localhost",
             "LOCALHOST",
             "api.localhost",
@@ -204,6 +210,7 @@ mod tests {
             "[2606:4700::1111]",
             "[fb00::1]",
             "[64:ff9b::8.8.8.8]",
+            "[2002:808:808::1]",
             "api.github.com.",
             "local.example",
             "internal.example",

@@ -78,6 +78,19 @@ fn mint_refuses_what_the_key_set_says_is_refused() {
     }
 }
 
+/// Where no minter is listed, a signature is that of an unknown one, and refused.
+#[test]
+fn nobody_signs_for_an_upstream_that_lists_no_minters() {
+    let place = place("");
+    let proxy = Proxy::serve(&place, "keys");
+    let refused = mint(&place, &proxy.url, &["--minter-key", "minter.jwk"]);
+    assert!(
+        refused.code == 2 && refused.stderr.contains("no minters are listed there") && refused.stdout.is_empty(),
+        "{refused:?}"
+    );
+    assert_eq!(mint(&place, &proxy.url, &[]).code, 0);
+}
+
 /// `tokens.kems` of a folder that has no such key, as those of an older version have.
 #[test]
 fn a_ring_without_a_key_of_an_accepted_kind_is_a_fault() {

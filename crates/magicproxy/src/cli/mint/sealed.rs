@@ -74,11 +74,15 @@ struct Recipient {
     upstream: UpstreamName,
     /// By some upstream, and by this one, as far as the proxy says so.
     accepts: Vec<Accepts>,
+    /// Does the upstream say that it lists no minters? It knows no signature then.
+    is_for_anyone: bool,
 }
 
 impl Recipient {
     fn of(found: pinned::Found, named: upstream_name::Named) -> Self {
-        Self { key: found.key, upstream: named.name, accepts: found.accepts.into_iter().chain(named.accepts).collect() }
+        let is_for_anyone = named.accepts.as_ref().is_some_and(|accepts| accepts.minters.is_none());
+        let accepts = found.accepts.into_iter().chain(named.accepts).collect();
+        Self { key: found.key, upstream: named.name, accepts, is_for_anyone }
     }
 
     /// How long a token lives whose order does not say it.
@@ -94,6 +98,10 @@ impl Recipient {
             accepts
                 .ensure(&order)
                 .map_err(|refused| Failure::usage(format!("nothing was minted for `{}`: {refused}", self.upstream)))?;
+        }
+        if self.is_for_anyone && minter.is_some() {
+            let message = "no minters are listed there, and what one of them signed is refused: leave `--minter-key` out";
+            return Err(Failure::usage(format!("nothing was minted for `{}`: {message}", self.upstream)));
         }
         if self.accepts.is_empty() && lifetime > MAX_SEALED_LIFETIME_SECONDS {
             note("warning: most proxies refuse sealed tokens that live longer than 366 days (`tokens.max_lifetime`)");

@@ -192,16 +192,49 @@ fn minters_that_sign_what_nobody_accepts_are_warned_of_and_kems_are_names() {
     check("tokens.kems = ['x448']", &["`x448`"]);
 }
 
+/// The warnings of private APIs, where there is no fault.
+fn private_apis(layers: Layers) -> Option<Vec<String>> {
+    let raw = layers.raw.clone();
+    let warnings = lint::warnings(&raw, &layers.check().ok()?, None);
+    Some(warnings.into_iter().filter(|warning| warning.contains("is a private address")).collect())
+}
+
+/// Each of the ways out that a warning names is one.
+#[test]
+fn whoever_does_what_the_warning_of_a_private_api_says_is_warned_no_more() {
+    let minters = Minters::new();
+    let told = |policy: &str, accept: &str, listed: &str| {
+        private_apis(minters.layers(&["upstream.api_root = 'https://10.1.2.3'", policy, accept, listed].join("\n")))
+    };
+    let (closed, only_v1, listing) = ("mint.policy = 'closed'", "tokens.accept = ['v1']", "tokens.minters = ONE");
+    let mut seen = 0;
+    for policy in ["", "mint.policy = 'open'", closed] {
+        for accept in ["", only_v1, "tokens.accept = ['v2']", "tokens.accept = ['v1', 'v2']"] {
+            for listed in ["", listing] {
+                let Some(warning) = told(policy, accept, listed).and_then(|mut warnings| warnings.pop()) else { continue };
+                seen += 1;
+                let without_open = if policy == closed { closed } else { "" };
+                let ways = [
+                    ("list `minters`", told(without_open, accept, listing)),
+                    ("close minting (`mint.policy = \"closed\"`), unless", told(closed, accept, listed)),
+                    ("closed\"`) and accept `v1` alone", told(closed, only_v1, listed)),
+                ];
+                let named: Vec<_> = ways.iter().filter(|(words, _)| warning.contains(words)).collect();
+                assert!(!named.is_empty(), "{warning}");
+                for (words, after) in named {
+                    assert_eq!(after.as_deref(), Some([].as_slice()), "{policy} {accept} {listed}: {words}");
+                }
+            }
+        }
+    }
+    assert!(seen >= 8, "{seen}");
+}
+
 /// The quick start, and whatever strangers cannot mint for, is not warned of.
 #[test]
 fn an_open_mint_for_a_private_api_is_warned_of() {
     let minters = Minters::new();
-    let warned = |text: &str| {
-        let layers = minters.layers(text);
-        let raw = layers.raw.clone();
-        let warnings = lint::warnings(&raw, &layers.check().unwrap(), None);
-        warnings.into_iter().filter(|warning| warning.contains("is a private address")).count()
-    };
+    let warned = |text: &str| private_apis(minters.layers(text)).unwrap().len();
     let private = "upstream.api_root = 'https://10.1.2.3'\n";
     for (text, count) in [
         ("", 0),
