@@ -139,10 +139,9 @@ pub(crate) fn run(args: RevokeArgs, environment: &Environment) -> Result<(), Fai
 
 fn revoke(args: &RevokeArgs, (config, keys): (&Config, Option<&Keys>), kept: &Kept, all: &[Named]) -> anyhow::Result<()> {
     let now = clock::now();
-    let lifetime = config.revocations.lifetime.as_secs();
     let known = kept.read()?;
     let entry = |named: &Named| {
-        let expires_at = times::end(named, now, lifetime);
+        let expires_at = times::end(named, now);
         let about = About { revoked_at: now.0, expires_at, reason: args.reason.clone() };
         Revocation { revoked: named.revoked.clone(), about }.no_shorter_than(&known)
     };

@@ -16,10 +16,6 @@ use crate::failure::reason;
 
 /// The file of revocations, where nobody names another: in the folder of keys.
 pub(crate) const BESIDE_KEYS: &str = "revocations.json";
-/// No token lives longer, where nobody says less.
-const UNBOUNDED: Duration = Duration::from_secs(magicproxy_core::token::MAX_LIFETIME_SECONDS);
-/// Clocks may differ by some of it, at a token's beginning and at its end.
-const LEEWAY: Duration = Duration::from_secs(2 * magicproxy_core::token::LEEWAY_SECONDS);
 
 /// Where state is kept.
 #[derive(Clone, Debug)]
@@ -40,13 +36,11 @@ pub(crate) enum StoreSettings {
     Valkey(Box<ValkeySettings>),
 }
 
-/// Where revocations are kept, and for how long.
+/// Where revocations are kept.
 #[derive(Clone, Debug)]
 pub(crate) struct RevocationSettings {
     /// The file; none where they are in the store that proxies share.
     pub(crate) file: Option<PathBuf>,
-    /// No token lives longer.
-    pub(crate) lifetime: Duration,
     /// So long a list that cannot be read anew is trusted.
     pub(crate) stale: Duration,
 }
@@ -80,14 +74,13 @@ impl Checker<'_> {
             self.fault("tokens.revocations: with `state.store = \"valkey\"` revocations are in the store", &given.origin);
         }
         let file = tokens.revocations.given().map_or_else(|| keys.files.folder().join(BESIDE_KEYS), |given| self.path(given));
-        let lifetime = self.lifetime("tokens.max_lifetime", &tokens.max_lifetime).unwrap_or(UNBOUNDED) + LEEWAY;
         let stale =
             self.text("state.on_unreachable", &raw.state.on_unreachable, |text| match text.strip_prefix("allow-stale ") {
                 Some(duration) => parse_duration(duration),
                 None if text == "deny" => Ok(Duration::ZERO),
                 None => Err("expected `deny`, or `allow-stale` and a duration such as `30s`".to_owned()),
             });
-        RevocationSettings { file: (!shared).then_some(file), lifetime, stale: stale.unwrap_or_default() }
+        RevocationSettings { file: (!shared).then_some(file), stale: stale.unwrap_or_default() }
     }
 
     /// What says nothing to the store that was chosen is a mistake.

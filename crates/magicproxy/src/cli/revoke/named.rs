@@ -9,7 +9,6 @@ use magicproxy_proxy::clock;
 use zeroize::Zeroizing;
 
 use super::{RevokeArgs, times};
-use crate::cli::inspect::Claims;
 use crate::cli::secret;
 use crate::config::Environment;
 use crate::failure::Failure;
@@ -34,7 +33,7 @@ pub(super) struct GivenToken {
     /// `@FILE`, or `-`.
     pub(super) argument: String,
     pub(super) text: Zeroizing<String>,
-    /// When it says that it ends, or its family.
+    /// Of a sealed one, when its family ends. A copy of a version 1 token can say another end than the genuine one.
     pub(super) end: Option<UnixTime>,
 }
 
@@ -197,11 +196,14 @@ fn of_token(argument: &str, args: &RevokeArgs, environment: &Environment) -> Res
     };
     let text = text.and_then(|text| secret::without_armour(&text)).context("--token")?;
     let expected = || format!("--token {}: expected a magic token", harmless(argument));
-    let chain = UnverifiedToken::parse(&text).with_context(expected)?.chain().with_context(expected)?;
+    let parsed = UnverifiedToken::parse(&text).with_context(expected)?;
+    let chain = parsed.chain().with_context(expected)?;
     // Not the older chains that it names: whoever narrowed it may have written any there.
     let id = if args.whole_family { chain.root() } else { chain.id() };
-    let claims = Claims::of(&text).ok();
-    // Its parents live on until the end that the claims name.
-    let end = claims.and_then(|claims| if args.whole_family { claims.minted_until() } else { claims.end() });
+    let end = match &parsed {
+        UnverifiedToken::V1(_) => None,
+        UnverifiedToken::V2(token) => Some(token.claims().exp),
+    };
+    drop(parsed);
     Ok(Named { revoked: Revoked::Chain(id), token: Some(GivenToken { argument: harmless(argument), text, end }) })
 }

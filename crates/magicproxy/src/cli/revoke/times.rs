@@ -2,15 +2,17 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use magicproxy_core::token::LEEWAY_SECONDS;
+use magicproxy_core::token::{LEEWAY_SECONDS, MAX_LIFETIME_SECONDS};
 use magicproxy_core::{KEY_SET_LIFETIME_SECONDS, UnixTime};
 
-use super::named::Named;
+use super::named::{GivenToken, Named};
 use crate::cli::time;
 use crate::revocations::{FOR_GOOD, Revoked};
 
 /// How far in the future the `iat` of a live token may be, and one second, since `before:` means earlier ones.
 const AHEAD: u64 = LEEWAY_SECONDS + 1;
+/// How long an entry is shown whose token has ended: a day.
+const SHOWN_SECONDS: u64 = 24 * 60 * 60;
 
 /// A moment in words, or in seconds. `now` is as late as the `iat` of a token can be that is alive now.
 pub(super) fn moment(text: &str, now: UnixTime) -> Result<u64, String> {
@@ -44,20 +46,24 @@ pub(super) fn ensure_past(moment: u64, now: UnixTime) -> Result<(), String> {
     ))
 }
 
-/// When no token can be meant any more by an entry that is made now. `lifetime` is the longest of tokens with the
-/// leeway at both ends, in seconds.
-pub(super) fn end(named: &Named, now: UnixTime, lifetime: u64) -> u64 {
-    let lives = |from: u64| from.saturating_add(lifetime).saturating_add(1);
-    let entry = match named.revoked {
-        // Whoever has the key, or for a sealing key its public half, makes tokens of it at any time.
-        Revoked::Key(_) => FOR_GOOD,
+/// When no token can be meant any more by an entry that is made now, whatever the operator accepts by then.
+pub(super) fn end(named: &Named, now: UnixTime) -> u64 {
+    let longest = MAX_LIFETIME_SECONDS + 2 * LEEWAY_SECONDS + 1;
+    let lives = |from: u64| from.saturating_add(longest);
+    let entry = match (&named.revoked, &named.token) {
         // Sealed tokens of a key that was retired by then may say that they were minted as much later.
-        Revoked::Before(moment) => lives(moment.max(now.0)).saturating_add(KEY_SET_LIFETIME_SECONDS),
-        Revoked::Chain(_) | Revoked::Id(_) | Revoked::Minted(_) | Revoked::Owner(_) => lives(now.0),
+        (Revoked::Before(moment), _) => lives(now.0.max(*moment)).saturating_add(KEY_SET_LIFETIME_SECONDS),
+        // The proxy minted it, so before now.
+        (Revoked::Chain(_), Some(GivenToken { end: None, .. })) => lives(now.0),
+        // Its maker wrote the end that he liked, but no two into one chain.
+        (Revoked::Chain(_), Some(GivenToken { end: Some(end), .. })) => {
+            end.0.saturating_add(LEEWAY_SECONDS + 1).max(now.0.saturating_add(SHOWN_SECONDS))
+        }
+        // A name does not say when its tokens end: the maker of a sealed one may have written any day, and whoever has a key
+        // makes tokens of it at any time.
+        (Revoked::Key(_) | Revoked::Chain(_) | Revoked::Id(_) | Revoked::Minted(_) | Revoked::Owner(_), _) => FOR_GOOD,
     };
-    // Its maker may have written any day into a sealed token.
-    let token = named.token.as_ref().and_then(|token| token.end).map_or(0, after);
-    entry.max(token).min(FOR_GOOD)
+    entry.min(FOR_GOOD)
 }
 
 /// The first second in which a token with this end is refused.
