@@ -9,12 +9,13 @@ export class JsonError extends Error {}
  * @returns {Record<string, unknown>}
  */
 export function parseObject(text) {
+  if (!text.startsWith('{"')) throw new JsonError("expected a JSON object");
   return parseWith(new Reader(text));
 }
 
 function parseWith(reader) {
   const { text } = reader;
-  if (!text.startsWith('{"') || !text.endsWith("}")) throw new JsonError("expected a JSON object");
+  if (!text.startsWith("{") || !text.endsWith("}")) throw new JsonError("expected a JSON object");
   const value = reader.value();
   if (reader.at !== text.length) throw new JsonError("something follows the object");
   return value;
@@ -31,12 +32,12 @@ export const withEscapes = (json) => json.replace(/[>?~\u007f-\uffff]/g, (unit) 
 const MAX_DEPTH = 127;
 
 /**
- * The same of an object that may have members which are not known here, and any JSON in them (I-JSON, RFC 7493): null is null, and what is
- * no natural number is NaN.
+ * The same of an object that may have members which are not known here, any JSON in them (I-JSON, RFC 7493), and white space around it:
+ * null is null, and what is no natural number is NaN.
  * @param {string} text
  */
 export function parseForeignObject(text) {
-  return parseWith(new ForeignReader(text));
+  return parseWith(new ForeignReader(text.replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, "")));
 }
 
 class Reader {

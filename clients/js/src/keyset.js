@@ -11,6 +11,7 @@ import { thumbprint } from "./keys.js";
 const TYPE = "magicproxy-keys+jws";
 const MAX_SIGNATURES = 4;
 const LEEWAY = 300;
+const LIFETIME = 30 * 24 * 60 * 60;
 
 const seconds = () => Math.floor(Date.now() / 1000);
 const malformed = () => new TokenError("malformed", "not a key set that is understood here");
@@ -21,22 +22,24 @@ export async function verifyKeySet(document, { pinned = null, now = seconds() } 
   if (!isFollowed) throw new TokenError("untrusted", "what is pinned names no key that signs the key set: pin it anew");
   const { signed } = objectOf(document);
   if (signed === undefined) throw new TokenError("unsigned", "the key set is not signed");
-  if (!Array.isArray(signed) || signed.length > MAX_SIGNATURES) throw malformed();
+  if (!Array.isArray(signed) || signed.length === 0 || signed.length > MAX_SIGNATURES) throw malformed();
   const parts = signed.map(parse);
-  if (parts.length === 0) throw new TokenError("untrusted", "no key signed the key set");
   if (signed.some((text) => text.split(".")[1] !== signed[0].split(".")[1])) throw malformed();
   const set = await read(await signatureOf(pinned?.signer ?? (await read(parts[0])).signer, parts));
   await signatureOf(set.signer, parts);
-  if (pinned && set.version < pinned.version) throw new TokenError("rolled_back", "the key set is older than the one that is pinned");
+  if (pinned && isBefore(set, pinned)) throw new TokenError("rolled_back", "the key set is older than the one that is pinned");
   if (now >= set.exp) throw new TokenError("expired", "the key set has expired");
   if (set.iat > now + LEEWAY) throw new TokenError("not_yet_valid", "the key set is from the future");
   return set;
 }
 
+// What the proxy accepts, and which keys it denies, changes without a new version.
+const isBefore = (set, pinned) => set.version < pinned.version || (set.version === pinned.version && Number.isSafeInteger(pinned.iat) && set.iat < pinned.iat - LEEWAY);
+
 function objectOf(document) {
   if (typeof document !== "string") return document ?? {};
   try {
-    return parseForeignObject(document.trim());
+    return parseForeignObject(document);
   } catch (error) {
     if (error instanceof JsonError) throw malformed();
     throw error;
@@ -61,20 +64,31 @@ function bytesAsObject(bytes) {
   }
 }
 
-// The first JWS that names this key, whose signature must be by it.
+// The first JWS that names this key. The signatures of all that do must be by it.
 async function signatureOf(signer, parts) {
   const kid = await thumbprint(signer);
-  const own = parts.find(({ header }) => header.kid === kid);
-  if (!own) throw new TokenError("untrusted", "the key set is not signed by the key that is pinned, or not by the one that it names");
-  if (!(await verify(signer, utf8(own.message), own.signature))) throw new TokenError("signature", "the signature of the key set is not valid");
-  return own;
+  const own = parts.filter(({ header }) => header.kid === kid);
+  if (own.length === 0) throw new TokenError("untrusted", "the key set is not signed by the key that is pinned, or not by the one that it names");
+  for (const { message, signature } of own) {
+    if (!(await verify(signer, utf8(message), signature))) throw new TokenError("signature", "the signature of the key set is not valid");
+  }
+  return own[0];
+}
+
+// Is it named by its thumbprint, for sealing, and public, as far as it says?
+async function isForSealing(key) {
+  const { kid, use, d, priv } = key;
+  const isPublic = d === undefined && priv === undefined;
+  return isPublic && (use === undefined || use === "enc") && (kid === undefined || kid === (await thumbprint(key)));
 }
 
 async function read({ payload }) {
   const { keys, signer, version, iat, exp, accepts } = bytesAsObject(payload);
   const isTime = (value) => Number.isInteger(value) && value >= 0 && value <= MAX_TIME;
   const isSigner = signer?.kty === "OKP" && signer.crv === "Ed25519" && typeof signer.x === "string" && fromBase64url(signer.x)?.length === 32;
-  const sealing = Array.isArray(keys) ? keys.filter(isSealingKey) : [];
-  if (!isSigner || sealing.length === 0 || ![version, iat, exp].every(isTime) || exp <= iat) throw malformed();
+  const sealing = [];
+  for (const key of Array.isArray(keys) ? keys : []) if (isSealingKey(key) && (await isForSealing(key))) sealing.push(key);
+  const isTimely = [version, iat, exp].every(isTime) && exp > iat && exp - iat <= LIFETIME && version <= iat + LEEWAY;
+  if (!isSigner || sealing.length === 0 || !isTimely) throw malformed();
   return { keys: sealing, signer, version, iat, exp, ...(accepts !== undefined && { accepts: readAccepts(accepts) }) };
 }

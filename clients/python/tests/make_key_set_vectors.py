@@ -3,6 +3,7 @@
 Needs `cryptography`, and shares nothing with the proxy. Ed25519 is deterministic: every run writes the same file.
 """
 
+import base64
 import hashlib
 import json
 import pathlib
@@ -39,6 +40,28 @@ class Signer:
         return f"{message}.{base64url(self.key.sign(message.encode()))}"
 
 
+    def sign_text(self, header):
+        message = ".".join(base64url(text.encode()) for text in (header, text_of_right()))
+        return f"{message}.{base64url(self.key.sign(message.encode()))}"
+
+
+def cut(jws):
+    return ".".join([*jws.split(".")[:2], "AAAA"])
+
+
+def trailing(jws):
+    """64 bytes are 86 characters, the last of them with four bits of zero."""
+    return jws[:-1] + chr(ord(jws[-1]) + 1)
+
+
+def beyond_order(jws):
+    """The same signature with S + L in place of S: RFC 8032 section 5.1.7 wants S below L."""
+    head, body, text = jws.split(".")
+    signature = base64.urlsafe_b64decode(text + "==")
+    s = int.from_bytes(signature[32:], "little") + 2**252 + 27742317777372353535851937790883648493
+    return ".".join([head, body, base64url(signature[:32] + s.to_bytes(32, "little"))])
+
+
 def sealing(name):
     jwk = {"kty": "OKP", "crv": "X25519", "x": base64url(X25519PrivateKey.from_private_bytes(seed(name)).public_key().public_bytes_raw())}
     return {**jwk, "kid": thumbprint(jwk), "use": "enc"}
@@ -69,6 +92,25 @@ def swapped(jws, other):
 
 
 RIGHT = payload()
+
+
+def text_of_right():
+    return json.dumps(RIGHT, separators=(",", ":"))
+
+
+BARE = {name: FIRST[name] for name in ("kty", "crv", "x")}
+# What is no key to seal to, though its bytes are one.
+BENT = [
+    ("whose id is not its thumbprint", {**FIRST, "kid": "x" * 43}),
+    ("whose id is that of another", {**FIRST, "kid": SECOND["kid"]}),
+    ("for signatures by its use", {**FIRST, "use": "sig"}),
+    ("with its private half", {**FIRST, "d": base64url(seed("first"))}),
+    ("with a private member of another kind", {**FIRST, "priv": base64url(seed("first"))}),
+    ("whose id is null", {**FIRST, "kid": None}),
+    ("whose use is null", {**FIRST, "use": None}),
+    ("whose private half is null", {**FIRST, "d": None}),
+    ("whose last character has trailing bits", {**BARE, "x": FIRST["x"][:-1] + chr(ord(FIRST["x"][-1]) + 1)}),
+]
 ROTATED = payload(keys=[SECOND], version=NOW - 30)
 SUCCEEDED = payload(keys=[SECOND], version=NOW - 30, signer=NEW.public())
 ROLLED = payload(version=NOW - 2 * DAY)
@@ -91,11 +133,21 @@ CASES = [
     ("members for later versions, of all kinds", document([OLD.sign(payload(later=[None, -1, 1.5, True, {"a": {"b": "😀"}}]))]), {"keys": [FIRST["kid"]], "signer": OLD.kid}),
     ("what is no sealing key among the keys", document([OLD.sign(payload(keys=[*NO_KEYS, FIRST]))]), {"keys": [FIRST["kid"]], "signer": OLD.kid}),
     ("a clock that is 300 seconds ahead", document([OLD.sign(payload(iat=NOW + 300))]), {"keys": [FIRST["kid"]], "signer": OLD.kid}),
+    ("two signatures under the kid of the pinned key, the second by a stranger", document([OLD.sign(RIGHT), STRANGER.sign(RIGHT, kid=OLD.kid)]), "signature"),
+    ("two signatures under the kid of the successor, the second by a stranger", document([NEW.sign(SUCCEEDED), OLD.sign(SUCCEEDED), STRANGER.sign(SUCCEEDED, kid=NEW.kid)]), "signature"),
+    ("a signature of three bytes, by a key that nobody asks about", document([OLD.sign(RIGHT), cut(STRANGER.sign(RIGHT))]), {"keys": [FIRST["kid"]], "signer": OLD.kid}),
+    ("a signature with trailing bits", document([trailing(OLD.sign(RIGHT))]), "malformed"),
+    ("a signature with trailing bits, by a key that nobody asks about", document([OLD.sign(RIGHT), trailing(STRANGER.sign(RIGHT))]), "malformed"),
+    ("a signature whose S is not below the order", document([beyond_order(OLD.sign(RIGHT))]), "signature"),
     ("a first contact", document([OLD.sign(RIGHT)]), {"keys": [FIRST["kid"]], "signer": OLD.kid}, None),
     ("a first contact after a succession", document([NEW.sign(SUCCEEDED), OLD.sign(SUCCEEDED)]), {"keys": [SECOND["kid"]], "signer": NEW.kid}, None),
     ("unsigned", {"keys": [FIRST]}, "unsigned"),
     ("unsigned at first contact", {"keys": [FIRST]}, "unsigned", None),
-    ("no signature", document([]), "untrusted"),
+    ("no signature", document([]), "malformed"),
+    ("no signature at first contact", document([]), "malformed", None),
+    ("signatures that are null", document(None), "malformed"),
+    ("signatures that are null, at first contact", document(None), "malformed", None),
+    ("a signature that is null", document([None]), "malformed"),
     ("signed by a stranger who names the pinned key", document([STRANGER.sign(RIGHT)]), "untrusted"),
     ("signed by a stranger under the kid of the pinned key", document([STRANGER.sign(RIGHT, kid=OLD.kid)]), "signature"),
     ("signed by the successor only", document([NEW.sign(SUCCEEDED)]), "untrusted"),
@@ -112,7 +164,25 @@ CASES = [
     ("a signature over another payload", document([swapped(OLD.sign(RIGHT), OLD.sign(ROTATED))]), "signature"),
     ("an older set", document([OLD.sign(ROLLED)]), "rolled_back"),
     ("an older set, freshly signed", document([OLD.sign(payload(version=NOW - DAY - 1, iat=NOW))]), "rolled_back"),
+    ("a set of the pinned version, signed more than 300 seconds before the pinned one", document([OLD.sign(RIGHT)]), "rolled_back", {**PIN, "iat": NOW + 241}),
+    ("a set of the pinned version, signed 300 seconds before the pinned one", document([OLD.sign(RIGHT)]), {"keys": [FIRST["kid"]], "signer": OLD.kid}, {**PIN, "iat": NOW + 240}),
+    ("a set of a later version, signed more than 300 seconds before the pinned one", document([OLD.sign(ROTATED)], [SECOND]), {"keys": [SECOND["kid"]], "signer": OLD.kid}, {**PIN, "iat": NOW + 241}),
+    ("a version 300 seconds after the set was signed", document([OLD.sign(payload(version=NOW + 240))]), {"keys": [FIRST["kid"]], "signer": OLD.kid}),
+    ("a version more than 300 seconds after the set was signed", document([OLD.sign(payload(version=NOW + 241))]), "malformed"),
+    ("the latest version that there is", document([OLD.sign(payload(version=253402300799))]), "malformed"),
+    ("for thirty days and a second", document([OLD.sign(payload(exp=NOW + 30 * DAY - 59))]), "malformed"),
     ("expired", document([OLD.sign(payload(iat=NOW - DAY, exp=NOW))]), "expired"),
+    ("older than the pinned set, and expired", document([OLD.sign(payload(version=NOW - 2 * DAY, iat=NOW - DAY, exp=NOW))]), "rolled_back"),
+    ("expired and from the future", document([OLD.sign(payload(iat=NOW + 301, exp=NOW + 302))]), "not_yet_valid"),
+    ("by a stranger, and older than the pinned set", document([STRANGER.sign(ROLLED)]), "untrusted"),
+    ("a successor that has not signed, in a set older than the pinned one", document([OLD.sign(payload(version=1, signer=NEW.public()))]), "untrusted"),
+    ("a header with white space", document([OLD.sign_text('{ "alg":"EdDSA", "kid":"%s","typ":"magicproxy-keys+jws" }' % OLD.kid)]), {"keys": [FIRST["kid"]], "signer": OLD.kid}),
+    ("a header with a member twice", document([OLD.sign_text('{"alg":"EdDSA","alg":"EdDSA","kid":"%s","typ":"magicproxy-keys+jws"}' % OLD.kid)]), "malformed"),
+    ("white space around the payload", document([OLD.sign(f" {json.dumps(RIGHT)}\n")]), {"keys": [FIRST["kid"]], "signer": OLD.kid}),
+    ("a payload with white space", document([OLD.sign(json.dumps(RIGHT, indent=1))]), {"keys": [FIRST["kid"]], "signer": OLD.kid}),
+    *((f"a key {name}", document([OLD.sign(payload(keys=[bent]))]), "malformed") for name, bent in BENT),
+    *((f"a key {name} beside a good one", document([OLD.sign(payload(keys=[bent, SECOND]))]), {"keys": [SECOND["kid"]], "signer": OLD.kid}) for name, bent in BENT),
+    ("a key that says neither its id nor its use", document([OLD.sign(payload(keys=[BARE]))]), {"keys": [FIRST["kid"]], "signer": OLD.kid}),
     ("from the future", document([OLD.sign(payload(iat=NOW + 301))]), "not_yet_valid"),
     ("another algorithm", document([OLD.sign(RIGHT, alg="none")]), "malformed"),
     ("another type, such as a token's", document([OLD.sign(RIGHT, typ="JWT")]), "malformed"),
@@ -137,9 +207,9 @@ CASES = [
     ("a version that is a text", document([OLD.sign(payload(version=str(NOW)))]), "malformed"),
     ("a version before 1970", document([OLD.sign(payload(version=-1))]), "malformed"),
     ("a version beyond the year 9999", document([OLD.sign(payload(version=253402300800))]), "malformed"),
-    ("an end beyond the year 9999", document([OLD.sign(payload(exp=253402300800))]), "malformed"),
+    ("an end beyond the year 9999", document([OLD.sign(payload(iat=253402300790, exp=253402300800))]), "malformed"),
     ("an end that no double holds", document([OLD.sign(payload(exp=2**53 + 1))]), "malformed"),
-    ("the last end", document([OLD.sign(payload(exp=253402300799))]), {"keys": [FIRST["kid"]], "signer": OLD.kid}),
+    ("the last end", document([OLD.sign(payload(exp=253402300799))]), "malformed"),
     ("a version with a fraction", document([OLD.sign(payload(version=float(NOW)))]), "malformed"),
     ("an end with an exponent", document([OLD.sign(payload(exp=1e20))]), "malformed"),
     ("a payload with a member twice", document([OLD.sign(TWICE)]), "malformed"),
@@ -207,6 +277,12 @@ def case(name, shown, result, pinned=PIN):
     return {"name": name, **({"pinned": pinned} if pinned else {}), "document": json.dumps(shown, separators=(",", ":")), **told}
 
 
+def spread():
+    """The document of one who writes JSON for people."""
+    told = case("a document with white space", None, {"keys": [FIRST["kid"]], "signer": OLD.kid})
+    return {**told, "document": "\n " + json.dumps(document([OLD.sign(RIGHT)]), indent=2) + "\r\n\t"}
+
+
 def accepts(name, said, read, orders):
     shown = document([OLD.sign(payload(accepts=said))])
     right = {"keys": [FIRST["kid"]], "signer": OLD.kid}
@@ -231,6 +307,7 @@ def main():
         "now": NOW,
         "cases": [
             *(case(*one) for one in CASES),
+            spread(),
             *(accepts(*one) for one in ACCEPTED),
             *(not_of_the_form(*one) for one in NOT_OF_THE_FORM),
             accepts_twice(),

@@ -55,6 +55,12 @@ impl Scope {
         &self.plugins
     }
 
+    /// Does one of its rules ask for state, or a plugin decide as well?
+    #[must_use]
+    pub fn is_guarded(&self) -> bool {
+        !self.plugins.is_empty() || !self.compiled.stateful().is_empty()
+    }
+
     /// Does one of its rules name an owner?
     #[must_use]
     pub fn names_owners(&self) -> bool {

@@ -19,7 +19,7 @@ use http_body::Body;
 use http_body_util::BodyExt as _;
 use magicproxy_core::policy::Work;
 use magicproxy_core::token::MAX_ORDER_BYTES;
-use magicproxy_core::{Accepts, Caveat, MintLimits, MintOrder, Minted, OrderFault, VerifiedToken};
+use magicproxy_core::{Acceptance, Accepts, Caveat, MintLimits, MintOrder, Minted, OrderFault, VerifiedToken};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -62,8 +62,9 @@ pub(crate) struct Asking<'a> {
 
 impl Control {
     pub(crate) fn new(settings: Arc<Settings>, shared: Shared) -> Self {
-        let accepts = Accepts::any_of(settings.upstreams.iter().map(|upstream| &upstream.acceptance));
-        Self { settings, shared, key_set: KeySetDocument::saying(accepts) }
+        let all = || settings.upstreams.iter().map(|upstream| &upstream.acceptance);
+        let key_set = KeySetDocument::saying(Accepts::any_of(all()), Acceptance::denied_everywhere(all()));
+        Self { settings, shared, key_set }
     }
 
     /// `below` is what follows the control path; without `served`, it is the control plane of all upstreams.

@@ -40,7 +40,9 @@ use std::sync::Arc;
 
 use magicproxy_core::plugin::PluginHost;
 use magicproxy_core::state::StateStore;
-use magicproxy_core::{Accepts, Permit, Provenance, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext};
+use magicproxy_core::{
+    Acceptance, Accepts, Permit, Provenance, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
+};
 use magicproxy_proxy::settings::{
     ApiRoot, HostName, Limits, MintSettings, Revocations, Settings, SharedKeys, StrangerState, Timeouts, TrustedProxies,
     UpstreamSettings,
@@ -217,6 +219,11 @@ impl Config {
     /// What is accepted by at least one upstream, as the key set tells it.
     pub(crate) fn accepts(&self) -> Accepts {
         Accepts::any_of(self.upstreams.iter().map(|upstream| &upstream.acceptance))
+    }
+
+    /// The ids of keys whose tokens no upstream accepts.
+    pub(crate) fn denied_keys(&self) -> Vec<String> {
+        Acceptance::denied_everywhere(self.upstreams.iter().map(|upstream| &upstream.acceptance))
     }
 
     /// What verification needs to know.

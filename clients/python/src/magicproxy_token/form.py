@@ -77,20 +77,22 @@ def _escape(found):
 
 def parse_object(data):
     """An object whose first bytes are `{"` and whose last is `}`; duplicates, floats, signs, null and the like are refused."""
+    if not data.startswith(b'{"'):
+        raise ValueError("expected a JSON object")
     value = _parsed(data, parse_float=_never, parse_int=_natural)
     _check_values(value, MAX_DEPTH, (str, int, dict, list))
     return value
 
 
 def parse_foreign_object(data):
-    """The same of an object that may have members which are not known here, and any JSON in them (I-JSON, RFC 7493)."""
-    value = _parsed(data, parse_float=float, parse_int=_integer)
+    """The same of an object that may have members which are not known here, any JSON in them (I-JSON, RFC 7493), and white space around it."""
+    value = _parsed(data.strip(b" \t\r\n"), parse_float=float, parse_int=_integer)
     _check_values(value, MAX_DEPTH, (str, int, float, dict, list, type(None)))
     return value
 
 
 def _parsed(data, **numbers):
-    if not (data.startswith(b'{"') and data.endswith(b"}")):
+    if not (data.startswith(b"{") and data.endswith(b"}")):
         raise ValueError("expected a JSON object")
     return json.loads(data.decode("utf-8"), object_pairs_hook=_once, parse_constant=_never, **numbers)
 

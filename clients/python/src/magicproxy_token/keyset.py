@@ -11,6 +11,7 @@ from .keys import is_sealing_key, thumbprint
 _TYPE = "magicproxy-keys+jws"
 _MAX_SIGNATURES = 4
 _LEEWAY = 300
+_LIFETIME = 30 * 24 * 60 * 60
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,26 +39,31 @@ def verify_key_set(document, *, pinned=None, now=None):
     pin = dataclasses.asdict(pinned) if isinstance(pinned, KeySet) else pinned
     if pin is not None and not (pin.get("signer") and type(pin.get("version")) is int):
         raise TokenError("untrusted", "what is pinned names no key that signs the key set: pin it anew")
-    members = _object(document.strip().encode("utf-8"))
+    members = _object(document.encode("utf-8"))
     if "signed" not in members:
         raise TokenError("unsigned", "the key set is not signed")
     signed = members["signed"]
-    if not isinstance(signed, list) or len(signed) > _MAX_SIGNATURES:
+    if not isinstance(signed, list) or not 1 <= len(signed) <= _MAX_SIGNATURES:
         raise _malformed()
     parts = [_parse(text) for text in signed]
-    if not parts:
-        raise TokenError("untrusted", "no key signed the key set")
     if any(part[2] != parts[0][2] for part in parts):
         raise _malformed()
     found = _read(_signed_by(pin["signer"] if pin else _read(parts[0][2]).signer, parts))
     _signed_by(found.signer, parts)
-    if pin and found.version < pin["version"]:
+    if pin and _is_before(found, pin):
         raise TokenError("rolled_back", "the key set is older than the one that is pinned")
     if now >= found.exp:
         raise TokenError("expired", "the key set has expired")
     if found.iat > now + _LEEWAY:
         raise TokenError("not_yet_valid", "the key set is from the future")
     return found
+
+
+def _is_before(found, pin):
+    # What the proxy accepts, and which keys it denies, changes without a new version.
+    iat = pin.get("iat")
+    same = found.version == pin["version"] and type(iat) is int
+    return found.version < pin["version"] or (same and found.iat < iat - _LEEWAY)
 
 
 def _malformed():
@@ -84,15 +90,26 @@ def _parse(text):
 
 
 def _signed_by(signer, parts):
-    """The payload of the first JWS that names this key, whose signature must be by it."""
+    """The payload of the first JWS that names this key. The signatures of all that do must be by it."""
     kid = thumbprint(signer)
-    own = next((part for part in parts if part[1] == kid), None)
-    if own is None:
+    own = [part for part in parts if part[1] == kid]
+    if not own:
         raise TokenError("untrusted", "the key set is not signed by the key that is pinned, or not by the one that it names")
-    message, _, payload, signature = own
-    if not ed25519.verify(signer, message, signature):
+    if not all(ed25519.verify(signer, message, signature) for message, _, _, signature in own):
         raise TokenError("signature", "the signature of the key set is not valid")
-    return payload
+    return own[0][2]
+
+
+def _is_for_sealing(jwk):
+    """Is it named by its thumbprint, for sealing, and public, as far as it says?"""
+    is_public = "d" not in jwk and "priv" not in jwk
+    return is_public and jwk.get("use", "enc") == "enc" and ("kid" not in jwk or jwk["kid"] == thumbprint(jwk))
+
+
+def _are_timely(version, iat, exp):
+    are_times = all(type(time_) is int and 0 <= time_ <= MAX_TIME for time_ in (version, iat, exp))
+    # Else a key of the set that leaked once would sign for ever, or make each honest set look older than its own.
+    return are_times and 1 <= exp - iat <= _LIFETIME and version <= iat + _LEEWAY
 
 
 def _read(payload):
@@ -101,8 +118,8 @@ def _read(payload):
     times = [members.get(name) for name in ("version", "iat", "exp")]
     is_signer = isinstance(signer, dict) and (signer.get("kty"), signer.get("crv")) == ("OKP", "Ed25519")
     is_signer = is_signer and isinstance(signer.get("x"), str) and len(from_base64url(signer["x"]) or b"") == 32
-    sealing = list(filter(is_sealing_key, keys)) if isinstance(keys, list) else []
-    if not is_signer or not sealing or not all(type(time_) is int and 0 <= time_ <= MAX_TIME for time_ in times) or times[2] <= times[1]:
+    sealing = [key for key in keys if is_sealing_key(key) and _is_for_sealing(key)] if isinstance(keys, list) else []
+    if not is_signer or not sealing or not _are_timely(*times):
         raise _malformed()
     accepts = read_accepts(members["accepts"]) if "accepts" in members else None
     return KeySet(sealing, signer, *times, accepts)

@@ -20,9 +20,9 @@ pub(super) struct Jwk {
     pub(super) x: Option<String>,
     #[serde(rename = "pub", default, skip_serializing_if = "Option::is_none")]
     pub(super) public: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "json::present", skip_serializing_if = "Option::is_none")]
     pub(super) kid: Option<String>,
-    #[serde(rename = "use", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "use", default, deserialize_with = "json::present", skip_serializing_if = "Option::is_none")]
     pub(super) usage: Option<String>,
     // Never written by way of `Serialize`.
     #[serde(default, skip_serializing, deserialize_with = "secret")]

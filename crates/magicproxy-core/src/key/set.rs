@@ -22,7 +22,7 @@ use crate::token::MAX_UNIX_TIME;
 
 /// How long a signed set may be used by whoever cannot ask for a newer one, in seconds: 30 days.
 pub const KEY_SET_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;
-/// How far ahead of the minter's clock the proxy's may be, in seconds.
+/// How far apart the clocks of the minter, of the proxy and of its replicas may be, in seconds.
 const KEY_SET_LEEWAY_SECONDS: u64 = 300;
 /// The most signatures that a set bears: of the active key, and of retired ones whose pins are still out.
 const MAX_SIGNATURES: usize = 4;
@@ -105,10 +105,12 @@ impl KeyRing {
         moments.flat_map(|standing| [standing.created, standing.retired]).flatten().max().unwrap_or(UnixTime(0))
     }
 
-    /// The published sealing keys of the accepted kinds as a JWK Set, with signatures where there is a key that signs.
+    /// The published sealing keys of the accepted kinds as a JWK Set, without those that are denied, with signatures where there is a
+    /// key that signs.
     #[must_use]
-    pub fn key_set_document(&self, now: UnixTime, accepts: &Accepts) -> serde_json::Value {
-        let accepted = self.published(now).filter(|key| accepts.kems.contains(&key.kem()));
+    pub fn key_set_document(&self, now: UnixTime, accepts: &Accepts, denied: &[String]) -> serde_json::Value {
+        let is_denied = |key: &SealingPublicKey| denied.iter().any(|id| id == key.id().as_str());
+        let accepted = self.published(now).filter(|key| accepts.kems.contains(&key.kem()) && !is_denied(key));
         let keys: Vec<_> = accepted.map(SealingPublicKey::to_jwk).collect();
         let signing = self.key_set.iter().filter(|key| key.is_usable(now));
         let active = signing.clone().find(|key| key.standing.retired.is_none());
@@ -153,11 +155,24 @@ impl KeySetSigner {
         self.0.id()
     }
 
-    /// The first JWS that names this key, whose signature must be by it.
+    /// The first JWS that names this key. The signatures of all that do must be by it.
     fn signature_in<'s>(&self, signed: &'s [Signed]) -> Result<&'s Signed, KeySetError> {
-        let own = signed.iter().find(|jws| jws.header.kid == self.id().as_str()).ok_or(KeySetError::Untrusted)?;
-        if self.0.verify(own.message.as_bytes(), &own.signature) { Ok(own) } else { Err(KeySetError::Signature) }
+        let own = || signed.iter().filter(|jws| jws.header.kid == self.id().as_str());
+        let first = own().next().ok_or(KeySetError::Untrusted)?;
+        let all_verify = own().all(|jws| self.0.verify(jws.message.as_bytes(), &jws.signature));
+        if all_verify { Ok(first) } else { Err(KeySetError::Signature) }
     }
+}
+
+/// What a minter keeps of a set, and holds the next one against.
+#[derive(Clone, Copy, Debug)]
+pub struct KeySetPin<'a> {
+    /// The key that signs the sets to come.
+    pub signer: &'a KeySetSigner,
+    /// When the proxy's keys last changed.
+    pub version: UnixTime,
+    /// When the set was signed, where that was kept.
+    pub issued_at: Option<UnixTime>,
 }
 
 /// A key set whose signature was verified.
@@ -212,9 +227,18 @@ impl SignedKeySet {
     ///
     /// # Errors
     /// [`KeySetError`].
-    pub fn following(document: &str, signer: &KeySetSigner, version: UnixTime) -> Result<Self, KeySetError> {
-        let set = Self::verified(&Signed::all(document)?, signer)?;
-        if set.version < version { Err(KeySetError::RolledBack) } else { Ok(set) }
+    pub fn following(document: &str, pin: &KeySetPin<'_>) -> Result<Self, KeySetError> {
+        let set = Self::verified(&Signed::all(document)?, pin.signer)?;
+        // What the proxy accepts, and which keys it denies, changes without a new version.
+        let latest = set.issued_at.0.saturating_add(KEY_SET_LEEWAY_SECONDS);
+        let is_before = pin.issued_at.is_some_and(|then| set.version == pin.version && latest < then.0);
+        if set.version < pin.version || is_before { Err(KeySetError::RolledBack) } else { Ok(set) }
+    }
+
+    /// What is kept of it.
+    #[must_use]
+    pub fn pin(&self) -> KeySetPin<'_> {
+        KeySetPin { signer: &self.signer, version: self.version, issued_at: Some(self.issued_at) }
     }
 
     /// By this key, and by the one that it names for the sets to come: so whoever keeps the document reads the same in it again.
@@ -301,11 +325,12 @@ impl Signed {
     fn all(document: &str) -> Result<Vec<Self>, KeySetError> {
         #[derive(Deserialize)]
         struct Document {
+            #[serde(default, deserialize_with = "json::present")]
             signed: Option<Vec<String>>,
         }
         let document: Document = json::extensible_object(document.as_bytes()).map_err(|_| KeySetError::Malformed)?;
         let texts = document.signed.ok_or(KeySetError::Unsigned)?;
-        if texts.len() > MAX_SIGNATURES {
+        if !(1..=MAX_SIGNATURES).contains(&texts.len()) {
             return Err(KeySetError::Malformed);
         }
         let all: Vec<Self> = texts.iter().map(|text| Self::parse(text)).collect::<Option<_>>().ok_or(KeySetError::Malformed)?;
@@ -335,7 +360,10 @@ impl Signed {
         let signer = MinterKey::from_jwk(&payload.signer).ok().and_then(KeySetSigner::of).ok_or(KeySetError::Malformed)?;
         let Payload { version, iat, exp, accepts, .. } = payload;
         let is_time = [version, iat, exp].iter().all(|time| time.0 <= MAX_UNIX_TIME);
-        if keys.is_empty() || exp <= iat || !is_time {
+        // Else a set key that leaked once would sign for ever, or make each honest set look older than its own.
+        let lives = exp.0.checked_sub(iat.0).filter(|seconds| (1..=KEY_SET_LIFETIME_SECONDS).contains(seconds));
+        let is_past = version.0 <= iat.0.saturating_add(KEY_SET_LEEWAY_SECONDS);
+        if keys.is_empty() || lives.is_none() || !is_past || !is_time {
             return Err(KeySetError::Malformed);
         }
         Ok(SignedKeySet { keys, signer, version, issued_at: iat, expires_at: exp, accepts })
@@ -345,5 +373,9 @@ impl Signed {
 fn sealing_key(key: serde_json::Value) -> Option<SealingPublicKey> {
     // `serde` would take a list of the members' values for an object.
     let jwk: Jwk = serde_json::from_value(Some(key).filter(serde_json::Value::is_object)?).ok()?;
-    SealingPublicKey::from_jwk(&jwk).ok()
+    let key = SealingPublicKey::from_jwk(&jwk).ok()?;
+    let names_itself = jwk.kid.as_deref().is_none_or(|kid| kid == key.id().as_str());
+    let is_public = jwk.d.is_none() && jwk.private.is_none();
+    let seals = jwk.usage.as_deref().is_none_or(|usage| usage == "enc");
+    Some(key).filter(|_| names_itself && is_public && seals)
 }

@@ -76,6 +76,13 @@ impl Default for Acceptance {
 }
 
 impl Acceptance {
+    /// The ids of the keys that none of these upstreams accepts, and that nobody need seal to.
+    pub fn denied_everywhere<'a>(upstreams: impl IntoIterator<Item = &'a Self>) -> Vec<String> {
+        let mut all = upstreams.into_iter().map(|acceptance| acceptance.denied_keys.clone());
+        let first = all.next().unwrap_or_default();
+        all.fold(first, |denied, here| denied.into_iter().filter(|id| here.contains(id)).collect())
+    }
+
     pub(super) fn ensure_version(&self, version: TokenVersion) -> Result<(), VerifyError> {
         if self.versions.contains(&version) { Ok(()) } else { Err(VerifyError::Version(version.as_str())) }
     }

@@ -129,14 +129,23 @@ impl Claims {
 
     /// Restrictions that the Python program would pass over. `token-v1.md` section 5.2.
     fn restrict_unseen(&self) -> bool {
-        let is_stateful = |rule: &RawRule| !matches!(rule, RawRule::Text(_));
-        self.caveats.is_some() || self.nbf.is_some() || self.allowed.iter().flatten().any(is_stateful)
+        let reads_otherwise = |rule: &RawRule| match rule {
+            RawRule::Text(text) => names_class(text),
+            RawRule::Object(_) | RawRule::Plugin(_) => true,
+        };
+        self.caveats.is_some() || self.nbf.is_some() || self.allowed.iter().flatten().any(reads_otherwise)
     }
 
     /// The claims as they are signed: whatever made them, the Python program opens no token whose restrictions it does not know.
     pub(super) fn into_signed(self) -> Self {
         if self.restrict_unseen() { self.hidden_from_python() } else { self }
     }
+}
+
+/// Is there a named class in it? `[[:alpha:]]` is another one in Python: that of `[:alph`, with `]` behind it.
+fn names_class(rule: &str) -> bool {
+    let is_class = |name: &str| name.trim_start_matches('^').trim_start_matches(char::is_alphabetic).starts_with(":]");
+    rule.split("[:").skip(1).any(is_class)
 }
 
 /// `state.md` section 2.4: strings of one method and a pattern, and objects that say what such a string cannot.

@@ -26,6 +26,8 @@ pub enum Grant {
     Allowed(Vec<Rule>),
     /// Scopes that the proxy knows; the caller has checked that it does.
     Scopes(Vec<ScopeName>),
+    /// The same, where one of them asks for state or for a plugin, of which a scope of that name elsewhere need know nothing.
+    GuardedScopes(Vec<ScopeName>),
 }
 
 /// Everything that a token is made of.
@@ -105,7 +107,7 @@ impl KeyRing {
     pub fn mint_within(&self, request: &MintRequest, work: &Work) -> Result<Minted, MintError> {
         let allowed = match &request.grant {
             Grant::Allowed(rules) => Some(written(rules, work)?),
-            Grant::Scopes(_) => None,
+            Grant::Scopes(_) | Grant::GuardedScopes(_) => None,
         };
         let id = random_id()?;
         let claims = Claims {
@@ -117,7 +119,9 @@ impl KeyRing {
             allowed,
             scopes: match &request.grant {
                 Grant::Allowed(_) => None,
-                Grant::Scopes(names) => Some(names.iter().map(|name| name.as_str().to_owned()).collect()),
+                Grant::Scopes(names) | Grant::GuardedScopes(names) => {
+                    Some(names.iter().map(|name| name.as_str().to_owned()).collect())
+                }
             },
             jti: Some(id.clone()),
             aud: request.upstream.as_ref().map(|name| name.as_str().to_owned()),
@@ -127,7 +131,9 @@ impl KeyRing {
         };
         // Another upstream's credential would go to the Python program's only API, which asks for no name.
         let is_of_another = claims.aud.is_some() && request.unnamed == UnnamedTokens::Refuse;
-        let claims = if is_of_another { claims.hidden_from_python() } else { claims };
+        // It would obey its own scope of that name, where it has one.
+        let is_guarded = matches!(request.grant, Grant::GuardedScopes(_));
+        let claims = if is_of_another || is_guarded { claims.hidden_from_python() } else { claims };
         Ok(Minted { token: self.sign_token(claims, self.active())?, id })
     }
 

@@ -19,7 +19,7 @@ use crate::json::{self, one_or_more, present};
 use crate::limit::Limit;
 use crate::pattern::{PatternMode, Work};
 use crate::rule::{RawRule, Rule, RuleFault};
-use crate::scope::{ScopeName, Scopes};
+use crate::scope::{Scope, ScopeName, Scopes};
 
 pub(super) use form::{CLAIMS, NARROWING, SEALED_CLAIMS, TOKEN_CAVEAT};
 
@@ -229,7 +229,11 @@ fn scope_grant(names: Vec<String>, limits: &MintLimits<'_>) -> Result<Grant, Vec
             }
         }
     }
-    if faults.is_empty() { Ok(Grant::Scopes(grant)) } else { Err(faults) }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let guarded = grant.iter().filter_map(|name| known.scope(name.as_str())).any(Scope::is_guarded);
+    Ok(if guarded { Grant::GuardedScopes(grant) } else { Grant::Scopes(grant) })
 }
 
 /// ` (366 days)`, for limits of whole days.

@@ -1,6 +1,6 @@
 //! `key-set.json`.
 
-use magicproxy_core::{Accepts, Kem, KeySetError, KeySetSigner, NotAccepted, SealedOrder, SignedKeySet, UnixTime};
+use magicproxy_core::{Accepts, Kem, KeySetError, KeySetPin, KeySetSigner, NotAccepted, SealedOrder, SignedKeySet, UnixTime};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -39,6 +39,7 @@ struct Order {
 struct Pinned {
     signer: Value,
     version: u64,
+    iat: Option<u64>,
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
@@ -82,7 +83,8 @@ fn read(case: &Case, now: UnixTime) -> Result<Accepted, KeySetError> {
     let set = match &case.pinned {
         Some(pinned) => {
             let signer = KeySetSigner::from_json(&pinned.signer.to_string()).unwrap();
-            SignedKeySet::following(&case.document, &signer, UnixTime(pinned.version))?
+            let (version, issued_at) = (UnixTime(pinned.version), pinned.iat.map(UnixTime));
+            SignedKeySet::following(&case.document, &KeySetPin { signer: &signer, version, issued_at })?
         }
         None => SignedKeySet::first(&case.document)?,
     };
@@ -112,5 +114,5 @@ fn vectors() {
             _ => panic!("{}: accepted or refused", case.name),
         }
     }
-    assert!(file.cases.len() >= 77 && kinds.len() == 7, "{} cases, {kinds:?}", file.cases.len());
+    assert!(file.cases.len() >= 110 && kinds.len() == 7, "{} cases, {kinds:?}", file.cases.len());
 }

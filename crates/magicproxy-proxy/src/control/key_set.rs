@@ -16,6 +16,8 @@ const FRESH_SECONDS: u64 = 60;
 pub(super) struct KeySetDocument {
     /// By at least one upstream.
     accepts: Accepts,
+    /// Keys that no upstream accepts.
+    denied: Vec<String>,
     last: Mutex<Option<Signed>>,
 }
 
@@ -29,9 +31,9 @@ struct Signed {
 }
 
 impl KeySetDocument {
-    /// Of a proxy that accepts this.
-    pub(super) fn saying(accepts: Accepts) -> Self {
-        Self { accepts, last: Mutex::default() }
+    /// Of a proxy that accepts this, but no token of these keys.
+    pub(super) fn saying(accepts: Accepts, denied: Vec<String>) -> Self {
+        Self { accepts, denied, last: Mutex::default() }
     }
 
     /// The document of the ring as it is now, signed within the last minute.
@@ -43,7 +45,7 @@ impl KeySetDocument {
         match &*last {
             Some(signed) if (signed.generation, signed.minute) == (generation, minute) => signed.document.clone(),
             _ => {
-                let document = Bytes::from(keys.current().key_set_document(now, &self.accepts).to_string());
+                let document = Bytes::from(keys.current().key_set_document(now, &self.accepts, &self.denied).to_string());
                 *last = Some(Signed { generation, minute, document: document.clone() });
                 document
             }

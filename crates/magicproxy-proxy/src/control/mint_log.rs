@@ -24,7 +24,9 @@ impl MintRecord {
     pub(super) fn of(request: &MintRequest, carrier: &CredentialCarrier) -> Self {
         let named: Vec<String> = match &request.grant {
             Grant::Allowed(rules) => rules.iter().map(ToString::to_string).collect(),
-            Grant::Scopes(names) => names.iter().map(|name| format!("scope {}", name.as_str())).collect(),
+            Grant::Scopes(names) | Grant::GuardedScopes(names) => {
+                names.iter().map(|name| format!("scope {}", name.as_str())).collect()
+            }
         };
         let allows = named.join(", ");
         // Some APIs have the credential in the path; a pattern may escape its characters.

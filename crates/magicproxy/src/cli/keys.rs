@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use magicproxy_core::{Accepts, Kem, KeyRing, KeySetKey, KeyStanding, MinterSigningKey, SealingKey, UnixTime};
+use magicproxy_core::{Accepts, Kem, KeyRing, KeySetKey, KeyStanding, MinterSigningKey, SealingKey, SealingPublicKey, UnixTime};
 use magicproxy_proxy::clock;
 use serde_json::json;
 
@@ -93,14 +93,16 @@ pub(crate) fn run(args: KeysArgs, environment: &Environment) -> Result<(), Failu
             if !args.jwks {
                 return Ok(output::print(&keys.ring.active().public().to_pem())?);
             }
-            let (now, accepts) = (clock::now(), config.accepts());
-            if !keys.ring.published(now).any(|key| accepts.kems.contains(&key.kem())) {
+            let (now, accepts, denied) = (clock::now(), config.accepts(), config.denied_keys());
+            let is_denied = |key: &SealingPublicKey| denied.iter().any(|id| id == key.id().as_str());
+            if !keys.ring.published(now).any(|key| accepts.kems.contains(&key.kem()) && !is_denied(key)) {
                 return Err(anyhow::anyhow!(
-                    "there is no sealing key of a kind that is accepted: `magicproxy keys generate` makes them"
+                    "there is no sealing key of a kind that is accepted and not denied: `magicproxy keys generate` makes them where there \
+                     is none, `magicproxy keys rotate` in place of those that are denied"
                 )
                 .into());
             }
-            Ok(output::print_json(&keys.ring.key_set_document(now, &accepts))?)
+            Ok(output::print_json(&keys.ring.key_set_document(now, &accepts, &denied))?)
         }
         KeysCommand::Minter(args) => {
             let key = MinterSigningKey::generate().context("a new key")?;
@@ -217,8 +219,11 @@ fn sealing_line(path: &Path, key: &SealingKey) -> String {
 
 fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
     let config = Config::load(args.settings.into_flags(), environment)?;
-    let (keys, accepts) = (config.keys.open()?, config.accepts());
-    let sealing_state = |key: &SealingKey| sealing_state(key, &accepts);
+    let (keys, accepts, denied) = (config.keys.open()?, config.accepts(), config.denied_keys());
+    let sealing_state = |key: &SealingKey| match denied.iter().any(|id| id == key.public().id().as_str()) {
+        true => "denied",
+        false => sealing_state(key, &accepts),
+    };
     let state = |at: usize| if at == 0 { "active" } else { "retired" };
     if args.json {
         let key = |(at, key): (usize, &HeldKey)| json!({ "kid": key.id.as_str(), "bits": key.bits, "state": state(at), "file": key.path.display().to_string() });

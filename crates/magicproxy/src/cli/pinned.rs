@@ -186,7 +186,7 @@ impl Pin {
     fn followed_by(&self, document: String) -> Result<Self, PinFault> {
         match &self.set {
             PinnedSet::Signed(pinned) => {
-                let set = SignedKeySet::following(&document, pinned.signer(), pinned.version()).map_err(PinFault::Set)?;
+                let set = SignedKeySet::following(&document, &pinned.pin()).map_err(PinFault::Set)?;
                 set.ensure_current(clock::now()).map_err(PinFault::Set)?;
                 Ok(Self { document, set: PinnedSet::Signed(set) })
             }

@@ -26,6 +26,7 @@ pub(crate) fn warnings(raw: &RawConfig, config: &Config, keys: Option<&Keys>) ->
     let mut warnings = trusted_networks(raw);
     warnings.extend(config.upstreams.iter().filter_map(|upstream| plain_http(upstream)));
     warnings.extend(keys.into_iter().flat_map(|keys| denied_keys(raw, keys)));
+    warnings.extend(keys.into_iter().flat_map(|keys| denied_and_active(config, keys)));
     warnings.extend(shadowed_mounts(config));
     warnings.extend(shadowed_hosts(config));
     warnings.extend(accepted::idle_minters(config));
@@ -67,6 +68,19 @@ fn denied_keys(raw: &RawConfig, keys: &Keys) -> Vec<String> {
         let meant = nearest(&given.value, held.iter().copied()).map(|meant| format!(": did you mean `{meant}`?"));
         let hint = meant.unwrap_or_else(|| ", so this denies nothing now (`magicproxy keys list` shows them)".to_owned());
         format!("tokens.deny_kid `{}`: no key in `{}` has this id{hint}", given.value, folder_of(keys))
+    });
+    told.collect()
+}
+
+/// A sealing key that is denied and not retired: it is published no more, and minters who cannot ask seal to it for 30 days.
+fn denied_and_active(config: &Config, keys: &Keys) -> Vec<String> {
+    let denied = config.denied_keys();
+    let active = keys.ring.sealing().iter().filter(|key| key.standing().retired.is_none()).map(|key| key.public().id().as_str());
+    let told = active.filter(|id| denied.iter().any(|one| one == id)).map(|id| {
+        format!(
+            "tokens.deny_kid `{id}`: this key is not retired, and in its place there may be none to seal to: `magicproxy keys rotate` makes \
+             another, and lets those who follow the key set know that it is newer"
+        )
     });
     told.collect()
 }

@@ -106,6 +106,33 @@ fn keys_that_are_denied_and_not_there() {
     assert!(id.ends_with('x') || near.stderr.contains(&format!("did you mean `{id}`?")), "{near:?}");
 }
 
+/// New tokens are not sealed to a key whose tokens are refused, and somebody says that there is none in its place.
+#[test]
+fn a_denied_key_is_none_to_seal_to() {
+    let place = place(&[], "");
+    let json = |arguments: &[&str]| -> Value { serde_json::from_str(&place.program(arguments).output().stdout).unwrap() };
+    let published = || -> Vec<String> {
+        let keys = json(&["keys", "export-public", "--jwks"])["keys"].clone();
+        keys.as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = published();
+    assert_eq!(all.len(), 2);
+    place.write("magicproxy.toml", &format!("{CONFIG}tokens.deny_kid = ['{}']", all[0]));
+    assert_eq!(published(), all[1..]);
+    let listed = json(&["keys", "list", "--json"]);
+    let state = |kid: &str| listed.as_array().unwrap().iter().find(|key| key["kid"] == kid).unwrap()["state"].clone();
+    assert_eq!((state(&all[0]), state(&all[1])), ("denied".into(), "active".into()));
+    let checked = check(&place, &[]);
+    assert!(checked.stderr.contains("magicproxy keys rotate") && checked.stderr.contains(&all[0]), "{checked:?}");
+    place.write("magicproxy.toml", &format!("{CONFIG}tokens.deny_kid = ['{}', '{}']", all[0], all[1]));
+    let none = place.program(&["keys", "export-public", "--jwks"]).output();
+    assert!(none.code == 1 && none.stderr.contains("magicproxy keys rotate"), "{none:?}");
+    // Another is made in its place, and the warning goes.
+    assert_eq!(place.program(&["keys", "rotate"]).output().code, 0);
+    assert!(published().len() == 2 && published().iter().all(|kid| !all.contains(kid)));
+    assert!(!check(&place, &[]).stderr.contains("keys rotate"));
+}
+
 /// Names, connections, TLS: whatever fails is told with the step, and nothing is sent.
 #[test]
 fn what_is_connected_to() {

@@ -26,7 +26,7 @@ fn retired(key: &KeySetKey, at: UnixTime, not_after: Option<UnixTime>) -> KeySet
 }
 
 fn shown(ring: &KeyRing, now: UnixTime) -> String {
-    ring.key_set_document(now, &Accepts::any_of([&Acceptance::default()])).to_string()
+    ring.key_set_document(now, &Accepts::any_of([&Acceptance::default()]), &[]).to_string()
 }
 
 #[test]
@@ -38,21 +38,21 @@ fn what_is_published_follows_what_was_pinned_through_rotations_and_never_back() 
     assert_eq!((pin.version(), pin.signer().id()), (NOW, first.id()));
     // New sealing keys, then a new key for the set, which the old one announces.
     let rotated = ring(vec![sealing(later(10))], vec![copy(&first)]);
-    let pin = SignedKeySet::following(&shown(&rotated, later(11)), pin.signer(), pin.version()).unwrap();
+    let pin = SignedKeySet::following(&shown(&rotated, later(11)), &pin.pin()).unwrap();
     let succeeded = ring(vec![sealing(later(10))], vec![copy(&second), retired(&first, later(20), Some(later(100)))]);
-    let pin = SignedKeySet::following(&shown(&succeeded, later(21)), pin.signer(), pin.version()).unwrap();
+    let pin = SignedKeySet::following(&shown(&succeeded, later(21)), &pin.pin()).unwrap();
     assert_eq!((pin.version(), pin.signer().id()), (later(20), second.id()));
     // A replica that has not heard of it signs with a key that is pinned no more; one that has it back signs an older set.
-    assert!(matches!(SignedKeySet::following(&old, pin.signer(), pin.version()), Err(KeySetError::Untrusted)));
+    assert!(matches!(SignedKeySet::following(&old, &pin.pin()), Err(KeySetError::Untrusted)));
     let behind = shown(
         &ring(vec![sealing(NOW)], vec![KeySetKey { pair: copy(&second).pair, standing: KeyStanding::default() }]),
         later(30),
     );
-    assert!(matches!(SignedKeySet::following(&behind, pin.signer(), pin.version()), Err(KeySetError::RolledBack)));
+    assert!(matches!(SignedKeySet::following(&behind, &pin.pin()), Err(KeySetError::RolledBack)));
     // Whoever still has the first pin is led on until the old key's end.
     let first = SignedKeySet::first(&old).unwrap();
-    assert!(SignedKeySet::following(&shown(&succeeded, later(99)), first.signer(), first.version()).is_ok());
-    let after = SignedKeySet::following(&shown(&succeeded, later(100)), first.signer(), first.version());
+    assert!(SignedKeySet::following(&shown(&succeeded, later(99)), &first.pin()).is_ok());
+    let after = SignedKeySet::following(&shown(&succeeded, later(100)), &first.pin());
     assert!(matches!(after, Err(KeySetError::Untrusted)));
 }
 
@@ -78,14 +78,14 @@ fn a_ring_without_an_active_key_does_not_sign() {
 #[test]
 fn no_bit_of_a_signed_set_can_be_changed() {
     let ring = ring(vec![sealing(NOW)], vec![KeySetKey::generate(NOW).unwrap()]);
-    let document = ring.key_set_document(NOW, &Accepts::any_of([&Acceptance::default()]));
+    let document = ring.key_set_document(NOW, &Accepts::any_of([&Acceptance::default()]), &[]);
     let jws = document["signed"][0].as_str().unwrap();
     let pin = SignedKeySet::first(&document.to_string()).unwrap();
     for at in 0..jws.len() {
         let mut bytes = jws.as_bytes().to_vec();
         bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
         let changed = serde_json::json!({ "signed": [String::from_utf8(bytes).unwrap()] }).to_string();
-        assert!(SignedKeySet::following(&changed, pin.signer(), pin.version()).is_err(), "{at}");
+        assert!(SignedKeySet::following(&changed, &pin.pin()).is_err(), "{at}");
     }
 }
 
@@ -107,7 +107,7 @@ fn what_is_passed_over_is_read_to_the_letter() {
     let ring = ring(vec![sealing(NOW)], vec![copy(&signer)]);
     let jwk = ring.published(NOW).next().unwrap().to_jwk();
     let read = |keys: &str, own: &str, more: &str| {
-        let payload = format!(r#"{{"keys":{keys},"signer":{own},"version":1,"iat":1,"exp":{}{more}}}"#, NOW.0 + 9);
+        let payload = format!(r#"{{"keys":{keys},"signer":{own},"version":1,"iat":{},"exp":{}{more}}}"#, NOW.0, NOW.0 + 9);
         SignedKeySet::first(&serde_json::json!({ "signed": [signer.sign(&payload)] }).to_string()).map(|set| set.keys().len())
     };
     let (own, one) = (signer.pair.to_public_jwk().to_string(), format!("[{jwk}]"));
@@ -138,4 +138,23 @@ fn what_is_passed_over_is_read_to_the_letter() {
     ] {
         assert_eq!(read(keys, own, more), Err(KeySetError::Malformed), "{keys} {own} {more}");
     }
+}
+
+/// A key that is denied is none that new tokens may be sealed to; and no set from before it was denied is taken again, though the version
+/// is the same.
+#[test]
+fn a_denied_key_is_not_published_and_does_not_come_back() {
+    let ring = ring(vec![sealing(NOW), sealing(NOW)], vec![KeySetKey::generate(NOW).unwrap()]);
+    let accepts = Accepts::any_of([&Acceptance::default()]);
+    let denied = vec![ring.sealing()[0].public().id().to_string()];
+    let shown = |seconds: u64, denied: &[String]| ring.key_set_document(later(seconds), &accepts, denied).to_string();
+    let ids = |set: &SignedKeySet| -> Vec<String> { set.keys().iter().map(|key| key.id().to_string()).collect() };
+    let before = SignedKeySet::first(&shown(1, &[])).unwrap();
+    let after = SignedKeySet::following(&shown(600, &denied), &before.pin()).unwrap();
+    assert_eq!((ids(&before).len(), ids(&after)), (2, vec![ring.sealing()[1].public().id().to_string()]));
+    assert_eq!(before.version(), after.version());
+    let played_again = SignedKeySet::following(&shown(299, &[]), &after.pin());
+    assert!(matches!(played_again, Err(KeySetError::RolledBack)));
+    // Replicas' clocks may be so far apart.
+    assert!(SignedKeySet::following(&shown(300, &denied), &after.pin()).is_ok());
 }

@@ -52,7 +52,9 @@ impl SealingPublicKey {
                 Policy::check_brought(rules, &Work::unlimited())?;
                 (Some(rules.iter().map(|rule| rule.raw().clone()).collect()), None)
             }
-            Grant::Scopes(names) => (None, Some(names.iter().map(|name| name.as_str().to_owned()).collect())),
+            Grant::Scopes(names) | Grant::GuardedScopes(names) => {
+                (None, Some(names.iter().map(|name| name.as_str().to_owned()).collect()))
+            }
         };
         let id = random_id()?;
         let claims = SealedClaims {

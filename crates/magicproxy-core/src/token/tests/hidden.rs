@@ -37,7 +37,13 @@ fn what_the_python_program_would_ignore_is_hidden_from_it() {
         (MintRequest { limit, not_before: Some(NOW), unnamed: refuse, ..plain() }, "sealed"),
         (MintRequest { subject: Label::parse("ci"), explain: true, ..plain() }, "token"),
         (request(Grant::Scopes(vec![ScopeName::parse("read").unwrap()])), "token"),
+        (request(Grant::GuardedScopes(vec![ScopeName::parse("read").unwrap()])), "sealed"),
         (allowed(r#"[{"method":["GET","PUT"],"path":"/user"}]"#), "token"),
+        (allowed(r#"["GET /user", "GET /[[:alpha:]]+"]"#), "sealed"),
+        (allowed(r#"["GET /user", "GET /[^0-9[:punct:]]+"]"#), "sealed"),
+        (allowed(r#"["GET /user", "GET /[a[:^digit:]]"]"#), "sealed"),
+        (allowed(r#"["GET /user", "GET /[:a]+", "GET /[:]id"]"#), "token"),
+        (allowed(r#"["GET /user", "GET /[a:]+", "GET /[0-9]+:"]"#), "token"),
         (allowed(&format!("[{stateful}]")), "sealed"),
         (allowed(&format!(r#"["GET /a",{stateful}]"#)), "sealed"),
     ] {

@@ -163,7 +163,7 @@ pub(super) fn mint(sealing: &Sealing<'_>, ordered: Ordered, environment: &Enviro
 fn keeps_rows(grant: &Grant) -> bool {
     match grant {
         Grant::Allowed(rules) => rules.iter().filter_map(Rule::state).any(|state| state.keeps_rows()),
-        Grant::Scopes(_) => false,
+        Grant::Scopes(_) | Grant::GuardedScopes(_) => false,
     }
 }
 
