@@ -11,6 +11,7 @@ import pathlib
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+import edwards
 from magicproxy_token.form import base64url
 from magicproxy_token.sealing import thumbprint
 
@@ -60,6 +61,18 @@ def beyond_order(jws):
     signature = base64.urlsafe_b64decode(text + "==")
     s = int.from_bytes(signature[32:], "little") + 2**252 + 27742317777372353535851937790883648493
     return ".".join([head, body, base64url(signature[:32] + s.to_bytes(32, "little"))])
+
+
+def with_small_order(jws):
+    """The same text, signed with an R that has a part of order 8: the equation with the cofactor holds, the one without does not."""
+    a = int.from_bytes(hashlib.sha512(seed("old")).digest()[:32], "little") & ~7 & ~(1 << 255) | 1 << 254
+    public = OLD.key.public_key().public_bytes_raw()
+    message = jws.rpartition(".")[0].encode()
+    r = int.from_bytes(hashlib.sha512(b"r").digest(), "little") % edwards.ORDER
+    point = edwards.encode(edwards.add(edwards.multiply(edwards.BASE, r), edwards.SMALL))
+    k = int.from_bytes(hashlib.sha512(point + public + message).digest(), "little")
+    s = (r + k * a) % edwards.ORDER
+    return f"{message.decode()}.{base64url(point + s.to_bytes(32, 'little'))}"
 
 
 def sealing(name):
@@ -139,6 +152,7 @@ CASES = [
     ("a signature with trailing bits", document([trailing(OLD.sign(RIGHT))]), "malformed"),
     ("a signature with trailing bits, by a key that nobody asks about", document([OLD.sign(RIGHT), trailing(STRANGER.sign(RIGHT))]), "malformed"),
     ("a signature whose S is not below the order", document([beyond_order(OLD.sign(RIGHT))]), "signature"),
+    ("a signature that verifies with the cofactor alone", document([with_small_order(OLD.sign(RIGHT))]), "signature"),
     ("a first contact", document([OLD.sign(RIGHT)]), {"keys": [FIRST["kid"]], "signer": OLD.kid}, None),
     ("a first contact after a succession", document([NEW.sign(SUCCEEDED), OLD.sign(SUCCEEDED)]), {"keys": [SECOND["kid"]], "signer": NEW.kid}, None),
     ("unsigned", {"keys": [FIRST]}, "unsigned"),

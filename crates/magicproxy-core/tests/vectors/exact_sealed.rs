@@ -269,6 +269,7 @@ impl Maker {
         let retired = json!(self.retired.0.public().id().as_str());
         let over = plain().with("kid", &retired);
         vec![
+            refused("an empty part, and claims with a fault", [wrong[0], wrong[1], "", wrong[3]].join("."), "claims"),
             refused("too long, and no part of it is right", format!("{}{}", "mt2_", "!".repeat(8189)), "too_long"),
             refused("as long as may be, and no part of it is right", format!("{}{}", "mt2_", "!".repeat(8188)), "malformed"),
             refused("a short tag, and claims with a fault", [wrong[0], wrong[1], &parts[3][..50]].join("."), "malformed"),

@@ -1,6 +1,7 @@
 //! Cases of version 1 for what readers of the specification stumbled over: exact bounds, JSON to the letter, and which refusal
 //! wins where a token has two faults.
 
+use magicproxy_core::state::Partition;
 use serde_json::{Value, json};
 
 use super::{Claims, HEADER, LONGEST, Maker, NOW, base64url, refused};
@@ -21,9 +22,17 @@ impl Maker<'_> {
         let ok = |name: &str, claims: Claims, more: Value| self.accepted_case(name, HEADER, &claims, more);
         let escaped =
             Claims(plain().0.into_iter().map(|(name, raw)| (if name == "jti" { r"\u006ati" } else { name }, raw)).collect());
+        // What is digested is the text, however JSON writes it.
+        let ciphertext = self.sealed.text("oaep");
+        let owner = Partition::of(&[b"token", b"v1", ciphertext.as_bytes()]);
+        assert!(ciphertext.contains('/'), "without one there is nothing to escape");
+        let slashes = plain().with("token", format!("\"{}\"", ciphertext.replace('/', r"\/")));
         let mut cases = vec![
             ok("a name in escapes", escaped, json!({})),
             ok("white space between all tokens", plain().with("allowed", "[ \"GET /user\"\t]\r\n "), json!({})),
+            ok("any method", plain().with("allowed", r#"["* /user"]"#), json!({"rules": ["* /user"]})),
+            ok("the sealed credential with escapes", slashes, json!({"owner": owner.to_string()})),
+            self.case("one method, twice", &plain().with("allowed", r#"["GET|GET /user"]"#), "claims"),
             ok("nbf zero", plain().with("nbf", 0), json!({"not_before": 0})),
             ok("1,000 scopes", scoped(json!(vec!["read"; 1000])), json!({})),
             ok("a life of one second", plain().with("exp", NOW - 9), json!({"expires_at": NOW - 9})),

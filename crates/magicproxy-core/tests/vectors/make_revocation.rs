@@ -174,6 +174,9 @@ fn version_1() -> Vec<Token> {
         let own = ids(root(&text), caveats);
         tokens.push(Token { name, text, own, older: Vec::new(), origins: Vec::new() });
     }
+    let text = WRITTEN.iter().fold(plain.clone(), |token, [ordered, _]| narrow(&token, ordered));
+    let own = ids(root(&text), &WRITTEN.map(|[_, written]| written));
+    tokens.push(Token { name: "v1, narrowed as others write it", text, own, older: Vec::new(), origins: Vec::new() });
     // As the proxy makes it of a narrowed one, under another ciphertext; here by a caveat of the holder's.
     let made = narrow(&narrowed, &from.caveat);
     tokens.push(Token {
@@ -185,6 +188,23 @@ fn version_1() -> Vec<Token> {
     });
     tokens
 }
+
+/// Caveats as somebody orders them, and as the proxy writes them into a version 1 token: `state-store.md` section 7. The second form
+/// stays what it is, or chains that are revoked would live again.
+const WRITTEN: [[&str; 2]; 3] = [
+    [
+        r#"{"sub": "a\/b", "nbf": 1, "exp": 1790000060, "allowed": [ "GET|POST /user", { "path": "/a\u002fb", "method": [ "PUT", "GET", "GET" ] } ]}"#,
+        r#"{"allowed":["GET|POST /user",{"method":["PUT","GET","GET"],"path":"/a/b"}],"exp":1790000060,"nbf":1,"sub":"a/b"}"#,
+    ],
+    [
+        r#"{"limit":{"per":"3600s","requests":5},"sender":{"cidr":["2001:0DB8:0::/32","192.0.2.0/24","::ABCD/128"]},"aud":"api"}"#,
+        r#"{"aud":"api","sender":{"cidr":["2001:db8::/32","192.0.2.0/24","::abcd/128"]},"limit":{"requests":5,"per":"1h"}}"#,
+    ],
+    [
+        r#"{"allowed":[{"route":"/caf\u00e9/{x}","method":"GET"},"* /user",{"method":"GET","path":"/\u0061\\.b"}]}"#,
+        r#"{"allowed":[{"method":"GET","route":"/café/{x}"},"* /user",{"method":"GET","path":"/a\\.b"}]}"#,
+    ],
+];
 
 struct Origin {
     caveat: String,

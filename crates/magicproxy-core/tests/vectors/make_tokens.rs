@@ -49,8 +49,8 @@ fn make(sealed: &Sealed) -> String {
         [maker.accepted(), maker.serialisation(), maker.headers(), maker.claims(), maker.exact(), maker.credentials()].concat();
     let head = json!({
         "specification": "docs/spec/token-v1.md",
-        "note": "Made by crates/magicproxy-core/tests/vectors/make_tokens.rs. `now` is the time of verification; the ring holds `keys`. Accepted tokens are asked for `GET /user` at the upstream `api`; then `credential` is what opens, or `open` why nothing does. `refused` is the kind of VerifyError.",
-        "now": NOW, "keys": ["keys/test-only-first.pem"], "scopes": {"read": ["GET /user"], "issues": ["GET /repos/.+/issues", "POST /repos/.+/issues"]},
+        "note": "Made by crates/magicproxy-core/tests/vectors/make_tokens.rs. `now` is the time of verification; the ring holds `keys`, which are `jwks`, private halves included: for tests alone. Accepted tokens are asked for `GET /user` at the upstream `api`; then `credential` is what opens, or `open` why nothing does. `refused` is the kind of VerifyError.",
+        "now": NOW, "keys": ["keys/test-only-first.pem"], "jwks": [files::read::<Value>("keys/test-only-first.jwk")], "scopes": {"read": ["GET /user"], "issues": ["GET /repos/.+/issues", "POST /repos/.+/issues"]},
     });
     let lines: Vec<String> = cases.iter().map(|case| format!("    {case}")).collect();
     let head = serde_json::to_string_pretty(&head).unwrap();
@@ -629,7 +629,7 @@ struct Recipe {
     outcome: Outcome,
 }
 
-const RECIPES: [Recipe; 31] = {
+const RECIPES: [Recipe; 34] = {
     use Outcome::{NoCredential, NotSealed, Opens};
     const fn recipe(name: &'static str, secret: fn() -> Vec<u8>, seal: fn(&[u8]) -> String, outcome: Outcome) -> Recipe {
         Recipe { name, secret, seal, outcome }
@@ -664,6 +664,24 @@ const RECIPES: [Recipe; 31] = {
         recipe("jwe, short", ordinary, |secret| jwe(JWE_HEADER, secret), Opens),
         recipe("jwe, the longest", || vec![b'~'; 8192], |secret| jwe(JWE_HEADER, secret), Opens),
         recipe("jwe, members in the other order", long, |secret| jwe(r#"{"enc":"A256GCM","alg":"RSA-OAEP-256"}"#, secret), Opens),
+        recipe(
+            "jwe, white space in its header",
+            long,
+            |secret| jwe("{ \"alg\":\"RSA-OAEP-256\",\n\"enc\" : \"A256GCM\" }", secret),
+            Opens,
+        ),
+        recipe(
+            "jwe, a name in escapes in its header",
+            long,
+            |secret| jwe(r#"{"\u0061lg":"RSA-OAEP-256","enc":"A256GCM"}"#, secret),
+            Opens,
+        ),
+        recipe(
+            "jwe, a name twice in its header, once in escapes",
+            long,
+            |secret| jwe(r#"{"alg":"RSA-OAEP-256","enc":"A256GCM","\u0061lg":"RSA-OAEP-256"}"#, secret),
+            NotSealed,
+        ),
         recipe("jwe, too long", || vec![b'~'; 8193], |secret| jwe(JWE_HEADER, secret), NoCredential),
         recipe("jwe, empty", Vec::new, |secret| jwe(JWE_HEADER, secret), NoCredential),
         recipe("jwe, CR LF", || b"a\r\nX-Injected: b".to_vec(), |secret| jwe(JWE_HEADER, secret), NoCredential),

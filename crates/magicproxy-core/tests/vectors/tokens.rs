@@ -20,6 +20,7 @@ struct File {
     _note: String,
     now: u64,
     keys: Vec<String>,
+    jwks: Vec<serde_json::Value>,
     scopes: BTreeMap<String, Vec<RawRule>>,
     cases: Vec<Case>,
 }
@@ -61,6 +62,9 @@ fn tokens() {
     let mut keys =
         file.keys.iter().map(|name| PrivateKey::from_pem(&std::fs::read_to_string(files::path(name)).unwrap()).unwrap());
     let ring = KeyRing::new(keys.next().unwrap(), keys.collect()).unwrap();
+    // What strangers have of the ring is the ring.
+    let ids = file.jwks.iter().map(|jwk| jwk["kid"].as_str().unwrap());
+    assert_eq!(ids.collect::<Vec<_>>(), [ring.active().public().id().as_str()]);
     let mut scopes = Scopes::default();
     for (name, rules) in &file.scopes {
         scopes.insert(ScopeName::parse(name).unwrap(), Rule::parse_list(rules, PatternMode::Whole).unwrap().try_into().unwrap());

@@ -98,7 +98,7 @@ fn sayings(caveat: &Caveat, now: UnixTime) -> Vec<String> {
     said.extend(caveat.sub.as_ref().map(|label| format!("given to {label}")));
     said.extend(caveat.from.as_ref().map(|origin| {
         let Origin { chain, owner, kid } = origin;
-        format!("made of a token of chain:{chain}, owner:{owner}, kid:{kid}, and ends with it")
+        format!("says that it was made of a token of chain:{chain}, owner:{owner}, kid:{kid}, and ends with it")
     }));
     said
 }
