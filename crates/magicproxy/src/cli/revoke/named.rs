@@ -9,6 +9,7 @@ use magicproxy_proxy::clock;
 use zeroize::Zeroizing;
 
 use super::{RevokeArgs, times};
+use crate::cli::inspect::Claims;
 use crate::cli::secret;
 use crate::config::Environment;
 use crate::failure::Failure;
@@ -33,8 +34,10 @@ pub(super) struct GivenToken {
     /// `@FILE`, or `-`.
     pub(super) argument: String,
     pub(super) text: Zeroizing<String>,
-    /// Of a sealed one, when its family ends. A copy of a version 1 token can say another end than the genuine one.
+    /// When it says that it ends, or its family.
     pub(super) end: Option<UnixTime>,
+    /// Of a sealed one, when its family ends. A copy of a version 1 token can say another end than the genuine one.
+    pub(super) bound_end: Option<UnixTime>,
 }
 
 impl std::fmt::Debug for GivenToken {
@@ -200,10 +203,13 @@ fn of_token(argument: &str, args: &RevokeArgs, environment: &Environment) -> Res
     let chain = parsed.chain().with_context(expected)?;
     // Not the older chains that it names: whoever narrowed it may have written any there.
     let id = if args.whole_family { chain.root() } else { chain.id() };
-    let end = match &parsed {
+    let bound_end = match &parsed {
         UnverifiedToken::V1(_) => None,
         UnverifiedToken::V2(token) => Some(token.claims().exp),
     };
     drop(parsed);
-    Ok(Named { revoked: Revoked::Chain(id), token: Some(GivenToken { argument: harmless(argument), text, end }) })
+    let claims = Claims::of(&text).ok();
+    // Its parents live on until the end that the claims name.
+    let end = claims.and_then(|claims| if args.whole_family { claims.minted_until() } else { claims.end() });
+    Ok(Named { revoked: Revoked::Chain(id), token: Some(GivenToken { argument: harmless(argument), text, end, bound_end }) })
 }

@@ -54,10 +54,10 @@ pub(super) fn end(named: &Named, now: UnixTime) -> u64 {
         // Sealed tokens of a key that was retired by then may say that they were minted as much later.
         (Revoked::Before(moment), _) => lives(now.0.max(*moment)).saturating_add(KEY_SET_LIFETIME_SECONDS),
         // The proxy minted it, so before now.
-        (Revoked::Chain(_), Some(GivenToken { end: None, .. })) => lives(now.0),
+        (Revoked::Chain(_), Some(GivenToken { bound_end: None, .. })) => lives(now.0),
         // Its maker wrote the end that he liked, but no two into one chain.
-        (Revoked::Chain(_), Some(GivenToken { end: Some(end), .. })) => {
-            end.0.saturating_add(LEEWAY_SECONDS + 1).max(now.0.saturating_add(SHOWN_SECONDS))
+        (Revoked::Chain(_), Some(GivenToken { bound_end: Some(end), .. })) => {
+            after(*end).max(now.0.saturating_add(SHOWN_SECONDS))
         }
         // A name does not say when its tokens end: the maker of a sealed one may have written any day, and whoever has a key
         // makes tokens of it at any time.
