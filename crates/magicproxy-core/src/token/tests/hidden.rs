@@ -109,3 +109,33 @@ fn claims_are_shown_without_their_ciphertext() {
         assert_eq!((shown.get("token"), shown.get("sealed"), shown.get("jti").is_some()), (None, None, true), "{shown}");
     }
 }
+
+/// A scope of the same name elsewhere knows nothing of the limit, nor of the plugin.
+#[test]
+fn a_token_of_a_guarded_scope_is_hidden() {
+    let (upstream, mut scopes) = (upstream("api"), scopes());
+    let counted: Vec<RawRule> = serde_json::from_str(r#"[{"method":"GET","path":"/user","limit":{"total":1}}]"#).unwrap();
+    let counted = Rule::parse_list(&counted, PatternMode::Whole).unwrap();
+    let plugin = crate::plugin::PluginName::parse("asks").unwrap();
+    scopes.insert(ScopeName::parse("counted").unwrap(), crate::Scope::new(&counted, vec![]).unwrap());
+    scopes.insert(ScopeName::parse("asked").unwrap(), crate::Scope::new(&[], vec![plugin]).unwrap());
+    let limits = MintLimits {
+        require_sub: false,
+        work: crate::policy::Work::unlimited(),
+        upstream: &upstream,
+        unnamed: UnnamedTokens::Accept,
+        scopes: &scopes,
+        patterns: PatternMode::Whole,
+        default_lifetime: Duration::from_secs(60),
+        alias: None,
+        names: crate::KnownNames::Listed,
+        max_lifetime: Duration::from_secs(3600),
+    };
+    for (names, is_hidden) in [(r#"["read"]"#, false), (r#"["read","counted"]"#, true), (r#"["asked","read"]"#, true)] {
+        let order = MintOrder::from_json(format!(r#"{{"token":"ghp_marked","scopes":{names}}}"#).as_bytes()).unwrap();
+        let minted = ring().mint(&order.check(&limits, NOW).unwrap()).unwrap().token;
+        let payload = crate::encoding::from_base64url(minted.split('.').nth(1).unwrap()).unwrap();
+        let claims: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+        assert_eq!((claims.get("sealed").is_some(), claims.get("token").is_some()), (is_hidden, !is_hidden), "{names}");
+    }
+}
