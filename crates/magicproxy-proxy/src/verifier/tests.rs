@@ -49,8 +49,8 @@ impl Fixture {
         let request = magicproxy_core::MintRequest {
             credential: magicproxy_core::Credential::parse(Zeroizing::new(credential.to_owned())).unwrap(),
             grant: magicproxy_core::Grant::Allowed(checked(rules)),
-            upstream: None,
-            unnamed: magicproxy_core::UnnamedTokens::Accept,
+            upstream: Some(UpstreamName::parse("api").unwrap()),
+            unnamed: magicproxy_core::UnnamedTokens::Refuse,
             issued_at: now,
             expires_at: UnixTime(now.0 + 600),
             not_before: None,
