@@ -139,6 +139,7 @@ export interface KeySet {
   signer: object;
   /** When the proxy's keys last changed: no older set is taken. */
   version: number;
+  /** When it was signed; or when the pinned one was, where that has the same version and is later: no older set is taken. */
   iat: number;
   /** Until when the set may be used where the proxy cannot be asked. */
   exp: number;
@@ -147,8 +148,8 @@ export interface KeySet {
 }
 
 export interface Following {
-  /** The set that was kept, or its `signer` and `version`. Without it, whoever answers is believed. */
-  pinned?: Pick<KeySet, "signer" | "version"> | null;
+  /** The set that was kept, or its `signer`, `version` and `iat`. Without it, whoever answers is believed. */
+  pinned?: (Pick<KeySet, "signer" | "version"> & Partial<Pick<KeySet, "iat">>) | null;
   now?: number;
 }
 

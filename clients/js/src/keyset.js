@@ -30,8 +30,11 @@ export async function verifyKeySet(document, { pinned = null, now = seconds() } 
   if (pinned && isBefore(set, pinned)) throw new TokenError("rolled_back", "the key set is older than the one that is pinned");
   if (now >= set.exp) throw new TokenError("expired", "the key set has expired");
   if (set.iat > now + LEEWAY) throw new TokenError("not_yet_valid", "the key set is from the future");
-  return set;
+  return pinned ? { ...set, iat: latest(set, pinned) } : set;
 }
+
+// A pin that could go back by the leeway would go back by any time in enough steps.
+const latest = (set, pinned) => (set.version === pinned.version && Number.isSafeInteger(pinned.iat) ? Math.max(set.iat, pinned.iat) : set.iat);
 
 // What the proxy accepts, and which keys it denies, changes without a new version.
 const isBefore = (set, pinned) => set.version < pinned.version || (set.version === pinned.version && Number.isSafeInteger(pinned.iat) && set.iat < pinned.iat - LEEWAY);

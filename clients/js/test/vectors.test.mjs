@@ -204,6 +204,7 @@ test("key sets", async () => {
     assert.deepEqual(await Promise.all(set.keys.map(thumbprint)), accepted.keys, name);
     assert.equal(await thumbprint(set.signer), accepted.signer, name);
     assert.deepEqual(set.accepts, accepts, name);
+    if (accepted.iat) assert.equal(set.iat, accepted.iat, name);
     for (const { refused: kind = "accepted", ...order } of orders) {
       assert.equal(await kindOf((async () => ensureAccepted(set.accepts, order))()), kind, `${name}: ${JSON.stringify(order)}`);
     }

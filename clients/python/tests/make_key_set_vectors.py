@@ -179,8 +179,10 @@ CASES = [
     ("an older set", document([OLD.sign(ROLLED)]), "rolled_back"),
     ("an older set, freshly signed", document([OLD.sign(payload(version=NOW - DAY - 1, iat=NOW))]), "rolled_back"),
     ("a set of the pinned version, signed more than 300 seconds before the pinned one", document([OLD.sign(RIGHT)]), "rolled_back", {**PIN, "iat": NOW + 241}),
-    ("a set of the pinned version, signed 300 seconds before the pinned one", document([OLD.sign(RIGHT)]), {"keys": [FIRST["kid"]], "signer": OLD.kid}, {**PIN, "iat": NOW + 240}),
-    ("a set of a later version, signed more than 300 seconds before the pinned one", document([OLD.sign(ROTATED)], [SECOND]), {"keys": [SECOND["kid"]], "signer": OLD.kid}, {**PIN, "iat": NOW + 241}),
+    ("a set of the pinned version, signed 300 seconds before the pinned one", document([OLD.sign(RIGHT)]), {"keys": [FIRST["kid"]], "signer": OLD.kid, "iat": NOW + 240}, {**PIN, "iat": NOW + 240}),
+    ("a set of the pinned version, signed after the pinned one", document([OLD.sign(RIGHT)]), {"keys": [FIRST["kid"]], "signer": OLD.kid, "iat": NOW - 60}, {**PIN, "iat": NOW - 61}),
+    ("a set beside a pin that does not say when it was signed", document([OLD.sign(RIGHT)]), {"keys": [FIRST["kid"]], "signer": OLD.kid, "iat": NOW - 60}),
+    ("a set of a later version, signed more than 300 seconds before the pinned one", document([OLD.sign(ROTATED)], [SECOND]), {"keys": [SECOND["kid"]], "signer": OLD.kid, "iat": NOW - 60}, {**PIN, "iat": NOW + 241}),
     ("a version 300 seconds after the set was signed", document([OLD.sign(payload(version=NOW + 240))]), {"keys": [FIRST["kid"]], "signer": OLD.kid}),
     ("a version more than 300 seconds after the set was signed", document([OLD.sign(payload(version=NOW + 241))]), "malformed"),
     ("the latest version that there is", document([OLD.sign(payload(version=253402300799))]), "malformed"),
@@ -317,7 +319,7 @@ def accepts_twice():
 def main():
     vectors = {
         "specification": "docs/spec/token-v2.md section 7",
-        "note": "written by clients/python/tests/make_key_set_vectors.py; without `pinned`, it is a first contact",
+        "note": "written by clients/python/tests/make_key_set_vectors.py; without `pinned`, it is a first contact; `iat` of `accepted` is the one to pin from now on",
         "now": NOW,
         "cases": [
             *(case(*one) for one in CASES),

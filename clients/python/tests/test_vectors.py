@@ -60,6 +60,7 @@ class Vectors(unittest.TestCase):
                 found = verify()
                 self.assertEqual([thumbprint(key) for key in found.keys], vector["accepted"]["keys"])
                 self.assertEqual(thumbprint(found.signer), vector["accepted"]["signer"])
+                self.assertEqual(found.iat, vector["accepted"].get("iat", found.iat))
                 # What was accepted follows from itself.
                 self.assertEqual(verify_key_set(vector["document"], pinned=found, now=now), found)
                 self.assertEqual(found.accepts, vector.get("accepts"))

@@ -23,7 +23,8 @@ class KeySet:
     signer: dict
     #: When the proxy's keys last changed: no older set is taken.
     version: int
-    #: Seconds since 1970: when it was signed, and until when it may be used where the proxy cannot be asked.
+    #: Seconds since 1970: when it was signed (or when the pinned one was, where that has the same version and is later: no
+    #: older set is taken), and until when it may be used where the proxy cannot be asked.
     iat: int
     exp: int
     #: What the proxy says that it accepts (section 7.3), which `mint` heeds; None where it says nothing.
@@ -33,7 +34,7 @@ class KeySet:
 def verify_key_set(document, *, pinned=None, now=None):
     """The set in a document of `GET /__magictoken/keys`, if it follows what is pinned; without `pinned`, if it follows from itself.
 
-    `document` is its text. `pinned` is a `KeySet`, or a dictionary with `signer` and `version`. Raises `TokenError`.
+    `document` is its text. `pinned` is a `KeySet`, or a dictionary with `signer`, `version` and, if it is known, `iat`. Raises `TokenError`.
     """
     now = int(time.time()) if now is None else now
     pin = dataclasses.asdict(pinned) if isinstance(pinned, KeySet) else pinned
@@ -56,7 +57,13 @@ def verify_key_set(document, *, pinned=None, now=None):
         raise TokenError("expired", "the key set has expired")
     if found.iat > now + _LEEWAY:
         raise TokenError("not_yet_valid", "the key set is from the future")
-    return found
+    return dataclasses.replace(found, iat=_latest(found, pin)) if pin else found
+
+
+def _latest(found, pin):
+    # A pin that could go back by the leeway would go back by any time in enough steps.
+    iat = pin.get("iat")
+    return max(found.iat, iat) if found.version == pin["version"] and type(iat) is int else found.iat
 
 
 def _is_before(found, pin):

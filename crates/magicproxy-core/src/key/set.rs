@@ -235,6 +235,13 @@ impl SignedKeySet {
         if set.version < pin.version || is_before { Err(KeySetError::RolledBack) } else { Ok(set) }
     }
 
+    /// Does it take the place of what was pinned? One of the same version that was signed before is right, and never pinned: a pin
+    /// that could go back by the leeway would go back by any time in enough steps.
+    #[must_use]
+    pub fn replaces(&self, pin: &KeySetPin<'_>) -> bool {
+        self.version != pin.version || pin.issued_at.is_none_or(|then| self.issued_at >= then)
+    }
+
     /// What is kept of it.
     #[must_use]
     pub fn pin(&self) -> KeySetPin<'_> {

@@ -46,6 +46,8 @@ struct Pinned {
 struct Accepted {
     keys: Vec<String>,
     signer: String,
+    /// The `iat` to pin from now on.
+    iat: Option<u64>,
 }
 
 fn kind_of(error: KeySetError) -> &'static str {
@@ -80,13 +82,15 @@ fn orders(case: &Case, accepts: Option<&Accepts>) {
 }
 
 fn read(case: &Case, now: UnixTime) -> Result<Accepted, KeySetError> {
-    let set = match &case.pinned {
+    let (set, kept_iat) = match &case.pinned {
         Some(pinned) => {
             let signer = KeySetSigner::from_json(&pinned.signer.to_string()).unwrap();
-            let (version, issued_at) = (UnixTime(pinned.version), pinned.iat.map(UnixTime));
-            SignedKeySet::following(&case.document, &KeySetPin { signer: &signer, version, issued_at })?
+            let pin = KeySetPin { signer: &signer, version: UnixTime(pinned.version), issued_at: pinned.iat.map(UnixTime) };
+            let set = SignedKeySet::following(&case.document, &pin)?;
+            let replaces = set.replaces(&pin);
+            (set, pinned.iat.filter(|_| !replaces))
         }
-        None => SignedKeySet::first(&case.document)?,
+        None => (SignedKeySet::first(&case.document)?, None),
     };
     set.ensure_current(now)?;
     // Whoever keeps the document finds in it, later, what was taken now.
@@ -96,7 +100,9 @@ fn read(case: &Case, now: UnixTime) -> Result<Accepted, KeySetError> {
     assert_eq!((told(&kept), kept.accepts()), (told(&set), set.accepts()), "{}", case.name);
     orders(case, set.accepts());
     let keys = set.keys().iter().map(|key| key.id().to_string()).collect();
-    Ok(Accepted { keys, signer: set.signer().id().to_string() })
+    let iat = case.accepted.as_ref().and_then(|accepted| accepted.iat);
+    let iat = iat.and_then(|_| kept_iat.or(set.pin().issued_at.map(|at| at.0)));
+    Ok(Accepted { keys, signer: set.signer().id().to_string(), iat })
 }
 
 #[test]

@@ -221,8 +221,19 @@ impl Pin {
         }
     }
 
+    /// Is it no older than what was pinned?
+    fn replaces(&self, before: Option<&Self>) -> bool {
+        match (&self.set, before.map(|before| &before.set)) {
+            (PinnedSet::Signed(set), Some(PinnedSet::Signed(before))) => set.replaces(&before.pin()),
+            _ => true,
+        }
+    }
+
     /// Writes the pin, and says what is new in it.
     fn keep(&self, before: Option<&Self>, path: &Path, url: &str) -> Result<(), Failure> {
+        if !self.replaces(before) {
+            return Ok(());
+        }
         let new_keys = before.is_none_or(|before| ids(before.keys()) != ids(self.keys()));
         let new_signer = before.is_none_or(|before| before.signer() != self.signer());
         let written = self.write(path);
