@@ -276,3 +276,6 @@ fn pin(peer: &Peer, environment: &Environment) -> Result<PathBuf, Failure> {
     let name: String = peer.place().chars().map(legal).collect();
     Ok(data.join("magicproxy/proxies").join(format!("{name}.jwks")))
 }
+
+#[cfg(test)]
+mod tests;
