@@ -285,7 +285,8 @@ impl Maker<'_> {
                 &self.signed_text(&format!("{header}.{}=", base64url(self.ordinary().json() + " "))),
                 "malformed",
             ),
-            refused("payload with trailing bits, signed", &self.signed_text(&format!("{header}.e30x")), "claims"),
+            refused("payload with trailing bits, signed", &self.signed_text(&format!("{header}.e31")), "malformed"),
+            refused("payload with a character behind its object, signed", &self.signed_text(&format!("{header}.e30x")), "claims"),
         ]
     }
 
