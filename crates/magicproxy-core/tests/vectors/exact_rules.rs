@@ -70,7 +70,7 @@ pub(crate) const MISSHAPEN: [&str; 60] = [
 ];
 
 /// Rules whose JSON has the form, and which are refused for what they say.
-pub(crate) const BAD: [&str; 47] = [
+pub(crate) const BAD: [&str; 48] = [
     r#""""#,
     r#""GET""#,
     r#""/a""#,
@@ -82,6 +82,7 @@ pub(crate) const BAD: [&str; 47] = [
     r#""GET,POST /a""#,
     r#""GET| /a""#,
     r#""*|GET /a""#,
+    r#"{"method":["*"],"path":"/a"}"#,
     r#""BREW /a""#,
     r#""CONNECT /a""#,
     r#""TRACE /a""#,
