@@ -36,6 +36,11 @@ pub enum Weakness {
         "the credential has fewer than {MIN_MASKED_BYTES} characters: it is not masked where a response of the API repeats it; use a longer one"
     )]
     Unmasked,
+    /// A name in capitals, `=` and a value: a line of a file of variables, pasted whole.
+    #[error(
+        "the credential begins with a name and `=`, as a line of a file of variables does: the API gets the name as well; give what stands behind `=`"
+    )]
+    Assignment,
 }
 
 impl Weakness {
@@ -46,12 +51,14 @@ impl Weakness {
             Self::Word => "word",
             Self::Short => "short",
             Self::Unmasked => "unmasked",
+            Self::Assignment => "assignment",
         }
     }
 
     /// That of a text.
     fn of(text: &str) -> Option<Self> {
         match text.len() {
+            _ if is_assignment(text) => Some(Self::Assignment),
             ..MIN_MASKED_BYTES => Some(Self::Unmasked),
             MIN_BYTES.. => is_words(text).then_some(Self::Word),
             _ => Some(if is_words(text) { Self::Word } else { Self::Short }),
@@ -102,6 +109,15 @@ impl TypedCredential {
     }
 }
 
+/// `GITHUB_TOKEN=…`. The `=` of base64 stands at the end, so it has no value behind it.
+fn is_assignment(text: &str) -> bool {
+    let Some((name, value)) = text.split_once('=') else { return false };
+    let is_name = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    let letters = name.bytes().filter(u8::is_ascii_uppercase).count();
+    let begins = name.starts_with(|first: char| first.is_ascii_uppercase() || first == '_');
+    letters >= 2 && begins && name.bytes().all(is_name) && value.len() >= MIN_MASKED_BYTES
+}
+
 fn is_words(text: &str) -> bool {
     let mut parts = text.split(|character: char| !character.is_ascii_alphanumeric()).filter(|part| !part.is_empty());
     text.len() < NO_WORD_BYTES && parts.all(is_word)
@@ -145,6 +161,14 @@ mod tests {
             ("sk-live-9f86d081884c7d65", None),
             ("0123456789abcdef", None),
             ("550e8400-e29b-41d4-a716-446655440000", None),
+            ("GITHUB_TOKEN=ghp_MARKEDsecretQ7zX0wV5u", Some(Weakness::Assignment)),
+            ("_KEY2=a1b2c3d4", Some(Weakness::Assignment)),
+            ("TOKEN=MTIzNDU2Nzg5MGFiY2RlZg==", Some(Weakness::Assignment)),
+            ("MTIzNDU2Nzg5MGFiY2RlZg==", None),
+            ("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGH==", None),
+            ("QUJDREVGRw==AbCdEfGhIjKl", None),
+            ("key=a1b2c3d4e5f6g7h8", None),
+            ("2FA=a1b2c3d4e5f6g7h8", None),
         ] {
             assert_eq!(credential(text).weakness(), expected, "{text}");
         }
@@ -174,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_warning_shows_nothing_of_the_credential() {
-        for text in ["powerdns", "a1b2c3d4", "s3cret"] {
+        for text in ["powerdns", "a1b2c3d4", "s3cret", "API_KEY=a1b2c3d4e5f6"] {
             let warning = credential(text).weakness().unwrap().to_string();
             assert!(!warning.contains(text), "{warning}");
         }
