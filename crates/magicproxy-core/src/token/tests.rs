@@ -56,21 +56,26 @@ fn of_scopes(scopes: &Scopes, names: &[&str]) -> Arc<VerifiedToken> {
     Arc::new(ring().verify(&minted.token, &context).unwrap())
 }
 
-/// Orders by JSON, mints, verifies.
-fn order(json: &str) -> Result<Arc<VerifiedToken>, Vec<String>> {
-    let (upstream, scopes) = (upstream("api"), scopes());
-    let limits = MintLimits {
+/// What may be ordered for this upstream.
+fn limits<'a>(upstream: &'a UpstreamName, scopes: &'a Scopes) -> MintLimits<'a> {
+    MintLimits {
         require_sub: false,
         work: crate::policy::Work::unlimited(),
-        upstream: &upstream,
+        upstream,
         unnamed: UnnamedTokens::Accept,
-        scopes: &scopes,
+        scopes,
         patterns: PatternMode::Whole,
         default_lifetime: Duration::from_secs(60),
         alias: None,
         names: crate::KnownNames::Listed,
         max_lifetime: Duration::from_secs(3600),
-    };
+    }
+}
+
+/// Orders by JSON, mints, verifies.
+fn order(json: &str) -> Result<Arc<VerifiedToken>, Vec<String>> {
+    let (upstream, scopes) = (upstream("api"), scopes());
+    let limits = limits(&upstream, &scopes);
     let order =
         MintOrder::from_json(json.as_bytes()).map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let request = order.check(&limits, NOW).map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;

@@ -119,18 +119,7 @@ fn a_token_of_a_guarded_scope_is_hidden() {
     let plugin = crate::plugin::PluginName::parse("asks").unwrap();
     scopes.insert(ScopeName::parse("counted").unwrap(), crate::Scope::new(&counted, vec![]).unwrap());
     scopes.insert(ScopeName::parse("asked").unwrap(), crate::Scope::new(&[], vec![plugin]).unwrap());
-    let limits = MintLimits {
-        require_sub: false,
-        work: crate::policy::Work::unlimited(),
-        upstream: &upstream,
-        unnamed: UnnamedTokens::Accept,
-        scopes: &scopes,
-        patterns: PatternMode::Whole,
-        default_lifetime: Duration::from_secs(60),
-        alias: None,
-        names: crate::KnownNames::Listed,
-        max_lifetime: Duration::from_secs(3600),
-    };
+    let limits = limits(&upstream, &scopes);
     for (names, is_hidden) in [(r#"["read"]"#, false), (r#"["read","counted"]"#, true), (r#"["asked","read"]"#, true)] {
         let order = MintOrder::from_json(format!(r#"{{"token":"ghp_marked","scopes":{names}}}"#).as_bytes()).unwrap();
         let minted = ring().mint(&order.check(&limits, NOW).unwrap()).unwrap().token;
