@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use magicproxy_core::{
-    Caveat, Credential, Grant, Kem, KeyRing, Network, PrivateKey, SealRequest, SealingKey, SealingPublicKey, TokenVersion,
-    TypedCredential, UnixTime, UpstreamName,
+    Caveat, Credential, Grant, Kem, KeyRing, Network, PrivateKey, SealingKey, SealingPublicKey, TokenVersion, TypedCredential,
+    UnixTime,
 };
 use magicproxy_proxy::settings::{SharedKeys, TokenCarrier};
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::support::{
-    CREDENTIAL, Client, NAME, OnlyUpstream as _, Proxy, Token, Upstream, guard, keys, now, parse, request, settings,
+    CREDENTIAL, Client, OnlyUpstream as _, Proxy, Token, Upstream, guard, keys, now, parse, request, seal_to, settings,
 };
 
 /// A token sealed to the first key of that kind.
@@ -22,20 +22,7 @@ fn sealed(kem: Kem, credential: TypedCredential, allowed: &[&str]) -> String {
 }
 
 fn sealed_to(key: &SealingPublicKey, credential: TypedCredential, allowed: &[&str]) -> String {
-    let minted = key.mint(&SealRequest {
-        credential,
-        grant: Grant::Allowed(parse(allowed)),
-        upstream: UpstreamName::parse(NAME).unwrap(),
-        issued_at: UnixTime(now()),
-        expires_at: UnixTime(now() + 3600),
-        not_before: None,
-        subject: None,
-        explain: false,
-        minter: None,
-    });
-    let token = minted.unwrap().token;
-    guard(&token);
-    token.to_string()
+    seal_to(key, credential, Grant::Allowed(parse(allowed)))
 }
 
 fn plain() -> TypedCredential {

@@ -17,7 +17,7 @@ pub(crate) use client::{Answer, Client, Duplex, request};
 pub(crate) use framed::{
     DATA, Frame, Framed, FramedConnection, Framing, HEADERS, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, RST_STREAM,
 };
-pub(crate) use keys::{CREDENTIAL, Token, keys, now, parse};
+pub(crate) use keys::{CREDENTIAL, Token, keys, now, parse, seal_to};
 pub(crate) use link::{Link, LinkedUpstream, Transport, frame};
 pub(crate) use multiplexed::Multiplexed;
 pub(crate) use proxy::{NAME, OnlyUpstream, Proxy, listed, rules, settings};

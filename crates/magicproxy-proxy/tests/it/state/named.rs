@@ -1,13 +1,13 @@
 //! Named owners: shared by the tokens of a scope that hold one credential, and by no others, whatever the API answers those.
 
-use magicproxy_core::{Grant, PatternMode, RawRule, Rule, SealRequest, TypedCredential, UpstreamName};
+use magicproxy_core::{Grant, PatternMode, RawRule, Rule, TypedCredential};
 use magicproxy_core::{KeyRing, OwnerSecret, PrivateKey, ScopeName};
 use magicproxy_proxy::settings::{SharedKeys, StrangerState};
 use serde_json::json;
 
 use super::elements::{challenges, patch, powerdns, rrset};
 use super::*;
-use crate::support::{CREDENTIAL, NAME, OnlyUpstream as _, Token, guard, keys, now};
+use crate::support::{CREDENTIAL, NAME, OnlyUpstream as _, Token, guard, keys, now, seal_to};
 
 const RECORD: &str = "/v2/domains/example.com/records";
 const OWNER: &str = "certificates";
@@ -47,20 +47,8 @@ fn of(credential: &str) -> String {
 fn sealed(credential: Value) -> String {
     let ring = keys().current();
     let key = ring.published(UnixTime(now())).next().unwrap();
-    let minted = key.mint(&SealRequest {
-        credential: TypedCredential::from_json(credential.to_string().as_bytes()).unwrap(),
-        grant: Grant::Scopes(vec![ScopeName::parse("team").unwrap()]),
-        upstream: UpstreamName::parse(NAME).unwrap(),
-        issued_at: UnixTime(now()),
-        expires_at: UnixTime(now() + 3600),
-        not_before: None,
-        subject: None,
-        explain: false,
-        minter: None,
-    });
-    let token = minted.unwrap().token;
-    guard(&token);
-    token.to_string()
+    let credential = TypedCredential::from_json(credential.to_string().as_bytes()).unwrap();
+    seal_to(key, credential, Grant::Scopes(vec![ScopeName::parse("team").unwrap()]))
 }
 
 /// The API of one customer: it makes records for the one credential, and answers this to whoever shows another.

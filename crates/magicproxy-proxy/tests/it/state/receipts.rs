@@ -1,14 +1,12 @@
 //! Receipts: tokens for what a request made, where no store is.
 
-use magicproxy_core::{
-    Credential, Grant, Kem, PatternMode, RawRule, Rule, SealRequest, TypedCredential, UnixTime, UnverifiedToken, UpstreamName,
-};
+use magicproxy_core::{Credential, Grant, Kem, PatternMode, RawRule, Rule, TypedCredential, UnixTime, UnverifiedToken};
 use magicproxy_proxy::settings::{RevocationList, Revocations, StrangerState};
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::support::{CREDENTIAL, NAME, Token, guard, keys, now};
+use crate::support::{CREDENTIAL, Token, guard, keys, now, seal_to};
 
 pub(super) fn with_receipt() -> Value {
     let mut rules = makes_records();
@@ -21,20 +19,7 @@ pub(crate) fn sealed(rules: &Value) -> String {
     let ring = keys().current();
     let key = ring.published(UnixTime(now())).find(|key| key.kem() == Kem::X25519).unwrap().clone();
     let credential: TypedCredential = Credential::parse(Zeroizing::new(CREDENTIAL.to_owned())).unwrap().into();
-    let minted = key.mint(&SealRequest {
-        credential,
-        grant: Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap()),
-        upstream: UpstreamName::parse(NAME).unwrap(),
-        issued_at: UnixTime(now()),
-        expires_at: UnixTime(now() + 3600),
-        not_before: None,
-        subject: None,
-        explain: false,
-        minter: None,
-    });
-    let token = minted.unwrap().token;
-    guard(&token);
-    token.to_string()
+    seal_to(&key, credential, Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap()))
 }
 
 #[tokio::test]

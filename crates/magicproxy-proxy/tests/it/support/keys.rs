@@ -3,8 +3,8 @@
 use std::sync::{Arc, LazyLock};
 
 use magicproxy_core::{
-    Credential, Grant, Kem, KeyRing, MintRequest, OwnerSecret, PatternMode, PrivateKey, RawRule, Rule, ScopeName, SealingKey,
-    UnixTime, UpstreamName,
+    Credential, Grant, Kem, KeyRing, MintRequest, OwnerSecret, PatternMode, PrivateKey, RawRule, Rule, ScopeName, SealRequest,
+    SealingKey, SealingPublicKey, TypedCredential, UnixTime, UpstreamName,
 };
 use magicproxy_proxy::settings::SharedKeys;
 use zeroize::Zeroizing;
@@ -112,4 +112,22 @@ impl Token {
 pub(crate) fn parse(rules: &[&str]) -> Vec<Rule> {
     let raw: Vec<RawRule> = rules.iter().map(|rule| RawRule::Text((*rule).to_owned())).collect();
     Rule::parse_list(&raw, PatternMode::Whole).unwrap()
+}
+
+/// A token of version 2 for an hour, sealed to this key.
+pub(crate) fn seal_to(key: &SealingPublicKey, credential: TypedCredential, grant: Grant) -> String {
+    let minted = key.mint(&SealRequest {
+        credential,
+        grant,
+        upstream: UpstreamName::parse(NAME).unwrap(),
+        issued_at: UnixTime(now()),
+        expires_at: UnixTime(now() + 3600),
+        not_before: None,
+        subject: None,
+        explain: false,
+        minter: None,
+    });
+    let token = minted.unwrap().token;
+    watch::guard(&token);
+    token.to_string()
 }
