@@ -8,10 +8,11 @@ import re
 import sys
 import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "src"))
+sys.path[:0] = [str(pathlib.Path(__file__).parents[1] / "src"), str(pathlib.Path(__file__).parent)]
 
 from magicproxy_token import TokenError, inspect, mint, narrow, open_token, size_warnings  # noqa: E402
 from magicproxy_token.form import base32, base64url, from_base32, from_base64url, json_part, parse_foreign_object  # noqa: E402
+from refusals import kind_of  # noqa: E402
 
 VECTORS = json.loads((pathlib.Path(__file__).parents[3] / "testdata/vectors/token-v2.json").read_text("utf-8"))
 KEY, MINTER = VECTORS["keys"][0], VECTORS["minter_keys"][0]
@@ -28,14 +29,6 @@ def minted(**changes):
 
 def parts():
     return narrow(minted(minter=MINTER), {"sub": "agent"}).removeprefix("mt2_").split(".")
-
-
-def kind_of(action):
-    try:
-        action()
-    except TokenError as error:
-        return error.kind
-    return "accepted"
 
 
 def read(text):

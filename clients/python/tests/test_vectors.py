@@ -9,10 +9,11 @@ import unittest.mock
 
 sys.path[:0] = [str(pathlib.Path(__file__).parents[1] / "src"), str(pathlib.Path(__file__).parent)]
 
-from magicproxy_token import TokenError, __main__, hpke, inspect, kem, mint, narrow, open_token, verify_key_set  # noqa: E402
+from magicproxy_token import __main__, hpke, inspect, kem, mint, narrow, open_token, verify_key_set  # noqa: E402
 from magicproxy_token.accepts import ensure_accepted  # noqa: E402
 from magicproxy_token.form import base64url, from_base32, from_base64url  # noqa: E402
 from magicproxy_token.keys import thumbprint  # noqa: E402
+from refusals import kind_of  # noqa: E402
 from x_wing import x_wing_is_there  # noqa: E402
 
 FOLDER = pathlib.Path(__file__).parents[3] / "testdata/vectors"
@@ -37,14 +38,6 @@ def opened(vector):
         max_lifetime=context.get("max_lifetime"),
         now=context.get("now", VECTORS["now"]),
     )
-
-
-def kind_of(action):
-    try:
-        action()
-    except TokenError as error:
-        return error.kind
-    return "accepted"
 
 
 class Vectors(unittest.TestCase):
