@@ -3,12 +3,14 @@
 //! Time limits that concern a connection as a whole live here, below HTTP, where slow peers of every kind look alike.
 
 mod close_delimited;
+pub(crate) mod connections;
 mod content;
 mod flush;
 mod frames;
 mod head;
 mod io;
 mod linger;
+pub mod listener;
 mod open;
 mod protocol;
 mod socket;
@@ -29,12 +31,14 @@ use hyper::Request;
 use tokio::sync::watch;
 
 use crate::admission::Account;
-use crate::listener::{Entrance, Peer};
-use crate::serve::{Activity, Ending, Slot, WorkerId};
+use crate::peer::Peer;
+use crate::server::WorkerId;
 use close_delimited::CloseDelimited;
+use connections::{Activity, Ending, Slot};
 use content::Rest;
 use flush::Flushes;
 use head::HeadScan;
+use listener::Entrance;
 
 pub(crate) use content::RequestContent;
 pub(crate) use flush::FlushPoint;

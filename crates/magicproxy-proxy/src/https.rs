@@ -11,11 +11,11 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
+use crate::exchange::upstream::ConnectStep;
+use crate::exchange::upstream::connect::{Connector, Destination};
+use crate::exchange::upstream::dial::Dialer;
+use crate::exchange::upstream::trust::{client_config, unreadable};
 use crate::settings::{ApiRoot, Outbound, Timeouts, UpstreamProtocol};
-use crate::upstream::ConnectStep;
-use crate::upstream::connect::{Connector, Destination};
-use crate::upstream::dial::Dialer;
-use crate::upstream::trust::{client_config, unreadable};
 
 /// Connects with TLS 1.2 or 1.3 to whoever shows a certificate that the platform trusts.
 #[derive(Clone)]

@@ -1,40 +1,33 @@
 //! The engine of Magic API Proxy: listeners, the gate, the reverse door, the upstream, rejections, the control plane.
 //!
-//! [`serve::Server`] is what the binary uses. The security argument is one function, `gate::Gate::admit`; what it returns,
+//! [`server::Server`] is what the binary uses. The security argument is one function, `exchange::gate::Gate::admit`; what it returns,
 //! an outbound request, is the only thing that can be sent to the upstream.
 
-mod access_log;
 mod admission;
-mod body;
-mod carriers;
 pub mod clock;
-mod control;
-mod cross_origin;
+mod credential;
+mod doors;
 mod downstream;
-pub mod gate;
-mod header;
-pub mod host_check;
+mod exchange;
+mod http;
 pub mod https;
-mod keys;
-mod ledger;
-mod lfs;
-pub mod listener;
-mod opened;
-pub mod placing;
-mod presented;
-mod probes;
+mod mask;
+mod observe;
+mod peer;
+mod plugins;
 mod rejection;
-mod reverse;
-pub mod revocations;
-pub mod rewrite;
-mod scrub;
-mod sender;
-pub mod serve;
+mod request_id;
+mod response;
+mod routing;
+pub mod server;
+mod services;
 pub mod settings;
-mod turn;
-mod upstream;
-mod verifier;
-mod write_stall;
+
+pub use downstream::listener;
+pub use exchange::gate;
+pub use response::rewrite;
+pub use routing::{host_check, placing};
+pub use services::revocations;
 
 /// The version that answers and `GET /__magictoken` show.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

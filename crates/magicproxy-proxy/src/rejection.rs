@@ -18,12 +18,12 @@ use magicproxy_core::state::{Full, StoreError};
 use magicproxy_core::{BindError, Denial, OpenError, OrderFault, ParseTargetError, ReissueError, UpstreamName, VerifyError};
 
 use crate::admission::{RETRY_AFTER, Shortage};
-use crate::body::MAX_BODY_KIB;
-use crate::presented::Conflict;
+use crate::credential::presented::Conflict;
+use crate::exchange::upstream::ConnectFailure;
+use crate::http::body::MAX_BODY_KIB;
 use crate::settings::UnfitCredential;
-use crate::upstream::ConnectFailure;
 
-pub(crate) use answer::{Challenge, RefusalForm, RequestId};
+pub(crate) use answer::{Challenge, RefusalForm};
 pub use shape::RefusalShape;
 
 /// When to come again where the state store has no room: rows end slowly.
@@ -157,7 +157,7 @@ pub(crate) enum Rejection {
     UnaskedCoding,
     #[error(
         "the upstream's list of Git LFS objects cannot be made to lead to the proxy: it broke off, is longer than {} KiB or is not the JSON of the LFS API", 
-        crate::lfs::MAX_BYTES / 1024
+        crate::routing::lfs::MAX_BYTES / 1024
     )]
     Objects,
     #[error("the upstream switched protocols without being asked, or to a subprotocol that was not offered")]

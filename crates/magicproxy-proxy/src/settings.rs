@@ -17,16 +17,16 @@ use magicproxy_core::{
 };
 use rustls_pki_types::CertificateDer;
 
-use crate::rewrite::Members;
+use crate::response::rewrite::Members;
 
-pub use crate::cross_origin::{PageOrigin, PageOrigins, ParsePageOriginError};
-pub use crate::header::{FieldVerdict, ListedBy, Meaning, ParsePassedHeaderError, PassedHeader, RequestFields, Treatment};
-pub use crate::keys::SharedKeys;
-pub use crate::placing::{HostName, MountPath, ParseMountError, PathMapping, PathTarget, Placing};
+pub use crate::exchange::upstream::root::{ApiRoot, ParseApiRootError};
+pub use crate::http::header::{FieldVerdict, ListedBy, Meaning, ParsePassedHeaderError, PassedHeader, RequestFields, Treatment};
+pub use crate::peer::TrustedProxies;
 pub use crate::rejection::RefusalShape;
-pub use crate::revocations::{Minting, RevocationList, Revocations};
-pub use crate::sender::TrustedProxies;
-pub use crate::upstream::root::{ApiRoot, ParseApiRootError};
+pub use crate::routing::cross_origin::{PageOrigin, PageOrigins, ParsePageOriginError};
+pub use crate::routing::placing::{HostName, MountPath, ParseMountError, PathMapping, PathTarget, Placing};
+pub use crate::services::keys::SharedKeys;
+pub use crate::services::revocations::{Minting, RevocationList, Revocations};
 
 pub use limits::{Limits, Quota};
 pub use outbound::{EnvironmentProxies, NamedProxy, NoProxy, Outbound, OutboundProxy, ParseOutboundProxyError};
@@ -36,7 +36,7 @@ pub use carrier::{
     UnfitCredential,
 };
 
-/// Everything that a [`Server`](crate::serve::Server) needs.
+/// Everything that a [`Server`](crate::server::Server) needs.
 #[derive(Debug)]
 pub struct Settings {
     /// The keys.
@@ -162,7 +162,7 @@ impl UpstreamSettings {
         PathSettings { encoded_slash: self.encoded_slash, reading: self.path_reading }
     }
 
-    /// Its origins: the API root, and those of further paths. A [`Place`](crate::placing::Place) names them by number.
+    /// Its origins: the API root, and those of further paths. A [`Place`](crate::routing::placing::Place) names them by number.
     pub fn origins(&self) -> impl Iterator<Item = &ApiRoot> {
         let further = self.placing.paths.iter().filter_map(|path| match &path.to {
             PathTarget::Origin(root) => Some(root),

@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use magicproxy_proxy::host_check::HostCheck;
 use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::listener::tls::TlsServer;
-use magicproxy_proxy::serve::Server;
+use magicproxy_proxy::server::Server;
 use magicproxy_proxy::settings::{HostName, Settings};
 use tokio::runtime::Runtime;
 

@@ -20,7 +20,7 @@ use hyper::body::Incoming;
 use tokio::sync::Notify;
 
 use super::Connection;
-use crate::body::BodyError;
+use crate::http::body::BodyError;
 
 /// The longest rest that is read for the sake of the connection.
 const MAX_DISCARDED: u64 = 256 * 1024;

@@ -15,9 +15,9 @@ use super::frames::ControlFrames;
 use super::linger::Linger;
 use super::{Connection, Stream};
 use crate::admission::{Budget, Holding, Payer, Resource};
-use crate::probes::probe;
+use crate::http::probes::probe;
+use crate::http::turn::Turn;
 use crate::settings::Timeouts;
-use crate::turn::Turn;
 
 /// Bytes of a head that are not charged to anyone: what a connection has room for anyway.
 const FREE_HEAD_BYTES: usize = 8 * 1024;

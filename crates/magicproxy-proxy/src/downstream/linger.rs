@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::body::IdleTimer;
+use crate::http::body::IdleTimer;
 
 /// Without a byte for this long, nothing more is on its way.
 const IDLE: Duration = Duration::from_secs(1);

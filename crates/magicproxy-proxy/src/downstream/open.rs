@@ -11,7 +11,7 @@ use tokio_rustls::server::{StartHandshake, TlsStream};
 
 use super::protocol::{Protocol, detect};
 use super::socket::{Socket, Stream};
-use crate::listener::tls::{Purpose, TlsServer};
+use crate::downstream::listener::tls::{Purpose, TlsServer};
 
 /// What a caller gets that speaks plain HTTP where TLS is spoken. It holds nothing of what was asked.
 const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 64\r\n\

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::net::UnixStream;
 use tokio_rustls::server::TlsStream;
 
-use crate::write_stall::WriteStall;
+use crate::http::write_stall::WriteStall;
 
 /// A connected socket.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use hyper::rt::Executor;
 
-use crate::body::IdleTimer;
+use crate::http::body::IdleTimer;
 
 /// What the stream that is polled on this thread did last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use hyper::rt::Executor as _;
 
 use super::*;
 use crate::admission::PeerKey;
-use crate::serve::{Connections, PeerShare};
+use crate::downstream::connections::{Connections, PeerShare};
 use crate::settings::Limits;
 
 fn connection() -> Arc<Connection> {

@@ -1,9 +1,5 @@
 //! A rejection as an HTTP answer.
 
-use std::fmt;
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use bytes::Bytes;
 use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -11,7 +7,8 @@ use hyper::ext::ReasonPhrase;
 
 use super::Rejection;
 use super::shape::{Problem, RefusalShape};
-use crate::body::ResponseBody;
+use crate::request_id::RequestId;
+use crate::response::body::ResponseBody;
 
 /// SDKs made by Stainless heed it, those of OpenAI, Anthropic and Cloudflare among them; others do not know it.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -19,31 +16,6 @@ const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 /// The longest reason phrase, in bytes: a status line is short.
 const MAX_REASON: usize = 200;
 const TYPE_BASE: &str = "urn:magicproxy:problem:";
-
-/// The id of a request: in its log line and in its rejection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RequestId(u64);
-
-impl RequestId {
-    /// A new id: unguessable where the process began, then counted in steps that cover all numbers.
-    pub(crate) fn next() -> Self {
-        static START: LazyLock<u64> = LazyLock::new(|| {
-            let mut bytes = [0; 8];
-            // Without randomness ids begin at zero, which is no secret anyway.
-            let _ = aws_lc_rs::rand::fill(&mut bytes);
-            u64::from_ne_bytes(bytes)
-        });
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        // An odd step visits every number once.
-        Self(START.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15)))
-    }
-}
-
-impl fmt::Display for RequestId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:016x}", self.0)
-    }
-}
 
 /// The media type under which a caller reads a problem.
 ///

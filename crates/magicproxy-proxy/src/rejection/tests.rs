@@ -4,6 +4,7 @@ use http_body_util::BodyExt as _;
 use magicproxy_core::ParseCredentialError;
 
 use super::*;
+use crate::request_id::RequestId;
 pub(crate) use every::every;
 
 const SHAPES: [RefusalShape; 8] = [

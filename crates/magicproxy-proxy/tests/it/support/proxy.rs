@@ -9,7 +9,7 @@ use magicproxy_core::{
 };
 use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::rewrite::Members;
-use magicproxy_proxy::serve::Server;
+use magicproxy_proxy::server::Server;
 use magicproxy_proxy::settings::{
     ApiRoot, CredentialCarrier, Forwarding, HttpMint, Limits, Links, MintSettings, Outbound, PageOrigins, PassedHeader, Placing,
     RefusalShape, Settings, StrangerState, Timeouts, TrustedProxies, UpstreamProtocol, UpstreamSettings,

@@ -1,0 +1,5 @@
+//! Secrets in requests: where tokens and credentials stand, the token as it was presented, the credential as it is sent.
+
+pub(crate) mod carriers;
+pub(crate) mod opened;
+pub(crate) mod presented;

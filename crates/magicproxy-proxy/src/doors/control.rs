@@ -1,0 +1,275 @@
+//! The control plane: `GET /__magictoken` says what this is, `POST /__magictoken` mints, `POST /__magictoken/explain` tells
+//! the bearer of a token what would be decided, `/narrow` and `/reseal` make the bearer's token anew, `GET /__magictoken/keys`
+//! shows what to seal to, `GET /__magictoken/upstreams` which upstreams there are, as far as its client may know.
+
+mod key_set;
+mod mint_log;
+#[cfg(test)]
+mod tests;
+mod upstreams;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderValue, Method, Response};
+use http_body::Body;
+use http_body_util::BodyExt as _;
+use magicproxy_core::policy::Work;
+use magicproxy_core::token::MAX_ORDER_BYTES;
+use magicproxy_core::{Acceptance, Accepts, Caveat, MintLimits, MintOrder, Minted, OrderFault, VerifiedToken};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use self::mint_log::MintRecord;
+use crate::admission::{Holding, Resource};
+use crate::clock;
+use crate::doors::reverse::Served;
+use crate::exchange::gate::{Caller, Client, Decision, Explanation, Question};
+use crate::exchange::ledger::work_aside;
+use crate::exchange::verifier::{Reissue, Shared};
+use crate::http::body::RequestBody;
+use crate::rejection::Rejection;
+use crate::response::body::ResponseBody;
+use crate::settings::{Settings, UpstreamSettings};
+use key_set::KeySetDocument;
+use upstreams::Told;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// Answers on the control path.
+#[derive(Debug)]
+pub(crate) struct Control {
+    settings: Arc<Settings>,
+    /// Minting signs with RSA and compiles rules: in turn, as verification does.
+    shared: Shared,
+    key_set: KeySetDocument,
+}
+
+/// A request to the control plane, without its body.
+#[derive(Clone, Copy)]
+pub(crate) struct Asking<'a> {
+    pub(crate) head: &'a Parts,
+    pub(crate) client: Client<'a>,
+    /// The token that it bears, once it is verified.
+    pub(crate) token: &'a OnceLock<Arc<VerifiedToken>>,
+    /// Who pays for what is held.
+    pub(crate) exchange: &'a Holding,
+    /// The upstreams of the proxy.
+    pub(crate) upstreams: &'a [Arc<Served>],
+}
+
+impl Control {
+    pub(crate) fn new(settings: Arc<Settings>, shared: Shared) -> Self {
+        let all = || settings.upstreams.iter().map(|upstream| &upstream.acceptance);
+        let key_set = KeySetDocument::saying(Accepts::any_of(all()), Acceptance::denied_everywhere(all()));
+        Self { settings, shared, key_set }
+    }
+
+    /// `below` is what follows the control path; without `served`, it is the control plane of all upstreams.
+    pub(crate) async fn answer(
+        &self,
+        served: Option<&Served>,
+        below: &str,
+        asking: Asking<'_>,
+        body: RequestBody,
+    ) -> Result<Response<ResponseBody>, Rejection> {
+        let head = asking.head;
+        match (below, &head.method) {
+            ("", &Method::GET | &Method::HEAD) => Ok(answer(TEXT, Bytes::from(self.told(asking).await.about(served)))),
+            ("", &Method::POST) => self.mint(served, asking, body).await,
+            ("/explain", &Method::POST) => self.explain(served, asking, body).await,
+            ("/keys", &Method::GET | &Method::HEAD) => Ok(self.keys()),
+            ("/narrow", &Method::POST) => self.narrow(asking.about(served)?, asking, body).await,
+            ("/reseal", &Method::POST) => self.reseal(asking.about(served)?, asking.caller()).await,
+            ("", _) => Err(Rejection::ControlMethod("GET, HEAD, POST")),
+            ("/explain" | "/narrow" | "/reseal", _) => Err(Rejection::ControlMethod("POST")),
+            ("/keys", _) => Err(Rejection::ControlMethod("GET, HEAD")),
+            _ => self.upstreams(served, below, asking).await,
+        }
+    }
+
+    /// What would be decided on a request of the bearer's: no more than the request itself would tell, without making it.
+    async fn explain(
+        &self,
+        placed: Option<&Served>,
+        asking: Asking<'_>,
+        body: RequestBody,
+    ) -> Result<Response<ResponseBody>, Rejection> {
+        let served = asking.about(placed)?;
+        // At the root of the proxy, a path may be that of the proxy.
+        let mount = if placed.is_none() { served.settings.placing.mount.as_str() } else { "" };
+        let Asking { head, exchange, .. } = asking;
+        if !is_json(head) {
+            return Err(Rejection::MediaType);
+        }
+        let (question, _buffered) = self.read(body, exchange).await?;
+        let question = Question::from_json(&question)?;
+        let Explanation { decision, headers, plugins } = served.gate.explain(asking.caller(), &question.below(mount)).await?;
+        let mut explanation = match decision {
+            Decision::Allowed { rule } => json!({ "decision": "allowed", "rule": rule, "needed": [] }),
+            Decision::Denied(rejection) => {
+                json!({ "decision": "denied", "code": rejection.code(), "reason": rejection.to_string(), "needed": rejection.needed() })
+            }
+        };
+        if let Some(members) = explanation.as_object_mut() {
+            members.extend(headers.map(|headers| ("headers".to_owned(), json!(headers))));
+            members.extend(plugins.map(|plugins| ("plugins".to_owned(), json!(plugins))));
+        }
+        Ok(answer("application/json", Bytes::from(explanation.to_string())))
+    }
+
+    /// The keys that new tokens may be sealed to, as a signed JWK Set (RFC 7517 section 5): `token-v2.md` section 7.
+    fn keys(&self) -> Response<ResponseBody> {
+        answer("application/jwk-set+json", self.key_set.of(&self.settings.keys))
+    }
+
+    /// The bearer's token with one more caveat.
+    async fn narrow(&self, served: &Served, asking: Asking<'_>, body: RequestBody) -> Result<Response<ResponseBody>, Rejection> {
+        let Asking { head, exchange, .. } = asking;
+        if !is_json(head) {
+            return Err(Rejection::MediaType);
+        }
+        let (order, _buffered) = self.read(body, exchange).await?;
+        let caveat = work_aside(order.len(), move || Caveat::from_order(&order)).await?;
+        let caveat = caveat.map_err(|error| Rejection::Caveat(error.to_string()))?;
+        let token = served.gate.reissue(asking.caller(), Reissue::Narrow(Box::new(caveat))).await?;
+        Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
+    }
+
+    /// The bearer's token for the key that is active now.
+    async fn reseal(&self, served: &Served, caller: Caller<'_>) -> Result<Response<ResponseBody>, Rejection> {
+        let token = served.gate.reissue(caller, Reissue::Reseal).await?;
+        Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
+    }
+
+    /// Reads a whole body, of bounded size, in bounded time, while there is room.
+    async fn read(&self, body: RequestBody, exchange: &Holding) -> Result<(Zeroizing<Vec<u8>>, Holding), Rejection> {
+        if body.size_hint().lower() > MAX_ORDER_BYTES as u64 {
+            return Err(Rejection::Order(vec![OrderFault::TooLarge]));
+        }
+        let collected = tokio::time::timeout(self.settings.timeouts.header, collect(body, exchange)).await;
+        collected.map_err(|_| Rejection::RequestTimeout)?
+    }
+
+    async fn mint(
+        &self,
+        served: Option<&Served>,
+        asking: Asking<'_>,
+        body: RequestBody,
+    ) -> Result<Response<ResponseBody>, Rejection> {
+        let Asking { head, exchange, client, .. } = asking;
+        let mints = served.map_or_else(|| self.settings.mints_over_http(), |served| served.settings.mints_over_http());
+        if !mints {
+            return Err(Rejection::MintingClosed);
+        }
+        if !is_json(head) {
+            return Err(Rejection::MediaType);
+        }
+        self.settings.revocations.ensure_mintable(self.settings.keys.current().active().public().id(), clock::now())?;
+        let (order, _buffered) = self.read(body, exchange).await?;
+        let told = self.told(asking).await;
+        let settings = Arc::clone(&self.settings);
+        let upstream = served.map(|served| Arc::clone(&served.settings));
+        let order = MintJob { settings, upstream, told, order: Arc::new(order) };
+        let (minted, record) = self.shared.lanes.in_turn(exchange.payer(), move |work| order.run(work)).await??;
+        record.write(&minted, self.settings.trusted_proxies.sender(&client.peer, &head.headers));
+        Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(minted.token.as_bytes().to_vec()))))
+    }
+}
+
+/// An order to mint.
+#[derive(Clone)]
+struct MintJob {
+    settings: Arc<Settings>,
+    upstream: Option<Arc<UpstreamSettings>>,
+    /// What its client may know.
+    told: Told,
+    order: Arc<Zeroizing<Vec<u8>>>,
+}
+
+impl MintJob {
+    fn run(&self, work: &Work) -> Result<(Minted, MintRecord), Rejection> {
+        let settings = &*self.settings;
+        let order = MintOrder::from_json(&self.order).map_err(Rejection::Order)?;
+        let upstream = match &self.upstream {
+            Some(upstream) => upstream,
+            None => self.named(order.aud.as_deref()).map_err(|fault| Rejection::Order(vec![fault]))?,
+        };
+        if !upstream.mints_over_http() {
+            return Err(Rejection::MintingClosed);
+        }
+        // What would be refused for its lifetime is not minted.
+        let accepted = upstream.acceptance.max_lifetime.map_or(Duration::MAX, Duration::from_secs);
+        let limits = MintLimits {
+            upstream: &upstream.name,
+            unnamed: upstream.unnamed,
+            alias: upstream.alias.as_ref(),
+            names: self.told.names_of(upstream),
+            scopes: &upstream.scopes,
+            patterns: upstream.patterns,
+            default_lifetime: settings.minting.default_lifetime,
+            max_lifetime: settings.minting.max_lifetime.min(accepted),
+            require_sub: upstream.acceptance.require_sub,
+            work: work.clone(),
+        };
+        let request = order.check(&limits, clock::now()).map_err(Rejection::Order)?;
+        upstream.credential.check(&request.credential).map_err(Rejection::UnfitOrder)?;
+        let minted = settings.keys.current().mint_within(&request, work)?;
+        Ok((minted, MintRecord::of(&request, &upstream.credential)))
+    }
+
+    /// The upstream that an order names, where its place does not say which one it is about.
+    fn named(&self, aud: Option<&str>) -> Result<&Arc<UpstreamSettings>, OrderFault> {
+        let mut upstreams = self.settings.upstreams.iter();
+        let named = upstreams.find(|upstream| aud.is_some_and(|aud| upstream.is_called(aud)));
+        named.ok_or_else(|| OrderFault::Upstream { known: self.told.known_names() })
+    }
+}
+
+fn is_json(head: &Parts) -> bool {
+    let value = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+/// The whole of a body, with what is held of memory for it: orders and questions come from strangers.
+async fn collect<B>(mut body: B, exchange: &Holding) -> Result<(Zeroizing<Vec<u8>>, Holding), Rejection>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let mut whole = Zeroizing::new(Vec::new());
+    let mut buffered = exchange.take(Resource::BufferedBytes, 0)?;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Rejection::RequestBody)?.into_data() else { continue };
+        if whole.len() + data.len() > MAX_ORDER_BYTES {
+            return Err(Rejection::Order(vec![OrderFault::TooLarge]));
+        }
+        buffered.grow(data.len())?;
+        append(&mut whole, &data);
+    }
+    Ok((whole, buffered))
+}
+
+/// Grows by hand, so that no copy of a secret is left behind.
+fn append(whole: &mut Zeroizing<Vec<u8>>, data: &[u8]) {
+    let length = whole.len() + data.len();
+    if length > whole.capacity() {
+        let mut larger = Zeroizing::new(Vec::with_capacity(length.next_power_of_two()));
+        larger.extend_from_slice(whole);
+        *whole = larger;
+    }
+    whole.extend_from_slice(data);
+}
+
+fn answer(content_type: &'static str, body: Bytes) -> Response<ResponseBody> {
+    let length = body.len() as u64;
+    let mut response = Response::new(ResponseBody::full(body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,170 @@
+//! What the control plane tells of upstreams, and to whom: `docs/spec/upstreams.md` section 9.
+//!
+//! A client without a token learns of the API at the root of the proxy, and may ask for one name at a time. Whoever bears a
+//! token may know the upstream that it is for; everyone may know all, where the operator says so.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, Response};
+use magicproxy_core::{Accepts, KnownNames, UnnamedTokens, UnverifiedToken, UpstreamName};
+use serde_json::json;
+
+use super::{Asking, Control, answer};
+use crate::VERSION;
+use crate::doors::reverse::Served;
+use crate::exchange::gate::Caller;
+use crate::rejection::Rejection;
+use crate::response::body::ResponseBody;
+use crate::settings::{Announcement, UpstreamSettings};
+
+/// What one client may know of the upstreams.
+#[derive(Clone)]
+pub(super) struct Told {
+    /// Everything about these: names, mounts, API roots, names of scopes.
+    known: Vec<Arc<UpstreamSettings>>,
+    /// The only upstream that there is, whose name is no secret.
+    only: Option<Arc<UpstreamSettings>>,
+    /// Are these all that there are?
+    complete: bool,
+    /// Is minting over HTTP open for one upstream at the least?
+    mints_somewhere: bool,
+}
+
+impl Control {
+    /// What the client that asks may know.
+    pub(super) async fn told(&self, asking: Asking<'_>) -> Told {
+        let all = &self.settings.upstreams;
+        let known = match self.settings.minting.announce {
+            Announcement::All => all.clone(),
+            Announcement::Root => self.of_bearer(asking).await.into_iter().collect(),
+        };
+        let only = all.first().filter(|_| all.len() == 1).cloned();
+        let mints_somewhere = self.settings.mints_over_http();
+        Told { complete: known.len() == all.len() || only.is_some(), known, only, mints_somewhere }
+    }
+
+    /// The upstream of the token that the client bears, if that is genuine, alive and not revoked.
+    ///
+    /// At most one token is verified, whatever the number of upstreams: the one whose name the token bears is asked, and where it
+    /// bears none, the one that takes such.
+    async fn of_bearer(&self, asking: Asking<'_>) -> Option<Arc<UpstreamSettings>> {
+        let served = asking.named_by_token()?;
+        served.gate.ensure_bearer(asking.caller()).await.ok()?;
+        Some(Arc::clone(&served.settings))
+    }
+
+    /// `/upstreams`: those that the client may know; `/upstreams/NAME`: is there one of that name?
+    pub(super) async fn upstreams(
+        &self,
+        served: Option<&Served>,
+        below: &str,
+        asking: Asking<'_>,
+    ) -> Result<Response<ResponseBody>, Rejection> {
+        let asked = below.strip_prefix("/upstreams").ok_or(Rejection::ControlPath)?;
+        if !matches!(asking.head.method, Method::GET | Method::HEAD) {
+            return Err(Rejection::ControlMethod("GET, HEAD"));
+        }
+        let told = self.told(asking).await;
+        let told = match asked.strip_prefix('/') {
+            None if asked.is_empty() => {
+                let names: Vec<&UpstreamName> = told.names().collect();
+                json!({ "upstreams": names, "complete": told.complete })
+            }
+            None => return Err(Rejection::ControlPath),
+            Some(name) => {
+                let name = decoded(name);
+                let here = |upstream: &&Arc<UpstreamSettings>| {
+                    let elsewhere = served.filter(|served| !served.settings.placing.mount.is_root());
+                    elsewhere.is_none_or(|served| served.settings.name == upstream.name)
+                };
+                let found = self.settings.upstreams.iter().filter(here).find(|upstream| upstream.is_called(&name));
+                let unknown = || Rejection::UnknownUpstream { known: told.known_names().unwrap_or_default() };
+                let found = found.ok_or_else(unknown)?;
+                json!({ "upstream": found.name, "accepts": Accepts::any_of([&found.acceptance]) })
+            }
+        };
+        Ok(answer("application/json", Bytes::from(told.to_string())))
+    }
+}
+
+impl Told {
+    /// What the control plane of this upstream says of itself; without one, that of all.
+    pub(super) fn about(&self, served: Option<&Served>) -> String {
+        let here = served.map(|served| &served.settings);
+        let here = here.filter(|upstream| upstream.placing.mount.is_root() || self.knows(upstream));
+        let first = match here {
+            Some(upstream) => format!("magic API proxy for {} version {VERSION}", upstream.api_root),
+            None => format!("magic API proxy version {VERSION}"),
+        };
+        let closed = !served.map_or(self.mints_somewhere, |served| served.settings.mints_over_http());
+        let all_closed = closed && served.is_none();
+        // Below a mount it is about that upstream only.
+        let at_root = served.is_none_or(|served| served.settings.placing.mount.is_root());
+        let others = self.known.iter().filter(|upstream| at_root && here.is_none_or(|here| here.name != upstream.name));
+        let lines = others.map(|upstream| {
+            let UpstreamSettings { name, api_root, placing, .. } = &**upstream;
+            let mint = if all_closed || upstream.mints_over_http() { "" } else { ", where minting is closed" };
+            format!("\n{name} at {}/ for {api_root}{mint}", placing.mount.as_str())
+        });
+        first + if closed { "\nminting is closed" } else { "" } + &lines.collect::<String>()
+    }
+
+    /// May faults of an order for this upstream list what is configured for it?
+    pub(super) fn names_of(&self, upstream: &UpstreamSettings) -> KnownNames {
+        if self.knows(upstream) { KnownNames::Listed } else { KnownNames::Withheld }
+    }
+
+    /// The names, where there is any that may be told.
+    pub(super) fn known_names(&self) -> Option<Vec<UpstreamName>> {
+        let names: Vec<UpstreamName> = self.names().cloned().collect();
+        Some(names).filter(|names| !names.is_empty())
+    }
+
+    fn names(&self) -> impl Iterator<Item = &UpstreamName> {
+        let only = self.only.iter().filter(|only| !self.knows(only));
+        self.known.iter().chain(only).map(|upstream| &upstream.name)
+    }
+
+    fn knows(&self, upstream: &UpstreamSettings) -> bool {
+        self.known.iter().any(|known| known.name == upstream.name)
+    }
+}
+
+impl<'a> Asking<'a> {
+    pub(super) fn caller(&self) -> Caller<'a> {
+        Caller { headers: &self.head.headers, client: self.client, token: self.token }
+    }
+
+    /// The upstream that a bearer's question about its own token is for: the one of the address, or else the one that the token
+    /// names. That name is not believed: the gate of that upstream verifies the token.
+    pub(super) fn about(&self, placed: Option<&'a Served>) -> Result<&'a Served, Rejection> {
+        placed.or_else(|| self.named_by_token()).ok_or(Rejection::NoUpstream)
+    }
+
+    /// The upstream whose name the presented token bears, or that takes those without one.
+    fn named_by_token(&self) -> Option<&'a Served> {
+        let mut upstreams = self.upstreams.iter().map(|served| &**served);
+        upstreams.find(|served| {
+            let presented = served.gate.presented(&self.head.headers);
+            presented.is_ok_and(|token| is_for(token.as_str(), &served.settings))
+        })
+    }
+}
+
+/// Does the token say that it is for this upstream? Nothing in it is believed yet.
+fn is_for(token: &str, upstream: &UpstreamSettings) -> bool {
+    let Ok(claims) = UnverifiedToken::parse(token).map(|token| token.claims_for_display().unwrap_or_default()) else {
+        return false;
+    };
+    match claims.get("aud").and_then(|aud| aud.as_str()) {
+        Some(aud) => upstream.is_called(aud),
+        None => upstream.unnamed == UnnamedTokens::Accept,
+    }
+}
+
+/// A name as it stands in a path: RFC 3986 wants `[` and `]` encoded, and clients may encode `:`.
+fn decoded(name: &str) -> String {
+    let pairs = [("%5B", "["), ("%5b", "["), ("%5D", "]"), ("%5d", "]"), ("%3A", ":"), ("%3a", ":")];
+    pairs.iter().fold(name.to_owned(), |name, (encoded, plain)| name.replace(encoded, plain))
+}

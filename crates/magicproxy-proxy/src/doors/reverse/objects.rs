@@ -1,0 +1,122 @@
+//! Responses about objects of Git LFS: read whole, and made to lead through the proxy. `docs/spec/git-lfs.md`.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::response::Parts;
+use http::{HeaderValue, Response, header};
+use http_body_util::BodyExt as _;
+
+use super::{Expected, Passing, Received, ReverseDoor};
+use crate::admission::{Holding, Resource};
+use crate::exchange::ledger::work_aside;
+use crate::http::body::BodyError;
+use crate::rejection::Rejection;
+use crate::response::body::{ResponseBody, UpstreamBody};
+use crate::response::header::Coding;
+use crate::response::pipeline::Pipeline;
+use crate::response::rewrite::{self, Rewriting};
+use crate::routing::lfs::{Leads, LfsClient, MAX_BYTES, ObjectActions};
+use crate::routing::placing::Way;
+use crate::settings::UpstreamSettings;
+
+/// A node of a map has room for eleven members.
+const BYTES_PER_OBJECT: usize = 1024;
+/// A list that grows may have twice the room that its values need.
+const BYTES_PER_VALUE: usize = 64;
+
+/// Who asked for objects of what.
+pub(super) struct ObjectsFor {
+    /// How the client came; `None` for one who speaks to the upstream by its own name.
+    pub(super) way: Option<Way>,
+    pub(super) upstream: Arc<UpstreamSettings>,
+    pub(super) client: Option<LfsClient>,
+}
+
+/// A response that was read whole.
+struct Whole {
+    bytes: Bytes,
+    /// What is held of memory for it.
+    buffered: Holding,
+}
+
+impl ReverseDoor {
+    /// Passes down a response that may tell of objects.
+    pub(super) async fn pass_objects(
+        &self,
+        passing: Passing<'_>,
+        objects: ObjectsFor,
+    ) -> Result<Response<ResponseBody>, Rejection> {
+        let Passing { answer, method, needle, home, end } = passing;
+        let buffered = answer.exchange.take(Resource::BufferedBytes, 0)?;
+        let Received { mut head, coding, mut body } = self.received(answer, Expected { method, end }, needle.as_ref())?;
+        body.pass_through(Pipeline::searching(coding, needle.clone()));
+        let Whole { bytes, mut buffered } = read(&mut body, buffered).await?;
+        let rewriting = home.map(|home| self.homes.rewriting(&self.places, home));
+        let leads = leads(objects.way, rewriting.as_ref());
+        rewrite::apply(&mut head, Coding::Other, || rewriting);
+        prepare(&mut head);
+        let actions = ObjectActions { leads, upstream: objects.upstream, client: objects.client };
+        // A client is told that something is well without content.
+        let length = bytes.len();
+        let treated = if bytes.is_empty() { Vec::new() } else { treated(bytes, actions, &buffered).await? };
+        // Written anew, it holds as they are the characters for which the upstream wrote escapes.
+        let treated = needle.and_then(|needle| needle.masked(&treated)).unwrap_or(treated);
+        buffered.grow(treated.len().saturating_sub(length))?;
+        Ok(Response::from_parts(head, ResponseBody::made(treated.into(), Box::new((body, buffered)))))
+    }
+}
+
+fn leads(way: Option<Way>, rewriting: Option<&Rewriting>) -> Leads {
+    match rewriting {
+        Some(rewriting) => Leads::ByLinks(Arc::clone(&rewriting.links)),
+        None if way.is_none() => Leads::AsTheyAre,
+        None => Leads::Past,
+    }
+}
+
+async fn read(body: &mut UpstreamBody, mut buffered: Holding) -> Result<Whole, Rejection> {
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|error| unread(&error))?.into_data() else { continue };
+        if bytes.len() + data.len() > MAX_BYTES {
+            return Err(Rejection::Objects);
+        }
+        buffered.grow(data.len())?;
+        bytes.extend_from_slice(&data);
+    }
+    Ok(Whole { bytes: bytes.freeze(), buffered })
+}
+
+/// What becomes of a document, beside the event loop where it is long. What holds it pays for the tree that is made of it, too.
+async fn treated(document: Bytes, actions: ObjectActions, buffered: &Holding) -> Result<Vec<u8>, Rejection> {
+    let tree = buffered.take(Resource::BufferedBytes, tree_bytes(&document))?;
+    let treated = work_aside(document.len(), move || {
+        let _tree = tree;
+        actions.treated(&document)
+    });
+    treated.await?.map_err(|_| Rejection::Objects)
+}
+
+/// The memory that the tree of a JSON document takes, in bytes and at most, besides its texts: a node for each object, and a place
+/// for each value.
+fn tree_bytes(document: &[u8]) -> usize {
+    let count = |byte| memchr::memchr_iter(byte, document).count();
+    BYTES_PER_OBJECT * count(b'{') + BYTES_PER_VALUE * (count(b',') + count(b'['))
+}
+
+fn unread(error: &BodyError) -> Rejection {
+    match error {
+        BodyError::Idle | BodyError::Total => Rejection::ResponseTimeout,
+        _ => Rejection::Objects,
+    }
+}
+
+/// Removes what is no longer true of the body, which bears a token.
+fn prepare(head: &mut Parts) {
+    for name in [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::ACCEPT_RANGES, header::TRAILER] {
+        head.headers.remove(name);
+    }
+    rewrite::drop_digests(&mut head.headers);
+    head.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}

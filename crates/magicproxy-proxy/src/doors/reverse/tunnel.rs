@@ -1,0 +1,296 @@
+//! The tunnel of a WebSocket. What flows through it is the client's and the upstream's affair.
+//!
+//! It counts as an exchange and as a connection until it ends: with either side, with its token's expiry or revocation, after
+//! a time without a byte, with the deadline of exchanges, and when the proxy stops. Where the proxy ends it, or the upstream has gone
+//! without a word, a Close frame says so, between two frames of the sender's.
+
+mod direction;
+mod frames;
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use http::{HeaderValue, Method, Response, header};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use magicproxy_core::VerifiedToken;
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::watch;
+
+use crate::clock;
+use crate::downstream::{Connection, InFlight};
+use crate::exchange::upstream::Answer;
+use crate::mask::Needle;
+use crate::observe::access_log::AccessRecord;
+use crate::response::body::ResponseBody;
+use crate::response::header::ResponseFilter;
+use crate::services::revocations::Revocations;
+use direction::{Direction, DirectionEnd};
+use frames::{CloseCode, Sender};
+
+/// How often it is looked whether a tunnel may go on.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long the sides may take to close once one of them has ended, or the proxy has closed both.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// The client's side of a WebSocket.
+pub(super) struct Tunnel {
+    on_upgrade: OnUpgrade,
+    bounds: TunnelBounds,
+    /// A proxy that stops waits until this is dropped.
+    stopped: watch::Receiver<()>,
+}
+
+/// What ends a tunnel.
+pub(super) struct TunnelBounds {
+    /// The token that opened it.
+    pub(super) token: Arc<VerifiedToken>,
+    pub(super) revocations: Arc<Revocations>,
+    /// How long it may be without a byte in either direction.
+    pub(super) idle: Duration,
+    /// When every exchange that began with it must be over.
+    pub(super) end: Option<Instant>,
+}
+
+impl Tunnel {
+    pub(super) fn new(on_upgrade: OnUpgrade, connection: &Arc<Connection>, bounds: TunnelBounds) -> Self {
+        connection.begin_tunnel();
+        Self { on_upgrade, bounds, stopped: connection.stopped() }
+    }
+}
+
+/// Passes down that the upstream agreed, and joins the two connections.
+pub(super) fn open(answer: Answer, tunnel: Tunnel, needle: Option<&Needle>) -> Response<ResponseBody> {
+    let mut response = answer.response;
+    let upstream = hyper::upgrade::on(&mut response);
+    let (mut head, _) = response.into_parts();
+    ResponseFilter::new(needle.cloned(), answer.dropped).head(&mut head, &Method::GET);
+    head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    head.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    let Tunnel { on_upgrade, bounds, stopped } = tunnel;
+    let (lease, held, exchange) = (answer.lease, answer.held, answer.exchange);
+    let serve = move |mut record: AccessRecord, in_flight: InFlight| {
+        tokio::spawn(async move {
+            match tokio::join!(on_upgrade, upstream) {
+                (Ok(downstream), Ok(upstream)) => Joined::new(downstream, upstream).run(&bounds, stopped, &mut record).await,
+                (Err(_), _) => record.tunnel([0; 2], TunnelEnd::ClientGone.name()),
+                (Ok(_), Err(_)) => record.tunnel([0; 2], TunnelEnd::UpstreamGone.name()),
+            }
+            // Until here neither connection counts as idle.
+            drop((lease, held, exchange, in_flight, record));
+        });
+    };
+    Response::from_parts(head, ResponseBody::followed_by(serve))
+}
+
+/// Why a tunnel ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TunnelEnd {
+    /// Either side sent a Close frame.
+    Closed,
+    ClientGone,
+    UpstreamGone,
+    Idle,
+    TooLong,
+    TokenExpired,
+    TokenRevoked,
+    Stopped,
+}
+
+impl TunnelEnd {
+    /// In the log.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::ClientGone => "client_gone",
+            Self::UpstreamGone => "upstream_gone",
+            Self::Idle => "idle",
+            Self::TooLong => "total",
+            Self::TokenExpired => "token_expired",
+            Self::TokenRevoked => "token_revoked",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    /// What both sides are told where the proxy closes. Clients connect again after the first code, and not after the second.
+    fn close(self) -> (CloseCode, &'static str) {
+        match self {
+            Self::Closed | Self::ClientGone | Self::UpstreamGone => (CloseCode::GoingAway, "the other side has gone"),
+            Self::Idle => (CloseCode::GoingAway, "no byte came for too long"),
+            Self::TooLong => (CloseCode::GoingAway, "it was open for as long as it may be"),
+            Self::Stopped => (CloseCode::GoingAway, "the proxy stops"),
+            Self::TokenExpired => (CloseCode::PolicyViolation, "the token has expired"),
+            Self::TokenRevoked => (CloseCode::PolicyViolation, "the token has been revoked"),
+        }
+    }
+}
+
+impl TunnelBounds {
+    /// Why the tunnel must end now, if it must.
+    fn reached(&self, last_moved: Instant) -> Option<TunnelEnd> {
+        if clock::now() >= self.token.refused_from() {
+            return Some(TunnelEnd::TokenExpired);
+        }
+        if self.revocations.ensure_live(&self.token).is_err() {
+            return Some(TunnelEnd::TokenRevoked);
+        }
+        if self.end.is_some_and(|end| end <= Instant::now()) {
+            return Some(TunnelEnd::TooLong);
+        }
+        (last_moved.elapsed() >= self.idle).then_some(TunnelEnd::Idle)
+    }
+
+    fn next_look(&self, last_moved: Instant) -> Instant {
+        let next = (Instant::now() + LOOK).min(last_moved + self.idle);
+        self.end.map_or(next, |end| end.min(next))
+    }
+}
+
+/// Both sides, and what is on its way between them.
+struct Joined {
+    client: TokioIo<Upgraded>,
+    upstream: TokioIo<Upgraded>,
+    up: Direction,
+    down: Direction,
+    up_has_ended: bool,
+    down_has_ended: bool,
+    end: Option<TunnelEnd>,
+    /// When the connections are closed, however far they are.
+    deadline: Option<Instant>,
+}
+
+impl Joined {
+    fn new(client: Upgraded, upstream: Upgraded) -> Self {
+        let (code, reason) = TunnelEnd::UpstreamGone.close();
+        Self {
+            client: TokioIo::new(client),
+            upstream: TokioIo::new(upstream),
+            up: Direction::of(Sender::Client),
+            down: Direction::of(Sender::Server).tells_at_end(code, reason),
+            up_has_ended: false,
+            down_has_ended: false,
+            end: None,
+            deadline: None,
+        }
+    }
+
+    /// Passes frames in both directions until something ends it, and records what.
+    async fn run(mut self, bounds: &TunnelBounds, mut stopped: watch::Receiver<()>, record: &mut AccessRecord) {
+        loop {
+            let look = self.deadline.unwrap_or_else(|| bounds.next_look(self.last_moved()));
+            tokio::select! {
+                biased;
+                () = poll_fn(|context| self.poll(context)) => {}
+                // Its sender says nothing, and is dropped.
+                _ = stopped.changed(), if self.end.is_none() => {
+                    self.close(TunnelEnd::Stopped);
+                    // The end of the process may come first.
+                    self.record_in(record);
+                }
+                () = tokio::time::sleep_until(look.into()) => {
+                    if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                        break;
+                    }
+                    if self.end.is_some() && self.up.is_closed() && self.down.is_closed() {
+                        self.closes_soon();
+                    }
+                    if let Some(end) = bounds.reached(self.last_moved()).filter(|_| self.end.is_none()) {
+                        self.close(end);
+                    }
+                }
+            }
+            if self.is_over() {
+                break;
+            }
+        }
+        if self.closes_itself() {
+            let shut_down = async { tokio::join!(self.client.shutdown(), self.upstream.shutdown()) };
+            let _ = tokio::time::timeout(LOOK, shut_down).await;
+        }
+        self.record_in(record);
+    }
+
+    fn record_in(&self, record: &mut AccessRecord) {
+        record.tunnel([self.up.passed(), self.down.passed()], self.end.unwrap_or(TunnelEnd::Closed).name());
+    }
+
+    /// Ready when one of the directions has ended, or both sides have closed.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut ready = false;
+        if !self.down_has_ended
+            && let Poll::Ready(end) = self.down.poll(context, &mut self.upstream, &mut self.client)
+        {
+            (self.down_has_ended, ready) = (true, true);
+            self.gone(if end == DirectionEnd::Source { TunnelEnd::UpstreamGone } else { TunnelEnd::ClientGone });
+        }
+        if !self.up_has_ended
+            && let Poll::Ready(end) = self.up.poll(context, &mut self.client, &mut self.upstream)
+        {
+            (self.up_has_ended, ready) = (true, true);
+            self.gone(if end == DirectionEnd::Source { TunnelEnd::ClientGone } else { TunnelEnd::UpstreamGone });
+        }
+        if self.deadline.is_none() && self.up.has_closed() && self.down.has_closed() {
+            self.ends(TunnelEnd::Closed);
+            ready = true;
+        }
+        if ready || self.is_over() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// One side has ended.
+    fn gone(&mut self, who: TunnelEnd) {
+        let closed = self.up.has_closed() || self.down.has_closed();
+        self.ends(if closed { TunnelEnd::Closed } else { who });
+        if who == TunnelEnd::UpstreamGone {
+            let (code, reason) = who.close();
+            self.down.close(code, reason);
+        }
+    }
+
+    /// The proxy closes both sides.
+    fn close(&mut self, end: TunnelEnd) {
+        let (code, reason) = end.close();
+        for direction in [&mut self.up, &mut self.down] {
+            match end {
+                // Nothing passes without a token.
+                TunnelEnd::TokenExpired | TunnelEnd::TokenRevoked => direction.stop(code, reason),
+                _ => direction.close(code, reason),
+            }
+        }
+        self.ends(end);
+    }
+
+    fn ends(&mut self, end: TunnelEnd) {
+        self.end.get_or_insert(end);
+        // What passes when the proxy stops may end, within the time that the proxy has.
+        if end != TunnelEnd::Stopped {
+            self.closes_soon();
+        }
+    }
+
+    fn closes_soon(&mut self) {
+        self.deadline.get_or_insert_with(|| Instant::now() + CLOSING);
+    }
+
+    /// Have both sides got a Close frame and sent one?
+    fn both_have_closed(&self) -> bool {
+        let directions = [&self.up, &self.down];
+        directions.iter().all(|direction| direction.is_closed() && direction.has_closed())
+    }
+
+    /// Is there nothing left to wait for? Where the sides have closed by themselves, the upstream ends its connection first (RFC
+    /// 6455 section 7.1.1).
+    fn is_over(&self) -> bool {
+        let ended = self.up_has_ended && self.down_has_ended;
+        ended || self.end == Some(TunnelEnd::ClientGone) && self.up_has_ended || self.both_have_closed() && self.closes_itself()
+    }
+
+    fn closes_itself(&self) -> bool {
+        !matches!(self.end, None | Some(TunnelEnd::Closed | TunnelEnd::ClientGone | TunnelEnd::UpstreamGone))
+    }
+
+    fn last_moved(&self) -> Instant {
+        self.up.last_moved().max(self.down.last_moved())
+    }
+}

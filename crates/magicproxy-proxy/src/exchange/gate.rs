@@ -1,0 +1,342 @@
+//! The gate: the one place that decides. Both doors call `Gate::admit`; it never grows a branch for one of them.
+//!
+//! Each step consumes the proof that the step before it made. The result is an [`OutboundRequest`], which has no other
+//! maker, and nothing but an `OutboundRequest` can be sent to the upstream.
+
+mod explanation;
+mod further;
+mod outbound;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Version, header};
+use magicproxy_core::{Access, DecisionSteps, Denial, ParseTargetError, RequestTarget, VerifiedToken};
+use zeroize::Zeroizing;
+
+pub use outbound::OutboundRequest;
+
+pub(crate) use explanation::{Decision, Explanation, Question};
+pub(crate) use outbound::{Dispatch, Message};
+
+use further::Asker;
+
+use crate::admission::{Account, Budget, Payer, PeerKey, Resource};
+use crate::clock;
+use crate::credential::carriers::Carriers;
+use crate::credential::presented::PresentedToken;
+use crate::exchange::ledger::{Ledger, Questions, Sending, Settled};
+use crate::exchange::upstream::Upstream;
+use crate::exchange::verifier::{CachedToken, Reissue, Shared, Verifier};
+use crate::http::body::RequestBody;
+use crate::http::header::{DroppedFields, RequestFields, RequestHeaders, TrailerFields, refuse_overrides};
+use crate::observe::access_log::AccessRecord;
+use crate::peer::Peer;
+use crate::peer::TrustedProxies;
+use crate::plugins::{Consultation, Plugins};
+use crate::rejection::Rejection;
+use crate::routing::lfs::{self, LfsClient};
+use crate::server::WorkerId;
+use crate::services::revocations::Revocations;
+use crate::settings::{Settings, UpstreamSettings};
+
+/// The longest authority: a host name has at most 253 characters (RFC 1035 section 2.3.4), a port five. Links in answers repeat it.
+const MAX_AUTHORITY_BYTES: usize = 260;
+
+/// The gate of one upstream.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    upstream: Arc<UpstreamSettings>,
+    verifier: Verifier,
+    revocations: Arc<Revocations>,
+    carriers: Carriers,
+    /// What the upstream gets of a request's headers.
+    fields: Arc<RequestFields>,
+    dropped: DroppedFields,
+    trusted_proxies: TrustedProxies,
+    ledger: Ledger,
+    plugins: Plugins,
+    /// Asked what it has, before a request that creates is sent.
+    asked: Arc<Upstream>,
+    budget: Arc<Budget>,
+}
+
+/// A request as it came in, with its target read by [`Gate::read_target`].
+#[derive(Debug)]
+pub(crate) struct InboundRequest<'c> {
+    pub(crate) head: Parts,
+    /// Which of the upstream's origins it is for.
+    pub(crate) origin: usize,
+    pub(crate) target: RequestTarget,
+    pub(crate) body: RequestBody,
+    pub(crate) client: Client<'c>,
+    /// Who serves it.
+    pub(crate) worker: WorkerId,
+}
+
+/// Who is at the other end of a request's connection, and what that address holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Client<'c> {
+    pub(crate) peer: Peer,
+    pub(crate) account: &'c Arc<Account>,
+}
+
+/// Who asks the control plane something about a token.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<'c> {
+    pub(crate) headers: &'c HeaderMap,
+    pub(crate) client: Client<'c>,
+    /// The token, once it is verified: for the log.
+    pub(crate) token: &'c OnceLock<Arc<VerifiedToken>>,
+}
+
+impl Client<'_> {
+    /// What the sender holds: whoever is at the other end, or whom it speaks for.
+    pub(crate) fn account_of(self, sender: Option<IpAddr>, trusted: &TrustedProxies, budget: &Budget) -> Arc<Account> {
+        if trusted.speaks_for_others(&self.peer) {
+            budget.accounts().of_peer(PeerKey::of(sender))
+        } else {
+            Arc::clone(self.account)
+        }
+    }
+}
+
+impl Gate {
+    /// The gate of `upstream`; `asked` is how it is reached.
+    pub(crate) fn new(
+        settings: &Settings,
+        upstream: &Arc<UpstreamSettings>,
+        shared: &Shared,
+        asked: Arc<Upstream>,
+    ) -> Result<Self, aws_lc_rs::error::Unspecified> {
+        let carriers = Carriers::new(upstream, &settings.upstreams);
+        Ok(Self {
+            verifier: Verifier::new(settings, upstream, &carriers, shared)?,
+            revocations: Arc::clone(&settings.revocations),
+            trusted_proxies: settings.trusted_proxies.clone(),
+            ledger: Ledger::new(settings, upstream),
+            plugins: Plugins::new(settings.plugins.clone(), upstream.name.clone(), carriers.clone()),
+            fields: Arc::new(RequestFields::new(upstream, &carriers)),
+            dropped: DroppedFields::new(upstream.name.clone()),
+            upstream: Arc::clone(upstream),
+            carriers,
+            asked,
+            budget: Arc::clone(&shared.budget),
+        })
+    }
+
+    /// Reads a target, once: what is decided on is what will be sent.
+    pub(crate) fn read_target(&self, text: &str) -> Result<RequestTarget, Rejection> {
+        let mut target = RequestTarget::parse(text.as_bytes(), self.upstream.path_settings())?;
+        target.drop_query_parameters(&self.upstream.drop_query_parameters);
+        Ok(target)
+    }
+
+    /// The LFS client that sends this request, if one does, with the token that the request bears.
+    pub(crate) fn lfs_client(&self, head: &Parts) -> Option<LfsClient> {
+        if !lfs::comes_from_client(head) {
+            return None;
+        }
+        let bearer = || {
+            let token = PresentedToken::from_headers(&head.headers, &self.carriers).ok()?;
+            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.as_str())).ok()?;
+            value.set_sensitive(true);
+            Some(value)
+        };
+        Some(LfsClient { authorization: head.headers.get(header::AUTHORIZATION).cloned().or_else(bearer) })
+    }
+
+    /// Decides one request: the whole security argument, top to bottom.
+    pub(crate) async fn admit(
+        &self,
+        inbound: InboundRequest<'_>,
+        record: &mut AccessRecord,
+    ) -> Result<OutboundRequest, Rejection> {
+        let InboundRequest { head, origin, mut target, mut body, client, worker } = inbound;
+        let (upstream, peer) = (&*self.upstream, client.peer);
+        refuse_overrides(&head.headers)?;
+        let presented = PresentedToken::from_request(&head.headers, &mut target, &self.carriers)?;
+        let sender = self.trusted_proxies.sender(&peer, &head.headers);
+        let entry = self.verifier.verify(&presented, || self.peer_account(client, sender)).await?;
+        record.token(entry.token());
+        self.revocations.ensure_live(entry.token())?;
+        let exchange = self.budget.take(Resource::Exchanges, 1, &self.payer(&entry, client, sender))?;
+        body.hold_window(&exchange)?;
+        let steps = DecisionSteps::new();
+        let access = self.access(head.method.as_str(), &target, sender, &steps);
+        let (permit, consultation) = match entry.token().authorize(&access) {
+            Ok(permit) if entry.token().plugins().is_empty() => (permit, Consultation::default()),
+            decision => {
+                let asker = Asker { peer, exchange: &exchange, binder: self.verifier.binder(&entry) };
+                Box::pin(self.ask_further(entry.token(), &access, decision, &head, asker, &mut body)).await?
+            }
+        };
+        let upgrade = wants_websocket(&head, &body);
+        if upgrade && !upstream.websocket {
+            return Err(Rejection::WebSocket);
+        }
+        record.permitted(permit.rule());
+        let (permit, credential) = self.verifier.open(&entry, permit).await?;
+        let mut headers = head.headers;
+        let mut dropped = self.dropped.of_request(&self.fields, record.id);
+        let nominated = self.headers(peer, upgrade).prepare(&mut headers, |name| dropped.note(name));
+        drop(dropped);
+        let mut body = body.with_trailers(|| TrailerFields::new(&self.fields, nominated));
+        if body.may_be_empty(&head.method) {
+            Box::pin(body.await_content()).await?;
+        }
+        let mut message = Message { method: head.method, headers, origin, target, body, upgrade };
+        let settled = match Settled::plain(permit, &consultation) {
+            Ok(settled) => settled,
+            Err(permit) => {
+                let questions = Questions { upstream: &self.asked, worker, credential: &credential, exchange: &exchange };
+                let receipts = self.verifier.receipts(&entry, &presented);
+                let binder = self.verifier.binder(&entry);
+                let sending = Sending { permit, message: &mut message, questions, receipts, consultation, binder };
+                Box::pin(self.ledger.settle(sending)).await?
+            }
+        };
+        Ok(OutboundRequest::new(settled, credential, message, exchange))
+    }
+
+    /// How a request's headers become the upstream's.
+    fn headers(&self, peer: Peer, upgrade: bool) -> RequestHeaders<'_> {
+        RequestHeaders { forwarding: self.upstream.forwarding, fields: &self.fields, peer, upgrade }
+    }
+
+    /// Who pays for what a request with this token holds: its owner and, where a stranger could have minted it, its sender.
+    fn payer(&self, entry: &CachedToken, client: Client<'_>, sender: Option<IpAddr>) -> Payer {
+        let (owner, peer) = (Some(Arc::clone(entry.account())), self.peer_account(client, sender));
+        Payer { owner, peer, standing: entry.standing() }
+    }
+
+    /// What the address holds that a request comes from.
+    fn peer_account(&self, client: Client<'_>, sender: Option<IpAddr>) -> Arc<Account> {
+        client.account_of(sender, &self.trusted_proxies, &self.budget)
+    }
+
+    /// The token that these headers bear.
+    pub(crate) fn presented(&self, headers: &HeaderMap) -> Result<PresentedToken, Rejection> {
+        PresentedToken::from_headers(headers, &self.carriers)
+    }
+
+    /// Is the bearer's token genuine, alive and for this upstream? Nothing is decided, sent or opened.
+    pub(crate) async fn ensure_bearer(&self, caller: Caller<'_>) -> Result<(), Rejection> {
+        let Bearer { entry, sender, .. } = self.bearer(caller).await?;
+        let target = self.read_target("/")?;
+        let steps = DecisionSteps::new();
+        let at_home = entry.token().ensure_at_home(&self.access("GET", &target, sender, &steps));
+        at_home.map_err(|denial| Rejection::Denied { denial, needed: Vec::new() })
+    }
+
+    /// Makes the bearer's own token anew. It must be genuine and alive; nothing is decided, sent or opened to anyone.
+    pub(crate) async fn reissue(&self, caller: Caller<'_>, how: Reissue) -> Result<Zeroizing<String>, Rejection> {
+        let Bearer { presented, entry, .. } = self.bearer(caller).await?;
+        entry.token().ensure_live(clock::now()).map_err(|denial| Rejection::Denied { denial, needed: Vec::new() })?;
+        self.verifier.reissue(&entry, &presented, how).await
+    }
+
+    /// Who speaks to the control plane: by a token that is genuine and not revoked.
+    async fn bearer(&self, caller: Caller<'_>) -> Result<Bearer, Rejection> {
+        let Caller { headers, client, token } = caller;
+        let presented = self.presented(headers)?;
+        let sender = self.trusted_proxies.sender(&client.peer, headers);
+        let entry = self.verifier.verify(&presented, || self.peer_account(client, sender)).await?;
+        token.get_or_init(|| Arc::clone(entry.token()));
+        self.revocations.ensure_live(entry.token())?;
+        Ok(Bearer { presented, entry, sender })
+    }
+
+    /// What is decided on, the same for a request and for a question about one.
+    fn access<'a>(
+        &'a self,
+        method: &'a str,
+        target: &'a RequestTarget,
+        sender: Option<IpAddr>,
+        steps: &'a DecisionSteps,
+    ) -> Access<'a> {
+        let UpstreamSettings { name, alias, unnamed, ceiling, .. } = &*self.upstream;
+        Access {
+            method,
+            target,
+            upstream: name,
+            alias: alias.as_ref(),
+            unnamed: *unnamed,
+            ceiling: ceiling.as_ref(),
+            sender,
+            now: clock::now(),
+            steps,
+        }
+    }
+}
+
+/// A client of the control plane, and its verified token.
+struct Bearer {
+    presented: PresentedToken,
+    entry: Arc<CachedToken>,
+    /// The address that the request comes from.
+    sender: Option<IpAddr>,
+}
+
+/// The authority and the target of a request, as they came, still to be placed.
+///
+/// RFC 9112 section 3.2: exactly one valid `Host`; two of them are a sign of an attack on others.
+pub(crate) fn read_head(head: &Parts) -> Result<(&str, &str), Rejection> {
+    let mut hosts = head.headers.get_all(header::HOST).into_iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => Some(authority(host.as_bytes()).ok_or(Rejection::Host)?),
+        (None, None) if head.version != Version::HTTP_11 => None,
+        _ => return Err(Rejection::Host),
+    };
+    let absolute = head.uri.scheme().is_some() || head.uri.authority().is_some();
+    let text = head.uri.path_and_query().map(http::uri::PathAndQuery::as_str).unwrap_or_default();
+    if absolute && head.version != Version::HTTP_2 || !text.starts_with('/') {
+        return Err(ParseTargetError::Form.into());
+    }
+    let named = head.uri.authority().map(http::uri::Authority::as_str);
+    // RFC 9113 section 8.3.1: `:authority` names no user.
+    if named.is_some_and(|named| named.contains('@')) {
+        return Err(Rejection::Host);
+    }
+    let authority = named.or(host).unwrap_or_default();
+    if authority.len() > MAX_AUTHORITY_BYTES { Err(Rejection::Host) } else { Ok((authority, text)) }
+}
+
+fn authority(host: &[u8]) -> Option<&str> {
+    let legal = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=:[]%".contains(byte);
+    let text = std::str::from_utf8(host).ok()?;
+    let valid = is_plain_host(host) || (host.iter().all(legal) && text.parse::<http::uri::Authority>().is_ok());
+    valid.then_some(text)
+}
+
+/// Most hosts: a name or an IPv4 address, perhaps with a port. The parser would take it, and copy it first.
+fn is_plain_host(host: &[u8]) -> bool {
+    let mut parts = host.split(|byte| *byte == b':');
+    let name = parts.next().unwrap_or_default();
+    let port = parts.next().is_none_or(|port| !port.is_empty() && port.iter().all(u8::is_ascii_digit));
+    let named = !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'));
+    named && port && parts.next().is_none()
+}
+
+/// RFC 6455 section 4.1. Anything else in `Upgrade` is not passed on, which leaves an ordinary request: so it is with content.
+fn wants_websocket(head: &Parts, body: &RequestBody) -> bool {
+    let upgrade = head.headers.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    upgrade
+        && body.is_empty()
+        && head.headers.contains_key(header::SEC_WEBSOCKET_KEY)
+        && head.version == Version::HTTP_11
+        && head.method == http::Method::GET
+}
+
+/// Tells which rule would be needed only to the holder of a token that says so.
+fn denied(denial: Denial, token: &VerifiedToken, access: &Access<'_>) -> Rejection {
+    let needed = if denial == Denial::NotAllowed && token.explains() {
+        token.policy().missing(access.method, access.target, access.steps)
+    } else {
+        Vec::new()
+    };
+    Rejection::Denied { denial, needed }
+}

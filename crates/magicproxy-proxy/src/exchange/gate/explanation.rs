@@ -1,0 +1,129 @@
+//! Questions about a request that nobody makes: what the gate would decide on it, and what would become of its headers.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+use magicproxy_core::json::form::{Form, Kind, Member, Presence};
+use magicproxy_core::{DecisionSteps, VerifiedToken};
+use serde::Deserialize;
+
+use super::{Bearer, Caller, Gate, denied};
+use crate::http::header::{FieldVerdict, refuse_overrides};
+use crate::rejection::Rejection;
+
+impl Gate {
+    /// Decides a request that is only asked about. It needs the token itself, sends nothing, and opens no credential.
+    pub(crate) async fn explain(&self, caller: Caller<'_>, question: &Question) -> Result<Explanation, Rejection> {
+        question.check_headers()?;
+        let Bearer { entry, sender, .. } = self.bearer(caller).await?;
+        let decision = match question.overriding() {
+            Some(rejection) => Decision::Denied(rejection),
+            None => self.would_decide(entry.token(), sender, question)?,
+        };
+        let verdicts = || question.headers.iter().map(|name| self.fields.verdict(name)).collect();
+        let headers = entry.token().explains().then(verdicts);
+        let names = entry.token().plugins();
+        let told = || names.iter().filter(|_| entry.token().explains()).map(ToString::to_string).collect();
+        Ok(Explanation { decision, headers, plugins: (!names.is_empty()).then(told) })
+    }
+
+    fn would_decide(
+        &self,
+        token: &Arc<VerifiedToken>,
+        sender: Option<IpAddr>,
+        question: &Question,
+    ) -> Result<Decision, Rejection> {
+        let target = self.read_target(&question.target)?;
+        let steps = DecisionSteps::new();
+        let access = self.access(&question.method, &target, sender, &steps);
+        let decided = token.authorize(&access);
+        if let Ok(permit) = &decided
+            && let Err(rejection) = self.ledger.ensure_may_keep(permit)
+        {
+            return Ok(Decision::Denied(rejection));
+        }
+        Ok(match decided {
+            // The rules of a scope are the operator's; a token that does not explain does not show them.
+            Ok(permit) => Decision::Allowed { rule: token.explains().then(|| permit.rule().to_string()) },
+            Err(denial) => Decision::Denied(denied(denial, token, &access)),
+        })
+    }
+}
+
+/// What somebody would like to do.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Question {
+    method: String,
+    target: String,
+    /// Names of headers that the request would have.
+    #[serde(default)]
+    headers: Vec<String>,
+}
+
+/// The most headers of one question, and the longest of their names.
+const MAX_ASKED_HEADERS: usize = 64;
+const MAX_ASKED_NAME_BYTES: usize = 128;
+
+static QUESTION: Form = Form {
+    expected: "a JSON object such as {\"method\": \"GET\", \"target\": \"/path\"}",
+    kind: Kind::Object(&[
+        Member::new("method", &METHOD, Presence::Needed),
+        Member::new("target", &TARGET, Presence::Needed),
+        Member::new("headers", &HEADERS, Presence::Optional),
+    ]),
+};
+static METHOD: Form = Form { expected: "a method such as `GET`, as a text", kind: Kind::Text };
+static TARGET: Form = Form { expected: "a path such as `/repos/acme?page=2`, as a text", kind: Kind::Text };
+static HEADERS: Form = Form { expected: "a list of names of headers", kind: Kind::List(&HEADER) };
+static HEADER: Form = Form { expected: "the name of a header, as a text", kind: Kind::Text };
+
+impl Question {
+    /// Reads the body of a question.
+    pub(crate) fn from_json(json: &[u8]) -> Result<Self, Rejection> {
+        QUESTION.read(json).map_err(Rejection::Question)
+    }
+
+    /// Names that nobody sends, or too many of them, are no question.
+    fn check_headers(&self) -> Result<(), Rejection> {
+        let sensible = self.headers.iter().all(|name| name.len() <= MAX_ASKED_NAME_BYTES);
+        if !sensible || self.headers.len() > MAX_ASKED_HEADERS {
+            let most = format!("headers: expected at most {MAX_ASKED_HEADERS} names of at most {MAX_ASKED_NAME_BYTES} bytes");
+            return Err(Rejection::Question(vec![most]));
+        }
+        Ok(())
+    }
+
+    /// The header for which the whole request would be refused.
+    fn overriding(&self) -> Option<Rejection> {
+        let names = self.headers.iter().filter_map(|name| name.parse().ok());
+        refuse_overrides(&names.map(|name: HeaderName| (name, HeaderValue::from_static(""))).collect()).err()
+    }
+
+    /// The same, where it was asked with the path as it is at the proxy.
+    pub(crate) fn below(mut self, mount: &str) -> Self {
+        let rest = self.target.strip_prefix(mount).filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+        if let Some(rest) = rest.filter(|_| !mount.is_empty()) {
+            self.target = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
+        }
+        self
+    }
+}
+
+/// What would be decided.
+#[derive(Debug)]
+pub(crate) enum Decision {
+    Allowed { rule: Option<String> },
+    Denied(Rejection),
+}
+
+/// What the rules would decide, who decides besides, and what would become of the headers that the question names.
+#[derive(Debug)]
+pub(crate) struct Explanation {
+    pub(crate) decision: Decision,
+    /// `None` for a token that does not explain: what an operator lets pass is the operator's.
+    pub(crate) headers: Option<Vec<FieldVerdict>>,
+    /// The plugins that would be asked; without their names, where the token does not explain. None are asked now.
+    pub(crate) plugins: Option<Vec<String>>,
+}

@@ -1,0 +1,429 @@
+//! Random interleavings of requests, step by step, at an API that answers whatever it likes: nobody ever changes what another
+//! owner made, or what was there before, and who is only answered 401 leaves nothing in the store.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use magicproxy_core::rule::{RawRule, Rule};
+use magicproxy_core::state::StateStore;
+use magicproxy_core::{PatternMode, UpstreamName};
+use magicproxy_state::MemoryStore;
+use proptest::collection::vec;
+use proptest::prelude::{Strategy, any};
+use proptest::sample::select;
+use proptest::test_runner::{Config, TestRunner};
+use proptest::{prop_assert, prop_assert_eq};
+use serde_json::json;
+
+use super::*;
+use crate::exchange::ledger::{limits, named};
+use crate::settings::StrangerState;
+
+/// Of whom the last one is a stranger to the API.
+const OWNERS: usize = 4;
+const STRANGER: usize = OWNERS - 1;
+const NAMES: [&str; 2] = ["a", "b"];
+/// One of which the operator has made.
+const OPERATOR: usize = OWNERS;
+
+/// What becomes of a request at the API: whether it is done, before or after its end, and that.
+#[derive(Clone, Copy, Debug)]
+struct Fate {
+    done: Option<When>,
+    end: End,
+}
+
+/// How a request ends that has claimed something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Answer(u16),
+    /// Its caller goes before it is sent.
+    Left,
+    /// The answer is lost.
+    Lost,
+    /// The proxy dies.
+    Death,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    Before,
+    After,
+}
+
+const FATES: [Fate; 10] = [
+    Fate { done: Some(When::Before), end: End::Answer(204) },
+    Fate { done: Some(When::Before), end: End::Answer(204) },
+    Fate { done: None, end: End::Answer(422) },
+    // It did a part, and then found a fault.
+    Fate { done: Some(When::Before), end: End::Answer(422) },
+    Fate { done: None, end: End::Answer(500) },
+    Fate { done: Some(When::Before), end: End::Answer(502) },
+    // A gateway lost its patience.
+    Fate { done: Some(When::After), end: End::Answer(504) },
+    Fate { done: None, end: End::Left },
+    Fate { done: Some(When::After), end: End::Lost },
+    Fate { done: Some(When::Before), end: End::Death },
+];
+
+#[derive(Debug)]
+enum State {
+    Looked(Claim),
+    Answered(Claim),
+    Sent(Claim),
+    Done(Claim, End),
+    /// It is carried out after its answer.
+    Late,
+    Over,
+}
+
+struct Request {
+    owner: usize,
+    name: usize,
+    action: Action,
+    fate: Fate,
+    state: State,
+}
+
+struct Stage {
+    ledger: Ledger,
+    store: Arc<MemoryStore>,
+    /// Who made what is there.
+    api: BTreeMap<usize, usize>,
+    requests: Vec<Request>,
+    violations: Vec<String>,
+}
+
+fn element(name: usize, action: Action) -> Vec<Element> {
+    let raw: RawRule = serde_json::from_value(json!({ "method": "PATCH", "route": "/zone", "elements": {
+        "list": "rrsets", "key": ["name"], "creates": { "changetype": "REPLACE" }, "deletes": { "changetype": "DELETE" } } }))
+    .unwrap();
+    let rule = Rule::parse(raw, PatternMode::Whole).unwrap();
+    let change = if action == Action::Create { "REPLACE" } else { "DELETE" };
+    let body = json!({ "rrsets": [{ "name": NAMES[name], "changetype": change }] }).to_string();
+    rule.state().unwrap().elements().unwrap().read(body.as_bytes()).unwrap()
+}
+
+fn ends_at() -> UnixTime {
+    UnixTime(clock::now().0 + 3600)
+}
+
+fn owner(number: usize) -> Partition {
+    Partition::of(&[b"test", &[u8::try_from(number).unwrap()]])
+}
+
+fn touched(owner_number: usize, name: usize, action: Action) -> Touched {
+    let (partition, elements) = (Partition::of(&[b"list"]), element(name, action));
+    Touched { partition, owner: owner(owner_number), path: "/zone".to_owned(), elements }
+}
+
+impl Stage {
+    fn set() -> Self {
+        let store = Arc::new(MemoryStore::new());
+        let ledger = Ledger {
+            store: Some(Arc::clone(&store) as Arc<dyn StateStore>),
+            upstream: UpstreamName::parse("api").unwrap(),
+            strangers: StrangerState::Refuse,
+            pending: limits::Pending::default(),
+            seen: named::Seen::default(),
+        };
+        Self { ledger, store, api: BTreeMap::from([(1, OPERATOR)]), requests: Vec::new(), violations: Vec::new() }
+    }
+
+    async fn look(&self, owner: usize, action: Action) -> Result<Claim, Rejection> {
+        self.ledger.look(touched(owner, 0, action)).await
+    }
+
+    async fn claim(&self, claim: &Claim) -> bool {
+        self.ledger.claim(claim, ends_at(), RowLimits::UNBOUNDED).await.unwrap()
+    }
+
+    /// Is another request of this owner for this element on its way? Those may overtake each other, which is told (section 5.9).
+    fn has_sent(&self, owner: usize, name: usize) -> bool {
+        self.requests.iter().any(|other| {
+            let on_its_way = matches!(other.state, State::Sent(_) | State::Late);
+            (other.owner, other.name) == (owner, name) && on_its_way
+        })
+    }
+
+    async fn begin(&mut self, owner: usize, name: usize, action: Action, fate: Fate) {
+        if let Ok(claim) = self.ledger.look(touched(owner, name, action)).await {
+            self.requests.push(Request { owner, name, action, fate, state: State::Looked(claim) });
+        }
+    }
+
+    fn carry_out(&mut self, at: usize) {
+        let Request { owner, name, action, fate, .. } = &self.requests[at];
+        if let Some(made_by) = self.api.get(name).filter(|made_by| *made_by != owner) {
+            self.violations.push(format!("{owner} changed {name}, which {made_by} made ({action:?}, {fate:?})"));
+        }
+        match action {
+            Action::Create => drop(self.api.insert(*name, *owner)),
+            Action::Delete => drop(self.api.remove(name)),
+        }
+    }
+
+    /// One step of one request.
+    async fn step(&mut self, at: usize) {
+        if self.requests.is_empty() {
+            return;
+        }
+        let at = at % self.requests.len();
+        let Request { owner, name, fate, .. } = self.requests[at];
+        let state = std::mem::replace(&mut self.requests[at].state, State::Over);
+        self.requests[at].state = match state {
+            // The question: a stranger's is answered 401, and one for what is there ends the request.
+            State::Looked(claim) if claim.is_foreign() => State::Over,
+            State::Looked(claim) if claim.asked().is_empty() => State::Answered(claim),
+            State::Looked(_) if owner == STRANGER || self.api.contains_key(&name) => State::Over,
+            State::Looked(claim) => State::Answered(claim),
+            State::Answered(claim) if self.has_sent(owner, name) => State::Answered(claim),
+            State::Answered(claim) => {
+                if !self.ledger.claim(&claim, ends_at(), RowLimits::UNBOUNDED).await.unwrap() {
+                    self.ledger.look_again(&claim).await.map_or(State::Over, State::Looked)
+                } else if fate.end == End::Left {
+                    self.ledger.disown(&claim, Failure::Refused).await;
+                    State::Over
+                } else {
+                    State::Sent(claim)
+                }
+            }
+            State::Sent(claim) => {
+                if fate.done == Some(When::Before) {
+                    self.carry_out(at);
+                }
+                State::Done(claim, fate.end)
+            }
+            State::Done(claim, end) => {
+                match end {
+                    End::Answer(status) if status < 300 => self.ledger.confirm(&claim, ends_at()).await,
+                    End::Answer(status) => self.ledger.disown(&claim, Failure::of(StatusCode::from_u16(status).unwrap())).await,
+                    End::Lost => self.ledger.disown(&claim, Failure::Unknown).await,
+                    End::Left | End::Death => {}
+                }
+                if fate.done == Some(When::After) { State::Late } else { State::Over }
+            }
+            State::Late => {
+                self.carry_out(at);
+                State::Over
+            }
+            State::Over => State::Over,
+        };
+    }
+
+    async fn rows_of(&self, number: usize) -> usize {
+        let rows = self.store.list(Partition::of(&[b"list"]), Vec::new(), 100, clock::now()).await.unwrap();
+        let owner = owner(number);
+        rows.iter().filter(|(_, entry)| entry.value.windows(32).any(|window| window == owner.as_bytes())).count()
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    Begin(usize, usize, Action, usize),
+    Step(usize),
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let begin = (0..OWNERS, 0..NAMES.len(), select(&[Action::Create, Action::Create, Action::Delete][..]), 0..FATES.len());
+    let begin = begin.prop_map(|(owner, name, action, fate)| Event::Begin(owner, name, action, fate));
+    vec(proptest::prop_oneof![1 => begin, 4 => any::<usize>().prop_map(Event::Step)], 1..60)
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+#[test]
+fn nobody_changes_what_another_made_in_whatever_order() {
+    let mut runner = TestRunner::new(Config { cases: 2_000, failure_persistence: None, ..Config::default() });
+    let outcome = runner.run(&events(), |events| {
+        let (violations, strangers) = block_on(async {
+            let mut stage = Stage::set();
+            for event in &events {
+                match *event {
+                    Event::Begin(owner, name, action, fate) => stage.begin(owner, name, action, FATES[fate]).await,
+                    Event::Step(at) => stage.step(at).await,
+                }
+            }
+            let strangers = stage.rows_of(STRANGER).await;
+            (stage.violations, strangers)
+        });
+        prop_assert!(violations.is_empty(), "{violations:?}");
+        prop_assert_eq!(strangers, 0, "who may not ask has nothing in the store");
+        Ok(())
+    });
+    outcome.unwrap();
+}
+
+/// However others step in between, whoever the API lets create gets what is free in the end.
+#[test]
+fn strangers_delay_nobody() {
+    block_on(async {
+        let mut stage = Stage::set();
+        for _ in 0..6 {
+            stage.begin(STRANGER, 0, Action::Create, FATES[0]).await;
+        }
+        stage.begin(0, 0, Action::Create, FATES[0]).await;
+        for _ in 0..4 {
+            for at in 0..7 {
+                stage.step(at).await;
+            }
+        }
+        assert_eq!((stage.api.get(&0), stage.violations.len()), (Some(&0), 0));
+    });
+}
+
+/// Two ask, and both hear that there is none: one gets it.
+#[test]
+fn of_two_that_asked_one_claims() {
+    block_on(async {
+        let stage = Stage::set();
+        let first = stage.look(0, Action::Create).await.unwrap();
+        let second = stage.look(1, Action::Create).await.unwrap();
+        assert!(stage.claim(&first).await);
+        assert!(!stage.claim(&second).await);
+        // Refused by the API, it is free again, but not on the word of an answer from before.
+        stage.ledger.disown(&first, Failure::of(StatusCode::FORBIDDEN)).await;
+        assert!(!stage.claim(&second).await);
+        let again = stage.ledger.look_again(&second).await.unwrap();
+        assert!(stage.claim(&again).await);
+        // Whether something was done is not known: nobody else's for a while.
+        stage.ledger.disown(&again, Failure::of(StatusCode::GATEWAY_TIMEOUT)).await;
+        assert!(stage.look(0, Action::Create).await.unwrap().is_foreign());
+        assert!(stage.ledger.look_again(&first).await.is_err());
+        let deletion = stage.look(1, Action::Delete).await.unwrap();
+        stage.ledger.confirm(&deletion, ends_at()).await;
+        assert!(!stage.look(0, Action::Create).await.unwrap().is_foreign());
+    });
+}
+
+/// Each refusal leaves a trace, and the traces of one owner are no more than its elements may be.
+#[test]
+fn traces_are_counted_as_their_owners() {
+    block_on(async {
+        let stage = Stage::set();
+        let claim = stage.look(0, Action::Create).await.unwrap();
+        assert!(stage.claim(&claim).await);
+        stage.ledger.disown(&claim, Failure::Refused).await;
+        assert_eq!(stage.rows_of(0).await, 1);
+        let condition = Condition::AtMostValued(claim.touched.of_owner(), 0);
+        assert!(!stage.store.apply(claim.touched.partition, vec![condition], vec![], clock::now()).await.unwrap());
+    });
+}
+
+/// Waits for whatever was begun on the side.
+async fn finished() {
+    let metrics = tokio::runtime::Handle::current().metrics();
+    while metrics.num_alive_tasks() > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// However a claim is given up: nothing that never came to be is somebody's for as long as a token lives.
+#[test]
+fn what_was_claimed_is_not_kept_without_an_answer() {
+    #[derive(Debug)]
+    enum Given {
+        BeforeMade,
+        BeforeSent,
+        NotSent,
+        AfterSent,
+        Answered(u16),
+    }
+    use Given::{AfterSent, Answered, BeforeMade, BeforeSent, NotSent};
+    for (given, owned, least, most) in [
+        (BeforeMade, false, 0, 0),
+        (BeforeSent, false, 0, 0),
+        (NotSent, false, 0, 0),
+        (AfterSent, true, TRACE_SECONDS, TRACE_SECONDS),
+        (Answered(500), true, TRACE_SECONDS, TRACE_SECONDS),
+        (Answered(403), false, 0, 0),
+        (Answered(307), false, 0, 0),
+        (Answered(201), true, 3600, 3600),
+    ] {
+        block_on(async {
+            let stage = Stage::set();
+            let claim = stage.look(0, Action::Create).await.unwrap();
+            let began = clock::now().0;
+            let mut claiming = Box::pin(Claimed::claim(&stage.ledger, claim, UnixTime(began + 3600), RowLimits::UNBOUNDED));
+            if matches!(given, BeforeMade) {
+                // Asked once, so that it has begun.
+                tokio::select! {
+                    biased;
+                    _ = &mut claiming => unreachable!("it is on another task"),
+                    () = std::future::ready(()) => drop(claiming),
+                }
+                finished().await;
+                assert_eq!(stage.rows_of(0).await, 1, "there is a trace");
+                assert!(!stage.look(0, Action::Create).await.unwrap().new.is_empty());
+                return;
+            }
+            let mut claimed = claiming.await.unwrap().expect("nobody else has it");
+            match given {
+                BeforeMade | BeforeSent => drop(claimed),
+                NotSent => {
+                    claimed.sent();
+                    claimed.not_sent();
+                    drop(claimed);
+                }
+                AfterSent => {
+                    claimed.sent();
+                    drop(claimed);
+                }
+                Answered(status) => {
+                    claimed.sent();
+                    claimed.settle(StatusCode::from_u16(status).unwrap(), UnixTime(began + 3600)).await;
+                }
+            }
+            finished().await;
+            let held = stage.look(0, Action::Create).await.unwrap().held;
+            assert_eq!(held.len(), usize::from(owned), "{given:?}");
+            for held in held {
+                let lasts = held.expires_at.0 - began;
+                assert!((least..=most + (clock::now().0 - began)).contains(&lasts), "{given:?}: {lasts}");
+            }
+        });
+    }
+}
+
+/// What is its owner's for a while only, or was taken from it by another of its requests, lasts once it is made.
+#[test]
+fn what_is_made_in_the_end_lasts() {
+    for failure in [Failure::Unknown, Failure::Refused] {
+        block_on(async {
+            let stage = Stage::set();
+            let first = stage.look(0, Action::Create).await.unwrap();
+            assert!(stage.claim(&first).await);
+            if failure == Failure::Unknown {
+                stage.ledger.disown(&first, failure).await;
+            }
+            let again = stage.look(0, Action::Create).await.unwrap();
+            assert!(stage.claim(&again).await);
+            if failure == Failure::Refused {
+                stage.ledger.disown(&first, failure).await;
+            }
+            stage.ledger.confirm(&again, ends_at()).await;
+            let held = stage.look(0, Action::Delete).await.unwrap().held;
+            assert!(held[0].expires_at.0 + 60 > ends_at().0, "{failure:?}: {held:?}");
+        });
+    }
+}
+
+/// Shortly before its end an owner sends something: nobody else has the element while that is on its way.
+#[test]
+fn what_a_request_relies_on_outlives_it() {
+    for action in [Action::Create, Action::Delete] {
+        block_on(async {
+            let stage = Stage::set();
+            let of = touched(0, 0, action);
+            let entry = Entry { value: of.ownership(), expires_at: UnixTime(clock::now().0 + 20) };
+            let put = vec![Change::Put(of.elements[0].name(), entry)];
+            assert!(stage.store.apply(of.partition, vec![], put, clock::now()).await.unwrap());
+            let claim = stage.look(0, action).await.unwrap();
+            assert!(stage.claim(&claim).await);
+            let held = stage.look(0, action).await.unwrap().held;
+            assert!(held[0].expires_at.0 + 60 > clock::now().0 + TRACE_SECONDS, "{held:?}");
+        });
+    }
+}

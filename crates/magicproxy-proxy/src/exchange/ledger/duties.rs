@@ -1,0 +1,277 @@
+//! What is to be done when the answer to a permitted request has come, before any of it is passed down.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, LOCATION};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use magicproxy_core::UnixTime;
+use magicproxy_core::rule::{Document, Facts, HeldGrant, NewGrant, NoGrant, Stateful};
+use magicproxy_core::state::{BoundedPartition, Change, Condition, Entry, Partition, RowLimits};
+
+use super::claims::{Claim, Claimed};
+use super::limits::Counted;
+use super::{Consultation, Ledger, MAX_GRANTS, work_aside};
+use crate::admission::{Holding, Resource};
+use crate::clock;
+use crate::exchange::upstream::{Answer, Content, Lease};
+use crate::exchange::verifier::Receipts;
+use crate::http::body::MAX_BODY_BYTES;
+use crate::mask::Needle;
+use crate::observe::access_log::shorten_segments;
+use crate::rejection::Rejection;
+use crate::response::ahead::{Ahead, Held};
+use crate::response::header::{Coding, RECEIPT};
+
+/// What is to be done; nothing, for most requests.
+#[derive(Debug)]
+pub(crate) struct Duties(Option<Box<Duty>>);
+
+pub(super) struct Duty {
+    pub(super) ledger: Ledger,
+    pub(super) owner: Partition,
+    pub(super) ends_at: UnixTime,
+    pub(super) outcome: Outcome,
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) receipts: Receipts,
+    pub(super) consultation: Consultation,
+    /// What no plugin is shown, and no grant holds.
+    pub(super) needle: Option<Needle>,
+    pub(super) taken: Counted,
+    /// How many rows there may be for what it gives.
+    pub(super) rows: RowLimits,
+    /// Room for the answer's body, where that must be read first.
+    pub(super) buffered: Holding,
+}
+
+/// What the answer decides.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Nothing,
+    /// Its success gives what this rule says, with values from the request's body among others, which is JSON.
+    Grants(Arc<Stateful>, Option<Bytes>),
+    /// Elements are to be made and taken away.
+    Elements(Arc<Stateful>, Claim),
+    /// They are its owner's, and the answer decides for how long.
+    Claimed(Claimed),
+    /// A grant is used up.
+    Consumes(HeldGrant),
+}
+
+impl fmt::Debug for Duty {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Duty").field("owner", &self.owner).field("outcome", &self.outcome).finish_non_exhaustive()
+    }
+}
+
+impl Duties {
+    /// Of what asks for no state.
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    pub(super) fn of(duty: Duty) -> Self {
+        Self(Some(Box::new(duty)))
+    }
+
+    /// Must the exchange go on though its caller has gone?
+    pub(crate) fn are_due(&self) -> bool {
+        // What was only counted needs nobody to see it through: who goes away breaks it off, as any other request.
+        self.0.as_ref().is_some_and(|duty| !matches!(duty.outcome, Outcome::Nothing) || !duty.consultation.is_empty())
+    }
+}
+
+impl Duties {
+    /// The request may be sent from now on.
+    pub(crate) fn sent(&mut self) {
+        self.claimed().into_iter().for_each(Claimed::sent);
+    }
+
+    /// It was not sent after all, and is not going to be.
+    pub(crate) fn not_sent(&mut self) {
+        self.claimed().into_iter().for_each(Claimed::not_sent);
+    }
+
+    fn claimed(&mut self) -> Option<&mut Claimed> {
+        match &mut self.0.as_mut()?.outcome {
+            Outcome::Claimed(claimed) => Some(claimed),
+            _ => None,
+        }
+    }
+}
+
+/// An answer for which the duties are still to be done. [`Self::settle`] is the only way to an [`Answer`].
+#[derive(Debug)]
+pub(crate) struct Unsettled {
+    pub(crate) response: Response<Content>,
+    pub(crate) lease: Lease,
+    pub(crate) duties: Duties,
+    /// How long a silence breaks an answer off that must be read first.
+    pub(crate) idle: Duration,
+    /// What the operator lets no client see.
+    pub(crate) dropped: Arc<[HeaderName]>,
+    /// Its place among those in progress.
+    pub(crate) exchange: Holding,
+}
+
+impl Unsettled {
+    /// Does what is due.
+    ///
+    /// An error where the upstream carried the request out and that could not be recorded.
+    pub(crate) async fn settle(self) -> Result<Answer, Rejection> {
+        let Self { mut response, lease, duties, idle, dropped, exchange } = self;
+        // Only the proxy gives receipts.
+        response.headers_mut().remove(RECEIPT);
+        let answer = Answer { response, lease, ahead: None, held: None, dropped, exchange };
+        match duties.0 {
+            None => Ok(answer),
+            Some(duty) => Box::pin(duty.fulfil(answer, idle)).await,
+        }
+    }
+}
+
+impl Duty {
+    async fn fulfil(mut self: Box<Self>, mut answer: Answer, idle: Duration) -> Result<Answer, Rejection> {
+        let status = answer.response.status();
+        self.taken.show(answer.response.headers_mut());
+        if self.reads(&answer) {
+            let room = self.buffered.take(Resource::BufferedBytes, 0)?;
+            let buffered = std::mem::replace(&mut self.buffered, room);
+            answer.ahead = Some(Box::new(Ahead::read(answer.response.body_mut(), buffered, idle).await));
+        }
+        let body = answer.ahead.as_ref().and_then(|ahead| ahead.whole()).cloned();
+        match std::mem::replace(&mut self.outcome, Outcome::Nothing) {
+            Outcome::Nothing => {}
+            Outcome::Grants(state, request) if status.is_success() => {
+                let response = body.clone().filter(|_| state.reads_response());
+                self.give(&state, Bodies { request, response }, answer.response.headers_mut()).await?;
+            }
+            Outcome::Grants(..) => {}
+            Outcome::Elements(..) => return Err(Rejection::Internal),
+            Outcome::Claimed(claimed) => claimed.settle(status, self.ends_at).await,
+            Outcome::Consumes(held) => self.consume(&held, status).await,
+        }
+        self.consultation.tell(&answer.response, body.as_deref(), self.needle.as_ref()).await?;
+        answer.held = self.taken.leases.take().map(|leases| Box::new(leases) as Held);
+        Ok(answer)
+    }
+
+    /// Must the answer's body be read before it is passed on? One that may never end is not.
+    fn reads(&self, answer: &Answer) -> bool {
+        let headers = answer.response.headers();
+        let granting = match &self.outcome {
+            Outcome::Grants(state, _) => state.reads_response() && answer.response.status().is_success() && is_json(headers),
+            _ => false,
+        };
+        let readable = Coding::of(headers) == Coding::Identity;
+        readable && (granting || self.consultation.reads_response() && (is_json(headers) || is_short(&answer.response)))
+    }
+
+    /// Stores what the success gives, or makes a receipt of it.
+    async fn give(&self, state: &Arc<Stateful>, bodies: Bodies, headers: &mut HeaderMap) -> Result<(), Rejection> {
+        let location = headers.get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let (path, of_rule) = (self.path.clone(), Arc::clone(state));
+        let granted = work_aside(bodies.length(), move || bodies.granted(&of_rule, &path, location.as_deref())).await?;
+        let granted = match granted {
+            Ok(granted) => granted,
+            Err(reason) => {
+                tracing::warn!(target: "magicproxy::state", owner = %self.owner, method = %self.method, path = shorten_segments(&self.path), %reason, "an answer gave no grant");
+                return Ok(());
+            }
+        };
+        // An upstream may echo the credential: it must not come out in a receipt, a log or the store.
+        if granted.iter().any(|grant| self.needle.as_ref().is_some_and(|needle| needle.masked(grant.path().as_bytes()).is_some()))
+        {
+            tracing::warn!(target: "magicproxy::state", owner = %self.owner, path = shorten_segments(&self.path), "an answer would have given a grant with the credential in it");
+            return Ok(());
+        }
+        if !state.gives_receipt() {
+            return self.record(&granted).await;
+        }
+        match self.receipts.make(granted).await.map(|token| HeaderValue::from_str(&token)) {
+            Ok(Ok(mut value)) => {
+                value.set_sensitive(true);
+                headers.insert(RECEIPT, value);
+            }
+            Ok(Err(_)) => return Err(Rejection::Internal),
+            Err(reason) => {
+                tracing::warn!(target: "magicproxy::state", path = shorten_segments(&self.path), %reason, "an answer has no receipt")
+            }
+        }
+        Ok(())
+    }
+
+    async fn record(&self, granted: &[NewGrant]) -> Result<(), Rejection> {
+        let room = MAX_GRANTS.saturating_sub(granted.len());
+        let changes = granted.iter().map(|grant| {
+            let entry = Entry { value: grant.methods().into_bytes(), expires_at: self.ends_at };
+            Change::Put(grant.name(), entry)
+        });
+        let conditions = vec![Condition::AtMost(HeldGrant::PREFIX.to_vec(), room)];
+        let recorded = match self.ledger.store() {
+            Ok(store) => {
+                let target = BoundedPartition { partition: self.owner, rows: self.rows.clone() };
+                let recorded = store.apply_within(target, conditions, changes.collect(), clock::now()).await;
+                recorded.map_err(|error| error.to_string())
+            }
+            Err(rejection) => Err(rejection.to_string()),
+        };
+        let reason = match recorded {
+            Ok(true) => return Ok(()),
+            Ok(false) => format!("its owner holds {MAX_GRANTS} already"),
+            Err(reason) => reason,
+        };
+        // What somebody needs who must clean up by hand.
+        let grants = granted.iter().map(|grant| format!("{} {}", grant.methods(), grant.path())).collect::<Vec<_>>().join(", ");
+        tracing::error!(target: "magicproxy::state", owner = %self.owner, method = %self.method, path = shorten_segments(&self.path), grants, reason,
+            "the upstream created what could not be recorded");
+        Err(Rejection::NotRecorded)
+    }
+
+    /// `state.md` section 3.6: what was deleted, or is not there, is nobody's.
+    async fn consume(&self, held: &HeldGrant, status: StatusCode) {
+        if !status.is_success() && status != StatusCode::NOT_FOUND && status != StatusCode::GONE {
+            return;
+        }
+        let Ok(store) = self.ledger.store() else { return };
+        let remove = vec![Change::Remove(HeldGrant::name(&self.path))];
+        if let Err(error) = store.apply(held.owner(), Vec::new(), remove, clock::now()).await {
+            tracing::warn!(target: "magicproxy::state", owner = %held.owner(), path = shorten_segments(&self.path), %error, "a grant that was used up stays");
+        }
+    }
+}
+
+/// The bodies of a request and its answer, as far as values are looked for in them.
+struct Bodies {
+    request: Option<Bytes>,
+    response: Option<Bytes>,
+}
+
+impl Bodies {
+    fn length(&self) -> usize {
+        [&self.request, &self.response].into_iter().flatten().map(Bytes::len).sum()
+    }
+
+    fn granted(&self, state: &Stateful, path: &str, location: Option<&str>) -> Result<Vec<NewGrant>, NoGrant> {
+        let document = |body: &Option<Bytes>| body.as_deref().and_then(Document::parse);
+        let (request, response) = (document(&self.request), document(&self.response));
+        state.granted(&Facts { path, request: request.as_ref(), response: response.as_ref(), location })
+    }
+}
+
+/// `application/json` and what ends in `+json`.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    let essence = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).and_then(|value| value.split(';').next());
+    essence.is_some_and(|essence| {
+        let essence = essence.trim().to_ascii_lowercase();
+        essence == "application/json" || essence.ends_with("+json")
+    })
+}
+
+/// Is its end known, and near?
+fn is_short(response: &Response<Content>) -> bool {
+    http_body::Body::size_hint(response.body()).upper().is_some_and(|bytes| bytes <= MAX_BODY_BYTES as u64)
+}

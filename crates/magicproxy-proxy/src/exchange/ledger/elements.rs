@@ -1,0 +1,148 @@
+//! Elements: read from a request's body, asked for at the upstream, owned before the request is sent. `state.md` section 5.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_ENCODING};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use magicproxy_core::rule::{Element, ElementsDenial, Stateful};
+use magicproxy_core::state::Partition;
+use magicproxy_core::{Denial, PathSettings, Permit, RequestTarget, UnixTime};
+
+use super::claims::{Claim, Claimed, Touched};
+use super::{Ledger, work_aside};
+use crate::admission::{Holding, Resource};
+use crate::credential::opened::OpenedCredential;
+use crate::exchange::gate::{Message, OutboundRequest};
+use crate::exchange::upstream::Upstream;
+use crate::http::body::RequestBody;
+use crate::rejection::Rejection;
+use crate::response::ahead::Ahead;
+use crate::response::header::Coding;
+use crate::server::WorkerId;
+
+/// The most that is read of the upstream's answer to the question what it has.
+const MAX_LISTING_BYTES: usize = 4 * 1024 * 1024;
+/// How often the upstream is asked, where others are faster.
+const ROUNDS: usize = 3;
+
+/// How the upstream is asked what it has, with the credential of the request that wants to know.
+pub(crate) struct Questions<'q> {
+    pub(crate) upstream: &'q Arc<Upstream>,
+    pub(crate) worker: WorkerId,
+    pub(crate) credential: &'q Arc<OpenedCredential>,
+    /// The exchange that asks, at whose payer's expense the question is.
+    pub(crate) exchange: &'q Holding,
+}
+
+impl Ledger {
+    /// Sections 5.1 to 5.4. Nothing is kept of it.
+    pub(super) async fn elements(
+        &self,
+        state: &Arc<Stateful>,
+        owner: Partition,
+        body: Bytes,
+        message: &Message,
+    ) -> Result<Claim, Rejection> {
+        let elements = state.elements().ok_or(Rejection::Internal)?;
+        let not_allowed = || Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new() };
+        let path = message.target.path();
+        let partition = elements.partition(&self.upstream, path).ok_or_else(not_allowed)?;
+        let reading = Arc::clone(state);
+        let touched = work_aside(body.len(), move || reading.elements().map(|elements| elements.read(&body))).await?;
+        let elements = touched.ok_or(Rejection::Internal)?.map_err(|denial| match denial {
+            ElementsDenial::Unreadable => Rejection::BodyForm,
+            ElementsDenial::NotAllowed => not_allowed(),
+        })?;
+        self.look(Touched { partition, owner, path: path.to_owned(), elements }).await
+    }
+
+    /// Sections 5.5 and 5.6: asks the upstream, and makes what it has not the owner's.
+    pub(super) async fn own(
+        &self,
+        state: &Arc<Stateful>,
+        mut claim: Claim,
+        ends_at: UnixTime,
+        asking: Asking<'_>,
+    ) -> Result<Claimed, Rejection> {
+        for _ in 0..ROUNDS {
+            let is_there = asking.questions.has_any(state, &claim.asked(), asking.message, asking.permit).await?;
+            if is_there || claim.is_foreign() {
+                return Err(Rejection::NotOwned);
+            }
+            let rows = asking.questions.exchange.row_limits();
+            claim = match Claimed::claim(self, claim, ends_at, rows).await? {
+                Ok(claimed) => return Ok(claimed),
+                // Somebody was faster: whose is it now? The answer is too old where it is nobody's.
+                Err(claim) => self.look_again(&claim).await?,
+            };
+            self.ensure_list_room(&claim, asking.questions.exchange.row_limits()).await?;
+        }
+        Err(Rejection::NotOwned)
+    }
+}
+
+/// A request that asks the upstream something before it is sent.
+#[derive(Clone, Copy)]
+pub(super) struct Asking<'a> {
+    pub(super) questions: &'a Questions<'a>,
+    pub(super) message: &'a Message,
+    pub(super) permit: &'a Permit,
+}
+
+impl Questions<'_> {
+    /// Does the upstream have one of these already?
+    async fn has_any(
+        &self,
+        state: &Arc<Stateful>,
+        new: &[Element],
+        message: &Message,
+        permit: &Permit,
+    ) -> Result<bool, Rejection> {
+        let elements = state.elements().ok_or(Rejection::Internal)?;
+        let whole = new.first().is_some_and(|element| elements.lookup(element).is_none());
+        // All of them in one answer, or one in each.
+        for asked in new.chunks(if whole { new.len() } else { 1 }) {
+            let query = asked.first().and_then(|element| elements.lookup(element)).unwrap_or_default();
+            let listing = self.listing(message, &query, permit).await?;
+            let (state, asked) = (Arc::clone(state), asked.to_vec());
+            let search = move || {
+                let body = listing.whole()?;
+                state.elements()?.hold_any(body, &asked)
+            };
+            if work_aside(MAX_LISTING_BYTES, search).await?.ok_or(Rejection::CannotTell)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What the upstream has at the request's path.
+    async fn listing(&self, message: &Message, query: &str, permit: &Permit) -> Result<Ahead, Rejection> {
+        let target = format!("{}{query}", message.target.path());
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let question = Message {
+            method: Method::GET,
+            headers,
+            origin: message.origin,
+            target: RequestTarget::parse(target.as_bytes(), PathSettings::LENIENT)?,
+            body: RequestBody::empty(),
+            upgrade: false,
+        };
+        let exchange = self.exchange.take(Resource::Exchanges, 1)?;
+        let buffered = self.exchange.take(Resource::BufferedBytes, MAX_LISTING_BYTES)?;
+        let question = OutboundRequest::question(permit, Arc::clone(self.credential), question, exchange);
+        let mut answer = self.upstream.connect(question, self.worker).await?.send().await?.settle().await?;
+        let readable = answer.response.status() == StatusCode::OK && Coding::of(answer.response.headers()) == Coding::Identity;
+        if !readable {
+            return Err(Rejection::CannotTell);
+        }
+        let listing = Ahead::read(answer.response.body_mut(), buffered, self.upstream.idle).await;
+        if listing.whole().is_some() {
+            answer.lease.give_back();
+        }
+        Ok(listing)
+    }
+}

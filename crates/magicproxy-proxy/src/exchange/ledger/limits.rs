@@ -1,0 +1,199 @@
+//! Counts: taken before a request is sent, leases given back when its answer was passed down. `state.md` section 6.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, HeaderValue};
+use magicproxy_core::Count;
+use magicproxy_core::limit::{LEASE_MILLIS, Limit};
+use magicproxy_core::state::{BoundedPartition, Demand, Holder, Partition, StateStore, Taken};
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use super::Ledger;
+use crate::admission::Holding;
+use crate::clock;
+use crate::rejection::Rejection;
+use crate::response::header::{RATE_LIMIT, RATE_LIMIT_POLICY};
+
+/// How long a request waits for leases that are being given back on this replica.
+const MAX_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What was taken for one request.
+#[derive(Debug, Default)]
+pub(crate) struct Counted {
+    pub(super) leases: Option<Leases>,
+    /// Of the limit on requests with the fewest left.
+    tightest: Option<(Limit, u64)>,
+}
+
+impl Counted {
+    /// Tells the caller what is left, in place of what the upstream says of its own limits.
+    pub(super) fn show(&self, headers: &mut HeaderMap) {
+        let Some((Limit::Requests(quota, period), left)) = self.tightest else { return };
+        let policy = format!("\"magicproxy\";q={quota};w={}", period.seconds());
+        let state = format!("\"magicproxy\";r={left}");
+        for (name, text) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, state)] {
+            if let Ok(value) = HeaderValue::from_str(&text) {
+                headers.insert(name, value);
+            }
+        }
+    }
+}
+
+/// Leases that this process is giving back: who ends a request and begins the next finds the place free.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pending(Arc<Returns>);
+
+#[derive(Debug, Default)]
+struct Returns {
+    under_way: AtomicUsize,
+    done: Notify,
+}
+
+impl Pending {
+    fn begin(&self) {
+        self.0.under_way.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn end(&self) {
+        self.0.under_way.fetch_sub(1, Ordering::SeqCst);
+        self.0.done.notify_waiters();
+    }
+
+    /// Waits for one to be given back; false where none is under way.
+    async fn one(&self) -> bool {
+        let done = self.0.done.notified();
+        if self.0.under_way.load(Ordering::SeqCst) == 0 {
+            return false;
+        }
+        tokio::time::timeout(MAX_PATIENCE, done).await.is_ok()
+    }
+}
+
+impl Ledger {
+    /// Takes one of every limit: those of one owner in one step.
+    pub(super) async fn take(&self, counts: &[Count], exchange: &Holding) -> Result<Counted, Rejection> {
+        let mut counted = Counted::default();
+        let mut rest = counts;
+        while let Some(first) = rest.first() {
+            let same = rest.iter().take_while(|count| count.owner == first.owner).count();
+            let (group, further) = rest.split_at(same);
+            self.take_of(group, &mut counted, exchange).await?;
+            rest = further;
+        }
+        Ok(counted)
+    }
+
+    async fn take_of(&self, counts: &[Count], counted: &mut Counted, exchange: &Holding) -> Result<(), Rejection> {
+        let Some(owner) = counts.first().map(|count| count.owner) else { return Ok(()) };
+        let store = self.store()?;
+        let holder = holder()?;
+        let demands = || counts.iter().map(|count| demand(count, holder)).collect();
+        let held = counts.iter().filter(|count| matches!(count.limit, Limit::Concurrent(_)));
+        let held: Vec<(Partition, Vec<u8>)> = held.map(|count| (owner, count.counter.clone())).collect();
+        // Made before anything is taken: a caller who goes meanwhile, and an answer of the store that is lost, leave no lease behind.
+        let mut leases = (!held.is_empty()).then(|| Leases::keep(store, held, holder, self.pending.clone()));
+        // However many others give back meanwhile: each look costs the store a step.
+        let until = Instant::now() + MAX_PATIENCE;
+        let left = loop {
+            let target = BoundedPartition { partition: owner, rows: exchange.row_limits() };
+            match store.take_within(target, demands(), clock::now_millis()).await? {
+                Taken::All(left) => break left,
+                Taken::Not { demand, retry_after } => {
+                    let limit = counts.get(demand).map_or(Limit::Total(1), |count| count.limit);
+                    let waits = matches!(limit, Limit::Concurrent(_)) && Instant::now() < until && self.pending.one().await;
+                    if !waits {
+                        leases.iter_mut().for_each(|leases| leases.held.clear());
+                        return Err(Rejection::Limit(limit, patience(limit, retry_after)));
+                    }
+                }
+            }
+        };
+        for (count, left) in counts.iter().zip(left) {
+            let tighter = counted.tightest.is_none_or(|(_, fewest)| left < fewest);
+            if matches!(count.limit, Limit::Requests(..)) && tighter {
+                counted.tightest = Some((count.limit, left));
+            }
+        }
+        if let Some(mut leases) = leases {
+            leases.further = counted.leases.take().map(Box::new);
+            counted.leases = Some(leases);
+        }
+        Ok(())
+    }
+}
+
+fn demand(count: &Count, holder: Holder) -> Demand {
+    Demand { counter: count.counter.clone(), bound: count.limit.bound(holder), expires_at: count.expires_at, room: count.room }
+}
+
+fn holder() -> Result<Holder, Rejection> {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Rejection::Internal)?;
+    Ok(Holder(bytes))
+}
+
+/// When to come again: for leases nobody knows, so a second must do.
+fn patience(limit: Limit, retry_after: Option<u64>) -> Option<Duration> {
+    match limit {
+        Limit::Total(_) => None,
+        Limit::Requests(..) | Limit::Concurrent(_) => Some(Duration::from_millis(retry_after.unwrap_or(1_000).max(1))),
+    }
+}
+
+/// Leases of one exchange: renewed while it lasts, given back when this is dropped.
+#[derive(Debug)]
+pub(super) struct Leases {
+    store: Arc<dyn StateStore>,
+    held: Vec<(Partition, Vec<u8>)>,
+    holder: Holder,
+    renewal: AbortHandle,
+    pending: Pending,
+    /// Those of another owner.
+    further: Option<Box<Leases>>,
+}
+
+impl Leases {
+    fn keep(store: &Arc<dyn StateStore>, held: Vec<(Partition, Vec<u8>)>, holder: Holder, pending: Pending) -> Self {
+        let renewal = tokio::spawn(renew(Arc::clone(store), held.clone(), holder)).abort_handle();
+        Self { store: Arc::clone(store), held, holder, renewal, pending, further: None }
+    }
+}
+
+async fn renew(store: Arc<dyn StateStore>, held: Vec<(Partition, Vec<u8>)>, holder: Holder) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(LEASE_MILLIS / 3)).await;
+        for (owner, counter) in &held {
+            // An error is no reason to stop: the next time it may be there again, and the lease lasts for three times.
+            let renewed = store.renew(*owner, counter.clone(), holder, LEASE_MILLIS, clock::now_millis()).await;
+            if !matches!(renewed, Ok(true)) {
+                tracing::warn!(target: "magicproxy::state", ?renewed, "a lease of a limit on concurrent requests was not renewed");
+            }
+        }
+    }
+}
+
+impl Drop for Leases {
+    fn drop(&mut self) {
+        self.renewal.abort();
+        if self.held.is_empty() {
+            return;
+        }
+        // Without a runtime the process is at its end, and the leases end by themselves.
+        let Ok(runtime) = Handle::try_current() else { return };
+        let (store, held, holder, pending) =
+            (Arc::clone(&self.store), std::mem::take(&mut self.held), self.holder, self.pending.clone());
+        pending.begin();
+        runtime.spawn(async move {
+            for (owner, counter) in held {
+                if let Err(error) = store.give_back(owner, counter, holder).await {
+                    tracing::warn!(target: "magicproxy::state", %error, "a lease of a limit on concurrent requests was not given back");
+                }
+            }
+            pending.end();
+        });
+    }
+}

@@ -1,0 +1,237 @@
+//! New connections to the upstream: TCP, TLS where the API root says so, and HTTP/1.1, or HTTP/2 by ALPN where that is configured.
+
+use std::io;
+use std::sync::Arc;
+
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+
+use super::age::Ages;
+use super::connection::{Connection, Exclusive, Multiplexed};
+use super::dial::{Candidates, Dialer};
+use super::failure::{ConnectFailure, ConnectFault, ProxyFault};
+use super::http2::{Http2Bounds, http2_connection};
+use super::io::UpstreamIo;
+use super::pool::{Kind, Socket};
+use super::signals::{Listened, Signals};
+use super::trust::client_config;
+use super::tunnel;
+use crate::http::body::RequestBody;
+use crate::http::probes::probe;
+use crate::settings::{ApiRoot, Outbound, OutboundProxy, Timeouts, UpstreamProtocol, UpstreamSettings};
+
+/// Heads of answers above this are refused, and so are those with more than 100 fields, hyper's own limit.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// So much of an answer is read at once. More would not fit the core's cache, from which it is to be sent on.
+const READ_BYTES: usize = 128 * 1024;
+
+/// What a connector is told of an origin.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Destination<'d> {
+    pub(crate) root: &'d ApiRoot,
+    pub(crate) protocol: UpstreamProtocol,
+    /// Trusted besides the platform's roots.
+    pub(crate) extra_roots: &'d [CertificateDer<'static>],
+    pub(crate) outbound: &'d Outbound,
+}
+
+impl<'d> Destination<'d> {
+    pub(crate) fn of(upstream: &'d UpstreamSettings, root: &'d ApiRoot) -> Self {
+        Self { root, protocol: upstream.protocol, extra_roots: &upstream.extra_roots, outbound: &upstream.outbound }
+    }
+}
+
+/// Makes connections to one origin.
+pub(crate) struct Connector {
+    root: ApiRoot,
+    /// To the proxy, where there is one, or the origin itself.
+    dialer: Dialer,
+    proxy: Option<Arc<OutboundProxy>>,
+    /// The variable that names a proxy which is not used.
+    unheeded: Option<&'static str>,
+    timeouts: Timeouts,
+    /// The most streams of a connection by HTTP/2.
+    streams: usize,
+    tls: Option<Tls>,
+    ages: Ages,
+}
+
+/// A connection that was just made.
+pub(super) enum Connected {
+    Http1(Connection),
+    Http2(Multiplexed),
+}
+
+struct Tls {
+    /// Offers what is configured.
+    any: TlsConnector,
+    /// An upgrade needs HTTP/1.1.
+    http1: TlsConnector,
+    name: ServerName<'static>,
+}
+
+impl Connector {
+    /// A connector that makes HTTP/2 connections of at most so many streams.
+    ///
+    /// # Errors
+    /// Those of TLS: a host that is no server name, roots that cannot be read, or none.
+    pub(crate) fn new(destination: &Destination<'_>, timeouts: Timeouts, streams: usize) -> Result<Self, rustls::Error> {
+        let root = destination.root;
+        let tls = if root.is_secure() { Some(Tls::new(destination)?) } else { None };
+        let proxy = destination.outbound.proxy(root).cloned();
+        let dialer = match &proxy {
+            Some(proxy) => Dialer::new(proxy.host(), proxy.port()),
+            None => Dialer::new(root.host(), root.port()),
+        };
+        let ages = Ages::new(timeouts.upstream_connection_age);
+        let unheeded = destination.outbound.unheeded_variable(root);
+        Ok(Self { root: root.clone(), dialer, proxy, unheeded, timeouts, streams, tls, ages })
+    }
+
+    /// Connects within the time allowed for it, however many addresses are tried: the connection takes one place, and one socket
+    /// of the pool. `socket` is given back when the connection is closed.
+    pub(super) async fn connect(&self, kind: Kind, socket: Option<Socket>) -> Result<Connected, ConnectFailure> {
+        self.connect_to_one(kind, socket).await.map_err(|failure| match self.unheeded {
+            Some(variable) => failure.hinting_at(variable),
+            None => failure,
+        })
+    }
+
+    async fn connect_to_one(&self, kind: Kind, socket: Option<Socket>) -> Result<Connected, ConnectFailure> {
+        let deadline = Instant::now() + self.timeouts.connect;
+        let resolved = timeout_at(deadline, self.dialer.resolve()).await;
+        let resolved = resolved.unwrap_or_else(|_| Err(ConnectFailure::new(ConnectFault::DnsTimeout)));
+        let mut candidates = resolved.map_err(|failure| self.at_first_hop(failure))?;
+        let socket = socket.map(Arc::new);
+        let mut dead = None;
+        loop {
+            let dialed = timeout_at(deadline, self.dialer.connect(&mut candidates)).await;
+            let dialed = dialed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+            let (stream, address) = match (dialed, dead) {
+                (Ok(dialed), _) => dialed,
+                (Err(_), Some(failure)) => return Err(failure),
+                (Err(error), None) => return Err(self.at_first_hop(ConnectFailure::of_tcp(&error))),
+            };
+            if kind == Kind::Upgrade {
+                probe(&stream, self.timeouts.body_idle);
+            }
+            let stream = UpstreamIo::new(stream, self.timeouts.body_idle, socket.clone());
+            let end = share_of(deadline, &candidates);
+            let opened = timeout_at(end, self.open(stream, kind)).await;
+            match opened.unwrap_or_else(|_| Err(ConnectFailure::new(self.silence()))) {
+                Err(failure) if failure.is_of_address() && !candidates.is_empty() => {
+                    self.dialer.failed(address);
+                    dead = Some(failure);
+                }
+                Err(failure) if failure.is_of_address() => {
+                    self.dialer.failed(address);
+                    return Err(failure);
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    /// Makes a connection as for a request, and closes it.
+    pub(crate) async fn reach(&self) -> Result<(), ConnectFailure> {
+        self.connect(Kind::Any, None).await.map(drop)
+    }
+
+    /// TLS and HTTP on a connection of TCP. Nothing of a request is sent.
+    async fn open(&self, stream: UpstreamIo, kind: Kind) -> Result<Connected, ConnectFailure> {
+        stream.set_nodelay().map_err(|error| ConnectFailure::of_tcp(&error))?;
+        let stream = match &self.proxy {
+            Some(proxy) => tunnel::through(stream, proxy, &self.root).await?,
+            None => stream,
+        };
+        let signals = stream.signals();
+        let Some(tls) = &self.tls else { return self.http1(stream, signals).await };
+        let connector = if kind == Kind::Upgrade { &tls.http1 } else { &tls.any };
+        let stream = connector.connect(tls.name.clone(), stream).await.map_err(|error| ConnectFailure::of_tls(&error))?;
+        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+            // Whoever answers a connection within this time answers a PING within it, too.
+            let bounds = Http2Bounds { streams: self.streams, silence: self.timeouts.connect };
+            let connection = http2_connection(stream, signals, bounds).await?;
+            return Ok(Connected::Http2(connection.retiring(self.ages.retirement())));
+        }
+        self.http1(stream, signals).await
+    }
+
+    async fn http1<S>(&self, stream: S, signals: Arc<Signals>) -> Result<Connected, ConnectFailure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let sender = http1_connection(Listened::new(stream, Arc::clone(&signals))).await?;
+        Ok(Connected::Http1(Connection::Http1(Exclusive::new(sender, signals, self.ages.retirement()))))
+    }
+
+    /// The failure of the first connection of TCP, in words for the proxy where it led there.
+    fn at_first_hop(&self, failure: ConnectFailure) -> ConnectFailure {
+        if self.proxy.is_some() { failure.of_proxy() } else { failure }
+    }
+
+    /// What an address stands for that takes connections and says nothing.
+    fn silence(&self) -> ConnectFault {
+        match (&self.proxy, &self.tls) {
+            (Some(_), _) => ConnectFault::Proxy(ProxyFault::Timeout),
+            (None, Some(_)) => ConnectFault::TlsTimeout,
+            (None, None) => ConnectFault::Timeout,
+        }
+    }
+}
+
+/// Until when an address may take for what follows TCP: half of the time, as long as there are others.
+fn share_of(deadline: Instant, others: &Candidates) -> Instant {
+    if others.is_empty() {
+        return deadline;
+    }
+    Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Connector").field("tls", &self.tls.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Tls {
+    fn new(destination: &Destination<'_>) -> Result<Self, rustls::Error> {
+        let name = ServerName::try_from(destination.root.host().to_owned());
+        let name = name.map_err(|_| rustls::Error::General("the upstream's host is no server name".to_owned()))?;
+        let config = client_config(destination.extra_roots.to_vec())?;
+        let with_protocols = |protocols: &[&[u8]]| {
+            let mut config = config.clone();
+            config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+            TlsConnector::from(Arc::new(config))
+        };
+        let http1 = with_protocols(&[b"http/1.1"]);
+        let any = match destination.protocol {
+            UpstreamProtocol::Http1 => http1.clone(),
+            UpstreamProtocol::Negotiated => with_protocols(&[b"h2", b"http/1.1"]),
+        };
+        Ok(Self { any, http1, name })
+    }
+}
+
+async fn http1_connection<S>(stream: S) -> Result<SendRequest<RequestBody>, ConnectFailure>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut builder = http1::Builder::new();
+    builder.max_header_size(MAX_HEAD_BYTES).max_buf_size(READ_BYTES);
+    // RFC 9112 section 5.1: in a response, a blank before a field's colon is taken away, and its field read like any other, the
+    // ones for framing included. (In a request it is refused.)
+    builder.allow_spaces_after_header_name_in_responses(true);
+    let handshake = builder.handshake(TokioIo::new(stream)).await;
+    let (sender, connection) = handshake.map_err(|error| ConnectFailure::because(ConnectFault::Http, error))?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.with_upgrades().await {
+            tracing::debug!(target: "magicproxy::upstream", %error, "a connection to the upstream ended");
+        }
+    });
+    Ok(sender)
+}

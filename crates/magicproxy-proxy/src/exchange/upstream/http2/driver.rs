@@ -1,0 +1,262 @@
+//! The task of one connection by HTTP/2: it alone opens streams, so that a request is sent when there is room for it, or not at all.
+//!
+//! A request that waits here can still be given up: nothing of it is with the HTTP library, which sends what it once took.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::{Connection, ResponseFuture, SendRequest};
+use h2::{Ping, PingPong, SendStream};
+use http::Request;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::wire::{Wire, WireState};
+use crate::exchange::upstream::connection::Streams;
+use crate::http::body::IdleTimer;
+
+/// A silence that a PING ended is let to last so many times as long before the next one: some servers close connections on which
+/// PINGs come often.
+const PING_BACKOFF: u32 = 4;
+/// The longest silence, in the shortest ones.
+const MAX_PING_BACKOFF: u32 = 64;
+
+/// A request for a stream. It is not sent once nobody waits for the reply.
+#[derive(Debug)]
+pub(in crate::exchange::upstream) struct Handover {
+    pub(super) head: Request<()>,
+    pub(super) has_body: bool,
+    /// Once the other side of this is gone, the request is no longer to be sent.
+    pub(super) given_up: Option<watch::Receiver<()>>,
+    /// Gets the stream; dropped where there was none, and then nothing was sent.
+    pub(super) reply: oneshot::Sender<Opened>,
+}
+
+impl Handover {
+    fn is_given_up(&self) -> bool {
+        self.reply.is_closed() || self.given_up.as_ref().is_some_and(|client| client.has_changed().is_err())
+    }
+}
+
+/// A stream whose request head goes out now.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) response: ResponseFuture,
+    pub(super) body: SendStream<Bytes>,
+}
+
+/// Runs a connection.
+pub(super) struct Driver<S> {
+    connection: Connection<Wire<S>, Bytes>,
+    /// None when no further stream is wanted.
+    sender: Option<SendRequest<Bytes>>,
+    requests: mpsc::UnboundedReceiver<Handover>,
+    streams: Arc<Streams>,
+    /// The most streams, whatever the upstream allows.
+    most: usize,
+    pings: Pings,
+    /// Told once the upstream has said how many streams it allows.
+    agreed: Option<oneshot::Sender<()>>,
+}
+
+/// What a driver needs besides the connection.
+pub(super) struct Driven {
+    pub(super) requests: mpsc::UnboundedReceiver<Handover>,
+    pub(super) streams: Arc<Streams>,
+    pub(super) most: usize,
+    /// How long nothing may come before the upstream is asked whether it is there, and then before it is taken to be gone.
+    pub(super) silence: Duration,
+    pub(super) agreed: oneshot::Sender<()>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+    pub(super) fn new(sender: SendRequest<Bytes>, mut connection: Connection<Wire<S>, Bytes>, driven: Driven) -> Self {
+        let Driven { requests, streams, most, silence, agreed } = driven;
+        let pings = Pings::new(connection.ping_pong(), silence);
+        Self { connection, sender: Some(sender), requests, streams, most, pings, agreed: Some(agreed) }
+    }
+
+    fn poll_connection(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let ended = ready!(Pin::new(&mut self.connection).poll(context));
+        if let Err(error) = ended {
+            tracing::debug!(target: "magicproxy::upstream", %error, "a connection to the upstream ended");
+        }
+        Poll::Ready(())
+    }
+
+    /// Writes the heads of new requests before anything is read that could leave them waiting in the HTTP library.
+    fn poll_writes(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let signals = Arc::clone(self.streams.wire());
+        signals.holding_reads(|| self.poll_connection(context))
+    }
+
+    fn note_what_was_said(&mut self) {
+        if self.streams.wire().is_closing() {
+            self.streams.retire();
+        }
+        let Some(sender) = &self.sender else { return };
+        let allowed = sender.current_max_send_streams();
+        self.streams.set_limit(allowed.min(self.most));
+        if allowed > 0
+            && let Some(agreed) = self.agreed.take()
+        {
+            let _ = agreed.send(());
+        }
+    }
+
+    /// Opens streams for those that wait. Tells whether the connection is to be polled again.
+    fn open_streams(&mut self, context: &mut Context<'_>) -> bool {
+        let mut opened = false;
+        loop {
+            let Some(sender) = &mut self.sender else { return opened };
+            let is_ready = sender.poll_ready(context);
+            // Behind a socket that takes nothing, a request would wait in the HTTP library. One that is retired opens none.
+            let must_wait = is_ready.is_pending() || self.streams.wire().is_clogged();
+            if must_wait && !self.streams.is_retired() {
+                return opened;
+            }
+            match self.requests.poll_recv(context) {
+                Poll::Pending => return opened,
+                Poll::Ready(Some(handover)) => opened |= self.open(handover),
+                Poll::Ready(None) => {
+                    self.sender = None;
+                    return true;
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, handover: Handover) -> bool {
+        let is_given_up = handover.is_given_up();
+        let Handover { head, has_body, reply, .. } = handover;
+        let Some(sender) = &mut self.sender else { return false };
+        if is_given_up || self.streams.is_retired() || self.streams.are_too_many() {
+            return false;
+        }
+        match sender.send_request(head, !has_body) {
+            Ok((response, body)) => {
+                self.pings.expect();
+                reply.send(Opened { response, body }).is_ok()
+            }
+            Err(error) => {
+                tracing::debug!(target: "magicproxy::upstream", %error, "a connection to the upstream takes no further request");
+                self.streams.retire();
+                false
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        this.streams.note_driver(context.waker());
+        loop {
+            if this.poll_connection(context).is_ready() {
+                return Poll::Ready(());
+            }
+            this.note_what_was_said();
+            let is_used = this.streams.are_open();
+            if this.pings.poll_gone(context, is_used, this.streams.wire()).is_ready() {
+                tracing::debug!(target: "magicproxy::upstream", "a connection to the upstream is silent");
+                return Poll::Ready(());
+            }
+            if !this.open_streams(context) {
+                return Poll::Pending;
+            }
+            if this.poll_writes(context).is_ready() {
+                return Poll::Ready(());
+            }
+        }
+    }
+}
+
+impl<S> Drop for Driver<S> {
+    fn drop(&mut self) {
+        if self.streams.wire().is_closing()
+            && let Some(agreed) = self.agreed.take()
+        {
+            // The upstream said that it takes no request before it said how many: whoever made the connection hears it as one whose
+            // request was not sent.
+            let _ = agreed.send(());
+        }
+        self.streams.end_all();
+    }
+}
+
+/// Finds out whether a silent upstream is still there (RFC 9113 section 6.7). While no stream is open nobody is asked: whoever
+/// opens the next one finds out.
+struct Pings {
+    pings: Option<PingPong>,
+    silence: Duration,
+    backoff: u32,
+    timer: IdleTimer,
+    /// What had come at the last look.
+    reads: u64,
+    /// Is there a PING that nothing followed?
+    asked: bool,
+}
+
+impl Pings {
+    fn new(pings: Option<PingPong>, silence: Duration) -> Self {
+        Self { pings, silence, backoff: 1, timer: IdleTimer::new(silence, None), reads: 0, asked: false }
+    }
+
+    /// Something is expected to come from now on.
+    fn expect(&mut self) {
+        if !self.asked {
+            self.wait(1);
+        }
+    }
+
+    fn wait(&mut self, backoff: u32) {
+        if self.backoff == backoff {
+            self.timer.progress();
+        } else {
+            self.begin(backoff);
+        }
+    }
+
+    fn begin(&mut self, backoff: u32) {
+        self.backoff = backoff;
+        self.timer = IdleTimer::new(self.silence.saturating_mul(backoff), None);
+    }
+
+    /// Ready when nothing has come for too long, a PING's answer included.
+    fn poll_gone(&mut self, context: &mut Context<'_>, is_used: bool, signals: &WireState) -> Poll<()> {
+        if let Some(pings) = &mut self.pings {
+            let _ = pings.poll_pong(context);
+        }
+        let reads = signals.reads();
+        if reads != self.reads {
+            self.reads = reads;
+            match std::mem::take(&mut self.asked) {
+                true => self.begin(self.backoff.saturating_mul(PING_BACKOFF).min(MAX_PING_BACKOFF)),
+                false => self.wait(1),
+            }
+        }
+        if !is_used {
+            self.asked = false;
+            self.wait(1);
+            return Poll::Pending;
+        }
+        loop {
+            ready!(self.timer.poll_expired(context));
+            if self.asked {
+                return Poll::Ready(());
+            }
+            if let Some(pings) = &mut self.pings {
+                let _ = pings.send_ping(Ping::opaque());
+            }
+            self.asked = true;
+            // The PING is written when the connection is polled next.
+            context.waker().wake_by_ref();
+            self.timer = IdleTimer::new(self.silence, None);
+        }
+    }
+}

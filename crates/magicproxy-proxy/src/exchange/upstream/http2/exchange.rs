@@ -1,0 +1,185 @@
+//! One request and its response on a stream of HTTP/2.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::{Reason, RecvStream};
+use http::{HeaderMap, HeaderValue, Request, Response, header};
+use http_body::{Body, Frame, SizeHint};
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+
+use super::driver::{Handover, Opened};
+use super::upload::{Upload, UploadEnd};
+use crate::admission::Holding;
+use crate::exchange::upstream::connection::{Multiplexed, SendError, Sending, Streams, UploadSlot};
+use crate::exchange::upstream::resend::Heard;
+use crate::http::body::{BodyError, RequestBody};
+
+/// Hands a request over at once; what is returned waits for the head of its response. What is sent of the content is kept, where
+/// there is memory for it, until the upstream can no longer say that it has not processed the request.
+pub(in crate::exchange::upstream) fn exchange(
+    connection: Multiplexed,
+    request: Request<RequestBody>,
+    sending: Sending,
+) -> impl Future<Output = Result<Response<StreamContent>, SendError>> + Send {
+    let (head, body) = request.into_parts();
+    let head = Request::from_parts(head, ());
+    let has_body = !body.is_empty();
+    let (reply, opened) = oneshot::channel();
+    let Sending { memory, upload, given_up } = sending;
+    let handed = connection.hand_over(Handover { head: wire_head(&head, &body), has_body, given_up, reply });
+    async move {
+        let opened = if handed { connection.reply(opened).await } else { None };
+        match opened {
+            Some(opened) => Begun { connection, head, body, memory, upload }.answer(opened).await,
+            None => Err(SendError::NotSent(Box::new(head.map(|()| body)))),
+        }
+    }
+}
+
+/// A request whose head goes out now.
+struct Begun {
+    connection: Multiplexed,
+    head: Request<()>,
+    body: RequestBody,
+    memory: Option<Holding>,
+    upload: Option<UploadSlot>,
+}
+
+impl Begun {
+    async fn answer(self, opened: Opened) -> Result<Response<StreamContent>, SendError> {
+        let Self { connection, head, body, memory, upload } = self;
+        let Opened { mut response, body: stream } = opened;
+        let mut upload = Upload::new(stream, body, memory, upload);
+        let mut heard = Heard::Nothing;
+        let received = poll_fn(|context| {
+            while let Poll::Ready(Some(Ok(_))) = response.poll_informational(context) {
+                heard = Heard::Something;
+            }
+            // The response first: it may come before the content was sent, and then nothing that becomes of that changes it.
+            if let Poll::Ready(received) = Pin::new(&mut response).poll(context) {
+                return Poll::Ready(received.map_err(Unanswered::Failed));
+            }
+            match upload.poll(context) {
+                Poll::Ready(UploadEnd::Broken(error)) => Poll::Ready(Err(Unanswered::Broken(error))),
+                Poll::Ready(UploadEnd::Done | UploadEnd::Stopped) | Poll::Pending => Poll::Pending,
+            }
+        });
+        match received.await {
+            Ok(response) => Ok(response.map(|content| StreamContent::new(content, upload))),
+            Err(Unanswered::Broken(error)) => Err(SendError::Content(error)),
+            Err(Unanswered::Failed(error)) if is_unprocessed(&error, response.stream_id().as_u32(), connection.streams()) => {
+                // Whoever refuses one refuses the next, too.
+                connection.streams().retire();
+                Err(SendError::Unprocessed(upload.into_unsent().map(|body| Box::new(head.map(|()| body)))))
+            }
+            Err(Unanswered::Failed(error)) => Err(SendError::Stream(error, heard)),
+        }
+    }
+}
+
+enum Unanswered {
+    /// The client's content broke.
+    Broken(BodyError),
+    Failed(h2::Error),
+}
+
+/// Did the upstream say that it has not processed the request (RFC 9113 sections 6.8 and 8.7)?
+fn is_unprocessed(error: &h2::Error, stream: u32, streams: &Streams) -> bool {
+    let was_refused = error.is_reset() && error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM);
+    was_refused || streams.wire().excludes(stream)
+}
+
+/// The head as it is sent: with a length, where the content has a known one.
+fn wire_head(head: &Request<()>, body: &RequestBody) -> Request<()> {
+    let mut head = head.clone();
+    if let Some(length) = body.size_hint().exact().filter(|length| *length > 0) {
+        head.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    head
+}
+
+/// The content of a response, as its stream brings it.
+pub(crate) struct StreamContent {
+    stream: RecvStream,
+    /// What is still to come, where the head says it.
+    length: Option<u64>,
+    has_all_data: bool,
+    /// Goes on sending the request's content; ends with this.
+    _upload: Option<FurtherUpload>,
+}
+
+impl StreamContent {
+    fn new(received: RecvStream, upload: Upload) -> Self {
+        let upload = (!upload.is_done()).then(|| FurtherUpload::start(upload));
+        Self { stream: received, length: None, has_all_data: false, _upload: upload }
+    }
+
+    /// Notes the length that the head says. A stream that has ended has nothing to come.
+    pub(in crate::exchange::upstream) fn measured(mut self, headers: &HeaderMap) -> Self {
+        let told = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        self.length = told.or(self.stream.is_end_stream().then_some(0));
+        self
+    }
+
+    fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, h2::Error>>> {
+        if self.has_all_data {
+            return Poll::Ready(None);
+        }
+        let data = ready!(self.stream.poll_data(context));
+        if let Some(Ok(data)) = &data {
+            // It is passed on at once, so that the upstream may send as much more.
+            let _ = self.stream.flow_control().release_capacity(data.len());
+            self.length = self.length.map(|length| length.saturating_sub(data.len() as u64));
+        }
+        self.has_all_data = data.is_none();
+        Poll::Ready(data)
+    }
+}
+
+impl Body for StreamContent {
+    type Data = Bytes;
+    type Error = h2::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        match ready!(self.poll_data(context)) {
+            Some(data) => Poll::Ready(Some(data.map(Frame::data))),
+            None => {
+                self.stream.poll_trailers(context).map(|trailers| trailers.map(|fields| fields.map(Frame::trailers)).transpose())
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.stream.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.length.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+impl std::fmt::Debug for StreamContent {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("StreamContent").field("length", &self.length).finish_non_exhaustive()
+    }
+}
+
+/// A request's content that is sent while its response comes; dropping this ends it, and resets the stream where it is open.
+struct FurtherUpload(AbortHandle);
+
+impl FurtherUpload {
+    fn start(mut upload: Upload) -> Self {
+        upload.forget_sent();
+        Self(tokio::spawn(async move { poll_fn(|context| upload.poll(context)).await }).abort_handle())
+    }
+}
+
+impl Drop for FurtherUpload {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

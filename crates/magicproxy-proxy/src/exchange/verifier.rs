@@ -1,0 +1,297 @@
+//! Verified tokens, kept: one verification per token, off the event loop, bounded in number and memory, in shares.
+//!
+//! The cache is keyed by a keyed hash of the whole token, so it holds no tokens and nobody can aim at its slots. What it
+//! holds was genuine when it came in; whether it is live is asked at each decision.
+//!
+//! A cold token is verified in two steps. Whether it is genuine costs the same for all; what its rules cost is its maker's choice.
+//! So they are compiled with little work first, and where that is not enough wait for their turn among their like (`lane`).
+
+mod binder;
+mod cache;
+mod fingerprint;
+mod lane;
+mod rules;
+mod shares;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use magicproxy_core::policy::Work;
+use magicproxy_core::rule::NewGrant;
+use magicproxy_core::{
+    AuthenticToken, Caveat, NotCompiled, OpenError, Permit, ReissueError, RuleCompiler, UnverifiedToken, VerifiedToken,
+    VerifyContext,
+};
+use zeroize::Zeroizing;
+
+use crate::admission::{Account, Budget, Payer, Standing};
+use crate::clock;
+use crate::credential::carriers::Carriers;
+use crate::credential::opened::OpenedCredential;
+use crate::credential::presented::PresentedToken;
+use crate::rejection::Rejection;
+use crate::services::keys::SharedKeys;
+use crate::settings::{Limits, Quota, Settings, UpstreamSettings};
+use cache::TokenCache;
+use fingerprint::Fingerprints;
+use rules::PaidRules;
+use shares::Holder;
+
+pub(crate) use binder::Binder;
+pub(crate) use cache::CachedToken;
+pub(crate) use lane::Lanes;
+use lane::QUICK_STEPS;
+pub(crate) use rules::RuleStore;
+
+/// What becomes of a token that is made anew.
+#[derive(Clone, Debug)]
+pub(crate) enum Reissue {
+    /// It gets one more caveat.
+    Narrow(Box<Caveat>),
+    /// It goes over to the active key.
+    Reseal,
+}
+
+/// Verifies tokens and opens credentials.
+pub(crate) struct Verifier {
+    inner: Arc<Inner>,
+    cache: TokenCache,
+    fingerprints: Fingerprints,
+}
+
+/// What the verifiers of all upstreams have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    pub(crate) lanes: Lanes,
+    pub(crate) rules: Arc<RuleStore>,
+    pub(crate) budget: Arc<Budget>,
+}
+
+impl Shared {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self { lanes: Lanes::new(limits), rules: Arc::new(RuleStore::new(limits.rule_cache_bytes)), budget: Budget::new(limits) }
+    }
+}
+
+/// What a verification on another thread needs.
+struct Inner {
+    keys: Arc<SharedKeys>,
+    upstream: Arc<UpstreamSettings>,
+    carriers: Carriers,
+    shared: Shared,
+}
+
+impl Verifier {
+    /// The verifier of one upstream's tokens; each upstream has its share of the cache.
+    pub(crate) fn new(
+        settings: &Settings,
+        upstream: &Arc<UpstreamSettings>,
+        carriers: &Carriers,
+        shared: &Shared,
+    ) -> Result<Self, aws_lc_rs::error::Unspecified> {
+        Ok(Self {
+            inner: Arc::new(Inner {
+                keys: Arc::clone(&settings.keys),
+                upstream: Arc::clone(upstream),
+                carriers: carriers.clone(),
+                shared: shared.clone(),
+            }),
+            cache: TokenCache::new(part(settings.limits.token_cache_bytes, settings.upstreams.len())),
+            fingerprints: Fingerprints::new()?,
+        })
+    }
+
+    /// Verifies a token, or finds it verified. Concurrent requests with one token wait for one verification. Who sends it is asked
+    /// only where it is not known yet.
+    pub(crate) async fn verify(
+        &self,
+        presented: &PresentedToken,
+        peer: impl FnOnce() -> Arc<Account>,
+    ) -> Result<Arc<CachedToken>, Rejection> {
+        let fingerprint = self.fingerprints.of(presented.as_bytes()).map_err(|_| Rejection::Internal)?;
+        let generation = self.inner.keys.generation();
+        if let Some(entry) = self.cache.get(&fingerprint, generation) {
+            return Ok(entry);
+        }
+        // Most rubbish stops here, without a thread being asked.
+        UnverifiedToken::parse(presented.as_str())?;
+        Box::pin(self.cache.get_or_verify(fingerprint, self.verify_cold(presented, generation, peer()))).await
+    }
+
+    /// Opens the credential of a permitted request, once per token.
+    pub(crate) async fn open(&self, entry: &CachedToken, permit: Permit) -> Result<(Permit, Arc<OpenedCredential>), Rejection> {
+        if let Some(opened) = entry.credential.get() {
+            return Ok((permit, Arc::clone(opened)));
+        }
+        Box::pin(self.open_cold(entry, permit)).await
+    }
+
+    async fn open_cold(&self, entry: &CachedToken, permit: Permit) -> Result<(Permit, Arc<OpenedCredential>), Rejection> {
+        let slot = self.inner.shared.lanes.quick.enter(entry.payer()).await?;
+        let inner = Arc::clone(&self.inner);
+        let opening = slot.work(move || {
+            let credential = inner.keys.current().open(&permit)?;
+            let opened = OpenedCredential::new(&credential, &inner.upstream.credential, &inner.carriers)?;
+            Ok::<_, Rejection>((permit, Arc::new(opened)))
+        });
+        let (permit, opened) = opening.await??;
+        let opened = entry.credential.get_or_init(|| async { opened }).await;
+        Ok((permit, Arc::clone(opened)))
+    }
+
+    /// Makes a token anew, at its own expense.
+    pub(crate) async fn reissue(
+        &self,
+        entry: &CachedToken,
+        presented: &PresentedToken,
+        how: Reissue,
+    ) -> Result<Zeroizing<String>, Rejection> {
+        let (payer, text) = (entry.payer(), Zeroizing::new(presented.as_str().to_owned()));
+        let job = ReissueJob { inner: Arc::clone(&self.inner), holder: Holder::of(payer), text, how };
+        Ok(self.inner.shared.lanes.in_turn(payer, move |work| job.run(work)).await??)
+    }
+
+    /// What makes tokens for what a request with this one creates.
+    pub(crate) fn receipts(&self, entry: &CachedToken, presented: &PresentedToken) -> Receipts {
+        let text = Zeroizing::new(presented.as_str().to_owned());
+        Receipts { inner: Arc::clone(&self.inner), payer: entry.payer().clone(), text }
+    }
+
+    async fn verify_cold(
+        &self,
+        presented: &PresentedToken,
+        generation: u64,
+        peer: Arc<Account>,
+    ) -> Result<CachedToken, Rejection> {
+        let Shared { lanes, budget, .. } = &self.inner.shared;
+        let slot = lanes.authentication.enter(&Payer::anonymous(Arc::clone(&peer))).await?;
+        let inner = Arc::clone(&self.inner);
+        let text = Zeroizing::new(presented.as_str().to_owned());
+        let authentic = slot.work(move || inner.keys.current().authenticate(&text, &inner.context())).await??;
+        let account = budget.accounts().of_owner(authentic.owner());
+        let standing = self.inner.standing_of(&authentic);
+        let payer = Payer { owner: Some(Arc::clone(&account)), peer, standing };
+        let verified = self.compile(authentic, &payer).await?;
+        Ok(CachedToken::new(verified, generation, payer, account))
+    }
+
+    /// Compiles a token's rules: at once where that is little work, else when its turn comes.
+    async fn compile(&self, authentic: AuthenticToken, payer: &Payer) -> Result<VerifiedToken, Rejection> {
+        let lanes = &self.inner.shared.lanes;
+        let (inner, holder) = (Arc::clone(&self.inner), Holder::of(payer));
+        let slot = lanes.quick.enter(payer).await?;
+        let costly = match slot.work(move || inner.compile(authentic, &holder, Work::of_steps(QUICK_STEPS))).await? {
+            Ok(verified) => return Ok(verified),
+            Err(NotCompiled::Refused(error)) => return Err(error.into()),
+            Err(NotCompiled::WorkSpent(authentic)) => authentic,
+        };
+        let (inner, holder) = (Arc::clone(&self.inner), Holder::of(payer));
+        let slot = lanes.costly(payer.standing).enter(payer).await?;
+        match slot.work(move || inner.compile(*costly, &holder, Work::unlimited())).await? {
+            Ok(verified) => Ok(verified),
+            Err(NotCompiled::Refused(error)) => Err(error.into()),
+            Err(NotCompiled::WorkSpent(_)) => Err(Rejection::Internal),
+        }
+    }
+}
+
+/// An upstream's part of a quota.
+fn part(quota: Quota, upstreams: usize) -> Quota {
+    let upstreams = upstreams.max(1);
+    Quota {
+        total: quota.total / upstreams,
+        per_owner: quota.per_owner / upstreams,
+        per_peer: quota.per_peer / upstreams,
+        reserved: quota.reserved / upstreams,
+    }
+}
+
+/// A token to be made anew.
+#[derive(Clone)]
+struct ReissueJob {
+    inner: Arc<Inner>,
+    holder: Holder,
+    text: Zeroizing<String>,
+    how: Reissue,
+}
+
+impl ReissueJob {
+    fn run(&self, work: &Work) -> Result<Zeroizing<String>, ReissueError> {
+        let (keys, context) = (self.inner.keys.current(), self.inner.context());
+        let cache = PaidRules { store: &self.inner.shared.rules, holder: &self.holder };
+        let compiler = RuleCompiler::new(&cache, work.clone());
+        match &self.how {
+            Reissue::Narrow(caveat) => keys.narrow(&self.text, caveat, &context, &compiler),
+            Reissue::Reseal => keys.reseal(&self.text, &context, &compiler),
+        }
+    }
+}
+
+/// Makes tokens for what one request creates. `state.md` section 4.
+#[derive(Clone)]
+pub(crate) struct Receipts {
+    inner: Arc<Inner>,
+    payer: Payer,
+    text: Zeroizing<String>,
+}
+
+impl Receipts {
+    /// A token for just these grants. What it is for was done, so it waits for its turn however long that takes.
+    pub(crate) async fn make(&self, grants: Vec<NewGrant>) -> Result<Zeroizing<String>, ReissueError> {
+        let failed = |_| ReissueError::Open(OpenError::Sealed);
+        let lanes = &self.inner.shared.lanes;
+        let slot = lanes.quick.enter_surely(&self.payer).await.map_err(failed)?;
+        let (receipts, given) = (self.clone(), grants.clone());
+        let made = slot.work(move || {
+            let work = Work::of_steps(QUICK_STEPS);
+            let made = receipts.run(&given, &work);
+            (!work.is_spent()).then_some(made)
+        });
+        if let Some(made) = made.await.map_err(failed)? {
+            return made;
+        }
+        let slot = lanes.costly(self.payer.standing).enter_surely(&self.payer).await.map_err(failed)?;
+        let receipts = self.clone();
+        slot.work(move || receipts.run(&grants, &Work::unlimited())).await.map_err(failed)?
+    }
+
+    fn run(&self, grants: &[NewGrant], work: &Work) -> Result<Zeroizing<String>, ReissueError> {
+        let holder = Holder::of(&self.payer);
+        let cache = PaidRules { store: &self.inner.shared.rules, holder: &holder };
+        let compiler = RuleCompiler::new(&cache, work.clone());
+        self.inner.keys.current().receipt(&self.text, grants, &self.inner.context(), &compiler)
+    }
+}
+
+impl std::fmt::Debug for Verifier {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Verifier").field("cached", &self.cache.len()).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    /// Strangers have tokens of version 1 of the same key where another upstream mints over HTTP: what is for another upstream has
+    /// no standing here.
+    fn standing_of(&self, token: &AuthenticToken) -> Standing {
+        if self.upstream.is_home_of(token.upstream()) {
+            Standing::of(token.provenance(), self.upstream.http_mint)
+        } else {
+            Standing::Stranger
+        }
+    }
+
+    fn compile(&self, authentic: AuthenticToken, holder: &Holder, work: Work) -> Result<VerifiedToken, NotCompiled> {
+        let cache = PaidRules { store: &self.shared.rules, holder };
+        authentic.compile(&self.context(), &RuleCompiler::new(&cache, work))
+    }
+
+    fn context(&self) -> VerifyContext<'_> {
+        VerifyContext {
+            now: clock::now(),
+            scopes: &self.upstream.scopes,
+            patterns: self.upstream.patterns,
+            acceptance: &self.upstream.acceptance,
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Verified tokens, kept. Whoever looks one up waits for nobody; who adds one pays for its memory out of a share.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use magicproxy_core::{CredentialBinding, VerifiedToken};
+use quick_cache::sync::Cache;
+use tokio::sync::OnceCell;
+
+use super::fingerprint::Fingerprint;
+use super::shares::{Holder, Shares};
+use crate::admission::{Account, Payer, Standing};
+use crate::credential::opened::OpenedCredential;
+use crate::rejection::Rejection;
+use crate::settings::Quota;
+
+/// What the table itself would let go beyond: it never does, as `Shares` sees to that there is less.
+const UNBOUNDED_ITEMS: usize = 1 << 40;
+/// Room for so many entries is there from the beginning.
+const EXPECTED_ENTRIES: usize = 1024;
+
+/// A verified token and, once a request was permitted, its opened credential.
+#[derive(Debug)]
+pub(crate) struct CachedToken {
+    token: Arc<VerifiedToken>,
+    /// That of the keys which it was verified with.
+    pub(super) generation: u64,
+    pub(super) credential: OnceCell<Arc<OpenedCredential>>,
+    /// What the owner secret makes of the credential, once a named owner was asked for.
+    pub(super) binding: OnceCell<CredentialBinding>,
+    /// Who had it verified.
+    payer: Payer,
+    /// What its owner holds of the proxy's resources.
+    account: Arc<Account>,
+    /// Was it looked up since it was asked last?
+    is_used: AtomicBool,
+}
+
+impl CachedToken {
+    pub(super) fn new(token: VerifiedToken, generation: u64, payer: Payer, account: Arc<Account>) -> Self {
+        let (token, credential, binding) = (Arc::new(token), OnceCell::new(), OnceCell::new());
+        Self { token, generation, credential, binding, payer, account, is_used: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
+    pub(crate) fn token(&self) -> &Arc<VerifiedToken> {
+        &self.token
+    }
+
+    pub(super) fn payer(&self) -> &Payer {
+        &self.payer
+    }
+
+    /// Could a stranger have minted it?
+    pub(crate) fn standing(&self) -> Standing {
+        self.payer.standing
+    }
+
+    /// The memory that it takes, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        const REST: usize = 4 * 1024;
+        /// How often an opened credential is there: itself, as it is sent, and what is looked for, twice; three times as long where
+        /// it is percent-encoded. (One of slashes only is there four times more.)
+        const COPIES: usize = 12;
+        REST + self.token.memory_bytes() + COPIES * self.token.longest_credential()
+    }
+}
+
+/// The cache of one upstream.
+pub(super) struct TokenCache {
+    entries: Cache<Fingerprint, Arc<CachedToken>>,
+    shares: Mutex<Shares<Fingerprint>>,
+}
+
+impl TokenCache {
+    pub(super) fn new(bytes: Quota) -> Self {
+        let entries = Cache::with_weighter(EXPECTED_ENTRIES, UNBOUNDED_ITEMS as u64, quick_cache::UnitWeighter);
+        Self { entries, shares: Mutex::new(Shares::new(bytes)) }
+    }
+
+    /// The token of this fingerprint, if it was verified with the keys of this generation.
+    pub(super) fn get(&self, fingerprint: &Fingerprint, generation: u64) -> Option<Arc<CachedToken>> {
+        let entry = self.entries.get(fingerprint)?;
+        if entry.generation != generation {
+            // The keys have changed since.
+            self.remove(fingerprint);
+            return None;
+        }
+        if !entry.is_used.load(Ordering::Relaxed) {
+            entry.is_used.store(true, Ordering::Relaxed);
+        }
+        Some(entry)
+    }
+
+    /// The token, once it was verified. Concurrent requests with one token wait for one verification.
+    pub(super) async fn get_or_verify(
+        &self,
+        fingerprint: Fingerprint,
+        verifying: impl Future<Output = Result<CachedToken, Rejection>>,
+    ) -> Result<Arc<CachedToken>, Rejection> {
+        let is_new = AtomicBool::new(false);
+        let adding = async {
+            let entry = verifying.await?;
+            is_new.store(true, Ordering::Relaxed);
+            Ok::<_, Rejection>(Arc::new(entry))
+        };
+        let entry = self.entries.get_or_insert_async(&fingerprint, adding).await?;
+        if is_new.load(Ordering::Relaxed) {
+            self.charge(fingerprint, &entry);
+        }
+        Ok(entry)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// What all entries weigh together.
+    #[cfg(test)]
+    pub(super) fn weight(&self) -> usize {
+        self.shares().weight()
+    }
+
+    fn charge(&self, fingerprint: Fingerprint, entry: &CachedToken) {
+        let is_used =
+            |other: &Fingerprint| self.entries.peek(other).is_some_and(|entry| entry.is_used.swap(false, Ordering::Relaxed));
+        let gone = self.shares().add(fingerprint, entry.weight(), &Holder::of(entry.payer()), is_used);
+        gone.iter().for_each(|fingerprint| drop(self.entries.remove(fingerprint)));
+    }
+
+    fn remove(&self, fingerprint: &Fingerprint) {
+        // One of several that find it stale removes it.
+        if let Some((_, entry)) = self.entries.remove(fingerprint) {
+            self.shares().forget(fingerprint, &Holder::of(entry.payer()));
+        }
+    }
+
+    fn shares(&self) -> MutexGuard<'_, Shares<Fingerprint>> {
+        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,96 @@
+//! Which header fields pass, in both directions: the client's cannot steer, the upstream's cannot confuse.
+//!
+//! Of a request, what is on the list of its upstream passes (`fields`); of a response, what no table forbids. Framing fields
+//! are never copied; the HTTP library sets them. RFC 9110 section 7.6.1, RFC 9112 section 9.6.
+
+mod dropped;
+mod fields;
+mod meaning;
+mod request;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+use http::header::{self, HeaderName};
+use http::{HeaderMap, HeaderValue};
+
+pub(crate) use dropped::DroppedFields;
+pub use fields::{ListedBy, ParsePassedHeaderError, PassedHeader, RequestFields, Treatment};
+pub use meaning::Meaning;
+pub(crate) use meaning::{may_carry_secret, refuse_overrides, steers};
+pub(crate) use request::{RequestHeaders, TrailerFields, filter_request_trailers, is_offered};
+pub use verdict::FieldVerdict;
+
+/// Fields that concern one connection only.
+pub(crate) const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+/// The names that `Connection` nominates as hop-by-hop.
+pub(crate) fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    // Most messages have no such field, and a search that finds nothing costs the least.
+    if !headers.contains_key(header::CONNECTION) {
+        return Vec::new();
+    }
+    // Bytes, not text: what cannot be read beside a name does not take the name away.
+    let values = headers.get_all(header::CONNECTION).into_iter().map(HeaderValue::as_bytes);
+    let items = values.flat_map(|value| value.split(|byte| *byte == b','));
+    items.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect()
+}
+
+/// Removes fields by their names, each with all its lines. `removed` is told of each.
+pub(crate) fn remove_all(headers: &mut HeaderMap, drops: impl Fn(&HeaderName) -> bool, mut removed: impl FnMut(&HeaderName)) {
+    const AT_ONCE: usize = 8;
+    loop {
+        // On the stack: nearly every message loses a few fields, and hardly any loses many.
+        let mut goes: [Option<HeaderName>; AT_ONCE] = Default::default();
+        let dropped = headers.keys().filter(|name| drops(name));
+        let count = goes.iter_mut().zip(dropped).map(|(place, name)| *place = Some(name.clone())).count();
+        for name in goes.iter_mut().map_while(Option::take) {
+            removed(&name);
+            headers.remove(name);
+        }
+        if count < AT_ONCE {
+            return;
+        }
+    }
+}
+
+/// The names that `Trailer` announces, as far as they pass: hyper writes no trailer that is not announced.
+pub(crate) fn announced_trailers(headers: &HeaderMap, passes: impl Fn(&HeaderName) -> bool) -> Option<HeaderValue> {
+    if !headers.contains_key(header::TRAILER) {
+        return None;
+    }
+    let values = headers.get_all(header::TRAILER).into_iter().filter_map(|value| value.to_str().ok());
+    let names = values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse::<HeaderName>().ok());
+    let passed: Vec<String> = names.filter(|name| passes(name)).map(|name| name.to_string()).collect();
+    (!passed.is_empty()).then(|| HeaderValue::from_str(&passed.join(", ")).ok()).flatten()
+}
+
+/// Would this field, in a trailer section, change how its message is framed, routed or read?
+pub(crate) fn is_forbidden_trailer(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name)
+        || steers(name)
+        || matches!(
+            *name,
+            header::CONTENT_LENGTH
+                | header::CONTENT_ENCODING
+                | header::CONTENT_TYPE
+                | header::CONTENT_RANGE
+                | header::HOST
+                | header::SET_COOKIE
+                | header::CACHE_CONTROL
+                | header::LOCATION
+                | header::WWW_AUTHENTICATE
+                | header::EXPECT
+                | header::RANGE
+        )
+}

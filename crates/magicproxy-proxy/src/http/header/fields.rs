@@ -1,0 +1,335 @@
+//! The list of request fields that pass to an upstream, compiled once. `docs/spec/upstreams.md` section 10.
+//!
+//! A field that is not on it is dropped, from the head and from the trailer section. Tokens and rules never add to it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use http::HeaderName;
+
+use super::is_forbidden_trailer;
+use super::meaning::Meaning;
+use crate::credential::carriers::Carriers;
+use crate::settings::{CarrierSubprotocol, UpstreamSettings};
+
+/// What every upstream gets of a client's request: fields of HTTP itself, of content and conditions, of retries and traces, of
+/// event streams and WebSockets, of the Model Context Protocol, of git and of browsers. None of them says for whom a request acts,
+/// or takes another resource than the target names.
+const STANDARD: [&str; 60] = [
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "cache-control",
+    // RFC 8586 section 2: nobody may take it away.
+    "cdn-loop",
+    "date",
+    // RFC 8470 section 5.1: nobody may take it away.
+    "early-data",
+    "from",
+    "origin",
+    "pragma",
+    "prefer",
+    "priority",
+    "range",
+    "referer",
+    "user-agent",
+    // Content.
+    "content-digest",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-md5",
+    "content-range",
+    "content-type",
+    "digest",
+    "repr-digest",
+    "want-content-digest",
+    "want-digest",
+    "want-repr-digest",
+    // Conditions.
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    // Retries and traces.
+    "idempotency-key",
+    "traceparent",
+    "tracestate",
+    "x-request-id",
+    // Event streams, WebSockets.
+    "last-event-id",
+    "sec-websocket-extensions",
+    "sec-websocket-key",
+    "sec-websocket-protocol",
+    "sec-websocket-version",
+    // The Model Context Protocol.
+    "mcp-method",
+    "mcp-name",
+    "mcp-protocol-version",
+    "mcp-session-id",
+    // git.
+    "git-protocol",
+    // Browsers, and programs that speak as they do.
+    "access-control-request-headers",
+    "access-control-request-method",
+    "dnt",
+    "sec-ch-ua",
+    "sec-ch-ua-mobile",
+    "sec-ch-ua-platform",
+    "sec-fetch-dest",
+    "sec-fetch-mode",
+    "sec-fetch-site",
+    "sec-fetch-user",
+    "sec-gpc",
+    "upgrade-insecure-requests",
+    "x-requested-with",
+];
+
+/// A field that passes to one upstream besides those that pass to all.
+///
+/// INVARIANT: none that has a [`Meaning`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PassedHeader(Named);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Named {
+    One(HeaderName),
+    /// Every name that begins so.
+    Prefix(String),
+}
+
+impl PassedHeader {
+    /// Reads the name of one field, as an operator writes it.
+    ///
+    /// # Errors
+    /// [`ParsePassedHeaderError`] says why no client's field of that name may pass.
+    pub fn parse(text: &str) -> Result<Self, ParsePassedHeaderError> {
+        if text.contains('*') {
+            return Err(ParsePassedHeaderError::Pattern);
+        }
+        let name: HeaderName = text.parse().map_err(|_| ParsePassedHeaderError::Name)?;
+        match Meaning::of(&name) {
+            Some(meaning) => Err(ParsePassedHeaderError::Forbidden(meaning)),
+            None => Ok(Self(Named::One(name))),
+        }
+    }
+
+    /// Reads what a preset lets pass: a name, or `PREFIX-*` for the fields of one client library.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_preset(text: &str) -> Result<Self, ParsePassedHeaderError> {
+        match text.strip_suffix("-*") {
+            None => Self::parse(text),
+            Some(stem) => Self::parse(stem).map(|_| Self(Named::Prefix(format!("{}-", stem.to_ascii_lowercase())))),
+        }
+    }
+
+    /// The field, where it is one and no prefix.
+    #[must_use]
+    pub fn name(&self) -> Option<&HeaderName> {
+        match &self.0 {
+            Named::One(name) => Some(name),
+            Named::Prefix(_) => None,
+        }
+    }
+}
+
+/// In lower case; a prefix ends with `*`.
+impl fmt::Display for PassedHeader {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Named::One(name) => formatter.write_str(name.as_str()),
+            Named::Prefix(prefix) => write!(formatter, "{prefix}*"),
+        }
+    }
+}
+
+/// Why a text names no field that may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParsePassedHeaderError {
+    /// No field name of RFC 9110.
+    #[error("expected the name of a header")]
+    Name,
+    /// A pattern would pass fields that nobody thought of.
+    #[error("expected the name of one header, without `*`")]
+    Pattern,
+    /// A field that never passes.
+    #[error("{0}, so that no setting lets it pass")]
+    Forbidden(Meaning),
+}
+
+/// The reason, as half a sentence.
+impl fmt::Display for Meaning {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Connection => "it concerns one connection only (RFC 9110 section 7.6.1)",
+            Self::Message => "it frames or addresses the message, and the proxy writes its own",
+            Self::Override => "it overrides the method or the path that was decided on",
+            Self::Claim => "it claims who the client is, or for whom it acts",
+            Self::Carrier => "tokens and credentials stand in it, and the API gets the proxy's credential and no other",
+            Self::Underscore => "there is a `_` in its name, which some servers read as `-`",
+        })
+    }
+}
+
+/// Who put a field on the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListedBy {
+    /// Every upstream gets it.
+    Standard,
+    /// The upstream's preset.
+    Preset,
+    /// The operator: `pass_request_headers`.
+    Operator,
+}
+
+/// What becomes of a client's request field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Treatment {
+    /// It is passed on.
+    Passes(ListedBy),
+    /// It is not on the list.
+    Unlisted,
+    /// The operator drops it: `drop_request_headers`.
+    Dropped,
+    /// No upstream ever gets it.
+    Never(Meaning),
+}
+
+/// The request fields that one upstream gets, as a set.
+#[derive(Debug, Default)]
+pub struct RequestFields {
+    names: Names,
+    /// Of the preset.
+    prefixes: Vec<String>,
+    /// What the operator drops.
+    dropped: Vec<HeaderName>,
+    /// Where tokens and credentials of any upstream stand.
+    carriers: Arc<[HeaderName]>,
+    /// What subprotocols of a WebSocket begin with in which tokens of any upstream stand.
+    subprotocols: Arc<[CarrierSubprotocol]>,
+}
+
+impl RequestFields {
+    /// The list of `upstream`, which is one of `all`.
+    #[must_use]
+    pub fn of(upstream: &UpstreamSettings, all: &[Arc<UpstreamSettings>]) -> Self {
+        Self::new(upstream, &Carriers::new(upstream, all))
+    }
+
+    /// The list of an upstream, without the fields in which tokens and credentials stand.
+    pub(crate) fn new(upstream: &UpstreamSettings, all: &Carriers) -> Self {
+        let carriers = all.stripped();
+        let listed = |headers: &[PassedHeader], by: ListedBy| {
+            headers.iter().filter_map(|header| header.name().cloned()).map(|name| (name, by)).collect::<Vec<_>>()
+        };
+        let mut names: HashMap<HeaderName, ListedBy> = HashMap::new();
+        names.extend(listed(&upstream.pass_request_headers, ListedBy::Operator));
+        names.extend(listed(&upstream.preset_request_headers, ListedBy::Preset));
+        names.extend(STANDARD.map(|name| (HeaderName::from_static(name), ListedBy::Standard)));
+        let dropped = upstream.drop_request_headers.clone();
+        names.retain(|name, _| !dropped.contains(name) && !carriers.contains(name));
+        let prefixes = upstream.preset_request_headers.iter().filter_map(|header| match &header.0 {
+            Named::Prefix(prefix) => Some(prefix.clone()),
+            Named::One(_) => None,
+        });
+        Self {
+            names: Names::of(names),
+            prefixes: prefixes.collect(),
+            dropped,
+            carriers: Arc::clone(carriers),
+            subprotocols: Arc::clone(all.stripped_subprotocols()),
+        }
+    }
+
+    /// Does the upstream get this field?
+    pub(crate) fn passes(&self, name: &HeaderName) -> bool {
+        self.names.get(name).is_some() || self.passes_by_prefix(name)
+    }
+
+    /// Does the upstream get this field in a trailer section?
+    pub(crate) fn passes_as_trailer(&self, name: &HeaderName) -> bool {
+        self.passes(name) && !is_forbidden_trailer(name) && !modifies_request(name)
+    }
+
+    fn passes_by_prefix(&self, name: &HeaderName) -> bool {
+        self.prefixes.iter().any(|prefix| name.as_str().starts_with(prefix.as_str()))
+            && Meaning::of(name).is_none()
+            && !self.dropped.contains(name)
+            && !self.carriers.contains(name)
+    }
+
+    /// Does the operator drop this field?
+    pub(crate) fn is_dropped_by_operator(&self, name: &HeaderName) -> bool {
+        self.dropped.contains(name)
+    }
+
+    /// Do tokens or credentials of a configured upstream stand in this field?
+    pub(crate) fn carries_tokens(&self, name: &HeaderName) -> bool {
+        self.carriers.contains(name)
+    }
+
+    /// Is this item of `Sec-WebSocket-Protocol` a key in the place of a name, for any configured upstream?
+    pub(super) fn is_key_subprotocol(&self, item: &str) -> bool {
+        self.subprotocols.iter().any(|prefix| prefix.key_in(item).is_some())
+    }
+
+    /// What becomes of a field, and why. A field that `Connection` names is dropped besides.
+    #[must_use]
+    pub fn treatment(&self, name: &HeaderName) -> Treatment {
+        if let Some(by) = self.names.get(name) {
+            return Treatment::Passes(by);
+        }
+        if self.passes_by_prefix(name) {
+            return Treatment::Passes(ListedBy::Preset);
+        }
+        match Meaning::of(name) {
+            Some(meaning) => Treatment::Never(meaning),
+            None if self.carriers.contains(name) => Treatment::Never(Meaning::Carrier),
+            None if self.dropped.contains(name) => Treatment::Dropped,
+            None => Treatment::Unlisted,
+        }
+    }
+
+    /// The list, sorted; `PREFIX-*` for the fields of one client library.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let names = self.names.iter().map(ToString::to_string);
+        let mut names: Vec<String> = names.chain(self.prefixes.iter().map(|prefix| format!("{prefix}*"))).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+/// Names with who listed them, by the length of their texts: names of one length are few, and comparing them costs less than
+/// hashing one.
+#[derive(Debug, Default)]
+struct Names(Vec<Vec<(HeaderName, ListedBy)>>);
+
+impl Names {
+    fn of(listed: HashMap<HeaderName, ListedBy>) -> Self {
+        let longest = listed.keys().map(|name| name.as_str().len()).max().unwrap_or_default();
+        let of_length = |length| listed.iter().filter(move |(name, _)| name.as_str().len() == length);
+        Self((0..=longest).map(|length| of_length(length).map(|(name, by)| (name.clone(), *by)).collect()).collect())
+    }
+
+    fn get(&self, name: &HeaderName) -> Option<ListedBy> {
+        let same_length = self.0.get(name.as_str().len())?;
+        same_length.iter().find(|(listed, _)| listed == name).map(|(_, by)| *by)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &HeaderName> {
+        self.0.iter().flatten().map(|(name, _)| name)
+    }
+}
+
+/// RFC 9110 section 6.5.1: what decides how a request is carried out cannot come behind it.
+fn modifies_request(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    matches!(text, "idempotency-key" | "prefer" | "early-data" | "pragma" | "origin")
+        || ["accept", "if-", "sec-", "mcp-"].iter().any(|prefix| text.starts_with(prefix))
+}

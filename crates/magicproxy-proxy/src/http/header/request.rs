@@ -1,0 +1,169 @@
+//! Request headers on their way up.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::header::{self, Entry, HeaderName};
+use http::{HeaderMap, HeaderValue};
+
+use super::fields::RequestFields;
+use super::{announced_trailers, nominated, remove_all};
+use crate::peer::Peer;
+use crate::settings::Forwarding;
+
+/// What is needed to prepare a request's headers for the upstream.
+pub(crate) struct RequestHeaders<'a> {
+    pub(crate) forwarding: Forwarding,
+    /// What the upstream gets.
+    pub(crate) fields: &'a RequestFields,
+    pub(crate) peer: Peer,
+    /// A WebSocket handshake keeps its `Upgrade`.
+    pub(crate) upgrade: bool,
+}
+
+impl RequestHeaders<'_> {
+    /// Turns the client's headers into the upstream's, without credential and `Host`: those are set last, by the one who
+    /// holds the permit, so that nothing here can take them away again. `dropped` is told of each field that goes.
+    ///
+    /// Gives the names that the client's `Connection` nominates, which concern the trailer section too.
+    pub(crate) fn prepare(&self, headers: &mut HeaderMap, dropped: impl FnMut(&HeaderName)) -> Vec<HeaderName> {
+        let named = nominated(headers);
+        let trailers = announced_trailers(headers, |name| self.fields.passes_as_trailer(name) && !named.contains(name));
+        self.keep_listed(headers, &named, dropped);
+        if let Some(trailers) = trailers {
+            headers.insert(header::TRAILER, trailers);
+        }
+        limit_codings(headers);
+        if self.upgrade {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            limit_protocols(headers, self.fields);
+        } else {
+            // A handshake alone has it (RFC 6455 section 11.3.4), and a key in it would go up with everything else.
+            headers.remove(header::SEC_WEBSOCKET_PROTOCOL);
+        }
+        self.set_forwarding(headers);
+        named
+    }
+
+    /// Takes away what is not on the list, and what `Connection` names.
+    fn keep_listed(&self, headers: &mut HeaderMap, named: &[HeaderName], dropped: impl FnMut(&HeaderName)) {
+        remove_all(headers, |name| !self.fields.passes(name) || named.contains(name), dropped);
+    }
+
+    fn set_forwarding(&self, headers: &mut HeaderMap) {
+        let set = |headers: &mut HeaderMap, name: &'static str, text: &str| {
+            if let Ok(value) = HeaderValue::from_str(text) {
+                headers.insert(name, value);
+            }
+        };
+        let scheme = self.peer.scheme.as_str();
+        match self.forwarding {
+            Forwarding::None => return,
+            Forwarding::Forwarded => {
+                // RFC 7239 section 6: `unknown` where there is no address.
+                let node = match self.peer.address {
+                    None => "unknown".to_owned(),
+                    Some(IpAddr::V4(address)) => address.to_string(),
+                    Some(IpAddr::V6(address)) => format!("\"[{address}]\""),
+                };
+                set(headers, "forwarded", &format!("for={node};proto={scheme}"));
+            }
+            Forwarding::XForwarded => {
+                if let Some(address) = self.peer.address {
+                    set(headers, "x-forwarded-for", &address.to_string());
+                }
+                set(headers, "x-forwarded-proto", scheme);
+            }
+        }
+        set(headers, "via", "1.1 magicproxy");
+    }
+}
+
+/// Which fields of one request pass in its trailer section.
+#[derive(Debug)]
+pub(crate) struct TrailerFields {
+    fields: Arc<RequestFields>,
+    /// What the head's `Connection` names: it concerns that connection in either section (RFC 9110 section 7.6.1).
+    named: Vec<HeaderName>,
+}
+
+impl TrailerFields {
+    /// Those on the list, less `named`.
+    pub(crate) fn new(fields: &Arc<RequestFields>, named: Vec<HeaderName>) -> Self {
+        Self { fields: Arc::clone(fields), named }
+    }
+
+    pub(super) fn pass(&self, name: &HeaderName) -> bool {
+        self.fields.passes_as_trailer(name) && !self.named.contains(name)
+    }
+}
+
+/// Asks the upstream for no other content coding than the ones in which an echoed credential can be found. An upstream that is not
+/// asked may choose any (RFC 9110 section 12.5.3), and a part of a compressed body cannot be searched.
+fn limit_codings(headers: &mut HeaderMap) {
+    let mut asked = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let takes_gzip = asked.any(accepts_gzip) && !headers.contains_key(header::RANGE);
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(if takes_gzip { "gzip" } else { "identity" }));
+}
+
+/// RFC 9110 section 12.5.3: is `gzip` listed with a weight other than zero?
+fn accepts_gzip(value: &str) -> bool {
+    value.split(',').any(|item| {
+        let mut parts = item.split(';').map(str::trim);
+        let coding = parts.next().unwrap_or_default();
+        let refused = parts.any(|parameter| {
+            let weight = parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q="));
+            weight.is_some_and(|weight| weight.trim().parse::<f32>().is_ok_and(|weight| weight <= 0.0))
+        });
+        (coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip")) && !refused
+    })
+}
+
+/// What subprotocols of a WebSocket begin with that carry keys, or say for whom it acts: browsers cannot set other fields.
+const STEERING_PROTOCOLS: [&str; 6] = [
+    "openai-insecure-api-key.",
+    "openai-ephemeral-user-key.",
+    "openai-organization.",
+    "openai-project.",
+    "base64url.bearer.",
+    "bearer",
+];
+
+/// Offers the upstream no subprotocol that is none (RFC 6455 section 1.9 knows names only): no key, no account, no token.
+pub(super) fn limit_protocols(headers: &mut HeaderMap, fields: &RequestFields) {
+    let Entry::Occupied(mut entry) = headers.entry(header::SEC_WEBSOCKET_PROTOCOL) else { return };
+    let steers = |item: &str| {
+        STEERING_PROTOCOLS.iter().any(|start| item.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start)))
+    };
+    let is_name = |item: &str| !item.is_empty() && !steers(item) && !fields.is_key_subprotocol(item) && !holds_token(item);
+    let offered = entry.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim);
+    let kept: Vec<&str> = offered.filter(|item| is_name(item)).collect();
+    match HeaderValue::from_str(&kept.join(", ")) {
+        Ok(value) if !kept.is_empty() => drop(entry.insert(value)),
+        _ => drop(entry.remove()),
+    }
+}
+
+/// Is a JSON object in base64url, as tokens begin with one, at the beginning, behind a dot or behind a token's prefix? No name of a
+/// subprotocol has one.
+fn holds_token(item: &str) -> bool {
+    let begins_token = |part: &str| part.starts_with("eyJ") || part.contains("mt1_eyJ") || part.contains("mt2_eyJ");
+    item.split('.').any(begins_token)
+}
+
+/// May this be the subprotocol of a WebSocket to whose client these were offered (RFC 6455 section 4.1)? None at all may.
+pub(crate) fn is_offered(offered: Option<&HeaderValue>, chosen: &HeaderMap) -> bool {
+    let offered = offered.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut chosen = chosen.get_all(header::SEC_WEBSOCKET_PROTOCOL).into_iter();
+    match (chosen.next(), chosen.next()) {
+        (None, _) => true,
+        (Some(chosen), None) => offered.split(',').any(|item| item.trim().as_bytes() == chosen.as_bytes().trim_ascii()),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// Keeps of a request's trailer section what is on the list and cannot change the request.
+pub(crate) fn filter_request_trailers(trailers: &mut HeaderMap, fields: Option<&TrailerFields>) {
+    remove_all(trailers, |name| !fields.is_some_and(|fields| fields.pass(name)), |_| {});
+}

@@ -1,0 +1,3 @@
+//! Observation: the record of each request.
+
+pub(crate) mod access_log;

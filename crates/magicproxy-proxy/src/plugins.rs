@@ -1,0 +1,165 @@
+//! Plugins: asked before a request is sent, told of its answer. `docs/spec/plugin.md`.
+//!
+//! A plugin sees what will be sent and what came back, without anything that could be a token or a credential.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, Method, Response, header};
+use magicproxy_core::plugin::{Consent, Interests, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope, Verdict};
+use magicproxy_core::state::RowLimits;
+use magicproxy_core::{RequestTarget, UpstreamName, VerifiedToken};
+
+use crate::clock;
+use crate::credential::carriers::Carriers;
+use crate::exchange::upstream::Content;
+use crate::http::header::steers;
+use crate::mask::Needle;
+use crate::rejection::Rejection;
+
+/// The plugins, as one upstream's requests see them.
+#[derive(Clone, Debug)]
+pub(crate) struct Plugins {
+    host: Option<Arc<dyn PluginHost>>,
+    upstream: UpstreamName,
+    carriers: Carriers,
+}
+
+/// What plugins are asked about.
+#[derive(Clone, Copy)]
+pub(crate) struct Inquiry<'i> {
+    pub(crate) token: &'i VerifiedToken,
+    pub(crate) method: &'i Method,
+    /// As they will be sent.
+    pub(crate) headers: &'i HeaderMap,
+    pub(crate) target: &'i RequestTarget,
+    pub(crate) sender: Option<IpAddr>,
+    /// How many rows there may be in the store.
+    pub(crate) rows: &'i RowLimits,
+}
+
+/// Plugins that were asked, and want to know what came of it.
+#[derive(Debug, Default)]
+pub(crate) struct Consultation {
+    host: Option<Arc<dyn PluginHost>>,
+    asked: Vec<Asked>,
+}
+
+#[derive(Debug)]
+struct Asked {
+    plugin: PluginName,
+    interests: Arc<Interests>,
+    request: PluginRequest,
+    scope: PluginScope,
+}
+
+impl Plugins {
+    pub(crate) fn new(host: Option<Arc<dyn PluginHost>>, upstream: UpstreamName, carriers: Carriers) -> Self {
+        Self { host, upstream, carriers }
+    }
+
+    /// Does one of the token's plugins want to see the request's body?
+    pub(crate) fn read_body(&self, token: &VerifiedToken) -> bool {
+        token.plugins().iter().any(|plugin| self.interests(plugin).is_some_and(|interests| interests.request_body))
+    }
+
+    /// Asks all plugins of the token. One that denies denies, whatever allows the request.
+    pub(crate) async fn ask(
+        &self,
+        inquiry: Inquiry<'_>,
+        body: Option<&[u8]>,
+    ) -> Result<(Option<Consent>, Consultation), Rejection> {
+        let token = inquiry.token;
+        let scope =
+            PluginScope { owner: token.owner(), ends_at: token.owner_ends_at(), now: clock::now(), rows: inquiry.rows.clone() };
+        let body: Option<Arc<[u8]>> = body.map(Arc::from);
+        let (mut consent, mut asked) = (None, Vec::new());
+        for plugin in token.plugins() {
+            // A plugin that is configured no more denies: it might have.
+            let (Some(host), Some(interests)) = (&self.host, self.interests(plugin)) else { return Err(Rejection::Plugin(None)) };
+            let request = self.request(&inquiry, &interests, body.clone());
+            let verdict = host.decide(plugin, &request, scope.clone()).await;
+            if let Verdict::Deny(reason) = verdict {
+                tracing::info!(target: "magicproxy::plugin", %plugin, reason, token = token.id(), "a plugin denied a request");
+                return Err(Rejection::Plugin(token.explains().then_some(reason)));
+            }
+            consent = consent.or_else(|| Consent::of(plugin, &verdict));
+            if interests.responses {
+                asked.push(Asked { plugin: plugin.clone(), interests, request, scope: scope.clone() });
+            }
+        }
+        Ok((consent, Consultation { host: self.host.clone(), asked }))
+    }
+
+    fn interests(&self, plugin: &PluginName) -> Option<Arc<Interests>> {
+        self.host.as_ref()?.interests(plugin)
+    }
+
+    fn request(&self, inquiry: &Inquiry<'_>, interests: &Interests, body: Option<Arc<[u8]>>) -> PluginRequest {
+        let Inquiry { token, method, headers, target, sender, .. } = *inquiry;
+        let hidden = |name: &HeaderName| steers(name) || self.carriers.stripped().contains(name);
+        PluginRequest {
+            upstream: self.upstream.as_str().to_owned(),
+            method: method.as_str().to_owned(),
+            path: target.path().to_owned(),
+            query: target.query().map(str::to_owned),
+            headers: shown(headers, &interests.request_headers, hidden),
+            body: body.filter(|_| interests.request_body),
+            sender,
+            token_id: token.id().to_owned(),
+            labels: token.label().map(|label| label.split('>').map(str::to_owned).collect()).unwrap_or_default(),
+        }
+    }
+}
+
+impl Consultation {
+    /// Is there somebody to be told?
+    pub(crate) fn is_empty(&self) -> bool {
+        self.asked.is_empty()
+    }
+
+    /// Does one of them want to see the answer's body?
+    pub(crate) fn reads_response(&self) -> bool {
+        self.asked.iter().any(|asked| asked.interests.response_body)
+    }
+
+    /// Tells them of the answer.
+    pub(super) async fn tell(
+        &self,
+        response: &Response<Content>,
+        body: Option<&[u8]>,
+        needle: Option<&Needle>,
+    ) -> Result<(), Rejection> {
+        let Some(host) = &self.host else { return Ok(()) };
+        for asked in &self.asked {
+            let hidden = |name: &HeaderName| *name == header::SET_COOKIE || steers(name);
+            let mut headers = shown(response.headers(), &asked.interests.response_headers, hidden);
+            // An upstream may echo the credential.
+            headers.iter_mut().for_each(|(_, value)| masked(value, needle));
+            let body = body.filter(|_| asked.interests.response_body).map(|body| {
+                let mut body = body.to_vec();
+                masked(&mut body, needle);
+                body.into()
+            });
+            let response = PluginResponse { status: response.status().as_u16(), headers, body };
+            if !host.observe(&asked.plugin, &asked.request, &response, asked.scope.clone()).await {
+                tracing::error!(target: "magicproxy::plugin", plugin = %asked.plugin, token = asked.request.token_id,
+                    method = asked.request.method, path = asked.request.path, "a plugin could not record what came of a request");
+                return Err(Rejection::PluginFailed);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn masked(bytes: &mut Vec<u8>, needle: Option<&Needle>) {
+    if let Some(masked) = needle.and_then(|needle| needle.masked(bytes)) {
+        *bytes = masked;
+    }
+}
+
+fn shown(headers: &HeaderMap, wanted: &[String], hidden: impl Fn(&HeaderName) -> bool) -> Vec<(String, Vec<u8>)> {
+    let is_wanted = |name: &HeaderName| wanted.iter().any(|wanted| wanted == name.as_str()) && !hidden(name);
+    let fields = headers.iter().filter(|(name, _)| is_wanted(name));
+    fields.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
+}

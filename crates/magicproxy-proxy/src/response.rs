@@ -1,0 +1,8 @@
+//! Responses on their way down: fields filtered, bodies scrubbed of the credential, URLs rewritten.
+
+pub(crate) mod ahead;
+pub(crate) mod body;
+pub(crate) mod header;
+pub(crate) mod pipeline;
+pub mod rewrite;
+pub(crate) mod scrub;

@@ -1,0 +1,402 @@
+//! The answer's body on its way down: the proxy's own words, or the upstream's, as the pipeline made it.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::Version;
+use http_body::{Body, Frame, SizeHint};
+
+use super::pipeline::{Next, Pipeline};
+use crate::admission::Holding;
+use crate::downstream::{FlushPoint, InFlight, Untaken, noted};
+use crate::exchange::upstream::{Content, Lease};
+use crate::http::body::{BodyError, BrokenOff, IdleTimer, MomentTimer};
+use crate::observe::access_log::AccessRecord;
+use crate::response::ahead::{Ahead, Held};
+use crate::response::header::ResponseFilter;
+
+/// After so many bytes others have their turn: a fast upstream and a fast client could else keep an event loop for themselves.
+const TURN_BYTES: usize = 256 * 1024;
+
+/// A response body, with what must live as long as the answer does. In one box: it is moved about before it is sent.
+#[derive(Debug)]
+pub(crate) struct ResponseBody(Box<Answering>);
+
+#[derive(Debug)]
+struct Answering {
+    source: Source,
+    exchange: Option<Exchange>,
+    /// Its place among the responses of the proxy's own words.
+    untaken: Option<Untaken>,
+    /// Why it ends before its end, while what came before has yet to be written.
+    failure: Option<Box<BodyError>>,
+    /// What follows the response, where that is another protocol.
+    successor: Option<Successor>,
+}
+
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "almost every body is the upstream's, and all are in a box")]
+enum Source {
+    Full(Option<Bytes>),
+    Upstream(UpstreamBody),
+    /// What became of an upstream's body that was read whole.
+    Made {
+        bytes: Option<Bytes>,
+        _held: Keep,
+    },
+}
+
+/// Something to be held.
+struct Keep(#[expect(dead_code, reason = "it is held, and not looked at")] Held);
+
+impl std::fmt::Debug for Keep {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Keep")
+    }
+}
+
+// What is larger takes the system's allocator a thousand instructions more.
+const _: () = assert!(size_of::<Answering>() <= 1024);
+
+/// Ends with the answer: the log line is written and the connection counts as idle again.
+#[derive(Debug)]
+struct Exchange {
+    record: AccessRecord,
+    in_flight: InFlight,
+    /// When the head, or the last frame, was handed to the HTTP library.
+    handed_over: FlushPoint,
+}
+
+/// Serves another protocol on the connection of a response, and ends the exchange.
+struct Successor(Box<dyn FnOnce(AccessRecord, InFlight) + Send>);
+
+impl std::fmt::Debug for Successor {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Successor").finish_non_exhaustive()
+    }
+}
+
+impl Exchange {
+    fn completed(&mut self) {
+        self.record.completed();
+        self.in_flight.response_is_whole();
+    }
+}
+
+impl ResponseBody {
+    pub(crate) fn full(bytes: Bytes) -> Self {
+        Self::of(Source::Full((!bytes.is_empty()).then_some(bytes)))
+    }
+
+    /// What became of an upstream's body, with what is held until it was passed down.
+    pub(crate) fn made(bytes: Bytes, held: Held) -> Self {
+        Self::of(Source::Made { bytes: (!bytes.is_empty()).then_some(bytes), _held: Keep(held) })
+    }
+
+    pub(crate) fn upstream(body: UpstreamBody) -> Self {
+        Self::of(Source::Upstream(body))
+    }
+
+    /// No content: another protocol follows the head. What serves it ends the exchange.
+    pub(crate) fn followed_by(begin: impl FnOnce(AccessRecord, InFlight) + Send + 'static) -> Self {
+        let mut body = Self::full(Bytes::new());
+        body.0.successor = Some(Successor(Box::new(begin)));
+        body
+    }
+
+    fn of(source: Source) -> Self {
+        Self(Box::new(Answering { source, exchange: None, untaken: None, failure: None, successor: None }))
+    }
+
+    /// Is this content of the proxy's own words, which its client has yet to take?
+    pub(crate) fn is_own_words(&self) -> bool {
+        matches!(self.0.source, Source::Full(Some(_)))
+    }
+
+    /// Keeps its place until this content was taken, or its stream ended.
+    pub(crate) fn hold(&mut self, untaken: Untaken) {
+        self.0.untaken = Some(untaken);
+    }
+
+    /// Ties the exchange's end to the end of this body.
+    pub(crate) fn accompany(&mut self, record: AccessRecord, in_flight: InFlight) {
+        if let Some(Successor(begin)) = self.0.successor.take() {
+            return begin(record, in_flight);
+        }
+        let handed_over = in_flight.flush_point();
+        self.0.exchange = Some(Exchange { record, in_flight, handed_over });
+        self.note_end();
+    }
+
+    /// The HTTP library need not poll a body whose end it knows: note it as soon as it is known.
+    fn note_end(&mut self) {
+        if self.is_end_stream()
+            && let Some(exchange) = &mut self.0.exchange
+        {
+            exchange.completed();
+        }
+    }
+
+    fn note(&mut self, frame: Option<&Result<Frame<Bytes>, BodyError>>) {
+        if let Some(exchange) = &mut self.0.exchange {
+            match frame {
+                Some(Ok(frame)) => {
+                    exchange.handed_over = exchange.in_flight.flush_point();
+                    exchange.record.sent(frame.data_ref().map_or(0, Bytes::len));
+                }
+                Some(Err(error)) => exchange.record.failed(error),
+                None => exchange.completed(),
+            }
+        }
+        if !matches!(frame, Some(Err(_))) {
+            self.note_end();
+        }
+    }
+
+    /// Fails when everything that came before the failure was written: the HTTP library would drop it.
+    fn poll_failure(&mut self, context: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if let Some(exchange) = &self.0.exchange {
+            std::task::ready!(exchange.in_flight.poll_flushed(exchange.handed_over, context));
+        }
+        Poll::Ready(self.0.failure.take().map(|failure| Err(BrokenOff(*failure))))
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if self.0.failure.is_some() {
+            return self.poll_failure(context);
+        }
+        let frame = match &mut self.0.source {
+            Source::Full(bytes) | Source::Made { bytes, .. } => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
+            Source::Upstream(body) => std::task::ready!(noted(Pin::new(body).poll_frame(context))),
+        };
+        self.note(frame.as_ref());
+        if let Some(Err(failure)) = frame {
+            self.0.failure = Some(Box::new(failure));
+            return self.poll_failure(context);
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(BrokenOff)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0.source {
+            Source::Full(bytes) | Source::Made { bytes, .. } => bytes.is_none(),
+            Source::Upstream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0.source {
+            Source::Full(bytes) | Source::Made { bytes, .. } => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Source::Upstream(body) => body.size_hint(),
+        }
+    }
+}
+
+/// An answer's body as it comes, and what belongs to it.
+pub(crate) struct Received {
+    pub(crate) incoming: Content,
+    /// What the answer came in.
+    pub(crate) version: Version,
+    /// The connection that it comes from.
+    pub(crate) lease: Lease,
+    /// What was read of it already.
+    pub(crate) ahead: Option<Box<Ahead>>,
+    /// What is held until it has been passed down.
+    pub(crate) held: Option<Held>,
+    /// Its place among those in progress.
+    pub(crate) exchange: Holding,
+}
+
+/// The upstream's body.
+pub(crate) struct UpstreamBody {
+    incoming: Content,
+    /// What the answer came in.
+    version: Version,
+    pipeline: Pipeline,
+    /// What passes of its trailers.
+    filter: ResponseFilter,
+    idle: IdleTimer,
+    /// How long a short end is held back.
+    moment: MomentTimer,
+    /// What was read of it before its head was passed on.
+    ahead: Option<Box<Ahead>>,
+    /// Held until this body is no more.
+    _held: Option<Held>,
+    /// Likewise.
+    _exchange: Holding,
+    /// The connection it comes from, to be given back at the end; dropped before the end, it is closed.
+    lease: Option<Lease>,
+    /// Trailers that wait for the last bytes to go first.
+    trailers: Option<Frame<Bytes>>,
+    /// Nothing more comes from the upstream; the pipeline may still hold something.
+    ended: bool,
+    /// Bytes that went on since others had their turn.
+    passed: usize,
+}
+
+impl std::fmt::Debug for UpstreamBody {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("UpstreamBody").field("ended", &self.ended).finish_non_exhaustive()
+    }
+}
+
+impl UpstreamBody {
+    pub(crate) fn new(received: Received, idle: IdleTimer) -> Self {
+        let Received { incoming, version, lease, ahead, held, exchange } = received;
+        let mut body = Self {
+            incoming,
+            version,
+            pipeline: Pipeline::default(),
+            filter: ResponseFilter::default(),
+            idle,
+            moment: MomentTimer::default(),
+            ahead,
+            _held: held,
+            _exchange: exchange,
+            lease: Some(lease),
+            trailers: None,
+            ended: false,
+            passed: 0,
+        };
+        body.note_source_end();
+        body
+    }
+
+    /// Passes the trailers through this.
+    pub(crate) fn filter(&mut self, filter: ResponseFilter) {
+        self.filter = filter;
+    }
+
+    /// Passes the bytes through this, which looks for the credential in them.
+    pub(crate) fn pass_through(&mut self, pipeline: Pipeline) {
+        if !self.ended {
+            self.pipeline = pipeline;
+        }
+    }
+
+    fn note_source_end(&mut self) {
+        self.ahead = self.ahead.take().filter(|ahead| !ahead.is_spent());
+        if self.ahead.is_none() && self.incoming.is_end_stream() {
+            self.end();
+        }
+    }
+
+    /// A stream that ends without saying so was broken off.
+    fn is_broken_off(&self) -> bool {
+        self.version == Version::HTTP_2 && !self.incoming.is_end_stream()
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        if let Some(lease) = self.lease.take() {
+            lease.give_back();
+        }
+    }
+
+    /// Lets others have their turn, and asks to be polled again.
+    fn yield_turn<T>(&mut self, context: &Context<'_>) -> Poll<T> {
+        self.passed = 0;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn take_frame(&mut self, frame: Frame<Bytes>) {
+        self.idle.progress();
+        match frame.into_data() {
+            Ok(data) => {
+                if !data.is_empty() {
+                    self.moment.reset();
+                }
+                self.pipeline.push(data);
+                self.note_source_end();
+            }
+            Err(mut frame) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    self.filter.trailers(trailers);
+                    self.pipeline.filter_trailers(trailers);
+                }
+                self.trailers = Some(frame);
+                self.end();
+            }
+        }
+    }
+}
+
+impl UpstreamBody {
+    /// Nothing comes: an end that is held back goes on after a moment, and the wait is over when it lasts too long.
+    fn poll_waiting(&mut self, context: &mut Context<'_>) -> Poll<Result<Bytes, BodyError>> {
+        if self.pipeline.holds_short_end() && self.moment.poll_passed(context).is_ready() {
+            let end = self.pipeline.release_short_end();
+            if !end.is_empty() {
+                return Poll::Ready(Ok(end));
+            }
+        }
+        self.idle.poll_expired(context).map(Err)
+    }
+}
+
+impl Body for UpstreamBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        loop {
+            let ended = self.ended;
+            if self.passed >= TURN_BYTES {
+                return self.yield_turn(context);
+            }
+            match self.pipeline.next(ended) {
+                Ok(Next::Piece(piece)) => {
+                    self.passed += piece.len();
+                    return Poll::Ready(Some(Ok(Frame::data(piece))));
+                }
+                Ok(Next::Busy) => return self.yield_turn(context),
+                Ok(Next::Nothing) => {}
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
+            if ended {
+                return Poll::Ready(self.trailers.take().map(Ok));
+            }
+            if let Some(mut ahead) = self.ahead.take() {
+                if let Some(frame) = ahead.next() {
+                    self.ahead = Some(ahead);
+                    match frame {
+                        Ok(frame) => self.take_frame(frame),
+                        Err(error) => return Poll::Ready(Some(Err(error))),
+                    }
+                } else {
+                    self.note_source_end();
+                }
+                continue;
+            }
+            match Pin::new(&mut self.incoming).poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => self.take_frame(frame),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                Poll::Ready(None) if self.is_broken_off() => return Poll::Ready(Some(Err(BodyError::Truncated))),
+                Poll::Ready(None) => self.end(),
+                Poll::Pending => return self.poll_waiting(context).map(|end| Some(end.map(Frame::data))),
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended && self.pipeline.is_empty() && self.trailers.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let ahead = self.ahead.as_ref().map_or(0, |ahead| ahead.length());
+        match (self.incoming.size_hint().exact(), self.pipeline.held()) {
+            (Some(to_come), Some(held)) => SizeHint::with_exact(ahead + to_come + held),
+            (None, Some(_)) if ahead == 0 => self.incoming.size_hint(),
+            _ => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! An upstream that echoes the credential does not hand it to the caller: it is masked, byte for byte, so that lengths stay true.
+//!
+//! Identity bodies are masked while they stream. A gzip body is inflated beside the stream and cut off where the credential
+//! shows. What this cannot see is written in SECURITY.md: other codings, transformed echoes, answers in ranges.
+//!
+//! The end of a piece that may be the beginning of the credential is held back until it is known how it goes on, or the body
+//! ends. A short one, as every other word ends in, goes on after a moment: `docs/spec/upstreams.md` section 5.
+
+#[cfg(test)]
+mod tests;
+
+use std::io::Write;
+use std::ops::Range;
+
+use bytes::{Buf as _, Bytes, BytesMut};
+
+use crate::mask::{Needle, fill};
+
+use crate::response::rewrite::GzipMembers;
+
+/// From so many bytes of inflated text on, a turn is over. The decoder adds its window of 32 KiB at most twice before that is seen.
+const SLICE_BYTES: usize = 64 * 1024;
+/// The most that is held back of a compressed body.
+const MAX_HELD_BYTES: usize = 256 * 1024;
+
+/// The credential showed in a compressed body, which cannot be masked without changing its length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the upstream's answer holds the credential")]
+pub(crate) struct Reflected;
+
+/// Looks at a body while it streams.
+pub(crate) enum Scrubber {
+    /// Identity coding.
+    Plain(PlainScrubber),
+    /// gzip.
+    Gzip(Box<GzipScrubber>),
+}
+
+impl Scrubber {
+    pub(crate) fn plain(needle: Needle) -> Self {
+        Self::Plain(PlainScrubber::new(needle))
+    }
+
+    pub(crate) fn gzip(needle: Needle) -> Self {
+        let sink = Sink { needle: needle.clone(), tail: Vec::new(), found: false, seen: 0 };
+        let inflating = Some(GzipMembers::new(sink));
+        let (held, plain) = (BytesMut::new(), PlainScrubber::new(needle));
+        Self::Gzip(Box::new(GzipScrubber { inflating, chunk: None, held, plain }))
+    }
+
+    /// Takes a chunk and gives what may go on; it may be empty. `None` while there is more of the chunk to be looked at than one
+    /// turn of an event loop is long: then [`Self::resume`] goes on.
+    pub(crate) fn push(&mut self, chunk: Bytes) -> Result<Option<Bytes>, Reflected> {
+        match self {
+            Self::Plain(scrubber) => Ok(Some(scrubber.push(chunk))),
+            Self::Gzip(scrubber) => {
+                scrubber.chunk = Some((chunk.clone(), chunk));
+                scrubber.resume()
+            }
+        }
+    }
+
+    /// Is there more to be looked at of the last chunk?
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self, Self::Gzip(scrubber) if scrubber.chunk.is_some())
+    }
+
+    /// Goes on with the last chunk.
+    pub(crate) fn resume(&mut self) -> Result<Option<Bytes>, Reflected> {
+        match self {
+            Self::Plain(_) => Ok(Some(Bytes::new())),
+            Self::Gzip(scrubber) => scrubber.resume(),
+        }
+    }
+
+    /// What was held back, at the end of the body.
+    pub(crate) fn finish(&mut self) -> Bytes {
+        match self {
+            Self::Plain(scrubber) => scrubber.finish(),
+            Self::Gzip(scrubber) => scrubber.finish(),
+        }
+    }
+
+    /// How many bytes are held back.
+    pub(crate) fn held(&self) -> usize {
+        match self {
+            Self::Plain(scrubber) => scrubber.unsent(),
+            Self::Gzip(scrubber) => {
+                let chunk = scrubber.chunk.as_ref().map_or(0, |(chunk, _)| chunk.len());
+                chunk + scrubber.held.len() + scrubber.plain.unsent()
+            }
+        }
+    }
+
+    /// Is an end held back that is short enough to go on after a moment?
+    pub(crate) fn holds_short_end(&self) -> bool {
+        self.innermost().holds_short_end()
+    }
+
+    /// Gives the short end that is held back, and remembers it: whatever comes behind it to make it the credential is masked.
+    pub(crate) fn release_short_end(&mut self) -> Bytes {
+        match self {
+            Self::Plain(scrubber) => scrubber.release_short_end(),
+            Self::Gzip(scrubber) => scrubber.plain.release_short_end(),
+        }
+    }
+
+    /// What looks at the bytes as they are.
+    fn innermost(&self) -> &PlainScrubber {
+        match self {
+            Self::Plain(scrubber) => scrubber,
+            Self::Gzip(scrubber) => &scrubber.plain,
+        }
+    }
+}
+
+pub(crate) struct PlainScrubber {
+    needle: Needle,
+    /// Bytes as they came, whose masks are in `found`.
+    /// INVARIANT: between chunks, a beginning of a secret, shorter than it.
+    held: BytesMut,
+    /// How many bytes of `held` went on already, as a short end.
+    sent: usize,
+    /// Is `held` no more of any secret than may be shown?
+    short: bool,
+    /// Occurrences that lie, or end, in `held` or behind it. Their bytes stay as they are until they leave, because the other secret may
+    /// begin in them.
+    found: Vec<Range<usize>>,
+    /// For each secret, where in `held` the search for it goes on; empty until something was held.
+    next: Vec<usize>,
+}
+
+impl PlainScrubber {
+    fn new(needle: Needle) -> Self {
+        Self { needle, held: BytesMut::new(), sent: 0, short: false, found: Vec::new(), next: Vec::new() }
+    }
+
+    fn push(&mut self, chunk: Bytes) -> Bytes {
+        let is_fresh = self.held.is_empty() && self.found.is_empty();
+        if is_fresh && !self.needle.is_in(&chunk) && self.needle.partial_end(&chunk) == 0 {
+            return chunk;
+        }
+        self.held.extend_from_slice(&chunk);
+        self.next.resize(self.needle.secrets().len(), 0);
+        let mut partial = 0;
+        self.short = true;
+        for (secret, next) in self.needle.secrets().iter().zip(&mut self.next) {
+            *next = secret.find_all(&self.held, *next, &mut self.found);
+            let end = secret.partial_end(self.held.get(*next..).unwrap_or_default());
+            self.short &= end <= secret.max_shown();
+            partial = partial.max(end);
+        }
+        self.release(self.held.len() - partial)
+    }
+
+    /// How many bytes are held that did not go on.
+    fn unsent(&self) -> usize {
+        self.held.len() - self.sent
+    }
+
+    fn holds_short_end(&self) -> bool {
+        self.short && self.unsent() > 0
+    }
+
+    fn release_short_end(&mut self) -> Bytes {
+        if !self.holds_short_end() {
+            return Bytes::new();
+        }
+        let mut end = self.held.clone();
+        self.found.iter().for_each(|range| fill(&mut end, range.clone()));
+        end.advance(std::mem::replace(&mut self.sent, self.held.len()));
+        end.freeze()
+    }
+
+    /// Lets the first `length` bytes go, masked, as far as they did not go before.
+    fn release(&mut self, length: usize) -> Bytes {
+        if length == 0 {
+            return Bytes::new();
+        }
+        let mut released = self.held.split_to(length);
+        for range in &mut self.found {
+            fill(&mut released, range.clone());
+            *range = range.start.saturating_sub(length)..range.end.saturating_sub(length);
+        }
+        self.found.retain(|range| !range.is_empty());
+        self.next.iter_mut().for_each(|next| *next = next.saturating_sub(length));
+        let sent = self.sent.min(length);
+        self.sent -= sent;
+        released.advance(sent);
+        released.freeze()
+    }
+
+    /// What is held, at the end.
+    fn finish(&mut self) -> Bytes {
+        self.release(self.held.len())
+    }
+}
+
+pub(crate) struct GzipScrubber {
+    /// `None` once the body turned out not to be gzip that can be read from here.
+    inflating: Option<GzipMembers<Sink>>,
+    /// The chunk that is being inflated, and what is still to be inflated of it.
+    chunk: Option<(Bytes, Bytes)>,
+    held: BytesMut,
+    /// Looks at the bytes as they are: the body may be no gzip at all, or have something else behind it.
+    plain: PlainScrubber,
+}
+
+/// How far a chunk has come.
+enum Inflated {
+    /// There is more of it to be inflated.
+    Partly,
+    Wholly,
+    /// It is not gzip that can be read from here.
+    Not,
+}
+
+impl GzipScrubber {
+    /// Inflates no more than a slice; `None` while there is more of the chunk.
+    fn resume(&mut self) -> Result<Option<Bytes>, Reflected> {
+        let Some((chunk, mut rest)) = self.chunk.take() else { return Ok(Some(Bytes::new())) };
+        let inflated = self.inflating.as_mut().map_or(Inflated::Not, |inflating| inflate(inflating, &mut rest));
+        if self.sink().is_some_and(|sink| sink.found) {
+            return Err(Reflected);
+        }
+        match inflated {
+            Inflated::Partly => {
+                self.chunk = Some((chunk, rest));
+                return Ok(None);
+            }
+            Inflated::Wholly => {}
+            Inflated::Not => self.inflating = None,
+        }
+        let passed = self.judged(chunk)?;
+        Ok(Some(if passed.is_empty() { passed } else { self.plain.push(passed) }))
+    }
+
+    /// What may go on, now that this chunk was looked at.
+    fn judged(&mut self, chunk: Bytes) -> Result<Bytes, Reflected> {
+        if self.sink().is_some_and(|sink| sink.suspicious()) {
+            self.held.extend_from_slice(&chunk);
+            // Text that ends in the credential's beginning again and again is no accident.
+            return if self.held.len() > MAX_HELD_BYTES { Err(Reflected) } else { Ok(Bytes::new()) };
+        }
+        if self.held.is_empty() {
+            return Ok(chunk);
+        }
+        self.held.extend_from_slice(&chunk);
+        Ok(self.held.split().freeze())
+    }
+
+    /// What has come out, while the body is gzip.
+    fn sink(&mut self) -> Option<&mut Sink> {
+        self.inflating.as_mut()?.sink()
+    }
+
+    fn finish(&mut self) -> Bytes {
+        let passed = self.plain.push(self.held.split().freeze());
+        [passed, self.plain.finish()].concat().into()
+    }
+}
+
+/// Inflates until a slice of text has come out, or all of the chunk was read.
+fn inflate(inflating: &mut GzipMembers<Sink>, rest: &mut Bytes) -> Inflated {
+    if let Some(sink) = inflating.sink() {
+        sink.seen = 0;
+    }
+    while !rest.is_empty() {
+        if inflating.sink().is_some_and(|sink| sink.seen >= SLICE_BYTES) {
+            return Inflated::Partly;
+        }
+        match inflating.write(rest) {
+            Ok(read) if read > 0 => rest.advance(read),
+            _ => return Inflated::Not,
+        }
+    }
+    if inflating.flush().is_ok() { Inflated::Wholly } else { Inflated::Not }
+}
+
+/// Where the inflated text goes: only its last bytes are kept.
+struct Sink {
+    needle: Needle,
+    tail: Vec<u8>,
+    found: bool,
+    /// How many bytes have come since somebody set it to 0.
+    seen: usize,
+}
+
+impl Sink {
+    fn suspicious(&self) -> bool {
+        self.needle.ends_in_much(&self.tail)
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        self.seen += text.len();
+        let overlap = self.needle.longest() - 1;
+        self.tail.extend_from_slice(text.get(..overlap).unwrap_or(text));
+        self.found |= self.needle.is_in(&self.tail) || self.needle.is_in(text);
+        if text.len() > overlap {
+            self.tail.clear();
+            self.tail.extend_from_slice(text.get(text.len() - overlap..).unwrap_or_default());
+        } else if self.tail.len() > overlap {
+            self.tail.drain(..self.tail.len() - overlap);
+        }
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,239 @@
+//! Git LFS: where its objects are, as a forge tells its client. `docs/spec/git-lfs.md`.
+//!
+//! An action on an object is a URL and the header fields to send there. Where the URL leads to the upstream, the client is led
+//! through the proxy with its magic token; a key that the forge made for the client would be good without the proxy, and never
+//! reaches it. Actions at other origins are none of the proxy's business, and stay.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use http::header::{self, HeaderName};
+use http::request;
+use http::{HeaderMap, HeaderValue, Method, Response};
+use serde_json::{Map, Value};
+
+use crate::response::rewrite::LinkMap;
+use crate::settings::{TokenCarrier, UpstreamSettings};
+
+/// The media type of requests and responses of the LFS API.
+const MEDIA_TYPE: &[u8] = b"application/vnd.git-lfs+json";
+const JSON: &[u8] = b"application/json";
+
+/// The longest response that is read whole. One that tells of a hundred objects, as many as clients ask for at once, has some
+/// hundred kilobytes.
+pub(crate) const MAX_BYTES: usize = 2 * 1024 * 1024;
+
+/// The most that URLs and tokens may add to a response, in bytes: two hundred actions, as many as clients ask for at once, with the
+/// longest token. Actions without number in a short response would else become a large one.
+const MAX_ADDED_BYTES: usize = 4 * 1024 * 1024;
+
+/// Fields of an action that are keys, whatever the upstream.
+const SECRET_FIELDS: [HeaderName; 3] = [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE];
+
+/// A response about LFS objects that cannot be read, or could be read in two ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the response is not the JSON of the LFS API")]
+pub(crate) struct Unreadable;
+
+/// Does an LFS client send this request, whose response may tell of objects?
+pub(crate) fn comes_from_client(head: &request::Parts) -> bool {
+    head.method == Method::POST && is_of_type(&head.headers, &header::ACCEPT, &[MEDIA_TYPE])
+}
+
+/// Which responses to a request may tell of objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Those of the LFS API's own media type.
+    Otherwise,
+    /// Those that are JSON, too.
+    ForObjects,
+}
+
+impl Asked {
+    /// By this method at this canonical path, by an LFS client or not: a caller that says nothing of LFS gets the same keys.
+    pub(crate) fn by(method: &Method, path: &str, client: Option<&LfsClient>) -> Self {
+        let asks = client.is_some() || *method == Method::POST && names_batch(path.as_bytes());
+        if asks { Self::ForObjects } else { Self::Otherwise }
+    }
+
+    /// May this response tell of objects?
+    pub(crate) fn may_get_them_by<B>(self, response: &Response<B>) -> bool {
+        let types: &[&[u8]] = match self {
+            Self::Otherwise => &[MEDIA_TYPE],
+            Self::ForObjects => &[MEDIA_TYPE, JSON],
+        };
+        response.status().is_success() && is_of_type(response.headers(), &header::CONTENT_TYPE, types)
+    }
+}
+
+/// Is `objects/batch` somewhere in a canonical path, in whatever case, its slash encoded or not?
+fn names_batch(path: &[u8]) -> bool {
+    let holds = |name: &[u8]| path.windows(name.len()).any(|part| part.eq_ignore_ascii_case(name));
+    holds(b"objects/batch") || holds(b"objects%2Fbatch")
+}
+
+/// An LFS client, as its request shows it.
+#[derive(Debug)]
+pub(crate) struct LfsClient {
+    /// How it bears its magic token; unknown where that is in the query.
+    pub(crate) authorization: Option<HeaderValue>,
+}
+
+/// Where URLs of the upstream lead the client.
+#[derive(Debug)]
+pub(crate) enum Leads {
+    /// To the proxy, by these links.
+    ByLinks(Arc<LinkMap>),
+    /// To the proxy as they are: the client speaks to the upstream by its own name.
+    AsTheyAre,
+    /// Past the proxy: nothing is rewritten.
+    Past,
+}
+
+/// What becomes of actions on objects.
+#[derive(Debug)]
+pub(crate) struct ObjectActions {
+    pub(crate) leads: Leads,
+    pub(crate) upstream: Arc<UpstreamSettings>,
+    pub(crate) client: Option<LfsClient>,
+}
+
+/// Where an action's URL leads.
+enum Destination {
+    /// Through the proxy, by this URL.
+    Proxy(String),
+    /// To the upstream, past the proxy, or to nobody knows where.
+    Upstream,
+    Elsewhere,
+}
+
+impl ObjectActions {
+    /// The response as the client gets it.
+    pub(crate) fn treated(&self, body: &[u8]) -> Result<Vec<u8>, Unreadable> {
+        let mut document: Value = serde_json::from_slice(body).map_err(|_| Unreadable)?;
+        self.treat(&mut document, &mut 0)?;
+        serde_json::to_vec(&document).map_err(|_| Unreadable)
+    }
+
+    /// An action is whatever has an `href`, under whatever names it stands: adapters for transfers have names of their own.
+    fn treat(&self, value: &mut Value, added: &mut usize) -> Result<(), Unreadable> {
+        match value {
+            Value::Array(elements) => elements.iter_mut().try_for_each(|element| self.treat(element, added)),
+            Value::Object(members) => {
+                if let Some(href) = member(members, "href")? {
+                    *added += self.treat_action(members, &href)?;
+                }
+                if *added > MAX_ADDED_BYTES {
+                    return Err(Unreadable);
+                }
+                members.values_mut().try_for_each(|member| self.treat(member, added))
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
+        }
+    }
+
+    /// Says how many bytes it adds at most.
+    fn treat_action(&self, members: &mut Map<String, Value>, href: &str) -> Result<usize, Unreadable> {
+        let Some(url) = members.get(href).and_then(Value::as_str) else { return Ok(0) };
+        let destination = self.destination(url);
+        if matches!(destination, Destination::Elsewhere) {
+            return Ok(0);
+        }
+        let mut added = 0;
+        let name = member(members, "header")?.unwrap_or_else(|| "header".to_owned());
+        let mut fields = match members.remove(&name) {
+            Some(Value::Object(fields)) => fields,
+            None | Some(Value::Null) => Map::new(),
+            Some(_) => return Err(Unreadable),
+        };
+        fields.retain(|field, _| !self.is_secret(field));
+        if let Destination::Proxy(url) = destination {
+            added = url.len();
+            members.insert(href.to_owned(), Value::String(url));
+            let authorization = self.client.as_ref().and_then(|client| client.authorization.as_ref()?.to_str().ok());
+            added += authorization.map_or(0, str::len);
+            fields.extend(authorization.map(|value| ("Authorization".to_owned(), Value::String(value.to_owned()))));
+        }
+        members.insert(name, Value::Object(fields));
+        Ok(added)
+    }
+
+    fn destination(&self, url: &str) -> Destination {
+        if let Leads::ByLinks(links) = &self.leads
+            && let Some(rewritten) = links.rewrite_url(url)
+        {
+            return Destination::Proxy(rewritten);
+        }
+        let site = match Site::of(url) {
+            Some(Site::Other) => return Destination::Elsewhere,
+            Some(Site::Web(site)) => site,
+            None => return Destination::Upstream,
+        };
+        let origins: Vec<String> = self.upstream.origins().map(ToString::to_string).collect();
+        let mut own = origins.iter().filter(|origin| matches!(Site::of(origin), Some(Site::Web(own)) if own == site)).peekable();
+        if own.peek().is_none() {
+            return Destination::Elsewhere;
+        }
+        // Another scheme leads to another port, and perhaps in clear.
+        let stays = matches!(self.leads, Leads::AsTheyAre) && own.any(|origin| scheme(origin).eq_ignore_ascii_case(scheme(url)));
+        if stays { Destination::Proxy(url.to_owned()) } else { Destination::Upstream }
+    }
+
+    fn is_secret(&self, field: &str) -> bool {
+        let is = |name: &HeaderName| field.eq_ignore_ascii_case(name.as_str());
+        let carriers = self.upstream.token_carriers.iter().filter_map(TokenCarrier::header);
+        SECRET_FIELDS.iter().chain(carriers).chain(self.upstream.credential.header()).any(is)
+    }
+}
+
+/// The host that a URL leads to.
+enum Site {
+    /// Host and port, in lower case and without the scheme's own port, of `http` or `https`.
+    Web(String),
+    /// Another scheme.
+    Other,
+}
+
+impl Site {
+    /// `None` for what is no absolute URL.
+    fn of(url: &str) -> Option<Self> {
+        let (scheme, rest) = url.split_once(':')?;
+        let port = if scheme.eq_ignore_ascii_case("https") {
+            ":443"
+        } else if scheme.eq_ignore_ascii_case("http") {
+            ":80"
+        } else {
+            let named = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+            return (named && !scheme.is_empty()).then_some(Self::Other);
+        };
+        let authority = rest.strip_prefix("//")?.split(['/', '?', '#', '\\']).next()?;
+        let host = authority.rsplit('@').next()?.to_ascii_lowercase();
+        let host = host.strip_suffix(port).unwrap_or(&host).trim_end_matches('.');
+        (!host.is_empty()).then(|| Self::Web(host.to_owned()))
+    }
+}
+
+fn scheme(url: &str) -> &str {
+    url.split(':').next().unwrap_or_default()
+}
+
+/// The name of a member, as it is written: clients are written in a language whose JSON has no case.
+fn member(members: &Map<String, Value>, name: &str) -> Result<Option<String>, Unreadable> {
+    let mut named = members.keys().filter(|known| known.eq_ignore_ascii_case(name));
+    let found = named.next().cloned();
+    if named.next().is_some() { Err(Unreadable) } else { Ok(found) }
+}
+
+/// Does a field hold one of these media types?
+fn is_of_type(headers: &HeaderMap, field: &HeaderName, types: &[&[u8]]) -> bool {
+    // Almost all values are shorter.
+    let shortest = types.iter().map(|known| known.len()).min().unwrap_or_default();
+    let fields = headers.get_all(field).into_iter().map(HeaderValue::as_bytes).filter(|value| value.len() >= shortest);
+    let mut values = fields.flat_map(|value| value.split(|byte| *byte == b','));
+    values.any(|value| {
+        let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        types.iter().any(|known| media_type.eq_ignore_ascii_case(known))
+    })
+}

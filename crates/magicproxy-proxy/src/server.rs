@@ -1,0 +1,258 @@
+//! Listening: accepts connections, serves each in its own task, drains when told to stop.
+//!
+//! The caller passes the listeners and the shutdown; nothing here reads configuration or signals.
+
+mod workers;
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::watch;
+
+use crate::admission::Shortage;
+use crate::doors::reverse::ReverseDoor;
+use crate::downstream::connections::{Connections, PeerShare, Slot};
+use crate::downstream::listener::{Accepted, Entrance, Listener, Listeners};
+use crate::downstream::{
+    Bounds, ConnectedClient, Connection, DownstreamIo, Opened, Protocol, Socket, Streams, Transport, noted, open,
+};
+use crate::settings::Settings;
+use workers::Workers;
+
+pub(crate) use workers::WorkerId;
+
+/// Request heads above this get 431, and so do those with more than 100 fields: that is hyper's own limit, and the one for
+/// which it needs no memory besides the stack.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// What one HTTP/1.1 connection may have read ahead, and what it may have waiting for a client that does not read: a response that
+/// nobody takes holds no more.
+const MAX_BUFFERED_BYTES: usize = 128 * 1024;
+const MAX_STREAMS: u32 = 100;
+const MAX_RESET_STREAMS: usize = 20;
+/// What a client may send of one stream's content that nobody takes yet. Its owner pays for it ([`crate::http::body::RequestBody::hold_window`]).
+pub(crate) const STREAM_WINDOW: u32 = 256 * 1024;
+/// Room for all of them: a client's stuck upload holds its own window only, and not that of the connection's other streams.
+const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
+/// What one stream's answer may have waiting for a slow HTTP/2 caller.
+const MAX_SEND_BYTES: usize = 64 * 1024;
+
+/// What a client gets in the clear for whose connection there is no place.
+const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 49\r\nRetry-After: 1\r\nConnection: close\r\n\r\nmagicproxy: too many connections are open; retry\n";
+
+/// What HTTP is spoken on.
+type Io = TokioIo<DownstreamIo>;
+
+/// A proxy that is ready to serve.
+#[derive(Debug)]
+pub struct Server {
+    door: Arc<ReverseDoor>,
+    settings: Arc<Settings>,
+    workers: Workers,
+}
+
+/// Why a server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// TLS towards the upstream cannot be set up, for instance for want of trust roots.
+    #[error("TLS towards the upstream cannot be set up")]
+    Tls(#[from] rustls::Error),
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers")]
+    Random,
+    /// A worker thread cannot be started.
+    #[error("a worker thread cannot be started")]
+    Worker(#[from] std::io::Error),
+}
+
+impl Server {
+    /// Puts the parts together, and starts the worker threads.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn new(settings: Settings) -> Result<Self, StartError> {
+        let settings = Arc::new(settings);
+        let door = Arc::new(ReverseDoor::new(Arc::clone(&settings))?);
+        let workers = Workers::start(settings.limits.workers)?;
+        Ok(Self { door, settings, workers })
+    }
+
+    /// Serves on every listener until `shutdown` ends, then finishes what is in flight, within the drain timeout. The
+    /// listeners share the limit of open connections, and the worker threads. Nothing is served on the caller's runtime.
+    pub async fn run(self, listeners: Vec<Listener>, shutdown: impl Future<Output = ()> + Send) {
+        let (stop, stopped) = watch::channel(());
+        let connections = Connections::new(&self.settings.limits);
+        let mut listeners = Listeners::new(listeners);
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            let accepted = tokio::select! {
+                () = &mut shutdown => break,
+                accepted = listeners.accept(|| connections.make_room()) => accepted,
+            };
+            match connections.open(accepted.peer_key(), self.peer_share(&accepted)) {
+                Ok(slot) => self.give(accepted, slot, stopped.clone()),
+                Err(shortage) => turn_away(&accepted, shortage),
+            }
+        }
+        drop(listeners);
+        drop(stopped);
+        // Every connection holds a receiver until it ends.
+        let _ = stop.send(());
+        let drained = tokio::time::timeout(self.settings.timeouts.drain, stop.closed()).await;
+        if drained.is_err() {
+            tracing::warn!(target: "magicproxy::serve", connections = stop.receiver_count(), "closing connections that did not finish in time");
+        }
+    }
+
+    fn peer_share(&self, accepted: &Accepted) -> PeerShare {
+        let exempt = self.settings.trusted_proxies.speaks_for_others(&accepted.peer());
+        if exempt { PeerShare::Exempt } else { PeerShare::Counted }
+    }
+
+    /// Has a worker serve it.
+    fn give(&self, accepted: Accepted, slot: Slot, stopped: watch::Receiver<()>) {
+        let peer_key = accepted.peer_key();
+        let Accepted { transport, peer, entrance, .. } = accepted;
+        // It is to be woken by its worker's runtime.
+        let transport = match transport.park() {
+            Ok(parked) => parked,
+            Err(error) => return log_end(&error, peer),
+        };
+        let (door, settings) = (Arc::clone(&self.door), Arc::clone(&self.settings));
+        let account = door.budget().accounts().of_peer(peer_key);
+        let client = ConnectedClient { address: peer, account, slot, stopped };
+        self.workers.give(|worker| async move {
+            match transport.unpark() {
+                Ok(transport) => ServedConnection { door, settings, worker }.serve(transport, client, entrance).await,
+                Err(error) => log_end(&error, peer),
+            }
+        });
+    }
+}
+
+/// Closes a connection for which there is no place, with a word where one can be said at once.
+fn turn_away(accepted: &Accepted, shortage: Shortage) {
+    tracing::debug!(target: "magicproxy::serve", peer = accepted.peer.map(tracing::field::display), %shortage, "a connection was turned away");
+    if accepted.entrance.tls.is_none() {
+        let _ = accepted.transport.try_write(TURNED_AWAY);
+    }
+}
+
+struct ServedConnection {
+    door: Arc<ReverseDoor>,
+    settings: Arc<Settings>,
+    worker: WorkerId,
+}
+
+impl ServedConnection {
+    async fn serve(self, transport: Transport, client: ConnectedClient, entrance: Arc<Entrance>) {
+        let (timeouts, peer) = (self.settings.timeouts, client.address);
+        let (activity, mut stopped) = (Arc::clone(client.slot.activity()), client.stopped.clone());
+        let opening = open(Socket::new(transport, timeouts.body_idle), entrance.tls.as_deref());
+        let opened = tokio::select! {
+            _ = stopped.changed() => return,
+            () = poll_fn(|context| activity.poll_ending(context)) => return,
+            opened = tokio::time::timeout(timeouts.header, opening) => opened.unwrap_or_else(|late| Err(late.into())),
+        };
+        let Opened { stream, protocol, prefix } = match opened {
+            Ok(opened) => opened,
+            Err(error) => return log_end(&error, peer),
+        };
+        let connection = Connection::new(client, entrance, protocol, self.worker);
+        // The first byte has come just now.
+        let bounds = Bounds { timeouts, first_byte: Instant::now(), budget: Arc::clone(self.door.budget()) };
+        let io = TokioIo::new(DownstreamIo::new(stream, prefix, Arc::clone(&connection), bounds));
+        // Boxed: a connection that has not spoken yet stays small.
+        let ended = match protocol {
+            Protocol::Http1 => Box::pin(self.http1(io, &connection, stopped)).await,
+            Protocol::Http2 => Box::pin(self.http2(io, &connection, stopped)).await,
+        };
+        if let Err(error) = ended {
+            log_end(&error, peer);
+        }
+    }
+
+    async fn http1(self, io: Io, connection: &Arc<Connection>, mut stopped: watch::Receiver<()>) -> hyper::Result<()> {
+        let door = &self.door;
+        let service = service_fn(move |request| async move { Ok::<_, Infallible>(door.answer(request, connection).await) });
+        let mut builder = http1::Builder::new();
+        // Heads are timed by `DownstreamIo`, which knows an idle connection from a slow head.
+        builder.timer(TokioTimer::new()).header_read_timeout(None).max_header_size(MAX_HEAD_BYTES);
+        builder.max_buf_size(MAX_BUFFERED_BYTES);
+        let mut serving = std::pin::pin!(builder.serve_connection(io, service).with_upgrades());
+        tokio::select! {
+            biased;
+            ended = serving.as_mut() => ended,
+            _ = stopped.changed() => {
+                // The HTTP library would wait for the first head to be complete.
+                if !connection.has_begun() {
+                    return Ok(());
+                }
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+            () = poll_fn(|context| connection.poll_ending(context)) => {
+                if connection.is_idle() {
+                    return Ok(());
+                }
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+        }
+    }
+
+    async fn http2(self, io: Io, connection: &Arc<Connection>, mut stopped: watch::Receiver<()>) -> hyper::Result<()> {
+        let (door, shared, timeouts) = (Arc::clone(&self.door), Arc::clone(connection), self.settings.timeouts);
+        let service = service_fn(move |request| {
+            let (door, shared) = (Arc::clone(&door), Arc::clone(&shared));
+            async move {
+                let mut answer = std::pin::pin!(door.answer(request, &shared));
+                Ok::<_, Infallible>(poll_fn(|context| noted(answer.as_mut().poll(context))).await)
+            }
+        });
+        let mut builder = http2::Builder::new(Streams { idle: timeouts.body_idle, refusal: timeouts.refusal });
+        builder
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(64 * 1024)
+            .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
+            .max_local_error_reset_streams(1024)
+            .max_send_buf_size(MAX_SEND_BYTES)
+            .keep_alive_interval(Duration::from_secs(20));
+        let mut serving = std::pin::pin!(builder.serve_connection(io, service));
+        tokio::select! {
+            biased;
+            ended = serving.as_mut() => ended,
+            _ = stopped.changed() => {
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+            () = poll_fn(|context| connection.poll_ending(context)) => {
+                if connection.is_evicted() && connection.is_idle() {
+                    return Ok(());
+                }
+                serving.as_mut().graceful_shutdown();
+                // A client that is told to go may stay as long as others for which something is in progress, and no longer.
+                let going = tokio::time::timeout(timeouts.refusal, serving.as_mut()).await;
+                match going {
+                    Ok(ended) => ended,
+                    Err(_) if connection.is_idle() || !connection.had_admitted() => Ok(()),
+                    Err(_) => serving.await,
+                }
+            }
+        }
+    }
+}
+
+fn log_end(error: &dyn std::error::Error, peer: Option<SocketAddr>) {
+    let peer = peer.map(tracing::field::display);
+    tracing::debug!(target: "magicproxy::serve", peer, %error, "a connection ended");
+}
