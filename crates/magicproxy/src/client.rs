@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::config::address::Scheme;
-use crate::output::harmless;
+use crate::ground::output::harmless;
 
 pub(crate) use fault::{AskFault, AskFaultKind};
 use sent::Sent;

@@ -21,15 +21,13 @@ mod native;
 pub(crate) mod outbound;
 mod pages;
 pub(crate) mod plugins;
-mod preset;
 mod python;
 pub(crate) mod raw;
 pub(crate) mod setting;
 mod size;
 pub(crate) mod state;
-mod suggest;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod timeouts;
 pub(crate) mod trust;
 mod upstreams;
@@ -48,15 +46,15 @@ use magicproxy_proxy::settings::{
     UpstreamSettings,
 };
 
+pub(crate) use crate::ground::suggest::nearest;
 pub(crate) use check::parse_duration;
 pub(crate) use environment::Environment;
 pub(crate) use fault::{Fault, Faults};
-pub(crate) use suggest::nearest;
 
 use crate::ConfigurationForm;
-use crate::keystore::KeyFiles;
-use crate::output::harmless;
-use crate::tls;
+use crate::ground::output::harmless;
+use crate::runtime::keystore::KeyFiles;
+use crate::runtime::tls;
 use address::{Listen, PublicAccess, Scheme};
 use fault::Sources;
 use listeners::{ListenerSettings, TlsSource};
@@ -379,7 +377,7 @@ fn above_defaults(written: impl IntoIterator<Item = RawConfig>, mut defaults: Ra
     let upstream = std::mem::take(&mut defaults.upstream);
     let layers = written.into_iter().chain([defaults]);
     let raw = layers.map(|raw| RawConfig { keys: in_folder(raw.keys), ..raw }).reduce(RawConfig::or);
-    let raw = preset::complete(raw.unwrap_or_default(), upstream);
+    let raw = crate::providers::complete(raw.unwrap_or_default(), upstream);
     RawConfig { limits: limits::complete(raw.limits), timeouts: timeouts::complete(raw.timeouts), ..raw }
 }
 

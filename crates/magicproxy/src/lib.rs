@@ -9,17 +9,10 @@ mod client;
 mod config;
 #[cfg(test)]
 mod documents;
-mod failure;
-mod keystore;
-mod logging;
-mod output;
-mod plugins;
-mod readiness;
-mod revocations;
+mod ground;
+mod providers;
+mod runtime;
 mod setup;
-mod state;
-mod tls;
-mod wire;
 
 use std::process::ExitCode;
 
@@ -27,13 +20,14 @@ use clap::FromArgMatches as _;
 
 use cli::{Cli, Command, examples};
 use config::Environment;
-use failure::Failure;
+use ground::failure::Failure;
+use ground::output;
 
 /// Parses the command line, runs the command, reports. The binary is this function.
 #[must_use]
 pub fn main() -> ExitCode {
     let _last_words = output::LastWords;
-    logging::install_panic_hook();
+    runtime::logging::install_panic_hook();
     let environment = Environment::of_process();
     let arguments = examples::command().get_matches();
     // What clap has parsed by the same definition it can also read.

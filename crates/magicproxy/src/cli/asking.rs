@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::client::Peer;
-use crate::failure::Failure;
+use crate::ground::failure::Failure;
 
 /// Beside the flag that names the proxy, which is in the group `asked`.
 #[derive(Debug, Default, Args)]

@@ -4,8 +4,8 @@ use clap::Args;
 use clap_complete::Shell;
 
 use super::examples;
-use crate::failure::Failure;
-use crate::output;
+use crate::ground::failure::Failure;
+use crate::ground::output;
 
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {

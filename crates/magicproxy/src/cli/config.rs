@@ -15,9 +15,9 @@ use crate::config::fault::Faults;
 use crate::config::raw::RawConfig;
 use crate::config::setting::{Entry, Origin};
 use crate::config::{Config, Environment, Layers, accepted, lint};
-use crate::failure::Failure;
-use crate::output::{self, note, remark};
-use crate::readiness::{Readiness, addresses};
+use crate::ground::failure::Failure;
+use crate::ground::output::{self, note, remark};
+use crate::runtime::readiness::{Readiness, addresses};
 
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {

@@ -18,9 +18,9 @@ use crate::client::{Answer, Peer};
 use crate::config::raw::RawConfig;
 use crate::config::setting::{Origin, Setting};
 use crate::config::{Config, Layers, Services};
-use crate::failure::Failure;
-use crate::output::{self, harmless};
-use crate::wire::{self, Door, EndSignals, survive_others};
+use crate::ground::failure::Failure;
+use crate::ground::output::{self, harmless};
+use crate::runtime::wire::{self, Door, EndSignals, survive_others};
 
 const RULE: &str = "GET /repos/acme/widgets/issues";
 const ALLOWED: (&str, &str) = ("GET", "/repos/acme/widgets/issues");

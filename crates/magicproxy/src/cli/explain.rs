@@ -25,9 +25,9 @@ use super::asking::AskingArgs;
 use super::{SettingsArgs, secret};
 use crate::client::{Answer, Peer, is_loopback};
 use crate::config::{Config, Environment};
-use crate::failure::Failure;
-use crate::output::{self, harmless, remark};
-use crate::wire;
+use crate::ground::failure::Failure;
+use crate::ground::output::{self, harmless, remark};
+use crate::runtime::wire;
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {

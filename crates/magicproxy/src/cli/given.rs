@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::secret;
 use crate::config::Environment;
-use crate::failure::Failure;
+use crate::ground::failure::Failure;
 
 /// The flags of commands that take one token.
 #[derive(Debug, Args)]

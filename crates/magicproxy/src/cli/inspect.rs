@@ -17,10 +17,10 @@ use super::given::GivenToken;
 use super::revoke::effect::reaching;
 use super::{SettingsArgs, time};
 use crate::config::{Config, Environment};
-use crate::failure::Failure;
-use crate::keystore::Keys;
-use crate::output::{self, harmless, remark};
-use crate::revocations::RevocationFile;
+use crate::ground::failure::Failure;
+use crate::ground::output::{self, harmless, remark};
+use crate::runtime::keystore::Keys;
+use crate::runtime::revocations::RevocationFile;
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {

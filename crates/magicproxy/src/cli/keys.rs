@@ -11,9 +11,9 @@ use serde_json::json;
 use super::SettingsArgs;
 use super::flag;
 use crate::config::{Config, Environment, parse_duration};
-use crate::failure::Failure;
-use crate::keystore::{self, HeldKey, KeyFiles, NewKey};
-use crate::output::{self, note};
+use crate::ground::failure::Failure;
+use crate::ground::output::{self, note};
+use crate::runtime::keystore::{self, HeldKey, KeyFiles, NewKey};
 
 #[derive(Debug, Args)]
 pub(crate) struct KeysArgs {

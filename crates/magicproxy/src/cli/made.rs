@@ -10,9 +10,9 @@ use zeroize::Zeroizing;
 
 use super::inspect::Claims;
 use super::secret;
-use crate::failure::{Failure, reason};
-use crate::keystore::write;
-use crate::output::{self, harmless, note, remark};
+use crate::ground::failure::{Failure, reason};
+use crate::ground::output::{self, harmless, note, remark};
+use crate::runtime::keystore::write;
 
 /// Where the new token goes.
 #[derive(Debug, Args)]

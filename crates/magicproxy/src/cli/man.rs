@@ -8,8 +8,8 @@ use clap::Args;
 use clap_mangen::Man;
 
 use super::examples;
-use crate::failure::Failure;
-use crate::output;
+use crate::ground::failure::Failure;
+use crate::ground::output;
 
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {

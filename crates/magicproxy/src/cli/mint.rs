@@ -25,9 +25,9 @@ use super::made::MadeArgs;
 use super::{SettingsArgs, narrow, secret};
 use crate::client::Peer;
 use crate::config::{Config, Environment, parse_duration};
-use crate::failure::Failure;
-use crate::output::{harmless, note, remark};
-use crate::wire;
+use crate::ground::failure::Failure;
+use crate::ground::output::{harmless, note, remark};
+use crate::runtime::wire;
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("credential").required(true))]

@@ -20,9 +20,9 @@ use super::made::MadeArgs;
 use super::mint;
 use crate::client::Peer;
 use crate::config::{Environment, parse_duration};
-use crate::failure::Failure;
-use crate::output::{harmless, note};
-use crate::wire;
+use crate::ground::failure::Failure;
+use crate::ground::output::{harmless, note};
+use crate::runtime::wire;
 
 #[derive(Debug, Args)]
 pub(crate) struct NarrowArgs {

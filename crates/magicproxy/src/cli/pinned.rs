@@ -12,10 +12,10 @@ use magicproxy_proxy::clock;
 use super::secret;
 use crate::client::{AskFault, AskFaultKind, Peer};
 use crate::config::Environment;
-use crate::failure::Failure;
-use crate::keystore::write;
-use crate::output::{harmless, note};
-use crate::wire;
+use crate::ground::failure::Failure;
+use crate::ground::output::{harmless, note};
+use crate::runtime::keystore::write;
+use crate::runtime::wire;
 
 /// The preferred key of that kind in a file, and what is said there of what is accepted.
 pub(super) fn of_file(path: &str, kem: Option<Kem>) -> Result<Found, Failure> {

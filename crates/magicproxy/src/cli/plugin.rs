@@ -16,7 +16,7 @@ use magicproxy_plugin::{Description, Host, HostSettings, PluginSettings};
 use serde_json::{Value, json};
 
 use crate::config::Environment;
-use crate::failure::Failure;
+use crate::ground::failure::Failure;
 
 #[derive(Debug, Args)]
 pub(crate) struct PluginArgs {

@@ -11,8 +11,8 @@ use super::given::GivenToken;
 use super::made::MadeArgs;
 use super::{SettingsArgs, narrow};
 use crate::config::{Config, Environment};
-use crate::failure::Failure;
-use crate::output::remark;
+use crate::ground::failure::Failure;
+use crate::ground::output::remark;
 
 #[derive(Debug, Args)]
 pub(crate) struct ResealArgs {

@@ -17,10 +17,10 @@ use self::named::Named;
 use super::{SettingsArgs, time};
 use crate::config::state::BESIDE_KEYS;
 use crate::config::{Config, Environment};
-use crate::failure::Failure;
-use crate::keystore::Keys;
-use crate::output::{self, harmless, note};
-use crate::revocations::{About, FOR_GOOD, Revocation};
+use crate::ground::failure::Failure;
+use crate::ground::output::{self, harmless, note};
+use crate::runtime::keystore::Keys;
+use crate::runtime::revocations::{About, FOR_GOOD, Revocation};
 
 const LONGEST_REASON: usize = 500;
 

@@ -15,15 +15,15 @@ use magicproxy_proxy::settings::{Limits, SharedKeys, UpstreamSettings};
 use crate::config::setting::FromText as _;
 use crate::config::value::{LogFormat, LogLevel};
 use crate::config::{Config, Environment, Flags, Layers, Services, accepted, lint};
-use crate::failure::Failure;
-use crate::keystore::{KeyWatch, Keys, NewKey, Purposes};
-use crate::logging;
-use crate::output::{note, quoted};
-use crate::readiness::Readiness;
-use crate::revocations::{RevocationFile, RevocationWatch, SharedRevocations};
-use crate::state::LazyStore;
-use crate::tls::{OtherKeys, Tls};
-use crate::wire::{self, Door, EndSignals, survive_others};
+use crate::ground::failure::Failure;
+use crate::ground::output::{note, quoted};
+use crate::runtime::keystore::{KeyWatch, Keys, NewKey, Purposes};
+use crate::runtime::logging;
+use crate::runtime::readiness::Readiness;
+use crate::runtime::revocations::{RevocationFile, RevocationWatch, SharedRevocations};
+use crate::runtime::state::LazyStore;
+use crate::runtime::tls::{OtherKeys, Tls};
+use crate::runtime::wire::{self, Door, EndSignals, survive_others};
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {

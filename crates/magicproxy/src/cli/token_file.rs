@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 
 use super::{secret, time};
 use crate::config::Environment;
-use crate::failure::Failure;
-use crate::output::{harmless, note, remark};
+use crate::ground::failure::Failure;
+use crate::ground::output::{harmless, note, remark};
 use crate::setup::assignment::{Bearer, Told};
 use crate::setup::target::{absolute, split_name};
 

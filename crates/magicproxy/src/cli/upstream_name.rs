@@ -4,9 +4,9 @@ use magicproxy_core::{Accepts, UpstreamName};
 use serde::Deserialize;
 
 use crate::client::Peer;
-use crate::failure::Failure;
-use crate::output::{harmless, note};
-use crate::wire;
+use crate::ground::failure::Failure;
+use crate::ground::output::{harmless, note};
+use crate::runtime::wire;
 
 /// What an order for a sealed token needs.
 pub(super) const NEEDED: &str = "--aud NAME: expected the name of the upstream that the credential is for";

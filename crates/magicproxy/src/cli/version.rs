@@ -3,8 +3,8 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::failure::Failure;
-use crate::output;
+use crate::ground::failure::Failure;
+use crate::ground::output;
 
 #[derive(Debug, Args)]
 pub(crate) struct VersionArgs {

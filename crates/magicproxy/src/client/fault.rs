@@ -7,7 +7,7 @@ use magicproxy_proxy::https::HandshakeFault;
 
 use super::Peer;
 use crate::config::address::Scheme;
-use crate::failure::reason;
+use crate::ground::failure::reason;
 
 /// Why there is no answer.
 #[derive(Debug)]

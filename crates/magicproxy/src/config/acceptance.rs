@@ -9,7 +9,7 @@ use super::raw::{RawConfig, RawTokens};
 use super::setting::{Given, Origin, Setting};
 use super::upstreams::Table;
 use super::value::{KemChoice, MintPolicy, VersionChoice};
-use crate::failure::reason;
+use crate::ground::failure::reason;
 
 /// Which tokens one upstream accepts, and whether they are minted over HTTP.
 pub(super) struct Minting {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::check::{Checker, list};
 use super::fault::Fault;
 use super::setting::{FromText, Given, Setting, choice};
-use super::suggest;
+use crate::ground::suggest;
 
 const WORDS: [&str; 6] = ["bearer", "token", "basic", "header", "query", "subprotocol"];
 const NOT_THE_SECRET: &str =

@@ -14,7 +14,7 @@ use super::raw::{RawConfig, RawLimits, RawMint, RawTimeouts, RawUpstream};
 use super::setting::{Given, Origin, Setting};
 use super::value::{AnnounceChoice, DurationText, RawRuleSetting};
 use super::{Config, KeySettings, LogSettings, address};
-use crate::keystore::KeyFiles;
+use crate::runtime::keystore::KeyFiles;
 
 /// Checks a layered configuration, which holds every default.
 pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>) -> Option<Config> {

@@ -11,7 +11,7 @@ use super::fault::Fault;
 use super::python::useful_public_access;
 use super::raw::RawConfig;
 use super::setting::{Origin, Setting};
-use super::suggest;
+use crate::ground::suggest;
 
 const PREFIX: &str = "MAGICPROXY_";
 

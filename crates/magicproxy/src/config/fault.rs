@@ -151,7 +151,7 @@ impl Faults {
     }
 
     /// The faults with excerpts, for people.
-    pub(crate) fn render(&self, colour: crate::output::Colour) -> String {
+    pub(crate) fn render(&self, colour: crate::ground::output::Colour) -> String {
         let theme = if colour.is_on() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
         let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(120);
         let mut text = String::new();

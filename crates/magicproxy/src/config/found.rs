@@ -9,8 +9,8 @@ use super::fault::Fault;
 use super::raw::RawConfig;
 use super::setting::{Given, Origin};
 use super::{Flags, Layers, WorkingDirectory, native, python, trust};
-use crate::failure::reason;
-use crate::output::{harmless, note, remark};
+use crate::ground::failure::reason;
+use crate::ground::output::{harmless, note, remark};
 
 /// The file that `serve` and `config` find in the working directory.
 const FILE_HERE: &str = "magicproxy.toml";

@@ -1,8 +1,8 @@
 //! The keys that a configuration names: opened, and named to whoever uses them.
 
 use super::{Fault, Faults, KeySettings};
-use crate::keystore::Keys;
-use crate::output::{harmless, note, remark};
+use crate::ground::output::{harmless, note, remark};
+use crate::runtime::keystore::Keys;
 
 /// The Python program's folder of keys, in the working directory.
 pub(super) const KEYS_HERE: &str = "keys";

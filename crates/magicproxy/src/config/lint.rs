@@ -9,12 +9,12 @@ use magicproxy_proxy::settings::UpstreamSettings;
 use super::check::list;
 use super::raw::{RawConfig, RawUpstream};
 use super::setting::Given;
-use super::suggest::nearest;
 use super::value::RawRuleSetting;
 use super::{Config, accepted};
 use crate::client::is_loopback;
-use crate::keystore::Keys;
-use crate::output::harmless;
+use crate::ground::output::harmless;
+use crate::ground::suggest::nearest;
+use crate::runtime::keystore::Keys;
 
 /// Networks that hold more of the address space than this have no business to be proxies of one's own.
 const LEAST_PREFIX: [u8; 2] = [8, 16];

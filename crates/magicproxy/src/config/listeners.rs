@@ -11,11 +11,11 @@ use super::check::{Checker, list, value};
 use super::fault::Fault;
 use super::raw::{RawAcme, RawConfig, RawListener, RawTls};
 use super::setting::{Given, Origin, Section as _, Setting};
-use super::suggest;
 use super::value::HostCheckChoice;
 use super::{HostSettings, KeySettings};
-use crate::tls::acme::AcmeSettings;
-use crate::tls::files::{CertificateFiles, Culprit};
+use crate::ground::suggest;
+use crate::runtime::tls::acme::AcmeSettings;
+use crate::runtime::tls::files::{CertificateFiles, Culprit};
 
 /// The mode of a socket's file where nobody says: the owner and the group may connect.
 const SOCKET_MODE: u32 = 0o660;

@@ -12,7 +12,7 @@ use toml::de::{DeArray, DeTable, DeValue, Deserializer, Error};
 use super::fault::{Fault, SourceFile};
 use super::raw::RawConfig;
 use super::setting::Origin;
-use super::suggest;
+use crate::ground::suggest;
 
 /// More faults than anyone reads.
 const MAX_FAULTS: usize = 100;

@@ -134,7 +134,7 @@ impl Checker<'_> {
                 self.outbound_of(&key, text.trim(), (raw, &given.origin))
             }
             Err(error) => {
-                let why = crate::failure::reason(&error);
+                let why = crate::ground::failure::reason(&error);
                 self.fault(format!("outbound_proxy_file `{}`: {why}", path.display()), &given.origin);
                 Outbound::Direct
             }

@@ -13,8 +13,8 @@ use super::fault::Fault;
 use super::raw::{RawConfig, RawPlugin};
 use super::setting::{Given, Origin, Setting};
 use super::size::SizeText;
-use super::suggest;
 use super::value::FailureChoice;
+use crate::ground::suggest;
 
 /// The longest time that a call can be given: a client waits for it.
 const MOST_TIME: Duration = Duration::from_secs(10);

@@ -18,7 +18,7 @@ use super::raw::RawConfig;
 use super::setting::{Given, Origin, Setting};
 use super::value::RawRuleSetting;
 use crate::client::is_loopback;
-use crate::output::{harmless, quoted};
+use crate::ground::output::{harmless, quoted};
 
 const MEMBERS: [&str; 8] = [
     "api_root",

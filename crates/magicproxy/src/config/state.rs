@@ -12,7 +12,7 @@ use super::check::{Checker, parse_duration, value};
 use super::raw::{RawConfig, RawState};
 use super::setting::{Origin, Section as _};
 use super::value::{StoreChoice, StrangersChoice};
-use crate::failure::reason;
+use crate::ground::failure::reason;
 
 /// The file of revocations, where nobody names another: in the folder of keys.
 pub(crate) const BESIDE_KEYS: &str = "revocations.json";

@@ -15,7 +15,7 @@ use magicproxy_proxy::settings::{Forwarding, Links, RefusalShape, Timeouts, Upst
 
 use super::setting::Origin;
 use super::*;
-use crate::output::Colour;
+use crate::ground::output::Colour;
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
     variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -45,7 +45,7 @@ fn variables_that_are_no_utf8_are_faults_and_never_passed_over() {
 }
 
 /// Layers of a native file and nothing else.
-pub(super) fn native(text: &str) -> Layers {
+pub(crate) fn native(text: &str) -> Layers {
     let file = native::parse(Path::new("magicproxy.toml"), text.to_owned());
     let mut layers = Layers::only(file.raw);
     layers.sources.native = Some(file.source);

@@ -21,7 +21,7 @@ use super::headers::names_in;
 use super::raw::{RawConfig, RawUpstream};
 use super::setting::{Given, Origin, Section as _, Setting};
 use super::value::{ForwardingChoice, PresetChoice, ProtocolChoice, ReadingChoice, SlashChoice};
-use crate::failure::reason;
+use crate::ground::failure::reason;
 
 /// One upstream as it was written, with the name of its table.
 pub(super) struct Table<'r> {

@@ -11,8 +11,8 @@ use super::table::{Client, JSON_VARIABLES, Way};
 use super::target::{Target, Targets};
 use super::value::{Piece, Value};
 use crate::config::value::PresetChoice;
-use crate::failure::Failure;
-use crate::output::harmless;
+use crate::ground::failure::Failure;
+use crate::ground::output::harmless;
 
 /// A magic token as far as its destination is concerned.
 #[derive(Debug)]

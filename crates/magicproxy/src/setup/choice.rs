@@ -5,8 +5,8 @@ use super::target::{Target, Targets};
 use crate::config::setting::Origin;
 use crate::config::value::PresetChoice;
 use crate::config::{Fault, Faults, nearest};
-use crate::failure::Failure;
-use crate::output::harmless;
+use crate::ground::failure::Failure;
+use crate::ground::output::harmless;
 
 impl Targets {
     /// What this client is to speak to, and how.

@@ -14,8 +14,8 @@ use crate::config::raw::RawConfig;
 use crate::config::setting::Origin;
 use crate::config::value::PresetChoice;
 use crate::config::{Environment, Fault, Faults, Flags, Layers, nearest};
-use crate::failure::Failure;
-use crate::output::harmless;
+use crate::ground::failure::Failure;
+use crate::ground::output::harmless;
 
 /// The flags that say which API, and where.
 #[derive(Debug, Args)]

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use crate::config::listeners::TlsSource;
 use crate::config::state::StoreSettings;
 use crate::config::{Config, accepted};
-use crate::output::harmless;
-use crate::state::LazyStore;
-use crate::wire;
+use crate::ground::output::harmless;
+use crate::runtime::state::LazyStore;
+use crate::runtime::wire;
 
 /// One thing that the proxy connects to, and what came of it.
 #[derive(Debug)]

@@ -18,8 +18,8 @@ use crate::cli::asking::AskingArgs;
 use crate::cli::pinned::{PinnedProxy, Refresh};
 use crate::cli::{narrow, pinned, secret, upstream_name};
 use crate::config::Environment;
-use crate::failure::Failure;
-use crate::output::{harmless, note, remark};
+use crate::ground::failure::Failure;
+use crate::ground::output::{harmless, note, remark};
 
 /// What only sealed tokens have.
 #[derive(Debug, Args)]

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 
-use crate::failure::{Failure, reason};
-use crate::output::{self, harmless, note};
+use crate::ground::failure::{Failure, reason};
+use crate::ground::output::{self, harmless, note};
 use python::Hooks;
 
 #[derive(Debug, Args)]

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::{interests, to_json};
 use crate::cli::SettingsArgs;
 use crate::config::{Config, Environment};
-use crate::failure::Failure;
-use crate::{output, plugins};
+use crate::ground::failure::Failure;
+use crate::ground::output;
+use crate::runtime::plugins;
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {

@@ -22,9 +22,9 @@ use serde_json::{Value, json};
 
 use super::Single;
 use super::memory::Memory;
-use crate::failure::{Failure, reason};
-use crate::output::{self, harmless};
-use crate::wire;
+use crate::ground::failure::{Failure, reason};
+use crate::ground::output::{self, harmless};
+use crate::runtime::wire;
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {

@@ -13,10 +13,10 @@ use super::named::{GivenToken, Named};
 use crate::cli::inspect::{Claims, Standing};
 use crate::cli::time;
 use crate::config::Config;
-use crate::failure::Failure;
-use crate::keystore::Keys;
-use crate::output::harmless;
-use crate::revocations::{Revocation, Revoked};
+use crate::ground::failure::Failure;
+use crate::ground::output::harmless;
+use crate::runtime::keystore::Keys;
+use crate::runtime::revocations::{Revocation, Revoked};
 
 /// What new entries are held against.
 pub(super) struct Beside<'a> {

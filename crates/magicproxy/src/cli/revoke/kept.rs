@@ -5,8 +5,8 @@ use std::sync::Arc;
 use magicproxy_proxy::clock;
 
 use crate::config::Config;
-use crate::revocations::{Revocation, RevocationFile, Revoked, SharedRevocations};
-use crate::{state, wire};
+use crate::runtime::revocations::{Revocation, RevocationFile, Revoked, SharedRevocations};
+use crate::runtime::{state, wire};
 
 /// Where the entries are.
 pub(super) struct Kept {

@@ -12,9 +12,9 @@ use super::{RevokeArgs, times};
 use crate::cli::inspect::Claims;
 use crate::cli::secret;
 use crate::config::Environment;
-use crate::failure::Failure;
-use crate::output::{harmless, masked};
-use crate::revocations::Revoked;
+use crate::ground::failure::Failure;
+use crate::ground::output::{harmless, masked};
+use crate::runtime::revocations::Revoked;
 
 const KINDS: &str = "expected `chain:HEX`, `owner:HEX`, `jti:v1:KID:ID`, `jti:v2:KID:MINTER:ID`, `kid:KID` or `before:TIME`, as \
                      `magicproxy inspect`, the log and `keys list` show them; the token in a file is `--token @FILE`";

@@ -7,7 +7,7 @@ use magicproxy_core::{KEY_SET_LIFETIME_SECONDS, UnixTime};
 
 use super::named::{GivenToken, Named};
 use crate::cli::time;
-use crate::revocations::{FOR_GOOD, Revoked};
+use crate::runtime::revocations::{FOR_GOOD, Revoked};
 
 /// How far in the future the `iat` of a live token may be, and one second, since `before:` means earlier ones.
 const AHEAD: u64 = LEEWAY_SECONDS + 1;

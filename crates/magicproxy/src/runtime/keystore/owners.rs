@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::{KeyFiles, exposure, one_fault, write};
 use crate::config::setting::Origin;
 use crate::config::{Fault, Faults, trust};
-use crate::failure::reason;
+use crate::ground::failure::reason;
 
 /// The name of its file in the folder of the keys.
 pub(crate) const FILE: &str = "owners.jwk";

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::output::{Background, Urgency};
+use crate::ground::output::{Background, Urgency};
 
 /// The target of the line that tells of dropped ones.
 const REPORTS: &str = "magicproxy::log";

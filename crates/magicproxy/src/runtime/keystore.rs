@@ -27,7 +27,7 @@ use zeroize::Zeroizing;
 
 use crate::config::setting::Origin;
 use crate::config::{Config, Fault, Faults, trust};
-use crate::failure::reason;
+use crate::ground::failure::reason;
 
 /// Where the three files are.
 #[derive(Clone, Debug, Default)]

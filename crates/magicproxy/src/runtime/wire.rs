@@ -24,8 +24,8 @@ use crate::config::listeners::{ListenerSettings, is_loopback};
 use crate::config::setting::Origin;
 use crate::config::value::HostCheckChoice;
 use crate::config::{Faults, HostSettings};
-use crate::failure::Failure;
-use crate::output::quoted;
+use crate::ground::failure::Failure;
+use crate::ground::output::quoted;
 
 pub(crate) use signals::{EndSignals, survive_others};
 

@@ -17,8 +17,8 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
-use crate::failure::reason;
-use crate::keystore::Purposes;
+use crate::ground::failure::reason;
+use crate::runtime::keystore::Purposes;
 
 /// How often the files are looked at.
 const INTERVAL: Duration = Duration::from_secs(1);

@@ -1,6 +1,6 @@
 //! The signals of a long-running command: SIGTERM and SIGINT end it; SIGHUP, SIGUSR1 and SIGUSR2, which would end it by default, do not.
 
-use crate::output::LastWords;
+use crate::ground::output::LastWords;
 
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};

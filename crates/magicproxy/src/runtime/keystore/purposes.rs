@@ -10,7 +10,7 @@ use super::Keys;
 use crate::config::listeners::TlsSource;
 use crate::config::setting::Origin;
 use crate::config::{Config, Fault};
-use crate::tls::files::CertificateFiles;
+use crate::runtime::tls::files::CertificateFiles;
 
 /// What a configuration asks of its keys.
 #[derive(Clone, Debug)]

@@ -10,8 +10,8 @@ use magicproxy_core::json::unique_map;
 use serde::{Deserialize, Serialize};
 
 use super::{About, MOST, Revocation, Revoked};
-use crate::keystore::write;
-use crate::output::masked;
+use crate::ground::output::masked;
+use crate::runtime::keystore::write;
 
 /// The file of revocations, which need not be there.
 #[derive(Clone, Debug)]

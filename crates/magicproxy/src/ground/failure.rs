@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::client::AskFault;
 use crate::config::Faults;
-use crate::output::{Colour, note};
+use crate::ground::output::{Colour, note};
 
 /// Why a command did not succeed.
 #[derive(Debug)]

@@ -23,8 +23,8 @@ use rcgen::{
 use rustls_pki_types::PrivateKeyDer;
 use zeroize::Zeroizing;
 
-use crate::keystore::{exposure, write};
-use crate::output::quoted;
+use crate::ground::output::quoted;
+use crate::runtime::keystore::{exposure, write};
 
 /// The authority's certificate, beside the keys.
 pub(crate) const AUTHORITY_FILE: &str = "dev-ca.pem";

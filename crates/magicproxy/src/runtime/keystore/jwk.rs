@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{KeyFiles, exposure, one_fault, write};
 use crate::config::Faults;
-use crate::failure::reason;
+use crate::ground::failure::reason;
 
 impl KeyFiles {
     /// The keys in the files whose names begin with `prefix`, as `read` reads them. Warns of files that others may read.

@@ -15,8 +15,8 @@ use x509_cert::der::Decode as _;
 use zeroize::Zeroizing;
 
 use super::AcmeSettings;
-use crate::keystore::write;
-use crate::tls::files::CertificateFiles;
+use crate::runtime::keystore::write;
+use crate::runtime::tls::files::CertificateFiles;
 
 /// The longest name of a folder that we make of names.
 const MAX_NAME: usize = 120;

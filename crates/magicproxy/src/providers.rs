@@ -8,10 +8,10 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use super::carrier::{CarrierText, RefusalChoice};
-use super::raw::{RawConfig, RawUpstream};
-use super::setting::{Given, Origin, Section as _, Setting};
-use super::value::{DurationText, PresetChoice, ReadingChoice, SlashChoice};
+use crate::config::carrier::{CarrierText, RefusalChoice};
+use crate::config::raw::{RawConfig, RawUpstream};
+use crate::config::setting::{Given, Origin, Section as _, Setting};
+use crate::config::value::{DurationText, PresetChoice, ReadingChoice, SlashChoice};
 
 /// One line of the table in the specification.
 struct Preset {
@@ -182,7 +182,7 @@ impl PresetChoice {
 }
 
 /// Puts presets and defaults below what was written about upstreams.
-pub(super) fn complete(mut raw: RawConfig, defaults: RawUpstream) -> RawConfig {
+pub(crate) fn complete(mut raw: RawConfig, defaults: RawUpstream) -> RawConfig {
     // Where others are described, one that nobody speaks of does not exist.
     if raw.upstreams.is_empty() || !raw.upstream.entries("").is_empty() {
         raw.upstream = with_preset(raw.upstream, None, Some(defaults));

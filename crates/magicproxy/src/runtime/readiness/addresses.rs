@@ -9,8 +9,8 @@ use tokio::net::TcpSocket;
 use super::{Readiness, obstacle};
 use crate::config::Config;
 use crate::config::address::{Address, Families, Listen};
-use crate::failure::reason;
-use crate::wire::bind::{bound, every_address};
+use crate::ground::failure::reason;
+use crate::runtime::wire::bind::{bound, every_address};
 
 /// Looks at every place to listen. One in use is a warning: perhaps it is the running proxy's.
 pub(crate) fn addresses(config: &Config, readiness: &mut Readiness) {

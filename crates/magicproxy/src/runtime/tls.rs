@@ -85,7 +85,7 @@ impl Tls {
 /// What is not wrong, but should be known.
 pub(crate) fn warnings(config: &Config) -> Vec<String> {
     match &config.tls {
-        Some(TlsSource::Files(files)) => crate::keystore::exposure(&files.private_key).into_iter().collect(),
+        Some(TlsSource::Files(files)) => crate::runtime::keystore::exposure(&files.private_key).into_iter().collect(),
         _ => Vec::new(),
     }
 }

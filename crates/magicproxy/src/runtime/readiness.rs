@@ -21,11 +21,11 @@ use crate::config::listeners::TlsSource;
 use crate::config::setting::Origin;
 use crate::config::state::StoreSettings;
 use crate::config::{Config, Fault, Faults};
-use crate::failure::reason;
-use crate::keystore::{Keys, Purposes};
-use crate::plugins;
-use crate::revocations::RevocationFile;
-use crate::tls;
+use crate::ground::failure::reason;
+use crate::runtime::keystore::{Keys, Purposes};
+use crate::runtime::plugins;
+use crate::runtime::revocations::RevocationFile;
+use crate::runtime::tls;
 
 /// What a redb file begins with.
 const REDB_MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
@@ -143,7 +143,7 @@ impl Readiness {
     fn revocations(&mut self, config: &Config) {
         let Some(file) = &config.revocations.file else { return };
         if let Err(error) = RevocationFile(file.clone()).read() {
-            self.fault(crate::failure::chain(&error));
+            self.fault(crate::ground::failure::chain(&error));
         }
     }
 

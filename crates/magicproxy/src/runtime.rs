@@ -1,0 +1,10 @@
+//! A running proxy, made of a checked configuration: keys, certificates, stores, listeners, logs; and whether it is ready to run.
+
+pub(crate) mod keystore;
+pub(crate) mod logging;
+pub(crate) mod plugins;
+pub(crate) mod readiness;
+pub(crate) mod revocations;
+pub(crate) mod state;
+pub(crate) mod tls;
+pub(crate) mod wire;
