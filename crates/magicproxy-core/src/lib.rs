@@ -10,6 +10,7 @@
 //! ```
 
 pub mod credential;
+mod decision;
 mod duration;
 mod encoding;
 pub mod json;
@@ -17,7 +18,6 @@ pub mod key;
 pub mod limit;
 pub mod method;
 mod pattern;
-pub mod permit;
 pub mod plugin;
 pub mod policy;
 pub mod rule;
@@ -33,6 +33,7 @@ pub use credential::{
     Credential, CredentialField, CredentialPlace, MIN_MASKED_BYTES, ParseCredentialError, SecretFault, TypedCredential, Weakness,
     written_secret,
 };
+pub use decision::{Access, Basis, Count, Denial, OwnerPlace, Permit};
 pub use key::{
     Accepts, CredentialBinding, KEY_SET_LIFETIME_SECONDS, Kem, KeyError, KeyId, KeyRing, KeySetError, KeySetKey, KeySetPin,
     KeySetSigner, KeyStanding, MinterAlgorithm, MinterKey, MinterSigningKey, NotAccepted, OwnerSecret, PrivateKey, PublicKey,
@@ -40,18 +41,16 @@ pub use key::{
 };
 pub use method::{Method, ParseMethodError};
 pub use pattern::PatternMode;
-pub use permit::{Basis, Count, OwnerPlace, Permit};
 pub use policy::{DecisionSteps, NoRuleCache, Policy, PolicyError, RuleCache, RuleCompiler};
 pub use rule::{ParseRuleError, RawRule, Rule, RuleFault};
 pub use scope::{Scope, ScopeName, Scopes};
 pub use seal::{BindError, OpenError};
 pub use target::{AmbiguousParameter, EncodedSlash, ParseTargetError, PathReading, PathSettings, RequestTarget};
 pub use token::{
-    Acceptance, Access, AuthenticToken, Caveat, Chain, ChainId, Denial, Grant, KnownNames, Label, LongToken, MintError,
-    MintLimits, MintOrder, MintRequest, Minted, NarrowError, Network, NotCompiled, OlderChain, OrderFault, Origin,
-    ParseCaveatError, Provenance, ReissueError, SealRequest, SealedClaims, SealedToken, Sender, SignedToken, TokenNames,
-    TokenVersion, UnnamedTokens, UnverifiedNames, UnverifiedToken, UpstreamName, VerifiedToken, VerifyContext, VerifyError,
-    armoured, is_armoured, unarmoured,
+    Acceptance, AuthenticToken, Caveat, Chain, ChainId, Grant, KnownNames, Label, LongToken, MintError, MintLimits, MintOrder,
+    MintRequest, Minted, NarrowError, Network, NotCompiled, OlderChain, OrderFault, Origin, ParseCaveatError, Provenance,
+    ReissueError, SealRequest, SealedClaims, SealedToken, Sender, SignedToken, TokenNames, TokenVersion, UnnamedTokens,
+    UnverifiedNames, UnverifiedToken, UpstreamName, VerifiedToken, VerifyContext, VerifyError, armoured, is_armoured, unarmoured,
 };
 
 /// Seconds since 1970-01-01T00:00:00Z, as the caller's clock says. This crate never reads a clock.

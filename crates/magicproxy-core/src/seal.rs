@@ -11,10 +11,10 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::credential::{Credential, ParseCredentialError, TypedCredential};
+use crate::decision::Permit;
 use crate::encoding::{base64, base64url, from_base64, from_base64url};
 use crate::json;
 use crate::key::{CredentialBinding, KeyError, KeyId, KeyRing, PrivateKey, PublicKey};
-use crate::permit::Permit;
 use crate::token::VerifiedToken;
 
 const TAG_BYTES: usize = 16;

@@ -6,7 +6,6 @@
 mod acceptance;
 mod armour;
 mod authentic;
-mod authorize;
 mod caveat;
 mod chain;
 mod claims;
@@ -34,10 +33,9 @@ use crate::policy::Policy;
 use crate::seal::Sealed;
 use crate::state::Partition;
 
-pub use acceptance::{Acceptance, MAX_SEALED_LIFETIME_SECONDS, TokenVersion};
+pub use acceptance::{Acceptance, MAX_SEALED_LIFETIME_SECONDS, TokenVersion, UnnamedTokens};
 pub use armour::{armoured, is_armoured, unarmoured};
 pub use authentic::{AuthenticToken, NotCompiled};
-pub use authorize::{Access, Denial, UnnamedTokens};
 pub use caveat::{Caveat, MAX_CAVEATS, ParseCaveatError, Sender};
 pub use chain::{Chain, ChainId, OlderChain};
 pub use claims::{SignedToken, UnverifiedToken};
@@ -182,32 +180,15 @@ pub enum Provenance {
 
 /// What one caveat demands besides. Its times are the token's, where they are narrower.
 #[derive(Debug)]
-struct Narrowing {
-    policy: Option<Policy>,
-    upstream: Option<UpstreamName>,
-    networks: Option<Vec<Network>>,
+pub(crate) struct Narrowing {
+    pub(crate) policy: Option<Policy>,
+    pub(crate) upstream: Option<UpstreamName>,
+    pub(crate) networks: Option<Vec<Network>>,
     /// With the name of its count.
-    limit: Option<(Limit, Partition)>,
+    pub(crate) limit: Option<(Limit, Partition)>,
 }
 
 impl VerifiedToken {
-    /// Is the token within its times?
-    ///
-    /// # Errors
-    /// [`Denial::Expired`], [`Denial::KeyEnded`], [`Denial::NotYetValid`].
-    pub fn ensure_live(&self, now: UnixTime) -> Result<(), Denial> {
-        if now.0 >= self.expires_at.0.saturating_add(LEEWAY_SECONDS) {
-            return Err(Denial::Expired);
-        }
-        if self.key_ends_at.is_some_and(|end| now >= end) {
-            return Err(Denial::KeyEnded);
-        }
-        if self.not_before.is_some_and(|start| now.0.saturating_add(LEEWAY_SECONDS) < start.0) {
-            return Err(Denial::NotYetValid);
-        }
-        Ok(())
-    }
-
     /// From when on it is refused: what was begun with it and has no end of its own is to end then.
     #[must_use]
     pub fn refused_from(&self) -> UnixTime {
@@ -286,6 +267,21 @@ impl VerifiedToken {
     #[must_use]
     pub fn label(&self) -> Option<&str> {
         self.label.as_deref()
+    }
+
+    /// What its caveats demand of each request.
+    pub(crate) fn narrowing(&self) -> &[Narrowing] {
+        &self.narrowing
+    }
+
+    /// Does one of its caveats count requests?
+    pub(crate) fn has_limits(&self) -> bool {
+        self.narrowing.iter().any(|caveat| caveat.limit.is_some())
+    }
+
+    /// From when on its key opens nothing.
+    pub(crate) fn key_ends_at(&self) -> Option<UnixTime> {
+        self.key_ends_at
     }
 
     /// How many caveats it bears.

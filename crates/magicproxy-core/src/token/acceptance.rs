@@ -40,6 +40,16 @@ impl TokenVersion {
     }
 }
 
+/// What becomes of tokens without `aud` at an upstream. The Python program mints such.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnnamedTokens {
+    /// They are its own. At most one upstream of a proxy may say so: a credential goes to one place.
+    Accept,
+    /// They are for another upstream.
+    #[default]
+    Refuse,
+}
+
 /// What is accepted at one upstream, besides what the token itself allows.
 #[derive(Debug)]
 pub struct Acceptance {

@@ -11,7 +11,7 @@ use crate::pattern::PatternMode;
 use crate::rule::{RawRule, Rule};
 use crate::scope::{ScopeName, Scopes};
 use crate::target::{EncodedSlash, RequestTarget};
-use crate::{Count, KeyRing, OwnerPlace, OwnerSecret, PrivateKey, RuleCompiler};
+use crate::{Access, Count, Denial, KeyRing, OwnerPlace, OwnerSecret, PrivateKey, RuleCompiler};
 
 mod hidden;
 

@@ -7,14 +7,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::Denial;
 use crate::credential::Credential;
 use crate::key::{Kem, KeyRing, KeyStanding, MinterKey, MinterSigningKey, PrivateKey, SealingKey};
 use crate::pattern::PatternMode;
 use crate::rule::{RawRule, Rule};
 use crate::scope::Scopes;
 use crate::target::{EncodedSlash, RequestTarget};
-use crate::token::{Acceptance, Access, Grant, Label, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext};
+use crate::token::{Acceptance, Grant, Label, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext};
+use crate::{Access, Denial};
 use crate::{MintRequest, RuleCompiler, TypedCredential, UnixTime, UnverifiedToken};
 
 mod minters;

@@ -3,17 +3,17 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{Narrowing, Network, UpstreamName, VerifiedToken};
+use super::{Basis, Count, Permit};
 use crate::UnixTime;
 use crate::key::CredentialBinding;
 use crate::limit::MAX_CAVEAT_COUNTERS;
 use crate::method::is_never_admitted;
-use crate::permit::{Basis, Count, Permit};
 use crate::plugin::Consent;
 use crate::policy::{DecisionSteps, Policy, StepsSpent};
 use crate::rule::{HeldGrant, Stateful};
 use crate::state::Partition;
 use crate::target::RequestTarget;
+use crate::token::{LEEWAY_SECONDS, Narrowing, Network, UnnamedTokens, UpstreamName, VerifiedToken};
 
 /// What a caller wants to do, in the types that the decision is made on.
 #[derive(Debug, Clone, Copy)]
@@ -67,24 +67,31 @@ impl Access<'_> {
     }
 }
 
-/// What becomes of tokens without `aud` at an upstream. The Python program mints such.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum UnnamedTokens {
-    /// They are its own. At most one upstream of a proxy may say so: a credential goes to one place.
-    Accept,
-    /// They are for another upstream.
-    #[default]
-    Refuse,
-}
-
 impl VerifiedToken {
+    /// Is the token within its times?
+    ///
+    /// # Errors
+    /// [`Denial::Expired`], [`Denial::KeyEnded`], [`Denial::NotYetValid`].
+    pub fn ensure_live(&self, now: UnixTime) -> Result<(), Denial> {
+        if now.0 >= self.expires_at().0.saturating_add(LEEWAY_SECONDS) {
+            return Err(Denial::Expired);
+        }
+        if self.key_ends_at().is_some_and(|end| now >= end) {
+            return Err(Denial::KeyEnded);
+        }
+        if self.not_before().is_some_and(|start| now.0.saturating_add(LEEWAY_SECONDS) < start.0) {
+            return Err(Denial::NotYetValid);
+        }
+        Ok(())
+    }
+
     /// Decides one request by the token's rules.
     ///
     /// # Errors
     /// [`Denial`] says why not. Doubt is a denial.
     pub fn authorize(self: &Arc<Self>, access: &Access<'_>) -> Result<Permit, Denial> {
         self.ensure_at_home(access)?;
-        let allowed = self.policy.decide(access.method, access.target, access.steps)?.ok_or(Denial::NotAllowed)?;
+        let allowed = self.policy().decide(access.method, access.target, access.steps)?.ok_or(Denial::NotAllowed)?;
         self.confine(access)?;
         Ok(Permit::new(Arc::clone(self), Arc::clone(allowed.rule), Basis::Rule(allowed.state.cloned())))
     }
@@ -128,7 +135,7 @@ impl VerifiedToken {
     /// # Errors
     /// [`Denial::TooCostly`].
     pub fn has_named_grants(&self, access: &Access<'_>) -> Result<bool, Denial> {
-        for state in self.policy.stateful() {
+        for state in self.policy().stateful() {
             access.steps.take(1)?;
             if state.records() && state.owner().is_some() {
                 return Ok(true);
@@ -144,7 +151,7 @@ impl VerifiedToken {
     /// [`Denial::TooCostly`].
     pub fn grant_owners(&self, access: &Access<'_>, binding: Option<&CredentialBinding>) -> Result<Vec<Partition>, Denial> {
         let mut owners = Vec::new();
-        for state in self.policy.stateful() {
+        for state in self.policy().stateful() {
             access.steps.take(1 + owners.len())?;
             if !state.records() {
                 continue;
@@ -156,7 +163,7 @@ impl VerifiedToken {
                 }
                 // Of whom nobody knows who it is, nothing is held.
                 (Some(_), None) => continue,
-                (None, _) => self.owner,
+                (None, _) => self.owner(),
             };
             if !owners.contains(&owner) {
                 owners.push(owner);
@@ -165,17 +172,12 @@ impl VerifiedToken {
         Ok(owners)
     }
 
-    /// Does one of its caveats count requests?
-    pub(crate) fn has_limits(&self) -> bool {
-        self.narrowing.iter().any(|caveat| caveat.limit.is_some())
-    }
-
     /// What its caveats count.
     pub(crate) fn counts(&self) -> Vec<Count> {
         let expires_at = self.owner_ends_at();
-        let limits = self.narrowing.iter().filter_map(|caveat| caveat.limit);
+        let limits = self.narrowing().iter().filter_map(|caveat| caveat.limit);
         let count = |(limit, counter): (_, Partition)| Count {
-            owner: self.owner,
+            owner: self.owner(),
             counter: counter.as_bytes().to_vec(),
             limit,
             expires_at,
@@ -187,7 +189,7 @@ impl VerifiedToken {
     /// How many counters its owner may have when one of its rules begins to count: caveats leave that many for each of them.
     pub(crate) fn rule_counters(&self) -> u64 {
         let counts = |state: &&Arc<Stateful>| state.limit().is_some() && state.owner().is_none();
-        MAX_CAVEAT_COUNTERS.saturating_add(self.policy.stateful().filter(counts).count() as u64)
+        MAX_CAVEAT_COUNTERS.saturating_add(self.policy().stateful().filter(counts).count() as u64)
     }
 
     /// Is it alive, and for this upstream?
@@ -196,16 +198,16 @@ impl VerifiedToken {
     /// [`Denial::WrongUpstream`], [`Denial::Expired`], [`Denial::KeyEnded`], [`Denial::NotYetValid`].
     pub fn ensure_at_home(&self, access: &Access<'_>) -> Result<(), Denial> {
         self.ensure_live(access.now)?;
-        let at_home = match &self.upstream {
+        let at_home = match self.upstream() {
             Some(named) => access.goes_to(named),
             None => access.unnamed == UnnamedTokens::Accept,
         };
-        if at_home { Ok(()) } else { Err(access.wrong_upstream(self.upstream.as_ref())) }
+        if at_home { Ok(()) } else { Err(access.wrong_upstream(self.upstream())) }
     }
 
     /// What holds for every request, whatever allows it: the caveats and the ceiling.
     fn confine(&self, access: &Access<'_>) -> Result<(), Denial> {
-        self.narrowing.iter().try_for_each(|caveat| caveat.ensure(access))?;
+        self.narrowing().iter().try_for_each(|caveat| caveat.ensure(access))?;
         match access.ceiling {
             Some(ceiling) => access.ensure_allowed(ceiling, Denial::BeyondCeiling),
             None => Ok(()),

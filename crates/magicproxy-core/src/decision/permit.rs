@@ -1,5 +1,7 @@
 //! Permits: the proof that one request was allowed, on what grounds, and what it must still take from the store.
 
+mod authorize;
+
 use std::sync::Arc;
 
 use crate::UnixTime;
@@ -10,6 +12,8 @@ use crate::rule::{HeldGrant, OwnerName, Stateful};
 use crate::seal::Sealed;
 use crate::state::Partition;
 use crate::token::{LEEWAY_SECONDS, MAX_UNIX_TIME, UpstreamName, VerifiedToken};
+
+pub use authorize::{Access, Denial};
 
 /// How long what a named owner made is its own, in seconds: 30 days.
 const NAMED_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;
@@ -95,15 +99,15 @@ impl OwnerPlace<'_> {
 }
 
 impl Permit {
-    pub(crate) fn new(token: Arc<VerifiedToken>, rule: Arc<str>, basis: Basis) -> Self {
+    fn new(token: Arc<VerifiedToken>, rule: Arc<str>, basis: Basis) -> Self {
         Self { token, rule, basis }
     }
 
-    pub(crate) fn held(token: Arc<VerifiedToken>, held: HeldGrant) -> Self {
+    fn held(token: Arc<VerifiedToken>, held: HeldGrant) -> Self {
         Self::new(token, "a grant that it holds".into(), Basis::Grant(held))
     }
 
-    pub(crate) fn agreed(token: Arc<VerifiedToken>, consent: Consent) -> Self {
+    fn agreed(token: Arc<VerifiedToken>, consent: Consent) -> Self {
         let plugin = consent.into_plugin();
         Self::new(token, format!("plugin {plugin}").into(), Basis::Plugin(plugin))
     }

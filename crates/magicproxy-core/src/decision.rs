@@ -1,0 +1,7 @@
+//! The decision on one request, and what a permitted one may carry: all that needs a verified token and a policy.
+//!
+//! Nothing else in this crate uses this module. Specification: `token-v1.md` section 7, `state.md`.
+
+mod permit;
+
+pub use permit::{Access, Basis, Count, Denial, OwnerPlace, Permit};
