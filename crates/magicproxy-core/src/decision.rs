@@ -2,6 +2,8 @@
 //!
 //! Nothing else in this crate uses this module. Specification: `token-v1.md` section 7, `state.md`.
 
+mod opening;
 mod permit;
 
+pub use opening::BindError;
 pub use permit::{Access, Basis, Count, Denial, OwnerPlace, Permit};

@@ -26,8 +26,8 @@ use x509_cert::certificate::{CertificateInner, Raw};
 use x509_cert::der::{Decode as _, Encode as _};
 use zeroize::Zeroizing;
 
-use crate::UnixTime;
 use crate::encoding::base64url;
+use crate::time::UnixTime;
 
 pub use accepts::{Accepts, NotAccepted, SealedOrder};
 pub use jwk::PublicKeySet;

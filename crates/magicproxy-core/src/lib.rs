@@ -27,13 +27,16 @@ mod seal;
 mod standard;
 pub mod state;
 pub mod target;
+mod time;
 pub mod token;
+mod token_version;
+mod upstream_name;
 
 pub use credential::{
     Credential, CredentialField, CredentialPlace, MIN_MASKED_BYTES, ParseCredentialError, SecretFault, TypedCredential, Weakness,
     written_secret,
 };
-pub use decision::{Access, Basis, Count, Denial, OwnerPlace, Permit};
+pub use decision::{Access, Basis, BindError, Count, Denial, OwnerPlace, Permit};
 pub use key::{
     Accepts, CredentialBinding, KEY_SET_LIFETIME_SECONDS, Kem, KeyError, KeyId, KeyRing, KeySetError, KeySetKey, KeySetPin,
     KeySetSigner, KeyStanding, MinterAlgorithm, MinterKey, MinterSigningKey, NotAccepted, OwnerSecret, PrivateKey, PublicKey,
@@ -44,16 +47,14 @@ pub use pattern::PatternMode;
 pub use policy::{DecisionSteps, NoRuleCache, Policy, PolicyError, RuleCache, RuleCompiler};
 pub use rule::{ParseRuleError, RawRule, Rule, RuleFault};
 pub use scope::{Scope, ScopeName, Scopes};
-pub use seal::{BindError, OpenError};
+pub use seal::OpenError;
 pub use target::{AmbiguousParameter, EncodedSlash, ParseTargetError, PathReading, PathSettings, RequestTarget};
+pub use time::UnixTime;
 pub use token::{
     Acceptance, AuthenticToken, Caveat, Chain, ChainId, Grant, KnownNames, Label, LongToken, MintError, MintLimits, MintOrder,
     MintRequest, Minted, NarrowError, Network, NotCompiled, OlderChain, OrderFault, Origin, ParseCaveatError, Provenance,
-    ReissueError, SealRequest, SealedClaims, SealedToken, Sender, SignedToken, TokenNames, TokenVersion, UnnamedTokens,
-    UnverifiedNames, UnverifiedToken, UpstreamName, VerifiedToken, VerifyContext, VerifyError, armoured, is_armoured, unarmoured,
+    ReissueError, SealRequest, SealedClaims, SealedToken, Sender, SignedToken, TokenNames, UnnamedTokens, UnverifiedNames,
+    UnverifiedToken, VerifiedToken, VerifyContext, VerifyError, armoured, is_armoured, unarmoured,
 };
-
-/// Seconds since 1970-01-01T00:00:00Z, as the caller's clock says. This crate never reads a clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[serde(transparent)]
-pub struct UnixTime(pub u64);
+pub use token_version::TokenVersion;
+pub use upstream_name::UpstreamName;

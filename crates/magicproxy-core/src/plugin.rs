@@ -9,8 +9,8 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::UnixTime;
 use crate::state::{Partition, RowLimits};
+use crate::time::UnixTime;
 
 /// The most bytes of a request's or an answer's body that a plugin is shown. A longer one it is not shown at all.
 pub const MAX_PLUGIN_BODY_BYTES: usize = 256 * 1024;

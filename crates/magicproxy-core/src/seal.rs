@@ -1,7 +1,7 @@
 //! The credential inside a token, sealed to the proxy's key. `token-v1.md` section 5.
 //!
-//! Opened only for a request that holds a [`Permit`], or to see by whose credential a verified token's named owners are meant,
-//! so only a token that the proxy signed ever reaches the decryption and no padding oracle exists.
+//! Only the credential of a verified token is opened (`decision::opening`), so only what the proxy signed ever reaches the decryption
+//! and no padding oracle exists.
 
 use std::fmt;
 
@@ -11,11 +11,9 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::credential::{Credential, ParseCredentialError, TypedCredential};
-use crate::decision::Permit;
 use crate::encoding::{base64, base64url, from_base64, from_base64url};
 use crate::json;
-use crate::key::{CredentialBinding, KeyError, KeyId, KeyRing, PrivateKey, PublicKey};
-use crate::token::VerifiedToken;
+use crate::key::{KeyError, KeyId, KeyRing, PrivateKey, PublicKey};
 
 const TAG_BYTES: usize = 16;
 const KEY_BYTES: usize = 32;
@@ -82,32 +80,6 @@ pub(crate) fn seal(credential: &Credential, key: &PublicKey) -> Result<String, K
 }
 
 impl KeyRing {
-    /// Opens the credential of a permitted request.
-    ///
-    /// # Errors
-    /// [`OpenError`]: the token was sealed for another key, or does not hold a credential.
-    pub fn open(&self, permit: &Permit) -> Result<TypedCredential, OpenError> {
-        self.unseal(permit.sealed())
-    }
-
-    /// What the owner secret makes of a verified token's credential, which does not come out: a grant of a named owner is found
-    /// by it before a request is permitted.
-    ///
-    /// # Errors
-    /// [`BindError`].
-    pub fn bind(&self, token: &VerifiedToken) -> Result<CredentialBinding, BindError> {
-        let secret = self.owner_secret().ok_or(BindError::NoSecret)?;
-        Ok(secret.bind(&self.unseal(token.sealed())?))
-    }
-
-    fn unseal(&self, sealed: &Sealed) -> Result<TypedCredential, OpenError> {
-        match sealed {
-            Sealed::Rsa(sealed) => Ok(self.open_rsa(sealed)?.into()),
-            Sealed::Opened(credential) => Ok(credential.clone()),
-            Sealed::Nothing => Err(OpenError::Sealed),
-        }
-    }
-
     pub(crate) fn open_rsa(&self, sealed: &SealedCredential) -> Result<Credential, OpenError> {
         let key = self.by_id(sealed.key.as_str()).ok_or(OpenError::Sealed)?;
         let secret = if sealed.text.contains('.') { open_jwe(&sealed.text, key) } else { open_oaep(&sealed.text, key) };
@@ -117,17 +89,6 @@ impl KeyRing {
         })?;
         Ok(Credential::parse(Zeroizing::new(text))?)
     }
-}
-
-/// Why a credential is not bound to an owner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BindError {
-    /// The ring has no [owner secret](crate::OwnerSecret).
-    #[error("there is no secret that binds owners to credentials")]
-    NoSecret,
-    /// The credential does not open.
-    #[error(transparent)]
-    Open(#[from] OpenError),
 }
 
 /// Why a sealed credential does not open. All cryptographic failures are one.

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use crate::UnixTime;
 use crate::encoding::{from_hex, hex};
+use crate::time::UnixTime;
 
 /// The longest name of an entry, in bytes.
 pub const MAX_NAME_BYTES: usize = 4 * 1024;

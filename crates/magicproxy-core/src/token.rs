@@ -23,17 +23,16 @@ mod size;
 mod tests;
 mod verify;
 
-use std::fmt;
-
-use crate::UnixTime;
 use crate::key::KeyId;
 use crate::limit::Limit;
 use crate::plugin::PluginName;
 use crate::policy::Policy;
 use crate::seal::Sealed;
 use crate::state::Partition;
+use crate::time::UnixTime;
+use crate::upstream_name::UpstreamName;
 
-pub use acceptance::{Acceptance, MAX_SEALED_LIFETIME_SECONDS, TokenVersion, UnnamedTokens};
+pub use acceptance::{Acceptance, MAX_SEALED_LIFETIME_SECONDS, UnnamedTokens};
 pub use armour::{armoured, is_armoured, unarmoured};
 pub use authentic::{AuthenticToken, NotCompiled};
 pub use caveat::{Caveat, MAX_CAVEATS, ParseCaveatError, Sender};
@@ -50,58 +49,18 @@ pub use sealed::{MAX_SEALED_TOKEN_BYTES, NarrowError, SealRequest, SealedClaims,
 pub use size::LongToken;
 pub use verify::{VerifyContext, VerifyError};
 
+pub use crate::time::MAX_UNIX_TIME;
+pub use crate::token_version::{MAX_LIFETIME_SECONDS, TokenVersion};
+
 /// The longest token, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 /// How far clocks may be apart, in seconds.
 pub const LEEWAY_SECONDS: u64 = 30;
-/// The longest life of a token, from `iat` to `exp`, in seconds: ten years. The Python program's tokens live five.
-pub const MAX_LIFETIME_SECONDS: u64 = 3_660 * 24 * 60 * 60;
-/// The latest `exp`: 9999-12-31T23:59:59Z.
-pub const MAX_UNIX_TIME: u64 = 253_402_300_799;
-
-/// The name of an upstream, a token's `aud`: 1 to 255 characters of `A-Z a-z 0-9 . _ : - [ ]`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct UpstreamName(String);
-
-impl UpstreamName {
-    /// Reads a name.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-[]".contains(&byte);
-        ((1..=255).contains(&text.len()) && text.bytes().all(legal)).then(|| Self(text.to_owned()))
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl serde::Serialize for UpstreamName {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for UpstreamName {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <String as serde::Deserialize>::deserialize(deserializer)?;
-        Self::parse(&text)
-            .ok_or_else(|| serde::de::Error::custom("aud: expected a name of 1 to 255 characters `A-Z a-z 0-9 . _ : - [ ]`"))
-    }
-}
 
 /// A token's `jti`: 1 to 128 characters of `A-Z a-z 0-9 - _`.
 #[must_use]
 pub fn is_token_id(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-}
-
-impl fmt::Display for UpstreamName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
 }
 
 /// A token whose signature, times and rules were checked.

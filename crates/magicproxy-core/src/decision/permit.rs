@@ -4,14 +4,14 @@ mod authorize;
 
 use std::sync::Arc;
 
-use crate::UnixTime;
 use crate::key::CredentialBinding;
 use crate::limit::Limit;
 use crate::plugin::{Consent, PluginName};
 use crate::rule::{HeldGrant, OwnerName, Stateful};
-use crate::seal::Sealed;
 use crate::state::Partition;
-use crate::token::{LEEWAY_SECONDS, MAX_UNIX_TIME, UpstreamName, VerifiedToken};
+use crate::time::{MAX_UNIX_TIME, UnixTime};
+use crate::token::{LEEWAY_SECONDS, VerifiedToken};
+use crate::upstream_name::UpstreamName;
 
 pub use authorize::{Access, Denial};
 
@@ -110,11 +110,6 @@ impl Permit {
     fn agreed(token: Arc<VerifiedToken>, consent: Consent) -> Self {
         let plugin = consent.into_plugin();
         Self::new(token, format!("plugin {plugin}").into(), Basis::Plugin(plugin))
-    }
-
-    /// The credential that the permitted request may carry, once opened.
-    pub(crate) fn sealed(&self) -> &Sealed {
-        self.token.sealed()
     }
 
     /// The token that allowed the request.

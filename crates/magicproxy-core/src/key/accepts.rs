@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Kem;
 use crate::json::present;
-use crate::token::{Acceptance, MAX_LIFETIME_SECONDS, TokenVersion};
+use crate::token_version::{MAX_LIFETIME_SECONDS, TokenVersion};
 
 /// What one upstream accepts, or what at least one of several does. A reader refuses to mint what is excluded; nobody is
 /// given anything by it.
@@ -57,26 +57,6 @@ pub enum NotAccepted {
 }
 
 impl Accepts {
-    /// What at least one of these upstreams accepts.
-    pub fn any_of<'a>(upstreams: impl IntoIterator<Item = &'a Acceptance>) -> Self {
-        let all: Vec<&Acceptance> = upstreams.into_iter().collect();
-        let mut union = Self { versions: Vec::new(), kems: Vec::new(), minters: None, max_lifetime: 1 };
-        let mut unsigned = false;
-        add(&mut union.versions, all.iter().flat_map(|acceptance| acceptance.versions.iter().copied()));
-        let takes_sealed = |acceptance: &&Acceptance| acceptance.versions.contains(&TokenVersion::V2);
-        let sealed = union.versions.contains(&TokenVersion::V2);
-        for acceptance in all.into_iter().filter(|acceptance| !sealed || takes_sealed(acceptance)) {
-            add(&mut union.kems, acceptance.kems.iter().copied());
-            unsigned |= acceptance.minters.is_empty();
-            let minters = acceptance.minters.iter().map(|minter| minter.id().to_string());
-            add(union.minters.get_or_insert_default(), minters);
-            let longest = acceptance.longest_life(TokenVersion::V2).unwrap_or(MAX_LIFETIME_SECONDS);
-            union.max_lifetime = union.max_lifetime.max(longest.min(MAX_LIFETIME_SECONDS));
-        }
-        let minters = union.minters.filter(|_| !unsigned);
-        Self { minters, ..union }
-    }
-
     /// Would a token of this order be accepted, as far as this says?
     ///
     /// # Errors
@@ -94,14 +74,6 @@ impl Accepts {
             _ => {}
         }
         if order.lifetime > self.max_lifetime { Err(NotAccepted::Lifetime(self.max_lifetime)) } else { Ok(()) }
-    }
-}
-
-fn add<T: PartialEq>(list: &mut Vec<T>, more: impl IntoIterator<Item = T>) {
-    for one in more {
-        if !list.contains(&one) {
-            list.push(one);
-        }
     }
 }
 

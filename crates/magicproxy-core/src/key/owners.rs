@@ -13,10 +13,10 @@ use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
 use super::KeyError;
-use crate::UnixTime;
 use crate::credential::{CredentialField, TypedCredential};
 use crate::encoding::{base64url, from_base64url};
 use crate::json;
+use crate::time::UnixTime;
 
 /// Bytes of the secret, and of what it makes of a credential.
 const BYTES: usize = 32;

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use super::jwk::{Jwk, thumbprint};
 use super::{KeyError, KeyId};
-use crate::UnixTime;
+use crate::time::UnixTime;
 
 /// Binds what is sealed to this use: `token-v2.md` section 3.
 const INFO: &[u8] = b"magic-api-proxy/v2";

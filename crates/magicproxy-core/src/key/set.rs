@@ -15,10 +15,9 @@ use super::jwk::Jwk;
 use super::{
     Accepts, KeyError, KeyId, KeyRing, KeyStanding, MinterAlgorithm, MinterKey, MinterSigningKey, SealingKey, SealingPublicKey,
 };
-use crate::UnixTime;
 use crate::encoding::{base64url, from_base64url};
 use crate::json::{self, present_object};
-use crate::token::MAX_UNIX_TIME;
+use crate::time::{MAX_UNIX_TIME, UnixTime};
 
 /// How long a signed set may be used by whoever cannot ask for a newer one, in seconds: 30 days.
 pub const KEY_SET_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;

@@ -15,7 +15,7 @@ use super::raw::OneOrMany;
 use crate::json::{LenientNames, at_least_one, lenient, present, present_unique_map, unique_map};
 use crate::state::Partition;
 use crate::target::{EncodedSlash, RequestTarget, is_unreserved};
-use crate::token::UpstreamName;
+use crate::upstream_name::UpstreamName;
 
 /// The most elements of one request.
 const MAX_ELEMENTS: usize = 100;

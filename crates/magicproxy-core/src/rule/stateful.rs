@@ -9,7 +9,7 @@ use crate::key::CredentialBinding;
 use crate::limit::Limit;
 use crate::pattern::PatternMode;
 use crate::state::Partition;
-use crate::token::UpstreamName;
+use crate::upstream_name::UpstreamName;
 
 /// The most grants of one rule.
 pub const MAX_GRANTS: usize = 8;

@@ -1,44 +1,8 @@
 //! What the operator of a proxy accepts, whoever minted it. `token-v2.md` sections 2, 4 and 8.
 
-use crate::key::{Kem, KeyId, MinterKey};
+use crate::key::{Accepts, Kem, KeyId, MinterKey};
 use crate::token::{Origin, VerifyError};
-
-/// A version of the token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum TokenVersion {
-    /// A JWT that the proxy signed: `token-v1.md`.
-    V1,
-    /// Sealed to the proxy's public key: `token-v2.md`.
-    V2,
-}
-
-impl TokenVersion {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::V1, Self::V2];
-
-    /// What a key does for a token of this version.
-    pub(super) fn how(self) -> &'static str {
-        match self {
-            Self::V1 => "signed with",
-            Self::V2 => "sealed to",
-        }
-    }
-
-    /// The version of that name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        [Self::V1, Self::V2].into_iter().find(|version| version.as_str() == name)
-    }
-
-    /// Its name in the configuration.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::V1 => "v1",
-            Self::V2 => "v2",
-        }
-    }
-}
+use crate::token_version::{MAX_LIFETIME_SECONDS, TokenVersion};
 
 /// What becomes of tokens without `aud` at an upstream. The Python program mints such.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,5 +81,35 @@ impl Acceptance {
 
     pub(super) fn denies_key(&self, id: &KeyId) -> bool {
         self.denied_keys.iter().any(|denied| denied == id.as_str())
+    }
+}
+
+impl Accepts {
+    /// What at least one of these upstreams accepts.
+    pub fn any_of<'a>(upstreams: impl IntoIterator<Item = &'a Acceptance>) -> Self {
+        let all: Vec<&Acceptance> = upstreams.into_iter().collect();
+        let mut union = Self { versions: Vec::new(), kems: Vec::new(), minters: None, max_lifetime: 1 };
+        let mut unsigned = false;
+        add(&mut union.versions, all.iter().flat_map(|acceptance| acceptance.versions.iter().copied()));
+        let takes_sealed = |acceptance: &&Acceptance| acceptance.versions.contains(&TokenVersion::V2);
+        let sealed = union.versions.contains(&TokenVersion::V2);
+        for acceptance in all.into_iter().filter(|acceptance| !sealed || takes_sealed(acceptance)) {
+            add(&mut union.kems, acceptance.kems.iter().copied());
+            unsigned |= acceptance.minters.is_empty();
+            let minters = acceptance.minters.iter().map(|minter| minter.id().to_string());
+            add(union.minters.get_or_insert_default(), minters);
+            let longest = acceptance.longest_life(TokenVersion::V2).unwrap_or(MAX_LIFETIME_SECONDS);
+            union.max_lifetime = union.max_lifetime.max(longest.min(MAX_LIFETIME_SECONDS));
+        }
+        let minters = union.minters.filter(|_| !unsigned);
+        Self { minters, ..union }
+    }
+}
+
+fn add<T: PartialEq>(list: &mut Vec<T>, more: impl IntoIterator<Item = T>) {
+    for one in more {
+        if !list.contains(&one) {
+            list.push(one);
+        }
     }
 }

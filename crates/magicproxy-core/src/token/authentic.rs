@@ -3,12 +3,13 @@
 
 use super::caveat::Caveat;
 use super::grant::{Granted, policy_of};
-use super::{Narrowing, Provenance, UpstreamName, VerifiedToken, VerifyContext, VerifyError, counter, label};
+use super::{Narrowing, Provenance, VerifiedToken, VerifyContext, VerifyError, counter, label};
 use crate::credential::TypedCredential;
 use crate::pattern::PatternMode;
 use crate::policy::{Policy, RuleCompiler};
 use crate::seal::Sealed;
 use crate::state::Partition;
+use crate::upstream_name::UpstreamName;
 
 /// A token whose signature, or seal and chain, and times were checked, and whose rules were not yet.
 ///

@@ -8,11 +8,11 @@ use super::label::Label;
 use super::network::Network;
 use super::order::TOKEN_CAVEAT;
 use super::origin::Origin;
-use super::{MAX_UNIX_TIME, UpstreamName};
-use crate::UnixTime;
 use crate::json::{self, present, present_object};
 use crate::limit::Limit;
 use crate::rule::RawRule;
+use crate::time::{MAX_UNIX_TIME, UnixTime};
+use crate::upstream_name::UpstreamName;
 
 /// The most caveats that one token may bear.
 pub const MAX_CAVEATS: usize = 16;

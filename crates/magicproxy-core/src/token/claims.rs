@@ -10,12 +10,13 @@ use super::label::{Label, present_subject};
 use super::order::CLAIMS;
 use super::sealed::{SealedToken, VERSION};
 use super::verify::{VerifyError, times_fault};
-use crate::UnixTime;
 use crate::encoding::{base64url, from_base64url};
 use crate::json::{self, UniqueValue, present};
 use crate::rule::{MAX_RULES, OPERATORS_MEMBER, RawRule};
 use crate::state::Partition;
-use crate::token::{MAX_TOKEN_BYTES, UpstreamName, is_token_id};
+use crate::time::UnixTime;
+use crate::token::{MAX_TOKEN_BYTES, is_token_id};
+use crate::upstream_name::UpstreamName;
 
 /// The JOSE header. Every other member is refused by its presence.
 #[derive(Debug, Clone, Serialize, Deserialize)]

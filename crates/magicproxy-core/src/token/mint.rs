@@ -8,8 +8,7 @@ use zeroize::Zeroizing;
 use super::caveat::Caveat;
 use super::claims::{Claims, Header};
 use super::sealed::MAX_SEALED_TOKEN_BYTES;
-use super::{Label, MAX_TOKEN_BYTES, UnnamedTokens, UpstreamName};
-use crate::UnixTime;
+use super::{Label, MAX_TOKEN_BYTES, UnnamedTokens};
 use crate::credential::Credential;
 use crate::encoding::base64url;
 use crate::key::{KeyError, KeyRing, PrivateKey};
@@ -18,6 +17,8 @@ use crate::policy::{Policy, PolicyError, Work};
 use crate::rule::{RawRule, Rule, RuleFault, write_list};
 use crate::scope::ScopeName;
 use crate::seal::seal;
+use crate::time::UnixTime;
+use crate::upstream_name::UpstreamName;
 
 /// What a token allows.
 #[derive(Debug, Clone)]

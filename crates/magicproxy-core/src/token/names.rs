@@ -1,13 +1,13 @@
 //! The names of a token by which it can be revoked: its own, and those of the tokens of which the proxy made it.
 //! `state-store.md` section 6.
 
-use super::TokenVersion;
 use super::chain::Chain;
 use super::claims::{Claims, UnverifiedToken};
 use super::origin::Origin;
-use crate::UnixTime;
 use crate::key::KeyRing;
 use crate::state::Partition;
+use crate::time::UnixTime;
+use crate::token_version::TokenVersion;
 
 /// All names of one token, verified or not.
 #[derive(Clone, Copy, Debug)]

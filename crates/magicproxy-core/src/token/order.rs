@@ -11,8 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
-use super::{Grant, Label, MAX_UNIX_TIME, MintRequest, UnnamedTokens, UpstreamName, label};
-use crate::UnixTime;
+use super::{Grant, Label, MintRequest, UnnamedTokens, label};
 use crate::credential::{Credential, ParseCredentialError};
 use crate::duration;
 use crate::json::{self, one_or_more, present};
@@ -20,6 +19,8 @@ use crate::limit::Limit;
 use crate::pattern::{PatternMode, Work};
 use crate::rule::{RawRule, Rule, RuleFault};
 use crate::scope::{Scope, ScopeName, Scopes};
+use crate::time::{MAX_UNIX_TIME, UnixTime};
+use crate::upstream_name::UpstreamName;
 
 pub(super) use form::{CLAIMS, NARROWING, SEALED_CLAIMS, TOKEN_CAVEAT};
 

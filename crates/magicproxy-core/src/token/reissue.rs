@@ -10,11 +10,12 @@ use super::caveat::{Caveat, MAX_CAVEATS};
 use super::claims::{Claims, SignedToken, UnverifiedToken};
 use super::sealed::NarrowError;
 use super::verify::VerifyContext;
-use super::{MintError, TokenVersion, VerifiedToken, VerifyError};
+use super::{MintError, VerifiedToken, VerifyError};
 use crate::key::{KeyError, KeyRing};
 use crate::policy::RuleCompiler;
 use crate::rule::{NewGrant, RawRule, Stateful};
 use crate::seal::{OpenError, SealedCredential, seal};
+use crate::token_version::TokenVersion;
 
 /// Why a token was not made anew.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

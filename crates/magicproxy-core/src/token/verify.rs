@@ -1,12 +1,11 @@
 //! Verifying a token; one of version 1: signature first, then times, then rules. `token-v1.md`.
 
-use super::acceptance::{Acceptance, TokenVersion};
+use super::acceptance::Acceptance;
 use super::authentic::{AuthenticToken, NotCompiled};
 use super::claims::{Claims, SignedToken, UnverifiedToken};
 use super::grant::Granted;
 use super::origin::Origin;
-use super::{LEEWAY_SECONDS, MAX_LIFETIME_SECONDS, MAX_UNIX_TIME, Provenance, UpstreamName, VerifiedToken};
-use crate::UnixTime;
+use super::{LEEWAY_SECONDS, Provenance, VerifiedToken};
 use crate::credential::ParseCredentialError;
 use crate::key::{KeyRing, PrivateKey};
 use crate::pattern::PatternMode;
@@ -14,6 +13,9 @@ use crate::policy::{Policy, PolicyError, RuleCompiler};
 use crate::rule::RuleFault;
 use crate::scope::Scopes;
 use crate::seal::{Sealed, SealedCredential};
+use crate::time::{MAX_UNIX_TIME, UnixTime};
+use crate::token_version::{MAX_LIFETIME_SECONDS, TokenVersion};
+use crate::upstream_name::UpstreamName;
 
 /// What verification needs to know besides the keys.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Basis, Count, Permit};
-use crate::UnixTime;
 use crate::key::CredentialBinding;
 use crate::limit::MAX_CAVEAT_COUNTERS;
 use crate::method::is_never_admitted;
@@ -13,7 +12,9 @@ use crate::policy::{DecisionSteps, Policy, StepsSpent};
 use crate::rule::{HeldGrant, Stateful};
 use crate::state::Partition;
 use crate::target::RequestTarget;
-use crate::token::{LEEWAY_SECONDS, Narrowing, Network, UnnamedTokens, UpstreamName, VerifiedToken};
+use crate::time::UnixTime;
+use crate::token::{LEEWAY_SECONDS, Narrowing, Network, UnnamedTokens, VerifiedToken};
+use crate::upstream_name::UpstreamName;
 
 /// What a caller wants to do, in the types that the decision is made on.
 #[derive(Debug, Clone, Copy)]

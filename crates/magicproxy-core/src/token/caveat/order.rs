@@ -3,13 +3,14 @@
 use serde::Deserialize;
 
 use super::{Caveat, ParseCaveatError, Sender};
-use crate::UnixTime;
 use crate::json::{self, inner_object, one_or_more, present};
 use crate::limit::Limit;
 use crate::rule::RawRule;
+use crate::time::UnixTime;
 use crate::token::order::NARROWING;
 use crate::token::origin::Origin;
-use crate::token::{Label, Network, UpstreamName};
+use crate::token::{Label, Network};
+use crate::upstream_name::UpstreamName;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

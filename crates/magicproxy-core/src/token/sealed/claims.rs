@@ -2,14 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::UnixTime;
 use crate::json::{self, present};
 use crate::key::Kem;
 use crate::rule::{MAX_RULES, OPERATORS_MEMBER, RawRule};
+use crate::time::UnixTime;
 use crate::token::label::{Label, present_subject};
 use crate::token::order::SEALED_CLAIMS;
 use crate::token::verify::times_fault;
-use crate::token::{UpstreamName, VerifyError, is_token_id};
+use crate::token::{VerifyError, is_token_id};
+use crate::upstream_name::UpstreamName;
 
 /// The claims as they stand in the token, checked for their form only.
 #[derive(Debug, Clone, Serialize, Deserialize)]

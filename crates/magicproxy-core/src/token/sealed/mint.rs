@@ -4,16 +4,17 @@ use zeroize::Zeroizing;
 
 use super::chain::Tag;
 use super::{MAX_SEALED_TOKEN_BYTES, NarrowError, PREFIX, SealedClaims, SealedToken, part};
-use crate::UnixTime;
 use crate::credential::TypedCredential;
 use crate::key::{KeyError, MinterSigningKey, SealingKey, SealingPublicKey};
 use crate::policy::{Policy, Work};
 use crate::rule::RawRule;
+use crate::time::UnixTime;
 use crate::token::caveat::MAX_CAVEATS;
 use crate::token::label::Label;
 use crate::token::mint::random_id;
 use crate::token::origin::Origin;
-use crate::token::{Grant, MintError, Minted, ReissueError, UpstreamName};
+use crate::token::{Grant, MintError, Minted, ReissueError};
+use crate::upstream_name::UpstreamName;
 
 /// Bytes of the root key of a token's chain.
 pub(super) const ROOT_KEY_BYTES: usize = 32;

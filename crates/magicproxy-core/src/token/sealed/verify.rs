@@ -5,17 +5,18 @@ use zeroize::Zeroizing;
 use super::SealedToken;
 use super::chain::Tag;
 use super::mint::ROOT_KEY_BYTES;
-use crate::UnixTime;
 use crate::credential::TypedCredential;
 use crate::key::{KEY_SET_LIFETIME_SECONDS, KeyId, KeyRing, SealingKey};
 use crate::pattern::PatternMode;
 use crate::policy::Policy;
 use crate::seal::Sealed;
+use crate::time::UnixTime;
 use crate::token::authentic::AuthenticToken;
 use crate::token::grant::Granted;
 use crate::token::origin::Origin;
 use crate::token::verify::{VerifyContext, check_lifetime, check_now};
-use crate::token::{LEEWAY_SECONDS, Provenance, TokenVersion, VerifiedToken, VerifyError, caveat};
+use crate::token::{LEEWAY_SECONDS, Provenance, VerifiedToken, VerifyError, caveat};
+use crate::token_version::TokenVersion;
 
 impl KeyRing {
     /// Authenticates a version 2 token.

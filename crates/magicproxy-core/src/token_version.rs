@@ -1,0 +1,41 @@
+//! The versions of tokens, and the longest life that one of either may have.
+
+/// The longest life of a token, from `iat` to `exp`, in seconds: ten years. The Python program's tokens live five.
+pub const MAX_LIFETIME_SECONDS: u64 = 3_660 * 24 * 60 * 60;
+
+/// A version of the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TokenVersion {
+    /// A JWT that the proxy signed: `token-v1.md`.
+    V1,
+    /// Sealed to the proxy's public key: `token-v2.md`.
+    V2,
+}
+
+impl TokenVersion {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::V1, Self::V2];
+
+    /// What a key does for a token of this version.
+    pub(crate) fn how(self) -> &'static str {
+        match self {
+            Self::V1 => "signed with",
+            Self::V2 => "sealed to",
+        }
+    }
+
+    /// The version of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::V1, Self::V2].into_iter().find(|version| version.as_str() == name)
+    }
+
+    /// Its name in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+        }
+    }
+}
