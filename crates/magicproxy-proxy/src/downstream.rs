@@ -32,7 +32,7 @@ use tokio::sync::watch;
 
 use crate::admission::Account;
 use crate::peer::Peer;
-use crate::server::WorkerId;
+use crate::worker::WorkerId;
 use close_delimited::CloseDelimited;
 use connections::{Activity, Ending, Slot};
 use content::Rest;

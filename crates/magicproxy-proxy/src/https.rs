@@ -11,11 +11,11 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
-use crate::exchange::upstream::ConnectStep;
-use crate::exchange::upstream::connect::{Connector, Destination};
-use crate::exchange::upstream::dial::Dialer;
-use crate::exchange::upstream::trust::{client_config, unreadable};
 use crate::settings::{ApiRoot, Outbound, Timeouts, UpstreamProtocol};
+use crate::transport::ConnectStep;
+use crate::transport::connect::{Connector, Destination};
+use crate::transport::dial::Dialer;
+use crate::transport::trust::{client_config, is_authority_as_server, unreadable};
 
 /// Connects with TLS 1.2 or 1.3 to whoever shows a certificate that the platform trusts.
 #[derive(Clone)]
@@ -184,10 +184,4 @@ impl HandshakeFault {
             other => Self::Certificate(other.to_string()),
         }
     }
-}
-
-/// Is the certificate an authority's own, as a self-signed one is unless it says otherwise?
-pub(crate) fn is_authority_as_server(error: &CertificateError) -> bool {
-    // webpki knows no plainer word for it.
-    matches!(error, CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity"))
 }

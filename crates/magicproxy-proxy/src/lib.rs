@@ -22,6 +22,8 @@ mod routing;
 pub mod server;
 mod services;
 pub mod settings;
+mod transport;
+mod worker;
 
 pub use downstream::listener;
 pub use exchange::gate;

@@ -12,10 +12,10 @@ use magicproxy_core::{RequestTarget, UpstreamName, VerifiedToken};
 
 use crate::clock;
 use crate::credential::carriers::Carriers;
-use crate::exchange::upstream::Content;
 use crate::http::header::steers;
 use crate::mask::Needle;
 use crate::rejection::Rejection;
+use crate::transport::Content;
 
 /// The plugins, as one upstream's requests see them.
 #[derive(Clone, Debug)]

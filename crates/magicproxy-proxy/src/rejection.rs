@@ -19,9 +19,9 @@ use magicproxy_core::{BindError, Denial, OpenError, OrderFault, ParseTargetError
 
 use crate::admission::{RETRY_AFTER, Shortage};
 use crate::credential::presented::Conflict;
-use crate::exchange::upstream::ConnectFailure;
 use crate::http::body::MAX_BODY_KIB;
 use crate::settings::UnfitCredential;
+use crate::transport::ConnectFailure;
 
 pub(crate) use answer::{Challenge, RefusalForm};
 pub use shape::RefusalShape;

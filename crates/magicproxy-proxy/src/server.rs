@@ -23,9 +23,8 @@ use crate::downstream::{
     Bounds, ConnectedClient, Connection, DownstreamIo, Opened, Protocol, Socket, Streams, Transport, noted, open,
 };
 use crate::settings::Settings;
+use crate::worker::WorkerId;
 use workers::Workers;
-
-pub(crate) use workers::WorkerId;
 
 /// Request heads above this get 431, and so do those with more than 100 fields: that is hyper's own limit, and the one for
 /// which it needs no memory besides the stack.

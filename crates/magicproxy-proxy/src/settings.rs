@@ -1,5 +1,6 @@
 //! What the engine is told: checked values, made by the binary from configuration, environment and flags.
 
+mod api_root;
 mod carrier;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -19,7 +20,6 @@ use rustls_pki_types::CertificateDer;
 
 use crate::response::rewrite::Members;
 
-pub use crate::exchange::upstream::root::{ApiRoot, ParseApiRootError};
 pub use crate::http::header::{FieldVerdict, ListedBy, Meaning, ParsePassedHeaderError, PassedHeader, RequestFields, Treatment};
 pub use crate::peer::TrustedProxies;
 pub use crate::rejection::RefusalShape;
@@ -28,6 +28,7 @@ pub use crate::routing::placing::{HostName, MountPath, ParseMountError, PathMapp
 pub use crate::services::keys::SharedKeys;
 pub use crate::services::revocations::{Minting, RevocationList, Revocations};
 
+pub use api_root::{ApiRoot, ParseApiRootError};
 pub use limits::{Limits, Quota};
 pub use outbound::{EnvironmentProxies, NamedProxy, NoProxy, Outbound, OutboundProxy, ParseOutboundProxyError};
 

@@ -39,9 +39,9 @@ use crate::peer::TrustedProxies;
 use crate::plugins::{Consultation, Plugins};
 use crate::rejection::Rejection;
 use crate::routing::lfs::{self, LfsClient};
-use crate::server::WorkerId;
 use crate::services::revocations::Revocations;
 use crate::settings::{Settings, UpstreamSettings};
+use crate::worker::WorkerId;
 
 /// The longest authority: a host name has at most 253 characters (RFC 1035 section 2.3.4), a port five. Links in answers repeat it.
 const MAX_AUTHORITY_BYTES: usize = 260;

@@ -1,23 +1,6 @@
 //! The upstream: sends what the gate let through, over pooled connections, and nowhere else.
 //!
-//! Redirects are answers like others and never followed. A request is sent twice only as [resend] says.
-
-mod age;
-pub(crate) mod connect;
-mod connection;
-mod content;
-pub(crate) mod dial;
-mod failure;
-mod http2;
-mod io;
-mod pool;
-mod resend;
-pub(crate) mod root;
-mod signals;
-#[cfg(test)]
-mod tests;
-pub(crate) mod trust;
-mod tunnel;
+//! Redirects are answers like others and never followed. A request is sent twice only as [resend](crate::transport::resend) says.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -37,16 +20,12 @@ use crate::exchange::ledger::{Duties, Unsettled};
 use crate::http::body::{Progress, RequestBody};
 use crate::rejection::Rejection;
 use crate::response::ahead::{Ahead, Held};
-use crate::server::WorkerId;
 use crate::settings::{ApiRoot, Settings, UpstreamSettings};
-use connect::{Connected, Connector, Destination};
-use connection::{SendError, Sending};
-use pool::{Acquired, Kind, Need, Opening, Payload, Pool, Pooled};
-use resend::{Attempt, Ending, Heard, Twice};
-
-pub(crate) use content::Content;
-pub(crate) use failure::{ConnectFailure, ConnectStep};
-pub(crate) use pool::{Lease, Sockets};
+use crate::transport::connection::{SendError, Sending};
+use crate::transport::pool::{Kind, Need, Payload, Pooled};
+use crate::transport::resend::{Attempt, Ending, Heard, Twice};
+use crate::transport::{ConnectFailure, Content, Lease, Origin, Sockets};
+use crate::worker::WorkerId;
 
 /// One upstream: its origins, and how long it is waited for.
 #[derive(Debug)]
@@ -57,14 +36,6 @@ pub(crate) struct Upstream {
     pub(crate) idle: Duration,
     /// What the operator lets no client see.
     dropped: Arc<[HeaderName]>,
-}
-
-/// One origin of an upstream, with its own connections.
-#[derive(Debug)]
-struct Origin {
-    root: ApiRoot,
-    connector: Connector,
-    pool: Arc<Pool>,
 }
 
 /// The upstream's answer, for which everything was done that was due: made by [`Unsettled::settle`].
@@ -114,7 +85,7 @@ impl Upstream {
         let origin = self.origin(number)?;
         let Dispatch { message, parameter, duties, exchange: place } = request.into_dispatch();
         let once = may_be_left_unread(&message.method, &message.body);
-        let outgoing = Some(Outgoing::new(message, parameter.as_ref(), &origin.root)?);
+        let outgoing = Some(Outgoing::new(message, parameter.as_ref(), origin.root())?);
         let lease = Some(origin.acquire(need, &place).await?);
         let upstream = Arc::clone(self);
         let exchange = Exchange {
@@ -301,7 +272,7 @@ impl Exchange {
             connection.look_first();
         }
         let version = connection.version();
-        let request = self.upstream.origin(self.number)?.request(outgoing, version)?;
+        let request = outgoing.into_request(self.upstream.origin(self.number)?.root(), version)?;
         // A stream may have to be begun again.
         let keeps = version == Version::HTTP_2 && !request.body().is_empty();
         let memory = keeps.then(|| self.place.take(Resource::BufferedBytes, 0)).transpose()?;
@@ -328,76 +299,6 @@ impl Exchange {
         if let Some(lease) = self.lease.take() {
             lease.retire();
         }
-    }
-}
-
-impl Origin {
-    fn new(
-        settings: &Settings,
-        upstream: &UpstreamSettings,
-        root: &ApiRoot,
-        sockets: &Arc<Sockets>,
-    ) -> Result<Self, rustls::Error> {
-        let streams = settings.limits.upstream_streams_per_connection;
-        let connector = Connector::new(&Destination::of(upstream, root), settings.timeouts, streams)?;
-        Ok(Self { root: root.clone(), connector, pool: Pool::new(settings, upstream.protocol, root, sockets) })
-    }
-
-    /// A connection that can be used now, at the expense of who pays for the exchange.
-    async fn acquire(&self, need: Need, exchange: &Holding) -> Result<Lease, Rejection> {
-        loop {
-            match self.pool.acquire(need, exchange).await? {
-                Acquired::New(opening, holding) => return Box::pin(self.open(opening, holding, need)).await,
-                Acquired::Pooled(mut lease) => {
-                    let Some(connection) = lease.connection() else { continue };
-                    if connection.is_ready().await {
-                        return Ok(lease);
-                    }
-                    lease.discard();
-                }
-            }
-        }
-    }
-
-    async fn open(&self, opening: Opening, holding: Holding, need: Need) -> Result<Lease, Rejection> {
-        let (socket, unopened) = opening.into_parts();
-        Ok(match self.connector.connect(need.kind, Some(socket)).await? {
-            Connected::Http1(connection) => unopened.http1(connection, holding, need.worker),
-            Connected::Http2(connection) => unopened.http2(connection, holding, need),
-        })
-    }
-
-    /// The request as this connection's protocol wants it. Framing fields are the HTTP library's.
-    fn request(&self, outgoing: Outgoing, version: Version) -> Result<Request<RequestBody>, Rejection> {
-        let root = &self.root;
-        let Outgoing { method, mut headers, path, body } = outgoing;
-        let uri = if version == Version::HTTP_2 {
-            headers.remove(header::HOST);
-            headers.remove(header::TRANSFER_ENCODING);
-            headers.remove(header::CONNECTION);
-            let scheme = if root.is_secure() { "https" } else { "http" };
-            let uri = Uri::builder().scheme(scheme).authority(root.named().clone()).path_and_query(path).build();
-            uri.map_err(|_| Rejection::Internal)?
-        } else {
-            headers.insert(header::HOST, root.host_field().clone());
-            Uri::from(path)
-        };
-        // RFC 9110 section 8.6: some servers answer 411 to such a request without a length. Of a body hyper says it itself.
-        if body.is_empty() && matches!(method, Method::POST | Method::PUT | Method::PATCH) {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
-        }
-        // With these methods hyper sends no content of unknown length, unless it is told to.
-        if version == Version::HTTP_11 && body.has_unknown_length() && matches!(method, Method::GET | Method::HEAD) {
-            headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        }
-        if version == Version::HTTP_11 && may_be_left_unread(&method, &body) {
-            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        let mut request = Request::new(body);
-        *request.method_mut() = method;
-        *request.uri_mut() = uri;
-        *request.headers_mut() = headers;
-        Ok(request)
     }
 }
 
@@ -431,6 +332,38 @@ impl Outgoing {
     fn new(message: Message, parameter: Option<&QueryCredential>, root: &ApiRoot) -> Result<Self, Rejection> {
         let Message { method, headers, target, body, .. } = message;
         Ok(Self { method, headers, path: sent_path(root, &target, parameter)?, body })
+    }
+
+    /// The request as this connection's protocol wants it. Framing fields are the HTTP library's.
+    fn into_request(self, root: &ApiRoot, version: Version) -> Result<Request<RequestBody>, Rejection> {
+        let Outgoing { method, mut headers, path, body } = self;
+        let uri = if version == Version::HTTP_2 {
+            headers.remove(header::HOST);
+            headers.remove(header::TRANSFER_ENCODING);
+            headers.remove(header::CONNECTION);
+            let scheme = if root.is_secure() { "https" } else { "http" };
+            let uri = Uri::builder().scheme(scheme).authority(root.named().clone()).path_and_query(path).build();
+            uri.map_err(|_| Rejection::Internal)?
+        } else {
+            headers.insert(header::HOST, root.host_field().clone());
+            Uri::from(path)
+        };
+        // RFC 9110 section 8.6: some servers answer 411 to such a request without a length. Of a body hyper says it itself.
+        if body.is_empty() && matches!(method, Method::POST | Method::PUT | Method::PATCH) {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        // With these methods hyper sends no content of unknown length, unless it is told to.
+        if version == Version::HTTP_11 && body.has_unknown_length() && matches!(method, Method::GET | Method::HEAD) {
+            headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        if version == Version::HTTP_11 && may_be_left_unread(&method, &body) {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        Ok(request)
     }
 
     fn from_request(request: Request<RequestBody>) -> Self {

@@ -14,7 +14,7 @@ fn root() -> PathBuf {
 
 /// Every code with its status, read from the texts that give them: no value of each kind could be forgotten here.
 fn in_the_code() -> BTreeSet<(String, u16)> {
-    let text = [include_str!("../rejection.rs"), include_str!("../exchange/upstream/failure.rs")].concat();
+    let text = [include_str!("../rejection.rs"), include_str!("../transport/failure.rs")].concat();
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut codes = BTreeSet::new();
     for part in text.split("(StatusCode::").skip(1).chain(text.split("( StatusCode::").skip(1)) {

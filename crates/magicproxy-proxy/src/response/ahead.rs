@@ -7,8 +7,8 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body as _, Frame};
 
 use crate::admission::Holding;
-use crate::exchange::upstream::Content;
 use crate::http::body::BodyError;
+use crate::transport::Content;
 
 /// What the exchange holds until its answer was passed down.
 pub(crate) type Held = Box<dyn Send>;

@@ -10,11 +10,11 @@ use http_body::{Body, Frame, SizeHint};
 use super::pipeline::{Next, Pipeline};
 use crate::admission::Holding;
 use crate::downstream::{FlushPoint, InFlight, Untaken, noted};
-use crate::exchange::upstream::{Content, Lease};
 use crate::http::body::{BodyError, BrokenOff, IdleTimer, MomentTimer};
 use crate::observe::access_log::AccessRecord;
 use crate::response::ahead::{Ahead, Held};
 use crate::response::header::ResponseFilter;
+use crate::transport::{Content, Lease};
 
 /// After so many bytes others have their turn: a fast upstream and a fast client could else keep an event loop for themselves.
 const TURN_BYTES: usize = 256 * 1024;

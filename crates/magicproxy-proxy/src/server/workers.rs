@@ -12,10 +12,9 @@ use std::thread;
 
 use tokio::sync::mpsc;
 
-type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
+use crate::worker::WorkerId;
 
-/// The number of a worker, from 0 on.
-pub(crate) type WorkerId = usize;
+type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The worker threads of a server. They end when this is dropped, and with them what they still serve.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use super::limits::Counted;
 use super::{Consultation, Ledger, MAX_GRANTS, work_aside};
 use crate::admission::{Holding, Resource};
 use crate::clock;
-use crate::exchange::upstream::{Answer, Content, Lease};
+use crate::exchange::upstream::Answer;
 use crate::exchange::verifier::Receipts;
 use crate::http::body::MAX_BODY_BYTES;
 use crate::mask::Needle;
@@ -24,6 +24,7 @@ use crate::observe::access_log::shorten_segments;
 use crate::rejection::Rejection;
 use crate::response::ahead::{Ahead, Held};
 use crate::response::header::{Coding, RECEIPT};
+use crate::transport::{Content, Lease};
 
 /// What is to be done; nothing, for most requests.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use crate::http::body::RequestBody;
 use crate::rejection::Rejection;
 use crate::response::ahead::Ahead;
 use crate::response::header::Coding;
-use crate::server::WorkerId;
+use crate::worker::WorkerId;
 
 /// The most that is read of the upstream's answer to the question what it has.
 const MAX_LISTING_BYTES: usize = 4 * 1024 * 1024;

@@ -8,8 +8,8 @@ use http::HeaderMap;
 use http_body::Body as _;
 
 use crate::admission::Holding;
-use crate::exchange::upstream::connection::UploadSlot;
 use crate::http::body::{BodyError, RequestBody, SentContent};
+use crate::transport::connection::UploadSlot;
 
 /// So much of what was sent is kept at most, in case that the upstream says that it has not processed the request: what a stream
 /// may send before the upstream has given it a larger window (RFC 9113 section 6.9.2).

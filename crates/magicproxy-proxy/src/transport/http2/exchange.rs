@@ -14,13 +14,13 @@ use tokio::task::AbortHandle;
 use super::driver::{Handover, Opened};
 use super::upload::{Upload, UploadEnd};
 use crate::admission::Holding;
-use crate::exchange::upstream::connection::{Multiplexed, SendError, Sending, Streams, UploadSlot};
-use crate::exchange::upstream::resend::Heard;
 use crate::http::body::{BodyError, RequestBody};
+use crate::transport::connection::{Multiplexed, SendError, Sending, Streams, UploadSlot};
+use crate::transport::resend::Heard;
 
 /// Hands a request over at once; what is returned waits for the head of its response. What is sent of the content is kept, where
 /// there is memory for it, until the upstream can no longer say that it has not processed the request.
-pub(in crate::exchange::upstream) fn exchange(
+pub(in crate::transport) fn exchange(
     connection: Multiplexed,
     request: Request<RequestBody>,
     sending: Sending,
@@ -119,7 +119,7 @@ impl StreamContent {
     }
 
     /// Notes the length that the head says. A stream that has ended has nothing to come.
-    pub(in crate::exchange::upstream) fn measured(mut self, headers: &HeaderMap) -> Self {
+    pub(in crate::transport) fn measured(mut self, headers: &HeaderMap) -> Self {
         let told = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         self.length = told.or(self.stream.is_end_stream().then_some(0));
         self

@@ -29,14 +29,14 @@ const STREAMS_OF_RESET: usize = 2;
 
 /// A connection to the upstream.
 #[derive(Debug)]
-pub(super) enum Connection {
+pub(crate) enum Connection {
     Http1(Exclusive),
     /// With room for one stream, which was taken.
     Http2(Multiplexed),
 }
 
 /// Why a request got no answer.
-pub(super) enum SendError {
+pub(crate) enum SendError {
     /// Not a byte of it was written.
     NotSent(Box<Request<RequestBody>>),
     /// The upstream said that it has not processed the request, and takes no further one on this connection. The request is there
@@ -51,17 +51,17 @@ pub(super) enum SendError {
 }
 
 /// What a request on a stream needs besides.
-pub(super) struct Sending {
+pub(crate) struct Sending {
     /// For content that may have to be sent twice.
-    pub(super) memory: Option<Holding>,
+    pub(crate) memory: Option<Holding>,
     /// The place of content that may fill the connection's window.
-    pub(super) upload: Option<UploadSlot>,
+    pub(crate) upload: Option<UploadSlot>,
     /// Once the other side of this is gone, the request is no longer to be sent.
-    pub(super) given_up: Option<watch::Receiver<()>>,
+    pub(crate) given_up: Option<watch::Receiver<()>>,
 }
 
 impl Connection {
-    pub(super) fn version(&self) -> Version {
+    pub(crate) fn version(&self) -> Version {
         match self {
             Self::Http1(_) => Version::HTTP_11,
             Self::Http2(_) => Version::HTTP_2,
@@ -70,7 +70,7 @@ impl Connection {
 
     /// Hands the request over; over HTTP/1.1 at once, and what is returned only waits for the answer, so that it need not hold the
     /// request.
-    pub(super) fn send(
+    pub(crate) fn send(
         &mut self,
         request: Request<RequestBody>,
         sending: Sending,
@@ -88,7 +88,7 @@ impl Connection {
     }
 
     /// Has the socket looked at before the next request is written: one that cannot be sent again once it was.
-    pub(super) fn look_first(&self) {
+    pub(crate) fn look_first(&self) {
         match self {
             Self::Http1(connection) => connection.signals.look_first(),
             Self::Http2(connection) => connection.signals.look_first(),
@@ -96,7 +96,7 @@ impl Connection {
     }
 
     /// Did any of a response come to the request that was sent last? A stream tells with its failure.
-    pub(super) fn heard(&self) -> Heard {
+    pub(crate) fn heard(&self) -> Heard {
         match self {
             Self::Http1(connection) => connection.signals.heard(),
             Self::Http2(_) => Heard::Nothing,
@@ -128,7 +128,7 @@ impl Connection {
 
 /// A connection that carries one exchange at a time.
 #[derive(Debug)]
-pub(super) struct Exclusive {
+pub(crate) struct Exclusive {
     sender: http1::SendRequest<RequestBody>,
     signals: Arc<Signals>,
     /// When it gets its last request.
@@ -152,7 +152,7 @@ impl Exclusive {
 
 /// A connection that carries many exchanges at once. It ends when the last of its clones is dropped and its last stream has ended.
 #[derive(Clone, Debug)]
-pub(super) struct Multiplexed {
+pub(crate) struct Multiplexed {
     requests: mpsc::UnboundedSender<Handover>,
     streams: Arc<Streams>,
     /// Of its socket.
@@ -337,7 +337,7 @@ impl Streams {
 
 /// The place of a stream's content that may fill its connection's window, until all of it was sent.
 #[derive(Debug)]
-pub(super) struct UploadSlot(Arc<Streams>);
+pub(crate) struct UploadSlot(Arc<Streams>);
 
 impl UploadSlot {
     /// A place, for content that needs one.

@@ -22,8 +22,6 @@ use x509_cert::der::Decode as _;
 use x509_cert::der::oid::ObjectIdentifier;
 use x509_cert::ext::pkix::ExtendedKeyUsage;
 
-use crate::https::is_authority_as_server;
-
 /// `id-kp-serverAuth` and `anyExtendedKeyUsage`, RFC 5280 section 4.2.1.12.
 const SERVER_USES: [ObjectIdentifier; 2] =
     [ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1"), ObjectIdentifier::new_unwrap("2.5.29.37.0")];
@@ -127,4 +125,10 @@ fn verify_listed(
     }
     verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
     Ok(ServerCertVerified::assertion())
+}
+
+/// Is the certificate an authority's own, as a self-signed one is unless it says otherwise?
+pub(crate) fn is_authority_as_server(error: &CertificateError) -> bool {
+    // webpki knows no plainer word for it.
+    matches!(error, CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity"))
 }

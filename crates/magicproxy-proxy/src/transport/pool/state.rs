@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use super::queue::Queue;
 use super::shares::Shares;
 use super::{Payload, Pool, Waiter};
-use crate::exchange::upstream::connection::{Connection, Multiplexed};
-use crate::server::WorkerId;
+use crate::transport::connection::{Connection, Multiplexed};
+use crate::worker::WorkerId;
 
 #[derive(Debug)]
 pub(super) struct State {

@@ -28,11 +28,12 @@ use super::connection::{Connection, Multiplexed, UploadSlot};
 use crate::admission::{Holding, Payer, Resource};
 use crate::http::body::RequestBody;
 use crate::rejection::Rejection;
-use crate::server::WorkerId;
 use crate::settings::{ApiRoot, Limits, Settings, UpstreamProtocol};
+use crate::worker::WorkerId;
 
 pub(crate) use lease::Lease;
-pub(super) use lease::{Charge, Opening, Pooled};
+pub(crate) use lease::Pooled;
+pub(super) use lease::{Charge, Opening};
 pub(crate) use sockets::{Socket, Sockets};
 
 /// Content up to here is small beside the smallest window that a connection begins with, 64 KiB (RFC 9113 section 6.9.2).
@@ -65,16 +66,16 @@ pub(crate) struct Pool {
 
 /// What a request needs.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Need {
-    pub(super) worker: WorkerId,
-    pub(super) kind: Kind,
-    pub(super) payload: Payload,
+pub(crate) struct Need {
+    pub(crate) worker: WorkerId,
+    pub(crate) kind: Kind,
+    pub(crate) payload: Payload,
 }
 
 /// How much content a request brings. All streams of a connection share the window that the upstream gives the connection: content
 /// that the upstream leaves there stops that of all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Payload {
+pub(crate) enum Payload {
     None,
     /// It is sent at once, where nothing stops it.
     Small,
@@ -83,7 +84,7 @@ pub(super) enum Payload {
 }
 
 impl Payload {
-    pub(super) fn of(body: &RequestBody) -> Self {
+    pub(crate) fn of(body: &RequestBody) -> Self {
         match body.size_hint().upper() {
             Some(0) => Self::None,
             Some(1..=SMALL_BYTES) => Self::Small,
@@ -94,7 +95,7 @@ impl Payload {
 
 /// Which connections serve a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Any.
     Any,
     /// A new one: those that others use too have refused it more than once.

@@ -2,24 +2,29 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use std::pin::pin;
 use std::task::{Context, Poll, Wake, Waker};
 
+use http::{HeaderValue, Method, Request};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::crypto::aws_lc_rs;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use rustls_pki_types::PrivateKeyDer;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::connection::{Connection, Multiplexed, Streams};
+use super::connection::{Connection, Multiplexed, SendError, Sending, Streams};
+use super::pool::{Kind, Need, Payload, Pooled};
 use super::*;
-use crate::admission::{Account, Budget, Payer, Resource};
-use crate::settings::{Placing, UpstreamProtocol, fixture};
+use crate::admission::{Account, Budget, Holding, Payer, Resource};
+use crate::http::body::RequestBody;
+use crate::settings::{Placing, UpstreamProtocol, UpstreamSettings, fixture};
 
 /// An origin, and who waits there.
 struct Stage {

@@ -15,8 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::wire::{Wire, WireState};
-use crate::exchange::upstream::connection::Streams;
 use crate::http::body::IdleTimer;
+use crate::transport::connection::Streams;
 
 /// A silence that a PING ended is let to last so many times as long before the next one: some servers close connections on which
 /// PINGs come often.
@@ -26,7 +26,7 @@ const MAX_PING_BACKOFF: u32 = 64;
 
 /// A request for a stream. It is not sent once nobody waits for the reply.
 #[derive(Debug)]
-pub(in crate::exchange::upstream) struct Handover {
+pub(in crate::transport) struct Handover {
     pub(super) head: Request<()>,
     pub(super) has_body: bool,
     /// Once the other side of this is gone, the request is no longer to be sent.

@@ -17,7 +17,7 @@ const MAX_UNPROCESSED: usize = 3;
 
 /// How an attempt ended that got no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     /// The connection was no more: not a byte of the request was written.
     Unwritten,
     /// The upstream said by HTTP/2 that it has not processed the request (RFC 9113 sections 6.8 and 8.7).
@@ -30,7 +30,7 @@ pub(super) enum Ending {
 
 impl Ending {
     /// Of an attempt that failed when some of the request may have been written. `heard`: a byte of a response had come.
-    pub(super) fn of(error: &hyper::Error, heard: Heard) -> Self {
+    pub(crate) fn of(error: &hyper::Error, heard: Heard) -> Self {
         if heard == Heard::Something || error.is_user() || error.is_parse() {
             return Self::Failed;
         }
@@ -44,7 +44,7 @@ impl Ending {
     }
 
     /// Of a stream that failed, of whose request the upstream did not say that it has not processed it.
-    pub(super) fn of_stream(error: &h2::Error, heard: Heard) -> Self {
+    pub(crate) fn of_stream(error: &h2::Error, heard: Heard) -> Self {
         let connection_ended = match error.get_io() {
             Some(error) => error.kind() != io::ErrorKind::TimedOut,
             None => error.is_go_away() && error.is_remote(),
@@ -53,7 +53,7 @@ impl Ending {
     }
 
     /// May a request be sent again, on another connection, whose attempt ended so?
-    pub(super) fn allows(self, attempt: &Attempt) -> bool {
+    pub(crate) fn allows(self, attempt: &Attempt) -> bool {
         match self {
             Self::Unwritten => attempt.pooled == Pooled::Yes,
             Self::Unprocessed => attempt.unprocessed < MAX_UNPROCESSED,
@@ -65,31 +65,31 @@ impl Ending {
 
 /// Did any of a response come?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(crate) enum Heard {
     Nothing,
     Something,
 }
 
 /// One sending of a request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Attempt {
+pub(crate) struct Attempt {
     /// Is its connection one that served other requests before?
-    pub(super) pooled: Pooled,
-    pub(super) twice: Twice,
+    pub(crate) pooled: Pooled,
+    pub(crate) twice: Twice,
     /// How often the upstream has said so far that it has not processed the request.
-    pub(super) unprocessed: usize,
+    pub(crate) unprocessed: usize,
 }
 
 /// What it does to the API when a request is processed twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Twice {
+pub(crate) enum Twice {
     /// The method is idempotent (RFC 9110 section 9.2.2), and there is no content, which was sent and is gone.
     Harmless,
     Harmful,
 }
 
 impl Twice {
-    pub(super) fn of(method: &Method, body: &RequestBody) -> Self {
+    pub(crate) fn of(method: &Method, body: &RequestBody) -> Self {
         if method.is_idempotent() && body.is_empty() { Self::Harmless } else { Self::Harmful }
     }
 }

@@ -10,7 +10,7 @@ use std::io;
 use http::StatusCode;
 use rustls::{AlertDescription, CertificateError, Error as TlsError, InvalidMessage, PeerIncompatible};
 
-use crate::https::is_authority_as_server;
+use super::trust::is_authority_as_server;
 
 /// A connection that could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -146,7 +146,7 @@ impl ConnectFailure {
 
     /// Of the first request on a connection, which the upstream ended by an alert of TLS: a server of TLS 1.3 judges the client's
     /// part of the handshake when the client may have sent its request already. `None` where there was no alert.
-    pub(super) fn of_late_alert(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
+    pub(crate) fn of_late_alert(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
         let mut sources = std::iter::successors(Some(error), |error| error.source());
         let failure = sources.find_map(|error| error.downcast_ref::<io::Error>())?;
         let of_alert = matches!(failure.get_ref()?.downcast_ref::<TlsError>()?, TlsError::AlertReceived(_));

@@ -17,7 +17,7 @@ const LAST_STREAM_BYTES: usize = 4;
 
 /// What was noted of one connection.
 #[derive(Debug)]
-pub(in crate::exchange::upstream) struct WireState {
+pub(in crate::transport) struct WireState {
     /// Reads that brought something.
     reads: AtomicU64,
     /// The last stream that the upstream processes; none beyond it is.
@@ -57,7 +57,7 @@ impl WireState {
         self.is_closing.load(Ordering::SeqCst)
     }
 
-    pub(in crate::exchange::upstream) fn is_clogged(&self) -> bool {
+    pub(in crate::transport) fn is_clogged(&self) -> bool {
         self.is_clogged.load(Ordering::Relaxed)
     }
 

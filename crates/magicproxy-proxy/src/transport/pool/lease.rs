@@ -7,33 +7,33 @@ use tokio::sync::oneshot;
 use super::queue::Ticket;
 use super::{Need, Pool, Socket, Turn};
 use crate::admission::{Holding, Payer};
-use crate::exchange::upstream::connection::{Connection, Multiplexed, UploadSlot};
 use crate::http::body::Progress;
-use crate::server::WorkerId;
+use crate::transport::connection::{Connection, Multiplexed, UploadSlot};
+use crate::worker::WorkerId;
 
 /// Leave to make one connection.
 #[derive(Debug)]
-pub(in crate::exchange::upstream) struct Opening {
+pub(in crate::transport) struct Opening {
     pub(super) charge: Charge,
     pub(super) socket: Socket,
     pub(super) connecting: Option<Connecting>,
 }
 
 impl Opening {
-    pub(in crate::exchange::upstream) fn into_parts(self) -> (Socket, Unopened) {
+    pub(in crate::transport) fn into_parts(self) -> (Socket, Unopened) {
         let Self { charge, socket, connecting } = self;
         (socket, Unopened { charge, connecting })
     }
 }
 
 /// What waits for a connection that is being made.
-pub(in crate::exchange::upstream) struct Unopened {
+pub(in crate::transport) struct Unopened {
     charge: Charge,
     connecting: Option<Connecting>,
 }
 
 impl Unopened {
-    pub(in crate::exchange::upstream) fn http1(self, connection: Connection, holding: Holding, worker: WorkerId) -> Lease {
+    pub(in crate::transport) fn http1(self, connection: Connection, holding: Holding, worker: WorkerId) -> Lease {
         if self.connecting.is_some() {
             // The upstream does not speak HTTP/2 after all.
             self.charge.pool.state().expected = 1;
@@ -42,7 +42,7 @@ impl Unopened {
         Lease::new(connection, self.charge, holding, worker).fresh()
     }
 
-    pub(in crate::exchange::upstream) fn http2(mut self, connection: Multiplexed, holding: Holding, need: Need) -> Lease {
+    pub(in crate::transport) fn http2(mut self, connection: Multiplexed, holding: Holding, need: Need) -> Lease {
         let pool = Arc::clone(&self.charge.pool);
         let connection = pool.begin_first(connection, &mut self.charge, need.payload);
         let mut lease = Lease::new(connection, self.charge, holding, need.worker).fresh();
@@ -66,7 +66,7 @@ impl Drop for Connecting {
 
 /// Places that a payer is charged for; dropping it gives them back.
 #[derive(Debug)]
-pub(in crate::exchange::upstream) struct Charge {
+pub(in crate::transport) struct Charge {
     pub(super) pool: Arc<Pool>,
     pub(super) payer: Payer,
     pub(super) places: usize,
@@ -76,12 +76,12 @@ pub(in crate::exchange::upstream) struct Charge {
 
 impl Charge {
     /// What is charged outlasts the upload.
-    pub(in crate::exchange::upstream) fn end_upload(&mut self) {
+    pub(in crate::transport) fn end_upload(&mut self) {
         self.upload = None;
     }
 
     /// Charges so many times as much, whatever the payer has.
-    pub(in crate::exchange::upstream) fn multiply(&mut self, times: usize) {
+    pub(in crate::transport) fn multiply(&mut self, times: usize) {
         let more = self.places * times.saturating_sub(1);
         self.pool.state().shares.charge(&self.payer, more);
         self.places += more;
@@ -130,7 +130,7 @@ struct Unshared {
 
 /// Did others use a connection before, so that it may be stale?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::exchange::upstream) enum Pooled {
+pub(crate) enum Pooled {
     Yes,
     No,
 }
@@ -140,7 +140,7 @@ pub(in crate::exchange::upstream) enum Pooled {
 pub(crate) struct Lease {
     used: Option<(Connection, Charge)>,
     worker: WorkerId,
-    pub(in crate::exchange::upstream) pooled: Pooled,
+    pub(crate) pooled: Pooled,
     /// How far the request's body has come.
     upload: Option<Arc<Progress>>,
     /// Is a connection of HTTP/1.1 not to be used again?
@@ -161,13 +161,13 @@ impl Lease {
         self
     }
 
-    pub(in crate::exchange::upstream) fn connection(&mut self) -> Option<&mut Connection> {
+    pub(crate) fn connection(&mut self) -> Option<&mut Connection> {
         self.used.as_mut().map(|(connection, _)| connection)
     }
 
     /// Lets others find a new connection of HTTP/2. To be called when its first request was handed over: upstreams that take few
     /// requests of each connection would refuse it behind those of others.
-    pub(in crate::exchange::upstream) fn share(&mut self) {
+    pub(crate) fn share(&mut self) {
         let Some(unshared) = self.unshared.take() else { return };
         if let Some((Connection::Http2(connection), charge)) = &self.used {
             charge.pool.share(connection.clone());
@@ -176,18 +176,18 @@ impl Lease {
     }
 
     /// The place of its content among those of its connection, which ends when all of it was sent.
-    pub(in crate::exchange::upstream) fn take_upload(&mut self) -> Option<UploadSlot> {
+    pub(crate) fn take_upload(&mut self) -> Option<UploadSlot> {
         self.used.as_mut().and_then(|(_, charge)| charge.upload.take())
     }
 
     /// Notes which body goes up: a stream lasts until both bodies have ended.
-    pub(in crate::exchange::upstream) fn uploads(mut self, body: Arc<Progress>) -> Self {
+    pub(crate) fn uploads(mut self, body: Arc<Progress>) -> Self {
         self.upload = Some(body);
         self
     }
 
     /// A connection of HTTP/1.1 ends with this exchange.
-    pub(in crate::exchange::upstream) fn once(mut self) -> Self {
+    pub(crate) fn once(mut self) -> Self {
         self.once = true;
         self
     }
@@ -209,14 +209,14 @@ impl Lease {
     }
 
     /// The upstream did not answer on it: a connection of HTTP/2 gets no further stream, and ends with its others.
-    pub(in crate::exchange::upstream) fn retire(self) {
+    pub(crate) fn retire(self) {
         if let Some((Connection::Http2(connection), _)) = &self.used {
             connection.streams().retire();
         }
     }
 
     /// Nothing was processed that was sent on it, if anything was, and nothing further can be sent.
-    pub(in crate::exchange::upstream) fn discard(mut self) {
+    pub(crate) fn discard(mut self) {
         self.share();
         if let Some((Connection::Http2(connection), charge)) = self.used.take() {
             let pool = Arc::clone(&charge.pool);

@@ -1,0 +1,25 @@
+//! Transport to upstreams: connections dialled, secured, kept in pools and shared.
+//!
+//! Nothing here decides what is sent. Requests come from `exchange::upstream` alone, which takes nothing but an `OutboundRequest`.
+
+mod age;
+pub(crate) mod connect;
+pub(crate) mod connection;
+mod content;
+pub(crate) mod dial;
+mod failure;
+mod http2;
+mod io;
+mod origin;
+pub(crate) mod pool;
+pub(crate) mod resend;
+mod signals;
+#[cfg(test)]
+mod tests;
+pub(crate) mod trust;
+mod tunnel;
+
+pub(crate) use content::Content;
+pub(crate) use failure::{ConnectFailure, ConnectStep};
+pub(crate) use origin::Origin;
+pub(crate) use pool::{Lease, Sockets};

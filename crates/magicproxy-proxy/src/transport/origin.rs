@@ -1,0 +1,58 @@
+//! One origin of an upstream: what leads there, and its connections.
+
+use std::sync::Arc;
+
+use super::connect::{Connected, Connector, Destination};
+use super::pool::{Acquired, Lease, Need, Opening, Pool, Sockets};
+use crate::admission::Holding;
+use crate::rejection::Rejection;
+use crate::settings::{ApiRoot, Settings, UpstreamSettings};
+
+/// One origin of an upstream, with its own connections.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    root: ApiRoot,
+    connector: Connector,
+    pool: Arc<Pool>,
+}
+
+impl Origin {
+    pub(crate) fn new(
+        settings: &Settings,
+        upstream: &UpstreamSettings,
+        root: &ApiRoot,
+        sockets: &Arc<Sockets>,
+    ) -> Result<Self, rustls::Error> {
+        let streams = settings.limits.upstream_streams_per_connection;
+        let connector = Connector::new(&Destination::of(upstream, root), settings.timeouts, streams)?;
+        Ok(Self { root: root.clone(), connector, pool: Pool::new(settings, upstream.protocol, root, sockets) })
+    }
+
+    pub(crate) fn root(&self) -> &ApiRoot {
+        &self.root
+    }
+
+    /// A connection that can be used now, at the expense of who pays for the exchange.
+    pub(crate) async fn acquire(&self, need: Need, exchange: &Holding) -> Result<Lease, Rejection> {
+        loop {
+            match self.pool.acquire(need, exchange).await? {
+                Acquired::New(opening, holding) => return Box::pin(self.open(opening, holding, need)).await,
+                Acquired::Pooled(mut lease) => {
+                    let Some(connection) = lease.connection() else { continue };
+                    if connection.is_ready().await {
+                        return Ok(lease);
+                    }
+                    lease.discard();
+                }
+            }
+        }
+    }
+
+    async fn open(&self, opening: Opening, holding: Holding, need: Need) -> Result<Lease, Rejection> {
+        let (socket, unopened) = opening.into_parts();
+        Ok(match self.connector.connect(need.kind, Some(socket)).await? {
+            Connected::Http1(connection) => unopened.http1(connection, holding, need.worker),
+            Connected::Http2(connection) => unopened.http2(connection, holding, need),
+        })
+    }
+}
