@@ -170,11 +170,13 @@ pub(crate) enum Rejection {
     Internal,
 }
 
+/// Error types of RFC 9209 section 2.3: the proxy refuses the request, or finds a fault in it.
+const DENIED: &str = "http_request_denied";
+const ERROR: &str = "http_request_error";
+
 impl Rejection {
     /// Status, stable code, and the error type of RFC 9209 section 2.3.
     fn kind(&self) -> (StatusCode, &'static str, &'static str) {
-        const DENIED: &str = "http_request_denied";
-        const ERROR: &str = "http_request_error";
         match self {
             Self::Target(ParseTargetError::TooLong) => (StatusCode::URI_TOO_LONG, "target_too_long", ERROR),
             Self::Target(error) => (StatusCode::BAD_REQUEST, error.code(), ERROR),
