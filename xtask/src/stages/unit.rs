@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::log::Log;
-use crate::run::Report;
+use crate::stage::Report;
 use crate::tally::{Tally, of_libtest};
 use crate::workspace::Workspace;
 use crate::{compile, python};
