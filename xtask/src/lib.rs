@@ -31,7 +31,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 const HELP: &str = "\
-cargo xtask check              fast inner loop: fmt, clippy, deny, doc, unit tests and vectors
+cargo xtask check              fast inner loop: fmt, layers, shape, clippy, deny, doc, unit tests and vectors
 cargo xtask test [STAGE…]      everything, or only the named stages
 cargo xtask test --list        the stages and what they do
 cargo xtask bench [--seconds N] [--rounds N] [--only SCENARIO] [--program FILE] [--beside FILE]
