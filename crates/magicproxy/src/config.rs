@@ -36,14 +36,11 @@ pub(crate) mod value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use magicproxy_core::plugin::PluginHost;
-use magicproxy_core::state::StateStore;
 use magicproxy_core::{
     Acceptance, Accepts, Permit, Provenance, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
 use magicproxy_proxy::settings::{
-    ApiRoot, HostName, Limits, MintSettings, Revocations, Settings, SharedKeys, StrangerState, Timeouts, TrustedProxies,
-    UpstreamSettings,
+    ApiRoot, HostName, Limits, MintSettings, Settings, StrangerState, Timeouts, TrustedProxies, UpstreamSettings,
 };
 
 pub(crate) use crate::ground::suggest::nearest;
@@ -236,14 +233,9 @@ impl Config {
     }
 
     /// What the engine is told.
-    pub(crate) fn into_settings(self, keys: Arc<SharedKeys>, services: Services) -> Settings {
-        let Services { state, revocations, plugins } = services;
+    pub(crate) fn into_settings(self) -> Settings {
         Settings {
-            state,
             strangers: self.state.strangers,
-            revocations,
-            plugins,
-            keys,
             upstreams: self.upstreams,
             public_access: self.public_access.and_then(|public| ApiRoot::parse(&public.url).ok()),
             minting: self.minting,
@@ -252,14 +244,6 @@ impl Config {
             limits: self.limits,
         }
     }
-}
-
-/// What the engine is given besides its configuration. By default nothing is there, and nothing revoked.
-#[derive(Default)]
-pub(crate) struct Services {
-    pub(crate) state: Option<Arc<dyn StateStore>>,
-    pub(crate) revocations: Arc<Revocations>,
-    pub(crate) plugins: Option<Arc<dyn PluginHost>>,
 }
 
 /// Reads and checks the text of one file above the defaults; nothing else is looked at but files that it names.

@@ -10,11 +10,12 @@ use magicproxy_core::state::StateStore;
 use magicproxy_proxy::clock;
 
 use super::{SettingsArgs, flag};
-use magicproxy_proxy::settings::{Limits, SharedKeys, UpstreamSettings};
+use magicproxy_proxy::services::{Services, SharedKeys};
+use magicproxy_proxy::settings::{Limits, UpstreamSettings};
 
 use crate::config::setting::FromText as _;
 use crate::config::value::{LogFormat, LogLevel};
-use crate::config::{Config, Environment, Flags, Layers, Services, accepted, lint};
+use crate::config::{Config, Environment, Flags, Layers, accepted, lint};
 use crate::ground::failure::Failure;
 use crate::ground::output::{note, quoted};
 use crate::runtime::keystore::{KeyWatch, Keys, NewKey, Purposes};
@@ -23,7 +24,7 @@ use crate::runtime::readiness::Readiness;
 use crate::runtime::revocations::{RevocationFile, RevocationWatch, SharedRevocations};
 use crate::runtime::state::LazyStore;
 use crate::runtime::tls::{OtherKeys, Tls};
-use crate::runtime::wire::{self, Door, EndSignals, survive_others};
+use crate::runtime::wire::{self, Door, EndSignals, Engine, survive_others};
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
@@ -111,8 +112,8 @@ fn serve(layers: Layers) -> Result<(), Failure> {
     let chosen = config.state.chosen;
     let mut revocations = revocation_watch(&config, store.as_ref())?;
     let host = plugins.clone().map(|host| host as Arc<dyn PluginHost>);
-    let services = Services { state, revocations: revocations.revocations(), plugins: host };
-    let settings = config.into_settings(ring, services);
+    let services = Services { keys: ring, state, revocations: revocations.revocations(), plugins: host };
+    let engine = Engine { settings: config.into_settings(), services };
     let served = runtime.block_on(async {
         let signals = EndSignals::listen().context("signals")?;
         if let Some(store) = store.filter(|_| chosen) {
@@ -121,7 +122,7 @@ fn serve(layers: Layers) -> Result<(), Failure> {
         }
         // So that nobody is refused only because nobody has looked yet.
         revocations.look().await;
-        let door = Door::open(settings, &listeners, &hosts, tls.as_ref().map(|tls| &tls.server)).await?;
+        let door = Door::open(engine, &listeners, &hosts, tls.as_ref().map(|tls| &tls.server)).await?;
         let addresses = door.addresses().join(" and ");
         banner.lines.insert(0, format!("magicproxy {} listens on {addresses}", env!("CARGO_PKG_VERSION")));
         banner.warnings.extend(door.warnings.iter().cloned());
