@@ -14,6 +14,7 @@ mod linger;
 pub mod listener;
 mod open;
 mod protocol;
+mod request_body;
 mod socket;
 mod stream;
 #[cfg(test)]
@@ -46,6 +47,7 @@ pub(crate) use flush::FlushPoint;
 pub(crate) use io::{Bounds, DownstreamIo};
 pub(crate) use open::{Opened, open};
 pub(crate) use protocol::Protocol;
+pub(crate) use request_body::{Progress, ReadError, RequestBody, SentContent};
 pub(crate) use socket::{Socket, Stream, Transport};
 pub(crate) use stream::{Streams, noted, noted_own_words};
 pub(crate) use words::Untaken;

@@ -25,6 +25,7 @@ pub mod server;
 pub mod services;
 pub mod settings;
 mod transport;
+mod version;
 mod worker;
 
 pub use crate::http::header;
@@ -32,6 +33,4 @@ pub use downstream::{host_check, listener};
 pub use exchange::gate;
 pub use response::rewrite;
 pub use routing::placing;
-
-/// The version that answers and `GET /__magictoken` show.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub use version::VERSION;

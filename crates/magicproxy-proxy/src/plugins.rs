@@ -97,7 +97,7 @@ impl Plugins {
 
     fn request(&self, inquiry: &Inquiry<'_>, interests: &Interests, body: Option<Arc<[u8]>>) -> PluginRequest {
         let Inquiry { token, method, headers, target, sender, .. } = *inquiry;
-        let hidden = |name: &HeaderName| steers(name) || self.carriers.stripped().contains(name);
+        let hidden = |name: &HeaderName| steers(name) || self.carriers.stripped().headers.contains(name);
         PluginRequest {
             upstream: self.upstream.as_str().to_owned(),
             method: method.as_str().to_owned(),

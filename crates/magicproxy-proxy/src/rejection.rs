@@ -4,6 +4,7 @@
 //! request id and `Proxy-Status` (RFC 9209). Private causes go to the log, never into an answer.
 
 mod answer;
+mod conflict;
 #[cfg(test)]
 mod documents;
 mod shape;
@@ -18,14 +19,15 @@ use magicproxy_core::state::{Full, StoreError};
 use magicproxy_core::{BindError, Denial, OpenError, OrderFault, ParseTargetError, ReissueError, UpstreamName, VerifyError};
 
 use crate::admission::{RETRY_AFTER, Shortage};
-use crate::credential::presented::Conflict;
-use crate::http::body::MAX_BODY_KIB;
+use crate::downstream::ReadError;
+use crate::http::body::{BodyError, MAX_BODY_KIB, MAX_OBJECTS_BYTES};
 use crate::http::header::OverrideField;
 use crate::services::revocations::{MintSuspended, NotLive};
 use crate::settings::UnfitCredential;
-use crate::transport::ConnectFailure;
+use crate::transport::{AcquireError, ConnectFailure};
 
 pub(crate) use answer::{Challenge, RefusalForm};
+pub(crate) use conflict::{CarrierName, Conflict, Held};
 
 /// When to come again where the state store has no room: rows end slowly.
 const ROWS_RETRY_AFTER: Duration = Duration::from_secs(60);
@@ -158,7 +160,7 @@ pub(crate) enum Rejection {
     UnaskedCoding,
     #[error(
         "the upstream's list of Git LFS objects cannot be made to lead to the proxy: it broke off, is longer than {} KiB or is not the JSON of the LFS API", 
-        crate::routing::lfs::MAX_BYTES / 1024
+        MAX_OBJECTS_BYTES / 1024
     )]
     Objects,
     #[error("the upstream switched protocols without being asked, or to a subprotocol that was not offered")]
@@ -193,6 +195,42 @@ impl From<MintSuspended> for Rejection {
 impl From<OverrideField> for Rejection {
     fn from(OverrideField(name): OverrideField) -> Self {
         Self::OverrideHeader(name)
+    }
+}
+
+/// What is said of a request whose content ended before its end.
+impl From<BodyError> for Rejection {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::Idle => Self::RequestTimeout,
+            BodyError::Total
+            | BodyError::Connection(_)
+            | BodyError::Stream(_)
+            | BodyError::Truncated
+            | BodyError::Reset
+            | BodyError::Reflected(_)
+            | BodyError::NotGzip(_) => Self::RequestBody,
+        }
+    }
+}
+
+impl From<ReadError> for Rejection {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::TooLong => Self::BodyTooLong,
+            ReadError::Content(error) => error.into(),
+            ReadError::Shortage(shortage) => shortage.into(),
+        }
+    }
+}
+
+impl From<AcquireError> for Rejection {
+    fn from(error: AcquireError) -> Self {
+        match error {
+            AcquireError::Shortage(shortage) => shortage.into(),
+            AcquireError::Busy => Self::UpstreamBusy,
+            AcquireError::Connect(failure) => failure.into(),
+        }
     }
 }
 

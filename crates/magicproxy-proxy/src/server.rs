@@ -22,6 +22,7 @@ use crate::downstream::listener::{Accepted, Entrance, Listener, Listeners};
 use crate::downstream::{
     Bounds, ConnectedClient, Connection, DownstreamIo, Opened, Protocol, Socket, Streams, Transport, noted, open,
 };
+use crate::http::body::STREAM_WINDOW;
 use crate::services::Services;
 use crate::settings::Settings;
 use crate::worker::WorkerId;
@@ -35,8 +36,6 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_BUFFERED_BYTES: usize = 128 * 1024;
 const MAX_STREAMS: u32 = 100;
 const MAX_RESET_STREAMS: usize = 20;
-/// What a client may send of one stream's content that nobody takes yet. Its owner pays for it ([`crate::http::body::RequestBody::hold_window`]).
-pub(crate) const STREAM_WINDOW: u32 = 256 * 1024;
 /// Room for all of them: a client's stuck upload holds its own window only, and not that of the connection's other streams.
 const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
 /// What one stream's answer may have waiting for a slow HTTP/2 caller.

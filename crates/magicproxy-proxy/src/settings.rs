@@ -150,6 +150,19 @@ impl UpstreamSettings {
         self.alias.as_ref().unwrap_or(&self.name)
     }
 
+    /// Headers in which its clients put tokens, and the one of its credential.
+    pub(crate) fn carrier_headers(&self) -> impl Iterator<Item = &HeaderName> {
+        self.token_carriers.iter().filter_map(TokenCarrier::header).chain(self.credential.header())
+    }
+
+    /// What items of `Sec-WebSocket-Protocol` begin with in which its clients put keys.
+    pub(crate) fn carrier_subprotocols(&self) -> impl Iterator<Item = &CarrierSubprotocol> {
+        self.token_carriers.iter().filter_map(|carrier| match carrier {
+            TokenCarrier::Subprotocol(prefix) => Some(prefix),
+            TokenCarrier::Header(_) | TokenCarrier::Query(_) => None,
+        })
+    }
+
     /// How it reads paths.
     #[must_use]
     pub fn path_settings(&self) -> PathSettings {

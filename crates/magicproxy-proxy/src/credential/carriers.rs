@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use http::HeaderName;
-use http::header::REFERER;
 
+use crate::http::header::StrippedCarriers;
 use crate::settings::{CarrierSubprotocol, TokenCarrier, UpstreamSettings};
 
 /// What configuration says about carriers, gathered once.
@@ -16,12 +16,11 @@ pub(crate) struct Carriers {
     parameters: Vec<String>,
     /// What items of `Sec-WebSocket-Protocol` begin with that hold a token.
     subprotocols: Vec<CarrierSubprotocol>,
-    stripped: Arc<[HeaderName]>,
-    stripped_subprotocols: Arc<[CarrierSubprotocol]>,
+    stripped: StrippedCarriers,
 }
 
 impl Carriers {
-    /// `own` is one of `all`. What another upstream takes a secret in goes up to none: a token sent to the wrong one would.
+    /// `own` is one of `all`.
     pub(crate) fn new(own: &UpstreamSettings, all: &[Arc<UpstreamSettings>]) -> Self {
         let accepted = own.token_carriers.iter();
         let parameters = accepted.filter_map(|carrier| match carrier {
@@ -34,17 +33,11 @@ impl Carriers {
                 names.push(name.as_str().to_owned());
             }
         }
-        let mut stripped: Vec<HeaderName> = all.iter().flat_map(|upstream| headers(upstream)).collect();
-        if !names.is_empty() {
-            // It repeats the URL of an earlier request, and with it the parameter.
-            stripped.push(REFERER);
-        }
         Self {
-            headers: headers(own).collect(),
+            headers: own.carrier_headers().cloned().collect(),
             parameters: names,
-            subprotocols: subprotocols(own).cloned().collect(),
-            stripped: stripped.into(),
-            stripped_subprotocols: all.iter().flat_map(|upstream| subprotocols(upstream)).cloned().collect(),
+            subprotocols: own.carrier_subprotocols().cloned().collect(),
+            stripped: StrippedCarriers::new(own, all),
         }
     }
 
@@ -53,13 +46,14 @@ impl Carriers {
         let headers: Vec<HeaderName> = headers.iter().map(|name| HeaderName::from_static(name)).collect();
         let parameters = parameters.iter().map(|name| (*name).to_owned()).collect();
         let subprotocols = vec![CarrierSubprotocol::parse("api-key.").unwrap()];
-        let stripped_subprotocols = subprotocols.clone().into();
-        Self { stripped: headers.clone().into(), headers, parameters, subprotocols, stripped_subprotocols }
+        let stripped = StrippedCarriers { headers: headers.clone().into(), subprotocols: subprotocols.clone().into() };
+        Self { stripped, headers, parameters, subprotocols }
     }
 
     #[cfg(test)]
     pub(crate) fn stripping(headers: Vec<HeaderName>) -> Self {
-        Self { stripped: headers.into(), ..Self::default() }
+        let stripped = StrippedCarriers { headers: headers.into(), ..StrippedCarriers::default() };
+        Self { stripped, ..Self::default() }
     }
 
     /// Headers in which a token may stand, besides the ones that every upstream knows.
@@ -77,26 +71,8 @@ impl Carriers {
         &self.subprotocols
     }
 
-    /// Headers that do not go up, besides the ones that never do.
-    pub(crate) fn stripped(&self) -> &Arc<[HeaderName]> {
+    /// What does not go up.
+    pub(crate) fn stripped(&self) -> &StrippedCarriers {
         &self.stripped
     }
-
-    /// What items of `Sec-WebSocket-Protocol` begin with that do not go up, besides the ones that never do.
-    pub(crate) fn stripped_subprotocols(&self) -> &Arc<[CarrierSubprotocol]> {
-        &self.stripped_subprotocols
-    }
-}
-
-fn headers(upstream: &UpstreamSettings) -> impl Iterator<Item = HeaderName> {
-    let accepted = upstream.token_carriers.iter().filter_map(TokenCarrier::header);
-    accepted.chain(upstream.credential.header()).cloned()
-}
-
-/// What items of `Sec-WebSocket-Protocol` begin with in which this upstream's clients put keys.
-fn subprotocols(upstream: &UpstreamSettings) -> impl Iterator<Item = &CarrierSubprotocol> {
-    upstream.token_carriers.iter().filter_map(|carrier| match carrier {
-        TokenCarrier::Subprotocol(prefix) => Some(prefix),
-        TokenCarrier::Header(_) | TokenCarrier::Query(_) => None,
-    })
 }

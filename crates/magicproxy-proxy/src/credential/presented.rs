@@ -3,24 +3,20 @@
 //! `docs/spec/upstreams.md` section 4; RFC 6750 section 2.1, RFC 7617. Two different fields of `Authorization`, a field in two
 //! minds, two different tokens, and a token beside an `Authorization` that holds none are refused: doubt is denial.
 
-mod conflict;
 #[cfg(test)]
 mod tests;
 
 use std::ops::{Range, RangeInclusive};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use http::{HeaderMap, HeaderValue};
 use magicproxy_core::{RequestTarget, is_armoured, unarmoured};
 use zeroize::Zeroizing;
 
 use crate::credential::carriers::Carriers;
-use crate::rejection::Rejection;
-
-pub(crate) use conflict::Conflict;
-use conflict::{CarrierName, Held};
+use crate::rejection::{CarrierName, Conflict, Held, Rejection};
 
 /// A token as it was presented: nothing about it is known yet. Never printed.
 pub(crate) struct PresentedToken(Text);
@@ -170,13 +166,13 @@ impl<'c> Found<'c> {
         let first = match (&self.refused, &self.token) {
             (Some((_, held)), _) => (CarrierName::Authorization, *held),
             (None, Some((known, _))) if known.as_str() == token.as_str() => return Ok(()),
-            (None, Some((known, first))) => (*first, Held::of(known.as_str())),
+            (None, Some((known, first))) => (*first, held_in(known.as_str())),
             (None, None) => {
                 self.token = Some((token, carrier));
                 return Ok(());
             }
         };
-        Err(Rejection::Conflict(Box::new(Conflict::between(first, (carrier, Held::of(text))))))
+        Err(Rejection::Conflict(Box::new(Conflict::between(first, (carrier, held_in(text))))))
     }
 
     fn parameter(&mut self, name: &'c str, target: &mut RequestTarget) -> Result<(), Rejection> {
@@ -215,6 +211,28 @@ fn held_by_authorization(headers: &HeaderMap) -> Held {
         },
         _ => Held::NoToken,
     }
+}
+
+/// The kind of a value in a carrier, by its form alone: nothing is verified.
+fn held_in(text: &str) -> Held {
+    if text.trim().is_empty() {
+        Held::Nothing
+    } else if !is_token(text) {
+        Held::NoToken
+    } else if text.starts_with("mt2") {
+        Held::SealedToken
+    } else if is_armoured(text) || is_signed_as_ours(text) {
+        Held::SignedToken
+    } else {
+        Held::ForeignJwt
+    }
+}
+
+/// `token-v1.md` section 2.
+fn is_signed_as_ours(text: &str) -> bool {
+    let header = text.split('.').next().and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    let header = header.and_then(|json| serde_json::from_slice::<serde_json::Value>(&json).ok());
+    header.is_some_and(|header| header.get("alg").is_some_and(|alg| alg == "RS256"))
 }
 
 /// Has a text the form of a magic token, of either version? Clients send other keys in the same headers, and beside tokens.

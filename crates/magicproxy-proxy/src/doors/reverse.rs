@@ -17,11 +17,12 @@ use tokio::sync::watch;
 
 use crate::admission::{Budget, Holding, Payer, Resource};
 use crate::doors::control::{Asking, Control};
+use crate::downstream::RequestBody;
 use crate::downstream::{Connection, Untaken, noted_own_words};
 use crate::exchange::gate::{Client, Gate, InboundRequest, OutboundRequest, read_head};
 use crate::exchange::upstream::{Answer, Upstream};
 use crate::exchange::verifier::Shared;
-use crate::http::body::{IdleTimer, RequestBody};
+use crate::http::body::IdleTimer;
 use crate::http::header::is_offered;
 use crate::mask::Needle;
 use crate::observe::access_log::{AccessRecord, UpstreamNames};
@@ -169,7 +170,7 @@ impl ReverseDoor {
             Ok(response) => response,
             Err(rejection) => {
                 record.rejected(&rejection);
-                let mut response = rejection.to_response(record.id, form);
+                let mut response = rejection.to_response(record.id, form).map(ResponseBody::full);
                 if connection.refused(response.status()) {
                     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
@@ -290,7 +291,7 @@ impl ReverseDoor {
                 if response.status().is_success() {
                     let rejection = Rejection::from(shortage);
                     record.rejected(&rejection);
-                    response = rejection.to_response(record.id, form);
+                    response = rejection.to_response(record.id, form).map(ResponseBody::full);
                 }
                 response.headers_mut().remove(header::CONTENT_TYPE);
                 *response.body_mut() = ResponseBody::full(bytes::Bytes::new());

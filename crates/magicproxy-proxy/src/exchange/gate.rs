@@ -28,10 +28,10 @@ use crate::admission::{Account, Budget, Payer, PeerKey, Resource};
 use crate::clock;
 use crate::credential::carriers::Carriers;
 use crate::credential::presented::PresentedToken;
+use crate::downstream::RequestBody;
 use crate::exchange::ledger::{Ledger, Questions, Sending, Settled};
 use crate::exchange::upstream::Upstream;
 use crate::exchange::verifier::{CachedToken, Reissue, Shared, Verifier};
-use crate::http::body::RequestBody;
 use crate::http::header::{DroppedFields, RequestFields, RequestHeaders, TrailerFields, refuse_overrides};
 use crate::observe::access_log::AccessRecord;
 use crate::peer::Peer;
@@ -119,7 +119,7 @@ impl Gate {
             trusted_proxies: settings.trusted_proxies.clone(),
             ledger: Ledger::new(shared.services.state.clone(), settings.strangers, upstream),
             plugins: Plugins::new(shared.services.plugins.clone(), upstream.name.clone(), carriers.clone()),
-            fields: Arc::new(RequestFields::new(upstream, &carriers)),
+            fields: Arc::new(RequestFields::new(upstream, carriers.stripped())),
             dropped: DroppedFields::new(upstream.name.clone()),
             upstream: Arc::clone(upstream),
             carriers,

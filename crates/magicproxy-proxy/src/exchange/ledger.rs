@@ -21,9 +21,10 @@ use magicproxy_core::{Access, Basis, Denial, OwnerPlace, Permit, Provenance, Ups
 
 use crate::admission::{Holding, Resource};
 use crate::clock;
+use crate::downstream::RequestBody;
 use crate::exchange::gate::Message;
 use crate::exchange::verifier::{Binder, Receipts};
-use crate::http::body::{MAX_BODY_BYTES, RequestBody};
+use crate::http::body::MAX_BODY_BYTES;
 use crate::plugins::Consultation;
 use crate::rejection::Rejection;
 use crate::response::header::Coding;
@@ -254,5 +255,5 @@ pub(crate) async fn whole_body(headers: &HeaderMap, body: &mut RequestBody, exch
     if Coding::of(headers) != Coding::Identity {
         return Err(Rejection::BodyForm);
     }
-    body.read_whole(MAX_BODY_BYTES, exchange).await
+    Ok(body.read_whole(MAX_BODY_BYTES, exchange).await?)
 }

@@ -15,9 +15,9 @@ use tokio::time::Instant;
 
 use crate::admission::{Holding, Resource};
 use crate::credential::opened::QueryCredential;
+use crate::downstream::{Progress, RequestBody};
 use crate::exchange::gate::{Dispatch, Message, OutboundRequest};
 use crate::exchange::ledger::{Duties, Unsettled};
-use crate::http::body::{Progress, RequestBody};
 use crate::rejection::Rejection;
 use crate::response::ahead::{Ahead, Held};
 use crate::settings::{ApiRoot, Settings, UpstreamSettings};
@@ -190,11 +190,11 @@ impl Exchange {
     /// Another connection, where the one before was no more.
     async fn further_lease(&mut self) -> Result<Lease, Rejection> {
         let acquiring = self.upstream.origin(self.number)?.acquire(self.need, &self.place);
-        let Some(given_up) = &mut self.given_up else { return acquiring.await };
+        let Some(given_up) = &mut self.given_up else { return Ok(acquiring.await?) };
         tokio::select! {
             biased;
             _ = given_up.changed() => Err(Rejection::Closed),
-            acquired = acquiring => acquired,
+            acquired = acquiring => Ok(acquired?),
         }
     }
 
@@ -234,7 +234,7 @@ impl Exchange {
                 }
                 self.again(request, Ending::Unprocessed.allows(&attempt), Rejection::Unprocessed)
             }
-            Err(SendError::Content(error)) => Err(error.of_request()),
+            Err(SendError::Content(error)) => Err(error.into()),
             Err(SendError::Stream(error, heard)) => {
                 if Ending::of_stream(&error, heard).allows(&attempt) {
                     Ok(None)

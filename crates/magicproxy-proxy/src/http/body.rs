@@ -1,21 +1,31 @@
 //! Bodies in transit: streamed, timed, counted, never buffered.
 
-mod request;
-
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
-use crate::rejection::Rejection;
-
-pub(crate) use request::{Progress, RequestBody, SentContent};
-
 /// The most that is read of a body that a rule or a plugin must see whole, in KiB.
 pub(crate) const MAX_BODY_KIB: usize = 256;
 /// The same, in bytes.
 pub(crate) const MAX_BODY_BYTES: usize = MAX_BODY_KIB * 1024;
+
+/// The longest list of objects of Git LFS that is read whole. One that tells of a hundred objects, as many as clients ask for at
+/// once, has some hundred kilobytes.
+pub(crate) const MAX_OBJECTS_BYTES: usize = 2 * 1024 * 1024;
+/// What a client may send of one stream's content that nobody takes yet. Its owner pays for it ([`crate::downstream::RequestBody::hold_window`]).
+pub(crate) const STREAM_WINDOW: u32 = 256 * 1024;
+
+/// The credential showed in a compressed body, which cannot be masked without changing its length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the upstream's answer holds the credential")]
+pub(crate) struct Reflected;
+
+/// A body that is announced as gzip is none, breaks off, or has something else behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the upstream's answer is not the gzip that it says it is")]
+pub(crate) struct NotGzip;
 
 /// Why a body ended before its end.
 #[derive(Debug, thiserror::Error)]
@@ -33,20 +43,12 @@ pub(crate) enum BodyError {
     #[error("the client reset its stream")]
     Reset,
     #[error(transparent)]
-    Reflected(#[from] crate::response::scrub::Reflected),
+    Reflected(#[from] Reflected),
     #[error(transparent)]
-    NotGzip(#[from] crate::response::rewrite::NotGzip),
+    NotGzip(#[from] NotGzip),
 }
 
 impl BodyError {
-    /// What is said of a request whose content ended so.
-    pub(crate) fn of_request(&self) -> Rejection {
-        match self {
-            Self::Idle => Rejection::RequestTimeout,
-            _ => Rejection::RequestBody,
-        }
-    }
-
     /// What went wrong between the proxy and the upstream, whose response ended so: the error type of RFC 9209 section 2.3.
     pub(crate) fn upstream_error(&self) -> &'static str {
         match self {

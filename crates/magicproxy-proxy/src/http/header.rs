@@ -6,6 +6,7 @@
 mod dropped;
 mod fields;
 mod request;
+mod stripped;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -16,6 +17,7 @@ use http::{HeaderMap, HeaderValue};
 pub(crate) use dropped::DroppedFields;
 pub use fields::{ListedBy, RequestFields, Treatment};
 pub(crate) use request::{RequestHeaders, TrailerFields, filter_request_trailers, is_offered};
+pub(crate) use stripped::StrippedCarriers;
 pub use verdict::FieldVerdict;
 
 use crate::field_names::{HOP_BY_HOP, is_override, steers};

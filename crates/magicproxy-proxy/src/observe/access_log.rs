@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode};
 use magicproxy_core::{KeyId, VerifiedToken};
 
-use crate::http::body::{BodyError, Progress};
+use crate::downstream::Progress;
+use crate::http::body::BodyError;
 use crate::rejection::Rejection;
 use crate::request_id::RequestId;
 use crate::settings::UpstreamSettings;

@@ -8,7 +8,6 @@ use hyper::ext::ReasonPhrase;
 use super::Rejection;
 use super::shape::Problem;
 use crate::request_id::RequestId;
-use crate::response::body::ResponseBody;
 use crate::settings::RefusalShape;
 
 /// SDKs made by Stainless heed it, those of OpenAI, Anthropic and Cloudflare among them; others do not know it.
@@ -85,7 +84,7 @@ impl RefusalForm {
 
 impl Rejection {
     /// The answer to the caller.
-    pub(crate) fn to_response(&self, id: RequestId, form: RefusalForm) -> Response<ResponseBody> {
+    pub(crate) fn to_response(&self, id: RequestId, form: RefusalForm) -> Response<Bytes> {
         let (status, code, error) = self.kind();
         let detail = self.to_string();
         let problem = Problem {
@@ -98,7 +97,7 @@ impl Rejection {
             message: format!("magicproxy: {detail}"),
             errors: self.errors(),
         };
-        let mut response = Response::new(ResponseBody::full(Bytes::from(form.shape.body(&problem))));
+        let mut response = Response::new(Bytes::from(form.shape.body(&problem)));
         *response.status_mut() = status;
         if let Some(reason) = reason_phrase(status, &problem.message) {
             response.extensions_mut().insert(reason);

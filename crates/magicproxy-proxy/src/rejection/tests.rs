@@ -1,6 +1,5 @@
 mod every;
 
-use http_body_util::BodyExt as _;
 use magicproxy_core::ParseCredentialError;
 
 use super::*;
@@ -122,7 +121,7 @@ async fn refused(rejection: &Rejection, shape: RefusalShape) -> (u16, String, se
     let response = rejection.to_response(RequestId::next(), form(shape));
     let media = response.headers()["content-type"].to_str().unwrap().to_owned();
     let status = response.status().as_u16();
-    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let body = response.into_body();
     (status, media, serde_json::from_slice(&body).unwrap())
 }
 

@@ -7,10 +7,10 @@ use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use hyper::ext::ReasonPhrase;
 
-use crate::VERSION;
 use crate::field_names::HOP_BY_HOP;
 use crate::http::header::{announced_trailers, is_forbidden_trailer, nominated, remove_all};
 use crate::mask::Needle;
+use crate::version::VERSION;
 
 /// The field that every answer of the upstream bears.
 const MARK: HeaderName = HeaderName::from_static("x-magic-api-proxy");

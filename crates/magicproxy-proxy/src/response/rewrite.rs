@@ -15,6 +15,6 @@ mod tests;
 
 pub use crate::members::{MemberError, Members};
 pub(crate) use answer::{BodyPlan, Rewriting, apply, drop_digests};
-pub(crate) use gzip::{GzipMembers, Inflater, NotGzip};
+pub(crate) use gzip::{GzipMembers, Inflater};
 pub use json::JsonRewriter;
 pub use link::LinkMap;

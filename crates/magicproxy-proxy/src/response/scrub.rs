@@ -14,6 +14,7 @@ use std::ops::Range;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
+use crate::http::body::Reflected;
 use crate::mask::{Needle, fill};
 
 use crate::response::rewrite::GzipMembers;
@@ -22,11 +23,6 @@ use crate::response::rewrite::GzipMembers;
 const SLICE_BYTES: usize = 64 * 1024;
 /// The most that is held back of a compressed body.
 const MAX_HELD_BYTES: usize = 256 * 1024;
-
-/// The credential showed in a compressed body, which cannot be masked without changing its length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the upstream's answer holds the credential")]
-pub(crate) struct Reflected;
 
 /// Looks at a body while it streams.
 pub(crate) enum Scrubber {

@@ -21,10 +21,6 @@ use crate::settings::{TokenCarrier, UpstreamSettings};
 const MEDIA_TYPE: &[u8] = b"application/vnd.git-lfs+json";
 const JSON: &[u8] = b"application/json";
 
-/// The longest response that is read whole. One that tells of a hundred objects, as many as clients ask for at once, has some
-/// hundred kilobytes.
-pub(crate) const MAX_BYTES: usize = 2 * 1024 * 1024;
-
 /// The most that URLs and tokens may add to a response, in bytes: two hundred actions, as many as clients ask for at once, with the
 /// longest token. Actions without number in a short response would else become a large one.
 const MAX_ADDED_BYTES: usize = 4 * 1024 * 1024;

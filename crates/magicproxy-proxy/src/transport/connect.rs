@@ -20,7 +20,7 @@ use super::pool::{Kind, Socket};
 use super::signals::{Listened, Signals};
 use super::trust::client_config;
 use super::tunnel;
-use crate::http::body::RequestBody;
+use crate::downstream::RequestBody;
 use crate::http::probes::probe;
 use crate::settings::{ApiRoot, Outbound, OutboundProxy, Timeouts, UpstreamProtocol, UpstreamSettings};
 

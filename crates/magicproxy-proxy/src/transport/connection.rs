@@ -19,7 +19,8 @@ use super::pool::{Charge, Payload};
 use super::resend::Heard;
 use super::signals::Signals;
 use crate::admission::Holding;
-use crate::http::body::{BodyError, RequestBody};
+use crate::downstream::RequestBody;
+use crate::http::body::BodyError;
 
 /// How long a connection that was just given back may take to get ready.
 const READY_WITHIN: Duration = Duration::from_millis(20);

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use super::connect::{Connected, Connector, Destination};
-use super::pool::{Acquired, Lease, Need, Opening, Pool, Sockets};
+use super::pool::{AcquireError, Acquired, Lease, Need, Opening, Pool, Sockets};
 use crate::admission::Holding;
-use crate::rejection::Rejection;
 use crate::settings::{ApiRoot, Settings, UpstreamSettings};
 
 /// One origin of an upstream, with its own connections.
@@ -33,7 +32,7 @@ impl Origin {
     }
 
     /// A connection that can be used now, at the expense of who pays for the exchange.
-    pub(crate) async fn acquire(&self, need: Need, exchange: &Holding) -> Result<Lease, Rejection> {
+    pub(crate) async fn acquire(&self, need: Need, exchange: &Holding) -> Result<Lease, AcquireError> {
         loop {
             match self.pool.acquire(need, exchange).await? {
                 Acquired::New(opening, holding) => return Box::pin(self.open(opening, holding, need)).await,
@@ -48,7 +47,7 @@ impl Origin {
         }
     }
 
-    async fn open(&self, opening: Opening, holding: Holding, need: Need) -> Result<Lease, Rejection> {
+    async fn open(&self, opening: Opening, holding: Holding, need: Need) -> Result<Lease, AcquireError> {
         let (socket, unopened) = opening.into_parts();
         Ok(match self.connector.connect(need.kind, Some(socket)).await? {
             Connected::Http1(connection) => unopened.http1(connection, holding, need.worker),

@@ -25,9 +25,9 @@ use self::queue::Skip;
 use self::shares::Shares;
 use self::state::State;
 use super::connection::{Connection, Multiplexed, UploadSlot};
-use crate::admission::{Holding, Payer, Resource};
-use crate::http::body::RequestBody;
-use crate::rejection::Rejection;
+use super::failure::ConnectFailure;
+use crate::admission::{Holding, Payer, Resource, Shortage};
+use crate::downstream::RequestBody;
 use crate::settings::{ApiRoot, Limits, Settings, UpstreamProtocol};
 use crate::worker::WorkerId;
 
@@ -129,6 +129,29 @@ enum Turn {
     Connect(Opening),
 }
 
+/// Why there is no connection for a request.
+#[derive(Debug)]
+pub(crate) enum AcquireError {
+    /// Its client may have no more.
+    Shortage(Shortage),
+    /// All were in use for too long that it may have.
+    Busy,
+    /// A new one could not be made.
+    Connect(ConnectFailure),
+}
+
+impl From<Shortage> for AcquireError {
+    fn from(shortage: Shortage) -> Self {
+        Self::Shortage(shortage)
+    }
+}
+
+impl From<ConnectFailure> for AcquireError {
+    fn from(failure: ConnectFailure) -> Self {
+        Self::Connect(failure)
+    }
+}
+
 /// A connection for one exchange.
 #[derive(Debug)]
 pub(super) enum Acquired {
@@ -164,7 +187,7 @@ impl Pool {
     }
 
     /// A connection at the expense of the exchange's payer; waits in the queue where all are in use that it may have.
-    pub(super) async fn acquire(self: &Arc<Self>, need: Need, exchange: &Holding) -> Result<Acquired, Rejection> {
+    pub(super) async fn acquire(self: &Arc<Self>, need: Need, exchange: &Holding) -> Result<Acquired, AcquireError> {
         let holding = exchange.take(Resource::UpstreamConnections, 1)?;
         let turn = match self.turn_at_once(need, exchange.payer()) {
             Some(turn) => turn,
@@ -190,7 +213,7 @@ impl Pool {
         turn.ok()
     }
 
-    async fn wait(self: &Arc<Self>, need: Need, exchange: &Holding) -> Result<Turn, Rejection> {
+    async fn wait(self: &Arc<Self>, need: Need, exchange: &Holding) -> Result<Turn, AcquireError> {
         let _place = exchange.take(Resource::UpstreamQueue, 1)?;
         let (sender, turn) = oneshot::channel();
         let payer = exchange.payer();
@@ -199,7 +222,7 @@ impl Pool {
         tracing::debug!(target: "magicproxy::upstream", origin = self.origin, "a request waits for a connection");
         self.dispatch();
         let served = tokio::time::timeout(self.bounds.wait, &mut waiting.turn).await;
-        served.ok().and_then(Result::ok).ok_or(Rejection::UpstreamBusy)
+        served.ok().and_then(Result::ok).ok_or(AcquireError::Busy)
     }
 
     /// Gives everyone their turn who can have it now.

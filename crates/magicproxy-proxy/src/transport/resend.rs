@@ -10,7 +10,7 @@ use std::io;
 use http::Method;
 
 use super::pool::Pooled;
-use crate::http::body::RequestBody;
+use crate::downstream::RequestBody;
 
 /// How often a request is sent again at most that the upstream says it has not processed.
 const MAX_UNPROCESSED: usize = 3;

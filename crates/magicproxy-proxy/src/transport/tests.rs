@@ -23,7 +23,7 @@ use super::connection::{Connection, Multiplexed, SendError, Sending, Streams};
 use super::pool::{Kind, Need, Payload, Pooled};
 use super::*;
 use crate::admission::{Account, Budget, Holding, Payer, Resource};
-use crate::http::body::RequestBody;
+use crate::downstream::RequestBody;
 use crate::settings::{Placing, UpstreamProtocol, UpstreamSettings, fixture};
 
 /// An origin, and who waits there.

@@ -11,12 +11,12 @@ use magicproxy_core::{Accepts, KnownNames, UnnamedTokens, UnverifiedToken, Upstr
 use serde_json::json;
 
 use super::{Asking, Control, answer};
-use crate::VERSION;
 use crate::doors::reverse::Served;
 use crate::exchange::gate::Caller;
 use crate::rejection::Rejection;
 use crate::response::body::ResponseBody;
 use crate::settings::{Announcement, UpstreamSettings};
+use crate::version::VERSION;
 
 /// What one client may know of the upstreams.
 #[derive(Clone)]

@@ -10,13 +10,13 @@ use http_body_util::BodyExt as _;
 use super::{Expected, Passing, Received, ReverseDoor};
 use crate::admission::{Holding, Resource};
 use crate::exchange::ledger::work_aside;
-use crate::http::body::BodyError;
+use crate::http::body::{BodyError, MAX_OBJECTS_BYTES};
 use crate::rejection::Rejection;
 use crate::response::body::{ResponseBody, UpstreamBody};
 use crate::response::header::Coding;
 use crate::response::pipeline::Pipeline;
 use crate::response::rewrite::{self, Rewriting};
-use crate::routing::lfs::{Leads, LfsClient, MAX_BYTES, ObjectActions};
+use crate::routing::lfs::{Leads, LfsClient, ObjectActions};
 use crate::routing::placing::Way;
 use crate::settings::UpstreamSettings;
 
@@ -79,7 +79,7 @@ async fn read(body: &mut UpstreamBody, mut buffered: Holding) -> Result<Whole, R
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|error| unread(&error))?.into_data() else { continue };
-        if bytes.len() + data.len() > MAX_BYTES {
+        if bytes.len() + data.len() > MAX_OBJECTS_BYTES {
             return Err(Rejection::Objects);
         }
         buffered.grow(data.len())?;

@@ -7,9 +7,9 @@ use magicproxy_core::{Access, Denial, Permit, VerifiedToken};
 
 use super::{Gate, denied, wants_websocket};
 use crate::admission::Holding;
+use crate::downstream::RequestBody;
 use crate::exchange::ledger::whole_body;
 use crate::exchange::verifier::Binder;
-use crate::http::body::RequestBody;
 use crate::peer::Peer;
 use crate::plugins::{Consultation, Inquiry};
 use crate::rejection::Rejection;

@@ -7,8 +7,8 @@ use magicproxy_core::{Permit, RequestTarget, VerifiedToken};
 
 use crate::admission::Holding;
 use crate::credential::opened::{OpenedCredential, QueryCredential};
+use crate::downstream::RequestBody;
 use crate::exchange::ledger::{Duties, Settled};
-use crate::http::body::RequestBody;
 use crate::mask::Needle;
 
 /// The parts of a request that the gate prepared.

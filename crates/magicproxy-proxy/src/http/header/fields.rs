@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::HeaderName;
 
 use super::is_forbidden_trailer;
-use crate::credential::carriers::Carriers;
+use super::stripped::StrippedCarriers;
 use crate::field_names::Meaning;
 use crate::settings::{CarrierSubprotocol, PassedHeader, UpstreamSettings};
 
@@ -129,12 +129,12 @@ impl RequestFields {
     /// The list of `upstream`, which is one of `all`.
     #[must_use]
     pub fn of(upstream: &UpstreamSettings, all: &[Arc<UpstreamSettings>]) -> Self {
-        Self::new(upstream, &Carriers::new(upstream, all))
+        Self::new(upstream, &StrippedCarriers::new(upstream, all))
     }
 
     /// The list of an upstream, without the fields in which tokens and credentials stand.
-    pub(crate) fn new(upstream: &UpstreamSettings, all: &Carriers) -> Self {
-        let carriers = all.stripped();
+    pub(crate) fn new(upstream: &UpstreamSettings, stripped: &StrippedCarriers) -> Self {
+        let carriers = &stripped.headers;
         let listed = |headers: &[PassedHeader], by: ListedBy| {
             headers.iter().filter_map(|header| header.name().cloned()).map(|name| (name, by)).collect::<Vec<_>>()
         };
@@ -150,7 +150,7 @@ impl RequestFields {
             prefixes: prefixes.collect(),
             dropped,
             carriers: Arc::clone(carriers),
-            subprotocols: Arc::clone(all.stripped_subprotocols()),
+            subprotocols: Arc::clone(&stripped.subprotocols),
         }
     }
 

@@ -14,7 +14,7 @@ fn fields(preset: &[&str], operator: &[&str], dropped: &[&'static str], carriers
     settings.pass_request_headers = operator.iter().map(|text| PassedHeader::parse(text).unwrap()).collect();
     settings.drop_request_headers = dropped.iter().map(|name| HeaderName::from_static(name)).collect();
     let carriers: Vec<HeaderName> = carriers.iter().map(|name| HeaderName::from_static(name)).collect();
-    RequestFields::new(&upstream, &Carriers::stripping(carriers))
+    RequestFields::new(&upstream, Carriers::stripping(carriers).stripped())
 }
 
 /// Nothing is on the list that a table forbids: the list alone decides on requests.

@@ -5,13 +5,10 @@ use std::io::{self, Write};
 use bytes::{Buf, Bytes};
 use flate2::write::GzDecoder;
 
+use crate::http::body::NotGzip;
+
 /// From so many bytes on, what was inflated goes on. The decoder adds its window of 32 KiB at most twice before that is seen.
 const PIECE_BYTES: usize = 32 * 1024;
-
-/// A body that is announced as gzip is none, breaks off, or has something else behind it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the upstream's answer is not the gzip that it says it is")]
-pub(crate) struct NotGzip;
 
 /// Inflates one member of gzip after the other. Zeros behind a member are passed over, as `gunzip` does: some servers fill up their
 /// last block. Clients differ in whether they look for further members behind such zeros; this one does.

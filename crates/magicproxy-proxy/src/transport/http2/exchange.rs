@@ -14,7 +14,8 @@ use tokio::task::AbortHandle;
 use super::driver::{Handover, Opened};
 use super::upload::{Upload, UploadEnd};
 use crate::admission::Holding;
-use crate::http::body::{BodyError, RequestBody};
+use crate::downstream::RequestBody;
+use crate::http::body::BodyError;
 use crate::transport::connection::{Multiplexed, SendError, Sending, Streams, UploadSlot};
 use crate::transport::resend::Heard;
 

@@ -8,7 +8,8 @@ use http::HeaderMap;
 use http_body::Body as _;
 
 use crate::admission::Holding;
-use crate::http::body::{BodyError, RequestBody, SentContent};
+use crate::downstream::{RequestBody, SentContent};
+use crate::http::body::BodyError;
 use crate::transport::connection::UploadSlot;
 
 /// So much of what was sent is kept at most, in case that the upstream says that it has not processed the request: what a stream

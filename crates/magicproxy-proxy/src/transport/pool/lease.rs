@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::queue::Ticket;
 use super::{Need, Pool, Socket, Turn};
 use crate::admission::{Holding, Payer};
-use crate::http::body::Progress;
+use crate::downstream::Progress;
 use crate::transport::connection::{Connection, Multiplexed, UploadSlot};
 use crate::worker::WorkerId;
 

@@ -4,16 +4,11 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderName;
-use magicproxy_core::is_armoured;
-
-use super::is_token;
 
 /// A carrier of one request.
 #[derive(Clone, Copy)]
-pub(super) enum CarrierName<'c> {
+pub(crate) enum CarrierName<'c> {
     Authorization,
     Header(&'c HeaderName),
     Parameter(&'c str),
@@ -59,20 +54,6 @@ pub(crate) enum Held {
 }
 
 impl Held {
-    pub(super) fn of(text: &str) -> Self {
-        if text.trim().is_empty() {
-            Self::Nothing
-        } else if !is_token(text) {
-            Self::NoToken
-        } else if text.starts_with("mt2") {
-            Self::SealedToken
-        } else if is_armoured(text) || is_signed_as_ours(text) {
-            Self::SignedToken
-        } else {
-            Self::ForeignJwt
-        }
-    }
-
     /// With its article.
     fn words(self) -> &'static str {
         match self {
@@ -83,13 +64,6 @@ impl Held {
             Self::Nothing => "nothing",
         }
     }
-}
-
-/// `token-v1.md` section 2.
-fn is_signed_as_ours(text: &str) -> bool {
-    let header = text.split('.').next().and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
-    let header = header.and_then(|json| serde_json::from_slice::<serde_json::Value>(&json).ok());
-    header.is_some_and(|header| header.get("alg").is_some_and(|alg| alg == "RS256"))
 }
 
 /// Two carriers of one request, and what kind of thing each holds.
@@ -104,7 +78,7 @@ struct HeldAt {
 }
 
 impl Conflict {
-    pub(super) fn between(first: (CarrierName<'_>, Held), second: (CarrierName<'_>, Held)) -> Self {
+    pub(crate) fn between(first: (CarrierName<'_>, Held), second: (CarrierName<'_>, Held)) -> Self {
         Self([first, second].map(|(carrier, held)| HeldAt { carrier: carrier.to_string(), in_words: carrier.in_words(), held }))
     }
 

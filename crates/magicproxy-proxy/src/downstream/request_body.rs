@@ -14,13 +14,10 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::{BodyError, IdleTimer};
-use crate::admission::{Holding, Resource};
-use crate::downstream::{Connection, RequestContent};
-use crate::http::header::TrailerFields;
-use crate::http::header::filter_request_trailers;
-use crate::rejection::Rejection;
-use crate::server::STREAM_WINDOW;
+use super::{Connection, RequestContent};
+use crate::admission::{Holding, Resource, Shortage};
+use crate::http::body::{BodyError, IdleTimer, STREAM_WINDOW};
+use crate::http::header::{TrailerFields, filter_request_trailers};
 
 /// The zero of this module's clock.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -59,6 +56,29 @@ impl Progress {
     /// Is the caller to send more? It has a time limit of its own.
     pub(crate) fn is_waiting(&self) -> bool {
         self.waiting.load(Ordering::Relaxed)
+    }
+}
+
+/// Why a body could not be read whole.
+#[derive(Debug)]
+pub(crate) enum ReadError {
+    /// It is longer than what is read whole.
+    TooLong,
+    /// It ended before its end.
+    Content(BodyError),
+    /// No more memory may be held for its client.
+    Shortage(Shortage),
+}
+
+impl From<BodyError> for ReadError {
+    fn from(error: BodyError) -> Self {
+        Self::Content(error)
+    }
+}
+
+impl From<Shortage> for ReadError {
+    fn from(shortage: Shortage) -> Self {
+        Self::Shortage(shortage)
     }
 }
 
@@ -168,8 +188,8 @@ impl RequestBody {
     /// its request is sent, and sent once more, as those are that never had one.
     ///
     /// # Errors
-    /// [`Rejection::RequestTimeout`] and [`Rejection::RequestBody`].
-    pub(crate) async fn await_content(&mut self) -> Result<(), Rejection> {
+    /// Those of the content.
+    pub(crate) async fn await_content(&mut self) -> Result<(), BodyError> {
         let Some(stream) = &mut self.stream else { return Ok(()) };
         loop {
             match std::future::poll_fn(|context| stream.poll_first(context)).await {
@@ -178,7 +198,7 @@ impl RequestBody {
                     stream.ahead.push_back(frame);
                     return Ok(());
                 }
-                Some(Err(error)) => return Err(error.of_request()),
+                Some(Err(error)) => return Err(error),
                 None => {
                     self.progress.done.store(true, Ordering::Relaxed);
                     self.stream = None;
@@ -195,17 +215,17 @@ impl RequestBody {
 
     /// Reads it whole, if it is no longer than this: what will be sent is what was read. Trailers do not go up. The payer of the
     /// exchange pays for the memory, as the bytes come.
-    pub(crate) async fn read_whole(&mut self, most: usize, exchange: &Holding) -> Result<Bytes, Rejection> {
+    pub(crate) async fn read_whole(&mut self, most: usize, exchange: &Holding) -> Result<Bytes, ReadError> {
         if self.size_hint().lower() > most as u64 {
-            return Err(Rejection::BodyTooLong);
+            return Err(ReadError::TooLong);
         }
         let mut bytes = BytesMut::new();
         let mut buffered = exchange.take(Resource::BufferedBytes, 0)?;
         while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut *self).poll_frame(context)).await {
-            let frame = frame.map_err(|error| error.of_request())?;
+            let frame = frame?;
             let data = frame.into_data().unwrap_or_default();
             if bytes.len() + data.len() > most {
-                return Err(Rejection::BodyTooLong);
+                return Err(ReadError::TooLong);
             }
             buffered.grow(data.len())?;
             bytes.extend_from_slice(&data);
@@ -242,7 +262,7 @@ impl RequestBody {
     ///
     /// # Errors
     /// No more memory may be held for this client.
-    pub(crate) fn hold_window(&mut self, exchange: &Holding) -> Result<(), Rejection> {
+    pub(crate) fn hold_window(&mut self, exchange: &Holding) -> Result<(), Shortage> {
         let Some(stream) = self.stream.as_mut().filter(|stream| stream.source.has_window()) else { return Ok(()) };
         let window = STREAM_WINDOW as usize;
         let length = stream.source.size_hint().upper().and_then(|length| usize::try_from(length).ok());
