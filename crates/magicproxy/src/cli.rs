@@ -34,8 +34,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::raw::RawConfig;
-use crate::config::setting::{Origin, Setting};
+use crate::config::setting::Setting;
 use crate::config::{Flags, WorkingDirectory};
+use crate::ground::fault::Origin;
 
 /// One API credential in, any number of narrow magic tokens out.
 #[derive(Debug, Parser)]

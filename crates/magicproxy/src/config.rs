@@ -10,7 +10,6 @@ pub(crate) mod carrier;
 mod check;
 mod defaults;
 mod environment;
-pub(crate) mod fault;
 mod found;
 mod headers;
 mod keys;
@@ -29,7 +28,6 @@ pub(crate) mod state;
 #[cfg(test)]
 pub(crate) mod tests;
 mod timeouts;
-pub(crate) mod trust;
 mod upstreams;
 pub(crate) mod value;
 
@@ -46,17 +44,17 @@ use magicproxy_proxy::settings::{
     UpstreamSettings,
 };
 
-pub(crate) use crate::ground::suggest::nearest;
 pub(crate) use check::parse_duration;
 pub(crate) use environment::Environment;
-pub(crate) use fault::{Fault, Faults};
 
 use crate::ConfigurationForm;
-use crate::ground::output::harmless;
+use crate::ground::fault::{Fault, Faults, Sources};
+use crate::ground::scheme::Scheme;
+use crate::ground::text::harmless;
+use crate::ground::trust;
 use crate::runtime::keystore::KeyFiles;
 use crate::runtime::tls;
-use address::{Listen, PublicAccess, Scheme};
-use fault::Sources;
+use address::{Listen, PublicAccess};
 use listeners::{ListenerSettings, TlsSource};
 use outbound::RawProxies;
 use plugins::PluginsSettings;

@@ -67,7 +67,7 @@ fn run(command: Command, environment: &Environment) -> Result<(), Failure> {
 /// # Errors
 /// Every fault, as a person reads them.
 pub fn check_configuration(text: &str, form: ConfigurationForm) -> Result<(), String> {
-    config::check_text(text, form).map(drop).map_err(|faults| faults.render(output::Colour::Off))
+    config::check_text(text, form).map(drop).map_err(|faults| faults.render(ground::text::Colour::Off))
 }
 
 /// The forms of configuration files.

@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 
 use crate::config::carrier::{CarrierText, RefusalChoice};
 use crate::config::raw::{RawConfig, RawUpstream};
-use crate::config::setting::{Given, Origin, Section as _, Setting};
+use crate::config::setting::{Given, Section as _, Setting};
 use crate::config::value::{DurationText, PresetChoice, ReadingChoice, SlashChoice};
+use crate::ground::fault::Origin;
 
 /// One line of the table in the specification.
 struct Preset {

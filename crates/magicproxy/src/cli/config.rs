@@ -11,12 +11,14 @@ use serde_json::{Value, json};
 
 use self::connect::Connection;
 use super::SettingsArgs;
-use crate::config::fault::Faults;
 use crate::config::raw::RawConfig;
-use crate::config::setting::{Entry, Origin};
+use crate::config::setting::Entry;
 use crate::config::{Config, Environment, Layers, accepted, lint};
 use crate::ground::failure::Failure;
+use crate::ground::fault::Faults;
+use crate::ground::fault::Origin;
 use crate::ground::output::{self, note, remark};
+use crate::ground::text::harmless;
 use crate::runtime::readiness::{Readiness, addresses};
 
 #[derive(Debug, Args)]
@@ -199,7 +201,7 @@ fn show(args: LookArgs, environment: &Environment) -> Result<(), Failure> {
         for entry in layers.raw.entries() {
             let setting = format!("{} = {}", entry.key, toml(&entry.value));
             // Writing to a string does not fail.
-            let _ = writeln!(text, "{:<50} # {}", output::harmless(&setting), describe(entry.origin));
+            let _ = writeln!(text, "{:<50} # {}", harmless(&setting), describe(entry.origin));
         }
         output::print(&text)?;
         let config = layers.check()?;

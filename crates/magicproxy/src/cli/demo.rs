@@ -16,10 +16,12 @@ use zeroize::Zeroizing;
 
 use crate::client::{Answer, Peer};
 use crate::config::raw::RawConfig;
-use crate::config::setting::{Origin, Setting};
+use crate::config::setting::Setting;
 use crate::config::{Config, Layers, Services};
 use crate::ground::failure::Failure;
-use crate::ground::output::{self, harmless};
+use crate::ground::fault::Origin;
+use crate::ground::output;
+use crate::ground::text::harmless;
 use crate::runtime::wire::{self, Door, EndSignals, survive_others};
 
 const RULE: &str = "GET /repos/acme/widgets/issues";

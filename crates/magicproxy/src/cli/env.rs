@@ -6,9 +6,12 @@ use serde_json::{Map, Value as Json, json};
 
 use super::secret;
 use super::token_file::{self, TokenArgs};
-use crate::config::{Environment, nearest};
+use crate::config::Environment;
 use crate::ground::failure::Failure;
-use crate::ground::output::{self, harmless, remark};
+use crate::ground::output;
+use crate::ground::output::remark;
+use crate::ground::suggest::nearest;
+use crate::ground::text::harmless;
 use crate::setup::Setup;
 use crate::setup::assignment::{Bearer, Wanted, assign};
 use crate::setup::clients::CLIENTS;

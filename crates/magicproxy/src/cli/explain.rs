@@ -23,10 +23,13 @@ use serde_json::{Value, json};
 
 use super::asking::AskingArgs;
 use super::{SettingsArgs, secret};
-use crate::client::{Answer, Peer, is_loopback};
+use crate::client::{Answer, Peer};
 use crate::config::{Config, Environment};
 use crate::ground::failure::Failure;
-use crate::ground::output::{self, harmless, remark};
+use crate::ground::output;
+use crate::ground::output::remark;
+use crate::ground::scheme::is_loopback;
+use crate::ground::text::harmless;
 use crate::runtime::wire;
 
 #[derive(Debug, Args)]

@@ -18,7 +18,9 @@ use super::revoke::effect::reaching;
 use super::{SettingsArgs, time};
 use crate::config::{Config, Environment};
 use crate::ground::failure::Failure;
-use crate::ground::output::{self, harmless, remark};
+use crate::ground::output;
+use crate::ground::output::remark;
+use crate::ground::text::harmless;
 use crate::runtime::keystore::Keys;
 use crate::runtime::revocations::RevocationFile;
 

@@ -26,7 +26,8 @@ use super::{SettingsArgs, narrow, secret};
 use crate::client::Peer;
 use crate::config::{Config, Environment, parse_duration};
 use crate::ground::failure::Failure;
-use crate::ground::output::{harmless, note, remark};
+use crate::ground::output::{note, remark};
+use crate::ground::text::harmless;
 use crate::runtime::wire;
 
 #[derive(Debug, Args)]

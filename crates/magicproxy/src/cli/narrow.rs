@@ -21,7 +21,8 @@ use super::mint;
 use crate::client::Peer;
 use crate::config::{Environment, parse_duration};
 use crate::ground::failure::Failure;
-use crate::ground::output::{harmless, note};
+use crate::ground::output::note;
+use crate::ground::text::harmless;
 use crate::runtime::wire;
 
 #[derive(Debug, Args)]

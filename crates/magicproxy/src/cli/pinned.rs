@@ -13,7 +13,8 @@ use super::secret;
 use crate::client::{AskFault, AskFaultKind, Peer};
 use crate::config::Environment;
 use crate::ground::failure::Failure;
-use crate::ground::output::{harmless, note};
+use crate::ground::output::note;
+use crate::ground::text::harmless;
 use crate::runtime::keystore::write;
 use crate::runtime::wire;
 

@@ -18,7 +18,9 @@ use super::{SettingsArgs, time};
 use crate::config::state::BESIDE_KEYS;
 use crate::config::{Config, Environment};
 use crate::ground::failure::Failure;
-use crate::ground::output::{self, harmless, note};
+use crate::ground::output;
+use crate::ground::output::note;
+use crate::ground::text::harmless;
 use crate::runtime::keystore::Keys;
 use crate::runtime::revocations::{About, FOR_GOOD, Revocation};
 

@@ -6,8 +6,8 @@ use std::io;
 use magicproxy_proxy::https::HandshakeFault;
 
 use super::Peer;
-use crate::config::address::Scheme;
-use crate::ground::failure::reason;
+use crate::ground::scheme::Scheme;
+use crate::ground::text::reason;
 
 /// Why there is no answer.
 #[derive(Debug)]

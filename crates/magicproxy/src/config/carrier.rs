@@ -7,8 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::check::{Checker, list};
-use super::fault::Fault;
 use super::setting::{FromText, Given, Setting, choice};
+use crate::ground::fault::Fault;
 use crate::ground::suggest;
 
 const WORDS: [&str; 6] = ["bearer", "token", "basic", "header", "query", "subprotocol"];

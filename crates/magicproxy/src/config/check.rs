@@ -7,13 +7,14 @@ use std::time::Duration;
 use magicproxy_core::{PatternMode, RawRule, Rule, RuleFault, Scope, ScopeName, Scopes};
 use magicproxy_proxy::settings::{Announcement, Limits, MintSettings, Quota, Timeouts};
 
-use super::fault::{Fault, Sources};
 use super::keys::KEYS_HERE;
 use super::limits::RawQuota;
 use super::raw::{RawConfig, RawLimits, RawMint, RawTimeouts, RawUpstream};
-use super::setting::{Given, Origin, Setting};
+use super::setting::{Given, Setting};
 use super::value::{AnnounceChoice, DurationText, RawRuleSetting};
 use super::{Config, KeySettings, LogSettings, address};
+use crate::ground::fault::Origin;
+use crate::ground::fault::{Fault, Sources};
 use crate::runtime::keystore::KeyFiles;
 
 /// Checks a layered configuration, which holds every default.

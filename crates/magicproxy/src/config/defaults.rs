@@ -12,11 +12,12 @@ use super::carrier::{CarrierText, RefusalChoice};
 use super::environment::Environment;
 use super::plugins;
 use super::raw::{RawAcme, RawConfig, RawKeys, RawLimits, RawLog, RawMint, RawState, RawTimeouts, RawUpstream};
-use super::setting::{Origin, Setting};
+use super::setting::Setting;
 use super::value::{
     AnnounceChoice, DurationText, ForwardingChoice, HostCheckChoice, LogLevel, MintPolicy, ProtocolChoice, ReadingChoice,
     SlashChoice, StoreChoice, StrangersChoice,
 };
+use crate::ground::fault::Origin;
 
 /// The folder of keys where there is no home folder and the working directory is nobody's.
 const SYSTEM_KEYS: &str = "/var/lib/magicproxy/keys";

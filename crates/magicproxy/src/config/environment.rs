@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::fault::Fault;
 use super::python::useful_public_access;
 use super::raw::RawConfig;
-use super::setting::{Origin, Setting};
+use super::setting::Setting;
+use crate::ground::fault::Fault;
+use crate::ground::fault::Origin;
 use crate::ground::suggest;
 
 const PREFIX: &str = "MAGICPROXY_";

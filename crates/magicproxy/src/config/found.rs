@@ -5,12 +5,15 @@
 use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
-use super::fault::Fault;
 use super::raw::RawConfig;
-use super::setting::{Given, Origin};
-use super::{Flags, Layers, WorkingDirectory, native, python, trust};
-use crate::ground::failure::reason;
-use crate::ground::output::{harmless, note, remark};
+use super::setting::Given;
+use super::{Flags, Layers, WorkingDirectory, native, python};
+use crate::ground::fault::Fault;
+use crate::ground::fault::Origin;
+use crate::ground::output::{note, remark};
+use crate::ground::text::harmless;
+use crate::ground::text::reason;
+use crate::ground::trust;
 
 /// The file that `serve` and `config` find in the working directory.
 const FILE_HERE: &str = "magicproxy.toml";

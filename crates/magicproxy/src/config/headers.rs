@@ -6,11 +6,12 @@ use http::HeaderName;
 use magicproxy_proxy::settings::{Meaning, PassedHeader, RequestFields, Treatment, UpstreamSettings};
 
 use super::check::Checker;
-use super::fault::Fault;
 use super::raw::RawUpstream;
-use super::setting::{Given, Origin, Setting};
+use super::setting::{Given, Setting};
 use super::upstreams::Table;
 use super::value::HeaderNames;
+use crate::ground::fault::Fault;
+use crate::ground::fault::Origin;
 
 /// The names as they were written.
 pub(super) fn names_in(setting: &Setting<HeaderNames>) -> &[Given<String>] {

@@ -1,7 +1,9 @@
 //! The keys that a configuration names: opened, and named to whoever uses them.
 
-use super::{Fault, Faults, KeySettings};
-use crate::ground::output::{harmless, note, remark};
+use super::KeySettings;
+use crate::ground::fault::{Fault, Faults};
+use crate::ground::output::{note, remark};
+use crate::ground::text::harmless;
 use crate::runtime::keystore::Keys;
 
 /// The Python program's folder of keys, in the working directory.

@@ -11,9 +11,9 @@ use super::raw::{RawConfig, RawUpstream};
 use super::setting::Given;
 use super::value::RawRuleSetting;
 use super::{Config, accepted};
-use crate::client::is_loopback;
-use crate::ground::output::harmless;
+use crate::ground::scheme::is_loopback;
 use crate::ground::suggest::nearest;
+use crate::ground::text::harmless;
 use crate::runtime::keystore::Keys;
 
 /// Networks that hold more of the address space than this have no business to be proxies of one's own.

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use magicproxy_core::UpstreamName;
 use magicproxy_proxy::settings::{HostName, UpstreamSettings};
 
-use super::address::{Listen, Scheme};
+use super::address::Listen;
 use super::check::{Checker, list, value};
-use super::fault::Fault;
 use super::raw::{RawAcme, RawConfig, RawListener, RawTls};
-use super::setting::{Given, Origin, Section as _, Setting};
+use super::setting::{Given, Section as _, Setting};
 use super::value::HostCheckChoice;
 use super::{HostSettings, KeySettings};
+use crate::ground::fault::Fault;
+use crate::ground::fault::Origin;
+use crate::ground::scheme::Scheme;
 use crate::ground::suggest;
 use crate::runtime::tls::acme::AcmeSettings;
 use crate::runtime::tls::files::{CertificateFiles, Culprit};

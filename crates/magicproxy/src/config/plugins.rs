@@ -9,11 +9,12 @@ use magicproxy_plugin::{HOW_TO_BUILD, Limits, MAX_MEMORY_BYTES, OnFailure, Plugi
 
 use super::check::{Checker, value};
 use super::environment::Environment;
-use super::fault::Fault;
 use super::raw::{RawConfig, RawPlugin};
-use super::setting::{Given, Origin, Setting};
+use super::setting::{Given, Setting};
 use super::size::SizeText;
 use super::value::FailureChoice;
+use crate::ground::fault::Fault;
+use crate::ground::fault::Origin;
 use crate::ground::suggest;
 
 /// The longest time that a call can be given: a client waits for it.

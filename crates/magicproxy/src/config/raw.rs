@@ -10,13 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use super::carrier::{CarrierText, RefusalChoice};
 use super::outbound::{OutboundText, RawProxies};
-use super::setting::{Entry, FromText as _, Given, Origin, Section, Setting, section};
+use super::setting::{Entry, FromText as _, Given, Section, Setting, section};
 use super::size::SizeText;
 use super::value::{
     AnnounceChoice, DurationText, FailureChoice, ForwardingChoice, HeaderNames, HostCheckChoice, KemChoice, LogFormat, LogLevel,
     MintPolicy, PresetChoice, ProtocolChoice, RawRuleSetting, ReadingChoice, SlashChoice, StoreChoice, StoreUrlText,
     StrangersChoice, VersionChoice,
 };
+use crate::ground::fault::Origin;
 
 /// Configuration of Magic API Proxy.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

@@ -13,9 +13,9 @@ use magicproxy_core::{EncodedSlash, PathReading, PatternMode, UnnamedTokens};
 use magicproxy_proxy::rewrite::Members;
 use magicproxy_proxy::settings::{Forwarding, Links, RefusalShape, Timeouts, UpstreamProtocol};
 
-use super::setting::Origin;
 use super::*;
-use crate::ground::output::Colour;
+use crate::ground::fault::Origin;
+use crate::ground::text::Colour;
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
     variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()

@@ -10,7 +10,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::setting::{FromText, Given, Origin, choice};
+use super::setting::{FromText, Given, choice};
+use crate::ground::fault::Origin;
 
 /// Who may mint over HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -25,9 +25,11 @@ use magicproxy_core::{KeyError, KeyId, KeyRing, PrivateKey, PublicKey, UnixTime}
 use magicproxy_proxy::clock;
 use zeroize::Zeroizing;
 
-use crate::config::setting::Origin;
-use crate::config::{Config, Fault, Faults, trust};
-use crate::ground::failure::reason;
+use crate::config::Config;
+use crate::ground::fault::Origin;
+use crate::ground::fault::{Fault, Faults};
+use crate::ground::text::reason;
+use crate::ground::trust;
 
 /// Where the three files are.
 #[derive(Clone, Debug, Default)]

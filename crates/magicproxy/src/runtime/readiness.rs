@@ -17,11 +17,12 @@ use magicproxy_proxy::settings::ApiRoot;
 
 pub(crate) use addresses::addresses;
 
+use crate::config::Config;
 use crate::config::listeners::TlsSource;
-use crate::config::setting::Origin;
 use crate::config::state::StoreSettings;
-use crate::config::{Config, Fault, Faults};
-use crate::ground::failure::reason;
+use crate::ground::fault::Origin;
+use crate::ground::fault::{Fault, Faults};
+use crate::ground::text::reason;
 use crate::runtime::keystore::{Keys, Purposes};
 use crate::runtime::plugins;
 use crate::runtime::revocations::RevocationFile;

@@ -19,13 +19,15 @@ use magicproxy_proxy::server::Server;
 use magicproxy_proxy::settings::{HostName, Settings};
 use tokio::runtime::Runtime;
 
-use crate::config::address::{Listen, Scheme};
+use crate::config::HostSettings;
+use crate::config::address::Listen;
 use crate::config::listeners::{ListenerSettings, is_loopback};
-use crate::config::setting::Origin;
 use crate::config::value::HostCheckChoice;
-use crate::config::{Faults, HostSettings};
 use crate::ground::failure::Failure;
-use crate::ground::output::quoted;
+use crate::ground::fault::Faults;
+use crate::ground::fault::Origin;
+use crate::ground::scheme::Scheme;
+use crate::ground::text::quoted;
 
 pub(crate) use signals::{EndSignals, survive_others};
 

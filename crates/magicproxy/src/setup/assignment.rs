@@ -12,7 +12,7 @@ use super::target::{Target, Targets};
 use super::value::{Piece, Value};
 use crate::config::value::PresetChoice;
 use crate::ground::failure::Failure;
-use crate::ground::output::harmless;
+use crate::ground::text::harmless;
 
 /// A magic token as far as its destination is concerned.
 #[derive(Debug)]

@@ -9,13 +9,15 @@ use magicproxy_proxy::settings::UpstreamSettings;
 
 use super::choice::or_list;
 use super::public_url::PublicUrl;
-use crate::client::is_loopback;
 use crate::config::raw::RawConfig;
-use crate::config::setting::Origin;
 use crate::config::value::PresetChoice;
-use crate::config::{Environment, Fault, Faults, Flags, Layers, nearest};
+use crate::config::{Environment, Flags, Layers};
 use crate::ground::failure::Failure;
-use crate::ground::output::harmless;
+use crate::ground::fault::Origin;
+use crate::ground::fault::{Fault, Faults};
+use crate::ground::scheme::is_loopback;
+use crate::ground::suggest::nearest;
+use crate::ground::text::harmless;
 
 /// The flags that say which API, and where.
 #[derive(Debug, Args)]

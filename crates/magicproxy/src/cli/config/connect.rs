@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::config::listeners::TlsSource;
 use crate::config::state::StoreSettings;
 use crate::config::{Config, accepted};
-use crate::ground::output::harmless;
+use crate::ground::text::harmless;
 use crate::runtime::state::LazyStore;
 use crate::runtime::wire;
 

@@ -14,7 +14,7 @@ use crate::cli::inspect::{Claims, Standing};
 use crate::cli::time;
 use crate::config::Config;
 use crate::ground::failure::Failure;
-use crate::ground::output::harmless;
+use crate::ground::text::harmless;
 use crate::runtime::keystore::Keys;
 use crate::runtime::revocations::{Revocation, Revoked};
 

@@ -7,8 +7,8 @@ use magicproxy_core::{KeyError, KeyId, KeyStanding, UnixTime};
 use zeroize::Zeroizing;
 
 use super::{KeyFiles, exposure, one_fault, write};
-use crate::config::Faults;
-use crate::ground::failure::reason;
+use crate::ground::fault::Faults;
+use crate::ground::text::reason;
 
 impl KeyFiles {
     /// The keys in the files whose names begin with `prefix`, as `read` reads them. Warns of files that others may read.

@@ -8,9 +8,10 @@ use magicproxy_core::{OwnerSecret, UnixTime};
 use zeroize::Zeroizing;
 
 use super::{KeyFiles, exposure, one_fault, write};
-use crate::config::setting::Origin;
-use crate::config::{Fault, Faults, trust};
-use crate::ground::failure::reason;
+use crate::ground::fault::Origin;
+use crate::ground::fault::{Fault, Faults};
+use crate::ground::text::reason;
+use crate::ground::trust;
 
 /// The name of its file in the folder of the keys.
 pub(crate) const FILE: &str = "owners.jwk";

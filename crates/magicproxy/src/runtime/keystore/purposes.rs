@@ -7,9 +7,10 @@ use magicproxy_core::{Accepts, Kem, KeyId, KeyRing, TokenVersion};
 use magicproxy_proxy::clock;
 
 use super::Keys;
+use crate::config::Config;
 use crate::config::listeners::TlsSource;
-use crate::config::setting::Origin;
-use crate::config::{Config, Fault};
+use crate::ground::fault::Fault;
+use crate::ground::fault::Origin;
 use crate::runtime::tls::files::CertificateFiles;
 
 /// What a configuration asks of its keys.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use magicproxy_core::{Kem, KeyStanding, SealingKey, UnixTime};
 
 use super::{KeyFiles, jwk, write};
-use crate::config::Faults;
+use crate::ground::fault::Faults;
 
 const PREFIX: &str = "sealing-";
 

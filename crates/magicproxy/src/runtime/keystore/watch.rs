@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime};
 use magicproxy_proxy::settings::SharedKeys;
 
 use super::{KeyFiles, Keys, Purposes};
-use crate::config::fault::Sources;
-use crate::config::setting::Origin;
-use crate::config::{Fault, Faults};
+use crate::ground::fault::Origin;
+use crate::ground::fault::Sources;
+use crate::ground::fault::{Fault, Faults};
 
 /// How often the folder is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);

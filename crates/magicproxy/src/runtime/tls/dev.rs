@@ -23,7 +23,7 @@ use rcgen::{
 use rustls_pki_types::PrivateKeyDer;
 use zeroize::Zeroizing;
 
-use crate::ground::output::quoted;
+use crate::ground::text::quoted;
 use crate::runtime::keystore::{exposure, write};
 
 /// The authority's certificate, beside the keys.

@@ -17,7 +17,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
-use crate::ground::failure::reason;
+use crate::ground::text::reason;
 use crate::runtime::keystore::Purposes;
 
 /// How often the files are looked at.
