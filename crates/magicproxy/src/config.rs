@@ -45,9 +45,9 @@ use magicproxy_proxy::settings::{
 };
 
 pub(crate) use check::parse_duration;
-pub(crate) use environment::Environment;
 
 use crate::ConfigurationForm;
+use crate::ground::environment::Environment;
 use crate::ground::fault::{Fault, Faults, Sources};
 use crate::ground::scheme::Scheme;
 use crate::ground::text::harmless;

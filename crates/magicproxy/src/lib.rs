@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use clap::FromArgMatches as _;
 
 use cli::{Cli, Command, examples};
-use config::Environment;
+use ground::environment::Environment;
 use ground::failure::Failure;
 use ground::output;
 

@@ -10,7 +10,8 @@ use serde_json::json;
 
 use super::SettingsArgs;
 use super::flag;
-use crate::config::{Config, Environment, parse_duration};
+use crate::config::{Config, parse_duration};
+use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output::{self, note};
 use crate::runtime::keystore::{self, HeldKey, KeyFiles, NewKey};

@@ -13,8 +13,7 @@ use super::secret;
 use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::ground::output::{note, remark};
-use crate::ground::text::harmless;
-use crate::ground::text::reason;
+use crate::ground::text::{harmless, reason};
 use crate::runtime::keystore::write;
 
 /// Where the new token goes.

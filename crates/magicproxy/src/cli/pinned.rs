@@ -11,7 +11,7 @@ use magicproxy_proxy::clock;
 
 use super::secret;
 use crate::client::{AskFault, AskFaultKind, Peer};
-use crate::config::Environment;
+use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output::note;
 use crate::ground::text::harmless;

@@ -10,7 +10,8 @@ use super::asking::AskingArgs;
 use super::given::GivenToken;
 use super::made::MadeArgs;
 use super::{SettingsArgs, narrow};
-use crate::config::{Config, Environment};
+use crate::config::Config;
+use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output::remark;
 

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use magicproxy_core::{UnverifiedToken, is_armoured, unarmoured, written_secret};
 use zeroize::Zeroizing;
 
-use crate::config::Environment;
+use crate::ground::environment::Environment;
 use crate::ground::text::harmless;
 
 /// Longer than any credential and any token.

@@ -14,7 +14,8 @@ use magicproxy_proxy::settings::{Limits, SharedKeys, UpstreamSettings};
 
 use crate::config::setting::FromText as _;
 use crate::config::value::{LogFormat, LogLevel};
-use crate::config::{Config, Environment, Flags, Layers, Services, accepted, lint};
+use crate::config::{Config, Flags, Layers, Services, accepted, lint};
+use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output::note;
 use crate::ground::text::quoted;

@@ -10,7 +10,7 @@ use magicproxy_proxy::clock;
 use zeroize::Zeroizing;
 
 use super::{secret, time};
-use crate::config::Environment;
+use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output::{note, remark};
 use crate::ground::text::harmless;

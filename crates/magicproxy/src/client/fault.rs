@@ -6,6 +6,7 @@ use std::io;
 use magicproxy_proxy::https::HandshakeFault;
 
 use super::Peer;
+use crate::ground::failure::Failure;
 use crate::ground::scheme::Scheme;
 use crate::ground::text::reason;
 
@@ -121,3 +122,9 @@ impl fmt::Display for AskFault {
 }
 
 impl std::error::Error for AskFault {}
+
+impl From<AskFault> for Failure {
+    fn from(fault: AskFault) -> Self {
+        Self::Error(fault.into())
+    }
+}

@@ -8,8 +8,7 @@ use super::raw::{RawConfig, RawTokens};
 use super::setting::{Given, Setting};
 use super::upstreams::Table;
 use super::value::{KemChoice, MintPolicy, VersionChoice};
-use crate::ground::fault::Fault;
-use crate::ground::fault::Origin;
+use crate::ground::fault::{Fault, Origin};
 use crate::ground::text::reason;
 
 /// Which tokens one upstream accepts, and whether they are minted over HTTP.

@@ -13,8 +13,7 @@ use super::raw::{RawConfig, RawLimits, RawMint, RawTimeouts, RawUpstream};
 use super::setting::{Given, Setting};
 use super::value::{AnnounceChoice, DurationText, RawRuleSetting};
 use super::{Config, KeySettings, LogSettings, address};
-use crate::ground::fault::Origin;
-use crate::ground::fault::{Fault, Sources};
+use crate::ground::fault::{Fault, Origin, Sources};
 use crate::runtime::keystore::KeyFiles;
 
 /// Checks a layered configuration, which holds every default.

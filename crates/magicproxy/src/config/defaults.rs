@@ -9,7 +9,6 @@ use magicproxy_proxy::settings::{Announcement, Limits, MintSettings, Timeouts};
 
 use super::WorkingDirectory;
 use super::carrier::{CarrierText, RefusalChoice};
-use super::environment::Environment;
 use super::plugins;
 use super::raw::{RawAcme, RawConfig, RawKeys, RawLimits, RawLog, RawMint, RawState, RawTimeouts, RawUpstream};
 use super::setting::Setting;
@@ -17,6 +16,7 @@ use super::value::{
     AnnounceChoice, DurationText, ForwardingChoice, HostCheckChoice, LogLevel, MintPolicy, ProtocolChoice, ReadingChoice,
     SlashChoice, StoreChoice, StrangersChoice,
 };
+use crate::ground::environment::Environment;
 use crate::ground::fault::Origin;
 
 /// The folder of keys where there is no home folder and the working directory is nobody's.

@@ -4,15 +4,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::environment::Environment;
 use super::raw::RawConfig;
 use super::setting::Given;
 use super::{Flags, Layers, WorkingDirectory, native, python};
-use crate::ground::fault::Fault;
-use crate::ground::fault::Origin;
+use crate::ground::environment::Environment;
+use crate::ground::fault::{Fault, Origin};
 use crate::ground::output::{note, remark};
-use crate::ground::text::harmless;
-use crate::ground::text::reason;
+use crate::ground::text::{harmless, reason};
 use crate::ground::trust;
 
 /// The file that `serve` and `config` find in the working directory.

@@ -10,8 +10,7 @@ use super::raw::RawUpstream;
 use super::setting::{Given, Setting};
 use super::upstreams::Table;
 use super::value::HeaderNames;
-use crate::ground::fault::Fault;
-use crate::ground::fault::Origin;
+use crate::ground::fault::{Fault, Origin};
 
 /// The names as they were written.
 pub(super) fn names_in(setting: &Setting<HeaderNames>) -> &[Given<String>] {

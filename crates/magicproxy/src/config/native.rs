@@ -10,8 +10,7 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, Deserializer, Error};
 
 use super::raw::RawConfig;
-use crate::ground::fault::Origin;
-use crate::ground::fault::{Fault, SourceFile};
+use crate::ground::fault::{Fault, Origin, SourceFile};
 use crate::ground::suggest;
 
 /// More faults than anyone reads.

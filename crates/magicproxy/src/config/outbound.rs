@@ -8,12 +8,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
-use super::environment::Environment;
 use super::raw::RawConfig;
 use super::setting::{FromText, Given};
 use super::upstreams::Table;
-use crate::ground::fault::Fault;
-use crate::ground::fault::Origin;
+use crate::ground::environment::Environment;
+use crate::ground::fault::{Fault, Origin};
 
 const NONE: &str = "none";
 const ENVIRONMENT: &str = "environment";

@@ -16,8 +16,7 @@ use super::address::PublicAccess;
 use super::raw::RawConfig;
 use super::setting::{Given, Setting};
 use super::value::RawRuleSetting;
-use crate::ground::fault::Origin;
-use crate::ground::fault::{Fault, SourceFile};
+use crate::ground::fault::{Fault, Origin, SourceFile};
 use crate::ground::scheme::is_loopback;
 use crate::ground::text::{harmless, quoted};
 

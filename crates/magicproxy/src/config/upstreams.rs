@@ -20,8 +20,7 @@ use super::headers::names_in;
 use super::raw::{RawConfig, RawUpstream};
 use super::setting::{Given, Section as _, Setting};
 use super::value::{ForwardingChoice, PresetChoice, ProtocolChoice, ReadingChoice, SlashChoice};
-use crate::ground::fault::Fault;
-use crate::ground::fault::Origin;
+use crate::ground::fault::{Fault, Origin};
 use crate::ground::text::reason;
 
 /// One upstream as it was written, with the name of its table.

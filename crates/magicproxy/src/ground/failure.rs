@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use crate::client::AskFault;
 use crate::ground::fault::Faults;
 use crate::ground::output::note;
 use crate::ground::text::{Colour, reason};
@@ -79,12 +78,6 @@ pub(crate) fn chain(error: &anyhow::Error) -> String {
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::Error(error)
-    }
-}
-
-impl From<AskFault> for Failure {
-    fn from(fault: AskFault) -> Self {
-        Self::Error(fault.into())
     }
 }
 

@@ -26,8 +26,7 @@ use magicproxy_proxy::clock;
 use zeroize::Zeroizing;
 
 use crate::config::Config;
-use crate::ground::fault::Origin;
-use crate::ground::fault::{Fault, Faults};
+use crate::ground::fault::{Fault, Faults, Origin};
 use crate::ground::text::reason;
 use crate::ground::trust;
 

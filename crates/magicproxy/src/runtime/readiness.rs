@@ -20,13 +20,11 @@ pub(crate) use addresses::addresses;
 use crate::config::Config;
 use crate::config::listeners::TlsSource;
 use crate::config::state::StoreSettings;
-use crate::ground::fault::Origin;
-use crate::ground::fault::{Fault, Faults};
+use crate::ground::fault::{Fault, Faults, Origin};
 use crate::ground::text::reason;
 use crate::runtime::keystore::{Keys, Purposes};
-use crate::runtime::plugins;
 use crate::runtime::revocations::RevocationFile;
-use crate::runtime::tls;
+use crate::runtime::{plugins, tls};
 
 /// What a redb file begins with.
 const REDB_MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";

@@ -24,8 +24,7 @@ use crate::config::address::Listen;
 use crate::config::listeners::{ListenerSettings, is_loopback};
 use crate::config::value::HostCheckChoice;
 use crate::ground::failure::Failure;
-use crate::ground::fault::Faults;
-use crate::ground::fault::Origin;
+use crate::ground::fault::{Faults, Origin};
 use crate::ground::scheme::Scheme;
 use crate::ground::text::quoted;
 

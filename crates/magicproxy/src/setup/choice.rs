@@ -4,8 +4,7 @@ use super::table::{Client, Needs, Way};
 use super::target::{Target, Targets};
 use crate::config::value::PresetChoice;
 use crate::ground::failure::Failure;
-use crate::ground::fault::Origin;
-use crate::ground::fault::{Fault, Faults};
+use crate::ground::fault::{Fault, Faults, Origin};
 use crate::ground::suggest::nearest;
 use crate::ground::text::harmless;
 

@@ -12,8 +12,7 @@ use clap::Args;
 use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::ground::output::note;
-use crate::ground::text::harmless;
-use crate::ground::text::reason;
+use crate::ground::text::{harmless, reason};
 use python::Hooks;
 
 #[derive(Debug, Args)]

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::{interests, to_json};
 use crate::cli::SettingsArgs;
-use crate::config::{Config, Environment};
+use crate::config::Config;
+use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::runtime::plugins;

@@ -24,8 +24,7 @@ use super::Single;
 use super::memory::Memory;
 use crate::ground::failure::Failure;
 use crate::ground::output;
-use crate::ground::text::harmless;
-use crate::ground::text::reason;
+use crate::ground::text::{harmless, reason};
 use crate::runtime::wire;
 
 #[derive(Debug, Args)]

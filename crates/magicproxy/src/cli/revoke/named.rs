@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::{RevokeArgs, times};
 use crate::cli::inspect::Claims;
 use crate::cli::secret;
-use crate::config::Environment;
+use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::text::{harmless, masked};
 use crate::runtime::revocations::Revoked;

@@ -8,8 +8,7 @@ use magicproxy_core::{OwnerSecret, UnixTime};
 use zeroize::Zeroizing;
 
 use super::{KeyFiles, exposure, one_fault, write};
-use crate::ground::fault::Origin;
-use crate::ground::fault::{Fault, Faults};
+use crate::ground::fault::{Fault, Faults, Origin};
 use crate::ground::text::reason;
 use crate::ground::trust;
 

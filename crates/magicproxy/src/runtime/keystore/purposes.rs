@@ -9,8 +9,7 @@ use magicproxy_proxy::clock;
 use super::Keys;
 use crate::config::Config;
 use crate::config::listeners::TlsSource;
-use crate::ground::fault::Fault;
-use crate::ground::fault::Origin;
+use crate::ground::fault::{Fault, Origin};
 use crate::runtime::tls::files::CertificateFiles;
 
 /// What a configuration asks of its keys.

@@ -7,9 +7,7 @@ use std::time::{Duration, SystemTime};
 use magicproxy_proxy::settings::SharedKeys;
 
 use super::{KeyFiles, Keys, Purposes};
-use crate::ground::fault::Origin;
-use crate::ground::fault::Sources;
-use crate::ground::fault::{Fault, Faults};
+use crate::ground::fault::{Fault, Faults, Origin, Sources};
 
 /// How often the folder is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
