@@ -12,7 +12,7 @@ mod defaults;
 mod environment;
 mod found;
 mod headers;
-mod keys;
+pub(crate) mod keys;
 mod limits;
 pub(crate) mod lint;
 pub(crate) mod listeners;
@@ -52,9 +52,9 @@ use crate::ground::fault::{Fault, Faults, Sources};
 use crate::ground::scheme::Scheme;
 use crate::ground::text::harmless;
 use crate::ground::trust;
-use crate::runtime::keystore::KeyFiles;
 use crate::runtime::tls;
 use address::{Listen, PublicAccess};
+use keys::KeySettings;
 use listeners::{ListenerSettings, TlsSource};
 use outbound::RawProxies;
 use plugins::PluginsSettings;
@@ -113,15 +113,6 @@ pub(crate) struct Config {
     pub(crate) upstream_assumed: bool,
     /// For each upstream the root of the API that its preset is for, whatever its own root is.
     pub(crate) preset_roots: Vec<Option<&'static str>>,
-}
-
-/// Where the keys are, and how large new ones become.
-#[derive(Clone, Debug)]
-pub(crate) struct KeySettings {
-    pub(crate) files: KeyFiles,
-    pub(crate) bits: usize,
-    /// `./keys` is there, and nobody named it: another folder is used.
-    pub(crate) passed_over: bool,
 }
 
 /// Which names requests may call the proxy by, and where that is checked.

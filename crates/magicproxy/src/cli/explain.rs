@@ -31,6 +31,7 @@ use crate::ground::output;
 use crate::ground::output::remark;
 use crate::ground::scheme::is_loopback;
 use crate::ground::text::harmless;
+use crate::runtime::keystore::Keystore;
 use crate::runtime::wire;
 
 #[derive(Debug, Args)]
@@ -78,7 +79,7 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
         Some(url) => question.ask(&args.asking.peer_for_secrets(url)?, &headers)?,
         None => {
             config.unchecked().iter().for_each(|line| remark(line));
-            let verdict = question.decide(&config.keys.open()?.ring);
+            let verdict = question.decide(&Keystore::of(&config.keys).open()?.ring);
             headers.judge(verdict, &RequestFields::of(upstream, &config.upstreams))
         }
     };

@@ -22,7 +22,7 @@ use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::ground::output::remark;
 use crate::ground::text::harmless;
-use crate::runtime::keystore::Keys;
+use crate::runtime::keystore::{Keys, Keystore};
 use crate::runtime::revocations::RevocationFile;
 
 #[derive(Debug, Args)]
@@ -81,7 +81,7 @@ pub(super) struct Standing {
 
 impl Standing {
     fn of(token: &str, claims: &Claims, config: &Config) -> Result<Self, Failure> {
-        if let Some(keys) = config.keys.open_if_there()? {
+        if let Some(keys) = Keystore::of(&config.keys).open_if_there()? {
             return Self::by(&keys, token, config);
         }
         if claims.end().is_some_and(|end| is_over(end, clock::now())) {
@@ -153,7 +153,7 @@ impl Standing {
     fn unless_revoked(self, token: &str, config: &Config) -> anyhow::Result<Self> {
         let Some(file) = config.revocations.file.clone().filter(|_| self.refused.is_none()) else { return Ok(self) };
         let known = RevocationFile(file).read()?;
-        let keys = config.keys.open_if_there().ok().flatten();
+        let keys = Keystore::of(&config.keys).open_if_there().ok().flatten();
         let refused =
             reaching(token, keys.as_ref(), &known, clock::now()).first().map(|revoked| format!("revoked, `{}`", revoked.name()));
         let Some(reason) = refused else { return Ok(self) };

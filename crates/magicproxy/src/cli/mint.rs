@@ -29,6 +29,7 @@ use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output::{note, remark};
 use crate::ground::text::harmless;
+use crate::runtime::keystore::Keystore;
 use crate::runtime::wire;
 
 #[derive(Debug, Args)]
@@ -150,7 +151,7 @@ pub(super) fn rule(text: &str) -> Result<RawRule, String> {
 }
 
 fn offline(order: MintOrder, config: Config) -> Result<Zeroizing<String>, Failure> {
-    let keys = config.keys.open()?;
+    let keys = Keystore::of(&config.keys).open()?;
     let upstream = config.upstream_named(order.aud.as_deref()).map_err(Failure::usage)?;
     config.unchecked().iter().for_each(|line| remark(line));
     ensure_accepted(upstream)?;

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output::remark;
+use crate::runtime::keystore::Keystore;
 
 #[derive(Debug, Args)]
 pub(crate) struct ResealArgs {
@@ -41,7 +42,7 @@ pub(crate) fn run(args: ResealArgs, environment: &Environment) -> Result<(), Fai
         }
         None => {
             let config = Config::load(args.settings.into_flags(), environment)?;
-            let keys = config.keys.open()?;
+            let keys = Keystore::of(&config.keys).open()?;
             config.unchecked().iter().for_each(|line| remark(line));
             let claims = UnverifiedToken::parse(&token).context("token")?.claims_for_display().unwrap_or_default();
             let upstream = config.upstream_named(claims.get("aud").and_then(|aud| aud.as_str())).map_err(Failure::usage)?;

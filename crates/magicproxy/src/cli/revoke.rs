@@ -22,7 +22,7 @@ use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::ground::output::note;
 use crate::ground::text::harmless;
-use crate::runtime::keystore::Keys;
+use crate::runtime::keystore::{Keys, Keystore};
 use crate::runtime::revocations::{About, FOR_GOOD, Revocation};
 
 const LONGEST_REASON: usize = 500;
@@ -127,7 +127,7 @@ pub(crate) fn run(args: RevokeArgs, environment: &Environment) -> Result<(), Fai
     let config = Config::load(args.settings.clone().into_flags(), environment)?;
     if config.revocations.file.as_deref() == Some(&config.keys.files.folder().join(BESIDE_KEYS)) {
         // The proxy that runs here would read another list.
-        config.keys.ensure_meant().map_err(Failure::usage)?;
+        Keystore::of(&config.keys).ensure_meant().map_err(Failure::usage)?;
     }
     let keys = effect::keys(&args, &all, &config)?;
     let kept = Kept::of(&config)?;

@@ -7,14 +7,13 @@ use std::time::Duration;
 use magicproxy_core::{PatternMode, RawRule, Rule, RuleFault, Scope, ScopeName, Scopes};
 use magicproxy_proxy::settings::{Announcement, Limits, MintSettings, Quota, Timeouts};
 
-use super::keys::KEYS_HERE;
+use super::keys::{KEYS_HERE, KeyFiles, KeySettings};
 use super::limits::RawQuota;
 use super::raw::{RawConfig, RawLimits, RawMint, RawTimeouts, RawUpstream};
 use super::setting::{Given, Setting};
 use super::value::{AnnounceChoice, DurationText, RawRuleSetting};
-use super::{Config, KeySettings, LogSettings, address};
+use super::{Config, LogSettings, address};
 use crate::ground::fault::{Fault, Origin, Sources};
-use crate::runtime::keystore::KeyFiles;
 
 /// Checks a layered configuration, which holds every default.
 pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>) -> Option<Config> {

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use magicproxy_core::UpstreamName;
 use magicproxy_proxy::settings::{HostName, UpstreamSettings};
 
+use super::HostSettings;
 use super::address::Listen;
 use super::check::{Checker, list, value};
+use super::keys::KeySettings;
 use super::raw::{RawAcme, RawConfig, RawListener, RawTls};
 use super::setting::{Given, Section as _, Setting};
 use super::value::HostCheckChoice;
-use super::{HostSettings, KeySettings};
 use crate::ground::fault::{Fault, Origin};
 use crate::ground::scheme::Scheme;
 use crate::ground::suggest;

@@ -7,8 +7,8 @@ use magicproxy_core::written_secret;
 use magicproxy_proxy::settings::StrangerState;
 use magicproxy_state::{ValkeySettings, ValkeyUrl};
 
-use super::KeySettings;
 use super::check::{Checker, parse_duration, value};
+use super::keys::KeySettings;
 use super::raw::{RawConfig, RawState};
 use super::setting::Section as _;
 use super::value::{StoreChoice, StrangersChoice};

@@ -22,7 +22,7 @@ use crate::config::listeners::TlsSource;
 use crate::config::state::StoreSettings;
 use crate::ground::fault::{Fault, Faults, Origin};
 use crate::ground::text::reason;
-use crate::runtime::keystore::{Keys, Purposes};
+use crate::runtime::keystore::{Keys, Keystore, Purposes};
 use crate::runtime::revocations::RevocationFile;
 use crate::runtime::{plugins, tls};
 
@@ -69,11 +69,12 @@ impl Readiness {
     }
 
     fn keys(&mut self, config: &Config) {
-        let files = &config.keys.files;
-        match files.load() {
+        let keystore = Keystore::of(&config.keys);
+        let files = keystore.files();
+        match keystore.load() {
             Ok(Some(keys)) => {
                 self.warnings.extend(keys.warnings.iter().cloned());
-                self.owner_secret(config, &keys);
+                self.owner_secret(config, &keystore, &keys);
                 self.faults.extend(Purposes::of(config).faults(&keys));
                 self.keys = Some(keys);
             }
@@ -89,11 +90,11 @@ impl Readiness {
 
     /// Without it the rules that name an owner would allow nothing. It is never made in silence: replicas need the same, and one
     /// that was lost is in a backup.
-    fn owner_secret(&mut self, config: &Config, keys: &Keys) {
+    fn owner_secret(&mut self, config: &Config, keystore: &Keystore, keys: &Keys) {
         if keys.ring.owner_secret().is_some() {
             return;
         }
-        let path = config.keys.files.owner_secret();
+        let path = keystore.owner_secret();
         let named = config.upstreams.iter().find_map(|upstream| {
             upstream.scopes.names().find(|name| upstream.scopes.scope(name).is_some_and(Scope::names_owners))
         });
