@@ -28,21 +28,17 @@ pub(crate) mod state;
 #[cfg(test)]
 pub(crate) mod tests;
 mod timeouts;
+pub(crate) mod tls;
 mod upstreams;
 pub(crate) mod value;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use magicproxy_core::plugin::PluginHost;
-use magicproxy_core::state::StateStore;
 use magicproxy_core::{
     Acceptance, Accepts, Permit, Provenance, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
-use magicproxy_proxy::settings::{
-    ApiRoot, HostName, Limits, MintSettings, Revocations, Settings, SharedKeys, StrangerState, Timeouts, TrustedProxies,
-    UpstreamSettings,
-};
+use magicproxy_proxy::settings::{HostName, Limits, MintSettings, StrangerState, Timeouts, TrustedProxies, UpstreamSettings};
 
 pub(crate) use check::parse_duration;
 
@@ -52,15 +48,15 @@ use crate::ground::fault::{Fault, Faults, Sources};
 use crate::ground::scheme::Scheme;
 use crate::ground::text::harmless;
 use crate::ground::trust;
-use crate::runtime::tls;
 use address::{Listen, PublicAccess};
 use keys::KeySettings;
-use listeners::{ListenerSettings, TlsSource};
+use listeners::ListenerSettings;
 use outbound::RawProxies;
 use plugins::PluginsSettings;
 use raw::{RawConfig, RawKeys, RawLog};
 use setting::Setting;
 use state::{RevocationSettings, StateSettings};
+use tls::{AuthoritySettings, CertificateFault, CertificateFiles, NamedCertificate, TlsSource};
 use value::{HostCheckChoice, LogFormat, LogLevel};
 
 /// What the flags of a command say about the configuration.
@@ -140,13 +136,6 @@ impl LogSettings {
 }
 
 impl Config {
-    /// Finds, reads and checks the configuration, and says on standard error which files and variables it is made of.
-    pub(crate) fn load(flags: Flags, environment: &Environment) -> Result<Self, Faults> {
-        let layers = Layers::gather(flags, environment);
-        layers.say_what_is_used();
-        layers.check()
-    }
-
     /// The URL by which callers reach the proxy, as far as anybody knows.
     pub(crate) fn public_access(&self) -> PublicAccess {
         let first = |listener: &ListenerSettings| PublicAccess::of(&listener.listen, listener.scheme);
@@ -159,9 +148,14 @@ impl Config {
         self.public_access.as_ref().map_or(first, |public| &public.host)
     }
 
+    /// What the certificate authority of this machine's own is made of, if there is one.
+    pub(crate) fn own_authority(&self) -> AuthoritySettings<'_> {
+        AuthoritySettings { folder: self.keys.files.folder(), host: self.host() }
+    }
+
     /// What clients must trust besides, where the certificate is signed by this machine's own authority.
     pub(crate) fn development_authority(&self) -> Option<PathBuf> {
-        matches!(self.tls, Some(TlsSource::Dev)).then(|| self.keys.files.folder().join(tls::AUTHORITY_FILE))
+        matches!(self.tls, Some(TlsSource::Dev)).then(|| self.own_authority().certificate())
     }
 
     /// A Unix socket on which an upstream is found by its own name, in the clear.
@@ -223,32 +217,6 @@ impl Config {
         let stranger = permit.token().provenance() == Provenance::Anyone;
         stranger && self.state.strangers == StrangerState::Refuse && permit.keeps_rows()
     }
-
-    /// What the engine is told.
-    pub(crate) fn into_settings(self, keys: Arc<SharedKeys>, services: Services) -> Settings {
-        let Services { state, revocations, plugins } = services;
-        Settings {
-            state,
-            strangers: self.state.strangers,
-            revocations,
-            plugins,
-            keys,
-            upstreams: self.upstreams,
-            public_access: self.public_access.and_then(|public| ApiRoot::parse(&public.url).ok()),
-            minting: self.minting,
-            trusted_proxies: self.trusted_proxies,
-            timeouts: self.timeouts,
-            limits: self.limits,
-        }
-    }
-}
-
-/// What the engine is given besides its configuration. By default nothing is there, and nothing revoked.
-#[derive(Default)]
-pub(crate) struct Services {
-    pub(crate) state: Option<Arc<dyn StateStore>>,
-    pub(crate) revocations: Arc<Revocations>,
-    pub(crate) plugins: Option<Arc<dyn PluginHost>>,
 }
 
 /// Reads and checks the text of one file above the defaults; nothing else is looked at but files that it names.
@@ -266,7 +234,7 @@ pub(crate) fn check_text(text: &str, form: ConfigurationForm) -> Result<Config, 
             Layers { sources, faults: file.faults, ..Layers::only(file.raw) }
         }
     };
-    layers.check()
+    layers.checked().ready()
 }
 
 /// What is wrong with a text in TOML before anything in it is judged: its form, and keys that mean nothing.
@@ -340,24 +308,55 @@ impl Layers {
         LogSettings::of(&self.raw.log)
     }
 
-    /// Checks what was read.
-    pub(crate) fn check(self) -> Result<Config, Faults> {
+    /// Checks what was read, but for the files of a certificate.
+    pub(crate) fn checked(self) -> Checked {
         let mut faults = self.faults;
-        match check::check(&self.raw, &self.sources, &mut faults) {
-            Some(config) if faults.is_empty() => Ok(config),
-            _ => Err(Faults::new(faults, self.sources)),
+        let (config, certificate) = check::check(&self.raw, &self.sources, &mut faults);
+        Checked { config, certificate, faults, sources: self.sources }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn check(self) -> Result<Config, Faults> {
+        self.checked().ready()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn check_to_serve(self) -> Result<Config, Faults> {
+        self.checked().ready_to_serve()
+    }
+}
+
+/// What a look at all that was written came to.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    config: Option<Config>,
+    certificate: Option<NamedCertificate>,
+    faults: Vec<Fault>,
+    sources: Sources,
+}
+
+impl Checked {
+    /// Has the files of the certificate read, if the configuration names any, and tells what is wrong with them among the other faults.
+    pub(crate) fn reading(mut self, read: impl FnOnce(&CertificateFiles) -> Result<(), CertificateFault>) -> Self {
+        let fault = self.certificate.as_ref().and_then(|named| Some(named.fault(&read(&named.files).err()?)));
+        if let Some((at, fault)) = fault {
+            self.faults.insert(at, fault);
+        }
+        self
+    }
+
+    /// The configuration, where nothing is wrong.
+    pub(crate) fn ready(self) -> Result<Config, Faults> {
+        match self.config {
+            Some(config) if self.faults.is_empty() => Ok(config),
+            _ => Err(Faults::new(self.faults, self.sources)),
         }
     }
 
-    /// Checks what was read, and whether it may be served.
-    pub(crate) fn check_to_serve(self) -> Result<Config, Faults> {
-        let mut faults = self.faults;
-        let config = check::check(&self.raw, &self.sources, &mut faults);
-        faults.extend(config.iter().flat_map(|config| config.exposed.iter().cloned()));
-        match config {
-            Some(config) if faults.is_empty() => Ok(config),
-            _ => Err(Faults::new(faults, self.sources)),
-        }
+    /// The configuration, where nothing is wrong and it may be served.
+    pub(crate) fn ready_to_serve(mut self) -> Result<Config, Faults> {
+        self.faults.extend(self.config.iter().flat_map(|config| config.exposed.iter().cloned()));
+        self.ready()
     }
 }
 

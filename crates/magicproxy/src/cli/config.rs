@@ -20,6 +20,7 @@ use crate::ground::fault::{Faults, Origin};
 use crate::ground::output::{self, note, remark};
 use crate::ground::text::harmless;
 use crate::runtime::readiness::{Readiness, addresses};
+use crate::runtime::settings;
 
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
@@ -131,7 +132,7 @@ fn check(args: CheckArgs, environment: &Environment) -> Result<(), Failure> {
 /// Looks as `serve` does before it begins, and at the addresses, without taking them.
 fn findings(layers: Layers, connect: Connect) -> Result<Findings, Failure> {
     let (raw, mut warnings) = (layers.raw.clone(), layers.warnings.clone());
-    let config = match layers.check_to_serve() {
+    let config = match settings::check_to_serve(layers) {
         Ok(config) => config,
         Err(faults) => return Ok(Findings { faults: Some(faults), warnings, ..Findings::default() }),
     };
@@ -190,7 +191,7 @@ fn show(args: LookArgs, environment: &Environment) -> Result<(), Failure> {
     if args.json {
         let entry = |entry: Entry<'_>| json!({ "key": entry.key, "value": entry.value, "source": describe(entry.origin) });
         let mut entries: Vec<Value> = layers.raw.entries().into_iter().map(entry).collect();
-        let checked = layers.check();
+        let checked = settings::check(layers);
         let lists = checked.iter().flat_map(passing_headers);
         let entry = |(name, headers)| json!({ "key": format!("request_headers.{name}"), "value": headers, "source": LIST });
         entries.extend(lists.map(entry));
@@ -204,7 +205,7 @@ fn show(args: LookArgs, environment: &Environment) -> Result<(), Failure> {
             let _ = writeln!(text, "{:<50} # {}", harmless(&setting), describe(entry.origin));
         }
         output::print(&text)?;
-        let config = layers.check()?;
+        let config = settings::check(layers)?;
         output::print(&passing_headers(&config).iter().map(|(name, headers)| described(name, headers)).collect::<String>())?;
     }
     Ok(())

@@ -17,11 +17,12 @@ use zeroize::Zeroizing;
 use crate::client::{Answer, Peer};
 use crate::config::raw::RawConfig;
 use crate::config::setting::Setting;
-use crate::config::{Config, Layers, Services};
+use crate::config::{Config, Layers};
 use crate::ground::failure::Failure;
 use crate::ground::fault::Origin;
 use crate::ground::output;
 use crate::ground::text::harmless;
+use crate::runtime::settings::{self, Services};
 use crate::runtime::wire::{self, Door, EndSignals, survive_others};
 
 const RULE: &str = "GET /repos/acme/widgets/issues";
@@ -50,7 +51,7 @@ async fn demo(once: bool) -> Result<(), Failure> {
     let config = configuration(api)?;
     let token = mint(&keys, &config)?;
     let (listeners, hosts) = (config.listeners.clone(), config.hosts.clone());
-    let settings = config.into_settings(Arc::new(SharedKeys::new(keys)), Services::default());
+    let settings = settings::of_engine(config, Arc::new(SharedKeys::new(keys)), Services::default());
     let door = Door::open(settings, &listeners, &hosts, None).await?;
     let proxy = door.url();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -79,7 +80,7 @@ async fn demo(once: bool) -> Result<(), Failure> {
 fn configuration(api: u16) -> Result<Config, Failure> {
     let mut raw = RawConfig { listen: Setting::new("127.0.0.1:0".to_owned(), Origin::Default), ..RawConfig::default() };
     raw.upstream.api_root = Setting::new(format!("http://127.0.0.1:{api}"), Origin::Default);
-    Ok(Layers::only(raw).check()?)
+    Ok(settings::check(Layers::only(raw))?)
 }
 
 fn mint(keys: &KeyRing, config: &Config) -> anyhow::Result<Zeroizing<String>> {

@@ -32,7 +32,7 @@ use crate::ground::output::remark;
 use crate::ground::scheme::is_loopback;
 use crate::ground::text::harmless;
 use crate::runtime::keystore::Keystore;
-use crate::runtime::wire;
+use crate::runtime::{settings, wire};
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
@@ -64,7 +64,7 @@ pub(crate) struct ExplainArgs {
 /// Prints the decision; exit code 3 for a refusal.
 pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Failure> {
     let token = secret::from_argument(&args.token, environment)?;
-    let config = Config::load(args.settings.into_flags(), environment)?;
+    let config = settings::load(args.settings.into_flags(), environment)?;
     let root = args.proxy.as_deref().and_then(|proxy| below(&args.url, proxy.trim_end_matches('/')));
     // A proxy that is asked places the request itself.
     let root = root.or_else(|| Some(args.url.as_str()).filter(|url| args.proxy.is_some() && url.starts_with('/')));

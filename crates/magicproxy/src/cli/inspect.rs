@@ -24,6 +24,7 @@ use crate::ground::output::remark;
 use crate::ground::text::harmless;
 use crate::runtime::keystore::{Keys, Keystore};
 use crate::runtime::revocations::RevocationFile;
+use crate::runtime::settings;
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
@@ -40,7 +41,7 @@ pub(crate) struct InspectArgs {
 pub(crate) fn run(args: InspectArgs, environment: &Environment) -> Result<(), Failure> {
     let token = args.given.read(environment)?;
     let claims = Claims::of(&token)?;
-    let config = Config::load(args.settings.into_flags(), environment)?;
+    let config = settings::load(args.settings.into_flags(), environment)?;
     config.unchecked().iter().for_each(|line| remark(line));
     let standing = Standing::of(&token, &claims, &config)?.unless_revoked(&token, &config)?;
     if args.json {

@@ -16,6 +16,7 @@ use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output::{self, note};
 use crate::runtime::keystore::{self, HeldKey, Keystore, NewKey};
+use crate::runtime::settings;
 
 #[derive(Debug, Args)]
 pub(crate) struct KeysArgs {
@@ -90,7 +91,7 @@ pub(crate) fn run(args: KeysArgs, environment: &Environment) -> Result<(), Failu
         KeysCommand::List(args) => list(args, environment),
         KeysCommand::Rotate(args) => rotate(args, environment),
         KeysCommand::ExportPublic(args) => {
-            let config = Config::load(args.settings.into_flags(), environment)?;
+            let config = settings::load(args.settings.into_flags(), environment)?;
             let keys = Keystore::of(&config.keys).open()?;
             if !args.jwks {
                 return Ok(output::print(&keys.ring.active().public().to_pem())?);
@@ -119,7 +120,7 @@ impl NewKeyArgs {
     fn config(self, environment: &Environment) -> Result<Config, Failure> {
         let mut flags = self.settings.into_flags();
         flags.raw.keys.bits = flag("--bits", self.bits);
-        let config = Config::load(flags, environment)?;
+        let config = settings::load(flags, environment)?;
         // Nothing is made elsewhere in silence.
         Keystore::of(&config.keys).ensure_meant().map_err(Failure::usage)?;
         Ok(config)
@@ -217,7 +218,7 @@ fn sealing_line(path: &Path, key: &SealingKey) -> String {
 }
 
 fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
-    let config = Config::load(args.settings.into_flags(), environment)?;
+    let config = settings::load(args.settings.into_flags(), environment)?;
     let keystore = Keystore::of(&config.keys);
     let (keys, accepts, denied) = (keystore.open()?, config.accepts(), config.denied_keys());
     let sealing_state = |key: &SealingKey| match denied.iter().any(|id| id == key.public().id().as_str()) {

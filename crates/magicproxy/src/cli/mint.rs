@@ -30,7 +30,7 @@ use crate::ground::failure::Failure;
 use crate::ground::output::{note, remark};
 use crate::ground::text::harmless;
 use crate::runtime::keystore::Keystore;
-use crate::runtime::wire;
+use crate::runtime::{settings, wire};
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("credential").required(true))]
@@ -90,7 +90,7 @@ pub(crate) fn run(args: MintArgs, environment: &Environment) -> Result<(), Failu
         }
         _ if !faults.is_empty() => return Err(Failure::Usage(faults)),
         (Some(url), None) => at_proxy(&args.asking.peer_for_secrets(url)?, &order)?,
-        (None, None) => offline(order, Config::load(args.settings.into_flags(), environment)?)?,
+        (None, None) => offline(order, settings::load(args.settings.into_flags(), environment)?)?,
     };
     made.give(&token, Claims::of(&token)?.issued_at())
 }

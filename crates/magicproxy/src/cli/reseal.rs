@@ -15,6 +15,7 @@ use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output::remark;
 use crate::runtime::keystore::Keystore;
+use crate::runtime::settings;
 
 #[derive(Debug, Args)]
 pub(crate) struct ResealArgs {
@@ -41,7 +42,7 @@ pub(crate) fn run(args: ResealArgs, environment: &Environment) -> Result<(), Fai
             narrow::ask(&peer, "/__magictoken/reseal", &token, Bytes::new())?
         }
         None => {
-            let config = Config::load(args.settings.into_flags(), environment)?;
+            let config = settings::load(args.settings.into_flags(), environment)?;
             let keys = Keystore::of(&config.keys).open()?;
             config.unchecked().iter().for_each(|line| remark(line));
             let claims = UnverifiedToken::parse(&token).context("token")?.claims_for_display().unwrap_or_default();

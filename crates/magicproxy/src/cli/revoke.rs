@@ -24,6 +24,7 @@ use crate::ground::output::note;
 use crate::ground::text::harmless;
 use crate::runtime::keystore::{Keys, Keystore};
 use crate::runtime::revocations::{About, FOR_GOOD, Revocation};
+use crate::runtime::settings;
 
 const LONGEST_REASON: usize = 500;
 
@@ -124,7 +125,7 @@ pub(crate) fn run(args: RevokeArgs, environment: &Environment) -> Result<(), Fai
     if args.reason.as_ref().is_some_and(|reason| reason.len() > LONGEST_REASON) {
         return Err(Failure::usage(format!("--reason: longer than {LONGEST_REASON} bytes")));
     }
-    let config = Config::load(args.settings.clone().into_flags(), environment)?;
+    let config = settings::load(args.settings.clone().into_flags(), environment)?;
     if config.revocations.file.as_deref() == Some(&config.keys.files.folder().join(BESIDE_KEYS)) {
         // The proxy that runs here would read another list.
         Keystore::of(&config.keys).ensure_meant().map_err(Failure::usage)?;

@@ -14,7 +14,7 @@ use magicproxy_proxy::settings::{Limits, SharedKeys, UpstreamSettings};
 
 use crate::config::setting::FromText as _;
 use crate::config::value::{LogFormat, LogLevel};
-use crate::config::{Config, Flags, Layers, Services, accepted, lint};
+use crate::config::{Config, Flags, Layers, accepted, lint};
 use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output::note;
@@ -23,6 +23,7 @@ use crate::runtime::keystore::{KeyWatch, Keys, Keystore, NewKey, Purposes};
 use crate::runtime::logging;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::revocations::{RevocationFile, RevocationWatch, SharedRevocations};
+use crate::runtime::settings::{self, Services};
 use crate::runtime::state::LazyStore;
 use crate::runtime::tls::{OtherKeys, Tls};
 use crate::runtime::wire::{self, Door, EndSignals, survive_others};
@@ -77,7 +78,7 @@ fn serve(layers: Layers) -> Result<(), Failure> {
     let mut warnings = layers.warnings.clone();
     let used = layers.used();
     let raw = layers.raw.clone();
-    let mut config = layers.check_to_serve()?;
+    let mut config = settings::check_to_serve(layers)?;
     let scaled = wire::raise_open_file_limit().and_then(|files| fit_to_files(&mut config, files));
     // Before they are read, so that what is written meanwhile is noticed later.
     let keystore = Keystore::of(&config.keys);
@@ -103,19 +104,19 @@ fn serve(layers: Layers) -> Result<(), Failure> {
         Some(Scaled::Given(line)) => banner.warnings.push(line),
         None => {}
     }
-    let tls = Tls::of(&config)?;
+    let tls = config.tls.as_ref().map(|source| Tls::of(source, config.own_authority())).transpose()?;
     let (listeners, hosts) = (config.listeners.clone(), config.hosts.clone());
     let first = FirstUpstream::of(&config).filter(|_| new);
     let private = config.keys.files.private.display().to_string();
     let ring = Arc::new(SharedKeys::new(keys.ring));
-    let purposes = Purposes::of(&config);
+    let purposes = Purposes::of(&config.upstreams, config.tls.as_ref());
     let other = OtherKeys { ring: Arc::clone(&ring), purposes: purposes.clone() };
     let watch = KeyWatch::new(keystore, Arc::clone(&ring), purposes, stamps);
     let chosen = config.state.chosen;
     let mut revocations = revocation_watch(&config, store.as_ref())?;
     let host = plugins.clone().map(|host| host as Arc<dyn PluginHost>);
     let services = Services { state, revocations: revocations.revocations(), plugins: host };
-    let settings = config.into_settings(ring, services);
+    let settings = settings::of_engine(config, ring, services);
     let served = runtime.block_on(async {
         let signals = EndSignals::listen().context("signals")?;
         if let Some(store) = store.filter(|_| chosen) {

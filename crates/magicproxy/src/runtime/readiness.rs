@@ -18,8 +18,8 @@ use magicproxy_proxy::settings::ApiRoot;
 pub(crate) use addresses::addresses;
 
 use crate::config::Config;
-use crate::config::listeners::TlsSource;
 use crate::config::state::StoreSettings;
+use crate::config::tls::TlsSource;
 use crate::ground::fault::{Fault, Faults, Origin};
 use crate::ground::text::reason;
 use crate::runtime::keystore::{Keys, Keystore, Purposes};
@@ -55,7 +55,7 @@ impl Readiness {
         readiness.trust(config);
         readiness.revocations(config);
         readiness.store(config);
-        readiness.warnings.extend(tls::warnings(config));
+        readiness.warnings.extend(tls::warnings(config.tls.as_ref()));
         readiness
     }
 
@@ -75,7 +75,7 @@ impl Readiness {
             Ok(Some(keys)) => {
                 self.warnings.extend(keys.warnings.iter().cloned());
                 self.owner_secret(config, &keystore, &keys);
-                self.faults.extend(Purposes::of(config).faults(&keys));
+                self.faults.extend(Purposes::of(&config.upstreams, config.tls.as_ref()).faults(&keys));
                 self.keys = Some(keys);
             }
             Ok(None) => {
@@ -114,7 +114,7 @@ impl Readiness {
     /// Files were read with the configuration.
     fn tls(&mut self, config: &Config) {
         match &config.tls {
-            Some(TlsSource::Dev) => self.creatable("tls.dev", &config.keys.files.folder().join(tls::AUTHORITY_FILE)),
+            Some(TlsSource::Dev) => self.creatable("tls.dev", &config.own_authority().certificate()),
             Some(TlsSource::Acme(settings)) => self.creatable("acme.cache", &settings.cache.join("certificate.pem")),
             Some(TlsSource::Files(_)) | None => {}
         }

@@ -18,6 +18,7 @@ use crate::ground::fault::{Fault, Faults, Origin};
 use crate::ground::scheme::is_loopback;
 use crate::ground::suggest::nearest;
 use crate::ground::text::harmless;
+use crate::runtime::settings;
 
 /// The flags that say which API, and where.
 #[derive(Debug, Args)]
@@ -124,7 +125,7 @@ impl Targets {
         let paths = Paths { ca_file, unix_socket };
         if args.proxies.is_empty() {
             let layers = Layers::gather(Flags { config: args.config, ..Flags::default() }, environment);
-            layers.say_what_is_used();
+            settings::say_what_is_used(&layers);
             let targets = of_config(layers)?.into_iter();
             let with_flags = |target: Target| Target {
                 ca_file: paths.ca_file.clone().or(target.ca_file),
@@ -187,7 +188,7 @@ pub(crate) fn split_name(text: &str) -> (Option<&str>, &str) {
 /// The upstreams of the configuration as targets.
 fn of_config(layers: Layers) -> Result<Vec<Target>, Failure> {
     let presets = presets(&layers.raw);
-    let config = layers.check()?;
+    let config = settings::check(layers)?;
     let url = config.public_access().url;
     let public_url = PublicUrl::parse(&url)
         .map_err(|expected| Faults::one(Fault::new(format!("public_access: {expected}"), Origin::Default)))?;
