@@ -42,7 +42,6 @@ use magicproxy_proxy::settings::{HostName, Limits, MintSettings, StrangerState, 
 
 pub(crate) use check::parse_duration;
 
-use crate::ConfigurationForm;
 use crate::ground::environment::Environment;
 use crate::ground::fault::{Fault, Faults, Sources};
 use crate::ground::scheme::Scheme;
@@ -217,6 +216,15 @@ impl Config {
         let stranger = permit.token().provenance() == Provenance::Anyone;
         stranger && self.state.strangers == StrangerState::Refuse && permit.keeps_rows()
     }
+}
+
+/// The forms of configuration files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigurationForm {
+    /// The native one.
+    Toml,
+    /// The Python program's.
+    PythonJson,
 }
 
 /// Reads and checks the text of one file above the defaults; nothing else is looked at but files that it names.

@@ -19,6 +19,7 @@ use crate::ground::failure::Failure;
 use crate::ground::fault::{Faults, Origin};
 use crate::ground::output::{self, note, remark};
 use crate::ground::text::harmless;
+use crate::runtime::keystore::Keys;
 use crate::runtime::readiness::{Readiness, addresses};
 use crate::runtime::settings;
 
@@ -139,7 +140,7 @@ fn findings(layers: Layers, connect: Connect) -> Result<Findings, Failure> {
     let mut readiness = Readiness::of(&config, None);
     addresses(&config, &mut readiness);
     warnings.extend(std::mem::take(&mut readiness.warnings));
-    warnings.extend(lint::warnings(&raw, &config, readiness.keys.as_ref()));
+    warnings.extend(lint::warnings(&raw, &config, readiness.keys.as_ref().map(Keys::known).as_ref()));
     let connections = match connect {
         Connect::Try => {
             warnings.extend(connect::inside(&config)?);

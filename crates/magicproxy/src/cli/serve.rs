@@ -92,7 +92,7 @@ fn serve(layers: Layers) -> Result<(), Failure> {
         stamps = keystore.stamps();
     }
     warnings.extend(found);
-    warnings.extend(lint::warnings(&raw, &config, Some(&keys)));
+    warnings.extend(lint::warnings(&raw, &config, Some(&keys.known())));
     let mut banner = Banner {
         lines: facts(&config, &keys).into_iter().chain(used).collect(),
         warnings,

@@ -27,6 +27,7 @@ use magicproxy_proxy::clock;
 use zeroize::Zeroizing;
 
 use crate::config::keys::{KeyFiles, KeySettings};
+use crate::config::lint::KnownKeys;
 use crate::ground::fault::{Fault, Faults, Origin};
 use crate::ground::text::reason;
 use crate::ground::trust;
@@ -222,6 +223,19 @@ impl Keystore {
         }
         write::sync_folder(self.folder());
         Ok((HeldKey::of(&self.files.private, &key), retired))
+    }
+}
+
+impl Keys {
+    /// What warnings of the configuration speak of.
+    pub(crate) fn known(&self) -> KnownKeys<'_> {
+        let sealing = || self.ring.sealing().iter();
+        let active = sealing().filter(|key| key.standing().retired.is_none());
+        KnownKeys {
+            folder: self.held.first().and_then(|key| key.path.parent()),
+            ids: self.held.iter().map(|key| &key.id).chain(sealing().map(|key| key.public().id())).map(KeyId::as_str).collect(),
+            active_sealing: active.map(|key| key.public().id().as_str()).collect(),
+        }
     }
 }
 
