@@ -20,13 +20,14 @@ mod native;
 pub(crate) mod outbound;
 mod pages;
 pub(crate) mod plugins;
+mod preset;
 mod python;
 pub(crate) mod raw;
 pub(crate) mod setting;
 mod size;
 pub(crate) mod state;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 mod timeouts;
 pub(crate) mod tls;
 mod upstreams;
@@ -373,7 +374,7 @@ fn above_defaults(written: impl IntoIterator<Item = RawConfig>, mut defaults: Ra
     let upstream = std::mem::take(&mut defaults.upstream);
     let layers = written.into_iter().chain([defaults]);
     let raw = layers.map(|raw| RawConfig { keys: in_folder(raw.keys), ..raw }).reduce(RawConfig::or);
-    let raw = crate::providers::complete(raw.unwrap_or_default(), upstream);
+    let raw = preset::complete(raw.unwrap_or_default(), upstream);
     RawConfig { limits: limits::complete(raw.limits), timeouts: timeouts::complete(raw.timeouts), ..raw }
 }
 

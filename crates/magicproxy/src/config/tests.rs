@@ -45,7 +45,7 @@ fn variables_that_are_no_utf8_are_faults_and_never_passed_over() {
 }
 
 /// Layers of a native file and nothing else.
-pub(crate) fn native(text: &str) -> Layers {
+pub(super) fn native(text: &str) -> Layers {
     let file = native::parse(Path::new("magicproxy.toml"), text.to_owned());
     let mut layers = Layers::only(file.raw);
     layers.sources.native = Some(file.source);

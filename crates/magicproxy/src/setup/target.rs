@@ -10,7 +10,6 @@ use magicproxy_proxy::settings::UpstreamSettings;
 use super::choice::or_list;
 use super::public_url::PublicUrl;
 use crate::config::raw::RawConfig;
-use crate::config::value::PresetChoice;
 use crate::config::{Flags, Layers};
 use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
@@ -18,6 +17,7 @@ use crate::ground::fault::{Fault, Faults, Origin};
 use crate::ground::scheme::is_loopback;
 use crate::ground::suggest::nearest;
 use crate::ground::text::harmless;
+use crate::providers::PresetChoice;
 use crate::runtime::settings;
 
 /// The flags that say which API, and where.
