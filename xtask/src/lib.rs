@@ -9,13 +9,18 @@ mod debian;
 mod dist;
 mod document;
 mod failures;
+mod house;
 mod http;
+mod layers;
+mod lists;
 mod log;
 mod node;
 mod plugins;
 mod process;
 mod python;
 mod run;
+mod source;
+mod stage;
 mod stages;
 mod tally;
 mod tools;
@@ -26,13 +31,14 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 const HELP: &str = "\
-cargo xtask check              fast inner loop: fmt, clippy, deny, doc, unit tests and vectors
+cargo xtask check              fast inner loop: fmt, layers, shape, clippy, deny, doc, unit tests and vectors
 cargo xtask test [STAGE…]      everything, or only the named stages
 cargo xtask test --list        the stages and what they do
 cargo xtask bench [--seconds N] [--rounds N] [--only SCENARIO] [--program FILE] [--beside FILE]
                                requests per second and CPU beside nginx and haproxy, in one run;
                                perhaps of some scenarios only, of another build, or beside one
 cargo xtask dist               the program as it is released, optimised by a profile (half an hour)
+cargo xtask measure house      how the sources are built: circles of modules, lengths, files of a key, makers of proofs
 cargo xtask plugins            build the components of examples/plugins anew";
 
 /// Runs the command that the arguments name. Asked by `document`, it is the rustdoc of cargo.
@@ -60,6 +66,7 @@ fn dispatch(arguments: &[String]) -> Result<bool> {
         Some((command, rest)) if command == "test" => run::test(&workspace, rest),
         Some((command, rest)) if command == "bench" => bench::run(&workspace, rest),
         Some((command, _)) if command == "dist" => dist::run(&workspace),
+        Some((command, rest)) if command == "measure" => house::measure(&workspace, rest),
         Some((command, _)) if command == "plugins" => plugins::build(&workspace),
         Some((command, _)) if command == "help" || command == "--help" || command == "-h" => {
             println!("{HELP}");

@@ -8,28 +8,10 @@ use anyhow::Result;
 use crate::failures;
 use crate::log::Log;
 use crate::process;
-use crate::stages::{self, Stage};
+use crate::stage::{Report, Stage};
+use crate::stages;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-
-/// What a stage hands back. A stage that cannot run at all returns an error instead.
-#[derive(Debug, Default)]
-pub(crate) struct Report {
-    pub(crate) tally: Tally,
-    pub(crate) skipped: bool,
-    pub(crate) notes: Vec<String>,
-}
-
-impl Report {
-    pub(crate) fn of(tally: Tally) -> Report {
-        Report { tally, ..Report::default() }
-    }
-
-    /// Nothing was run, for the reason given.
-    pub(crate) fn skipped(reason: impl Into<String>) -> Report {
-        Report { skipped: true, notes: vec![reason.into()], ..Report::default() }
-    }
-}
 
 #[derive(Debug)]
 struct Row {

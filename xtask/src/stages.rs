@@ -4,45 +4,27 @@ mod attack;
 mod costs;
 mod doc;
 mod fuzz;
+mod house;
 mod lint;
 mod scripts;
 mod smoke;
 mod unit;
 
-use anyhow::Result;
-
-use crate::log::Log;
-use crate::run::Report;
-use crate::workspace::Workspace;
-
-#[derive(Debug)]
-pub(crate) struct Stage {
-    pub(crate) name: &'static str,
-    pub(crate) summary: &'static str,
-    pub(crate) run: Run,
-    /// Does it run at the same time as the stage before it?
-    pub(crate) beside: bool,
-}
-
-type Run = fn(&Workspace, &mut Log) -> Result<Report>;
-
-const fn stage(name: &'static str, summary: &'static str, run: Run) -> Stage {
-    Stage { name, summary, run, beside: false }
-}
-
-const fn beside(name: &'static str, summary: &'static str, run: Run) -> Stage {
-    Stage { name, summary, run, beside: true }
-}
+use crate::stage::{Stage, beside, stage};
 
 const FMT: Stage = stage("fmt", "the formatting is rustfmt's", lint::fmt);
+const LAYERS: Stage = stage("layers", "a module uses only those below it", house::layers);
+const SHAPE: Stage = stage("shape", "functions and files are short, and no maker of a proof is wider", house::shape);
 const CLIPPY: Stage = stage("clippy", "everything compiles, and no lint fires", lint::clippy);
 const DENY: Stage = stage("deny", "no banned crate, licence or source", lint::deny);
 const DOC: Stage = stage("doc", "the documentation builds without a warning", doc::run);
 
-pub(crate) const CHECK: &[Stage] = &[FMT, CLIPPY, DENY, DOC, stage("unit", "unit tests and vectors", unit::quick)];
+pub(crate) const CHECK: &[Stage] = &[FMT, LAYERS, SHAPE, CLIPPY, DENY, DOC, stage("unit", "unit tests and vectors", unit::quick)];
 
 pub(crate) const TEST: &[Stage] = &[
     FMT,
+    LAYERS,
+    SHAPE,
     CLIPPY,
     Stage { beside: true, ..DENY },
     beside("prepare", "what later stages need from registries", scripts::prepare),

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use magicproxy_core::plugin::PluginName;
 
+/// What to do where [`LoadError::NotBuilt`] comes back.
+pub const HOW_TO_BUILD: &str = "build it with them: `cargo build --release --features plugins`";
+
 /// Why there is no host, or no new plugin.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The program was compiled without the feature `plugins`.
-    #[error("this program was built without plugins; {}", crate::HOW_TO_BUILD)]
+    #[error("this program was built without plugins; {}", HOW_TO_BUILD)]
     NotBuilt,
     /// WebAssembly does not run here.
     #[error("plugins cannot run on this machine: {0}")]

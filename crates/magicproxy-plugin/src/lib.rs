@@ -39,11 +39,8 @@ mod wit;
 
 #[cfg(not(feature = "runtime"))]
 pub use absent::Host;
-pub use failure::{CallFailure, LoadError, LoadFailure};
+pub use failure::{CallFailure, HOW_TO_BUILD, LoadError, LoadFailure};
 #[cfg(feature = "runtime")]
 pub use host::{Host, Reloaded};
 pub use report::{Description, Level, Line, Report};
 pub use settings::{HostSettings, Limits, MAX_FILE_BYTES, MAX_MEMORY_BYTES, OnFailure, PluginSettings};
-
-/// What to do where [`LoadError::NotBuilt`] comes back.
-pub const HOW_TO_BUILD: &str = "build it with them: `cargo build --release --features plugins`";

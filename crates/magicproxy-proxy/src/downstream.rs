@@ -8,6 +8,7 @@ mod content;
 mod flush;
 mod frames;
 mod head;
+pub mod host_check;
 mod io;
 mod linger;
 pub mod listener;

@@ -9,9 +9,11 @@ mod credential;
 mod doors;
 mod downstream;
 mod exchange;
+mod field_names;
 mod http;
 pub mod https;
 mod mask;
+mod members;
 mod observe;
 mod peer;
 mod plugins;
@@ -20,16 +22,16 @@ mod request_id;
 mod response;
 mod routing;
 pub mod server;
-mod services;
+pub mod services;
 pub mod settings;
 mod transport;
 mod worker;
 
-pub use downstream::listener;
+pub use crate::http::header;
+pub use downstream::{host_check, listener};
 pub use exchange::gate;
 pub use response::rewrite;
-pub use routing::{host_check, placing};
-pub use services::revocations;
+pub use routing::placing;
 
 /// The version that answers and `GET /__magictoken` show.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -12,7 +12,7 @@ use magicproxy_core::{RequestTarget, UpstreamName, VerifiedToken};
 
 use crate::clock;
 use crate::credential::carriers::Carriers;
-use crate::http::header::steers;
+use crate::field_names::steers;
 use crate::mask::Needle;
 use crate::rejection::Rejection;
 use crate::transport::Content;

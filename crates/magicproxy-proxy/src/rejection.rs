@@ -20,11 +20,12 @@ use magicproxy_core::{BindError, Denial, OpenError, OrderFault, ParseTargetError
 use crate::admission::{RETRY_AFTER, Shortage};
 use crate::credential::presented::Conflict;
 use crate::http::body::MAX_BODY_KIB;
+use crate::http::header::OverrideField;
+use crate::services::revocations::{MintSuspended, NotLive};
 use crate::settings::UnfitCredential;
 use crate::transport::ConnectFailure;
 
 pub(crate) use answer::{Challenge, RefusalForm};
-pub use shape::RefusalShape;
 
 /// When to come again where the state store has no room: rows end slowly.
 const ROWS_RETRY_AFTER: Duration = Duration::from_secs(60);
@@ -170,11 +171,34 @@ pub(crate) enum Rejection {
     Internal,
 }
 
+/// Error types of RFC 9209 section 2.3: the proxy refuses the request, or finds a fault in it.
+const DENIED: &str = "http_request_denied";
+const ERROR: &str = "http_request_error";
+
+impl From<NotLive> for Rejection {
+    fn from(reason: NotLive) -> Self {
+        match reason {
+            NotLive::Revoked => Self::Revoked,
+            NotLive::Unknown => Self::RevocationsUnknown,
+        }
+    }
+}
+
+impl From<MintSuspended> for Rejection {
+    fn from(MintSuspended { after }: MintSuspended) -> Self {
+        Self::MintSuspended { after }
+    }
+}
+
+impl From<OverrideField> for Rejection {
+    fn from(OverrideField(name): OverrideField) -> Self {
+        Self::OverrideHeader(name)
+    }
+}
+
 impl Rejection {
     /// Status, stable code, and the error type of RFC 9209 section 2.3.
     fn kind(&self) -> (StatusCode, &'static str, &'static str) {
-        const DENIED: &str = "http_request_denied";
-        const ERROR: &str = "http_request_error";
         match self {
             Self::Target(ParseTargetError::TooLong) => (StatusCode::URI_TOO_LONG, "target_too_long", ERROR),
             Self::Target(error) => (StatusCode::BAD_REQUEST, error.code(), ERROR),

@@ -1,6 +1,5 @@
-//! Routing: which upstream a request is for, by which names the proxy may be called, and by pages of which origins.
+//! Routing: which upstream a request is for, which pages of other origins may call it, where objects of Git LFS lead.
 
 pub(crate) mod cross_origin;
-pub mod host_check;
 pub(crate) mod lfs;
 pub mod placing;

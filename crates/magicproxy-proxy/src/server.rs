@@ -22,6 +22,7 @@ use crate::downstream::listener::{Accepted, Entrance, Listener, Listeners};
 use crate::downstream::{
     Bounds, ConnectedClient, Connection, DownstreamIo, Opened, Protocol, Socket, Streams, Transport, noted, open,
 };
+use crate::services::Services;
 use crate::settings::Settings;
 use crate::worker::WorkerId;
 use workers::Workers;
@@ -75,9 +76,9 @@ impl Server {
     ///
     /// # Errors
     /// [`StartError`].
-    pub fn new(settings: Settings) -> Result<Self, StartError> {
+    pub fn new(settings: Settings, services: Services) -> Result<Self, StartError> {
         let settings = Arc::new(settings);
-        let door = Arc::new(ReverseDoor::new(Arc::clone(&settings))?);
+        let door = Arc::new(ReverseDoor::new(Arc::clone(&settings), services)?);
         let workers = Workers::start(settings.limits.workers)?;
         Ok(Self { door, settings, workers })
     }

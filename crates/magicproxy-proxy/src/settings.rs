@@ -6,42 +6,41 @@ mod carrier;
 pub(crate) mod fixture;
 mod limits;
 mod outbound;
+mod page_origins;
+mod passed_header;
+mod placing;
+mod refusal_shape;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use magicproxy_core::plugin::PluginHost;
-use magicproxy_core::state::StateStore;
 use magicproxy_core::{
     Acceptance, EncodedSlash, PathReading, PathSettings, PatternMode, Policy, Scopes, TokenVersion, UnnamedTokens, UpstreamName,
 };
 use rustls_pki_types::CertificateDer;
 
-use crate::response::rewrite::Members;
+use crate::members::Members;
 
-pub use crate::http::header::{FieldVerdict, ListedBy, Meaning, ParsePassedHeaderError, PassedHeader, RequestFields, Treatment};
 pub use crate::peer::TrustedProxies;
-pub use crate::rejection::RefusalShape;
-pub use crate::routing::cross_origin::{PageOrigin, PageOrigins, ParsePageOriginError};
-pub use crate::routing::placing::{HostName, MountPath, ParseMountError, PathMapping, PathTarget, Placing};
-pub use crate::services::keys::SharedKeys;
-pub use crate::services::revocations::{Minting, RevocationList, Revocations};
 
+pub use crate::field_names::Meaning;
 pub use api_root::{ApiRoot, ParseApiRootError};
 pub use limits::{Limits, Quota};
 pub use outbound::{EnvironmentProxies, NamedProxy, NoProxy, Outbound, OutboundProxy, ParseOutboundProxyError};
+pub use page_origins::{PageOrigin, PageOrigins, ParsePageOriginError};
+pub use passed_header::{ParsePassedHeaderError, PassedHeader};
+pub use placing::{HostName, MountPath, ParseMountError, PathMapping, PathTarget, Placing};
+pub use refusal_shape::RefusalShape;
 
 pub use carrier::{
     BasicUser, CarrierHeader, CarrierParameter, CarrierSubprotocol, CredentialCarrier, ParseCarrierError, TokenCarrier,
     UnfitCredential,
 };
 
-/// Everything that a [`Server`](crate::server::Server) needs.
+/// How a [`Server`](crate::server::Server) serves: plain values, which never change while it does.
 #[derive(Debug)]
 pub struct Settings {
-    /// The keys.
-    pub keys: Arc<SharedKeys>,
     /// The upstreams; their names, mounts and hosts are distinct.
     pub upstreams: Vec<Arc<UpstreamSettings>>,
     /// The URL by which callers reach the proxy; without it, the one that a request names.
@@ -54,14 +53,8 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// Limits.
     pub limits: Limits,
-    /// Where state is kept. Without it, tokens that need state are refused.
-    pub state: Option<Arc<dyn StateStore>>,
     /// May tokens that anyone can mint have something kept there?
     pub strangers: StrangerState,
-    /// Which genuine tokens are no longer accepted.
-    pub revocations: Arc<Revocations>,
-    /// The plugins that scopes may name.
-    pub plugins: Option<Arc<dyn PluginHost>>,
 }
 
 impl Settings {

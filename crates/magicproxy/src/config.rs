@@ -39,7 +39,9 @@ use std::sync::Arc;
 use magicproxy_core::{
     Acceptance, Accepts, Permit, Provenance, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
-use magicproxy_proxy::settings::{HostName, Limits, MintSettings, StrangerState, Timeouts, TrustedProxies, UpstreamSettings};
+use magicproxy_proxy::settings::{
+    ApiRoot, HostName, Limits, MintSettings, Settings, StrangerState, Timeouts, TrustedProxies, UpstreamSettings,
+};
 
 pub(crate) use check::parse_duration;
 
@@ -216,6 +218,19 @@ impl Config {
     pub(crate) fn keeps_nothing_for(&self, permit: &Permit) -> bool {
         let stranger = permit.token().provenance() == Provenance::Anyone;
         stranger && self.state.strangers == StrangerState::Refuse && permit.keeps_rows()
+    }
+
+    /// What the engine is told.
+    pub(crate) fn into_settings(self) -> Settings {
+        Settings {
+            strangers: self.state.strangers,
+            upstreams: self.upstreams,
+            public_access: self.public_access.and_then(|public| ApiRoot::parse(&public.url).ok()),
+            minting: self.minting,
+            trusted_proxies: self.trusted_proxies,
+            timeouts: self.timeouts,
+            limits: self.limits,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::attack::{Case, ChangedPromises, Explanations, judge, read_cases};
 use crate::log::Log;
-use crate::run::Report;
+use crate::stage::Report;
 use crate::tally::{Tally, of_script};
 use crate::workspace::Workspace;
 

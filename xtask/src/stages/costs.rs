@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::counted::{Counts, Load};
 use crate::log::Log;
-use crate::run::Report;
+use crate::stage::Report;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 use crate::{debian, http, process};

@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use crate::compile;
 use crate::document::{self, DOCUMENTED};
 use crate::log::Log;
-use crate::run::Report;
+use crate::stage::Report;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 

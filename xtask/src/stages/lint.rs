@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::log::Log;
-use crate::run::Report;
+use crate::stage::Report;
 use crate::tally::Tally;
 use crate::workspace::{Workspace, which};
 use crate::{compile, python, tools};

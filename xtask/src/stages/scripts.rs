@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::log::Log;
-use crate::run::Report;
+use crate::stage::Report;
 use crate::tally::of_script;
 use crate::workspace::Workspace;
 use crate::{debian, node, python};

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::log::Log;
 use crate::process::HUNG;
-use crate::run::Report;
+use crate::stage::Report;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 use crate::{debian, http, process};

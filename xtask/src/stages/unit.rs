@@ -6,14 +6,16 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::log::Log;
-use crate::run::Report;
+use crate::stage::Report;
 use crate::tally::{Tally, of_libtest};
 use crate::workspace::Workspace;
 use crate::{compile, python};
 
-/// What `check` runs: no integration binaries, no documentation tests.
+/// The tests that `check` runs: those inside of the crates, and the vectors; no other integration tests, no documentation.
+const QUICK: [&str; 4] = ["--lib", "--bins", "--test", "vectors"];
+
 pub(super) fn quick(workspace: &Workspace, log: &mut Log) -> Result<Report> {
-    test(log, || compile::tests(workspace, &["--lib", "--bins"]), None)
+    test(log, || compile::tests(workspace, &QUICK), None)
 }
 
 /// The stores are tested with a real Valkey, which comes from a registry.
@@ -54,4 +56,47 @@ fn test(log: &mut Log, tests: impl Fn() -> Result<Command>, valkey: Option<&Path
     }
     // One failing binary must not hide what the others would say.
     Ok(Report::of(of_libtest(&log.run(command.arg("--no-fail-fast"))?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::QUICK;
+
+    fn files(folder: &Path) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+    }
+
+    /// The sources of the test targets that `check` runs, without those that write vectors.
+    fn run_by_check(root: &Path) -> Vec<PathBuf> {
+        let crates = std::fs::read_dir(root.join("crates")).unwrap().flatten().map(|entry| entry.path());
+        let mut sources = Vec::new();
+        for folder in crates {
+            sources.extend(files(&folder.join("src")).into_iter().filter(|_| QUICK.contains(&"--lib")));
+            for pair in QUICK.windows(2).filter(|pair| pair[0] == "--test") {
+                let target = folder.join("tests").join(pair[1]);
+                sources.extend(files(&target));
+                sources.extend(Some(target.with_extension("rs")).filter(|file| file.is_file()));
+            }
+        }
+        sources.retain(|file| !file.file_name().unwrap().to_string_lossy().starts_with("make_"));
+        sources
+    }
+
+    #[test]
+    fn check_runs_every_file_of_vectors() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let sources: Vec<String> = run_by_check(root).iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+        let vectors = files(&root.join("testdata/vectors"));
+        let vectors: Vec<&PathBuf> = vectors.iter().filter(|file| file.extension().is_some_and(|kind| kind == "json")).collect();
+        assert!(vectors.len() > 10, "{vectors:?}");
+        for file in vectors {
+            let name = file.file_name().unwrap().to_string_lossy();
+            let stem = file.file_stem().unwrap().to_string_lossy();
+            let named = |text: &String| text.contains(&*name) || text.contains(&format!("\"{stem}\""));
+            assert!(sources.iter().any(named), "`check` runs no test that reads `{name}`");
+        }
+    }
 }

@@ -33,6 +33,7 @@ use crate::exchange::verifier::{Reissue, Shared};
 use crate::http::body::RequestBody;
 use crate::rejection::Rejection;
 use crate::response::body::ResponseBody;
+use crate::services::{Services, SharedKeys};
 use crate::settings::{Settings, UpstreamSettings};
 use key_set::KeySetDocument;
 use upstreams::Told;
@@ -123,7 +124,7 @@ impl Control {
 
     /// The keys that new tokens may be sealed to, as a signed JWK Set (RFC 7517 section 5): `token-v2.md` section 7.
     fn keys(&self) -> Response<ResponseBody> {
-        answer("application/jwk-set+json", self.key_set.of(&self.settings.keys))
+        answer("application/jwk-set+json", self.key_set.of(&self.shared.services.keys))
     }
 
     /// The bearer's token with one more caveat.
@@ -168,12 +169,14 @@ impl Control {
         if !is_json(head) {
             return Err(Rejection::MediaType);
         }
-        self.settings.revocations.ensure_mintable(self.settings.keys.current().active().public().id(), clock::now())?;
+        let Services { keys, revocations, .. } = &self.shared.services;
+        revocations.ensure_mintable(keys.current().active().public().id(), clock::now())?;
         let (order, _buffered) = self.read(body, exchange).await?;
         let told = self.told(asking).await;
         let settings = Arc::clone(&self.settings);
         let upstream = served.map(|served| Arc::clone(&served.settings));
-        let order = MintJob { settings, upstream, told, order: Arc::new(order) };
+        let keys = Arc::clone(keys);
+        let order = MintJob { settings, keys, upstream, told, order: Arc::new(order) };
         let (minted, record) = self.shared.lanes.in_turn(exchange.payer(), move |work| order.run(work)).await??;
         record.write(&minted, self.settings.trusted_proxies.sender(&client.peer, &head.headers));
         Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(minted.token.as_bytes().to_vec()))))
@@ -184,6 +187,7 @@ impl Control {
 #[derive(Clone)]
 struct MintJob {
     settings: Arc<Settings>,
+    keys: Arc<SharedKeys>,
     upstream: Option<Arc<UpstreamSettings>>,
     /// What its client may know.
     told: Told,
@@ -217,7 +221,7 @@ impl MintJob {
         };
         let request = order.check(&limits, clock::now()).map_err(Rejection::Order)?;
         upstream.credential.check(&request.credential).map_err(Rejection::UnfitOrder)?;
-        let minted = settings.keys.current().mint_within(&request, work)?;
+        let minted = self.keys.current().mint_within(&request, work)?;
         Ok((minted, MintRecord::of(&request, &upstream.credential)))
     }
 

@@ -35,6 +35,7 @@ use crate::routing::cross_origin::page_of;
 use crate::routing::lfs;
 use crate::routing::placing::Places;
 use crate::server::StartError;
+use crate::services::{Revocations, Services};
 use crate::settings::{Settings, UpstreamSettings};
 use crate::transport::Sockets;
 use crate::worker::WorkerId;
@@ -49,6 +50,7 @@ const CONTROL_PATH: &str = "/__magictoken";
 #[derive(Debug)]
 pub(crate) struct ReverseDoor {
     settings: Arc<Settings>,
+    revocations: Arc<Revocations>,
     places: Places,
     upstreams: Vec<Arc<Served>>,
     control: Control,
@@ -133,8 +135,9 @@ struct Received {
 }
 
 impl ReverseDoor {
-    pub(crate) fn new(settings: Arc<Settings>) -> Result<Self, StartError> {
-        let shared = Shared::new(&settings.limits);
+    pub(crate) fn new(settings: Arc<Settings>, services: Services) -> Result<Self, StartError> {
+        let revocations = Arc::clone(&services.revocations);
+        let shared = Shared::new(&settings.limits, services);
         let budget = Arc::clone(&shared.budget);
         let sockets = Sockets::new(settings.limits.upstream_connections.total);
         let served = |upstream| Served::new(&settings, upstream, &shared, &sockets).map(Arc::new);
@@ -143,7 +146,7 @@ impl ReverseDoor {
         let control = Control::new(Arc::clone(&settings), shared.clone());
         let homes = Homes::new(&settings);
         let serves_pages = settings.upstreams.iter().any(|upstream| !upstream.allow_origins.is_empty());
-        Ok(Self { settings, places, upstreams, control, homes, budget, serves_pages })
+        Ok(Self { settings, revocations, places, upstreams, control, homes, budget, serves_pages })
     }
 
     /// What all clients share.
@@ -256,7 +259,7 @@ impl ReverseDoor {
                 return Err(Rejection::UnexpectedUpgrade);
             }
             let settings = &self.settings;
-            let (revocations, idle) = (Arc::clone(&settings.revocations), settings.timeouts.websocket_idle);
+            let (revocations, idle) = (Arc::clone(&self.revocations), settings.timeouts.websocket_idle);
             let bounds = TunnelBounds { token, revocations, idle, end: terms.end };
             return Ok(tunnel::open(answer, Tunnel::new(on_upgrade, connection, bounds), needle.as_ref()));
         }

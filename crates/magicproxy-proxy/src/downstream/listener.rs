@@ -19,9 +19,9 @@ use tokio::net::TcpListener;
 use tokio::net::UnixListener;
 
 use super::Transport;
+use super::host_check::HostCheck;
 use crate::admission::PeerKey;
 use crate::peer::{Peer, Scheme};
-use crate::routing::host_check::HostCheck;
 use tls::TlsServer;
 
 /// How long nothing is accepted after a failure, such as too many open files: time for others to close some.

@@ -115,10 +115,10 @@ impl Gate {
         let carriers = Carriers::new(upstream, &settings.upstreams);
         Ok(Self {
             verifier: Verifier::new(settings, upstream, &carriers, shared)?,
-            revocations: Arc::clone(&settings.revocations),
+            revocations: Arc::clone(&shared.services.revocations),
             trusted_proxies: settings.trusted_proxies.clone(),
-            ledger: Ledger::new(settings, upstream),
-            plugins: Plugins::new(settings.plugins.clone(), upstream.name.clone(), carriers.clone()),
+            ledger: Ledger::new(shared.services.state.clone(), settings.strangers, upstream),
+            plugins: Plugins::new(shared.services.plugins.clone(), upstream.name.clone(), carriers.clone()),
             fields: Arc::new(RequestFields::new(upstream, &carriers)),
             dropped: DroppedFields::new(upstream.name.clone()),
             upstream: Arc::clone(upstream),

@@ -27,7 +27,7 @@ use crate::http::body::{MAX_BODY_BYTES, RequestBody};
 use crate::plugins::Consultation;
 use crate::rejection::Rejection;
 use crate::response::header::Coding;
-use crate::settings::{Settings, StrangerState, UpstreamSettings};
+use crate::settings::{StrangerState, UpstreamSettings};
 
 pub(crate) use aside::work as work_aside;
 pub(crate) use duties::{Duties, Unsettled};
@@ -85,11 +85,11 @@ pub(crate) struct Sending<'s> {
 }
 
 impl Ledger {
-    pub(crate) fn new(settings: &Settings, upstream: &UpstreamSettings) -> Self {
+    pub(crate) fn new(store: Option<Arc<dyn StateStore>>, strangers: StrangerState, upstream: &UpstreamSettings) -> Self {
         Self {
-            store: settings.state.clone(),
+            store,
             upstream: upstream.stored_name().clone(),
-            strangers: settings.strangers,
+            strangers,
             pending: limits::Pending::default(),
             seen: named::Seen::default(),
         }

@@ -31,6 +31,7 @@ use crate::credential::carriers::Carriers;
 use crate::credential::opened::OpenedCredential;
 use crate::credential::presented::PresentedToken;
 use crate::rejection::Rejection;
+use crate::services::Services;
 use crate::services::keys::SharedKeys;
 use crate::settings::{Limits, Quota, Settings, UpstreamSettings};
 use cache::TokenCache;
@@ -66,11 +67,13 @@ pub(crate) struct Shared {
     pub(crate) lanes: Lanes,
     pub(crate) rules: Arc<RuleStore>,
     pub(crate) budget: Arc<Budget>,
+    pub(crate) services: Services,
 }
 
 impl Shared {
-    pub(crate) fn new(limits: &Limits) -> Self {
-        Self { lanes: Lanes::new(limits), rules: Arc::new(RuleStore::new(limits.rule_cache_bytes)), budget: Budget::new(limits) }
+    pub(crate) fn new(limits: &Limits, services: Services) -> Self {
+        let rules = Arc::new(RuleStore::new(limits.rule_cache_bytes));
+        Self { lanes: Lanes::new(limits), rules, budget: Budget::new(limits), services }
     }
 }
 
@@ -92,7 +95,7 @@ impl Verifier {
     ) -> Result<Self, aws_lc_rs::error::Unspecified> {
         Ok(Self {
             inner: Arc::new(Inner {
-                keys: Arc::clone(&settings.keys),
+                keys: Arc::clone(&shared.services.keys),
                 upstream: Arc::clone(upstream),
                 carriers: carriers.clone(),
                 shared: shared.clone(),

@@ -5,7 +5,6 @@
 
 mod dropped;
 mod fields;
-mod meaning;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -15,24 +14,11 @@ use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
 pub(crate) use dropped::DroppedFields;
-pub use fields::{ListedBy, ParsePassedHeaderError, PassedHeader, RequestFields, Treatment};
-pub use meaning::Meaning;
-pub(crate) use meaning::{may_carry_secret, refuse_overrides, steers};
+pub use fields::{ListedBy, RequestFields, Treatment};
 pub(crate) use request::{RequestHeaders, TrailerFields, filter_request_trailers, is_offered};
 pub use verdict::FieldVerdict;
 
-/// Fields that concern one connection only.
-pub(crate) const HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
+use crate::field_names::{HOP_BY_HOP, is_override, steers};
 
 /// The names that `Connection` nominates as hop-by-hop.
 pub(crate) fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
@@ -93,4 +79,16 @@ pub(crate) fn is_forbidden_trailer(name: &HeaderName) -> bool {
                 | header::EXPECT
                 | header::RANGE
         )
+}
+
+/// A request's field that overrides its method or its path.
+#[derive(Debug)]
+pub(crate) struct OverrideField(pub(crate) HeaderName);
+
+/// Refuses a request whose headers try to override its method or its path.
+pub(crate) fn refuse_overrides(headers: &HeaderMap) -> Result<(), OverrideField> {
+    match headers.keys().find(|name| is_override(name.as_str())) {
+        Some(name) => Err(OverrideField(name.clone())),
+        None => Ok(()),
+    }
 }

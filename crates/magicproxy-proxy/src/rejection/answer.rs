@@ -6,9 +6,10 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 
 use super::Rejection;
-use super::shape::{Problem, RefusalShape};
+use super::shape::Problem;
 use crate::request_id::RequestId;
 use crate::response::body::ResponseBody;
+use crate::settings::RefusalShape;
 
 /// SDKs made by Stainless heed it, those of OpenAI, Anthropic and Cloudflare among them; others do not know it.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");

@@ -6,27 +6,7 @@ use http::StatusCode;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-/// The shape of the body of what the proxy refuses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum RefusalShape {
-    /// RFC 9457, with `code`, `request_id` and `message`.
-    #[default]
-    Problem,
-    /// GitHub's.
-    Github,
-    /// GitLab's.
-    Gitlab,
-    /// DigitalOcean's.
-    Digitalocean,
-    /// PowerDNS's.
-    Powerdns,
-    /// Cloudflare's.
-    Cloudflare,
-    /// OpenAI's.
-    Openai,
-    /// Anthropic's.
-    Anthropic,
-}
+use crate::settings::RefusalShape;
 
 /// RFC 9457, with the members that API clients look for: what every shape is made of.
 #[derive(Serialize)]

@@ -5,6 +5,7 @@ use magicproxy_core::ParseCredentialError;
 
 use super::*;
 use crate::request_id::RequestId;
+use crate::settings::RefusalShape;
 pub(crate) use every::every;
 
 const SHAPES: [RefusalShape; 8] = [

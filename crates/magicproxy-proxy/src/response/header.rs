@@ -8,7 +8,8 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use hyper::ext::ReasonPhrase;
 
 use crate::VERSION;
-use crate::http::header::{HOP_BY_HOP, announced_trailers, is_forbidden_trailer, nominated, remove_all};
+use crate::field_names::HOP_BY_HOP;
+use crate::http::header::{announced_trailers, is_forbidden_trailer, nominated, remove_all};
 use crate::mask::Needle;
 
 /// The field that every answer of the upstream bears.

@@ -9,14 +9,12 @@ mod field;
 mod gzip;
 mod json;
 mod link;
-mod members;
-mod position;
 mod reference;
 #[cfg(test)]
 mod tests;
 
+pub use crate::members::{MemberError, Members};
 pub(crate) use answer::{BodyPlan, Rewriting, apply, drop_digests};
 pub(crate) use gzip::{GzipMembers, Inflater, NotGzip};
 pub use json::JsonRewriter;
 pub use link::LinkMap;
-pub use members::{MemberError, Members};

@@ -3,7 +3,6 @@
 //! The request target is cut before anything in it is decoded, by prefixes that are compared byte for byte; what is left is
 //! parsed once, decided on and sent. Nothing here trusts a request: the authority chooses among configured upstreams only.
 
-mod setting;
 #[cfg(test)]
 mod tests;
 
@@ -11,9 +10,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use crate::settings::{ApiRoot, UpstreamSettings};
-
-pub use setting::{HostName, MountPath, ParseMountError, PathMapping, PathTarget, Placing};
+use crate::settings::{ApiRoot, HostName, PathMapping, PathTarget, Placing, UpstreamSettings};
 
 /// Where the upstreams of a proxy are found.
 #[derive(Debug)]
@@ -185,19 +182,8 @@ impl Site {
 
 impl OwnName {
     fn new(root: &ApiRoot) -> Self {
-        Self { authorities: own_authorities(root), base_path: root.base_path().to_owned(), url: root.to_string() }
+        Self { authorities: root.own_authorities(), base_path: root.base_path().to_owned(), url: root.to_string() }
     }
-}
-
-/// The authorities by which clients call an origin that they believe to speak to.
-pub(crate) fn own_authorities(root: &ApiRoot) -> Vec<String> {
-    let default = if root.is_secure() { 443 } else { 80 };
-    let mut authorities = vec![root.authority().as_str().to_owned()];
-    if root.port() == default {
-        let host = root.authority().host();
-        authorities.extend([host.to_owned(), format!("{host}:{default}")]);
-    }
-    authorities
 }
 
 /// The further origins once more, below each other name of the API's root: a client that was told `…/api/v3` takes no URL but those

@@ -12,8 +12,6 @@ use std::time::{Duration, Instant};
 use magicproxy_core::state::Partition;
 use magicproxy_core::{ChainId, KeyId, TokenNames, TokenVersion, UnixTime, VerifiedToken};
 
-use crate::rejection::Rejection;
-
 /// A list that does not age.
 const ALWAYS: u64 = u64::MAX;
 
@@ -68,6 +66,21 @@ impl RevocationList {
     }
 }
 
+/// Why a genuine token is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotLive {
+    Revoked,
+    /// The list of revocations has not been read for too long.
+    Unknown,
+}
+
+/// Nothing is minted now, for it would be revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MintSuspended {
+    /// For how long, where that is known.
+    pub(crate) after: Option<Duration>,
+}
+
 /// The list in use, shared by all gates.
 #[derive(Debug)]
 pub struct Revocations {
@@ -115,34 +128,34 @@ impl Revocations {
     }
 
     /// Would a token that this key signs now be none of them?
-    pub(crate) fn ensure_mintable(&self, key: &KeyId, now: UnixTime) -> Result<(), Rejection> {
+    pub(crate) fn ensure_mintable(&self, key: &KeyId, now: UnixTime) -> Result<(), MintSuspended> {
         if self.quiet.load(Ordering::Acquire) {
             return Ok(());
         }
         let list = Arc::clone(&self.list.read().unwrap_or_else(PoisonError::into_inner));
         if list.keys.contains(key.as_str()) {
-            return Err(Rejection::MintSuspended { after: None });
+            return Err(MintSuspended { after: None });
         }
         match list.before {
             Some(before) if now < before => {
-                Err(Rejection::MintSuspended { after: Some(Duration::from_secs(before.0.saturating_sub(now.0))) })
+                Err(MintSuspended { after: Some(Duration::from_secs(before.0.saturating_sub(now.0))) })
             }
             Some(_) | None => Ok(()),
         }
     }
 
     /// Is this token none of them?
-    pub(crate) fn ensure_live(&self, token: &VerifiedToken) -> Result<(), Rejection> {
+    pub(crate) fn ensure_live(&self, token: &VerifiedToken) -> Result<(), NotLive> {
         if self.quiet.load(Ordering::Acquire) {
             return Ok(());
         }
         let until = self.trusted_until.load(Ordering::Acquire);
         // What is known to be revoked is so, however old the knowledge.
         if Arc::clone(&self.list.read().unwrap_or_else(PoisonError::into_inner)).refuses(&token.names()) {
-            return Err(Rejection::Revoked);
+            return Err(NotLive::Revoked);
         }
         if until != ALWAYS && until <= clock_of(Instant::now()) {
-            return Err(Rejection::RevocationsUnknown);
+            return Err(NotLive::Unknown);
         }
         Ok(())
     }

@@ -95,6 +95,17 @@ impl ApiRoot {
     pub fn base_path(&self) -> &str {
         &self.base_path
     }
+
+    /// The authorities by which clients call an origin that they believe to speak to.
+    pub(crate) fn own_authorities(&self) -> Vec<String> {
+        let default = if self.is_secure() { 443 } else { 80 };
+        let mut authorities = vec![self.authority().as_str().to_owned()];
+        if self.port() == default {
+            let host = self.authority().host();
+            authorities.extend([host.to_owned(), format!("{host}:{default}")]);
+        }
+        authorities
+    }
 }
 
 /// The port that stands behind the host; `None` where there is none.

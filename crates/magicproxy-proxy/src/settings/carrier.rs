@@ -11,7 +11,7 @@ use std::fmt;
 use http::HeaderName;
 use magicproxy_core::{Credential, Weakness};
 
-use crate::http::header::may_carry_secret;
+use crate::field_names::may_carry_secret;
 
 /// The longest user of `basic:USER` and name of `query:NAME`, in bytes.
 const MAX_NAME_BYTES: usize = 128;

@@ -2,30 +2,23 @@
 
 use std::sync::Arc;
 
-use magicproxy_core::{
-    Acceptance, EncodedSlash, KeyRing, PathReading, PatternMode, PrivateKey, Scopes, UnnamedTokens, UpstreamName,
-};
+use magicproxy_core::{Acceptance, EncodedSlash, PathReading, PatternMode, Scopes, UnnamedTokens, UpstreamName};
 
 use super::{
     ApiRoot, CredentialCarrier, Forwarding, HttpMint, Limits, Links, MintSettings, Outbound, PageOrigins, Placing, RefusalShape,
-    Settings, SharedKeys, StrangerState, Timeouts, TrustedProxies, UpstreamProtocol, UpstreamSettings,
+    Settings, StrangerState, Timeouts, TrustedProxies, UpstreamProtocol, UpstreamSettings,
 };
 
 /// Ordinary settings for these upstreams.
 pub(crate) fn settings(upstreams: Vec<Arc<UpstreamSettings>>) -> Settings {
-    let key = PrivateKey::generate(2048).unwrap();
     Settings {
-        keys: Arc::new(SharedKeys::new(KeyRing::new(key, Vec::new()).unwrap())),
         upstreams,
         public_access: None,
         minting: MintSettings::default(),
         trusted_proxies: TrustedProxies::default(),
         timeouts: Timeouts::default(),
         limits: Limits::default(),
-        state: None,
         strangers: StrangerState::default(),
-        revocations: Arc::default(),
-        plugins: None,
     }
 }
 

@@ -3,8 +3,9 @@
 //! Requests are held by the upstream, which answers none of them until it is told to; so what is in progress is counted, not timed.
 
 use magicproxy_core::Network;
-use magicproxy_proxy::settings::{Quota, Settings};
+use magicproxy_proxy::settings::Quota;
 
+use crate::support::Setup;
 use crate::support::{Answer, Client, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, request};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -56,7 +57,7 @@ fn new_token() -> String {
     Token::any().to_string()
 }
 
-async fn proxy(upstream: &Upstream, change: impl FnOnce(&mut Settings)) -> Proxy {
+async fn proxy(upstream: &Upstream, change: impl FnOnce(&mut Setup)) -> Proxy {
     Proxy::with(upstream, |settings| {
         settings.limits.exchanges = QUOTA;
         change(settings);
@@ -103,7 +104,7 @@ async fn a_response_counts_until_it_has_been_taken() {
 #[tokio::test]
 async fn a_peer_of_endless_owners_has_a_share() {
     let mut upstream = Upstream::held().await;
-    let trusted = |settings: &mut Settings| settings.trusted_proxies.networks = vec![Network::parse("127.0.0.0/8").unwrap()];
+    let trusted = |settings: &mut Setup| settings.trusted_proxies.networks = vec![Network::parse("127.0.0.0/8").unwrap()];
     let proxy = proxy(&upstream, trusted).await;
     let from = |sender: &'static str| move || (new_token(), vec![sender]);
     let (held, refusal) = exhaust(&proxy, &mut upstream, from("X-Forwarded-For: 2001:db8:1:1::1")).await;
@@ -148,7 +149,7 @@ async fn refusals_hold_no_place() {
 #[tokio::test]
 async fn the_control_plane_charges_whom_a_trusted_proxy_names() {
     let upstream = Upstream::held().await;
-    let trusted = |settings: &mut Settings| settings.trusted_proxies.networks = vec![Network::parse("127.0.0.0/8").unwrap()];
+    let trusted = |settings: &mut Setup| settings.trusted_proxies.networks = vec![Network::parse("127.0.0.0/8").unwrap()];
     let proxy = proxy(&upstream, trusted).await;
     let (one, other) = ("X-Forwarded-For: 192.0.2.1", "X-Forwarded-For: 192.0.2.2");
     let mut held = Vec::new();

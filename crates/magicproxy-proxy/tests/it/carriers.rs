@@ -2,13 +2,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use magicproxy_proxy::settings::{CredentialCarrier, RefusalShape, Settings, TokenCarrier, UpstreamSettings};
+use magicproxy_proxy::settings::{CredentialCarrier, RefusalShape, TokenCarrier, UpstreamSettings};
 use proptest::collection::vec;
 use proptest::prelude::Strategy as _;
 use proptest::sample::select;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
+use crate::support::Setup;
 use crate::support::{
     Answer, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Seen, Token, Upstream, find, guard, now, request, settings,
 };
@@ -40,7 +41,7 @@ fn sent(pattern: &str) -> String {
     pattern.replace("{basic}", BASIC).replace("{}", CREDENTIAL)
 }
 
-fn carry(settings: &mut Settings, carrier: &str) {
+fn carry(settings: &mut Setup, carrier: &str) {
     guard(BASIC);
     let upstream = settings.upstream_mut();
     upstream.credential = CredentialCarrier::parse(carrier).unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use magicproxy_core::UnixTime;
-use magicproxy_proxy::settings::{RevocationList, Revocations};
+use magicproxy_proxy::services::{RevocationList, Revocations};
 
 use crate::support::{
     Answer, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, events_come, events_named, guard, now, request,
@@ -128,7 +128,7 @@ async fn minting_can_be_closed_and_bounded() {
 async fn nothing_is_minted_that_is_revoked() {
     let upstream = Upstream::hello().await;
     let revocations = Arc::new(Revocations::default());
-    let proxy = Proxy::with(&upstream, |settings| settings.revocations = Arc::clone(&revocations)).await;
+    let proxy = Proxy::with(&upstream, |settings| settings.services.revocations = Arc::clone(&revocations)).await;
     let ask = async || mint(&proxy, &order(r#""allowed":["GET /user"]"#)).await;
     assert_eq!(ask().await.status, 200);
     revocations.replace(RevocationList { before: Some(UnixTime(now() + 31)), ..RevocationList::default() });

@@ -22,11 +22,11 @@ use magicproxy_core::state::{
     BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreFuture, Taken, UnixMillis,
 };
 use magicproxy_core::{Scope, ScopeName, UnixTime};
-use magicproxy_proxy::settings::Settings;
 use magicproxy_state::MemoryStore;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
+use crate::support::Setup;
 use crate::support::{
     Client, DATA, Framed, HEADERS, INITIAL_WINDOW_SIZE, OnlyUpstream as _, Proxy, RST_STREAM, Token, Upstream, events_come,
     parse, request,
@@ -149,7 +149,7 @@ async fn in_the_state_store() {
     const PATH: &str = "/store-left";
     let (upstream, gate) = (Upstream::hello().await, Gate::new());
     let store = SlowStore(MemoryStore::new(), Arc::clone(&gate));
-    let proxy = Proxy::with(&upstream, |settings| settings.state = Some(Arc::new(store))).await;
+    let proxy = Proxy::with(&upstream, |settings| settings.services.state = Some(Arc::new(store))).await;
     let token = Token::allowing(&["* /.*"]).limited("total=3").mint();
     let mut client = Client::connect(&proxy).await;
     client.send(request(&format!("POST {PATH}"), &token, &[], "")).await;
@@ -192,7 +192,7 @@ async fn in_a_plugin() {
     const PATH: &str = "/plugin-left";
     let (upstream, gate) = (Upstream::hello().await, Gate::new());
     let proxy = Proxy::with(&upstream, |settings| {
-        settings.plugins = Some(Arc::new(SlowPlugin(Arc::clone(&gate))));
+        settings.services.plugins = Some(Arc::new(SlowPlugin(Arc::clone(&gate))));
         let scope = Scope::new(&parse(&["* /.*"]), vec![PluginName::parse("slow").unwrap()]).unwrap();
         settings.upstream_mut().scopes.insert(ScopeName::parse("slow").unwrap(), scope);
     })
@@ -238,9 +238,9 @@ fn recorded() -> zeroize::Zeroizing<String> {
     Token::ruled(&json!([{ "method": "POST", "route": "/{name}", "grants": ["DELETE /things/{response.id}"] }])).mint()
 }
 
-fn connecting_briefly(end: End) -> impl FnOnce(&mut Settings) {
+fn connecting_briefly(end: End) -> impl FnOnce(&mut Setup) {
     move |settings| {
-        settings.state = Some(Arc::new(MemoryStore::new()));
+        settings.services.state = Some(Arc::new(MemoryStore::new()));
         if end == End::Answered {
             settings.timeouts.connect = Duration::from_millis(300);
         }

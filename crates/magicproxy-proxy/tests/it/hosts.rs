@@ -9,9 +9,10 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use magicproxy_proxy::host_check::HostCheck;
-use magicproxy_proxy::settings::{HostName, Placing, Settings};
+use magicproxy_proxy::settings::{HostName, Placing};
 use tokio::net::TcpStream;
 
+use crate::support::Setup;
 use crate::support::{CREDENTIAL, Client, OnlyUpstream as _, Proxy, Token, Upstream, events_named, request, settings, soon};
 
 /// The name of an attacker's site, which leads to the proxy.
@@ -25,7 +26,7 @@ async fn checking(upstream: &Upstream) -> Proxy {
     Proxy::listening(settings, |tcp| vec![tcp.checking_hosts(check)]).await
 }
 
-fn change(settings: &mut Settings) {
+fn change(settings: &mut Setup) {
     settings.upstream_mut().websocket = true;
     settings.upstream_mut().placing = Placing { hosts: vec![HostName::parse("gh.test").unwrap()], ..Placing::default() };
 }

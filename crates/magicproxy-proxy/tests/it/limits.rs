@@ -5,9 +5,9 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use magicproxy_core::Network;
-use magicproxy_proxy::settings::Settings;
 use tokio::net::{TcpSocket, TcpStream};
 
+use crate::support::Setup;
 use crate::support::{Certificate, Client, Proxy, Token, Upstream, request, settings, soon};
 
 const SHORT: Duration = Duration::from_millis(300);
@@ -88,7 +88,7 @@ async fn an_idle_connection_is_ended() {
 #[tokio::test]
 async fn an_idle_connection_is_not_ended_early() {
     let mut upstream = Upstream::held().await;
-    let change = |settings: &mut Settings| (settings.timeouts.keep_alive, settings.timeouts.header) = (2 * SHORT, SHORT);
+    let change = |settings: &mut Setup| (settings.timeouts.keep_alive, settings.timeouts.header) = (2 * SHORT, SHORT);
     let proxy = Proxy::with(&upstream, change).await;
     for pause in [Duration::ZERO, SHORT / 2, 3 * SHORT] {
         let mut client = Client::connect(&proxy).await;

@@ -4,12 +4,13 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use magicproxy_proxy::rewrite::Members;
-use magicproxy_proxy::settings::{ApiRoot, Links, MountPath, PathMapping, PathTarget, Placing, Settings};
+use magicproxy_proxy::settings::{ApiRoot, Links, MountPath, PathMapping, PathTarget, Placing};
 
+use crate::support::Setup;
 use crate::support::{Answer, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, request, settings};
 
 /// An upstream that speaks of itself as `ORIGIN`, mounted at `/gh`, with another origin at `/gh/api/uploads`.
-async fn stage(lines: &'static [&'static str], body: &'static str, change: impl FnOnce(&mut Settings)) -> (Proxy, Upstream) {
+async fn stage(lines: &'static [&'static str], body: &'static str, change: impl FnOnce(&mut Setup)) -> (Proxy, Upstream) {
     let upstream = Upstream::scripted(move |seen| {
         let own = |text: &str| text.replace("ORIGIN", &format!("http://{}", seen.all("host")[0]));
         let lines: Vec<String> = lines.iter().map(|line| own(line)).collect();
@@ -67,7 +68,7 @@ async fn urls_lead_back_the_way_the_caller_came() {
 
 #[tokio::test]
 async fn the_operator_s_url_is_the_one_that_callers_are_told() {
-    let public = |settings: &mut Settings| settings.public_access = Some(ApiRoot::parse("https://proxy.example/base").unwrap());
+    let public = |settings: &mut Setup| settings.public_access = Some(ApiRoot::parse("https://proxy.example/base").unwrap());
     let (proxy, _upstream) = stage(&[JSON], r#"["ORIGIN/user"]"#, public).await;
     assert_eq!(ask(&proxy, "/gh/user").await.text(), r#"["https://proxy.example/base/gh/user"]"#);
 }
@@ -119,7 +120,7 @@ async fn only_members_that_clients_follow_lead_back() {
 
 #[tokio::test]
 async fn pages_of_what_was_asked_for_are_followed_and_other_documents_stay() {
-    let pages = |settings: &mut Settings| settings.upstream_mut().links = following(&["**.next ?"]);
+    let pages = |settings: &mut Setup| settings.upstream_mut().links = following(&["**.next ?"]);
     let (proxy, upstream) = stage(&[JSON], WRITTEN, pages).await;
     let own = format!("http://{}", upstream.address);
     let page = WRITTEN.replace("ORIGIN/user?", "http://proxy.test/gh/user?").replace("ORIGIN", &own);

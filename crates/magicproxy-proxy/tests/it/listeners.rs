@@ -6,9 +6,10 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use magicproxy_core::UpstreamName;
 use magicproxy_proxy::listener::Listener;
-use magicproxy_proxy::settings::{Forwarding, MountPath, Settings};
+use magicproxy_proxy::settings::{Forwarding, MountPath};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
+use crate::support::Setup;
 use crate::support::{Certificate, Client, OnlyUpstream as _, Proxy, Token, Upstream, request, settings, soon};
 
 /// A proxy on TCP and on a Unix socket.
@@ -18,7 +19,7 @@ struct Both {
 }
 
 impl Both {
-    async fn before(upstream: &Upstream, change: impl FnOnce(&mut Settings)) -> Self {
+    async fn before(upstream: &Upstream, change: impl FnOnce(&mut Setup)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let unix = Listener::unix(UnixListener::bind(folder.path().join("s")).unwrap());
         let mut settings = settings(upstream.address, "");
@@ -156,7 +157,7 @@ async fn a_listener_may_be_for_one_upstream_only() {
         settings
     };
     let mut both = named(&one, "one");
-    both.upstreams.extend(named(&two, "two").upstreams);
+    both.upstreams.extend(named(&two, "two").settings.upstreams);
     let folder = tempfile::tempdir().unwrap();
     let bound = |name: &str| {
         let socket = UnixListener::bind(folder.path().join(name)).unwrap();

@@ -8,10 +8,11 @@ use magicproxy_core::{
     Acceptance, Caveat, Credential, Grant, Kem, Label, MinterKey, MinterSigningKey, SealRequest, TokenVersion, UnixTime,
     UnnamedTokens, UpstreamName,
 };
-use magicproxy_proxy::settings::{Announcement, HostName, HttpMint, MountPath, Placing, Settings};
+use magicproxy_proxy::settings::{Announcement, HostName, HttpMint, MountPath, Placing};
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use crate::support::Setup;
 use crate::support::{
     Answer, CREDENTIAL, Client, NAME, OnlyUpstream as _, Proxy, Token, Upstream, events_come, events_named, guard, keys, now,
     parse, settings,
@@ -42,11 +43,11 @@ async fn stage(upstream: &Upstream, terms: Terms) -> Proxy {
     let mut both = placed(upstream, "one", terms, &MINTERS[0]);
     both.minting.announce = Announcement::All;
     let two = Terms { lists_minter: true, versions: V2, mint: HttpMint::Closed };
-    both.upstreams.extend(placed(upstream, "two", two, &MINTERS[1]).upstreams);
+    both.upstreams.extend(placed(upstream, "two", two, &MINTERS[1]).settings.upstreams);
     Proxy::start(both).await
 }
 
-fn placed(upstream: &Upstream, name: &str, terms: Terms, minter: &MinterSigningKey) -> Settings {
+fn placed(upstream: &Upstream, name: &str, terms: Terms, minter: &MinterSigningKey) -> Setup {
     let mut settings = settings(upstream.address, "");
     let upstream = settings.upstream_mut();
     upstream.name = UpstreamName::parse(name).unwrap();
@@ -307,7 +308,7 @@ async fn what_an_open_mint_makes_for_one_upstream_is_a_strangers_at_all() {
         let mut two = placed(&upstream, "two", closed, &MINTERS[1]);
         // What names no upstream is for `two`, or for none.
         two.upstream_mut().unnamed = if announced.is_none() { UnnamedTokens::Accept } else { UnnamedTokens::Refuse };
-        both.upstreams.extend(two.upstreams);
+        both.upstreams.extend(two.settings.upstreams);
         both.limits.exchanges =
             magicproxy_proxy::settings::Quota { reserved: both.limits.exchanges.total, ..both.limits.exchanges };
         let proxy = Proxy::start(both).await;

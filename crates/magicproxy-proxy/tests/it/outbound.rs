@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use magicproxy_proxy::settings::{ApiRoot, EnvironmentProxies, NamedProxy, NoProxy, Outbound, OutboundProxy, Settings};
+use magicproxy_proxy::settings::{ApiRoot, EnvironmentProxies, NamedProxy, NoProxy, Outbound, OutboundProxy};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::reaching::{SelfSigned, serve};
+use crate::support::Setup;
 use crate::support::{Answer, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Token, Upstream, request, settings};
 
 /// A proxy that answers CONNECT so, and where it says yes connects to the one origin that it knows.
@@ -54,7 +55,7 @@ async fn connect(mut stream: TcpStream, origin: String, reply: &'static str, see
 
 const YES: &str = "HTTP/1.1 200 Connection established\r\nX-A: b\r\n\r\n";
 
-async fn proxy(root: &str, change: impl FnOnce(&mut Settings)) -> Proxy {
+async fn proxy(root: &str, change: impl FnOnce(&mut Setup)) -> Proxy {
     let mut settings = settings("127.0.0.1:1".parse().unwrap(), "");
     settings.upstream_mut().api_root = ApiRoot::parse(root).unwrap();
     change(&mut settings);

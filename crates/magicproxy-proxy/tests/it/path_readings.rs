@@ -4,10 +4,11 @@
 use magicproxy_core::{EncodedSlash, PathReading};
 
 use crate::property::percent_decoded;
+use crate::support::Setup;
 use crate::support::{Client, OnlyUpstream as _, Proxy, Token, Upstream, request};
 
 async fn reading(upstream: &Upstream, slash: EncodedSlash, reading: PathReading) -> Proxy {
-    let set = |settings: &mut magicproxy_proxy::settings::Settings| {
+    let set = |settings: &mut Setup| {
         let upstream = settings.upstream_mut();
         (upstream.encoded_slash, upstream.path_reading) = (slash, reading);
     };

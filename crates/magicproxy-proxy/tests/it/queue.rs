@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use magicproxy_proxy::settings::{ApiRoot, MountPath, PathMapping, PathTarget, Quota, Settings};
+use magicproxy_proxy::settings::{ApiRoot, MountPath, PathMapping, PathTarget, Quota};
 use magicproxy_state::MemoryStore;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 
+use crate::support::Setup;
 use crate::support::{
     Answer, Client, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, all, events_come, events_named, find, request,
     settings, soon,
@@ -19,12 +20,12 @@ use crate::support::{
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
 /// At most so many connections, and all that one may have of them for each owner and peer.
-fn bounded(connections: usize) -> impl FnOnce(&mut Settings) {
+fn bounded(connections: usize) -> impl FnOnce(&mut Setup) {
     move |settings| settings.limits.upstream_connections_per_origin = connections
 }
 
 /// So few connections that the owner of each token has one of four, and nobody is a stranger.
-fn quartered(settings: &mut Settings) {
+fn quartered(settings: &mut Setup) {
     settings.limits.upstream_connections_per_origin = 4;
     settings.close_mint();
 }
@@ -229,7 +230,7 @@ async fn a_request_that_is_given_up_in_the_queue_is_never_sent() {
     let mut upstream = Upstream::held().await;
     let proxy = Proxy::with(&upstream, |settings| {
         bounded(1)(settings);
-        settings.state = Some(Arc::new(MemoryStore::new()));
+        settings.services.state = Some(Arc::new(MemoryStore::new()));
     })
     .await;
     let granting = json!([{ "method": "POST", "route": "/{name}", "grants": ["DELETE /things/{response.id}"] }, "GET /.*"]);

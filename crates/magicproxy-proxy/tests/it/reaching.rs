@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use magicproxy_proxy::settings::{ApiRoot, Settings};
+use magicproxy_proxy::settings::ApiRoot;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use rustls::crypto::aws_lc_rs;
 use rustls::server::{WantsServerCert, WebPkiClientVerifier};
@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+use crate::support::Setup;
 use crate::support::{Answer, Client, OnlyUpstream as _, Proxy, Token, request, settings};
 
 /// What `openssl req -x509` makes for a server: its certificate is an authority's too.
@@ -106,7 +107,7 @@ fn interrupt(listener: TcpListener, bytes: &'static [u8]) -> Arc<AtomicUsize> {
     count
 }
 
-async fn proxy(root: &str, change: impl FnOnce(&mut Settings)) -> Proxy {
+async fn proxy(root: &str, change: impl FnOnce(&mut Setup)) -> Proxy {
     let mut settings = settings("127.0.0.1:1".parse().unwrap(), "");
     settings.upstream_mut().api_root = ApiRoot::parse(root).unwrap();
     change(&mut settings);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use magicproxy_core::{ChainId, UnixTime, UnverifiedToken};
-use magicproxy_proxy::settings::{RevocationList, Revocations};
+use magicproxy_proxy::services::{RevocationList, Revocations};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Client, Proxy, Token, Upstream, guard, keys, now, request};
@@ -22,7 +22,7 @@ fn refused(answer: &Answer, status: u16, code: &str) {
 
 async fn with(upstream: &Upstream, revocations: &Arc<Revocations>) -> Proxy {
     let revocations = Arc::clone(revocations);
-    Proxy::with(upstream, |settings| settings.revocations = revocations).await
+    Proxy::with(upstream, |settings| settings.services.revocations = revocations).await
 }
 
 #[tokio::test]

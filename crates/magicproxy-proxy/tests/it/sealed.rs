@@ -6,7 +6,8 @@ use magicproxy_core::{
     Caveat, Credential, Grant, Kem, KeyRing, Network, PrivateKey, SealingKey, SealingPublicKey, TokenVersion, TypedCredential,
     UnixTime,
 };
-use magicproxy_proxy::settings::{SharedKeys, TokenCarrier};
+use magicproxy_proxy::services::SharedKeys;
+use magicproxy_proxy::settings::TokenCarrier;
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -179,7 +180,7 @@ async fn tokens_of_a_key_that_is_gone_are_gone_with_it() {
     let shared =
         Arc::new(SharedKeys::new(KeyRing::new(signing(), vec![]).unwrap().with_sealing(std::mem::take(&mut sealing)).unwrap()));
     let with = Arc::clone(&shared);
-    let proxy = Proxy::with(&upstream, move |settings| settings.keys = with).await;
+    let proxy = Proxy::with(&upstream, move |settings| settings.services.keys = with).await;
     let token = sealed_to(&old, plain(), &["GET /a"]);
     let ask = async || Client::ask(&proxy, request("GET /a", &token, &[], "")).await;
     assert_eq!(ask().await.status, 200);

@@ -53,7 +53,7 @@ fn created(id: u64) -> String {
 
 /// A proxy with this store.
 async fn proxy(upstream: &Upstream, store: Arc<dyn StateStore>) -> Proxy {
-    Proxy::with(upstream, |settings| settings.state = Some(store)).await
+    Proxy::with(upstream, |settings| settings.services.state = Some(store)).await
 }
 
 /// A proxy with a store of its own in memory.

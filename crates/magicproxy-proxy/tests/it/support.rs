@@ -20,7 +20,7 @@ pub(crate) use framed::{
 pub(crate) use keys::{CREDENTIAL, Token, keys, now, parse, seal_to};
 pub(crate) use link::{Link, LinkedUpstream, Transport, frame};
 pub(crate) use multiplexed::Multiplexed;
-pub(crate) use proxy::{NAME, OnlyUpstream, Proxy, listed, rules, settings};
+pub(crate) use proxy::{NAME, OnlyUpstream, Proxy, Setup, listed, rules, settings};
 pub(crate) use tls::Certificate;
 pub(crate) use upstream::{Reply, Seen, Upstream, UpstreamConnection};
 pub(crate) use watch::{assert_clean, events_come, events_named, guard, has_secret};

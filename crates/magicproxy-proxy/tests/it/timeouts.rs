@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use magicproxy_proxy::settings::Settings;
-
+use crate::support::Setup;
 use crate::support::{Answer, Client, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, request, soon};
 
 const LIMIT: Duration = Duration::from_millis(500);
@@ -111,7 +110,7 @@ async fn the_last_byte_of_a_request_begins_the_whole_time() {
 }
 
 async fn with_total(upstream: &Upstream) -> Proxy {
-    Proxy::with(upstream, |settings: &mut Settings| settings.timeouts.total = Some(LIMIT)).await
+    Proxy::with(upstream, |settings: &mut Setup| settings.timeouts.total = Some(LIMIT)).await
 }
 
 /// Sends bytes of a response that never ends, until the proxy is gone.

@@ -14,10 +14,11 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::listener::tls::TlsServer;
-use magicproxy_proxy::settings::{Forwarding, Settings};
+use magicproxy_proxy::settings::Forwarding;
 use rustls::version::{TLS12, TLS13};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
+use crate::support::Setup;
 use crate::support::{
     Certificate, Client, Duplex, OnlyUpstream as _, Proxy, Reply, Token, Upstream, UpstreamConnection, find, request, settings,
     soon,
@@ -29,7 +30,7 @@ async fn serving(upstream: &Upstream, certificate: &Certificate) -> Proxy {
     serving_with(upstream, certificate, |_| ()).await
 }
 
-async fn serving_with(upstream: &Upstream, certificate: &Certificate, change: impl FnOnce(&mut Settings)) -> Proxy {
+async fn serving_with(upstream: &Upstream, certificate: &Certificate, change: impl FnOnce(&mut Setup)) -> Proxy {
     let mut settings = settings(upstream.address, "");
     change(&mut settings);
     let tls = certificate.server();

@@ -9,11 +9,11 @@ use http::Request;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use magicproxy_proxy::settings::Settings;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::support::Setup;
 use crate::support::{
     Certificate, Client, Duplex, Proxy, Reply, Token, Upstream, all, events_come, find, request, settings, soon,
 };
@@ -52,7 +52,7 @@ struct Proxies {
 }
 
 impl Proxies {
-    async fn with(upstream: &Upstream, change: impl Fn(&mut Settings)) -> Self {
+    async fn with(upstream: &Upstream, change: impl Fn(&mut Setup)) -> Self {
         let settings = || {
             let mut settings = settings(upstream.address, "");
             change(&mut settings);

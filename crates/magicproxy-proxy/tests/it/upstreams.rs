@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use magicproxy_core::{UnnamedTokens, UpstreamName};
-use magicproxy_proxy::settings::{Announcement, ApiRoot, HostName, MountPath, PathMapping, PathTarget, Placing, Settings};
+use magicproxy_proxy::settings::{Announcement, ApiRoot, HostName, MountPath, PathMapping, PathTarget, Placing};
 
+use crate::support::Setup;
 use crate::support::{Answer, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, guard, settings};
 
 /// `one` at `/one`, with a second origin and a short way to a path, and `two` at `/two`, also by the name `two.test`.
@@ -21,7 +22,7 @@ impl Stage {
         Self::with(|_| ()).await
     }
 
-    async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+    async fn with(change: impl FnOnce(&mut Setup)) -> Self {
         let (one, uploads, two) = (named("one").await, named("uploads").await, named("two").await);
         let path = |prefix: &str, to| PathMapping { prefix: MountPath::parse(prefix).unwrap(), to };
         let paths = vec![
@@ -30,7 +31,7 @@ impl Stage {
             path("/api/uploads", PathTarget::Origin(root(uploads.address))),
         ];
         let mut both = upstream("one", one.address, &[], paths);
-        both.upstreams.extend(upstream("two", two.address, &["two.test"], Vec::new()).upstreams);
+        both.upstreams.extend(upstream("two", two.address, &["two.test"], Vec::new()).settings.upstreams);
         change(&mut both);
         Self { proxy: Proxy::start(both).await, one, uploads, two }
     }
@@ -49,7 +50,7 @@ fn root(address: SocketAddr) -> ApiRoot {
     ApiRoot::parse(&format!("http://{address}")).unwrap()
 }
 
-fn upstream(name: &str, address: SocketAddr, hosts: &[&str], paths: Vec<PathMapping>) -> Settings {
+fn upstream(name: &str, address: SocketAddr, hosts: &[&str], paths: Vec<PathMapping>) -> Setup {
     let mut settings = settings(address, "");
     let upstream = settings.upstream_mut();
     upstream.name = UpstreamName::parse(name).unwrap();
@@ -404,7 +405,7 @@ trait EachUpstream {
     fn upstreams_mut(&mut self, at: usize) -> &mut magicproxy_proxy::settings::UpstreamSettings;
 }
 
-impl EachUpstream for Settings {
+impl EachUpstream for Setup {
     fn upstreams_mut(&mut self, at: usize) -> &mut magicproxy_proxy::settings::UpstreamSettings {
         Arc::get_mut(&mut self.upstreams[at]).unwrap()
     }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use magicproxy_core::UnixTime;
-use magicproxy_proxy::settings::{Quota, RevocationList, Revocations, Settings, TokenCarrier};
+use magicproxy_proxy::services::{RevocationList, Revocations};
+use magicproxy_proxy::settings::{Quota, TokenCarrier};
 
 use socket2::SockRef;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
+use crate::support::Setup;
 use crate::support::{
     Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, UpstreamConnection, events_come, events_named, find, now, request,
     soon,
@@ -239,7 +241,7 @@ async fn assert_closed(client: &mut Client, connection: &mut UpstreamConnection,
     assert_eq!(close_of(&connection.closed().await, true), (code, reason.to_owned()));
 }
 
-async fn with_websocket_and(upstream: &Upstream, change: impl FnOnce(&mut Settings)) -> Proxy {
+async fn with_websocket_and(upstream: &Upstream, change: impl FnOnce(&mut Setup)) -> Proxy {
     Proxy::with(upstream, |settings| {
         settings.upstream_mut().websocket = true;
         change(settings);
@@ -309,7 +311,7 @@ async fn it_ends_when_its_token_is_revoked() {
     let mut upstream = Upstream::held().await;
     let revocations = Arc::new(Revocations::default());
     let shared = Arc::clone(&revocations);
-    let proxy = with_websocket_and(&upstream, |settings| settings.revocations = shared).await;
+    let proxy = with_websocket_and(&upstream, |settings| settings.services.revocations = shared).await;
     let (mut revoked, mut revoked_connection) =
         open(&proxy, &mut upstream, &Token::allowing(&["GET /ws"]).living(now() - 100, now() + 100).mint()).await;
     let (mut other, mut connection) = open(&proxy, &mut upstream, &Token::any()).await;
@@ -325,7 +327,7 @@ async fn a_frame_ends_with_its_token() {
     let mut upstream = Upstream::held().await;
     let revocations = Arc::new(Revocations::default());
     let shared = Arc::clone(&revocations);
-    let proxy = with_websocket_and(&upstream, |settings| settings.revocations = shared).await;
+    let proxy = with_websocket_and(&upstream, |settings| settings.services.revocations = shared).await;
     let token = Token::allowing(&["GET /ws"]).living(now() - 100, now() + 100).mint();
     let (mut client, mut connection) = open(&proxy, &mut upstream, &token).await;
     client.send(&HELLO[..8]).await;

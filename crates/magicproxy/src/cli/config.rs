@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use magicproxy_proxy::settings::{RequestFields, UpstreamSettings};
+use magicproxy_proxy::header::RequestFields;
+use magicproxy_proxy::settings::UpstreamSettings;
 use serde_json::{Value, json};
 
 use self::connect::Connection;

@@ -11,7 +11,7 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use magicproxy_core::{Credential, Grant, KeyRing, MintRequest, PrivateKey, RawRule, Rule, UnixTime};
 use magicproxy_proxy::clock;
-use magicproxy_proxy::settings::SharedKeys;
+use magicproxy_proxy::services::{Services, SharedKeys};
 use zeroize::Zeroizing;
 
 use crate::client::{Answer, Peer};
@@ -22,8 +22,8 @@ use crate::ground::failure::Failure;
 use crate::ground::fault::Origin;
 use crate::ground::output;
 use crate::ground::text::harmless;
-use crate::runtime::settings::{self, Services};
-use crate::runtime::wire::{self, Door, EndSignals, survive_others};
+use crate::runtime::settings;
+use crate::runtime::wire::{self, Door, EndSignals, Engine, survive_others};
 
 const RULE: &str = "GET /repos/acme/widgets/issues";
 const ALLOWED: (&str, &str) = ("GET", "/repos/acme/widgets/issues");
@@ -51,8 +51,9 @@ async fn demo(once: bool) -> Result<(), Failure> {
     let config = configuration(api)?;
     let token = mint(&keys, &config)?;
     let (listeners, hosts) = (config.listeners.clone(), config.hosts.clone());
-    let settings = settings::of_engine(config, Arc::new(SharedKeys::new(keys)), Services::default());
-    let door = Door::open(settings, &listeners, &hosts, None).await?;
+    let services = Services::of_keys(Arc::new(SharedKeys::new(keys)));
+    let engine = Engine { settings: config.into_settings(), services };
+    let door = Door::open(engine, &listeners, &hosts, None).await?;
     let proxy = door.url();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(door.serve(async {

@@ -16,8 +16,9 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use magicproxy_core::{Access, DecisionSteps, Denial, KeyRing, Method, Policy, RequestTarget, VerifiedToken, VerifyError};
 use magicproxy_proxy::clock;
+use magicproxy_proxy::header::{FieldVerdict, RequestFields};
 use magicproxy_proxy::placing::{Place, Places};
-use magicproxy_proxy::settings::{FieldVerdict, RequestFields, UpstreamSettings};
+use magicproxy_proxy::settings::UpstreamSettings;
 use serde::Deserialize;
 use serde_json::{Value, json};
 

@@ -10,7 +10,8 @@ use magicproxy_core::state::StateStore;
 use magicproxy_proxy::clock;
 
 use super::{SettingsArgs, flag};
-use magicproxy_proxy::settings::{Limits, SharedKeys, UpstreamSettings};
+use magicproxy_proxy::services::{Services, SharedKeys};
+use magicproxy_proxy::settings::{Limits, UpstreamSettings};
 
 use crate::config::setting::FromText as _;
 use crate::config::value::{LogFormat, LogLevel};
@@ -23,10 +24,10 @@ use crate::runtime::keystore::{KeyWatch, Keys, Keystore, NewKey, Purposes};
 use crate::runtime::logging;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::revocations::{RevocationFile, RevocationWatch, SharedRevocations};
-use crate::runtime::settings::{self, Services};
+use crate::runtime::settings;
 use crate::runtime::state::LazyStore;
 use crate::runtime::tls::{OtherKeys, Tls};
-use crate::runtime::wire::{self, Door, EndSignals, survive_others};
+use crate::runtime::wire::{self, Door, EndSignals, Engine, survive_others};
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
@@ -115,8 +116,8 @@ fn serve(layers: Layers) -> Result<(), Failure> {
     let chosen = config.state.chosen;
     let mut revocations = revocation_watch(&config, store.as_ref())?;
     let host = plugins.clone().map(|host| host as Arc<dyn PluginHost>);
-    let services = Services { state, revocations: revocations.revocations(), plugins: host };
-    let settings = settings::of_engine(config, ring, services);
+    let services = Services { keys: ring, state, revocations: revocations.revocations(), plugins: host };
+    let engine = Engine { settings: config.into_settings(), services };
     let served = runtime.block_on(async {
         let signals = EndSignals::listen().context("signals")?;
         if let Some(store) = store.filter(|_| chosen) {
@@ -125,7 +126,7 @@ fn serve(layers: Layers) -> Result<(), Failure> {
         }
         // So that nobody is refused only because nobody has looked yet.
         revocations.look().await;
-        let door = Door::open(settings, &listeners, &hosts, tls.as_ref().map(|tls| &tls.server)).await?;
+        let door = Door::open(engine, &listeners, &hosts, tls.as_ref().map(|tls| &tls.server)).await?;
         let addresses = door.addresses().join(" and ");
         banner.lines.insert(0, format!("magicproxy {} listens on {addresses}", env!("CARGO_PKG_VERSION")));
         banner.warnings.extend(door.warnings.iter().cloned());

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use http::HeaderName;
-use magicproxy_proxy::settings::{Meaning, PassedHeader, RequestFields, Treatment, UpstreamSettings};
+use magicproxy_proxy::header::{RequestFields, Treatment};
+use magicproxy_proxy::settings::{Meaning, PassedHeader, UpstreamSettings};
 
 use super::check::Checker;
 use super::raw::RawUpstream;

@@ -3,12 +3,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
-use magicproxy_core::plugin::PluginHost;
-use magicproxy_core::state::StateStore;
-use magicproxy_proxy::settings::{ApiRoot, Revocations, Settings, SharedKeys};
-
 use crate::config::tls::{CertificateFault, CertificateFiles};
 use crate::config::{Config, Flags, Layers};
 use crate::ground::environment::Environment;
@@ -42,30 +36,4 @@ pub(crate) fn check_to_serve(layers: Layers) -> Result<Config, Faults> {
 
 fn read(certificate: &CertificateFiles) -> Result<(), CertificateFault> {
     files::load(certificate).map(drop)
-}
-
-/// What the engine is given besides its configuration. By default nothing is there, and nothing revoked.
-#[derive(Default)]
-pub(crate) struct Services {
-    pub(crate) state: Option<Arc<dyn StateStore>>,
-    pub(crate) revocations: Arc<Revocations>,
-    pub(crate) plugins: Option<Arc<dyn PluginHost>>,
-}
-
-/// What the engine is told.
-pub(crate) fn of_engine(config: Config, keys: Arc<SharedKeys>, services: Services) -> Settings {
-    let Services { state, revocations, plugins } = services;
-    Settings {
-        state,
-        strangers: config.state.strangers,
-        revocations,
-        plugins,
-        keys,
-        upstreams: config.upstreams,
-        public_access: config.public_access.and_then(|public| ApiRoot::parse(&public.url).ok()),
-        minting: config.minting,
-        trusted_proxies: config.trusted_proxies,
-        timeouts: config.timeouts,
-        limits: config.limits,
-    }
 }

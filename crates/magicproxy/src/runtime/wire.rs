@@ -16,6 +16,7 @@ use magicproxy_proxy::host_check::HostCheck;
 use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::listener::tls::TlsServer;
 use magicproxy_proxy::server::Server;
+use magicproxy_proxy::services::Services;
 use magicproxy_proxy::settings::{HostName, Settings};
 use tokio::runtime::Runtime;
 
@@ -29,6 +30,12 @@ use crate::ground::scheme::Scheme;
 use crate::ground::text::quoted;
 
 pub(crate) use signals::{EndSignals, survive_others};
+
+/// What a server is made of.
+pub(crate) struct Engine {
+    pub(crate) settings: Settings,
+    pub(crate) services: Services,
+}
 
 /// The engine, ready to serve, on addresses that are already taken.
 pub(crate) struct Door {
@@ -75,12 +82,12 @@ impl Door {
     /// Those of the system, and a fault of the configuration where a name turns out to lead to an address that is not served
     /// without TLS.
     pub(crate) async fn open(
-        settings: Settings,
+        engine: Engine,
         listeners: &[ListenerSettings],
         hosts: &HostSettings,
         tls: Option<&Arc<TlsServer>>,
     ) -> Result<Self, Failure> {
-        let check = Arc::new(host_check(&settings, listeners, hosts, tls));
+        let check = Arc::new(host_check(&engine.settings, listeners, hosts, tls));
         let (mut places, mut warnings) = (Vec::new(), Vec::new());
         for listener in listeners {
             let place = Place::take(listener).await.with_context(|| format!("cannot listen on `{}`", listener.listen))?;
@@ -91,7 +98,7 @@ impl Door {
             let place = place.with(listener, tls)?;
             places.push(if place.is_checked(hosts.checked) { place.checking(&check) } else { place });
         }
-        let server = Server::new(settings).context("cannot start")?;
+        let server = Server::new(engine.settings, engine.services).context("cannot start")?;
         Ok(Self { server, places, warnings })
     }
 

@@ -98,7 +98,7 @@ impl Question {
     /// The header for which the whole request would be refused.
     fn overriding(&self) -> Option<Rejection> {
         let names = self.headers.iter().filter_map(|name| name.parse().ok());
-        refuse_overrides(&names.map(|name: HeaderName| (name, HeaderValue::from_static(""))).collect()).err()
+        refuse_overrides(&names.map(|name: HeaderName| (name, HeaderValue::from_static(""))).collect()).err().map(Rejection::from)
     }
 
     /// The same, where it was asked with the path as it is at the proxy.

@@ -21,8 +21,13 @@ fn keys() -> KeyRing {
 fn fixture(limits: &Limits, http_mint: HttpMint) -> Fixture {
     let mut upstream = upstream("api", "https://api.example", Placing::default());
     Arc::get_mut(&mut upstream).unwrap().http_mint = http_mint;
-    let inner =
-        Inner { keys: Arc::new(SharedKeys::new(keys())), upstream, carriers: Carriers::default(), shared: Shared::new(limits) };
+    let keys = Arc::new(SharedKeys::new(keys()));
+    let inner = Inner {
+        keys: Arc::clone(&keys),
+        upstream,
+        carriers: Carriers::default(),
+        shared: Shared::new(limits, Services::of_keys(keys)),
+    };
     let verifier = Verifier {
         inner: Arc::new(inner),
         cache: TokenCache::new(limits.token_cache_bytes),

@@ -7,7 +7,7 @@ use http::HeaderName;
 use magicproxy_core::UpstreamName;
 
 use super::fields::RequestFields;
-use super::meaning::{Meaning, is_of_the_exchange};
+use crate::field_names::{Meaning, is_of_the_exchange};
 use crate::request_id::RequestId;
 
 /// How many names of one upstream are warned of. Names come from clients.

@@ -3,15 +3,14 @@
 //! A field that is not on it is dropped, from the head and from the trailer section. Tokens and rules never add to it.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 
 use http::HeaderName;
 
 use super::is_forbidden_trailer;
-use super::meaning::Meaning;
 use crate::credential::carriers::Carriers;
-use crate::settings::{CarrierSubprotocol, UpstreamSettings};
+use crate::field_names::Meaning;
+use crate::settings::{CarrierSubprotocol, PassedHeader, UpstreamSettings};
 
 /// What every upstream gets of a client's request: fields of HTTP itself, of content and conditions, of retries and traces, of
 /// event streams and WebSockets, of the Model Context Protocol, of git and of browsers. None of them says for whom a request acts,
@@ -88,94 +87,6 @@ const STANDARD: [&str; 60] = [
     "x-requested-with",
 ];
 
-/// A field that passes to one upstream besides those that pass to all.
-///
-/// INVARIANT: none that has a [`Meaning`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PassedHeader(Named);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Named {
-    One(HeaderName),
-    /// Every name that begins so.
-    Prefix(String),
-}
-
-impl PassedHeader {
-    /// Reads the name of one field, as an operator writes it.
-    ///
-    /// # Errors
-    /// [`ParsePassedHeaderError`] says why no client's field of that name may pass.
-    pub fn parse(text: &str) -> Result<Self, ParsePassedHeaderError> {
-        if text.contains('*') {
-            return Err(ParsePassedHeaderError::Pattern);
-        }
-        let name: HeaderName = text.parse().map_err(|_| ParsePassedHeaderError::Name)?;
-        match Meaning::of(&name) {
-            Some(meaning) => Err(ParsePassedHeaderError::Forbidden(meaning)),
-            None => Ok(Self(Named::One(name))),
-        }
-    }
-
-    /// Reads what a preset lets pass: a name, or `PREFIX-*` for the fields of one client library.
-    ///
-    /// # Errors
-    /// As [`Self::parse`].
-    pub fn parse_preset(text: &str) -> Result<Self, ParsePassedHeaderError> {
-        match text.strip_suffix("-*") {
-            None => Self::parse(text),
-            Some(stem) => Self::parse(stem).map(|_| Self(Named::Prefix(format!("{}-", stem.to_ascii_lowercase())))),
-        }
-    }
-
-    /// The field, where it is one and no prefix.
-    #[must_use]
-    pub fn name(&self) -> Option<&HeaderName> {
-        match &self.0 {
-            Named::One(name) => Some(name),
-            Named::Prefix(_) => None,
-        }
-    }
-}
-
-/// In lower case; a prefix ends with `*`.
-impl fmt::Display for PassedHeader {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Named::One(name) => formatter.write_str(name.as_str()),
-            Named::Prefix(prefix) => write!(formatter, "{prefix}*"),
-        }
-    }
-}
-
-/// Why a text names no field that may pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ParsePassedHeaderError {
-    /// No field name of RFC 9110.
-    #[error("expected the name of a header")]
-    Name,
-    /// A pattern would pass fields that nobody thought of.
-    #[error("expected the name of one header, without `*`")]
-    Pattern,
-    /// A field that never passes.
-    #[error("{0}, so that no setting lets it pass")]
-    Forbidden(Meaning),
-}
-
-/// The reason, as half a sentence.
-impl fmt::Display for Meaning {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Connection => "it concerns one connection only (RFC 9110 section 7.6.1)",
-            Self::Message => "it frames or addresses the message, and the proxy writes its own",
-            Self::Override => "it overrides the method or the path that was decided on",
-            Self::Claim => "it claims who the client is, or for whom it acts",
-            Self::Carrier => "tokens and credentials stand in it, and the API gets the proxy's credential and no other",
-            Self::Underscore => "there is a `_` in its name, which some servers read as `-`",
-        })
-    }
-}
-
 /// Who put a field on the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListedBy {
@@ -233,10 +144,7 @@ impl RequestFields {
         names.extend(STANDARD.map(|name| (HeaderName::from_static(name), ListedBy::Standard)));
         let dropped = upstream.drop_request_headers.clone();
         names.retain(|name, _| !dropped.contains(name) && !carriers.contains(name));
-        let prefixes = upstream.preset_request_headers.iter().filter_map(|header| match &header.0 {
-            Named::Prefix(prefix) => Some(prefix.clone()),
-            Named::One(_) => None,
-        });
+        let prefixes = upstream.preset_request_headers.iter().filter_map(|header| header.prefix().map(str::to_owned));
         Self {
             names: Names::of(names),
             prefixes: prefixes.collect(),

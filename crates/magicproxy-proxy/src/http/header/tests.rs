@@ -2,8 +2,9 @@ use std::sync::Arc;
 
 use super::*;
 use crate::credential::carriers::Carriers;
+use crate::field_names::*;
 use crate::response::header::{Coding, ResponseFilter, is_searchable};
-use crate::settings::{Placing, TokenCarrier, fixture};
+use crate::settings::{ParsePassedHeaderError, PassedHeader, Placing, TokenCarrier, fixture};
 
 /// The list of an upstream with these additions of its preset and its operator, and these fields dropped.
 fn fields(preset: &[&str], operator: &[&str], dropped: &[&'static str], carriers: &[&'static str]) -> RequestFields {
@@ -153,7 +154,7 @@ fn fields_that_steer_in_every_api_cannot_be_listed() {
 /// Requests with these are refused; what else is not listed is dropped.
 #[test]
 fn every_override_begins_as_the_quick_look_expects() {
-    for name in meaning::OVERRIDES {
+    for name in crate::field_names::OVERRIDES {
         assert!(refuse_overrides(&headers(&[(name, "x")])).is_err(), "{name}");
     }
 }

@@ -4,7 +4,7 @@ use http::HeaderName;
 use serde::{Deserialize, Serialize};
 
 use super::fields::{ListedBy, RequestFields, Treatment};
-use super::meaning::Meaning;
+use crate::field_names::Meaning;
 
 /// What would become of a request field, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,7 +14,7 @@ use http::uri::PathAndQuery;
 use self::candidate::{Judge, Judgement, MAX_CANDIDATE_BYTES, Progress};
 use self::standings::Standings;
 use super::LinkMap;
-use super::position::{Kind, Position};
+use crate::members::{Kind, Position};
 
 /// Rewrites JSON while it streams. However the text is divided, the output is the same.
 #[derive(Debug)]

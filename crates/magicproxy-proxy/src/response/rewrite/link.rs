@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Members;
+use crate::members::Members;
 
 /// Where the URLs of an upstream's origins lead at the proxy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::settings::{PageOrigin, ParsePageOriginError};
 
 #[track_caller]
 fn check(text: &str, expected: Result<(), ParsePageOriginError>) {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::settings::MountPath;
 use crate::settings::fixture::upstream;
 
 fn placing(mount: &str, hosts: &[&str], paths: &[(&str, &str)]) -> Placing {

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use magicproxy_core::UnverifiedToken;
-use magicproxy_proxy::settings::{RevocationList, Revocations};
+use magicproxy_proxy::services::{RevocationList, Revocations};
 use magicproxy_state::RedbStore;
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy};
@@ -113,8 +113,8 @@ impl Stage {
 
     async fn proxy(&self, store: Arc<dyn StateStore>) -> Proxy {
         Proxy::with(&self.upstream, |settings| {
-            settings.state = Some(store);
-            settings.revocations = Arc::clone(&self.revocations);
+            settings.services.state = Some(store);
+            settings.services.revocations = Arc::clone(&self.revocations);
         })
         .await
     }

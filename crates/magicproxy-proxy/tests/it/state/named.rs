@@ -2,11 +2,13 @@
 
 use magicproxy_core::{Grant, PatternMode, RawRule, Rule, TypedCredential};
 use magicproxy_core::{KeyRing, OwnerSecret, PrivateKey, ScopeName};
-use magicproxy_proxy::settings::{SharedKeys, StrangerState};
+use magicproxy_proxy::services::SharedKeys;
+use magicproxy_proxy::settings::StrangerState;
 use serde_json::json;
 
 use super::elements::{challenges, patch, powerdns, rrset};
 use super::*;
+use crate::support::Setup;
 use crate::support::{CREDENTIAL, NAME, OnlyUpstream as _, Token, guard, keys, now, seal_to};
 
 const RECORD: &str = "/v2/domains/example.com/records";
@@ -25,7 +27,7 @@ fn rule(owner: Option<&str>, further: &Value) -> Value {
 /// A proxy with these scopes.
 async fn scoped(upstream: &Upstream, store: Arc<dyn StateStore>, scopes: &[(&str, Value)]) -> Proxy {
     Proxy::with(upstream, |settings| {
-        settings.state = Some(store);
+        settings.services.state = Some(store);
         settings.strangers = StrangerState::Accept;
         for (name, rules) in scopes {
             let raw: Vec<RawRule> = serde_json::from_value(rules.clone()).unwrap();
@@ -219,9 +221,9 @@ async fn without_the_owner_secret_named_owners_have_nothing() {
     };
     let keys = Arc::new(SharedKeys::new(ring(None)));
     let rules = json!([rule(Some(OWNER), &json!({})), "GET /plain"]);
-    let with = |settings: &mut magicproxy_proxy::settings::Settings| {
-        settings.state = Some(Arc::clone(&store));
-        settings.keys = Arc::clone(&keys);
+    let with = |settings: &mut Setup| {
+        settings.services.state = Some(Arc::clone(&store));
+        settings.services.keys = Arc::clone(&keys);
         let raw: Vec<RawRule> = serde_json::from_value(rules.clone()).unwrap();
         let rules = Rule::parse_list(&raw, PatternMode::Whole).unwrap();
         settings.upstream_mut().scopes.insert(ScopeName::parse("team").unwrap(), rules.try_into().unwrap());

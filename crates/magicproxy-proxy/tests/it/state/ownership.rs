@@ -49,7 +49,7 @@ async fn what_was_narrowed_shares_and_a_caveat_and_the_ceiling_still_bind() {
     let store = Arc::new(MemoryStore::new());
     let shared = Arc::clone(&store);
     let bounded = Proxy::with(&upstream, |settings| {
-        settings.state = Some(shared);
+        settings.services.state = Some(shared);
         settings.upstream_mut().ceiling = Some(rules(&["POST /.*", "GET /.*"]));
     })
     .await;

@@ -58,7 +58,7 @@ impl PluginHost for Scripted {
 pub(super) async fn guarded(upstream: &Upstream, host: &Arc<Scripted>, allowed: &[&str], ceiling: Option<&[&str]>) -> Proxy {
     let plugin = |name| PluginName::parse(name).unwrap();
     Proxy::with(upstream, |settings| {
-        settings.plugins = Some(Arc::clone(host) as Arc<dyn PluginHost>);
+        settings.services.plugins = Some(Arc::clone(host) as Arc<dyn PluginHost>);
         let upstream = settings.upstream_mut();
         upstream.ceiling = ceiling.map(rules);
         upstream.pass_request_headers = listed(&["X-Job", "X-Other"]);

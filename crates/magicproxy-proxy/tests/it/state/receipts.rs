@@ -1,7 +1,8 @@
 //! Receipts: tokens for what a request made, where no store is.
 
 use magicproxy_core::{Credential, Grant, Kem, PatternMode, RawRule, Rule, TypedCredential, UnixTime, UnverifiedToken};
-use magicproxy_proxy::settings::{RevocationList, Revocations, StrangerState};
+use magicproxy_proxy::services::{RevocationList, Revocations};
+use magicproxy_proxy::settings::StrangerState;
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -50,7 +51,7 @@ async fn a_receipt_ends_with_the_chain_of_its_token_and_not_the_other_way_round(
     let upstream = digitalocean().await;
     let revocations = Arc::new(Revocations::default());
     let shared = Arc::clone(&revocations);
-    let proxy = Proxy::with(&upstream, |settings| settings.revocations = shared).await;
+    let proxy = Proxy::with(&upstream, |settings| settings.services.revocations = shared).await;
     for token in [Token::ruled(&with_receipt()).mint().to_string(), sealed(&with_receipt())] {
         let receipt = create(&proxy, &token).await.one("magic-receipt").unwrap().to_owned();
         let another = create(&proxy, &token).await.one("magic-receipt").unwrap().to_owned();
@@ -72,7 +73,7 @@ async fn a_receipt_ends_with_the_chain_of_its_token_and_not_the_other_way_round(
 async fn a_receipt_bears_the_caveats_and_shares_their_counts() {
     let upstream = digitalocean().await;
     let proxy = Proxy::with(&upstream, |settings| {
-        settings.state = Some(Arc::new(MemoryStore::new()));
+        settings.services.state = Some(Arc::new(MemoryStore::new()));
         settings.strangers = StrangerState::Accept;
     })
     .await;

@@ -6,12 +6,13 @@ use magicproxy_core::{
     Credential, Grant, Kem, KeyRing, KeyStanding, MintRequest, PatternMode, PrivateKey, Rule, SealRequest, SealingKey,
     TokenVersion, UnixTime, UnnamedTokens, UnverifiedNames, UnverifiedToken, UpstreamName,
 };
-use magicproxy_proxy::settings::{Minting, RevocationList, Revocations, Settings, SharedKeys};
+use magicproxy_proxy::services::{Minting, RevocationList, Revocations, SharedKeys};
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::receipts::with_receipt;
 use super::*;
+use crate::support::Setup;
 use crate::support::{CREDENTIAL, NAME, OnlyUpstream as _, guard, now};
 
 /// Keys of each kind, the newest last, and the rings that a proxy has in the course of two rotations.
@@ -125,9 +126,9 @@ async fn nothing_outlives_the_token_that_it_was_made_of() {
     let keys = Keys::new();
     for (number, version) in [TokenVersion::V1, TokenVersion::V2].into_iter().enumerate() {
         let (shared, revocations) = (Arc::new(SharedKeys::new(keys.ring(0))), Arc::new(Revocations::default()));
-        let configure = |settings: &mut Settings| {
-            settings.keys = Arc::clone(&shared);
-            settings.revocations = Arc::clone(&revocations);
+        let configure = |settings: &mut Setup| {
+            settings.services.keys = Arc::clone(&shared);
+            settings.services.revocations = Arc::clone(&revocations);
         };
         let proxy = Proxy::with(&upstream, configure).await;
         let [forged, other] = [keys.mint(), keys.mint()].map(|tokens| tokens[number].clone());
@@ -188,7 +189,7 @@ async fn a_token_without_room_for_its_origin_is_not_sealed_anew() {
     let upstream = digitalocean().await;
     let keys = Keys::new();
     let shared = Arc::new(SharedKeys::new(keys.ring(0)));
-    let proxy = Proxy::with(&upstream, |settings| settings.keys = Arc::clone(&shared)).await;
+    let proxy = Proxy::with(&upstream, |settings| settings.services.keys = Arc::clone(&shared)).await;
     for mut token in keys.mint() {
         shared.replace(keys.ring(0));
         for _ in 0..16 {

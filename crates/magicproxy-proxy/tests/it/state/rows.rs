@@ -93,7 +93,7 @@ fn quota(total: usize, per_owner: usize, per_peer: usize, reserved: usize) -> Qu
 
 async fn bounded(upstream: &Upstream, store: Arc<dyn StateStore>, rows: Quota) -> Proxy {
     Proxy::with(upstream, |settings| {
-        settings.state = Some(store);
+        settings.services.state = Some(store);
         settings.limits.state_rows = rows;
     })
     .await
@@ -141,7 +141,7 @@ async fn where_they_are_accepted_their_rows_count_against_their_peer() {
     let store = Counting::new();
     let kept = Arc::clone(&store) as Arc<dyn StateStore>;
     let proxy = Proxy::with(&upstream, |settings| {
-        settings.state = Some(kept);
+        settings.services.state = Some(kept);
         settings.strangers = StrangerState::Accept;
         settings.limits.state_rows = quota(1_000, 100, 3, 0);
     })
@@ -208,7 +208,7 @@ async fn a_full_store_says_so_and_strangers_never_fill_the_reserve() {
     create(&open, &Token::ruled(&makes_records()).mint()).await.assert_rejected(503, "store_full");
     assert!(upstream.requests().is_empty());
     let closed = Proxy::with(&upstream, |settings| {
-        settings.state = Some(store);
+        settings.services.state = Some(store);
         settings.close_mint();
         settings.limits.state_rows = quota(40, 10, 40, 10);
     })
@@ -221,7 +221,7 @@ async fn a_full_store_says_so_and_strangers_never_fill_the_reserve() {
 async fn bodies_that_are_read_whole_count_against_their_owner() {
     let upstream = digitalocean().await;
     let proxy = Proxy::with(&upstream, |settings| {
-        settings.state = Some(Arc::new(MemoryStore::new()));
+        settings.services.state = Some(Arc::new(MemoryStore::new()));
         settings.limits.buffered_bytes = quota(1 << 30, 300 * 1024, 1 << 30, 0);
     })
     .await;

@@ -4,12 +4,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::task::Poll;
 
-use magicproxy_proxy::settings::Settings;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::Setup;
 use super::multiplexed::{acceptor, proxy_over_http2};
 use super::{Certificate, Proxy, soon};
 
@@ -44,7 +44,7 @@ impl Framed {
     }
 
     /// A proxy before it.
-    pub(crate) async fn proxy(&self, change: impl FnOnce(&mut Settings)) -> Proxy {
+    pub(crate) async fn proxy(&self, change: impl FnOnce(&mut Setup)) -> Proxy {
         proxy_over_http2(self.address, &self.certificate, change).await
     }
 

@@ -6,7 +6,7 @@ use magicproxy_core::{
     Credential, Grant, Kem, KeyRing, MintRequest, OwnerSecret, PatternMode, PrivateKey, RawRule, Rule, ScopeName, SealRequest,
     SealingKey, SealingPublicKey, TypedCredential, UnixTime, UpstreamName,
 };
-use magicproxy_proxy::settings::SharedKeys;
+use magicproxy_proxy::services::SharedKeys;
 use zeroize::Zeroizing;
 
 use super::{proxy::NAME, watch};

@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use magicproxy_proxy::settings::{ApiRoot, Settings, UpstreamProtocol};
+use magicproxy_proxy::settings::{ApiRoot, UpstreamProtocol};
 use rustls::crypto::aws_lc_rs;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::Setup;
 use super::proxy::{OnlyUpstream as _, settings};
 use super::{Certificate, Duplex, Proxy, find, soon};
 
@@ -56,7 +57,7 @@ impl LinkedUpstream {
     }
 
     /// A proxy before it.
-    pub(crate) async fn proxy(&self, change: impl FnOnce(&mut Settings)) -> Proxy {
+    pub(crate) async fn proxy(&self, change: impl FnOnce(&mut Setup)) -> Proxy {
         let mut settings = settings(self.address, "");
         let upstream = settings.upstream_mut();
         if self.transport != Transport::Clear {

@@ -14,13 +14,14 @@ use hyper::body::{Body, Frame, Incoming};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use magicproxy_proxy::settings::{ApiRoot, Settings, UpstreamProtocol};
+use magicproxy_proxy::settings::{ApiRoot, UpstreamProtocol};
 use rustls::crypto::aws_lc_rs;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
+use super::Setup;
 use super::proxy::{OnlyUpstream as _, settings};
 use super::{Certificate, Proxy, soon};
 
@@ -116,7 +117,7 @@ impl Multiplexed {
     }
 
     /// A proxy before it.
-    pub(crate) async fn proxy(&self, change: impl FnOnce(&mut Settings)) -> Proxy {
+    pub(crate) async fn proxy(&self, change: impl FnOnce(&mut Setup)) -> Proxy {
         proxy_over_http2(self.address, &self.certificate, change).await
     }
 
@@ -148,11 +149,7 @@ impl Drop for Multiplexed {
 }
 
 /// A proxy before an upstream that speaks HTTP/2.
-pub(super) async fn proxy_over_http2(
-    address: SocketAddr,
-    certificate: &Certificate,
-    change: impl FnOnce(&mut Settings),
-) -> Proxy {
+pub(super) async fn proxy_over_http2(address: SocketAddr, certificate: &Certificate, change: impl FnOnce(&mut Setup)) -> Proxy {
     let mut settings = settings(address, "");
     let upstream = settings.upstream_mut();
     upstream.api_root = ApiRoot::parse(&format!("https://{address}")).unwrap();

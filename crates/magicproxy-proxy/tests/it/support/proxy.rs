@@ -1,6 +1,7 @@
 //! The proxy under test, on a free port.
 
 use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use magicproxy_core::{
 use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::rewrite::Members;
 use magicproxy_proxy::server::Server;
+use magicproxy_proxy::services::Services;
 use magicproxy_proxy::settings::{
     ApiRoot, CredentialCarrier, Forwarding, HttpMint, Limits, Links, MintSettings, Outbound, PageOrigins, PassedHeader, Placing,
     RefusalShape, Settings, StrangerState, Timeouts, TrustedProxies, UpstreamProtocol, UpstreamSettings,
@@ -23,6 +25,26 @@ use super::{Upstream, soon, watch};
 
 /// The upstream's name.
 pub(crate) const NAME: &str = "api.test";
+
+/// What a proxy is made of. Tests change its settings as if it were them.
+pub(crate) struct Setup {
+    pub(crate) settings: Settings,
+    pub(crate) services: Services,
+}
+
+impl Deref for Setup {
+    type Target = Settings;
+
+    fn deref(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+impl DerefMut for Setup {
+    fn deref_mut(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+}
 
 /// A running proxy; dropping it aborts its accept loop.
 pub(crate) struct Proxy {
@@ -38,25 +60,25 @@ impl Proxy {
     }
 
     /// Settings that a test changed.
-    pub(crate) async fn with(upstream: &Upstream, change: impl FnOnce(&mut Settings)) -> Self {
+    pub(crate) async fn with(upstream: &Upstream, change: impl FnOnce(&mut Setup)) -> Self {
         let mut settings = settings(upstream.address, "");
         change(&mut settings);
         Self::start(settings).await
     }
 
-    pub(crate) async fn start(settings: Settings) -> Self {
-        Self::listening(settings, |listener| vec![listener]).await
+    pub(crate) async fn start(setup: Setup) -> Self {
+        Self::listening(setup, |listener| vec![listener]).await
     }
 
     /// On the listeners that a test makes of a socket on a free port.
-    pub(crate) async fn listening(settings: Settings, listeners: impl FnOnce(Listener) -> Vec<Listener>) -> Self {
+    pub(crate) async fn listening(setup: Setup, listeners: impl FnOnce(Listener) -> Vec<Listener>) -> Self {
         watch::install();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let listeners = listeners(Listener::tcp(listener));
         let stop = Arc::new(Notify::new());
         let stopped = Arc::clone(&stop);
-        let server = Server::new(settings).unwrap();
+        let server = Server::new(setup.settings, setup.services).unwrap();
         let running = tokio::spawn(async move { server.run(listeners, async move { stopped.notified().await }).await });
         Self { address, stop, running }
     }
@@ -82,16 +104,12 @@ impl Drop for Proxy {
 }
 
 /// Ordinary settings for an upstream at `address` with a base path.
-pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
+pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Setup {
     let mut scopes = Scopes::default();
     scopes.insert(ScopeName::parse("reading").unwrap(), parse(&["GET /read/.*", "GET /user"]).try_into().unwrap());
     scopes.insert(ScopeName::parse("writing").unwrap(), parse(&["POST /write"]).try_into().unwrap());
-    Settings {
-        state: None,
+    let settings = Settings {
         strangers: StrangerState::default(),
-        revocations: Arc::default(),
-        plugins: None,
-        keys: keys(),
         upstreams: vec![Arc::new(UpstreamSettings {
             alias: None,
             name: UpstreamName::parse(NAME).unwrap(),
@@ -127,7 +145,8 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Settings {
         trusted_proxies: TrustedProxies::default(),
         timeouts: patient(),
         limits: Limits::default(),
-    }
+    };
+    Setup { settings, services: Services::of_keys(keys()) }
 }
 
 /// Timeouts that no slow machine reaches: a test of one sets it.
@@ -143,7 +162,7 @@ pub(crate) trait OnlyUpstream {
     fn close_mint(&mut self);
 }
 
-impl OnlyUpstream for Settings {
+impl OnlyUpstream for Setup {
     fn upstream_mut(&mut self) -> &mut UpstreamSettings {
         Arc::get_mut(&mut self.upstreams[0]).unwrap()
     }

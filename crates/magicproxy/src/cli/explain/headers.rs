@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use magicproxy_proxy::settings::{FieldVerdict, RequestFields};
+use magicproxy_proxy::header::{FieldVerdict, RequestFields};
 use serde_json::{Value, json};
 
 use super::Verdict;

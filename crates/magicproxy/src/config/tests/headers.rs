@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use magicproxy_proxy::settings::{RequestFields, Treatment};
+use magicproxy_proxy::header::{RequestFields, Treatment};
 
 use super::*;
 use crate::providers::PresetChoice;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use magicproxy_proxy::settings::SharedKeys;
+use magicproxy_proxy::services::SharedKeys;
 
 use super::{Keys, Keystore, Purposes};
 use crate::ground::fault::{Fault, Faults, Origin, Sources};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use magicproxy_core::state::StoreError;
 use magicproxy_proxy::clock;
-use magicproxy_proxy::settings::Revocations;
+use magicproxy_proxy::services::Revocations;
 
 use super::file::{RevocationFile, Stamp};
 use super::shared::{SharedRevocations, Version};

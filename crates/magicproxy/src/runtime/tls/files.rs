@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use magicproxy_core::KeyId;
 use magicproxy_proxy::listener::tls::{TlsIdentity, TlsIdentityError, TlsServer};
-use magicproxy_proxy::settings::SharedKeys;
+use magicproxy_proxy::services::SharedKeys;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;

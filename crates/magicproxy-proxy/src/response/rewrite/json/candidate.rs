@@ -4,9 +4,9 @@ use http::uri::PathAndQuery;
 
 use super::super::LinkMap;
 use super::super::link::{Matched, Prefix};
-use super::super::members::{Leading, Standing};
-use super::super::position::Position;
 use super::standings::Standings;
+use crate::members::Position;
+use crate::members::{Leading, Standing};
 
 /// What a candidate begins with.
 const OPENER: &[u8] = b"\"http";

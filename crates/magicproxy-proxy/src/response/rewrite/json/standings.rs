@@ -1,8 +1,8 @@
 //! What was found of members before: the documents of an API have the same few names again and again.
 
 use super::super::LinkMap;
-use super::super::members::Standing;
-use super::super::position::Position;
+use crate::members::Position;
+use crate::members::Standing;
 
 const SLOTS: usize = 128;
 /// A longer path is not remembered.

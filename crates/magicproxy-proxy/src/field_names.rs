@@ -1,16 +1,27 @@
 //! Fields that no client's request brings to an upstream, whatever is configured, and why.
 //!
-//! The list of fields that pass (`fields`) decides on requests. These tables decide what may be put on that list, which requests
+//! The list of fields that pass (`http::header`) decides on requests. These tables decide what may be put on that list, which requests
 //! are refused, and what the log and `explain` say of a dropped field. `docs/spec/upstreams.md` sections 4 and 10.
 
-use http::HeaderMap;
+use std::fmt;
+
 use http::header::{self, HeaderName};
 
-use super::HOP_BY_HOP;
-use crate::rejection::Rejection;
+/// Fields that concern one connection only.
+pub(crate) const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
 
 /// Fields that make some servers take another method or path than the one that was decided on.
-pub(super) const OVERRIDES: [&str; 46] = [
+pub(crate) const OVERRIDES: [&str; 46] = [
     "x-http-method-override",
     "x-http-method",
     "x-method-override",
@@ -224,6 +235,20 @@ impl Meaning {
     }
 }
 
+/// The reason, as half a sentence.
+impl fmt::Display for Meaning {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Connection => "it concerns one connection only (RFC 9110 section 7.6.1)",
+            Self::Message => "it frames or addresses the message, and the proxy writes its own",
+            Self::Override => "it overrides the method or the path that was decided on",
+            Self::Claim => "it claims who the client is, or for whom it acts",
+            Self::Carrier => "tokens and credentials stand in it, and the API gets the proxy's credential and no other",
+            Self::Underscore => "there is a `_` in its name, which some servers read as `-`",
+        })
+    }
+}
+
 /// Does the proxy read, answer or write this field itself? Every request has some of them.
 pub(crate) fn is_of_the_exchange(name: &HeaderName) -> bool {
     frames_or_addresses(name) || *name == header::AUTHORIZATION || HOP_BY_HOP.contains(name)
@@ -233,16 +258,8 @@ fn frames_or_addresses(name: &HeaderName) -> bool {
     matches!(*name, header::HOST | header::CONTENT_LENGTH | header::EXPECT | header::MAX_FORWARDS)
 }
 
-/// Refuses a request whose headers try to override its method or its path.
-pub(crate) fn refuse_overrides(headers: &HeaderMap) -> Result<(), Rejection> {
-    match headers.keys().find(|name| is_override(name.as_str())) {
-        Some(name) => Err(Rejection::OverrideHeader(name.clone())),
-        None => Ok(()),
-    }
-}
-
 /// Names are compared with `_` and `-` as one: servers like CGI see no difference.
-fn is_override(name: &str) -> bool {
+pub(crate) fn is_override(name: &str) -> bool {
     // Every request's names are looked at, and hardly any begins as these do.
     name.starts_with(OVERRIDE_INITIALS)
         && (OVERRIDES.contains(&name) || (name.contains('_') && OVERRIDES.contains(&name.replace('_', "-").as_str())))

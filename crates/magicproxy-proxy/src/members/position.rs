@@ -11,7 +11,7 @@ const UNREADABLE: u8 = 0xFF;
 
 /// Where a reader of JSON is.
 #[derive(Debug, Default)]
-pub(super) struct Position {
+pub(crate) struct Position {
     /// Of the objects and lists that are open, the innermost last: a bit that is set is a list's.
     kinds: u64,
     /// How many are open.
@@ -30,13 +30,13 @@ pub(super) struct Position {
 
 /// What is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Object,
     List,
 }
 
 impl Position {
-    pub(super) fn open(&mut self, kind: Kind) {
+    pub(crate) fn open(&mut self, kind: Kind) {
         self.expects_name = kind == Kind::Object;
         self.in_object = self.expects_name;
         if self.levels == MAX_LEVELS {
@@ -52,7 +52,7 @@ impl Position {
         }
     }
 
-    pub(super) fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.expects_name = false;
         if self.deeper > 0 {
             self.deeper -= 1;
@@ -69,12 +69,12 @@ impl Position {
     }
 
     /// A comma: in an object, a name follows.
-    pub(super) fn separate(&mut self) {
+    pub(crate) fn separate(&mut self) {
         self.expects_name = self.in_object;
     }
 
     /// Is a string that begins here the name of a member? Then that name begins.
-    pub(super) fn begin_name(&mut self) -> bool {
+    pub(crate) fn begin_name(&mut self) -> bool {
         let begins = std::mem::take(&mut self.expects_name);
         if begins && let Some(name) = self.innermost() {
             self.names.truncate(name);
@@ -83,7 +83,7 @@ impl Position {
     }
 
     /// More of the name, as it is written, without a backslash and without the byte 0xFF.
-    pub(super) fn extend_name(&mut self, more: &[u8]) {
+    pub(crate) fn extend_name(&mut self, more: &[u8]) {
         let Some(name) = self.innermost().filter(|name| self.names.bytes().get(*name) != Some(&UNREADABLE)) else { return };
         if self.names.len() - name + more.len() > MAX_NAME_BYTES {
             self.spoil_name();
@@ -93,7 +93,7 @@ impl Position {
     }
 
     /// The name has a backslash or the byte 0xFF, or is too long.
-    pub(super) fn spoil_name(&mut self) {
+    pub(crate) fn spoil_name(&mut self) {
         if let Some(name) = self.innermost() {
             self.names.truncate(name);
             self.names.extend(&[UNREADABLE]);
@@ -101,22 +101,22 @@ impl Position {
     }
 
     /// The names that lead here, each behind a quotation mark; `None` where more is open than counts.
-    pub(super) fn path(&self) -> Option<&[u8]> {
+    pub(crate) fn path(&self) -> Option<&[u8]> {
         (self.deeper == 0).then_some(self.names.bytes())
     }
 
     /// How many objects are open; `None` where more is open than counts.
-    pub(super) fn depth(&self) -> Option<usize> {
+    pub(crate) fn depth(&self) -> Option<usize> {
         (self.deeper == 0).then_some(self.objects.len())
     }
 
     /// The name of the innermost object's member.
-    pub(super) fn last_name(&self) -> Option<&[u8]> {
+    pub(crate) fn last_name(&self) -> Option<&[u8]> {
         self.names.bytes().get(self.innermost()?..)
     }
 
     /// The name of the member in the object at this level.
-    pub(super) fn name(&self, level: usize) -> &[u8] {
+    pub(crate) fn name(&self, level: usize) -> &[u8] {
         let Some(from) = self.objects.get(level) else { return &[] };
         let to = self.objects.get(level + 1).map_or(self.names.len(), |next| next.saturating_sub(1));
         self.names.bytes().get(from..to).unwrap_or_default()

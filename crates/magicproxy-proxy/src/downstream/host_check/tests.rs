@@ -12,7 +12,7 @@ fn check() -> HostCheck {
     check.hosts.push(folded(ApiRoot::parse("https://proxy.example:8443").unwrap().authority().as_str()));
     for upstream in &upstreams {
         check.hosts.extend(upstream.placing.hosts.iter().map(|host| folded(host.as_str())));
-        check.own.extend(upstream.origins().flat_map(own_authorities));
+        check.own.extend(upstream.origins().flat_map(ApiRoot::own_authorities));
     }
     check.with_hosts(&[HostName::parse("Docker.Internal:1").unwrap()])
 }

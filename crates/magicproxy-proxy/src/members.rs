@@ -3,7 +3,9 @@
 //! Parsed once per upstream. Asked only about strings that begin with an origin of the upstream, so that a long list costs
 //! nothing where there is no URL.
 
-use super::position::Position;
+mod position;
+
+pub(crate) use position::{Kind, Position};
 
 /// How many levels a pattern may have.
 const MAX_STEPS: usize = 16;
@@ -50,7 +52,7 @@ pub enum MemberError {
 
 /// What is known of a member before its URL was read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(crate) enum Standing {
     Stays,
     /// It is rewritten if its URL leads where a pattern says.
     Conditional,
@@ -58,11 +60,11 @@ pub(super) enum Standing {
 }
 
 /// A URL of the upstream, as its conditions see it.
-pub(super) struct Leading<'u> {
+pub(crate) struct Leading<'u> {
     /// What follows the link's `from`, as it is written in the document.
-    pub(super) rest: &'u [u8],
+    pub(crate) rest: &'u [u8],
     /// Does its path lead to what the client asked for?
-    pub(super) to_asked: bool,
+    pub(crate) to_asked: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +119,7 @@ impl Members {
         self.has_pages
     }
 
-    pub(super) fn standing(&self, position: &Position) -> Standing {
+    pub(crate) fn standing(&self, position: &Position) -> Standing {
         let mut standing = if self.followed.holds_within(position) { Standing::Followed } else { Standing::Stays };
         for pattern in self.followed.matching(position) {
             if pattern.condition.is_none() {
@@ -133,7 +135,7 @@ impl Members {
     }
 
     /// Is a member followed whose standing is conditional, given its URL?
-    pub(super) fn follow(&self, position: &Position, leading: &Leading<'_>) -> bool {
+    pub(crate) fn follow(&self, position: &Position, leading: &Leading<'_>) -> bool {
         self.followed.matching(position).any(|pattern| match &pattern.condition {
             None => true,
             Some(Condition::Below(prefix)) => behind_beginning(leading.rest, prefix).is_some(),
@@ -291,7 +293,7 @@ fn has_query(rest: &[u8]) -> bool {
 }
 
 /// What follows this beginning of a text in JSON, in which each `/` may be written as `\/`.
-pub(super) fn behind_beginning<'t>(mut text: &'t [u8], beginning: &[u8]) -> Option<&'t [u8]> {
+pub(crate) fn behind_beginning<'t>(mut text: &'t [u8], beginning: &[u8]) -> Option<&'t [u8]> {
     for byte in beginning {
         if *byte == b'/' {
             text = text.strip_prefix(b"\\").unwrap_or(text);

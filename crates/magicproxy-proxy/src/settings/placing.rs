@@ -2,7 +2,7 @@
 
 use magicproxy_core::{EncodedSlash, RequestTarget};
 
-use crate::settings::ApiRoot;
+use super::ApiRoot;
 
 /// Where an upstream is found.
 #[derive(Clone, Debug, Default)]
@@ -92,7 +92,7 @@ impl HostName {
         &self.0
     }
 
-    pub(super) fn matches(&self, authority: &str) -> bool {
+    pub(crate) fn matches(&self, authority: &str) -> bool {
         self.0.eq_ignore_ascii_case(authority) || self.0.eq_ignore_ascii_case(without_port(authority))
     }
 }

@@ -10,9 +10,8 @@ mod tests;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use crate::downstream::listener::tls::TlsServer;
-use crate::routing::placing::own_authorities;
-use crate::settings::{HostName, Settings};
+use super::listener::tls::TlsServer;
+use crate::settings::{ApiRoot, HostName, Settings};
 
 const LOOPBACK: &str = "127.0.0.1";
 const LOCALHOST: &str = "localhost";
@@ -39,7 +38,7 @@ impl HostCheck {
         check.hosts.extend(settings.public_access.as_ref().map(|url| folded(url.authority().as_str())));
         for upstream in &settings.upstreams {
             check.hosts.extend(upstream.placing.hosts.iter().map(|host| folded(host.as_str())));
-            check.own.extend(upstream.origins().flat_map(own_authorities));
+            check.own.extend(upstream.origins().flat_map(ApiRoot::own_authorities));
         }
         check
     }

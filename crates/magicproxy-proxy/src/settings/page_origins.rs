@@ -1,0 +1,101 @@
+//! The origins of pages that may call an upstream through the proxy: `docs/spec/upstreams.md` section 11.
+
+use std::fmt;
+
+use http::HeaderValue;
+
+/// An origin as a browser writes it in `Origin`: `https://app.example.com`, `http://localhost:3000`, `chrome-extension://abc`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageOrigin(HeaderValue);
+
+/// Why a text is no origin that could be allowed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParsePageOriginError {
+    /// `*`.
+    #[error("each origin is named: every page of the web would be one of `*`")]
+    Any,
+    /// `null`, the origin of sandboxed frames, of files and of redirects, which any page can have.
+    #[error("`null` is the origin of files and of sandboxed frames, which any page can make")]
+    Null,
+    /// Another form.
+    #[error("expected an origin as browsers send it, such as `https://app.example.com` or `http://localhost:3000`")]
+    Form,
+    /// A form that means an origin and that no browser sends.
+    #[error("no browser sends it so: write `{0}`")]
+    Spelling(String),
+}
+
+impl PageOrigin {
+    /// Reads an origin.
+    ///
+    /// # Errors
+    /// [`ParsePageOriginError`]: it could be any page's, or is not spelt as browsers do.
+    pub fn parse(text: &str) -> Result<Self, ParsePageOriginError> {
+        match text {
+            _ if text.contains('*') => return Err(ParsePageOriginError::Any),
+            "null" => return Err(ParsePageOriginError::Null),
+            _ if text.starts_with("file:") => return Err(ParsePageOriginError::Null),
+            _ => {}
+        }
+        let serialized = serialized(text).ok_or(ParsePageOriginError::Form)?;
+        if serialized != text {
+            return Err(ParsePageOriginError::Spelling(serialized));
+        }
+        HeaderValue::from_str(text).map(Self).map_err(|_| ParsePageOriginError::Form)
+    }
+}
+
+impl fmt::Display for PageOrigin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.0.to_str().unwrap_or_default())
+    }
+}
+
+/// The ASCII serialization of the origin of a URL without user, path, query and fragment: lower case, no port that is the
+/// scheme's default.
+fn serialized(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://")?;
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let authority: http::uri::Authority = rest.strip_suffix('/').unwrap_or(rest).parse().ok()?;
+    if !is_scheme || authority.as_str().contains('@') || authority.host().is_empty() {
+        return None;
+    }
+    let scheme = scheme.to_ascii_lowercase();
+    let host = authority.host().to_ascii_lowercase();
+    let default = match scheme.as_str() {
+        "http" => Some(80),
+        "https" => Some(443),
+        _ => None,
+    };
+    // An empty port (`host:`) is none.
+    let is_whole = authority.as_str().len() == authority.host().len() || authority.port().is_some();
+    let port = authority.port_u16().filter(|port| Some(*port) != default).map(|port| format!(":{port}")).unwrap_or_default();
+    is_whole.then(|| format!("{scheme}://{host}{port}"))
+}
+
+/// The origins whose pages may call an upstream and read its responses; none by default.
+#[derive(Clone, Debug, Default)]
+pub struct PageOrigins(Vec<PageOrigin>);
+
+impl PageOrigins {
+    /// The most origins of one upstream.
+    pub const MAX: usize = 64;
+
+    /// These origins; `None` where there are more than an upstream may have.
+    #[must_use]
+    pub fn of(origins: Vec<PageOrigin>) -> Option<Self> {
+        (origins.len() <= Self::MAX).then_some(Self(origins))
+    }
+
+    /// Is no page allowed? Then the protocol is left to the upstream.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// May pages of this origin call the upstream?
+    pub(crate) fn allows(&self, origin: &HeaderValue) -> bool {
+        self.0.iter().any(|PageOrigin(allowed)| allowed == origin)
+    }
+}

@@ -1,0 +1,89 @@
+//! Request fields that an upstream gets besides those that every upstream gets: `docs/spec/upstreams.md` section 10.
+
+use std::fmt;
+
+use http::HeaderName;
+
+use crate::field_names::Meaning;
+
+/// A field that passes to one upstream besides those that pass to all.
+///
+/// INVARIANT: none that has a [`Meaning`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PassedHeader(Named);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Named {
+    One(HeaderName),
+    /// Every name that begins so.
+    Prefix(String),
+}
+
+impl PassedHeader {
+    /// Reads the name of one field, as an operator writes it.
+    ///
+    /// # Errors
+    /// [`ParsePassedHeaderError`] says why no client's field of that name may pass.
+    pub fn parse(text: &str) -> Result<Self, ParsePassedHeaderError> {
+        if text.contains('*') {
+            return Err(ParsePassedHeaderError::Pattern);
+        }
+        let name: HeaderName = text.parse().map_err(|_| ParsePassedHeaderError::Name)?;
+        match Meaning::of(&name) {
+            Some(meaning) => Err(ParsePassedHeaderError::Forbidden(meaning)),
+            None => Ok(Self(Named::One(name))),
+        }
+    }
+
+    /// Reads what a preset lets pass: a name, or `PREFIX-*` for the fields of one client library.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_preset(text: &str) -> Result<Self, ParsePassedHeaderError> {
+        match text.strip_suffix("-*") {
+            None => Self::parse(text),
+            Some(stem) => Self::parse(stem).map(|_| Self(Named::Prefix(format!("{}-", stem.to_ascii_lowercase())))),
+        }
+    }
+
+    /// The field, where it is one and no prefix.
+    #[must_use]
+    pub fn name(&self) -> Option<&HeaderName> {
+        match &self.0 {
+            Named::One(name) => Some(name),
+            Named::Prefix(_) => None,
+        }
+    }
+
+    /// What the names begin with, where it is several fields'.
+    pub(crate) fn prefix(&self) -> Option<&str> {
+        match &self.0 {
+            Named::Prefix(prefix) => Some(prefix),
+            Named::One(_) => None,
+        }
+    }
+}
+
+/// In lower case; a prefix ends with `*`.
+impl fmt::Display for PassedHeader {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Named::One(name) => formatter.write_str(name.as_str()),
+            Named::Prefix(prefix) => write!(formatter, "{prefix}*"),
+        }
+    }
+}
+
+/// Why a text names no field that may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParsePassedHeaderError {
+    /// No field name of RFC 9110.
+    #[error("expected the name of a header")]
+    Name,
+    /// A pattern would pass fields that nobody thought of.
+    #[error("expected the name of one header, without `*`")]
+    Pattern,
+    /// A field that never passes.
+    #[error("{0}, so that no setting lets it pass")]
+    Forbidden(Meaning),
+}

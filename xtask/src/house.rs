@@ -1,0 +1,152 @@
+//! The house's figures: makers of proofs and who may call them, lengths of functions and files, circles of modules, and how
+//! many files a key of an upstream is spread over.
+
+mod keys;
+mod makers;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::layers::{arrows, in_circles};
+use crate::lists;
+use crate::source::{Crate, Function, Module, crates};
+use crate::workspace::Workspace;
+
+/// Lines of a function: of nine in ten at most, and of each at most.
+const MOST_OF_NINE_IN_TEN: usize = 30;
+const MOST: usize = 80;
+/// Lines of a file at most, tests apart.
+const MOST_OF_A_FILE: usize = 600;
+
+/// Where the makers of proofs are written down.
+const MAKERS: &str = "xtask/makers.toml";
+
+/// A crate, and its functions, each with its module.
+#[derive(Debug)]
+struct Surveyed<'c> {
+    name: &'c str,
+    modules: &'c [Module],
+    functions: Vec<(&'c Module, Function<'c>)>,
+}
+
+fn survey(crates: &[Crate]) -> Vec<Surveyed<'_>> {
+    crates.iter().map(|found| Surveyed { name: &found.name, modules: &found.modules, functions: functions(found) }).collect()
+}
+
+fn functions(found: &Crate) -> Vec<(&Module, Function<'_>)> {
+    found.modules.iter().flat_map(|module| module.functions().into_iter().map(move |function| (module, function))).collect()
+}
+
+/// A line for each fault: a function or a file that is too long, a maker of a proof that is not as it is written down.
+pub(crate) fn faults(root: &Path, crates: &[Crate]) -> Result<Vec<String>> {
+    let listed = std::fs::read_to_string(root.join(MAKERS)).with_context(|| format!("cannot read `{MAKERS}`"))?;
+    let listed = lists::read(&listed).with_context(|| format!("`{MAKERS}` cannot be understood"))?;
+    let surveyed = survey(crates);
+    let mut faults = makers::faults(&surveyed, &listed);
+    faults.extend(lengths_of_functions(&surveyed).faults());
+    faults.extend(long_files(crates));
+    Ok(faults)
+}
+
+/// `cargo xtask measure house`: prints every figure.
+pub(crate) fn measure(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
+    anyhow::ensure!(arguments == ["house"], "expected `cargo xtask measure house`");
+    let crates = crates(&workspace.root)?;
+    let surveyed = survey(&crates);
+    println!("top-level modules in circles");
+    for found in crates.iter().filter(|found| found.modules.len() > 1) {
+        let arrows = arrows(found);
+        let circles = in_circles(&arrows);
+        let names = circles.iter().copied().collect::<Vec<_>>().join(" ");
+        println!("  {:<18} {} of {} {names}", found.name, circles.len(), found.tops().len());
+    }
+    println!("lines of functions, tests apart\n  {}", lengths_of_functions(&surveyed));
+    println!("files of more than {MOST_OF_A_FILE} lines, tests apart\n  {}", long_files(&crates).len());
+    println!("files that name a key of an upstream, tests and documents apart\n{}", keys::measured(&crates)?);
+    println!("makers of proofs, and the modules that may call them\n{}", makers::listed(&surveyed).trim_end());
+    Ok(true)
+}
+
+/// The lengths of all functions, the shortest first, and the places of those that are too long.
+#[derive(Debug)]
+struct Lengths {
+    lines: Vec<usize>,
+    too_long: Vec<String>,
+}
+
+impl Lengths {
+    /// The length that so many of a hundred functions keep to.
+    fn kept_by(&self, percent: usize) -> usize {
+        let last = self.lines.len().saturating_sub(1);
+        self.lines.get(last * percent / 100).copied().unwrap_or(0)
+    }
+
+    fn faults(self) -> Vec<String> {
+        let most = self.kept_by(90);
+        let all = (most > MOST_OF_NINE_IN_TEN)
+            .then(|| format!("of ten functions one has more than {most} lines; at most {MOST_OF_NINE_IN_TEN}"));
+        self.too_long.into_iter().chain(all).collect()
+    }
+}
+
+impl std::fmt::Display for Lengths {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [half, most, all] = [50, 90, 100].map(|percent| self.kept_by(percent));
+        write!(formatter, "p50 {half}, p90 {most}, longest {all}, of {} functions", self.lines.len())
+    }
+}
+
+fn lengths_of_functions(crates: &[Surveyed<'_>]) -> Lengths {
+    let (mut lines, mut too_long) = (Vec::new(), Vec::new());
+    for (module, function) in crates.iter().flat_map(|found| &found.functions) {
+        lines.push(function.lines);
+        if function.lines > MOST {
+            let (file, line) = (module.file.display(), function.line);
+            too_long.push(format!("{file}:{line}: `{}` has {} lines; at most {MOST}", function.name, function.lines));
+        }
+    }
+    lines.sort_unstable();
+    Lengths { lines, too_long }
+}
+
+fn long_files(crates: &[Crate]) -> Vec<String> {
+    let modules = crates.iter().flat_map(|found| &found.modules);
+    let long = modules.map(|module| (module, module.text.lines().count())).filter(|(_, lines)| *lines > MOST_OF_A_FILE);
+    long.map(|(module, lines)| format!("{}: {lines} lines; at most {MOST_OF_A_FILE}", module.file.display())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::{lengths_of_functions, long_files, survey};
+    use crate::source::{Crate, Module};
+
+    fn crate_of(text: String) -> Vec<Crate> {
+        let module = Module { path: vec!["a".to_owned()], file: PathBuf::from("a.rs"), text };
+        vec![Crate { name: "house".to_owned(), modules: vec![module] }]
+    }
+
+    fn function(lines: usize) -> String {
+        format!("fn f() {{{}}}\n", "\n".repeat(lines - 1))
+    }
+
+    #[test]
+    fn a_function_has_at_most_so_many_lines() {
+        let lengths = |lines: &[usize]| {
+            let crates = crate_of(lines.iter().map(|lines| function(*lines)).collect());
+            lengths_of_functions(&survey(&crates))
+        };
+        assert_eq!(lengths(&[80, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]).faults(), Vec::<String>::new());
+        assert_eq!(lengths(&[81, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]).faults(), ["a.rs:1: `f` has 81 lines; at most 80"]);
+        assert_eq!(lengths(&[30, 30, 2, 2, 2, 2, 2, 1, 1, 1]).to_string(), "p50 2, p90 30, longest 30, of 10 functions");
+        assert_eq!(lengths(&[31, 31, 1, 1, 1, 1, 1, 1, 1, 1]).faults().len(), 1);
+    }
+
+    #[test]
+    fn a_file_has_at_most_so_many_lines() {
+        assert_eq!(long_files(&crate_of("\n".repeat(600))).len(), 0);
+        assert_eq!(long_files(&crate_of("\n".repeat(601))), ["a.rs: 601 lines; at most 600"]);
+    }
+}

@@ -1,0 +1,115 @@
+//! The order of a crate's modules, as `xtask/layers.toml` has it: a section for each crate, and in it a line for each module,
+//! top first.
+
+use std::fmt;
+
+use anyhow::{Context, Result};
+
+use super::Arrow;
+use crate::lists::{self, Section};
+
+/// The beginning of the name of a section that lists the arrows that are still to be cut.
+const KNOWN: &str = "known.";
+
+/// A crate's modules, top first.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) name: String,
+    pub(super) layers: Vec<Layer>,
+    /// Arrows that rise and are still to be cut.
+    pub(super) known: Vec<Known>,
+}
+
+#[derive(Debug)]
+pub(super) struct Layer {
+    pub(super) module: String,
+    pub(super) meaning: String,
+}
+
+#[derive(Debug)]
+pub(super) struct Known {
+    from: String,
+    to: String,
+}
+
+impl Order {
+    /// How many layers stand above the module.
+    pub(super) fn place(&self, module: &str) -> Option<usize> {
+        self.layers.iter().position(|layer| layer.module == module)
+    }
+
+    /// Whether the arrow leads to a module that stands above the one it comes from. The crate's root stands above all.
+    pub(super) fn rises(&self, arrow: &Arrow) -> bool {
+        self.place(&arrow.to) < self.place(&arrow.from)
+    }
+
+    pub(super) fn knows(&self, arrow: &Arrow) -> bool {
+        self.known.iter().any(|known| known.is(arrow))
+    }
+
+    /// Says where the arrow is, and how it can be cut.
+    pub(super) fn mending(&self, arrow: &Arrow) -> String {
+        let Arrow { from, to, file, line } = arrow;
+        let meaning = |module: &str| {
+            let layer = self.layers.iter().find(|layer| layer.module == module);
+            layer.map_or_else(String::new, |layer| format!(" ({})", layer.meaning))
+        };
+        format!(
+            "{}:{line}: `{from}` uses `{to}`, which stands above it: move what is used into `{from}`{} or below it, \
+             or let `{to}`{} hand it down as an argument",
+            file.display(),
+            meaning(from),
+            meaning(to)
+        )
+    }
+}
+
+impl Known {
+    fn parse(text: &str) -> Result<Known> {
+        let (from, to) = text.split_once(" -> ").with_context(|| format!("`{text}`: expected `from -> to`"))?;
+        Ok(Known { from: from.to_owned(), to: to.to_owned() })
+    }
+
+    pub(super) fn is(&self, arrow: &Arrow) -> bool {
+        self.from == arrow.from && self.to == arrow.to
+    }
+}
+
+impl fmt::Display for Known {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} -> {}", self.from, self.to)
+    }
+}
+
+/// Reads the list.
+pub(super) fn read(text: &str) -> Result<Vec<Order>> {
+    let mut orders: Vec<Order> = Vec::new();
+    for Section { name, lines } in lists::read(text)? {
+        if let Some(of) = name.strip_prefix(KNOWN) {
+            let order = orders.iter_mut().find(|order| order.name == of);
+            let order = order.with_context(|| format!("there is no section `[{of}]` above `[{name}]`"))?;
+            order.known = lines.into_iter().map(|(arrow, _)| Known::parse(arrow)).collect::<Result<_>>()?;
+        } else {
+            let layer = |(module, meaning): (&str, &str)| Layer { module: module.to_owned(), meaning: meaning.to_owned() };
+            orders.push(Order { name: name.to_owned(), layers: lines.into_iter().map(layer).collect(), known: Vec::new() });
+        }
+    }
+    Ok(orders)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read;
+
+    #[test]
+    fn what_is_no_order_is_refused() {
+        for (text, why) in [
+            ("roof = \"keeps rain out\"\n", "no section"),
+            ("[house]\n[known.house]\n\"roof\" = \"a\"\n", "from -> to"),
+            ("[known.house]\n\"a -> b\" = \"a\"\n", "no section"),
+        ] {
+            let refused = format!("{:#}", read(text).unwrap_err());
+            assert!(refused.contains(why), "{text}: {refused}");
+        }
+    }
+}

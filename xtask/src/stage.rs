@@ -1,0 +1,46 @@
+//! A stage of `check` and `test`: what it is called, what it runs, and what it hands back.
+
+use anyhow::Result;
+
+use crate::log::Log;
+use crate::tally::Tally;
+use crate::workspace::Workspace;
+
+/// A part of `check` or `test`.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) name: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) run: Run,
+    /// Does it run at the same time as the stage before it?
+    pub(crate) beside: bool,
+}
+
+type Run = fn(&Workspace, &mut Log) -> Result<Report>;
+
+pub(crate) const fn stage(name: &'static str, summary: &'static str, run: Run) -> Stage {
+    Stage { name, summary, run, beside: false }
+}
+
+pub(crate) const fn beside(name: &'static str, summary: &'static str, run: Run) -> Stage {
+    Stage { name, summary, run, beside: true }
+}
+
+/// What a stage hands back. A stage that cannot run at all returns an error instead.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) tally: Tally,
+    pub(crate) skipped: bool,
+    pub(crate) notes: Vec<String>,
+}
+
+impl Report {
+    pub(crate) fn of(tally: Tally) -> Report {
+        Report { tally, ..Report::default() }
+    }
+
+    /// Nothing was run, for the reason given.
+    pub(crate) fn skipped(reason: impl Into<String>) -> Report {
+        Report { skipped: true, notes: vec![reason.into()], ..Report::default() }
+    }
+}

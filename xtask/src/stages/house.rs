@@ -1,0 +1,31 @@
+//! Checks of the house's shape, which need nothing but the sources.
+
+use anyhow::Result;
+
+use crate::log::Log;
+use crate::stage::Report;
+use crate::tally::Tally;
+use crate::workspace::Workspace;
+use crate::{house, layers, source};
+
+/// No module uses one above it. Each crate is a case.
+pub(super) fn layers(workspace: &Workspace, log: &mut Log) -> Result<Report> {
+    let crates = source::crates(&workspace.root)?;
+    report(log, layers::faults(&workspace.root, &crates)?, crates.len() as u64)
+}
+
+/// Functions and files stay short, and no maker of a proof is wider than it is written down. Each module is a case.
+pub(super) fn shape(workspace: &Workspace, log: &mut Log) -> Result<Report> {
+    let crates = source::crates(&workspace.root)?;
+    let modules = crates.iter().map(|found| found.modules.len() as u64).sum();
+    report(log, house::faults(&workspace.root, &crates)?, modules)
+}
+
+/// A line for each fault; where there is none, all cases passed.
+fn report(log: &mut Log, faults: Vec<String>, cases: u64) -> Result<Report> {
+    for fault in &faults {
+        log.line(&format!("FAIL {fault}"))?;
+    }
+    let failed = faults.len() as u64;
+    Ok(Report::of(Tally { passed: if failed == 0 { cases } else { 0 }, failed }))
+}
