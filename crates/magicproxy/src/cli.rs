@@ -115,13 +115,6 @@ impl SettingsArgs {
     }
 }
 
-impl Flags {
-    /// The same, for a command that reads `./magicproxy.toml` and `./keys`.
-    fn and_working_directory(self) -> Self {
-        Self { working_directory: WorkingDirectory::Read, ..self }
-    }
-}
-
 /// A setting that a flag gives.
 fn flag<T>(name: &'static str, value: Option<T>) -> Setting<T> {
     value.map_or_else(Setting::default, |value| Setting::new(value, Origin::Flag(name)))

@@ -72,6 +72,13 @@ pub(crate) struct Flags {
     pub(crate) working_directory: WorkingDirectory,
 }
 
+impl Flags {
+    /// The same, for a command that reads `./magicproxy.toml` and `./keys`.
+    pub(crate) fn and_working_directory(self) -> Self {
+        Self { working_directory: WorkingDirectory::Read, ..self }
+    }
+}
+
 /// Are `./magicproxy.toml` and `./keys` read where nobody names them? Whoever fills a working directory, such as the author
 /// of a repository, must not choose where tokens are sent or whose key a credential is sealed to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
