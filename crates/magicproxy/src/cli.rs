@@ -34,8 +34,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::raw::RawConfig;
-use crate::config::setting::{Origin, Setting};
+use crate::config::setting::Setting;
 use crate::config::{Flags, WorkingDirectory};
+use crate::ground::fault::Origin;
 
 /// One API credential in, any number of narrow magic tokens out.
 #[derive(Debug, Parser)]
@@ -111,13 +112,6 @@ impl SettingsArgs {
         raw.keys.folder = flag("--keys", self.keys);
         raw.upstream.api_root = flag("--api-root", self.api_root);
         Flags { config: self.config, raw, working_directory: WorkingDirectory::Ignored }
-    }
-}
-
-impl Flags {
-    /// The same, for a command that reads `./magicproxy.toml` and `./keys`.
-    fn and_working_directory(self) -> Self {
-        Self { working_directory: WorkingDirectory::Read, ..self }
     }
 }
 

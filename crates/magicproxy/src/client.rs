@@ -3,7 +3,6 @@
 mod fault;
 mod sent;
 
-use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -20,8 +19,8 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use crate::config::address::Scheme;
-use crate::ground::output::harmless;
+use crate::ground::scheme::{Scheme, is_loopback};
+use crate::ground::text::harmless;
 
 pub(crate) use fault::{AskFault, AskFaultKind};
 use sent::Sent;
@@ -214,9 +213,4 @@ where
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     sender.send_request(request).await
-}
-
-/// Is this host the machine itself?
-pub(crate) fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

@@ -10,10 +10,9 @@ pub(crate) mod carrier;
 mod check;
 mod defaults;
 mod environment;
-pub(crate) mod fault;
 mod found;
 mod headers;
-mod keys;
+pub(crate) mod keys;
 mod limits;
 pub(crate) mod lint;
 pub(crate) mod listeners;
@@ -21,15 +20,16 @@ mod native;
 pub(crate) mod outbound;
 mod pages;
 pub(crate) mod plugins;
+mod preset;
 mod python;
 pub(crate) mod raw;
 pub(crate) mod setting;
 mod size;
 pub(crate) mod state;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 mod timeouts;
-pub(crate) mod trust;
+pub(crate) mod tls;
 mod upstreams;
 pub(crate) mod value;
 
@@ -43,23 +43,22 @@ use magicproxy_proxy::settings::{
     ApiRoot, HostName, Limits, MintSettings, Settings, StrangerState, Timeouts, TrustedProxies, UpstreamSettings,
 };
 
-pub(crate) use crate::ground::suggest::nearest;
 pub(crate) use check::parse_duration;
-pub(crate) use environment::Environment;
-pub(crate) use fault::{Fault, Faults};
 
-use crate::ConfigurationForm;
-use crate::ground::output::harmless;
-use crate::runtime::keystore::KeyFiles;
-use crate::runtime::tls;
-use address::{Listen, PublicAccess, Scheme};
-use fault::Sources;
-use listeners::{ListenerSettings, TlsSource};
+use crate::ground::environment::Environment;
+use crate::ground::fault::{Fault, Faults, Sources};
+use crate::ground::scheme::Scheme;
+use crate::ground::text::harmless;
+use crate::ground::trust;
+use address::{Listen, PublicAccess};
+use keys::KeySettings;
+use listeners::ListenerSettings;
 use outbound::RawProxies;
 use plugins::PluginsSettings;
 use raw::{RawConfig, RawKeys, RawLog};
 use setting::Setting;
 use state::{RevocationSettings, StateSettings};
+use tls::{AuthoritySettings, CertificateFault, CertificateFiles, NamedCertificate, TlsSource};
 use value::{HostCheckChoice, LogFormat, LogLevel};
 
 /// What the flags of a command say about the configuration.
@@ -71,6 +70,13 @@ pub(crate) struct Flags {
     pub(crate) raw: RawConfig,
     /// What becomes of files in the working directory that nobody names.
     pub(crate) working_directory: WorkingDirectory,
+}
+
+impl Flags {
+    /// The same, for a command that reads `./magicproxy.toml` and `./keys`.
+    pub(crate) fn and_working_directory(self) -> Self {
+        Self { working_directory: WorkingDirectory::Read, ..self }
+    }
 }
 
 /// Are `./magicproxy.toml` and `./keys` read where nobody names them? Whoever fills a working directory, such as the author
@@ -114,15 +120,6 @@ pub(crate) struct Config {
     pub(crate) preset_roots: Vec<Option<&'static str>>,
 }
 
-/// Where the keys are, and how large new ones become.
-#[derive(Clone, Debug)]
-pub(crate) struct KeySettings {
-    pub(crate) files: KeyFiles,
-    pub(crate) bits: usize,
-    /// `./keys` is there, and nobody named it: another folder is used.
-    pub(crate) passed_over: bool,
-}
-
 /// Which names requests may call the proxy by, and where that is checked.
 #[derive(Clone, Debug)]
 pub(crate) struct HostSettings {
@@ -148,13 +145,6 @@ impl LogSettings {
 }
 
 impl Config {
-    /// Finds, reads and checks the configuration, and says on standard error which files and variables it is made of.
-    pub(crate) fn load(flags: Flags, environment: &Environment) -> Result<Self, Faults> {
-        let layers = Layers::gather(flags, environment);
-        layers.say_what_is_used();
-        layers.check()
-    }
-
     /// The URL by which callers reach the proxy, as far as anybody knows.
     pub(crate) fn public_access(&self) -> PublicAccess {
         let first = |listener: &ListenerSettings| PublicAccess::of(&listener.listen, listener.scheme);
@@ -167,9 +157,14 @@ impl Config {
         self.public_access.as_ref().map_or(first, |public| &public.host)
     }
 
+    /// What the certificate authority of this machine's own is made of, if there is one.
+    pub(crate) fn own_authority(&self) -> AuthoritySettings<'_> {
+        AuthoritySettings { folder: self.keys.files.folder(), host: self.host() }
+    }
+
     /// What clients must trust besides, where the certificate is signed by this machine's own authority.
     pub(crate) fn development_authority(&self) -> Option<PathBuf> {
-        matches!(self.tls, Some(TlsSource::Dev)).then(|| self.keys.files.folder().join(tls::AUTHORITY_FILE))
+        matches!(self.tls, Some(TlsSource::Dev)).then(|| self.own_authority().certificate())
     }
 
     /// A Unix socket on which an upstream is found by its own name, in the clear.
@@ -246,6 +241,15 @@ impl Config {
     }
 }
 
+/// The forms of configuration files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigurationForm {
+    /// The native one.
+    Toml,
+    /// The Python program's.
+    PythonJson,
+}
+
 /// Reads and checks the text of one file above the defaults; nothing else is looked at but files that it names.
 pub(crate) fn check_text(text: &str, form: ConfigurationForm) -> Result<Config, Faults> {
     let (path, text) = (Path::new("text"), text.to_owned());
@@ -261,7 +265,7 @@ pub(crate) fn check_text(text: &str, form: ConfigurationForm) -> Result<Config, 
             Layers { sources, faults: file.faults, ..Layers::only(file.raw) }
         }
     };
-    layers.check()
+    layers.checked().ready()
 }
 
 /// What is wrong with a text in TOML before anything in it is judged: its form, and keys that mean nothing.
@@ -335,24 +339,55 @@ impl Layers {
         LogSettings::of(&self.raw.log)
     }
 
-    /// Checks what was read.
-    pub(crate) fn check(self) -> Result<Config, Faults> {
+    /// Checks what was read, but for the files of a certificate.
+    pub(crate) fn checked(self) -> Checked {
         let mut faults = self.faults;
-        match check::check(&self.raw, &self.sources, &mut faults) {
-            Some(config) if faults.is_empty() => Ok(config),
-            _ => Err(Faults::new(faults, self.sources)),
+        let (config, certificate) = check::check(&self.raw, &self.sources, &mut faults);
+        Checked { config, certificate, faults, sources: self.sources }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn check(self) -> Result<Config, Faults> {
+        self.checked().ready()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn check_to_serve(self) -> Result<Config, Faults> {
+        self.checked().ready_to_serve()
+    }
+}
+
+/// What a look at all that was written came to.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    config: Option<Config>,
+    certificate: Option<NamedCertificate>,
+    faults: Vec<Fault>,
+    sources: Sources,
+}
+
+impl Checked {
+    /// Has the files of the certificate read, if the configuration names any, and tells what is wrong with them among the other faults.
+    pub(crate) fn reading(mut self, read: impl FnOnce(&CertificateFiles) -> Result<(), CertificateFault>) -> Self {
+        let fault = self.certificate.as_ref().and_then(|named| Some(named.fault(&read(&named.files).err()?)));
+        if let Some((at, fault)) = fault {
+            self.faults.insert(at, fault);
+        }
+        self
+    }
+
+    /// The configuration, where nothing is wrong.
+    pub(crate) fn ready(self) -> Result<Config, Faults> {
+        match self.config {
+            Some(config) if self.faults.is_empty() => Ok(config),
+            _ => Err(Faults::new(self.faults, self.sources)),
         }
     }
 
-    /// Checks what was read, and whether it may be served.
-    pub(crate) fn check_to_serve(self) -> Result<Config, Faults> {
-        let mut faults = self.faults;
-        let config = check::check(&self.raw, &self.sources, &mut faults);
-        faults.extend(config.iter().flat_map(|config| config.exposed.iter().cloned()));
-        match config {
-            Some(config) if faults.is_empty() => Ok(config),
-            _ => Err(Faults::new(faults, self.sources)),
-        }
+    /// The configuration, where nothing is wrong and it may be served.
+    pub(crate) fn ready_to_serve(mut self) -> Result<Config, Faults> {
+        self.faults.extend(self.config.iter().flat_map(|config| config.exposed.iter().cloned()));
+        self.ready()
     }
 }
 
@@ -361,7 +396,7 @@ fn above_defaults(written: impl IntoIterator<Item = RawConfig>, mut defaults: Ra
     let upstream = std::mem::take(&mut defaults.upstream);
     let layers = written.into_iter().chain([defaults]);
     let raw = layers.map(|raw| RawConfig { keys: in_folder(raw.keys), ..raw }).reduce(RawConfig::or);
-    let raw = crate::providers::complete(raw.unwrap_or_default(), upstream);
+    let raw = preset::complete(raw.unwrap_or_default(), upstream);
     RawConfig { limits: limits::complete(raw.limits), timeouts: timeouts::complete(raw.timeouts), ..raw }
 }
 

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use clap::FromArgMatches as _;
 
 use cli::{Cli, Command, examples};
-use config::Environment;
+use ground::environment::Environment;
 use ground::failure::Failure;
 use ground::output;
 
@@ -62,19 +62,12 @@ fn run(command: Command, environment: &Environment) -> Result<(), Failure> {
     }
 }
 
+pub use config::ConfigurationForm;
+
 /// Parses and checks the text of a configuration file, in TOML or in the Python program's JSON, above the defaults.
 ///
 /// # Errors
 /// Every fault, as a person reads them.
 pub fn check_configuration(text: &str, form: ConfigurationForm) -> Result<(), String> {
-    config::check_text(text, form).map(drop).map_err(|faults| faults.render(output::Colour::Off))
-}
-
-/// The forms of configuration files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConfigurationForm {
-    /// The native one.
-    Toml,
-    /// The Python program's.
-    PythonJson,
+    config::check_text(text, form).map(drop).map_err(|faults| faults.render(ground::text::Colour::Off))
 }

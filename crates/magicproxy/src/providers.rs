@@ -1,37 +1,108 @@
-//! Presets: what a known API needs. `docs/spec/upstreams.md` section 7.
+//! What is known of providers of APIs. `docs/spec/upstreams.md` section 7.
 //!
 //! A preset is a layer below everything that was written about its upstream.
 
-mod members;
-#[cfg(test)]
-mod tests;
+pub(crate) mod members;
+pub(crate) mod words;
 
-use std::collections::BTreeMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use crate::config::carrier::{CarrierText, RefusalChoice};
-use crate::config::raw::{RawConfig, RawUpstream};
-use crate::config::setting::{Given, Origin, Section as _, Setting};
-use crate::config::value::{DurationText, PresetChoice, ReadingChoice, SlashChoice};
+use words::{ReadingChoice, RefusalChoice, SlashChoice};
+
+/// The presets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum PresetChoice {
+    /// Nothing is taken for granted.
+    None,
+    /// GitHub's REST and GraphQL APIs.
+    Github,
+    /// Repositories of GitHub, by git over HTTPS.
+    GithubGit,
+    /// DigitalOcean.
+    Digitalocean,
+    /// GitLab.
+    Gitlab,
+    /// Cloudflare.
+    Cloudflare,
+    /// An authoritative server of PowerDNS.
+    Powerdns,
+    /// OpenAI, and those who speak its API.
+    Openai,
+    /// Anthropic.
+    Anthropic,
+}
+
+impl PresetChoice {
+    /// The preset that a table with this name has without saying so.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        let presets = PRESETS.iter().map(|preset| preset.name);
+        [Self::None].into_iter().chain(presets).find(|preset| preset.name() == name)
+    }
+
+    /// The kind of API that it is for, if any.
+    pub(crate) fn api(self) -> Option<&'static str> {
+        (self != Self::None).then(|| self.name())
+    }
+
+    /// The preset's name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Github => "github",
+            Self::GithubGit => "github-git",
+            Self::Digitalocean => "digitalocean",
+            Self::Gitlab => "gitlab",
+            Self::Cloudflare => "cloudflare",
+            Self::Powerdns => "powerdns",
+            Self::Openai => "openai",
+            Self::Anthropic => "anthropic",
+        }
+    }
+
+    /// The kinds of API that are known.
+    pub(crate) fn apis() -> impl Iterator<Item = &'static str> {
+        PRESETS.iter().map(|preset| preset.name.name())
+    }
+
+    /// The preset whose API root this is.
+    pub(crate) fn of_root(root: &str) -> Option<Self> {
+        let root = root.trim_end_matches('/');
+        PRESETS.iter().find(|preset| preset.api_root == Some(root)).map(|preset| preset.name)
+    }
+
+    /// The request headers that it adds to those that every API gets.
+    pub(crate) fn request_headers(self) -> &'static [&'static str] {
+        PRESETS.iter().find(|preset| preset.name == self).map_or(&[], |preset| preset.request_headers)
+    }
+
+    /// The API root that a preset brings.
+    pub(crate) fn root_of(name: &str) -> Option<&'static str> {
+        PRESETS.iter().find(|preset| preset.name.name() == name)?.api_root
+    }
+}
 
 /// One line of the table in the specification.
-struct Preset {
-    name: PresetChoice,
-    api_root: Option<&'static str>,
-    paths: &'static [(&'static str, &'static str)],
-    encoded_slash: SlashChoice,
-    path_reading: ReadingChoice,
-    credential: &'static str,
+#[derive(Debug)]
+pub(crate) struct Preset {
+    pub(crate) name: PresetChoice,
+    pub(crate) api_root: Option<&'static str>,
+    pub(crate) paths: &'static [(&'static str, &'static str)],
+    pub(crate) encoded_slash: SlashChoice,
+    pub(crate) path_reading: ReadingChoice,
+    pub(crate) credential: &'static str,
     /// Where its clients put their keys besides.
-    accept_token_in: &'static [&'static str],
-    refusals: RefusalChoice,
+    pub(crate) accept_token_in: &'static [&'static str],
+    pub(crate) refusals: RefusalChoice,
     /// Query parameters that say for whom a request acts, or carry tokens.
-    drop_query_parameters: &'static [&'static str],
+    pub(crate) drop_query_parameters: &'static [&'static str],
     /// Headers that its clients send, and that say neither for whom nor on what a request acts.
-    request_headers: &'static [&'static str],
+    pub(crate) request_headers: &'static [&'static str],
     /// Members of its bodies that its clients follow.
-    rewrite_members: &'static [&'static str],
+    pub(crate) rewrite_members: &'static [&'static str],
     /// Where answers are long in coming.
-    response_timeout: Option<&'static str>,
+    pub(crate) response_timeout: Option<&'static str>,
 }
 
 /// What most APIs are.
@@ -158,102 +229,9 @@ const PRESETS: [Preset; 8] = [
     },
 ];
 
-impl PresetChoice {
-    /// The kinds of API that are known.
-    pub(crate) fn apis() -> impl Iterator<Item = &'static str> {
-        PRESETS.iter().map(|preset| preset.name.name())
-    }
-
-    /// The preset whose API root this is.
-    pub(crate) fn of_root(root: &str) -> Option<Self> {
-        let root = root.trim_end_matches('/');
-        PRESETS.iter().find(|preset| preset.api_root == Some(root)).map(|preset| preset.name)
-    }
-
-    /// The request headers that it adds to those that every API gets.
-    pub(crate) fn request_headers(self) -> &'static [&'static str] {
-        PRESETS.iter().find(|preset| preset.name == self).map_or(&[], |preset| preset.request_headers)
-    }
-
-    /// The API root that a preset brings.
-    pub(crate) fn root_of(name: &str) -> Option<&'static str> {
-        PRESETS.iter().find(|preset| preset.name.name() == name)?.api_root
-    }
-}
-
-/// Puts presets and defaults below what was written about upstreams.
-pub(crate) fn complete(mut raw: RawConfig, defaults: RawUpstream) -> RawConfig {
-    // Where others are described, one that nobody speaks of does not exist.
-    if raw.upstreams.is_empty() || !raw.upstream.entries("").is_empty() {
-        raw.upstream = with_preset(raw.upstream, None, Some(defaults));
-    }
-    let upstreams = raw.upstreams.into_iter();
-    raw.upstreams = upstreams.map(|(name, upstream)| (name.clone(), with_preset(upstream, Some(&name), None))).collect();
-    raw
-}
-
-/// A preset is chosen by `preset`, by the name of the table, or by the API root, whichever speaks first.
-fn with_preset(raw: RawUpstream, table: Option<&str>, defaults: Option<RawUpstream>) -> RawUpstream {
-    let api_root = |raw: &RawUpstream| raw.api_root.given().map(|given| given.value.trim_end_matches('/').to_owned());
-    let root = api_root(&raw).or_else(|| defaults.as_ref().and_then(api_root));
-    let chosen = match raw.preset.given() {
-        Some(given) => Some(given.value),
-        None => table.and_then(PresetChoice::of_name).or_else(|| root.as_deref().and_then(PresetChoice::of_root)),
-    };
-    let preset = PRESETS.iter().find(|preset| Some(preset.name) == chosen);
-    let mut raw = match preset {
-        Some(preset) => preset.below(raw),
-        None => {
-            let rewrite_members = listed(members::PAGES, &Origin::Default, str::to_owned);
-            raw.or(RawUpstream { rewrite_members, ..RawUpstream::default() })
-        }
-    };
-    if let Some(mut defaults) = defaults {
-        // An API that must be named is not GitHub's.
-        if preset.is_some_and(|preset| preset.api_root.is_none()) {
-            defaults.api_root = Setting::default();
-        }
-        raw = raw.or(defaults);
-    }
-    raw
-}
-
 impl Preset {
-    /// This preset below what was written. Paths are completed one by one.
-    fn below(&self, raw: RawUpstream) -> RawUpstream {
-        let origin = Origin::Preset(self.name.name());
-        let text = |text: &str| Setting::new(text.to_owned(), origin.clone());
-        let paths = self.paths.iter().map(|(prefix, to)| {
-            let given = Given { value: (*to).to_owned(), origin: origin.clone() };
-            ((*prefix).to_owned(), given)
-        });
-        let mut paths: BTreeMap<String, Given<String>> = paths.collect();
-        let written = raw.paths.given();
-        let paths_origin = written.map_or(origin.clone(), |given| given.origin.clone());
-        paths.extend(written.map(|given| given.value.clone()).unwrap_or_default());
-        let preset = RawUpstream {
-            preset: Setting::new(self.name, origin.clone()),
-            api_root: self.api_root.map_or_else(Setting::default, text),
-            encoded_slash: Setting::new(self.encoded_slash, origin.clone()),
-            path_reading: Setting::new(self.path_reading, origin.clone()),
-            credential: Setting::new(CarrierText(self.credential.to_owned()), origin.clone()),
-            accept_token_in: listed(self.accept_token_in, &origin, |name| CarrierText(name.to_owned())),
-            refusals: Setting::new(self.refusals, origin.clone()),
-            drop_query_parameters: listed(self.drop_query_parameters, &origin, str::to_owned),
-            rewrite_members: listed(self.rewrite_members, &origin, str::to_owned),
-            response_timeout: self
-                .response_timeout
-                .map_or_else(Setting::default, |text| Setting::new(DurationText(text.to_owned()), origin.clone())),
-            ..RawUpstream::default()
-        };
-        let paths = if paths.is_empty() { Setting::default() } else { Setting::new(paths, paths_origin) };
-        RawUpstream { paths, ..raw }.or(preset)
+    /// The preset of this name.
+    pub(crate) fn of(name: PresetChoice) -> Option<&'static Self> {
+        PRESETS.iter().find(|preset| preset.name == name)
     }
-}
-
-/// A list of a preset; an empty one says nothing.
-fn listed<T>(words: &[&str], origin: &Origin, parse: impl Fn(&str) -> T) -> Setting<Vec<Given<T>>> {
-    let given = words.iter().map(|word| Given { value: parse(word), origin: origin.clone() });
-    let given: Vec<Given<T>> = given.collect();
-    if given.is_empty() { Setting::default() } else { Setting::new(given, origin.clone()) }
 }

@@ -12,13 +12,17 @@ use serde_json::{Value, json};
 
 use self::connect::Connection;
 use super::SettingsArgs;
-use crate::config::fault::Faults;
 use crate::config::raw::RawConfig;
-use crate::config::setting::{Entry, Origin};
-use crate::config::{Config, Environment, Layers, accepted, lint};
+use crate::config::setting::Entry;
+use crate::config::{Config, Layers, accepted, lint};
+use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
+use crate::ground::fault::{Faults, Origin};
 use crate::ground::output::{self, note, remark};
+use crate::ground::text::harmless;
+use crate::runtime::keystore::Keys;
 use crate::runtime::readiness::{Readiness, addresses};
+use crate::runtime::settings;
 
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
@@ -130,14 +134,14 @@ fn check(args: CheckArgs, environment: &Environment) -> Result<(), Failure> {
 /// Looks as `serve` does before it begins, and at the addresses, without taking them.
 fn findings(layers: Layers, connect: Connect) -> Result<Findings, Failure> {
     let (raw, mut warnings) = (layers.raw.clone(), layers.warnings.clone());
-    let config = match layers.check_to_serve() {
+    let config = match settings::check_to_serve(layers) {
         Ok(config) => config,
         Err(faults) => return Ok(Findings { faults: Some(faults), warnings, ..Findings::default() }),
     };
     let mut readiness = Readiness::of(&config, None);
     addresses(&config, &mut readiness);
     warnings.extend(std::mem::take(&mut readiness.warnings));
-    warnings.extend(lint::warnings(&raw, &config, readiness.keys.as_ref()));
+    warnings.extend(lint::warnings(&raw, &config, readiness.keys.as_ref().map(Keys::known).as_ref()));
     let connections = match connect {
         Connect::Try => {
             warnings.extend(connect::inside(&config)?);
@@ -189,7 +193,7 @@ fn show(args: LookArgs, environment: &Environment) -> Result<(), Failure> {
     if args.json {
         let entry = |entry: Entry<'_>| json!({ "key": entry.key, "value": entry.value, "source": describe(entry.origin) });
         let mut entries: Vec<Value> = layers.raw.entries().into_iter().map(entry).collect();
-        let checked = layers.check();
+        let checked = settings::check(layers);
         let lists = checked.iter().flat_map(passing_headers);
         let entry = |(name, headers)| json!({ "key": format!("request_headers.{name}"), "value": headers, "source": LIST });
         entries.extend(lists.map(entry));
@@ -200,10 +204,10 @@ fn show(args: LookArgs, environment: &Environment) -> Result<(), Failure> {
         for entry in layers.raw.entries() {
             let setting = format!("{} = {}", entry.key, toml(&entry.value));
             // Writing to a string does not fail.
-            let _ = writeln!(text, "{:<50} # {}", output::harmless(&setting), describe(entry.origin));
+            let _ = writeln!(text, "{:<50} # {}", harmless(&setting), describe(entry.origin));
         }
         output::print(&text)?;
-        let config = layers.check()?;
+        let config = settings::check(layers)?;
         output::print(&passing_headers(&config).iter().map(|(name, headers)| described(name, headers)).collect::<String>())?;
     }
     Ok(())

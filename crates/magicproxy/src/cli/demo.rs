@@ -16,10 +16,13 @@ use zeroize::Zeroizing;
 
 use crate::client::{Answer, Peer};
 use crate::config::raw::RawConfig;
-use crate::config::setting::{Origin, Setting};
+use crate::config::setting::Setting;
 use crate::config::{Config, Layers};
 use crate::ground::failure::Failure;
-use crate::ground::output::{self, harmless};
+use crate::ground::fault::Origin;
+use crate::ground::output;
+use crate::ground::text::harmless;
+use crate::runtime::settings;
 use crate::runtime::wire::{self, Door, EndSignals, Engine, survive_others};
 
 const RULE: &str = "GET /repos/acme/widgets/issues";
@@ -78,7 +81,7 @@ async fn demo(once: bool) -> Result<(), Failure> {
 fn configuration(api: u16) -> Result<Config, Failure> {
     let mut raw = RawConfig { listen: Setting::new("127.0.0.1:0".to_owned(), Origin::Default), ..RawConfig::default() };
     raw.upstream.api_root = Setting::new(format!("http://127.0.0.1:{api}"), Origin::Default);
-    Ok(Layers::only(raw).check()?)
+    Ok(settings::check(Layers::only(raw))?)
 }
 
 fn mint(keys: &KeyRing, config: &Config) -> anyhow::Result<Zeroizing<String>> {

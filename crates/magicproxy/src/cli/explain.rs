@@ -24,11 +24,16 @@ use serde_json::{Value, json};
 
 use super::asking::AskingArgs;
 use super::{SettingsArgs, secret};
-use crate::client::{Answer, Peer, is_loopback};
-use crate::config::{Config, Environment};
+use crate::client::{Answer, Peer};
+use crate::config::Config;
+use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
-use crate::ground::output::{self, harmless, remark};
-use crate::runtime::wire;
+use crate::ground::output;
+use crate::ground::output::remark;
+use crate::ground::scheme::is_loopback;
+use crate::ground::text::harmless;
+use crate::runtime::keystore::Keystore;
+use crate::runtime::{settings, wire};
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
@@ -60,7 +65,7 @@ pub(crate) struct ExplainArgs {
 /// Prints the decision; exit code 3 for a refusal.
 pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Failure> {
     let token = secret::from_argument(&args.token, environment)?;
-    let config = Config::load(args.settings.into_flags(), environment)?;
+    let config = settings::load(args.settings.into_flags(), environment)?;
     let root = args.proxy.as_deref().and_then(|proxy| below(&args.url, proxy.trim_end_matches('/')));
     // A proxy that is asked places the request itself.
     let root = root.or_else(|| Some(args.url.as_str()).filter(|url| args.proxy.is_some() && url.starts_with('/')));
@@ -75,7 +80,7 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
         Some(url) => question.ask(&args.asking.peer_for_secrets(url)?, &headers)?,
         None => {
             config.unchecked().iter().for_each(|line| remark(line));
-            let verdict = question.decide(&config.keys.open()?.ring);
+            let verdict = question.decide(&Keystore::of(&config.keys).open()?.ring);
             headers.judge(verdict, &RequestFields::of(upstream, &config.upstreams))
         }
     };

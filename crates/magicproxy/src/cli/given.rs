@@ -9,7 +9,7 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::secret;
-use crate::config::Environment;
+use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 
 /// The flags of commands that take one token.

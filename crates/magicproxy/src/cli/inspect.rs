@@ -16,11 +16,15 @@ use self::chain::Chain;
 use super::given::GivenToken;
 use super::revoke::effect::reaching;
 use super::{SettingsArgs, time};
-use crate::config::{Config, Environment};
+use crate::config::Config;
+use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
-use crate::ground::output::{self, harmless, remark};
-use crate::runtime::keystore::Keys;
+use crate::ground::output;
+use crate::ground::output::remark;
+use crate::ground::text::harmless;
+use crate::runtime::keystore::{Keys, Keystore};
 use crate::runtime::revocations::RevocationFile;
+use crate::runtime::settings;
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
@@ -37,7 +41,7 @@ pub(crate) struct InspectArgs {
 pub(crate) fn run(args: InspectArgs, environment: &Environment) -> Result<(), Failure> {
     let token = args.given.read(environment)?;
     let claims = Claims::of(&token)?;
-    let config = Config::load(args.settings.into_flags(), environment)?;
+    let config = settings::load(args.settings.into_flags(), environment)?;
     config.unchecked().iter().for_each(|line| remark(line));
     let standing = Standing::of(&token, &claims, &config)?.unless_revoked(&token, &config)?;
     if args.json {
@@ -78,7 +82,7 @@ pub(super) struct Standing {
 
 impl Standing {
     fn of(token: &str, claims: &Claims, config: &Config) -> Result<Self, Failure> {
-        if let Some(keys) = config.keys.open_if_there()? {
+        if let Some(keys) = Keystore::of(&config.keys).open_if_there()? {
             return Self::by(&keys, token, config);
         }
         if claims.end().is_some_and(|end| is_over(end, clock::now())) {
@@ -150,7 +154,7 @@ impl Standing {
     fn unless_revoked(self, token: &str, config: &Config) -> anyhow::Result<Self> {
         let Some(file) = config.revocations.file.clone().filter(|_| self.refused.is_none()) else { return Ok(self) };
         let known = RevocationFile(file).read()?;
-        let keys = config.keys.open_if_there().ok().flatten();
+        let keys = Keystore::of(&config.keys).open_if_there().ok().flatten();
         let refused =
             reaching(token, keys.as_ref(), &known, clock::now()).first().map(|revoked| format!("revoked, `{}`", revoked.name()));
         let Some(reason) = refused else { return Ok(self) };

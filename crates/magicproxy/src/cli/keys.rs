@@ -10,10 +10,13 @@ use serde_json::json;
 
 use super::SettingsArgs;
 use super::flag;
-use crate::config::{Config, Environment, parse_duration};
+use crate::config::keys::KeyFiles;
+use crate::config::{Config, parse_duration};
+use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output::{self, note};
-use crate::runtime::keystore::{self, HeldKey, KeyFiles, NewKey};
+use crate::runtime::keystore::{self, HeldKey, Keystore, NewKey};
+use crate::runtime::settings;
 
 #[derive(Debug, Args)]
 pub(crate) struct KeysArgs {
@@ -88,8 +91,8 @@ pub(crate) fn run(args: KeysArgs, environment: &Environment) -> Result<(), Failu
         KeysCommand::List(args) => list(args, environment),
         KeysCommand::Rotate(args) => rotate(args, environment),
         KeysCommand::ExportPublic(args) => {
-            let config = Config::load(args.settings.into_flags(), environment)?;
-            let keys = config.keys.open()?;
+            let config = settings::load(args.settings.into_flags(), environment)?;
+            let keys = Keystore::of(&config.keys).open()?;
             if !args.jwks {
                 return Ok(output::print(&keys.ring.active().public().to_pem())?);
             }
@@ -117,33 +120,33 @@ impl NewKeyArgs {
     fn config(self, environment: &Environment) -> Result<Config, Failure> {
         let mut flags = self.settings.into_flags();
         flags.raw.keys.bits = flag("--bits", self.bits);
-        let config = Config::load(flags, environment)?;
+        let config = settings::load(flags, environment)?;
         // Nothing is made elsewhere in silence.
-        config.keys.ensure_meant().map_err(Failure::usage)?;
+        Keystore::of(&config.keys).ensure_meant().map_err(Failure::usage)?;
         Ok(config)
     }
 }
 
 fn generate(args: NewKeyArgs, environment: &Environment) -> Result<(), Failure> {
     let config = args.config(environment)?;
-    let files = &config.keys.files;
+    let keystore = Keystore::of(&config.keys);
     // A folder of the Python program, or of an earlier version, lacks the further keys only.
-    let held = if files.private.exists() { files.load()? } else { None };
+    let held = if keystore.files().private.exists() { keystore.load()? } else { None };
     if held.is_some_and(|keys| lacks_further_keys(&keys.ring)) {
         let now = clock::now();
-        let sealing = made_sealing(&files.add_sealing(now)?);
-        let key_set = files.add_key_set(now)?.map(|(path, key)| key_set_line(&path, &key));
-        let owners = files.add_owner_secret(now)?.map(|path| owners_line(&path));
+        let sealing = made_sealing(&keystore.add_sealing(now)?);
+        let key_set = keystore.add_key_set(now)?.map(|(path, key)| key_set_line(&path, &key));
+        let owners = keystore.add_owner_secret(now)?.map(|path| owners_line(&path));
         let lines = [sealing].into_iter().filter(|lines| !lines.is_empty()).chain(key_set).chain(owners);
         let lines: Vec<String> = lines.collect();
         return Ok(output::print(&lines.join("\n"))?);
     }
-    let key = files.generate(NewKey::of(&config))?;
-    output::print(&made(&key, files))?;
-    let sealing = files.load_existing()?;
+    let key = keystore.generate(NewKey::of(&config.keys, config.host()))?;
+    output::print(&made(&key, keystore.files()))?;
+    let sealing = keystore.load_existing()?;
     let lines = sealing.ring.sealing().iter().zip(&sealing.sealing_files).map(|(key, path)| sealing_line(path, key));
     let key_set = sealing.ring.key_set().iter().zip(&sealing.key_set_files).map(|(key, path)| key_set_line(path, key));
-    let owners = owners_line(&files.owner_secret());
+    let owners = owners_line(&keystore.owner_secret());
     Ok(output::print(&lines.chain(key_set).chain([owners]).collect::<Vec<_>>().join("\n"))?)
 }
 
@@ -157,25 +160,22 @@ fn rotate(args: RotateArgs, environment: &Environment) -> Result<(), Failure> {
     let retire_after = args.retire_after.as_deref().map(parse_duration).transpose();
     let retire_after = retire_after.map_err(|expected| Failure::usage(format!("--retire-after: {expected}")))?;
     let config = args.new.config(environment)?;
-    let version = config.keys.open()?.ring.key_set_version();
-    let (key, retired) = config.keys.files.rotate(NewKey::of(&config))?;
-    output::print(&made(&key, &config.keys.files))?;
+    let keystore = Keystore::of(&config.keys);
+    let version = keystore.open()?.ring.key_set_version();
+    let (key, retired) = keystore.rotate(NewKey::of(&config.keys, config.host()))?;
+    output::print(&made(&key, keystore.files()))?;
     output::print(&format!("the old key is now `{}`: its tokens stay valid until it is deleted", retired.display()))?;
     // Later than the last change, so that whoever pinned that set takes this one for newer.
     let now = clock::now().max(UnixTime(version.0 + 1));
     let not_after = retire_after.map(|after| UnixTime(now.0.saturating_add(after.as_secs())));
-    let made = config.keys.files.rotate_sealing(now, not_after)?;
+    let made = keystore.rotate_sealing(now, not_after)?;
     output::print(&made_sealing(&made))?;
-    let key_set = if args.key_set {
-        Some(config.keys.files.rotate_key_set(now, not_after)?)
-    } else {
-        config.keys.files.add_key_set(now)?
-    };
+    let key_set = if args.key_set { Some(keystore.rotate_key_set(now, not_after)?) } else { keystore.add_key_set(now)? };
     if let Some((path, key)) = key_set {
         output::print(&key_set_line(&path, &key))?;
     }
     // One that is there stays: by another one, named owners would find nothing of theirs.
-    if let Some(path) = config.keys.files.add_owner_secret(now)? {
+    if let Some(path) = keystore.add_owner_secret(now)? {
         output::print(&owners_line(&path))?;
     }
     note(
@@ -218,8 +218,9 @@ fn sealing_line(path: &Path, key: &SealingKey) -> String {
 }
 
 fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
-    let config = Config::load(args.settings.into_flags(), environment)?;
-    let (keys, accepts, denied) = (config.keys.open()?, config.accepts(), config.denied_keys());
+    let config = settings::load(args.settings.into_flags(), environment)?;
+    let keystore = Keystore::of(&config.keys);
+    let (keys, accepts, denied) = (keystore.open()?, config.accepts(), config.denied_keys());
     let sealing_state = |key: &SealingKey| match denied.iter().any(|id| id == key.public().id().as_str()) {
         true => "denied",
         false => sealing_state(key, &accepts),
@@ -241,9 +242,10 @@ fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
                 "not_after": standing.not_after.map(|time| time.0), "file": path.display().to_string(),
             })
         });
-        let owners = keys.ring.owner_secret().map(
-            |_| json!({ "use": "owners", "state": "active", "file": config.keys.files.owner_secret().display().to_string() }),
-        );
+        let owners = keys
+            .ring
+            .owner_secret()
+            .map(|_| json!({ "use": "owners", "state": "active", "file": keystore.owner_secret().display().to_string() }));
         return Ok(output::print_json(&signing.chain(sealing).chain(key_set).chain(owners).collect())?);
     }
     let lines = keys.held.iter().enumerate();
@@ -257,7 +259,7 @@ fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
             format!("{}  {:<7}  {:<9}  {}", key.id(), key_set_state(key.standing()), "key set", path.display())
         });
     let owners = keys.ring.owner_secret().map(|_| {
-        let path = config.keys.files.owner_secret();
+        let path = keystore.owner_secret();
         format!("{:<43}  {:<7}  {:<9}  {}", "(a secret)", "active", "owners", path.display())
     });
     let lines: Vec<String> = lines.chain(sealing).chain(key_set).chain(owners).collect();

@@ -10,8 +10,10 @@ use zeroize::Zeroizing;
 
 use super::inspect::Claims;
 use super::secret;
-use crate::ground::failure::{Failure, reason};
-use crate::ground::output::{self, harmless, note, remark};
+use crate::ground::failure::Failure;
+use crate::ground::output;
+use crate::ground::output::{note, remark};
+use crate::ground::text::{harmless, reason};
 use crate::runtime::keystore::write;
 
 /// Where the new token goes.

@@ -24,10 +24,13 @@ use super::inspect::Claims;
 use super::made::MadeArgs;
 use super::{SettingsArgs, narrow, secret};
 use crate::client::Peer;
-use crate::config::{Config, Environment, parse_duration};
+use crate::config::{Config, parse_duration};
+use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
-use crate::ground::output::{harmless, note, remark};
-use crate::runtime::wire;
+use crate::ground::output::{note, remark};
+use crate::ground::text::harmless;
+use crate::runtime::keystore::Keystore;
+use crate::runtime::{settings, wire};
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("credential").required(true))]
@@ -87,7 +90,7 @@ pub(crate) fn run(args: MintArgs, environment: &Environment) -> Result<(), Failu
         }
         _ if !faults.is_empty() => return Err(Failure::Usage(faults)),
         (Some(url), None) => at_proxy(&args.asking.peer_for_secrets(url)?, &order)?,
-        (None, None) => offline(order, Config::load(args.settings.into_flags(), environment)?)?,
+        (None, None) => offline(order, settings::load(args.settings.into_flags(), environment)?)?,
     };
     made.give(&token, Claims::of(&token)?.issued_at())
 }
@@ -148,7 +151,7 @@ pub(super) fn rule(text: &str) -> Result<RawRule, String> {
 }
 
 fn offline(order: MintOrder, config: Config) -> Result<Zeroizing<String>, Failure> {
-    let keys = config.keys.open()?;
+    let keys = Keystore::of(&config.keys).open()?;
     let upstream = config.upstream_named(order.aud.as_deref()).map_err(Failure::usage)?;
     config.unchecked().iter().for_each(|line| remark(line));
     ensure_accepted(upstream)?;

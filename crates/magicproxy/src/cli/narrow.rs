@@ -19,9 +19,11 @@ use super::given::GivenToken;
 use super::made::MadeArgs;
 use super::mint;
 use crate::client::Peer;
-use crate::config::{Environment, parse_duration};
+use crate::config::parse_duration;
+use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
-use crate::ground::output::{harmless, note};
+use crate::ground::output::note;
+use crate::ground::text::harmless;
 use crate::runtime::wire;
 
 #[derive(Debug, Args)]

@@ -11,9 +11,10 @@ use magicproxy_proxy::clock;
 
 use super::secret;
 use crate::client::{AskFault, AskFaultKind, Peer};
-use crate::config::Environment;
+use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
-use crate::ground::output::{harmless, note};
+use crate::ground::output::note;
+use crate::ground::text::harmless;
 use crate::runtime::keystore::write;
 use crate::runtime::wire;
 

@@ -15,7 +15,7 @@ use magicproxy_core::state::StateStore;
 use magicproxy_plugin::{Description, Host, HostSettings, PluginSettings};
 use serde_json::{Value, json};
 
-use crate::config::Environment;
+use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 
 #[derive(Debug, Args)]

@@ -10,9 +10,12 @@ use super::asking::AskingArgs;
 use super::given::GivenToken;
 use super::made::MadeArgs;
 use super::{SettingsArgs, narrow};
-use crate::config::{Config, Environment};
+use crate::config::Config;
+use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output::remark;
+use crate::runtime::keystore::Keystore;
+use crate::runtime::settings;
 
 #[derive(Debug, Args)]
 pub(crate) struct ResealArgs {
@@ -39,8 +42,8 @@ pub(crate) fn run(args: ResealArgs, environment: &Environment) -> Result<(), Fai
             narrow::ask(&peer, "/__magictoken/reseal", &token, Bytes::new())?
         }
         None => {
-            let config = Config::load(args.settings.into_flags(), environment)?;
-            let keys = config.keys.open()?;
+            let config = settings::load(args.settings.into_flags(), environment)?;
+            let keys = Keystore::of(&config.keys).open()?;
             config.unchecked().iter().for_each(|line| remark(line));
             let claims = UnverifiedToken::parse(&token).context("token")?.claims_for_display().unwrap_or_default();
             let upstream = config.upstream_named(claims.get("aud").and_then(|aud| aud.as_str())).map_err(Failure::usage)?;

@@ -15,12 +15,16 @@ use self::effect::Beside;
 use self::kept::Kept;
 use self::named::Named;
 use super::{SettingsArgs, time};
+use crate::config::Config;
 use crate::config::state::BESIDE_KEYS;
-use crate::config::{Config, Environment};
+use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
-use crate::ground::output::{self, harmless, note};
-use crate::runtime::keystore::Keys;
+use crate::ground::output;
+use crate::ground::output::note;
+use crate::ground::text::harmless;
+use crate::runtime::keystore::{Keys, Keystore};
 use crate::runtime::revocations::{About, FOR_GOOD, Revocation};
+use crate::runtime::settings;
 
 const LONGEST_REASON: usize = 500;
 
@@ -121,10 +125,10 @@ pub(crate) fn run(args: RevokeArgs, environment: &Environment) -> Result<(), Fai
     if args.reason.as_ref().is_some_and(|reason| reason.len() > LONGEST_REASON) {
         return Err(Failure::usage(format!("--reason: longer than {LONGEST_REASON} bytes")));
     }
-    let config = Config::load(args.settings.clone().into_flags(), environment)?;
+    let config = settings::load(args.settings.clone().into_flags(), environment)?;
     if config.revocations.file.as_deref() == Some(&config.keys.files.folder().join(BESIDE_KEYS)) {
         // The proxy that runs here would read another list.
-        config.keys.ensure_meant().map_err(Failure::usage)?;
+        Keystore::of(&config.keys).ensure_meant().map_err(Failure::usage)?;
     }
     let keys = effect::keys(&args, &all, &config)?;
     let kept = Kept::of(&config)?;

@@ -14,9 +14,10 @@ use zeroize::Zeroizing;
 
 use super::env::{client_named, git_settings};
 use super::token_file::{self, TokenArgs, TokenFile};
-use crate::config::Environment;
-use crate::ground::failure::{Failure, reason};
-use crate::ground::output::{harmless, note};
+use crate::ground::environment::Environment;
+use crate::ground::failure::Failure;
+use crate::ground::output::note;
+use crate::ground::text::{harmless, reason};
 use crate::setup::SettingsFolder;
 use crate::setup::assignment::{Told, Wanted, assign};
 use crate::setup::table::Client;

@@ -15,13 +15,16 @@ use magicproxy_proxy::settings::{Limits, UpstreamSettings};
 
 use crate::config::setting::FromText as _;
 use crate::config::value::{LogFormat, LogLevel};
-use crate::config::{Config, Environment, Flags, Layers, accepted, lint};
+use crate::config::{Config, Flags, Layers, accepted, lint};
+use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
-use crate::ground::output::{note, quoted};
-use crate::runtime::keystore::{KeyWatch, Keys, NewKey, Purposes};
+use crate::ground::output::note;
+use crate::ground::text::quoted;
+use crate::runtime::keystore::{KeyWatch, Keys, Keystore, NewKey, Purposes};
 use crate::runtime::logging;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::revocations::{RevocationFile, RevocationWatch, SharedRevocations};
+use crate::runtime::settings;
 use crate::runtime::state::LazyStore;
 use crate::runtime::tls::{OtherKeys, Tls};
 use crate::runtime::wire::{self, Door, EndSignals, Engine, survive_others};
@@ -76,20 +79,21 @@ fn serve(layers: Layers) -> Result<(), Failure> {
     let mut warnings = layers.warnings.clone();
     let used = layers.used();
     let raw = layers.raw.clone();
-    let mut config = layers.check_to_serve()?;
+    let mut config = settings::check_to_serve(layers)?;
     let scaled = wire::raise_open_file_limit().and_then(|files| fit_to_files(&mut config, files));
     // Before they are read, so that what is written meanwhile is noticed later.
-    let mut stamps = config.keys.files.stamps();
+    let keystore = Keystore::of(&config.keys);
+    let mut stamps = keystore.stamps();
     let store = LazyStore::of(&config.state.store);
     let state = store.clone().map(|store| store as Arc<dyn StateStore>);
     let Readiness { keys, plugins, warnings: found, .. } = Readiness::of(&config, state.clone()).ready()?;
     let new = keys.is_none();
-    let keys = keys_or_new(keys, &config)?;
+    let keys = keys_or_new(keys, &keystore, NewKey::of(&config.keys, config.host()))?;
     if new {
-        stamps = config.keys.files.stamps();
+        stamps = keystore.stamps();
     }
     warnings.extend(found);
-    warnings.extend(lint::warnings(&raw, &config, Some(&keys)));
+    warnings.extend(lint::warnings(&raw, &config, Some(&keys.known())));
     let mut banner = Banner {
         lines: facts(&config, &keys).into_iter().chain(used).collect(),
         warnings,
@@ -101,14 +105,14 @@ fn serve(layers: Layers) -> Result<(), Failure> {
         Some(Scaled::Given(line)) => banner.warnings.push(line),
         None => {}
     }
-    let tls = Tls::of(&config)?;
+    let tls = config.tls.as_ref().map(|source| Tls::of(source, config.own_authority())).transpose()?;
     let (listeners, hosts) = (config.listeners.clone(), config.hosts.clone());
     let first = FirstUpstream::of(&config).filter(|_| new);
     let private = config.keys.files.private.display().to_string();
     let ring = Arc::new(SharedKeys::new(keys.ring));
-    let purposes = Purposes::of(&config);
+    let purposes = Purposes::of(&config.upstreams, config.tls.as_ref());
     let other = OtherKeys { ring: Arc::clone(&ring), purposes: purposes.clone() };
-    let watch = KeyWatch::new(config.keys.files.clone(), Arc::clone(&ring), purposes, stamps);
+    let watch = KeyWatch::new(keystore, Arc::clone(&ring), purposes, stamps);
     let chosen = config.state.chosen;
     let mut revocations = revocation_watch(&config, store.as_ref())?;
     let host = plugins.clone().map(|host| host as Arc<dyn PluginHost>);
@@ -181,12 +185,12 @@ fn revocation_watch(config: &Config, store: Option<&Arc<LazyStore>>) -> anyhow::
 }
 
 /// The keys that were found, or new ones.
-fn keys_or_new(found: Option<Keys>, config: &Config) -> Result<Keys, Failure> {
+fn keys_or_new(found: Option<Keys>, keystore: &Keystore, new: NewKey<'_>) -> Result<Keys, Failure> {
     if let Some(keys) = found {
         return Ok(keys);
     }
-    config.keys.files.generate(NewKey::of(config))?;
-    Ok(config.keys.files.load_existing()?)
+    keystore.generate(new)?;
+    Ok(keystore.load_existing()?)
 }
 
 fn facts(config: &Config, keys: &Keys) -> Vec<String> {

@@ -10,9 +10,10 @@ use magicproxy_proxy::clock;
 use zeroize::Zeroizing;
 
 use super::{secret, time};
-use crate::config::Environment;
+use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
-use crate::ground::output::{harmless, note, remark};
+use crate::ground::output::{note, remark};
+use crate::ground::text::harmless;
 use crate::setup::assignment::{Bearer, Told};
 use crate::setup::target::{absolute, split_name};
 

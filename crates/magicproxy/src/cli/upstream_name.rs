@@ -5,7 +5,8 @@ use serde::Deserialize;
 
 use crate::client::Peer;
 use crate::ground::failure::Failure;
-use crate::ground::output::{harmless, note};
+use crate::ground::output::note;
+use crate::ground::text::harmless;
 use crate::runtime::wire;
 
 /// What an order for a sealed token needs.

@@ -6,8 +6,9 @@ use std::io;
 use magicproxy_proxy::https::HandshakeFault;
 
 use super::Peer;
-use crate::config::address::Scheme;
-use crate::ground::failure::reason;
+use crate::ground::failure::Failure;
+use crate::ground::scheme::Scheme;
+use crate::ground::text::reason;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -121,3 +122,9 @@ impl fmt::Display for AskFault {
 }
 
 impl std::error::Error for AskFault {}
+
+impl From<AskFault> for Failure {
+    fn from(fault: AskFault) -> Self {
+        Self::Error(fault.into())
+    }
+}

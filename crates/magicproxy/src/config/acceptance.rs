@@ -4,12 +4,12 @@ use magicproxy_core::{Acceptance, Kem, MinterKey, Network, TokenVersion};
 use magicproxy_proxy::settings::{HttpMint, TrustedProxies};
 
 use super::check::{Checker, list, value};
-use super::fault::Fault;
 use super::raw::{RawConfig, RawTokens};
-use super::setting::{Given, Origin, Setting};
+use super::setting::{Given, Setting};
 use super::upstreams::Table;
 use super::value::{KemChoice, MintPolicy, VersionChoice};
-use crate::ground::failure::reason;
+use crate::ground::fault::{Fault, Origin};
+use crate::ground::text::reason;
 
 /// Which tokens one upstream accepts, and whether they are minted over HTTP.
 pub(super) struct Minting {

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use http::Uri;
 use magicproxy_proxy::settings::ApiRoot;
 
+use crate::ground::scheme::Scheme;
+
 /// An address of TCP, or the path of a Unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Listen {
@@ -30,23 +32,6 @@ pub(crate) enum Families {
     Every,
     /// The one of the address or name that was written. Whether IPv4 reaches `[::]` is up to the system.
     OfHost,
-}
-
-/// What callers speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scheme {
-    Http,
-    Https,
-}
-
-impl Scheme {
-    /// As a URL begins.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        }
-    }
 }
 
 impl Listen {

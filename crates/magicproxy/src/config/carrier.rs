@@ -1,14 +1,14 @@
-//! Carriers and the shape of refusals as they are written, and what they become.
+//! Carriers as they are written, and what they become.
 //!
 //! People write a credential where the name of its carrier belongs: a text that names none is never shown.
 
-use magicproxy_proxy::settings::{CredentialCarrier, ParseCarrierError, RefusalShape, TokenCarrier};
+use magicproxy_proxy::settings::{CredentialCarrier, ParseCarrierError, TokenCarrier};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::check::{Checker, list};
-use super::fault::Fault;
-use super::setting::{FromText, Given, Setting, choice};
+use super::setting::{FromText, Given, Setting};
+use crate::ground::fault::Fault;
 use crate::ground::suggest;
 
 const WORDS: [&str; 6] = ["bearer", "token", "basic", "header", "query", "subprotocol"];
@@ -49,49 +49,6 @@ impl JsonSchema for CarrierText {
             "pattern": "^(bearer|token|basic(:[^:]+)?|header:.+|query:.+|subprotocol:.+)$",
             "description": "`bearer`, `token`, `basic`, `basic:USER`, `header:NAME`, `query:NAME` or `subprotocol:PREFIX`; for tokens only the last three, for credentials not the last."
         })
-    }
-}
-
-/// The shape of what the proxy refuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum RefusalChoice {
-    /// RFC 9457.
-    Problem,
-    /// GitHub's.
-    Github,
-    /// GitLab's.
-    Gitlab,
-    /// DigitalOcean's.
-    Digitalocean,
-    /// PowerDNS's.
-    Powerdns,
-    /// Cloudflare's.
-    Cloudflare,
-    /// OpenAI's.
-    Openai,
-    /// Anthropic's.
-    Anthropic,
-}
-
-impl FromText for RefusalChoice {
-    fn from_text(text: &str) -> Result<Self, String> {
-        choice(text)
-    }
-}
-
-impl From<RefusalChoice> for RefusalShape {
-    fn from(choice: RefusalChoice) -> Self {
-        match choice {
-            RefusalChoice::Problem => Self::Problem,
-            RefusalChoice::Github => Self::Github,
-            RefusalChoice::Gitlab => Self::Gitlab,
-            RefusalChoice::Digitalocean => Self::Digitalocean,
-            RefusalChoice::Powerdns => Self::Powerdns,
-            RefusalChoice::Cloudflare => Self::Cloudflare,
-            RefusalChoice::Openai => Self::Openai,
-            RefusalChoice::Anthropic => Self::Anthropic,
-        }
     }
 }
 

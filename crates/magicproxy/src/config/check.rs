@@ -7,17 +7,17 @@ use std::time::Duration;
 use magicproxy_core::{PatternMode, RawRule, Rule, RuleFault, Scope, ScopeName, Scopes};
 use magicproxy_proxy::settings::{Announcement, Limits, MintSettings, Quota, Timeouts};
 
-use super::fault::{Fault, Sources};
-use super::keys::KEYS_HERE;
+use super::keys::{KEYS_HERE, KeyFiles, KeySettings};
 use super::limits::RawQuota;
 use super::raw::{RawConfig, RawLimits, RawMint, RawTimeouts, RawUpstream};
-use super::setting::{Given, Origin, Setting};
+use super::setting::{Given, Setting};
+use super::tls::{NamedCertificate, TlsSource};
 use super::value::{AnnounceChoice, DurationText, RawRuleSetting};
-use super::{Config, KeySettings, LogSettings, address};
-use crate::runtime::keystore::KeyFiles;
+use super::{Config, LogSettings, address};
+use crate::ground::fault::{Fault, Origin, Sources};
 
-/// Checks a layered configuration, which holds every default.
-pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>) -> Option<Config> {
+/// Checks a layered configuration, which holds every default. Gives besides what was not read: the files of a certificate.
+pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>) -> (Option<Config>, Option<NamedCertificate>) {
     let mut checker = Checker { sources, faults };
     let public_access = checker.text("public_access", &raw.public_access, address::PublicAccess::parse);
     let keys = checker.keys(raw);
@@ -33,11 +33,15 @@ pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>)
     let limits = checker.limits(&raw.limits);
     let plugins = checker.plugins(raw);
     let log = LogSettings::of(&raw.log);
-    let (Some(checked), Some(upstreams), Some(state)) = (listeners, upstreams, state) else { return None };
+    let certificate = match &tls {
+        Some(TlsSource::Files(named)) => Some(named.clone()),
+        Some(TlsSource::Dev | TlsSource::Acme(_)) | None => None,
+    };
+    let (Some(checked), Some(upstreams), Some(state)) = (listeners, upstreams, state) else { return (None, certificate) };
     let exposed = checked.iter().filter_map(|(listener, origin)| listener.exposure(origin)).collect();
     let listeners = checked.into_iter().map(|(listener, _)| listener).collect();
     let upstream_assumed = raw.upstreams.is_empty() && is_assumed(&raw.upstream);
-    Some(Config {
+    let config = Config {
         listeners,
         hosts,
         tls,
@@ -55,7 +59,8 @@ pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>)
         exposed,
         upstream_assumed,
         preset_roots: super::upstreams::preset_roots(raw),
-    })
+    };
+    (Some(config), certificate)
 }
 
 /// Has nobody said which API this is?

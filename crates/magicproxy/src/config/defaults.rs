@@ -8,15 +8,17 @@ use std::time::Duration;
 use magicproxy_proxy::settings::{Announcement, Limits, MintSettings, Timeouts};
 
 use super::WorkingDirectory;
-use super::carrier::{CarrierText, RefusalChoice};
-use super::environment::Environment;
+use super::carrier::CarrierText;
 use super::plugins;
 use super::raw::{RawAcme, RawConfig, RawKeys, RawLimits, RawLog, RawMint, RawState, RawTimeouts, RawUpstream};
-use super::setting::{Origin, Setting};
+use super::setting::Setting;
 use super::value::{
-    AnnounceChoice, DurationText, ForwardingChoice, HostCheckChoice, LogLevel, MintPolicy, ProtocolChoice, ReadingChoice,
-    SlashChoice, StoreChoice, StrangersChoice,
+    AnnounceChoice, DurationText, ForwardingChoice, HostCheckChoice, LogLevel, MintPolicy, ProtocolChoice, StoreChoice,
+    StrangersChoice,
 };
+use crate::ground::environment::Environment;
+use crate::ground::fault::Origin;
+use crate::providers::words::{ReadingChoice, RefusalChoice, SlashChoice};
 
 /// The folder of keys where there is no home folder and the working directory is nobody's.
 const SYSTEM_KEYS: &str = "/var/lib/magicproxy/keys";

@@ -1,16 +1,12 @@
-//! The environment, read once: our own variables, and those of the Python program.
+//! What the environment says of settings: our own variables, and those of the Python program.
 //!
-//! Each setting that a line of text can give has a variable: `timeouts.connect` is `MAGICPROXY_TIMEOUTS_CONNECT`. An empty
-//! variable counts as none, because that is how compose files and CI systems write "unset".
+//! Each setting that a line of text can give has a variable: `timeouts.connect` is `MAGICPROXY_TIMEOUTS_CONNECT`.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
-use std::path::PathBuf;
-
-use super::fault::Fault;
 use super::python::useful_public_access;
 use super::raw::RawConfig;
-use super::setting::{Origin, Setting};
+use super::setting::Setting;
+use crate::ground::environment::Environment;
+use crate::ground::fault::{Fault, Origin};
 use crate::ground::suggest;
 
 const PREFIX: &str = "MAGICPROXY_";
@@ -35,59 +31,7 @@ const OTHERS: [&str; 8] = [
     "PUBLIC_CERTIFICATE_LOCATION",
 ];
 
-/// A copy of the environment variables that are not empty.
-#[derive(Clone, Default)]
-pub(crate) struct Environment {
-    variables: BTreeMap<String, String>,
-    /// The names of variables whose values are no UTF-8.
-    unreadable: BTreeSet<String>,
-}
-
-/// Variables hold secrets.
-impl std::fmt::Debug for Environment {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Environment").finish_non_exhaustive()
-    }
-}
-
-impl FromIterator<(String, String)> for Environment {
-    fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
-        variables.into_iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect()
-    }
-}
-
-impl FromIterator<(OsString, OsString)> for Environment {
-    fn from_iter<I: IntoIterator<Item = (OsString, OsString)>>(variables: I) -> Self {
-        let mut environment = Self::default();
-        for (name, value) in variables.into_iter().filter(|(_, value)| !value.is_empty()) {
-            let Ok(name) = name.into_string() else { continue };
-            match value.into_string() {
-                Ok(value) => drop(environment.variables.insert(name, value)),
-                Err(_) => drop(environment.unreadable.insert(name)),
-            }
-        }
-        environment
-    }
-}
-
 impl Environment {
-    /// The environment of this process.
-    pub(crate) fn of_process() -> Self {
-        std::env::vars_os().collect()
-    }
-
-    /// One variable.
-    pub(crate) fn var(&self, name: &str) -> Option<&str> {
-        self.variables.get(name).map(String::as_str)
-    }
-
-    /// A folder of the XDG base directory specification, or its place below the home folder.
-    pub(crate) fn xdg(&self, name: &str, below_home: &str) -> Option<PathBuf> {
-        let named = self.var(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let home = || self.var("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
-        named.or_else(|| home().map(|home| home.join(below_home)))
-    }
-
     /// What our own variables say.
     pub(crate) fn layer(&self, faults: &mut Vec<Fault>) -> RawConfig {
         let mut raw = RawConfig::default();
@@ -105,7 +49,7 @@ impl Environment {
     /// Faults for settings whose text cannot be read: to pass over `MAGICPROXY_MINT_POLICY` would leave minting open.
     fn unreadable(&self) -> impl Iterator<Item = Fault> {
         let settings = names().map(|(name, _)| name).chain(OTHERS.map(str::to_owned));
-        settings.filter(|name| self.unreadable.contains(name)).map(|name| {
+        settings.filter(|name| self.is_unreadable(name)).map(|name| {
             let fault = format!("environment variable `{name}`: expected UTF-8 text");
             Fault::new(fault, Origin::Environment(name))
         })
@@ -132,11 +76,11 @@ impl Environment {
     /// `MAGICPROXY_SERVICE_HOST` and its kin for a service of that name.
     pub(crate) fn misspelt(&self) -> Vec<String> {
         let known: Vec<String> = names().map(|(name, _)| name).chain(["MAGICPROXY_CONFIG".to_owned()]).collect();
-        let ours = self.variables.keys().chain(&self.unreadable).filter(|name| name.starts_with(PREFIX) && !known.contains(name));
+        let ours = self.names().filter(|name| name.starts_with(PREFIX) && !known.iter().any(|known| known == name));
         let service = |name: &str| name.contains("_SERVICE_") || name.contains("_PORT");
         ours.filter(|name| !service(name))
             .map(|name| {
-                let bare = |name: &'_ str| name.trim_start_matches(PREFIX).to_owned();
+                let bare = |name: &str| name.trim_start_matches(PREFIX).to_owned();
                 let known: Vec<String> = known.iter().map(|known| bare(known)).collect();
                 match suggest::nearest(&bare(name), known.iter().map(String::as_str)) {
                     Some(meant) => format!("environment variable `{name}` means nothing here: did you mean `{PREFIX}{meant}`?"),

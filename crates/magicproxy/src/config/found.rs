@@ -4,13 +4,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::environment::Environment;
-use super::fault::Fault;
 use super::raw::RawConfig;
-use super::setting::{Given, Origin};
-use super::{Flags, Layers, WorkingDirectory, native, python, trust};
-use crate::ground::failure::reason;
-use crate::ground::output::{harmless, note, remark};
+use super::setting::Given;
+use super::{Flags, Layers, WorkingDirectory, native, python};
+use crate::ground::environment::Environment;
+use crate::ground::fault::{Fault, Origin};
+use crate::ground::text::{harmless, reason};
+use crate::ground::trust;
 
 /// The file that `serve` and `config` find in the working directory.
 const FILE_HERE: &str = "magicproxy.toml";
@@ -74,15 +74,14 @@ pub(super) fn relative_keys(raw: &RawConfig) -> Vec<Fault> {
 }
 
 impl Layers {
-    /// Says on standard error which files and variables the configuration is made of, and which file is not read.
-    pub(crate) fn say_what_is_used(&self) {
-        self.used().iter().for_each(|line| remark(line));
-        let of_files = self.sources.files();
-        let exposed = of_files.iter().filter_map(|file| trust::of_another(Path::new(file)));
-        exposed.for_each(|warning| note(&format!("warning: {warning}")));
-        if self.passed_over {
-            remark(&format!("./{FILE_HERE} is not used here: --config ./{FILE_HERE}"));
-        }
+    /// The file that is not read, in words, though it lies in the working directory.
+    pub(crate) fn passed_over(&self) -> Option<String> {
+        self.passed_over.then(|| format!("./{FILE_HERE} is not used here: --config ./{FILE_HERE}"))
+    }
+
+    /// Warnings of files that belong to another user.
+    pub(crate) fn of_others(&self) -> Vec<String> {
+        self.sources.files().iter().filter_map(|file| trust::of_another(Path::new(file))).collect()
     }
 
     /// One line with the files and the variables that the configuration is made of; none, where all of it are defaults.

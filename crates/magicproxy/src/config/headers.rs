@@ -7,11 +7,11 @@ use magicproxy_proxy::header::{RequestFields, Treatment};
 use magicproxy_proxy::settings::{Meaning, PassedHeader, UpstreamSettings};
 
 use super::check::Checker;
-use super::fault::Fault;
 use super::raw::RawUpstream;
-use super::setting::{Given, Origin, Setting};
+use super::setting::{Given, Setting};
 use super::upstreams::Table;
 use super::value::HeaderNames;
+use crate::ground::fault::{Fault, Origin};
 
 /// The names as they were written.
 pub(super) fn names_in(setting: &Setting<HeaderNames>) -> &[Given<String>] {

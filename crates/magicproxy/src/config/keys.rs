@@ -1,63 +1,33 @@
-//! The keys that a configuration names: opened, and named to whoever uses them.
+//! Where the keys are. Nothing here reads them.
 
-use super::{Fault, Faults, KeySettings};
-use crate::ground::output::{harmless, note, remark};
-use crate::runtime::keystore::Keys;
+use std::path::{Path, PathBuf};
 
 /// The Python program's folder of keys, in the working directory.
-pub(super) const KEYS_HERE: &str = "keys";
+pub(crate) const KEYS_HERE: &str = "keys";
 
-impl KeySettings {
-    /// Reads the keys, which must be there, and says on standard error which one is the active one.
-    pub(crate) fn open(&self) -> Result<Keys, Faults> {
-        let keys = self.files.load_existing().map_err(|faults| self.with_hint(faults))?;
-        self.say(&keys);
-        Ok(keys)
-    }
+/// Where the keys are, and how large new ones become.
+#[derive(Clone, Debug)]
+pub(crate) struct KeySettings {
+    pub(crate) files: KeyFiles,
+    pub(crate) bits: usize,
+    /// `./keys` is there, and nobody named it: another folder is used.
+    pub(crate) passed_over: bool,
+}
 
-    /// The same; nothing, where none were ever made.
-    pub(crate) fn open_if_there(&self) -> Result<Option<Keys>, Faults> {
-        let keys = self.files.load().map_err(|faults| self.with_hint(faults))?;
-        match &keys {
-            Some(keys) => self.say(keys),
-            None => self.say_what_is_passed_over(),
+/// Where the three files of the first key are. The others of the ring lie in the folder of the private one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeyFiles {
+    pub(crate) private: PathBuf,
+    pub(crate) public: PathBuf,
+    pub(crate) certificate: PathBuf,
+}
+
+impl KeyFiles {
+    /// The folder of the ring.
+    pub(crate) fn folder(&self) -> &Path {
+        match self.private.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
         }
-        Ok(keys)
-    }
-
-    /// Refuses where `./keys` could be meant, and another folder would be changed.
-    pub(crate) fn ensure_meant(&self) -> Result<(), String> {
-        if !self.passed_over {
-            return Ok(());
-        }
-        let other = harmless(&self.files.folder().display().to_string());
-        Err(format!("./{KEYS_HERE} is not used here: --keys ./{KEYS_HERE} means it, --keys {other} the usual folder"))
-    }
-
-    fn say(&self, keys: &Keys) {
-        if let Some(active) = keys.held.first() {
-            let path = std::path::absolute(&active.path).unwrap_or_else(|_| active.path.clone());
-            remark(&format!("using the key {} of {}", active.id, harmless(&path.display().to_string())));
-        }
-        keys.warnings.iter().for_each(|warning| note(&format!("warning: {warning}")));
-        self.say_what_is_passed_over();
-    }
-
-    fn say_what_is_passed_over(&self) {
-        if self.passed_over {
-            remark(&format!("./{KEYS_HERE} is not used here: --keys ./{KEYS_HERE}"));
-        }
-    }
-
-    /// The same faults, and that the keys in the working directory are not looked at.
-    fn with_hint(&self, faults: Faults) -> Faults {
-        if !self.passed_over {
-            return faults;
-        }
-        let hint = |fault: Fault| {
-            let help = fault.help.clone().map_or_else(String::new, |help| format!("; {help}"));
-            fault.help(format!("./{KEYS_HERE} is not used here: --keys ./{KEYS_HERE} means it{help}"))
-        };
-        Faults { faults: faults.faults.into_iter().map(hint).collect(), sources: faults.sources }
     }
 }

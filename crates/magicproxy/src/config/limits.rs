@@ -3,7 +3,8 @@
 use magicproxy_proxy::settings::{Limits, Quota};
 
 use super::raw::RawLimits;
-use super::setting::{Origin, Setting};
+use super::setting::Setting;
+use crate::ground::fault::Origin;
 
 /// The settings of one quota.
 #[derive(Clone, Copy)]

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::path::Path;
 
 use magicproxy_core::{Policy, RawRule, Rule};
 use magicproxy_proxy::settings::UpstreamSettings;
@@ -11,18 +12,28 @@ use super::raw::{RawConfig, RawUpstream};
 use super::setting::Given;
 use super::value::RawRuleSetting;
 use super::{Config, accepted};
-use crate::client::is_loopback;
-use crate::ground::output::harmless;
+use crate::ground::scheme::is_loopback;
 use crate::ground::suggest::nearest;
-use crate::runtime::keystore::Keys;
+use crate::ground::text::harmless;
 
 /// Networks that hold more of the address space than this have no business to be proxies of one's own.
 const LEAST_PREFIX: [u8; 2] = [8, 16];
 /// Comparing rules with a ceiling takes time: of a scope of more rules than this nothing is said.
 const MAX_COMPARED: usize = 64;
 
+/// The keys that a proxy has, as far as a warning speaks of them.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownKeys<'k> {
+    /// Where they are.
+    pub(crate) folder: Option<&'k Path>,
+    /// The ids of all that tokens are signed with or sealed to.
+    pub(crate) ids: Vec<&'k str>,
+    /// The ids of those that tokens are sealed to, and that are not retired.
+    pub(crate) active_sealing: Vec<&'k str>,
+}
+
 /// Every warning. Keys that are denied are looked for among these.
-pub(crate) fn warnings(raw: &RawConfig, config: &Config, keys: Option<&Keys>) -> Vec<String> {
+pub(crate) fn warnings(raw: &RawConfig, config: &Config, keys: Option<&KnownKeys<'_>>) -> Vec<String> {
     let mut warnings = trusted_networks(raw);
     warnings.extend(config.upstreams.iter().filter_map(|upstream| plain_http(upstream)));
     warnings.extend(keys.into_iter().flat_map(|keys| denied_keys(raw, keys)));
@@ -60,34 +71,27 @@ fn plain_http(upstream: &UpstreamSettings) -> Option<String> {
 }
 
 /// A key that is denied and not here: it went, or its name is misspelt.
-fn denied_keys(raw: &RawConfig, keys: &Keys) -> Vec<String> {
-    let sealing = keys.ring.sealing().iter().map(|key| key.public().id().as_str());
-    let held: Vec<&str> = keys.held.iter().map(|key| key.id.as_str()).chain(sealing).collect();
-    let unknown = list(&raw.tokens.deny_kid).iter().filter(|given| !held.contains(&given.value.as_str()));
+fn denied_keys(raw: &RawConfig, keys: &KnownKeys<'_>) -> Vec<String> {
+    let folder = keys.folder.map(|folder| folder.display().to_string()).unwrap_or_default();
+    let unknown = list(&raw.tokens.deny_kid).iter().filter(|given| !keys.ids.contains(&given.value.as_str()));
     let told = unknown.map(|given| {
-        let meant = nearest(&given.value, held.iter().copied()).map(|meant| format!(": did you mean `{meant}`?"));
+        let meant = nearest(&given.value, keys.ids.iter().copied()).map(|meant| format!(": did you mean `{meant}`?"));
         let hint = meant.unwrap_or_else(|| ", so this denies nothing now (`magicproxy keys list` shows them)".to_owned());
-        format!("tokens.deny_kid `{}`: no key in `{}` has this id{hint}", given.value, folder_of(keys))
+        format!("tokens.deny_kid `{}`: no key in `{folder}` has this id{hint}", given.value)
     });
     told.collect()
 }
 
 /// A sealing key that is denied and not retired: it is published no more, and minters who cannot ask seal to it for 30 days.
-fn denied_and_active(config: &Config, keys: &Keys) -> Vec<String> {
+fn denied_and_active(config: &Config, keys: &KnownKeys<'_>) -> Vec<String> {
     let denied = config.denied_keys();
-    let active = keys.ring.sealing().iter().filter(|key| key.standing().retired.is_none()).map(|key| key.public().id().as_str());
-    let told = active.filter(|id| denied.iter().any(|one| one == id)).map(|id| {
+    let told = keys.active_sealing.iter().filter(|id| denied.iter().any(|one| one == *id)).map(|id| {
         format!(
             "tokens.deny_kid `{id}`: this key is not retired, and in its place there may be none to seal to: `magicproxy keys rotate` makes \
              another, and lets those who follow the key set know that it is newer"
         )
     });
     told.collect()
-}
-
-fn folder_of(keys: &Keys) -> String {
-    let folder = keys.held.first().and_then(|key| key.path.parent());
-    folder.map(|folder| folder.display().to_string()).unwrap_or_default()
 }
 
 /// The longest mount decides: what lies below another one's mount, or path, is never that one's.

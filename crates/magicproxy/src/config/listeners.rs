@@ -6,16 +6,15 @@ use std::sync::Arc;
 use magicproxy_core::UpstreamName;
 use magicproxy_proxy::settings::{HostName, UpstreamSettings};
 
-use super::address::{Listen, Scheme};
+use super::HostSettings;
+use super::address::Listen;
 use super::check::{Checker, list, value};
-use super::fault::Fault;
-use super::raw::{RawAcme, RawConfig, RawListener, RawTls};
-use super::setting::{Given, Origin, Section as _, Setting};
+use super::raw::{RawConfig, RawListener};
+use super::setting::{Given, Section as _, Setting};
 use super::value::HostCheckChoice;
-use super::{HostSettings, KeySettings};
+use crate::ground::fault::{Fault, Origin};
+use crate::ground::scheme::Scheme;
 use crate::ground::suggest;
-use crate::runtime::tls::acme::AcmeSettings;
-use crate::runtime::tls::files::{CertificateFiles, Culprit};
 
 /// The mode of a socket's file where nobody says: the owner and the group may connect.
 const SOCKET_MODE: u32 = 0o660;
@@ -84,108 +83,7 @@ pub(crate) fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
-/// Where the certificate comes from.
-#[derive(Clone, Debug)]
-pub(crate) enum TlsSource {
-    /// Files that somebody else writes.
-    Files(CertificateFiles),
-    /// A certificate authority of this machine's own.
-    Dev,
-    /// An ACME server.
-    Acme(AcmeSettings),
-}
-
-/// A name that a certificate may have: of letters, digits and hyphens, with a dot, and no wildcard, for which this kind of
-/// challenge is not enough (RFC 8737 section 3).
-fn is_domain(name: &str) -> bool {
-    let label = |label: &str| {
-        let legal = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        legal && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
-    };
-    let numeric = name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
-    name.len() <= 253 && name.contains('.') && name.split('.').all(label) && !numeric
-}
-
 impl Checker<'_> {
-    /// Where the certificate comes from. The files are read, so that what is wrong with them is known now.
-    pub(super) fn tls(&mut self, raw: &RawConfig, keys: &KeySettings) -> Option<TlsSource> {
-        let dev = raw.tls.dev.given().filter(|given| given.value).map(|given| ("tls.dev", &given.origin));
-        let file = raw.tls.certificate.given().or(raw.tls.private_key.given());
-        let file = file.map(|given| ("tls.certificate", &given.origin));
-        let acme = raw.acme.domains.given().map(|given| ("acme.domains", &given.origin));
-        let mut sources = [file, dev, acme].into_iter().flatten();
-        if let (Some((one, _)), Some((other, origin))) = (sources.next(), sources.next()) {
-            let fault = Fault::new(format!("{other}: the certificate comes from `{one}` already"), origin.clone());
-            self.faults.push(fault.help("choose one of them"));
-            return None;
-        }
-        if acme.is_some() {
-            return self.acme(&raw.acme, keys).map(TlsSource::Acme);
-        }
-        self.unused_acme(&raw.acme);
-        if file.is_some() { self.files(&raw.tls) } else { dev.map(|_| TlsSource::Dev) }
-    }
-
-    fn files(&mut self, raw: &RawTls) -> Option<TlsSource> {
-        let (certificate, private_key) = match (raw.certificate.given(), raw.private_key.given()) {
-            (Some(certificate), Some(key)) => (certificate, key),
-            (Some(given), None) => return self.missing("tls.private_key", "the private key of the certificate", given),
-            (None, Some(given)) => return self.missing("tls.certificate", "the certificate of the private key", given),
-            (None, None) => return None,
-        };
-        let files = CertificateFiles { certificate: self.path(certificate), private_key: self.path(private_key) };
-        if let Err(fault) = files.load() {
-            let (key, given) = match fault.culprit {
-                Culprit::Certificate => ("tls.certificate", certificate),
-                Culprit::PrivateKey => ("tls.private_key", private_key),
-            };
-            self.fault(format!("{key} `{}`: {}", files.path(fault.culprit).display(), fault.message), &given.origin);
-            return None;
-        }
-        Some(TlsSource::Files(files))
-    }
-
-    fn acme(&mut self, raw: &RawAcme, keys: &KeySettings) -> Option<AcmeSettings> {
-        let before = self.faults.len();
-        for given in list(&raw.domains) {
-            if !is_domain(&given.value) {
-                let message = format!("acme.domains `{}`: expected a name such as `proxy.example.com`", given.value);
-                self.fault(message, &given.origin);
-            }
-        }
-        if let Some(given) = raw.domains.given().filter(|given| given.value.is_empty()) {
-            self.fault("acme.domains: the list is empty", &given.origin);
-        }
-        let contact = self.text("acme.contact", &raw.contact, |text| {
-            let address =
-                text.strip_prefix("mailto:").filter(|address| address.contains('@') && !address.contains([' ', ',', '?']));
-            address.map(|_| text.to_owned()).ok_or_else(|| "expected `mailto:` and an address".to_owned())
-        });
-        let directory = self.text("acme.directory", &raw.directory, |text| {
-            let url = text.parse::<http::Uri>().ok().filter(|url| url.scheme_str() == Some("https") && url.host().is_some());
-            url.ok_or_else(|| "expected a URL that begins with `https://`".to_owned())
-        });
-        let extra_roots = self.certificates("acme.extra_ca_file", &raw.extra_ca_file);
-        let cache = raw.cache.given().map_or_else(|| keys.files.folder().join("acme"), |given| self.path(given));
-        let domains = list(&raw.domains).iter().map(|given| given.value.to_ascii_lowercase()).collect();
-        let directory = directory.filter(|_| self.faults.len() == before)?;
-        Some(AcmeSettings { domains, contact, directory, cache, extra_roots })
-    }
-
-    fn unused_acme(&mut self, raw: &RawAcme) {
-        if let Some(entry) = raw.entries("acme").into_iter().find(|entry| *entry.origin != Origin::Default) {
-            self.fault(
-                format!("{}: which names are to be in the certificate? `acme.domains` is needed", entry.key),
-                entry.origin,
-            );
-        }
-    }
-
-    fn missing<T>(&mut self, key: &str, what: &str, given: &Given<String>) -> Option<T> {
-        self.fault(format!("{key} is needed: {what}"), &given.origin);
-        None
-    }
-
     /// Every place to listen; none if one has a fault.
     pub(super) fn listeners(
         &mut self,

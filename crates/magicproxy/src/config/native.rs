@@ -9,9 +9,8 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, Deserializer, Error};
 
-use super::fault::{Fault, SourceFile};
 use super::raw::RawConfig;
-use super::setting::Origin;
+use crate::ground::fault::{Fault, Origin, SourceFile};
 use crate::ground::suggest;
 
 /// More faults than anyone reads.

@@ -8,11 +8,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
-use super::environment::Environment;
-use super::fault::Fault;
 use super::raw::RawConfig;
-use super::setting::{FromText, Given, Origin};
+use super::setting::{FromText, Given};
 use super::upstreams::Table;
+use crate::ground::environment::Environment;
+use crate::ground::fault::{Fault, Origin};
 
 const NONE: &str = "none";
 const ENVIRONMENT: &str = "environment";
@@ -134,7 +134,7 @@ impl Checker<'_> {
                 self.outbound_of(&key, text.trim(), (raw, &given.origin))
             }
             Err(error) => {
-                let why = crate::ground::failure::reason(&error);
+                let why = crate::ground::text::reason(&error);
                 self.fault(format!("outbound_proxy_file `{}`: {why}", path.display()), &given.origin);
                 Outbound::Direct
             }

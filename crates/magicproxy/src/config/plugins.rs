@@ -8,12 +8,12 @@ use magicproxy_core::plugin::PluginName;
 use magicproxy_plugin::{HOW_TO_BUILD, Limits, MAX_MEMORY_BYTES, OnFailure, PluginSettings};
 
 use super::check::{Checker, value};
-use super::environment::Environment;
-use super::fault::Fault;
 use super::raw::{RawConfig, RawPlugin};
-use super::setting::{Given, Origin, Setting};
+use super::setting::{Given, Setting};
 use super::size::SizeText;
 use super::value::FailureChoice;
+use crate::ground::environment::Environment;
+use crate::ground::fault::{Fault, Origin};
 use crate::ground::suggest;
 
 /// The longest time that a call can be given: a client waits for it.

@@ -13,12 +13,12 @@ use magicproxy_core::rule::{OneOrMany, RuleObject};
 use serde_json::{Map, Value};
 
 use super::address::PublicAccess;
-use super::fault::{Fault, SourceFile};
 use super::raw::RawConfig;
-use super::setting::{Given, Origin, Setting};
+use super::setting::{Given, Setting};
 use super::value::RawRuleSetting;
-use crate::client::is_loopback;
-use crate::ground::output::{harmless, quoted};
+use crate::ground::fault::{Fault, Origin, SourceFile};
+use crate::ground::scheme::is_loopback;
+use crate::ground::text::{harmless, quoted};
 
 const MEMBERS: [&str; 8] = [
     "api_root",

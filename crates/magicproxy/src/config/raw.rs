@@ -8,15 +8,17 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::carrier::{CarrierText, RefusalChoice};
+use super::carrier::CarrierText;
 use super::outbound::{OutboundText, RawProxies};
-use super::setting::{Entry, FromText as _, Given, Origin, Section, Setting, section};
+use super::setting::{Entry, FromText as _, Given, Section, Setting, section};
 use super::size::SizeText;
 use super::value::{
     AnnounceChoice, DurationText, FailureChoice, ForwardingChoice, HeaderNames, HostCheckChoice, KemChoice, LogFormat, LogLevel,
-    MintPolicy, PresetChoice, ProtocolChoice, RawRuleSetting, ReadingChoice, SlashChoice, StoreChoice, StoreUrlText,
-    StrangersChoice, VersionChoice,
+    MintPolicy, ProtocolChoice, RawRuleSetting, StoreChoice, StoreUrlText, StrangersChoice, VersionChoice,
 };
+use crate::ground::fault::Origin;
+use crate::providers::PresetChoice;
+use crate::providers::words::{ReadingChoice, RefusalChoice, SlashChoice};
 
 /// Configuration of Magic API Proxy.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

@@ -2,29 +2,12 @@
 //!
 //! [`section!`] writes a section's field list once: reading, layering, `config show` and the environment all follow it.
 
-use std::ops::Range;
-
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error as TextError, StrDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Where a value came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// A flag of the command line.
-    Flag(&'static str),
-    /// An environment variable.
-    Environment(String),
-    /// The native configuration file, and the bytes in it.
-    File(Range<usize>),
-    /// The Python program's JSON file, and the bytes in it where they could be found.
-    PythonFile(Option<Range<usize>>),
-    /// A preset.
-    Preset(&'static str),
-    /// Nobody said anything.
-    Default,
-}
+use crate::ground::fault::Origin;
 
 /// A value that somebody gave, and who.
 #[derive(Clone, Debug)]
@@ -205,7 +188,7 @@ macro_rules! section {
                 entries
             }
 
-            fn set(&mut self, key: &str, text: &str, origin: $crate::config::setting::Origin) -> Result<(), String> {
+            fn set(&mut self, key: &str, text: &str, origin: $crate::ground::fault::Origin) -> Result<(), String> {
                 $(if key == stringify!($field) {
                     let value = <$type as $crate::config::setting::FromText>::from_text(text)?;
                     self.$field = $crate::config::setting::Setting::new(value, origin);

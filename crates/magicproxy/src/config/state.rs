@@ -7,12 +7,13 @@ use magicproxy_core::written_secret;
 use magicproxy_proxy::settings::StrangerState;
 use magicproxy_state::{ValkeySettings, ValkeyUrl};
 
-use super::KeySettings;
 use super::check::{Checker, parse_duration, value};
+use super::keys::KeySettings;
 use super::raw::{RawConfig, RawState};
-use super::setting::{Origin, Section as _};
+use super::setting::Section as _;
 use super::value::{StoreChoice, StrangersChoice};
-use crate::ground::failure::reason;
+use crate::ground::fault::Origin;
+use crate::ground::text::reason;
 
 /// The file of revocations, where nobody names another: in the folder of keys.
 pub(crate) const BESIDE_KEYS: &str = "revocations.json";

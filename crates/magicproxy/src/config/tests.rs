@@ -13,9 +13,9 @@ use magicproxy_core::{EncodedSlash, PathReading, PatternMode, UnnamedTokens};
 use magicproxy_proxy::rewrite::Members;
 use magicproxy_proxy::settings::{Forwarding, Links, RefusalShape, Timeouts, UpstreamProtocol};
 
-use super::setting::Origin;
 use super::*;
-use crate::ground::output::Colour;
+use crate::ground::fault::Origin;
+use crate::ground::text::Colour;
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
     variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -45,7 +45,7 @@ fn variables_that_are_no_utf8_are_faults_and_never_passed_over() {
 }
 
 /// Layers of a native file and nothing else.
-pub(crate) fn native(text: &str) -> Layers {
+pub(super) fn native(text: &str) -> Layers {
     let file = native::parse(Path::new("magicproxy.toml"), text.to_owned());
     let mut layers = Layers::only(file.raw);
     layers.sources.native = Some(file.source);

@@ -2,8 +2,9 @@
 
 use super::check::{LONGEST, parse_duration};
 use super::raw::RawTimeouts;
-use super::setting::{Origin, Setting};
+use super::setting::Setting;
 use super::value::DurationText;
+use crate::ground::fault::Origin;
 
 /// The longest age of a connection to an API, in times of `keep_alive`: three minutes by default, as pools of HTTP clients have it
 /// that are to follow DNS, and never so short that idle connections are kept for nothing.

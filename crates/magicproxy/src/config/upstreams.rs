@@ -14,14 +14,15 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
 use super::acceptance::Minting;
-use super::carrier::RefusalChoice;
 use super::check::{Checker, list, value};
-use super::fault::Fault;
 use super::headers::names_in;
 use super::raw::{RawConfig, RawUpstream};
-use super::setting::{Given, Origin, Section as _, Setting};
-use super::value::{ForwardingChoice, PresetChoice, ProtocolChoice, ReadingChoice, SlashChoice};
-use crate::ground::failure::reason;
+use super::setting::{Given, Section as _, Setting};
+use super::value::{ForwardingChoice, ProtocolChoice};
+use crate::ground::fault::{Fault, Origin};
+use crate::ground::text::reason;
+use crate::providers::PresetChoice;
+use crate::providers::words::{ReadingChoice, RefusalChoice, SlashChoice};
 
 /// One upstream as it was written, with the name of its table.
 pub(super) struct Table<'r> {

@@ -10,7 +10,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::setting::{FromText, Given, Origin, choice};
+use super::setting::{FromText, Given, choice};
+use crate::ground::fault::Origin;
+use crate::providers::PresetChoice;
+use crate::providers::words::{ReadingChoice, RefusalChoice, SlashChoice};
 
 /// Who may mint over HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -79,83 +82,6 @@ pub(crate) enum HostCheckChoice {
     Loopback,
     /// On all of them.
     Everywhere,
-}
-
-/// What an API makes of `%2F`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum SlashChoice {
-    /// Such requests are refused.
-    Refuse,
-    /// The request must be allowed in both readings.
-    Both,
-    /// An ordinary character.
-    Opaque,
-}
-
-/// How an API's server reads paths.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum ReadingChoice {
-    /// Nobody knows: `%25`, `;` and look-alikes of `.`, `/`, `\` and `%` are refused.
-    Strict,
-    /// Paths are percent-decoded once, and every character then stands for itself.
-    DecodeOnce,
-    /// The same, but for path parameters: a request with `;` must be allowed with them and without.
-    Servlet,
-    /// Paths are percent-decoded once and normalised (NFKC, Windows): look-alikes are refused.
-    Normalize,
-}
-
-/// The presets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum PresetChoice {
-    /// Nothing is taken for granted.
-    None,
-    /// GitHub's REST and GraphQL APIs.
-    Github,
-    /// Repositories of GitHub, by git over HTTPS.
-    GithubGit,
-    /// DigitalOcean.
-    Digitalocean,
-    /// GitLab.
-    Gitlab,
-    /// Cloudflare.
-    Cloudflare,
-    /// An authoritative server of PowerDNS.
-    Powerdns,
-    /// OpenAI, and those who speak its API.
-    Openai,
-    /// Anthropic.
-    Anthropic,
-}
-
-impl PresetChoice {
-    /// The preset that a table with this name has without saying so.
-    pub(crate) fn of_name(name: &str) -> Option<Self> {
-        Self::from_text(name).ok()
-    }
-
-    /// The kind of API that it is for, if any.
-    pub(crate) fn api(self) -> Option<&'static str> {
-        (self != Self::None).then(|| self.name())
-    }
-
-    /// The preset's name.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Github => "github",
-            Self::GithubGit => "github-git",
-            Self::Digitalocean => "digitalocean",
-            Self::Gitlab => "gitlab",
-            Self::Cloudflare => "cloudflare",
-            Self::Powerdns => "powerdns",
-            Self::Openai => "openai",
-            Self::Anthropic => "anthropic",
-        }
-    }
 }
 
 /// Names of headers, as they are written: a list, or in a variable of the environment with commas between them.
@@ -313,6 +239,7 @@ choices!(
     AnnounceChoice,
     SlashChoice,
     ReadingChoice,
+    RefusalChoice,
     ForwardingChoice,
     HostCheckChoice,
     ProtocolChoice,

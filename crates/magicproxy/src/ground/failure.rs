@@ -1,11 +1,10 @@
 //! How a command ends when it does not end well: the exit codes that the manual promises.
 
-use std::io;
 use std::process::ExitCode;
 
-use crate::client::AskFault;
-use crate::config::Faults;
-use crate::ground::output::{Colour, note};
+use crate::ground::fault::Faults;
+use crate::ground::output::note;
+use crate::ground::text::{Colour, reason};
 
 /// Why a command did not succeed.
 #[derive(Debug)]
@@ -76,34 +75,9 @@ pub(crate) fn chain(error: &anyhow::Error) -> String {
     error.chain().map(link).collect::<Vec<_>>().join(": ")
 }
 
-/// What the system said, in our style.
-pub(crate) fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        io::ErrorKind::AddrInUse => "the address is in use".to_owned(),
-        io::ErrorKind::AddrNotAvailable => "the address is not one of this machine".to_owned(),
-        io::ErrorKind::ConnectionRefused => "the connection was refused".to_owned(),
-        io::ErrorKind::ConnectionReset => "the connection was reset".to_owned(),
-        io::ErrorKind::TimedOut => "no answer came in time".to_owned(),
-        io::ErrorKind::HostUnreachable => "there is no way to this host".to_owned(),
-        io::ErrorKind::NetworkUnreachable => "there is no way to this network".to_owned(),
-        // Of a file that was read as text; what others call so says itself why.
-        io::ErrorKind::InvalidData if error.get_ref().is_none() => "expected UTF-8 text".to_owned(),
-        io::ErrorKind::IsADirectory => "this is a folder".to_owned(),
-        _ => error.to_string(),
-    }
-}
-
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::Error(error)
-    }
-}
-
-impl From<AskFault> for Failure {
-    fn from(fault: AskFault) -> Self {
-        Self::Error(fault.into())
     }
 }
 

@@ -1,8 +1,8 @@
-//! Writing to the terminal: a closed pipe is no failure, and colour only where it is wanted (`NO_COLOR`).
+//! Writing to the terminal: a closed pipe is no failure, and nobody waits for a standard error that nobody reads.
 
 mod background;
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -43,29 +43,6 @@ pub(crate) fn hush() {
     QUIET.store(true, Ordering::Relaxed);
 }
 
-/// May escape sequences be written?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Colour {
-    /// To a terminal whose owner has not set `NO_COLOR`.
-    On,
-    /// To anything else.
-    Off,
-}
-
-impl Colour {
-    /// What standard error takes.
-    pub(crate) fn of_stderr() -> Self {
-        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-        if io::stderr().is_terminal() && !unwanted && !dumb { Self::On } else { Self::Off }
-    }
-
-    /// Are escape sequences taken?
-    pub(crate) fn is_on(self) -> bool {
-        self == Self::On
-    }
-}
-
 /// Writes a line, or a text that ends with one, to standard output.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
@@ -96,26 +73,4 @@ pub(crate) fn remark(text: &str) {
     if !QUIET.load(Ordering::Relaxed) {
         note(text);
     }
-}
-
-/// Text from a stranger, without anything that a terminal obeys.
-pub(crate) fn harmless(text: &str) -> String {
-    let obeyed =
-        |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().map(|c| if obeyed(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
-}
-
-/// The beginning of a text that may be a secret which somebody put in the wrong place.
-pub(crate) fn masked(text: &str) -> String {
-    const SHOWN: usize = 6;
-    if text.chars().count() <= 2 * SHOWN {
-        return harmless(text);
-    }
-    format!("{}…", harmless(&text.chars().take(SHOWN).collect::<String>()))
-}
-
-/// A word as a shell reads it.
-pub(crate) fn quoted(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte);
-    if word.bytes().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }

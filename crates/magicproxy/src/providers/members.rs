@@ -3,7 +3,7 @@
 //! A member is listed where a client follows it as it is. What people open, bots post, git clones or users wrote stays.
 
 /// An API of which nothing is known: members that say "next" and the like, where they lead to another page of what was asked for.
-pub(super) const PAGES: &[&str] = &[
+pub(crate) const PAGES: &[&str] = &[
     "*next* ?",
     "*prev* ?",
     "*first* ?",
@@ -27,7 +27,7 @@ pub(super) const PAGES: &[&str] = &[
 ];
 
 /// PyGithub, octokit and gh follow almost every URL of the API, at any depth, and upload to `upload_url`.
-pub(super) const GITHUB: &[&str] = &[
+pub(crate) const GITHUB: &[&str] = &[
     "**.url",
     "**.*_url",
     "**._links.*",
@@ -74,7 +74,7 @@ pub(super) const GITHUB: &[&str] = &[
 
 /// `self` of a release is a page, that of a project or an issue is the API's: what leads to a page stays. Further, what npm, Composer
 /// and NuGet fetch from the registries.
-pub(super) const GITLAB: &[&str] = &[
+pub(crate) const GITLAB: &[&str] = &[
     "_links.* /api/",
     "versions.*.dist.tarball /api/",
     "packages.**.dist.url /api/",
@@ -90,7 +90,7 @@ pub(super) const GITLAB: &[&str] = &[
 ];
 
 /// Pages, and what became of an action.
-pub(super) const DIGITALOCEAN: &[&str] = &["links.pages.*", "links.actions.href"];
+pub(crate) const DIGITALOCEAN: &[&str] = &["links.pages.*", "links.actions.href"];
 
 /// The results of a batch, and of each in a list of them. What a model says is nowhere near.
-pub(super) const ANTHROPIC: &[&str] = &["results_url", "data.results_url"];
+pub(crate) const ANTHROPIC: &[&str] = &["results_url", "data.results_url"];

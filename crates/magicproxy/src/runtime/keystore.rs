@@ -7,6 +7,7 @@
 mod certificate;
 mod jwk;
 mod key_set;
+mod opened;
 mod owners;
 mod purposes;
 mod sealing;
@@ -25,16 +26,18 @@ use magicproxy_core::{KeyError, KeyId, KeyRing, PrivateKey, PublicKey, UnixTime}
 use magicproxy_proxy::clock;
 use zeroize::Zeroizing;
 
-use crate::config::setting::Origin;
-use crate::config::{Config, Fault, Faults, trust};
-use crate::ground::failure::reason;
+use crate::config::keys::{KeyFiles, KeySettings};
+use crate::config::lint::KnownKeys;
+use crate::ground::fault::{Fault, Faults, Origin};
+use crate::ground::text::reason;
+use crate::ground::trust;
 
-/// Where the three files are.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct KeyFiles {
-    pub(crate) private: PathBuf,
-    pub(crate) public: PathBuf,
-    pub(crate) certificate: PathBuf,
+/// The keys on disk: read, made, and replaced by newer ones.
+#[derive(Clone, Debug)]
+pub(crate) struct Keystore {
+    files: KeyFiles,
+    /// `./keys` is there, and nobody named it: another folder is used.
+    passed_over: bool,
 }
 
 /// The keys, read and found to fit together.
@@ -67,30 +70,41 @@ pub(crate) struct NewKey<'a> {
 }
 
 impl<'a> NewKey<'a> {
-    /// What the configuration says of new keys.
-    pub(crate) fn of(config: &'a Config) -> Self {
-        Self { bits: config.keys.bits, host: config.host(), now: clock::now() }
+    /// A new key as the configuration wants it, for a proxy that is called so.
+    pub(crate) fn of(settings: &KeySettings, host: &'a str) -> Self {
+        Self { bits: settings.bits, host, now: clock::now() }
     }
 }
 
-impl KeyFiles {
+impl Keystore {
+    /// The keys where the configuration says that they are.
+    pub(crate) fn of(settings: &KeySettings) -> Self {
+        Self { files: settings.files.clone(), passed_over: settings.passed_over }
+    }
+
+    /// Where the first three files are.
+    pub(crate) fn files(&self) -> &KeyFiles {
+        &self.files
+    }
+
     /// The folder of the ring.
-    pub(crate) fn folder(&self) -> &Path {
-        match self.private.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        }
+    fn folder(&self) -> &Path {
+        self.files.folder()
     }
 
     /// Reads the keys; nothing, where none were ever made.
     pub(crate) fn load(&self) -> Result<Option<Keys>, Faults> {
         let retired = self.retired().map_err(|error| one_fault(self.folder(), &reason(&error)))?;
-        if !self.private.exists() {
-            return match retired.iter().chain([&self.public, &self.certificate]).find(|path| path.exists()) {
+        if !self.files.private.exists() {
+            return match retired.iter().chain([&self.files.public, &self.files.certificate]).find(|path| path.exists()) {
                 None => Ok(None),
                 Some(beside) => Err(Faults::one(
                     Fault::new(
-                        format!("the private key `{}` is missing, while `{}` is there", self.private.display(), beside.display()),
+                        format!(
+                            "the private key `{}` is missing, while `{}` is there",
+                            self.files.private.display(),
+                            beside.display()
+                        ),
                         Origin::Default,
                     )
                     .help("put the private key back, or move the other files away to start with new keys"),
@@ -103,16 +117,17 @@ impl KeyFiles {
     /// Reads the keys, which must be there.
     pub(crate) fn load_existing(&self) -> Result<Keys, Faults> {
         let missing = || {
-            let fault = Fault::new(format!("there is no private key at `{}`", self.private.display()), Origin::Default);
+            let fault = Fault::new(format!("there is no private key at `{}`", self.files.private.display()), Origin::Default);
             Faults::one(fault.help("`magicproxy keys generate` makes one; `--keys DIR` names the folder of an existing one"))
         };
         self.load()?.ok_or_else(missing)
     }
 
     fn load_ring(&self, retired: &[PathBuf]) -> Result<Keys, Faults> {
-        let active = read_private(&self.private)?;
-        let mut held = vec![HeldKey::of(&self.private, &active)];
-        let mut warnings: Vec<String> = exposure(&self.private).into_iter().chain(trust::of_another(&self.private)).collect();
+        let active = read_private(&self.files.private)?;
+        let mut held = vec![HeldKey::of(&self.files.private, &active)];
+        let mut warnings: Vec<String> =
+            exposure(&self.files.private).into_iter().chain(trust::of_another(&self.files.private)).collect();
         let mut others = Vec::new();
         for path in retired {
             let key = read_private(path)?;
@@ -129,7 +144,7 @@ impl KeyFiles {
         let ring = ring.and_then(|ring| ring.with_key_set(key_set));
         let owner_secret = self.load_owner_secret(&mut warnings)?;
         let ring = ring.map_err(|error| one_fault(self.folder(), &error))?.with_owner_secret(owner_secret);
-        for path in [&self.public, &self.certificate] {
+        for path in [&self.files.public, &self.files.certificate] {
             warnings.extend(check_beside(path, &held)?);
         }
         Ok(Keys { ring, held, sealing_files, key_set_files, warnings })
@@ -139,7 +154,7 @@ impl KeyFiles {
     fn retired(&self) -> io::Result<Vec<PathBuf>> {
         let mut found = self.files_named("retired-", ".pem")?;
         found.extend(self.files_named("private-", ".pem")?);
-        found.retain(|path| *path != self.private);
+        found.retain(|path| *path != self.files.private);
         found.sort();
         Ok(found)
     }
@@ -163,7 +178,9 @@ impl KeyFiles {
 
     /// Makes the first key. Overwrites nothing.
     pub(crate) fn generate(&self, new: NewKey<'_>) -> anyhow::Result<HeldKey> {
-        if let Some(present) = [&self.private, &self.public, &self.certificate].into_iter().find(|path| path.exists()) {
+        if let Some(present) =
+            [&self.files.private, &self.files.public, &self.files.certificate].into_iter().find(|path| path.exists())
+        {
             anyhow::bail!(
                 "`{}` exists and is not overwritten: `magicproxy keys rotate` makes a new key beside it",
                 present.display()
@@ -171,16 +188,16 @@ impl KeyFiles {
         }
         let key = PrivateKey::generate(new.bits)?;
         let certificate = certificate::self_signed(&key, new)?;
-        for path in [&self.private, &self.public, &self.certificate] {
+        for path in [&self.files.private, &self.files.public, &self.files.certificate] {
             write::create_folder_of(path)?;
         }
-        write::private(&self.private, &key.to_pem()?)?;
-        write::public(&self.public, &key.public().to_pem())?;
-        write::public(&self.certificate, &certificate)?;
+        write::private(&self.files.private, &key.to_pem()?)?;
+        write::public(&self.files.public, &key.public().to_pem())?;
+        write::public(&self.files.certificate, &certificate)?;
         self.add_sealing(new.now)?;
         self.add_key_set(new.now)?;
         self.add_owner_secret(new.now)?;
-        Ok(HeldKey::of(&self.private, &key))
+        Ok(HeldKey::of(&self.files.private, &key))
     }
 
     /// Makes a new key that mints, and keeps the old one so that its tokens live on. Gives the new key and the old one's
@@ -189,20 +206,36 @@ impl KeyFiles {
     /// The order makes every interruption harmless: new files are written beside the old ones; the old key gets its second
     /// name before it loses the first; the private key changes in one step; what is public follows.
     pub(crate) fn rotate(&self, new: NewKey<'_>) -> anyhow::Result<(HeldKey, PathBuf)> {
-        let old = read_private(&self.private).map_err(|_| anyhow::anyhow!("`{}` cannot be read", self.private.display()))?;
+        let old = read_private(&self.files.private)
+            .map_err(|_| anyhow::anyhow!("`{}` cannot be read", self.files.private.display()))?;
         let key = PrivateKey::generate(new.bits)?;
         let certificate = certificate::self_signed(&key, new)?;
-        let private = write::staged_private(&self.private, &key.to_pem()?)?;
-        let public = write::staged_public(&self.public, &key.public().to_pem())?;
-        let certificate = write::staged_public(&self.certificate, &certificate)?;
+        let private = write::staged_private(&self.files.private, &key.to_pem()?)?;
+        let public = write::staged_public(&self.files.public, &key.public().to_pem())?;
+        let certificate = write::staged_public(&self.files.certificate, &certificate)?;
         let short: String = old.public().id().as_str().chars().take(8).collect();
         let retired = self.folder().join(format!("retired-{short}.pem"));
-        write::second_name(&self.private, &retired)?;
-        for (staged, path) in [(private, &self.private), (public, &self.public), (certificate, &self.certificate)] {
+        write::second_name(&self.files.private, &retired)?;
+        for (staged, path) in
+            [(private, &self.files.private), (public, &self.files.public), (certificate, &self.files.certificate)]
+        {
             std::fs::rename(&staged, path).with_context(|| format!("`{}`", path.display()))?;
         }
         write::sync_folder(self.folder());
-        Ok((HeldKey::of(&self.private, &key), retired))
+        Ok((HeldKey::of(&self.files.private, &key), retired))
+    }
+}
+
+impl Keys {
+    /// What warnings of the configuration speak of.
+    pub(crate) fn known(&self) -> KnownKeys<'_> {
+        let sealing = || self.ring.sealing().iter();
+        let active = sealing().filter(|key| key.standing().retired.is_none());
+        KnownKeys {
+            folder: self.held.first().and_then(|key| key.path.parent()),
+            ids: self.held.iter().map(|key| &key.id).chain(sealing().map(|key| key.public().id())).map(KeyId::as_str).collect(),
+            active_sealing: active.map(|key| key.public().id().as_str()).collect(),
+        }
     }
 }
 

@@ -19,7 +19,8 @@ use lines::{Lines, Pace};
 
 use crate::config::LogSettings;
 use crate::config::value::{LogFormat, LogLevel};
-use crate::ground::output::{Colour, note, write_in_background};
+use crate::ground::output::{note, write_in_background};
+use crate::ground::text::Colour;
 
 /// Installs the log. A second call changes nothing. People see each line at once; to a file or a pipe, lines go together.
 pub(crate) fn install(settings: LogSettings) {

@@ -17,15 +17,14 @@ use magicproxy_proxy::settings::ApiRoot;
 
 pub(crate) use addresses::addresses;
 
-use crate::config::listeners::TlsSource;
-use crate::config::setting::Origin;
+use crate::config::Config;
 use crate::config::state::StoreSettings;
-use crate::config::{Config, Fault, Faults};
-use crate::ground::failure::reason;
-use crate::runtime::keystore::{Keys, Purposes};
-use crate::runtime::plugins;
+use crate::config::tls::TlsSource;
+use crate::ground::fault::{Fault, Faults, Origin};
+use crate::ground::text::reason;
+use crate::runtime::keystore::{Keys, Keystore, Purposes};
 use crate::runtime::revocations::RevocationFile;
-use crate::runtime::tls;
+use crate::runtime::{plugins, tls};
 
 /// What a redb file begins with.
 const REDB_MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
@@ -56,7 +55,7 @@ impl Readiness {
         readiness.trust(config);
         readiness.revocations(config);
         readiness.store(config);
-        readiness.warnings.extend(tls::warnings(config));
+        readiness.warnings.extend(tls::warnings(config.tls.as_ref()));
         readiness
     }
 
@@ -70,12 +69,13 @@ impl Readiness {
     }
 
     fn keys(&mut self, config: &Config) {
-        let files = &config.keys.files;
-        match files.load() {
+        let keystore = Keystore::of(&config.keys);
+        let files = keystore.files();
+        match keystore.load() {
             Ok(Some(keys)) => {
                 self.warnings.extend(keys.warnings.iter().cloned());
-                self.owner_secret(config, &keys);
-                self.faults.extend(Purposes::of(config).faults(&keys));
+                self.owner_secret(config, &keystore, &keys);
+                self.faults.extend(Purposes::of(&config.upstreams, config.tls.as_ref()).faults(&keys));
                 self.keys = Some(keys);
             }
             Ok(None) => {
@@ -90,11 +90,11 @@ impl Readiness {
 
     /// Without it the rules that name an owner would allow nothing. It is never made in silence: replicas need the same, and one
     /// that was lost is in a backup.
-    fn owner_secret(&mut self, config: &Config, keys: &Keys) {
+    fn owner_secret(&mut self, config: &Config, keystore: &Keystore, keys: &Keys) {
         if keys.ring.owner_secret().is_some() {
             return;
         }
-        let path = config.keys.files.owner_secret();
+        let path = keystore.owner_secret();
         let named = config.upstreams.iter().find_map(|upstream| {
             upstream.scopes.names().find(|name| upstream.scopes.scope(name).is_some_and(Scope::names_owners))
         });
@@ -114,7 +114,7 @@ impl Readiness {
     /// Files were read with the configuration.
     fn tls(&mut self, config: &Config) {
         match &config.tls {
-            Some(TlsSource::Dev) => self.creatable("tls.dev", &config.keys.files.folder().join(tls::AUTHORITY_FILE)),
+            Some(TlsSource::Dev) => self.creatable("tls.dev", &config.own_authority().certificate()),
             Some(TlsSource::Acme(settings)) => self.creatable("acme.cache", &settings.cache.join("certificate.pem")),
             Some(TlsSource::Files(_)) | None => {}
         }

@@ -10,14 +10,13 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use magicproxy_proxy::listener::tls::TlsServer;
 
-use crate::config::Config;
-use crate::config::listeners::TlsSource;
-pub(crate) use dev::AUTHORITY_FILE;
+use crate::config::tls::{AcmeSettings, AuthoritySettings, CertificateFiles, TlsSource};
+use crate::runtime::keystore::exposure;
 
-use acme::{Acme, AcmeSettings};
+use acme::Acme;
 use dev::DevAuthority;
 pub(crate) use files::OtherKeys;
-use files::{CertificateFiles, Reloader};
+use files::Reloader;
 
 /// A certificate that is in use, and what keeps it fresh.
 #[derive(Debug)]
@@ -36,14 +35,13 @@ enum Keeper {
 }
 
 impl Tls {
-    /// Gets the certificate that the configuration speaks of.
-    pub(crate) fn of(config: &Config) -> anyhow::Result<Option<Self>> {
-        Ok(match &config.tls {
-            None => None,
-            Some(TlsSource::Files(files)) => Some(Self::from_files(files)?),
-            Some(TlsSource::Dev) => Some(Self::dev(config)?),
-            Some(TlsSource::Acme(settings)) => Some(Self::acme(settings)?),
-        })
+    /// Gets the certificate from where the configuration says. An authority of this machine's own is made as `own` says.
+    pub(crate) fn of(source: &TlsSource, own: AuthoritySettings<'_>) -> anyhow::Result<Self> {
+        match source {
+            TlsSource::Files(named) => Self::from_files(&named.files),
+            TlsSource::Dev => Self::dev(own),
+            TlsSource::Acme(settings) => Self::acme(settings),
+        }
     }
 
     fn from_files(files: &CertificateFiles) -> anyhow::Result<Self> {
@@ -52,8 +50,8 @@ impl Tls {
         Ok(Self { server, notes: Vec::new(), keeper: Keeper::Files(reloader) })
     }
 
-    fn dev(config: &Config) -> anyhow::Result<Self> {
-        let authority = DevAuthority::open(config.keys.files.folder(), config.host())?;
+    fn dev(own: AuthoritySettings<'_>) -> anyhow::Result<Self> {
+        let authority = DevAuthority::open(own)?;
         let server = TlsServer::new(Some(authority.issue()?)).context("TLS cannot be set up")?;
         Ok(Self { server, notes: authority.notes(), keeper: Keeper::Dev(Box::new(authority)) })
     }
@@ -83,9 +81,9 @@ impl Tls {
 }
 
 /// What is not wrong, but should be known.
-pub(crate) fn warnings(config: &Config) -> Vec<String> {
-    match &config.tls {
-        Some(TlsSource::Files(files)) => crate::runtime::keystore::exposure(&files.private_key).into_iter().collect(),
+pub(crate) fn warnings(source: Option<&TlsSource>) -> Vec<String> {
+    match source {
+        Some(TlsSource::Files(named)) => exposure(&named.files.private_key).into_iter().collect(),
         _ => Vec::new(),
     }
 }

@@ -20,13 +20,14 @@ use magicproxy_proxy::services::Services;
 use magicproxy_proxy::settings::{HostName, Settings};
 use tokio::runtime::Runtime;
 
-use crate::config::address::{Listen, Scheme};
+use crate::config::HostSettings;
+use crate::config::address::Listen;
 use crate::config::listeners::{ListenerSettings, is_loopback};
-use crate::config::setting::Origin;
 use crate::config::value::HostCheckChoice;
-use crate::config::{Faults, HostSettings};
 use crate::ground::failure::Failure;
-use crate::ground::output::quoted;
+use crate::ground::fault::{Faults, Origin};
+use crate::ground::scheme::Scheme;
+use crate::ground::text::quoted;
 
 pub(crate) use signals::{EndSignals, survive_others};
 

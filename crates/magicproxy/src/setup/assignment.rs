@@ -10,9 +10,9 @@ use super::clients::CLIENTS;
 use super::table::{Client, JSON_VARIABLES, Way};
 use super::target::{Target, Targets};
 use super::value::{Piece, Value};
-use crate::config::value::PresetChoice;
 use crate::ground::failure::Failure;
-use crate::ground::output::harmless;
+use crate::ground::text::harmless;
+use crate::providers::PresetChoice;
 
 /// A magic token as far as its destination is concerned.
 #[derive(Debug)]

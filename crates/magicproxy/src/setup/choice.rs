@@ -2,11 +2,11 @@
 
 use super::table::{Client, Needs, Way};
 use super::target::{Target, Targets};
-use crate::config::setting::Origin;
-use crate::config::value::PresetChoice;
-use crate::config::{Fault, Faults, nearest};
 use crate::ground::failure::Failure;
-use crate::ground::output::harmless;
+use crate::ground::fault::{Fault, Faults, Origin};
+use crate::ground::suggest::nearest;
+use crate::ground::text::harmless;
+use crate::providers::PresetChoice;
 
 impl Targets {
     /// What this client is to speak to, and how.

@@ -9,13 +9,16 @@ use magicproxy_proxy::settings::UpstreamSettings;
 
 use super::choice::or_list;
 use super::public_url::PublicUrl;
-use crate::client::is_loopback;
 use crate::config::raw::RawConfig;
-use crate::config::setting::Origin;
-use crate::config::value::PresetChoice;
-use crate::config::{Environment, Fault, Faults, Flags, Layers, nearest};
+use crate::config::{Flags, Layers};
+use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
-use crate::ground::output::harmless;
+use crate::ground::fault::{Fault, Faults, Origin};
+use crate::ground::scheme::is_loopback;
+use crate::ground::suggest::nearest;
+use crate::ground::text::harmless;
+use crate::providers::PresetChoice;
+use crate::runtime::settings;
 
 /// The flags that say which API, and where.
 #[derive(Debug, Args)]
@@ -122,7 +125,7 @@ impl Targets {
         let paths = Paths { ca_file, unix_socket };
         if args.proxies.is_empty() {
             let layers = Layers::gather(Flags { config: args.config, ..Flags::default() }, environment);
-            layers.say_what_is_used();
+            settings::say_what_is_used(&layers);
             let targets = of_config(layers)?.into_iter();
             let with_flags = |target: Target| Target {
                 ca_file: paths.ca_file.clone().or(target.ca_file),
@@ -185,7 +188,7 @@ pub(crate) fn split_name(text: &str) -> (Option<&str>, &str) {
 /// The upstreams of the configuration as targets.
 fn of_config(layers: Layers) -> Result<Vec<Target>, Failure> {
     let presets = presets(&layers.raw);
-    let config = layers.check()?;
+    let config = settings::check(layers)?;
     let url = config.public_access().url;
     let public_url = PublicUrl::parse(&url)
         .map_err(|expected| Faults::one(Fault::new(format!("public_access: {expected}"), Origin::Default)))?;

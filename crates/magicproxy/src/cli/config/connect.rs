@@ -8,10 +8,10 @@ use magicproxy_proxy::https::{self, Probe, ProbeStep};
 use magicproxy_proxy::settings::{ApiRoot, Outbound, UpstreamProtocol};
 use serde_json::{Value, json};
 
-use crate::config::listeners::TlsSource;
 use crate::config::state::StoreSettings;
+use crate::config::tls::TlsSource;
 use crate::config::{Config, accepted};
-use crate::ground::output::harmless;
+use crate::ground::text::harmless;
 use crate::runtime::state::LazyStore;
 use crate::runtime::wire;
 

@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 
-use crate::ground::failure::{Failure, reason};
-use crate::ground::output::{self, harmless, note};
+use crate::ground::failure::Failure;
+use crate::ground::output;
+use crate::ground::output::note;
+use crate::ground::text::{harmless, reason};
 use python::Hooks;
 
 #[derive(Debug, Args)]

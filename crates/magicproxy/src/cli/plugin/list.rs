@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::{interests, to_json};
 use crate::cli::SettingsArgs;
-use crate::config::{Config, Environment};
+use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output;
-use crate::runtime::plugins;
+use crate::runtime::{plugins, settings};
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
@@ -21,7 +21,7 @@ pub(crate) struct ListArgs {
 }
 
 pub(super) fn run(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
-    let config = Config::load(args.settings.into_flags(), environment)?;
+    let config = settings::load(args.settings.into_flags(), environment)?;
     let host = plugins::load(&config.plugins, None)?;
     let described = config.plugins.plugins.iter().filter_map(|plugin| Some((plugin, host.as_ref()?.describe(&plugin.name)?)));
     if args.json {

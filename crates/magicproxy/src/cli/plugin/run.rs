@@ -22,8 +22,9 @@ use serde_json::{Value, json};
 
 use super::Single;
 use super::memory::Memory;
-use crate::ground::failure::{Failure, reason};
-use crate::ground::output::{self, harmless};
+use crate::ground::failure::Failure;
+use crate::ground::output;
+use crate::ground::text::{harmless, reason};
 use crate::runtime::wire;
 
 #[derive(Debug, Args)]

@@ -14,8 +14,8 @@ use crate::cli::inspect::{Claims, Standing};
 use crate::cli::time;
 use crate::config::Config;
 use crate::ground::failure::Failure;
-use crate::ground::output::harmless;
-use crate::runtime::keystore::Keys;
+use crate::ground::text::harmless;
+use crate::runtime::keystore::{Keys, Keystore};
 use crate::runtime::revocations::{Revocation, Revoked};
 
 /// What new entries are held against.
@@ -155,9 +155,9 @@ pub(super) fn keys(args: &RevokeArgs, all: &[Named], config: &Config) -> Result<
     }
     if wanted.is_empty() {
         // Only a remark needs them: a broken key folder keeps nobody from revoking.
-        return Ok(config.keys.open_if_there().ok().flatten());
+        return Ok(Keystore::of(&config.keys).open_if_there().ok().flatten());
     }
-    let keys = config.keys.open_if_there()?;
+    let keys = Keystore::of(&config.keys).open_if_there()?;
     let faults = wanted.iter().filter_map(|wanted| wanted.fault(keys.as_ref(), config.keys.files.folder()));
     let faults: Vec<String> = faults.collect();
     if faults.is_empty() { Ok(keys) } else { Err(Failure::Usage(faults)) }

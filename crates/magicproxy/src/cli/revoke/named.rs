@@ -11,9 +11,9 @@ use zeroize::Zeroizing;
 use super::{RevokeArgs, times};
 use crate::cli::inspect::Claims;
 use crate::cli::secret;
-use crate::config::Environment;
+use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
-use crate::ground::output::{harmless, masked};
+use crate::ground::text::{harmless, masked};
 use crate::runtime::revocations::Revoked;
 
 const KINDS: &str = "expected `chain:HEX`, `owner:HEX`, `jti:v1:KID:ID`, `jti:v2:KID:MINTER:ID`, `kid:KID` or `before:TIME`, as \

@@ -7,7 +7,8 @@ use super::kept::Kept;
 use super::{Form, times};
 use crate::cli::inspect::Claims;
 use crate::cli::secret;
-use crate::ground::output::{self, harmless};
+use crate::ground::output;
+use crate::ground::text::harmless;
 use crate::runtime::revocations::{FOR_GOOD, Revocation, Revoked};
 
 /// An entry that means nothing, and the one that was meant, where that can be told.

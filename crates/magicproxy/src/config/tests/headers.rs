@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use magicproxy_proxy::header::{RequestFields, Treatment};
 
 use super::*;
-use crate::config::value::PresetChoice;
+use crate::providers::PresetChoice;
 
 /// The list of the upstream with this name.
 fn list(config: &Config, name: &str) -> Vec<String> {

@@ -6,11 +6,11 @@ use anyhow::Context as _;
 use magicproxy_core::{KeyError, KeyId, KeyStanding, UnixTime};
 use zeroize::Zeroizing;
 
-use super::{KeyFiles, exposure, one_fault, write};
-use crate::config::Faults;
-use crate::ground::failure::reason;
+use super::{Keystore, exposure, one_fault, write};
+use crate::ground::fault::Faults;
+use crate::ground::text::reason;
 
-impl KeyFiles {
+impl Keystore {
     /// The keys in the files whose names begin with `prefix`, as `read` reads them. Warns of files that others may read.
     pub(super) fn load_jwks<K>(
         &self,

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use magicproxy_core::{KeySetKey, KeyStanding, UnixTime};
 
-use super::{KeyFiles, jwk, write};
-use crate::config::Faults;
+use super::{Keystore, jwk, write};
+use crate::ground::fault::Faults;
 
 const PREFIX: &str = "keyset-";
 
-impl KeyFiles {
+impl Keystore {
     /// The keys and their files; the newest that is active first.
     pub(super) fn load_key_set(&self, warnings: &mut Vec<String>) -> Result<Vec<(PathBuf, KeySetKey)>, Faults> {
         let mut found = self.load_jwks(PREFIX, KeySetKey::from_json, warnings)?;

@@ -7,15 +7,15 @@ use anyhow::Context as _;
 use magicproxy_core::{OwnerSecret, UnixTime};
 use zeroize::Zeroizing;
 
-use super::{KeyFiles, exposure, one_fault, write};
-use crate::config::setting::Origin;
-use crate::config::{Fault, Faults, trust};
-use crate::ground::failure::reason;
+use super::{Keystore, exposure, one_fault, write};
+use crate::ground::fault::{Fault, Faults, Origin};
+use crate::ground::text::reason;
+use crate::ground::trust;
 
 /// The name of its file in the folder of the keys.
 pub(crate) const FILE: &str = "owners.jwk";
 
-impl KeyFiles {
+impl Keystore {
     /// Where the owner secret is, or would be.
     pub(crate) fn owner_secret(&self) -> PathBuf {
         self.folder().join(FILE)

@@ -3,14 +3,17 @@
 //! One key in two places: whoever gets it out of one has the other, too, and what is signed or opened in one could be taken for
 //! what belongs to the other. Specification: `token-v1.md` section 7, `token-v2.md` section 7.
 
+use std::sync::Arc;
+
 use magicproxy_core::{Accepts, Kem, KeyId, KeyRing, TokenVersion};
 use magicproxy_proxy::clock;
+use magicproxy_proxy::settings::UpstreamSettings;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 
 use super::Keys;
-use crate::config::listeners::TlsSource;
-use crate::config::setting::Origin;
-use crate::config::{Config, Fault};
-use crate::runtime::tls::files::CertificateFiles;
+use crate::config::tls::{CertificateFiles, TlsSource};
+use crate::ground::fault::{Fault, Origin};
 
 /// What a configuration asks of its keys.
 #[derive(Clone, Debug)]
@@ -22,21 +25,22 @@ pub(crate) struct Purposes {
 }
 
 impl Purposes {
-    pub(crate) fn of(config: &Config) -> Self {
-        let tls = match &config.tls {
-            Some(TlsSource::Files(files)) => Some(files.clone()),
+    /// What these upstreams ask of the keys, where the certificate comes from this source.
+    pub(crate) fn of(upstreams: &[Arc<UpstreamSettings>], tls: Option<&TlsSource>) -> Self {
+        let tls = match tls {
+            Some(TlsSource::Files(named)) => Some(named.files.clone()),
             Some(TlsSource::Dev | TlsSource::Acme(_)) | None => None,
         };
+        let acceptances = || upstreams.iter().map(|upstream| &upstream.acceptance);
         // All minters that anybody lists, though some upstream needs none.
-        let listed = config.upstreams.iter().flat_map(|upstream| &upstream.acceptance.minters);
-        let minters = listed.map(|minter| minter.id().to_string()).collect();
-        Self { accepts: Accepts { minters: Some(minters), ..config.accepts() }, tls }
+        let minters = acceptances().flat_map(|acceptance| &acceptance.minters).map(|minter| minter.id().to_string()).collect();
+        Self { accepts: Accepts { minters: Some(minters), ..Accepts::any_of(acceptances()) }, tls }
     }
 
     /// What is wrong with these keys, the certificate in use beside them.
     pub(crate) fn faults(&self, keys: &Keys) -> Vec<Fault> {
         let unsealed = self.nothing_to_seal_to(keys);
-        let twice = self.tls.as_ref().and_then(|files| self.fault_of_certificate(files.key_id().as_ref()?, &keys.ring));
+        let twice = self.tls.as_ref().and_then(|files| self.fault_of_certificate(key_id(files).as_ref()?, &keys.ring));
         unsealed.into_iter().chain(self.minters_of_the_key_set(keys)).chain(twice).collect()
     }
 
@@ -83,4 +87,10 @@ impl Purposes {
         let fault = Fault::new(message, Origin::Default);
         Some(fault.help("`magicproxy keys generate` makes those that are missing; `tokens.kems` says which are accepted"))
     }
+}
+
+/// The id of the key in the certificate, where tokens or key sets could be signed with it.
+fn key_id(files: &CertificateFiles) -> Option<KeyId> {
+    let pem = std::fs::read(&files.certificate).ok()?;
+    KeyId::of_certificate(&CertificateDer::from_pem_slice(&pem).ok()?)
 }

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use magicproxy_core::{Kem, KeyStanding, SealingKey, UnixTime};
 
-use super::{KeyFiles, jwk, write};
-use crate::config::Faults;
+use super::{Keystore, jwk, write};
+use crate::ground::fault::Faults;
 
 const PREFIX: &str = "sealing-";
 
-impl KeyFiles {
+impl Keystore {
     /// The sealing keys and their files; of each kind the newest that is active first.
     pub(super) fn load_sealing(&self, warnings: &mut Vec<String>) -> Result<Vec<(PathBuf, SealingKey)>, Faults> {
         let mut found = self.load_jwks(PREFIX, SealingKey::from_json, warnings)?;

@@ -6,10 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use magicproxy_proxy::services::SharedKeys;
 
-use super::{KeyFiles, Keys, Purposes};
-use crate::config::fault::Sources;
-use crate::config::setting::Origin;
-use crate::config::{Fault, Faults};
+use super::{Keys, Keystore, Purposes};
+use crate::ground::fault::{Fault, Faults, Origin, Sources};
 
 /// How often the folder is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -19,7 +17,7 @@ type Stamps = Vec<(PathBuf, Option<SystemTime>, u64)>;
 
 /// Keeps the ring of a server what the files say.
 pub(crate) struct KeyWatch {
-    files: KeyFiles,
+    keystore: Keystore,
     keys: Arc<SharedKeys>,
     purposes: Purposes,
     seen: Stamps,
@@ -29,13 +27,13 @@ pub(crate) struct KeyWatch {
 
 impl KeyWatch {
     /// Watches from now on. `keys` were read after `seen` was taken.
-    pub(crate) fn new(files: KeyFiles, keys: Arc<SharedKeys>, purposes: Purposes, seen: Stamps) -> Self {
-        Self { files, keys, purposes, seen, faulty: false }
+    pub(crate) fn new(keystore: Keystore, keys: Arc<SharedKeys>, purposes: Purposes, seen: Stamps) -> Self {
+        Self { keystore, keys, purposes, seen, faulty: false }
     }
 
     /// The keys of the files, if they are fit for what they are used for.
     fn load(&self) -> Result<Keys, Faults> {
-        let keys = self.files.load_existing()?;
+        let keys = self.keystore.load_existing()?;
         let faults = self.purposes.faults(&keys);
         if faults.is_empty() { Ok(keys) } else { Err(Faults::new(faults, Sources::default())) }
     }
@@ -60,7 +58,7 @@ impl KeyWatch {
 
     /// What is no ring is read again at each look: it may be half-written within one tick of the files' clock.
     pub(crate) fn look(&mut self) {
-        let stamps = self.files.stamps();
+        let stamps = self.keystore.stamps();
         if stamps == self.seen && !self.faulty {
             return;
         }
@@ -89,7 +87,7 @@ impl KeyWatch {
         let ring = self.keys.current();
         match (ring.owner_secret(), keys.ring.owner_secret()) {
             (Some(_), None) => {
-                let message = format!("the owner secret `{}` is gone", self.files.owner_secret().display());
+                let message = format!("the owner secret `{}` is gone", self.keystore.owner_secret().display());
                 Err(Faults::one(Fault::new(message, Origin::Default).help("put it back")))
             }
             (Some(old), Some(new)) if !old.is_same(new) => {
@@ -103,7 +101,7 @@ impl KeyWatch {
     }
 }
 
-impl KeyFiles {
+impl Keystore {
     /// The files of the ring, as they are now.
     pub(crate) fn stamps(&self) -> Stamps {
         let retired = self.retired().unwrap_or_default();
@@ -113,6 +111,12 @@ impl KeyFiles {
             let metadata = std::fs::metadata(&path).ok();
             (path, metadata.as_ref().and_then(|data| data.modified().ok()), metadata.map_or(0, |data| data.len()))
         };
-        [self.private.clone(), self.owner_secret()].into_iter().chain(retired).chain(sealing).chain(key_set).map(stamp).collect()
+        [self.files.private.clone(), self.owner_secret()]
+            .into_iter()
+            .chain(retired)
+            .chain(sealing)
+            .chain(key_set)
+            .map(stamp)
+            .collect()
     }
 }

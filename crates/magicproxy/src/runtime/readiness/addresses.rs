@@ -9,7 +9,7 @@ use tokio::net::TcpSocket;
 use super::{Readiness, obstacle};
 use crate::config::Config;
 use crate::config::address::{Address, Families, Listen};
-use crate::ground::failure::reason;
+use crate::ground::text::reason;
 use crate::runtime::wire::bind::{bound, every_address};
 
 /// Looks at every place to listen. One in use is a warning: perhaps it is the running proxy's.

@@ -10,7 +10,7 @@ use magicproxy_core::json::unique_map;
 use serde::{Deserialize, Serialize};
 
 use super::{About, MOST, Revocation, Revoked};
-use crate::ground::output::masked;
+use crate::ground::text::masked;
 use crate::runtime::keystore::write;
 
 /// The file of revocations, which need not be there.

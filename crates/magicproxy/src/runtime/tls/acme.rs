@@ -9,11 +9,9 @@ mod http;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::Uri;
 use anyhow::{Context as _, bail};
 use instant_acme::{
     Account, AuthorizationStatus, ChallengeHandle, ChallengeType, Identifier, NewAccount, NewOrder, Order, OrderStatus,
@@ -23,9 +21,10 @@ use magicproxy_proxy::clock;
 use magicproxy_proxy::https::HttpsConnector;
 use magicproxy_proxy::listener::tls::{TlsIdentity, TlsServer};
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::PrivateKeyDer;
 
 use self::http::AcmeHttp;
+use crate::config::tls::AcmeSettings;
 use cache::{Cache, Cached};
 
 /// A whole order may take this long.
@@ -36,19 +35,6 @@ const FIRST_WAIT: Duration = Duration::from_secs(60);
 const LONGEST_WAIT: Duration = Duration::from_secs(6 * 60 * 60);
 /// How often it is asked whether it is time to renew.
 const CHECK: Duration = Duration::from_secs(60 * 60);
-
-/// What to order, and where.
-#[derive(Clone, Debug)]
-pub(crate) struct AcmeSettings {
-    /// In lower case; at least one.
-    pub(crate) domains: Vec<String>,
-    /// `mailto:…`
-    pub(crate) contact: Option<String>,
-    pub(crate) directory: Uri,
-    pub(crate) cache: PathBuf,
-    /// Trusted besides the platform's roots, for the server.
-    pub(crate) extra_roots: Vec<CertificateDer<'static>>,
-}
 
 /// Orders certificates, and orders them anew in time.
 #[derive(Debug)]

@@ -23,11 +23,10 @@ use rcgen::{
 use rustls_pki_types::PrivateKeyDer;
 use zeroize::Zeroizing;
 
-use crate::ground::output::quoted;
+use crate::config::tls::AuthoritySettings;
+use crate::ground::text::quoted;
 use crate::runtime::keystore::{exposure, write};
 
-/// The authority's certificate, beside the keys.
-pub(crate) const AUTHORITY_FILE: &str = "dev-ca.pem";
 const KEY_FILE: &str = "dev-ca-key.pem";
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -52,13 +51,13 @@ impl std::fmt::Debug for DevAuthority {
 }
 
 impl DevAuthority {
-    /// Reads the authority's key from `dev-ca-key.pem` in this folder, or makes it, and writes `dev-ca.pem`.
-    pub(super) fn open(folder: &Path, host: &str) -> anyhow::Result<Self> {
-        let certificate = folder.join(AUTHORITY_FILE);
-        let key_path = folder.join(KEY_FILE);
+    /// Reads the authority's key from `dev-ca-key.pem` in the folder, or makes it, and writes `dev-ca.pem`.
+    pub(super) fn open(settings: AuthoritySettings<'_>) -> anyhow::Result<Self> {
+        let certificate = settings.certificate();
+        let key_path = settings.folder.join(KEY_FILE);
         write::create_folder_of(&key_path)?;
         let key = if key_path.exists() { read_key(&key_path)? } else { new_key(&key_path)? };
-        let names = names(host);
+        let names = names(settings.host);
         let params = authority(&names)?;
         let signed = params.self_signed(&key).context("the development certificate authority cannot sign itself")?;
         let staged = write::staged_public(&certificate, &signed.pem())?;

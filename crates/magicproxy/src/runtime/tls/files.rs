@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -17,62 +17,34 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
-use crate::ground::failure::reason;
+use crate::config::tls::{CertificateFault, CertificateFiles, Culprit};
+use crate::ground::text::reason;
 use crate::runtime::keystore::Purposes;
 
 /// How often the files are looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Where a certificate and its private key are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CertificateFiles {
-    pub(crate) certificate: PathBuf,
-    pub(crate) private_key: PathBuf,
+/// Reads both, which must fit together.
+pub(crate) fn load(files: &CertificateFiles) -> Result<TlsIdentity, CertificateFault> {
+    let certificate = |message: String| CertificateFault { culprit: Culprit::Certificate, message };
+    let private_key = |message: String| CertificateFault { culprit: Culprit::PrivateKey, message };
+    let pem = std::fs::read(&files.certificate).map_err(|error| certificate(reason(&error)))?;
+    let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().unwrap_or_default();
+    if chain.is_empty() {
+        return Err(certificate("expected certificates in PEM".to_owned()));
+    }
+    let pem = std::fs::read(&files.private_key).map(Zeroizing::new).map_err(|error| private_key(reason(&error)))?;
+    let key = PrivateKeyDer::from_pem_slice(&pem)
+        .map_err(|_| private_key("expected a private key in PEM, not encrypted".to_owned()))?;
+    TlsIdentity::new(chain, key).map_err(|error| match error {
+        TlsIdentityError::NoCertificate | TlsIdentityError::Certificate => certificate(error.to_string()),
+        TlsIdentityError::Key => private_key(error.to_string()),
+        TlsIdentityError::Mismatch => private_key(format!("{error} in `{}`", files.certificate.display())),
+    })
 }
 
-/// What is wrong with a pair of files.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LoadFault {
-    pub(crate) culprit: Culprit,
-    pub(crate) message: String,
-}
-
-/// The file to look at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Culprit {
-    Certificate,
-    PrivateKey,
-}
-
-impl CertificateFiles {
-    /// Reads both, which must fit together.
-    pub(crate) fn load(&self) -> Result<TlsIdentity, LoadFault> {
-        let certificate = |message: String| LoadFault { culprit: Culprit::Certificate, message };
-        let private_key = |message: String| LoadFault { culprit: Culprit::PrivateKey, message };
-        let pem = std::fs::read(&self.certificate).map_err(|error| certificate(reason(&error)))?;
-        let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().unwrap_or_default();
-        if chain.is_empty() {
-            return Err(certificate("expected certificates in PEM".to_owned()));
-        }
-        let pem = std::fs::read(&self.private_key).map(Zeroizing::new).map_err(|error| private_key(reason(&error)))?;
-        let key = PrivateKeyDer::from_pem_slice(&pem)
-            .map_err(|_| private_key("expected a private key in PEM, not encrypted".to_owned()))?;
-        TlsIdentity::new(chain, key).map_err(|error| match error {
-            TlsIdentityError::NoCertificate | TlsIdentityError::Certificate => certificate(error.to_string()),
-            TlsIdentityError::Key => private_key(error.to_string()),
-            TlsIdentityError::Mismatch => private_key(format!("{error} in `{}`", self.certificate.display())),
-        })
-    }
-
-    /// The id of the key in the certificate, where tokens or key sets could be signed with it.
-    pub(crate) fn key_id(&self) -> Option<KeyId> {
-        let pem = std::fs::read(&self.certificate).ok()?;
-        KeyId::of_certificate(&CertificateDer::from_pem_slice(&pem).ok()?)
-    }
-
-    fn stamps(&self) -> [Option<Stamp>; 2] {
-        [Stamp::of(&self.certificate), Stamp::of(&self.private_key)]
-    }
+fn stamps(files: &CertificateFiles) -> [Option<Stamp>; 2] {
+    [Stamp::of(&files.certificate), Stamp::of(&files.private_key)]
 }
 
 /// What changes when a file is written or replaced.
@@ -100,7 +72,7 @@ pub(crate) struct Reloader {
     files: CertificateFiles,
     seen: [Option<Stamp>; 2],
     /// What was wrong at the last look.
-    fault: Option<LoadFault>,
+    fault: Option<CertificateFault>,
 }
 
 /// What a look at the files came to.
@@ -111,15 +83,15 @@ pub(crate) enum Look {
     /// There is a new pair.
     New(TlsIdentity),
     /// What is there is no pair, since this look.
-    Bad(LoadFault),
+    Bad(CertificateFault),
 }
 
 impl Reloader {
     /// Reads the files for the first time.
     pub(crate) fn start(files: CertificateFiles) -> anyhow::Result<(Self, TlsIdentity)> {
         // Before reading, so that what is written meanwhile is noticed later.
-        let seen = files.stamps();
-        let identity = files.load().map_err(|fault| {
+        let seen = stamps(&files);
+        let identity = load(&files).map_err(|fault| {
             let path = files.path(fault.culprit).display();
             anyhow::anyhow!("`{path}`: {}", fault.message)
         })?;
@@ -128,12 +100,12 @@ impl Reloader {
 
     /// Looks at the files. Bad ones are read again each time: they may be half-written within one tick of their clock.
     pub(crate) fn look(&mut self) -> Look {
-        let stamps = self.files.stamps();
+        let stamps = stamps(&self.files);
         if stamps == self.seen && self.fault.is_none() {
             return Look::Same;
         }
         self.seen = stamps;
-        match self.files.load() {
+        match load(&self.files) {
             Ok(identity) => {
                 self.fault = None;
                 Look::New(identity)
@@ -177,16 +149,6 @@ impl Reloader {
                     tracing::error!("the certificate stays the old one: `{path}`: {}", fault.message);
                 }
             }
-        }
-    }
-}
-
-impl CertificateFiles {
-    /// One of the two.
-    pub(crate) fn path(&self, culprit: Culprit) -> &Path {
-        match culprit {
-            Culprit::Certificate => &self.certificate,
-            Culprit::PrivateKey => &self.private_key,
         }
     }
 }

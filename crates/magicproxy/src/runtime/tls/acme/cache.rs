@@ -14,9 +14,9 @@ use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 use zeroize::Zeroizing;
 
-use super::AcmeSettings;
+use crate::config::tls::{AcmeSettings, CertificateFiles};
 use crate::runtime::keystore::write;
-use crate::runtime::tls::files::CertificateFiles;
+use crate::runtime::tls::files;
 
 /// The longest name of a folder that we make of names.
 const MAX_NAME: usize = 120;
@@ -70,7 +70,7 @@ impl Cache {
 
     /// The certificate of an earlier run; a pair that is none, as a crash between two writes leaves it, is as good as nothing.
     pub(super) fn certificate(&self) -> Option<Cached> {
-        let identity = self.files.load().ok()?;
+        let identity = files::load(&self.files).ok()?;
         let (begins_at, expires_at) = validity(&std::fs::read(&self.files.certificate).ok()?)?;
         Some(Cached { identity, begins_at, expires_at })
     }

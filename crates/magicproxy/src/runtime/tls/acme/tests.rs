@@ -1,3 +1,7 @@
+use std::path::PathBuf;
+
+use ::http::Uri;
+
 use super::*;
 
 fn settings(cache: PathBuf) -> AcmeSettings {

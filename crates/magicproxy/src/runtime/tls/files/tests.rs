@@ -67,8 +67,8 @@ fn keys_of_every_form_are_read() {
     // OpenSSL writes such a section before a key in SEC1 form.
     let parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
     write(&files, &(format!("a comment\n{certificate}"), format!("{parameters}{key}")));
-    files.load().unwrap();
+    load(&files).unwrap();
     let encrypted = key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
     write(&files, &(certificate, encrypted));
-    assert_eq!(files.load().unwrap_err().culprit, Culprit::PrivateKey);
+    assert_eq!(load(&files).unwrap_err().culprit, Culprit::PrivateKey);
 }

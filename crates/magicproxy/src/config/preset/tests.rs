@@ -29,7 +29,7 @@ fn documents_of_known_apis_are_rewritten_where_clients_follow() {
     let vectors: Vectors = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     for Document { preset, root, asked, text, becomes } in vectors.presets {
         let settings = format!("[upstreams.x]\npreset = '{preset}'\napi_root = '{root}'");
-        let config = crate::config::tests::native(&settings).check().unwrap();
+        let config = super::super::tests::native(&settings).check().unwrap();
         let Links::Rewrite(members) = &config.upstreams[0].links else { panic!("{preset} keeps all links") };
         let links = LinkMap::new([(root.as_str(), HOME)]).following(Arc::clone(members));
         let mut rewriter = JsonRewriter::new(Arc::new(links)).asked(Some(asked.parse().unwrap()));

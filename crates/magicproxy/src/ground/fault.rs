@@ -9,7 +9,22 @@ use std::path::{Path, PathBuf};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 use serde_json::json;
 
-use super::setting::Origin;
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A flag of the command line.
+    Flag(&'static str),
+    /// An environment variable.
+    Environment(String),
+    /// The native configuration file, and the bytes in it.
+    File(Range<usize>),
+    /// The Python program's JSON file, and the bytes in it where they could be found.
+    PythonFile(Option<Range<usize>>),
+    /// A preset.
+    Preset(&'static str),
+    /// Nobody said anything.
+    Default,
+}
 
 /// A configuration file that was read.
 #[derive(Debug, Clone)]
@@ -151,7 +166,7 @@ impl Faults {
     }
 
     /// The faults with excerpts, for people.
-    pub(crate) fn render(&self, colour: crate::ground::output::Colour) -> String {
+    pub(crate) fn render(&self, colour: crate::ground::text::Colour) -> String {
         let theme = if colour.is_on() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
         let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(120);
         let mut text = String::new();

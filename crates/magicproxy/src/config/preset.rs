@@ -1,0 +1,88 @@
+//! Presets as layers: each below everything that was written about its upstream. `docs/spec/upstreams.md` section 7.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use super::carrier::CarrierText;
+use super::raw::{RawConfig, RawUpstream};
+use super::setting::{Given, Section as _, Setting};
+use super::value::DurationText;
+use crate::ground::fault::Origin;
+use crate::providers::{Preset, PresetChoice, members};
+
+/// Puts presets and defaults below what was written about upstreams.
+pub(super) fn complete(mut raw: RawConfig, defaults: RawUpstream) -> RawConfig {
+    // Where others are described, one that nobody speaks of does not exist.
+    if raw.upstreams.is_empty() || !raw.upstream.entries("").is_empty() {
+        raw.upstream = with_preset(raw.upstream, None, Some(defaults));
+    }
+    let upstreams = raw.upstreams.into_iter();
+    raw.upstreams = upstreams.map(|(name, upstream)| (name.clone(), with_preset(upstream, Some(&name), None))).collect();
+    raw
+}
+
+/// A preset is chosen by `preset`, by the name of the table, or by the API root, whichever speaks first.
+fn with_preset(raw: RawUpstream, table: Option<&str>, defaults: Option<RawUpstream>) -> RawUpstream {
+    let api_root = |raw: &RawUpstream| raw.api_root.given().map(|given| given.value.trim_end_matches('/').to_owned());
+    let root = api_root(&raw).or_else(|| defaults.as_ref().and_then(api_root));
+    let chosen = match raw.preset.given() {
+        Some(given) => Some(given.value),
+        None => table.and_then(PresetChoice::of_name).or_else(|| root.as_deref().and_then(PresetChoice::of_root)),
+    };
+    let preset = chosen.and_then(Preset::of);
+    let mut raw = match preset {
+        Some(preset) => below(preset, raw),
+        None => {
+            let rewrite_members = listed(members::PAGES, &Origin::Default, str::to_owned);
+            raw.or(RawUpstream { rewrite_members, ..RawUpstream::default() })
+        }
+    };
+    if let Some(mut defaults) = defaults {
+        // An API that must be named is not GitHub's.
+        if preset.is_some_and(|preset| preset.api_root.is_none()) {
+            defaults.api_root = Setting::default();
+        }
+        raw = raw.or(defaults);
+    }
+    raw
+}
+
+/// This preset below what was written. Paths are completed one by one.
+fn below(preset: &Preset, raw: RawUpstream) -> RawUpstream {
+    let origin = Origin::Preset(preset.name.name());
+    let text = |text: &str| Setting::new(text.to_owned(), origin.clone());
+    let paths = preset.paths.iter().map(|(prefix, to)| {
+        let given = Given { value: (*to).to_owned(), origin: origin.clone() };
+        ((*prefix).to_owned(), given)
+    });
+    let mut paths: BTreeMap<String, Given<String>> = paths.collect();
+    let written = raw.paths.given();
+    let paths_origin = written.map_or(origin.clone(), |given| given.origin.clone());
+    paths.extend(written.map(|given| given.value.clone()).unwrap_or_default());
+    let layer = RawUpstream {
+        preset: Setting::new(preset.name, origin.clone()),
+        api_root: preset.api_root.map_or_else(Setting::default, text),
+        encoded_slash: Setting::new(preset.encoded_slash, origin.clone()),
+        path_reading: Setting::new(preset.path_reading, origin.clone()),
+        credential: Setting::new(CarrierText(preset.credential.to_owned()), origin.clone()),
+        accept_token_in: listed(preset.accept_token_in, &origin, |name| CarrierText(name.to_owned())),
+        refusals: Setting::new(preset.refusals, origin.clone()),
+        drop_query_parameters: listed(preset.drop_query_parameters, &origin, str::to_owned),
+        rewrite_members: listed(preset.rewrite_members, &origin, str::to_owned),
+        response_timeout: preset
+            .response_timeout
+            .map_or_else(Setting::default, |text| Setting::new(DurationText(text.to_owned()), origin.clone())),
+        ..RawUpstream::default()
+    };
+    let paths = if paths.is_empty() { Setting::default() } else { Setting::new(paths, paths_origin) };
+    RawUpstream { paths, ..raw }.or(layer)
+}
+
+/// A list of a preset; an empty one says nothing.
+fn listed<T>(words: &[&str], origin: &Origin, parse: impl Fn(&str) -> T) -> Setting<Vec<Given<T>>> {
+    let given = words.iter().map(|word| Given { value: parse(word), origin: origin.clone() });
+    let given: Vec<Given<T>> = given.collect();
+    if given.is_empty() { Setting::default() } else { Setting::new(given, origin.clone()) }
+}

@@ -1,0 +1,62 @@
+//! The keys as a command uses them: opened, and named to whoever uses them.
+
+use super::{Keys, Keystore};
+use crate::config::keys::KEYS_HERE;
+use crate::ground::fault::{Fault, Faults};
+use crate::ground::output::{note, remark};
+use crate::ground::text::harmless;
+
+impl Keystore {
+    /// Reads the keys, which must be there, and says on standard error which one is the active one.
+    pub(crate) fn open(&self) -> Result<Keys, Faults> {
+        let keys = self.load_existing().map_err(|faults| self.with_hint(faults))?;
+        self.say(&keys);
+        Ok(keys)
+    }
+
+    /// The same; nothing, where none were ever made.
+    pub(crate) fn open_if_there(&self) -> Result<Option<Keys>, Faults> {
+        let keys = self.load().map_err(|faults| self.with_hint(faults))?;
+        match &keys {
+            Some(keys) => self.say(keys),
+            None => self.say_what_is_passed_over(),
+        }
+        Ok(keys)
+    }
+
+    /// Refuses where `./keys` could be meant, and another folder would be changed.
+    pub(crate) fn ensure_meant(&self) -> Result<(), String> {
+        if !self.passed_over {
+            return Ok(());
+        }
+        let other = harmless(&self.folder().display().to_string());
+        Err(format!("./{KEYS_HERE} is not used here: --keys ./{KEYS_HERE} means it, --keys {other} the usual folder"))
+    }
+
+    fn say(&self, keys: &Keys) {
+        if let Some(active) = keys.held.first() {
+            let path = std::path::absolute(&active.path).unwrap_or_else(|_| active.path.clone());
+            remark(&format!("using the key {} of {}", active.id, harmless(&path.display().to_string())));
+        }
+        keys.warnings.iter().for_each(|warning| note(&format!("warning: {warning}")));
+        self.say_what_is_passed_over();
+    }
+
+    fn say_what_is_passed_over(&self) {
+        if self.passed_over {
+            remark(&format!("./{KEYS_HERE} is not used here: --keys ./{KEYS_HERE}"));
+        }
+    }
+
+    /// The same faults, and that the keys in the working directory are not looked at.
+    fn with_hint(&self, faults: Faults) -> Faults {
+        if !self.passed_over {
+            return faults;
+        }
+        let hint = |fault: Fault| {
+            let help = fault.help.clone().map_or_else(String::new, |help| format!("; {help}"));
+            fault.help(format!("./{KEYS_HERE} is not used here: --keys ./{KEYS_HERE} means it{help}"))
+        };
+        Faults { faults: faults.faults.into_iter().map(hint).collect(), sources: faults.sources }
+    }
+}

@@ -1,0 +1,39 @@
+//! The configuration as a command uses it: found, named to whoever uses it, and checked with the certificate that it names.
+
+#[cfg(test)]
+mod tests;
+
+use crate::config::tls::{CertificateFault, CertificateFiles};
+use crate::config::{Config, Flags, Layers};
+use crate::ground::environment::Environment;
+use crate::ground::fault::Faults;
+use crate::ground::output::{note, remark};
+use crate::runtime::tls::files;
+
+/// Finds, reads and checks the configuration, and says on standard error which files and variables it is made of.
+pub(crate) fn load(flags: Flags, environment: &Environment) -> Result<Config, Faults> {
+    let layers = Layers::gather(flags, environment);
+    say_what_is_used(&layers);
+    check(layers)
+}
+
+/// Says on standard error which files and variables the configuration is made of, and which file is not read.
+pub(crate) fn say_what_is_used(layers: &Layers) {
+    layers.used().iter().for_each(|line| remark(line));
+    layers.of_others().iter().for_each(|warning| note(&format!("warning: {warning}")));
+    layers.passed_over().iter().for_each(|line| remark(line));
+}
+
+/// Checks what was read, and the certificate.
+pub(crate) fn check(layers: Layers) -> Result<Config, Faults> {
+    layers.checked().reading(read).ready()
+}
+
+/// Checks what was read, the certificate, and whether it may be served.
+pub(crate) fn check_to_serve(layers: Layers) -> Result<Config, Faults> {
+    layers.checked().reading(read).ready_to_serve()
+}
+
+fn read(certificate: &CertificateFiles) -> Result<(), CertificateFault> {
+    files::load(certificate).map(drop)
+}
