@@ -61,12 +61,6 @@ impl<'de> Deserialize<'de> for Seconds {
     }
 }
 
-/// A member that holds a length of time, whose name is in the message.
-pub(crate) fn expires_in<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    let seconds = Seconds::deserialize(deserializer);
-    seconds.map(|seconds| Some(seconds.0)).map_err(|error| serde::de::Error::custom(format!("expires_in: {error}")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

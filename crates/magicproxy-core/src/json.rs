@@ -13,6 +13,8 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{DeserializeOwned, Error as _, IntoDeserializer as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use form::ValueFault;
+
 pub(crate) use lenient::{LenientNames, lenient};
 
 /// Reads a JSON object. `serde` alone would take a list of the members' values for one.
@@ -32,7 +34,7 @@ pub(crate) fn extensible_object<T: DeserializeOwned>(json: &[u8]) -> serde_json:
 /// [`object`] without white space around it or before the first member: `token-v2.md` section 1.3.
 pub(crate) fn compact_object<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
     if !(json.starts_with(b"{\"") && json.ends_with(b"}")) {
-        return Err(serde_json::Error::custom("expected a JSON object, `{\"` first and `}` last"));
+        return Err(serde_json::Error::custom(ValueFault::NotCompact));
     }
     serde_json::from_slice(json)
 }
@@ -77,7 +79,7 @@ pub fn unique_map<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: 
             let mut map = BTreeMap::new();
             while let Some((name, value)) = members.next_entry()? {
                 if map.insert(name, value).is_some() {
-                    return Err(A::Error::custom(TWICE));
+                    return Err(A::Error::custom(ValueFault::RepeatedName));
                 }
             }
             Ok(map)
@@ -92,9 +94,6 @@ pub(crate) fn present_unique_map<'de, D: Deserializer<'de>, T: Deserialize<'de>>
 ) -> Result<Option<BTreeMap<String, T>>, D::Error> {
     unique_map(deserializer).map(Some)
 }
-
-/// What is wrong where a member occurs twice.
-const TWICE: &str = "a member occurs twice in one object";
 
 /// A list, or one value instead of a list of one: for what people write.
 pub(crate) fn one_or_more<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Vec<T>>, D::Error> {
@@ -178,7 +177,7 @@ impl<'de> Visitor<'de> for UniqueVisitor {
         while let Some(name) = members.next_key::<String>()? {
             let UniqueValue(value) = members.next_value()?;
             if object.insert(name, value).is_some() {
-                return Err(A::Error::custom(TWICE));
+                return Err(A::Error::custom(ValueFault::RepeatedName));
             }
         }
         Ok(object.into())
@@ -198,7 +197,7 @@ impl<'de> UniqueNames<'de> {
         if self.0.len() >= MAX_MEMBERS {
             return Err(E::custom("an object has more members than are read"));
         }
-        if self.0.insert(name) { Ok(()) } else { Err(E::custom(TWICE)) }
+        if self.0.insert(name) { Ok(()) } else { Err(E::custom(ValueFault::RepeatedName)) }
     }
 }
 

@@ -51,10 +51,10 @@ pub use seal::OpenError;
 pub use target::{AmbiguousParameter, EncodedSlash, ParseTargetError, PathReading, PathSettings, RequestTarget};
 pub use time::UnixTime;
 pub use token::{
-    Acceptance, AuthenticToken, Caveat, Chain, ChainId, Grant, KnownNames, Label, LongToken, MintError, MintLimits, MintOrder,
-    MintRequest, Minted, NarrowError, Network, NotCompiled, OlderChain, OrderFault, Origin, ParseCaveatError, Provenance,
-    ReissueError, SealRequest, SealedClaims, SealedToken, Sender, SignedToken, TokenNames, UnnamedTokens, UnverifiedNames,
-    UnverifiedToken, VerifiedToken, VerifyContext, VerifyError, armoured, is_armoured, unarmoured,
+    Acceptance, AuthenticToken, Caveat, Chain, ChainId, ClaimsFault, Grant, KnownNames, Label, LongToken, MintError, MintLimits,
+    MintOrder, MintRequest, Minted, NarrowError, Network, NotCompiled, OlderChain, OrderFault, Origin, ParseCaveatError,
+    Provenance, ReissueError, SealRequest, SealedClaims, SealedToken, Sender, SignedToken, TokenNames, UnnamedTokens,
+    UnverifiedNames, UnverifiedToken, VerifiedToken, VerifyContext, VerifyError, armoured, is_armoured, unarmoured,
 };
 pub use token_version::TokenVersion;
 pub use upstream_name::UpstreamName;

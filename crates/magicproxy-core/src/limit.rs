@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::json::form::{Form, Kind, Member, Presence};
+use crate::json::form::{Form, Kind, Member, Presence, ValueFault};
 use crate::json::present;
 use crate::state::{Bound, Holder};
 
@@ -111,20 +111,19 @@ static COUNT: Form = Form { expected: "a number from 1 to 1,000,000,000", kind: 
 static PER: Form = Form { expected: "a length of time such as `1h`, as a text", kind: Kind::Text };
 
 impl Members {
-    fn limit(self) -> Result<Limit, &'static str> {
+    fn limit(self) -> Result<Limit, ValueFault> {
         let count = |count: u64| {
             let legal = (1..=MAX_LIMIT).contains(&count);
-            legal.then_some(count).ok_or("limit: expected a number from 1 to 1,000,000,000")
+            legal.then_some(count).ok_or(ValueFault::LimitCount)
         };
         match (self.requests, self.per, self.total, self.concurrent) {
             (Some(requests), Some(per), None, None) => {
-                let period = Period::parse(&per)
-                    .ok_or("limit.per: expected a length of time such as `1h`: `s`, `m`, `h` or `d`, at most 31d")?;
+                let period = Period::parse(&per).ok_or(ValueFault::LimitPeriod)?;
                 Ok(Limit::Requests(count(requests)?, period))
             }
             (None, None, Some(total), None) => Ok(Limit::Total(count(total)?)),
             (None, None, None, Some(concurrent)) => Ok(Limit::Concurrent(count(concurrent)?)),
-            _ => Err("limit: expected exactly one of `requests` with `per`, `total`, and `concurrent`"),
+            _ => Err(ValueFault::LimitKind),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::json::form::ValueFault;
+
 /// The name of an upstream, a token's `aud`: 1 to 255 characters of `A-Z a-z 0-9 . _ : - [ ]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UpstreamName(String);
@@ -30,8 +32,7 @@ impl serde::Serialize for UpstreamName {
 impl<'de> serde::Deserialize<'de> for UpstreamName {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <String as serde::Deserialize>::deserialize(deserializer)?;
-        Self::parse(&text)
-            .ok_or_else(|| serde::de::Error::custom("aud: expected a name of 1 to 255 characters `A-Z a-z 0-9 . _ : - [ ]`"))
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom(ValueFault::Upstream))
     }
 }
 

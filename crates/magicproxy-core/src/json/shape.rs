@@ -1,6 +1,5 @@
 //! The shape of a JSON text: which values stand where, without their texts, which may be secrets.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{MapAccess, SeqAccess, Visitor};
@@ -20,18 +19,47 @@ pub(super) enum Shape {
 }
 
 impl Shape {
-    /// In words.
-    pub(super) fn name(&self) -> Cow<'static, str> {
-        Cow::Borrowed(match self {
-            Self::Null => "null (leave the member out instead)",
-            Self::Flag(true) => "`true`",
-            Self::Flag(false) => "`false`",
-            Self::Number(Some(number)) => return Cow::Owned(format!("the number {number}")),
-            Self::Number(None) => "a number that is negative, too large or not whole",
-            Self::Text => "a text",
-            Self::List(_) => "a list",
-            Self::Object(_) => "an object",
-        })
+    /// What it is, for a message.
+    pub(super) fn found(&self) -> Found {
+        match self {
+            Self::Null => Found::Null,
+            Self::Flag(flag) => Found::Flag(*flag),
+            Self::Number(number) => Found::Number(*number),
+            Self::Text => Found::Text,
+            Self::List(_) => Found::List,
+            Self::Object(_) => Found::Object,
+        }
+    }
+}
+
+/// A JSON value as a message names it, without its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Flag(bool),
+    /// A number, with its value where that is whole and not negative.
+    Number(Option<u64>),
+    /// A text.
+    Text,
+    /// A list.
+    List,
+    /// An object.
+    Object,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => formatter.write_str("null (leave the member out instead)"),
+            Self::Flag(flag) => write!(formatter, "`{flag}`"),
+            Self::Number(Some(number)) => write!(formatter, "the number {number}"),
+            Self::Number(None) => formatter.write_str("a number that is negative, too large or not whole"),
+            Self::Text => formatter.write_str("a text"),
+            Self::List => formatter.write_str("a list"),
+            Self::Object => formatter.write_str("an object"),
+        }
     }
 }
 

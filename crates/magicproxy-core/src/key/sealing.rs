@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use super::jwk::{Jwk, thumbprint};
 use super::{KeyError, KeyId};
+use crate::json::form::ValueFault;
 use crate::time::UnixTime;
 
 /// Binds what is sealed to this use: `token-v2.md` section 3.
@@ -71,7 +72,7 @@ impl Kem {
 impl<'de> Deserialize<'de> for Kem {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        Self::parse(&name).ok_or_else(|| D::Error::custom("kem: expected `x25519` or `x-wing`"))
+        Self::parse(&name).ok_or_else(|| D::Error::custom(ValueFault::Kem))
     }
 }
 

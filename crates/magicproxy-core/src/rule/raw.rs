@@ -6,6 +6,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::json::form::{FormFaults, ValueFault};
 use crate::json::{one_or_more, present, present_object};
 use crate::limit::Limit;
 use crate::plugin::PluginName;
@@ -81,8 +82,8 @@ impl RawRule {
     /// Reads a rule from JSON: an object, or a text.
     ///
     /// # Errors
-    /// Every fault of its form, in words.
-    pub fn from_json(json: &str) -> Result<Self, Vec<String>> {
+    /// [`FormFaults`].
+    pub fn from_json(json: &str) -> Result<Self, FormFaults> {
         serde_json::from_str(json).map_err(|error| super::RULE.faults(json.as_bytes(), &error))
     }
 
@@ -132,7 +133,7 @@ struct Members {
 impl Members {
     fn rule<E: serde::de::Error>(self) -> Result<RawRule, E> {
         if self.receipt == Some(false) {
-            return Err(E::custom("receipt: expected `true`, or nothing at all"));
+            return Err(E::custom(ValueFault::Receipt));
         }
         let state = StateMembers {
             grants: self.grants,
@@ -144,12 +145,9 @@ impl Members {
         if let Some(name) = self.plugin {
             let alone = self.method.is_none() && self.path.is_none() && self.route.is_none();
             if !(alone && state == StateMembers::default()) {
-                return Err(E::custom("an object with `plugin` has no other member"));
+                return Err(E::custom(ValueFault::PluginMembers));
             }
-            let plugin = PluginName::parse(&name);
-            let plugin = plugin.ok_or_else(|| {
-                E::custom("plugin: the name of a plugin is 1 to 64 characters of `a-z 0-9 _ -`, a letter first")
-            })?;
+            let plugin = PluginName::parse(&name).ok_or_else(|| E::custom(ValueFault::PluginName))?;
             return Ok(RawRule::Plugin(PluginObject { plugin }));
         }
         let method = self.method.ok_or_else(|| E::missing_field("method"))?;

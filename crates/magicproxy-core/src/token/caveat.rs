@@ -8,6 +8,7 @@ use super::label::Label;
 use super::network::Network;
 use super::order::TOKEN_CAVEAT;
 use super::origin::Origin;
+use crate::json::form::FormFaults;
 use crate::json::{self, present, present_object};
 use crate::limit::Limit;
 use crate::rule::RawRule;
@@ -61,8 +62,8 @@ pub struct Sender {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseCaveatError {
     /// Not a JSON object of the form.
-    #[error("{0}")]
-    Json(String),
+    #[error(transparent)]
+    Form(#[from] FormFaults),
     /// An object without a member.
     #[error(
         "a caveat without a member changes nothing: expected one at least of `allowed`, `exp`, `nbf`, `aud`, `sub`, `sender`, `limit` and `from`"
@@ -85,8 +86,7 @@ impl Caveat {
     /// # Errors
     /// [`ParseCaveatError`].
     pub fn from_json(json: &[u8]) -> Result<Self, ParseCaveatError> {
-        let caveat: Self =
-            json::compact_object(json).map_err(|error| ParseCaveatError::Json(TOKEN_CAVEAT.faults(json, &error).join("; ")))?;
+        let caveat: Self = json::compact_object(json).map_err(|error| TOKEN_CAVEAT.faults(json, &error))?;
         caveat.check()?;
         Ok(caveat)
     }

@@ -1,18 +1,18 @@
 //! The header and the claims of a version 1 token, read strictly. `token-v1.md` sections 1, 2 and 4.
 
 use aws_lc_rs::digest;
-use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::caveat::{Caveat, MAX_CAVEATS};
 use super::chain::Chain;
+use super::claims_fault::{ClaimsFault, Times};
 use super::label::{Label, present_subject};
 use super::order::CLAIMS;
 use super::sealed::{SealedToken, VERSION};
-use super::verify::{VerifyError, times_fault};
+use super::verify::VerifyError;
 use crate::encoding::{base64url, from_base64url};
 use crate::json::{self, UniqueValue, present};
-use crate::rule::{MAX_RULES, OPERATORS_MEMBER, RawRule};
+use crate::rule::{MAX_RULES, RawRule};
 use crate::state::Partition;
 use crate::time::UnixTime;
 use crate::token::{MAX_TOKEN_BYTES, is_token_id};
@@ -41,7 +41,7 @@ pub(super) struct Claims {
     pub(super) token: Option<String>,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub(super) sealed: Option<String>,
-    #[serde(default, deserialize_with = "rules", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub(super) allowed: Option<Vec<RawRule>>,
     // The Python program writes null where it has none, and expects the member.
     #[serde(default)]
@@ -78,36 +78,46 @@ impl Claims {
     /// Reads claims.
     ///
     /// # Errors
-    /// Every fault, with no text out of the JSON.
-    pub(super) fn from_json(json: &[u8]) -> Result<Self, Vec<String>> {
+    /// [`ClaimsFault`].
+    pub(super) fn from_json(json: &[u8]) -> Result<Self, ClaimsFault> {
         let claims: Self = CLAIMS.read(json)?;
-        if claims.token.is_some() == claims.sealed.is_some() {
-            return Err(vec!["expected exactly one of `token` and `sealed`".to_owned()]);
-        }
-        match claims.fault() {
-            Some(what) => Err(vec![what.to_owned()]),
-            None => Ok(claims),
-        }
+        claims.check_lists().map_err(|fault| CLAIMS.faults_of_read(json).map_or(fault, ClaimsFault::Form))?;
+        claims.check_members()?;
+        Times { iat: UnixTime(claims.iat), exp: UnixTime(claims.exp), nbf: claims.nbf.map(UnixTime) }.check()?;
+        Ok(claims)
     }
 
-    /// What is wrong with what they say, where each member has its type.
-    fn fault(&self) -> Option<&'static str> {
+    /// Checks how each rule is written (`state.md` section 2.4), and each caveat, of which there are one to sixteen.
+    fn check_lists(&self) -> Result<(), ClaimsFault> {
+        if !self.allowed.iter().flatten().all(is_written_as_claimed) {
+            return Err(ClaimsFault::PlainRule);
+        }
+        self.caveats.iter().flatten().try_for_each(|caveat| caveat.check().map_err(ClaimsFault::Caveat))?;
+        let counted = self.caveats.as_ref().is_none_or(|caveats| (1..=MAX_CAVEATS).contains(&caveats.len()));
+        if counted { Ok(()) } else { Err(ClaimsFault::CaveatCount) }
+    }
+
+    /// Checks what the types of the other members do not.
+    fn check_members(&self) -> Result<(), ClaimsFault> {
+        if self.token.is_some() == self.sealed.is_some() {
+            return Err(ClaimsFault::Credential);
+        }
         if self.jti.as_deref().is_some_and(|id| !is_token_id(id)) {
-            return Some("jti: expected 1 to 128 characters of `A-Z a-z 0-9 - _`");
+            return Err(ClaimsFault::TokenId);
         }
         if self.aud.as_deref().is_some_and(|name| UpstreamName::parse(name).is_none()) {
-            return Some("aud: expected a name of 1 to 255 characters `A-Z a-z 0-9 . _ : - [ ]`");
+            return Err(ClaimsFault::Upstream);
         }
         if self.allowed.is_some() != self.scopes.as_ref().is_none_or(Vec::is_empty) {
-            return Some("expected exactly one of `allowed` and `scopes`");
+            return Err(ClaimsFault::Grant);
         }
         if self.scopes.as_ref().is_some_and(|names| names.len() > MAX_RULES) {
-            return Some("scopes: expected at most 1,000 names");
+            return Err(ClaimsFault::TooManyScopes);
         }
         if self.allowed.iter().flatten().any(RawRule::is_the_operators) {
-            return Some(OPERATORS_MEMBER);
+            return Err(ClaimsFault::OperatorsMember);
         }
-        times_fault(UnixTime(self.iat), UnixTime(self.exp), self.nbf.map(UnixTime))
+        Ok(())
     }
 
     /// The sealed credential, from either member.
@@ -149,36 +159,21 @@ fn names_class(rule: &str) -> bool {
     rule.split("[:").skip(1).any(is_class)
 }
 
-/// `state.md` section 2.4: strings of one method and a pattern, and objects that say what such a string cannot.
-fn rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<RawRule>>, D::Error> {
-    let rules: Vec<RawRule> = Vec::deserialize(deserializer)?;
-    let is_written_so = |rule: &RawRule| match rule {
+/// Is the rule a text of one method and a pattern, or an object that says what such a text cannot?
+fn is_written_as_claimed(rule: &RawRule) -> bool {
+    match rule {
         RawRule::Text(_) => rule.to_object_form().is_none(),
         RawRule::Object(_) => !rule.is_plain() && rule.to_object_form().is_none(),
         RawRule::Plugin(_) => false,
-    };
-    if rules.iter().all(is_written_so) {
-        Ok(Some(rules))
-    } else {
-        Err(D::Error::custom("allowed: expected each plain rule as a text, of one method and a pattern"))
     }
 }
 
-/// One to sixteen caveats, each an object that says something.
+/// Caveats, for each of which no list stands.
 fn caveats<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Caveat>>, D::Error> {
-    struct Checked(Caveat);
-    impl<'de> Deserialize<'de> for Checked {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            let caveat: Caveat = json::inner_object(deserializer)?;
-            caveat.check().map_err(|fault| D::Error::custom(format_args!("caveats: {fault}")))?;
-            Ok(Self(caveat))
-        }
-    }
-    let caveats: Vec<Checked> = Vec::deserialize(deserializer)?;
-    if !(1..=MAX_CAVEATS).contains(&caveats.len()) {
-        return Err(D::Error::custom("caveats: expected 1 to 16 objects"));
-    }
-    Ok(Some(caveats.into_iter().map(|caveat| caveat.0).collect()))
+    #[derive(Deserialize)]
+    struct Object(#[serde(deserialize_with = "json::inner_object")] Caveat);
+    let caveats: Vec<Object> = Vec::deserialize(deserializer)?;
+    Ok(Some(caveats.into_iter().map(|Object(caveat)| caveat).collect()))
 }
 
 /// A token whose form was checked and nothing else: nothing in it may be believed.
@@ -314,7 +309,7 @@ impl<'t> SignedToken<'t> {
     /// The claims. Call this only after the signature was verified.
     pub(super) fn claims(&self) -> Result<Claims, VerifyError> {
         let payload = from_base64url(self.payload).ok_or(VerifyError::Malformed)?;
-        Claims::from_json(&payload).map_err(|faults| VerifyError::Claims(faults.join("; ")))
+        Ok(Claims::from_json(&payload)?)
     }
 }
 

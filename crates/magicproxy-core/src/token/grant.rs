@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crate::pattern::PatternMode;
 use crate::plugin::PluginName;
 use crate::policy::{BroughtError, BroughtRules, Policy, RuleList};
-use crate::rule::RawRule;
+use crate::rule::{RawRule, RuleFault};
 use crate::token::verify::VerifyContext;
-use crate::token::{VerifyError, verify};
+use crate::token::{ClaimsFault, VerifyError};
 
 /// What the claims of a token allow, as they say it.
 #[derive(Debug)]
@@ -47,8 +47,8 @@ fn scopes(names: &[String], context: &VerifyContext<'_>) -> Result<Policy, Verif
 impl From<BroughtError> for VerifyError {
     fn from(error: BroughtError) -> Self {
         match error {
-            BroughtError::Rules(faults) => faults.into_iter().next().map_or_else(|| verify::claim("allowed"), VerifyError::Rule),
-            BroughtError::Owner => verify::claim("a token does not say whose its state is"),
+            BroughtError::Rules(faults) => Self::Rule(faults.into_iter().next().unwrap_or(RuleFault::TooComplex)),
+            BroughtError::Owner => ClaimsFault::Owner.into(),
             BroughtError::Policy(error) => error.into(),
         }
     }

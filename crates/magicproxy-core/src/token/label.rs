@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::json::form::ValueFault;
 
 /// A token's or a caveat's `sub`: 1 to 128 characters of visible ASCII without `"`, `\`, `>` and `,`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -42,9 +45,7 @@ impl fmt::Display for Label {
 impl<'de> Deserialize<'de> for Label {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| {
-            serde::de::Error::custom("sub: expected 1 to 128 characters of visible ASCII without `\"`, `\\`, `>` and `,`")
-        })
+        Self::parse(&text).ok_or_else(|| D::Error::custom(ValueFault::Label))
     }
 }
 
@@ -52,7 +53,7 @@ impl<'de> Deserialize<'de> for Label {
 pub(super) fn present_subject<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Label>, D::Error> {
     let label = Label::deserialize(deserializer)?;
     if label.as_str() == NOBODY {
-        return Err(serde::de::Error::custom("sub: expected another label than `-`, which logs show where there is none"));
+        return Err(D::Error::custom(ValueFault::NoLabel));
     }
     Ok(Some(label))
 }

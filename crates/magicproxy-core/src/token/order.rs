@@ -8,13 +8,15 @@ mod tests;
 
 use std::time::Duration;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
 use super::{Grant, Label, MintRequest, UnnamedTokens, label};
 use crate::credential::{Credential, ParseCredentialError};
-use crate::duration;
-use crate::json::{self, one_or_more, present};
+use crate::duration::Seconds;
+use crate::json::form::{FormFault, ValueFault};
+use crate::json::{one_or_more, present};
 use crate::limit::Limit;
 use crate::pattern::{PatternMode, Work};
 use crate::rule::{RawRule, Rule, RuleFault};
@@ -44,7 +46,7 @@ pub struct MintOrder {
     #[serde(default, deserialize_with = "one_or_more")]
     pub scopes: Option<Vec<String>>,
     /// How long the token lives, in seconds; written as a number, or as a text such as `1h`.
-    #[serde(default, deserialize_with = "duration::expires_in")]
+    #[serde(default, deserialize_with = "expires_in")]
     pub expires_in: Option<u64>,
     /// The upstream's name.
     #[serde(default, deserialize_with = "present")]
@@ -109,7 +111,7 @@ impl MintOrder {
         if json.len() > MAX_ORDER_BYTES {
             return Err(vec![OrderFault::TooLarge]);
         }
-        json::object(json).map_err(|error| form::ORDER.faults(json, &error).into_iter().map(OrderFault::Json).collect())
+        form::ORDER.read(json).map_err(|faults| faults.into_iter().map(OrderFault::Form).collect())
     }
 
     /// Checks an order against what the operator allows.
@@ -153,8 +155,8 @@ pub enum OrderFault {
     #[error("the request body is longer than {MAX_ORDER_BYTES} bytes")]
     TooLarge,
     /// No JSON object of the expected form.
-    #[error("{0}")]
-    Json(String),
+    #[error(transparent)]
+    Form(#[from] FormFault),
     /// The credential.
     #[error("token: {0}")]
     Credential(#[from] ParseCredentialError),
@@ -277,6 +279,11 @@ impl MintLimits<'_> {
 
 fn shorten(text: &str) -> String {
     text.chars().take(80).flat_map(char::escape_debug).collect()
+}
+
+fn expires_in<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let seconds = Seconds::deserialize(deserializer);
+    seconds.map(|seconds| Some(seconds.0)).map_err(|_| D::Error::custom(ValueFault::ExpiresIn))
 }
 
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zeroizing<String>, D::Error> {

@@ -2,10 +2,12 @@
 //!
 //! Revocation and denied keys look at origins, and nothing else does: holders may write them as well, so they only take.
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::caveat::Caveat;
 use super::chain::ChainId;
+use crate::json::form::ValueFault;
 use crate::key::KeyId;
 use crate::state::Partition;
 
@@ -46,18 +48,18 @@ fn shown<T: ToString, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, 
 }
 
 fn chain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ChainId, D::Error> {
-    read(deserializer, ChainId::parse, "from.chain: expected 32 lower-case hexadecimal digits")
+    read(deserializer, ChainId::parse, ValueFault::OriginChain)
 }
 
 fn owner<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Partition, D::Error> {
-    read(deserializer, Partition::parse, "from.owner: expected 64 lower-case hexadecimal digits")
+    read(deserializer, Partition::parse, ValueFault::OriginOwner)
 }
 
 fn key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeyId, D::Error> {
-    read(deserializer, KeyId::parse, "from.kid: expected the id of a key, 43 characters of `A-Z a-z 0-9 - _`")
+    read(deserializer, KeyId::parse, ValueFault::OriginKey)
 }
 
-fn read<'de, D: Deserializer<'de>, T>(deserializer: D, parse: fn(&str) -> Option<T>, expected: &str) -> Result<T, D::Error> {
+fn read<'de, D: Deserializer<'de>, T>(deserializer: D, parse: fn(&str) -> Option<T>, fault: ValueFault) -> Result<T, D::Error> {
     let text = String::deserialize(deserializer)?;
-    parse(&text).ok_or_else(|| serde::de::Error::custom(expected))
+    parse(&text).ok_or_else(|| D::Error::custom(fault))
 }

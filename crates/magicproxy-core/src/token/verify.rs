@@ -2,7 +2,9 @@
 
 use super::acceptance::Acceptance;
 use super::authentic::{AuthenticToken, NotCompiled};
+use super::caveat::ParseCaveatError;
 use super::claims::{Claims, SignedToken, UnverifiedToken};
+use super::claims_fault::ClaimsFault;
 use super::grant::Granted;
 use super::origin::Origin;
 use super::{LEEWAY_SECONDS, Provenance, VerifiedToken};
@@ -13,7 +15,7 @@ use crate::policy::{Policy, PolicyError, RuleCompiler};
 use crate::rule::RuleFault;
 use crate::scope::Scopes;
 use crate::seal::{Sealed, SealedCredential};
-use crate::time::{MAX_UNIX_TIME, UnixTime};
+use crate::time::UnixTime;
 use crate::token_version::{MAX_LIFETIME_SECONDS, TokenVersion};
 use crate::upstream_name::UpstreamName;
 
@@ -61,7 +63,7 @@ pub enum VerifyError {
     Signature,
     /// Genuine, and its claims are not what the specification says.
     #[error("the token's claims are not accepted: {0}")]
-    Claims(String),
+    Claims(#[from] ClaimsFault),
     /// The seal of a version 2 token does not open here.
     #[error("the token was not sealed for this proxy, or was changed")]
     Seal,
@@ -70,7 +72,7 @@ pub enum VerifyError {
     Tag,
     /// A caveat of a genuine token that is not what the specification says.
     #[error("a caveat of the token is not accepted: {0}")]
-    Caveat(String),
+    Caveat(#[from] ParseCaveatError),
     /// The credential inside is not what the specification says.
     #[error("the token does not hold a usable credential: {0}")]
     Credential(ParseCredentialError),
@@ -154,10 +156,9 @@ impl KeyRing {
         check_lifetime(iat, exp, context.acceptance.longest_life(TokenVersion::V1))?;
         check_now(iat, exp, nbf, context.now)?;
         if context.acceptance.require_sub && claims.sub.is_none() {
-            return Err(claim("this proxy wants tokens that name whom they are for (`sub`)"));
+            return Err(ClaimsFault::NoSubject.into());
         }
-        let upstream =
-            claims.aud.as_deref().map(|name| UpstreamName::parse(name).ok_or_else(|| claim("aud is not a name"))).transpose()?;
+        let upstream = claims.aud.as_deref().map(|name| UpstreamName::parse(name).ok_or(ClaimsFault::Upstream)).transpose()?;
         let granted = granted(&mut claims, context)?;
         let (id, chain, owner) = (claims.id(), claims.chain(), claims.owner());
         let ciphertext = claims.ciphertext().to_owned();
@@ -199,14 +200,6 @@ impl KeyRing {
     }
 }
 
-/// What is wrong with the times of claims, whenever they are looked at.
-pub(super) fn times_fault(iat: UnixTime, exp: UnixTime, nbf: Option<UnixTime>) -> Option<&'static str> {
-    if [Some(iat), Some(exp), nbf].into_iter().flatten().any(|time| time.0 > MAX_UNIX_TIME) {
-        return Some("iat, exp, nbf: expected moments before the year 10000");
-    }
-    (exp <= iat).then_some("exp: expected a moment later than iat")
-}
-
 /// Is the life of the token as long as it may be?
 pub(super) fn check_lifetime(iat: UnixTime, exp: UnixTime, longest: Option<u64>) -> Result<(), VerifyError> {
     let lifetime = exp.0.saturating_sub(iat.0);
@@ -231,10 +224,6 @@ fn granted(claims: &mut Claims, context: &VerifyContext<'_>) -> Result<Granted, 
     match (claims.allowed.take(), claims.scopes.take().unwrap_or_default()) {
         (Some(allowed), scopes) if scopes.is_empty() => Ok(Granted::Rules(allowed, context.patterns)),
         (None, scopes) if !scopes.is_empty() => Ok(Granted::Scopes(scopes)),
-        _ => Err(claim("exactly one of allowed and scopes must say something")),
+        _ => Err(ClaimsFault::Grant.into()),
     }
-}
-
-pub(super) fn claim(what: &str) -> VerifyError {
-    VerifyError::Claims(what.to_owned())
 }

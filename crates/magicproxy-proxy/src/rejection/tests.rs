@@ -1,6 +1,6 @@
 mod every;
 
-use magicproxy_core::ParseCredentialError;
+use magicproxy_core::{ClaimsFault, ParseCredentialError};
 
 use super::*;
 use crate::request_id::RequestId;
@@ -48,7 +48,7 @@ fn all() -> Vec<Rejection> {
         VerifyError::NotYetValid,
         VerifyError::Lifetime,
         VerifyError::UnknownScope("x".to_owned()),
-        VerifyError::Claims("x".to_owned()),
+        VerifyError::Claims(ClaimsFault::NoSubject),
     ];
     let denied = denials.into_iter().map(|denial| Rejection::Denied { denial, needed: Vec::new() });
     denied

@@ -147,7 +147,7 @@ pub(super) fn rule(text: &str) -> Result<RawRule, String> {
     if !text.starts_with('{') {
         return Ok(RawRule::Text(text.to_owned()));
     }
-    RawRule::from_json(text).map_err(|faults| format!("--allow `{}`: {}", harmless(text), faults.join("; ")))
+    RawRule::from_json(text).map_err(|faults| format!("--allow `{}`: {faults}", harmless(text)))
 }
 
 fn offline(order: MintOrder, config: Config) -> Result<Zeroizing<String>, Failure> {

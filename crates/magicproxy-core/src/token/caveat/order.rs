@@ -55,9 +55,8 @@ impl Caveat {
     /// # Errors
     /// [`ParseCaveatError`], with every fault of the form in words.
     pub fn from_order(json: &[u8]) -> Result<Self, ParseCaveatError> {
-        let order = json::object::<Order>(json);
-        let Members { allowed, exp, nbf, aud, sub, sender, limit, from } =
-            order.map_err(|error| ParseCaveatError::Json(NARROWING.faults(json, &error).join("; ")))?.caveat;
+        let order: Order = NARROWING.read(json)?;
+        let Members { allowed, exp, nbf, aud, sub, sender, limit, from } = order.caveat;
         let sender = sender.map(|sender| Sender { cidr: sender.cidr.unwrap_or_default() });
         Ok(Self { allowed: allowed.map(normal), exp, nbf, aud, sub, sender, limit, from })
     }

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::token::Caveat;
 
+mod values;
+
 /// Words of Rust, of its libraries and of their formats; and the secret.
 const FOREIGN: [&str; 28] = [
     "ghp_marked",
@@ -97,11 +99,15 @@ fn full_sealed_claims() -> Value {
 }
 
 fn claims_faults(json: &str) -> Option<Vec<String>> {
-    crate::token::claims::Claims::from_json(json.as_bytes()).err()
+    let told = |fault| match fault {
+        crate::token::ClaimsFault::Form(faults) => faults.iter().map(ToString::to_string).collect(),
+        other => vec![other.to_string()],
+    };
+    crate::token::claims::Claims::from_json(json.as_bytes()).err().map(told)
 }
 
 fn sealed_claims_faults(json: &str) -> Option<Vec<String>> {
-    crate::token::SealedClaims::from_json(json.as_bytes()).err().map(|fault| vec![fault.to_string()])
+    crate::token::SealedClaims::from_json(json.as_bytes()).err().map(|fault| vec![crate::VerifyError::from(fault).to_string()])
 }
 
 fn token_caveat_faults(json: &str) -> Option<Vec<String>> {

@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::json::{self, present};
 use crate::key::Kem;
-use crate::rule::{MAX_RULES, OPERATORS_MEMBER, RawRule};
+use crate::rule::{MAX_RULES, RawRule};
 use crate::time::UnixTime;
+use crate::token::claims_fault::{ClaimsFault, Times};
+use crate::token::is_token_id;
 use crate::token::label::{Label, present_subject};
 use crate::token::order::SEALED_CLAIMS;
-use crate::token::verify::times_fault;
-use crate::token::{VerifyError, is_token_id};
 use crate::upstream_name::UpstreamName;
 
 /// The claims as they stand in the token, checked for their form only.
@@ -49,26 +49,28 @@ pub struct SealedClaims {
 }
 
 impl SealedClaims {
-    pub(in crate::token) fn from_json(json: &[u8]) -> Result<Self, VerifyError> {
+    pub(in crate::token) fn from_json(json: &[u8]) -> Result<Self, ClaimsFault> {
         // Before the rest, so that what is no JSON at all is told from wrong claims in the same way by every reader.
-        let claims: Self =
-            json::compact_object(json).map_err(|error| VerifyError::Claims(SEALED_CLAIMS.faults(json, &error).join("; ")))?;
-        let fault = |what: &str| Err(VerifyError::Claims(what.to_owned()));
-        if let Some(what) = times_fault(claims.iat, claims.exp, claims.nbf) {
-            return fault(what);
-        }
-        if !is_token_id(&claims.jti) {
-            return fault("jti: expected 1 to 128 characters of `A-Z a-z 0-9 - _`");
-        }
-        if claims.allowed.is_some() == claims.scopes.is_some() {
-            return fault("expected exactly one of `allowed` and `scopes`");
-        }
-        if claims.scopes.as_ref().is_some_and(|names| names.is_empty() || names.len() > MAX_RULES) {
-            return fault("scopes: expected 1 to 1,000 names");
-        }
-        if claims.allowed.iter().flatten().any(RawRule::is_the_operators) {
-            return fault(OPERATORS_MEMBER);
-        }
+        let claims: Self = json::compact_object(json).map_err(|error| SEALED_CLAIMS.faults(json, &error))?;
+        claims.check()?;
         Ok(claims)
+    }
+
+    /// Checks what the types of the members do not.
+    fn check(&self) -> Result<(), ClaimsFault> {
+        Times { iat: self.iat, exp: self.exp, nbf: self.nbf }.check()?;
+        if !is_token_id(&self.jti) {
+            return Err(ClaimsFault::TokenId);
+        }
+        if self.allowed.is_some() == self.scopes.is_some() {
+            return Err(ClaimsFault::Grant);
+        }
+        if self.scopes.as_ref().is_some_and(|names| names.is_empty() || names.len() > MAX_RULES) {
+            return Err(ClaimsFault::ScopeCount);
+        }
+        if self.allowed.iter().flatten().any(RawRule::is_the_operators) {
+            return Err(ClaimsFault::OperatorsMember);
+        }
+        Ok(())
     }
 }

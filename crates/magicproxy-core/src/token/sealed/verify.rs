@@ -12,10 +12,11 @@ use crate::policy::Policy;
 use crate::seal::Sealed;
 use crate::time::UnixTime;
 use crate::token::authentic::AuthenticToken;
+use crate::token::claims_fault::ClaimsFault;
 use crate::token::grant::Granted;
 use crate::token::origin::Origin;
 use crate::token::verify::{VerifyContext, check_lifetime, check_now};
-use crate::token::{LEEWAY_SECONDS, Provenance, VerifiedToken, VerifyError, caveat};
+use crate::token::{LEEWAY_SECONDS, Provenance, VerifiedToken, VerifyError};
 use crate::token_version::TokenVersion;
 
 impl KeyRing {
@@ -36,7 +37,7 @@ impl KeyRing {
         check_lifetime(claims.iat, claims.exp, context.acceptance.longest_life(TokenVersion::V2))?;
         check_now(claims.iat, claims.exp, claims.nbf, context.now)?;
         if context.acceptance.require_sub && claims.sub.is_none() {
-            return Err(VerifyError::Claims("this proxy wants tokens that name whom they are for (`sub`)".to_owned()));
+            return Err(ClaimsFault::NoSubject.into());
         }
         let granted = match (&claims.allowed, &claims.scopes) {
             (Some(rules), _) => Granted::Rules(rules.clone(), PatternMode::Whole),
@@ -78,7 +79,7 @@ impl KeyRing {
             return Err(VerifyError::RetiredKey);
         }
         if key.public().kem() != claims.kem {
-            return Err(VerifyError::Claims("kem is not that of the key".to_owned()));
+            return Err(ClaimsFault::KemOfAnotherKey.into());
         }
         Ok(key)
     }
@@ -115,10 +116,4 @@ fn open(token: &SealedToken<'_>, key: &SealingKey) -> Result<Result<TypedCredent
         return Err(VerifyError::Tag);
     }
     Ok(TypedCredential::from_json(credential).map_err(VerifyError::Credential))
-}
-
-impl From<caveat::ParseCaveatError> for VerifyError {
-    fn from(error: caveat::ParseCaveatError) -> Self {
-        Self::Caveat(error.to_string())
-    }
 }

@@ -82,7 +82,7 @@ static HEADER: Form = Form { expected: "the name of a header, as a text", kind: 
 impl Question {
     /// Reads the body of a question.
     pub(crate) fn from_json(json: &[u8]) -> Result<Self, Rejection> {
-        QUESTION.read(json).map_err(Rejection::Question)
+        QUESTION.read(json).map_err(|faults| Rejection::Question(faults.iter().map(ToString::to_string).collect()))
     }
 
     /// Names that nobody sends, or too many of them, are no question.

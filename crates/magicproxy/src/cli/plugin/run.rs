@@ -146,7 +146,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
 
 fn read<T: DeserializeOwned>(file: &Path, form: &Form) -> anyhow::Result<T> {
     let text = std::fs::read_to_string(file).map_err(|error| anyhow::anyhow!("`{}`: {}", file.display(), reason(&error)))?;
-    form.read(text.as_bytes()).map_err(|faults| anyhow::anyhow!("`{}`: {}", file.display(), faults.join("; ")))
+    form.read(text.as_bytes()).map_err(|faults| anyhow::anyhow!("`{}`: {faults}", file.display()))
 }
 
 /// What an earlier run left; nothing, before the first.

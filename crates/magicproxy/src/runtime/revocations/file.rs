@@ -53,8 +53,7 @@ impl RevocationFile {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             text => text.with_context(named)?,
         };
-        let content: Content =
-            CONTENT.read(text.as_bytes()).map_err(|faults| anyhow::anyhow!("{}: {}", named(), faults.join("; ")))?;
+        let content: Content = CONTENT.read(text.as_bytes()).map_err(|faults| anyhow::anyhow!("{}: {faults}", named()))?;
         ensure!(content.revocations.len() <= MOST, "revocations `{}`: more than {MOST} entries", self.0.display());
         let entry = |(name, about): (String, About)| {
             let revoked = Revoked::parse(&name);

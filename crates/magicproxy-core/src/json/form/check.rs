@@ -1,0 +1,156 @@
+//! Holding the shape of a JSON text against a form.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use super::fault::{FormFault, FormFaultKind};
+use super::{Form, Kind, Member, Presence};
+use crate::json::shape::Shape;
+
+/// The most faults that are told.
+const MAX_FAULTS: usize = 20;
+
+/// The faults of a value, at most [`MAX_FAULTS`].
+pub(super) fn faults_of(form: &Form, shape: &Shape) -> Vec<FormFault> {
+    let mut faults = Faults(Vec::new());
+    form.check(shape, &Path::Root, &mut faults);
+    faults.0.truncate(MAX_FAULTS);
+    faults.0
+}
+
+/// The faults that were found so far.
+struct Faults(Vec<FormFault>);
+
+impl Faults {
+    /// Are there as many as are told? Then a stranger's text costs no more than to read it.
+    fn is_full(&self) -> bool {
+        self.0.len() >= MAX_FAULTS
+    }
+
+    fn add(&mut self, path: &Path<'_>, kind: FormFaultKind) {
+        self.0.push(FormFault::new(path.name().into_owned(), kind));
+    }
+}
+
+impl Form {
+    fn check(&self, shape: &Shape, path: &Path<'_>, faults: &mut Faults) {
+        if faults.is_full() {
+            return;
+        }
+        match (&self.kind, shape) {
+            (Kind::Text | Kind::NumberOrText | Kind::TextOrObject(_), Shape::Text) => {}
+            (Kind::Any, _) | (Kind::Flag, Shape::Flag(_)) => {}
+            (Kind::Number | Kind::NumberOrText, Shape::Number(Some(_))) => {}
+            (Kind::Many(form) | Kind::List(form), Shape::List(elements)) => {
+                for (at, element) in elements.iter().enumerate() {
+                    form.check(element, &Path::Element(path, at), faults);
+                }
+            }
+            (Kind::Many(form), single) if form.takes(single) => form.check(single, path, faults),
+            (Kind::Object(members) | Kind::TextOrObject(members), Shape::Object(found)) => {
+                check_members(members, found, path, faults);
+            }
+            (Kind::Map(form), Shape::Object(found)) => check_map(form, found, path, faults),
+            _ => faults.add(path, FormFaultKind::Kind { expected: self.expected, found: shape.found() }),
+        }
+    }
+
+    /// Is this a value of the right kind, whatever is in it?
+    fn takes(&self, shape: &Shape) -> bool {
+        matches!(
+            (&self.kind, shape),
+            (Kind::Text | Kind::NumberOrText | Kind::TextOrObject(_), Shape::Text)
+                | (Kind::TextOrObject(_) | Kind::Object(_) | Kind::Map(_), Shape::Object(_))
+        )
+    }
+}
+
+/// An object whose names are the writer's own.
+fn check_map(form: &Form, found: &[(String, Shape)], path: &Path<'_>, faults: &mut Faults) {
+    let mut names = HashSet::new();
+    for (name, shape) in found {
+        if faults.is_full() {
+            return;
+        }
+        if !names.insert(name) {
+            faults.add(path, FormFaultKind::RepeatedName);
+        }
+        form.check(shape, &Path::Any(path), faults);
+    }
+}
+
+fn check_members(members: &[Member], found: &[(String, Shape)], path: &Path<'_>, faults: &mut Faults) {
+    let mut seen = Vec::new();
+    for (name, shape) in found {
+        if faults.is_full() {
+            return;
+        }
+        let Some(member) = members.iter().find(|member| member.name == name) else {
+            faults.add(path, unknown(members, name));
+            continue;
+        };
+        let path = Path::Member(path, member.name);
+        if seen.contains(&member.name) {
+            faults.add(&path, FormFaultKind::Repeated);
+        } else {
+            seen.push(member.name);
+        }
+        if member.presence != Presence::Nullable || !matches!(shape, Shape::Null) {
+            member.form.check(shape, &path, faults);
+        }
+    }
+    let needed = members.iter().filter(|member| member.presence == Presence::Needed);
+    for missing in needed.filter(|member| found.iter().all(|(name, _)| name != member.name)) {
+        faults.add(&Path::Member(path, missing.name), FormFaultKind::Missing(missing.form.expected));
+    }
+}
+
+fn unknown(members: &[Member], name: &str) -> FormFaultKind {
+    match members.iter().find(|member| is_misspelt(name, member.name)) {
+        Some(meant) => FormFaultKind::Misspelt { written: name.to_owned(), meant: meant.name },
+        None => FormFaultKind::Unknown(members.iter().map(|member| member.name).collect()),
+    }
+}
+
+/// Is this the name with up to two letters added, left out or changed? Only such a name is repeated: another could be a secret.
+fn is_misspelt(found: &str, name: &str) -> bool {
+    const MOST: usize = 2;
+    if found.len().abs_diff(name.len()) > MOST || !found.is_ascii() {
+        return false;
+    }
+    let mut row: Vec<usize> = (0..=name.len()).collect();
+    for (at, letter) in found.bytes().enumerate() {
+        let mut left = at + 1;
+        let next = name.bytes().zip(row.iter().copied().zip(row.iter().copied().skip(1)));
+        let next: Vec<usize> = next
+            .map(|(other, (above_left, above))| {
+                left = (above_left + usize::from(letter != other)).min(above + 1).min(left + 1);
+                left
+            })
+            .collect();
+        row = std::iter::once(at + 1).chain(next).collect();
+    }
+    row.last().is_some_and(|distance| *distance <= MOST && *distance < name.len())
+}
+
+/// Where in the JSON a value stands.
+enum Path<'p> {
+    Root,
+    Member(&'p Path<'p>, &'static str),
+    Element(&'p Path<'p>, usize),
+    /// A member whose name is the writer's.
+    Any(&'p Path<'p>),
+}
+
+impl Path<'_> {
+    fn name(&self) -> Cow<'static, str> {
+        match self {
+            Self::Root => Cow::Borrowed(""),
+            Self::Member(Path::Root, name) => Cow::Borrowed(name),
+            Self::Member(outer, name) => Cow::Owned(format!("{}.{name}", outer.name())),
+            // From 1, as rules are counted everywhere.
+            Self::Element(outer, at) => Cow::Owned(format!("{}[{}]", outer.name(), at + 1)),
+            Self::Any(outer) => Cow::Owned(format!("{}.…", outer.name())),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What is wrong with a JSON text that has another form than was expected: each fault with the place of its member.
+
+use std::fmt;
+
+use super::super::shape::Found;
+use super::value::ValueFault;
+
+/// One fault of a JSON text. It holds no text out of the JSON, which may be a secret, except a misspelt name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormFault {
+    /// The member, as `allowed[2].method`; empty for the whole text.
+    place: String,
+    kind: FormFaultKind,
+}
+
+/// The kinds of faults.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FormFaultKind {
+    /// The text is not JSON; lines and columns are counted from 1.
+    #[error("it is not valid JSON (line {line}, column {column})")]
+    Syntax {
+        /// The line at which reading stopped.
+        line: usize,
+        /// The column at which reading stopped.
+        column: usize,
+    },
+    /// The text is JSON in which no single fault was found, and was not read all the same.
+    #[error("expected {0}")]
+    Whole(&'static str),
+    /// A value of another kind.
+    #[error("expected {expected}, got {found}")]
+    Kind {
+        /// What should stand there, in words.
+        expected: &'static str,
+        /// What stands there.
+        found: Found,
+    },
+    /// A value of the right kind that its reader does not accept.
+    #[error(transparent)]
+    Value(ValueFault),
+    /// A member that the object needs.
+    #[error("it is missing: expected {0}")]
+    Missing(&'static str),
+    /// A known member that is there twice.
+    #[error("it is there twice: expected it once")]
+    Repeated,
+    /// A name of the writer's choice that is there twice.
+    #[error("a name is there twice: expected each once")]
+    RepeatedName,
+    /// A member that is not known; the object's members are listed.
+    #[error("a member is not known: expected {}", quoted(.0))]
+    Unknown(Vec<&'static str>),
+    /// A member whose name differs little from a known one.
+    #[error("`{written}` is not known: expected `{meant}`")]
+    Misspelt {
+        /// The name as it was written.
+        written: String,
+        /// The known name.
+        meant: &'static str,
+    },
+}
+
+impl FormFault {
+    pub(super) fn new(place: String, kind: FormFaultKind) -> Self {
+        Self { place, kind }
+    }
+
+    /// The member, as `allowed[2].method`; empty for the whole text.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The kind of the fault.
+    #[must_use]
+    pub fn kind(&self) -> &FormFaultKind {
+        &self.kind
+    }
+}
+
+impl fmt::Display for FormFault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.place.is_empty() {
+            write!(formatter, "{}: ", self.place)?;
+        }
+        self.kind.fmt(formatter)
+    }
+}
+
+impl std::error::Error for FormFault {}
+
+/// The faults of one JSON text, one at least, in the order of the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormFaults(Vec<FormFault>);
+
+impl FormFaults {
+    pub(super) fn new(faults: Vec<FormFault>) -> Self {
+        Self(faults)
+    }
+
+    /// The fault of a whole text.
+    pub(super) fn of_whole(kind: FormFaultKind) -> Self {
+        Self(vec![FormFault { place: String::new(), kind }])
+    }
+
+    /// The faults.
+    pub fn iter(&self) -> impl Iterator<Item = &FormFault> {
+        self.0.iter()
+    }
+}
+
+impl IntoIterator for FormFaults {
+    type Item = FormFault;
+    type IntoIter = std::vec::IntoIter<FormFault>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+/// All of them in one line.
+impl fmt::Display for FormFaults {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, fault) in self.0.iter().enumerate() {
+            let separator = if at == 0 { "" } else { "; " };
+            write!(formatter, "{separator}{fault}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for FormFaults {}
+
+fn quoted(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
