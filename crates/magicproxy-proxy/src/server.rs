@@ -22,24 +22,22 @@ use crate::downstream::listener::{Accepted, Entrance, Listener, Listeners};
 use crate::downstream::{
     Bounds, ConnectedClient, Connection, DownstreamIo, Opened, Protocol, Socket, Streams, Transport, noted, open,
 };
-use crate::http::body::STREAM_WINDOW;
+use crate::http::MAX_HEAD_BYTES;
+use crate::http::body::REQUEST_WINDOW;
 use crate::services::Services;
 use crate::settings::Settings;
 use crate::worker::WorkerId;
 use workers::Workers;
 
-/// Request heads above this get 431, and so do those with more than 100 fields: that is hyper's own limit, and the one for
-/// which it needs no memory besides the stack.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// What one HTTP/1.1 connection may have read ahead, and what it may have waiting for a client that does not read: a response that
 /// nobody takes holds no more.
 const MAX_BUFFERED_BYTES: usize = 128 * 1024;
 const MAX_STREAMS: u32 = 100;
 const MAX_RESET_STREAMS: usize = 20;
 /// Room for all of them: a client's stuck upload holds its own window only, and not that of the connection's other streams.
-const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
+const CONNECTION_WINDOW: u32 = MAX_STREAMS * REQUEST_WINDOW;
 /// What one stream's answer may have waiting for a slow HTTP/2 caller.
-const MAX_SEND_BYTES: usize = 64 * 1024;
+const MAX_UNSENT_RESPONSE_BYTES: usize = 64 * 1024;
 
 /// What a client gets in the clear for whose connection there is no place.
 const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
@@ -182,7 +180,7 @@ impl ServedConnection {
         let service = service_fn(move |request| async move { Ok::<_, Infallible>(door.answer(request, connection).await) });
         let mut builder = http1::Builder::new();
         // Heads are timed by `DownstreamIo`, which knows an idle connection from a slow head.
-        builder.timer(TokioTimer::new()).header_read_timeout(None).max_header_size(MAX_HEAD_BYTES);
+        builder.timer(TokioTimer::new()).header_read_timeout(None).max_header_size(MAX_HEAD_BYTES as usize);
         builder.max_buf_size(MAX_BUFFERED_BYTES);
         let mut serving = std::pin::pin!(builder.serve_connection(io, service).with_upgrades());
         tokio::select! {
@@ -219,12 +217,12 @@ impl ServedConnection {
         builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
-            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_stream_window_size(REQUEST_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(64 * 1024)
             .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
             .max_local_error_reset_streams(1024)
-            .max_send_buf_size(MAX_SEND_BYTES)
+            .max_send_buf_size(MAX_UNSENT_RESPONSE_BYTES)
             .keep_alive_interval(Duration::from_secs(20));
         let mut serving = std::pin::pin!(builder.serve_connection(io, service));
         tokio::select! {

@@ -9,15 +9,13 @@ use std::time::{Duration, Instant};
 
 use magicproxy_core::state::{RowAllowance, RowLimits};
 
-use super::{Account, Payer, Standing};
+use super::{Account, LEAST_SWEPT, Payer, Standing};
 use crate::settings::Quota;
 
 /// So long it takes until a peer that has added as many rows as it may can add as many again.
 const PERIOD: Duration = Duration::from_secs(24 * 60 * 60);
 /// The most peers whose rows are counted one by one; further ones share one allowance.
 const MAX_PEERS: usize = 65_536;
-/// The table is looked through for peers that have their whole allowance when it has doubled, and not below this size.
-const LEAST_SWEPT: usize = 1_024;
 
 /// What peers may still add.
 #[derive(Debug)]

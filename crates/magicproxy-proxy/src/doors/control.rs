@@ -103,7 +103,7 @@ impl Control {
         // At the root of the proxy, a path may be that of the proxy.
         let mount = if placed.is_none() { served.settings.placing.mount.as_str() } else { "" };
         let Asking { head, exchange, .. } = asking;
-        if !is_json(head) {
+        if !is_sent_as_json(head) {
             return Err(Rejection::MediaType);
         }
         let (question, _buffered) = self.read(body, exchange).await?;
@@ -130,7 +130,7 @@ impl Control {
     /// The bearer's token with one more caveat.
     async fn narrow(&self, served: &Served, asking: Asking<'_>, body: RequestBody) -> Result<Response<ResponseBody>, Rejection> {
         let Asking { head, exchange, .. } = asking;
-        if !is_json(head) {
+        if !is_sent_as_json(head) {
             return Err(Rejection::MediaType);
         }
         let (order, _buffered) = self.read(body, exchange).await?;
@@ -166,7 +166,7 @@ impl Control {
         if !mints {
             return Err(Rejection::MintingClosed);
         }
-        if !is_json(head) {
+        if !is_sent_as_json(head) {
             return Err(Rejection::MediaType);
         }
         let Services { keys, revocations, .. } = &self.shared.services;
@@ -233,7 +233,9 @@ impl MintJob {
     }
 }
 
-fn is_json(head: &Parts) -> bool {
+/// Does the client say that it sends JSON, and no kind of JSON besides? Orders and questions must be sent so: a form of a page that
+/// sends them cannot.
+fn is_sent_as_json(head: &Parts) -> bool {
     let value = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = value.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json")

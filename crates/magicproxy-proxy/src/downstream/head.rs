@@ -7,14 +7,14 @@ use http::Method;
 
 const CONTENT_LENGTH: &[u8] = b"content-length";
 /// The longest method that is told apart; a longer one is never found to be the head's own.
-const MAX_METHOD: usize = 24;
+const MAX_SCANNED_METHOD: usize = 24;
 
 /// What was seen of a head so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct HeadScan {
     place: Place,
     /// The beginning of the request line.
-    method: Short<MAX_METHOD>,
+    method: Short<MAX_SCANNED_METHOD>,
     /// The name of the field that is being read.
     name: Short<{ CONTENT_LENGTH.len() }>,
     /// Lines behind the request line.

@@ -245,7 +245,7 @@ impl Ledger {
 fn send_as_json(headers: &mut HeaderMap) {
     let said_once = headers.get_all(CONTENT_TYPE).iter().count() == 1;
     let plain = |value: &HeaderValue| value.to_str().is_ok_and(|text| !text.contains([';', ',']));
-    if !(said_once && duties::is_json(headers) && headers.get(CONTENT_TYPE).is_some_and(plain)) {
+    if !(said_once && duties::is_read_as_json(headers) && headers.get(CONTENT_TYPE).is_some_and(plain)) {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
 }

@@ -20,7 +20,7 @@ use crate::settings::UpstreamSettings;
 
 const MAX_SEGMENT: usize = 96;
 /// Methods are ASCII; longer ones are cut.
-const MAX_METHOD: usize = 32;
+const MAX_LOGGED_METHOD: usize = 32;
 
 /// What stands for a decision where the client left before there was one.
 const UNDECIDED: &str = "undecided";
@@ -204,7 +204,7 @@ impl Drop for AccessRecord {
             chain = token.map(|token| tracing::field::display(token.chain().id())),
             sub = token.and_then(VerifiedToken::label),
             upstream = self.upstream.as_ref().map(|upstream| &*upstream.names.name),
-            method = self.method.as_str().get(..MAX_METHOD).unwrap_or(self.method.as_str()),
+            method = self.method.as_str().get(..MAX_LOGGED_METHOD).unwrap_or(self.method.as_str()),
             path = self.path.as_deref(),
             rule = self.rule.as_deref(),
             decision = self.decision,

@@ -14,7 +14,7 @@ use crate::settings::RefusalShape;
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 /// The longest reason phrase, in bytes: a status line is short.
-const MAX_REASON: usize = 200;
+const MAX_REASON_PHRASE: usize = 200;
 const TYPE_BASE: &str = "urn:magicproxy:problem:";
 
 /// The media type under which a caller reads a problem.
@@ -169,7 +169,7 @@ impl Rejection {
 fn reason_phrase(status: StatusCode, message: &str) -> Option<ReasonPhrase> {
     let visible = |character: &char| character.is_ascii_graphic() || *character == ' ';
     let phrase = format!("{} ({message})", status.canonical_reason().unwrap_or_default());
-    let phrase: String = phrase.chars().filter(visible).take(MAX_REASON).collect();
+    let phrase: String = phrase.chars().filter(visible).take(MAX_REASON_PHRASE).collect();
     ReasonPhrase::try_from(phrase).ok()
 }
 

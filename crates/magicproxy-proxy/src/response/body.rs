@@ -17,7 +17,7 @@ use crate::response::header::ResponseFilter;
 use crate::transport::{Content, Lease};
 
 /// After so many bytes others have their turn: a fast upstream and a fast client could else keep an event loop for themselves.
-const TURN_BYTES: usize = 256 * 1024;
+const PASSED_TURN_BYTES: usize = 256 * 1024;
 
 /// A response body, with what must live as long as the answer does. In one box: it is moved about before it is sent.
 #[derive(Debug)]
@@ -350,7 +350,7 @@ impl Body for UpstreamBody {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
             let ended = self.ended;
-            if self.passed >= TURN_BYTES {
+            if self.passed >= PASSED_TURN_BYTES {
                 return self.yield_turn(context);
             }
             match self.pipeline.next(ended) {

@@ -270,6 +270,23 @@ pub enum Denial {
     TooCostly,
 }
 
+impl Denial {
+    /// The stable code that a rejection carries.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Expired => "expired_token",
+            Self::KeyEnded | Self::NotYetValid => "invalid_token",
+            Self::WrongUpstream { .. } => "wrong_upstream",
+            Self::WrongSender => "wrong_sender",
+            Self::NotAllowed => "not_allowed",
+            Self::BeyondCaveat => "beyond_caveat",
+            Self::BeyondCeiling => "beyond_ceiling",
+            Self::TooCostly => "decision_too_costly",
+        }
+    }
+}
+
 fn wrong_upstream(named: Option<&UpstreamName>, asked: &UpstreamName) -> String {
     match named {
         Some(named) => format!("the token is for the upstream `{named}`, and this request is for `{asked}`"),

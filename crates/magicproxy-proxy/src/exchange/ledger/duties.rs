@@ -164,11 +164,13 @@ impl Duty {
     fn reads(&self, answer: &Answer) -> bool {
         let headers = answer.response.headers();
         let granting = match &self.outcome {
-            Outcome::Grants(state, _) => state.reads_response() && answer.response.status().is_success() && is_json(headers),
+            Outcome::Grants(state, _) => {
+                state.reads_response() && answer.response.status().is_success() && is_read_as_json(headers)
+            }
             _ => false,
         };
         let readable = Coding::of(headers) == Coding::Identity;
-        readable && (granting || self.consultation.reads_response() && (is_json(headers) || is_short(&answer.response)))
+        readable && (granting || self.consultation.reads_response() && (is_read_as_json(headers) || is_short(&answer.response)))
     }
 
     /// Stores what the success gives, or makes a receipt of it.
@@ -263,8 +265,8 @@ impl Bodies {
     }
 }
 
-/// `application/json` and what ends in `+json`.
-pub(super) fn is_json(headers: &HeaderMap) -> bool {
+/// Is a message read as JSON, to see what it creates? `application/json` and what ends in `+json`.
+pub(super) fn is_read_as_json(headers: &HeaderMap) -> bool {
     let essence = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).and_then(|value| value.split(';').next());
     essence.is_some_and(|essence| {
         let essence = essence.trim().to_ascii_lowercase();
