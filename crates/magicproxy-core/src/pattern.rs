@@ -38,7 +38,7 @@ const STEPS_OF_A_RULE: usize = 30;
 /// What a state of an NFA takes at least.
 const BYTES_OF_A_STATE: usize = 24;
 /// Automata of single patterns that are kept: a thousand of them are no burden.
-const MAX_KEPT_BYTES: usize = 16 * 1024;
+const MAX_KEPT_AUTOMATON_BYTES: usize = 16 * 1024;
 /// Memory that determinising may use while it works.
 const MAX_DETERMINISE_BYTES: usize = 1024 * 1024;
 /// Pairs of states that a comparison of two automata looks at.
@@ -124,7 +124,7 @@ impl Pattern {
         if !can_start_with_slash(&dfa) {
             return Err(PatternError::Start);
         }
-        let small = (dfa.memory_usage() <= MAX_KEPT_BYTES).then(|| Arc::new(dfa));
+        let small = (dfa.memory_usage() <= MAX_KEPT_AUTOMATON_BYTES).then(|| Arc::new(dfa));
         Ok(Self { anchored, bounded: Bounded::Table(small), states })
     }
 

@@ -31,7 +31,7 @@ pub use steps::{DecisionSteps, MAX_DECISION_STEPS};
 /// Automata and trees of what an operator configures, in bytes: of a scope, of a token's scopes together, of a ceiling.
 const MAX_POLICY_BYTES: usize = 4 * 1024 * 1024;
 /// The same of what a token brings along, its caveats included.
-const MAX_TOKEN_BYTES: usize = 1024 * 1024;
+const MAX_TOKEN_POLICY_BYTES: usize = 1024 * 1024;
 
 /// Compiled lists of rules: a union, in their order.
 #[derive(Debug)]

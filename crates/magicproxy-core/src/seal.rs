@@ -15,7 +15,7 @@ use crate::encoding::{base64, base64url, from_base64, from_base64url};
 use crate::json;
 use crate::key::{KeyError, KeyId, KeyRing, PrivateKey, PublicKey};
 
-const TAG_BYTES: usize = 16;
+const GCM_TAG_BYTES: usize = 16;
 const KEY_BYTES: usize = 32;
 const PROTECTED_HEADER: &str = r#"{"alg":"RSA-OAEP-256","enc":"A256GCM"}"#;
 
@@ -154,7 +154,7 @@ impl Content<'_> {
     /// Opens it with the content key. All failures are one.
     pub(crate) fn open(self, key: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let nonce = Nonce::try_assume_unique_for_key(self.nonce).ok()?;
-        if self.tag.len() != TAG_BYTES {
+        if self.tag.len() != GCM_TAG_BYTES {
             return None;
         }
         let mut buffer = Zeroizing::new([self.ciphertext, self.tag].concat());

@@ -7,7 +7,7 @@ use crate::pattern::{Automaton, Budget, MAX_PATTERN_STEPS, Pattern, Tree, Work};
 use crate::rule::{Methods, Rule, Stateful};
 
 use super::steps::{DecisionSteps, GroupSteps, ListSteps, StepsSpent};
-use super::{MAX_POLICY_BYTES, MAX_TOKEN_BYTES, PolicyError};
+use super::{MAX_POLICY_BYTES, MAX_TOKEN_POLICY_BYTES, PolicyError};
 
 /// Rules of one method set are put into one automaton while it stays below this size.
 const SHARED_AUTOMATON_BYTES: usize = 512 * 1024;
@@ -158,7 +158,7 @@ impl PolicyBudget {
 
     /// For what a token brings along.
     pub(crate) fn of_token(work: &Work) -> Self {
-        Self::of_bytes(MAX_TOKEN_BYTES, work)
+        Self::of_bytes(MAX_TOKEN_POLICY_BYTES, work)
     }
 
     fn of_bytes(bytes: usize, work: &Work) -> Self {

@@ -182,7 +182,7 @@ fn lists_of_hostile_rules_are_bounded() {
             assert!(!compiler.work().is_spent(), "{family} {size}");
             let Ok(list) = list else { continue };
             let policy = Policy::of_list(list);
-            assert!(compiled_bytes(&policy) <= MAX_TOKEN_BYTES);
+            assert!(compiled_bytes(&policy) <= MAX_TOKEN_POLICY_BYTES);
             assert!(most_steps(&policy, &paths) <= MAX_DECISION_STEPS, "{family} {size}");
         }
     }

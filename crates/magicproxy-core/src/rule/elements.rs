@@ -22,7 +22,7 @@ const MAX_ELEMENTS: usize = 100;
 /// The most members that an element is known by.
 const MAX_KEY: usize = 4;
 /// The longest value of such a member.
-const MAX_VALUE_BYTES: usize = 255;
+const MAX_ELEMENT_VALUE_BYTES: usize = 255;
 
 /// What a rule says of the elements in a request's body, as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -210,7 +210,7 @@ impl Elements {
 /// Nothing that an API could take for something else: no escapes, no blanks, no letters beyond ASCII.
 fn is_plain(value: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._*-".contains(&byte);
-    (1..=MAX_VALUE_BYTES).contains(&value.len()) && value.bytes().all(legal)
+    (1..=MAX_ELEMENT_VALUE_BYTES).contains(&value.len()) && value.bytes().all(legal)
 }
 
 /// Without case, and without one dot at the end: names in the DNS are equal without them.

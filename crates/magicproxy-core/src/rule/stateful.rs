@@ -12,7 +12,7 @@ use crate::state::Partition;
 use crate::upstream_name::UpstreamName;
 
 /// The most grants of one rule.
-pub const MAX_GRANTS: usize = 8;
+pub const MAX_RULE_GRANTS: usize = 8;
 
 /// What a stateful rule demands and gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl Stateful {
             return Err(StateFault::PrefixMatching);
         }
         let texts = state.grants.as_deref().unwrap_or_default();
-        if state.grants.is_some() && !(1..=MAX_GRANTS).contains(&texts.len()) {
+        if state.grants.is_some() && !(1..=MAX_RULE_GRANTS).contains(&texts.len()) {
             return Err(StateFault::GrantCount);
         }
         if state.receipt && state.grants.is_none() {
@@ -171,7 +171,7 @@ impl Stateful {
 pub(super) enum StateFault {
     #[error("an upstream with `danger_prefix_matching` takes no stateful rules")]
     PrefixMatching,
-    #[error("`grants` must hold 1 to {MAX_GRANTS} grants")]
+    #[error("`grants` must hold 1 to {MAX_RULE_GRANTS} grants")]
     GrantCount,
     #[error("`receipt` needs `grants`: it says what the receipt is for")]
     ReceiptOfNothing,

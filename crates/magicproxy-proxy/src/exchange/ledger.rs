@@ -38,7 +38,7 @@ use duties::{Duty, Outcome};
 use elements::Asking;
 
 /// The most grants that one owner may hold.
-const MAX_GRANTS: usize = 1_000;
+const MAX_OWNER_GRANTS: usize = 1_000;
 
 /// The ledger of one upstream.
 #[derive(Clone, Debug)]
@@ -232,11 +232,11 @@ impl Ledger {
 
     /// Is there room for what the request may give?
     async fn ensure_room(&self, owner: Partition, exchange: &Holding) -> Result<(), Rejection> {
-        let rows = RowLimits { spare: rule::MAX_GRANTS as u64, ..exchange.row_limits() };
-        let room = vec![Condition::AtMost(HeldGrant::PREFIX.to_vec(), MAX_GRANTS - 1)];
+        let rows = RowLimits { spare: rule::MAX_RULE_GRANTS as u64, ..exchange.row_limits() };
+        let room = vec![Condition::AtMost(HeldGrant::PREFIX.to_vec(), MAX_OWNER_GRANTS - 1)];
         let target = BoundedPartition { partition: owner, rows };
         let has_room = self.store()?.apply_within(target, room, Vec::new(), clock::now()).await?;
-        if has_room { Ok(()) } else { Err(Rejection::TooManyGrants(MAX_GRANTS)) }
+        if has_room { Ok(()) } else { Err(Rejection::TooManyGrants(MAX_OWNER_GRANTS)) }
     }
 }
 

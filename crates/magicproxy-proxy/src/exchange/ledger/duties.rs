@@ -13,7 +13,7 @@ use magicproxy_core::state::{BoundedPartition, Change, Condition, Entry, Partiti
 
 use super::claims::{Claim, Claimed};
 use super::limits::Counted;
-use super::{Consultation, Ledger, MAX_GRANTS, work_aside};
+use super::{Consultation, Ledger, MAX_OWNER_GRANTS, work_aside};
 use crate::admission::{Holding, Resource};
 use crate::clock;
 use crate::exchange::upstream::Answer;
@@ -208,7 +208,7 @@ impl Duty {
     }
 
     async fn record(&self, granted: &[NewGrant]) -> Result<(), Rejection> {
-        let room = MAX_GRANTS.saturating_sub(granted.len());
+        let room = MAX_OWNER_GRANTS.saturating_sub(granted.len());
         let changes = granted.iter().map(|grant| {
             let entry = Entry { value: grant.methods().into_bytes(), expires_at: self.ends_at };
             Change::Put(grant.name(), entry)
@@ -224,7 +224,7 @@ impl Duty {
         };
         let reason = match recorded {
             Ok(true) => return Ok(()),
-            Ok(false) => format!("its owner holds {MAX_GRANTS} already"),
+            Ok(false) => format!("its owner holds {MAX_OWNER_GRANTS} already"),
             Err(reason) => reason,
         };
         // What somebody needs who must clean up by hand.
