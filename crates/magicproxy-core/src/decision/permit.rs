@@ -43,11 +43,31 @@ const NAMED_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;
 /// }
 /// ```
 ///
+/// A grant or a plugin's word is no permit either, without the decision on it:
+///
+/// ```compile_fail,E0624
+/// fn forge(token: std::sync::Arc<magicproxy_core::VerifiedToken>, held: magicproxy_core::rule::HeldGrant) -> magicproxy_core::Permit {
+///     magicproxy_core::Permit::held(token, held)
+/// }
+/// ```
+///
+/// ```compile_fail,E0624
+/// fn forge(token: std::sync::Arc<magicproxy_core::VerifiedToken>, word: magicproxy_core::plugin::Consent) -> magicproxy_core::Permit {
+///     magicproxy_core::Permit::agreed(token, word)
+/// }
+/// ```
+///
 /// It admits one request, so there is no second copy of it:
 ///
 /// ```compile_fail,E0382
 /// fn twice(permit: magicproxy_core::Permit) -> (magicproxy_core::Permit, magicproxy_core::Permit) {
 ///     (permit, permit)
+/// }
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn copy(permit: &magicproxy_core::Permit) -> magicproxy_core::Permit {
+///     <magicproxy_core::Permit as Clone>::clone(permit)
 /// }
 /// ```
 #[derive(Debug)]

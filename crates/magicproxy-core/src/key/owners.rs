@@ -30,6 +30,12 @@ pub struct OwnerSecret {
 /// A credential as the owner secret sees it, in place of the credential itself: what tells the owners of one name apart.
 ///
 /// INVARIANT: made only by [`OwnerSecret::bind`], of a credential that a token sealed.
+///
+/// ```compile_fail,E0423
+/// fn forge() -> magicproxy_core::CredentialBinding {
+///     magicproxy_core::CredentialBinding([0; 32])
+/// }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CredentialBinding([u8; OWNER_SECRET_BYTES]);
 
