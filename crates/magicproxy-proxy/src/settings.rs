@@ -84,8 +84,8 @@ pub struct UpstreamSettings {
     pub acceptance: Acceptance,
     /// May tokens for it be ordered over HTTP?
     pub http_mint: HttpMint,
-    /// Scopes that its tokens may name.
-    pub scopes: Scopes,
+    /// Scopes that its tokens may name; upstreams that match patterns alike share them.
+    pub scopes: Arc<Scopes>,
     /// Are URLs of its origins turned into URLs of the proxy?
     pub links: Links,
     /// How long the head of an answer may take, where that is not [`Timeouts::response`].

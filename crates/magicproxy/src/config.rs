@@ -23,6 +23,7 @@ pub(crate) mod plugins;
 mod preset;
 mod python;
 pub(crate) mod raw;
+mod scopes;
 pub(crate) mod setting;
 mod size;
 pub(crate) mod state;

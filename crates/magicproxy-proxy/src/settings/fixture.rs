@@ -33,7 +33,7 @@ pub(crate) fn upstream(name: &str, root: &str, placing: Placing) -> Arc<Upstream
         unnamed: UnnamedTokens::Refuse,
         acceptance: Acceptance::default(),
         http_mint: HttpMint::default(),
-        scopes: Scopes::default(),
+        scopes: Arc::default(),
         links: Links::default(),
         encoded_slash: EncodedSlash::Refuse,
         path_reading: PathReading::Strict,

@@ -4,7 +4,7 @@ use magicproxy_core::{Acceptance, Kem, MinterKey, Network, TokenVersion};
 use magicproxy_proxy::settings::{HttpMint, TrustedProxies};
 
 use super::check::{Checker, list, value};
-use super::raw::{RawConfig, RawTokens};
+use super::raw::{RawConfig, RawTokens, RawUpstream};
 use super::setting::{Given, Setting};
 use super::upstreams::Table;
 use super::value::{KemChoice, MintPolicy, VersionChoice};
@@ -37,61 +37,101 @@ impl<'r> Policy<'r> {
     }
 }
 
+/// Which tokens are accepted where an upstream's own table says nothing: `[tokens]` and `mint.policy`, checked once.
+pub(super) struct GeneralMinting<'r> {
+    tokens: &'r RawTokens,
+    policy: Policy<'r>,
+    minters: Vec<MinterKey>,
+    kems: Vec<Kem>,
+    max_lifetime: Option<u64>,
+    /// Was no fault found in it?
+    is_sound: bool,
+}
+
+impl GeneralMinting<'_> {
+    /// The versions that an upstream with this table accepts.
+    fn versions(&self, own: &RawUpstream) -> Vec<TokenVersion> {
+        let minters_are_listed = own.minters.given().is_some() || self.tokens.minters.given().is_some();
+        match (own.accept.given().or(self.tokens.accept.given()), self.policy) {
+            (Some(given), _) => given.value.iter().map(|version| version.value.into()).collect(),
+            (None, _) if minters_are_listed => vec![TokenVersion::V2],
+            // Whoever closes minting means it: that anyone can mint with the public key alone is then to be asked for.
+            (None, Policy::Closed) => vec![TokenVersion::V1],
+            (None, _) => vec![TokenVersion::V1, TokenVersion::V2],
+        }
+    }
+
+    /// Is minting said to be open, and has an upstream with this table no use for it? What is minted over HTTP is of version 1.
+    fn is_open_in_vain(&self, own: &RawUpstream) -> bool {
+        matches!(self.policy, Policy::Open(_)) && !self.versions(own).contains(&TokenVersion::V1)
+    }
+}
+
 impl Checker<'_> {
+    /// Checks what holds for those of these upstreams whose tables say nothing else.
+    pub(super) fn general_minting<'r>(&mut self, raw: &'r RawConfig, tables: &[Table<'_>]) -> GeneralMinting<'r> {
+        let (tokens, faults) = (&raw.tokens, self.faults.len());
+        let max_lifetime = self.whole_seconds("tokens.max_lifetime", &tokens.max_lifetime).map(|lifetime| lifetime.as_secs());
+        let mut minters = Vec::new();
+        if tables.iter().any(|table| table.raw.minters.given().is_none()) {
+            minters = self.minters("tokens.minters", &tokens.minters);
+        }
+        if tables.iter().any(|table| table.raw.accept.given().is_none()) {
+            self.at_least_one_version("tokens.accept", &tokens.accept);
+        }
+        let kems = self.kems(&tokens.kems);
+        self.thumbprints(&tokens.deny_kid);
+        let is_sound = self.faults.len() == faults;
+        let general = GeneralMinting { tokens, policy: Policy::of(&raw.mint.policy), minters, kems, max_lifetime, is_sound };
+        self.open_in_vain(&general, tables);
+        general
+    }
+
     /// What one upstream says goes before what is said for all; none, if there is a fault.
     ///
     /// Whoever lists minters means that nobody else mints: neither version 1, which whoever has the private key signs, nor the mint
     /// over HTTP, which signs for everyone, are left open by it.
-    pub(super) fn minting_of(&mut self, config: &RawConfig, table: &Table<'_>) -> Option<Minting> {
-        let (tokens, own) = (&config.tokens, table.raw);
-        let faults = self.faults.len();
-        let max_lifetime = self.whole_seconds("tokens.max_lifetime", &tokens.max_lifetime).map(|lifetime| lifetime.as_secs());
-        let listed = if own.minters.given().is_some() { &own.minters } else { &tokens.minters };
+    pub(super) fn minting_of(&mut self, general: &GeneralMinting<'_>, table: &Table<'_>) -> Option<Minting> {
+        let (tokens, own, faults) = (general.tokens, table.raw, self.faults.len());
         let minters = match own.minters.given() {
-            Some(_) => self.minters(&table.key("minters"), listed),
-            None => self.minters("tokens.minters", listed),
+            Some(_) => self.minters(&table.key("minters"), &own.minters),
+            None => general.minters.clone(),
         };
-        let versions = match own.accept.given() {
-            Some(_) => self.versions(&table.key("accept"), &own.accept),
-            None => self.versions("tokens.accept", &tokens.accept),
-        };
-        let kems = self.kems(&tokens.kems);
-        let policy = Policy::of(&config.mint.policy);
-        let versions = versions.unwrap_or_else(|| match (listed.given(), policy) {
-            (Some(_), _) => vec![TokenVersion::V2],
-            // Whoever closes minting means it: that anyone can mint with the public key alone is then to be asked for.
-            (None, Policy::Closed) => vec![TokenVersion::V1],
-            (None, _) => vec![TokenVersion::V1, TokenVersion::V2],
-        });
-        self.thumbprints(&tokens.deny_kid);
+        let minters_are_listed = own.minters.given().or(tokens.minters.given()).is_some();
+        self.at_least_one_version(&table.key("accept"), &own.accept);
+        let versions = general.versions(own);
         let accepts_v1 = versions.contains(&TokenVersion::V1);
-        if let (Policy::Open(origin), false) = (policy, accepts_v1) {
-            self.open_in_vain(table, origin);
-        }
-        let http_mint = match policy {
+        let http_mint = match general.policy {
             Policy::Open(_) if accepts_v1 => HttpMint::Open,
-            Policy::Unsaid if accepts_v1 && listed.given().is_none() => HttpMint::Open,
+            Policy::Unsaid if accepts_v1 && !minters_are_listed => HttpMint::Open,
             _ => HttpMint::Closed,
         };
         let acceptance = Acceptance {
             versions,
             denied_keys: list(&tokens.deny_kid).iter().map(|kid| kid.value.clone()).collect(),
             minters,
-            kems,
+            kems: general.kems.clone(),
             require_sub: own.require_sub.given().map_or(value(&tokens.require_sub, false), |given| given.value),
-            max_lifetime,
+            max_lifetime: general.max_lifetime,
         };
-        (self.faults.len() == faults).then_some(Minting { acceptance, http_mint })
+        let is_sound = general.is_sound && !general.is_open_in_vain(own) && self.faults.len() == faults;
+        is_sound.then_some(Minting { acceptance, http_mint })
     }
 
-    /// What is minted over HTTP is of version 1.
-    fn open_in_vain(&mut self, table: &Table<'_>, origin: &Origin) {
-        let message =
-            format!("mint.policy `open`: tokens of version 1 are minted over HTTP, and `{}` does not accept them", table.key);
+    /// One fault, whichever upstreams accept no tokens that are minted over HTTP.
+    fn open_in_vain(&mut self, general: &GeneralMinting<'_>, tables: &[Table<'_>]) {
+        let Policy::Open(origin) = general.policy else { return };
+        let vain: Vec<&str> =
+            tables.iter().filter(|table| general.is_open_in_vain(table.raw)).map(|table| table.key.as_str()).collect();
+        let (who_does_not, place) = match vain.as_slice() {
+            [] => return,
+            [only] => (format!("`{only}` does not"), format!("under `[{only}]` (or `[tokens]`)")),
+            several => (format!("`{}` do not", several.join("`, `")), "under `[tokens]` (or each of them)".to_owned()),
+        };
+        let message = format!("mint.policy `open`: tokens of version 1 are minted over HTTP, and {who_does_not} accept them");
         let help = format!(
-            "write `accept = [\"v1\", \"v2\"]` under `[{}]` (or `[tokens]`) to let everyone mint there; or leave `mint.policy` out: \
-             then minting is open where version 1 is accepted and no minters are listed",
-            table.key
+            "write `accept = [\"v1\", \"v2\"]` {place} to let everyone mint there; or leave `mint.policy` out: \
+             then minting is open where version 1 is accepted and no minters are listed"
         );
         self.push(Fault::new(message, origin.clone()).help(help));
     }
@@ -118,12 +158,10 @@ impl Checker<'_> {
         }
     }
 
-    fn versions(&mut self, key: &str, setting: &Setting<Vec<Given<VersionChoice>>>) -> Option<Vec<TokenVersion>> {
-        let given = setting.given()?;
-        if given.value.is_empty() {
+    fn at_least_one_version(&mut self, key: &str, setting: &Setting<Vec<Given<VersionChoice>>>) {
+        if let Some(given) = setting.given().filter(|given| given.value.is_empty()) {
             self.fault(format!("{key}: expected `v1`, `v2` or both"), &given.origin);
         }
-        Some(given.value.iter().map(|version| version.value.into()).collect())
     }
 
     fn minters(&mut self, key: &str, setting: &Setting<Vec<Given<String>>>) -> Vec<MinterKey> {

@@ -4,7 +4,6 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use magicproxy_core::{PatternMode, RawRule, Rule, RuleFault, Scope, ScopeName, Scopes};
 use magicproxy_proxy::settings::{Announcement, Limits, MintSettings, Quota, Timeouts};
 
 use super::keys::{KEYS_HERE, KeyFiles, KeySettings};
@@ -12,7 +11,7 @@ use super::limits::RawQuota;
 use super::raw::{RawConfig, RawLimits, RawMint, RawTimeouts, RawUpstream};
 use super::setting::{Given, Setting};
 use super::tls::{NamedCertificate, TlsSource};
-use super::value::{AnnounceChoice, DurationText, RawRuleSetting};
+use super::value::{AnnounceChoice, DurationText};
 use super::{Config, LogSettings, address};
 use crate::ground::fault::{Fault, Origin, Sources};
 
@@ -120,68 +119,6 @@ impl Checker<'_> {
         let here = Path::new(KEYS_HERE).join("private.pem");
         let passed_over = unnamed && files.private != here && here.exists();
         KeySettings { files, bits, passed_over }
-    }
-
-    pub(super) fn scopes(&mut self, raw: &RawConfig, patterns: PatternMode) -> Scopes {
-        let mut scopes = Scopes::default();
-        for (name, rules) in &raw.scopes {
-            let origin = rules.first().map_or(Origin::Default, |rule| rule.origin.clone());
-            let parsed = ScopeName::parse(name);
-            if parsed.is_none() {
-                self.fault(format!("scope `{name}`: expected a name of `A-Z a-z 0-9 . _ : / -`"), &origin);
-            }
-            let scope = self.scope(&format!("scope `{name}`"), rules, &origin, patterns);
-            if let (Some(name), Some(scope)) = (parsed, scope) {
-                scopes.insert(name, scope);
-            }
-        }
-        scopes
-    }
-
-    /// Rules, and plugins where rules stand.
-    fn scope(&mut self, what: &str, given: &[Given<RawRuleSetting>], origin: &Origin, patterns: PatternMode) -> Option<Scope> {
-        let (mut rules, mut plugins) = (Vec::new(), Vec::new());
-        for rule in given {
-            match &rule.value.0 {
-                RawRule::Plugin(object) => plugins.push(object.plugin.clone()),
-                _ => rules.push(rule.clone()),
-            }
-        }
-        let only_plugins = rules.is_empty() && !plugins.is_empty();
-        let rules = if only_plugins { Vec::new() } else { self.rules(what, &rules, origin, patterns)? };
-        Scope::new(&rules, plugins).map_err(|error| self.fault(format!("{what}: {error}"), origin)).ok()
-    }
-
-    /// Checks a list of rules; each fault points at its rule.
-    pub(super) fn rules(
-        &mut self,
-        what: &str,
-        rules: &[Given<RawRuleSetting>],
-        origin: &Origin,
-        patterns: PatternMode,
-    ) -> Option<Vec<Rule>> {
-        let raw: Vec<RawRule> = rules.iter().map(|rule| rule.value.0.clone()).collect();
-        let found = match Rule::parse_new_list(&raw, patterns) {
-            Ok(rules) => return Some(rules),
-            Err(found) => found,
-        };
-        for found in found {
-            let (message, origin) = match &found {
-                RuleFault::Rule { number, error } => {
-                    (format!("{what}: {error}"), rules.get(number - 1).map_or(origin, |rule| &rule.origin))
-                }
-                other => (format!("{what}: {other}"), origin),
-            };
-            let fault = Fault::new(message, origin.clone());
-            let meant = match &found {
-                RuleFault::Rule { number, .. } => raw.get(number - 1),
-                _ => None,
-            };
-            let python = matches!(origin, Origin::PythonFile(_));
-            let helps = python && meant.is_some_and(is_right_by_prefix);
-            self.faults.push(if helps { fault.help(PYTHON_RULES) } else { fault });
-        }
-        None
     }
 
     fn minting(&mut self, raw: &RawMint) -> MintSettings {
@@ -324,14 +261,6 @@ impl Checker<'_> {
         count
     }
 }
-
-/// Is it only the matching of the whole path that makes this rule wrong?
-fn is_right_by_prefix(rule: &RawRule) -> bool {
-    Rule::parse_new_list(std::slice::from_ref(rule), PatternMode::DangerPrefix).is_ok()
-}
-
-const PYTHON_RULES: &str = "rules are read more strictly than in the Python program: a pattern must span the whole path, and names it \
-                            canonically; `danger_prefix_matching` (MAGICPROXY_UPSTREAM_DANGER_PREFIX_MATCHING=true) keeps its old meaning";
 
 /// A hundred years: what is added to a moment must give one.
 pub(super) const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);

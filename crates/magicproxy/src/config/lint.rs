@@ -10,6 +10,7 @@ use magicproxy_proxy::settings::UpstreamSettings;
 use super::check::list;
 use super::raw::{RawConfig, RawUpstream};
 use super::setting::Given;
+use super::upstreams::tables;
 use super::value::RawRuleSetting;
 use super::{Config, accepted};
 use crate::ground::scheme::is_loopback;
@@ -169,7 +170,7 @@ fn without_port(host: &str) -> &str {
 
 /// Rules of scopes that no ceiling allows anything of.
 fn futile_scopes(raw: &RawConfig, config: &Config) -> Vec<String> {
-    let ceilings: Option<Vec<Vec<Rule>>> = tables(raw).map(ceiling).collect();
+    let ceilings: Option<Vec<Vec<Rule>>> = tables(raw).iter().map(|table| ceiling(table.raw)).collect();
     // Where one upstream has none, or matches in another way, every rule may be for that one.
     let Some(ceilings) = ceilings.filter(|ceilings| !ceilings.is_empty() && ceilings.len() == config.upstreams.len()) else {
         return Vec::new();
@@ -189,11 +190,6 @@ fn futile_scopes(raw: &RawConfig, config: &Config) -> Vec<String> {
             .extend(told.map(|rule| format!("scope `{name}`: no ceiling allows anything of `{}`", harmless(&rule.to_string()))));
     }
     warnings
-}
-
-fn tables(raw: &RawConfig) -> impl Iterator<Item = &RawUpstream> {
-    let single = raw.upstream.api_root.given().map(|_| &raw.upstream);
-    single.into_iter().chain(raw.upstreams.values())
 }
 
 fn ceiling(table: &RawUpstream) -> Option<Vec<Rule>> {

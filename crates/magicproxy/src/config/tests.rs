@@ -1,5 +1,6 @@
 //! The layers, the faults and their suggestions, without a process around them.
 
+mod general;
 mod headers;
 mod listeners;
 mod minting;

@@ -13,10 +13,15 @@ use magicproxy_proxy::settings::{
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
-use super::acceptance::Minting;
+use super::acceptance::{GeneralMinting, Minting};
 use super::check::{Checker, list, value};
 use super::headers::names_in;
+use super::outbound::GeneralOutbound;
+use super::check::{Checker, list, value};
+use super::headers::names_in;
+use super::outbound::GeneralOutbound;
 use super::raw::{RawConfig, RawUpstream};
+use super::scopes::CompiledScopes;
 use super::setting::{Given, Section as _, Setting};
 use super::value::{ForwardingChoice, ProtocolChoice};
 use crate::ground::fault::{Fault, Origin};
@@ -31,11 +36,43 @@ pub(super) struct Table<'r> {
     /// NAME.
     name: Option<&'r str>,
     pub(super) raw: &'r RawUpstream,
+    /// Which tokens that name no upstream it takes.
+    unnamed: UnnamedTokens,
+}
+
+/// Every upstream that was described: `[upstream]` first, unless others are described and nobody speaks of it.
+pub(super) fn tables(raw: &RawConfig) -> Vec<Table<'_>> {
+    let is_spoken_of = raw.upstreams.is_empty() || !raw.upstream.entries("").is_empty();
+    let single = is_spoken_of.then(|| ("upstream".to_owned(), None, &raw.upstream));
+    let named = raw.upstreams.iter().map(|(name, raw)| (format!("upstreams.{name}"), Some(name.as_str()), raw));
+    let described: Vec<_> = single.into_iter().chain(named).collect();
+    let is_alone = described.len() == 1;
+    let table = |(key, name, raw): (String, Option<_>, _)| {
+        let unnamed = if name.is_none() || is_alone { UnnamedTokens::Accept } else { UnnamedTokens::Refuse };
+        Table { key, name, raw, unnamed }
+    };
+    described.into_iter().map(table).collect()
+}
+
+/// What is said for all upstreams, checked once.
+struct General<'r> {
+    raw: &'r RawConfig,
+    scopes: CompiledScopes,
+    minting: GeneralMinting<'r>,
+    outbound: GeneralOutbound,
 }
 
 impl Table<'_> {
     pub(super) fn key(&self, setting: &str) -> String {
         format!("{}.{setting}", self.key)
+    }
+
+    /// How its patterns are matched, and those of scopes for its tokens.
+    pub(super) fn patterns(&self) -> PatternMode {
+        match value(&self.raw.danger_prefix_matching, false) {
+            true => PatternMode::DangerPrefix,
+            false => PatternMode::Whole,
+        }
     }
 
     /// Where the table is, as far as anybody knows.
@@ -47,21 +84,21 @@ impl Table<'_> {
 
 /// The real API root of the preset of each upstream, in the order of the upstreams: it may have another one configured.
 pub(super) fn preset_roots(raw: &RawConfig) -> Vec<Option<&'static str>> {
-    let single = (raw.upstreams.is_empty() || !raw.upstream.entries("").is_empty()).then_some(&raw.upstream);
-    let all = single.into_iter().chain(raw.upstreams.values());
-    all.map(|table| PresetChoice::root_of(table.preset.given()?.value.name())).collect()
+    tables(raw).iter().map(|table| PresetChoice::root_of(table.raw.preset.given()?.value.name())).collect()
 }
 
 impl Checker<'_> {
     /// Every upstream that was described; none if one has a fault.
     pub(super) fn upstreams(&mut self, raw: &RawConfig) -> Option<Vec<Arc<UpstreamSettings>>> {
-        let single = Table { key: "upstream".to_owned(), name: None, raw: &raw.upstream };
-        let single = (raw.upstreams.is_empty() || !raw.upstream.entries("").is_empty()).then_some(single);
-        let named = raw.upstreams.iter().map(|(name, raw)| Table { key: format!("upstreams.{name}"), name: Some(name), raw });
-        let tables: Vec<Table<'_>> = single.into_iter().chain(named).collect();
+        let tables = tables(raw);
         self.distinct(&tables);
-        let alone = tables.len() == 1;
-        let checked: Vec<_> = tables.iter().map(|table| self.upstream(raw, table, alone)).collect();
+        let general = General {
+            raw,
+            scopes: self.scopes(raw, &tables),
+            minting: self.general_minting(raw, &tables),
+            outbound: self.general_outbound(raw, &tables),
+        };
+        let checked: Vec<_> = tables.iter().map(|table| self.upstream(&general, table)).collect();
         let checked: Vec<_> = checked.into_iter().collect::<Option<_>>()?;
         self.distinct_from_the_unnamed(&tables, &checked);
         self.pass_no_carriers(&tables, &checked);
@@ -69,18 +106,16 @@ impl Checker<'_> {
         Some(checked)
     }
 
-    fn upstream(&mut self, config: &RawConfig, table: &Table<'_>, alone: bool) -> Option<Arc<UpstreamSettings>> {
+    fn upstream(&mut self, general: &General<'_>, table: &Table<'_>) -> Option<Arc<UpstreamSettings>> {
         let raw = table.raw;
         let api_root =
             self.text(&table.key("api_root"), &raw.api_root, |text| ApiRoot::parse(text).map_err(|error| error.to_string()));
         if raw.api_root.given().is_none() {
             self.fault(format!("{} is needed: the URL of the API", table.key("api_root")), &table.origin());
         }
-        let danger = raw.danger_prefix_matching.given().is_some_and(|given| given.value);
-        let patterns = if danger { PatternMode::DangerPrefix } else { PatternMode::Whole };
-        let scopes = self.scopes(config, patterns);
-        let minting = self.minting_of(config, table);
-        let response_timeout = self.response_timeout(config, table);
+        let patterns = table.patterns();
+        let minting = self.minting_of(&general.minting, table);
+        let response_timeout = self.response_timeout(general.raw, table);
         let name = self.name(table, api_root.as_ref());
         let alias = alias(table, name.as_ref(), api_root.as_ref());
         let placing = self.placing(table);
@@ -92,7 +127,10 @@ impl Checker<'_> {
         let links = self.links(table);
         let credential = self.credential_carrier(&table.key("credential"), &raw.credential);
         let token_carriers = self.token_carriers(&table.key("accept_token_in"), &raw.accept_token_in);
-        let unnamed = if table.name.is_none() || alone { UnnamedTokens::Accept } else { UnnamedTokens::Refuse };
+        let pass_request_headers = self.passed_headers(table);
+        let outbound = self.outbound(&general.outbound, table);
+        let allow_origins = self.page_origins(table);
+        // From here on nothing finds a fault.
         let Minting { acceptance, http_mint } = minting?;
         Some(Arc::new(UpstreamSettings {
             name: name?,
@@ -100,10 +138,10 @@ impl Checker<'_> {
             api_root: api_root?,
             protocol: protocol?,
             placing: placing?,
-            unnamed,
+            unnamed: table.unnamed,
             acceptance,
             http_mint,
-            scopes,
+            scopes: general.scopes.matching(patterns),
             links: links?,
             response_timeout,
             encoded_slash: encoded_slash(raw),
@@ -111,18 +149,18 @@ impl Checker<'_> {
             patterns,
             ceiling,
             preset_request_headers: self.preset_headers(raw),
-            pass_request_headers: self.passed_headers(table),
+            pass_request_headers,
             drop_request_headers,
             drop_response_headers,
             drop_query_parameters: list(&raw.drop_query_parameters).iter().map(|name| name.value.clone()).collect(),
             extra_roots,
-            outbound: self.outbound(config, table),
+            outbound,
             websocket: value(&raw.websocket, false),
             forwarding: forwarding(raw),
             credential,
             token_carriers,
             refusals: value(&raw.refusals, RefusalChoice::Problem).into(),
-            allow_origins: self.page_origins(table),
+            allow_origins,
         }))
     }
 

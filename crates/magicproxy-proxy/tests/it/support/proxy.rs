@@ -133,7 +133,7 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Setup {
             unnamed: UnnamedTokens::Accept,
             acceptance: Acceptance::default(),
             http_mint: HttpMint::default(),
-            scopes,
+            scopes: Arc::new(scopes),
             links: Links::Rewrite(Arc::new(Members::parse(["**"]).unwrap())),
             credential: CredentialCarrier::default(),
             token_carriers: Vec::new(),
