@@ -15,10 +15,10 @@ use rustls_pki_types::pem::PemObject as _;
 
 use super::acceptance::{GeneralMinting, Minting};
 use super::check::{Checker, list, value};
-use super::headers::names_in;
-use super::outbound::GeneralOutbound;
 use super::check::{Checker, list, value};
 use super::headers::names_in;
+use super::headers::names_in;
+use super::outbound::GeneralOutbound;
 use super::outbound::GeneralOutbound;
 use super::raw::{RawConfig, RawUpstream};
 use super::scopes::CompiledScopes;

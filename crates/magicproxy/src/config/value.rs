@@ -298,62 +298,7 @@ impl JsonSchema for RawRuleSetting {
         "Rule".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "description": "`METHOD /pattern`, a table with `method` and either `path` (a pattern) or `route` (a template), or the name of a plugin.",
-            "oneOf": [
-                { "type": "string", "pattern": "^\\S+ /?" },
-                {
-                    "type": "object",
-                    "required": ["method"],
-                    "additionalProperties": false,
-                    "properties": {
-                        "method": { "type": ["string", "array"], "items": { "type": "string" } },
-                        "path": { "type": "string" },
-                        "route": { "type": "string" },
-                        "grants": { "type": "array", "items": { "type": "string" }, "minItems": 1, "maxItems": 8 },
-                        "receipt": { "const": true },
-                        "limit": limit_schema(),
-                        "elements": elements_schema(),
-                        "owner": { "type": "string" }
-                    }
-                },
-                { "type": "object", "required": ["plugin"], "additionalProperties": false, "properties": { "plugin": { "type": "string" } } }
-            ]
-        })
+        // An object is a schema.
+        Schema::try_from(magicproxy_core::rule::schema()).unwrap_or_default()
     }
-}
-
-fn limit_schema() -> Schema {
-    let count = json_schema!({ "type": "integer", "minimum": 1, "maximum": 1_000_000_000 });
-    let only = |name: &str| json_schema!({ "required": [name], "additionalProperties": false, "properties": { name: count } });
-    json_schema!({
-        "type": "object",
-        "oneOf": [
-            {
-                "required": ["requests", "per"],
-                "additionalProperties": false,
-                "properties": { "requests": count, "per": { "type": "string", "pattern": "^[1-9][0-9]*[smhd]$" } }
-            },
-            only("total"),
-            only("concurrent")
-        ]
-    })
-}
-
-fn elements_schema() -> Schema {
-    let texts = json_schema!({ "type": "object", "additionalProperties": { "type": "string" } });
-    json_schema!({
-        "type": "object",
-        "required": ["list", "key", "creates"],
-        "additionalProperties": false,
-        "properties": {
-            "list": { "type": "string" },
-            "key": { "type": "array", "items": { "type": "string" }, "minItems": 1, "maxItems": 4 },
-            "creates": texts,
-            "deletes": texts,
-            "empty": { "type": "string" },
-            "only": { "type": "object", "additionalProperties": { "type": ["string", "array"], "items": { "type": "string" } } },
-            "lookup": { "type": "string" }
-        }
-    })
 }
