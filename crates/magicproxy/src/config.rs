@@ -3,22 +3,21 @@
 //! [`raw`] is what was written, [`Config`] what holds; nothing else in this crate reads a file or a variable for settings.
 //! Operators' documentation: `docs/guide/configuration.md`.
 
-mod acceptance;
 pub(crate) mod accepted;
 pub(crate) mod address;
-pub(crate) mod carrier;
 mod check;
 mod defaults;
+mod duration;
 mod environment;
 mod found;
-mod headers;
 pub(crate) mod keys;
 mod limits;
 pub(crate) mod lint;
 pub(crate) mod listeners;
+pub(crate) mod log;
+mod mint;
 mod native;
 pub(crate) mod outbound;
-mod pages;
 pub(crate) mod plugins;
 mod preset;
 mod python;
@@ -31,8 +30,8 @@ pub(crate) mod state;
 mod tests;
 mod timeouts;
 pub(crate) mod tls;
-mod upstreams;
-pub(crate) mod value;
+mod tokens;
+pub(crate) mod upstream;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,10 +40,10 @@ use magicproxy_core::{
     Acceptance, Accepts, Permit, Provenance, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
 use magicproxy_proxy::settings::{
-    ApiRoot, HostName, Limits, MintSettings, Settings, StrangerState, Timeouts, TrustedProxies, UpstreamSettings,
+    ApiRoot, Limits, MintSettings, Settings, StrangerState, Timeouts, TrustedProxies, UpstreamSettings,
 };
 
-pub(crate) use check::parse_duration;
+pub(crate) use duration::parse_duration;
 
 use crate::ground::environment::Environment;
 use crate::ground::fault::{Fault, Faults, Sources};
@@ -53,14 +52,13 @@ use crate::ground::text::harmless;
 use crate::ground::trust;
 use address::{Listen, PublicAccess};
 use keys::KeySettings;
-use listeners::ListenerSettings;
+use listeners::{HostSettings, ListenerSettings};
+use log::LogSettings;
 use outbound::RawProxies;
 use plugins::PluginsSettings;
-use raw::{RawConfig, RawKeys, RawLog};
-use setting::Setting;
+use raw::RawConfig;
 use state::{RevocationSettings, StateSettings};
 use tls::{AuthoritySettings, CertificateFault, CertificateFiles, NamedCertificate, TlsSource};
-use value::{HostCheckChoice, LogFormat, LogLevel};
 
 /// What the flags of a command say about the configuration.
 #[derive(Clone, Debug, Default)]
@@ -119,30 +117,6 @@ pub(crate) struct Config {
     pub(crate) upstream_assumed: bool,
     /// For each upstream the root of the API that its preset is for, whatever its own root is.
     pub(crate) preset_roots: Vec<Option<&'static str>>,
-}
-
-/// Which names requests may call the proxy by, and where that is checked.
-#[derive(Clone, Debug)]
-pub(crate) struct HostSettings {
-    /// Besides the names that other settings tell.
-    pub(crate) allowed: Vec<HostName>,
-    pub(crate) checked: HostCheckChoice,
-}
-
-/// What is logged.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LogSettings {
-    /// Where nobody says: `pretty` on a terminal, else `json`.
-    pub(crate) format: Option<LogFormat>,
-    pub(crate) level: LogLevel,
-}
-
-impl LogSettings {
-    /// What was written, which needs no further check.
-    fn of(raw: &RawLog) -> Self {
-        let level = raw.level.given().map_or(LogLevel::Info, |given| given.value);
-        Self { format: raw.format.given().map(|given| given.value), level }
-    }
 }
 
 impl Config {
@@ -396,23 +370,7 @@ impl Checked {
 fn above_defaults(written: impl IntoIterator<Item = RawConfig>, mut defaults: RawConfig) -> RawConfig {
     let upstream = std::mem::take(&mut defaults.upstream);
     let layers = written.into_iter().chain([defaults]);
-    let raw = layers.map(|raw| RawConfig { keys: in_folder(raw.keys), ..raw }).reduce(RawConfig::or);
+    let raw = layers.map(|raw| RawConfig { keys: keys::in_folder(raw.keys), ..raw }).reduce(RawConfig::or);
     let raw = preset::complete(raw.unwrap_or_default(), upstream);
     RawConfig { limits: limits::complete(raw.limits), timeouts: timeouts::complete(raw.timeouts), ..raw }
-}
-
-/// A layer that names the folder names the three files in it; a file that it names besides stands.
-fn in_folder(keys: RawKeys) -> RawKeys {
-    let Some(folder) = keys.folder.0.as_ref() else { return keys };
-    let file = |name: &str| {
-        let path = Path::new(&folder.value).join(name).to_string_lossy().into_owned();
-        Setting::new(path, folder.origin.clone())
-    };
-    RawKeys {
-        private_key: keys.private_key.or(file("private.pem")),
-        public_key: keys.public_key.or(file("public.pem")),
-        certificate: keys.certificate.or(file("public.x509.cer")),
-        folder: Setting::default(),
-        bits: keys.bits,
-    }
 }

@@ -8,10 +8,10 @@ use magicproxy_core::{Policy, RawRule, Rule};
 use magicproxy_proxy::settings::UpstreamSettings;
 
 use super::check::list;
-use super::raw::{RawConfig, RawUpstream};
+use super::raw::RawConfig;
+use super::scopes::RawRuleSetting;
 use super::setting::Given;
-use super::upstreams::tables;
-use super::value::RawRuleSetting;
+use super::upstream::{RawUpstream, tables};
 use super::{Config, accepted};
 use crate::ground::scheme::is_loopback;
 use crate::ground::suggest::nearest;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::check::Checker;
 use super::raw::RawConfig;
 use super::setting::{FromText, Given};
-use super::upstreams::Table;
+use super::upstream::Table;
 use crate::ground::environment::Environment;
 use crate::ground::fault::{Fault, Origin};
 

@@ -3,13 +3,29 @@
 use std::sync::Arc;
 
 use magicproxy_core::{PatternMode, RawRule, Rule, RuleFault, Scope, ScopeName, Scopes};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
 
 use super::check::Checker;
 use super::raw::RawConfig;
 use super::setting::Given;
-use super::upstreams::Table;
-use super::value::RawRuleSetting;
+use super::upstream::Table;
 use crate::ground::fault::{Fault, Origin};
+
+/// A rule as it is written.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct RawRuleSetting(pub(crate) RawRule);
+
+impl JsonSchema for RawRuleSetting {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Rule".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // An object is a schema.
+        Schema::try_from(magicproxy_core::rule::schema()).unwrap_or_default()
+    }
+}
 
 /// The scopes of the configuration, compiled once for each way in which some upstream matches patterns.
 #[derive(Default)]

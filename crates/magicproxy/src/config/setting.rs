@@ -1,6 +1,7 @@
 //! A setting with its origin, and sections of settings that can be layered, listed and set from text.
 //!
-//! [`section!`] writes a section's field list once: reading, layering, `config show` and the environment all follow it.
+//! [`section!`] writes a section's field list once, each with its comment, its form and its default: reading, layering, `config
+//! show`, the schema and the environment all follow it.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::IntoDeserializer;
@@ -56,6 +57,11 @@ impl<T> Setting<T> {
     /// A setting with this value.
     pub(crate) fn new(value: T, origin: Origin) -> Self {
         Self(Some(Given { value, origin }))
+    }
+
+    /// A setting that holds where nobody says anything.
+    pub(crate) fn by_default(value: T) -> Self {
+        Self::new(value, Origin::Default)
     }
 
     /// This setting, or the one of a lower layer.
@@ -149,6 +155,9 @@ pub(crate) trait Section: Sized {
     /// The names of its settings.
     const KEYS: &'static [&'static str];
 
+    /// What holds where nobody says anything.
+    fn defaults() -> Self;
+
     /// This section, completed by a lower layer.
     fn or(self, lower: Self) -> Self;
 
@@ -159,9 +168,10 @@ pub(crate) trait Section: Sized {
     fn set(&mut self, key: &str, text: &str, origin: Origin) -> Result<(), String>;
 }
 
-/// Declares a section: a struct of [`Setting`]s and its [`Section`].
+/// Declares a section: a struct of [`Setting`]s and its [`Section`]. A field is `name: Form = default`; without a default nothing
+/// holds where nobody says anything.
 macro_rules! section {
-    ($(#[$meta:meta])* $name:ident { $($(#[$about:meta])* $field:ident: $type:ty,)* }) => {
+    ($(#[$meta:meta])* $name:ident { $($(#[$about:meta])* $field:ident: $type:ty $(= $default:expr)?,)* }) => {
         $(#[$meta])*
         #[derive(Clone, Debug, Default, serde::Deserialize, schemars::JsonSchema)]
         #[serde(deny_unknown_fields, expecting = "a table")]
@@ -171,6 +181,10 @@ macro_rules! section {
 
         impl $crate::config::setting::Section for $name {
             const KEYS: &'static [&'static str] = &[$(stringify!($field)),*];
+
+            fn defaults() -> Self {
+                Self { $($($field: $crate::config::setting::Setting::by_default($default),)?)* ..Self::default() }
+            }
 
             fn or(self, lower: Self) -> Self {
                 Self { $($field: self.$field.or(lower.$field)),* }
@@ -200,3 +214,15 @@ macro_rules! section {
     };
 }
 pub(crate) use section;
+
+/// Words that name a choice, in a line of text as in a file.
+macro_rules! choices {
+    ($($name:ident),*) => {
+        $(impl $crate::config::setting::FromText for $name {
+            fn from_text(text: &str) -> Result<Self, String> {
+                $crate::config::setting::choice(text)
+            }
+        })*
+    };
+}
+pub(crate) use choices;

@@ -2,14 +2,81 @@
 
 use magicproxy_core::{Acceptance, Kem, MinterKey, Network, TokenVersion};
 use magicproxy_proxy::settings::{HttpMint, TrustedProxies};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::check::{Checker, list, value};
-use super::raw::{RawConfig, RawTokens, RawUpstream};
-use super::setting::{Given, Setting};
-use super::upstreams::Table;
-use super::value::{KemChoice, MintPolicy, VersionChoice};
+use super::duration::DurationText;
+use super::mint::MintPolicy;
+use super::raw::RawConfig;
+use super::setting::{Given, Setting, choices, section};
+use super::upstream::RawUpstream;
+use super::upstream::Table;
 use crate::ground::fault::{Fault, Origin};
 use crate::ground::text::reason;
+
+section! {
+    /// Which tokens are accepted.
+    RawTokens {
+        /// Tokens that live longer than this are refused; unless given, those of version 2 that live longer than 366 days.
+        max_lifetime: DurationText,
+        /// The versions that are accepted: by default both; where minters are listed, `v2` only; else, while minting is closed, `v1` only.
+        accept: Vec<Given<VersionChoice>>,
+        /// The KEMs of version 2 tokens that are accepted, and of sealing keys that are published: by default `x25519` and `x-wing`.
+        kems: Vec<Given<KemChoice>>,
+        /// Ids of keys whose tokens are refused, because they leaked for instance.
+        deny_kid: Vec<Given<String>>,
+        /// JWK files of those who may mint version 2 tokens; without any, whoever has the public key.
+        minters: Vec<Given<String>>,
+        /// Refuse tokens that do not say whom they are for.
+        require_sub: bool,
+        /// The file of revocations, where they are not in a shared store; `revocations.json` in the folder of the keys by default.
+        revocations: String,
+        /// Networks of proxies in front of this one, or `unix`: who sends a request is taken from what they say.
+        trusted_proxies: Vec<Given<String>>,
+    }
+}
+
+/// A version of the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum VersionChoice {
+    /// Signed by the proxy.
+    V1,
+    /// Sealed to the proxy's public key by whoever has it.
+    V2,
+}
+
+impl From<VersionChoice> for TokenVersion {
+    fn from(choice: VersionChoice) -> Self {
+        match choice {
+            VersionChoice::V1 => Self::V1,
+            VersionChoice::V2 => Self::V2,
+        }
+    }
+}
+
+/// A KEM of sealed tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) enum KemChoice {
+    /// X25519 alone.
+    #[serde(rename = "x25519")]
+    X25519,
+    /// ML-KEM-768 and X25519 together.
+    #[serde(rename = "x-wing")]
+    XWing,
+}
+
+impl From<KemChoice> for Kem {
+    fn from(choice: KemChoice) -> Self {
+        match choice {
+            KemChoice::X25519 => Self::X25519,
+            KemChoice::XWing => Self::XWing,
+        }
+    }
+}
+
+choices!(VersionChoice, KemChoice);
 
 /// Which tokens one upstream accepts, and whether they are minted over HTTP.
 pub(super) struct Minting {
