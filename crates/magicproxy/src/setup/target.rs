@@ -18,7 +18,6 @@ use crate::ground::scheme::is_loopback;
 use crate::ground::suggest::nearest;
 use crate::ground::text::harmless;
 use crate::providers::PresetChoice;
-use crate::providers::PresetChoice;
 use crate::runtime::settings;
 
 /// The flags that say which API, and where.
