@@ -44,6 +44,8 @@ impl Serialize for OutboundText {
 }
 
 impl FromText for OutboundText {
+    const MAY_HOLD_SECRET: bool = true;
+
     fn from_text(text: &str) -> Result<Self, String> {
         Ok(Self(text.to_owned()))
     }

@@ -16,7 +16,7 @@ use super::mint::RawMint;
 use super::outbound::{OutboundText, RawProxies};
 use super::plugins::RawPlugin;
 use super::scopes::RawRuleSetting;
-use super::setting::{Entry, FromText as _, Given, Section, Setting};
+use super::setting::{Entry, FromText, Given, Section, Setting};
 use super::state::RawState;
 use super::timeouts::RawTimeouts;
 use super::tls::{RawAcme, RawTls};
@@ -182,7 +182,8 @@ impl RawConfig {
         entries.extend(self.plugins.iter().flat_map(|(name, plugin)| plugin.entries(&format!("plugins.{name}"))));
         for (name, rules) in &self.scopes {
             let origin = rules.first().map_or(&Origin::Default, |rule| &rule.origin);
-            entries.push(Entry { key: format!("scopes.{name}"), value: serde_json::to_value(rules).unwrap_or_default(), origin });
+            let value = serde_json::to_value(rules).unwrap_or_default();
+            entries.push(Entry { key: format!("scopes.{name}"), value, origin, may_hold_secret: false });
         }
         entries
     }
@@ -198,6 +199,19 @@ impl RawConfig {
         let config = Self::default();
         each_section!(config, list);
         keys
+    }
+
+    /// Whether a setting of this name, in some section, may hold a secret.
+    pub(crate) fn may_hold_secret(name: &str) -> bool {
+        let mut found = name == "outbound_proxy" && OutboundText::MAY_HOLD_SECRET;
+        macro_rules! ask {
+            ($config:expr, $section:ident) => {
+                found |= section_may_hold_secret(&$config.$section, name);
+            };
+        }
+        let config = Self::default();
+        each_section!(config, ask);
+        found
     }
 
     /// Sets one of [`Self::keys`] from text; the error says what was expected.
@@ -234,9 +248,14 @@ const TOP_LEVEL: [&str; 7] =
     ["listen", "plugin_cache", "public_access", "check_host", "danger_plain_http", "outbound_proxy", "outbound_proxy_file"];
 
 /// The line of `config show` of a setting outside of every table.
-fn entry<'s, T: Serialize>(key: &str, setting: &'s Setting<T>) -> Option<Entry<'s>> {
+fn entry<'s, T: Serialize + FromText>(key: &str, setting: &'s Setting<T>) -> Option<Entry<'s>> {
     let value = |given: &Given<T>| serde_json::to_value(&given.value).unwrap_or_default();
-    setting.given().map(|given| Entry { key: key.to_owned(), value: value(given), origin: &given.origin })
+    let may_hold_secret = T::MAY_HOLD_SECRET;
+    setting.given().map(|given| Entry { key: key.to_owned(), value: value(given), origin: &given.origin, may_hold_secret })
+}
+
+fn section_may_hold_secret<S: Section>(_: &S, name: &str) -> bool {
+    S::may_hold_secret(name)
 }
 
 fn section_keys<S: Section>(_: &S) -> &'static [&'static str] {

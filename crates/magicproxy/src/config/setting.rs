@@ -95,6 +95,9 @@ impl<T: JsonSchema> JsonSchema for Setting<T> {
 
 /// A value that one line of text can give, as an environment variable does.
 pub(crate) trait FromText: Sized {
+    /// Whether a value may hold a secret, such as the password in a URL, so that no excerpt of a file shows it.
+    const MAY_HOLD_SECRET: bool = false;
+
     /// Reads the value; the error says what was expected.
     fn from_text(text: &str) -> Result<Self, String>;
 }
@@ -148,6 +151,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) key: String,
     pub(crate) value: serde_json::Value,
     pub(crate) origin: &'a Origin,
+    /// Whether what was written may hold a secret; the value shows none.
+    pub(crate) may_hold_secret: bool,
 }
 
 /// A table of the configuration.
@@ -157,6 +162,9 @@ pub(crate) trait Section: Sized {
 
     /// What holds where nobody says anything.
     fn defaults() -> Self;
+
+    /// Whether a setting of this name may hold a secret.
+    fn may_hold_secret(key: &str) -> bool;
 
     /// This section, completed by a lower layer.
     fn or(self, lower: Self) -> Self;
@@ -186,6 +194,10 @@ macro_rules! section {
                 Self { $($($field: $crate::config::setting::Setting::by_default($default),)?)* ..Self::default() }
             }
 
+            fn may_hold_secret(key: &str) -> bool {
+                $((key == stringify!($field) && <$type as $crate::config::setting::FromText>::MAY_HOLD_SECRET) ||)* false
+            }
+
             fn or(self, lower: Self) -> Self {
                 Self { $($field: self.$field.or(lower.$field)),* }
             }
@@ -197,6 +209,7 @@ macro_rules! section {
                         key: format!("{prefix}.{}", stringify!($field)),
                         value: serde_json::to_value(&given.value).unwrap_or_default(),
                         origin: &given.origin,
+                        may_hold_secret: <$type as $crate::config::setting::FromText>::MAY_HOLD_SECRET,
                     });
                 })*
                 entries

@@ -105,6 +105,8 @@ impl Serialize for StoreUrlText {
 }
 
 impl FromText for StoreUrlText {
+    const MAY_HOLD_SECRET: bool = true;
+
     fn from_text(text: &str) -> Result<Self, String> {
         Ok(Self(text.to_owned()))
     }
