@@ -187,6 +187,24 @@ fn variables() {
     }
 }
 
+/// What is hardly meant is warned of once, too.
+#[test]
+fn warnings() {
+    let ceilings = |upstreams: &str| upstreams.replace("example'\n", "example'\nceiling = 'GET /a'\n");
+    let [one, three, _, _] = upstreams();
+    for (global, begin) in [
+        ("tokens.trusted_proxies = '0.0.0.0/0'", "tokens.trusted_proxies `0.0.0.0/0`"),
+        ("scopes.s = ['GET /a', 'GET /b']", "scope `s`: no ceiling allows anything of `GET /b`"),
+    ] {
+        for upstreams in [&one, &three] {
+            let layers = native(&format!("{global}\n{}", ceilings(upstreams)));
+            let raw = layers.raw.clone();
+            let warnings = lint::warnings(&raw, &layers.check().unwrap(), None);
+            assert!(warnings.len() == 1 && warnings[0].starts_with(begin), "{global}: {warnings:?}");
+        }
+    }
+}
+
 /// Compiled once for each way of matching, and shared.
 #[test]
 fn upstreams_that_match_alike_share_compiled_scopes() {
