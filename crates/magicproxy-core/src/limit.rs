@@ -101,14 +101,14 @@ impl<'de> Deserialize<'de> for Limit {
 pub(crate) static FORM: Form = Form {
     expected: "an object such as {\"requests\": 100, \"per\": \"1h\"}, {\"total\": 3} or {\"concurrent\": 2}",
     kind: Kind::Object(&[
-        Member::new("requests", &COUNT, Presence::Optional),
-        Member::new("per", &PER, Presence::Optional),
-        Member::new("total", &COUNT, Presence::Optional),
-        Member::new("concurrent", &COUNT, Presence::Optional),
+        Member::new("requests", &COUNT, Presence::Alternative(0)),
+        Member::new("per", &PER, Presence::Alternative(0)),
+        Member::new("total", &COUNT, Presence::Alternative(1)),
+        Member::new("concurrent", &COUNT, Presence::Alternative(2)),
     ]),
 };
-static COUNT: Form = Form { expected: "a number from 1 to 1,000,000,000", kind: Kind::Number };
-static PER: Form = Form { expected: "a length of time such as `1h`, as a text", kind: Kind::Text };
+static COUNT: Form = Form { expected: "a number from 1 to 1,000,000,000", kind: Kind::NumberWithin(1, MAX_LIMIT) };
+static PER: Form = Form { expected: "a length of time such as `1h`, as a text", kind: Kind::TextLike("^[1-9][0-9]*[smhd]$") };
 
 impl Members {
     fn limit(self) -> Result<Limit, ValueFault> {

@@ -23,6 +23,7 @@ use crate::method::{Method, ParseMethodError, is_never_admitted};
 use crate::pattern::{Budget, Pattern, PatternError, PatternMode, Work};
 
 pub use elements::{Action, Element, Elements, ElementsDenial, ElementsObject};
+pub use form::schema;
 pub(crate) use form::{RULE, RULES};
 pub use grants::{Document, Facts, HeldGrant, NewGrant, NoGrant};
 pub(crate) use raw::OPERATORS_MEMBER;

@@ -6,6 +6,8 @@
 mod chains;
 #[path = "properties/policies.rs"]
 mod policies;
+#[path = "properties/schema.rs"]
+mod schema;
 #[path = "properties/targets.rs"]
 mod targets;
 #[path = "properties/tokens.rs"]

@@ -58,6 +58,20 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Settings of which nothing is said but the upstreams.
+    #[must_use]
+    pub fn new(upstreams: Vec<Arc<UpstreamSettings>>) -> Self {
+        Self {
+            upstreams,
+            public_access: None,
+            minting: MintSettings::default(),
+            trusted_proxies: TrustedProxies::default(),
+            timeouts: Timeouts::default(),
+            limits: Limits::default(),
+            strangers: StrangerState::default(),
+        }
+    }
+
     /// May whoever brings a credential have a token for some upstream?
     #[must_use]
     pub fn mints_over_http(&self) -> bool {
@@ -84,8 +98,8 @@ pub struct UpstreamSettings {
     pub acceptance: Acceptance,
     /// May tokens for it be ordered over HTTP?
     pub http_mint: HttpMint,
-    /// Scopes that its tokens may name.
-    pub scopes: Scopes,
+    /// Scopes that its tokens may name; upstreams that match patterns alike share them.
+    pub scopes: Arc<Scopes>,
     /// Are URLs of its origins turned into URLs of the proxy?
     pub links: Links,
     /// How long the head of an answer may take, where that is not [`Timeouts::response`].
@@ -127,6 +141,42 @@ pub struct UpstreamSettings {
 }
 
 impl UpstreamSettings {
+    /// An upstream of which nothing is said but its name and where it is: found at the proxy's root, reached directly, without
+    /// scopes, minted for by everyone.
+    #[must_use]
+    pub fn new(name: UpstreamName, api_root: ApiRoot) -> Self {
+        Self {
+            name,
+            alias: None,
+            api_root,
+            protocol: UpstreamProtocol::default(),
+            placing: Placing::default(),
+            unnamed: UnnamedTokens::Refuse,
+            acceptance: Acceptance::default(),
+            http_mint: HttpMint::default(),
+            scopes: Arc::default(),
+            links: Links::default(),
+            response_timeout: None,
+            encoded_slash: EncodedSlash::Refuse,
+            path_reading: PathReading::Strict,
+            patterns: PatternMode::Whole,
+            ceiling: None,
+            preset_request_headers: Vec::new(),
+            pass_request_headers: Vec::new(),
+            drop_request_headers: Vec::new(),
+            drop_response_headers: Vec::new(),
+            drop_query_parameters: Vec::new(),
+            extra_roots: Vec::new(),
+            outbound: Outbound::Direct,
+            websocket: false,
+            forwarding: Forwarding::None,
+            credential: CredentialCarrier::default(),
+            token_carriers: Vec::new(),
+            refusals: RefusalShape::default(),
+            allow_origins: PageOrigins::default(),
+        }
+    }
+
     /// Is this its name, or the one that its tokens may use besides?
     #[must_use]
     pub fn is_called(&self, name: &str) -> bool {

@@ -3,26 +3,27 @@
 //! [`raw`] is what was written, [`Config`] what holds; nothing else in this crate reads a file or a variable for settings.
 //! Operators' documentation: `docs/guide/configuration.md`.
 
-mod acceptance;
 pub(crate) mod accepted;
 pub(crate) mod address;
-pub(crate) mod carrier;
 mod check;
 mod defaults;
+mod duration;
 mod environment;
 mod found;
-mod headers;
 pub(crate) mod keys;
+mod layers;
 mod limits;
 pub(crate) mod lint;
 pub(crate) mod listeners;
+pub(crate) mod log;
+mod mint;
 mod native;
 pub(crate) mod outbound;
-mod pages;
 pub(crate) mod plugins;
 mod preset;
 mod python;
 pub(crate) mod raw;
+mod scopes;
 pub(crate) mod setting;
 mod size;
 pub(crate) mod state;
@@ -30,8 +31,8 @@ pub(crate) mod state;
 mod tests;
 mod timeouts;
 pub(crate) mod tls;
-mod upstreams;
-pub(crate) mod value;
+mod tokens;
+pub(crate) mod upstream;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,55 +41,25 @@ use magicproxy_core::{
     Acceptance, Accepts, Permit, Provenance, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
 use magicproxy_proxy::settings::{
-    ApiRoot, HostName, Limits, MintSettings, Settings, StrangerState, Timeouts, TrustedProxies, UpstreamSettings,
+    ApiRoot, Limits, MintSettings, Settings, StrangerState, Timeouts, TrustedProxies, UpstreamSettings,
 };
 
-pub(crate) use check::parse_duration;
+pub(crate) use duration::parse_duration;
+pub use layers::ConfigurationForm;
+#[cfg(test)]
+pub(crate) use layers::unknown_keys;
+pub(crate) use layers::{Flags, Layers, WorkingDirectory, check_text};
 
-use crate::ground::environment::Environment;
-use crate::ground::fault::{Fault, Faults, Sources};
+use crate::ground::fault::Fault;
 use crate::ground::scheme::Scheme;
 use crate::ground::text::harmless;
-use crate::ground::trust;
 use address::{Listen, PublicAccess};
 use keys::KeySettings;
-use listeners::ListenerSettings;
-use outbound::RawProxies;
+use listeners::{HostSettings, ListenerSettings};
+use log::LogSettings;
 use plugins::PluginsSettings;
-use raw::{RawConfig, RawKeys, RawLog};
-use setting::Setting;
 use state::{RevocationSettings, StateSettings};
-use tls::{AuthoritySettings, CertificateFault, CertificateFiles, NamedCertificate, TlsSource};
-use value::{HostCheckChoice, LogFormat, LogLevel};
-
-/// What the flags of a command say about the configuration.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Flags {
-    /// `--config`
-    pub(crate) config: Option<PathBuf>,
-    /// The flags that give a setting.
-    pub(crate) raw: RawConfig,
-    /// What becomes of files in the working directory that nobody names.
-    pub(crate) working_directory: WorkingDirectory,
-}
-
-impl Flags {
-    /// The same, for a command that reads `./magicproxy.toml` and `./keys`.
-    pub(crate) fn and_working_directory(self) -> Self {
-        Self { working_directory: WorkingDirectory::Read, ..self }
-    }
-}
-
-/// Are `./magicproxy.toml` and `./keys` read where nobody names them? Whoever fills a working directory, such as the author
-/// of a repository, must not choose where tokens are sent or whose key a credential is sealed to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum WorkingDirectory {
-    /// No: by every command that uses tokens or credentials of its caller.
-    #[default]
-    Ignored,
-    /// Yes, as the Python program does: by `serve` and `config`.
-    Read,
-}
+use tls::{AuthoritySettings, TlsSource};
 
 /// The checked configuration.
 #[derive(Debug)]
@@ -118,30 +89,6 @@ pub(crate) struct Config {
     pub(crate) upstream_assumed: bool,
     /// For each upstream the root of the API that its preset is for, whatever its own root is.
     pub(crate) preset_roots: Vec<Option<&'static str>>,
-}
-
-/// Which names requests may call the proxy by, and where that is checked.
-#[derive(Clone, Debug)]
-pub(crate) struct HostSettings {
-    /// Besides the names that other settings tell.
-    pub(crate) allowed: Vec<HostName>,
-    pub(crate) checked: HostCheckChoice,
-}
-
-/// What is logged.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LogSettings {
-    /// Where nobody says: `pretty` on a terminal, else `json`.
-    pub(crate) format: Option<LogFormat>,
-    pub(crate) level: LogLevel,
-}
-
-impl LogSettings {
-    /// What was written, which needs no further check.
-    fn of(raw: &RawLog) -> Self {
-        let level = raw.level.given().map_or(LogLevel::Info, |given| given.value);
-        Self { format: raw.format.given().map(|given| given.value), level }
-    }
 }
 
 impl Config {
@@ -238,180 +185,5 @@ impl Config {
             timeouts: self.timeouts,
             limits: self.limits,
         }
-    }
-}
-
-/// The forms of configuration files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConfigurationForm {
-    /// The native one.
-    Toml,
-    /// The Python program's.
-    PythonJson,
-}
-
-/// Reads and checks the text of one file above the defaults; nothing else is looked at but files that it names.
-pub(crate) fn check_text(text: &str, form: ConfigurationForm) -> Result<Config, Faults> {
-    let (path, text) = (Path::new("text"), text.to_owned());
-    let layers = match form {
-        ConfigurationForm::Toml => {
-            let file = native::parse(path, text);
-            let sources = Sources { native: Some(file.source), python: None };
-            Layers { sources, faults: file.faults, ..Layers::only(file.raw) }
-        }
-        ConfigurationForm::PythonJson => {
-            let file = python::parse(path, text);
-            let sources = Sources { native: None, python: Some(file.source) };
-            Layers { sources, faults: file.faults, ..Layers::only(file.raw) }
-        }
-    };
-    layers.checked().ready()
-}
-
-/// What is wrong with a text in TOML before anything in it is judged: its form, and keys that mean nothing.
-#[cfg(test)]
-pub(crate) fn unknown_keys(text: &str) -> Vec<String> {
-    let file = native::parse(Path::new("text"), text.to_owned());
-    file.faults.into_iter().map(|fault| fault.message).collect()
-}
-
-const PYTHON_HEADERS: &str = "unlike the Python program, this one gives the API only the request headers of a list (`magicproxy config show`): \
-                              `upstream.pass_request_headers` (MAGICPROXY_UPSTREAM_PASS_REQUEST_HEADERS=Name,Name) adds to it";
-
-/// All layers in one, not yet checked.
-#[derive(Debug)]
-pub(crate) struct Layers {
-    pub(crate) raw: RawConfig,
-    pub(crate) sources: Sources,
-    pub(crate) warnings: Vec<String>,
-    /// `./magicproxy.toml` is there, and nobody named it.
-    passed_over: bool,
-    faults: Vec<Fault>,
-}
-
-impl Layers {
-    /// Reads flags, environment, files and defaults; the earlier wins.
-    pub(crate) fn gather(flags: Flags, environment: &Environment) -> Self {
-        let mut faults = Vec::new();
-        let mut warnings = environment.misspelt();
-        let passed_over = found::is_passed_over(&flags, environment);
-        let native = found::native(&flags, environment, &mut faults);
-        let python = found::python(environment, &mut faults);
-        let ours = environment.layer(&mut faults);
-        let (native, native_source) = native.map_or((RawConfig::default(), None), |file| {
-            faults.extend(file.faults);
-            (file.raw, Some(file.source))
-        });
-        let (python, python_source) = python.map_or((RawConfig::default(), None), |file| {
-            faults.extend(file.faults);
-            warnings.extend(file.warnings);
-            (file.raw, Some(file.source))
-        });
-        let python_rules = !python.scopes.is_empty();
-        let variables = environment.python_layer(&mut warnings);
-        let from_python = python_source.is_some() || !variables.entries().is_empty();
-        let written = [flags.raw, ours, variables, native, python];
-        let raw = above_defaults(written, defaults::layer(environment, flags.working_directory));
-        let raw = RawConfig { proxies: RawProxies::of(environment), ..raw };
-        if flags.working_directory == WorkingDirectory::Ignored {
-            faults.extend(found::relative_keys(&raw));
-        }
-        if from_python && raw.upstream.pass_request_headers.given().is_none() {
-            warnings.push(PYTHON_HEADERS.to_owned());
-        }
-        if python_rules && !raw.upstream.danger_prefix_matching.given().is_some_and(|given| given.value) {
-            warnings
-                .push("the scopes of CONFIG_FILE are matched against the whole path, unlike in the Python program".to_owned());
-        }
-        let sources = Sources { native: native_source, python: python_source };
-        warnings.extend(sources.files().iter().filter_map(|file| trust::of_another(Path::new(file))));
-        Self { raw, sources, warnings, passed_over, faults }
-    }
-
-    /// One layer above the defaults, without looking at flags, environment and files.
-    pub(crate) fn only(raw: RawConfig) -> Self {
-        let raw = above_defaults([raw], defaults::layer(&Environment::default(), WorkingDirectory::Ignored));
-        Self { raw, sources: Sources::default(), warnings: Vec::new(), passed_over: false, faults: Vec::new() }
-    }
-
-    /// How to log, whatever else is wrong.
-    pub(crate) fn log(&self) -> LogSettings {
-        LogSettings::of(&self.raw.log)
-    }
-
-    /// Checks what was read, but for the files of a certificate.
-    pub(crate) fn checked(self) -> Checked {
-        let mut faults = self.faults;
-        let (config, certificate) = check::check(&self.raw, &self.sources, &mut faults);
-        Checked { config, certificate, faults, sources: self.sources }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn check(self) -> Result<Config, Faults> {
-        self.checked().ready()
-    }
-
-    #[cfg(test)]
-    pub(crate) fn check_to_serve(self) -> Result<Config, Faults> {
-        self.checked().ready_to_serve()
-    }
-}
-
-/// What a look at all that was written came to.
-#[derive(Debug)]
-pub(crate) struct Checked {
-    config: Option<Config>,
-    certificate: Option<NamedCertificate>,
-    faults: Vec<Fault>,
-    sources: Sources,
-}
-
-impl Checked {
-    /// Has the files of the certificate read, if the configuration names any, and tells what is wrong with them among the other faults.
-    pub(crate) fn reading(mut self, read: impl FnOnce(&CertificateFiles) -> Result<(), CertificateFault>) -> Self {
-        let fault = self.certificate.as_ref().and_then(|named| Some(named.fault(&read(&named.files).err()?)));
-        if let Some((at, fault)) = fault {
-            self.faults.insert(at, fault);
-        }
-        self
-    }
-
-    /// The configuration, where nothing is wrong.
-    pub(crate) fn ready(self) -> Result<Config, Faults> {
-        match self.config {
-            Some(config) if self.faults.is_empty() => Ok(config),
-            _ => Err(Faults::new(self.faults, self.sources)),
-        }
-    }
-
-    /// The configuration, where nothing is wrong and it may be served.
-    pub(crate) fn ready_to_serve(mut self) -> Result<Config, Faults> {
-        self.faults.extend(self.config.iter().flat_map(|config| config.exposed.iter().cloned()));
-        self.ready()
-    }
-}
-
-/// All that was written, in layers, above presets and defaults.
-fn above_defaults(written: impl IntoIterator<Item = RawConfig>, mut defaults: RawConfig) -> RawConfig {
-    let upstream = std::mem::take(&mut defaults.upstream);
-    let layers = written.into_iter().chain([defaults]);
-    let raw = layers.map(|raw| RawConfig { keys: in_folder(raw.keys), ..raw }).reduce(RawConfig::or);
-    let raw = preset::complete(raw.unwrap_or_default(), upstream);
-    RawConfig { limits: limits::complete(raw.limits), timeouts: timeouts::complete(raw.timeouts), ..raw }
-}
-
-/// A layer that names the folder names the three files in it; a file that it names besides stands.
-fn in_folder(keys: RawKeys) -> RawKeys {
-    let Some(folder) = keys.folder.0.as_ref() else { return keys };
-    let file = |name: &str| {
-        let path = Path::new(&folder.value).join(name).to_string_lossy().into_owned();
-        Setting::new(path, folder.origin.clone())
-    };
-    RawKeys {
-        private_key: keys.private_key.or(file("private.pem")),
-        public_key: keys.public_key.or(file("public.pem")),
-        certificate: keys.certificate.or(file("public.x509.cer")),
-        folder: Setting::default(),
-        bits: keys.bits,
     }
 }

@@ -1,10 +1,12 @@
 //! The form that a JSON text should have, and what is wrong with one that has another: each fault by the name of its member,
 //! with what was expected there. No text out of the JSON is repeated, for it may be a secret.
 //!
-//! Asked only once reading has failed: the reader's own types decide what is accepted.
+//! Asked only once reading has failed: the reader's own types decide what is accepted. The same form makes the JSON Schema that
+//! editors are given.
 
 mod check;
 mod fault;
+mod schema;
 mod value;
 
 use serde::de::DeserializeOwned;
@@ -29,20 +31,28 @@ pub struct Form {
 pub enum Kind {
     /// A text.
     Text,
+    /// A text in which this regular expression is found.
+    TextLike(&'static str),
     /// `true` or `false`.
     Flag,
+    /// `true`.
+    True,
     /// Any value.
     Any,
     /// A whole number that is not negative.
     Number,
+    /// A whole number from the first to the second.
+    NumberWithin(u64, u64),
     /// A number, or a text.
     NumberOrText,
     /// A list.
     List(&'static Form),
     /// A list, or one value instead of a list of one.
     Many(&'static Form),
-    /// A text, or an object.
-    TextOrObject(&'static [Member]),
+    /// The same, of one to so many values.
+    UpTo(usize, &'static Form),
+    /// A text of this form, or an object with these members.
+    TextOrObject(&'static Form, &'static [Member]),
     /// An object with these members.
     Object(&'static [Member]),
     /// An object with names of the writer's choice.
@@ -69,6 +79,10 @@ pub enum Presence {
     Optional,
     /// It need not, and null is as good as nothing.
     Nullable,
+    /// Exactly one of the object's alternatives must be there, whole: this member is of the alternative of this number.
+    Alternative(u8),
+    /// It need not, and only where an operator writes: for others it is not known.
+    Operators,
 }
 
 impl Member {

@@ -56,6 +56,7 @@ impl MinterAlgorithm {
 }
 
 /// The public half: says that a token is a known minter's.
+#[derive(Clone)]
 pub struct MinterKey {
     id: KeyId,
     algorithm: MinterAlgorithm,

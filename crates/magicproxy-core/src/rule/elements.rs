@@ -20,7 +20,7 @@ use crate::upstream_name::UpstreamName;
 /// The most elements of one request.
 const MAX_ELEMENTS: usize = 100;
 /// The most members that an element is known by.
-const MAX_KEY: usize = 4;
+pub(super) const MAX_KEY: usize = 4;
 /// The longest value of such a member.
 const MAX_ELEMENT_VALUE_BYTES: usize = 255;
 

@@ -1,35 +1,61 @@
-//! The form of a rule, for those who write one wrong: `rules.md` section 1, `state.md` section 2.
+//! The form of a rule: for those who write one wrong, and for editors. `rules.md` section 1, `state.md` section 2.
+//!
+//! The types that read rules decide what is a rule; tests hold this against them.
 
-use crate::json::form::Presence::{Needed, Optional};
+use serde_json::{Value, json};
+
+use super::elements::MAX_KEY;
+use super::stateful::MAX_GRANTS;
+use crate::json::form::Presence::{Alternative, Needed, Operators, Optional};
 use crate::json::form::{Form, Kind, Member};
 use crate::limit;
+
+/// The JSON Schema of what may stand in a scope of the configuration: a rule in either form, or a plugin.
+#[must_use]
+pub fn schema() -> Value {
+    json!({ "anyOf": [RULE.to_schema(), PLUGIN.to_schema()] })
+}
 
 /// A rule in either form.
 pub(crate) static RULE: Form = Form {
     expected: "a rule: `GET /pattern`, or an object with `method` and `path` or `route`",
-    kind: Kind::TextOrObject(&[
-        Member::new("method", &METHOD, Needed),
-        Member::new("path", &PATH, Optional),
-        Member::new("route", &ROUTE, Optional),
-        Member::new("grants", &GRANTS, Optional),
-        Member::new("receipt", &RECEIPT, Optional),
-        Member::new("limit", &limit::FORM, Optional),
-        Member::new("elements", &ELEMENTS, Optional),
-    ]),
+    kind: Kind::TextOrObject(
+        &LINE,
+        &[
+            Member::new("method", &METHOD, Needed),
+            Member::new("path", &PATH, Alternative(0)),
+            Member::new("route", &ROUTE, Alternative(1)),
+            Member::new("grants", &GRANTS, Optional),
+            Member::new("receipt", &RECEIPT, Optional),
+            Member::new("limit", &limit::FORM, Optional),
+            Member::new("elements", &ELEMENTS, Optional),
+            Member::new("owner", &OWNER, Operators),
+        ],
+    ),
 };
+
+/// A plugin, where a rule may stand in a scope.
+static PLUGIN: Form = Form {
+    expected: "the name of a plugin that decides as well",
+    kind: Kind::Object(&[Member::new("plugin", &PLUGIN_NAME, Needed)]),
+};
+static PLUGIN_NAME: Form =
+    Form { expected: "1 to 64 characters of `a-z 0-9 _ -`, a letter first", kind: Kind::TextLike("^[a-z][a-z0-9_-]{0,63}$") };
 
 /// A list of rules, or one.
 pub(crate) static RULES: Form = Form { expected: "a list of rules, or one rule such as `GET /pattern`", kind: Kind::Many(&RULE) };
 
+static LINE: Form = Form { expected: "methods and a pattern: `GET /pattern`", kind: Kind::TextLike("^\\S+ ") };
+static OWNER: Form = Form { expected: "the name of an owner, as a text", kind: Kind::TextLike("^[A-Za-z0-9._-]{1,64}$") };
 static METHOD: Form =
     Form { expected: "a method such as `GET`, several as in `GET|POST`, or a list of them", kind: Kind::Many(&WORD) };
 static WORD: Form = Form { expected: "a method such as `GET`", kind: Kind::Text };
 static PATH: Form = Form { expected: "a pattern such as `/repos/acme/.*`, as a text", kind: Kind::Text };
 static ROUTE: Form = Form { expected: "a template such as `/repos/{owner}/{repo}`, as a text", kind: Kind::Text };
 static GRANTS: Form =
-    Form { expected: "a list of grants, or one such as `DELETE /things/{response.id}`", kind: Kind::Many(&GRANT) };
+    Form { expected: "a list of grants, or one such as `DELETE /things/{response.id}`", kind: Kind::UpTo(MAX_GRANTS, &GRANT) };
 static GRANT: Form = Form { expected: "a grant such as `DELETE /things/{response.id}`", kind: Kind::Text };
-static RECEIPT: Form = Form { expected: "`true`, or nothing at all", kind: Kind::Flag };
+static RECEIPT: Form = Form { expected: "`true`, or nothing at all", kind: Kind::True };
 
 static ELEMENTS: Form = Form {
     expected: "an object with `list`, `key` and `creates`",
@@ -44,9 +70,12 @@ static ELEMENTS: Form = Form {
     ]),
 };
 static NAME: Form = Form { expected: "the name of a member, as a text", kind: Kind::Text };
-static NAMES: Form = Form { expected: "a list of names of members, or one name", kind: Kind::Many(&NAME) };
+static NAMES: Form = Form { expected: "a list of names of members, or one name", kind: Kind::UpTo(MAX_KEY, &NAME) };
 static VALUES: Form = Form { expected: "an object of names and texts", kind: Kind::Map(&VALUE) };
 static VALUE: Form = Form { expected: "a text", kind: Kind::Text };
 static PATTERNS: Form = Form { expected: "an object of names and patterns", kind: Kind::Map(&PATTERN) };
 static PATTERN: Form = Form { expected: "a pattern, or a list of them", kind: Kind::Many(&VALUE) };
 static QUERY: Form = Form { expected: "a query such as `name={name}`, as a text", kind: Kind::Text };
+
+#[cfg(test)]
+mod tests;

@@ -2,56 +2,17 @@
 
 use std::sync::Arc;
 
-use magicproxy_core::{Acceptance, EncodedSlash, PathReading, PatternMode, Scopes, UnnamedTokens, UpstreamName};
+use magicproxy_core::UpstreamName;
 
-use super::{
-    ApiRoot, CredentialCarrier, Forwarding, HttpMint, Limits, Links, MintSettings, Outbound, PageOrigins, Placing, RefusalShape,
-    Settings, StrangerState, Timeouts, TrustedProxies, UpstreamProtocol, UpstreamSettings,
-};
+use super::{ApiRoot, Placing, Settings, UpstreamSettings};
 
 /// Ordinary settings for these upstreams.
 pub(crate) fn settings(upstreams: Vec<Arc<UpstreamSettings>>) -> Settings {
-    Settings {
-        upstreams,
-        public_access: None,
-        minting: MintSettings::default(),
-        trusted_proxies: TrustedProxies::default(),
-        timeouts: Timeouts::default(),
-        limits: Limits::default(),
-        strangers: StrangerState::default(),
-    }
+    Settings::new(upstreams)
 }
 
 /// An upstream with ordinary settings.
 pub(crate) fn upstream(name: &str, root: &str, placing: Placing) -> Arc<UpstreamSettings> {
-    Arc::new(UpstreamSettings {
-        name: UpstreamName::parse(name).unwrap(),
-        alias: None,
-        api_root: ApiRoot::parse(root).unwrap(),
-        protocol: UpstreamProtocol::default(),
-        placing,
-        unnamed: UnnamedTokens::Refuse,
-        acceptance: Acceptance::default(),
-        http_mint: HttpMint::default(),
-        scopes: Scopes::default(),
-        links: Links::default(),
-        encoded_slash: EncodedSlash::Refuse,
-        path_reading: PathReading::Strict,
-        response_timeout: None,
-        patterns: PatternMode::Whole,
-        ceiling: None,
-        preset_request_headers: Vec::new(),
-        pass_request_headers: Vec::new(),
-        drop_request_headers: Vec::new(),
-        drop_response_headers: Vec::new(),
-        drop_query_parameters: Vec::new(),
-        extra_roots: Vec::new(),
-        outbound: Outbound::Direct,
-        websocket: false,
-        forwarding: Forwarding::None,
-        credential: CredentialCarrier::default(),
-        token_carriers: Vec::new(),
-        refusals: RefusalShape::default(),
-        allow_origins: PageOrigins::default(),
-    })
+    let settings = UpstreamSettings::new(UpstreamName::parse(name).unwrap(), ApiRoot::parse(root).unwrap());
+    Arc::new(UpstreamSettings { placing, ..settings })
 }

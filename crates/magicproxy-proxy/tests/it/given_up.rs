@@ -194,7 +194,7 @@ async fn in_a_plugin() {
     let proxy = Proxy::with(&upstream, |settings| {
         settings.services.plugins = Some(Arc::new(SlowPlugin(Arc::clone(&gate))));
         let scope = Scope::new(&parse(&["* /.*"]), vec![PluginName::parse("slow").unwrap()]).unwrap();
-        settings.upstream_mut().scopes.insert(ScopeName::parse("slow").unwrap(), scope);
+        Arc::make_mut(&mut settings.upstream_mut().scopes).insert(ScopeName::parse("slow").unwrap(), scope);
     })
     .await;
     let token = Token::scoped(&["slow"]).mint();

@@ -72,8 +72,11 @@ pub(crate) fn run(args: ConfigArgs, environment: &Environment) -> Result<(), Fai
     }
 }
 
-/// One value stands for a list of one, wherever there is a list.
+/// One value stands for a list of one, wherever there is a list that says nothing of it itself.
 fn allow_single(schema: &mut Value) {
+    if allows_single(schema) {
+        return;
+    }
     match schema {
         Value::Object(members) => {
             members.values_mut().for_each(allow_single);
@@ -88,6 +91,12 @@ fn allow_single(schema: &mut Value) {
         Value::Array(elements) => elements.iter_mut().for_each(allow_single),
         _ => {}
     }
+}
+
+/// Is it a list, or an element of that list?
+fn allows_single(schema: &Value) -> bool {
+    let choices = schema.get("anyOf").and_then(Value::as_array).map(Vec::as_slice);
+    matches!(choices, Some([list, element]) if list.get("items") == Some(element))
 }
 
 /// Is anything connected to?

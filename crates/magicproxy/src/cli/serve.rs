@@ -13,8 +13,8 @@ use super::{SettingsArgs, flag};
 use magicproxy_proxy::services::{Services, SharedKeys};
 use magicproxy_proxy::settings::{Limits, UpstreamSettings};
 
+use crate::config::log::{LogFormat, LogLevel};
 use crate::config::setting::FromText as _;
-use crate::config::value::{LogFormat, LogLevel};
 use crate::config::{Config, Flags, Layers, accepted, lint};
 use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;

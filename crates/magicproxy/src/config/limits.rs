@@ -1,10 +1,111 @@
-//! The shares of `[limits]` that nobody gave: parts of the totals that hold.
+//! `[limits]`: how much the proxy takes. Shares that nobody gave are parts of the totals that hold.
+
+use std::num::NonZeroUsize;
 
 use magicproxy_proxy::settings::{Limits, Quota};
 
-use super::raw::RawLimits;
-use super::setting::Setting;
+use super::check::Checker;
+use super::setting::{Setting, section};
 use crate::ground::fault::Origin;
+
+section! {
+    /// How much the proxy takes.
+    RawLimits {
+        /// Open connections from clients, WebSockets included.
+        connections: u64 = Limits::default().connections as u64,
+        /// The same of one address, or of one user on a Unix socket: a quarter of the total, unless given. Trusted proxies are exempt.
+        connections_per_peer: u64,
+        /// Idle connections kept to the API.
+        idle_upstream_connections: u64 = Limits::default().idle_upstream_connections as u64,
+        /// Connections to one origin of an API, idle ones among them.
+        upstream_connections_per_origin: u64 = Limits::default().upstream_connections_per_origin as u64,
+        /// Streams of one HTTP/2 connection to an API, at most 1,024; fewer where the API says so.
+        upstream_streams_per_connection: u64 = Limits::default().upstream_streams_per_connection as u64,
+        /// Memory for verified tokens, in bytes.
+        token_cache_bytes: u64 = Limits::default().token_cache_bytes.total as u64,
+        /// Threads that serve connections: as many as the machine runs at once, unless given.
+        workers: u64 = Limits::default().workers.get() as u64,
+        /// Requests in progress, of all clients together.
+        exchanges: u64 = Limits::default().exchanges.total as u64,
+        /// Requests in progress of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        exchanges_per_owner: u64,
+        /// Requests in progress of one address with tokens that anyone can mint: half of the total, unless given.
+        exchanges_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        exchanges_reserved: u64,
+        /// Connections to APIs that requests use, over HTTP/2 streams, of all clients together.
+        upstream_connections: u64 = Limits::default().upstream_connections.total as u64,
+        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        upstream_connections_per_owner: u64,
+        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        upstream_connections_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        upstream_connections_reserved: u64,
+        /// Requests that wait for a connection to an API, of all clients together.
+        upstream_queue: u64 = Limits::default().upstream_queue.total as u64,
+        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        upstream_queue_per_owner: u64,
+        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        upstream_queue_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        upstream_queue_reserved: u64,
+        /// Bytes of bodies that are read whole before they go on, and of heads that are not complete.
+        buffered_bytes: u64 = Limits::default().buffered_bytes.total as u64,
+        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        buffered_bytes_per_owner: u64,
+        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        buffered_bytes_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        buffered_bytes_reserved: u64,
+        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        token_cache_bytes_per_owner: u64,
+        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        token_cache_bytes_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        token_cache_bytes_reserved: u64,
+        /// Memory for compiled rules that tokens bring along, in bytes.
+        rule_cache_bytes: u64 = Limits::default().rule_cache_bytes.total as u64,
+        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        rule_cache_bytes_per_owner: u64,
+        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        rule_cache_bytes_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        rule_cache_bytes_reserved: u64,
+        /// Tokens and orders that wait to be verified, minted or narrowed, of all clients together.
+        verifications: u64 = Limits::default().verifications.total as u64,
+        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        verifications_per_owner: u64,
+        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        verifications_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        verifications_reserved: u64,
+        /// The same where rules take long to compile.
+        costly_verifications: u64 = Limits::default().costly_verifications.total as u64,
+        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        costly_verifications_per_owner: u64,
+        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        costly_verifications_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        costly_verifications_reserved: u64,
+        /// Refusals and other responses of the proxy's own words over HTTP/2 that their client has not taken yet.
+        own_responses: u64 = Limits::default().own_responses.total as u64,
+        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        own_responses_per_owner: u64,
+        /// The same of one address: half of the total, unless given.
+        own_responses_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        own_responses_reserved: u64,
+        /// Rows of the state store: counts, grants, elements, entries of plugins.
+        state_rows: u64 = Limits::default().state_rows.total as u64,
+        /// The same of one token and of all that are narrowed from it, and of the elements of one list: a hundredth of the total,
+        /// unless given.
+        state_rows_per_owner: u64,
+        /// The same that one address adds in a day with tokens that anyone can mint: a hundredth of the total, unless given.
+        state_rows_per_peer: u64,
+        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        state_rows_reserved: u64,
+    }
+}
 
 /// The settings of one quota.
 #[derive(Clone, Copy)]
@@ -82,5 +183,93 @@ fn within_connections(mut limits: RawLimits) -> RawLimits {
 }
 
 fn derived(share: usize) -> Setting<u64> {
-    Setting::new(share as u64, Origin::Default)
+    Setting::by_default(share as u64)
+}
+
+impl Checker<'_> {
+    /// Checks each of them.
+    pub(super) fn limits(&mut self, raw: &RawLimits) -> Limits {
+        let defaults = Limits::default();
+        let connections = self.count("limits.connections", &raw.connections, 1).unwrap_or(defaults.connections);
+        Limits {
+            connections,
+            connections_per_peer: self.connections_per_peer(raw, connections),
+            idle_upstream_connections: self
+                .count("limits.idle_upstream_connections", &raw.idle_upstream_connections, 0)
+                .unwrap_or(defaults.idle_upstream_connections),
+            upstream_connections_per_origin: self
+                .count("limits.upstream_connections_per_origin", &raw.upstream_connections_per_origin, 1)
+                .unwrap_or(defaults.upstream_connections_per_origin),
+            upstream_streams_per_connection: self
+                .streams(&raw.upstream_streams_per_connection)
+                .unwrap_or(defaults.upstream_streams_per_connection),
+            upstream_queue: self.quota("upstream_queue", raw.upstream_queue()).unwrap_or(defaults.upstream_queue),
+            token_cache_bytes: self.quota("token_cache_bytes", raw.token_cache_bytes()).unwrap_or(defaults.token_cache_bytes),
+            rule_cache_bytes: self.quota("rule_cache_bytes", raw.rule_cache_bytes()).unwrap_or(defaults.rule_cache_bytes),
+            verifications: self.quota("verifications", raw.verifications()).unwrap_or(defaults.verifications),
+            costly_verifications: self
+                .quota("costly_verifications", raw.costly_verifications())
+                .unwrap_or(defaults.costly_verifications),
+            workers: self.count("limits.workers", &raw.workers, 1).and_then(NonZeroUsize::new).unwrap_or(defaults.workers),
+            exchanges: self.quota("exchanges", raw.exchanges()).unwrap_or(defaults.exchanges),
+            upstream_connections: self
+                .quota("upstream_connections", raw.upstream_connections())
+                .unwrap_or(defaults.upstream_connections),
+            buffered_bytes: self.quota("buffered_bytes", raw.buffered_bytes()).unwrap_or(defaults.buffered_bytes),
+            own_responses: self.quota("own_responses", raw.own_responses()).unwrap_or(defaults.own_responses),
+            state_rows: self.quota("state_rows", raw.state_rows()).unwrap_or(defaults.state_rows),
+        }
+    }
+
+    fn connections_per_peer(&mut self, raw: &RawLimits, connections: usize) -> usize {
+        let (key, setting) = ("limits.connections_per_peer", &raw.connections_per_peer);
+        let share = self.count(key, setting, 1).unwrap_or_else(|| Limits::connections_share(connections));
+        if let Some(given) = setting.given().filter(|_| share > connections) {
+            self.fault(format!("{key} `{}`: more than limits.connections, which is {connections}", given.value), &given.origin);
+        }
+        share
+    }
+
+    /// A total with its shares; a share is no larger than the total.
+    fn quota(&mut self, name: &str, raw: RawQuota<'_>) -> Option<Quota> {
+        // A cache may keep nothing.
+        let least = u64::from(!name.ends_with("_cache_bytes"));
+        let total = self.count(&format!("limits.{name}"), raw.total, least)?;
+        let defaults = Quota::of(total);
+        let mut share = |suffix: &str, setting: &Setting<u64>, least: u64, default: usize| {
+            let key = format!("limits.{name}_{suffix}");
+            let share = self.count(&key, setting, least).unwrap_or(default);
+            if let Some(given) = setting.given().filter(|_| share > total.max(1)) {
+                self.fault(format!("{key} `{}`: more than limits.{name}, which is {total}", given.value), &given.origin);
+            }
+            share
+        };
+        Some(Quota {
+            total,
+            per_owner: share("per_owner", raw.per_owner, 1, defaults.per_owner),
+            per_peer: share("per_peer", raw.per_peer, 1, defaults.per_peer),
+            reserved: share("reserved", raw.reserved, 0, defaults.reserved),
+        })
+    }
+
+    /// Each stream has a window, and the connection room for all of them.
+    fn streams(&mut self, setting: &Setting<u64>) -> Option<usize> {
+        const MOST: u64 = 1_024;
+        let given = setting.given()?;
+        if (1..=MOST).contains(&given.value) {
+            return usize::try_from(given.value).ok();
+        }
+        let fault = format!("limits.upstream_streams_per_connection `{}`: expected 1 to {MOST}", given.value);
+        self.fault(fault, &given.origin);
+        None
+    }
+
+    fn count(&mut self, key: &str, setting: &Setting<u64>, least: u64) -> Option<usize> {
+        let given = setting.given()?;
+        let count = usize::try_from(given.value).ok().filter(|_| given.value >= least);
+        if count.is_none() {
+            self.fault(format!("{key} `{}`: expected at least {least}", given.value), &given.origin);
+        }
+        count
+    }
 }

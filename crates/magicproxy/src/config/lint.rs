@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::Path;
 
-use magicproxy_core::{Policy, RawRule, Rule};
+use magicproxy_core::{PatternMode, Policy, RawRule, Rule};
 use magicproxy_proxy::settings::UpstreamSettings;
 
 use super::check::list;
-use super::raw::{RawConfig, RawUpstream};
+use super::raw::RawConfig;
+use super::scopes::RawRuleSetting;
 use super::setting::Given;
-use super::value::RawRuleSetting;
+use super::upstream::{Table, tables};
 use super::{Config, accepted};
 use crate::ground::scheme::is_loopback;
 use crate::ground::suggest::nearest;
@@ -169,7 +170,7 @@ fn without_port(host: &str) -> &str {
 
 /// Rules of scopes that no ceiling allows anything of.
 fn futile_scopes(raw: &RawConfig, config: &Config) -> Vec<String> {
-    let ceilings: Option<Vec<Vec<Rule>>> = tables(raw).map(ceiling).collect();
+    let ceilings: Option<Vec<Vec<Rule>>> = tables(raw).iter().map(ceiling).collect();
     // Where one upstream has none, or matches in another way, every rule may be for that one.
     let Some(ceilings) = ceilings.filter(|ceilings| !ceilings.is_empty() && ceilings.len() == config.upstreams.len()) else {
         return Vec::new();
@@ -191,16 +192,11 @@ fn futile_scopes(raw: &RawConfig, config: &Config) -> Vec<String> {
     warnings
 }
 
-fn tables(raw: &RawConfig) -> impl Iterator<Item = &RawUpstream> {
-    let single = raw.upstream.api_root.given().map(|_| &raw.upstream);
-    single.into_iter().chain(raw.upstreams.values())
-}
-
-fn ceiling(table: &RawUpstream) -> Option<Vec<Rule>> {
-    if table.danger_prefix_matching.given().is_some_and(|given| given.value) {
-        return None;
+fn ceiling(table: &Table<'_>) -> Option<Vec<Rule>> {
+    match table.patterns() {
+        PatternMode::Whole => parsed(&table.raw.ceiling.given()?.value),
+        PatternMode::DangerPrefix => None,
     }
-    parsed(&table.ceiling.given()?.value)
 }
 
 /// Rules that were checked before; plugins are none.

@@ -5,19 +5,54 @@ use std::sync::Arc;
 
 use magicproxy_core::UpstreamName;
 use magicproxy_proxy::settings::{HostName, UpstreamSettings};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::HostSettings;
 use super::address::Listen;
-use super::check::{Checker, list, value};
-use super::raw::{RawConfig, RawListener};
-use super::setting::{Given, Section as _, Setting};
-use super::value::HostCheckChoice;
+use super::check::{Checker, list, said};
+use super::raw::RawConfig;
+use super::setting::{Given, Section as _, Setting, choices, section};
 use crate::ground::fault::{Fault, Origin};
 use crate::ground::scheme::Scheme;
 use crate::ground::suggest;
 
 /// The mode of a socket's file where nobody says: the owner and the group may connect.
 const SOCKET_MODE: u32 = 0o660;
+
+section! {
+    /// One place to listen.
+    RawListener {
+        /// `HOST:PORT` or `unix:PATH`.
+        listen: String,
+        /// The name of the one upstream that requests are for; as their mounts say by default.
+        upstream: String,
+        /// Must callers speak TLS? By default on TCP, where there is a certificate.
+        tls: bool,
+        /// The mode of a Unix socket's file, in octal: `"0660"`.
+        mode: String,
+    }
+}
+
+/// On which listeners of TCP the name is checked that a request calls the proxy by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum HostCheckChoice {
+    /// On those with a loopback address.
+    #[default]
+    Loopback,
+    /// On all of them.
+    Everywhere,
+}
+
+choices!(HostCheckChoice);
+
+/// Which names requests may call the proxy by, and where that is checked.
+#[derive(Clone, Debug)]
+pub(crate) struct HostSettings {
+    /// Besides the names that other settings tell.
+    pub(crate) allowed: Vec<HostName>,
+    pub(crate) checked: HostCheckChoice,
+}
 
 /// One place to listen.
 #[derive(Clone, Debug)]
@@ -118,7 +153,7 @@ impl Checker<'_> {
                 ),
             }
         }
-        HostSettings { allowed, checked: value(&raw.check_host, HostCheckChoice::Loopback) }
+        HostSettings { allowed, checked: said(&raw.check_host) }
     }
 
     fn listener(
@@ -144,7 +179,7 @@ impl Checker<'_> {
             _ => None,
         };
         let plain_http = match upstreams {
-            _ if value(&raw.danger_plain_http, false) => PlainHttp::Accepted,
+            _ if said(&raw.danger_plain_http) => PlainHttp::Accepted,
             Some(upstreams) if !upstreams.iter().any(|upstream| upstream.mints_over_http()) => PlainHttp::NothingMinted,
             _ => PlainHttp::Loopback,
         };
@@ -164,8 +199,7 @@ impl Checker<'_> {
     }
 
     fn scheme(&mut self, setting: &Setting<bool>, raw: &RawConfig, is_unix: bool) -> Option<Scheme> {
-        let certificate =
-            raw.tls.certificate.given().is_some() || raw.acme.domains.given().is_some() || value(&raw.tls.dev, false);
+        let certificate = raw.tls.certificate.given().is_some() || raw.acme.domains.given().is_some() || said(&raw.tls.dev);
         match setting.given() {
             Some(Given { value: true, origin }) if !certificate => {
                 let fault = Fault::new("listeners.tls: there is no certificate", origin.clone());

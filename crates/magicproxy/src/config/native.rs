@@ -29,15 +29,10 @@ pub(crate) fn parse(path: &Path, text: String) -> NativeFile {
     let mut hidden = Vec::new();
     let (raw, faults) = read(&text, &mut hidden);
     // They may hold passwords, whatever else is wrong beside them.
-    let of_upstreams = raw.upstreams.values().map(|upstream| &upstream.outbound_proxy);
-    let proxies = of_upstreams.chain([&raw.outbound_proxy, &raw.upstream.outbound_proxy]);
-    let proxies = proxies.filter_map(|setting| setting.given().map(|given| &given.origin));
-    hidden.extend(raw.state.url.given().map(|given| &given.origin).into_iter().chain(proxies).filter_map(
-        |origin| match origin {
-            Origin::File(span) => Some(span.clone()),
-            _ => None,
-        },
-    ));
+    hidden.extend(raw.entries().into_iter().filter(|entry| entry.may_hold_secret).filter_map(|entry| match entry.origin {
+        Origin::File(span) => Some(span.clone()),
+        _ => None,
+    }));
     let mut source = SourceFile { path: path.to_owned(), text };
     for span in &hidden {
         source.mask(span);
@@ -65,7 +60,7 @@ fn read(text: &str, hidden: &mut Vec<Range<usize>>) -> (RawConfig, Vec<Fault>) {
             break;
         };
         let unknown = error.message().starts_with("unknown field");
-        if unknown || removed.key == "state.url" || removed.key.ends_with("outbound_proxy") {
+        if unknown || removed.key.rsplit('.').next().is_some_and(RawConfig::may_hold_secret) {
             leaves(&removed.value, hidden);
         }
         if !unknown && !errors.is_empty() {

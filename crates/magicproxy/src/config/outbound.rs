@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::check::Checker;
 use super::raw::RawConfig;
 use super::setting::{FromText, Given};
-use super::upstreams::Table;
+use super::upstream::Table;
 use crate::ground::environment::Environment;
 use crate::ground::fault::{Fault, Origin};
 
@@ -44,6 +44,8 @@ impl Serialize for OutboundText {
 }
 
 impl FromText for OutboundText {
+    const MAY_HOLD_SECRET: bool = true;
+
     fn from_text(text: &str) -> Result<Self, String> {
         Ok(Self(text.to_owned()))
     }
@@ -90,31 +92,57 @@ impl RawProxies {
     }
 }
 
+/// How the origins of upstreams are reached whose tables say nothing about it, checked once.
+pub(super) struct GeneralOutbound {
+    outbound: Outbound,
+    environment: Arc<EnvironmentProxies>,
+}
+
 impl Checker<'_> {
-    /// How the origins of this upstream are reached: as its table says, or else the whole configuration.
-    pub(super) fn outbound(&mut self, raw: &RawConfig, table: &Table<'_>) -> Outbound {
-        if let Some(given) = table.raw.outbound_proxy.given() {
-            return self.outbound_of(&table.key("outbound_proxy"), &given.value.0, (raw, &given.origin));
+    /// Checks what holds for those of these upstreams whose tables say nothing else, and what the environment says, where somebody
+    /// goes by that.
+    pub(super) fn general_outbound(&mut self, raw: &RawConfig, tables: &[Table<'_>]) -> GeneralOutbound {
+        let (environment, faults) = raw.proxies.checked();
+        let mut general = GeneralOutbound { outbound: Outbound::Direct, environment: Arc::new(environment) };
+        let mut go_by_environment: Vec<&Origin> = Vec::new();
+        if tables.iter().any(|table| table.raw.outbound_proxy.given().is_none()) {
+            general.outbound = self.outbound_in_general(raw, &general);
+            let said = raw.outbound_proxy.given().map(|given| &given.origin);
+            let said = said.or(raw.outbound_proxy_file.given().map(|given| &given.origin));
+            go_by_environment.extend(said.filter(|_| matches!(general.outbound, Outbound::Environment(_))));
         }
+        let own = tables.iter().filter_map(|table| table.raw.outbound_proxy.given());
+        go_by_environment.extend(own.filter(|given| given.value.0 == ENVIRONMENT).map(|given| &given.origin));
+        if let Some(origin) = go_by_environment.first() {
+            faults.into_iter().for_each(|fault| self.fault(fault, origin));
+        }
+        general
+    }
+
+    /// How the origins of this upstream are reached: as its table says, or else the whole configuration.
+    pub(super) fn outbound(&mut self, general: &GeneralOutbound, table: &Table<'_>) -> Outbound {
+        match table.raw.outbound_proxy.given() {
+            Some(given) => self.outbound_of(&table.key("outbound_proxy"), &given.value.0, (general, &given.origin)),
+            None => general.outbound.clone(),
+        }
+    }
+
+    fn outbound_in_general(&mut self, raw: &RawConfig, general: &GeneralOutbound) -> Outbound {
         match (raw.outbound_proxy.given(), raw.outbound_proxy_file.given()) {
-            (Some(given), None) => self.outbound_of("outbound_proxy", &given.value.0, (raw, &given.origin)),
-            (None, Some(given)) => self.outbound_in_file(raw, given),
+            (Some(given), None) => self.outbound_of("outbound_proxy", &given.value.0, (general, &given.origin)),
+            (None, Some(given)) => self.outbound_in_file(general, given),
             (Some(_), Some(given)) => {
                 self.fault("outbound_proxy_file: there is `outbound_proxy` as well", &given.origin);
                 Outbound::Direct
             }
-            (None, None) => Outbound::DirectDespite(Arc::new(raw.proxies.checked().0)),
+            (None, None) => Outbound::DirectDespite(Arc::clone(&general.environment)),
         }
     }
 
-    fn outbound_of(&mut self, key: &str, text: &str, (raw, origin): (&RawConfig, &Origin)) -> Outbound {
+    fn outbound_of(&mut self, key: &str, text: &str, (general, origin): (&GeneralOutbound, &Origin)) -> Outbound {
         match text {
             NONE => Outbound::Direct,
-            ENVIRONMENT => {
-                let (proxies, faults) = raw.proxies.checked();
-                faults.into_iter().for_each(|fault| self.fault(fault, origin));
-                Outbound::Environment(Arc::new(proxies))
-            }
+            ENVIRONMENT => Outbound::Environment(Arc::clone(&general.environment)),
             // The text is not repeated, nor shown in an excerpt: it may hold a password.
             url => match OutboundProxy::parse(url) {
                 Ok(proxy) => Outbound::Fixed(Arc::new(proxy)),
@@ -126,12 +154,12 @@ impl Checker<'_> {
         }
     }
 
-    fn outbound_in_file(&mut self, raw: &RawConfig, given: &Given<String>) -> Outbound {
+    fn outbound_in_file(&mut self, general: &GeneralOutbound, given: &Given<String>) -> Outbound {
         let path = self.path(given);
         match std::fs::read_to_string(&path) {
             Ok(text) => {
                 let key = format!("outbound_proxy_file `{}`", path.display());
-                self.outbound_of(&key, text.trim(), (raw, &given.origin))
+                self.outbound_of(&key, text.trim(), (general, &given.origin))
             }
             Err(error) => {
                 let why = crate::ground::text::reason(&error);

@@ -7,11 +7,14 @@ use magicproxy_core::RawRule;
 use magicproxy_core::plugin::PluginName;
 use magicproxy_plugin::{HOW_TO_BUILD, Limits, MAX_MEMORY_BYTES, OnFailure, PluginSettings};
 
-use super::check::{Checker, value};
-use super::raw::{RawConfig, RawPlugin};
-use super::setting::{Given, Setting};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::check::{Checker, said};
+use super::duration::DurationText;
+use super::raw::RawConfig;
+use super::setting::{Given, Setting, choices, section};
 use super::size::SizeText;
-use super::value::FailureChoice;
 use crate::ground::environment::Environment;
 use crate::ground::fault::{Fault, Origin};
 use crate::ground::suggest;
@@ -20,6 +23,39 @@ use crate::ground::suggest;
 const MOST_TIME: Duration = Duration::from_secs(10);
 /// The least memory that any plugin needs: a page.
 const LEAST_MEMORY: u64 = 64 * 1024;
+
+section! {
+    /// One plugin.
+    RawPlugin {
+        /// The component's file.
+        file: String,
+        /// How long a call may run: `20ms` unless given, at most `10s`. Waiting for the store does not count.
+        time_limit: DurationText,
+        /// How large its memory may become: `16MiB` unless given, at most `1GiB`.
+        memory_limit: SizeText,
+        /// How much a call may do, in instructions, roughly; 50,000,000 unless given.
+        fuel: u64,
+        /// How often a call may use its state; 64 times unless given.
+        state_calls: u64,
+        /// What a failure means: `deny`, or `abstain`, which leaves it to others and fails open for a plugin that denies.
+        on_failure: FailureChoice,
+        /// What it is told when it asks for its configuration.
+        config: String,
+    }
+}
+
+/// What a failure of a plugin means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum FailureChoice {
+    /// The request is denied.
+    #[default]
+    Deny,
+    /// Others decide.
+    Abstain,
+}
+
+choices!(FailureChoice);
 
 /// The plugins that are configured.
 #[derive(Clone, Debug, Default)]
@@ -95,7 +131,7 @@ impl Checker<'_> {
         let file = raw.file.given().map(|file| self.path(file));
         Some(PluginSettings {
             limits,
-            on_failure: match value(&raw.on_failure, FailureChoice::Deny) {
+            on_failure: match said(&raw.on_failure) {
                 FailureChoice::Deny => OnFailure::Deny,
                 FailureChoice::Abstain => OnFailure::Abstain,
             },

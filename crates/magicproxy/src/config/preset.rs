@@ -5,10 +5,11 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use super::carrier::CarrierText;
-use super::raw::{RawConfig, RawUpstream};
+use super::duration::DurationText;
+use super::raw::RawConfig;
 use super::setting::{Given, Section as _, Setting};
-use super::value::DurationText;
+use super::upstream::RawUpstream;
+use super::upstream::carrier::CarrierText;
 use crate::ground::fault::Origin;
 use crate::providers::{Preset, PresetChoice, members};
 

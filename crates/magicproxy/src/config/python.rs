@@ -14,8 +14,8 @@ use serde_json::{Map, Value};
 
 use super::address::PublicAccess;
 use super::raw::RawConfig;
+use super::scopes::RawRuleSetting;
 use super::setting::{Given, Setting};
-use super::value::RawRuleSetting;
 use crate::ground::fault::{Fault, Origin, SourceFile};
 use crate::ground::scheme::is_loopback;
 use crate::ground::text::{harmless, quoted};

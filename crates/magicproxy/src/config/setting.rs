@@ -1,6 +1,7 @@
 //! A setting with its origin, and sections of settings that can be layered, listed and set from text.
 //!
-//! [`section!`] writes a section's field list once: reading, layering, `config show` and the environment all follow it.
+//! [`section!`] writes a section's field list once, each with its comment, its form and its default: reading, layering, `config
+//! show`, the schema and the environment all follow it.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::IntoDeserializer;
@@ -58,6 +59,11 @@ impl<T> Setting<T> {
         Self(Some(Given { value, origin }))
     }
 
+    /// A setting that holds where nobody says anything.
+    pub(crate) fn by_default(value: T) -> Self {
+        Self::new(value, Origin::Default)
+    }
+
     /// This setting, or the one of a lower layer.
     pub(crate) fn or(self, lower: Self) -> Self {
         Self(self.0.or(lower.0))
@@ -89,6 +95,9 @@ impl<T: JsonSchema> JsonSchema for Setting<T> {
 
 /// A value that one line of text can give, as an environment variable does.
 pub(crate) trait FromText: Sized {
+    /// Whether a value may hold a secret, such as the password in a URL, so that no excerpt of a file shows it.
+    const MAY_HOLD_SECRET: bool = false;
+
     /// Reads the value; the error says what was expected.
     fn from_text(text: &str) -> Result<Self, String>;
 }
@@ -142,12 +151,20 @@ pub(crate) struct Entry<'a> {
     pub(crate) key: String,
     pub(crate) value: serde_json::Value,
     pub(crate) origin: &'a Origin,
+    /// Whether what was written may hold a secret; the value shows none.
+    pub(crate) may_hold_secret: bool,
 }
 
 /// A table of the configuration.
 pub(crate) trait Section: Sized {
     /// The names of its settings.
     const KEYS: &'static [&'static str];
+
+    /// What holds where nobody says anything.
+    fn defaults() -> Self;
+
+    /// Whether a setting of this name may hold a secret.
+    fn may_hold_secret(key: &str) -> bool;
 
     /// This section, completed by a lower layer.
     fn or(self, lower: Self) -> Self;
@@ -159,9 +176,10 @@ pub(crate) trait Section: Sized {
     fn set(&mut self, key: &str, text: &str, origin: Origin) -> Result<(), String>;
 }
 
-/// Declares a section: a struct of [`Setting`]s and its [`Section`].
+/// Declares a section: a struct of [`Setting`]s and its [`Section`]. A field is `name: Form = default`; without a default nothing
+/// holds where nobody says anything.
 macro_rules! section {
-    ($(#[$meta:meta])* $name:ident { $($(#[$about:meta])* $field:ident: $type:ty,)* }) => {
+    ($(#[$meta:meta])* $name:ident { $($(#[$about:meta])* $field:ident: $type:ty $(= $default:expr)?,)* }) => {
         $(#[$meta])*
         #[derive(Clone, Debug, Default, serde::Deserialize, schemars::JsonSchema)]
         #[serde(deny_unknown_fields, expecting = "a table")]
@@ -171,6 +189,14 @@ macro_rules! section {
 
         impl $crate::config::setting::Section for $name {
             const KEYS: &'static [&'static str] = &[$(stringify!($field)),*];
+
+            fn defaults() -> Self {
+                Self { $($($field: $crate::config::setting::Setting::by_default($default),)?)* ..Self::default() }
+            }
+
+            fn may_hold_secret(key: &str) -> bool {
+                $((key == stringify!($field) && <$type as $crate::config::setting::FromText>::MAY_HOLD_SECRET) ||)* false
+            }
 
             fn or(self, lower: Self) -> Self {
                 Self { $($field: self.$field.or(lower.$field)),* }
@@ -183,6 +209,7 @@ macro_rules! section {
                         key: format!("{prefix}.{}", stringify!($field)),
                         value: serde_json::to_value(&given.value).unwrap_or_default(),
                         origin: &given.origin,
+                        may_hold_secret: <$type as $crate::config::setting::FromText>::MAY_HOLD_SECRET,
                     });
                 })*
                 entries
@@ -200,3 +227,15 @@ macro_rules! section {
     };
 }
 pub(crate) use section;
+
+/// Words that name a choice, in a line of text as in a file.
+macro_rules! choices {
+    ($($name:ident),*) => {
+        $(impl $crate::config::setting::FromText for $name {
+            fn from_text(text: &str) -> Result<Self, String> {
+                $crate::config::setting::choice(text)
+            }
+        })*
+    };
+}
+pub(crate) use choices;

@@ -1,22 +1,118 @@
 //! Where state and revocations are kept: the section `[state]`, and `revocations` in `[tokens]`.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use magicproxy_core::written_secret;
 use magicproxy_proxy::settings::StrangerState;
 use magicproxy_state::{ValkeySettings, ValkeyUrl};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::check::{Checker, parse_duration, value};
+use super::check::{Checker, said};
+use super::duration::{DurationText, parse_duration};
 use super::keys::KeySettings;
-use super::raw::{RawConfig, RawState};
-use super::setting::Section as _;
-use super::value::{StoreChoice, StrangersChoice};
+use super::raw::RawConfig;
+use super::setting::{FromText, Section as _, choices, section};
 use crate::ground::fault::Origin;
 use crate::ground::text::reason;
 
 /// The file of revocations, where nobody names another: in the folder of keys.
 pub(crate) const BESIDE_KEYS: &str = "revocations.json";
+
+section! {
+    /// Where the proxy keeps what it cannot read from tokens: what they made, how often they were used, which are revoked.
+    RawState {
+        /// `redb`, a file of one proxy; `valkey`, a server that several share; `memory`, for trying out; or `none`.
+        store: StoreChoice = StoreChoice::default(),
+        /// The file of `redb`; `state.redb` beside the folder of the keys by default.
+        path: String,
+        /// Where the Valkey or Redis is: `redis://HOST`, `rediss://USER:PASSWORD@HOST`, `unix:PATH`, `redis+sentinel://…`, `redis+cluster://…`.
+        url: StoreUrlText,
+        /// A file that holds the URL, which may name a password.
+        url_file: String,
+        /// What the names of all keys in the Valkey begin with.
+        prefix: String = "magicproxy:".to_owned(),
+        /// A PEM file of certificates to trust besides the platform's, for the Valkey.
+        extra_ca_file: String,
+        /// How long the Valkey may take to be connected, and to answer.
+        timeout: DurationText = DurationText::of(Duration::from_secs(1)),
+        /// When the list of revocations in the Valkey cannot be read: `deny`, or `allow-stale 30s`.
+        on_unreachable: String = "deny".to_owned(),
+        /// Requests for which something would be kept, with sealed tokens of no listed minter, which anyone can mint: `refuse`, or
+        /// `accept`.
+        strangers: StrangersChoice = StrangersChoice::default(),
+    }
+}
+
+/// Where state is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum StoreChoice {
+    /// A file of one proxy.
+    #[default]
+    Redb,
+    /// A Valkey or Redis that several share.
+    Valkey,
+    /// Nowhere: it ends with the process.
+    Memory,
+    /// There is none, and tokens that need one are refused.
+    None,
+}
+
+/// What becomes of requests that need state, with tokens that anyone can mint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum StrangersChoice {
+    /// They are refused.
+    #[default]
+    Refuse,
+    /// They are carried out.
+    Accept,
+}
+
+impl From<StrangersChoice> for StrangerState {
+    fn from(choice: StrangersChoice) -> Self {
+        match choice {
+            StrangersChoice::Refuse => Self::Refuse,
+            StrangersChoice::Accept => Self::Accept,
+        }
+    }
+}
+
+/// The URL of a store: it may hold a password, and is shown without.
+#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub(crate) struct StoreUrlText(pub(crate) String);
+
+impl StoreUrlText {
+    fn shown(&self) -> String {
+        self.0.parse().map_or_else(|_| "(not shown)".to_owned(), |url: magicproxy_state::ValkeyUrl| url.to_string())
+    }
+}
+
+impl fmt::Debug for StoreUrlText {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "StoreUrlText({})", self.shown())
+    }
+}
+
+impl Serialize for StoreUrlText {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.shown())
+    }
+}
+
+impl FromText for StoreUrlText {
+    const MAY_HOLD_SECRET: bool = true;
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+choices!(StoreChoice, StrangersChoice);
 
 /// Where state is kept.
 #[derive(Clone, Debug)]
@@ -51,7 +147,7 @@ impl Checker<'_> {
     pub(super) fn state(&mut self, raw: &RawConfig, keys: &KeySettings) -> Option<StateSettings> {
         let faults = self.faults.len();
         let state = &raw.state;
-        let choice = value(&state.store, StoreChoice::Redb);
+        let choice = said(&state.store);
         self.unused(state, choice);
         let store = match choice {
             StoreChoice::None => Some(StoreSettings::None),
@@ -64,13 +160,13 @@ impl Checker<'_> {
         };
         let chosen = state.entries("state").iter().any(|entry| *entry.origin != Origin::Default);
         let store = store.filter(|_| self.faults.len() == faults)?;
-        let strangers = value(&state.strangers, StrangersChoice::Refuse).into();
+        let strangers = said(&state.strangers).into();
         Some(StateSettings { store, strangers, chosen })
     }
 
     pub(super) fn revocations(&mut self, raw: &RawConfig, keys: &KeySettings) -> RevocationSettings {
         let tokens = &raw.tokens;
-        let shared = value(&raw.state.store, StoreChoice::Redb) == StoreChoice::Valkey;
+        let shared = said(&raw.state.store) == StoreChoice::Valkey;
         if let Some(given) = tokens.revocations.given().filter(|_| shared) {
             self.fault("tokens.revocations: with `state.store = \"valkey\"` revocations are in the store", &given.origin);
         }

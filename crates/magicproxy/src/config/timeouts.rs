@@ -1,10 +1,40 @@
-//! The timeout that follows from another one where nobody gave it.
+//! `[timeouts]`: how long the proxy waits. One of them follows from another where nobody gave it.
 
-use super::check::{LONGEST, parse_duration};
-use super::raw::RawTimeouts;
-use super::setting::Setting;
-use super::value::DurationText;
-use crate::ground::fault::Origin;
+use magicproxy_proxy::settings::Timeouts;
+
+use super::check::Checker;
+use super::duration::{DurationText, LONGEST, parse_duration};
+use super::setting::{Setting, section};
+
+section! {
+    /// How long the proxy waits.
+    RawTimeouts {
+        /// For a connection to the API, TLS included.
+        connect: DurationText = DurationText::of(Timeouts::default().connect),
+        /// In the queue for a connection to the API, where all that a request may use are in use.
+        upstream_queue: DurationText = DurationText::of(Timeouts::default().upstream_queue),
+        /// For the head of a request.
+        header: DurationText = DurationText::of(Timeouts::default().header),
+        /// For the head of the API's answer, from the end of the request.
+        response: DurationText = DurationText::of(Timeouts::default().response),
+        /// Without a byte of a request body, or a byte taken by a slow reader.
+        body_idle: DurationText = DurationText::of(Timeouts::default().body_idle),
+        /// Without a byte of an answer whose head has come.
+        response_idle: DurationText = DurationText::of(Timeouts::default().response_idle),
+        /// A connection without a request.
+        keep_alive: DurationText = DurationText::of(Timeouts::default().keep_alive),
+        /// The age from which a connection to the API gets no new request.
+        upstream_connection_age: DurationText,
+        /// For a client to take a refusal over HTTP/2.
+        refusal: DurationText = DurationText::of(Timeouts::default().refusal),
+        /// A WebSocket without a byte in either direction.
+        websocket_idle: DurationText = DurationText::of(Timeouts::default().websocket_idle),
+        /// A whole exchange; no limit by default.
+        total: DurationText,
+        /// For answers in flight after SIGTERM.
+        drain: DurationText = DurationText::of(Timeouts::default().drain),
+    }
+}
 
 /// The longest age of a connection to an API, in times of `keep_alive`: three minutes by default, as pools of HTTP clients have it
 /// that are to follow DNS, and never so short that idle connections are kept for nothing.
@@ -15,6 +45,29 @@ pub(super) fn complete(timeouts: RawTimeouts) -> RawTimeouts {
     let keep_alive = timeouts.keep_alive.given().and_then(|given| parse_duration(&given.value.0).ok());
     let Some(keep_alive) = keep_alive else { return timeouts };
     let age = keep_alive.saturating_mul(AGE).min(LONGEST);
-    let derived = Setting::new(DurationText(humantime::format_duration(age).to_string()), Origin::Default);
+    let derived = Setting::by_default(DurationText(humantime::format_duration(age).to_string()));
     RawTimeouts { upstream_connection_age: timeouts.upstream_connection_age.or(derived), ..timeouts }
+}
+
+impl Checker<'_> {
+    /// Checks each of them.
+    pub(super) fn timeouts(&mut self, raw: &RawTimeouts) -> Timeouts {
+        let defaults = Timeouts::default();
+        Timeouts {
+            connect: self.lifetime("timeouts.connect", &raw.connect).unwrap_or(defaults.connect),
+            upstream_queue: self.lifetime("timeouts.upstream_queue", &raw.upstream_queue).unwrap_or(defaults.upstream_queue),
+            header: self.lifetime("timeouts.header", &raw.header).unwrap_or(defaults.header),
+            response: self.lifetime("timeouts.response", &raw.response).unwrap_or(defaults.response),
+            body_idle: self.lifetime("timeouts.body_idle", &raw.body_idle).unwrap_or(defaults.body_idle),
+            response_idle: self.lifetime("timeouts.response_idle", &raw.response_idle).unwrap_or(defaults.response_idle),
+            keep_alive: self.lifetime("timeouts.keep_alive", &raw.keep_alive).unwrap_or(defaults.keep_alive),
+            upstream_connection_age: self
+                .lifetime("timeouts.upstream_connection_age", &raw.upstream_connection_age)
+                .unwrap_or(defaults.upstream_connection_age),
+            refusal: self.lifetime("timeouts.refusal", &raw.refusal).unwrap_or(defaults.refusal),
+            websocket_idle: self.lifetime("timeouts.websocket_idle", &raw.websocket_idle).unwrap_or(defaults.websocket_idle),
+            total: self.lifetime("timeouts.total", &raw.total).or(defaults.total),
+            drain: self.lifetime("timeouts.drain", &raw.drain).unwrap_or(defaults.drain),
+        }
+    }
 }

@@ -7,9 +7,37 @@ use rustls_pki_types::CertificateDer;
 
 use super::check::{Checker, list};
 use super::keys::KeySettings;
-use super::raw::{RawAcme, RawConfig, RawTls};
-use super::setting::{Given, Section as _};
+use super::raw::RawConfig;
+use super::setting::{Given, Section as _, section};
 use crate::ground::fault::{Fault, Origin};
+
+section! {
+    /// TLS towards callers.
+    RawTls {
+        /// A PEM file: the certificate, then those that it is signed with.
+        certificate: String,
+        /// A PEM file: the private key of the certificate.
+        private_key: String,
+        /// Make a certificate at each start, signed by a certificate authority of this machine's own.
+        dev: bool,
+    }
+}
+
+section! {
+    /// A certificate from an ACME server, such as Let's Encrypt. Whoever names domains here agrees to its terms of service.
+    RawAcme {
+        /// The names in the certificate. Port 443 of each must lead to a listener that speaks TLS.
+        domains: Vec<Given<String>>,
+        /// How the server's operators may reach the proxy's: `mailto:admin@example.com`.
+        contact: String,
+        /// The server's directory.
+        directory: String = "https://acme-v02.api.letsencrypt.org/directory".to_owned(),
+        /// The folder of account and certificate; `acme` beside the keys by default.
+        cache: String,
+        /// A PEM file of certificates to trust besides the platform's, for the server.
+        extra_ca_file: String,
+    }
+}
 
 /// The certificate of the authority of this machine's own, beside the keys.
 const AUTHORITY_FILE: &str = "dev-ca.pem";

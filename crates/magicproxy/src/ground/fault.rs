@@ -126,6 +126,11 @@ impl Fault {
     pub(crate) fn hidden(self) -> Self {
         Self { hidden: true, ..self }
     }
+
+    /// The same words about the same place.
+    pub(crate) fn tells_the_same_as(&self, other: &Self) -> bool {
+        self.message == other.message && self.origin == other.origin
+    }
 }
 
 /// Everything that is wrong with a configuration.
@@ -142,21 +147,20 @@ impl Faults {
     }
 
     /// The faults in the order of the file, those without a place first.
-    pub(crate) fn new(mut faults: Vec<Fault>, mut sources: Sources) -> Self {
+    pub(crate) fn new(faults: Vec<Fault>, mut sources: Sources) -> Self {
         for fault in faults.iter().filter(|fault| fault.hidden) {
             if let (Origin::File(span), Some(file)) = (&fault.origin, &mut sources.native) {
                 file.mask(span);
             }
         }
-        // What is said for all upstreams is judged for each.
-        let mut known: Vec<(String, Origin)> = Vec::new();
-        faults.retain(|fault| {
-            let is_new = !known.iter().any(|(message, origin)| *message == fault.message && *origin == fault.origin);
-            if is_new {
-                known.push((fault.message.clone(), fault.origin.clone()));
+        // Rules of a Python file that are alike have one place, that of the first.
+        let mut told: Vec<Fault> = Vec::new();
+        for fault in faults {
+            if !told.iter().any(|known| known.tells_the_same_as(&fault)) {
+                told.push(fault);
             }
-            is_new
-        });
+        }
+        let mut faults = told;
         faults.sort_by_key(|fault| match &fault.origin {
             Origin::File(span) => (1, span.start),
             Origin::PythonFile(span) => (2, span.as_ref().map_or(0, |span| span.start)),

@@ -1,14 +1,16 @@
 //! How APIs differ, in the words of the configuration.
 
+use magicproxy_core::{EncodedSlash, PathReading};
 use magicproxy_proxy::settings::RefusalShape;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What an API makes of `%2F`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum SlashChoice {
     /// Such requests are refused.
+    #[default]
     Refuse,
     /// The request must be allowed in both readings.
     Both,
@@ -16,11 +18,22 @@ pub(crate) enum SlashChoice {
     Opaque,
 }
 
+impl From<SlashChoice> for EncodedSlash {
+    fn from(choice: SlashChoice) -> Self {
+        match choice {
+            SlashChoice::Refuse => Self::Refuse,
+            SlashChoice::Both => Self::Both,
+            SlashChoice::Opaque => Self::Opaque,
+        }
+    }
+}
+
 /// How an API's server reads paths.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ReadingChoice {
     /// Nobody knows: `%25`, `;` and look-alikes of `.`, `/`, `\` and `%` are refused.
+    #[default]
     Strict,
     /// Paths are percent-decoded once, and every character then stands for itself.
     DecodeOnce,
@@ -30,11 +43,23 @@ pub(crate) enum ReadingChoice {
     Normalize,
 }
 
+impl From<ReadingChoice> for PathReading {
+    fn from(choice: ReadingChoice) -> Self {
+        match choice {
+            ReadingChoice::Strict => Self::Strict,
+            ReadingChoice::DecodeOnce => Self::DecodeOnce,
+            ReadingChoice::Servlet => Self::Servlet,
+            ReadingChoice::Normalize => Self::Normalize,
+        }
+    }
+}
+
 /// The shape of what the proxy refuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum RefusalChoice {
     /// RFC 9457.
+    #[default]
     Problem,
     /// GitHub's.
     Github,

@@ -17,8 +17,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use lines::{Lines, Pace};
 
-use crate::config::LogSettings;
-use crate::config::value::{LogFormat, LogLevel};
+use crate::config::log::LogSettings;
+use crate::config::log::{LogFormat, LogLevel};
 use crate::ground::output::{note, write_in_background};
 use crate::ground::text::Colour;
 

@@ -20,10 +20,8 @@ use magicproxy_proxy::services::Services;
 use magicproxy_proxy::settings::{HostName, Settings};
 use tokio::runtime::Runtime;
 
-use crate::config::HostSettings;
 use crate::config::address::Listen;
-use crate::config::listeners::{ListenerSettings, is_loopback};
-use crate::config::value::HostCheckChoice;
+use crate::config::listeners::{HostCheckChoice, HostSettings, ListenerSettings, is_loopback};
 use crate::ground::failure::Failure;
 use crate::ground::fault::{Faults, Origin};
 use crate::ground::scheme::Scheme;

@@ -38,16 +38,16 @@ impl Form {
             return;
         }
         match (&self.kind, shape) {
-            (Kind::Text | Kind::NumberOrText | Kind::TextOrObject(_), Shape::Text) => {}
-            (Kind::Any, _) | (Kind::Flag, Shape::Flag(_)) => {}
-            (Kind::Number | Kind::NumberOrText, Shape::Number(Some(_))) => {}
-            (Kind::Many(form) | Kind::List(form), Shape::List(elements)) => {
+            (Kind::Text | Kind::TextLike(_) | Kind::NumberOrText | Kind::TextOrObject(..), Shape::Text) => {}
+            (Kind::Any, _) | (Kind::Flag | Kind::True, Shape::Flag(_)) => {}
+            (Kind::Number | Kind::NumberWithin(..) | Kind::NumberOrText, Shape::Number(Some(_))) => {}
+            (Kind::Many(form) | Kind::UpTo(_, form) | Kind::List(form), Shape::List(elements)) => {
                 for (at, element) in elements.iter().enumerate() {
                     form.check(element, &Path::Element(path, at), faults);
                 }
             }
-            (Kind::Many(form), single) if form.takes(single) => form.check(single, path, faults),
-            (Kind::Object(members) | Kind::TextOrObject(members), Shape::Object(found)) => {
+            (Kind::Many(form) | Kind::UpTo(_, form), single) if form.takes(single) => form.check(single, path, faults),
+            (Kind::Object(members) | Kind::TextOrObject(_, members), Shape::Object(found)) => {
                 check_members(members, found, path, faults);
             }
             (Kind::Map(form), Shape::Object(found)) => check_map(form, found, path, faults),
@@ -59,8 +59,8 @@ impl Form {
     fn takes(&self, shape: &Shape) -> bool {
         matches!(
             (&self.kind, shape),
-            (Kind::Text | Kind::NumberOrText | Kind::TextOrObject(_), Shape::Text)
-                | (Kind::TextOrObject(_) | Kind::Object(_) | Kind::Map(_), Shape::Object(_))
+            (Kind::Text | Kind::TextLike(_) | Kind::NumberOrText | Kind::TextOrObject(..), Shape::Text)
+                | (Kind::TextOrObject(..) | Kind::Object(_) | Kind::Map(_), Shape::Object(_))
         )
     }
 }
@@ -80,13 +80,14 @@ fn check_map(form: &Form, found: &[(String, Shape)], path: &Path<'_>, faults: &m
 }
 
 fn check_members(members: &[Member], found: &[(String, Shape)], path: &Path<'_>, faults: &mut Faults) {
+    let members: Vec<&Member> = members.iter().filter(|member| member.presence != Presence::Operators).collect();
     let mut seen = Vec::new();
     for (name, shape) in found {
         if faults.is_full() {
             return;
         }
         let Some(member) = members.iter().find(|member| member.name == name) else {
-            faults.add(path, unknown(members, name));
+            faults.add(path, unknown(&members, name));
             continue;
         };
         let path = Path::Member(path, member.name);
@@ -105,7 +106,7 @@ fn check_members(members: &[Member], found: &[(String, Shape)], path: &Path<'_>,
     }
 }
 
-fn unknown(members: &[Member], name: &str) -> FormFaultKind {
+fn unknown(members: &[&Member], name: &str) -> FormFaultKind {
     match members.iter().find(|member| is_misspelt(name, member.name)) {
         Some(meant) => FormFaultKind::Misspelt { written: name.to_owned(), meant: meant.name },
         None => FormFaultKind::Unknown(members.iter().map(|member| member.name).collect()),

@@ -32,7 +32,7 @@ async fn scoped(upstream: &Upstream, store: Arc<dyn StateStore>, scopes: &[(&str
         for (name, rules) in scopes {
             let raw: Vec<RawRule> = serde_json::from_value(rules.clone()).unwrap();
             let rules = Rule::parse_list(&raw, PatternMode::Whole).unwrap();
-            settings.upstream_mut().scopes.insert(ScopeName::parse(name).unwrap(), rules.try_into().unwrap());
+            Arc::make_mut(&mut settings.upstream_mut().scopes).insert(ScopeName::parse(name).unwrap(), rules.try_into().unwrap());
         }
     })
     .await
@@ -226,7 +226,7 @@ async fn without_the_owner_secret_named_owners_have_nothing() {
         settings.services.keys = Arc::clone(&keys);
         let raw: Vec<RawRule> = serde_json::from_value(rules.clone()).unwrap();
         let rules = Rule::parse_list(&raw, PatternMode::Whole).unwrap();
-        settings.upstream_mut().scopes.insert(ScopeName::parse("team").unwrap(), rules.try_into().unwrap());
+        Arc::make_mut(&mut settings.upstream_mut().scopes).insert(ScopeName::parse("team").unwrap(), rules.try_into().unwrap());
     };
     let proxy = Proxy::with(&upstream, with).await;
     let order = json!({ "token": CREDENTIAL, "scopes": ["team"] }).to_string();

@@ -63,10 +63,9 @@ pub(super) async fn guarded(upstream: &Upstream, host: &Arc<Scripted>, allowed: 
         upstream.ceiling = ceiling.map(rules);
         upstream.pass_request_headers = listed(&["X-Job", "X-Other"]);
         let rules = if allowed.is_empty() { Vec::new() } else { parse(allowed) };
-        upstream.scopes.insert(ScopeName::parse("asks").unwrap(), Scope::new(&rules, vec![plugin("script")]).unwrap());
-        upstream
-            .scopes
-            .insert(ScopeName::parse("gone").unwrap(), Scope::new(&parse(&["GET /.*"]), vec![plugin("gone")]).unwrap());
+        let scopes = Arc::make_mut(&mut upstream.scopes);
+        scopes.insert(ScopeName::parse("asks").unwrap(), Scope::new(&rules, vec![plugin("script")]).unwrap());
+        scopes.insert(ScopeName::parse("gone").unwrap(), Scope::new(&parse(&["GET /.*"]), vec![plugin("gone")]).unwrap());
     })
     .await
 }

@@ -5,17 +5,12 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
-use magicproxy_core::{
-    Acceptance, EncodedSlash, PathReading, PatternMode, Policy, ScopeName, Scopes, UnnamedTokens, UpstreamName,
-};
+use magicproxy_core::{Policy, ScopeName, Scopes, UnnamedTokens, UpstreamName};
 use magicproxy_proxy::listener::Listener;
 use magicproxy_proxy::rewrite::Members;
 use magicproxy_proxy::server::Server;
 use magicproxy_proxy::services::Services;
-use magicproxy_proxy::settings::{
-    ApiRoot, CredentialCarrier, Forwarding, HttpMint, Limits, Links, MintSettings, Outbound, PageOrigins, PassedHeader, Placing,
-    RefusalShape, Settings, StrangerState, Timeouts, TrustedProxies, UpstreamProtocol, UpstreamSettings,
-};
+use magicproxy_proxy::settings::{ApiRoot, HttpMint, Links, PassedHeader, Settings, Timeouts, UpstreamSettings};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -108,44 +103,14 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Setup {
     let mut scopes = Scopes::default();
     scopes.insert(ScopeName::parse("reading").unwrap(), parse(&["GET /read/.*", "GET /user"]).try_into().unwrap());
     scopes.insert(ScopeName::parse("writing").unwrap(), parse(&["POST /write"]).try_into().unwrap());
-    let settings = Settings {
-        strangers: StrangerState::default(),
-        upstreams: vec![Arc::new(UpstreamSettings {
-            alias: None,
-            name: UpstreamName::parse(NAME).unwrap(),
-            api_root: ApiRoot::parse(&format!("http://{address}{base_path}")).unwrap(),
-            protocol: UpstreamProtocol::default(),
-            encoded_slash: EncodedSlash::Refuse,
-            path_reading: PathReading::Strict,
-            response_timeout: None,
-            patterns: PatternMode::Whole,
-            ceiling: None,
-            preset_request_headers: Vec::new(),
-            pass_request_headers: Vec::new(),
-            drop_request_headers: Vec::new(),
-            drop_response_headers: Vec::new(),
-            drop_query_parameters: Vec::new(),
-            extra_roots: Vec::new(),
-            outbound: Outbound::Direct,
-            websocket: false,
-            forwarding: Forwarding::None,
-            placing: Placing::default(),
-            unnamed: UnnamedTokens::Accept,
-            acceptance: Acceptance::default(),
-            http_mint: HttpMint::default(),
-            scopes,
-            links: Links::Rewrite(Arc::new(Members::parse(["**"]).unwrap())),
-            credential: CredentialCarrier::default(),
-            token_carriers: Vec::new(),
-            refusals: RefusalShape::default(),
-            allow_origins: PageOrigins::default(),
-        })],
-        public_access: None,
-        minting: MintSettings::default(),
-        trusted_proxies: TrustedProxies::default(),
-        timeouts: patient(),
-        limits: Limits::default(),
+    let api_root = ApiRoot::parse(&format!("http://{address}{base_path}")).unwrap();
+    let upstream = UpstreamSettings {
+        unnamed: UnnamedTokens::Accept,
+        scopes: Arc::new(scopes),
+        links: Links::Rewrite(Arc::new(Members::parse(["**"]).unwrap())),
+        ..UpstreamSettings::new(UpstreamName::parse(NAME).unwrap(), api_root)
     };
+    let settings = Settings { timeouts: patient(), ..Settings::new(vec![Arc::new(upstream)]) };
     Setup { settings, services: Services::of_keys(keys()) }
 }
 

@@ -75,3 +75,22 @@ fn what_is_wrong_is_said_without_the_text() {
     assert!(shown.contains(&"outbound_proxy \"http://***@p:1\"".to_owned()), "{shown:?}");
     assert!(!format!("{:?}", layers.raw).contains("hunter2"));
 }
+
+/// A setting whose type may hold a secret is masked wherever it stands, right or wrong, beside any other fault.
+#[test]
+fn a_type_that_may_hold_a_secret_is_masked_wherever_it_stands() {
+    let mut masked = 0;
+    for section in ["", "upstream.", "upstreams.a.", "state.", "keys.", "plugins.p.", "tokens."] {
+        for key in ["outbound_proxy", "url"] {
+            for value in ["'redis://u:hunter2@h:1'", "['hunter2']", "{ deep = ['hunter2'] }", "[[1, 'hunter2']]"] {
+                let text = format!("listen = 'x'\nmint = 7\n{section}{key} = {value}");
+                let layers = native(&text);
+                assert!(!format!("{:?}", layers.sources).contains("hunter2"), "{text}");
+                let rendered = faults(layers);
+                assert!(!rendered.contains("hunter2"), "{text}: {rendered}");
+                masked += 1;
+            }
+        }
+    }
+    assert_eq!(masked, 56);
+}

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use magicproxy_proxy::settings::{PageOrigin, PageOrigins, UpstreamSettings};
 
-use super::check::{Checker, list};
-use super::upstreams::Table;
+use super::Table;
+use crate::config::check::{Checker, list};
 
 impl Checker<'_> {
     /// The origins of `allow_origins`.

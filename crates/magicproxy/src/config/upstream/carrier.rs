@@ -6,8 +6,8 @@ use magicproxy_proxy::settings::{CredentialCarrier, ParseCarrierError, TokenCarr
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::check::{Checker, list};
-use super::setting::{FromText, Given, Setting};
+use crate::config::check::{Checker, list};
+use crate::config::setting::{FromText, Given, Setting};
 use crate::ground::fault::Fault;
 use crate::ground::suggest;
 

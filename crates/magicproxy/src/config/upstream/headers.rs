@@ -5,13 +5,26 @@ use std::sync::Arc;
 use http::HeaderName;
 use magicproxy_proxy::header::{RequestFields, Treatment};
 use magicproxy_proxy::settings::{Meaning, PassedHeader, UpstreamSettings};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::check::Checker;
-use super::raw::RawUpstream;
-use super::setting::{Given, Setting};
-use super::upstreams::Table;
-use super::value::HeaderNames;
+use super::{RawUpstream, Table};
+use crate::config::check::Checker;
+use crate::config::setting::{FromText, Given, Setting};
 use crate::ground::fault::{Fault, Origin};
+
+/// Names of headers, as they are written: a list, or in a variable of the environment with commas between them.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub(crate) struct HeaderNames(pub(crate) Vec<Given<String>>);
+
+impl FromText for HeaderNames {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        // A variable has no lines: the origin is that of the whole list.
+        Ok(Self(names.map(|name| Given { value: name.to_owned(), origin: Origin::Default }).collect()))
+    }
+}
 
 /// The names as they were written.
 pub(super) fn names_in(setting: &Setting<HeaderNames>) -> &[Given<String>] {

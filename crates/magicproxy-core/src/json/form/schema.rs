@@ -1,0 +1,85 @@
+//! A form as a JSON Schema (draft 2020-12). What no schema can say, such as how a pattern is spelled, is left open.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use super::{Form, Kind, Member, Presence};
+
+impl Form {
+    /// The schema of what an operator may write: every text that can be read is valid by it.
+    #[must_use]
+    pub fn to_schema(&self) -> Value {
+        let mut schema = self.kind.to_schema();
+        if let Some(members) = schema.as_object_mut() {
+            members.insert("description".to_owned(), Value::from(self.expected));
+        }
+        schema
+    }
+}
+
+impl Kind {
+    fn to_schema(&self) -> Value {
+        match self {
+            Self::Text => json!({ "type": "string" }),
+            Self::TextLike(pattern) => json!({ "type": "string", "pattern": pattern }),
+            Self::Flag => json!({ "type": "boolean" }),
+            Self::True => json!({ "const": true }),
+            Self::Any => json!({}),
+            Self::Number => json!({ "type": "integer", "minimum": 0 }),
+            Self::NumberWithin(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
+            Self::NumberOrText => json!({ "anyOf": [Self::Number.to_schema(), Self::Text.to_schema()] }),
+            Self::List(form) => json!({ "type": "array", "items": form.to_schema() }),
+            Self::Many(form) => one_or(form, json!({ "type": "array", "items": form.to_schema() })),
+            Self::UpTo(most, form) => {
+                one_or(form, json!({ "type": "array", "items": form.to_schema(), "minItems": 1, "maxItems": most }))
+            }
+            Self::TextOrObject(text, members) => json!({ "anyOf": [text.to_schema(), object(members)] }),
+            Self::Object(members) => object(members),
+            Self::Map(form) => json!({ "type": "object", "additionalProperties": form.to_schema() }),
+        }
+    }
+}
+
+/// A list, or one value instead of a list of one.
+fn one_or(form: &Form, list: Value) -> Value {
+    json!({ "anyOf": [list, form.to_schema()] })
+}
+
+fn object(members: &[Member]) -> Value {
+    let properties: Map<String, Value> = members.iter().map(|member| (member.name.to_owned(), member.to_schema())).collect();
+    let needed = members.iter().filter(|member| member.presence == Presence::Needed);
+    let required: Vec<&str> = needed.map(|member| member.name).collect();
+    let mut schema = json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false });
+    let alternatives = alternatives(members);
+    if let Some(schema) = schema.as_object_mut().filter(|_| !alternatives.is_empty()) {
+        schema.insert("oneOf".to_owned(), Value::from(alternatives));
+    }
+    schema
+}
+
+/// For each alternative: its members are there, and none of another one.
+fn alternatives(members: &[Member]) -> Vec<Value> {
+    let number = |member: &Member| match member.presence {
+        Presence::Alternative(number) => Some(number),
+        _ => None,
+    };
+    let numbers: BTreeSet<u8> = members.iter().filter_map(number).collect();
+    let alternative = |chosen: u8| {
+        let of_it = members.iter().filter(|member| number(member) == Some(chosen));
+        let of_others = members.iter().filter(|member| number(member).is_some_and(|other| other != chosen));
+        let required: Vec<&str> = of_it.map(|member| member.name).collect();
+        let absent: Map<String, Value> = of_others.map(|member| (member.name.to_owned(), Value::from(false))).collect();
+        json!({ "required": required, "properties": absent })
+    };
+    numbers.into_iter().map(alternative).collect()
+}
+
+impl Member {
+    fn to_schema(&self) -> Value {
+        match self.presence {
+            Presence::Nullable => json!({ "anyOf": [self.form.to_schema(), { "type": "null" }] }),
+            _ => self.form.to_schema(),
+        }
+    }
+}

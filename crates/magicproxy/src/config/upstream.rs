@@ -1,0 +1,191 @@
+//! One upstream: each key with its comment, its form and its default, and what the engine is told of it.
+//!
+//! A new key stands here three times: in [`RawUpstream`], where it is checked, and in what the engine is told.
+
+pub(super) mod carrier;
+mod forwarding;
+mod headers;
+mod links;
+mod pages;
+mod placing;
+mod protocol;
+mod tables;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use magicproxy_core::{PatternMode, Policy};
+use magicproxy_proxy::settings::{ApiRoot, UpstreamSettings};
+
+use self::carrier::CarrierText;
+use self::forwarding::ForwardingChoice;
+use self::headers::{HeaderNames, names_in};
+use self::placing::alias;
+use self::protocol::ProtocolChoice;
+use super::check::{Checker, list, said};
+use super::duration::DurationText;
+use super::outbound::{GeneralOutbound, OutboundText};
+use super::raw::RawConfig;
+use super::scopes::{CompiledScopes, RawRuleSetting};
+use super::setting::{Given, choices, section};
+use super::tokens::{GeneralMinting, Minting, VersionChoice};
+use crate::ground::fault::Origin;
+use crate::providers::PresetChoice;
+use crate::providers::words::{ReadingChoice, RefusalChoice, SlashChoice};
+
+pub(super) use tables::{Table, preset_roots, tables};
+
+section! {
+    /// The API behind the proxy.
+    RawUpstream {
+        /// Its name, the `aud` of its tokens; by default the name of its table, or the host and port of the API root.
+        name: String,
+        /// What a known API needs; everything else here overrides it.
+        preset: PresetChoice,
+        /// The API's root: `https://api.github.com`.
+        api_root: String = "https://api.github.com".to_owned(),
+        /// What is spoken to it: `auto` (HTTP/2 where the API agrees to it, else HTTP/1.1) or `http/1.1`.
+        protocol: ProtocolChoice = ProtocolChoice::default(),
+        /// The path of the proxy at which it is found.
+        mount: String,
+        /// Values of `Host` by which it is found.
+        hosts: Vec<Given<String>>,
+        /// Further prefixes inside the mount: each stands for a path of the API, or for another origin of it.
+        paths: BTreeMap<String, Given<String>>,
+        /// Are URLs of the API in its responses made to lead to the proxy, where clients follow them?
+        rewrite_links: bool,
+        /// The members of JSON bodies that clients follow, instead of the preset's: `next`, `*_url`, `_links.*.href`, `!config.url`.
+        rewrite_members: Vec<Given<String>>,
+        /// How long the head of an answer may take, where that is not `timeouts.response`.
+        response_timeout: DurationText,
+        /// What the API makes of `%2F` in a path.
+        encoded_slash: SlashChoice = SlashChoice::default(),
+        /// How the API's server reads `%25`, `;` and look-alikes of `.`, `/` and `%` in a path: `strict`, unless it is known.
+        path_reading: ReadingChoice = ReadingChoice::default(),
+        /// Match patterns as the Python program did: from the start, not to the end, ignoring case.
+        danger_prefix_matching: bool = false,
+        /// The versions of tokens that are accepted, where that is not `tokens.accept`.
+        accept: Vec<Given<VersionChoice>>,
+        /// JWK files of those who may mint its tokens, where that is not `tokens.minters`.
+        minters: Vec<Given<String>>,
+        /// Refuse tokens that do not say whom they are for, where that is not `tokens.require_sub`.
+        require_sub: bool,
+        /// Rules that no token can exceed.
+        ceiling: Vec<Given<RawRuleSetting>>,
+        /// Request headers that the API gets besides those that every API and the preset's get: `docs/guide/headers.md`.
+        pass_request_headers: HeaderNames,
+        /// Request headers to drop, whoever lets them pass.
+        drop_request_headers: HeaderNames,
+        /// Response headers to drop, such as `Set-Cookie` of an API that opens a session for whoever shows its credential.
+        drop_response_headers: Vec<Given<String>>,
+        /// Query parameters to drop.
+        drop_query_parameters: Vec<Given<String>>,
+        /// A PEM file of certificates to trust besides the platform's.
+        extra_ca_file: String,
+        /// The proxy by which it is reached, where that is not the `outbound_proxy` of all: `none` for an API inside of the network.
+        outbound_proxy: OutboundText,
+        /// May WebSocket handshakes pass? What flows through them is not checked further.
+        websocket: bool = false,
+        /// What the API is told about the caller.
+        forwarding: ForwardingChoice = ForwardingChoice::default(),
+        /// Where the credential goes out: `bearer`, `token`, `basic`, `basic:USER`, `header:NAME` or `query:NAME`.
+        credential: CarrierText = CarrierText("bearer".to_owned()),
+        /// Where callers may put their tokens besides the usual places: `header:NAME`, `query:NAME`.
+        accept_token_in: Vec<Given<CarrierText>>,
+        /// The shape of what the proxy refuses, so that clients of this API show it.
+        refusals: RefusalChoice = RefusalChoice::default(),
+        /// Origins of pages that may call the API through the proxy, such as `https://app.example.com`; only where minting is closed.
+        allow_origins: Vec<Given<String>>,
+    }
+}
+
+/// What is said for all upstreams, checked once.
+struct General<'r> {
+    raw: &'r RawConfig,
+    scopes: CompiledScopes,
+    minting: GeneralMinting<'r>,
+    outbound: GeneralOutbound,
+}
+
+impl Checker<'_> {
+    /// One upstream; none, if it has a fault.
+    fn upstream(&mut self, general: &General<'_>, table: &Table<'_>) -> Option<Arc<UpstreamSettings>> {
+        let raw = table.raw;
+        let api_root =
+            self.text(&table.key("api_root"), &raw.api_root, |text| ApiRoot::parse(text).map_err(|error| error.to_string()));
+        if raw.api_root.given().is_none() {
+            self.fault(format!("{} is needed: the URL of the API", table.key("api_root")), &table.origin());
+        }
+        let patterns = table.patterns();
+        let minting = self.minting_of(&general.minting, table);
+        let response_timeout = self.response_timeout(general.raw, table);
+        let name = self.name(table, api_root.as_ref());
+        let alias = alias(table, name.as_ref(), api_root.as_ref());
+        let placing = self.placing(table);
+        let protocol = self.protocol(table, api_root.as_ref(), placing.as_ref());
+        let ceiling = self.ceiling(table, patterns);
+        let drop_request_headers = self.header_names(&table.key("drop_request_headers"), names_in(&raw.drop_request_headers));
+        let drop_response_headers = self.header_names(&table.key("drop_response_headers"), list(&raw.drop_response_headers));
+        let extra_roots = self.certificates(&table.key("extra_ca_file"), &raw.extra_ca_file);
+        let links = self.links(table);
+        let credential = self.credential_carrier(&table.key("credential"), &raw.credential);
+        let token_carriers = self.token_carriers(&table.key("accept_token_in"), &raw.accept_token_in);
+        let pass_request_headers = self.passed_headers(table);
+        let outbound = self.outbound(&general.outbound, table);
+        let allow_origins = self.page_origins(table);
+        // From here on nothing finds a fault.
+        let Minting { acceptance, http_mint } = minting?;
+        Some(Arc::new(UpstreamSettings {
+            name: name?,
+            alias,
+            api_root: api_root?,
+            protocol: protocol?,
+            placing: placing?,
+            unnamed: table.unnamed,
+            acceptance,
+            http_mint,
+            scopes: general.scopes.matching(patterns),
+            links: links?,
+            response_timeout,
+            encoded_slash: said(&raw.encoded_slash).into(),
+            path_reading: said(&raw.path_reading).into(),
+            patterns,
+            ceiling,
+            preset_request_headers: self.preset_headers(raw),
+            pass_request_headers,
+            drop_request_headers,
+            drop_response_headers,
+            drop_query_parameters: list(&raw.drop_query_parameters).iter().map(|name| name.value.clone()).collect(),
+            extra_roots,
+            outbound,
+            websocket: said(&raw.websocket),
+            forwarding: said(&raw.forwarding).into(),
+            credential,
+            token_carriers,
+            refusals: said(&raw.refusals).into(),
+            allow_origins,
+        }))
+    }
+
+    /// An operator who speaks of all upstreams knows better than a preset.
+    fn response_timeout(&mut self, config: &RawConfig, table: &Table<'_>) -> Option<Duration> {
+        let setting = &table.raw.response_timeout;
+        let by_preset = matches!(setting.given()?.origin, Origin::Preset(_));
+        let general = config.timeouts.response.given().is_some_and(|given| given.origin != Origin::Default);
+        if by_preset && general { None } else { self.lifetime(&table.key("response_timeout"), setting) }
+    }
+
+    fn ceiling(&mut self, table: &Table<'_>, patterns: PatternMode) -> Option<Policy> {
+        let given = table.raw.ceiling.given()?;
+        let key = table.key("ceiling");
+        let rules = self.rules(&key, &given.value, &given.origin, patterns)?;
+        if let Some(rule) = rules.iter().find(|rule| rule.state().is_some()) {
+            self.fault(format!("{key}: `{rule}`: a ceiling gives nothing and counts nothing"), &given.origin);
+            return None;
+        }
+        Policy::compile(&rules).map_err(|error| self.fault(format!("{key}: {error}"), &given.origin)).ok()
+    }
+}
+
+choices!(PresetChoice, SlashChoice, ReadingChoice, RefusalChoice);

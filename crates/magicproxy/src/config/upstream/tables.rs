@@ -1,0 +1,118 @@
+//! The upstreams: from what was written about each to checked settings, none of which gets in another's way.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use magicproxy_core::{PatternMode, UnnamedTokens};
+use magicproxy_proxy::settings::UpstreamSettings;
+
+use super::{General, RawUpstream};
+use crate::config::check::{Checker, list, said};
+use crate::config::raw::RawConfig;
+use crate::config::setting::Section as _;
+use crate::ground::fault::{Fault, Origin};
+use crate::providers::PresetChoice;
+
+/// One upstream as it was written, with the name of its table.
+pub(in crate::config) struct Table<'r> {
+    /// `upstream` or `upstreams.NAME`.
+    pub(in crate::config) key: String,
+    /// NAME.
+    pub(super) name: Option<&'r str>,
+    pub(in crate::config) raw: &'r RawUpstream,
+    /// Which tokens that name no upstream it takes.
+    pub(super) unnamed: UnnamedTokens,
+}
+
+/// Every upstream that was described: `[upstream]` first, unless others are described and nobody speaks of it.
+pub(in crate::config) fn tables(raw: &RawConfig) -> Vec<Table<'_>> {
+    let is_spoken_of = raw.upstreams.is_empty() || !raw.upstream.entries("").is_empty();
+    let single = is_spoken_of.then(|| ("upstream".to_owned(), None, &raw.upstream));
+    let named = raw.upstreams.iter().map(|(name, raw)| (format!("upstreams.{name}"), Some(name.as_str()), raw));
+    let described: Vec<_> = single.into_iter().chain(named).collect();
+    let is_alone = described.len() == 1;
+    let table = |(key, name, raw): (String, Option<_>, _)| {
+        let unnamed = if name.is_none() || is_alone { UnnamedTokens::Accept } else { UnnamedTokens::Refuse };
+        Table { key, name, raw, unnamed }
+    };
+    described.into_iter().map(table).collect()
+}
+
+impl Table<'_> {
+    pub(in crate::config) fn key(&self, setting: &str) -> String {
+        format!("{}.{setting}", self.key)
+    }
+
+    /// How its patterns are matched, and those of scopes for its tokens.
+    pub(in crate::config) fn patterns(&self) -> PatternMode {
+        match said(&self.raw.danger_prefix_matching) {
+            true => PatternMode::DangerPrefix,
+            false => PatternMode::Whole,
+        }
+    }
+
+    /// Where the table is, as far as anybody knows.
+    pub(super) fn origin(&self) -> Origin {
+        let mut origins = self.raw.entries("").into_iter().map(|entry| entry.origin);
+        origins.find(|origin| matches!(origin, Origin::File(_))).cloned().unwrap_or(Origin::Default)
+    }
+}
+
+/// The real API root of the preset of each upstream, in the order of the upstreams: it may have another one configured.
+pub(in crate::config) fn preset_roots(raw: &RawConfig) -> Vec<Option<&'static str>> {
+    tables(raw).iter().map(|table| PresetChoice::root_of(table.raw.preset.given()?.value.name())).collect()
+}
+
+impl Checker<'_> {
+    /// Every upstream that was described; none if one has a fault.
+    pub(in crate::config) fn upstreams(&mut self, raw: &RawConfig) -> Option<Vec<Arc<UpstreamSettings>>> {
+        let tables = tables(raw);
+        self.distinct(&tables);
+        let general = General {
+            raw,
+            scopes: self.scopes(raw, &tables),
+            minting: self.general_minting(raw, &tables),
+            outbound: self.general_outbound(raw, &tables),
+        };
+        let checked: Vec<_> = tables.iter().map(|table| self.upstream(&general, table)).collect();
+        let checked: Vec<_> = checked.into_iter().collect::<Option<_>>()?;
+        self.distinct_from_the_unnamed(&tables, &checked);
+        self.pass_no_carriers(&tables, &checked);
+        self.no_pages_beside_an_open_mint(&tables, &checked);
+        Some(checked)
+    }
+
+    /// No two upstreams have one name, one mount or one host.
+    fn distinct(&mut self, tables: &[Table<'_>]) {
+        let mut seen = HashSet::new();
+        for table in tables {
+            let mount = table.raw.mount.given().map_or_else(
+                || format!("/{}", table.name.unwrap_or_default()),
+                |given| format!("/{}", given.value.trim_matches('/')),
+            );
+            let name = table.raw.name.given().map(|given| given.value.clone()).or_else(|| table.name.map(str::to_owned));
+            let hosts = list(&table.raw.hosts).iter().map(|host| ("host", host.value.to_lowercase()));
+            let claims = name.map(|name| ("name", name)).into_iter().chain([("mount", mount)]).chain(hosts);
+            for (what, claim) in claims {
+                if !seen.insert((what, claim.clone())) {
+                    self.fault(format!("{}: the {what} `{claim}` is taken by another upstream", table.key), &table.origin());
+                }
+            }
+        }
+    }
+
+    /// `[upstream]` may have its name from its API root, and so may somebody's table; and no upstream has the name by which the
+    /// tokens of another may call that.
+    fn distinct_from_the_unnamed(&mut self, tables: &[Table<'_>], checked: &[Arc<UpstreamSettings>]) {
+        let (Some(table), Some((first, others))) = (tables.first(), checked.split_first()) else { return };
+        if table.name.is_some() || table.raw.name.given().is_some() {
+            return;
+        }
+        for name in [Some(&first.name), first.alias.as_ref()].into_iter().flatten() {
+            if others.iter().any(|other| other.name == *name) {
+                let message = format!("{}: the name `{name}` is taken by another upstream", table.key);
+                self.faults.push(Fault::new(message, table.origin()).help("say how it is to be called: `upstream.name = \"…\"`"));
+            }
+        }
+    }
+}
