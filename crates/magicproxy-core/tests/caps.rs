@@ -6,6 +6,8 @@
 
 #[path = "caps/keys.rs"]
 mod keys;
+#[path = "caps/memory.rs"]
+mod memory;
 #[path = "caps/rules.rs"]
 mod rules;
 #[path = "caps/state.rs"]

@@ -32,10 +32,13 @@ impl<'w> Tree<'w> {
         Ok(tree)
     }
 
-    /// A command that starts in the tree; what it compiles goes where everything goes, for third-party crates are the same.
+    /// A command that starts in the tree. It compiles into a folder of its own: cargo lets nobody else work in one that it uses.
     pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = self.workspace.command(program);
-        command.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.workspace.target).env("CARGO_INCREMENTAL", "1");
+        command
+            .current_dir(&self.root)
+            .env("CARGO_TARGET_DIR", self.workspace.target.join("xtask/mutants/target"))
+            .env("CARGO_INCREMENTAL", "1");
         command
     }
 

@@ -213,6 +213,8 @@ fn faults_of_the_form_are_all_told() {
     check(r#"{"token":"ghp_marked""#, &["not valid JSON"]);
     check(r#"["ghp_marked"]"#, &["expected a JSON object with `token`"]);
     check("", &["not valid JSON"]);
+    check(r#"{"token":"ghp_marked","allowed":7}"#, &["allowed: expected a list of rules, or one rule"]);
+    check(r#"{"token":"ghp_marked","allowed":[7]}"#, &["allowed[1]: expected a rule: `GET /pattern`"]);
     check(r#"{"token":"ghp_marked","limit":{"total":0}}"#, &["limit: expected a number from 1 to"]);
     check(r#"{"token":"ghp_marked","limit":{"requests":3,"per":"1y"}}"#, &["limit.per: expected a length of time"]);
     check(r#"{"token":"ghp_marked","limit":{"requests":3}}"#, &["limit: expected exactly one of"]);
