@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may stop where they stand")]
 
+#[path = "caps/decisions.rs"]
+mod decisions;
 #[path = "caps/keys.rs"]
 mod keys;
 #[path = "caps/memory.rs"]

@@ -53,9 +53,15 @@ fn signed(ring: &KeyRing, grant: Grant, (issued_at, expires_at): (u64, u64)) -> 
     ring.mint(&request).map(|minted| minted.token.to_string())
 }
 
-fn sealed(ring: &KeyRing, grant: Grant, (issued_at, expires_at): (u64, u64)) -> Result<String, MintError> {
+fn sealed(ring: &KeyRing, grant: Grant, life: (u64, u64)) -> Result<String, MintError> {
+    sealed_secret(ring, 12, grant, life)
+}
+
+/// With a credential of so many characters.
+fn sealed_secret(ring: &KeyRing, secret: usize, grant: Grant, life: (u64, u64)) -> Result<String, MintError> {
+    let (issued_at, expires_at) = life;
     let request = SealRequest {
-        credential: credential().into(),
+        credential: Credential::parse("s".repeat(secret).into()).unwrap().into(),
         grant,
         upstream: UpstreamName::parse("api").unwrap(),
         issued_at: UnixTime(issued_at),
@@ -79,9 +85,10 @@ fn verified(ring: &KeyRing, token: &str, now: u64, max_lifetime: Option<u64>) ->
 
 /// Makes longer and longer texts, up to the first one that is refused, with its length.
 ///
-/// A byte more makes one or two characters more: the longest that is made lacks one character at most, and is accepted.
+/// A byte more makes one or two characters more: the longest that is made lacks one character at most, and is accepted. Says how
+/// long it is.
 #[track_caller]
-fn longest(most: usize, make: impl Fn(usize) -> Result<String, usize>, accepts: impl Fn(&str) -> bool) {
+fn longest(most: usize, make: impl Fn(usize) -> Result<String, usize>, accepts: impl Fn(&str) -> bool) -> usize {
     let (mut made, mut refused) = (1, 20_000);
     while refused - made > 1 {
         let middle = usize::midpoint(made, refused);
@@ -90,6 +97,7 @@ fn longest(most: usize, make: impl Fn(usize) -> Result<String, usize>, accepts: 
     let (last, first) = (make(made).unwrap(), make(refused).unwrap_err());
     assert!((most - 1..=most).contains(&last.len()) && accepts(&last), "{}", last.len());
     assert!((most + 1..=most + 2).contains(&first), "{first}");
+    last.len()
 }
 
 #[test]
@@ -105,17 +113,22 @@ fn bytes_of_a_token() {
         other => panic!("{other}"),
     };
     longest(16_384, |bytes| signed(&ring, rules(bytes), minute).map_err(too_long), accepts);
-    longest(8_192, |bytes| sealed(&ring, rules(bytes), minute).map_err(too_long), accepts);
-    let parent = sealed(&ring, rules(1), minute).unwrap();
-    let narrow = |bytes: usize| {
-        let caveat = Caveat { allowed: Some(raw_rules(bytes)), ..Caveat::default() };
-        match caveat.append_to(&parent) {
-            Ok(child) => Ok(child.to_string()),
-            Err(NarrowError::TooLong(bytes)) => Err(bytes),
-            Err(other) => panic!("{other}"),
-        }
+    let seal =
+        |secret: usize| longest(8_192, |bytes| sealed_secret(&ring, secret, rules(bytes), minute).map_err(too_long), accepts);
+    let narrow = |secret: usize| {
+        let parent = sealed_secret(&ring, secret, rules(1), minute).unwrap();
+        let narrow = |bytes: usize| {
+            let caveat = Caveat { allowed: Some(raw_rules(bytes)), ..Caveat::default() };
+            match caveat.append_to(&parent) {
+                Ok(child) => Ok(child.to_string()),
+                Err(NarrowError::TooLong(bytes)) => Err(bytes),
+                Err(other) => panic!("{other}"),
+            }
+        };
+        longest(8_192, narrow, accepts)
     };
-    longest(8_192, narrow, accepts);
+    // Whatever lengths one part can have: beside seals of some lengths it fills a token to the last character.
+    assert!((8..12).any(|secret| seal(secret) == 8_192) && (8..12).any(|secret| narrow(secret) == 8_192));
 }
 
 #[test]

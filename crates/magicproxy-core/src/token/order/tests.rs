@@ -276,3 +276,12 @@ fn a_limit_of_whole_days_is_told_in_days() {
         assert!(fault.contains(told), "{fault}");
     }
 }
+
+/// Names that are configured are told to whoever may know them.
+#[test]
+fn an_unknown_upstream_is_told_with_those_that_are_served() {
+    let name = |text: &str| UpstreamName::parse(text).unwrap();
+    let told = |known| OrderFault::Upstream { known }.to_string();
+    assert!(told(Some(vec![name("api"), name("dns")])).ends_with("; served here: `api`, `dns`"));
+    assert!(told(None).ends_with("the upstream that the token is for"));
+}
