@@ -42,7 +42,7 @@ impl Sealed {
     pub(crate) fn longest_credential(&self) -> usize {
         match self {
             // Base64; of a JWE the ciphertext is the longest part, or else the encrypted key.
-            Self::Rsa(sealed) => sealed.text.split('.').map(str::len).max().unwrap_or(0) / 4 * 3,
+            Self::Rsa(sealed) => sealed.text.split('.').map(str::len).max().unwrap_or(0).div_ceil(4) * 3,
             Self::Opened(credential) => credential.bytes(),
             Self::Nothing => 0,
         }

@@ -4,6 +4,8 @@
 
 #[path = "properties/chains.rs"]
 mod chains;
+#[path = "properties/json.rs"]
+mod json;
 #[path = "properties/policies.rs"]
 mod policies;
 #[path = "properties/schema.rs"]
