@@ -127,3 +127,42 @@ pub(crate) struct Explanation {
     /// The plugins that would be asked; without their names, where the token does not explain. None are asked now.
     pub(crate) plugins: Option<Vec<String>>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Question;
+
+    #[test]
+    fn a_question_names_a_bounded_number_of_headers() {
+        let asked =
+            |headers: Vec<String>| Question { method: "GET".to_owned(), target: "/".to_owned(), headers }.check_headers().is_ok();
+        let names = |count: usize, length: usize| vec!["a".repeat(length); count];
+        for (headers, sensible) in [
+            (names(64, 128), true),
+            (names(65, 1), false),
+            (names(1, 129), false),
+            (names(0, 0), true),
+            ([names(63, 1), names(1, 129)].concat(), false),
+        ] {
+            assert_eq!(asked(headers.clone()), sensible, "{} of {:?}", headers.len(), headers.last().map(String::len));
+        }
+    }
+
+    #[test]
+    fn a_question_is_asked_below_its_mount() {
+        let below = |target: &str, mount: &str| {
+            Question { method: "GET".to_owned(), target: target.to_owned(), headers: Vec::new() }.below(mount).target
+        };
+        for (target, mount, at) in [
+            ("/api/x", "/api", "/x"),
+            ("/api", "/api", "/"),
+            ("/api?a=b", "/api", "/?a=b"),
+            ("/apis/x", "/api", "/apis/x"),
+            ("/x", "/api", "/x"),
+            ("/x", "", "/x"),
+            ("x", "", "x"),
+        ] {
+            assert_eq!(below(target, mount), at, "{target} at {mount}");
+        }
+    }
+}

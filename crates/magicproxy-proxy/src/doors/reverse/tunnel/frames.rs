@@ -202,5 +202,10 @@ mod tests {
             }
         }
         assert_eq!(close_frame(Sender::Server, CloseCode::PolicyViolation, "no"), b"\x88\x04\x03\xf0no");
+        // A control frame holds 125 bytes: RFC 6455 section 5.5.
+        for (length, payload) in [(122, 124), (123, 125), (124, 125)] {
+            let frame = close_frame(Sender::Server, CloseCode::GoingAway, &"x".repeat(length));
+            assert_eq!((frame[1], frame.len()), (payload, usize::from(payload) + 2), "{length}");
+        }
     }
 }
