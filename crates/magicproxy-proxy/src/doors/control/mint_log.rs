@@ -76,11 +76,11 @@ fn shortened(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_RULES, shortened};
+    use super::{MAX_LOGGED_RULES_CHARACTERS, shortened};
 
     #[test]
     fn rules_are_shown_whole_up_to_a_length_and_in_one_line() {
-        let whole = "é".repeat(MAX_RULES);
+        let whole = "é".repeat(MAX_LOGGED_RULES_CHARACTERS);
         assert_eq!(shortened(&whole), whole);
         assert_eq!(shortened(&format!("{whole}x")), format!("{whole}…"));
         assert_eq!(shortened("GET /a\n\u{1b}[31m"), "GET /a  [31m");
