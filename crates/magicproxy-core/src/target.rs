@@ -72,6 +72,15 @@ impl RequestTarget {
         self.query.as_deref()
     }
 
+    /// The target as it is sent, as [`Display`](fmt::Display) shows it. Without a query nothing is copied.
+    #[must_use]
+    pub fn into_text(self) -> String {
+        match &self.query {
+            Some(_) => self.to_string(),
+            None => self.path,
+        }
+    }
+
     /// Every reading that a sane upstream may make of the path; the canonical path is the first. All must be allowed.
     pub fn readings(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.path.as_str()).chain(self.further_readings.iter().map(String::as_str))

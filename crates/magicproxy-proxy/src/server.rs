@@ -2,6 +2,8 @@
 //!
 //! The caller passes the listeners and the shutdown; nothing here reads configuration or signals.
 
+#[cfg(test)]
+mod tests;
 mod workers;
 
 use std::convert::Infallible;
@@ -16,12 +18,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
 
 use crate::admission::Shortage;
-use crate::doors::reverse::ReverseDoor;
+use crate::doors::{Door, Doors};
 use crate::downstream::connections::{Connections, PeerShare, Slot};
 use crate::downstream::listener::{Accepted, Entrance, Listener, Listeners};
 use crate::downstream::{
     Bounds, ConnectedClient, Connection, DownstreamIo, Opened, Protocol, Socket, Streams, Transport, noted, open,
 };
+use crate::exchange::served::SetupError;
 use crate::http::MAX_HEAD_BYTES;
 use crate::http::body::REQUEST_WINDOW;
 use crate::services::Services;
@@ -49,7 +52,7 @@ type Io = TokioIo<DownstreamIo>;
 /// A proxy that is ready to serve.
 #[derive(Debug)]
 pub struct Server {
-    door: Arc<ReverseDoor>,
+    doors: Arc<Doors>,
     settings: Arc<Settings>,
     workers: Workers,
 }
@@ -68,6 +71,15 @@ pub enum StartError {
     Worker(#[from] std::io::Error),
 }
 
+impl From<SetupError> for StartError {
+    fn from(error: SetupError) -> Self {
+        match error {
+            SetupError::Tls(error) => Self::Tls(error),
+            SetupError::Random(_) => Self::Random,
+        }
+    }
+}
+
 impl Server {
     /// Puts the parts together, and starts the worker threads.
     ///
@@ -75,9 +87,9 @@ impl Server {
     /// [`StartError`].
     pub fn new(settings: Settings, services: Services) -> Result<Self, StartError> {
         let settings = Arc::new(settings);
-        let door = Arc::new(ReverseDoor::new(Arc::clone(&settings), services)?);
+        let doors = Doors::new(Arc::clone(&settings), services)?;
         let workers = Workers::start(settings.limits.workers)?;
-        Ok(Self { door, settings, workers })
+        Ok(Self { doors, settings, workers })
     }
 
     /// Serves on every listener until `shutdown` ends, then finishes what is in flight, within the drain timeout. The
@@ -121,8 +133,8 @@ impl Server {
             Ok(parked) => parked,
             Err(error) => return log_end(&error, peer),
         };
-        let (door, settings) = (Arc::clone(&self.door), Arc::clone(&self.settings));
-        let account = door.budget().accounts().of_peer(peer_key);
+        let (door, settings) = (self.doors.door(&entrance.door), Arc::clone(&self.settings));
+        let account = self.doors.budget().accounts().of_peer(peer_key);
         let client = ConnectedClient { address: peer, account, slot, stopped };
         self.workers.give(|worker| async move {
             match transport.unpark() {
@@ -142,7 +154,7 @@ fn turn_away(accepted: &Accepted, shortage: Shortage) {
 }
 
 struct ServedConnection {
-    door: Arc<ReverseDoor>,
+    door: Door,
     settings: Arc<Settings>,
     worker: WorkerId,
 }
@@ -205,7 +217,7 @@ impl ServedConnection {
     }
 
     async fn http2(self, io: Io, connection: &Arc<Connection>, mut stopped: watch::Receiver<()>) -> hyper::Result<()> {
-        let (door, shared, timeouts) = (Arc::clone(&self.door), Arc::clone(connection), self.settings.timeouts);
+        let (door, shared, timeouts) = (Arc::new(self.door), Arc::clone(connection), self.settings.timeouts);
         let service = service_fn(move |request| {
             let (door, shared) = (Arc::clone(&door), Arc::clone(&shared));
             async move {

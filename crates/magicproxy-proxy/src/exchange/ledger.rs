@@ -9,6 +9,7 @@ mod duties;
 mod elements;
 mod limits;
 mod named;
+mod settled;
 
 use std::sync::Arc;
 
@@ -31,8 +32,9 @@ use crate::response::header::Coding;
 use crate::settings::{StrangerState, UpstreamSettings};
 
 pub(crate) use aside::work as work_aside;
-pub(crate) use duties::{Duties, Unsettled};
-pub(crate) use elements::Questions;
+pub(in crate::exchange) use duties::Duties;
+pub(in crate::exchange) use elements::Questions;
+pub(in crate::exchange) use settled::Settled;
 
 use duties::{Duty, Outcome};
 use elements::Asking;
@@ -42,7 +44,7 @@ const MAX_OWNER_GRANTS: usize = 1_000;
 
 /// The ledger of one upstream.
 #[derive(Clone, Debug)]
-pub(crate) struct Ledger {
+pub(in crate::exchange) struct Ledger {
     store: Option<Arc<dyn StateStore>>,
     upstream: UpstreamName,
     strangers: StrangerState,
@@ -50,43 +52,26 @@ pub(crate) struct Ledger {
     seen: named::Seen,
 }
 
-/// A permitted request for which everything was taken that it takes.
-///
-/// INVARIANT: made by [`Settled::plain`], for a permit that asks for nothing, and by [`Ledger::settle`].
-#[derive(Debug)]
-pub(crate) struct Settled {
-    permit: Permit,
-    duties: Duties,
-}
-
-impl Settled {
-    /// Of a permit that asks for no state, and of which no plugin wants to know more; any other comes back.
-    pub(crate) fn plain(permit: Permit, consultation: &Consultation) -> Result<Self, Permit> {
-        if permit.is_stateful() || !consultation.is_empty() { Err(permit) } else { Ok(Self { permit, duties: Duties::none() }) }
-    }
-
-    /// The permit, and what is left to be done when the answer has come.
-    pub(crate) fn into_parts(self) -> (Permit, Duties) {
-        (self.permit, self.duties)
-    }
-}
-
 /// A permitted request that is about to be sent.
-pub(crate) struct Sending<'s> {
-    pub(crate) permit: Permit,
-    pub(crate) message: &'s mut Message,
+pub(in crate::exchange) struct Sending<'s> {
+    pub(in crate::exchange) permit: Permit,
+    pub(in crate::exchange) message: &'s mut Message,
     /// How the upstream is asked what it has.
-    pub(crate) questions: Questions<'s>,
+    pub(in crate::exchange) questions: Questions<'s>,
     /// Makes tokens for what comes of it.
-    pub(crate) receipts: Receipts,
+    pub(in crate::exchange) receipts: Receipts,
     /// The plugins that were asked.
-    pub(crate) consultation: Consultation,
+    pub(in crate::exchange) consultation: Consultation,
     /// By whose credential a named owner is meant.
-    pub(crate) binder: Binder<'s>,
+    pub(in crate::exchange) binder: Binder<'s>,
 }
 
 impl Ledger {
-    pub(crate) fn new(store: Option<Arc<dyn StateStore>>, strangers: StrangerState, upstream: &UpstreamSettings) -> Self {
+    pub(in crate::exchange) fn new(
+        store: Option<Arc<dyn StateStore>>,
+        strangers: StrangerState,
+        upstream: &UpstreamSettings,
+    ) -> Self {
         Self {
             store,
             upstream: upstream.stored_name().clone(),
@@ -101,7 +86,7 @@ impl Ledger {
     }
 
     /// Refuses a request for which something would be kept, where its token is one that anyone can mint.
-    pub(crate) fn ensure_may_keep(&self, permit: &Permit) -> Result<(), Rejection> {
+    pub(in crate::exchange) fn ensure_may_keep(&self, permit: &Permit) -> Result<(), Rejection> {
         let refused = self.refuses(permit.token()) && permit.keeps_rows();
         if refused { Err(Rejection::StateNeedsMinter) } else { Ok(()) }
     }
@@ -111,14 +96,14 @@ impl Ledger {
     }
 
     /// How many rows plugins may leave in the store at the expense of this exchange's payer.
-    pub(crate) fn plugin_rows(&self, token: &VerifiedToken, exchange: &Holding) -> RowLimits {
+    pub(in crate::exchange) fn plugin_rows(&self, token: &VerifiedToken, exchange: &Holding) -> RowLimits {
         if self.refuses(token) { RowLimits { partition: 0, ..RowLimits::UNBOUNDED } } else { exchange.row_limits() }
     }
 
     /// Decides a request that no rule allows by what the token's owner holds. `state.md` section 3.7.
     ///
     /// A denial where nothing allows it, an error where that cannot be known.
-    pub(crate) async fn authorize(
+    pub(in crate::exchange) async fn authorize(
         &self,
         token: &Arc<VerifiedToken>,
         access: &Access<'_>,
@@ -150,14 +135,13 @@ impl Ledger {
     }
 
     /// Takes what the request takes, and says what is to be done when its answer has come.
-    pub(crate) async fn settle(&self, sending: Sending<'_>) -> Result<Settled, Rejection> {
+    pub(in crate::exchange) async fn settle(&self, sending: Sending<'_>) -> Result<Settled, Rejection> {
         let Sending { permit, message, questions, receipts, consultation, binder } = sending;
         self.ensure_may_keep(&permit)?;
         let now = clock::now();
         let binding = self.binding(&permit, binder).await?;
         let place = OwnerPlace { upstream: &self.upstream, binding: binding.as_ref() };
         let (owner, ends_at) = permit.owner(place, now).ok_or(Rejection::Internal)?;
-        let counts = permit.counts(place).ok_or(Rejection::Internal)?;
         let outcome = match permit.basis() {
             Basis::Rule(Some(state)) => self.prepare(state, owner, message, questions.exchange).await?,
             Basis::Grant(held) if message.method == http::Method::DELETE => Outcome::Consumes(held.clone()),
@@ -169,7 +153,7 @@ impl Ledger {
         let room = if reads_response { MAX_BODY_BYTES } else { 0 };
         let buffered = questions.exchange.take(Resource::BufferedBytes, room)?;
         // Counted before the upstream is asked anything: a question is a request, too.
-        let taken = self.take(&counts, questions.exchange).await?;
+        let taken = self.take(&permit, place, questions.exchange).await?;
         let outcome = match outcome {
             Outcome::Elements(state, claim) => {
                 let asking = Asking { questions: &questions, message, permit: &permit };
@@ -195,7 +179,7 @@ impl Ledger {
             rows: questions.exchange.row_limits(),
             buffered,
         };
-        Ok(Settled { permit, duties: Duties::of(duty) })
+        Ok(Settled::reserved(permit, duty))
     }
 
     /// Reads what a stateful rule must see of the request, and looks whether it may be and has room. Nothing is kept of it.
@@ -251,7 +235,11 @@ fn send_as_json(headers: &mut HeaderMap) {
 }
 
 /// Reads the request's body before it is sent: what is sent is what was read.
-pub(crate) async fn whole_body(headers: &HeaderMap, body: &mut RequestBody, exchange: &Holding) -> Result<Bytes, Rejection> {
+pub(in crate::exchange) async fn whole_body(
+    headers: &HeaderMap,
+    body: &mut RequestBody,
+    exchange: &Holding,
+) -> Result<Bytes, Rejection> {
     if Coding::of(headers) != Coding::Identity {
         return Err(Rejection::BodyForm);
     }

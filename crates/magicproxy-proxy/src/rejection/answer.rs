@@ -65,15 +65,13 @@ pub(crate) struct RefusalForm {
     media: ProblemType,
     pub(crate) shape: RefusalShape,
     pub(crate) challenge: Challenge,
-    /// The upstream that the request is for, where pages of other origins may read its responses, these refusals too.
-    pub(crate) pages_of: Option<usize>,
 }
 
 impl RefusalForm {
     /// For a request with these headers, until it is known which upstream it is for.
     pub(crate) fn accepted(headers: &HeaderMap) -> Self {
         let media = ProblemType::accepted(headers);
-        Self { media, shape: RefusalShape::default(), challenge: Challenge::default(), pages_of: None }
+        Self { media, shape: RefusalShape::default(), challenge: Challenge::default() }
     }
 
     /// Only what is RFC 9457 in substance is called so.

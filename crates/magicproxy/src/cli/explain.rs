@@ -109,7 +109,7 @@ impl<'c> Asked<'c> {
             Self::place(&places, url, config)?
         };
         let place = place.ok_or_else(|| format!("`{url}`: no upstream is found there"))?;
-        let upstream = config.upstreams.get(place.upstream).ok_or("there is no upstream")?;
+        let upstream = config.upstreams.get(place.upstream.place()).ok_or("there is no upstream")?;
         Ok(Self { upstream, target: place.target.into_owned() })
     }
 

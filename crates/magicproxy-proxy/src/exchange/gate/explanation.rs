@@ -14,7 +14,7 @@ use crate::rejection::Rejection;
 
 impl Gate {
     /// Decides a request that is only asked about. It needs the token itself, sends nothing, and opens no credential.
-    pub(crate) async fn explain(&self, caller: Caller<'_>, question: &Question) -> Result<Explanation, Rejection> {
+    pub(in crate::exchange) async fn explain(&self, caller: Caller<'_>, question: &Question) -> Result<Explanation, Rejection> {
         question.check_headers()?;
         let Bearer { entry, sender, .. } = self.bearer(caller).await?;
         let decision = match question.overriding() {

@@ -15,6 +15,7 @@ use crate::admission::{Holding, Resource};
 use crate::credential::opened::OpenedCredential;
 use crate::downstream::RequestBody;
 use crate::exchange::gate::{Message, OutboundRequest};
+use crate::exchange::sending::carry_out;
 use crate::exchange::upstream::Upstream;
 use crate::rejection::Rejection;
 use crate::response::ahead::Ahead;
@@ -27,12 +28,12 @@ const MAX_LISTING_BYTES: usize = 4 * 1024 * 1024;
 const ROUNDS: usize = 3;
 
 /// How the upstream is asked what it has, with the credential of the request that wants to know.
-pub(crate) struct Questions<'q> {
-    pub(crate) upstream: &'q Arc<Upstream>,
-    pub(crate) worker: WorkerId,
-    pub(crate) credential: &'q Arc<OpenedCredential>,
+pub(in crate::exchange) struct Questions<'q> {
+    pub(in crate::exchange) upstream: &'q Arc<Upstream>,
+    pub(in crate::exchange) worker: WorkerId,
+    pub(in crate::exchange) credential: &'q Arc<OpenedCredential>,
     /// The exchange that asks, at whose payer's expense the question is.
-    pub(crate) exchange: &'q Holding,
+    pub(in crate::exchange) exchange: &'q Holding,
 }
 
 impl Ledger {
@@ -134,15 +135,8 @@ impl Questions<'_> {
         let exchange = self.exchange.take(Resource::Exchanges, 1)?;
         let buffered = self.exchange.take(Resource::BufferedBytes, MAX_LISTING_BYTES)?;
         let question = OutboundRequest::question(permit, Arc::clone(self.credential), question, exchange);
-        let mut answer = self.upstream.connect(question, self.worker).await?.send().await?.settle().await?;
-        let readable = answer.response.status() == StatusCode::OK && Coding::of(answer.response.headers()) == Coding::Identity;
-        if !readable {
-            return Err(Rejection::CannotTell);
-        }
-        let listing = Ahead::read(answer.response.body_mut(), buffered, self.upstream.idle).await;
-        if listing.whole().is_some() {
-            answer.lease.give_back();
-        }
-        Ok(listing)
+        let answer = carry_out(self.upstream, question, self.worker).await?;
+        let readable = answer.status() == StatusCode::OK && Coding::of(answer.headers()) == Coding::Identity;
+        if readable { Ok(answer.read(buffered).await) } else { Err(Rejection::CannotTell) }
     }
 }

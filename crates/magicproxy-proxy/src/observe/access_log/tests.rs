@@ -45,9 +45,10 @@ impl Visit for Fields {
 fn logged(what: impl FnOnce(&mut AccessRecord)) -> Vec<(Level, String)> {
     let kept = Kept::default();
     tracing::subscriber::with_default(kept.clone(), || {
-        let mut record = AccessRecord::new(RequestId::next(), &Method::GET);
-        record.upstream(&UpstreamNames::of(&upstream("api", "https://api.example:8443", Placing::default())), 0);
+        let mut record = AccessRecord::new(RequestId::next(), &Method::GET, Instant::now());
+        record.upstream(&UpstreamNames::of(&upstream("api", "https://api.example:8443", Placing::default())), OriginId::ROOT);
         what(&mut record);
+        write(&record, Instant::now());
     });
     let kept = kept.0.lock().unwrap();
     kept.clone()
