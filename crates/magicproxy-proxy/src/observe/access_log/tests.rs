@@ -142,7 +142,11 @@ fn a_line_has_segments_and_methods_of_bounded_length() {
     for (sent, shown) in [(32, 32), (33, 32)] {
         let kept = Kept::default();
         let method = Method::from_bytes("M".repeat(sent).as_bytes()).unwrap();
-        tracing::subscriber::with_default(kept.clone(), || AccessRecord::new(RequestId::next(), &method).completed());
+        tracing::subscriber::with_default(kept.clone(), || {
+            let mut record = AccessRecord::new(RequestId::next(), &method, Instant::now());
+            record.completed();
+            write(&record, Instant::now());
+        });
         let lines = kept.0.lock().unwrap().clone();
         assert!(lines.iter().any(|(_, line)| line.contains(&format!("method={:?} ", "M".repeat(shown)))), "{sent}: {lines:?}");
     }
