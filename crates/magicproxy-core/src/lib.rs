@@ -20,6 +20,7 @@ pub mod method;
 mod pattern;
 pub mod plugin;
 pub mod policy;
+mod request_view;
 pub mod rule;
 pub mod scope;
 mod seal;
@@ -45,6 +46,7 @@ pub use key::{
 pub use method::{Method, ParseMethodError};
 pub use pattern::PatternMode;
 pub use policy::{DecisionSteps, NoRuleCache, Policy, PolicyError, RuleCache, RuleCompiler};
+pub use request_view::{Part, RequestView};
 pub use rule::{ParseRuleError, RawRule, Rule, RuleFault};
 pub use scope::{Scope, ScopeName, Scopes};
 pub use seal::OpenError;

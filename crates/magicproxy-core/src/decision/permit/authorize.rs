@@ -9,6 +9,7 @@ use crate::limit::MAX_CAVEAT_COUNTERS;
 use crate::method::is_never_admitted;
 use crate::plugin::Consent;
 use crate::policy::{DecisionSteps, Policy, StepsSpent};
+use crate::request_view::RequestView;
 use crate::rule::{HeldGrant, Stateful};
 use crate::state::Partition;
 use crate::target::RequestTarget;
@@ -48,6 +49,11 @@ impl Access<'_> {
         Ok(self.steps.take_look_up()?)
     }
 
+    /// The request, of which nothing but method and target is read.
+    fn request(&self) -> RequestView<'_> {
+        RequestView::unread(self.method, self.target)
+    }
+
     /// Is this a name of the upstream?
     fn goes_to(&self, name: &UpstreamName) -> bool {
         name == self.upstream || Some(name) == self.alias
@@ -64,7 +70,7 @@ impl Access<'_> {
 
     /// Does this policy allow it, too?
     fn ensure_allowed(&self, policy: &Policy, denial: Denial) -> Result<(), Denial> {
-        policy.decide(self.method, self.target, self.steps)?.map(|_| ()).ok_or(denial)
+        policy.decide(&self.request(), self.steps)?.map(|_| ()).ok_or(denial)
     }
 }
 
@@ -92,7 +98,7 @@ impl VerifiedToken {
     /// [`Denial`] says why not. Doubt is a denial.
     pub fn authorize(self: &Arc<Self>, access: &Access<'_>) -> Result<Permit, Denial> {
         self.ensure_at_home(access)?;
-        let allowed = self.policy().decide(access.method, access.target, access.steps)?.ok_or(Denial::NotAllowed)?;
+        let allowed = self.policy().decide(&access.request(), access.steps)?.ok_or(Denial::NotAllowed)?;
         self.confine(access)?;
         Ok(Permit::new(Arc::clone(self), Arc::clone(allowed.rule), Basis::Rule(allowed.state.cloned())))
     }
