@@ -4,5 +4,6 @@
 
 pub mod gate;
 pub(crate) mod ledger;
+mod unread;
 pub(crate) mod upstream;
 pub(crate) mod verifier;

@@ -96,7 +96,7 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// [`Denial`] says why not. Doubt is a denial.
-    pub fn authorize(self: &Arc<Self>, access: &Access<'_>) -> Result<Permit, Denial> {
+    pub(super) fn authorize_by_rules(self: &Arc<Self>, access: &Access<'_>) -> Result<Permit, Denial> {
         self.ensure_at_home(access)?;
         let allowed = self.policy().decide(&access.request(), access.steps)?.ok_or(Denial::NotAllowed)?;
         self.confine(access)?;
@@ -108,7 +108,7 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// [`Denial`].
-    pub fn authorize_held(
+    pub(super) fn authorize_held(
         self: &Arc<Self>,
         access: &Access<'_>,
         held: HeldGrant,
@@ -128,7 +128,7 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// [`Denial`].
-    pub fn authorize_agreed(self: &Arc<Self>, access: &Access<'_>, consent: Consent) -> Result<Permit, Denial> {
+    pub(super) fn authorize_agreed(self: &Arc<Self>, access: &Access<'_>, consent: Consent) -> Result<Permit, Denial> {
         self.ensure_at_home(access)?;
         if is_never_admitted(access.method) || !self.plugins().contains(consent.plugin()) {
             return Err(Denial::NotAllowed);
@@ -141,7 +141,7 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// [`Denial::TooCostly`].
-    pub fn has_named_grants(&self, access: &Access<'_>) -> Result<bool, Denial> {
+    pub(super) fn has_named_grants(&self, access: &Access<'_>) -> Result<bool, Denial> {
         for state in self.policy().stateful() {
             access.steps.take(1)?;
             if state.records() && state.owner().is_some() {
@@ -156,7 +156,11 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// [`Denial::TooCostly`].
-    pub fn grant_owners(&self, access: &Access<'_>, binding: Option<&CredentialBinding>) -> Result<Vec<Partition>, Denial> {
+    pub(super) fn grant_owners(
+        &self,
+        access: &Access<'_>,
+        binding: Option<&CredentialBinding>,
+    ) -> Result<Vec<Partition>, Denial> {
         let mut owners = Vec::new();
         for state in self.policy().stateful() {
             access.steps.take(1 + owners.len())?;
