@@ -20,7 +20,6 @@ pub mod method;
 mod pattern;
 pub mod plugin;
 pub mod policy;
-mod request_view;
 pub mod rule;
 pub mod scope;
 mod seal;
@@ -48,11 +47,12 @@ pub use key::{
 pub use method::{Method, ParseMethodError};
 pub use pattern::PatternMode;
 pub use policy::{DecisionSteps, NoRuleCache, Policy, PolicyError, RuleCache, RuleCompiler};
-pub use request_view::{Part, RequestView};
 pub use rule::{ParseRuleError, RawRule, Rule, RuleFault};
 pub use scope::{Scope, ScopeName, Scopes};
 pub use seal::OpenError;
-pub use target::{AmbiguousParameter, EncodedSlash, ParseTargetError, PathReading, PathSettings, RequestTarget};
+pub use target::{
+    AmbiguousParameter, EncodedSlash, ParseTargetError, Part, PathReading, PathSettings, RequestTarget, RequestView,
+};
 pub use time::UnixTime;
 pub use token::{
     Acceptance, AuthenticToken, Caveat, Chain, ChainId, ClaimsFault, Grant, KnownNames, Label, LongToken, MintError, MintLimits,

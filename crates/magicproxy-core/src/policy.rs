@@ -9,9 +9,8 @@ use std::sync::Arc;
 
 use crate::method::is_never_admitted;
 use crate::plugin::PluginName;
-use crate::request_view::RequestView;
 use crate::rule::{Rule, Stateful};
-use crate::target::RequestTarget;
+use crate::target::{RequestTarget, RequestView};
 
 mod candidates;
 mod compiled;

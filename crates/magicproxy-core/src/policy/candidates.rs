@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::list::RuleList;
 use super::matches::Matches;
 use super::steps::{DecisionSteps, StepsSpent};
-use crate::request_view::RequestView;
 use crate::rule::Stateful;
+use crate::target::RequestView;
 
 /// The rules of a policy that match, list after list. A list is looked at when those before it have no rule left, so one that
 /// decides at once costs no look at the next.

@@ -14,9 +14,8 @@ use super::grants::Document;
 use super::raw::OneOrMany;
 use super::stateful::NotFound;
 use crate::json::{LenientNames, at_least_one, lenient, present, present_unique_map, unique_map};
-use crate::request_view::RequestView;
 use crate::state::Partition;
-use crate::target::{EncodedSlash, RequestTarget, is_unreserved};
+use crate::target::{EncodedSlash, RequestTarget, RequestView, is_unreserved};
 use crate::upstream_name::UpstreamName;
 
 /// The most elements of one request.

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 
 use super::*;
 use crate::policy::Policy;
-use crate::request_view::RequestView;
-use crate::target::{EncodedSlash, RequestTarget};
+use crate::target::{EncodedSlash, RequestTarget, RequestView};
 
 #[derive(Default)]
 struct Kept(RefCell<HashMap<RulesKey, Arc<CompiledRules>>>);

@@ -1,6 +1,6 @@
 //! A request as rules see it. Method and target are always there; what else there is of it is read when a rule asks for it.
 
-use crate::target::RequestTarget;
+use super::RequestTarget;
 
 /// What is known of a request. A part that was not read is not there, and whoever needs it says [which](Part).
 #[derive(Clone, Copy, Debug)]
