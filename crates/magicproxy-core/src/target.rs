@@ -14,6 +14,8 @@ mod reading;
 pub use reading::{EncodedSlash, PathReading, PathSettings};
 #[cfg(test)]
 mod tests;
+mod view;
+pub use view::{Part, RequestView};
 
 use std::fmt;
 

@@ -8,5 +8,6 @@ pub mod gate;
 pub(crate) mod ledger;
 mod sending;
 pub(crate) mod served;
+mod unread;
 pub(crate) mod upstream;
 pub(crate) mod verifier;

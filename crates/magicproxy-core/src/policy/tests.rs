@@ -216,7 +216,7 @@ fn a_stateful_rule_does_not_stand_aside() {
     let raw: Vec<RawRule> = serde_json::from_str(raw).unwrap();
     let policy = Policy::compile(&Rule::parse_list(&raw, PatternMode::Whole).unwrap()).unwrap();
     let decided = |path: &str| {
-        let decision = policy.decide("GET", &target(path), &DecisionSteps::new());
+        let decision = policy.decide(&RequestView::unread("GET", &target(path)), &DecisionSteps::new());
         decision.unwrap().map(|allowed| allowed.state.is_some())
     };
     assert_eq!(decided("/dear/a"), Some(true));
@@ -241,7 +241,7 @@ fn a_request_has_so_many_steps_and_no_more() {
     for length in (16..4_000).step_by(16) {
         let target = target(&format!("/{}", "a".repeat(length)));
         let steps = DecisionSteps::new();
-        let decision = policy.decide("GET", &target, &steps).map(|allowed| allowed.is_some());
+        let decision = policy.decide(&RequestView::unread("GET", &target), &steps).map(|allowed| allowed.is_some());
         match decision {
             Ok(decision) => {
                 assert!(decision && allowed == length - 16, "{length}");
@@ -255,7 +255,10 @@ fn a_request_has_so_many_steps_and_no_more() {
                     policy.allows("GET", &target).is_none() && policy.missing("GET", &target, &DecisionSteps::new()).is_empty()
                 );
                 // Spent is spent: nothing else of the request is decided with what was not enough.
-                assert_eq!(compile(&["GET /.*"]).decide("GET", &target, &steps).map(|_| ()), Err(StepsSpent));
+                assert_eq!(
+                    compile(&["GET /.*"]).decide(&RequestView::unread("GET", &target), &steps).map(|_| ()),
+                    Err(StepsSpent)
+                );
             }
         }
     }

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Version, header};
-use magicproxy_core::{Access, DecisionSteps, Denial, ParseTargetError, RequestTarget, VerifiedToken};
+use magicproxy_core::{Access, DecisionSteps, Denial, Judgement, ParseTargetError, RequestTarget, VerifiedToken};
 use zeroize::Zeroizing;
 
 pub use outbound::OutboundRequest;
@@ -170,11 +170,11 @@ impl Gate {
         body.hold_window(&exchange)?;
         let steps = DecisionSteps::new();
         let access = self.access(head.method.as_str(), &target, sender, &steps);
-        let (permit, consultation) = match entry.token().authorize(&access) {
-            Ok(permit) if entry.token().plugins().is_empty() => (permit, Consultation::default()),
-            decision => {
-                let asker = Asker { peer, exchange: &exchange, binder: self.verifier.binder(&entry) };
-                Box::pin(self.ask_further(entry.token(), &access, decision, &head, asker, &mut body)).await?
+        let (permit, consultation) = match entry.token().judge(&access) {
+            Judgement::Allowed(permit) => (permit, Consultation::default()),
+            judgement => {
+                let asker = Asker { token: entry.token(), peer, exchange: &exchange, binder: self.verifier.binder(&entry) };
+                Box::pin(self.ask_further(judgement, &access, &head, asker, &mut body)).await?
             }
         };
         let upgrade = wants_websocket(&head, &body);

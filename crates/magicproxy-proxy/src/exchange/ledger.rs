@@ -7,6 +7,7 @@ mod aside;
 mod claims;
 mod duties;
 mod elements;
+mod grants;
 mod limits;
 mod named;
 mod settled;
@@ -16,19 +17,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
-use magicproxy_core::rule::{self, Document, HeldGrant, Stateful};
+use magicproxy_core::rule::{self, Found, HeldGrant, NotFound, Stateful};
 use magicproxy_core::state::{BoundedPartition, Condition, Partition, RowLimits, StateStore};
-use magicproxy_core::{Access, Basis, Denial, OwnerPlace, Permit, Provenance, UpstreamName, VerifiedToken};
+use magicproxy_core::{Basis, Denial, OwnerPlace, Permit, Prospect, Provenance, RequestView, UpstreamName, VerifiedToken};
 
 use crate::admission::{Holding, Resource};
 use crate::clock;
-use crate::downstream::RequestBody;
 use crate::exchange::gate::Message;
+use crate::exchange::unread::Unread;
 use crate::exchange::verifier::{Binder, Receipts};
 use crate::http::body::MAX_BODY_BYTES;
 use crate::plugins::Consultation;
 use crate::rejection::Rejection;
-use crate::response::header::Coding;
 use crate::settings::{StrangerState, UpstreamSettings};
 
 pub(crate) use aside::work as work_aside;
@@ -86,8 +86,8 @@ impl Ledger {
     }
 
     /// Refuses a request for which something would be kept, where its token is one that anyone can mint.
-    pub(in crate::exchange) fn ensure_may_keep(&self, permit: &Permit) -> Result<(), Rejection> {
-        let refused = self.refuses(permit.token()) && permit.keeps_rows();
+    pub(in crate::exchange) fn ensure_may_keep(&self, prospect: Prospect<'_>) -> Result<(), Rejection> {
+        let refused = self.refuses(prospect.token()) && prospect.keeps_rows();
         if refused { Err(Rejection::StateNeedsMinter) } else { Ok(()) }
     }
 
@@ -100,44 +100,10 @@ impl Ledger {
         if self.refuses(token) { RowLimits { partition: 0, ..RowLimits::UNBOUNDED } } else { exchange.row_limits() }
     }
 
-    /// Decides a request that no rule allows by what the token's owner holds. `state.md` section 3.7.
-    ///
-    /// A denial where nothing allows it, an error where that cannot be known.
-    pub(in crate::exchange) async fn authorize(
-        &self,
-        token: &Arc<VerifiedToken>,
-        access: &Access<'_>,
-        binder: Binder<'_>,
-    ) -> Result<Result<Permit, Denial>, Rejection> {
-        let path = access.target.path();
-        let binding = match token.has_named_grants(access) {
-            Ok(false) => None,
-            Ok(true) => Some(binder.binding().await?),
-            Err(denial) => return Ok(Err(denial)),
-        };
-        let owners = match token.grant_owners(access, binding.as_ref()) {
-            Ok(owners) => owners,
-            Err(denial) => return Ok(Err(denial)),
-        };
-        for owner in owners {
-            if let Err(denial) = access.take_look_up() {
-                return Ok(Err(denial));
-            }
-            let found = self.store()?.read(owner, vec![HeldGrant::name(path)], access.now).await?;
-            let held = found.into_iter().flatten().next().and_then(|entry| HeldGrant::from_store(owner, path, &entry.value));
-            let Some(held) = held else { continue };
-            match token.authorize_held(access, held, binding.as_ref()) {
-                Err(Denial::NotAllowed) => {}
-                decision => return Ok(decision),
-            }
-        }
-        Ok(Err(Denial::NotAllowed))
-    }
-
     /// Takes what the request takes, and says what is to be done when its answer has come.
     pub(in crate::exchange) async fn settle(&self, sending: Sending<'_>) -> Result<Settled, Rejection> {
         let Sending { permit, message, questions, receipts, consultation, binder } = sending;
-        self.ensure_may_keep(&permit)?;
+        self.ensure_may_keep(permit.prospect())?;
         let now = clock::now();
         let binding = self.binding(&permit, binder).await?;
         let place = OwnerPlace { upstream: &self.upstream, binding: binding.as_ref() };
@@ -190,28 +156,20 @@ impl Ledger {
         message: &mut Message,
         exchange: &Holding,
     ) -> Result<Outcome, Rejection> {
-        if state.elements().is_some() {
-            let body = whole_body(&message.headers, &mut message.body, exchange).await?;
-            send_as_json(&mut message.headers);
-            let claim = self.elements(state, owner, body, message).await?;
-            self.ensure_list_room(&claim, exchange.row_limits()).await?;
-            return Ok(Outcome::Elements(Arc::clone(state), claim));
-        }
         if state.records() {
             self.ensure_room(owner, exchange).await?;
         }
-        let request = if state.reads_request() {
-            let body = whole_body(&message.headers, &mut message.body, exchange).await?;
-            send_as_json(&mut message.headers);
-            let (text, reading) = (body.clone(), Arc::clone(state));
+        Ok(match find(state, message, exchange).await? {
+            (Found::Elements(elements), _) => {
+                let claim = self.claim_to(state, owner, elements, message).await?;
+                self.ensure_list_room(&claim, exchange.row_limits()).await?;
+                Outcome::Elements(Arc::clone(state), claim)
+            }
             // The text is kept, and not what was made of it, which takes many times its memory.
-            let readable = move || Document::parse(&text).is_some_and(|request| reading.understands(&request));
-            let readable = aside::work(body.len(), readable).await?;
-            Some(Some(body).filter(|_| readable).ok_or(Rejection::BodyForm)?)
-        } else {
-            None
-        };
-        Ok(if state.records() || state.gives_receipt() { Outcome::Grants(Arc::clone(state), request) } else { Outcome::Nothing })
+            (Found::Values, body) => Outcome::Grants(Arc::clone(state), body),
+            (Found::Nothing, _) if state.records() || state.gives_receipt() => Outcome::Grants(Arc::clone(state), None),
+            (Found::Nothing, _) => Outcome::Nothing,
+        })
     }
 
     /// Is there room for what the request may give?
@@ -234,14 +192,33 @@ fn send_as_json(headers: &mut HeaderMap) {
     }
 }
 
-/// Reads the request's body before it is sent: what is sent is what was read.
-pub(in crate::exchange) async fn whole_body(
-    headers: &HeaderMap,
-    body: &mut RequestBody,
-    exchange: &Holding,
-) -> Result<Bytes, Rejection> {
-    if Coding::of(headers) != Coding::Identity {
-        return Err(Rejection::BodyForm);
+/// What a rule finds in the request, and the body where that was read for it.
+async fn find(state: &Arc<Stateful>, message: &mut Message, exchange: &Holding) -> Result<(Found, Option<Bytes>), Rejection> {
+    let mut body: Option<Bytes> = None;
+    loop {
+        let finding = match &body {
+            Some(body) => find_in(state, message, body.clone()).await?,
+            None => state.find(&RequestView::unread(message.method.as_str(), &message.target)),
+        };
+        match finding {
+            Ok(found) => return Ok((found, body)),
+            Err(NotFound::Needs(part)) if body.is_none() => {
+                let Message { headers, body: content, .. } = &mut *message;
+                body = Some(Unread { headers, body: content, exchange }.read(part).await?);
+                send_as_json(headers);
+            }
+            Err(NotFound::NotAllowed) => return Err(Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new() }),
+            Err(NotFound::Unreadable) => return Err(Rejection::BodyForm),
+            // It was read.
+            Err(NotFound::Needs(_)) => return Err(Rejection::Internal),
+        }
     }
-    Ok(body.read_whole(MAX_BODY_BYTES, exchange).await?)
+}
+
+/// The same with the request's body, beside the event loop where that is long.
+async fn find_in(state: &Arc<Stateful>, message: &Message, body: Bytes) -> Result<Result<Found, NotFound>, Rejection> {
+    let (rule, method, target) = (Arc::clone(state), message.method.clone(), message.target.clone());
+    let bytes = body.len();
+    let find = move || rule.find(&RequestView::unread(method.as_str(), &target).with_body(&body));
+    aside::work(bytes, find).await
 }

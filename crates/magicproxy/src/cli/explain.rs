@@ -255,9 +255,9 @@ impl Question<'_> {
             now,
             steps: &DecisionSteps::new(),
         };
-        let decided = match token.authorize(&access) {
-            Ok(permit) if self.config.keeps_nothing_for(&permit) => Verdict::refused("state_needs_minter", STATE_NEEDS_MINTER),
-            Ok(permit) => Verdict { rule: Some(permit.rule().to_string()), ..Verdict::default() },
+        let decided = match token.judge(&access).by_rules() {
+            Ok(prospect) if self.config.keeps_nothing_for(prospect) => Verdict::refused("state_needs_minter", STATE_NEEDS_MINTER),
+            Ok(prospect) => Verdict { rule: Some(prospect.rule().to_string()), ..Verdict::default() },
             Err(denial) => self.denied(&denial, &token, &target),
         };
         let plugins: Vec<String> = token.plugins().iter().map(ToString::to_string).collect();

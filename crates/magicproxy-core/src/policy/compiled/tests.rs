@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::*;
 use crate::policy::Policy;
-use crate::target::{EncodedSlash, RequestTarget};
+use crate::target::{EncodedSlash, RequestTarget, RequestView};
 
 #[derive(Default)]
 struct Kept(RefCell<HashMap<RulesKey, Arc<CompiledRules>>>);
@@ -75,7 +75,7 @@ fn decisions(list: Arc<RuleList>) -> Vec<Option<(String, Option<String>)>> {
     let decided = requests.map(|request| {
         let (method, path) = request.split_once(' ').unwrap();
         let target = RequestTarget::parse(path.as_bytes(), EncodedSlash::Refuse).unwrap();
-        let allowed = policy.decide(method, &target, &crate::DecisionSteps::new()).unwrap()?;
+        let allowed = policy.decide(&RequestView::unread(method, &target), &crate::DecisionSteps::new()).unwrap()?;
         Some((allowed.rule.to_string(), allowed.state.and_then(|state| state.limit()).map(|limit| limit.to_string())))
     });
     decided.to_vec()

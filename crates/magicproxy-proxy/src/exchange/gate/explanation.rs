@@ -37,15 +37,14 @@ impl Gate {
         let target = self.read_target(&question.target)?;
         let steps = DecisionSteps::new();
         let access = self.access(&question.method, &target, sender, &steps);
-        let decided = token.authorize(&access);
-        if let Ok(permit) = &decided
-            && let Err(rejection) = self.ledger.ensure_may_keep(permit)
-        {
-            return Ok(Decision::Denied(rejection));
-        }
-        Ok(match decided {
-            // The rules of a scope are the operator's; a token that does not explain does not show them.
-            Ok(permit) => Decision::Allowed { rule: token.explains().then(|| permit.rule().to_string()) },
+        // Nobody looks for a grant, and no plugin is asked.
+        let judgement = token.judge(&access);
+        Ok(match judgement.by_rules() {
+            Ok(prospect) => match self.ledger.ensure_may_keep(prospect) {
+                // The rules of a scope are the operator's; a token that does not explain does not show them.
+                Ok(()) => Decision::Allowed { rule: token.explains().then(|| prospect.rule().to_string()) },
+                Err(rejection) => Decision::Denied(rejection),
+            },
             Err(denial) => Decision::Denied(denied(denial, token, &access)),
         })
     }

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use magicproxy_core::rule::{Element, ElementsDenial, Stateful};
+use magicproxy_core::rule::{Element, Stateful};
 use magicproxy_core::state::Partition;
-use magicproxy_core::{Denial, PathSettings, Permit, RequestTarget, UnixTime};
+use magicproxy_core::{PathSettings, Permit, RequestTarget, UnixTime};
 
 use super::claims::{Claim, Claimed, Touched};
 use super::{Ledger, work_aside};
@@ -37,24 +36,17 @@ pub(in crate::exchange) struct Questions<'q> {
 }
 
 impl Ledger {
-    /// Sections 5.1 to 5.4. Nothing is kept of it.
-    pub(super) async fn elements(
+    /// Section 5.4: whose the elements are. Nothing is kept of it.
+    pub(super) async fn claim_to(
         &self,
-        state: &Arc<Stateful>,
+        state: &Stateful,
         owner: Partition,
-        body: Bytes,
+        elements: Vec<Element>,
         message: &Message,
     ) -> Result<Claim, Rejection> {
-        let elements = state.elements().ok_or(Rejection::Internal)?;
-        let not_allowed = || Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new() };
         let path = message.target.path();
-        let partition = elements.partition(&self.upstream, path).ok_or_else(not_allowed)?;
-        let reading = Arc::clone(state);
-        let touched = work_aside(body.len(), move || reading.elements().map(|elements| elements.read(&body))).await?;
-        let elements = touched.ok_or(Rejection::Internal)?.map_err(|denial| match denial {
-            ElementsDenial::Unreadable => Rejection::BodyForm,
-            ElementsDenial::NotAllowed => not_allowed(),
-        })?;
+        let partition = state.elements().and_then(|elements| elements.partition(&self.upstream, path));
+        let partition = partition.ok_or(Rejection::Internal)?;
         self.look(Touched { partition, owner, path: path.to_owned(), elements }).await
     }
 
