@@ -205,8 +205,7 @@ fn what_a_kept_list_takes_is_counted() {
     let bytes = |json: &str| {
         let kept = Kept::default();
         drop(list(&kept, &raw(json), PatternMode::Whole));
-        let taken = kept.0.borrow().values().map(|rules| rules.memory_bytes()).sum::<usize>();
-        taken
+        kept.0.borrow().values().map(|rules| rules.memory_bytes()).sum::<usize>()
     };
     let (simple, table) = (bytes(r#"["GET /user"]"#), bytes(r#"["GET /.*a.{3}b"]"#));
     assert!(simple > 2 * "GET /user".len() && table > 1_000 + simple, "{simple} {table}");
