@@ -10,6 +10,17 @@ use super::tree::Tree;
 /// Core as a whole, and modules of the engine: the order in which they are tried.
 pub(super) const PARTS: &[&str] = &["core", "gate", "ledger", "verifier", "carriers", "header", "upstream"];
 
+/// The modules of the engine that are drawn from, and the part that each is of.
+const MODULES: &[(&str, &str)] = &[
+    ("gate", "gate"),
+    ("ledger", "ledger"),
+    ("verifier", "verifier"),
+    ("carriers", "carriers"),
+    ("header", "header"),
+    ("field_names", "header"),
+    ("upstream", "upstream"),
+    ("transport", "upstream"),
+];
 const CORE: &str = "crates/magicproxy-core/src/";
 const ENGINE: &str = "crates/magicproxy-proxy/src/";
 
@@ -49,8 +60,10 @@ pub(super) fn all(tree: &Tree, tool: &Path) -> Result<Vec<Mutant>> {
     let listed: Vec<Value> = serde_json::from_slice(&listed.stdout).context("cargo-mutants lists no mutants")?;
     let mut all: Vec<Mutant> = listed.iter().filter_map(mutant).collect();
     all.sort_by_key(|mutant| PARTS.iter().position(|part| *part == mutant.part));
-    for part in PARTS {
-        anyhow::ensure!(all.iter().any(|mutant| mutant.part == *part), "no file of `{part}` was found: was it renamed?");
+    for (module, _) in MODULES {
+        let is_of =
+            |mutant: &Mutant| mutant.file.strip_prefix(ENGINE).and_then(module_of).is_some_and(|(found, _)| found == *module);
+        anyhow::ensure!(all.iter().any(is_of), "no mutant is in a module `{module}`: was it renamed?");
     }
     Ok(all)
 }
@@ -78,8 +91,13 @@ fn part_of(file: &str) -> Option<&'static str> {
     if file.starts_with(CORE) {
         return PARTS.first().copied();
     }
-    let modules = file.strip_prefix(ENGINE)?.strip_suffix(".rs")?;
-    modules.split('/').find_map(|module| PARTS.iter().skip(1).find(|part| **part == module)).copied()
+    let (_, part) = module_of(file.strip_prefix(ENGINE)?)?;
+    Some(part)
+}
+
+fn module_of(path: &str) -> Option<(&'static str, &'static str)> {
+    let mut names = path.strip_suffix(".rs")?.split('/');
+    names.find_map(|name| MODULES.iter().find(|(module, _)| *module == name)).copied()
 }
 
 #[cfg(test)]
@@ -92,7 +110,7 @@ mod tests {
             ("crates/magicproxy-core/src/token/mint.rs", Some("core")),
             ("crates/magicproxy-proxy/src/gate.rs", Some("gate")),
             ("crates/magicproxy-proxy/src/exchange/gate/outbound.rs", Some("gate")),
-            ("crates/magicproxy-proxy/src/upstream/http2/driver.rs", Some("upstream")),
+            ("crates/magicproxy-proxy/src/transport/http2/driver.rs", Some("upstream")),
             ("crates/magicproxy-proxy/src/http/header/fields.rs", Some("header")),
             ("crates/magicproxy-proxy/src/downstream.rs", None),
             ("crates/magicproxy/src/keystore.rs", None),

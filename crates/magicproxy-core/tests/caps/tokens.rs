@@ -16,6 +16,9 @@ const DAY: u64 = 24 * 60 * 60;
 /// 9999-12-31T23:59:59Z.
 const END_OF_TIME: u64 = 253_402_300_799;
 
+/// Mints a token for this grant, from one moment to another.
+type Mint = fn(&KeyRing, Grant, (u64, u64)) -> Result<String, MintError>;
+
 fn ring() -> KeyRing {
     let signing = PrivateKey::from_pem(include_str!("../../../../testdata/keys/test-only-first.pem")).unwrap();
     let sealing = vec![SealingKey::generate(Kem::X25519, UnixTime(NOW)).unwrap()];
@@ -134,7 +137,7 @@ fn bytes_of_a_token() {
 #[test]
 fn seconds_of_a_life() {
     let ring = ring();
-    let life = |version: fn(&KeyRing, Grant, (u64, u64)) -> Result<String, MintError>, seconds: u64, max: Option<u64>| {
+    let life = |version: Mint, seconds: u64, max: Option<u64>| {
         let token = version(&ring, rules(1), (NOW, NOW + seconds)).unwrap();
         match verified(&ring, &token, NOW, max) {
             Ok(()) => true,
@@ -144,7 +147,7 @@ fn seconds_of_a_life() {
     };
     let decade = 3_660 * DAY;
     for (version, most, max) in [
-        (signed as fn(&KeyRing, Grant, (u64, u64)) -> Result<String, MintError>, decade, None),
+        (signed as Mint, decade, None),
         (signed, decade, Some(decade + 1)),
         (signed, 60, Some(60)),
         (sealed, 366 * DAY, None),
@@ -160,7 +163,7 @@ fn seconds_of_a_life() {
 #[test]
 fn moments_of_a_life() {
     let ring = ring();
-    for version in [signed as fn(&KeyRing, Grant, (u64, u64)) -> Result<String, MintError>, sealed] {
+    for version in [signed as Mint, sealed] {
         let token = version(&ring, rules(1), (NOW, NOW + 60)).unwrap();
         for (now, expected) in [
             (NOW - 31, Err(VerifyError::NotYetValid)),
@@ -181,7 +184,7 @@ fn moments_of_a_life() {
 fn names_of_scopes_in_a_token() {
     let (ring, minute) = (ring(), (NOW, NOW + 60));
     let scopes = |count: usize| Grant::Scopes(vec![ScopeName::parse("s").unwrap(); count]);
-    for version in [signed as fn(&KeyRing, Grant, (u64, u64)) -> Result<String, MintError>, sealed] {
+    for version in [signed as Mint, sealed] {
         one_to(1_000, "scopes", |count| verified(&ring, &version(&ring, scopes(count), minute).unwrap(), NOW, None).is_ok());
     }
 }

@@ -183,6 +183,16 @@ fn what_is_kept_is_what_any_token_would_make_of_it() {
     assert_eq!(keeps(&few[..3], &classes('x', 60)), (true, 60));
     assert_eq!(keeps(&few, &classes('x', 60)), (false, 0));
     assert_eq!(keeps(&[], &classes('x', 65)), (true, 0));
+    // Five sets of methods, of which the last finds too few classes left: so it does for whoever begins with the list.
+    let methods = ["GET", "PUT", "POST", "PATCH", "DELETE"];
+    let of_methods: Vec<RawRule> = methods
+        .iter()
+        .flat_map(|method| {
+            classes('x', 60).into_iter().map(move |rule| RawRule::Text(rule.to_string().replacen("GET", method, 1)))
+        })
+        .collect();
+    assert_eq!(keeps(&[], &of_methods), (true, 240));
+    assert_eq!(keeps(&few[..1], &of_methods), (false, 180));
     // 64 classes are left, which is all that one tree may have.
     let all: Vec<Vec<RawRule>> = ('a'..='c').map(|first| classes(first, 64)).collect();
     assert_eq!(keeps(&all, &classes('x', 65)), (true, 0));
@@ -195,8 +205,7 @@ fn what_a_kept_list_takes_is_counted() {
     let bytes = |json: &str| {
         let kept = Kept::default();
         drop(list(&kept, &raw(json), PatternMode::Whole));
-        let taken = kept.0.borrow().values().map(|rules| rules.memory_bytes()).sum::<usize>();
-        taken
+        kept.0.borrow().values().map(|rules| rules.memory_bytes()).sum::<usize>()
     };
     let (simple, table) = (bytes(r#"["GET /user"]"#), bytes(r#"["GET /.*a.{3}b"]"#));
     assert!(simple > 2 * "GET /user".len() && table > 1_000 + simple, "{simple} {table}");
