@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use program::{ConfigurationForm, check_configuration};
+use magicproxy_config::{ConfigurationForm, check_configuration};
 
 const SECRET: &str = "hunter2hunter2";
 

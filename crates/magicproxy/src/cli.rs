@@ -33,10 +33,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::raw::RawConfig;
-use crate::config::setting::Setting;
-use crate::config::{Flags, WorkingDirectory};
-use crate::ground::fault::Origin;
+use magicproxy_config::config::raw::RawConfig;
+use magicproxy_config::config::setting::Setting;
+use magicproxy_config::config::{Flags, WorkingDirectory};
+use magicproxy_config::ground::fault::Origin;
 
 /// One API credential in, any number of narrow magic tokens out.
 #[derive(Debug, Parser)]

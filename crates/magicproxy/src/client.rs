@@ -19,8 +19,8 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use crate::ground::scheme::{Scheme, is_loopback};
-use crate::ground::text::harmless;
+use magicproxy_config::ground::scheme::{Scheme, is_loopback};
+use magicproxy_config::ground::text::harmless;
 
 pub(crate) use fault::{AskFault, AskFaultKind};
 use sent::Sent;

@@ -7,7 +7,7 @@ use clap::error::ErrorKind;
 use serde_json::Value;
 
 use crate::cli::examples;
-use crate::config::raw::RawConfig;
+use magicproxy_config::config::raw::RawConfig;
 
 /// Folders of the repository, with whose names the paths in documents begin.
 const FOLDERS: [&str; 11] =
@@ -311,7 +311,7 @@ fn every_setting_in_a_block_of_toml_is_one() {
             continue;
         }
         for block in document.blocks(&["toml"]) {
-            let file = crate::config::unknown_keys(&block);
+            let file = magicproxy_config::config::unknown_keys(&block);
             faults.extend(file.into_iter().map(|fault| document.fault(&fault)));
         }
     }

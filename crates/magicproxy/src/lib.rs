@@ -1,16 +1,13 @@
-//! The command line of Magic API Proxy: configuration and wiring. The binary is [`main`]; what else is public is for tests
-//! that cannot run a binary.
+//! The command line of Magic API Proxy, and wiring. The binary is [`main`]; nothing else is public.
 //!
 //! `main` parses, matches and reports; each command is one file below `cli`. Exit codes are those of `failure`.
 
 #[allow(rustdoc::bare_urls, reason = "the comments of arguments are what `--help` shows")]
 mod cli;
 mod client;
-mod config;
 #[cfg(test)]
 mod documents;
 mod ground;
-mod providers;
 mod runtime;
 mod setup;
 
@@ -19,9 +16,9 @@ use std::process::ExitCode;
 use clap::FromArgMatches as _;
 
 use cli::{Cli, Command, examples};
-use ground::environment::Environment;
 use ground::failure::Failure;
 use ground::output;
+use magicproxy_config::ground::environment::Environment;
 
 /// Parses the command line, runs the command, reports. The binary is this function.
 #[must_use]
@@ -60,14 +57,4 @@ fn run(command: Command, environment: &Environment) -> Result<(), Failure> {
         Command::Man(args) => cli::man::run(&args),
         Command::Version(args) => cli::version::run(&args),
     }
-}
-
-pub use config::ConfigurationForm;
-
-/// Parses and checks the text of a configuration file, in TOML or in the Python program's JSON, above the defaults.
-///
-/// # Errors
-/// Every fault, as a person reads them.
-pub fn check_configuration(text: &str, form: ConfigurationForm) -> Result<(), String> {
-    config::check_text(text, form).map(drop).map_err(|faults| faults.render(ground::text::Colour::Off))
 }

@@ -90,7 +90,7 @@ mod tests {
         let found = crates(root).unwrap();
         let names: Vec<&str> = found.iter().map(|found| found.name.as_str()).collect();
         for name in
-            ["magicproxy", "magicproxy-core", "magicproxy-plugin", "magicproxy-proxy", "magicproxy-state", "xtask", "fuzz"]
+            ["magicproxy", "magicproxy-config", "magicproxy-core", "magicproxy-plugin", "magicproxy-proxy", "magicproxy-state", "xtask", "fuzz"]
         {
             assert!(names.contains(&name), "{names:?}");
         }

@@ -12,17 +12,17 @@ use serde_json::{Value, json};
 
 use self::connect::Connection;
 use super::SettingsArgs;
-use crate::config::raw::RawConfig;
-use crate::config::setting::Entry;
-use crate::config::{Config, Layers, accepted, lint};
-use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
-use crate::ground::fault::{Faults, Origin};
 use crate::ground::output::{self, note, remark};
-use crate::ground::text::harmless;
 use crate::runtime::keystore::Keys;
 use crate::runtime::readiness::{Readiness, addresses};
 use crate::runtime::settings;
+use magicproxy_config::config::raw::RawConfig;
+use magicproxy_config::config::setting::Entry;
+use magicproxy_config::config::{Config, Layers, accepted, lint};
+use magicproxy_config::ground::environment::Environment;
+use magicproxy_config::ground::fault::{Faults, Origin};
+use magicproxy_config::ground::text::harmless;
 
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {

@@ -15,15 +15,15 @@ use magicproxy_proxy::services::{Services, SharedKeys};
 use zeroize::Zeroizing;
 
 use crate::client::{Answer, Peer};
-use crate::config::raw::RawConfig;
-use crate::config::setting::Setting;
-use crate::config::{Config, Layers};
 use crate::ground::failure::Failure;
-use crate::ground::fault::Origin;
 use crate::ground::output;
-use crate::ground::text::harmless;
 use crate::runtime::settings;
 use crate::runtime::wire::{self, Door, EndSignals, Engine, survive_others};
+use magicproxy_config::config::raw::RawConfig;
+use magicproxy_config::config::setting::Setting;
+use magicproxy_config::config::{Config, Layers};
+use magicproxy_config::ground::fault::Origin;
+use magicproxy_config::ground::text::harmless;
 
 const RULE: &str = "GET /repos/acme/widgets/issues";
 const ALLOWED: (&str, &str) = ("GET", "/repos/acme/widgets/issues");

@@ -6,18 +6,18 @@ use serde_json::{Map, Value as Json, json};
 
 use super::secret;
 use super::token_file::{self, TokenArgs};
-use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::ground::output::remark;
-use crate::ground::suggest::nearest;
-use crate::ground::text::harmless;
 use crate::setup::assignment::{Bearer, Wanted, assign};
 use crate::setup::clients::CLIENTS;
 use crate::setup::shell::{Shell, TOKEN_VARIABLE, Writer};
 use crate::setup::table::Client;
 use crate::setup::target::{TargetArgs, Targets};
 use crate::setup::{Setup, recipes};
+use magicproxy_config::ground::environment::Environment;
+use magicproxy_config::ground::suggest::nearest;
+use magicproxy_config::ground::text::harmless;
 
 const EXAMPLES: &str = "Examples:\n  \
     eval \"$(magicproxy env pygithub --token-file job.token)\"\n  \

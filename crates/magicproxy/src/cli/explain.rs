@@ -25,15 +25,15 @@ use serde_json::{Value, json};
 use super::asking::AskingArgs;
 use super::{SettingsArgs, secret};
 use crate::client::{Answer, Peer};
-use crate::config::Config;
-use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::ground::output::remark;
-use crate::ground::scheme::is_loopback;
-use crate::ground::text::harmless;
 use crate::runtime::keystore::Keystore;
 use crate::runtime::{settings, wire};
+use magicproxy_config::config::Config;
+use magicproxy_config::ground::environment::Environment;
+use magicproxy_config::ground::scheme::is_loopback;
+use magicproxy_config::ground::text::harmless;
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {

@@ -9,8 +9,8 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::secret;
-use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
+use magicproxy_config::ground::environment::Environment;
 
 /// The flags of commands that take one token.
 #[derive(Debug, Args)]

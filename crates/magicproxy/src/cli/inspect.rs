@@ -16,15 +16,15 @@ use self::chain::Chain;
 use super::given::GivenToken;
 use super::revoke::effect::reaching;
 use super::{SettingsArgs, time};
-use crate::config::Config;
-use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::ground::output::remark;
-use crate::ground::text::harmless;
 use crate::runtime::keystore::{Keys, Keystore};
 use crate::runtime::revocations::RevocationFile;
 use crate::runtime::settings;
+use magicproxy_config::config::Config;
+use magicproxy_config::ground::environment::Environment;
+use magicproxy_config::ground::text::harmless;
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {

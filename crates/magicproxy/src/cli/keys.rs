@@ -10,13 +10,13 @@ use serde_json::json;
 
 use super::SettingsArgs;
 use super::flag;
-use crate::config::keys::KeyFiles;
-use crate::config::{Config, parse_duration};
-use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output::{self, note};
 use crate::runtime::keystore::{self, HeldKey, Keystore, NewKey};
 use crate::runtime::settings;
+use magicproxy_config::config::keys::KeyFiles;
+use magicproxy_config::config::{Config, parse_duration};
+use magicproxy_config::ground::environment::Environment;
 
 #[derive(Debug, Args)]
 pub(crate) struct KeysArgs {

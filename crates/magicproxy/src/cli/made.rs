@@ -13,8 +13,8 @@ use super::secret;
 use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::ground::output::{note, remark};
-use crate::ground::text::{harmless, reason};
 use crate::runtime::keystore::write;
+use magicproxy_config::ground::text::{harmless, reason};
 
 /// Where the new token goes.
 #[derive(Debug, Args)]

@@ -24,13 +24,13 @@ use super::inspect::Claims;
 use super::made::MadeArgs;
 use super::{SettingsArgs, narrow, secret};
 use crate::client::Peer;
-use crate::config::{Config, parse_duration};
-use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output::{note, remark};
-use crate::ground::text::harmless;
 use crate::runtime::keystore::Keystore;
 use crate::runtime::{settings, wire};
+use magicproxy_config::config::{Config, parse_duration};
+use magicproxy_config::ground::environment::Environment;
+use magicproxy_config::ground::text::harmless;
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("credential").required(true))]

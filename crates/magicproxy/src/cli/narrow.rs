@@ -19,12 +19,12 @@ use super::given::GivenToken;
 use super::made::MadeArgs;
 use super::mint;
 use crate::client::Peer;
-use crate::config::parse_duration;
-use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output::note;
-use crate::ground::text::harmless;
 use crate::runtime::wire;
+use magicproxy_config::config::parse_duration;
+use magicproxy_config::ground::environment::Environment;
+use magicproxy_config::ground::text::harmless;
 
 #[derive(Debug, Args)]
 pub(crate) struct NarrowArgs {

@@ -11,12 +11,12 @@ use magicproxy_proxy::clock;
 
 use super::secret;
 use crate::client::{AskFault, AskFaultKind, Peer};
-use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output::note;
-use crate::ground::text::harmless;
 use crate::runtime::keystore::write;
 use crate::runtime::wire;
+use magicproxy_config::ground::environment::Environment;
+use magicproxy_config::ground::text::harmless;
 
 /// The preferred key of that kind in a file, and what is said there of what is accepted.
 pub(super) fn of_file(path: &str, kem: Option<Kem>) -> Result<Found, Failure> {

@@ -15,8 +15,8 @@ use magicproxy_core::state::StateStore;
 use magicproxy_plugin::{Description, Host, HostSettings, PluginSettings};
 use serde_json::{Value, json};
 
-use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
+use magicproxy_config::ground::environment::Environment;
 
 #[derive(Debug, Args)]
 pub(crate) struct PluginArgs {

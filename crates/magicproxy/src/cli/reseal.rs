@@ -10,12 +10,12 @@ use super::asking::AskingArgs;
 use super::given::GivenToken;
 use super::made::MadeArgs;
 use super::{SettingsArgs, narrow};
-use crate::config::Config;
-use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output::remark;
 use crate::runtime::keystore::Keystore;
 use crate::runtime::settings;
+use magicproxy_config::config::Config;
+use magicproxy_config::ground::environment::Environment;
 
 #[derive(Debug, Args)]
 pub(crate) struct ResealArgs {

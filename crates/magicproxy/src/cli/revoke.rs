@@ -15,16 +15,16 @@ use self::effect::Beside;
 use self::kept::Kept;
 use self::named::Named;
 use super::{SettingsArgs, time};
-use crate::config::Config;
-use crate::config::state::BESIDE_KEYS;
-use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::ground::output::note;
-use crate::ground::text::harmless;
 use crate::runtime::keystore::{Keys, Keystore};
 use crate::runtime::revocations::{About, FOR_GOOD, Revocation};
 use crate::runtime::settings;
+use magicproxy_config::config::Config;
+use magicproxy_config::config::state::BESIDE_KEYS;
+use magicproxy_config::ground::environment::Environment;
+use magicproxy_config::ground::text::harmless;
 
 const LONGEST_REASON: usize = 500;
 

@@ -14,14 +14,14 @@ use zeroize::Zeroizing;
 
 use super::env::{client_named, git_settings};
 use super::token_file::{self, TokenArgs, TokenFile};
-use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output::note;
-use crate::ground::text::{harmless, reason};
 use crate::setup::SettingsFolder;
 use crate::setup::assignment::{Told, Wanted, assign};
 use crate::setup::table::Client;
 use crate::setup::target::{TargetArgs, Targets};
+use magicproxy_config::ground::environment::Environment;
+use magicproxy_config::ground::text::{harmless, reason};
 
 /// Stands for every client that can be told without contradicting another.
 const ALL: &str = "all";

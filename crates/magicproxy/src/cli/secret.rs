@@ -8,8 +8,8 @@ use anyhow::{Context as _, bail};
 use magicproxy_core::{UnverifiedToken, is_armoured, unarmoured, written_secret};
 use zeroize::Zeroizing;
 
-use crate::ground::environment::Environment;
-use crate::ground::text::harmless;
+use magicproxy_config::ground::environment::Environment;
+use magicproxy_config::ground::text::harmless;
 
 /// Longer than any credential and any token.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;

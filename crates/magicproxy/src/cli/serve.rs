@@ -13,21 +13,20 @@ use super::{SettingsArgs, flag};
 use magicproxy_proxy::services::{Services, SharedKeys};
 use magicproxy_proxy::settings::{Limits, UpstreamSettings};
 
-use crate::config::log::{LogFormat, LogLevel};
-use crate::config::setting::FromText as _;
-use crate::config::{Config, Flags, Layers, accepted, lint};
-use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output::note;
-use crate::ground::text::quoted;
 use crate::runtime::keystore::{KeyWatch, Keys, Keystore, NewKey, Purposes};
-use crate::runtime::logging;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::revocations::{RevocationFile, RevocationWatch, SharedRevocations};
-use crate::runtime::settings;
 use crate::runtime::state::LazyStore;
 use crate::runtime::tls::{OtherKeys, Tls};
 use crate::runtime::wire::{self, Door, EndSignals, Engine, survive_others};
+use crate::runtime::{logging, settings};
+use magicproxy_config::config::log::{LogFormat, LogLevel};
+use magicproxy_config::config::setting::FromText as _;
+use magicproxy_config::config::{Config, Flags, Layers, accepted, lint};
+use magicproxy_config::ground::environment::Environment;
+use magicproxy_config::ground::text::quoted;
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {

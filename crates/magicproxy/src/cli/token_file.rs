@@ -10,12 +10,12 @@ use magicproxy_proxy::clock;
 use zeroize::Zeroizing;
 
 use super::{secret, time};
-use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output::{note, remark};
-use crate::ground::text::harmless;
 use crate::setup::assignment::{Bearer, Told};
 use crate::setup::target::{absolute, split_name};
+use magicproxy_config::ground::environment::Environment;
+use magicproxy_config::ground::text::harmless;
 
 /// `[NAME=]TOKEN`: a token, and the upstream that it is for.
 #[derive(Clone, Debug)]

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use crate::client::Peer;
 use crate::ground::failure::Failure;
 use crate::ground::output::note;
-use crate::ground::text::harmless;
 use crate::runtime::wire;
+use magicproxy_config::ground::text::harmless;
 
 /// What an order for a sealed token needs.
 pub(super) const NEEDED: &str = "--aud NAME: expected the name of the upstream that the credential is for";

@@ -7,8 +7,8 @@ use magicproxy_proxy::https::HandshakeFault;
 
 use super::Peer;
 use crate::ground::failure::Failure;
-use crate::ground::scheme::Scheme;
-use crate::ground::text::reason;
+use magicproxy_config::ground::scheme::Scheme;
+use magicproxy_config::ground::text::reason;
 
 /// Why there is no answer.
 #[derive(Debug)]

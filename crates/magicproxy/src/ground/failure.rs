@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use crate::ground::fault::Faults;
 use crate::ground::output::note;
-use crate::ground::text::{Colour, reason};
+use magicproxy_config::ground::fault::Faults;
+use magicproxy_config::ground::text::{Colour, reason};
 
 /// Why a command did not succeed.
 #[derive(Debug)]

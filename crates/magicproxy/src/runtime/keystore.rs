@@ -26,11 +26,11 @@ use magicproxy_core::{KeyError, KeyId, KeyRing, PrivateKey, PublicKey, UnixTime}
 use magicproxy_proxy::clock;
 use zeroize::Zeroizing;
 
-use crate::config::keys::{KeyFiles, KeySettings};
-use crate::config::lint::KnownKeys;
-use crate::ground::fault::{Fault, Faults, Origin};
-use crate::ground::text::reason;
-use crate::ground::trust;
+use magicproxy_config::config::keys::{KeyFiles, KeySettings};
+use magicproxy_config::config::lint::KnownKeys;
+use magicproxy_config::ground::fault::{Fault, Faults, Origin};
+use magicproxy_config::ground::text::reason;
+use magicproxy_config::ground::trust;
 
 /// The keys on disk: read, made, and replaced by newer ones.
 #[derive(Clone, Debug)]

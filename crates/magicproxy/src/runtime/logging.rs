@@ -17,10 +17,9 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use lines::{Lines, Pace};
 
-use crate::config::log::LogSettings;
-use crate::config::log::{LogFormat, LogLevel};
 use crate::ground::output::{note, write_in_background};
-use crate::ground::text::Colour;
+use magicproxy_config::config::log::{LogFormat, LogLevel, LogSettings};
+use magicproxy_config::ground::text::Colour;
 
 /// Installs the log. A second call changes nothing. People see each line at once; to a file or a pipe, lines go together.
 pub(crate) fn install(settings: LogSettings) {

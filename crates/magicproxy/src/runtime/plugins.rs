@@ -5,8 +5,8 @@ use std::sync::Arc;
 use magicproxy_core::state::StateStore;
 use magicproxy_plugin::{Host, HostSettings, LoadError};
 
-use crate::config::plugins::PluginsSettings;
-use crate::ground::fault::{Fault, Faults, Origin};
+use magicproxy_config::config::plugins::PluginsSettings;
+use magicproxy_config::ground::fault::{Fault, Faults, Origin};
 
 /// The host of the configured plugins; none, where none is configured, and then nothing of it runs.
 pub(crate) fn load(settings: &PluginsSettings, state: Option<Arc<dyn StateStore>>) -> Result<Option<Arc<Host>>, Faults> {

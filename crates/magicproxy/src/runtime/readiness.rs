@@ -17,14 +17,14 @@ use magicproxy_proxy::settings::ApiRoot;
 
 pub(crate) use addresses::addresses;
 
-use crate::config::Config;
-use crate::config::state::StoreSettings;
-use crate::config::tls::TlsSource;
-use crate::ground::fault::{Fault, Faults, Origin};
-use crate::ground::text::reason;
 use crate::runtime::keystore::{Keys, Keystore, Purposes};
 use crate::runtime::revocations::RevocationFile;
 use crate::runtime::{plugins, tls};
+use magicproxy_config::config::Config;
+use magicproxy_config::config::state::StoreSettings;
+use magicproxy_config::config::tls::TlsSource;
+use magicproxy_config::ground::fault::{Fault, Faults, Origin};
+use magicproxy_config::ground::text::reason;
 
 /// What a redb file begins with.
 const REDB_MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";

@@ -17,7 +17,7 @@ use magicproxy_core::{ChainId, KeyId, TokenNames, TokenVersion, UnixTime};
 use magicproxy_proxy::services::{Minting, RevocationList};
 use serde::{Deserialize, Serialize};
 
-use crate::ground::text::masked;
+use magicproxy_config::ground::text::masked;
 
 /// More than this is a mistake, or somebody's attempt to fill our memory.
 pub(crate) const MOST: usize = 50_000;

@@ -3,12 +3,12 @@
 #[cfg(test)]
 mod tests;
 
-use crate::config::tls::{CertificateFault, CertificateFiles};
-use crate::config::{Config, Flags, Layers};
-use crate::ground::environment::Environment;
-use crate::ground::fault::Faults;
 use crate::ground::output::{note, remark};
 use crate::runtime::tls::files;
+use magicproxy_config::config::tls::{CertificateFault, CertificateFiles};
+use magicproxy_config::config::{Config, Flags, Layers};
+use magicproxy_config::ground::environment::Environment;
+use magicproxy_config::ground::fault::Faults;
 
 /// Finds, reads and checks the configuration, and says on standard error which files and variables it is made of.
 pub(crate) fn load(flags: Flags, environment: &Environment) -> Result<Config, Faults> {

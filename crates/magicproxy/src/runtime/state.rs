@@ -11,7 +11,7 @@ use magicproxy_core::state::{
 use magicproxy_state::{MemoryStore, RedbStore, ValkeyStore};
 use tokio::sync::Mutex;
 
-use crate::config::state::StoreSettings;
+use magicproxy_config::config::state::StoreSettings;
 
 /// A store that cannot be opened is tried so often at most.
 const REST: Duration = Duration::from_secs(1);

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use magicproxy_proxy::listener::tls::TlsServer;
 
-use crate::config::tls::{AcmeSettings, AuthoritySettings, CertificateFiles, TlsSource};
 use crate::runtime::keystore::exposure;
+use magicproxy_config::config::tls::{AcmeSettings, AuthoritySettings, CertificateFiles, TlsSource};
 
 use acme::Acme;
 use dev::DevAuthority;

@@ -20,12 +20,12 @@ use magicproxy_proxy::services::Services;
 use magicproxy_proxy::settings::{HostName, Settings};
 use tokio::runtime::Runtime;
 
-use crate::config::address::Listen;
-use crate::config::listeners::{HostCheckChoice, HostSettings, ListenerSettings, is_loopback};
 use crate::ground::failure::Failure;
-use crate::ground::fault::{Faults, Origin};
-use crate::ground::scheme::Scheme;
-use crate::ground::text::quoted;
+use magicproxy_config::config::address::Listen;
+use magicproxy_config::config::listeners::{HostCheckChoice, HostSettings, ListenerSettings, is_loopback};
+use magicproxy_config::ground::fault::{Faults, Origin};
+use magicproxy_config::ground::scheme::Scheme;
+use magicproxy_config::ground::text::quoted;
 
 pub(crate) use signals::{EndSignals, survive_others};
 

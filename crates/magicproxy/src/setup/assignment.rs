@@ -11,8 +11,8 @@ use super::table::{Client, JSON_VARIABLES, Way};
 use super::target::{Target, Targets};
 use super::value::{Piece, Value};
 use crate::ground::failure::Failure;
-use crate::ground::text::harmless;
-use crate::providers::PresetChoice;
+use magicproxy_config::ground::text::harmless;
+use magicproxy_config::providers::PresetChoice;
 
 /// A magic token as far as its destination is concerned.
 #[derive(Debug)]

@@ -3,10 +3,10 @@
 use super::table::{Client, Needs, Way};
 use super::target::{Target, Targets};
 use crate::ground::failure::Failure;
-use crate::ground::fault::{Fault, Faults, Origin};
-use crate::ground::suggest::nearest;
-use crate::ground::text::harmless;
-use crate::providers::PresetChoice;
+use magicproxy_config::ground::fault::{Fault, Faults, Origin};
+use magicproxy_config::ground::suggest::nearest;
+use magicproxy_config::ground::text::harmless;
+use magicproxy_config::providers::PresetChoice;
 
 impl Targets {
     /// What this client is to speak to, and how.

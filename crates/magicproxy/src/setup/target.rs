@@ -9,16 +9,16 @@ use magicproxy_proxy::settings::UpstreamSettings;
 
 use super::choice::or_list;
 use super::public_url::PublicUrl;
-use crate::config::raw::RawConfig;
-use crate::config::{Flags, Layers};
-use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
-use crate::ground::fault::{Fault, Faults, Origin};
-use crate::ground::scheme::is_loopback;
-use crate::ground::suggest::nearest;
-use crate::ground::text::harmless;
-use crate::providers::PresetChoice;
 use crate::runtime::settings;
+use magicproxy_config::config::raw::RawConfig;
+use magicproxy_config::config::{Flags, Layers};
+use magicproxy_config::ground::environment::Environment;
+use magicproxy_config::ground::fault::{Fault, Faults, Origin};
+use magicproxy_config::ground::scheme::is_loopback;
+use magicproxy_config::ground::suggest::nearest;
+use magicproxy_config::ground::text::harmless;
+use magicproxy_config::providers::PresetChoice;
 
 /// The flags that say which API, and where.
 #[derive(Debug, Args)]

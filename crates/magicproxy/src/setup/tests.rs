@@ -6,7 +6,7 @@ use super::shell::{Shell, Writer, posix_quoted};
 use super::target::Target;
 use super::value::{Piece, Places, Value};
 use super::*;
-use crate::providers::PresetChoice;
+use magicproxy_config::providers::PresetChoice;
 
 fn target(preset: &'static str) -> Target {
     Target {

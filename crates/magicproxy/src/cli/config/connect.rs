@@ -8,12 +8,12 @@ use magicproxy_proxy::https::{self, Probe, ProbeStep};
 use magicproxy_proxy::settings::{ApiRoot, Outbound, UpstreamProtocol};
 use serde_json::{Value, json};
 
-use crate::config::state::StoreSettings;
-use crate::config::tls::TlsSource;
-use crate::config::{Config, accepted};
-use crate::ground::text::harmless;
 use crate::runtime::state::LazyStore;
 use crate::runtime::wire;
+use magicproxy_config::config::state::StoreSettings;
+use magicproxy_config::config::tls::TlsSource;
+use magicproxy_config::config::{Config, accepted};
+use magicproxy_config::ground::text::harmless;
 
 /// One thing that the proxy connects to, and what came of it.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use magicproxy_proxy::header::{FieldVerdict, RequestFields};
 use serde_json::{Value, json};
 
 use super::Verdict;
-use crate::ground::text::harmless;
+use magicproxy_config::ground::text::harmless;
 
 /// The names that were asked about.
 pub(super) struct Headers(Vec<String>);

@@ -4,7 +4,7 @@ use magicproxy_core::{UnnamedTokens, UnverifiedToken};
 use magicproxy_proxy::placing::{Place, Places};
 use magicproxy_proxy::settings::{ApiRoot, UpstreamId};
 
-use crate::config::Config;
+use magicproxy_config::config::Config;
 
 /// The number of the upstream that a token says it is for; whether it is right in that is decided later.
 pub(super) fn upstream_of(token: &str, config: &Config) -> Option<UpstreamId> {

@@ -6,7 +6,7 @@ use magicproxy_core::{Caveat, Origin, ParseCaveatError, UnixTime};
 use serde_json::{Value, json};
 
 use crate::cli::time;
-use crate::ground::text::harmless;
+use magicproxy_config::ground::text::harmless;
 
 /// The caveats, as far as they can be read.
 #[derive(Debug)]

@@ -17,10 +17,10 @@ use super::{Ordered, warn};
 use crate::cli::asking::AskingArgs;
 use crate::cli::pinned::{PinnedProxy, Refresh};
 use crate::cli::{narrow, pinned, secret, upstream_name};
-use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output::{note, remark};
-use crate::ground::text::harmless;
+use magicproxy_config::ground::environment::Environment;
+use magicproxy_config::ground::text::harmless;
 
 /// What only sealed tokens have.
 #[derive(Debug, Args)]

@@ -12,7 +12,7 @@ use clap::Args;
 use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::ground::output::note;
-use crate::ground::text::{harmless, reason};
+use magicproxy_config::ground::text::{harmless, reason};
 use python::Hooks;
 
 #[derive(Debug, Args)]

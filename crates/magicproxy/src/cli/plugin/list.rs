@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::{interests, to_json};
 use crate::cli::SettingsArgs;
-use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::runtime::{plugins, settings};
+use magicproxy_config::ground::environment::Environment;
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {

@@ -24,8 +24,8 @@ use super::Single;
 use super::memory::Memory;
 use crate::ground::failure::Failure;
 use crate::ground::output;
-use crate::ground::text::{harmless, reason};
 use crate::runtime::wire;
+use magicproxy_config::ground::text::{harmless, reason};
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {

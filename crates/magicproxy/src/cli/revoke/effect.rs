@@ -12,11 +12,11 @@ use super::RevokeArgs;
 use super::named::{GivenToken, Named};
 use crate::cli::inspect::{Claims, Standing};
 use crate::cli::time;
-use crate::config::Config;
 use crate::ground::failure::Failure;
-use crate::ground::text::harmless;
 use crate::runtime::keystore::{Keys, Keystore};
 use crate::runtime::revocations::{Revocation, Revoked};
+use magicproxy_config::config::Config;
+use magicproxy_config::ground::text::harmless;
 
 /// What new entries are held against.
 pub(super) struct Beside<'a> {

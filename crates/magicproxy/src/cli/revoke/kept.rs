@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use magicproxy_proxy::clock;
 
-use crate::config::Config;
 use crate::runtime::revocations::{Revocation, RevocationFile, Revoked, SharedRevocations};
 use crate::runtime::{state, wire};
+use magicproxy_config::config::Config;
 
 /// Where the entries are.
 pub(super) struct Kept {

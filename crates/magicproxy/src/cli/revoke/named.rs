@@ -11,10 +11,10 @@ use zeroize::Zeroizing;
 use super::{RevokeArgs, times};
 use crate::cli::inspect::Claims;
 use crate::cli::secret;
-use crate::ground::environment::Environment;
 use crate::ground::failure::Failure;
-use crate::ground::text::{harmless, masked};
 use crate::runtime::revocations::Revoked;
+use magicproxy_config::ground::environment::Environment;
+use magicproxy_config::ground::text::{harmless, masked};
 
 const KINDS: &str = "expected `chain:HEX`, `owner:HEX`, `jti:v1:KID:ID`, `jti:v2:KID:MINTER:ID`, `kid:KID` or `before:TIME`, as \
                      `magicproxy inspect`, the log and `keys list` show them; the token in a file is `--token @FILE`";

@@ -8,8 +8,8 @@ use super::{Form, times};
 use crate::cli::inspect::Claims;
 use crate::cli::secret;
 use crate::ground::output;
-use crate::ground::text::harmless;
 use crate::runtime::revocations::{FOR_GOOD, Revocation, Revoked};
+use magicproxy_config::ground::text::harmless;
 
 /// An entry that means nothing, and the one that was meant, where that can be told.
 struct Repair<'k> {

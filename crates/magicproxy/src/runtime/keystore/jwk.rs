@@ -7,8 +7,8 @@ use magicproxy_core::{KeyError, KeyId, KeyStanding, UnixTime};
 use zeroize::Zeroizing;
 
 use super::{Keystore, exposure, one_fault, write};
-use crate::ground::fault::Faults;
-use crate::ground::text::reason;
+use magicproxy_config::ground::fault::Faults;
+use magicproxy_config::ground::text::reason;
 
 impl Keystore {
     /// The keys in the files whose names begin with `prefix`, as `read` reads them. Warns of files that others may read.

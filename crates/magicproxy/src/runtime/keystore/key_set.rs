@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use magicproxy_core::{KeySetKey, KeyStanding, UnixTime};
 
 use super::{Keystore, jwk, write};
-use crate::ground::fault::Faults;
+use magicproxy_config::ground::fault::Faults;
 
 const PREFIX: &str = "keyset-";
 

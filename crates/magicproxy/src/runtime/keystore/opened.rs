@@ -1,10 +1,10 @@
 //! The keys as a command uses them: opened, and named to whoever uses them.
 
 use super::{Keys, Keystore};
-use crate::config::keys::KEYS_HERE;
-use crate::ground::fault::{Fault, Faults};
 use crate::ground::output::{note, remark};
-use crate::ground::text::harmless;
+use magicproxy_config::config::keys::KEYS_HERE;
+use magicproxy_config::ground::fault::{Fault, Faults};
+use magicproxy_config::ground::text::harmless;
 
 impl Keystore {
     /// Reads the keys, which must be there, and says on standard error which one is the active one.

@@ -8,9 +8,9 @@ use magicproxy_core::{OwnerSecret, UnixTime};
 use zeroize::Zeroizing;
 
 use super::{Keystore, exposure, one_fault, write};
-use crate::ground::fault::{Fault, Faults, Origin};
-use crate::ground::text::reason;
-use crate::ground::trust;
+use magicproxy_config::ground::fault::{Fault, Faults, Origin};
+use magicproxy_config::ground::text::reason;
+use magicproxy_config::ground::trust;
 
 /// The name of its file in the folder of the keys.
 pub(crate) const FILE: &str = "owners.jwk";

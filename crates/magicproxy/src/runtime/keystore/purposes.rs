@@ -12,8 +12,8 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
 use super::Keys;
-use crate::config::tls::{CertificateFiles, TlsSource};
-use crate::ground::fault::{Fault, Origin};
+use magicproxy_config::config::tls::{CertificateFiles, TlsSource};
+use magicproxy_config::ground::fault::{Fault, Origin};
 
 /// What a configuration asks of its keys.
 #[derive(Clone, Debug)]

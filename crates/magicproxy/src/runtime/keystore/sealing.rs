@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use magicproxy_core::{Kem, KeyStanding, SealingKey, UnixTime};
 
 use super::{Keystore, jwk, write};
-use crate::ground::fault::Faults;
+use magicproxy_config::ground::fault::Faults;
 
 const PREFIX: &str = "sealing-";
 

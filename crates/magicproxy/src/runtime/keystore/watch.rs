@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use magicproxy_proxy::services::SharedKeys;
 
 use super::{Keys, Keystore, Purposes};
-use crate::ground::fault::{Fault, Faults, Origin, Sources};
+use magicproxy_config::ground::fault::{Fault, Faults, Origin, Sources};
 
 /// How often the folder is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);

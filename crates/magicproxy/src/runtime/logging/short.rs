@@ -9,7 +9,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::ground::text::harmless;
+use magicproxy_config::ground::text::harmless;
 
 /// The columns of a line. Warnings and errors may be longer: nothing of them is left out.
 const COLUMNS: usize = 120;

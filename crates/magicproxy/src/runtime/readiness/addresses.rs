@@ -7,10 +7,10 @@ use std::path::Path;
 use tokio::net::TcpSocket;
 
 use super::{Readiness, obstacle};
-use crate::config::Config;
-use crate::config::address::{Address, Families, Listen};
-use crate::ground::text::reason;
 use crate::runtime::wire::bind::{bound, every_address};
+use magicproxy_config::config::Config;
+use magicproxy_config::config::address::{Address, Families, Listen};
+use magicproxy_config::ground::text::reason;
 
 /// Looks at every place to listen. One in use is a warning: perhaps it is the running proxy's.
 pub(crate) fn addresses(config: &Config, readiness: &mut Readiness) {

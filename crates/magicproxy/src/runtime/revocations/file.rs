@@ -10,8 +10,8 @@ use magicproxy_core::json::unique_map;
 use serde::{Deserialize, Serialize};
 
 use super::{About, MOST, Revocation, Revoked};
-use crate::ground::text::masked;
 use crate::runtime::keystore::write;
+use magicproxy_config::ground::text::masked;
 
 /// The file of revocations, which need not be there.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use magicproxy_proxy::services::Revocations;
 use super::file::{RevocationFile, Stamp};
 use super::shared::{SharedRevocations, Version};
 use super::{Revocation, in_force};
-use crate::ground::text::harmless;
+use magicproxy_config::ground::text::harmless;
 
 /// How often it is looked at.
 const INTERVAL: Duration = Duration::from_millis(300);

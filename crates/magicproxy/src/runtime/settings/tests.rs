@@ -1,8 +1,8 @@
 //! Certificates that a configuration names, read with it.
 
-use crate::config::Flags;
-use crate::ground::environment::Environment;
-use crate::ground::text::Colour;
+use magicproxy_config::config::Flags;
+use magicproxy_config::ground::environment::Environment;
+use magicproxy_config::ground::text::Colour;
 
 /// A folder with a certificate and its key, and the key of another one.
 fn certificates() -> tempfile::TempDir {

@@ -24,8 +24,8 @@ use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
 use rustls_pki_types::PrivateKeyDer;
 
 use self::http::AcmeHttp;
-use crate::config::tls::AcmeSettings;
 use cache::{Cache, Cached};
+use magicproxy_config::config::tls::AcmeSettings;
 
 /// A whole order may take this long.
 const ORDER_LIMIT: Duration = Duration::from_secs(300);

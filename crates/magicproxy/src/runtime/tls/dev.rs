@@ -23,9 +23,9 @@ use rcgen::{
 use rustls_pki_types::PrivateKeyDer;
 use zeroize::Zeroizing;
 
-use crate::config::tls::AuthoritySettings;
-use crate::ground::text::quoted;
 use crate::runtime::keystore::{exposure, write};
+use magicproxy_config::config::tls::AuthoritySettings;
+use magicproxy_config::ground::text::quoted;
 
 const KEY_FILE: &str = "dev-ca-key.pem";
 

@@ -17,9 +17,9 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
-use crate::config::tls::{CertificateFault, CertificateFiles, Culprit};
-use crate::ground::text::reason;
 use crate::runtime::keystore::Purposes;
+use magicproxy_config::config::tls::{CertificateFault, CertificateFiles, Culprit};
+use magicproxy_config::ground::text::reason;
 
 /// How often the files are looked at.
 const INTERVAL: Duration = Duration::from_secs(1);

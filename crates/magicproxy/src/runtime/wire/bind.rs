@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::config::address::{Address, Families};
+use magicproxy_config::config::address::{Address, Families};
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;

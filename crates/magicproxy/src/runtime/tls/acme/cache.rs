@@ -14,9 +14,9 @@ use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 use zeroize::Zeroizing;
 
-use crate::config::tls::{AcmeSettings, CertificateFiles};
 use crate::runtime::keystore::write;
 use crate::runtime::tls::files;
+use magicproxy_config::config::tls::{AcmeSettings, CertificateFiles};
 
 /// The longest name of a folder that we make of names.
 const MAX_NAME: usize = 120;

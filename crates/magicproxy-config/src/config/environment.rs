@@ -1,0 +1,105 @@
+//! What the environment says of settings: our own variables, and those of the Python program.
+//!
+//! Each setting that a line of text can give has a variable: `timeouts.connect` is `MAGICPROXY_TIMEOUTS_CONNECT`.
+
+use super::python::useful_public_access;
+use super::raw::RawConfig;
+use super::setting::Setting;
+use crate::ground::environment::Environment;
+use crate::ground::fault::{Fault, Origin};
+use crate::ground::suggest;
+
+const PREFIX: &str = "MAGICPROXY_";
+
+/// Short names of the settings that are used most.
+const SHORT: [(&str, &str); 4] = [
+    ("MAGICPROXY_API_ROOT", "upstream.api_root"),
+    ("MAGICPROXY_KEYS", "keys.folder"),
+    ("MAGICPROXY_LOG", "log.level"),
+    ("MAGICPROXY_LOG_FORMAT", "log.format"),
+];
+
+/// The other variables that say where the configuration is, or give settings of the Python program.
+const OTHERS: [&str; 8] = [
+    "MAGICPROXY_CONFIG",
+    "CONFIG_FILE",
+    "API_ROOT",
+    "PUBLIC_ACCESS",
+    "KEYS_LOCATION",
+    "PRIVATE_KEY_LOCATION",
+    "PUBLIC_KEY_LOCATION",
+    "PUBLIC_CERTIFICATE_LOCATION",
+];
+
+impl Environment {
+    /// What our own variables say.
+    pub fn layer(&self, faults: &mut Vec<Fault>) -> RawConfig {
+        let mut raw = RawConfig::default();
+        faults.extend(self.unreadable());
+        for (name, key) in names() {
+            let Some(text) = self.var(&name) else { continue };
+            let origin = Origin::Environment(name.clone());
+            if let Err(expected) = raw.set(&key, text, origin.clone()) {
+                faults.push(Fault::new(format!("{key} `{text}`: {expected}"), origin));
+            }
+        }
+        raw
+    }
+
+    /// Faults for settings whose text cannot be read: to pass over `MAGICPROXY_MINT_POLICY` would leave minting open.
+    fn unreadable(&self) -> impl Iterator<Item = Fault> {
+        let settings = names().map(|(name, _)| name).chain(OTHERS.map(str::to_owned));
+        settings.filter(|name| self.is_unreadable(name)).map(|name| {
+            let fault = format!("environment variable `{name}`: expected UTF-8 text");
+            Fault::new(fault, Origin::Environment(name))
+        })
+    }
+
+    /// What the Python program's variables say; warnings are added to those that there are.
+    pub fn python_layer(&self, warnings: &mut Vec<String>) -> RawConfig {
+        let text = |name: &str| self.var(name).map_or_else(Setting::default, |value| setting(name, value.to_owned()));
+        let public_access = useful_public_access(text("PUBLIC_ACCESS"), "environment variable `PUBLIC_ACCESS`", warnings);
+        let mut raw = RawConfig { public_access, ..RawConfig::default() };
+        raw.upstream.api_root = text("API_ROOT");
+        if self.var("KEYS_LOCATION").is_some() {
+            // As there, the folder wins over the single files.
+            raw.keys.folder = text("KEYS_LOCATION");
+        } else {
+            raw.keys.private_key = text("PRIVATE_KEY_LOCATION");
+            raw.keys.public_key = text("PUBLIC_KEY_LOCATION");
+            raw.keys.certificate = text("PUBLIC_CERTIFICATE_LOCATION");
+        }
+        raw
+    }
+
+    /// Variables that look like misspelt ones of ours. Others with our prefix are no fault: Kubernetes sets
+    /// `MAGICPROXY_SERVICE_HOST` and its kin for a service of that name.
+    pub fn misspelt(&self) -> Vec<String> {
+        let known: Vec<String> = names().map(|(name, _)| name).chain(["MAGICPROXY_CONFIG".to_owned()]).collect();
+        let ours = self.names().filter(|name| name.starts_with(PREFIX) && !known.iter().any(|known| known == name));
+        let service = |name: &str| name.contains("_SERVICE_") || name.contains("_PORT");
+        ours.filter(|name| !service(name))
+            .map(|name| {
+                let bare = |name: &str| name.trim_start_matches(PREFIX).to_owned();
+                let known: Vec<String> = known.iter().map(|known| bare(known)).collect();
+                match suggest::nearest(&bare(name), known.iter().map(String::as_str)) {
+                    Some(meant) => format!("environment variable `{name}` means nothing here: did you mean `{PREFIX}{meant}`?"),
+                    None => format!("environment variable `{name}` means nothing here"),
+                }
+            })
+            .collect()
+    }
+}
+
+/// Every variable of ours and the setting that it gives.
+fn names() -> impl Iterator<Item = (String, String)> {
+    let long = |key: &String| format!("{PREFIX}{}", key.to_uppercase().replace('.', "_"));
+    let long = RawConfig::keys().into_iter().map(move |key| (long(&key), key));
+    let short = SHORT.iter().map(|(name, key)| ((*name).to_owned(), (*key).to_owned()));
+    // The short names come last: they win over the long ones.
+    long.filter(|(name, _)| SHORT.iter().all(|(short, _)| short != name)).chain(short)
+}
+
+fn setting(name: &str, value: String) -> Setting<String> {
+    Setting::new(value, Origin::Environment(name.to_owned()))
+}

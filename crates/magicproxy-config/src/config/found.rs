@@ -1,0 +1,102 @@
+//! Configuration files: found, read, and passed over.
+//!
+//! A file in the working directory is found by `serve` and `config` only: see [`WorkingDirectory`].
+
+use std::path::{Path, PathBuf};
+
+use super::raw::RawConfig;
+use super::setting::Given;
+use super::{Flags, Layers, WorkingDirectory, native, python};
+use crate::ground::environment::Environment;
+use crate::ground::fault::{Fault, Origin};
+use crate::ground::text::{harmless, reason};
+use crate::ground::trust;
+
+/// The file that `serve` and `config` find in the working directory.
+const FILE_HERE: &str = "magicproxy.toml";
+
+/// Reads the native file: the one that is named, or else the first that is found.
+pub(super) fn native(flags: &Flags, environment: &Environment, faults: &mut Vec<Fault>) -> Option<native::NativeFile> {
+    let (path, origin) = match (&flags.config, environment.var("MAGICPROXY_CONFIG")) {
+        (Some(path), _) => (path.clone(), Origin::Flag("--config")),
+        (None, Some(path)) => (PathBuf::from(path), Origin::Environment("MAGICPROXY_CONFIG".to_owned())),
+        (None, None) => (discover(environment, flags.working_directory)?, Origin::Default),
+    };
+    let text = read_text(&path, origin, faults)?;
+    Some(native::parse(&path, text))
+}
+
+/// The first of the places where a configuration file may lie.
+fn discover(environment: &Environment, here: WorkingDirectory) -> Option<PathBuf> {
+    let here = (here == WorkingDirectory::Read).then(|| PathBuf::from(FILE_HERE));
+    let user = environment.xdg("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("magicproxy/config.toml"));
+    let system = Some(PathBuf::from("/etc/magicproxy/config.toml"));
+    [here, user, system].into_iter().flatten().find(|path| path.exists())
+}
+
+/// Reads the file of the Python program that the environment names.
+pub(super) fn python(environment: &Environment, faults: &mut Vec<Fault>) -> Option<python::PythonFile> {
+    let path = PathBuf::from(environment.var("CONFIG_FILE")?);
+    let text = read_text(&path, Origin::Environment("CONFIG_FILE".to_owned()), faults)?;
+    Some(python::parse(&path, text))
+}
+
+fn read_text(path: &Path, origin: Origin, faults: &mut Vec<Fault>) -> Option<String> {
+    if let Some(fault) = trust::writable_by_everybody(path) {
+        faults.push(Fault::new(format!("configuration file {fault}"), origin.clone()).help(trust::remedy(path)));
+    }
+    let fault = match std::fs::read(path).map(String::from_utf8) {
+        Ok(Ok(text)) => return Some(text),
+        Ok(Err(_)) => format!("configuration file `{}`: expected UTF-8 text", path.display()),
+        Err(error) => format!("configuration file `{}`: {}", path.display(), reason(&error)),
+    };
+    faults.push(Fault::new(fault, origin));
+    None
+}
+
+/// Is there a file in the working directory that nobody named, so that it is not read?
+pub(super) fn is_passed_over(flags: &Flags, environment: &Environment) -> bool {
+    let unnamed = flags.config.is_none() && environment.var("MAGICPROXY_CONFIG").is_none();
+    flags.working_directory == WorkingDirectory::Ignored && unnamed && Path::new(FILE_HERE).exists()
+}
+
+/// Faults for keys that a file of the Python program names by a relative path. The Python program takes such a path from the
+/// working directory, which is not read here.
+pub(super) fn relative_keys(raw: &RawConfig) -> Vec<Fault> {
+    let keys = [&raw.keys.private_key, &raw.keys.public_key, &raw.keys.certificate];
+    let relative =
+        |given: &&Given<String>| matches!(given.origin, Origin::PythonFile(_)) && Path::new(&given.value).is_relative();
+    let fault = |given: &Given<String>| {
+        let message = format!("`{}` is relative to the working directory, which is not read here", harmless(&given.value));
+        Fault::new(message, given.origin.clone()).help("write an absolute path, or say --keys DIR")
+    };
+    keys.into_iter().filter_map(|setting| setting.given()).find(relative).map(fault).into_iter().collect()
+}
+
+impl Layers {
+    /// The file that is not read, in words, though it lies in the working directory.
+    pub fn passed_over(&self) -> Option<String> {
+        self.passed_over.then(|| format!("./{FILE_HERE} is not used here: --config ./{FILE_HERE}"))
+    }
+
+    /// Warnings of files that belong to another user.
+    pub fn of_others(&self) -> Vec<String> {
+        self.sources.files().iter().filter_map(|file| trust::of_another(Path::new(file))).collect()
+    }
+
+    /// One line with the files and the variables that the configuration is made of; none, where all of it are defaults.
+    pub fn used(&self) -> Option<String> {
+        let full = |file: &String| std::path::absolute(file).map_or_else(|_| file.clone(), |path| path.display().to_string());
+        let files = self.sources.files().iter().map(|file| harmless(&full(file))).collect::<Vec<_>>();
+        let entries = self.raw.entries();
+        let named = entries.iter().filter(|entry| !entry.key.starts_with("log.")).filter_map(|entry| match entry.origin {
+            Origin::Environment(name) => Some(format!("${name}")),
+            _ => None,
+        });
+        let mut variables: Vec<String> = named.collect();
+        variables.sort();
+        variables.dedup();
+        let parts = files.into_iter().chain(variables).collect::<Vec<_>>();
+        (!parts.is_empty()).then(|| format!("using the configuration of {}", parts.join(", ")))
+    }
+}

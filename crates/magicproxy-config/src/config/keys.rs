@@ -1,0 +1,99 @@
+//! Where the keys are. Nothing here reads them.
+
+use std::path::{Path, PathBuf};
+
+use super::check::Checker;
+use super::raw::RawConfig;
+use super::setting::{Given, Setting, section};
+use crate::ground::fault::Origin;
+
+/// The Python program's folder of keys, in the working directory.
+pub const KEYS_HERE: &str = "keys";
+
+section! {
+    /// The signing keys.
+    RawKeys {
+        /// The folder that holds `private.pem`, `public.pem` and `public.x509.cer`.
+        folder: String,
+        /// The private key, where it is not `private.pem` in the folder.
+        private_key: String,
+        /// The public key, where it is not `public.pem` in the folder.
+        public_key: String,
+        /// The certificate, where it is not `public.x509.cer` in the folder.
+        certificate: String,
+        /// The size of new keys: 2048, 3072 or 4096.
+        bits: u64 = 2048,
+    }
+}
+
+/// Where the keys are, and how large new ones become.
+#[derive(Clone, Debug)]
+pub struct KeySettings {
+    /// Where the first key is.
+    pub files: KeyFiles,
+    /// The size of a new RSA key.
+    pub bits: usize,
+    /// `./keys` is there, and nobody named it: another folder is used.
+    pub passed_over: bool,
+}
+
+/// Where the three files of the first key are. The others of the ring lie in the folder of the private one.
+#[derive(Clone, Debug, Default)]
+pub struct KeyFiles {
+    /// The private key.
+    pub private: PathBuf,
+    /// Its public half, beside it.
+    pub public: PathBuf,
+    /// Its self-signed certificate, as the Python program expects one.
+    pub certificate: PathBuf,
+}
+
+impl KeyFiles {
+    /// The folder of the ring.
+    pub fn folder(&self) -> &Path {
+        match self.private.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        }
+    }
+}
+
+/// A layer that names the folder names the three files in it; a file that it names besides stands.
+pub(super) fn in_folder(keys: RawKeys) -> RawKeys {
+    let Some(folder) = keys.folder.0.as_ref() else { return keys };
+    let file = |name: &str| {
+        let path = Path::new(&folder.value).join(name).to_string_lossy().into_owned();
+        Setting::new(path, folder.origin.clone())
+    };
+    RawKeys {
+        private_key: keys.private_key.or(file("private.pem")),
+        public_key: keys.public_key.or(file("public.pem")),
+        certificate: keys.certificate.or(file("public.x509.cer")),
+        folder: Setting::default(),
+        bits: keys.bits,
+    }
+}
+
+impl Checker<'_> {
+    /// Where the keys are.
+    pub(super) fn keys(&mut self, raw: &RawConfig) -> KeySettings {
+        let path = |setting: &Setting<String>| setting.given().map(|given| self.path(given)).unwrap_or_default();
+        let files = KeyFiles {
+            private: path(&raw.keys.private_key),
+            public: path(&raw.keys.public_key),
+            certificate: path(&raw.keys.certificate),
+        };
+        let bits = match raw.keys.bits.given() {
+            Some(Given { value: bits @ (2048 | 3072 | 4096), .. }) => usize::try_from(*bits).unwrap_or(2048),
+            Some(given) => {
+                self.fault(format!("keys.bits `{}`: expected 2048, 3072 or 4096", given.value), &given.origin);
+                2048
+            }
+            None => 2048,
+        };
+        let unnamed = raw.keys.private_key.given().is_some_and(|given| given.origin == Origin::Default);
+        let here = Path::new(KEYS_HERE).join("private.pem");
+        let passed_over = unnamed && files.private != here && here.exists();
+        KeySettings { files, bits, passed_over }
+    }
+}

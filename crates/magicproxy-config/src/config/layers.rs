@@ -1,0 +1,211 @@
+//! What was written, in layers: flags, environment, files, presets, defaults. Then one look at all of it.
+
+use std::path::{Path, PathBuf};
+
+use super::log::LogSettings;
+use super::outbound::RawProxies;
+use super::raw::RawConfig;
+use super::tls::{CertificateFault, CertificateFiles, NamedCertificate};
+use super::{Config, check, defaults, found, keys, limits, native, preset, python, timeouts};
+use crate::ground::environment::Environment;
+use crate::ground::fault::{Fault, Faults, Sources};
+use crate::ground::text::Colour;
+use crate::ground::trust;
+
+/// What the flags of a command say about the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--config`
+    pub config: Option<PathBuf>,
+    /// The flags that give a setting.
+    pub raw: RawConfig,
+    /// What becomes of files in the working directory that nobody names.
+    pub working_directory: WorkingDirectory,
+}
+
+impl Flags {
+    /// The same, for a command that reads `./magicproxy.toml` and `./keys`.
+    pub fn and_working_directory(self) -> Self {
+        Self { working_directory: WorkingDirectory::Read, ..self }
+    }
+}
+
+/// Are `./magicproxy.toml` and `./keys` read where nobody names them? Whoever fills a working directory, such as the author
+/// of a repository, must not choose where tokens are sent or whose key a credential is sealed to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WorkingDirectory {
+    /// No: by every command that uses tokens or credentials of its caller.
+    #[default]
+    Ignored,
+    /// Yes, as the Python program does: by `serve` and `config`.
+    Read,
+}
+
+/// The forms of configuration files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigurationForm {
+    /// The native one.
+    Toml,
+    /// The Python program's.
+    PythonJson,
+}
+
+/// Parses and checks the text of a configuration file, in TOML or in the Python program's JSON, above the defaults.
+///
+/// # Errors
+/// Every fault, as a person reads them.
+pub fn check_configuration(text: &str, form: ConfigurationForm) -> Result<(), String> {
+    check_text(text, form).map(drop).map_err(|faults| faults.render(Colour::Off))
+}
+
+/// Reads and checks the text of one file above the defaults; nothing else is looked at but files that it names.
+fn check_text(text: &str, form: ConfigurationForm) -> Result<Config, Faults> {
+    let (path, text) = (Path::new("text"), text.to_owned());
+    let layers = match form {
+        ConfigurationForm::Toml => {
+            let file = native::parse(path, text);
+            let sources = Sources { native: Some(file.source), python: None };
+            Layers { sources, faults: file.faults, ..Layers::only(file.raw) }
+        }
+        ConfigurationForm::PythonJson => {
+            let file = python::parse(path, text);
+            let sources = Sources { native: None, python: Some(file.source) };
+            Layers { sources, faults: file.faults, ..Layers::only(file.raw) }
+        }
+    };
+    layers.checked().ready()
+}
+
+/// What is wrong with a text in TOML before anything in it is judged: its form, and keys that mean nothing.
+pub fn unknown_keys(text: &str) -> Vec<String> {
+    let file = native::parse(Path::new("text"), text.to_owned());
+    file.faults.into_iter().map(|fault| fault.message).collect()
+}
+
+const PYTHON_HEADERS: &str = "unlike the Python program, this one gives the API only the request headers of a list (`magicproxy config show`): \
+                              `upstream.pass_request_headers` (MAGICPROXY_UPSTREAM_PASS_REQUEST_HEADERS=Name,Name) adds to it";
+
+/// All layers in one, not yet checked.
+#[derive(Debug)]
+pub struct Layers {
+    /// All that was written, above presets and defaults.
+    pub raw: RawConfig,
+    /// The files that were read.
+    pub sources: Sources,
+    /// What is not wrong, and should be known.
+    pub warnings: Vec<String>,
+    /// `./magicproxy.toml` is there, and nobody named it.
+    pub(super) passed_over: bool,
+    pub(super) faults: Vec<Fault>,
+}
+
+impl Layers {
+    /// Reads flags, environment, files and defaults; the earlier wins.
+    pub fn gather(flags: Flags, environment: &Environment) -> Self {
+        let mut faults = Vec::new();
+        let mut warnings = environment.misspelt();
+        let passed_over = found::is_passed_over(&flags, environment);
+        let native = found::native(&flags, environment, &mut faults);
+        let python = found::python(environment, &mut faults);
+        let ours = environment.layer(&mut faults);
+        let (native, native_source) = native.map_or((RawConfig::default(), None), |file| {
+            faults.extend(file.faults);
+            (file.raw, Some(file.source))
+        });
+        let (python, python_source) = python.map_or((RawConfig::default(), None), |file| {
+            faults.extend(file.faults);
+            warnings.extend(file.warnings);
+            (file.raw, Some(file.source))
+        });
+        let python_rules = !python.scopes.is_empty();
+        let variables = environment.python_layer(&mut warnings);
+        let from_python = python_source.is_some() || !variables.entries().is_empty();
+        let written = [flags.raw, ours, variables, native, python];
+        let raw = above_defaults(written, defaults::layer(environment, flags.working_directory));
+        let raw = RawConfig { proxies: RawProxies::of(environment), ..raw };
+        if flags.working_directory == WorkingDirectory::Ignored {
+            faults.extend(found::relative_keys(&raw));
+        }
+        if from_python && raw.upstream.pass_request_headers.given().is_none() {
+            warnings.push(PYTHON_HEADERS.to_owned());
+        }
+        if python_rules && !raw.upstream.danger_prefix_matching.given().is_some_and(|given| given.value) {
+            warnings
+                .push("the scopes of CONFIG_FILE are matched against the whole path, unlike in the Python program".to_owned());
+        }
+        let sources = Sources { native: native_source, python: python_source };
+        warnings.extend(sources.files().iter().filter_map(|file| trust::of_another(Path::new(file))));
+        Self { raw, sources, warnings, passed_over, faults }
+    }
+
+    /// One layer above the defaults, without looking at flags, environment and files.
+    pub fn only(raw: RawConfig) -> Self {
+        let raw = above_defaults([raw], defaults::layer(&Environment::default(), WorkingDirectory::Ignored));
+        Self { raw, sources: Sources::default(), warnings: Vec::new(), passed_over: false, faults: Vec::new() }
+    }
+
+    /// How to log, whatever else is wrong.
+    pub fn log(&self) -> LogSettings {
+        LogSettings::of(&self.raw.log)
+    }
+
+    /// Checks what was read, but for the files of a certificate.
+    pub fn checked(self) -> Checked {
+        let mut faults = self.faults;
+        let (config, certificate) = check::check(&self.raw, &self.sources, &mut faults);
+        Checked { config, certificate, faults, sources: self.sources }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn check(self) -> Result<Config, Faults> {
+        self.checked().ready()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn check_to_serve(self) -> Result<Config, Faults> {
+        self.checked().ready_to_serve()
+    }
+}
+
+/// What a look at all that was written came to.
+#[derive(Debug)]
+pub struct Checked {
+    config: Option<Config>,
+    certificate: Option<NamedCertificate>,
+    pub(super) faults: Vec<Fault>,
+    sources: Sources,
+}
+
+impl Checked {
+    /// Has the files of the certificate read, if the configuration names any, and tells what is wrong with them among the other faults.
+    pub fn reading(mut self, read: impl FnOnce(&CertificateFiles) -> Result<(), CertificateFault>) -> Self {
+        let fault = self.certificate.as_ref().and_then(|named| Some(named.fault(&read(&named.files).err()?)));
+        if let Some((at, fault)) = fault {
+            self.faults.insert(at, fault);
+        }
+        self
+    }
+
+    /// The configuration, where nothing is wrong.
+    pub fn ready(self) -> Result<Config, Faults> {
+        match self.config {
+            Some(config) if self.faults.is_empty() => Ok(config),
+            _ => Err(Faults::new(self.faults, self.sources)),
+        }
+    }
+
+    /// The configuration, where nothing is wrong and it may be served.
+    pub fn ready_to_serve(mut self) -> Result<Config, Faults> {
+        self.faults.extend(self.config.iter().flat_map(|config| config.exposed.iter().cloned()));
+        self.ready()
+    }
+}
+
+/// All that was written, in layers, above presets and defaults.
+fn above_defaults(written: impl IntoIterator<Item = RawConfig>, mut defaults: RawConfig) -> RawConfig {
+    let upstream = std::mem::take(&mut defaults.upstream);
+    let layers = written.into_iter().chain([defaults]);
+    let raw = layers.map(|raw| RawConfig { keys: keys::in_folder(raw.keys), ..raw }).reduce(RawConfig::or);
+    let raw = preset::complete(raw.unwrap_or_default(), upstream);
+    RawConfig { limits: limits::complete(raw.limits), timeouts: timeouts::complete(raw.timeouts), ..raw }
+}

@@ -1,0 +1,206 @@
+//! What is not wrong in a configuration, and hardly meant: said by `serve` and `config check`.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::path::Path;
+
+use magicproxy_core::{PatternMode, Policy, RawRule, Rule};
+use magicproxy_proxy::settings::UpstreamSettings;
+
+use super::check::list;
+use super::raw::RawConfig;
+use super::scopes::RawRuleSetting;
+use super::setting::Given;
+use super::upstream::{Table, tables};
+use super::{Config, accepted};
+use crate::ground::scheme::is_loopback;
+use crate::ground::suggest::nearest;
+use crate::ground::text::harmless;
+
+/// Networks that hold more of the address space than this have no business to be proxies of one's own.
+const LEAST_PREFIX: [u8; 2] = [8, 16];
+/// Comparing rules with a ceiling takes time: of a scope of more rules than this nothing is said.
+const MAX_COMPARED: usize = 64;
+
+/// The keys that a proxy has, as far as a warning speaks of them.
+#[derive(Clone, Debug)]
+pub struct KnownKeys<'k> {
+    /// Where they are.
+    pub folder: Option<&'k Path>,
+    /// The ids of all that tokens are signed with or sealed to.
+    pub ids: Vec<&'k str>,
+    /// The ids of those that tokens are sealed to, and that are not retired.
+    pub active_sealing: Vec<&'k str>,
+}
+
+/// Every warning. Keys that are denied are looked for among these.
+pub fn warnings(raw: &RawConfig, config: &Config, keys: Option<&KnownKeys<'_>>) -> Vec<String> {
+    let mut warnings = trusted_networks(raw);
+    warnings.extend(config.upstreams.iter().filter_map(|upstream| plain_http(upstream)));
+    warnings.extend(keys.into_iter().flat_map(|keys| denied_keys(raw, keys)));
+    warnings.extend(keys.into_iter().flat_map(|keys| denied_and_active(config, keys)));
+    warnings.extend(shadowed_mounts(config));
+    warnings.extend(shadowed_hosts(config));
+    warnings.extend(accepted::idle_minters(config));
+    warnings.extend(accepted::open_to_private_apis(config));
+    warnings.extend(futile_scopes(raw, config));
+    warnings
+}
+
+/// `0.0.0.0/0`: whoever connects is believed.
+fn trusted_networks(raw: &RawConfig) -> Vec<String> {
+    let is_large = |text: &str| {
+        let (address, length) = text.split_once('/')?;
+        let [v4, v6] = LEAST_PREFIX;
+        let least = if address.parse::<IpAddr>().ok()?.is_ipv4() { v4 } else { v6 };
+        length.parse::<u8>().ok().filter(|length| *length < least)
+    };
+    let large = list(&raw.tokens.trusted_proxies).iter().filter(|given| is_large(&given.value).is_some());
+    let told = large.map(|given| {
+        format!(
+            "tokens.trusted_proxies `{}`: whoever connects from there may say whose request it is, so that tokens bound to a sender \
+             are bound to nobody, and shares of an address are nobody's: name the addresses of your own proxies",
+            given.value
+        )
+    });
+    told.collect()
+}
+
+fn plain_http(upstream: &UpstreamSettings) -> Option<String> {
+    let exposed = upstream.origins().find(|root| !root.is_secure() && !is_loopback(root.host()));
+    exposed.map(|root| format!("the API root `{root}` is plain http: credentials travel unencrypted to another machine"))
+}
+
+/// A key that is denied and not here: it went, or its name is misspelt.
+fn denied_keys(raw: &RawConfig, keys: &KnownKeys<'_>) -> Vec<String> {
+    let folder = keys.folder.map(|folder| folder.display().to_string()).unwrap_or_default();
+    let unknown = list(&raw.tokens.deny_kid).iter().filter(|given| !keys.ids.contains(&given.value.as_str()));
+    let told = unknown.map(|given| {
+        let meant = nearest(&given.value, keys.ids.iter().copied()).map(|meant| format!(": did you mean `{meant}`?"));
+        let hint = meant.unwrap_or_else(|| ", so this denies nothing now (`magicproxy keys list` shows them)".to_owned());
+        format!("tokens.deny_kid `{}`: no key in `{folder}` has this id{hint}", given.value)
+    });
+    told.collect()
+}
+
+/// A sealing key that is denied and not retired: it is published no more, and minters who cannot ask seal to it for 30 days.
+fn denied_and_active(config: &Config, keys: &KnownKeys<'_>) -> Vec<String> {
+    let denied = config.denied_keys();
+    let told = keys.active_sealing.iter().filter(|id| denied.iter().any(|one| one == *id)).map(|id| {
+        format!(
+            "tokens.deny_kid `{id}`: this key is not retired, and in its place there may be none to seal to: `magicproxy keys rotate` makes \
+             another, and lets those who follow the key set know that it is newer"
+        )
+    });
+    told.collect()
+}
+
+/// The longest mount decides: what lies below another one's mount, or path, is never that one's.
+fn shadowed_mounts(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for inner in config.upstreams.iter().filter(|upstream| !upstream.placing.mount.is_root()) {
+        let mount = inner.placing.mount.as_str();
+        for outer in config.upstreams.iter().filter(|outer| outer.name != inner.name) {
+            let own = outer.placing.mount.as_str();
+            if !own.is_empty() && is_below(mount, own) {
+                warnings.push(format!(
+                    "requests below `{mount}` are for the upstream `{}`, and never for `{}`, whose mount is `{own}`",
+                    inner.name, outer.name
+                ));
+            }
+            let hidden = outer.placing.paths.iter().map(|path| format!("{own}{}", path.prefix.as_str()));
+            for path in hidden.filter(|path| mount.len() > own.len() && is_below(path, mount)) {
+                warnings.push(format!(
+                    "requests below `{path}` are for the upstream `{}`, whose mount is `{mount}`, and never for `{}`, which has that path",
+                    inner.name, outer.name
+                ));
+            }
+        }
+    }
+    warnings
+}
+
+fn is_below(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Names are compared before mounts: APIs' own names first, then hosts in the order of the upstreams.
+fn shadowed_hosts(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let several = config.upstreams.len() > 1;
+    let public = config.public_access.as_ref().map(|public| public.host.to_lowercase()).filter(|_| several);
+    let mut earlier: Vec<(&str, &str)> = Vec::new();
+    for upstream in &config.upstreams {
+        let name = upstream.name.as_str();
+        for host in upstream.placing.hosts.iter().map(|host| host.as_str()) {
+            let bare = without_port(host);
+            let api = config
+                .upstreams
+                .iter()
+                .find(|other| other.name != upstream.name && other.api_root.authority().as_str().eq_ignore_ascii_case(host));
+            if let Some(api) = api {
+                warnings.push(format!(
+                    "hosts `{host}` of the upstream `{name}`: requests with this name are for `{}`, whose API it is",
+                    api.name
+                ));
+            }
+            let taken = earlier.iter().find(|(other, owner)| *owner != name && (*other == bare || without_port(other) == host));
+            if let Some((other, owner)) = taken {
+                warnings.push(format!(
+                    "hosts `{host}` of the upstream `{name}` and `{other}` of `{owner}` overlap: requests with both are for `{owner}`"
+                ));
+            }
+            if public.as_deref() == Some(bare) {
+                warnings.push(format!(
+                    "hosts `{host}` of the upstream `{name}` is the name in `public_access`: by that URL no other upstream is reached"
+                ));
+            }
+        }
+        earlier.extend(upstream.placing.hosts.iter().map(|host| (host.as_str(), name)));
+    }
+    warnings
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((bare, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => bare,
+        _ => host,
+    }
+}
+
+/// Rules of scopes that no ceiling allows anything of.
+fn futile_scopes(raw: &RawConfig, config: &Config) -> Vec<String> {
+    let ceilings: Option<Vec<Vec<Rule>>> = tables(raw).iter().map(ceiling).collect();
+    // Where one upstream has none, or matches in another way, every rule may be for that one.
+    let Some(ceilings) = ceilings.filter(|ceilings| !ceilings.is_empty() && ceilings.len() == config.upstreams.len()) else {
+        return Vec::new();
+    };
+    let mut warnings = Vec::new();
+    for (name, given) in &raw.scopes {
+        let Some(rules) = parsed(given).filter(|rules| rules.len() <= MAX_COMPARED) else { continue };
+        let mut futile: HashSet<usize> = (0..rules.len()).collect();
+        for ceiling in &ceilings {
+            let of_this: HashSet<usize> = Policy::futile(&rules, ceiling).into_iter().collect();
+            futile.retain(|at| of_this.contains(at));
+        }
+        let mut futile: Vec<_> = futile.into_iter().collect();
+        futile.sort_unstable();
+        let told = futile.into_iter().filter_map(|at| rules.get(at));
+        warnings
+            .extend(told.map(|rule| format!("scope `{name}`: no ceiling allows anything of `{}`", harmless(&rule.to_string()))));
+    }
+    warnings
+}
+
+fn ceiling(table: &Table<'_>) -> Option<Vec<Rule>> {
+    match table.patterns() {
+        PatternMode::Whole => parsed(&table.raw.ceiling.given()?.value),
+        PatternMode::DangerPrefix => None,
+    }
+}
+
+/// Rules that were checked before; plugins are none.
+fn parsed(given: &[Given<RawRuleSetting>]) -> Option<Vec<Rule>> {
+    let rules = given.iter().map(|given| given.value.0.clone()).filter(|rule| !matches!(rule, RawRule::Plugin(_)));
+    Rule::parse_list(&rules.collect::<Vec<_>>(), Default::default()).ok()
+}

@@ -1,0 +1,184 @@
+//! Plugins, from the configuration as written to what their host is told.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use magicproxy_core::RawRule;
+use magicproxy_core::plugin::PluginName;
+use magicproxy_plugin::{HOW_TO_BUILD, Limits, MAX_MEMORY_BYTES, OnFailure, PluginSettings};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::check::{Checker, said};
+use super::duration::DurationText;
+use super::raw::RawConfig;
+use super::setting::{Given, Setting, choices, section};
+use super::size::SizeText;
+use crate::ground::environment::Environment;
+use crate::ground::fault::{Fault, Origin};
+use crate::ground::suggest;
+
+/// The longest time that a call can be given: a client waits for it.
+const MOST_TIME: Duration = Duration::from_secs(10);
+/// The least memory that any plugin needs: a page.
+const LEAST_MEMORY: u64 = 64 * 1024;
+
+section! {
+    /// One plugin.
+    RawPlugin {
+        /// The component's file.
+        file: String,
+        /// How long a call may run: `20ms` unless given, at most `10s`. Waiting for the store does not count.
+        time_limit: DurationText,
+        /// How large its memory may become: `16MiB` unless given, at most `1GiB`.
+        memory_limit: SizeText,
+        /// How much a call may do, in instructions, roughly; 50,000,000 unless given.
+        fuel: u64,
+        /// How often a call may use its state; 64 times unless given.
+        state_calls: u64,
+        /// What a failure means: `deny`, or `abstain`, which leaves it to others and fails open for a plugin that denies.
+        on_failure: FailureChoice,
+        /// What it is told when it asks for its configuration.
+        config: String,
+    }
+}
+
+/// What a failure of a plugin means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FailureChoice {
+    /// The request is denied.
+    #[default]
+    Deny,
+    /// Others decide.
+    Abstain,
+}
+
+choices!(FailureChoice);
+
+/// The plugins that are configured.
+#[derive(Clone, Debug, Default)]
+pub struct PluginsSettings {
+    /// One entry a plugin.
+    pub plugins: Vec<PluginSettings>,
+    /// Where compiled plugins are kept.
+    pub cache: Option<PathBuf>,
+}
+
+/// The user's cache folder, or the one that systemd made (`CacheDirectory=`).
+pub(super) fn default_cache(environment: &Environment) -> Setting<String> {
+    let folder = match environment.var("CACHE_DIRECTORY") {
+        Some(folder) => Some(Path::new(folder).join("plugins")),
+        None => environment.xdg("XDG_CACHE_HOME", ".cache").map(|cache| cache.join("magicproxy/plugins")),
+    };
+    folder.map_or_else(Setting::default, |folder| Setting::new(folder.to_string_lossy().into_owned(), Origin::Default))
+}
+
+impl Checker<'_> {
+    pub(super) fn plugins(&mut self, raw: &RawConfig) -> PluginsSettings {
+        let cache = raw.plugin_cache.given().map(|given| self.path(given));
+        let mut settings = PluginsSettings { cache, ..PluginsSettings::default() };
+        for (name, plugin) in &raw.plugins {
+            let origin = plugin.file.given().map_or_else(|| origin_of(plugin), |file| file.origin.clone());
+            if let Some(plugin) = self.plugin(name, plugin, &origin) {
+                settings.plugins.push(plugin);
+            }
+        }
+        self.named_plugins(raw);
+        if cfg!(not(feature = "plugins")) {
+            self.no_plugins_built(raw);
+        }
+        settings
+    }
+
+    /// Refuses each plugin in a program that cannot run any, and says how to build one that can.
+    fn no_plugins_built(&mut self, raw: &RawConfig) {
+        for (name, plugin) in &raw.plugins {
+            let origin = plugin.file.given().map_or_else(|| origin_of(plugin), |file| file.origin.clone());
+            let fault = Fault::new(format!("plugin `{name}`: this program was built without plugins"), origin);
+            self.faults.push(fault.help(HOW_TO_BUILD));
+        }
+    }
+
+    /// What scopes name must be there: a plugin that is missing denies everything.
+    fn named_plugins(&mut self, raw: &RawConfig) {
+        for (scope, rules) in &raw.scopes {
+            for given in rules {
+                let RawRule::Plugin(object) = &given.value.0 else { continue };
+                let name = object.plugin.as_str();
+                if raw.plugins.contains_key(name) {
+                    continue;
+                }
+                let help = match suggest::nearest(name, raw.plugins.keys().map(String::as_str)) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => format!("configure it: `[plugins.{name}]` with `file`"),
+                };
+                let fault = Fault::new(format!("scope `{scope}`: there is no plugin `{name}`"), given.origin.clone());
+                self.faults.push(fault.help(help));
+            }
+        }
+    }
+
+    fn plugin(&mut self, name: &str, raw: &RawPlugin, origin: &Origin) -> Option<PluginSettings> {
+        let parsed = PluginName::parse(name);
+        if parsed.is_none() {
+            self.fault(format!("plugin `{name}`: expected a name of 1 to 64 characters `a-z 0-9 _ -`, a letter first"), origin);
+        }
+        if raw.file.given().is_none() {
+            self.fault(format!("plugin `{name}`: expected `file`, the component"), origin);
+        }
+        let limits = self.plugin_limits(name, raw);
+        let file = raw.file.given().map(|file| self.path(file));
+        Some(PluginSettings {
+            limits,
+            on_failure: match said(&raw.on_failure) {
+                FailureChoice::Deny => OnFailure::Deny,
+                FailureChoice::Abstain => OnFailure::Abstain,
+            },
+            config: raw.config.given().map(|config| config.value.as_str().into()),
+            ..PluginSettings::new(parsed?, file?)
+        })
+    }
+
+    fn plugin_limits(&mut self, name: &str, raw: &RawPlugin) -> Limits {
+        let defaults = Limits::default();
+        let key = |key: &str| format!("plugins.{name}.{key}");
+        let time = self.lifetime(&key("time_limit"), &raw.time_limit);
+        if let (Some(given), Some(_)) = (raw.time_limit.given(), time.filter(|time| *time > MOST_TIME)) {
+            self.fault(format!("{} `{}`: expected at most `10s`", key("time_limit"), given.value.0), &given.origin);
+        }
+        Limits {
+            time: time.unwrap_or(defaults.time),
+            memory: self.memory(&key("memory_limit"), &raw.memory_limit).unwrap_or(defaults.memory),
+            fuel: self.positive(&key("fuel"), &raw.fuel).unwrap_or(defaults.fuel),
+            state_calls: self
+                .positive(&key("state_calls"), &raw.state_calls)
+                .map_or(defaults.state_calls, |calls| u32::try_from(calls).unwrap_or(u32::MAX)),
+        }
+    }
+
+    fn memory(&mut self, key: &str, setting: &Setting<SizeText>) -> Option<usize> {
+        let given = setting.given()?;
+        let bytes = given.value.bytes().and_then(|bytes| {
+            let sensible = (LEAST_MEMORY..=MAX_MEMORY_BYTES as u64).contains(&bytes);
+            let bytes = usize::try_from(bytes).ok().filter(|_| sensible);
+            bytes.ok_or_else(|| "expected `64KiB` to `1GiB`".to_owned())
+        });
+        bytes.map_err(|expected| self.fault(format!("{key} `{}`: {expected}", given.value.0), &given.origin)).ok()
+    }
+
+    fn positive(&mut self, key: &str, setting: &Setting<u64>) -> Option<u64> {
+        let Given { value, origin } = setting.given()?;
+        if *value == 0 {
+            self.fault(format!("{key} `0`: expected at least 1"), origin);
+        }
+        Some(*value)
+    }
+}
+
+/// Where anything is said of a plugin whose file nobody names.
+fn origin_of(raw: &RawPlugin) -> Origin {
+    use super::setting::Section as _;
+    raw.entries("").first().map_or(Origin::Default, |entry| entry.origin.clone())
+}

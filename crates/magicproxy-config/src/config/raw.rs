@@ -1,0 +1,263 @@
+//! The configuration as it is written: nothing here is checked beyond its form. [`check`](super::check) does the rest.
+//!
+//! One [`RawConfig`] is made for each layer: flags, environment, files, defaults. The doc comments of the fields are what
+//! editors show, by way of `magicproxy config schema`. Each section is in the file that checks it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::keys::RawKeys;
+use super::limits::RawLimits;
+use super::listeners::{HostCheckChoice, RawListener};
+use super::log::RawLog;
+use super::mint::RawMint;
+use super::outbound::{OutboundText, RawProxies};
+use super::plugins::RawPlugin;
+use super::scopes::RawRuleSetting;
+use super::setting::{Entry, FromText, Given, Section, Setting};
+use super::state::RawState;
+use super::timeouts::RawTimeouts;
+use super::tls::{RawAcme, RawTls};
+use super::tokens::RawTokens;
+use super::upstream::RawUpstream;
+use crate::ground::fault::Origin;
+
+/// Configuration of Magic API Proxy.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct RawConfig {
+    /// Where the proxy listens: `HOST:PORT` or `unix:PATH`.
+    #[serde(default)]
+    pub listen: Setting<String>,
+    /// Where it listens besides. Without `listen`, only there.
+    #[serde(default)]
+    pub listeners: Vec<RawListener>,
+    /// Names by which clients may call the proxy besides those that other settings tell, where that is checked.
+    #[serde(default)]
+    pub allowed_hosts: Setting<Vec<Given<String>>>,
+    /// Where the name is checked by which a request calls the proxy: `loopback`, on listeners with a loopback address, or
+    /// `everywhere`, on all of TCP.
+    #[serde(default)]
+    pub check_host: Setting<HostCheckChoice>,
+    /// May others than this machine reach the proxy without TLS, and mint? For containers behind something that speaks TLS.
+    #[serde(default)]
+    pub danger_plain_http: Setting<bool>,
+    /// TLS towards callers.
+    #[serde(default)]
+    pub tls: RawTls,
+    /// A certificate from an ACME server, such as Let's Encrypt. Whoever names domains here agrees to its terms of service.
+    #[serde(default)]
+    pub acme: RawAcme,
+    /// The URL by which callers reach the proxy; its host is the name in the certificate beside the keys.
+    #[serde(default)]
+    pub public_access: Setting<String>,
+    /// The signing keys.
+    #[serde(default)]
+    pub keys: RawKeys,
+    /// What minters may have.
+    #[serde(default)]
+    pub mint: RawMint,
+    /// Which tokens are accepted.
+    #[serde(default)]
+    pub tokens: RawTokens,
+    /// Where the proxy keeps what it cannot read from tokens.
+    #[serde(default)]
+    pub state: RawState,
+    /// The proxy by which APIs are reached, with `CONNECT`: `http://USER:PASSWORD@HOST:PORT`; `environment` for what `HTTPS_PROXY`,
+    /// `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say; or `none`.
+    #[serde(default)]
+    pub outbound_proxy: Setting<OutboundText>,
+    /// A file that holds the URL of the outbound proxy, which may name a password.
+    #[serde(default)]
+    pub outbound_proxy_file: Setting<String>,
+    /// What the environment says of such proxies.
+    #[serde(skip)]
+    pub proxies: RawProxies,
+    /// The API behind the proxy, found at its root.
+    #[serde(default)]
+    pub upstream: RawUpstream,
+    /// Further APIs, by name; each is found at `/NAME` unless it says otherwise.
+    #[serde(default)]
+    pub upstreams: BTreeMap<String, RawUpstream>,
+    /// How long the proxy waits.
+    #[serde(default)]
+    pub timeouts: RawTimeouts,
+    /// How much the proxy takes.
+    #[serde(default)]
+    pub limits: RawLimits,
+    /// What the proxy writes to stderr.
+    #[serde(default)]
+    pub log: RawLog,
+    /// Plugins by name: WebAssembly components that a scope's rules may ask.
+    #[serde(default)]
+    pub plugins: BTreeMap<String, RawPlugin>,
+    /// The folder of compiled plugins; `magicproxy/plugins` in the user's cache folder by default.
+    #[serde(default)]
+    pub plugin_cache: Setting<String>,
+    /// Named lists of rules that tokens may refer to.
+    #[serde(default)]
+    pub scopes: BTreeMap<String, Vec<Given<RawRuleSetting>>>,
+}
+
+/// The sections and their names, once.
+macro_rules! each_section {
+    ($config:expr, $do:ident $(, $extra:expr)*) => {
+        $do!($config, tls $(, $extra)*);
+        $do!($config, acme $(, $extra)*);
+        $do!($config, keys $(, $extra)*);
+        $do!($config, mint $(, $extra)*);
+        $do!($config, tokens $(, $extra)*);
+        $do!($config, state $(, $extra)*);
+        $do!($config, upstream $(, $extra)*);
+        $do!($config, timeouts $(, $extra)*);
+        $do!($config, limits $(, $extra)*);
+        $do!($config, log $(, $extra)*);
+    };
+}
+
+impl RawConfig {
+    /// This layer, completed by a lower one. Scopes are completed by name.
+    pub fn or(self, lower: Self) -> Self {
+        let mut scopes = lower.scopes;
+        scopes.extend(self.scopes);
+        let mut upstreams = lower.upstreams;
+        for (name, upstream) in self.upstreams {
+            let below = upstreams.remove(&name).unwrap_or_default();
+            upstreams.insert(name, upstream.or(below));
+        }
+        let mut plugins = lower.plugins;
+        for (name, plugin) in self.plugins {
+            let below = plugins.remove(&name).unwrap_or_default();
+            plugins.insert(name, plugin.or(below));
+        }
+        Self {
+            listen: self.listen.or(lower.listen),
+            listeners: if self.listeners.is_empty() { lower.listeners } else { self.listeners },
+            allowed_hosts: self.allowed_hosts.or(lower.allowed_hosts),
+            check_host: self.check_host.or(lower.check_host),
+            danger_plain_http: self.danger_plain_http.or(lower.danger_plain_http),
+            tls: self.tls.or(lower.tls),
+            acme: self.acme.or(lower.acme),
+            public_access: self.public_access.or(lower.public_access),
+            keys: self.keys.or(lower.keys),
+            mint: self.mint.or(lower.mint),
+            tokens: self.tokens.or(lower.tokens),
+            state: self.state.or(lower.state),
+            outbound_proxy: self.outbound_proxy.or(lower.outbound_proxy),
+            outbound_proxy_file: self.outbound_proxy_file.or(lower.outbound_proxy_file),
+            proxies: if self.proxies == RawProxies::default() { lower.proxies } else { self.proxies },
+            upstream: self.upstream.or(lower.upstream),
+            upstreams,
+            timeouts: self.timeouts.or(lower.timeouts),
+            limits: self.limits.or(lower.limits),
+            log: self.log.or(lower.log),
+            plugins,
+            plugin_cache: self.plugin_cache.or(lower.plugin_cache),
+            scopes,
+        }
+    }
+
+    /// Everything that is given, for `config show`.
+    pub fn entries(&self) -> Vec<Entry<'_>> {
+        let mut entries = Vec::new();
+        entries.extend(entry("listen", &self.listen));
+        entries.extend(entry("allowed_hosts", &self.allowed_hosts));
+        entries.extend(entry("check_host", &self.check_host));
+        entries.extend(entry("danger_plain_http", &self.danger_plain_http));
+        entries.extend(entry("public_access", &self.public_access));
+        entries.extend(entry("plugin_cache", &self.plugin_cache));
+        entries.extend(entry("outbound_proxy", &self.outbound_proxy));
+        entries.extend(entry("outbound_proxy_file", &self.outbound_proxy_file));
+        let listeners = self.listeners.iter().zip(1..);
+        entries.extend(listeners.flat_map(|(listener, number)| listener.entries(&format!("listeners.{number}"))));
+        macro_rules! list {
+            ($config:expr, $name:ident) => {
+                entries.extend($config.$name.entries(stringify!($name)));
+            };
+        }
+        each_section!(self, list);
+        entries.extend(self.upstreams.iter().flat_map(|(name, upstream)| upstream.entries(&format!("upstreams.{name}"))));
+        entries.extend(self.plugins.iter().flat_map(|(name, plugin)| plugin.entries(&format!("plugins.{name}"))));
+        for (name, rules) in &self.scopes {
+            let origin = rules.first().map_or(&Origin::Default, |rule| &rule.origin);
+            let value = serde_json::to_value(rules).unwrap_or_default();
+            entries.push(Entry { key: format!("scopes.{name}"), value, origin, may_hold_secret: false });
+        }
+        entries
+    }
+
+    /// The settings that text can give: `listen`, `keys.folder`, ….
+    pub fn keys() -> Vec<String> {
+        let mut keys: Vec<String> = TOP_LEVEL.map(str::to_owned).into();
+        macro_rules! list {
+            ($config:expr, $name:ident) => {
+                keys.extend(section_keys(&$config.$name).iter().map(|key| format!("{}.{key}", stringify!($name))));
+            };
+        }
+        let config = Self::default();
+        each_section!(config, list);
+        keys
+    }
+
+    /// Whether a setting of this name, in some section, may hold a secret.
+    pub fn may_hold_secret(name: &str) -> bool {
+        let mut found = name == "outbound_proxy" && OutboundText::MAY_HOLD_SECRET;
+        macro_rules! ask {
+            ($config:expr, $section:ident) => {
+                found |= section_may_hold_secret(&$config.$section, name);
+            };
+        }
+        let config = Self::default();
+        each_section!(config, ask);
+        found
+    }
+
+    /// Sets one of [`Self::keys`] from text; the error says what was expected.
+    pub fn set(&mut self, key: &str, text: &str, origin: Origin) -> Result<(), String> {
+        match key {
+            "listen" => self.listen = Setting::new(text.to_owned(), origin),
+            "outbound_proxy" => self.outbound_proxy = Setting::new(OutboundText::from_text(text)?, origin),
+            "outbound_proxy_file" => self.outbound_proxy_file = Setting::new(text.to_owned(), origin),
+            "plugin_cache" => self.plugin_cache = Setting::new(text.to_owned(), origin),
+            "public_access" => self.public_access = Setting::new(text.to_owned(), origin),
+            "check_host" => self.check_host = Setting::new(HostCheckChoice::from_text(text)?, origin),
+            "danger_plain_http" => self.danger_plain_http = Setting::new(bool::from_text(text)?, origin),
+            _ => return self.set_in_section(key, text, origin),
+        }
+        Ok(())
+    }
+
+    fn set_in_section(&mut self, key: &str, text: &str, origin: Origin) -> Result<(), String> {
+        let (section, key) = key.split_once('.').unwrap_or((key, ""));
+        macro_rules! set {
+            ($config:expr, $name:ident) => {
+                if section == stringify!($name) {
+                    return $config.$name.set(key, text, origin);
+                }
+            };
+        }
+        each_section!(self, set);
+        Err("there is no such setting".to_owned())
+    }
+}
+
+/// The settings outside of every table that text can give.
+const TOP_LEVEL: [&str; 7] =
+    ["listen", "plugin_cache", "public_access", "check_host", "danger_plain_http", "outbound_proxy", "outbound_proxy_file"];
+
+/// The line of `config show` of a setting outside of every table.
+fn entry<'s, T: Serialize + FromText>(key: &str, setting: &'s Setting<T>) -> Option<Entry<'s>> {
+    let value = |given: &Given<T>| serde_json::to_value(&given.value).unwrap_or_default();
+    let may_hold_secret = T::MAY_HOLD_SECRET;
+    setting.given().map(|given| Entry { key: key.to_owned(), value: value(given), origin: &given.origin, may_hold_secret })
+}
+
+fn section_may_hold_secret<S: Section>(_: &S, name: &str) -> bool {
+    S::may_hold_secret(name)
+}
+
+fn section_keys<S: Section>(_: &S) -> &'static [&'static str] {
+    S::KEYS
+}

@@ -1,0 +1,137 @@
+//! Scopes and lists of rules, from what was written to what is compiled.
+
+use std::sync::Arc;
+
+use magicproxy_core::{PatternMode, RawRule, Rule, RuleFault, Scope, ScopeName, Scopes};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
+
+use super::check::Checker;
+use super::raw::RawConfig;
+use super::setting::Given;
+use super::upstream::Table;
+use crate::ground::fault::{Fault, Origin};
+
+/// A rule as it is written.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RawRuleSetting(pub RawRule);
+
+impl JsonSchema for RawRuleSetting {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Rule".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // An object is a schema.
+        Schema::try_from(magicproxy_core::rule::schema()).unwrap_or_default()
+    }
+}
+
+/// The scopes of the configuration, compiled once for each way in which some upstream matches patterns.
+#[derive(Default)]
+pub(super) struct CompiledScopes {
+    whole: Arc<Scopes>,
+    by_prefix: Arc<Scopes>,
+}
+
+impl CompiledScopes {
+    /// The scopes of an upstream that matches patterns in this way.
+    pub(super) fn matching(&self, patterns: PatternMode) -> Arc<Scopes> {
+        Arc::clone(match patterns {
+            PatternMode::Whole => &self.whole,
+            PatternMode::DangerPrefix => &self.by_prefix,
+        })
+    }
+}
+
+impl Checker<'_> {
+    /// Checks and compiles each scope once for each way of matching that these upstreams need. A rule that is wrong in both ways
+    /// for one reason is one fault.
+    pub(super) fn scopes(&mut self, raw: &RawConfig, tables: &[Table<'_>]) -> CompiledScopes {
+        let needs = |patterns| tables.iter().any(|table| table.patterns() == patterns);
+        let mut compiled = CompiledScopes::default();
+        let before = self.faults.len();
+        if needs(PatternMode::Whole) {
+            compiled.whole = Arc::new(self.scopes_matching(raw, PatternMode::Whole));
+        }
+        if needs(PatternMode::DangerPrefix) {
+            let mut faults = Vec::new();
+            let mut checker = Checker { sources: self.sources, faults: &mut faults };
+            compiled.by_prefix = Arc::new(checker.scopes_matching(raw, PatternMode::DangerPrefix));
+            let known = self.faults.get(before..).unwrap_or_default();
+            faults.retain(|fault| !known.iter().any(|known| known.tells_the_same_as(fault)));
+            self.faults.append(&mut faults);
+        }
+        compiled
+    }
+
+    fn scopes_matching(&mut self, raw: &RawConfig, patterns: PatternMode) -> Scopes {
+        let mut scopes = Scopes::default();
+        for (name, rules) in &raw.scopes {
+            let origin = rules.first().map_or(Origin::Default, |rule| rule.origin.clone());
+            let parsed = ScopeName::parse(name);
+            if parsed.is_none() {
+                self.fault(format!("scope `{name}`: expected a name of `A-Z a-z 0-9 . _ : / -`"), &origin);
+            }
+            let scope = self.scope(&format!("scope `{name}`"), rules, &origin, patterns);
+            if let (Some(name), Some(scope)) = (parsed, scope) {
+                scopes.insert(name, scope);
+            }
+        }
+        scopes
+    }
+
+    /// Rules, and plugins where rules stand.
+    fn scope(&mut self, what: &str, given: &[Given<RawRuleSetting>], origin: &Origin, patterns: PatternMode) -> Option<Scope> {
+        let (mut rules, mut plugins) = (Vec::new(), Vec::new());
+        for rule in given {
+            match &rule.value.0 {
+                RawRule::Plugin(object) => plugins.push(object.plugin.clone()),
+                _ => rules.push(rule.clone()),
+            }
+        }
+        let only_plugins = rules.is_empty() && !plugins.is_empty();
+        let rules = if only_plugins { Vec::new() } else { self.rules(what, &rules, origin, patterns)? };
+        Scope::new(&rules, plugins).map_err(|error| self.fault(format!("{what}: {error}"), origin)).ok()
+    }
+
+    /// Checks a list of rules; each fault points at its rule.
+    pub(super) fn rules(
+        &mut self,
+        what: &str,
+        rules: &[Given<RawRuleSetting>],
+        origin: &Origin,
+        patterns: PatternMode,
+    ) -> Option<Vec<Rule>> {
+        let raw: Vec<RawRule> = rules.iter().map(|rule| rule.value.0.clone()).collect();
+        let found = match Rule::parse_new_list(&raw, patterns) {
+            Ok(rules) => return Some(rules),
+            Err(found) => found,
+        };
+        for found in found {
+            let (message, origin) = match &found {
+                RuleFault::Rule { number, error } => {
+                    (format!("{what}: {error}"), rules.get(number - 1).map_or(origin, |rule| &rule.origin))
+                }
+                other => (format!("{what}: {other}"), origin),
+            };
+            let fault = Fault::new(message, origin.clone());
+            let meant = match &found {
+                RuleFault::Rule { number, .. } => raw.get(number - 1),
+                _ => None,
+            };
+            let python = matches!(origin, Origin::PythonFile(_));
+            let helps = python && meant.is_some_and(is_right_by_prefix);
+            self.faults.push(if helps { fault.help(PYTHON_RULES) } else { fault });
+        }
+        None
+    }
+}
+
+/// Is it only the matching of the whole path that makes this rule wrong?
+fn is_right_by_prefix(rule: &RawRule) -> bool {
+    Rule::parse_new_list(std::slice::from_ref(rule), PatternMode::DangerPrefix).is_ok()
+}
+
+const PYTHON_RULES: &str = "rules are read more strictly than in the Python program: a pattern must span the whole path, and names it \
+                            canonically; `danger_prefix_matching` (MAGICPROXY_UPSTREAM_DANGER_PREFIX_MATCHING=true) keeps its old meaning";

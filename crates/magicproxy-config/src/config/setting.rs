@@ -1,0 +1,247 @@
+//! A setting with its origin, and sections of settings that can be layered, listed and set from text.
+//!
+//! [`section!`] writes a section's field list once, each with its comment, its form and its default: reading, layering, `config
+//! show`, the schema and the environment all follow it.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error as TextError, StrDeserializer};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::ground::fault::Origin;
+
+/// A value that somebody gave, and who.
+#[derive(Clone, Debug)]
+pub struct Given<T> {
+    /// What was given.
+    pub value: T,
+    /// Where it stands.
+    pub origin: Origin,
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Given<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = toml::Spanned::deserialize(deserializer)?;
+        let origin = Origin::File(spanned.span());
+        Ok(Self { value: spanned.into_inner(), origin })
+    }
+}
+
+impl<T: Serialize> Serialize for Given<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value.serialize(serializer)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Given<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::schema_name()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<T>()
+    }
+}
+
+/// A setting: perhaps given.
+#[derive(Clone, Debug)]
+pub struct Setting<T>(pub Option<Given<T>>);
+
+impl<T> Default for Setting<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T> Setting<T> {
+    /// A setting with this value.
+    pub fn new(value: T, origin: Origin) -> Self {
+        Self(Some(Given { value, origin }))
+    }
+
+    /// A setting that holds where nobody says anything.
+    pub fn by_default(value: T) -> Self {
+        Self::new(value, Origin::Default)
+    }
+
+    /// This setting, or the one of a lower layer.
+    pub fn or(self, lower: Self) -> Self {
+        Self(self.0.or(lower.0))
+    }
+
+    /// What was given.
+    pub fn given(&self) -> Option<&Given<T>> {
+        self.0.as_ref()
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Setting<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Given::deserialize(deserializer).map(|given| Self(Some(given)))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Setting<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::schema_name()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<T>()
+    }
+}
+
+/// A value that one line of text can give, as an environment variable does.
+pub trait FromText: Sized {
+    /// Whether a value may hold a secret, such as the password in a URL, so that no excerpt of a file shows it.
+    const MAY_HOLD_SECRET: bool = false;
+
+    /// Reads the value; the error says what was expected.
+    fn from_text(text: &str) -> Result<Self, String>;
+}
+
+impl FromText for String {
+    fn from_text(text: &str) -> Result<Self, String> {
+        Ok(text.to_owned())
+    }
+}
+
+impl FromText for bool {
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err("expected `true` or `false`".to_owned()),
+        }
+    }
+}
+
+impl FromText for u64 {
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| "expected a whole number".to_owned())
+    }
+}
+
+impl<T> FromText for std::collections::BTreeMap<String, T> {
+    fn from_text(_: &str) -> Result<Self, String> {
+        Err("a table can be given in the configuration file only".to_owned())
+    }
+}
+
+impl<T> FromText for Vec<T> {
+    fn from_text(_: &str) -> Result<Self, String> {
+        Err("a list can be given in the configuration file only".to_owned())
+    }
+}
+
+/// Reads a word that names one of a few choices.
+pub fn choice<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, String> {
+    let words: StrDeserializer<'de, TextError> = text.into_deserializer();
+    T::deserialize(words).map_err(|error| {
+        let message = error.to_string();
+        message.split_once(", ").map_or(message.clone(), |(_, expected)| expected.to_owned())
+    })
+}
+
+/// One line of `config show`.
+#[derive(Debug)]
+pub struct Entry<'a> {
+    /// The dotted name of the setting.
+    pub key: String,
+    /// What holds, as JSON.
+    pub value: serde_json::Value,
+    /// Where it stands.
+    pub origin: &'a Origin,
+    /// Whether what was written may hold a secret; the value shows none.
+    pub may_hold_secret: bool,
+}
+
+/// A table of the configuration.
+pub trait Section: Sized {
+    /// The names of its settings.
+    const KEYS: &'static [&'static str];
+
+    /// What holds where nobody says anything.
+    fn defaults() -> Self;
+
+    /// Whether a setting of this name may hold a secret.
+    fn may_hold_secret(key: &str) -> bool;
+
+    /// This section, completed by a lower layer.
+    fn or(self, lower: Self) -> Self;
+
+    /// What is given in it, as `prefix.key`.
+    fn entries(&self, prefix: &str) -> Vec<Entry<'_>>;
+
+    /// Sets one of [`Self::KEYS`] from text.
+    fn set(&mut self, key: &str, text: &str, origin: Origin) -> Result<(), String>;
+}
+
+/// Declares a section: a struct of [`Setting`]s and its [`Section`]. A field is `name: Form = default`; without a default nothing
+/// holds where nobody says anything.
+macro_rules! section {
+    ($(#[$meta:meta])* $name:ident { $($(#[$about:meta])* $field:ident: $type:ty $(= $default:expr)?,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, Default, serde::Deserialize, schemars::JsonSchema)]
+        #[serde(deny_unknown_fields, expecting = "a table")]
+        pub struct $name {
+            $($(#[$about])* #[serde(default)] pub $field: $crate::config::setting::Setting<$type>,)*
+        }
+
+        impl $crate::config::setting::Section for $name {
+            const KEYS: &'static [&'static str] = &[$(stringify!($field)),*];
+
+            #[allow(clippy::needless_update, reason = "a section may have a default for each of its settings")]
+            fn defaults() -> Self {
+                Self { $($($field: $crate::config::setting::Setting::by_default($default),)?)* ..Self::default() }
+            }
+
+            fn may_hold_secret(key: &str) -> bool {
+                $((key == stringify!($field) && <$type as $crate::config::setting::FromText>::MAY_HOLD_SECRET) ||)* false
+            }
+
+            fn or(self, lower: Self) -> Self {
+                Self { $($field: self.$field.or(lower.$field)),* }
+            }
+
+            fn entries(&self, prefix: &str) -> Vec<$crate::config::setting::Entry<'_>> {
+                let mut entries = Vec::new();
+                $(if let Some(given) = self.$field.given() {
+                    entries.push($crate::config::setting::Entry {
+                        key: format!("{prefix}.{}", stringify!($field)),
+                        value: serde_json::to_value(&given.value).unwrap_or_default(),
+                        origin: &given.origin,
+                        may_hold_secret: <$type as $crate::config::setting::FromText>::MAY_HOLD_SECRET,
+                    });
+                })*
+                entries
+            }
+
+            fn set(&mut self, key: &str, text: &str, origin: $crate::ground::fault::Origin) -> Result<(), String> {
+                $(if key == stringify!($field) {
+                    let value = <$type as $crate::config::setting::FromText>::from_text(text)?;
+                    self.$field = $crate::config::setting::Setting::new(value, origin);
+                    return Ok(());
+                })*
+                Err("there is no such setting".to_owned())
+            }
+        }
+    };
+}
+pub(crate) use section;
+
+/// Words that name a choice, in a line of text as in a file.
+macro_rules! choices {
+    ($($name:ident),*) => {
+        $(impl $crate::config::setting::FromText for $name {
+            fn from_text(text: &str) -> Result<Self, String> {
+                $crate::config::setting::choice(text)
+            }
+        })*
+    };
+}
+pub(crate) use choices;

@@ -1,0 +1,255 @@
+//! Where state and revocations are kept: the section `[state]`, and `revocations` in `[tokens]`.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use magicproxy_core::written_secret;
+use magicproxy_proxy::settings::StrangerState;
+use magicproxy_state::{ValkeySettings, ValkeyUrl};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::check::{Checker, said};
+use super::duration::{DurationText, parse_duration};
+use super::keys::KeySettings;
+use super::raw::RawConfig;
+use super::setting::{FromText, Section as _, choices, section};
+use crate::ground::fault::Origin;
+use crate::ground::text::reason;
+
+/// The file of revocations, where nobody names another: in the folder of keys.
+pub const BESIDE_KEYS: &str = "revocations.json";
+
+section! {
+    /// Where the proxy keeps what it cannot read from tokens: what they made, how often they were used, which are revoked.
+    RawState {
+        /// `redb`, a file of one proxy; `valkey`, a server that several share; `memory`, for trying out; or `none`.
+        store: StoreChoice = StoreChoice::default(),
+        /// The file of `redb`; `state.redb` beside the folder of the keys by default.
+        path: String,
+        /// Where the Valkey or Redis is: `redis://HOST`, `rediss://USER:PASSWORD@HOST`, `unix:PATH`, `redis+sentinel://…`, `redis+cluster://…`.
+        url: StoreUrlText,
+        /// A file that holds the URL, which may name a password.
+        url_file: String,
+        /// What the names of all keys in the Valkey begin with.
+        prefix: String = "magicproxy:".to_owned(),
+        /// A PEM file of certificates to trust besides the platform's, for the Valkey.
+        extra_ca_file: String,
+        /// How long the Valkey may take to be connected, and to answer.
+        timeout: DurationText = DurationText::of(Duration::from_secs(1)),
+        /// When the list of revocations in the Valkey cannot be read: `deny`, or `allow-stale 30s`.
+        on_unreachable: String = "deny".to_owned(),
+        /// Requests for which something would be kept, with sealed tokens of no listed minter, which anyone can mint: `refuse`, or
+        /// `accept`.
+        strangers: StrangersChoice = StrangersChoice::default(),
+    }
+}
+
+/// Where state is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreChoice {
+    /// A file of one proxy.
+    #[default]
+    Redb,
+    /// A Valkey or Redis that several share.
+    Valkey,
+    /// Nowhere: it ends with the process.
+    Memory,
+    /// There is none, and tokens that need one are refused.
+    None,
+}
+
+/// What becomes of requests that need state, with tokens that anyone can mint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StrangersChoice {
+    /// They are refused.
+    #[default]
+    Refuse,
+    /// They are carried out.
+    Accept,
+}
+
+impl From<StrangersChoice> for StrangerState {
+    fn from(choice: StrangersChoice) -> Self {
+        match choice {
+            StrangersChoice::Refuse => Self::Refuse,
+            StrangersChoice::Accept => Self::Accept,
+        }
+    }
+}
+
+/// The URL of a store: it may hold a password, and is shown without.
+#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct StoreUrlText(pub String);
+
+impl StoreUrlText {
+    fn shown(&self) -> String {
+        self.0.parse().map_or_else(|_| "(not shown)".to_owned(), |url: magicproxy_state::ValkeyUrl| url.to_string())
+    }
+}
+
+impl fmt::Debug for StoreUrlText {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "StoreUrlText({})", self.shown())
+    }
+}
+
+impl Serialize for StoreUrlText {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.shown())
+    }
+}
+
+impl FromText for StoreUrlText {
+    const MAY_HOLD_SECRET: bool = true;
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+choices!(StoreChoice, StrangersChoice);
+
+/// Where state is kept.
+#[derive(Clone, Debug)]
+pub struct StateSettings {
+    /// The store.
+    pub store: StoreSettings,
+    /// What strangers' tokens may have kept.
+    pub strangers: StrangerState,
+    /// Somebody has said so; else it is opened only when it is needed.
+    pub chosen: bool,
+}
+
+/// A store that is not open yet.
+#[derive(Clone, Debug)]
+pub enum StoreSettings {
+    /// There is none.
+    None,
+    /// Nowhere: it ends with the process.
+    Memory,
+    /// A file of one proxy.
+    Redb(PathBuf),
+    /// A Valkey or Redis that several proxies share.
+    Valkey(Box<ValkeySettings>),
+}
+
+/// Where revocations are kept.
+#[derive(Clone, Debug)]
+pub struct RevocationSettings {
+    /// The file; none where they are in the store that proxies share.
+    pub file: Option<PathBuf>,
+    /// So long a list that cannot be read anew is trusted.
+    pub stale: Duration,
+}
+
+impl Checker<'_> {
+    /// None, if there is a fault.
+    pub(super) fn state(&mut self, raw: &RawConfig, keys: &KeySettings) -> Option<StateSettings> {
+        let faults = self.faults.len();
+        let state = &raw.state;
+        let choice = said(&state.store);
+        self.unused(state, choice);
+        let store = match choice {
+            StoreChoice::None => Some(StoreSettings::None),
+            StoreChoice::Memory => Some(StoreSettings::Memory),
+            StoreChoice::Redb => {
+                let beside = || keys.files.folder().parent().unwrap_or(Path::new("")).join("state.redb");
+                Some(StoreSettings::Redb(state.path.given().map_or_else(beside, |given| self.path(given))))
+            }
+            StoreChoice::Valkey => self.valkey(state).map(|settings| StoreSettings::Valkey(Box::new(settings))),
+        };
+        let chosen = state.entries("state").iter().any(|entry| *entry.origin != Origin::Default);
+        let store = store.filter(|_| self.faults.len() == faults)?;
+        let strangers = said(&state.strangers).into();
+        Some(StateSettings { store, strangers, chosen })
+    }
+
+    pub(super) fn revocations(&mut self, raw: &RawConfig, keys: &KeySettings) -> RevocationSettings {
+        let tokens = &raw.tokens;
+        let shared = said(&raw.state.store) == StoreChoice::Valkey;
+        if let Some(given) = tokens.revocations.given().filter(|_| shared) {
+            self.fault("tokens.revocations: with `state.store = \"valkey\"` revocations are in the store", &given.origin);
+        }
+        let file = tokens.revocations.given().map_or_else(|| keys.files.folder().join(BESIDE_KEYS), |given| self.path(given));
+        let stale =
+            self.text("state.on_unreachable", &raw.state.on_unreachable, |text| match text.strip_prefix("allow-stale ") {
+                Some(duration) => parse_duration(duration),
+                None if text == "deny" => Ok(Duration::ZERO),
+                None => Err("expected `deny`, or `allow-stale` and a duration such as `30s`".to_owned()),
+            });
+        RevocationSettings { file: (!shared).then_some(file), stale: stale.unwrap_or_default() }
+    }
+
+    /// What says nothing to the store that was chosen is a mistake.
+    fn unused(&mut self, raw: &RawState, choice: StoreChoice) {
+        for entry in raw.entries("state").into_iter().filter(|entry| *entry.origin != Origin::Default) {
+            let wanted = match entry.key.as_str() {
+                "state.path" => StoreChoice::Redb,
+                "state.url"
+                | "state.url_file"
+                | "state.prefix"
+                | "state.extra_ca_file"
+                | "state.timeout"
+                | "state.on_unreachable" => StoreChoice::Valkey,
+                _ => continue,
+            };
+            if choice != wanted {
+                let name = if wanted == StoreChoice::Redb { "redb" } else { "valkey" };
+                self.fault(format!("{}: this is for `state.store = \"{name}\"`", entry.key), entry.origin);
+            }
+        }
+    }
+
+    fn valkey(&mut self, raw: &RawState) -> Option<ValkeySettings> {
+        let url = self.url(raw);
+        let timeout = self.lifetime("state.timeout", &raw.timeout);
+        let prefix = self.text("state.prefix", &raw.prefix, |text| {
+            let legal = text.len() <= 200 && text.chars().all(|character| character.is_ascii_graphic());
+            if legal { Ok(text.to_owned()) } else { Err("expected at most 200 visible ASCII characters".to_owned()) }
+        });
+        let faults = self.faults.len();
+        self.certificates("state.extra_ca_file", &raw.extra_ca_file);
+        let extra = raw.extra_ca_file.given().filter(|_| self.faults.len() == faults);
+        let extra_roots = extra.and_then(|given| std::fs::read_to_string(self.path(given)).ok());
+        Some(ValkeySettings { prefix: prefix?, timeout: timeout?, extra_roots, ..ValkeySettings::new(url?) })
+    }
+
+    /// The URL. It is a secret, and so is what is wrong with it.
+    fn url(&mut self, raw: &RawState) -> Option<ValkeyUrl> {
+        let (key, text, origin) = match (raw.url.given(), raw.url_file.given()) {
+            (Some(url), None) => ("state.url", url.value.0.clone(), &url.origin),
+            (None, Some(file)) => {
+                let path = self.path(file);
+                match std::fs::read_to_string(&path) {
+                    Ok(text) => ("state.url_file", text, &file.origin),
+                    Err(error) => {
+                        self.fault(format!("state.url_file `{}`: {}", path.display(), reason(&error)), &file.origin);
+                        return None;
+                    }
+                }
+            }
+            (Some(_), Some(file)) => {
+                self.fault("state.url_file: there is `state.url` as well; which of them is meant?", &file.origin);
+                return None;
+            }
+            (None, None) => {
+                let origin = raw.store.given().map_or(&Origin::Default, |given| &given.origin);
+                self.fault("state.store `valkey`: where is it? `state.url` or `state.url_file` is needed", origin);
+                return None;
+            }
+        };
+        let text = match written_secret(&text) {
+            Ok(text) => text,
+            Err(fault) => {
+                self.fault(format!("{key}: {fault}"), origin);
+                return None;
+            }
+        };
+        text.parse().map_err(|error: magicproxy_state::ParseUrlError| self.fault(format!("{key}: {error}"), origin)).ok()
+    }
+}

@@ -1,0 +1,101 @@
+//! The lists of headers of an upstream: which are added, which are dropped, and what cannot be added.
+
+use std::sync::Arc;
+
+use http::HeaderName;
+use magicproxy_proxy::header::{RequestFields, Treatment};
+use magicproxy_proxy::settings::{Meaning, PassedHeader, UpstreamSettings};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{RawUpstream, Table};
+use crate::config::check::Checker;
+use crate::config::setting::{FromText, Given, Setting};
+use crate::ground::fault::{Fault, Origin};
+
+/// Names of headers, as they are written: a list, or in a variable of the environment with commas between them.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct HeaderNames(pub Vec<Given<String>>);
+
+impl FromText for HeaderNames {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        // A variable has no lines: the origin is that of the whole list.
+        Ok(Self(names.map(|name| Given { value: name.to_owned(), origin: Origin::Default }).collect()))
+    }
+}
+
+/// The names as they were written.
+pub(super) fn names_in(setting: &Setting<HeaderNames>) -> &[Given<String>] {
+    setting.given().map_or(&[], |given| &given.value.0)
+}
+
+impl Checker<'_> {
+    pub(super) fn header_names(&mut self, key: &str, given: &[Given<String>]) -> Vec<HeaderName> {
+        let mut names = Vec::new();
+        for given in given {
+            match given.value.parse() {
+                Ok(name) => names.push(name),
+                Err(_) => self.header_fault(key, given, "expected the name of a header", &given.origin),
+            }
+        }
+        names
+    }
+
+    /// What the preset lets pass. Its names are ours, and right.
+    pub(super) fn preset_headers(&mut self, raw: &RawUpstream) -> Vec<PassedHeader> {
+        let names = raw.preset.given().map_or(&[][..], |given| given.value.request_headers());
+        names.iter().filter_map(|name| PassedHeader::parse_preset(name).ok()).collect()
+    }
+
+    /// What the operator lets pass; each fault points at its name.
+    pub(super) fn passed_headers(&mut self, table: &Table<'_>) -> Vec<PassedHeader> {
+        let key = table.key("pass_request_headers");
+        let setting = &table.raw.pass_request_headers;
+        let mut passed = Vec::new();
+        for given in names_in(setting) {
+            match PassedHeader::parse(&given.value) {
+                Ok(header) => passed.push(header),
+                Err(error) => self.header_fault(&key, given, &error.to_string(), origin_of(given, setting)),
+            }
+        }
+        passed
+    }
+
+    /// A fault that does not repeat the value of a header that somebody wrote behind its name.
+    fn header_fault(&mut self, key: &str, given: &Given<String>, reason: &str, origin: &Origin) {
+        let fault = match given.value.split_once(": ") {
+            None => Fault::new(format!("{key} `{}`: {reason}", given.value), origin.clone()),
+            Some((name, _)) => {
+                Fault::new(format!("{key} `{name}`: expected the name of a header without its value"), origin.clone()).hidden()
+            }
+        };
+        self.faults.push(fault);
+    }
+
+    /// A field in which another upstream takes tokens carries them, too: a client that mistakes one for the other sends it.
+    pub(super) fn pass_no_carriers(&mut self, tables: &[Table<'_>], checked: &[Arc<UpstreamSettings>]) {
+        for (table, upstream) in tables.iter().zip(checked) {
+            let fields = RequestFields::of(upstream, checked);
+            let setting = &table.raw.pass_request_headers;
+            for given in names_in(setting) {
+                let Ok(header) = PassedHeader::parse(&given.value) else { continue };
+                let treatment = header.name().map(|name| fields.treatment(name));
+                if treatment == Some(Treatment::Never(Meaning::Carrier)) {
+                    let key = table.key("pass_request_headers");
+                    let fault = format!("{key} `{}`: {}, so that no setting lets it pass", given.value, Meaning::Carrier);
+                    self.fault(fault, origin_of(given, setting));
+                }
+            }
+        }
+    }
+}
+
+/// Where a name was written; names in a variable have no place of their own.
+fn origin_of<'g>(given: &'g Given<String>, setting: &'g Setting<HeaderNames>) -> &'g Origin {
+    match (&given.origin, setting.given()) {
+        (Origin::Default, Some(whole)) => &whole.origin,
+        (own, _) => own,
+    }
+}

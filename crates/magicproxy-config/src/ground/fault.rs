@@ -1,0 +1,274 @@
+//! What is wrong with a configuration: all of it at once, each with the place and a suggestion.
+//!
+//! The value of a setting that the proxy does not know is never shown: it could be a secret in the wrong place.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+use serde_json::json;
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A flag of the command line.
+    Flag(&'static str),
+    /// An environment variable.
+    Environment(String),
+    /// The native configuration file, and the bytes in it.
+    File(Range<usize>),
+    /// The Python program's JSON file, and the bytes in it where they could be found.
+    PythonFile(Option<Range<usize>>),
+    /// A preset.
+    Preset(&'static str),
+    /// Nobody said anything.
+    Default,
+}
+
+/// A configuration file that was read.
+#[derive(Debug, Clone)]
+pub struct SourceFile {
+    /// Where it is, as it was named.
+    pub path: PathBuf,
+    /// What it says, without secrets.
+    pub text: String,
+}
+
+impl SourceFile {
+    /// Overwrites bytes with `*`, so that no excerpt shows them. Positions stay as they are.
+    pub fn mask(&mut self, span: &Range<usize>) {
+        let hidden: String = self.text.get(span.clone()).unwrap_or_default().chars().map(masked).collect();
+        if hidden.len() == span.len() {
+            self.text.replace_range(span.clone(), &hidden);
+        }
+    }
+
+    fn line_and_column(&self, offset: usize) -> (usize, usize) {
+        let before = self.text.get(..offset).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        (before.matches('\n').count() + 1, before.get(line_start..).unwrap_or_default().chars().count() + 1)
+    }
+}
+
+/// As many bytes of `*` as the character has, so that offsets stay true.
+fn masked(character: char) -> String {
+    if character == '\n' { "\n".to_owned() } else { "*".repeat(character.len_utf8()) }
+}
+
+/// The configuration files that were read.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// Ours.
+    pub native: Option<SourceFile>,
+    /// The one of the Python program.
+    pub python: Option<SourceFile>,
+}
+
+impl Sources {
+    fn place<'a>(&'a self, origin: &Origin) -> Option<(&'a SourceFile, Option<Range<usize>>)> {
+        match origin {
+            Origin::File(span) => self.native.as_ref().map(|file| (file, Some(span.clone()))),
+            Origin::PythonFile(span) => self.python.as_ref().map(|file| (file, span.clone())),
+            Origin::Flag(_) | Origin::Environment(_) | Origin::Preset(_) | Origin::Default => None,
+        }
+    }
+
+    /// The files that were read.
+    pub fn files(&self) -> Vec<String> {
+        [&self.native, &self.python].into_iter().flatten().map(|file| file.path.display().to_string()).collect()
+    }
+
+    /// Where a value came from, in words.
+    pub fn describe(&self, origin: &Origin) -> String {
+        match (origin, self.place(origin)) {
+            (_, Some((file, Some(span)))) => format!("{}:{}", file.path.display(), file.line_and_column(span.start).0),
+            (_, Some((file, None))) => file.path.display().to_string(),
+            (Origin::Flag(flag), None) => format!("flag {flag}"),
+            (Origin::Environment(name), None) => format!("environment {name}"),
+            (Origin::Preset(name), None) => format!("preset {name}"),
+            (_, None) => "default".to_owned(),
+        }
+    }
+
+    /// The folder that relative paths of this origin start from: that of the native file, else the working directory.
+    pub fn base(&self, origin: &Origin) -> Option<&Path> {
+        match origin {
+            Origin::File(_) => self.native.as_ref().and_then(|file| file.path.parent()),
+            _ => None,
+        }
+    }
+
+    /// A path of this origin, from where it starts.
+    pub fn absolute(&self, path: PathBuf, origin: &Origin) -> PathBuf {
+        self.base(origin).map_or_else(|| path.clone(), |base| base.join(&path))
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    /// What is wrong, in one line.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// Where it stands.
+    pub origin: Origin,
+    /// Is what stands there perhaps a secret?
+    hidden: bool,
+}
+
+impl Fault {
+    /// A fault without a suggestion.
+    pub fn new(message: impl Into<String>, origin: Origin) -> Self {
+        Self { message: message.into(), help: None, origin, hidden: false }
+    }
+
+    /// The fault with a suggestion.
+    pub fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+
+    /// The fault, without an excerpt that shows what stands there.
+    pub fn hidden(self) -> Self {
+        Self { hidden: true, ..self }
+    }
+
+    /// The same words about the same place.
+    pub fn tells_the_same_as(&self, other: &Self) -> bool {
+        self.message == other.message && self.origin == other.origin
+    }
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug)]
+pub struct Faults {
+    /// In the order of the file, those without a place first.
+    pub faults: Vec<Fault>,
+    /// The files that they are in.
+    pub sources: Sources,
+}
+
+impl Faults {
+    /// A configuration whose one fault has no place in a file.
+    pub fn one(fault: Fault) -> Self {
+        Self { faults: vec![fault], sources: Sources::default() }
+    }
+
+    /// The faults in the order of the file, those without a place first.
+    pub fn new(faults: Vec<Fault>, mut sources: Sources) -> Self {
+        for fault in faults.iter().filter(|fault| fault.hidden) {
+            if let (Origin::File(span), Some(file)) = (&fault.origin, &mut sources.native) {
+                file.mask(span);
+            }
+        }
+        // Rules of a Python file that are alike have one place, that of the first.
+        let mut told: Vec<Fault> = Vec::new();
+        for fault in faults {
+            if !told.iter().any(|known| known.tells_the_same_as(&fault)) {
+                told.push(fault);
+            }
+        }
+        let mut faults = told;
+        faults.sort_by_key(|fault| match &fault.origin {
+            Origin::File(span) => (1, span.start),
+            Origin::PythonFile(span) => (2, span.as_ref().map_or(0, |span| span.start)),
+            Origin::Flag(_) | Origin::Environment(_) | Origin::Preset(_) | Origin::Default => (0, 0),
+        });
+        Self { faults, sources }
+    }
+
+    /// The faults with excerpts, for people.
+    pub fn render(&self, colour: crate::ground::text::Colour) -> String {
+        let theme = if colour.is_on() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+        let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(120);
+        let mut text = String::new();
+        for fault in &self.faults {
+            // Writing to a string does not fail.
+            let _ = handler.render_report(&mut text, &Report::new(fault, &self.sources));
+            text.push('\n');
+        }
+        let count = self.faults.len();
+        text + &format!("error: {count} {} in the configuration", if count == 1 { "fault" } else { "faults" })
+    }
+
+    /// The faults in one line.
+    pub fn summary(&self) -> String {
+        self.faults.iter().map(|fault| fault.message.clone()).collect::<Vec<_>>().join("; ")
+    }
+
+    /// The faults as lines of the log.
+    pub fn log(&self) {
+        for fault in &self.faults {
+            let place = match self.sources.place(&fault.origin) {
+                Some((file, Some(span))) => {
+                    let (line, column) = file.line_and_column(span.start);
+                    format!("{}:{line}:{column}", file.path.display())
+                }
+                _ => self.sources.describe(&fault.origin),
+            };
+            tracing::error!(place, help = fault.help, "{}", fault.message);
+        }
+    }
+
+    /// The faults for machines.
+    pub fn to_json(&self) -> serde_json::Value {
+        let fault = |fault: &Fault| {
+            let place = self.sources.place(&fault.origin);
+            let position = place.as_ref().and_then(|(file, span)| Some(file.line_and_column(span.as_ref()?.start)));
+            json!({
+                "message": fault.message,
+                "help": fault.help,
+                "source": self.sources.describe(&fault.origin),
+                "file": place.map(|(file, _)| file.path.display().to_string()),
+                "line": position.map(|(line, _)| line),
+                "column": position.map(|(_, column)| column),
+            })
+        };
+        self.faults.iter().map(fault).collect()
+    }
+}
+
+/// A fault as miette draws it.
+#[derive(Debug)]
+struct Report {
+    message: String,
+    help: Option<String>,
+    source: Option<NamedSource<String>>,
+    span: Option<Range<usize>>,
+}
+
+impl Report {
+    fn new(fault: &Fault, sources: &Sources) -> Self {
+        let place = sources.place(&fault.origin).filter(|(_, span)| span.is_some());
+        let message = match (&place, &fault.origin) {
+            (Some(_), _) | (None, Origin::Default) => fault.message.clone(),
+            (None, origin) => format!("{} ({})", fault.message, sources.describe(origin)),
+        };
+        let source = place.as_ref().map(|(file, _)| NamedSource::new(file.path.display().to_string(), file.text.clone()));
+        Self { message, help: fault.help.clone(), source, span: place.and_then(|(_, span)| span) }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Report {}
+
+impl Diagnostic for Report {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.source.as_ref().map(|source| source as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let span = self.span.clone()?;
+        Some(Box::new(std::iter::once(LabeledSpan::underline(span))))
+    }
+}

@@ -1,0 +1,68 @@
+//! Text for people: what the system said, words of strangers without what a terminal obeys, and whether colour is wanted
+//! (`NO_COLOR`).
+
+use std::io::{self, IsTerminal as _};
+
+/// What the system said, in our style.
+pub fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::AddrInUse => "the address is in use".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "the address is not one of this machine".to_owned(),
+        io::ErrorKind::ConnectionRefused => "the connection was refused".to_owned(),
+        io::ErrorKind::ConnectionReset => "the connection was reset".to_owned(),
+        io::ErrorKind::TimedOut => "no answer came in time".to_owned(),
+        io::ErrorKind::HostUnreachable => "there is no way to this host".to_owned(),
+        io::ErrorKind::NetworkUnreachable => "there is no way to this network".to_owned(),
+        // Of a file that was read as text; what others call so says itself why.
+        io::ErrorKind::InvalidData if error.get_ref().is_none() => "expected UTF-8 text".to_owned(),
+        io::ErrorKind::IsADirectory => "this is a folder".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Text from a stranger, without anything that a terminal obeys.
+pub fn harmless(text: &str) -> String {
+    let obeyed =
+        |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if obeyed(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
+}
+
+/// The beginning of a text that may be a secret which somebody put in the wrong place.
+pub fn masked(text: &str) -> String {
+    const SHOWN: usize = 6;
+    if text.chars().count() <= 2 * SHOWN {
+        return harmless(text);
+    }
+    format!("{}…", harmless(&text.chars().take(SHOWN).collect::<String>()))
+}
+
+/// A word as a shell reads it.
+pub fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte);
+    if word.bytes().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
+/// May escape sequences be written?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colour {
+    /// To a terminal whose owner has not set `NO_COLOR`.
+    On,
+    /// To anything else.
+    Off,
+}
+
+impl Colour {
+    /// What standard error takes.
+    pub fn of_stderr() -> Self {
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+        if io::stderr().is_terminal() && !unwanted && !dumb { Self::On } else { Self::Off }
+    }
+
+    /// Are escape sequences taken?
+    pub fn is_on(self) -> bool {
+        self == Self::On
+    }
+}

@@ -1,0 +1,40 @@
+//! Who else may write a file that decides where tokens and credentials go, as ssh asks of its own files.
+
+use std::path::Path;
+
+/// What is wrong with a file that every user of the machine may write.
+pub fn writable_by_everybody(path: &Path) -> Option<String> {
+    let mode = mode(path)?;
+    (mode & 0o002 != 0).then(|| format!("`{}`: everybody on this machine may write it (mode {mode:04o})", path.display()))
+}
+
+/// What to do about it.
+pub fn remedy(path: &Path) -> String {
+    format!("chmod o-w '{}'", path.display())
+}
+
+/// A warning, where the file belongs to another user than this one and root.
+#[cfg(unix)]
+pub fn of_another(path: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt as _;
+    let owner = std::fs::metadata(path).ok()?.uid();
+    let ours = [0, rustix::process::geteuid().as_raw()].contains(&owner);
+    (!ours).then(|| format!("`{}` belongs to another user (uid {owner}), who may change it", path.display()))
+}
+
+#[cfg(not(unix))]
+pub fn of_another(_: &Path) -> Option<String> {
+    None
+}
+
+#[cfg(unix)]
+fn mode(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+    Some(metadata.permissions().mode() & 0o777)
+}
+
+#[cfg(not(unix))]
+fn mode(_: &Path) -> Option<u32> {
+    None
+}

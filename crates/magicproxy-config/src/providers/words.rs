@@ -1,0 +1,93 @@
+//! How APIs differ, in the words of the configuration.
+
+use magicproxy_core::{EncodedSlash, PathReading};
+use magicproxy_proxy::settings::RefusalShape;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What an API makes of `%2F`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SlashChoice {
+    /// Such requests are refused.
+    #[default]
+    Refuse,
+    /// The request must be allowed in both readings.
+    Both,
+    /// An ordinary character.
+    Opaque,
+}
+
+impl From<SlashChoice> for EncodedSlash {
+    fn from(choice: SlashChoice) -> Self {
+        match choice {
+            SlashChoice::Refuse => Self::Refuse,
+            SlashChoice::Both => Self::Both,
+            SlashChoice::Opaque => Self::Opaque,
+        }
+    }
+}
+
+/// How an API's server reads paths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReadingChoice {
+    /// Nobody knows: `%25`, `;` and look-alikes of `.`, `/`, `\` and `%` are refused.
+    #[default]
+    Strict,
+    /// Paths are percent-decoded once, and every character then stands for itself.
+    DecodeOnce,
+    /// The same, but for path parameters: a request with `;` must be allowed with them and without.
+    Servlet,
+    /// Paths are percent-decoded once and normalised (NFKC, Windows): look-alikes are refused.
+    Normalize,
+}
+
+impl From<ReadingChoice> for PathReading {
+    fn from(choice: ReadingChoice) -> Self {
+        match choice {
+            ReadingChoice::Strict => Self::Strict,
+            ReadingChoice::DecodeOnce => Self::DecodeOnce,
+            ReadingChoice::Servlet => Self::Servlet,
+            ReadingChoice::Normalize => Self::Normalize,
+        }
+    }
+}
+
+/// The shape of what the proxy refuses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RefusalChoice {
+    /// RFC 9457.
+    #[default]
+    Problem,
+    /// GitHub's.
+    Github,
+    /// GitLab's.
+    Gitlab,
+    /// DigitalOcean's.
+    Digitalocean,
+    /// PowerDNS's.
+    Powerdns,
+    /// Cloudflare's.
+    Cloudflare,
+    /// OpenAI's.
+    Openai,
+    /// Anthropic's.
+    Anthropic,
+}
+
+impl From<RefusalChoice> for RefusalShape {
+    fn from(choice: RefusalChoice) -> Self {
+        match choice {
+            RefusalChoice::Problem => Self::Problem,
+            RefusalChoice::Github => Self::Github,
+            RefusalChoice::Gitlab => Self::Gitlab,
+            RefusalChoice::Digitalocean => Self::Digitalocean,
+            RefusalChoice::Powerdns => Self::Powerdns,
+            RefusalChoice::Cloudflare => Self::Cloudflare,
+            RefusalChoice::Openai => Self::Openai,
+            RefusalChoice::Anthropic => Self::Anthropic,
+        }
+    }
+}
