@@ -89,9 +89,16 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let found = crates(root).unwrap();
         let names: Vec<&str> = found.iter().map(|found| found.name.as_str()).collect();
-        for name in
-            ["magicproxy", "magicproxy-config", "magicproxy-core", "magicproxy-plugin", "magicproxy-proxy", "magicproxy-state", "xtask", "fuzz"]
-        {
+        for name in [
+            "magicproxy",
+            "magicproxy-config",
+            "magicproxy-core",
+            "magicproxy-plugin",
+            "magicproxy-proxy",
+            "magicproxy-state",
+            "xtask",
+            "fuzz",
+        ] {
             assert!(names.contains(&name), "{names:?}");
         }
         let own = found.iter().find(|found| found.name == "xtask").unwrap();
