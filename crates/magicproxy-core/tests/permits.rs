@@ -8,9 +8,9 @@ use magicproxy_core::plugin::{Consent, PluginName, Verdict};
 use magicproxy_core::rule::HeldGrant;
 use magicproxy_core::state::Partition;
 use magicproxy_core::{
-    Acceptance, Access, Basis, Credential, CredentialBinding, DecisionSteps, Denial, EncodedSlash, Grant, KeyRing, MintRequest,
-    OwnerPlace, OwnerSecret, PatternMode, Permit, Policy, PrivateKey, RawRule, RequestTarget, Rule, Scope, ScopeName, Scopes,
-    UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
+    Acceptance, Access, Basis, Credential, CredentialBinding, DecisionSteps, Denial, EncodedSlash, Grant, Judgement, KeyRing,
+    MintRequest, OwnerPlace, OwnerSecret, PatternMode, Permit, Policy, PrivateKey, Question, RawRule, RequestTarget, Rule, Scope,
+    ScopeName, Scopes, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
 
 const NOW: UnixTime = UnixTime(1_790_000_000);
@@ -166,6 +166,37 @@ fn grants_are_those_of_owners_whose_rules_record_any() {
     }
 }
 
+/// What becomes of a request that no rule allows, by this grant.
+fn by_grant(
+    token: &Arc<VerifiedToken>,
+    access: &Access<'_>,
+    held: HeldGrant,
+    binding: Option<&CredentialBinding>,
+) -> Result<Permit, Denial> {
+    match token.judge(access) {
+        Judgement::Needs(Question::Grants(question)) => {
+            question.held(access, held, binding).map_or(Err(Denial::NotAllowed), decided)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The same, by a plugin's word.
+fn by_plugin(token: &Arc<VerifiedToken>, access: &Access<'_>, said: (PluginName, Verdict)) -> Result<Permit, Denial> {
+    match token.judge(access) {
+        Judgement::Needs(Question::Plugins(question)) => decided(question.answered(access, &[said])),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn decided(judgement: Judgement) -> Result<Permit, Denial> {
+    match judgement {
+        Judgement::Allowed(permit) => Ok(permit),
+        Judgement::Denied(denial) => Err(denial),
+        Judgement::Needs(question) => panic!("{question:?}"),
+    }
+}
+
 #[test]
 fn a_grant_admits_its_owners_requests_for_its_path() {
     let ring = ring();
@@ -173,7 +204,7 @@ fn a_grant_admits_its_owners_requests_for_its_path() {
     let binding = ring.bind(&token).unwrap();
     let held = |owner: Partition, path: &str, methods: &[u8]| HeldGrant::from_store(owner, path, methods).unwrap();
     let decide = |method: &str, path: &str, held: HeldGrant, binding: Option<&CredentialBinding>| {
-        let held = |access: &Access<'_>| token.authorize_held(access, held.clone(), binding);
+        let held = |access: &Access<'_>| by_grant(&token, access, held.clone(), binding);
         ask(method, path, held).0.map(|permit| {
             assert!(matches!(permit.basis(), Basis::Grant(_)) && permit.is_stateful() && permit.state().is_none());
             permit.rule().to_string()
@@ -200,8 +231,7 @@ fn a_plugin_admits_what_a_rule_could() {
     let ring = ring();
     let token = token(&ring, "[]", &["judge"], None);
     let decide = |method: &str, name: &str| {
-        let consent = || Consent::of(&plugin(name), &Verdict::Allow).unwrap();
-        let decided = ask(method, "/a", |access| token.authorize_agreed(access, consent())).0;
+        let decided = ask(method, "/a", |access| by_plugin(&token, access, (plugin(name), Verdict::Allow))).0;
         decided.map(|permit| {
             assert!(matches!(permit.basis(), Basis::Plugin(name) if *name == plugin("judge")) && permit.is_stateful());
             permit.rule().to_string()

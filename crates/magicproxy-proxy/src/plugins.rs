@@ -65,12 +65,16 @@ impl Plugins {
     }
 
     /// Asks all plugins of the token. One that denies denies, whatever allows the request.
-    pub(crate) async fn ask(&self, inquiry: Inquiry<'_>, body: Option<&[u8]>) -> Result<(Vec<Verdict>, Consultation), Rejection> {
+    pub(crate) async fn ask(
+        &self,
+        inquiry: Inquiry<'_>,
+        body: Option<&[u8]>,
+    ) -> Result<(Vec<(PluginName, Verdict)>, Consultation), Rejection> {
         let token = inquiry.token;
         let scope =
             PluginScope { owner: token.owner(), ends_at: token.owner_ends_at(), now: clock::now(), rows: inquiry.rows.clone() };
         let body: Option<Arc<[u8]>> = body.map(Arc::from);
-        let (mut verdicts, mut asked) = (Vec::new(), Vec::new());
+        let (mut said, mut asked) = (Vec::new(), Vec::new());
         for plugin in token.plugins() {
             // A plugin that is configured no more denies: it might have.
             let (Some(host), Some(interests)) = (&self.host, self.interests(plugin)) else { return Err(Rejection::Plugin(None)) };
@@ -80,12 +84,12 @@ impl Plugins {
                 tracing::info!(target: "magicproxy::plugin", %plugin, reason, token = token.id(), "a plugin denied a request");
                 return Err(Rejection::Plugin(token.explains().then_some(reason)));
             }
-            verdicts.push(verdict);
+            said.push((plugin.clone(), verdict));
             if interests.responses {
                 asked.push(Asked { plugin: plugin.clone(), interests, request, scope: scope.clone() });
             }
         }
-        Ok((verdicts, Consultation { host: self.host.clone(), asked }))
+        Ok((said, Consultation { host: self.host.clone(), asked }))
     }
 
     fn interests(&self, plugin: &PluginName) -> Option<Arc<Interests>> {

@@ -16,8 +16,10 @@ use crate::target::RequestView;
 #[derive(Debug)]
 pub(super) struct Candidates<'p, 'r> {
     lists: std::slice::Iter<'p, Arc<RuleList>>,
-    /// The list that was looked at last, and which of its rules are left.
-    current: Option<(&'p RuleList, Matches)>,
+    /// The list that was looked at last.
+    current: Option<&'p RuleList>,
+    /// Which of its rules are left.
+    matches: Matches,
     method: &'r str,
     reading: &'r str,
     steps: &'r DecisionSteps,
@@ -42,7 +44,7 @@ pub(super) enum Ruling {
 
 impl<'p, 'r> Candidates<'p, 'r> {
     pub(super) fn new(lists: &'p [Arc<RuleList>], method: &'r str, reading: &'r str, steps: &'r DecisionSteps) -> Self {
-        Self { lists: lists.iter(), current: None, method, reading, steps }
+        Self { lists: lists.iter(), current: None, matches: Matches::default(), method, reading, steps }
     }
 }
 
@@ -51,20 +53,19 @@ impl<'p> Iterator for Candidates<'p, '_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some((list, matches)) = &mut self.current
-                && let Some(rule) = matches.next()
+            if let Some(list) = self.current
+                && let Some(rule) = self.matches.next()
             {
                 return Some(Ok(Candidate { list, rule }));
             }
+            self.current = None;
             let list = self.lists.next()?;
-            match list.matches(self.method, self.reading, self.steps) {
-                Ok(matches) => self.current = Some((list, matches)),
+            if let Err(spent) = list.find_matches(self.method, self.reading, self.steps, &mut self.matches) {
                 // Whatever stands behind it is not looked at with what was not enough.
-                Err(spent) => {
-                    self.lists = [].iter();
-                    return Some(Err(spent));
-                }
+                self.lists = [].iter();
+                return Some(Err(spent));
             }
+            self.current = Some(list);
         }
     }
 }

@@ -71,17 +71,23 @@ impl RuleList {
         Ok(Self { groups, rules, stateful })
     }
 
-    /// The rules that match a method and one reading of a path.
-    pub(super) fn matches(&self, method: &str, reading: &str, steps: &DecisionSteps) -> Result<Matches, StepsSpent> {
-        let mut matches = Matches::default();
+    /// Finds the rules that match a method and one reading of a path, in place of what `matches` has.
+    pub(super) fn find_matches(
+        &self,
+        method: &str,
+        reading: &str,
+        steps: &DecisionSteps,
+        matches: &mut Matches,
+    ) -> Result<(), StepsSpent> {
+        matches.clear();
         for group in &self.groups {
             steps.take(group.steps.methods)?;
             if group.methods.admit(method) {
                 steps.take(group.steps.for_path(reading.len()))?;
-                group.add_matches(reading, &mut matches);
+                group.add_matches(reading, matches);
             }
         }
-        Ok(matches)
+        Ok(())
     }
 
     /// The rules as they were written.

@@ -16,6 +16,11 @@ pub(super) struct Matches {
 }
 
 impl Matches {
+    /// Begins anew, with none.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
     /// Adds the number of a rule. `RuleList::compile` sees to it that there is no greater one than there may be.
     pub(super) fn add(&mut self, rule: usize) {
         if let Some(word) = self.words.get_mut(rule / WORD_BITS) {
@@ -43,6 +48,16 @@ impl Iterator for Matches {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_list_leaves_nothing_to_the_next() {
+        let mut matches = Matches::default();
+        [3, 900].into_iter().for_each(|rule| matches.add(rule));
+        assert_eq!(matches.next(), Some(3));
+        matches.clear();
+        matches.add(1);
+        assert_eq!(matches.collect::<Vec<_>>(), [1]);
+    }
 
     #[test]
     fn they_come_in_order_and_each_once() {

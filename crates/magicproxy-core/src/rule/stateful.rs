@@ -185,7 +185,8 @@ impl Stateful {
     }
 
     /// Must the request's body be read for what it gives?
-    fn reads_request(&self) -> bool {
+    #[must_use]
+    pub fn reads_request(&self) -> bool {
         self.grants.iter().any(GrantTemplate::reads_request)
     }
 

@@ -139,8 +139,8 @@ fn judged(world: &World, token: &Arc<VerifiedToken>, access: &Access<'_>) -> Res
             Judgement::Denied(denial) => return Err(format!("{denial:?}")),
             Judgement::Needs(Question::Grants(question)) => with_grants(world, question, access),
             Judgement::Needs(Question::Plugins(question)) => {
-                let said = question.plugins().iter().map(|plugin| verdict(world.said[plugin.as_str()]));
-                let said: Vec<Verdict> = said.collect();
+                let said = question.plugins().iter().map(|plugin| (plugin.clone(), verdict(world.said[plugin.as_str()])));
+                let said: Vec<(PluginName, Verdict)> = said.collect();
                 question.answered(access, &said)
             }
         };
@@ -362,15 +362,24 @@ fn nobody_is_passed_over() {
         now: NOW,
         steps: &DecisionSteps::new(),
     };
-    let answered = |verdicts: &[Verdict]| match token.judge(&access) {
-        Judgement::Needs(Question::Plugins(question)) => matches!(question.answered(&access, verdicts), Judgement::Allowed(_)),
-        other => panic!("{other:?}"),
+    let answered = |said: &[(&str, Verdict)]| {
+        let said: Vec<_> = said.iter().map(|(name, verdict)| (PluginName::parse(name).unwrap(), verdict.clone())).collect();
+        match token.judge(&access) {
+            Judgement::Needs(Question::Plugins(question)) => matches!(question.answered(&access, &said), Judgement::Allowed(_)),
+            other => panic!("{other:?}"),
+        }
     };
-    assert!(answered(&[Verdict::Abstain, Verdict::Abstain]));
-    for too_few in [&[][..], &[Verdict::Allow], &[Verdict::Abstain, Verdict::Allow, Verdict::Allow]] {
-        assert!(!answered(too_few), "{too_few:?}");
+    assert!(answered(&[("first", Verdict::Abstain), ("second", Verdict::Abstain)]));
+    for others in [
+        &[][..],
+        &[("first", Verdict::Allow)],
+        &[("first", Verdict::Allow), ("first", Verdict::Allow)],
+        &[("first", Verdict::Abstain), ("stranger", Verdict::Allow)],
+        &[("first", Verdict::Abstain), ("second", Verdict::Allow), ("second", Verdict::Allow)],
+        &[("first", Verdict::Allow), ("second", Verdict::Deny("no".to_owned()))],
+    ] {
+        assert!(!answered(others), "{others:?}");
     }
-    assert!(!answered(&[Verdict::Allow, Verdict::Deny("no".to_owned())]));
     // By the rules alone nothing is allowed.
     assert_eq!(token.authorize(&access).map(drop), Err(Denial::NotAllowed));
 }

@@ -140,7 +140,7 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// [`Denial::TooCostly`].
-    pub(super) fn has_named_grants(&self, access: &Access<'_>) -> Result<bool, Denial> {
+    pub fn has_named_grants(&self, access: &Access<'_>) -> Result<bool, Denial> {
         for state in self.policy().stateful() {
             access.steps.take(1)?;
             if state.records() && state.owner().is_some() {
@@ -155,11 +155,7 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// [`Denial::TooCostly`].
-    pub(super) fn grant_owners(
-        &self,
-        access: &Access<'_>,
-        binding: Option<&CredentialBinding>,
-    ) -> Result<Vec<Partition>, Denial> {
+    pub fn grant_owners(&self, access: &Access<'_>, binding: Option<&CredentialBinding>) -> Result<Vec<Partition>, Denial> {
         let mut owners = Vec::new();
         for state in self.policy().stateful() {
             access.steps.take(1 + owners.len())?;

@@ -152,12 +152,12 @@ impl PluginQuestion {
     }
 
     /// Goes on with what they said, in their order. One of whom nothing is said did not allow it, and might have denied it.
-    pub fn answered(self, access: &Access<'_>, verdicts: &[Verdict]) -> Judgement {
-        let plugins = self.token.plugins();
-        if verdicts.len() != plugins.len() || verdicts.iter().any(|verdict| matches!(verdict, Verdict::Deny(_))) {
+    pub fn answered(self, access: &Access<'_>, said: &[(PluginName, Verdict)]) -> Judgement {
+        let all_asked = said.iter().map(|(plugin, _)| plugin).eq(self.plugins());
+        if !all_asked || said.iter().any(|(_, verdict)| matches!(verdict, Verdict::Deny(_))) {
             return Judgement::Denied(Denial::NotAllowed);
         }
-        let consent = plugins.iter().zip(verdicts).find_map(|(plugin, verdict)| Consent::of(plugin, verdict));
+        let consent = said.iter().find_map(|(plugin, verdict)| Consent::of(plugin, verdict));
         match (self.otherwise, consent) {
             (Some(permit), _) => Judgement::Allowed(permit),
             (None, Some(consent)) => self.token.authorize_agreed(access, consent).into(),

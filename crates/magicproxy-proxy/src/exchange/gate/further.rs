@@ -1,7 +1,7 @@
 //! What a judgement needs besides the rules: what the token's owner made, and what plugins say. Most requests never come here.
 
 use http::request::Parts;
-use magicproxy_core::plugin::Verdict;
+use magicproxy_core::plugin::{PluginName, Verdict};
 use magicproxy_core::{Access, Judgement, Permit, Question, VerifiedToken};
 
 use super::{Gate, denied, wants_websocket};
@@ -42,9 +42,9 @@ impl Gate {
                     self.ledger.look_for_grant(question, access, asker.binder).await?
                 }
                 Judgement::Needs(Question::Plugins(question)) => {
-                    let (verdicts, asked) = self.consult(access, head, asker, body).await?;
+                    let (said, asked) = self.consult(access, head, asker, body).await?;
                     consultation = asked;
-                    question.answered(access, &verdicts)
+                    question.answered(access, &said)
                 }
             };
         }
@@ -57,7 +57,7 @@ impl Gate {
         head: &Parts,
         asker: Asker<'_>,
         body: &mut RequestBody,
-    ) -> Result<(Vec<Verdict>, Consultation), Rejection> {
+    ) -> Result<(Vec<(PluginName, Verdict)>, Consultation), Rejection> {
         let Asker { token, peer, exchange, .. } = asker;
         let shown = match self.plugins.needs(token) {
             Some(part) => Some(Unread { headers: &head.headers, body, exchange }.read(part).await?),
