@@ -59,3 +59,19 @@ fn members_of_an_object_that_is_passed_over() {
         SignedKeySet::first(&document.to_string()).is_ok()
     });
 }
+
+/// Whoever cannot ask for a newer set uses one for 30 days; clocks may be five minutes apart.
+#[test]
+fn seconds_of_a_key_set() {
+    let document = ring(key_set(1)).unwrap().key_set_document(NOW, &Accepts::any_of([&Acceptance::default()]), &[]);
+    let set = SignedKeySet::first(&document.to_string()).unwrap();
+    assert_eq!(set.expires_at(), UnixTime(NOW.0 + 2_592_000));
+    for (now, expected) in [
+        (NOW.0 - 301, Err(KeySetError::NotYetValid)),
+        (NOW.0 - 300, Ok(())),
+        (NOW.0 + 2_591_999, Ok(())),
+        (NOW.0 + 2_592_000, Err(KeySetError::Expired)),
+    ] {
+        assert_eq!(set.ensure_current(UnixTime(now)), expected, "{now}");
+    }
+}
