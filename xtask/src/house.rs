@@ -1,6 +1,7 @@
 //! The house's figures: makers of proofs and who may call them, lengths of functions and files, circles of modules, and how
 //! many files a key of an upstream is spread over.
 
+mod constants;
 mod keys;
 mod makers;
 
@@ -38,7 +39,8 @@ fn functions(found: &Crate) -> Vec<(&Module, Function<'_>)> {
     found.modules.iter().flat_map(|module| module.functions().into_iter().map(move |function| (module, function))).collect()
 }
 
-/// A line for each fault: a function or a file that is too long, a maker of a proof that is not as it is written down.
+/// A line for each fault: a function or a file that is too long, a maker of a proof that is not as it is written down, a bound of two
+/// values.
 pub(crate) fn faults(root: &Path, crates: &[Crate]) -> Result<Vec<String>> {
     let listed = std::fs::read_to_string(root.join(MAKERS)).with_context(|| format!("cannot read `{MAKERS}`"))?;
     let listed = lists::read(&listed).with_context(|| format!("`{MAKERS}` cannot be understood"))?;
@@ -46,6 +48,7 @@ pub(crate) fn faults(root: &Path, crates: &[Crate]) -> Result<Vec<String>> {
     let mut faults = makers::faults(&surveyed, &listed);
     faults.extend(lengths_of_functions(&surveyed).faults());
     faults.extend(long_files(crates));
+    faults.extend(constants::faults(crates));
     Ok(faults)
 }
 

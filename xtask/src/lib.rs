@@ -14,6 +14,7 @@ mod http;
 mod layers;
 mod lists;
 mod log;
+mod mutants;
 mod node;
 mod plugins;
 mod process;
@@ -39,6 +40,8 @@ cargo xtask bench [--seconds N] [--rounds N] [--only SCENARIO] [--program FILE] 
                                perhaps of some scenarios only, of another build, or beside one
 cargo xtask dist               the program as it is released, optimised by a profile (half an hour)
 cargo xtask measure house      how the sources are built: circles of modules, lengths, files of a key, makers of proofs
+cargo xtask mutants [PART…] [--sample N]
+                               every tenth fault that cargo-mutants puts into the code that decides: is it noticed? (hours)
 cargo xtask plugins            build the components of examples/plugins anew";
 
 /// Runs the command that the arguments name. Asked by `document`, it is the rustdoc of cargo.
@@ -67,6 +70,7 @@ fn dispatch(arguments: &[String]) -> Result<bool> {
         Some((command, rest)) if command == "bench" => bench::run(&workspace, rest),
         Some((command, _)) if command == "dist" => dist::run(&workspace),
         Some((command, rest)) if command == "measure" => house::measure(&workspace, rest),
+        Some((command, rest)) if command == "mutants" => mutants::run(&workspace, rest),
         Some((command, _)) if command == "plugins" => plugins::build(&workspace),
         Some((command, _)) if command == "help" || command == "--help" || command == "-h" => {
             println!("{HELP}");

@@ -15,6 +15,7 @@ pub(crate) struct Tool {
 }
 
 pub(crate) const DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2" };
+pub(crate) const MUTANTS: Tool = Tool { name: "cargo-mutants", version: "27.1.0" };
 
 pub(crate) fn ensure(workspace: &Workspace, log: &mut Log, tool: Tool) -> Result<PathBuf> {
     if let Some(found) = which(tool.name) {

@@ -38,7 +38,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use magicproxy_core::{
-    Acceptance, Accepts, Permit, Provenance, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
+    Acceptance, Accepts, Prospect, Provenance, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
 use magicproxy_proxy::settings::{
     ApiRoot, Limits, MintSettings, Settings, StrangerState, Timeouts, TrustedProxies, UpstreamSettings,
@@ -175,9 +175,9 @@ impl Config {
     }
 
     /// Is this a request for which the store would keep something, with a token for which it keeps nothing?
-    pub fn keeps_nothing_for(&self, permit: &Permit) -> bool {
-        let stranger = permit.token().provenance() == Provenance::Anyone;
-        stranger && self.state.strangers == StrangerState::Refuse && permit.keeps_rows()
+    pub fn keeps_nothing_for(&self, prospect: Prospect<'_>) -> bool {
+        let stranger = prospect.token().provenance() == Provenance::Anyone;
+        stranger && self.state.strangers == StrangerState::Refuse && prospect.keeps_rows()
     }
 
     /// What the engine is told.

@@ -6,4 +6,6 @@ mod opening;
 mod permit;
 
 pub use opening::BindError;
-pub use permit::{Access, Basis, Count, Denial, OwnerPlace, Permit};
+pub use permit::{
+    Access, Basis, Count, Denial, GrantQuestion, Judgement, OwnerPlace, Permit, PluginQuestion, Prospect, Question,
+};

@@ -6,7 +6,7 @@
 //! The way of a request through the types, each step consuming the proof that the step before it made:
 //!
 //! ```text
-//! RequestTarget::parse → KeyRing::verify → VerifiedToken::authorize → Permit → KeyRing::open → Credential
+//! RequestTarget::parse → KeyRing::verify → VerifiedToken::judge → Judgement → Permit → KeyRing::open → Credential
 //! ```
 
 pub mod credential;
@@ -36,7 +36,9 @@ pub use credential::{
     Credential, CredentialField, CredentialPlace, MIN_MASKED_BYTES, ParseCredentialError, SecretFault, TypedCredential, Weakness,
     written_secret,
 };
-pub use decision::{Access, Basis, BindError, Count, Denial, OwnerPlace, Permit};
+pub use decision::{
+    Access, Basis, BindError, Count, Denial, GrantQuestion, Judgement, OwnerPlace, Permit, PluginQuestion, Prospect, Question,
+};
 pub use key::{
     Accepts, CredentialBinding, KEY_SET_LIFETIME_SECONDS, Kem, KeyError, KeyId, KeyRing, KeySetError, KeySetKey, KeySetPin,
     KeySetSigner, KeyStanding, MinterAlgorithm, MinterKey, MinterSigningKey, NotAccepted, OwnerSecret, PrivateKey, PublicKey,
@@ -48,7 +50,9 @@ pub use policy::{DecisionSteps, NoRuleCache, Policy, PolicyError, RuleCache, Rul
 pub use rule::{ParseRuleError, RawRule, Rule, RuleFault};
 pub use scope::{Scope, ScopeName, Scopes};
 pub use seal::OpenError;
-pub use target::{AmbiguousParameter, EncodedSlash, ParseTargetError, PathReading, PathSettings, RequestTarget};
+pub use target::{
+    AmbiguousParameter, EncodedSlash, ParseTargetError, Part, PathReading, PathSettings, RequestTarget, RequestView,
+};
 pub use time::UnixTime;
 pub use token::{
     Acceptance, AuthenticToken, Caveat, Chain, ChainId, ClaimsFault, Grant, KnownNames, Label, LongToken, MintError, MintLimits,

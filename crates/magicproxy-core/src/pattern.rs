@@ -20,8 +20,9 @@ use std::sync::Arc;
 use regex_automata::dfa::Automaton as _;
 use regex_automata::dfa::{StartKind, dense};
 use regex_automata::nfa::thompson::{self, WhichCaptures};
+use regex_automata::util::primitives::StateID;
 use regex_automata::util::start;
-use regex_automata::{Anchored, Input, MatchKind};
+use regex_automata::{Anchored, MatchKind};
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
@@ -38,7 +39,7 @@ const STEPS_OF_A_RULE: usize = 30;
 /// What a state of an NFA takes at least.
 const BYTES_OF_A_STATE: usize = 24;
 /// Automata of single patterns that are kept: a thousand of them are no burden.
-const MAX_KEPT_BYTES: usize = 16 * 1024;
+const MAX_KEPT_AUTOMATON_BYTES: usize = 16 * 1024;
 /// Memory that determinising may use while it works.
 const MAX_DETERMINISE_BYTES: usize = 1024 * 1024;
 /// Pairs of states that a comparison of two automata looks at.
@@ -62,6 +63,7 @@ pub enum PatternMode {
 pub(crate) struct Pattern {
     anchored: Hir,
     bounded: Bounded,
+    mode: PatternMode,
     /// Of its NFA; nothing where none was made.
     states: usize,
 }
@@ -114,18 +116,19 @@ impl Pattern {
         if let Some(template) = Some(mode).filter(|mode| *mode == PatternMode::Whole).and_then(|_| Template::of(&hir)) {
             budget.take(text.len()).ok_or(PatternError::TooComplex)?;
             budget.work().take(template.pieces()).ok_or(PatternError::TooComplex)?;
-            return Ok(Self { anchored: anchor(hir, mode), bounded: Bounded::Template(Arc::new(template)), states: 0 });
+            return Ok(Self { anchored: anchor(hir, mode), bounded: Bounded::Template(Arc::new(template)), mode, states: 0 });
         }
         let anchored = anchor(hir, mode);
         let mut own = budget.part(MAX_PATTERN_STEPS);
-        let built = determinise(std::slice::from_ref(&anchored), MAX_NFA_BYTES, MAX_DFA_BYTES, &mut own);
+        let bounds = Bounds { nfa_bytes: MAX_NFA_BYTES, dfa_bytes: MAX_DFA_BYTES };
+        let built = determinise(std::slice::from_ref(&anchored), mode, bounds, &mut own);
         budget.give_back(own);
         let (dfa, states) = built.ok_or(PatternError::TooComplex)?;
         if !can_start_with_slash(&dfa) {
             return Err(PatternError::Start);
         }
-        let small = (dfa.memory_usage() <= MAX_KEPT_BYTES).then(|| Arc::new(dfa));
-        Ok(Self { anchored, bounded: Bounded::Table(small), states })
+        let small = (dfa.memory_usage() <= MAX_KEPT_AUTOMATON_BYTES).then(|| Arc::new(dfa));
+        Ok(Self { anchored, bounded: Bounded::Table(small), mode, states })
     }
 
     /// Its pieces, if it is simple.
@@ -150,15 +153,32 @@ impl Automaton {
         // What its NFA costs is counted when it is there; of several, that may be late.
         budget.work().ensure(patterns.iter().map(|pattern| pattern.states * effort::STEPS_OF_A_STATE).sum())?;
         let hirs: Vec<Hir> = patterns.iter().map(|pattern| pattern.anchored.clone()).collect();
-        let (dfa, _) = determinise(&hirs, MAX_NFA_BYTES.saturating_mul(patterns.len()), max_bytes, budget)?;
+        let mode = patterns.iter().map(|pattern| pattern.mode).find(|mode| *mode != PatternMode::Whole).unwrap_or_default();
+        let bounds = Bounds { nfa_bytes: MAX_NFA_BYTES.saturating_mul(patterns.len()), dfa_bytes: max_bytes };
+        let (dfa, _) = determinise(&hirs, mode, bounds, budget)?;
         Some(Self(Arc::new(dfa)))
     }
 
-    /// The index of the first pattern that matches `path`. Allocates nothing.
-    pub(crate) fn first_match(&self, path: &str) -> Option<usize> {
-        let input = Input::new(path.as_bytes()).anchored(Anchored::Yes).earliest(true);
+    /// The indices of the patterns that match `path`, the first one first; of patterns that need not reach its end, one only. The
+    /// path is looked at once, and nothing is allocated.
+    pub(crate) fn matches(&self, path: &str) -> impl Iterator<Item = usize> {
+        let ends = self.end_of(path);
+        let patterns = ends.map_or(0, |state| self.0.match_len(state));
+        ends.into_iter().flat_map(move |state| (0..patterns).map(move |index| self.0.match_pattern(state, index).as_usize()))
+    }
+
+    /// The state in which the first match of `path` ends.
+    fn end_of(&self, path: &str) -> Option<StateID> {
+        let dfa = &*self.0;
         // An error would mean a byte that the automaton was built to quit on. There is none; if there were: no match.
-        self.0.try_search_fwd(&input).ok().flatten().map(|found| found.pattern().as_usize())
+        let mut state = dfa.start_state(&start::Config::new().anchored(Anchored::Yes)).ok()?;
+        for byte in path.bytes() {
+            state = dfa.next_state(state, byte);
+            if dfa.is_special_state(state) {
+                return Some(state).filter(|state| dfa.is_match_state(*state));
+            }
+        }
+        Some(dfa.next_eoi_state(state)).filter(|state| dfa.is_match_state(*state))
     }
 
     /// Is there a path that both match whole? None where the two together have too many states.
@@ -208,29 +228,41 @@ fn anchor(hir: Hir, mode: PatternMode) -> Hir {
     }
 }
 
+/// How large automata may become.
+#[derive(Clone, Copy)]
+struct Bounds {
+    nfa_bytes: usize,
+    dfa_bytes: usize,
+}
+
 /// A DFA, and the number of its NFA's states.
-fn determinise(
-    hirs: &[Hir],
-    max_nfa_bytes: usize,
-    max_dfa_bytes: usize,
-    budget: &mut Budget,
-) -> Option<(dense::DFA<Vec<u32>>, usize)> {
+fn determinise(hirs: &[Hir], mode: PatternMode, bounds: Bounds, budget: &mut Budget) -> Option<(dense::DFA<Vec<u32>>, usize)> {
+    let Bounds { nfa_bytes, dfa_bytes } = bounds;
     let nfa = thompson::Compiler::new()
-        .configure(thompson::Config::new().utf8(false).nfa_size_limit(Some(max_nfa_bytes)).which_captures(WhichCaptures::None))
+        .configure(thompson::Config::new().utf8(false).nfa_size_limit(Some(nfa_bytes)).which_captures(WhichCaptures::None))
         .build_many_from_hir(hirs);
     let Ok(nfa) = nfa else {
         // It was made nearly to its limit.
-        budget.work().take(max_nfa_bytes / BYTES_OF_A_STATE * effort::STEPS_OF_A_STATE)?;
+        budget.work().take(nfa_bytes / BYTES_OF_A_STATE * effort::STEPS_OF_A_STATE)?;
         return None;
     };
-    effort::take(&nfa, max_dfa_bytes, budget)?;
+    effort::take(&nfa, dfa_bytes, budget)?;
     let config = dense::Config::new()
         .start_kind(StartKind::Anchored)
-        .match_kind(MatchKind::LeftmostFirst)
+        .match_kind(match_kind(mode))
         .accelerate(false)
-        .dfa_size_limit(Some(max_dfa_bytes))
-        .determinize_size_limit(Some(MAX_DETERMINISE_BYTES.max(4 * max_dfa_bytes)));
+        .dfa_size_limit(Some(dfa_bytes))
+        .determinize_size_limit(Some(MAX_DETERMINISE_BYTES.max(4 * dfa_bytes)));
     dense::Builder::new().configure(config).build_from_nfa(&nfa).ok().map(|dfa| (dfa, nfa.states().len()))
+}
+
+/// Patterns that reach the end of a path all end in one place, where all that match can be told. What ends earlier keeps others
+/// from being looked for.
+fn match_kind(mode: PatternMode) -> MatchKind {
+    match mode {
+        PatternMode::Whole => MatchKind::All,
+        PatternMode::DangerPrefix => MatchKind::LeftmostFirst,
+    }
 }
 
 fn can_start_with_slash(dfa: &dense::DFA<Vec<u32>>) -> bool {

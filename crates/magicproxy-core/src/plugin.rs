@@ -116,6 +116,14 @@ pub enum Verdict {
 }
 
 /// The proof that a plugin allowed a request.
+///
+/// INVARIANT: made only by [`Consent::of`], of a verdict that allows.
+///
+/// ```compile_fail,E0603
+/// fn forge(plugin: magicproxy_core::plugin::PluginName) -> magicproxy_core::plugin::Consent {
+///     magicproxy_core::plugin::Consent(plugin)
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Consent(PluginName);
 

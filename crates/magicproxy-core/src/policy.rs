@@ -10,10 +10,12 @@ use std::sync::Arc;
 use crate::method::is_never_admitted;
 use crate::plugin::PluginName;
 use crate::rule::{Rule, Stateful};
-use crate::target::RequestTarget;
+use crate::target::{RequestTarget, RequestView};
 
+mod candidates;
 mod compiled;
 mod list;
+mod matches;
 mod missing;
 mod overlap;
 mod steps;
@@ -21,6 +23,7 @@ mod steps;
 mod tests;
 
 pub use crate::pattern::Work;
+use candidates::{Candidates, Ruling};
 pub(crate) use compiled::{BroughtError, BroughtRules};
 pub use compiled::{CompiledRules, NoRuleCache, RuleCache, RuleCompiler, RulesKey};
 use list::OWN_AUTOMATON_BYTES;
@@ -31,7 +34,7 @@ pub use steps::{DecisionSteps, MAX_DECISION_STEPS};
 /// Automata and trees of what an operator configures, in bytes: of a scope, of a token's scopes together, of a ceiling.
 const MAX_POLICY_BYTES: usize = 4 * 1024 * 1024;
 /// The same of what a token brings along, its caveats included.
-const MAX_TOKEN_BYTES: usize = 1024 * 1024;
+const MAX_TOKEN_POLICY_BYTES: usize = 1024 * 1024;
 
 /// Compiled lists of rules: a union, in their order.
 #[derive(Debug)]
@@ -109,31 +112,28 @@ impl Policy {
     /// The same, with what is left of a request's steps.
     #[must_use]
     pub fn allows_within(&self, method: &str, target: &RequestTarget, steps: &DecisionSteps) -> Option<&Arc<str>> {
-        self.decide(method, target, steps).ok()?.map(|allowed| allowed.rule)
+        self.decide(&RequestView::unread(method, target), steps).ok()?.map(|allowed| allowed.rule)
     }
 
     /// The same, with what the rule demands and gives. `state.md` section 2.
-    pub(crate) fn decide(
-        &self,
-        method: &str,
-        target: &RequestTarget,
-        steps: &DecisionSteps,
-    ) -> Result<Option<Allowed<'_>>, StepsSpent> {
-        if is_never_admitted(method) {
+    pub(crate) fn decide(&self, request: &RequestView<'_>, steps: &DecisionSteps) -> Result<Option<Allowed<'_>>, StepsSpent> {
+        if is_never_admitted(request.method()) {
             return Ok(None);
         }
-        let one_reading = target.readings().nth(1).is_none();
         let mut first = None;
-        for reading in target.readings() {
-            let Some((list, rule)) = self.first_match(method, reading, steps)? else { return Ok(None) };
-            // A stateful rule is for one reading. It does not stand aside for a later rule either, that demands less.
-            if !one_reading && list.stateful().contains_key(&rule) {
-                return Ok(None);
-            }
-            first.get_or_insert((list, rule));
+        for reading in request.target().readings() {
+            let Some(candidate) = self.candidates(request.method(), reading, steps).next().transpose()? else { return Ok(None) };
+            match candidate.judge(request) {
+                Ruling::Allows => first.get_or_insert(candidate),
+                Ruling::Denies => return Ok(None),
+            };
         }
-        let Some((list, rule)) = first else { return Ok(None) };
-        Ok(list.rules().get(rule).map(|written| Allowed { rule: written, state: list.stateful().get(&rule) }))
+        Ok(first.and_then(|candidate| Some(Allowed { rule: candidate.written()?, state: candidate.state() })))
+    }
+
+    /// The rules that match a method and one reading of a path.
+    fn candidates<'r>(&self, method: &'r str, reading: &'r str, steps: &'r DecisionSteps) -> Candidates<'_, 'r> {
+        Candidates::new(&self.lists, method, reading, steps)
     }
 
     /// What its stateful rules demand and give.
@@ -157,15 +157,5 @@ impl Policy {
     pub fn memory_bytes(&self) -> usize {
         let own = self.lists.iter().filter(|_| !self.shared);
         own.map(|list| list.compiled_bytes() + list.text_bytes()).sum()
-    }
-
-    /// The first rule, and its list.
-    fn first_match(&self, method: &str, path: &str, steps: &DecisionSteps) -> Result<Option<(&RuleList, usize)>, StepsSpent> {
-        for list in &self.lists {
-            if let Some(rule) = list.first_match(method, path, steps)? {
-                return Ok(Some((list, rule)));
-            }
-        }
-        Ok(None)
     }
 }

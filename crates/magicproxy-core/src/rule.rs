@@ -28,7 +28,7 @@ pub(crate) use form::{RULE, RULES};
 pub use grants::{Document, Facts, HeldGrant, NewGrant, NoGrant};
 pub(crate) use raw::OPERATORS_MEMBER;
 pub use raw::{OneOrMany, PluginObject, RawRule, RuleObject, StateMembers};
-pub use stateful::{MAX_GRANTS, OwnerName, Stateful};
+pub use stateful::{Found, MAX_RULE_GRANTS, NotFound, OwnerName, Stateful};
 
 /// The most rules that one list may hold.
 pub const MAX_RULES: usize = 1_000;

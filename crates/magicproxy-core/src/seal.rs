@@ -15,7 +15,7 @@ use crate::encoding::{base64, base64url, from_base64, from_base64url};
 use crate::json;
 use crate::key::{KeyError, KeyId, KeyRing, PrivateKey, PublicKey};
 
-const TAG_BYTES: usize = 16;
+const GCM_TAG_BYTES: usize = 16;
 const KEY_BYTES: usize = 32;
 const PROTECTED_HEADER: &str = r#"{"alg":"RSA-OAEP-256","enc":"A256GCM"}"#;
 
@@ -42,7 +42,7 @@ impl Sealed {
     pub(crate) fn longest_credential(&self) -> usize {
         match self {
             // Base64; of a JWE the ciphertext is the longest part, or else the encrypted key.
-            Self::Rsa(sealed) => sealed.text.split('.').map(str::len).max().unwrap_or(0) / 4 * 3,
+            Self::Rsa(sealed) => sealed.text.split('.').map(str::len).max().unwrap_or(0).div_ceil(4) * 3,
             Self::Opened(credential) => credential.bytes(),
             Self::Nothing => 0,
         }
@@ -154,7 +154,7 @@ impl Content<'_> {
     /// Opens it with the content key. All failures are one.
     pub(crate) fn open(self, key: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let nonce = Nonce::try_assume_unique_for_key(self.nonce).ok()?;
-        if self.tag.len() != TAG_BYTES {
+        if self.tag.len() != GCM_TAG_BYTES {
             return None;
         }
         let mut buffer = Zeroizing::new([self.ciphertext, self.tag].concat());

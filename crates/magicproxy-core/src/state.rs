@@ -16,9 +16,9 @@ use crate::encoding::{from_hex, hex};
 use crate::time::UnixTime;
 
 /// The longest name of an entry, in bytes.
-pub const MAX_NAME_BYTES: usize = 4 * 1024;
+pub const MAX_ENTRY_NAME_BYTES: usize = 4 * 1024;
 /// The longest value of an entry, in bytes.
-pub const MAX_VALUE_BYTES: usize = 64 * 1024;
+pub const MAX_ENTRY_VALUE_BYTES: usize = 64 * 1024;
 /// Into how many parts a window is divided; a part that is partly past still counts whole.
 pub const WINDOW_PARTS: u64 = 60;
 
@@ -78,7 +78,7 @@ impl fmt::Debug for Partition {
 /// What stands under a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Whatever its writer means by it; at most [`MAX_VALUE_BYTES`].
+    /// Whatever its writer means by it; at most [`MAX_ENTRY_VALUE_BYTES`].
     pub value: Vec<u8>,
     /// From this second on it is as if it had never been.
     pub expires_at: UnixTime,

@@ -14,6 +14,8 @@ mod reading;
 pub use reading::{EncodedSlash, PathReading, PathSettings};
 #[cfg(test)]
 mod tests;
+mod view;
+pub use view::{Part, RequestView};
 
 use std::fmt;
 
@@ -70,6 +72,15 @@ impl RequestTarget {
     #[must_use]
     pub fn query(&self) -> Option<&str> {
         self.query.as_deref()
+    }
+
+    /// The target as it is sent, as [`Display`](fmt::Display) shows it. Without a query nothing is copied.
+    #[must_use]
+    pub fn into_text(self) -> String {
+        match &self.query {
+            Some(_) => self.to_string(),
+            None => self.path,
+        }
     }
 
     /// Every reading that a sane upstream may make of the path; the canonical path is the first. All must be allowed.

@@ -89,6 +89,12 @@ pub fn is_token_id(id: &str) -> bool {
 /// }
 /// ```
 ///
+/// ```compile_fail,E0277
+/// fn copy(token: &magicproxy_core::VerifiedToken) -> magicproxy_core::VerifiedToken {
+///     <magicproxy_core::VerifiedToken as Clone>::clone(token)
+/// }
+/// ```
+///
 /// An unverified token authorises nothing:
 ///
 /// ```compile_fail,E0599

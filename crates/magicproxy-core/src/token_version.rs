@@ -39,3 +39,18 @@ impl TokenVersion {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::TokenVersion;
+
+    #[test]
+    fn a_version_is_read_as_it_is_written() {
+        for version in TokenVersion::ALL {
+            assert_eq!(TokenVersion::parse(version.as_str()), Some(version));
+        }
+        for other in ["", "V1", "v3", "v1 ", "1"] {
+            assert_eq!(TokenVersion::parse(other), None, "{other}");
+        }
+    }
+}

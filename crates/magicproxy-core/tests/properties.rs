@@ -4,6 +4,10 @@
 
 #[path = "properties/chains.rs"]
 mod chains;
+#[path = "properties/decisions.rs"]
+mod decisions;
+#[path = "properties/json.rs"]
+mod json;
 #[path = "properties/policies.rs"]
 mod policies;
 #[path = "properties/schema.rs"]

@@ -23,6 +23,8 @@ pub(crate) use account::{Account, Accounts, PeerKey};
 use crate::settings::{HttpMint, Limits, Quota};
 use rows::RowAccounts;
 
+/// A table of accounts is looked through for those that nobody needs when it has doubled, and not below this size.
+const LEAST_SWEPT: usize = 1_024;
 /// When to come again after a shortage: nobody knows when others end, so a second must do.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 

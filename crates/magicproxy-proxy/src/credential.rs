@@ -3,3 +3,4 @@
 pub(crate) mod carriers;
 pub(crate) mod opened;
 pub(crate) mod presented;
+pub mod source;

@@ -1,4 +1,184 @@
-//! Doors: what clients speak to. The reverse door looks like the API; the control plane is the proxy's own.
+//! Doors: what the clients of a listener speak to. What is the same at every door is here: there is always an answer, it is
+//! recorded, and refusals have one form.
+//!
+//! A door reads a request and runs an exchange (`exchange::served`); it decides nothing and sends nothing itself.
 
-pub(crate) mod control;
-pub(crate) mod reverse;
+mod control;
+mod reverse;
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, Version, header};
+use hyper::Request;
+use hyper::body::{Body as _, Incoming};
+
+use crate::admission::Budget;
+use crate::downstream::listener::DoorKind;
+use crate::downstream::{Connection, Untaken, noted_own_words};
+use crate::exchange::served::{SetupError, Upstreams};
+use crate::observe::ongoing::OngoingRequest;
+use crate::rejection::{RefusalForm, Rejection};
+use crate::response::body::ResponseBody;
+use crate::routing::cross_origin::page_of;
+use crate::services::Services;
+use crate::settings::{Settings, UpstreamId};
+use reverse::{Reach, ReverseDoor};
+
+/// The doors of a proxy.
+#[derive(Debug)]
+pub(crate) struct Doors {
+    settings: Arc<Settings>,
+    upstreams: Arc<Upstreams>,
+    reverse: ReverseDoor,
+    /// May pages of other origins call some upstream?
+    serves_pages: bool,
+}
+
+/// The door of one listener.
+#[derive(Clone, Debug)]
+pub(crate) struct Door {
+    doors: Arc<Doors>,
+    entry: Entry,
+}
+
+/// Which door it is, and what of the proxy is found behind it.
+#[derive(Clone, Copy, Debug)]
+enum Entry {
+    Reverse(Reach),
+}
+
+/// A request at a door: what is known of it so far.
+struct Visit<'c> {
+    connection: &'c Arc<Connection>,
+    request: OngoingRequest,
+    /// How a refusal is written.
+    form: RefusalForm,
+    /// The upstream whose listed pages may read the response, a refusal too.
+    pages_of: Option<UpstreamId>,
+    /// When the exchange must be over.
+    end: Option<Instant>,
+}
+
+impl Doors {
+    /// The doors to all upstreams of these settings.
+    pub(crate) fn new(settings: Arc<Settings>, services: Services) -> Result<Arc<Self>, SetupError> {
+        let upstreams = Arc::new(Upstreams::new(&settings, services)?);
+        let reverse = ReverseDoor::new(&settings, &upstreams);
+        let serves_pages = settings.upstreams.iter().any(|upstream| !upstream.allow_origins.is_empty());
+        Ok(Arc::new(Self { settings, upstreams, reverse, serves_pages }))
+    }
+
+    /// The door that a listener chose.
+    pub(crate) fn door(self: &Arc<Self>, kind: &DoorKind) -> Door {
+        let entry = match kind {
+            DoorKind::Reverse { only } => Entry::Reverse(self.reverse.reach(only.as_ref())),
+        };
+        Door { doors: Arc::clone(self), entry }
+    }
+
+    /// What all clients share.
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        self.upstreams.budget()
+    }
+}
+
+impl Door {
+    /// What all clients share.
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        self.doors.budget()
+    }
+
+    /// Answers one request. There is always an answer.
+    pub(crate) async fn answer(&self, request: Request<Incoming>, connection: &Arc<Connection>) -> Response<ResponseBody> {
+        let doors = &*self.doors;
+        let mut visit = doors.visit(&request, connection);
+        let version = request.version();
+        connection.begin_content(&request);
+        let page = if doors.serves_pages { page_of(request.headers()) } else { None };
+        let end = visit.end;
+        let outcome = match self.entry {
+            Entry::Reverse(reach) => within(end, pin!(doors.reverse.handle(request, reach, &mut visit))).await,
+        };
+        let mut response = outcome.unwrap_or_else(|rejection| visit.refuse(&rejection));
+        if let Some(served) = visit.pages_of.and_then(|upstream| doors.upstreams.get(upstream).ok()) {
+            served.settings().allow_origins.mark(response.headers_mut(), page.as_ref());
+        }
+        if connection.has_rest() {
+            Box::pin(connection.settle_content(response.headers_mut())).await;
+        }
+        if response.body().is_own_words() {
+            response = visit.bound_own_words(response, doors.budget());
+        }
+        visit.request.record.head(response.status());
+        if version == Version::HTTP_10 {
+            visit.end_as_http_10(&mut response);
+        }
+        response.body_mut().accompany(visit.request);
+        response
+    }
+}
+
+impl Doors {
+    fn visit<'c>(&self, request: &Request<Incoming>, connection: &'c Arc<Connection>) -> Visit<'c> {
+        let ongoing = OngoingRequest::begin(connection, request.method());
+        let end = self.settings.timeouts.total.map(|total| Instant::now() + total);
+        Visit { connection, request: ongoing, form: RefusalForm::accepted(request.headers()), pages_of: None, end }
+    }
+}
+
+impl Visit<'_> {
+    /// The response to a request that is refused, with which its connection may end.
+    fn refuse(&mut self, rejection: &Rejection) -> Response<ResponseBody> {
+        self.request.record.rejected(rejection);
+        let mut response = rejection.to_response(self.request.record.id, self.form).map(ResponseBody::full);
+        if self.connection.refused(response.status()) {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    /// Has a response of the proxy's own words wait for its client at the expense of the peer, and not for long. Where no more
+    /// may wait, a refusal is sent without its content.
+    fn bound_own_words(&mut self, mut response: Response<ResponseBody>, budget: &Arc<Budget>) -> Response<ResponseBody> {
+        match Untaken::on(self.connection, budget) {
+            Ok(Some(untaken)) => {
+                response.body_mut().hold(untaken);
+                noted_own_words();
+            }
+            Ok(None) => {}
+            Err(shortage) => {
+                if response.status().is_success() {
+                    let rejection = Rejection::from(shortage);
+                    self.request.record.rejected(&rejection);
+                    response = rejection.to_response(self.request.record.id, self.form).map(ResponseBody::full);
+                }
+                response.headers_mut().remove(header::CONTENT_TYPE);
+                *response.body_mut() = ResponseBody::full(Bytes::new());
+            }
+        }
+        response
+    }
+
+    /// A client of HTTP/1.0 knows the end of a response without a length by the end of the connection.
+    fn end_as_http_10(&self, response: &mut Response<ResponseBody>) {
+        let ends_with_connection = !self.request.record.is_complete() && response.body().size_hint().exact().is_none();
+        if ends_with_connection {
+            self.connection.begin_close_delimited();
+        }
+        if ends_with_connection || response.headers().contains_key(header::CONNECTION) {
+            // To a response of a later version the HTTP library adds that the connection is kept, where the client asked for that.
+            *response.version_mut() = Version::HTTP_10;
+        }
+    }
+}
+
+/// The response, if it is there in time.
+async fn within<T>(end: Option<Instant>, handling: Pin<&mut impl Future<Output = Result<T, Rejection>>>) -> Result<T, Rejection> {
+    match end {
+        None => handling.await,
+        Some(end) => tokio::time::timeout_at(end.into(), handling).await.unwrap_or(Err(Rejection::ExchangeTimeout)),
+    }
+}

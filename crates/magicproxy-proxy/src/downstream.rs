@@ -39,7 +39,7 @@ use close_delimited::CloseDelimited;
 use connections::{Activity, Ending, Slot};
 use content::Rest;
 use flush::Flushes;
-use head::HeadScan;
+use head::{HeadRead, HeadScan};
 use listener::Entrance;
 
 pub(crate) use content::RequestContent;
@@ -81,6 +81,7 @@ pub(crate) struct Connection {
     has_body: AtomicBool,
     /// What was seen since the last request began (HTTP/1 only): the raw head of the next one.
     head: Option<Mutex<HeadScan>>,
+    head_read: HeadRead,
     /// Responses of the proxy's own words that were not taken yet (HTTP/2 only).
     untaken: AtomicUsize,
     flushes: Flushes,
@@ -101,6 +102,7 @@ impl Connection {
             worker,
             has_body: AtomicBool::new(false),
             head,
+            head_read: HeadRead::default(),
             untaken: AtomicUsize::new(0),
             flushes: Flushes::default(),
             close_delimited: CloseDelimited::default(),
@@ -154,10 +156,10 @@ impl Connection {
         self.activity.had_admitted()
     }
 
-    /// A request begins.
-    pub(crate) fn begin(self: &Arc<Self>) -> InFlight {
+    /// A request begins, whose head was read at that time.
+    pub(crate) fn begin(self: &Arc<Self>) -> (InFlight, Instant) {
         self.activity.begin();
-        InFlight { connection: Arc::clone(self) }
+        (InFlight { connection: Arc::clone(self) }, self.head_read.take().unwrap_or_else(Instant::now))
     }
 
     /// A request of it was admitted.
@@ -256,13 +258,24 @@ fn is_whole_and_plain(bytes: &[u8]) -> bool {
     bytes.ends_with(b"\r\n\r\n") && !lines.any(|first| first.eq_ignore_ascii_case(&b't'))
 }
 
-/// A request in progress on a connection; ends when dropped.
+/// A request in progress on a connection, until its owner, `observe::ongoing::OngoingRequest`, ends it.
 #[derive(Debug)]
 pub(crate) struct InFlight {
     connection: Arc<Connection>,
 }
 
 impl InFlight {
+    /// It is over, now.
+    pub(crate) fn end(&self, now: Instant) {
+        self.connection.activity.end_of_request(now);
+    }
+
+    /// Who sent it.
+    #[cfg(test)]
+    pub(crate) fn client(&self) -> Option<SocketAddr> {
+        self.connection.client.address
+    }
+
     /// Now, between two flushes of the connection.
     pub(crate) fn flush_point(&self) -> FlushPoint {
         self.connection.flushes.now()
@@ -276,11 +289,5 @@ impl InFlight {
     /// All of the response's content was handed over.
     pub(crate) fn response_is_whole(&self) {
         self.connection.close_delimited.end();
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.connection.activity.end_of_request();
     }
 }

@@ -1,8 +1,13 @@
-//! An exchange with an upstream: verified, decided, recorded, sent. One layer, whose modules may know each other.
+//! An exchange with an upstream: verified, decided, recorded, sent, answered. One layer, whose modules may know each other.
 //!
-//! The makers of its proofs (`Settled`, `OutboundRequest`) are visible in here at most.
+//! The makers of its proofs (`Settled`, `OutboundRequest`, `Answer`) are visible in here at most. What doors see is
+//! [`served`]: the upstreams, and the steps of an exchange with one.
 
+pub(crate) mod answer;
 pub mod gate;
 pub(crate) mod ledger;
+mod sending;
+pub(crate) mod served;
+mod unread;
 pub(crate) mod upstream;
 pub(crate) mod verifier;

@@ -29,6 +29,7 @@ mod version;
 mod worker;
 
 pub use crate::http::header;
+pub use credential::source;
 pub use downstream::{host_check, listener};
 pub use exchange::gate;
 pub use response::rewrite;

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, Method, Response, header};
-use magicproxy_core::plugin::{Consent, Interests, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope, Verdict};
+use magicproxy_core::plugin::{Interests, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope, Verdict};
 use magicproxy_core::state::RowLimits;
-use magicproxy_core::{RequestTarget, UpstreamName, VerifiedToken};
+use magicproxy_core::{Part, RequestTarget, UpstreamName, VerifiedToken};
 
 use crate::clock;
 use crate::credential::carriers::Carriers;
@@ -58,22 +58,19 @@ impl Plugins {
         Self { host, upstream, carriers }
     }
 
-    /// Does one of the token's plugins want to see the request's body?
-    pub(crate) fn read_body(&self, token: &VerifiedToken) -> bool {
-        token.plugins().iter().any(|plugin| self.interests(plugin).is_some_and(|interests| interests.request_body))
+    /// The part of a request that one of the token's plugins wants to see.
+    pub(crate) fn needs(&self, token: &VerifiedToken) -> Option<Part> {
+        let reads_body = |plugin| self.interests(plugin).is_some_and(|interests| interests.request_body);
+        token.plugins().iter().any(reads_body).then_some(Part::Body)
     }
 
     /// Asks all plugins of the token. One that denies denies, whatever allows the request.
-    pub(crate) async fn ask(
-        &self,
-        inquiry: Inquiry<'_>,
-        body: Option<&[u8]>,
-    ) -> Result<(Option<Consent>, Consultation), Rejection> {
+    pub(crate) async fn ask(&self, inquiry: Inquiry<'_>, body: Option<&[u8]>) -> Result<(Vec<Verdict>, Consultation), Rejection> {
         let token = inquiry.token;
         let scope =
             PluginScope { owner: token.owner(), ends_at: token.owner_ends_at(), now: clock::now(), rows: inquiry.rows.clone() };
         let body: Option<Arc<[u8]>> = body.map(Arc::from);
-        let (mut consent, mut asked) = (None, Vec::new());
+        let (mut verdicts, mut asked) = (Vec::new(), Vec::new());
         for plugin in token.plugins() {
             // A plugin that is configured no more denies: it might have.
             let (Some(host), Some(interests)) = (&self.host, self.interests(plugin)) else { return Err(Rejection::Plugin(None)) };
@@ -83,12 +80,12 @@ impl Plugins {
                 tracing::info!(target: "magicproxy::plugin", %plugin, reason, token = token.id(), "a plugin denied a request");
                 return Err(Rejection::Plugin(token.explains().then_some(reason)));
             }
-            consent = consent.or_else(|| Consent::of(plugin, &verdict));
+            verdicts.push(verdict);
             if interests.responses {
                 asked.push(Asked { plugin: plugin.clone(), interests, request, scope: scope.clone() });
             }
         }
-        Ok((consent, Consultation { host: self.host.clone(), asked }))
+        Ok((verdicts, Consultation { host: self.host.clone(), asked }))
     }
 
     fn interests(&self, plugin: &PluginName) -> Option<Arc<Interests>> {

@@ -177,6 +177,16 @@ pub(crate) enum Rejection {
 const DENIED: &str = "http_request_denied";
 const ERROR: &str = "http_request_error";
 
+/// `401`: we do not know this token. `403`: we know it, and it does not allow the request.
+fn status_of(denial: &Denial) -> StatusCode {
+    match denial {
+        Denial::Expired | Denial::KeyEnded | Denial::NotYetValid | Denial::WrongUpstream { .. } => StatusCode::UNAUTHORIZED,
+        Denial::WrongSender | Denial::NotAllowed | Denial::BeyondCaveat | Denial::BeyondCeiling | Denial::TooCostly => {
+            StatusCode::FORBIDDEN
+        }
+    }
+}
+
 impl From<NotLive> for Rejection {
     fn from(reason: NotLive) -> Self {
         match reason {
@@ -248,19 +258,10 @@ impl Rejection {
             Self::CarrierParameter(_) => (StatusCode::BAD_REQUEST, "carrier_parameter", ERROR),
             Self::Conflict(_) => (StatusCode::BAD_REQUEST, "two_secrets", ERROR),
             Self::TokenForm | Self::Unfit(_) | Self::CredentialField(_) => (StatusCode::UNAUTHORIZED, "invalid_token", DENIED),
-            Self::Token(VerifyError::Expired) | Self::Denied { denial: Denial::Expired, .. } => {
-                (StatusCode::UNAUTHORIZED, "expired_token", DENIED)
-            }
             Self::Revoked => (StatusCode::UNAUTHORIZED, "revoked_token", DENIED),
-            Self::Token(_) | Self::Credential(_) | Self::Denied { denial: Denial::KeyEnded | Denial::NotYetValid, .. } => {
-                (StatusCode::UNAUTHORIZED, "invalid_token", DENIED)
-            }
-            Self::Denied { denial: Denial::WrongUpstream { .. }, .. } => (StatusCode::UNAUTHORIZED, "wrong_upstream", DENIED),
-            Self::Denied { denial: Denial::WrongSender, .. } => (StatusCode::FORBIDDEN, "wrong_sender", DENIED),
-            Self::Denied { denial: Denial::NotAllowed, .. } => (StatusCode::FORBIDDEN, "not_allowed", DENIED),
-            Self::Denied { denial: Denial::BeyondCaveat, .. } => (StatusCode::FORBIDDEN, "beyond_caveat", DENIED),
-            Self::Denied { denial: Denial::BeyondCeiling, .. } => (StatusCode::FORBIDDEN, "beyond_ceiling", DENIED),
-            Self::Denied { denial: Denial::TooCostly, .. } => (StatusCode::FORBIDDEN, "decision_too_costly", DENIED),
+            Self::Token(error) | Self::Reissue(ReissueError::Token(error)) => (StatusCode::UNAUTHORIZED, error.code(), DENIED),
+            Self::Credential(_) => (StatusCode::UNAUTHORIZED, "invalid_token", DENIED),
+            Self::Denied { denial, .. } => (status_of(denial), denial.code(), DENIED),
             Self::WebSocket => (StatusCode::FORBIDDEN, "websocket_disabled", DENIED),
             Self::MintingClosed => (StatusCode::FORBIDDEN, "minting_closed", DENIED),
             Self::MintSuspended { .. } => (StatusCode::SERVICE_UNAVAILABLE, "mint_suspended", DENIED),
@@ -268,8 +269,6 @@ impl Rejection {
             Self::Order(faults) if faults.contains(&OrderFault::TooLarge) => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", ERROR)
             }
-            Self::Reissue(ReissueError::Token(VerifyError::Expired)) => (StatusCode::UNAUTHORIZED, "expired_token", DENIED),
-            Self::Reissue(ReissueError::Token(_)) => (StatusCode::UNAUTHORIZED, "invalid_token", DENIED),
             Self::Caveat(_) | Self::Reissue(_) => (StatusCode::BAD_REQUEST, "invalid_caveat", ERROR),
             Self::Order(_) | Self::Unmintable(_) | Self::UnfitOrder(_) => (StatusCode::BAD_REQUEST, "invalid_order", ERROR),
             Self::ControlMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "method", ERROR),

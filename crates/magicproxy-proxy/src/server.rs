@@ -2,6 +2,8 @@
 //!
 //! The caller passes the listeners and the shutdown; nothing here reads configuration or signals.
 
+#[cfg(test)]
+mod tests;
 mod workers;
 
 use std::convert::Infallible;
@@ -16,30 +18,29 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
 
 use crate::admission::Shortage;
-use crate::doors::reverse::ReverseDoor;
+use crate::doors::{Door, Doors};
 use crate::downstream::connections::{Connections, PeerShare, Slot};
 use crate::downstream::listener::{Accepted, Entrance, Listener, Listeners};
 use crate::downstream::{
     Bounds, ConnectedClient, Connection, DownstreamIo, Opened, Protocol, Socket, Streams, Transport, noted, open,
 };
-use crate::http::body::STREAM_WINDOW;
+use crate::exchange::served::SetupError;
+use crate::http::MAX_HEAD_BYTES;
+use crate::http::body::REQUEST_WINDOW;
 use crate::services::Services;
 use crate::settings::Settings;
 use crate::worker::WorkerId;
 use workers::Workers;
 
-/// Request heads above this get 431, and so do those with more than 100 fields: that is hyper's own limit, and the one for
-/// which it needs no memory besides the stack.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// What one HTTP/1.1 connection may have read ahead, and what it may have waiting for a client that does not read: a response that
 /// nobody takes holds no more.
 const MAX_BUFFERED_BYTES: usize = 128 * 1024;
 const MAX_STREAMS: u32 = 100;
 const MAX_RESET_STREAMS: usize = 20;
 /// Room for all of them: a client's stuck upload holds its own window only, and not that of the connection's other streams.
-const CONNECTION_WINDOW: u32 = MAX_STREAMS * STREAM_WINDOW;
+const CONNECTION_WINDOW: u32 = MAX_STREAMS * REQUEST_WINDOW;
 /// What one stream's answer may have waiting for a slow HTTP/2 caller.
-const MAX_SEND_BYTES: usize = 64 * 1024;
+const MAX_UNSENT_RESPONSE_BYTES: usize = 64 * 1024;
 
 /// What a client gets in the clear for whose connection there is no place.
 const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
@@ -51,7 +52,7 @@ type Io = TokioIo<DownstreamIo>;
 /// A proxy that is ready to serve.
 #[derive(Debug)]
 pub struct Server {
-    door: Arc<ReverseDoor>,
+    doors: Arc<Doors>,
     settings: Arc<Settings>,
     workers: Workers,
 }
@@ -70,6 +71,15 @@ pub enum StartError {
     Worker(#[from] std::io::Error),
 }
 
+impl From<SetupError> for StartError {
+    fn from(error: SetupError) -> Self {
+        match error {
+            SetupError::Tls(error) => Self::Tls(error),
+            SetupError::Random(_) => Self::Random,
+        }
+    }
+}
+
 impl Server {
     /// Puts the parts together, and starts the worker threads.
     ///
@@ -77,9 +87,9 @@ impl Server {
     /// [`StartError`].
     pub fn new(settings: Settings, services: Services) -> Result<Self, StartError> {
         let settings = Arc::new(settings);
-        let door = Arc::new(ReverseDoor::new(Arc::clone(&settings), services)?);
+        let doors = Doors::new(Arc::clone(&settings), services)?;
         let workers = Workers::start(settings.limits.workers)?;
-        Ok(Self { door, settings, workers })
+        Ok(Self { doors, settings, workers })
     }
 
     /// Serves on every listener until `shutdown` ends, then finishes what is in flight, within the drain timeout. The
@@ -123,8 +133,8 @@ impl Server {
             Ok(parked) => parked,
             Err(error) => return log_end(&error, peer),
         };
-        let (door, settings) = (Arc::clone(&self.door), Arc::clone(&self.settings));
-        let account = door.budget().accounts().of_peer(peer_key);
+        let (door, settings) = (self.doors.door(&entrance.door), Arc::clone(&self.settings));
+        let account = self.doors.budget().accounts().of_peer(peer_key);
         let client = ConnectedClient { address: peer, account, slot, stopped };
         self.workers.give(|worker| async move {
             match transport.unpark() {
@@ -144,7 +154,7 @@ fn turn_away(accepted: &Accepted, shortage: Shortage) {
 }
 
 struct ServedConnection {
-    door: Arc<ReverseDoor>,
+    door: Door,
     settings: Arc<Settings>,
     worker: WorkerId,
 }
@@ -182,7 +192,7 @@ impl ServedConnection {
         let service = service_fn(move |request| async move { Ok::<_, Infallible>(door.answer(request, connection).await) });
         let mut builder = http1::Builder::new();
         // Heads are timed by `DownstreamIo`, which knows an idle connection from a slow head.
-        builder.timer(TokioTimer::new()).header_read_timeout(None).max_header_size(MAX_HEAD_BYTES);
+        builder.timer(TokioTimer::new()).header_read_timeout(None).max_header_size(MAX_HEAD_BYTES as usize);
         builder.max_buf_size(MAX_BUFFERED_BYTES);
         let mut serving = std::pin::pin!(builder.serve_connection(io, service).with_upgrades());
         tokio::select! {
@@ -207,7 +217,7 @@ impl ServedConnection {
     }
 
     async fn http2(self, io: Io, connection: &Arc<Connection>, mut stopped: watch::Receiver<()>) -> hyper::Result<()> {
-        let (door, shared, timeouts) = (Arc::clone(&self.door), Arc::clone(connection), self.settings.timeouts);
+        let (door, shared, timeouts) = (Arc::new(self.door), Arc::clone(connection), self.settings.timeouts);
         let service = service_fn(move |request| {
             let (door, shared) = (Arc::clone(&door), Arc::clone(&shared));
             async move {
@@ -219,12 +229,12 @@ impl ServedConnection {
         builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
-            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_stream_window_size(REQUEST_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(64 * 1024)
             .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
             .max_local_error_reset_streams(1024)
-            .max_send_buf_size(MAX_SEND_BYTES)
+            .max_send_buf_size(MAX_UNSENT_RESPONSE_BYTES)
             .keep_alive_interval(Duration::from_secs(20));
         let mut serving = std::pin::pin!(builder.serve_connection(io, service));
         tokio::select! {

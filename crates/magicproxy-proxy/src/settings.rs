@@ -5,6 +5,7 @@ mod carrier;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod limits;
+mod numbers;
 mod outbound;
 mod page_origins;
 mod passed_header;
@@ -27,6 +28,7 @@ pub use crate::peer::TrustedProxies;
 pub use crate::field_names::Meaning;
 pub use api_root::{ApiRoot, ParseApiRootError};
 pub use limits::{Limits, Quota};
+pub use numbers::{OriginId, UpstreamId};
 pub use outbound::{EnvironmentProxies, NamedProxy, NoProxy, Outbound, OutboundProxy, ParseOutboundProxyError};
 pub use page_origins::{PageOrigin, PageOrigins, ParsePageOriginError};
 pub use passed_header::{ParsePassedHeaderError, PassedHeader};

@@ -1,4 +1,24 @@
 //! Workers: the threads that serve connections, by their numbers.
 
+use std::fmt;
+
 /// The number of a worker, from 0 on.
-pub(crate) type WorkerId = usize;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct WorkerId(usize);
+
+impl WorkerId {
+    pub(crate) fn new(number: usize) -> Self {
+        Self(number)
+    }
+
+    /// Its own of so many shelves: there may be fewer than workers.
+    pub(crate) fn shelf_of(self, shelves: usize) -> usize {
+        self.0 % shelves.max(1)
+    }
+}
+
+impl fmt::Display for WorkerId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}

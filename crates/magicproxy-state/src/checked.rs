@@ -1,7 +1,9 @@
 //! What callers give, brought into the range that every backend can reckon with. All backends begin here, so none differs.
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{Bound, Change, Condition, Demand, MAX_NAME_BYTES, MAX_VALUE_BYTES, StoreError, UnixMillis};
+use magicproxy_core::state::{
+    Bound, Change, Condition, Demand, MAX_ENTRY_NAME_BYTES, MAX_ENTRY_VALUE_BYTES, StoreError, UnixMillis,
+};
 
 /// The latest second that a store knows, in the year 5138; a later one counts as this one.
 ///
@@ -44,7 +46,7 @@ pub(crate) fn window(length: u64) -> u64 {
 }
 
 pub(crate) fn names<'n>(names: impl IntoIterator<Item = &'n Vec<u8>>) -> Result<(), StoreError> {
-    let fit = names.into_iter().all(|name| name.len() <= MAX_NAME_BYTES);
+    let fit = names.into_iter().all(|name| name.len() <= MAX_ENTRY_NAME_BYTES);
     if fit { Ok(()) } else { Err(StoreError::TooLong) }
 }
 
@@ -59,7 +61,7 @@ pub(crate) fn step(conditions: &[Condition], changes: &[Change]) -> Result<(), S
     }))?;
     let asked = conditions.iter().map(|condition| if let Condition::Equals(_, value) = condition { value.len() } else { 0 });
     let put = changes.iter().map(|change| if let Change::Put(_, entry) = change { entry.value.len() } else { 0 });
-    let fit = asked.chain(put).all(|length| length <= MAX_VALUE_BYTES);
+    let fit = asked.chain(put).all(|length| length <= MAX_ENTRY_VALUE_BYTES);
     if fit { Ok(()) } else { Err(StoreError::TooLong) }
 }
 

@@ -26,7 +26,7 @@ pub(crate) use fault::{AskFault, AskFaultKind};
 use sent::Sent;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
-const MAX_BODY_BYTES: usize = 1024 * 1024;
+const MAX_CONTROL_RESPONSE_BYTES: usize = 1024 * 1024;
 
 /// A proxy that can be asked: an origin, a base path, and the authorities that its certificate may come from.
 #[derive(Debug)]
@@ -141,9 +141,12 @@ impl Peer {
             }
         };
         let (head, body) = response.map_err(|error| AskFault::of_http(self, &error))?.into_parts();
-        let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
+        let body = Limited::new(body, MAX_CONTROL_RESPONSE_BYTES).collect().await;
         let body = body.map_err(|_| {
-            AskFault::unusable(format!("{}: the answer broke off, or is longer than {MAX_BODY_BYTES} bytes", self.url()))
+            AskFault::unusable(format!(
+                "{}: the answer broke off, or is longer than {MAX_CONTROL_RESPONSE_BYTES} bytes",
+                self.url()
+            ))
         })?;
         Ok(Answer {
             status: head.status,

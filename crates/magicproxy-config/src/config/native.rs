@@ -14,7 +14,7 @@ use crate::ground::fault::{Fault, Origin, SourceFile};
 use crate::ground::suggest;
 
 /// More faults than anyone reads.
-const MAX_FAULTS: usize = 100;
+const MAX_CONFIG_FAULTS: usize = 100;
 
 /// A file that was read as far as it could be.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub(crate) fn parse(path: &Path, text: String) -> NativeFile {
 fn read(text: &str, hidden: &mut Vec<Range<usize>>) -> (RawConfig, Vec<Fault>) {
     let (mut tree, errors) = DeTable::parse_recoverable(text);
     let mut faults: Vec<Fault> = errors.iter().map(syntax_fault).collect();
-    while faults.len() < MAX_FAULTS {
+    while faults.len() < MAX_CONFIG_FAULTS {
         let error = match RawConfig::deserialize(Deserializer::from(tree.clone())) {
             Ok(raw) => return (raw, faults),
             Err(error) => error,

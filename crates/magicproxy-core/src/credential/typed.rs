@@ -11,7 +11,7 @@ use crate::json::{self, present};
 /// The most fields that one credential may take.
 const MAX_FIELDS: usize = 4;
 /// The longest name of a header field, in bytes.
-const MAX_NAME_BYTES: usize = 64;
+const MAX_FIELD_NAME_BYTES: usize = 64;
 
 /// A credential, and where it goes.
 #[derive(Clone, Debug)]
@@ -229,7 +229,7 @@ fn basic(user: &str, password: &str) -> Result<CredentialField, ParseCredentialE
 /// RFC 9110 section 5.6.2, in lower case.
 fn header_name(name: &str) -> Option<String> {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    ((1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(legal)).then(|| name.to_ascii_lowercase())
+    ((1..=MAX_FIELD_NAME_BYTES).contains(&name.len()) && name.bytes().all(legal)).then(|| name.to_ascii_lowercase())
 }
 
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {

@@ -183,8 +183,32 @@ mod tests {
             ("a1b2c3d4e5f6g7h8:x-oauth-basic", None),
             ("somebody:api_token", Some(Weakness::Word)),
             ("a1:b2", Some(Weakness::Unmasked)),
+            // Neither the user's length nor what is no word in it makes the password a better one.
+            ("administrator:a1b2c3d4", Some(Weakness::Short)),
+            ("a1b2c3d4e5f6g7h8:powerdns", Some(Weakness::Word)),
         ] {
             assert_eq!(credential(text).weakness_of_pair(), expected, "{text}");
+        }
+    }
+
+    /// What is looked for in responses: whatever is too short to be looked for takes the rest of the pair along.
+    #[test]
+    fn the_secret_of_a_pair_is_long_enough_to_be_found() {
+        for (pair, secret) in [
+            ("admin:password", "password"),
+            ("admin:passwor", "admin:passwor"),
+            ("administrator:passwor", "administrator:passwor"),
+            ("12345678:", "12345678"),
+            ("1234567:", "1234567:"),
+            ("12345678:api_token", "12345678"),
+            ("1234567:api_token", "api_token"),
+            ("12345678:X", "12345678"),
+            ("1234567:X", "1234567:X"),
+            ("12345678:y", "12345678:y"),
+            ("admin:pass:word", "pass:word"),
+            ("no-colon", "no-colon"),
+        ] {
+            assert_eq!(credential(pair).secret_of_pair(), secret, "{pair}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Permits: the proof that one request was allowed, on what grounds, and what it must still take from the store.
 
 mod authorize;
+mod judgement;
 
 use std::sync::Arc;
 
@@ -14,14 +15,15 @@ use crate::token::{LEEWAY_SECONDS, VerifiedToken};
 use crate::upstream_name::UpstreamName;
 
 pub use authorize::{Access, Denial};
+pub use judgement::{GrantQuestion, Judgement, PluginQuestion, Prospect, Question};
 
 /// How long what a named owner made is its own, in seconds: 30 days.
 const NAMED_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;
 
 /// The proof that one request was allowed by a live token. It admits that one request.
 ///
-/// INVARIANT: made only by [`VerifiedToken::authorize`](crate::VerifiedToken::authorize) and its two kin, for what a token's owner
-/// holds and what a plugin agreed to.
+/// INVARIANT: made only by the three ways to authorize a request in this module: by a rule, by what a token's owner holds, and by
+/// what a plugin agreed to. It comes out of a [`Judgement`] only, once everybody was asked who may deny.
 ///
 /// ```
 /// fn rule(permit: &magicproxy_core::Permit) -> &std::sync::Arc<str> {
@@ -43,11 +45,31 @@ const NAMED_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;
 /// }
 /// ```
 ///
+/// A grant or a plugin's word is no permit either, without the decision on it:
+///
+/// ```compile_fail,E0624
+/// fn forge(token: std::sync::Arc<magicproxy_core::VerifiedToken>, held: magicproxy_core::rule::HeldGrant) -> magicproxy_core::Permit {
+///     magicproxy_core::Permit::held(token, held)
+/// }
+/// ```
+///
+/// ```compile_fail,E0624
+/// fn forge(token: std::sync::Arc<magicproxy_core::VerifiedToken>, word: magicproxy_core::plugin::Consent) -> magicproxy_core::Permit {
+///     magicproxy_core::Permit::agreed(token, word)
+/// }
+/// ```
+///
 /// It admits one request, so there is no second copy of it:
 ///
 /// ```compile_fail,E0382
 /// fn twice(permit: magicproxy_core::Permit) -> (magicproxy_core::Permit, magicproxy_core::Permit) {
 ///     (permit, permit)
+/// }
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn copy(permit: &magicproxy_core::Permit) -> magicproxy_core::Permit {
+///     <magicproxy_core::Permit as Clone>::clone(permit)
 /// }
 /// ```
 #[derive(Debug)]
@@ -122,6 +144,12 @@ impl Permit {
     #[must_use]
     pub fn rule(&self) -> &Arc<str> {
         &self.rule
+    }
+
+    /// The permit as whoever only asks sees one.
+    #[must_use]
+    pub fn prospect(&self) -> Prospect<'_> {
+        Prospect::of(self)
     }
 
     /// On what grounds it was allowed.

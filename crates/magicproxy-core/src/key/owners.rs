@@ -19,19 +19,25 @@ use crate::json;
 use crate::time::UnixTime;
 
 /// Bytes of the secret, and of what it makes of a credential.
-const BYTES: usize = 32;
+const OWNER_SECRET_BYTES: usize = 32;
 
 /// The owner secret: 32 random bytes that all replicas of a proxy share, and that a rotation of keys keeps.
 pub struct OwnerSecret {
-    bytes: Zeroizing<[u8; BYTES]>,
+    bytes: Zeroizing<[u8; OWNER_SECRET_BYTES]>,
     created: Option<UnixTime>,
 }
 
 /// A credential as the owner secret sees it, in place of the credential itself: what tells the owners of one name apart.
 ///
 /// INVARIANT: made only by [`OwnerSecret::bind`], of a credential that a token sealed.
+///
+/// ```compile_fail,E0423
+/// fn forge() -> magicproxy_core::CredentialBinding {
+///     magicproxy_core::CredentialBinding([0; 32])
+/// }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct CredentialBinding([u8; BYTES]);
+pub struct CredentialBinding([u8; OWNER_SECRET_BYTES]);
 
 impl OwnerSecret {
     /// Makes a new one.
@@ -39,7 +45,7 @@ impl OwnerSecret {
     /// # Errors
     /// [`KeyError::Operation`] when the system has no randomness.
     pub fn generate(now: UnixTime) -> Result<Self, KeyError> {
-        let mut bytes = Zeroizing::new([0; BYTES]);
+        let mut bytes = Zeroizing::new([0; OWNER_SECRET_BYTES]);
         rand::fill(bytes.as_mut()).map_err(|_| KeyError::Operation)?;
         Ok(Self { bytes, created: Some(now) })
     }
@@ -80,7 +86,7 @@ impl OwnerSecret {
 
     /// What tells this secret from others, and gives nothing of it away: for whoever notes which one a store belongs to.
     #[must_use]
-    pub fn id(&self) -> [u8; BYTES] {
+    pub fn id(&self) -> [u8; OWNER_SECRET_BYTES] {
         // No credential is an empty list of parts.
         self.mac(&[])
     }
@@ -103,13 +109,13 @@ impl OwnerSecret {
     }
 
     /// HMAC-SHA256 of all parts, each behind its length, as in the digests of `state.md`.
-    fn mac(&self, parts: &[&str]) -> [u8; BYTES] {
+    fn mac(&self, parts: &[&str]) -> [u8; OWNER_SECRET_BYTES] {
         let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, self.bytes.as_slice()));
         for part in parts {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part.as_bytes());
         }
-        let mut mac = [0; BYTES];
+        let mut mac = [0; OWNER_SECRET_BYTES];
         mac.copy_from_slice(context.sign().as_ref());
         mac
     }
@@ -123,7 +129,7 @@ fn sorted(fields: &[CredentialField]) -> Vec<&CredentialField> {
 }
 
 impl CredentialBinding {
-    pub(crate) fn as_bytes(&self) -> &[u8; BYTES] {
+    pub(crate) fn as_bytes(&self) -> &[u8; OWNER_SECRET_BYTES] {
         &self.0
     }
 }

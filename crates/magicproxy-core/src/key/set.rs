@@ -175,6 +175,20 @@ pub struct KeySetPin<'a> {
 }
 
 /// A key set whose signature was verified.
+///
+/// INVARIANT: made only by [`SignedKeySet::first`] and [`SignedKeySet::following`].
+///
+/// ```compile_fail,E0451
+/// fn prolong(set: magicproxy_core::SignedKeySet) -> magicproxy_core::SignedKeySet {
+///     magicproxy_core::SignedKeySet { expires_at: magicproxy_core::UnixTime(u64::MAX), ..set }
+/// }
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn read(json: &str) -> magicproxy_core::SignedKeySet {
+///     serde_json::from_str(json).unwrap()
+/// }
+/// ```
 #[derive(Debug)]
 pub struct SignedKeySet {
     keys: Vec<SealingPublicKey>,

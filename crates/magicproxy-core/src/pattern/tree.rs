@@ -27,6 +27,8 @@ pub(crate) struct Tree {
     edges: Box<[Edge]>,
     classes: Box<[Bytes]>,
     texts: Box<[u8]>,
+    /// In the order of their nodes: few lists have any.
+    followers: Box<[Follower]>,
     /// How many classes a path may have to try at most.
     visits: usize,
 }
@@ -39,6 +41,13 @@ struct Node {
     edges: Range<u32>,
     /// The first of the patterns that end here.
     ends: Option<u32>,
+}
+
+/// A pattern that ends where another one does that comes before it.
+#[derive(Debug)]
+struct Follower {
+    node: u32,
+    number: u32,
 }
 
 /// A class that leads to another node.
@@ -65,38 +74,45 @@ impl Tree {
         self.nodes.len()
     }
 
-    /// The lowest number of a pattern that matches the whole of `path`. Allocates nothing.
-    pub(crate) fn first_match(&self, path: &str) -> Option<usize> {
-        let mut first = None;
-        self.visit(ROOT, path.as_bytes(), &mut first);
-        usize::try_from(first?).ok()
+    /// Tells the number of each pattern that matches the whole of `path`, in no order, and some perhaps more than once. Allocates
+    /// nothing.
+    pub(crate) fn each_match(&self, path: &str, mut found: impl FnMut(usize)) {
+        self.visit(ROOT, path.as_bytes(), &mut found);
     }
 
     /// Memory that it takes, in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
         let parts = size_of_val(&*self.nodes) + size_of_val(&*self.edges) + size_of_val(&*self.classes);
-        size_of::<Self>() + parts + self.firsts.len() + self.texts.len()
+        size_of::<Self>() + parts + self.firsts.len() + self.texts.len() + size_of_val(&*self.followers)
     }
 
     /// Looks for patterns below a node, whose text `rest` may begin with. It calls itself once for each class on the way.
-    fn visit(&self, at: u32, mut rest: &[u8], first: &mut Option<u32>) {
-        let mut at = Some(at);
-        while let Some(node) = at.and_then(|at| self.nodes.get(at as usize)) {
+    fn visit(&self, mut at: u32, mut rest: &[u8], found: &mut impl FnMut(usize)) {
+        while let Some(node) = self.nodes.get(at as usize) {
             let Some(behind) = rest.strip_prefix(part(&self.texts, &node.text)) else { return };
             rest = behind;
             if let Some(ends) = node.ends
                 && rest.is_empty()
             {
-                *first = Some(first.map_or(ends, |first| first.min(ends)));
+                found(ends as usize);
+                self.each_follower(at, found);
             }
             for edge in part(&self.edges, &node.edges) {
                 let Some(class) = self.classes.get(edge.class as usize) else { continue };
                 if let Some(behind) = edge.times.taken(class, rest).and_then(|length| rest.get(length..)) {
-                    self.visit(edge.to, behind, first);
+                    self.visit(edge.to, behind, found);
                 }
             }
-            at = rest.first().and_then(|byte| self.child(node, *byte));
+            let Some(child) = rest.first().and_then(|byte| self.child(node, *byte)) else { return };
+            at = child;
         }
+    }
+
+    /// The other patterns that end at a node.
+    fn each_follower(&self, node: u32, found: &mut impl FnMut(usize)) {
+        let start = self.followers.partition_point(|follower| follower.node < node);
+        let followers = self.followers.iter().skip(start).take_while(|follower| follower.node == node);
+        followers.for_each(|follower| found(follower.number as usize));
     }
 
     fn child(&self, node: &Node, first: u8) -> Option<u32> {

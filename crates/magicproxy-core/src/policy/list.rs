@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::pattern::{Automaton, Budget, MAX_PATTERN_STEPS, Pattern, Tree, Work};
-use crate::rule::{Methods, Rule, Stateful};
+use crate::rule::{MAX_RULES, Methods, Rule, Stateful};
 
+use super::matches::Matches;
 use super::steps::{DecisionSteps, GroupSteps, ListSteps, StepsSpent};
-use super::{MAX_POLICY_BYTES, MAX_TOKEN_BYTES, PolicyError};
+use super::{MAX_POLICY_BYTES, MAX_TOKEN_POLICY_BYTES, PolicyError};
 
 /// Rules of one method set are put into one automaton while it stays below this size.
 const SHARED_AUTOMATON_BYTES: usize = 512 * 1024;
@@ -25,7 +26,9 @@ const MAX_TREE_VISITS: usize = 64;
 /// The same in all trees that share a budget: one for each set of methods would be as many as there are rules.
 const MAX_VISITS: usize = 256;
 
-/// A list of rules that is matched as a whole: the first that admits a request decides.
+/// A list of rules that is matched as a whole.
+///
+/// INVARIANT: it has at most [`MAX_RULES`], so that [`Matches`] has a place for each.
 #[derive(Debug)]
 pub(crate) struct RuleList {
     groups: Vec<Group>,
@@ -47,6 +50,9 @@ struct Group {
 
 impl RuleList {
     pub(crate) fn compile(rules: &[&Rule], budget: &mut PolicyBudget) -> Result<Self, PolicyError> {
+        if rules.len() > MAX_RULES {
+            return Err(PolicyError::TooComplex);
+        }
         let mut by_methods: Vec<(&Methods, Vec<usize>)> = Vec::new();
         for (index, rule) in rules.iter().enumerate() {
             match by_methods.iter_mut().find(|(known, _)| *known == rule.methods()) {
@@ -65,17 +71,17 @@ impl RuleList {
         Ok(Self { groups, rules, stateful })
     }
 
-    /// The number of the first rule that allows this.
-    pub(super) fn first_match(&self, method: &str, path: &str, steps: &DecisionSteps) -> Result<Option<usize>, StepsSpent> {
-        let mut first = None;
+    /// The rules that match a method and one reading of a path.
+    pub(super) fn matches(&self, method: &str, reading: &str, steps: &DecisionSteps) -> Result<Matches, StepsSpent> {
+        let mut matches = Matches::default();
         for group in &self.groups {
             steps.take(group.steps.methods)?;
             if group.methods.admit(method) {
-                steps.take(group.steps.for_path(path.len()))?;
-                first = first.into_iter().chain(group.matches(path)).min();
+                steps.take(group.steps.for_path(reading.len()))?;
+                group.add_matches(reading, &mut matches);
             }
         }
-        Ok(first)
+        Ok(matches)
     }
 
     /// The rules as they were written.
@@ -126,11 +132,14 @@ impl Group {
         Ok(Self { methods, tree, automata, steps })
     }
 
-    /// Rules that allow this path: of each automaton, and of the tree, the first.
-    fn matches(&self, path: &str) -> impl Iterator<Item = usize> {
-        let of_tree = self.tree.iter().filter_map(move |tree| tree.first_match(path));
-        let of_automata = self.automata.iter();
-        of_tree.chain(of_automata.filter_map(move |(automaton, rules)| rules.get(automaton.first_match(path)?).copied()))
+    /// Adds the rules whose patterns match this path.
+    fn add_matches(&self, path: &str, matches: &mut Matches) {
+        if let Some(tree) = &self.tree {
+            tree.each_match(path, |rule| matches.add(rule));
+        }
+        for (automaton, rules) in &self.automata {
+            automaton.matches(path).filter_map(|pattern| rules.get(pattern)).for_each(|rule| matches.add(*rule));
+        }
     }
 
     fn memory_bytes(&self) -> usize {
@@ -158,7 +167,7 @@ impl PolicyBudget {
 
     /// For what a token brings along.
     pub(crate) fn of_token(work: &Work) -> Self {
-        Self::of_bytes(MAX_TOKEN_BYTES, work)
+        Self::of_bytes(MAX_TOKEN_POLICY_BYTES, work)
     }
 
     fn of_bytes(bytes: usize, work: &Work) -> Self {

@@ -17,10 +17,10 @@ impl Policy {
     pub fn missing(&self, method: &str, target: &RequestTarget, steps: &DecisionSteps) -> Vec<String> {
         let (mut rules, mut budget) = (Vec::new(), Budget::new(MAX_SUGGESTING_STEPS));
         for reading in target.readings() {
-            match self.first_match(method, reading, steps) {
-                Ok(Some(_)) => {}
-                Ok(None) => rules.extend(suggestion(method, reading, &mut budget)),
-                Err(_) => return Vec::new(),
+            match self.candidates(method, reading, steps).next() {
+                Some(Ok(_)) => {}
+                None => rules.extend(suggestion(method, reading, &mut budget)),
+                Some(Err(_)) => return Vec::new(),
             }
         }
         rules

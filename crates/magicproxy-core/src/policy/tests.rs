@@ -182,7 +182,7 @@ fn lists_of_hostile_rules_are_bounded() {
             assert!(!compiler.work().is_spent(), "{family} {size}");
             let Ok(list) = list else { continue };
             let policy = Policy::of_list(list);
-            assert!(compiled_bytes(&policy) <= MAX_TOKEN_BYTES);
+            assert!(compiled_bytes(&policy) <= MAX_TOKEN_POLICY_BYTES);
             assert!(most_steps(&policy, &paths) <= MAX_DECISION_STEPS, "{family} {size}");
         }
     }
@@ -216,7 +216,7 @@ fn a_stateful_rule_does_not_stand_aside() {
     let raw: Vec<RawRule> = serde_json::from_str(raw).unwrap();
     let policy = Policy::compile(&Rule::parse_list(&raw, PatternMode::Whole).unwrap()).unwrap();
     let decided = |path: &str| {
-        let decision = policy.decide("GET", &target(path), &DecisionSteps::new());
+        let decision = policy.decide(&RequestView::unread("GET", &target(path)), &DecisionSteps::new());
         decision.unwrap().map(|allowed| allowed.state.is_some())
     };
     assert_eq!(decided("/dear/a"), Some(true));
@@ -241,7 +241,7 @@ fn a_request_has_so_many_steps_and_no_more() {
     for length in (16..4_000).step_by(16) {
         let target = target(&format!("/{}", "a".repeat(length)));
         let steps = DecisionSteps::new();
-        let decision = policy.decide("GET", &target, &steps).map(|allowed| allowed.is_some());
+        let decision = policy.decide(&RequestView::unread("GET", &target), &steps).map(|allowed| allowed.is_some());
         match decision {
             Ok(decision) => {
                 assert!(decision && allowed == length - 16, "{length}");
@@ -255,7 +255,10 @@ fn a_request_has_so_many_steps_and_no_more() {
                     policy.allows("GET", &target).is_none() && policy.missing("GET", &target, &DecisionSteps::new()).is_empty()
                 );
                 // Spent is spent: nothing else of the request is decided with what was not enough.
-                assert_eq!(compile(&["GET /.*"]).decide("GET", &target, &steps).map(|_| ()), Err(StepsSpent));
+                assert_eq!(
+                    compile(&["GET /.*"]).decide(&RequestView::unread("GET", &target), &steps).map(|_| ()),
+                    Err(StepsSpent)
+                );
             }
         }
     }
@@ -284,4 +287,29 @@ fn a_list_is_judged_by_its_costliest_method() {
     check(&[&["GET"], &["HEAD"]], false);
     check(&[&["GET", "HEAD"], &["PUT"]], true);
     check(&[&["HEAD"], &["PUT"]], true);
+}
+
+/// To the last step: 128 sets of one method each cost one, and their passes over 512 bytes all the others.
+#[test]
+fn a_list_may_cost_as_much_as_a_request_has() {
+    let judge = |sets: usize| {
+        let mut judged = steps::ListSteps::default();
+        let methods = Methods::Listed(vec![crate::Method::parse("PUT").unwrap()]);
+        (0..sets)
+            .try_for_each(|set| judged.add(&methods, &steps::GroupSteps::of_passes(&methods, if set == 0 { 781 } else { 0 })))
+    };
+    assert_eq!(128 + 781 * 512, MAX_DECISION_STEPS);
+    assert_eq!((judge(128), judge(129)), (Ok(()), Err(PolicyError::TooCostly)));
+}
+
+/// Automata and trees of what a token brings along take a mebibyte, of what an operator configures four.
+#[test]
+fn compiled_rules_take_so_many_bytes() {
+    for (budget, bytes) in [
+        (PolicyBudget::of_token as fn(&Work) -> PolicyBudget, 1024 * 1024),
+        (|_: &Work| PolicyBudget::of_operator(), 4 * 1024 * 1024),
+    ] {
+        let mut whole = budget(&Work::unlimited());
+        assert_eq!((whole.take(bytes), whole.take(1)), (Ok(()), Err(PolicyError::TooComplex)));
+    }
 }

@@ -12,9 +12,10 @@ use serde_json::{Map, Value};
 
 use super::grants::Document;
 use super::raw::OneOrMany;
+use super::stateful::NotFound;
 use crate::json::{LenientNames, at_least_one, lenient, present, present_unique_map, unique_map};
 use crate::state::Partition;
-use crate::target::{EncodedSlash, RequestTarget, is_unreserved};
+use crate::target::{EncodedSlash, RequestTarget, RequestView, is_unreserved};
 use crate::upstream_name::UpstreamName;
 
 /// The most elements of one request.
@@ -22,7 +23,7 @@ const MAX_ELEMENTS: usize = 100;
 /// The most members that an element is known by.
 pub(super) const MAX_KEY: usize = 4;
 /// The longest value of such a member.
-const MAX_VALUE_BYTES: usize = 255;
+const MAX_ELEMENT_VALUE_BYTES: usize = 255;
 
 /// What a rule says of the elements in a request's body, as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,12 +138,21 @@ impl Elements {
     /// where the path holds what an API could read as something else: PowerDNS takes `=2E` for a dot.
     #[must_use]
     pub fn partition(&self, upstream: &UpstreamName, path: &str) -> Option<Partition> {
-        if !path.bytes().all(|byte| byte == b'/' || is_unreserved(byte)) {
+        if !has_one_spelling(path) {
             return None;
         }
         let segments: Vec<String> = path.strip_suffix('/').unwrap_or(path).split('/').map(folded).collect();
         let path = segments.join("/");
         Some(Partition::of(&[b"elements", upstream.as_str().as_bytes(), self.0.list.as_bytes(), path.as_bytes()]))
+    }
+
+    /// The elements of a request, once its body was read.
+    pub(super) fn of_request(&self, request: &RequestView<'_>) -> Result<Vec<Element>, NotFound> {
+        let body = request.body()?;
+        if !has_one_spelling(request.target().path()) {
+            return Err(NotFound::NotAllowed);
+        }
+        Ok(self.read(body)?)
     }
 
     /// The elements of a request's body, all of which the rule allows.
@@ -207,10 +217,15 @@ impl Elements {
     }
 }
 
+/// Does the path hold nothing that an API could read as something else?
+fn has_one_spelling(path: &str) -> bool {
+    path.bytes().all(|byte| byte == b'/' || is_unreserved(byte))
+}
+
 /// Nothing that an API could take for something else: no escapes, no blanks, no letters beyond ASCII.
 fn is_plain(value: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._*-".contains(&byte);
-    (1..=MAX_VALUE_BYTES).contains(&value.len()) && value.bytes().all(legal)
+    (1..=MAX_ELEMENT_VALUE_BYTES).contains(&value.len()) && value.bytes().all(legal)
 }
 
 /// Without case, and without one dot at the end: names in the DNS are equal without them.

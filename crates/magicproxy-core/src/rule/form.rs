@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::elements::MAX_KEY;
-use super::stateful::MAX_GRANTS;
+use super::stateful::MAX_RULE_GRANTS;
 use crate::json::form::Presence::{Alternative, Needed, Operators, Optional};
 use crate::json::form::{Form, Kind, Member};
 use crate::limit;
@@ -52,8 +52,10 @@ static METHOD: Form =
 static WORD: Form = Form { expected: "a method such as `GET`", kind: Kind::Text };
 static PATH: Form = Form { expected: "a pattern such as `/repos/acme/.*`, as a text", kind: Kind::Text };
 static ROUTE: Form = Form { expected: "a template such as `/repos/{owner}/{repo}`, as a text", kind: Kind::Text };
-static GRANTS: Form =
-    Form { expected: "a list of grants, or one such as `DELETE /things/{response.id}`", kind: Kind::UpTo(MAX_GRANTS, &GRANT) };
+static GRANTS: Form = Form {
+    expected: "a list of grants, or one such as `DELETE /things/{response.id}`",
+    kind: Kind::UpTo(MAX_RULE_GRANTS, &GRANT),
+};
 static GRANT: Form = Form { expected: "a grant such as `DELETE /things/{response.id}`", kind: Kind::Text };
 static RECEIPT: Form = Form { expected: "`true`, or nothing at all", kind: Kind::True };
 

@@ -19,7 +19,7 @@ const MAX_SOURCES: usize = 8;
 /// The most member names in one source.
 const MAX_NAMES: usize = 8;
 /// The longest value.
-const MAX_VALUE_BYTES: usize = 256;
+const MAX_GRANT_VALUE_BYTES: usize = 256;
 
 /// JSON in which no object has a member twice.
 #[derive(Debug)]
@@ -205,7 +205,7 @@ impl Source {
             Self::Path(capture) => capture.of(facts.path).map(str::to_owned),
         };
         let found = found.ok_or_else(|| NoGrant::Missing(self.to_string()))?;
-        let fits = (1..=MAX_VALUE_BYTES).contains(&found.len()) && found.bytes().all(is_unreserved);
+        let fits = (1..=MAX_GRANT_VALUE_BYTES).contains(&found.len()) && found.bytes().all(is_unreserved);
         if fits { Ok(found) } else { Err(NoGrant::Unfit(self.to_string())) }
     }
 

@@ -2,17 +2,18 @@
 
 use std::fmt;
 
-use super::elements::{Elements, ElementsFault};
+use super::elements::{Element, Elements, ElementsDenial, ElementsFault};
 use super::grants::{Document, Facts, GrantFault, GrantTemplate, NewGrant, NoGrant};
 use super::raw::RuleObject;
 use crate::key::CredentialBinding;
 use crate::limit::Limit;
 use crate::pattern::PatternMode;
 use crate::state::Partition;
+use crate::target::{Part, RequestView};
 use crate::upstream_name::UpstreamName;
 
 /// The most grants of one rule.
-pub const MAX_GRANTS: usize = 8;
+pub const MAX_RULE_GRANTS: usize = 8;
 
 /// What a stateful rule demands and gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,43 @@ pub struct Stateful {
     receipt: bool,
     limit: Option<Limit>,
     elements: Option<Elements>,
+}
+
+/// What a stateful rule finds in a request besides its method and path.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found {
+    /// It looks for nothing there.
+    Nothing,
+    /// Values of which grants are made, or that they are not there: every server reads the body in one way.
+    Values,
+    /// Elements, all of which it allows.
+    Elements(Vec<Element>),
+}
+
+/// Why it is not known what a rule finds, or why there is nothing that it allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotFound {
+    /// This part must be read first.
+    Needs(Part),
+    /// The body is not the JSON that is wanted, or two readers could see two different things in it.
+    Unreadable,
+    /// The rule does not allow what the request asks for.
+    NotAllowed,
+}
+
+impl From<Part> for NotFound {
+    fn from(part: Part) -> Self {
+        Self::Needs(part)
+    }
+}
+
+impl From<ElementsDenial> for NotFound {
+    fn from(denial: ElementsDenial) -> Self {
+        match denial {
+            ElementsDenial::Unreadable => Self::Unreadable,
+            ElementsDenial::NotAllowed => Self::NotAllowed,
+        }
+    }
 }
 
 /// The name of an owner, as the operator gives it: 1 to 64 characters of `A-Z a-z 0-9 . _ -`.
@@ -66,7 +104,7 @@ impl Stateful {
             return Err(StateFault::PrefixMatching);
         }
         let texts = state.grants.as_deref().unwrap_or_default();
-        if state.grants.is_some() && !(1..=MAX_GRANTS).contains(&texts.len()) {
+        if state.grants.is_some() && !(1..=MAX_RULE_GRANTS).contains(&texts.len()) {
             return Err(StateFault::GrantCount);
         }
         if state.receipt && state.grants.is_none() {
@@ -131,9 +169,23 @@ impl Stateful {
         self.receipt
     }
 
+    /// What it finds in a request that it matches, whose method and path it allows. `state.md` sections 3.4, 5.1 and 5.2.
+    ///
+    /// # Errors
+    /// [`NotFound`].
+    pub fn find(&self, request: &RequestView<'_>) -> Result<Found, NotFound> {
+        if let Some(elements) = &self.elements {
+            return Ok(Found::Elements(elements.of_request(request)?));
+        }
+        if !self.reads_request() {
+            return Ok(Found::Nothing);
+        }
+        let document = Document::parse(request.body()?).ok_or(NotFound::Unreadable)?;
+        if self.understands(&document) { Ok(Found::Values) } else { Err(NotFound::Unreadable) }
+    }
+
     /// Must the request's body be read for what it gives?
-    #[must_use]
-    pub fn reads_request(&self) -> bool {
+    fn reads_request(&self) -> bool {
         self.grants.iter().any(GrantTemplate::reads_request)
     }
 
@@ -171,7 +223,7 @@ impl Stateful {
 pub(super) enum StateFault {
     #[error("an upstream with `danger_prefix_matching` takes no stateful rules")]
     PrefixMatching,
-    #[error("`grants` must hold 1 to {MAX_GRANTS} grants")]
+    #[error("`grants` must hold 1 to {MAX_RULE_GRANTS} grants")]
     GrantCount,
     #[error("`receipt` needs `grants`: it says what the receipt is for")]
     ReceiptOfNothing,

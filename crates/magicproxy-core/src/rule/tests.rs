@@ -55,3 +55,34 @@ fn a_message_is_one_short_line() {
         assert!(message.len() < 500 && !message.contains(['\n', '\u{1b}']), "{message:?}");
     }
 }
+
+/// A plugin decides alone: whatever else stands beside its name would be passed over.
+#[test]
+fn a_plugin_is_named_alone() {
+    let read = |more: &str| {
+        serde_json::from_str::<RawRule>(&format!(r#"{{"plugin":"judge"{more}}}"#)).map_err(|error| error.to_string())
+    };
+    assert!(matches!(read(""), Ok(RawRule::Plugin(_))));
+    for more in [
+        r#","method":"GET""#,
+        r#","path":"/a""#,
+        r#","route":"/a""#,
+        r#","limit":{"total":1}"#,
+        r#","owner":"all""#,
+        r#","grants":["GET /a/{location}"]"#,
+        r#","receipt":true"#,
+        r#","elements":{"list":"a","key":"b","creates":{"c":"d"}}"#,
+        r#","method":"GET","path":"/a","limit":{"total":1}"#,
+    ] {
+        assert!(read(more).is_err_and(|fault| fault.contains("has no other member")), "{more}");
+    }
+}
+
+/// Whoever writes something else learns what to write.
+#[test]
+fn what_is_no_rule_is_told_in_words() {
+    for text in ["7", "true", "null", "[]", r#"["GET /a"]"#] {
+        let fault = serde_json::from_str::<RawRule>(text).unwrap_err().to_string();
+        assert!(fault.contains("a rule: `METHOD /pattern`, or an object with `method`"), "{text}: {fault}");
+    }
+}

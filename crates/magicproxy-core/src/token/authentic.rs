@@ -20,6 +20,28 @@ use crate::upstream_name::UpstreamName;
 ///     let _ = token.authorize(access);
 /// }
 /// ```
+///
+/// The token inside does not come out without its rules:
+///
+/// ```compile_fail,E0616
+/// fn take(token: magicproxy_core::AuthenticToken) -> magicproxy_core::VerifiedToken {
+///     token.token
+/// }
+/// ```
+///
+/// ```compile_fail,E0624
+/// fn skip(token: magicproxy_core::AuthenticToken) -> magicproxy_core::VerifiedToken {
+///     token.with_rules(todo!(), todo!()).unwrap()
+/// }
+/// ```
+///
+/// Nobody else makes one:
+///
+/// ```compile_fail,E0624
+/// fn forge(token: magicproxy_core::VerifiedToken) -> magicproxy_core::AuthenticToken {
+///     magicproxy_core::AuthenticToken::new(token, todo!(), todo!())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct AuthenticToken {
     // INVARIANT: it allows nothing, until it leaves by `with_rules`.

@@ -9,11 +9,11 @@ use crate::encoding::{from_hex, hex};
 use crate::state::Partition;
 
 /// Bytes of an id.
-const BYTES: usize = 16;
+const CHAIN_ID_BYTES: usize = 16;
 
 /// The id of a chain: a digest of a token's beginning and of its first caveats. It is no secret.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ChainId([u8; BYTES]);
+pub struct ChainId([u8; CHAIN_ID_BYTES]);
 
 impl ChainId {
     /// Reads 32 lower-case hexadecimal digits.
@@ -37,7 +37,7 @@ impl ChainId {
 impl fmt::Display for ChainId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // In one step: it stands in each line of the access log.
-        let mut digits = [0; 2 * BYTES];
+        let mut digits = [0; 2 * CHAIN_ID_BYTES];
         hex(&self.0, &mut digits);
         formatter.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
     }
@@ -104,7 +104,7 @@ impl Chain {
     /// The id of the token from which all of its family were narrowed.
     #[must_use]
     pub fn root(&self) -> ChainId {
-        self.ids.first().copied().unwrap_or(ChainId([0; BYTES]))
+        self.ids.first().copied().unwrap_or(ChainId([0; CHAIN_ID_BYTES]))
     }
 
     /// The tokens from which caveats say that the proxy made it, in the order of the caveats.

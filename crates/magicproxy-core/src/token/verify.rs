@@ -105,6 +105,14 @@ pub enum VerifyError {
     Policy(#[from] PolicyError),
 }
 
+impl VerifyError {
+    /// The stable code that a rejection carries.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        if *self == Self::Expired { "expired_token" } else { "invalid_token" }
+    }
+}
+
 impl KeyRing {
     /// Verifies a token, at whatever cost.
     ///

@@ -8,10 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use magicproxy_core::state::Partition;
 
-use super::Resource;
-
-/// The table of accounts is looked through for dead ones when it has doubled, and not below this size.
-const LEAST_SWEPT: usize = 1024;
+use super::{LEAST_SWEPT, Resource};
 
 /// What one owner or one peer holds. It lives as long as somebody refers to it: a connection, a cached token, a holding.
 #[derive(Debug, Default)]

@@ -9,15 +9,13 @@ use std::time::{Duration, Instant};
 
 use magicproxy_core::state::{RowAllowance, RowLimits};
 
-use super::{Account, Payer, Standing};
+use super::{Account, LEAST_SWEPT, Payer, Standing};
 use crate::settings::Quota;
 
 /// So long it takes until a peer that has added as many rows as it may can add as many again.
 const PERIOD: Duration = Duration::from_secs(24 * 60 * 60);
 /// The most peers whose rows are counted one by one; further ones share one allowance.
 const MAX_PEERS: usize = 65_536;
-/// The table is looked through for peers that have their whole allowance when it has doubled, and not below this size.
-const LEAST_SWEPT: usize = 1_024;
 
 /// What peers may still add.
 #[derive(Debug)]
@@ -136,5 +134,22 @@ mod tests {
         }
         assert!(rows.peers.lock().unwrap().kept.len() <= LEAST_SWEPT + 1);
         assert_eq!(rows.limits(&payer(&spender, Standing::Stranger), now).allowance.unwrap().left(), 23);
+    }
+
+    #[test]
+    fn peers_beyond_the_most_that_are_counted_share_one_allowance() {
+        let rows = RowAccounts::new(Quota { total: 1_000, per_owner: 50, per_peer: 24, reserved: 100 });
+        let now = Instant::now();
+        let spends = |_| {
+            let peer = Arc::default();
+            let allowance = rows.limits(&payer(&peer, Standing::Stranger), now).allowance.unwrap();
+            assert!(allowance.take(1));
+            allowance
+        };
+        let counted: Vec<Arc<RowAllowance>> = (0..MAX_PEERS).map(spends).collect();
+        assert!(counted.iter().all(|allowance| allowance.left() == 23));
+        let further: Vec<Arc<RowAllowance>> = (0..3).map(spends).collect();
+        assert!(further.iter().all(|allowance| allowance.left() == 21 && Arc::ptr_eq(allowance, &further[0])));
+        assert_eq!(rows.peers.lock().unwrap().kept.len(), 65_536);
     }
 }

@@ -24,13 +24,14 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use self::mint_log::MintRecord;
+use super::Visit;
 use crate::admission::{Holding, Resource};
 use crate::clock;
-use crate::doors::reverse::Served;
 use crate::downstream::RequestBody;
 use crate::exchange::gate::{Caller, Client, Decision, Explanation, Question};
 use crate::exchange::ledger::work_aside;
-use crate::exchange::verifier::{Reissue, Shared};
+use crate::exchange::served::{ServedUpstream, Upstreams};
+use crate::exchange::verifier::Reissue;
 use crate::rejection::Rejection;
 use crate::response::body::ResponseBody;
 use crate::services::{Services, SharedKeys};
@@ -42,37 +43,62 @@ const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Answers on the control path.
 #[derive(Debug)]
-pub(crate) struct Control {
+pub(super) struct Control {
     settings: Arc<Settings>,
-    /// Minting signs with RSA and compiles rules: in turn, as verification does.
-    shared: Shared,
+    upstreams: Arc<Upstreams>,
     key_set: KeySetDocument,
 }
 
-/// A request to the control plane, without its body.
+/// A request to the control plane.
+pub(super) struct ControlRequest<'a> {
+    pub(super) head: &'a Parts,
+    pub(super) body: RequestBody,
+    pub(super) client: Client<'a>,
+}
+
+/// The same without its body.
 #[derive(Clone, Copy)]
-pub(crate) struct Asking<'a> {
-    pub(crate) head: &'a Parts,
-    pub(crate) client: Client<'a>,
+struct Asking<'a> {
+    head: &'a Parts,
+    client: Client<'a>,
     /// The token that it bears, once it is verified.
-    pub(crate) token: &'a OnceLock<Arc<VerifiedToken>>,
+    token: &'a OnceLock<Arc<VerifiedToken>>,
     /// Who pays for what is held.
-    pub(crate) exchange: &'a Holding,
+    exchange: &'a Holding,
     /// The upstreams of the proxy.
-    pub(crate) upstreams: &'a [Arc<Served>],
+    upstreams: &'a Upstreams,
 }
 
 impl Control {
-    pub(crate) fn new(settings: Arc<Settings>, shared: Shared) -> Self {
+    pub(super) fn new(settings: Arc<Settings>, upstreams: Arc<Upstreams>) -> Self {
         let all = || settings.upstreams.iter().map(|upstream| &upstream.acceptance);
         let key_set = KeySetDocument::saying(Accepts::any_of(all()), Acceptance::denied_everywhere(all()));
-        Self { settings, shared, key_set }
+        Self { settings, upstreams, key_set }
     }
 
-    /// `below` is what follows the control path; without `served`, it is the control plane of all upstreams.
-    pub(crate) async fn answer(
+    /// Answers a request. `below` is what follows the control path; without `served`, it is the control plane of all upstreams. The
+    /// log says whose token was borne, where one was asked for and is genuine.
+    pub(super) async fn handle(
         &self,
-        served: Option<&Served>,
+        served: Option<&ServedUpstream>,
+        below: &str,
+        request: ControlRequest<'_>,
+        visit: &mut Visit<'_>,
+    ) -> Result<Response<ResponseBody>, Rejection> {
+        visit.request.record.control();
+        let ControlRequest { head, body, client } = request;
+        let (exchange, token) = (&self.upstreams.anonymous_exchange(client, head)?, &OnceLock::new());
+        let asking = Asking { head, client, token, exchange, upstreams: &self.upstreams };
+        let answer = self.answer(served, below, asking, body).await;
+        if let Some(token) = token.get() {
+            visit.request.record.token(token);
+        }
+        answer
+    }
+
+    async fn answer(
+        &self,
+        served: Option<&ServedUpstream>,
         below: &str,
         asking: Asking<'_>,
         body: RequestBody,
@@ -95,20 +121,20 @@ impl Control {
     /// What would be decided on a request of the bearer's: no more than the request itself would tell, without making it.
     async fn explain(
         &self,
-        placed: Option<&Served>,
+        placed: Option<&ServedUpstream>,
         asking: Asking<'_>,
         body: RequestBody,
     ) -> Result<Response<ResponseBody>, Rejection> {
         let served = asking.about(placed)?;
         // At the root of the proxy, a path may be that of the proxy.
-        let mount = if placed.is_none() { served.settings.placing.mount.as_str() } else { "" };
+        let mount = if placed.is_none() { served.settings().placing.mount.as_str() } else { "" };
         let Asking { head, exchange, .. } = asking;
-        if !is_json(head) {
+        if !is_sent_as_json(head) {
             return Err(Rejection::MediaType);
         }
         let (question, _buffered) = self.read(body, exchange).await?;
         let question = Question::from_json(&question)?;
-        let Explanation { decision, headers, plugins } = served.gate.explain(asking.caller(), &question.below(mount)).await?;
+        let Explanation { decision, headers, plugins } = served.explain(asking.caller(), &question.below(mount)).await?;
         let mut explanation = match decision {
             Decision::Allowed { rule } => json!({ "decision": "allowed", "rule": rule, "needed": [] }),
             Decision::Denied(rejection) => {
@@ -124,25 +150,30 @@ impl Control {
 
     /// The keys that new tokens may be sealed to, as a signed JWK Set (RFC 7517 section 5): `token-v2.md` section 7.
     fn keys(&self) -> Response<ResponseBody> {
-        answer("application/jwk-set+json", self.key_set.of(&self.shared.services.keys))
+        answer("application/jwk-set+json", self.key_set.of(&self.upstreams.services().keys))
     }
 
     /// The bearer's token with one more caveat.
-    async fn narrow(&self, served: &Served, asking: Asking<'_>, body: RequestBody) -> Result<Response<ResponseBody>, Rejection> {
+    async fn narrow(
+        &self,
+        served: &ServedUpstream,
+        asking: Asking<'_>,
+        body: RequestBody,
+    ) -> Result<Response<ResponseBody>, Rejection> {
         let Asking { head, exchange, .. } = asking;
-        if !is_json(head) {
+        if !is_sent_as_json(head) {
             return Err(Rejection::MediaType);
         }
         let (order, _buffered) = self.read(body, exchange).await?;
         let caveat = work_aside(order.len(), move || Caveat::from_order(&order)).await?;
         let caveat = caveat.map_err(|error| Rejection::Caveat(error.to_string()))?;
-        let token = served.gate.reissue(asking.caller(), Reissue::Narrow(Box::new(caveat))).await?;
+        let token = served.reissue(asking.caller(), Reissue::Narrow(Box::new(caveat))).await?;
         Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
     }
 
     /// The bearer's token for the key that is active now.
-    async fn reseal(&self, served: &Served, caller: Caller<'_>) -> Result<Response<ResponseBody>, Rejection> {
-        let token = served.gate.reissue(caller, Reissue::Reseal).await?;
+    async fn reseal(&self, served: &ServedUpstream, caller: Caller<'_>) -> Result<Response<ResponseBody>, Rejection> {
+        let token = served.reissue(caller, Reissue::Reseal).await?;
         Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
     }
 
@@ -157,27 +188,27 @@ impl Control {
 
     async fn mint(
         &self,
-        served: Option<&Served>,
+        served: Option<&ServedUpstream>,
         asking: Asking<'_>,
         body: RequestBody,
     ) -> Result<Response<ResponseBody>, Rejection> {
         let Asking { head, exchange, client, .. } = asking;
-        let mints = served.map_or_else(|| self.settings.mints_over_http(), |served| served.settings.mints_over_http());
+        let mints = served.map_or_else(|| self.settings.mints_over_http(), |served| served.settings().mints_over_http());
         if !mints {
             return Err(Rejection::MintingClosed);
         }
-        if !is_json(head) {
+        if !is_sent_as_json(head) {
             return Err(Rejection::MediaType);
         }
-        let Services { keys, revocations, .. } = &self.shared.services;
+        let Services { keys, revocations, .. } = self.upstreams.services();
         revocations.ensure_mintable(keys.current().active().public().id(), clock::now())?;
         let (order, _buffered) = self.read(body, exchange).await?;
         let told = self.told(asking).await;
         let settings = Arc::clone(&self.settings);
-        let upstream = served.map(|served| Arc::clone(&served.settings));
+        let upstream = served.map(|served| Arc::clone(served.settings()));
         let keys = Arc::clone(keys);
         let order = MintJob { settings, keys, upstream, told, order: Arc::new(order) };
-        let (minted, record) = self.shared.lanes.in_turn(exchange.payer(), move |work| order.run(work)).await??;
+        let (minted, record) = self.upstreams.lanes().in_turn(exchange.payer(), move |work| order.run(work)).await??;
         record.write(&minted, self.settings.trusted_proxies.sender(&client.peer, &head.headers));
         Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(minted.token.as_bytes().to_vec()))))
     }
@@ -233,7 +264,9 @@ impl MintJob {
     }
 }
 
-fn is_json(head: &Parts) -> bool {
+/// Does the client say that it sends JSON, and no kind of JSON besides? Orders and questions must be sent so: a form of a page that
+/// sends them cannot.
+fn is_sent_as_json(head: &Parts) -> bool {
     let value = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = value.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json")

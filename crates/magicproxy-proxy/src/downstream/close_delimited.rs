@@ -18,7 +18,7 @@ const LAST_BYTES: Duration = Duration::from_millis(500);
 
 const FRAMED: u8 = 0;
 const BEGUN: u8 = 1;
-const WHOLE: u8 = 2;
+const IS_WHOLE: u8 = 2;
 
 /// How far the close-delimited content of a connection's last response has come.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl CloseDelimited {
     /// All content of a response, of whatever kind, was handed to the HTTP library.
     pub(super) fn end(&self) {
         if self.has_begun() {
-            self.0.store(WHOLE, Ordering::Relaxed);
+            self.0.store(IS_WHOLE, Ordering::Relaxed);
         }
     }
 
@@ -50,7 +50,7 @@ impl CloseDelimited {
 
     /// Was all of its content handed over?
     pub(super) fn is_whole(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == WHOLE
+        self.0.load(Ordering::Relaxed) == IS_WHOLE
     }
 }
 

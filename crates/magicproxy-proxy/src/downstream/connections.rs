@@ -263,8 +263,8 @@ impl Activity {
         self.begun.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn end_of_request(&self) {
-        self.became_idle(Instant::now());
+    pub(crate) fn end_of_request(&self, now: Instant) {
+        self.became_idle(now);
         self.ended.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -409,7 +409,7 @@ mod tests {
         _sixth.activity.begin();
         // Nobody is idle.
         assert_eq!(more(PeerShare::Exempt).unwrap_err(), Shortage::Total);
-        slots[3].activity.end_of_request();
+        slots[3].activity.end_of_request(Instant::now());
         let _seventh = more(PeerShare::Exempt).unwrap();
         assert_eq!(evicted(&slots), [0, 2, 3]);
         drop(slots);

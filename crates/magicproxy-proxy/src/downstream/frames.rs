@@ -7,6 +7,8 @@
 use std::io;
 use std::time::Instant;
 
+use crate::http::FRAME_HEADER_BYTES;
+
 /// What one control frame takes: as much as this many bytes of content give.
 const FRAME_COST: u64 = 32;
 /// Control frames that a connection may send before anything else.
@@ -16,7 +18,6 @@ const FRAMES_PER_REQUEST: u64 = 16;
 /// The most control frames that may be saved up.
 const MOST_FRAMES: u64 = 10_000;
 const PREFACE_BYTES: usize = 24;
-const HEADER_BYTES: usize = 9;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 
@@ -28,7 +29,7 @@ pub(super) struct ControlFrames {
     /// Of the preface, or of a frame that was looked at: to be passed over.
     skip: usize,
     /// The header of the next frame, as far as it has come.
-    header: [u8; HEADER_BYTES],
+    header: [u8; FRAME_HEADER_BYTES],
     filled: usize,
     /// Requests that gave something already.
     requests: u64,
@@ -41,7 +42,7 @@ impl ControlFrames {
         Self {
             credit: FIRST_FRAMES * FRAME_COST,
             skip: PREFACE_BYTES,
-            header: [0; HEADER_BYTES],
+            header: [0; FRAME_HEADER_BYTES],
             filled: 0,
             requests: 0,
             since: accepted,
@@ -81,7 +82,7 @@ impl ControlFrames {
             *place = byte;
         }
         self.filled += 1;
-        if self.filled < HEADER_BYTES {
+        if self.filled < FRAME_HEADER_BYTES {
             return Ok(());
         }
         self.filled = 0;

@@ -3,18 +3,22 @@
 //! hyper drops `Content-Length` from a request that also has `Transfer-Encoding` and goes on; a client that sends both is
 //! attacking somebody. Nothing of the head is kept but what is asked for: a slow head costs no memory here.
 
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
 use http::Method;
 
 const CONTENT_LENGTH: &[u8] = b"content-length";
 /// The longest method that is told apart; a longer one is never found to be the head's own.
-const MAX_METHOD: usize = 24;
+const MAX_SCANNED_METHOD: usize = 24;
 
 /// What was seen of a head so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct HeadScan {
     place: Place,
     /// The beginning of the request line.
-    method: Short<MAX_METHOD>,
+    method: Short<MAX_SCANNED_METHOD>,
     /// The name of the field that is being read.
     name: Short<{ CONTENT_LENGTH.len() }>,
     /// Lines behind the request line.
@@ -120,5 +124,27 @@ impl HeadScan {
             return Some(true);
         }
         (self.place == Place::End && self.fields == fields).then_some(false)
+    }
+}
+
+/// When the last part of a head was read that no request has taken yet (HTTP/1 only). The clock is read for each part anyhow, to
+/// bound the time of the head.
+#[derive(Debug, Default)]
+pub(super) struct HeadRead(AtomicU64);
+
+/// The zero of [`HeadRead`]'s clock.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+impl HeadRead {
+    pub(super) fn note(&self, now: Instant) {
+        let nanos = u64::try_from(now.saturating_duration_since(*START).as_nanos()).unwrap_or(u64::MAX);
+        self.0.store(nanos.max(1), Ordering::Relaxed);
+    }
+
+    /// Takes it: it is the beginning of one request.
+    pub(super) fn take(&self) -> Option<Instant> {
+        let nanos = self.0.load(Ordering::Relaxed);
+        self.0.store(0, Ordering::Relaxed);
+        (nanos > 0).then(|| *START + Duration::from_nanos(nanos))
     }
 }

@@ -266,7 +266,9 @@ impl AsyncRead for DownstreamIo {
                 if !read.is_empty() && !this.is_busy() && !is_content {
                     this.head_bytes.add(read.len(), &this.connection)?;
                     if this.connection.is_http1() {
-                        this.head_since.get_or_insert_with(Instant::now);
+                        let now = Instant::now();
+                        this.head_since.get_or_insert(now);
+                        this.connection.head_read.note(now);
                         this.connection.scan(read);
                     }
                 }

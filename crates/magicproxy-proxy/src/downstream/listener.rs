@@ -65,7 +65,7 @@ impl Listener {
     /// Requests that come here are for this upstream and no other.
     #[must_use]
     pub fn bound_to(mut self, upstream: UpstreamName) -> Self {
-        self.entrance.upstream = Some(upstream);
+        self.entrance.door = DoorKind::Reverse { only: Some(upstream) };
         self
     }
 
@@ -93,10 +93,23 @@ impl Listener {
 #[derive(Debug, Default)]
 pub(crate) struct Entrance {
     pub(crate) tls: Option<Arc<TlsServer>>,
-    /// The one upstream that requests are for.
-    pub(crate) upstream: Option<UpstreamName>,
+    /// What its clients speak to.
+    pub(crate) door: DoorKind,
     /// Which authorities requests may name; any, without it.
     pub(crate) host_check: Option<Arc<HostCheck>>,
+}
+
+/// What the clients of a listener speak to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum DoorKind {
+    /// The proxy, as if it were the API: of all upstreams, or of `only` one.
+    Reverse { only: Option<UpstreamName> },
+}
+
+impl Default for DoorKind {
+    fn default() -> Self {
+        Self::Reverse { only: None }
+    }
 }
 
 impl Entrance {

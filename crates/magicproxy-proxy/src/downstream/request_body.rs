@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::{Connection, RequestContent};
 use crate::admission::{Holding, Resource, Shortage};
-use crate::http::body::{BodyError, IdleTimer, STREAM_WINDOW};
+use crate::http::body::{BodyError, IdleTimer, REQUEST_WINDOW};
 use crate::http::header::{TrailerFields, filter_request_trailers};
 
 /// The zero of this module's clock.
@@ -264,7 +264,7 @@ impl RequestBody {
     /// No more memory may be held for this client.
     pub(crate) fn hold_window(&mut self, exchange: &Holding) -> Result<(), Shortage> {
         let Some(stream) = self.stream.as_mut().filter(|stream| stream.source.has_window()) else { return Ok(()) };
-        let window = STREAM_WINDOW as usize;
+        let window = REQUEST_WINDOW as usize;
         let length = stream.source.size_hint().upper().and_then(|length| usize::try_from(length).ok());
         stream.window = Some(exchange.take(Resource::BufferedBytes, length.map_or(window, |length| length.min(window)))?);
         Ok(())

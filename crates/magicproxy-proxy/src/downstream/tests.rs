@@ -11,7 +11,7 @@ use crate::settings::Limits;
 fn connection() -> Arc<Connection> {
     let slot = Connections::new(&Limits::default()).open(PeerKey::Unknown, PeerShare::Counted).unwrap();
     let client = ConnectedClient { address: None, account: Arc::default(), slot, stopped: watch::channel(()).1 };
-    Connection::new(client, Arc::default(), Protocol::Http1, 0)
+    Connection::new(client, Arc::default(), Protocol::Http1, WorkerId::new(0))
 }
 
 /// A chunked request with these further fields, as hyper gives it: without its `Content-Length`.

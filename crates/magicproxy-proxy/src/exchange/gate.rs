@@ -11,16 +11,17 @@ mod tests;
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Version, header};
-use magicproxy_core::{Access, DecisionSteps, Denial, ParseTargetError, RequestTarget, VerifiedToken};
+use magicproxy_core::{Access, DecisionSteps, Denial, Judgement, ParseTargetError, RequestTarget, VerifiedToken};
 use zeroize::Zeroizing;
 
 pub use outbound::OutboundRequest;
 
 pub(crate) use explanation::{Decision, Explanation, Question};
-pub(crate) use outbound::{Dispatch, Message};
+pub(in crate::exchange) use outbound::{Dispatch, Message};
 
 use further::Asker;
 
@@ -40,7 +41,7 @@ use crate::plugins::{Consultation, Plugins};
 use crate::rejection::Rejection;
 use crate::routing::lfs::{self, LfsClient};
 use crate::services::revocations::Revocations;
-use crate::settings::{Settings, UpstreamSettings};
+use crate::settings::{OriginId, Settings, UpstreamSettings};
 use crate::worker::WorkerId;
 
 /// The longest authority: a host name has at most 253 characters (RFC 1035 section 2.3.4), a port five. Links in answers repeat it.
@@ -48,7 +49,7 @@ const MAX_AUTHORITY_BYTES: usize = 260;
 
 /// The gate of one upstream.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub(in crate::exchange) struct Gate {
     upstream: Arc<UpstreamSettings>,
     verifier: Verifier,
     revocations: Arc<Revocations>,
@@ -69,12 +70,14 @@ pub(crate) struct Gate {
 pub(crate) struct InboundRequest<'c> {
     pub(crate) head: Parts,
     /// Which of the upstream's origins it is for.
-    pub(crate) origin: usize,
+    pub(crate) origin: OriginId,
     pub(crate) target: RequestTarget,
     pub(crate) body: RequestBody,
     pub(crate) client: Client<'c>,
     /// Who serves it.
     pub(crate) worker: WorkerId,
+    /// When the exchange must be over.
+    pub(crate) end: Option<Instant>,
 }
 
 /// Who is at the other end of a request's connection, and what that address holds.
@@ -106,7 +109,7 @@ impl Client<'_> {
 
 impl Gate {
     /// The gate of `upstream`; `asked` is how it is reached.
-    pub(crate) fn new(
+    pub(in crate::exchange) fn new(
         settings: &Settings,
         upstream: &Arc<UpstreamSettings>,
         shared: &Shared,
@@ -129,14 +132,14 @@ impl Gate {
     }
 
     /// Reads a target, once: what is decided on is what will be sent.
-    pub(crate) fn read_target(&self, text: &str) -> Result<RequestTarget, Rejection> {
+    pub(in crate::exchange) fn read_target(&self, text: &str) -> Result<RequestTarget, Rejection> {
         let mut target = RequestTarget::parse(text.as_bytes(), self.upstream.path_settings())?;
         target.drop_query_parameters(&self.upstream.drop_query_parameters);
         Ok(target)
     }
 
     /// The LFS client that sends this request, if one does, with the token that the request bears.
-    pub(crate) fn lfs_client(&self, head: &Parts) -> Option<LfsClient> {
+    pub(in crate::exchange) fn lfs_client(&self, head: &Parts) -> Option<LfsClient> {
         if !lfs::comes_from_client(head) {
             return None;
         }
@@ -150,12 +153,12 @@ impl Gate {
     }
 
     /// Decides one request: the whole security argument, top to bottom.
-    pub(crate) async fn admit(
+    pub(in crate::exchange) async fn admit(
         &self,
         inbound: InboundRequest<'_>,
         record: &mut AccessRecord,
     ) -> Result<OutboundRequest, Rejection> {
-        let InboundRequest { head, origin, mut target, mut body, client, worker } = inbound;
+        let InboundRequest { head, origin, mut target, mut body, client, worker, .. } = inbound;
         let (upstream, peer) = (&*self.upstream, client.peer);
         refuse_overrides(&head.headers)?;
         let presented = PresentedToken::from_request(&head.headers, &mut target, &self.carriers)?;
@@ -167,11 +170,11 @@ impl Gate {
         body.hold_window(&exchange)?;
         let steps = DecisionSteps::new();
         let access = self.access(head.method.as_str(), &target, sender, &steps);
-        let (permit, consultation) = match entry.token().authorize(&access) {
-            Ok(permit) if entry.token().plugins().is_empty() => (permit, Consultation::default()),
-            decision => {
-                let asker = Asker { peer, exchange: &exchange, binder: self.verifier.binder(&entry) };
-                Box::pin(self.ask_further(entry.token(), &access, decision, &head, asker, &mut body)).await?
+        let (permit, consultation) = match entry.token().judge(&access) {
+            Judgement::Allowed(permit) => (permit, Consultation::default()),
+            judgement => {
+                let asker = Asker { token: entry.token(), peer, exchange: &exchange, binder: self.verifier.binder(&entry) };
+                Box::pin(self.ask_further(judgement, &access, &head, asker, &mut body)).await?
             }
         };
         let upgrade = wants_websocket(&head, &body);
@@ -219,12 +222,12 @@ impl Gate {
     }
 
     /// The token that these headers bear.
-    pub(crate) fn presented(&self, headers: &HeaderMap) -> Result<PresentedToken, Rejection> {
+    pub(in crate::exchange) fn presented(&self, headers: &HeaderMap) -> Result<PresentedToken, Rejection> {
         PresentedToken::from_headers(headers, &self.carriers)
     }
 
     /// Is the bearer's token genuine, alive and for this upstream? Nothing is decided, sent or opened.
-    pub(crate) async fn ensure_bearer(&self, caller: Caller<'_>) -> Result<(), Rejection> {
+    pub(in crate::exchange) async fn ensure_bearer(&self, caller: Caller<'_>) -> Result<(), Rejection> {
         let Bearer { entry, sender, .. } = self.bearer(caller).await?;
         let target = self.read_target("/")?;
         let steps = DecisionSteps::new();
@@ -233,7 +236,7 @@ impl Gate {
     }
 
     /// Makes the bearer's own token anew. It must be genuine and alive; nothing is decided, sent or opened to anyone.
-    pub(crate) async fn reissue(&self, caller: Caller<'_>, how: Reissue) -> Result<Zeroizing<String>, Rejection> {
+    pub(in crate::exchange) async fn reissue(&self, caller: Caller<'_>, how: Reissue) -> Result<Zeroizing<String>, Rejection> {
         let Bearer { presented, entry, .. } = self.bearer(caller).await?;
         entry.token().ensure_live(clock::now()).map_err(|denial| Rejection::Denied { denial, needed: Vec::new() })?;
         self.verifier.reissue(&entry, &presented, how).await

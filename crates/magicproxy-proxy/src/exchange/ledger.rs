@@ -7,42 +7,44 @@ mod aside;
 mod claims;
 mod duties;
 mod elements;
+mod grants;
 mod limits;
 mod named;
+mod settled;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
-use magicproxy_core::rule::{self, Document, HeldGrant, Stateful};
+use magicproxy_core::rule::{self, Found, HeldGrant, NotFound, Stateful};
 use magicproxy_core::state::{BoundedPartition, Condition, Partition, RowLimits, StateStore};
-use magicproxy_core::{Access, Basis, Denial, OwnerPlace, Permit, Provenance, UpstreamName, VerifiedToken};
+use magicproxy_core::{Basis, Denial, OwnerPlace, Permit, Prospect, Provenance, RequestView, UpstreamName, VerifiedToken};
 
 use crate::admission::{Holding, Resource};
 use crate::clock;
-use crate::downstream::RequestBody;
 use crate::exchange::gate::Message;
+use crate::exchange::unread::Unread;
 use crate::exchange::verifier::{Binder, Receipts};
 use crate::http::body::MAX_BODY_BYTES;
 use crate::plugins::Consultation;
 use crate::rejection::Rejection;
-use crate::response::header::Coding;
 use crate::settings::{StrangerState, UpstreamSettings};
 
 pub(crate) use aside::work as work_aside;
-pub(crate) use duties::{Duties, Unsettled};
-pub(crate) use elements::Questions;
+pub(in crate::exchange) use duties::Duties;
+pub(in crate::exchange) use elements::Questions;
+pub(in crate::exchange) use settled::Settled;
 
 use duties::{Duty, Outcome};
 use elements::Asking;
 
 /// The most grants that one owner may hold.
-const MAX_GRANTS: usize = 1_000;
+const MAX_OWNER_GRANTS: usize = 1_000;
 
 /// The ledger of one upstream.
 #[derive(Clone, Debug)]
-pub(crate) struct Ledger {
+pub(in crate::exchange) struct Ledger {
     store: Option<Arc<dyn StateStore>>,
     upstream: UpstreamName,
     strangers: StrangerState,
@@ -50,43 +52,26 @@ pub(crate) struct Ledger {
     seen: named::Seen,
 }
 
-/// A permitted request for which everything was taken that it takes.
-///
-/// INVARIANT: made by [`Settled::plain`], for a permit that asks for nothing, and by [`Ledger::settle`].
-#[derive(Debug)]
-pub(crate) struct Settled {
-    permit: Permit,
-    duties: Duties,
-}
-
-impl Settled {
-    /// Of a permit that asks for no state, and of which no plugin wants to know more; any other comes back.
-    pub(crate) fn plain(permit: Permit, consultation: &Consultation) -> Result<Self, Permit> {
-        if permit.is_stateful() || !consultation.is_empty() { Err(permit) } else { Ok(Self { permit, duties: Duties::none() }) }
-    }
-
-    /// The permit, and what is left to be done when the answer has come.
-    pub(crate) fn into_parts(self) -> (Permit, Duties) {
-        (self.permit, self.duties)
-    }
-}
-
 /// A permitted request that is about to be sent.
-pub(crate) struct Sending<'s> {
-    pub(crate) permit: Permit,
-    pub(crate) message: &'s mut Message,
+pub(in crate::exchange) struct Sending<'s> {
+    pub(in crate::exchange) permit: Permit,
+    pub(in crate::exchange) message: &'s mut Message,
     /// How the upstream is asked what it has.
-    pub(crate) questions: Questions<'s>,
+    pub(in crate::exchange) questions: Questions<'s>,
     /// Makes tokens for what comes of it.
-    pub(crate) receipts: Receipts,
+    pub(in crate::exchange) receipts: Receipts,
     /// The plugins that were asked.
-    pub(crate) consultation: Consultation,
+    pub(in crate::exchange) consultation: Consultation,
     /// By whose credential a named owner is meant.
-    pub(crate) binder: Binder<'s>,
+    pub(in crate::exchange) binder: Binder<'s>,
 }
 
 impl Ledger {
-    pub(crate) fn new(store: Option<Arc<dyn StateStore>>, strangers: StrangerState, upstream: &UpstreamSettings) -> Self {
+    pub(in crate::exchange) fn new(
+        store: Option<Arc<dyn StateStore>>,
+        strangers: StrangerState,
+        upstream: &UpstreamSettings,
+    ) -> Self {
         Self {
             store,
             upstream: upstream.stored_name().clone(),
@@ -101,8 +86,8 @@ impl Ledger {
     }
 
     /// Refuses a request for which something would be kept, where its token is one that anyone can mint.
-    pub(crate) fn ensure_may_keep(&self, permit: &Permit) -> Result<(), Rejection> {
-        let refused = self.refuses(permit.token()) && permit.keeps_rows();
+    pub(in crate::exchange) fn ensure_may_keep(&self, prospect: Prospect<'_>) -> Result<(), Rejection> {
+        let refused = self.refuses(prospect.token()) && prospect.keeps_rows();
         if refused { Err(Rejection::StateNeedsMinter) } else { Ok(()) }
     }
 
@@ -111,53 +96,18 @@ impl Ledger {
     }
 
     /// How many rows plugins may leave in the store at the expense of this exchange's payer.
-    pub(crate) fn plugin_rows(&self, token: &VerifiedToken, exchange: &Holding) -> RowLimits {
+    pub(in crate::exchange) fn plugin_rows(&self, token: &VerifiedToken, exchange: &Holding) -> RowLimits {
         if self.refuses(token) { RowLimits { partition: 0, ..RowLimits::UNBOUNDED } } else { exchange.row_limits() }
     }
 
-    /// Decides a request that no rule allows by what the token's owner holds. `state.md` section 3.7.
-    ///
-    /// A denial where nothing allows it, an error where that cannot be known.
-    pub(crate) async fn authorize(
-        &self,
-        token: &Arc<VerifiedToken>,
-        access: &Access<'_>,
-        binder: Binder<'_>,
-    ) -> Result<Result<Permit, Denial>, Rejection> {
-        let path = access.target.path();
-        let binding = match token.has_named_grants(access) {
-            Ok(false) => None,
-            Ok(true) => Some(binder.binding().await?),
-            Err(denial) => return Ok(Err(denial)),
-        };
-        let owners = match token.grant_owners(access, binding.as_ref()) {
-            Ok(owners) => owners,
-            Err(denial) => return Ok(Err(denial)),
-        };
-        for owner in owners {
-            if let Err(denial) = access.take_look_up() {
-                return Ok(Err(denial));
-            }
-            let found = self.store()?.read(owner, vec![HeldGrant::name(path)], access.now).await?;
-            let held = found.into_iter().flatten().next().and_then(|entry| HeldGrant::from_store(owner, path, &entry.value));
-            let Some(held) = held else { continue };
-            match token.authorize_held(access, held, binding.as_ref()) {
-                Err(Denial::NotAllowed) => {}
-                decision => return Ok(decision),
-            }
-        }
-        Ok(Err(Denial::NotAllowed))
-    }
-
     /// Takes what the request takes, and says what is to be done when its answer has come.
-    pub(crate) async fn settle(&self, sending: Sending<'_>) -> Result<Settled, Rejection> {
+    pub(in crate::exchange) async fn settle(&self, sending: Sending<'_>) -> Result<Settled, Rejection> {
         let Sending { permit, message, questions, receipts, consultation, binder } = sending;
-        self.ensure_may_keep(&permit)?;
+        self.ensure_may_keep(permit.prospect())?;
         let now = clock::now();
         let binding = self.binding(&permit, binder).await?;
         let place = OwnerPlace { upstream: &self.upstream, binding: binding.as_ref() };
         let (owner, ends_at) = permit.owner(place, now).ok_or(Rejection::Internal)?;
-        let counts = permit.counts(place).ok_or(Rejection::Internal)?;
         let outcome = match permit.basis() {
             Basis::Rule(Some(state)) => self.prepare(state, owner, message, questions.exchange).await?,
             Basis::Grant(held) if message.method == http::Method::DELETE => Outcome::Consumes(held.clone()),
@@ -169,7 +119,7 @@ impl Ledger {
         let room = if reads_response { MAX_BODY_BYTES } else { 0 };
         let buffered = questions.exchange.take(Resource::BufferedBytes, room)?;
         // Counted before the upstream is asked anything: a question is a request, too.
-        let taken = self.take(&counts, questions.exchange).await?;
+        let taken = self.take(&permit, place, questions.exchange).await?;
         let outcome = match outcome {
             Outcome::Elements(state, claim) => {
                 let asking = Asking { questions: &questions, message, permit: &permit };
@@ -195,7 +145,7 @@ impl Ledger {
             rows: questions.exchange.row_limits(),
             buffered,
         };
-        Ok(Settled { permit, duties: Duties::of(duty) })
+        Ok(Settled::reserved(permit, duty))
     }
 
     /// Reads what a stateful rule must see of the request, and looks whether it may be and has room. Nothing is kept of it.
@@ -206,37 +156,29 @@ impl Ledger {
         message: &mut Message,
         exchange: &Holding,
     ) -> Result<Outcome, Rejection> {
-        if state.elements().is_some() {
-            let body = whole_body(&message.headers, &mut message.body, exchange).await?;
-            send_as_json(&mut message.headers);
-            let claim = self.elements(state, owner, body, message).await?;
-            self.ensure_list_room(&claim, exchange.row_limits()).await?;
-            return Ok(Outcome::Elements(Arc::clone(state), claim));
-        }
         if state.records() {
             self.ensure_room(owner, exchange).await?;
         }
-        let request = if state.reads_request() {
-            let body = whole_body(&message.headers, &mut message.body, exchange).await?;
-            send_as_json(&mut message.headers);
-            let (text, reading) = (body.clone(), Arc::clone(state));
+        Ok(match find(state, message, exchange).await? {
+            (Found::Elements(elements), _) => {
+                let claim = self.claim_to(state, owner, elements, message).await?;
+                self.ensure_list_room(&claim, exchange.row_limits()).await?;
+                Outcome::Elements(Arc::clone(state), claim)
+            }
             // The text is kept, and not what was made of it, which takes many times its memory.
-            let readable = move || Document::parse(&text).is_some_and(|request| reading.understands(&request));
-            let readable = aside::work(body.len(), readable).await?;
-            Some(Some(body).filter(|_| readable).ok_or(Rejection::BodyForm)?)
-        } else {
-            None
-        };
-        Ok(if state.records() || state.gives_receipt() { Outcome::Grants(Arc::clone(state), request) } else { Outcome::Nothing })
+            (Found::Values, body) => Outcome::Grants(Arc::clone(state), body),
+            (Found::Nothing, _) if state.records() || state.gives_receipt() => Outcome::Grants(Arc::clone(state), None),
+            (Found::Nothing, _) => Outcome::Nothing,
+        })
     }
 
     /// Is there room for what the request may give?
     async fn ensure_room(&self, owner: Partition, exchange: &Holding) -> Result<(), Rejection> {
-        let rows = RowLimits { spare: rule::MAX_GRANTS as u64, ..exchange.row_limits() };
-        let room = vec![Condition::AtMost(HeldGrant::PREFIX.to_vec(), MAX_GRANTS - 1)];
+        let rows = RowLimits { spare: rule::MAX_RULE_GRANTS as u64, ..exchange.row_limits() };
+        let room = vec![Condition::AtMost(HeldGrant::PREFIX.to_vec(), MAX_OWNER_GRANTS - 1)];
         let target = BoundedPartition { partition: owner, rows };
         let has_room = self.store()?.apply_within(target, room, Vec::new(), clock::now()).await?;
-        if has_room { Ok(()) } else { Err(Rejection::TooManyGrants(MAX_GRANTS)) }
+        if has_room { Ok(()) } else { Err(Rejection::TooManyGrants(MAX_OWNER_GRANTS)) }
     }
 }
 
@@ -245,15 +187,38 @@ impl Ledger {
 fn send_as_json(headers: &mut HeaderMap) {
     let said_once = headers.get_all(CONTENT_TYPE).iter().count() == 1;
     let plain = |value: &HeaderValue| value.to_str().is_ok_and(|text| !text.contains([';', ',']));
-    if !(said_once && duties::is_json(headers) && headers.get(CONTENT_TYPE).is_some_and(plain)) {
+    if !(said_once && duties::is_read_as_json(headers) && headers.get(CONTENT_TYPE).is_some_and(plain)) {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
 }
 
-/// Reads the request's body before it is sent: what is sent is what was read.
-pub(crate) async fn whole_body(headers: &HeaderMap, body: &mut RequestBody, exchange: &Holding) -> Result<Bytes, Rejection> {
-    if Coding::of(headers) != Coding::Identity {
-        return Err(Rejection::BodyForm);
+/// What a rule finds in the request, and the body where that was read for it.
+async fn find(state: &Arc<Stateful>, message: &mut Message, exchange: &Holding) -> Result<(Found, Option<Bytes>), Rejection> {
+    let mut body: Option<Bytes> = None;
+    loop {
+        let finding = match &body {
+            Some(body) => find_in(state, message, body.clone()).await?,
+            None => state.find(&RequestView::unread(message.method.as_str(), &message.target)),
+        };
+        match finding {
+            Ok(found) => return Ok((found, body)),
+            Err(NotFound::Needs(part)) if body.is_none() => {
+                let Message { headers, body: content, .. } = &mut *message;
+                body = Some(Unread { headers, body: content, exchange }.read(part).await?);
+                send_as_json(headers);
+            }
+            Err(NotFound::NotAllowed) => return Err(Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new() }),
+            Err(NotFound::Unreadable) => return Err(Rejection::BodyForm),
+            // It was read.
+            Err(NotFound::Needs(_)) => return Err(Rejection::Internal),
+        }
     }
-    Ok(body.read_whole(MAX_BODY_BYTES, exchange).await?)
+}
+
+/// The same with the request's body, beside the event loop where that is long.
+async fn find_in(state: &Arc<Stateful>, message: &Message, body: Bytes) -> Result<Result<Found, NotFound>, Rejection> {
+    let (rule, method, target) = (Arc::clone(state), message.method.clone(), message.target.clone());
+    let bytes = body.len();
+    let find = move || rule.find(&RequestView::unread(method.as_str(), &target).with_body(&body));
+    aside::work(bytes, find).await
 }

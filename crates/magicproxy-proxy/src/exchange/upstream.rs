@@ -2,6 +2,7 @@
 //!
 //! Redirects are answers like others and never followed. A request is sent twice only as [resend](crate::transport::resend) says.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +17,9 @@ use tokio::time::Instant;
 use crate::admission::{Holding, Resource};
 use crate::credential::opened::QueryCredential;
 use crate::downstream::{Progress, RequestBody};
-use crate::exchange::gate::{Dispatch, Message, OutboundRequest};
-use crate::exchange::ledger::{Duties, Unsettled};
+use crate::exchange::gate::{Dispatch, Message};
 use crate::rejection::Rejection;
-use crate::response::ahead::{Ahead, Held};
-use crate::settings::{ApiRoot, Settings, UpstreamSettings};
+use crate::settings::{ApiRoot, OriginId, Settings, UpstreamSettings};
 use crate::transport::connection::{SendError, Sending};
 use crate::transport::pool::{Kind, Need, Payload, Pooled};
 use crate::transport::resend::{Attempt, Ending, Heard, Twice};
@@ -29,39 +28,54 @@ use crate::worker::WorkerId;
 
 /// One upstream: its origins, and how long it is waited for.
 #[derive(Debug)]
-pub(crate) struct Upstream {
+pub(in crate::exchange) struct Upstream {
     origins: Vec<Origin>,
     response: Duration,
     /// How long an answer may be silent.
-    pub(crate) idle: Duration,
+    idle: Duration,
     /// What the operator lets no client see.
     dropped: Arc<[HeaderName]>,
 }
 
-/// The upstream's answer, for which everything was done that was due: made by [`Unsettled::settle`].
-pub(crate) struct Answer {
-    pub(crate) response: Response<Content>,
-    /// The connection that its body comes on.
-    pub(crate) lease: Lease,
-    /// What was read of its body already.
-    pub(crate) ahead: Option<Box<Ahead>>,
-    /// What the exchange holds until it was passed down.
-    pub(crate) held: Option<Held>,
-    /// What the operator lets no client see; the head has nothing of it.
-    pub(crate) dropped: Arc<[HeaderName]>,
-    /// Its place among those in progress.
-    pub(crate) exchange: Holding,
+/// An upstream's response as it came, less the fields that the operator lets no client see. Nothing was done for it yet.
+#[derive(Debug)]
+pub(in crate::exchange) struct Arrived {
+    pub(in crate::exchange) response: Response<Content>,
+    /// The connection that its content comes on.
+    pub(in crate::exchange) lease: Lease,
+    /// How long the content may be silent.
+    pub(in crate::exchange) idle: Duration,
+    /// What the operator lets no client see.
+    pub(in crate::exchange) dropped: Arc<[HeaderName]>,
+    /// The exchange's place among those in progress.
+    pub(in crate::exchange) place: Holding,
 }
 
-/// An answer as it comes.
-struct Arrived {
+/// Why no response came, and how far its request had come by then.
+#[derive(Debug)]
+pub(in crate::exchange) struct Unanswered {
+    pub(in crate::exchange) rejection: Rejection,
+    pub(in crate::exchange) progress: SendProgress,
+}
+
+/// How far a request came that got no response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::exchange) enum SendProgress {
+    /// It was handed to no connection, and is not going to be.
+    NotSent,
+    /// The upstream may have seen some of it.
+    MayBeSent,
+}
+
+/// The head of a response, and the connection that its content comes on.
+struct Head {
     response: Response<Content>,
     lease: Lease,
 }
 
 impl Upstream {
     /// The upstream with pools of its own; `sockets` are those of all upstreams.
-    pub(crate) fn new(
+    pub(in crate::exchange) fn new(
         settings: &Settings,
         upstream: &UpstreamSettings,
         sockets: &Arc<Sockets>,
@@ -74,21 +88,23 @@ impl Upstream {
     }
 
     /// Waits for a connection for a permitted request, which this worker serves. A request that is given up meanwhile is not sent.
-    pub(crate) async fn connect(
+    pub(in crate::exchange) async fn connect(
         self: &Arc<Self>,
-        request: OutboundRequest,
+        request: Dispatch,
         worker: WorkerId,
     ) -> Result<ConnectedRequest, Rejection> {
         let kind = if request.is_upgrade() { Kind::Upgrade } else { Kind::Any };
-        let need = Need { worker, kind, payload: Payload::of(request.body()) };
+        let need = Need { worker, kind, payload: Payload::of(request.body()), asked: Instant::now().into_std() };
         let (progress, number) = (request.body().progress(), request.origin());
         let origin = self.origin(number)?;
-        let Dispatch { message, parameter, duties, exchange: place } = request.into_dispatch();
-        let once = may_be_left_unread(&message.method, &message.body);
+        let once = may_be_left_unread(request.method(), request.body());
+        let (message, parameter, place) = request.into_parts();
         let outgoing = Some(Outgoing::new(message, parameter.as_ref(), origin.root())?);
-        let lease = Some(origin.acquire(need, &place).await?);
+        let (lease, waited) = noting_wait(origin.acquire(need, &place)).await;
+        // Who had to wait looks at the clock again.
+        let (lease, began) = (Some(lease?), (!waited).then(|| Instant::from_std(need.asked)));
         let upstream = Arc::clone(self);
-        let exchange = Exchange {
+        Ok(ConnectedRequest {
             upstream,
             number,
             need,
@@ -100,61 +116,21 @@ impl Upstream {
             once,
             unprocessed: 0,
             has_begun: false,
-        };
-        Ok(ConnectedRequest { exchange, duties })
+            began,
+        })
     }
 
-    fn origin(&self, number: usize) -> Result<&Origin, Rejection> {
-        self.origins.get(number).ok_or(Rejection::Internal)
-    }
-}
-
-/// A permitted request and the connection that it goes out on.
-pub(crate) struct ConnectedRequest {
-    exchange: Exchange,
-    duties: Duties,
-}
-
-impl ConnectedRequest {
-    /// Must it be carried through though its caller goes away?
-    pub(crate) fn has_duties(&self) -> bool {
-        self.duties.are_due()
-    }
-
-    /// Once the other side of this is gone, the request is no longer sent, and waits for no further connection.
-    pub(crate) fn unless(mut self, given_up: watch::Receiver<()>) -> Self {
-        self.exchange.given_up = Some(given_up);
-        self
-    }
-
-    /// Sends it, and waits for the head of its answer.
-    pub(crate) async fn send(mut self) -> Result<Unsettled, Rejection> {
-        self.duties.sent();
-        let answered = self.exchange.answer().await;
-        if answered.is_err() && !self.exchange.has_begun {
-            self.duties.not_sent();
-        }
-        let Arrived { mut response, lease } = answered?;
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS && self.exchange.need.kind != Kind::Upgrade {
-            return Err(Rejection::UnexpectedUpgrade);
-        }
-        let Self { exchange: Exchange { upstream, place, progress, once, .. }, duties } = self;
-        // An upstream that has answered may leave unread what is yet to come.
-        let once = once || !progress.is_done();
-        let lease = if once { lease.once() } else { lease }.uploads(progress);
-        for name in upstream.dropped.iter() {
-            response.headers_mut().remove(name);
-        }
-        let (idle, dropped) = (upstream.idle, Arc::clone(&upstream.dropped));
-        Ok(Unsettled { response, lease, duties, idle, dropped, exchange: place })
+    fn origin(&self, origin: OriginId) -> Result<&Origin, Rejection> {
+        self.origins.get(origin.place()).ok_or(Rejection::Internal)
     }
 }
 
-/// One request and its answer. The request is kept here and not in the futures below, which would each make room for it.
-struct Exchange {
+/// A permitted request on the connection that it goes out on. It is kept here and not in the futures below, which would each make
+/// room for it.
+pub(in crate::exchange) struct ConnectedRequest {
     upstream: Arc<Upstream>,
-    /// The number of its origin.
-    number: usize,
+    /// Which of the upstream's origins it goes to.
+    number: OriginId,
     need: Need,
     /// What is to be sent, perhaps for a second time.
     outgoing: Option<Outgoing>,
@@ -171,10 +147,43 @@ struct Exchange {
     unprocessed: usize,
     /// Was it handed to a connection?
     has_begun: bool,
+    /// When it can be handed to the first connection, where that is known.
+    began: Option<Instant>,
 }
 
-impl Exchange {
-    async fn answer(&mut self) -> Result<Arrived, Rejection> {
+impl ConnectedRequest {
+    /// Once the other side of this is gone, the request is no longer sent, and waits for no further connection.
+    pub(in crate::exchange) fn unless(mut self, given_up: watch::Receiver<()>) -> Self {
+        self.given_up = Some(given_up);
+        self
+    }
+
+    /// Sends it, and waits for the head of its response.
+    pub(in crate::exchange) async fn send(mut self) -> Result<Arrived, Unanswered> {
+        let Head { mut response, lease } = match self.answer().await {
+            Ok(head) => head,
+            Err(rejection) => return Err(self.unanswered(rejection)),
+        };
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS && self.need.kind != Kind::Upgrade {
+            return Err(self.unanswered(Rejection::UnexpectedUpgrade));
+        }
+        let Self { upstream, place, progress, once, .. } = self;
+        // An upstream that has answered may leave unread what is yet to come.
+        let once = once || !progress.is_done();
+        let lease = if once { lease.once() } else { lease }.uploads(progress);
+        for name in upstream.dropped.iter() {
+            response.headers_mut().remove(name);
+        }
+        let (idle, dropped) = (upstream.idle, Arc::clone(&upstream.dropped));
+        Ok(Arrived { response, lease, idle, dropped, place })
+    }
+
+    fn unanswered(&self, rejection: Rejection) -> Unanswered {
+        let progress = if self.has_begun { SendProgress::MayBeSent } else { SendProgress::NotSent };
+        Unanswered { rejection, progress }
+    }
+
+    async fn answer(&mut self) -> Result<Head, Rejection> {
         loop {
             let lease = match self.lease.take() {
                 Some(lease) => lease,
@@ -189,6 +198,7 @@ impl Exchange {
 
     /// Another connection, where the one before was no more.
     async fn further_lease(&mut self) -> Result<Lease, Rejection> {
+        self.need.asked = Instant::now().into_std();
         let acquiring = self.upstream.origin(self.number)?.acquire(self.need, &self.place);
         let Some(given_up) = &mut self.given_up else { return Ok(acquiring.await?) };
         tokio::select! {
@@ -199,14 +209,15 @@ impl Exchange {
     }
 
     /// `None`: the request is to be sent once more, and there for another connection.
-    async fn attempt(&mut self, lease: Lease) -> Result<Option<Arrived>, Rejection> {
+    async fn attempt(&mut self, lease: Lease) -> Result<Option<Head>, Rejection> {
         if self.given_up.as_ref().is_some_and(is_gone) {
             lease.discard();
             return Err(Rejection::Closed);
         }
         self.has_begun = true;
-        let (sent, attempt) = self.send(lease)?;
-        let Ok(sent) = within(self.upstream.response, &self.progress, std::pin::pin!(sent)).await else {
+        let (sent, attempt) = self.hand_over(lease)?;
+        let began = self.began.take().unwrap_or_else(Instant::now);
+        let Ok(sent) = within((began, self.upstream.response), &self.progress, std::pin::pin!(sent)).await else {
             self.retire_connection();
             return Err(Rejection::ResponseTimeout);
         };
@@ -214,7 +225,7 @@ impl Exchange {
         match sent {
             Ok(response) => {
                 check_framing(&response)?;
-                Ok(Some(Arrived { response, lease }))
+                Ok(Some(Head { response, lease }))
             }
             Err(SendError::NotSent(request)) => {
                 // A new connection of HTTP/2 has said that it takes nothing before it took anything.
@@ -256,7 +267,7 @@ impl Exchange {
     }
 
     /// Hands the request over to this connection, which is kept until the response has come.
-    fn send(
+    fn hand_over(
         &mut self,
         lease: Lease,
     ) -> Result<(impl Future<Output = Result<Response<Content>, SendError>> + use<>, Attempt), Rejection> {
@@ -318,9 +329,11 @@ struct Outgoing {
 }
 
 /// What stands in the request line: the one place where a credential is part of a target.
-fn sent_path(root: &ApiRoot, target: &RequestTarget, parameter: Option<&QueryCredential>) -> Result<PathAndQuery, Rejection> {
-    let parts = [root.base_path(), target.path(), target.query().map_or("", |_| "?"), target.query().unwrap_or_default()];
-    let text = parts.concat();
+fn sent_path(root: &ApiRoot, target: RequestTarget, parameter: Option<&QueryCredential>) -> Result<PathAndQuery, Rejection> {
+    let text = match root.base_path() {
+        "" => target.into_text(),
+        base => [base, &target.into_text()].concat(),
+    };
     let bytes = match parameter {
         Some(parameter) => parameter.append_to(&text),
         None => Bytes::from(text),
@@ -331,7 +344,7 @@ fn sent_path(root: &ApiRoot, target: &RequestTarget, parameter: Option<&QueryCre
 impl Outgoing {
     fn new(message: Message, parameter: Option<&QueryCredential>, root: &ApiRoot) -> Result<Self, Rejection> {
         let Message { method, headers, target, body, .. } = message;
-        Ok(Self { method, headers, path: sent_path(root, &target, parameter)?, body })
+        Ok(Self { method, headers, path: sent_path(root, target, parameter)?, body })
     }
 
     /// The request as this connection's protocol wants it. Framing fields are the HTTP library's.
@@ -388,14 +401,25 @@ fn check_framing(response: &Response<Content>) -> Result<(), Rejection> {
     if only_chunked && !headers.contains_key(header::CONTENT_LENGTH) { Ok(()) } else { Err(Rejection::BadAnswer) }
 }
 
+/// What this gives, and whether it had to be waited for.
+async fn noting_wait<T>(future: impl Future<Output = T>) -> (T, bool) {
+    let (mut future, mut waited) = (std::pin::pin!(future), false);
+    let polling = poll_fn(|context| {
+        let polled = future.as_mut().poll(context);
+        waited |= polled.is_pending();
+        polled
+    });
+    let output = polling.await;
+    (output, waited)
+}
+
 /// Bounds the wait for the head of a response: by this time from the end of the request, or from when the upstream last took some of
 /// it. While the client is to send more, its own limit holds instead.
 async fn within<T>(
-    limit: Duration,
+    (began, limit): (Instant, Duration),
     progress: &Progress,
     mut response: Pin<&mut impl Future<Output = T>>,
 ) -> Result<T, Rejection> {
-    let began = Instant::now();
     let mut deadline = began + limit;
     loop {
         if let Ok(response) = tokio::time::timeout_at(deadline, response.as_mut()).await {

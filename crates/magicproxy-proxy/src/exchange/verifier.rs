@@ -30,6 +30,7 @@ use crate::clock;
 use crate::credential::carriers::Carriers;
 use crate::credential::opened::OpenedCredential;
 use crate::credential::presented::PresentedToken;
+use crate::credential::source::{AttachedCredential, CredentialSource};
 use crate::rejection::Rejection;
 use crate::services::Services;
 use crate::services::keys::SharedKeys;
@@ -122,25 +123,37 @@ impl Verifier {
         Box::pin(self.cache.get_or_verify(fingerprint, self.verify_cold(presented, generation, peer()))).await
     }
 
-    /// Opens the credential of a permitted request, once per token.
-    pub(crate) async fn open(&self, entry: &CachedToken, permit: Permit) -> Result<(Permit, Arc<OpenedCredential>), Rejection> {
-        if let Some(opened) = entry.credential.get() {
+    /// The credential of a permitted request for now. A static one is opened once for each token.
+    pub(in crate::exchange) async fn open(
+        &self,
+        entry: &CachedToken,
+        permit: Permit,
+    ) -> Result<(Permit, Arc<OpenedCredential>), Rejection> {
+        if let Some(opened) = entry.credential.lasting() {
             return Ok((permit, Arc::clone(opened)));
         }
         Box::pin(self.open_cold(entry, permit)).await
     }
 
     async fn open_cold(&self, entry: &CachedToken, permit: Permit) -> Result<(Permit, Arc<OpenedCredential>), Rejection> {
+        let mut held = Some(permit);
+        let opened = entry.credential.current(clock::now, self.ask_source(entry, &mut held)).await?;
+        Ok((held.ok_or(Rejection::Internal)?, opened))
+    }
+
+    /// Opens the source of a token's credential, in turn, and asks it. The permit is held by the work as long as that lasts.
+    async fn ask_source(&self, entry: &CachedToken, held: &mut Option<Permit>) -> Result<AttachedCredential, Rejection> {
         let slot = self.inner.shared.lanes.quick.enter(entry.payer()).await?;
+        let permit = held.take().ok_or(Rejection::Internal)?;
         let inner = Arc::clone(&self.inner);
         let opening = slot.work(move || {
-            let credential = inner.keys.current().open(&permit)?;
-            let opened = OpenedCredential::new(&credential, &inner.upstream.credential, &inner.carriers)?;
-            Ok::<_, Rejection>((permit, Arc::new(opened)))
+            let opened = inner.keys.current().open(&permit)?;
+            let source = CredentialSource::new(&opened, &inner.upstream.credential, &inner.carriers)?;
+            Ok::<_, Rejection>((permit, source))
         });
-        let (permit, opened) = opening.await??;
-        let opened = entry.credential.get_or_init(|| async { opened }).await;
-        Ok((permit, Arc::clone(opened)))
+        let (permit, source) = opening.await??;
+        *held = Some(permit);
+        Ok(source.give())
     }
 
     /// Makes a token anew, at its own expense.

@@ -15,7 +15,7 @@ pub(crate) const MAX_BODY_BYTES: usize = MAX_BODY_KIB * 1024;
 /// once, has some hundred kilobytes.
 pub(crate) const MAX_OBJECTS_BYTES: usize = 2 * 1024 * 1024;
 /// What a client may send of one stream's content that nobody takes yet. Its owner pays for it ([`crate::downstream::RequestBody::hold_window`]).
-pub(crate) const STREAM_WINDOW: u32 = 256 * 1024;
+pub(crate) const REQUEST_WINDOW: u32 = 256 * 1024;
 
 /// The credential showed in a compressed body, which cannot be masked without changing its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -6,7 +6,7 @@
 use std::task::{Context, Poll};
 
 /// So many bytes, or what one read brings, are read in one turn.
-const TURN_BYTES: usize = 16 * 1024;
+const READ_TURN_BYTES: usize = 16 * 1024;
 
 /// What a connection has read in its turn.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ pub(crate) struct Turn {
 impl Turn {
     /// Pending when this turn is over: the task is woken for the next one at once, behind those that wait already.
     pub(crate) fn poll_more(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if self.read < TURN_BYTES {
+        if self.read < READ_TURN_BYTES {
             return Poll::Ready(());
         }
         self.read = 0;
@@ -50,7 +50,7 @@ mod tests {
         }
         assert_eq!(turns, 3, "64 KiB are four turns");
         turn.note(None);
-        turn.note(Some(TURN_BYTES - 1));
+        turn.note(Some(READ_TURN_BYTES - 1));
         assert!(turn.poll_more(&mut context).is_ready(), "a connection that waited begins anew");
     }
 }

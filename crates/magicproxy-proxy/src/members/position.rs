@@ -5,7 +5,7 @@
 /// Deeper than that nothing has a position.
 const MAX_LEVELS: usize = 64;
 /// A longer name is that of no member that anybody names.
-const MAX_NAME_BYTES: usize = 64;
+const MAX_MEMBER_BYTES: usize = 64;
 /// Stands for a name that is too long, or written with an escape. No JSON has this byte.
 const UNREADABLE: u8 = 0xFF;
 
@@ -85,7 +85,7 @@ impl Position {
     /// More of the name, as it is written, without a backslash and without the byte 0xFF.
     pub(crate) fn extend_name(&mut self, more: &[u8]) {
         let Some(name) = self.innermost().filter(|name| self.names.bytes().get(*name) != Some(&UNREADABLE)) else { return };
-        if self.names.len() - name + more.len() > MAX_NAME_BYTES {
+        if self.names.len() - name + more.len() > MAX_MEMBER_BYTES {
             self.spoil_name();
         } else {
             self.names.extend(more);

@@ -1,4 +1,4 @@
-//! One log line for each request, written when its response ends: `docs/guide/life-of-a-request.md` has its fields.
+//! The record of each request, complete whatever the log level, and the line that is written of it when it has ended: `docs/guide/life-of-a-request.md` has its fields.
 //!
 //! Never in it: queries, header values, tokens, credentials. A path segment as long as a token is cut.
 
@@ -16,11 +16,11 @@ use crate::downstream::Progress;
 use crate::http::body::BodyError;
 use crate::rejection::Rejection;
 use crate::request_id::RequestId;
-use crate::settings::UpstreamSettings;
+use crate::settings::{OriginId, UpstreamSettings};
 
 const MAX_SEGMENT: usize = 96;
 /// Methods are ASCII; longer ones are cut.
-const MAX_METHOD: usize = 32;
+const MAX_LOGGED_METHOD: usize = 32;
 
 /// What stands for a decision where the client left before there was one.
 const UNDECIDED: &str = "undecided";
@@ -40,26 +40,25 @@ impl UpstreamNames {
     }
 }
 
-/// The upstream of a request, and the number of its origin.
+/// The upstream of a request, and which of its origins.
 #[derive(Debug)]
 struct UpstreamLabel {
     names: Arc<UpstreamNames>,
-    origin: usize,
+    origin: OriginId,
 }
 
 impl UpstreamLabel {
     /// The upstream's name, and the host that was to be reached.
     fn of(&self) -> (&str, &str) {
-        (&self.names.name, self.names.hosts.get(self.origin).map_or("", |host| host))
+        (&self.names.name, self.names.hosts.get(self.origin.place()).map_or("", |host| host))
     }
 }
 
-/// What is known of one request; dropped when the exchange is over, and logged then.
+/// What is known of one request.
 #[derive(Debug)]
 pub(crate) struct AccessRecord {
     pub(crate) id: RequestId,
-    /// `None` where nobody reads it: then nothing is copied for it, nor timed.
-    started: Option<Instant>,
+    started: Instant,
     upstream: Option<UpstreamLabel>,
     method: Method,
     path: Option<String>,
@@ -78,10 +77,11 @@ pub(crate) struct AccessRecord {
 }
 
 impl AccessRecord {
-    pub(crate) fn new(id: RequestId, method: &Method) -> Self {
+    /// Of a request whose head was read at `started`.
+    pub(crate) fn new(id: RequestId, method: &Method, started: Instant) -> Self {
         Self {
             id,
-            started: tracing::enabled!(target: "magicproxy::access", tracing::Level::INFO).then(Instant::now),
+            started,
             upstream: None,
             method: method.clone(),
             path: None,
@@ -99,17 +99,17 @@ impl AccessRecord {
         }
     }
 
-    /// The request is for this upstream, and for the origin of that number.
-    pub(crate) fn upstream(&mut self, names: &Arc<UpstreamNames>, origin: usize) {
+    /// The request is for this upstream, and for that origin of it.
+    pub(crate) fn upstream(&mut self, names: &Arc<UpstreamNames>, origin: OriginId) {
         self.upstream = Some(UpstreamLabel { names: Arc::clone(names), origin });
     }
 
     pub(crate) fn path(&mut self, canonical: &str) {
-        self.path = self.started.map(|_| shorten_segments(canonical));
+        self.path = Some(canonical.to_owned());
     }
 
     pub(crate) fn token(&mut self, token: &Arc<VerifiedToken>) {
-        self.token = self.started.map(|_| Arc::clone(token));
+        self.token = Some(Arc::clone(token));
     }
 
     pub(crate) fn permitted(&mut self, rule: &Arc<str>) {
@@ -155,7 +155,7 @@ impl AccessRecord {
             self.completed();
         }
         self.status = status.as_u16();
-        self.head_after = self.started.map(|started| started.elapsed());
+        self.head_after = Some(self.started.elapsed());
     }
 
     pub(crate) fn sent(&mut self, bytes: usize) {
@@ -180,6 +180,19 @@ impl AccessRecord {
         self.aborted = None;
     }
 
+    /// What a counter could tell of it.
+    #[cfg(test)]
+    pub(super) fn summary(&self, now: Instant) -> String {
+        let upstream = self.upstream.as_ref().map(|upstream| &*upstream.names.name);
+        let (path, token, rule) = (self.path.as_deref(), self.token.as_ref().map(|token| token.id()), self.rule.as_deref());
+        let (decision, status, aborted, tunnel) = (self.decision, self.status, self.aborted.as_deref(), self.tunnel.as_deref());
+        let timed = self.head_after.is_some_and(|head| self.started + head <= now);
+        format!(
+            "{decision} {status} {upstream:?} {path:?} {rule:?} token={} aborted={aborted:?} tunnel={tunnel:?} timed={timed}",
+            token.is_some()
+        )
+    }
+
     /// The upstream's response ended before its end, behind its head.
     pub(crate) fn failed(&mut self, cause: &BodyError) {
         self.error = Some(cause.upstream_error());
@@ -187,37 +200,35 @@ impl AccessRecord {
     }
 }
 
-impl Drop for AccessRecord {
-    fn drop(&mut self) {
-        let Some(started) = self.started else { return };
-        let token = self.token.as_deref();
-        let (sent_up, ended) = self.tunnel.as_deref().copied().unzip();
-        let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        tracing::info!(
-            target: "magicproxy::access",
-            request_id = %self.id,
-            jti = token.map(VerifiedToken::id),
-            version = token.map(|token| token.version().as_str()),
-            kid = token.map(|token| token.key().as_str()),
-            minter = token.and_then(VerifiedToken::minter).map(KeyId::as_str),
-            owner = token.map(|token| tracing::field::display(token.owner())),
-            chain = token.map(|token| tracing::field::display(token.chain().id())),
-            sub = token.and_then(VerifiedToken::label),
-            upstream = self.upstream.as_ref().map(|upstream| &*upstream.names.name),
-            method = self.method.as_str().get(..MAX_METHOD).unwrap_or(self.method.as_str()),
-            path = self.path.as_deref(),
-            rule = self.rule.as_deref(),
-            decision = self.decision,
-            error = self.error,
-            status = self.status,
-            head_us = self.head_after.map(micros),
-            total_us = micros(started.elapsed()),
-            bytes_in = sent_up.unwrap_or_else(|| self.request_body.as_ref().map_or(0, |body| body.bytes())),
-            bytes_out = self.bytes_out,
-            aborted = self.aborted.as_deref(),
-            ended,
-        );
-    }
+/// Writes the line of a request that has ended now.
+pub(super) fn write(record: &AccessRecord, now: Instant) {
+    let token = record.token.as_deref();
+    let (sent_up, ended) = record.tunnel.as_deref().copied().unzip();
+    let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    tracing::info!(
+        target: "magicproxy::access",
+        request_id = %record.id,
+        jti = token.map(VerifiedToken::id),
+        version = token.map(|token| token.version().as_str()),
+        kid = token.map(|token| token.key().as_str()),
+        minter = token.and_then(VerifiedToken::minter).map(KeyId::as_str),
+        owner = token.map(|token| tracing::field::display(token.owner())),
+        chain = token.map(|token| tracing::field::display(token.chain().id())),
+        sub = token.and_then(VerifiedToken::label),
+        upstream = record.upstream.as_ref().map(|upstream| &*upstream.names.name),
+        method = record.method.as_str().get(..MAX_LOGGED_METHOD).unwrap_or(record.method.as_str()),
+        path = record.path.as_deref().map(shorten_segments),
+        rule = record.rule.as_deref(),
+        decision = record.decision,
+        error = record.error,
+        status = record.status,
+        head_us = record.head_after.map(micros),
+        total_us = micros(now.saturating_duration_since(record.started)),
+        bytes_in = sent_up.unwrap_or_else(|| record.request_body.as_ref().map_or(0, |body| body.bytes())),
+        bytes_out = record.bytes_out,
+        aborted = record.aborted.as_deref(),
+        ended,
+    );
 }
 
 /// A path as a log line may have it: a segment as long as a token is cut away.

@@ -14,7 +14,7 @@ use crate::settings::RefusalShape;
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 /// The longest reason phrase, in bytes: a status line is short.
-const MAX_REASON: usize = 200;
+const MAX_REASON_PHRASE: usize = 200;
 const TYPE_BASE: &str = "urn:magicproxy:problem:";
 
 /// The media type under which a caller reads a problem.
@@ -65,15 +65,13 @@ pub(crate) struct RefusalForm {
     media: ProblemType,
     pub(crate) shape: RefusalShape,
     pub(crate) challenge: Challenge,
-    /// The upstream that the request is for, where pages of other origins may read its responses, these refusals too.
-    pub(crate) pages_of: Option<usize>,
 }
 
 impl RefusalForm {
     /// For a request with these headers, until it is known which upstream it is for.
     pub(crate) fn accepted(headers: &HeaderMap) -> Self {
         let media = ProblemType::accepted(headers);
-        Self { media, shape: RefusalShape::default(), challenge: Challenge::default(), pages_of: None }
+        Self { media, shape: RefusalShape::default(), challenge: Challenge::default() }
     }
 
     /// Only what is RFC 9457 in substance is called so.
@@ -169,7 +167,7 @@ impl Rejection {
 fn reason_phrase(status: StatusCode, message: &str) -> Option<ReasonPhrase> {
     let visible = |character: &char| character.is_ascii_graphic() || *character == ' ';
     let phrase = format!("{} ({message})", status.canonical_reason().unwrap_or_default());
-    let phrase: String = phrase.chars().filter(visible).take(MAX_REASON).collect();
+    let phrase: String = phrase.chars().filter(visible).take(MAX_REASON_PHRASE).collect();
     ReasonPhrase::try_from(phrase).ok()
 }
 

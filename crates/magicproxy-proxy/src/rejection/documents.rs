@@ -22,13 +22,21 @@ fn in_the_code() -> BTreeSet<(String, u16)> {
         let Some(code) = rest.trim().strip_prefix('"').and_then(|rest| rest.split('"').next()) else { continue };
         codes.insert((code.to_owned(), number(status)));
     }
-    let target = include_str!("../../../magicproxy-core/src/target.rs");
-    let arms = target.lines().filter_map(|line| line.trim().strip_prefix("Self::")?.split_once(" => \""));
-    codes.extend(arms.filter_map(|(_, code)| Some(code.split('"').next()?.to_owned())).map(|code| {
+    codes.extend(in_arms(include_str!("../../../magicproxy-core/src/target.rs")).map(|code| {
         let status = if code == ParseTargetError::TooLong.code() { 414 } else { 400 };
         (code, status)
     }));
+    codes.extend(in_arms(include_str!("../../../magicproxy-core/src/decision/permit/authorize.rs")).map(|code| {
+        let is_unknown = ["expired_token", "invalid_token", "wrong_upstream"].contains(&code.as_str());
+        (code, if is_unknown { 401 } else { 403 })
+    }));
     codes
+}
+
+/// The codes that the arms of a `match` of core's give.
+fn in_arms(text: &str) -> impl Iterator<Item = String> {
+    let arms = text.lines().filter_map(|line| line.trim().strip_prefix("Self::")?.split_once(" => \""));
+    arms.filter_map(|(_, code)| Some(code.split('"').next()?.to_owned()))
 }
 
 fn number(status: &str) -> u16 {

@@ -9,15 +9,15 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::pipeline::{Next, Pipeline};
 use crate::admission::Holding;
-use crate::downstream::{FlushPoint, InFlight, Untaken, noted};
+use crate::downstream::{FlushPoint, Untaken, noted};
 use crate::http::body::{BodyError, BrokenOff, IdleTimer, MomentTimer};
-use crate::observe::access_log::AccessRecord;
+use crate::observe::ongoing::OngoingRequest;
 use crate::response::ahead::{Ahead, Held};
 use crate::response::header::ResponseFilter;
 use crate::transport::{Content, Lease};
 
 /// After so many bytes others have their turn: a fast upstream and a fast client could else keep an event loop for themselves.
-const TURN_BYTES: usize = 256 * 1024;
+const PASSED_TURN_BYTES: usize = 256 * 1024;
 
 /// A response body, with what must live as long as the answer does. In one box: it is moved about before it is sent.
 #[derive(Debug)]
@@ -59,17 +59,16 @@ impl std::fmt::Debug for Keep {
 // What is larger takes the system's allocator a thousand instructions more.
 const _: () = assert!(size_of::<Answering>() <= 1024);
 
-/// Ends with the answer: the log line is written and the connection counts as idle again.
+/// The request that the answer is for, which ends with it.
 #[derive(Debug)]
 struct Exchange {
-    record: AccessRecord,
-    in_flight: InFlight,
+    request: OngoingRequest,
     /// When the head, or the last frame, was handed to the HTTP library.
     handed_over: FlushPoint,
 }
 
 /// Serves another protocol on the connection of a response, and ends the exchange.
-struct Successor(Box<dyn FnOnce(AccessRecord, InFlight) + Send>);
+struct Successor(Box<dyn FnOnce(OngoingRequest) + Send>);
 
 impl std::fmt::Debug for Successor {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -79,8 +78,7 @@ impl std::fmt::Debug for Successor {
 
 impl Exchange {
     fn completed(&mut self) {
-        self.record.completed();
-        self.in_flight.response_is_whole();
+        self.request.completed();
     }
 }
 
@@ -99,7 +97,7 @@ impl ResponseBody {
     }
 
     /// No content: another protocol follows the head. What serves it ends the exchange.
-    pub(crate) fn followed_by(begin: impl FnOnce(AccessRecord, InFlight) + Send + 'static) -> Self {
+    pub(crate) fn followed_by(begin: impl FnOnce(OngoingRequest) + Send + 'static) -> Self {
         let mut body = Self::full(Bytes::new());
         body.0.successor = Some(Successor(Box::new(begin)));
         body
@@ -120,12 +118,12 @@ impl ResponseBody {
     }
 
     /// Ties the exchange's end to the end of this body.
-    pub(crate) fn accompany(&mut self, record: AccessRecord, in_flight: InFlight) {
+    pub(crate) fn accompany(&mut self, request: OngoingRequest) {
         if let Some(Successor(begin)) = self.0.successor.take() {
-            return begin(record, in_flight);
+            return begin(request);
         }
-        let handed_over = in_flight.flush_point();
-        self.0.exchange = Some(Exchange { record, in_flight, handed_over });
+        let handed_over = request.in_flight().flush_point();
+        self.0.exchange = Some(Exchange { request, handed_over });
         self.note_end();
     }
 
@@ -142,10 +140,10 @@ impl ResponseBody {
         if let Some(exchange) = &mut self.0.exchange {
             match frame {
                 Some(Ok(frame)) => {
-                    exchange.handed_over = exchange.in_flight.flush_point();
-                    exchange.record.sent(frame.data_ref().map_or(0, Bytes::len));
+                    exchange.handed_over = exchange.request.in_flight().flush_point();
+                    exchange.request.record.sent(frame.data_ref().map_or(0, Bytes::len));
                 }
-                Some(Err(error)) => exchange.record.failed(error),
+                Some(Err(error)) => exchange.request.record.failed(error),
                 None => exchange.completed(),
             }
         }
@@ -157,7 +155,7 @@ impl ResponseBody {
     /// Fails when everything that came before the failure was written: the HTTP library would drop it.
     fn poll_failure(&mut self, context: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         if let Some(exchange) = &self.0.exchange {
-            std::task::ready!(exchange.in_flight.poll_flushed(exchange.handed_over, context));
+            std::task::ready!(exchange.request.in_flight().poll_flushed(exchange.handed_over, context));
         }
         Poll::Ready(self.0.failure.take().map(|failure| Err(BrokenOff(*failure))))
     }
@@ -350,7 +348,7 @@ impl Body for UpstreamBody {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
             let ended = self.ended;
-            if self.passed >= TURN_BYTES {
+            if self.passed >= PASSED_TURN_BYTES {
                 return self.yield_turn(context);
             }
             match self.pipeline.next(ended) {

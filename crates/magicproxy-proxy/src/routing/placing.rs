@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use crate::settings::{ApiRoot, HostName, PathMapping, PathTarget, Placing, UpstreamSettings};
+use crate::settings::{ApiRoot, HostName, OriginId, PathMapping, PathTarget, Placing, UpstreamId, UpstreamSettings};
 
 /// Where the upstreams of a proxy are found.
 #[derive(Debug)]
@@ -21,10 +21,10 @@ pub struct Places {
 /// A request in its place.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Place<'t> {
-    /// The upstream, by its number in the settings.
-    pub upstream: usize,
-    /// Which of the upstream's origins; 0 is its API root.
-    pub origin: usize,
+    /// The upstream.
+    pub upstream: UpstreamId,
+    /// Which of the upstream's origins.
+    pub origin: OriginId,
     /// The target that is decided on and sent, not yet parsed; the origin's base path comes before it.
     pub target: Cow<'t, str>,
     /// The caller's way in. `None` for one who speaks to the upstream by its own name, and whose URLs lead here anyhow.
@@ -68,7 +68,7 @@ struct OwnName {
 #[derive(Debug)]
 struct Route {
     prefix: String,
-    origin: usize,
+    origin: OriginId,
     base: String,
 }
 
@@ -83,12 +83,12 @@ impl Places {
     ///
     /// `None`: the request is for no upstream.
     #[must_use]
-    pub fn place<'t>(&self, authority: &str, target: &'t str, bound: Option<usize>) -> Option<Place<'t>> {
+    pub fn place<'t>(&self, authority: &str, target: &'t str, bound: Option<UpstreamId>) -> Option<Place<'t>> {
         if let Some(bound) = bound {
-            let site = self.sites.get(bound)?;
+            let site = self.sites.get(bound.place())?;
             return site.by_own_name(bound, authority, target).or_else(|| site.at_root(bound, target));
         }
-        let sites = || self.sites.iter().enumerate();
+        let sites = || self.numbered();
         self.by_own_name(authority, target)
             .or_else(|| sites().find_map(|(at, site)| site.by_host(at, authority, target)))
             .or_else(|| self.by_mount(target))
@@ -96,17 +96,18 @@ impl Places {
 
     /// Pairs of an origin's URL and the path at the proxy that leads to it, for URLs in an answer to a request that came this way.
     #[must_use]
-    pub fn homes(&self, upstream: usize, way: Way) -> Vec<(&str, String)> {
-        let Some(site) = self.sites.get(upstream) else { return Vec::new() };
+    pub fn homes(&self, upstream: UpstreamId, way: Way) -> Vec<(&str, String)> {
+        let Some(site) = self.sites.get(upstream.place()) else { return Vec::new() };
         let mount = if way.mounted { site.mount.as_str() } else { "" };
         let origins = site.origins.iter().enumerate();
-        origins.filter_map(|(at, own)| Some((own.url.as_str(), format!("{mount}{}", site.prefix_to(at, way.route)?)))).collect()
+        origins
+            .filter_map(|(at, own)| Some((own.url.as_str(), format!("{mount}{}", site.prefix_to(OriginId::new(at), way.route)?))))
+            .collect()
     }
 
     /// The longest base path decides; two upstreams with one and the same origin cannot be told apart this way.
     fn by_own_name<'t>(&self, authority: &str, target: &'t str) -> Option<Place<'t>> {
-        let sites = self.sites.iter().enumerate();
-        let mut named = sites.filter_map(|(at, site)| site.by_own_name(at, authority, target));
+        let mut named = self.numbered().filter_map(|(at, site)| site.by_own_name(at, authority, target));
         let (mut nearest, mut tied) = (named.next()?, false);
         for place in named {
             match place.target.len().cmp(&nearest.target.len()) {
@@ -118,9 +119,12 @@ impl Places {
         (!tied).then_some(nearest)
     }
 
+    fn numbered(&self) -> impl Iterator<Item = (UpstreamId, &Site)> {
+        self.sites.iter().enumerate().map(|(at, site)| (UpstreamId::new(at), site))
+    }
+
     fn by_mount<'t>(&self, target: &'t str) -> Option<Place<'t>> {
-        let mounted = self.sites.iter().enumerate();
-        let found = mounted.filter_map(|(at, site)| Some((at, site, cut(target, &site.mount)?)));
+        let found = self.numbered().filter_map(|(at, site)| Some((at, site, cut(target, &site.mount)?)));
         let (at, site, rest) = found.max_by_key(|(_, site, _)| site.mount.len())?;
         site.inside(at, rest, true)
     }
@@ -129,13 +133,13 @@ impl Places {
 impl Site {
     fn new(upstream: &UpstreamSettings) -> Self {
         let origins = upstream.origins().map(OwnName::new).collect();
-        let mut further = 1..;
-        let mut routes = vec![Route { prefix: String::new(), origin: 0, base: String::new() }];
+        let mut further = (1..).map(OriginId::new);
+        let mut routes = vec![Route { prefix: String::new(), origin: OriginId::ROOT, base: String::new() }];
         for PathMapping { prefix, to } in &upstream.placing.paths {
             let prefix = prefix.as_str().to_owned();
             routes.push(match to {
-                PathTarget::Path(base) => Route { prefix, origin: 0, base: base.as_str().to_owned() },
-                PathTarget::Origin(_) => Route { prefix, origin: further.next().unwrap_or_default(), base: String::new() },
+                PathTarget::Path(base) => Route { prefix, origin: OriginId::ROOT, base: base.as_str().to_owned() },
+                PathTarget::Origin(_) => Route { prefix, origin: further.next().unwrap_or(OriginId::ROOT), base: String::new() },
             });
         }
         let nested = nested(&routes);
@@ -145,24 +149,24 @@ impl Site {
         Self { origins, hosts: hosts.clone(), mount: mount.as_str().to_owned(), routes }
     }
 
-    fn by_own_name<'t>(&self, upstream: usize, authority: &str, target: &'t str) -> Option<Place<'t>> {
+    fn by_own_name<'t>(&self, upstream: UpstreamId, authority: &str, target: &'t str) -> Option<Place<'t>> {
         self.origins.iter().enumerate().find_map(|(origin, own)| {
             let named = own.authorities.iter().any(|known| known.eq_ignore_ascii_case(authority));
             let rest = cut(target, &own.base_path).filter(|_| named)?;
-            Some(Place { upstream, origin, target: joined("", rest), way: None })
+            Some(Place { upstream, origin: OriginId::new(origin), target: joined("", rest), way: None })
         })
     }
 
-    fn by_host<'t>(&self, upstream: usize, authority: &str, target: &'t str) -> Option<Place<'t>> {
+    fn by_host<'t>(&self, upstream: UpstreamId, authority: &str, target: &'t str) -> Option<Place<'t>> {
         self.hosts.iter().any(|host| host.matches(authority)).then(|| self.at_root(upstream, target))?
     }
 
-    fn at_root<'t>(&self, upstream: usize, target: &'t str) -> Option<Place<'t>> {
+    fn at_root<'t>(&self, upstream: UpstreamId, target: &'t str) -> Option<Place<'t>> {
         self.inside(upstream, target, false)
     }
 
     /// `rest` is what follows the mount.
-    fn inside<'t>(&self, upstream: usize, rest: &'t str, mounted: bool) -> Option<Place<'t>> {
+    fn inside<'t>(&self, upstream: UpstreamId, rest: &'t str, mounted: bool) -> Option<Place<'t>> {
         let mut routes = self.routes.iter().enumerate();
         let (at, route, rest) = routes.find_map(|(at, route)| Some((at, route, cut(rest, &route.prefix)?)))?;
         let way = Some(Way { mounted, route: at });
@@ -172,7 +176,7 @@ impl Site {
     /// The prefix inside the mount under which a caller who came by the route `used` finds an origin.
     ///
     /// A client that was told `…/api/v3` refuses, or does not recognise as its API's, a URL that does not begin with it.
-    fn prefix_to(&self, origin: usize, used: usize) -> Option<&str> {
+    fn prefix_to(&self, origin: OriginId, used: usize) -> Option<&str> {
         let used = self.routes.get(used)?;
         let leading = self.routes.iter().filter(|route| route.origin == origin && route.base.is_empty());
         let kin = |route: &&Route| (common_segments(&route.prefix, &used.prefix), std::cmp::Reverse(route.prefix.len()));
@@ -189,8 +193,8 @@ impl OwnName {
 /// The further origins once more, below each other name of the API's root: a client that was told `…/api/v3` takes no URL but those
 /// that begin with it, and follows one to another origin there (`docs/spec/upstreams.md` section 3).
 fn nested(routes: &[Route]) -> Vec<Route> {
-    let roots = routes.iter().filter(|route| route.origin == 0 && route.base.is_empty() && !route.prefix.is_empty());
-    let further = || routes.iter().filter(|route| route.origin != 0);
+    let roots = routes.iter().filter(|route| route.origin == OriginId::ROOT && route.base.is_empty() && !route.prefix.is_empty());
+    let further = || routes.iter().filter(|route| route.origin != OriginId::ROOT);
     let below = |root: &Route, route: &Route| Route {
         prefix: format!("{}{}", root.prefix, route.prefix),
         origin: route.origin,

@@ -31,7 +31,7 @@ struct Worker {
 
 impl Workers {
     pub(super) fn start(count: NonZeroUsize) -> io::Result<Self> {
-        Ok(Self { workers: (0..count.get()).map(Worker::start).collect::<io::Result<_>>()? })
+        Ok(Self { workers: (0..count.get()).map(WorkerId::new).map(Worker::start).collect::<io::Result<_>>()? })
     }
 
     /// Gives the connection that `serve` makes a job of to the worker with the fewest of them.
@@ -39,7 +39,7 @@ impl Workers {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let loads = self.workers.iter().enumerate();
+        let loads = self.workers.iter().enumerate().map(|(at, worker)| (WorkerId::new(at), worker));
         let Some((id, worker)) = loads.min_by_key(|(_, worker)| worker.load.load(Ordering::Relaxed)) else { return };
         let load = Load::more(&worker.load);
         let serving = serve(id);
@@ -48,7 +48,7 @@ impl Workers {
             drop(load);
         });
         if worker.jobs.send(job).is_err() {
-            tracing::error!(target: "magicproxy::serve", worker = id, "a worker thread has ended");
+            tracing::error!(target: "magicproxy::serve", worker = %id, "a worker thread has ended");
         }
     }
 }
@@ -114,7 +114,7 @@ mod tests {
             ids.push(id);
         }
         ids.sort_unstable();
-        assert_eq!(ids, [0, 0, 1, 1]);
+        assert_eq!(ids, [0, 0, 1, 1].map(WorkerId::new));
     }
 
     #[tokio::test]
@@ -123,7 +123,7 @@ mod tests {
         workers.give(|_| async { panic!("on purpose") });
         let (said, heard) = oneshot::channel();
         workers.give(|id| async move { said.send(id).unwrap() });
-        assert_eq!(tokio::time::timeout(Duration::from_secs(10), heard).await.unwrap().unwrap(), 0);
+        assert_eq!(tokio::time::timeout(Duration::from_secs(10), heard).await.unwrap().unwrap(), WorkerId::new(0));
         assert!(workers.workers[0].load.load(Ordering::Relaxed) <= 1);
     }
 }

@@ -14,7 +14,7 @@ use magicproxy_core::{Credential, Weakness};
 use crate::field_names::may_carry_secret;
 
 /// The longest user of `basic:USER` and name of `query:NAME`, in bytes.
-const MAX_NAME_BYTES: usize = 128;
+const MAX_CARRIER_BYTES: usize = 128;
 
 /// Where the upstream's credential stands in a request that goes up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -161,7 +161,7 @@ pub struct BasicUser(String);
 impl BasicUser {
     fn parse(text: &str) -> Result<Self, ParseCarrierError> {
         let legal = |byte: u8| byte.is_ascii_graphic() && byte != b':';
-        if text.is_empty() || text.len() > MAX_NAME_BYTES || !text.bytes().all(legal) {
+        if text.is_empty() || text.len() > MAX_CARRIER_BYTES || !text.bytes().all(legal) {
             return Err(ParseCarrierError::User);
         }
         Ok(Self(text.to_owned()))
@@ -202,7 +202,7 @@ pub struct CarrierParameter(String);
 impl CarrierParameter {
     fn parse(text: &str) -> Result<Self, ParseCarrierError> {
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-        if text.is_empty() || text.len() > MAX_NAME_BYTES || !text.bytes().all(legal) {
+        if text.is_empty() || text.len() > MAX_CARRIER_BYTES || !text.bytes().all(legal) {
             return Err(ParseCarrierError::ParameterName);
         }
         Ok(Self(text.to_owned()))
@@ -222,7 +222,7 @@ pub struct CarrierSubprotocol(String);
 impl CarrierSubprotocol {
     pub(crate) fn parse(text: &str) -> Result<Self, ParseCarrierError> {
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if text.is_empty() || text.len() > MAX_NAME_BYTES || !text.bytes().all(legal) {
+        if text.is_empty() || text.len() > MAX_CARRIER_BYTES || !text.bytes().all(legal) {
             return Err(ParseCarrierError::Subprotocol);
         }
         Ok(Self(text.to_owned()))
@@ -254,7 +254,7 @@ pub enum ParseCarrierError {
     #[error("expected `header:NAME`, `query:NAME` or `subprotocol:PREFIX`; a token in `Authorization` is always taken")]
     AlwaysTaken,
     /// No user-id of RFC 7617.
-    #[error("expected a user of 1 to {MAX_NAME_BYTES} visible ASCII characters without `:` behind `basic:`")]
+    #[error("expected a user of 1 to {MAX_CARRIER_BYTES} visible ASCII characters without `:` behind `basic:`")]
     User,
     /// No field name of RFC 9110.
     #[error("expected the name of a header behind `header:`")]
@@ -266,11 +266,11 @@ pub enum ParseCarrierError {
     #[error("this header cannot carry a secret: it has another meaning, or a `_` in its name")]
     ForbiddenHeader,
     /// Not a name of unreserved characters.
-    #[error("expected a name of 1 to {MAX_NAME_BYTES} characters `A-Z a-z 0-9 - . _ ~` behind `query:`")]
+    #[error("expected a name of 1 to {MAX_CARRIER_BYTES} characters `A-Z a-z 0-9 - . _ ~` behind `query:`")]
     ParameterName,
     /// Not the beginning of a subprotocol's name.
     #[error(
-        "expected what the keys in `Sec-WebSocket-Protocol` begin with, of 1 to {MAX_NAME_BYTES} characters of a name, behind \
+        "expected what the keys in `Sec-WebSocket-Protocol` begin with, of 1 to {MAX_CARRIER_BYTES} characters of a name, behind \
          `subprotocol:`"
     )]
     Subprotocol,

@@ -21,11 +21,10 @@ use super::signals::{Listened, Signals};
 use super::trust::client_config;
 use super::tunnel;
 use crate::downstream::RequestBody;
+use crate::http::MAX_HEAD_BYTES;
 use crate::http::probes::probe;
 use crate::settings::{ApiRoot, Outbound, OutboundProxy, Timeouts, UpstreamProtocol, UpstreamSettings};
 
-/// Heads of answers above this are refused, and so are those with more than 100 fields, hyper's own limit.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// So much of an answer is read at once. More would not fit the core's cache, from which it is to be sent on.
 const READ_BYTES: usize = 128 * 1024;
 
@@ -222,7 +221,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut builder = http1::Builder::new();
-    builder.max_header_size(MAX_HEAD_BYTES).max_buf_size(READ_BYTES);
+    builder.max_header_size(MAX_HEAD_BYTES as usize).max_buf_size(READ_BYTES);
     // RFC 9112 section 5.1: in a response, a blank before a field's colon is taken away, and its field read like any other, the
     // ones for framing included. (In a request it is refused.)
     builder.allow_spaces_after_header_name_in_responses(true);

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::connection::{Multiplexed, Streams};
 use super::failure::{ConnectFailure, ConnectFault};
 use super::signals::Signals;
+use crate::http::MAX_HEAD_BYTES;
 use driver::{Driven, Driver};
 use wire::Wire;
 
@@ -27,12 +28,11 @@ pub(super) use exchange::{StreamContent, exchange};
 pub(super) use wire::WireState;
 
 /// What the upstream may send of a response that nobody reads: as much as of one by HTTP/1.1.
-const STREAM_WINDOW: u32 = 128 * 1024;
+const RESPONSE_WINDOW: u32 = 128 * 1024;
 /// The largest window there is: RFC 9113 section 6.9.1.
 const LARGEST_WINDOW: u32 = (1 << 31) - 1;
-const MAX_HEAD_BYTES: u32 = 64 * 1024;
 /// What a stream may have waiting in the HTTP library for the upstream to take it.
-const MAX_SEND_BYTES: usize = 128 * 1024;
+const MAX_UNSENT_REQUEST_BYTES: usize = 128 * 1024;
 
 /// How connections by HTTP/2 are bounded.
 #[derive(Clone, Copy, Debug)]
@@ -54,16 +54,16 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let Http2Bounds { streams: most, silence } = bounds;
-    let window = u32::try_from(most).unwrap_or(u32::MAX).saturating_mul(STREAM_WINDOW).min(LARGEST_WINDOW);
+    let window = u32::try_from(most).unwrap_or(u32::MAX).saturating_mul(RESPONSE_WINDOW).min(LARGEST_WINDOW);
     let streams = Arc::<Streams>::default();
     let mut builder = client::Builder::new();
     builder
         .enable_push(false)
         .max_header_list_size(MAX_HEAD_BYTES)
-        .max_send_buffer_size(MAX_SEND_BYTES)
+        .max_send_buffer_size(MAX_UNSENT_REQUEST_BYTES)
         // Until the upstream has spoken.
         .initial_max_send_streams(0)
-        .initial_window_size(STREAM_WINDOW)
+        .initial_window_size(RESPONSE_WINDOW)
         .initial_connection_window_size(window);
     let wire = Wire::new(stream, Arc::clone(streams.wire()));
     let handshake = builder.handshake::<_, Bytes>(wire).await;

@@ -15,7 +15,7 @@ mod state;
 mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body::Body as _;
 use tokio::sync::oneshot;
@@ -70,6 +70,8 @@ pub(crate) struct Need {
     pub(crate) worker: WorkerId,
     pub(crate) kind: Kind,
     pub(crate) payload: Payload,
+    /// Now, for a request that is served at once.
+    pub(crate) asked: Instant,
 }
 
 /// How much content a request brings. All streams of a connection share the window that the upstream gives the connection: content
@@ -234,7 +236,8 @@ impl Pool {
                 let mut queue = std::mem::take(&mut state.queue);
                 let waiting = queue.len();
                 let served = queue.serve(|Waiter { need, payer, .. }| {
-                    self.turn(&mut state, &Request { need: *need, payer, waiting }, &mut unfit)
+                    let need = Need { asked: Instant::now(), ..*need };
+                    self.turn(&mut state, &Request { need, payer, waiting }, &mut unfit)
                 });
                 state.queue = queue;
                 served
@@ -265,7 +268,7 @@ impl Pool {
         }
         state.shares.admit(payer, places)?;
         if need.kind == Kind::Any
-            && let Some(connection) = state.take_idle(need.worker, keep, unfit)
+            && let Some(connection) = state.take_idle(need, keep, unfit)
         {
             return Ok(Turn::Use(connection, self.charge(state, payer, places)?));
         }
@@ -393,7 +396,7 @@ impl Pool {
 
     fn take_back(self: &Arc<Self>, turn: Turn) {
         match turn {
-            Turn::Use(connection, charge) => self.give_back(connection, charge, 0),
+            Turn::Use(connection, charge) => self.give_back(connection, charge, WorkerId::new(0)),
             Turn::Connect(opening) => drop(opening),
         }
     }

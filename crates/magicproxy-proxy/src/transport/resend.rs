@@ -4,6 +4,9 @@
 //! that it has not; or a connection that served others before ended without a byte of a response, and the request is one that may be
 //! processed twice.
 
+#[cfg(test)]
+mod tests;
+
 use std::error::Error;
 use std::io;
 

@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use std::pin::pin;
 use std::task::{Context, Poll, Wake, Waker};
@@ -25,6 +25,7 @@ use super::*;
 use crate::admission::{Account, Budget, Holding, Payer, Resource};
 use crate::downstream::RequestBody;
 use crate::settings::{Placing, UpstreamProtocol, UpstreamSettings, fixture};
+use crate::worker::WorkerId;
 
 /// An origin, and who waits there.
 struct Stage {
@@ -94,7 +95,10 @@ impl Stage {
 
     async fn lease(&self) -> Lease {
         self.origin
-            .acquire(Need { worker: 0, kind: Kind::Any, payload: Payload::None }, &self.place)
+            .acquire(
+                Need { worker: WorkerId::new(0), kind: Kind::Any, payload: Payload::None, asked: Instant::now() },
+                &self.place,
+            )
             .await
             .unwrap_or_else(|_| panic!("no connection"))
     }

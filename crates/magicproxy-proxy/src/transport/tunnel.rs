@@ -11,10 +11,8 @@ use hyper_util::rt::TokioIo;
 
 use super::failure::{ConnectFailure, ConnectFault, ProxyFault};
 use super::io::UpstreamIo;
+use crate::http::MAX_HEAD_BYTES;
 use crate::settings::{ApiRoot, OutboundProxy};
-
-/// The most bytes of the proxy's head.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 /// Asks the proxy at the other end for the origin. The proxy learns its host and port, and the credential for itself goes to nobody else.
 ///
@@ -24,7 +22,7 @@ pub(super) async fn through(stream: UpstreamIo, proxy: &OutboundProxy, root: &Ap
     let broken = |error: hyper::Error| ConnectFailure::because(ConnectFault::Proxy(ProxyFault::Http), error);
     let mut builder = http1::Builder::new();
     // `max_buf_size` bounds what is read beyond the head.
-    builder.max_header_size(MAX_HEAD_BYTES).max_buf_size(MAX_HEAD_BYTES);
+    builder.max_header_size(MAX_HEAD_BYTES as usize).max_buf_size(MAX_HEAD_BYTES as usize);
     let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let request = request(proxy, root).ok_or(ConnectFailure::new(ConnectFault::Proxy(ProxyFault::Http)))?;
     let mut driver = pin!(connection.with_upgrades());

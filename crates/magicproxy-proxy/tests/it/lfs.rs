@@ -294,6 +294,22 @@ async fn what_cannot_be_read_is_refused() {
     }
 }
 
+/// It is read whole up to two mebibytes, and what is longer is refused.
+#[tokio::test]
+async fn a_response_that_tells_of_objects_has_a_bounded_length() {
+    for (length, status) in [(2 * 1024 * 1024, 200), (2 * 1024 * 1024 + 1, 502)] {
+        let body = format!("[\"{}\"]", "a".repeat(length - 4));
+        let upstream = Upstream::scripted(move |_| typed(&body)).await;
+        let proxy = Proxy::with(&upstream, |settings| {
+            settings.limits.buffered_bytes = Quota { total: 64 << 20, per_owner: 64 << 20, per_peer: 64 << 20, reserved: 0 };
+        })
+        .await;
+        let answer = ask_at(&proxy, "/x", &Token::any()).await;
+        assert_eq!(answer.status, status, "{length}");
+        assert!(status == 502 || answer.body.len() == length, "{length}: {}", answer.body.len());
+    }
+}
+
 /// Short documents that take much memory when they are read: their owner pays for that, and gets none where it is too much.
 #[tokio::test]
 async fn the_owner_pays_for_what_becomes_of_the_bytes() {

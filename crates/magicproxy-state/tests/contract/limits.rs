@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::{
-    Bound, Change, Condition, Demand, MAX_NAME_BYTES, MAX_VALUE_BYTES, StateStore, StoreError, Taken, UnixMillis,
+    Bound, Change, Condition, Demand, MAX_ENTRY_NAME_BYTES, MAX_ENTRY_VALUE_BYTES, StateStore, StoreError, Taken, UnixMillis,
 };
 
 use crate::support::{LATER, NOW, apply, at, demand, holder, partition, put, take, value};
@@ -19,8 +19,8 @@ crate::on_every_store![
 ];
 
 async fn the_longest_name_and_value_fit(store: Store) {
-    let name = vec![0xfe; MAX_NAME_BYTES];
-    let long = vec![7; MAX_VALUE_BYTES];
+    let name = vec![0xfe; MAX_ENTRY_NAME_BYTES];
+    let long = vec![7; MAX_ENTRY_VALUE_BYTES];
     assert!(apply(&*store, &[], &[put(&name, &long, LATER)], 0).await);
     assert_eq!(value(&*store, &name, 0).await.unwrap(), long);
     assert_eq!(take(&*store, &[demand(&name, Bound::Total(1))], 0).await, Taken::All(vec![0]));
@@ -30,8 +30,8 @@ async fn the_longest_name_and_value_fit(store: Store) {
 
 async fn longer_ones_are_refused_and_nothing_is_changed(store: Store) {
     let (p, now) = (partition(""), UnixTime(NOW));
-    let name = vec![0; MAX_NAME_BYTES + 1];
-    let long = vec![0; MAX_VALUE_BYTES + 1];
+    let name = vec![0; MAX_ENTRY_NAME_BYTES + 1];
+    let long = vec![0; MAX_ENTRY_VALUE_BYTES + 1];
     let too_long = Err(StoreError::TooLong);
     assert_eq!(store.read(p, vec![b"a".to_vec(), name.clone()], now).await, Err(StoreError::TooLong));
     assert_eq!(store.list(p, name.clone(), 1, now).await, Err(StoreError::TooLong));

@@ -14,7 +14,7 @@ use http::Request;
 use http::uri::Authority;
 use http_body_util::Full;
 use hyper::body::Bytes;
-use magicproxy_core::{Access, DecisionSteps, Denial, KeyRing, Method, Policy, RequestTarget, VerifiedToken, VerifyError};
+use magicproxy_core::{Access, DecisionSteps, Denial, KeyRing, Method, Policy, RequestTarget, VerifiedToken};
 use magicproxy_proxy::clock;
 use magicproxy_proxy::header::{FieldVerdict, RequestFields};
 use magicproxy_proxy::placing::{Place, Places};
@@ -109,7 +109,7 @@ impl<'c> Asked<'c> {
             Self::place(&places, url, config)?
         };
         let place = place.ok_or_else(|| format!("`{url}`: no upstream is found there"))?;
-        let upstream = config.upstreams.get(place.upstream).ok_or("there is no upstream")?;
+        let upstream = config.upstreams.get(place.upstream.place()).ok_or("there is no upstream")?;
         Ok(Self { upstream, target: place.target.into_owned() })
     }
 
@@ -242,8 +242,7 @@ impl Question<'_> {
         let now = clock::now();
         let token = match keys.verify(self.token, &Config::verify_context(upstream, now)) {
             Ok(token) => Arc::new(token),
-            Err(error @ VerifyError::Expired) => return Verdict::refused("expired_token", error),
-            Err(error) => return Verdict::refused("invalid_token", error),
+            Err(error) => return Verdict::refused(error.code(), error),
         };
         let access = Access {
             method: self.method,
@@ -256,9 +255,9 @@ impl Question<'_> {
             now,
             steps: &DecisionSteps::new(),
         };
-        let decided = match token.authorize(&access) {
-            Ok(permit) if self.config.keeps_nothing_for(&permit) => Verdict::refused("state_needs_minter", STATE_NEEDS_MINTER),
-            Ok(permit) => Verdict { rule: Some(permit.rule().to_string()), ..Verdict::default() },
+        let decided = match token.judge(&access).by_rules() {
+            Ok(prospect) if self.config.keeps_nothing_for(prospect) => Verdict::refused("state_needs_minter", STATE_NEEDS_MINTER),
+            Ok(prospect) => Verdict { rule: Some(prospect.rule().to_string()), ..Verdict::default() },
             Err(denial) => self.denied(&denial, &token, &target),
         };
         let plugins: Vec<String> = token.plugins().iter().map(ToString::to_string).collect();
@@ -272,19 +271,22 @@ impl Question<'_> {
 
     fn denied(&self, denial: &Denial, token: &VerifiedToken, target: &RequestTarget) -> Verdict {
         let needed = |policy: &Policy| policy.missing(self.method, target, &DecisionSteps::new());
-        let verdict = |code, needed| Verdict { needed, ..Verdict::refused(code, denial) };
+        let refused = Verdict::refused(denial.code(), denial);
         match denial {
-            Denial::Expired => verdict("expired_token", Vec::new()),
-            Denial::KeyEnded | Denial::NotYetValid => verdict("invalid_token", Vec::new()),
-            Denial::WrongUpstream { .. } => Verdict::refused("wrong_upstream", denial),
-            Denial::WrongSender => verdict("wrong_sender", Vec::new()),
-            Denial::BeyondCaveat => verdict("beyond_caveat", Vec::new()),
-            Denial::BeyondCeiling => verdict("beyond_ceiling", self.upstream.ceiling.as_ref().map(needed).unwrap_or_default()),
-            Denial::TooCostly => verdict("decision_too_costly", Vec::new()),
+            Denial::BeyondCeiling => {
+                Verdict { needed: self.upstream.ceiling.as_ref().map(needed).unwrap_or_default(), ..refused }
+            }
             Denial::NotAllowed => match Method::parse(self.method) {
-                Ok(_) => verdict("not_allowed", needed(token.policy())),
-                Err(error) => Verdict::refused("not_allowed", format!("no rule can allow this: {error}")),
+                Ok(_) => Verdict { needed: needed(token.policy()), ..refused },
+                Err(error) => Verdict::refused(denial.code(), format!("no rule can allow this: {error}")),
             },
+            Denial::Expired
+            | Denial::KeyEnded
+            | Denial::NotYetValid
+            | Denial::WrongUpstream { .. }
+            | Denial::WrongSender
+            | Denial::BeyondCaveat
+            | Denial::TooCostly => refused,
         }
     }
 }

@@ -12,7 +12,7 @@ use magicproxy_config::ground::environment::Environment;
 use magicproxy_config::ground::text::harmless;
 
 /// Longer than any credential and any token.
-const MAX_BYTES: u64 = 64 * 1024;
+const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
 /// The secret in a file, or on standard input for `-`.
 pub(super) fn from_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
@@ -86,10 +86,10 @@ pub(super) fn from_reference(text: &str, environment: &Environment) -> Option<an
 
 fn read(source: impl Read) -> anyhow::Result<Zeroizing<String>> {
     // With room from the start, so that no half-filled copy is left behind by growing.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(MAX_BYTES)? + 1));
-    source.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        bail!("longer than {MAX_BYTES} bytes");
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(MAX_SECRET_BYTES)? + 1));
+    source.take(MAX_SECRET_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_SECRET_BYTES {
+        bail!("longer than {MAX_SECRET_BYTES} bytes");
     }
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         bail!("this is UTF-16, as `>` of Windows PowerShell writes it: save it as UTF-8");

@@ -11,7 +11,7 @@ use crate::plugin::Consent;
 use crate::policy::{DecisionSteps, Policy, StepsSpent};
 use crate::rule::{HeldGrant, Stateful};
 use crate::state::Partition;
-use crate::target::RequestTarget;
+use crate::target::{RequestTarget, RequestView};
 use crate::time::UnixTime;
 use crate::token::{LEEWAY_SECONDS, Narrowing, Network, UnnamedTokens, VerifiedToken};
 use crate::upstream_name::UpstreamName;
@@ -48,6 +48,11 @@ impl Access<'_> {
         Ok(self.steps.take_look_up()?)
     }
 
+    /// The request, of which nothing but method and target is read.
+    fn request(&self) -> RequestView<'_> {
+        RequestView::unread(self.method, self.target)
+    }
+
     /// Is this a name of the upstream?
     fn goes_to(&self, name: &UpstreamName) -> bool {
         name == self.upstream || Some(name) == self.alias
@@ -64,7 +69,7 @@ impl Access<'_> {
 
     /// Does this policy allow it, too?
     fn ensure_allowed(&self, policy: &Policy, denial: Denial) -> Result<(), Denial> {
-        policy.decide(self.method, self.target, self.steps)?.map(|_| ()).ok_or(denial)
+        policy.decide(&self.request(), self.steps)?.map(|_| ()).ok_or(denial)
     }
 }
 
@@ -90,9 +95,9 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// [`Denial`] says why not. Doubt is a denial.
-    pub fn authorize(self: &Arc<Self>, access: &Access<'_>) -> Result<Permit, Denial> {
+    pub(super) fn authorize_by_rules(self: &Arc<Self>, access: &Access<'_>) -> Result<Permit, Denial> {
         self.ensure_at_home(access)?;
-        let allowed = self.policy().decide(access.method, access.target, access.steps)?.ok_or(Denial::NotAllowed)?;
+        let allowed = self.policy().decide(&access.request(), access.steps)?.ok_or(Denial::NotAllowed)?;
         self.confine(access)?;
         Ok(Permit::new(Arc::clone(self), Arc::clone(allowed.rule), Basis::Rule(allowed.state.cloned())))
     }
@@ -102,7 +107,7 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// [`Denial`].
-    pub fn authorize_held(
+    pub(super) fn authorize_held(
         self: &Arc<Self>,
         access: &Access<'_>,
         held: HeldGrant,
@@ -122,7 +127,7 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// [`Denial`].
-    pub fn authorize_agreed(self: &Arc<Self>, access: &Access<'_>, consent: Consent) -> Result<Permit, Denial> {
+    pub(super) fn authorize_agreed(self: &Arc<Self>, access: &Access<'_>, consent: Consent) -> Result<Permit, Denial> {
         self.ensure_at_home(access)?;
         if is_never_admitted(access.method) || !self.plugins().contains(consent.plugin()) {
             return Err(Denial::NotAllowed);
@@ -135,7 +140,7 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// [`Denial::TooCostly`].
-    pub fn has_named_grants(&self, access: &Access<'_>) -> Result<bool, Denial> {
+    pub(super) fn has_named_grants(&self, access: &Access<'_>) -> Result<bool, Denial> {
         for state in self.policy().stateful() {
             access.steps.take(1)?;
             if state.records() && state.owner().is_some() {
@@ -150,7 +155,11 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// [`Denial::TooCostly`].
-    pub fn grant_owners(&self, access: &Access<'_>, binding: Option<&CredentialBinding>) -> Result<Vec<Partition>, Denial> {
+    pub(super) fn grant_owners(
+        &self,
+        access: &Access<'_>,
+        binding: Option<&CredentialBinding>,
+    ) -> Result<Vec<Partition>, Denial> {
         let mut owners = Vec::new();
         for state in self.policy().stateful() {
             access.steps.take(1 + owners.len())?;
@@ -268,6 +277,23 @@ pub enum Denial {
     /// Finding out whether it is allowed takes more steps than a request has.
     #[error("deciding this request takes too many steps: the path is too long, or has too many readings, for so many rules")]
     TooCostly,
+}
+
+impl Denial {
+    /// The stable code that a rejection carries.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Expired => "expired_token",
+            Self::KeyEnded | Self::NotYetValid => "invalid_token",
+            Self::WrongUpstream { .. } => "wrong_upstream",
+            Self::WrongSender => "wrong_sender",
+            Self::NotAllowed => "not_allowed",
+            Self::BeyondCaveat => "beyond_caveat",
+            Self::BeyondCeiling => "beyond_ceiling",
+            Self::TooCostly => "decision_too_costly",
+        }
+    }
 }
 
 fn wrong_upstream(named: Option<&UpstreamName>, asked: &UpstreamName) -> String {

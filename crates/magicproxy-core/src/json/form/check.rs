@@ -8,13 +8,13 @@ use super::{Form, Kind, Member, Presence};
 use crate::json::shape::Shape;
 
 /// The most faults that are told.
-const MAX_FAULTS: usize = 20;
+const MAX_FORM_FAULTS: usize = 20;
 
-/// The faults of a value, at most [`MAX_FAULTS`].
+/// The faults of a value, at most [`MAX_FORM_FAULTS`].
 pub(super) fn faults_of(form: &Form, shape: &Shape) -> Vec<FormFault> {
     let mut faults = Faults(Vec::new());
     form.check(shape, &Path::Root, &mut faults);
-    faults.0.truncate(MAX_FAULTS);
+    faults.0.truncate(MAX_FORM_FAULTS);
     faults.0
 }
 
@@ -24,7 +24,7 @@ struct Faults(Vec<FormFault>);
 impl Faults {
     /// Are there as many as are told? Then a stranger's text costs no more than to read it.
     fn is_full(&self) -> bool {
-        self.0.len() >= MAX_FAULTS
+        self.0.len() >= MAX_FORM_FAULTS
     }
 
     fn add(&mut self, path: &Path<'_>, kind: FormFaultKind) {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
-use super::{Edge, Node, Tree};
+use super::{Edge, Follower, Node, Tree};
 use crate::pattern::template::{Bytes, Piece, Template, Times};
 
 /// A node while the tree grows.
@@ -13,7 +13,8 @@ struct Branch {
     /// In the order of their first bytes.
     children: Vec<usize>,
     edges: Vec<Lead>,
-    ends: Option<u32>,
+    /// The patterns that end here, each once, in their order.
+    ends: Vec<u32>,
 }
 
 #[derive(Debug)]
@@ -53,7 +54,9 @@ impl Builder {
             };
         }
         let ends = &mut self.branches[at].ends;
-        *ends = Some(ends.map_or(number, |ends| ends.min(number)));
+        if let Err(place) = ends.binary_search(&number) {
+            ends.insert(place, number);
+        }
         Some(())
     }
 
@@ -137,6 +140,7 @@ impl Builder {
     /// Level by level, so that what a node leads to stands together.
     fn lay_out(self, visits: usize) -> Option<Tree> {
         let (mut nodes, mut edges, mut texts) = (Vec::with_capacity(self.branches.len()), Vec::new(), Vec::new());
+        let mut followers = Vec::new();
         let mut pending = VecDeque::from([0]);
         let mut numbered: u32 = 1;
         while let Some(at) = pending.pop_front() {
@@ -149,11 +153,14 @@ impl Builder {
             let edges = extend(&mut edges, leads)?;
             pending.extend(branch.edges.iter().map(|lead| lead.to));
             numbered = children.end.checked_add(edges.end - edges.start)?;
-            nodes.push(Node { text, children, edges, ends: branch.ends });
+            let node = u32::try_from(nodes.len()).ok()?;
+            followers.extend(branch.ends.iter().skip(1).map(|number| Follower { node, number: *number }));
+            nodes.push(Node { text, children, edges, ends: branch.ends.first().copied() });
         }
         let first = |node: &Node| texts.get(node.text.start as usize).copied().unwrap_or_default();
         let firsts = nodes.iter().map(first).collect();
-        Some(Tree { firsts, nodes: nodes.into(), edges: edges.into(), classes: self.classes.into(), texts: texts.into(), visits })
+        let (nodes, edges, followers) = (nodes.into(), edges.into(), followers.into());
+        Some(Tree { firsts, nodes, edges, classes: self.classes.into(), texts: texts.into(), followers, visits })
     }
 }
 

@@ -1,5 +1,7 @@
 //! A tree says what an automaton of the same patterns says.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::super::{Automaton, Budget, MAX_DFA_BYTES, MAX_PATTERN_STEPS, Pattern, PatternMode};
@@ -9,6 +11,8 @@ fn parsed(text: &str) -> Pattern {
     Pattern::parse(text, PatternMode::Whole, &mut Budget::new(MAX_PATTERN_STEPS)).unwrap()
 }
 
+/// As much as many patterns take together.
+const MAX_SHARED_BYTES: usize = 512 * 1024;
 /// What policies allow a tree.
 const MAX_VISITS: usize = 64;
 
@@ -21,11 +25,23 @@ fn tree(texts: &[&str]) -> Option<Tree> {
     Tree::build(numbered(&patterns), MAX_VISITS)
 }
 
+fn matches(tree: &Tree, path: &str) -> BTreeSet<usize> {
+    let mut found = BTreeSet::new();
+    tree.each_match(path, |number| {
+        found.insert(number);
+    });
+    found
+}
+
+fn first_match(tree: &Tree, path: &str) -> Option<usize> {
+    matches(tree, path).first().copied()
+}
+
 #[test]
 fn the_first_in_the_list() {
     #[track_caller]
     fn check(texts: &[&str], path: &str, expected: Option<usize>) {
-        assert_eq!(tree(texts).unwrap().first_match(path), expected, "{path}");
+        assert_eq!(first_match(&tree(texts).unwrap(), path), expected, "{path}");
     }
     let texts =
         ["/repos/acme", "/repos/[^/]+", "/re", "/.*", "/repos/acm[a-f]*", "/repos/acme/x", "/repos/acme", "/repos/[^/]+/x"];
@@ -111,8 +127,15 @@ proptest! {
         let alone = |pattern| Automaton::compile(&[pattern], MAX_DFA_BYTES, &mut Budget::new(MAX_PATTERN_STEPS)).unwrap();
         let automata: Vec<Automaton> = patterns.iter().map(alone).collect();
         for path in paths {
-            let expected = automata.iter().position(|automaton| automaton.first_match(&path).is_some());
-            prop_assert_eq!(tree.first_match(&path), expected, "{:?} on {}", &texts, path);
+            let expected = automata.iter().position(|automaton| automaton.matches(&path).next().is_some());
+            prop_assert_eq!(first_match(&tree, &path), expected, "{:?} on {}", &texts, path);
+            // Each that matches is told of, and no other.
+            let all: BTreeSet<usize> =
+                automata.iter().enumerate().filter(|(_, alone)| alone.matches(&path).next().is_some()).map(|(at, _)| at).collect();
+            prop_assert_eq!(&matches(&tree, &path), &all, "{:?} on {}", &texts, path);
+            let patterns: Vec<&Pattern> = patterns.iter().collect();
+            let Some(together) = Automaton::compile(&patterns, MAX_SHARED_BYTES, &mut Budget::new(MAX_PATTERN_STEPS)) else { continue };
+            prop_assert!(together.matches(&path).eq(all), "{:?} on {}", &texts, path);
         }
     }
 }

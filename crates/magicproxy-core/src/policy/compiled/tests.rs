@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::*;
 use crate::policy::Policy;
-use crate::target::{EncodedSlash, RequestTarget};
+use crate::target::{EncodedSlash, RequestTarget, RequestView};
 
 #[derive(Default)]
 struct Kept(RefCell<HashMap<RulesKey, Arc<CompiledRules>>>);
@@ -75,7 +75,7 @@ fn decisions(list: Arc<RuleList>) -> Vec<Option<(String, Option<String>)>> {
     let decided = requests.map(|request| {
         let (method, path) = request.split_once(' ').unwrap();
         let target = RequestTarget::parse(path.as_bytes(), EncodedSlash::Refuse).unwrap();
-        let allowed = policy.decide(method, &target, &crate::DecisionSteps::new()).unwrap()?;
+        let allowed = policy.decide(&RequestView::unread(method, &target), &crate::DecisionSteps::new()).unwrap()?;
         Some((allowed.rule.to_string(), allowed.state.and_then(|state| state.limit()).map(|limit| limit.to_string())))
     });
     decided.to_vec()
@@ -142,4 +142,72 @@ fn a_list_is_compiled_whole_or_not_at_all() {
     let compiler = RuleCompiler::new(&NoRuleCache, Work::of_steps(needed));
     assert_eq!(decisions(compiler.token().list(&rules, PatternMode::Whole).unwrap()), expected);
     assert!(!compiler.work().is_spent());
+}
+
+/// Rules with so many classes that may begin at one place, each of another letter.
+fn classes(first: char, count: u32) -> Vec<RawRule> {
+    let class = |number: u32| format!("[{}{}]*", char::from(b'A' + (number / 26) as u8), char::from(b'a' + (number % 26) as u8));
+    (0..count).map(|number| RawRule::Text(format!("GET /{first}{}", class(number)))).collect()
+}
+
+/// Trees of one token may have 256 classes together. What is found was compiled for a token that had them all.
+#[test]
+fn what_is_found_has_no_more_classes_than_are_left() {
+    let lists: Vec<Vec<RawRule>> = ('a'..='f').map(|first| classes(first, 60)).collect();
+    let visits = |cache: &dyn RuleCache| {
+        let compiler = RuleCompiler::new(cache, Work::unlimited());
+        let mut token = compiler.token();
+        lists.iter().map(|rules| token.list(rules, PatternMode::Whole).unwrap().visits()).collect::<Vec<_>>()
+    };
+    let kept = Kept::default();
+    lists.iter().for_each(|rules| drop(list(&kept, rules, PatternMode::Whole)));
+    assert_eq!(visits(&NoRuleCache), [60, 60, 60, 60, 0, 0]);
+    assert_eq!(visits(&kept), [60, 60, 60, 60, 0, 0]);
+}
+
+/// A list that was compiled with what others left is not what it would be alone: it is not kept. One that takes more than there is
+/// for anybody is always the same.
+#[test]
+fn what_is_kept_is_what_any_token_would_make_of_it() {
+    let keeps = |before: &[Vec<RawRule>], rules: &[RawRule]| {
+        let kept = Kept::default();
+        let compiler = RuleCompiler::new(&kept, Work::unlimited());
+        let mut token = compiler.token();
+        before.iter().for_each(|rules| drop(token.list(rules, PatternMode::Whole).unwrap()));
+        let known = kept.0.borrow().len();
+        let list = token.list(rules, PatternMode::Whole).unwrap();
+        (kept.0.borrow().len() > known, list.visits())
+    };
+    let few: Vec<Vec<RawRule>> = ('a'..='d').map(|first| classes(first, 60)).collect();
+    assert_eq!(keeps(&[], &classes('x', 60)), (true, 60));
+    assert_eq!(keeps(&few[..3], &classes('x', 60)), (true, 60));
+    assert_eq!(keeps(&few, &classes('x', 60)), (false, 0));
+    assert_eq!(keeps(&[], &classes('x', 65)), (true, 0));
+    // Five sets of methods, of which the last finds too few classes left: so it does for whoever begins with the list.
+    let methods = ["GET", "PUT", "POST", "PATCH", "DELETE"];
+    let of_methods: Vec<RawRule> = methods
+        .iter()
+        .flat_map(|method| {
+            classes('x', 60).into_iter().map(move |rule| RawRule::Text(rule.to_string().replacen("GET", method, 1)))
+        })
+        .collect();
+    assert_eq!(keeps(&[], &of_methods), (true, 240));
+    assert_eq!(keeps(&few[..1], &of_methods), (false, 180));
+    // 64 classes are left, which is all that one tree may have.
+    let all: Vec<Vec<RawRule>> = ('a'..='c').map(|first| classes(first, 64)).collect();
+    assert_eq!(keeps(&all, &classes('x', 65)), (true, 0));
+    assert_eq!(keeps(&all, &classes('x', 64)), (true, 64));
+}
+
+/// What is kept takes its tables, its text and what it was compiled from.
+#[test]
+fn what_a_kept_list_takes_is_counted() {
+    let bytes = |json: &str| {
+        let kept = Kept::default();
+        drop(list(&kept, &raw(json), PatternMode::Whole));
+        kept.0.borrow().values().map(|rules| rules.memory_bytes()).sum::<usize>()
+    };
+    let (simple, table) = (bytes(r#"["GET /user"]"#), bytes(r#"["GET /.*a.{3}b"]"#));
+    assert!(simple > 2 * "GET /user".len() && table > 1_000 + simple, "{simple} {table}");
+    assert!(bytes(r#"["GET /user","GET /.*a.{3}b"]"#) > table + 2 * "GET /user".len());
 }

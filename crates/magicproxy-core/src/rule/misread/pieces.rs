@@ -107,3 +107,37 @@ fn braces(rest: &str) -> (usize, Kind) {
     let number = inside.bytes().all(|byte| byte.is_ascii_digit() || byte == b',' || byte == b' ');
     (end + 1, if number { Kind::Repeat } else { Kind::Braces })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::pieces;
+
+    /// A piece ends where the parser of patterns ends it: what stands behind it is looked at by itself.
+    #[test]
+    fn a_pattern_falls_into_its_pieces() {
+        for (pattern, expected) in [
+            ("/a", &["/", "a"][..]),
+            ("/é*", &["/", "é", "*"]),
+            (r"\d{2}a", &[r"\d", "{2}", "a"]),
+            (r"\d{name}a", &[r"\d", "{name}", "a"]),
+            (r"\x{2D}a", &[r"\x{2D}", "a"]),
+            (r"\p{L}\u{e9}\U{e9}\P{L}a", &[r"\p{L}", r"\u{e9}", r"\U{e9}", r"\P{L}", "a"]),
+            (r"\x2D{2}", &[r"\x", "2", "D", "{2}"]),
+            (r"\.{2}\", &[r"\.", "{2}", r"\"]),
+            ("(a)?", &["(", "a", ")", "?"]),
+            ("(?:a)+", &["(?:", "a", ")", "+"]),
+            ("(?P<n>a)(?<n>b)", &["(?P<n>", "a", ")", "(?<n>", "b", ")"]),
+            ("(?i)a(?i:b)", &["(?i)", "a", "(?i:", "b", ")"]),
+            ("(?=a)(?!b)", &["(?=", "a", ")", "(?!", "b", ")"]),
+            ("[ab]c", &["[ab]", "c"]),
+            ("[]a]b[^]a]c", &["[]a]", "b", "[^]a]", "c"]),
+            (r"[\]a]b", &[r"[\]a]", "b"]),
+            ("[a[bc]d]e", &["[a[bc]d]", "e"]),
+            ("{a}{1,2}{", &["{a}", "{1,2}", "{"]),
+            ("[a", &["[a"]),
+            ("(?a", &["(?a"]),
+        ] {
+            assert_eq!(pieces(pattern).iter().map(|piece| piece.text).collect::<Vec<_>>(), expected, "{pattern}");
+        }
+    }
+}

@@ -213,6 +213,8 @@ fn faults_of_the_form_are_all_told() {
     check(r#"{"token":"ghp_marked""#, &["not valid JSON"]);
     check(r#"["ghp_marked"]"#, &["expected a JSON object with `token`"]);
     check("", &["not valid JSON"]);
+    check(r#"{"token":"ghp_marked","allowed":7}"#, &["allowed: expected a list of rules, or one rule"]);
+    check(r#"{"token":"ghp_marked","allowed":[7]}"#, &["allowed[1]: expected a rule: `GET /pattern`"]);
     check(r#"{"token":"ghp_marked","limit":{"total":0}}"#, &["limit: expected a number from 1 to"]);
     check(r#"{"token":"ghp_marked","limit":{"requests":3,"per":"1y"}}"#, &["limit.per: expected a length of time"]);
     check(r#"{"token":"ghp_marked","limit":{"requests":3}}"#, &["limit: expected exactly one of"]);
@@ -273,4 +275,13 @@ fn a_limit_of_whole_days_is_told_in_days() {
         let fault = OrderFault::Lifetime { max }.to_string();
         assert!(fault.contains(told), "{fault}");
     }
+}
+
+/// Names that are configured are told to whoever may know them.
+#[test]
+fn an_unknown_upstream_is_told_with_those_that_are_served() {
+    let name = |text: &str| UpstreamName::parse(text).unwrap();
+    let told = |known| OrderFault::Upstream { known }.to_string();
+    assert!(told(Some(vec![name("api"), name("dns")])).ends_with("; served here: `api`, `dns`"));
+    assert!(told(None).ends_with("the upstream that the token is for"));
 }

@@ -5,10 +5,10 @@ use zeroize::Zeroizing;
 
 use super::part;
 
-const TAG_BYTES: usize = 32;
+const CHAIN_TAG_BYTES: usize = 32;
 
 /// One link. It is a secret: it is the key of the next.
-pub(in crate::token) struct Tag(Zeroizing<[u8; TAG_BYTES]>);
+pub(in crate::token) struct Tag(Zeroizing<[u8; CHAIN_TAG_BYTES]>);
 
 impl Tag {
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
@@ -27,7 +27,7 @@ impl Tag {
 
     fn over(key: &[u8], message: &[u8]) -> Self {
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message);
-        let mut bytes = Zeroizing::new([0; TAG_BYTES]);
+        let mut bytes = Zeroizing::new([0; CHAIN_TAG_BYTES]);
         bytes.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
         Self(bytes)
     }

@@ -7,7 +7,7 @@ use magicproxy_core::{Grant, LongToken, MintRequest, Minted, TokenVersion, Unver
 use crate::settings::CredentialCarrier;
 
 /// Rules are cut behind so many characters, whole lists of them included.
-const MAX_RULES: usize = 400;
+const MAX_LOGGED_RULES_CHARACTERS: usize = 400;
 
 /// What the line says of a token.
 #[derive(Debug)]
@@ -67,9 +67,22 @@ impl MintRecord {
 
 /// One line without control characters, of bounded length.
 fn shortened(text: &str) -> String {
-    let mut line: String = text.chars().take(MAX_RULES).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().nth(MAX_RULES).is_some() {
+    let mut line: String = text.chars().take(MAX_LOGGED_RULES_CHARACTERS).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(MAX_LOGGED_RULES_CHARACTERS).is_some() {
         line.push('…');
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_LOGGED_RULES_CHARACTERS, shortened};
+
+    #[test]
+    fn rules_are_shown_whole_up_to_a_length_and_in_one_line() {
+        let whole = "é".repeat(MAX_LOGGED_RULES_CHARACTERS);
+        assert_eq!(shortened(&whole), whole);
+        assert_eq!(shortened(&format!("{whole}x")), format!("{whole}…"));
+        assert_eq!(shortened("GET /a\n\u{1b}[31m"), "GET /a  [31m");
+    }
 }

@@ -11,8 +11,8 @@ use magicproxy_core::{Accepts, KnownNames, UnnamedTokens, UnverifiedToken, Upstr
 use serde_json::json;
 
 use super::{Asking, Control, answer};
-use crate::doors::reverse::Served;
 use crate::exchange::gate::Caller;
+use crate::exchange::served::ServedUpstream;
 use crate::rejection::Rejection;
 use crate::response::body::ResponseBody;
 use crate::settings::{Announcement, UpstreamSettings};
@@ -50,14 +50,14 @@ impl Control {
     /// bears none, the one that takes such.
     async fn of_bearer(&self, asking: Asking<'_>) -> Option<Arc<UpstreamSettings>> {
         let served = asking.named_by_token()?;
-        served.gate.ensure_bearer(asking.caller()).await.ok()?;
-        Some(Arc::clone(&served.settings))
+        served.ensure_bearer(asking.caller()).await.ok()?;
+        Some(Arc::clone(served.settings()))
     }
 
     /// `/upstreams`: those that the client may know; `/upstreams/NAME`: is there one of that name?
     pub(super) async fn upstreams(
         &self,
-        served: Option<&Served>,
+        served: Option<&ServedUpstream>,
         below: &str,
         asking: Asking<'_>,
     ) -> Result<Response<ResponseBody>, Rejection> {
@@ -75,8 +75,8 @@ impl Control {
             Some(name) => {
                 let name = decoded(name);
                 let here = |upstream: &&Arc<UpstreamSettings>| {
-                    let elsewhere = served.filter(|served| !served.settings.placing.mount.is_root());
-                    elsewhere.is_none_or(|served| served.settings.name == upstream.name)
+                    let elsewhere = served.filter(|served| !served.settings().placing.mount.is_root());
+                    elsewhere.is_none_or(|served| served.settings().name == upstream.name)
                 };
                 let found = self.settings.upstreams.iter().filter(here).find(|upstream| upstream.is_called(&name));
                 let unknown = || Rejection::UnknownUpstream { known: told.known_names().unwrap_or_default() };
@@ -90,17 +90,17 @@ impl Control {
 
 impl Told {
     /// What the control plane of this upstream says of itself; without one, that of all.
-    pub(super) fn about(&self, served: Option<&Served>) -> String {
-        let here = served.map(|served| &served.settings);
+    pub(super) fn about(&self, served: Option<&ServedUpstream>) -> String {
+        let here = served.map(ServedUpstream::settings);
         let here = here.filter(|upstream| upstream.placing.mount.is_root() || self.knows(upstream));
         let first = match here {
             Some(upstream) => format!("magic API proxy for {} version {VERSION}", upstream.api_root),
             None => format!("magic API proxy version {VERSION}"),
         };
-        let closed = !served.map_or(self.mints_somewhere, |served| served.settings.mints_over_http());
+        let closed = !served.map_or(self.mints_somewhere, |served| served.settings().mints_over_http());
         let all_closed = closed && served.is_none();
         // Below a mount it is about that upstream only.
-        let at_root = served.is_none_or(|served| served.settings.placing.mount.is_root());
+        let at_root = served.is_none_or(|served| served.settings().placing.mount.is_root());
         let others = self.known.iter().filter(|upstream| at_root && here.is_none_or(|here| here.name != upstream.name));
         let lines = others.map(|upstream| {
             let UpstreamSettings { name, api_root, placing, .. } = &**upstream;
@@ -138,16 +138,15 @@ impl<'a> Asking<'a> {
 
     /// The upstream that a bearer's question about its own token is for: the one of the address, or else the one that the token
     /// names. That name is not believed: the gate of that upstream verifies the token.
-    pub(super) fn about(&self, placed: Option<&'a Served>) -> Result<&'a Served, Rejection> {
+    pub(super) fn about(&self, placed: Option<&'a ServedUpstream>) -> Result<&'a ServedUpstream, Rejection> {
         placed.or_else(|| self.named_by_token()).ok_or(Rejection::NoUpstream)
     }
 
     /// The upstream whose name the presented token bears, or that takes those without one.
-    fn named_by_token(&self) -> Option<&'a Served> {
-        let mut upstreams = self.upstreams.iter().map(|served| &**served);
-        upstreams.find(|served| {
-            let presented = served.gate.presented(&self.head.headers);
-            presented.is_ok_and(|token| is_for(token.as_str(), &served.settings))
+    fn named_by_token(&self) -> Option<&'a ServedUpstream> {
+        self.upstreams.iter().find(|served| {
+            let presented = served.presented(self.head);
+            presented.is_ok_and(|token| is_for(token.as_str(), served.settings()))
         })
     }
 }

@@ -12,7 +12,7 @@ use quick_cache::sync::Cache;
 use crate::peer::Scheme;
 use crate::response::rewrite::{LinkMap, Members, Rewriting};
 use crate::routing::placing::{Place, Places, Way};
-use crate::settings::{Links, Settings, UpstreamSettings};
+use crate::settings::{Links, OriginId, Settings, UpstreamId, UpstreamSettings};
 
 /// Maps that are kept. Callers of one proxy call it by few names; whoever makes up more gets maps that are made anew.
 const KEPT: usize = 64;
@@ -30,8 +30,8 @@ pub(super) struct Home {
     members: Arc<Members>,
     /// What the caller asked for, where that matters.
     asked: Option<PathAndQuery>,
-    upstream: usize,
-    origin: usize,
+    upstream: UpstreamId,
+    origin: OriginId,
     way: Way,
     base: Base,
 }
@@ -51,8 +51,8 @@ enum Name {
 /// What a map depends on.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Key {
-    upstream: usize,
-    origin: usize,
+    upstream: UpstreamId,
+    origin: OriginId,
     way: Way,
     scheme: Option<Scheme>,
     name: String,
@@ -61,8 +61,8 @@ struct Key {
 /// The same, borrowed; hashed alike, for its fields are the same in the same order.
 #[derive(Hash)]
 struct KeyRef<'a> {
-    upstream: usize,
-    origin: usize,
+    upstream: UpstreamId,
+    origin: OriginId,
     way: Way,
     scheme: Option<Scheme>,
     name: &'a str,
@@ -115,7 +115,7 @@ impl Home {
             Base::Called(scheme, name) => format!("{}://{}", scheme.as_str(), name.as_str()),
         };
         let homes = places.homes(self.upstream, self.way);
-        let asked = homes.get(self.origin).map(|(url, _)| (*url).to_owned()).unwrap_or_default();
+        let asked = homes.get(self.origin.place()).map(|(url, _)| (*url).to_owned()).unwrap_or_default();
         let homes: Vec<(String, String)> =
             homes.into_iter().map(|(url, path)| (url.to_owned(), format!("{base}{path}"))).collect();
         let in_clear: Vec<_> = homes.iter().filter_map(|(url, to)| Some((in_clear(url)?, to.clone()))).collect();

@@ -7,14 +7,15 @@ use http::response::Parts;
 use http::{HeaderValue, Response, header};
 use http_body_util::BodyExt as _;
 
-use super::{Expected, Passing, Received, ReverseDoor};
+use super::ReverseDoor;
+use super::homes::Home;
 use crate::admission::{Holding, Resource};
+use crate::exchange::answer::{Answered, Searched};
 use crate::exchange::ledger::work_aside;
 use crate::http::body::{BodyError, MAX_OBJECTS_BYTES};
 use crate::rejection::Rejection;
 use crate::response::body::{ResponseBody, UpstreamBody};
 use crate::response::header::Coding;
-use crate::response::pipeline::Pipeline;
 use crate::response::rewrite::{self, Rewriting};
 use crate::routing::lfs::{Leads, LfsClient, ObjectActions};
 use crate::routing::placing::Way;
@@ -29,6 +30,8 @@ const BYTES_PER_VALUE: usize = 64;
 pub(super) struct ObjectsFor {
     /// How the client came; `None` for one who speaks to the upstream by its own name.
     pub(super) way: Option<Way>,
+    /// Where the upstream's URLs lead the client.
+    pub(super) home: Option<Home>,
     pub(super) upstream: Arc<UpstreamSettings>,
     pub(super) client: Option<LfsClient>,
 }
@@ -44,19 +47,18 @@ impl ReverseDoor {
     /// Passes down a response that may tell of objects.
     pub(super) async fn pass_objects(
         &self,
-        passing: Passing<'_>,
+        answered: Answered,
         objects: ObjectsFor,
     ) -> Result<Response<ResponseBody>, Rejection> {
-        let Passing { answer, method, needle, home, end } = passing;
-        let buffered = answer.exchange.take(Resource::BufferedBytes, 0)?;
-        let Received { mut head, coding, mut body } = self.received(answer, Expected { method, end }, needle.as_ref())?;
-        body.pass_through(Pipeline::searching(coding, needle.clone()));
+        let ObjectsFor { way, home, upstream, client } = objects;
+        let buffered = answered.take(Resource::BufferedBytes, 0)?;
+        let Searched { mut head, mut body, needle } = answered.searched()?;
         let Whole { bytes, mut buffered } = read(&mut body, buffered).await?;
         let rewriting = home.map(|home| self.homes.rewriting(&self.places, home));
-        let leads = leads(objects.way, rewriting.as_ref());
+        let leads = leads(way, rewriting.as_ref());
         rewrite::apply(&mut head, Coding::Other, || rewriting);
         prepare(&mut head);
-        let actions = ObjectActions { leads, upstream: objects.upstream, client: objects.client };
+        let actions = ObjectActions { leads, upstream, client };
         // A client is told that something is well without content.
         let length = bytes.len();
         let treated = if bytes.is_empty() { Vec::new() } else { treated(bytes, actions, &buffered).await? };

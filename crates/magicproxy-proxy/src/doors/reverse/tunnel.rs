@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Method, Response, header};
+use http::{HeaderValue, Response, header};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use magicproxy_core::VerifiedToken;
@@ -20,12 +20,11 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
 
 use crate::clock;
-use crate::downstream::{Connection, InFlight};
-use crate::exchange::upstream::Answer;
-use crate::mask::Needle;
+use crate::downstream::Connection;
+use crate::exchange::answer::{Switched, TunnelEnds};
 use crate::observe::access_log::AccessRecord;
+use crate::observe::ongoing::OngoingRequest;
 use crate::response::body::ResponseBody;
-use crate::response::header::ResponseFilter;
 use crate::services::revocations::Revocations;
 use direction::{Direction, DirectionEnd};
 use frames::{CloseCode, Sender};
@@ -43,15 +42,20 @@ pub(super) struct Tunnel {
     stopped: watch::Receiver<()>,
 }
 
-/// What ends a tunnel.
+/// What ends any tunnel.
 pub(super) struct TunnelBounds {
-    /// The token that opened it.
-    pub(super) token: Arc<VerifiedToken>,
     pub(super) revocations: Arc<Revocations>,
     /// How long it may be without a byte in either direction.
     pub(super) idle: Duration,
-    /// When every exchange that began with it must be over.
-    pub(super) end: Option<Instant>,
+}
+
+/// What ends one tunnel.
+struct Bounds {
+    any: TunnelBounds,
+    /// The token that opened it.
+    token: Arc<VerifiedToken>,
+    /// When the exchange that began with it must be over.
+    end: Option<Instant>,
 }
 
 impl Tunnel {
@@ -62,24 +66,23 @@ impl Tunnel {
 }
 
 /// Passes down that the upstream agreed, and joins the two connections.
-pub(super) fn open(answer: Answer, tunnel: Tunnel, needle: Option<&Needle>) -> Response<ResponseBody> {
-    let mut response = answer.response;
-    let upstream = hyper::upgrade::on(&mut response);
-    let (mut head, _) = response.into_parts();
-    ResponseFilter::new(needle.cloned(), answer.dropped).head(&mut head, &Method::GET);
+pub(super) fn open(switched: Switched, tunnel: Tunnel) -> Response<ResponseBody> {
+    let TunnelEnds { mut head, upstream, token, end, held } = switched.into_tunnel();
     head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     head.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    let Tunnel { on_upgrade, bounds, stopped } = tunnel;
-    let (lease, held, exchange) = (answer.lease, answer.held, answer.exchange);
-    let serve = move |mut record: AccessRecord, in_flight: InFlight| {
+    let Tunnel { on_upgrade, bounds: any, stopped } = tunnel;
+    let bounds = Bounds { any, token, end };
+    let serve = move |mut request: OngoingRequest| {
         tokio::spawn(async move {
             match tokio::join!(on_upgrade, upstream) {
-                (Ok(downstream), Ok(upstream)) => Joined::new(downstream, upstream).run(&bounds, stopped, &mut record).await,
-                (Err(_), _) => record.tunnel([0; 2], TunnelEnd::ClientGone.name()),
-                (Ok(_), Err(_)) => record.tunnel([0; 2], TunnelEnd::UpstreamGone.name()),
+                (Ok(downstream), Ok(upstream)) => {
+                    Joined::new(downstream, upstream).run(&bounds, stopped, &mut request.record).await
+                }
+                (Err(_), _) => request.record.tunnel([0; 2], TunnelEnd::ClientGone.name()),
+                (Ok(_), Err(_)) => request.record.tunnel([0; 2], TunnelEnd::UpstreamGone.name()),
             }
             // Until here neither connection counts as idle.
-            drop((lease, held, exchange, in_flight, record));
+            drop((held, request));
         });
     };
     Response::from_parts(head, ResponseBody::followed_by(serve))
@@ -127,23 +130,23 @@ impl TunnelEnd {
     }
 }
 
-impl TunnelBounds {
+impl Bounds {
     /// Why the tunnel must end now, if it must.
     fn reached(&self, last_moved: Instant) -> Option<TunnelEnd> {
         if clock::now() >= self.token.refused_from() {
             return Some(TunnelEnd::TokenExpired);
         }
-        if self.revocations.ensure_live(&self.token).is_err() {
+        if self.any.revocations.ensure_live(&self.token).is_err() {
             return Some(TunnelEnd::TokenRevoked);
         }
         if self.end.is_some_and(|end| end <= Instant::now()) {
             return Some(TunnelEnd::TooLong);
         }
-        (last_moved.elapsed() >= self.idle).then_some(TunnelEnd::Idle)
+        (last_moved.elapsed() >= self.any.idle).then_some(TunnelEnd::Idle)
     }
 
     fn next_look(&self, last_moved: Instant) -> Instant {
-        let next = (Instant::now() + LOOK).min(last_moved + self.idle);
+        let next = (Instant::now() + LOOK).min(last_moved + self.any.idle);
         self.end.map_or(next, |end| end.min(next))
     }
 }
@@ -177,7 +180,7 @@ impl Joined {
     }
 
     /// Passes frames in both directions until something ends it, and records what.
-    async fn run(mut self, bounds: &TunnelBounds, mut stopped: watch::Receiver<()>, record: &mut AccessRecord) {
+    async fn run(mut self, bounds: &Bounds, mut stopped: watch::Receiver<()>, record: &mut AccessRecord) {
         loop {
             let look = self.deadline.unwrap_or_else(|| bounds.next_look(self.last_moved()));
             tokio::select! {

@@ -14,7 +14,7 @@ use crate::rejection::Rejection;
 
 impl Gate {
     /// Decides a request that is only asked about. It needs the token itself, sends nothing, and opens no credential.
-    pub(crate) async fn explain(&self, caller: Caller<'_>, question: &Question) -> Result<Explanation, Rejection> {
+    pub(in crate::exchange) async fn explain(&self, caller: Caller<'_>, question: &Question) -> Result<Explanation, Rejection> {
         question.check_headers()?;
         let Bearer { entry, sender, .. } = self.bearer(caller).await?;
         let decision = match question.overriding() {
@@ -37,15 +37,14 @@ impl Gate {
         let target = self.read_target(&question.target)?;
         let steps = DecisionSteps::new();
         let access = self.access(&question.method, &target, sender, &steps);
-        let decided = token.authorize(&access);
-        if let Ok(permit) = &decided
-            && let Err(rejection) = self.ledger.ensure_may_keep(permit)
-        {
-            return Ok(Decision::Denied(rejection));
-        }
-        Ok(match decided {
-            // The rules of a scope are the operator's; a token that does not explain does not show them.
-            Ok(permit) => Decision::Allowed { rule: token.explains().then(|| permit.rule().to_string()) },
+        // Nobody looks for a grant, and no plugin is asked.
+        let judgement = token.judge(&access);
+        Ok(match judgement.by_rules() {
+            Ok(prospect) => match self.ledger.ensure_may_keep(prospect) {
+                // The rules of a scope are the operator's; a token that does not explain does not show them.
+                Ok(()) => Decision::Allowed { rule: token.explains().then(|| prospect.rule().to_string()) },
+                Err(rejection) => Decision::Denied(rejection),
+            },
             Err(denial) => Decision::Denied(denied(denial, token, &access)),
         })
     }
@@ -126,4 +125,43 @@ pub(crate) struct Explanation {
     pub(crate) headers: Option<Vec<FieldVerdict>>,
     /// The plugins that would be asked; without their names, where the token does not explain. None are asked now.
     pub(crate) plugins: Option<Vec<String>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Question;
+
+    #[test]
+    fn a_question_names_a_bounded_number_of_headers() {
+        let asked =
+            |headers: Vec<String>| Question { method: "GET".to_owned(), target: "/".to_owned(), headers }.check_headers().is_ok();
+        let names = |count: usize, length: usize| vec!["a".repeat(length); count];
+        for (headers, sensible) in [
+            (names(64, 128), true),
+            (names(65, 1), false),
+            (names(1, 129), false),
+            (names(0, 0), true),
+            ([names(63, 1), names(1, 129)].concat(), false),
+        ] {
+            assert_eq!(asked(headers.clone()), sensible, "{} of {:?}", headers.len(), headers.last().map(String::len));
+        }
+    }
+
+    #[test]
+    fn a_question_is_asked_below_its_mount() {
+        let below = |target: &str, mount: &str| {
+            Question { method: "GET".to_owned(), target: target.to_owned(), headers: Vec::new() }.below(mount).target
+        };
+        for (target, mount, at) in [
+            ("/api/x", "/api", "/x"),
+            ("/api", "/api", "/"),
+            ("/api?a=b", "/api", "/?a=b"),
+            ("/apis/x", "/api", "/apis/x"),
+            ("/x", "/api", "/x"),
+            ("/x", "", "/x"),
+            ("x", "", "x"),
+        ] {
+            assert_eq!(below(target, mount), at, "{target} at {mount}");
+        }
+    }
 }

@@ -10,23 +10,25 @@ use crate::credential::opened::{OpenedCredential, QueryCredential};
 use crate::downstream::RequestBody;
 use crate::exchange::ledger::{Duties, Settled};
 use crate::mask::Needle;
+use crate::settings::OriginId;
 
 /// The parts of a request that the gate prepared.
 #[derive(Debug)]
-pub(crate) struct Message {
-    pub(crate) method: Method,
-    pub(crate) headers: HeaderMap,
+pub(in crate::exchange) struct Message {
+    pub(in crate::exchange) method: Method,
+    pub(in crate::exchange) headers: HeaderMap,
     /// Which of the upstream's origins it goes to.
-    pub(crate) origin: usize,
-    pub(crate) target: RequestTarget,
-    pub(crate) body: RequestBody,
-    pub(crate) upgrade: bool,
+    pub(in crate::exchange) origin: OriginId,
+    pub(in crate::exchange) target: RequestTarget,
+    pub(in crate::exchange) body: RequestBody,
+    /// Does it ask for another protocol on its connection?
+    pub(in crate::exchange) upgrade: bool,
 }
 
 /// A permitted request with its credential.
 ///
 /// INVARIANT: its constructor consumes what a [`Permit`] became once everything was taken that it takes
-/// (`ledger::Settled`); `upstream::Upstream::send` takes nothing else.
+/// (`ledger::Settled`); what `upstream::Upstream::connect` takes is made of it alone.
 ///
 /// It can be named, and nobody outside of the gate can make one:
 ///
@@ -35,6 +37,14 @@ pub(crate) struct Message {
 /// ```
 /// ```compile_fail,E0624
 /// let forged = magicproxy_proxy::gate::OutboundRequest::new(todo!(), todo!(), todo!(), todo!());
+/// ```
+/// ```compile_fail,E0624
+/// let forged = magicproxy_proxy::gate::OutboundRequest::question(todo!(), todo!(), todo!(), todo!());
+/// ```
+/// ```compile_fail,E0277
+/// fn of_request(request: http::Request<()>) -> magicproxy_proxy::gate::OutboundRequest {
+///     request.into()
+/// }
 /// ```
 /// ```compile_fail,E0451
 /// let forged = magicproxy_proxy::gate::OutboundRequest { credential: todo!(), message: todo!(), duties: todo!(), upgrader: todo!(), exchange: todo!() };
@@ -49,13 +59,23 @@ pub struct OutboundRequest {
     exchange: Holding,
 }
 
-/// What is sent, and what goes with it to its answer.
-pub(crate) struct Dispatch {
-    pub(crate) message: Message,
+/// A permitted request as it is sent, its credential set.
+///
+/// INVARIANT: made by [`OutboundRequest::into_dispatch`] alone; an upstream sends nothing else.
+pub(in crate::exchange) struct Dispatch {
+    message: Message,
     /// The credential, where it goes behind the query: a target is text that may be printed, so it comes beside the message.
-    pub(crate) parameter: Option<QueryCredential>,
-    pub(crate) duties: Duties,
-    pub(crate) exchange: Holding,
+    parameter: Option<QueryCredential>,
+    exchange: Holding,
+}
+
+/// Leave to open a WebSocket, of a request that may.
+#[derive(Debug)]
+pub(in crate::exchange) struct Upgrade {
+    /// The token with whose end the WebSocket ends.
+    pub(in crate::exchange) token: Arc<VerifiedToken>,
+    /// The subprotocols that the upstream may choose from.
+    pub(in crate::exchange) offered: Option<HeaderValue>,
 }
 
 impl OutboundRequest {
@@ -67,41 +87,58 @@ impl OutboundRequest {
     }
 
     /// A question that a permitted request needs answered before it is sent: it only reads, at the path of that request.
-    pub(crate) fn question(_permit: &Permit, credential: Arc<OpenedCredential>, message: Message, exchange: Holding) -> Self {
+    pub(in crate::exchange) fn question(
+        _permit: &Permit,
+        credential: Arc<OpenedCredential>,
+        message: Message,
+        exchange: Holding,
+    ) -> Self {
         Self { credential, message, duties: Duties::none(), upgrader: None, exchange }
     }
 
     /// What to look for in the answer.
-    pub(crate) fn needle(&self) -> Option<Needle> {
+    pub(in crate::exchange) fn needle(&self) -> Option<Needle> {
         self.credential.needle().cloned()
     }
 
-    pub(crate) fn origin(&self) -> usize {
+    /// The WebSocket that this request may open.
+    pub(in crate::exchange) fn take_upgrade(&mut self) -> Option<Upgrade> {
+        let token = self.upgrader.take()?;
+        Some(Upgrade { token, offered: self.message.headers.get(header::SEC_WEBSOCKET_PROTOCOL).cloned() })
+    }
+
+    /// Sets the credential, after everything of the client's was taken away. Beside what is sent stands what is to be done once the
+    /// answer has come.
+    pub(in crate::exchange) fn into_dispatch(self) -> (Dispatch, Duties) {
+        let Self { credential, mut message, duties, exchange, .. } = self;
+        let parameter = credential.place(&mut message.headers);
+        (Dispatch { message, parameter, exchange }, duties)
+    }
+}
+
+impl Dispatch {
+    /// Which of the upstream's origins it goes to.
+    pub(in crate::exchange) fn origin(&self) -> OriginId {
         self.message.origin
     }
 
-    pub(crate) fn is_upgrade(&self) -> bool {
+    /// Does it ask for another protocol on its connection?
+    pub(in crate::exchange) fn is_upgrade(&self) -> bool {
         self.message.upgrade
     }
 
-    /// The subprotocols that the upstream of a WebSocket may choose from.
-    pub(crate) fn offered_subprotocols(&self) -> Option<HeaderValue> {
-        self.message.headers.get(header::SEC_WEBSOCKET_PROTOCOL).cloned()
+    /// The method, which with the content decides on what connection it is sent.
+    pub(in crate::exchange) fn method(&self) -> &Method {
+        &self.message.method
     }
 
-    /// The token with whose end a WebSocket ends that this request opens.
-    pub(crate) fn take_upgrader(&mut self) -> Option<Arc<VerifiedToken>> {
-        self.upgrader.take()
-    }
-
-    pub(crate) fn body(&self) -> &RequestBody {
+    /// The content.
+    pub(in crate::exchange) fn body(&self) -> &RequestBody {
         &self.message.body
     }
 
-    /// Sets the credential, after everything of the caller's was taken away.
-    pub(crate) fn into_dispatch(self) -> Dispatch {
-        let Self { credential, mut message, duties, exchange, .. } = self;
-        let parameter = credential.place(&mut message.headers);
-        Dispatch { message, parameter, duties, exchange }
+    /// The message, the credential that goes behind its query, and its place among the exchanges in progress.
+    pub(in crate::exchange) fn into_parts(self) -> (Message, Option<QueryCredential>, Holding) {
+        (self.message, self.parameter, self.exchange)
     }
 }

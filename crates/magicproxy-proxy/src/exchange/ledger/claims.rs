@@ -14,7 +14,7 @@ use magicproxy_core::UnixTime;
 use magicproxy_core::rule::{Action, Element};
 use magicproxy_core::state::{BoundedPartition, Change, Condition, Entry, Partition, RowLimits, StoreError};
 
-use super::{Ledger, MAX_GRANTS};
+use super::{Ledger, MAX_OWNER_GRANTS};
 use crate::clock;
 use crate::rejection::Rejection;
 
@@ -134,7 +134,7 @@ impl Claim {
 
     /// There is room for so many more among what one owner may have of one list.
     fn room(&self) -> Condition {
-        Condition::AtMostValued(self.touched.of_owner(), MAX_GRANTS.saturating_sub(self.new.len()))
+        Condition::AtMostValued(self.touched.of_owner(), MAX_OWNER_GRANTS.saturating_sub(self.new.len()))
     }
 }
 
@@ -179,7 +179,7 @@ impl Ledger {
         let spare = claim.new.iter().filter(|unowned| unowned.trace.is_none()).count() as u64;
         let target = BoundedPartition { partition: claim.touched.partition, rows: RowLimits { spare, ..rows } };
         let has_room = self.store()?.apply_within(target, vec![claim.room()], Vec::new(), clock::now()).await?;
-        if has_room { Ok(()) } else { Err(Rejection::TooManyGrants(MAX_GRANTS)) }
+        if has_room { Ok(()) } else { Err(Rejection::TooManyGrants(MAX_OWNER_GRANTS)) }
     }
 
     /// Makes what the upstream has not the owner's, before the request is sent; says whether it did.

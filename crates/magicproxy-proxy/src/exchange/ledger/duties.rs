@@ -2,33 +2,31 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use magicproxy_core::UnixTime;
 use magicproxy_core::rule::{Document, Facts, HeldGrant, NewGrant, NoGrant, Stateful};
 use magicproxy_core::state::{BoundedPartition, Change, Condition, Entry, Partition, RowLimits};
 
 use super::claims::{Claim, Claimed};
 use super::limits::Counted;
-use super::{Consultation, Ledger, MAX_GRANTS, work_aside};
+use super::{Consultation, Ledger, MAX_OWNER_GRANTS, work_aside};
 use crate::admission::{Holding, Resource};
 use crate::clock;
-use crate::exchange::upstream::Answer;
+use crate::exchange::answer::Answer;
 use crate::exchange::verifier::Receipts;
 use crate::http::body::MAX_BODY_BYTES;
 use crate::mask::Needle;
 use crate::observe::access_log::shorten_segments;
 use crate::rejection::Rejection;
-use crate::response::ahead::{Ahead, Held};
 use crate::response::header::{Coding, RECEIPT};
-use crate::transport::{Content, Lease};
+use crate::transport::Content;
 
 /// What is to be done; nothing, for most requests.
 #[derive(Debug)]
-pub(crate) struct Duties(Option<Box<Duty>>);
+pub(in crate::exchange) struct Duties(Option<Box<Duty>>);
 
 pub(super) struct Duty {
     pub(super) ledger: Ledger,
@@ -70,7 +68,7 @@ impl fmt::Debug for Duty {
 
 impl Duties {
     /// Of what asks for no state.
-    pub(crate) fn none() -> Self {
+    pub(in crate::exchange) fn none() -> Self {
         Self(None)
     }
 
@@ -79,20 +77,31 @@ impl Duties {
     }
 
     /// Must the exchange go on though its caller has gone?
-    pub(crate) fn are_due(&self) -> bool {
+    pub(in crate::exchange) fn are_due(&self) -> bool {
         // What was only counted needs nobody to see it through: who goes away breaks it off, as any other request.
         self.0.as_ref().is_some_and(|duty| !matches!(duty.outcome, Outcome::Nothing) || !duty.consultation.is_empty())
     }
 }
 
 impl Duties {
+    /// Does what is due for an answer that has come.
+    ///
+    /// # Errors
+    /// The upstream carried the request out, and that could not be recorded.
+    pub(in crate::exchange) async fn settle(self, answer: Answer) -> Result<Answer, Rejection> {
+        match self.0 {
+            None => Ok(answer),
+            Some(duty) => Box::pin(duty.fulfil(answer)).await,
+        }
+    }
+
     /// The request may be sent from now on.
-    pub(crate) fn sent(&mut self) {
+    pub(in crate::exchange) fn sent(&mut self) {
         self.claimed().into_iter().for_each(Claimed::sent);
     }
 
     /// It was not sent after all, and is not going to be.
-    pub(crate) fn not_sent(&mut self) {
+    pub(in crate::exchange) fn not_sent(&mut self) {
         self.claimed().into_iter().for_each(Claimed::not_sent);
     }
 
@@ -104,71 +113,44 @@ impl Duties {
     }
 }
 
-/// An answer for which the duties are still to be done. [`Self::settle`] is the only way to an [`Answer`].
-#[derive(Debug)]
-pub(crate) struct Unsettled {
-    pub(crate) response: Response<Content>,
-    pub(crate) lease: Lease,
-    pub(crate) duties: Duties,
-    /// How long a silence breaks an answer off that must be read first.
-    pub(crate) idle: Duration,
-    /// What the operator lets no client see.
-    pub(crate) dropped: Arc<[HeaderName]>,
-    /// Its place among those in progress.
-    pub(crate) exchange: Holding,
-}
-
-impl Unsettled {
-    /// Does what is due.
-    ///
-    /// An error where the upstream carried the request out and that could not be recorded.
-    pub(crate) async fn settle(self) -> Result<Answer, Rejection> {
-        let Self { mut response, lease, duties, idle, dropped, exchange } = self;
-        // Only the proxy gives receipts.
-        response.headers_mut().remove(RECEIPT);
-        let answer = Answer { response, lease, ahead: None, held: None, dropped, exchange };
-        match duties.0 {
-            None => Ok(answer),
-            Some(duty) => Box::pin(duty.fulfil(answer, idle)).await,
-        }
-    }
-}
-
 impl Duty {
-    async fn fulfil(mut self: Box<Self>, mut answer: Answer, idle: Duration) -> Result<Answer, Rejection> {
-        let status = answer.response.status();
-        self.taken.show(answer.response.headers_mut());
-        if self.reads(&answer) {
+    async fn fulfil(mut self: Box<Self>, mut answer: Answer) -> Result<Answer, Rejection> {
+        let status = answer.status();
+        self.taken.show(answer.headers_mut());
+        let body = if self.reads(&answer) {
             let room = self.buffered.take(Resource::BufferedBytes, 0)?;
             let buffered = std::mem::replace(&mut self.buffered, room);
-            answer.ahead = Some(Box::new(Ahead::read(answer.response.body_mut(), buffered, idle).await));
-        }
-        let body = answer.ahead.as_ref().and_then(|ahead| ahead.whole()).cloned();
+            answer.read_ahead(buffered).await
+        } else {
+            None
+        };
         match std::mem::replace(&mut self.outcome, Outcome::Nothing) {
             Outcome::Nothing => {}
             Outcome::Grants(state, request) if status.is_success() => {
                 let response = body.clone().filter(|_| state.reads_response());
-                self.give(&state, Bodies { request, response }, answer.response.headers_mut()).await?;
+                self.give(&state, Bodies { request, response }, answer.headers_mut()).await?;
             }
             Outcome::Grants(..) => {}
             Outcome::Elements(..) => return Err(Rejection::Internal),
             Outcome::Claimed(claimed) => claimed.settle(status, self.ends_at).await,
             Outcome::Consumes(held) => self.consume(&held, status).await,
         }
-        self.consultation.tell(&answer.response, body.as_deref(), self.needle.as_ref()).await?;
-        answer.held = self.taken.leases.take().map(|leases| Box::new(leases) as Held);
+        self.consultation.tell(answer.response(), body.as_deref(), self.needle.as_ref()).await?;
+        if let Some(leases) = self.taken.leases.take() {
+            answer.hold(Box::new(leases));
+        }
         Ok(answer)
     }
 
     /// Must the answer's body be read before it is passed on? One that may never end is not.
     fn reads(&self, answer: &Answer) -> bool {
-        let headers = answer.response.headers();
+        let headers = answer.headers();
         let granting = match &self.outcome {
-            Outcome::Grants(state, _) => state.reads_response() && answer.response.status().is_success() && is_json(headers),
+            Outcome::Grants(state, _) => state.reads_response() && answer.status().is_success() && is_read_as_json(headers),
             _ => false,
         };
         let readable = Coding::of(headers) == Coding::Identity;
-        readable && (granting || self.consultation.reads_response() && (is_json(headers) || is_short(&answer.response)))
+        readable && (granting || self.consultation.reads_response() && (is_read_as_json(headers) || is_short(answer.response())))
     }
 
     /// Stores what the success gives, or makes a receipt of it.
@@ -206,7 +188,7 @@ impl Duty {
     }
 
     async fn record(&self, granted: &[NewGrant]) -> Result<(), Rejection> {
-        let room = MAX_GRANTS.saturating_sub(granted.len());
+        let room = MAX_OWNER_GRANTS.saturating_sub(granted.len());
         let changes = granted.iter().map(|grant| {
             let entry = Entry { value: grant.methods().into_bytes(), expires_at: self.ends_at };
             Change::Put(grant.name(), entry)
@@ -222,7 +204,7 @@ impl Duty {
         };
         let reason = match recorded {
             Ok(true) => return Ok(()),
-            Ok(false) => format!("its owner holds {MAX_GRANTS} already"),
+            Ok(false) => format!("its owner holds {MAX_OWNER_GRANTS} already"),
             Err(reason) => reason,
         };
         // What somebody needs who must clean up by hand.
@@ -263,8 +245,8 @@ impl Bodies {
     }
 }
 
-/// `application/json` and what ends in `+json`.
-pub(super) fn is_json(headers: &HeaderMap) -> bool {
+/// Is a message read as JSON, to see what it creates? `application/json` and what ends in `+json`.
+pub(super) fn is_read_as_json(headers: &HeaderMap) -> bool {
     let essence = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).and_then(|value| value.split(';').next());
     essence.is_some_and(|essence| {
         let essence = essence.trim().to_ascii_lowercase();

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use magicproxy_core::rule::{Element, ElementsDenial, Stateful};
+use magicproxy_core::rule::{Element, Stateful};
 use magicproxy_core::state::Partition;
-use magicproxy_core::{Denial, PathSettings, Permit, RequestTarget, UnixTime};
+use magicproxy_core::{PathSettings, Permit, RequestTarget, UnixTime};
 
 use super::claims::{Claim, Claimed, Touched};
 use super::{Ledger, work_aside};
@@ -15,6 +14,7 @@ use crate::admission::{Holding, Resource};
 use crate::credential::opened::OpenedCredential;
 use crate::downstream::RequestBody;
 use crate::exchange::gate::{Message, OutboundRequest};
+use crate::exchange::sending::carry_out;
 use crate::exchange::upstream::Upstream;
 use crate::rejection::Rejection;
 use crate::response::ahead::Ahead;
@@ -27,33 +27,26 @@ const MAX_LISTING_BYTES: usize = 4 * 1024 * 1024;
 const ROUNDS: usize = 3;
 
 /// How the upstream is asked what it has, with the credential of the request that wants to know.
-pub(crate) struct Questions<'q> {
-    pub(crate) upstream: &'q Arc<Upstream>,
-    pub(crate) worker: WorkerId,
-    pub(crate) credential: &'q Arc<OpenedCredential>,
+pub(in crate::exchange) struct Questions<'q> {
+    pub(in crate::exchange) upstream: &'q Arc<Upstream>,
+    pub(in crate::exchange) worker: WorkerId,
+    pub(in crate::exchange) credential: &'q Arc<OpenedCredential>,
     /// The exchange that asks, at whose payer's expense the question is.
-    pub(crate) exchange: &'q Holding,
+    pub(in crate::exchange) exchange: &'q Holding,
 }
 
 impl Ledger {
-    /// Sections 5.1 to 5.4. Nothing is kept of it.
-    pub(super) async fn elements(
+    /// Section 5.4: whose the elements are. Nothing is kept of it.
+    pub(super) async fn claim_to(
         &self,
-        state: &Arc<Stateful>,
+        state: &Stateful,
         owner: Partition,
-        body: Bytes,
+        elements: Vec<Element>,
         message: &Message,
     ) -> Result<Claim, Rejection> {
-        let elements = state.elements().ok_or(Rejection::Internal)?;
-        let not_allowed = || Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new() };
         let path = message.target.path();
-        let partition = elements.partition(&self.upstream, path).ok_or_else(not_allowed)?;
-        let reading = Arc::clone(state);
-        let touched = work_aside(body.len(), move || reading.elements().map(|elements| elements.read(&body))).await?;
-        let elements = touched.ok_or(Rejection::Internal)?.map_err(|denial| match denial {
-            ElementsDenial::Unreadable => Rejection::BodyForm,
-            ElementsDenial::NotAllowed => not_allowed(),
-        })?;
+        let partition = state.elements().and_then(|elements| elements.partition(&self.upstream, path));
+        let partition = partition.ok_or(Rejection::Internal)?;
         self.look(Touched { partition, owner, path: path.to_owned(), elements }).await
     }
 
@@ -134,15 +127,8 @@ impl Questions<'_> {
         let exchange = self.exchange.take(Resource::Exchanges, 1)?;
         let buffered = self.exchange.take(Resource::BufferedBytes, MAX_LISTING_BYTES)?;
         let question = OutboundRequest::question(permit, Arc::clone(self.credential), question, exchange);
-        let mut answer = self.upstream.connect(question, self.worker).await?.send().await?.settle().await?;
-        let readable = answer.response.status() == StatusCode::OK && Coding::of(answer.response.headers()) == Coding::Identity;
-        if !readable {
-            return Err(Rejection::CannotTell);
-        }
-        let listing = Ahead::read(answer.response.body_mut(), buffered, self.upstream.idle).await;
-        if listing.whole().is_some() {
-            answer.lease.give_back();
-        }
-        Ok(listing)
+        let answer = carry_out(self.upstream, question, self.worker).await?;
+        let readable = answer.status() == StatusCode::OK && Coding::of(answer.headers()) == Coding::Identity;
+        if readable { Ok(answer.read(buffered).await) } else { Err(Rejection::CannotTell) }
     }
 }

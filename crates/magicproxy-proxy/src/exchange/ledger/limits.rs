@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue};
-use magicproxy_core::Count;
 use magicproxy_core::limit::{LEASE_MILLIS, Limit};
 use magicproxy_core::state::{BoundedPartition, Demand, Holder, Partition, StateStore, Taken};
+use magicproxy_core::{Count, OwnerPlace, Permit};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -21,9 +21,11 @@ use crate::response::header::{RATE_LIMIT, RATE_LIMIT_POLICY};
 /// How long a request waits for leases that are being given back on this replica.
 const MAX_PATIENCE: Duration = Duration::from_secs(1);
 
-/// What was taken for one request.
-#[derive(Debug, Default)]
-pub(crate) struct Counted {
+/// What was taken for one request: everything that its permit takes.
+///
+/// INVARIANT: made by [`Ledger::take`] alone.
+#[derive(Debug)]
+pub(in crate::exchange) struct Counted {
     pub(super) leases: Option<Leases>,
     /// Of the limit on requests with the fewest left.
     tightest: Option<(Limit, u64)>,
@@ -74,10 +76,11 @@ impl Pending {
 }
 
 impl Ledger {
-    /// Takes one of every limit: those of one owner in one step.
-    pub(super) async fn take(&self, counts: &[Count], exchange: &Holding) -> Result<Counted, Rejection> {
-        let mut counted = Counted::default();
-        let mut rest = counts;
+    /// Takes one of every limit that the permit is under: those of one owner in one step.
+    pub(super) async fn take(&self, permit: &Permit, place: OwnerPlace<'_>, exchange: &Holding) -> Result<Counted, Rejection> {
+        let counts = permit.counts(place).ok_or(Rejection::Internal)?;
+        let mut counted = Counted { leases: None, tightest: None };
+        let mut rest = counts.as_slice();
         while let Some(first) = rest.first() {
             let same = rest.iter().take_while(|count| count.owner == first.owner).count();
             let (group, further) = rest.split_at(same);

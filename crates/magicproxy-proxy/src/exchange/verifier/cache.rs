@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 use super::fingerprint::Fingerprint;
 use super::shares::{Holder, Shares};
 use crate::admission::{Account, Payer, Standing};
-use crate::credential::opened::OpenedCredential;
+use crate::credential::source::CurrentCredential;
 use crate::rejection::Rejection;
 use crate::settings::Quota;
 
@@ -20,13 +20,13 @@ const UNBOUNDED_ITEMS: usize = 1 << 40;
 /// Room for so many entries is there from the beginning.
 const EXPECTED_ENTRIES: usize = 1024;
 
-/// A verified token and, once a request was permitted, its opened credential.
+/// A verified token and, once a request was permitted, its credential for now.
 #[derive(Debug)]
 pub(crate) struct CachedToken {
     token: Arc<VerifiedToken>,
     /// That of the keys which it was verified with.
     pub(super) generation: u64,
-    pub(super) credential: OnceCell<Arc<OpenedCredential>>,
+    pub(super) credential: CurrentCredential,
     /// What the owner secret makes of the credential, once a named owner was asked for.
     pub(super) binding: OnceCell<CredentialBinding>,
     /// Who had it verified.
@@ -39,7 +39,7 @@ pub(crate) struct CachedToken {
 
 impl CachedToken {
     pub(super) fn new(token: VerifiedToken, generation: u64, payer: Payer, account: Arc<Account>) -> Self {
-        let (token, credential, binding) = (Arc::new(token), OnceCell::new(), OnceCell::new());
+        let (token, credential, binding) = (Arc::new(token), CurrentCredential::default(), OnceCell::new());
         Self { token, generation, credential, binding, payer, account, is_used: AtomicBool::new(false) }
     }
 

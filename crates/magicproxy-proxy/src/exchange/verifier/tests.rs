@@ -226,6 +226,20 @@ fn small() -> Limits {
     Limits { token_cache_bytes: quota(256 * 1024), rule_cache_bytes: quota(256 * 1024), ..Limits::default() }
 }
 
+/// Each token that is kept is charged what it weighs, and once, whoever waits for it: what is charged is what is bounded.
+#[tokio::test]
+async fn what_is_kept_is_charged() {
+    let fixture = fixture(&Limits::default(), HttpMint::Open);
+    let mut weights = 0;
+    for at in 0..3 {
+        let token = fixture.sealed(&[format!("GET /{at}/[a-z]*x?y*")]);
+        let (first, at_once) = tokio::join!(fixture.verify(&token), fixture.verify(&token));
+        assert!(Arc::ptr_eq(&first.unwrap(), &at_once.unwrap()));
+        weights += fixture.verify(&token).await.unwrap().weight();
+        assert_eq!((fixture.verifier.cache.len(), fixture.verifier.cache.weight()), (at + 1, weights));
+    }
+}
+
 /// With the public key alone: whatever a stranger sends, its own entries go.
 #[tokio::test]
 async fn a_strangers_flood_evicts_the_strangers_own() {

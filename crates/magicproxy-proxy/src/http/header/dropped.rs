@@ -13,7 +13,7 @@ use crate::request_id::RequestId;
 /// How many names of one upstream are warned of. Names come from clients.
 const MOST: usize = 64;
 /// Longer names are not shown: they may be secrets that somebody wrote into the wrong place.
-const MAX_SHOWN_BYTES: usize = 64;
+const MAX_LOGGED_NAME_BYTES: usize = 64;
 
 /// The names that one upstream's operator was warned of.
 ///
@@ -39,7 +39,11 @@ impl DroppedFields {
     /// Warns of a name, unless somebody was warned of it before.
     fn warn_once(&self, name: &HeaderName, fields: &RequestFields) {
         let (upstream, header) = (self.upstream.as_str(), name.as_str());
-        if header.len() > MAX_SHOWN_BYTES || fields.passes(name) || fields.is_dropped_by_operator(name) || !self.is_new(name) {
+        if header.len() > MAX_LOGGED_NAME_BYTES
+            || fields.passes(name)
+            || fields.is_dropped_by_operator(name)
+            || !self.is_new(name)
+        {
             return;
         }
         match Meaning::of(name) {
@@ -95,7 +99,7 @@ impl DroppedOfRequest<'_> {
             let separator = if names.is_empty() { "" } else { ", " };
             names.push_str(separator);
             match name.as_str() {
-                long if long.len() > MAX_SHOWN_BYTES => names.push_str(&format!("<{} bytes>", long.len())),
+                long if long.len() > MAX_LOGGED_NAME_BYTES => names.push_str(&format!("<{} bytes>", long.len())),
                 text => names.push_str(text),
             }
         }

@@ -45,9 +45,10 @@ impl Visit for Fields {
 fn logged(what: impl FnOnce(&mut AccessRecord)) -> Vec<(Level, String)> {
     let kept = Kept::default();
     tracing::subscriber::with_default(kept.clone(), || {
-        let mut record = AccessRecord::new(RequestId::next(), &Method::GET);
-        record.upstream(&UpstreamNames::of(&upstream("api", "https://api.example:8443", Placing::default())), 0);
+        let mut record = AccessRecord::new(RequestId::next(), &Method::GET, Instant::now());
+        record.upstream(&UpstreamNames::of(&upstream("api", "https://api.example:8443", Placing::default())), OriginId::ROOT);
         what(&mut record);
+        write(&record, Instant::now());
     });
     let kept = kept.0.lock().unwrap();
     kept.clone()
@@ -126,4 +127,27 @@ fn what_broke_behind_the_head_is_told_and_nothing_is_called_decided_that_was_not
     }
     let left = logged(|_| ());
     assert!(left[0].1.contains("decision=\"undecided\"") && left[0].1.contains("aborted=\"the client went away\""), "{left:?}");
+}
+
+#[test]
+fn a_line_has_segments_and_methods_of_bounded_length() {
+    let segment = |length: usize| "s".repeat(length);
+    for (path, shown) in [
+        (format!("/{}/x", segment(96)), format!("/{}/x", segment(96))),
+        (format!("/{}/x", segment(97)), "/<97 bytes>/x".to_owned()),
+        (format!("/{}/{}", segment(97), segment(96)), format!("/<97 bytes>/{}", segment(96))),
+    ] {
+        assert_eq!(shorten_segments(&path), shown);
+    }
+    for (sent, shown) in [(32, 32), (33, 32)] {
+        let kept = Kept::default();
+        let method = Method::from_bytes("M".repeat(sent).as_bytes()).unwrap();
+        tracing::subscriber::with_default(kept.clone(), || {
+            let mut record = AccessRecord::new(RequestId::next(), &method, Instant::now());
+            record.completed();
+            write(&record, Instant::now());
+        });
+        let lines = kept.0.lock().unwrap().clone();
+        assert!(lines.iter().any(|(_, line)| line.contains(&format!("method={:?} ", "M".repeat(shown)))), "{sent}: {lines:?}");
+    }
 }

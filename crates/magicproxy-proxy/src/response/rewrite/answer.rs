@@ -49,7 +49,7 @@ pub(crate) struct Rewriting {
 /// Rewrites the head of an answer whose hop-by-hop and framing fields are gone, and says what is to be done with its body.
 /// Almost all answers that are no JSON are spared the making of `rewriting`. `coding` is that of the body as it came.
 pub(crate) fn apply(head: &mut Parts, coding: Coding, rewriting: impl FnOnce() -> Option<Rewriting>) -> BodyPlan {
-    let json = is_json(&head.headers);
+    let json = is_rewritten_as_json(&head.headers);
     let concerned = json || head.status == StatusCode::NOT_MODIFIED || head.headers.keys().any(is_reference);
     let rewriting = concerned.then(rewriting).flatten().filter(|rewriting| !rewriting.links.is_empty());
     let Some(rewriting) = rewriting else { return BodyPlan::Keep };
@@ -86,7 +86,8 @@ fn is_whole(head: &Parts) -> bool {
     !partial && !attached
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+/// Are members of a body rewritten? It is JSON by its one `Content-Type`, and no file in JSON.
+fn is_rewritten_as_json(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(header::CONTENT_TYPE).into_iter();
     let (Some(value), None) = (types.next(), types.next()) else { return false };
     let media_type = before_parameters(value.as_bytes());

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue};
 use super::LinkMap;
 
 /// Fields whose value is one reference that clients follow.
-const WHOLE: [HeaderName; 5] = [
+const WHOLE_REFERENCES: [HeaderName; 5] = [
     header::LOCATION,
     header::CONTENT_LOCATION,
     // Where Azure's clients ask what became of an operation, and Google's send the pieces of an upload.
@@ -17,7 +17,7 @@ const WHOLE: [HeaderName; 5] = [
 
 /// Does this field hold references that clients follow?
 pub(super) fn is_reference(name: &HeaderName) -> bool {
-    *name == header::LINK || WHOLE.contains(name)
+    *name == header::LINK || WHOLE_REFERENCES.contains(name)
 }
 
 /// Makes the references that clients follow lead to the proxy.
@@ -29,7 +29,7 @@ pub(super) fn rewrite_fields(headers: &mut HeaderMap, links: &LinkMap) {
     for (name, line) in headers.iter_mut() {
         let rewritten = if *name == header::LINK {
             rewrite_targets(line.as_bytes(), links)
-        } else if WHOLE.contains(name) {
+        } else if WHOLE_REFERENCES.contains(name) {
             links.rewrite_field(line.as_bytes())
         } else {
             None

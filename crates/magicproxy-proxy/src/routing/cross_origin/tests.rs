@@ -69,3 +69,16 @@ fn an_upstream_has_a_bounded_number_of_origins() {
     assert!(PageOrigins::of(origins(PageOrigins::MAX)).is_some());
     assert!(PageOrigins::of(origins(PageOrigins::MAX + 1)).is_none());
 }
+
+#[test]
+fn a_preflight_asks_for_a_bounded_list_of_names() {
+    let asked = |names: &str| {
+        let headers = HeaderMap::from_iter([(ACCESS_CONTROL_REQUEST_HEADERS, HeaderValue::from_str(names).unwrap())]);
+        asked_names(&headers).map(|names| names.to_str().unwrap().split(", ").count())
+    };
+    let names = |count: usize| (0..count).map(|number| format!("x-{number}")).collect::<Vec<_>>().join(",");
+    assert_eq!((asked(&names(64)), asked(&names(65))), (Some(64), None));
+    let long = |bytes: usize| format!("{},{}", "a".repeat(bytes / 2), "b".repeat(bytes - bytes / 2 - 1));
+    assert_eq!((asked(&long(4_096)), asked(&long(4_097))), (Some(2), None));
+    assert_eq!((asked("a,,b"), asked("a b"), asked("a")), (None, None, Some(1)));
+}

@@ -109,19 +109,19 @@ fn of_two_upstreams_with_one_origin_neither_is_found_by_its_name() {
         upstream("three", "https://api.example/deep", placing("/three", &[], &[])),
     ]);
     assert_eq!(twice.place("api.example", "/x", None), None);
-    assert_eq!(twice.place("api.example", "/deep/x", None).unwrap().upstream, 2);
-    assert_eq!(twice.place("api.example", "/two/x", None).unwrap().upstream, 1);
+    assert_eq!(twice.place("api.example", "/deep/x", None).unwrap().upstream, UpstreamId::new(2));
+    assert_eq!(twice.place("api.example", "/two/x", None).unwrap().upstream, UpstreamId::new(1));
 }
 
 #[test]
 fn a_listener_of_its_own_knows_nothing_else() {
     let places = places();
-    let place = |authority, target| places.place(authority, target, Some(0)).unwrap();
+    let place = |authority, target| places.place(authority, target, Some(UpstreamId::new(0))).unwrap();
     assert_eq!(place("whatever", "/github-git/x").target, "/github-git/x");
-    assert_eq!(place("github.com", "/user").upstream, 0);
-    assert_eq!(place("uploads.github.com", "/user").origin, 1);
+    assert_eq!(place("github.com", "/user").upstream, UpstreamId::new(0));
+    assert_eq!(place("uploads.github.com", "/user").origin, OriginId::new(1));
     assert_eq!(place("p", "/api/graphql").target, "/graphql");
-    assert_eq!(places.place("p", "/", Some(9)), None);
+    assert_eq!(places.place("p", "/", Some(UpstreamId::new(9))), None);
 }
 
 #[test]

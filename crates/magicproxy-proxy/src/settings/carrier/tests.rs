@@ -106,3 +106,13 @@ fn basic_wants_a_pair() {
     }
     assert_eq!(CredentialCarrier::parse("basic:user").unwrap().check(&credential("secret")), Ok(()));
 }
+
+#[test]
+fn names_have_a_bounded_length() {
+    for form in ["query:", "subprotocol:"] {
+        let (longest, longer) = (format!("{form}{}", "a".repeat(128)), format!("{form}{}", "a".repeat(129)));
+        assert!(TokenCarrier::parse(&longest).is_ok() && TokenCarrier::parse(&longer).is_err(), "{form}");
+    }
+    let basic = |length: usize| CredentialCarrier::parse(&format!("basic:{}", "a".repeat(length))).is_ok();
+    assert_eq!((basic(128), basic(129)), (true, false));
+}

@@ -10,7 +10,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-const HEADER_BYTES: usize = 9;
+use crate::http::FRAME_HEADER_BYTES;
+
 const GOAWAY: u8 = 7;
 /// Of a GOAWAY frame's content, the identifier of the last stream.
 const LAST_STREAM_BYTES: usize = 4;
@@ -147,7 +148,7 @@ struct Frames {
     /// Of a frame that was looked at: to be passed over.
     skip: usize,
     /// A frame's header and, of a GOAWAY, what follows.
-    seen: [u8; HEADER_BYTES + LAST_STREAM_BYTES],
+    seen: [u8; FRAME_HEADER_BYTES + LAST_STREAM_BYTES],
     filled: usize,
 }
 
@@ -174,15 +175,15 @@ impl Frames {
         let [high, middle, low, kind, _, _, _, _, _, last @ ..] = self.seen;
         let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
         let is_goaway = kind == GOAWAY && length >= LAST_STREAM_BYTES;
-        let wanted = HEADER_BYTES + if is_goaway { LAST_STREAM_BYTES } else { 0 };
-        if self.filled < HEADER_BYTES || self.filled < wanted {
+        let wanted = FRAME_HEADER_BYTES + if is_goaway { LAST_STREAM_BYTES } else { 0 };
+        if self.filled < FRAME_HEADER_BYTES || self.filled < wanted {
             return;
         }
         if is_goaway {
             // The first bit is reserved (RFC 9113 section 6.8).
             last_stream(u32::from_be_bytes(last) & (u32::MAX >> 1));
         }
-        self.skip = length + HEADER_BYTES - wanted;
+        self.skip = length + FRAME_HEADER_BYTES - wanted;
         self.filled = 0;
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::queue::Queue;
 use super::shares::Shares;
-use super::{Payload, Pool, Waiter};
+use super::{Need, Payload, Pool, Waiter};
 use crate::transport::connection::{Connection, Multiplexed};
 use crate::worker::WorkerId;
 
@@ -63,8 +63,8 @@ impl State {
     }
 
     /// The worker's own idle connection, or else another's, which costs less than a new one.
-    pub(super) fn take_idle(&mut self, worker: WorkerId, keep: Duration, unfit: &mut Vec<Connection>) -> Option<Connection> {
-        let (own, now) = (worker % self.idle.len().max(1), Instant::now());
+    pub(super) fn take_idle(&mut self, need: Need, keep: Duration, unfit: &mut Vec<Connection>) -> Option<Connection> {
+        let (own, now) = (need.worker.shelf_of(self.idle.len()), need.asked);
         let (before, from) = self.idle.split_at_mut_checked(own)?;
         for idle in from.iter_mut().chain(before) {
             while let Some((connection, since)) = idle.pop() {
@@ -79,8 +79,8 @@ impl State {
 
     /// Keeps an idle connection, unless there are enough or somebody else needs its socket: then it comes back.
     pub(super) fn keep_idle(&mut self, connection: Connection, worker: WorkerId, pool: &Pool) -> Option<Connection> {
-        let workers = self.idle.len().max(1);
-        let Some(idle) = self.idle.get_mut(worker % workers) else { return Some(connection) };
+        let own = worker.shelf_of(self.idle.len());
+        let Some(idle) = self.idle.get_mut(own) else { return Some(connection) };
         let now = Instant::now();
         let is_retired = connection.retires_at().is_some_and(|then| then <= now);
         if is_retired || idle.len() >= pool.bounds.idle || pool.sockets.call_one_in() {

@@ -250,3 +250,25 @@ async fn a_lost_answer_leaves_no_lease() {
     store.answers.store(false, Ordering::SeqCst);
     assert_eq!(ask(&proxy, "GET /x", &token).await.status, 200);
 }
+
+/// Nothing is recorded of a request that was only counted, so nobody sees it through for its client.
+#[tokio::test]
+async fn what_is_only_counted_ends_upstream_with_its_client() {
+    let rule = |limit: Value| Token::ruled(&json!([{ "method": "GET", "path": "/long", "limit": limit }])).mint();
+    for (kind, token) in [
+        ("uncounted", Token::any()),
+        ("a total of its token", Token::allowing(&["* /.*"]).limited("total=9").mint()),
+        ("a total", rule(json!({ "total": 9 }))),
+        ("a rate", rule(json!({ "requests": 9, "per": "1h" }))),
+        ("some at once", rule(json!({ "concurrent": 9 }))),
+    ] {
+        let mut upstream = Upstream::held().await;
+        let proxy = stateful(&upstream).await;
+        let mut client = Client::connect(&proxy).await;
+        client.send(request("GET /long", &token, &[], "")).await;
+        let mut connection = upstream.accept().await;
+        connection.request().await;
+        drop(client);
+        assert!(connection.closed().await.is_empty(), "{kind}");
+    }
+}

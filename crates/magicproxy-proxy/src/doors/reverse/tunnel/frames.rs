@@ -2,7 +2,7 @@
 //! of one. What is in a frame is not looked at.
 
 /// The longest reason that a Close frame has room for, in bytes.
-const MAX_REASON: usize = 123;
+const MAX_CLOSE_REASON: usize = 123;
 const CLOSE: u8 = 0x8;
 const MASKED: u8 = 0x80;
 
@@ -106,7 +106,7 @@ fn is_frame(first: u8, second: u8, sender: Sender) -> bool {
 
 /// A Close frame, as this sender sends it.
 pub(super) fn close_frame(sender: Sender, code: CloseCode, reason: &str) -> Vec<u8> {
-    let reason = reason.as_bytes().get(..reason.len().min(MAX_REASON)).unwrap_or_default();
+    let reason = reason.as_bytes().get(..reason.len().min(MAX_CLOSE_REASON)).unwrap_or_default();
     let payload = [&(code as u16).to_be_bytes(), reason].concat();
     let length = u8::try_from(payload.len()).unwrap_or_default();
     let mut frame = vec![0x80 | CLOSE, length];
@@ -202,5 +202,10 @@ mod tests {
             }
         }
         assert_eq!(close_frame(Sender::Server, CloseCode::PolicyViolation, "no"), b"\x88\x04\x03\xf0no");
+        // A control frame holds 125 bytes: RFC 6455 section 5.5.
+        for (length, payload) in [(122, 124), (123, 125), (124, 125)] {
+            let frame = close_frame(Sender::Server, CloseCode::GoingAway, &"x".repeat(length));
+            assert_eq!((frame[1], frame.len()), (payload, usize::from(payload) + 2), "{length}");
+        }
     }
 }

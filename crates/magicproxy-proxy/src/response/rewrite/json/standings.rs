@@ -6,7 +6,7 @@ use crate::members::Standing;
 
 const SLOTS: usize = 128;
 /// A longer path is not remembered.
-const MAX_PATH_BYTES: usize = 62;
+const MAX_MEMBER_PATH_BYTES: usize = 62;
 
 /// The standings of the members of one document, by their path. Bounded, whatever the document.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ pub(super) struct Standings {
 
 #[derive(Debug, Clone)]
 struct Slot {
-    path: [u8; MAX_PATH_BYTES],
+    path: [u8; MAX_MEMBER_PATH_BYTES],
     /// 0 where nothing is remembered: each path has a byte at least.
     length: u8,
     standing: Standing,
@@ -27,9 +27,9 @@ impl Standings {
     /// The standing of the member at a position.
     pub(super) fn standing(&mut self, links: &LinkMap, position: &Position) -> Standing {
         let find = || links.members().standing(position);
-        let Some(path) = position.path().filter(|path| (1..=MAX_PATH_BYTES).contains(&path.len())) else { return find() };
+        let Some(path) = position.path().filter(|path| (1..=MAX_MEMBER_PATH_BYTES).contains(&path.len())) else { return find() };
         if self.slots.is_empty() {
-            self.slots = vec![Slot { path: [0; MAX_PATH_BYTES], length: 0, standing: Standing::Stays }; SLOTS];
+            self.slots = vec![Slot { path: [0; MAX_MEMBER_PATH_BYTES], length: 0, standing: Standing::Stays }; SLOTS];
         }
         let Some(slot) = self.slots.get_mut(slot_of(path)) else { return find() };
         if slot.path() != path {

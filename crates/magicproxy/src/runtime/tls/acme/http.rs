@@ -12,7 +12,7 @@ use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
 use magicproxy_proxy::https::HttpsConnector;
 
 const LIMIT: Duration = Duration::from_secs(30);
-const MAX_BODY_BYTES: usize = 1024 * 1024;
+const MAX_ACME_RESPONSE_BYTES: usize = 1024 * 1024;
 
 pub(super) struct AcmeHttp {
     connector: HttpsConnector,
@@ -50,5 +50,5 @@ async fn exchange(connector: HttpsConnector, mut request: Request<BodyWrapper<By
     request.headers_mut().insert(header::HOST, HeaderValue::from_str(authority.as_str())?);
     *request.uri_mut() = Uri::from(url.path_and_query().context("expected a URL with a path")?.clone());
     let response = sender.send_request(request).await?;
-    Ok(BytesResponse::from(response.map(|body| Limited::new(body, MAX_BODY_BYTES))))
+    Ok(BytesResponse::from(response.map(|body| Limited::new(body, MAX_ACME_RESPONSE_BYTES))))
 }

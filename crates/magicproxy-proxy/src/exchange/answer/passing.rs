@@ -1,0 +1,152 @@
+//! An answer on its way down: the fields that may pass, and the credential masked, whichever door it passes.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::response::Parts;
+use http::{Method, Response};
+use http_body::Body as _;
+use hyper::upgrade::OnUpgrade;
+use magicproxy_core::VerifiedToken;
+
+use super::Answer;
+use crate::admission::{Holding, Resource, Shortage};
+use crate::http::body::IdleTimer;
+use crate::mask::Needle;
+use crate::rejection::Rejection;
+use crate::response::ahead::Held;
+use crate::response::body::{Received, ResponseBody, UpstreamBody};
+use crate::response::header::{Coding, ResponseFilter, has_no_content, is_searchable};
+use crate::response::pipeline::Pipeline;
+use crate::response::rewrite::{self, Rewriting};
+use crate::transport::Content;
+
+/// What decides how an answer is read: the method of its request, and when the exchange must be over.
+#[derive(Clone, Debug)]
+pub(in crate::exchange) struct Expected {
+    pub(in crate::exchange) method: Method,
+    pub(in crate::exchange) end: Option<Instant>,
+}
+
+/// The answer to an admitted request, with what is looked for in it.
+pub(crate) struct Answered {
+    answer: Answer,
+    expected: Expected,
+    /// The credential that it was sent with.
+    needle: Option<Needle>,
+}
+
+/// An answer whose head was filtered. Its body is still to be searched for the credential.
+struct Filtered {
+    head: Parts,
+    /// In which its body comes.
+    coding: Coding,
+    body: UpstreamBody,
+    needle: Option<Needle>,
+}
+
+/// An answer that is read whole and made anew by its door.
+pub(crate) struct Searched {
+    pub(crate) head: Parts,
+    /// Inflated, and searched for the credential.
+    pub(crate) body: UpstreamBody,
+    /// What is to be looked for again in what is made of it.
+    pub(crate) needle: Option<Needle>,
+}
+
+impl Answered {
+    pub(in crate::exchange) fn new(answer: Answer, expected: Expected, needle: Option<Needle>) -> Self {
+        Self { answer, expected, needle }
+    }
+
+    /// The response as the upstream sent it: to choose how it is passed down.
+    pub(crate) fn response(&self) -> &Response<Content> {
+        &self.answer.response
+    }
+
+    /// The method of its request.
+    pub(crate) fn method(&self) -> &Method {
+        &self.expected.method
+    }
+
+    /// Takes so much of a resource, at the expense of who pays for the exchange.
+    pub(crate) fn take(&self, resource: Resource, amount: usize) -> Result<Holding, Shortage> {
+        self.answer.place.take(resource, amount)
+    }
+
+    /// Passes it down while it comes. Where the client's URLs lead is asked where the response may hold some.
+    pub(crate) fn pass(self, rewriting: impl FnOnce() -> Option<Rewriting>) -> Result<Response<ResponseBody>, Rejection> {
+        let Filtered { mut head, coding, mut body, needle } = self.filtered()?;
+        let plan = rewrite::apply(&mut head, coding, rewriting);
+        body.pass_through(Pipeline::new(coding, needle, plan));
+        Ok(Response::from_parts(head, ResponseBody::upstream(body)))
+    }
+
+    /// Has it read whole by a door that makes it anew.
+    pub(crate) fn searched(self) -> Result<Searched, Rejection> {
+        let Filtered { head, coding, mut body, needle } = self.filtered()?;
+        body.pass_through(Pipeline::searching(coding, needle.clone()));
+        Ok(Searched { head, body, needle })
+    }
+
+    /// Nothing passes that should not, but for the body, in which the credential is still to be looked for.
+    #[inline]
+    fn filtered(self) -> Result<Filtered, Rejection> {
+        let Self { answer, expected: Expected { method, end }, needle } = self;
+        let Answer { response, lease, ahead, held, idle, dropped, place } = answer;
+        let (mut head, incoming) = response.into_parts();
+        let coding = Coding::of(&head.headers);
+        if !is_searchable(&head, coding) && !has_no_content(&head, &method) && !incoming.is_end_stream() {
+            return Err(Rejection::UnaskedCoding);
+        }
+        let received = Received { incoming, version: head.version, lease, ahead, held, exchange: place };
+        let mut filter = ResponseFilter::new(needle.clone(), dropped);
+        filter.head(&mut head, &method);
+        let mut body = UpstreamBody::new(received, IdleTimer::new(idle, end));
+        body.filter(filter);
+        Ok(Filtered { head, coding, body, needle })
+    }
+}
+
+/// The answer of an upstream that goes on with another protocol, as it was asked to.
+pub(crate) struct Switched {
+    answer: Answer,
+    expected: Expected,
+    needle: Option<Needle>,
+    token: Arc<VerifiedToken>,
+}
+
+/// What a tunnel is made of on the upstream's side.
+pub(crate) struct TunnelEnds {
+    /// The head as it is passed down.
+    pub(crate) head: Parts,
+    /// The upstream's connection.
+    pub(crate) upstream: OnUpgrade,
+    /// The token that opened the tunnel, with whose end it ends.
+    pub(crate) token: Arc<VerifiedToken>,
+    /// When the exchange must be over.
+    pub(crate) end: Option<Instant>,
+    /// Held until the tunnel has ended: until then neither connection counts as idle.
+    pub(crate) held: Held,
+}
+
+impl Switched {
+    pub(in crate::exchange) fn new(
+        answer: Answer,
+        expected: Expected,
+        needle: Option<Needle>,
+        token: Arc<VerifiedToken>,
+    ) -> Self {
+        Self { answer, expected, needle, token }
+    }
+
+    /// Passes the head down; what follows it is not looked at.
+    pub(crate) fn into_tunnel(self) -> TunnelEnds {
+        let Self { answer, expected, needle, token } = self;
+        let Answer { mut response, lease, held, dropped, place, .. } = answer;
+        let upstream = hyper::upgrade::on(&mut response);
+        let (mut head, _) = response.into_parts();
+        ResponseFilter::new(needle, dropped).head(&mut head, &expected.method);
+        TunnelEnds { head, upstream, token, end: expected.end, held: Box::new((lease, held, place)) }
+    }
+}

@@ -1,0 +1,42 @@
+//! Grants that are held: what allows a request that no rule allows. `state.md` section 3.7.
+
+use magicproxy_core::rule::HeldGrant;
+use magicproxy_core::{Access, GrantQuestion, Judgement};
+
+use super::Ledger;
+use crate::exchange::verifier::Binder;
+use crate::rejection::Rejection;
+
+impl Ledger {
+    /// Answers by what the owners hold that the question asks for. An error where that cannot be known.
+    pub(in crate::exchange) async fn look_for_grant(
+        &self,
+        mut question: GrantQuestion,
+        access: &Access<'_>,
+        binder: Binder<'_>,
+    ) -> Result<Judgement, Rejection> {
+        let path = access.target.path();
+        let binding = match question.asks_named_owners(access) {
+            Ok(false) => None,
+            Ok(true) => Some(binder.binding().await?),
+            Err(denial) => return Ok(Judgement::Denied(denial)),
+        };
+        let owners = match question.owners(access, binding.as_ref()) {
+            Ok(owners) => owners,
+            Err(denial) => return Ok(Judgement::Denied(denial)),
+        };
+        for owner in owners {
+            if let Err(denial) = access.take_look_up() {
+                return Ok(Judgement::Denied(denial));
+            }
+            let found = self.store()?.read(owner, vec![HeldGrant::name(path)], access.now).await?;
+            let held = found.into_iter().flatten().next().and_then(|entry| HeldGrant::from_store(owner, path, &entry.value));
+            let Some(held) = held else { continue };
+            question = match question.held(access, held, binding.as_ref()) {
+                Ok(judgement) => return Ok(judgement),
+                Err(question) => question,
+            };
+        }
+        Ok(question.nothing_held())
+    }
+}

@@ -1,0 +1,31 @@
+//! Parts of a request that are read when a judgement asks for them, before the request is sent: what is sent is what was read.
+
+use bytes::Bytes;
+use http::HeaderMap;
+use magicproxy_core::Part;
+
+use crate::admission::Holding;
+use crate::downstream::RequestBody;
+use crate::http::body::MAX_BODY_BYTES;
+use crate::rejection::Rejection;
+use crate::response::header::Coding;
+
+/// What nobody has read yet of a request, and the exchange that pays for what is held of it.
+pub(in crate::exchange) struct Unread<'m> {
+    pub(in crate::exchange) headers: &'m HeaderMap,
+    pub(in crate::exchange) body: &'m mut RequestBody,
+    pub(in crate::exchange) exchange: &'m Holding,
+}
+
+impl Unread<'_> {
+    /// Reads a part, whole.
+    ///
+    /// # Errors
+    /// It cannot be read as what it is, is too long, or does not come.
+    pub(in crate::exchange) async fn read(&mut self, part: Part) -> Result<Bytes, Rejection> {
+        match part {
+            Part::Body if Coding::of(self.headers) != Coding::Identity => Err(Rejection::BodyForm),
+            Part::Body => Ok(self.body.read_whole(MAX_BODY_BYTES, self.exchange).await?),
+        }
+    }
+}

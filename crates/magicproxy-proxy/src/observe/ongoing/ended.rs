@@ -1,0 +1,45 @@
+//! Requests that have ended in this process, for tests that count them.
+
+use std::net::SocketAddr;
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::watch;
+
+use crate::downstream::InFlight;
+use crate::observe::access_log::AccessRecord;
+
+/// One that has ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Ended {
+    /// Who sent it.
+    client: Option<SocketAddr>,
+    /// Its record, as it was then.
+    pub(crate) record: String,
+}
+
+static ENDED: Mutex<Vec<Ended>> = Mutex::new(Vec::new());
+static CHANGED: LazyLock<watch::Sender<()>> = LazyLock::new(watch::Sender::default);
+
+pub(super) fn note(record: &AccessRecord, in_flight: &InFlight, now: Instant) {
+    let ended = Ended { client: in_flight.client(), record: record.summary(now) };
+    ENDED.lock().unwrap_or_else(PoisonError::into_inner).push(ended);
+    CHANGED.send_replace(());
+}
+
+/// Those of this client, once there are so many.
+pub(crate) async fn wait(client: SocketAddr, count: usize) -> Vec<Ended> {
+    let mut changes = CHANGED.subscribe();
+    loop {
+        let found = of(client);
+        if found.len() >= count {
+            return found;
+        }
+        changes.changed().await.unwrap();
+    }
+}
+
+fn of(client: SocketAddr) -> Vec<Ended> {
+    let ended = ENDED.lock().unwrap_or_else(PoisonError::into_inner);
+    ended.iter().filter(|ended| ended.client == Some(client)).cloned().collect()
+}

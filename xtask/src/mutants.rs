@@ -1,0 +1,90 @@
+//! `cargo xtask mutants`: would a fault in the code that decides be noticed? cargo-mutants draws the faults; each is tried against
+//! the tests that reach its file, those that take longest last, until one of them fails.
+//!
+//! It takes hours, so it is no stage of `test`. It works on a copy of the sources: what is being written meanwhile is not touched.
+
+mod draw;
+mod named;
+mod report;
+mod tree;
+mod trial;
+
+use anyhow::{Context, Result};
+
+use crate::log::Log;
+use crate::tools;
+use crate::workspace::Workspace;
+use draw::{Mutant, PARTS};
+use report::{Fate, Tried};
+
+/// Of so many mutants one is tried.
+const EVERY: usize = 10;
+
+/// What the arguments ask for.
+#[derive(Debug, PartialEq, Eq)]
+struct Order {
+    /// Parts of the code; all of them, where none is named.
+    parts: Vec<&'static str>,
+    /// Which of the [`EVERY`] samples.
+    sample: usize,
+}
+
+pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool> {
+    let order = Order::parse(arguments)?;
+    let mut log = Log::create(workspace.target.join("xtask/mutants/preparation.log"))?;
+    let tool = tools::ensure(workspace, &mut log, tools::MUTANTS)?;
+    let tree = tree::Tree::lay_out(workspace)?;
+    let all = draw::all(&tree, &tool)?;
+    let named = named::Named::read(&workspace.root, &all)?;
+    let drawn: Vec<&Mutant> =
+        all.iter().skip(order.sample).step_by(EVERY).filter(|mutant| order.parts.contains(&mutant.part)).collect();
+    println!("{} of {} mutants are drawn", drawn.len(), all.len());
+    let plans = trial::Plans::without_a_fault(&tree, &order.parts)?;
+    let mut tried = Vec::with_capacity(drawn.len());
+    for (number, mutant) in drawn.iter().enumerate() {
+        let fate = if named.has(mutant) { Fate::Named } else { plans.fate(&tree, mutant)? };
+        println!("{:>4}/{} {fate}: {}", number + 1, drawn.len(), mutant.name);
+        tried.push(Tried { mutant, fate });
+    }
+    let report = report::Report::of(&tried);
+    let path = workspace.target.join("xtask/mutants/report.txt");
+    std::fs::write(&path, report.to_string()).with_context(|| format!("cannot write `{}`", path.display()))?;
+    println!("\n{report}");
+    Ok(report.is_good())
+}
+
+impl Order {
+    fn parse(arguments: &[String]) -> Result<Order> {
+        let (mut parts, mut sample) = (Vec::new(), 0);
+        let mut words = arguments.iter();
+        while let Some(word) = words.next() {
+            if word == "--sample" {
+                let number = words.next().and_then(|number| number.parse().ok()).filter(|number| *number < EVERY);
+                sample = number.with_context(|| format!("`--sample` takes a number from 0 to {}", EVERY - 1))?;
+                continue;
+            }
+            let known = PARTS.iter().find(|part| *part == word);
+            parts.push(*known.with_context(|| format!("no part `{word}`; there are: {}", PARTS.join(", ")))?);
+        }
+        Ok(Order { parts: if parts.is_empty() { PARTS.to_vec() } else { parts }, sample })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Order, PARTS};
+
+    fn parse(line: &str) -> Result<Order, String> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        Order::parse(&words).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn parts_and_samples_are_asked_for() {
+        assert_eq!(parse(""), Ok(Order { parts: PARTS.to_vec(), sample: 0 }));
+        assert_eq!(parse("gate core --sample 9"), Ok(Order { parts: vec!["gate", "core"], sample: 9 }));
+        for refused in ["nothing", "--sample", "--sample 10", "--sample x", "core --all"] {
+            assert!(parse(refused).is_err(), "{refused}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What became of the mutants: counts for each part, and the names of those that no test noticed.
+
+use std::fmt;
+
+use super::draw::{Mutant, PARTS};
+
+/// So many of a hundred must be caught or named.
+const NEEDED: usize = 95;
+
+/// What became of a mutant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It does not compile.
+    Unviable,
+    /// A test fails.
+    Caught,
+    /// Nothing need tell it from the code, for the reason that is given.
+    Named,
+    /// All tests pass.
+    Survived,
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Fate::Unviable => "unviable",
+            Fate::Caught => "caught",
+            Fate::Named => "named",
+            Fate::Survived => "SURVIVED",
+        })
+    }
+}
+
+/// A mutant, and what became of it.
+#[derive(Debug)]
+pub(super) struct Tried<'m> {
+    pub(super) mutant: &'m Mutant,
+    pub(super) fate: Fate,
+}
+
+#[derive(Debug)]
+pub(super) struct Report<'m>(&'m [Tried<'m>]);
+
+impl<'m> Report<'m> {
+    pub(super) fn of(tried: &'m [Tried<'m>]) -> Report<'m> {
+        Report(tried)
+    }
+
+    /// Are enough of those that compile caught, or named? Of each part by itself: none makes up for another.
+    pub(super) fn is_good(&self) -> bool {
+        PARTS.iter().all(|part| {
+            let noticed = self.count(part, Fate::Caught) + self.count(part, Fate::Named);
+            noticed * 100 >= (noticed + self.count(part, Fate::Survived)) * NEEDED
+        })
+    }
+
+    fn count(&self, part: &str, fate: Fate) -> usize {
+        self.0.iter().filter(|tried| tried.mutant.part == part && tried.fate == fate).count()
+    }
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "{:<9} {:>8} {:>8} {:>8} {:>8}", "part", "unviable", "caught", "named", "survived")?;
+        for part in PARTS {
+            let counts = [Fate::Unviable, Fate::Caught, Fate::Named, Fate::Survived].map(|fate| self.count(part, fate));
+            if counts != [0; 4] {
+                let [unviable, caught, named, survived] = counts;
+                writeln!(formatter, "{part:<9} {unviable:>8} {caught:>8} {named:>8} {survived:>8}")?;
+            }
+        }
+        for survivor in self.0.iter().filter(|tried| tried.fate == Fate::Survived) {
+            writeln!(formatter, "{}", survivor.mutant.name)?;
+        }
+        write!(formatter, "{NEEDED} of 100 that compile must be caught or named, in each part: ")?;
+        formatter.write_str(if self.is_good() { "they are" } else { "they are not" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::draw::{Mutant, Place};
+    use super::{Fate, Report, Tried};
+
+    fn mutant(part: &'static str) -> Mutant {
+        let (name, file, replacement) = (format!("{part}.rs:7:9: replace"), String::new(), String::new());
+        Mutant { name, part, file, replacement, span: [Place { line: 7, column: 9 }; 2] }
+    }
+
+    #[test]
+    fn enough_of_each_part_must_be_noticed() {
+        let (core, gate) = (mutant("core"), mutant("gate"));
+        let tried = |mutant: &'static str, fate, count: usize| {
+            let mutant = if mutant == "core" { &core } else { &gate };
+            (0..count).map(move |_| Tried { mutant, fate })
+        };
+        let judged = |survivors: usize| {
+            let all: Vec<_> = tried("core", Fate::Caught, 90)
+                .chain(tried("core", Fate::Named, 5))
+                .chain(tried("core", Fate::Unviable, 50))
+                .chain(tried("core", Fate::Survived, survivors))
+                .chain(tried("gate", Fate::Caught, 900))
+                .collect();
+            (Report::of(&all).is_good(), Report::of(&all).to_string().matches("core.rs:7:9: replace").count())
+        };
+        assert_eq!((judged(5), judged(6)), ((true, 5), (false, 6)));
+    }
+}
