@@ -9,7 +9,7 @@ use serde_json::json;
 use super::elements::{challenges, patch, powerdns, rrset};
 use super::*;
 use crate::support::Setup;
-use crate::support::{CREDENTIAL, NAME, OnlyUpstream as _, Token, guard, keys, now, seal_to};
+use crate::support::{CREDENTIAL, NAME, OnlyUpstream as _, Token, events_named, guard, keys, now, seal_to};
 
 const RECORD: &str = "/v2/domains/example.com/records";
 const OWNER: &str = "certificates";
@@ -258,5 +258,22 @@ async fn what_an_unbound_owner_had_is_nobodys() {
     for token in [of(CREDENTIAL), of("junk")] {
         ask(&proxy, &format!("DELETE {RECORD}/7"), &token).await.assert_rejected(403, "not_allowed");
         assert_eq!(create(&proxy, &token).await.status, 201);
+    }
+}
+
+/// The operator is told at the first request, and not again.
+#[tokio::test]
+async fn somebody_is_told_once_of_what_an_unbound_owner_had() {
+    const BEREFT: &str = "bereft-of-what-was-unbound";
+    let upstream = digitalocean().await;
+    let store = memory();
+    let old = Partition::of(&[b"named", NAME.as_bytes(), BEREFT.as_bytes()]);
+    let entry = Entry { value: b"DELETE|GET".to_vec(), expires_at: UnixTime(now() + 3600) };
+    let name = magicproxy_core::rule::HeldGrant::name(&format!("{RECORD}/7"));
+    assert!(store.apply(old, vec![], vec![Change::Put(name, entry)], UnixTime(now())).await.unwrap());
+    let proxy = scoped(&upstream, store, &[("team", json!([rule(Some(BEREFT), &json!({}))]))]).await;
+    for _ in 0..3 {
+        assert_eq!(create(&proxy, &of(CREDENTIAL)).await.status, 201);
+        assert_eq!(events_named(&[BEREFT, "before named owners were bound"]).len(), 1);
     }
 }
