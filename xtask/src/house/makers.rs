@@ -10,13 +10,15 @@ use crate::lists::Section;
 use crate::source::{Function, Module, Token, closing, reach};
 
 /// The types whose values prove something, and the crate of each.
-const PROOFS: [(&str, &str); 6] = [
+const PROOFS: [(&str, &str); 8] = [
     ("magicproxy-core", "VerifiedToken"),
     ("magicproxy-core", "Permit"),
     ("magicproxy-proxy", "Settled"),
     ("magicproxy-proxy", "OutboundRequest"),
     ("magicproxy-proxy", "Unsettled"),
     ("magicproxy-proxy", "Answer"),
+    ("magicproxy-proxy", "Answered"),
+    ("magicproxy-proxy", "Switched"),
 ];
 
 /// The maker that every type has, and that needs all of its fields.
