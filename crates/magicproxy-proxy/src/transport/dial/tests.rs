@@ -138,7 +138,7 @@ async fn attempts_at_the_same_time_are_few() {
         let mut candidates = candidates(&order);
         timeout(LONG, dialer.connect(&mut candidates)).await.unwrap().unwrap();
         // What was still under way is tried again; what gave way is not.
-        assert_eq!(candidates.waiting, addresses[left], "{tried}");
+        assert_eq!(candidates.waiting, &addresses[left], "{tried}");
     }
 }
 
