@@ -7,6 +7,8 @@ mod asking;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo;
+#[cfg(test)]
+mod documents;
 pub(crate) mod env;
 pub(crate) mod examples;
 pub(crate) mod explain;

@@ -5,8 +5,6 @@
 #[allow(rustdoc::bare_urls, reason = "the comments of arguments are what `--help` shows")]
 mod cli;
 mod client;
-#[cfg(test)]
-mod documents;
 mod ground;
 mod runtime;
 mod setup;

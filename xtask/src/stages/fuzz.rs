@@ -11,7 +11,8 @@ use crate::workspace::Workspace;
 const SECONDS: u64 = 20;
 /// An input that takes so many seconds, where others take thousandths of one, finds no end.
 const HANGS: u64 = 300;
-/// What it reads is the operator's own, and it needs what no other target needs: the whole program, compiled once more.
+/// What it reads is the operator's own, and it needs what no other target needs: the crates of the configuration, of plugins and of
+/// the stores, compiled once more.
 const NOT_HERE: &str = "configuration";
 
 pub(super) fn run(workspace: &Workspace, log: &mut Log) -> Result<Report> {
