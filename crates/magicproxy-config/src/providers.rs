@@ -1,93 +1,50 @@
-//! What is known of providers of APIs. `docs/spec/upstreams.md` section 7.
+//! What is known of APIs, a file for each: `docs/spec/upstreams.md` section 7.
 //!
-//! A preset is a layer below everything that was written about its upstream.
+//! A new API is a file beside the others, which says everything that differs from [`PLAIN`], and a line in [`PROVIDERS`]; its rows in
+//! the specification and in `docs/guide/headers.md` are compared with it. What it tells its clients stands in it, too; the program's
+//! table of clients has one line for each of them.
 
+pub mod anthropic;
+mod choice;
+pub mod client;
+pub mod cloudflare;
+pub mod digitalocean;
+pub mod github;
+pub mod github_git;
+pub mod gitlab;
 pub mod members;
+pub mod openai;
+pub mod powerdns;
+pub mod refusals;
+#[cfg(test)]
+mod tests;
 pub mod words;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use client::{ANY_PROGRAM, Way};
+use refusals::Refusals;
+use words::{ReadingChoice, SlashChoice};
 
-use words::{ReadingChoice, RefusalChoice, SlashChoice};
+pub use choice::{PresetChoice, RefusalChoice};
 
-/// The presets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum PresetChoice {
-    /// Nothing is taken for granted.
-    None,
-    /// GitHub's REST and GraphQL APIs.
-    Github,
-    /// Repositories of GitHub, by git over HTTPS.
-    GithubGit,
-    /// DigitalOcean.
-    Digitalocean,
-    /// GitLab.
-    Gitlab,
-    /// Cloudflare.
-    Cloudflare,
-    /// An authoritative server of PowerDNS.
-    Powerdns,
-    /// OpenAI, and those who speak its API.
-    Openai,
-    /// Anthropic.
-    Anthropic,
-}
+/// Every API that is known, in the order in which people are told of them.
+pub static PROVIDERS: [&Provider; 8] = [
+    &github::PROVIDER,
+    &github_git::PROVIDER,
+    &digitalocean::PROVIDER,
+    &gitlab::PROVIDER,
+    &cloudflare::PROVIDER,
+    &powerdns::PROVIDER,
+    &openai::PROVIDER,
+    &anthropic::PROVIDER,
+];
 
-impl PresetChoice {
-    /// The preset that a table with this name has without saying so.
-    pub fn of_name(name: &str) -> Option<Self> {
-        let presets = PRESETS.iter().map(|preset| preset.name);
-        [Self::None].into_iter().chain(presets).find(|preset| preset.name() == name)
-    }
-
-    /// The kind of API that it is for, if any.
-    pub fn api(self) -> Option<&'static str> {
-        (self != Self::None).then(|| self.name())
-    }
-
-    /// The preset's name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Github => "github",
-            Self::GithubGit => "github-git",
-            Self::Digitalocean => "digitalocean",
-            Self::Gitlab => "gitlab",
-            Self::Cloudflare => "cloudflare",
-            Self::Powerdns => "powerdns",
-            Self::Openai => "openai",
-            Self::Anthropic => "anthropic",
-        }
-    }
-
-    /// The kinds of API that are known.
-    pub fn apis() -> impl Iterator<Item = &'static str> {
-        PRESETS.iter().map(|preset| preset.name.name())
-    }
-
-    /// The preset whose API root this is.
-    pub fn of_root(root: &str) -> Option<Self> {
-        let root = root.trim_end_matches('/');
-        PRESETS.iter().find(|preset| preset.api_root == Some(root)).map(|preset| preset.name)
-    }
-
-    /// The request headers that it adds to those that every API gets.
-    pub fn request_headers(self) -> &'static [&'static str] {
-        PRESETS.iter().find(|preset| preset.name == self).map_or(&[], |preset| preset.request_headers)
-    }
-
-    /// The API root that a preset brings.
-    pub fn root_of(name: &str) -> Option<&'static str> {
-        PRESETS.iter().find(|preset| preset.name.name() == name)?.api_root
-    }
-}
-
-/// One line of the table in the specification.
+/// An API: one line of the table in the specification. A preset is a layer below everything that was written about its upstream.
 #[derive(Debug)]
-pub struct Preset {
-    /// Its name.
-    pub name: PresetChoice,
+pub struct Provider {
+    /// The name of its preset.
+    pub name: &'static str,
+    /// What it is, in a sentence.
+    pub about: &'static str,
     /// Where the API is; none, where everybody runs their own.
     pub api_root: Option<&'static str>,
     /// Prefixes of paths, each with the path or the origin that it stands for.
@@ -101,144 +58,48 @@ pub struct Preset {
     /// Where its clients put their keys besides.
     pub accept_token_in: &'static [&'static str],
     /// The shape in which its clients understand a refusal.
-    pub refusals: RefusalChoice,
+    pub refusals: &'static Refusals,
     /// Query parameters that say for whom a request acts, or carry tokens.
     pub drop_query_parameters: &'static [&'static str],
-    /// Headers that its clients send, and that say neither for whom nor on what a request acts.
-    pub request_headers: &'static [&'static str],
+    /// Headers that its clients send, and that say neither for whom nor on what a request acts, each with what it says.
+    pub request_headers: &'static [(&'static str, &'static str)],
     /// Members of its bodies that its clients follow.
     pub rewrite_members: &'static [&'static str],
     /// Where answers are long in coming.
     pub response_timeout: Option<&'static str>,
+    /// What a program is told of which nobody knows what it reads.
+    pub any_program: Way,
+    /// Other APIs that the same credentials are for.
+    pub kin: &'static [&'static str],
 }
 
 /// What most APIs are.
-const PLAIN: Preset = Preset {
-    name: PresetChoice::None,
+const PLAIN: Provider = Provider {
+    name: "",
+    about: "",
     api_root: None,
     paths: &[],
     encoded_slash: SlashChoice::Refuse,
     path_reading: ReadingChoice::Strict,
     credential: "bearer",
     accept_token_in: &[],
-    refusals: RefusalChoice::Problem,
+    refusals: &refusals::PROBLEM,
     drop_query_parameters: &[],
     request_headers: &[],
     rewrite_members: &[],
     response_timeout: None,
+    any_program: ANY_PROGRAM,
+    kin: &[],
 };
 
-const PRESETS: [Preset; 8] = [
-    Preset {
-        name: PresetChoice::Github,
-        api_root: Some("https://api.github.com"),
-        paths: &[("/api/v3", "/"), ("/api/graphql", "/graphql"), ("/api/uploads", "https://uploads.github.com")],
-        encoded_slash: SlashChoice::Both,
-        path_reading: ReadingChoice::DecodeOnce,
-        refusals: RefusalChoice::Github,
-        rewrite_members: members::GITHUB,
-        request_headers: &["GraphQL-Features", "Time-Zone", "X-GitHub-Api-Version", "X-GitHub-Next-Global-ID"],
-        ..PLAIN
-    },
-    Preset {
-        name: PresetChoice::GithubGit,
-        api_root: Some("https://github.com"),
-        path_reading: ReadingChoice::DecodeOnce,
-        credential: "basic:x-access-token",
-        ..PLAIN
-    },
-    Preset {
-        name: PresetChoice::Digitalocean,
-        api_root: Some("https://api.digitalocean.com"),
-        refusals: RefusalChoice::Digitalocean,
-        rewrite_members: members::DIGITALOCEAN,
-        // pydo is built on a library of Azure's, which numbers its requests so.
-        request_headers: &["X-Ms-Client-Request-Id"],
-        ..PLAIN
-    },
-    Preset {
-        name: PresetChoice::Gitlab,
-        api_root: Some("https://gitlab.com"),
-        encoded_slash: SlashChoice::Opaque,
-        path_reading: ReadingChoice::DecodeOnce,
-        credential: "header:PRIVATE-TOKEN",
-        accept_token_in: &["header:JOB-TOKEN", "header:DEPLOY-TOKEN"],
-        refusals: RefusalChoice::Gitlab,
-        rewrite_members: members::GITLAB,
-        drop_query_parameters: &["sudo", "private_token", "access_token", "job_token"],
-        ..PLAIN
-    },
-    Preset {
-        name: PresetChoice::Cloudflare,
-        api_root: Some("https://api.cloudflare.com"),
-        accept_token_in: &["header:X-Auth-Key"],
-        refusals: RefusalChoice::Cloudflare,
-        request_headers: &[
-            "Api-Version",
-            "CF-Worker-Body-Part",
-            "CF-Worker-Main-Module-Part",
-            "Tus-Resumable",
-            "Upload-Length",
-            "Upload-Metadata",
-            "Upload-Offset",
-            "X-Magic-New-Hc-Target",
-            "X-Stainless-*",
-        ],
-        ..PLAIN
-    },
-    // Everybody runs their own.
-    Preset { name: PresetChoice::Powerdns, credential: "header:X-API-Key", refusals: RefusalChoice::Powerdns, ..PLAIN },
-    Preset {
-        name: PresetChoice::Openai,
-        api_root: Some("https://api.openai.com"),
-        // The second is where browsers put keys of the realtime API, for want of another field.
-        accept_token_in: &["header:API-Key", "subprotocol:openai-insecure-api-key."],
-        refusals: RefusalChoice::Openai,
-        request_headers: &[
-            "HTTP-Referer",
-            "OpenAI-Beta",
-            "Originator",
-            "Session-Id",
-            "Thread-Id",
-            "X-Client-Request-Id",
-            "X-Codex-Beta-Features",
-            "X-Codex-Installation-Id",
-            "X-Codex-Parent-Thread-Id",
-            "X-Codex-Turn-Metadata",
-            "X-Codex-Turn-State",
-            "X-Codex-Window-Id",
-            "X-OpenAI-Internal-Codex-Responses-Lite",
-            "X-OpenAI-Subagent",
-            "X-ResponsesAPI-Include-Timing-Metrics",
-            "X-Stainless-*",
-            "X-Title",
-        ],
-        response_timeout: Some("10m"),
-        ..PLAIN
-    },
-    Preset {
-        name: PresetChoice::Anthropic,
-        api_root: Some("https://api.anthropic.com"),
-        credential: "header:X-Api-Key",
-        refusals: RefusalChoice::Anthropic,
-        rewrite_members: members::ANTHROPIC,
-        request_headers: &[
-            "Anthropic-Beta",
-            "Anthropic-Dangerous-Direct-Browser-Access",
-            "Anthropic-Version",
-            "X-App",
-            "X-Claude-Code-Session-Id",
-            "X-Client-Request-Id",
-            "X-Stainless-*",
-        ],
-        response_timeout: Some("10m"),
-        ..PLAIN
-    },
-];
+impl Provider {
+    /// The API of this name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        PROVIDERS.into_iter().find(|provider| provider.name == name)
+    }
 
-impl Preset {
-    /// The preset of this name.
-    pub fn of(name: PresetChoice) -> Option<&'static Self> {
-        PRESETS.iter().find(|preset| preset.name == name)
+    /// What any program is told of it.
+    pub fn any_program(&self) -> Way {
+        Way { preset: self.name, ..self.any_program }
     }
 }

@@ -33,7 +33,7 @@ pub use outbound::{EnvironmentProxies, NamedProxy, NoProxy, Outbound, OutboundPr
 pub use page_origins::{PageOrigin, PageOrigins, ParsePageOriginError};
 pub use passed_header::{ParsePassedHeaderError, PassedHeader};
 pub use placing::{HostName, MountPath, ParseMountError, PathMapping, PathTarget, Placing};
-pub use refusal_shape::RefusalShape;
+pub use refusal_shape::{RefusalMedia, RefusalPart, RefusalShape, StatusWords};
 
 pub use carrier::{
     BasicUser, CarrierHeader, CarrierParameter, CarrierSubprotocol, CredentialCarrier, ParseCarrierError, TokenCarrier,

@@ -18,7 +18,8 @@ pub(crate) mod value;
 
 use std::collections::BTreeSet;
 
-use table::{Client, Needs, Way};
+use magicproxy_config::providers::client::{Needs, Way};
+use table::Client;
 use target::Target;
 use value::{Places, Value};
 

@@ -11,7 +11,7 @@ use super::setting::{Given, Section as _, Setting};
 use super::upstream::RawUpstream;
 use super::upstream::carrier::CarrierText;
 use crate::ground::fault::Origin;
-use crate::providers::{Preset, PresetChoice, members};
+use crate::providers::{PresetChoice, Provider, RefusalChoice, members};
 
 /// Puts presets and defaults below what was written about upstreams.
 pub(super) fn complete(mut raw: RawConfig, defaults: RawUpstream) -> RawConfig {
@@ -32,7 +32,7 @@ fn with_preset(raw: RawUpstream, table: Option<&str>, defaults: Option<RawUpstre
         Some(given) => Some(given.value),
         None => table.and_then(PresetChoice::of_name).or_else(|| root.as_deref().and_then(PresetChoice::of_root)),
     };
-    let preset = chosen.and_then(Preset::of);
+    let preset = chosen.and_then(PresetChoice::provider);
     let mut raw = match preset {
         Some(preset) => below(preset, raw),
         None => {
@@ -51,8 +51,8 @@ fn with_preset(raw: RawUpstream, table: Option<&str>, defaults: Option<RawUpstre
 }
 
 /// This preset below what was written. Paths are completed one by one.
-fn below(preset: &Preset, raw: RawUpstream) -> RawUpstream {
-    let origin = Origin::Preset(preset.name.name());
+fn below(preset: &'static Provider, raw: RawUpstream) -> RawUpstream {
+    let origin = Origin::Preset(preset.name);
     let text = |text: &str| Setting::new(text.to_owned(), origin.clone());
     let paths = preset.paths.iter().map(|(prefix, to)| {
         let given = Given { value: (*to).to_owned(), origin: origin.clone() };
@@ -63,13 +63,13 @@ fn below(preset: &Preset, raw: RawUpstream) -> RawUpstream {
     let paths_origin = written.map_or(origin.clone(), |given| given.origin.clone());
     paths.extend(written.map(|given| given.value.clone()).unwrap_or_default());
     let layer = RawUpstream {
-        preset: Setting::new(preset.name, origin.clone()),
+        preset: Setting::new(PresetChoice::from(preset), origin.clone()),
         api_root: preset.api_root.map_or_else(Setting::default, text),
         encoded_slash: Setting::new(preset.encoded_slash, origin.clone()),
         path_reading: Setting::new(preset.path_reading, origin.clone()),
         credential: Setting::new(CarrierText(preset.credential.to_owned()), origin.clone()),
         accept_token_in: listed(preset.accept_token_in, &origin, |name| CarrierText(name.to_owned())),
-        refusals: Setting::new(preset.refusals, origin.clone()),
+        refusals: Setting::new(RefusalChoice::of(preset), origin.clone()),
         drop_query_parameters: listed(preset.drop_query_parameters, &origin, str::to_owned),
         rewrite_members: listed(preset.rewrite_members, &origin, str::to_owned),
         response_timeout: preset

@@ -31,8 +31,8 @@ use super::scopes::{CompiledScopes, RawRuleSetting};
 use super::setting::{Given, choices, section};
 use super::tokens::{GeneralMinting, Minting, VersionChoice};
 use crate::ground::fault::Origin;
-use crate::providers::PresetChoice;
-use crate::providers::words::{ReadingChoice, RefusalChoice, SlashChoice};
+use crate::providers::words::{ReadingChoice, SlashChoice};
+use crate::providers::{PresetChoice, RefusalChoice};
 
 pub(super) use tables::{Table, preset_roots, tables};
 

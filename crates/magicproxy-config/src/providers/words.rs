@@ -1,7 +1,6 @@
 //! How APIs differ, in the words of the configuration.
 
 use magicproxy_core::{EncodedSlash, PathReading};
-use magicproxy_proxy::settings::RefusalShape;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -50,44 +49,6 @@ impl From<ReadingChoice> for PathReading {
             ReadingChoice::DecodeOnce => Self::DecodeOnce,
             ReadingChoice::Servlet => Self::Servlet,
             ReadingChoice::Normalize => Self::Normalize,
-        }
-    }
-}
-
-/// The shape of what the proxy refuses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum RefusalChoice {
-    /// RFC 9457.
-    #[default]
-    Problem,
-    /// GitHub's.
-    Github,
-    /// GitLab's.
-    Gitlab,
-    /// DigitalOcean's.
-    Digitalocean,
-    /// PowerDNS's.
-    Powerdns,
-    /// Cloudflare's.
-    Cloudflare,
-    /// OpenAI's.
-    Openai,
-    /// Anthropic's.
-    Anthropic,
-}
-
-impl From<RefusalChoice> for RefusalShape {
-    fn from(choice: RefusalChoice) -> Self {
-        match choice {
-            RefusalChoice::Problem => Self::Problem,
-            RefusalChoice::Github => Self::Github,
-            RefusalChoice::Gitlab => Self::Gitlab,
-            RefusalChoice::Digitalocean => Self::Digitalocean,
-            RefusalChoice::Powerdns => Self::Powerdns,
-            RefusalChoice::Cloudflare => Self::Cloudflare,
-            RefusalChoice::Openai => Self::Openai,
-            RefusalChoice::Anthropic => Self::Anthropic,
         }
     }
 }

@@ -8,7 +8,7 @@ use hyper::ext::ReasonPhrase;
 use super::Rejection;
 use super::shape::Problem;
 use crate::request_id::RequestId;
-use crate::settings::RefusalShape;
+use crate::settings::{RefusalMedia, RefusalShape};
 
 /// SDKs made by Stainless heed it, those of OpenAI, Anthropic and Cloudflare among them; others do not know it.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -76,7 +76,10 @@ impl RefusalForm {
 
     /// Only what is RFC 9457 in substance is called so.
     fn content_type(self) -> HeaderValue {
-        if self.shape.is_problem() { self.media.as_value() } else { ProblemType::Json.as_value() }
+        match self.shape.media {
+            RefusalMedia::Problem => self.media.as_value(),
+            RefusalMedia::Json => ProblemType::Json.as_value(),
+        }
     }
 }
 
@@ -95,7 +98,7 @@ impl Rejection {
             message: format!("magicproxy: {detail}"),
             errors: self.errors(),
         };
-        let mut response = Response::new(Bytes::from(form.shape.body(&problem)));
+        let mut response = Response::new(Bytes::from(problem.body(form.shape)));
         *response.status_mut() = status;
         if let Some(reason) = reason_phrase(status, &problem.message) {
             response.extensions_mut().insert(reason);

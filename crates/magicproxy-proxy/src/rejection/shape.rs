@@ -1,12 +1,12 @@
-//! The shapes that refusals can take: the one of the API behind, so that its clients show what the proxy says.
+//! The body of a refusal, in the shape of the API behind, so that its clients show what the proxy says.
 //!
-//! `docs/spec/upstreams.md` section 8.
+//! Shapes are data: [`RefusalShape`]. `docs/spec/upstreams.md` section 8.
 
 use http::StatusCode;
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::settings::RefusalShape;
+use crate::settings::{RefusalPart, RefusalShape, StatusWords};
 
 /// RFC 9457, with the members that API clients look for: what every shape is made of.
 #[derive(Serialize)]
@@ -18,76 +18,51 @@ pub(super) struct Problem<'a> {
     pub(super) detail: &'a str,
     pub(super) code: &'a str,
     pub(super) request_id: String,
-    /// GitHub's and many other clients show this.
+    /// Many clients show this.
     pub(super) message: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) errors: Vec<String>,
 }
 
-impl RefusalShape {
-    /// Is the body a problem of RFC 9457, perhaps with further members?
-    pub(super) fn is_problem(self) -> bool {
-        matches!(self, Self::Problem | Self::Github)
-    }
-
-    /// The body, in JSON.
-    pub(super) fn body(self, problem: &Problem<'_>) -> Vec<u8> {
-        if self == Self::Problem {
-            return serde_json::to_vec(problem).unwrap_or_default();
+impl Problem<'_> {
+    /// The body in this shape, in JSON.
+    pub(super) fn body(&self, shape: RefusalShape) -> Vec<u8> {
+        if shape.members.is_empty() {
+            return serde_json::to_vec(self).unwrap_or_default();
         }
-        let Ok(Value::Object(mut members)) = serde_json::to_value(problem) else { return Vec::new() };
-        members.extend(self.further_members(problem));
+        let Ok(Value::Object(mut members)) = serde_json::to_value(self) else { return Vec::new() };
+        members.extend(self.object(shape.members));
         serde_json::to_vec(&members).unwrap_or_default()
     }
 
-    /// What this shape has besides the members of a problem, or in place of them.
-    fn further_members(self, problem: &Problem<'_>) -> Map<String, Value> {
-        let Problem { r#type, status, code, message, .. } = problem;
-        let members = match self {
-            Self::Problem => Value::Null,
-            Self::Github => json!({ "documentation_url": r#type }),
-            Self::Gitlab | Self::Powerdns => json!({ "error": message }),
-            Self::Digitalocean => json!({ "id": code }),
-            Self::Cloudflare => json!({
-                "success": false,
-                "errors": [{ "code": cloudflare_code(*status), "message": message }],
-                "messages": [],
-                "result": null,
-            }),
-            Self::Openai => json!({
-                "error": { "message": message, "type": error_type(*status), "param": null, "code": code },
-            }),
-            Self::Anthropic => json!({
-                "type": "error",
-                "error": { "type": error_type(*status), "message": message },
-            }),
-        };
-        match members {
-            Value::Object(members) => members,
-            _ => Map::new(),
+    fn object(&self, members: &[(&str, RefusalPart)]) -> Map<String, Value> {
+        members.iter().map(|(name, part)| ((*name).to_owned(), self.value(part))).collect()
+    }
+
+    fn value(&self, part: &RefusalPart) -> Value {
+        match part {
+            RefusalPart::Null => Value::Null,
+            RefusalPart::False => false.into(),
+            RefusalPart::Text(text) => (*text).into(),
+            RefusalPart::Type => self.r#type.as_str().into(),
+            RefusalPart::Code => self.code.into(),
+            RefusalPart::Message => self.message.as_str().into(),
+            RefusalPart::StatusNumber(numbers) => of_status(numbers, self.status).unwrap_or(self.status.as_u16()).into(),
+            RefusalPart::StatusWord(words) => word(words, self.status).into(),
+            RefusalPart::List(parts) => parts.iter().map(|part| self.value(part)).collect(),
+            RefusalPart::Object(members) => self.object(members).into(),
         }
     }
 }
 
-/// Cloudflare's numbers for a token that it does not know, and for one that does not suffice.
-fn cloudflare_code(status: StatusCode) -> u16 {
-    match status {
-        StatusCode::UNAUTHORIZED => 10000,
-        StatusCode::FORBIDDEN => 9109,
-        other => other.as_u16(),
-    }
+fn word(words: &StatusWords, status: StatusCode) -> &'static str {
+    let general = if status.is_server_error() { words.server } else { words.other };
+    of_status(words.known, status).unwrap_or(general)
 }
 
-/// The words that OpenAI and Anthropic have for a status.
-fn error_type(status: StatusCode) -> &'static str {
-    match status {
-        StatusCode::UNAUTHORIZED => "authentication_error",
-        StatusCode::FORBIDDEN => "permission_error",
-        StatusCode::NOT_FOUND => "not_found_error",
-        StatusCode::PAYLOAD_TOO_LARGE => "request_too_large",
-        other if other.is_server_error() => "api_error",
-        _ => "invalid_request_error",
-    }
+/// What a table has for a status.
+fn of_status<T: Copy>(table: &[(u16, T)], status: StatusCode) -> Option<T> {
+    table.iter().find(|(known, _)| *known == status.as_u16()).map(|(_, value)| *value)
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

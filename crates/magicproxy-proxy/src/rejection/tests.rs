@@ -1,22 +1,13 @@
 mod every;
+mod shapes;
 
 use magicproxy_core::{ClaimsFault, ParseCredentialError};
 
 use super::*;
 use crate::request_id::RequestId;
-use crate::settings::RefusalShape;
+use crate::settings::{RefusalMedia, RefusalShape};
 pub(crate) use every::every;
-
-const SHAPES: [RefusalShape; 8] = [
-    RefusalShape::Problem,
-    RefusalShape::Github,
-    RefusalShape::Gitlab,
-    RefusalShape::Digitalocean,
-    RefusalShape::Powerdns,
-    RefusalShape::Cloudflare,
-    RefusalShape::Openai,
-    RefusalShape::Anthropic,
-];
+use shapes::*;
 
 fn form(shape: RefusalShape) -> RefusalForm {
     let mut form = RefusalForm::accepted(&http::HeaderMap::new());
@@ -68,7 +59,7 @@ fn a_no_to_a_token_is_401_or_403_and_nothing_else() {
     for rejection in all() {
         let status = rejection.status();
         assert!(status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN, "{rejection:?}: {status}");
-        let answer = rejection.to_response(RequestId::next(), form(RefusalShape::Problem));
+        let answer = rejection.to_response(RequestId::next(), form(PROBLEM));
         assert_eq!(answer.headers().contains_key("www-authenticate"), status == StatusCode::UNAUTHORIZED, "{rejection:?}");
         assert_eq!(answer.headers()["cache-control"], "no-store");
     }
@@ -92,7 +83,7 @@ fn a_connection_in_doubt_is_closed() {
         (Rejection::NoToken, false),
         (Rejection::Order(vec![OrderFault::Grant]), false),
     ] {
-        let answer = rejection.to_response(RequestId::next(), form(RefusalShape::Openai));
+        let answer = rejection.to_response(RequestId::next(), form(OPENAI));
         assert_eq!(answer.headers().contains_key("connection"), closes, "{rejection:?}");
         assert_eq!(answer.headers()["content-type"], "application/json");
     }
@@ -134,7 +125,7 @@ async fn every_shape_says_the_same() {
         assert_eq!((status, &body["status"]), (403, &403.into()), "{shape:?}");
         assert_eq!((&body["code"], &body["detail"]), (&"not_allowed".into(), &shown["magicproxy: ".len()..].into()), "{shape:?}");
         assert_eq!(body["request_id"].as_str().unwrap().len(), 16, "{shape:?}");
-        assert_eq!(media == "application/problem+json", shape.is_problem(), "{shape:?}");
+        assert_eq!(media == "application/problem+json", shape.media == RefusalMedia::Problem, "{shape:?}");
         assert_eq!(body["title"], "the proxy does not allow this request", "{shape:?}");
         assert_eq!(body["message"], shown, "{shape:?}");
     }
@@ -146,30 +137,30 @@ async fn a_shape_is_that_of_its_api() {
     let shown = "magicproxy: the token does not allow this request";
     let urn = "urn:magicproxy:problem:not_allowed";
     let parts = [
-        (RefusalShape::Problem, "type", urn.into()),
-        (RefusalShape::Github, "type", urn.into()),
-        (RefusalShape::Github, "documentation_url", urn.into()),
-        (RefusalShape::Gitlab, "error", shown.into()),
-        (RefusalShape::Digitalocean, "id", "not_allowed".into()),
-        (RefusalShape::Powerdns, "error", shown.into()),
-        (RefusalShape::Cloudflare, "success", false.into()),
-        (RefusalShape::Cloudflare, "errors", serde_json::json!([{ "code": 9109, "message": shown }])),
-        (RefusalShape::Cloudflare, "messages", serde_json::json!([])),
-        (RefusalShape::Cloudflare, "result", serde_json::Value::Null),
+        (PROBLEM, "type", urn.into()),
+        (GITHUB, "type", urn.into()),
+        (GITHUB, "documentation_url", urn.into()),
+        (GITLAB, "error", shown.into()),
+        (DIGITALOCEAN, "id", "not_allowed".into()),
+        (POWERDNS, "error", shown.into()),
+        (CLOUDFLARE, "success", false.into()),
+        (CLOUDFLARE, "errors", serde_json::json!([{ "code": 9109, "message": shown }])),
+        (CLOUDFLARE, "messages", serde_json::json!([])),
+        (CLOUDFLARE, "result", serde_json::Value::Null),
         (
-            RefusalShape::Openai,
+            OPENAI,
             "error",
             serde_json::json!({ "message": shown, "type": "permission_error", "param": null, "code": "not_allowed" }),
         ),
-        (RefusalShape::Anthropic, "type", "error".into()),
-        (RefusalShape::Anthropic, "error", serde_json::json!({ "type": "permission_error", "message": shown })),
+        (ANTHROPIC, "type", "error".into()),
+        (ANTHROPIC, "error", serde_json::json!({ "type": "permission_error", "message": shown })),
     ];
     for (shape, member, value) in parts {
         assert_eq!(refused(&denied, shape).await.2.get(member), Some(&value), "{shape:?} {member}");
     }
-    let (_, _, unknown) = refused(&Rejection::NoToken, RefusalShape::Cloudflare).await;
+    let (_, _, unknown) = refused(&Rejection::NoToken, CLOUDFLARE).await;
     assert_eq!(unknown["errors"][0]["code"], 10000);
-    let (_, _, unknown) = refused(&Rejection::NoToken, RefusalShape::Openai).await;
+    let (_, _, unknown) = refused(&Rejection::NoToken, OPENAI).await;
     assert_eq!(unknown["error"]["type"], "authentication_error");
 }
 
@@ -187,7 +178,7 @@ fn no_shape_takes_the_challenges_away() {
 #[test]
 fn where_passwords_are_usual_no_other_scheme_is_named() {
     let named = |rejection: &Rejection, challenge| {
-        let mut form = form(RefusalShape::Problem);
+        let mut form = form(PROBLEM);
         form.challenge = challenge;
         let answer = rejection.to_response(RequestId::next(), form);
         let challenges = answer.headers().get_all("www-authenticate").into_iter();
@@ -204,7 +195,7 @@ fn where_passwords_are_usual_no_other_scheme_is_named() {
 fn the_status_line_says_why() {
     let phrase = |needed: &str| {
         let rejection = Rejection::Denied { denial: Denial::NotAllowed, needed: vec![needed.to_owned()] };
-        let answer = rejection.to_response(RequestId::next(), form(RefusalShape::Problem));
+        let answer = rejection.to_response(RequestId::next(), form(PROBLEM));
         String::from_utf8(answer.extensions().get::<hyper::ext::ReasonPhrase>().unwrap().as_bytes().to_vec()).unwrap()
     };
     let expected = "Forbidden (magicproxy: the token does not allow this request; this rule would: `GET /a`)";
@@ -256,7 +247,7 @@ fn what_another_request_cannot_help_is_not_asked_for_again() {
             _ => continue,
         };
         seen.insert(code);
-        for shape in [RefusalShape::Problem, RefusalShape::Github, RefusalShape::Openai, RefusalShape::Anthropic] {
+        for shape in [PROBLEM, GITHUB, OPENAI, ANTHROPIC] {
             let answer = rejection.to_response(RequestId::next(), form(shape));
             let said = answer.headers().get("x-should-retry").map(|value| value.to_str().unwrap());
             assert_eq!(said, expected, "{code} as {shape:?}");

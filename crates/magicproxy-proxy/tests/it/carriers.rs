@@ -2,7 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use magicproxy_proxy::settings::{CredentialCarrier, RefusalShape, TokenCarrier, UpstreamSettings};
+use magicproxy_proxy::settings::{
+    CredentialCarrier, RefusalMedia, RefusalPart, RefusalShape, StatusWords, TokenCarrier, UpstreamSettings,
+};
 use proptest::collection::vec;
 use proptest::prelude::Strategy as _;
 use proptest::sample::select;
@@ -388,10 +390,21 @@ async fn a_credential_that_does_not_fit_is_neither_minted_nor_sent() {
     assert!(upstream.requests().is_empty());
 }
 
+/// A shape such as OpenAI's.
+const OPENAI: RefusalShape = RefusalShape {
+    media: RefusalMedia::Json,
+    members: &[("error", RefusalPart::Object(&[("type", RefusalPart::StatusWord(&WORDS)), ("code", RefusalPart::Code)]))],
+};
+const WORDS: StatusWords = StatusWords {
+    known: &[(401, "authentication_error"), (403, "permission_error")],
+    server: "api_error",
+    other: "invalid_request_error",
+};
+
 #[tokio::test]
 async fn a_refusal_has_the_shape_of_the_api() {
     let upstream = Upstream::hello().await;
-    let proxy = Proxy::with(&upstream, |settings| settings.upstream_mut().refusals = RefusalShape::Openai).await;
+    let proxy = Proxy::with(&upstream, |settings| settings.upstream_mut().refusals = OPENAI).await;
     let expired = Token::allowing(&["GET /a"]).living(now() - 100, now() - 50).mint();
     for (token, status, kind) in [
         ("", 401, "authentication_error"),

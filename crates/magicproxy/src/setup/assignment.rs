@@ -7,12 +7,13 @@ use serde_json::Value as Json;
 use super::Setup;
 use super::choice::or_list;
 use super::clients::CLIENTS;
-use super::table::{Client, JSON_VARIABLES, Way};
+use super::table::{Client, JSON_VARIABLES};
 use super::target::{Target, Targets};
 use super::value::{Piece, Value};
 use crate::ground::failure::Failure;
 use magicproxy_config::ground::text::harmless;
 use magicproxy_config::providers::PresetChoice;
+use magicproxy_config::providers::client::Way;
 
 /// A magic token as far as its destination is concerned.
 #[derive(Debug)]

@@ -1,12 +1,13 @@
 //! Which API at the proxy a client is to speak to: the only one that it can, or the one that was asked for.
 
-use super::table::{Client, Needs, Way};
+use super::table::Client;
 use super::target::{Target, Targets};
 use crate::ground::failure::Failure;
 use magicproxy_config::ground::fault::{Fault, Faults, Origin};
 use magicproxy_config::ground::suggest::nearest;
 use magicproxy_config::ground::text::harmless;
 use magicproxy_config::providers::PresetChoice;
+use magicproxy_config::providers::client::{Needs, Way};
 
 impl Targets {
     /// What this client is to speak to, and how.
@@ -28,7 +29,7 @@ impl Targets {
 /// The first way of this client whose needs are met.
 fn way(client: &'static Client, target: &Target) -> Result<(Target, &'static Way), Failure> {
     let ways = client.ways.iter().filter(|way| way.serves(target.preset));
-    ways.filter_map(|way| Some((way.needs.met_by(target)?, way))).next().ok_or_else(|| {
+    ways.filter_map(|way| Some((met(way.needs, target)?, way))).next().ok_or_else(|| {
         Failure::usage(format!(
             "`{}` cannot be led to {}: it needs the proxy's Unix socket (--socket PATH), or an https URL without a path, \
              such as one of the upstream's `hosts`",
@@ -38,14 +39,12 @@ fn way(client: &'static Client, target: &Target) -> Result<(Target, &'static Way
     })
 }
 
-impl Needs {
-    /// The target as the client is to find it, if it does.
-    fn met_by(self, target: &Target) -> Option<Target> {
-        match self {
-            Self::Nothing => Some(target.clone()),
-            Self::Socket => target.unix_socket.is_some().then(|| target.clone()),
-            Self::HttpsRoot => target.at_a_root().filter(|target| target.public_url.scheme() == "https"),
-        }
+/// The target as a client with these needs is to find it, if it does.
+fn met(needs: Needs, target: &Target) -> Option<Target> {
+    match needs {
+        Needs::Nothing => Some(target.clone()),
+        Needs::Socket => target.unix_socket.is_some().then(|| target.clone()),
+        Needs::HttpsRoot => target.at_a_root().filter(|target| target.public_url.scheme() == "https"),
     }
 }
 

@@ -7,6 +7,7 @@ use super::target::Target;
 use super::value::{Piece, Places, Value};
 use super::*;
 use magicproxy_config::providers::PresetChoice;
+use magicproxy_config::providers::client::ANY;
 
 fn target(preset: &'static str) -> Target {
     Target {
@@ -28,7 +29,7 @@ fn target(preset: &'static str) -> Target {
 fn every_template_is_filled() {
     for client in CLIENTS {
         for way in client.ways {
-            let target = target(if way.preset == table::ANY { "github" } else { way.preset });
+            let target = target(if way.preset == ANY { "github" } else { way.preset });
             let setup = Setup::new(client, way, &target, Some("/run/token"));
             let values = setup.numbered(0).into_iter().map(|(_, value)| value);
             let values = values.chain(setup.files.iter().map(|(_, content)| content.clone()));
@@ -55,7 +56,7 @@ fn the_table_is_in_order_and_every_preset_is_known() {
     for client in CLIENTS {
         assert!(!client.ways.is_empty(), "{}", client.name);
         assert!(
-            client.presets().iter().all(|preset| *preset == table::ANY || PresetChoice::of_name(preset).is_some()),
+            client.presets().iter().all(|preset| *preset == ANY || PresetChoice::of_name(preset).is_some()),
             "{}",
             client.name
         );

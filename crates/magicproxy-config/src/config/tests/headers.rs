@@ -142,7 +142,7 @@ fn the_guide_has_the_list() {
         let written = PresetChoice::of_name(api).unwrap().request_headers();
         let rows = rows("What presets add");
         let row = rows.iter().find(|row| row.starts_with(&format!("| `{api}` |"))).unwrap_or_else(|| panic!("no row `{api}`"));
-        let written: BTreeSet<String> = written.iter().map(|name| name.to_ascii_lowercase()).collect();
+        let written: BTreeSet<String> = written.map(|name| name.to_ascii_lowercase()).collect();
         assert_eq!(names(row.split('|').nth(2).unwrap()), written, "{api}");
     }
 }

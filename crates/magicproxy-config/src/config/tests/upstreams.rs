@@ -1,6 +1,8 @@
 //! Upstreams: presets, names, places, carriers, pages.
 
 use super::*;
+use crate::providers::refusals::PROBLEM;
+use crate::providers::{anthropic, gitlab};
 
 /// HTTP/2 is agreed by TLS, and only where it is asked for: no preset does.
 #[test]
@@ -216,9 +218,9 @@ fn a_preset_knows_its_carrier_and_its_shape() {
         native("[upstreams.gitlab]\n[upstreams.github-git]\n[upstreams.anthropic]\ncredential = \"bearer\"\n").check().unwrap();
     let told: Vec<_> = config.upstreams.iter().map(|upstream| (upstream.credential.to_string(), upstream.refusals)).collect();
     let expected = [
-        ("bearer", RefusalShape::Anthropic),
-        ("basic:x-access-token", RefusalShape::Problem),
-        ("header:private-token", RefusalShape::Gitlab),
+        ("bearer", anthropic::REFUSALS.shape),
+        ("basic:x-access-token", PROBLEM.shape),
+        ("header:private-token", gitlab::REFUSALS.shape),
     ];
     assert_eq!(told, expected.map(|(carrier, shape)| (carrier.to_owned(), shape)));
 }

@@ -45,8 +45,8 @@ impl Checker<'_> {
 
     /// What the preset lets pass. Its names are ours, and right.
     pub(super) fn preset_headers(&mut self, raw: &RawUpstream) -> Vec<PassedHeader> {
-        let names = raw.preset.given().map_or(&[][..], |given| given.value.request_headers());
-        names.iter().filter_map(|name| PassedHeader::parse_preset(name).ok()).collect()
+        let names = raw.preset.given().into_iter().flat_map(|given| given.value.request_headers());
+        names.filter_map(|name| PassedHeader::parse_preset(name).ok()).collect()
     }
 
     /// What the operator lets pass; each fault points at its name.
