@@ -5,7 +5,9 @@
 
 mod dropped;
 mod fields;
+mod protocols;
 mod request;
+mod standard;
 mod stripped;
 #[cfg(test)]
 mod tests;

@@ -8,84 +8,10 @@ use std::sync::Arc;
 use http::HeaderName;
 
 use super::is_forbidden_trailer;
+use super::standard::STANDARD;
 use super::stripped::StrippedCarriers;
 use crate::field_names::Meaning;
 use crate::settings::{CarrierSubprotocol, PassedHeader, UpstreamSettings};
-
-/// What every upstream gets of a client's request: fields of HTTP itself, of content and conditions, of retries and traces, of
-/// event streams and WebSockets, of the Model Context Protocol, of git and of browsers. None of them says for whom a request acts,
-/// or takes another resource than the target names.
-const STANDARD: [&str; 60] = [
-    "accept",
-    "accept-charset",
-    "accept-encoding",
-    "accept-language",
-    "cache-control",
-    // RFC 8586 section 2: nobody may take it away.
-    "cdn-loop",
-    "date",
-    // RFC 8470 section 5.1: nobody may take it away.
-    "early-data",
-    "from",
-    "origin",
-    "pragma",
-    "prefer",
-    "priority",
-    "range",
-    "referer",
-    "user-agent",
-    // Content.
-    "content-digest",
-    "content-disposition",
-    "content-encoding",
-    "content-language",
-    "content-md5",
-    "content-range",
-    "content-type",
-    "digest",
-    "repr-digest",
-    "want-content-digest",
-    "want-digest",
-    "want-repr-digest",
-    // Conditions.
-    "if-match",
-    "if-modified-since",
-    "if-none-match",
-    "if-range",
-    "if-unmodified-since",
-    // Retries and traces.
-    "idempotency-key",
-    "traceparent",
-    "tracestate",
-    "x-request-id",
-    // Event streams, WebSockets.
-    "last-event-id",
-    "sec-websocket-extensions",
-    "sec-websocket-key",
-    "sec-websocket-protocol",
-    "sec-websocket-version",
-    // The Model Context Protocol.
-    "mcp-method",
-    "mcp-name",
-    "mcp-protocol-version",
-    "mcp-session-id",
-    // git.
-    "git-protocol",
-    // Browsers, and programs that speak as they do.
-    "access-control-request-headers",
-    "access-control-request-method",
-    "dnt",
-    "sec-ch-ua",
-    "sec-ch-ua-mobile",
-    "sec-ch-ua-platform",
-    "sec-fetch-dest",
-    "sec-fetch-mode",
-    "sec-fetch-site",
-    "sec-fetch-user",
-    "sec-gpc",
-    "upgrade-insecure-requests",
-    "x-requested-with",
-];
 
 /// Who put a field on the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

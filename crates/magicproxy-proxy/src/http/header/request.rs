@@ -7,6 +7,7 @@ use http::header::{self, Entry, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
 use super::fields::RequestFields;
+use super::protocols::STEERING_PROTOCOLS;
 use super::{announced_trailers, nominated, remove_all};
 use crate::peer::Peer;
 use crate::settings::Forwarding;
@@ -119,16 +120,6 @@ fn accepts_gzip(value: &str) -> bool {
         (coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip")) && !refused
     })
 }
-
-/// What subprotocols of a WebSocket begin with that carry keys, or say for whom it acts: browsers cannot set other fields.
-const STEERING_PROTOCOLS: [&str; 6] = [
-    "openai-insecure-api-key.",
-    "openai-ephemeral-user-key.",
-    "openai-organization.",
-    "openai-project.",
-    "base64url.bearer.",
-    "bearer",
-];
 
 /// Offers the upstream no subprotocol that is none (RFC 6455 section 1.9 knows names only): no key, no account, no token.
 pub(super) fn limit_protocols(headers: &mut HeaderMap, fields: &RequestFields) {

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::credential::carriers::Carriers;
+use crate::field_names::table::check_reasons;
 use crate::field_names::*;
 use crate::response::header::{Coding, ResponseFilter, is_searchable};
 use crate::settings::{ParsePassedHeaderError, PassedHeader, Placing, TokenCarrier, fixture};
@@ -149,6 +150,39 @@ fn fields_that_steer_in_every_api_cannot_be_listed() {
     for name in ["", "a b", "X-A:", "\u{e4}"] {
         assert_eq!(PassedHeader::parse(name), Err(ParsePassedHeaderError::Name), "{name}");
     }
+}
+
+/// A field stands in a table for a reason.
+#[test]
+fn every_name_has_its_reason() {
+    [crate::field_names::REASONS, standard::REASONS, protocols::REASONS].into_iter().for_each(check_reasons);
+}
+
+/// `docs/spec/upstreams.md` section 10: whatever it says cannot be on the list has a meaning, and the one that it says.
+#[test]
+fn what_the_specification_keeps_from_the_list_has_its_meaning() {
+    const SPECIFICATION: &str = include_str!("../../../../../docs/spec/upstreams.md");
+    let section = SPECIFICATION.split_once("**What cannot be on it.**").unwrap().1.split_once("**Trailers.**").unwrap().0;
+    let points: Vec<&str> = section.split("\n- ").skip(1).collect();
+    let kinds = [&[Meaning::Connection, Meaning::Message][..], &[Meaning::Override], &[Meaning::Claim], &[Meaning::Carrier]];
+    let mut seen = 0;
+    // An override has no example there, and the last point names characters.
+    for (point, kinds) in points.iter().zip(kinds) {
+        let (names, parts) = point.split_once("or whose name has").unwrap_or((point, ""));
+        let names = names
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|name| name.len() > 1 && !name.contains('_'))
+            .map(|name| name.replace('*', "anything"));
+        let parts = parts.split('`').skip(1).step_by(2).map(|part| format!("x-{part}-y"));
+        for name in names.chain(parts) {
+            let meaning = Meaning::of(&name.parse().unwrap());
+            assert!(meaning.is_some_and(|meaning| kinds.contains(&meaning)), "{name}: {meaning:?}");
+            seen += 1;
+        }
+    }
+    assert!(points.len() == 5 && seen > 40, "{} points, {seen} names", points.len());
 }
 
 /// Requests with these are refused; what else is not listed is dropped.
