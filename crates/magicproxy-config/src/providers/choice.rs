@@ -5,13 +5,13 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::LazyLock;
 
+use magicproxy_proxy::settings::RefusalShape;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{EnumAccess, Error as _, VariantAccess as _, Visitor};
+use serde::de::{DeserializeSeed, EnumAccess, Error, VariantAccess as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::refusals::{PROBLEM, REFUSALS, Refusals};
 use super::{PROVIDERS, Provider};
-use magicproxy_proxy::settings::RefusalShape;
 
 /// A preset: the API that it is for, or `none`, where nothing is taken for granted.
 #[derive(Clone, Copy, Debug)]
@@ -167,10 +167,21 @@ impl<'de, T: Word> Visitor<'de> for Reader<T> {
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<T, A::Error> {
-        let (word, nothing) = access.variant::<String>()?;
-        let choice = T::all().find(|choice| choice.word() == word);
-        let choice = choice.ok_or_else(|| A::Error::unknown_variant(&word, T::words()))?;
+        let (choice, nothing) = access.variant_seed(self)?;
         nothing.unit_variant().map(|()| choice)
+    }
+
+    fn visit_str<E: Error>(self, word: &str) -> Result<T, E> {
+        T::all().find(|choice| choice.word() == word).ok_or_else(|| E::unknown_variant(word, T::words()))
+    }
+}
+
+/// The word itself: what is wrong with it is at its place.
+impl<'de, T: Word> DeserializeSeed<'de> for Reader<T> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        deserializer.deserialize_identifier(self)
     }
 }
 

@@ -123,7 +123,7 @@ fn is_words(text: &str) -> bool {
     text.len() < NO_WORD_BYTES && parts.all(is_word)
 }
 
-/// `powerdns`, `POWERDNS`, `Powerdns`, each perhaps with a year behind it, or a year.
+/// `changeme`, `CHANGEME`, `Changeme`, each perhaps with a year behind it, or a year.
 fn is_word(part: &str) -> bool {
     let letters = part.trim_end_matches(|character: char| character.is_ascii_digit());
     let inner = letters.get(1..).unwrap_or_default();
