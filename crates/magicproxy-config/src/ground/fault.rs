@@ -207,7 +207,7 @@ impl Faults {
                 }
                 _ => self.sources.describe(&fault.origin),
             };
-            tracing::error!(place, help = fault.help, "{}", fault.message);
+            tracing::error!(target: "magicproxy::config::fault", place, help = fault.help, "{}", fault.message);
         }
     }
 

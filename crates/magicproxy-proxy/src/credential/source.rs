@@ -6,7 +6,10 @@
 #[cfg(test)]
 mod tests;
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use magicproxy_core::{Credential, TypedCredential, UnixTime};
 use tokio::sync::{Mutex, OnceCell};
@@ -104,11 +107,32 @@ impl CurrentCredential {
         self.first.get().filter(|given| given.expires_at.is_none()).map(|given| &given.credential)
     }
 
-    /// The credential for now; `asking` asks the source, where that is needed.
+    /// The credential for now; `asking` asks the source, where that is needed. `patience` is for what another request asks: where
+    /// one after the other fails, the last would wait as long as all of them together.
     ///
     /// # Errors
-    /// Those of the source. None is kept: the next request asks again.
+    /// Those of the source. None is kept: the next request asks again. [`Rejection::Busy`] where others asked for too long.
     pub(crate) async fn current(
+        &self,
+        now: impl FnOnce() -> UnixTime,
+        patience: Duration,
+        asking: impl Future<Output = Result<AttachedCredential, Rejection>>,
+    ) -> Result<Arc<OpenedCredential>, Rejection> {
+        let asks = AtomicBool::new(false);
+        let asking = async {
+            asks.store(true, Ordering::Relaxed);
+            asking.await
+        };
+        let mut current = pin!(self.given_or_asked(now, asking));
+        match tokio::time::timeout(patience, current.as_mut()).await {
+            Ok(given) => given,
+            // The source says itself how long it may take.
+            Err(_) if asks.load(Ordering::Relaxed) => current.await,
+            Err(_) => Err(Rejection::Busy),
+        }
+    }
+
+    async fn given_or_asked(
         &self,
         now: impl FnOnce() -> UnixTime,
         asking: impl Future<Output = Result<AttachedCredential, Rejection>>,

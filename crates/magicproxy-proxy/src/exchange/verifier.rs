@@ -137,7 +137,7 @@ impl Verifier {
 
     async fn open_cold(&self, entry: &CachedToken, permit: Permit) -> Result<(Permit, Arc<OpenedCredential>), Rejection> {
         let mut held = Some(permit);
-        let opened = entry.credential.current(clock::now, self.ask_source(entry, &mut held)).await?;
+        let opened = entry.credential.current(clock::now, lane::MAX_WAIT, self.ask_source(entry, &mut held)).await?;
         Ok((held.ok_or(Rejection::Internal)?, opened))
     }
 

@@ -57,8 +57,12 @@ impl Failure {
     /// Says what happened in the log, for commands whose standard error is a log.
     pub(crate) fn logged(self) -> Self {
         match &self {
-            Self::Error(error) | Self::NotStarted { error, .. } => tracing::error!("{}", chain(error)),
-            Self::Usage(messages) => messages.iter().for_each(|message| tracing::error!("{message}")),
+            Self::Error(error) | Self::NotStarted { error, .. } => {
+                tracing::error!(target: "magicproxy::failure", "{}", chain(error))
+            }
+            Self::Usage(messages) => {
+                messages.iter().for_each(|message| tracing::error!(target: "magicproxy::failure", "{message}"))
+            }
             Self::NotAccepted | Self::Denied | Self::ConfigSaid | Self::Logged(_) => {}
             Self::Config(faults) => faults.log(),
         }

@@ -60,7 +60,7 @@ pub(crate) fn install_panic_hook() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(String::new, |location| format!(" at {}:{}", location.file(), location.line()));
         if tracing::enabled!(tracing::Level::ERROR) {
-            tracing::error!("the program met a bug and gave up what it was doing{place}");
+            tracing::error!(target: "magicproxy::logging", "the program met a bug and gave up what it was doing{place}");
         } else {
             note(&format!("error: the program met a bug and gave up what it was doing{place}"));
         }

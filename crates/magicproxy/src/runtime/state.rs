@@ -55,7 +55,7 @@ impl LazyStore {
         match opening.unwrap_or_else(|_| Err(StoreError::Unavailable("it cannot be opened".to_owned()))) {
             Ok(store) => Ok(self.opened.get_or_init(|| store)),
             Err(error) => {
-                tracing::error!("{error}");
+                tracing::error!(target: "magicproxy::state", "{error}");
                 *failed = Some((Instant::now(), error.clone()));
                 Err(error)
             }

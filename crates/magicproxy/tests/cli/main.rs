@@ -8,6 +8,7 @@ mod asking;
 mod check;
 mod env;
 mod hostile;
+mod log_targets;
 mod minting;
 mod owners;
 #[cfg(feature = "plugins")]

@@ -4,6 +4,9 @@ use zeroize::Zeroizing;
 
 use super::*;
 
+/// More than any test takes.
+const LONG: Duration = Duration::from_secs(3_600);
+
 fn given(text: &str, expires_at: Option<u64>) -> AttachedCredential {
     let credential = Credential::parse(Zeroizing::new(text.to_owned())).unwrap();
     let typed = TypedCredential::Configured(credential);
@@ -26,7 +29,7 @@ impl Stage {
             tokio::task::yield_now().await;
             Ok(given("secret", expires.then_some(now + 10)))
         };
-        self.current.current(|| UnixTime(now), asking).await.unwrap()
+        self.current.current(|| UnixTime(now), LONG, asking).await.unwrap()
     }
 
     /// Many at once get one and the same credential.
@@ -58,7 +61,7 @@ async fn what_lasts_asks_for_no_time() {
     let stage = Stage::default();
     stage.at(0, false).await;
     let never = async { panic!("nobody asks again") };
-    assert!(stage.current.current(|| panic!("no time is needed"), never).await.is_ok());
+    assert!(stage.current.current(|| panic!("no time is needed"), LONG, never).await.is_ok());
 }
 
 #[tokio::test]
@@ -81,8 +84,48 @@ async fn an_error_is_not_kept() {
     let stage = Stage::default();
     for now in [0, 10] {
         let failing = async { Err(Rejection::Busy) };
-        assert!(matches!(stage.current.current(|| UnixTime(now), failing).await, Err(Rejection::Busy)));
+        assert!(matches!(stage.current.current(|| UnixTime(now), LONG, failing).await, Err(Rejection::Busy)));
         stage.at(now, true).await;
     }
     assert_eq!(stage.asked(), 2);
+}
+
+/// Polls it once: it has begun, and is not done.
+async fn begun<T>(mut work: std::pin::Pin<&mut impl Future<Output = T>>) {
+    let polled = std::future::poll_fn(|context| std::task::Poll::Ready(work.as_mut().poll(context))).await;
+    assert!(polled.is_pending());
+}
+
+/// Whether the first credential is asked for, or one in the place of what expired: nobody waits for ever for what others ask, and
+/// nobody hangs because one who asked went away.
+#[tokio::test]
+async fn who_asks_keeps_nobody_waiting_for_long() {
+    for now in [0, 10] {
+        let stage = Stage::default();
+        if now > 0 {
+            stage.at(0, true).await;
+        }
+        let asking = stage.current.current(|| UnixTime(now), LONG, std::future::pending());
+        let mut asking = Box::pin(asking);
+        begun(asking.as_mut()).await;
+        let never = async { panic!("another one asks") };
+        let waited = stage.current.current(|| UnixTime(now), Duration::ZERO, never).await;
+        assert!(matches!(waited, Err(Rejection::Busy)), "{now}");
+        let mut waiting = Box::pin(stage.at(now, true));
+        begun(waiting.as_mut()).await;
+        drop(asking);
+        waiting.await;
+    }
+}
+
+/// Patience is for others: who asks is not cut off, however long the source takes.
+#[tokio::test]
+async fn who_asks_is_not_cut_off() {
+    let stage = Stage::default();
+    let slow = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Ok(given("secret", None))
+    };
+    assert!(stage.current.current(|| UnixTime(0), Duration::ZERO, slow).await.is_ok());
+    assert!(stage.current.lasting().is_some());
 }

@@ -21,7 +21,7 @@ use crate::settings::{Limits, Quota};
 /// Steps of compiling rules that anybody may take at once: 1 to 3 ms. What takes more waits among its like.
 pub(super) const QUICK_STEPS: usize = 20_000;
 /// How long something waits for its turn.
-const MAX_WAIT: Duration = Duration::from_secs(5);
+pub(super) const MAX_WAIT: Duration = Duration::from_secs(5);
 /// How many times as long as it worked for a stranger a lane of costly work rests: the processor is there for others.
 const STRANGERS_REST: u32 = 2;
 

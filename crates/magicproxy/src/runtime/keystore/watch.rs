@@ -51,7 +51,7 @@ impl KeyWatch {
             });
             match looked.await {
                 Ok(watch) => self = watch,
-                Err(_) => return tracing::error!("the keys are not looked at any more"),
+                Err(_) => return tracing::error!(target: "magicproxy::keystore::watch", "the keys are not looked at any more"),
             }
         }
     }
@@ -67,14 +67,16 @@ impl KeyWatch {
         match self.load().and_then(|keys| self.keeps_owners(keys)) {
             Ok(keys) => {
                 self.faulty = false;
-                keys.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-                tracing::info!(active = %keys.ring.active().public().id(), sealing = keys.ring.sealing().len(), "the keys have changed");
+                keys.warnings.iter().for_each(|warning| tracing::warn!(target: "magicproxy::keystore::watch", "{warning}"));
+                tracing::info!(target: "magicproxy::keystore::watch",
+                    active = %keys.ring.active().public().id(), sealing = keys.ring.sealing().len(), "the keys have changed");
                 self.keys.replace(keys.ring);
             }
             Err(faults) => {
                 self.faulty = true;
                 if first {
-                    tracing::error!("the keys have changed and are not usable, so the old ones stay: {}", faults.summary());
+                    tracing::error!(target: "magicproxy::keystore::watch",
+                        "the keys have changed and are not usable, so the old ones stay: {}", faults.summary());
                 }
             }
         }
@@ -91,7 +93,7 @@ impl KeyWatch {
                 Err(Faults::one(Fault::new(message, Origin::Default).help("put it back")))
             }
             (Some(old), Some(new)) if !old.is_same(new) => {
-                tracing::warn!(
+                tracing::warn!(target: "magicproxy::keystore::watch",
                     "the owner secret is another one: what named owners have is not found any more, and their limits begin anew"
                 );
                 Ok(keys)

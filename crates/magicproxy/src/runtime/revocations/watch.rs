@@ -101,7 +101,7 @@ impl IdleEntries {
         let idle: BTreeSet<String> =
             entries.iter().filter(|entry| entry.revoked.means_nothing()).map(|entry| harmless(&entry.revoked.shown())).collect();
         for name in idle.difference(&self.0) {
-            tracing::warn!(
+            tracing::warn!(target: "magicproxy::revocations::watch",
                 "the revocation `{name}` refuses nothing: no token and no key is called so; see `magicproxy revoke --repair`"
             );
         }
@@ -122,12 +122,13 @@ fn look_at_file(revocations: &Revocations, file: &RevocationFile, state: &mut Fi
     state.faulty = read.is_err();
     match read {
         Ok(entries) => {
-            tracing::info!(entries = entries.len(), "the revocations have changed");
+            tracing::info!(target: "magicproxy::revocations::watch", entries = entries.len(), "the revocations have changed");
             state.idle.warn(&entries);
             revocations.replace(in_force(&entries, clock::now()));
         }
         Err(error) if first => {
-            tracing::error!("the revocations have changed and cannot be read, so the old ones stay: {error:#}")
+            tracing::error!(target: "magicproxy::revocations::watch",
+                "the revocations have changed and cannot be read, so the old ones stay: {error:#}")
         }
         Err(_) => {}
     }
@@ -146,14 +147,14 @@ async fn look_at_store(revocations: &Revocations, shared: &SharedRevocations, st
         }
         Err(error) => {
             if !state.faulty {
-                tracing::error!("the revocations cannot be read: {error}");
+                tracing::error!(target: "magicproxy::revocations::watch", "the revocations cannot be read: {error}");
             }
             state.faulty = true;
             return;
         }
     }
     if state.faulty {
-        tracing::info!("the revocations can be read again");
+        tracing::info!(target: "magicproxy::revocations::watch", "the revocations can be read again");
         state.faulty = false;
     }
 }

@@ -86,7 +86,9 @@ impl DevAuthority {
             tokio::time::sleep(DAY).await;
             match self.issue() {
                 Ok(identity) => server.replace(identity),
-                Err(error) => tracing::error!("the development certificate stays the old one: {error:#}"),
+                Err(error) => {
+                    tracing::error!(target: "magicproxy::tls::dev", "the development certificate stays the old one: {error:#}")
+                }
             }
         }
     }

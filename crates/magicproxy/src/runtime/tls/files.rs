@@ -138,15 +138,17 @@ impl Reloader {
                 Look::Same => {}
                 Look::New(identity) => {
                     if let Some(fault) = other.fault_of(&identity) {
-                        tracing::error!("the certificate stays the old one: {fault}");
+                        tracing::error!(target: "magicproxy::tls::files", "the certificate stays the old one: {fault}");
                         continue;
                     }
                     server.replace(identity);
-                    tracing::info!("new handshakes show the new certificate of `{}`", this.files.certificate.display());
+                    tracing::info!(target: "magicproxy::tls::files",
+                        "new handshakes show the new certificate of `{}`", this.files.certificate.display());
                 }
                 Look::Bad(fault) => {
                     let path = this.files.path(fault.culprit).display();
-                    tracing::error!("the certificate stays the old one: `{path}`: {}", fault.message);
+                    tracing::error!(target: "magicproxy::tls::files",
+                        "the certificate stays the old one: `{path}`: {}", fault.message);
                 }
             }
         }

@@ -52,7 +52,8 @@ impl EndSignals {
     /// Done at the first of them; the second one ends the process at once.
     pub(crate) async fn shutdown(mut self) {
         self.next().await;
-        tracing::info!("stopping: finishing the answers in flight; a second signal stops at once");
+        tracing::info!(target: "magicproxy::wire::signals",
+            "stopping: finishing the answers in flight; a second signal stops at once");
         tokio::spawn(async move {
             self.next().await;
             drop(LastWords);
@@ -72,11 +73,11 @@ pub(crate) fn survive_others() -> std::io::Result<()> {
     tokio::spawn(async move {
         loop {
             tokio::select! {
-                _ = hangup.recv() => tracing::info!(
+                _ = hangup.recv() => tracing::info!(target: "magicproxy::wire::signals",
                     "SIGHUP: nothing to do; restart to change the configuration; keys, revocations and certificates are read when they change"
                 ),
-                _ = first.recv() => tracing::info!("SIGUSR1 means nothing here"),
-                _ = second.recv() => tracing::info!("SIGUSR2 means nothing here"),
+                _ = first.recv() => tracing::info!(target: "magicproxy::wire::signals", "SIGUSR1 means nothing here"),
+                _ = second.recv() => tracing::info!(target: "magicproxy::wire::signals", "SIGUSR2 means nothing here"),
             }
         }
     });
