@@ -32,7 +32,8 @@ fn layers_of_encoding() {
     };
     at_most(9, "layers of a path", |layers| read(format!("/a{}b", wrapped("%20", layers - 1))).is_ok());
     let query = |layers: usize| read(format!("/a?b={}", wrapped("%41", layers - 1))).map(drop);
-    assert!((1..8).all(|layers| query(layers).is_ok()) && query(9) == Err(ParseTargetError::MethodOverride));
+    at_most(7, "layers of a query", |layers| query(layers).is_ok());
+    assert!((8..12).all(|layers| query(layers) == Err(ParseTargetError::MethodOverride)));
     // However often it is wrapped: hidden is refused, be it found or not looked for.
     for layers in 0..12 {
         assert!(read(format!("/a/{}/b", wrapped("%2E%2E", layers))).is_err(), "{layers}");
