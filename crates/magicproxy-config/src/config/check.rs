@@ -96,6 +96,13 @@ impl Checker<'_> {
         self.faults.push(Fault::new(message, origin.clone()));
     }
 
+    /// Checks something, and gives what is wrong with it apart, to be told later.
+    pub(super) fn apart<T>(&self, check: impl FnOnce(&mut Checker<'_>) -> T) -> (T, Vec<Fault>) {
+        let mut faults = Vec::new();
+        let checked = check(&mut Checker { sources: self.sources, faults: &mut faults });
+        (checked, faults)
+    }
+
     pub(super) fn path(&self, given: &Given<String>) -> PathBuf {
         self.sources.base(&given.origin).map_or_else(|| PathBuf::from(&given.value), |base| base.join(&given.value))
     }

@@ -98,6 +98,13 @@ pub(super) struct GeneralOutbound {
     environment: Arc<EnvironmentProxies>,
 }
 
+impl Table<'_> {
+    /// Is its API reached as is said for all, or as the environment says?
+    pub(super) fn goes_by_general_outbound(&self) -> bool {
+        self.raw.outbound_proxy.given().is_none_or(|given| given.value.0 == ENVIRONMENT)
+    }
+}
+
 impl Checker<'_> {
     /// Checks what holds for those of these upstreams whose tables say nothing else, and what the environment says, where somebody
     /// goes by that.

@@ -55,9 +55,8 @@ impl Checker<'_> {
             compiled.whole = Arc::new(self.scopes_matching(raw, PatternMode::Whole));
         }
         if needs(PatternMode::DangerPrefix) {
-            let mut faults = Vec::new();
-            let mut checker = Checker { sources: self.sources, faults: &mut faults };
-            compiled.by_prefix = Arc::new(checker.scopes_matching(raw, PatternMode::DangerPrefix));
+            let (by_prefix, mut faults) = self.apart(|checker| checker.scopes_matching(raw, PatternMode::DangerPrefix));
+            compiled.by_prefix = Arc::new(by_prefix);
             let known = self.faults.get(before..).unwrap_or_default();
             faults.retain(|fault| !known.iter().any(|known| known.tells_the_same_as(fault)));
             self.faults.append(&mut faults);

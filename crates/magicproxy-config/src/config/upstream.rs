@@ -30,7 +30,7 @@ use super::raw::RawConfig;
 use super::scopes::{CompiledScopes, RawRuleSetting};
 use super::setting::{Given, choices, section};
 use super::tokens::{GeneralMinting, Minting, VersionChoice};
-use crate::ground::fault::Origin;
+use crate::ground::fault::{Fault, Origin};
 use crate::providers::words::{ReadingChoice, SlashChoice};
 use crate::providers::{PresetChoice, RefusalChoice};
 
@@ -106,17 +106,22 @@ struct General<'r> {
     scopes: CompiledScopes,
     minting: GeneralMinting<'r>,
     outbound: GeneralOutbound,
+    /// What is wrong with scopes and minting, until the first upstream tells it.
+    faults: Vec<Fault>,
+    /// What is wrong with `outbound`, until the first upstream that goes by it tells it.
+    outbound_faults: Vec<Fault>,
 }
 
 impl Checker<'_> {
     /// One upstream; none, if it has a fault.
-    fn upstream(&mut self, general: &General<'_>, table: &Table<'_>) -> Option<Arc<UpstreamSettings>> {
+    fn upstream(&mut self, general: &mut General<'_>, table: &Table<'_>) -> Option<Arc<UpstreamSettings>> {
         let raw = table.raw;
         let api_root =
             self.text(&table.key("api_root"), &raw.api_root, |text| ApiRoot::parse(text).map_err(|error| error.to_string()));
         if raw.api_root.given().is_none() {
             self.fault(format!("{} is needed: the URL of the API", table.key("api_root")), &table.origin());
         }
+        self.faults.append(&mut general.faults);
         let patterns = table.patterns();
         let minting = self.minting_of(&general.minting, table);
         let response_timeout = self.response_timeout(general.raw, table);
@@ -132,6 +137,9 @@ impl Checker<'_> {
         let credential = self.credential_carrier(&table.key("credential"), &raw.credential);
         let token_carriers = self.token_carriers(&table.key("accept_token_in"), &raw.accept_token_in);
         let pass_request_headers = self.passed_headers(table);
+        if table.goes_by_general_outbound() {
+            self.faults.append(&mut general.outbound_faults);
+        }
         let outbound = self.outbound(&general.outbound, table);
         let allow_origins = self.page_origins(table);
         // From here on nothing finds a fault.

@@ -154,3 +154,54 @@ fn relative_paths_start_from_the_file() {
     layers.sources.native = Some(file.source);
     assert_eq!(layers.check().unwrap().keys.files.private, Path::new("/etc/magicproxy/k/private.pem"));
 }
+
+/// Faults without a place in a file are told in the order in which the settings are read: what is said for all upstreams is told with
+/// the first of them that goes by it, and not before.
+#[test]
+fn faults_of_variables_are_told_in_the_order_of_the_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("magicproxy.toml");
+    let text = "tokens.accept = ['v2']\nscopes.empty = []\n[upstreams.second]\n[upstreams.third]\noutbound_proxy = 'none'\n";
+    std::fs::write(&file, text).unwrap();
+    let variables = [
+        ("MAGICPROXY_CONFIG", file.to_str().unwrap()),
+        ("MAGICPROXY_KEYS_BITS", "1"),
+        ("MAGICPROXY_LIMITS_WORKERS", "0"),
+        ("MAGICPROXY_MINT_MAX_LIFETIME", "x"),
+        ("MAGICPROXY_MINT_POLICY", "open"),
+        ("MAGICPROXY_OUTBOUND_PROXY", "socks5://p.example"),
+        ("MAGICPROXY_PUBLIC_ACCESS", "x"),
+        ("MAGICPROXY_STATE_STORE", "valkey"),
+        ("MAGICPROXY_STATE_TIMEOUT", "x"),
+        ("MAGICPROXY_TIMEOUTS_TOTAL", "x"),
+        ("MAGICPROXY_TOKENS_MAX_LIFETIME", "1ms"),
+        ("MAGICPROXY_UPSTREAM_API_ROOT", "x"),
+        ("MAGICPROXY_UPSTREAM_CREDENTIAL", "x"),
+        ("MAGICPROXY_UPSTREAM_MOUNT", "x"),
+        ("MAGICPROXY_UPSTREAM_PASS_REQUEST_HEADERS", "Cookie"),
+        ("MAGICPROXY_UPSTREAM_RESPONSE_TIMEOUT", "x"),
+    ];
+    let found = Layers::gather(Flags::default(), &environment(&variables)).check().unwrap_err().faults;
+    let without_place = found.iter().filter(|fault| !matches!(fault.origin, Origin::File(_)));
+    let told: Vec<&str> = without_place.filter_map(|fault| fault.message.split([' ', ':']).next()).collect();
+    let expected = [
+        "public_access",
+        "keys.bits",
+        "mint.max_lifetime",
+        "upstream.api_root",
+        "scope",
+        "tokens.max_lifetime",
+        "mint.policy",
+        "upstream.response_timeout",
+        "upstream.mount",
+        "upstream.credential",
+        "upstream.pass_request_headers",
+        "outbound_proxy",
+        "upstreams.second.api_root",
+        "state.store",
+        "state.timeout",
+        "timeouts.total",
+        "limits.workers",
+    ];
+    assert_eq!(told, expected);
+}

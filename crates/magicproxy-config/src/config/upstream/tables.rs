@@ -68,18 +68,21 @@ impl Checker<'_> {
     pub(in crate::config) fn upstreams(&mut self, raw: &RawConfig) -> Option<Vec<Arc<UpstreamSettings>>> {
         let tables = tables(raw);
         self.distinct(&tables);
-        let general = General {
-            raw,
-            scopes: self.scopes(raw, &tables),
-            minting: self.general_minting(raw, &tables),
-            outbound: self.general_outbound(raw, &tables),
-        };
-        let checked: Vec<_> = tables.iter().map(|table| self.upstream(&general, table)).collect();
+        let mut general = self.general(raw, &tables);
+        let checked: Vec<_> = tables.iter().map(|table| self.upstream(&mut general, table)).collect();
         let checked: Vec<_> = checked.into_iter().collect::<Option<_>>()?;
         self.distinct_from_the_unnamed(&tables, &checked);
         self.pass_no_carriers(&tables, &checked);
         self.no_pages_beside_an_open_mint(&tables, &checked);
         Some(checked)
+    }
+
+    /// Checks what is said for all of these upstreams. What is wrong with it is told with the upstream where it was always told.
+    fn general<'r>(&mut self, raw: &'r RawConfig, tables: &[Table<'_>]) -> General<'r> {
+        let ((scopes, minting), faults) =
+            self.apart(|checker| (checker.scopes(raw, tables), checker.general_minting(raw, tables)));
+        let (outbound, outbound_faults) = self.apart(|checker| checker.general_outbound(raw, tables));
+        General { raw, scopes, minting, outbound, faults, outbound_faults }
     }
 
     /// No two upstreams have one name, one mount or one host.
