@@ -4,6 +4,7 @@
 mod constants;
 mod keys;
 mod makers;
+mod users;
 
 use std::path::Path;
 
@@ -20,8 +21,9 @@ const MOST: usize = 80;
 /// Lines of a file at most, tests apart.
 const MOST_OF_A_FILE: usize = 600;
 
-/// Where the makers of proofs are written down.
+/// Where the makers of proofs are written down, and who may name what they are made of.
 const MAKERS: &str = "xtask/makers.toml";
+const USERS: &str = "xtask/users.toml";
 
 /// A crate, and its functions, each with its module.
 #[derive(Debug)]
@@ -39,13 +41,16 @@ fn functions(found: &Crate) -> Vec<(&Module, Function<'_>)> {
     found.modules.iter().flat_map(|module| module.functions().into_iter().map(move |function| (module, function))).collect()
 }
 
-/// A line for each fault: a function or a file that is too long, a maker of a proof that is not as it is written down, a bound of two
-/// values.
+/// A line for each fault: a function or a file that is too long, a maker of a proof that is not as it is written down, a place that
+/// names what it may not, a bound of two values.
 pub(crate) fn faults(root: &Path, crates: &[Crate]) -> Result<Vec<String>> {
-    let listed = std::fs::read_to_string(root.join(MAKERS)).with_context(|| format!("cannot read `{MAKERS}`"))?;
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).with_context(|| format!("cannot read `{file}`"));
+    let (listed, users) = (read(MAKERS)?, read(USERS)?);
     let listed = lists::read(&listed).with_context(|| format!("`{MAKERS}` cannot be understood"))?;
+    let users = lists::read(&users).with_context(|| format!("`{USERS}` cannot be understood"))?;
     let surveyed = survey(crates);
     let mut faults = makers::faults(&surveyed, &listed);
+    faults.extend(users::faults(crates, &users));
     faults.extend(lengths_of_functions(&surveyed).faults());
     faults.extend(long_files(crates));
     faults.extend(constants::faults(crates));

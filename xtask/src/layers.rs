@@ -10,7 +10,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-pub(crate) use arrows::{Arrow, arrows, in_circles};
+pub(crate) use arrows::{Arrow, Route, arrows, in_circles, routes};
 use order::Order;
 
 use crate::source::Crate;

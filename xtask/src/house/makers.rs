@@ -10,15 +10,20 @@ use crate::lists::Section;
 use crate::source::{Function, Module, Token, closing, reach};
 
 /// The types whose values prove something, and the crate of each.
-const PROOFS: [(&str, &str); 8] = [
+const PROOFS: [(&str, &str); 13] = [
     ("magicproxy-core", "VerifiedToken"),
     ("magicproxy-core", "Permit"),
     ("magicproxy-proxy", "Settled"),
     ("magicproxy-proxy", "OutboundRequest"),
+    ("magicproxy-proxy", "Dispatch"),
+    ("magicproxy-proxy", "ConnectedRequest"),
+    ("magicproxy-proxy", "Admitted"),
     ("magicproxy-proxy", "Unsettled"),
     ("magicproxy-proxy", "Answer"),
     ("magicproxy-proxy", "Answered"),
     ("magicproxy-proxy", "Switched"),
+    ("magicproxy-proxy", "OpenedCredential"),
+    ("magicproxy-proxy", "SourceRequest"),
 ];
 
 /// The maker that every type has, and that needs all of its fields.

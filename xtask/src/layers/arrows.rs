@@ -21,11 +21,11 @@ pub(crate) struct Arrow {
 
 /// A path in a source, from the crate's root.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Route<'t> {
-    names: Vec<&'t str>,
+pub(crate) struct Route<'t> {
+    pub(crate) names: Vec<&'t str>,
     /// The name that `as` gives it.
     alias: Option<&'t str>,
-    line: usize,
+    pub(crate) line: usize,
 }
 
 /// Every arrow of a crate, by file and line.
@@ -82,7 +82,7 @@ fn homes(root: &Module, tops: &BTreeSet<&str>) -> BTreeMap<String, String> {
 }
 
 /// Every path of a module that begins with `crate`, `self` or `super`.
-fn routes(module: &Module) -> Vec<Route<'_>> {
+pub(crate) fn routes(module: &Module) -> Vec<Route<'_>> {
     let tokens = module.tokens();
     let mut here: Vec<&str> = module.path.iter().map(String::as_str).collect();
     // How deep in braces each module stands that is written out here.

@@ -41,7 +41,7 @@ pub(crate) struct QueryCredential(Arc<Zeroizing<String>>);
 
 impl OpenedCredential {
     /// `carrier` is where the operator wants it, `carriers` are the fields in which it may go where the minter wants it.
-    pub(crate) fn new(credential: &TypedCredential, carrier: &CredentialCarrier, carriers: &Carriers) -> Result<Self, Rejection> {
+    pub(super) fn new(credential: &TypedCredential, carrier: &CredentialCarrier, carriers: &Carriers) -> Result<Self, Rejection> {
         match credential {
             TypedCredential::Configured(credential) => Self::configured(credential, carrier),
             TypedCredential::Fields(fields) => Self::in_fields(fields, carriers),

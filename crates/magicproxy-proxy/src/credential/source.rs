@@ -114,7 +114,7 @@ impl CurrentCredential {
     /// Those of the source. None is kept: the next request asks again. [`Rejection::Busy`] where others asked for too long.
     pub(crate) async fn current(
         &self,
-        now: impl FnOnce() -> UnixTime,
+        now: impl Fn() -> UnixTime,
         patience: Duration,
         asking: impl Future<Output = Result<AttachedCredential, Rejection>>,
     ) -> Result<Arc<OpenedCredential>, Rejection> {
@@ -134,7 +134,7 @@ impl CurrentCredential {
 
     async fn given_or_asked(
         &self,
-        now: impl FnOnce() -> UnixTime,
+        now: impl Fn() -> UnixTime,
         asking: impl Future<Output = Result<AttachedCredential, Rejection>>,
     ) -> Result<Arc<OpenedCredential>, Rejection> {
         let mut asking = Some(asking);
@@ -142,11 +142,12 @@ impl CurrentCredential {
         let first = self.first.get_or_try_init(|| asking_first).await?;
         // Who has just asked takes what came.
         let (Some(asking), false) = (asking, first.expires_at.is_none()) else { return Ok(Arc::clone(&first.credential)) };
-        let now = now();
-        if first.is_good(now) {
+        if first.is_good(now()) {
             return Ok(Arc::clone(&first.credential));
         }
         let mut later = self.later.lock().await;
+        // Whoever had the lock may have had it for long.
+        let now = now();
         if let Some(given) = later.as_ref().filter(|given| given.is_good(now)) {
             return Ok(Arc::clone(&given.credential));
         }

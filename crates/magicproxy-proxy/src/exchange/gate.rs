@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 pub use outbound::OutboundRequest;
 
 pub(crate) use explanation::{Decision, Explanation, Question};
-pub(in crate::exchange) use outbound::{Dispatch, Message};
+pub(in crate::exchange) use outbound::{Asked, Dispatch, Message};
 
 use further::Asker;
 

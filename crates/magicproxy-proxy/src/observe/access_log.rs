@@ -188,8 +188,10 @@ impl AccessRecord {
         let (decision, status, aborted, tunnel) = (self.decision, self.status, self.aborted.as_deref(), self.tunnel.as_deref());
         let timed = self.head_after.is_some_and(|head| self.started + head <= now);
         format!(
-            "{decision} {status} {upstream:?} {path:?} {rule:?} token={} aborted={aborted:?} tunnel={tunnel:?} timed={timed}",
-            token.is_some()
+            "{decision} {status} {upstream:?} {} {path:?} {rule:?} token={} aborted={aborted:?} tunnel={tunnel:?} timed={timed} out={}",
+            self.method,
+            token.is_some(),
+            self.bytes_out
         )
     }
 
@@ -217,7 +219,7 @@ pub(super) fn write(record: &AccessRecord, now: Instant) {
         sub = token.and_then(VerifiedToken::label),
         upstream = record.upstream.as_ref().map(|upstream| &*upstream.names.name),
         method = record.method.as_str().get(..MAX_LOGGED_METHOD).unwrap_or(record.method.as_str()),
-        path = record.path.as_deref().map(shorten_segments),
+        path = record.path.as_deref().map(shorten_segments).as_deref(),
         rule = record.rule.as_deref(),
         decision = record.decision,
         error = record.error,
@@ -232,11 +234,11 @@ pub(super) fn write(record: &AccessRecord, now: Instant) {
 }
 
 /// A path as a log line may have it: a segment as long as a token is cut away.
-pub(crate) fn shorten_segments(path: &str) -> String {
+pub(crate) fn shorten_segments(path: &str) -> Cow<'_, str> {
     if path.split('/').all(|segment| segment.len() <= MAX_SEGMENT) {
-        return path.to_owned();
+        return Cow::Borrowed(path);
     }
     let cut =
         |segment: &str| if segment.len() <= MAX_SEGMENT { segment.to_owned() } else { format!("<{} bytes>", segment.len()) };
-    path.split('/').map(cut).collect::<Vec<_>>().join("/")
+    Cow::Owned(path.split('/').map(cut).collect::<Vec<_>>().join("/"))
 }

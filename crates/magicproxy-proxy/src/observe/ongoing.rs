@@ -26,6 +26,8 @@ impl OngoingRequest {
     /// A request of this connection begins.
     pub(crate) fn begin(connection: &Arc<Connection>, method: &Method) -> Self {
         let (in_flight, began) = connection.begin();
+        #[cfg(test)]
+        ended::note_begin(&in_flight);
         Self { record: AccessRecord::new(RequestId::next(), method, began), in_flight }
     }
 
@@ -44,10 +46,23 @@ impl OngoingRequest {
 impl Drop for OngoingRequest {
     fn drop(&mut self) {
         let now = Instant::now();
+        // Its connection is free though writing should panic.
+        let _over = Over { in_flight: &self.in_flight, now };
         #[cfg(test)]
         ended::note(&self.record, &self.in_flight, now);
         // Whatever counts requests or writes them down is told here, and knows all of the record, whatever the log shows.
         access_log::write(&self.record, now);
-        self.in_flight.end(now);
+    }
+}
+
+/// Ends a request on its connection when it is dropped.
+struct Over<'r> {
+    in_flight: &'r InFlight,
+    now: Instant,
+}
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.in_flight.end(self.now);
     }
 }

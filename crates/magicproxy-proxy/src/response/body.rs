@@ -213,6 +213,14 @@ pub(crate) struct Received {
     pub(crate) exchange: Holding,
 }
 
+/// How an answer's body passes.
+pub(crate) struct Passage {
+    pub(crate) pipeline: Pipeline,
+    /// What passes of its trailers.
+    pub(crate) filter: ResponseFilter,
+    pub(crate) idle: IdleTimer,
+}
+
 /// The upstream's body.
 pub(crate) struct UpstreamBody {
     incoming: Content,
@@ -247,13 +255,16 @@ impl std::fmt::Debug for UpstreamBody {
 }
 
 impl UpstreamBody {
-    pub(crate) fn new(received: Received, idle: IdleTimer) -> Self {
+    /// What was received, as it passes: its bytes by `pipeline`, which looks for the credential in them, its trailers by `filter`.
+    /// Neither can be changed afterwards.
+    pub(crate) fn new(received: Received, passage: Passage) -> Self {
         let Received { incoming, version, lease, ahead, held, exchange } = received;
+        let Passage { pipeline, filter, idle } = passage;
         let mut body = Self {
             incoming,
             version,
-            pipeline: Pipeline::default(),
-            filter: ResponseFilter::default(),
+            pipeline,
+            filter,
             idle,
             moment: MomentTimer::default(),
             ahead,
@@ -265,19 +276,11 @@ impl UpstreamBody {
             passed: 0,
         };
         body.note_source_end();
-        body
-    }
-
-    /// Passes the trailers through this.
-    pub(crate) fn filter(&mut self, filter: ResponseFilter) {
-        self.filter = filter;
-    }
-
-    /// Passes the bytes through this, which looks for the credential in them.
-    pub(crate) fn pass_through(&mut self, pipeline: Pipeline) {
-        if !self.ended {
-            self.pipeline = pipeline;
+        if body.ended {
+            // There is nothing for it, not even an end.
+            body.pipeline = Pipeline::default();
         }
+        body
     }
 
     fn note_source_end(&mut self) {

@@ -1,5 +1,8 @@
 //! Every request ends once, however it ends and whatever the log shows.
 
+mod limits;
+mod streams;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use magicproxy_core::limit::Limit;
@@ -19,8 +22,7 @@ use super::*;
 use crate::clock;
 use crate::observe::ongoing::ended::{self, Ended};
 use crate::services::SharedKeys;
-use crate::settings::Placing;
-use crate::settings::fixture;
+use crate::settings::{PageOrigin, PageOrigins, Placing, Settings, fixture};
 
 /// An API that answers as the path says.
 async fn serve_upstream(mut stream: TcpStream) {
@@ -37,9 +39,17 @@ async fn serve_upstream(mut stream: TcpStream) {
                 "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n"
             }
             "/rude" => return,
+            // Until the connection ends.
+            "/ws-late" => {
+                let _ = stream.read_u8().await;
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n"
+            }
             _ => "",
         };
-        stream.write_all(said.as_bytes()).await.unwrap();
+        // Some have gone.
+        if stream.write_all(said.as_bytes()).await.is_err() {
+            return;
+        }
         if head.contains("/broken") || head.contains("/ws-ends") {
             return;
         }
@@ -117,6 +127,10 @@ fn minted(keys: &KeyRing, limit: Option<Limit>) -> String {
 
 impl Stage {
     async fn new() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let upstream = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let root = format!("http://{}", upstream.local_addr().unwrap());
         tokio::spawn(async move {
@@ -125,13 +139,17 @@ impl Stage {
             }
         });
         let mut own = fixture::upstream("api", &root, Placing::default());
-        Arc::get_mut(&mut own).unwrap().websocket = true;
+        let changed = Arc::get_mut(&mut own).unwrap();
+        changed.websocket = true;
+        changed.allow_origins = PageOrigins::of(vec![PageOrigin::parse("https://page.example").unwrap()]).unwrap();
         let keys = Arc::new(SharedKeys::new(KeyRing::new(PrivateKey::generate(2048).unwrap(), Vec::new()).unwrap()));
         let (token, counted) = (minted(&keys.current(), None), minted(&keys.current(), Some(Limit::Total(9))));
         let services = Services { state: Some(Arc::new(Panicking)), ..Services::of_keys(keys) };
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let server = Server::new(fixture::settings(vec![own]), services).unwrap();
+        let mut settings = fixture::settings(vec![own]);
+        change(&mut settings);
+        let server = Server::new(settings, services).unwrap();
         let stop = Arc::new(Notify::new());
         let stopped = Arc::clone(&stop);
         let running =
@@ -144,6 +162,13 @@ impl Stage {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(requests.concat().as_bytes()).await.unwrap();
         self.sent.push((stream.local_addr().unwrap(), requests.len(), says));
+        stream
+    }
+
+    /// Sends one that has begun.
+    async fn begin(&mut self, request: String, says: &'static str) -> TcpStream {
+        let stream = self.send(&[request], says).await;
+        ended::wait_begun(stream.local_addr().unwrap(), 1).await;
         stream
     }
 
@@ -165,6 +190,19 @@ impl Stage {
         let mut said = Vec::new();
         while !String::from_utf8_lossy(&said).contains(until) {
             said.push(stream.read_u8().await.unwrap());
+        }
+    }
+}
+
+impl Stage {
+    /// Stops the proxy, while clients still hold this, and looks at every record.
+    async fn ended<T>(self, held: T) {
+        self.stop.notify_one();
+        self.running.await.unwrap();
+        drop(held);
+        for (client, requests, says) in &self.sent {
+            let ended = ended::wait(*client, *requests).await;
+            check(&ended, *requests, says);
         }
     }
 }
@@ -206,13 +244,7 @@ async fn every_ending() {
     let counted = whole(&stage, "GET /whole").replace(&stage.token, &stage.counted);
     stage.ask(&[counted], "allowed 0").await;
     drop(silent);
-    stage.stop.notify_one();
-    stage.running.await.unwrap();
-    drop(open);
-    for (client, requests, says) in &stage.sent {
-        let ended = ended::wait(*client, *requests).await;
-        check(&ended, *requests, says);
-    }
+    stage.ended(open).await;
 }
 
 #[track_caller]
@@ -227,6 +259,8 @@ fn check(ended: &[Ended], requests: usize, says: &str) {
             }
         }
         assert!(!record.contains(" 200 ") || record.contains("timed=true"), "{record}");
+        let hello = record.starts_with("allowed 200") && record.contains("aborted=None") && record.contains("GET ");
+        assert!(!hello || record.contains("out=5"), "{record}");
     }
 }
 
@@ -258,5 +292,7 @@ async fn every_request_ends_once_whatever_the_log_shows() {
     for shown in [true, false] {
         SHOWN.0.store(shown, Ordering::SeqCst);
         every_ending().await;
+        limits::every_ending().await;
+        streams::every_ending().await;
     }
 }

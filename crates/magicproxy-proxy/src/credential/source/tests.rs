@@ -129,3 +129,27 @@ async fn who_asks_is_not_cut_off() {
     assert!(stage.current.current(|| UnixTime(0), Duration::ZERO, slow).await.is_ok());
     assert!(stage.current.lasting().is_some());
 }
+
+/// Whether what was waited for has lasted while one waited is asked of the clock again.
+#[tokio::test]
+async fn what_expired_while_one_waited_is_not_given() {
+    use std::sync::atomic::AtomicU64;
+    let (current, time) = (CurrentCredential::default(), AtomicU64::new(0));
+    let now = || UnixTime(time.load(Ordering::SeqCst));
+    current.current(now, LONG, async { Ok(given("first", Some(1))) }).await.unwrap();
+    time.store(1, Ordering::SeqCst);
+    // What comes has a short life, and who waits for it waits longer.
+    let slow = async {
+        tokio::task::yield_now().await;
+        time.store(30, Ordering::SeqCst);
+        Ok(given("second", Some(20)))
+    };
+    let asked_again = AtomicUsize::new(0);
+    let again = async {
+        asked_again.fetch_add(1, Ordering::SeqCst);
+        Ok(given("third", Some(40)))
+    };
+    let (second, third) = tokio::join!(current.current(now, LONG, slow), current.current(now, LONG, again));
+    assert!(!Arc::ptr_eq(&second.unwrap(), &third.unwrap()));
+    assert_eq!(asked_again.load(Ordering::SeqCst), 1);
+}

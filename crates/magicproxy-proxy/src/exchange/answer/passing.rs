@@ -15,7 +15,7 @@ use crate::http::body::IdleTimer;
 use crate::mask::Needle;
 use crate::rejection::Rejection;
 use crate::response::ahead::Held;
-use crate::response::body::{Received, ResponseBody, UpstreamBody};
+use crate::response::body::{Passage, Received, ResponseBody, UpstreamBody};
 use crate::response::header::{Coding, ResponseFilter, has_no_content, is_searchable};
 use crate::response::pipeline::Pipeline;
 use crate::response::rewrite::{self, Rewriting};
@@ -41,7 +41,9 @@ struct Filtered {
     head: Parts,
     /// In which its body comes.
     coding: Coding,
-    body: UpstreamBody,
+    received: Received,
+    filter: ResponseFilter,
+    idle: IdleTimer,
     needle: Option<Needle>,
 }
 
@@ -76,16 +78,18 @@ impl Answered {
 
     /// Passes it down while it comes. Where the client's URLs lead is asked where the response may hold some.
     pub(crate) fn pass(self, rewriting: impl FnOnce() -> Option<Rewriting>) -> Result<Response<ResponseBody>, Rejection> {
-        let Filtered { mut head, coding, mut body, needle } = self.filtered()?;
+        let Filtered { mut head, coding, received, filter, idle, needle } = self.filtered()?;
         let plan = rewrite::apply(&mut head, coding, rewriting);
-        body.pass_through(Pipeline::new(coding, needle, plan));
+        let pipeline = Pipeline::new(coding, needle, plan);
+        let body = UpstreamBody::new(received, Passage { pipeline, filter, idle });
         Ok(Response::from_parts(head, ResponseBody::upstream(body)))
     }
 
     /// Has it read whole by a door that makes it anew.
     pub(crate) fn searched(self) -> Result<Searched, Rejection> {
-        let Filtered { head, coding, mut body, needle } = self.filtered()?;
-        body.pass_through(Pipeline::searching(coding, needle.clone()));
+        let Filtered { head, coding, received, filter, idle, needle } = self.filtered()?;
+        let pipeline = Pipeline::searching(coding, needle.clone());
+        let body = UpstreamBody::new(received, Passage { pipeline, filter, idle });
         Ok(Searched { head, body, needle })
     }
 
@@ -102,9 +106,7 @@ impl Answered {
         let received = Received { incoming, version: head.version, lease, ahead, held, exchange: place };
         let mut filter = ResponseFilter::new(needle.clone(), dropped);
         filter.head(&mut head, &method);
-        let mut body = UpstreamBody::new(received, IdleTimer::new(idle, end));
-        body.filter(filter);
-        Ok(Filtered { head, coding, body, needle })
+        Ok(Filtered { head, coding, received, filter, idle: IdleTimer::new(idle, end), needle })
     }
 }
 

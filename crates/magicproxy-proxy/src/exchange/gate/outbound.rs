@@ -25,6 +25,14 @@ pub(in crate::exchange) struct Message {
     pub(in crate::exchange) upgrade: bool,
 }
 
+/// What a question asks for. There is no more to it: it has neither another method than `GET` nor content.
+pub(in crate::exchange) struct Asked {
+    pub(in crate::exchange) headers: HeaderMap,
+    /// Which of the upstream's origins it goes to.
+    pub(in crate::exchange) origin: OriginId,
+    pub(in crate::exchange) target: RequestTarget,
+}
+
 /// A permitted request with its credential.
 ///
 /// INVARIANT: its constructor consumes what a [`Permit`] became once everything was taken that it takes
@@ -86,13 +94,16 @@ impl OutboundRequest {
         Self { credential, message, duties, upgrader, exchange }
     }
 
-    /// A question that a permitted request needs answered before it is sent: it only reads, at the path of that request.
+    /// A question that a permitted request needs answered before it is sent: it only reads, where that request goes.
     pub(in crate::exchange) fn question(
         _permit: &Permit,
         credential: Arc<OpenedCredential>,
-        message: Message,
+        question: Asked,
         exchange: Holding,
     ) -> Self {
+        let Asked { headers, origin, target } = question;
+        let (method, body) = (Method::GET, RequestBody::empty());
+        let message = Message { method, headers, origin, target, body, upgrade: false };
         Self { credential, message, duties: Duties::none(), upgrader: None, exchange }
     }
 

@@ -161,14 +161,14 @@ impl Duty {
         let granted = match granted {
             Ok(granted) => granted,
             Err(reason) => {
-                tracing::warn!(target: "magicproxy::state", owner = %self.owner, method = %self.method, path = shorten_segments(&self.path), %reason, "an answer gave no grant");
+                tracing::warn!(target: "magicproxy::state", owner = %self.owner, method = %self.method, path = &*shorten_segments(&self.path), %reason, "an answer gave no grant");
                 return Ok(());
             }
         };
         // An upstream may echo the credential: it must not come out in a receipt, a log or the store.
         if granted.iter().any(|grant| self.needle.as_ref().is_some_and(|needle| needle.masked(grant.path().as_bytes()).is_some()))
         {
-            tracing::warn!(target: "magicproxy::state", owner = %self.owner, path = shorten_segments(&self.path), "an answer would have given a grant with the credential in it");
+            tracing::warn!(target: "magicproxy::state", owner = %self.owner, path = &*shorten_segments(&self.path), "an answer would have given a grant with the credential in it");
             return Ok(());
         }
         if !state.gives_receipt() {
@@ -181,7 +181,7 @@ impl Duty {
             }
             Ok(Err(_)) => return Err(Rejection::Internal),
             Err(reason) => {
-                tracing::warn!(target: "magicproxy::state", path = shorten_segments(&self.path), %reason, "an answer has no receipt")
+                tracing::warn!(target: "magicproxy::state", path = &*shorten_segments(&self.path), %reason, "an answer has no receipt")
             }
         }
         Ok(())
@@ -209,7 +209,7 @@ impl Duty {
         };
         // What somebody needs who must clean up by hand.
         let grants = granted.iter().map(|grant| format!("{} {}", grant.methods(), grant.path())).collect::<Vec<_>>().join(", ");
-        tracing::error!(target: "magicproxy::state", owner = %self.owner, method = %self.method, path = shorten_segments(&self.path), grants, reason,
+        tracing::error!(target: "magicproxy::state", owner = %self.owner, method = %self.method, path = &*shorten_segments(&self.path), grants, reason,
             "the upstream created what could not be recorded");
         Err(Rejection::NotRecorded)
     }
@@ -222,7 +222,7 @@ impl Duty {
         let Ok(store) = self.ledger.store() else { return };
         let remove = vec![Change::Remove(HeldGrant::name(&self.path))];
         if let Err(error) = store.apply(held.owner(), Vec::new(), remove, clock::now()).await {
-            tracing::warn!(target: "magicproxy::state", owner = %held.owner(), path = shorten_segments(&self.path), %error, "a grant that was used up stays");
+            tracing::warn!(target: "magicproxy::state", owner = %held.owner(), path = &*shorten_segments(&self.path), %error, "a grant that was used up stays");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::{ACCEPT, ACCEPT_ENCODING};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use magicproxy_core::rule::{Element, Stateful};
 use magicproxy_core::state::Partition;
 use magicproxy_core::{PathSettings, Permit, RequestTarget, UnixTime};
@@ -12,8 +12,7 @@ use super::claims::{Claim, Claimed, Touched};
 use super::{Ledger, work_aside};
 use crate::admission::{Holding, Resource};
 use crate::credential::opened::OpenedCredential;
-use crate::downstream::RequestBody;
-use crate::exchange::gate::{Message, OutboundRequest};
+use crate::exchange::gate::{Asked, Message, OutboundRequest};
 use crate::exchange::sending::carry_out;
 use crate::exchange::upstream::Upstream;
 use crate::rejection::Rejection;
@@ -116,14 +115,8 @@ impl Questions<'_> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let question = Message {
-            method: Method::GET,
-            headers,
-            origin: message.origin,
-            target: RequestTarget::parse(target.as_bytes(), PathSettings::LENIENT)?,
-            body: RequestBody::empty(),
-            upgrade: false,
-        };
+        let target = RequestTarget::parse(target.as_bytes(), PathSettings::LENIENT)?;
+        let question = Asked { headers, origin: message.origin, target };
         let exchange = self.exchange.take(Resource::Exchanges, 1)?;
         let buffered = self.exchange.take(Resource::BufferedBytes, MAX_LISTING_BYTES)?;
         let question = OutboundRequest::question(permit, Arc::clone(self.credential), question, exchange);

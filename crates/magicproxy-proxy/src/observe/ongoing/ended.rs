@@ -18,13 +18,28 @@ pub(crate) struct Ended {
     pub(crate) record: String,
 }
 
+static BEGUN: Mutex<Vec<SocketAddr>> = Mutex::new(Vec::new());
 static ENDED: Mutex<Vec<Ended>> = Mutex::new(Vec::new());
 static CHANGED: LazyLock<watch::Sender<()>> = LazyLock::new(watch::Sender::default);
+
+pub(super) fn note_begin(in_flight: &InFlight) {
+    BEGUN.lock().unwrap_or_else(PoisonError::into_inner).extend(in_flight.client());
+    CHANGED.send_replace(());
+}
 
 pub(super) fn note(record: &AccessRecord, in_flight: &InFlight, now: Instant) {
     let ended = Ended { client: in_flight.client(), record: record.summary(now) };
     ENDED.lock().unwrap_or_else(PoisonError::into_inner).push(ended);
     CHANGED.send_replace(());
+}
+
+/// Waits until so many of this client have begun.
+pub(crate) async fn wait_begun(client: SocketAddr, count: usize) {
+    let mut changes = CHANGED.subscribe();
+    let begun = || BEGUN.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|begun| **begun == client).count();
+    while begun() < count {
+        changes.changed().await.unwrap();
+    }
 }
 
 /// Those of this client, once there are so many.
