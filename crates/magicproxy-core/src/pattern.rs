@@ -242,8 +242,7 @@ fn determinise(hirs: &[Hir], mode: PatternMode, bounds: Bounds, budget: &mut Bud
         .configure(thompson::Config::new().utf8(false).nfa_size_limit(Some(nfa_bytes)).which_captures(WhichCaptures::None))
         .build_many_from_hir(hirs);
     let Ok(nfa) = nfa else {
-        // It was made nearly to its limit.
-        budget.work().take(nfa_bytes / BYTES_OF_A_STATE * effort::STEPS_OF_A_STATE)?;
+        budget.work().take(steps_of_too_large(nfa_bytes))?;
         return None;
     };
     effort::take(&nfa, dfa_bytes, budget)?;
@@ -254,6 +253,11 @@ fn determinise(hirs: &[Hir], mode: PatternMode, bounds: Bounds, budget: &mut Bud
         .dfa_size_limit(Some(dfa_bytes))
         .determinize_size_limit(Some(MAX_DETERMINISE_BYTES.max(4 * dfa_bytes)));
     dense::Builder::new().configure(config).build_from_nfa(&nfa).ok().map(|dfa| (dfa, nfa.states().len()))
+}
+
+/// What an NFA costs that is too large for so many bytes: it was made nearly to its limit.
+fn steps_of_too_large(nfa_bytes: usize) -> usize {
+    nfa_bytes / BYTES_OF_A_STATE * effort::STEPS_OF_A_STATE
 }
 
 /// Patterns that reach the end of a path all end in one place, where all that match can be told. What ends earlier keeps others

@@ -8,9 +8,9 @@ use magicproxy_core::plugin::{Consent, PluginName, Verdict};
 use magicproxy_core::rule::HeldGrant;
 use magicproxy_core::state::Partition;
 use magicproxy_core::{
-    Acceptance, Access, Basis, Credential, CredentialBinding, DecisionSteps, Denial, EncodedSlash, Grant, Judgement, KeyRing,
-    MintRequest, OwnerPlace, OwnerSecret, PatternMode, Permit, Policy, PrivateKey, Question, RawRule, RequestTarget, Rule, Scope,
-    ScopeName, Scopes, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
+    Acceptance, Access, Basis, Caveat, Credential, CredentialBinding, DecisionSteps, Denial, EncodedSlash, Grant, Judgement,
+    KeyRing, MintRequest, OwnerPlace, OwnerSecret, PatternMode, Permit, Policy, PrivateKey, Question, RawRule, RequestTarget,
+    Rule, RuleCompiler, Scope, ScopeName, Scopes, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
 
 const NOW: UnixTime = UnixTime(1_790_000_000);
@@ -31,6 +31,11 @@ fn plugin(name: &str) -> PluginName {
 
 /// A token of a scope of these rules and plugins, for an hour, whose requests are counted as the limit says.
 fn token(ring: &KeyRing, rules: &str, plugins: &[&str], limit: Option<&str>) -> Arc<VerifiedToken> {
+    narrowed(ring, rules, plugins, limit, &[])
+}
+
+/// The same, with these caveats.
+fn narrowed(ring: &KeyRing, rules: &str, plugins: &[&str], limit: Option<&str>, caveats: &[&str]) -> Arc<VerifiedToken> {
     let raw: Vec<RawRule> = serde_json::from_str(rules).unwrap();
     let rules = if raw.is_empty() { Vec::new() } else { Rule::parse_list(&raw, PatternMode::Whole).unwrap() };
     let scope = Scope::new(&rules, plugins.iter().map(|name| plugin(name)).collect()).unwrap();
@@ -50,7 +55,12 @@ fn token(ring: &KeyRing, rules: &str, plugins: &[&str], limit: Option<&str>) -> 
     };
     let minted = ring.mint(&request).unwrap();
     let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
-    Arc::new(ring.verify(&minted.token, &context).unwrap())
+    let mut text = minted.token;
+    for caveat in caveats {
+        let caveat = Caveat::from_json(caveat.as_bytes()).unwrap();
+        text = ring.narrow(&text, &caveat, &context, &RuleCompiler::default()).unwrap();
+    }
+    Arc::new(ring.verify(&text, &context).unwrap())
 }
 
 /// Asks with as many steps as there are, within a ceiling of `GET` and `PUT`; gives what is decided, and what that took.
@@ -246,5 +256,42 @@ fn a_plugin_admits_what_a_rule_could() {
     assert_eq!(decide("POST", "judge"), Err(Denial::BeyondCeiling));
     for verdict in [Verdict::Deny("no".to_owned()), Verdict::Abstain] {
         assert!(Consent::of(&plugin("judge"), &verdict).is_none());
+    }
+}
+
+/// A plugin is asked of what a rule allows, and of what none does; nobody is asked of what would not be sent whatever they said.
+#[test]
+fn nobody_is_asked_of_what_is_denied_in_any_case() {
+    let ring = ring();
+    let get = r#"["GET /.*","POST /.*"]"#;
+    let free = narrowed(&ring, get, &[], None, &[]);
+    let caveat = r#"{"allowed":["GET /narrow","POST /.*"]}"#;
+    let guarded = narrowed(&ring, get, &["judge"], None, &[caveat]);
+    let elsewhere = narrowed(&ring, get, &["judge"], None, &[r#"{"aud":"other"}"#]);
+    let sender = narrowed(&ring, get, &["judge"], None, &[r#"{"sender":{"cidr":["192.0.2.0/24"]}}"#]);
+    let judged = |token: &Arc<VerifiedToken>, method: &str, path: &str| {
+        let told = |access: &Access<'_>| {
+            Ok(match token.judge(access) {
+                Judgement::Allowed(_) => "allowed".to_owned(),
+                Judgement::Denied(denial) => denial.code().to_owned(),
+                Judgement::Needs(Question::Grants(_)) => "grants".to_owned(),
+                Judgement::Needs(Question::Plugins(question)) => {
+                    assert_eq!(question.plugins(), [plugin("judge")]);
+                    "plugins".to_owned()
+                }
+            })
+        };
+        ask(method, path, told).0.unwrap()
+    };
+    for (token, method, path, expected) in [
+        (&free, "GET", "/a", "allowed"),
+        (&guarded, "GET", "/narrow", "plugins"),
+        (&guarded, "PUT", "/narrow", "plugins"),
+        (&guarded, "GET", "/wide", "beyond_caveat"),
+        (&guarded, "POST", "/narrow", "beyond_ceiling"),
+        (&elsewhere, "GET", "/a", "wrong_upstream"),
+        (&sender, "GET", "/a", "wrong_sender"),
+    ] {
+        assert_eq!(judged(token, method, path), expected, "{method} {path}");
     }
 }

@@ -231,7 +231,7 @@ impl ServedConnection {
             .max_concurrent_streams(MAX_STREAMS)
             .initial_stream_window_size(REQUEST_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_header_list_size(64 * 1024)
+            .max_header_list_size(MAX_HEAD_BYTES)
             .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
             .max_local_error_reset_streams(1024)
             .max_send_buf_size(MAX_UNSENT_RESPONSE_BYTES)

@@ -107,3 +107,14 @@ fn a_template_has_sixteen_ways() {
         assert_eq!(parsed(&pattern).template().is_some(), expected, "{pattern}");
     }
 }
+
+/// Of a pattern whose NFA is too large, what that took is counted: about as much as the largest NFA that there may be.
+#[test]
+fn what_a_too_large_pattern_takes_is_counted() {
+    let text = "/(?:(?:ab?.){100}){100}";
+    let work = Work::of_steps(1_000_000);
+    let refused = Pattern::parse(text, PatternMode::Whole, &mut Budget::within(MAX_PATTERN_STEPS, &work));
+    assert!(matches!(refused, Err(PatternError::TooComplex)) && !work.is_spent());
+    // 64 KiB are 2,730 states of 24 bytes, at four steps each.
+    assert_eq!(1_000_000 - work.left(), text.len() + STEPS_OF_A_RULE + 2_730 * 4);
+}

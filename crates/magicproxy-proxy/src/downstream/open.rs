@@ -2,6 +2,9 @@
 //!
 //! The caller bounds all of it in time. Until its first byte a connection has no buffer.
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 
 use bytes::{Bytes, BytesMut};

@@ -4,12 +4,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use magicproxy_core::plugin::MAX_PLUGIN_BODY_BYTES;
 use tokio::time::Sleep;
 
-/// The most that is read of a body that a rule or a plugin must see whole, in KiB.
-pub(crate) const MAX_BODY_KIB: usize = 256;
-/// The same, in bytes.
-pub(crate) const MAX_BODY_BYTES: usize = MAX_BODY_KIB * 1024;
+/// The most that is read of a body that a rule or a plugin must see whole, in bytes.
+pub(crate) const MAX_BODY_BYTES: usize = MAX_PLUGIN_BODY_BYTES;
+/// The same, in KiB.
+pub(crate) const MAX_BODY_KIB: usize = MAX_BODY_BYTES / 1024;
 
 /// The longest list of objects of Git LFS that is read whole. One that tells of a hundred objects, as many as clients ask for at
 /// once, has some hundred kilobytes.

@@ -326,6 +326,29 @@ async fn heads_and_targets_have_limits() {
     assert!(upstream.requests().is_empty());
 }
 
+/// A head has so many bytes and not one more, on its way up and on its way down.
+#[tokio::test]
+async fn heads_have_64_kib() {
+    const MOST: usize = 64 * 1024;
+    let token = Token::any();
+    let filled = |length: usize, bare: usize| format!("X-Filling: {}", "a".repeat(length - bare));
+    let bare = request("GET /user", &token, &["X-Filling: "], "").len();
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::before(&upstream).await;
+    for (length, status) in [(MOST, 200), (MOST + 1, 431)] {
+        let mut client = Client::connect(&proxy).await;
+        client.try_send(request("GET /user", &token, &[&filled(length, bare)], "")).await;
+        assert_eq!(client.answer_head().await.status, status, "{length}");
+    }
+    let bare = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Filling: \r\n\r\n".len();
+    for (length, status) in [(MOST, 200), (MOST + 1, 502)] {
+        let upstream = Upstream::scripted(move |_| Reply::with("200 OK", &[&filled(length, bare)], "ok")).await;
+        let proxy = Proxy::before(&upstream).await;
+        let answer = Client::ask(&proxy, request("GET /user", &token, &[], "")).await;
+        assert_eq!(answer.status, status, "{length}: {}", answer.text());
+    }
+}
+
 #[tokio::test]
 async fn orders_have_a_limit_however_they_are_framed() {
     let upstream = Upstream::hello().await;

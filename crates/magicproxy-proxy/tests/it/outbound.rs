@@ -132,6 +132,19 @@ async fn faults_of_the_proxy_are_told_as_such() {
     assert!(refused.text().contains("the outbound proxy refuses connections"), "{}", refused.text());
 }
 
+/// The head of its answer has so many bytes, and not one more.
+#[tokio::test]
+async fn the_head_of_a_proxys_answer_has_64_kib() {
+    let upstream = Upstream::hello().await;
+    for (length, status) in [(64 * 1024, 200), (64 * 1024 + 1, 502)] {
+        let bare = "HTTP/1.1 200 OK\r\nX-A: \r\n\r\n".len();
+        let reply = format!("HTTP/1.1 200 OK\r\nX-A: {}\r\n\r\n", "a".repeat(length - bare));
+        let between = Connecting::to(&upstream.address.to_string(), reply.leak()).await;
+        let proxy = proxy("http://nowhere.invalid", |settings| settings.upstream_mut().outbound = between.outbound()).await;
+        assert_eq!(ask(&proxy).await.status, status, "{length}");
+    }
+}
+
 #[tokio::test]
 async fn a_proxy_of_the_environment_that_is_not_used_is_hinted_at() {
     let named = NamedProxy { variable: "HTTPS_PROXY", proxy: Arc::new(OutboundProxy::parse("http://p:1").unwrap()) };

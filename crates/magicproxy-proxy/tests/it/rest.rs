@@ -72,7 +72,8 @@ const KEPT: [Content; 8] = [
 ];
 
 /// The rest of these is long, or of unknown length, or will perhaps not be sent.
-const CLOSED: [Content; 6] = [
+const CLOSED: [Content; 7] = [
+    Content::of(256 * KIB + 1, 0),
     Content::of(300 * KIB, 300 * KIB),
     Content::of(1024 * KIB, KIB),
     Content::chunked(10, 2),

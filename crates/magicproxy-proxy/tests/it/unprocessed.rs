@@ -135,6 +135,31 @@ async fn content_that_was_partly_sent_and_not_kept_is_a_truthful_503() {
     }
 }
 
+/// So much of what was sent is kept, and not a byte more.
+#[tokio::test]
+async fn what_is_kept_of_content_is_bounded() {
+    for (length, is_kept) in [(64 * 1024, true), (64 * 1024 + 1, false)] {
+        let upstream = Framed::new().await;
+        let proxy = upstream.proxy(|_| ()).await;
+        let announced = format!("Content-Length: {length}");
+        let mut client = begin(&proxy, "POST /a", &[&announced], &"x".repeat(length)).await;
+        let mut connection = upstream.accept(&[]).await;
+        let seen = connection.request().await;
+        assert_eq!(seen.body.len(), length);
+        let _refusing = refuse(connection, seen.stream, Refusal::Reset).await;
+        if !is_kept {
+            client.answer().await.assert_rejected(503, "upstream_refused");
+            assert!(!upstream.has_caller().await, "it was sent again");
+            continue;
+        }
+        let mut fresh = upstream.accept(&[]).await;
+        let again = fresh.request().await;
+        assert_eq!(again.body.len(), length);
+        fresh.respond(again.stream).await;
+        assert_eq!(client.answer().await.status, 200);
+    }
+}
+
 #[tokio::test]
 async fn an_upstream_that_refuses_everything_is_asked_a_few_times() {
     for refusal in REFUSALS {

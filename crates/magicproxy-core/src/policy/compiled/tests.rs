@@ -211,3 +211,36 @@ fn what_a_kept_list_takes_is_counted() {
     assert!(simple > 2 * "GET /user".len() && table > 1_000 + simple, "{simple} {table}");
     assert!(bytes(r#"["GET /user","GET /.*a.{3}b"]"#) > table + 2 * "GET /user".len());
 }
+
+/// What a list costs each request is taken for one that is found, too: as often as for one that is compiled.
+#[test]
+fn a_list_that_is_found_costs_each_request_as_much() {
+    let raw = raw(r#"["GET /.*[a-m]1(b|c)*x[ab]{3}"]"#);
+    let rules = Rule::parse_list(&raw, PatternMode::Whole).unwrap();
+    let rules: Vec<&Rule> = rules.iter().collect();
+    let times = |take: &dyn Fn(&mut PolicyBudget) -> Result<(), PolicyError>| {
+        let mut budget = PolicyBudget::of_operator();
+        (0..5_000).map(|times| (times, take(&mut budget))).find(|(_, taken)| taken.is_err())
+    };
+    let list = RuleList::compile(&rules, &mut PolicyBudget::of_operator()).unwrap();
+    let found = times(&|budget| budget.take_steps(&list));
+    assert_eq!(found, times(&|budget| RuleList::compile(&rules, budget).map(drop)));
+    assert!(matches!(found, Some((_, Err(PolicyError::TooCostly)))), "{found:?}");
+}
+
+/// What attempts at sharing took is noted with the list, and left to nobody behind it.
+#[test]
+fn a_list_that_is_found_takes_what_sharing_took() {
+    let rules = raw(r#"["GET /.*[a-m]1(b|c)*x[ab]{3}","GET /[ab]*a[ab]{5}c"]"#);
+    let (kept, mut left) = (Kept::default(), Vec::new());
+    for _ in 0..2 {
+        let compiler = RuleCompiler::new(&kept, Work::unlimited());
+        let mut token = compiler.token();
+        let before = token.policies.sharing();
+        drop(token.list(&rules, PatternMode::Whole).unwrap());
+        let took = kept.0.borrow().values().map(|rules| rules.sharing_steps).sum::<usize>();
+        assert!(took > 100 && token.policies.sharing() == before - took, "{took}");
+        left.push(token.policies.sharing());
+    }
+    assert_eq!(left[0], left[1]);
+}

@@ -136,3 +136,18 @@ fn what_is_added_to_a_response_is_bounded() {
     assert!(treated(&vectors, "own", Some(&token), &nested).is_none());
     assert!(treated(&vectors, "own", None, &nested).is_some());
 }
+
+#[test]
+fn so_many_bytes_are_added_and_not_one_more() {
+    let vectors = read();
+    let url = format!("{}/x", vectors.origins[0]);
+    // Each action gets its URL and the token: 8 KiB.
+    let token = format!("Bearer {}", "t".repeat(8 * 1024 - "Bearer ".len() - url.len()));
+    let actions = |last: &str| {
+        let mut urls = vec![url.clone(); 511];
+        urls.push(format!("{url}{last}"));
+        serde_json::to_vec(&urls.iter().map(|url| serde_json::json!({ "href": url })).collect::<Vec<_>>()).unwrap()
+    };
+    assert!(treated(&vectors, "own", Some(&token), &actions("")).is_some());
+    assert!(treated(&vectors, "own", Some(&token), &actions("y")).is_none());
+}

@@ -185,6 +185,26 @@ fn listing(names: &[&str]) -> String {
     format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
+/// What the upstream has is read up to four mebibytes; of a longer answer nobody can tell what is in it.
+#[tokio::test]
+async fn what_the_upstream_has_is_read_up_to_a_bound() {
+    for (length, status) in [(4 * 1024 * 1024, 204), (4 * 1024 * 1024 + 1, 502)] {
+        let upstream = Upstream::scripted(move |seen| match seen.method.as_str() {
+            "GET" => {
+                let empty = json!({ "rrsets": [], "filling": "" }).to_string();
+                Reply::ok(empty.replace("\"\"", &format!("\"{}\"", "x".repeat(length - empty.len()))))
+            }
+            _ => Reply::with("204 No Content", &[], ""),
+        })
+        .await;
+        let proxy = stateful(&upstream).await;
+        let token = Token::ruled(&challenges(false)).mint();
+        let answer = patch(&proxy, &token, &[rrset("_acme-challenge.example.com.", "REPLACE")]).await;
+        assert_eq!(answer.status, status, "{length}: {}", answer.text());
+        assert_eq!(upstream.requests().iter().any(|seen| seen.method == "PATCH"), status == 204, "{length}");
+    }
+}
+
 /// While a request asks whether the record exists, neither it nor another may take that for its own.
 #[tokio::test]
 async fn what_is_being_looked_up_is_nobodys_yet() {
