@@ -15,17 +15,17 @@ use crate::{compile, python};
 const QUICK: [&str; 4] = ["--lib", "--bins", "--test", "vectors"];
 
 pub(super) fn quick(workspace: &Workspace, log: &mut Log) -> Result<Report> {
-    test(log, || compile::tests(workspace, &QUICK), None)
+    test(workspace, log, || compile::tests(workspace, &QUICK), None)
 }
 
 /// The stores are tested with a real Valkey, which comes from a registry.
 pub(super) fn all(workspace: &Workspace, log: &mut Log) -> Result<Report> {
     let every = || compile::tests(workspace, &[]);
     let mut report = match python::valkey(workspace, log) {
-        Ok(valkey) => test(log, every, Some(&valkey)),
+        Ok(valkey) => test(workspace, log, every, Some(&valkey)),
         Err(error) if workspace.ci => Err(error.context("there is no Valkey to test with")),
         Err(error) => {
-            let mut report = test(log, every, None)?;
+            let mut report = test(workspace, log, every, None)?;
             report.notes.push(format!("the store in Valkey was NOT tested: {error:#}"));
             Ok(report)
         }
@@ -40,17 +40,18 @@ pub(super) fn release(workspace: &Workspace, log: &mut Log) -> Result<Report> {
 
 /// What a newcomer builds is linted too, and says what to build where a plugin is asked for. All else of it was tested.
 fn without_plugins(workspace: &Workspace, log: &mut Log) -> Result<Report> {
-    let report = test(log, || compile::tests_without_plugins(workspace, &["what_to_build"]), None)?;
+    let report = test(workspace, log, || compile::tests_without_plugins(workspace, &["what_to_build"]), None)?;
     anyhow::ensure!(report.tally.failed > 0 || report.tally.passed > 0, "no test of a program without plugins was found");
     Ok(report)
 }
 
 /// Builds first, which may take as long as it takes.
-fn test(log: &mut Log, tests: impl Fn() -> Result<Command>, valkey: Option<&Path>) -> Result<Report> {
+fn test(workspace: &Workspace, log: &mut Log, tests: impl Fn() -> Result<Command>, valkey: Option<&Path>) -> Result<Report> {
     if !log.build(tests()?.arg("--no-run"))?.ok {
         return Ok(Report::of(Tally::one(false)));
     }
     let mut command = tests()?;
+    command.env("RUSTDOC", workspace.root.join("xtask/rustdoc"));
     if let Some(valkey) = valkey {
         command.env("MAGICPROXY_TEST_VALKEY", valkey);
     }
