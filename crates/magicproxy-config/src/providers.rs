@@ -1,6 +1,6 @@
 //! What is known of APIs, a file for each: `docs/spec/upstreams.md` section 7.
 //!
-//! A new API is a file beside the others, which says everything that differs from [`PLAIN`], and a line in [`PROVIDERS`]; its rows in
+//! A new API is a file beside the others, which says everything that differs from `PLAIN`, and a line in [`PROVIDERS`]; its rows in
 //! the specification and in `docs/guide/headers.md` are compared with it. What it tells its clients stands in it, too; the program's
 //! table of clients has one line for each of them.
 

@@ -1,4 +1,4 @@
-//! The configuration as it is written: nothing here is checked beyond its form. [`check`](super::check) does the rest.
+//! The configuration as it is written: nothing here is checked beyond its form. `check` does the rest.
 //!
 //! One [`RawConfig`] is made for each layer: flags, environment, files, defaults. The doc comments of the fields are what
 //! editors show, by way of `magicproxy config schema`. Each section is in the file that checks it.

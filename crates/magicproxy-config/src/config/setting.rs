@@ -1,6 +1,6 @@
 //! A setting with its origin, and sections of settings that can be layered, listed and set from text.
 //!
-//! [`section!`] writes a section's field list once, each with its comment, its form and its default: reading, layering, `config
+//! `section!` writes a section's field list once, each with its comment, its form and its default: reading, layering, `config
 //! show`, the schema and the environment all follow it.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};

@@ -157,7 +157,7 @@ fn is_domain(name: &str) -> bool {
 }
 
 impl Checker<'_> {
-    /// Where the certificate comes from. Files are not read here: [`Checked::reading`](super::Checked::reading).
+    /// Where the certificate comes from. Files are not read here: `Checked::reading` hands them over.
     pub(super) fn tls(&mut self, raw: &RawConfig, keys: &KeySettings) -> Option<TlsSource> {
         let dev = raw.tls.dev.given().filter(|given| given.value).map(|given| ("tls.dev", &given.origin));
         let file = raw.tls.certificate.given().or(raw.tls.private_key.given());

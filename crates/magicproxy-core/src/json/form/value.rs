@@ -10,7 +10,7 @@ macro_rules! value_faults {
         /// Why the value of a member is not accepted. The message names the member and what was expected, and holds no text out
         /// of the JSON.
         ///
-        /// A reader hands its fault to `serde` as an error's message. [`Self::of`] finds the fault again by that message, so a
+        /// A reader hands its fault to `serde` as an error's message. `Self::of` finds the fault again by that message, so a
         /// message of `serde` itself, or of Rust's library, is never taken for one of ours.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
         pub enum ValueFault {
