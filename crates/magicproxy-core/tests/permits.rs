@@ -295,3 +295,12 @@ fn nobody_is_asked_of_what_is_denied_in_any_case() {
         assert_eq!(judged(token, method, path), expected, "{method} {path}");
     }
 }
+
+/// A look into the store is work, too: a request may cause as many as its steps allow.
+#[test]
+fn looks_into_a_store_are_counted() {
+    let (looked, taken) = ask("GET", "/a", |access| access.take_look_up());
+    assert!(looked.is_ok() && taken > 0);
+    let (looked, _) = ask("GET", "/a", |access| (0..1_000_000).try_for_each(|_| access.take_look_up()));
+    assert_eq!(looked, Err(Denial::TooCostly));
+}

@@ -206,8 +206,12 @@ impl Stage {
 async fn a_client_without_a_token_learns_no_name_from_the_control_plane() {
     let stage = Stage::set().await;
     let wrong = Token::allowing(&["GET /user"]).for_upstream(Some("elsewhere")).mint().to_string();
+    // Who bears a token that was forged or has ended learns as little as who bears none.
+    let genuine = token(Some("two"));
+    let forged = format!("{}.{}", genuine.rsplit_once('.').unwrap().0, "A".repeat(342));
+    let ended = Token::allowing(&["GET /user"]).for_upstream(Some("two")).living(1_000_000_000, 1_000_000_600).mint().to_string();
     for (line, body) in QUESTIONS {
-        for token in ["", "no.tok.en", wrong.as_str()] {
+        for token in ["", "no.tok.en", wrong.as_str(), forged.as_str(), ended.as_str()] {
             let told = stage.told(line, token, body).await;
             for name in stage.names() {
                 assert!(!told.contains(&name), "{line} {body} tells `{name}`: {told}");
