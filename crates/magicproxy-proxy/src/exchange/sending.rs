@@ -17,26 +17,29 @@ pub(in crate::exchange) async fn carry_out(
     request: OutboundRequest,
     worker: WorkerId,
 ) -> Result<Answer, Rejection> {
-    let (dispatch, duties) = request.into_dispatch();
+    let (dispatch, mut duties) = request.into_dispatch();
     let request = upstream.connect(dispatch, worker).await?;
-    if !duties.are_due() {
-        return settled(request, duties).await;
+    if duties.are_due() {
+        // What the upstream does is recorded, though the client should go away meanwhile.
+        let (_here, gone) = watch::channel(());
+        let exchange = tokio::spawn(settled(request.unless(gone), duties));
+        return exchange.await.map_err(|_| Rejection::Internal)?;
     }
-    // What the upstream does is recorded, though the client should go away meanwhile.
-    let (_here, gone) = watch::channel(());
-    let exchange = tokio::spawn(settled(request.unless(gone), duties));
-    exchange.await.map_err(|_| Rejection::Internal)?
+    // As `settled`: not by a future of its own, into which request and response would be moved once more.
+    duties.sent();
+    let arrived = request.send().await.map_err(|unanswered| failed(unanswered, &mut duties))?;
+    Unsettled::new(arrived, duties).settle().await
 }
 
 async fn settled(request: ConnectedRequest, mut duties: Duties) -> Result<Answer, Rejection> {
     duties.sent();
-    match request.send().await {
-        Ok(arrived) => Unsettled::new(arrived, duties).settle().await,
-        Err(Unanswered { rejection, progress }) => {
-            if progress == SendProgress::NotSent {
-                duties.not_sent();
-            }
-            Err(rejection)
-        }
+    let arrived = request.send().await.map_err(|unanswered| failed(unanswered, &mut duties))?;
+    Unsettled::new(arrived, duties).settle().await
+}
+
+fn failed(unanswered: Unanswered, duties: &mut Duties) -> Rejection {
+    if unanswered.progress == SendProgress::NotSent {
+        duties.not_sent();
     }
+    unanswered.rejection
 }

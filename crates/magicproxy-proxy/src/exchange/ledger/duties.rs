@@ -76,6 +76,11 @@ impl Duties {
         Self(Some(Box::new(duty)))
     }
 
+    /// Is nothing to be done, whatever comes of the request?
+    pub(in crate::exchange) fn are_none(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Must the exchange go on though its caller has gone?
     pub(in crate::exchange) fn are_due(&self) -> bool {
         // What was only counted needs nobody to see it through: who goes away breaks it off, as any other request.
