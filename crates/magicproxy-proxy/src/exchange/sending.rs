@@ -12,6 +12,7 @@ use crate::rejection::Rejection;
 use crate::worker::WorkerId;
 
 /// Sends a request over a connection of this worker, and does what is due.
+#[inline]
 pub(in crate::exchange) async fn carry_out(
     upstream: &Arc<Upstream>,
     request: OutboundRequest,

@@ -267,6 +267,7 @@ impl ConnectedRequest {
     }
 
     /// Hands the request over to this connection, which is kept until the response has come.
+    #[inline]
     fn hand_over(
         &mut self,
         lease: Lease,

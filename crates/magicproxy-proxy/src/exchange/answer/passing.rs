@@ -77,6 +77,7 @@ impl Answered {
     }
 
     /// Passes it down while it comes. Where the client's URLs lead is asked where the response may hold some.
+    #[inline]
     pub(crate) fn pass(self, rewriting: impl FnOnce() -> Option<Rewriting>) -> Result<Response<ResponseBody>, Rejection> {
         let Filtered { mut head, coding, received, filter, idle, needle } = self.filtered()?;
         let plan = rewrite::apply(&mut head, coding, rewriting);
@@ -94,7 +95,7 @@ impl Answered {
     }
 
     /// Nothing passes that should not, but for the body, in which the credential is still to be looked for.
-    #[inline]
+    #[inline(always)]
     fn filtered(self) -> Result<Filtered, Rejection> {
         let Self { answer, expected: Expected { method, end }, needle } = self;
         let Answer { response, lease, ahead, held, idle, dropped, place } = answer;

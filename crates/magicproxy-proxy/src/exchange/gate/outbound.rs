@@ -120,6 +120,7 @@ impl OutboundRequest {
 
     /// Sets the credential, after everything of the client's was taken away. Beside what is sent stands what is to be done once the
     /// answer has come.
+    #[inline]
     pub(in crate::exchange) fn into_dispatch(self) -> (Dispatch, Duties) {
         let Self { credential, mut message, duties, exchange, .. } = self;
         let parameter = credential.place(&mut message.headers);
