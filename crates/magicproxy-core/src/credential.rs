@@ -94,6 +94,7 @@ impl fmt::Debug for Credential {
 
 /// Why a text is no credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ParseCredentialError {
     /// Nothing is there.
     #[error("the credential is empty")]

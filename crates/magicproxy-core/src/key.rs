@@ -357,6 +357,7 @@ impl KeyRing {
 
 /// Why a key cannot be read or used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum KeyError {
     /// No PEM.
     #[error("this is not a PEM file (`-----BEGIN …-----`)")]

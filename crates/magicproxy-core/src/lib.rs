@@ -1,13 +1,118 @@
-//! The brain of Magic API Proxy: tokens, keys, credentials, rules and request targets.
+//! Magic tokens: made, narrowed, verified, and asked whether they allow a request.
 //!
-//! Pure values in, pure values out: this crate does no I/O, reads no clock and knows no runtime. Everything that a
-//! stranger must be able to check is written in `docs/spec/`; the modules name the section that they implement.
+//! This crate is the brain of Magic API Proxy. It takes bytes, keys and the time, and gives values.
+//! It does no I/O, reads no clock and no environment, and knows no runtime and no HTTP library.
 //!
-//! The way of a request through the types, each step consuming the proof that the step before it made:
+//! # From a credential to a permitted request
 //!
-//! ```text
-//! RequestTarget::parse → KeyRing::verify → VerifiedToken::judge → Judgement → Permit → KeyRing::open → Credential
+//! A minter seals a credential to the public key of a proxy. Whoever holds the token makes a weaker
+//! one of it, without any key. The proxy verifies the token, decides on one request, and opens the
+//! credential for that request alone.
+//!
 //! ```
+//! use std::sync::Arc;
+//!
+//! use magicproxy_core::{
+//!     Acceptance, Access, Caveat, Credential, DecisionSteps, Denial, Grant, Judgement, Kem,
+//!     KeyRing, PathSettings, PatternMode, PrivateKey, RawRule, RequestTarget, Rule, Scopes,
+//!     SealRequest, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifyContext,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // The time is the caller's to say, always.
+//! let now = UnixTime(1_790_000_000);
+//! let github = UpstreamName::parse("github").ok_or("no name of an upstream")?;
+//!
+//! // The proxy's keys: one signs tokens of version 1, one opens what was sealed to its other half.
+//! let sealing = SealingKey::generate(Kem::X25519, now)?;
+//! let ring = KeyRing::new(PrivateKey::generate(2048)?, vec![])?.with_sealing(vec![sealing])?;
+//! let public_key = ring.published(now).next().ok_or("no key to seal to")?;
+//!
+//! // Mint: the public key is enough. Rules are read before anything is sealed.
+//! let written = [RawRule::Text("GET /repos/acme/.*".to_owned())];
+//! let rules = Rule::parse_list(&written, PatternMode::Whole)
+//!     .map_err(|faults| format!("{faults:?}"))?;
+//! let minted = public_key.mint(&SealRequest {
+//!     credential: Credential::parse("ghp_0123456789abcdef".to_owned().into())?.into(),
+//!     grant: Grant::Allowed(rules),
+//!     upstream: github.clone(),
+//!     issued_at: now,
+//!     expires_at: UnixTime(now.0 + 3_600),
+//!     not_before: None,
+//!     subject: None,
+//!     explain: false,
+//!     minter: None,
+//! })?;
+//!
+//! // Narrow: the token is enough. A caveat can be added, and never taken away.
+//! let caveat = br#"{"allowed":["GET /repos/acme/site/.*"],"sub":"agent-7"}"#;
+//! let narrowed = Caveat::from_json(caveat)?.append_to(&minted.token)?;
+//!
+//! // Verify: keys, times, what the operator accepts, and every rule.
+//! let scopes = Scopes::default();
+//! let acceptance = Acceptance::default();
+//! let context = VerifyContext {
+//!     now,
+//!     scopes: &scopes,
+//!     patterns: PatternMode::Whole,
+//!     acceptance: &acceptance,
+//! };
+//! let token = Arc::new(ring.verify(&narrowed, &context)?);
+//! // The log shows this: the first holder has no label, the second one has.
+//! assert_eq!(token.label(), Some("->agent-7"));
+//!
+//! // Authorise: one method and one canonical target, which is also what will be sent.
+//! let target = RequestTarget::parse(b"/repos/acme/site/pulls?page=2", PathSettings::default())?;
+//! let access = Access {
+//!     method: "GET",
+//!     target: &target,
+//!     upstream: &github,
+//!     alias: None,
+//!     unnamed: UnnamedTokens::Refuse,
+//!     ceiling: None,
+//!     sender: None,
+//!     now,
+//!     steps: &DecisionSteps::new(),
+//! };
+//! let permit = token.authorize(&access)?;
+//! assert_eq!(&**permit.rule(), "GET /repos/acme/.*");
+//!
+//! // Only a permit opens the credential.
+//! let credential = ring.open(&permit)?;
+//! # drop(credential);
+//!
+//! // What the caveat leaves out is denied, though the token as it was minted allows it.
+//! let other = RequestTarget::parse(b"/repos/acme/billing", PathSettings::default())?;
+//! let judgement = token.judge(&Access { target: &other, steps: &DecisionSteps::new(), ..access });
+//! assert!(matches!(judgement, Judgement::Denied(Denial::BeyondCaveat)));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Each step takes the proof that the step before it made. Nothing else makes a [`VerifiedToken`]
+//! or a [`Permit`], and leaving a step out does not compile.
+//!
+//! # Where to look
+//!
+//! | need | where |
+//! |---|---|
+//! | keys that sign, seal and open | [`KeyRing`], [`PrivateKey`], [`SealingKey`], [`OwnerSecret`] |
+//! | a token of version 1, which the Python program reads, too | [`KeyRing::mint`], [`MintOrder`] |
+//! | a token of version 2 | [`SealingPublicKey`], [`SealRequest`], [`Caveat`] |
+//! | what a token says, without a key | [`UnverifiedToken`], [`SealedToken`] |
+//! | rules | [`Rule`], [`Policy`], [`Scopes`] |
+//! | a decision, and what it needs to know first | [`Access`], [`Judgement`], [`Question`] |
+//! | limits and ownership, and the store that keeps them | [`limit`], [`state`] |
+//! | what a plugin is asked | [`plugin`] |
+//!
+//! Formats are specified in `docs/spec/`, with vectors in `testdata/vectors/`. Each module names
+//! the section that it implements.
+//!
+//! # Stability
+//!
+//! Tokens, rules, key sets and the codes of refusals are stable: a later version reads what this
+//! one wrote, and `CHANGELOG.md` tells each change. This Rust API is not: before 1.0 any version
+//! may change it. Error enums are `#[non_exhaustive]`, except those that say why they are not.
 
 pub mod credential;
 mod decision;

@@ -85,6 +85,7 @@ pub fn is_never_admitted(method: &str) -> bool {
 
 /// Why a word is no method of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ParseMethodError {
     /// Not in the registry.
     #[error("`{0}` is not an HTTP method (methods are written in upper case, `*` is any)")]

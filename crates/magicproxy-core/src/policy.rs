@@ -56,6 +56,7 @@ pub(crate) struct Allowed<'p> {
 
 /// Why rules that are each acceptable make no policy together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PolicyError {
     /// Their automata take too much memory.
     #[error("the rules together are too complex: their automata take too much memory")]

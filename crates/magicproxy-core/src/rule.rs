@@ -327,6 +327,7 @@ fn shorten(text: &str) -> String {
 
 /// What is wrong with a list of rules. The text of each names the rule and what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RuleFault {
     /// No rule.
     #[error("the list of rules is empty: a token must allow something")]

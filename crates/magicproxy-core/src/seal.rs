@@ -93,6 +93,7 @@ impl KeyRing {
 
 /// Why a sealed credential does not open. All cryptographic failures are one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum OpenError {
     /// Not sealed for this proxy, or damaged.
     #[error("the credential in the token cannot be opened")]

@@ -251,6 +251,8 @@ impl RowAllowance {
 }
 
 /// What is full, of what a further row would need.
+///
+/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
     /// The partition holds as many rows as it may.
@@ -268,6 +270,8 @@ pub enum Full {
 }
 
 /// Why a store did not do what it was asked.
+///
+/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// There is no room for a further row. Nothing was changed.

@@ -126,6 +126,7 @@ fn split_query(text: &[u8]) -> (&[u8], Option<&[u8]>) {
 
 /// Why a target is refused. Each has a stable [code](Self::code).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ParseTargetError {
     /// Not the origin form.
     #[error("the request target must be a path that begins with `/`")]

@@ -10,6 +10,7 @@ pub const HOW_TO_BUILD: &str = "build it with them: `cargo build --release --fea
 
 /// Why there is no host, or no new plugin.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LoadError {
     /// The program was compiled without the feature `plugins`.
     #[error("this program was built without plugins; {}", HOW_TO_BUILD)]
@@ -34,6 +35,7 @@ pub enum LoadError {
 
 /// Why a component was refused.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LoadFailure {
     /// It could not be read.
     #[error("cannot read it: {0}")]
@@ -88,6 +90,7 @@ fn way_forward(import: &str) -> &'static str {
 
 /// Why a plugin did not answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum CallFailure {
     /// It ran too long.
     #[error("it ran longer than {0:?}")]

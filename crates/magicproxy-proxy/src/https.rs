@@ -50,6 +50,8 @@ impl HttpsConnector {
 }
 
 /// Why nothing could be reached by TLS with these certificates.
+///
+/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TrustFault {
     /// Of those given, the one of this number, from 1 on, cannot be read.
@@ -142,6 +144,8 @@ impl From<ConnectStep> for ProbeStep {
 }
 
 /// Why a TLS handshake failed: what a person must know to mend it.
+///
+/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HandshakeFault {
     /// The certificate's issuer is not trusted.

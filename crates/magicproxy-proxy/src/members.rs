@@ -32,6 +32,7 @@ struct Patterns {
 
 /// A text that names no members.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum MemberError {
     /// A name is missing: the text is empty, or two dots follow each other.
     #[error("expected names with dots between, such as `next`, `*_url` or `_links.*.href`")]

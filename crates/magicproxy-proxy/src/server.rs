@@ -59,6 +59,7 @@ pub struct Server {
 
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StartError {
     /// TLS towards the upstream cannot be set up, for instance for want of trust roots.
     #[error("TLS towards the upstream cannot be set up")]

@@ -1,6 +1,16 @@
-//! The command line of Magic API Proxy, and wiring. The binary is [`main`]; nothing else is public.
+//! The program `magicproxy`: its command line, and the wiring of a running proxy.
 //!
-//! `main` parses, matches and reports; each command is one file below `cli`. Exit codes are those of `failure`.
+//! The binary is [`main`]; nothing else is public, and nothing imports this crate.
+//!
+//! | module | what |
+//! |---|---|
+//! | `cli` | commands, one a file with its `Args` and one function |
+//! | `setup` | what a client must be told so that it speaks to the proxy (`env`, `run`) |
+//! | `client` | requests of a command to a proxy that runs |
+//! | `runtime` | from a checked configuration to a running proxy: keys, certificates, stores, logs |
+//! | `ground` | exit codes, and what is written to the terminal |
+//!
+//! Commands, flags, exit codes and `--json` output are stable (`RELEASING.md`).
 
 #[allow(rustdoc::bare_urls, reason = "the comments of arguments are what `--help` shows")]
 mod cli;

@@ -19,6 +19,7 @@ const NO_PASSWORDS: [&str; 5] = ["", "x-oauth-basic", "api_token", "X", "x"];
 
 /// Why a credential is a bad one to look for in responses. Its text is a warning to whoever mints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[non_exhaustive]
 pub enum Weakness {
     /// Words, which ordinary text holds: fewer than 32 bytes, between whose other characters stand only letters in one case, or
     /// with a capital first, and at most four digits behind them.

@@ -41,6 +41,7 @@ fn fault_of(character: char) -> Option<SecretFault> {
 
 /// Why a text is no secret as it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SecretFault {
     /// Nothing but line ends.
     #[error("it is empty")]

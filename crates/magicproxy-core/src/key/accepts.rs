@@ -38,6 +38,7 @@ pub struct SealedOrder<'a> {
 
 /// Why a sealed token would be refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum NotAccepted {
     /// No token of version 2 is accepted.
     #[error("no sealed tokens are accepted there (version 2)")]

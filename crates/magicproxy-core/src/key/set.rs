@@ -201,6 +201,7 @@ pub struct SignedKeySet {
 
 /// Why a key set is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum KeySetError {
     /// Not a document of the form of `token-v2.md` section 7.
     #[error("this is not a key set that is understood here")]

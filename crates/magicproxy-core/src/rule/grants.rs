@@ -337,6 +337,7 @@ impl HeldGrant {
 
 /// Why an answer gave no grant. Names where was looked, and never what was found.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum NoGrant {
     /// There is no string or number at this place.
     #[error("there is no value at `{0}`")]

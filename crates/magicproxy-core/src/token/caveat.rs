@@ -60,6 +60,7 @@ pub struct Sender {
 
 /// Why a text is no caveat.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ParseCaveatError {
     /// Not a JSON object of the form.
     #[error(transparent)]

@@ -7,6 +7,7 @@ use crate::time::{MAX_UNIX_TIME, UnixTime};
 
 /// What is wrong with the claims of a token whose form is right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ClaimsFault {
     /// Not a JSON object of the form that the version has.
     #[error(transparent)]

@@ -72,6 +72,7 @@ impl fmt::Debug for Minted {
 
 /// Why no token was minted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum MintError {
     /// It would be longer than the proxy accepts.
     #[error("the token would be {0} bytes long; at most {MAX_TOKEN_BYTES} are accepted: use fewer or shorter rules, or a scope")]

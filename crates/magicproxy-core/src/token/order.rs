@@ -150,6 +150,7 @@ impl MintOrder {
 
 /// What is wrong with an order.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum OrderFault {
     /// Longer than [`MAX_ORDER_BYTES`].
     #[error("the request body is longer than {MAX_ORDER_BYTES} bytes")]

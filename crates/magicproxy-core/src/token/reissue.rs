@@ -19,6 +19,7 @@ use crate::token_version::TokenVersion;
 
 /// Why a token was not made anew.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReissueError {
     /// It is not accepted here.
     #[error(transparent)]

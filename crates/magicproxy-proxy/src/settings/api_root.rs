@@ -128,6 +128,7 @@ impl fmt::Display for ApiRoot {
 
 /// Why a text is no API root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ParseApiRootError {
     /// No URL.
     #[error("expected a URL such as `https://api.github.com`")]

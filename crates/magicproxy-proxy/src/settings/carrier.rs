@@ -243,6 +243,7 @@ impl CarrierSubprotocol {
 
 /// Why a text names no carrier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ParseCarrierError {
     /// No carrier of a credential.
     #[error("expected `bearer`, `token`, `basic`, `basic:USER`, `header:NAME` or `query:NAME`")]
@@ -278,6 +279,7 @@ pub enum ParseCarrierError {
 
 /// What a carrier wants of a credential that does not have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum UnfitCredential {
     /// For `basic`.
     #[error("the credential goes out as `Basic`: expected a pair `user:password`")]

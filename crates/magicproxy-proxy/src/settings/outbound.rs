@@ -28,6 +28,7 @@ pub struct OutboundProxy {
 
 /// Why a text names no such proxy. The text is not told: it may hold a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ParseOutboundProxyError {
     /// A proxy that is reached by TLS, or by another protocol.
     #[error("expected `http://HOST:PORT`: proxies that speak TLS themselves, and SOCKS, are not supported")]

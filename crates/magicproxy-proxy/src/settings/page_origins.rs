@@ -10,6 +10,7 @@ pub struct PageOrigin(HeaderValue);
 
 /// Why a text is no origin that could be allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ParsePageOriginError {
     /// `*`.
     #[error("each origin is named: every page of the web would be one of `*`")]

@@ -76,6 +76,7 @@ impl fmt::Display for PassedHeader {
 
 /// Why a text names no field that may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ParsePassedHeaderError {
     /// No field name of RFC 9110.
     #[error("expected the name of a header")]

@@ -106,6 +106,7 @@ fn without_port(authority: &str) -> &str {
 
 /// Why a text is no mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ParseMountError {
     /// It does not begin with `/`.
     #[error("expected a path that begins with `/`")]

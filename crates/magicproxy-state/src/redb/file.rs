@@ -17,6 +17,7 @@ const CACHE: usize = 16 * 1024 * 1024;
 
 /// Why a file cannot be a store.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OpenError {
     /// There is no folder for it.
     #[error("cannot open the state store `{0}`: its folder is not there")]

@@ -48,6 +48,7 @@ pub(super) struct Host {
 
 /// Why a text is not such a URL. The text itself may hold a password and is not repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ParseUrlError {
     /// It begins with something else.
     #[error("expected `redis://`, `rediss://`, `redis+sentinel://`, `redis+cluster://` or `unix:`")]

@@ -239,6 +239,8 @@ impl Narrowing {
 }
 
 /// Why a live, genuine token does not allow a request.
+///
+/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
     /// The token ended between verification and decision.

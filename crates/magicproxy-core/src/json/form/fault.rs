@@ -15,6 +15,7 @@ pub struct FormFault {
 
 /// The kinds of faults.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FormFaultKind {
     /// The text is not JSON; lines and columns are counted from 1.
     #[error("it is not valid JSON (line {line}, column {column})")]

@@ -13,6 +13,7 @@ macro_rules! value_faults {
         /// A reader hands its fault to `serde` as an error's message. `Self::of` finds the fault again by that message, so a
         /// message of `serde` itself, or of Rust's library, is never taken for one of ours.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+        #[non_exhaustive]
         pub enum ValueFault {
             $($(#[$doc])+ #[error($($message),+)] $name,)+
         }

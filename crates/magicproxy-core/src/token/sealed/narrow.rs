@@ -11,6 +11,7 @@ use crate::token::caveat::{Caveat, MAX_CAVEATS, ParseCaveatError};
 
 /// Why a token was not narrowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum NarrowError {
     /// Not a token of version 2.
     #[error(transparent)]
