@@ -13,6 +13,21 @@ use magicproxy_config::config::raw::RawConfig;
 const FOLDERS: [&str; 11] =
     ["bench", "clients", "crates", "deploy", "docs", "examples", "fuzz", "testdata", "tests", "xtask", ".github"];
 
+/// The documents in the root that are about how things are; the changelog is about how they were.
+const FRONT: [&str; 5] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "RELEASING.md", "SECURITY.md"];
+
+/// The crates by the words that stand for their sources in the code map, as in `core:token.rs`.
+const SOURCES: [(&str, &str); 5] = [
+    ("binary", "magicproxy"),
+    ("config", "magicproxy-config"),
+    ("core", "magicproxy-core"),
+    ("proxy", "magicproxy-proxy"),
+    ("state", "magicproxy-state"),
+];
+
+/// The most lines of README, which shall fit on one screen.
+const SCREEN: usize = 64;
+
 /// Flags of other programs that documents name alone in backquotes.
 const FOREIGN_FLAGS: [&str; 21] = [
     "--access-key",
@@ -55,7 +70,7 @@ fn root() -> PathBuf {
 
 fn documents() -> Vec<Document> {
     let root = root();
-    let mut paths: Vec<PathBuf> = ["README.md", "ARCHITECTURE.md", "SECURITY.md"].iter().map(|name| root.join(name)).collect();
+    let mut paths: Vec<PathBuf> = FRONT.iter().map(|name| root.join(name)).collect();
     for folder in ["docs", "examples", "clients", "bench", "testdata", "tests"] {
         collect(&root.join(folder), &mut paths);
     }
@@ -192,6 +207,44 @@ fn every_file_that_a_document_names_exists() {
             if !there {
                 faults.push(document.fault(&format!("`{name}` does not exist")));
             }
+        }
+    }
+    report(&faults);
+}
+
+#[test]
+fn every_source_that_the_code_map_names_exists() {
+    let root = root();
+    let mut faults = Vec::new();
+    let mut seen = 0;
+    for document in documents() {
+        for name in document.quoted() {
+            let Some((word, file)) = name.split_once(':') else { continue };
+            let Some((_, folder)) = SOURCES.iter().find(|(known, _)| *known == word) else { continue };
+            if file.is_empty() || file.contains([':', ' ']) {
+                continue;
+            }
+            seen += 1;
+            if !root.join("crates").join(folder).join("src").join(file).exists() {
+                faults.push(document.fault(&format!("`{name}` does not exist")));
+            }
+        }
+    }
+    assert!(seen > 60, "{seen}");
+    report(&faults);
+}
+
+/// Prose and blocks of the pages that are read first; tables are as wide as they are.
+#[test]
+fn the_readme_fits_on_a_screen_and_front_pages_in_a_window() {
+    let mut faults = Vec::new();
+    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "RELEASING.md"] {
+        let document = Document { path: root().join(name), text: std::fs::read_to_string(root().join(name)).unwrap() };
+        let lines = document.text.lines().filter(|line| !line.starts_with('|') && line.chars().count() > 100);
+        faults.extend(lines.map(|line| document.fault(&format!("longer than 100 characters: {line}"))));
+        let length = document.text.lines().count();
+        if name == "README.md" && length > SCREEN {
+            faults.push(document.fault(&format!("{length} lines are more than {SCREEN}")));
         }
     }
     report(&faults);

@@ -412,13 +412,13 @@ fn the_name_of_the_upstream_is_asked_of_the_proxy() {
     proxy.stop();
 }
 
-/// README's example of a sealed token, as it stands there, at a proxy without a configuration.
+/// The guide's example of a sealed token, as it stands there, at a proxy without a configuration.
 #[test]
-fn the_sealed_example_of_the_readme_works() {
-    let readme = include_str!("../../../../README.md");
+fn the_sealed_example_of_getting_started_works() {
+    let guide = include_str!("../../../../docs/guide/getting-started.md");
     let example = |beginning: &str| {
-        let line = readme.lines().find(|line| line.starts_with(&format!("$ magicproxy {beginning}")));
-        line.unwrap_or_else(|| panic!("README has `{beginning}`")).trim_start_matches("$ ").to_owned()
+        let line = guide.lines().find(|line| line.starts_with(&format!("$ magicproxy {beginning}")));
+        line.unwrap_or_else(|| panic!("the guide has `{beginning}`")).trim_start_matches("$ ").to_owned()
     };
     let (place, user) = (place(), Place::new());
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
