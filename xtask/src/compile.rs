@@ -85,6 +85,17 @@ mod tests {
     }
 
     #[test]
+    fn the_pinned_compiler_is_of_the_version_that_the_manifest_asks_for() {
+        let value = |text: &'static str, key: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = "));
+            line.unwrap().trim_matches('"')
+        };
+        let pinned = value(include_str!("../../rust-toolchain.toml"), "channel");
+        let oldest = value(include_str!("../../Cargo.toml"), "rust-version");
+        assert!(pinned.strip_prefix(oldest).is_some_and(|rest| rest.starts_with('.')), "{pinned} is not {oldest}");
+    }
+
+    #[test]
     fn there_are_no_profiles_but_those_that_are_described() {
         let manifest = include_str!("../../Cargo.toml");
         let named = manifest.lines().filter_map(|line| line.strip_prefix("[profile.")?.split(['.', ']']).next());

@@ -40,3 +40,34 @@ pub(crate) const TEST: &[Stage] = &[
     // Not beside another: each of its own would be the other's attacker.
     stage("availability", "honest clients beside an attacker, all of them served", scripts::availability),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::TEST;
+
+    const WORKFLOW: &str = include_str!("../../.github/workflows/test.yml");
+
+    #[test]
+    fn the_workflow_runs_each_stage_once() {
+        let lines = WORKFLOW.lines().filter_map(|line| line.trim().strip_prefix("- run: cargo xtask test "));
+        let run: Vec<&str> = lines.flat_map(|stages| stages.split(' ')).collect();
+        let named: BTreeSet<&str> = run.iter().copied().collect();
+        assert_eq!(named, TEST.iter().map(|stage| stage.name).collect());
+        assert_eq!(named.len(), run.len(), "{run:?}");
+    }
+
+    /// A tag can be moved to other code; a commit cannot.
+    #[test]
+    fn the_workflow_pins_each_action_by_its_commit() {
+        let used: Vec<&str> = WORKFLOW.lines().filter_map(|line| line.split_once("uses: ")).map(|(_, action)| action).collect();
+        assert!(used.len() >= 5, "{used:?}");
+        for action in used {
+            let (_, pinned) = action.split_once('@').unwrap();
+            let (commit, version) = pinned.split_once(" # v").unwrap_or((pinned, ""));
+            let is_commit = commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+            assert!(is_commit && !version.is_empty(), "{action}");
+        }
+    }
+}
