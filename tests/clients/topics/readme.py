@@ -1,4 +1,4 @@
-"""README.md, section "Mint a token and use it", done as it says."""
+"""README.md and docs/guide/getting-started.md, done as they say."""
 
 import json
 import re
@@ -8,11 +8,34 @@ from stage import CREDENTIAL, ROOT
 
 CASES = Cases()
 
+README = "README.md"
+GUIDE = "docs/guide/getting-started.md"
 
-@CASES.case("README: mint over HTTP, one request allowed, one refused")
+
+@CASES.case("README: mint offline, a first refusal")
+def first_refusal(stage):
+    work = stage.folder / "readme-first"
+    work.mkdir()
+    (work / "magicproxy").symlink_to(stage.binary)
+    serve, mint, curl = commands(README, "A first refusal")
+    holds(serve.startswith("magicproxy serve "), f"the first command: {serve}")
+    # The stage's proxy has this API in GitHub's place, and runs already.
+    known = {"GITHUB_TOKEN": CREDENTIAL, "MAGICPROXY_KEYS": stage.keys, "API_ROOT": stage.upstream.url}
+    curl = curl.replace("http://127.0.0.1:5000", stage.proxy)
+    stage.upstream.take()
+    script = "\n".join(['PATH="$PWD:$PATH"', mint, curl, curl.replace("/user/repos", "/user")])
+    done = stage.run(["bash", "-euc", script], cwd=work, **known)
+    equal(done.returncode, 0, f"exit status ({done.stderr})")
+    refused, end = json.JSONDecoder().raw_decode(done.stdout)
+    equal((refused["status"], refused["code"]), (403, "not_allowed"), "the refusal")
+    equal(json.loads(done.stdout[end:])["method"], "GET", "the API's answer to what is allowed")
+    equal([request.target for request in stage.upstream.take()], ["/user"], "what reached the API")
+
+
+@CASES.case("getting started: mint over HTTP, one request allowed, one refused")
 def over_http(stage):
-    lines = [line for line in commands() if "curl" in line]
-    holds(len(lines) >= 3, f"the README shows minting and two requests: {lines}")
+    lines = [line for line in commands(GUIDE, "Mint a token over HTTP, and use it") if "curl" in line]
+    holds(len(lines) >= 3, f"the guide shows minting and two requests: {lines}")
     script = "\n".join(lines).replace("http://127.0.0.1:5000", stage.proxy)
     stage.upstream.take()
     done = stage.run(["bash", "-euc", script], GITHUB_TOKEN=CREDENTIAL)
@@ -24,12 +47,12 @@ def over_http(stage):
     equal(len(stage.upstream.take()), 1, "how many requests reached the API")
 
 
-@CASES.case("README: mint offline, inspect, explain")
+@CASES.case("getting started: mint offline, inspect, explain")
 def offline(stage):
     work = stage.folder / "readme"
     work.mkdir()
     (work / "magicproxy").symlink_to(stage.binary)
-    lines = [line for line in commands() if line.startswith("magicproxy ") and not is_of_sealed_tokens(line)]
+    lines = commands(GUIDE, "Mint with the private key at hand")
     equal([line.split()[1] for line in lines], ["mint", "inspect", "explain"], "the commands")
     for line, status in zip(lines, (0, 0, 3)):
         done = stage.run(["bash", "-uc", f'PATH="$PWD:$PATH"; {line}'], cwd=work, GITHUB_TOKEN=CREDENTIAL, MAGICPROXY_KEYS=stage.keys)
@@ -37,12 +60,12 @@ def offline(stage):
         holds(CREDENTIAL not in done.stdout + done.stderr, f"`{line}` shows the credential")
 
 
-@CASES.case("README: sealed with the public key, narrowed by its holder, used by curl")
+@CASES.case("getting started: sealed with the public key, narrowed by its holder, used by curl")
 def sealed(stage):
     work = stage.folder / "readme-sealed"
     work.mkdir()
     (work / "magicproxy").symlink_to(stage.binary)
-    lines = [line for line in commands() if is_of_sealed_tokens(line)]
+    lines = commands(GUIDE, "Mint with the public key, and narrow with nothing")
     equal([line.split()[1] for line in lines], ["mint", "narrow"], "the commands")
     name = stage.upstream.url.removeprefix("http://")
     for line in lines:
@@ -63,14 +86,10 @@ def sealed(stage):
     equal([request.values("Authorization") for request in arrived], [[f"Bearer {CREDENTIAL}"]] * 2, "Authorization at the API")
 
 
-def is_of_sealed_tokens(line):
-    return " --to " in line or line.startswith("magicproxy narrow ")
-
-
-def commands():
-    """The commands of the section, each on one line."""
-    readme = (ROOT / "README.md").read_text("utf-8")
-    section = re.search(r"^## Mint a token and use it$(.*?)^## ", readme, re.M | re.S)
+def commands(page, title):
+    """The commands of a page's section, each on one line."""
+    text = (ROOT / page).read_text("utf-8")
+    section = re.search(rf"^## {re.escape(title)}$(.*?)(?=^## |\Z)", text, re.M | re.S)
     blocks = re.findall(r"```console\n(.*?)```", section.group(1) if section else "", re.S)
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
     return [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
