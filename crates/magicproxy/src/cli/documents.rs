@@ -1,5 +1,8 @@
 //! What documents name exists: files, headings, commands, flags, settings. Tests alone.
 
+mod reference;
+mod words;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
