@@ -15,11 +15,11 @@ section! {
     RawKeys {
         /// The folder that holds `private.pem`, `public.pem` and `public.x509.cer`.
         folder: String,
-        /// The private key, where it is not `private.pem` in the folder.
+        /// The file of the private key, where the folder does not hold it.
         private_key: String,
-        /// The public key, where it is not `public.pem` in the folder.
+        /// The file of the public key, where the folder does not hold it.
         public_key: String,
-        /// The certificate, where it is not `public.x509.cer` in the folder.
+        /// The file of the certificate, where the folder does not hold it.
         certificate: String,
         /// The size of new keys: 2048, 3072 or 4096.
         bits: u64 = 2048,

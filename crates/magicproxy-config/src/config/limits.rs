@@ -13,96 +13,129 @@ section! {
     RawLimits {
         /// Open connections from clients, WebSockets included.
         connections: u64 = Limits::default().connections as u64,
-        /// The same of one address, or of one user on a Unix socket: a quarter of the total, unless given. Trusted proxies are exempt.
+        /// Open connections of one address (a /64 of IPv6), or of one user on a Unix socket. A
+        /// quarter of `connections`, unless given. Trusted proxies are exempt.
         connections_per_peer: u64,
-        /// Idle connections kept to the API.
+        /// Idle connections that are kept to the API.
         idle_upstream_connections: u64 = Limits::default().idle_upstream_connections as u64,
-        /// Connections to one origin of an API, idle ones among them.
+        /// Connections to one origin of an API, idle ones included.
         upstream_connections_per_origin: u64 = Limits::default().upstream_connections_per_origin as u64,
-        /// Streams of one HTTP/2 connection to an API, at most 1,024; fewer where the API says so.
+        /// Streams of one HTTP/2 connection to an API, at most 1,024. Fewer where the API says so.
         upstream_streams_per_connection: u64 = Limits::default().upstream_streams_per_connection as u64,
         /// Memory for verified tokens, in bytes.
         token_cache_bytes: u64 = Limits::default().token_cache_bytes.total as u64,
-        /// Threads that serve connections: as many as the machine runs at once, unless given.
+        /// Threads that serve connections.
         workers: u64 = Limits::default().workers.get() as u64,
-        /// Requests in progress, of all clients together.
+        /// Requests in progress, of all clients together. Half of `connections` where that is less,
+        /// unless given.
         exchanges: u64 = Limits::default().exchanges.total as u64,
-        /// Requests in progress of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        /// The part of `exchanges` for one token and all tokens narrowed from it. A quarter of it,
+        /// unless given.
         exchanges_per_owner: u64,
-        /// Requests in progress of one address with tokens that anyone can mint: half of the total, unless given.
+        /// The part of `exchanges` for one address with tokens that anyone can mint. Half of it,
+        /// unless given.
         exchanges_per_peer: u64,
-        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        /// The part of `exchanges` kept for tokens that no stranger can mint. An eighth of it,
+        /// unless given.
         exchanges_reserved: u64,
-        /// Connections to APIs that requests use, over HTTP/2 streams, of all clients together.
+        /// Connections to APIs that requests use, of all clients together. Over HTTP/2, streams are
+        /// counted.
         upstream_connections: u64 = Limits::default().upstream_connections.total as u64,
-        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        /// The part of `upstream_connections` for one token and all tokens narrowed from it. A
+        /// quarter of it, unless given.
         upstream_connections_per_owner: u64,
-        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        /// The part of `upstream_connections` for one address with tokens that anyone can mint.
+        /// Half of it, unless given.
         upstream_connections_per_peer: u64,
-        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        /// The part of `upstream_connections` kept for tokens that no stranger can mint. An eighth
+        /// of it, unless given.
         upstream_connections_reserved: u64,
         /// Requests that wait for a connection to an API, of all clients together.
         upstream_queue: u64 = Limits::default().upstream_queue.total as u64,
-        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        /// The part of `upstream_queue` for one token and all tokens narrowed from it. A quarter of
+        /// it, unless given.
         upstream_queue_per_owner: u64,
-        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        /// The part of `upstream_queue` for one address with tokens that anyone can mint. Half of
+        /// it, unless given.
         upstream_queue_per_peer: u64,
-        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        /// The part of `upstream_queue` kept for tokens that no stranger can mint. An eighth of it,
+        /// unless given.
         upstream_queue_reserved: u64,
-        /// Bytes of bodies that are read whole before they go on, and of heads that are not complete.
+        /// Bytes of bodies that are read whole before they go on, of incomplete heads, and of
+        /// windows of uploads over HTTP/2.
         buffered_bytes: u64 = Limits::default().buffered_bytes.total as u64,
-        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        /// The part of `buffered_bytes` for one token and all tokens narrowed from it. A quarter of
+        /// it, unless given.
         buffered_bytes_per_owner: u64,
-        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        /// The part of `buffered_bytes` for one address with tokens that anyone can mint. Half of
+        /// it, unless given.
         buffered_bytes_per_peer: u64,
-        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        /// The part of `buffered_bytes` kept for tokens that no stranger can mint. An eighth of it,
+        /// unless given.
         buffered_bytes_reserved: u64,
-        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        /// The part of `token_cache_bytes` for one token and all tokens narrowed from it. A quarter
+        /// of it, unless given.
         token_cache_bytes_per_owner: u64,
-        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        /// The part of `token_cache_bytes` for one address with tokens that anyone can mint. Half
+        /// of it, unless given.
         token_cache_bytes_per_peer: u64,
-        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        /// The part of `token_cache_bytes` kept for tokens that no stranger can mint. An eighth of
+        /// it, unless given.
         token_cache_bytes_reserved: u64,
-        /// Memory for compiled rules that tokens bring along, in bytes.
+        /// Memory for the compiled rules of tokens, in bytes.
         rule_cache_bytes: u64 = Limits::default().rule_cache_bytes.total as u64,
-        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        /// The part of `rule_cache_bytes` for one token and all tokens narrowed from it. A quarter
+        /// of it, unless given.
         rule_cache_bytes_per_owner: u64,
-        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        /// The part of `rule_cache_bytes` for one address with tokens that anyone can mint. Half of
+        /// it, unless given.
         rule_cache_bytes_per_peer: u64,
-        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        /// The part of `rule_cache_bytes` kept for tokens that no stranger can mint. An eighth of
+        /// it, unless given.
         rule_cache_bytes_reserved: u64,
-        /// Tokens and orders that wait to be verified, minted or narrowed, of all clients together.
+        /// New tokens, and orders for tokens, that wait for their turn, of all clients together.
         verifications: u64 = Limits::default().verifications.total as u64,
-        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        /// The part of `verifications` for one token and all tokens narrowed from it. A quarter of
+        /// it, unless given.
         verifications_per_owner: u64,
-        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        /// The part of `verifications` for one address with tokens that anyone can mint. Half of
+        /// it, unless given.
         verifications_per_peer: u64,
-        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        /// The part of `verifications` kept for tokens that no stranger can mint. An eighth of it,
+        /// unless given.
         verifications_reserved: u64,
-        /// The same where rules take long to compile.
+        /// Those of `verifications` whose rules take long to compile.
         costly_verifications: u64 = Limits::default().costly_verifications.total as u64,
-        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        /// The part of `costly_verifications` for one token and all tokens narrowed from it. A
+        /// quarter of it, unless given.
         costly_verifications_per_owner: u64,
-        /// The same of one address with tokens that anyone can mint: half of the total, unless given.
+        /// The part of `costly_verifications` for one address with tokens that anyone can mint.
+        /// Half of it, unless given.
         costly_verifications_per_peer: u64,
-        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        /// The part of `costly_verifications` kept for tokens that no stranger can mint. An eighth
+        /// of it, unless given.
         costly_verifications_reserved: u64,
-        /// Refusals and other responses of the proxy's own words over HTTP/2 that their client has not taken yet.
+        /// Refusals, and responses of the control plane, over HTTP/2 that their client has not
+        /// taken yet.
         own_responses: u64 = Limits::default().own_responses.total as u64,
-        /// The same of one token and of all that are narrowed from it: a quarter of the total, unless given.
+        /// The part of `own_responses` for one token and all tokens narrowed from it. A quarter of
+        /// it, unless given.
         own_responses_per_owner: u64,
-        /// The same of one address: half of the total, unless given.
+        /// The part of `own_responses` for one address. Half of it, unless given.
         own_responses_per_peer: u64,
-        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        /// The part of `own_responses` kept for tokens that no stranger can mint. An eighth of it,
+        /// unless given.
         own_responses_reserved: u64,
         /// Rows of the state store: counts, grants, elements, entries of plugins.
         state_rows: u64 = Limits::default().state_rows.total as u64,
-        /// The same of one token and of all that are narrowed from it, and of the elements of one list: a hundredth of the total,
-        /// unless given.
+        /// The part of `state_rows` for one token and all tokens narrowed from it, and for the
+        /// elements of one list. A hundredth of it, unless given.
         state_rows_per_owner: u64,
-        /// The same that one address adds in a day with tokens that anyone can mint: a hundredth of the total, unless given.
+        /// The part of `state_rows` that one address may add in a day with tokens that anyone can
+        /// mint. A hundredth of it, unless given.
         state_rows_per_peer: u64,
-        /// Of the total, what is kept for tokens that no stranger can mint: an eighth, unless given.
+        /// The part of `state_rows` kept for tokens that no stranger can mint. An eighth of it,
+        /// unless given.
         state_rows_reserved: u64,
     }
 }

@@ -22,11 +22,13 @@ const SOCKET_MODE: u32 = 0o660;
 section! {
     /// One place to listen.
     RawListener {
-        /// `HOST:PORT` or `unix:PATH`.
+        /// The address: `HOST:PORT` or `unix:PATH`.
         listen: String,
-        /// The name of the one upstream that requests are for; as their mounts say by default.
+        /// The name of the one upstream that all requests here are for. Without it, mounts and
+        /// names decide.
         upstream: String,
-        /// Must callers speak TLS? By default on TCP, where there is a certificate.
+        /// Whether clients must speak TLS. By default they must on TCP, where there is a
+        /// certificate.
         tls: bool,
         /// The mode of a Unix socket's file, in octal: `"0660"`.
         mode: String,
@@ -37,10 +39,10 @@ section! {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HostCheckChoice {
-    /// On those with a loopback address.
+    /// Listeners with a loopback address.
     #[default]
     Loopback,
-    /// On all of them.
+    /// All listeners on TCP.
     Everywhere,
 }
 

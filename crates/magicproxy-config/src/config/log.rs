@@ -8,9 +8,9 @@ use super::setting::{choices, section};
 section! {
     /// What the proxy writes to stderr.
     RawLog {
-        /// `pretty` for people, `json` for machines.
+        /// The form of log lines.
         format: LogFormat,
-        /// `error`, `warn`, `info`, `debug` or `trace`.
+        /// The least severe lines that are written.
         level: LogLevel = LogLevel::Info,
     }
 }
@@ -19,9 +19,9 @@ section! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For machines.
+    /// One JSON object a line, for machines.
     Json,
-    /// For people.
+    /// Lines for people.
     Pretty,
 }
 
@@ -29,13 +29,13 @@ pub enum LogFormat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
-    /// What failed.
+    /// Failures.
     Error,
-    /// What is odd.
+    /// Also what is odd.
     Warn,
-    /// One line for each request.
+    /// Also one line for each request.
     Info,
-    /// Connections too.
+    /// Also connections.
     Debug,
     /// Everything.
     Trace,

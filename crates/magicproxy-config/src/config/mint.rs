@@ -12,13 +12,13 @@ use crate::ground::fault::Origin;
 section! {
     /// What minters may have.
     RawMint {
-        /// May anyone who holds a credential mint over HTTP?
+        /// Who may mint over HTTP.
         policy: MintPolicy = MintPolicy::Open,
         /// The lifetime of a token whose order names none.
         default_lifetime: DurationText = DurationText::of(MintSettings::default().default_lifetime),
-        /// The longest lifetime that may be ordered.
+        /// The longest lifetime that an order may name.
         max_lifetime: DurationText = DurationText::of(MintSettings::default().max_lifetime),
-        /// What clients without a token are told: of the API at the `root` only, or of `all` upstreams, mounts and scopes.
+        /// What clients without a token are told about upstreams.
         announce: AnnounceChoice = AnnounceChoice::default(),
     }
 }
@@ -29,7 +29,7 @@ section! {
 pub enum MintPolicy {
     /// Whoever brings a credential.
     Open,
-    /// Nobody; `magicproxy mint` still works beside the keys.
+    /// Nobody. `magicproxy mint` still works beside the keys.
     Closed,
 }
 

@@ -27,19 +27,20 @@ const LEAST_MEMORY: u64 = 64 * 1024;
 section! {
     /// One plugin.
     RawPlugin {
-        /// The component's file.
+        /// The file of the component. Needed.
         file: String,
-        /// How long a call may run: `20ms` unless given, at most `10s`. Waiting for the store does not count.
+        /// The longest running time of one call, at most `10s`. Waiting for the store does not
+        /// count. `20ms`, unless given.
         time_limit: DurationText,
-        /// How large its memory may become: `16MiB` unless given, at most `1GiB`.
+        /// The most memory of the plugin, at most `1GiB`. `16MiB`, unless given.
         memory_limit: SizeText,
-        /// How much a call may do, in instructions, roughly; 50,000,000 unless given.
+        /// The most instructions of one call, roughly. 50,000,000, unless given.
         fuel: u64,
-        /// How often a call may use its state; 64 times unless given.
+        /// The most uses of its state in one call. 64, unless given.
         state_calls: u64,
-        /// What a failure means: `deny`, or `abstain`, which leaves it to others and fails open for a plugin that denies.
+        /// What a failure of the plugin means. `deny`, unless given.
         on_failure: FailureChoice,
-        /// What it is told when it asks for its configuration.
+        /// The text that the plugin gets when it asks for its configuration.
         config: String,
     }
 }
@@ -51,7 +52,7 @@ pub enum FailureChoice {
     /// The request is denied.
     #[default]
     Deny,
-    /// Others decide.
+    /// The rules and other plugins decide. This fails open where the plugin is there to deny.
     Abstain,
 }
 

@@ -28,72 +28,75 @@ use crate::ground::fault::Origin;
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawConfig {
-    /// Where the proxy listens: `HOST:PORT` or `unix:PATH`.
+    /// The address on which the proxy listens: `HOST:PORT`, `:PORT` for every address, or
+    /// `unix:PATH`.
     #[serde(default)]
     pub listen: Setting<String>,
-    /// Where it listens besides. Without `listen`, only there.
+    /// Further addresses to listen on. Without `listen`, they are the only ones.
     #[serde(default)]
     pub listeners: Vec<RawListener>,
-    /// Names by which clients may call the proxy besides those that other settings tell, where that is checked.
+    /// Names by which clients may call the proxy, besides those that follow from other settings.
+    /// They count where `check_host` has the name checked.
     #[serde(default)]
     pub allowed_hosts: Setting<Vec<Given<String>>>,
-    /// Where the name is checked by which a request calls the proxy: `loopback`, on listeners with a loopback address, or
-    /// `everywhere`, on all of TCP.
+    /// The listeners on which a request must call the proxy by a name of its own.
     #[serde(default)]
     pub check_host: Setting<HostCheckChoice>,
-    /// May others than this machine reach the proxy without TLS, and mint? For containers behind something that speaks TLS.
+    /// Whether other machines may reach the proxy without TLS, and mint. It is for containers
+    /// behind a server that speaks TLS.
     #[serde(default)]
     pub danger_plain_http: Setting<bool>,
-    /// TLS towards callers.
+    /// TLS towards clients.
     #[serde(default)]
     pub tls: RawTls,
-    /// A certificate from an ACME server, such as Let's Encrypt. Whoever names domains here agrees to its terms of service.
+    /// A certificate from an ACME server, such as Let's Encrypt. Whoever names domains here agrees
+    /// to the server's terms of service.
     #[serde(default)]
     pub acme: RawAcme,
-    /// The URL by which callers reach the proxy; its host is the name in the certificate beside the keys.
+    /// The URL by which clients reach the proxy. Its host is the name in the certificate beside the
+    /// keys.
     #[serde(default)]
     pub public_access: Setting<String>,
     /// The signing keys.
     #[serde(default)]
     pub keys: RawKeys,
-    /// What minters may have.
+    /// Who may mint, and for how long.
     #[serde(default)]
     pub mint: RawMint,
-    /// Which tokens are accepted.
+    /// The tokens that are accepted.
     #[serde(default)]
     pub tokens: RawTokens,
-    /// Where the proxy keeps what it cannot read from tokens.
+    /// The store of what the proxy cannot read from tokens.
     #[serde(default)]
     pub state: RawState,
-    /// The proxy by which APIs are reached, with `CONNECT`: `http://USER:PASSWORD@HOST:PORT`; `environment` for what `HTTPS_PROXY`,
-    /// `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say; or `none`.
+    /// The proxy by which APIs are reached, with `CONNECT`.
     #[serde(default)]
     pub outbound_proxy: Setting<OutboundText>,
-    /// A file that holds the URL of the outbound proxy, which may name a password.
+    /// A file that holds the URL of the outbound proxy. The URL may name a password.
     #[serde(default)]
     pub outbound_proxy_file: Setting<String>,
     /// What the environment says of such proxies.
     #[serde(skip)]
     pub proxies: RawProxies,
-    /// The API behind the proxy, found at its root.
+    /// The API at the root of the proxy.
     #[serde(default)]
     pub upstream: RawUpstream,
-    /// Further APIs, by name; each is found at `/NAME` unless it says otherwise.
+    /// Further APIs, by name. Each is found at `/NAME` unless its table says otherwise.
     #[serde(default)]
     pub upstreams: BTreeMap<String, RawUpstream>,
     /// How long the proxy waits.
     #[serde(default)]
     pub timeouts: RawTimeouts,
-    /// How much the proxy takes.
+    /// How much the proxy holds at once.
     #[serde(default)]
     pub limits: RawLimits,
-    /// What the proxy writes to stderr.
+    /// The lines that the proxy writes to standard error.
     #[serde(default)]
     pub log: RawLog,
-    /// Plugins by name: WebAssembly components that a scope's rules may ask.
+    /// Plugins by name: WebAssembly components that the rules of a scope may ask.
     #[serde(default)]
     pub plugins: BTreeMap<String, RawPlugin>,
-    /// The folder of compiled plugins; `magicproxy/plugins` in the user's cache folder by default.
+    /// The folder of compiled plugins.
     #[serde(default)]
     pub plugin_cache: Setting<String>,
     /// Named lists of rules that tokens may refer to.

@@ -24,24 +24,27 @@ pub const BESIDE_KEYS: &str = "revocations.json";
 section! {
     /// Where the proxy keeps what it cannot read from tokens: what they made, how often they were used, which are revoked.
     RawState {
-        /// `redb`, a file of one proxy; `valkey`, a server that several share; `memory`, for trying out; or `none`.
+        /// The kind of the store.
         store: StoreChoice = StoreChoice::default(),
-        /// The file of `redb`; `state.redb` beside the folder of the keys by default.
+        /// The file of `redb`. By default `state.redb` beside the folder of the keys.
         path: String,
-        /// Where the Valkey or Redis is: `redis://HOST`, `rediss://USER:PASSWORD@HOST`, `unix:PATH`, `redis+sentinel://…`, `redis+cluster://…`.
+        /// The URL of the Valkey or Redis: `redis://HOST`, `rediss://USER:PASSWORD@HOST`,
+        /// `unix:PATH`, `redis+sentinel://…`, `redis+cluster://…`.
         url: StoreUrlText,
-        /// A file that holds the URL, which may name a password.
+        /// A file that holds the URL. The URL may name a password.
         url_file: String,
-        /// What the names of all keys in the Valkey begin with.
+        /// The beginning of the names of all keys in the Valkey.
         prefix: String = "magicproxy:".to_owned(),
-        /// A PEM file of certificates to trust besides the platform's, for the Valkey.
+        /// A PEM file of certificates that the proxy trusts besides the platform's when it reaches
+        /// the Valkey.
         extra_ca_file: String,
-        /// How long the Valkey may take to be connected, and to answer.
+        /// The longest time for a connection to the Valkey, and for each response of it.
         timeout: DurationText = DurationText::of(Duration::from_secs(1)),
-        /// When the list of revocations in the Valkey cannot be read: `deny`, or `allow-stale 30s`.
+        /// What happens when the list of revocations in the Valkey cannot be read: `deny`, or
+        /// `allow-stale 30s`, which uses the last list for 30 seconds more.
         on_unreachable: String = "deny".to_owned(),
-        /// Requests for which something would be kept, with sealed tokens of no listed minter, which anyone can mint: `refuse`, or
-        /// `accept`.
+        /// What happens to a request that needs the store, where the token is one that anyone could
+        /// have minted.
         strangers: StrangersChoice = StrangersChoice::default(),
     }
 }
@@ -53,11 +56,11 @@ pub enum StoreChoice {
     /// A file of one proxy.
     #[default]
     Redb,
-    /// A Valkey or Redis that several share.
+    /// A Valkey or Redis that several proxies share.
     Valkey,
-    /// Nowhere: it ends with the process.
+    /// The memory of the process. Everything is lost when the process ends.
     Memory,
-    /// There is none, and tokens that need one are refused.
+    /// No store. Tokens that need one are refused.
     None,
 }
 
@@ -65,10 +68,10 @@ pub enum StoreChoice {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StrangersChoice {
-    /// They are refused.
+    /// The request is refused.
     #[default]
     Refuse,
-    /// They are carried out.
+    /// The request is carried out.
     Accept,
 }
 

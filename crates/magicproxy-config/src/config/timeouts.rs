@@ -9,29 +9,33 @@ use super::setting::{Setting, section};
 section! {
     /// How long the proxy waits.
     RawTimeouts {
-        /// For a connection to the API, TLS included.
+        /// The longest time for a connection to the API, TLS included.
         connect: DurationText = DurationText::of(Timeouts::default().connect),
-        /// In the queue for a connection to the API, where all that a request may use are in use.
+        /// The longest wait for a connection to the API, where all that the request may use are in
+        /// use.
         upstream_queue: DurationText = DurationText::of(Timeouts::default().upstream_queue),
-        /// For the head of a request.
+        /// The longest time for the head of a request.
         header: DurationText = DurationText::of(Timeouts::default().header),
-        /// For the head of the API's answer, from the end of the request.
+        /// The longest time for the head of the API's response, from the end of the request on.
         response: DurationText = DurationText::of(Timeouts::default().response),
-        /// Without a byte of a request body, or a byte taken by a slow reader.
+        /// The longest time without a byte of a request body, or without a byte that a slow reader
+        /// takes.
         body_idle: DurationText = DurationText::of(Timeouts::default().body_idle),
-        /// Without a byte of an answer whose head has come.
+        /// The longest time without a byte of a response whose head has come.
         response_idle: DurationText = DurationText::of(Timeouts::default().response_idle),
-        /// A connection without a request.
+        /// The longest time of a connection without a request. A client's connection stays a
+        /// quarter longer.
         keep_alive: DurationText = DurationText::of(Timeouts::default().keep_alive),
-        /// The age from which a connection to the API gets no new request.
+        /// The age from which a connection to the API gets no new request. Three times
+        /// `keep_alive`, unless given.
         upstream_connection_age: DurationText,
-        /// For a client to take a refusal over HTTP/2.
+        /// The longest time for a client to take a refusal over HTTP/2.
         refusal: DurationText = DurationText::of(Timeouts::default().refusal),
-        /// A WebSocket without a byte in either direction.
+        /// The longest time of a WebSocket without a byte in either direction.
         websocket_idle: DurationText = DurationText::of(Timeouts::default().websocket_idle),
-        /// A whole exchange; no limit by default.
+        /// The longest time of a whole exchange. There is no limit by default.
         total: DurationText,
-        /// For answers in flight after SIGTERM.
+        /// The longest time for responses in flight after SIGTERM.
         drain: DurationText = DurationText::of(Timeouts::default().drain),
     }
 }

@@ -14,11 +14,12 @@ use crate::ground::fault::{Fault, Origin};
 section! {
     /// TLS towards callers.
     RawTls {
-        /// A PEM file: the certificate, then those that it is signed with.
+        /// A PEM file: the certificate of the proxy, then the certificates that it is signed with.
         certificate: String,
         /// A PEM file: the private key of the certificate.
         private_key: String,
-        /// Make a certificate at each start, signed by a certificate authority of this machine's own.
+        /// Whether a certificate is made at each start, signed by a certificate authority of this
+        /// machine's own.
         dev: bool,
     }
 }
@@ -26,15 +27,18 @@ section! {
 section! {
     /// A certificate from an ACME server, such as Let's Encrypt. Whoever names domains here agrees to its terms of service.
     RawAcme {
-        /// The names in the certificate. Port 443 of each must lead to a listener that speaks TLS.
+        /// The names in the certificate. Port 443 of each name must lead to a listener that speaks
+        /// TLS.
         domains: Vec<Given<String>>,
-        /// How the server's operators may reach the proxy's: `mailto:admin@example.com`.
+        /// The address by which the server's operators reach the proxy's:
+        /// `mailto:admin@example.com`.
         contact: String,
-        /// The server's directory.
+        /// The URL of the server's directory.
         directory: String = "https://acme-v02.api.letsencrypt.org/directory".to_owned(),
-        /// The folder of account and certificate; `acme` beside the keys by default.
+        /// The folder of the account and the certificate. By default `acme` beside the keys.
         cache: String,
-        /// A PEM file of certificates to trust besides the platform's, for the server.
+        /// A PEM file of certificates that the proxy trusts besides the platform's when it asks the
+        /// server.
         extra_ca_file: String,
     }
 }

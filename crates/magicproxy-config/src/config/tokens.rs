@@ -18,21 +18,27 @@ use crate::ground::text::reason;
 section! {
     /// Which tokens are accepted.
     RawTokens {
-        /// Tokens that live longer than this are refused; unless given, those of version 2 that live longer than 366 days.
+        /// The longest lifetime of an accepted token. Without it, sealed tokens (version 2) may
+        /// live 366 days, and others any time.
         max_lifetime: DurationText,
-        /// The versions that are accepted: by default both; where minters are listed, `v2` only; else, while minting is closed, `v1` only.
+        /// The versions of tokens that are accepted. By default both; `v2` alone where minters are
+        /// listed; `v1` alone where minting is closed and no minters are listed.
         accept: Vec<Given<VersionChoice>>,
-        /// The KEMs of version 2 tokens that are accepted, and of sealing keys that are published: by default `x25519` and `x-wing`.
+        /// The KEMs of sealed tokens that are accepted, and of the sealing keys that are published.
+        /// By default both.
         kems: Vec<Given<KemChoice>>,
-        /// Ids of keys whose tokens are refused, because they leaked for instance.
+        /// Ids of keys whose tokens are refused, for instance because a key leaked.
         deny_kid: Vec<Given<String>>,
-        /// JWK files of those who may mint version 2 tokens; without any, whoever has the public key.
+        /// JWK files of the minters whose sealed tokens are accepted. Without any, whoever has the
+        /// public key may seal.
         minters: Vec<Given<String>>,
-        /// Refuse tokens that do not say whom they are for.
+        /// Whether tokens are refused that do not say whom they are for.
         require_sub: bool,
-        /// The file of revocations, where they are not in a shared store; `revocations.json` in the folder of the keys by default.
+        /// The file of revocations, where no shared store has them. By default `revocations.json`
+        /// in the folder of the keys.
         revocations: String,
-        /// Networks of proxies in front of this one, or `unix`: who sends a request is taken from what they say.
+        /// Networks of proxies in front of this one, or `unix`. The sender of a request is the
+        /// address that these proxies name.
         trusted_proxies: Vec<Given<String>>,
     }
 }
@@ -43,7 +49,7 @@ section! {
 pub enum VersionChoice {
     /// Signed by the proxy.
     V1,
-    /// Sealed to the proxy's public key by whoever has it.
+    /// Sealed to the proxy's public key.
     V2,
 }
 

@@ -39,63 +39,75 @@ pub(super) use tables::{Table, preset_roots, tables};
 section! {
     /// The API behind the proxy.
     RawUpstream {
-        /// Its name, the `aud` of its tokens; by default the name of its table, or the host and port of the API root.
+        /// The name, which is the `aud` of the API's tokens. By default the name of the table or of
+        /// the preset, else the host and port of the API root.
         name: String,
-        /// What a known API needs; everything else here overrides it.
+        /// A known API. The preset gives the other keys their values; every key here overrides it.
         preset: PresetChoice,
-        /// The API's root: `https://api.github.com`.
+        /// The root of the API: `https://api.github.com`.
         api_root: String = "https://api.github.com".to_owned(),
-        /// What is spoken to it: `auto` (HTTP/2 where the API agrees to it, else HTTP/1.1) or `http/1.1`.
+        /// The protocol that the proxy speaks to the API.
         protocol: ProtocolChoice = ProtocolChoice::default(),
-        /// The path of the proxy at which it is found.
+        /// The path of the proxy at which the API is found.
         mount: String,
-        /// Values of `Host` by which it is found.
+        /// Values of `Host` by which the API is found.
         hosts: Vec<Given<String>>,
-        /// Further prefixes inside the mount: each stands for a path of the API, or for another origin of it.
+        /// Further prefixes inside the mount. Each stands for a path of the API, or for another
+        /// origin of it.
         paths: BTreeMap<String, Given<String>>,
-        /// Are URLs of the API in its responses made to lead to the proxy, where clients follow them?
+        /// Whether URLs of the API in its responses are made to lead to the proxy, where clients
+        /// follow them.
         rewrite_links: bool,
-        /// The members of JSON bodies that clients follow, instead of the preset's: `next`, `*_url`, `_links.*.href`, `!config.url`.
+        /// The members of JSON bodies that clients follow, instead of the preset's: `next`,
+        /// `*_url`, `_links.*.href`, `!config.url`.
         rewrite_members: Vec<Given<String>>,
-        /// How long the head of an answer may take, where that is not `timeouts.response`.
+        /// The longest time for the head of a response, instead of `timeouts.response`.
         response_timeout: DurationText,
         /// What the API makes of `%2F` in a path.
         encoded_slash: SlashChoice = SlashChoice::default(),
-        /// How the API's server reads `%25`, `;` and look-alikes of `.`, `/` and `%` in a path: `strict`, unless it is known.
+        /// How the API's server reads `%25`, `;` and look-alikes of `.`, `/` and `%` in a path.
         path_reading: ReadingChoice = ReadingChoice::default(),
-        /// Match patterns as the Python program did: from the start, not to the end, ignoring case.
+        /// Whether patterns match as in the Python program: from the start of the path, not to its
+        /// end, ignoring case.
         danger_prefix_matching: bool = false,
-        /// The versions of tokens that are accepted, where that is not `tokens.accept`.
+        /// The versions of tokens that are accepted, instead of `tokens.accept`.
         accept: Vec<Given<VersionChoice>>,
-        /// JWK files of those who may mint its tokens, where that is not `tokens.minters`.
+        /// JWK files of the minters whose tokens are accepted, instead of `tokens.minters`.
         minters: Vec<Given<String>>,
-        /// Refuse tokens that do not say whom they are for, where that is not `tokens.require_sub`.
+        /// Whether tokens are refused that do not say whom they are for, instead of
+        /// `tokens.require_sub`.
         require_sub: bool,
-        /// Rules that no token can exceed.
+        /// Rules that every request must satisfy besides its token's own.
         ceiling: Vec<Given<RawRuleSetting>>,
-        /// Request headers that the API gets besides those that every API and the preset's get: `docs/guide/headers.md`.
+        /// Request headers that the API gets besides those that every API and the preset's gets:
+        /// `docs/guide/headers.md`.
         pass_request_headers: HeaderNames,
-        /// Request headers to drop, whoever lets them pass.
+        /// Request headers that the API does not get, whatever lists them.
         drop_request_headers: HeaderNames,
-        /// Response headers to drop, such as `Set-Cookie` of an API that opens a session for whoever shows its credential.
+        /// Response headers that clients do not get, such as `Set-Cookie` of an API that opens a
+        /// session for whoever shows its credential.
         drop_response_headers: Vec<Given<String>>,
-        /// Query parameters to drop.
+        /// Query parameters that the API does not get.
         drop_query_parameters: Vec<Given<String>>,
-        /// A PEM file of certificates to trust besides the platform's.
+        /// A PEM file of certificates that the proxy trusts besides the platform's when it reaches
+        /// the API.
         extra_ca_file: String,
-        /// The proxy by which it is reached, where that is not the `outbound_proxy` of all: `none` for an API inside of the network.
+        /// The proxy by which the API is reached, instead of the general `outbound_proxy`. `none`
+        /// is for an API inside of the network.
         outbound_proxy: OutboundText,
-        /// May WebSocket handshakes pass? What flows through them is not checked further.
+        /// Whether WebSocket handshakes may pass. The messages of a WebSocket are not checked.
         websocket: bool = false,
-        /// What the API is told about the caller.
+        /// What the API is told about the client.
         forwarding: ForwardingChoice = ForwardingChoice::default(),
-        /// Where the credential goes out: `bearer`, `token`, `basic`, `basic:USER`, `header:NAME` or `query:NAME`.
+        /// The carrier in which the credential goes to the API.
         credential: CarrierText = CarrierText("bearer".to_owned()),
-        /// Where callers may put their tokens besides the usual places: `header:NAME`, `query:NAME`.
+        /// Carriers of tokens besides the usual ones: `header:NAME`, `query:NAME`,
+        /// `subprotocol:PREFIX`.
         accept_token_in: Vec<Given<CarrierText>>,
-        /// The shape of what the proxy refuses, so that clients of this API show it.
+        /// The shape of the proxy's refusals, so that clients of this API show them.
         refusals: RefusalChoice = RefusalChoice::default(),
-        /// Origins of pages that may call the API through the proxy, such as `https://app.example.com`; only where minting is closed.
+        /// Origins of pages that may call the API through the proxy, such as
+        /// `https://app.example.com`. They are allowed only where minting is closed.
         allow_origins: Vec<Given<String>>,
     }
 }

@@ -15,7 +15,8 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 /// The longest reason phrase, in bytes: a status line is short.
 const MAX_REASON_PHRASE: usize = 200;
-const TYPE_BASE: &str = "urn:magicproxy:problem:";
+/// The problem type of RFC 9457 is this and the code.
+pub(super) const TYPE_BASE: &str = "urn:magicproxy:problem:";
 
 /// The media type under which a caller reads a problem.
 ///

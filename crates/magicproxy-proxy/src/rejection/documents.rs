@@ -1,12 +1,17 @@
 //! The codes of refusals and the documents: every code stands in one page, and every code that a document names exists.
 
+mod steps;
+mod words;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use magicproxy_core::ParseTargetError;
 
 /// The page of all codes, from the repository's root on.
-const PAGE: &str = "docs/guide/refusals.md";
+const PAGE: &str = "docs/reference/errors.md";
+/// Where the sections of codes begin, and where they end.
+const SECTIONS: [&str; 2] = ["\n## The token\n", "\n## Details of `invalid_token`\n"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -70,22 +75,45 @@ fn documents(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// The part of a text between two others.
+fn between<'t>(text: &'t str, [start, end]: [&str; 2]) -> &'t str {
+    let rest = text.split_once(start).unwrap_or_else(|| panic!("there is no `{start}`")).1;
+    rest.split_once(end).unwrap_or_else(|| panic!("there is no `{end}` behind `{start}`")).0
+}
+
+/// The sections of codes: a heading, which is the code and so the anchor, then status, cause and remedy.
+fn in_the_page(page: &str) -> BTreeSet<(String, u16)> {
+    let mut documented = BTreeSet::new();
+    for section in between(page, SECTIONS).split("\n### ").skip(1) {
+        let (code, lines) = section.split_once('\n').unwrap();
+        let code = code.strip_prefix('`').and_then(|code| code.strip_suffix('`')).unwrap_or_else(|| panic!("a code: {code}"));
+        let points: Vec<&str> = lines.split("\n## ").next().unwrap().trim().split("\n- ").collect();
+        let [status, cause, remedy] = points[..] else { panic!("status, cause and remedy of `{code}`: {points:?}") };
+        let status = status.strip_prefix("- Status: ").and_then(|status| status.parse().ok());
+        for (label, text) in [("Cause: ", cause), ("Remedy: ", remedy)] {
+            assert!(text.strip_prefix(label).is_some_and(|text| text.len() > 10), "`{code}`, {label}{text}");
+        }
+        let row = (code.to_owned(), status.unwrap_or_else(|| panic!("the status of `{code}`")));
+        assert!(documented.insert(row), "twice: {code}");
+    }
+    documented
+}
+
 #[test]
 fn every_code_stands_in_one_page_with_status_cause_and_remedy() {
-    let page = std::fs::read_to_string(root().join(PAGE)).unwrap();
-    let mut documented = BTreeSet::new();
-    for row in page.lines().filter(|line| line.starts_with("| `")) {
-        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
-        assert!(cells.len() == 4 && cells.iter().all(|cell| !cell.is_empty()), "code, status, cause, remedy: {row}");
-        for code in quoted(cells[0]) {
-            assert!(documented.insert((code.to_owned(), cells[1].parse().unwrap())), "twice: {code}");
-        }
-    }
+    let documented = in_the_page(&std::fs::read_to_string(root().join(PAGE)).unwrap());
     let coded = in_the_code();
     assert!(coded.len() > 60, "{coded:?}");
     let missing: Vec<_> = coded.difference(&documented).collect();
     let invented: Vec<_> = documented.difference(&coded).collect();
     assert!(missing.is_empty() && invented.is_empty(), "{PAGE} misses {missing:?} and has {invented:?}, which do not exist");
+}
+
+/// The problem type of RFC 9457 names the same word as the section.
+#[test]
+fn the_page_tells_the_problem_type_of_a_code() {
+    let page = std::fs::read_to_string(root().join(PAGE)).unwrap();
+    assert!(page.contains(&format!("`{}not_allowed`", super::answer::TYPE_BASE)), "{PAGE}");
 }
 
 /// `403 `CODE`` in any document, and `"code":"CODE"`.

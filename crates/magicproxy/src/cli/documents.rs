@@ -1,5 +1,8 @@
 //! What documents name exists: files, headings, commands, flags, settings. Tests alone.
 
+mod reference;
+mod words;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -161,10 +164,20 @@ fn report(faults: &[String]) {
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }
 
+/// The documents at the root whose words are not held against the program: those of builders, and what was once.
+fn further_documents() -> impl Iterator<Item = Document> {
+    let entries = std::fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
+    let known = ["README.md", "ARCHITECTURE.md", "SECURITY.md"];
+    let further = entries.filter(move |path| {
+        path.extension().is_some_and(|extension| extension == "md") && !known.iter().any(|name| path.ends_with(name))
+    });
+    further.map(|path| Document { text: std::fs::read_to_string(&path).unwrap(), path })
+}
+
 #[test]
 fn every_link_leads_to_a_file_and_a_heading() {
     let mut faults = Vec::new();
-    for document in documents() {
+    for document in documents().into_iter().chain(further_documents()) {
         for (_, rest) in
             document.prose().match_indices("](").map(|(at, found)| ((), document.prose().split_off(at + found.len())))
         {

@@ -7,6 +7,8 @@
 mod asking;
 mod check;
 mod env;
+#[cfg(unix)]
+mod guides;
 mod hostile;
 mod log_targets;
 mod minting;
