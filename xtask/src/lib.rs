@@ -25,6 +25,7 @@ mod stage;
 mod stages;
 mod tally;
 mod tools;
+mod words;
 mod workspace;
 
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ cargo xtask bench [--seconds N] [--rounds N] [--only SCENARIO] [--program FILE] 
                                perhaps of some scenarios only, of another build, or beside one
 cargo xtask dist               the program as it is released, optimised by a profile (half an hour)
 cargo xtask measure house      how the sources are built: circles of modules, lengths, files of a key, makers of proofs
+cargo xtask measure words      how the sources read: pro-forms, one-line comments, long lines, names that no glossary has
 cargo xtask mutants [PART…] [--sample N]
                                every tenth fault that cargo-mutants puts into the code that decides: is it noticed? (hours)
 cargo xtask plugins            build the components of examples/plugins anew";
@@ -69,7 +71,7 @@ fn dispatch(arguments: &[String]) -> Result<bool> {
         Some((command, rest)) if command == "test" => run::test(&workspace, rest),
         Some((command, rest)) if command == "bench" => bench::run(&workspace, rest),
         Some((command, _)) if command == "dist" => dist::run(&workspace),
-        Some((command, rest)) if command == "measure" => house::measure(&workspace, rest),
+        Some((command, rest)) if command == "measure" => measure(&workspace, rest),
         Some((command, rest)) if command == "mutants" => mutants::run(&workspace, rest),
         Some((command, _)) if command == "plugins" => plugins::build(&workspace),
         Some((command, _)) if command == "help" || command == "--help" || command == "-h" => {
@@ -78,5 +80,13 @@ fn dispatch(arguments: &[String]) -> Result<bool> {
         }
         Some((command, _)) => anyhow::bail!("no command `{command}`; there are:\n{HELP}"),
         None => anyhow::bail!("a command is missing; there are:\n{HELP}"),
+    }
+}
+
+fn measure(workspace: &workspace::Workspace, arguments: &[String]) -> Result<bool> {
+    match arguments {
+        [what] if what == "house" => house::measure(workspace),
+        [what] if what == "words" => words::measure(workspace),
+        _ => anyhow::bail!("expected `cargo xtask measure house` or `cargo xtask measure words`"),
     }
 }

@@ -1,0 +1,67 @@
+//! Figures of words: how doc comments read, how long lines of code are, and whether names are words that a stranger knows.
+//! The lists of words are data (`xtask/words.toml`); the words of this project's own are those of `docs/glossary.md`.
+
+mod comments;
+mod glossary;
+mod names;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::lists::{self, Section};
+use crate::source::crates;
+use crate::workspace::Workspace;
+
+use comments::Figures;
+
+const LISTS: &str = "xtask/words.toml";
+const GLOSSARY: &str = "docs/glossary.md";
+
+/// `cargo xtask measure words`: prints every figure.
+pub(crate) fn measure(workspace: &Workspace) -> Result<bool> {
+    let text = read(&workspace.root, LISTS)?;
+    let sections = lists::read(&text).with_context(|| format!("`{LISTS}` cannot be understood"))?;
+    let (pro_forms, openers) = (words(&sections, "pro-forms")?, words(&sections, "openers")?);
+    let crates = crates(&workspace.root)?;
+    let mut all = Figures::default();
+    println!("{:<18} {}", "crate", Figures::HEADER);
+    for found in &crates {
+        let figures = comments::figures(found, &pro_forms, &openers);
+        println!("{:<18} {figures}", found.name);
+        all += figures;
+    }
+    println!("{:<18} {all}", "all");
+    let glossary = read(&workspace.root, GLOSSARY)?;
+    let missing = glossary::unused(&glossary, &crates);
+    println!("\nnames in the glossary that code does not use\n  {}", listed(&missing));
+    let nouns = words(&sections, "nouns")?.union(&glossary::words(&glossary)).cloned().collect();
+    let private = names::private(&crates, &nouns);
+    println!("types whose name ends in no noun of the lists or the glossary\n  {}", listed(&private));
+    Ok(true)
+}
+
+fn read(root: &Path, file: &str) -> Result<String> {
+    std::fs::read_to_string(root.join(file)).with_context(|| format!("cannot read `{file}`"))
+}
+
+/// All words of a section, in lower case.
+fn words(sections: &[Section<'_>], name: &str) -> Result<BTreeSet<String>> {
+    let section = sections.iter().find(|section| section.name == name);
+    let section = section.with_context(|| format!("`{LISTS}`: there is no section `[{name}]`"))?;
+    let words = section.lines.iter().flat_map(|(_, words)| words.split_whitespace());
+    Ok(words.map(str::to_lowercase).collect())
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "0".to_owned() } else { format!("{}: {}", names.len(), names.join(" ")) }
+}
+
+/// A crate of one module, for the tests of the parts.
+#[cfg(test)]
+fn crate_of(text: &str) -> crate::source::Crate {
+    let file = std::path::PathBuf::from("a.rs");
+    let module = crate::source::Module { path: vec!["a".to_owned()], file, text: text.to_owned() };
+    crate::source::Crate { name: "house".to_owned(), modules: vec![module] }
+}

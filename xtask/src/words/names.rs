@@ -1,0 +1,64 @@
+//! Names of types: the last word of each is a noun that a stranger knows, from the list or from the glossary. A bare
+//! participle (`Held`, `Sent`) is none.
+
+use std::collections::BTreeSet;
+
+use crate::source::Crate;
+
+/// The types that other files may name and whose last word is not among the nouns, each with its crate.
+pub(super) fn private(crates: &[Crate], nouns: &BTreeSet<String>) -> Vec<String> {
+    let mut found = BTreeSet::new();
+    for one in crates {
+        for name in one.modules.iter().flat_map(|module| types(&module.tokens()).map(str::to_owned).collect::<Vec<_>>()) {
+            if !is_known(&last_word(&name), nouns) {
+                found.insert(format!("{}::{name}", one.name));
+            }
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// The names behind `pub …` and `struct`, `enum`, `trait` or `type`.
+fn types<'t>(tokens: &[crate::source::Token<'t>]) -> impl Iterator<Item = &'t str> {
+    let declared = tokens.windows(3).filter_map(|three| match three {
+        [before, keyword, name] if is_public(before.text) && is_keyword(keyword.text) && name.is_word() => Some(name.text),
+        _ => None,
+    });
+    declared.filter(|name| name.starts_with(char::is_uppercase)).collect::<Vec<_>>().into_iter()
+}
+
+/// The end of `pub` or of `pub(…)`.
+fn is_public(word: &str) -> bool {
+    word == "pub" || word == ")"
+}
+
+fn is_keyword(word: &str) -> bool {
+    ["struct", "enum", "trait", "type"].contains(&word)
+}
+
+/// `Response` of `PendingResponse`.
+fn last_word(name: &str) -> String {
+    let at = name.rfind(char::is_uppercase).unwrap_or(0);
+    name.get(at..).unwrap_or(name).trim_end_matches(|digit: char| digit.is_ascii_digit()).to_lowercase()
+}
+
+/// A noun, or its plural.
+fn is_known(word: &str, nouns: &BTreeSet<String>) -> bool {
+    let singular = || word.strip_suffix("ies").map(|stem| format!("{stem}y"));
+    let forms = [word.strip_suffix('s').map(str::to_owned), word.strip_suffix("es").map(str::to_owned), singular()];
+    nouns.contains(word) || forms.into_iter().flatten().any(|form| nouns.contains(&form))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::private;
+    use crate::words::crate_of;
+
+    #[test]
+    fn a_name_ends_in_a_noun() {
+        let text =
+            "pub struct Held; pub(crate) enum PendingResponse {} struct Sent; pub trait Policies {} pub struct Ed25519Keys;";
+        let nouns = ["response", "policy", "key", "ed"].map(str::to_owned).into();
+        assert_eq!(private(&[crate_of(text)], &nouns), ["house::Held"]);
+    }
+}
