@@ -304,3 +304,25 @@ fn looks_into_a_store_are_counted() {
     let (looked, _) = ask("GET", "/a", |access| (0..1_000_000).try_for_each(|_| access.take_look_up()));
     assert_eq!(looked, Err(Denial::TooCostly));
 }
+
+/// A rule's counter finds a place beside 64 of caveats and those of the token's other rules that count: others take none, and what
+/// counts for a named owner takes its own.
+#[test]
+fn only_rules_that_count_have_counters() {
+    let ring = ring();
+    for (others, room) in [
+        ("", 65),
+        (r#", "GET /plain""#, 65),
+        (r#", { "method": "POST", "path": "/b", "grants": ["DELETE /b/{location}"] }"#, 65),
+        (r#", { "method": "GET", "path": "/c", "limit": { "total": 3 } }"#, 66),
+        (r#", { "method": "GET", "path": "/d", "owner": "team", "limit": { "total": 3 } }"#, 65),
+        (r#", { "method": "POST", "path": "/e", "owner": "team", "grants": ["DELETE /e/{location}"] }"#, 65),
+    ] {
+        let rules = format!(r#"[{{ "method": "GET", "path": "/a", "limit": {{ "total": 3 }} }}{others}]"#);
+        let token = token(&ring, &rules, &[], None);
+        let permit = ask("GET", "/a", |access| token.authorize(access)).0.unwrap();
+        let place = OwnerPlace { upstream: &upstream(), binding: None };
+        let counts = permit.counts(place).unwrap();
+        assert_eq!(counts.iter().map(|count| count.room).collect::<Vec<_>>(), [room], "{others}");
+    }
+}

@@ -2,6 +2,9 @@
 //!
 //! A plugin sees what will be sent and what came back, without anything that could be a token or a credential.
 
+#[cfg(test)]
+mod tests;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 

@@ -1,5 +1,7 @@
 //! Which patterns are simple.
 
+mod bounds;
+
 use super::*;
 
 fn parsed(text: &str) -> Pattern {

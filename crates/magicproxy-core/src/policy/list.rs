@@ -1,5 +1,8 @@
 //! One list of rules, compiled.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -6,6 +6,9 @@
 //! library resets it where the rest was not read, without an error code. Some clients, curl 7.88 among them, take that for the
 //! loss of the response, so that there, too, some of the rest is read.
 
+#[cfg(test)]
+mod tests;
+
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,7 +18,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Version, header};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::sync::Notify;
 
@@ -244,12 +247,17 @@ impl Drop for RequestContent {
 }
 
 /// Reads content that nobody wants to the end of its stream, or until there was too much of it.
-async fn discard_rest_of_stream(mut incoming: Incoming) {
+async fn discard_rest_of_stream<B: Body<Data = Bytes> + Unpin>(mut content: B) {
     let mut read = 0;
     while read <= MAX_DISCARDED_OF_STREAM {
-        let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut incoming).poll_frame(context)).await else { return };
+        let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut content).poll_frame(context)).await else { return };
         read += frame.data_ref().map_or(0, Bytes::len) as u64;
     }
+}
+
+/// How much is still to come where so much was read for nobody: the rest of too much is not read.
+fn left_behind(read: u64, left: u64) -> u64 {
+    if read > MAX_DISCARDED && left != 0 { UNREAD } else { left }
 }
 
 /// Content that nobody wants.
@@ -272,10 +280,7 @@ impl Discarded {
             };
             let length = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref().map(Bytes::len)).unwrap_or(0);
             read += length as u64;
-            let mut left = left_after(&Poll::Ready(frame), &self.incoming);
-            if read > MAX_DISCARDED && left != 0 {
-                left = UNREAD;
-            }
+            let left = left_behind(read, left_after(&Poll::Ready(frame), &self.incoming));
             self.note(left);
             if matches!(left, 0 | UNREAD) {
                 return;

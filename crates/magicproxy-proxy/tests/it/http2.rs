@@ -354,7 +354,7 @@ fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Fields as literals without indexing (RFC 7541 section 6.2.2).
-fn literals(fields: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn literals(fields: &[(&str, &str)]) -> Vec<u8> {
     let string = |text: &str| {
         let mut bytes = match u8::try_from(text.len()) {
             Ok(length @ ..127) => vec![length],

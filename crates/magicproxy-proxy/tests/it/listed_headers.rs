@@ -1,8 +1,10 @@
 //! The list of request headers: what is not on it does not reach the upstream, and somebody is told.
 
 use http::HeaderName;
+use magicproxy_core::UpstreamName;
+use magicproxy_proxy::settings::{MountPath, TokenCarrier};
 
-use crate::support::{CREDENTIAL, Client, OnlyUpstream as _, Proxy, Token, Upstream, events_named, listed, request};
+use crate::support::{CREDENTIAL, Client, OnlyUpstream as _, Proxy, Token, Upstream, events_named, listed, request, settings};
 
 /// Headers by which somebody's API is told for whom, in which account, or on what a request acts, or by which it is given
 /// another key; and others that nobody has ever heard of.
@@ -167,6 +169,29 @@ async fn somebody_is_told_of_what_was_dropped_and_never_of_its_value() {
     for matter_of_course in ["host", "authorization", "connection", "content-length"] {
         assert!(named(&["dropped request headers", matter_of_course]).is_empty(), "{matter_of_course}");
     }
+}
+
+/// A field in which tokens of some upstream stand is as much a matter of course as `Authorization`: no line tells of it.
+#[tokio::test]
+async fn nobody_is_told_of_a_field_in_which_tokens_stand() {
+    let upstream = Upstream::hello().await;
+    let proxy = Proxy::with(&upstream, |own| {
+        own.upstream_mut().name = UpstreamName::parse("carried.test").unwrap();
+        let mut other = settings(upstream.address, "");
+        let further = other.upstream_mut();
+        further.name = UpstreamName::parse("other").unwrap();
+        further.placing.mount = MountPath::parse("/other").unwrap();
+        further.token_carriers = vec![TokenCarrier::parse("header:X-Team-Pass").unwrap()];
+        own.upstreams.append(&mut other.upstreams);
+    })
+    .await;
+    let token = Token::allowing(&["GET /user"]).for_upstream(Some("carried.test")).mint();
+    let lines = ["X-Team-Pass: hidden-pass", "X-Of-No-Upstream: 1"];
+    assert_eq!(Client::ask(&proxy, request("GET /user", &token, &lines, "")).await.status, 200);
+    assert_eq!(upstream.only_request().names(), ["accept-encoding", "authorization", "host"]);
+    let named = |words: &[&str]| events_named(&[&["carried.test"], words].concat()).len();
+    assert_eq!(named(&["dropped request headers", "x-of-no-upstream"]), 1);
+    assert_eq!((named(&["x-team-pass"]), events_named(&["hidden-pass"]).len()), (0, 0));
 }
 
 /// Names come from clients: the log says no more than a screenful of them, once.

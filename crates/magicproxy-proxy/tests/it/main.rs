@@ -22,6 +22,7 @@ mod cross_origin;
 mod few_requests;
 mod framing;
 mod given_up;
+mod header_lists;
 mod headers;
 mod hosts;
 mod http2;

@@ -10,6 +10,7 @@ mod ownership;
 mod plugins;
 pub(crate) mod receipts;
 mod remade;
+mod rounds;
 mod rows;
 
 use std::sync::Arc;

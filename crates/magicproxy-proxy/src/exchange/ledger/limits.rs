@@ -1,5 +1,8 @@
 //! Counts: taken before a request is sent, leases given back when its answer was passed down. `state.md` section 6.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};

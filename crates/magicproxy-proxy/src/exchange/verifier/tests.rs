@@ -299,3 +299,23 @@ async fn what_was_verified_with_older_keys_is_forgotten() {
     assert!(fixture.verify(&token).await.is_err());
     assert_eq!((fixture.verifier.cache.len(), fixture.verifier.cache.weight()), (0, 0));
 }
+
+/// Each upstream keeps its part of what all may keep, in every one of its bounds.
+#[test]
+fn upstreams_have_equal_parts_of_a_quota() {
+    let quota = Quota { total: 12, per_owner: 9, per_peer: 7, reserved: 3 };
+    let parts = [0, 1, 2, 3, 4].map(|upstreams| {
+        let part = part(quota, upstreams);
+        [part.total, part.per_owner, part.per_peer, part.reserved]
+    });
+    assert_eq!(parts, [[12, 9, 7, 3], [12, 9, 7, 3], [6, 4, 3, 1], [4, 3, 2, 1], [3, 2, 1, 0]]);
+}
+
+/// What stands in a log of a verifier says how much it keeps, and nothing of it.
+#[tokio::test]
+async fn a_verifier_is_shown_by_how_many_tokens_it_keeps() {
+    let fixture = fixture(&Limits::default(), HttpMint::Open);
+    assert_eq!(format!("{:?}", fixture.verifier), "Verifier { cached: 0, .. }");
+    fixture.verify(&fixture.sealed(&simple())).await.unwrap();
+    assert_eq!(format!("{:?}", fixture.verifier), "Verifier { cached: 1, .. }");
+}

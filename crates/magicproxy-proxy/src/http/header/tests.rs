@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use http::{Method, Response};
+
 use super::*;
 use crate::credential::carriers::Carriers;
 use crate::field_names::table::check_reasons;
@@ -413,4 +415,26 @@ fn trailers_of_a_request_are_on_the_list() {
     assert!(trailers.is_empty());
     let announced = headers(&[("trailer", "DD-Key, X-Sum, X-Other, If-Match")]);
     assert_eq!(announced_trailers(&announced, |name| list.passes_as_trailer(name)).unwrap(), "x-sum");
+}
+
+/// How long content is that comes says the HTTP library alone, and who the proxy is the proxy; the length of content that does not come
+/// passes as a number.
+#[test]
+fn a_length_passes_where_no_content_comes() {
+    for (method, status, length, passes) in [
+        (Method::GET, 200, "5", None),
+        (Method::GET, 204, "5", None),
+        (Method::POST, 201, "0", None),
+        (Method::HEAD, 200, "5", Some("5")),
+        (Method::GET, 304, "5", Some("5")),
+        (Method::HEAD, 200, "five", None),
+    ] {
+        let response = Response::builder().status(status).header("content-length", length);
+        let response = response.header("keep-alive", "timeout=5").header("x-magic-api-proxy", "theirs");
+        let (mut head, ()) = response.body(()).unwrap().into_parts();
+        ResponseFilter::new(None, Arc::default()).head(&mut head, &method);
+        let told = |name: &str| head.headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>();
+        assert_eq!(told("content-length"), Vec::from_iter(passes), "{method} {status} {length}");
+        assert_eq!((told("keep-alive"), told("x-magic-api-proxy")), (vec![], vec![crate::VERSION]), "{method} {status}");
+    }
 }

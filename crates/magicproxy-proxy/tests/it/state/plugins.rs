@@ -9,7 +9,7 @@ use magicproxy_core::plugin::{
 use magicproxy_core::{Scope, ScopeName};
 
 use super::*;
-use crate::support::{CREDENTIAL, OnlyUpstream as _, Token, listed, parse, rules};
+use crate::support::{CREDENTIAL, OnlyUpstream as _, Token, events_come, listed, parse, rules, soon};
 
 type Decide = Box<dyn Fn(&PluginRequest) -> Verdict + Send + Sync>;
 
@@ -141,9 +141,54 @@ async fn it_sees_what_it_asked_for_and_never_a_secret() {
     let shown = format!("{told:?}{}", String::from_utf8_lossy(told.body.as_deref().unwrap()));
     assert!(!shown.contains(CREDENTIAL) && shown.contains("you sent Bearer "), "{shown}");
     assert_eq!(told.headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["content-type", "x-echo"]);
-    let long = "x".repeat(300 * 1024);
+    // `plugin.md`: a body has 256 KiB at most.
+    let longest = "x".repeat(262_144);
+    assert_eq!(post(&proxy, "POST /longest", &token, &longest).await.status, 200);
+    assert_eq!(host.asked.lock().unwrap().remove(0).body.map(|body| body.len()), Some(262_144));
+    let long = format!("{longest}x");
     let answer = post(&proxy, "POST /long", &token, &long).await;
     answer.assert_rejected(413, "body_too_large");
+}
+
+/// A plugin that leaves a request to the rules is told of its answer as one that allowed it, and the answer's content is read before
+/// it is passed down only for one that wants to see it.
+#[tokio::test]
+async fn one_that_abstains_is_told_of_the_answer() {
+    for (response_body, coding, body) in [(false, "gzip", None), (true, "identity", Some(&b"hello"[..]))] {
+        let upstream = Upstream::scripted(|_| Reply::with("200 OK", &["Content-Type: text/plain"], "hello")).await;
+        let interests = Interests { responses: true, response_body, ..Interests::default() };
+        let host = Arc::new(Scripted::new(interests, |_| Verdict::Abstain));
+        let proxy = guarded(&upstream, &host, &["GET /ruled"], None).await;
+        let token = Token::scoped(&["asks"]).mint();
+        let answer = Client::ask(&proxy, request("GET /ruled", &token, &["Accept-Encoding: gzip"], "")).await;
+        assert_eq!((answer.status, answer.text().as_str()), (200, "hello"));
+        assert_eq!(upstream.only_request().all("accept-encoding"), [coding]);
+        let told = std::mem::take(&mut *host.told.lock().unwrap());
+        let told: Vec<_> = told.iter().map(|told| (told.status, told.body.as_deref())).collect();
+        assert_eq!(told, [(200, body)]);
+    }
+}
+
+/// What the upstream does is told, though its client has gone: also where a rule allowed the request.
+#[tokio::test]
+async fn one_that_abstains_is_told_though_the_client_has_gone() {
+    let mut upstream = Upstream::held().await;
+    let host = Arc::new(Scripted::new(Interests { responses: true, ..Interests::default() }, |_| Verdict::Abstain));
+    let proxy = guarded(&upstream, &host, &["POST /ruled-and-left"], None).await;
+    let mut client = Client::connect(&proxy).await;
+    client.send(request("POST /ruled-and-left", &Token::scoped(&["asks"]).mint(), &[], "")).await;
+    let mut connection = upstream.accept().await;
+    connection.request().await;
+    drop(client);
+    events_come(1, &["/ruled-and-left", "decision="]).await;
+    connection.send("HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n").await;
+    soon(async {
+        while host.told.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(host.told.lock().unwrap()[0].status, 201);
 }
 
 #[tokio::test]

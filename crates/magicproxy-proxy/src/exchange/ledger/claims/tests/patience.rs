@@ -1,0 +1,24 @@
+//! How old the look before the question may be. `state.md` section 5.6.
+
+use super::*;
+
+/// More than 60 seconds after its look an element is not claimed, whatever the upstream has answered: what happened meanwhile may
+/// have left no trace.
+#[test]
+fn what_was_looked_at_a_minute_ago_is_not_claimed() {
+    block_on(async {
+        // A minute cannot be met to the moment: the first has ten seconds left, the last is just over.
+        for (age, claimed) in [(0, true), (50_000, true), (60_001, false), (120_000, false)] {
+            let stage = Stage::set();
+            let mut claim = stage.look(0, Action::Create).await.unwrap();
+            claim.looked_at -= Duration::from_millis(age);
+            let done = stage.ledger.claim(&claim, ends_at(), RowLimits::UNBOUNDED).await;
+            match done {
+                Ok(done) => assert!(done && claimed, "{age}"),
+                Err(rejection) => assert!(!claimed && matches!(rejection, Rejection::CannotTell), "{age}: {rejection:?}"),
+            }
+            let kept = stage.store.list(Partition::of(&[b"list"]), Vec::new(), 9, clock::now()).await.unwrap();
+            assert_eq!(kept.len(), usize::from(claimed), "{age}");
+        }
+    });
+}
