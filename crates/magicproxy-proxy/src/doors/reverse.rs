@@ -6,12 +6,11 @@ mod tunnel;
 
 use std::sync::Arc;
 
-use http::request::Parts;
 use http::{HeaderValue, Method, Response, header};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use magicproxy_core::{RequestTarget, UpstreamName};
+use magicproxy_core::UpstreamName;
 
 use super::Visit;
 use super::control::{Control, ControlRequest};
@@ -22,7 +21,7 @@ use crate::rejection::{Challenge, Rejection};
 use crate::response::body::ResponseBody;
 use crate::routing::lfs;
 use crate::routing::placing::{Place, Places, Way};
-use crate::settings::{OriginId, Settings, UpstreamId};
+use crate::settings::{Settings, UpstreamId};
 use homes::{Home, Homes};
 use objects::ObjectsFor;
 use tunnel::{Tunnel, TunnelBounds};

@@ -96,7 +96,6 @@ impl Answered {
     }
 
     /// Nothing passes that should not, but for the body, in which the credential is still to be looked for.
-    #[inline(always)]
     fn filtered(self) -> Result<Filtered, Rejection> {
         let Self { answer, expected: Expected { method, end }, needle } = self;
         let Answer { arrived, ahead, held } = answer;

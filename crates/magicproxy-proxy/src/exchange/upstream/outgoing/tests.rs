@@ -9,7 +9,7 @@ fn check_sent(base: &str, came: &str, target: &str, sent: &str) {
     let root = ApiRoot::parse(&format!("https://api.example{base}")).unwrap();
     let target = RequestTarget::parse(target.as_bytes(), EncodedSlash::Refuse).unwrap();
     for came in [Some(came.parse().unwrap()), None] {
-        assert_eq!(sent_path(&root, target.clone(), came, None).unwrap().as_str(), sent, "{came:?}");
+        assert_eq!(sent_path(&root, target.clone(), came.clone(), None).unwrap().as_str(), sent, "{came:?}");
     }
 }
 
