@@ -83,6 +83,16 @@ impl RequestTarget {
         }
     }
 
+    /// Is the target [sent](Self::into_text) in these very bytes?
+    #[must_use]
+    pub fn is_spelt(&self, text: &str) -> bool {
+        match (text.strip_prefix(self.path.as_str()), &self.query) {
+            (Some(behind), Some(query)) => behind.strip_prefix('?') == Some(query),
+            (Some(behind), None) => behind.is_empty(),
+            (None, _) => false,
+        }
+    }
+
     /// Every reading that a sane upstream may make of the path; the canonical path is the first. All must be allowed.
     pub fn readings(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.path.as_str()).chain(self.further_readings.iter().map(String::as_str))

@@ -71,3 +71,16 @@ fn reads_one_parameter_or_none() {
     let without = RequestTarget::parse(b"/a", EncodedSlash::Refuse).unwrap();
     assert_eq!(without.query_parameter("a"), Ok(None));
 }
+
+#[test]
+fn is_spelt_as_it_is_sent() {
+    for (text, other) in
+        [("/a", "/a?"), ("/a?", "/a"), ("/a?b", "/a?B"), ("/a?b", "/a"), ("/a/b", "/a"), ("/a", "/ab"), ("/a", "/A")]
+    {
+        let target = RequestTarget::parse(text.as_bytes(), EncodedSlash::Refuse).unwrap();
+        assert!(target.is_spelt(text) && target.is_spelt(&target.to_string()), "{text}");
+        assert!(!target.is_spelt(other), "{text} is not {other}");
+    }
+    let target = RequestTarget::parse(b"/%61?b=%61", EncodedSlash::Refuse).unwrap();
+    assert!(target.is_spelt("/a?b=%61") && !target.is_spelt("/%61?b=%61") && !target.is_spelt("/a?b=a"));
+}

@@ -32,7 +32,8 @@ enum Text {
 impl PresentedToken {
     /// Finds the token of a request, and takes it out of the target.
     pub(crate) fn from_request(headers: &HeaderMap, target: &mut RequestTarget, carriers: &Carriers) -> Result<Self, Rejection> {
-        let mut found = Found::in_headers(headers, carriers)?;
+        let mut found = Found::default();
+        found.in_headers(headers, carriers)?;
         for name in carriers.parameters() {
             found.parameter(name, target)?;
         }
@@ -41,7 +42,9 @@ impl PresentedToken {
 
     /// Finds the token where only headers can bear it.
     pub(crate) fn from_headers(headers: &HeaderMap, carriers: &Carriers) -> Result<Self, Rejection> {
-        Found::in_headers(headers, carriers)?.token()
+        let mut found = Found::default();
+        found.in_headers(headers, carriers)?;
+        found.token()
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
@@ -110,7 +113,7 @@ impl PresentedToken {
         if is_armoured(text) {
             return Self::new(std::str::from_utf8(text).map_err(|_| Rejection::TokenForm)?);
         }
-        are_token_bytes(text).then(|| Self(Text::Field(field.clone(), range))).ok_or(Rejection::TokenForm)
+        if are_token_bytes(text) { Ok(Self(Text::Field(field.clone(), range))) } else { Err(Rejection::TokenForm) }
     }
 }
 
@@ -127,24 +130,23 @@ struct Found<'c> {
 }
 
 impl<'c> Found<'c> {
-    fn in_headers(headers: &HeaderMap, carriers: &'c Carriers) -> Result<Self, Rejection> {
-        let mut found = Self::default();
+    fn in_headers(&mut self, headers: &HeaderMap, carriers: &'c Carriers) -> Result<(), Rejection> {
         match PresentedToken::from_authorization(headers) {
-            Ok(token) => found.token = token.map(|token| (token, CarrierName::Authorization)),
-            Err(rejection) => found.refused = Some((rejection, held_by_authorization(headers))),
+            Ok(token) => self.token = token.map(|token| (token, CarrierName::Authorization)),
+            Err(rejection) => self.refused = Some((rejection, held_by_authorization(headers))),
         }
         for name in carriers.headers() {
             for value in headers.get_all(name) {
                 match value.to_str().ok().filter(|text| is_token(text)) {
-                    Some(text) => found.take(text, CarrierName::Header(name))?,
-                    None => found.other = true,
+                    Some(text) => self.take(text, CarrierName::Header(name))?,
+                    None => self.other = true,
                 }
             }
         }
         if !carriers.subprotocols().is_empty() {
-            found.in_subprotocols(headers, carriers)?;
+            self.in_subprotocols(headers, carriers)?;
         }
-        Ok(found)
+        Ok(())
     }
 
     /// The items of a WebSocket handshake that begin as the upstream's keys do there. Browsers can set no other field.

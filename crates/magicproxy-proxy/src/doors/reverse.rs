@@ -6,12 +6,11 @@ mod tunnel;
 
 use std::sync::Arc;
 
-use http::request::Parts;
 use http::{HeaderValue, Method, Response, header};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use magicproxy_core::{RequestTarget, UpstreamName};
+use magicproxy_core::UpstreamName;
 
 use super::Visit;
 use super::control::{Control, ControlRequest};
@@ -22,7 +21,7 @@ use crate::rejection::{Challenge, Rejection};
 use crate::response::body::ResponseBody;
 use crate::routing::lfs;
 use crate::routing::placing::{Place, Places, Way};
-use crate::settings::{OriginId, Settings, UpstreamId};
+use crate::settings::{Settings, UpstreamId};
 use homes::{Home, Homes};
 use objects::ObjectsFor;
 use tunnel::{Tunnel, TunnelBounds};
@@ -51,19 +50,13 @@ pub(super) enum Reach {
     Nowhere,
 }
 
-/// A request for an upstream, on its way there.
+/// Where a request goes.
 struct Routed<'r> {
     served: &'r ServedUpstream,
-    /// Which of the upstream's origins it is for.
-    origin: OriginId,
     /// The client's way in. `None` for one who speaks to the upstream by its own name.
     way: Option<Way>,
     /// Where the upstream's URLs lead the client.
     home: Option<Home>,
-    head: Parts,
-    target: RequestTarget,
-    body: RequestBody,
-    client: Client<'r>,
 }
 
 impl ReverseDoor {
@@ -120,8 +113,9 @@ impl ReverseDoor {
             return Ok(response);
         }
         let home = self.homes.home(served.settings(), &place, &head, connection.listener().scheme());
-        let (origin, way) = (place.origin, place.way);
-        self.forward(Routed { served, origin, way, home, head, target, body, client }, visit).await
+        let (origin, way, worker) = (place.origin, place.way, connection.worker());
+        let inbound = InboundRequest { head, origin, target, body, client, worker, end: visit.end };
+        self.forward(Routed { served, way, home }, inbound, visit).await
     }
 
     /// Where a request is for, whose authority and target these are.
@@ -135,14 +129,17 @@ impl ReverseDoor {
 
     /// Runs the exchange: admitted, sent, committed, passed down.
     #[inline]
-    async fn forward(&self, routed: Routed<'_>, visit: &mut Visit<'_>) -> Result<Response<ResponseBody>, Rejection> {
-        let Routed { served, origin, way, home, mut head, target, body, client } = routed;
-        let lfs_client = served.lfs_client(&head);
-        let asked = lfs::Asked::by(&head.method, target.path(), lfs_client.as_ref());
-        let on_upgrade = head.extensions.remove::<OnUpgrade>();
-        visit.request.record.receives(body.progress());
-        let worker = visit.connection.worker();
-        let inbound = InboundRequest { head, origin, target, body, client, worker, end: visit.end };
+    async fn forward(
+        &self,
+        routed: Routed<'_>,
+        mut inbound: InboundRequest<'_>,
+        visit: &mut Visit<'_>,
+    ) -> Result<Response<ResponseBody>, Rejection> {
+        let Routed { served, way, home } = routed;
+        let lfs_client = served.lfs_client(&inbound.head);
+        let asked = lfs::Asked::by(&inbound.head.method, inbound.target.path(), lfs_client.as_ref());
+        let on_upgrade = inbound.head.extensions.remove::<OnUpgrade>();
+        visit.request.record.receives(inbound.body.progress());
         let admitted = served.admit(inbound, &mut visit.request.record).await?;
         visit.connection.admitted();
         match admitted.send().await? {

@@ -5,11 +5,8 @@
 
 mod passing;
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 
 use crate::admission::Holding;
 use crate::exchange::ledger::Duties;
@@ -17,7 +14,7 @@ use crate::exchange::upstream::Arrived;
 use crate::rejection::Rejection;
 use crate::response::ahead::{Ahead, Held};
 use crate::response::header::RECEIPT;
-use crate::transport::{Content, Lease};
+use crate::transport::Content;
 
 pub(in crate::exchange) use passing::Expected;
 pub(crate) use passing::{Answered, Searched, Switched, TunnelEnds};
@@ -25,29 +22,22 @@ pub(crate) use passing::{Answered, Searched, Switched, TunnelEnds};
 /// An upstream's answer for which the duties are still to be done.
 #[derive(Debug)]
 pub(in crate::exchange) struct Unsettled {
-    arrived: Arrived,
+    arrived: Box<Arrived>,
     duties: Duties,
 }
 
 /// An upstream's answer for which everything was done that was due.
 pub(in crate::exchange) struct Answer {
-    response: Response<Content>,
-    /// The connection that its body comes on.
-    lease: Lease,
+    /// In a box: it is moved about before it is passed down.
+    arrived: Box<Arrived>,
     /// What was read of its body already.
     ahead: Option<Box<Ahead>>,
     /// What the exchange holds until the answer was passed down.
     held: Option<Held>,
-    /// How long its body may be silent.
-    idle: Duration,
-    /// What the operator lets no client see; the head has nothing of it.
-    dropped: Arc<[HeaderName]>,
-    /// The exchange's place among those in progress.
-    place: Holding,
 }
 
 impl Unsettled {
-    pub(in crate::exchange) fn new(arrived: Arrived, duties: Duties) -> Self {
+    pub(in crate::exchange) fn new(arrived: Box<Arrived>, duties: Duties) -> Self {
         Self { arrived, duties }
     }
 
@@ -56,35 +46,36 @@ impl Unsettled {
     /// # Errors
     /// The upstream carried the request out, and that could not be recorded.
     pub(in crate::exchange) async fn settle(self) -> Result<Answer, Rejection> {
-        let Self { arrived: Arrived { mut response, lease, idle, dropped, place }, duties } = self;
+        let Self { mut arrived, duties } = self;
         // Only the proxy gives receipts.
-        response.headers_mut().remove(RECEIPT);
-        let answer = Answer { response, lease, ahead: None, held: None, idle, dropped, place };
+        arrived.response.headers_mut().remove(RECEIPT);
+        let answer = Answer { arrived, ahead: None, held: None };
         if duties.are_none() { Ok(answer) } else { Box::pin(duties.settle(answer)).await }
     }
 }
 
 impl Answer {
     pub(in crate::exchange) fn status(&self) -> StatusCode {
-        self.response.status()
+        self.arrived.response.status()
     }
 
     pub(in crate::exchange) fn headers(&self) -> &HeaderMap {
-        self.response.headers()
+        self.arrived.response.headers()
     }
 
     pub(in crate::exchange) fn headers_mut(&mut self) -> &mut HeaderMap {
-        self.response.headers_mut()
+        self.arrived.response.headers_mut()
     }
 
     /// The response, whose content may have been read ahead.
     pub(in crate::exchange) fn response(&self) -> &Response<Content> {
-        &self.response
+        &self.arrived.response
     }
 
     /// Reads as much of the body as there is room for before anything is passed down. All of it, where that is enough.
     pub(in crate::exchange) async fn read_ahead(&mut self, buffered: Holding) -> Option<Bytes> {
-        let ahead = Ahead::read(self.response.body_mut(), buffered, self.idle).await;
+        let Arrived { response, idle, .. } = &mut *self.arrived;
+        let ahead = Ahead::read(response.body_mut(), buffered, *idle).await;
         self.ahead.insert(Box::new(ahead)).whole().cloned()
     }
 
@@ -94,10 +85,11 @@ impl Answer {
     }
 
     /// Reads as much of the body as there is room for, of an answer of which nothing is passed down.
-    pub(in crate::exchange) async fn read(mut self, buffered: Holding) -> Ahead {
-        let read = Ahead::read(self.response.body_mut(), buffered, self.idle).await;
+    pub(in crate::exchange) async fn read(self, buffered: Holding) -> Ahead {
+        let Arrived { mut response, lease, idle, .. } = *self.arrived;
+        let read = Ahead::read(response.body_mut(), buffered, idle).await;
         if read.whole().is_some() {
-            self.lease.give_back();
+            lease.give_back();
         }
         read
     }

@@ -191,7 +191,8 @@ impl Gate {
         if body.may_be_empty(&head.method) {
             Box::pin(body.await_content()).await?;
         }
-        let mut message = Message { method: head.method, headers, origin, target, body, upgrade };
+        let came = head.uri.path_and_query().filter(|came| target.is_spelt(came.as_str())).cloned();
+        let mut message = Box::new(Message { method: head.method, headers, origin, came, target, body, upgrade });
         let settled = match Settled::plain(permit, &consultation) {
             Ok(settled) => settled,
             Err(permit) => {
@@ -290,7 +291,10 @@ struct Bearer {
 pub(crate) fn read_head(head: &Parts) -> Result<(&str, &str), Rejection> {
     let mut hosts = head.headers.get_all(header::HOST).into_iter();
     let host = match (hosts.next(), hosts.next()) {
-        (Some(host), None) => Some(authority(host.as_bytes()).ok_or(Rejection::Host)?),
+        (Some(host), None) => match authority(host.as_bytes()) {
+            Some(host) => Some(host),
+            None => return Err(Rejection::Host),
+        },
         (None, None) if head.version != Version::HTTP_11 => None,
         _ => return Err(Rejection::Host),
     };

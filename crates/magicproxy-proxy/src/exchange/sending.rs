@@ -18,24 +18,22 @@ pub(in crate::exchange) async fn carry_out(
     request: OutboundRequest,
     worker: WorkerId,
 ) -> Result<Answer, Rejection> {
-    let (dispatch, mut duties) = request.into_dispatch();
-    let request = upstream.connect(dispatch, worker).await?;
-    if duties.are_due() {
-        // What the upstream does is recorded, though the client should go away meanwhile.
-        let (_here, gone) = watch::channel(());
-        let exchange = tokio::spawn(settled(request.unless(gone), duties));
-        return exchange.await.map_err(|_| Rejection::Internal)?;
+    let (dispatch, duties) = request.into_dispatch();
+    let leased = upstream.lease(&dispatch, worker).await?;
+    let request = upstream.connect(dispatch, leased)?;
+    if !duties.are_due() {
+        return settled(request, duties).await;
     }
-    // As `settled`: not by a future of its own, into which request and response would be moved once more.
-    duties.sent();
-    let arrived = request.send().await.map_err(|unanswered| failed(unanswered, &mut duties))?;
-    Unsettled::new(arrived, duties).settle().await
+    // What the upstream does is recorded, though the client should go away meanwhile.
+    let (_here, gone) = watch::channel(());
+    let exchange = tokio::spawn(settled(request.unless(gone), duties));
+    exchange.await.map_err(|_| Rejection::Internal)?
 }
 
-async fn settled(request: ConnectedRequest, mut duties: Duties) -> Result<Answer, Rejection> {
+async fn settled(mut request: ConnectedRequest, mut duties: Duties) -> Result<Answer, Rejection> {
     duties.sent();
-    let arrived = request.send().await.map_err(|unanswered| failed(unanswered, &mut duties))?;
-    Unsettled::new(arrived, duties).settle().await
+    let response = request.send().await.map_err(|unanswered| failed(unanswered, &mut duties))?;
+    Unsettled::new(request.arrived(response)?, duties).settle().await
 }
 
 fn failed(unanswered: Unanswered, duties: &mut Duties) -> Rejection {

@@ -66,7 +66,8 @@ impl Upstreams {
 
     /// The upstream of this number.
     pub(crate) fn get(&self, upstream: UpstreamId) -> Result<&ServedUpstream, Rejection> {
-        self.served.get(upstream.place()).ok_or(Rejection::Internal)
+        let Some(served) = self.served.get(upstream.place()) else { return Err(Rejection::Internal) };
+        Ok(served)
     }
 
     /// The upstream of this name, if it is served.

@@ -2,24 +2,24 @@
 //!
 //! Redirects are answers like others and never followed. A request is sent twice only as [resend](crate::transport::resend) says.
 
+mod outgoing;
+
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
-use magicproxy_core::RequestTarget;
+use http::{HeaderName, Method, Request, Response, StatusCode, Version, header};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use outgoing::{Outgoing, Spare};
+
 use crate::admission::{Holding, Resource};
-use crate::credential::opened::QueryCredential;
 use crate::downstream::{Progress, RequestBody};
-use crate::exchange::gate::{Dispatch, Message};
+use crate::exchange::gate::Dispatch;
 use crate::rejection::Rejection;
-use crate::settings::{ApiRoot, OriginId, Settings, UpstreamSettings};
+use crate::settings::{OriginId, Settings, UpstreamSettings};
 use crate::transport::connection::{SendError, Sending};
 use crate::transport::pool::{Kind, Need, Payload, Pooled};
 use crate::transport::resend::{Attempt, Ending, Heard, Twice};
@@ -67,10 +67,12 @@ pub(in crate::exchange) enum SendProgress {
     MayBeSent,
 }
 
-/// The head of a response, and the connection that its content comes on.
-struct Head {
-    response: Response<Content>,
+/// A connection for one request, and what it was asked for.
+pub(in crate::exchange) struct Leased {
+    need: Need,
     lease: Lease,
+    /// When the request can be handed to it, where that is known.
+    began: Option<Instant>,
 }
 
 impl Upstream {
@@ -88,28 +90,32 @@ impl Upstream {
     }
 
     /// Waits for a connection for a permitted request, which this worker serves. A request that is given up meanwhile is not sent.
-    pub(in crate::exchange) async fn connect(
-        self: &Arc<Self>,
-        request: Dispatch,
-        worker: WorkerId,
-    ) -> Result<ConnectedRequest, Rejection> {
+    pub(in crate::exchange) async fn lease(&self, request: &Dispatch, worker: WorkerId) -> Result<Leased, Rejection> {
         let kind = if request.is_upgrade() { Kind::Upgrade } else { Kind::Any };
         let need = Need { worker, kind, payload: Payload::of(request.body()), asked: Instant::now().into_std() };
-        let (progress, number) = (request.body().progress(), request.origin());
-        let origin = self.origin(number)?;
+        let acquiring = self.origin(request.origin())?.acquire(need, request.exchange());
+        let (lease, waited) = noting_wait(pin!(acquiring)).await;
+        // Who had to wait looks at the clock again.
+        Ok(Leased { need, lease: lease?, began: (!waited).then(|| Instant::from_std(need.asked)) })
+    }
+
+    /// The request on its connection.
+    pub(in crate::exchange) fn connect(
+        self: &Arc<Self>,
+        request: Dispatch,
+        leased: Leased,
+    ) -> Result<ConnectedRequest, Rejection> {
+        let Leased { need, lease, began } = leased;
+        let number = request.origin();
         let once = may_be_left_unread(request.method(), request.body());
         let (message, parameter, place) = request.into_parts();
-        let outgoing = Some(Outgoing::new(message, parameter.as_ref(), origin.root())?);
-        let (lease, waited) = noting_wait(origin.acquire(need, &place)).await;
-        // Who had to wait looks at the clock again.
-        let (lease, began) = (Some(lease?), (!waited).then(|| Instant::from_std(need.asked)));
-        let upstream = Arc::clone(self);
+        let progress = message.body.progress();
         Ok(ConnectedRequest {
-            upstream,
             number,
             need,
-            outgoing,
-            lease,
+            outgoing: Some(Outgoing::new(message, parameter.as_ref(), self.origin(number)?.root())?),
+            spare: None,
+            lease: Some(lease),
             place,
             given_up: None,
             progress,
@@ -117,11 +123,13 @@ impl Upstream {
             unprocessed: 0,
             has_begun: false,
             began,
+            upstream: Arc::clone(self),
         })
     }
 
     fn origin(&self, origin: OriginId) -> Result<&Origin, Rejection> {
-        self.origins.get(origin.place()).ok_or(Rejection::Internal)
+        let Some(origin) = self.origins.get(origin.place()) else { return Err(Rejection::Internal) };
+        Ok(origin)
     }
 }
 
@@ -132,8 +140,10 @@ pub(in crate::exchange) struct ConnectedRequest {
     /// Which of the upstream's origins it goes to.
     number: OriginId,
     need: Need,
-    /// What is to be sent, perhaps for a second time.
+    /// What is to be sent next.
     outgoing: Option<Outgoing>,
+    /// What is to be sent once more, should the connection turn out to be no more.
+    spare: Option<Spare>,
     /// What it is sent on next, or was sent on.
     lease: Option<Lease>,
     /// Its place among those in progress.
@@ -159,23 +169,31 @@ impl ConnectedRequest {
     }
 
     /// Sends it, and waits for the head of its response.
-    pub(in crate::exchange) async fn send(mut self) -> Result<Arrived, Unanswered> {
-        let Head { mut response, lease } = match self.answer().await {
-            Ok(head) => head,
-            Err(rejection) => return Err(self.unanswered(rejection)),
-        };
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS && self.need.kind != Kind::Upgrade {
-            return Err(self.unanswered(Rejection::UnexpectedUpgrade));
+    pub(in crate::exchange) async fn send(&mut self) -> Result<Response<Content>, Unanswered> {
+        match self.answer().await {
+            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS && self.need.kind != Kind::Upgrade => {
+                Err(self.unanswered(Rejection::UnexpectedUpgrade))
+            }
+            Ok(response) => Ok(response),
+            Err(rejection) => Err(self.unanswered(rejection)),
         }
-        let Self { upstream, place, progress, once, .. } = self;
+    }
+
+    /// The response that it got, with the connection that its content comes on.
+    pub(in crate::exchange) fn arrived(self, mut response: Response<Content>) -> Result<Box<Arrived>, Rejection> {
+        let Self { upstream, lease: Some(mut lease), place, progress, once, .. } = self else {
+            return Err(Rejection::Internal);
+        };
         // An upstream that has answered may leave unread what is yet to come.
-        let once = once || !progress.is_done();
-        let lease = if once { lease.once() } else { lease }.uploads(progress);
+        if once || !progress.is_done() {
+            lease.end_with_exchange();
+        }
+        lease.uploads(progress);
         for name in upstream.dropped.iter() {
             response.headers_mut().remove(name);
         }
         let (idle, dropped) = (upstream.idle, Arc::clone(&upstream.dropped));
-        Ok(Arrived { response, lease, idle, dropped, place })
+        Ok(Box::new(Arrived { response, lease, idle, dropped, place }))
     }
 
     fn unanswered(&self, rejection: Rejection) -> Unanswered {
@@ -183,15 +201,21 @@ impl ConnectedRequest {
         Unanswered { rejection, progress }
     }
 
-    async fn answer(&mut self) -> Result<Head, Rejection> {
+    async fn answer(&mut self) -> Result<Response<Content>, Rejection> {
         loop {
-            let lease = match self.lease.take() {
-                Some(lease) => lease,
+            if self.lease.is_none() {
                 // Boxed, like everything that a warm request does not do: hyper moves the future of each request.
-                None => Box::pin(self.further_lease()).await?,
+                self.lease = Some(Box::pin(self.further_lease()).await?);
+            }
+            let (sent, attempt) = self.hand_over()?;
+            let began = self.began.take().unwrap_or_else(Instant::now);
+            let Some(sent) = within((began, self.upstream.response), &self.progress, pin!(sent)).await else {
+                self.retire_connection();
+                return Err(Rejection::ResponseTimeout);
             };
-            if let Some(answer) = self.attempt(lease).await? {
-                return Ok(answer);
+            match sent {
+                Ok(response) => return check_framing(&response).map(|()| response),
+                Err(error) => self.failed(error, &attempt)?,
             }
         }
     }
@@ -208,55 +232,35 @@ impl ConnectedRequest {
         }
     }
 
-    /// `None`: the request is to be sent once more, and there for another connection.
-    async fn attempt(&mut self, lease: Lease) -> Result<Option<Head>, Rejection> {
-        if self.given_up.as_ref().is_some_and(is_gone) {
-            lease.discard();
-            return Err(Rejection::Closed);
-        }
-        self.has_begun = true;
-        let (sent, attempt) = self.hand_over(lease)?;
-        let began = self.began.take().unwrap_or_else(Instant::now);
-        let Ok(sent) = within((began, self.upstream.response), &self.progress, std::pin::pin!(sent)).await else {
-            self.retire_connection();
-            return Err(Rejection::ResponseTimeout);
-        };
-        let mut lease = self.lease.take().ok_or(Rejection::Internal)?;
-        match sent {
-            Ok(response) => {
-                check_framing(&response)?;
-                Ok(Some(Head { response, lease }))
-            }
-            Err(SendError::NotSent(request)) => {
+    /// Gives the request up that got no response, unless it may be sent once more, over another connection.
+    fn failed(&mut self, error: SendError, attempt: &Attempt) -> Result<(), Rejection> {
+        let Some(mut lease) = self.lease.take() else { return Err(Rejection::Internal) };
+        match error {
+            SendError::NotSent(request) => {
                 // A new connection of HTTP/2 has said that it takes nothing before it took anything.
                 let is_refused =
                     lease.pooled == Pooled::No && lease.connection().is_some_and(|it| it.version() == Version::HTTP_2);
                 lease.discard();
                 let ending = if is_refused { Ending::Unprocessed } else { Ending::Unwritten };
                 self.unprocessed += usize::from(is_refused);
-                self.again(Some(request), ending.allows(&attempt), Rejection::Closed)
+                self.again(Some(request), ending.allows(attempt), Rejection::Closed)
             }
-            Err(SendError::Unprocessed(request)) => {
+            SendError::Unprocessed(request) => {
                 lease.discard();
                 self.unprocessed += 1;
                 if self.unprocessed > 1 && self.need.kind == Kind::Any {
                     // A server that takes few requests of each connection may refuse it on one after another that others use, too.
                     self.need.kind = Kind::Fresh;
                 }
-                self.again(request, Ending::Unprocessed.allows(&attempt), Rejection::Unprocessed)
+                self.again(request, Ending::Unprocessed.allows(attempt), Rejection::Unprocessed)
             }
-            Err(SendError::Content(error)) => Err(error.into()),
-            Err(SendError::Stream(error, heard)) => {
-                if Ending::of_stream(&error, heard).allows(&attempt) {
-                    Ok(None)
-                } else {
-                    Err(stream_failure(&error))
-                }
-            }
-            Err(SendError::Failed(error)) => {
+            SendError::Content(error) => Err(error.into()),
+            SendError::Stream(error, heard) if Ending::of_stream(&error, heard).allows(attempt) => Ok(()),
+            SendError::Stream(error, _) => Err(stream_failure(&error)),
+            SendError::Failed(error) => {
                 let heard = lease.connection().ok_or(Rejection::Internal)?.heard();
-                if Ending::of(&error, heard).allows(&attempt) {
-                    Ok(None)
+                if Ending::of(&error, heard).allows(attempt) {
+                    Ok(())
                 } else if attempt.pooled == Pooled::No && heard == Heard::Nothing {
                     Err(first_failure(&error))
                 } else {
@@ -266,20 +270,24 @@ impl ConnectedRequest {
         }
     }
 
-    /// Hands the request over to this connection, which is kept until the response has come.
+    /// Hands the request over to its connection, which is kept until the response has come.
     #[inline]
-    fn hand_over(
-        &mut self,
-        lease: Lease,
-    ) -> Result<(impl Future<Output = Result<Response<Content>, SendError>> + use<>, Attempt), Rejection> {
-        let outgoing = self.outgoing.take().ok_or(Rejection::Internal)?;
+    fn hand_over(&mut self) -> Result<(impl Future<Output = Result<Response<Content>, SendError>> + use<>, Attempt), Rejection> {
+        if self.given_up.as_ref().is_some_and(is_gone) {
+            if let Some(lease) = self.lease.take() {
+                lease.discard();
+            }
+            return Err(Rejection::Closed);
+        }
+        self.has_begun = true;
+        let outgoing = self.outgoing.take().or_else(|| self.spare.take().map(Outgoing::from));
+        let (Some(outgoing), Some(lease)) = (outgoing, &mut self.lease) else { return Err(Rejection::Internal) };
         let twice = Twice::of(&outgoing.method, &outgoing.body);
         let attempt = Attempt { pooled: lease.pooled, twice, unprocessed: self.unprocessed };
-        let lease = self.lease.insert(lease);
         let upload = lease.take_upload();
-        let connection = lease.connection().ok_or(Rejection::Internal)?;
+        let Some(connection) = lease.connection() else { return Err(Rejection::Internal) };
         if Ending::Unanswered.allows(&attempt) {
-            self.outgoing = Some(outgoing.copy());
+            self.spare = Some(outgoing.spare());
         } else if attempt.pooled == Pooled::Yes {
             connection.look_first();
         }
@@ -295,15 +303,15 @@ impl ConnectedRequest {
     }
 
     /// Keeps a request that came back for another connection, or gives it up for this reason.
-    fn again<T>(
+    fn again(
         &mut self,
         request: Option<Box<Request<RequestBody>>>,
         is_allowed: bool,
         otherwise: Rejection,
-    ) -> Result<Option<T>, Rejection> {
+    ) -> Result<(), Rejection> {
         let request = request.filter(|_| is_allowed).ok_or(otherwise)?;
         self.outgoing = Some(Outgoing::from_request(*request));
-        Ok(None)
+        Ok(())
     }
 
     /// Has others use the connection no more that the request is waiting on.
@@ -320,82 +328,13 @@ fn may_be_left_unread(method: &Method, body: &RequestBody) -> bool {
     !body.is_empty() && !matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
 
-/// A request that is being sent, perhaps for the second time.
-struct Outgoing {
-    method: Method,
-    headers: HeaderMap,
-    /// With the base path and, where it goes there, the credential.
-    path: PathAndQuery,
-    body: RequestBody,
-}
-
-/// What stands in the request line: the one place where a credential is part of a target.
-fn sent_path(root: &ApiRoot, target: RequestTarget, parameter: Option<&QueryCredential>) -> Result<PathAndQuery, Rejection> {
-    let text = match root.base_path() {
-        "" => target.into_text(),
-        base => [base, &target.into_text()].concat(),
-    };
-    let bytes = match parameter {
-        Some(parameter) => parameter.append_to(&text),
-        None => Bytes::from(text),
-    };
-    PathAndQuery::from_maybe_shared(bytes).map_err(|_| Rejection::Internal)
-}
-
-impl Outgoing {
-    fn new(message: Message, parameter: Option<&QueryCredential>, root: &ApiRoot) -> Result<Self, Rejection> {
-        let Message { method, headers, target, body, .. } = message;
-        Ok(Self { method, headers, path: sent_path(root, target, parameter)?, body })
-    }
-
-    /// The request as this connection's protocol wants it. Framing fields are the HTTP library's.
-    fn into_request(self, root: &ApiRoot, version: Version) -> Result<Request<RequestBody>, Rejection> {
-        let Outgoing { method, mut headers, path, body } = self;
-        let uri = if version == Version::HTTP_2 {
-            headers.remove(header::HOST);
-            headers.remove(header::TRANSFER_ENCODING);
-            headers.remove(header::CONNECTION);
-            let scheme = if root.is_secure() { "https" } else { "http" };
-            let uri = Uri::builder().scheme(scheme).authority(root.named().clone()).path_and_query(path).build();
-            uri.map_err(|_| Rejection::Internal)?
-        } else {
-            headers.insert(header::HOST, root.host_field().clone());
-            Uri::from(path)
-        };
-        // RFC 9110 section 8.6: some servers answer 411 to such a request without a length. Of a body hyper says it itself.
-        if body.is_empty() && matches!(method, Method::POST | Method::PUT | Method::PATCH) {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
-        }
-        // With these methods hyper sends no content of unknown length, unless it is told to.
-        if version == Version::HTTP_11 && body.has_unknown_length() && matches!(method, Method::GET | Method::HEAD) {
-            headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        }
-        if version == Version::HTTP_11 && may_be_left_unread(&method, &body) {
-            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        let mut request = Request::new(body);
-        *request.method_mut() = method;
-        *request.uri_mut() = uri;
-        *request.headers_mut() = headers;
-        Ok(request)
-    }
-
-    fn from_request(request: Request<RequestBody>) -> Self {
-        let (head, body) = request.into_parts();
-        let path = head.uri.into_parts().path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"));
-        Self { method: head.method, headers: head.headers, path, body }
-    }
-
-    /// The same request once more. It has no content.
-    fn copy(&self) -> Self {
-        Self { method: self.method.clone(), headers: self.headers.clone(), path: self.path.clone(), body: RequestBody::empty() }
-    }
-}
-
 /// An answer whose length is given in two ways, or in a coding that nobody asked for, is no answer (RFC 9112 section 6.3):
 /// hyper would read on to the end of the connection.
 fn check_framing(response: &Response<Content>) -> Result<(), Rejection> {
     let headers = response.headers();
+    if !headers.contains_key(header::TRANSFER_ENCODING) {
+        return Ok(());
+    }
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).into_iter();
     let Some(first) = codings.next() else { return Ok(()) };
     let only_chunked = first.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none();
@@ -403,8 +342,8 @@ fn check_framing(response: &Response<Content>) -> Result<(), Rejection> {
 }
 
 /// What this gives, and whether it had to be waited for.
-async fn noting_wait<T>(future: impl Future<Output = T>) -> (T, bool) {
-    let (mut future, mut waited) = (std::pin::pin!(future), false);
+async fn noting_wait<T>(mut future: Pin<&mut impl Future<Output = T>>) -> (T, bool) {
+    let mut waited = false;
     let polling = poll_fn(|context| {
         let polled = future.as_mut().poll(context);
         waited |= polled.is_pending();
@@ -415,16 +354,16 @@ async fn noting_wait<T>(future: impl Future<Output = T>) -> (T, bool) {
 }
 
 /// Bounds the wait for the head of a response: by this time from the end of the request, or from when the upstream last took some of
-/// it. While the client is to send more, its own limit holds instead.
+/// it. While the client is to send more, its own limit holds instead. `None`: it has passed.
 async fn within<T>(
     (began, limit): (Instant, Duration),
     progress: &Progress,
     mut response: Pin<&mut impl Future<Output = T>>,
-) -> Result<T, Rejection> {
+) -> Option<T> {
     let mut deadline = began + limit;
     loop {
         if let Ok(response) = tokio::time::timeout_at(deadline, response.as_mut()).await {
-            return Ok(response);
+            return Some(response);
         }
         let since = progress.last_moved().map_or(began, |moved| moved.max(began));
         if since + limit > deadline {
@@ -432,7 +371,7 @@ async fn within<T>(
         } else if progress.is_waiting() {
             deadline += limit;
         } else {
-            return Err(Rejection::ResponseTimeout);
+            return None;
         }
     }
 }

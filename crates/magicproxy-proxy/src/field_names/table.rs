@@ -1,9 +1,9 @@
 //! How tables of names are written: each name with the reason why it stands there.
 
-/// Declares tables of names. Each is an array of names, as the program needs it; the tests have the reasons besides.
+/// Declares tables of names. Each is an array of names, as the program needs it, made once; the tests have the reasons besides.
 macro_rules! tables {
     ($($(#[$about:meta])* $visibility:vis $table:ident: $type:ty { $($name:expr => $reason:literal,)* })*) => {
-        $($(#[$about])* $visibility const $table: [$type; [$($reason),*].len()] = [$($name),*];)*
+        $($(#[$about])* $visibility static $table: [$type; [$($reason),*].len()] = [$($name),*];)*
 
         /// The reasons of each table.
         #[cfg(test)]

@@ -21,10 +21,10 @@ pub(crate) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// What the proxy says in the head of a response, and nobody says behind it.
-const OURS: [HeaderName; 4] = [MARK, RECEIPT, RATE_LIMIT, RATE_LIMIT_POLICY];
+static OURS: [HeaderName; 4] = [MARK, RECEIPT, RATE_LIMIT, RATE_LIMIT_POLICY];
 
 /// Fields that would bind the caller to the upstream's host or protocol instead of the proxy's.
-const MISDIRECTING: [HeaderName; 3] = [header::ALT_SVC, header::STRICT_TRANSPORT_SECURITY, header::PUBLIC_KEY_PINS];
+static MISDIRECTING: [HeaderName; 3] = [header::ALT_SVC, header::STRICT_TRANSPORT_SECURITY, header::PUBLIC_KEY_PINS];
 
 /// How a body is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

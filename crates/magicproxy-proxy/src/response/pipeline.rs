@@ -42,17 +42,19 @@ impl Pipeline {
     ///
     /// The credential is looked for in what the upstream said, not in what became of it.
     pub(crate) fn new(coding: Coding, needle: Option<Needle>, plan: BodyPlan) -> Self {
-        let mut pipeline = Self::default();
         let inflates = matches!(plan, BodyPlan::Inflate(_));
-        pipeline.inflater = inflates.then(|| Box::new(Inflater::new()));
-        pipeline.scrubber = needle.map(|needle| match coding {
+        let inflater = inflates.then(|| Box::new(Inflater::new()));
+        let scrubber = needle.map(|needle| match coding {
             Coding::Gzip if !inflates => Scrubber::gzip(needle),
             _ => Scrubber::plain(needle),
         });
-        if let BodyPlan::Rewrite(rewriting) | BodyPlan::Inflate(rewriting) = plan {
-            pipeline.rewriter = Some(Box::new(JsonRewriter::new(rewriting.links).asked(rewriting.asked)));
-        }
-        pipeline
+        let rewriter = match plan {
+            BodyPlan::Keep => None,
+            BodyPlan::Rewrite(rewriting) | BodyPlan::Inflate(rewriting) => {
+                Some(Box::new(JsonRewriter::new(rewriting.links).asked(rewriting.asked)))
+            }
+        };
+        Self { input: Bytes::new(), inflater, scrubber, rewriter, finished: false }
     }
 
     /// What is read here and not passed on as it comes: inflated, and searched for the credential.

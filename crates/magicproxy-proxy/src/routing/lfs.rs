@@ -26,7 +26,7 @@ const JSON: &[u8] = b"application/json";
 const MAX_ADDED_BYTES: usize = 4 * 1024 * 1024;
 
 /// Fields of an action that are keys, whatever the upstream.
-const SECRET_FIELDS: [HeaderName; 3] = [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE];
+static SECRET_FIELDS: [HeaderName; 3] = [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE];
 
 /// A response about LFS objects that cannot be read, or could be read in two ways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

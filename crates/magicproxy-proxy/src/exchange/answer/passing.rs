@@ -11,6 +11,7 @@ use magicproxy_core::VerifiedToken;
 
 use super::Answer;
 use crate::admission::{Holding, Resource, Shortage};
+use crate::exchange::upstream::Arrived;
 use crate::http::body::IdleTimer;
 use crate::mask::Needle;
 use crate::rejection::Rejection;
@@ -63,7 +64,7 @@ impl Answered {
 
     /// The response as the upstream sent it: to choose how it is passed down.
     pub(crate) fn response(&self) -> &Response<Content> {
-        &self.answer.response
+        self.answer.response()
     }
 
     /// The method of its request.
@@ -73,7 +74,7 @@ impl Answered {
 
     /// Takes so much of a resource, at the expense of who pays for the exchange.
     pub(crate) fn take(&self, resource: Resource, amount: usize) -> Result<Holding, Shortage> {
-        self.answer.place.take(resource, amount)
+        self.answer.arrived.place.take(resource, amount)
     }
 
     /// Passes it down while it comes. Where the client's URLs lead is asked where the response may hold some.
@@ -95,10 +96,10 @@ impl Answered {
     }
 
     /// Nothing passes that should not, but for the body, in which the credential is still to be looked for.
-    #[inline(always)]
     fn filtered(self) -> Result<Filtered, Rejection> {
         let Self { answer, expected: Expected { method, end }, needle } = self;
-        let Answer { response, lease, ahead, held, idle, dropped, place } = answer;
+        let Answer { arrived, ahead, held } = answer;
+        let Arrived { response, lease, idle, dropped, place } = *arrived;
         let (mut head, incoming) = response.into_parts();
         let coding = Coding::of(&head.headers);
         if !is_searchable(&head, coding) && !has_no_content(&head, &method) && !incoming.is_end_stream() {
@@ -146,10 +147,10 @@ impl Switched {
     /// Passes the head down; what follows it is not looked at.
     pub(crate) fn into_tunnel(self) -> TunnelEnds {
         let Self { answer, expected, needle, token } = self;
-        let Answer { mut response, lease, held, dropped, place, .. } = answer;
+        let Arrived { mut response, lease, dropped, place, .. } = *answer.arrived;
         let upstream = hyper::upgrade::on(&mut response);
         let (mut head, _) = response.into_parts();
         ResponseFilter::new(needle, dropped).head(&mut head, &expected.method);
-        TunnelEnds { head, upstream, token, end: expected.end, held: Box::new((lease, held, place)) }
+        TunnelEnds { head, upstream, token, end: expected.end, held: Box::new((lease, answer.held, place)) }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, header};
 use magicproxy_core::{Permit, RequestTarget, VerifiedToken};
 
@@ -19,6 +20,8 @@ pub(in crate::exchange) struct Message {
     pub(in crate::exchange) headers: HeaderMap,
     /// Which of the upstream's origins it goes to.
     pub(in crate::exchange) origin: OriginId,
+    /// The target in the client's own memory, where it spelt it so; a token that stood in it is in no other spelling.
+    pub(in crate::exchange) came: Option<PathAndQuery>,
     pub(in crate::exchange) target: RequestTarget,
     pub(in crate::exchange) body: RequestBody,
     /// Does it ask for another protocol on its connection?
@@ -60,7 +63,8 @@ pub(in crate::exchange) struct Asked {
 #[derive(Debug)]
 pub struct OutboundRequest {
     credential: Arc<OpenedCredential>,
-    message: Message,
+    /// In a box: it is moved about before it is sent.
+    message: Box<Message>,
     duties: Duties,
     /// The token of a request that may open a WebSocket, which lives no longer than it.
     upgrader: Option<Arc<VerifiedToken>>,
@@ -71,7 +75,7 @@ pub struct OutboundRequest {
 ///
 /// INVARIANT: made by [`OutboundRequest::into_dispatch`] alone; an upstream sends nothing else.
 pub(in crate::exchange) struct Dispatch {
-    message: Message,
+    message: Box<Message>,
     /// The credential, where it goes behind the query: a target is text that may be printed, so it comes beside the message.
     parameter: Option<QueryCredential>,
     exchange: Holding,
@@ -87,7 +91,7 @@ pub(in crate::exchange) struct Upgrade {
 }
 
 impl OutboundRequest {
-    pub(super) fn new(settled: Settled, credential: Arc<OpenedCredential>, message: Message, exchange: Holding) -> Self {
+    pub(super) fn new(settled: Settled, credential: Arc<OpenedCredential>, message: Box<Message>, exchange: Holding) -> Self {
         let (permit, duties) = settled.into_parts();
         // The permit ends here: it admits one request, and this is it.
         let upgrader = message.upgrade.then(|| Arc::clone(permit.token()));
@@ -103,7 +107,7 @@ impl OutboundRequest {
     ) -> Self {
         let Asked { headers, origin, target } = question;
         let (method, body) = (Method::GET, RequestBody::empty());
-        let message = Message { method, headers, origin, target, body, upgrade: false };
+        let message = Box::new(Message { method, headers, origin, came: None, target, body, upgrade: false });
         Self { credential, message, duties: Duties::none(), upgrader: None, exchange }
     }
 
@@ -149,8 +153,13 @@ impl Dispatch {
         &self.message.body
     }
 
+    /// Its place among the exchanges in progress.
+    pub(in crate::exchange) fn exchange(&self) -> &Holding {
+        &self.exchange
+    }
+
     /// The message, the credential that goes behind its query, and its place among the exchanges in progress.
-    pub(in crate::exchange) fn into_parts(self) -> (Message, Option<QueryCredential>, Holding) {
+    pub(in crate::exchange) fn into_parts(self) -> (Box<Message>, Option<QueryCredential>, Holding) {
         (self.message, self.parameter, self.exchange)
     }
 }

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::LinkMap;
 use super::field::{is_reference, rewrite_fields};
+use crate::http::header::remove_all;
 use crate::response::header::Coding;
 
 const APPLICATION: &[u8] = b"application/";
@@ -20,7 +21,7 @@ const SUFFIXES: [&str; 2] = ["+json", "+json-seq"];
 const FILE_SUFFIXES: [&str; 2] = [".raw+json", ".html+json"];
 
 /// What is true of other bytes than those that are sent.
-const DIGESTS: [HeaderName; 4] = [
+static DIGESTS: [HeaderName; 4] = [
     HeaderName::from_static("content-md5"),
     HeaderName::from_static("digest"),
     HeaderName::from_static("content-digest"),
@@ -59,9 +60,7 @@ pub(crate) fn apply(head: &mut Parts, coding: Coding, rewriting: impl FnOnce() -
     if !bodies || coding == Coding::Other || !(perhaps || (json && is_whole(head))) {
         return BodyPlan::Keep;
     }
-    head.headers.remove(header::CONTENT_LENGTH);
-    head.headers.remove(header::ACCEPT_RANGES);
-    drop_digests(&mut head.headers);
+    remove_all(&mut head.headers, is_of_bytes, |_| {});
     if coding == Coding::Identity {
         return BodyPlan::Rewrite(rewriting);
     }
@@ -70,12 +69,14 @@ pub(crate) fn apply(head: &mut Parts, coding: Coding, rewriting: impl FnOnce() -
     BodyPlan::Inflate(rewriting)
 }
 
+/// Is a field no longer true of a body that is rewritten?
+fn is_of_bytes(name: &HeaderName) -> bool {
+    *name == header::CONTENT_LENGTH || *name == header::ACCEPT_RANGES || DIGESTS.contains(name)
+}
+
 /// Removes digests of a body, or of a representation, that was rewritten.
 pub(crate) fn drop_digests(headers: &mut HeaderMap) {
-    // Almost no answer has one, and a look at all names costs less than four searches.
-    if headers.keys().any(|name| DIGESTS.contains(name)) {
-        DIGESTS.iter().for_each(|name| drop(headers.remove(name)));
-    }
+    remove_all(headers, |name| DIGESTS.contains(name), |_| {});
 }
 
 /// Neither a part of something, nor a file.

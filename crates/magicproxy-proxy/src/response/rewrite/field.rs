@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue};
 use super::LinkMap;
 
 /// Fields whose value is one reference that clients follow.
-const WHOLE_REFERENCES: [HeaderName; 5] = [
+static WHOLE_REFERENCES: [HeaderName; 5] = [
     header::LOCATION,
     header::CONTENT_LOCATION,
     // Where Azure's clients ask what became of an operation, and Google's send the pieces of an upload.

@@ -181,15 +181,13 @@ impl Lease {
     }
 
     /// Notes which body goes up: a stream lasts until both bodies have ended.
-    pub(crate) fn uploads(mut self, body: Arc<Progress>) -> Self {
+    pub(crate) fn uploads(&mut self, body: Arc<Progress>) {
         self.upload = Some(body);
-        self
     }
 
     /// A connection of HTTP/1.1 ends with this exchange.
-    pub(crate) fn once(mut self) -> Self {
+    pub(crate) fn end_with_exchange(&mut self) {
         self.once = true;
-        self
     }
 
     /// The response has ended as it should.

@@ -1,0 +1,120 @@
+//! A request as it goes out: its target beneath the base path, its fields as the connection's protocol has them.
+
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header};
+use magicproxy_core::RequestTarget;
+
+use super::may_be_left_unread;
+use crate::credential::opened::QueryCredential;
+use crate::downstream::RequestBody;
+use crate::exchange::gate::Message;
+use crate::rejection::Rejection;
+use crate::settings::ApiRoot;
+
+/// A request that is being sent, perhaps for the second time.
+pub(super) struct Outgoing {
+    pub(super) method: Method,
+    headers: HeaderMap,
+    /// With the base path and, where it goes there, the credential.
+    path: PathAndQuery,
+    pub(super) body: RequestBody,
+}
+
+impl Outgoing {
+    pub(super) fn new(message: Box<Message>, parameter: Option<&QueryCredential>, root: &ApiRoot) -> Result<Self, Rejection> {
+        let Message { method, headers, came, target, body, .. } = *message;
+        Ok(Self { method, headers, path: sent_path(root, target, came, parameter)?, body })
+    }
+
+    /// The request as this connection's protocol wants it. Framing fields are the HTTP library's.
+    pub(super) fn into_request(self, root: &ApiRoot, version: Version) -> Result<Request<RequestBody>, Rejection> {
+        let Outgoing { method, mut headers, path, body } = self;
+        let uri = if version == Version::HTTP_2 {
+            headers.remove(header::HOST);
+            headers.remove(header::TRANSFER_ENCODING);
+            headers.remove(header::CONNECTION);
+            let scheme = if root.is_secure() { "https" } else { "http" };
+            let uri = Uri::builder().scheme(scheme).authority(root.named().clone()).path_and_query(path).build();
+            uri.map_err(|_| Rejection::Internal)?
+        } else {
+            headers.insert(header::HOST, root.host_field().clone());
+            Uri::from(path)
+        };
+        // RFC 9110 section 8.6: some servers answer 411 to such a request without a length. Of a body hyper says it itself.
+        if body.is_empty() && matches!(method, Method::POST | Method::PUT | Method::PATCH) {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        // With these methods hyper sends no content of unknown length, unless it is told to.
+        if version == Version::HTTP_11 && body.has_unknown_length() && matches!(method, Method::GET | Method::HEAD) {
+            headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        if version == Version::HTTP_11 && may_be_left_unread(&method, &body) {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+
+    pub(super) fn from_request(request: Request<RequestBody>) -> Self {
+        let (head, body) = request.into_parts();
+        let path = head.uri.into_parts().path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"));
+        Self { method: head.method, headers: head.headers, path, body }
+    }
+
+    /// The same request once more. It has no content.
+    pub(super) fn spare(&self) -> Spare {
+        let fields = self.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        Spare { method: self.method.clone(), fields, path: self.path.clone() }
+    }
+}
+
+/// A request without content that may be sent once more. Hardly any is, so its fields are only listed.
+pub(super) struct Spare {
+    method: Method,
+    fields: Vec<(HeaderName, HeaderValue)>,
+    path: PathAndQuery,
+}
+
+impl From<Spare> for Outgoing {
+    fn from(spare: Spare) -> Self {
+        let Spare { method, fields, path } = spare;
+        let mut headers = HeaderMap::with_capacity(fields.len());
+        for (name, value) in fields {
+            headers.append(name, value);
+        }
+        Self { method, headers, path, body: RequestBody::empty() }
+    }
+}
+
+/// What stands in the request line: the one place where a credential is part of a target.
+///
+/// `came`: the client's own words, which need neither be copied nor read anew where nothing was changed of them.
+fn sent_path(
+    root: &ApiRoot,
+    target: RequestTarget,
+    came: Option<PathAndQuery>,
+    parameter: Option<&QueryCredential>,
+) -> Result<PathAndQuery, Rejection> {
+    if root.base_path().is_empty()
+        && parameter.is_none()
+        && let Some(same) = came.filter(|came| target.is_spelt(came.as_str()))
+    {
+        return Ok(same);
+    }
+    let text = match root.base_path() {
+        "" => target.into_text(),
+        base => [base, &target.into_text()].concat(),
+    };
+    let bytes = match parameter {
+        Some(parameter) => parameter.append_to(&text),
+        None => Bytes::from(text),
+    };
+    PathAndQuery::from_maybe_shared(bytes).map_err(|_| Rejection::Internal)
+}
