@@ -167,9 +167,8 @@ fn report(faults: &[String]) {
 /// The documents at the root whose words are not held against the program: those of builders, and what was once.
 fn further_documents() -> impl Iterator<Item = Document> {
     let entries = std::fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
-    let known = ["README.md", "ARCHITECTURE.md", "SECURITY.md"];
     let further = entries.filter(move |path| {
-        path.extension().is_some_and(|extension| extension == "md") && !known.iter().any(|name| path.ends_with(name))
+        path.extension().is_some_and(|extension| extension == "md") && !FRONT.iter().any(|name| path.ends_with(name))
     });
     further.map(|path| Document { text: std::fs::read_to_string(&path).unwrap(), path })
 }

@@ -11,8 +11,9 @@ use crate::program::{Place, Program, SECRET};
 const HERE: [&str; 3] = ["docs/guide/configuration.md", "docs/guide/sealed-tokens.md", "docs/guide/state.md"];
 
 /// Pages, and folders of pages, whose blocks are run with other programs, and by which test.
-const ELSEWHERE: [(&str, &str); 3] = [
+const ELSEWHERE: [(&str, &str); 4] = [
     ("README.md", "tests/clients/topics/readme.py"),
+    ("docs/guide/getting-started.md", "tests/clients/topics/readme.py"),
     ("docs/guide/clients", "tests/clients/recipes.py"),
     ("docs/guide/migrating.md", "tests/interop/cases/migrating.py"),
 ];
