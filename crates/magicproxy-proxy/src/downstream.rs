@@ -272,8 +272,8 @@ impl InFlight {
 
     /// Who sent it.
     #[cfg(test)]
-    pub(crate) fn client(&self) -> Option<SocketAddr> {
-        self.connection.client.address
+    pub(crate) fn client(&self) -> Option<std::net::IpAddr> {
+        self.connection.client.address.map(|address| address.ip())
     }
 
     /// Now, between two flushes of the connection.

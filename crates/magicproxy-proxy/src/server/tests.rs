@@ -3,7 +3,8 @@
 mod limits;
 mod streams;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use magicproxy_core::limit::Limit;
 use magicproxy_core::state::{
@@ -13,7 +14,7 @@ use magicproxy_core::{
     Credential, Grant, KeyRing, MintRequest, PatternMode, PrivateKey, RawRule, Rule, UnixTime, UnnamedTokens, UpstreamName,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
@@ -104,7 +105,20 @@ struct Stage {
     stop: Arc<Notify>,
     running: JoinHandle<()>,
     /// Who has sent how many requests, and what their records must say.
-    sent: Vec<(SocketAddr, usize, &'static str)>,
+    sent: Vec<(IpAddr, usize, &'static str)>,
+}
+
+/// A connection from an address that no other one of this process has: there is a network of them on loopback.
+async fn connect(proxy: SocketAddr) -> TcpStream {
+    static CLIENTS: AtomicU16 = AtomicU16::new(0);
+    let [high, low] = CLIENTS.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::new(127, 77, high, low), 0).into()).unwrap();
+    socket.connect(proxy).await.unwrap()
+}
+
+fn client_of(stream: &TcpStream) -> IpAddr {
+    stream.local_addr().unwrap().ip()
 }
 
 fn minted(keys: &KeyRing, limit: Option<Limit>) -> String {
@@ -159,16 +173,16 @@ impl Stage {
 
     /// Sends these requests on one connection; each record must say this.
     async fn send(&mut self, requests: &[String], says: &'static str) -> TcpStream {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let mut stream = connect(self.address).await;
         stream.write_all(requests.concat().as_bytes()).await.unwrap();
-        self.sent.push((stream.local_addr().unwrap(), requests.len(), says));
+        self.sent.push((client_of(&stream), requests.len(), says));
         stream
     }
 
     /// Sends one that has begun.
     async fn begin(&mut self, request: String, says: &'static str) -> TcpStream {
         let stream = self.send(&[request], says).await;
-        ended::wait_begun(stream.local_addr().unwrap(), 1).await;
+        ended::wait_begun(client_of(&stream), 1).await;
         stream
     }
 

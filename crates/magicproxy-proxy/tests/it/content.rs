@@ -13,7 +13,7 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
-use crate::support::{Client, Multiplexed, OnlyUpstream as _, Proxy, Token, Upstream, listed, request, soon};
+use crate::support::{Client, Multiplexed, OnlyUpstream as _, Proxy, Token, Upstream, in_time, listed, request, soon};
 
 type Body = http_body_util::combinators::BoxBody<Bytes, Infallible>;
 
@@ -185,22 +185,24 @@ async fn only_a_request_without_content_is_sent_twice() {
 /// Who may not do it learns so at once; whoever may has as long as for any body.
 #[tokio::test]
 async fn what_does_not_come_is_waited_for_and_nothing_is_sent() {
-    let upstream = Upstream::hello().await;
-    let short = std::time::Duration::from_millis(300);
-    let proxy = Proxy::with(&upstream, |settings| settings.timeouts.body_idle = short).await;
-    let token = Token::allowing(&["GET /a"]).mint();
-    let chunked = ["Transfer-Encoding: chunked"];
-    Client::ask(&proxy, request("GET /b", &token, &chunked, "")).await.assert_rejected(403, "not_allowed");
-    Client::ask(&proxy, request("GET /a", &token, &chunked, "")).await.assert_rejected(408, "request_timeout");
-    Client::ask(&proxy, request("GET /a", &token, &chunked, "x\r\n")).await.assert_rejected(400, "request_body");
-    let mut client = Client::connect(&proxy).await;
-    let lines = ["Transfer-Encoding: chunked", "Expect: 100-continue"];
-    client.send(request("GET /a", &token, &lines, "")).await;
-    assert_eq!(client.answer_head().await.status, 100);
-    assert!(upstream.requests().is_empty());
-    client.send("5\r\nhello\r\n0\r\n\r\n").await;
-    assert_eq!(client.answer().await.status, 200);
-    assert_eq!(upstream.only_request().body, b"hello");
+    in_time(std::time::Duration::from_millis(300), async |limit| {
+        let upstream = Upstream::hello().await;
+        let proxy = Proxy::with(&upstream, |settings| settings.timeouts.body_idle = limit).await;
+        let token = Token::allowing(&["GET /a"]).mint();
+        let chunked = ["Transfer-Encoding: chunked"];
+        Client::ask(&proxy, request("GET /b", &token, &chunked, "")).await.assert_rejected(403, "not_allowed");
+        Client::ask(&proxy, request("GET /a", &token, &chunked, "")).await.assert_rejected(408, "request_timeout");
+        Client::ask(&proxy, request("GET /a", &token, &chunked, "x\r\n")).await.assert_rejected(400, "request_body");
+        let mut client = Client::connect(&proxy).await;
+        let lines = ["Transfer-Encoding: chunked", "Expect: 100-continue"];
+        client.send(request("GET /a", &token, &lines, "")).await;
+        assert_eq!(client.answer_head().await.status, 100);
+        assert!(upstream.requests().is_empty());
+        client.send("5\r\nhello\r\n0\r\n\r\n").await;
+        assert_eq!(client.answer().await.status, 200);
+        assert_eq!(upstream.only_request().body, b"hello");
+    })
+    .await;
 }
 
 /// Many servers do not read content with such a method, and take it for the next request: nobody else's may follow it.

@@ -15,7 +15,7 @@ use magicproxy_proxy::settings::Quota;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
-use crate::support::{CREDENTIAL, Client, Proxy, Reply, Token, Upstream, find, request, soon};
+use crate::support::{CREDENTIAL, Client, Proxy, Reply, Token, Upstream, find, in_time, request, soon};
 
 type Body = http_body_util::combinators::BoxBody<Bytes, Infallible>;
 
@@ -304,16 +304,19 @@ async fn fields_of_the_connection_and_the_authority_decide_nothing() {
 
 #[tokio::test]
 async fn an_idle_connection_lives_as_long_as_in_http_1() {
-    let upstream = Upstream::hello().await;
-    let proxy = Proxy::with(&upstream, |settings| settings.timeouts.header = Duration::from_millis(200)).await;
-    let mut sender = connect(&proxy).await;
-    let token = Token::any();
-    assert_eq!(answer(&mut sender, ask("GET /a", &token, "")).await.0.status(), 200);
-    // Two connections that say nothing, as the clock: they are ended after the time for a head, this one is not.
-    for _ in 0..2 {
-        Client::connect(&proxy).await.closed().await;
-    }
-    assert_eq!(answer(&mut sender, ask("GET /b", &token, "")).await.0.status(), 200);
+    in_time(Duration::from_millis(200), async |limit| {
+        let upstream = Upstream::hello().await;
+        let proxy = Proxy::with(&upstream, |settings| settings.timeouts.header = limit).await;
+        let mut sender = connect(&proxy).await;
+        let token = Token::any();
+        assert_eq!(answer(&mut sender, ask("GET /a", &token, "")).await.0.status(), 200);
+        // Two connections that say nothing, as the clock: they are ended after the time for a head, this one is not.
+        for _ in 0..2 {
+            Client::connect(&proxy).await.closed().await;
+        }
+        assert_eq!(answer(&mut sender, ask("GET /b", &token, "")).await.0.status(), 200);
+    })
+    .await;
 }
 
 #[tokio::test]

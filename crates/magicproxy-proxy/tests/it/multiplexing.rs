@@ -5,7 +5,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::support::{
-    Client, Framed, Multiplexed, OnlyUpstream as _, Proxy, Token, all, events_come, events_named, request, soon,
+    Client, Framed, Multiplexed, OnlyUpstream as _, Proxy, Token, all, events_come, events_named, in_time, request, soon,
 };
 
 /// Sends a request and leaves its answer to come.
@@ -150,33 +150,36 @@ async fn aborted_requests_end_nobody_elses_exchange() {
 /// Who has connections kept open by one stream each, and the rest of each used up, pays for the whole connections.
 #[tokio::test]
 async fn resets_are_paid_for_until_their_connection_ends() {
-    let upstream = Multiplexed::allowing(100).await;
-    let proxy = upstream
-        .proxy(|settings| {
-            settings.limits.upstream_connections_per_origin = 4;
-            settings.limits.upstream_streams_per_connection = 4;
-            settings.timeouts.upstream_queue = Duration::from_millis(300);
-            settings.close_mint();
-        })
-        .await;
-    let attacker = Token::any();
-    let held = begin(&proxy, "GET /held-attacker", &attacker).await;
-    upstream.until(|counts| counts.open() == 1).await;
-    // A quarter of four connections of four streams: one is held, one more reset counts twice.
-    open_and_abort(&upstream, &proxy, "/held-1", &attacker).await;
-    upstream.until(|counts| counts.reset() == 1).await;
-    open_and_abort(&upstream, &proxy, "/held-2", &attacker).await;
-    upstream.until(|counts| counts.reset() == 2).await;
-    let mut refused = begin(&proxy, "GET /more", &attacker).await;
-    refused.answer().await.assert_rejected(503, "upstream_busy");
-    for _ in 0..4 {
-        ask(&proxy, "/small").await;
-    }
-    // Its last stream ends, and with it the connection and what it costs.
-    drop(held);
-    upstream.until(|counts| counts.connections[0].closed).await;
-    let works = async { while begin(&proxy, "GET /more", &attacker).await.answer().await.status != 200 {} };
-    soon(works).await;
+    in_time(Duration::from_millis(300), async |limit| {
+        let upstream = Multiplexed::allowing(100).await;
+        let proxy = upstream
+            .proxy(|settings| {
+                settings.limits.upstream_connections_per_origin = 4;
+                settings.limits.upstream_streams_per_connection = 4;
+                settings.timeouts.upstream_queue = limit;
+                settings.close_mint();
+            })
+            .await;
+        let attacker = Token::any();
+        let held = begin(&proxy, "GET /held-attacker", &attacker).await;
+        upstream.until(|counts| counts.open() == 1).await;
+        // A quarter of four connections of four streams: one is held, one more reset counts twice.
+        open_and_abort(&upstream, &proxy, "/held-1", &attacker).await;
+        upstream.until(|counts| counts.reset() == 1).await;
+        open_and_abort(&upstream, &proxy, "/held-2", &attacker).await;
+        upstream.until(|counts| counts.reset() == 2).await;
+        let mut refused = begin(&proxy, "GET /more", &attacker).await;
+        refused.answer().await.assert_rejected(503, "upstream_busy");
+        for _ in 0..4 {
+            ask(&proxy, "/small").await;
+        }
+        // Its last stream ends, and with it the connection and what it costs.
+        drop(held);
+        upstream.until(|counts| counts.connections[0].closed).await;
+        let works = async { while begin(&proxy, "GET /more", &attacker).await.answer().await.status != 200 {} };
+        soon(works).await;
+    })
+    .await;
 }
 
 /// A body that was sent whole leaves its connection as it was.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use magicproxy_proxy::settings::ApiRoot;
 
 use crate::support::{
-    CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, UpstreamConnection, find, request, soon,
+    CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, UpstreamConnection, find, in_time, request, soon,
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -206,22 +206,24 @@ async fn an_upstream_that_does_not_answer_is_a_504_and_is_left() {
 
 #[tokio::test]
 async fn a_slow_upload_is_not_the_upstreams_fault() {
-    let mut upstream = Upstream::held().await;
-    let response = Duration::from_millis(200);
-    let proxy = Proxy::with(&upstream, |settings| settings.timeouts.response = response).await;
-    let mut client = Client::connect(&proxy).await;
-    client.send(request("POST /a", &Token::any(), &["Content-Length: 4"], "")).await;
-    let mut connection = upstream.accept().await;
-    connection.head().await;
-    // The caller pauses for longer than the upstream has for its answer.
-    let mut interval = tokio::time::interval(3 * response);
-    for byte in ["a", "b", "c", "d"] {
-        interval.tick().await;
-        client.send(byte).await;
-        connection.until(byte.as_bytes()).await;
-    }
-    connection.send(OK).await;
-    assert_eq!(client.answer().await.status, 200);
+    in_time(Duration::from_millis(200), async |limit| {
+        let mut upstream = Upstream::held().await;
+        let proxy = Proxy::with(&upstream, |settings| settings.timeouts.response = limit).await;
+        let mut client = Client::connect(&proxy).await;
+        client.send(request("POST /a", &Token::any(), &["Content-Length: 4"], "")).await;
+        let mut connection = upstream.accept().await;
+        connection.head().await;
+        // The caller pauses for longer than the upstream has for its answer.
+        let mut interval = tokio::time::interval(3 * limit);
+        for byte in ["a", "b", "c", "d"] {
+            interval.tick().await;
+            client.send(byte).await;
+            connection.until(byte.as_bytes()).await;
+        }
+        connection.send(OK).await;
+        assert_eq!(client.answer().await.status, 200);
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -257,19 +259,22 @@ async fn an_answer_that_falls_silent_is_cut_off() {
 
 #[tokio::test]
 async fn a_whole_exchange_can_be_bounded() {
-    let mut upstream = Upstream::held().await;
-    let proxy = Proxy::with(&upstream, |settings| settings.timeouts.total = Some(Duration::from_millis(400))).await;
-    let mut client = Client::connect(&proxy).await;
-    client.send(request("GET /a", &Token::any(), &[], "")).await;
-    let mut connection = upstream.accept().await;
-    connection.request().await;
-    connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
-    let mut interval = tokio::time::interval(Duration::from_millis(20));
-    let dripping = async {
-        while tokio::io::AsyncWriteExt::write_all(&mut connection.stream, b"1\r\na\r\n").await.is_ok() {
-            interval.tick().await;
-        }
-    };
-    soon(dripping).await;
-    assert!(!client.answer().await.complete);
+    in_time(Duration::from_millis(400), async |limit| {
+        let mut upstream = Upstream::held().await;
+        let proxy = Proxy::with(&upstream, |settings| settings.timeouts.total = Some(limit)).await;
+        let mut client = Client::connect(&proxy).await;
+        client.send(request("GET /a", &Token::any(), &[], "")).await;
+        let mut connection = upstream.accept().await;
+        connection.request().await;
+        connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+        let mut interval = tokio::time::interval(Duration::from_millis(20));
+        let dripping = async {
+            while tokio::io::AsyncWriteExt::write_all(&mut connection.stream, b"1\r\na\r\n").await.is_ok() {
+                interval.tick().await;
+            }
+        };
+        soon(dripping).await;
+        assert!(!client.answer().await.complete);
+    })
+    .await;
 }

@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 
 use crate::support::Setup;
 use crate::support::{
-    Answer, Client, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, all, events_come, events_named, find, request,
-    settings, soon,
+    Answer, Client, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, all, events_come, events_named, find, in_time,
+    request, settings, soon,
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -278,35 +278,42 @@ async fn turns_are_not_lost_with_those_who_leave() {
 
 #[tokio::test]
 async fn an_open_websocket_is_a_connection() {
-    let mut upstream = Upstream::held().await;
-    let proxy = Proxy::with(&upstream, |settings| {
-        bounded(1)(settings);
-        settings.upstream_mut().websocket = true;
-        settings.timeouts.upstream_queue = Duration::from_millis(100);
+    in_time(Duration::from_millis(100), async |limit| {
+        let mut upstream = Upstream::held().await;
+        let proxy = Proxy::with(&upstream, |settings| {
+            bounded(1)(settings);
+            settings.upstream_mut().websocket = true;
+            settings.timeouts.upstream_queue = limit;
+        })
+        .await;
+        let handshake = [
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Version: 13",
+        ];
+        // One that is idle gives way to it.
+        let (mut first, mut idle) = begun(&mut upstream, &proxy, "GET /first", &Token::any()).await;
+        idle.send(OK).await;
+        assert_eq!(first.answer().await.status, 200);
+        let mut client = Client::connect(&proxy).await;
+        client.send(request("GET /ws", &Token::any(), &handshake, "")).await;
+        let mut connection = upstream.accept().await;
+        assert!(idle.closed().await.is_empty());
+        connection.request().await;
+        connection.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n").await;
+        assert_eq!(client.answer_head().await.status, 101);
+        Client::ask(&proxy, request("GET /a", &Token::any(), &[], "")).await.assert_rejected(503, "upstream_busy");
+        drop(client);
+        connection.closed().await;
+        drop(connection);
+        let mut client = begin(&proxy, "GET /a", &Token::any()).await;
+        let mut connection = upstream.accept().await;
+        connection.request().await;
+        connection.send(OK).await;
+        assert_eq!(client.answer().await.status, 200);
     })
     .await;
-    let handshake =
-        ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"];
-    // One that is idle gives way to it.
-    let (mut first, mut idle) = begun(&mut upstream, &proxy, "GET /first", &Token::any()).await;
-    idle.send(OK).await;
-    assert_eq!(first.answer().await.status, 200);
-    let mut client = Client::connect(&proxy).await;
-    client.send(request("GET /ws", &Token::any(), &handshake, "")).await;
-    let mut connection = upstream.accept().await;
-    assert!(idle.closed().await.is_empty());
-    connection.request().await;
-    connection.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n").await;
-    assert_eq!(client.answer_head().await.status, 101);
-    Client::ask(&proxy, request("GET /a", &Token::any(), &[], "")).await.assert_rejected(503, "upstream_busy");
-    drop(client);
-    connection.closed().await;
-    drop(connection);
-    let mut client = begin(&proxy, "GET /a", &Token::any()).await;
-    let mut connection = upstream.accept().await;
-    connection.request().await;
-    connection.send(OK).await;
-    assert_eq!(client.answer().await.status, 200);
 }
 
 /// Idle connections of one origin give way to another origin, and a request that waits for that is served.

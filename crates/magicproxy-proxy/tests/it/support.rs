@@ -40,6 +40,25 @@ pub(crate) fn soon<T>(future: impl Future<Output = T>) -> impl Future<Output = T
     }
 }
 
+/// A test in which something must be done within a limit, by the test or by the proxy: where that fails, the machine may have been
+/// slow, so it is tried again with longer limits. What fails however long they are is a fault.
+pub(crate) async fn in_time(limit: Duration, attempt: impl AsyncFn(Duration)) {
+    const LONGEST: u32 = 32;
+    let mut times = 1;
+    while times < LONGEST {
+        let mut trying = std::pin::pin!(attempt(limit * times));
+        let tried = std::future::poll_fn(|context| {
+            let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| trying.as_mut().poll(context)));
+            polled.map_or_else(|_| Poll::Ready(false), |polled| polled.map(|()| true))
+        });
+        if tried.await {
+            return;
+        }
+        times *= 2;
+    }
+    attempt(limit * LONGEST).await;
+}
+
 /// Runs futures side by side, and gives what they come to, in the order in which they end.
 pub(crate) async fn all<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {
     let mut pending: Vec<_> = futures.into_iter().map(Box::pin).collect();

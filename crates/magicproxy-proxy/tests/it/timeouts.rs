@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::support::Setup;
-use crate::support::{Answer, Client, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, request, soon};
+use crate::support::{Answer, Client, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, in_time, request, soon};
 
 const LIMIT: Duration = Duration::from_millis(500);
 
@@ -90,23 +90,25 @@ async fn the_clock_stands_still_while_the_request_is_sent() {
 /// The end of a request is the last byte of its content, not the first.
 #[tokio::test]
 async fn the_last_byte_of_a_request_begins_the_whole_time() {
-    let upstream = Upstream::held().await;
+    let mut upstream = Upstream::held().await;
     let proxy = Proxy::with(&upstream, |settings| settings.timeouts.response = LIMIT).await;
-    let serving = silent(upstream);
     let mut client = Client::connect(&proxy).await;
     client.send(request("POST /a", &Token::any(), &["Content-Length: 2"], "a")).await;
-    let mut clock = std::pin::pin!(clock(&proxy));
-    tokio::select! {
-        () = &mut clock => return,
-        () = tokio::time::sleep(LIMIT / 2) => client.send("b").await,
-    }
+    let mut first = upstream.accept().await;
+    first.head().await;
+    // The clock, whose time has begun: its request is at the upstream.
+    let mut clock = Client::connect(&proxy).await;
+    clock.send(request("GET /clock", &Token::any(), &[], "")).await;
+    let mut second = upstream.accept().await;
+    second.request().await;
+    tokio::time::sleep(LIMIT / 2).await;
+    client.send("b").await;
     tokio::select! {
         biased;
-        () = &mut clock => {}
+        answer = clock.answer() => answer.assert_rejected(504, "upstream_timeout"),
         answer = client.answer() => panic!("too early: {}", answer.text()),
     }
     client.answer().await.assert_rejected(504, "upstream_timeout");
-    serving.abort();
 }
 
 async fn with_total(upstream: &Upstream) -> Proxy {
@@ -178,14 +180,17 @@ async fn a_whole_exchange_is_bounded_before_its_response() {
 #[tokio::test]
 async fn a_first_head_has_its_time_from_its_first_byte() {
     let upstream = Upstream::hello().await;
-    let proxy = Proxy::with(&upstream, |settings| settings.timeouts.header = LIMIT).await;
-    let mut early = Client::connect(&proxy).await;
-    let mut late = Client::connect(&proxy).await;
-    tokio::time::sleep(LIMIT / 2).await;
-    late.send("GET /a HTTP/1.1\r\n").await;
-    // One without a first byte, as the clock.
-    assert!(early.closed().await.is_empty());
-    let token = Token::any();
-    late.send(format!("Host: proxy.test\r\nAuthorization: Bearer {}\r\n\r\n", *token)).await;
-    assert_eq!(late.answer().await.status, 200);
+    in_time(LIMIT, async |limit| {
+        let proxy = Proxy::with(&upstream, |settings| settings.timeouts.header = limit).await;
+        let mut early = Client::connect(&proxy).await;
+        let mut late = Client::connect(&proxy).await;
+        tokio::time::sleep(limit / 2).await;
+        late.send("GET /a HTTP/1.1\r\n").await;
+        // One without a first byte, as the clock.
+        assert!(early.closed().await.is_empty());
+        let token = Token::any();
+        late.send(format!("Host: proxy.test\r\nAuthorization: Bearer {}\r\n\r\n", *token)).await;
+        assert_eq!(late.answer().await.status, 200);
+    })
+    .await;
 }

@@ -25,6 +25,8 @@ use crate::support::{
 };
 
 const SHORT: Duration = Duration::from_millis(300);
+/// What is over after [`SHORT`] is over by now, on a slow machine, too.
+const LONG: Duration = Duration::from_secs(25);
 
 async fn serving(upstream: &Upstream, certificate: &Certificate) -> Proxy {
     serving_with(upstream, certificate, |_| ()).await
@@ -209,23 +211,24 @@ async fn stalled_handshakes_are_ended() {
         let mut client = Client::connect(&proxy).await;
         client.send(&bytes).await;
         client.closed().await;
-        assert!(since.elapsed() < 10 * SHORT, "{:?} after {} bytes", since.elapsed(), bytes.len());
+        assert!(since.elapsed() < LONG, "{:?} after {} bytes", since.elapsed(), bytes.len());
     }
     // A byte now and then helps nobody.
-    let since = Instant::now();
     let mut client = Client::connect(&proxy).await;
+    let mut sent = 0;
     for byte in &hello {
         client.try_send([*byte]).await;
+        sent += 1;
         if tokio::time::timeout(SHORT / 20, client.closed()).await.is_ok() {
             break;
         }
     }
-    assert!(since.elapsed() < 10 * SHORT, "{:?}", since.elapsed());
+    assert!(sent < hello.len(), "all {sent} bytes were waited for");
     // After the handshake the clock does not start again; and the one slot there is was given back each time.
     let since = Instant::now();
     let mut client = Client::over(certificate.caller(&["http/1.1"]).connect(&proxy).await);
     assert!(client.closed().await.is_empty());
-    assert!(since.elapsed() < 10 * SHORT, "{:?}", since.elapsed());
+    assert!(since.elapsed() < LONG, "{:?}", since.elapsed());
     let answer =
         Client::over(certificate.caller(&[]).connect(&proxy).await).exchange(request("GET /a", &Token::any(), &[], "")).await;
     assert_eq!(answer.status, 200);

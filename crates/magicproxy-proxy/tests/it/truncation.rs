@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 
 use crate::support::Setup;
 use crate::support::{
-    Certificate, Client, Duplex, Proxy, Reply, Token, Upstream, all, events_come, find, request, settings, soon,
+    Certificate, Client, Duplex, Proxy, Reply, Token, Upstream, all, events_come, find, in_time, request, settings, soon,
 };
 
 static CERTIFICATE: LazyLock<Certificate> = LazyLock::new(Certificate::new);
@@ -280,12 +280,15 @@ async fn a_large_response_without_a_length_arrives_whole() {
 async fn a_response_that_the_proxy_ends_looks_whole_to_nobody() {
     let endless = [&head("1.1", "Content-Type: text/plain"), &b"begun"[..]].concat();
     for client in CLIENTS {
-        let upstream = Upstream::held().await;
-        let proxies = Proxies::with(&upstream, |settings| settings.timeouts.total = Some(Duration::from_millis(400))).await;
-        let serving = serve(upstream, endless.clone(), End::Silence);
-        let received = proxies.ask(client, &Token::any()).await;
-        assert!(!received.whole, "{client:?}: {received:?}");
-        serving.abort();
+        in_time(Duration::from_millis(400), async |limit| {
+            let upstream = Upstream::held().await;
+            let proxies = Proxies::with(&upstream, |settings| settings.timeouts.total = Some(limit)).await;
+            let serving = serve(upstream, endless.clone(), End::Silence);
+            let received = proxies.ask(client, &Token::any()).await;
+            assert!(!received.whole, "{client:?}: {received:?}");
+            serving.abort();
+        })
+        .await;
     }
     for client in [Framing::Http10, Framing::Http11, Framing::Http10Tls] {
         let upstream = Upstream::held().await;

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use crate::support::{
-    Client, Frame, Framed, FramedConnection, Framing, HEADERS, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, Proxy, Token, request,
+    Client, Frame, Framed, FramedConnection, Framing, HEADERS, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, Proxy, Token,
+    in_time, request,
 };
 
 /// How an upstream says that it has not processed a request, RFC 9113 sections 6.8 and 8.7.
@@ -271,22 +272,25 @@ async fn a_connection_that_answers_pings_lives_as_long_as_the_answer_takes() {
 /// Whoever does not answer one may be gone: others are not sent there any more. What goes on, goes on.
 #[tokio::test]
 async fn a_connection_on_which_an_answer_is_late_gets_no_further_request() {
-    let upstream = Framed::new().await;
-    let proxy = upstream.proxy(|settings| settings.timeouts.response = Duration::from_millis(500)).await;
-    let (mut events, mut late, stream) = begun(&upstream, &proxy, false, ("GET /events", &[], "")).await;
-    late.respond_head(stream.stream).await;
-    assert_eq!(events.answer_head().await.status, 200);
-    let mut client = begin(&proxy, "POST /late", &[], "").await;
-    late.request().await;
-    client.answer().await.assert_rejected(504, "upstream_timeout");
-    let mut next = begin(&proxy, "GET /next", &[], "").await;
-    let mut fresh = upstream.accept(&[]).await;
-    let seen = fresh.request().await;
-    fresh.respond(seen.stream).await;
-    assert_eq!(next.answer().await.status, 200);
-    late.send(0, 1, stream.stream, b"the end").await;
-    assert_eq!(events.until(b"the end").await.len(), events_end().len());
-    assert_eq!(heads(&late.closed().await), 0);
+    in_time(Duration::from_millis(500), async |limit| {
+        let upstream = Framed::new().await;
+        let proxy = upstream.proxy(|settings| settings.timeouts.response = limit).await;
+        let (mut events, mut late, stream) = begun(&upstream, &proxy, false, ("GET /events", &[], "")).await;
+        late.respond_head(stream.stream).await;
+        assert_eq!(events.answer_head().await.status, 200);
+        let mut client = begin(&proxy, "POST /late", &[], "").await;
+        late.request().await;
+        client.answer().await.assert_rejected(504, "upstream_timeout");
+        let mut next = begin(&proxy, "GET /next", &[], "").await;
+        let mut fresh = upstream.accept(&[]).await;
+        let seen = fresh.request().await;
+        fresh.respond(seen.stream).await;
+        assert_eq!(next.answer().await.status, 200);
+        late.send(0, 1, stream.stream, b"the end").await;
+        assert_eq!(events.until(b"the end").await.len(), events_end().len());
+        assert_eq!(heads(&late.closed().await), 0);
+    })
+    .await;
 }
 
 /// The end of a response in chunks, up to its content.

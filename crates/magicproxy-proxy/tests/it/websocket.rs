@@ -13,8 +13,8 @@ use tokio::net::TcpStream;
 
 use crate::support::Setup;
 use crate::support::{
-    Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, UpstreamConnection, events_come, events_named, find, now, request,
-    soon,
+    Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, UpstreamConnection, events_come, events_named, find, in_time, now,
+    request, soon,
 };
 
 const HANDSHAKE: [&str; 4] =
@@ -487,10 +487,13 @@ async fn its_own_end_passes_as_it_is() {
 /// A whole exchange lasts until its WebSocket ends.
 #[tokio::test]
 async fn it_ends_with_the_deadline_of_exchanges() {
-    let mut upstream = Upstream::held().await;
-    let proxy = with_websocket_and(&upstream, |settings| settings.timeouts.total = Some(Duration::from_millis(700))).await;
-    let (mut client, mut connection) = open(&proxy, &mut upstream, &Token::any()).await;
-    assert_closed(&mut client, &mut connection, 1001, "it was open for as long as it may be").await;
+    in_time(Duration::from_millis(700), async |limit| {
+        let mut upstream = Upstream::held().await;
+        let proxy = with_websocket_and(&upstream, |settings| settings.timeouts.total = Some(limit)).await;
+        let (mut client, mut connection) = open(&proxy, &mut upstream, &Token::any()).await;
+        assert_closed(&mut client, &mut connection, 1001, "it was open for as long as it may be").await;
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
+use crate::ports::reserved_port;
 use crate::program::{Output, Place, Running, SECRET};
 
 /// A proxy with TLS of its own authority, and a token that it accepts.
@@ -16,7 +17,7 @@ struct Stage {
 impl Stage {
     fn set() -> Self {
         let place = Place::with_keys();
-        let port = free_port();
+        let port = reserved_port();
         let settings = "upstream.api_root = 'http://127.0.0.1:1'\n[tls]\ndev = true\n[keys]\nfolder = 'keys'\n";
         let elsewhere = format!("[[listeners]]\nlisten = '127.0.0.2:{port}'\n");
         place.write("magicproxy.toml", &format!("{settings}{elsewhere}"));
@@ -58,10 +59,6 @@ impl Stage {
             assert!(!line.contains("expected UTF-8 text") && !line.contains("os error"), "{command}: {line}");
         }
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Answers every connection with these bytes, whatever it is asked.
@@ -110,7 +107,11 @@ fn certificates_are_trusted_where_their_authority_is_named_and_refused_with_the_
 #[test]
 fn whatever_is_there_instead_of_the_proxy_is_named() {
     let stage = Stage::set();
-    stage.check(&format!("http://127.0.0.1:{}", free_port()), &[], &["nobody listens at 127.0.0.1", "connection was refused"]);
+    stage.check(
+        &format!("http://127.0.0.1:{}", reserved_port()),
+        &[],
+        &["nobody listens at 127.0.0.1", "connection was refused"],
+    );
     stage.check(&format!("http://127.0.0.1:{}", stage.port), &[], &["answered 400: magicproxy: this port speaks TLS"]);
     stage.check(
         &format!("https://{}", server(b"HTTP/1.1 400 Bad Request\r\n\r\n")),

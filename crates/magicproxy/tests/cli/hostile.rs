@@ -2,9 +2,10 @@
 //! which say so.
 
 use std::collections::BTreeSet;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 
+use crate::ports::reserved_port;
 use crate::program::{Output, Place, SECRET};
 
 /// Files that no command may take for its own. Whoever reads one of them fails, or shows it.
@@ -311,7 +312,7 @@ fn every_command_that_uses_a_key_says_which() {
 #[test]
 fn who_reads_what_is_here_says_so() {
     let place = Place::with_keys();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = reserved_port();
     place.write("magicproxy.toml", &format!("listen = '127.0.0.1:{port}'\n"));
     let serving = place.bare(&["serve", "--log-format", "pretty"]).spawn();
     // It listens when it has said everything.

@@ -15,6 +15,7 @@ mod minting;
 mod owners;
 #[cfg(feature = "plugins")]
 mod plugin;
+mod ports;
 mod program;
 mod revoke;
 mod revoke_reach;
@@ -276,7 +277,7 @@ fn the_demo_works_without_anything() {
 #[test]
 fn serve_from_nothing_to_a_token() {
     let place = Place::new();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = ports::reserved_port();
     let address = format!("127.0.0.1:{port}");
     let serving = place
         .program(&["serve", "--listen", &address, "--api-root", "http://127.0.0.1:1", "--keys", "k", "--log-level", "trace"])
@@ -343,7 +344,7 @@ fn exchange(address: &str, request: &str) -> String {
     let mut stream = loop {
         match TcpStream::connect(address) {
             Ok(stream) => break stream,
-            Err(error) => assert!(start.elapsed() < Duration::from_secs(20), "{error}"),
+            Err(error) => assert!(start.elapsed() < Duration::from_secs(60), "{error}"),
         }
         std::thread::sleep(Duration::from_millis(50));
     };

@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
 use super::exchange;
+use super::ports::reserved_port;
 use super::program::{Place, SECRET};
 
 fn example(file: &str) -> String {
@@ -118,7 +119,7 @@ fn api() -> String {
 fn a_scope_asks_a_plugin_which_remembers_what_was_made() {
     let place = Place::with_keys();
     let api = api();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = reserved_port();
     let address = format!("127.0.0.1:{port}");
     place.write(
         "magicproxy.toml",

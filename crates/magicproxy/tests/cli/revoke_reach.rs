@@ -1,7 +1,5 @@
 //! What an entry reaches, for how long, and what is said of that.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use super::mint;
@@ -198,7 +196,7 @@ fn an_id_is_taken_with_who_gave_it() {
     let place = place();
     let proxy = Proxy::start(&place, "");
     let (token, other) = (mint(&place, &["GET /user"]), mint(&place, &["GET /user"]));
-    proxy.comes_to_answer(&token, ALLOWED, Duration::from_secs(20));
+    proxy.comes_to_answer(&token, ALLOWED);
     let id = inspect(&place, &token)["id"].as_str().unwrap().to_owned();
     let named = minted_id_of(&place, &token);
     // The same id, given by others, means others: tokens of version 2, and of another key.
@@ -211,20 +209,20 @@ fn an_id_is_taken_with_who_gave_it() {
     let strangers: Vec<&str> = strangers.iter().map(String::as_str).collect();
     ok(&place, &[&["revoke", "--whole-family", "--ambiguous-id", "--unknown-key"], strangers.as_slice()].concat());
     ok(&place, &["revoke", "--whole-family", &minted_id_of(&place, &other)]);
-    proxy.comes_to_answer(&other, REVOKED, Duration::from_secs(1));
+    proxy.comes_to_answer(&other, REVOKED);
     proxy.answers(&token, ALLOWED);
     ok(&place, &["revoke", "--whole-family", &named]);
-    proxy.comes_to_answer(&token, REVOKED, Duration::from_secs(1));
+    proxy.comes_to_answer(&token, REVOKED);
     assert_eq!(inspect(&place, &token)["reason"], format!("revoked, `{named}`"));
     ok(&place, &["revoke", "--undo", &named]);
-    proxy.comes_to_answer(&token, ALLOWED, Duration::from_secs(1));
+    proxy.comes_to_answer(&token, ALLOWED);
     // Alone it means all of them, and is said to.
     let refused = place.program(&["revoke", &format!("jti:{id}"), "--whole-family"]).output();
     for part in ["`--chain HEX`", "`--owner HEX`", "`jti:v1:KID:ID`", "`--ambiguous-id`"] {
         assert!(refused.code == 2 && refused.stderr.contains(part), "{part} in {refused:?}");
     }
     ok(&place, &["revoke", &format!("jti:{id}"), "--ambiguous-id"]);
-    proxy.comes_to_answer(&token, REVOKED, Duration::from_secs(1));
+    proxy.comes_to_answer(&token, REVOKED);
 }
 
 /// Each version has keys of its own: an entry with the other's would end nothing.

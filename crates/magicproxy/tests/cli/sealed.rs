@@ -1,6 +1,7 @@
 //! Sealed tokens from the command line: minted with the public key, narrowed with nothing, through rotations.
 
 use crate::exchange;
+use crate::ports::reserved_port;
 use crate::program::{Output, Place, Running, SECRET};
 
 /// A place with keys, and their public halves in `proxy.jwks`.
@@ -107,7 +108,7 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     pub(crate) fn serve(place: &Place, keys: &str) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = reserved_port();
         Self::serve_at(place, keys, port)
     }
 
@@ -198,7 +199,7 @@ fn a_new_key_of_the_key_set_is_announced_by_the_old_one() {
 #[test]
 fn a_key_set_that_does_not_follow_is_refused() {
     let (place, minter) = (place(), Place::new());
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = reserved_port();
     let copy = |from: &str, to: &str| {
         for name in place.names(from) {
             place.write(&format!("{to}/{name}"), &place.read(&format!("{from}/{name}")));
@@ -421,7 +422,7 @@ fn the_sealed_example_of_getting_started_works() {
         line.unwrap_or_else(|| panic!("the guide has `{beginning}`")).trim_start_matches("$ ").to_owned()
     };
     let (place, user) = (place(), Place::new());
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = reserved_port();
     let (address, url) = (format!("127.0.0.1:{port}"), format!("http://127.0.0.1:{port}"));
     let serving = place.program(&["serve", "--listen", &address, "--keys", "keys"]).spawn();
     exchange(&address, &format!("GET /__magictoken HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"));

@@ -1,9 +1,11 @@
 //! Claims: what stands in the partition of one list, and how an element becomes its owner's. `state.md` section 5.6.
 //!
 //! Nothing is held for whoever only asks: an element is claimed once the upstream has said that it has none, and only if
-//! since before that question nobody else had it.
+//! since before that question nobody else had it. Nothing is taken away from its owner while another of the owner's requests
+//! may rely on it.
 
 mod claimed;
+mod ownership;
 #[cfg(test)]
 mod tests;
 
@@ -12,13 +14,15 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use magicproxy_core::UnixTime;
 use magicproxy_core::rule::{Action, Element};
-use magicproxy_core::state::{BoundedPartition, Change, Condition, Entry, Partition, RowLimits, StoreError};
+use magicproxy_core::state::{BoundedPartition, Change, Condition, Entry, Partition, RowLimits};
 
 use super::{Ledger, MAX_OWNER_GRANTS};
 use crate::clock;
 use crate::rejection::Rejection;
 
 pub(super) use claimed::Claimed;
+
+use ownership::{Nonce, Reliance, is_trace, nonce};
 
 /// How old what was read before the question may be when the element is claimed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -41,6 +45,8 @@ pub(super) struct Touched {
 #[derive(Debug)]
 pub(super) struct Claim {
     touched: Touched,
+    /// What tells its request from the others of its owner.
+    request: Nonce,
     /// Those that the request makes, which nobody has.
     new: Vec<Unowned>,
     /// Those that its owner has.
@@ -62,7 +68,24 @@ struct Unowned {
 #[derive(Debug)]
 struct Held {
     name: Vec<u8>,
+    /// Who else relied on it when it was looked at.
+    reliance: Reliance,
     expires_at: UnixTime,
+}
+
+/// What the end of a request makes of one of its elements.
+#[derive(Clone, Copy, Debug)]
+enum Conclusion {
+    /// It was made, and is its owner's until then.
+    Made(UnixTime),
+    /// It was taken away.
+    Gone,
+    /// It was to be made, and was not.
+    Refused,
+    /// Whether it was made, or will be yet, nobody knows.
+    Unknown,
+    /// It is as before: its owner's until then.
+    Unchanged(UnixTime),
 }
 
 /// What is known of a request that wanted to make something, and did not succeed.
@@ -79,30 +102,6 @@ impl Failure {
     pub(super) fn of(status: StatusCode) -> Self {
         if status.is_server_error() { Self::Unknown } else { Self::Refused }
     }
-}
-
-impl Touched {
-    /// What stands under the name of an element that its owner has, however the path was spelt.
-    fn of_owner(&self) -> Vec<u8> {
-        [&b"owned "[..], self.owner.as_bytes()].concat()
-    }
-
-    /// What stands under the name of one that is its owner's by this path.
-    fn ownership(&self) -> Vec<u8> {
-        [&self.of_owner(), self.path.as_bytes()].concat()
-    }
-
-    /// What a claim that comes to nothing leaves: something new each time, which counts as its owner's among the rows.
-    fn trace(&self) -> Option<Vec<u8>> {
-        let mut nonce = [0; 16];
-        aws_lc_rs::rand::fill(&mut nonce).ok()?;
-        Some([&self.of_owner(), &b"!"[..], &nonce].concat())
-    }
-}
-
-/// A path begins with a slash, so this is no ownership.
-fn is_trace(value: &[u8]) -> bool {
-    value.strip_prefix(b"owned ").and_then(|rest| rest.get(32..)).is_some_and(|rest| rest.starts_with(b"!"))
 }
 
 /// Until when what is claimed or relied on now can be seen at least.
@@ -126,10 +125,38 @@ impl Claim {
         self.new.iter().map(|unowned| unowned.element.name())
     }
 
-    /// Is this the owner's, for too short a time, or the trace of another request of its own?
-    fn is_to_last(&self, entry: &Entry, ends_at: UnixTime) -> bool {
-        let short = entry.value == self.touched.ownership() && entry.expires_at < ends_at;
-        short || is_trace(&entry.value) && entry.value.starts_with(&self.touched.of_owner())
+    /// Makes this request one that relies on what its owner has, and nothing where that is seen already: the others need not look
+    /// again on its account.
+    fn reliance_on(&self, held: &Held, seen_until: UnixTime) -> Option<Change> {
+        let reliance = held.reliance.with(self.request);
+        let is_seen = reliance == held.reliance && held.expires_at >= seen_until;
+        let entry = Entry { value: self.touched.ownership(reliance), expires_at: held.expires_at.max(seen_until) };
+        (!is_seen).then(|| Change::Put(held.name.clone(), entry))
+    }
+
+    /// What a conclusion comes to, where nobody else relies on the element.
+    fn alone(&self, name: Vec<u8>, conclusion: Conclusion) -> Change {
+        let put = |value, expires_at| Change::Put(name.clone(), Entry { value, expires_at });
+        let touched = &self.touched;
+        let (nobody, end) = (Reliance::Nobody, trace_end(clock::now()));
+        match conclusion {
+            Conclusion::Made(ends_at) | Conclusion::Unchanged(ends_at) => put(touched.ownership(nobody), ends_at.max(end)),
+            Conclusion::Gone => Change::Remove(name),
+            Conclusion::Refused => put(touched.trace().unwrap_or_else(|| touched.ownership(nobody)), end),
+            Conclusion::Unknown => put(touched.ownership(Reliance::One(self.request)), end),
+        }
+    }
+
+    /// The same, where others do: until whatever is on its way has come to its end, it stays its owner's.
+    fn among_others(&self, name: Vec<u8>, conclusion: Conclusion) -> Option<Change> {
+        // Whoever looked before this may be let through for so long, and is not seen by what it puts: the value is the same.
+        let end = trace_end(UnixTime(clock::now().0.saturating_add(PATIENCE.as_secs())));
+        let expires_at = match conclusion {
+            Conclusion::Made(ends_at) => ends_at.max(end),
+            Conclusion::Gone | Conclusion::Refused | Conclusion::Unknown => end,
+            Conclusion::Unchanged(_) => return None,
+        };
+        Some(Change::Put(name, Entry { value: self.touched.ownership(Reliance::Several), expires_at }))
     }
 
     /// There is room for so many more among what one owner may have of one list.
@@ -143,15 +170,17 @@ impl Ledger {
     pub(super) async fn look(&self, touched: Touched) -> Result<Claim, Rejection> {
         // Before it is read: the claim must not be later than this by more than `PATIENCE`.
         let looked_at = Instant::now();
+        let request = nonce().ok_or(Rejection::Internal)?;
         let names = touched.elements.iter().map(Element::name).collect();
         let found = self.store()?.read(touched.partition, names, clock::now()).await?;
-        let ownership = touched.ownership();
         let (mut new, mut held, mut foreign) = (Vec::new(), Vec::new(), Vec::new());
         for (element, entry) in touched.elements.iter().zip(found) {
+            let own = entry.as_ref().and_then(|entry| Some((touched.reliance(&entry.value)?, entry.expires_at)));
+            if let Some((reliance, expires_at)) = own {
+                held.push(Held { name: element.name(), reliance, expires_at });
+                continue;
+            }
             match (entry, element.action) {
-                (Some(entry), _) if entry.value == ownership => {
-                    held.push(Held { name: element.name(), expires_at: entry.expires_at });
-                }
                 (None, Action::Create) => new.push(Unowned { element: element.clone(), trace: None }),
                 (Some(entry), Action::Create) if is_trace(&entry.value) => {
                     new.push(Unowned { element: element.clone(), trace: Some(entry.value) });
@@ -160,7 +189,7 @@ impl Ledger {
                 (_, Action::Delete) => return Err(Rejection::NotOwned),
             }
         }
-        Ok(Claim { touched, new, held, foreign, looked_at })
+        Ok(Claim { touched, request, new, held, foreign, looked_at })
     }
 
     /// Looks again, where a claim was not to be. What the owner had is still its own: another request of its may have deleted that
@@ -184,19 +213,19 @@ impl Ledger {
 
     /// Makes what the upstream has not the owner's, before the request is sent; says whether it did.
     ///
-    /// It does not where since [`Self::look`] somebody else had one of the new elements, or one is no longer its owner's.
+    /// It does not where since [`Self::look`] somebody else had one of the new elements, where one is no longer its owner's, or
+    /// where another request of its owner relies on one since then.
     pub(super) async fn claim(&self, claim: &Claim, ends_at: UnixTime, rows: RowLimits) -> Result<bool, Rejection> {
         let now = clock::now();
         if claim.looked_at.elapsed() > PATIENCE {
             // What happened meanwhile may have left no trace any more.
             return Err(Rejection::CannotTell);
         }
-        let ownership = claim.touched.ownership();
         let unchanged = claim.new.iter().map(|unowned| match &unowned.trace {
             None => Condition::Absent(unowned.element.name()),
             Some(trace) => Condition::Equals(unowned.element.name(), trace.clone()),
         });
-        let held = claim.held.iter().map(|held| Condition::Equals(held.name.clone(), ownership.clone()));
+        let held = claim.held.iter().map(|held| Condition::Equals(held.name.clone(), claim.touched.ownership(held.reliance)));
         let mut conditions: Vec<Condition> = unchanged.chain(held).collect();
         if !claim.new.is_empty() {
             conditions.push(claim.room());
@@ -204,66 +233,55 @@ impl Ledger {
         // INVARIANT: what a request relies on can be seen for longer than others who have looked before may still claim, and than
         // the request is on its way.
         let seen_until = trace_end(now);
-        let made = claim.new_names().map(|name| (name, ends_at.max(seen_until)));
-        let ending = claim.held.iter().filter(|held| held.expires_at < seen_until);
-        let puts = made.chain(ending.map(|held| (held.name.clone(), seen_until)));
-        let puts = puts.map(|(name, expires_at)| Change::Put(name, Entry { value: ownership.clone(), expires_at })).collect();
+        let value = claim.touched.ownership(Reliance::One(claim.request));
+        let made = Entry { value, expires_at: ends_at.max(seen_until) };
+        let made = claim.new_names().map(|name| Change::Put(name, made.clone()));
+        let relied = claim.held.iter().filter_map(|held| claim.reliance_on(held, seen_until));
         let target = BoundedPartition { partition: claim.touched.partition, rows };
-        Ok(self.store()?.apply_within(target, conditions, puts, now).await?)
+        Ok(self.store()?.apply_within(target, conditions, made.chain(relied).collect(), now).await?)
     }
 
-    /// What the request wanted to make is nobody's; where nobody knows whether that was made, it stays its owner's for a while.
+    /// What the request wanted to make is nobody's; where nobody knows whether that was made, it stays its owner's for a while. What
+    /// its owner had stays as it was.
     pub(super) async fn disown(&self, claim: &Claim, failure: Failure) {
-        let trace = if failure == Failure::Refused { claim.touched.trace() } else { None };
-        let value = trace.unwrap_or_else(|| claim.touched.ownership());
-        let expires_at = trace_end(clock::now());
+        let conclusion = if failure == Failure::Refused { Conclusion::Refused } else { Conclusion::Unknown };
         for name in claim.new_names() {
-            self.change(claim, Change::Put(name, Entry { value: value.clone(), expires_at })).await;
+            self.conclude(claim, name, conclusion).await;
+        }
+        // Of what may be on its way yet, the mark stays.
+        for held in claim.held.iter().filter(|_| failure == Failure::Refused) {
+            self.conclude(claim, held.name.clone(), Conclusion::Unchanged(held.expires_at)).await;
         }
     }
 
     /// The request succeeded: what it took away is nobody's, and what it made is its owner's until that ends.
     pub(super) async fn confirm(&self, claim: &Claim, ends_at: UnixTime) {
-        self.forget(claim).await;
-        self.prolong(claim, ends_at).await;
+        for element in &claim.touched.elements {
+            let conclusion = match element.action {
+                Action::Create => Conclusion::Made(ends_at),
+                Action::Delete => Conclusion::Gone,
+            };
+            self.conclude(claim, element.name(), conclusion).await;
+        }
     }
 
-    /// What was its owner's already, and is made anew: it may have been that only for a while, or another request's refusal may have
-    /// taken it away meanwhile.
-    async fn prolong(&self, claim: &Claim, ends_at: UnixTime) {
-        let is_held = |name: &Vec<u8>| claim.held.iter().any(|held| held.name == *name);
-        let made = claim.touched.elements.iter().filter(|element| element.action == Action::Create).map(Element::name);
-        let made: Vec<Vec<u8>> = made.filter(is_held).collect();
-        let Some(store) = self.store.as_ref().filter(|_| !made.is_empty()) else { return };
-        let partition = claim.touched.partition;
-        let prolonging = async {
-            let found = store.read(partition, made.clone(), clock::now()).await?;
-            for (name, entry) in made.into_iter().zip(found) {
-                let Some(entry) = entry.filter(|entry| claim.is_to_last(entry, ends_at)) else { continue };
-                let still = vec![Condition::Equals(name.clone(), entry.value)];
-                let owned = Entry { value: claim.touched.ownership(), expires_at: ends_at };
-                store.apply(partition, still, vec![Change::Put(name, owned)], clock::now()).await?;
+    /// Makes of one element what the end of the request makes of it. What stays for want of a store ends by itself.
+    async fn conclude(&self, claim: &Claim, name: Vec<u8>, conclusion: Conclusion) {
+        let Some(store) = &self.store else { return };
+        let own = Some((Reliance::One(claim.request), claim.alone(name.clone(), conclusion)));
+        let shared = claim.among_others(name.clone(), conclusion).map(|change| (Reliance::Several, change));
+        for (reliance, change) in own.into_iter().chain(shared) {
+            // INVARIANT: alone only while the one request that is known to rely on it is this one. What several relied on is
+            // never again what one does.
+            let still = vec![Condition::Equals(name.clone(), claim.touched.ownership(reliance))];
+            match store.apply(claim.touched.partition, still, vec![change], clock::now()).await {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(target: "magicproxy::state", %error, "the end of a request is not noted with one of its elements: that may stay its owner's, or be nobody's, too early or too late");
+                    return;
+                }
             }
-            Ok::<_, StoreError>(())
-        };
-        if let Err(error) = prolonging.await {
-            tracing::warn!(target: "magicproxy::state", %error, "an element that was made anew may be nobody's before its owner ends");
-        }
-    }
-
-    /// What the request took away is nobody's.
-    async fn forget(&self, claim: &Claim) {
-        for element in claim.touched.elements.iter().filter(|element| element.action == Action::Delete) {
-            self.change(claim, Change::Remove(element.name())).await;
-        }
-    }
-
-    /// Makes a change of one element that is still its owner's. What stays for want of a store ends by itself.
-    async fn change(&self, claim: &Claim, change: Change) {
-        let (Some(store), Change::Put(name, _) | Change::Remove(name)) = (&self.store, &change) else { return };
-        let still = vec![Condition::Equals(name.clone(), claim.touched.ownership())];
-        if let Err(error) = store.apply(claim.touched.partition, still, vec![change], clock::now()).await {
-            tracing::warn!(target: "magicproxy::state", %error, "an element that is no more stays its owner's");
         }
     }
 }

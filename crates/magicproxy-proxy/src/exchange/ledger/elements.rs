@@ -23,7 +23,9 @@ use crate::worker::WorkerId;
 /// The most that is read of the upstream's answer to the question what it has.
 const MAX_LISTING_BYTES: usize = 4 * 1024 * 1024;
 /// How often the upstream is asked, where others are faster.
-const ROUNDS: usize = 3;
+const QUESTIONS: usize = 3;
+/// How often the store is looked at, where others are faster: for what the owner has, the upstream is not asked.
+const LOOKS: usize = 16;
 
 /// How the upstream is asked what it has, with the credential of the request that wants to know.
 pub(in crate::exchange) struct Questions<'q> {
@@ -57,8 +59,14 @@ impl Ledger {
         ends_at: UnixTime,
         asking: Asking<'_>,
     ) -> Result<Claimed, Rejection> {
-        for _ in 0..ROUNDS {
-            let is_there = asking.questions.has_any(state, &claim.asked(), asking.message, asking.permit).await?;
+        let mut questions = 0;
+        for _ in 0..LOOKS {
+            let asked = claim.asked();
+            questions += usize::from(!asked.is_empty());
+            if questions > QUESTIONS {
+                break;
+            }
+            let is_there = asking.questions.has_any(state, &asked, asking.message, asking.permit).await?;
             if is_there || claim.is_foreign() {
                 return Err(Rejection::NotOwned);
             }

@@ -1,6 +1,7 @@
-//! Requests that have ended in this process, for tests that count them.
+//! Requests that have begun and ended in this process, for tests that count them by the address of their client, without its
+//! port: the kernel gives a port again, to a connection to another place even at the same time.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -13,12 +14,12 @@ use crate::observe::access_log::AccessRecord;
 #[derive(Clone, Debug)]
 pub(crate) struct Ended {
     /// Who sent it.
-    client: Option<SocketAddr>,
+    client: Option<IpAddr>,
     /// Its record, as it was then.
     pub(crate) record: String,
 }
 
-static BEGUN: Mutex<Vec<SocketAddr>> = Mutex::new(Vec::new());
+static BEGUN: Mutex<Vec<IpAddr>> = Mutex::new(Vec::new());
 static ENDED: Mutex<Vec<Ended>> = Mutex::new(Vec::new());
 static CHANGED: LazyLock<watch::Sender<()>> = LazyLock::new(watch::Sender::default);
 
@@ -34,7 +35,7 @@ pub(super) fn note(record: &AccessRecord, in_flight: &InFlight, now: Instant) {
 }
 
 /// Waits until so many of this client have begun.
-pub(crate) async fn wait_begun(client: SocketAddr, count: usize) {
+pub(crate) async fn wait_begun(client: IpAddr, count: usize) {
     let mut changes = CHANGED.subscribe();
     let begun = || BEGUN.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|begun| **begun == client).count();
     while begun() < count {
@@ -43,7 +44,7 @@ pub(crate) async fn wait_begun(client: SocketAddr, count: usize) {
 }
 
 /// Those of this client, once there are so many.
-pub(crate) async fn wait(client: SocketAddr, count: usize) -> Vec<Ended> {
+pub(crate) async fn wait(client: IpAddr, count: usize) -> Vec<Ended> {
     let mut changes = CHANGED.subscribe();
     loop {
         let found = of(client);
@@ -54,7 +55,7 @@ pub(crate) async fn wait(client: SocketAddr, count: usize) -> Vec<Ended> {
     }
 }
 
-fn of(client: SocketAddr) -> Vec<Ended> {
+fn of(client: IpAddr) -> Vec<Ended> {
     let ended = ENDED.lock().unwrap_or_else(PoisonError::into_inner);
     ended.iter().filter(|ended| ended.client == Some(client)).cloned().collect()
 }

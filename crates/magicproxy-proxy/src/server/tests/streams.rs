@@ -15,8 +15,8 @@ struct Client {
 
 impl Client {
     async fn open(stage: &mut Stage, requests: usize, says: &'static str) -> Self {
-        let stream = TcpStream::connect(stage.address).await.unwrap();
-        stage.sent.push((stream.local_addr().unwrap(), requests, says));
+        let stream = connect(stage.address).await;
+        stage.sent.push((client_of(&stream), requests, says));
         let (send, connection) = h2::client::handshake(stream).await.unwrap();
         // It ends as its client or the proxy wants.
         let task = tokio::spawn(async move { drop(connection.await) });

@@ -117,7 +117,21 @@ pub(crate) fn settings(address: SocketAddr, base_path: &str) -> Setup {
 /// Timeouts that no slow machine reaches: a test of one sets it.
 fn patient() -> Timeouts {
     const LONG: Duration = Duration::from_secs(600);
-    Timeouts { header: LONG, response: LONG, upstream_queue: LONG, keep_alive: LONG, body_idle: LONG, ..Timeouts::default() }
+    // Each by its name: a new one is thought of here.
+    Timeouts {
+        connect: LONG,
+        upstream_queue: LONG,
+        header: LONG,
+        response: LONG,
+        body_idle: LONG,
+        response_idle: LONG,
+        keep_alive: LONG,
+        upstream_connection_age: LONG,
+        refusal: LONG,
+        websocket_idle: LONG,
+        total: None,
+        drain: LONG,
+    }
 }
 
 /// The only upstream of settings that nobody else has yet.

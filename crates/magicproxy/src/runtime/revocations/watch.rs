@@ -15,6 +15,8 @@ use magicproxy_config::ground::text::harmless;
 
 /// How often it is looked at.
 const INTERVAL: Duration = Duration::from_millis(300);
+// The guide promises that a revocation holds within a second.
+const _: () = assert!(INTERVAL.as_millis() <= 500);
 /// A list in the store that was looked at within this time counts as fresh.
 const FRESH: Duration = Duration::from_millis(2_000);
 /// What has ended is forgotten so often, in looks.

@@ -73,6 +73,7 @@ enum State {
     Looked(Claim),
     Answered(Claim),
     Sent(Claim),
+    /// Its end has come, and the ledger has not been told yet.
     Done(Claim, End),
     /// It is carried out after its answer.
     Late,
@@ -140,17 +141,10 @@ impl Stage {
         self.ledger.claim(claim, ends_at(), RowLimits::UNBOUNDED).await.unwrap()
     }
 
-    /// Is another request of this owner for this element on its way? Those may overtake each other, which is told (section 5.9).
-    fn has_sent(&self, owner: usize, name: usize) -> bool {
-        self.requests.iter().any(|other| {
-            let on_its_way = matches!(other.state, State::Sent(_) | State::Late);
-            (other.owner, other.name) == (owner, name) && on_its_way
-        })
-    }
-
     async fn begin(&mut self, owner: usize, name: usize, action: Action, fate: Fate) {
         if let Ok(claim) = self.ledger.look(touched(owner, name, action)).await {
-            self.requests.push(Request { owner, name, action, fate, state: State::Looked(claim) });
+            let state = State::Looked(claim);
+            self.requests.push(Request { owner, name, action, fate, state });
         }
     }
 
@@ -162,6 +156,17 @@ impl Stage {
         match action {
             Action::Create => drop(self.api.insert(*name, *owner)),
             Action::Delete => drop(self.api.remove(name)),
+        }
+    }
+
+    /// Tells the ledger how a request has ended.
+    async fn settle(&self, claim: &Claim, end: End) {
+        match end {
+            End::Answer(status) if status < 300 => self.ledger.confirm(claim, ends_at()).await,
+            End::Answer(status) => self.ledger.disown(claim, Failure::of(StatusCode::from_u16(status).unwrap())).await,
+            End::Lost => self.ledger.disown(claim, Failure::Unknown).await,
+            End::Left => self.ledger.disown(claim, Failure::Refused).await,
+            End::Death => {}
         }
     }
 
@@ -179,13 +184,11 @@ impl Stage {
             State::Looked(claim) if claim.asked().is_empty() => State::Answered(claim),
             State::Looked(_) if owner == STRANGER || self.api.contains_key(&name) => State::Over,
             State::Looked(claim) => State::Answered(claim),
-            State::Answered(claim) if self.has_sent(owner, name) => State::Answered(claim),
             State::Answered(claim) => {
                 if !self.ledger.claim(&claim, ends_at(), RowLimits::UNBOUNDED).await.unwrap() {
                     self.ledger.look_again(&claim).await.map_or(State::Over, State::Looked)
                 } else if fate.end == End::Left {
-                    self.ledger.disown(&claim, Failure::Refused).await;
-                    State::Over
+                    State::Done(claim, fate.end)
                 } else {
                     State::Sent(claim)
                 }
@@ -197,12 +200,7 @@ impl Stage {
                 State::Done(claim, fate.end)
             }
             State::Done(claim, end) => {
-                match end {
-                    End::Answer(status) if status < 300 => self.ledger.confirm(&claim, ends_at()).await,
-                    End::Answer(status) => self.ledger.disown(&claim, Failure::of(StatusCode::from_u16(status).unwrap())).await,
-                    End::Lost => self.ledger.disown(&claim, Failure::Unknown).await,
-                    End::Left | End::Death => {}
-                }
+                self.settle(&claim, end).await;
                 if fate.done == Some(When::After) { State::Late } else { State::Over }
             }
             State::Late => {
@@ -211,6 +209,13 @@ impl Stage {
             }
             State::Over => State::Over,
         };
+    }
+
+    /// So many steps of one request.
+    async fn run(&mut self, at: usize, steps: usize) {
+        for _ in 0..steps {
+            self.step(at).await;
+        }
     }
 
     async fn rows_of(&self, number: usize) -> usize {
@@ -223,13 +228,18 @@ impl Stage {
 #[derive(Clone, Debug)]
 enum Event {
     Begin(usize, usize, Action, usize),
-    Step(usize),
+    /// So many steps of one request.
+    Steps(usize, usize),
 }
 
+/// Most are of two owners for one name, and many requests go some way at once: else few get in each other's way.
 fn events() -> impl Strategy<Value = Vec<Event>> {
-    let begin = (0..OWNERS, 0..NAMES.len(), select(&[Action::Create, Action::Create, Action::Delete][..]), 0..FATES.len());
+    let owner = select(&[0, 0, 0, 1, 1, 2, STRANGER][..]);
+    let name = select(&[0, 0, 0, 1][..]);
+    let begin = (owner, name, select(&[Action::Create, Action::Create, Action::Delete][..]), 0..FATES.len());
     let begin = begin.prop_map(|(owner, name, action, fate)| Event::Begin(owner, name, action, fate));
-    vec(proptest::prop_oneof![1 => begin, 4 => any::<usize>().prop_map(Event::Step)], 1..60)
+    let steps = (any::<usize>(), 1..6_usize).prop_map(|(at, count)| Event::Steps(at, count));
+    vec(proptest::prop_oneof![2 => begin, 5 => steps], 1..60)
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -238,14 +248,15 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 #[test]
 fn nobody_changes_what_another_made_in_whatever_order() {
-    let mut runner = TestRunner::new(Config { cases: 2_000, failure_persistence: None, ..Config::default() });
+    let defaults = Config::default();
+    let mut runner = TestRunner::new(Config { cases: defaults.cases.max(2_000), failure_persistence: None, ..defaults });
     let outcome = runner.run(&events(), |events| {
         let (violations, strangers) = block_on(async {
             let mut stage = Stage::set();
             for event in &events {
                 match *event {
                     Event::Begin(owner, name, action, fate) => stage.begin(owner, name, action, FATES[fate]).await,
-                    Event::Step(at) => stage.step(at).await,
+                    Event::Steps(at, count) => stage.run(at, count).await,
                 }
             }
             let strangers = stage.rows_of(STRANGER).await;
@@ -256,6 +267,100 @@ fn nobody_changes_what_another_made_in_whatever_order() {
         Ok(())
     });
     outcome.unwrap();
+}
+
+/// A request is let through, since its owner holds the element; another of that owner's requests is refused, deletes that, or did
+/// who knows what; only then the first one reaches the API. Meanwhile nobody else gets the element.
+#[test]
+fn nothing_is_taken_away_that_another_request_relies_on() {
+    const REFUSED: Fate = Fate { done: None, end: End::Answer(422) };
+    const DONE: Fate = FATES[0];
+    const LATE: Fate = FATES[6];
+    for (first, second) in [
+        ((Action::Create, REFUSED), (Action::Create, DONE)),
+        ((Action::Create, REFUSED), (Action::Delete, DONE)),
+        ((Action::Create, DONE), (Action::Delete, DONE)),
+        ((Action::Delete, DONE), (Action::Create, DONE)),
+        ((Action::Delete, DONE), (Action::Delete, DONE)),
+        // The second one is answered before the first one is done.
+        ((Action::Create, LATE), (Action::Delete, DONE)),
+    ] {
+        for settled in [0, 1] {
+            block_on(async {
+                let mut stage = Stage::set();
+                if first.0 == Action::Delete {
+                    stage.begin(0, 0, Action::Create, DONE).await;
+                    stage.run(0, 5).await;
+                }
+                let at = stage.requests.len();
+                stage.begin(0, 0, first.0, first.1).await;
+                // The question, and the claim.
+                stage.run(at, 2).await;
+                stage.begin(0, 0, second.0, second.1).await;
+                stage.run(at + 1, 2).await;
+                // One of them is answered, and the ledger hears of that.
+                stage.run(at + settled, 2).await;
+                stage.begin(1, 0, Action::Create, DONE).await;
+                stage.run(at + 2, 5).await;
+                // The other one arrives.
+                stage.run(at, 5).await;
+                stage.run(at + 1, 5).await;
+                assert_eq!(stage.violations, [""; 0], "{first:?}, {second:?}, {settled}");
+                assert!(stage.look(1, Action::Create).await.unwrap().is_foreign(), "{first:?}, {second:?}, {settled}");
+            });
+        }
+    }
+}
+
+/// What an upstream had no time for it may do yet: another of its owner's requests does not take that away meanwhile, though it
+/// began when the answer was there.
+#[test]
+fn what_may_be_done_yet_is_relied_on_after_its_end() {
+    for (action, was_there) in [(Action::Create, false), (Action::Create, true), (Action::Delete, true)] {
+        for late in [FATES[6], FATES[8]] {
+            block_on(async {
+                let mut stage = Stage::set();
+                if was_there {
+                    stage.begin(0, 0, Action::Create, FATES[0]).await;
+                    stage.run(0, 5).await;
+                }
+                let at = stage.requests.len();
+                stage.begin(0, 0, action, late).await;
+                // The question, the claim, the end, and that the ledger hears of it.
+                stage.run(at, 4).await;
+                stage.begin(0, 0, Action::Delete, FATES[0]).await;
+                stage.run(at + 1, 5).await;
+                stage.begin(1, 0, Action::Create, FATES[0]).await;
+                stage.run(at + 2, 5).await;
+                stage.run(at, 1).await;
+                assert_eq!(stage.violations, [""; 0], "{action:?}, {was_there}, {late:?}");
+                assert!(stage.look(1, Action::Create).await.unwrap().is_foreign(), "{action:?}, {was_there}, {late:?}");
+            });
+        }
+    }
+}
+
+/// What only one request relied on is free with its end.
+#[test]
+fn what_nobody_relies_on_any_more_is_free_at_once() {
+    for (action, fate) in [(Action::Create, FATES[2]), (Action::Create, FATES[7]), (Action::Delete, FATES[0])] {
+        block_on(async {
+            let mut stage = Stage::set();
+            if action == Action::Delete {
+                // One after the other.
+                for at in 0..3 {
+                    stage.begin(0, 0, Action::Create, FATES[0]).await;
+                    stage.run(at, 5).await;
+                }
+            }
+            let at = stage.requests.len();
+            stage.begin(0, 0, action, fate).await;
+            stage.run(at, 5).await;
+            stage.begin(1, 0, Action::Create, FATES[0]).await;
+            stage.run(at + 1, 5).await;
+            assert_eq!((stage.api.get(&0), stage.violations.len()), (Some(&1), 0), "{action:?}, {fate:?}");
+        });
+    }
 }
 
 /// However others step in between, whoever the API lets create gets what is free in the end.
@@ -272,7 +377,7 @@ fn strangers_delay_nobody() {
                 stage.step(at).await;
             }
         }
-        assert_eq!((stage.api.get(&0), stage.violations.len()), (Some(&0), 0));
+        assert_eq!((stage.api.get(&0).copied(), stage.violations.len()), (Some(0), 0));
     });
 }
 
@@ -294,9 +399,11 @@ fn of_two_that_asked_one_claims() {
         stage.ledger.disown(&again, Failure::of(StatusCode::GATEWAY_TIMEOUT)).await;
         assert!(stage.look(0, Action::Create).await.unwrap().is_foreign());
         assert!(stage.ledger.look_again(&first).await.is_err());
+        // Its own to delete; nobody else's yet, for what is not known may be done after that.
         let deletion = stage.look(1, Action::Delete).await.unwrap();
+        assert!(stage.claim(&deletion).await);
         stage.ledger.confirm(&deletion, ends_at()).await;
-        assert!(!stage.look(0, Action::Create).await.unwrap().is_foreign());
+        assert!(stage.look(0, Action::Create).await.unwrap().is_foreign());
     });
 }
 
@@ -419,7 +526,7 @@ fn what_a_request_relies_on_outlives_it() {
         block_on(async {
             let stage = Stage::set();
             let of = touched(0, 0, action);
-            let entry = Entry { value: of.ownership(), expires_at: UnixTime(clock::now().0 + 20) };
+            let entry = Entry { value: of.ownership(Reliance::Nobody), expires_at: UnixTime(clock::now().0 + 20) };
             let put = vec![Change::Put(of.elements[0].name(), entry)];
             assert!(stage.store.apply(of.partition, vec![], put, clock::now()).await.unwrap());
             let claim = stage.look(0, action).await.unwrap();
