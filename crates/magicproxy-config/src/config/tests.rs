@@ -9,6 +9,7 @@ mod public_access;
 mod rules;
 mod sources;
 mod upstreams;
+mod userinfo;
 
 use std::path::Path;
 use std::time::Duration;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use crate::ground::output::note;
 use magicproxy_config::ground::fault::Faults;
 use magicproxy_config::ground::text::{Colour, reason};
+use magicproxy_config::ground::userinfo::without_userinfo;
 
 /// Why a command did not succeed.
 #[derive(Debug)]
@@ -33,11 +34,12 @@ impl Failure {
         Self::Usage(vec![message.into()])
     }
 
-    /// Says what happened on standard error and gives the exit code.
+    /// Says what happened on standard error, without the users and passwords in URLs, and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
+        let say = |message: &str| note(&format!("error: {}", without_userinfo(message)));
         match self {
-            Self::Error(error) | Self::NotStarted { error, .. } => note(&format!("error: {}", chain(error))),
-            Self::Usage(messages) => messages.iter().for_each(|message| note(&format!("error: {message}"))),
+            Self::Error(error) | Self::NotStarted { error, .. } => say(&chain(error)),
+            Self::Usage(messages) => messages.iter().for_each(|message| say(message)),
             Self::NotAccepted | Self::Denied | Self::ConfigSaid | Self::Logged(_) => {}
             Self::Config(faults) => note(&faults.render(Colour::of_stderr())),
         }
@@ -56,13 +58,10 @@ impl Failure {
 
     /// Says what happened in the log, for commands whose standard error is a log.
     pub(crate) fn logged(self) -> Self {
+        let say = |message: &str| tracing::error!(target: "magicproxy::failure", "{}", without_userinfo(message));
         match &self {
-            Self::Error(error) | Self::NotStarted { error, .. } => {
-                tracing::error!(target: "magicproxy::failure", "{}", chain(error))
-            }
-            Self::Usage(messages) => {
-                messages.iter().for_each(|message| tracing::error!(target: "magicproxy::failure", "{message}"))
-            }
+            Self::Error(error) | Self::NotStarted { error, .. } => say(&chain(error)),
+            Self::Usage(messages) => messages.iter().for_each(|message| say(message)),
             Self::NotAccepted | Self::Denied | Self::ConfigSaid | Self::Logged(_) => {}
             Self::Config(faults) => faults.log(),
         }
