@@ -221,6 +221,35 @@ async fn the_same_rules_are_compiled_once() {
     assert_eq!(fixture.lanes().costly(Standing::Known).counts().0 + fixture.lanes().costly(Standing::Stranger).counts().0, 1);
 }
 
+/// However many bring one forged token at a time, it is looked at once.
+#[tokio::test]
+async fn many_who_bring_one_forged_token_cost_one_verification() {
+    let (here, elsewhere) = (Arc::new(fixture(&Limits::default(), HttpMint::Open)), fixture(&Limits::default(), HttpMint::Open));
+    let token = Arc::new(elsewhere.sealed(&simple()));
+    let mut all = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let (here, token) = (Arc::clone(&here), Arc::clone(&token));
+        all.spawn(async move { here.verify(&token).await });
+    }
+    assert!(all.join_all().await.iter().all(|outcome| matches!(outcome, Err(Rejection::Token(_)))));
+    assert_eq!(here.lanes().authentication.counts(), (1, 0));
+}
+
+/// The same of a credential that cannot be bound to a named owner.
+#[tokio::test]
+async fn many_who_ask_for_one_binding_cost_one_opening() {
+    let fixture = Arc::new(fixture(&Limits::default(), HttpMint::Closed));
+    let entry = fixture.verify(&fixture.minted("a-credential", &simple())).await.unwrap();
+    let before = fixture.lanes().quick.counts().0;
+    let mut all = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let (fixture, entry) = (Arc::clone(&fixture), Arc::clone(&entry));
+        all.spawn(async move { fixture.verifier.binder(&entry).binding().await });
+    }
+    assert!(all.join_all().await.iter().all(|outcome| matches!(outcome, Err(Rejection::NoOwnerSecret))));
+    assert_eq!(fixture.lanes().quick.counts().0 - before, 1);
+}
+
 fn small() -> Limits {
     let quota = |total| Quota { total, per_owner: total / 4, per_peer: total / 4, reserved: total / 8 };
     Limits { token_cache_bytes: quota(256 * 1024), rule_cache_bytes: quota(256 * 1024), ..Limits::default() }
