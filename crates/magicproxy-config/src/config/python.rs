@@ -17,7 +17,7 @@ use super::raw::RawConfig;
 use super::scopes::RawRuleSetting;
 use super::setting::{Given, Setting};
 use crate::ground::fault::{Fault, Origin, SourceFile};
-use crate::ground::scheme::is_loopback;
+use crate::ground::scheme::is_loopback_host;
 use crate::ground::text::{harmless, quoted};
 use crate::ground::userinfo::value_without_userinfo;
 
@@ -182,7 +182,7 @@ pub(super) fn useful_public_access(given: Setting<String>, name: &str, warnings:
 /// Does a client that follows this host reach the machine on which it runs itself?
 fn is_own_machine(host: &str) -> bool {
     let unspecified = host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
-    unspecified || is_loopback(host) || host.to_ascii_lowercase().ends_with(".localhost")
+    unspecified || is_loopback_host(host) || host.to_ascii_lowercase().ends_with(".localhost")
 }
 
 /// What the Python program would load, in the order of their names.
