@@ -1,77 +1,37 @@
-//! `serve`: the proxy itself.
+//! What a serving process is made of: from all that was written to a proxy that runs until it is told to stop.
+
+mod banner;
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use clap::Args;
-use magicproxy_core::TokenVersion;
 use magicproxy_core::plugin::PluginHost;
 use magicproxy_core::state::StateStore;
-use magicproxy_proxy::clock;
-
-use super::{SettingsArgs, flag};
 use magicproxy_proxy::services::{Services, SharedKeys};
-use magicproxy_proxy::settings::{Limits, UpstreamSettings};
+use magicproxy_proxy::settings::Limits;
 
+use self::banner::{Banner, FirstUpstream, facts, next_steps};
+use super::keystore::{KeyWatch, Keys, Keystore, NewKey, Purposes};
+use super::readiness::Readiness;
+use super::revocations::{RevocationFile, RevocationWatch, SharedRevocations};
+use super::state::LazyStore;
+use super::tls::{OtherKeys, Tls};
+use super::wire::{self, Door, EndSignals, Engine, survive_others};
+use super::{logging, settings};
 use crate::ground::failure::Failure;
-use crate::ground::output::note;
-use crate::runtime::keystore::{KeyWatch, Keys, Keystore, NewKey, Purposes};
-use crate::runtime::readiness::Readiness;
-use crate::runtime::revocations::{RevocationFile, RevocationWatch, SharedRevocations};
-use crate::runtime::state::LazyStore;
-use crate::runtime::tls::{OtherKeys, Tls};
-use crate::runtime::wire::{self, Door, EndSignals, Engine, survive_others};
-use crate::runtime::{logging, settings};
-use magicproxy_config::config::log::{LogFormat, LogLevel};
-use magicproxy_config::config::setting::FromText as _;
-use magicproxy_config::config::{Config, Flags, Layers, accepted, lint};
-use magicproxy_config::ground::environment::Environment;
-use magicproxy_config::ground::text::quoted;
+use magicproxy_config::config::log::LogFormat;
+use magicproxy_config::config::{Config, Layers, lint};
 
-#[derive(Debug, Args)]
-pub(crate) struct ServeArgs {
-    #[command(flatten)]
-    settings: SettingsArgs,
-    /// Where to listen: HOST:PORT, or unix:PATH [default: 127.0.0.1:5000]
-    #[arg(long, value_name = "ADDRESS")]
-    listen: Option<String>,
-    /// Let others than this machine mint without TLS: for containers behind something that speaks TLS
-    #[arg(long)]
-    danger_plain_http: bool,
-    /// Speak TLS, with a certificate of an authority of this machine's own, for trying things out
-    #[arg(long)]
-    tls_dev: bool,
-    /// Form of the log lines: `pretty` or `json` [default: pretty on a terminal, else json]
-    #[arg(long, value_name = "FORMAT", value_parser = LogFormat::from_text)]
-    log_format: Option<LogFormat>,
-    /// How much is logged: error, warn, info, debug or trace [default: info]
-    #[arg(long, value_name = "LEVEL", value_parser = LogLevel::from_text)]
-    log_level: Option<LogLevel>,
-}
-
-impl ServeArgs {
-    fn into_flags(self) -> Flags {
-        let mut flags = self.settings.into_flags();
-        flags.raw.listen = flag("--listen", self.listen);
-        flags.raw.danger_plain_http = flag("--danger-plain-http", self.danger_plain_http.then_some(true));
-        flags.raw.tls.dev = flag("--tls-dev", self.tls_dev.then_some(true));
-        flags.raw.log.format = flag("--log-format", self.log_format);
-        flags.raw.log.level = flag("--log-level", self.log_level);
-        flags
-    }
-}
-
-/// Serves until it is told to stop.
-pub(crate) fn run(args: ServeArgs, environment: &Environment) -> Result<(), Failure> {
-    let layers = Layers::gather(args.into_flags().and_working_directory(), environment);
+/// Serves what was written until the process is told to stop; what goes wrong is told in the form of the log.
+pub(crate) fn serve(layers: Layers) -> Result<(), Failure> {
     let log = layers.log();
     logging::install(log);
-    let served = serve(layers);
+    let served = serve_logged(layers);
     // Whoever reads JSON reads nothing else.
     if logging::format(log) == LogFormat::Json { served.map_err(Failure::logged) } else { served }
 }
 
-fn serve(layers: Layers) -> Result<(), Failure> {
+fn serve_logged(layers: Layers) -> Result<(), Failure> {
     let runtime = wire::runtime()?;
     // From the first moment on: making keys and opening a store take their time.
     runtime.block_on(async { survive_others() }).context("signals")?;
@@ -190,104 +150,4 @@ fn keys_or_new(found: Option<Keys>, keystore: &Keystore, new: NewKey<'_>) -> Res
     }
     keystore.generate(new)?;
     Ok(keystore.load_existing()?)
-}
-
-fn facts(config: &Config, keys: &Keys) -> Vec<String> {
-    let held = &keys.held;
-    let apis = config.upstreams.iter().map(|upstream| {
-        let UpstreamSettings { name, api_root, placing, .. } = &**upstream;
-        let mount = if placing.mount.is_root() { String::new() } else { format!(", at {}", placing.mount.as_str()) };
-        let by = upstream.outbound.proxy(api_root).map_or_else(String::new, |proxy| format!(", by the outbound proxy {proxy}"));
-        format!("for the API at {api_root} (upstream name `{name}`{mount}){by}")
-    });
-    let mut facts: Vec<String> = apis.collect();
-    let unheeded = |upstream: &Arc<UpstreamSettings>| upstream.outbound.unheeded_variable(&upstream.api_root);
-    facts.extend(config.upstreams.iter().find_map(unheeded).map(|variable| {
-        format!("`{variable}` is not used: `outbound_proxy = \"environment\"` uses it, and `\"none\"` says that it is not to be")
-    }));
-    if let Some(active) = held.first() {
-        let retired = match held.len() - 1 {
-            0 => String::new(),
-            1 => ", and 1 retired key".to_owned(),
-            count => format!(", and {count} retired keys"),
-        };
-        facts.push(format!("with the key {} from {}{retired}", active.id, active.path.display()));
-    }
-    let accepts_v2 = config.upstreams.iter().any(|upstream| upstream.acceptance.versions.contains(&TokenVersion::V2));
-    if accepts_v2 && keys.ring.published(clock::now()).next().is_none() {
-        facts.push(
-            "without sealing keys, so nobody mints with the public key alone (`magicproxy keys generate` makes them)".to_owned(),
-        );
-    }
-    if accepts_v2 && keys.ring.published(clock::now()).next().is_some() && keys.ring.key_set().is_empty() {
-        facts.push(
-            "without a key that signs the key set, so whoever mints with `--to` cannot follow a rotation (`magicproxy keys generate` makes one; \
-             replicas need the same)"
-                .to_owned(),
-        );
-    }
-    facts.extend(accepted::in_words(config));
-    facts
-}
-
-/// The upstream that a newcomer is shown.
-struct FirstUpstream {
-    api_root: String,
-    mount: String,
-    /// The option of `mint` that names it, where there are several.
-    aud: String,
-    mints_over_http: bool,
-}
-
-impl FirstUpstream {
-    fn of(config: &Config) -> Option<Self> {
-        let upstream = config.upstreams.first()?;
-        let aud =
-            if config.upstreams.len() > 1 { format!(" --aud {}", quoted(&upstream.name.to_string())) } else { String::new() };
-        let mount = upstream.placing.mount.as_str().to_owned();
-        Some(Self { api_root: upstream.api_root.to_string(), mount, aud, mints_over_http: upstream.mints_over_http() })
-    }
-}
-
-/// What the newcomer types next; it works as it is printed.
-fn next_steps(curl: &str, url: &str, first: &FirstUpstream, private: &str) -> Vec<String> {
-    let path = if first.api_root == "https://api.github.com" { "/user" } else { "/" };
-    let mint = if first.mints_over_http {
-        format!(
-            "TOKEN=$(printf '{{\"token\": \"%s\", \"allowed\": [\"GET {path}\"]}}' \"$CREDENTIAL\" | \
-             {curl} -sSf -H 'Content-Type: application/json' --data-binary @- {url}/__magictoken)"
-        )
-    } else {
-        format!("TOKEN=$(printf '%s' \"$CREDENTIAL\" | magicproxy mint{} --credential-file - --allow 'GET {path}')", first.aud)
-    };
-    vec![
-        format!("made a new signing key: {private} (keep it secret and backed up: without it every token is void)"),
-        "next, in another shell: paste a credential of the API, mint a token that may do one thing, and use it".to_owned(),
-        "  read -rs CREDENTIAL".to_owned(),
-        format!("  {mint}"),
-        format!("  {curl} -i -H \"Authorization: Bearer $TOKEN\" {url}{path}"),
-    ]
-}
-
-/// What is said at the start: in plain words, or as log lines where those are JSON.
-struct Banner {
-    lines: Vec<String>,
-    warnings: Vec<String>,
-    next: Vec<String>,
-    as_log: bool,
-}
-
-impl Banner {
-    fn show(&self) {
-        if self.as_log {
-            self.lines.iter().chain(&self.next).for_each(|line| tracing::info!("{}", line.trim()));
-            self.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-            return;
-        }
-        for (at, line) in self.lines.iter().enumerate() {
-            note(&format!("{}{line}", if at == 0 { "" } else { "  " }));
-        }
-        self.warnings.iter().for_each(|warning| note(&format!("warning: {warning}")));
-        self.next.iter().for_each(|line| note(line));
-    }
 }
