@@ -2,6 +2,7 @@
 //!
 //! Redirects are answers like others and never followed. A request is sent twice only as [resend](crate::transport::resend) says.
 
+use std::error::Error as _;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::admission::{Holding, Resource};
 use crate::credential::opened::QueryCredential;
 use crate::downstream::{Progress, RequestBody};
 use crate::exchange::gate::{Dispatch, Message};
+use crate::http::body::BodyError;
 use crate::rejection::Rejection;
 use crate::settings::{ApiRoot, OriginId, Settings, UpstreamSettings};
 use crate::transport::connection::{SendError, Sending};
@@ -445,8 +447,9 @@ fn first_failure(error: &hyper::Error) -> Rejection {
 fn failure(error: &hyper::Error) -> Rejection {
     tracing::debug!(target: "magicproxy::upstream", %error, "the exchange with the upstream failed");
     if error.is_user() || error.is_body_write_aborted() {
-        // The caller's body broke, not the upstream.
-        return Rejection::RequestBody;
+        // The client's content broke, not the upstream. The library hands on why.
+        let why = error.source().and_then(|cause| cause.downcast_ref::<BodyError>());
+        return why.map_or(Rejection::RequestBody, Rejection::from);
     }
     if error.is_parse() { Rejection::BadAnswer } else { Rejection::Closed }
 }
