@@ -19,16 +19,14 @@ mod ground;
 mod runtime;
 mod setup;
 
-use std::borrow::Cow;
 use std::process::ExitCode;
 
 use clap::FromArgMatches as _;
 
 use cli::{Cli, Command, examples};
-use ground::failure::Failure;
+use ground::failure::{self, Failure};
 use ground::output;
 use magicproxy_config::ground::environment::Environment;
-use magicproxy_config::ground::userinfo::value_without_userinfo;
 
 /// Parses the command line, runs the command, reports. The binary is this function.
 #[must_use]
@@ -52,21 +50,12 @@ pub fn main() -> ExitCode {
 /// holds the user and password of a URL, it is said without them.
 fn misread(error: &clap::Error) -> ! {
     let said = error.render().to_string();
-    let shown = std::env::args_os().filter_map(|argument| argument.into_string().ok()).fold(said.clone(), without_userinfo_of);
+    let shown = failure::shown(&said);
     if shown == said {
         error.exit()
     }
     output::note(shown.trim_end());
     std::process::exit(error.exit_code())
-}
-
-/// A text that may repeat this argument, or the value behind its `=`.
-fn without_userinfo_of(said: String, argument: String) -> String {
-    let value = argument.split_once('=').map_or("", |(_, value)| value);
-    [argument.as_str(), value].into_iter().fold(said, |said, part| match value_without_userinfo(part) {
-        Cow::Owned(shown) => said.replace(part, &shown),
-        Cow::Borrowed(_) => said,
-    })
 }
 
 fn run(command: Command, environment: &Environment) -> Result<(), Failure> {

@@ -41,6 +41,20 @@ pub fn value_without_userinfo(value: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{}{MASK}{}", part(0..found.start), part(found.end..value.len())))
 }
 
+/// A message without the user and password in this value, which it may repeat in part: of a word of a password nobody could tell what
+/// it is.
+pub fn without_userinfo_of(message: String, value: &str) -> String {
+    /// A shorter one is no secret, and may stand anywhere.
+    const SHORTEST: usize = 4;
+    let Some(found) = userinfo(value) else { return message };
+    let message = message.replace(value, &value_without_userinfo(value));
+    let secret = value.get(found).unwrap_or_default();
+    let password = secret.split_once(':').map_or("", |(_, password)| password);
+    // Where those who read a URL, a rule or a command cut it.
+    let words = [secret, password].into_iter().flat_map(|text| text.split(|c: char| c.is_whitespace() || "/?#".contains(c)));
+    words.filter(|word| word.len() >= SHORTEST).fold(message, |message, word| message.replace(word, MASK))
+}
+
 /// A value in JSON without users and passwords in its texts and in the names of its members.
 pub fn json_without_userinfo(value: serde_json::Value) -> serde_json::Value {
     use serde_json::Value;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use crate::ground::output::note;
 use magicproxy_config::ground::fault::Faults;
 use magicproxy_config::ground::text::{Colour, reason};
-use magicproxy_config::ground::userinfo::without_userinfo;
+use magicproxy_config::ground::userinfo::{without_userinfo, without_userinfo_of};
 
 /// Why a command did not succeed.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Failure {
 
     /// Says what happened on standard error, without the users and passwords in URLs, and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
-        let say = |message: &str| note(&format!("error: {}", without_userinfo(message)));
+        let say = |message: &str| note(&format!("error: {}", shown(message)));
         match self {
             Self::Error(error) | Self::NotStarted { error, .. } => say(&chain(error)),
             Self::Usage(messages) => messages.iter().for_each(|message| say(message)),
@@ -58,7 +58,7 @@ impl Failure {
 
     /// Says what happened in the log, for commands whose standard error is a log.
     pub(crate) fn logged(self) -> Self {
-        let say = |message: &str| tracing::error!(target: "magicproxy::failure", "{}", without_userinfo(message));
+        let say = |message: &str| tracing::error!(target: "magicproxy::failure", "{}", shown(message));
         match &self {
             Self::Error(error) | Self::NotStarted { error, .. } => say(&chain(error)),
             Self::Usage(messages) => messages.iter().for_each(|message| say(message)),
@@ -67,6 +67,16 @@ impl Failure {
         }
         Self::Logged(self.code())
     }
+}
+
+/// A message without the users and passwords in URLs, those in the arguments of this process among them, of which it may repeat a part.
+pub(crate) fn shown(message: &str) -> String {
+    let arguments = std::env::args_os().filter_map(|argument| argument.into_string().ok());
+    arguments.fold(without_userinfo(message).into_owned(), |message, argument| {
+        let value =
+            argument.strip_prefix("--").and_then(|flag| flag.split_once('=')).map_or(argument.as_str(), |(_, value)| value);
+        without_userinfo_of(message, value)
+    })
 }
 
 /// The error and its causes in one line.

@@ -1,6 +1,6 @@
 //! What is masked, and what is not.
 
-use super::{in_source, json_without_userinfo, value_without_userinfo, without_userinfo};
+use super::{in_source, json_without_userinfo, value_without_userinfo, without_userinfo, without_userinfo_of};
 
 #[track_caller]
 fn check(value: &str, expected: &str) {
@@ -56,6 +56,20 @@ fn a_message_is_shown_without_users_and_passwords() {
     ] {
         assert_eq!(without_userinfo(message), expected);
     }
+}
+
+#[test]
+fn parts_of_a_value_are_shown_without_its_user_and_password() {
+    let value = "https://me:secret phrase a@host";
+    for (message, expected) in [
+        ("`https://me:secret` is no method", "`https://***` is no method"),
+        ("'https://me:secret phrase a@host': `phrase` is a word", "'https://***@host': `***` is a word"),
+        ("port `secret phrase`", "port `*** ***`"),
+        ("nothing of it", "nothing of it"),
+    ] {
+        assert_eq!(without_userinfo_of(message.to_owned(), value), expected);
+    }
+    assert_eq!(without_userinfo_of("GET /users/".to_owned(), "GET /users/@me"), "GET /users/");
 }
 
 #[test]
