@@ -97,18 +97,26 @@ fn userinfo(value: &str) -> Option<Range<usize>> {
     let start = match head.split_once("//") {
         // `me:a//b@host` is no URL, and all before `@` is a user and a password.
         Some((scheme, _)) if scheme.find(':').is_none_or(|colon| colon + 1 == scheme.len()) => scheme.len() + "//".len(),
-        _ if is_no_user(head) => return None,
-        _ => 0,
+        _ => {
+            let target = behind_method(head);
+            (!is_no_user(head.get(target..)?)).then_some(target)?
+        }
     };
     let found = head.get(start..)?;
     (!found.is_empty() && found != PLACE_HOLDER).then_some(start..end)
+}
+
+/// Where what follows a rule's method begins, as in `GET /users/`; where there is none, the beginning.
+fn behind_method(head: &str) -> usize {
+    let is_method = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_uppercase() || b"*|".contains(&byte));
+    head.split_once(' ').filter(|(word, _)| is_method(word)).map_or(0, |(word, _)| word.len() + 1)
 }
 
 fn last_at(text: &str) -> Option<usize> {
     ATS.iter().filter_map(|at| text.rfind(at)).max()
 }
 
-/// Without `//`: is this a path, a rule (`GET /users/`), or the beginning of an address of mail, and not `USER:PASSWORD` or a token?
+/// Without `//`: is this a path, prose, or the beginning of an address of mail, and not `USER:PASSWORD` or a token?
 fn is_no_user(head: &str) -> bool {
     match head.find(|c: char| c == ':' || c == '/' || c.is_whitespace()) {
         Some(at) => head.starts_with("mailto:") || !head.get(at..).is_some_and(|rest| rest.starts_with(':')),

@@ -18,6 +18,8 @@ fn a_value_is_shown_without_user_and_password() {
     check("me:secret@host:1", "***@host:1");
     check("secret_of_a_service@host", "***@host");
     check("me:s//x@host", "***@host");
+    check("GET me:secret@host/x", "GET ***@host/x");
+    check("GET|POST https://me:secret@host/x", "GET|POST https://***@host/x");
     check("https:/me:secret@host", "***@host");
     // What is no user of a URL as it should be written.
     for odd in ["a@b", "a/b", "a b", "a?b", "a#b", "a'b", "a\"b", "a`b", "a`? b", "a//b", "a\\b", "é", "12/3"] {
