@@ -6,3 +6,4 @@ pub mod scheme;
 pub mod suggest;
 pub mod text;
 pub mod trust;
+pub mod userinfo;

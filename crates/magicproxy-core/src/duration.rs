@@ -16,14 +16,15 @@ pub(crate) fn seconds(text: &str) -> Option<u64> {
         return text.parse().ok();
     }
     let (mut sum, mut rest) = (0_u64, text);
-    let mut least = u64::MAX;
+    let mut least: Option<u64> = None;
     while !rest.is_empty() {
         let end = rest.find(|character: char| !character.is_ascii_digit())?;
         let (number, behind) = rest.split_at_checked(end).filter(|(number, _)| is_number(number))?;
         let unit = behind.chars().next()?;
-        let (_, length) = UNITS.iter().find(|(name, _)| *name == unit).filter(|(_, length)| *length < least)?;
+        let (_, length) =
+            UNITS.iter().find(|(name, _)| *name == unit).filter(|(_, length)| least.is_none_or(|least| *length < least))?;
         sum = number.parse::<u64>().ok()?.checked_mul(*length)?.checked_add(sum)?;
-        least = *length;
+        least = Some(*length);
         let further = behind.get(unit.len_utf8()..)?;
         rest = match further.strip_prefix(' ') {
             Some("") => return None,
@@ -31,7 +32,7 @@ pub(crate) fn seconds(text: &str) -> Option<u64> {
             None => further,
         };
     }
-    (least != u64::MAX).then_some(sum)
+    least.map(|_| sum)
 }
 
 fn is_number(text: &str) -> bool {

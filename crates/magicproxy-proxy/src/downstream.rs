@@ -18,7 +18,7 @@ mod request_body;
 mod socket;
 mod stream;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod words;
 
 use std::net::SocketAddr;

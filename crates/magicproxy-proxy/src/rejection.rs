@@ -7,6 +7,7 @@ mod answer;
 mod conflict;
 #[cfg(test)]
 mod documents;
+mod question;
 mod shape;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -28,6 +29,7 @@ use crate::transport::{AcquireError, ConnectFailure};
 
 pub(crate) use answer::{Challenge, RefusalForm};
 pub(crate) use conflict::{CarrierName, Conflict, Held};
+pub(crate) use question::QuestionFault;
 
 /// When to come again where the state store has no room: rows end slowly.
 const ROWS_RETRY_AFTER: Duration = Duration::from_secs(60);
@@ -92,8 +94,8 @@ pub(crate) enum Rejection {
     UnfitOrder(UnfitCredential),
     #[error("this resource does not know that method, but {0}")]
     ControlMethod(&'static str),
-    #[error("this is no question about a request: {}", .0.join("; "))]
-    Question(Vec<String>),
+    #[error("this is no question about a request: {0}")]
+    Question(QuestionFault),
     #[error(
         "no upstream of this proxy is found at this address: the path may lack its mount, which `GET /__magictoken` with the token tells, or begin with two slashes"
     )]
@@ -208,9 +210,15 @@ impl From<OverrideField> for Rejection {
     }
 }
 
-/// What is said of a request whose content ended before its end.
 impl From<BodyError> for Rejection {
     fn from(error: BodyError) -> Self {
+        Self::from(&error)
+    }
+}
+
+/// What is said of a request whose content ended before its end: 408 where the proxy waited for it in vain (RFC 9110 section 15.5.9).
+impl From<&BodyError> for Rejection {
+    fn from(error: &BodyError) -> Self {
         match error {
             BodyError::Idle => Self::RequestTimeout,
             BodyError::Total

@@ -21,6 +21,7 @@ pub(crate) mod mint;
 pub(crate) mod narrow;
 mod pinned;
 pub(crate) mod plugin;
+mod remade;
 pub(crate) mod reseal;
 pub(crate) mod revoke;
 pub(crate) mod run;

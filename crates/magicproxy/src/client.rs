@@ -19,7 +19,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use magicproxy_config::ground::scheme::{Scheme, is_loopback};
+use magicproxy_config::ground::scheme::{Scheme, is_loopback_host};
 use magicproxy_config::ground::text::harmless;
 
 pub(crate) use fault::{AskFault, AskFaultKind};
@@ -90,7 +90,7 @@ impl Peer {
 
     /// Nobody on the way reads or changes what is said: it is TLS, or this machine.
     pub(crate) fn is_private(&self) -> bool {
-        self.scheme == Scheme::Https || is_loopback(&self.host)
+        self.scheme == Scheme::Https || is_loopback_host(&self.host)
     }
 
     /// Host and port, as they name it.

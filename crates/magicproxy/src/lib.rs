@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use clap::FromArgMatches as _;
 
 use cli::{Cli, Command, examples};
-use ground::failure::Failure;
+use ground::failure::{self, Failure};
 use ground::output;
 use magicproxy_config::ground::environment::Environment;
 
@@ -34,7 +34,7 @@ pub fn main() -> ExitCode {
     let _last_words = output::LastWords;
     runtime::logging::install_panic_hook();
     let environment = Environment::of_process();
-    let arguments = examples::command().get_matches();
+    let arguments = examples::command().try_get_matches().unwrap_or_else(|error| misread(&error));
     // What clap has parsed by the same definition it can also read.
     let cli = Cli::from_arg_matches(&arguments).unwrap_or_else(|error| error.exit());
     if cli.quiet {
@@ -44,6 +44,18 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
+}
+
+/// Ends the program with what clap says of the arguments: help, the version, or a fault, which repeats what was written. Where that
+/// holds the user and password of a URL, it is said without them.
+fn misread(error: &clap::Error) -> ! {
+    let said = error.render().to_string();
+    let shown = failure::shown(&said);
+    if shown == said {
+        error.exit()
+    }
+    output::note(shown.trim_end());
+    std::process::exit(error.exit_code())
 }
 
 fn run(command: Command, environment: &Environment) -> Result<(), Failure> {

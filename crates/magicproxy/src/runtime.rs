@@ -5,6 +5,7 @@ pub(crate) mod logging;
 pub(crate) mod plugins;
 pub(crate) mod readiness;
 pub(crate) mod revocations;
+pub(crate) mod serve;
 pub(crate) mod settings;
 pub(crate) mod state;
 pub(crate) mod tls;

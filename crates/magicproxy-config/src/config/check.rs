@@ -14,6 +14,7 @@ use super::upstream::{RawUpstream, preset_roots};
 use super::{Config, address};
 use crate::ground::fault::{Fault, Origin, Sources};
 use crate::ground::text::reason;
+use crate::ground::userinfo::value_without_userinfo;
 
 /// Checks a layered configuration, which holds every default. Gives besides what was not read: the files of a certificate.
 pub(crate) fn check(raw: &RawConfig, sources: &Sources, faults: &mut Vec<Fault>) -> (Option<Config>, Option<NamedCertificate>) {
@@ -85,7 +86,11 @@ impl Checker<'_> {
     ) -> Option<V> {
         let given = setting.given()?;
         let parsed = parse(&given.value);
-        parsed.map_err(|expected| self.fault(format!("{key} `{}`: {expected}", given.value), &given.origin)).ok()
+        parsed
+            .map_err(|expected| {
+                self.fault(format!("{key} `{}`: {expected}", value_without_userinfo(&given.value)), &given.origin)
+            })
+            .ok()
     }
 
     pub(super) fn push(&mut self, fault: Fault) {

@@ -8,6 +8,7 @@ use super::setting::Setting;
 use crate::ground::environment::Environment;
 use crate::ground::fault::{Fault, Origin};
 use crate::ground::suggest;
+use crate::ground::userinfo::value_without_userinfo;
 
 const PREFIX: &str = "MAGICPROXY_";
 
@@ -40,7 +41,7 @@ impl Environment {
             let Some(text) = self.var(&name) else { continue };
             let origin = Origin::Environment(name.clone());
             if let Err(expected) = raw.set(&key, text, origin.clone()) {
-                faults.push(Fault::new(format!("{key} `{text}`: {expected}"), origin));
+                faults.push(Fault::new(format!("{key} `{}`: {expected}", value_without_userinfo(text)), origin));
             }
         }
         raw

@@ -11,6 +11,7 @@ use crate::ground::environment::Environment;
 use crate::ground::fault::{Fault, Faults, Sources};
 use crate::ground::text::Colour;
 use crate::ground::trust;
+use crate::ground::userinfo::without_userinfo;
 
 /// What the flags of a command say about the configuration.
 #[derive(Clone, Debug, Default)]
@@ -135,6 +136,7 @@ impl Layers {
         }
         let sources = Sources { native: native_source, python: python_source };
         warnings.extend(sources.files().iter().filter_map(|file| trust::of_another(Path::new(file))));
+        let warnings = warnings.iter().map(|warning| without_userinfo(warning).into_owned()).collect();
         Self { raw, sources, warnings, passed_over, faults }
     }
 

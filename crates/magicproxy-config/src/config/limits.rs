@@ -143,6 +143,8 @@ section! {
 /// The settings of one quota.
 #[derive(Clone, Copy)]
 pub(super) struct RawQuota<'r> {
+    /// That of the total; those of the shares begin with it.
+    pub(super) name: &'static str,
     pub(super) total: &'r Setting<u64>,
     pub(super) per_owner: &'r Setting<u64>,
     pub(super) per_peer: &'r Setting<u64>,
@@ -165,6 +167,7 @@ macro_rules! quotas {
         impl RawLimits {
             $(pub(super) fn $total(&self) -> RawQuota<'_> {
                 RawQuota {
+                    name: stringify!($total),
                     total: &self.$total,
                     per_owner: &self.$owner,
                     per_peer: &self.$peer,
@@ -236,21 +239,17 @@ impl Checker<'_> {
             upstream_streams_per_connection: self
                 .streams(&raw.upstream_streams_per_connection)
                 .unwrap_or(defaults.upstream_streams_per_connection),
-            upstream_queue: self.quota("upstream_queue", raw.upstream_queue()).unwrap_or(defaults.upstream_queue),
-            token_cache_bytes: self.quota("token_cache_bytes", raw.token_cache_bytes()).unwrap_or(defaults.token_cache_bytes),
-            rule_cache_bytes: self.quota("rule_cache_bytes", raw.rule_cache_bytes()).unwrap_or(defaults.rule_cache_bytes),
-            verifications: self.quota("verifications", raw.verifications()).unwrap_or(defaults.verifications),
-            costly_verifications: self
-                .quota("costly_verifications", raw.costly_verifications())
-                .unwrap_or(defaults.costly_verifications),
+            upstream_queue: self.quota(raw.upstream_queue(), defaults.upstream_queue),
+            token_cache_bytes: self.quota(raw.token_cache_bytes(), defaults.token_cache_bytes),
+            rule_cache_bytes: self.quota(raw.rule_cache_bytes(), defaults.rule_cache_bytes),
+            verifications: self.quota(raw.verifications(), defaults.verifications),
+            costly_verifications: self.quota(raw.costly_verifications(), defaults.costly_verifications),
             workers: self.count("limits.workers", &raw.workers, 1).and_then(NonZeroUsize::new).unwrap_or(defaults.workers),
-            exchanges: self.quota("exchanges", raw.exchanges()).unwrap_or(defaults.exchanges),
-            upstream_connections: self
-                .quota("upstream_connections", raw.upstream_connections())
-                .unwrap_or(defaults.upstream_connections),
-            buffered_bytes: self.quota("buffered_bytes", raw.buffered_bytes()).unwrap_or(defaults.buffered_bytes),
-            own_responses: self.quota("own_responses", raw.own_responses()).unwrap_or(defaults.own_responses),
-            state_rows: self.quota("state_rows", raw.state_rows()).unwrap_or(defaults.state_rows),
+            exchanges: self.quota(raw.exchanges(), defaults.exchanges),
+            upstream_connections: self.quota(raw.upstream_connections(), defaults.upstream_connections),
+            buffered_bytes: self.quota(raw.buffered_bytes(), defaults.buffered_bytes),
+            own_responses: self.quota(raw.own_responses(), defaults.own_responses),
+            state_rows: self.quota(raw.state_rows(), defaults.state_rows),
         }
     }
 
@@ -263,11 +262,12 @@ impl Checker<'_> {
         share
     }
 
-    /// A total with its shares; a share is no larger than the total.
-    fn quota(&mut self, name: &str, raw: RawQuota<'_>) -> Option<Quota> {
+    /// A total with its shares, or what holds otherwise; a share is no larger than the total.
+    fn quota(&mut self, raw: RawQuota<'_>, otherwise: Quota) -> Quota {
+        let name = raw.name;
         // A cache may keep nothing.
         let least = u64::from(!name.ends_with("_cache_bytes"));
-        let total = self.count(&format!("limits.{name}"), raw.total, least)?;
+        let Some(total) = self.count(&format!("limits.{name}"), raw.total, least) else { return otherwise };
         let defaults = Quota::of(total);
         let mut share = |suffix: &str, setting: &Setting<u64>, least: u64, default: usize| {
             let key = format!("limits.{name}_{suffix}");
@@ -277,12 +277,12 @@ impl Checker<'_> {
             }
             share
         };
-        Some(Quota {
+        Quota {
             total,
             per_owner: share("per_owner", raw.per_owner, 1, defaults.per_owner),
             per_peer: share("per_peer", raw.per_peer, 1, defaults.per_peer),
             reserved: share("reserved", raw.reserved, 0, defaults.reserved),
-        })
+        }
     }
 
     /// Each stream has a window, and the connection room for all of them.

@@ -13,7 +13,7 @@ use super::scopes::RawRuleSetting;
 use super::setting::Given;
 use super::upstream::{Table, tables};
 use super::{Config, accepted};
-use crate::ground::scheme::is_loopback;
+use crate::ground::scheme::is_loopback_host;
 use crate::ground::suggest::nearest;
 use crate::ground::text::harmless;
 
@@ -67,7 +67,7 @@ fn trusted_networks(raw: &RawConfig) -> Vec<String> {
 }
 
 fn plain_http(upstream: &UpstreamSettings) -> Option<String> {
-    let exposed = upstream.origins().find(|root| !root.is_secure() && !is_loopback(root.host()));
+    let exposed = upstream.origins().find(|root| !root.is_secure() && !is_loopback_host(root.host()));
     exposed.map(|root| format!("the API root `{root}` is plain http: credentials travel unencrypted to another machine"))
 }
 

@@ -13,7 +13,7 @@ use super::check::{Checker, list, said};
 use super::raw::RawConfig;
 use super::setting::{Given, Section as _, Setting, choices, section};
 use crate::ground::fault::{Fault, Origin};
-use crate::ground::scheme::Scheme;
+use crate::ground::scheme::{Scheme, is_loopback_address};
 use crate::ground::suggest;
 
 /// The mode of a socket's file where nobody says: the owner and the group may connect.
@@ -110,18 +110,13 @@ impl ListenerSettings {
 
     /// Would it speak plain HTTP to other machines there?
     fn is_open_at(&self, address: IpAddr) -> bool {
-        self.scheme == Scheme::Http && !is_loopback(address)
+        self.scheme == Scheme::Http && !is_loopback_address(address)
     }
 }
 
 const WAYS_OUT_OF_EXPOSURE: &str = "where something in front speaks TLS, as for containers, write `danger_plain_http = true` \
     (MAGICPROXY_DANGER_PLAIN_HTTP=true, --danger-plain-http); else give a certificate (`[tls]`, `[acme]`), listen on 127.0.0.1 or \
     unix:PATH, or close minting (`mint.policy = \"closed\"`)";
-
-/// Is this an address that only this machine reaches?
-pub fn is_loopback(address: IpAddr) -> bool {
-    address.to_canonical().is_loopback()
-}
 
 impl Checker<'_> {
     /// Every place to listen; none if one has a fault.

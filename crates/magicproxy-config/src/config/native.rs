@@ -12,6 +12,7 @@ use toml::de::{DeArray, DeTable, DeValue, Deserializer, Error};
 use super::raw::RawConfig;
 use crate::ground::fault::{Fault, Origin, SourceFile};
 use crate::ground::suggest;
+use crate::ground::userinfo::without_userinfo;
 
 /// More faults than anyone reads.
 const MAX_CONFIG_FAULTS: usize = 100;
@@ -33,7 +34,7 @@ pub(crate) fn parse(path: &Path, text: String) -> NativeFile {
         Origin::File(span) => Some(span.clone()),
         _ => None,
     }));
-    let mut source = SourceFile { path: path.to_owned(), text };
+    let mut source = SourceFile::new(path, text);
     for span in &hidden {
         source.mask(span);
     }
@@ -52,7 +53,8 @@ fn read(text: &str, hidden: &mut Vec<Range<usize>>) -> (RawConfig, Vec<Fault>) {
             continue;
         }
         let removed = error.span().and_then(|span| remove(tree.get_mut(), &span));
-        let (message, help) = suggest::explain(error.message(), removed.as_ref().map_or("", |removed| &removed.key));
+        let (message, help) =
+            suggest::explain(&without_userinfo(error.message()), removed.as_ref().map_or("", |removed| &removed.key));
         let Some(removed) = removed else {
             // Keys that nobody knows may stand behind this fault, and their values are not shown.
             tree.get_ref().values().for_each(|value| leaves(value, hidden));

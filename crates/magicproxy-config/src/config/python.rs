@@ -17,8 +17,9 @@ use super::raw::RawConfig;
 use super::scopes::RawRuleSetting;
 use super::setting::{Given, Setting};
 use crate::ground::fault::{Fault, Origin, SourceFile};
-use crate::ground::scheme::is_loopback;
+use crate::ground::scheme::is_loopback_host;
 use crate::ground::text::{harmless, quoted};
+use crate::ground::userinfo::value_without_userinfo;
 
 const MEMBERS: [&str; 8] = [
     "api_root",
@@ -42,13 +43,12 @@ pub(crate) struct PythonFile {
 
 /// Reads the text of a JSON configuration file.
 pub(crate) fn parse(path: &Path, text: String) -> PythonFile {
-    let source = SourceFile { path: path.to_owned(), text };
-    let mut reader = Reader { text: &source.text, faults: Vec::new(), warnings: Vec::new() };
-    let raw = match serde_json::from_str(&source.text) {
+    let mut reader = Reader { text: &text, faults: Vec::new(), warnings: Vec::new() };
+    let raw = match serde_json::from_str(&text) {
         Ok(UniqueValue(Value::Object(members))) => reader.config(&members),
         Ok(_) => reader.fail("expected a JSON object", "", RawConfig::default()),
         Err(error) => {
-            let span = offset(&source.text, error.line(), error.column());
+            let span = offset(&text, error.line(), error.column());
             let origin = Origin::PythonFile(Some(span..span));
             // The one thing that is refused of valid JSON. The Python program would take the last, and a reader perhaps the first.
             let twice = error.is_data();
@@ -59,7 +59,7 @@ pub(crate) fn parse(path: &Path, text: String) -> PythonFile {
         }
     };
     let (faults, warnings) = (reader.faults, reader.warnings);
-    PythonFile { raw, source, faults, warnings }
+    PythonFile { raw, source: SourceFile::new(path, text), faults, warnings }
 }
 
 struct Reader<'t> {
@@ -174,7 +174,7 @@ pub(super) fn useful_public_access(given: Setting<String>, name: &str, warnings:
     warnings.push(format!(
         "{name} `{}` {why} and is left out: links in answers lead to the name by which a client called the proxy \
          (`public_access` in magicproxy.toml says otherwise)",
-        harmless(&value)
+        harmless(&value_without_userinfo(&value))
     ));
     Setting::default()
 }
@@ -182,7 +182,7 @@ pub(super) fn useful_public_access(given: Setting<String>, name: &str, warnings:
 /// Does a client that follows this host reach the machine on which it runs itself?
 fn is_own_machine(host: &str) -> bool {
     let unspecified = host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
-    unspecified || is_loopback(host) || host.to_ascii_lowercase().ends_with(".localhost")
+    unspecified || is_loopback_host(host) || host.to_ascii_lowercase().ends_with(".localhost")
 }
 
 /// What the Python program would load, in the order of their names.

@@ -185,8 +185,7 @@ impl RawConfig {
         entries.extend(self.plugins.iter().flat_map(|(name, plugin)| plugin.entries(&format!("plugins.{name}"))));
         for (name, rules) in &self.scopes {
             let origin = rules.first().map_or(&Origin::Default, |rule| &rule.origin);
-            let value = serde_json::to_value(rules).unwrap_or_default();
-            entries.push(Entry { key: format!("scopes.{name}"), value, origin, may_hold_secret: false });
+            entries.push(Entry::listed(&format!("scopes.{name}"), rules, origin));
         }
         entries
     }
@@ -252,9 +251,7 @@ const TOP_LEVEL: [&str; 7] =
 
 /// The line of `config show` of a setting outside of every table.
 fn entry<'s, T: Serialize + FromText>(key: &str, setting: &'s Setting<T>) -> Option<Entry<'s>> {
-    let value = |given: &Given<T>| serde_json::to_value(&given.value).unwrap_or_default();
-    let may_hold_secret = T::MAY_HOLD_SECRET;
-    setting.given().map(|given| Entry { key: key.to_owned(), value: value(given), origin: &given.origin, may_hold_secret })
+    setting.given().map(|given| Entry::of(key, given))
 }
 
 fn section_may_hold_secret<S: Section>(_: &S, name: &str) -> bool {

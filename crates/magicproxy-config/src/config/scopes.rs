@@ -11,6 +11,7 @@ use super::raw::RawConfig;
 use super::setting::Given;
 use super::upstream::Table;
 use crate::ground::fault::{Fault, Origin};
+use crate::ground::userinfo::json_without_userinfo;
 
 /// A rule as it is written.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -105,7 +106,7 @@ impl Checker<'_> {
         let raw: Vec<RawRule> = rules.iter().map(|rule| rule.value.0.clone()).collect();
         let found = match Rule::parse_new_list(&raw, patterns) {
             Ok(rules) => return Some(rules),
-            Err(found) => found,
+            Err(found) => faults_to_show(&raw, patterns).unwrap_or(found),
         };
         for found in found {
             let (message, origin) = match &found {
@@ -125,6 +126,15 @@ impl Checker<'_> {
         }
         None
     }
+}
+
+/// What is wrong with rules in which users and passwords of URLs stand, as it is of the same rules without them: a fault may
+/// repeat a part of a rule from which nobody could tell any more that it is a password.
+fn faults_to_show(rules: &[RawRule], patterns: PatternMode) -> Option<Vec<RuleFault>> {
+    let written = serde_json::to_value(rules).ok()?;
+    let shown = json_without_userinfo(written.clone());
+    let shown: Vec<RawRule> = (shown != written).then(|| serde_json::from_value(shown).ok())??;
+    Rule::parse_new_list(&shown, patterns).err()
 }
 
 /// Is it only the matching of the whole path that makes this rule wrong?

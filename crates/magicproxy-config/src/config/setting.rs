@@ -9,6 +9,7 @@ use serde::de::value::{Error as TextError, StrDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::ground::fault::Origin;
+use crate::ground::userinfo::{json_without_userinfo, value_without_userinfo};
 
 /// A value that somebody gave, and who.
 #[derive(Clone, Debug)]
@@ -160,6 +161,19 @@ pub struct Entry<'a> {
     pub may_hold_secret: bool,
 }
 
+impl<'a> Entry<'a> {
+    /// What was given for a setting, as it may be shown: without the users and passwords in URLs.
+    pub fn of<T: Serialize + FromText>(key: &str, given: &'a Given<T>) -> Self {
+        Self { may_hold_secret: T::MAY_HOLD_SECRET, ..Self::listed(key, &given.value, &given.origin) }
+    }
+
+    /// What was given somewhere, of a kind that is no secret.
+    pub fn listed(key: &str, value: &impl Serialize, origin: &'a Origin) -> Self {
+        let value = json_without_userinfo(serde_json::to_value(value).unwrap_or_default());
+        Self { key: value_without_userinfo(key).into_owned(), value, origin, may_hold_secret: false }
+    }
+}
+
 /// A table of the configuration.
 pub trait Section: Sized {
     /// The names of its settings.
@@ -211,12 +225,7 @@ macro_rules! section {
             fn entries(&self, prefix: &str) -> Vec<$crate::config::setting::Entry<'_>> {
                 let mut entries = Vec::new();
                 $(if let Some(given) = self.$field.given() {
-                    entries.push($crate::config::setting::Entry {
-                        key: format!("{prefix}.{}", stringify!($field)),
-                        value: serde_json::to_value(&given.value).unwrap_or_default(),
-                        origin: &given.origin,
-                        may_hold_secret: <$type as $crate::config::setting::FromText>::MAY_HOLD_SECRET,
-                    });
+                    entries.push($crate::config::setting::Entry::of(&format!("{prefix}.{}", stringify!($field)), given));
                 })*
                 entries
             }

@@ -9,6 +9,7 @@ mod public_access;
 mod rules;
 mod sources;
 mod upstreams;
+mod userinfo;
 
 use std::path::Path;
 use std::time::Duration;
@@ -196,7 +197,12 @@ fn the_example_of_every_setting_is_right() {
     let is_share = |key: &String| ["_per_owner", "_per_peer", "_reserved"].iter().any(|end| key.ends_with(end));
     let keys = RawConfig::keys().iter().filter(|key| !is_share(key)).count();
     assert!(given + 11 >= keys, "the example shows almost every setting: {given} of {keys}");
-    layers.check().unwrap();
+    let wrong: Vec<String> =
+        layers.check().err().into_iter().flat_map(|faults| faults.faults).map(|fault| fault.message).collect();
+    // A program without plugins refuses the one of the example, and nothing else in it.
+    let unbuilt: &[&str] =
+        if cfg!(feature = "plugins") { &[] } else { &["plugin `challenges`: this program was built without plugins"] };
+    assert_eq!(wrong, unbuilt);
 }
 
 #[test]

@@ -210,6 +210,8 @@ impl Checker<'_> {
         });
         let directory = self.text("acme.directory", &raw.directory, |text| {
             let url = text.parse::<http::Uri>().ok().filter(|url| url.scheme_str() == Some("https") && url.host().is_some());
+            // No request names a user in `Host`, and no line of the log is to.
+            let url = url.filter(|url| url.authority().is_some_and(|authority| !authority.as_str().contains('@')));
             url.ok_or_else(|| "expected a URL that begins with `https://`".to_owned())
         });
         let extra_roots = self.certificates("acme.extra_ca_file", &raw.extra_ca_file);

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 use serde_json::json;
 
+use crate::ground::userinfo::{in_source, without_userinfo};
+
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -36,6 +38,13 @@ pub struct SourceFile {
 }
 
 impl SourceFile {
+    /// A file as an excerpt may show it: without the users and passwords in URLs. Offsets stay as they are.
+    pub fn new(path: &Path, text: String) -> Self {
+        let mut file = Self { path: path.to_owned(), text };
+        in_source(&file.text).iter().for_each(|span| file.mask(span));
+        file
+    }
+
     /// Overwrites bytes with `*`, so that no excerpt shows them. Positions stay as they are.
     pub fn mask(&mut self, span: &Range<usize>) {
         let hidden: String = self.text.get(span.clone()).unwrap_or_default().chars().map(masked).collect();
@@ -119,14 +128,15 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault without a suggestion.
+    /// A fault without a suggestion. The message is told without the users and passwords in URLs.
     pub fn new(message: impl Into<String>, origin: Origin) -> Self {
-        Self { message: message.into(), help: None, origin, hidden: false }
+        let message = without_userinfo(&message.into()).into_owned();
+        Self { message, help: None, origin, hidden: false }
     }
 
     /// The fault with a suggestion.
     pub fn help(self, help: impl Into<String>) -> Self {
-        Self { help: Some(help.into()), ..self }
+        Self { help: Some(without_userinfo(&help.into()).into_owned()), ..self }
     }
 
     /// The fault, without an excerpt that shows what stands there.

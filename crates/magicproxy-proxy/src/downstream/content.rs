@@ -34,17 +34,54 @@ const STREAM_REST_WITHIN: Duration = Duration::from_secs(3);
 /// How often the connection's task may run until chunks are read that have come already.
 const TURNS: usize = 8;
 
-/// The length of the rest is not known.
-const UNKNOWN: u64 = u64::MAX;
-/// The rest will not be read.
-const UNREAD: u64 = u64::MAX - 1;
+/// How much of a request's content is still to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// So many bytes; 0 where there is none.
+    Bytes(u64),
+    /// Its length is not known.
+    Unknown,
+    /// It will not be read.
+    Unread,
+}
+
+impl Left {
+    /// As one number, for an atomic: no content is as long as these two.
+    const UNKNOWN: u64 = u64::MAX;
+    const UNREAD: u64 = u64::MAX - 1;
+
+    fn of_length(length: Option<u64>) -> Self {
+        length.filter(|length| *length < Self::UNREAD).map_or(Self::Unknown, Self::Bytes)
+    }
+
+    fn from_number(number: u64) -> Self {
+        match number {
+            Self::UNKNOWN => Self::Unknown,
+            Self::UNREAD => Self::Unread,
+            bytes => Self::Bytes(bytes),
+        }
+    }
+
+    fn to_number(self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Unknown => Self::UNKNOWN,
+            Self::Unread => Self::UNREAD,
+        }
+    }
+
+    /// Is it known to be no longer than this?
+    fn is_within(self, most: u64) -> bool {
+        matches!(self, Self::Bytes(bytes) if bytes <= most)
+    }
+}
 
 /// How much of the latest request's content the client has yet to send, or the proxy to take (HTTP/1 only).
 #[derive(Debug, Default)]
 pub(super) struct Rest {
-    /// In bytes; 0 where there is none.
+    /// A [`Left`].
     left: AtomicU64,
-    /// The part of it that was not read from the connection, as far as that is known: what was read need not have been taken.
+    /// A [`Left`]: the part of it that was not read from the connection, as far as that is known. What was read need not have been taken.
     unread: AtomicU64,
     is_discarded: AtomicBool,
     /// Does the connection end with this request, by the client's word or version?
@@ -53,23 +90,27 @@ pub(super) struct Rest {
 }
 
 impl Rest {
-    fn begin(&self, left: u64) {
-        self.left.store(left, Ordering::Relaxed);
-        self.unread.store(UNKNOWN, Ordering::Relaxed);
+    fn begin(&self, left: Left) {
+        self.set(left);
+        self.unread.store(Left::Unknown.to_number(), Ordering::Relaxed);
         self.is_discarded.store(false, Ordering::Relaxed);
     }
 
-    fn set(&self, left: u64) {
-        self.left.store(left, Ordering::Relaxed);
+    fn set(&self, left: Left) {
+        self.left.store(left.to_number(), Ordering::Relaxed);
     }
 
-    fn left(&self) -> u64 {
-        self.left.load(Ordering::Relaxed)
+    fn left(&self) -> Left {
+        Left::from_number(self.left.load(Ordering::Relaxed))
+    }
+
+    fn unread(&self) -> Left {
+        Left::from_number(self.unread.load(Ordering::Relaxed))
     }
 
     /// Is there none?
     pub(super) fn is_over(&self) -> bool {
-        self.left() == 0
+        self.left() == Left::Bytes(0)
     }
 
     /// Is it read for nobody? Then it has a time limit as a head has.
@@ -79,24 +120,22 @@ impl Rest {
 
     /// Is more of it to be read from the connection?
     pub(super) fn is_to_come(&self) -> bool {
-        !self.is_over() && self.unread.load(Ordering::Relaxed) > 0
+        !self.is_over() && self.unread() != Left::Bytes(0)
     }
 
-    /// How much may be read at most, so that what comes behind the content is not read with it. The HTTP library reads more of it
-    /// when all was taken that it had read before.
-    pub(super) fn most(&self) -> usize {
-        if !self.is_to_come() || matches!(self.left(), UNKNOWN | UNREAD) {
-            return usize::MAX;
+    /// How many bytes may be read at most, so that what comes behind the content is not read with it; without a bound where its end
+    /// is not known. The HTTP library reads more of it when all was taken that it had read before.
+    pub(super) fn most(&self) -> Option<u64> {
+        match (self.left(), self.unread()) {
+            (Left::Bytes(0) | Left::Unknown | Left::Unread, _) | (_, Left::Bytes(0)) => None,
+            (Left::Bytes(left), Left::Bytes(unread)) => Some(left.min(unread)),
+            (Left::Bytes(left), Left::Unknown | Left::Unread) => Some(left),
         }
-        let most = self.left().min(self.unread.load(Ordering::Relaxed));
-        usize::try_from(most).unwrap_or(usize::MAX)
     }
 
-    /// So much was read, of the [most](Self::most) that might be.
-    pub(super) fn was_read(&self, most: usize, bytes: usize) {
-        if most < usize::MAX {
-            self.unread.store((most - bytes) as u64, Ordering::Relaxed);
-        }
+    /// So many bytes were read, of the [most](Self::most) that might be.
+    pub(super) fn was_read(&self, most: u64, bytes: usize) {
+        self.unread.store(most.saturating_sub(bytes as u64), Ordering::Relaxed);
     }
 }
 
@@ -106,9 +145,9 @@ impl Connection {
         let has_content = !request.body().is_end_stream() && self.is_http1();
         self.expect_body(has_content);
         let left = match request.body().size_hint().exact() {
-            _ if !has_content => 0,
-            _ if awaits_continue(request) => UNREAD,
-            known => known.unwrap_or(UNKNOWN),
+            _ if !has_content => Left::Bytes(0),
+            _ if awaits_continue(request) => Left::Unread,
+            known => Left::of_length(known),
         };
         self.rest.begin(left);
         self.rest.is_last.store(has_content && is_last(request), Ordering::Relaxed);
@@ -118,12 +157,12 @@ impl Connection {
     /// will be read?
     async fn ends_with_content(&self) -> bool {
         for _ in 0..TURNS {
-            if self.rest.left() != UNKNOWN || !self.rest.is_discarded() {
+            if self.rest.left() != Left::Unknown || !self.rest.is_discarded() {
                 break;
             }
             tokio::task::yield_now().await;
         }
-        self.rest.left() > MAX_DISCARDED
+        !self.rest.left().is_within(MAX_DISCARDED)
     }
 
     /// Announces the end of the connection where there is to be one, and lets go of the rest of the content of the latest request
@@ -198,7 +237,7 @@ impl RequestContent {
         self.incoming.as_ref().map_or_else(SizeHint::default, |incoming| incoming.size_hint())
     }
 
-    fn note(&self, left: u64) {
+    fn note(&self, left: Left) {
         if self.is_latest() {
             self.connection.rest.set(left);
         }
@@ -211,12 +250,12 @@ impl RequestContent {
 }
 
 /// How much is still to come behind what a poll gave.
-fn left_after<E>(polled: &Poll<Option<Result<Frame<Bytes>, E>>>, incoming: &Incoming) -> u64 {
+fn left_after<E>(polled: &Poll<Option<Result<Frame<Bytes>, E>>>, incoming: &Incoming) -> Left {
     match polled {
-        Poll::Ready(None) => 0,
-        Poll::Ready(Some(Err(_))) => UNREAD,
-        Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => 0,
-        _ => incoming.size_hint().exact().unwrap_or(UNKNOWN),
+        Poll::Ready(None) => Left::Bytes(0),
+        Poll::Ready(Some(Err(_))) => Left::Unread,
+        Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => Left::Bytes(0),
+        _ => Left::of_length(incoming.size_hint().exact()),
     }
 }
 
@@ -234,14 +273,14 @@ impl Drop for RequestContent {
         if !self.is_latest() || rest.is_over() {
             return;
         }
-        let readable = rest.left() <= MAX_DISCARDED || rest.left() == UNKNOWN;
+        let readable = rest.left().is_within(MAX_DISCARDED) || rest.left() == Left::Unknown;
         match runtime {
             Ok(runtime) if readable => {
                 rest.is_discarded.store(true, Ordering::Relaxed);
                 let (connection, number) = (Arc::clone(&self.connection), self.number);
                 runtime.spawn(Discarded { incoming, connection, number }.read());
             }
-            _ => rest.set(UNREAD),
+            _ => rest.set(Left::Unread),
         }
     }
 }
@@ -256,8 +295,8 @@ async fn discard_rest_of_stream<B: Body<Data = Bytes> + Unpin>(mut content: B) {
 }
 
 /// How much is still to come where so much was read for nobody: the rest of too much is not read.
-fn left_behind(read: u64, left: u64) -> u64 {
-    if read > MAX_DISCARDED && left != 0 { UNREAD } else { left }
+fn left_behind(read: u64, left: Left) -> Left {
+    if read > MAX_DISCARDED && left != Left::Bytes(0) { Left::Unread } else { left }
 }
 
 /// Content that nobody wants.
@@ -276,19 +315,19 @@ impl Discarded {
             let frame = tokio::select! {
                 biased;
                 frame = poll_fn(|context| Pin::new(&mut *incoming).poll_frame(context)) => frame,
-                () = self.connection.rest.given_up.notified() => return self.note(UNREAD),
+                () = self.connection.rest.given_up.notified() => return self.note(Left::Unread),
             };
             let length = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref().map(Bytes::len)).unwrap_or(0);
             read += length as u64;
             let left = left_behind(read, left_after(&Poll::Ready(frame), &self.incoming));
             self.note(left);
-            if matches!(left, 0 | UNREAD) {
+            if matches!(left, Left::Bytes(0) | Left::Unread) {
                 return;
             }
         }
     }
 
-    fn note(&self, left: u64) {
+    fn note(&self, left: Left) {
         if self.connection.counts().0 == self.number {
             self.connection.rest.set(left);
         }

@@ -149,15 +149,18 @@ impl DownstreamIo {
 
     /// Reads, and nothing behind the end of a request's content: the head of the next request is looked at from its beginning.
     fn poll_read_content(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let most = self.connection.rest.most();
+        let Some(most) = self.connection.rest.most() else {
+            return Pin::new(&mut self.stream).poll_read(context, buffer);
+        };
         let before = buffer.filled().len();
-        if most >= buffer.remaining() {
-            ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        } else {
-            let mut content = ReadBuf::new(buffer.initialize_unfilled_to(most));
-            ready!(Pin::new(&mut self.stream).poll_read(context, &mut content))?;
-            let read = content.filled().len();
-            buffer.advance(read);
+        match usize::try_from(most) {
+            Ok(most) if most < buffer.remaining() => {
+                let mut content = ReadBuf::new(buffer.initialize_unfilled_to(most));
+                ready!(Pin::new(&mut self.stream).poll_read(context, &mut content))?;
+                let read = content.filled().len();
+                buffer.advance(read);
+            }
+            _ => ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?,
         }
         self.connection.rest.was_read(most, buffer.filled().len() - before);
         Poll::Ready(Ok(()))

@@ -8,7 +8,8 @@ use crate::admission::PeerKey;
 use crate::downstream::connections::{Connections, PeerShare};
 use crate::settings::Limits;
 
-fn connection() -> Arc<Connection> {
+/// One of HTTP/1 that no request has come on.
+pub(crate) fn connection() -> Arc<Connection> {
     let slot = Connections::new(&Limits::default()).open(PeerKey::Unknown, PeerShare::Counted).unwrap();
     let client = ConnectedClient { address: None, account: Arc::default(), slot, stopped: watch::channel(()).1 };
     Connection::new(client, Arc::default(), Protocol::Http1, WorkerId::new(0))

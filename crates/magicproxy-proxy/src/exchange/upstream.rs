@@ -4,6 +4,7 @@
 
 mod outgoing;
 
+use std::error::Error as _;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use outgoing::{Outgoing, Spare};
 use crate::admission::{Holding, Resource};
 use crate::downstream::{Progress, RequestBody};
 use crate::exchange::gate::Dispatch;
+use crate::http::body::BodyError;
 use crate::rejection::Rejection;
 use crate::settings::{OriginId, Settings, UpstreamSettings};
 use crate::transport::connection::{SendError, Sending};
@@ -384,8 +386,9 @@ fn first_failure(error: &hyper::Error) -> Rejection {
 fn failure(error: &hyper::Error) -> Rejection {
     tracing::debug!(target: "magicproxy::upstream", %error, "the exchange with the upstream failed");
     if error.is_user() || error.is_body_write_aborted() {
-        // The caller's body broke, not the upstream.
-        return Rejection::RequestBody;
+        // The client's content broke, not the upstream. The library hands on why.
+        let why = error.source().and_then(|cause| cause.downcast_ref::<BodyError>());
+        return why.map_or(Rejection::RequestBody, Rejection::from);
     }
     if error.is_parse() { Rejection::BadAnswer } else { Rejection::Closed }
 }

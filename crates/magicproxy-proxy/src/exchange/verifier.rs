@@ -9,6 +9,7 @@
 mod binder;
 mod cache;
 mod fingerprint;
+mod flight;
 mod lane;
 mod rules;
 mod shares;

@@ -188,11 +188,18 @@ impl AccessRecord {
         let (decision, status, aborted, tunnel) = (self.decision, self.status, self.aborted.as_deref(), self.tunnel.as_deref());
         let timed = self.head_after.is_some_and(|head| self.started + head <= now);
         format!(
-            "{decision} {status} {upstream:?} {} {path:?} {rule:?} token={} aborted={aborted:?} tunnel={tunnel:?} timed={timed} out={}",
+            "{decision} {status} {upstream:?} {} {path:?} {rule:?} token={} aborted={aborted:?} tunnel={tunnel:?} timed={timed} in={} out={}",
             self.method,
             token.is_some(),
+            self.bytes_in(),
             self.bytes_out
         )
+    }
+
+    /// How many bytes of the client's content, or of its side of a tunnel, went up.
+    fn bytes_in(&self) -> u64 {
+        let tunnelled = self.tunnel.as_deref().map(|(sent_up, _)| *sent_up);
+        tunnelled.unwrap_or_else(|| self.request_body.as_ref().map_or(0, |body| body.bytes()))
     }
 
     /// The upstream's response ended before its end, behind its head.
@@ -205,7 +212,7 @@ impl AccessRecord {
 /// Writes the line of a request that has ended now.
 pub(super) fn write(record: &AccessRecord, now: Instant) {
     let token = record.token.as_deref();
-    let (sent_up, ended) = record.tunnel.as_deref().copied().unzip();
+    let ended = record.tunnel.as_deref().map(|(_, ended)| *ended);
     let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     tracing::info!(
         target: "magicproxy::access",
@@ -226,7 +233,7 @@ pub(super) fn write(record: &AccessRecord, now: Instant) {
         status = record.status,
         head_us = record.head_after.map(micros),
         total_us = micros(now.saturating_duration_since(record.started)),
-        bytes_in = sent_up.unwrap_or_else(|| record.request_body.as_ref().map_or(0, |body| body.bytes())),
+        bytes_in = record.bytes_in(),
         bytes_out = record.bytes_out,
         aborted = record.aborted.as_deref(),
         ended,

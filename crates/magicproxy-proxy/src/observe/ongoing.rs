@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 pub(crate) mod ended;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Instant;

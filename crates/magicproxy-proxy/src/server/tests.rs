@@ -1,5 +1,6 @@
 //! Every request ends once, however it ends and whatever the log shows.
 
+mod content;
 mod limits;
 mod streams;
 
@@ -40,6 +41,11 @@ async fn serve_upstream(mut stream: TcpStream) {
                 "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n"
             }
             "/rude" => return,
+            // Once all of the content has come, which ends so.
+            "/taken" => {
+                while stream.read_u8().await.is_ok_and(|byte| byte != b'!') {}
+                "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            }
             // Until the connection ends.
             "/ws-late" => {
                 let _ = stream.read_u8().await;

@@ -18,18 +18,16 @@ use std::time::Duration;
 use magicproxy_core::plugin::{
     Interests, PluginFuture, PluginHost, PluginName, PluginRequest, PluginResponse, PluginScope, Verdict,
 };
-use magicproxy_core::state::{
-    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreFuture, Taken, UnixMillis,
-};
-use magicproxy_core::{Scope, ScopeName, UnixTime};
+use magicproxy_core::state::StoreFuture;
+use magicproxy_core::{Scope, ScopeName};
 use magicproxy_state::MemoryStore;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
 use crate::support::Setup;
 use crate::support::{
-    Client, DATA, Framed, HEADERS, INITIAL_WINDOW_SIZE, OnlyUpstream as _, Proxy, RST_STREAM, Token, Upstream, events_come,
-    parse, request,
+    Call, Client, DATA, Framed, HEADERS, INITIAL_WINDOW_SIZE, OnlyUpstream as _, Proxy, RST_STREAM, Token, Upstream, Watch,
+    WatchedStore, events_come, parse, request,
 };
 
 /// How a request is given up.
@@ -94,53 +92,18 @@ impl Gate {
     }
 }
 
-/// A store that answers nobody who takes something before its gate opens.
+/// A store that answers nobody who takes something before this gate opens.
 #[derive(Debug)]
-struct SlowStore(MemoryStore, Arc<Gate>);
+struct Slow(Arc<Gate>);
 
-impl StateStore for SlowStore {
-    fn read(&self, partition: Partition, names: Vec<Vec<u8>>, now: UnixTime) -> StoreFuture<'_, Vec<Option<Entry>>> {
-        self.0.read(partition, names, now)
-    }
-
-    fn list(&self, partition: Partition, prefix: Vec<u8>, most: usize, now: UnixTime) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>> {
-        self.0.list(partition, prefix, most, now)
-    }
-
-    fn apply_within(
-        &self,
-        target: BoundedPartition,
-        conditions: Vec<Condition>,
-        changes: Vec<Change>,
-        now: UnixTime,
-    ) -> StoreFuture<'_, bool> {
-        self.0.apply_within(target, conditions, changes, now)
-    }
-
-    fn take_within(&self, target: BoundedPartition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken> {
+impl Watch for Slow {
+    fn before(&self, call: Call) -> StoreFuture<'_, ()> {
         Box::pin(async move {
-            self.1.pass().await;
-            self.0.take_within(target, demands, now).await
+            if call == Call::Take {
+                self.0.pass().await;
+            }
+            Ok(())
         })
-    }
-
-    fn renew(
-        &self,
-        partition: Partition,
-        counter: Vec<u8>,
-        holder: Holder,
-        lease: u64,
-        now: UnixMillis,
-    ) -> StoreFuture<'_, bool> {
-        self.0.renew(partition, counter, holder, lease, now)
-    }
-
-    fn give_back(&self, partition: Partition, counter: Vec<u8>, holder: Holder) -> StoreFuture<'_, ()> {
-        self.0.give_back(partition, counter, holder)
-    }
-
-    fn ping(&self) -> StoreFuture<'_, ()> {
-        self.0.ping()
     }
 }
 
@@ -148,7 +111,7 @@ impl StateStore for SlowStore {
 async fn in_the_state_store() {
     const PATH: &str = "/store-left";
     let (upstream, gate) = (Upstream::hello().await, Gate::new());
-    let store = SlowStore(MemoryStore::new(), Arc::clone(&gate));
+    let store = WatchedStore::new(Slow(Arc::clone(&gate)));
     let proxy = Proxy::with(&upstream, |settings| settings.services.state = Some(Arc::new(store))).await;
     let token = Token::allowing(&["* /.*"]).limited("total=3").mint();
     let mut client = Client::connect(&proxy).await;

@@ -49,6 +49,7 @@ mod scrubbing;
 mod sealed;
 mod secrets;
 mod short_ends;
+mod stalled;
 mod state;
 mod status_lines;
 mod streaming;

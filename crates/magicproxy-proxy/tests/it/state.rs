@@ -17,13 +17,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{
-    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, Taken, UnixMillis,
-};
+use magicproxy_core::state::{Change, Entry, Partition, StateStore, StoreError, StoreFuture};
 use magicproxy_state::MemoryStore;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, Proxy, Reply, Seen, Upstream, request};
+use crate::support::{Answer, Call, Client, Proxy, Reply, Seen, Upstream, Watch, WatchedStore, request};
 
 /// The rule of the design: make records, and change or delete what was made.
 fn makes_records() -> Value {
@@ -83,7 +81,6 @@ fn methods(seen: &[Seen]) -> Vec<String> {
 /// A store that is there, and then is not.
 #[derive(Debug)]
 struct Failing {
-    store: MemoryStore,
     writes: AtomicBool,
     reads: AtomicBool,
     /// What is taken is taken, and nobody hears of it.
@@ -91,13 +88,9 @@ struct Failing {
 }
 
 impl Failing {
-    fn new() -> Arc<Self> {
-        Arc::new(Self {
-            store: MemoryStore::new(),
-            writes: AtomicBool::new(false),
-            reads: AtomicBool::new(false),
-            answers: AtomicBool::new(false),
-        })
+    fn new() -> Arc<WatchedStore<Self>> {
+        let (writes, reads, answers) = (AtomicBool::new(false), AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(WatchedStore::new(Self { writes, reads, answers }))
     }
 
     fn fail(&self, reads: bool, writes: bool) {
@@ -106,53 +99,18 @@ impl Failing {
     }
 }
 
-fn unless<'s, T: Send + 's>(fails: &AtomicBool, call: impl FnOnce() -> StoreFuture<'s, T>) -> StoreFuture<'s, T> {
-    if fails.load(Ordering::SeqCst) {
-        return Box::pin(async { Err(StoreError::Unavailable("pulled out".to_owned())) });
+impl Watch for Failing {
+    fn before(&self, call: Call) -> StoreFuture<'_, ()> {
+        let fails = if matches!(call, Call::Read | Call::Ping) { &self.reads } else { &self.writes };
+        let fails = fails.load(Ordering::SeqCst);
+        Box::pin(async move { if fails { Err(pulled_out()) } else { Ok(()) } })
     }
-    call()
+
+    fn after(&self, call: Call) -> Result<(), StoreError> {
+        if call == Call::Take && self.answers.load(Ordering::SeqCst) { Err(pulled_out()) } else { Ok(()) }
+    }
 }
 
-impl StateStore for Failing {
-    fn read(&self, partition: Partition, names: Vec<Vec<u8>>, now: UnixTime) -> StoreFuture<'_, Vec<Option<Entry>>> {
-        unless(&self.reads, || self.store.read(partition, names, now))
-    }
-
-    fn list(&self, partition: Partition, prefix: Vec<u8>, most: usize, now: UnixTime) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>> {
-        unless(&self.reads, || self.store.list(partition, prefix, most, now))
-    }
-
-    fn apply_within(
-        &self,
-        target: BoundedPartition,
-        conditions: Vec<Condition>,
-        changes: Vec<Change>,
-        now: UnixTime,
-    ) -> StoreFuture<'_, bool> {
-        unless(&self.writes, || self.store.apply_within(target, conditions, changes, now))
-    }
-
-    fn take_within(&self, target: BoundedPartition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken> {
-        let taken = unless(&self.writes, || self.store.take_within(target, demands, now));
-        if self.answers.load(Ordering::SeqCst) { unless(&self.answers, || taken) } else { taken }
-    }
-
-    fn renew(
-        &self,
-        partition: Partition,
-        counter: Vec<u8>,
-        holder: Holder,
-        lease: u64,
-        now: UnixMillis,
-    ) -> StoreFuture<'_, bool> {
-        unless(&self.writes, || self.store.renew(partition, counter, holder, lease, now))
-    }
-
-    fn give_back(&self, partition: Partition, counter: Vec<u8>, holder: Holder) -> StoreFuture<'_, ()> {
-        unless(&self.writes, || self.store.give_back(partition, counter, holder))
-    }
-
-    fn ping(&self) -> StoreFuture<'_, ()> {
-        unless(&self.reads, || self.store.ping())
-    }
+fn pulled_out() -> StoreError {
+    StoreError::Unavailable("pulled out".to_owned())
 }

@@ -9,6 +9,7 @@ mod proxy;
 mod tls;
 mod upstream;
 mod watch;
+mod watched_store;
 
 use std::task::Poll;
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub(crate) use proxy::{NAME, OnlyUpstream, Proxy, Setup, listed, rules, settings
 pub(crate) use tls::Certificate;
 pub(crate) use upstream::{Reply, Seen, Upstream, UpstreamConnection};
 pub(crate) use watch::{assert_clean, events_come, events_named, guard, has_secret};
+pub(crate) use watched_store::{Call, Watch, WatchedStore};
 
 /// A test that waits longer than this has found something. Generous, because builds share the machine.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -32,7 +32,7 @@ use crate::runtime::keystore::Keystore;
 use crate::runtime::{settings, wire};
 use magicproxy_config::config::Config;
 use magicproxy_config::ground::environment::Environment;
-use magicproxy_config::ground::scheme::is_loopback;
+use magicproxy_config::ground::scheme::is_loopback_host;
 use magicproxy_config::ground::text::harmless;
 
 #[derive(Debug, Args)]
@@ -151,7 +151,7 @@ fn on_this_machine<'u>(url: &'u str, config: &Config) -> Option<&'u str> {
     let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"))?;
     let authority = rest.split(['/', '?']).next()?;
     let host = authority.parse::<Authority>().ok()?.host().trim_matches(['[', ']']).to_owned();
-    let ours = is_loopback(&host) || config.listeners.iter().any(|listener| listener.listen.host() == host);
+    let ours = is_loopback_host(&host) || config.listeners.iter().any(|listener| listener.listen.host() == host);
     ours.then(|| below(rest, authority)).flatten()
 }
 

@@ -14,10 +14,9 @@ use magicproxy_proxy::clock;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::asking::AskingArgs;
 use super::given::GivenToken;
-use super::made::MadeArgs;
 use super::mint;
+use super::remade::RemadeArgs;
 use crate::client::Peer;
 use crate::ground::failure::Failure;
 use crate::ground::output::note;
@@ -27,18 +26,14 @@ use magicproxy_config::ground::environment::Environment;
 use magicproxy_config::ground::text::harmless;
 
 #[derive(Debug, Args)]
+#[command(mut_arg("proxy", |proxy| proxy.help("Have this proxy do it: what a token of version 1 needs")))]
 pub(crate) struct NarrowArgs {
     #[command(flatten)]
     given: GivenToken,
     #[command(flatten)]
     caveat: CaveatArgs,
     #[command(flatten)]
-    made: MadeArgs,
-    /// Have this proxy do it: what a token of version 1 needs
-    #[arg(long, value_name = "URL", group = "asked")]
-    proxy: Option<String>,
-    #[command(flatten)]
-    asking: AskingArgs,
+    remade: RemadeArgs,
 }
 
 /// What the new token may do less.
@@ -69,14 +64,14 @@ struct CaveatArgs {
 
 /// Narrows, and prints the token.
 pub(crate) fn run(args: &NarrowArgs, environment: &Environment) -> Result<(), Failure> {
-    args.made.check()?;
+    args.remade.check()?;
     let token = args.given.read(environment)?;
     let now = clock::now();
     let caveat = args.caveat.caveat(now).map_err(Failure::Usage)?;
     let parsed = UnverifiedToken::parse(&token).context("token")?;
     ensure_something_is_left(&parsed, &caveat)?;
-    let narrowed = match (&args.proxy, &parsed) {
-        (Some(url), _) => at_proxy(&args.asking.peer_for_secrets(url)?, &token, &caveat)?,
+    let narrowed = match (args.remade.peer()?, &parsed) {
+        (Some(peer), _) => at_proxy(&peer, &token, &caveat)?,
         (None, UnverifiedToken::V2(of)) => {
             if let Some(name) = caveat.aud.as_ref().filter(|name| **name != of.claims().aud) {
                 note(&format!(
@@ -93,7 +88,7 @@ pub(crate) fn run(args: &NarrowArgs, environment: &Environment) -> Result<(), Fa
     if caveat.limit.is_some() && matches!(&parsed, UnverifiedToken::V2(token) if !token.names_minter()) {
         note(NEEDS_MINTER);
     }
-    args.made.give(&narrowed, now)
+    args.remade.give(&narrowed, now)
 }
 
 impl CaveatArgs {

@@ -6,9 +6,8 @@ use hyper::body::Bytes;
 use magicproxy_core::{RuleCompiler, UnverifiedToken};
 use magicproxy_proxy::clock;
 
-use super::asking::AskingArgs;
 use super::given::GivenToken;
-use super::made::MadeArgs;
+use super::remade::RemadeArgs;
 use super::{SettingsArgs, narrow};
 use crate::ground::failure::Failure;
 use crate::ground::output::remark;
@@ -18,29 +17,22 @@ use magicproxy_config::config::Config;
 use magicproxy_config::ground::environment::Environment;
 
 #[derive(Debug, Args)]
+#[command(mut_arg("proxy", |proxy| proxy.help("Have a running proxy do it instead of the private keys at hand")))]
 pub(crate) struct ResealArgs {
     #[command(flatten)]
     settings: SettingsArgs,
     #[command(flatten)]
     given: GivenToken,
     #[command(flatten)]
-    made: MadeArgs,
-    /// Have a running proxy do it instead of the private keys at hand
-    #[arg(long, value_name = "URL", group = "asked")]
-    proxy: Option<String>,
-    #[command(flatten)]
-    asking: AskingArgs,
+    remade: RemadeArgs,
 }
 
 /// Reseals, and prints the token.
 pub(crate) fn run(args: ResealArgs, environment: &Environment) -> Result<(), Failure> {
-    args.made.check()?;
+    args.remade.check()?;
     let token = args.given.read(environment)?;
-    let resealed = match &args.proxy {
-        Some(url) => {
-            let peer = args.asking.peer_for_secrets(url)?;
-            narrow::ask(&peer, "/__magictoken/reseal", &token, Bytes::new())?
-        }
+    let resealed = match args.remade.peer()? {
+        Some(peer) => narrow::ask(&peer, "/__magictoken/reseal", &token, Bytes::new())?,
         None => {
             let config = settings::load(args.settings.into_flags(), environment)?;
             let keys = Keystore::of(&config.keys).open()?;
@@ -52,5 +44,5 @@ pub(crate) fn run(args: ResealArgs, environment: &Environment) -> Result<(), Fai
                 .context("token")?
         }
     };
-    args.made.give(&resealed, clock::now())
+    args.remade.give(&resealed, clock::now())
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use crate::ground::output::note;
 use magicproxy_config::ground::fault::Faults;
 use magicproxy_config::ground::text::{Colour, reason};
+use magicproxy_config::ground::userinfo::{without_userinfo, without_userinfo_of};
 
 /// Why a command did not succeed.
 #[derive(Debug)]
@@ -33,11 +34,12 @@ impl Failure {
         Self::Usage(vec![message.into()])
     }
 
-    /// Says what happened on standard error and gives the exit code.
+    /// Says what happened on standard error, without the users and passwords in URLs, and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
+        let say = |message: &str| note(&format!("error: {}", shown(message)));
         match self {
-            Self::Error(error) | Self::NotStarted { error, .. } => note(&format!("error: {}", chain(error))),
-            Self::Usage(messages) => messages.iter().for_each(|message| note(&format!("error: {message}"))),
+            Self::Error(error) | Self::NotStarted { error, .. } => say(&chain(error)),
+            Self::Usage(messages) => messages.iter().for_each(|message| say(message)),
             Self::NotAccepted | Self::Denied | Self::ConfigSaid | Self::Logged(_) => {}
             Self::Config(faults) => note(&faults.render(Colour::of_stderr())),
         }
@@ -56,18 +58,25 @@ impl Failure {
 
     /// Says what happened in the log, for commands whose standard error is a log.
     pub(crate) fn logged(self) -> Self {
+        let say = |message: &str| tracing::error!(target: "magicproxy::failure", "{}", shown(message));
         match &self {
-            Self::Error(error) | Self::NotStarted { error, .. } => {
-                tracing::error!(target: "magicproxy::failure", "{}", chain(error))
-            }
-            Self::Usage(messages) => {
-                messages.iter().for_each(|message| tracing::error!(target: "magicproxy::failure", "{message}"))
-            }
+            Self::Error(error) | Self::NotStarted { error, .. } => say(&chain(error)),
+            Self::Usage(messages) => messages.iter().for_each(|message| say(message)),
             Self::NotAccepted | Self::Denied | Self::ConfigSaid | Self::Logged(_) => {}
             Self::Config(faults) => faults.log(),
         }
         Self::Logged(self.code())
     }
+}
+
+/// A message without the users and passwords in URLs, those in the arguments of this process among them, of which it may repeat a part.
+pub(crate) fn shown(message: &str) -> String {
+    let arguments = std::env::args_os().filter_map(|argument| argument.into_string().ok());
+    arguments.fold(without_userinfo(message).into_owned(), |message, argument| {
+        let value =
+            argument.strip_prefix("--").and_then(|flag| flag.split_once('=')).map_or(argument.as_str(), |(_, value)| value);
+        without_userinfo_of(message, value)
+    })
 }
 
 /// The error and its causes in one line.

@@ -22,9 +22,9 @@ use tokio::runtime::Runtime;
 
 use crate::ground::failure::Failure;
 use magicproxy_config::config::address::Listen;
-use magicproxy_config::config::listeners::{HostCheckChoice, HostSettings, ListenerSettings, is_loopback};
+use magicproxy_config::config::listeners::{HostCheckChoice, HostSettings, ListenerSettings};
 use magicproxy_config::ground::fault::{Faults, Origin};
-use magicproxy_config::ground::scheme::Scheme;
+use magicproxy_config::ground::scheme::{Scheme, is_loopback_address};
 use magicproxy_config::ground::text::quoted;
 
 pub(crate) use signals::{EndSignals, survive_others};
@@ -169,7 +169,7 @@ impl Place {
 
     /// Must requests that come there name it by a name that is its own?
     fn is_checked(&self, checked: HostCheckChoice) -> bool {
-        self.address.is_some_and(|address| checked == HostCheckChoice::Everywhere || is_loopback(address.ip()))
+        self.address.is_some_and(|address| checked == HostCheckChoice::Everywhere || is_loopback_address(address.ip()))
     }
 
     fn checking(mut self, check: &Arc<HostCheck>) -> Self {

@@ -15,7 +15,7 @@ use magicproxy_config::config::raw::RawConfig;
 use magicproxy_config::config::{Flags, Layers};
 use magicproxy_config::ground::environment::Environment;
 use magicproxy_config::ground::fault::{Fault, Faults, Origin};
-use magicproxy_config::ground::scheme::is_loopback;
+use magicproxy_config::ground::scheme::is_loopback_host;
 use magicproxy_config::ground::suggest::nearest;
 use magicproxy_config::ground::text::harmless;
 use magicproxy_config::providers::PresetChoice;
@@ -107,7 +107,7 @@ impl Target {
 
     /// The proxy's host, where that is this machine.
     pub(crate) fn loopback(&self) -> Option<&str> {
-        Some(self.public_url.host()).filter(|host| is_loopback(host))
+        Some(self.public_url.host()).filter(|host| is_loopback_host(host))
     }
 
     /// A warning, where the token would be seen on its way.

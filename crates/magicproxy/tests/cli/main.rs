@@ -27,6 +27,7 @@ mod secrets;
 #[cfg(unix)]
 mod serve;
 mod tokens;
+mod userinfo;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

@@ -37,13 +37,57 @@ async fn a_stream_is_read_up_to_a_mib() {
 #[test]
 fn chunks_are_read_up_to_256_kib() {
     for (read, left, expected) in [
-        (262_144, UNKNOWN, UNKNOWN),
-        (262_145, UNKNOWN, UNREAD),
-        (262_144, 5, 5),
-        (262_145, 5, UNREAD),
-        (262_145, 0, 0),
-        (0, UNREAD, UNREAD),
+        (262_144, Left::Unknown, Left::Unknown),
+        (262_145, Left::Unknown, Left::Unread),
+        (262_144, Left::Bytes(5), Left::Bytes(5)),
+        (262_145, Left::Bytes(5), Left::Unread),
+        (262_145, Left::Bytes(0), Left::Bytes(0)),
+        (0, Left::Unread, Left::Unread),
     ] {
-        assert_eq!(left_behind(read, left), expected, "{read} {left}");
+        assert_eq!(left_behind(read, left), expected, "{read} {left:?}");
     }
+}
+
+/// "Not known" is no number of bytes: a bound is there only where the end of the content is known and more of it is to come.
+#[test]
+fn reading_is_bounded_where_the_end_is_known() {
+    let rest = Rest::default();
+    for (left, most) in [
+        (Left::Bytes(0), None),
+        (Left::Bytes(1), Some(1)),
+        (Left::Bytes(u64::MAX - 2), Some(u64::MAX - 2)),
+        (Left::Unknown, None),
+        (Left::Unread, None),
+        (Left::of_length(None), None),
+        (Left::of_length(Some(5)), Some(5)),
+        // Longer than any content, and nothing that may be taken for it.
+        (Left::of_length(Some(u64::MAX - 1)), None),
+        (Left::of_length(Some(u64::MAX)), None),
+    ] {
+        rest.begin(left);
+        assert_eq!(rest.most(), most, "{left:?}");
+        assert_eq!(Left::from_number(left.to_number()), left);
+    }
+}
+
+#[test]
+fn what_was_read_lowers_the_bound() {
+    let rest = Rest::default();
+    rest.begin(Left::Bytes(10));
+    rest.was_read(10, 4);
+    assert_eq!(rest.most(), Some(6));
+    rest.set(Left::Bytes(5));
+    assert_eq!((rest.most(), rest.is_to_come()), (Some(5), true));
+    rest.was_read(5, 5);
+    assert_eq!((rest.most(), rest.is_to_come(), rest.is_over()), (None, false, false));
+    rest.begin(Left::Bytes(7));
+    assert_eq!(rest.most(), Some(7), "the next request begins anew");
+}
+
+#[test]
+fn only_a_known_length_is_within_a_bound() {
+    for (left, is_within) in [(Left::Bytes(0), true), (Left::Bytes(9), true), (Left::Bytes(10), false)] {
+        assert_eq!(left.is_within(9), is_within, "{left:?}");
+    }
+    assert!(!Left::Unknown.is_within(u64::MAX) && !Left::Unread.is_within(u64::MAX));
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::{Bearer, Caller, Gate, denied};
 use crate::http::header::{FieldVerdict, refuse_overrides};
-use crate::rejection::Rejection;
+use crate::rejection::{QuestionFault, Rejection};
 
 impl Gate {
     /// Decides a request that is only asked about. It needs the token itself, sends nothing, and opens no credential.
@@ -81,15 +81,15 @@ static HEADER: Form = Form { expected: "the name of a header, as a text", kind: 
 impl Question {
     /// Reads the body of a question.
     pub(crate) fn from_json(json: &[u8]) -> Result<Self, Rejection> {
-        QUESTION.read(json).map_err(|faults| Rejection::Question(faults.iter().map(ToString::to_string).collect()))
+        QUESTION.read(json).map_err(|faults| Rejection::Question(QuestionFault::Form(faults)))
     }
 
     /// Names that nobody sends, or too many of them, are no question.
     fn check_headers(&self) -> Result<(), Rejection> {
         let sensible = self.headers.iter().all(|name| name.len() <= MAX_ASKED_NAME_BYTES);
         if !sensible || self.headers.len() > MAX_ASKED_HEADERS {
-            let most = format!("headers: expected at most {MAX_ASKED_HEADERS} names of at most {MAX_ASKED_NAME_BYTES} bytes");
-            return Err(Rejection::Question(vec![most]));
+            let fault = QuestionFault::Headers { names: MAX_ASKED_HEADERS, bytes: MAX_ASKED_NAME_BYTES };
+            return Err(Rejection::Question(fault));
         }
         Ok(())
     }

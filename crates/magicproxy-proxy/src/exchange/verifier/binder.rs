@@ -26,13 +26,17 @@ impl Binder<'_> {
     /// An error where there is no owner secret, or where the credential does not open.
     pub(crate) async fn binding(self) -> Result<CredentialBinding, Rejection> {
         let Self { verifier, entry } = self;
-        let binding = entry.binding.get_or_try_init(|| async move {
+        if let Some(binding) = entry.binding.get() {
+            return Ok(*binding);
+        }
+        let binding = async {
             // Opening is work with a private key: it has its turn, as the opening for a permitted request has.
             let slot = verifier.inner.shared.lanes.quick.enter(entry.payer()).await?;
             let (inner, token) = (Arc::clone(&verifier.inner), Arc::clone(entry.token()));
-            Ok::<_, Rejection>(slot.work(move || inner.keys.current().bind(&token)).await??)
-        });
-        binding.await.copied()
+            let binding = slot.work(move || inner.keys.current().bind(&token)).await??;
+            Ok(*entry.binding.get_or_init(|| binding))
+        };
+        entry.binding_flights.outcome((), binding).await
     }
 
     /// What tells the owner secret from others, where there is one.

@@ -1,14 +1,13 @@
 //! Verified tokens, kept. Whoever looks one up waits for nobody; who adds one pays for its memory out of a share.
 
-use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use magicproxy_core::{CredentialBinding, VerifiedToken};
 use quick_cache::sync::Cache;
-use tokio::sync::OnceCell;
 
 use super::fingerprint::Fingerprint;
+use super::flight::Flights;
 use super::shares::{Holder, Shares};
 use crate::admission::{Account, Payer, Standing};
 use crate::credential::source::CurrentCredential;
@@ -28,7 +27,9 @@ pub(crate) struct CachedToken {
     pub(super) generation: u64,
     pub(super) credential: CurrentCredential,
     /// What the owner secret makes of the credential, once a named owner was asked for.
-    pub(super) binding: OnceCell<CredentialBinding>,
+    pub(super) binding: OnceLock<CredentialBinding>,
+    /// Who asks for that.
+    pub(super) binding_flights: Flights<(), CredentialBinding>,
     /// Who had it verified.
     payer: Payer,
     /// What its owner holds of the proxy's resources.
@@ -39,8 +40,16 @@ pub(crate) struct CachedToken {
 
 impl CachedToken {
     pub(super) fn new(token: VerifiedToken, generation: u64, payer: Payer, account: Arc<Account>) -> Self {
-        let (token, credential, binding) = (Arc::new(token), CurrentCredential::default(), OnceCell::new());
-        Self { token, generation, credential, binding, payer, account, is_used: AtomicBool::new(false) }
+        Self {
+            token: Arc::new(token),
+            generation,
+            credential: CurrentCredential::default(),
+            binding: OnceLock::new(),
+            binding_flights: Flights::default(),
+            payer,
+            account,
+            is_used: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn account(&self) -> &Arc<Account> {
@@ -74,12 +83,13 @@ impl CachedToken {
 pub(super) struct TokenCache {
     entries: Cache<Fingerprint, Arc<CachedToken>>,
     shares: Mutex<Shares<Fingerprint>>,
+    flights: Flights<Fingerprint, Arc<CachedToken>>,
 }
 
 impl TokenCache {
     pub(super) fn new(bytes: Quota) -> Self {
         let entries = Cache::with_weighter(EXPECTED_ENTRIES, UNBOUNDED_ITEMS as u64, quick_cache::UnitWeighter);
-        Self { entries, shares: Mutex::new(Shares::new(bytes)) }
+        Self { entries, shares: Mutex::new(Shares::new(bytes)), flights: Flights::default() }
     }
 
     /// The token of this fingerprint, if it was verified with the keys of this generation.
@@ -96,23 +106,23 @@ impl TokenCache {
         Some(entry)
     }
 
-    /// The token, once it was verified. Concurrent requests with one token wait for one verification.
+    /// The token, once it was verified. Concurrent requests with one token wait for one verification, and share what comes of it.
     pub(super) async fn get_or_verify(
         &self,
         fingerprint: Fingerprint,
         verifying: impl Future<Output = Result<CachedToken, Rejection>>,
     ) -> Result<Arc<CachedToken>, Rejection> {
-        let is_new = AtomicBool::new(false);
         let adding = async {
-            let entry = verifying.await?;
-            is_new.store(true, Ordering::Relaxed);
-            Ok::<_, Rejection>(Arc::new(entry))
-        };
-        let entry = self.entries.get_or_insert_async(&fingerprint, adding).await?;
-        if is_new.load(Ordering::Relaxed) {
+            // A flight may have ended since this request looked. There is one at a time, so nobody adds the token twice.
+            if let Some(entry) = self.entries.get(&fingerprint) {
+                return Ok(entry);
+            }
+            let entry = Arc::new(verifying.await?);
+            self.entries.insert(fingerprint, Arc::clone(&entry));
             self.charge(fingerprint, &entry);
-        }
-        Ok(entry)
+            Ok(entry)
+        };
+        self.flights.outcome(fingerprint, adding).await
     }
 
     pub(super) fn len(&self) -> usize {

@@ -221,6 +221,62 @@ async fn the_same_rules_are_compiled_once() {
     assert_eq!(fixture.lanes().costly(Standing::Known).counts().0 + fixture.lanes().costly(Standing::Stranger).counts().0, 1);
 }
 
+/// Has so many ask at a time, while nobody gets a turn in this lane: how many turns they needed together, and what came of it.
+async fn many_at_once<T: Send + 'static>(
+    lane: &lane::Lane,
+    ask: impl Fn() -> std::pin::Pin<Box<dyn Future<Output = T> + Send>>,
+) -> (usize, Vec<T>) {
+    const MANY: usize = 50;
+    let payer = Payer::anonymous(Arc::default());
+    let mut held = Vec::new();
+    for _ in 0..std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)) {
+        held.push(lane.enter_surely(&payer).await.unwrap());
+    }
+    let (turns, begun) = (lane.counts().0, Arc::new(std::sync::atomic::AtomicUsize::new(0)));
+    let mut all = tokio::task::JoinSet::new();
+    for _ in 0..MANY {
+        let (asking, begun) = (ask(), Arc::clone(&begun));
+        all.spawn(async move {
+            begun.fetch_add(1, Ordering::SeqCst);
+            asking.await
+        });
+    }
+    while begun.load(Ordering::SeqCst) < MANY {
+        tokio::task::yield_now().await;
+    }
+    drop(held);
+    let outcomes = all.join_all().await;
+    (lane.counts().0 - turns, outcomes)
+}
+
+/// However many bring one forged token at a time, it is looked at once.
+#[tokio::test]
+async fn many_who_bring_one_forged_token_cost_one_verification() {
+    let (here, elsewhere) = (Arc::new(fixture(&Limits::default(), HttpMint::Open)), fixture(&Limits::default(), HttpMint::Open));
+    let token = Arc::new(elsewhere.sealed(&simple()));
+    let ask = || {
+        let (here, token) = (Arc::clone(&here), Arc::clone(&token));
+        Box::pin(async move { here.verify(&token).await }) as _
+    };
+    let (turns, outcomes) = many_at_once(&here.lanes().authentication, ask).await;
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(Rejection::Token(_)))));
+    assert_eq!(turns, 1);
+}
+
+/// The same of a credential that cannot be bound to a named owner.
+#[tokio::test]
+async fn many_who_ask_for_one_binding_cost_one_opening() {
+    let fixture = Arc::new(fixture(&Limits::default(), HttpMint::Closed));
+    let entry = fixture.verify(&fixture.minted("a-credential", &simple())).await.unwrap();
+    let ask = || {
+        let (fixture, entry) = (Arc::clone(&fixture), Arc::clone(&entry));
+        Box::pin(async move { fixture.verifier.binder(&entry).binding().await }) as _
+    };
+    let (turns, outcomes) = many_at_once(&fixture.lanes().quick, ask).await;
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(Rejection::NoOwnerSecret))));
+    assert_eq!(turns, 1);
+}
+
 fn small() -> Limits {
     let quota = |total| Quota { total, per_owner: total / 4, per_peer: total / 4, reserved: total / 8 };
     Limits { token_cache_bytes: quota(256 * 1024), rule_cache_bytes: quota(256 * 1024), ..Limits::default() }

@@ -48,7 +48,7 @@ samples! {
     Rejection::Unmintable(_) => Rejection::Unmintable(MintError::TooLong(9)),
     Rejection::UnfitOrder(_) => Rejection::UnfitOrder(UnfitCredential::NoPair),
     Rejection::ControlMethod(_) => Rejection::ControlMethod("GET"),
-    Rejection::Question(_) => Rejection::Question(vec!["target: it is missing".to_owned()]),
+    Rejection::Question(_) => Rejection::Question(QuestionFault::Headers { names: 64, bytes: 128 }),
     Rejection::NoUpstream => Rejection::NoUpstream,
     Rejection::UnknownUpstream { .. } => Rejection::UnknownUpstream { known: Vec::new() },
     Rejection::ControlPath => Rejection::ControlPath,

@@ -16,13 +16,12 @@ const RECORDS: &str = "/v2/domains/example.com/records";
 /// Counts what is asked of a store.
 #[derive(Debug)]
 struct Counting {
-    store: MemoryStore,
     writes: AtomicUsize,
 }
 
 impl Counting {
-    fn new() -> Arc<Self> {
-        Arc::new(Self { store: MemoryStore::new(), writes: AtomicUsize::new(0) })
+    fn new() -> Arc<WatchedStore<Self>> {
+        Arc::new(WatchedStore::new(Self { writes: AtomicUsize::new(0) }))
     }
 
     fn writes(&self) -> usize {
@@ -30,48 +29,12 @@ impl Counting {
     }
 }
 
-impl StateStore for Counting {
-    fn read(&self, partition: Partition, names: Vec<Vec<u8>>, now: UnixTime) -> StoreFuture<'_, Vec<Option<Entry>>> {
-        self.store.read(partition, names, now)
-    }
-
-    fn list(&self, partition: Partition, prefix: Vec<u8>, most: usize, now: UnixTime) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>> {
-        self.store.list(partition, prefix, most, now)
-    }
-
-    fn apply_within(
-        &self,
-        target: BoundedPartition,
-        conditions: Vec<Condition>,
-        changes: Vec<Change>,
-        now: UnixTime,
-    ) -> StoreFuture<'_, bool> {
-        self.writes.fetch_add(1, Ordering::SeqCst);
-        self.store.apply_within(target, conditions, changes, now)
-    }
-
-    fn take_within(&self, target: BoundedPartition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken> {
-        self.writes.fetch_add(1, Ordering::SeqCst);
-        self.store.take_within(target, demands, now)
-    }
-
-    fn renew(
-        &self,
-        partition: Partition,
-        counter: Vec<u8>,
-        holder: Holder,
-        lease: u64,
-        now: UnixMillis,
-    ) -> StoreFuture<'_, bool> {
-        self.store.renew(partition, counter, holder, lease, now)
-    }
-
-    fn give_back(&self, partition: Partition, counter: Vec<u8>, holder: Holder) -> StoreFuture<'_, ()> {
-        self.store.give_back(partition, counter, holder)
-    }
-
-    fn ping(&self) -> StoreFuture<'_, ()> {
-        self.store.ping()
+impl Watch for Counting {
+    fn before(&self, call: Call) -> StoreFuture<'_, ()> {
+        if matches!(call, Call::Apply | Call::Take) {
+            self.writes.fetch_add(1, Ordering::SeqCst);
+        }
+        Box::pin(async { Ok(()) })
     }
 }
 

@@ -38,15 +38,41 @@ impl Keystore {
     }
 }
 
+/// When keys are retired, and until when they serve nevertheless.
+#[derive(Clone, Copy)]
+pub(super) struct Retirement {
+    pub(super) now: UnixTime,
+    /// Without one, for as long as they would have.
+    pub(super) not_after: Option<UnixTime>,
+}
+
+impl Retirement {
+    /// Writes down that the keys in these files are retired, but for those that were before. `json` is what a file says of its key at
+    /// another point of its life.
+    pub(super) fn write<K>(
+        self,
+        held: Vec<(PathBuf, K)>,
+        standing: fn(&K) -> KeyStanding,
+        json: fn(K, KeyStanding) -> Zeroizing<String>,
+    ) -> anyhow::Result<()> {
+        for (path, key) in held {
+            if let Some(retired) = self.of(standing(&key)) {
+                replace(&path, &json(key, retired))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The standing of an active key from now on: retired, and over at `not_after` unless it ends by itself. `None` for a key
+    /// that was retired before.
+    fn of(self, standing: KeyStanding) -> Option<KeyStanding> {
+        let not_after = standing.not_after.or(self.not_after);
+        standing.retired.is_none().then_some(KeyStanding { retired: Some(self.now), not_after, ..standing })
+    }
+}
+
 /// In one step: whoever reads meanwhile finds the old file or the new one.
 pub(super) fn replace(path: &Path, json: &str) -> anyhow::Result<()> {
     let staged = write::staged_private(path, json)?;
     std::fs::rename(&staged, path).with_context(|| format!("`{}`", path.display()))
-}
-
-/// The standing of an active key from `now` on: retired, and over at `not_after` unless it ends by itself. `None` for a key
-/// that was retired before.
-pub(super) fn retired(standing: KeyStanding, now: UnixTime, not_after: Option<UnixTime>) -> Option<KeyStanding> {
-    let not_after = standing.not_after.or(not_after);
-    standing.retired.is_none().then_some(KeyStanding { retired: Some(now), not_after, ..standing })
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use magicproxy_core::{KeySetKey, KeyStanding, UnixTime};
 
-use super::{Keystore, jwk, write};
+use super::jwk::Retirement;
+use super::{Keystore, write};
 use magicproxy_config::ground::fault::Faults;
 
 const PREFIX: &str = "keyset-";
@@ -32,11 +33,8 @@ impl Keystore {
     pub(crate) fn rotate_key_set(&self, now: UnixTime, not_after: Option<UnixTime>) -> anyhow::Result<(PathBuf, KeySetKey)> {
         let held = self.held_key_set()?;
         let made = self.make_key_set(now)?;
-        for (path, key) in held {
-            if let Some(standing) = jwk::retired(key.standing(), now, not_after) {
-                jwk::replace(&path, &key.with_standing(standing).to_json())?;
-            }
-        }
+        let retirement = Retirement { now, not_after };
+        retirement.write(held, KeySetKey::standing, |key, standing| key.with_standing(standing).to_json())?;
         write::sync_folder(self.folder());
         Ok(made)
     }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use magicproxy_core::{Kem, KeyStanding, SealingKey, UnixTime};
 
-use super::{Keystore, jwk, write};
+use super::jwk::Retirement;
+use super::{Keystore, write};
 use magicproxy_config::ground::fault::Faults;
 
 const PREFIX: &str = "sealing-";
@@ -39,11 +40,8 @@ impl Keystore {
         let held = self.held_sealing()?;
         // First the new ones: at no moment is there none to seal to.
         let made: Vec<_> = Kem::ALL.into_iter().map(|kem| self.make_sealing(kem, now)).collect::<anyhow::Result<_>>()?;
-        for (path, key) in held {
-            if let Some(standing) = jwk::retired(key.standing(), now, not_after) {
-                jwk::replace(&path, &key.with_standing(standing).to_json())?;
-            }
-        }
+        let retirement = Retirement { now, not_after };
+        retirement.write(held, SealingKey::standing, |key, standing| key.with_standing(standing).to_json())?;
         write::sync_folder(self.folder());
         Ok(made)
     }

@@ -1,0 +1,153 @@
+//! What a serving process is made of: from all that was written to a proxy that runs until it is told to stop.
+
+mod banner;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use magicproxy_core::plugin::PluginHost;
+use magicproxy_core::state::StateStore;
+use magicproxy_proxy::services::{Services, SharedKeys};
+use magicproxy_proxy::settings::Limits;
+
+use self::banner::{Banner, FirstUpstream, facts, next_steps};
+use super::keystore::{KeyWatch, Keys, Keystore, NewKey, Purposes};
+use super::readiness::Readiness;
+use super::revocations::{RevocationFile, RevocationWatch, SharedRevocations};
+use super::state::LazyStore;
+use super::tls::{OtherKeys, Tls};
+use super::wire::{self, Door, EndSignals, Engine, survive_others};
+use super::{logging, settings};
+use crate::ground::failure::Failure;
+use magicproxy_config::config::log::LogFormat;
+use magicproxy_config::config::{Config, Layers, lint};
+
+/// Serves what was written until the process is told to stop; what goes wrong is told in the form of the log.
+pub(crate) fn serve(layers: Layers) -> Result<(), Failure> {
+    let log = layers.log();
+    logging::install(log);
+    let served = serve_logged(layers);
+    // Whoever reads JSON reads nothing else.
+    if logging::format(log) == LogFormat::Json { served.map_err(Failure::logged) } else { served }
+}
+
+fn serve_logged(layers: Layers) -> Result<(), Failure> {
+    let runtime = wire::runtime()?;
+    // From the first moment on: making keys and opening a store take their time.
+    runtime.block_on(async { survive_others() }).context("signals")?;
+    let mut warnings = layers.warnings.clone();
+    let used = layers.used();
+    let raw = layers.raw.clone();
+    let mut config = settings::check_to_serve(layers)?;
+    let scaled = wire::raise_open_file_limit().and_then(|files| fit_to_files(&mut config, files));
+    // Before they are read, so that what is written meanwhile is noticed later.
+    let keystore = Keystore::of(&config.keys);
+    let mut stamps = keystore.stamps();
+    let store = LazyStore::of(&config.state.store);
+    let state = store.clone().map(|store| store as Arc<dyn StateStore>);
+    let Readiness { keys, plugins, warnings: found, .. } = Readiness::of(&config, state.clone()).ready()?;
+    let new = keys.is_none();
+    let keys = keys_or_new(keys, &keystore, NewKey::of(&config.keys, config.host()))?;
+    if new {
+        stamps = keystore.stamps();
+    }
+    warnings.extend(found);
+    warnings.extend(lint::warnings(&raw, &config, Some(&keys.known())));
+    let mut banner = Banner {
+        lines: facts(&config, &keys).into_iter().chain(used).collect(),
+        warnings,
+        next: Vec::new(),
+        as_log: logging::format(config.log) == LogFormat::Json,
+    };
+    match scaled {
+        Some(Scaled::Defaults(line)) => banner.lines.push(line),
+        Some(Scaled::Given(line)) => banner.warnings.push(line),
+        None => {}
+    }
+    let tls = config.tls.as_ref().map(|source| Tls::of(source, config.own_authority())).transpose()?;
+    let (listeners, hosts) = (config.listeners.clone(), config.hosts.clone());
+    let first = FirstUpstream::of(&config).filter(|_| new);
+    let private = config.keys.files.private.display().to_string();
+    let ring = Arc::new(SharedKeys::new(keys.ring));
+    let purposes = Purposes::of(&config.upstreams, config.tls.as_ref());
+    let other = OtherKeys { ring: Arc::clone(&ring), purposes: purposes.clone() };
+    let watch = KeyWatch::new(keystore, Arc::clone(&ring), purposes, stamps);
+    let chosen = config.state.chosen;
+    let mut revocations = revocation_watch(&config, store.as_ref())?;
+    let host = plugins.clone().map(|host| host as Arc<dyn PluginHost>);
+    let services = Services { keys: ring, state, revocations: revocations.revocations(), plugins: host };
+    let engine = Engine { settings: config.into_settings(), services };
+    let served = runtime.block_on(async {
+        let signals = EndSignals::listen().context("signals")?;
+        if let Some(store) = store.filter(|_| chosen) {
+            // The store has said in the log what is wrong.
+            store.open_now().await.map_err(|_| Failure::Logged(1))?;
+        }
+        // So that nobody is refused only because nobody has looked yet.
+        revocations.look().await;
+        let door = Door::open(engine, &listeners, &hosts, tls.as_ref().map(|tls| &tls.server)).await?;
+        let addresses = door.addresses().join(" and ");
+        banner.lines.insert(0, format!("magicproxy {} listens on {addresses}", env!("CARGO_PKG_VERSION")));
+        banner.warnings.extend(door.warnings.iter().cloned());
+        let trust = tls.as_ref().map(Tls::curl_option).unwrap_or_default();
+        if let Some(tls) = tls {
+            banner.lines.extend(tls.notes.iter().cloned());
+            tokio::spawn(tls.keep_fresh(other));
+        }
+        if let Some(first) = first {
+            let curl = format!("curl{trust}{}", door.curl_option());
+            banner.next = next_steps(&curl, &format!("{}{}", door.url(), first.mount), &first, &private);
+        }
+        banner.show();
+        tokio::spawn(watch.keep_fresh());
+        tokio::spawn(revocations.keep_fresh());
+        if let Some(plugins) = plugins {
+            tokio::spawn(plugins.watch());
+        }
+        door.serve(signals.shutdown()).await;
+        Ok::<_, Failure>(())
+    });
+    // What still runs, runs for nobody.
+    runtime.shutdown_background();
+    served
+}
+
+/// What was said about limits that the process has too few files for.
+enum Scaled {
+    /// Nobody gave these limits.
+    Defaults(String),
+    Given(String),
+}
+
+/// Makes the limits fit this many open files, and tells when they did not.
+fn fit_to_files(config: &mut Config, files: usize) -> Option<Scaled> {
+    let (given, defaults) = (config.limits, Limits::default());
+    config.limits = given.fit(files)?;
+    let Limits { connections, upstream_connections, exchanges, .. } = config.limits;
+    let line = format!(
+        "with {files} open files (`ulimit -n`): at most {connections} connections from clients, {} to APIs, {} requests at once",
+        upstream_connections.total, exchanges.total
+    );
+    let numbers = |limits: &Limits| (limits.connections, limits.upstream_connections, limits.exchanges);
+    Some(if numbers(&given) == numbers(&defaults) { Scaled::Defaults(line) } else { Scaled::Given(line) })
+}
+
+/// Revocations are in the store where proxies share one, and in a file otherwise.
+fn revocation_watch(config: &Config, store: Option<&Arc<LazyStore>>) -> anyhow::Result<RevocationWatch> {
+    match (&config.revocations.file, store) {
+        (None, Some(store)) => {
+            let store: Arc<dyn StateStore> = Arc::<LazyStore>::clone(store);
+            Ok(RevocationWatch::of_store(SharedRevocations(store), config.revocations.stale))
+        }
+        (file, _) => RevocationWatch::of_file(RevocationFile(file.clone().unwrap_or_default())),
+    }
+}
+
+/// The keys that were found, or new ones.
+fn keys_or_new(found: Option<Keys>, keystore: &Keystore, new: NewKey<'_>) -> Result<Keys, Failure> {
+    if let Some(keys) = found {
+        return Ok(keys);
+    }
+    keystore.generate(new)?;
+    Ok(keystore.load_existing()?)
+}
