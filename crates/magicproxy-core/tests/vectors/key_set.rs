@@ -59,6 +59,7 @@ fn kind_of(error: KeySetError) -> &'static str {
         KeySetError::RolledBack => "rolled_back",
         KeySetError::Expired => "expired",
         KeySetError::NotYetValid => "not_yet_valid",
+        other => panic!("{other:?} has no name in the vectors"),
     }
 }
 
@@ -68,6 +69,7 @@ fn name_of(refused: NotAccepted) -> &'static str {
         NotAccepted::Kem(_) => "kem",
         NotAccepted::Minter | NotAccepted::NoMinter => "minter",
         NotAccepted::Lifetime(_) => "lifetime",
+        other => panic!("{other:?} has no name in the vectors"),
     }
 }
 
