@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use magicproxy_core::{Acceptance, Grant, KeyRing, MintLimits, MintOrder, MintRequest, PatternMode, Rule, ScopeName, Scopes};
+use magicproxy_core::{Acceptance, Grant, KeyRing, MintLimits, MintRequest, TokenSpec, PatternMode, Rule, ScopeName, Scopes};
 use magicproxy_core::{RawRule, UnixTime, UnnamedTokens, UpstreamName, VerifyContext};
 use magicproxy_fuzz::ring;
 
@@ -27,7 +27,7 @@ fuzz_target!(|data: &str| {
         names: magicproxy_core::KnownNames::Listed,
         max_lifetime: Duration::from_secs(604_800),
     };
-    let order = match MintOrder::from_json(data.as_bytes()) {
+    let order = match MintRequest::from_json(data.as_bytes()) {
         Ok(order) => order,
         Err(faults) => return faults.iter().for_each(|fault| keeps_quiet(data, &fault.to_string())),
     };
@@ -49,7 +49,7 @@ fn keeps_quiet(order: &str, said: &str) {
     }
 }
 
-fn becomes_what_was_ordered(ring: &KeyRing, request: &MintRequest, scopes: &Scopes) {
+fn becomes_what_was_ordered(ring: &KeyRing, request: &TokenSpec, scopes: &Scopes) {
     // Rules may be fine one by one and too much together; then nothing is minted.
     let Ok(minted) = ring.mint(request) else { return };
     let acceptance = Acceptance::default();

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use libfuzzer_sys::fuzz_target;
 use magicproxy_core::{
     Acceptance, Access, Caveat, Credential, Grant, Kem, KeyRing, MinterKey, PatternMode, PrivateKey, RawRule, Rule, Scopes,
-    SealRequest, SealedToken, SealingKey, TypedCredential, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
+    SealedTokenSpec, SealedToken, SealingKey, TypedCredential, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
     VerifyError,
 };
 use magicproxy_fuzz::target;
@@ -92,7 +92,7 @@ fn genuine() -> &'static str {
         let credential = Credential::parse("ghp_fuzzed".to_owned().into()).expect("a credential");
         let rules = ["GET /user", "GET /a/.*"]
             .map(|rule| Rule::parse(RawRule::Text(rule.to_owned()), PatternMode::Whole).expect("a rule"));
-        let minted = ring().published(NOW).next().expect("a key").mint(&SealRequest {
+        let minted = ring().published(NOW).next().expect("a key").mint(&SealedTokenSpec {
             credential: credential.into(),
             grant: Grant::Allowed(rules.into()),
             upstream: UpstreamName::parse("api").expect("a name"),

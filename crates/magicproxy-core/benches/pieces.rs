@@ -11,8 +11,8 @@ use aws_lc_rs::rsa::{
 use aws_lc_rs::signature::{KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256};
 use divan::{Bencher, black_box};
 use magicproxy_core::{
-    Acceptance, Access, Caveat, Credential, DecisionSteps, EncodedSlash, Grant, Kem, KeyRing, MintRequest, PatternMode, Policy,
-    PrivateKey, RawRule, RequestTarget, Rule, Scopes, SealRequest, SealingKey, UnixTime, UnnamedTokens, UpstreamName,
+    Acceptance, Access, Caveat, Credential, DecisionSteps, EncodedSlash, Grant, Kem, KeyRing, TokenSpec, PatternMode, Policy,
+    PrivateKey, RawRule, RequestTarget, Rule, Scopes, SealedTokenSpec, SealingKey, UnixTime, UnnamedTokens, UpstreamName,
     VerifyContext,
 };
 use zeroize::Zeroizing;
@@ -49,7 +49,7 @@ fn upstream() -> UpstreamName {
 }
 
 fn signed(count: usize) -> Zeroizing<String> {
-    let request = MintRequest {
+    let request = TokenSpec {
         credential: credential(),
         grant: Grant::Allowed(rules(count)),
         upstream: Some(upstream()),
@@ -66,7 +66,7 @@ fn signed(count: usize) -> Zeroizing<String> {
 
 fn sealed(kem: Kem, count: usize, caveats: usize) -> Zeroizing<String> {
     let key = RING.published(NOW).find(|key| key.kem() == kem).unwrap();
-    let minted = key.mint(&SealRequest {
+    let minted = key.mint(&SealedTokenSpec {
         credential: credential().into(),
         grant: Grant::Allowed(rules(count)),
         upstream: upstream(),

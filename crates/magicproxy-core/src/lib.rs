@@ -15,7 +15,7 @@
 //! use magicproxy_core::{
 //!     Acceptance, Access, Caveat, Credential, DecisionSteps, Denial, Grant, Judgement, Kem,
 //!     KeyRing, PathSettings, PatternMode, PrivateKey, RawRule, RequestTarget, Rule, Scopes,
-//!     SealRequest, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifyContext,
+//!     SealedTokenSpec, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifyContext,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -32,7 +32,7 @@
 //! let written = [RawRule::Text("GET /repos/acme/.*".to_owned())];
 //! let rules = Rule::parse_list(&written, PatternMode::Whole)
 //!     .map_err(|faults| format!("{faults:?}"))?;
-//! let minted = public_key.mint(&SealRequest {
+//! let minted = public_key.mint(&SealedTokenSpec {
 //!     credential: Credential::parse("ghp_0123456789abcdef".to_owned().into())?.into(),
 //!     grant: Grant::Allowed(rules),
 //!     upstream: github.clone(),
@@ -97,8 +97,8 @@
 //! | need | where |
 //! |---|---|
 //! | keys that sign, seal and open | [`KeyRing`], [`PrivateKey`], [`SealingKey`], [`OwnerSecret`] |
-//! | a token of version 1, which the Python program reads, too | [`KeyRing::mint`], [`MintOrder`] |
-//! | a token of version 2 | [`SealingPublicKey`], [`SealRequest`], [`Caveat`] |
+//! | a token of version 1, which the Python program reads, too | [`KeyRing::mint`], [`MintRequest`] |
+//! | a token of version 2 | [`SealingPublicKey`], [`SealedTokenSpec`], [`Caveat`] |
 //! | what a token says, without a key | [`UnverifiedToken`], [`SealedToken`] |
 //! | rules | [`Rule`], [`Policy`], [`Scopes`] |
 //! | a decision, and what it needs to know first | [`Access`], [`Judgement`], [`Question`] |
@@ -147,7 +147,7 @@ pub use decision::{
 pub use key::{
     Accepts, CredentialBinding, KEY_SET_LIFETIME_SECONDS, Kem, KeyError, KeyId, KeyRing, KeySetError, KeySetKey, KeySetPin,
     KeySetSigner, KeyStanding, MinterAlgorithm, MinterKey, MinterSigningKey, NotAccepted, OwnerSecret, PrivateKey, PublicKey,
-    PublicKeySet, SealedOrder, SealingKey, SealingPublicKey, SignedKeySet,
+    PublicKeySet, SealedTokenPlan, SealingKey, SealingPublicKey, SignedKeySet,
 };
 pub use method::{Method, ParseMethodError};
 pub use pattern::PatternMode;
@@ -161,8 +161,8 @@ pub use target::{
 pub use time::UnixTime;
 pub use token::{
     Acceptance, AuthenticToken, Caveat, Chain, ChainId, ClaimsFault, Grant, KnownNames, Label, LongToken, MintError, MintLimits,
-    MintOrder, MintRequest, Minted, NarrowError, Network, NotCompiled, OlderChain, OrderFault, Origin, ParseCaveatError,
-    Provenance, ReissueError, SealRequest, SealedClaims, SealedToken, Sender, SignedToken, TokenNames, UnnamedTokens,
+    MintRequest, TokenSpec, MintedToken, NarrowError, Network, NotCompiled, OlderChain, MintRequestFault, Origin, ParseCaveatError,
+    Provenance, ReissueError, SealedTokenSpec, SealedClaims, SealedToken, Sender, SignedToken, TokenNames, UnnamedTokens,
     UnverifiedNames, UnverifiedToken, VerifiedToken, VerifyContext, VerifyError, armoured, is_armoured, unarmoured,
 };
 pub use token_version::TokenVersion;

@@ -9,7 +9,7 @@ use magicproxy_core::rule::HeldGrant;
 use magicproxy_core::state::Partition;
 use magicproxy_core::{
     Acceptance, Access, Basis, Caveat, Credential, CredentialBinding, DecisionSteps, Denial, EncodedSlash, Grant, Judgement,
-    KeyRing, MintRequest, OwnerPlace, OwnerSecret, PatternMode, Permit, Policy, PrivateKey, Question, RawRule, RequestTarget,
+    KeyRing, TokenSpec, OwnerPlace, OwnerSecret, PatternMode, Permit, Policy, PrivateKey, Question, RawRule, RequestTarget,
     Rule, RuleCompiler, Scope, ScopeName, Scopes, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
 
@@ -41,7 +41,7 @@ fn narrowed(ring: &KeyRing, rules: &str, plugins: &[&str], limit: Option<&str>, 
     let scope = Scope::new(&rules, plugins.iter().map(|name| plugin(name)).collect()).unwrap();
     let mut scopes = Scopes::default();
     scopes.insert(ScopeName::parse("s").unwrap(), scope);
-    let request = MintRequest {
+    let request = TokenSpec {
         credential: Credential::parse("ghp_ordinary".to_owned().into()).unwrap(),
         grant: Grant::GuardedScopes(vec![ScopeName::parse("s").unwrap()]),
         upstream: Some(upstream()),

@@ -17,7 +17,7 @@ use std::time::Duration;
 use http::{HeaderName, StatusCode};
 use magicproxy_core::limit::Limit;
 use magicproxy_core::state::{Full, StoreError};
-use magicproxy_core::{BindError, Denial, OpenError, OrderFault, ParseTargetError, ReissueError, UpstreamName, VerifyError};
+use magicproxy_core::{BindError, Denial, OpenError, MintRequestFault, ParseTargetError, ReissueError, UpstreamName, VerifyError};
 
 use crate::admission::{RETRY_AFTER, Shortage};
 use crate::downstream::ReadError;
@@ -83,7 +83,7 @@ pub(crate) enum Rejection {
     #[error("the body must be JSON (`Content-Type: application/json`)")]
     MediaType,
     #[error("nothing was minted: {}", list(.0))]
-    Order(Vec<OrderFault>),
+    Order(Vec<MintRequestFault>),
     #[error("nothing was narrowed: {0}")]
     Caveat(String),
     #[error("{0}")]
@@ -274,7 +274,7 @@ impl Rejection {
             Self::MintingClosed => (StatusCode::FORBIDDEN, "minting_closed", DENIED),
             Self::MintSuspended { .. } => (StatusCode::SERVICE_UNAVAILABLE, "mint_suspended", DENIED),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", ERROR),
-            Self::Order(faults) if faults.contains(&OrderFault::TooLarge) => {
+            Self::Order(faults) if faults.contains(&MintRequestFault::TooLarge) => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", ERROR)
             }
             Self::Caveat(_) | Self::Reissue(_) => (StatusCode::BAD_REQUEST, "invalid_caveat", ERROR),
@@ -411,6 +411,6 @@ fn listed(known: &[UpstreamName]) -> String {
     if names.is_empty() { String::new() } else { format!("; there is {}", names.join(", ")) }
 }
 
-fn list(faults: &[OrderFault]) -> String {
+fn list(faults: &[MintRequestFault]) -> String {
     faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -1,7 +1,7 @@
 //! A small HTTP/1.1 client for talking to a proxy from the command line: one request, one connection, no redirects.
 
 mod fault;
-mod sent;
+mod request_secrets;
 
 use std::path::Path;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use magicproxy_config::ground::scheme::{Scheme, is_loopback_host};
 use magicproxy_config::ground::text::harmless;
 
 pub(crate) use fault::{AskFault, AskFaultKind};
-use sent::Sent;
+use request_secrets::RequestSecrets;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_CONTROL_RESPONSE_BYTES: usize = 1024 * 1024;
@@ -50,7 +50,7 @@ pub(crate) struct Answer {
     /// The URL that was asked.
     url: String,
     /// What nobody is to be shown, whoever answers with it.
-    sent: Sent,
+    sent: RequestSecrets,
 }
 
 impl Peer {
@@ -125,7 +125,7 @@ impl Peer {
     }
 
     async fn exchange(&self, path: &str, request: Request<Full<Bytes>>) -> Result<Answer, AskFault> {
-        let sent = Sent::of(&request).await;
+        let sent = RequestSecrets::of(&request).await;
         let addresses = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
         let addresses: Vec<_> = addresses.map_err(|error| AskFault::of_lookup(self, &error))?.collect();
         let response = match self.scheme {

@@ -27,7 +27,7 @@ pub struct Accepts {
 
 /// A sealed token that somebody means to mint.
 #[derive(Clone, Copy, Debug)]
-pub struct SealedOrder<'a> {
+pub struct SealedTokenPlan<'a> {
     /// How its key is agreed on.
     pub kem: Kem,
     /// The thumbprint of the key that is to sign it.
@@ -62,7 +62,7 @@ impl Accepts {
     ///
     /// # Errors
     /// [`NotAccepted`]: the first thing that does not fit.
-    pub fn ensure(&self, order: &SealedOrder<'_>) -> Result<(), NotAccepted> {
+    pub fn ensure(&self, order: &SealedTokenPlan<'_>) -> Result<(), NotAccepted> {
         if !self.versions.contains(&TokenVersion::V2) {
             return Err(NotAccepted::Version);
         }

@@ -33,7 +33,7 @@ pub enum Grant {
 
 /// Everything that a token is made of.
 #[derive(Debug, Clone)]
-pub struct MintRequest {
+pub struct TokenSpec {
     /// The upstream's secret.
     pub credential: Credential,
     /// What is allowed.
@@ -57,14 +57,14 @@ pub struct MintRequest {
 }
 
 /// A new token.
-pub struct Minted {
+pub struct MintedToken {
     /// The token. It is a secret of its holder.
     pub token: Zeroizing<String>,
     /// Its `jti`.
     pub id: String,
 }
 
-impl fmt::Debug for Minted {
+impl fmt::Debug for MintedToken {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Minted").field("id", &self.id).finish_non_exhaustive()
     }
@@ -98,7 +98,7 @@ impl KeyRing {
     ///
     /// # Errors
     /// [`MintError`]. What this proxy would refuse is not minted.
-    pub fn mint(&self, request: &MintRequest) -> Result<Minted, MintError> {
+    pub fn mint(&self, request: &TokenSpec) -> Result<MintedToken, MintError> {
         self.mint_within(request, &Work::unlimited())
     }
 
@@ -106,7 +106,7 @@ impl KeyRing {
     ///
     /// # Errors
     /// [`MintError`].
-    pub fn mint_within(&self, request: &MintRequest, work: &Work) -> Result<Minted, MintError> {
+    pub fn mint_within(&self, request: &TokenSpec, work: &Work) -> Result<MintedToken, MintError> {
         let allowed = match &request.grant {
             Grant::Allowed(rules) => Some(written(rules, work)?),
             Grant::Scopes(_) | Grant::GuardedScopes(_) => None,
@@ -136,7 +136,7 @@ impl KeyRing {
         // It would obey its own scope of that name, where it has one.
         let is_guarded = matches!(request.grant, Grant::GuardedScopes(_));
         let claims = if is_of_another || is_guarded { claims.hidden_from_python() } else { claims };
-        Ok(Minted { token: self.sign_token(claims, self.active())?, id })
+        Ok(MintedToken { token: self.sign_token(claims, self.active())?, id })
     }
 
     pub(super) fn sign_token(&self, claims: Claims, key: &PrivateKey) -> Result<Zeroizing<String>, MintError> {

@@ -33,8 +33,8 @@ fn upstream(name: &str) -> UpstreamName {
 }
 
 /// For a minute, and for `api`.
-fn request(grant: Grant) -> MintRequest {
-    MintRequest {
+fn request(grant: Grant) -> TokenSpec {
+    TokenSpec {
         credential: Credential::parse(Zeroizing::new("ghp_marked".to_owned())).unwrap(),
         grant,
         upstream: Some(upstream("api")),
@@ -77,7 +77,7 @@ fn order(json: &str) -> Result<Arc<VerifiedToken>, Vec<String>> {
     let (upstream, scopes) = (upstream("api"), scopes());
     let limits = limits(&upstream, &scopes);
     let order =
-        MintOrder::from_json(json.as_bytes()).map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        MintRequest::from_json(json.as_bytes()).map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let request = order.check(&limits, NOW).map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let minted = ring().mint(&request).map_err(|error| vec![error.to_string()])?;
     let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
@@ -179,7 +179,7 @@ fn decisions() {
 #[test]
 fn a_token_without_a_name_works_where_such_are_taken() {
     let scopes = scopes();
-    let request = MintRequest { upstream: None, ..request(Grant::Scopes(vec![ScopeName::parse("read").unwrap()])) };
+    let request = TokenSpec { upstream: None, ..request(Grant::Scopes(vec![ScopeName::parse("read").unwrap()])) };
     let minted = ring().mint(&request).unwrap();
     let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
     let token = Arc::new(ring().verify(&minted.token, &context).unwrap());
@@ -251,7 +251,7 @@ fn minted(rules: &str, limit: Option<&str>) -> Zeroizing<String> {
     let raw: Vec<RawRule> = serde_json::from_str(rules).unwrap();
     let grant = Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap());
     let limit = limit.map(|limit| limit.parse().unwrap());
-    let request = MintRequest { expires_at: UnixTime(NOW.0 + 3600), limit, ..request(grant) };
+    let request = TokenSpec { expires_at: UnixTime(NOW.0 + 3600), limit, ..request(grant) };
     ring().mint(&request).unwrap().token
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use magicproxy_core::{
-    Acceptance, Caveat, Credential, Grant, Kem, KeyRing, Label, MintRequest, Network, PatternMode, Policy, PrivateKey, RawRule,
-    Rule, RuleCompiler, Scopes, SealRequest, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
+    Acceptance, Caveat, Credential, Grant, Kem, KeyRing, Label, TokenSpec, Network, PatternMode, Policy, PrivateKey, RawRule,
+    Rule, RuleCompiler, Scopes, SealedTokenSpec, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
 
 const NOW: UnixTime = UnixTime(1_790_000_000);
@@ -26,7 +26,7 @@ fn credential(length: usize) -> Credential {
 
 /// A token of version 2 with these caveats.
 fn sealed(ring: &KeyRing, length: usize, texts: &[&str], subject: &str, caveats: &[&str]) -> Arc<VerifiedToken> {
-    let request = SealRequest {
+    let request = SealedTokenSpec {
         credential: credential(length).into(),
         grant: Grant::Allowed(rules(texts)),
         upstream: UpstreamName::parse("api").unwrap(),
@@ -44,7 +44,7 @@ fn sealed(ring: &KeyRing, length: usize, texts: &[&str], subject: &str, caveats:
 }
 
 fn signed(ring: &KeyRing, length: usize) -> Arc<VerifiedToken> {
-    let request = MintRequest {
+    let request = TokenSpec {
         credential: credential(length),
         grant: Grant::Allowed(rules(&["GET /user"])),
         upstream: UpstreamName::parse("api"),
@@ -103,7 +103,7 @@ fn what_a_token_was_made_of_is_counted() {
     let ring = ring();
     let old = SealingKey::generate(Kem::X25519, NOW).unwrap();
     let request = |public: &magicproxy_core::SealingPublicKey| {
-        let request = SealRequest {
+        let request = SealedTokenSpec {
             credential: credential(40).into(),
             grant: Grant::Allowed(rules(&["GET /user"])),
             upstream: UpstreamName::parse("api").unwrap(),

@@ -3,8 +3,8 @@
 use magicproxy_core::plugin::PluginName;
 use magicproxy_core::token::is_token_id;
 use magicproxy_core::{
-    Acceptance, Caveat, Credential, Grant, Kem, KeyRing, Label, MintError, MintOrder, MintRequest, NarrowError, OrderFault,
-    PatternMode, PrivateKey, RawRule, Rule, Scope, ScopeName, Scopes, SealRequest, SealingKey, TypedCredential, UnixTime,
+    Acceptance, Caveat, Credential, Grant, Kem, KeyRing, Label, MintError, MintRequest, TokenSpec, NarrowError, MintRequestFault,
+    PatternMode, PrivateKey, RawRule, Rule, Scope, ScopeName, Scopes, SealedTokenSpec, SealingKey, TypedCredential, UnixTime,
     UnnamedTokens, UnverifiedToken, UpstreamName, VerifyContext, VerifyError,
 };
 use serde_json::json;
@@ -41,7 +41,7 @@ fn rules(bytes: usize) -> Grant {
 }
 
 fn signed(ring: &KeyRing, grant: Grant, (issued_at, expires_at): (u64, u64)) -> Result<String, MintError> {
-    let request = MintRequest {
+    let request = TokenSpec {
         credential: credential(),
         grant,
         upstream: UpstreamName::parse("api"),
@@ -63,7 +63,7 @@ fn sealed(ring: &KeyRing, grant: Grant, life: (u64, u64)) -> Result<String, Mint
 /// With a credential of so many characters.
 fn sealed_secret(ring: &KeyRing, secret: usize, grant: Grant, life: (u64, u64)) -> Result<String, MintError> {
     let (issued_at, expires_at) = life;
-    let request = SealRequest {
+    let request = SealedTokenSpec {
         credential: Credential::parse("s".repeat(secret).into()).unwrap().into(),
         grant,
         upstream: UpstreamName::parse("api").unwrap(),
@@ -232,8 +232,8 @@ fn bytes_of_an_order() {
         let order = r#"{"token":"ghp_ordinary","scope":"s"}"#;
         format!("{order}{}", " ".repeat(bytes - order.len()))
     };
-    assert!(MintOrder::from_json(order(65_536).as_bytes()).is_ok());
-    assert_eq!(MintOrder::from_json(order(65_537).as_bytes()).unwrap_err(), [OrderFault::TooLarge]);
+    assert!(MintRequest::from_json(order(65_536).as_bytes()).is_ok());
+    assert_eq!(MintRequest::from_json(order(65_537).as_bytes()).unwrap_err(), [MintRequestFault::TooLarge]);
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn faults_that_are_told() {
     let members = |count: usize| (0..count).map(|number| format!(",\"x{number}\":1")).collect::<String>();
     for (count, told) in [(1, 1), (19, 19), (20, 20), (21, 20), (400, 20)] {
         let order = format!(r#"{{"token":"ghp_ordinary"{}}}"#, members(count));
-        assert_eq!(MintOrder::from_json(order.as_bytes()).unwrap_err().len(), told, "{count}");
+        assert_eq!(MintRequest::from_json(order.as_bytes()).unwrap_err().len(), told, "{count}");
     }
 }
 
@@ -249,7 +249,7 @@ fn faults_that_are_told() {
 #[test]
 fn names_that_are_repeated() {
     let told = |name: &str| {
-        let faults = MintOrder::from_json(format!(r#"{{"token":"ghp_ordinary","{name}":1}}"#).as_bytes()).unwrap_err();
+        let faults = MintRequest::from_json(format!(r#"{{"token":"ghp_ordinary","{name}":1}}"#).as_bytes()).unwrap_err();
         faults.iter().any(|fault| fault.to_string().contains(&format!("`{name}` is not known: expected `allowed`")))
     };
     for near in ["alowed", "allowedd", "llowed", "allow", "allowed__", "aXlXwed", "alolwed", "Allowed", "allwd"] {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use magicproxy_core::{
     Acceptance, Access, Caveat, Credential, EncodedSlash, Grant, Kem, KeyRing, PatternMode, PrivateKey, RequestTarget, Rule,
-    Scopes, SealRequest, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
+    Scopes, SealedTokenSpec, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -45,7 +45,7 @@ fn caveat() -> impl Strategy<Value = String> {
 /// Each token of a chain, the first without a caveat.
 fn chain(ring: &KeyRing, allowed: &[String], caveats: &[String]) -> Vec<Arc<VerifiedToken>> {
     let raw: Vec<_> = allowed.iter().cloned().map(magicproxy_core::RawRule::Text).collect();
-    let minted = ring.published(UnixTime(NOW)).next().unwrap().mint(&SealRequest {
+    let minted = ring.published(UnixTime(NOW)).next().unwrap().mint(&SealedTokenSpec {
         credential: Credential::parse(Zeroizing::new("ghp_x".to_owned())).unwrap().into(),
         grant: Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap()),
         upstream: UpstreamName::parse("api").unwrap(),

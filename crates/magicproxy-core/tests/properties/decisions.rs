@@ -10,7 +10,7 @@ use magicproxy_core::rule::{Found, HeldGrant, NotFound};
 use magicproxy_core::{
     Acceptance, Access, Caveat, Credential, DecisionSteps, Denial, EncodedSlash, Grant, GrantQuestion, Judgement, Kem, KeyRing,
     Part, PatternMode, Permit, Policy, PrivateKey, Question, RawRule, RequestTarget, RequestView, Rule, Scope, ScopeName, Scopes,
-    SealRequest, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
+    SealedTokenSpec, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -110,7 +110,7 @@ fn token(world: &World) -> Arc<VerifiedToken> {
         scopes.insert(name.clone(), Scope::new(&parsed(rules), plugins).unwrap());
         names.push(name);
     }
-    let minted = RING.published(NOW).next().unwrap().mint(&SealRequest {
+    let minted = RING.published(NOW).next().unwrap().mint(&SealedTokenSpec {
         credential: Credential::parse(Zeroizing::new("ghp_x".to_owned())).unwrap().into(),
         grant: Grant::Scopes(names),
         upstream: UpstreamName::parse("api").unwrap(),

@@ -1,6 +1,6 @@
 //! `key-set.json`.
 
-use magicproxy_core::{Accepts, Kem, KeySetError, KeySetPin, KeySetSigner, NotAccepted, SealedOrder, SignedKeySet, UnixTime};
+use magicproxy_core::{Accepts, Kem, KeySetError, KeySetPin, KeySetSigner, NotAccepted, SealedTokenPlan, SignedKeySet, UnixTime};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -75,7 +75,7 @@ fn name_of(refused: NotAccepted) -> &'static str {
 fn orders(case: &Case, accepts: Option<&Accepts>) {
     assert_eq!(accepts.map(|accepts| serde_json::to_value(accepts).unwrap()), case.accepts, "{}", case.name);
     for Order { kem, minter, lifetime, refused } in &case.orders {
-        let order = SealedOrder { kem: *kem, minter: minter.as_deref(), lifetime: *lifetime };
+        let order = SealedTokenPlan { kem: *kem, minter: minter.as_deref(), lifetime: *lifetime };
         let found = accepts.unwrap().ensure(&order).err().map(name_of);
         assert_eq!(found, refused.as_deref(), "{}: {order:?}", case.name);
     }

@@ -18,8 +18,8 @@ use http::{HeaderValue, Method, Response};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use magicproxy_core::policy::Work;
-use magicproxy_core::token::MAX_ORDER_BYTES;
-use magicproxy_core::{Acceptance, Accepts, Caveat, MintLimits, MintOrder, Minted, OrderFault, VerifiedToken};
+use magicproxy_core::token::MAX_MINT_REQUEST_BYTES;
+use magicproxy_core::{Acceptance, Accepts, Caveat, MintLimits, MintRequest, MintedToken, MintRequestFault, VerifiedToken};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -165,7 +165,7 @@ impl Control {
             return Err(Rejection::MediaType);
         }
         let (order, _buffered) = self.read(body, exchange).await?;
-        let caveat = work_aside(order.len(), move || Caveat::from_order(&order)).await?;
+        let caveat = work_aside(order.len(), move || Caveat::from_narrow_request(&order)).await?;
         let caveat = caveat.map_err(|error| Rejection::Caveat(error.to_string()))?;
         let token = served.reissue(asking.caller(), Reissue::Narrow(Box::new(caveat))).await?;
         Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
@@ -179,8 +179,8 @@ impl Control {
 
     /// Reads a whole body, of bounded size, in bounded time, while there is room.
     async fn read(&self, body: RequestBody, exchange: &Holding) -> Result<(Zeroizing<Vec<u8>>, Holding), Rejection> {
-        if body.size_hint().lower() > MAX_ORDER_BYTES as u64 {
-            return Err(Rejection::Order(vec![OrderFault::TooLarge]));
+        if body.size_hint().lower() > MAX_MINT_REQUEST_BYTES as u64 {
+            return Err(Rejection::Order(vec![MintRequestFault::TooLarge]));
         }
         let collected = tokio::time::timeout(self.settings.timeouts.header, collect(body, exchange)).await;
         collected.map_err(|_| Rejection::RequestTimeout)?
@@ -226,9 +226,9 @@ struct MintJob {
 }
 
 impl MintJob {
-    fn run(&self, work: &Work) -> Result<(Minted, MintRecord), Rejection> {
+    fn run(&self, work: &Work) -> Result<(MintedToken, MintRecord), Rejection> {
         let settings = &*self.settings;
-        let order = MintOrder::from_json(&self.order).map_err(Rejection::Order)?;
+        let order = MintRequest::from_json(&self.order).map_err(Rejection::Order)?;
         let upstream = match &self.upstream {
             Some(upstream) => upstream,
             None => self.named(order.aud.as_deref()).map_err(|fault| Rejection::Order(vec![fault]))?,
@@ -257,10 +257,10 @@ impl MintJob {
     }
 
     /// The upstream that an order names, where its place does not say which one it is about.
-    fn named(&self, aud: Option<&str>) -> Result<&Arc<UpstreamSettings>, OrderFault> {
+    fn named(&self, aud: Option<&str>) -> Result<&Arc<UpstreamSettings>, MintRequestFault> {
         let mut upstreams = self.settings.upstreams.iter();
         let named = upstreams.find(|upstream| aud.is_some_and(|aud| upstream.is_called(aud)));
-        named.ok_or_else(|| OrderFault::Upstream { known: self.told.known_names() })
+        named.ok_or_else(|| MintRequestFault::Upstream { known: self.told.known_names() })
     }
 }
 
@@ -281,8 +281,8 @@ where
     let mut buffered = exchange.take(Resource::BufferedBytes, 0)?;
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| Rejection::RequestBody)?.into_data() else { continue };
-        if whole.len() + data.len() > MAX_ORDER_BYTES {
-            return Err(Rejection::Order(vec![OrderFault::TooLarge]));
+        if whole.len() + data.len() > MAX_MINT_REQUEST_BYTES {
+            return Err(Rejection::Order(vec![MintRequestFault::TooLarge]));
         }
         buffered.grow(data.len())?;
         append(&mut whole, &data);

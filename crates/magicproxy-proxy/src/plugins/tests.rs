@@ -2,7 +2,7 @@
 
 use http::HeaderValue;
 use magicproxy_core::{
-    Acceptance, Credential, Grant, KeyRing, MintRequest, PatternMode, PrivateKey, Scopes, UnixTime, UnnamedTokens, VerifyContext,
+    Acceptance, Credential, Grant, KeyRing, TokenSpec, PatternMode, PrivateKey, Scopes, UnixTime, UnnamedTokens, VerifyContext,
 };
 use zeroize::Zeroizing;
 
@@ -13,7 +13,7 @@ fn token() -> VerifiedToken {
     let now = UnixTime(2_000_000_000);
     let rules =
         magicproxy_core::Rule::parse_list(&["GET /x".into()].map(magicproxy_core::RawRule::Text), PatternMode::Whole).unwrap();
-    let request = MintRequest {
+    let request = TokenSpec {
         credential: Credential::parse(Zeroizing::new("a-credential".to_owned())).unwrap(),
         grant: Grant::Allowed(rules),
         upstream: Some(UpstreamName::parse("api").unwrap()),

@@ -12,7 +12,7 @@ use magicproxy_core::state::{
     BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreFuture, Taken, UnixMillis,
 };
 use magicproxy_core::{
-    Credential, Grant, KeyRing, MintRequest, PatternMode, PrivateKey, RawRule, Rule, UnixTime, UnnamedTokens, UpstreamName,
+    Credential, Grant, KeyRing, TokenSpec, PatternMode, PrivateKey, RawRule, Rule, UnixTime, UnnamedTokens, UpstreamName,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -130,7 +130,7 @@ fn client_of(stream: &TcpStream) -> IpAddr {
 fn minted(keys: &KeyRing, limit: Option<Limit>) -> String {
     let now = clock::now();
     let rules = Rule::parse_list(&[RawRule::Text("* /.*".to_owned())], PatternMode::Whole).unwrap();
-    let request = MintRequest {
+    let request = TokenSpec {
         credential: Credential::parse(Zeroizing::new("a-credential".to_owned())).unwrap(),
         grant: Grant::Allowed(rules),
         upstream: Some(UpstreamName::parse("api").unwrap()),

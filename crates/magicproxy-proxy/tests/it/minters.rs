@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use magicproxy_core::{
-    Acceptance, Caveat, Credential, Grant, Kem, Label, MinterKey, MinterSigningKey, SealRequest, TokenVersion, UnixTime,
+    Acceptance, Caveat, Credential, Grant, Kem, Label, MinterKey, MinterSigningKey, SealedTokenSpec, TokenVersion, UnixTime,
     UnnamedTokens, UpstreamName,
 };
 use magicproxy_proxy::settings::{Announcement, HostName, HttpMint, MountPath, Placing};
@@ -74,7 +74,7 @@ fn sealed(aud: &str, minter: Option<&MinterSigningKey>) -> String {
 fn named(aud: &str, minter: Option<&MinterSigningKey>, label: Option<&str>) -> String {
     let ring = keys().current();
     let key = ring.published(UnixTime(now())).find(|key| key.kem() == Kem::X25519).unwrap();
-    let minted = key.mint(&SealRequest {
+    let minted = key.mint(&SealedTokenSpec {
         credential: Credential::parse(Zeroizing::new(CREDENTIAL.to_owned())).unwrap().into(),
         grant: Grant::Allowed(parse(&["* /.*"])),
         upstream: UpstreamName::parse(aud).unwrap(),

@@ -9,7 +9,7 @@ use clap::Args;
 use http::Request;
 use http_body_util::Full;
 use hyper::body::Bytes;
-use magicproxy_core::{Credential, Grant, KeyRing, MintRequest, PrivateKey, RawRule, Rule, UnixTime};
+use magicproxy_core::{Credential, Grant, KeyRing, TokenSpec, PrivateKey, RawRule, Rule, UnixTime};
 use magicproxy_proxy::clock;
 use magicproxy_proxy::services::{Services, SharedKeys};
 use zeroize::Zeroizing;
@@ -88,7 +88,7 @@ fn mint(keys: &KeyRing, config: &Config) -> anyhow::Result<Zeroizing<String>> {
     let now = clock::now();
     let upstream = config.upstream_named(None).map_err(anyhow::Error::msg)?;
     let rule = Rule::parse(RawRule::Text(RULE.to_owned()), upstream.patterns)?;
-    let minted = keys.mint(&MintRequest {
+    let minted = keys.mint(&TokenSpec {
         credential: Credential::parse(Zeroizing::new(upstream::CREDENTIAL.to_owned()))?,
         grant: Grant::Allowed(vec![rule]),
         upstream: Some(upstream.name.clone()),

@@ -9,7 +9,7 @@ use crate::pattern::PatternMode;
 use crate::rule::{NewGrant, RawRule, Rule};
 use crate::scope::Scopes;
 use crate::token::{
-    Acceptance, Grant, MAX_CAVEATS, MintRequest, ReissueError, SealRequest, UnnamedTokens, UpstreamName, VerifyContext,
+    Acceptance, Grant, MAX_CAVEATS, TokenSpec, ReissueError, SealedTokenSpec, UnnamedTokens, UpstreamName, VerifyContext,
 };
 use crate::{Method, RuleCompiler, TypedCredential, UnixTime, UnverifiedNames, UnverifiedToken};
 
@@ -55,7 +55,7 @@ impl Rings {
         let rule = Rule::parse(RawRule::Text("GET /.*".to_owned()), PatternMode::Whole).unwrap();
         let (grant, upstream) = (Grant::Allowed(vec![rule]), UpstreamName::parse("api").unwrap());
         let (issued_at, expires_at, not_before, explain) = (NOW, UnixTime(NOW.0 + 3600), None, false);
-        let v1 = self.old.mint(&MintRequest {
+        let v1 = self.old.mint(&TokenSpec {
             credential: credential.clone(),
             grant: grant.clone(),
             upstream: Some(upstream.clone()),
@@ -68,7 +68,7 @@ impl Rings {
             limit: None,
         });
         let key = self.old.published(NOW).next().unwrap();
-        let v2 = key.mint(&SealRequest {
+        let v2 = key.mint(&SealedTokenSpec {
             credential: TypedCredential::Configured(credential),
             grant,
             upstream,

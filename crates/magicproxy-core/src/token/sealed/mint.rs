@@ -13,7 +13,7 @@ use crate::token::caveat::MAX_CAVEATS;
 use crate::token::label::Label;
 use crate::token::mint::random_id;
 use crate::token::origin::Origin;
-use crate::token::{Grant, MintError, Minted, ReissueError};
+use crate::token::{Grant, MintError, MintedToken, ReissueError};
 use crate::upstream_name::UpstreamName;
 
 /// Bytes of the root key of a token's chain.
@@ -21,7 +21,7 @@ pub(super) const ROOT_KEY_BYTES: usize = 32;
 
 /// Everything that a version 2 token is made of.
 #[derive(Debug)]
-pub struct SealRequest<'a> {
+pub struct SealedTokenSpec<'a> {
     /// The upstream's secret.
     pub credential: TypedCredential,
     /// What is allowed. Whether a scope is known is the proxy's to say.
@@ -47,7 +47,7 @@ impl SealingPublicKey {
     ///
     /// # Errors
     /// [`MintError`]. What every proxy would refuse is not minted.
-    pub fn mint(&self, request: &SealRequest<'_>) -> Result<Minted, MintError> {
+    pub fn mint(&self, request: &SealedTokenSpec<'_>) -> Result<MintedToken, MintError> {
         let (allowed, scopes) = match &request.grant {
             Grant::Allowed(rules) => {
                 Policy::check_brought(rules, &Work::unlimited())?;
@@ -79,7 +79,7 @@ impl SealingPublicKey {
         if token.len() > MAX_SEALED_TOKEN_BYTES {
             return Err(MintError::SealedTooLong(token.len()));
         }
-        Ok(Minted { token, id })
+        Ok(MintedToken { token, id })
     }
 
     /// Everything but caveats and tag.

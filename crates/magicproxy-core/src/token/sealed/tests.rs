@@ -15,7 +15,7 @@ use crate::scope::Scopes;
 use crate::target::{EncodedSlash, RequestTarget};
 use crate::token::{Acceptance, Grant, Label, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext};
 use crate::{Access, Denial};
-use crate::{MintRequest, RuleCompiler, TypedCredential, UnixTime, UnverifiedToken};
+use crate::{TokenSpec, RuleCompiler, TypedCredential, UnixTime, UnverifiedToken};
 
 mod minters;
 mod spelling;
@@ -34,8 +34,8 @@ fn rules(texts: &[&str]) -> Vec<Rule> {
     Rule::parse_list(&raw, PatternMode::Whole).unwrap()
 }
 
-fn request<'a>(allowed: &[&str]) -> SealRequest<'a> {
-    SealRequest {
+fn request<'a>(allowed: &[&str]) -> SealedTokenSpec<'a> {
+    SealedTokenSpec {
         credential: TypedCredential::Configured(Credential::parse(Zeroizing::new(SECRET.to_owned())).unwrap()),
         grant: Grant::Allowed(rules(allowed)),
         upstream: UpstreamName::parse("api").unwrap(),
@@ -48,7 +48,7 @@ fn request<'a>(allowed: &[&str]) -> SealRequest<'a> {
     }
 }
 
-fn mint(ring: &KeyRing, kem: Kem, request: &SealRequest<'_>) -> String {
+fn mint(ring: &KeyRing, kem: Kem, request: &SealedTokenSpec<'_>) -> String {
     let key = ring.published(NOW).find(|key| key.kem() == kem).unwrap();
     key.mint(request).unwrap().token.to_string()
 }
@@ -142,7 +142,7 @@ fn the_operator_bounds_what_others_mint() {
     let (ring, signer) = (ring(), MinterSigningKey::generate().unwrap());
     let public = || MinterKey::from_json(&signer.to_public_jwk().to_string()).unwrap();
     let unsigned = mint(&ring, Kem::X25519, &request(&["GET /user"]));
-    let signed = mint(&ring, Kem::X25519, &SealRequest { minter: Some(&signer), ..request(&["GET /user"]) });
+    let signed = mint(&ring, Kem::X25519, &SealedTokenSpec { minter: Some(&signer), ..request(&["GET /user"]) });
     let child = narrowed(&signed, r#"{"sub":"agent"}"#);
     let none = Acceptance::default;
     for (acceptance, token, expected) in [
@@ -162,7 +162,7 @@ fn the_operator_bounds_what_others_mint() {
     ] {
         assert_eq!(verify_as(&ring, token, &acceptance).err(), expected, "{acceptance:?}");
     }
-    let anonymous = mint(&ring, Kem::X25519, &SealRequest { subject: None, ..request(&["GET /user"]) });
+    let anonymous = mint(&ring, Kem::X25519, &SealedTokenSpec { subject: None, ..request(&["GET /user"]) });
     let wanted = Acceptance { require_sub: true, ..none() };
     assert!(matches!(verify_as(&ring, &narrowed(&anonymous, r#"{"sub":"agent"}"#), &wanted), Err(VerifyError::Claims(_))));
 }
@@ -193,7 +193,7 @@ fn no_changed_bit_is_accepted() {
     let acceptance =
         Acceptance { minters: vec![MinterKey::from_json(&signer.to_public_jwk().to_string()).unwrap()], ..Acceptance::default() };
     let plain = mint(&ring, Kem::X25519, &request(&["GET /user"]));
-    let signed = mint(&ring, Kem::X25519, &SealRequest { minter: Some(&signer), ..request(&["GET /user"]) });
+    let signed = mint(&ring, Kem::X25519, &SealedTokenSpec { minter: Some(&signer), ..request(&["GET /user"]) });
     let cases = [
         (narrowed(&narrowed(&plain, r#"{"sub":"a"}"#), r#"{"exp":1790000060}"#), Acceptance::default()),
         (narrowed(&signed, r#"{"allowed":["GET /user"]}"#), acceptance),
@@ -295,7 +295,7 @@ fn a_token_of_an_old_key_is_sealed_anew() {
 #[test]
 fn version_1_is_narrowed_by_the_proxy() {
     let ring = ring();
-    let minted = ring.mint(&crate::token::MintRequest {
+    let minted = ring.mint(&crate::token::TokenSpec {
         credential: Credential::parse(Zeroizing::new(SECRET.to_owned())).unwrap(),
         grant: Grant::Allowed(rules(&["GET /a/.*"])),
         upstream: UpstreamName::parse("api"),

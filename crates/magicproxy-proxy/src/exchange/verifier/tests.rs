@@ -1,6 +1,6 @@
 use std::sync::atomic::Ordering;
 
-use magicproxy_core::{Kem, KeyRing, PatternMode, PrivateKey, RawRule, Rule, SealRequest, SealingKey, UnixTime, UpstreamName};
+use magicproxy_core::{Kem, KeyRing, PatternMode, PrivateKey, RawRule, Rule, SealedTokenSpec, SealingKey, UnixTime, UpstreamName};
 
 use super::*;
 use crate::settings::HttpMint;
@@ -51,7 +51,7 @@ impl Fixture {
     /// A token of version 1.
     fn minted(&self, credential: &str, rules: &[String]) -> PresentedToken {
         let now = clock::now();
-        let request = magicproxy_core::MintRequest {
+        let request = magicproxy_core::TokenSpec {
             credential: magicproxy_core::Credential::parse(Zeroizing::new(credential.to_owned())).unwrap(),
             grant: magicproxy_core::Grant::Allowed(checked(rules)),
             upstream: Some(UpstreamName::parse("api").unwrap()),
@@ -69,7 +69,7 @@ impl Fixture {
     /// A token of version 2: whoever has the public key makes such.
     fn sealed(&self, rules: &[String]) -> PresentedToken {
         let (keys, now) = (self.verifier.inner.keys.current(), clock::now());
-        let request = SealRequest {
+        let request = SealedTokenSpec {
             credential: magicproxy_core::Credential::parse(Zeroizing::new("a-credential".to_owned())).unwrap().into(),
             grant: magicproxy_core::Grant::Allowed(checked(rules)),
             upstream: UpstreamName::parse("api").unwrap(),

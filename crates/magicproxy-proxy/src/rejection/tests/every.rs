@@ -42,7 +42,7 @@ samples! {
     Rejection::MintingClosed => Rejection::MintingClosed,
     Rejection::MintSuspended { .. } => Rejection::MintSuspended { after: Some(Duration::from_secs(31)) },
     Rejection::MediaType => Rejection::MediaType,
-    Rejection::Order(_) => Rejection::Order(vec![OrderFault::TooLarge]),
+    Rejection::Order(_) => Rejection::Order(vec![MintRequestFault::TooLarge]),
     Rejection::Caveat(_) => Rejection::Caveat("x".to_owned()),
     Rejection::Reissue(_) => Rejection::Reissue(ReissueError::Token(VerifyError::Malformed)),
     Rejection::Unmintable(_) => Rejection::Unmintable(MintError::TooLong(9)),

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use magicproxy_core::{
-    Credential, Grant, Kem, KeyRing, KeyStanding, MintRequest, PatternMode, PrivateKey, Rule, SealRequest, SealingKey,
+    Credential, Grant, Kem, KeyRing, KeyStanding, TokenSpec, PatternMode, PrivateKey, Rule, SealedTokenSpec, SealingKey,
     TokenVersion, UnixTime, UnnamedTokens, UnverifiedNames, UnverifiedToken, UpstreamName,
 };
 use magicproxy_proxy::services::{Minting, RevocationList, Revocations, SharedKeys};
@@ -45,7 +45,7 @@ impl Keys {
         let credential = Credential::parse(Zeroizing::new(CREDENTIAL.to_owned())).unwrap();
         let (upstream, issued_at, expires_at) = (UpstreamName::parse(NAME).unwrap(), UnixTime(now()), UnixTime(now() + 3600));
         let (ring, not_before, subject, explain) = (self.ring(0), None, None, false);
-        let signed = ring.mint(&MintRequest {
+        let signed = ring.mint(&TokenSpec {
             credential: credential.clone(),
             grant: grant.clone(),
             upstream: Some(upstream.clone()),
@@ -57,7 +57,7 @@ impl Keys {
             explain,
             limit: None,
         });
-        let sealed = ring.published(issued_at).next().unwrap().mint(&SealRequest {
+        let sealed = ring.published(issued_at).next().unwrap().mint(&SealedTokenSpec {
             credential: credential.into(),
             grant,
             upstream,

@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use magicproxy_core::{
-    Credential, Grant, Kem, KeyRing, MintRequest, OwnerSecret, PatternMode, PrivateKey, RawRule, Rule, ScopeName, SealRequest,
+    Credential, Grant, Kem, KeyRing, TokenSpec, OwnerSecret, PatternMode, PrivateKey, RawRule, Rule, ScopeName, SealedTokenSpec,
     SealingKey, SealingPublicKey, TypedCredential, UnixTime, UpstreamName,
 };
 use magicproxy_proxy::services::SharedKeys;
@@ -30,7 +30,7 @@ pub(crate) fn now() -> u64 {
 }
 
 /// A token to be minted.
-pub(crate) struct Token(MintRequest);
+pub(crate) struct Token(TokenSpec);
 
 impl Token {
     pub(crate) fn allowing(rules: &[&str]) -> Self {
@@ -63,7 +63,7 @@ impl Token {
     }
 
     fn granting(grant: Grant) -> Self {
-        Self(MintRequest {
+        Self(TokenSpec {
             credential: Credential::parse(Zeroizing::new(CREDENTIAL.to_owned())).unwrap(),
             grant,
             upstream: UpstreamName::parse(NAME),
@@ -116,7 +116,7 @@ pub(crate) fn parse(rules: &[&str]) -> Vec<Rule> {
 
 /// A token of version 2 for an hour, sealed to this key.
 pub(crate) fn seal_to(key: &SealingPublicKey, credential: TypedCredential, grant: Grant) -> String {
-    let minted = key.mint(&SealRequest {
+    let minted = key.mint(&SealedTokenSpec {
         credential,
         grant,
         upstream: UpstreamName::parse(NAME).unwrap(),

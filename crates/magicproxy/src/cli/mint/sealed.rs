@@ -6,14 +6,14 @@ use anyhow::Context as _;
 use clap::Args;
 use magicproxy_core::token::MAX_SEALED_LIFETIME_SECONDS;
 use magicproxy_core::{
-    Accepts, Caveat, Credential, CredentialField, CredentialPlace, Grant, Kem, MintOrder, MinterSigningKey, PatternMode, Rule,
-    ScopeName, SealRequest, SealedOrder, SealingPublicKey, TypedCredential, UnixTime, UpstreamName,
+    Accepts, Caveat, Credential, CredentialField, CredentialPlace, Grant, Kem, MintRequest, MinterSigningKey, PatternMode, Rule,
+    ScopeName, SealedTokenSpec, SealedTokenPlan, SealingPublicKey, TypedCredential, UnixTime, UpstreamName,
 };
 use magicproxy_proxy::clock;
 use magicproxy_proxy::settings::MintSettings;
 use zeroize::Zeroizing;
 
-use super::{Ordered, warn};
+use super::{MintDraft, warn};
 use crate::cli::asking::AskingArgs;
 use crate::cli::pinned::{PinnedProxy, Refresh};
 use crate::cli::{narrow, pinned, secret, upstream_name};
@@ -94,7 +94,7 @@ impl Recipient {
 
     /// What the proxy would refuse is not minted.
     fn ensure_accepted(&self, minter: Option<&MinterSigningKey>, lifetime: u64) -> Result<(), Failure> {
-        let order = SealedOrder { kem: self.key.kem(), minter: minter.map(|key| key.id().as_str()), lifetime };
+        let order = SealedTokenPlan { kem: self.key.kem(), minter: minter.map(|key| key.id().as_str()), lifetime };
         for accepts in &self.accepts {
             accepts
                 .ensure(&order)
@@ -111,10 +111,10 @@ impl Recipient {
     }
 }
 
-pub(super) fn mint(sealing: &Sealing<'_>, ordered: Ordered, environment: &Environment) -> Result<Zeroizing<String>, Failure> {
+pub(super) fn mint(sealing: &Sealing<'_>, ordered: MintDraft, environment: &Environment) -> Result<Zeroizing<String>, Failure> {
     let args = sealing.args;
     let now = clock::now();
-    let MintOrder { token, allowed, scopes, expires_in, aud, explain, limit, sub: subject, .. } = ordered.order;
+    let MintRequest { token, allowed, scopes, expires_in, aud, explain, limit, sub: subject, .. } = ordered.order;
     let mut faults = ordered.faults;
     let grant = grant(allowed, scopes).map_err(|found| faults.extend(found)).ok();
     let credential = credential(token, args.credential_as.as_deref()).map_err(|fault| faults.push(fault)).ok();
@@ -143,7 +143,7 @@ pub(super) fn mint(sealing: &Sealing<'_>, ordered: Ordered, environment: &Enviro
         note(narrow::NEEDS_MINTER);
     }
     warn(credential.weakness());
-    let minted = key.mint(&SealRequest {
+    let minted = key.mint(&SealedTokenSpec {
         credential,
         grant,
         upstream: recipient.upstream.clone(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use magicproxy_core::rule::HeldGrant;
 use magicproxy_core::{
-    Acceptance, Access, Credential, DecisionSteps, EncodedSlash, Grant, Judgement, KeyRing, MintRequest, PatternMode, PrivateKey,
+    Acceptance, Access, Credential, DecisionSteps, EncodedSlash, Grant, Judgement, KeyRing, TokenSpec, PatternMode, PrivateKey,
     Question, RawRule, RequestTarget, Rule, Scopes, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ const NOW: UnixTime = UnixTime(2_000_000_000);
 /// A token of this rule, verified.
 fn token(keys: &KeyRing, rule: &Value, limit: Option<&str>) -> Arc<VerifiedToken> {
     let raw: Vec<RawRule> = serde_json::from_value(json!([rule])).unwrap();
-    let request = MintRequest {
+    let request = TokenSpec {
         credential: Credential::parse(Zeroizing::new("a-credential".to_owned())).unwrap(),
         grant: Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap()),
         upstream: Some(UpstreamName::parse("api").unwrap()),

@@ -69,12 +69,12 @@ fn full_caveat() -> Value {
 }
 
 fn order_faults(json: &str) -> Option<Vec<String>> {
-    let told = |faults: Vec<OrderFault>| faults.iter().map(ToString::to_string).collect();
-    MintOrder::from_json(json.as_bytes()).err().map(told)
+    let told = |faults: Vec<MintRequestFault>| faults.iter().map(ToString::to_string).collect();
+    MintRequest::from_json(json.as_bytes()).err().map(told)
 }
 
 fn caveat_faults(json: &str) -> Option<Vec<String>> {
-    Caveat::from_order(json.as_bytes()).err().map(|fault| vec![fault.to_string()])
+    Caveat::from_narrow_request(json.as_bytes()).err().map(|fault| vec![fault.to_string()])
 }
 
 fn caveat() -> Value {
@@ -245,7 +245,7 @@ fn short_forms_are_the_long_ones() {
     #[track_caller]
     fn check(short: &str, long: &str) {
         let read = |json: &str| {
-            let MintOrder { allowed, scopes, expires_in, .. } = MintOrder::from_json(json.as_bytes()).unwrap();
+            let MintRequest { allowed, scopes, expires_in, .. } = MintRequest::from_json(json.as_bytes()).unwrap();
             format!("{allowed:?} {scopes:?} {expires_in:?}")
         };
         assert_eq!(read(short), read(long));
@@ -257,7 +257,7 @@ fn short_forms_are_the_long_ones() {
     check(r#"{"token":"a","expires_in":"1h 30m"}"#, r#"{"token":"a","expires_in":5400}"#);
     let grants = |grants: &str| format!(r#"{{"token":"a","allowed":[{{"method":"POST","path":"/a","grants":{grants}}}]}}"#);
     check(&grants(r#""GET /a/{response.id}""#), &grants(r#"["GET /a/{response.id}"]"#));
-    let caveat = |caveat: &str| Caveat::from_order(format!(r#"{{"caveat":{caveat}}}"#).as_bytes()).unwrap();
+    let caveat = |caveat: &str| Caveat::from_narrow_request(format!(r#"{{"caveat":{caveat}}}"#).as_bytes()).unwrap();
     assert_eq!(
         caveat(r#"{"allowed":"GET|PUT route:/a/{b}","sender":{"cidr":"192.0.2.0/24"}}"#),
         caveat(r#"{"allowed":[{"method":["GET","PUT"],"route":"/a/{b}"}],"sender":{"cidr":["192.0.2.0/24"]}}"#)
@@ -272,7 +272,7 @@ fn a_limit_of_whole_days_is_told_in_days() {
         (90_000, "90000 seconds,"),
         (1, "1 seconds,"),
     ] {
-        let fault = OrderFault::Lifetime { max }.to_string();
+        let fault = MintRequestFault::Lifetime { max }.to_string();
         assert!(fault.contains(told), "{fault}");
     }
 }
@@ -281,7 +281,7 @@ fn a_limit_of_whole_days_is_told_in_days() {
 #[test]
 fn an_unknown_upstream_is_told_with_those_that_are_served() {
     let name = |text: &str| UpstreamName::parse(text).unwrap();
-    let told = |known| OrderFault::Upstream { known }.to_string();
+    let told = |known| MintRequestFault::Upstream { known }.to_string();
     assert!(told(Some(vec![name("api"), name("dns")])).ends_with("; served here: `api`, `dns`"));
     assert!(told(None).ends_with("the upstream that the token is for"));
 }

@@ -12,7 +12,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
-use super::{Grant, Label, MintRequest, UnnamedTokens, label};
+use super::{Grant, Label, TokenSpec, UnnamedTokens, label};
 use crate::credential::{Credential, ParseCredentialError};
 use crate::duration::Seconds;
 use crate::json::form::{FormFault, ValueFault};
@@ -27,12 +27,12 @@ use crate::upstream_name::UpstreamName;
 pub(super) use form::{CLAIMS, NARROWING, SEALED_CLAIMS, TOKEN_CAVEAT};
 
 /// The longest order, in bytes of JSON.
-pub const MAX_ORDER_BYTES: usize = 64 * 1024;
+pub const MAX_MINT_REQUEST_BYTES: usize = 64 * 1024;
 
 /// An order, parsed and not yet checked. One value stands for a list of one. Members that are not named here are refused, and so is null for any of them.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct MintOrder {
+pub struct MintRequest {
     /// The credential.
     #[serde(deserialize_with = "secret")]
     pub token: Zeroizing<String>,
@@ -62,7 +62,7 @@ pub struct MintOrder {
     pub limit: Option<Limit>,
 }
 
-impl std::fmt::Debug for MintOrder {
+impl std::fmt::Debug for MintRequest {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("MintOrder").field("allowed", &self.allowed).field("scopes", &self.scopes).finish_non_exhaustive()
     }
@@ -102,36 +102,36 @@ pub enum KnownNames {
     Withheld,
 }
 
-impl MintOrder {
+impl MintRequest {
     /// Reads an order from JSON.
     ///
     /// # Errors
     /// Every fault of its form. The text of the order is not repeated, for it holds a secret.
-    pub fn from_json(json: &[u8]) -> Result<Self, Vec<OrderFault>> {
-        if json.len() > MAX_ORDER_BYTES {
-            return Err(vec![OrderFault::TooLarge]);
+    pub fn from_json(json: &[u8]) -> Result<Self, Vec<MintRequestFault>> {
+        if json.len() > MAX_MINT_REQUEST_BYTES {
+            return Err(vec![MintRequestFault::TooLarge]);
         }
-        form::ORDER.read(json).map_err(|faults| faults.into_iter().map(OrderFault::Form).collect())
+        form::ORDER.read(json).map_err(|faults| faults.into_iter().map(MintRequestFault::Form).collect())
     }
 
     /// Checks an order against what the operator allows.
     ///
     /// # Errors
     /// Every fault.
-    pub fn check(self, limits: &MintLimits<'_>, now: UnixTime) -> Result<MintRequest, Vec<OrderFault>> {
+    pub fn check(self, limits: &MintLimits<'_>, now: UnixTime) -> Result<TokenSpec, Vec<MintRequestFault>> {
         let mut faults = Vec::new();
         let grant = grant(self.allowed, self.scope, self.scopes, limits).map_err(|found| faults.extend(found)).ok();
         let expires_at = expiry(self.expires_in, limits, now).map_err(|fault| faults.push(fault)).ok();
         if self.aud.as_deref().is_some_and(|aud| !limits.names_upstream(aud)) {
             let known = vec![limits.upstream.clone()];
-            faults.push(OrderFault::Upstream { known: Some(known).filter(|_| limits.names == KnownNames::Listed) });
+            faults.push(MintRequestFault::Upstream { known: Some(known).filter(|_| limits.names == KnownNames::Listed) });
         }
         if limits.require_sub && self.sub.is_none() {
-            faults.push(OrderFault::Subject);
+            faults.push(MintRequestFault::Subject);
         }
         let credential = Credential::parse_new(&self.token).map_err(|fault| faults.push(fault.into())).ok();
         match (grant, expires_at, credential) {
-            (Some(grant), Some(expires_at), Some(credential)) if faults.is_empty() => Ok(MintRequest {
+            (Some(grant), Some(expires_at), Some(credential)) if faults.is_empty() => Ok(TokenSpec {
                 credential,
                 grant,
                 upstream: Some(limits.upstream.clone()),
@@ -151,9 +151,9 @@ impl MintOrder {
 /// What is wrong with an order.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum OrderFault {
+pub enum MintRequestFault {
     /// Longer than [`MAX_ORDER_BYTES`].
-    #[error("the request body is longer than {MAX_ORDER_BYTES} bytes")]
+    #[error("the request body is longer than {MAX_MINT_REQUEST_BYTES} bytes")]
     TooLarge,
     /// No JSON object of the expected form.
     #[error(transparent)]
@@ -203,23 +203,23 @@ fn grant(
     scope: Option<String>,
     scopes: Option<Vec<String>>,
     limits: &MintLimits<'_>,
-) -> Result<Grant, Vec<OrderFault>> {
+) -> Result<Grant, Vec<MintRequestFault>> {
     let named = scope.is_some() || scopes.is_some();
     match allowed {
         Some(rules) if !named => {
-            let faults = |faults: Vec<RuleFault>| faults.into_iter().map(OrderFault::Rule).collect::<Vec<_>>();
+            let faults = |faults: Vec<RuleFault>| faults.into_iter().map(MintRequestFault::Rule).collect::<Vec<_>>();
             let rules = Rule::parse_new_list_with(&rules, limits.patterns, &limits.work).map_err(faults)?;
-            if rules.iter().any(Rule::names_owner) { Err(vec![OrderFault::Owner]) } else { Ok(Grant::Allowed(rules)) }
+            if rules.iter().any(Rule::names_owner) { Err(vec![MintRequestFault::Owner]) } else { Ok(Grant::Allowed(rules)) }
         }
         None if named => scope_grant(scope.into_iter().chain(scopes.into_iter().flatten()).collect(), limits),
-        _ => Err(vec![OrderFault::Grant]),
+        _ => Err(vec![MintRequestFault::Grant]),
     }
 }
 
-fn scope_grant(names: Vec<String>, limits: &MintLimits<'_>) -> Result<Grant, Vec<OrderFault>> {
+fn scope_grant(names: Vec<String>, limits: &MintLimits<'_>) -> Result<Grant, Vec<MintRequestFault>> {
     let known = limits.scopes;
     if names.is_empty() {
-        return Err(vec![OrderFault::NoScope]);
+        return Err(vec![MintRequestFault::NoScope]);
     }
     let mut faults = Vec::new();
     let mut grant = Vec::with_capacity(names.len());
@@ -229,7 +229,7 @@ fn scope_grant(names: Vec<String>, limits: &MintLimits<'_>) -> Result<Grant, Vec
             None => {
                 let listed = limits.names == KnownNames::Listed;
                 let known = listed.then(|| known.names().map(str::to_owned).collect());
-                faults.push(OrderFault::UnknownScope { name: shorten(&name), known });
+                faults.push(MintRequestFault::UnknownScope { name: shorten(&name), known });
             }
         }
     }
@@ -249,12 +249,12 @@ fn in_days(seconds: u64) -> String {
     }
 }
 
-fn expiry(seconds: Option<u64>, limits: &MintLimits<'_>, now: UnixTime) -> Result<UnixTime, OrderFault> {
+fn expiry(seconds: Option<u64>, limits: &MintLimits<'_>, now: UnixTime) -> Result<UnixTime, MintRequestFault> {
     let max = limits.max_lifetime.as_secs();
     let seconds = seconds.unwrap_or_else(|| limits.default_lifetime.as_secs().min(max));
     match now.0.checked_add(seconds) {
         Some(end) if (1..=max).contains(&seconds) && end <= MAX_UNIX_TIME => Ok(UnixTime(end)),
-        _ => Err(OrderFault::Lifetime { max }),
+        _ => Err(MintRequestFault::Lifetime { max }),
     }
 }
 

@@ -7,14 +7,14 @@ use crate::json::{self, inner_object, one_or_more, present};
 use crate::limit::Limit;
 use crate::rule::RawRule;
 use crate::time::UnixTime;
-use crate::token::order::NARROWING;
+use crate::token::mint_request::NARROWING;
 use crate::token::origin::Origin;
 use crate::token::{Label, Network};
 use crate::upstream_name::UpstreamName;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Order {
+struct NarrowRequest {
     #[serde(deserialize_with = "inner_object")]
     caveat: Members,
 }
@@ -54,8 +54,8 @@ impl Caveat {
     ///
     /// # Errors
     /// [`ParseCaveatError`], with every fault of the form in words.
-    pub fn from_order(json: &[u8]) -> Result<Self, ParseCaveatError> {
-        let order: Order = NARROWING.read(json)?;
+    pub fn from_narrow_request(json: &[u8]) -> Result<Self, ParseCaveatError> {
+        let order: NarrowRequest = NARROWING.read(json)?;
         let Members { allowed, exp, nbf, aud, sub, sender, limit, from } = order.caveat;
         let sender = sender.map(|sender| Sender { cidr: sender.cidr.unwrap_or_default() });
         Ok(Self { allowed: allowed.map(normal), exp, nbf, aud, sub, sender, limit, from })
