@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use magicproxy_core::{Acceptance, Grant, KeyRing, MintLimits, MintRequest, TokenSpec, PatternMode, Rule, ScopeName, Scopes};
+use magicproxy_core::{Acceptance, RuleSource, KeyRing, MintLimits, MintRequest, TokenSpec, PatternMode, Rule, ScopeName, Scopes};
 use magicproxy_core::{RawRule, UnixTime, UnnamedTokens, UpstreamName, VerifyContext};
 use magicproxy_fuzz::ring;
 
@@ -58,7 +58,7 @@ fn becomes_what_was_ordered(ring: &KeyRing, request: &TokenSpec, scopes: &Scopes
     assert_eq!(verified.expires_at(), request.expires_at);
     assert_eq!(verified.upstream(), request.upstream.as_ref());
     assert_eq!(verified.explains(), request.explain);
-    if let Grant::Allowed(rules) = &request.grant {
+    if let RuleSource::Rules(rules) = &request.grant {
         // Routes travel as the patterns that they stand for, methods one by one.
         let ordered: Vec<String> = rules.iter().flat_map(Rule::to_strings).collect();
         let held: Vec<String> = verified.policy().rules().map(ToString::to_string).collect();

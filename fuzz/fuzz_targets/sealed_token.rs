@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use libfuzzer_sys::fuzz_target;
 use magicproxy_core::{
-    Acceptance, Access, Caveat, Credential, Grant, Kem, KeyRing, MinterKey, PatternMode, PrivateKey, RawRule, Rule, Scopes,
+    Acceptance, Access, Caveat, Credential, RuleSource, Kem, KeyRing, MinterKey, PatternMode, PrivateKey, RawRule, Rule, Scopes,
     SealedTokenSpec, SealedToken, SealingKey, TypedCredential, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
     VerifyError,
 };
@@ -94,7 +94,7 @@ fn genuine() -> &'static str {
             .map(|rule| Rule::parse(RawRule::Text(rule.to_owned()), PatternMode::Whole).expect("a rule"));
         let minted = ring().published(NOW).next().expect("a key").mint(&SealedTokenSpec {
             credential: credential.into(),
-            grant: Grant::Allowed(rules.into()),
+            grant: RuleSource::Rules(rules.into()),
             upstream: UpstreamName::parse("api").expect("a name"),
             issued_at: NOW,
             expires_at: UnixTime(NOW.0 + 3600),

@@ -11,7 +11,7 @@ use aws_lc_rs::rsa::{
 use aws_lc_rs::signature::{KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256};
 use divan::{Bencher, black_box};
 use magicproxy_core::{
-    Acceptance, Access, Caveat, Credential, DecisionSteps, EncodedSlash, Grant, Kem, KeyRing, TokenSpec, PatternMode, Policy,
+    Acceptance, Access, Caveat, Credential, DecisionSteps, EncodedSlash, RuleSource, Kem, KeyRing, TokenSpec, PatternMode, Policy,
     PrivateKey, RawRule, RequestTarget, Rule, Scopes, SealedTokenSpec, SealingKey, UnixTime, UnnamedTokens, UpstreamName,
     VerifyContext,
 };
@@ -51,7 +51,7 @@ fn upstream() -> UpstreamName {
 fn signed(count: usize) -> Zeroizing<String> {
     let request = TokenSpec {
         credential: credential(),
-        grant: Grant::Allowed(rules(count)),
+        grant: RuleSource::Rules(rules(count)),
         upstream: Some(upstream()),
         unnamed: magicproxy_core::UnnamedTokens::Accept,
         issued_at: NOW,
@@ -68,7 +68,7 @@ fn sealed(kem: Kem, count: usize, caveats: usize) -> Zeroizing<String> {
     let key = RING.published(NOW).find(|key| key.kem() == kem).unwrap();
     let minted = key.mint(&SealedTokenSpec {
         credential: credential().into(),
-        grant: Grant::Allowed(rules(count)),
+        grant: RuleSource::Rules(rules(count)),
         upstream: upstream(),
         issued_at: NOW,
         expires_at: UnixTime(NOW.0 + 3600),

@@ -13,7 +13,7 @@
 //! use std::sync::Arc;
 //!
 //! use magicproxy_core::{
-//!     Acceptance, Access, Caveat, Credential, DecisionSteps, Denial, Grant, Judgement, Kem,
+//!     Acceptance, Access, Caveat, Credential, DecisionSteps, Denial, RuleSource, Judgement, Kem,
 //!     KeyRing, PathSettings, PatternMode, PrivateKey, RawRule, RequestTarget, Rule, Scopes,
 //!     SealedTokenSpec, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifyContext,
 //! };
@@ -34,7 +34,7 @@
 //!     .map_err(|faults| format!("{faults:?}"))?;
 //! let minted = public_key.mint(&SealedTokenSpec {
 //!     credential: Credential::parse("ghp_0123456789abcdef".to_owned().into())?.into(),
-//!     grant: Grant::Allowed(rules),
+//!     grant: RuleSource::Allowed(rules),
 //!     upstream: github.clone(),
 //!     issued_at: now,
 //!     expires_at: UnixTime(now.0 + 3_600),
@@ -160,7 +160,7 @@ pub use target::{
 };
 pub use time::UnixTime;
 pub use token::{
-    Acceptance, AuthenticToken, Caveat, Chain, ChainId, ClaimsFault, Grant, KnownNames, Label, LongToken, MintError, MintLimits,
+    Acceptance, AuthenticToken, Caveat, Chain, ChainId, ClaimsFault, RuleSource, KnownNames, Label, LongToken, MintError, MintLimits,
     MintRequest, TokenSpec, MintedToken, NarrowError, Network, NotCompiled, OlderChain, MintRequestFault, Origin, ParseCaveatError,
     Provenance, ReissueError, SealedTokenSpec, SealedClaims, SealedToken, Sender, SignedToken, TokenNames, UnnamedTokens,
     UnverifiedNames, UnverifiedToken, VerifiedToken, VerifyContext, VerifyError, armoured, is_armoured, unarmoured,

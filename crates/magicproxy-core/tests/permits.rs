@@ -8,7 +8,7 @@ use magicproxy_core::plugin::{Consent, PluginName, Verdict};
 use magicproxy_core::rule::HeldGrant;
 use magicproxy_core::state::Partition;
 use magicproxy_core::{
-    Acceptance, Access, Basis, Caveat, Credential, CredentialBinding, DecisionSteps, Denial, EncodedSlash, Grant, Judgement,
+    Acceptance, Access, Basis, Caveat, Credential, CredentialBinding, DecisionSteps, Denial, EncodedSlash, RuleSource, Judgement,
     KeyRing, TokenSpec, OwnerPlace, OwnerSecret, PatternMode, Permit, Policy, PrivateKey, Question, RawRule, RequestTarget,
     Rule, RuleCompiler, Scope, ScopeName, Scopes, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
@@ -43,7 +43,7 @@ fn narrowed(ring: &KeyRing, rules: &str, plugins: &[&str], limit: Option<&str>, 
     scopes.insert(ScopeName::parse("s").unwrap(), scope);
     let request = TokenSpec {
         credential: Credential::parse("ghp_ordinary".to_owned().into()).unwrap(),
-        grant: Grant::GuardedScopes(vec![ScopeName::parse("s").unwrap()]),
+        grant: RuleSource::GuardedScopes(vec![ScopeName::parse("s").unwrap()]),
         upstream: Some(upstream()),
         unnamed: UnnamedTokens::Refuse,
         issued_at: NOW,

@@ -2,7 +2,7 @@
 //! every token. The second half can cost a thousand times as much, so whoever has many tokens to verify tells them apart here.
 
 use super::caveat::Caveat;
-use super::grant::{Granted, policy_of};
+use super::rule_source::{ClaimedRules, policy_of};
 use super::{Narrowing, Provenance, VerifiedToken, VerifyContext, VerifyError, counter, label};
 use crate::credential::TypedCredential;
 use crate::pattern::PatternMode;
@@ -46,7 +46,7 @@ use crate::upstream_name::UpstreamName;
 pub struct AuthenticToken {
     // INVARIANT: it allows nothing, until it leaves by `with_rules`.
     token: VerifiedToken,
-    granted: Granted,
+    granted: ClaimedRules,
     caveats: Result<Vec<Caveat>, VerifyError>,
     credential: Option<Result<TypedCredential, VerifyError>>,
 }
@@ -61,7 +61,7 @@ pub enum NotCompiled {
 }
 
 impl AuthenticToken {
-    pub(super) fn new(token: VerifiedToken, granted: Granted, caveats: Result<Vec<Caveat>, VerifyError>) -> Self {
+    pub(super) fn new(token: VerifiedToken, granted: ClaimedRules, caveats: Result<Vec<Caveat>, VerifyError>) -> Self {
         Self { token, granted, caveats, credential: None }
     }
 

@@ -22,9 +22,9 @@ use crate::upstream_name::UpstreamName;
 
 /// What a token allows.
 #[derive(Debug, Clone)]
-pub enum Grant {
+pub enum RuleSource {
     /// A list of rules, from [`Rule::parse_list`].
-    Allowed(Vec<Rule>),
+    Rules(Vec<Rule>),
     /// Scopes that the proxy knows; the caller has checked that it does.
     Scopes(Vec<ScopeName>),
     /// The same, where one of them asks for state or for a plugin, of which a scope of that name elsewhere need know nothing.
@@ -37,7 +37,7 @@ pub struct TokenSpec {
     /// The upstream's secret.
     pub credential: Credential,
     /// What is allowed.
-    pub grant: Grant,
+    pub grant: RuleSource,
     /// The upstream that the credential is for.
     pub upstream: Option<UpstreamName>,
     /// What that upstream makes of tokens that name none: the one that accepts them is the Python program's API as well.
@@ -108,8 +108,8 @@ impl KeyRing {
     /// [`MintError`].
     pub fn mint_within(&self, request: &TokenSpec, work: &Work) -> Result<MintedToken, MintError> {
         let allowed = match &request.grant {
-            Grant::Allowed(rules) => Some(written(rules, work)?),
-            Grant::Scopes(_) | Grant::GuardedScopes(_) => None,
+            RuleSource::Rules(rules) => Some(written(rules, work)?),
+            RuleSource::Scopes(_) | RuleSource::GuardedScopes(_) => None,
         };
         let id = random_id()?;
         let claims = Claims {
@@ -120,8 +120,8 @@ impl KeyRing {
             sealed: None,
             allowed,
             scopes: match &request.grant {
-                Grant::Allowed(_) => None,
-                Grant::Scopes(names) | Grant::GuardedScopes(names) => {
+                RuleSource::Rules(_) => None,
+                RuleSource::Scopes(names) | RuleSource::GuardedScopes(names) => {
                     Some(names.iter().map(|name| name.as_str().to_owned()).collect())
                 }
             },
@@ -134,7 +134,7 @@ impl KeyRing {
         // Another upstream's credential would go to the Python program's only API, which asks for no name.
         let is_of_another = claims.aud.is_some() && request.unnamed == UnnamedTokens::Refuse;
         // It would obey its own scope of that name, where it has one.
-        let is_guarded = matches!(request.grant, Grant::GuardedScopes(_));
+        let is_guarded = matches!(request.grant, RuleSource::GuardedScopes(_));
         let claims = if is_of_another || is_guarded { claims.hidden_from_python() } else { claims };
         Ok(MintedToken { token: self.sign_token(claims, self.active())?, id })
     }

@@ -12,7 +12,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
-use super::{Grant, Label, TokenSpec, UnnamedTokens, label};
+use super::{RuleSource, Label, TokenSpec, UnnamedTokens, label};
 use crate::credential::{Credential, ParseCredentialError};
 use crate::duration::Seconds;
 use crate::json::form::{FormFault, ValueFault};
@@ -203,20 +203,20 @@ fn grant(
     scope: Option<String>,
     scopes: Option<Vec<String>>,
     limits: &MintLimits<'_>,
-) -> Result<Grant, Vec<MintRequestFault>> {
+) -> Result<RuleSource, Vec<MintRequestFault>> {
     let named = scope.is_some() || scopes.is_some();
     match allowed {
         Some(rules) if !named => {
             let faults = |faults: Vec<RuleFault>| faults.into_iter().map(MintRequestFault::Rule).collect::<Vec<_>>();
             let rules = Rule::parse_new_list_with(&rules, limits.patterns, &limits.work).map_err(faults)?;
-            if rules.iter().any(Rule::names_owner) { Err(vec![MintRequestFault::Owner]) } else { Ok(Grant::Allowed(rules)) }
+            if rules.iter().any(Rule::names_owner) { Err(vec![MintRequestFault::Owner]) } else { Ok(RuleSource::Rules(rules)) }
         }
         None if named => scope_grant(scope.into_iter().chain(scopes.into_iter().flatten()).collect(), limits),
         _ => Err(vec![MintRequestFault::Grant]),
     }
 }
 
-fn scope_grant(names: Vec<String>, limits: &MintLimits<'_>) -> Result<Grant, Vec<MintRequestFault>> {
+fn scope_grant(names: Vec<String>, limits: &MintLimits<'_>) -> Result<RuleSource, Vec<MintRequestFault>> {
     let known = limits.scopes;
     if names.is_empty() {
         return Err(vec![MintRequestFault::NoScope]);
@@ -237,7 +237,7 @@ fn scope_grant(names: Vec<String>, limits: &MintLimits<'_>) -> Result<Grant, Vec
         return Err(faults);
     }
     let guarded = grant.iter().filter_map(|name| known.scope(name.as_str())).any(Scope::is_guarded);
-    Ok(if guarded { Grant::GuardedScopes(grant) } else { Grant::Scopes(grant) })
+    Ok(if guarded { RuleSource::GuardedScopes(grant) } else { RuleSource::Scopes(grant) })
 }
 
 /// ` (366 days)`, for limits of whole days.

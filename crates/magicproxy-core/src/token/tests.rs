@@ -33,7 +33,7 @@ fn upstream(name: &str) -> UpstreamName {
 }
 
 /// For a minute, and for `api`.
-fn request(grant: Grant) -> TokenSpec {
+fn request(grant: RuleSource) -> TokenSpec {
     TokenSpec {
         credential: Credential::parse(Zeroizing::new("ghp_marked".to_owned())).unwrap(),
         grant,
@@ -51,7 +51,7 @@ fn request(grant: Grant) -> TokenSpec {
 /// A token that names these.
 fn of_scopes(scopes: &Scopes, names: &[&str]) -> Arc<VerifiedToken> {
     let names = names.iter().map(|name| ScopeName::parse(name).unwrap()).collect();
-    let minted = ring().mint(&request(Grant::Scopes(names))).unwrap();
+    let minted = ring().mint(&request(RuleSource::Scopes(names))).unwrap();
     let context = VerifyContext { now: NOW, scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
     Arc::new(ring().verify(&minted.token, &context).unwrap())
 }
@@ -179,7 +179,7 @@ fn decisions() {
 #[test]
 fn a_token_without_a_name_works_where_such_are_taken() {
     let scopes = scopes();
-    let request = TokenSpec { upstream: None, ..request(Grant::Scopes(vec![ScopeName::parse("read").unwrap()])) };
+    let request = TokenSpec { upstream: None, ..request(RuleSource::Scopes(vec![ScopeName::parse("read").unwrap()])) };
     let minted = ring().mint(&request).unwrap();
     let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
     let token = Arc::new(ring().verify(&minted.token, &context).unwrap());
@@ -249,7 +249,7 @@ fn verify_in(ring: &KeyRing, text: &str) -> Arc<VerifiedToken> {
 
 fn minted(rules: &str, limit: Option<&str>) -> Zeroizing<String> {
     let raw: Vec<RawRule> = serde_json::from_str(rules).unwrap();
-    let grant = Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap());
+    let grant = RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap());
     let limit = limit.map(|limit| limit.parse().unwrap());
     let request = TokenSpec { expires_at: UnixTime(NOW.0 + 3600), limit, ..request(grant) };
     ring().mint(&request).unwrap().token
@@ -333,7 +333,7 @@ fn counts_of_a_named_owner_do_not_end() {
     let permit = permitted(&token, "/a");
     let upstream = upstream("api");
     assert_eq!(permit.counts(OwnerPlace { upstream: &upstream, binding: None }), None, "whose it is must be known");
-    let binding = OwnerSecret::generate(NOW).unwrap().bind(&request(Grant::Allowed(vec![])).credential.into());
+    let binding = OwnerSecret::generate(NOW).unwrap().bind(&request(RuleSource::Rules(vec![])).credential.into());
     let counts = permit.counts(OwnerPlace { upstream: &upstream, binding: Some(&binding) }).unwrap();
     let (ends, room): (Vec<_>, Vec<_>) = counts.iter().map(|count| (count.expires_at, count.room)).unzip();
     assert_eq!((ends, room), (vec![UnixTime(MAX_UNIX_TIME)], vec![u64::MAX]));
@@ -378,7 +378,7 @@ fn what_a_token_holds_keeps_its_meaning() {
     let scopes = scopes();
     let (ring, compiler) = (ring(), RuleCompiler::default());
     let raw = [RawRule::Text("GET /repos/acme/*".to_owned())];
-    let held = ring.mint(&request(Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap()))).unwrap().token;
+    let held = ring.mint(&request(RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap()))).unwrap().token;
     let verified = Arc::new(ring.verify(&held, &context(&scopes)).expect("a token of an earlier version"));
     assert_eq!(&**permitted(&verified, "/repos/acme/").rule(), "GET /repos/acme/*");
     check_order(
@@ -397,7 +397,7 @@ fn version_1_holds_one_method_and_a_pattern() {
     let held: Vec<String> = token.policy().rules().map(ToString::to_string).collect();
     assert_eq!(held, ["GET /a/[^/]+", "PUT /a/[^/]+", "GET /c", "POST /c"]);
     let ring = ring();
-    let minted = ring.mint(&request(Grant::Scopes(vec![ScopeName::parse("read").unwrap()]))).unwrap().token;
+    let minted = ring.mint(&request(RuleSource::Scopes(vec![ScopeName::parse("read").unwrap()]))).unwrap().token;
     let UnverifiedToken::V1(signed) = UnverifiedToken::parse(&minted).unwrap() else { panic!("not version 1") };
     for (rule, accepted) in [("GET /a", true), ("GET|PUT /a", false), ("GET route:/a", false)] {
         let mut claims = signed.claims().unwrap();

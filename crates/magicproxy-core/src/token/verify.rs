@@ -5,7 +5,7 @@ use super::authentic::{AuthenticToken, NotCompiled};
 use super::caveat::ParseCaveatError;
 use super::claims::{Claims, SignedToken, UnverifiedToken};
 use super::claims_fault::ClaimsFault;
-use super::grant::Granted;
+use super::rule_source::ClaimedRules;
 use super::origin::Origin;
 use super::{LEEWAY_SECONDS, Provenance, VerifiedToken};
 use crate::credential::ParseCredentialError;
@@ -230,10 +230,10 @@ pub(super) fn check_now(iat: UnixTime, exp: UnixTime, nbf: Option<UnixTime>, now
     Ok(())
 }
 
-fn granted(claims: &mut Claims, context: &VerifyContext<'_>) -> Result<Granted, VerifyError> {
+fn granted(claims: &mut Claims, context: &VerifyContext<'_>) -> Result<ClaimedRules, VerifyError> {
     match (claims.allowed.take(), claims.scopes.take().unwrap_or_default()) {
-        (Some(allowed), scopes) if scopes.is_empty() => Ok(Granted::Rules(allowed, context.patterns)),
-        (None, scopes) if !scopes.is_empty() => Ok(Granted::Scopes(scopes)),
+        (Some(allowed), scopes) if scopes.is_empty() => Ok(ClaimedRules::Rules(allowed, context.patterns)),
+        (None, scopes) if !scopes.is_empty() => Ok(ClaimedRules::Scopes(scopes)),
         _ => Err(ClaimsFault::Grant.into()),
     }
 }

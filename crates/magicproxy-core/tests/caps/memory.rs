@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use magicproxy_core::{
-    Acceptance, Caveat, Credential, Grant, Kem, KeyRing, Label, TokenSpec, Network, PatternMode, Policy, PrivateKey, RawRule,
+    Acceptance, Caveat, Credential, RuleSource, Kem, KeyRing, Label, TokenSpec, Network, PatternMode, Policy, PrivateKey, RawRule,
     Rule, RuleCompiler, Scopes, SealedTokenSpec, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
 
@@ -28,7 +28,7 @@ fn credential(length: usize) -> Credential {
 fn sealed(ring: &KeyRing, length: usize, texts: &[&str], subject: &str, caveats: &[&str]) -> Arc<VerifiedToken> {
     let request = SealedTokenSpec {
         credential: credential(length).into(),
-        grant: Grant::Allowed(rules(texts)),
+        grant: RuleSource::Rules(rules(texts)),
         upstream: UpstreamName::parse("api").unwrap(),
         issued_at: NOW,
         expires_at: UnixTime(NOW.0 + 60),
@@ -46,7 +46,7 @@ fn sealed(ring: &KeyRing, length: usize, texts: &[&str], subject: &str, caveats:
 fn signed(ring: &KeyRing, length: usize) -> Arc<VerifiedToken> {
     let request = TokenSpec {
         credential: credential(length),
-        grant: Grant::Allowed(rules(&["GET /user"])),
+        grant: RuleSource::Rules(rules(&["GET /user"])),
         upstream: UpstreamName::parse("api"),
         unnamed: UnnamedTokens::Accept,
         issued_at: NOW,
@@ -105,7 +105,7 @@ fn what_a_token_was_made_of_is_counted() {
     let request = |public: &magicproxy_core::SealingPublicKey| {
         let request = SealedTokenSpec {
             credential: credential(40).into(),
-            grant: Grant::Allowed(rules(&["GET /user"])),
+            grant: RuleSource::Rules(rules(&["GET /user"])),
             upstream: UpstreamName::parse("api").unwrap(),
             issued_at: NOW,
             expires_at: UnixTime(NOW.0 + 60),

@@ -3,7 +3,7 @@
 use magicproxy_core::plugin::PluginName;
 use magicproxy_core::token::is_token_id;
 use magicproxy_core::{
-    Acceptance, Caveat, Credential, Grant, Kem, KeyRing, Label, MintError, MintRequest, TokenSpec, NarrowError, MintRequestFault,
+    Acceptance, Caveat, Credential, RuleSource, Kem, KeyRing, Label, MintError, MintRequest, TokenSpec, NarrowError, MintRequestFault,
     PatternMode, PrivateKey, RawRule, Rule, Scope, ScopeName, Scopes, SealedTokenSpec, SealingKey, TypedCredential, UnixTime,
     UnnamedTokens, UnverifiedToken, UpstreamName, VerifyContext, VerifyError,
 };
@@ -17,7 +17,7 @@ const DAY: u64 = 24 * 60 * 60;
 const END_OF_TIME: u64 = 253_402_300_799;
 
 /// Mints a token for this grant, from one moment to another.
-type Mint = fn(&KeyRing, Grant, (u64, u64)) -> Result<String, MintError>;
+type Mint = fn(&KeyRing, RuleSource, (u64, u64)) -> Result<String, MintError>;
 
 fn ring() -> KeyRing {
     let signing = PrivateKey::from_pem(include_str!("../../../../testdata/keys/test-only-first.pem")).unwrap();
@@ -36,11 +36,11 @@ fn raw_rules(bytes: usize) -> Vec<RawRule> {
     (0..bytes).step_by(EACH).map(|start| RawRule::Text(format!("GET /{}", path(start)))).collect()
 }
 
-fn rules(bytes: usize) -> Grant {
-    Grant::Allowed(Rule::parse_list(&raw_rules(bytes), PatternMode::Whole).unwrap())
+fn rules(bytes: usize) -> RuleSource {
+    RuleSource::Rules(Rule::parse_list(&raw_rules(bytes), PatternMode::Whole).unwrap())
 }
 
-fn signed(ring: &KeyRing, grant: Grant, (issued_at, expires_at): (u64, u64)) -> Result<String, MintError> {
+fn signed(ring: &KeyRing, grant: RuleSource, (issued_at, expires_at): (u64, u64)) -> Result<String, MintError> {
     let request = TokenSpec {
         credential: credential(),
         grant,
@@ -56,12 +56,12 @@ fn signed(ring: &KeyRing, grant: Grant, (issued_at, expires_at): (u64, u64)) -> 
     ring.mint(&request).map(|minted| minted.token.to_string())
 }
 
-fn sealed(ring: &KeyRing, grant: Grant, life: (u64, u64)) -> Result<String, MintError> {
+fn sealed(ring: &KeyRing, grant: RuleSource, life: (u64, u64)) -> Result<String, MintError> {
     sealed_secret(ring, 12, grant, life)
 }
 
 /// With a credential of so many characters.
-fn sealed_secret(ring: &KeyRing, secret: usize, grant: Grant, life: (u64, u64)) -> Result<String, MintError> {
+fn sealed_secret(ring: &KeyRing, secret: usize, grant: RuleSource, life: (u64, u64)) -> Result<String, MintError> {
     let (issued_at, expires_at) = life;
     let request = SealedTokenSpec {
         credential: Credential::parse("s".repeat(secret).into()).unwrap().into(),
@@ -183,7 +183,7 @@ fn moments_of_a_life() {
 #[test]
 fn names_of_scopes_in_a_token() {
     let (ring, minute) = (ring(), (NOW, NOW + 60));
-    let scopes = |count: usize| Grant::Scopes(vec![ScopeName::parse("s").unwrap(); count]);
+    let scopes = |count: usize| RuleSource::Scopes(vec![ScopeName::parse("s").unwrap(); count]);
     for version in [signed as Mint, sealed] {
         one_to(1_000, "scopes", |count| verified(&ring, &version(&ring, scopes(count), minute).unwrap(), NOW, None).is_ok());
     }

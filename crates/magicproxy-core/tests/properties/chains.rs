@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use magicproxy_core::{
-    Acceptance, Access, Caveat, Credential, EncodedSlash, Grant, Kem, KeyRing, PatternMode, PrivateKey, RequestTarget, Rule,
+    Acceptance, Access, Caveat, Credential, EncodedSlash, RuleSource, Kem, KeyRing, PatternMode, PrivateKey, RequestTarget, Rule,
     Scopes, SealedTokenSpec, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
 use proptest::prelude::*;
@@ -47,7 +47,7 @@ fn chain(ring: &KeyRing, allowed: &[String], caveats: &[String]) -> Vec<Arc<Veri
     let raw: Vec<_> = allowed.iter().cloned().map(magicproxy_core::RawRule::Text).collect();
     let minted = ring.published(UnixTime(NOW)).next().unwrap().mint(&SealedTokenSpec {
         credential: Credential::parse(Zeroizing::new("ghp_x".to_owned())).unwrap().into(),
-        grant: Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap()),
+        grant: RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap()),
         upstream: UpstreamName::parse("api").unwrap(),
         issued_at: UnixTime(NOW),
         expires_at: UnixTime(NOW + 3000),

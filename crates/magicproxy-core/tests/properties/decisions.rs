@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use magicproxy_core::plugin::{PluginName, Verdict};
 use magicproxy_core::rule::{Found, HeldGrant, NotFound};
 use magicproxy_core::{
-    Acceptance, Access, Caveat, Credential, DecisionSteps, Denial, EncodedSlash, Grant, GrantQuestion, Judgement, Kem, KeyRing,
+    Acceptance, Access, Caveat, Credential, DecisionSteps, Denial, EncodedSlash, RuleSource, GrantQuestion, Judgement, Kem, KeyRing,
     Part, PatternMode, Permit, Policy, PrivateKey, Question, RawRule, RequestTarget, RequestView, Rule, Scope, ScopeName, Scopes,
     SealedTokenSpec, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
@@ -112,7 +112,7 @@ fn token(world: &World) -> Arc<VerifiedToken> {
     }
     let minted = RING.published(NOW).next().unwrap().mint(&SealedTokenSpec {
         credential: Credential::parse(Zeroizing::new("ghp_x".to_owned())).unwrap().into(),
-        grant: Grant::Scopes(names),
+        grant: RuleSource::Scopes(names),
         upstream: UpstreamName::parse("api").unwrap(),
         issued_at: NOW,
         expires_at: UnixTime(NOW.0 + 3000),

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use aws_lc_rs::signature::KeyPair as _;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use magicproxy_core::{
-    Acceptance, Access, Credential, EncodedSlash, Grant, KeyRing, TokenSpec, MintedToken, PatternMode, Policy, PrivateKey, RawRule,
+    Acceptance, Access, Credential, EncodedSlash, RuleSource, KeyRing, TokenSpec, MintedToken, PatternMode, Policy, PrivateKey, RawRule,
     RequestTarget, Rule, Scopes, UnixTime, UnnamedTokens, UpstreamName, VerifyContext,
 };
 use proptest::prelude::*;
@@ -31,7 +31,7 @@ fn rule(text: &str) -> Rule {
 fn mint(ring: &KeyRing, credential: &str) -> MintedToken {
     let request = TokenSpec {
         credential: Credential::parse(credential.to_owned().into()).unwrap(),
-        grant: Grant::Allowed(vec![rule("GET /user")]),
+        grant: RuleSource::Rules(vec![rule("GET /user")]),
         upstream: UpstreamName::parse("api"),
         unnamed: UnnamedTokens::Accept,
         issued_at: UnixTime(NOW),
@@ -200,7 +200,7 @@ fn debug_shows_no_secret() {
     let order = magicproxy_core::MintRequest::from_json(order.as_bytes()).unwrap();
     let request = TokenSpec {
         credential: credential.configured().unwrap().clone(),
-        grant: Grant::Allowed(vec![rule("GET /user")]),
+        grant: RuleSource::Rules(vec![rule("GET /user")]),
         upstream: None,
         unnamed: UnnamedTokens::Accept,
         issued_at: UnixTime(0),

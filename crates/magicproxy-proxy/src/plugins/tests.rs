@@ -2,7 +2,7 @@
 
 use http::HeaderValue;
 use magicproxy_core::{
-    Acceptance, Credential, Grant, KeyRing, TokenSpec, PatternMode, PrivateKey, Scopes, UnixTime, UnnamedTokens, VerifyContext,
+    Acceptance, Credential, RuleSource, KeyRing, TokenSpec, PatternMode, PrivateKey, Scopes, UnixTime, UnnamedTokens, VerifyContext,
 };
 use zeroize::Zeroizing;
 
@@ -15,7 +15,7 @@ fn token() -> VerifiedToken {
         magicproxy_core::Rule::parse_list(&["GET /x".into()].map(magicproxy_core::RawRule::Text), PatternMode::Whole).unwrap();
     let request = TokenSpec {
         credential: Credential::parse(Zeroizing::new("a-credential".to_owned())).unwrap(),
-        grant: Grant::Allowed(rules),
+        grant: RuleSource::Rules(rules),
         upstream: Some(UpstreamName::parse("api").unwrap()),
         unnamed: UnnamedTokens::Refuse,
         issued_at: now,

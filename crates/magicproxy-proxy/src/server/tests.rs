@@ -12,7 +12,7 @@ use magicproxy_core::state::{
     BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreFuture, Taken, UnixMillis,
 };
 use magicproxy_core::{
-    Credential, Grant, KeyRing, TokenSpec, PatternMode, PrivateKey, RawRule, Rule, UnixTime, UnnamedTokens, UpstreamName,
+    Credential, RuleSource, KeyRing, TokenSpec, PatternMode, PrivateKey, RawRule, Rule, UnixTime, UnnamedTokens, UpstreamName,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -132,7 +132,7 @@ fn minted(keys: &KeyRing, limit: Option<Limit>) -> String {
     let rules = Rule::parse_list(&[RawRule::Text("* /.*".to_owned())], PatternMode::Whole).unwrap();
     let request = TokenSpec {
         credential: Credential::parse(Zeroizing::new("a-credential".to_owned())).unwrap(),
-        grant: Grant::Allowed(rules),
+        grant: RuleSource::Rules(rules),
         upstream: Some(UpstreamName::parse("api").unwrap()),
         unnamed: UnnamedTokens::Refuse,
         issued_at: now,

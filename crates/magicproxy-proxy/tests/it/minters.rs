@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use magicproxy_core::{
-    Acceptance, Caveat, Credential, Grant, Kem, Label, MinterKey, MinterSigningKey, SealedTokenSpec, TokenVersion, UnixTime,
+    Acceptance, Caveat, Credential, RuleSource, Kem, Label, MinterKey, MinterSigningKey, SealedTokenSpec, TokenVersion, UnixTime,
     UnnamedTokens, UpstreamName,
 };
 use magicproxy_proxy::settings::{Announcement, HostName, HttpMint, MountPath, Placing};
@@ -76,7 +76,7 @@ fn named(aud: &str, minter: Option<&MinterSigningKey>, label: Option<&str>) -> S
     let key = ring.published(UnixTime(now())).find(|key| key.kem() == Kem::X25519).unwrap();
     let minted = key.mint(&SealedTokenSpec {
         credential: Credential::parse(Zeroizing::new(CREDENTIAL.to_owned())).unwrap().into(),
-        grant: Grant::Allowed(parse(&["* /.*"])),
+        grant: RuleSource::Rules(parse(&["* /.*"])),
         upstream: UpstreamName::parse(aud).unwrap(),
         issued_at: UnixTime(now()),
         expires_at: UnixTime(now() + 3600),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use magicproxy_core::{
-    Caveat, Credential, Grant, Kem, KeyRing, Network, PrivateKey, SealingKey, SealingPublicKey, TokenVersion, TypedCredential,
+    Caveat, Credential, RuleSource, Kem, KeyRing, Network, PrivateKey, SealingKey, SealingPublicKey, TokenVersion, TypedCredential,
     UnixTime,
 };
 use magicproxy_proxy::services::SharedKeys;
@@ -23,7 +23,7 @@ fn sealed(kem: Kem, credential: TypedCredential, allowed: &[&str]) -> String {
 }
 
 fn sealed_to(key: &SealingPublicKey, credential: TypedCredential, allowed: &[&str]) -> String {
-    seal_to(key, credential, Grant::Allowed(parse(allowed)))
+    seal_to(key, credential, RuleSource::Rules(parse(allowed)))
 }
 
 fn plain() -> TypedCredential {

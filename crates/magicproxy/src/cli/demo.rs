@@ -9,7 +9,7 @@ use clap::Args;
 use http::Request;
 use http_body_util::Full;
 use hyper::body::Bytes;
-use magicproxy_core::{Credential, Grant, KeyRing, TokenSpec, PrivateKey, RawRule, Rule, UnixTime};
+use magicproxy_core::{Credential, RuleSource, KeyRing, TokenSpec, PrivateKey, RawRule, Rule, UnixTime};
 use magicproxy_proxy::clock;
 use magicproxy_proxy::services::{Services, SharedKeys};
 use zeroize::Zeroizing;
@@ -90,7 +90,7 @@ fn mint(keys: &KeyRing, config: &Config) -> anyhow::Result<Zeroizing<String>> {
     let rule = Rule::parse(RawRule::Text(RULE.to_owned()), upstream.patterns)?;
     let minted = keys.mint(&TokenSpec {
         credential: Credential::parse(Zeroizing::new(upstream::CREDENTIAL.to_owned()))?,
-        grant: Grant::Allowed(vec![rule]),
+        grant: RuleSource::Rules(vec![rule]),
         upstream: Some(upstream.name.clone()),
         unnamed: upstream.unnamed,
         issued_at: now,

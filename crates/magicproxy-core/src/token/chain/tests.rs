@@ -9,7 +9,7 @@ use crate::pattern::PatternMode;
 use crate::rule::{NewGrant, RawRule, Rule};
 use crate::scope::Scopes;
 use crate::token::{
-    Acceptance, Grant, MAX_CAVEATS, TokenSpec, ReissueError, SealedTokenSpec, UnnamedTokens, UpstreamName, VerifyContext,
+    Acceptance, RuleSource, MAX_CAVEATS, TokenSpec, ReissueError, SealedTokenSpec, UnnamedTokens, UpstreamName, VerifyContext,
 };
 use crate::{Method, RuleCompiler, TypedCredential, UnixTime, UnverifiedNames, UnverifiedToken};
 
@@ -53,7 +53,7 @@ impl Rings {
     pub(in crate::token) fn tokens(&self) -> [String; 2] {
         let credential = Credential::parse(Zeroizing::new("ghp_marked".to_owned())).unwrap();
         let rule = Rule::parse(RawRule::Text("GET /.*".to_owned()), PatternMode::Whole).unwrap();
-        let (grant, upstream) = (Grant::Allowed(vec![rule]), UpstreamName::parse("api").unwrap());
+        let (grant, upstream) = (RuleSource::Rules(vec![rule]), UpstreamName::parse("api").unwrap());
         let (issued_at, expires_at, not_before, explain) = (NOW, UnixTime(NOW.0 + 3600), None, false);
         let v1 = self.old.mint(&TokenSpec {
             credential: credential.clone(),

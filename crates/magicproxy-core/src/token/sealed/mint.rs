@@ -13,7 +13,7 @@ use crate::token::caveat::MAX_CAVEATS;
 use crate::token::label::Label;
 use crate::token::mint::random_id;
 use crate::token::origin::Origin;
-use crate::token::{Grant, MintError, MintedToken, ReissueError};
+use crate::token::{RuleSource, MintError, MintedToken, ReissueError};
 use crate::upstream_name::UpstreamName;
 
 /// Bytes of the root key of a token's chain.
@@ -25,7 +25,7 @@ pub struct SealedTokenSpec<'a> {
     /// The upstream's secret.
     pub credential: TypedCredential,
     /// What is allowed. Whether a scope is known is the proxy's to say.
-    pub grant: Grant,
+    pub grant: RuleSource,
     /// The upstream that the credential is for.
     pub upstream: UpstreamName,
     /// Now.
@@ -49,11 +49,11 @@ impl SealingPublicKey {
     /// [`MintError`]. What every proxy would refuse is not minted.
     pub fn mint(&self, request: &SealedTokenSpec<'_>) -> Result<MintedToken, MintError> {
         let (allowed, scopes) = match &request.grant {
-            Grant::Allowed(rules) => {
+            RuleSource::Rules(rules) => {
                 Policy::check_brought(rules, &Work::unlimited())?;
                 (Some(rules.iter().map(|rule| rule.raw().clone()).collect()), None)
             }
-            Grant::Scopes(names) | Grant::GuardedScopes(names) => {
+            RuleSource::Scopes(names) | RuleSource::GuardedScopes(names) => {
                 (None, Some(names.iter().map(|name| name.as_str().to_owned()).collect()))
             }
         };

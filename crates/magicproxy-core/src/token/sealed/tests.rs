@@ -13,7 +13,7 @@ use crate::pattern::PatternMode;
 use crate::rule::{RawRule, Rule};
 use crate::scope::Scopes;
 use crate::target::{EncodedSlash, RequestTarget};
-use crate::token::{Acceptance, Grant, Label, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext};
+use crate::token::{Acceptance, RuleSource, Label, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext};
 use crate::{Access, Denial};
 use crate::{TokenSpec, RuleCompiler, TypedCredential, UnixTime, UnverifiedToken};
 
@@ -37,7 +37,7 @@ fn rules(texts: &[&str]) -> Vec<Rule> {
 fn request<'a>(allowed: &[&str]) -> SealedTokenSpec<'a> {
     SealedTokenSpec {
         credential: TypedCredential::Configured(Credential::parse(Zeroizing::new(SECRET.to_owned())).unwrap()),
-        grant: Grant::Allowed(rules(allowed)),
+        grant: RuleSource::Rules(rules(allowed)),
         upstream: UpstreamName::parse("api").unwrap(),
         issued_at: NOW,
         expires_at: UnixTime(NOW.0 + 3600),
@@ -297,7 +297,7 @@ fn version_1_is_narrowed_by_the_proxy() {
     let ring = ring();
     let minted = ring.mint(&crate::token::TokenSpec {
         credential: Credential::parse(Zeroizing::new(SECRET.to_owned())).unwrap(),
-        grant: Grant::Allowed(rules(&["GET /a/.*"])),
+        grant: RuleSource::Rules(rules(&["GET /a/.*"])),
         upstream: UpstreamName::parse("api"),
         unnamed: crate::token::UnnamedTokens::Accept,
         issued_at: NOW,

@@ -21,7 +21,7 @@ fn what_the_python_program_would_ignore_is_hidden_from_it() {
     let stateful = r#"{"method":"GET","path":"/user","limit":{"total":1}}"#;
     let allowed = |rules: &str| {
         let raw: Vec<RawRule> = serde_json::from_str(rules).unwrap();
-        request(Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap()))
+        request(RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap()))
     };
     let plain = || allowed(r#"["GET /user"]"#);
     let refuse = UnnamedTokens::Refuse;
@@ -36,8 +36,8 @@ fn what_the_python_program_would_ignore_is_hidden_from_it() {
         (TokenSpec { limit, ..plain() }, "sealed"),
         (TokenSpec { limit, not_before: Some(NOW), unnamed: refuse, ..plain() }, "sealed"),
         (TokenSpec { subject: Label::parse("ci"), explain: true, ..plain() }, "token"),
-        (request(Grant::Scopes(vec![ScopeName::parse("read").unwrap()])), "token"),
-        (request(Grant::GuardedScopes(vec![ScopeName::parse("read").unwrap()])), "sealed"),
+        (request(RuleSource::Scopes(vec![ScopeName::parse("read").unwrap()])), "token"),
+        (request(RuleSource::GuardedScopes(vec![ScopeName::parse("read").unwrap()])), "sealed"),
         (allowed(r#"[{"method":["GET","PUT"],"path":"/user"}]"#), "token"),
         (allowed(r#"["GET /user", "GET /[[:alpha:]]+"]"#), "sealed"),
         (allowed(r#"["GET /user", "GET /[^0-9[:punct:]]+"]"#), "sealed"),
@@ -64,7 +64,7 @@ fn what_is_made_of_a_token_is_hidden_as_well() {
     let scopes = scopes();
     let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
     let compiler = RuleCompiler::default();
-    let scope = || request(Grant::Scopes(vec![ScopeName::parse("read").unwrap()]));
+    let scope = || request(RuleSource::Scopes(vec![ScopeName::parse("read").unwrap()]));
     let here = ring().mint(&scope()).unwrap().token;
     let elsewhere = ring().mint(&TokenSpec { unnamed: UnnamedTokens::Refuse, ..scope() }).unwrap().token;
     let grant = NewGrant::of("/a/1", &[crate::Method::parse("GET").unwrap()]);
@@ -102,7 +102,7 @@ fn claims_are_shown_without_their_ciphertext() {
     let caveat = Caveat::from_json(br#"{"sub":"a"}"#).unwrap();
     let scopes = scopes();
     let context = VerifyContext { now: NOW, scopes: &scopes, patterns: PatternMode::Whole, acceptance: &Acceptance::default() };
-    let minted = ring().mint(&request(Grant::Scopes(vec![ScopeName::parse("read").unwrap()]))).unwrap().token;
+    let minted = ring().mint(&request(RuleSource::Scopes(vec![ScopeName::parse("read").unwrap()]))).unwrap().token;
     let narrowed = ring().narrow(&minted, &caveat, &context, &RuleCompiler::default()).unwrap();
     for token in [minted, narrowed] {
         let shown = crate::UnverifiedToken::parse(&token).unwrap().claims_for_display().unwrap();

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use magicproxy_core::{Grant, LongToken, TokenSpec, MintedToken, TokenVersion, UnverifiedToken, Weakness};
+use magicproxy_core::{RuleSource, LongToken, TokenSpec, MintedToken, TokenVersion, UnverifiedToken, Weakness};
 
 use crate::settings::CredentialCarrier;
 
@@ -23,8 +23,8 @@ pub(super) struct MintRecord {
 impl MintRecord {
     pub(super) fn of(request: &TokenSpec, carrier: &CredentialCarrier) -> Self {
         let named: Vec<String> = match &request.grant {
-            Grant::Allowed(rules) => rules.iter().map(ToString::to_string).collect(),
-            Grant::Scopes(names) | Grant::GuardedScopes(names) => {
+            RuleSource::Rules(rules) => rules.iter().map(ToString::to_string).collect(),
+            RuleSource::Scopes(names) | RuleSource::GuardedScopes(names) => {
                 names.iter().map(|name| format!("scope {}", name.as_str())).collect()
             }
         };

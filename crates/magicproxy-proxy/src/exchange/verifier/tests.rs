@@ -53,7 +53,7 @@ impl Fixture {
         let now = clock::now();
         let request = magicproxy_core::TokenSpec {
             credential: magicproxy_core::Credential::parse(Zeroizing::new(credential.to_owned())).unwrap(),
-            grant: magicproxy_core::Grant::Allowed(checked(rules)),
+            grant: magicproxy_core::RuleSource::Rules(checked(rules)),
             upstream: Some(UpstreamName::parse("api").unwrap()),
             unnamed: magicproxy_core::UnnamedTokens::Refuse,
             issued_at: now,
@@ -71,7 +71,7 @@ impl Fixture {
         let (keys, now) = (self.verifier.inner.keys.current(), clock::now());
         let request = SealedTokenSpec {
             credential: magicproxy_core::Credential::parse(Zeroizing::new("a-credential".to_owned())).unwrap().into(),
-            grant: magicproxy_core::Grant::Allowed(checked(rules)),
+            grant: magicproxy_core::RuleSource::Rules(checked(rules)),
             upstream: UpstreamName::parse("api").unwrap(),
             issued_at: now,
             expires_at: UnixTime(now.0 + 600),

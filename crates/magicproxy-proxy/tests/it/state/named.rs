@@ -1,6 +1,6 @@
 //! Named owners: shared by the tokens of a scope that hold one credential, and by no others, whatever the API answers those.
 
-use magicproxy_core::{Grant, PatternMode, RawRule, Rule, TypedCredential};
+use magicproxy_core::{RuleSource, PatternMode, RawRule, Rule, TypedCredential};
 use magicproxy_core::{KeyRing, OwnerSecret, PrivateKey, ScopeName};
 use magicproxy_proxy::services::SharedKeys;
 use magicproxy_proxy::settings::StrangerState;
@@ -50,7 +50,7 @@ fn sealed(credential: Value) -> String {
     let ring = keys().current();
     let key = ring.published(UnixTime(now())).next().unwrap();
     let credential = TypedCredential::from_json(credential.to_string().as_bytes()).unwrap();
-    seal_to(key, credential, Grant::Scopes(vec![ScopeName::parse("team").unwrap()]))
+    seal_to(key, credential, RuleSource::Scopes(vec![ScopeName::parse("team").unwrap()]))
 }
 
 /// The API of one customer: it makes records for the one credential, and answers this to whoever shows another.

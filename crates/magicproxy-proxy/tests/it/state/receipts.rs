@@ -1,6 +1,6 @@
 //! Receipts: tokens for what a request made, where no store is.
 
-use magicproxy_core::{Credential, Grant, Kem, PatternMode, RawRule, Rule, TypedCredential, UnixTime, UnverifiedToken};
+use magicproxy_core::{Credential, RuleSource, Kem, PatternMode, RawRule, Rule, TypedCredential, UnixTime, UnverifiedToken};
 use magicproxy_proxy::services::{RevocationList, Revocations};
 use magicproxy_proxy::settings::StrangerState;
 use serde_json::json;
@@ -20,7 +20,7 @@ pub(crate) fn sealed(rules: &Value) -> String {
     let ring = keys().current();
     let key = ring.published(UnixTime(now())).find(|key| key.kem() == Kem::X25519).unwrap().clone();
     let credential: TypedCredential = Credential::parse(Zeroizing::new(CREDENTIAL.to_owned())).unwrap().into();
-    seal_to(&key, credential, Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap()))
+    seal_to(&key, credential, RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap()))
 }
 
 #[tokio::test]

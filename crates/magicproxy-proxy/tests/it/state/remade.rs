@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use magicproxy_core::{
-    Credential, Grant, Kem, KeyRing, KeyStanding, TokenSpec, PatternMode, PrivateKey, Rule, SealedTokenSpec, SealingKey,
+    Credential, RuleSource, Kem, KeyRing, KeyStanding, TokenSpec, PatternMode, PrivateKey, Rule, SealedTokenSpec, SealingKey,
     TokenVersion, UnixTime, UnnamedTokens, UnverifiedNames, UnverifiedToken, UpstreamName,
 };
 use magicproxy_proxy::services::{Minting, RevocationList, Revocations, SharedKeys};
@@ -41,7 +41,7 @@ impl Keys {
     /// What whoever has the first keys mints, at any time.
     fn mint(&self) -> [String; 2] {
         let raw = serde_json::from_value::<Vec<_>>(with_receipt()).unwrap();
-        let grant = Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap());
+        let grant = RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap());
         let credential = Credential::parse(Zeroizing::new(CREDENTIAL.to_owned())).unwrap();
         let (upstream, issued_at, expires_at) = (UpstreamName::parse(NAME).unwrap(), UnixTime(now()), UnixTime(now() + 3600));
         let (ring, not_before, subject, explain) = (self.ring(0), None, None, false);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use magicproxy_core::{
-    Credential, Grant, Kem, KeyRing, TokenSpec, OwnerSecret, PatternMode, PrivateKey, RawRule, Rule, ScopeName, SealedTokenSpec,
+    Credential, RuleSource, Kem, KeyRing, TokenSpec, OwnerSecret, PatternMode, PrivateKey, RawRule, Rule, ScopeName, SealedTokenSpec,
     SealingKey, SealingPublicKey, TypedCredential, UnixTime, UpstreamName,
 };
 use magicproxy_proxy::services::SharedKeys;
@@ -34,13 +34,13 @@ pub(crate) struct Token(TokenSpec);
 
 impl Token {
     pub(crate) fn allowing(rules: &[&str]) -> Self {
-        Self::granting(Grant::Allowed(parse(rules)))
+        Self::granting(RuleSource::Rules(parse(rules)))
     }
 
     /// Rules in whatever form, as JSON.
     pub(crate) fn ruled(rules: &serde_json::Value) -> Self {
         let raw: Vec<RawRule> = serde_json::from_value(rules.clone()).unwrap();
-        Self::granting(Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap()))
+        Self::granting(RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap()))
     }
 
     pub(crate) fn limited(mut self, limit: &str) -> Self {
@@ -49,7 +49,7 @@ impl Token {
     }
 
     pub(crate) fn scoped(names: &[&str]) -> Self {
-        Self::granting(Grant::Scopes(names.iter().map(|name| ScopeName::parse(name).unwrap()).collect()))
+        Self::granting(RuleSource::Scopes(names.iter().map(|name| ScopeName::parse(name).unwrap()).collect()))
     }
 
     /// Everything: for tests of what happens behind the gate.
@@ -62,7 +62,7 @@ impl Token {
         Self::allowing(&["* /.*"]).for_upstream(name).mint()
     }
 
-    fn granting(grant: Grant) -> Self {
+    fn granting(grant: RuleSource) -> Self {
         Self(TokenSpec {
             credential: Credential::parse(Zeroizing::new(CREDENTIAL.to_owned())).unwrap(),
             grant,
@@ -115,7 +115,7 @@ pub(crate) fn parse(rules: &[&str]) -> Vec<Rule> {
 }
 
 /// A token of version 2 for an hour, sealed to this key.
-pub(crate) fn seal_to(key: &SealingPublicKey, credential: TypedCredential, grant: Grant) -> String {
+pub(crate) fn seal_to(key: &SealingPublicKey, credential: TypedCredential, grant: RuleSource) -> String {
     let minted = key.mint(&SealedTokenSpec {
         credential,
         grant,

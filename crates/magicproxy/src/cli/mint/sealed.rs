@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use magicproxy_core::token::MAX_SEALED_LIFETIME_SECONDS;
 use magicproxy_core::{
-    Accepts, Caveat, Credential, CredentialField, CredentialPlace, Grant, Kem, MintRequest, MinterSigningKey, PatternMode, Rule,
+    Accepts, Caveat, Credential, CredentialField, CredentialPlace, RuleSource, Kem, MintRequest, MinterSigningKey, PatternMode, Rule,
     ScopeName, SealedTokenSpec, SealedTokenPlan, SealingPublicKey, TypedCredential, UnixTime, UpstreamName,
 };
 use magicproxy_proxy::clock;
@@ -161,24 +161,24 @@ pub(super) fn mint(sealing: &Sealing<'_>, ordered: MintDraft, environment: &Envi
 }
 
 /// Would a store keep something for one of these rules?
-fn keeps_rows(grant: &Grant) -> bool {
+fn keeps_rows(grant: &RuleSource) -> bool {
     match grant {
-        Grant::Allowed(rules) => rules.iter().filter_map(Rule::state).any(|state| state.keeps_rows()),
-        Grant::Scopes(_) | Grant::GuardedScopes(_) => false,
+        RuleSource::Rules(rules) => rules.iter().filter_map(Rule::state).any(|state| state.keeps_rows()),
+        RuleSource::Scopes(_) | RuleSource::GuardedScopes(_) => false,
     }
 }
 
-fn grant(allowed: Option<Vec<magicproxy_core::RawRule>>, scopes: Option<Vec<String>>) -> Result<Grant, Vec<String>> {
+fn grant(allowed: Option<Vec<magicproxy_core::RawRule>>, scopes: Option<Vec<String>>) -> Result<RuleSource, Vec<String>> {
     match (allowed, scopes) {
         (Some(rules), None) => {
             let rules = Rule::parse_new_list(&rules, PatternMode::Whole);
-            rules.map(Grant::Allowed).map_err(|faults| faults.iter().map(|fault| format!("--allow: {fault}")).collect())
+            rules.map(RuleSource::Rules).map_err(|faults| faults.iter().map(|fault| format!("--allow: {fault}")).collect())
         }
         (None, Some(names)) => {
             let parse = |name: &String| {
                 ScopeName::parse(name).ok_or_else(|| vec![format!("--scope `{}`: this is no name", harmless(name))])
             };
-            names.iter().map(parse).collect::<Result<_, _>>().map(Grant::Scopes)
+            names.iter().map(parse).collect::<Result<_, _>>().map(RuleSource::Scopes)
         }
         _ => Err(vec!["exactly one of --allow (rules) and --scope (names) is needed".to_owned()]),
     }

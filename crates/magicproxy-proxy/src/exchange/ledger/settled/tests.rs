@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use magicproxy_core::rule::HeldGrant;
 use magicproxy_core::{
-    Acceptance, Access, Credential, DecisionSteps, EncodedSlash, Grant, Judgement, KeyRing, TokenSpec, PatternMode, PrivateKey,
+    Acceptance, Access, Credential, DecisionSteps, EncodedSlash, RuleSource, Judgement, KeyRing, TokenSpec, PatternMode, PrivateKey,
     Question, RawRule, RequestTarget, Rule, Scopes, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ fn token(keys: &KeyRing, rule: &Value, limit: Option<&str>) -> Arc<VerifiedToken
     let raw: Vec<RawRule> = serde_json::from_value(json!([rule])).unwrap();
     let request = TokenSpec {
         credential: Credential::parse(Zeroizing::new("a-credential".to_owned())).unwrap(),
-        grant: Grant::Allowed(Rule::parse_list(&raw, PatternMode::Whole).unwrap()),
+        grant: RuleSource::Rules(Rule::parse_list(&raw, PatternMode::Whole).unwrap()),
         upstream: Some(UpstreamName::parse("api").unwrap()),
         unnamed: UnnamedTokens::Refuse,
         issued_at: NOW,

@@ -12,12 +12,12 @@ use crate::token::{ClaimsFault, VerifyError};
 
 /// What the claims of a token allow, as they say it.
 #[derive(Debug)]
-pub(super) enum Granted {
+pub(super) enum ClaimedRules {
     Rules(Vec<RawRule>, PatternMode),
     Scopes(Vec<String>),
 }
 
-impl Granted {
+impl ClaimedRules {
     pub(super) fn policy(&self, context: &VerifyContext<'_>, brought: &mut BroughtRules<'_>) -> Result<Policy, VerifyError> {
         match self {
             Self::Rules(rules, mode) => policy_of(rules, *mode, brought),
