@@ -16,7 +16,7 @@ use super::Visit;
 use super::control::{Control, ControlRequest};
 use crate::downstream::{Connection, RequestBody};
 use crate::exchange::gate::{Client, InboundRequest, read_head};
-use crate::exchange::served::{Sent, ServedUpstream, Upstreams};
+use crate::exchange::served::{ExchangeOutcome, ServedUpstream, Upstreams};
 use crate::rejection::{Challenge, Rejection};
 use crate::response::body::ResponseBody;
 use crate::routing::lfs;
@@ -143,7 +143,7 @@ impl ReverseDoor {
         let admitted = served.admit(inbound, &mut visit.request.record).await?;
         visit.connection.admitted();
         match admitted.send().await? {
-            Sent::Switched(switched) => {
+            ExchangeOutcome::Switched(switched) => {
                 let on_upgrade = on_upgrade.ok_or(Rejection::UnexpectedUpgrade)?;
                 let settings = &self.settings;
                 let bounds = TunnelBounds {
@@ -152,11 +152,11 @@ impl ReverseDoor {
                 };
                 Ok(tunnel::open(switched, Tunnel::new(on_upgrade, visit.connection, bounds)))
             }
-            Sent::Answered(answered) if asked.may_get_them_by(answered.response()) && answered.method() != Method::HEAD => {
+            ExchangeOutcome::Answered(answered) if asked.may_get_them_by(answered.response()) && answered.method() != Method::HEAD => {
                 let objects = ObjectsFor { way, home, upstream: Arc::clone(served.settings()), client: lfs_client };
                 Box::pin(self.pass_objects(answered, objects)).await
             }
-            Sent::Answered(answered) => answered.pass(|| home.map(|home| self.homes.rewriting(&self.places, home))),
+            ExchangeOutcome::Answered(answered) => answered.pass(|| home.map(|home| self.homes.rewriting(&self.places, home))),
         }
     }
 }

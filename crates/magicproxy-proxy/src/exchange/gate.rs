@@ -30,7 +30,7 @@ use crate::clock;
 use crate::credential::carriers::Carriers;
 use crate::credential::presented::PresentedToken;
 use crate::downstream::RequestBody;
-use crate::exchange::ledger::{Ledger, Questions, Sending, Settled};
+use crate::exchange::ledger::{Ledger, Questions, PermittedRequest, Reservation};
 use crate::exchange::upstream::Upstream;
 use crate::exchange::verifier::{CachedToken, Reissue, Shared, Verifier};
 use crate::http::header::{DroppedFields, RequestFields, RequestHeaders, TrailerFields, refuse_overrides};
@@ -193,17 +193,17 @@ impl Gate {
         }
         let came = head.uri.path_and_query().filter(|came| target.is_spelt(came.as_str())).cloned();
         let mut message = Box::new(Message { method: head.method, headers, origin, came, target, body, upgrade });
-        let settled = match Settled::plain(permit, &consultation) {
-            Ok(settled) => settled,
+        let reservation = match Reservation::empty(permit, &consultation) {
+            Ok(reservation) => reservation,
             Err(permit) => {
                 let questions = Questions { upstream: &self.asked, worker, credential: &credential, exchange: &exchange };
                 let receipts = self.verifier.receipts(&entry, &presented);
                 let binder = self.verifier.binder(&entry);
-                let sending = Sending { permit, message: &mut message, questions, receipts, consultation, binder };
-                Box::pin(self.ledger.settle(sending)).await?
+                let sending = PermittedRequest { permit, message: &mut message, questions, receipts, consultation, binder };
+                Box::pin(self.ledger.reserve(sending)).await?
             }
         };
-        Ok(OutboundRequest::new(settled, credential, message, exchange))
+        Ok(OutboundRequest::new(reservation, credential, message, exchange))
     }
 
     /// How a request's headers become the upstream's.

@@ -10,7 +10,7 @@ mod elements;
 mod grants;
 mod limits;
 mod named;
-mod settled;
+mod reservation;
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use magicproxy_core::{Basis, Denial, OwnerPlace, Permit, Prospect, Provenance, R
 use crate::admission::{Holding, Resource};
 use crate::clock;
 use crate::exchange::gate::Message;
-use crate::exchange::unread::Unread;
+use crate::exchange::unread::UnreadRequest;
 use crate::exchange::verifier::{Binder, Receipts};
 use crate::http::body::MAX_BODY_BYTES;
 use crate::plugins::Consultation;
@@ -34,7 +34,7 @@ use crate::settings::{StrangerState, UpstreamSettings};
 pub(crate) use aside::work as work_aside;
 pub(in crate::exchange) use duties::Duties;
 pub(in crate::exchange) use elements::Questions;
-pub(in crate::exchange) use settled::Settled;
+pub(in crate::exchange) use reservation::Reservation;
 
 use duties::{Duty, Outcome};
 use elements::Asking;
@@ -53,7 +53,7 @@ pub(in crate::exchange) struct Ledger {
 }
 
 /// A permitted request that is about to be sent.
-pub(in crate::exchange) struct Sending<'s> {
+pub(in crate::exchange) struct PermittedRequest<'s> {
     pub(in crate::exchange) permit: Permit,
     pub(in crate::exchange) message: &'s mut Message,
     /// How the upstream is asked what it has.
@@ -101,8 +101,8 @@ impl Ledger {
     }
 
     /// Takes what the request takes, and says what is to be done when its answer has come.
-    pub(in crate::exchange) async fn settle(&self, sending: Sending<'_>) -> Result<Settled, Rejection> {
-        let Sending { permit, message, questions, receipts, consultation, binder } = sending;
+    pub(in crate::exchange) async fn reserve(&self, sending: PermittedRequest<'_>) -> Result<Reservation, Rejection> {
+        let PermittedRequest { permit, message, questions, receipts, consultation, binder } = sending;
         self.ensure_may_keep(permit.prospect())?;
         let now = clock::now();
         let binding = self.binding(&permit, binder).await?;
@@ -145,7 +145,7 @@ impl Ledger {
             rows: questions.exchange.row_limits(),
             buffered,
         };
-        Ok(Settled::reserved(permit, duty))
+        Ok(Reservation::new(permit, duty))
     }
 
     /// Reads what a stateful rule must see of the request, and looks whether it may be and has room. Nothing is kept of it.
@@ -204,7 +204,7 @@ async fn find(state: &Arc<Stateful>, message: &mut Message, exchange: &Holding) 
             Ok(found) => return Ok((found, body)),
             Err(NotFound::Needs(part)) if body.is_none() => {
                 let Message { headers, body: content, .. } = &mut *message;
-                body = Some(Unread { headers, body: content, exchange }.read(part).await?);
+                body = Some(UnreadRequest { headers, body: content, exchange }.read(part).await?);
                 send_as_json(headers);
             }
             Err(NotFound::NotAllowed) => return Err(Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new() }),

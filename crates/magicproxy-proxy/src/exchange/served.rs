@@ -1,7 +1,7 @@
 //! The upstreams of a proxy, as its doors see them, and the steps of an exchange with one.
 //!
-//! An exchange is one value at a time, and each step consumes the one before: [`ServedUpstream::admit`] makes an [`Admitted`],
-//! [`Admitted::send`] sends it, commits what it does, and makes a [`Sent`], of which only what may pass comes out as a response.
+//! An exchange is one value at a time, and each step consumes the one before: [`ServedUpstream::admit`] makes an [`AdmittedRequest`],
+//! [`AdmittedRequest::send`] sends it, commits what it does, and makes a [`ExchangeOutcome`], of which only what may pass comes out as a response.
 //! Whichever door runs it, no step can be left out.
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use http::request::Parts;
 use magicproxy_core::{RequestTarget, UpstreamName};
 use zeroize::Zeroizing;
 
-use super::answer::{Answered, Expected, Switched};
+use super::response::{UnfilteredResponse, ResponseContext, UpgradedResponse};
 use super::gate::{Caller, Client, Explanation, Gate, InboundRequest, OutboundRequest, Question};
 use super::sending::carry_out;
 use super::upstream::Upstream;
@@ -135,10 +135,10 @@ impl ServedUpstream {
 
     /// The first step of an exchange: the gate decides.
     #[inline]
-    pub(crate) async fn admit(&self, inbound: InboundRequest<'_>, record: &mut AccessRecord) -> Result<Admitted<'_>, Rejection> {
+    pub(crate) async fn admit(&self, inbound: InboundRequest<'_>, record: &mut AccessRecord) -> Result<AdmittedRequest<'_>, Rejection> {
         let (method, end, worker) = (inbound.head.method.clone(), inbound.end, inbound.worker);
         let outbound = self.gate.admit(inbound, record).await?;
-        Ok(Admitted { upstream: &self.upstream, outbound, worker, expected: Expected { method, end } })
+        Ok(AdmittedRequest { upstream: &self.upstream, outbound, worker, expected: ResponseContext { method, end } })
     }
 
     /// The token that a request to the control plane bears. Nothing in it is believed.
@@ -163,33 +163,33 @@ impl ServedUpstream {
 }
 
 /// A request that the gate admitted and that is still to be sent.
-pub(crate) struct Admitted<'s> {
+pub(crate) struct AdmittedRequest<'s> {
     upstream: &'s Arc<Upstream>,
     outbound: OutboundRequest,
     worker: WorkerId,
-    expected: Expected,
+    expected: ResponseContext,
 }
 
 /// What came of an exchange, everything done that was due.
-pub(crate) enum Sent {
+pub(crate) enum ExchangeOutcome {
     /// The upstream answered.
-    Answered(Answered),
+    Answered(UnfilteredResponse),
     /// It goes on with the protocol that it was asked for.
-    Switched(Switched),
+    Switched(UpgradedResponse),
 }
 
-impl Admitted<'_> {
+impl AdmittedRequest<'_> {
     /// The second step: sends the request, and records what the upstream did.
     #[inline]
-    pub(crate) async fn send(self) -> Result<Sent, Rejection> {
+    pub(crate) async fn send(self) -> Result<ExchangeOutcome, Rejection> {
         let Self { upstream, mut outbound, worker, expected } = self;
         let (needle, upgrade) = (outbound.needle(), outbound.take_upgrade());
         let answer = carry_out(upstream, outbound, worker).await?;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(Sent::Answered(Answered::new(answer, expected, needle)));
+            return Ok(ExchangeOutcome::Answered(UnfilteredResponse::new(answer, expected, needle)));
         }
         let upgrade = upgrade.filter(|upgrade| is_offered(upgrade.offered.as_ref(), answer.headers()));
         let token = upgrade.ok_or(Rejection::UnexpectedUpgrade)?.token;
-        Ok(Sent::Switched(Switched::new(answer, expected, needle, token)))
+        Ok(ExchangeOutcome::Switched(UpgradedResponse::new(answer, expected, needle, token)))
     }
 }

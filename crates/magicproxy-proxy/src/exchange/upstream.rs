@@ -14,7 +14,7 @@ use http::{HeaderName, Method, Request, Response, StatusCode, Version, header};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use outgoing::{Outgoing, Spare};
+use outgoing::{SendAttempt, Spare};
 
 use crate::admission::{Holding, Resource};
 use crate::downstream::{Progress, RequestBody};
@@ -41,7 +41,7 @@ pub(in crate::exchange) struct Upstream {
 
 /// An upstream's response as it came, less the fields that the operator lets no client see. Nothing was done for it yet.
 #[derive(Debug)]
-pub(in crate::exchange) struct Arrived {
+pub(in crate::exchange) struct UpstreamResponse {
     pub(in crate::exchange) response: Response<Content>,
     /// The connection that its content comes on.
     pub(in crate::exchange) lease: Lease,
@@ -55,7 +55,7 @@ pub(in crate::exchange) struct Arrived {
 
 /// Why no response came, and how far its request had come by then.
 #[derive(Debug)]
-pub(in crate::exchange) struct Unanswered {
+pub(in crate::exchange) struct FailedExchange {
     pub(in crate::exchange) rejection: Rejection,
     pub(in crate::exchange) progress: SendProgress,
 }
@@ -115,7 +115,7 @@ impl Upstream {
         Ok(ConnectedRequest {
             number,
             need,
-            outgoing: Some(Outgoing::new(message, parameter.as_ref(), self.origin(number)?.root())?),
+            outgoing: Some(SendAttempt::new(message, parameter.as_ref(), self.origin(number)?.root())?),
             spare: None,
             lease: Some(lease),
             place,
@@ -143,7 +143,7 @@ pub(in crate::exchange) struct ConnectedRequest {
     number: OriginId,
     need: Need,
     /// What is to be sent next.
-    outgoing: Option<Outgoing>,
+    outgoing: Option<SendAttempt>,
     /// What is to be sent once more, should the connection turn out to be no more.
     spare: Option<Spare>,
     /// What it is sent on next, or was sent on.
@@ -171,7 +171,7 @@ impl ConnectedRequest {
     }
 
     /// Sends it, and waits for the head of its response.
-    pub(in crate::exchange) async fn send(&mut self) -> Result<Response<Content>, Unanswered> {
+    pub(in crate::exchange) async fn send(&mut self) -> Result<Response<Content>, FailedExchange> {
         match self.answer().await {
             Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS && self.need.kind != Kind::Upgrade => {
                 Err(self.unanswered(Rejection::UnexpectedUpgrade))
@@ -182,7 +182,7 @@ impl ConnectedRequest {
     }
 
     /// The response that it got, with the connection that its content comes on.
-    pub(in crate::exchange) fn arrived(self, mut response: Response<Content>) -> Result<Box<Arrived>, Rejection> {
+    pub(in crate::exchange) fn arrived(self, mut response: Response<Content>) -> Result<Box<UpstreamResponse>, Rejection> {
         let Self { upstream, lease: Some(mut lease), place, progress, once, .. } = self else {
             return Err(Rejection::Internal);
         };
@@ -195,12 +195,12 @@ impl ConnectedRequest {
             response.headers_mut().remove(name);
         }
         let (idle, dropped) = (upstream.idle, Arc::clone(&upstream.dropped));
-        Ok(Box::new(Arrived { response, lease, idle, dropped, place }))
+        Ok(Box::new(UpstreamResponse { response, lease, idle, dropped, place }))
     }
 
-    fn unanswered(&self, rejection: Rejection) -> Unanswered {
+    fn unanswered(&self, rejection: Rejection) -> FailedExchange {
         let progress = if self.has_begun { SendProgress::MayBeSent } else { SendProgress::NotSent };
-        Unanswered { rejection, progress }
+        FailedExchange { rejection, progress }
     }
 
     async fn answer(&mut self) -> Result<Response<Content>, Rejection> {
@@ -282,7 +282,7 @@ impl ConnectedRequest {
             return Err(Rejection::Closed);
         }
         self.has_begun = true;
-        let outgoing = self.outgoing.take().or_else(|| self.spare.take().map(Outgoing::from));
+        let outgoing = self.outgoing.take().or_else(|| self.spare.take().map(SendAttempt::from));
         let (Some(outgoing), Some(lease)) = (outgoing, &mut self.lease) else { return Err(Rejection::Internal) };
         let twice = Twice::of(&outgoing.method, &outgoing.body);
         let attempt = Attempt { pooled: lease.pooled, twice, unprocessed: self.unprocessed };
@@ -312,7 +312,7 @@ impl ConnectedRequest {
         otherwise: Rejection,
     ) -> Result<(), Rejection> {
         let request = request.filter(|_| is_allowed).ok_or(otherwise)?;
-        self.outgoing = Some(Outgoing::from_request(*request));
+        self.outgoing = Some(SendAttempt::from_request(*request));
         Ok(())
     }
 

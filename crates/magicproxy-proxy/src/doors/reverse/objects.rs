@@ -10,7 +10,7 @@ use http_body_util::BodyExt as _;
 use super::ReverseDoor;
 use super::homes::Home;
 use crate::admission::{Holding, Resource};
-use crate::exchange::answer::{Answered, Searched};
+use crate::exchange::response::{UnfilteredResponse, MaskedResponse};
 use crate::exchange::ledger::work_aside;
 use crate::http::body::{BodyError, MAX_OBJECTS_BYTES};
 use crate::rejection::Rejection;
@@ -47,12 +47,12 @@ impl ReverseDoor {
     /// Passes down a response that may tell of objects.
     pub(super) async fn pass_objects(
         &self,
-        answered: Answered,
+        answered: UnfilteredResponse,
         objects: ObjectsFor,
     ) -> Result<Response<ResponseBody>, Rejection> {
         let ObjectsFor { way, home, upstream, client } = objects;
         let buffered = answered.take(Resource::BufferedBytes, 0)?;
-        let Searched { mut head, mut body, needle } = answered.searched()?;
+        let MaskedResponse { mut head, mut body, needle } = answered.searched()?;
         let Whole { bytes, mut buffered } = read(&mut body, buffered).await?;
         let rewriting = home.map(|home| self.homes.rewriting(&self.places, home));
         let leads = leads(way, rewriting.as_ref());

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::downstream::Connection;
-use crate::exchange::answer::{Switched, TunnelEnds};
+use crate::exchange::response::{UpgradedResponse, TunnelEnds};
 use crate::observe::access_log::AccessRecord;
 use crate::observe::ongoing::OngoingRequest;
 use crate::response::body::ResponseBody;
@@ -66,7 +66,7 @@ impl Tunnel {
 }
 
 /// Passes down that the upstream agreed, and joins the two connections.
-pub(super) fn open(switched: Switched, tunnel: Tunnel) -> Response<ResponseBody> {
+pub(super) fn open(switched: UpgradedResponse, tunnel: Tunnel) -> Response<ResponseBody> {
     let TunnelEnds { mut head, upstream, token, end, held } = switched.into_tunnel();
     head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     head.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));

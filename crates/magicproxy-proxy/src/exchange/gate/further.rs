@@ -7,7 +7,7 @@ use magicproxy_core::{Access, Judgement, Permit, Question, VerifiedToken};
 use super::{Gate, denied, wants_websocket};
 use crate::admission::Holding;
 use crate::downstream::RequestBody;
-use crate::exchange::unread::Unread;
+use crate::exchange::unread::UnreadRequest;
 use crate::exchange::verifier::Binder;
 use crate::peer::Peer;
 use crate::plugins::{Consultation, Inquiry};
@@ -60,7 +60,7 @@ impl Gate {
     ) -> Result<(Vec<(PluginName, Verdict)>, Consultation), Rejection> {
         let Asker { token, peer, exchange, .. } = asker;
         let shown = match self.plugins.needs(token) {
-            Some(part) => Some(Unread { headers: &head.headers, body, exchange }.read(part).await?),
+            Some(part) => Some(UnreadRequest { headers: &head.headers, body, exchange }.read(part).await?),
             None => None,
         };
         // What goes no further is not shown either.

@@ -9,7 +9,7 @@ use magicproxy_core::{Permit, RequestTarget, VerifiedToken};
 use crate::admission::Holding;
 use crate::credential::opened::{OpenedCredential, QueryCredential};
 use crate::downstream::RequestBody;
-use crate::exchange::ledger::{Duties, Settled};
+use crate::exchange::ledger::{Duties, Reservation};
 use crate::mask::Needle;
 use crate::settings::OriginId;
 
@@ -39,7 +39,7 @@ pub(in crate::exchange) struct Asked {
 /// A permitted request with its credential.
 ///
 /// INVARIANT: its constructor consumes what a [`Permit`] became once everything was taken that it takes
-/// (`ledger::Settled`); what `upstream::Upstream::connect` takes is made of it alone.
+/// (`ledger::Reservation`); what `upstream::Upstream::connect` takes is made of it alone.
 ///
 /// It can be named, and nobody outside of the gate can make one:
 ///
@@ -91,8 +91,8 @@ pub(in crate::exchange) struct Upgrade {
 }
 
 impl OutboundRequest {
-    pub(super) fn new(settled: Settled, credential: Arc<OpenedCredential>, message: Box<Message>, exchange: Holding) -> Self {
-        let (permit, duties) = settled.into_parts();
+    pub(super) fn new(reservation: Reservation, credential: Arc<OpenedCredential>, message: Box<Message>, exchange: Holding) -> Self {
+        let (permit, duties) = reservation.into_parts();
         // The permit ends here: it admits one request, and this is it.
         let upgrader = message.upgrade.then(|| Arc::clone(permit.token()));
         Self { credential, message, duties, upgrader, exchange }

@@ -15,7 +15,7 @@ use super::limits::Counted;
 use super::{Consultation, Ledger, MAX_OWNER_GRANTS, work_aside};
 use crate::admission::{Holding, Resource};
 use crate::clock;
-use crate::exchange::answer::Answer;
+use crate::exchange::response::CommittedResponse;
 use crate::exchange::verifier::Receipts;
 use crate::http::body::MAX_BODY_BYTES;
 use crate::mask::Needle;
@@ -93,7 +93,7 @@ impl Duties {
     ///
     /// # Errors
     /// The upstream carried the request out, and that could not be recorded.
-    pub(in crate::exchange) async fn settle(self, answer: Answer) -> Result<Answer, Rejection> {
+    pub(in crate::exchange) async fn commit(self, answer: CommittedResponse) -> Result<CommittedResponse, Rejection> {
         match self.0 {
             None => Ok(answer),
             Some(duty) => Box::pin(duty.fulfil(answer)).await,
@@ -119,7 +119,7 @@ impl Duties {
 }
 
 impl Duty {
-    async fn fulfil(mut self: Box<Self>, mut answer: Answer) -> Result<Answer, Rejection> {
+    async fn fulfil(mut self: Box<Self>, mut answer: CommittedResponse) -> Result<CommittedResponse, Rejection> {
         let status = answer.status();
         self.taken.show(answer.headers_mut());
         let body = if self.reads(&answer) {
@@ -137,7 +137,7 @@ impl Duty {
             }
             Outcome::Grants(..) => {}
             Outcome::Elements(..) => return Err(Rejection::Internal),
-            Outcome::Claimed(claimed) => claimed.settle(status, self.ends_at).await,
+            Outcome::Claimed(claimed) => claimed.commit(status, self.ends_at).await,
             Outcome::Consumes(held) => self.consume(&held, status).await,
         }
         self.consultation.tell(answer.response(), body.as_deref(), self.needle.as_ref()).await?;
@@ -148,7 +148,7 @@ impl Duty {
     }
 
     /// Must the answer's body be read before it is passed on? One that may never end is not.
-    fn reads(&self, answer: &Answer) -> bool {
+    fn reads(&self, answer: &CommittedResponse) -> bool {
         let headers = answer.headers();
         let granting = match &self.outcome {
             Outcome::Grants(state, _) => state.reads_response() && answer.status().is_success() && is_read_as_json(headers),

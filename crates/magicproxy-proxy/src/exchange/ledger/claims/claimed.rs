@@ -65,7 +65,7 @@ impl Claimed {
     }
 
     /// Does what the answer decides.
-    pub(in crate::exchange::ledger) async fn settle(mut self, status: StatusCode, ends_at: UnixTime) {
+    pub(in crate::exchange::ledger) async fn commit(mut self, status: StatusCode, ends_at: UnixTime) {
         self.stage = Stage::Over;
         if status.is_success() {
             self.ledger.confirm(&self.claim, ends_at).await;

@@ -160,7 +160,7 @@ impl Stage {
     }
 
     /// Tells the ledger how a request has ended.
-    async fn settle(&self, claim: &Claim, end: End) {
+    async fn commit(&self, claim: &Claim, end: End) {
         match end {
             End::Answer(status) if status < 300 => self.ledger.confirm(claim, ends_at()).await,
             End::Answer(status) => self.ledger.disown(claim, Failure::of(StatusCode::from_u16(status).unwrap())).await,
@@ -200,7 +200,7 @@ impl Stage {
                 State::Done(claim, fate.end)
             }
             State::Done(claim, end) => {
-                self.settle(&claim, end).await;
+                self.commit(&claim, end).await;
                 if fate.done == Some(When::After) { State::Late } else { State::Over }
             }
             State::Late => {
@@ -482,7 +482,7 @@ fn what_was_claimed_is_not_kept_without_an_answer() {
                 }
                 Answered(status) => {
                     claimed.sent();
-                    claimed.settle(StatusCode::from_u16(status).unwrap(), UnixTime(began + 3600)).await;
+                    claimed.commit(StatusCode::from_u16(status).unwrap(), UnixTime(began + 3600)).await;
                 }
             }
             finished().await;

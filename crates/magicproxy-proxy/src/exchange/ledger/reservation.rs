@@ -10,25 +10,25 @@ use crate::plugins::Consultation;
 
 /// A permitted request for which everything was taken that it takes.
 ///
-/// INVARIANT: made by [`Settled::plain`], for a permit that takes nothing, and by [`Settled::reserved`], for which the ledger took
+/// INVARIANT: made by [`Reservation::empty`], for a permit that takes nothing, and by [`Reservation::new`], for which the ledger took
 /// what the permit takes. A stateful permit cannot be sent otherwise.
 #[derive(Debug)]
-pub(in crate::exchange) struct Settled {
+pub(in crate::exchange) struct Reservation {
     permit: Permit,
     duties: Duties,
 }
 
-impl Settled {
+impl Reservation {
     /// Of a permit that asks for no state, and of which no plugin wants to know more.
     ///
     /// # Errors
     /// Any other comes back.
-    pub(in crate::exchange) fn plain(permit: Permit, consultation: &Consultation) -> Result<Self, Permit> {
+    pub(in crate::exchange) fn empty(permit: Permit, consultation: &Consultation) -> Result<Self, Permit> {
         if permit.is_stateful() || !consultation.is_empty() { Err(permit) } else { Ok(Self { permit, duties: Duties::none() }) }
     }
 
     /// Of a permit for which this was taken; what was taken is part of the duty.
-    pub(super) fn reserved(permit: Permit, duty: Duty) -> Self {
+    pub(super) fn new(permit: Permit, duty: Duty) -> Self {
         Self { permit, duties: Duties::of(duty) }
     }
 

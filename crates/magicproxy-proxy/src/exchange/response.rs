@@ -1,7 +1,7 @@
 //! The answer to a permitted request, from when it came until it may be passed down.
 //!
-//! What an upstream sent is [`Unsettled`] until everything due was done: recorded what it made, told whoever was to be told.
-//! Nothing but [`Unsettled::settle`] makes an [`Answer`], and nothing of one is passed down but by [`Answered`] and [`Switched`].
+//! What an upstream sent is [`PendingResponse`] until everything due was done: recorded what it made, told whoever was to be told.
+//! Nothing but [`PendingResponse::commit`] makes an [`CommittedResponse`], and nothing of one is passed down but by [`UnfilteredResponse`] and [`UpgradedResponse`].
 
 mod passing;
 
@@ -10,34 +10,34 @@ use http::{HeaderMap, Response, StatusCode};
 
 use crate::admission::Holding;
 use crate::exchange::ledger::Duties;
-use crate::exchange::upstream::Arrived;
+use crate::exchange::upstream::UpstreamResponse;
 use crate::rejection::Rejection;
 use crate::response::ahead::{Ahead, Held};
 use crate::response::header::RECEIPT;
 use crate::transport::Content;
 
-pub(in crate::exchange) use passing::Expected;
-pub(crate) use passing::{Answered, Searched, Switched, TunnelEnds};
+pub(in crate::exchange) use passing::ResponseContext;
+pub(crate) use passing::{UnfilteredResponse, MaskedResponse, UpgradedResponse, TunnelEnds};
 
 /// An upstream's answer for which the duties are still to be done.
 #[derive(Debug)]
-pub(in crate::exchange) struct Unsettled {
-    arrived: Box<Arrived>,
+pub(in crate::exchange) struct PendingResponse {
+    arrived: Box<UpstreamResponse>,
     duties: Duties,
 }
 
 /// An upstream's answer for which everything was done that was due.
-pub(in crate::exchange) struct Answer {
+pub(in crate::exchange) struct CommittedResponse {
     /// In a box: it is moved about before it is passed down.
-    arrived: Box<Arrived>,
+    arrived: Box<UpstreamResponse>,
     /// What was read of its body already.
     ahead: Option<Box<Ahead>>,
     /// What the exchange holds until the answer was passed down.
     held: Option<Held>,
 }
 
-impl Unsettled {
-    pub(in crate::exchange) fn new(arrived: Box<Arrived>, duties: Duties) -> Self {
+impl PendingResponse {
+    pub(in crate::exchange) fn new(arrived: Box<UpstreamResponse>, duties: Duties) -> Self {
         Self { arrived, duties }
     }
 
@@ -45,16 +45,16 @@ impl Unsettled {
     ///
     /// # Errors
     /// The upstream carried the request out, and that could not be recorded.
-    pub(in crate::exchange) async fn settle(self) -> Result<Answer, Rejection> {
+    pub(in crate::exchange) async fn commit(self) -> Result<CommittedResponse, Rejection> {
         let Self { mut arrived, duties } = self;
         // Only the proxy gives receipts.
         arrived.response.headers_mut().remove(RECEIPT);
-        let answer = Answer { arrived, ahead: None, held: None };
-        if duties.are_none() { Ok(answer) } else { Box::pin(duties.settle(answer)).await }
+        let answer = CommittedResponse { arrived, ahead: None, held: None };
+        if duties.are_none() { Ok(answer) } else { Box::pin(duties.commit(answer)).await }
     }
 }
 
-impl Answer {
+impl CommittedResponse {
     pub(in crate::exchange) fn status(&self) -> StatusCode {
         self.arrived.response.status()
     }
@@ -74,7 +74,7 @@ impl Answer {
 
     /// Reads as much of the body as there is room for before anything is passed down. All of it, where that is enough.
     pub(in crate::exchange) async fn read_ahead(&mut self, buffered: Holding) -> Option<Bytes> {
-        let Arrived { response, idle, .. } = &mut *self.arrived;
+        let UpstreamResponse { response, idle, .. } = &mut *self.arrived;
         let ahead = Ahead::read(response.body_mut(), buffered, *idle).await;
         self.ahead.insert(Box::new(ahead)).whole().cloned()
     }
@@ -86,7 +86,7 @@ impl Answer {
 
     /// Reads as much of the body as there is room for, of an answer of which nothing is passed down.
     pub(in crate::exchange) async fn read(self, buffered: Holding) -> Ahead {
-        let Arrived { mut response, lease, idle, .. } = *self.arrived;
+        let UpstreamResponse { mut response, lease, idle, .. } = *self.arrived;
         let read = Ahead::read(response.body_mut(), buffered, idle).await;
         if read.whole().is_some() {
             lease.give_back();

@@ -9,9 +9,9 @@ use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
 use magicproxy_core::VerifiedToken;
 
-use super::Answer;
+use super::CommittedResponse;
 use crate::admission::{Holding, Resource, Shortage};
-use crate::exchange::upstream::Arrived;
+use crate::exchange::upstream::UpstreamResponse;
 use crate::http::body::IdleTimer;
 use crate::mask::Needle;
 use crate::rejection::Rejection;
@@ -24,21 +24,21 @@ use crate::transport::Content;
 
 /// What decides how an answer is read: the method of its request, and when the exchange must be over.
 #[derive(Clone, Debug)]
-pub(in crate::exchange) struct Expected {
+pub(in crate::exchange) struct ResponseContext {
     pub(in crate::exchange) method: Method,
     pub(in crate::exchange) end: Option<Instant>,
 }
 
 /// The answer to an admitted request, with what is looked for in it.
-pub(crate) struct Answered {
-    answer: Answer,
-    expected: Expected,
+pub(crate) struct UnfilteredResponse {
+    answer: CommittedResponse,
+    expected: ResponseContext,
     /// The credential that it was sent with.
     needle: Option<Needle>,
 }
 
 /// An answer whose head was filtered. Its body is still to be searched for the credential.
-struct Filtered {
+struct FilteredResponse {
     head: Parts,
     /// In which its body comes.
     coding: Coding,
@@ -49,7 +49,7 @@ struct Filtered {
 }
 
 /// An answer that is read whole and made anew by its door.
-pub(crate) struct Searched {
+pub(crate) struct MaskedResponse {
     pub(crate) head: Parts,
     /// Inflated, and searched for the credential.
     pub(crate) body: UpstreamBody,
@@ -57,8 +57,8 @@ pub(crate) struct Searched {
     pub(crate) needle: Option<Needle>,
 }
 
-impl Answered {
-    pub(in crate::exchange) fn new(answer: Answer, expected: Expected, needle: Option<Needle>) -> Self {
+impl UnfilteredResponse {
+    pub(in crate::exchange) fn new(answer: CommittedResponse, expected: ResponseContext, needle: Option<Needle>) -> Self {
         Self { answer, expected, needle }
     }
 
@@ -80,7 +80,7 @@ impl Answered {
     /// Passes it down while it comes. Where the client's URLs lead is asked where the response may hold some.
     #[inline]
     pub(crate) fn pass(self, rewriting: impl FnOnce() -> Option<Rewriting>) -> Result<Response<ResponseBody>, Rejection> {
-        let Filtered { mut head, coding, received, filter, idle, needle } = self.filtered()?;
+        let FilteredResponse { mut head, coding, received, filter, idle, needle } = self.filtered()?;
         let plan = rewrite::apply(&mut head, coding, rewriting);
         let pipeline = Pipeline::new(coding, needle, plan);
         let body = UpstreamBody::new(received, Passage { pipeline, filter, idle });
@@ -88,18 +88,18 @@ impl Answered {
     }
 
     /// Has it read whole by a door that makes it anew.
-    pub(crate) fn searched(self) -> Result<Searched, Rejection> {
-        let Filtered { head, coding, received, filter, idle, needle } = self.filtered()?;
+    pub(crate) fn searched(self) -> Result<MaskedResponse, Rejection> {
+        let FilteredResponse { head, coding, received, filter, idle, needle } = self.filtered()?;
         let pipeline = Pipeline::searching(coding, needle.clone());
         let body = UpstreamBody::new(received, Passage { pipeline, filter, idle });
-        Ok(Searched { head, body, needle })
+        Ok(MaskedResponse { head, body, needle })
     }
 
     /// Nothing passes that should not, but for the body, in which the credential is still to be looked for.
-    fn filtered(self) -> Result<Filtered, Rejection> {
-        let Self { answer, expected: Expected { method, end }, needle } = self;
-        let Answer { arrived, ahead, held } = answer;
-        let Arrived { response, lease, idle, dropped, place } = *arrived;
+    fn filtered(self) -> Result<FilteredResponse, Rejection> {
+        let Self { answer, expected: ResponseContext { method, end }, needle } = self;
+        let CommittedResponse { arrived, ahead, held } = answer;
+        let UpstreamResponse { response, lease, idle, dropped, place } = *arrived;
         let (mut head, incoming) = response.into_parts();
         let coding = Coding::of(&head.headers);
         if !is_searchable(&head, coding) && !has_no_content(&head, &method) && !incoming.is_end_stream() {
@@ -108,14 +108,14 @@ impl Answered {
         let received = Received { incoming, version: head.version, lease, ahead, held, exchange: place };
         let mut filter = ResponseFilter::new(needle.clone(), dropped);
         filter.head(&mut head, &method);
-        Ok(Filtered { head, coding, received, filter, idle: IdleTimer::new(idle, end), needle })
+        Ok(FilteredResponse { head, coding, received, filter, idle: IdleTimer::new(idle, end), needle })
     }
 }
 
 /// The answer of an upstream that goes on with another protocol, as it was asked to.
-pub(crate) struct Switched {
-    answer: Answer,
-    expected: Expected,
+pub(crate) struct UpgradedResponse {
+    answer: CommittedResponse,
+    expected: ResponseContext,
     needle: Option<Needle>,
     token: Arc<VerifiedToken>,
 }
@@ -134,10 +134,10 @@ pub(crate) struct TunnelEnds {
     pub(crate) held: Held,
 }
 
-impl Switched {
+impl UpgradedResponse {
     pub(in crate::exchange) fn new(
-        answer: Answer,
-        expected: Expected,
+        answer: CommittedResponse,
+        expected: ResponseContext,
         needle: Option<Needle>,
         token: Arc<VerifiedToken>,
     ) -> Self {
@@ -147,7 +147,7 @@ impl Switched {
     /// Passes the head down; what follows it is not looked at.
     pub(crate) fn into_tunnel(self) -> TunnelEnds {
         let Self { answer, expected, needle, token } = self;
-        let Arrived { mut response, lease, dropped, place, .. } = *answer.arrived;
+        let UpstreamResponse { mut response, lease, dropped, place, .. } = *answer.arrived;
         let upstream = hyper::upgrade::on(&mut response);
         let (mut head, _) = response.into_parts();
         ResponseFilter::new(needle, dropped).head(&mut head, &expected.method);

@@ -50,7 +50,7 @@ fn plain(token: &Arc<VerifiedToken>, method: &str, permit: impl Fn(&Arc<Verified
         now: NOW,
         steps: &steps,
     };
-    Settled::plain(permit(token, &access), &Consultation::default()).is_ok()
+    Reservation::empty(permit(token, &access), &Consultation::default()).is_ok()
 }
 
 #[test]
