@@ -30,7 +30,7 @@ pub(crate) struct Plugins {
 
 /// What plugins are asked about.
 #[derive(Clone, Copy)]
-pub(crate) struct Inquiry<'i> {
+pub(crate) struct PluginInquiry<'i> {
     pub(crate) token: &'i VerifiedToken,
     pub(crate) method: &'i Method,
     /// As they will be sent.
@@ -45,11 +45,11 @@ pub(crate) struct Inquiry<'i> {
 #[derive(Debug, Default)]
 pub(crate) struct Consultation {
     host: Option<Arc<dyn PluginHost>>,
-    asked: Vec<Asked>,
+    asked: Vec<ConsultedPlugin>,
 }
 
 #[derive(Debug)]
-struct Asked {
+struct ConsultedPlugin {
     plugin: PluginName,
     interests: Arc<Interests>,
     request: PluginRequest,
@@ -70,7 +70,7 @@ impl Plugins {
     /// Asks all plugins of the token. One that denies denies, whatever allows the request.
     pub(crate) async fn ask(
         &self,
-        inquiry: Inquiry<'_>,
+        inquiry: PluginInquiry<'_>,
         body: Option<&[u8]>,
     ) -> Result<(Vec<(PluginName, Verdict)>, Consultation), Rejection> {
         let token = inquiry.token;
@@ -89,7 +89,7 @@ impl Plugins {
             }
             said.push((plugin.clone(), verdict));
             if interests.responses {
-                asked.push(Asked { plugin: plugin.clone(), interests, request, scope: scope.clone() });
+                asked.push(ConsultedPlugin { plugin: plugin.clone(), interests, request, scope: scope.clone() });
             }
         }
         Ok((said, Consultation { host: self.host.clone(), asked }))
@@ -99,8 +99,8 @@ impl Plugins {
         self.host.as_ref()?.interests(plugin)
     }
 
-    fn request(&self, inquiry: &Inquiry<'_>, interests: &Interests, body: Option<Arc<[u8]>>) -> PluginRequest {
-        let Inquiry { token, method, headers, target, sender, .. } = *inquiry;
+    fn request(&self, inquiry: &PluginInquiry<'_>, interests: &Interests, body: Option<Arc<[u8]>>) -> PluginRequest {
+        let PluginInquiry { token, method, headers, target, sender, .. } = *inquiry;
         let hidden = |name: &HeaderName| steers(name) || self.carriers.stripped().headers.contains(name);
         PluginRequest {
             upstream: self.upstream.as_str().to_owned(),

@@ -28,7 +28,7 @@ use super::Visit;
 use crate::admission::{Holding, Resource};
 use crate::clock;
 use crate::downstream::RequestBody;
-use crate::exchange::gate::{Caller, Client, Decision, Explanation, Question};
+use crate::exchange::gate::{ControlClient, Client, ExplainedDecision, Explanation, ExplainedRequest};
 use crate::exchange::ledger::work_aside;
 use crate::exchange::served::{ServedUpstream, Upstreams};
 use crate::exchange::verifier::Reissue;
@@ -58,7 +58,7 @@ pub(super) struct ControlRequest<'a> {
 
 /// The same without its body.
 #[derive(Clone, Copy)]
-struct Asking<'a> {
+struct ControlHead<'a> {
     head: &'a Parts,
     client: Client<'a>,
     /// The token that it bears, once it is verified.
@@ -88,7 +88,7 @@ impl Control {
         visit.request.record.control();
         let ControlRequest { head, body, client } = request;
         let (exchange, token) = (&self.upstreams.anonymous_exchange(client, head)?, &OnceLock::new());
-        let asking = Asking { head, client, token, exchange, upstreams: &self.upstreams };
+        let asking = ControlHead { head, client, token, exchange, upstreams: &self.upstreams };
         let answer = self.answer(served, below, asking, body).await;
         if let Some(token) = token.get() {
             visit.request.record.token(token);
@@ -100,7 +100,7 @@ impl Control {
         &self,
         served: Option<&ServedUpstream>,
         below: &str,
-        asking: Asking<'_>,
+        asking: ControlHead<'_>,
         body: RequestBody,
     ) -> Result<Response<ResponseBody>, Rejection> {
         let head = asking.head;
@@ -122,22 +122,22 @@ impl Control {
     async fn explain(
         &self,
         placed: Option<&ServedUpstream>,
-        asking: Asking<'_>,
+        asking: ControlHead<'_>,
         body: RequestBody,
     ) -> Result<Response<ResponseBody>, Rejection> {
         let served = asking.about(placed)?;
         // At the root of the proxy, a path may be that of the proxy.
         let mount = if placed.is_none() { served.settings().placing.mount.as_str() } else { "" };
-        let Asking { head, exchange, .. } = asking;
+        let ControlHead { head, exchange, .. } = asking;
         if !is_sent_as_json(head) {
             return Err(Rejection::MediaType);
         }
         let (question, _buffered) = self.read(body, exchange).await?;
-        let question = Question::from_json(&question)?;
+        let question = ExplainedRequest::from_json(&question)?;
         let Explanation { decision, headers, plugins } = served.explain(asking.caller(), &question.below(mount)).await?;
         let mut explanation = match decision {
-            Decision::Allowed { rule } => json!({ "decision": "allowed", "rule": rule, "needed": [] }),
-            Decision::Denied(rejection) => {
+            ExplainedDecision::Allowed { rule } => json!({ "decision": "allowed", "rule": rule, "needed": [] }),
+            ExplainedDecision::Denied(rejection) => {
                 json!({ "decision": "denied", "code": rejection.code(), "reason": rejection.to_string(), "needed": rejection.needed() })
             }
         };
@@ -157,10 +157,10 @@ impl Control {
     async fn narrow(
         &self,
         served: &ServedUpstream,
-        asking: Asking<'_>,
+        asking: ControlHead<'_>,
         body: RequestBody,
     ) -> Result<Response<ResponseBody>, Rejection> {
-        let Asking { head, exchange, .. } = asking;
+        let ControlHead { head, exchange, .. } = asking;
         if !is_sent_as_json(head) {
             return Err(Rejection::MediaType);
         }
@@ -172,7 +172,7 @@ impl Control {
     }
 
     /// The bearer's token for the key that is active now.
-    async fn reseal(&self, served: &ServedUpstream, caller: Caller<'_>) -> Result<Response<ResponseBody>, Rejection> {
+    async fn reseal(&self, served: &ServedUpstream, caller: ControlClient<'_>) -> Result<Response<ResponseBody>, Rejection> {
         let token = served.reissue(caller, Reissue::Reseal).await?;
         Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
     }
@@ -189,10 +189,10 @@ impl Control {
     async fn mint(
         &self,
         served: Option<&ServedUpstream>,
-        asking: Asking<'_>,
+        asking: ControlHead<'_>,
         body: RequestBody,
     ) -> Result<Response<ResponseBody>, Rejection> {
-        let Asking { head, exchange, client, .. } = asking;
+        let ControlHead { head, exchange, client, .. } = asking;
         let mints = served.map_or_else(|| self.settings.mints_over_http(), |served| served.settings().mints_over_http());
         if !mints {
             return Err(Rejection::MintingClosed);

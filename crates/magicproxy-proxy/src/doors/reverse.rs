@@ -137,7 +137,7 @@ impl ReverseDoor {
     ) -> Result<Response<ResponseBody>, Rejection> {
         let Routed { served, way, home } = routed;
         let lfs_client = served.lfs_client(&inbound.head);
-        let asked = lfs::Asked::by(&inbound.head.method, inbound.target.path(), lfs_client.as_ref());
+        let asked = lfs::ObjectsRequest::by(&inbound.head.method, inbound.target.path(), lfs_client.as_ref());
         let on_upgrade = inbound.head.extensions.remove::<OnUpgrade>();
         visit.request.record.receives(inbound.body.progress());
         let admitted = served.admit(inbound, &mut visit.request.record).await?;

@@ -20,17 +20,17 @@ use zeroize::Zeroizing;
 
 pub use outbound::OutboundRequest;
 
-pub(crate) use explanation::{Decision, Explanation, Question};
-pub(in crate::exchange) use outbound::{Asked, Dispatch, Message};
+pub(crate) use explanation::{ExplainedDecision, Explanation, ExplainedRequest};
+pub(in crate::exchange) use outbound::{ListQuery, Dispatch, Message};
 
-use further::Asker;
+use further::QuestionContext;
 
 use crate::admission::{Account, Budget, Payer, PeerKey, Resource};
 use crate::clock;
 use crate::credential::carriers::Carriers;
 use crate::credential::presented::PresentedToken;
 use crate::downstream::RequestBody;
-use crate::exchange::ledger::{Ledger, Questions, PermittedRequest, Reservation};
+use crate::exchange::ledger::{Ledger, ListLookups, PermittedRequest, Reservation};
 use crate::exchange::upstream::Upstream;
 use crate::exchange::verifier::{CachedToken, Reissue, Shared, Verifier};
 use crate::http::header::{DroppedFields, RequestFields, RequestHeaders, TrailerFields, refuse_overrides};
@@ -89,7 +89,7 @@ pub(crate) struct Client<'c> {
 
 /// Who asks the control plane something about a token.
 #[derive(Clone, Copy)]
-pub(crate) struct Caller<'c> {
+pub(crate) struct ControlClient<'c> {
     pub(crate) headers: &'c HeaderMap,
     pub(crate) client: Client<'c>,
     /// The token, once it is verified: for the log.
@@ -173,7 +173,7 @@ impl Gate {
         let (permit, consultation) = match entry.token().judge(&access) {
             Judgement::Allowed(permit) => (permit, Consultation::default()),
             judgement => {
-                let asker = Asker { token: entry.token(), peer, exchange: &exchange, binder: self.verifier.binder(&entry) };
+                let asker = QuestionContext { token: entry.token(), peer, exchange: &exchange, binder: self.verifier.binder(&entry) };
                 Box::pin(self.ask_further(judgement, &access, &head, asker, &mut body)).await?
             }
         };
@@ -196,7 +196,7 @@ impl Gate {
         let reservation = match Reservation::empty(permit, &consultation) {
             Ok(reservation) => reservation,
             Err(permit) => {
-                let questions = Questions { upstream: &self.asked, worker, credential: &credential, exchange: &exchange };
+                let questions = ListLookups { upstream: &self.asked, worker, credential: &credential, exchange: &exchange };
                 let receipts = self.verifier.receipts(&entry, &presented);
                 let binder = self.verifier.binder(&entry);
                 let sending = PermittedRequest { permit, message: &mut message, questions, receipts, consultation, binder };
@@ -228,8 +228,8 @@ impl Gate {
     }
 
     /// Is the bearer's token genuine, alive and for this upstream? Nothing is decided, sent or opened.
-    pub(in crate::exchange) async fn ensure_bearer(&self, caller: Caller<'_>) -> Result<(), Rejection> {
-        let Bearer { entry, sender, .. } = self.bearer(caller).await?;
+    pub(in crate::exchange) async fn ensure_bearer(&self, caller: ControlClient<'_>) -> Result<(), Rejection> {
+        let VerifiedClient { entry, sender, .. } = self.bearer(caller).await?;
         let target = self.read_target("/")?;
         let steps = DecisionSteps::new();
         let at_home = entry.token().ensure_at_home(&self.access("GET", &target, sender, &steps));
@@ -237,21 +237,21 @@ impl Gate {
     }
 
     /// Makes the bearer's own token anew. It must be genuine and alive; nothing is decided, sent or opened to anyone.
-    pub(in crate::exchange) async fn reissue(&self, caller: Caller<'_>, how: Reissue) -> Result<Zeroizing<String>, Rejection> {
-        let Bearer { presented, entry, .. } = self.bearer(caller).await?;
+    pub(in crate::exchange) async fn reissue(&self, caller: ControlClient<'_>, how: Reissue) -> Result<Zeroizing<String>, Rejection> {
+        let VerifiedClient { presented, entry, .. } = self.bearer(caller).await?;
         entry.token().ensure_live(clock::now()).map_err(|denial| Rejection::Denied { denial, needed: Vec::new() })?;
         self.verifier.reissue(&entry, &presented, how).await
     }
 
     /// Who speaks to the control plane: by a token that is genuine and not revoked.
-    async fn bearer(&self, caller: Caller<'_>) -> Result<Bearer, Rejection> {
-        let Caller { headers, client, token } = caller;
+    async fn bearer(&self, caller: ControlClient<'_>) -> Result<VerifiedClient, Rejection> {
+        let ControlClient { headers, client, token } = caller;
         let presented = self.presented(headers)?;
         let sender = self.trusted_proxies.sender(&client.peer, headers);
         let entry = self.verifier.verify(&presented, || self.peer_account(client, sender)).await?;
         token.get_or_init(|| Arc::clone(entry.token()));
         self.revocations.ensure_live(entry.token())?;
-        Ok(Bearer { presented, entry, sender })
+        Ok(VerifiedClient { presented, entry, sender })
     }
 
     /// What is decided on, the same for a request and for a question about one.
@@ -278,7 +278,7 @@ impl Gate {
 }
 
 /// A client of the control plane, and its verified token.
-struct Bearer {
+struct VerifiedClient {
     presented: PresentedToken,
     entry: Arc<CachedToken>,
     /// The address that the request comes from.

@@ -33,11 +33,11 @@ use crate::settings::{StrangerState, UpstreamSettings};
 
 pub(crate) use aside::work as work_aside;
 pub(in crate::exchange) use duties::Duties;
-pub(in crate::exchange) use elements::Questions;
+pub(in crate::exchange) use elements::ListLookups;
 pub(in crate::exchange) use reservation::Reservation;
 
 use duties::{Duty, Outcome};
-use elements::Asking;
+use elements::LookupRequest;
 
 /// The most grants that one owner may hold.
 const MAX_OWNER_GRANTS: usize = 1_000;
@@ -57,7 +57,7 @@ pub(in crate::exchange) struct PermittedRequest<'s> {
     pub(in crate::exchange) permit: Permit,
     pub(in crate::exchange) message: &'s mut Message,
     /// How the upstream is asked what it has.
-    pub(in crate::exchange) questions: Questions<'s>,
+    pub(in crate::exchange) questions: ListLookups<'s>,
     /// Makes tokens for what comes of it.
     pub(in crate::exchange) receipts: Receipts,
     /// The plugins that were asked.
@@ -122,7 +122,7 @@ impl Ledger {
         let taken = self.take(&permit, place, questions.exchange).await?;
         let outcome = match outcome {
             Outcome::Elements(state, claim) => {
-                let asking = Asking { questions: &questions, message, permit: &permit };
+                let asking = LookupRequest { questions: &questions, message, permit: &permit };
                 Outcome::Claimed(self.own(&state, claim, ends_at, asking).await?)
             }
             outcome => outcome,

@@ -12,7 +12,7 @@ use magicproxy_core::{RequestTarget, UpstreamName};
 use zeroize::Zeroizing;
 
 use super::response::{UnfilteredResponse, ResponseContext, UpgradedResponse};
-use super::gate::{Caller, Client, Explanation, Gate, InboundRequest, OutboundRequest, Question};
+use super::gate::{ControlClient, Client, Explanation, Gate, InboundRequest, OutboundRequest, ExplainedRequest};
 use super::sending::carry_out;
 use super::upstream::Upstream;
 use super::verifier::{Lanes, Reissue, Shared};
@@ -147,17 +147,17 @@ impl ServedUpstream {
     }
 
     /// Is the bearer's token genuine, alive and for this upstream?
-    pub(crate) async fn ensure_bearer(&self, caller: Caller<'_>) -> Result<(), Rejection> {
+    pub(crate) async fn ensure_bearer(&self, caller: ControlClient<'_>) -> Result<(), Rejection> {
         self.gate.ensure_bearer(caller).await
     }
 
     /// Makes the bearer's own token anew.
-    pub(crate) async fn reissue(&self, caller: Caller<'_>, how: Reissue) -> Result<Zeroizing<String>, Rejection> {
+    pub(crate) async fn reissue(&self, caller: ControlClient<'_>, how: Reissue) -> Result<Zeroizing<String>, Rejection> {
         self.gate.reissue(caller, how).await
     }
 
     /// What would be decided on a request of the bearer's.
-    pub(crate) async fn explain(&self, caller: Caller<'_>, question: &Question) -> Result<Explanation, Rejection> {
+    pub(crate) async fn explain(&self, caller: ControlClient<'_>, question: &ExplainedRequest) -> Result<Explanation, Rejection> {
         self.gate.explain(caller, question).await
     }
 }

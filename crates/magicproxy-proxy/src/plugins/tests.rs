@@ -40,7 +40,7 @@ fn what_carries_a_token_and_what_steers_is_shown_to_no_plugin() {
     let names = ["x-key", "cookie", "x-forwarded-for", "x-http-method-override", "proxy-authorization", "x-job"];
     let headers: HeaderMap = names.iter().map(|name| (HeaderName::from_static(name), HeaderValue::from_static("v"))).collect();
     let target = RequestTarget::parse(b"/x", magicproxy_core::EncodedSlash::Refuse).unwrap();
-    let inquiry = Inquiry {
+    let inquiry = PluginInquiry {
         token: &token(),
         method: &Method::GET,
         headers: &headers,

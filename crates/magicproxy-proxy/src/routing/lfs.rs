@@ -40,14 +40,14 @@ pub(crate) fn comes_from_client(head: &request::Parts) -> bool {
 
 /// Which responses to a request may tell of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum ObjectsRequest {
     /// Those of the LFS API's own media type.
     Otherwise,
     /// Those that are JSON, too.
     ForObjects,
 }
 
-impl Asked {
+impl ObjectsRequest {
     /// By this method at this canonical path, by an LFS client or not: a caller that says nothing of LFS gets the same keys.
     pub(crate) fn by(method: &Method, path: &str, client: Option<&LfsClient>) -> Self {
         let asks = client.is_some() || *method == Method::POST && names_batch(path.as_bytes());

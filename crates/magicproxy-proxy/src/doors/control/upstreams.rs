@@ -10,8 +10,8 @@ use http::{Method, Response};
 use magicproxy_core::{Accepts, KnownNames, UnnamedTokens, UnverifiedToken, UpstreamName};
 use serde_json::json;
 
-use super::{Asking, Control, answer};
-use crate::exchange::gate::Caller;
+use super::{ControlHead, Control, answer};
+use crate::exchange::gate::ControlClient;
 use crate::exchange::served::ServedUpstream;
 use crate::rejection::Rejection;
 use crate::response::body::ResponseBody;
@@ -33,7 +33,7 @@ pub(super) struct Told {
 
 impl Control {
     /// What the client that asks may know.
-    pub(super) async fn told(&self, asking: Asking<'_>) -> Told {
+    pub(super) async fn told(&self, asking: ControlHead<'_>) -> Told {
         let all = &self.settings.upstreams;
         let known = match self.settings.minting.announce {
             Announcement::All => all.clone(),
@@ -48,7 +48,7 @@ impl Control {
     ///
     /// At most one token is verified, whatever the number of upstreams: the one whose name the token bears is asked, and where it
     /// bears none, the one that takes such.
-    async fn of_bearer(&self, asking: Asking<'_>) -> Option<Arc<UpstreamSettings>> {
+    async fn of_bearer(&self, asking: ControlHead<'_>) -> Option<Arc<UpstreamSettings>> {
         let served = asking.named_by_token()?;
         served.ensure_bearer(asking.caller()).await.ok()?;
         Some(Arc::clone(served.settings()))
@@ -59,7 +59,7 @@ impl Control {
         &self,
         served: Option<&ServedUpstream>,
         below: &str,
-        asking: Asking<'_>,
+        asking: ControlHead<'_>,
     ) -> Result<Response<ResponseBody>, Rejection> {
         let asked = below.strip_prefix("/upstreams").ok_or(Rejection::ControlPath)?;
         if !matches!(asking.head.method, Method::GET | Method::HEAD) {
@@ -131,9 +131,9 @@ impl Told {
     }
 }
 
-impl<'a> Asking<'a> {
-    pub(super) fn caller(&self) -> Caller<'a> {
-        Caller { headers: &self.head.headers, client: self.client, token: self.token }
+impl<'a> ControlHead<'a> {
+    pub(super) fn caller(&self) -> ControlClient<'a> {
+        ControlClient { headers: &self.head.headers, client: self.client, token: self.token }
     }
 
     /// The upstream that a bearer's question about its own token is for: the one of the address, or else the one that the token

@@ -10,12 +10,12 @@ use crate::downstream::RequestBody;
 use crate::exchange::unread::UnreadRequest;
 use crate::exchange::verifier::Binder;
 use crate::peer::Peer;
-use crate::plugins::{Consultation, Inquiry};
+use crate::plugins::{Consultation, PluginInquiry};
 use crate::rejection::Rejection;
 
 /// Who asks, and the exchange that pays.
 #[derive(Clone, Copy)]
-pub(super) struct Asker<'a> {
+pub(super) struct QuestionContext<'a> {
     pub(super) token: &'a VerifiedToken,
     pub(super) peer: Peer,
     pub(super) exchange: &'a Holding,
@@ -30,7 +30,7 @@ impl Gate {
         mut judgement: Judgement,
         access: &Access<'_>,
         head: &Parts,
-        asker: Asker<'_>,
+        asker: QuestionContext<'_>,
         body: &mut RequestBody,
     ) -> Result<(Permit, Consultation), Rejection> {
         let mut consultation = Consultation::default();
@@ -55,10 +55,10 @@ impl Gate {
         &self,
         access: &Access<'_>,
         head: &Parts,
-        asker: Asker<'_>,
+        asker: QuestionContext<'_>,
         body: &mut RequestBody,
     ) -> Result<(Vec<(PluginName, Verdict)>, Consultation), Rejection> {
-        let Asker { token, peer, exchange, .. } = asker;
+        let QuestionContext { token, peer, exchange, .. } = asker;
         let shown = match self.plugins.needs(token) {
             Some(part) => Some(UnreadRequest { headers: &head.headers, body, exchange }.read(part).await?),
             None => None,
@@ -68,7 +68,7 @@ impl Gate {
         self.headers(peer, wants_websocket(head, body)).prepare(&mut headers, |_| ());
         let rows = &self.ledger.plugin_rows(token, exchange);
         let (target, sender) = (access.target, access.sender);
-        let inquiry = Inquiry { token, method: &head.method, headers: &headers, target, sender, rows };
+        let inquiry = PluginInquiry { token, method: &head.method, headers: &headers, target, sender, rows };
         self.plugins.ask(inquiry, shown.as_deref()).await
     }
 }

@@ -29,7 +29,7 @@ pub(in crate::exchange) struct Message {
 }
 
 /// What a question asks for. There is no more to it: it has neither another method than `GET` nor content.
-pub(in crate::exchange) struct Asked {
+pub(in crate::exchange) struct ListQuery {
     pub(in crate::exchange) headers: HeaderMap,
     /// Which of the upstream's origins it goes to.
     pub(in crate::exchange) origin: OriginId,
@@ -102,10 +102,10 @@ impl OutboundRequest {
     pub(in crate::exchange) fn question(
         _permit: &Permit,
         credential: Arc<OpenedCredential>,
-        question: Asked,
+        question: ListQuery,
         exchange: Holding,
     ) -> Self {
-        let Asked { headers, origin, target } = question;
+        let ListQuery { headers, origin, target } = question;
         let (method, body) = (Method::GET, RequestBody::empty());
         let message = Box::new(Message { method, headers, origin, came: None, target, body, upgrade: false });
         Self { credential, message, duties: Duties::none(), upgrader: None, exchange }

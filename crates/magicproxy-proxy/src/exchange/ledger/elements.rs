@@ -12,7 +12,7 @@ use super::claims::{Claim, Claimed, Touched};
 use super::{Ledger, work_aside};
 use crate::admission::{Holding, Resource};
 use crate::credential::opened::OpenedCredential;
-use crate::exchange::gate::{Asked, Message, OutboundRequest};
+use crate::exchange::gate::{ListQuery, Message, OutboundRequest};
 use crate::exchange::sending::carry_out;
 use crate::exchange::upstream::Upstream;
 use crate::rejection::Rejection;
@@ -28,7 +28,7 @@ const QUESTIONS: usize = 3;
 const LOOKS: usize = 16;
 
 /// How the upstream is asked what it has, with the credential of the request that wants to know.
-pub(in crate::exchange) struct Questions<'q> {
+pub(in crate::exchange) struct ListLookups<'q> {
     pub(in crate::exchange) upstream: &'q Arc<Upstream>,
     pub(in crate::exchange) worker: WorkerId,
     pub(in crate::exchange) credential: &'q Arc<OpenedCredential>,
@@ -57,7 +57,7 @@ impl Ledger {
         state: &Arc<Stateful>,
         mut claim: Claim,
         ends_at: UnixTime,
-        asking: Asking<'_>,
+        asking: LookupRequest<'_>,
     ) -> Result<Claimed, Rejection> {
         let mut questions = 0;
         for _ in 0..LOOKS {
@@ -84,13 +84,13 @@ impl Ledger {
 
 /// A request that asks the upstream something before it is sent.
 #[derive(Clone, Copy)]
-pub(super) struct Asking<'a> {
-    pub(super) questions: &'a Questions<'a>,
+pub(super) struct LookupRequest<'a> {
+    pub(super) questions: &'a ListLookups<'a>,
     pub(super) message: &'a Message,
     pub(super) permit: &'a Permit,
 }
 
-impl Questions<'_> {
+impl ListLookups<'_> {
     /// Does the upstream have one of these already?
     async fn has_any(
         &self,
@@ -124,7 +124,7 @@ impl Questions<'_> {
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let target = RequestTarget::parse(target.as_bytes(), PathSettings::LENIENT)?;
-        let question = Asked { headers, origin: message.origin, target };
+        let question = ListQuery { headers, origin: message.origin, target };
         let exchange = self.exchange.take(Resource::Exchanges, 1)?;
         let buffered = self.exchange.take(Resource::BufferedBytes, MAX_LISTING_BYTES)?;
         let question = OutboundRequest::question(permit, Arc::clone(self.credential), question, exchange);

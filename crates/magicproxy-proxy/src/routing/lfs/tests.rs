@@ -109,7 +109,7 @@ fn requests_and_responses_are_told_by_their_media_types() {
         (403, "application/vnd.git-lfs+json", false, false),
     ] {
         let response = Response::builder().status(status).header("content-type", media_type).body(()).unwrap();
-        let told = |method: &Method, path: &str, client| Asked::by(method, path, client).may_get_them_by(&response);
+        let told = |method: &Method, path: &str, client| ObjectsRequest::by(method, path, client).may_get_them_by(&response);
         let (post, batch) = (&Method::POST, "/a/b.git/info/lfs/objects/batch");
         assert_eq!((told(post, "/x", None), told(post, "/x", Some(&client))), (for_all, for_clients), "{status} {media_type}");
         assert_eq!((told(post, batch, None), told(&Method::GET, batch, None)), (for_clients, for_all), "{status} {media_type}");
