@@ -48,8 +48,8 @@ pub(in crate::exchange) struct Ledger {
     store: Option<Arc<dyn StateStore>>,
     upstream: UpstreamName,
     strangers: StrangerState,
-    pending: limits::Pending,
-    seen: named::Seen,
+    pending: limits::PendingReturns,
+    seen: named::KnownOwners,
 }
 
 /// A permitted request that is about to be sent.
@@ -76,8 +76,8 @@ impl Ledger {
             store,
             upstream: upstream.stored_name().clone(),
             strangers,
-            pending: limits::Pending::default(),
-            seen: named::Seen::default(),
+            pending: limits::PendingReturns::default(),
+            seen: named::KnownOwners::default(),
         }
     }
 

@@ -20,7 +20,7 @@ use super::{Ledger, MAX_OWNER_GRANTS};
 use crate::clock;
 use crate::rejection::Rejection;
 
-pub(super) use claimed::Claimed;
+pub(super) use claimed::ActiveClaim;
 
 use ownership::{Nonce, Reliance, is_trace, nonce};
 
@@ -32,7 +32,7 @@ const TRACE_SECONDS: u64 = 15 * 60;
 
 /// The elements of one request, in one list, for one owner.
 #[derive(Clone, Debug)]
-pub(super) struct Touched {
+pub(super) struct TouchedItems {
     /// That of the list.
     pub(super) partition: Partition,
     pub(super) owner: Partition,
@@ -44,13 +44,13 @@ pub(super) struct Touched {
 /// What was found of a request's elements, and when.
 #[derive(Debug)]
 pub(super) struct Claim {
-    touched: Touched,
+    touched: TouchedItems,
     /// What tells its request from the others of its owner.
     request: Nonce,
     /// Those that the request makes, which nobody has.
-    new: Vec<Unowned>,
+    new: Vec<UnownedItem>,
     /// Those that its owner has.
-    held: Vec<Held>,
+    held: Vec<OwnedItem>,
     /// Those that the request makes, and somebody else has.
     foreign: Vec<Element>,
     looked_at: Instant,
@@ -58,7 +58,7 @@ pub(super) struct Claim {
 
 /// An element that nobody has.
 #[derive(Debug)]
-struct Unowned {
+struct UnownedItem {
     element: Element,
     /// What a claim that came to nothing left under its name.
     trace: Option<Vec<u8>>,
@@ -66,7 +66,7 @@ struct Unowned {
 
 /// An element that the request's owner has.
 #[derive(Debug)]
-struct Held {
+struct OwnedItem {
     name: Vec<u8>,
     /// Who else relied on it when it was looked at.
     reliance: Reliance,
@@ -127,7 +127,7 @@ impl Claim {
 
     /// Makes this request one that relies on what its owner has, and nothing where that is seen already: the others need not look
     /// again on its account.
-    fn reliance_on(&self, held: &Held, seen_until: UnixTime) -> Option<Change> {
+    fn reliance_on(&self, held: &OwnedItem, seen_until: UnixTime) -> Option<Change> {
         let reliance = held.reliance.with(self.request);
         let is_seen = reliance == held.reliance && held.expires_at >= seen_until;
         let entry = Entry { value: self.touched.ownership(reliance), expires_at: held.expires_at.max(seen_until) };
@@ -167,7 +167,7 @@ impl Claim {
 
 impl Ledger {
     /// Section 5.4: which would be made anew? What is deleted must be the owner's.
-    pub(super) async fn look(&self, touched: Touched) -> Result<Claim, Rejection> {
+    pub(super) async fn look(&self, touched: TouchedItems) -> Result<Claim, Rejection> {
         // Before it is read: the claim must not be later than this by more than `PATIENCE`.
         let looked_at = Instant::now();
         let request = nonce().ok_or(Rejection::Internal)?;
@@ -177,13 +177,13 @@ impl Ledger {
         for (element, entry) in touched.elements.iter().zip(found) {
             let own = entry.as_ref().and_then(|entry| Some((touched.reliance(&entry.value)?, entry.expires_at)));
             if let Some((reliance, expires_at)) = own {
-                held.push(Held { name: element.name(), reliance, expires_at });
+                held.push(OwnedItem { name: element.name(), reliance, expires_at });
                 continue;
             }
             match (entry, element.action) {
-                (None, Action::Create) => new.push(Unowned { element: element.clone(), trace: None }),
+                (None, Action::Create) => new.push(UnownedItem { element: element.clone(), trace: None }),
                 (Some(entry), Action::Create) if is_trace(&entry.value) => {
-                    new.push(Unowned { element: element.clone(), trace: Some(entry.value) });
+                    new.push(UnownedItem { element: element.clone(), trace: Some(entry.value) });
                 }
                 (Some(_), Action::Create) => foreign.push(element.clone()),
                 (_, Action::Delete) => return Err(Rejection::NotOwned),

@@ -10,8 +10,8 @@ use magicproxy_core::UnixTime;
 use magicproxy_core::rule::{Document, Facts, HeldGrant, NewGrant, NoGrant, Stateful};
 use magicproxy_core::state::{BoundedPartition, Change, Condition, Entry, Partition, RowLimits};
 
-use super::claims::{Claim, Claimed};
-use super::limits::Counted;
+use super::claims::{Claim, ActiveClaim};
+use super::limits::TakenLimits;
 use super::{Consultation, Ledger, MAX_OWNER_GRANTS, work_aside};
 use crate::admission::{Holding, Resource};
 use crate::clock;
@@ -39,7 +39,7 @@ pub(super) struct Duty {
     pub(super) consultation: Consultation,
     /// What no plugin is shown, and no grant holds.
     pub(super) needle: Option<Needle>,
-    pub(super) taken: Counted,
+    pub(super) taken: TakenLimits,
     /// How many rows there may be for what it gives.
     pub(super) rows: RowLimits,
     /// Room for the answer's body, where that must be read first.
@@ -55,7 +55,7 @@ pub(super) enum Outcome {
     /// Elements are to be made and taken away.
     Elements(Arc<Stateful>, Claim),
     /// They are its owner's, and the answer decides for how long.
-    Claimed(Claimed),
+    Claimed(ActiveClaim),
     /// A grant is used up.
     Consumes(HeldGrant),
 }
@@ -102,15 +102,15 @@ impl Duties {
 
     /// The request may be sent from now on.
     pub(in crate::exchange) fn sent(&mut self) {
-        self.claimed().into_iter().for_each(Claimed::sent);
+        self.claimed().into_iter().for_each(ActiveClaim::sent);
     }
 
     /// It was not sent after all, and is not going to be.
     pub(in crate::exchange) fn not_sent(&mut self) {
-        self.claimed().into_iter().for_each(Claimed::not_sent);
+        self.claimed().into_iter().for_each(ActiveClaim::not_sent);
     }
 
-    fn claimed(&mut self) -> Option<&mut Claimed> {
+    fn claimed(&mut self) -> Option<&mut ActiveClaim> {
         match &mut self.0.as_mut()?.outcome {
             Outcome::Claimed(claimed) => Some(claimed),
             _ => None,

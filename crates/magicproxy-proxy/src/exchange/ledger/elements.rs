@@ -8,7 +8,7 @@ use magicproxy_core::rule::{Element, Stateful};
 use magicproxy_core::state::Partition;
 use magicproxy_core::{PathSettings, Permit, RequestTarget, UnixTime};
 
-use super::claims::{Claim, Claimed, Touched};
+use super::claims::{Claim, ActiveClaim, TouchedItems};
 use super::{Ledger, work_aside};
 use crate::admission::{Holding, Resource};
 use crate::credential::opened::OpenedCredential;
@@ -48,7 +48,7 @@ impl Ledger {
         let path = message.target.path();
         let partition = state.elements().and_then(|elements| elements.partition(&self.upstream, path));
         let partition = partition.ok_or(Rejection::Internal)?;
-        self.look(Touched { partition, owner, path: path.to_owned(), elements }).await
+        self.look(TouchedItems { partition, owner, path: path.to_owned(), elements }).await
     }
 
     /// Sections 5.5 and 5.6: asks the upstream, and makes what it has not the owner's.
@@ -58,7 +58,7 @@ impl Ledger {
         mut claim: Claim,
         ends_at: UnixTime,
         asking: LookupRequest<'_>,
-    ) -> Result<Claimed, Rejection> {
+    ) -> Result<ActiveClaim, Rejection> {
         let mut questions = 0;
         for _ in 0..LOOKS {
             let asked = claim.asked();
@@ -71,7 +71,7 @@ impl Ledger {
                 return Err(Rejection::NotOwned);
             }
             let rows = asking.questions.exchange.row_limits();
-            claim = match Claimed::claim(self, claim, ends_at, rows).await? {
+            claim = match ActiveClaim::claim(self, claim, ends_at, rows).await? {
                 Ok(claimed) => return Ok(claimed),
                 // Somebody was faster: whose is it now? The answer is too old where it is nobody's.
                 Err(claim) => self.look_again(&claim).await?,

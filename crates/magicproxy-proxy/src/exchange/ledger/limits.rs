@@ -28,13 +28,13 @@ const MAX_PATIENCE: Duration = Duration::from_secs(1);
 ///
 /// INVARIANT: made by [`Ledger::take`] alone.
 #[derive(Debug)]
-pub(in crate::exchange) struct Counted {
+pub(in crate::exchange) struct TakenLimits {
     pub(super) leases: Option<Leases>,
     /// Of the limit on requests with the fewest left.
     tightest: Option<(Limit, u64)>,
 }
 
-impl Counted {
+impl TakenLimits {
     /// Tells the caller what is left, in place of what the upstream says of its own limits.
     pub(super) fn show(&self, headers: &mut HeaderMap) {
         let Some((Limit::Requests(quota, period), left)) = self.tightest else { return };
@@ -50,15 +50,15 @@ impl Counted {
 
 /// Leases that this process is giving back: who ends a request and begins the next finds the place free.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Pending(Arc<Returns>);
+pub(super) struct PendingReturns(Arc<ReturnCount>);
 
 #[derive(Debug, Default)]
-struct Returns {
+struct ReturnCount {
     under_way: AtomicUsize,
     done: Notify,
 }
 
-impl Pending {
+impl PendingReturns {
     fn begin(&self) {
         self.0.under_way.fetch_add(1, Ordering::SeqCst);
     }
@@ -80,9 +80,9 @@ impl Pending {
 
 impl Ledger {
     /// Takes one of every limit that the permit is under: those of one owner in one step.
-    pub(super) async fn take(&self, permit: &Permit, place: OwnerPlace<'_>, exchange: &Holding) -> Result<Counted, Rejection> {
+    pub(super) async fn take(&self, permit: &Permit, place: OwnerPlace<'_>, exchange: &Holding) -> Result<TakenLimits, Rejection> {
         let counts = permit.counts(place).ok_or(Rejection::Internal)?;
-        let mut counted = Counted { leases: None, tightest: None };
+        let mut counted = TakenLimits { leases: None, tightest: None };
         let mut rest = counts.as_slice();
         while let Some(first) = rest.first() {
             let same = rest.iter().take_while(|count| count.owner == first.owner).count();
@@ -93,7 +93,7 @@ impl Ledger {
         Ok(counted)
     }
 
-    async fn take_of(&self, counts: &[Count], counted: &mut Counted, exchange: &Holding) -> Result<(), Rejection> {
+    async fn take_of(&self, counts: &[Count], counted: &mut TakenLimits, exchange: &Holding) -> Result<(), Rejection> {
         let Some(owner) = counts.first().map(|count| count.owner) else { return Ok(()) };
         let store = self.store()?;
         let holder = holder()?;
@@ -157,13 +157,13 @@ pub(super) struct Leases {
     held: Vec<(Partition, Vec<u8>)>,
     holder: Holder,
     renewal: AbortHandle,
-    pending: Pending,
+    pending: PendingReturns,
     /// Those of another owner.
     further: Option<Box<Leases>>,
 }
 
 impl Leases {
-    fn keep(store: &Arc<dyn StateStore>, held: Vec<(Partition, Vec<u8>)>, holder: Holder, pending: Pending) -> Self {
+    fn keep(store: &Arc<dyn StateStore>, held: Vec<(Partition, Vec<u8>)>, holder: Holder, pending: PendingReturns) -> Self {
         let renewal = tokio::spawn(renew(Arc::clone(store), held.clone(), holder)).abort_handle();
         Self { store: Arc::clone(store), held, holder, renewal, pending, further: None }
     }

@@ -13,7 +13,7 @@ use crate::rejection::Rejection;
 
 /// A claim that was made. One that is dropped before its answer came is given up, on another task.
 #[derive(Debug)]
-pub(in crate::exchange::ledger) struct Claimed {
+pub(in crate::exchange::ledger) struct ActiveClaim {
     ledger: Ledger,
     claim: Arc<Claim>,
     stage: Stage,
@@ -32,7 +32,7 @@ enum Stage {
     Over,
 }
 
-impl Claimed {
+impl ActiveClaim {
     /// Makes a claim; gives it back where somebody was faster.
     pub(in crate::exchange::ledger) async fn claim(
         ledger: &Ledger,
@@ -75,7 +75,7 @@ impl Claimed {
     }
 }
 
-impl Drop for Claimed {
+impl Drop for ActiveClaim {
     fn drop(&mut self) {
         let failure = match self.stage {
             Stage::Made => Failure::Refused,

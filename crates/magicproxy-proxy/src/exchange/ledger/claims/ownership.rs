@@ -4,7 +4,7 @@
 //! Whoever takes an element away must know of no other request that relies on it: that one could reach the upstream after
 //! somebody else has made the element anew.
 
-use super::Touched;
+use super::TouchedItems;
 
 /// What tells a request from all others, and a trace from all others.
 pub(super) type Nonce = [u8; 16];
@@ -34,7 +34,7 @@ impl Reliance {
     }
 }
 
-impl Touched {
+impl TouchedItems {
     /// What the values of an owner begin with, however the path was spelt.
     pub(super) fn of_owner(&self) -> Vec<u8> {
         [&b"owned "[..], self.owner.as_bytes()].concat()

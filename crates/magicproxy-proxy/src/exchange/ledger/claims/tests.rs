@@ -115,9 +115,9 @@ fn owner(number: usize) -> Partition {
     Partition::of(&[b"test", &[u8::try_from(number).unwrap()]])
 }
 
-fn touched(owner_number: usize, name: usize, action: Action) -> Touched {
+fn touched(owner_number: usize, name: usize, action: Action) -> TouchedItems {
     let (partition, elements) = (Partition::of(&[b"list"]), element(name, action));
-    Touched { partition, owner: owner(owner_number), path: "/zone".to_owned(), elements }
+    TouchedItems { partition, owner: owner(owner_number), path: "/zone".to_owned(), elements }
 }
 
 impl Stage {
@@ -127,8 +127,8 @@ impl Stage {
             store: Some(Arc::clone(&store) as Arc<dyn StateStore>),
             upstream: UpstreamName::parse("api").unwrap(),
             strangers: StrangerState::Refuse,
-            pending: limits::Pending::default(),
-            seen: named::Seen::default(),
+            pending: limits::PendingReturns::default(),
+            seen: named::KnownOwners::default(),
         };
         Self { ledger, store, api: BTreeMap::from([(1, OPERATOR)]), requests: Vec::new(), violations: Vec::new() }
     }
@@ -455,7 +455,7 @@ fn what_was_claimed_is_not_kept_without_an_answer() {
             let stage = Stage::set();
             let claim = stage.look(0, Action::Create).await.unwrap();
             let began = clock::now().0;
-            let mut claiming = Box::pin(Claimed::claim(&stage.ledger, claim, UnixTime(began + 3600), RowLimits::UNBOUNDED));
+            let mut claiming = Box::pin(ActiveClaim::claim(&stage.ledger, claim, UnixTime(began + 3600), RowLimits::UNBOUNDED));
             if matches!(given, BeforeMade) {
                 // Asked once, so that it has begun.
                 tokio::select! {
