@@ -16,7 +16,7 @@ use magicproxy_core::{Part, RequestTarget, UpstreamName, VerifiedToken};
 use crate::clock;
 use crate::credential::carriers::Carriers;
 use crate::field_names::steers;
-use crate::mask::Needle;
+use crate::mask::SecretMask;
 use crate::rejection::Rejection;
 use crate::transport::Content;
 
@@ -132,17 +132,17 @@ impl Consultation {
         &self,
         response: &Response<Content>,
         body: Option<&[u8]>,
-        needle: Option<&Needle>,
+        secret_mask: Option<&SecretMask>,
     ) -> Result<(), Rejection> {
         let Some(host) = &self.host else { return Ok(()) };
         for asked in &self.asked {
             let hidden = |name: &HeaderName| *name == header::SET_COOKIE || steers(name);
             let mut headers = shown(response.headers(), &asked.interests.response_headers, hidden);
             // An upstream may echo the credential.
-            headers.iter_mut().for_each(|(_, value)| masked(value, needle));
+            headers.iter_mut().for_each(|(_, value)| masked(value, secret_mask));
             let body = body.filter(|_| asked.interests.response_body).map(|body| {
                 let mut body = body.to_vec();
-                masked(&mut body, needle);
+                masked(&mut body, secret_mask);
                 body.into()
             });
             let response = PluginResponse { status: response.status().as_u16(), headers, body };
@@ -156,8 +156,8 @@ impl Consultation {
     }
 }
 
-fn masked(bytes: &mut Vec<u8>, needle: Option<&Needle>) {
-    if let Some(masked) = needle.and_then(|needle| needle.masked(bytes)) {
+fn masked(bytes: &mut Vec<u8>, secret_mask: Option<&SecretMask>) {
+    if let Some(masked) = secret_mask.and_then(|secret_mask| secret_mask.masked(bytes)) {
         *bytes = masked;
     }
 }

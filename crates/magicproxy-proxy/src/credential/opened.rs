@@ -18,7 +18,7 @@ use magicproxy_core::{Credential, CredentialField, CredentialPlace, TypedCredent
 use zeroize::Zeroizing;
 
 use crate::credential::carriers::Carriers;
-use crate::mask::Needle;
+use crate::mask::SecretMask;
 use crate::rejection::Rejection;
 use crate::settings::CredentialCarrier;
 
@@ -26,7 +26,7 @@ use crate::settings::CredentialCarrier;
 #[derive(Debug)]
 pub(crate) struct OpenedCredential {
     placed: Placed,
-    needle: Option<Needle>,
+    secret_mask: Option<SecretMask>,
 }
 
 /// Where it goes, and what stands there.
@@ -69,8 +69,8 @@ impl OpenedCredential {
             }
             secrets.push(Zeroizing::new(secret.to_owned()));
         }
-        let needle = Needle::new(secrets.iter().map(|secret| secret.as_bytes()));
-        Ok(Self { placed: Placed::Headers(headers), needle })
+        let secret_mask = SecretMask::new(secrets.iter().map(|secret| secret.as_bytes()));
+        Ok(Self { placed: Placed::Headers(headers), secret_mask })
     }
 
     fn configured(credential: &Credential, carrier: &CredentialCarrier) -> Result<Self, Rejection> {
@@ -90,21 +90,21 @@ impl OpenedCredential {
             }
             CredentialCarrier::Query(name) => {
                 let encoded = percent_encoded(secret);
-                let needle = Needle::new([secret.as_bytes(), encoded.as_bytes()]);
+                let secret_mask = SecretMask::new([secret.as_bytes(), encoded.as_bytes()]);
                 let parameter = Zeroizing::new(joined(&[name.as_str(), "=", &encoded]));
-                Ok(Self { placed: Placed::Query(QueryCredential(Arc::new(parameter))), needle })
+                Ok(Self { placed: Placed::Query(QueryCredential(Arc::new(parameter))), secret_mask })
             }
         }
     }
 
     fn in_header(name: HeaderName, scheme: &str, text: &str, secrets: &[&str]) -> Result<Self, Rejection> {
-        let needle = Needle::new(secrets.iter().map(|secret| secret.as_bytes()));
-        Ok(Self { placed: Placed::Headers(vec![(name, value(scheme, text)?)]), needle })
+        let secret_mask = SecretMask::new(secrets.iter().map(|secret| secret.as_bytes()));
+        Ok(Self { placed: Placed::Headers(vec![(name, value(scheme, text)?)]), secret_mask })
     }
 
     /// What to look for in answers.
-    pub(crate) fn needle(&self) -> Option<&Needle> {
-        self.needle.as_ref()
+    pub(crate) fn secret_mask(&self) -> Option<&SecretMask> {
+        self.secret_mask.as_ref()
     }
 
     /// Sets it in these headers, or gives what is to be added to the query.

@@ -140,7 +140,7 @@ impl Ledger {
             path: message.target.path().to_owned(),
             receipts,
             consultation,
-            needle: questions.credential.needle().cloned(),
+            secret_mask: questions.credential.secret_mask().cloned(),
             taken,
             rows: questions.exchange.row_limits(),
             buffered,

@@ -183,13 +183,13 @@ impl AdmittedRequest<'_> {
     #[inline]
     pub(crate) async fn send(self) -> Result<ExchangeOutcome, Rejection> {
         let Self { upstream, mut outbound, worker, expected } = self;
-        let (needle, upgrade) = (outbound.needle(), outbound.take_upgrade());
+        let (secret_mask, upgrade) = (outbound.secret_mask(), outbound.take_upgrade());
         let answer = carry_out(upstream, outbound, worker).await?;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(ExchangeOutcome::Answered(UnfilteredResponse::new(answer, expected, needle)));
+            return Ok(ExchangeOutcome::Answered(UnfilteredResponse::new(answer, expected, secret_mask)));
         }
         let upgrade = upgrade.filter(|upgrade| is_offered(upgrade.offered.as_ref(), answer.headers()));
         let token = upgrade.ok_or(Rejection::UnexpectedUpgrade)?.token;
-        Ok(ExchangeOutcome::Switched(UpgradedResponse::new(answer, expected, needle, token)))
+        Ok(ExchangeOutcome::Switched(UpgradedResponse::new(answer, expected, secret_mask, token)))
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use crate::http::body::BodyError;
-use crate::mask::Needle;
+use crate::mask::SecretMask;
 use crate::response::header::Coding;
 use crate::response::rewrite::{BodyPlan, Inflater, JsonRewriter, drop_digests};
 use crate::response::scrub::Scrubber;
@@ -41,12 +41,12 @@ impl Pipeline {
     /// What this plan and this credential ask for. `coding` is that in which the body comes.
     ///
     /// The credential is looked for in what the upstream said, not in what became of it.
-    pub(crate) fn new(coding: Coding, needle: Option<Needle>, plan: BodyPlan) -> Self {
+    pub(crate) fn new(coding: Coding, secret_mask: Option<SecretMask>, plan: BodyPlan) -> Self {
         let inflates = matches!(plan, BodyPlan::Inflate(_));
         let inflater = inflates.then(|| Box::new(Inflater::new()));
-        let scrubber = needle.map(|needle| match coding {
-            Coding::Gzip if !inflates => Scrubber::gzip(needle),
-            _ => Scrubber::plain(needle),
+        let scrubber = secret_mask.map(|secret_mask| match coding {
+            Coding::Gzip if !inflates => Scrubber::gzip(secret_mask),
+            _ => Scrubber::plain(secret_mask),
         });
         let rewriter = match plan {
             BodyPlan::Keep => None,
@@ -58,9 +58,9 @@ impl Pipeline {
     }
 
     /// What is read here and not passed on as it comes: inflated, and searched for the credential.
-    pub(crate) fn searching(coding: Coding, needle: Option<Needle>) -> Self {
+    pub(crate) fn searching(coding: Coding, secret_mask: Option<SecretMask>) -> Self {
         let inflater = (coding == Coding::Gzip).then(|| Box::new(Inflater::new()));
-        Self { inflater, scrubber: needle.map(Scrubber::plain), ..Self::default() }
+        Self { inflater, scrubber: secret_mask.map(Scrubber::plain), ..Self::default() }
     }
 
     /// Gives it a piece of the body. The last one must have been used up: [`Self::next`] gave `None`.

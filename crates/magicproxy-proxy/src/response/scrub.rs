@@ -15,7 +15,7 @@ use std::ops::Range;
 use bytes::{Buf as _, Bytes, BytesMut};
 
 use crate::http::body::Reflected;
-use crate::mask::{Needle, fill};
+use crate::mask::{SecretMask, fill};
 
 use crate::response::rewrite::GzipMembers;
 
@@ -33,14 +33,14 @@ pub(crate) enum Scrubber {
 }
 
 impl Scrubber {
-    pub(crate) fn plain(needle: Needle) -> Self {
-        Self::Plain(PlainScrubber::new(needle))
+    pub(crate) fn plain(secret_mask: SecretMask) -> Self {
+        Self::Plain(PlainScrubber::new(secret_mask))
     }
 
-    pub(crate) fn gzip(needle: Needle) -> Self {
-        let sink = Sink { needle: needle.clone(), tail: Vec::new(), found: false, seen: 0 };
+    pub(crate) fn gzip(secret_mask: SecretMask) -> Self {
+        let sink = Sink { secret_mask: secret_mask.clone(), tail: Vec::new(), found: false, seen: 0 };
         let inflating = Some(GzipMembers::new(sink));
-        let (held, plain) = (BytesMut::new(), PlainScrubber::new(needle));
+        let (held, plain) = (BytesMut::new(), PlainScrubber::new(secret_mask));
         Self::Gzip(Box::new(GzipScrubber { inflating, chunk: None, held, plain }))
     }
 
@@ -111,7 +111,7 @@ impl Scrubber {
 }
 
 pub(crate) struct PlainScrubber {
-    needle: Needle,
+    secret_mask: SecretMask,
     /// Bytes as they came, whose masks are in `found`.
     /// INVARIANT: between chunks, a beginning of a secret, shorter than it.
     held: BytesMut,
@@ -127,20 +127,20 @@ pub(crate) struct PlainScrubber {
 }
 
 impl PlainScrubber {
-    fn new(needle: Needle) -> Self {
-        Self { needle, held: BytesMut::new(), sent: 0, short: false, found: Vec::new(), next: Vec::new() }
+    fn new(secret_mask: SecretMask) -> Self {
+        Self { secret_mask, held: BytesMut::new(), sent: 0, short: false, found: Vec::new(), next: Vec::new() }
     }
 
     fn push(&mut self, chunk: Bytes) -> Bytes {
         let is_fresh = self.held.is_empty() && self.found.is_empty();
-        if is_fresh && !self.needle.is_in(&chunk) && self.needle.partial_end(&chunk) == 0 {
+        if is_fresh && !self.secret_mask.is_in(&chunk) && self.secret_mask.partial_end(&chunk) == 0 {
             return chunk;
         }
         self.held.extend_from_slice(&chunk);
-        self.next.resize(self.needle.secrets().len(), 0);
+        self.next.resize(self.secret_mask.secrets().len(), 0);
         let mut partial = 0;
         self.short = true;
-        for (secret, next) in self.needle.secrets().iter().zip(&mut self.next) {
+        for (secret, next) in self.secret_mask.secrets().iter().zip(&mut self.next) {
             *next = secret.find_all(&self.held, *next, &mut self.found);
             let end = secret.partial_end(self.held.get(*next..).unwrap_or_default());
             self.short &= end <= secret.max_shown();
@@ -275,7 +275,7 @@ fn inflate(inflating: &mut GzipMembers<Sink>, rest: &mut Bytes) -> Inflated {
 
 /// Where the inflated text goes: only its last bytes are kept.
 struct Sink {
-    needle: Needle,
+    secret_mask: SecretMask,
     tail: Vec<u8>,
     found: bool,
     /// How many bytes have come since somebody set it to 0.
@@ -284,16 +284,16 @@ struct Sink {
 
 impl Sink {
     fn suspicious(&self) -> bool {
-        self.needle.ends_in_much(&self.tail)
+        self.secret_mask.ends_in_much(&self.tail)
     }
 }
 
 impl Write for Sink {
     fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
         self.seen += text.len();
-        let overlap = self.needle.longest() - 1;
+        let overlap = self.secret_mask.longest() - 1;
         self.tail.extend_from_slice(text.get(..overlap).unwrap_or(text));
-        self.found |= self.needle.is_in(&self.tail) || self.needle.is_in(text);
+        self.found |= self.secret_mask.is_in(&self.tail) || self.secret_mask.is_in(text);
         if text.len() > overlap {
             self.tail.clear();
             self.tail.extend_from_slice(text.get(text.len() - overlap..).unwrap_or_default());

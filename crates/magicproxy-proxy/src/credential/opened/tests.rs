@@ -55,13 +55,13 @@ fn is_looked_for_in_the_forms_that_an_upstream_saw() {
     for (carrier, credential, forms) in cases {
         let opened = opened(credential, carrier);
         for form in forms {
-            let masked = opened.needle().unwrap().masked(format!("<{form}>").as_bytes());
+            let masked = opened.secret_mask().unwrap().masked(format!("<{form}>").as_bytes());
             assert_eq!(masked.unwrap(), format!("<{}>", "*".repeat(form.len())).into_bytes(), "{carrier} {form}");
         }
     }
     // Too short to be told from innocent text, but not in the form in which it is sent.
-    assert!(opened("a1b2c3d", "bearer").needle().is_none());
-    assert!(opened("a1b2c3d", "basic:user").needle().is_some());
+    assert!(opened("a1b2c3d", "bearer").secret_mask().is_none());
+    assert!(opened("a1b2c3d", "basic:user").secret_mask().is_some());
 }
 
 #[test]

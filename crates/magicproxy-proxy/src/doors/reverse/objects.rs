@@ -52,7 +52,7 @@ impl ReverseDoor {
     ) -> Result<Response<ResponseBody>, Rejection> {
         let ObjectsFor { way, home, upstream, client } = objects;
         let buffered = answered.take(Resource::BufferedBytes, 0)?;
-        let MaskedResponse { mut head, mut body, needle } = answered.searched()?;
+        let MaskedResponse { mut head, mut body, secret_mask } = answered.searched()?;
         let Whole { bytes, mut buffered } = read(&mut body, buffered).await?;
         let rewriting = home.map(|home| self.homes.rewriting(&self.places, home));
         let leads = leads(way, rewriting.as_ref());
@@ -63,7 +63,7 @@ impl ReverseDoor {
         let length = bytes.len();
         let treated = if bytes.is_empty() { Vec::new() } else { treated(bytes, actions, &buffered).await? };
         // Written anew, it holds as they are the characters for which the upstream wrote escapes.
-        let treated = needle.and_then(|needle| needle.masked(&treated)).unwrap_or(treated);
+        let treated = secret_mask.and_then(|secret_mask| secret_mask.masked(&treated)).unwrap_or(treated);
         buffered.grow(treated.len().saturating_sub(length))?;
         Ok(Response::from_parts(head, ResponseBody::made(treated.into(), Box::new((body, buffered)))))
     }

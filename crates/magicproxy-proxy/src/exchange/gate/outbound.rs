@@ -10,7 +10,7 @@ use crate::admission::Holding;
 use crate::credential::opened::{OpenedCredential, QueryCredential};
 use crate::downstream::RequestBody;
 use crate::exchange::ledger::{Duties, Reservation};
-use crate::mask::Needle;
+use crate::mask::SecretMask;
 use crate::settings::OriginId;
 
 /// The parts of a request that the gate prepared.
@@ -112,8 +112,8 @@ impl OutboundRequest {
     }
 
     /// What to look for in the answer.
-    pub(in crate::exchange) fn needle(&self) -> Option<Needle> {
-        self.credential.needle().cloned()
+    pub(in crate::exchange) fn secret_mask(&self) -> Option<SecretMask> {
+        self.credential.secret_mask().cloned()
     }
 
     /// The WebSocket that this request may open.

@@ -18,7 +18,7 @@ use crate::clock;
 use crate::exchange::response::CommittedResponse;
 use crate::exchange::verifier::Receipts;
 use crate::http::body::MAX_BODY_BYTES;
-use crate::mask::Needle;
+use crate::mask::SecretMask;
 use crate::observe::access_log::shorten_segments;
 use crate::rejection::Rejection;
 use crate::response::header::{Coding, RECEIPT};
@@ -38,7 +38,7 @@ pub(super) struct Duty {
     pub(super) receipts: Receipts,
     pub(super) consultation: Consultation,
     /// What no plugin is shown, and no grant holds.
-    pub(super) needle: Option<Needle>,
+    pub(super) secret_mask: Option<SecretMask>,
     pub(super) taken: TakenLimits,
     /// How many rows there may be for what it gives.
     pub(super) rows: RowLimits,
@@ -140,7 +140,7 @@ impl Duty {
             Outcome::Claimed(claimed) => claimed.commit(status, self.ends_at).await,
             Outcome::Consumes(held) => self.consume(&held, status).await,
         }
-        self.consultation.tell(answer.response(), body.as_deref(), self.needle.as_ref()).await?;
+        self.consultation.tell(answer.response(), body.as_deref(), self.secret_mask.as_ref()).await?;
         if let Some(leases) = self.taken.leases.take() {
             answer.hold(Box::new(leases));
         }
@@ -171,7 +171,7 @@ impl Duty {
             }
         };
         // An upstream may echo the credential: it must not come out in a receipt, a log or the store.
-        if granted.iter().any(|grant| self.needle.as_ref().is_some_and(|needle| needle.masked(grant.path().as_bytes()).is_some()))
+        if granted.iter().any(|grant| self.secret_mask.as_ref().is_some_and(|secret_mask| secret_mask.masked(grant.path().as_bytes()).is_some()))
         {
             tracing::warn!(target: "magicproxy::state", owner = %self.owner, path = &*shorten_segments(&self.path), "an answer would have given a grant with the credential in it");
             return Ok(());

@@ -13,7 +13,7 @@ use super::CommittedResponse;
 use crate::admission::{Holding, Resource, Shortage};
 use crate::exchange::upstream::UpstreamResponse;
 use crate::http::body::IdleTimer;
-use crate::mask::Needle;
+use crate::mask::SecretMask;
 use crate::rejection::Rejection;
 use crate::response::ahead::Held;
 use crate::response::body::{Passage, Received, ResponseBody, UpstreamBody};
@@ -34,7 +34,7 @@ pub(crate) struct UnfilteredResponse {
     answer: CommittedResponse,
     expected: ResponseContext,
     /// The credential that it was sent with.
-    needle: Option<Needle>,
+    secret_mask: Option<SecretMask>,
 }
 
 /// An answer whose head was filtered. Its body is still to be searched for the credential.
@@ -45,7 +45,7 @@ struct FilteredResponse {
     received: Received,
     filter: ResponseFilter,
     idle: IdleTimer,
-    needle: Option<Needle>,
+    secret_mask: Option<SecretMask>,
 }
 
 /// An answer that is read whole and made anew by its door.
@@ -54,12 +54,12 @@ pub(crate) struct MaskedResponse {
     /// Inflated, and searched for the credential.
     pub(crate) body: UpstreamBody,
     /// What is to be looked for again in what is made of it.
-    pub(crate) needle: Option<Needle>,
+    pub(crate) secret_mask: Option<SecretMask>,
 }
 
 impl UnfilteredResponse {
-    pub(in crate::exchange) fn new(answer: CommittedResponse, expected: ResponseContext, needle: Option<Needle>) -> Self {
-        Self { answer, expected, needle }
+    pub(in crate::exchange) fn new(answer: CommittedResponse, expected: ResponseContext, secret_mask: Option<SecretMask>) -> Self {
+        Self { answer, expected, secret_mask }
     }
 
     /// The response as the upstream sent it: to choose how it is passed down.
@@ -80,24 +80,24 @@ impl UnfilteredResponse {
     /// Passes it down while it comes. Where the client's URLs lead is asked where the response may hold some.
     #[inline]
     pub(crate) fn pass(self, rewriting: impl FnOnce() -> Option<Rewriting>) -> Result<Response<ResponseBody>, Rejection> {
-        let FilteredResponse { mut head, coding, received, filter, idle, needle } = self.filtered()?;
+        let FilteredResponse { mut head, coding, received, filter, idle, secret_mask } = self.filtered()?;
         let plan = rewrite::apply(&mut head, coding, rewriting);
-        let pipeline = Pipeline::new(coding, needle, plan);
+        let pipeline = Pipeline::new(coding, secret_mask, plan);
         let body = UpstreamBody::new(received, Passage { pipeline, filter, idle });
         Ok(Response::from_parts(head, ResponseBody::upstream(body)))
     }
 
     /// Has it read whole by a door that makes it anew.
     pub(crate) fn searched(self) -> Result<MaskedResponse, Rejection> {
-        let FilteredResponse { head, coding, received, filter, idle, needle } = self.filtered()?;
-        let pipeline = Pipeline::searching(coding, needle.clone());
+        let FilteredResponse { head, coding, received, filter, idle, secret_mask } = self.filtered()?;
+        let pipeline = Pipeline::searching(coding, secret_mask.clone());
         let body = UpstreamBody::new(received, Passage { pipeline, filter, idle });
-        Ok(MaskedResponse { head, body, needle })
+        Ok(MaskedResponse { head, body, secret_mask })
     }
 
     /// Nothing passes that should not, but for the body, in which the credential is still to be looked for.
     fn filtered(self) -> Result<FilteredResponse, Rejection> {
-        let Self { answer, expected: ResponseContext { method, end }, needle } = self;
+        let Self { answer, expected: ResponseContext { method, end }, secret_mask } = self;
         let CommittedResponse { arrived, ahead, held } = answer;
         let UpstreamResponse { response, lease, idle, dropped, place } = *arrived;
         let (mut head, incoming) = response.into_parts();
@@ -106,9 +106,9 @@ impl UnfilteredResponse {
             return Err(Rejection::UnaskedCoding);
         }
         let received = Received { incoming, version: head.version, lease, ahead, held, exchange: place };
-        let mut filter = ResponseFilter::new(needle.clone(), dropped);
+        let mut filter = ResponseFilter::new(secret_mask.clone(), dropped);
         filter.head(&mut head, &method);
-        Ok(FilteredResponse { head, coding, received, filter, idle: IdleTimer::new(idle, end), needle })
+        Ok(FilteredResponse { head, coding, received, filter, idle: IdleTimer::new(idle, end), secret_mask })
     }
 }
 
@@ -116,7 +116,7 @@ impl UnfilteredResponse {
 pub(crate) struct UpgradedResponse {
     answer: CommittedResponse,
     expected: ResponseContext,
-    needle: Option<Needle>,
+    secret_mask: Option<SecretMask>,
     token: Arc<VerifiedToken>,
 }
 
@@ -138,19 +138,19 @@ impl UpgradedResponse {
     pub(in crate::exchange) fn new(
         answer: CommittedResponse,
         expected: ResponseContext,
-        needle: Option<Needle>,
+        secret_mask: Option<SecretMask>,
         token: Arc<VerifiedToken>,
     ) -> Self {
-        Self { answer, expected, needle, token }
+        Self { answer, expected, secret_mask, token }
     }
 
     /// Passes the head down; what follows it is not looked at.
     pub(crate) fn into_tunnel(self) -> TunnelEnds {
-        let Self { answer, expected, needle, token } = self;
+        let Self { answer, expected, secret_mask, token } = self;
         let UpstreamResponse { mut response, lease, dropped, place, .. } = *answer.arrived;
         let upstream = hyper::upgrade::on(&mut response);
         let (mut head, _) = response.into_parts();
-        ResponseFilter::new(needle, dropped).head(&mut head, &expected.method);
+        ResponseFilter::new(secret_mask, dropped).head(&mut head, &expected.method);
         TunnelEnds { head, upstream, token, end: expected.end, held: Box::new((lease, answer.held, place)) }
     }
 }
