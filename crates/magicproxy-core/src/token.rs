@@ -28,7 +28,7 @@ use crate::key::KeyId;
 use crate::limit::Limit;
 use crate::plugin::PluginName;
 use crate::policy::Policy;
-use crate::seal::Sealed;
+use crate::seal::TokenCredential;
 use crate::state::Partition;
 use crate::time::UnixTime;
 use crate::upstream_name::UpstreamName;
@@ -131,7 +131,7 @@ pub struct VerifiedToken {
     /// The tokens of which the proxy made it, as caveats say.
     origins: Box<[Origin]>,
     provenance: Provenance,
-    sealed: Sealed,
+    sealed: TokenCredential,
 }
 
 /// Who could have minted a token: what tells a stranger's tokens from those of people whom the operator knows.
@@ -327,7 +327,7 @@ impl VerifiedToken {
         self.policy.plugins()
     }
 
-    pub(crate) fn sealed(&self) -> &Sealed {
+    pub(crate) fn sealed(&self) -> &TokenCredential {
         &self.sealed
     }
 }

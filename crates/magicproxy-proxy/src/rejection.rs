@@ -28,7 +28,7 @@ use crate::settings::UnfitCredential;
 use crate::transport::{AcquireError, ConnectFailure};
 
 pub(crate) use answer::{Challenge, RefusalForm};
-pub(crate) use conflict::{CarrierName, Conflict, Held};
+pub(crate) use conflict::{CarrierName, Conflict, CarrierValue};
 pub(crate) use question::QuestionFault;
 
 /// When to come again where the state store has no room: rows end slowly.

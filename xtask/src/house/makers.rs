@@ -22,7 +22,7 @@ const PROOFS: [(&str, &str); 13] = [
     ("magicproxy-proxy", "CommittedResponse"),
     ("magicproxy-proxy", "UnfilteredResponse"),
     ("magicproxy-proxy", "UpgradedResponse"),
-    ("magicproxy-proxy", "OpenedCredential"),
+    ("magicproxy-proxy", "AttachedCredential"),
     ("magicproxy-proxy", "SourceRequest"),
 ];
 

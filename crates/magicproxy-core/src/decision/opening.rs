@@ -3,7 +3,7 @@
 use super::Permit;
 use crate::credential::TypedCredential;
 use crate::key::{CredentialBinding, KeyRing};
-use crate::seal::{OpenError, Sealed};
+use crate::seal::{OpenError, TokenCredential};
 use crate::token::VerifiedToken;
 
 impl KeyRing {
@@ -25,11 +25,11 @@ impl KeyRing {
         Ok(secret.bind(&self.unseal(token.sealed())?))
     }
 
-    fn unseal(&self, sealed: &Sealed) -> Result<TypedCredential, OpenError> {
+    fn unseal(&self, sealed: &TokenCredential) -> Result<TypedCredential, OpenError> {
         match sealed {
-            Sealed::Rsa(sealed) => Ok(self.open_rsa(sealed)?.into()),
-            Sealed::Opened(credential) => Ok(credential.clone()),
-            Sealed::Nothing => Err(OpenError::Sealed),
+            TokenCredential::Rsa(sealed) => Ok(self.open_rsa(sealed)?.into()),
+            TokenCredential::Opened(credential) => Ok(credential.clone()),
+            TokenCredential::Nothing => Err(OpenError::Sealed),
         }
     }
 }

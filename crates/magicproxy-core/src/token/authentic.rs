@@ -7,7 +7,7 @@ use super::{Narrowing, Provenance, VerifiedToken, VerifyContext, VerifyError, co
 use crate::credential::TypedCredential;
 use crate::pattern::PatternMode;
 use crate::policy::{Policy, RuleCompiler};
-use crate::seal::Sealed;
+use crate::seal::TokenCredential;
 use crate::state::Partition;
 use crate::upstream_name::UpstreamName;
 
@@ -135,7 +135,7 @@ impl AuthenticToken {
         token.label = label::in_logs(subject.as_ref(), holders);
         (token.policy, token.narrowing) = (policy, narrowing);
         if let Some(credential) = credential {
-            token.sealed = Sealed::Opened(credential?);
+            token.sealed = TokenCredential::Opened(credential?);
         }
         Ok(token)
     }

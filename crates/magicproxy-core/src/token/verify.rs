@@ -14,7 +14,7 @@ use crate::pattern::PatternMode;
 use crate::policy::{Policy, PolicyError, RuleCompiler};
 use crate::rule::RuleFault;
 use crate::scope::Scopes;
-use crate::seal::{Sealed, SealedCredential};
+use crate::seal::{TokenCredential, SealedCredential};
 use crate::time::UnixTime;
 use crate::token_version::{MAX_LIFETIME_SECONDS, TokenVersion};
 use crate::upstream_name::UpstreamName;
@@ -193,7 +193,7 @@ impl KeyRing {
             narrowing: Vec::new(),
             owner,
             provenance: Provenance::Proxy,
-            sealed: Sealed::Rsa(SealedCredential::new(ciphertext, key.public().id().clone())),
+            sealed: TokenCredential::Rsa(SealedCredential::new(ciphertext, key.public().id().clone())),
         };
         Ok(AuthenticToken::new(authentic, granted, Ok(claims.caveats.unwrap_or_default())))
     }

@@ -28,7 +28,7 @@ use further::QuestionContext;
 use crate::admission::{Account, Budget, Payer, PeerKey, Resource};
 use crate::clock;
 use crate::credential::carriers::Carriers;
-use crate::credential::presented::PresentedToken;
+use crate::credential::bearer_token::BearerToken;
 use crate::downstream::RequestBody;
 use crate::exchange::ledger::{Ledger, ListLookups, PermittedRequest, Reservation};
 use crate::exchange::upstream::Upstream;
@@ -144,7 +144,7 @@ impl Gate {
             return None;
         }
         let bearer = || {
-            let token = PresentedToken::from_headers(&head.headers, &self.carriers).ok()?;
+            let token = BearerToken::from_headers(&head.headers, &self.carriers).ok()?;
             let mut value = HeaderValue::from_str(&format!("Bearer {}", token.as_str())).ok()?;
             value.set_sensitive(true);
             Some(value)
@@ -161,7 +161,7 @@ impl Gate {
         let InboundRequest { head, origin, mut target, mut body, client, worker, .. } = inbound;
         let (upstream, peer) = (&*self.upstream, client.peer);
         refuse_overrides(&head.headers)?;
-        let presented = PresentedToken::from_request(&head.headers, &mut target, &self.carriers)?;
+        let presented = BearerToken::from_request(&head.headers, &mut target, &self.carriers)?;
         let sender = self.trusted_proxies.sender(&peer, &head.headers);
         let entry = self.verifier.verify(&presented, || self.peer_account(client, sender)).await?;
         record.token(entry.token());
@@ -223,8 +223,8 @@ impl Gate {
     }
 
     /// The token that these headers bear.
-    pub(in crate::exchange) fn presented(&self, headers: &HeaderMap) -> Result<PresentedToken, Rejection> {
-        PresentedToken::from_headers(headers, &self.carriers)
+    pub(in crate::exchange) fn presented(&self, headers: &HeaderMap) -> Result<BearerToken, Rejection> {
+        BearerToken::from_headers(headers, &self.carriers)
     }
 
     /// Is the bearer's token genuine, alive and for this upstream? Nothing is decided, sent or opened.
@@ -279,7 +279,7 @@ impl Gate {
 
 /// A client of the control plane, and its verified token.
 struct VerifiedClient {
-    presented: PresentedToken,
+    presented: BearerToken,
     entry: Arc<CachedToken>,
     /// The address that the request comes from.
     sender: Option<IpAddr>,

@@ -17,7 +17,7 @@ use super::sending::carry_out;
 use super::upstream::Upstream;
 use super::verifier::{Lanes, Reissue, Shared};
 use crate::admission::{Budget, Holding, Payer, Resource};
-use crate::credential::presented::PresentedToken;
+use crate::credential::bearer_token::BearerToken;
 use crate::http::header::is_offered;
 use crate::observe::access_log::{AccessRecord, UpstreamNames};
 use crate::peer::TrustedProxies;
@@ -142,7 +142,7 @@ impl ServedUpstream {
     }
 
     /// The token that a request to the control plane bears. Nothing in it is believed.
-    pub(crate) fn presented(&self, head: &Parts) -> Result<PresentedToken, Rejection> {
+    pub(crate) fn presented(&self, head: &Parts) -> Result<BearerToken, Rejection> {
         self.gate.presented(&head.headers)
     }
 

@@ -29,9 +29,9 @@ use zeroize::Zeroizing;
 use crate::admission::{Account, Budget, Payer, Standing};
 use crate::clock;
 use crate::credential::carriers::Carriers;
-use crate::credential::opened::OpenedCredential;
-use crate::credential::presented::PresentedToken;
-use crate::credential::source::{AttachedCredential, CredentialSource};
+use crate::credential::attached::AttachedCredential;
+use crate::credential::bearer_token::BearerToken;
+use crate::credential::source::{IssuedCredential, CredentialSource};
 use crate::rejection::Rejection;
 use crate::services::Services;
 use crate::services::keys::SharedKeys;
@@ -111,7 +111,7 @@ impl Verifier {
     /// only where it is not known yet.
     pub(crate) async fn verify(
         &self,
-        presented: &PresentedToken,
+        presented: &BearerToken,
         peer: impl FnOnce() -> Arc<Account>,
     ) -> Result<Arc<CachedToken>, Rejection> {
         let fingerprint = self.fingerprints.of(presented.as_bytes()).map_err(|_| Rejection::Internal)?;
@@ -129,21 +129,21 @@ impl Verifier {
         &self,
         entry: &CachedToken,
         permit: Permit,
-    ) -> Result<(Permit, Arc<OpenedCredential>), Rejection> {
+    ) -> Result<(Permit, Arc<AttachedCredential>), Rejection> {
         if let Some(opened) = entry.credential.lasting() {
             return Ok((permit, Arc::clone(opened)));
         }
         Box::pin(self.open_cold(entry, permit)).await
     }
 
-    async fn open_cold(&self, entry: &CachedToken, permit: Permit) -> Result<(Permit, Arc<OpenedCredential>), Rejection> {
+    async fn open_cold(&self, entry: &CachedToken, permit: Permit) -> Result<(Permit, Arc<AttachedCredential>), Rejection> {
         let mut held = Some(permit);
         let opened = entry.credential.current(clock::now, lane::MAX_WAIT, self.ask_source(entry, &mut held)).await?;
         Ok((held.ok_or(Rejection::Internal)?, opened))
     }
 
     /// Opens the source of a token's credential, in turn, and asks it. The permit is held by the work as long as that lasts.
-    async fn ask_source(&self, entry: &CachedToken, held: &mut Option<Permit>) -> Result<AttachedCredential, Rejection> {
+    async fn ask_source(&self, entry: &CachedToken, held: &mut Option<Permit>) -> Result<IssuedCredential, Rejection> {
         let slot = self.inner.shared.lanes.quick.enter(entry.payer()).await?;
         let permit = held.take().ok_or(Rejection::Internal)?;
         let inner = Arc::clone(&self.inner);
@@ -161,7 +161,7 @@ impl Verifier {
     pub(crate) async fn reissue(
         &self,
         entry: &CachedToken,
-        presented: &PresentedToken,
+        presented: &BearerToken,
         how: Reissue,
     ) -> Result<Zeroizing<String>, Rejection> {
         let (payer, text) = (entry.payer(), Zeroizing::new(presented.as_str().to_owned()));
@@ -170,14 +170,14 @@ impl Verifier {
     }
 
     /// What makes tokens for what a request with this one creates.
-    pub(crate) fn receipts(&self, entry: &CachedToken, presented: &PresentedToken) -> Receipts {
+    pub(crate) fn receipts(&self, entry: &CachedToken, presented: &BearerToken) -> Receipts {
         let text = Zeroizing::new(presented.as_str().to_owned());
         Receipts { inner: Arc::clone(&self.inner), payer: entry.payer().clone(), text }
     }
 
     async fn verify_cold(
         &self,
-        presented: &PresentedToken,
+        presented: &BearerToken,
         generation: u64,
         peer: Arc<Account>,
     ) -> Result<CachedToken, Rejection> {

@@ -9,7 +9,7 @@ use super::token_file::{self, TokenArgs};
 use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::ground::output::remark;
-use crate::setup::assignment::{Bearer, Wanted, assign};
+use crate::setup::assignment::{TokenDestination, Wanted, assign};
 use crate::setup::clients::CLIENTS;
 use crate::setup::shell::{Shell, TOKEN_VARIABLE, Writer};
 use crate::setup::table::Client;
@@ -108,7 +108,7 @@ pub(super) fn git_settings(environment: &Environment) -> usize {
 
 /// What the variable holds that the lines read where no file is named, so far as it holds a token already. The lines take it as it is, and
 /// so nothing may stand around it.
-fn of_variable(environment: &Environment) -> Result<Vec<Bearer>, Failure> {
+fn of_variable(environment: &Environment) -> Result<Vec<TokenDestination>, Failure> {
     let shown = format!("${TOKEN_VARIABLE}");
     let value = environment.var(TOKEN_VARIABLE).unwrap_or_default();
     match written_secret(value) {
@@ -124,7 +124,7 @@ fn of_variable(environment: &Environment) -> Result<Vec<Bearer>, Failure> {
     let token = secret::without_armour(value).ok().filter(|token| UnverifiedToken::parse(token).is_ok());
     let bearer = token.as_deref().map(|token| {
         let claims = UnverifiedToken::parse(token).ok().and_then(|token| token.claims_for_display()).unwrap_or_default();
-        Bearer { name: None, shown, audience: token_file::audience(token, &claims), file: None }
+        TokenDestination { name: None, shown, audience: token_file::audience(token, &claims), file: None }
     });
     Ok(bearer.into_iter().collect())
 }

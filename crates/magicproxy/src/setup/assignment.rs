@@ -17,7 +17,7 @@ use magicproxy_config::providers::client::Way;
 
 /// A magic token as far as its destination is concerned.
 #[derive(Debug)]
-pub(crate) struct Bearer {
+pub(crate) struct TokenDestination {
     /// The upstream that its holder named: `NAME=FILE`.
     pub(crate) name: Option<String>,
     /// What it is called in messages.
@@ -51,12 +51,12 @@ pub(crate) struct Told {
 /// The tokens, and where each of them goes as far as that is known.
 struct Assignment<'a> {
     targets: &'a Targets,
-    bearers: &'a [Bearer],
+    bearers: &'a [TokenDestination],
     destinations: Vec<Option<Target>>,
 }
 
 /// Tells clients of APIs. Every token is told to somebody, and none to a client of another API.
-pub(crate) fn assign(targets: &Targets, wanted: &Wanted, bearers: &[Bearer]) -> Result<Vec<Told>, Failure> {
+pub(crate) fn assign(targets: &Targets, wanted: &Wanted, bearers: &[TokenDestination]) -> Result<Vec<Told>, Failure> {
     targets.ensure_clear(bearers)?;
     let destinations = bearers.iter().map(|bearer| targets.destination(bearer)).collect::<Result<_, _>>()?;
     let assignment = Assignment { targets, bearers, destinations };
@@ -202,7 +202,7 @@ impl Assignment<'_> {
 
     fn nothing_for(&self, client: &Client) -> Failure {
         let kinds = or_list(&client.presets());
-        let of = |(bearer, target): (&Bearer, &Option<Target>)| {
+        let of = |(bearer, target): (&TokenDestination, &Option<Target>)| {
             let name = target.as_ref().map_or("several APIs", |target| target.name.as_str());
             format!("`{}` is for `{}`", bearer.shown, harmless(name))
         };
@@ -231,7 +231,7 @@ impl Targets {
         }
     }
 
-    fn ensure_clear(&self, bearers: &[Bearer]) -> Result<(), Failure> {
+    fn ensure_clear(&self, bearers: &[TokenDestination]) -> Result<(), Failure> {
         if bearers.len() > 1 && self.wanted().is_some() {
             return Err(Failure::usage("--upstream is for one token: of several, say of each `--token-file NAME=FILE`"));
         }
@@ -239,7 +239,7 @@ impl Targets {
     }
 
     /// Where a token goes, as far as its holder or itself says. An error, where the two do not fit.
-    fn destination(&self, bearer: &Bearer) -> Result<Option<Target>, Failure> {
+    fn destination(&self, bearer: &TokenDestination) -> Result<Option<Target>, Failure> {
         let asked = bearer.name.as_deref().or_else(|| self.wanted());
         let target = match (asked, &bearer.audience) {
             (Some(name), _) => Some(self.named(name, bearer)?),
@@ -279,7 +279,7 @@ impl Targets {
     }
 
     /// The target that this name, or the name of a kind of API, means.
-    fn named(&self, name: &str, bearer: &Bearer) -> Result<Target, Failure> {
+    fn named(&self, name: &str, bearer: &TokenDestination) -> Result<Target, Failure> {
         let all = self.all();
         if let Some(target) = all.iter().find(|target| target.is_called(name)) {
             return Ok(target.clone());

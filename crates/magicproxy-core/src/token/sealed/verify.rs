@@ -9,7 +9,7 @@ use crate::credential::TypedCredential;
 use crate::key::{KEY_SET_LIFETIME_SECONDS, KeyId, KeyRing, SealingKey};
 use crate::pattern::PatternMode;
 use crate::policy::Policy;
-use crate::seal::Sealed;
+use crate::seal::TokenCredential;
 use crate::time::UnixTime;
 use crate::token::authentic::AuthenticToken;
 use crate::token::claims_fault::ClaimsFault;
@@ -65,7 +65,7 @@ impl KeyRing {
             chain: token.chain(),
             origins,
             provenance,
-            sealed: Sealed::Nothing,
+            sealed: TokenCredential::Nothing,
         };
         Ok(AuthenticToken::new(authentic, granted, caveats).with_credential(credential))
     }

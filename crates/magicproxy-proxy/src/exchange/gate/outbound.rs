@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use magicproxy_core::{Permit, RequestTarget, VerifiedToken};
 
 use crate::admission::Holding;
-use crate::credential::opened::{OpenedCredential, QueryCredential};
+use crate::credential::attached::{AttachedCredential, QueryCredential};
 use crate::downstream::RequestBody;
 use crate::exchange::ledger::{Duties, Reservation};
 use crate::mask::SecretMask;
@@ -62,7 +62,7 @@ pub(in crate::exchange) struct ListQuery {
 /// ```
 #[derive(Debug)]
 pub struct OutboundRequest {
-    credential: Arc<OpenedCredential>,
+    credential: Arc<AttachedCredential>,
     /// In a box: it is moved about before it is sent.
     message: Box<Message>,
     duties: Duties,
@@ -91,7 +91,7 @@ pub(in crate::exchange) struct Upgrade {
 }
 
 impl OutboundRequest {
-    pub(super) fn new(reservation: Reservation, credential: Arc<OpenedCredential>, message: Box<Message>, exchange: Holding) -> Self {
+    pub(super) fn new(reservation: Reservation, credential: Arc<AttachedCredential>, message: Box<Message>, exchange: Holding) -> Self {
         let (permit, duties) = reservation.into_parts();
         // The permit ends here: it admits one request, and this is it.
         let upgrader = message.upgrade.then(|| Arc::clone(permit.token()));
@@ -101,7 +101,7 @@ impl OutboundRequest {
     /// A question that a permitted request needs answered before it is sent: it only reads, where that request goes.
     pub(in crate::exchange) fn question(
         _permit: &Permit,
-        credential: Arc<OpenedCredential>,
+        credential: Arc<AttachedCredential>,
         question: ListQuery,
         exchange: Holding,
     ) -> Self {

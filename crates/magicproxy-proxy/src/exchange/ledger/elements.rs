@@ -11,7 +11,7 @@ use magicproxy_core::{PathSettings, Permit, RequestTarget, UnixTime};
 use super::claims::{Claim, ActiveClaim, TouchedItems};
 use super::{Ledger, work_aside};
 use crate::admission::{Holding, Resource};
-use crate::credential::opened::OpenedCredential;
+use crate::credential::attached::AttachedCredential;
 use crate::exchange::gate::{ListQuery, Message, OutboundRequest};
 use crate::exchange::sending::carry_out;
 use crate::exchange::upstream::Upstream;
@@ -31,7 +31,7 @@ const LOOKS: usize = 16;
 pub(in crate::exchange) struct ListLookups<'q> {
     pub(in crate::exchange) upstream: &'q Arc<Upstream>,
     pub(in crate::exchange) worker: WorkerId,
-    pub(in crate::exchange) credential: &'q Arc<OpenedCredential>,
+    pub(in crate::exchange) credential: &'q Arc<AttachedCredential>,
     /// The exchange that asks, at whose payer's expense the question is.
     pub(in crate::exchange) exchange: &'q Holding,
 }

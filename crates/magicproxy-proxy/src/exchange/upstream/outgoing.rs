@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, he
 use magicproxy_core::RequestTarget;
 
 use super::may_be_left_unread;
-use crate::credential::opened::QueryCredential;
+use crate::credential::attached::QueryCredential;
 use crate::downstream::RequestBody;
 use crate::exchange::gate::Message;
 use crate::rejection::Rejection;

@@ -41,15 +41,15 @@ fn checked(rules: &[String]) -> Vec<Rule> {
     Rule::parse_list(&rules, PatternMode::Whole).unwrap()
 }
 
-fn presented(token: &str) -> PresentedToken {
+fn presented(token: &str) -> BearerToken {
     let mut headers = http::HeaderMap::new();
     headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
-    PresentedToken::from_headers(&headers, &Carriers::default()).unwrap()
+    BearerToken::from_headers(&headers, &Carriers::default()).unwrap()
 }
 
 impl Fixture {
     /// A token of version 1.
-    fn minted(&self, credential: &str, rules: &[String]) -> PresentedToken {
+    fn minted(&self, credential: &str, rules: &[String]) -> BearerToken {
         let now = clock::now();
         let request = magicproxy_core::TokenSpec {
             credential: magicproxy_core::Credential::parse(Zeroizing::new(credential.to_owned())).unwrap(),
@@ -67,7 +67,7 @@ impl Fixture {
     }
 
     /// A token of version 2: whoever has the public key makes such.
-    fn sealed(&self, rules: &[String]) -> PresentedToken {
+    fn sealed(&self, rules: &[String]) -> BearerToken {
         let (keys, now) = (self.verifier.inner.keys.current(), clock::now());
         let request = SealedTokenSpec {
             credential: magicproxy_core::Credential::parse(Zeroizing::new("a-credential".to_owned())).unwrap().into(),
@@ -83,16 +83,16 @@ impl Fixture {
         presented(&keys.published(now).next().unwrap().mint(&request).unwrap().token)
     }
 
-    async fn verify(&self, token: &PresentedToken) -> Result<Arc<CachedToken>, Rejection> {
+    async fn verify(&self, token: &BearerToken) -> Result<Arc<CachedToken>, Rejection> {
         self.verify_from(token, &self.peer).await
     }
 
-    async fn verify_from(&self, token: &PresentedToken, peer: &Arc<Account>) -> Result<Arc<CachedToken>, Rejection> {
+    async fn verify_from(&self, token: &BearerToken, peer: &Arc<Account>) -> Result<Arc<CachedToken>, Rejection> {
         self.verifier.verify(token, || Arc::clone(peer)).await
     }
 
     /// The token with one more caveat, by the proxy.
-    async fn narrowed(&self, token: &PresentedToken, caveat: &str) -> PresentedToken {
+    async fn narrowed(&self, token: &BearerToken, caveat: &str) -> BearerToken {
         let entry = self.verify(token).await.unwrap();
         let caveat = Box::new(Caveat::from_json(caveat.as_bytes()).unwrap());
         presented(&self.verifier.reissue(&entry, token, Reissue::Narrow(caveat)).await.unwrap())
@@ -305,7 +305,7 @@ async fn what_is_kept_is_charged() {
 #[tokio::test]
 async fn a_strangers_flood_evicts_the_strangers_own() {
     let fixture = fixture(&small(), HttpMint::Open);
-    let honest: Vec<(PresentedToken, Arc<Account>)> =
+    let honest: Vec<(BearerToken, Arc<Account>)> =
         (0..4).map(|at| (fixture.sealed(&[format!("GET /honest/{at}/[a-z]*x?y*")]), Arc::default())).collect();
     let mut warm = Vec::new();
     for (token, peer) in &honest {

@@ -2,9 +2,9 @@
 
 use super::*;
 
-fn opened(credential: &str, carrier: &str) -> OpenedCredential {
+fn opened(credential: &str, carrier: &str) -> AttachedCredential {
     let credential = Credential::parse(Zeroizing::new(credential.to_owned())).unwrap();
-    OpenedCredential::new(&credential.into(), &CredentialCarrier::parse(carrier).unwrap(), &Carriers::default()).unwrap()
+    AttachedCredential::new(&credential.into(), &CredentialCarrier::parse(carrier).unwrap(), &Carriers::default()).unwrap()
 }
 
 #[test]
@@ -67,6 +67,6 @@ fn is_looked_for_in_the_forms_that_an_upstream_saw() {
 #[test]
 fn a_credential_that_is_no_pair_does_not_go_out_as_one() {
     let credential = Credential::parse(Zeroizing::new("a-long-secret".to_owned())).unwrap();
-    let refused = OpenedCredential::new(&credential.into(), &CredentialCarrier::BasicPair, &Carriers::default()).unwrap_err();
+    let refused = AttachedCredential::new(&credential.into(), &CredentialCarrier::BasicPair, &Carriers::default()).unwrap_err();
     assert_eq!((refused.status().as_u16(), refused.code()), (401, "invalid_token"));
 }

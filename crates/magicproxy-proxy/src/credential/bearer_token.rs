@@ -16,23 +16,23 @@ use magicproxy_core::{RequestTarget, is_armoured, unarmoured};
 use zeroize::Zeroizing;
 
 use crate::credential::carriers::Carriers;
-use crate::rejection::{CarrierName, Conflict, Held, Rejection};
+use crate::rejection::{CarrierName, Conflict, CarrierValue, Rejection};
 
 /// A token as it was presented: nothing about it is known yet. Never printed.
-pub(crate) struct PresentedToken(Text);
+pub(crate) struct BearerToken(TokenText);
 
 /// INVARIANT: not empty, and nothing but [`is_token_byte`]s.
-enum Text {
+enum TokenText {
     /// Part of a field, whose memory it shares: the common case copies nothing.
     Field(HeaderValue, Range<usize>),
     /// Decoded, without its armour, or from the query.
     Own(Zeroizing<String>),
 }
 
-impl PresentedToken {
+impl BearerToken {
     /// Finds the token of a request, and takes it out of the target.
     pub(crate) fn from_request(headers: &HeaderMap, target: &mut RequestTarget, carriers: &Carriers) -> Result<Self, Rejection> {
-        let mut found = Found::default();
+        let mut found = CarrierValues::default();
         found.in_headers(headers, carriers)?;
         for name in carriers.parameters() {
             found.parameter(name, target)?;
@@ -42,15 +42,15 @@ impl PresentedToken {
 
     /// Finds the token where only headers can bear it.
     pub(crate) fn from_headers(headers: &HeaderMap, carriers: &Carriers) -> Result<Self, Rejection> {
-        let mut found = Found::default();
+        let mut found = CarrierValues::default();
         found.in_headers(headers, carriers)?;
         found.token()
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
         match &self.0 {
-            Text::Field(field, range) => field.as_bytes().get(range.clone()).unwrap_or_default(),
-            Text::Own(text) => text.as_bytes(),
+            TokenText::Field(field, range) => field.as_bytes().get(range.clone()).unwrap_or_default(),
+            TokenText::Own(text) => text.as_bytes(),
         }
     }
 
@@ -102,9 +102,9 @@ impl PresentedToken {
     /// Base64url and dots, nothing else; without its armour, if it has one.
     fn new(text: &str) -> Result<Self, Rejection> {
         if is_armoured(text) {
-            return unarmoured(text).map(|jwt| Self(Text::Own(jwt))).ok_or(Rejection::TokenForm);
+            return unarmoured(text).map(|jwt| Self(TokenText::Own(jwt))).ok_or(Rejection::TokenForm);
         }
-        are_token_bytes(text.as_bytes()).then(|| Self(Text::Own(Zeroizing::new(text.to_owned())))).ok_or(Rejection::TokenForm)
+        are_token_bytes(text.as_bytes()).then(|| Self(TokenText::Own(Zeroizing::new(text.to_owned())))).ok_or(Rejection::TokenForm)
     }
 
     /// The same, of a field that holds it here.
@@ -113,25 +113,25 @@ impl PresentedToken {
         if is_armoured(text) {
             return Self::new(std::str::from_utf8(text).map_err(|_| Rejection::TokenForm)?);
         }
-        if are_token_bytes(text) { Ok(Self(Text::Field(field.clone(), range))) } else { Err(Rejection::TokenForm) }
+        if are_token_bytes(text) { Ok(Self(TokenText::Field(field.clone(), range))) } else { Err(Rejection::TokenForm) }
     }
 }
 
 /// What the carriers of one request hold.
 #[derive(Default)]
-struct Found<'c> {
-    token: Option<(PresentedToken, CarrierName<'c>)>,
+struct CarrierValues<'c> {
+    token: Option<(BearerToken, CarrierName<'c>)>,
     /// `Authorization` is there and holds no token.
-    refused: Option<(Rejection, Held)>,
+    refused: Option<(Rejection, CarrierValue)>,
     /// Something stands in a carrier that is no token.
     other: bool,
     /// A parameter that holds no token, which cannot be taken away without changing what is asked for.
     parameter: Option<String>,
 }
 
-impl<'c> Found<'c> {
+impl<'c> CarrierValues<'c> {
     fn in_headers(&mut self, headers: &HeaderMap, carriers: &'c Carriers) -> Result<(), Rejection> {
-        match PresentedToken::from_authorization(headers) {
+        match BearerToken::from_authorization(headers) {
             Ok(token) => self.token = token.map(|token| (token, CarrierName::Authorization)),
             Err(rejection) => self.refused = Some((rejection, held_by_authorization(headers))),
         }
@@ -164,7 +164,7 @@ impl<'c> Found<'c> {
 
     /// One token, perhaps in several places. Which of two different things counts is never guessed.
     fn take(&mut self, text: &str, carrier: CarrierName<'c>) -> Result<(), Rejection> {
-        let token = PresentedToken::new(text)?;
+        let token = BearerToken::new(text)?;
         let first = match (&self.refused, &self.token) {
             (Some((_, held)), _) => (CarrierName::Authorization, *held),
             (None, Some((known, _))) if known.as_str() == token.as_str() => return Ok(()),
@@ -190,7 +190,7 @@ impl<'c> Found<'c> {
         Ok(())
     }
 
-    fn token(self) -> Result<PresentedToken, Rejection> {
+    fn token(self) -> Result<BearerToken, Rejection> {
         match (self.refused, self.token, self.parameter) {
             (Some((rejection, _)), ..) => Err(rejection),
             (None, Some((token, _)), None) => Ok(token),
@@ -202,31 +202,31 @@ impl<'c> Found<'c> {
 }
 
 /// The kind of thing in an `Authorization` that holds no token.
-fn held_by_authorization(headers: &HeaderMap) -> Held {
+fn held_by_authorization(headers: &HeaderMap) -> CarrierValue {
     let mut fields = headers.get_all(AUTHORIZATION).into_iter();
     match (fields.next().and_then(|field| field.to_str().ok()), fields.next()) {
         (Some(text), None) => match text.trim().split_once([' ', '\t']) {
             None if ["", "bearer", "token", "basic"].iter().any(|scheme| text.trim().eq_ignore_ascii_case(scheme)) => {
-                Held::Nothing
+                CarrierValue::Nothing
             }
-            _ => Held::NoToken,
+            _ => CarrierValue::NoToken,
         },
-        _ => Held::NoToken,
+        _ => CarrierValue::NoToken,
     }
 }
 
 /// The kind of a value in a carrier, by its form alone: nothing is verified.
-fn held_in(text: &str) -> Held {
+fn held_in(text: &str) -> CarrierValue {
     if text.trim().is_empty() {
-        Held::Nothing
+        CarrierValue::Nothing
     } else if !is_token(text) {
-        Held::NoToken
+        CarrierValue::NoToken
     } else if text.starts_with("mt2") {
-        Held::SealedToken
+        CarrierValue::SealedToken
     } else if is_armoured(text) || is_signed_as_ours(text) {
-        Held::SignedToken
+        CarrierValue::SignedToken
     } else {
-        Held::ForeignJwt
+        CarrierValue::ForeignJwt
     }
 }
 

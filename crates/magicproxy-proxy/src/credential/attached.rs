@@ -24,13 +24,13 @@ use crate::settings::CredentialCarrier;
 
 /// The credential of one token, for one upstream.
 #[derive(Debug)]
-pub(crate) struct OpenedCredential {
-    placed: Placed,
+pub(crate) struct AttachedCredential {
+    placed: AttachedPart,
     secret_mask: Option<SecretMask>,
 }
 
 /// Where it goes, and what stands there.
-enum Placed {
+enum AttachedPart {
     Headers(Vec<(HeaderName, HeaderValue)>),
     Query(QueryCredential),
 }
@@ -39,7 +39,7 @@ enum Placed {
 #[derive(Clone)]
 pub(crate) struct QueryCredential(Arc<Zeroizing<String>>);
 
-impl OpenedCredential {
+impl AttachedCredential {
     /// `carrier` is where the operator wants it, `carriers` are the fields in which it may go where the minter wants it.
     pub(super) fn new(credential: &TypedCredential, carrier: &CredentialCarrier, carriers: &Carriers) -> Result<Self, Rejection> {
         match credential {
@@ -70,7 +70,7 @@ impl OpenedCredential {
             secrets.push(Zeroizing::new(secret.to_owned()));
         }
         let secret_mask = SecretMask::new(secrets.iter().map(|secret| secret.as_bytes()));
-        Ok(Self { placed: Placed::Headers(headers), secret_mask })
+        Ok(Self { placed: AttachedPart::Headers(headers), secret_mask })
     }
 
     fn configured(credential: &Credential, carrier: &CredentialCarrier) -> Result<Self, Rejection> {
@@ -92,14 +92,14 @@ impl OpenedCredential {
                 let encoded = percent_encoded(secret);
                 let secret_mask = SecretMask::new([secret.as_bytes(), encoded.as_bytes()]);
                 let parameter = Zeroizing::new(joined(&[name.as_str(), "=", &encoded]));
-                Ok(Self { placed: Placed::Query(QueryCredential(Arc::new(parameter))), secret_mask })
+                Ok(Self { placed: AttachedPart::Query(QueryCredential(Arc::new(parameter))), secret_mask })
             }
         }
     }
 
     fn in_header(name: HeaderName, scheme: &str, text: &str, secrets: &[&str]) -> Result<Self, Rejection> {
         let secret_mask = SecretMask::new(secrets.iter().map(|secret| secret.as_bytes()));
-        Ok(Self { placed: Placed::Headers(vec![(name, value(scheme, text)?)]), secret_mask })
+        Ok(Self { placed: AttachedPart::Headers(vec![(name, value(scheme, text)?)]), secret_mask })
     }
 
     /// What to look for in answers.
@@ -110,13 +110,13 @@ impl OpenedCredential {
     /// Sets it in these headers, or gives what is to be added to the query.
     pub(crate) fn place(&self, headers: &mut HeaderMap) -> Option<QueryCredential> {
         match &self.placed {
-            Placed::Headers(fields) => {
+            AttachedPart::Headers(fields) => {
                 for (name, value) in fields {
                     headers.insert(name.clone(), value.clone());
                 }
                 None
             }
-            Placed::Query(parameter) => Some(parameter.clone()),
+            AttachedPart::Query(parameter) => Some(parameter.clone()),
         }
     }
 }
@@ -133,7 +133,7 @@ impl QueryCredential {
     }
 }
 
-impl fmt::Debug for Placed {
+impl fmt::Debug for AttachedPart {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Headers(fields) => formatter.debug_map().entries(fields.iter().map(|(name, _)| (name, "***"))).finish(),

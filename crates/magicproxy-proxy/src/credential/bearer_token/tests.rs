@@ -10,7 +10,7 @@ fn presented(values: &[&[u8]]) -> Result<String, &'static str> {
     for value in values {
         headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
     }
-    PresentedToken::from_headers(&headers, &Carriers::default())
+    BearerToken::from_headers(&headers, &Carriers::default())
         .map(|token| token.as_str().to_owned())
         .map_err(|rejection| rejection.code())
 }
@@ -155,7 +155,7 @@ fn found(headers: &[(&'static str, &str)], target: &str) -> (Result<String, &'st
     }
     let carriers = Carriers::of(&["dd-api-key", "x-api-key", "private-token", "x-auth-key", "api-key"], &["api_key", "k"]);
     let mut target = RequestTarget::parse(target.as_bytes(), EncodedSlash::Refuse).unwrap();
-    let token = PresentedToken::from_request(&fields, &mut target, &carriers);
+    let token = BearerToken::from_request(&fields, &mut target, &carriers);
     (token.map(|token| token.as_str().to_owned()).map_err(|rejection| rejection.code()), target.to_string())
 }
 
@@ -295,7 +295,7 @@ fn a_conflict_names_the_carriers_and_the_kinds() {
         fields.append(header.0, header.1.parse().unwrap());
         let carriers = Carriers::of(&["x-api-key", "x-key"], &["k"]);
         let mut target = RequestTarget::parse(target.as_bytes(), EncodedSlash::Refuse).unwrap();
-        match PresentedToken::from_request(&fields, &mut target, &carriers).map(|token| token.as_str().to_owned()) {
+        match BearerToken::from_request(&fields, &mut target, &carriers).map(|token| token.as_str().to_owned()) {
             Err(rejection @ Rejection::Conflict(_)) => {
                 // Claude Code would show none of it.
                 assert!(!rejection.to_string().contains("x-api-key"), "{rejection}");
