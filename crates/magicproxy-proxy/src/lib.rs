@@ -59,5 +59,5 @@ pub use credential::source;
 pub use downstream::{host_check, listener};
 pub use exchange::gate;
 pub use response::rewrite;
-pub use routing::placing;
+pub use routing::router;
 pub use version::VERSION;

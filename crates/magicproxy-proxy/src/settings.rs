@@ -9,7 +9,7 @@ mod numbers;
 mod outbound;
 mod page_origins;
 mod passed_header;
-mod placing;
+mod routes;
 mod refusal_shape;
 
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub use numbers::{OriginId, UpstreamId};
 pub use outbound::{EnvironmentProxies, NamedProxy, NoProxy, Outbound, OutboundProxy, ParseOutboundProxyError};
 pub use page_origins::{PageOrigin, PageOrigins, ParsePageOriginError};
 pub use passed_header::{ParsePassedHeaderError, PassedHeader};
-pub use placing::{HostName, MountPath, ParseMountError, PathMapping, PathTarget, Placing};
+pub use routes::{HostName, MountPath, ParseMountError, PathMapping, PathTarget, RouteSettings};
 pub use refusal_shape::{RefusalMedia, RefusalPart, RefusalShape, StatusWords};
 
 pub use carrier::{
@@ -93,7 +93,7 @@ pub struct UpstreamSettings {
     /// What is spoken to it.
     pub protocol: UpstreamProtocol,
     /// Where it is found at the proxy.
-    pub placing: Placing,
+    pub routes: RouteSettings,
     /// Which tokens that name no upstream it takes.
     pub unnamed: UnnamedTokens,
     /// What tokens it accepts, whoever minted them.
@@ -152,7 +152,7 @@ impl UpstreamSettings {
             alias: None,
             api_root,
             protocol: UpstreamProtocol::default(),
-            placing: Placing::default(),
+            routes: RouteSettings::default(),
             unnamed: UnnamedTokens::Refuse,
             acceptance: Acceptance::default(),
             http_mint: HttpMint::default(),
@@ -221,9 +221,9 @@ impl UpstreamSettings {
         PathSettings { encoded_slash: self.encoded_slash, reading: self.path_reading }
     }
 
-    /// Its origins: the API root, and those of further paths. A [`Place`](crate::routing::placing::Place) names them by number.
+    /// Its origins: the API root, and those of further paths. A [`Place`](crate::routing::routes::Place) names them by number.
     pub fn origins(&self) -> impl Iterator<Item = &ApiRoot> {
-        let further = self.placing.paths.iter().filter_map(|path| match &path.to {
+        let further = self.routes.paths.iter().filter_map(|path| match &path.to {
             PathTarget::Origin(root) => Some(root),
             PathTarget::Path(_) => None,
         });

@@ -7,7 +7,7 @@ mod forwarding;
 mod headers;
 mod links;
 mod pages;
-mod placing;
+mod routes;
 mod protocol;
 mod tables;
 
@@ -21,7 +21,7 @@ use magicproxy_proxy::settings::{ApiRoot, UpstreamSettings};
 use self::carrier::CarrierText;
 use self::forwarding::ForwardingChoice;
 use self::headers::{HeaderNames, names_in};
-use self::placing::alias;
+use self::routes::alias;
 use self::protocol::ProtocolChoice;
 use super::check::{Checker, list, said};
 use super::duration::DurationText;
@@ -139,8 +139,8 @@ impl Checker<'_> {
         let response_timeout = self.response_timeout(general.raw, table);
         let name = self.name(table, api_root.as_ref());
         let alias = alias(table, name.as_ref(), api_root.as_ref());
-        let placing = self.placing(table);
-        let protocol = self.protocol(table, api_root.as_ref(), placing.as_ref());
+        let routes = self.routes(table);
+        let protocol = self.protocol(table, api_root.as_ref(), routes.as_ref());
         let ceiling = self.ceiling(table, patterns);
         let drop_request_headers = self.header_names(&table.key("drop_request_headers"), names_in(&raw.drop_request_headers));
         let drop_response_headers = self.header_names(&table.key("drop_response_headers"), list(&raw.drop_response_headers));
@@ -161,7 +161,7 @@ impl Checker<'_> {
             alias,
             api_root: api_root?,
             protocol: protocol?,
-            placing: placing?,
+            routes: routes?,
             unnamed: table.unnamed,
             acceptance,
             http_mint,

@@ -127,7 +127,7 @@ impl Control {
     ) -> Result<Response<ResponseBody>, Rejection> {
         let served = asking.about(placed)?;
         // At the root of the proxy, a path may be that of the proxy.
-        let mount = if placed.is_none() { served.settings().placing.mount.as_str() } else { "" };
+        let mount = if placed.is_none() { served.settings().routes.mount.as_str() } else { "" };
         let ControlHead { head, exchange, .. } = asking;
         if !is_sent_as_json(head) {
             return Err(Rejection::MediaType);

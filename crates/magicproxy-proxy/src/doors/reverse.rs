@@ -1,6 +1,6 @@
 //! The reverse door: clients speak to the proxy as if it were the API.
 
-mod homes;
+mod public_links;
 mod objects;
 mod tunnel;
 
@@ -20,9 +20,9 @@ use crate::exchange::served::{ExchangeOutcome, ServedUpstream, Upstreams};
 use crate::rejection::{Challenge, Rejection};
 use crate::response::body::ResponseBody;
 use crate::routing::lfs;
-use crate::routing::placing::{Place, Places, Way};
+use crate::routing::router::{Route, Router, EntryPoint};
 use crate::settings::{Settings, UpstreamId};
-use homes::{Home, Homes};
+use public_links::{LinkBase, PublicLinks};
 use objects::ObjectsFor;
 use tunnel::{Tunnel, TunnelBounds};
 
@@ -34,9 +34,9 @@ const CONTROL_PATH: &str = "/__magictoken";
 pub(super) struct ReverseDoor {
     settings: Arc<Settings>,
     upstreams: Arc<Upstreams>,
-    places: Places,
+    router: Router,
     control: Control,
-    homes: Homes,
+    public_links: PublicLinks,
 }
 
 /// Which upstreams a listener leads to.
@@ -51,20 +51,20 @@ pub(super) enum Reach {
 }
 
 /// Where a request goes.
-struct Routed<'r> {
+struct RoutedRequest<'r> {
     served: &'r ServedUpstream,
     /// The client's way in. `None` for one who speaks to the upstream by its own name.
-    way: Option<Way>,
+    entry: Option<EntryPoint>,
     /// Where the upstream's URLs lead the client.
-    home: Option<Home>,
+    link_base: Option<LinkBase>,
 }
 
 impl ReverseDoor {
     pub(super) fn new(settings: &Arc<Settings>, upstreams: &Arc<Upstreams>) -> Self {
         Self {
-            places: Places::new(&settings.upstreams),
+            router: Router::new(&settings.upstreams),
             control: Control::new(Arc::clone(settings), Arc::clone(upstreams)),
-            homes: Homes::new(settings),
+            public_links: PublicLinks::new(settings),
             settings: Arc::clone(settings),
             upstreams: Arc::clone(upstreams),
         }
@@ -92,13 +92,13 @@ impl ReverseDoor {
             return Err(Rejection::UnknownHost);
         }
         let client = Client { peer: connection.peer(), account: connection.account() };
-        let Some(place) = self.place(reach, authority, text) else {
+        let Some(route) = self.route(reach, authority, text) else {
             let below = below_control(text.split('?').next().unwrap_or_default()).ok_or(Rejection::NoUpstream)?;
             return Box::pin(self.control.handle(None, below, ControlRequest { head: &head, body, client }, visit)).await;
         };
-        let served = self.upstreams.get(place.upstream)?;
-        visit.is_for(served, &place);
-        let target = served.read_target(&place.target)?;
+        let served = self.upstreams.get(route.upstream)?;
+        visit.is_for(served, &route);
+        let target = served.read_target(&route.target)?;
         visit.request.record.path(target.path());
         if let Some(below) = below_control(target.path()) {
             // No page reads what the control plane says.
@@ -112,17 +112,17 @@ impl ReverseDoor {
             visit.pages_of = None;
             return Ok(response);
         }
-        let home = self.homes.home(served.settings(), &place, &head, connection.listener().scheme());
-        let (origin, way, worker) = (place.origin, place.way, connection.worker());
+        let link_base = self.public_links.link_base(served.settings(), &route, &head, connection.listener().scheme());
+        let (origin, entry, worker) = (route.origin, route.entry, connection.worker());
         let inbound = InboundRequest { head, origin, target, body, client, worker, end: visit.end };
-        self.forward(Routed { served, way, home }, inbound, visit).await
+        self.forward(RoutedRequest { served, entry, link_base }, inbound, visit).await
     }
 
     /// Where a request is for, whose authority and target these are.
-    fn place<'t>(&self, reach: Reach, authority: &str, target: &'t str) -> Option<Place<'t>> {
+    fn route<'t>(&self, reach: Reach, authority: &str, target: &'t str) -> Option<Route<'t>> {
         match reach {
-            Reach::All => self.places.place(authority, target, None),
-            Reach::Only(upstream) => self.places.place(authority, target, Some(upstream)),
+            Reach::All => self.router.route(authority, target, None),
+            Reach::Only(upstream) => self.router.route(authority, target, Some(upstream)),
             Reach::Nowhere => None,
         }
     }
@@ -131,11 +131,11 @@ impl ReverseDoor {
     #[inline]
     async fn forward(
         &self,
-        routed: Routed<'_>,
+        routed: RoutedRequest<'_>,
         mut inbound: InboundRequest<'_>,
         visit: &mut Visit<'_>,
     ) -> Result<Response<ResponseBody>, Rejection> {
-        let Routed { served, way, home } = routed;
+        let RoutedRequest { served, entry, link_base } = routed;
         let lfs_client = served.lfs_client(&inbound.head);
         let asked = lfs::ObjectsRequest::by(&inbound.head.method, inbound.target.path(), lfs_client.as_ref());
         let on_upgrade = inbound.head.extensions.remove::<OnUpgrade>();
@@ -153,22 +153,22 @@ impl ReverseDoor {
                 Ok(tunnel::open(switched, Tunnel::new(on_upgrade, visit.connection, bounds)))
             }
             ExchangeOutcome::Answered(answered) if asked.may_get_them_by(answered.response()) && answered.method() != Method::HEAD => {
-                let objects = ObjectsFor { way, home, upstream: Arc::clone(served.settings()), client: lfs_client };
+                let objects = ObjectsFor { entry, link_base, upstream: Arc::clone(served.settings()), client: lfs_client };
                 Box::pin(self.pass_objects(answered, objects)).await
             }
-            ExchangeOutcome::Answered(answered) => answered.pass(|| home.map(|home| self.homes.rewriting(&self.places, home))),
+            ExchangeOutcome::Answered(answered) => answered.pass(|| link_base.map(|link_base| self.public_links.rewriting(&self.router, link_base))),
         }
     }
 }
 
 impl Visit<'_> {
     /// The request is for this upstream: refusals have its form, and its pages may read them.
-    fn is_for(&mut self, served: &ServedUpstream, place: &Place<'_>) {
+    fn is_for(&mut self, served: &ServedUpstream, route: &Route<'_>) {
         let settings = served.settings();
-        self.request.record.upstream(served.names(), place.origin);
+        self.request.record.upstream(served.names(), route.origin);
         self.form.shape = settings.refusals;
         self.form.challenge = if settings.credential.is_basic() { Challenge::Basic } else { Challenge::BearerOrBasic };
-        self.pages_of = (!settings.allow_origins.is_empty()).then_some(place.upstream);
+        self.pages_of = (!settings.allow_origins.is_empty()).then_some(route.upstream);
     }
 }
 

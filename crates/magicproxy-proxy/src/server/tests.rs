@@ -24,7 +24,7 @@ use super::*;
 use crate::clock;
 use crate::observe::ongoing::ended::{self, Ended};
 use crate::services::SharedKeys;
-use crate::settings::{PageOrigin, PageOrigins, Placing, Settings, fixture};
+use crate::settings::{PageOrigin, PageOrigins, RouteSettings, Settings, fixture};
 
 /// An API that answers as the path says.
 async fn serve_upstream(mut stream: TcpStream) {
@@ -158,7 +158,7 @@ impl Stage {
                 tokio::spawn(serve_upstream(stream));
             }
         });
-        let mut own = fixture::upstream("api", &root, Placing::default());
+        let mut own = fixture::upstream("api", &root, RouteSettings::default());
         let changed = Arc::get_mut(&mut own).unwrap();
         changed.websocket = true;
         changed.allow_origins = PageOrigins::of(vec![PageOrigin::parse("https://page.example").unwrap()]).unwrap();

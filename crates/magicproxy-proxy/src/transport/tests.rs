@@ -24,7 +24,7 @@ use super::pool::{Kind, Need, Payload, Pooled};
 use super::*;
 use crate::admission::{Account, Budget, Holding, Payer, Resource};
 use crate::downstream::RequestBody;
-use crate::settings::{Placing, UpstreamProtocol, UpstreamSettings, fixture};
+use crate::settings::{RouteSettings, UpstreamProtocol, UpstreamSettings, fixture};
 use crate::worker::WorkerId;
 
 /// An origin, and who waits there.
@@ -40,7 +40,7 @@ impl Stage {
     /// The server answers one request, and ends its connection when it is told to.
     fn new() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let upstream = fixture::upstream("api", &format!("http://{}", listener.local_addr().unwrap()), Placing::default());
+        let upstream = fixture::upstream("api", &format!("http://{}", listener.local_addr().unwrap()), RouteSettings::default());
         let ((end, told), (done, ended)) = (mpsc::channel(), mpsc::channel());
         thread::spawn(move || {
             let mut stream = listener.accept().unwrap().0;
@@ -66,7 +66,7 @@ impl Stage {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap().der().clone();
-        let mut upstream = fixture::upstream("api", &format!("https://{}", listener.local_addr().unwrap()), Placing::default());
+        let mut upstream = fixture::upstream("api", &format!("https://{}", listener.local_addr().unwrap()), RouteSettings::default());
         let of_upstream = Arc::get_mut(&mut upstream).unwrap();
         of_upstream.extra_roots = vec![certificate.clone()];
         of_upstream.protocol = UpstreamProtocol::Negotiated;

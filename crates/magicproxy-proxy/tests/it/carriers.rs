@@ -286,7 +286,7 @@ async fn a_carrier_of_another_upstream_does_not_go_up_either() {
         let mut other = settings(upstream.address, "");
         let further: &mut UpstreamSettings = other.upstream_mut();
         further.name = magicproxy_core::UpstreamName::parse("other").unwrap();
-        further.placing.mount = magicproxy_proxy::settings::MountPath::parse("/other").unwrap();
+        further.routes.mount = magicproxy_proxy::settings::MountPath::parse("/other").unwrap();
         further.credential = CredentialCarrier::parse("header:X-Other-Key").unwrap();
         further.token_carriers = vec![TokenCarrier::parse("header:X-Other-Token").unwrap()];
         own.upstreams.append(&mut other.upstreams);

@@ -9,7 +9,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use magicproxy_proxy::host_check::HostCheck;
-use magicproxy_proxy::settings::{HostName, Placing};
+use magicproxy_proxy::settings::{HostName, RouteSettings};
 use tokio::net::TcpStream;
 
 use crate::support::Setup;
@@ -28,7 +28,7 @@ async fn checking(upstream: &Upstream) -> Proxy {
 
 fn change(settings: &mut Setup) {
     settings.upstream_mut().websocket = true;
-    settings.upstream_mut().placing = Placing { hosts: vec![HostName::parse("gh.test").unwrap()], ..Placing::default() };
+    settings.upstream_mut().routes = RouteSettings { hosts: vec![HostName::parse("gh.test").unwrap()], ..RouteSettings::default() };
 }
 
 /// A request that names an authority, or none.

@@ -41,7 +41,7 @@ fn typed(body: impl AsRef<[u8]>) -> Reply {
 async fn stage(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> (Proxy, Upstream) {
     let upstream = Upstream::scripted(move |seen| reply(&format!("http://{}", seen.all("host")[0]))).await;
     let mut settings = settings(upstream.address, "");
-    settings.upstream_mut().placing.mount = MountPath::parse("/git").unwrap();
+    settings.upstream_mut().routes.mount = MountPath::parse("/git").unwrap();
     (Proxy::start(settings).await, upstream)
 }
 
@@ -179,7 +179,7 @@ async fn a_response_in_gzip_or_chunks_is_read_too() {
 async fn no_key_of_the_forges_reaches_the_client_however_it_comes() {
     let upstream = Upstream::scripted(|seen| typed(batch(&format!("http://{}", seen.all("host")[0])).to_string())).await;
     let proxy =
-        Proxy::with(&upstream, |settings| settings.upstream_mut().placing.hosts = vec![HostName::parse("forge.test").unwrap()])
+        Proxy::with(&upstream, |settings| settings.upstream_mut().routes.hosts = vec![HostName::parse("forge.test").unwrap()])
             .await;
     let token = Token::any();
     for (host, home) in

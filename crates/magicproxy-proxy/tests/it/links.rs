@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use magicproxy_proxy::rewrite::Members;
-use magicproxy_proxy::settings::{ApiRoot, Links, MountPath, PathMapping, PathTarget, Placing};
+use magicproxy_proxy::settings::{ApiRoot, Links, MountPath, PathMapping, PathTarget, RouteSettings};
 
 use crate::support::Setup;
 use crate::support::{Answer, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, request, settings};
@@ -21,7 +21,7 @@ async fn stage(lines: &'static [&'static str], body: &'static str, change: impl 
     })
     .await;
     let mut settings = settings(upstream.address, "");
-    settings.upstream_mut().placing = Placing {
+    settings.upstream_mut().routes = RouteSettings {
         mount: MountPath::parse("/gh").unwrap(),
         hosts: Vec::new(),
         paths: vec![
@@ -149,7 +149,7 @@ async fn a_url_in_a_field_does_not_lead_past_the_proxy_however_it_is_written() {
         })
         .await;
         let mut settings = settings(upstream.address, "");
-        settings.upstream_mut().placing.mount = MountPath::parse("/gh").unwrap();
+        settings.upstream_mut().routes.mount = MountPath::parse("/gh").unwrap();
         let proxy = Proxy::start(settings).await;
         let answer = Client::ask(&proxy, request("GET /gh/x", &Token::any(), &[], "")).await;
         // As the support reads fields.

@@ -8,7 +8,7 @@ use magicproxy_core::{
     Acceptance, Caveat, Credential, RuleSource, Kem, Label, MinterKey, MinterSigningKey, SealedTokenSpec, TokenVersion, UnixTime,
     UnnamedTokens, UpstreamName,
 };
-use magicproxy_proxy::settings::{Announcement, HostName, HttpMint, MountPath, Placing};
+use magicproxy_proxy::settings::{Announcement, HostName, HttpMint, MountPath, RouteSettings};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -52,7 +52,7 @@ fn placed(upstream: &Upstream, name: &str, terms: Terms, minter: &MinterSigningK
     let upstream = settings.upstream_mut();
     upstream.name = UpstreamName::parse(name).unwrap();
     upstream.unnamed = UnnamedTokens::Refuse;
-    upstream.placing = Placing {
+    upstream.routes = RouteSettings {
         mount: MountPath::parse(&format!("/{name}")).unwrap(),
         hosts: vec![HostName::parse(&format!("{name}.test")).unwrap()],
         paths: Vec::new(),

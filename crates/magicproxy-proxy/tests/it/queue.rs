@@ -328,7 +328,7 @@ async fn all_origins_together_have_no_more_sockets_than_there_are() {
         prefix: MountPath::parse(prefix).unwrap(),
         to: PathTarget::Origin(ApiRoot::parse(&format!("http://{}", to.address)).unwrap()),
     };
-    settings.upstream_mut().placing.paths = vec![path("/two", &two), path("/three", &three)];
+    settings.upstream_mut().routes.paths = vec![path("/two", &two), path("/three", &three)];
     let proxy = Proxy::start(settings).await;
     for round in 0..50 {
         let path = ["/one", "/two/a", "/three/a"][round % 3];

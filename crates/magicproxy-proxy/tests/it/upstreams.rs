@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use magicproxy_core::{UnnamedTokens, UpstreamName};
-use magicproxy_proxy::settings::{Announcement, ApiRoot, HostName, MountPath, PathMapping, PathTarget, Placing};
+use magicproxy_proxy::settings::{Announcement, ApiRoot, HostName, MountPath, PathMapping, PathTarget, RouteSettings};
 
 use crate::support::Setup;
 use crate::support::{Answer, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, guard, settings};
@@ -55,7 +55,7 @@ fn upstream(name: &str, address: SocketAddr, hosts: &[&str], paths: Vec<PathMapp
     let upstream = settings.upstream_mut();
     upstream.name = UpstreamName::parse(name).unwrap();
     upstream.unnamed = UnnamedTokens::Refuse;
-    upstream.placing = Placing {
+    upstream.routes = RouteSettings {
         mount: MountPath::parse(&format!("/{name}")).unwrap(),
         hosts: hosts.iter().map(|host| HostName::parse(host).unwrap()).collect(),
         paths,
@@ -228,7 +228,7 @@ async fn a_client_without_a_token_learns_no_name_from_the_control_plane() {
 
 #[tokio::test]
 async fn a_client_without_a_token_learns_of_the_api_at_the_root_only() {
-    let stage = Stage::with(|settings| settings.upstreams_mut(0).placing.mount = MountPath::default()).await;
+    let stage = Stage::with(|settings| settings.upstreams_mut(0).routes.mount = MountPath::default()).await;
     let root = format!("magic API proxy for http://{} version {}", stage.one.address, magicproxy_proxy::VERSION);
     assert_eq!(stage.ask("p.test", "GET /__magictoken", "").await.text(), root);
     let (names, two) = (stage.names(), stage.two.address.to_string());

@@ -17,7 +17,7 @@ use hyper::body::Bytes;
 use magicproxy_core::{Access, DecisionSteps, Denial, KeyRing, Method, Policy, RequestTarget, VerifiedToken};
 use magicproxy_proxy::clock;
 use magicproxy_proxy::header::{FieldVerdict, RequestFields};
-use magicproxy_proxy::placing::{Place, Places};
+use magicproxy_proxy::router::{Route, Router};
 use magicproxy_proxy::settings::UpstreamSettings;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -102,31 +102,31 @@ struct Asked<'c> {
 impl<'c> Asked<'c> {
     fn of(url: &str, token: &str, config: &'c Config) -> Result<Self, String> {
         let url = url.split('#').next().unwrap_or_default();
-        let places = Places::new(&config.upstreams);
-        let place = if url.starts_with('/') {
-            own::place_of_path(&places, url, own::upstream_of(token, config), config)
+        let router = Router::new(&config.upstreams);
+        let route = if url.starts_with('/') {
+            own::place_of_path(&router, url, own::upstream_of(token, config), config)
         } else {
-            Self::place(&places, url, config)?
+            Self::route(&router, url, config)?
         };
-        let place = place.ok_or_else(|| format!("`{url}`: no upstream is found there"))?;
-        let upstream = config.upstreams.get(place.upstream.place()).ok_or("there is no upstream")?;
-        Ok(Self { upstream, target: place.target.into_owned() })
+        let route = route.ok_or_else(|| format!("`{url}`: no upstream is found there"))?;
+        let upstream = config.upstreams.get(route.upstream.place()).ok_or("there is no upstream")?;
+        Ok(Self { upstream, target: route.target.into_owned() })
     }
 
     /// A URL of an API, of the proxy, or of this machine: of a proxy that runs here, on whatever port.
-    fn place<'u>(places: &Places, url: &'u str, config: &Config) -> Result<Option<Place<'u>>, String> {
+    fn route<'u>(router: &Router, url: &'u str, config: &Config) -> Result<Option<Route<'u>>, String> {
         let public = config.public_access().url;
         let (authority, rest) = split(url)
             .ok_or_else(|| format!("`{url}`: expected a path that begins with `/`, or a URL with `http://` or `https://`"))?;
-        let by_name = places.place(authority, rest, None).filter(|place| !place.is_mounted());
-        if let Some(place) = by_name {
-            return Ok(Some(place));
+        let by_name = router.route(authority, rest, None).filter(|route| !route.is_mounted());
+        if let Some(route) = by_name {
+            return Ok(Some(route));
         }
         if let Some(rest) = below(url, &public).or_else(|| on_this_machine(url, config)) {
-            return Ok(places.place("", rest, None));
+            return Ok(router.route("", rest, None));
         }
-        if let Some(place) = own::place_by_preset(places, authority, rest, config) {
-            return Ok(Some(place));
+        if let Some(route) = own::place_by_preset(router, authority, rest, config) {
+            return Ok(Some(route));
         }
         let apis: Vec<String> = config.upstreams.iter().map(|upstream| format!("`{}`", upstream.api_root)).collect();
         Err(format!("`{url}`: expected a path, or a URL below {} or `{public}`", apis.join(", ")))

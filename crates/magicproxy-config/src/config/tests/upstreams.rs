@@ -56,11 +56,11 @@ fn presets_stand_below_what_is_written() {
     let names: Vec<&str> = config.upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
     assert_eq!(names, ["dns", "github", "mine", "openai"]);
     let [dns, github, mine, openai] = config.upstreams.as_slice() else { panic!("four upstreams") };
-    assert_eq!((dns.placing.mount.as_str(), dns.placing.hosts[0].as_str()), ("/dns/v1", "dns.example"));
-    assert_eq!((github.placing.mount.as_str(), github.encoded_slash), ("/github", EncodedSlash::Both));
+    assert_eq!((dns.routes.mount.as_str(), dns.routes.hosts[0].as_str()), ("/dns/v1", "dns.example"));
+    assert_eq!((github.routes.mount.as_str(), github.encoded_slash), ("/github", EncodedSlash::Both));
     let origins: Vec<String> = github.origins().map(ToString::to_string).collect();
     assert_eq!(origins, ["https://api.github.com", "https://uploads.example"]);
-    assert_eq!(github.placing.paths.len(), 3);
+    assert_eq!(github.routes.paths.len(), 3);
     assert_eq!((mine.encoded_slash, &openai.links), (EncodedSlash::Refuse, &Links::Keep));
     assert!(config.upstreams.iter().all(|upstream| upstream.unnamed == UnnamedTokens::Refuse) && !config.upstream_assumed);
     assert!(config.upstream_named(None).is_err() && config.upstream_named(Some("mine")).is_ok());
@@ -158,7 +158,7 @@ fn an_upstream_alone_takes_tokens_without_a_name() {
 #[test]
 fn the_default_api_has_its_preset() {
     let config = native("").check().unwrap();
-    assert_eq!((config.upstreams[0].encoded_slash, config.upstreams[0].placing.paths.len()), (EncodedSlash::Both, 3));
+    assert_eq!((config.upstreams[0].encoded_slash, config.upstreams[0].routes.paths.len()), (EncodedSlash::Both, 3));
     let config = native("upstream.preset = 'digitalocean'").check().unwrap();
     assert_eq!(config.upstreams[0].api_root.to_string(), "https://api.digitalocean.com");
     assert!(!config.upstream_assumed);

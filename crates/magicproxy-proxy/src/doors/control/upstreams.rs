@@ -75,7 +75,7 @@ impl Control {
             Some(name) => {
                 let name = decoded(name);
                 let here = |upstream: &&Arc<UpstreamSettings>| {
-                    let elsewhere = served.filter(|served| !served.settings().placing.mount.is_root());
+                    let elsewhere = served.filter(|served| !served.settings().routes.mount.is_root());
                     elsewhere.is_none_or(|served| served.settings().name == upstream.name)
                 };
                 let found = self.settings.upstreams.iter().filter(here).find(|upstream| upstream.is_called(&name));
@@ -92,7 +92,7 @@ impl Told {
     /// What the control plane of this upstream says of itself; without one, that of all.
     pub(super) fn about(&self, served: Option<&ServedUpstream>) -> String {
         let here = served.map(ServedUpstream::settings);
-        let here = here.filter(|upstream| upstream.placing.mount.is_root() || self.knows(upstream));
+        let here = here.filter(|upstream| upstream.routes.mount.is_root() || self.knows(upstream));
         let first = match here {
             Some(upstream) => format!("magic API proxy for {} version {VERSION}", upstream.api_root),
             None => format!("magic API proxy version {VERSION}"),
@@ -100,12 +100,12 @@ impl Told {
         let closed = !served.map_or(self.mints_somewhere, |served| served.settings().mints_over_http());
         let all_closed = closed && served.is_none();
         // Below a mount it is about that upstream only.
-        let at_root = served.is_none_or(|served| served.settings().placing.mount.is_root());
+        let at_root = served.is_none_or(|served| served.settings().routes.mount.is_root());
         let others = self.known.iter().filter(|upstream| at_root && here.is_none_or(|here| here.name != upstream.name));
         let lines = others.map(|upstream| {
-            let UpstreamSettings { name, api_root, placing, .. } = &**upstream;
+            let UpstreamSettings { name, api_root, routes, .. } = &**upstream;
             let mint = if all_closed || upstream.mints_over_http() { "" } else { ", where minting is closed" };
-            format!("\n{name} at {}/ for {api_root}{mint}", placing.mount.as_str())
+            format!("\n{name} at {}/ for {api_root}{mint}", routes.mount.as_str())
         });
         first + if closed { "\nminting is closed" } else { "" } + &lines.collect::<String>()
     }

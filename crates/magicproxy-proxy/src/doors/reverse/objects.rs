@@ -8,7 +8,7 @@ use http::{HeaderValue, Response, header};
 use http_body_util::BodyExt as _;
 
 use super::ReverseDoor;
-use super::homes::Home;
+use super::public_links::LinkBase;
 use crate::admission::{Holding, Resource};
 use crate::exchange::response::{UnfilteredResponse, MaskedResponse};
 use crate::exchange::ledger::work_aside;
@@ -18,7 +18,7 @@ use crate::response::body::{ResponseBody, UpstreamBody};
 use crate::response::header::Coding;
 use crate::response::rewrite::{self, Rewriting};
 use crate::routing::lfs::{Leads, LfsClient, ObjectActions};
-use crate::routing::placing::Way;
+use crate::routing::router::EntryPoint;
 use crate::settings::UpstreamSettings;
 
 /// A node of a map has room for eleven members.
@@ -29,9 +29,9 @@ const BYTES_PER_VALUE: usize = 64;
 /// Who asked for objects of what.
 pub(super) struct ObjectsFor {
     /// How the client came; `None` for one who speaks to the upstream by its own name.
-    pub(super) way: Option<Way>,
+    pub(super) entry: Option<EntryPoint>,
     /// Where the upstream's URLs lead the client.
-    pub(super) home: Option<Home>,
+    pub(super) link_base: Option<LinkBase>,
     pub(super) upstream: Arc<UpstreamSettings>,
     pub(super) client: Option<LfsClient>,
 }
@@ -50,12 +50,12 @@ impl ReverseDoor {
         answered: UnfilteredResponse,
         objects: ObjectsFor,
     ) -> Result<Response<ResponseBody>, Rejection> {
-        let ObjectsFor { way, home, upstream, client } = objects;
+        let ObjectsFor { entry, link_base, upstream, client } = objects;
         let buffered = answered.take(Resource::BufferedBytes, 0)?;
         let MaskedResponse { mut head, mut body, secret_mask } = answered.searched()?;
         let Whole { bytes, mut buffered } = read(&mut body, buffered).await?;
-        let rewriting = home.map(|home| self.homes.rewriting(&self.places, home));
-        let leads = leads(way, rewriting.as_ref());
+        let rewriting = link_base.map(|link_base| self.public_links.rewriting(&self.router, link_base));
+        let leads = leads(entry, rewriting.as_ref());
         rewrite::apply(&mut head, Coding::Other, || rewriting);
         prepare(&mut head);
         let actions = ObjectActions { leads, upstream, client };
@@ -69,10 +69,10 @@ impl ReverseDoor {
     }
 }
 
-fn leads(way: Option<Way>, rewriting: Option<&Rewriting>) -> Leads {
+fn leads(entry: Option<EntryPoint>, rewriting: Option<&Rewriting>) -> Leads {
     match rewriting {
         Some(rewriting) => Leads::ByLinks(Arc::clone(&rewriting.links)),
-        None if way.is_none() => Leads::AsTheyAre,
+        None if entry.is_none() => Leads::AsTheyAre,
         None => Leads::Past,
     }
 }

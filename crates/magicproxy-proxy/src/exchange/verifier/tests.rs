@@ -4,7 +4,7 @@ use magicproxy_core::{Kem, KeyRing, PatternMode, PrivateKey, RawRule, Rule, Seal
 
 use super::*;
 use crate::settings::HttpMint;
-use crate::settings::Placing;
+use crate::settings::RouteSettings;
 use crate::settings::fixture::upstream;
 
 /// A proxy of one upstream, and whoever has tokens for it.
@@ -19,7 +19,7 @@ fn keys() -> KeyRing {
 }
 
 fn fixture(limits: &Limits, http_mint: HttpMint) -> Fixture {
-    let mut upstream = upstream("api", "https://api.example", Placing::default());
+    let mut upstream = upstream("api", "https://api.example", RouteSettings::default());
     Arc::get_mut(&mut upstream).unwrap().http_mint = http_mint;
     let keys = Arc::new(SharedKeys::new(keys()));
     let inner = Inner {

@@ -7,7 +7,7 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 use super::*;
 use crate::rejection::tests::every;
-use crate::settings::Placing;
+use crate::settings::RouteSettings;
 use crate::settings::fixture::upstream;
 
 /// Keeps every event as text: its level, then its fields.
@@ -46,7 +46,7 @@ fn logged(what: impl FnOnce(&mut AccessRecord)) -> Vec<(Level, String)> {
     let kept = Kept::default();
     tracing::subscriber::with_default(kept.clone(), || {
         let mut record = AccessRecord::new(RequestId::next(), &Method::GET, Instant::now());
-        record.upstream(&UpstreamNames::of(&upstream("api", "https://api.example:8443", Placing::default())), OriginId::ROOT);
+        record.upstream(&UpstreamNames::of(&upstream("api", "https://api.example:8443", RouteSettings::default())), OriginId::ROOT);
         what(&mut record);
         write(&record, Instant::now());
     });

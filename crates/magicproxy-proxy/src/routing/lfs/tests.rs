@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::*;
-use crate::settings::{ApiRoot, CredentialCarrier, MountPath, PathMapping, PathTarget, Placing, fixture};
+use crate::settings::{ApiRoot, CredentialCarrier, MountPath, PathMapping, PathTarget, RouteSettings, fixture};
 
 #[derive(Deserialize)]
 struct Vectors {
@@ -42,7 +42,7 @@ fn upstream(vectors: &Vectors) -> Arc<UpstreamSettings> {
     let [root, further] = vectors.origins.as_slice() else { panic!() };
     let to = PathTarget::Origin(ApiRoot::parse(further).unwrap());
     let paths = vec![PathMapping { prefix: MountPath::parse("/up").unwrap(), to }];
-    let mut upstream = fixture::upstream("git", root, Placing { paths, ..Placing::default() });
+    let mut upstream = fixture::upstream("git", root, RouteSettings { paths, ..RouteSettings::default() });
     let settings = Arc::get_mut(&mut upstream).unwrap();
     let carriers = vectors.carriers.iter().map(|name| TokenCarrier::parse(&format!("header:{name}")).unwrap());
     settings.token_carriers = carriers.collect();

@@ -2,12 +2,12 @@ use super::*;
 use crate::settings::MountPath;
 use crate::settings::fixture::upstream;
 
-fn placing(mount: &str, hosts: &[&str], paths: &[(&str, &str)]) -> Placing {
+fn routes(mount: &str, hosts: &[&str], paths: &[(&str, &str)]) -> RouteSettings {
     let to = |text: &str| match text.starts_with('/') {
         true => PathTarget::Path(MountPath::parse(text).unwrap()),
         false => PathTarget::Origin(ApiRoot::parse(text).unwrap()),
     };
-    Placing {
+    RouteSettings {
         mount: MountPath::parse(mount).unwrap(),
         hosts: hosts.iter().map(|host| HostName::parse(host).unwrap()).collect(),
         paths: paths
@@ -20,12 +20,12 @@ fn placing(mount: &str, hosts: &[&str], paths: &[(&str, &str)]) -> Placing {
 const GITHUB: [(&str, &str); 3] =
     [("/api/v3", "/"), ("/api/graphql", "/graphql"), ("/api/uploads", "https://uploads.github.com")];
 
-fn places() -> Places {
-    Places::new(&[
-        upstream("github", "https://api.github.com", placing("/github", &["gh.example.com"], &GITHUB)),
-        upstream("git", "https://github.com", placing("/github-git", &[], &[])),
-        upstream("internal", "http://10.0.0.1:8080/base/v1", placing("/", &["[::1]:5000"], &[])),
-        upstream("deep", "https://deep.example", placing("/github/deep", &[], &[])),
+fn places() -> Router {
+    Router::new(&[
+        upstream("github", "https://api.github.com", routes("/github", &["gh.example.com"], &GITHUB)),
+        upstream("git", "https://github.com", routes("/github-git", &[], &[])),
+        upstream("internal", "http://10.0.0.1:8080/base/v1", routes("/", &["[::1]:5000"], &[])),
+        upstream("deep", "https://deep.example", routes("/github/deep", &[], &[])),
     ])
 }
 
@@ -33,10 +33,10 @@ fn places() -> Places {
 #[track_caller]
 fn check(authority: &str, target: &str, expected: &str) {
     let places = places();
-    let found = places.place(authority, target, None);
-    let found = found.map_or("nowhere".to_owned(), |place| {
-        let way = place.way.map_or('-', |way| if way.mounted { 'm' } else { 'r' });
-        format!("{} {} {} {way}", place.upstream, place.origin, place.target)
+    let found = places.route(authority, target, None);
+    let found = found.map_or("nowhere".to_owned(), |route| {
+        let entry = route.entry.map_or('-', |entry| if entry.mounted { 'm' } else { 'r' });
+        format!("{} {} {} {entry}", route.upstream, route.origin, route.target)
     });
     assert_eq!(found, expected, "{authority} {target}");
 }
@@ -103,51 +103,51 @@ fn own_names_lead_to_their_origin() {
 
 #[test]
 fn of_two_upstreams_with_one_origin_neither_is_found_by_its_name() {
-    let twice = Places::new(&[
-        upstream("one", "https://api.example", placing("/one", &[], &[])),
-        upstream("two", "https://api.example", placing("/two", &[], &[])),
-        upstream("three", "https://api.example/deep", placing("/three", &[], &[])),
+    let twice = Router::new(&[
+        upstream("one", "https://api.example", routes("/one", &[], &[])),
+        upstream("two", "https://api.example", routes("/two", &[], &[])),
+        upstream("three", "https://api.example/deep", routes("/three", &[], &[])),
     ]);
-    assert_eq!(twice.place("api.example", "/x", None), None);
-    assert_eq!(twice.place("api.example", "/deep/x", None).unwrap().upstream, UpstreamId::new(2));
-    assert_eq!(twice.place("api.example", "/two/x", None).unwrap().upstream, UpstreamId::new(1));
+    assert_eq!(twice.route("api.example", "/x", None), None);
+    assert_eq!(twice.route("api.example", "/deep/x", None).unwrap().upstream, UpstreamId::new(2));
+    assert_eq!(twice.route("api.example", "/two/x", None).unwrap().upstream, UpstreamId::new(1));
 }
 
 #[test]
 fn a_listener_of_its_own_knows_nothing_else() {
     let places = places();
-    let place = |authority, target| places.place(authority, target, Some(UpstreamId::new(0))).unwrap();
-    assert_eq!(place("whatever", "/github-git/x").target, "/github-git/x");
-    assert_eq!(place("github.com", "/user").upstream, UpstreamId::new(0));
-    assert_eq!(place("uploads.github.com", "/user").origin, OriginId::new(1));
-    assert_eq!(place("p", "/api/graphql").target, "/graphql");
-    assert_eq!(places.place("p", "/", Some(UpstreamId::new(9))), None);
+    let route = |authority, target| places.route(authority, target, Some(UpstreamId::new(0))).unwrap();
+    assert_eq!(route("whatever", "/github-git/x").target, "/github-git/x");
+    assert_eq!(route("github.com", "/user").upstream, UpstreamId::new(0));
+    assert_eq!(route("uploads.github.com", "/user").origin, OriginId::new(1));
+    assert_eq!(route("p", "/api/graphql").target, "/graphql");
+    assert_eq!(places.route("p", "/", Some(UpstreamId::new(9))), None);
 }
 
 #[test]
 fn nowhere_without_a_root() {
-    let places = Places::new(&[upstream("github", "https://api.github.com", placing("/github", &[], &[]))]);
-    assert_eq!(places.place("p", "/user", None), None);
-    assert_eq!(places.place("", "*", None), None);
-    assert_eq!(places.place("", "", None), None);
+    let places = Router::new(&[upstream("github", "https://api.github.com", routes("/github", &[], &[]))]);
+    assert_eq!(places.route("p", "/user", None), None);
+    assert_eq!(places.route("", "*", None), None);
+    assert_eq!(places.route("", "", None), None);
 }
 
 #[test]
 fn urls_lead_back_the_way_the_caller_came() {
     #[track_caller]
-    fn homes(authority: &str, target: &str, api: &str, uploads: &str) {
+    fn public_links(authority: &str, target: &str, api: &str, uploads: &str) {
         let places = places();
-        let place = places.place(authority, target, None).unwrap();
+        let route = places.route(authority, target, None).unwrap();
         let expected = [("https://api.github.com", api.to_owned()), ("https://uploads.github.com", uploads.to_owned())];
-        assert_eq!(places.homes(place.upstream, place.way.unwrap()), expected, "{target}");
+        assert_eq!(places.public_links(route.upstream, route.entry.unwrap()), expected, "{target}");
     }
-    homes("p", "/github/user", "/github", "/github/api/uploads");
-    homes("p", "/github/api/v3/user", "/github/api/v3", "/github/api/v3/api/uploads");
-    homes("p", "/github/api/graphql", "/github/api/v3", "/github/api/uploads");
-    homes("p", "/github/api/uploads/x", "/github/api/v3", "/github/api/uploads");
-    homes("p", "/github/api/v3/api/uploads/x", "/github/api/v3", "/github/api/v3/api/uploads");
-    homes("gh.example.com", "/api/v3/user", "/api/v3", "/api/v3/api/uploads");
-    homes("gh.example.com", "/user", "", "/api/uploads");
+    public_links("p", "/github/user", "/github", "/github/api/uploads");
+    public_links("p", "/github/api/v3/user", "/github/api/v3", "/github/api/v3/api/uploads");
+    public_links("p", "/github/api/graphql", "/github/api/v3", "/github/api/uploads");
+    public_links("p", "/github/api/uploads/x", "/github/api/v3", "/github/api/uploads");
+    public_links("p", "/github/api/v3/api/uploads/x", "/github/api/v3", "/github/api/v3/api/uploads");
+    public_links("gh.example.com", "/api/v3/user", "/api/v3", "/api/v3/api/uploads");
+    public_links("gh.example.com", "/user", "", "/api/uploads");
 }
 
 #[test]

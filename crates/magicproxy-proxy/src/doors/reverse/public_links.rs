@@ -11,7 +11,7 @@ use quick_cache::sync::Cache;
 
 use crate::peer::Scheme;
 use crate::response::rewrite::{LinkMap, Members, Rewriting};
-use crate::routing::placing::{Place, Places, Way};
+use crate::routing::router::{Route, Router, EntryPoint};
 use crate::settings::{Links, OriginId, Settings, UpstreamId, UpstreamSettings};
 
 /// Maps that are kept. Callers of one proxy call it by few names; whoever makes up more gets maps that are made anew.
@@ -19,20 +19,20 @@ const KEPT: usize = 64;
 
 /// Makes link maps, and keeps the ones in use.
 #[derive(Debug)]
-pub(super) struct Homes {
+pub(super) struct PublicLinks {
     /// The URL by which callers reach the proxy, where the operator says so.
     public: Option<Arc<str>>,
     maps: Cache<Key, Arc<LinkMap>>,
 }
 
 /// The way that a caller came, from the proxy's own URL on.
-pub(super) struct Home {
+pub(super) struct LinkBase {
     members: Arc<Members>,
     /// What the caller asked for, where that matters.
     asked: Option<PathAndQuery>,
     upstream: UpstreamId,
     origin: OriginId,
-    way: Way,
+    entry: EntryPoint,
     base: Base,
 }
 
@@ -53,7 +53,7 @@ enum Name {
 struct Key {
     upstream: UpstreamId,
     origin: OriginId,
-    way: Way,
+    entry: EntryPoint,
     scheme: Option<Scheme>,
     name: String,
 }
@@ -63,64 +63,64 @@ struct Key {
 struct KeyRef<'a> {
     upstream: UpstreamId,
     origin: OriginId,
-    way: Way,
+    entry: EntryPoint,
     scheme: Option<Scheme>,
     name: &'a str,
 }
 
-impl Homes {
+impl PublicLinks {
     pub(super) fn new(settings: &Settings) -> Self {
         let public = settings.public_access.as_ref().map(|url| url.to_string().into());
         Self { public, maps: Cache::new(KEPT) }
     }
 
     /// Where URLs of the upstream lead a caller who came this way, if they are rewritten.
-    pub(super) fn home(&self, upstream: &UpstreamSettings, place: &Place<'_>, head: &Parts, scheme: Scheme) -> Option<Home> {
+    pub(super) fn link_base(&self, upstream: &UpstreamSettings, route: &Route<'_>, head: &Parts, scheme: Scheme) -> Option<LinkBase> {
         let Links::Rewrite(members) = &upstream.links else { return None };
-        let way = place.way?;
+        let entry = route.entry?;
         // The public URL is that of the mounts; who came by a name of the upstream's own stays there.
-        let base = match self.public.as_ref().filter(|_| place.is_mounted()) {
+        let base = match self.public.as_ref().filter(|_| route.is_mounted()) {
             Some(public) => Base::Public(Arc::clone(public)),
             None => Base::Called(scheme, Name::of(&head.uri, head.headers.get(HOST))?),
         };
         let asked = if members.has_pages() { head.uri.path_and_query().cloned() } else { None };
         let members = Arc::clone(members);
-        Some(Home { members, asked, upstream: place.upstream, origin: place.origin, way, base })
+        Some(LinkBase { members, asked, upstream: route.upstream, origin: route.origin, entry, base })
     }
 
-    pub(super) fn rewriting(&self, places: &Places, home: Home) -> Rewriting {
-        let key = home.key();
+    pub(super) fn rewriting(&self, router: &Router, link_base: LinkBase) -> Rewriting {
+        let key = link_base.key();
         let links = self.maps.get(&key).unwrap_or_else(|| {
-            let map = Arc::new(home.map(places));
+            let map = Arc::new(link_base.map(router));
             self.maps.insert(key.to_owned(), Arc::clone(&map));
             map
         });
-        Rewriting { links, asked: home.asked }
+        Rewriting { links, asked: link_base.asked }
     }
 }
 
-impl Home {
+impl LinkBase {
     fn key(&self) -> KeyRef<'_> {
-        let Self { upstream, origin, way, base, .. } = self;
+        let Self { upstream, origin, entry, base, .. } = self;
         let (scheme, name) = match base {
             Base::Public(url) => (None, &**url),
             Base::Called(scheme, name) => (Some(*scheme), name.as_str()),
         };
-        KeyRef { upstream: *upstream, origin: *origin, way: *way, scheme, name }
+        KeyRef { upstream: *upstream, origin: *origin, entry: *entry, scheme, name }
     }
 
-    fn map(&self, places: &Places) -> LinkMap {
+    fn map(&self, router: &Router) -> LinkMap {
         let base = match &self.base {
             Base::Public(url) => url.to_string(),
             Base::Called(scheme, name) => format!("{}://{}", scheme.as_str(), name.as_str()),
         };
-        let homes = places.homes(self.upstream, self.way);
-        let asked = homes.get(self.origin.place()).map(|(url, _)| (*url).to_owned()).unwrap_or_default();
-        let homes: Vec<(String, String)> =
-            homes.into_iter().map(|(url, path)| (url.to_owned(), format!("{base}{path}"))).collect();
-        let in_clear: Vec<_> = homes.iter().filter_map(|(url, to)| Some((in_clear(url)?, to.clone()))).collect();
+        let public_links = router.public_links(self.upstream, self.entry);
+        let asked = public_links.get(self.origin.place()).map(|(url, _)| (*url).to_owned()).unwrap_or_default();
+        let public_links: Vec<(String, String)> =
+            public_links.into_iter().map(|(url, path)| (url.to_owned(), format!("{base}{path}"))).collect();
+        let in_clear: Vec<_> = public_links.iter().filter_map(|(url, to)| Some((in_clear(url)?, to.clone()))).collect();
         // The first of two with the same `from` wins.
-        LinkMap::new(homes.into_iter().chain(in_clear)).with_origin(&asked).behind(&base).following(Arc::clone(&self.members))
+        LinkMap::new(public_links.into_iter().chain(in_clear)).with_origin(&asked).behind(&base).following(Arc::clone(&self.members))
     }
 }
 
@@ -150,14 +150,14 @@ impl Name {
 
 impl KeyRef<'_> {
     fn to_owned(&self) -> Key {
-        let Self { upstream, origin, way, scheme, name } = *self;
-        Key { upstream, origin, way, scheme, name: name.to_owned() }
+        let Self { upstream, origin, entry, scheme, name } = *self;
+        Key { upstream, origin, entry, scheme, name: name.to_owned() }
     }
 }
 
 impl Equivalent<Key> for KeyRef<'_> {
     fn equivalent(&self, key: &Key) -> bool {
-        let Key { upstream, origin, way, scheme, name } = key;
-        (self.upstream, self.origin, self.way, self.scheme, self.name) == (*upstream, *origin, *way, *scheme, name.as_str())
+        let Key { upstream, origin, entry, scheme, name } = key;
+        (self.upstream, self.origin, self.entry, self.scheme, self.name) == (*upstream, *origin, *entry, *scheme, name.as_str())
     }
 }

@@ -6,7 +6,7 @@ use super::ApiRoot;
 
 /// Where an upstream is found.
 #[derive(Clone, Debug, Default)]
-pub struct Placing {
+pub struct RouteSettings {
     /// The path prefix of the proxy at which it is found.
     pub mount: MountPath,
     /// `Host` values by which it is found.

@@ -1,7 +1,7 @@
 //! What an upstream is called, and where it is found at the proxy.
 
 use magicproxy_core::UpstreamName;
-use magicproxy_proxy::settings::{ApiRoot, HostName, MountPath, PathMapping, PathTarget, Placing};
+use magicproxy_proxy::settings::{ApiRoot, HostName, MountPath, PathMapping, PathTarget, RouteSettings};
 
 use super::Table;
 use crate::config::check::{Checker, list};
@@ -26,7 +26,7 @@ impl Checker<'_> {
     }
 
     /// Mount, hosts and further paths.
-    pub(super) fn placing(&mut self, table: &Table<'_>) -> Option<Placing> {
+    pub(super) fn routes(&mut self, table: &Table<'_>) -> Option<RouteSettings> {
         let mount = match (table.raw.mount.given(), table.name) {
             (Some(given), _) => self.mount(&table.key("mount"), given),
             (None, None) => Some(MountPath::default()),
@@ -42,7 +42,7 @@ impl Checker<'_> {
             }
         }
         let paths = self.paths(table);
-        Some(Placing { mount: mount?, hosts, paths })
+        Some(RouteSettings { mount: mount?, hosts, paths })
     }
 
     fn mount(&mut self, key: &str, given: &Given<String>) -> Option<MountPath> {
