@@ -33,7 +33,7 @@ pub use accepts::{Accepts, NotAccepted, SealedTokenPlan};
 pub use jwk::PublicKeySet;
 pub use minter::{MinterAlgorithm, MinterKey, MinterSigningKey};
 pub use owners::{CredentialBinding, OwnerSecret};
-pub use sealing::{Kem, KeyStanding, SealingKey, SealingPublicKey};
+pub use sealing::{Kem, KeyLifetime, SealingKey, SealingPublicKey};
 pub use set::{KEY_SET_LIFETIME_SECONDS, KeySetError, KeySetKey, KeySetPin, KeySetSigner, SignedKeySet};
 
 /// The most keys that a ring may hold: a token without `kid` is tried with each.

@@ -146,7 +146,7 @@ pub use decision::{
 };
 pub use key::{
     Accepts, CredentialBinding, KEY_SET_LIFETIME_SECONDS, Kem, KeyError, KeyId, KeyRing, KeySetError, KeySetKey, KeySetPin,
-    KeySetSigner, KeyStanding, MinterAlgorithm, MinterKey, MinterSigningKey, NotAccepted, OwnerSecret, PrivateKey, PublicKey,
+    KeySetSigner, KeyLifetime, MinterAlgorithm, MinterKey, MinterSigningKey, NotAccepted, OwnerSecret, PrivateKey, PublicKey,
     PublicKeySet, SealedTokenPlan, SealingKey, SealingPublicKey, SignedKeySet,
 };
 pub use method::{Method, ParseMethodError};

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::UnixTime;
 use crate::encoding::{base64url, from_base64url};
-use crate::key::{Kem, KeyStanding, SealingKey};
+use crate::key::{Kem, KeyLifetime, SealingKey};
 
 /// A file of `testdata/vectors/standard/`.
 fn read(name: &str) -> Value {
@@ -46,6 +46,6 @@ fn sealing_key(kem: Kem, secret: &[u8], public: &[u8]) -> SealingKey {
 
 /// The sealing key of this secret half.
 fn sealing_key_of(secret: [u8; 32]) -> SealingKey {
-    let standing = KeyStanding { created: Some(UnixTime(0)), ..KeyStanding::default() };
+    let standing = KeyLifetime { created: Some(UnixTime(0)), ..KeyLifetime::default() };
     SealingKey::from_secret(Kem::X25519, &secret, standing).unwrap()
 }

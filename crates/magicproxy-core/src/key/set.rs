@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::jwk::Jwk;
 use super::{
-    Accepts, KeyError, KeyId, KeyRing, KeyStanding, MinterAlgorithm, MinterKey, MinterSigningKey, SealingKey, SealingPublicKey,
+    Accepts, KeyError, KeyId, KeyRing, KeyLifetime, MinterAlgorithm, MinterKey, MinterSigningKey, SealingKey, SealingPublicKey,
 };
 use crate::encoding::{base64url, from_base64url};
 use crate::json::{self, present_object};
@@ -30,7 +30,7 @@ const TYPE: &str = "magicproxy-keys+jws";
 /// A key that signs the key set, with its private half.
 pub struct KeySetKey {
     pair: MinterSigningKey,
-    standing: KeyStanding,
+    standing: KeyLifetime,
 }
 
 impl KeySetKey {
@@ -39,7 +39,7 @@ impl KeySetKey {
     /// # Errors
     /// [`KeyError::Operation`] when the system has no randomness.
     pub fn generate(now: UnixTime) -> Result<Self, KeyError> {
-        let standing = KeyStanding { created: Some(now), ..KeyStanding::default() };
+        let standing = KeyLifetime { created: Some(now), ..KeyLifetime::default() };
         Ok(Self { pair: MinterSigningKey::generate()?, standing })
     }
 
@@ -66,13 +66,13 @@ impl KeySetKey {
 
     /// Where it is in its life.
     #[must_use]
-    pub fn standing(&self) -> KeyStanding {
+    pub fn standing(&self) -> KeyLifetime {
         self.standing
     }
 
     /// The same key, at another point of its life.
     #[must_use]
-    pub fn with_standing(self, standing: KeyStanding) -> Self {
+    pub fn with_standing(self, standing: KeyLifetime) -> Self {
         Self { standing, ..self }
     }
 

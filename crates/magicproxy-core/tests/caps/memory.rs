@@ -117,7 +117,7 @@ fn what_a_token_was_made_of_is_counted() {
         public.mint(&request).unwrap().token.to_string()
     };
     let token = request(old.public());
-    let old = old.with_standing(magicproxy_core::KeyStanding { retired: Some(NOW), ..Default::default() });
+    let old = old.with_standing(magicproxy_core::KeyLifetime { retired: Some(NOW), ..Default::default() });
     let signing = PrivateKey::from_pem(include_str!("../../../../testdata/keys/test-only-first.pem")).unwrap();
     let new = SealingKey::generate(Kem::X25519, NOW).unwrap();
     let rotated = KeyRing::new(signing, vec![]).unwrap().with_sealing(vec![new, old]).unwrap();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use magicproxy_core::state::{RowAllowance, RowLimits};
 
-use super::{Account, LEAST_SWEPT, Payer, Standing};
+use super::{Account, LEAST_SWEPT, Payer, MinterTrust};
 use crate::settings::Quota;
 
 /// So long it takes until a peer that has added as many rows as it may can add as many again.
@@ -49,8 +49,8 @@ impl RowAccounts {
     pub(super) fn limits(&self, payer: &Payer, now: Instant) -> RowLimits {
         let Quota { total, per_owner, reserved, .. } = self.quota;
         let (total, allowance) = match payer.standing {
-            Standing::Known => (total, None),
-            Standing::Stranger => (total.saturating_sub(reserved), Some(self.allowance(&payer.peer, now))),
+            MinterTrust::Known => (total, None),
+            MinterTrust::Stranger => (total.saturating_sub(reserved), Some(self.allowance(&payer.peer, now))),
         };
         RowLimits { partition: per_owner as u64, total: total as u64, spare: 0, allowance }
     }
@@ -103,7 +103,7 @@ impl Kept {
 mod tests {
     use super::*;
 
-    fn payer(peer: &Arc<Account>, standing: Standing) -> Payer {
+    fn payer(peer: &Arc<Account>, standing: MinterTrust) -> Payer {
         Payer { owner: None, peer: Arc::clone(peer), standing }
     }
 
@@ -112,9 +112,9 @@ mod tests {
         let rows = RowAccounts::new(Quota { total: 1_000, per_owner: 50, per_peer: 24, reserved: 100 });
         let (one, other) = (Arc::default(), Arc::default());
         let now = Instant::now();
-        let known = rows.limits(&payer(&one, Standing::Known), now);
+        let known = rows.limits(&payer(&one, MinterTrust::Known), now);
         assert_eq!((known.partition, known.total, known.allowance.is_none()), (50, 1_000, true));
-        let of = |peer: &Arc<Account>, now| rows.limits(&payer(peer, Standing::Stranger), now);
+        let of = |peer: &Arc<Account>, now| rows.limits(&payer(peer, MinterTrust::Stranger), now);
         let stranger = of(&one, now);
         assert_eq!((stranger.partition, stranger.total), (50, 900));
         assert!(stranger.allowance.unwrap().take(24));
@@ -128,12 +128,12 @@ mod tests {
         let rows = RowAccounts::new(Quota { total: 1_000, per_owner: 50, per_peer: 24, reserved: 100 });
         let now = Instant::now();
         let spender = Arc::default();
-        assert!(rows.limits(&payer(&spender, Standing::Stranger), now).allowance.unwrap().take(1));
+        assert!(rows.limits(&payer(&spender, MinterTrust::Stranger), now).allowance.unwrap().take(1));
         for _ in 0..10 * LEAST_SWEPT {
-            rows.limits(&payer(&Arc::default(), Standing::Stranger), now);
+            rows.limits(&payer(&Arc::default(), MinterTrust::Stranger), now);
         }
         assert!(rows.peers.lock().unwrap().kept.len() <= LEAST_SWEPT + 1);
-        assert_eq!(rows.limits(&payer(&spender, Standing::Stranger), now).allowance.unwrap().left(), 23);
+        assert_eq!(rows.limits(&payer(&spender, MinterTrust::Stranger), now).allowance.unwrap().left(), 23);
     }
 
     #[test]
@@ -142,7 +142,7 @@ mod tests {
         let now = Instant::now();
         let spends = |_| {
             let peer = Arc::default();
-            let allowance = rows.limits(&payer(&peer, Standing::Stranger), now).allowance.unwrap();
+            let allowance = rows.limits(&payer(&peer, MinterTrust::Stranger), now).allowance.unwrap();
             assert!(allowance.take(1));
             allowance
         };

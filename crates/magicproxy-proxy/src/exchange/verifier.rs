@@ -26,7 +26,7 @@ use magicproxy_core::{
 };
 use zeroize::Zeroizing;
 
-use crate::admission::{Account, Budget, Payer, Standing};
+use crate::admission::{Account, Budget, Payer, MinterTrust};
 use crate::clock;
 use crate::credential::carriers::Carriers;
 use crate::credential::attached::AttachedCredential;
@@ -290,11 +290,11 @@ impl std::fmt::Debug for Verifier {
 impl Inner {
     /// Strangers have tokens of version 1 of the same key where another upstream mints over HTTP: what is for another upstream has
     /// no standing here.
-    fn standing_of(&self, token: &AuthenticToken) -> Standing {
+    fn standing_of(&self, token: &AuthenticToken) -> MinterTrust {
         if self.upstream.is_home_of(token.upstream()) {
-            Standing::of(token.provenance(), self.upstream.http_mint)
+            MinterTrust::of(token.provenance(), self.upstream.http_mint)
         } else {
-            Standing::Stranger
+            MinterTrust::Stranger
         }
     }
 

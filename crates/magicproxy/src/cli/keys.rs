@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use magicproxy_core::{Accepts, Kem, KeyRing, KeySetKey, KeyStanding, MinterSigningKey, SealingKey, SealingPublicKey, UnixTime};
+use magicproxy_core::{Accepts, Kem, KeyRing, KeySetKey, KeyLifetime, MinterSigningKey, SealingKey, SealingPublicKey, UnixTime};
 use magicproxy_proxy::clock;
 use serde_json::json;
 
@@ -266,7 +266,7 @@ fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
     Ok(output::print(&lines.join("\n"))?)
 }
 
-fn key_set_state(standing: KeyStanding) -> &'static str {
+fn key_set_state(standing: KeyLifetime) -> &'static str {
     let ended = standing.not_after.is_some_and(|end| clock::now() >= end);
     match (ended, standing.retired) {
         (true, _) => "ended",

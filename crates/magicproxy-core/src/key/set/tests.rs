@@ -21,7 +21,7 @@ fn copy(key: &KeySetKey) -> KeySetKey {
 }
 
 fn retired(key: &KeySetKey, at: UnixTime, not_after: Option<UnixTime>) -> KeySetKey {
-    let standing = KeyStanding { retired: Some(at), not_after, ..key.standing() };
+    let standing = KeyLifetime { retired: Some(at), not_after, ..key.standing() };
     copy(key).with_standing(standing)
 }
 
@@ -45,7 +45,7 @@ fn what_is_published_follows_what_was_pinned_through_rotations_and_never_back() 
     // A replica that has not heard of it signs with a key that is pinned no more; one that has it back signs an older set.
     assert!(matches!(SignedKeySet::following(&old, &pin.pin()), Err(KeySetError::Untrusted)));
     let behind = shown(
-        &ring(vec![sealing(NOW)], vec![KeySetKey { pair: copy(&second).pair, standing: KeyStanding::default() }]),
+        &ring(vec![sealing(NOW)], vec![KeySetKey { pair: copy(&second).pair, standing: KeyLifetime::default() }]),
         later(30),
     );
     assert!(matches!(SignedKeySet::following(&behind, &pin.pin()), Err(KeySetError::RolledBack)));

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::credential::Credential;
-use crate::key::{Kem, KeyRing, KeyStanding, PrivateKey, SealingKey};
+use crate::key::{Kem, KeyRing, KeyLifetime, PrivateKey, SealingKey};
 use crate::pattern::PatternMode;
 use crate::rule::{NewGrant, RawRule, Rule};
 use crate::scope::Scopes;
@@ -33,7 +33,7 @@ impl Rings {
         let third = THIRD.get_or_init(|| PrivateKey::generate(2048).unwrap().to_pem().unwrap().to_string());
         let [first, second, last] = std::array::from_fn(|_| SealingKey::generate(Kem::X25519, NOW).unwrap().to_json());
         let active = |json: &str| SealingKey::from_json(json).unwrap();
-        let retired = |json: &str| active(json).with_standing(KeyStanding { retired: Some(NOW), ..KeyStanding::default() });
+        let retired = |json: &str| active(json).with_standing(KeyLifetime { retired: Some(NOW), ..KeyLifetime::default() });
         let sealing = [
             vec![active(&first)],
             vec![active(&second), retired(&first)],

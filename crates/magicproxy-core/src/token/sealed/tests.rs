@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::credential::Credential;
-use crate::key::{Kem, KeyRing, KeyStanding, MinterKey, MinterSigningKey, PrivateKey, SealingKey};
+use crate::key::{Kem, KeyRing, KeyLifetime, MinterKey, MinterSigningKey, PrivateKey, SealingKey};
 use crate::pattern::PatternMode;
 use crate::rule::{RawRule, Rule};
 use crate::scope::Scopes;
@@ -171,7 +171,7 @@ fn the_operator_bounds_what_others_mint() {
 fn a_retired_key_opens_until_its_end_and_is_not_published() {
     let key = SealingKey::generate(Kem::X25519, NOW).unwrap();
     let token = key.public().mint(&request(&["GET /user"])).unwrap().token;
-    let standing = |not_after| KeyStanding { retired: Some(NOW), not_after: Some(UnixTime(not_after)), ..KeyStanding::default() };
+    let standing = |not_after| KeyLifetime { retired: Some(NOW), not_after: Some(UnixTime(not_after)), ..KeyLifetime::default() };
     let ring = |standing| {
         let signing = PrivateKey::from_pem(include_str!("../../../../../testdata/keys/test-only-first.pem")).unwrap();
         let key = SealingKey::from_json(&key.to_json()).unwrap().with_standing(standing);
@@ -279,7 +279,7 @@ fn a_token_of_an_old_key_is_sealed_anew() {
     let (old_id, new_id) = (old.public().id().to_string(), new.public().id().to_string());
     let token = old.public().mint(&request(&["GET /a/.*"])).unwrap().token;
     let child = narrowed(&token, r#"{"allowed":["GET /a/1"],"sub":"agent"}"#);
-    let old = old.with_standing(KeyStanding { retired: Some(NOW), ..KeyStanding::default() });
+    let old = old.with_standing(KeyLifetime { retired: Some(NOW), ..KeyLifetime::default() });
     let signing = PrivateKey::from_pem(include_str!("../../../../../testdata/keys/test-only-first.pem")).unwrap();
     let ring = KeyRing::new(signing, vec![]).unwrap().with_sealing(vec![new, old]).unwrap();
     let acceptance = Acceptance::default();

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use magicproxy_core::policy::Work;
 use tokio::sync::oneshot;
 
-use crate::admission::{Account, Payer, Shortage, Standing};
+use crate::admission::{Account, Payer, Shortage, MinterTrust};
 use crate::rejection::Rejection;
 use crate::settings::{Limits, Quota};
 
@@ -70,10 +70,10 @@ impl Lanes {
     }
 
     /// Where rules that are not simple are compiled for a token of this standing.
-    pub(crate) fn costly(&self, standing: Standing) -> &Lane {
+    pub(crate) fn costly(&self, standing: MinterTrust) -> &Lane {
         match standing {
-            Standing::Known => &self.known,
-            Standing::Stranger => &self.strangers,
+            MinterTrust::Known => &self.known,
+            MinterTrust::Stranger => &self.strangers,
         }
     }
 }
@@ -95,7 +95,7 @@ struct Queue {
     known: Row,
     strangers: Row,
     /// Whose turn it was last.
-    last: Standing,
+    last: MinterTrust,
     /// How often a slot was given.
     #[cfg(test)]
     given: usize,
@@ -121,7 +121,7 @@ impl Lane {
             free: slots,
             known: Row::default(),
             strangers: Row::default(),
-            last: Standing::Stranger,
+            last: MinterTrust::Stranger,
             #[cfg(test)]
             given: 0,
         };
@@ -205,7 +205,7 @@ impl Queue {
             self.free -= 1;
             return Ok(Place::Slot(self.give(lane)));
         }
-        let known = payer.owner.as_ref().filter(|_| payer.standing == Standing::Known);
+        let known = payer.owner.as_ref().filter(|_| payer.standing == MinterTrust::Known);
         let (account, share, shortage) = match known {
             Some(owner) => (owner, quota.per_owner, Shortage::Owner),
             None => (&payer.peer, quota.per_peer, Shortage::Peer),
@@ -242,8 +242,8 @@ impl Queue {
 
     fn next(&mut self) -> Option<oneshot::Sender<Slot>> {
         let (first, second, standing) = match self.last {
-            Standing::Stranger => (&mut self.known, &mut self.strangers, Standing::Known),
-            Standing::Known => (&mut self.strangers, &mut self.known, Standing::Stranger),
+            MinterTrust::Stranger => (&mut self.known, &mut self.strangers, MinterTrust::Known),
+            MinterTrust::Known => (&mut self.strangers, &mut self.known, MinterTrust::Stranger),
         };
         let next = first.next().or_else(|| second.next());
         self.last = standing;

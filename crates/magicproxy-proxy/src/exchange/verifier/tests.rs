@@ -143,8 +143,8 @@ async fn what_is_not_genuine_is_not_kept_and_costs_no_more() {
 #[tokio::test]
 async fn a_caller_who_leaves_makes_no_room_before_the_work_is_done() {
     let fixture = fixture(&Limits::default(), HttpMint::Closed);
-    let payer = Payer { owner: Some(Arc::default()), peer: Arc::default(), standing: Standing::Known };
-    let lane = fixture.lanes().costly(Standing::Known);
+    let payer = Payer { owner: Some(Arc::default()), peer: Arc::default(), standing: MinterTrust::Known };
+    let lane = fixture.lanes().costly(MinterTrust::Known);
     let mut slots = Vec::new();
     while lane.counts().0 < std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(4)) {
         slots.push(lane.enter(&payer).await.unwrap());
@@ -176,7 +176,7 @@ async fn a_long_credential_weighs_what_it_takes() {
 #[tokio::test]
 async fn nobody_waits_for_the_costly_tokens_of_strangers() {
     let fixture = Arc::new(fixture(&Limits::default(), HttpMint::Open));
-    let strangers = fixture.lanes().costly(Standing::Stranger);
+    let strangers = fixture.lanes().costly(MinterTrust::Stranger);
     // Its slots are taken for as long as the test wants.
     let payer = Payer::anonymous(Arc::default());
     let mut held = vec![strangers.enter(&payer).await.unwrap()];
@@ -218,7 +218,7 @@ async fn the_same_rules_are_compiled_once() {
         fixture.verify(&fixture.sealed(&costly(1))).await.unwrap();
     }
     assert_eq!(fixture.compiled(), 2);
-    assert_eq!(fixture.lanes().costly(Standing::Known).counts().0 + fixture.lanes().costly(Standing::Stranger).counts().0, 1);
+    assert_eq!(fixture.lanes().costly(MinterTrust::Known).counts().0 + fixture.lanes().costly(MinterTrust::Stranger).counts().0, 1);
 }
 
 /// Has so many ask at a time, while nobody gets a turn in this lane: how many turns they needed together, and what came of it.

@@ -4,7 +4,7 @@
 
 mod candidate;
 mod scan;
-mod standings;
+mod member_checks;
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::uri::PathAndQuery;
 
 use self::candidate::{Judge, Judgement, MAX_CANDIDATE_BYTES, Progress};
-use self::standings::Standings;
+use self::member_checks::MemberChecks;
 use super::LinkMap;
 use crate::members::{Kind, Position};
 
@@ -23,7 +23,7 @@ pub struct JsonRewriter {
     /// What the client asked for, where that matters.
     asked: Option<PathAndQuery>,
     position: Position,
-    standings: Standings,
+    standings: MemberChecks,
     reading: Reading,
     /// Is the next byte of the string escaped?
     escaped: bool,
@@ -60,7 +60,7 @@ impl JsonRewriter {
             links,
             asked: None,
             position: Position::default(),
-            standings: Standings::default(),
+            standings: MemberChecks::default(),
             reading: Reading::Structure,
             escaped: false,
             held: BytesMut::new(),

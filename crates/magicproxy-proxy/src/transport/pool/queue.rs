@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::admission::{Account, Payer, Standing};
+use crate::admission::{Account, Payer, MinterTrust};
 
 /// Why the first of a line is not served now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl<T> Queue<T> {
     /// Puts something at the end of its owner's line.
     pub(super) fn push(&mut self, payer: &Payer, item: T) -> Ticket {
         let owner = account_key(payer.owner.as_ref().unwrap_or(&payer.peer));
-        let group = if payer.standing == Standing::Known { owner } else { account_key(&payer.peer) };
+        let group = if payer.standing == MinterTrust::Known { owner } else { account_key(&payer.peer) };
         let ticket = Ticket { group, owner, number: self.next_ticket };
         self.next_ticket += 1;
         self.length += 1;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::queue::{Skip, account_key};
-use crate::admission::{Account, Payer, Standing};
+use crate::admission::{Account, Payer, MinterTrust};
 use crate::settings::Quota;
 
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Shares {
         if payer.owner.as_ref().is_some_and(|owner| !fits(owner, self.quota.per_owner)) {
             return Err(Skip::Line);
         }
-        if payer.standing == Standing::Known {
+        if payer.standing == MinterTrust::Known {
             return Ok(());
         }
         let within = self.held + places <= self.quota.total.saturating_sub(self.quota.reserved);
@@ -73,6 +73,6 @@ impl Shares {
 
 /// Those who pay: the owner, and for a stranger's token the peer.
 fn accounts(payer: &Payer) -> impl Iterator<Item = &Arc<Account>> {
-    let peer = (payer.standing == Standing::Stranger).then_some(&payer.peer);
+    let peer = (payer.standing == MinterTrust::Stranger).then_some(&payer.peer);
     payer.owner.iter().chain(peer)
 }

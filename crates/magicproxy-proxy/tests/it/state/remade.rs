@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use magicproxy_core::{
-    Credential, RuleSource, Kem, KeyRing, KeyStanding, TokenSpec, PatternMode, PrivateKey, Rule, SealedTokenSpec, SealingKey,
+    Credential, RuleSource, Kem, KeyRing, KeyLifetime, TokenSpec, PatternMode, PrivateKey, Rule, SealedTokenSpec, SealingKey,
     TokenVersion, UnixTime, UnnamedTokens, UnverifiedNames, UnverifiedToken, UpstreamName,
 };
 use magicproxy_proxy::services::{Minting, RevocationList, Revocations, SharedKeys};
@@ -32,7 +32,7 @@ impl Keys {
         let signing = |at: usize| PrivateKey::from_pem(&self.signing[at]).unwrap();
         let sealing = |at: usize| {
             let retired = (at < rotations).then_some(UnixTime(now()));
-            SealingKey::from_json(&self.sealing[at]).unwrap().with_standing(KeyStanding { retired, ..KeyStanding::default() })
+            SealingKey::from_json(&self.sealing[at]).unwrap().with_standing(KeyLifetime { retired, ..KeyLifetime::default() })
         };
         let ring = KeyRing::new(signing(rotations), (0..rotations).map(signing).collect()).unwrap();
         ring.with_sealing((0..=rotations).rev().map(sealing).collect()).unwrap()

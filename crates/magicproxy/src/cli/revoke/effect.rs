@@ -10,7 +10,7 @@ use magicproxy_core::{TokenVersion, UnixTime, UnverifiedNames, UnverifiedToken};
 
 use super::RevokeArgs;
 use super::named::{GivenToken, Named};
-use crate::cli::inspect::{Claims, Standing};
+use crate::cli::inspect::{Claims, CheckResult};
 use crate::cli::time;
 use crate::ground::failure::Failure;
 use crate::runtime::keystore::{Keys, Keystore};
@@ -92,7 +92,7 @@ fn useless(token: &GivenToken, beside: &Beside<'_>) -> Option<String> {
     }
     // A narrowed token is over, and its family lives on.
     Claims::of(&token.text).ok()?.end().filter(|end| !is_over(end))?;
-    let refused = Standing::by(beside.keys?, &token.text, beside.config).ok()?.refused?;
+    let refused = CheckResult::by(beside.keys?, &token.text, beside.config).ok()?.refused?;
     Some(format!("has perhaps no effect: the token in {} is not accepted here: {}", token.argument, harmless(&refused)))
 }
 

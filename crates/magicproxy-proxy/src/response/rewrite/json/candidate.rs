@@ -4,9 +4,9 @@ use http::uri::PathAndQuery;
 
 use super::super::LinkMap;
 use super::super::link::{Matched, Prefix};
-use super::standings::Standings;
+use super::member_checks::MemberChecks;
 use crate::members::Position;
-use crate::members::{Leading, Standing};
+use crate::members::{MemberUrl, MemberCheck};
 
 /// What a candidate begins with.
 const OPENER: &[u8] = b"\"http";
@@ -19,7 +19,7 @@ pub(super) const MAX_CANDIDATE_BYTES: usize = 8192;
 pub(super) enum Progress {
     Opened,
     /// It matches a link, and its member may be followed; its end is looked for from here on.
-    Inside(Matched, Standing, usize),
+    Inside(Matched, MemberCheck, usize),
 }
 
 pub(super) enum Judgement {
@@ -33,7 +33,7 @@ pub(super) enum Judgement {
 pub(super) struct Judge<'a> {
     pub(super) links: &'a LinkMap,
     pub(super) position: &'a Position,
-    pub(super) standings: &'a mut Standings,
+    pub(super) standings: &'a mut MemberChecks,
     pub(super) asked: Option<&'a PathAndQuery>,
 }
 
@@ -57,21 +57,21 @@ impl Judge<'_> {
         };
         let rest = |end| window.get(1 + matched.length..end).unwrap_or_default();
         match find_end(window, from) {
-            Ok(end) if standing == Standing::Followed || self.leads(matched, rest(end)) => Judgement::Leads(matched, end + 1),
+            Ok(end) if standing == MemberCheck::Followed || self.leads(matched, rest(end)) => Judgement::Leads(matched, end + 1),
             Ok(_) | Err(Found::NoUrl) => Judgement::Stays,
             Err(Found::Nothing(from)) => Judgement::Unfinished(Progress::Inside(matched, standing, from)),
         }
     }
 
     /// Which link a candidate begins with, where its member may be followed.
-    fn judge_beginning(&mut self, window: &[u8]) -> Result<(Matched, Standing), Judgement> {
+    fn judge_beginning(&mut self, window: &[u8]) -> Result<(Matched, MemberCheck), Judgement> {
         if !window.starts_with(OPENER) {
             let unfinished = OPENER.starts_with(window);
             return Err(if unfinished { Judgement::Unfinished(Progress::Opened) } else { Judgement::Stays });
         }
         match self.links.prefix(window.get(1..).unwrap_or_default()) {
             Prefix::Matched(matched) => match self.standings.standing(self.links, self.position) {
-                Standing::Stays => Err(Judgement::Stays),
+                MemberCheck::Stays => Err(Judgement::Stays),
                 standing => Ok((matched, standing)),
             },
             Prefix::Mismatched => Err(Judgement::Stays),
@@ -82,7 +82,7 @@ impl Judge<'_> {
     /// Does a URL lead where its member is followed, given what comes behind the link?
     fn leads(&self, matched: Matched, rest: &[u8]) -> bool {
         let to_asked = self.asked.is_some_and(|asked| self.links.leads_to(matched, rest, asked.path()));
-        self.links.members().follow(self.position, &Leading { rest, to_asked })
+        self.links.members().follow(self.position, &MemberUrl { rest, to_asked })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::LinkMap;
 use crate::members::Position;
-use crate::members::Standing;
+use crate::members::MemberCheck;
 
 const SLOTS: usize = 128;
 /// A longer path is not remembered.
@@ -10,7 +10,7 @@ const MAX_MEMBER_PATH_BYTES: usize = 62;
 
 /// The standings of the members of one document, by their path. Bounded, whatever the document.
 #[derive(Debug, Default)]
-pub(super) struct Standings {
+pub(super) struct MemberChecks {
     /// `SLOTS` of them, or none before the first question.
     slots: Vec<Slot>,
 }
@@ -20,16 +20,16 @@ struct Slot {
     path: [u8; MAX_MEMBER_PATH_BYTES],
     /// 0 where nothing is remembered: each path has a byte at least.
     length: u8,
-    standing: Standing,
+    standing: MemberCheck,
 }
 
-impl Standings {
+impl MemberChecks {
     /// The standing of the member at a position.
-    pub(super) fn standing(&mut self, links: &LinkMap, position: &Position) -> Standing {
+    pub(super) fn standing(&mut self, links: &LinkMap, position: &Position) -> MemberCheck {
         let find = || links.members().standing(position);
         let Some(path) = position.path().filter(|path| (1..=MAX_MEMBER_PATH_BYTES).contains(&path.len())) else { return find() };
         if self.slots.is_empty() {
-            self.slots = vec![Slot { path: [0; MAX_MEMBER_PATH_BYTES], length: 0, standing: Standing::Stays }; SLOTS];
+            self.slots = vec![Slot { path: [0; MAX_MEMBER_PATH_BYTES], length: 0, standing: MemberCheck::Stays }; SLOTS];
         }
         let Some(slot) = self.slots.get_mut(slot_of(path)) else { return find() };
         if slot.path() != path {
@@ -44,7 +44,7 @@ impl Slot {
         self.path.get(..usize::from(self.length)).unwrap_or_default()
     }
 
-    fn remember(&mut self, path: &[u8], standing: Standing) {
+    fn remember(&mut self, path: &[u8], standing: MemberCheck) {
         self.length = 0;
         if let (Some(place), Ok(length)) = (self.path.get_mut(..path.len()), u8::try_from(path.len())) {
             place.copy_from_slice(path);
