@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::method::is_never_admitted;
 use crate::plugin::PluginName;
-use crate::rule::{Rule, Stateful};
+use crate::rule::{Rule, RuleEffects};
 use crate::target::{RequestTarget, RequestView};
 
 mod candidates;
@@ -51,7 +51,7 @@ pub(crate) struct Allowed<'p> {
     /// The rule that decides, as it was written.
     pub(crate) rule: &'p Arc<str>,
     /// What that rule demands and gives.
-    pub(crate) state: Option<&'p Arc<Stateful>>,
+    pub(crate) state: Option<&'p Arc<RuleEffects>>,
 }
 
 /// Why rules that are each acceptable make no policy together.
@@ -138,7 +138,7 @@ impl Policy {
     }
 
     /// What its stateful rules demand and give.
-    pub(crate) fn stateful(&self) -> impl Iterator<Item = &Arc<Stateful>> {
+    pub(crate) fn stateful(&self) -> impl Iterator<Item = &Arc<RuleEffects>> {
         self.lists.iter().flat_map(|list| list.stateful().values())
     }
 

@@ -116,7 +116,7 @@ fn a_permit_says_what_is_to_be_done() {
     ] {
         let permit = permit(&token, path);
         let state = permit.state();
-        let says = |what: fn(&magicproxy_core::rule::Stateful) -> bool| state.is_some_and(|state| what(state));
+        let says = |what: fn(&magicproxy_core::rule::RuleEffects) -> bool| state.is_some_and(|state| what(state));
         assert_eq!((permit.is_stateful(), permit.keeps_rows()), (stateful, rows), "{path}");
         assert_eq!((says(|state| state.records()), says(|state| state.gives_receipt())), (records, receipt), "{path}");
         assert_eq!((says(|state| state.reads_request()), says(|state| state.reads_response())), (request, response), "{path}");

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::key::CredentialBinding;
 use crate::limit::Limit;
 use crate::plugin::{Consent, PluginName};
-use crate::rule::{HeldGrant, OwnerName, Stateful};
+use crate::rule::{HeldGrant, OwnerName, RuleEffects};
 use crate::state::Partition;
 use crate::time::{MAX_UNIX_TIME, UnixTime};
 use crate::token::{LEEWAY_SECONDS, VerifiedToken};
@@ -83,7 +83,7 @@ pub struct Permit {
 #[derive(Debug)]
 pub enum Basis {
     /// A rule, with what it demands and gives.
-    Rule(Option<Arc<Stateful>>),
+    Rule(Option<Arc<RuleEffects>>),
     /// A grant that the token's owner holds.
     Grant(HeldGrant),
     /// The word of a plugin.
@@ -160,7 +160,7 @@ impl Permit {
 
     /// The stateful rule that allowed it.
     #[must_use]
-    pub fn state(&self) -> Option<&Arc<Stateful>> {
+    pub fn state(&self) -> Option<&Arc<RuleEffects>> {
         match &self.basis {
             Basis::Rule(state) => state.as_ref(),
             Basis::Grant(_) | Basis::Plugin(_) => None,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::list::RuleList;
 use super::matches::Matches;
 use super::steps::{DecisionSteps, StepsSpent};
-use crate::rule::Stateful;
+use crate::rule::RuleEffects;
 use crate::target::RequestView;
 
 /// The rules of a policy that match, list after list. A list is looked at when those before it have no rule left, so one that
@@ -83,7 +83,7 @@ impl<'p> Candidate<'p> {
     }
 
     /// What it demands and gives.
-    pub(super) fn state(&self) -> Option<&'p Arc<Stateful>> {
+    pub(super) fn state(&self) -> Option<&'p Arc<RuleEffects>> {
         self.list.stateful().get(&self.rule)
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::pattern::{Automaton, Budget, MAX_PATTERN_STEPS, Pattern, Tree, Work};
-use crate::rule::{MAX_RULES, Methods, Rule, Stateful};
+use crate::rule::{MAX_RULES, Methods, Rule, RuleEffects};
 
 use super::matches::Matches;
 use super::steps::{DecisionSteps, GroupSteps, ListSteps, StepsSpent};
@@ -37,7 +37,7 @@ pub(crate) struct RuleList {
     groups: Vec<Group>,
     rules: Vec<Arc<str>>,
     /// By the number of the rule.
-    stateful: BTreeMap<usize, Arc<Stateful>>,
+    stateful: BTreeMap<usize, Arc<RuleEffects>>,
 }
 
 /// Rules that admit the same methods.
@@ -99,7 +99,7 @@ impl RuleList {
     }
 
     /// What its stateful rules demand and give, by the number of the rule.
-    pub(crate) fn stateful(&self) -> &BTreeMap<usize, Arc<Stateful>> {
+    pub(crate) fn stateful(&self) -> &BTreeMap<usize, Arc<RuleEffects>> {
         &self.stateful
     }
 

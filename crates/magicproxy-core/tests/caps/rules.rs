@@ -1,6 +1,6 @@
 //! Caps of rules: `rules.md`, `state.md` sections 2, 3 and 5.
 
-use magicproxy_core::rule::{Document, ElementsDenial, Facts, NoGrant};
+use magicproxy_core::rule::{Document, ListItemsDenial, Facts, NoGrant};
 use magicproxy_core::{PatternMode, RawRule, Rule, RuleFault};
 use serde_json::json;
 
@@ -125,7 +125,7 @@ fn elements_of_a_request() {
     };
     let numbered = |count: usize| (0..count).map(|number| format!("n{number}")).collect::<Vec<_>>();
     one_to(100, "elements", |count| read(&numbered(count)).is_ok());
-    assert_eq!(read(&numbered(101)), Err(ElementsDenial::Unreadable));
+    assert_eq!(read(&numbered(101)), Err(ListItemsDenial::Unreadable));
     one_to(255, "characters of a value", |length| read(&["v".repeat(length)]).is_ok());
-    assert_eq!(read(&["v".repeat(256)]), Err(ElementsDenial::NotAllowed));
+    assert_eq!(read(&["v".repeat(256)]), Err(ListItemsDenial::NotAllowed));
 }

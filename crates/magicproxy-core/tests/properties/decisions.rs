@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use magicproxy_core::plugin::{PluginName, Verdict};
-use magicproxy_core::rule::{Found, HeldGrant, NotFound};
+use magicproxy_core::rule::{EffectInput, HeldGrant, EffectInputFault};
 use magicproxy_core::{
     Acceptance, Access, Caveat, Credential, DecisionSteps, Denial, EncodedSlash, RuleSource, GrantQuestion, Judgement, Kem, KeyRing,
     Part, PatternMode, Permit, Policy, PrivateKey, Question, RawRule, RequestTarget, RequestView, Rule, Scope, ScopeName, Scopes,
@@ -253,19 +253,19 @@ fn naive(world: &World, method: &str, path: &str) -> Result<String, String> {
 }
 
 /// What the rule finds in the body.
-fn naive_find(rule: &Value, body: &str) -> Result<&'static str, NotFound> {
+fn naive_find(rule: &Value, body: &str) -> Result<&'static str, EffectInputFault> {
     let parsed: Option<Value> = serde_json::from_str(body).ok();
     if rule.get("elements").is_some() {
         return match parsed.as_ref().and_then(|body| body.get("e")?.as_array()) {
-            Some(list) if list.is_empty() => Err(NotFound::Unreadable),
+            Some(list) if list.is_empty() => Err(EffectInputFault::Unreadable),
             Some(list) if list[0]["do"] == "make" => Ok("elements"),
-            Some(_) => Err(NotFound::NotAllowed),
-            None => Err(NotFound::Unreadable),
+            Some(_) => Err(EffectInputFault::NotAllowed),
+            None => Err(EffectInputFault::Unreadable),
         };
     }
     if rule.get("grants").is_some_and(|grants| grants.to_string().contains("request.")) {
         let ambiguous = body.contains("ID");
-        return if parsed.is_some() && !ambiguous { Ok("values") } else { Err(NotFound::Unreadable) };
+        return if parsed.is_some() && !ambiguous { Ok("values") } else { Err(EffectInputFault::Unreadable) };
     }
     Ok("nothing")
 }
@@ -273,10 +273,10 @@ fn naive_find(rule: &Value, body: &str) -> Result<&'static str, NotFound> {
 /// A part is asked for by the rule that needs it and by no other; with it the rule says what it finds.
 fn check_body(world: &World, rule: &Value, permit: &Permit, request: RequestView<'_>) -> &'static str {
     let expected = naive_find(rule, world.body);
-    let found = |found: Found| match found {
-        Found::Nothing => "nothing",
-        Found::Values => "values",
-        Found::Elements(_) => "elements",
+    let found = |found: EffectInput| match found {
+        EffectInput::Nothing => "nothing",
+        EffectInput::Values => "values",
+        EffectInput::Elements(_) => "elements",
     };
     let Some(state) = permit.state() else {
         assert!(rule.is_string());
@@ -287,7 +287,7 @@ fn check_body(world: &World, rule: &Value, permit: &Permit, request: RequestView
         assert_eq!(unread, Ok("nothing"));
         return "nothing";
     }
-    assert_eq!(unread, Err(NotFound::Needs(Part::Body)));
+    assert_eq!(unread, Err(EffectInputFault::Needs(Part::Body)));
     assert_eq!(state.find(&request.with_body(world.body.as_bytes())).map(found), expected, "{rule} {}", world.body);
     expected.unwrap_or("no")
 }

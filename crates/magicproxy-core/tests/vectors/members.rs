@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use magicproxy_core::rule::{Action, Document, ElementsDenial, Facts, Stateful};
+use magicproxy_core::rule::{ItemAction, Document, ListItemsDenial, Facts, RuleEffects};
 use magicproxy_core::{PatternMode, RawRule, Rule};
 use serde::Deserialize;
 use serde_json::json;
@@ -58,18 +58,18 @@ fn parse(text: &str) -> Result<Rule, String> {
     Rule::parse(raw, PatternMode::Whole).map_err(|error| error.to_string())
 }
 
-fn stateful(text: &str) -> Arc<Stateful> {
+fn stateful(text: &str) -> Arc<RuleEffects> {
     Arc::clone(parse(text).unwrap().state().unwrap())
 }
 
 /// The elements of a body, or the code of its refusal.
-fn read(rule: &Stateful, body: &str) -> Result<Vec<String>, String> {
+fn read(rule: &RuleEffects, body: &str) -> Result<Vec<String>, String> {
     let elements = rule.elements().unwrap().read(body.as_bytes()).map_err(|denial| match denial {
-        ElementsDenial::Unreadable => "body_unreadable".to_owned(),
-        ElementsDenial::NotAllowed => "not_allowed".to_owned(),
+        ListItemsDenial::Unreadable => "body_unreadable".to_owned(),
+        ListItemsDenial::NotAllowed => "not_allowed".to_owned(),
     })?;
     let shown = elements.iter().map(|element| {
-        let action = if element.action == Action::Create { "create" } else { "delete" };
+        let action = if element.action == ItemAction::Create { "create" } else { "delete" };
         format!("{action} {}", String::from_utf8(element.name()).unwrap().replace('\0', " "))
     });
     Ok(shown.collect())

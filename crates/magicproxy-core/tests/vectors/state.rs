@@ -1,7 +1,7 @@
 //! `state.json`: owners, grants, elements and limits.
 
 use magicproxy_core::limit::Limit;
-use magicproxy_core::rule::{Action, Document, Elements, ElementsDenial, Facts};
+use magicproxy_core::rule::{ItemAction, Document, ListItems, ListItemsDenial, Facts};
 use magicproxy_core::state::Partition;
 use magicproxy_core::{Caveat, OwnerSecret, PatternMode, RawRule, Rule, TypedCredential, UnverifiedToken, UpstreamName};
 use serde::Deserialize;
@@ -184,15 +184,15 @@ fn elements() {
     }
 }
 
-fn body(elements: &Elements, case: &Body) {
+fn body(elements: &ListItems, case: &Body) {
     let read = elements.read(case.body.as_bytes());
     let denied = read.as_ref().err().map(|denial| match denial {
-        ElementsDenial::Unreadable => "body_unreadable".to_owned(),
-        ElementsDenial::NotAllowed => "not_allowed".to_owned(),
+        ListItemsDenial::Unreadable => "body_unreadable".to_owned(),
+        ListItemsDenial::NotAllowed => "not_allowed".to_owned(),
     });
     assert_eq!(denied, case.denied, "{}", case.body);
     let does = read.as_ref().ok().map(|read| {
-        let word = |action| if action == Action::Create { "create" } else { "delete" };
+        let word = |action| if action == ItemAction::Create { "create" } else { "delete" };
         let name = |name: Vec<u8>| String::from_utf8(name).unwrap().replace('\0', " ");
         read.iter().map(|element| format!("{} {}", word(element.action), name(element.name()))).collect::<Vec<_>>()
     });

@@ -6,7 +6,7 @@
 mod aside;
 mod claims;
 mod duties;
-mod elements;
+mod list_items;
 mod grants;
 mod limits;
 mod named;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
-use magicproxy_core::rule::{self, Found, HeldGrant, NotFound, Stateful};
+use magicproxy_core::rule::{self, EffectInput, HeldGrant, EffectInputFault, RuleEffects};
 use magicproxy_core::state::{BoundedPartition, Condition, Partition, RowLimits, StateStore};
 use magicproxy_core::{Basis, Denial, OwnerPlace, Permit, Prospect, Provenance, RequestView, UpstreamName, VerifiedToken};
 
@@ -33,11 +33,11 @@ use crate::settings::{StrangerState, UpstreamSettings};
 
 pub(crate) use aside::work as work_aside;
 pub(in crate::exchange) use duties::Duties;
-pub(in crate::exchange) use elements::ListLookups;
+pub(in crate::exchange) use list_items::ListLookups;
 pub(in crate::exchange) use reservation::Reservation;
 
 use duties::{Duty, Outcome};
-use elements::LookupRequest;
+use list_items::LookupRequest;
 
 /// The most grants that one owner may hold.
 const MAX_OWNER_GRANTS: usize = 1_000;
@@ -151,7 +151,7 @@ impl Ledger {
     /// Reads what a stateful rule must see of the request, and looks whether it may be and has room. Nothing is kept of it.
     async fn prepare(
         &self,
-        state: &Arc<Stateful>,
+        state: &Arc<RuleEffects>,
         owner: Partition,
         message: &mut Message,
         exchange: &Holding,
@@ -160,15 +160,15 @@ impl Ledger {
             self.ensure_room(owner, exchange).await?;
         }
         Ok(match find(state, message, exchange).await? {
-            (Found::Elements(elements), _) => {
+            (EffectInput::Elements(elements), _) => {
                 let claim = self.claim_to(state, owner, elements, message).await?;
                 self.ensure_list_room(&claim, exchange.row_limits()).await?;
                 Outcome::Elements(Arc::clone(state), claim)
             }
             // The text is kept, and not what was made of it, which takes many times its memory.
-            (Found::Values, body) => Outcome::Grants(Arc::clone(state), body),
-            (Found::Nothing, _) if state.records() || state.gives_receipt() => Outcome::Grants(Arc::clone(state), None),
-            (Found::Nothing, _) => Outcome::Nothing,
+            (EffectInput::Values, body) => Outcome::Grants(Arc::clone(state), body),
+            (EffectInput::Nothing, _) if state.records() || state.gives_receipt() => Outcome::Grants(Arc::clone(state), None),
+            (EffectInput::Nothing, _) => Outcome::Nothing,
         })
     }
 
@@ -193,7 +193,7 @@ fn send_as_json(headers: &mut HeaderMap) {
 }
 
 /// What a rule finds in the request, and the body where that was read for it.
-async fn find(state: &Arc<Stateful>, message: &mut Message, exchange: &Holding) -> Result<(Found, Option<Bytes>), Rejection> {
+async fn find(state: &Arc<RuleEffects>, message: &mut Message, exchange: &Holding) -> Result<(EffectInput, Option<Bytes>), Rejection> {
     let mut body: Option<Bytes> = None;
     loop {
         let finding = match &body {
@@ -202,21 +202,21 @@ async fn find(state: &Arc<Stateful>, message: &mut Message, exchange: &Holding) 
         };
         match finding {
             Ok(found) => return Ok((found, body)),
-            Err(NotFound::Needs(part)) if body.is_none() => {
+            Err(EffectInputFault::Needs(part)) if body.is_none() => {
                 let Message { headers, body: content, .. } = &mut *message;
                 body = Some(UnreadRequest { headers, body: content, exchange }.read(part).await?);
                 send_as_json(headers);
             }
-            Err(NotFound::NotAllowed) => return Err(Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new() }),
-            Err(NotFound::Unreadable) => return Err(Rejection::BodyForm),
+            Err(EffectInputFault::NotAllowed) => return Err(Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new() }),
+            Err(EffectInputFault::Unreadable) => return Err(Rejection::BodyForm),
             // It was read.
-            Err(NotFound::Needs(_)) => return Err(Rejection::Internal),
+            Err(EffectInputFault::Needs(_)) => return Err(Rejection::Internal),
         }
     }
 }
 
 /// The same with the request's body, beside the event loop where that is long.
-async fn find_in(state: &Arc<Stateful>, message: &Message, body: Bytes) -> Result<Result<Found, NotFound>, Rejection> {
+async fn find_in(state: &Arc<RuleEffects>, message: &Message, body: Bytes) -> Result<Result<EffectInput, EffectInputFault>, Rejection> {
     let (rule, method, target) = (Arc::clone(state), message.method.clone(), message.target.clone());
     let bytes = body.len();
     let find = move || rule.find(&RequestView::unread(method.as_str(), &target).with_body(&body));

@@ -9,7 +9,7 @@ use crate::limit::MAX_CAVEAT_COUNTERS;
 use crate::method::is_never_admitted;
 use crate::plugin::Consent;
 use crate::policy::{DecisionSteps, Policy, StepsSpent};
-use crate::rule::{HeldGrant, Stateful};
+use crate::rule::{HeldGrant, RuleEffects};
 use crate::state::Partition;
 use crate::target::{RequestTarget, RequestView};
 use crate::time::UnixTime;
@@ -194,7 +194,7 @@ impl VerifiedToken {
 
     /// How many counters its owner may have when one of its rules begins to count: caveats leave that many for each of them.
     pub(crate) fn rule_counters(&self) -> u64 {
-        let counts = |state: &&Arc<Stateful>| state.limit().is_some() && state.owner().is_none();
+        let counts = |state: &&Arc<RuleEffects>| state.limit().is_some() && state.owner().is_none();
         MAX_CAVEAT_COUNTERS.saturating_add(self.policy().stateful().filter(counts).count() as u64)
     }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use magicproxy_core::UnixTime;
-use magicproxy_core::rule::{Action, Element};
+use magicproxy_core::rule::{ItemAction, ListItem};
 use magicproxy_core::state::{BoundedPartition, Change, Condition, Entry, Partition, RowLimits};
 
 use super::{Ledger, MAX_OWNER_GRANTS};
@@ -38,7 +38,7 @@ pub(super) struct TouchedItems {
     pub(super) owner: Partition,
     /// The path as the request spells it, since only that is sure to lead to these elements.
     pub(super) path: String,
-    pub(super) elements: Vec<Element>,
+    pub(super) elements: Vec<ListItem>,
 }
 
 /// What was found of a request's elements, and when.
@@ -52,14 +52,14 @@ pub(super) struct Claim {
     /// Those that its owner has.
     held: Vec<OwnedItem>,
     /// Those that the request makes, and somebody else has.
-    foreign: Vec<Element>,
+    foreign: Vec<ListItem>,
     looked_at: Instant,
 }
 
 /// An element that nobody has.
 #[derive(Debug)]
 struct UnownedItem {
-    element: Element,
+    element: ListItem,
     /// What a claim that came to nothing left under its name.
     trace: Option<Vec<u8>>,
 }
@@ -112,7 +112,7 @@ fn trace_end(now: UnixTime) -> UnixTime {
 impl Claim {
     /// Those of which the upstream must have none, and those of somebody else: who may not ask for them does not hear that they are
     /// somebody's.
-    pub(super) fn asked(&self) -> Vec<Element> {
+    pub(super) fn asked(&self) -> Vec<ListItem> {
         self.new.iter().map(|unowned| &unowned.element).chain(&self.foreign).cloned().collect()
     }
 
@@ -171,7 +171,7 @@ impl Ledger {
         // Before it is read: the claim must not be later than this by more than `PATIENCE`.
         let looked_at = Instant::now();
         let request = nonce().ok_or(Rejection::Internal)?;
-        let names = touched.elements.iter().map(Element::name).collect();
+        let names = touched.elements.iter().map(ListItem::name).collect();
         let found = self.store()?.read(touched.partition, names, clock::now()).await?;
         let (mut new, mut held, mut foreign) = (Vec::new(), Vec::new(), Vec::new());
         for (element, entry) in touched.elements.iter().zip(found) {
@@ -181,12 +181,12 @@ impl Ledger {
                 continue;
             }
             match (entry, element.action) {
-                (None, Action::Create) => new.push(UnownedItem { element: element.clone(), trace: None }),
-                (Some(entry), Action::Create) if is_trace(&entry.value) => {
+                (None, ItemAction::Create) => new.push(UnownedItem { element: element.clone(), trace: None }),
+                (Some(entry), ItemAction::Create) if is_trace(&entry.value) => {
                     new.push(UnownedItem { element: element.clone(), trace: Some(entry.value) });
                 }
-                (Some(_), Action::Create) => foreign.push(element.clone()),
-                (_, Action::Delete) => return Err(Rejection::NotOwned),
+                (Some(_), ItemAction::Create) => foreign.push(element.clone()),
+                (_, ItemAction::Delete) => return Err(Rejection::NotOwned),
             }
         }
         Ok(Claim { touched, request, new, held, foreign, looked_at })
@@ -258,8 +258,8 @@ impl Ledger {
     pub(super) async fn confirm(&self, claim: &Claim, ends_at: UnixTime) {
         for element in &claim.touched.elements {
             let conclusion = match element.action {
-                Action::Create => Conclusion::Made(ends_at),
-                Action::Delete => Conclusion::Gone,
+                ItemAction::Create => Conclusion::Made(ends_at),
+                ItemAction::Delete => Conclusion::Gone,
             };
             self.conclude(claim, element.name(), conclusion).await;
         }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use magicproxy_core::UnixTime;
-use magicproxy_core::rule::{Document, Facts, HeldGrant, NewGrant, NoGrant, Stateful};
+use magicproxy_core::rule::{Document, Facts, HeldGrant, NewGrant, NoGrant, RuleEffects};
 use magicproxy_core::state::{BoundedPartition, Change, Condition, Entry, Partition, RowLimits};
 
 use super::claims::{Claim, ActiveClaim};
@@ -51,9 +51,9 @@ pub(super) struct Duty {
 pub(super) enum Outcome {
     Nothing,
     /// Its success gives what this rule says, with values from the request's body among others, which is JSON.
-    Grants(Arc<Stateful>, Option<Bytes>),
+    Grants(Arc<RuleEffects>, Option<Bytes>),
     /// Elements are to be made and taken away.
-    Elements(Arc<Stateful>, Claim),
+    Elements(Arc<RuleEffects>, Claim),
     /// They are its owner's, and the answer decides for how long.
     Claimed(ActiveClaim),
     /// A grant is used up.
@@ -159,7 +159,7 @@ impl Duty {
     }
 
     /// Stores what the success gives, or makes a receipt of it.
-    async fn give(&self, state: &Arc<Stateful>, bodies: Bodies, headers: &mut HeaderMap) -> Result<(), Rejection> {
+    async fn give(&self, state: &Arc<RuleEffects>, bodies: Bodies, headers: &mut HeaderMap) -> Result<(), Rejection> {
         let location = headers.get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (path, of_rule) = (self.path.clone(), Arc::clone(state));
         let granted = work_aside(bodies.length(), move || bodies.granted(&of_rule, &path, location.as_deref())).await?;
@@ -243,7 +243,7 @@ impl Bodies {
         [&self.request, &self.response].into_iter().flatten().map(Bytes::len).sum()
     }
 
-    fn granted(&self, state: &Stateful, path: &str, location: Option<&str>) -> Result<Vec<NewGrant>, NoGrant> {
+    fn granted(&self, state: &RuleEffects, path: &str, location: Option<&str>) -> Result<Vec<NewGrant>, NoGrant> {
         let document = |body: &Option<Bytes>| body.as_deref().and_then(Document::parse);
         let (request, response) = (document(&self.request), document(&self.response));
         state.granted(&Facts { path, request: request.as_ref(), response: response.as_ref(), location })

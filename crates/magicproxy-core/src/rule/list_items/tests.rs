@@ -1,22 +1,22 @@
 use super::*;
 
-fn object(json: &str) -> ElementsObject {
+fn object(json: &str) -> ListItemsObject {
     serde_json::from_str(json).unwrap()
 }
 
-fn powerdns() -> Elements {
+fn powerdns() -> ListItems {
     let rule = r#"{"list":"rrsets","key":["name","type"],"creates":{"changetype":"REPLACE"},"deletes":{"changetype":"DELETE"},
         "empty":"records","only":{"type":["TXT","CNAME"],"name":"_acme-challenge.*"},"lookup":"?rrset_name={name}&rrset_type={type}"}"#;
-    Elements::parse(&object(rule)).unwrap()
+    ListItems::parse(&object(rule)).unwrap()
 }
 
 const TXT: &str = r#""name":"_acme-challenge.example.com.","type":"TXT""#;
 
 #[track_caller]
-fn check(body: &str, expected: Result<&[(Action, &str)], ElementsDenial>) {
+fn check(body: &str, expected: Result<&[(ItemAction, &str)], ListItemsDenial>) {
     let read = powerdns().read(body.as_bytes());
     let shown = read.map(|elements| {
-        let name = |element: &Element| String::from_utf8(element.name()).unwrap().replace('\0', " ");
+        let name = |element: &ListItem| String::from_utf8(element.name()).unwrap().replace('\0', " ");
         elements.iter().map(|element| (element.action, name(element))).collect::<Vec<_>>()
     });
     let expected = expected.map(|list| list.iter().map(|(action, name)| (*action, (*name).to_owned())).collect());
@@ -28,15 +28,15 @@ fn elements_are_read() {
     let name = "_acme-challenge.example.com txt";
     check(
         &format!(r#"{{"rrsets":[{{{TXT},"changetype":"REPLACE","records":[{{"content":"x"}}]}}]}}"#),
-        Ok(&[(Action::Create, name)]),
+        Ok(&[(ItemAction::Create, name)]),
     );
-    check(&format!(r#"{{"rrsets":[{{{TXT},"changetype":"REPLACE"}}]}}"#), Ok(&[(Action::Create, name)]));
-    check(&format!(r#"{{"rrsets":[{{{TXT},"changetype":"REPLACE","records":[]}}]}}"#), Ok(&[(Action::Delete, name)]));
-    check(&format!(r#"{{"rrsets":[{{{TXT},"changetype":"DELETE"}}]}}"#), Ok(&[(Action::Delete, name)]));
+    check(&format!(r#"{{"rrsets":[{{{TXT},"changetype":"REPLACE"}}]}}"#), Ok(&[(ItemAction::Create, name)]));
+    check(&format!(r#"{{"rrsets":[{{{TXT},"changetype":"REPLACE","records":[]}}]}}"#), Ok(&[(ItemAction::Delete, name)]));
+    check(&format!(r#"{{"rrsets":[{{{TXT},"changetype":"DELETE"}}]}}"#), Ok(&[(ItemAction::Delete, name)]));
     let other = r#"{"name":"_ACME-challenge.WWW.example.com","type":"txt","changetype":"DELETE"}"#;
     check(
         &format!(r#"{{"rrsets":[{{{TXT},"changetype":"DELETE"}},{other}]}}"#),
-        Ok(&[(Action::Delete, name), (Action::Delete, "_acme-challenge.www.example.com txt")]),
+        Ok(&[(ItemAction::Delete, name), (ItemAction::Delete, "_acme-challenge.www.example.com txt")]),
     );
 }
 
@@ -55,9 +55,9 @@ fn what_is_not_wanted_is_denied() {
         r#"{"rrsets":[{"name":"a","name":"b"}]}"#,
         "{\"rrsets\":[{\"name\":\"\u{feff}\"}]}x",
     ] {
-        check(unreadable, Err(ElementsDenial::Unreadable));
+        check(unreadable, Err(ListItemsDenial::Unreadable));
     }
-    check(&format!(r#"{{"rrsets":[{}1]}}"#, "1,".repeat(100)), Err(ElementsDenial::Unreadable));
+    check(&format!(r#"{{"rrsets":[{}1]}}"#, "1,".repeat(100)), Err(ListItemsDenial::Unreadable));
     for element in [
         "1",
         "[]",
@@ -77,10 +77,10 @@ fn what_is_not_wanted_is_denied() {
         r#"{"name":"_acme-challenge.ex\u00e4mple.com.","type":"TXT","changetype":"REPLACE"}"#,
         r#"{"name":"_acme-challenge.\u0000","type":"TXT","changetype":"REPLACE"}"#,
     ] {
-        check(&format!(r#"{{"rrsets":[{{{TXT},"changetype":"DELETE"}},{element}]}}"#), Err(ElementsDenial::NotAllowed));
+        check(&format!(r#"{{"rrsets":[{{{TXT},"changetype":"DELETE"}},{element}]}}"#), Err(ListItemsDenial::NotAllowed));
     }
     let again = r#"{"name":"_ACME-CHALLENGE.example.com","type":"txt","changetype":"REPLACE"}"#;
-    check(&format!(r#"{{"rrsets":[{{{TXT},"changetype":"DELETE"}},{again}]}}"#), Err(ElementsDenial::NotAllowed));
+    check(&format!(r#"{{"rrsets":[{{{TXT},"changetype":"DELETE"}},{again}]}}"#), Err(ListItemsDenial::NotAllowed));
 }
 
 /// A server that reads names without regard to case must not see another element than the rule does.
@@ -101,14 +101,14 @@ fn members_that_some_server_takes_for_one_are_refused() {
         "\"key\":1,\"\u{212a}ey\":2",
         "\"disabled\":1,\"di\u{17f}abled\":2",
     ] {
-        check(&of(twins), Err(ElementsDenial::Unreadable));
+        check(&of(twins), Err(ListItemsDenial::Unreadable));
     }
     // A strict server sees a creation here, a lenient one a deletion.
-    check(&of(r#""RECORDS":[]"#), Err(ElementsDenial::NotAllowed));
-    check(&of("\"record\u{17f}\":[]"), Err(ElementsDenial::NotAllowed));
+    check(&of(r#""RECORDS":[]"#), Err(ListItemsDenial::NotAllowed));
+    check(&of("\"record\u{17f}\":[]"), Err(ListItemsDenial::NotAllowed));
     // Into these objects no rule looks: only what is there twice to the letter has two readings.
-    check(&of(r#""comments":[{"account":"a","Account":"b"}]"#), Ok(&[(Action::Create, "_acme-challenge.example.com txt")]));
-    check(&of(r#""comments":[{"account":"a","account":"b"}]"#), Err(ElementsDenial::Unreadable));
+    check(&of(r#""comments":[{"account":"a","Account":"b"}]"#), Ok(&[(ItemAction::Create, "_acme-challenge.example.com txt")]));
+    check(&of(r#""comments":[{"account":"a","account":"b"}]"#), Err(ListItemsDenial::Unreadable));
 }
 
 #[test]
@@ -152,23 +152,23 @@ fn rules_that_could_be_misread_are_refused() {
     for (json, expected) in [
         (r#"{"list":"l","key":["a"],"creates":{"c":"1"}}"#, Ok(())),
         (r#"{"list":"l","key":["a"],"creates":{"c":"1"},"deletes":{"c":"2"}}"#, Ok(())),
-        (r#"{"list":"l","key":["a"],"creates":{"c":"1"},"deletes":{"d":"2"}}"#, Err(ElementsFault::Alike)),
-        (r#"{"list":"l","key":["a"],"creates":{"c":"1"},"deletes":{"c":"1","d":"2"}}"#, Err(ElementsFault::Alike)),
-        (r#"{"list":"l","key":[],"creates":{}}"#, Err(ElementsFault::Key)),
-        (r#"{"list":"l","key":["a","a"],"creates":{}}"#, Err(ElementsFault::Key)),
-        (r#"{"list":"l","key":["a","b","c","d","e"],"creates":{}}"#, Err(ElementsFault::Key)),
-        (r#"{"list":"","key":["a"],"creates":{}}"#, Err(ElementsFault::Name)),
+        (r#"{"list":"l","key":["a"],"creates":{"c":"1"},"deletes":{"d":"2"}}"#, Err(ListItemsFault::Alike)),
+        (r#"{"list":"l","key":["a"],"creates":{"c":"1"},"deletes":{"c":"1","d":"2"}}"#, Err(ListItemsFault::Alike)),
+        (r#"{"list":"l","key":[],"creates":{}}"#, Err(ListItemsFault::Key)),
+        (r#"{"list":"l","key":["a","a"],"creates":{}}"#, Err(ListItemsFault::Key)),
+        (r#"{"list":"l","key":["a","b","c","d","e"],"creates":{}}"#, Err(ListItemsFault::Key)),
+        (r#"{"list":"","key":["a"],"creates":{}}"#, Err(ListItemsFault::Name)),
         (r#"{"list":"A","key":["a"],"creates":{"a":"1"}}"#, Ok(())),
-        (r#"{"list":"l","key":["a","A"],"creates":{}}"#, Err(ElementsFault::Spellings)),
-        (r#"{"list":"l","key":["a"],"creates":{"a_":"1"}}"#, Err(ElementsFault::Spellings)),
-        (r#"{"list":"l","key":["a"],"creates":{"b":"1"},"deletes":{"b":"2","B":"2"}}"#, Err(ElementsFault::Spellings)),
-        (r#"{"list":"l","key":["a"],"creates":{},"empty":"A"}"#, Err(ElementsFault::Spellings)),
-        (r#"{"list":"l","key":["a"],"creates":{},"only":{"A":"x"}}"#, Err(ElementsFault::Spellings)),
-        (r#"{"list":"l","key":["a"],"creates":{},"lookup":"a={a}"}"#, Err(ElementsFault::Lookup)),
-        (r#"{"list":"l","key":["a"],"creates":{},"lookup":"?a={b}"}"#, Err(ElementsFault::Lookup)),
-        (r#"{"list":"l","key":["a"],"creates":{},"lookup":"?a=ä"}"#, Err(ElementsFault::Lookup)),
+        (r#"{"list":"l","key":["a","A"],"creates":{}}"#, Err(ListItemsFault::Spellings)),
+        (r#"{"list":"l","key":["a"],"creates":{"a_":"1"}}"#, Err(ListItemsFault::Spellings)),
+        (r#"{"list":"l","key":["a"],"creates":{"b":"1"},"deletes":{"b":"2","B":"2"}}"#, Err(ListItemsFault::Spellings)),
+        (r#"{"list":"l","key":["a"],"creates":{},"empty":"A"}"#, Err(ListItemsFault::Spellings)),
+        (r#"{"list":"l","key":["a"],"creates":{},"only":{"A":"x"}}"#, Err(ListItemsFault::Spellings)),
+        (r#"{"list":"l","key":["a"],"creates":{},"lookup":"a={a}"}"#, Err(ListItemsFault::Lookup)),
+        (r#"{"list":"l","key":["a"],"creates":{},"lookup":"?a={b}"}"#, Err(ListItemsFault::Lookup)),
+        (r#"{"list":"l","key":["a"],"creates":{},"lookup":"?a=ä"}"#, Err(ListItemsFault::Lookup)),
     ] {
-        assert_eq!(Elements::parse(&object(json)).map(drop), expected, "{json}");
+        assert_eq!(ListItems::parse(&object(json)).map(drop), expected, "{json}");
     }
 }
 
@@ -186,7 +186,7 @@ fn a_rule_says_nothing_twice() {
         r#"{"list":"l","key":["a"],"creates":{},"deletes":null}"#,
         r#"{"list":"l","key":["a"],"creates":{},"only":null}"#,
     ] {
-        assert!(serde_json::from_str::<ElementsObject>(json).is_err(), "{json}");
+        assert!(serde_json::from_str::<ListItemsObject>(json).is_err(), "{json}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::elements::{Element, Elements, ElementsDenial, ElementsFault};
+use super::list_items::{ListItem, ListItems, ListItemsDenial, ListItemsFault};
 use super::grants::{Document, Facts, GrantFault, GrantTemplate, NewGrant, NoGrant};
 use super::raw::RuleObject;
 use crate::key::CredentialBinding;
@@ -17,30 +17,30 @@ pub const MAX_RULE_GRANTS: usize = 8;
 
 /// What a stateful rule demands and gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stateful {
+pub struct RuleEffects {
     /// Tells its count from those of other rules.
     counter: Partition,
     owner: Option<OwnerName>,
     grants: Vec<GrantTemplate>,
     receipt: bool,
     limit: Option<Limit>,
-    elements: Option<Elements>,
+    elements: Option<ListItems>,
 }
 
 /// What a stateful rule finds in a request besides its method and path.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum EffectInput {
     /// It looks for nothing there.
     Nothing,
     /// Values of which grants are made, or that they are not there: every server reads the body in one way.
     Values,
     /// Elements, all of which it allows.
-    Elements(Vec<Element>),
+    Elements(Vec<ListItem>),
 }
 
 /// Why it is not known what a rule finds, or why there is nothing that it allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotFound {
+pub enum EffectInputFault {
     /// This part must be read first.
     Needs(Part),
     /// The body is not the JSON that is wanted, or two readers could see two different things in it.
@@ -49,17 +49,17 @@ pub enum NotFound {
     NotAllowed,
 }
 
-impl From<Part> for NotFound {
+impl From<Part> for EffectInputFault {
     fn from(part: Part) -> Self {
         Self::Needs(part)
     }
 }
 
-impl From<ElementsDenial> for NotFound {
-    fn from(denial: ElementsDenial) -> Self {
+impl From<ListItemsDenial> for EffectInputFault {
+    fn from(denial: ListItemsDenial) -> Self {
         match denial {
-            ElementsDenial::Unreadable => Self::Unreadable,
-            ElementsDenial::NotAllowed => Self::NotAllowed,
+            ListItemsDenial::Unreadable => Self::Unreadable,
+            ListItemsDenial::NotAllowed => Self::NotAllowed,
         }
     }
 }
@@ -93,27 +93,27 @@ impl fmt::Display for OwnerName {
     }
 }
 
-impl Stateful {
+impl RuleEffects {
     /// What the object says of state; `None` where it says nothing.
-    pub(super) fn parse(object: &RuleObject, mode: PatternMode) -> Result<Option<Self>, StateFault> {
+    pub(super) fn parse(object: &RuleObject, mode: PatternMode) -> Result<Option<Self>, EffectFault> {
         let state = &object.state;
-        if *state == super::raw::StateMembers::default() {
+        if *state == super::raw::EffectMembers::default() {
             return Ok(None);
         }
         if mode == PatternMode::DangerPrefix {
-            return Err(StateFault::PrefixMatching);
+            return Err(EffectFault::PrefixMatching);
         }
         let texts = state.grants.as_deref().unwrap_or_default();
         if state.grants.is_some() && !(1..=MAX_RULE_GRANTS).contains(&texts.len()) {
-            return Err(StateFault::GrantCount);
+            return Err(EffectFault::GrantCount);
         }
         if state.receipt && state.grants.is_none() {
-            return Err(StateFault::ReceiptOfNothing);
+            return Err(EffectFault::ReceiptOfNothing);
         }
         if state.elements.is_some() && state.grants.is_some() {
-            return Err(StateFault::ElementsAndGrants);
+            return Err(EffectFault::ElementsAndGrants);
         }
-        let owner = state.owner.as_deref().map(|name| OwnerName::parse(name).ok_or(StateFault::Owner)).transpose()?;
+        let owner = state.owner.as_deref().map(|name| OwnerName::parse(name).ok_or(EffectFault::Owner)).transpose()?;
         Ok(Some(Self {
             counter: Partition::of(&[b"rule", &serde_json::to_vec(object).unwrap_or_default()]),
             owner,
@@ -123,7 +123,7 @@ impl Stateful {
                 .collect::<Result<_, GrantFault>>()?,
             receipt: state.receipt,
             limit: state.limit,
-            elements: state.elements.as_ref().map(Elements::parse).transpose()?,
+            elements: state.elements.as_ref().map(ListItems::parse).transpose()?,
         }))
     }
 
@@ -147,7 +147,7 @@ impl Stateful {
 
     /// What of the request's body is created and deleted.
     #[must_use]
-    pub fn elements(&self) -> Option<&Elements> {
+    pub fn elements(&self) -> Option<&ListItems> {
         self.elements.as_ref()
     }
 
@@ -172,16 +172,16 @@ impl Stateful {
     /// What it finds in a request that it matches, whose method and path it allows. `state.md` sections 3.4, 5.1 and 5.2.
     ///
     /// # Errors
-    /// [`NotFound`].
-    pub fn find(&self, request: &RequestView<'_>) -> Result<Found, NotFound> {
+    /// [`EffectInputFault`].
+    pub fn find(&self, request: &RequestView<'_>) -> Result<EffectInput, EffectInputFault> {
         if let Some(elements) = &self.elements {
-            return Ok(Found::Elements(elements.of_request(request)?));
+            return Ok(EffectInput::Elements(elements.of_request(request)?));
         }
         if !self.reads_request() {
-            return Ok(Found::Nothing);
+            return Ok(EffectInput::Nothing);
         }
-        let document = Document::parse(request.body()?).ok_or(NotFound::Unreadable)?;
-        if self.understands(&document) { Ok(Found::Values) } else { Err(NotFound::Unreadable) }
+        let document = Document::parse(request.body()?).ok_or(EffectInputFault::Unreadable)?;
+        if self.understands(&document) { Ok(EffectInput::Values) } else { Err(EffectInputFault::Unreadable) }
     }
 
     /// Must the request's body be read for what it gives?
@@ -221,7 +221,7 @@ impl Stateful {
 
 /// What is wrong with what a rule says of state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum StateFault {
+pub(super) enum EffectFault {
     #[error("an upstream with `danger_prefix_matching` takes no stateful rules")]
     PrefixMatching,
     #[error("`grants` must hold 1 to {MAX_RULE_GRANTS} grants")]
@@ -235,5 +235,5 @@ pub(super) enum StateFault {
     #[error(transparent)]
     Grant(#[from] GrantFault),
     #[error(transparent)]
-    Elements(#[from] ElementsFault),
+    Elements(#[from] ListItemsFault),
 }

@@ -4,11 +4,11 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-use super::{Element, ElementsObject, folded};
+use super::{ListItem, ListItemsObject, folded};
 use crate::json::{Name, UniqueNames, UniqueSkipped, lenient};
 
 /// Does the list hold one of these? `None` where the text is not of the form.
-pub(super) fn find_any(object: &ElementsObject, json: &[u8], wanted: &[Element]) -> Option<bool> {
+pub(super) fn find_any(object: &ListItemsObject, json: &[u8], wanted: &[ListItem]) -> Option<bool> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let found = deserializer.deserialize_map(Listing { object, wanted }).ok()?;
     deserializer.end().ok()?;
@@ -17,8 +17,8 @@ pub(super) fn find_any(object: &ElementsObject, json: &[u8], wanted: &[Element])
 
 /// The object whose one member is the list.
 struct Listing<'s> {
-    object: &'s ElementsObject,
-    wanted: &'s [Element],
+    object: &'s ListItemsObject,
+    wanted: &'s [ListItem],
 }
 
 impl<'de> Visitor<'de> for Listing<'_> {
@@ -63,7 +63,7 @@ impl<'de> Visitor<'de> for List<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<bool, A::Error> {
         let mut found = false;
-        while let Some(key) = list.next_element_seed(Listed(self.0.object))? {
+        while let Some(key) = list.next_element_seed(ListedItem(self.0.object))? {
             found |= self.0.wanted.iter().any(|element| element.key == key);
         }
         Ok(found)
@@ -71,9 +71,9 @@ impl<'de> Visitor<'de> for List<'_, '_> {
 }
 
 /// One element of the list: the values of its key, in lower case.
-struct Listed<'s>(&'s ElementsObject);
+struct ListedItem<'s>(&'s ListItemsObject);
 
-impl<'de> DeserializeSeed<'de> for Listed<'_> {
+impl<'de> DeserializeSeed<'de> for ListedItem<'_> {
     type Value = Vec<String>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<String>, D::Error> {
@@ -81,7 +81,7 @@ impl<'de> DeserializeSeed<'de> for Listed<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Listed<'_> {
+impl<'de> Visitor<'de> for ListedItem<'_> {
     type Value = Vec<String>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

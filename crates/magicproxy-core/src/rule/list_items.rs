@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::grants::Document;
 use super::raw::OneOrMany;
-use super::stateful::NotFound;
+use super::effects::EffectInputFault;
 use crate::json::{LenientNames, at_least_one, lenient, present, present_unique_map, unique_map};
 use crate::state::Partition;
 use crate::target::{EncodedSlash, RequestTarget, RequestView, is_unreserved};
@@ -28,7 +28,7 @@ const MAX_ELEMENT_VALUE_BYTES: usize = 255;
 /// What a rule says of the elements in a request's body, as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ElementsObject {
+pub struct ListItemsObject {
     /// The member that holds the list.
     pub list: String,
     /// The members that an element is known by.
@@ -51,7 +51,7 @@ pub struct ElementsObject {
     pub lookup: Option<String>,
 }
 
-impl ElementsObject {
+impl ListItemsObject {
     /// The names of the members of an element that are looked at, some perhaps more than once.
     fn members(&self) -> impl Iterator<Item = &str> {
         let Self { list: _, key, creates, deletes, empty, only, lookup: _ } = self;
@@ -62,20 +62,20 @@ impl ElementsObject {
 
 /// The same, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Elements(ElementsObject);
+pub struct ListItems(ListItemsObject);
 
 /// One element of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Element {
+pub struct ListItem {
     /// What becomes of it.
-    pub action: Action,
+    pub action: ItemAction,
     /// What it is known by: the values of its key, in lower case.
     key: Vec<String>,
 }
 
 /// What a request does to an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum ItemAction {
     /// It is made, or changed.
     Create,
     /// It is taken away.
@@ -84,14 +84,14 @@ pub enum Action {
 
 /// Why a body is not one that a rule allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ElementsDenial {
+pub enum ListItemsDenial {
     /// It is not the JSON that is wanted, or two readers could see two different things in it.
     Unreadable,
     /// One of its elements is none that the rule allows.
     NotAllowed,
 }
 
-impl Element {
+impl ListItem {
     /// The name under which it is kept in its partition.
     #[must_use]
     pub fn name(&self) -> Vec<u8> {
@@ -100,36 +100,36 @@ impl Element {
     }
 }
 
-impl Elements {
-    pub(super) fn parse(object: &ElementsObject) -> Result<Self, ElementsFault> {
+impl ListItems {
+    pub(super) fn parse(object: &ListItemsObject) -> Result<Self, ListItemsFault> {
         let is_name = |name: &str| (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
-        let ElementsObject { list, key, creates, deletes, lookup, .. } = object;
+        let ListItemsObject { list, key, creates, deletes, lookup, .. } = object;
         if !object.members().chain([list.as_str()]).all(is_name) {
-            return Err(ElementsFault::Name);
+            return Err(ListItemsFault::Name);
         }
         if !(1..=MAX_KEY).contains(&key.len())
             || key.iter().enumerate().any(|(at, name)| key.iter().skip(at + 1).any(|other| other == name))
         {
-            return Err(ElementsFault::Key);
+            return Err(ListItemsFault::Key);
         }
         let members: BTreeSet<&str> = object.members().collect();
         let mut names = HashSet::new();
         if !members.into_iter().all(|name| names.insert(lenient(Cow::Borrowed(name)))) {
-            return Err(ElementsFault::Spellings);
+            return Err(ListItemsFault::Spellings);
         }
         // What both creates and deletes must tell them apart by one member at least.
         let told_apart = |deletes: &BTreeMap<String, String>| {
             creates.iter().any(|(name, value)| deletes.get(name).is_some_and(|other| other != value))
         };
         if deletes.as_ref().is_some_and(|deletes| !told_apart(deletes)) {
-            return Err(ElementsFault::Alike);
+            return Err(ListItemsFault::Alike);
         }
         let elements = Self(object.clone());
         if lookup.is_some() {
-            let example = Element { action: Action::Create, key: vec!["x".to_owned(); key.len()] };
+            let example = ListItem { action: ItemAction::Create, key: vec!["x".to_owned(); key.len()] };
             let query = elements.lookup(&example).filter(|query| query.starts_with('?') && !query.contains(['{', '}']));
             let target = query.and_then(|query| RequestTarget::parse(format!("/{query}").as_bytes(), EncodedSlash::Refuse).ok());
-            target.ok_or(ElementsFault::Lookup)?;
+            target.ok_or(ListItemsFault::Lookup)?;
         }
         Ok(elements)
     }
@@ -147,10 +147,10 @@ impl Elements {
     }
 
     /// The elements of a request, once its body was read.
-    pub(super) fn of_request(&self, request: &RequestView<'_>) -> Result<Vec<Element>, NotFound> {
+    pub(super) fn of_request(&self, request: &RequestView<'_>) -> Result<Vec<ListItem>, EffectInputFault> {
         let body = request.body()?;
         if !has_one_spelling(request.target().path()) {
-            return Err(NotFound::NotAllowed);
+            return Err(EffectInputFault::NotAllowed);
         }
         Ok(self.read(body)?)
     }
@@ -158,23 +158,23 @@ impl Elements {
     /// The elements of a request's body, all of which the rule allows.
     ///
     /// # Errors
-    /// [`ElementsDenial`].
-    pub fn read(&self, body: &[u8]) -> Result<Vec<Element>, ElementsDenial> {
-        let document = Document::parse(body).ok_or(ElementsDenial::Unreadable)?;
-        let Value::Object(members) = &document.0 else { return Err(ElementsDenial::Unreadable) };
-        let Some(Value::Array(list)) = members.get(&self.0.list) else { return Err(ElementsDenial::Unreadable) };
+    /// [`ListItemsDenial`].
+    pub fn read(&self, body: &[u8]) -> Result<Vec<ListItem>, ListItemsDenial> {
+        let document = Document::parse(body).ok_or(ListItemsDenial::Unreadable)?;
+        let Value::Object(members) = &document.0 else { return Err(ListItemsDenial::Unreadable) };
+        let Some(Value::Array(list)) = members.get(&self.0.list) else { return Err(ListItemsDenial::Unreadable) };
         if members.len() != 1 || !(1..=MAX_ELEMENTS).contains(&list.len()) {
-            return Err(ElementsDenial::Unreadable);
+            return Err(ListItemsDenial::Unreadable);
         }
-        let mut elements: Vec<Element> = Vec::with_capacity(list.len());
+        let mut elements: Vec<ListItem> = Vec::with_capacity(list.len());
         for value in list {
-            let members = value.as_object().ok_or(ElementsDenial::NotAllowed)?;
+            let members = value.as_object().ok_or(ListItemsDenial::NotAllowed)?;
             // The upstream may read names without regard to case, and the element as another one.
-            let names = LenientNames::of(members).ok_or(ElementsDenial::Unreadable)?;
+            let names = LenientNames::of(members).ok_or(ListItemsDenial::Unreadable)?;
             let misspelt = self.0.members().any(|name| names.misspell(name));
-            let element = self.element(members).filter(|_| !misspelt).ok_or(ElementsDenial::NotAllowed)?;
+            let element = self.element(members).filter(|_| !misspelt).ok_or(ListItemsDenial::NotAllowed)?;
             if elements.iter().any(|other| other.key == element.key) {
-                return Err(ElementsDenial::NotAllowed);
+                return Err(ListItemsDenial::NotAllowed);
             }
             elements.push(element);
         }
@@ -183,7 +183,7 @@ impl Elements {
 
     /// The query that asks the upstream for this element alone, with its `?`.
     #[must_use]
-    pub fn lookup(&self, element: &Element) -> Option<String> {
+    pub fn lookup(&self, element: &ListItem) -> Option<String> {
         let template = self.0.lookup.clone()?;
         let named = self.0.key.iter().zip(&element.key);
         Some(named.fold(template, |query, (name, value)| query.replace(&format!("{{{name}}}"), value)))
@@ -192,11 +192,11 @@ impl Elements {
     /// Does the upstream's list hold one of these elements? `None` where that cannot be told. The text is read without keeping
     /// more of it than one element's key.
     #[must_use]
-    pub fn hold_any(&self, listing: &[u8], elements: &[Element]) -> Option<bool> {
+    pub fn hold_any(&self, listing: &[u8], elements: &[ListItem]) -> Option<bool> {
         listing::find_any(&self.0, listing, elements)
     }
 
-    fn element(&self, members: &Map<String, Value>) -> Option<Element> {
+    fn element(&self, members: &Map<String, Value>) -> Option<ListItem> {
         let text = |name: &String| members.get(name).and_then(Value::as_str);
         let key: Option<Vec<String>> =
             self.0.key.iter().map(|name| text(name).filter(|value| is_plain(value)).map(folded)).collect();
@@ -212,8 +212,8 @@ impl Elements {
             return None;
         }
         let is_empty = |name: &String| members.get(name).and_then(Value::as_array).is_some_and(Vec::is_empty);
-        let action = if deletes || self.0.empty.as_ref().is_some_and(is_empty) { Action::Delete } else { Action::Create };
-        Some(Element { action, key: key? })
+        let action = if deletes || self.0.empty.as_ref().is_some_and(is_empty) { ItemAction::Delete } else { ItemAction::Create };
+        Some(ListItem { action, key: key? })
     }
 }
 
@@ -251,7 +251,7 @@ fn fits(pattern: &str, value: &str) -> bool {
 
 /// What is wrong with `elements` as it is written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum ElementsFault {
+pub(super) enum ListItemsFault {
     /// A member's name.
     #[error("`elements`: the name of a member is 1 to 64 visible characters of ASCII")]
     Name,

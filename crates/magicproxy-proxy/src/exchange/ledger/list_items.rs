@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::header::{ACCEPT, ACCEPT_ENCODING};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use magicproxy_core::rule::{Element, Stateful};
+use magicproxy_core::rule::{ListItem, RuleEffects};
 use magicproxy_core::state::Partition;
 use magicproxy_core::{PathSettings, Permit, RequestTarget, UnixTime};
 
@@ -40,9 +40,9 @@ impl Ledger {
     /// Section 5.4: whose the elements are. Nothing is kept of it.
     pub(super) async fn claim_to(
         &self,
-        state: &Stateful,
+        state: &RuleEffects,
         owner: Partition,
-        elements: Vec<Element>,
+        elements: Vec<ListItem>,
         message: &Message,
     ) -> Result<Claim, Rejection> {
         let path = message.target.path();
@@ -54,7 +54,7 @@ impl Ledger {
     /// Sections 5.5 and 5.6: asks the upstream, and makes what it has not the owner's.
     pub(super) async fn own(
         &self,
-        state: &Arc<Stateful>,
+        state: &Arc<RuleEffects>,
         mut claim: Claim,
         ends_at: UnixTime,
         asking: LookupRequest<'_>,
@@ -94,8 +94,8 @@ impl ListLookups<'_> {
     /// Does the upstream have one of these already?
     async fn has_any(
         &self,
-        state: &Arc<Stateful>,
-        new: &[Element],
+        state: &Arc<RuleEffects>,
+        new: &[ListItem],
         message: &Message,
         permit: &Permit,
     ) -> Result<bool, Rejection> {
