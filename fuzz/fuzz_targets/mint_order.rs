@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use magicproxy_core::{Acceptance, RuleSource, KeyRing, MintLimits, MintRequest, TokenSpec, PatternMode, Rule, ScopeName, Scopes};
+use magicproxy_core::{
+    Acceptance, KeyRing, MintLimits, MintRequest, PatternMode, Rule, RuleSource, ScopeName, Scopes, TokenSpec,
+};
 use magicproxy_core::{RawRule, UnixTime, UnnamedTokens, UpstreamName, VerifyContext};
 use magicproxy_fuzz::ring;
 

@@ -7,9 +7,9 @@ use std::sync::{Arc, OnceLock};
 
 use libfuzzer_sys::fuzz_target;
 use magicproxy_core::{
-    Acceptance, Access, Caveat, Credential, RuleSource, Kem, KeyRing, MinterKey, PatternMode, PrivateKey, RawRule, Rule, Scopes,
-    SealedTokenSpec, SealedToken, SealingKey, TypedCredential, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
-    VerifyError,
+    Acceptance, AccessRequest, Caveat, Credential, Kem, KeyRing, MinterKey, PatternMode, PrivateKey, RawRule, Rule, RuleSource,
+    Scopes, SealedToken, SealedTokenSpec, SealingKey, TypedCredential, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken,
+    VerifyContext, VerifyError,
 };
 use magicproxy_fuzz::target;
 
@@ -57,7 +57,7 @@ fn caveats_take(data: &str) {
 fn allows(token: &Arc<VerifiedToken>, path: &str, sender: Option<std::net::IpAddr>) -> bool {
     let (target, upstream) = (target(path).expect("a target"), UpstreamName::parse("api").expect("a name"));
     let unnamed = UnnamedTokens::Refuse;
-    let access = Access {
+    let access = AccessRequest {
         method: "GET",
         target: &target,
         upstream: &upstream,

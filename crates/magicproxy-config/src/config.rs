@@ -38,7 +38,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use magicproxy_core::{
-    Acceptance, Accepts, Prospect, Provenance, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
+    Acceptance, Accepts, Provenance, RulesDecision, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
 use magicproxy_proxy::settings::{
     ApiRoot, Limits, MintSettings, Settings, StrangerState, Timeouts, TrustedProxies, UpstreamSettings,
@@ -175,7 +175,7 @@ impl Config {
     }
 
     /// Is this a request for which the store would keep something, with a token for which it keeps nothing?
-    pub fn keeps_nothing_for(&self, prospect: Prospect<'_>) -> bool {
+    pub fn keeps_nothing_for(&self, prospect: RulesDecision<'_>) -> bool {
         let stranger = prospect.token().provenance() == Provenance::Anyone;
         stranger && self.state.strangers == StrangerState::Refuse && prospect.keeps_rows()
     }

@@ -11,9 +11,9 @@ use aws_lc_rs::rsa::{
 use aws_lc_rs::signature::{KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256};
 use divan::{Bencher, black_box};
 use magicproxy_core::{
-    Acceptance, Access, Caveat, Credential, DecisionSteps, EncodedSlash, RuleSource, Kem, KeyRing, TokenSpec, PatternMode, Policy,
-    PrivateKey, RawRule, RequestTarget, Rule, Scopes, SealedTokenSpec, SealingKey, UnixTime, UnnamedTokens, UpstreamName,
-    VerifyContext,
+    Acceptance, AccessRequest, Caveat, Credential, DecisionSteps, EncodedSlash, Kem, KeyRing, PatternMode, Policy, PrivateKey,
+    RawRule, RequestTarget, Rule, RuleSource, Scopes, SealedTokenSpec, SealingKey, TokenSpec, UnixTime, UnnamedTokens,
+    UpstreamName, VerifyContext,
 };
 use zeroize::Zeroizing;
 
@@ -94,8 +94,8 @@ fn cold(token: &str, target: &RequestTarget, upstream: &UpstreamName) {
     black_box(RING.open(&permit).unwrap());
 }
 
-fn access<'a>(target: &'a RequestTarget, upstream: &'a UpstreamName, steps: &'a DecisionSteps) -> Access<'a> {
-    Access {
+fn access<'a>(target: &'a RequestTarget, upstream: &'a UpstreamName, steps: &'a DecisionSteps) -> AccessRequest<'a> {
+    AccessRequest {
         method: "GET",
         target,
         upstream,

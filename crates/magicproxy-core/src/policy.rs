@@ -47,7 +47,7 @@ pub struct Policy {
 
 /// What a policy says of a request that it allows.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Allowed<'p> {
+pub(crate) struct MatchedRule<'p> {
     /// The rule that decides, as it was written.
     pub(crate) rule: &'p Arc<str>,
     /// What that rule demands and gives.
@@ -117,19 +117,19 @@ impl Policy {
     }
 
     /// The same, with what the rule demands and gives. `state.md` section 2.
-    pub(crate) fn decide(&self, request: &RequestView<'_>, steps: &DecisionSteps) -> Result<Option<Allowed<'_>>, StepsSpent> {
+    pub(crate) fn decide(&self, request: &RequestView<'_>, steps: &DecisionSteps) -> Result<Option<MatchedRule<'_>>, StepsSpent> {
         if is_never_admitted(request.method()) {
             return Ok(None);
         }
         let mut first = None;
         for reading in request.target().readings() {
             let Some(candidate) = self.candidates(request.method(), reading, steps).next().transpose()? else { return Ok(None) };
-            match candidate.judge(request) {
+            match candidate.decide(request) {
                 Ruling::Allows => first.get_or_insert(candidate),
                 Ruling::Denies => return Ok(None),
             };
         }
-        Ok(first.and_then(|candidate| Some(Allowed { rule: candidate.written()?, state: candidate.state() })))
+        Ok(first.and_then(|candidate| Some(MatchedRule { rule: candidate.written()?, state: candidate.state() })))
     }
 
     /// The rules that match a method and one reading of a path.

@@ -3,13 +3,13 @@
 //! A [`Rule`] that exists can be matched in bounded time and says only what a canonical path can hold.
 //! Specification: `rules.md`.
 
-mod list_items;
+mod effects;
 mod form;
 mod grants;
+mod list_items;
 mod misread;
 mod raw;
 mod route;
-mod effects;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -22,13 +22,13 @@ use serde::Serialize;
 use crate::method::{Method, ParseMethodError, is_never_admitted};
 use crate::pattern::{Budget, Pattern, PatternError, PatternMode, Work};
 
-pub use list_items::{ItemAction, ListItem, ListItems, ListItemsDenial, ListItemsObject};
+pub use effects::{EffectInput, EffectInputFault, MAX_RULE_GRANTS, OwnerName, RuleEffects};
 pub use form::schema;
 pub(crate) use form::{RULE, RULES};
 pub use grants::{Document, Facts, HeldGrant, NewGrant, NoGrant};
+pub use list_items::{ItemAction, ListItem, ListItems, ListItemsDenial, ListItemsObject};
 pub(crate) use raw::OPERATORS_MEMBER;
-pub use raw::{OneOrMany, PluginObject, RawRule, RuleObject, EffectMembers};
-pub use effects::{EffectInput, MAX_RULE_GRANTS, EffectInputFault, OwnerName, RuleEffects};
+pub use raw::{EffectMembers, OneOrMany, PluginObject, RawRule, RuleObject};
 
 /// The most rules that one list may hold.
 pub const MAX_RULES: usize = 1_000;

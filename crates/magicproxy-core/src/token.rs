@@ -10,14 +10,14 @@ mod caveat;
 mod chain;
 mod claims;
 mod claims_fault;
-mod rule_source;
 mod label;
 mod mint;
+mod mint_request;
 mod names;
 mod network;
-mod mint_request;
 mod origin;
 mod reissue;
+mod rule_source;
 mod sealed;
 mod size;
 #[cfg(test)]
@@ -35,19 +35,19 @@ use crate::upstream_name::UpstreamName;
 
 pub use acceptance::{Acceptance, MAX_SEALED_LIFETIME_SECONDS, UnnamedTokens};
 pub use armour::{armoured, is_armoured, unarmoured};
-pub use authentic::{AuthenticToken, NotCompiled};
+pub use authentic::{AuthenticToken, CompileError};
 pub use caveat::{Caveat, MAX_CAVEATS, ParseCaveatError, Sender};
 pub use chain::{Chain, ChainId, OlderChain};
 pub use claims::{SignedToken, UnverifiedToken};
 pub use claims_fault::ClaimsFault;
 pub use label::Label;
-pub use mint::{RuleSource, MintError, TokenSpec, MintedToken};
+pub use mint::{MintError, MintedToken, RuleSource, TokenSpec};
+pub use mint_request::{KnownNames, MAX_MINT_REQUEST_BYTES, MintLimits, MintRequest, MintRequestFault};
 pub use names::{TokenNames, UnverifiedNames};
 pub use network::Network;
-pub use mint_request::{KnownNames, MAX_MINT_REQUEST_BYTES, MintLimits, MintRequest, MintRequestFault};
 pub use origin::Origin;
 pub use reissue::ReissueError;
-pub use sealed::{MAX_SEALED_TOKEN_BYTES, NarrowError, SealedTokenSpec, SealedClaims, SealedToken};
+pub use sealed::{MAX_SEALED_TOKEN_BYTES, NarrowError, SealedClaims, SealedToken, SealedTokenSpec};
 pub use size::LongToken;
 pub use verify::{VerifyContext, VerifyError};
 
@@ -98,7 +98,7 @@ pub fn is_token_id(id: &str) -> bool {
 /// An unverified token authorises nothing:
 ///
 /// ```compile_fail,E0599
-/// fn skip(token: std::sync::Arc<magicproxy_core::UnverifiedToken<'_>>, access: &magicproxy_core::Access<'_>) {
+/// fn skip(token: std::sync::Arc<magicproxy_core::UnverifiedToken<'_>>, access: &magicproxy_core::AccessRequest<'_>) {
 ///     let _ = token.authorize(access);
 /// }
 /// ```

@@ -3,9 +3,9 @@
 //! The makers of its proofs (`Reservation`, `OutboundRequest`, `CommittedResponse`) are visible in here at most. What doors see is
 //! [`served`]: the upstreams, and the steps of an exchange with one.
 
-pub(crate) mod response;
 pub mod gate;
 pub(crate) mod ledger;
+pub(crate) mod response;
 mod sending;
 pub(crate) mod served;
 mod unread;

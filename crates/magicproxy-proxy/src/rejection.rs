@@ -17,7 +17,9 @@ use std::time::Duration;
 use http::{HeaderName, StatusCode};
 use magicproxy_core::limit::Limit;
 use magicproxy_core::state::{Full, StoreError};
-use magicproxy_core::{BindError, Denial, OpenError, MintRequestFault, ParseTargetError, ReissueError, UpstreamName, VerifyError};
+use magicproxy_core::{
+    BindError, Denial, MintRequestFault, OpenError, ParseTargetError, ReissueError, UpstreamName, VerifyError,
+};
 
 use crate::admission::{RETRY_AFTER, Shortage};
 use crate::downstream::ReadError;
@@ -28,7 +30,7 @@ use crate::settings::UnfitCredential;
 use crate::transport::{AcquireError, ConnectFailure};
 
 pub(crate) use answer::{Challenge, RefusalForm};
-pub(crate) use conflict::{CarrierName, Conflict, CarrierValue};
+pub(crate) use conflict::{CarrierName, CarrierValue, Conflict};
 pub(crate) use question::QuestionFault;
 
 /// When to come again where the state store has no room: rows end slowly.

@@ -9,8 +9,8 @@ mod numbers;
 mod outbound;
 mod page_origins;
 mod passed_header;
-mod routes;
 mod refusal_shape;
+mod routes;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,8 +32,8 @@ pub use numbers::{OriginId, UpstreamId};
 pub use outbound::{EnvironmentProxies, NamedProxy, NoProxy, Outbound, OutboundProxy, ParseOutboundProxyError};
 pub use page_origins::{PageOrigin, PageOrigins, ParsePageOriginError};
 pub use passed_header::{ParsePassedHeaderError, PassedHeader};
-pub use routes::{HostName, MountPath, ParseMountError, PathMapping, PathTarget, RouteSettings};
 pub use refusal_shape::{RefusalMedia, RefusalPart, RefusalShape, StatusWords};
+pub use routes::{HostName, MountPath, ParseMountError, PathMapping, PathTarget, RouteSettings};
 
 pub use carrier::{
     BasicUser, CarrierHeader, CarrierParameter, CarrierSubprotocol, CredentialCarrier, ParseCarrierError, TokenCarrier,

@@ -1,7 +1,7 @@
 //! Permits: the proof that one request was allowed, on what grounds, and what it must still take from the store.
 
 mod authorize;
-mod judgement;
+mod decision;
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use crate::time::{MAX_UNIX_TIME, UnixTime};
 use crate::token::{LEEWAY_SECONDS, VerifiedToken};
 use crate::upstream_name::UpstreamName;
 
-pub use authorize::{Access, Denial};
-pub use judgement::{GrantQuestion, Judgement, PluginQuestion, Prospect, Question};
+pub use authorize::{AccessRequest, Denial};
+pub use decision::{Decision, GrantQuestion, PluginQuestion, Question, RulesDecision};
 
 /// How long what a named owner made is its own, in seconds: 30 days.
 const NAMED_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;
@@ -23,7 +23,7 @@ const NAMED_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;
 /// The proof that one request was allowed by a live token. It admits that one request.
 ///
 /// INVARIANT: made only by the three ways to authorize a request in this module: by a rule, by what a token's owner holds, and by
-/// what a plugin agreed to. It comes out of a [`Judgement`] only, once everybody was asked who may deny.
+/// what a plugin agreed to. It comes out of a [`Decision`] only, once everybody was asked who may deny.
 ///
 /// ```
 /// fn rule(permit: &magicproxy_core::Permit) -> &std::sync::Arc<str> {
@@ -148,8 +148,8 @@ impl Permit {
 
     /// The permit as whoever only asks sees one.
     #[must_use]
-    pub fn prospect(&self) -> Prospect<'_> {
-        Prospect::of(self)
+    pub fn prospect(&self) -> RulesDecision<'_> {
+        RulesDecision::of(self)
     }
 
     /// On what grounds it was allowed.

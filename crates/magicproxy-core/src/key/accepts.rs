@@ -39,7 +39,7 @@ pub struct SealedTokenPlan<'a> {
 /// Why a sealed token would be refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum NotAccepted {
+pub enum AcceptError {
     /// No token of version 2 is accepted.
     #[error("no sealed tokens are accepted there (version 2)")]
     Version,
@@ -61,20 +61,20 @@ impl Accepts {
     /// Would a token of this order be accepted, as far as this says?
     ///
     /// # Errors
-    /// [`NotAccepted`]: the first thing that does not fit.
-    pub fn ensure(&self, order: &SealedTokenPlan<'_>) -> Result<(), NotAccepted> {
+    /// [`AcceptError`]: the first thing that does not fit.
+    pub fn ensure(&self, order: &SealedTokenPlan<'_>) -> Result<(), AcceptError> {
         if !self.versions.contains(&TokenVersion::V2) {
-            return Err(NotAccepted::Version);
+            return Err(AcceptError::Version);
         }
         if !self.kems.contains(&order.kem) {
-            return Err(NotAccepted::Kem(order.kem));
+            return Err(AcceptError::Kem(order.kem));
         }
         match (&self.minters, order.minter) {
-            (Some(_), None) => return Err(NotAccepted::NoMinter),
-            (Some(listed), Some(id)) if !listed.iter().any(|one| one == id) => return Err(NotAccepted::Minter),
+            (Some(_), None) => return Err(AcceptError::NoMinter),
+            (Some(listed), Some(id)) if !listed.iter().any(|one| one == id) => return Err(AcceptError::Minter),
             _ => {}
         }
-        if order.lifetime > self.max_lifetime { Err(NotAccepted::Lifetime(self.max_lifetime)) } else { Ok(()) }
+        if order.lifetime > self.max_lifetime { Err(AcceptError::Lifetime(self.max_lifetime)) } else { Ok(()) }
     }
 }
 

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::jwk::Jwk;
 use super::{
-    Accepts, KeyError, KeyId, KeyRing, KeyLifetime, MinterAlgorithm, MinterKey, MinterSigningKey, SealingKey, SealingPublicKey,
+    Accepts, KeyError, KeyId, KeyLifetime, KeyRing, MinterAlgorithm, MinterKey, MinterSigningKey, SealingKey, SealingPublicKey,
 };
 use crate::encoding::{base64url, from_base64url};
 use crate::json::{self, present_object};

@@ -72,7 +72,7 @@ impl<'p> Iterator for Candidates<'p, '_> {
 
 impl<'p> Candidate<'p> {
     /// What the rule makes of the request.
-    pub(super) fn judge(&self, request: &RequestView<'_>) -> Ruling {
+    pub(super) fn decide(&self, request: &RequestView<'_>) -> Ruling {
         // A stateful rule is for one reading. It does not stand aside for a later rule either, that demands less.
         if !request.has_one_reading() && self.list.stateful().contains_key(&self.rule) { Ruling::Denies } else { Ruling::Allows }
     }

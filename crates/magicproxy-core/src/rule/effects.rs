@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::list_items::{ListItem, ListItems, ListItemsDenial, ListItemsFault};
 use super::grants::{Document, Facts, GrantFault, GrantTemplate, NewGrant, NoGrant};
+use super::list_items::{ListItem, ListItems, ListItemsDenial, ListItemsFault};
 use super::raw::RuleObject;
 use crate::key::CredentialBinding;
 use crate::limit::Limit;

@@ -4,8 +4,8 @@
 
 use serde_json::{Value, json};
 
-use super::list_items::MAX_KEY;
 use super::effects::MAX_RULE_GRANTS;
+use super::list_items::MAX_KEY;
 use crate::json::form::Presence::{Alternative, Needed, Operators, Optional};
 use crate::json::form::{Form, Kind, Member};
 use crate::limit;

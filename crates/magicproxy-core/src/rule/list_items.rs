@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::effects::EffectInputFault;
 use super::grants::Document;
 use super::raw::OneOrMany;
-use super::effects::EffectInputFault;
 use crate::json::{LenientNames, at_least_one, lenient, present, present_unique_map, unique_map};
 use crate::state::Partition;
 use crate::target::{EncodedSlash, RequestTarget, RequestView, is_unreserved};

@@ -16,7 +16,7 @@ use crate::upstream_name::UpstreamName;
 /// INVARIANT: made only by [`KeyRing::authenticate`](crate::KeyRing::authenticate). It authorises nothing.
 ///
 /// ```compile_fail,E0599
-/// fn skip(token: std::sync::Arc<magicproxy_core::AuthenticToken>, access: &magicproxy_core::Access<'_>) {
+/// fn skip(token: std::sync::Arc<magicproxy_core::AuthenticToken>, access: &magicproxy_core::AccessRequest<'_>) {
 ///     let _ = token.authorize(access);
 /// }
 /// ```
@@ -53,7 +53,7 @@ pub struct AuthenticToken {
 
 /// Why an authentic token did not become a verified one.
 #[derive(Debug)]
-pub enum NotCompiled {
+pub enum CompileError {
     /// It is not accepted.
     Refused(VerifyError),
     /// There was too little work left to know: it may be tried again with more.
@@ -91,12 +91,12 @@ impl AuthenticToken {
     /// Compiles its rules, those of its caveats included, or finds them compiled.
     ///
     /// # Errors
-    /// [`NotCompiled`].
-    pub fn compile(self, context: &VerifyContext<'_>, compiler: &RuleCompiler<'_>) -> Result<VerifiedToken, NotCompiled> {
+    /// [`CompileError`].
+    pub fn compile(self, context: &VerifyContext<'_>, compiler: &RuleCompiler<'_>) -> Result<VerifiedToken, CompileError> {
         match self.policies(context, compiler) {
-            Ok((policy, narrowing)) => self.with_rules(policy, narrowing).map_err(NotCompiled::Refused),
-            Err(_) if compiler.work().is_spent() => Err(NotCompiled::WorkSpent(Box::new(self))),
-            Err(error) => Err(NotCompiled::Refused(error)),
+            Ok((policy, narrowing)) => self.with_rules(policy, narrowing).map_err(CompileError::Refused),
+            Err(_) if compiler.work().is_spent() => Err(CompileError::WorkSpent(Box::new(self))),
+            Err(error) => Err(CompileError::Refused(error)),
         }
     }
 

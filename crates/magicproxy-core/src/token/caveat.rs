@@ -5,8 +5,8 @@ mod narrow_request;
 use serde::{Deserialize, Serialize};
 
 use super::label::Label;
-use super::network::Network;
 use super::mint_request::TOKEN_CAVEAT;
+use super::network::Network;
 use super::origin::Origin;
 use crate::json::form::FormFaults;
 use crate::json::{self, present, present_object};

@@ -12,7 +12,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
-use super::{RuleSource, Label, TokenSpec, UnnamedTokens, label};
+use super::{Label, RuleSource, TokenSpec, UnnamedTokens, label};
 use crate::credential::{Credential, ParseCredentialError};
 use crate::duration::Seconds;
 use crate::json::form::{FormFault, ValueFault};

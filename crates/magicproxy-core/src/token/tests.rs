@@ -11,7 +11,7 @@ use crate::pattern::PatternMode;
 use crate::rule::{RawRule, Rule};
 use crate::scope::{ScopeName, Scopes};
 use crate::target::{EncodedSlash, RequestTarget};
-use crate::{Access, Count, Denial, KeyRing, OwnerPlace, OwnerSecret, PrivateKey, RuleCompiler};
+use crate::{AccessRequest, Count, Denial, KeyRing, OwnerPlace, OwnerSecret, PrivateKey, RuleCompiler};
 
 mod hidden;
 
@@ -151,7 +151,7 @@ fn decisions() {
         let token = order(r#"{"token":"ghp_marked","allowed":["GET /user","PUT /b"]}"#).unwrap();
         let target = RequestTarget::parse(path.as_bytes(), EncodedSlash::Refuse).unwrap();
         let ceiling = Policy::compile(&[Rule::parse(RawRule::Text("GET /.*".to_owned()), PatternMode::Whole).unwrap()]).unwrap();
-        let access = Access {
+        let access = AccessRequest {
             method,
             target: &target,
             upstream: &upstream(to),
@@ -185,7 +185,7 @@ fn a_token_without_a_name_works_where_such_are_taken() {
     let token = Arc::new(ring().verify(&minted.token, &context).unwrap());
     let target = RequestTarget::parse(b"/user", EncodedSlash::Refuse).unwrap();
     let at = |unnamed| {
-        let access = Access {
+        let access = AccessRequest {
             method: "GET",
             target: &target,
             upstream: &upstream("api"),
@@ -213,7 +213,7 @@ fn a_token_may_use_the_other_name_of_its_upstream() {
     let token = order(r#"{"token":"ghp_marked","allowed":["GET /user"]}"#).unwrap();
     let at = |name: &str, alias: Option<&str>| {
         let alias = alias.map(upstream);
-        let access = Access {
+        let access = AccessRequest {
             method: "GET",
             target: &target,
             upstream: &upstream(name),
@@ -259,7 +259,7 @@ fn permitted(token: &Arc<VerifiedToken>, path: &str) -> crate::Permit {
     let target = RequestTarget::parse(path.as_bytes(), EncodedSlash::Refuse).unwrap();
     let to = upstream("api");
     let unnamed = UnnamedTokens::Refuse;
-    let access = Access {
+    let access = AccessRequest {
         method: "GET",
         target: &target,
         upstream: &to,

@@ -1,12 +1,12 @@
 //! Verifying a token; one of version 1: signature first, then times, then rules. `token-v1.md`.
 
 use super::acceptance::Acceptance;
-use super::authentic::{AuthenticToken, NotCompiled};
+use super::authentic::{AuthenticToken, CompileError};
 use super::caveat::ParseCaveatError;
 use super::claims::{Claims, SignedToken, UnverifiedToken};
 use super::claims_fault::ClaimsFault;
-use super::rule_source::ClaimedRules;
 use super::origin::Origin;
+use super::rule_source::ClaimedRules;
 use super::{LEEWAY_SECONDS, Provenance, VerifiedToken};
 use crate::credential::ParseCredentialError;
 use crate::key::{KeyRing, PrivateKey};
@@ -14,7 +14,7 @@ use crate::pattern::PatternMode;
 use crate::policy::{Policy, PolicyError, RuleCompiler};
 use crate::rule::RuleFault;
 use crate::scope::Scopes;
-use crate::seal::{TokenCredential, SealedCredential};
+use crate::seal::{SealedCredential, TokenCredential};
 use crate::time::UnixTime;
 use crate::token_version::{MAX_LIFETIME_SECONDS, TokenVersion};
 use crate::upstream_name::UpstreamName;
@@ -132,8 +132,8 @@ impl KeyRing {
         compiler: &RuleCompiler<'_>,
     ) -> Result<VerifiedToken, VerifyError> {
         self.authenticate(text, context)?.compile(context, compiler).map_err(|error| match error {
-            NotCompiled::Refused(error) => error,
-            NotCompiled::WorkSpent(_) => PolicyError::TooComplex.into(),
+            CompileError::Refused(error) => error,
+            CompileError::WorkSpent(_) => PolicyError::TooComplex.into(),
         })
     }
 

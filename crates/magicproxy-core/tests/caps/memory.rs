@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use magicproxy_core::{
-    Acceptance, Caveat, Credential, RuleSource, Kem, KeyRing, Label, TokenSpec, Network, PatternMode, Policy, PrivateKey, RawRule,
-    Rule, RuleCompiler, Scopes, SealedTokenSpec, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
+    Acceptance, Caveat, Credential, Kem, KeyRing, Label, Network, PatternMode, Policy, PrivateKey, RawRule, Rule, RuleCompiler,
+    RuleSource, Scopes, SealedTokenSpec, SealingKey, TokenSpec, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken,
+    VerifyContext,
 };
 
 const NOW: UnixTime = UnixTime(1_790_000_000);

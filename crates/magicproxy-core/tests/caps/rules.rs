@@ -1,6 +1,6 @@
 //! Caps of rules: `rules.md`, `state.md` sections 2, 3 and 5.
 
-use magicproxy_core::rule::{Document, ListItemsDenial, Facts, NoGrant};
+use magicproxy_core::rule::{Document, Facts, ListItemsDenial, NoGrant};
 use magicproxy_core::{PatternMode, RawRule, Rule, RuleFault};
 use serde_json::json;
 

@@ -3,9 +3,9 @@
 use magicproxy_core::plugin::PluginName;
 use magicproxy_core::token::is_token_id;
 use magicproxy_core::{
-    Acceptance, Caveat, Credential, RuleSource, Kem, KeyRing, Label, MintError, MintRequest, TokenSpec, NarrowError, MintRequestFault,
-    PatternMode, PrivateKey, RawRule, Rule, Scope, ScopeName, Scopes, SealedTokenSpec, SealingKey, TypedCredential, UnixTime,
-    UnnamedTokens, UnverifiedToken, UpstreamName, VerifyContext, VerifyError,
+    Acceptance, Caveat, Credential, Kem, KeyRing, Label, MintError, MintRequest, MintRequestFault, NarrowError, PatternMode,
+    PrivateKey, RawRule, Rule, RuleSource, Scope, ScopeName, Scopes, SealedTokenSpec, SealingKey, TokenSpec, TypedCredential,
+    UnixTime, UnnamedTokens, UnverifiedToken, UpstreamName, VerifyContext, VerifyError,
 };
 use serde_json::json;
 

@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use magicproxy_core::plugin::{PluginName, Verdict};
-use magicproxy_core::rule::{EffectInput, HeldGrant, EffectInputFault};
+use magicproxy_core::rule::{EffectInput, EffectInputFault, HeldGrant};
 use magicproxy_core::{
-    Acceptance, Access, Caveat, Credential, DecisionSteps, Denial, EncodedSlash, RuleSource, GrantQuestion, Judgement, Kem, KeyRing,
-    Part, PatternMode, Permit, Policy, PrivateKey, Question, RawRule, RequestTarget, RequestView, Rule, Scope, ScopeName, Scopes,
-    SealedTokenSpec, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
+    Acceptance, AccessRequest, Caveat, Credential, Decision, DecisionSteps, Denial, EncodedSlash, GrantQuestion, Kem, KeyRing,
+    Part, PatternMode, Permit, Policy, PrivateKey, Question, RawRule, RequestTarget, RequestView, Rule, RuleSource, Scope,
+    ScopeName, Scopes, SealedTokenSpec, SealingKey, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -131,14 +131,14 @@ fn token(world: &World) -> Arc<VerifiedToken> {
 }
 
 /// What whoever asks does: answers each question, and asks again.
-fn judged(world: &World, token: &Arc<VerifiedToken>, access: &Access<'_>) -> Result<Permit, String> {
-    let mut judgement = token.judge(access);
+fn judged(world: &World, token: &Arc<VerifiedToken>, access: &AccessRequest<'_>) -> Result<Permit, String> {
+    let mut judgement = token.decide(access);
     loop {
         judgement = match judgement {
-            Judgement::Allowed(permit) => return Ok(permit),
-            Judgement::Denied(denial) => return Err(format!("{denial:?}")),
-            Judgement::Needs(Question::Grants(question)) => with_grants(world, question, access),
-            Judgement::Needs(Question::Plugins(question)) => {
+            Decision::Allowed(permit) => return Ok(permit),
+            Decision::Denied(denial) => return Err(format!("{denial:?}")),
+            Decision::Needs(Question::Grants(question)) => with_grants(world, question, access),
+            Decision::Needs(Question::Plugins(question)) => {
                 let said = question.plugins().iter().map(|plugin| (plugin.clone(), verdict(world.said[plugin.as_str()])));
                 let said: Vec<(PluginName, Verdict)> = said.collect();
                 question.answered(access, &said)
@@ -147,7 +147,7 @@ fn judged(world: &World, token: &Arc<VerifiedToken>, access: &Access<'_>) -> Res
     }
 }
 
-fn with_grants(world: &World, mut question: GrantQuestion, access: &Access<'_>) -> Judgement {
+fn with_grants(world: &World, mut question: GrantQuestion, access: &AccessRequest<'_>) -> Decision {
     assert!(!question.asks_named_owners(access).unwrap());
     let path = access.target.path();
     for owner in question.owners(access, None).unwrap() {
@@ -302,7 +302,7 @@ fn judgements_are_what_the_specification_says() {
         for (method, path) in METHODS.iter().flat_map(|method| PATHS.map(|path| (*method, path))) {
             let target = RequestTarget::parse(path.as_bytes(), EncodedSlash::Both).unwrap();
             let steps = DecisionSteps::new();
-            let access = Access {
+            let access = AccessRequest {
                 method,
                 target: &target,
                 upstream: &upstream,
@@ -320,7 +320,7 @@ fn judgements_are_what_the_specification_says() {
             // Whoever only asks hears what the rules alone say.
             let by_rules = naive_rules(&world, method, path);
             let told = token
-                .judge(&Access { steps: &DecisionSteps::new(), ..access })
+                .decide(&AccessRequest { steps: &DecisionSteps::new(), ..access })
                 .by_rules()
                 .map(|prospect| prospect.rule().to_string());
             assert_eq!(told.as_ref().err(), by_rules.as_ref().err());
@@ -351,7 +351,7 @@ fn nobody_is_passed_over() {
     };
     let (token, upstream) = (token(&world), UpstreamName::parse("api").unwrap());
     let target = RequestTarget::parse(b"/a", EncodedSlash::Refuse).unwrap();
-    let access = Access {
+    let access = AccessRequest {
         method: "GET",
         target: &target,
         upstream: &upstream,
@@ -364,8 +364,8 @@ fn nobody_is_passed_over() {
     };
     let answered = |said: &[(&str, Verdict)]| {
         let said: Vec<_> = said.iter().map(|(name, verdict)| (PluginName::parse(name).unwrap(), verdict.clone())).collect();
-        match token.judge(&access) {
-            Judgement::Needs(Question::Plugins(question)) => matches!(question.answered(&access, &said), Judgement::Allowed(_)),
+        match token.decide(&access) {
+            Decision::Needs(Question::Plugins(question)) => matches!(question.answered(&access, &said), Decision::Allowed(_)),
             other => panic!("{other:?}"),
         }
     };

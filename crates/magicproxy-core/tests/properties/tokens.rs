@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock};
 use aws_lc_rs::signature::KeyPair as _;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use magicproxy_core::{
-    Acceptance, Access, Credential, EncodedSlash, RuleSource, KeyRing, TokenSpec, MintedToken, PatternMode, Policy, PrivateKey, RawRule,
-    RequestTarget, Rule, Scopes, UnixTime, UnnamedTokens, UpstreamName, VerifyContext,
+    Acceptance, AccessRequest, Credential, EncodedSlash, KeyRing, MintedToken, PatternMode, Policy, PrivateKey, RawRule,
+    RequestTarget, Rule, RuleSource, Scopes, TokenSpec, UnixTime, UnnamedTokens, UpstreamName, VerifyContext,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -53,7 +53,7 @@ fn spend(ring: &KeyRing, token: &str) -> Option<String> {
     let token = Arc::new(ring.verify(token, &context(&Scopes::default())).ok()?);
     let target = RequestTarget::parse(b"/user", EncodedSlash::Refuse).unwrap();
     let upstream = UpstreamName::parse("api").unwrap();
-    let access = Access {
+    let access = AccessRequest {
         method: "GET",
         target: &target,
         upstream: &upstream,
@@ -182,7 +182,7 @@ fn debug_shows_no_secret() {
     let token = Arc::new(ring.verify(&text, &context(&scopes)).unwrap());
     let target = RequestTarget::parse(b"/user", EncodedSlash::Refuse).unwrap();
     let upstream = UpstreamName::parse("api").unwrap();
-    let access = Access {
+    let access = AccessRequest {
         method: "GET",
         target: &target,
         upstream: &upstream,

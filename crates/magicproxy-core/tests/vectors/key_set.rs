@@ -1,6 +1,6 @@
 //! `key-set.json`.
 
-use magicproxy_core::{Accepts, Kem, KeySetError, KeySetPin, KeySetSigner, NotAccepted, SealedTokenPlan, SignedKeySet, UnixTime};
+use magicproxy_core::{AcceptError, Accepts, Kem, KeySetError, KeySetPin, KeySetSigner, SealedTokenPlan, SignedKeySet, UnixTime};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -62,12 +62,12 @@ fn kind_of(error: KeySetError) -> &'static str {
     }
 }
 
-fn name_of(refused: NotAccepted) -> &'static str {
+fn name_of(refused: AcceptError) -> &'static str {
     match refused {
-        NotAccepted::Version => "version",
-        NotAccepted::Kem(_) => "kem",
-        NotAccepted::Minter | NotAccepted::NoMinter => "minter",
-        NotAccepted::Lifetime(_) => "lifetime",
+        AcceptError::Version => "version",
+        AcceptError::Kem(_) => "kem",
+        AcceptError::Minter | AcceptError::NoMinter => "minter",
+        AcceptError::Lifetime(_) => "lifetime",
     }
 }
 

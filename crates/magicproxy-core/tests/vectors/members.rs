@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use magicproxy_core::rule::{ItemAction, Document, ListItemsDenial, Facts, RuleEffects};
+use magicproxy_core::rule::{Document, Facts, ItemAction, ListItemsDenial, RuleEffects};
 use magicproxy_core::{PatternMode, RawRule, Rule};
 use serde::Deserialize;
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! `state.json`: owners, grants, elements and limits.
 
 use magicproxy_core::limit::Limit;
-use magicproxy_core::rule::{ItemAction, Document, ListItems, ListItemsDenial, Facts};
+use magicproxy_core::rule::{Document, Facts, ItemAction, ListItems, ListItemsDenial};
 use magicproxy_core::state::Partition;
 use magicproxy_core::{Caveat, OwnerSecret, PatternMode, RawRule, Rule, TypedCredential, UnverifiedToken, UpstreamName};
 use serde::Deserialize;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use magicproxy_core::state::{RowAllowance, RowLimits};
 
-use super::{Account, LEAST_SWEPT, Payer, MinterTrust};
+use super::{Account, LEAST_SWEPT, MinterTrust, Payer};
 use crate::settings::Quota;
 
 /// So long it takes until a peer that has added as many rows as it may can add as many again.

@@ -16,7 +16,7 @@ use magicproxy_core::{RequestTarget, is_armoured, unarmoured};
 use zeroize::Zeroizing;
 
 use crate::credential::carriers::Carriers;
-use crate::rejection::{CarrierName, Conflict, CarrierValue, Rejection};
+use crate::rejection::{CarrierName, CarrierValue, Conflict, Rejection};
 
 /// A token as it was presented: nothing about it is known yet. Never printed.
 pub(crate) struct BearerToken(TokenText);
@@ -104,7 +104,9 @@ impl BearerToken {
         if is_armoured(text) {
             return unarmoured(text).map(|jwt| Self(TokenText::Own(jwt))).ok_or(Rejection::TokenForm);
         }
-        are_token_bytes(text.as_bytes()).then(|| Self(TokenText::Own(Zeroizing::new(text.to_owned())))).ok_or(Rejection::TokenForm)
+        are_token_bytes(text.as_bytes())
+            .then(|| Self(TokenText::Own(Zeroizing::new(text.to_owned()))))
+            .ok_or(Rejection::TokenForm)
     }
 
     /// The same, of a field that holds it here.

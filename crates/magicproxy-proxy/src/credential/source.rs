@@ -14,8 +14,8 @@ use std::time::Duration;
 use magicproxy_core::{Credential, TypedCredential, UnixTime};
 use tokio::sync::{Mutex, OnceCell};
 
-use super::carriers::Carriers;
 use super::attached::AttachedCredential;
+use super::carriers::Carriers;
 use crate::rejection::Rejection;
 use crate::settings::{ApiRoot, CredentialCarrier};
 

@@ -19,7 +19,7 @@ use http_body::Body;
 use http_body_util::BodyExt as _;
 use magicproxy_core::policy::Work;
 use magicproxy_core::token::MAX_MINT_REQUEST_BYTES;
-use magicproxy_core::{Acceptance, Accepts, Caveat, MintLimits, MintRequest, MintedToken, MintRequestFault, VerifiedToken};
+use magicproxy_core::{Acceptance, Accepts, Caveat, MintLimits, MintRequest, MintRequestFault, MintedToken, VerifiedToken};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -28,7 +28,7 @@ use super::Visit;
 use crate::admission::{Holding, Resource};
 use crate::clock;
 use crate::downstream::RequestBody;
-use crate::exchange::gate::{ControlClient, Client, ExplainedDecision, Explanation, ExplainedRequest};
+use crate::exchange::gate::{Client, ControlClient, ExplainedDecision, ExplainedRequest, Explanation};
 use crate::exchange::ledger::work_aside;
 use crate::exchange::served::{ServedUpstream, Upstreams};
 use crate::exchange::verifier::Reissue;

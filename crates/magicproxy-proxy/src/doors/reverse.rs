@@ -1,7 +1,7 @@
 //! The reverse door: clients speak to the proxy as if it were the API.
 
-mod public_links;
 mod objects;
+mod public_links;
 mod tunnel;
 
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use crate::exchange::served::{ExchangeOutcome, ServedUpstream, Upstreams};
 use crate::rejection::{Challenge, Rejection};
 use crate::response::body::ResponseBody;
 use crate::routing::lfs;
-use crate::routing::router::{Route, Router, EntryPoint};
+use crate::routing::router::{EntryPoint, Route, Router};
 use crate::settings::{Settings, UpstreamId};
-use public_links::{LinkBase, PublicLinks};
 use objects::ObjectsFor;
+use public_links::{LinkBase, PublicLinks};
 use tunnel::{Tunnel, TunnelBounds};
 
 /// The path of the control plane; it and what lies below it never reach the upstream.
@@ -152,11 +152,15 @@ impl ReverseDoor {
                 };
                 Ok(tunnel::open(switched, Tunnel::new(on_upgrade, visit.connection, bounds)))
             }
-            ExchangeOutcome::Answered(answered) if asked.may_get_them_by(answered.response()) && answered.method() != Method::HEAD => {
+            ExchangeOutcome::Answered(answered)
+                if asked.may_get_them_by(answered.response()) && answered.method() != Method::HEAD =>
+            {
                 let objects = ObjectsFor { entry, link_base, upstream: Arc::clone(served.settings()), client: lfs_client };
                 Box::pin(self.pass_objects(answered, objects)).await
             }
-            ExchangeOutcome::Answered(answered) => answered.pass(|| link_base.map(|link_base| self.public_links.rewriting(&self.router, link_base))),
+            ExchangeOutcome::Answered(answered) => {
+                answered.pass(|| link_base.map(|link_base| self.public_links.rewriting(&self.router, link_base)))
+            }
         }
     }
 }

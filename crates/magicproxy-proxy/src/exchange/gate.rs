@@ -15,20 +15,20 @@ use std::time::Instant;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Version, header};
-use magicproxy_core::{Access, DecisionSteps, Denial, Judgement, ParseTargetError, RequestTarget, VerifiedToken};
+use magicproxy_core::{AccessRequest, Decision, DecisionSteps, Denial, ParseTargetError, RequestTarget, VerifiedToken};
 use zeroize::Zeroizing;
 
 pub use outbound::OutboundRequest;
 
-pub(crate) use explanation::{ExplainedDecision, Explanation, ExplainedRequest};
-pub(in crate::exchange) use outbound::{ListQuery, Dispatch, Message};
+pub(crate) use explanation::{ExplainedDecision, ExplainedRequest, Explanation};
+pub(in crate::exchange) use outbound::{Dispatch, ListQuery, Message};
 
 use further::QuestionContext;
 
 use crate::admission::{Account, Budget, Payer, PeerKey, Resource};
 use crate::clock;
-use crate::credential::carriers::Carriers;
 use crate::credential::bearer_token::BearerToken;
+use crate::credential::carriers::Carriers;
 use crate::downstream::RequestBody;
 use crate::exchange::ledger::{Ledger, ListLookups, PermittedRequest, Reservation};
 use crate::exchange::upstream::Upstream;
@@ -170,10 +170,11 @@ impl Gate {
         body.hold_window(&exchange)?;
         let steps = DecisionSteps::new();
         let access = self.access(head.method.as_str(), &target, sender, &steps);
-        let (permit, consultation) = match entry.token().judge(&access) {
-            Judgement::Allowed(permit) => (permit, Consultation::default()),
+        let (permit, consultation) = match entry.token().decide(&access) {
+            Decision::Allowed(permit) => (permit, Consultation::default()),
             judgement => {
-                let asker = QuestionContext { token: entry.token(), peer, exchange: &exchange, binder: self.verifier.binder(&entry) };
+                let asker =
+                    QuestionContext { token: entry.token(), peer, exchange: &exchange, binder: self.verifier.binder(&entry) };
                 Box::pin(self.ask_further(judgement, &access, &head, asker, &mut body)).await?
             }
         };
@@ -237,7 +238,11 @@ impl Gate {
     }
 
     /// Makes the bearer's own token anew. It must be genuine and alive; nothing is decided, sent or opened to anyone.
-    pub(in crate::exchange) async fn reissue(&self, caller: ControlClient<'_>, how: Reissue) -> Result<Zeroizing<String>, Rejection> {
+    pub(in crate::exchange) async fn reissue(
+        &self,
+        caller: ControlClient<'_>,
+        how: Reissue,
+    ) -> Result<Zeroizing<String>, Rejection> {
         let VerifiedClient { presented, entry, .. } = self.bearer(caller).await?;
         entry.token().ensure_live(clock::now()).map_err(|denial| Rejection::Denied { denial, needed: Vec::new() })?;
         self.verifier.reissue(&entry, &presented, how).await
@@ -261,9 +266,9 @@ impl Gate {
         target: &'a RequestTarget,
         sender: Option<IpAddr>,
         steps: &'a DecisionSteps,
-    ) -> Access<'a> {
+    ) -> AccessRequest<'a> {
         let UpstreamSettings { name, alias, unnamed, ceiling, .. } = &*self.upstream;
-        Access {
+        AccessRequest {
             method,
             target,
             upstream: name,
@@ -339,7 +344,7 @@ fn wants_websocket(head: &Parts, body: &RequestBody) -> bool {
 }
 
 /// Tells which rule would be needed only to the holder of a token that says so.
-fn denied(denial: Denial, token: &VerifiedToken, access: &Access<'_>) -> Rejection {
+fn denied(denial: Denial, token: &VerifiedToken, access: &AccessRequest<'_>) -> Rejection {
     let needed = if denial == Denial::NotAllowed && token.explains() {
         token.policy().missing(access.method, access.target, access.steps)
     } else {

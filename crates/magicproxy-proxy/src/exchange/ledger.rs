@@ -6,9 +6,9 @@
 mod aside;
 mod claims;
 mod duties;
-mod list_items;
 mod grants;
 mod limits;
+mod list_items;
 mod named;
 mod reservation;
 
@@ -17,9 +17,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
-use magicproxy_core::rule::{self, EffectInput, HeldGrant, EffectInputFault, RuleEffects};
+use magicproxy_core::rule::{self, EffectInput, EffectInputFault, HeldGrant, RuleEffects};
 use magicproxy_core::state::{BoundedPartition, Condition, Partition, RowLimits, StateStore};
-use magicproxy_core::{Basis, Denial, OwnerPlace, Permit, Prospect, Provenance, RequestView, UpstreamName, VerifiedToken};
+use magicproxy_core::{Basis, Denial, OwnerPlace, Permit, Provenance, RequestView, RulesDecision, UpstreamName, VerifiedToken};
 
 use crate::admission::{Holding, Resource};
 use crate::clock;
@@ -86,7 +86,7 @@ impl Ledger {
     }
 
     /// Refuses a request for which something would be kept, where its token is one that anyone can mint.
-    pub(in crate::exchange) fn ensure_may_keep(&self, prospect: Prospect<'_>) -> Result<(), Rejection> {
+    pub(in crate::exchange) fn ensure_may_keep(&self, prospect: RulesDecision<'_>) -> Result<(), Rejection> {
         let refused = self.refuses(prospect.token()) && prospect.keeps_rows();
         if refused { Err(Rejection::StateNeedsMinter) } else { Ok(()) }
     }
@@ -193,7 +193,11 @@ fn send_as_json(headers: &mut HeaderMap) {
 }
 
 /// What a rule finds in the request, and the body where that was read for it.
-async fn find(state: &Arc<RuleEffects>, message: &mut Message, exchange: &Holding) -> Result<(EffectInput, Option<Bytes>), Rejection> {
+async fn find(
+    state: &Arc<RuleEffects>,
+    message: &mut Message,
+    exchange: &Holding,
+) -> Result<(EffectInput, Option<Bytes>), Rejection> {
     let mut body: Option<Bytes> = None;
     loop {
         let finding = match &body {
@@ -207,7 +211,9 @@ async fn find(state: &Arc<RuleEffects>, message: &mut Message, exchange: &Holdin
                 body = Some(UnreadRequest { headers, body: content, exchange }.read(part).await?);
                 send_as_json(headers);
             }
-            Err(EffectInputFault::NotAllowed) => return Err(Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new() }),
+            Err(EffectInputFault::NotAllowed) => {
+                return Err(Rejection::Denied { denial: Denial::NotAllowed, needed: Vec::new() });
+            }
             Err(EffectInputFault::Unreadable) => return Err(Rejection::BodyForm),
             // It was read.
             Err(EffectInputFault::Needs(_)) => return Err(Rejection::Internal),
@@ -216,7 +222,11 @@ async fn find(state: &Arc<RuleEffects>, message: &mut Message, exchange: &Holdin
 }
 
 /// The same with the request's body, beside the event loop where that is long.
-async fn find_in(state: &Arc<RuleEffects>, message: &Message, body: Bytes) -> Result<Result<EffectInput, EffectInputFault>, Rejection> {
+async fn find_in(
+    state: &Arc<RuleEffects>,
+    message: &Message,
+    body: Bytes,
+) -> Result<Result<EffectInput, EffectInputFault>, Rejection> {
     let (rule, method, target) = (Arc::clone(state), message.method.clone(), message.target.clone());
     let bytes = body.len();
     let find = move || rule.find(&RequestView::unread(method.as_str(), &target).with_body(&body));

@@ -17,7 +17,7 @@ use crate::response::header::RECEIPT;
 use crate::transport::Content;
 
 pub(in crate::exchange) use passing::ResponseContext;
-pub(crate) use passing::{UnfilteredResponse, MaskedResponse, UpgradedResponse, TunnelEnds};
+pub(crate) use passing::{MaskedResponse, TunnelEnds, UnfilteredResponse, UpgradedResponse};
 
 /// An upstream's answer for which the duties are still to be done.
 #[derive(Debug)]

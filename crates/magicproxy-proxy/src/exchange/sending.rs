@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::response::{CommittedResponse, PendingResponse};
 use super::gate::OutboundRequest;
 use super::ledger::Duties;
-use super::upstream::{ConnectedRequest, SendProgress, FailedExchange, Upstream};
+use super::response::{CommittedResponse, PendingResponse};
+use super::upstream::{ConnectedRequest, FailedExchange, SendProgress, Upstream};
 use crate::rejection::Rejection;
 use crate::worker::WorkerId;
 

@@ -11,8 +11,8 @@ use http::request::Parts;
 use magicproxy_core::{RequestTarget, UpstreamName};
 use zeroize::Zeroizing;
 
-use super::response::{UnfilteredResponse, ResponseContext, UpgradedResponse};
-use super::gate::{ControlClient, Client, Explanation, Gate, InboundRequest, OutboundRequest, ExplainedRequest};
+use super::gate::{Client, ControlClient, ExplainedRequest, Explanation, Gate, InboundRequest, OutboundRequest};
+use super::response::{ResponseContext, UnfilteredResponse, UpgradedResponse};
 use super::sending::carry_out;
 use super::upstream::Upstream;
 use super::verifier::{Lanes, Reissue, Shared};
@@ -135,7 +135,11 @@ impl ServedUpstream {
 
     /// The first step of an exchange: the gate decides.
     #[inline]
-    pub(crate) async fn admit(&self, inbound: InboundRequest<'_>, record: &mut AccessRecord) -> Result<AdmittedRequest<'_>, Rejection> {
+    pub(crate) async fn admit(
+        &self,
+        inbound: InboundRequest<'_>,
+        record: &mut AccessRecord,
+    ) -> Result<AdmittedRequest<'_>, Rejection> {
         let (method, end, worker) = (inbound.head.method.clone(), inbound.end, inbound.worker);
         let outbound = self.gate.admit(inbound, record).await?;
         Ok(AdmittedRequest { upstream: &self.upstream, outbound, worker, expected: ResponseContext { method, end } })

@@ -21,17 +21,17 @@ use std::sync::Arc;
 use magicproxy_core::policy::Work;
 use magicproxy_core::rule::NewGrant;
 use magicproxy_core::{
-    AuthenticToken, Caveat, NotCompiled, OpenError, Permit, ReissueError, RuleCompiler, UnverifiedToken, VerifiedToken,
+    AuthenticToken, Caveat, CompileError, OpenError, Permit, ReissueError, RuleCompiler, UnverifiedToken, VerifiedToken,
     VerifyContext,
 };
 use zeroize::Zeroizing;
 
-use crate::admission::{Account, Budget, Payer, MinterTrust};
+use crate::admission::{Account, Budget, MinterTrust, Payer};
 use crate::clock;
-use crate::credential::carriers::Carriers;
 use crate::credential::attached::AttachedCredential;
 use crate::credential::bearer_token::BearerToken;
-use crate::credential::source::{IssuedCredential, CredentialSource};
+use crate::credential::carriers::Carriers;
+use crate::credential::source::{CredentialSource, IssuedCredential};
 use crate::rejection::Rejection;
 use crate::services::Services;
 use crate::services::keys::SharedKeys;
@@ -175,12 +175,7 @@ impl Verifier {
         Receipts { inner: Arc::clone(&self.inner), payer: entry.payer().clone(), text }
     }
 
-    async fn verify_cold(
-        &self,
-        presented: &BearerToken,
-        generation: u64,
-        peer: Arc<Account>,
-    ) -> Result<CachedToken, Rejection> {
+    async fn verify_cold(&self, presented: &BearerToken, generation: u64, peer: Arc<Account>) -> Result<CachedToken, Rejection> {
         let Shared { lanes, budget, .. } = &self.inner.shared;
         let slot = lanes.authentication.enter(&Payer::anonymous(Arc::clone(&peer))).await?;
         let inner = Arc::clone(&self.inner);
@@ -200,15 +195,15 @@ impl Verifier {
         let slot = lanes.quick.enter(payer).await?;
         let costly = match slot.work(move || inner.compile(authentic, &holder, Work::of_steps(QUICK_STEPS))).await? {
             Ok(verified) => return Ok(verified),
-            Err(NotCompiled::Refused(error)) => return Err(error.into()),
-            Err(NotCompiled::WorkSpent(authentic)) => authentic,
+            Err(CompileError::Refused(error)) => return Err(error.into()),
+            Err(CompileError::WorkSpent(authentic)) => authentic,
         };
         let (inner, holder) = (Arc::clone(&self.inner), Holder::of(payer));
         let slot = lanes.costly(payer.standing).enter(payer).await?;
         match slot.work(move || inner.compile(*costly, &holder, Work::unlimited())).await? {
             Ok(verified) => Ok(verified),
-            Err(NotCompiled::Refused(error)) => Err(error.into()),
-            Err(NotCompiled::WorkSpent(_)) => Err(Rejection::Internal),
+            Err(CompileError::Refused(error)) => Err(error.into()),
+            Err(CompileError::WorkSpent(_)) => Err(Rejection::Internal),
         }
     }
 }
@@ -298,7 +293,7 @@ impl Inner {
         }
     }
 
-    fn compile(&self, authentic: AuthenticToken, holder: &Holder, work: Work) -> Result<VerifiedToken, NotCompiled> {
+    fn compile(&self, authentic: AuthenticToken, holder: &Holder, work: Work) -> Result<VerifiedToken, CompileError> {
         let cache = PaidRules { store: &self.shared.rules, holder };
         authentic.compile(&self.context(), &RuleCompiler::new(&cache, work))
     }

@@ -2,7 +2,8 @@
 
 use http::HeaderValue;
 use magicproxy_core::{
-    Acceptance, Credential, RuleSource, KeyRing, TokenSpec, PatternMode, PrivateKey, Scopes, UnixTime, UnnamedTokens, VerifyContext,
+    Acceptance, Credential, KeyRing, PatternMode, PrivateKey, RuleSource, Scopes, TokenSpec, UnixTime, UnnamedTokens,
+    VerifyContext,
 };
 use zeroize::Zeroizing;
 

@@ -79,7 +79,11 @@ struct CarrierEntry {
 
 impl Conflict {
     pub(crate) fn between(first: (CarrierName<'_>, CarrierValue), second: (CarrierName<'_>, CarrierValue)) -> Self {
-        Self([first, second].map(|(carrier, held)| CarrierEntry { carrier: carrier.to_string(), in_words: carrier.in_words(), held }))
+        Self([first, second].map(|(carrier, held)| CarrierEntry {
+            carrier: carrier.to_string(),
+            in_words: carrier.in_words(),
+            held,
+        }))
     }
 
     /// Each carrier with what it holds, for machines that read lists.
@@ -89,7 +93,10 @@ impl Conflict {
 
     #[cfg(test)]
     pub(crate) fn sample() -> Self {
-        Self::between((CarrierName::Authorization, CarrierValue::NoToken), (CarrierName::Parameter("key"), CarrierValue::SealedToken))
+        Self::between(
+            (CarrierName::Authorization, CarrierValue::NoToken),
+            (CarrierName::Parameter("key"), CarrierValue::SealedToken),
+        )
     }
 }
 

@@ -101,7 +101,9 @@ impl Router {
         let mount = if entry.mounted { site.mount.as_str() } else { "" };
         let origins = site.origins.iter().enumerate();
         origins
-            .filter_map(|(at, own)| Some((own.url.as_str(), format!("{mount}{}", site.prefix_to(OriginId::new(at), entry.route)?))))
+            .filter_map(|(at, own)| {
+                Some((own.url.as_str(), format!("{mount}{}", site.prefix_to(OriginId::new(at), entry.route)?)))
+            })
             .collect()
     }
 
@@ -139,7 +141,9 @@ impl RoutedUpstream {
             let prefix = prefix.as_str().to_owned();
             routes.push(match to {
                 PathTarget::Path(base) => PathPrefix { prefix, origin: OriginId::ROOT, base: base.as_str().to_owned() },
-                PathTarget::Origin(_) => PathPrefix { prefix, origin: further.next().unwrap_or(OriginId::ROOT), base: String::new() },
+                PathTarget::Origin(_) => {
+                    PathPrefix { prefix, origin: further.next().unwrap_or(OriginId::ROOT), base: String::new() }
+                }
             });
         }
         let nested = nested(&routes);

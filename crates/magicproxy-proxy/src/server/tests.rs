@@ -12,7 +12,7 @@ use magicproxy_core::state::{
     BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreFuture, Taken, UnixMillis,
 };
 use magicproxy_core::{
-    Credential, RuleSource, KeyRing, TokenSpec, PatternMode, PrivateKey, RawRule, Rule, UnixTime, UnnamedTokens, UpstreamName,
+    Credential, KeyRing, PatternMode, PrivateKey, RawRule, Rule, RuleSource, TokenSpec, UnixTime, UnnamedTokens, UpstreamName,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};

@@ -66,7 +66,8 @@ impl Stage {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap().der().clone();
-        let mut upstream = fixture::upstream("api", &format!("https://{}", listener.local_addr().unwrap()), RouteSettings::default());
+        let mut upstream =
+            fixture::upstream("api", &format!("https://{}", listener.local_addr().unwrap()), RouteSettings::default());
         let of_upstream = Arc::get_mut(&mut upstream).unwrap();
         of_upstream.extra_roots = vec![certificate.clone()];
         of_upstream.protocol = UpstreamProtocol::Negotiated;

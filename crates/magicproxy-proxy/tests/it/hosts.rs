@@ -28,7 +28,8 @@ async fn checking(upstream: &Upstream) -> Proxy {
 
 fn change(settings: &mut Setup) {
     settings.upstream_mut().websocket = true;
-    settings.upstream_mut().routes = RouteSettings { hosts: vec![HostName::parse("gh.test").unwrap()], ..RouteSettings::default() };
+    settings.upstream_mut().routes =
+        RouteSettings { hosts: vec![HostName::parse("gh.test").unwrap()], ..RouteSettings::default() };
 }
 
 /// A request that names an authority, or none.

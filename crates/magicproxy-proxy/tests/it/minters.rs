@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use magicproxy_core::{
-    Acceptance, Caveat, Credential, RuleSource, Kem, Label, MinterKey, MinterSigningKey, SealedTokenSpec, TokenVersion, UnixTime,
+    Acceptance, Caveat, Credential, Kem, Label, MinterKey, MinterSigningKey, RuleSource, SealedTokenSpec, TokenVersion, UnixTime,
     UnnamedTokens, UpstreamName,
 };
 use magicproxy_proxy::settings::{Announcement, HostName, HttpMint, MountPath, RouteSettings};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use magicproxy_core::{
-    Caveat, Credential, RuleSource, Kem, KeyRing, Network, PrivateKey, SealingKey, SealingPublicKey, TokenVersion, TypedCredential,
-    UnixTime,
+    Caveat, Credential, Kem, KeyRing, Network, PrivateKey, RuleSource, SealingKey, SealingPublicKey, TokenVersion,
+    TypedCredential, UnixTime,
 };
 use magicproxy_proxy::services::SharedKeys;
 use magicproxy_proxy::settings::TokenCarrier;

@@ -9,7 +9,7 @@ use clap::Args;
 use http::Request;
 use http_body_util::Full;
 use hyper::body::Bytes;
-use magicproxy_core::{Credential, RuleSource, KeyRing, TokenSpec, PrivateKey, RawRule, Rule, UnixTime};
+use magicproxy_core::{Credential, KeyRing, PrivateKey, RawRule, Rule, RuleSource, TokenSpec, UnixTime};
 use magicproxy_proxy::clock;
 use magicproxy_proxy::services::{Services, SharedKeys};
 use zeroize::Zeroizing;

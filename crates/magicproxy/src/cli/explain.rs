@@ -14,7 +14,7 @@ use http::Request;
 use http::uri::Authority;
 use http_body_util::Full;
 use hyper::body::Bytes;
-use magicproxy_core::{Access, DecisionSteps, Denial, KeyRing, Method, Policy, RequestTarget, VerifiedToken};
+use magicproxy_core::{AccessRequest, DecisionSteps, Denial, KeyRing, Method, Policy, RequestTarget, VerifiedToken};
 use magicproxy_proxy::clock;
 use magicproxy_proxy::header::{FieldVerdict, RequestFields};
 use magicproxy_proxy::router::{Route, Router};
@@ -81,7 +81,7 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
         None => {
             config.unchecked().iter().for_each(|line| remark(line));
             let verdict = question.decide(&Keystore::of(&config.keys).open()?.ring);
-            headers.judge(verdict, &RequestFields::of(upstream, &config.upstreams))
+            headers.decide(verdict, &RequestFields::of(upstream, &config.upstreams))
         }
     };
     let asked = format!("{} {}", harmless(&args.method), harmless(&asked.target));
@@ -244,7 +244,7 @@ impl Question<'_> {
             Ok(token) => Arc::new(token),
             Err(error) => return Verdict::refused(error.code(), error),
         };
-        let access = Access {
+        let access = AccessRequest {
             method: self.method,
             target: &target,
             upstream: self.config.name_for(&token, upstream),
@@ -255,7 +255,7 @@ impl Question<'_> {
             now,
             steps: &DecisionSteps::new(),
         };
-        let decided = match token.judge(&access).by_rules() {
+        let decided = match token.decide(&access).by_rules() {
             Ok(prospect) if self.config.keeps_nothing_for(prospect) => Verdict::refused("state_needs_minter", STATE_NEEDS_MINTER),
             Ok(prospect) => Verdict { rule: Some(prospect.rule().to_string()), ..Verdict::default() },
             Err(denial) => self.denied(&denial, &token, &target),

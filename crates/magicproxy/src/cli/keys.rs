@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use magicproxy_core::{Accepts, Kem, KeyRing, KeySetKey, KeyLifetime, MinterSigningKey, SealingKey, SealingPublicKey, UnixTime};
+use magicproxy_core::{Accepts, Kem, KeyLifetime, KeyRing, KeySetKey, MinterSigningKey, SealingKey, SealingPublicKey, UnixTime};
 use magicproxy_proxy::clock;
 use serde_json::json;
 

@@ -18,7 +18,7 @@ use crate::upstream_name::UpstreamName;
 
 /// What a caller wants to do, in the types that the decision is made on.
 #[derive(Debug, Clone, Copy)]
-pub struct Access<'a> {
+pub struct AccessRequest<'a> {
     /// The request's method, as it will be sent.
     pub method: &'a str,
     /// The request's target, as it will be sent.
@@ -39,7 +39,7 @@ pub struct Access<'a> {
     pub steps: &'a DecisionSteps,
 }
 
-impl Access<'_> {
+impl AccessRequest<'_> {
     /// Takes what looking for a grant in the store costs.
     ///
     /// # Errors
@@ -95,7 +95,7 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// [`Denial`] says why not. Doubt is a denial.
-    pub(super) fn authorize_by_rules(self: &Arc<Self>, access: &Access<'_>) -> Result<Permit, Denial> {
+    pub(super) fn authorize_by_rules(self: &Arc<Self>, access: &AccessRequest<'_>) -> Result<Permit, Denial> {
         self.ensure_at_home(access)?;
         let allowed = self.policy().decide(&access.request(), access.steps)?.ok_or(Denial::NotAllowed)?;
         self.confine(access)?;
@@ -109,7 +109,7 @@ impl VerifiedToken {
     /// [`Denial`].
     pub(super) fn authorize_held(
         self: &Arc<Self>,
-        access: &Access<'_>,
+        access: &AccessRequest<'_>,
         held: HeldGrant,
         binding: Option<&CredentialBinding>,
     ) -> Result<Permit, Denial> {
@@ -127,7 +127,7 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// [`Denial`].
-    pub(super) fn authorize_agreed(self: &Arc<Self>, access: &Access<'_>, consent: Consent) -> Result<Permit, Denial> {
+    pub(super) fn authorize_agreed(self: &Arc<Self>, access: &AccessRequest<'_>, consent: Consent) -> Result<Permit, Denial> {
         self.ensure_at_home(access)?;
         if is_never_admitted(access.method) || !self.plugins().contains(consent.plugin()) {
             return Err(Denial::NotAllowed);
@@ -140,7 +140,7 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// [`Denial::TooCostly`].
-    pub fn has_named_grants(&self, access: &Access<'_>) -> Result<bool, Denial> {
+    pub fn has_named_grants(&self, access: &AccessRequest<'_>) -> Result<bool, Denial> {
         for state in self.policy().stateful() {
             access.steps.take(1)?;
             if state.records() && state.owner().is_some() {
@@ -155,7 +155,11 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// [`Denial::TooCostly`].
-    pub fn grant_owners(&self, access: &Access<'_>, binding: Option<&CredentialBinding>) -> Result<Vec<Partition>, Denial> {
+    pub fn grant_owners(
+        &self,
+        access: &AccessRequest<'_>,
+        binding: Option<&CredentialBinding>,
+    ) -> Result<Vec<Partition>, Denial> {
         let mut owners = Vec::new();
         for state in self.policy().stateful() {
             access.steps.take(1 + owners.len())?;
@@ -202,7 +206,7 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// [`Denial::WrongUpstream`], [`Denial::Expired`], [`Denial::KeyEnded`], [`Denial::NotYetValid`].
-    pub fn ensure_at_home(&self, access: &Access<'_>) -> Result<(), Denial> {
+    pub fn ensure_at_home(&self, access: &AccessRequest<'_>) -> Result<(), Denial> {
         self.ensure_live(access.now)?;
         let at_home = match self.upstream() {
             Some(named) => access.goes_to(named),
@@ -212,7 +216,7 @@ impl VerifiedToken {
     }
 
     /// What holds for every request, whatever allows it: the caveats and the ceiling.
-    fn confine(&self, access: &Access<'_>) -> Result<(), Denial> {
+    fn confine(&self, access: &AccessRequest<'_>) -> Result<(), Denial> {
         self.narrowing().iter().try_for_each(|caveat| caveat.ensure(access))?;
         match access.ceiling {
             Some(ceiling) => access.ensure_allowed(ceiling, Denial::BeyondCeiling),
@@ -222,7 +226,7 @@ impl VerifiedToken {
 }
 
 impl Narrowing {
-    fn ensure(&self, access: &Access<'_>) -> Result<(), Denial> {
+    fn ensure(&self, access: &AccessRequest<'_>) -> Result<(), Denial> {
         if let Some(named) = self.upstream.as_ref().filter(|named| !access.goes_to(named)) {
             return Err(access.wrong_upstream(Some(named)));
         }

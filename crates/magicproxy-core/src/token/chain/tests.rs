@@ -4,12 +4,12 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::credential::Credential;
-use crate::key::{Kem, KeyRing, KeyLifetime, PrivateKey, SealingKey};
+use crate::key::{Kem, KeyLifetime, KeyRing, PrivateKey, SealingKey};
 use crate::pattern::PatternMode;
 use crate::rule::{NewGrant, RawRule, Rule};
 use crate::scope::Scopes;
 use crate::token::{
-    Acceptance, RuleSource, MAX_CAVEATS, TokenSpec, ReissueError, SealedTokenSpec, UnnamedTokens, UpstreamName, VerifyContext,
+    Acceptance, MAX_CAVEATS, ReissueError, RuleSource, SealedTokenSpec, TokenSpec, UnnamedTokens, UpstreamName, VerifyContext,
 };
 use crate::{Method, RuleCompiler, TypedCredential, UnixTime, UnverifiedNames, UnverifiedToken};
 

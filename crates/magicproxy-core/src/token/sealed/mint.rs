@@ -13,7 +13,7 @@ use crate::token::caveat::MAX_CAVEATS;
 use crate::token::label::Label;
 use crate::token::mint::random_id;
 use crate::token::origin::Origin;
-use crate::token::{RuleSource, MintError, MintedToken, ReissueError};
+use crate::token::{MintError, MintedToken, ReissueError, RuleSource};
 use crate::upstream_name::UpstreamName;
 
 /// Bytes of the root key of a token's chain.

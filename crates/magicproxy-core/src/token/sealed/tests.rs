@@ -8,14 +8,14 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::credential::Credential;
-use crate::key::{Kem, KeyRing, KeyLifetime, MinterKey, MinterSigningKey, PrivateKey, SealingKey};
+use crate::key::{Kem, KeyLifetime, KeyRing, MinterKey, MinterSigningKey, PrivateKey, SealingKey};
 use crate::pattern::PatternMode;
 use crate::rule::{RawRule, Rule};
 use crate::scope::Scopes;
 use crate::target::{EncodedSlash, RequestTarget};
-use crate::token::{Acceptance, RuleSource, Label, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext};
-use crate::{Access, Denial};
-use crate::{TokenSpec, RuleCompiler, TypedCredential, UnixTime, UnverifiedToken};
+use crate::token::{Acceptance, Label, RuleSource, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext};
+use crate::{AccessRequest, Denial};
+use crate::{RuleCompiler, TokenSpec, TypedCredential, UnixTime, UnverifiedToken};
 
 mod minters;
 mod spelling;
@@ -71,7 +71,7 @@ fn decide(ring: &KeyRing, token: &str, line: &str, sender: Option<&str>, now: u6
     let (method, target) = line.split_once(' ').unwrap();
     let target = RequestTarget::parse(target.as_bytes(), EncodedSlash::Refuse).unwrap();
     let upstream = UpstreamName::parse("api").unwrap();
-    let access = Access {
+    let access = AccessRequest {
         method,
         target: &target,
         upstream: &upstream,

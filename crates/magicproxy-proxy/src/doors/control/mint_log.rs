@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use magicproxy_core::{RuleSource, LongToken, TokenSpec, MintedToken, TokenVersion, UnverifiedToken, Weakness};
+use magicproxy_core::{LongToken, MintedToken, RuleSource, TokenSpec, TokenVersion, UnverifiedToken, Weakness};
 
 use crate::settings::CredentialCarrier;
 

@@ -10,7 +10,7 @@ use http::{Method, Response};
 use magicproxy_core::{Accepts, KnownNames, UnnamedTokens, UnverifiedToken, UpstreamName};
 use serde_json::json;
 
-use super::{ControlHead, Control, answer};
+use super::{Control, ControlHead, answer};
 use crate::exchange::gate::ControlClient;
 use crate::exchange::served::ServedUpstream;
 use crate::rejection::Rejection;

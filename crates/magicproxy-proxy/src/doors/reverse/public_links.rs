@@ -11,7 +11,7 @@ use quick_cache::sync::Cache;
 
 use crate::peer::Scheme;
 use crate::response::rewrite::{LinkMap, Members, Rewriting};
-use crate::routing::router::{Route, Router, EntryPoint};
+use crate::routing::router::{EntryPoint, Route, Router};
 use crate::settings::{Links, OriginId, Settings, UpstreamId, UpstreamSettings};
 
 /// Maps that are kept. Callers of one proxy call it by few names; whoever makes up more gets maps that are made anew.
@@ -75,7 +75,13 @@ impl PublicLinks {
     }
 
     /// Where URLs of the upstream lead a caller who came this way, if they are rewritten.
-    pub(super) fn link_base(&self, upstream: &UpstreamSettings, route: &Route<'_>, head: &Parts, scheme: Scheme) -> Option<LinkBase> {
+    pub(super) fn link_base(
+        &self,
+        upstream: &UpstreamSettings,
+        route: &Route<'_>,
+        head: &Parts,
+        scheme: Scheme,
+    ) -> Option<LinkBase> {
         let Links::Rewrite(members) = &upstream.links else { return None };
         let entry = route.entry?;
         // The public URL is that of the mounts; who came by a name of the upstream's own stays there.
@@ -120,7 +126,10 @@ impl LinkBase {
             public_links.into_iter().map(|(url, path)| (url.to_owned(), format!("{base}{path}"))).collect();
         let in_clear: Vec<_> = public_links.iter().filter_map(|(url, to)| Some((in_clear(url)?, to.clone()))).collect();
         // The first of two with the same `from` wins.
-        LinkMap::new(public_links.into_iter().chain(in_clear)).with_origin(&asked).behind(&base).following(Arc::clone(&self.members))
+        LinkMap::new(public_links.into_iter().chain(in_clear))
+            .with_origin(&asked)
+            .behind(&base)
+            .following(Arc::clone(&self.members))
     }
 }
 

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::downstream::Connection;
-use crate::exchange::response::{UpgradedResponse, TunnelEnds};
+use crate::exchange::response::{TunnelEnds, UpgradedResponse};
 use crate::observe::access_log::AccessRecord;
 use crate::observe::ongoing::OngoingRequest;
 use crate::response::body::ResponseBody;

@@ -7,7 +7,8 @@ use crate::settings::{ApiRoot, RouteSettings};
 fn check() -> HostCheck {
     let hosts = vec![HostName::parse("gh.example").unwrap(), HostName::parse("gl.example:7000").unwrap()];
     let routes = RouteSettings { hosts, ..RouteSettings::default() };
-    let upstreams = [upstream("a", "https://api.example/v3", routes), upstream("b", "http://b.example:81", RouteSettings::default())];
+    let upstreams =
+        [upstream("a", "https://api.example/v3", routes), upstream("b", "http://b.example:81", RouteSettings::default())];
     let mut check = HostCheck::default();
     check.hosts.push(folded(ApiRoot::parse("https://proxy.example:8443").unwrap().authority().as_str()));
     for upstream in &upstreams {

@@ -8,13 +8,17 @@ use magicproxy_core::json::form::{Form, Kind, Member, Presence};
 use magicproxy_core::{DecisionSteps, VerifiedToken};
 use serde::Deserialize;
 
-use super::{VerifiedClient, ControlClient, Gate, denied};
+use super::{ControlClient, Gate, VerifiedClient, denied};
 use crate::http::header::{FieldVerdict, refuse_overrides};
 use crate::rejection::{QuestionFault, Rejection};
 
 impl Gate {
     /// Decides a request that is only asked about. It needs the token itself, sends nothing, and opens no credential.
-    pub(in crate::exchange) async fn explain(&self, caller: ControlClient<'_>, question: &ExplainedRequest) -> Result<Explanation, Rejection> {
+    pub(in crate::exchange) async fn explain(
+        &self,
+        caller: ControlClient<'_>,
+        question: &ExplainedRequest,
+    ) -> Result<Explanation, Rejection> {
         question.check_headers()?;
         let VerifiedClient { entry, sender, .. } = self.bearer(caller).await?;
         let decision = match question.overriding() {
@@ -38,7 +42,7 @@ impl Gate {
         let steps = DecisionSteps::new();
         let access = self.access(&question.method, &target, sender, &steps);
         // Nobody looks for a grant, and no plugin is asked.
-        let judgement = token.judge(&access);
+        let judgement = token.decide(&access);
         Ok(match judgement.by_rules() {
             Ok(prospect) => match self.ledger.ensure_may_keep(prospect) {
                 // The rules of a scope are the operator's; a token that does not explain does not show them.
@@ -133,8 +137,9 @@ mod tests {
 
     #[test]
     fn a_question_names_a_bounded_number_of_headers() {
-        let asked =
-            |headers: Vec<String>| ExplainedRequest { method: "GET".to_owned(), target: "/".to_owned(), headers }.check_headers().is_ok();
+        let asked = |headers: Vec<String>| {
+            ExplainedRequest { method: "GET".to_owned(), target: "/".to_owned(), headers }.check_headers().is_ok()
+        };
         let names = |count: usize, length: usize| vec!["a".repeat(length); count];
         for (headers, sensible) in [
             (names(64, 128), true),

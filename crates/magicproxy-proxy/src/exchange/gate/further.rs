@@ -2,7 +2,7 @@
 
 use http::request::Parts;
 use magicproxy_core::plugin::{PluginName, Verdict};
-use magicproxy_core::{Access, Judgement, Permit, Question, VerifiedToken};
+use magicproxy_core::{AccessRequest, Decision, Permit, Question, VerifiedToken};
 
 use super::{Gate, denied, wants_websocket};
 use crate::admission::Holding;
@@ -27,8 +27,8 @@ impl Gate {
     /// Answers what the judgement asks, and asks again, until the request is allowed or denied.
     pub(super) async fn ask_further(
         &self,
-        mut judgement: Judgement,
-        access: &Access<'_>,
+        mut judgement: Decision,
+        access: &AccessRequest<'_>,
         head: &Parts,
         asker: QuestionContext<'_>,
         body: &mut RequestBody,
@@ -36,12 +36,10 @@ impl Gate {
         let mut consultation = Consultation::default();
         loop {
             judgement = match judgement {
-                Judgement::Allowed(permit) => return Ok((permit, consultation)),
-                Judgement::Denied(denial) => return Err(denied(denial, asker.token, access)),
-                Judgement::Needs(Question::Grants(question)) => {
-                    self.ledger.look_for_grant(question, access, asker.binder).await?
-                }
-                Judgement::Needs(Question::Plugins(question)) => {
+                Decision::Allowed(permit) => return Ok((permit, consultation)),
+                Decision::Denied(denial) => return Err(denied(denial, asker.token, access)),
+                Decision::Needs(Question::Grants(question)) => self.ledger.look_for_grant(question, access, asker.binder).await?,
+                Decision::Needs(Question::Plugins(question)) => {
                     let (said, asked) = self.consult(access, head, asker, body).await?;
                     consultation = asked;
                     question.answered(access, &said)
@@ -53,7 +51,7 @@ impl Gate {
     /// Asks the token's plugins, with the parts of the request that they want to see.
     async fn consult(
         &self,
-        access: &Access<'_>,
+        access: &AccessRequest<'_>,
         head: &Parts,
         asker: QuestionContext<'_>,
         body: &mut RequestBody,

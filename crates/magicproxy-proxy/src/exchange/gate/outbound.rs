@@ -91,7 +91,12 @@ pub(in crate::exchange) struct Upgrade {
 }
 
 impl OutboundRequest {
-    pub(super) fn new(reservation: Reservation, credential: Arc<AttachedCredential>, message: Box<Message>, exchange: Holding) -> Self {
+    pub(super) fn new(
+        reservation: Reservation,
+        credential: Arc<AttachedCredential>,
+        message: Box<Message>,
+        exchange: Holding,
+    ) -> Self {
         let (permit, duties) = reservation.into_parts();
         // The permit ends here: it admits one request, and this is it.
         let upgrader = message.upgrade.then(|| Arc::clone(permit.token()));

@@ -10,7 +10,7 @@ use magicproxy_core::UnixTime;
 use magicproxy_core::rule::{Document, Facts, HeldGrant, NewGrant, NoGrant, RuleEffects};
 use magicproxy_core::state::{BoundedPartition, Change, Condition, Entry, Partition, RowLimits};
 
-use super::claims::{Claim, ActiveClaim};
+use super::claims::{ActiveClaim, Claim};
 use super::limits::TakenLimits;
 use super::{Consultation, Ledger, MAX_OWNER_GRANTS, work_aside};
 use crate::admission::{Holding, Resource};
@@ -171,8 +171,9 @@ impl Duty {
             }
         };
         // An upstream may echo the credential: it must not come out in a receipt, a log or the store.
-        if granted.iter().any(|grant| self.secret_mask.as_ref().is_some_and(|secret_mask| secret_mask.masked(grant.path().as_bytes()).is_some()))
-        {
+        if granted.iter().any(|grant| {
+            self.secret_mask.as_ref().is_some_and(|secret_mask| secret_mask.masked(grant.path().as_bytes()).is_some())
+        }) {
             tracing::warn!(target: "magicproxy::state", owner = %self.owner, path = &*shorten_segments(&self.path), "an answer would have given a grant with the credential in it");
             return Ok(());
         }

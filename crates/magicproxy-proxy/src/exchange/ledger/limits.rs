@@ -80,7 +80,12 @@ impl PendingReturns {
 
 impl Ledger {
     /// Takes one of every limit that the permit is under: those of one owner in one step.
-    pub(super) async fn take(&self, permit: &Permit, place: OwnerPlace<'_>, exchange: &Holding) -> Result<TakenLimits, Rejection> {
+    pub(super) async fn take(
+        &self,
+        permit: &Permit,
+        place: OwnerPlace<'_>,
+        exchange: &Holding,
+    ) -> Result<TakenLimits, Rejection> {
         let counts = permit.counts(place).ok_or(Rejection::Internal)?;
         let mut counted = TakenLimits { leases: None, tightest: None };
         let mut rest = counts.as_slice();

@@ -8,7 +8,7 @@ use magicproxy_core::rule::{ListItem, RuleEffects};
 use magicproxy_core::state::Partition;
 use magicproxy_core::{PathSettings, Permit, RequestTarget, UnixTime};
 
-use super::claims::{Claim, ActiveClaim, TouchedItems};
+use super::claims::{ActiveClaim, Claim, TouchedItems};
 use super::{Ledger, work_aside};
 use crate::admission::{Holding, Resource};
 use crate::credential::attached::AttachedCredential;

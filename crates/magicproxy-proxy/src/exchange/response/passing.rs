@@ -58,7 +58,11 @@ pub(crate) struct MaskedResponse {
 }
 
 impl UnfilteredResponse {
-    pub(in crate::exchange) fn new(answer: CommittedResponse, expected: ResponseContext, secret_mask: Option<SecretMask>) -> Self {
+    pub(in crate::exchange) fn new(
+        answer: CommittedResponse,
+        expected: ResponseContext,
+        secret_mask: Option<SecretMask>,
+    ) -> Self {
         Self { answer, expected, secret_mask }
     }
 

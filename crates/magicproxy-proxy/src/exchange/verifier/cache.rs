@@ -9,7 +9,7 @@ use quick_cache::sync::Cache;
 use super::fingerprint::Fingerprint;
 use super::flight::Flights;
 use super::shares::{Holder, Shares};
-use crate::admission::{Account, Payer, MinterTrust};
+use crate::admission::{Account, MinterTrust, Payer};
 use crate::credential::source::CurrentCredential;
 use crate::rejection::Rejection;
 use crate::settings::Quota;

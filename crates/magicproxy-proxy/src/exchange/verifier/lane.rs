@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use magicproxy_core::policy::Work;
 use tokio::sync::oneshot;
 
-use crate::admission::{Account, Payer, Shortage, MinterTrust};
+use crate::admission::{Account, MinterTrust, Payer, Shortage};
 use crate::rejection::Rejection;
 use crate::settings::{Limits, Quota};
 

@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::Arc;
 
-use crate::admission::{Account, Payer, MinterTrust};
+use crate::admission::{Account, MinterTrust, Payer};
 use crate::settings::Quota;
 
 /// Which entries an account has, and all accounts.

@@ -1,6 +1,8 @@
 use std::sync::atomic::Ordering;
 
-use magicproxy_core::{Kem, KeyRing, PatternMode, PrivateKey, RawRule, Rule, SealedTokenSpec, SealingKey, UnixTime, UpstreamName};
+use magicproxy_core::{
+    Kem, KeyRing, PatternMode, PrivateKey, RawRule, Rule, SealedTokenSpec, SealingKey, UnixTime, UpstreamName,
+};
 
 use super::*;
 use crate::settings::HttpMint;
@@ -218,7 +220,10 @@ async fn the_same_rules_are_compiled_once() {
         fixture.verify(&fixture.sealed(&costly(1))).await.unwrap();
     }
     assert_eq!(fixture.compiled(), 2);
-    assert_eq!(fixture.lanes().costly(MinterTrust::Known).counts().0 + fixture.lanes().costly(MinterTrust::Stranger).counts().0, 1);
+    assert_eq!(
+        fixture.lanes().costly(MinterTrust::Known).counts().0 + fixture.lanes().costly(MinterTrust::Stranger).counts().0,
+        1
+    );
 }
 
 /// Has so many ask at a time, while nobody gets a turn in this lane: how many turns they needed together, and what came of it.

@@ -46,7 +46,8 @@ fn logged(what: impl FnOnce(&mut AccessRecord)) -> Vec<(Level, String)> {
     let kept = Kept::default();
     tracing::subscriber::with_default(kept.clone(), || {
         let mut record = AccessRecord::new(RequestId::next(), &Method::GET, Instant::now());
-        record.upstream(&UpstreamNames::of(&upstream("api", "https://api.example:8443", RouteSettings::default())), OriginId::ROOT);
+        record
+            .upstream(&UpstreamNames::of(&upstream("api", "https://api.example:8443", RouteSettings::default())), OriginId::ROOT);
         what(&mut record);
         write(&record, Instant::now());
     });

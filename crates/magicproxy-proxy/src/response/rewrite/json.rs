@@ -3,15 +3,15 @@
 //! No parser: names, strings and brackets are told apart, and nothing else. What cannot be judged yet is held back.
 
 mod candidate;
-mod scan;
 mod member_checks;
+mod scan;
 
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::uri::PathAndQuery;
 
-use self::candidate::{Judge, Judgement, MAX_CANDIDATE_BYTES, Progress};
+use self::candidate::{MAX_CANDIDATE_BYTES, Progress, UrlRules, UrlVerdict};
 use self::member_checks::MemberChecks;
 use super::LinkMap;
 use crate::members::{Kind, Position};
@@ -108,12 +108,12 @@ impl JsonRewriter {
         let taken = piece.len().min(MAX_CANDIDATE_BYTES - before);
         held.extend_from_slice(piece.get(..taken).unwrap_or_default());
         let judgement = self.judge().judge(&held, progress);
-        if let Judgement::Unfinished(progress) = judgement {
+        if let UrlVerdict::Unfinished(progress) = judgement {
             self.reading = Reading::Candidate(progress);
             self.held = held;
             return false;
         }
-        if let Judgement::Leads(matched, end) = judgement {
+        if let UrlVerdict::Leads(matched, end) = judgement {
             out.push(b'"');
             out.extend_from_slice(self.links.replacement(matched));
             out.extend_from_slice(held.get(1 + matched.length..end).unwrap_or_default());
@@ -169,12 +169,12 @@ impl JsonRewriter {
         }
         let rest = copying.piece.get(at..).unwrap_or_default();
         match self.judge().judge(rest, Progress::Opened) {
-            Judgement::Stays => self.reading = Reading::Text,
-            Judgement::Leads(matched, end) => {
+            UrlVerdict::Stays => self.reading = Reading::Text,
+            UrlVerdict::Leads(matched, end) => {
                 copying.replace(at + 1, matched.length, self.links.replacement(matched));
                 return Some(at + end);
             }
-            Judgement::Unfinished(progress) => {
+            UrlVerdict::Unfinished(progress) => {
                 self.held.extend_from_slice(rest);
                 self.reading = Reading::Candidate(progress);
                 return None;
@@ -227,9 +227,9 @@ impl JsonRewriter {
         }
     }
 
-    fn judge(&mut self) -> Judge<'_> {
+    fn judge(&mut self) -> UrlRules<'_> {
         let Self { links, position, standings, asked, .. } = self;
-        Judge { links, position, standings, asked: asked.as_ref() }
+        UrlRules { links, position, standings, asked: asked.as_ref() }
     }
 }
 

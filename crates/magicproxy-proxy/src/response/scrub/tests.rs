@@ -315,7 +315,11 @@ fn nothing_planted_before_the_credential_uncovers_it() {
                 let secret_mask = || SecretMask::new([secret.as_bytes()]).unwrap();
                 assert_eq!(secret_mask().masked(body.as_bytes()).unwrap(), masked, "{body}");
                 for size in [1, 2, 3, 7, body.len()] {
-                    assert_eq!(scrubbed(Scrubber::plain(secret_mask()), body.as_bytes(), size).unwrap(), masked, "{body} in {size}");
+                    assert_eq!(
+                        scrubbed(Scrubber::plain(secret_mask()), body.as_bytes(), size).unwrap(),
+                        masked,
+                        "{body} in {size}"
+                    );
                 }
             }
         }

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::admission::{Account, Payer, MinterTrust};
+use crate::admission::{Account, MinterTrust, Payer};
 
 /// Why the first of a line is not served now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::queue::{Skip, account_key};
-use crate::admission::{Account, Payer, MinterTrust};
+use crate::admission::{Account, MinterTrust, Payer};
 use crate::settings::Quota;
 
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Named owners: shared by the tokens of a scope that hold one credential, and by no others, whatever the API answers those.
 
-use magicproxy_core::{RuleSource, PatternMode, RawRule, Rule, TypedCredential};
 use magicproxy_core::{KeyRing, OwnerSecret, PrivateKey, ScopeName};
+use magicproxy_core::{PatternMode, RawRule, Rule, RuleSource, TypedCredential};
 use magicproxy_proxy::services::SharedKeys;
 use magicproxy_proxy::settings::StrangerState;
 use serde_json::json;

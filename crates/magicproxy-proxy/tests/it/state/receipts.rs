@@ -1,6 +1,6 @@
 //! Receipts: tokens for what a request made, where no store is.
 
-use magicproxy_core::{Credential, RuleSource, Kem, PatternMode, RawRule, Rule, TypedCredential, UnixTime, UnverifiedToken};
+use magicproxy_core::{Credential, Kem, PatternMode, RawRule, Rule, RuleSource, TypedCredential, UnixTime, UnverifiedToken};
 use magicproxy_proxy::services::{RevocationList, Revocations};
 use magicproxy_proxy::settings::StrangerState;
 use serde_json::json;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use magicproxy_core::{
-    Credential, RuleSource, Kem, KeyRing, KeyLifetime, TokenSpec, PatternMode, PrivateKey, Rule, SealedTokenSpec, SealingKey,
+    Credential, Kem, KeyLifetime, KeyRing, PatternMode, PrivateKey, Rule, RuleSource, SealedTokenSpec, SealingKey, TokenSpec,
     TokenVersion, UnixTime, UnnamedTokens, UnverifiedNames, UnverifiedToken, UpstreamName,
 };
 use magicproxy_proxy::services::{Minting, RevocationList, Revocations, SharedKeys};

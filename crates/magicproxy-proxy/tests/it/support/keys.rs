@@ -3,8 +3,8 @@
 use std::sync::{Arc, LazyLock};
 
 use magicproxy_core::{
-    Credential, RuleSource, Kem, KeyRing, TokenSpec, OwnerSecret, PatternMode, PrivateKey, RawRule, Rule, ScopeName, SealedTokenSpec,
-    SealingKey, SealingPublicKey, TypedCredential, UnixTime, UpstreamName,
+    Credential, Kem, KeyRing, OwnerSecret, PatternMode, PrivateKey, RawRule, Rule, RuleSource, ScopeName, SealedTokenSpec,
+    SealingKey, SealingPublicKey, TokenSpec, TypedCredential, UnixTime, UpstreamName,
 };
 use magicproxy_proxy::services::SharedKeys;
 use zeroize::Zeroizing;

@@ -6,8 +6,8 @@ use anyhow::Context as _;
 use clap::Args;
 use magicproxy_core::token::MAX_SEALED_LIFETIME_SECONDS;
 use magicproxy_core::{
-    Accepts, Caveat, Credential, CredentialField, CredentialPlace, RuleSource, Kem, MintRequest, MinterSigningKey, PatternMode, Rule,
-    ScopeName, SealedTokenSpec, SealedTokenPlan, SealingPublicKey, TypedCredential, UnixTime, UpstreamName,
+    Accepts, Caveat, Credential, CredentialField, CredentialPlace, Kem, MintRequest, MinterSigningKey, PatternMode, Rule,
+    RuleSource, ScopeName, SealedTokenPlan, SealedTokenSpec, SealingPublicKey, TypedCredential, UnixTime, UpstreamName,
 };
 use magicproxy_proxy::clock;
 use magicproxy_proxy::settings::MintSettings;

@@ -10,7 +10,7 @@ use magicproxy_core::{TokenVersion, UnixTime, UnverifiedNames, UnverifiedToken};
 
 use super::RevokeArgs;
 use super::named::{GivenToken, Named};
-use crate::cli::inspect::{Claims, CheckResult};
+use crate::cli::inspect::{CheckResult, Claims};
 use crate::cli::time;
 use crate::ground::failure::Failure;
 use crate::runtime::keystore::{Keys, Keystore};

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::path::PathBuf;
 
-use magicproxy_core::{KeySetKey, KeyLifetime, UnixTime};
+use magicproxy_core::{KeyLifetime, KeySetKey, UnixTime};
 
 use super::jwk::Retirement;
 use super::{Keystore, write};

@@ -6,7 +6,8 @@ use super::*;
 fn the_beginning_of_a_token_is_that_of_every_token_of_its_key_and_good_for_nothing() {
     let ring = ring();
     let credential = |text: &str| TypedCredential::Configured(Credential::parse(Zeroizing::new(text.to_owned())).unwrap());
-    let others = || SealedTokenSpec { credential: credential("another"), issued_at: UnixTime(NOW.0 + 9), ..request(&["POST /.*"]) };
+    let others =
+        || SealedTokenSpec { credential: credential("another"), issued_at: UnixTime(NOW.0 + 9), ..request(&["POST /.*"]) };
     let signed = |credential: &str, seconds: u64| {
         let request = TokenSpec {
             credential: Credential::parse(Zeroizing::new(credential.to_owned())).unwrap(),

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use magicproxy_core::rule::HeldGrant;
 use magicproxy_core::{
-    Acceptance, Access, Credential, DecisionSteps, EncodedSlash, RuleSource, Judgement, KeyRing, TokenSpec, PatternMode, PrivateKey,
-    Question, RawRule, RequestTarget, Rule, Scopes, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
+    Acceptance, AccessRequest, Credential, Decision, DecisionSteps, EncodedSlash, KeyRing, PatternMode, PrivateKey, Question,
+    RawRule, RequestTarget, Rule, RuleSource, Scopes, TokenSpec, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken,
+    VerifyContext,
 };
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -36,10 +37,10 @@ fn token(keys: &KeyRing, rule: &Value, limit: Option<&str>) -> Arc<VerifiedToken
 }
 
 /// What the token's permit for a request becomes at once.
-fn plain(token: &Arc<VerifiedToken>, method: &str, permit: impl Fn(&Arc<VerifiedToken>, &Access<'_>) -> Permit) -> bool {
+fn plain(token: &Arc<VerifiedToken>, method: &str, permit: impl Fn(&Arc<VerifiedToken>, &AccessRequest<'_>) -> Permit) -> bool {
     let (target, name) = (RequestTarget::parse(b"/x", EncodedSlash::Refuse).unwrap(), UpstreamName::parse("api").unwrap());
     let steps = DecisionSteps::new();
-    let access = Access {
+    let access = AccessRequest {
         method,
         target: &target,
         upstream: &name,
@@ -56,7 +57,7 @@ fn plain(token: &Arc<VerifiedToken>, method: &str, permit: impl Fn(&Arc<Verified
 #[test]
 fn only_a_permit_that_takes_nothing_is_settled_at_once() {
     let keys = KeyRing::new(PrivateKey::generate(2048).unwrap(), Vec::new()).unwrap();
-    let by_rule = |token: &Arc<VerifiedToken>, access: &Access<'_>| token.authorize(access).unwrap();
+    let by_rule = |token: &Arc<VerifiedToken>, access: &AccessRequest<'_>| token.authorize(access).unwrap();
     assert!(plain(&token(&keys, &json!("GET /x"), None), "GET", by_rule));
     for limit in ["total=3", "concurrent=1"] {
         assert!(!plain(&token(&keys, &json!("GET /x"), Some(limit)), "GET", by_rule), "{limit}");
@@ -69,10 +70,10 @@ fn only_a_permit_that_takes_nothing_is_settled_at_once() {
         assert!(!plain(&token(&keys, &state, None), "GET", by_rule), "{state}");
     }
     let other = token(&keys, &json!({ "method": "POST", "path": "/y", "grants": ["DELETE /x/{location}"] }), None);
-    let by_grant = |token: &Arc<VerifiedToken>, access: &Access<'_>| {
+    let by_grant = |token: &Arc<VerifiedToken>, access: &AccessRequest<'_>| {
         let held = HeldGrant::from_store(token.owner(), "/x", b"DELETE").unwrap();
-        let Judgement::Needs(Question::Grants(question)) = token.judge(access) else { panic!("no grant is asked for") };
-        let Ok(Judgement::Allowed(permit)) = question.held(access, held, None) else { panic!("the grant does not allow it") };
+        let Decision::Needs(Question::Grants(question)) = token.decide(access) else { panic!("no grant is asked for") };
+        let Ok(Decision::Allowed(permit)) = question.held(access, held, None) else { panic!("the grant does not allow it") };
         permit
     };
     assert!(!plain(&other, "DELETE", by_grant), "a grant that may be used up");

@@ -6,7 +6,7 @@ use super::super::LinkMap;
 use super::super::link::{Matched, Prefix};
 use super::member_checks::MemberChecks;
 use crate::members::Position;
-use crate::members::{MemberUrl, MemberCheck};
+use crate::members::{MemberCheck, MemberUrl};
 
 /// What a candidate begins with.
 const OPENER: &[u8] = b"\"http";
@@ -22,7 +22,7 @@ pub(super) enum Progress {
     Inside(Matched, MemberCheck, usize),
 }
 
-pub(super) enum Judgement {
+pub(super) enum UrlVerdict {
     Stays,
     /// It is rewritten, and ends here.
     Leads(Matched, usize),
@@ -30,24 +30,24 @@ pub(super) enum Judgement {
 }
 
 /// What a judgement depends on.
-pub(super) struct Judge<'a> {
+pub(super) struct UrlRules<'a> {
     pub(super) links: &'a LinkMap,
     pub(super) position: &'a Position,
     pub(super) standings: &'a mut MemberChecks,
     pub(super) asked: Option<&'a PathAndQuery>,
 }
 
-impl Judge<'_> {
+impl UrlRules<'_> {
     /// Judges a candidate, given from its quotation mark on.
-    pub(super) fn judge(mut self, candidate: &[u8], progress: Progress) -> Judgement {
+    pub(super) fn judge(mut self, candidate: &[u8], progress: Progress) -> UrlVerdict {
         let window = candidate.get(..MAX_CANDIDATE_BYTES).unwrap_or(candidate);
         match self.judge_window(window, progress) {
-            Judgement::Unfinished(_) if window.len() == MAX_CANDIDATE_BYTES => Judgement::Stays,
+            UrlVerdict::Unfinished(_) if window.len() == MAX_CANDIDATE_BYTES => UrlVerdict::Stays,
             judgement => judgement,
         }
     }
 
-    fn judge_window(&mut self, window: &[u8], progress: Progress) -> Judgement {
+    fn judge_window(&mut self, window: &[u8], progress: Progress) -> UrlVerdict {
         let (matched, standing, from) = match progress {
             Progress::Inside(matched, standing, from) => (matched, standing, from),
             Progress::Opened => match self.judge_beginning(window) {
@@ -57,25 +57,25 @@ impl Judge<'_> {
         };
         let rest = |end| window.get(1 + matched.length..end).unwrap_or_default();
         match find_end(window, from) {
-            Ok(end) if standing == MemberCheck::Followed || self.leads(matched, rest(end)) => Judgement::Leads(matched, end + 1),
-            Ok(_) | Err(Found::NoUrl) => Judgement::Stays,
-            Err(Found::Nothing(from)) => Judgement::Unfinished(Progress::Inside(matched, standing, from)),
+            Ok(end) if standing == MemberCheck::Followed || self.leads(matched, rest(end)) => UrlVerdict::Leads(matched, end + 1),
+            Ok(_) | Err(Found::NoUrl) => UrlVerdict::Stays,
+            Err(Found::Nothing(from)) => UrlVerdict::Unfinished(Progress::Inside(matched, standing, from)),
         }
     }
 
     /// Which link a candidate begins with, where its member may be followed.
-    fn judge_beginning(&mut self, window: &[u8]) -> Result<(Matched, MemberCheck), Judgement> {
+    fn judge_beginning(&mut self, window: &[u8]) -> Result<(Matched, MemberCheck), UrlVerdict> {
         if !window.starts_with(OPENER) {
             let unfinished = OPENER.starts_with(window);
-            return Err(if unfinished { Judgement::Unfinished(Progress::Opened) } else { Judgement::Stays });
+            return Err(if unfinished { UrlVerdict::Unfinished(Progress::Opened) } else { UrlVerdict::Stays });
         }
         match self.links.prefix(window.get(1..).unwrap_or_default()) {
             Prefix::Matched(matched) => match self.standings.standing(self.links, self.position) {
-                MemberCheck::Stays => Err(Judgement::Stays),
+                MemberCheck::Stays => Err(UrlVerdict::Stays),
                 standing => Ok((matched, standing)),
             },
-            Prefix::Mismatched => Err(Judgement::Stays),
-            Prefix::Incomplete => Err(Judgement::Unfinished(Progress::Opened)),
+            Prefix::Mismatched => Err(UrlVerdict::Stays),
+            Prefix::Incomplete => Err(UrlVerdict::Unfinished(Progress::Opened)),
         }
     }
 

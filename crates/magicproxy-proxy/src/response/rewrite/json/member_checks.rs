@@ -1,8 +1,8 @@
 //! What was found of members before: the documents of an API have the same few names again and again.
 
 use super::super::LinkMap;
-use crate::members::Position;
 use crate::members::MemberCheck;
+use crate::members::Position;
 
 const SLOTS: usize = 128;
 /// A longer path is not remembered.

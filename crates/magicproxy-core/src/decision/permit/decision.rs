@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Access, Denial, Permit};
+use super::{AccessRequest, Denial, Permit};
 use crate::key::CredentialBinding;
 use crate::plugin::{Consent, PluginName, Verdict};
 use crate::rule::HeldGrant;
@@ -15,7 +15,7 @@ use crate::token::VerifiedToken;
 /// What becomes of one request.
 #[derive(Debug)]
 #[must_use]
-pub enum Judgement {
+pub enum Decision {
     /// It is allowed.
     Allowed(Permit),
     /// It is not. Doubt is a denial.
@@ -49,17 +49,17 @@ pub struct PluginQuestion {
 
 /// What the rules alone make of a request: for whoever only asks. It admits nothing.
 #[derive(Clone, Copy, Debug)]
-pub struct Prospect<'j>(&'j Permit);
+pub struct RulesDecision<'j>(&'j Permit);
 
 impl VerifiedToken {
     /// Judges one request.
-    pub fn judge(self: &Arc<Self>, access: &Access<'_>) -> Judgement {
+    pub fn decide(self: &Arc<Self>, access: &AccessRequest<'_>) -> Decision {
         match self.authorize_by_rules(access) {
             // Only a stateful rule gives grants; without one there is nobody to be asked.
             Err(Denial::NotAllowed) if self.policy().stateful().next().is_some() => {
-                Judgement::Needs(Question::Grants(GrantQuestion { token: Arc::clone(self) }))
+                Decision::Needs(Question::Grants(GrantQuestion { token: Arc::clone(self) }))
             }
-            decision => Judgement::before_plugins(self, decision),
+            decision => Decision::before_plugins(self, decision),
         }
     }
 
@@ -67,26 +67,26 @@ impl VerifiedToken {
     ///
     /// # Errors
     /// [`Denial`] says why not. Where a plugin would have to be asked, nothing is allowed.
-    pub fn authorize(self: &Arc<Self>, access: &Access<'_>) -> Result<Permit, Denial> {
-        match self.judge(access) {
-            Judgement::Allowed(permit) => Ok(permit),
-            Judgement::Denied(denial) => Err(denial),
-            Judgement::Needs(Question::Grants(_) | Question::Plugins(_)) => Err(Denial::NotAllowed),
+    pub fn authorize(self: &Arc<Self>, access: &AccessRequest<'_>) -> Result<Permit, Denial> {
+        match self.decide(access) {
+            Decision::Allowed(permit) => Ok(permit),
+            Decision::Denied(denial) => Err(denial),
+            Decision::Needs(Question::Grants(_) | Question::Plugins(_)) => Err(Denial::NotAllowed),
         }
     }
 }
 
-impl Judgement {
+impl Decision {
     /// What the rules alone say, should nothing be held and every plugin abstain.
     ///
     /// # Errors
     /// [`Denial`].
-    pub fn by_rules(&self) -> Result<Prospect<'_>, Denial> {
+    pub fn by_rules(&self) -> Result<RulesDecision<'_>, Denial> {
         match self {
-            Self::Allowed(permit) => Ok(Prospect(permit)),
+            Self::Allowed(permit) => Ok(RulesDecision(permit)),
             Self::Denied(denial) => Err(denial.clone()),
             Self::Needs(Question::Grants(_)) => Err(Denial::NotAllowed),
-            Self::Needs(Question::Plugins(question)) => question.otherwise.as_ref().map(Prospect).ok_or(Denial::NotAllowed),
+            Self::Needs(Question::Plugins(question)) => question.otherwise.as_ref().map(RulesDecision).ok_or(Denial::NotAllowed),
         }
     }
 
@@ -102,7 +102,7 @@ impl Judgement {
     }
 }
 
-impl From<Result<Permit, Denial>> for Judgement {
+impl From<Result<Permit, Denial>> for Decision {
     fn from(decision: Result<Permit, Denial>) -> Self {
         decision.map_or_else(Self::Denied, Self::Allowed)
     }
@@ -113,7 +113,7 @@ impl GrantQuestion {
     ///
     /// # Errors
     /// [`Denial::TooCostly`].
-    pub fn asks_named_owners(&self, access: &Access<'_>) -> Result<bool, Denial> {
+    pub fn asks_named_owners(&self, access: &AccessRequest<'_>) -> Result<bool, Denial> {
         self.token.has_named_grants(access)
     }
 
@@ -122,7 +122,7 @@ impl GrantQuestion {
     ///
     /// # Errors
     /// [`Denial::TooCostly`].
-    pub fn owners(&self, access: &Access<'_>, binding: Option<&CredentialBinding>) -> Result<Vec<Partition>, Denial> {
+    pub fn owners(&self, access: &AccessRequest<'_>, binding: Option<&CredentialBinding>) -> Result<Vec<Partition>, Denial> {
         self.token.grant_owners(access, binding)
     }
 
@@ -131,16 +131,21 @@ impl GrantQuestion {
     ///
     /// # Errors
     /// The question.
-    pub fn held(self, access: &Access<'_>, held: HeldGrant, binding: Option<&CredentialBinding>) -> Result<Judgement, Self> {
+    pub fn held(
+        self,
+        access: &AccessRequest<'_>,
+        held: HeldGrant,
+        binding: Option<&CredentialBinding>,
+    ) -> Result<Decision, Self> {
         match self.token.authorize_held(access, held, binding) {
             Err(Denial::NotAllowed) => Err(self),
-            decision => Ok(Judgement::before_plugins(&self.token, decision)),
+            decision => Ok(Decision::before_plugins(&self.token, decision)),
         }
     }
 
     /// Goes on where no grant allows the request.
-    pub fn nothing_held(self) -> Judgement {
-        Judgement::before_plugins(&self.token, Err(Denial::NotAllowed))
+    pub fn nothing_held(self) -> Decision {
+        Decision::before_plugins(&self.token, Err(Denial::NotAllowed))
     }
 }
 
@@ -152,21 +157,21 @@ impl PluginQuestion {
     }
 
     /// Goes on with what they said, in their order. One of whom nothing is said did not allow it, and might have denied it.
-    pub fn answered(self, access: &Access<'_>, said: &[(PluginName, Verdict)]) -> Judgement {
+    pub fn answered(self, access: &AccessRequest<'_>, said: &[(PluginName, Verdict)]) -> Decision {
         let all_asked = said.iter().map(|(plugin, _)| plugin).eq(self.plugins());
         if !all_asked || said.iter().any(|(_, verdict)| matches!(verdict, Verdict::Deny(_))) {
-            return Judgement::Denied(Denial::NotAllowed);
+            return Decision::Denied(Denial::NotAllowed);
         }
         let consent = said.iter().find_map(|(plugin, verdict)| Consent::of(plugin, verdict));
         match (self.otherwise, consent) {
-            (Some(permit), _) => Judgement::Allowed(permit),
+            (Some(permit), _) => Decision::Allowed(permit),
             (None, Some(consent)) => self.token.authorize_agreed(access, consent).into(),
-            (None, None) => Judgement::Denied(Denial::NotAllowed),
+            (None, None) => Decision::Denied(Denial::NotAllowed),
         }
     }
 }
 
-impl<'j> Prospect<'j> {
+impl<'j> RulesDecision<'j> {
     pub(super) fn of(permit: &'j Permit) -> Self {
         Self(permit)
     }
