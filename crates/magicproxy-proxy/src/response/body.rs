@@ -14,7 +14,7 @@ use crate::http::body::{BodyError, BrokenOff, IdleTimer, MomentTimer};
 use crate::observe::ongoing::OngoingRequest;
 use crate::response::ahead::{Ahead, Held};
 use crate::response::header::ResponseFilter;
-use crate::transport::{Content, Lease};
+use crate::transport::{Content, PooledConnection};
 
 /// After so many bytes others have their turn: a fast upstream and a fast client could else keep an event loop for themselves.
 const PASSED_TURN_BYTES: usize = 256 * 1024;
@@ -204,7 +204,7 @@ pub(crate) struct Received {
     /// What the answer came in.
     pub(crate) version: Version,
     /// The connection that it comes from.
-    pub(crate) lease: Lease,
+    pub(crate) lease: PooledConnection,
     /// What was read of it already.
     pub(crate) ahead: Option<Box<Ahead>>,
     /// What is held until it has been passed down.
@@ -239,7 +239,7 @@ pub(crate) struct UpstreamBody {
     /// Likewise.
     _exchange: Holding,
     /// The connection it comes from, to be given back at the end; dropped before the end, it is closed.
-    lease: Option<Lease>,
+    lease: Option<PooledConnection>,
     /// Trailers that wait for the last bytes to go first.
     trailers: Option<Frame<Bytes>>,
     /// Nothing more comes from the upstream; the pipeline may still hold something.

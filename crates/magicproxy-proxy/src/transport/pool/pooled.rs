@@ -5,59 +5,59 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::queue::Ticket;
-use super::{Need, Pool, Socket, Turn};
+use super::{ConnectionNeed, Pool, Socket, Turn};
 use crate::admission::{Holding, Payer};
 use crate::downstream::Progress;
-use crate::transport::connection::{Connection, Multiplexed, UploadSlot};
+use crate::transport::connection::{Connection, SharedConnection, UploadSlot};
 use crate::worker::WorkerId;
 
 /// Leave to make one connection.
 #[derive(Debug)]
-pub(in crate::transport) struct Opening {
+pub(in crate::transport) struct DialTurn {
     pub(super) charge: Charge,
     pub(super) socket: Socket,
-    pub(super) connecting: Option<Connecting>,
+    pub(super) connecting: Option<SharedDial>,
 }
 
-impl Opening {
-    pub(in crate::transport) fn into_parts(self) -> (Socket, Unopened) {
+impl DialTurn {
+    pub(in crate::transport) fn into_parts(self) -> (Socket, DialWaiters) {
         let Self { charge, socket, connecting } = self;
-        (socket, Unopened { charge, connecting })
+        (socket, DialWaiters { charge, connecting })
     }
 }
 
 /// What waits for a connection that is being made.
-pub(in crate::transport) struct Unopened {
+pub(in crate::transport) struct DialWaiters {
     charge: Charge,
-    connecting: Option<Connecting>,
+    connecting: Option<SharedDial>,
 }
 
-impl Unopened {
-    pub(in crate::transport) fn http1(self, connection: Connection, holding: Holding, worker: WorkerId) -> Lease {
+impl DialWaiters {
+    pub(in crate::transport) fn http1(self, connection: Connection, holding: Holding, worker: WorkerId) -> PooledConnection {
         if self.connecting.is_some() {
             // The upstream does not speak HTTP/2 after all.
             self.charge.pool.state().expected = 1;
         }
         drop(self.connecting);
-        Lease::new(connection, self.charge, holding, worker).fresh()
+        PooledConnection::new(connection, self.charge, holding, worker).fresh()
     }
 
-    pub(in crate::transport) fn http2(mut self, connection: Multiplexed, holding: Holding, need: Need) -> Lease {
+    pub(in crate::transport) fn http2(mut self, connection: SharedConnection, holding: Holding, need: ConnectionNeed) -> PooledConnection {
         let pool = Arc::clone(&self.charge.pool);
         let connection = pool.begin_first(connection, &mut self.charge, need.payload);
-        let mut lease = Lease::new(connection, self.charge, holding, need.worker).fresh();
-        lease.unshared = Some(Unshared { _connecting: self.connecting });
+        let mut lease = PooledConnection::new(connection, self.charge, holding, need.worker).fresh();
+        lease.unshared = Some(UnsharedConnection { _connecting: self.connecting });
         lease
     }
 }
 
 /// A connection that is being made, and will carry many exchanges.
 #[derive(Debug)]
-pub(super) struct Connecting {
+pub(super) struct SharedDial {
     pub(super) pool: Arc<Pool>,
 }
 
-impl Drop for Connecting {
+impl Drop for SharedDial {
     fn drop(&mut self) {
         self.pool.state().connecting -= 1;
         self.pool.dispatch();
@@ -105,13 +105,13 @@ impl Drop for Charge {
 }
 
 /// A request in the queue, seen from the request; dropping it takes it out.
-pub(super) struct Waiting {
+pub(super) struct QueuedRequest {
     pub(super) pool: Arc<Pool>,
     pub(super) ticket: Ticket,
     pub(super) turn: oneshot::Receiver<Turn>,
 }
 
-impl Drop for Waiting {
+impl Drop for QueuedRequest {
     fn drop(&mut self) {
         let left = self.pool.state().queue.remove(self.ticket);
         drop(left);
@@ -124,40 +124,40 @@ impl Drop for Waiting {
 
 /// A connection that nobody else finds; dropping this gives their turn to those who wait for it.
 #[derive(Debug)]
-struct Unshared {
-    _connecting: Option<Connecting>,
+struct UnsharedConnection {
+    _connecting: Option<SharedDial>,
 }
 
 /// Did others use a connection before, so that it may be stale?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pooled {
+pub(crate) enum ConnectionUse {
     Yes,
     No,
 }
 
 /// A connection in use. Giving it back keeps it; dropping it closes one of HTTP/1.1, and resets the stream of one of HTTP/2.
 #[derive(Debug)]
-pub(crate) struct Lease {
+pub(crate) struct PooledConnection {
     used: Option<(Connection, Charge)>,
     worker: WorkerId,
-    pub(crate) pooled: Pooled,
+    pub(crate) pooled: ConnectionUse,
     /// How far the request's body has come.
     upload: Option<Arc<Progress>>,
     /// Is a connection of HTTP/1.1 not to be used again?
     once: bool,
     /// Of a new connection of HTTP/2 which nobody else finds yet.
-    unshared: Option<Unshared>,
+    unshared: Option<UnsharedConnection>,
     _holding: Holding,
 }
 
-impl Lease {
+impl PooledConnection {
     pub(super) fn new(connection: Connection, charge: Charge, holding: Holding, worker: WorkerId) -> Self {
         let used = Some((connection, charge));
-        Self { used, worker, pooled: Pooled::Yes, upload: None, once: false, unshared: None, _holding: holding }
+        Self { used, worker, pooled: ConnectionUse::Yes, upload: None, once: false, unshared: None, _holding: holding }
     }
 
     fn fresh(mut self) -> Self {
-        self.pooled = Pooled::No;
+        self.pooled = ConnectionUse::No;
         self
     }
 
@@ -223,7 +223,7 @@ impl Lease {
     }
 }
 
-impl Drop for Lease {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         if let Some((Connection::Http2(connection), charge)) = self.used.take() {
             let pool = Arc::clone(&charge.pool);
