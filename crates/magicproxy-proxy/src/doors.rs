@@ -17,7 +17,7 @@ use hyper::body::{Body as _, Incoming};
 
 use crate::admission::Budget;
 use crate::downstream::listener::DoorKind;
-use crate::downstream::{Connection, Untaken, noted_own_words};
+use crate::downstream::{Connection, UnreadResponse, noted_own_words};
 use crate::exchange::served::{SetupError, Upstreams};
 use crate::observe::ongoing::OngoingRequest;
 use crate::rejection::{RefusalForm, Rejection};
@@ -143,7 +143,7 @@ impl Visit<'_> {
     /// Has a response of the proxy's own words wait for its client at the expense of the peer, and not for long. Where no more
     /// may wait, a refusal is sent without its content.
     fn bound_own_words(&mut self, mut response: Response<ResponseBody>, budget: &Arc<Budget>) -> Response<ResponseBody> {
-        match Untaken::on(self.connection, budget) {
+        match UnreadResponse::on(self.connection, budget) {
             Ok(Some(untaken)) => {
                 response.body_mut().hold(untaken);
                 noted_own_words();

@@ -19,10 +19,10 @@ use tokio::sync::watch;
 
 use crate::admission::Shortage;
 use crate::doors::{Door, Doors};
-use crate::downstream::connections::{Connections, PeerShare, Slot};
-use crate::downstream::listener::{Accepted, Entrance, Listener, Listeners};
+use crate::downstream::connections::{Connections, PeerShare, ConnectionSlot};
+use crate::downstream::listener::{AcceptedConnection, ListenerContext, Listener, Listeners};
 use crate::downstream::{
-    Bounds, ConnectedClient, Connection, DownstreamIo, Opened, Protocol, Socket, Streams, Transport, noted, open,
+    Bounds, ConnectedClient, Connection, DownstreamIo, NegotiatedConnection, Protocol, Socket, Streams, Transport, noted, open,
 };
 use crate::exchange::served::SetupError;
 use crate::http::MAX_HEAD_BYTES;
@@ -120,15 +120,15 @@ impl Server {
         }
     }
 
-    fn peer_share(&self, accepted: &Accepted) -> PeerShare {
+    fn peer_share(&self, accepted: &AcceptedConnection) -> PeerShare {
         let exempt = self.settings.trusted_proxies.speaks_for_others(&accepted.peer());
         if exempt { PeerShare::Exempt } else { PeerShare::Counted }
     }
 
     /// Has a worker serve it.
-    fn give(&self, accepted: Accepted, slot: Slot, stopped: watch::Receiver<()>) {
+    fn give(&self, accepted: AcceptedConnection, slot: ConnectionSlot, stopped: watch::Receiver<()>) {
         let peer_key = accepted.peer_key();
-        let Accepted { transport, peer, entrance, .. } = accepted;
+        let AcceptedConnection { transport, peer, entrance, .. } = accepted;
         // It is to be woken by its worker's runtime.
         let transport = match transport.park() {
             Ok(parked) => parked,
@@ -147,7 +147,7 @@ impl Server {
 }
 
 /// Closes a connection for which there is no place, with a word where one can be said at once.
-fn turn_away(accepted: &Accepted, shortage: Shortage) {
+fn turn_away(accepted: &AcceptedConnection, shortage: Shortage) {
     tracing::debug!(target: "magicproxy::serve", peer = accepted.peer.map(tracing::field::display), %shortage, "a connection was turned away");
     if accepted.entrance.tls.is_none() {
         let _ = accepted.transport.try_write(TURNED_AWAY);
@@ -161,7 +161,7 @@ struct ServedConnection {
 }
 
 impl ServedConnection {
-    async fn serve(self, transport: Transport, client: ConnectedClient, entrance: Arc<Entrance>) {
+    async fn serve(self, transport: Transport, client: ConnectedClient, entrance: Arc<ListenerContext>) {
         let (timeouts, peer) = (self.settings.timeouts, client.address);
         let (activity, mut stopped) = (Arc::clone(client.slot.activity()), client.stopped.clone());
         let opening = open(Socket::new(transport, timeouts.body_idle), entrance.tls.as_deref());
@@ -170,7 +170,7 @@ impl ServedConnection {
             () = poll_fn(|context| activity.poll_ending(context)) => return,
             opened = tokio::time::timeout(timeouts.header, opening) => opened.unwrap_or_else(|late| Err(late.into())),
         };
-        let Opened { stream, protocol, prefix } = match opened {
+        let NegotiatedConnection { stream, protocol, prefix } = match opened {
             Ok(opened) => opened,
             Err(error) => return log_end(&error, peer),
         };

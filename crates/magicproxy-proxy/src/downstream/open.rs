@@ -27,7 +27,7 @@ const MAX_PLAIN_BYTES: u64 = 64 * 1024;
 const MAX_HANDSHAKE_BYTES: usize = 16 * 1024;
 
 /// A connection whose protocol is known.
-pub(crate) struct Opened {
+pub(crate) struct NegotiatedConnection {
     pub(crate) stream: Stream,
     pub(crate) protocol: Protocol,
     /// What was read already.
@@ -35,11 +35,11 @@ pub(crate) struct Opened {
 }
 
 /// Opens a connection. One that ends here has been told what there was to tell.
-pub(crate) async fn open(mut socket: Socket, tls: Option<&TlsServer>) -> io::Result<Opened> {
+pub(crate) async fn open(mut socket: Socket, tls: Option<&TlsServer>) -> io::Result<NegotiatedConnection> {
     socket.readable().await?;
     let Some(tls) = tls else {
         let (protocol, prefix) = detect(&mut socket).await?;
-        return Ok(Opened { stream: Stream::Plain(socket), protocol, prefix });
+        return Ok(NegotiatedConnection { stream: Stream::Plain(socket), protocol, prefix });
     };
     let mut stream = Box::new(Box::pin(handshake(socket, tls)).await?);
     let (protocol, prefix) = detect(&mut stream).await?;
@@ -52,7 +52,7 @@ pub(crate) async fn open(mut socket: Socket, tls: Option<&TlsServer>) -> io::Res
     if protocol != agreed {
         return Err(invalid("another protocol than the one agreed on"));
     }
-    Ok(Opened { stream: Stream::Tls(stream), protocol, prefix })
+    Ok(NegotiatedConnection { stream: Stream::Tls(stream), protocol, prefix })
 }
 
 async fn handshake(mut socket: Socket, tls: &TlsServer) -> io::Result<TlsStream<Socket>> {

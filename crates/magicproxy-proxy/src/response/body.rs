@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::pipeline::{Next, Pipeline};
 use crate::admission::Holding;
-use crate::downstream::{FlushPoint, Untaken, noted};
+use crate::downstream::{FlushPoint, UnreadResponse, noted};
 use crate::http::body::{BodyError, BrokenOff, IdleTimer, MomentTimer};
 use crate::observe::ongoing::OngoingRequest;
 use crate::response::ahead::{Ahead, Held};
@@ -28,7 +28,7 @@ struct Answering {
     source: Source,
     exchange: Option<Exchange>,
     /// Its place among the responses of the proxy's own words.
-    untaken: Option<Untaken>,
+    untaken: Option<UnreadResponse>,
     /// Why it ends before its end, while what came before has yet to be written.
     failure: Option<Box<BodyError>>,
     /// What follows the response, where that is another protocol.
@@ -113,7 +113,7 @@ impl ResponseBody {
     }
 
     /// Keeps its place until this content was taken, or its stream ended.
-    pub(crate) fn hold(&mut self, untaken: Untaken) {
+    pub(crate) fn hold(&mut self, untaken: UnreadResponse) {
         self.0.untaken = Some(untaken);
     }
 

@@ -92,7 +92,7 @@ impl TlsIdentity {
 
 /// TLS for any number of listeners, with one certificate that can be replaced.
 pub struct TlsServer {
-    current: Arc<Current>,
+    current: Arc<CurrentCertificate>,
     challenges: Arc<Challenges>,
     config: Arc<ServerConfig>,
     challenge_config: Arc<ServerConfig>,
@@ -110,7 +110,7 @@ impl TlsServer {
     /// # Errors
     /// When the system gives no random numbers.
     pub fn new(identity: Option<TlsIdentity>) -> Result<Arc<Self>, rustls::Error> {
-        let (current, challenges) = (Arc::new(Current(RwLock::new(identity))), Arc::<Challenges>::default());
+        let (current, challenges) = (Arc::new(CurrentCertificate(RwLock::new(identity))), Arc::<Challenges>::default());
         let mut config = server_config(Arc::clone(&current) as Arc<dyn ResolvesServerCert>, &PROTOCOLS)?;
         // Tickets hold what a session needs, so that idle clients take no memory here.
         config.ticketer = aws_lc_rs::Ticketer::new()?;
@@ -176,9 +176,9 @@ fn server_config(resolver: Arc<dyn ResolvesServerCert>, protocols: &[&[u8]]) -> 
 
 /// The certificate of now, whatever name a client asks for: clients check the name, and some send none.
 #[derive(Debug)]
-struct Current(RwLock<Option<TlsIdentity>>);
+struct CurrentCertificate(RwLock<Option<TlsIdentity>>);
 
-impl ResolvesServerCert for Current {
+impl ResolvesServerCert for CurrentCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|identity| Arc::clone(&identity.0))
     }
