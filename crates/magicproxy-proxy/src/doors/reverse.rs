@@ -22,7 +22,7 @@ use crate::response::body::ResponseBody;
 use crate::routing::lfs;
 use crate::routing::router::{EntryPoint, Route, Router};
 use crate::settings::{Settings, UpstreamId};
-use objects::ObjectsFor;
+use objects::ObjectsClient;
 use public_links::{LinkBase, PublicLinks};
 use tunnel::{Tunnel, TunnelBounds};
 
@@ -155,7 +155,7 @@ impl ReverseDoor {
             ExchangeOutcome::Answered(answered)
                 if asked.may_get_them_by(answered.response()) && answered.method() != Method::HEAD =>
             {
-                let objects = ObjectsFor { entry, link_base, upstream: Arc::clone(served.settings()), client: lfs_client };
+                let objects = ObjectsClient { entry, link_base, upstream: Arc::clone(served.settings()), client: lfs_client };
                 Box::pin(self.pass_objects(answered, objects)).await
             }
             ExchangeOutcome::Answered(answered) => {

@@ -12,7 +12,7 @@ use crate::admission::Holding;
 use crate::exchange::ledger::Duties;
 use crate::exchange::upstream::UpstreamResponse;
 use crate::rejection::Rejection;
-use crate::response::ahead::{Ahead, Held};
+use crate::response::buffered_prefix::{BufferedPrefix, ExchangeGuard};
 use crate::response::header::RECEIPT;
 use crate::transport::Content;
 
@@ -31,9 +31,9 @@ pub(in crate::exchange) struct CommittedResponse {
     /// In a box: it is moved about before it is passed down.
     arrived: Box<UpstreamResponse>,
     /// What was read of its body already.
-    ahead: Option<Box<Ahead>>,
+    ahead: Option<Box<BufferedPrefix>>,
     /// What the exchange holds until the answer was passed down.
-    held: Option<Held>,
+    held: Option<ExchangeGuard>,
 }
 
 impl PendingResponse {
@@ -75,19 +75,19 @@ impl CommittedResponse {
     /// Reads as much of the body as there is room for before anything is passed down. All of it, where that is enough.
     pub(in crate::exchange) async fn read_ahead(&mut self, buffered: Holding) -> Option<Bytes> {
         let UpstreamResponse { response, idle, .. } = &mut *self.arrived;
-        let ahead = Ahead::read(response.body_mut(), buffered, *idle).await;
+        let ahead = BufferedPrefix::read(response.body_mut(), buffered, *idle).await;
         self.ahead.insert(Box::new(ahead)).whole().cloned()
     }
 
     /// Holds this until the answer was passed down.
-    pub(in crate::exchange) fn hold(&mut self, held: Held) {
+    pub(in crate::exchange) fn hold(&mut self, held: ExchangeGuard) {
         self.held = Some(held);
     }
 
     /// Reads as much of the body as there is room for, of an answer of which nothing is passed down.
-    pub(in crate::exchange) async fn read(self, buffered: Holding) -> Ahead {
+    pub(in crate::exchange) async fn read(self, buffered: Holding) -> BufferedPrefix {
         let UpstreamResponse { mut response, lease, idle, .. } = *self.arrived;
-        let read = Ahead::read(response.body_mut(), buffered, idle).await;
+        let read = BufferedPrefix::read(response.body_mut(), buffered, idle).await;
         if read.whole().is_some() {
             lease.give_back();
         }

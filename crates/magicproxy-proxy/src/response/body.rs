@@ -10,9 +10,9 @@ use http_body::{Body, Frame, SizeHint};
 use super::pipeline::{Next, Pipeline};
 use crate::admission::Holding;
 use crate::downstream::{FlushPoint, UnreadResponse, noted};
-use crate::http::body::{BodyError, BrokenOff, IdleTimer, MomentTimer};
+use crate::http::body::{BodyError, TruncatedBody, IdleTimer, MomentTimer};
 use crate::observe::ongoing::OngoingRequest;
-use crate::response::ahead::{Ahead, Held};
+use crate::response::buffered_prefix::{BufferedPrefix, ExchangeGuard};
 use crate::response::header::ResponseFilter;
 use crate::transport::{Content, PooledConnection};
 
@@ -21,10 +21,10 @@ const PASSED_TURN_BYTES: usize = 256 * 1024;
 
 /// A response body, with what must live as long as the answer does. In one box: it is moved about before it is sent.
 #[derive(Debug)]
-pub(crate) struct ResponseBody(Box<Answering>);
+pub(crate) struct ResponseBody(Box<ResponseEnd>);
 
 #[derive(Debug)]
-struct Answering {
+struct ResponseEnd {
     source: Source,
     exchange: Option<Exchange>,
     /// Its place among the responses of the proxy's own words.
@@ -48,7 +48,7 @@ enum Source {
 }
 
 /// Something to be held.
-struct Keep(#[expect(dead_code, reason = "it is held, and not looked at")] Held);
+struct Keep(#[expect(dead_code, reason = "it is held, and not looked at")] ExchangeGuard);
 
 impl std::fmt::Debug for Keep {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -57,7 +57,7 @@ impl std::fmt::Debug for Keep {
 }
 
 // What is larger takes the system's allocator a thousand instructions more.
-const _: () = assert!(size_of::<Answering>() <= 1024);
+const _: () = assert!(size_of::<ResponseEnd>() <= 1024);
 
 /// The request that the answer is for, which ends with it.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl ResponseBody {
     }
 
     /// What became of an upstream's body, with what is held until it was passed down.
-    pub(crate) fn made(bytes: Bytes, held: Held) -> Self {
+    pub(crate) fn made(bytes: Bytes, held: ExchangeGuard) -> Self {
         Self::of(Source::Made { bytes: (!bytes.is_empty()).then_some(bytes), _held: Keep(held) })
     }
 
@@ -104,7 +104,7 @@ impl ResponseBody {
     }
 
     fn of(source: Source) -> Self {
-        Self(Box::new(Answering { source, exchange: None, untaken: None, failure: None, successor: None }))
+        Self(Box::new(ResponseEnd { source, exchange: None, untaken: None, failure: None, successor: None }))
     }
 
     /// Is this content of the proxy's own words, which its client has yet to take?
@@ -153,19 +153,19 @@ impl ResponseBody {
     }
 
     /// Fails when everything that came before the failure was written: the HTTP library would drop it.
-    fn poll_failure(&mut self, context: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    fn poll_failure(&mut self, context: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, TruncatedBody>>> {
         if let Some(exchange) = &self.0.exchange {
             std::task::ready!(exchange.request.in_flight().poll_flushed(exchange.handed_over, context));
         }
-        Poll::Ready(self.0.failure.take().map(|failure| Err(BrokenOff(*failure))))
+        Poll::Ready(self.0.failure.take().map(|failure| Err(TruncatedBody(*failure))))
     }
 }
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = BrokenOff;
+    type Error = TruncatedBody;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, TruncatedBody>>> {
         if self.0.failure.is_some() {
             return self.poll_failure(context);
         }
@@ -178,7 +178,7 @@ impl Body for ResponseBody {
             self.0.failure = Some(Box::new(failure));
             return self.poll_failure(context);
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(BrokenOff)))
+        Poll::Ready(frame.map(|frame| frame.map_err(TruncatedBody)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -199,22 +199,22 @@ impl Body for ResponseBody {
 }
 
 /// An answer's body as it comes, and what belongs to it.
-pub(crate) struct Received {
+pub(crate) struct ReceivedBody {
     pub(crate) incoming: Content,
     /// What the answer came in.
     pub(crate) version: Version,
     /// The connection that it comes from.
     pub(crate) lease: PooledConnection,
     /// What was read of it already.
-    pub(crate) ahead: Option<Box<Ahead>>,
+    pub(crate) ahead: Option<Box<BufferedPrefix>>,
     /// What is held until it has been passed down.
-    pub(crate) held: Option<Held>,
+    pub(crate) held: Option<ExchangeGuard>,
     /// Its place among those in progress.
     pub(crate) exchange: Holding,
 }
 
 /// How an answer's body passes.
-pub(crate) struct Passage {
+pub(crate) struct BodyTreatment {
     pub(crate) pipeline: Pipeline,
     /// What passes of its trailers.
     pub(crate) filter: ResponseFilter,
@@ -233,9 +233,9 @@ pub(crate) struct UpstreamBody {
     /// How long a short end is held back.
     moment: MomentTimer,
     /// What was read of it before its head was passed on.
-    ahead: Option<Box<Ahead>>,
+    ahead: Option<Box<BufferedPrefix>>,
     /// Held until this body is no more.
-    _held: Option<Held>,
+    _held: Option<ExchangeGuard>,
     /// Likewise.
     _exchange: Holding,
     /// The connection it comes from, to be given back at the end; dropped before the end, it is closed.
@@ -257,9 +257,9 @@ impl std::fmt::Debug for UpstreamBody {
 impl UpstreamBody {
     /// What was received, as it passes: its bytes by `pipeline`, which looks for the credential in them, its trailers by `filter`.
     /// Neither can be changed afterwards.
-    pub(crate) fn new(received: Received, passage: Passage) -> Self {
-        let Received { incoming, version, lease, ahead, held, exchange } = received;
-        let Passage { pipeline, filter, idle } = passage;
+    pub(crate) fn new(received: ReceivedBody, passage: BodyTreatment) -> Self {
+        let ReceivedBody { incoming, version, lease, ahead, held, exchange } = received;
+        let BodyTreatment { pipeline, filter, idle } = passage;
         let mut body = Self {
             incoming,
             version,

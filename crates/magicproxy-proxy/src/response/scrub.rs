@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-use crate::http::body::Reflected;
+use crate::http::body::ReflectedCredential;
 use crate::mask::{SecretMask, fill};
 
 use crate::response::rewrite::GzipMembers;
@@ -46,7 +46,7 @@ impl Scrubber {
 
     /// Takes a chunk and gives what may go on; it may be empty. `None` while there is more of the chunk to be looked at than one
     /// turn of an event loop is long: then [`Self::resume`] goes on.
-    pub(crate) fn push(&mut self, chunk: Bytes) -> Result<Option<Bytes>, Reflected> {
+    pub(crate) fn push(&mut self, chunk: Bytes) -> Result<Option<Bytes>, ReflectedCredential> {
         match self {
             Self::Plain(scrubber) => Ok(Some(scrubber.push(chunk))),
             Self::Gzip(scrubber) => {
@@ -62,7 +62,7 @@ impl Scrubber {
     }
 
     /// Goes on with the last chunk.
-    pub(crate) fn resume(&mut self) -> Result<Option<Bytes>, Reflected> {
+    pub(crate) fn resume(&mut self) -> Result<Option<Bytes>, ReflectedCredential> {
         match self {
             Self::Plain(_) => Ok(Some(Bytes::new())),
             Self::Gzip(scrubber) => scrubber.resume(),
@@ -203,7 +203,7 @@ pub(crate) struct GzipScrubber {
 }
 
 /// How far a chunk has come.
-enum Inflated {
+enum InflateStep {
     /// There is more of it to be inflated.
     Partly,
     Wholly,
@@ -213,30 +213,30 @@ enum Inflated {
 
 impl GzipScrubber {
     /// Inflates no more than a slice; `None` while there is more of the chunk.
-    fn resume(&mut self) -> Result<Option<Bytes>, Reflected> {
+    fn resume(&mut self) -> Result<Option<Bytes>, ReflectedCredential> {
         let Some((chunk, mut rest)) = self.chunk.take() else { return Ok(Some(Bytes::new())) };
-        let inflated = self.inflating.as_mut().map_or(Inflated::Not, |inflating| inflate(inflating, &mut rest));
+        let inflated = self.inflating.as_mut().map_or(InflateStep::Not, |inflating| inflate(inflating, &mut rest));
         if self.sink().is_some_and(|sink| sink.found) {
-            return Err(Reflected);
+            return Err(ReflectedCredential);
         }
         match inflated {
-            Inflated::Partly => {
+            InflateStep::Partly => {
                 self.chunk = Some((chunk, rest));
                 return Ok(None);
             }
-            Inflated::Wholly => {}
-            Inflated::Not => self.inflating = None,
+            InflateStep::Wholly => {}
+            InflateStep::Not => self.inflating = None,
         }
         let passed = self.judged(chunk)?;
         Ok(Some(if passed.is_empty() { passed } else { self.plain.push(passed) }))
     }
 
     /// What may go on, now that this chunk was looked at.
-    fn judged(&mut self, chunk: Bytes) -> Result<Bytes, Reflected> {
+    fn judged(&mut self, chunk: Bytes) -> Result<Bytes, ReflectedCredential> {
         if self.sink().is_some_and(|sink| sink.suspicious()) {
             self.held.extend_from_slice(&chunk);
             // Text that ends in the credential's beginning again and again is no accident.
-            return if self.held.len() > MAX_HELD_BYTES { Err(Reflected) } else { Ok(Bytes::new()) };
+            return if self.held.len() > MAX_HELD_BYTES { Err(ReflectedCredential) } else { Ok(Bytes::new()) };
         }
         if self.held.is_empty() {
             return Ok(chunk);
@@ -257,20 +257,20 @@ impl GzipScrubber {
 }
 
 /// Inflates until a slice of text has come out, or all of the chunk was read.
-fn inflate(inflating: &mut GzipMembers<Sink>, rest: &mut Bytes) -> Inflated {
+fn inflate(inflating: &mut GzipMembers<Sink>, rest: &mut Bytes) -> InflateStep {
     if let Some(sink) = inflating.sink() {
         sink.seen = 0;
     }
     while !rest.is_empty() {
         if inflating.sink().is_some_and(|sink| sink.seen >= SLICE_BYTES) {
-            return Inflated::Partly;
+            return InflateStep::Partly;
         }
         match inflating.write(rest) {
             Ok(read) if read > 0 => rest.advance(read),
-            _ => return Inflated::Not,
+            _ => return InflateStep::Not,
         }
     }
-    if inflating.flush().is_ok() { Inflated::Wholly } else { Inflated::Not }
+    if inflating.flush().is_ok() { InflateStep::Wholly } else { InflateStep::Not }
 }
 
 /// Where the inflated text goes: only its last bytes are kept.

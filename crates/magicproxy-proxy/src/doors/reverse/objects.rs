@@ -17,7 +17,7 @@ use crate::rejection::Rejection;
 use crate::response::body::{ResponseBody, UpstreamBody};
 use crate::response::header::Coding;
 use crate::response::rewrite::{self, Rewriting};
-use crate::routing::lfs::{Leads, LfsClient, ObjectActions};
+use crate::routing::lfs::{ObjectLinks, LfsClient, ObjectActions};
 use crate::routing::router::EntryPoint;
 use crate::settings::UpstreamSettings;
 
@@ -27,7 +27,7 @@ const BYTES_PER_OBJECT: usize = 1024;
 const BYTES_PER_VALUE: usize = 64;
 
 /// Who asked for objects of what.
-pub(super) struct ObjectsFor {
+pub(super) struct ObjectsClient {
     /// How the client came; `None` for one who speaks to the upstream by its own name.
     pub(super) entry: Option<EntryPoint>,
     /// Where the upstream's URLs lead the client.
@@ -37,7 +37,7 @@ pub(super) struct ObjectsFor {
 }
 
 /// A response that was read whole.
-struct Whole {
+struct WholeResponse {
     bytes: Bytes,
     /// What is held of memory for it.
     buffered: Holding,
@@ -48,12 +48,12 @@ impl ReverseDoor {
     pub(super) async fn pass_objects(
         &self,
         answered: UnfilteredResponse,
-        objects: ObjectsFor,
+        objects: ObjectsClient,
     ) -> Result<Response<ResponseBody>, Rejection> {
-        let ObjectsFor { entry, link_base, upstream, client } = objects;
+        let ObjectsClient { entry, link_base, upstream, client } = objects;
         let buffered = answered.take(Resource::BufferedBytes, 0)?;
         let MaskedResponse { mut head, mut body, secret_mask } = answered.searched()?;
-        let Whole { bytes, mut buffered } = read(&mut body, buffered).await?;
+        let WholeResponse { bytes, mut buffered } = read(&mut body, buffered).await?;
         let rewriting = link_base.map(|link_base| self.public_links.rewriting(&self.router, link_base));
         let leads = leads(entry, rewriting.as_ref());
         rewrite::apply(&mut head, Coding::Other, || rewriting);
@@ -69,15 +69,15 @@ impl ReverseDoor {
     }
 }
 
-fn leads(entry: Option<EntryPoint>, rewriting: Option<&Rewriting>) -> Leads {
+fn leads(entry: Option<EntryPoint>, rewriting: Option<&Rewriting>) -> ObjectLinks {
     match rewriting {
-        Some(rewriting) => Leads::ByLinks(Arc::clone(&rewriting.links)),
-        None if entry.is_none() => Leads::AsTheyAre,
-        None => Leads::Past,
+        Some(rewriting) => ObjectLinks::ByLinks(Arc::clone(&rewriting.links)),
+        None if entry.is_none() => ObjectLinks::AsTheyAre,
+        None => ObjectLinks::Past,
     }
 }
 
-async fn read(body: &mut UpstreamBody, mut buffered: Holding) -> Result<Whole, Rejection> {
+async fn read(body: &mut UpstreamBody, mut buffered: Holding) -> Result<WholeResponse, Rejection> {
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|error| unread(&error))?.into_data() else { continue };
@@ -87,7 +87,7 @@ async fn read(body: &mut UpstreamBody, mut buffered: Holding) -> Result<Whole, R
         buffered.grow(data.len())?;
         bytes.extend_from_slice(&data);
     }
-    Ok(Whole { bytes: bytes.freeze(), buffered })
+    Ok(WholeResponse { bytes: bytes.freeze(), buffered })
 }
 
 /// What becomes of a document, beside the event loop where it is long. What holds it pays for the tree that is made of it, too.

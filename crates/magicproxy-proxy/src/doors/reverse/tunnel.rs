@@ -76,7 +76,7 @@ pub(super) fn open(switched: UpgradedResponse, tunnel: Tunnel) -> Response<Respo
         tokio::spawn(async move {
             match tokio::join!(on_upgrade, upstream) {
                 (Ok(downstream), Ok(upstream)) => {
-                    Joined::new(downstream, upstream).run(&bounds, stopped, &mut request.record).await
+                    TunnelStreams::new(downstream, upstream).run(&bounds, stopped, &mut request.record).await
                 }
                 (Err(_), _) => request.record.tunnel([0; 2], TunnelEnd::ClientGone.name()),
                 (Ok(_), Err(_)) => request.record.tunnel([0; 2], TunnelEnd::UpstreamGone.name()),
@@ -152,7 +152,7 @@ impl Bounds {
 }
 
 /// Both sides, and what is on its way between them.
-struct Joined {
+struct TunnelStreams {
     client: TokioIo<Upgraded>,
     upstream: TokioIo<Upgraded>,
     up: Direction,
@@ -164,7 +164,7 @@ struct Joined {
     deadline: Option<Instant>,
 }
 
-impl Joined {
+impl TunnelStreams {
     fn new(client: Upgraded, upstream: Upgraded) -> Self {
         let (code, reason) = TunnelEnd::UpstreamGone.close();
         Self {

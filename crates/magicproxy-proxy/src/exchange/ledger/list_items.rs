@@ -16,7 +16,7 @@ use crate::exchange::gate::{ListQuery, Message, OutboundRequest};
 use crate::exchange::sending::carry_out;
 use crate::exchange::upstream::Upstream;
 use crate::rejection::Rejection;
-use crate::response::ahead::Ahead;
+use crate::response::buffered_prefix::BufferedPrefix;
 use crate::response::header::Coding;
 use crate::worker::WorkerId;
 
@@ -118,7 +118,7 @@ impl ListLookups<'_> {
     }
 
     /// What the upstream has at the request's path.
-    async fn listing(&self, message: &Message, query: &str, permit: &Permit) -> Result<Ahead, Rejection> {
+    async fn listing(&self, message: &Message, query: &str, permit: &Permit) -> Result<BufferedPrefix, Rejection> {
         let target = format!("{}{query}", message.target.path());
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));

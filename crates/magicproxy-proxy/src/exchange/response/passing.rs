@@ -15,8 +15,8 @@ use crate::exchange::upstream::UpstreamResponse;
 use crate::http::body::IdleTimer;
 use crate::mask::SecretMask;
 use crate::rejection::Rejection;
-use crate::response::ahead::Held;
-use crate::response::body::{Passage, Received, ResponseBody, UpstreamBody};
+use crate::response::buffered_prefix::ExchangeGuard;
+use crate::response::body::{BodyTreatment, ReceivedBody, ResponseBody, UpstreamBody};
 use crate::response::header::{Coding, ResponseFilter, has_no_content, is_searchable};
 use crate::response::pipeline::Pipeline;
 use crate::response::rewrite::{self, Rewriting};
@@ -42,7 +42,7 @@ struct FilteredResponse {
     head: Parts,
     /// In which its body comes.
     coding: Coding,
-    received: Received,
+    received: ReceivedBody,
     filter: ResponseFilter,
     idle: IdleTimer,
     secret_mask: Option<SecretMask>,
@@ -87,7 +87,7 @@ impl UnfilteredResponse {
         let FilteredResponse { mut head, coding, received, filter, idle, secret_mask } = self.filtered()?;
         let plan = rewrite::apply(&mut head, coding, rewriting);
         let pipeline = Pipeline::new(coding, secret_mask, plan);
-        let body = UpstreamBody::new(received, Passage { pipeline, filter, idle });
+        let body = UpstreamBody::new(received, BodyTreatment { pipeline, filter, idle });
         Ok(Response::from_parts(head, ResponseBody::upstream(body)))
     }
 
@@ -95,7 +95,7 @@ impl UnfilteredResponse {
     pub(crate) fn searched(self) -> Result<MaskedResponse, Rejection> {
         let FilteredResponse { head, coding, received, filter, idle, secret_mask } = self.filtered()?;
         let pipeline = Pipeline::searching(coding, secret_mask.clone());
-        let body = UpstreamBody::new(received, Passage { pipeline, filter, idle });
+        let body = UpstreamBody::new(received, BodyTreatment { pipeline, filter, idle });
         Ok(MaskedResponse { head, body, secret_mask })
     }
 
@@ -109,7 +109,7 @@ impl UnfilteredResponse {
         if !is_searchable(&head, coding) && !has_no_content(&head, &method) && !incoming.is_end_stream() {
             return Err(Rejection::UnaskedCoding);
         }
-        let received = Received { incoming, version: head.version, lease, ahead, held, exchange: place };
+        let received = ReceivedBody { incoming, version: head.version, lease, ahead, held, exchange: place };
         let mut filter = ResponseFilter::new(secret_mask.clone(), dropped);
         filter.head(&mut head, &method);
         Ok(FilteredResponse { head, coding, received, filter, idle: IdleTimer::new(idle, end), secret_mask })
@@ -135,7 +135,7 @@ pub(crate) struct TunnelEnds {
     /// When the exchange must be over.
     pub(crate) end: Option<Instant>,
     /// Held until the tunnel has ended: until then neither connection counts as idle.
-    pub(crate) held: Held,
+    pub(crate) held: ExchangeGuard,
 }
 
 impl UpgradedResponse {

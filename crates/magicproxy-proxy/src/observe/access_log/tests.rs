@@ -112,7 +112,7 @@ fn what_broke_behind_the_head_is_told_and_nothing_is_called_decided_that_was_not
         (BodyError::Idle, "connection_read_timeout"),
         (BodyError::Total, "http_response_timeout"),
         (BodyError::Truncated, "http_response_incomplete"),
-        (BodyError::Reflected(crate::http::body::Reflected), "credential_echoed"),
+        (BodyError::Reflected(crate::http::body::ReflectedCredential), "credential_echoed"),
     ] {
         let lines = logged(|record| {
             record.permitted(&"GET /x".into());

@@ -45,7 +45,7 @@ enum Reading {
 }
 
 /// A piece, and what becomes of it. Nothing is copied before something changes.
-struct Copying<'p> {
+struct RewrittenOutput<'p> {
     piece: &'p [u8],
     /// How much of the piece is in `out`, or was replaced there.
     written: usize,
@@ -83,7 +83,7 @@ impl JsonRewriter {
         {
             return Bytes::new();
         }
-        let mut copying = Copying { piece: &piece, written: 0, out };
+        let mut copying = RewrittenOutput { piece: &piece, written: 0, out };
         let decided = self.read(&mut copying);
         let out = copying.finish(decided);
         if out.is_empty() { piece.split_to(decided) } else { out.into() }
@@ -130,7 +130,7 @@ impl JsonRewriter {
     }
 
     /// Reads a piece, and says how much of it is decided; the rest is held back.
-    fn read(&mut self, copying: &mut Copying<'_>) -> usize {
+    fn read(&mut self, copying: &mut RewrittenOutput<'_>) -> usize {
         let piece = copying.piece;
         let mut at = 0;
         loop {
@@ -162,7 +162,7 @@ impl JsonRewriter {
     }
 
     /// Takes a string's quotation mark, or all of a string that is judged at once; says what comes behind. `None`: it is held back.
-    fn take_string(&mut self, copying: &mut Copying<'_>, at: usize) -> Option<usize> {
+    fn take_string(&mut self, copying: &mut RewrittenOutput<'_>, at: usize) -> Option<usize> {
         if self.position.begin_name() {
             self.reading = Reading::Name;
             return Some(at + 1);
@@ -233,7 +233,7 @@ impl JsonRewriter {
     }
 }
 
-impl Copying<'_> {
+impl RewrittenOutput<'_> {
     /// Replaces so many bytes from there on.
     fn replace(&mut self, at: usize, length: usize, by: &[u8]) {
         if self.out.is_empty() {

@@ -13,7 +13,7 @@ fn gzip(text: &str) -> Vec<u8> {
 }
 
 /// What comes out when `body` comes in chunks of this size.
-fn scrubbed(mut scrubber: Scrubber, body: &[u8], size: usize) -> Result<Vec<u8>, Reflected> {
+fn scrubbed(mut scrubber: Scrubber, body: &[u8], size: usize) -> Result<Vec<u8>, ReflectedCredential> {
     let mut out = Vec::new();
     for chunk in body.chunks(size) {
         let mut passed = scrubber.push(Bytes::copy_from_slice(chunk))?;
@@ -163,7 +163,7 @@ fn no_turn_inflates_more_than_a_slice() {
         assert!(turns > 8 * 1024 * 1024 / (SLICE_BYTES + 2 * 32 * 1024), "{turns}");
         match turn {
             Ok(passed) => assert_eq!((passed.unwrap(), found), (Bytes::from(body), false)),
-            Err(Reflected) => assert!(found),
+            Err(ReflectedCredential) => assert!(found),
         }
     }
 }
@@ -270,7 +270,7 @@ fn pieces(mut scrubber: Scrubber, body: &[Vec<u8>], waits: impl Fn(usize) -> boo
     for (number, piece) in body.iter().enumerate() {
         match scrubber.push(Bytes::from(piece.clone())) {
             Ok(passed) => out.push(passed),
-            Err(Reflected) => return [out, vec![None]].concat(),
+            Err(ReflectedCredential) => return [out, vec![None]].concat(),
         }
         if waits(number) {
             out.push(Some(scrubber.release_short_end()));

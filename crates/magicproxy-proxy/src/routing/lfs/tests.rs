@@ -53,9 +53,9 @@ fn upstream(vectors: &Vectors) -> Arc<UpstreamSettings> {
 /// What becomes of a document for a client that came so.
 fn treated(vectors: &Vectors, leads: &str, client: Option<&str>, body: &[u8]) -> Option<Vec<u8>> {
     let leads = match leads {
-        "links" => Leads::ByLinks(Arc::new(LinkMap::new(vectors.links.clone()))),
-        "own" => Leads::AsTheyAre,
-        "past" => Leads::Past,
+        "links" => ObjectLinks::ByLinks(Arc::new(LinkMap::new(vectors.links.clone()))),
+        "own" => ObjectLinks::AsTheyAre,
+        "past" => ObjectLinks::Past,
         other => panic!("{other}"),
     };
     let client = client.map(|value| LfsClient { authorization: Some(HeaderValue::from_str(value).unwrap()) });

@@ -3,7 +3,7 @@
 use http::uri::PathAndQuery;
 
 use super::super::LinkMap;
-use super::super::link::{Matched, Prefix};
+use super::super::link::{LinkMatch, Prefix};
 use super::member_checks::MemberChecks;
 use crate::members::Position;
 use crate::members::{MemberCheck, MemberUrl};
@@ -19,13 +19,13 @@ pub(super) const MAX_CANDIDATE_BYTES: usize = 8192;
 pub(super) enum Progress {
     Opened,
     /// It matches a link, and its member may be followed; its end is looked for from here on.
-    Inside(Matched, MemberCheck, usize),
+    Inside(LinkMatch, MemberCheck, usize),
 }
 
 pub(super) enum UrlVerdict {
     Stays,
     /// It is rewritten, and ends here.
-    Leads(Matched, usize),
+    Leads(LinkMatch, usize),
     Unfinished(Progress),
 }
 
@@ -64,7 +64,7 @@ impl UrlRules<'_> {
     }
 
     /// Which link a candidate begins with, where its member may be followed.
-    fn judge_beginning(&mut self, window: &[u8]) -> Result<(Matched, MemberCheck), UrlVerdict> {
+    fn judge_beginning(&mut self, window: &[u8]) -> Result<(LinkMatch, MemberCheck), UrlVerdict> {
         if !window.starts_with(OPENER) {
             let unfinished = OPENER.starts_with(window);
             return Err(if unfinished { UrlVerdict::Unfinished(Progress::Opened) } else { UrlVerdict::Stays });
@@ -80,7 +80,7 @@ impl UrlRules<'_> {
     }
 
     /// Does a URL lead where its member is followed, given what comes behind the link?
-    fn leads(&self, matched: Matched, rest: &[u8]) -> bool {
+    fn leads(&self, matched: LinkMatch, rest: &[u8]) -> bool {
         let to_asked = self.asked.is_some_and(|asked| self.links.leads_to(matched, rest, asked.path()));
         self.links.members().follow(self.position, &MemberUrl { rest, to_asked })
     }

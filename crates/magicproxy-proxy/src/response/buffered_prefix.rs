@@ -11,11 +11,11 @@ use crate::http::body::BodyError;
 use crate::transport::Content;
 
 /// What the exchange holds until its answer was passed down.
-pub(crate) type Held = Box<dyn Send>;
+pub(crate) type ExchangeGuard = Box<dyn Send>;
 
 /// What was read: in one piece, so that many small pieces take no more room than one large one.
 #[derive(Debug)]
-pub(crate) struct Ahead {
+pub(crate) struct BufferedPrefix {
     data: Bytes,
     trailers: Option<Frame<Bytes>>,
     broken: Option<BodyError>,
@@ -24,7 +24,7 @@ pub(crate) struct Ahead {
     buffered: Option<Holding>,
 }
 
-impl Ahead {
+impl BufferedPrefix {
     /// Reads until the end, or until more bytes have come than the `buffered` ones; a silence of `idle` breaks it off.
     pub(crate) async fn read(incoming: &mut Content, mut buffered: Holding, idle: Duration) -> Self {
         let most = buffered.amount();
