@@ -41,17 +41,17 @@ pub(crate) struct Doors {
 #[derive(Clone, Debug)]
 pub(crate) struct Door {
     doors: Arc<Doors>,
-    entry: Entry,
+    entry: DoorTarget,
 }
 
 /// Which door it is, and what of the proxy is found behind it.
 #[derive(Clone, Copy, Debug)]
-enum Entry {
+enum DoorTarget {
     Reverse(Reach),
 }
 
 /// A request at a door: what is known of it so far.
-struct Visit<'c> {
+struct DoorRequest<'c> {
     connection: &'c Arc<Connection>,
     request: OngoingRequest,
     /// How a refusal is written.
@@ -74,7 +74,7 @@ impl Doors {
     /// The door that a listener chose.
     pub(crate) fn door(self: &Arc<Self>, kind: &DoorKind) -> Door {
         let entry = match kind {
-            DoorKind::Reverse { only } => Entry::Reverse(self.reverse.reach(only.as_ref())),
+            DoorKind::Reverse { only } => DoorTarget::Reverse(self.reverse.reach(only.as_ref())),
         };
         Door { doors: Arc::clone(self), entry }
     }
@@ -100,7 +100,7 @@ impl Door {
         let page = if doors.serves_pages { page_of(request.headers()) } else { None };
         let end = visit.end;
         let outcome = match self.entry {
-            Entry::Reverse(reach) => within(end, pin!(doors.reverse.handle(request, reach, &mut visit))).await,
+            DoorTarget::Reverse(reach) => within(end, pin!(doors.reverse.handle(request, reach, &mut visit))).await,
         };
         let mut response = outcome.unwrap_or_else(|rejection| visit.refuse(&rejection));
         if let Some(served) = visit.pages_of.and_then(|upstream| doors.upstreams.get(upstream).ok()) {
@@ -122,14 +122,14 @@ impl Door {
 }
 
 impl Doors {
-    fn visit<'c>(&self, request: &Request<Incoming>, connection: &'c Arc<Connection>) -> Visit<'c> {
+    fn visit<'c>(&self, request: &Request<Incoming>, connection: &'c Arc<Connection>) -> DoorRequest<'c> {
         let ongoing = OngoingRequest::begin(connection, request.method());
         let end = self.settings.timeouts.total.map(|total| Instant::now() + total);
-        Visit { connection, request: ongoing, form: RefusalForm::accepted(request.headers()), pages_of: None, end }
+        DoorRequest { connection, request: ongoing, form: RefusalForm::accepted(request.headers()), pages_of: None, end }
     }
 }
 
-impl Visit<'_> {
+impl DoorRequest<'_> {
     /// The response to a request that is refused, with which its connection may end.
     fn refuse(&mut self, rejection: &Rejection) -> Response<ResponseBody> {
         self.request.record.rejected(rejection);

@@ -95,7 +95,7 @@ pub struct Probe<'p> {
 
 /// How far a probe came, and why no further.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unreached {
+pub struct ProbeFailure {
     /// The step that failed.
     pub step: ProbeStep,
     /// What happened, in words.
@@ -121,13 +121,13 @@ impl Probe<'_> {
     /// Connects as a proxy would that has a request, and closes the connection. No request is sent, and no credential.
     ///
     /// # Errors
-    /// [`Unreached`].
-    pub async fn reach(&self) -> Result<(), Unreached> {
+    /// [`ProbeFailure`].
+    pub async fn reach(&self) -> Result<(), ProbeFailure> {
         let timeouts = Timeouts { connect: self.limit, ..Timeouts::default() };
         let Self { root, protocol, extra_roots, outbound, .. } = *self;
         let connector = Connector::new(&Destination { root, protocol, extra_roots, outbound }, timeouts, 1);
-        let connector = connector.map_err(|error| Unreached { step: ProbeStep::Tls, reason: error.to_string() })?;
-        connector.reach().await.map_err(|failure| Unreached { step: failure.step().into(), reason: failure.in_words() })
+        let connector = connector.map_err(|error| ProbeFailure { step: ProbeStep::Tls, reason: error.to_string() })?;
+        connector.reach().await.map_err(|failure| ProbeFailure { step: failure.step().into(), reason: failure.in_words() })
     }
 }
 

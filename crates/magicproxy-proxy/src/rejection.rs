@@ -25,7 +25,7 @@ use crate::admission::{RETRY_AFTER, Shortage};
 use crate::downstream::ReadError;
 use crate::http::body::{BodyError, MAX_BODY_KIB, MAX_OBJECTS_BYTES};
 use crate::http::header::OverrideField;
-use crate::services::revocations::{MintSuspended, NotLive};
+use crate::services::revocations::{MintSuspension, RevocationError};
 use crate::settings::UnfitCredential;
 use crate::transport::{AcquireError, ConnectFailure};
 
@@ -191,17 +191,17 @@ fn status_of(denial: &Denial) -> StatusCode {
     }
 }
 
-impl From<NotLive> for Rejection {
-    fn from(reason: NotLive) -> Self {
+impl From<RevocationError> for Rejection {
+    fn from(reason: RevocationError) -> Self {
         match reason {
-            NotLive::Revoked => Self::Revoked,
-            NotLive::Unknown => Self::RevocationsUnknown,
+            RevocationError::Revoked => Self::Revoked,
+            RevocationError::Unknown => Self::RevocationsUnknown,
         }
     }
 }
 
-impl From<MintSuspended> for Rejection {
-    fn from(MintSuspended { after }: MintSuspended) -> Self {
+impl From<MintSuspension> for Rejection {
+    fn from(MintSuspension { after }: MintSuspension) -> Self {
         Self::MintSuspended { after }
     }
 }

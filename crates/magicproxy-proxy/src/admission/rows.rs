@@ -27,13 +27,13 @@ pub(super) struct RowAccounts {
 #[derive(Debug)]
 struct Peers {
     /// By the address of their account, which is kept with it, and so is its own.
-    kept: HashMap<usize, Kept>,
+    kept: HashMap<usize, PeerRows>,
     sweep_at: usize,
-    others: Kept,
+    others: PeerRows,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct PeerRows {
     _account: Arc<Account>,
     allowance: Arc<RowAllowance>,
     restored_at: Instant,
@@ -41,7 +41,7 @@ struct Kept {
 
 impl RowAccounts {
     pub(super) fn new(quota: Quota) -> Self {
-        let others = Kept::new(Arc::default(), quota.per_peer as u64, Instant::now());
+        let others = PeerRows::new(Arc::default(), quota.per_peer as u64, Instant::now());
         Self { quota, peers: Mutex::new(Peers { kept: HashMap::new(), sweep_at: LEAST_SWEPT, others }) }
     }
 
@@ -67,14 +67,14 @@ impl RowAccounts {
         let kept = if full {
             &mut peers.others
         } else {
-            peers.kept.entry(key).or_insert_with(|| Kept::new(Arc::clone(peer), share, now))
+            peers.kept.entry(key).or_insert_with(|| PeerRows::new(Arc::clone(peer), share, now))
         };
         kept.restore(share, now);
         Arc::clone(&kept.allowance)
     }
 }
 
-impl Kept {
+impl PeerRows {
     fn new(account: Arc<Account>, share: u64, now: Instant) -> Self {
         Self { _account: account, allowance: Arc::new(RowAllowance::new(share)), restored_at: now }
     }

@@ -24,7 +24,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use self::mint_log::MintRecord;
-use super::Visit;
+use super::DoorRequest;
 use crate::admission::{Holding, Resource};
 use crate::clock;
 use crate::downstream::RequestBody;
@@ -37,7 +37,7 @@ use crate::response::body::ResponseBody;
 use crate::services::{Services, SharedKeys};
 use crate::settings::{Settings, UpstreamSettings};
 use key_set::KeySetDocument;
-use upstreams::Told;
+use upstreams::UpstreamListing;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -83,7 +83,7 @@ impl Control {
         served: Option<&ServedUpstream>,
         below: &str,
         request: ControlRequest<'_>,
-        visit: &mut Visit<'_>,
+        visit: &mut DoorRequest<'_>,
     ) -> Result<Response<ResponseBody>, Rejection> {
         visit.request.record.control();
         let ControlRequest { head, body, client } = request;
@@ -221,7 +221,7 @@ struct MintJob {
     keys: Arc<SharedKeys>,
     upstream: Option<Arc<UpstreamSettings>>,
     /// What its client may know.
-    told: Told,
+    told: UpstreamListing,
     order: Arc<Zeroizing<Vec<u8>>>,
 }
 

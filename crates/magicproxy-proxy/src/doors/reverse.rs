@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use magicproxy_core::UpstreamName;
 
-use super::Visit;
+use super::DoorRequest;
 use super::control::{Control, ControlRequest};
 use crate::downstream::{Connection, RequestBody};
 use crate::exchange::gate::{Client, InboundRequest, read_head};
@@ -81,7 +81,7 @@ impl ReverseDoor {
         &self,
         request: Request<Incoming>,
         reach: Reach,
-        visit: &mut Visit<'_>,
+        visit: &mut DoorRequest<'_>,
     ) -> Result<Response<ResponseBody>, Rejection> {
         let connection = visit.connection;
         check_framing(&request, connection)?;
@@ -133,7 +133,7 @@ impl ReverseDoor {
         &self,
         routed: RoutedRequest<'_>,
         mut inbound: InboundRequest<'_>,
-        visit: &mut Visit<'_>,
+        visit: &mut DoorRequest<'_>,
     ) -> Result<Response<ResponseBody>, Rejection> {
         let RoutedRequest { served, entry, link_base } = routed;
         let lfs_client = served.lfs_client(&inbound.head);
@@ -165,7 +165,7 @@ impl ReverseDoor {
     }
 }
 
-impl Visit<'_> {
+impl DoorRequest<'_> {
     /// The request is for this upstream: refusals have its form, and its pages may read them.
     fn is_for(&mut self, served: &ServedUpstream, route: &Route<'_>) {
         let settings = served.settings();

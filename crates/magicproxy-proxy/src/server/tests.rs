@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::clock;
-use crate::observe::ongoing::ended::{self, Ended};
+use crate::observe::ongoing::ended::{self, EndedRequest};
 use crate::services::SharedKeys;
 use crate::settings::{PageOrigin, PageOrigins, RouteSettings, Settings, fixture};
 
@@ -268,9 +268,9 @@ async fn every_ending() {
 }
 
 #[track_caller]
-fn check(ended: &[Ended], requests: usize, says: &str) {
+fn check(ended: &[EndedRequest], requests: usize, says: &str) {
     assert_eq!(ended.len(), requests, "{says}: {ended:#?}");
-    for Ended { record, .. } in ended {
+    for EndedRequest { record, .. } in ended {
         assert!(says.split('|').any(|says| record.contains(says)), "expected {says} in {record}");
         if says.starts_with("allowed") {
             // Nothing of a record depends on who reads it.

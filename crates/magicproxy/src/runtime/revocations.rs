@@ -14,7 +14,7 @@ pub(crate) use watch::RevocationWatch;
 use magicproxy_core::state::Partition;
 use magicproxy_core::token::is_token_id;
 use magicproxy_core::{ChainId, KeyId, TokenNames, TokenVersion, UnixTime};
-use magicproxy_proxy::services::{Minting, RevocationList};
+use magicproxy_proxy::services::{TokenIssuer, RevocationList};
 use serde::{Deserialize, Serialize};
 
 use magicproxy_config::ground::text::masked;
@@ -46,7 +46,7 @@ pub(crate) enum Revoked {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct MintedId {
     id: String,
-    minting: Minting,
+    minting: TokenIssuer,
 }
 
 impl MintedId {
@@ -86,14 +86,14 @@ impl MintedId {
         let minter = minter.flatten().map(|minter| minter.to_string());
         Some(Self {
             id: (*id).to_owned(),
-            minting: Minting { version: TokenVersion::parse(version)?, key: key.to_string(), minter },
+            minting: TokenIssuer { version: TokenVersion::parse(version)?, key: key.to_string(), minter },
         })
     }
 }
 
 impl fmt::Display for MintedId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, minting: Minting { version, key, minter } } = self;
+        let Self { id, minting: TokenIssuer { version, key, minter } } = self;
         match version {
             TokenVersion::V1 => write!(formatter, "v1:{key}:{id}"),
             TokenVersion::V2 => write!(formatter, "v2:{key}:{}:{id}", minter.as_deref().unwrap_or("none")),

@@ -18,11 +18,11 @@ pub(super) struct KeySetDocument {
     accepts: Accepts,
     /// Keys that no upstream accepts.
     denied: Vec<String>,
-    last: Mutex<Option<Signed>>,
+    last: Mutex<Option<SignedDocument>>,
 }
 
 #[derive(Debug)]
-struct Signed {
+struct SignedDocument {
     /// Of the ring.
     generation: u64,
     /// The minute in which it was signed.
@@ -46,7 +46,7 @@ impl KeySetDocument {
             Some(signed) if (signed.generation, signed.minute) == (generation, minute) => signed.document.clone(),
             _ => {
                 let document = Bytes::from(keys.current().key_set_document(now, &self.accepts, &self.denied).to_string());
-                *last = Some(Signed { generation, minute, document: document.clone() });
+                *last = Some(SignedDocument { generation, minute, document: document.clone() });
                 document
             }
         }

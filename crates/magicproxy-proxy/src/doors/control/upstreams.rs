@@ -20,7 +20,7 @@ use crate::version::VERSION;
 
 /// What one client may know of the upstreams.
 #[derive(Clone)]
-pub(super) struct Told {
+pub(super) struct UpstreamListing {
     /// Everything about these: names, mounts, API roots, names of scopes.
     known: Vec<Arc<UpstreamSettings>>,
     /// The only upstream that there is, whose name is no secret.
@@ -33,7 +33,7 @@ pub(super) struct Told {
 
 impl Control {
     /// What the client that asks may know.
-    pub(super) async fn told(&self, asking: ControlHead<'_>) -> Told {
+    pub(super) async fn told(&self, asking: ControlHead<'_>) -> UpstreamListing {
         let all = &self.settings.upstreams;
         let known = match self.settings.minting.announce {
             Announcement::All => all.clone(),
@@ -41,7 +41,7 @@ impl Control {
         };
         let only = all.first().filter(|_| all.len() == 1).cloned();
         let mints_somewhere = self.settings.mints_over_http();
-        Told { complete: known.len() == all.len() || only.is_some(), known, only, mints_somewhere }
+        UpstreamListing { complete: known.len() == all.len() || only.is_some(), known, only, mints_somewhere }
     }
 
     /// The upstream of the token that the client bears, if that is genuine, alive and not revoked.
@@ -88,7 +88,7 @@ impl Control {
     }
 }
 
-impl Told {
+impl UpstreamListing {
     /// What the control plane of this upstream says of itself; without one, that of all.
     pub(super) fn about(&self, served: Option<&ServedUpstream>) -> String {
         let here = served.map(ServedUpstream::settings);

@@ -19,13 +19,13 @@ pub(super) struct Shares<K> {
     quota: Quota,
     accounts: HashMap<AccountId, Entries<K>>,
     /// Accounts of known tokens, and of strangers.
-    known: Ranked,
-    strangers: Ranked,
+    known: RankedAccounts,
+    strangers: RankedAccounts,
 }
 
 /// Accounts by their weight.
 #[derive(Debug, Default)]
-struct Ranked {
+struct RankedAccounts {
     order: BTreeSet<(usize, AccountId)>,
     total: usize,
 }
@@ -67,7 +67,7 @@ impl Holder {
 
 impl<K: Copy + Eq + Hash> Shares<K> {
     pub(super) fn new(quota: Quota) -> Self {
-        Self { quota, accounts: HashMap::new(), known: Ranked::default(), strangers: Ranked::default() }
+        Self { quota, accounts: HashMap::new(), known: RankedAccounts::default(), strangers: RankedAccounts::default() }
     }
 
     /// Adds an entry, and says which must go. `is_used` tells of an entry whether it was used since it was asked last: such a one
@@ -148,7 +148,7 @@ impl<K: Copy + Eq + Hash> Shares<K> {
         }
     }
 
-    fn ranked(&mut self, standing: MinterTrust) -> &mut Ranked {
+    fn ranked(&mut self, standing: MinterTrust) -> &mut RankedAccounts {
         match standing {
             MinterTrust::Known => &mut self.known,
             MinterTrust::Stranger => &mut self.strangers,
@@ -156,7 +156,7 @@ impl<K: Copy + Eq + Hash> Shares<K> {
     }
 }
 
-impl Ranked {
+impl RankedAccounts {
     fn change(&mut self, id: AccountId, before: usize, after: usize) {
         self.order.remove(&(before, id));
         self.order.insert((after, id));

@@ -6,7 +6,7 @@ use magicproxy_core::{
     Credential, Kem, KeyLifetime, KeyRing, PatternMode, PrivateKey, Rule, RuleSource, SealedTokenSpec, SealingKey, TokenSpec,
     TokenVersion, UnixTime, UnnamedTokens, UnverifiedNames, UnverifiedToken, UpstreamName,
 };
-use magicproxy_proxy::services::{Minting, RevocationList, Revocations, SharedKeys};
+use magicproxy_proxy::services::{TokenIssuer, RevocationList, Revocations, SharedKeys};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -142,7 +142,7 @@ async fn nothing_outlives_the_token_that_it_was_made_of() {
 
         let forged = names(&keys, &forged);
         let forged = forged.names();
-        let minting = Minting { version, key: forged.key.unwrap().to_owned(), minter: None };
+        let minting = TokenIssuer { version, key: forged.key.unwrap().to_owned(), minter: None };
         let empty = RevocationList::default;
         let lists = [
             RevocationList { keys: HashSet::from([minting.key.clone()]), ..empty() },
@@ -160,9 +160,9 @@ async fn nothing_outlives_the_token_that_it_was_made_of() {
         }
         // The same id, given under another key, by a minter, or in the other version.
         let others = [
-            Minting { key: "k".repeat(43), ..minting.clone() },
-            Minting { minter: Some("m".repeat(43)), ..minting.clone() },
-            Minting { version: if version == TokenVersion::V1 { TokenVersion::V2 } else { TokenVersion::V1 }, ..minting.clone() },
+            TokenIssuer { key: "k".repeat(43), ..minting.clone() },
+            TokenIssuer { minter: Some("m".repeat(43)), ..minting.clone() },
+            TokenIssuer { version: if version == TokenVersion::V1 { TokenVersion::V2 } else { TokenVersion::V1 }, ..minting.clone() },
         ];
         revocations.replace(RevocationList { minted: HashMap::from([(forged.id.to_owned(), HashSet::from(others))]), ..empty() });
         let named = answers(&proxy, &all).await;
