@@ -50,7 +50,7 @@ pub use layers::{ConfigurationForm, Flags, Layers, WorkingDirectory, check_confi
 use crate::ground::fault::Fault;
 use crate::ground::scheme::Scheme;
 use crate::ground::text::harmless;
-use address::{Listen, PublicAccess};
+use address::{ListenAddress, PublicAccess};
 use keys::KeySettings;
 use listeners::{HostSettings, ListenerSettings};
 use log::LogSettings;
@@ -124,7 +124,7 @@ impl Config {
     pub fn socket_of(&self, upstream: &UpstreamName) -> Option<&Path> {
         let leads = |bound: &Option<UpstreamName>| bound.as_ref().is_none_or(|bound| bound == upstream);
         self.listeners.iter().find_map(|listener| match &listener.listen {
-            Listen::Unix(path) if listener.scheme == Scheme::Http && leads(&listener.upstream) => Some(path.as_path()),
+            ListenAddress::Unix(path) if listener.scheme == Scheme::Http && leads(&listener.upstream) => Some(path.as_path()),
             _ => None,
         })
     }

@@ -11,7 +11,7 @@ use crate::ground::scheme::Scheme;
 
 /// An address of TCP, or the path of a Unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Listen {
+pub enum ListenAddress {
     /// A host and a port.
     Tcp(Address),
     /// The file of a Unix socket.
@@ -38,7 +38,7 @@ pub enum Families {
     OfHost,
 }
 
-impl Listen {
+impl ListenAddress {
     /// Reads `unix:/run/magicproxy.sock`, or an [`Address`].
     pub fn parse(text: &str) -> Result<Self, String> {
         match text.strip_prefix("unix:") {
@@ -77,7 +77,7 @@ impl Listen {
     }
 }
 
-impl fmt::Display for Listen {
+impl fmt::Display for ListenAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(formatter),
@@ -157,7 +157,7 @@ impl PublicAccess {
     }
 
     /// That of a proxy of which nothing but its address is known.
-    pub fn of(listen: &Listen, scheme: Scheme) -> Self {
+    pub fn of(listen: &ListenAddress, scheme: Scheme) -> Self {
         Self { url: listen.url(scheme, None), host: listen.host().to_owned() }
     }
 }

@@ -10,7 +10,7 @@ use magicproxy_proxy::settings::UpstreamSettings;
 use super::check::list;
 use super::raw::RawConfig;
 use super::scopes::RawRuleSetting;
-use super::setting::Given;
+use super::setting::GivenValue;
 use super::upstream::{Table, tables};
 use super::{Config, accepted};
 use crate::ground::scheme::is_loopback_host;
@@ -200,7 +200,7 @@ fn ceiling(table: &Table<'_>) -> Option<Vec<Rule>> {
 }
 
 /// Rules that were checked before; plugins are none.
-fn parsed(given: &[Given<RawRuleSetting>]) -> Option<Vec<Rule>> {
+fn parsed(given: &[GivenValue<RawRuleSetting>]) -> Option<Vec<Rule>> {
     let rules = given.iter().map(|given| given.value.0.clone()).filter(|rule| !matches!(rule, RawRule::Plugin(_)));
     Rule::parse_list(&rules.collect::<Vec<_>>(), Default::default()).ok()
 }

@@ -365,7 +365,7 @@ fn the_schema_knows_every_setting() {
 
 #[test]
 fn addresses() {
-    let parse = |text: &str| Listen::parse(text).map(|listen| (listen.to_string(), listen.url(Scheme::Http, None)));
+    let parse = |text: &str| ListenAddress::parse(text).map(|listen| (listen.to_string(), listen.url(Scheme::Http, None)));
     let is = |text: &str, url: &str| Ok((text.to_owned(), url.to_owned()));
     assert_eq!(parse("localhost:80"), is("localhost:80", "http://localhost:80"));
     assert_eq!(parse("0.0.0.0:80"), is("0.0.0.0:80", "http://127.0.0.1:80"));
@@ -373,9 +373,9 @@ fn addresses() {
     assert_eq!(parse("[::]:80"), is("[::]:80", "http://127.0.0.1:80"));
     assert_eq!(parse("[::1]:80"), is("[::1]:80", "http://[::1]:80"));
     assert_eq!(parse("unix:/run/s"), is("unix:/run/s", "http://localhost"));
-    assert_eq!(Listen::parse("[::]:0").unwrap().url(Scheme::Https, Some(7)), "https://127.0.0.1:7");
+    assert_eq!(ListenAddress::parse("[::]:0").unwrap().url(Scheme::Https, Some(7)), "https://127.0.0.1:7");
     for bad in ["", "80", "a b:80", "127.0.0.1:", "127.0.0.1:99999", "[x]:80", "http://x:80", "unix:"] {
-        assert!(Listen::parse(bad).is_err(), "{bad}");
+        assert!(ListenAddress::parse(bad).is_err(), "{bad}");
     }
 }
 

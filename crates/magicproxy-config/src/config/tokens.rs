@@ -9,7 +9,7 @@ use super::check::{Checker, list, value};
 use super::duration::DurationText;
 use super::mint::MintPolicy;
 use super::raw::RawConfig;
-use super::setting::{Given, Setting, choices, section};
+use super::setting::{GivenValue, Setting, choices, section};
 use super::upstream::RawUpstream;
 use super::upstream::Table;
 use crate::ground::fault::{Fault, Origin};
@@ -23,15 +23,15 @@ section! {
         max_lifetime: DurationText,
         /// The versions of tokens that are accepted. By default both; `v2` alone where minters are
         /// listed; `v1` alone where minting is closed and no minters are listed.
-        accept: Vec<Given<VersionChoice>>,
+        accept: Vec<GivenValue<VersionChoice>>,
         /// The KEMs of sealed tokens that are accepted, and of the sealing keys that are published.
         /// By default both.
-        kems: Vec<Given<KemChoice>>,
+        kems: Vec<GivenValue<KemChoice>>,
         /// Ids of keys whose tokens are refused, for instance because a key leaked.
-        deny_kid: Vec<Given<String>>,
+        deny_kid: Vec<GivenValue<String>>,
         /// JWK files of the minters whose sealed tokens are accepted. Without any, whoever has the
         /// public key may seal.
-        minters: Vec<Given<String>>,
+        minters: Vec<GivenValue<String>>,
         /// Whether tokens are refused that do not say whom they are for.
         require_sub: bool,
         /// The file of revocations, where no shared store has them. By default `revocations.json`
@@ -39,7 +39,7 @@ section! {
         revocations: String,
         /// Networks of proxies in front of this one, or `unix`. The sender of a request is the
         /// address that these proxies name.
-        trusted_proxies: Vec<Given<String>>,
+        trusted_proxies: Vec<GivenValue<String>>,
     }
 }
 
@@ -103,8 +103,8 @@ enum Policy<'r> {
 impl<'r> Policy<'r> {
     fn of(setting: &'r Setting<MintPolicy>) -> Self {
         match setting.given() {
-            Some(Given { value: MintPolicy::Closed, .. }) => Self::Closed,
-            Some(Given { value: MintPolicy::Open, origin }) if *origin != Origin::Default => Self::Open(origin),
+            Some(GivenValue { value: MintPolicy::Closed, .. }) => Self::Closed,
+            Some(GivenValue { value: MintPolicy::Open, origin }) if *origin != Origin::Default => Self::Open(origin),
             _ => Self::Unsaid,
         }
     }
@@ -210,7 +210,7 @@ impl Checker<'_> {
     }
 
     /// All of them, unless some are named.
-    fn kems(&mut self, setting: &Setting<Vec<Given<KemChoice>>>) -> Vec<Kem> {
+    fn kems(&mut self, setting: &Setting<Vec<GivenValue<KemChoice>>>) -> Vec<Kem> {
         let Some(given) = setting.given() else { return Kem::ALL.into() };
         if given.value.is_empty() {
             self.fault("tokens.kems: expected `x25519`, `x-wing` or both", &given.origin);
@@ -219,7 +219,7 @@ impl Checker<'_> {
     }
 
     /// What cannot be the id of a key denies nothing, and nobody would notice.
-    fn thumbprints(&mut self, setting: &Setting<Vec<Given<String>>>) {
+    fn thumbprints(&mut self, setting: &Setting<Vec<GivenValue<String>>>) {
         const LENGTH: usize = 43;
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         for given in list(setting).iter().filter(|given| given.value.len() != LENGTH || !given.value.bytes().all(legal)) {
@@ -231,13 +231,13 @@ impl Checker<'_> {
         }
     }
 
-    fn at_least_one_version(&mut self, key: &str, setting: &Setting<Vec<Given<VersionChoice>>>) {
+    fn at_least_one_version(&mut self, key: &str, setting: &Setting<Vec<GivenValue<VersionChoice>>>) {
         if let Some(given) = setting.given().filter(|given| given.value.is_empty()) {
             self.fault(format!("{key}: expected `v1`, `v2` or both"), &given.origin);
         }
     }
 
-    fn minters(&mut self, key: &str, setting: &Setting<Vec<Given<String>>>) -> Vec<MinterKey> {
+    fn minters(&mut self, key: &str, setting: &Setting<Vec<GivenValue<String>>>) -> Vec<MinterKey> {
         let mut minters = Vec::new();
         for given in list(setting) {
             let path = self.path(given);

@@ -21,7 +21,7 @@ use magicproxy_proxy::settings::{HostName, Settings};
 use tokio::runtime::Runtime;
 
 use crate::ground::failure::Failure;
-use magicproxy_config::config::address::Listen;
+use magicproxy_config::config::address::ListenAddress;
 use magicproxy_config::config::listeners::{HostCheckChoice, HostSettings, ListenerSettings};
 use magicproxy_config::ground::fault::{Faults, Origin};
 use magicproxy_config::ground::scheme::{Scheme, is_loopback_address};
@@ -140,7 +140,7 @@ impl Place {
     async fn take(settings: &ListenerSettings) -> anyhow::Result<Self> {
         let url = |port| settings.listen.url(settings.scheme, port);
         match &settings.listen {
-            Listen::Tcp(address) => {
+            ListenAddress::Tcp(address) => {
                 let socket = bind::listen(address).await?;
                 let bound = socket.local_addr()?;
                 let is_ipv6_only = bind::is_ipv6_only(&socket) && bound.ip().is_unspecified();
@@ -156,14 +156,14 @@ impl Place {
                 })
             }
             #[cfg(unix)]
-            Listen::Unix(path) => {
+            ListenAddress::Unix(path) => {
                 let (socket, file) = socket_file::SocketFile::bind(path, settings.mode)?;
                 let socket_path = Some(path.display().to_string());
                 let listener = Listener::unix(socket);
                 Ok(Self { listener, address: None, is_ipv6_only: false, url: url(None), socket: socket_path, file: Some(file) })
             }
             #[cfg(not(unix))]
-            Listen::Unix(_) => anyhow::bail!("there are no Unix sockets on this system"),
+            ListenAddress::Unix(_) => anyhow::bail!("there are no Unix sockets on this system"),
         }
     }
 

@@ -13,7 +13,7 @@ use super::value::{Piece, Value};
 use crate::ground::failure::Failure;
 use magicproxy_config::ground::text::harmless;
 use magicproxy_config::providers::PresetChoice;
-use magicproxy_config::providers::client::Way;
+use magicproxy_config::providers::client::SetupMethod;
 
 /// A magic token as far as its destination is concerned.
 #[derive(Debug)]
@@ -195,7 +195,7 @@ impl Assignment<'_> {
         Ok(told)
     }
 
-    fn told(&self, client: &'static Client, (target, way): (Target, &'static Way), bearer: Option<usize>) -> Told {
+    fn told(&self, client: &'static Client, (target, way): (Target, &'static SetupMethod), bearer: Option<usize>) -> Told {
         let file = bearer.and_then(|at| self.bearers.get(at)?.file.as_deref());
         Told { setup: Setup::new(client, way, &target, file), target, bearer }
     }

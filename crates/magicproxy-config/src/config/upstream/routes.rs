@@ -5,7 +5,7 @@ use magicproxy_proxy::settings::{ApiRoot, HostName, MountPath, PathMapping, Path
 
 use super::Table;
 use crate::config::check::{Checker, list};
-use crate::config::setting::{Given, Setting};
+use crate::config::setting::{GivenValue, Setting};
 use crate::providers::PresetChoice;
 
 impl Checker<'_> {
@@ -45,7 +45,7 @@ impl Checker<'_> {
         Some(RouteSettings { mount: mount?, hosts, paths })
     }
 
-    fn mount(&mut self, key: &str, given: &Given<String>) -> Option<MountPath> {
+    fn mount(&mut self, key: &str, given: &GivenValue<String>) -> Option<MountPath> {
         let parsed = MountPath::parse(&given.value);
         parsed.map_err(|error| self.fault(format!("{key} `{}`: {error}", given.value), &given.origin)).ok()
     }
@@ -54,7 +54,7 @@ impl Checker<'_> {
         let mut paths = Vec::new();
         let key = table.key("paths");
         for (prefix, given) in table.raw.paths.given().map(|given| &given.value).into_iter().flatten() {
-            let from = Given { value: prefix.clone(), origin: given.origin.clone() };
+            let from = GivenValue { value: prefix.clone(), origin: given.origin.clone() };
             let prefix = self.mount(&key, &from).filter(|prefix| !prefix.is_root());
             let to = if given.value.starts_with('/') {
                 self.mount(&format!("{key}.{}", from.value), given).map(PathTarget::Path)

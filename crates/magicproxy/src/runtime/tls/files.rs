@@ -18,7 +18,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
 use crate::runtime::keystore::Purposes;
-use magicproxy_config::config::tls::{CertificateFault, CertificateFiles, Culprit};
+use magicproxy_config::config::tls::{CertificateFault, CertificateFiles, FaultyFile};
 use magicproxy_config::ground::text::reason;
 
 /// How often the files are looked at.
@@ -26,8 +26,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Reads both, which must fit together.
 pub(crate) fn load(files: &CertificateFiles) -> Result<TlsIdentity, CertificateFault> {
-    let certificate = |message: String| CertificateFault { culprit: Culprit::Certificate, message };
-    let private_key = |message: String| CertificateFault { culprit: Culprit::PrivateKey, message };
+    let certificate = |message: String| CertificateFault { culprit: FaultyFile::Certificate, message };
+    let private_key = |message: String| CertificateFault { culprit: FaultyFile::PrivateKey, message };
     let pem = std::fs::read(&files.certificate).map_err(|error| certificate(reason(&error)))?;
     let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().unwrap_or_default();
     if chain.is_empty() {
