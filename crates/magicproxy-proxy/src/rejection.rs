@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
 use magicproxy_core::limit::Limit;
-use magicproxy_core::state::{Full, StoreError};
+use magicproxy_core::state::{FullScope, StoreError};
 use magicproxy_core::{
     BindError, Denial, MintRequestFault, OpenError, ParseTargetError, ReissueError, UpstreamName, VerifyError,
 };
@@ -117,7 +117,7 @@ pub(crate) enum Rejection {
     #[error("what this token needs is kept in the proxy's state store, which is not there")]
     Store(StoreError),
     #[error("{0}")]
-    StoreFull(Full),
+    StoreFull(FullScope),
     #[error("the proxy keeps nothing for tokens that anyone can mint: this needs a token that one of its minters signed")]
     StateNeedsMinter,
     #[error("what this token needs is kept in a state store, and this proxy has none (`state.store`)")]
@@ -295,10 +295,10 @@ impl Rejection {
             Self::Store(_) | Self::NoStore | Self::NoOwnerSecret | Self::RevocationsUnknown => {
                 (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", ERROR)
             }
-            Self::StoreFull(Full::Store) => (StatusCode::SERVICE_UNAVAILABLE, "store_full", ERROR),
-            Self::StoreFull(Full::Partition) => (StatusCode::FORBIDDEN, "owner_rows", DENIED),
-            Self::StoreFull(Full::Counters) => (StatusCode::FORBIDDEN, "too_many_limits", DENIED),
-            Self::StoreFull(Full::Allowance) => (StatusCode::TOO_MANY_REQUESTS, "peer_rows", DENIED),
+            Self::StoreFull(FullScope::Store) => (StatusCode::SERVICE_UNAVAILABLE, "store_full", ERROR),
+            Self::StoreFull(FullScope::Partition) => (StatusCode::FORBIDDEN, "owner_rows", DENIED),
+            Self::StoreFull(FullScope::Counters) => (StatusCode::FORBIDDEN, "too_many_limits", DENIED),
+            Self::StoreFull(FullScope::Allowance) => (StatusCode::TOO_MANY_REQUESTS, "peer_rows", DENIED),
             Self::StateNeedsMinter => (StatusCode::FORBIDDEN, "state_needs_minter", DENIED),
             Self::Limit(Limit::Total(_), _) => (StatusCode::FORBIDDEN, "spent", DENIED),
             Self::Limit(Limit::Requests(..), _) => (StatusCode::TOO_MANY_REQUESTS, "rate_limited", DENIED),
@@ -363,7 +363,7 @@ impl Rejection {
             Self::Limit(_, after) => *after,
             Self::MintSuspended { after } => *after,
             Self::Shortage(_) | Self::Busy | Self::UpstreamBusy | Self::Unprocessed => Some(RETRY_AFTER),
-            Self::StoreFull(Full::Store | Full::Allowance) => Some(ROWS_RETRY_AFTER),
+            Self::StoreFull(FullScope::Store | FullScope::Allowance) => Some(ROWS_RETRY_AFTER),
             _ => None,
         }
     }

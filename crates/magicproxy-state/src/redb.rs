@@ -17,13 +17,13 @@ use std::thread::JoinHandle;
 
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::{
-    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, Taken, UnixMillis,
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, TakeResult, UnixMillis,
 };
 use tokio::sync::oneshot;
 
 use crate::checked::{clock, demands, millis, names, step};
 use crate::rows::{ReadRows, Rows};
-use crate::steps::{self, Terms};
+use crate::steps::{self, StepTerms};
 
 pub use file::OpenError;
 use shared::Shared;
@@ -141,14 +141,14 @@ impl StateStore for RedbStore {
     ) -> StoreFuture<'_, bool> {
         self.write(target.partition, millis(now), move |rows| {
             step(&conditions, &changes)?;
-            steps::apply(rows, &conditions, &changes, &Terms { now: millis(now), limits: &target.rows })
+            steps::apply(rows, &conditions, &changes, &StepTerms { now: millis(now), limits: &target.rows })
         })
     }
 
-    fn take_within(&self, target: BoundedPartition, wanted: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken> {
+    fn take_within(&self, target: BoundedPartition, wanted: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, TakeResult> {
         self.write(target.partition, clock(now), move |rows| {
             demands(&wanted)?;
-            steps::take(rows, &wanted, &Terms { now: clock(now), limits: &target.rows })
+            steps::take(rows, &wanted, &StepTerms { now: clock(now), limits: &target.rows })
         })
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use magicproxy_core::limit::Limit;
 use magicproxy_core::state::{
-    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreFuture, Taken, UnixMillis,
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreFuture, TakeResult, UnixMillis,
 };
 use magicproxy_core::{
     Credential, KeyRing, PatternMode, PrivateKey, RawRule, Rule, RuleSource, TokenSpec, UnixTime, UnnamedTokens, UpstreamName,
@@ -88,7 +88,7 @@ impl StateStore for Panicking {
     fn apply_within(&self, _: BoundedPartition, _: Vec<Condition>, _: Vec<Change>, _: UnixTime) -> StoreFuture<'_, bool> {
         panic!("on purpose")
     }
-    fn take_within(&self, _: BoundedPartition, _: Vec<Demand>, _: UnixMillis) -> StoreFuture<'_, Taken> {
+    fn take_within(&self, _: BoundedPartition, _: Vec<Demand>, _: UnixMillis) -> StoreFuture<'_, TakeResult> {
         panic!("on purpose")
     }
     fn renew(&self, _: Partition, _: Vec<u8>, _: Holder, _: u64, _: UnixMillis) -> StoreFuture<'_, bool> {

@@ -36,13 +36,13 @@ pub(super) struct Link {
 
 #[derive(Default)]
 struct State {
-    connected: Option<Connected>,
+    connected: Option<OpenLink>,
     failed: Option<(Instant, StoreError)>,
 }
 
 /// A connection, until it ends.
 #[derive(Clone)]
-struct Connected {
+struct OpenLink {
     connection: Connection,
     ended: Arc<AtomicBool>,
 }
@@ -97,7 +97,7 @@ impl Link {
     }
 
     /// The connection; a new one, if there is none. One caller makes it, and the others wait for it.
-    async fn connected(&self) -> Result<Connected, StoreError> {
+    async fn connected(&self) -> Result<OpenLink, StoreError> {
         let mut state = self.state.lock().await;
         if let Some(connected) = state.connected.as_ref().filter(|connected| !connected.ended.load(Ordering::Acquire)) {
             return Ok(connected.clone());
@@ -111,7 +111,7 @@ impl Link {
         connected
     }
 
-    async fn connect(&self) -> Result<Connected, StoreError> {
+    async fn connect(&self) -> Result<OpenLink, StoreError> {
         let ended = Arc::new(AtomicBool::new(false));
         let settings = &self.settings;
         // Sentinels and Clusters are asked before; each step has the time-out of its own.
@@ -130,7 +130,7 @@ impl Link {
             }
         };
         match tokio::time::timeout(patience, connecting).await {
-            Ok(Ok(connection)) => Ok(Connected { connection, ended }),
+            Ok(Ok(connection)) => Ok(OpenLink { connection, ended }),
             Ok(Err(error)) => Err(StoreError::Unavailable(format!("cannot connect to {}: {error}", settings.name))),
             Err(_) => Err(StoreError::Unavailable(format!("cannot connect to {}: no answer in time", settings.name))),
         }
@@ -150,7 +150,7 @@ fn config(timeout: Duration, ended: &Arc<AtomicBool>) -> AsyncConnectionConfig {
     config.set_push_sender(told)
 }
 
-impl Connected {
+impl OpenLink {
     /// By its digest; as a whole if the server does not have it (any more).
     async fn run(&mut self, job: &Job) -> Result<Value, RedisError> {
         let short = command("EVALSHA", job.script.script.get_hash(), job);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue};
 use magicproxy_core::limit::{LEASE_MILLIS, Limit};
-use magicproxy_core::state::{BoundedPartition, Demand, Holder, Partition, StateStore, Taken};
+use magicproxy_core::state::{BoundedPartition, Demand, Holder, Partition, StateStore, TakeResult};
 use magicproxy_core::{Count, OwnerPlace, Permit};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -112,8 +112,8 @@ impl Ledger {
         let left = loop {
             let target = BoundedPartition { partition: owner, rows: exchange.row_limits() };
             match store.take_within(target, demands(), clock::now_millis()).await? {
-                Taken::All(left) => break left,
-                Taken::Not { demand, retry_after } => {
+                TakeResult::All(left) => break left,
+                TakeResult::Not { demand, retry_after } => {
                     let limit = counts.get(demand).map_or(Limit::Total(1), |count| count.limit);
                     let waits = matches!(limit, Limit::Concurrent(_)) && Instant::now() < until && self.pending.one().await;
                     if !waits {

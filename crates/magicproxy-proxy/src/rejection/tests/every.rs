@@ -57,7 +57,7 @@ samples! {
     Rejection::Busy => Rejection::Busy,
     Rejection::Shortage(_) => Rejection::Shortage(Shortage::Owner),
     Rejection::Store(_) => Rejection::Store(StoreError::Unavailable("away".to_owned())),
-    Rejection::StoreFull(_) => Rejection::StoreFull(Full::Store),
+    Rejection::StoreFull(_) => Rejection::StoreFull(FullScope::Store),
     Rejection::StateNeedsMinter => Rejection::StateNeedsMinter,
     Rejection::NoStore => Rejection::NoStore,
     Rejection::NoOwnerSecret => Rejection::NoOwnerSecret,

@@ -178,7 +178,7 @@ impl StateStore for Counting {
         self.store.apply_within(target, conditions, changes, now)
     }
 
-    fn take_within(&self, target: BoundedPartition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, Taken> {
+    fn take_within(&self, target: BoundedPartition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, TakeResult> {
         self.taken.fetch_add(1, Ordering::SeqCst);
         self.store.take_within(target, demands, now)
     }

@@ -1,7 +1,7 @@
 //! What the scripts answer, read strictly.
 
 use magicproxy_core::UnixTime;
-use magicproxy_core::state::{Entry, Full, Taken};
+use magicproxy_core::state::{Entry, FullScope, TakeResult};
 use redis::Value;
 
 /// End and value of each name, or nothing.
@@ -43,11 +43,11 @@ pub(super) fn yes_or_no(value: Value) -> Option<bool> {
 
 /// What became of a call that may add rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Written<T> {
+pub(super) enum WriteResult<T> {
     /// It was carried out, or a condition did not hold.
     Done(T, Option<Rows>),
     /// There was no room.
-    Full(Full),
+    Full(FullScope),
 }
 
 /// How many rows more there are, and how many more end at which millisecond.
@@ -58,33 +58,33 @@ pub(super) struct Rows {
 }
 
 /// `0`, where a condition did not hold; `1` and the rows; or what is full.
-pub(super) fn applied(value: Value) -> Option<Written<bool>> {
+pub(super) fn applied(value: Value) -> Option<WriteResult<bool>> {
     let numbers: Vec<i64> = array(value)?.iter().map(signed).collect::<Option<_>>()?;
     match numbers.as_slice() {
-        [0] => Some(Written::Done(false, None)),
-        [1, added, end] => Some(Written::Done(true, rows(*added, &[*end, *added]))),
-        [what] => full(*what).map(Written::Full),
+        [0] => Some(WriteResult::Done(false, None)),
+        [1, added, end] => Some(WriteResult::Done(true, rows(*added, &[*end, *added]))),
+        [what] => full(*what).map(WriteResult::Full),
         _ => None,
     }
 }
 
 /// `1`, the rows, how many pairs of ends follow, these, and what is left of each; `0`, which one, and perhaps after how long; or what is full.
-pub(super) fn taken(value: Value) -> Option<Written<Taken>> {
+pub(super) fn taken(value: Value) -> Option<WriteResult<TakeResult>> {
     let numbers: Vec<i64> = array(value)?.iter().map(signed).collect::<Option<_>>()?;
     let whole = |number: &i64| u64::try_from(*number).ok();
     let none_left = |demand: &i64, retry_after| {
         let demand = usize::try_from(*demand).ok()?;
-        Some(Written::Done(Taken::Not { demand, retry_after }, None))
+        Some(WriteResult::Done(TakeResult::Not { demand, retry_after }, None))
     };
     match numbers.as_slice() {
         [1, added, pairs, rest @ ..] => {
             let (ends, left) = rest.split_at_checked(usize::try_from(*pairs).ok()?.checked_mul(2)?)?;
             let left = left.iter().map(whole).collect::<Option<_>>()?;
-            Some(Written::Done(Taken::All(left), rows(*added, ends)))
+            Some(WriteResult::Done(TakeResult::All(left), rows(*added, ends)))
         }
         [0, demand] => none_left(demand, None),
         [0, demand, after] => none_left(demand, Some(whole(after)?)),
-        [what] => full(*what).map(Written::Full),
+        [what] => full(*what).map(WriteResult::Full),
         _ => None,
     }
 }
@@ -94,12 +94,12 @@ pub(super) fn total(value: &Value) -> Option<u64> {
     u64::try_from(signed(value)?).ok()
 }
 
-fn full(what: i64) -> Option<Full> {
+fn full(what: i64) -> Option<FullScope> {
     match what {
-        2 => Some(Full::Partition),
-        3 => Some(Full::Store),
-        4 => Some(Full::Allowance),
-        5 => Some(Full::Counters),
+        2 => Some(FullScope::Partition),
+        3 => Some(FullScope::Store),
+        4 => Some(FullScope::Allowance),
+        5 => Some(FullScope::Counters),
         _ => None,
     }
 }
