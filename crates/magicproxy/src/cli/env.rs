@@ -9,7 +9,7 @@ use super::token_file::{self, TokenArgs};
 use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::ground::output::remark;
-use crate::setup::assignment::{TokenDestination, Wanted, assign};
+use crate::setup::assignment::{TokenDestination, ClientSelection, assign};
 use crate::setup::clients::CLIENTS;
 use crate::setup::shell::{Shell, TOKEN_VARIABLE, Writer};
 use crate::setup::table::Client;
@@ -65,7 +65,7 @@ pub(crate) fn run(args: EnvArgs, environment: &Environment) -> Result<(), Failur
         return Err(Failure::usage(format!("`{}`: the lines read a file, or $MAGIC_TOKEN where none is named", bearer.shown)));
     }
     let bearers = if tokens.bearers.is_empty() { of_variable(environment)? } else { tokens.bearers };
-    let told = assign(&targets, &Wanted::These(clients), &bearers)?;
+    let told = assign(&targets, &ClientSelection::These(clients), &bearers)?;
     token_file::say(&told, &bearers, &tokens.files);
     if bearers.is_empty() {
         remark(&format!(

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 use super::asking::AskingArgs;
 use super::{SettingsArgs, secret};
-use crate::client::{Answer, Peer};
+use crate::client::{ProxyResponse, Peer};
 use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::ground::output::remark;
@@ -70,10 +70,10 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
     // A proxy that is asked places the request itself.
     let root = root.or_else(|| Some(args.url.as_str()).filter(|url| args.proxy.is_some() && url.starts_with('/')));
     let asked = match (root, config.upstreams.first()) {
-        (Some(target), Some(any)) => Asked { upstream: any, target: target.to_owned() },
-        _ => Asked::of(&args.url, &token, &config).map_err(Failure::usage)?,
+        (Some(target), Some(any)) => ProxiedRequest { upstream: any, target: target.to_owned() },
+        _ => ProxiedRequest::of(&args.url, &token, &config).map_err(Failure::usage)?,
     };
-    let Asked { upstream, target } = &asked;
+    let ProxiedRequest { upstream, target } = &asked;
     let headers = headers::Headers::new(&args.headers);
     let question = Question { token: &token, method: &args.method, target, upstream, sender: args.sender, config: &config };
     let verdict = match &args.proxy {
@@ -94,12 +94,12 @@ pub(crate) fn run(args: ExplainArgs, environment: &Environment) -> Result<(), Fa
 }
 
 /// The request that a URL stands for at the proxy, not yet judged.
-struct Asked<'c> {
+struct ProxiedRequest<'c> {
     upstream: &'c UpstreamSettings,
     target: String,
 }
 
-impl<'c> Asked<'c> {
+impl<'c> ProxiedRequest<'c> {
     fn of(url: &str, token: &str, config: &'c Config) -> Result<Self, String> {
         let url = url.split('#').next().unwrap_or_default();
         let router = Router::new(&config.upstreams);
@@ -192,9 +192,9 @@ impl Verdict {
     }
 
     /// Reads what a proxy answered: its explanation, or the problem that keeps it from one, which is a refusal too.
-    fn of_answer(answer: &Answer) -> anyhow::Result<Self> {
+    fn of_answer(answer: &ProxyResponse) -> anyhow::Result<Self> {
         #[derive(Deserialize)]
-        struct Told {
+        struct ExplainBody {
             #[serde(default)]
             decision: String,
             rule: Option<String>,
@@ -206,7 +206,7 @@ impl Verdict {
             headers: Option<Vec<FieldVerdict>>,
             plugins: Option<Vec<String>>,
         }
-        let told: Told = serde_json::from_str(&answer.body).map_err(|_| answer.fault())?;
+        let told: ExplainBody = serde_json::from_str(&answer.body).map_err(|_| answer.fault())?;
         if told.decision.is_empty() && told.code.is_none() {
             return Err(answer.fault());
         }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
 use self::chain::Chain;
-use super::given::GivenToken;
+use super::token_argument::GivenToken;
 use super::revoke::effect::reaching;
 use super::{SettingsArgs, time};
 use crate::ground::failure::Failure;

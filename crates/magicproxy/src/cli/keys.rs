@@ -12,7 +12,7 @@ use super::SettingsArgs;
 use super::flag;
 use crate::ground::failure::Failure;
 use crate::ground::output::{self, note};
-use crate::runtime::keystore::{self, HeldKey, Keystore, NewKey};
+use crate::runtime::keystore::{self, KeyNote, Keystore, NewKey};
 use crate::runtime::settings;
 use magicproxy_config::config::keys::KeyFiles;
 use magicproxy_config::config::{Config, parse_duration};
@@ -187,7 +187,7 @@ fn rotate(args: RotateArgs, environment: &Environment) -> Result<(), Failure> {
     Ok(())
 }
 
-fn made(key: &HeldKey, files: &KeyFiles) -> String {
+fn made(key: &KeyNote, files: &KeyFiles) -> String {
     format!(
         "made the key {} ({} bits)\n  {}  (keep it secret and backed up: without it every token is void)\n  {}\n  {}",
         key.id,
@@ -227,7 +227,7 @@ fn list(args: ListArgs, environment: &Environment) -> Result<(), Failure> {
     };
     let state = |at: usize| if at == 0 { "active" } else { "retired" };
     if args.json {
-        let key = |(at, key): (usize, &HeldKey)| json!({ "kid": key.id.as_str(), "bits": key.bits, "state": state(at), "file": key.path.display().to_string() });
+        let key = |(at, key): (usize, &KeyNote)| json!({ "kid": key.id.as_str(), "bits": key.bits, "state": state(at), "file": key.path.display().to_string() });
         let signing = keys.held.iter().enumerate().map(key);
         let sealing = keys.ring.sealing().iter().zip(&keys.sealing_files).map(|(key, path)| {
             json!({

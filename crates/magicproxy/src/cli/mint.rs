@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use super::asking::AskingArgs;
 use super::inspect::Claims;
-use super::made::MadeArgs;
+use super::token_output::MadeArgs;
 use super::{SettingsArgs, narrow, secret};
 use crate::client::Peer;
 use crate::ground::failure::Failure;

@@ -14,7 +14,7 @@ use magicproxy_proxy::clock;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::given::GivenToken;
+use super::token_argument::GivenToken;
 use super::mint;
 use super::remade::RemadeArgs;
 use crate::client::Peer;

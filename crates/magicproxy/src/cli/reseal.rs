@@ -6,7 +6,7 @@ use hyper::body::Bytes;
 use magicproxy_core::{RuleCompiler, UnverifiedToken};
 use magicproxy_proxy::clock;
 
-use super::given::GivenToken;
+use super::token_argument::GivenToken;
 use super::remade::RemadeArgs;
 use super::{SettingsArgs, narrow};
 use crate::ground::failure::Failure;

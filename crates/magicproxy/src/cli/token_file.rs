@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::{secret, time};
 use crate::ground::failure::Failure;
 use crate::ground::output::{note, remark};
-use crate::setup::assignment::{TokenDestination, Told};
+use crate::setup::assignment::{TokenDestination, ClientSetup};
 use crate::setup::target::{absolute, split_name};
 use magicproxy_config::ground::environment::Environment;
 use magicproxy_config::ground::text::harmless;
@@ -112,7 +112,7 @@ pub(super) struct Tokens {
 }
 
 /// Says on standard error which token goes where, and what is wrong with it or with its way.
-pub(super) fn say(told: &[Told], bearers: &[TokenDestination], files: &[TokenFile]) {
+pub(super) fn say(told: &[ClientSetup], bearers: &[TokenDestination], files: &[TokenFile]) {
     let warnings: Vec<&String> = files.iter().flat_map(|file| &file.warnings).collect();
     let exposures: BTreeSet<String> = told.iter().filter_map(|told| told.target.exposure()).collect();
     warnings.into_iter().chain(&exposures).for_each(|warning| note(&format!("warning: {warning}")));

@@ -13,29 +13,29 @@ use magicproxy_config::ground::text::harmless;
 pub(super) const NEEDED: &str = "--aud NAME: expected the name of the upstream that the credential is for";
 
 /// The name of an upstream, and what the proxy says that it accepts for it.
-pub(super) struct Named {
+pub(super) struct NamedUpstream {
     pub(super) name: UpstreamName,
     pub(super) accepts: Option<Accepts>,
 }
 
 /// The name as it was given, which nobody was asked about.
-pub(super) fn unchecked(aud: Option<&str>) -> Result<Named, Failure> {
+pub(super) fn unchecked(aud: Option<&str>) -> Result<NamedUpstream, Failure> {
     let name = parse(aud.ok_or_else(|| Failure::usage(NEEDED))?)?;
     note(&format!("not checked: whether the proxy has an upstream `{name}`, and whether this is still a key of its own"));
-    Ok(Named { name, accepts: None })
+    Ok(NamedUpstream { name, accepts: None })
 }
 
 /// The name that the proxy has for its upstream: the one that is asked for, or else the only one that it tells.
-pub(super) fn at_proxy(peer: &Peer, aud: Option<&str>) -> Result<Named, Failure> {
+pub(super) fn at_proxy(peer: &Peer, aud: Option<&str>) -> Result<NamedUpstream, Failure> {
     match aud {
         Some(aud) => named(peer, &parse(aud)?),
-        None => Ok(Named { name: only(peer)?, accepts: None }),
+        None => Ok(NamedUpstream { name: only(peer)?, accepts: None }),
     }
 }
 
-fn named(peer: &Peer, aud: &UpstreamName) -> Result<Named, Failure> {
+fn named(peer: &Peer, aud: &UpstreamName) -> Result<NamedUpstream, Failure> {
     #[derive(Deserialize)]
-    struct Told {
+    struct UpstreamBody {
         upstream: UpstreamName,
         accepts: Option<Accepts>,
     }
@@ -47,12 +47,12 @@ fn named(peer: &Peer, aud: &UpstreamName) -> Result<Named, Failure> {
         }
         Some("not_found") => {
             note(&format!("not checked: whether {} has an upstream `{aud}`: it is too old to be asked", peer.url()));
-            return Ok(Named { name: aud.clone(), accepts: None });
+            return Ok(NamedUpstream { name: aud.clone(), accepts: None });
         }
         _ => {}
     }
-    let told: Told = serde_json::from_str(&answer.content("application/json")?).map_err(|_| no_names(peer))?;
-    Ok(Named { name: told.upstream, accepts: told.accepts })
+    let told: UpstreamBody = serde_json::from_str(&answer.content("application/json")?).map_err(|_| no_names(peer))?;
+    Ok(NamedUpstream { name: told.upstream, accepts: told.accepts })
 }
 
 fn only(peer: &Peer) -> Result<UpstreamName, Failure> {

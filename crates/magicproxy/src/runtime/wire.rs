@@ -36,9 +36,9 @@ pub(crate) struct Engine {
 }
 
 /// The engine, ready to serve, on addresses that are already taken.
-pub(crate) struct Door {
+pub(crate) struct BoundServer {
     server: Server,
-    places: Vec<Place>,
+    places: Vec<BoundListener>,
     /// What should be known of the listeners.
     pub(crate) warnings: Vec<String>,
 }
@@ -60,7 +60,7 @@ fn host_check(
 }
 
 /// A listener, and how it is reached.
-struct Place {
+struct BoundListener {
     listener: Listener,
     /// Of TCP.
     address: Option<SocketAddr>,
@@ -73,7 +73,7 @@ struct Place {
     file: Option<socket_file::SocketFile>,
 }
 
-impl Door {
+impl BoundServer {
     /// Takes the addresses and prepares the engine. Listeners that speak TLS need `tls`.
     ///
     /// # Errors
@@ -88,7 +88,7 @@ impl Door {
         let check = Arc::new(host_check(&engine.settings, listeners, hosts, tls));
         let (mut places, mut warnings) = (Vec::new(), Vec::new());
         for listener in listeners {
-            let place = Place::take(listener).await.with_context(|| format!("cannot listen on `{}`", listener.listen))?;
+            let place = BoundListener::take(listener).await.with_context(|| format!("cannot listen on `{}`", listener.listen))?;
             if let Some(fault) = place.address.and_then(|address| listener.exposure_at(address.ip(), &Origin::Default)) {
                 return Err(Faults::one(fault).into());
             }
@@ -113,7 +113,7 @@ impl Door {
 
     /// How each listener is reached, in words.
     pub(crate) fn addresses(&self) -> Vec<String> {
-        self.places.iter().map(Place::shown).collect()
+        self.places.iter().map(BoundListener::shown).collect()
     }
 
     /// Serves until `shutdown` is done and the answers in flight are out.
@@ -136,7 +136,7 @@ impl Door {
     }
 }
 
-impl Place {
+impl BoundListener {
     async fn take(settings: &ListenerSettings) -> anyhow::Result<Self> {
         let url = |port| settings.listen.url(settings.scheme, port);
         match &settings.listen {

@@ -80,7 +80,7 @@ struct Recipient {
 }
 
 impl Recipient {
-    fn of(found: pinned::Found, named: upstream_name::Named) -> Self {
+    fn of(found: pinned::FoundKey, named: upstream_name::NamedUpstream) -> Self {
         let is_for_anyone = named.accepts.as_ref().is_some_and(|accepts| accepts.minters.is_none());
         let accepts = found.accepts.into_iter().chain(named.accepts).collect();
         Self { key: found.key, upstream: named.name, accepts, is_for_anyone }
