@@ -38,7 +38,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use magicproxy_core::{
-    Acceptance, Accepts, Provenance, RulesDecision, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
+    Acceptance, AcceptedTokens, Provenance, RulesDecision, UnixTime, UnnamedTokens, UpstreamName, VerifiedToken, VerifyContext,
 };
 use magicproxy_proxy::settings::{
     ApiRoot, Limits, MintSettings, Settings, StrangerState, Timeouts, TrustedProxies, UpstreamSettings,
@@ -160,8 +160,8 @@ impl Config {
     }
 
     /// What is accepted by at least one upstream, as the key set tells it.
-    pub fn accepts(&self) -> Accepts {
-        Accepts::any_of(self.upstreams.iter().map(|upstream| &upstream.acceptance))
+    pub fn accepts(&self) -> AcceptedTokens {
+        AcceptedTokens::any_of(self.upstreams.iter().map(|upstream| &upstream.acceptance))
     }
 
     /// The ids of keys whose tokens no upstream accepts.

@@ -29,7 +29,7 @@ use zeroize::Zeroizing;
 use crate::encoding::base64url;
 use crate::time::UnixTime;
 
-pub use accepts::{AcceptError, Accepts, SealedTokenPlan};
+pub use accepts::{AcceptError, AcceptedTokens, SealedTokenPlan};
 pub use jwk::PublicKeySet;
 pub use minter::{MinterAlgorithm, MinterKey, MinterSigningKey};
 pub use owners::{CredentialBinding, OwnerSecret};

@@ -146,9 +146,9 @@ pub use decision::{
     RulesDecision,
 };
 pub use key::{
-    AcceptError, Accepts, CredentialBinding, KEY_SET_LIFETIME_SECONDS, Kem, KeyError, KeyId, KeyLifetime, KeyRing, KeySetError,
-    KeySetKey, KeySetPin, KeySetSigner, MinterAlgorithm, MinterKey, MinterSigningKey, OwnerSecret, PrivateKey, PublicKey,
-    PublicKeySet, SealedTokenPlan, SealingKey, SealingPublicKey, SignedKeySet,
+    AcceptError, AcceptedTokens, CredentialBinding, KEY_SET_LIFETIME_SECONDS, Kem, KeyError, KeyId, KeyLifetime, KeyRing,
+    KeySetError, KeySetKey, KeySetPin, KeySetSigner, MinterAlgorithm, MinterKey, MinterSigningKey, OwnerSecret, PrivateKey,
+    PublicKey, PublicKeySet, SealedTokenPlan, SealingKey, SealingPublicKey, SignedKeySet,
 };
 pub use method::{Method, ParseMethodError};
 pub use pattern::PatternMode;

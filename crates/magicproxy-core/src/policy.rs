@@ -28,7 +28,7 @@ pub(crate) use compiled::{BroughtError, BroughtRules};
 pub use compiled::{CompiledRules, NoRuleCache, RuleCache, RuleCompiler, RulesKey};
 use list::OWN_AUTOMATON_BYTES;
 pub(crate) use list::{PolicyBudget, RuleList};
-pub(crate) use steps::StepsSpent;
+pub(crate) use steps::ExhaustedSteps;
 pub use steps::{DecisionSteps, MAX_DECISION_STEPS};
 
 /// Automata and trees of what an operator configures, in bytes: of a scope, of a token's scopes together, of a ceiling.
@@ -117,7 +117,11 @@ impl Policy {
     }
 
     /// The same, with what the rule demands and gives. `state.md` section 2.
-    pub(crate) fn decide(&self, request: &RequestView<'_>, steps: &DecisionSteps) -> Result<Option<MatchedRule<'_>>, StepsSpent> {
+    pub(crate) fn decide(
+        &self,
+        request: &RequestView<'_>,
+        steps: &DecisionSteps,
+    ) -> Result<Option<MatchedRule<'_>>, ExhaustedSteps> {
         if is_never_admitted(request.method()) {
             return Ok(None);
         }

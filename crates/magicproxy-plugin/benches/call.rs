@@ -10,7 +10,8 @@ use divan::Bencher;
 use magicproxy_core::UnixTime;
 use magicproxy_core::plugin::{PluginHost as _, PluginName, PluginRequest, PluginScope, Verdict};
 use magicproxy_core::state::{
-    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, RowLimits, StateStore, StoreFuture, TakeResult, UnixMillis,
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, RowLimits, StateStore, StoreFuture, TakeResult,
+    UnixMillis,
 };
 use magicproxy_plugin::{Host, HostSettings, PluginSettings};
 use tokio::runtime::Runtime;

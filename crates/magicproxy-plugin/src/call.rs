@@ -10,7 +10,7 @@ use wasmtime::{Store, UpdateDeadline};
 
 use crate::bounds::{BYTES_TO_HOST, Bounds, REASON_BYTES};
 use crate::failure::CallFailure;
-use crate::guest::{PluginStore, Guest};
+use crate::guest::{Guest, PluginStore};
 use crate::journal::{Journal, one_line};
 use crate::meter::Meter;
 use crate::report::Report;

@@ -66,7 +66,13 @@ impl state::Host for Guest {
         }
     }
 
-    async fn set_if(&mut self, name: String, expected: Option<Vec<u8>>, value: Vec<u8>, seconds: Option<u64>) -> StateResult<bool> {
+    async fn set_if(
+        &mut self,
+        name: String,
+        expected: Option<Vec<u8>>,
+        value: Vec<u8>,
+        seconds: Option<u64>,
+    ) -> StateResult<bool> {
         let now = self.now;
         match self.open_for(&name, &value)? {
             Ok(drawer) => Ok(drawer.set_if(name, expected, drawer.entry(value, seconds, now), now).await),

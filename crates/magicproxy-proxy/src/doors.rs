@@ -25,7 +25,7 @@ use crate::response::body::ResponseBody;
 use crate::routing::cross_origin::page_of;
 use crate::services::Services;
 use crate::settings::{Settings, UpstreamId};
-use reverse::{Reach, ReverseDoor};
+use reverse::{ListenerUpstreams, ReverseDoor};
 
 /// The doors of a proxy.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ pub(crate) struct Door {
 /// Which door it is, and what of the proxy is found behind it.
 #[derive(Clone, Copy, Debug)]
 enum DoorTarget {
-    Reverse(Reach),
+    Reverse(ListenerUpstreams),
 }
 
 /// A request at a door: what is known of it so far.

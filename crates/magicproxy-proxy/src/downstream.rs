@@ -35,11 +35,11 @@ use tokio::sync::watch;
 use crate::admission::Account;
 use crate::peer::Peer;
 use crate::worker::WorkerId;
-use close_delimited::CloseDelimited;
+use close_delimited::CloseDelimitedContent;
 use connections::{Activity, ConnectionEnd, ConnectionSlot};
 use content::RemainingContent;
 use flush::Flushes;
-use head::{HeadRead, HeadScan};
+use head::{HeadScan, HeadTime};
 use listener::ListenerContext;
 
 pub(crate) use content::RequestContent;
@@ -81,18 +81,23 @@ pub(crate) struct Connection {
     has_body: AtomicBool,
     /// What was seen since the last request began (HTTP/1 only): the raw head of the next one.
     head: Option<Mutex<HeadScan>>,
-    head_read: HeadRead,
+    head_read: HeadTime,
     /// Responses of the proxy's own words that were not taken yet (HTTP/2 only).
     untaken: AtomicUsize,
     flushes: Flushes,
-    close_delimited: CloseDelimited,
+    close_delimited: CloseDelimitedContent,
     rest: RemainingContent,
     /// Has a tunnel begun, whose sides may be silent for long?
     is_tunnel: AtomicBool,
 }
 
 impl Connection {
-    pub(crate) fn new(client: ConnectedClient, listener: Arc<ListenerContext>, protocol: Protocol, worker: WorkerId) -> Arc<Self> {
+    pub(crate) fn new(
+        client: ConnectedClient,
+        listener: Arc<ListenerContext>,
+        protocol: Protocol,
+        worker: WorkerId,
+    ) -> Arc<Self> {
         let head = (protocol == Protocol::Http1).then(Mutex::default);
         let activity = Arc::clone(client.slot.activity());
         Arc::new(Self {
@@ -102,10 +107,10 @@ impl Connection {
             worker,
             has_body: AtomicBool::new(false),
             head,
-            head_read: HeadRead::default(),
+            head_read: HeadTime::default(),
             untaken: AtomicUsize::new(0),
             flushes: Flushes::default(),
-            close_delimited: CloseDelimited::default(),
+            close_delimited: CloseDelimitedContent::default(),
             rest: RemainingContent::default(),
             is_tunnel: AtomicBool::new(false),
         })

@@ -19,8 +19,8 @@ use tokio::sync::watch;
 
 use crate::admission::Shortage;
 use crate::doors::{Door, Doors};
-use crate::downstream::connections::{Connections, PeerShare, ConnectionSlot};
-use crate::downstream::listener::{AcceptedConnection, ListenerContext, Listener, Listeners};
+use crate::downstream::connections::{ConnectionSlot, Connections, PeerShare};
+use crate::downstream::listener::{AcceptedConnection, Listener, ListenerContext, Listeners};
 use crate::downstream::{
     Bounds, ConnectedClient, Connection, DownstreamIo, NegotiatedConnection, Protocol, Socket, Streams, Transport, noted, open,
 };

@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::{
-    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, RowCount, StateStore, StoreError, StoreFuture, TakeResult,
-    UnixMillis,
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, RowCount, StateStore, StoreError, StoreFuture,
+    TakeResult, UnixMillis,
 };
 
 use crate::checked::{GRACE_SECONDS, clock, demands, millis, names, step};

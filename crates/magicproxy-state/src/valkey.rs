@@ -4,8 +4,8 @@
 //! Cluster. How durable it is, is the server's to say: with `appendonly yes` and `appendfsync always` no call that was
 //! answered is lost, and with less some may be.
 
-mod reply;
 mod link;
+mod reply;
 mod script;
 mod servers;
 mod total;
@@ -23,8 +23,8 @@ use redis::Value;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::checked::{self, clock, demands, leases_name, millis, names, step};
-use reply::WriteResult;
 use link::Job;
+use reply::WriteResult;
 use script::StoreScript;
 use servers::{Client, Settings};
 use total::Total;

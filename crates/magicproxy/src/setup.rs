@@ -18,7 +18,7 @@ pub(crate) mod value;
 
 use std::collections::BTreeSet;
 
-use magicproxy_config::providers::client::{SetupNeeds, SetupMethod};
+use magicproxy_config::providers::client::{SetupMethod, SetupNeeds};
 use table::Client;
 use target::Target;
 use value::{Places, Value};

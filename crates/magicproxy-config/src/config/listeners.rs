@@ -168,7 +168,9 @@ impl Checker<'_> {
             self.fault("listeners.listen is needed: `HOST:PORT` or `unix:PATH`", &origin);
         }
         let listen = match (self.text(key, &listener.listen, ListenAddress::parse), listener.listen.given()) {
-            (Some(ListenAddress::Unix(path)), Some(given)) => Some(ListenAddress::Unix(self.sources.absolute(path, &given.origin))),
+            (Some(ListenAddress::Unix(path)), Some(given)) => {
+                Some(ListenAddress::Unix(self.sources.absolute(path, &given.origin)))
+            }
             (listen, _) => listen,
         };
         let is_unix = matches!(listen, Some(ListenAddress::Unix(_)));

@@ -102,16 +102,15 @@ fn remove<'i>(table: &mut DeTable<'i>, fault: &Range<usize>) -> Option<RemovedTa
             return Some(RemovedTables { key: key.get_ref().to_string(), span: key.span(), value });
         }
         // The span of a table is that of its header, so tables are searched whatever their span is.
-        let inner =
-            match value.get_mut() {
-                DeValue::Table(inner) => {
-                    remove(inner, fault).map(|inner| RemovedTables { key: format!("{}.{}", key.get_ref(), inner.key), ..inner })
-                }
-                // The last element goes with its list: that nothing is left of it is not a fault of its own.
-                DeValue::Array(list) if list.len() > 1 => take_element(list, |element| holds(element, fault))
-                    .map(|value| RemovedTables { key: key.get_ref().to_string(), span: fault.clone(), value }),
-                _ => None,
-            };
+        let inner = match value.get_mut() {
+            DeValue::Table(inner) => {
+                remove(inner, fault).map(|inner| RemovedTables { key: format!("{}.{}", key.get_ref(), inner.key), ..inner })
+            }
+            // The last element goes with its list: that nothing is left of it is not a fault of its own.
+            DeValue::Array(list) if list.len() > 1 => take_element(list, |element| holds(element, fault))
+                .map(|value| RemovedTables { key: key.get_ref().to_string(), span: fault.clone(), value }),
+            _ => None,
+        };
         if inner.is_some() {
             return inner;
         }

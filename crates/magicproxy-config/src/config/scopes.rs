@@ -82,7 +82,13 @@ impl Checker<'_> {
     }
 
     /// Rules, and plugins where rules stand.
-    fn scope(&mut self, what: &str, given: &[GivenValue<RawRuleSetting>], origin: &Origin, patterns: PatternMode) -> Option<Scope> {
+    fn scope(
+        &mut self,
+        what: &str,
+        given: &[GivenValue<RawRuleSetting>],
+        origin: &Origin,
+        patterns: PatternMode,
+    ) -> Option<Scope> {
         let (mut rules, mut plugins) = (Vec::new(), Vec::new());
         for rule in given {
             match &rule.value.0 {

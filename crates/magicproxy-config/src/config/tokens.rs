@@ -85,7 +85,7 @@ impl From<KemChoice> for Kem {
 choices!(VersionChoice, KemChoice);
 
 /// Which tokens one upstream accepts, and whether they are minted over HTTP.
-pub(super) struct Minting {
+pub(super) struct MintingSettings {
     pub(super) acceptance: Acceptance,
     pub(super) http_mint: HttpMint,
 }
@@ -111,7 +111,7 @@ impl<'r> Policy<'r> {
 }
 
 /// Which tokens are accepted where an upstream's own table says nothing: `[tokens]` and `mint.policy`, checked once.
-pub(super) struct GeneralMinting<'r> {
+pub(super) struct GeneralMintingSettings<'r> {
     tokens: &'r RawTokens,
     policy: Policy<'r>,
     minters: Vec<MinterKey>,
@@ -121,7 +121,7 @@ pub(super) struct GeneralMinting<'r> {
     is_sound: bool,
 }
 
-impl GeneralMinting<'_> {
+impl GeneralMintingSettings<'_> {
     /// The versions that an upstream with this table accepts.
     fn versions(&self, own: &RawUpstream) -> Vec<TokenVersion> {
         let minters_are_listed = own.minters.given().is_some() || self.tokens.minters.given().is_some();
@@ -142,7 +142,7 @@ impl GeneralMinting<'_> {
 
 impl Checker<'_> {
     /// Checks what holds for those of these upstreams whose tables say nothing else.
-    pub(super) fn general_minting<'r>(&mut self, raw: &'r RawConfig, tables: &[Table<'_>]) -> GeneralMinting<'r> {
+    pub(super) fn general_minting<'r>(&mut self, raw: &'r RawConfig, tables: &[Table<'_>]) -> GeneralMintingSettings<'r> {
         let (tokens, faults) = (&raw.tokens, self.faults.len());
         let max_lifetime = self.whole_seconds("tokens.max_lifetime", &tokens.max_lifetime).map(|lifetime| lifetime.as_secs());
         let mut minters = Vec::new();
@@ -155,7 +155,8 @@ impl Checker<'_> {
         let kems = self.kems(&tokens.kems);
         self.thumbprints(&tokens.deny_kid);
         let is_sound = self.faults.len() == faults;
-        let general = GeneralMinting { tokens, policy: Policy::of(&raw.mint.policy), minters, kems, max_lifetime, is_sound };
+        let general =
+            GeneralMintingSettings { tokens, policy: Policy::of(&raw.mint.policy), minters, kems, max_lifetime, is_sound };
         self.open_in_vain(&general, tables);
         general
     }
@@ -164,7 +165,7 @@ impl Checker<'_> {
     ///
     /// Whoever lists minters means that nobody else mints: neither version 1, which whoever has the private key signs, nor the mint
     /// over HTTP, which signs for everyone, are left open by it.
-    pub(super) fn minting_of(&mut self, general: &GeneralMinting<'_>, table: &Table<'_>) -> Option<Minting> {
+    pub(super) fn minting_of(&mut self, general: &GeneralMintingSettings<'_>, table: &Table<'_>) -> Option<MintingSettings> {
         let (tokens, own, faults) = (general.tokens, table.raw, self.faults.len());
         let minters = match own.minters.given() {
             Some(_) => self.minters(&table.key("minters"), &own.minters),
@@ -188,11 +189,11 @@ impl Checker<'_> {
             max_lifetime: general.max_lifetime,
         };
         let is_sound = general.is_sound && !general.is_open_in_vain(own) && self.faults.len() == faults;
-        is_sound.then_some(Minting { acceptance, http_mint })
+        is_sound.then_some(MintingSettings { acceptance, http_mint })
     }
 
     /// One fault, whichever upstreams accept no tokens that are minted over HTTP.
-    fn open_in_vain(&mut self, general: &GeneralMinting<'_>, tables: &[Table<'_>]) {
+    fn open_in_vain(&mut self, general: &GeneralMintingSettings<'_>, tables: &[Table<'_>]) {
         let Policy::Open(origin) = general.policy else { return };
         let vain: Vec<&str> =
             tables.iter().filter(|table| general.is_open_in_vain(table.raw)).map(|table| table.key.as_str()).collect();

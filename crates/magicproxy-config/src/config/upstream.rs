@@ -29,7 +29,7 @@ use super::outbound::{GeneralOutbound, OutboundText};
 use super::raw::RawConfig;
 use super::scopes::{CompiledScopes, RawRuleSetting};
 use super::setting::{GivenValue, choices, section};
-use super::tokens::{GeneralMinting, Minting, VersionChoice};
+use super::tokens::{GeneralMintingSettings, MintingSettings, VersionChoice};
 use crate::ground::fault::{Fault, Origin};
 use crate::providers::words::{ReadingChoice, SlashChoice};
 use crate::providers::{PresetChoice, RefusalChoice};
@@ -116,7 +116,7 @@ section! {
 struct General<'r> {
     raw: &'r RawConfig,
     scopes: CompiledScopes,
-    minting: GeneralMinting<'r>,
+    minting: GeneralMintingSettings<'r>,
     outbound: GeneralOutbound,
     /// What is wrong with scopes and minting, until the first upstream tells it.
     faults: Vec<Fault>,
@@ -155,7 +155,7 @@ impl Checker<'_> {
         let outbound = self.outbound(&general.outbound, table);
         let allow_origins = self.page_origins(table);
         // From here on nothing finds a fault.
-        let Minting { acceptance, http_mint } = minting?;
+        let MintingSettings { acceptance, http_mint } = minting?;
         Some(Arc::new(UpstreamSettings {
             name: name?,
             alias,

@@ -24,7 +24,11 @@ pub(super) static PROVIDER: Provider = Provider {
         ("X-Stainless-*", "the SDKs say what they are, and on which try"),
     ],
     response_timeout: Some("10m"),
-    any_program: SetupMethod { variables: SDK.variables, removed: &["ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_BASE"], ..ANY_PROGRAM },
+    any_program: SetupMethod {
+        variables: SDK.variables,
+        removed: &["ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_BASE"],
+        ..ANY_PROGRAM
+    },
     ..PLAIN
 };
 

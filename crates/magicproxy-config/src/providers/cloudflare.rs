@@ -2,7 +2,7 @@
 
 use magicproxy_proxy::settings::RefusalPart::{False, List, Message, Null, Object, StatusNumber};
 
-use super::client::{ANY_PROGRAM, NOTHING, PYTHON_AND_NODE, REPLACES_ROOTS, TERRAFORM, SetupMethod};
+use super::client::{ANY_PROGRAM, NOTHING, PYTHON_AND_NODE, REPLACES_ROOTS, SetupMethod, TERRAFORM};
 use super::refusals::{Refusals, json};
 use super::{PLAIN, Provider};
 
@@ -66,4 +66,5 @@ pub const SDK: SetupMethod = SetupMethod {
 };
 
 /// Terraform.
-pub const TERRAFORM_PROVIDER: SetupMethod = SetupMethod { preset: "cloudflare", variables: SDK.variables, removed: CLIENT.removed, ..TERRAFORM };
+pub const TERRAFORM_PROVIDER: SetupMethod =
+    SetupMethod { preset: "cloudflare", variables: SDK.variables, removed: CLIENT.removed, ..TERRAFORM };

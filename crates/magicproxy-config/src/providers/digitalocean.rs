@@ -2,7 +2,7 @@
 
 use magicproxy_proxy::settings::RefusalPart::Code;
 
-use super::client::{ACME_APART, ACME_TOO, ANY_PROGRAM, NOT_TESTED, NOTHING, REPLACES_ROOTS, TERRAFORM, SetupMethod};
+use super::client::{ACME_APART, ACME_TOO, ANY_PROGRAM, NOT_TESTED, NOTHING, REPLACES_ROOTS, SetupMethod, TERRAFORM};
 use super::refusals::{Refusals, json};
 use super::{PLAIN, Provider};
 
@@ -29,7 +29,8 @@ pub(super) static PROVIDER: Provider = Provider {
 
 pub(crate) static REFUSALS: Refusals = Refusals { name: "digitalocean", about: "DigitalOcean's.", shape: json(&[("id", Code)]) };
 
-const CLIENT: SetupMethod = SetupMethod { preset: "digitalocean", removed: &["DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_TOKEN"], ..NOTHING };
+const CLIENT: SetupMethod =
+    SetupMethod { preset: "digitalocean", removed: &["DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_TOKEN"], ..NOTHING };
 
 /// certbot with the plugin dns-digitalocean.
 pub const CERTBOT: SetupMethod = SetupMethod {

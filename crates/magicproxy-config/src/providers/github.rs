@@ -3,7 +3,7 @@
 use magicproxy_proxy::settings::RefusalPart::Type;
 use magicproxy_proxy::settings::{RefusalMedia, RefusalShape};
 
-use super::client::{ANY_PROGRAM, NOTHING, SetupNeeds, REPLACES_ROOTS, TERRAFORM, SetupMethod};
+use super::client::{ANY_PROGRAM, NOTHING, REPLACES_ROOTS, SetupMethod, SetupNeeds, TERRAFORM};
 use super::refusals::Refusals;
 use super::words::{ReadingChoice, SlashChoice};
 use super::{PLAIN, Provider};

@@ -2,7 +2,7 @@
 
 use magicproxy_proxy::settings::RefusalPart::Message;
 
-use super::client::{ANY_PROGRAM, NOTHING, TERRAFORM, SetupMethod};
+use super::client::{ANY_PROGRAM, NOTHING, SetupMethod, TERRAFORM};
 use super::refusals::{Refusals, json};
 use super::words::{ReadingChoice, SlashChoice};
 use super::{PLAIN, Provider};
@@ -41,7 +41,8 @@ const FOLLOWED: &[&str] = &[
     "data.versions.@id /api/",
 ];
 
-const CLIENT: SetupMethod = SetupMethod { preset: "gitlab", removed: &["GITLAB_OAUTH_TOKEN", "CI_JOB_TOKEN", "PYTHON_GITLAB_CFG"], ..NOTHING };
+const CLIENT: SetupMethod =
+    SetupMethod { preset: "gitlab", removed: &["GITLAB_OAUTH_TOKEN", "CI_JOB_TOKEN", "PYTHON_GITLAB_CFG"], ..NOTHING };
 
 /// gitbeaker.
 pub const GITBEAKER: SetupMethod = SetupMethod {

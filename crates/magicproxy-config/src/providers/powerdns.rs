@@ -2,7 +2,7 @@
 
 use magicproxy_proxy::settings::RefusalPart::Message;
 
-use super::client::{ACME_APART, ACME_TOO, ANY_PROGRAM, NOTHING, REPLACES_ROOTS, TERRAFORM, SetupMethod};
+use super::client::{ACME_APART, ACME_TOO, ANY_PROGRAM, NOTHING, REPLACES_ROOTS, SetupMethod, TERRAFORM};
 use super::refusals::{Refusals, json};
 use super::{PLAIN, Provider};
 

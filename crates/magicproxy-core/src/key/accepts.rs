@@ -10,7 +10,7 @@ use crate::token_version::{MAX_LIFETIME_SECONDS, TokenVersion};
 /// What one upstream accepts, or what at least one of several does. A reader refuses to mint what is excluded; nobody is
 /// given anything by it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Accepts {
+pub struct AcceptedTokens {
     /// The versions of tokens.
     #[serde(serialize_with = "version_names", deserialize_with = "known_versions")]
     pub versions: Vec<TokenVersion>,
@@ -57,7 +57,7 @@ pub enum AcceptError {
     Lifetime(u64),
 }
 
-impl Accepts {
+impl AcceptedTokens {
     /// Would a token of this order be accepted, as far as this says?
     ///
     /// # Errors

@@ -13,7 +13,8 @@ use zeroize::Zeroizing;
 
 use super::jwk::Jwk;
 use super::{
-    Accepts, KeyError, KeyId, KeyLifetime, KeyRing, MinterAlgorithm, MinterKey, MinterSigningKey, SealingKey, SealingPublicKey,
+    AcceptedTokens, KeyError, KeyId, KeyLifetime, KeyRing, MinterAlgorithm, MinterKey, MinterSigningKey, SealingKey,
+    SealingPublicKey,
 };
 use crate::encoding::{base64url, from_base64url};
 use crate::json::{self, present_object};
@@ -107,7 +108,7 @@ impl KeyRing {
     /// The published sealing keys of the accepted kinds as a JWK Set, without those that are denied, with signatures where there is a
     /// key that signs.
     #[must_use]
-    pub fn key_set_document(&self, now: UnixTime, accepts: &Accepts, denied: &[String]) -> serde_json::Value {
+    pub fn key_set_document(&self, now: UnixTime, accepts: &AcceptedTokens, denied: &[String]) -> serde_json::Value {
         let is_denied = |key: &SealingPublicKey| denied.iter().any(|id| id == key.id().as_str());
         let accepted = self.published(now).filter(|key| accepts.kems.contains(&key.kem()) && !is_denied(key));
         let keys: Vec<_> = accepted.map(SealingPublicKey::to_jwk).collect();
@@ -196,7 +197,7 @@ pub struct SignedKeySet {
     version: UnixTime,
     issued_at: UnixTime,
     expires_at: UnixTime,
-    accepts: Option<Accepts>,
+    accepts: Option<AcceptedTokens>,
 }
 
 /// Why a key set is not accepted.
@@ -301,7 +302,7 @@ impl SignedKeySet {
 
     /// What the proxy accepts, where the set says so.
     #[must_use]
-    pub fn accepts(&self) -> Option<&Accepts> {
+    pub fn accepts(&self) -> Option<&AcceptedTokens> {
         self.accepts.as_ref()
     }
 
@@ -339,7 +340,7 @@ struct Payload {
     iat: UnixTime,
     exp: UnixTime,
     #[serde(default, deserialize_with = "present_object")]
-    accepts: Option<Accepts>,
+    accepts: Option<AcceptedTokens>,
 }
 
 impl Signed {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::list::RuleList;
 use super::matches::Matches;
-use super::steps::{DecisionSteps, StepsSpent};
+use super::steps::{DecisionSteps, ExhaustedSteps};
 use crate::rule::RuleEffects;
 use crate::target::RequestView;
 
@@ -49,7 +49,7 @@ impl<'p, 'r> Candidates<'p, 'r> {
 }
 
 impl<'p> Iterator for Candidates<'p, '_> {
-    type Item = Result<Candidate<'p>, StepsSpent>;
+    type Item = Result<Candidate<'p>, ExhaustedSteps>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {

@@ -10,7 +10,7 @@ use crate::pattern::{Automaton, Budget, MAX_PATTERN_STEPS, Pattern, Tree, Work};
 use crate::rule::{MAX_RULES, Methods, Rule, RuleEffects};
 
 use super::matches::Matches;
-use super::steps::{DecisionSteps, GroupSteps, ListSteps, StepsSpent};
+use super::steps::{DecisionSteps, ExhaustedSteps, GroupSteps, ListSteps};
 use super::{MAX_POLICY_BYTES, MAX_TOKEN_POLICY_BYTES, PolicyError};
 
 /// Rules of one method set are put into one automaton while it stays below this size.
@@ -81,7 +81,7 @@ impl RuleList {
         reading: &str,
         steps: &DecisionSteps,
         matches: &mut Matches,
-    ) -> Result<(), StepsSpent> {
+    ) -> Result<(), ExhaustedSteps> {
         matches.clear();
         for group in &self.groups {
             steps.take(group.steps.methods)?;

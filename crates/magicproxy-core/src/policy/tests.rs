@@ -248,7 +248,7 @@ fn a_request_has_so_many_steps_and_no_more() {
                 assert!(steps.taken() >= passes * (length + 1), "{length}");
                 allowed = length;
             }
-            Err(StepsSpent) => {
+            Err(ExhaustedSteps) => {
                 assert!(passes * (length + 1) * 40 > MAX_DECISION_STEPS, "{length}");
                 assert_eq!(steps.taken(), MAX_DECISION_STEPS);
                 assert!(
@@ -257,7 +257,7 @@ fn a_request_has_so_many_steps_and_no_more() {
                 // Spent is spent: nothing else of the request is decided with what was not enough.
                 assert_eq!(
                     compile(&["GET /.*"]).decide(&RequestView::unread("GET", &target), &steps).map(|_| ()),
-                    Err(StepsSpent)
+                    Err(ExhaustedSteps)
                 );
             }
         }

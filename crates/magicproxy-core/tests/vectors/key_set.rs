@@ -1,6 +1,8 @@
 //! `key-set.json`.
 
-use magicproxy_core::{AcceptError, Accepts, Kem, KeySetError, KeySetPin, KeySetSigner, SealedTokenPlan, SignedKeySet, UnixTime};
+use magicproxy_core::{
+    AcceptError, AcceptedTokens, Kem, KeySetError, KeySetPin, KeySetSigner, SealedTokenPlan, SignedKeySet, UnixTime,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -72,7 +74,7 @@ fn name_of(refused: AcceptError) -> &'static str {
 }
 
 /// What the set says of tokens to be minted.
-fn orders(case: &Case, accepts: Option<&Accepts>) {
+fn orders(case: &Case, accepts: Option<&AcceptedTokens>) {
     assert_eq!(accepts.map(|accepts| serde_json::to_value(accepts).unwrap()), case.accepts, "{}", case.name);
     for Order { kem, minter, lifetime, refused } in &case.orders {
         let order = SealedTokenPlan { kem: *kem, minter: minter.as_deref(), lifetime: *lifetime };

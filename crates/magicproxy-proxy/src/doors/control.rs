@@ -19,7 +19,9 @@ use http_body::Body;
 use http_body_util::BodyExt as _;
 use magicproxy_core::policy::Work;
 use magicproxy_core::token::MAX_MINT_REQUEST_BYTES;
-use magicproxy_core::{Acceptance, Accepts, Caveat, MintLimits, MintRequest, MintRequestFault, MintedToken, VerifiedToken};
+use magicproxy_core::{
+    Acceptance, AcceptedTokens, Caveat, MintLimits, MintRequest, MintRequestFault, MintedToken, VerifiedToken,
+};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -72,7 +74,7 @@ struct ControlHead<'a> {
 impl Control {
     pub(super) fn new(settings: Arc<Settings>, upstreams: Arc<Upstreams>) -> Self {
         let all = || settings.upstreams.iter().map(|upstream| &upstream.acceptance);
-        let key_set = KeySetDocument::saying(Accepts::any_of(all()), Acceptance::denied_everywhere(all()));
+        let key_set = KeySetDocument::saying(AcceptedTokens::any_of(all()), Acceptance::denied_everywhere(all()));
         Self { settings, upstreams, key_set }
     }
 

@@ -41,7 +41,7 @@ pub(super) struct ReverseDoor {
 
 /// Which upstreams a listener leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(super) enum ListenerUpstreams {
     /// All, by name, host or mount.
     All,
     /// This one alone.
@@ -71,16 +71,16 @@ impl ReverseDoor {
     }
 
     /// What a listener leads to that is bound to `only` one upstream, or to none.
-    pub(super) fn reach(&self, only: Option<&UpstreamName>) -> Reach {
-        let Some(only) = only else { return Reach::All };
-        self.upstreams.named(only).map_or(Reach::Nowhere, Reach::Only)
+    pub(super) fn reach(&self, only: Option<&UpstreamName>) -> ListenerUpstreams {
+        let Some(only) = only else { return ListenerUpstreams::All };
+        self.upstreams.named(only).map_or(ListenerUpstreams::Nowhere, ListenerUpstreams::Only)
     }
 
     /// Finds out what a request is for, and does it.
     pub(super) async fn handle(
         &self,
         request: Request<Incoming>,
-        reach: Reach,
+        reach: ListenerUpstreams,
         visit: &mut DoorRequest<'_>,
     ) -> Result<Response<ResponseBody>, Rejection> {
         let connection = visit.connection;
@@ -119,11 +119,11 @@ impl ReverseDoor {
     }
 
     /// Where a request is for, whose authority and target these are.
-    fn route<'t>(&self, reach: Reach, authority: &str, target: &'t str) -> Option<Route<'t>> {
+    fn route<'t>(&self, reach: ListenerUpstreams, authority: &str, target: &'t str) -> Option<Route<'t>> {
         match reach {
-            Reach::All => self.router.route(authority, target, None),
-            Reach::Only(upstream) => self.router.route(authority, target, Some(upstream)),
-            Reach::Nowhere => None,
+            ListenerUpstreams::All => self.router.route(authority, target, None),
+            ListenerUpstreams::Only(upstream) => self.router.route(authority, target, Some(upstream)),
+            ListenerUpstreams::Nowhere => None,
         }
     }
 

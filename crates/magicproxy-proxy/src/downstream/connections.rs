@@ -323,7 +323,11 @@ impl Activity {
 
     fn candidate(&self, id: u64) -> Option<EvictionCandidate> {
         let free = self.is_idle() && !self.is_evicted();
-        free.then(|| EvictionCandidate { had_admitted: self.had_admitted(), idle_since: self.idle_since.load(Ordering::Relaxed), id })
+        free.then(|| EvictionCandidate {
+            had_admitted: self.had_admitted(),
+            idle_since: self.idle_since.load(Ordering::Relaxed),
+            id,
+        })
     }
 }
 

@@ -130,12 +130,12 @@ impl HeadScan {
 /// When the last part of a head was read that no request has taken yet (HTTP/1 only). The clock is read for each part anyhow, to
 /// bound the time of the head.
 #[derive(Debug, Default)]
-pub(super) struct HeadRead(AtomicU64);
+pub(super) struct HeadTime(AtomicU64);
 
-/// The zero of [`HeadRead`]'s clock.
+/// The zero of [`HeadTime`]'s clock.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-impl HeadRead {
+impl HeadTime {
     pub(super) fn note(&self, now: Instant) {
         let nanos = u64::try_from(now.saturating_duration_since(*START).as_nanos()).unwrap_or(u64::MAX);
         self.0.store(nanos.max(1), Ordering::Relaxed);

@@ -10,7 +10,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::close_delimited::ResetOnClose;
+use super::close_delimited::ResetGuard;
 use super::frames::ControlFrames;
 use super::linger::Linger;
 use super::{Connection, Stream};
@@ -48,7 +48,7 @@ pub(crate) struct DownstreamIo {
     /// Of HTTP/2.
     control_frames: Option<Box<ControlFrames>>,
     /// While close-delimited content is written.
-    reset_on_close: Option<ResetOnClose>,
+    reset_on_close: Option<ResetGuard>,
     /// Does the system look for its peer?
     is_probed: bool,
 }
@@ -174,7 +174,7 @@ impl DownstreamIo {
             self.stream.tcp().inspect(|stream| probe(stream, limit));
         }
         if self.connection.close_delimited.has_begun() && self.reset_on_close.is_none() {
-            self.reset_on_close = self.stream.tcp().and_then(ResetOnClose::arm);
+            self.reset_on_close = self.stream.tcp().and_then(ResetGuard::arm);
         }
     }
 

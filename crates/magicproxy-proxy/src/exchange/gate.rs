@@ -32,7 +32,7 @@ use crate::credential::carriers::Carriers;
 use crate::downstream::RequestBody;
 use crate::exchange::ledger::{Ledger, ListLookups, PermittedRequest, Reservation};
 use crate::exchange::upstream::Upstream;
-use crate::exchange::verifier::{CachedToken, Reissue, Shared, Verifier};
+use crate::exchange::verifier::{CachedToken, Reissue, SharedServices, Verifier};
 use crate::http::header::{DroppedFields, RequestFields, RequestHeaders, TrailerFields, refuse_overrides};
 use crate::observe::access_log::AccessRecord;
 use crate::peer::Peer;
@@ -112,7 +112,7 @@ impl Gate {
     pub(in crate::exchange) fn new(
         settings: &Settings,
         upstream: &Arc<UpstreamSettings>,
-        shared: &Shared,
+        shared: &SharedServices,
         asked: Arc<Upstream>,
     ) -> Result<Self, aws_lc_rs::error::Unspecified> {
         let carriers = Carriers::new(upstream, &settings.upstreams);

@@ -15,7 +15,7 @@ use super::gate::{Client, ControlClient, ExplainedRequest, Explanation, Gate, In
 use super::response::{ResponseContext, UnfilteredResponse, UpgradedResponse};
 use super::sending::carry_out;
 use super::upstream::Upstream;
-use super::verifier::{Lanes, Reissue, Shared};
+use super::verifier::{Lanes, Reissue, SharedServices};
 use crate::admission::{Budget, Holding, Payer, Resource};
 use crate::credential::bearer_token::BearerToken;
 use crate::http::header::is_offered;
@@ -32,7 +32,7 @@ use crate::worker::WorkerId;
 #[derive(Debug)]
 pub(crate) struct Upstreams {
     served: Vec<ServedUpstream>,
-    shared: Shared,
+    shared: SharedServices,
     trusted_proxies: TrustedProxies,
 }
 
@@ -57,7 +57,7 @@ pub(crate) enum SetupError {
 impl Upstreams {
     /// Sets them all up. Nothing is connected before a request needs it.
     pub(crate) fn new(settings: &Settings, services: Services) -> Result<Self, SetupError> {
-        let shared = Shared::new(&settings.limits, services);
+        let shared = SharedServices::new(&settings.limits, services);
         let sockets = Sockets::new(settings.limits.upstream_connections.total);
         let served = |upstream| ServedUpstream::new(settings, upstream, &shared, &sockets);
         let served = settings.upstreams.iter().map(served).collect::<Result<_, _>>()?;
@@ -106,7 +106,7 @@ impl ServedUpstream {
     fn new(
         settings: &Settings,
         own: &Arc<UpstreamSettings>,
-        shared: &Shared,
+        shared: &SharedServices,
         sockets: &Arc<Sockets>,
     ) -> Result<Self, SetupError> {
         let upstream = Upstream::new(settings, own, sockets)?;

@@ -23,9 +23,9 @@ use crate::http::body::BodyError;
 use crate::rejection::Rejection;
 use crate::settings::{OriginId, Settings, UpstreamSettings};
 use crate::transport::connection::{SendError, StreamOptions};
-use crate::transport::pool::{Kind, ConnectionNeed, Payload, ConnectionUse};
-use crate::transport::resend::{Attempt, AttemptEnd, ResponseBytes, Idempotency};
-use crate::transport::{ConnectFailure, Content, PooledConnection, Origin, Sockets};
+use crate::transport::pool::{ConnectionNeed, ConnectionUse, Kind, Payload};
+use crate::transport::resend::{Attempt, AttemptEnd, Idempotency, ResponseBytes};
+use crate::transport::{ConnectFailure, Content, Origin, PooledConnection, Sockets};
 use crate::worker::WorkerId;
 
 /// One upstream: its origins, and how long it is waited for.

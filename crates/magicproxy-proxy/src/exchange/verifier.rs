@@ -65,14 +65,14 @@ pub(crate) struct Verifier {
 
 /// What the verifiers of all upstreams have in common.
 #[derive(Clone, Debug)]
-pub(crate) struct Shared {
+pub(crate) struct SharedServices {
     pub(crate) lanes: Lanes,
     pub(crate) rules: Arc<RuleStore>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) services: Services,
 }
 
-impl Shared {
+impl SharedServices {
     pub(crate) fn new(limits: &Limits, services: Services) -> Self {
         let rules = Arc::new(RuleStore::new(limits.rule_cache_bytes));
         Self { lanes: Lanes::new(limits), rules, budget: Budget::new(limits), services }
@@ -84,7 +84,7 @@ struct Inner {
     keys: Arc<SharedKeys>,
     upstream: Arc<UpstreamSettings>,
     carriers: Carriers,
-    shared: Shared,
+    shared: SharedServices,
 }
 
 impl Verifier {
@@ -93,7 +93,7 @@ impl Verifier {
         settings: &Settings,
         upstream: &Arc<UpstreamSettings>,
         carriers: &Carriers,
-        shared: &Shared,
+        shared: &SharedServices,
     ) -> Result<Self, aws_lc_rs::error::Unspecified> {
         Ok(Self {
             inner: Arc::new(Inner {
@@ -176,7 +176,7 @@ impl Verifier {
     }
 
     async fn verify_cold(&self, presented: &BearerToken, generation: u64, peer: Arc<Account>) -> Result<CachedToken, Rejection> {
-        let Shared { lanes, budget, .. } = &self.inner.shared;
+        let SharedServices { lanes, budget, .. } = &self.inner.shared;
         let slot = lanes.authentication.enter(&Payer::anonymous(Arc::clone(&peer))).await?;
         let inner = Arc::clone(&self.inner);
         let text = Zeroizing::new(presented.as_str().to_owned());

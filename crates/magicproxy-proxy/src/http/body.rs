@@ -26,7 +26,7 @@ pub(crate) struct ReflectedCredential;
 /// A body that is announced as gzip is none, breaks off, or has something else behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the upstream's answer is not the gzip that it says it is")]
-pub(crate) struct NotGzip;
+pub(crate) struct GzipError;
 
 /// Why a body ended before its end.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +46,7 @@ pub(crate) enum BodyError {
     #[error(transparent)]
     Reflected(#[from] ReflectedCredential),
     #[error(transparent)]
-    NotGzip(#[from] NotGzip),
+    NotGzip(#[from] GzipError),
 }
 
 impl BodyError {

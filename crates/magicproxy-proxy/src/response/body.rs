@@ -7,10 +7,10 @@ use bytes::Bytes;
 use http::Version;
 use http_body::{Body, Frame, SizeHint};
 
-use super::pipeline::{Next, Pipeline};
+use super::pipeline::{Pipeline, PipelineOutput};
 use crate::admission::Holding;
 use crate::downstream::{FlushPoint, UnreadResponse, noted};
-use crate::http::body::{BodyError, TruncatedBody, IdleTimer, MomentTimer};
+use crate::http::body::{BodyError, IdleTimer, MomentTimer, TruncatedBody};
 use crate::observe::ongoing::OngoingRequest;
 use crate::response::buffered_prefix::{BufferedPrefix, ExchangeGuard};
 use crate::response::header::ResponseFilter;
@@ -355,12 +355,12 @@ impl Body for UpstreamBody {
                 return self.yield_turn(context);
             }
             match self.pipeline.next(ended) {
-                Ok(Next::Piece(piece)) => {
+                Ok(PipelineOutput::Piece(piece)) => {
                     self.passed += piece.len();
                     return Poll::Ready(Some(Ok(Frame::data(piece))));
                 }
-                Ok(Next::Busy) => return self.yield_turn(context),
-                Ok(Next::Nothing) => {}
+                Ok(PipelineOutput::Busy) => return self.yield_turn(context),
+                Ok(PipelineOutput::Nothing) => {}
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
             if ended {

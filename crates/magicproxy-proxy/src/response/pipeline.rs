@@ -17,7 +17,7 @@ const MAX_TURNS: usize = 2;
 
 /// What comes out of the stages.
 #[derive(Debug)]
-pub(crate) enum Next {
+pub(crate) enum PipelineOutput {
     /// This is to be sent; it is not empty.
     Piece(Bytes),
     /// Nothing, until more comes.
@@ -71,27 +71,27 @@ impl Pipeline {
         }
     }
 
-    /// The next piece to be sent, never empty; [`Next::Nothing`] when there is none until more comes, or none at all once the body
+    /// The next piece to be sent, never empty; [`PipelineOutput::Nothing`] when there is none until more comes, or none at all once the body
     /// `ended`. What it does at a time is bounded, whatever the bytes are.
-    pub(crate) fn next(&mut self, ended: bool) -> Result<Next, BodyError> {
+    pub(crate) fn next(&mut self, ended: bool) -> Result<PipelineOutput, BodyError> {
         let mut turns = 0;
         while let Some(piece) = self.inflated()? {
             turns += 1;
-            let Some(passed) = self.pass(piece)? else { return Ok(Next::Busy) };
+            let Some(passed) = self.pass(piece)? else { return Ok(PipelineOutput::Busy) };
             // The last piece takes along what was held back: who is told of the end with it need not ask again.
             let passed = if ended && self.inflater.is_none() { joined(passed, self.finish()?) } else { passed };
             if !passed.is_empty() {
-                return Ok(Next::Piece(passed));
+                return Ok(PipelineOutput::Piece(passed));
             }
             if turns >= MAX_TURNS {
-                return Ok(Next::Busy);
+                return Ok(PipelineOutput::Busy);
             }
         }
         if !ended || self.finished {
-            return Ok(Next::Nothing);
+            return Ok(PipelineOutput::Nothing);
         }
         let held = self.finish()?;
-        Ok(if held.is_empty() { Next::Nothing } else { Next::Piece(held) })
+        Ok(if held.is_empty() { PipelineOutput::Nothing } else { PipelineOutput::Piece(held) })
     }
 
     /// Will nothing come out of it, once the body has ended?

@@ -173,7 +173,8 @@ impl ObjectActions {
             return Destination::Elsewhere;
         }
         // Another scheme leads to another port, and perhaps in clear.
-        let stays = matches!(self.leads, ObjectLinks::AsTheyAre) && own.any(|origin| scheme(origin).eq_ignore_ascii_case(scheme(url)));
+        let stays =
+            matches!(self.leads, ObjectLinks::AsTheyAre) && own.any(|origin| scheme(origin).eq_ignore_ascii_case(scheme(url)));
         if stays { Destination::Proxy(url.to_owned()) } else { Destination::Upstream }
     }
 

@@ -17,7 +17,7 @@ use super::failure::{ConnectFailure, ConnectFault, ProxyFault};
 use super::http2::{Http2Bounds, http2_connection};
 use super::io::UpstreamIo;
 use super::pool::{Kind, Socket};
-use super::signals::{WatchedStream, Signals};
+use super::signals::{Signals, WatchedStream};
 use super::trust::client_config;
 use super::tunnel;
 use crate::downstream::RequestBody;

@@ -20,7 +20,7 @@ use super::connection::{SharedConnection, Streams};
 use super::failure::{ConnectFailure, ConnectFault};
 use super::signals::Signals;
 use crate::http::MAX_HEAD_BYTES;
-use driver::{DriverContext, Driver};
+use driver::{Driver, DriverContext};
 use wire::Wire;
 
 pub(super) use driver::StreamRequest;

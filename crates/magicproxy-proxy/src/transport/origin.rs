@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::connect::{NewConnection, Connector, Destination};
-use super::pool::{AcquireError, AcquiredConnection, PooledConnection, ConnectionNeed, DialTurn, Pool, Sockets};
+use super::connect::{Connector, Destination, NewConnection};
+use super::pool::{AcquireError, AcquiredConnection, ConnectionNeed, DialTurn, Pool, PooledConnection, Sockets};
 use crate::admission::Holding;
 use crate::settings::{ApiRoot, Settings, UpstreamSettings};
 

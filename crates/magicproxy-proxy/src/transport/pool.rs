@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 use http_body::Body as _;
 use tokio::sync::oneshot;
 
-use self::pooled::{SharedDial, QueuedRequest};
-use self::queue::Skip;
+use self::pooled::{QueuedRequest, SharedDial};
+use self::queue::SkipReason;
 use self::shares::Shares;
 use self::state::State;
 use super::connection::{Connection, SharedConnection, UploadSlot};
@@ -31,8 +31,8 @@ use crate::downstream::RequestBody;
 use crate::settings::{ApiRoot, Limits, Settings, UpstreamProtocol};
 use crate::worker::WorkerId;
 
-pub(crate) use pooled::PooledConnection;
 pub(crate) use pooled::ConnectionUse;
+pub(crate) use pooled::PooledConnection;
 pub(super) use pooled::{Charge, DialTurn};
 pub(crate) use sockets::{Socket, Sockets};
 
@@ -189,14 +189,20 @@ impl Pool {
     }
 
     /// A connection at the expense of the exchange's payer; waits in the queue where all are in use that it may have.
-    pub(super) async fn acquire(self: &Arc<Self>, need: ConnectionNeed, exchange: &Holding) -> Result<AcquiredConnection, AcquireError> {
+    pub(super) async fn acquire(
+        self: &Arc<Self>,
+        need: ConnectionNeed,
+        exchange: &Holding,
+    ) -> Result<AcquiredConnection, AcquireError> {
         let holding = exchange.take(Resource::UpstreamConnections, 1)?;
         let turn = match self.turn_at_once(need, exchange.payer()) {
             Some(turn) => turn,
             None => Box::pin(self.wait(need, exchange)).await?,
         };
         Ok(match turn {
-            Turn::Use(connection, charge) => AcquiredConnection::Pooled(PooledConnection::new(connection, charge, holding, need.worker)),
+            Turn::Use(connection, charge) => {
+                AcquiredConnection::Pooled(PooledConnection::new(connection, charge, holding, need.worker))
+            }
             Turn::Connect(opening) => AcquiredConnection::New(opening, holding),
         })
     }
@@ -255,7 +261,7 @@ impl Pool {
 
 impl Pool {
     /// What there is for this request: a stream of a connection that others use too, an idle connection, or leave to make one.
-    fn turn(self: &Arc<Self>, state: &mut State, request: &Request<'_>, unfit: &mut Vec<Connection>) -> Result<Turn, Skip> {
+    fn turn(self: &Arc<Self>, state: &mut State, request: &Request<'_>, unfit: &mut Vec<Connection>) -> Result<Turn, SkipReason> {
         let Bounds { places, keep, .. } = self.bounds;
         let Request { need, payer, .. } = *request;
         if need.kind == Kind::Any
@@ -280,16 +286,16 @@ impl Pool {
         state: &mut State,
         request: &Request<'_>,
         unfit: &mut Vec<Connection>,
-    ) -> Result<DialTurn, Skip> {
+    ) -> Result<DialTurn, SkipReason> {
         let Request { need, payer, waiting } = *request;
         let shareable = need.kind != Kind::Upgrade && self.bounds.places > 1;
         // Those that are being made will carry as many more, but no more than one large upload each.
         let waits_for_others = shareable && need.kind == Kind::Any && need.payload != Payload::Large;
         if waits_for_others && waiting <= state.connecting * state.expected.saturating_sub(1) {
-            return Err(Skip::All);
+            return Err(SkipReason::All);
         }
         let takes_any = need.kind == Kind::Any && (!shareable || need.payload == Payload::None);
-        let none = if takes_any { Skip::All } else { Skip::Line };
+        let none = if takes_any { SkipReason::All } else { SkipReason::Line };
         if state.open >= self.bounds.connections {
             // Only who can use no idle one finds one here.
             unfit.extend(state.evict());
@@ -310,7 +316,7 @@ impl Pool {
         Ok(DialTurn { charge, socket, connecting })
     }
 
-    fn charge(self: &Arc<Self>, state: &mut State, payer: &Payer, places: usize) -> Result<Charge, Skip> {
+    fn charge(self: &Arc<Self>, state: &mut State, payer: &Payer, places: usize) -> Result<Charge, SkipReason> {
         state.shares.admit(payer, places)?;
         state.shares.charge(payer, places);
         Ok(Charge { pool: Arc::clone(self), payer: payer.clone(), places, upload: None })

@@ -19,8 +19,8 @@ use tokio::sync::{oneshot, watch};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::connection::{Connection, SharedConnection, SendError, StreamOptions, Streams};
-use super::pool::{Kind, ConnectionNeed, Payload, ConnectionUse};
+use super::connection::{Connection, SendError, SharedConnection, StreamOptions, Streams};
+use super::pool::{ConnectionNeed, ConnectionUse, Kind, Payload};
 use super::*;
 use crate::admission::{Account, Budget, Holding, Payer, Resource};
 use crate::downstream::RequestBody;

@@ -10,8 +10,8 @@ use magicproxy_core::state::{Partition, StoreError};
 use redis::Value;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use super::reply::{self, Rows};
 use super::link::Job;
+use super::reply::{self, Rows};
 use super::{number, script, stopped};
 
 /// A count that is older is asked for again.

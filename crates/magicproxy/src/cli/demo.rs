@@ -14,7 +14,7 @@ use magicproxy_proxy::clock;
 use magicproxy_proxy::services::{Services, SharedKeys};
 use zeroize::Zeroizing;
 
-use crate::client::{ProxyResponse, Peer};
+use crate::client::{Peer, ProxyResponse};
 use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::runtime::settings;

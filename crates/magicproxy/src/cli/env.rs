@@ -9,7 +9,7 @@ use super::token_file::{self, TokenArgs};
 use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::ground::output::remark;
-use crate::setup::assignment::{TokenDestination, ClientSelection, assign};
+use crate::setup::assignment::{ClientSelection, TokenDestination, assign};
 use crate::setup::clients::CLIENTS;
 use crate::setup::shell::{Shell, TOKEN_VARIABLE, Writer};
 use crate::setup::table::Client;

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 use super::asking::AskingArgs;
 use super::{SettingsArgs, secret};
-use crate::client::{ProxyResponse, Peer};
+use crate::client::{Peer, ProxyResponse};
 use crate::ground::failure::Failure;
 use crate::ground::output;
 use crate::ground::output::remark;

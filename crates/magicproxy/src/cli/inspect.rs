@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
 use self::chain::Chain;
-use super::token_argument::GivenToken;
 use super::revoke::effect::reaching;
+use super::token_argument::GivenToken;
 use super::{SettingsArgs, time};
 use crate::ground::failure::Failure;
 use crate::ground::output;

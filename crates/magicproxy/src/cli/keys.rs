@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use magicproxy_core::{Accepts, Kem, KeyLifetime, KeyRing, KeySetKey, MinterSigningKey, SealingKey, SealingPublicKey, UnixTime};
+use magicproxy_core::{
+    AcceptedTokens, Kem, KeyLifetime, KeyRing, KeySetKey, MinterSigningKey, SealingKey, SealingPublicKey, UnixTime,
+};
 use magicproxy_proxy::clock;
 use serde_json::json;
 
@@ -275,7 +277,7 @@ fn key_set_state(standing: KeyLifetime) -> &'static str {
     }
 }
 
-fn sealing_state(key: &SealingKey, accepts: &Accepts) -> &'static str {
+fn sealing_state(key: &SealingKey, accepts: &AcceptedTokens) -> &'static str {
     let now = clock::now();
     if !accepts.kems.contains(&key.public().kem()) {
         return "refused";

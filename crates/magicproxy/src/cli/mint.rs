@@ -85,7 +85,7 @@ pub(crate) fn run(args: MintArgs, environment: &Environment) -> Result<(), Failu
     let made = args.made;
     let token = match (&args.proxy, &args.to) {
         (_, Some(to)) => {
-            let sealing = sealed::Sealing { to, args: &args.sealed, asking: &args.asking };
+            let sealing = sealed::SealingTarget { to, args: &args.sealed, asking: &args.asking };
             sealed::mint(&sealing, MintDraft { order, faults }, environment)?
         }
         _ if !faults.is_empty() => return Err(Failure::Usage(faults)),

@@ -14,9 +14,9 @@ use magicproxy_proxy::clock;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::token_argument::GivenToken;
 use super::mint;
 use super::remade::RemadeArgs;
+use super::token_argument::GivenToken;
 use crate::client::Peer;
 use crate::ground::failure::Failure;
 use crate::ground::output::note;

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
-use magicproxy_core::{Accepts, Kem, KeySetError, PublicKeySet, SealingPublicKey, SignedKeySet};
+use magicproxy_core::{AcceptedTokens, Kem, KeySetError, PublicKeySet, SealingPublicKey, SignedKeySet};
 use magicproxy_proxy::clock;
 
 use super::secret;
@@ -60,7 +60,7 @@ pub(super) enum Refresh {
 pub(super) struct FoundKey {
     pub(super) key: SealingPublicKey,
     /// What the proxy accepts, as far as its key set says so.
-    pub(super) accepts: Option<Accepts>,
+    pub(super) accepts: Option<AcceptedTokens>,
     /// Why the proxy could not be asked, where the key is from the pin.
     pub(super) unreachable: Option<ClientFault>,
 }

@@ -1,8 +1,8 @@
 //! `revoke`: running proxies refuse these tokens from now on. Where entries are kept is the configuration's to say.
 
 pub(super) mod effect;
-mod place;
 mod named;
+mod place;
 mod repair;
 mod times;
 
@@ -12,8 +12,8 @@ use magicproxy_proxy::clock;
 use serde_json::{Map, Value, json};
 
 use self::effect::KnownIds;
-use self::place::RevocationPlace;
 use self::named::NamedEntry;
+use self::place::RevocationPlace;
 use super::{SettingsArgs, time};
 use crate::ground::failure::Failure;
 use crate::ground::output;
@@ -141,7 +141,12 @@ pub(crate) fn run(args: RevokeArgs, environment: &Environment) -> Result<(), Fai
     if args.undo { undo(&kept, &all, args.form()) } else { Ok(revoke(&args, (&config, keys.as_ref()), &kept, &all)?) }
 }
 
-fn revoke(args: &RevokeArgs, (config, keys): (&Config, Option<&Keys>), kept: &RevocationPlace, all: &[NamedEntry]) -> anyhow::Result<()> {
+fn revoke(
+    args: &RevokeArgs,
+    (config, keys): (&Config, Option<&Keys>),
+    kept: &RevocationPlace,
+    all: &[NamedEntry],
+) -> anyhow::Result<()> {
     let now = clock::now();
     let known = kept.read()?;
     let entry = |named: &NamedEntry| {

@@ -17,7 +17,7 @@ use super::token_file::{self, TokenArgs, TokenFile};
 use crate::ground::failure::Failure;
 use crate::ground::output::note;
 use crate::setup::SettingsFolder;
-use crate::setup::assignment::{ClientSetup, ClientSelection, assign};
+use crate::setup::assignment::{ClientSelection, ClientSetup, assign};
 use crate::setup::table::Client;
 use crate::setup::target::{TargetArgs, Targets};
 use magicproxy_config::ground::environment::Environment;

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::{secret, time};
 use crate::ground::failure::Failure;
 use crate::ground::output::{note, remark};
-use crate::setup::assignment::{TokenDestination, ClientSetup};
+use crate::setup::assignment::{ClientSetup, TokenDestination};
 use crate::setup::target::{absolute, split_name};
 use magicproxy_config::ground::environment::Environment;
 use magicproxy_config::ground::text::harmless;

@@ -1,6 +1,6 @@
 //! The name of the upstream that a token is for, as the proxy itself has it: one question, before anything is minted.
 
-use magicproxy_core::{Accepts, UpstreamName};
+use magicproxy_core::{AcceptedTokens, UpstreamName};
 use serde::Deserialize;
 
 use crate::client::Peer;
@@ -15,7 +15,7 @@ pub(super) const NEEDED: &str = "--aud NAME: expected the name of the upstream t
 /// The name of an upstream, and what the proxy says that it accepts for it.
 pub(super) struct NamedUpstream {
     pub(super) name: UpstreamName,
-    pub(super) accepts: Option<Accepts>,
+    pub(super) accepts: Option<AcceptedTokens>,
 }
 
 /// The name as it was given, which nobody was asked about.
@@ -37,7 +37,7 @@ fn named(peer: &Peer, aud: &UpstreamName) -> Result<NamedUpstream, Failure> {
     #[derive(Deserialize)]
     struct UpstreamBody {
         upstream: UpstreamName,
-        accepts: Option<Accepts>,
+        accepts: Option<AcceptedTokens>,
     }
     let encoded = aud.as_str().replace('[', "%5B").replace(']', "%5D");
     let answer = wire::runtime()?.block_on(peer.get(&format!("/__magictoken/upstreams/{encoded}")))?;

@@ -14,7 +14,7 @@ pub(crate) use watch::RevocationWatch;
 use magicproxy_core::state::Partition;
 use magicproxy_core::token::is_token_id;
 use magicproxy_core::{ChainId, KeyId, TokenNames, TokenVersion, UnixTime};
-use magicproxy_proxy::services::{TokenIssuer, RevocationList};
+use magicproxy_proxy::services::{RevocationList, TokenIssuer};
 use serde::{Deserialize, Serialize};
 
 use magicproxy_config::ground::text::masked;

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use magicproxy_core::UnixTime;
 use magicproxy_core::state::{
-    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, TakeResult, UnixMillis,
+    BoundedPartition, Change, Condition, Demand, Entry, Holder, Partition, StateStore, StoreError, StoreFuture, TakeResult,
+    UnixMillis,
 };
 use magicproxy_state::{MemoryStore, RedbStore, ValkeyStore};
 use tokio::sync::Mutex;

@@ -56,7 +56,11 @@ struct Assignment<'a> {
 }
 
 /// Tells clients of APIs. Every token is told to somebody, and none to a client of another API.
-pub(crate) fn assign(targets: &Targets, wanted: &ClientSelection, bearers: &[TokenDestination]) -> Result<Vec<ClientSetup>, Failure> {
+pub(crate) fn assign(
+    targets: &Targets,
+    wanted: &ClientSelection,
+    bearers: &[TokenDestination],
+) -> Result<Vec<ClientSetup>, Failure> {
     targets.ensure_clear(bearers)?;
     let destinations = bearers.iter().map(|bearer| targets.destination(bearer)).collect::<Result<_, _>>()?;
     let assignment = Assignment { targets, bearers, destinations };

@@ -7,7 +7,7 @@ use magicproxy_config::ground::fault::{Fault, Faults, Origin};
 use magicproxy_config::ground::suggest::nearest;
 use magicproxy_config::ground::text::harmless;
 use magicproxy_config::providers::PresetChoice;
-use magicproxy_config::providers::client::{SetupNeeds, SetupMethod};
+use magicproxy_config::providers::client::{SetupMethod, SetupNeeds};
 
 impl Targets {
     /// What this client is to speak to, and how.

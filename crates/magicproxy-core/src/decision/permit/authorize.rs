@@ -8,7 +8,7 @@ use crate::key::CredentialBinding;
 use crate::limit::MAX_CAVEAT_COUNTERS;
 use crate::method::is_never_admitted;
 use crate::plugin::Consent;
-use crate::policy::{DecisionSteps, Policy, StepsSpent};
+use crate::policy::{DecisionSteps, ExhaustedSteps, Policy};
 use crate::rule::{HeldGrant, RuleEffects};
 use crate::state::Partition;
 use crate::target::{RequestTarget, RequestView};
@@ -305,8 +305,8 @@ fn wrong_upstream(named: Option<&UpstreamName>, asked: &UpstreamName) -> String 
     }
 }
 
-impl From<StepsSpent> for Denial {
-    fn from(_: StepsSpent) -> Self {
+impl From<ExhaustedSteps> for Denial {
+    fn from(_: ExhaustedSteps) -> Self {
         Self::TooCostly
     }
 }

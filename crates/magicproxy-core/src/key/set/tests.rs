@@ -26,7 +26,7 @@ fn retired(key: &KeySetKey, at: UnixTime, not_after: Option<UnixTime>) -> KeySet
 }
 
 fn shown(ring: &KeyRing, now: UnixTime) -> String {
-    ring.key_set_document(now, &Accepts::any_of([&Acceptance::default()]), &[]).to_string()
+    ring.key_set_document(now, &AcceptedTokens::any_of([&Acceptance::default()]), &[]).to_string()
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_ring_without_an_active_key_does_not_sign() {
 #[test]
 fn no_bit_of_a_signed_set_can_be_changed() {
     let ring = ring(vec![sealing(NOW)], vec![KeySetKey::generate(NOW).unwrap()]);
-    let document = ring.key_set_document(NOW, &Accepts::any_of([&Acceptance::default()]), &[]);
+    let document = ring.key_set_document(NOW, &AcceptedTokens::any_of([&Acceptance::default()]), &[]);
     let jws = document["signed"][0].as_str().unwrap();
     let pin = SignedKeySet::first(&document.to_string()).unwrap();
     for at in 0..jws.len() {
@@ -145,7 +145,7 @@ fn what_is_passed_over_is_read_to_the_letter() {
 #[test]
 fn a_denied_key_is_not_published_and_does_not_come_back() {
     let ring = ring(vec![sealing(NOW), sealing(NOW)], vec![KeySetKey::generate(NOW).unwrap()]);
-    let accepts = Accepts::any_of([&Acceptance::default()]);
+    let accepts = AcceptedTokens::any_of([&Acceptance::default()]);
     let denied = vec![ring.sealing()[0].public().id().to_string()];
     let shown = |seconds: u64, denied: &[String]| ring.key_set_document(later(seconds), &accepts, denied).to_string();
     let ids = |set: &SignedKeySet| -> Vec<String> { set.keys().iter().map(|key| key.id().to_string()).collect() };

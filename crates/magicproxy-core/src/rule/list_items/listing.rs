@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::{ListItem, ListItemsObject, folded};
-use crate::json::{Name, UniqueNames, UniqueSkipped, lenient};
+use crate::json::{Name, UniqueNames, UniqueScan, lenient};
 
 /// Does the list hold one of these? `None` where the text is not of the form.
 pub(super) fn find_any(object: &ListItemsObject, json: &[u8], wanted: &[ListItem]) -> Option<bool> {
@@ -35,7 +35,7 @@ impl<'de> Visitor<'de> for Listing<'_> {
             if *name == *self.object.list {
                 found = Some(members.next_value_seed(List(&self))?);
             } else {
-                members.next_value::<UniqueSkipped>()?;
+                members.next_value::<UniqueScan>()?;
             }
             names.note(lenient(name))?;
         }
@@ -99,7 +99,7 @@ impl<'de> Visitor<'de> for ListedItem<'_> {
                     *place = Some(folded(&value));
                 }
                 None => {
-                    members.next_value::<UniqueSkipped>()?;
+                    members.next_value::<UniqueScan>()?;
                 }
             }
             names.note(lenient(name))?;

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use magicproxy_core::Accepts;
+use magicproxy_core::AcceptedTokens;
 
 use crate::clock;
 use crate::services::keys::SharedKeys;
@@ -15,7 +15,7 @@ const FRESH_SECONDS: u64 = 60;
 #[derive(Debug)]
 pub(super) struct KeySetDocument {
     /// By at least one upstream.
-    accepts: Accepts,
+    accepts: AcceptedTokens,
     /// Keys that no upstream accepts.
     denied: Vec<String>,
     last: Mutex<Option<SignedDocument>>,
@@ -32,7 +32,7 @@ struct SignedDocument {
 
 impl KeySetDocument {
     /// Of a proxy that accepts this, but no token of these keys.
-    pub(super) fn saying(accepts: Accepts, denied: Vec<String>) -> Self {
+    pub(super) fn saying(accepts: AcceptedTokens, denied: Vec<String>) -> Self {
         Self { accepts, denied, last: Mutex::default() }
     }
 

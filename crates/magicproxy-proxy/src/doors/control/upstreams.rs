@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Response};
-use magicproxy_core::{Accepts, KnownNames, UnnamedTokens, UnverifiedToken, UpstreamName};
+use magicproxy_core::{AcceptedTokens, KnownNames, UnnamedTokens, UnverifiedToken, UpstreamName};
 use serde_json::json;
 
 use super::{Control, ControlHead, answer};
@@ -81,7 +81,7 @@ impl Control {
                 let found = self.settings.upstreams.iter().filter(here).find(|upstream| upstream.is_called(&name));
                 let unknown = || Rejection::UnknownUpstream { known: told.known_names().unwrap_or_default() };
                 let found = found.ok_or_else(unknown)?;
-                json!({ "upstream": found.name, "accepts": Accepts::any_of([&found.acceptance]) })
+                json!({ "upstream": found.name, "accepts": AcceptedTokens::any_of([&found.acceptance]) })
             }
         };
         Ok(answer("application/json", Bytes::from(told.to_string())))

@@ -17,7 +17,7 @@ use crate::rejection::Rejection;
 use crate::response::body::{ResponseBody, UpstreamBody};
 use crate::response::header::Coding;
 use crate::response::rewrite::{self, Rewriting};
-use crate::routing::lfs::{ObjectLinks, LfsClient, ObjectActions};
+use crate::routing::lfs::{LfsClient, ObjectActions, ObjectLinks};
 use crate::routing::router::EntryPoint;
 use crate::settings::UpstreamSettings;
 

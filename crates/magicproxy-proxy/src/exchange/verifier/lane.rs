@@ -258,7 +258,8 @@ impl Row {
 
     /// Is there a place for one more of this account, in its share and in all? Whoever has most gives way to whoever has less.
     fn make_room(&mut self, account: &Arc<Account>, share: usize, total: usize, shortage: Shortage) -> Result<(), Shortage> {
-        let of_account = |row: &Self| row.0.iter().find(|waiting| Arc::ptr_eq(&waiting.account, account)).map_or(0, QueuedWork::len);
+        let of_account =
+            |row: &Self| row.0.iter().find(|waiting| Arc::ptr_eq(&waiting.account, account)).map_or(0, QueuedWork::len);
         if of_account(self) >= share || self.len() >= total {
             self.0.iter_mut().for_each(|waiting| waiting.places.retain(|place| !place.is_closed()));
             self.0.retain(|waiting| !waiting.places.is_empty());

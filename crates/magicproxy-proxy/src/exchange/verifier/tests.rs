@@ -28,7 +28,7 @@ fn fixture(limits: &Limits, http_mint: HttpMint) -> Fixture {
         keys: Arc::clone(&keys),
         upstream,
         carriers: Carriers::default(),
-        shared: Shared::new(limits, Services::of_keys(keys)),
+        shared: SharedServices::new(limits, Services::of_keys(keys)),
     };
     let verifier = Verifier {
         inner: Arc::new(inner),

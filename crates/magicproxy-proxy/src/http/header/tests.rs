@@ -29,7 +29,7 @@ fn the_standard_list_names_no_field_that_steers() {
     for name in &names {
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
         assert_eq!(Meaning::of(&name), None, "{name}");
-        assert_eq!(list.treatment(&name), Treatment::Passes(ListedBy::Standard), "{name}");
+        assert_eq!(list.treatment(&name), Treatment::Passes(ListingSource::Standard), "{name}");
         assert!(list.passes(&name), "{name}");
     }
 }
@@ -43,10 +43,10 @@ fn a_field_passes_by_who_listed_it_and_dropping_wins() {
         &["x-key", "x-stainless-key"],
     );
     for (name, expected) in [
-        ("openai-beta", Treatment::Passes(ListedBy::Preset)),
-        ("x-stainless-lang", Treatment::Passes(ListedBy::Preset)),
-        ("stripe-account", Treatment::Passes(ListedBy::Operator)),
-        ("user-agent", Treatment::Passes(ListedBy::Standard)),
+        ("openai-beta", Treatment::Passes(ListingSource::Preset)),
+        ("x-stainless-lang", Treatment::Passes(ListingSource::Preset)),
+        ("stripe-account", Treatment::Passes(ListingSource::Operator)),
+        ("user-agent", Treatment::Passes(ListingSource::Standard)),
         ("x-dropped", Treatment::Dropped),
         ("x-both", Treatment::Dropped),
         ("accept", Treatment::Dropped),

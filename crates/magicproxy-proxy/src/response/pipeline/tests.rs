@@ -33,11 +33,11 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 }
 
 /// The piece that is there at once.
-fn piece(next: Result<Next, BodyError>) -> Option<Bytes> {
+fn piece(next: Result<PipelineOutput, BodyError>) -> Option<Bytes> {
     match next.unwrap() {
-        Next::Piece(piece) => Some(piece),
-        Next::Nothing => None,
-        Next::Busy => panic!("it is busy"),
+        PipelineOutput::Piece(piece) => Some(piece),
+        PipelineOutput::Nothing => None,
+        PipelineOutput::Busy => panic!("it is busy"),
     }
 }
 
@@ -47,12 +47,12 @@ fn run(mut pipeline: Pipeline, body: &[u8], size: usize, known: bool) -> Result<
     let mut take = |pipeline: &mut Pipeline, ended| -> Result<(), BodyError> {
         loop {
             match pipeline.next(ended)? {
-                Next::Piece(piece) => {
+                PipelineOutput::Piece(piece) => {
                     assert!(!piece.is_empty() && piece.len() <= 256 * 1024);
                     out.extend_from_slice(&piece);
                 }
-                Next::Busy => assert!(!pipeline.is_empty()),
-                Next::Nothing => return Ok(()),
+                PipelineOutput::Busy => assert!(!pipeline.is_empty()),
+                PipelineOutput::Nothing => return Ok(()),
             }
         }
     };

@@ -11,12 +11,12 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use super::driver::{StreamRequest, OpenedStream};
+use super::driver::{OpenedStream, StreamRequest};
 use super::upload::{Upload, UploadEnd};
 use crate::admission::Holding;
 use crate::downstream::RequestBody;
 use crate::http::body::BodyError;
-use crate::transport::connection::{SharedConnection, SendError, StreamOptions, Streams, UploadSlot};
+use crate::transport::connection::{SendError, SharedConnection, StreamOptions, Streams, UploadSlot};
 use crate::transport::resend::ResponseBytes;
 
 /// Hands a request over at once; what is returned waits for the head of its response. What is sent of the content is kept, where

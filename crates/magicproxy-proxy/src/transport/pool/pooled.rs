@@ -42,7 +42,12 @@ impl DialWaiters {
         PooledConnection::new(connection, self.charge, holding, worker).fresh()
     }
 
-    pub(in crate::transport) fn http2(mut self, connection: SharedConnection, holding: Holding, need: ConnectionNeed) -> PooledConnection {
+    pub(in crate::transport) fn http2(
+        mut self,
+        connection: SharedConnection,
+        holding: Holding,
+        need: ConnectionNeed,
+    ) -> PooledConnection {
         let pool = Arc::clone(&self.charge.pool);
         let connection = pool.begin_first(connection, &mut self.charge, need.payload);
         let mut lease = PooledConnection::new(connection, self.charge, holding, need.worker).fresh();

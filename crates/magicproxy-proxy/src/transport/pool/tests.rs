@@ -23,7 +23,7 @@ fn account() -> Arc<Account> {
 }
 
 /// Serves everyone whom `turn` lets, and gives the order.
-fn order(queue: &mut Queue<&'static str>, mut turn: impl FnMut(&str) -> Result<(), Skip>) -> String {
+fn order(queue: &mut Queue<&'static str>, mut turn: impl FnMut(&str) -> Result<(), SkipReason>) -> String {
     let served = std::iter::from_fn(|| queue.serve(|name| turn(name)).map(|(name, ())| name));
     served.collect::<Vec<_>>().join(" ")
 }
@@ -60,10 +60,10 @@ fn who_has_a_share_is_passed_over() {
         queue.push(&payer(&account(), &peer, MinterTrust::Stranger), name);
     }
     queue.push(&known(), "all");
-    let by_name = |skip: Skip| move |name: &str| if name.starts_with("short") { Err(skip) } else { Ok(()) };
-    assert_eq!(order(&mut queue, by_name(Skip::All)), "");
-    assert_eq!(queue.serve(|name| by_name(Skip::Group)(name)).map(|(name, ())| name), Some("all"));
-    assert_eq!(order(&mut queue, by_name(Skip::Line)), "next");
+    let by_name = |skip: SkipReason| move |name: &str| if name.starts_with("short") { Err(skip) } else { Ok(()) };
+    assert_eq!(order(&mut queue, by_name(SkipReason::All)), "");
+    assert_eq!(queue.serve(|name| by_name(SkipReason::Group)(name)).map(|(name, ())| name), Some("all"));
+    assert_eq!(order(&mut queue, by_name(SkipReason::Line)), "next");
     assert_eq!(queue.len(), 1);
 }
 
@@ -80,7 +80,7 @@ fn who_gives_up_leaves_no_trace() {
     assert!(queue.is_empty());
 }
 
-fn exhaust(shares: &mut Shares, payer: &Payer) -> (usize, Skip) {
+fn exhaust(shares: &mut Shares, payer: &Payer) -> (usize, SkipReason) {
     let mut taken = 0;
     loop {
         match shares.admit(payer, 1) {
@@ -97,15 +97,15 @@ fn an_origin_has_the_shares_of_the_whole() {
     let mut shares = Shares::of(16, 2, &quota);
     let (peer, owner) = (account(), account());
     let stranger = payer(&owner, &peer, MinterTrust::Stranger);
-    assert_eq!(exhaust(&mut shares, &stranger), (8, Skip::Line));
+    assert_eq!(exhaust(&mut shares, &stranger), (8, SkipReason::Line));
     let others: usize = (0..5).map(|_| exhaust(&mut shares, &payer(&account(), &peer, MinterTrust::Stranger)).0).sum();
     assert_eq!(others, 8);
     assert_eq!(exhaust(&mut shares, &payer(&account(), &account(), MinterTrust::Stranger)).0, 8);
     // What is left but the reserve.
-    assert_eq!(exhaust(&mut shares, &payer(&account(), &account(), MinterTrust::Stranger)), (4, Skip::Group));
-    assert_eq!(exhaust(&mut shares, &known()), (8, Skip::Line));
+    assert_eq!(exhaust(&mut shares, &payer(&account(), &account(), MinterTrust::Stranger)), (4, SkipReason::Group));
+    assert_eq!(exhaust(&mut shares, &known()), (8, SkipReason::Line));
     shares.discharge(&stranger, 12);
-    assert_eq!(exhaust(&mut shares, &payer(&account(), &account(), MinterTrust::Stranger)), (4, Skip::Group));
+    assert_eq!(exhaust(&mut shares, &payer(&account(), &account(), MinterTrust::Stranger)), (4, SkipReason::Group));
 }
 
 /// However small the shares are.
@@ -115,5 +115,5 @@ fn everyone_may_have_one_connection() {
     let stranger = payer(&account(), &account(), MinterTrust::Stranger);
     assert_eq!(shares.admit(&stranger, 32), Ok(()));
     shares.charge(&stranger, 32);
-    assert_eq!(shares.admit(&stranger, 1), Err(Skip::Line));
+    assert_eq!(shares.admit(&stranger, 1), Err(SkipReason::Line));
 }

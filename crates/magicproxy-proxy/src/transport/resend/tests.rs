@@ -23,7 +23,11 @@ fn the_table_of_the_specification() {
             let allowed = |ending: AttemptEnd| ending.allows(&attempt);
             assert_eq!(allowed(AttemptEnd::Unwritten), pooled == ConnectionUse::Yes, "{attempt:?}");
             assert_eq!(allowed(AttemptEnd::Unprocessed), unprocessed < 3, "{attempt:?}");
-            assert_eq!(allowed(AttemptEnd::Unanswered), pooled == ConnectionUse::Yes && twice == Idempotency::Harmless, "{attempt:?}");
+            assert_eq!(
+                allowed(AttemptEnd::Unanswered),
+                pooled == ConnectionUse::Yes && twice == Idempotency::Harmless,
+                "{attempt:?}"
+            );
             assert!(!allowed(AttemptEnd::Failed), "{attempt:?}");
         }
     }

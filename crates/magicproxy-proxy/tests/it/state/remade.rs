@@ -6,7 +6,7 @@ use magicproxy_core::{
     Credential, Kem, KeyLifetime, KeyRing, PatternMode, PrivateKey, Rule, RuleSource, SealedTokenSpec, SealingKey, TokenSpec,
     TokenVersion, UnixTime, UnnamedTokens, UnverifiedNames, UnverifiedToken, UpstreamName,
 };
-use magicproxy_proxy::services::{TokenIssuer, RevocationList, Revocations, SharedKeys};
+use magicproxy_proxy::services::{RevocationList, Revocations, SharedKeys, TokenIssuer};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -162,7 +162,10 @@ async fn nothing_outlives_the_token_that_it_was_made_of() {
         let others = [
             TokenIssuer { key: "k".repeat(43), ..minting.clone() },
             TokenIssuer { minter: Some("m".repeat(43)), ..minting.clone() },
-            TokenIssuer { version: if version == TokenVersion::V1 { TokenVersion::V2 } else { TokenVersion::V1 }, ..minting.clone() },
+            TokenIssuer {
+                version: if version == TokenVersion::V1 { TokenVersion::V2 } else { TokenVersion::V1 },
+                ..minting.clone()
+            },
         ];
         revocations.replace(RevocationList { minted: HashMap::from([(forged.id.to_owned(), HashSet::from(others))]), ..empty() });
         let named = answers(&proxy, &all).await;

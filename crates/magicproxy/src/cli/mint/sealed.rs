@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use magicproxy_core::token::MAX_SEALED_LIFETIME_SECONDS;
 use magicproxy_core::{
-    Accepts, Caveat, Credential, CredentialField, CredentialPlace, Kem, MintRequest, MinterSigningKey, PatternMode, Rule,
+    AcceptedTokens, Caveat, Credential, CredentialField, CredentialPlace, Kem, MintRequest, MinterSigningKey, PatternMode, Rule,
     RuleSource, ScopeName, SealedTokenPlan, SealedTokenSpec, SealingPublicKey, TypedCredential, UnixTime, UpstreamName,
 };
 use magicproxy_proxy::clock;
@@ -41,14 +41,14 @@ pub(crate) struct SealedArgs {
 }
 
 /// What a token is sealed to, and how its proxy is asked.
-pub(super) struct Sealing<'a> {
+pub(super) struct SealingTarget<'a> {
     /// A file, or the URL of a proxy.
     pub(super) to: &'a str,
     pub(super) args: &'a SealedArgs,
     pub(super) asking: &'a AskingArgs,
 }
 
-impl Sealing<'_> {
+impl SealingTarget<'_> {
     /// Is it sealed to a proxy that can be asked, and not to a file?
     fn asks_proxy(&self) -> bool {
         self.to.starts_with("http://") || self.to.starts_with("https://")
@@ -74,7 +74,7 @@ struct Recipient {
     key: SealingPublicKey,
     upstream: UpstreamName,
     /// By some upstream, and by this one, as far as the proxy says so.
-    accepts: Vec<Accepts>,
+    accepts: Vec<AcceptedTokens>,
     /// Does the upstream say that it lists no minters? It knows no signature then.
     is_for_anyone: bool,
 }
@@ -111,7 +111,11 @@ impl Recipient {
     }
 }
 
-pub(super) fn mint(sealing: &Sealing<'_>, ordered: MintDraft, environment: &Environment) -> Result<Zeroizing<String>, Failure> {
+pub(super) fn mint(
+    sealing: &SealingTarget<'_>,
+    ordered: MintDraft,
+    environment: &Environment,
+) -> Result<Zeroizing<String>, Failure> {
     let args = sealing.args;
     let now = clock::now();
     let MintRequest { token, allowed, scopes, expires_in, aud, explain, limit, sub: subject, .. } = ordered.order;

@@ -77,7 +77,12 @@ fn older(token: &GivenToken, revoked: &RevokedThing, known: &[&Revocation]) -> V
 }
 
 /// The entries in force that refuse this token. Without the keys, a token that does not name its key seems to have none.
-pub(in crate::cli) fn reaching<'k>(token: &str, keys: Option<&Keys>, known: &'k [Revocation], now: UnixTime) -> Vec<&'k RevokedThing> {
+pub(in crate::cli) fn reaching<'k>(
+    token: &str,
+    keys: Option<&Keys>,
+    known: &'k [Revocation],
+    now: UnixTime,
+) -> Vec<&'k RevokedThing> {
     let parsed = UnverifiedToken::parse(token).ok();
     let names = parsed.and_then(|token| UnverifiedNames::of(&token, keys.map(|keys| &keys.ring)));
     let Some(names) = names else { return Vec::new() };

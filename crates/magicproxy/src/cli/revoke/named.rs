@@ -211,5 +211,8 @@ fn of_token(argument: &str, args: &RevokeArgs, environment: &Environment) -> Res
     let claims = Claims::of(&text).ok();
     // Its parents live on until the end that the claims name.
     let end = claims.and_then(|claims| if args.whole_family { claims.minted_until() } else { claims.end() });
-    Ok(NamedEntry { revoked: RevokedThing::Chain(id), token: Some(GivenToken { argument: harmless(argument), text, end, bound_end }) })
+    Ok(NamedEntry {
+        revoked: RevokedThing::Chain(id),
+        token: Some(GivenToken { argument: harmless(argument), text, end, bound_end }),
+    })
 }

@@ -61,7 +61,14 @@ pub(super) fn end(named: &NamedEntry, now: UnixTime) -> u64 {
         }
         // A name does not say when its tokens end: the maker of a sealed one may have written any day, and whoever has a key
         // makes tokens of it at any time.
-        (RevokedThing::Key(_) | RevokedThing::Chain(_) | RevokedThing::Id(_) | RevokedThing::Minted(_) | RevokedThing::Owner(_), _) => FOR_GOOD,
+        (
+            RevokedThing::Key(_)
+            | RevokedThing::Chain(_)
+            | RevokedThing::Id(_)
+            | RevokedThing::Minted(_)
+            | RevokedThing::Owner(_),
+            _,
+        ) => FOR_GOOD,
     };
     entry.min(FOR_GOOD)
 }
