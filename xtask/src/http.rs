@@ -57,7 +57,7 @@ fn send(port: u16, method: &str, path: &str, body: &str) -> Result<HttpResponse>
     stream.write_all(request.as_bytes()).context("cannot send a request")?;
     let mut text = String::new();
     stream.read_to_string(&mut text).context("no whole answer came")?;
-    let (head, body) = text.split_once("\r\n\r\n").context("the answer has no head")?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("the answer has no status")?;
+    let (head, body) = text.split_once("\r\n\r\n").context("the response has no head")?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("the response has no status")?;
     Ok(HttpResponse { status, body: body.to_owned() })
 }

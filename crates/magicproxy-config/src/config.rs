@@ -98,13 +98,13 @@ pub struct Config {
 }
 
 impl Config {
-    /// The URL by which callers reach the proxy, as far as anybody knows.
+    /// The URL by which clients reach the proxy, as far as anybody knows.
     pub fn public_access(&self) -> PublicAccess {
         let first = |listener: &ListenerSettings| PublicAccess::of(&listener.listen, listener.scheme);
         self.public_access.clone().or_else(|| self.listeners.first().map(first)).unwrap_or_default()
     }
 
-    /// The name or address by which callers reach the proxy, as far as anybody knows.
+    /// The name or address by which clients reach the proxy, as far as anybody knows.
     pub fn host(&self) -> &str {
         let first = self.listeners.first().map_or("localhost", |listener| listener.listen.host());
         self.public_access.as_ref().map_or(first, |public| &public.host)

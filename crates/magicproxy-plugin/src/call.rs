@@ -116,7 +116,7 @@ impl Call {
     }
 }
 
-/// Nothing but what the plugin is interested in, whatever the caller brings.
+/// Nothing but what the plugin is interested in, whatever the client brings.
 fn shown_request(request: &PluginRequest, interests: &Interests) -> exchange::Request {
     exchange::Request {
         upstream: request.upstream.clone(),

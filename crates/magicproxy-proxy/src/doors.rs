@@ -1,4 +1,4 @@
-//! Doors: what the clients of a listener speak to. What is the same at every door is here: there is always an answer, it is
+//! Doors: what the clients of a listener speak to. What is the same at every door is here: there is always a response, it is
 //! recorded, and refusals have one form.
 //!
 //! A door reads a request and runs an exchange (`exchange::served`); it decides nothing and sends nothing itself.
@@ -91,8 +91,8 @@ impl Door {
         self.doors.budget()
     }
 
-    /// Answers one request. There is always an answer.
-    pub(crate) async fn answer(&self, request: Request<Incoming>, connection: &Arc<Connection>) -> Response<ResponseBody> {
+    /// Answers one request. There is always a response.
+    pub(crate) async fn respond(&self, request: Request<Incoming>, connection: &Arc<Connection>) -> Response<ResponseBody> {
         let doors = &*self.doors;
         let mut visit = doors.visit(&request, connection);
         let version = request.version();

@@ -1,4 +1,4 @@
-//! Connections from callers: timed, counted, and told apart by their first bytes.
+//! Connections from clients: timed, counted, and told apart by their first bytes.
 //!
 //! Time limits that concern a connection as a whole live here, below HTTP, where slow peers of every kind look alike.
 
@@ -245,7 +245,7 @@ impl Connection {
     /// Did the raw head of this request hold a `Content-Length`? `None` when the head was not seen whole. To be asked once
     /// for each request, for what was read belongs to it alone.
     ///
-    /// hyper drops `Content-Length` from a request that also has `Transfer-Encoding` and goes on; a caller that sends both
+    /// hyper drops `Content-Length` from a request that also has `Transfer-Encoding` and goes on; a client that sends both
     /// is attacking somebody, so it is refused, and the raw head is the only place where both can be seen.
     pub(crate) fn has_content_length<B>(&self, request: &Request<B>) -> Option<bool> {
         let mut head = self.head.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);

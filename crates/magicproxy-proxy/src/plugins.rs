@@ -1,4 +1,4 @@
-//! Plugins: asked before a request is sent, told of its answer. `docs/spec/plugin.md`.
+//! Plugins: asked before a request is sent, told of its response. `docs/spec/plugin.md`.
 //!
 //! A plugin sees what will be sent and what came back, without anything that could be a token or a credential.
 
@@ -122,12 +122,12 @@ impl Consultation {
         self.asked.is_empty()
     }
 
-    /// Does one of them want to see the answer's body?
+    /// Does one of them want to see the response's body?
     pub(crate) fn reads_response(&self) -> bool {
         self.asked.iter().any(|asked| asked.interests.response_body)
     }
 
-    /// Tells them of the answer.
+    /// Tells them of the response.
     pub(super) async fn tell(
         &self,
         response: &Response<Content>,

@@ -1,9 +1,9 @@
-//! What the caller gets when the proxy, not the upstream, says no: one type, one exhaustive match to status and code.
+//! What the client gets when the proxy, not the upstream, says no: one type, one exhaustive match to status and code.
 //!
 //! The body is `application/problem+json` (RFC 9457) that API clients understand too (`message`), with a stable `code`, the
-//! request id and `Proxy-Status` (RFC 9209). Private causes go to the log, never into an answer.
+//! request id and `Proxy-Status` (RFC 9209). Private causes go to the log, never into a response.
 
-mod answer;
+mod response;
 mod conflict;
 #[cfg(test)]
 mod documents;
@@ -29,7 +29,7 @@ use crate::services::revocations::{MintSuspension, RevocationError};
 use crate::settings::UnfitCredential;
 use crate::transport::{AcquireError, ConnectFailure};
 
-pub(crate) use answer::{Challenge, RefusalForm};
+pub(crate) use response::{Challenge, RefusalForm};
 pub(crate) use conflict::{CarrierName, CarrierValue, Conflict};
 pub(crate) use question::QuestionFault;
 
@@ -138,7 +138,7 @@ pub(crate) enum Rejection {
     BodyTooLong,
     #[error("this is not the token's own: it may change and delete only what it created")]
     NotOwned,
-    #[error("whether this exists already cannot be told: the upstream's answer to that question was not understood")]
+    #[error("whether this exists already cannot be told: the upstream's response to that question was not understood")]
     CannotTell,
     #[error("the upstream did what was asked, and what came of it could not be recorded: it is not the token's own")]
     NotRecorded,
@@ -150,16 +150,16 @@ pub(crate) enum Rejection {
     UpstreamBusy,
     #[error(transparent)]
     Connect(#[from] ConnectFailure),
-    #[error("the upstream closed the connection without an answer")]
+    #[error("the upstream closed the connection without a response")]
     Closed,
     #[error(
         "the upstream refused the request without processing it, on one connection after another or with its body half sent; try again"
     )]
     Unprocessed,
-    #[error("the upstream's answer is not valid HTTP")]
+    #[error("the upstream's response is not valid HTTP")]
     BadAnswer,
     #[error(
-        "the upstream's answer comes in a content coding that was not asked for, in which the proxy cannot see whether it holds the credential"
+        "the upstream's response comes in a content coding that was not asked for, in which the proxy cannot see whether it holds the credential"
     )]
     UnaskedCoding,
     #[error(

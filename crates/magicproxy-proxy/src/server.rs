@@ -1,6 +1,6 @@
 //! Listening: accepts connections, serves each in its own task, drains when told to stop.
 //!
-//! The caller passes the listeners and the shutdown; nothing here reads configuration or signals.
+//! The client passes the listeners and the shutdown; nothing here reads configuration or signals.
 
 #[cfg(test)]
 mod tests;
@@ -39,7 +39,7 @@ const MAX_STREAMS: u32 = 100;
 const MAX_RESET_STREAMS: usize = 20;
 /// Room for all of them: a client's stuck upload holds its own window only, and not that of the connection's other streams.
 const CONNECTION_WINDOW: u32 = MAX_STREAMS * REQUEST_WINDOW;
-/// What one stream's answer may have waiting for a slow HTTP/2 caller.
+/// What one stream's response may have waiting for a slow HTTP/2 client.
 const MAX_UNSENT_RESPONSE_BYTES: usize = 64 * 1024;
 
 /// What a client gets in the clear for whose connection there is no place.
@@ -94,7 +94,7 @@ impl Server {
     }
 
     /// Serves on every listener until `shutdown` ends, then finishes what is in flight, within the drain timeout. The
-    /// listeners share the limit of open connections, and the worker threads. Nothing is served on the caller's runtime.
+    /// listeners share the limit of open connections, and the worker threads. Nothing is served on the client's runtime.
     pub async fn run(self, listeners: Vec<Listener>, shutdown: impl Future<Output = ()> + Send) {
         let (stop, stopped) = watch::channel(());
         let connections = Connections::new(&self.settings.limits);
@@ -190,7 +190,7 @@ impl ServedConnection {
 
     async fn http1(self, io: Io, connection: &Arc<Connection>, mut stopped: watch::Receiver<()>) -> hyper::Result<()> {
         let door = &self.door;
-        let service = service_fn(move |request| async move { Ok::<_, Infallible>(door.answer(request, connection).await) });
+        let service = service_fn(move |request| async move { Ok::<_, Infallible>(door.respond(request, connection).await) });
         let mut builder = http1::Builder::new();
         // Heads are timed by `DownstreamIo`, which knows an idle connection from a slow head.
         builder.timer(TokioTimer::new()).header_read_timeout(None).max_header_size(MAX_HEAD_BYTES as usize);
@@ -222,8 +222,8 @@ impl ServedConnection {
         let service = service_fn(move |request| {
             let (door, shared) = (Arc::clone(&door), Arc::clone(&shared));
             async move {
-                let mut answer = std::pin::pin!(door.answer(request, &shared));
-                Ok::<_, Infallible>(poll_fn(|context| noted(answer.as_mut().poll(context))).await)
+                let mut respond = std::pin::pin!(door.respond(request, &shared));
+                Ok::<_, Infallible>(poll_fn(|context| noted(respond.as_mut().poll(context))).await)
             }
         });
         let mut builder = http2::Builder::new(Streams { idle: timeouts.body_idle, refusal: timeouts.refusal });

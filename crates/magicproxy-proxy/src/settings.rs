@@ -45,7 +45,7 @@ pub use carrier::{
 pub struct Settings {
     /// The upstreams; their names, mounts and hosts are distinct.
     pub upstreams: Vec<Arc<UpstreamSettings>>,
-    /// The URL by which callers reach the proxy; without it, the one that a request names.
+    /// The URL by which clients reach the proxy; without it, the one that a request names.
     pub public_access: Option<ApiRoot>,
     /// What minters may have.
     pub minting: MintSettings,
@@ -104,7 +104,7 @@ pub struct UpstreamSettings {
     pub scopes: Arc<Scopes>,
     /// Are URLs of its origins turned into URLs of the proxy?
     pub links: Links,
-    /// How long the head of an answer may take, where that is not [`Timeouts::response`].
+    /// How long the head of a response may take, where that is not [`Timeouts::response`].
     pub response_timeout: Option<Duration>,
     /// What it makes of `%2F`.
     pub encoded_slash: EncodedSlash,
@@ -130,11 +130,11 @@ pub struct UpstreamSettings {
     pub outbound: Outbound,
     /// May a WebSocket handshake pass? What flows through it is not checked further.
     pub websocket: bool,
-    /// What the upstream is told about the caller.
+    /// What the upstream is told about the client.
     pub forwarding: Forwarding,
     /// Where its credential goes out.
     pub credential: CredentialCarrier,
-    /// Where its callers may put their tokens, besides the places that every upstream knows and the credential's own.
+    /// Where its clients may put their tokens, besides the places that every upstream knows and the credential's own.
     pub token_carriers: Vec<TokenCarrier>,
     /// The shape of what the proxy refuses.
     pub refusals: RefusalShape,
@@ -256,10 +256,10 @@ impl Default for Links {
     }
 }
 
-/// Forwarding headers that the proxy sets itself; the caller's own are always dropped.
+/// Forwarding headers that the proxy sets itself; the client's own are always dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Forwarding {
-    /// None: the upstream learns nothing about the caller.
+    /// None: the upstream learns nothing about the client.
     #[default]
     None,
     /// `Forwarded` (RFC 7239) and `Via` (RFC 9110 section 7.6.3).
@@ -326,11 +326,11 @@ pub struct Timeouts {
     pub upstream_queue: Duration,
     /// For the head of a request, from its first byte, and for the first byte of a new connection.
     pub header: Duration,
-    /// For the head of the upstream's answer, from the end of the request, or from when the upstream last took some of its content.
+    /// For the head of the upstream's response, from the end of the request, or from when the upstream last took some of its content.
     pub response: Duration,
     /// Without a byte of a request body, or a byte taken by a slow reader on either side.
     pub body_idle: Duration,
-    /// Without a byte of an answer whose head has come. Event streams may be silent for long.
+    /// Without a byte of a response whose head has come. Event streams may be silent for long.
     pub response_idle: Duration,
     /// A connection without a request, on either side; clients' connections stay a little longer, and never shorter.
     pub keep_alive: Duration,

@@ -40,7 +40,7 @@ pub struct ValkeySettings {
     pub prefix: String,
     /// Certificates in PEM form to trust besides the platform's.
     pub extra_roots: Option<String>,
-    /// For a connection, and for an answer.
+    /// For a connection, and for a response.
     pub timeout: Duration,
 }
 
@@ -91,7 +91,7 @@ impl ValkeyStore {
         Box::pin(async move {
             sent?;
             let answer = receiver.await.unwrap_or_else(|_| Err(stopped()))?;
-            parse(answer).ok_or_else(|| StoreError::Corrupt("a script gave another answer than it should".to_owned()))
+            parse(answer).ok_or_else(|| StoreError::Corrupt("a script gave another response than it should".to_owned()))
         })
     }
 }

@@ -121,7 +121,7 @@ impl Peer {
         let authority = self.authority().parse().map_err(|_| fault("this is no host"))?;
         request.headers_mut().insert(HOST, authority);
         let answered = tokio::time::timeout(TIMEOUT, self.exchange(path, request)).await;
-        answered.unwrap_or_else(|_| Err(ClientFault::unreachable(self, format!("no answer in {} s", TIMEOUT.as_secs()))))
+        answered.unwrap_or_else(|_| Err(ClientFault::unreachable(self, format!("no response in {} s", TIMEOUT.as_secs()))))
     }
 
     async fn exchange(&self, path: &str, request: Request<Full<Bytes>>) -> Result<ProxyResponse, ClientFault> {
@@ -144,7 +144,7 @@ impl Peer {
         let body = Limited::new(body, MAX_CONTROL_RESPONSE_BYTES).collect().await;
         let body = body.map_err(|_| {
             ClientFault::unusable(format!(
-                "{}: the answer broke off, or is longer than {MAX_CONTROL_RESPONSE_BYTES} bytes",
+                "{}: the response broke off, or is longer than {MAX_CONTROL_RESPONSE_BYTES} bytes",
                 self.url()
             ))
         })?;

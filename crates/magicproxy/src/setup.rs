@@ -37,7 +37,7 @@ pub(crate) struct Setup {
     pub(crate) git_settings: Vec<(Value, Value)>,
     /// Variables to remove: they would win over ours, or bring the real credential along.
     pub(crate) removed: Vec<&'static str>,
-    /// Arguments before those of the caller.
+    /// Arguments before those of the client.
     pub(crate) arguments: Vec<String>,
     /// Commands to run once, as words.
     pub(crate) commands: Vec<Vec<Value>>,

@@ -63,7 +63,7 @@ pub(crate) fn write(
     let rows = rows(servers, slices);
     let SideFigures { starts, idle, storm } = besides;
     let (start, bare) = (starts.full_ms, starts.bare_ms);
-    println!("\n{}\n\nfrom the start to the first answer: {start:.0} ms, with the defaults {bare:.0} ms", table(&rows));
+    println!("\n{}\n\nfrom the start to the first response: {start:.0} ms, with the defaults {bare:.0} ms", table(&rows));
     println!(
         "memory after the start {:.1} MiB, with {} idle connections {:.1} MiB: {:.1} KiB each",
         idle.alone_mib,

@@ -1,4 +1,4 @@
-//! Where the proxy listens, and the URL by which callers reach it.
+//! Where the proxy listens, and the URL by which clients reach it.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -132,7 +132,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// The URL by which callers reach the proxy, without a final `/`.
+/// The URL by which clients reach the proxy, without a final `/`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PublicAccess {
     /// Absolute, without a final `/`.
@@ -151,7 +151,7 @@ impl PublicAccess {
         }
         let host = uri.host().map(|host| host.trim_matches(['[', ']'])).filter(|host| !host.is_empty()).ok_or_else(expected)?;
         let url = text.trim_end_matches('/');
-        // Links in answers lead there; without one, they would lead to wherever a caller says.
+        // Links in responses lead there; without one, they would lead to wherever a client says.
         ApiRoot::parse(url).map_err(|error| format!("{}: {error}", expected()))?;
         Ok(Self { url: url.to_owned(), host: host.to_owned() })
     }

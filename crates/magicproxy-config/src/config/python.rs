@@ -159,7 +159,7 @@ impl Reader<'_> {
     }
 }
 
-/// The Python program's public URL, where links of answers may lead there.
+/// The Python program's public URL, where links of responses may lead there.
 ///
 /// That program put its host into a certificate and did nothing else with it, and its example says `http://localhost:5000`.
 /// Here clients follow it, so one that would lead each client to its own machine, or is no URL, is left out with a warning:
@@ -172,7 +172,7 @@ pub(super) fn useful_public_access(given: Setting<String>, name: &str, warnings:
         Err(_) => "is no URL",
     };
     warnings.push(format!(
-        "{name} `{}` {why} and is left out: links in answers lead to the name by which a client called the proxy \
+        "{name} `{}` {why} and is left out: links in responses lead to the name by which a client called the proxy \
          (`public_access` in magicproxy.toml says otherwise)",
         harmless(&value_without_userinfo(&value))
     ));

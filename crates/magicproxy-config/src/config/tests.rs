@@ -86,7 +86,7 @@ fn a_duration_without_end_is_a_fault() {
     assert!(native("timeouts.total = '50y'").check().is_ok());
 }
 
-/// Links in answers lead there. Without it they lead to where the caller says that it is.
+/// Links in responses lead there. Without it they lead to where the client says that it is.
 #[test]
 fn a_public_url_that_no_link_could_have_is_a_fault() {
     for url in [

@@ -12,7 +12,7 @@ use super::setting::{GivenValue, Section as _, section};
 use crate::ground::fault::{Fault, Origin};
 
 section! {
-    /// TLS towards callers.
+    /// TLS towards clients.
     RawTls {
         /// A PEM file: the certificate of the proxy, then the certificates that it is signed with.
         certificate: String,

@@ -16,7 +16,7 @@ pub(super) static PROVIDER: Provider = Provider {
     rewrite_members: &["results_url", "data.results_url"],
     request_headers: &[
         ("Anthropic-Beta", "which features that are being tried out the client knows"),
-        ("Anthropic-Dangerous-Direct-Browser-Access", "a page may read the answer, whose user has the key"),
+        ("Anthropic-Dangerous-Direct-Browser-Access", "a page may read the response, whose user has the key"),
         ("Anthropic-Version", "the version of the API that the client was made for"),
         ("X-App", "Claude Code: which of its programs asks"),
         ("X-Claude-Code-Session-Id", "Claude Code: its own number for the session"),

@@ -24,11 +24,11 @@ pub(super) static PROVIDER: Provider = Provider {
         ("X-Codex-Installation-Id", "Codex: its own number for where it is installed"),
         ("X-Codex-Parent-Thread-Id", "Codex: its own number for the thread that began this one"),
         ("X-Codex-Turn-Metadata", "Codex: what it says of its turn"),
-        ("X-Codex-Turn-State", "Codex: what the last answer of its turn gave it to bring again"),
+        ("X-Codex-Turn-State", "Codex: what the last response of its turn gave it to bring again"),
         ("X-Codex-Window-Id", "Codex: its own number for the window of a thread"),
         ("X-OpenAI-Internal-Codex-Responses-Lite", "Codex: which form of responses it reads"),
         ("X-OpenAI-Subagent", "Codex: which of its helpers asks"),
-        ("X-ResponsesAPI-Include-Timing-Metrics", "Codex: whether it is told how long parts of the answer took"),
+        ("X-ResponsesAPI-Include-Timing-Metrics", "Codex: whether it is told how long parts of the response took"),
         ("X-Stainless-*", "the SDKs say what they are, and on which try"),
         ("X-Title", "OpenRouter: the name of the program that asks"),
     ],
@@ -78,7 +78,7 @@ pub const CODEX: SetupMethod = SetupMethod {
         "model_providers.magicproxy.env_key=\"OPENAI_API_KEY\"",
         "-c",
         "model_providers.magicproxy.wire_api=\"responses\"",
-        // Else it asks thirty times after a 504, and each answer is made and paid for.
+        // Else it asks thirty times after a 504, and each response is made and paid for.
         "-c",
         "model_providers.magicproxy.request_max_retries=0",
         "-c",

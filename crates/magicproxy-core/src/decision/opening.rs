@@ -36,7 +36,7 @@ impl KeyRing {
 
 /// Why a credential is not bound to an owner.
 ///
-/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its answer.
+/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BindError {
     /// The ring has no [owner secret](crate::OwnerSecret).

@@ -167,7 +167,7 @@ impl Permit {
         }
     }
 
-    /// Is there anything to be asked of a store, or to be done with the answer?
+    /// Is there anything to be asked of a store, or to be done with the response?
     #[must_use]
     pub fn is_stateful(&self) -> bool {
         self.token.has_limits() || !matches!(self.basis, Basis::Rule(None))

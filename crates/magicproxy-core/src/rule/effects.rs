@@ -196,7 +196,7 @@ impl RuleEffects {
         self.grants.iter().all(|grant| grant.understands(request))
     }
 
-    /// Must the answer's body be read for what it gives?
+    /// Must the response's body be read for what it gives?
     #[must_use]
     pub fn reads_response(&self) -> bool {
         self.grants.iter().any(GrantTemplate::reads_response)

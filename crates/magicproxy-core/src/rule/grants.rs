@@ -66,9 +66,9 @@ pub struct Facts<'f> {
     pub path: &'f str,
     /// The request's body, where it was read and is JSON.
     pub request: Option<&'f Document>,
-    /// The answer's body, where it was read and is JSON.
+    /// The response's body, where it was read and is JSON.
     pub response: Option<&'f Document>,
-    /// The answer's `Location`.
+    /// The response's `Location`.
     pub location: Option<&'f str>,
 }
 
@@ -335,7 +335,7 @@ impl HeldGrant {
     }
 }
 
-/// Why an answer gave no grant. Names where was looked, and never what was found.
+/// Why a response gave no grant. Names where was looked, and never what was found.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoGrant {

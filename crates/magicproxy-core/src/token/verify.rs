@@ -34,7 +34,7 @@ pub struct VerifyContext<'a> {
 
 /// Why a token is not accepted.
 ///
-/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its answer.
+/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
     /// Not parts of base64url as either version has them.

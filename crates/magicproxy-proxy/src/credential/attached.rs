@@ -1,4 +1,4 @@
-//! An opened credential: in the form in which it is sent, and what is looked for in answers.
+//! An opened credential: in the form in which it is sent, and what is looked for in responses.
 //!
 //! `docs/spec/upstreams.md` section 5. Whatever holds the secret here is wiped when its last user lets go, and shows nothing
 //! when it is printed.
@@ -48,7 +48,7 @@ impl AttachedCredential {
         }
     }
 
-    /// `token-v2.md` section 3: in fields that the upstream takes from callers as a credential's, and in no other.
+    /// `token-v2.md` section 3: in fields that the upstream takes from clients as a credential's, and in no other.
     fn in_fields(fields: &[CredentialField], carriers: &Carriers) -> Result<Self, Rejection> {
         let (mut headers, mut secrets) = (Vec::with_capacity(fields.len()), Vec::new());
         for CredentialField { place, credential } in fields {
@@ -102,7 +102,7 @@ impl AttachedCredential {
         Ok(Self { placed: AttachedPart::Headers(vec![(name, value(scheme, text)?)]), secret_mask })
     }
 
-    /// What to look for in answers.
+    /// What to look for in responses.
     pub(crate) fn secret_mask(&self) -> Option<&SecretMask> {
         self.secret_mask.as_ref()
     }

@@ -1,4 +1,4 @@
-//! The magic token that a caller presents: in `Authorization`, or where the upstream's configuration says.
+//! The magic token that a client presents: in `Authorization`, or where the upstream's configuration says.
 //!
 //! `docs/spec/upstreams.md` section 4; RFC 6750 section 2.1, RFC 7617. Two different fields of `Authorization`, a field in two
 //! minds, two different tokens, and a token beside an `Authorization` that holds none are refused: doubt is denial.
@@ -184,7 +184,7 @@ impl<'c> CarrierValues<'c> {
         match value {
             None => return Ok(()),
             Some(value) if is_token(value) => self.take(value, CarrierName::Parameter(name))?,
-            // What the proxy makes of a credential that an answer repeats, in the URL of a next page for instance.
+            // What the proxy makes of a credential that a response repeats, in the URL of a next page for instance.
             Some(value) if !value.is_empty() && value.bytes().all(|byte| byte == b'*') => {}
             Some(_) => self.parameter = Some(name.to_owned()),
         }

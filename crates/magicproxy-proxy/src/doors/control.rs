@@ -91,14 +91,14 @@ impl Control {
         let ControlRequest { head, body, client } = request;
         let (exchange, token) = (&self.upstreams.anonymous_exchange(client, head)?, &OnceLock::new());
         let asking = ControlHead { head, client, token, exchange, upstreams: &self.upstreams };
-        let answer = self.answer(served, below, asking, body).await;
+        let respond = self.respond(served, below, asking, body).await;
         if let Some(token) = token.get() {
             visit.request.record.token(token);
         }
-        answer
+        respond
     }
 
-    async fn answer(
+    async fn respond(
         &self,
         served: Option<&ServedUpstream>,
         below: &str,
@@ -107,12 +107,12 @@ impl Control {
     ) -> Result<Response<ResponseBody>, Rejection> {
         let head = asking.head;
         match (below, &head.method) {
-            ("", &Method::GET | &Method::HEAD) => Ok(answer(TEXT, Bytes::from(self.told(asking).await.about(served)))),
+            ("", &Method::GET | &Method::HEAD) => Ok(respond(TEXT, Bytes::from(self.told(asking).await.about(served)))),
             ("", &Method::POST) => self.mint(served, asking, body).await,
             ("/explain", &Method::POST) => self.explain(served, asking, body).await,
             ("/keys", &Method::GET | &Method::HEAD) => Ok(self.keys()),
             ("/narrow", &Method::POST) => self.narrow(asking.about(served)?, asking, body).await,
-            ("/reseal", &Method::POST) => self.reseal(asking.about(served)?, asking.caller()).await,
+            ("/reseal", &Method::POST) => self.reseal(asking.about(served)?, asking.client()).await,
             ("", _) => Err(Rejection::ControlMethod("GET, HEAD, POST")),
             ("/explain" | "/narrow" | "/reseal", _) => Err(Rejection::ControlMethod("POST")),
             ("/keys", _) => Err(Rejection::ControlMethod("GET, HEAD")),
@@ -136,7 +136,7 @@ impl Control {
         }
         let (question, _buffered) = self.read(body, exchange).await?;
         let question = ExplainedRequest::from_json(&question)?;
-        let Explanation { decision, headers, plugins } = served.explain(asking.caller(), &question.below(mount)).await?;
+        let Explanation { decision, headers, plugins } = served.explain(asking.client(), &question.below(mount)).await?;
         let mut explanation = match decision {
             ExplainedDecision::Allowed { rule } => json!({ "decision": "allowed", "rule": rule, "needed": [] }),
             ExplainedDecision::Denied(rejection) => {
@@ -147,12 +147,12 @@ impl Control {
             members.extend(headers.map(|headers| ("headers".to_owned(), json!(headers))));
             members.extend(plugins.map(|plugins| ("plugins".to_owned(), json!(plugins))));
         }
-        Ok(answer("application/json", Bytes::from(explanation.to_string())))
+        Ok(respond("application/json", Bytes::from(explanation.to_string())))
     }
 
     /// The keys that new tokens may be sealed to, as a signed JWK Set (RFC 7517 section 5): `token-v2.md` section 7.
     fn keys(&self) -> Response<ResponseBody> {
-        answer("application/jwk-set+json", self.key_set.of(&self.upstreams.services().keys))
+        respond("application/jwk-set+json", self.key_set.of(&self.upstreams.services().keys))
     }
 
     /// The bearer's token with one more caveat.
@@ -169,14 +169,14 @@ impl Control {
         let (order, _buffered) = self.read(body, exchange).await?;
         let caveat = work_aside(order.len(), move || Caveat::from_narrow_request(&order)).await?;
         let caveat = caveat.map_err(|error| Rejection::Caveat(error.to_string()))?;
-        let token = served.reissue(asking.caller(), Reissue::Narrow(Box::new(caveat))).await?;
-        Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
+        let token = served.reissue(asking.client(), Reissue::Narrow(Box::new(caveat))).await?;
+        Ok(respond("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
     }
 
     /// The bearer's token for the key that is active now.
-    async fn reseal(&self, served: &ServedUpstream, caller: ControlClient<'_>) -> Result<Response<ResponseBody>, Rejection> {
-        let token = served.reissue(caller, Reissue::Reseal).await?;
-        Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
+    async fn reseal(&self, served: &ServedUpstream, client: ControlClient<'_>) -> Result<Response<ResponseBody>, Rejection> {
+        let token = served.reissue(client, Reissue::Reseal).await?;
+        Ok(respond("application/jwt", Bytes::from_owner(Zeroizing::new(token.as_bytes().to_vec()))))
     }
 
     /// Reads a whole body, of bounded size, in bounded time, while there is room.
@@ -212,7 +212,7 @@ impl Control {
         let order = MintJob { settings, keys, upstream, told, order: Arc::new(order) };
         let (minted, record) = self.upstreams.lanes().in_turn(exchange.payer(), move |work| order.run(work)).await??;
         record.write(&minted, self.settings.trusted_proxies.sender(&client.peer, &head.headers));
-        Ok(answer("application/jwt", Bytes::from_owner(Zeroizing::new(minted.token.as_bytes().to_vec()))))
+        Ok(respond("application/jwt", Bytes::from_owner(Zeroizing::new(minted.token.as_bytes().to_vec()))))
     }
 }
 
@@ -303,7 +303,7 @@ fn append(whole: &mut Zeroizing<Vec<u8>>, data: &[u8]) {
     whole.extend_from_slice(data);
 }
 
-fn answer(content_type: &'static str, body: Bytes) -> Response<ResponseBody> {
+fn respond(content_type: &'static str, body: Bytes) -> Response<ResponseBody> {
     let length = body.len() as u64;
     let mut response = Response::new(ResponseBody::full(body));
     let headers = response.headers_mut();

@@ -29,7 +29,7 @@ const BYTES_PER_HEAD_BYTE: usize = 2;
 /// The stream of one downstream connection.
 ///
 /// Between requests it allows [`Timeouts::client_keep_alive`] until the first byte of a head, and `header` from there to its end; a peer that
-/// takes nothing of an answer is the socket's affair. While a request is in progress reading is not limited here: the
+/// takes nothing of a response is the socket's affair. While a request is in progress reading is not limited here: the
 /// body's own timer does that.
 pub(crate) struct DownstreamIo {
     stream: Stream,

@@ -1,6 +1,6 @@
-//! Where callers connect: TCP and Unix sockets, with and without TLS, each perhaps bound to one upstream.
+//! Where clients connect: TCP and Unix sockets, with and without TLS, each perhaps bound to one upstream.
 //!
-//! Sockets come from the caller, already bound. This module accepts on all of them at once, in turn, so that no listener
+//! Sockets come from the client, already bound. This module accepts on all of them at once, in turn, so that no listener
 //! starves another.
 
 pub mod tls;
@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Failures to accept are logged once in this time.
 const LOGGED_EVERY: Duration = Duration::from_secs(10);
 
-/// A socket that callers connect to, and what holds for everyone who does.
+/// A socket that clients connect to, and what holds for everyone who does.
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
@@ -55,7 +55,7 @@ impl Listener {
         Self { socket: Socket::Unix(socket), entrance: ListenerContext::default() }
     }
 
-    /// Callers must speak TLS.
+    /// Clients must speak TLS.
     #[must_use]
     pub fn with_tls(mut self, tls: Arc<TlsServer>) -> Self {
         self.entrance.tls = Some(tls);

@@ -44,7 +44,7 @@ use crate::services::revocations::Revocations;
 use crate::settings::{OriginId, Settings, UpstreamSettings};
 use crate::worker::WorkerId;
 
-/// The longest authority: a host name has at most 253 characters (RFC 1035 section 2.3.4), a port five. Links in answers repeat it.
+/// The longest authority: a host name has at most 253 characters (RFC 1035 section 2.3.4), a port five. Links in responses repeat it.
 const MAX_AUTHORITY_BYTES: usize = 260;
 
 /// The gate of one upstream.
@@ -229,8 +229,8 @@ impl Gate {
     }
 
     /// Is the bearer's token genuine, alive and for this upstream? Nothing is decided, sent or opened.
-    pub(in crate::exchange) async fn ensure_bearer(&self, caller: ControlClient<'_>) -> Result<(), Rejection> {
-        let VerifiedClient { entry, sender, .. } = self.bearer(caller).await?;
+    pub(in crate::exchange) async fn ensure_bearer(&self, client: ControlClient<'_>) -> Result<(), Rejection> {
+        let VerifiedClient { entry, sender, .. } = self.bearer(client).await?;
         let target = self.read_target("/")?;
         let steps = DecisionSteps::new();
         let at_home = entry.token().ensure_at_home(&self.access("GET", &target, sender, &steps));
@@ -240,17 +240,17 @@ impl Gate {
     /// Makes the bearer's own token anew. It must be genuine and alive; nothing is decided, sent or opened to anyone.
     pub(in crate::exchange) async fn reissue(
         &self,
-        caller: ControlClient<'_>,
+        client: ControlClient<'_>,
         how: Reissue,
     ) -> Result<Zeroizing<String>, Rejection> {
-        let VerifiedClient { presented, entry, .. } = self.bearer(caller).await?;
+        let VerifiedClient { presented, entry, .. } = self.bearer(client).await?;
         entry.token().ensure_live(clock::now()).map_err(|denial| Rejection::Denied { denial, needed: Vec::new() })?;
         self.verifier.reissue(&entry, &presented, how).await
     }
 
     /// Who speaks to the control plane: by a token that is genuine and not revoked.
-    async fn bearer(&self, caller: ControlClient<'_>) -> Result<VerifiedClient, Rejection> {
-        let ControlClient { headers, client, token } = caller;
+    async fn bearer(&self, client: ControlClient<'_>) -> Result<VerifiedClient, Rejection> {
+        let ControlClient { headers, client, token } = client;
         let presented = self.presented(headers)?;
         let sender = self.trusted_proxies.sender(&client.peer, headers);
         let entry = self.verifier.verify(&presented, || self.peer_account(client, sender)).await?;

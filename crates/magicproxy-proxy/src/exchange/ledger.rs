@@ -1,4 +1,4 @@
-//! The ledger: what the state store is asked for one request, before it is sent and when its answer has come.
+//! The ledger: what the state store is asked for one request, before it is sent and when its response has come.
 //!
 //! `docs/spec/state.md`. Doubt is denial: what cannot be looked up is not allowed, and what the upstream did that cannot be
 //! recorded is not passed on as if nothing had happened. A request that asks for no state never comes here.
@@ -100,7 +100,7 @@ impl Ledger {
         if self.refuses(token) { RowLimits { partition: 0, ..RowLimits::UNBOUNDED } } else { exchange.row_limits() }
     }
 
-    /// Takes what the request takes, and says what is to be done when its answer has come.
+    /// Takes what the request takes, and says what is to be done when its response has come.
     pub(in crate::exchange) async fn reserve(&self, sending: PermittedRequest<'_>) -> Result<Reservation, Rejection> {
         let PermittedRequest { permit, message, questions, receipts, consultation, binder } = sending;
         self.ensure_may_keep(permit.prospect())?;
@@ -182,7 +182,7 @@ impl Ledger {
     }
 }
 
-/// A body that was read as JSON is sent as JSON, whatever its caller called it: an upstream that takes forms, too, would find
+/// A body that was read as JSON is sent as JSON, whatever its client called it: an upstream that takes forms, too, would find
 /// other things in it.
 fn send_as_json(headers: &mut HeaderMap) {
     let said_once = headers.get_all(CONTENT_TYPE).iter().count() == 1;

@@ -1,4 +1,4 @@
-//! The answer to a permitted request, from when it came until it may be passed down.
+//! The response to a permitted request, from when it came until it may be passed down.
 //!
 //! What an upstream sent is [`PendingResponse`] until everything due was done: recorded what it made, told whoever was to be told.
 //! Nothing but [`PendingResponse::commit`] makes an [`CommittedResponse`], and nothing of one is passed down but by [`UnfilteredResponse`] and [`UpgradedResponse`].
@@ -19,20 +19,20 @@ use crate::transport::Content;
 pub(in crate::exchange) use passing::ResponseContext;
 pub(crate) use passing::{MaskedResponse, TunnelEnds, UnfilteredResponse, UpgradedResponse};
 
-/// An upstream's answer for which the duties are still to be done.
+/// An upstream's response for which the duties are still to be done.
 #[derive(Debug)]
 pub(in crate::exchange) struct PendingResponse {
     arrived: Box<UpstreamResponse>,
     duties: Duties,
 }
 
-/// An upstream's answer for which everything was done that was due.
+/// An upstream's response for which everything was done that was due.
 pub(in crate::exchange) struct CommittedResponse {
     /// In a box: it is moved about before it is passed down.
     arrived: Box<UpstreamResponse>,
     /// What was read of its body already.
     ahead: Option<Box<BufferedPrefix>>,
-    /// What the exchange holds until the answer was passed down.
+    /// What the exchange holds until the response was passed down.
     held: Option<ExchangeGuard>,
 }
 
@@ -49,8 +49,8 @@ impl PendingResponse {
         let Self { mut arrived, duties } = self;
         // Only the proxy gives receipts.
         arrived.response.headers_mut().remove(RECEIPT);
-        let answer = CommittedResponse { arrived, ahead: None, held: None };
-        if duties.are_none() { Ok(answer) } else { Box::pin(duties.commit(answer)).await }
+        let committed = CommittedResponse { arrived, ahead: None, held: None };
+        if duties.are_none() { Ok(committed) } else { Box::pin(duties.commit(committed)).await }
     }
 }
 
@@ -79,12 +79,12 @@ impl CommittedResponse {
         self.ahead.insert(Box::new(ahead)).whole().cloned()
     }
 
-    /// Holds this until the answer was passed down.
+    /// Holds this until the response was passed down.
     pub(in crate::exchange) fn hold(&mut self, held: ExchangeGuard) {
         self.held = Some(held);
     }
 
-    /// Reads as much of the body as there is room for, of an answer of which nothing is passed down.
+    /// Reads as much of the body as there is room for, of a response of which nothing is passed down.
     pub(in crate::exchange) async fn read(self, buffered: Holding) -> BufferedPrefix {
         let UpstreamResponse { mut response, lease, idle, .. } = *self.arrived;
         let read = BufferedPrefix::read(response.body_mut(), buffered, idle).await;

@@ -1,4 +1,4 @@
-//! From a request that may be sent to its answer: sent, and everything done that is due before any of the answer is passed down.
+//! From a request that may be sent to its response: sent, and everything done that is due before any of the response is passed down.
 
 use std::sync::Arc;
 

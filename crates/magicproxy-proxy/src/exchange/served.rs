@@ -151,18 +151,18 @@ impl ServedUpstream {
     }
 
     /// Is the bearer's token genuine, alive and for this upstream?
-    pub(crate) async fn ensure_bearer(&self, caller: ControlClient<'_>) -> Result<(), Rejection> {
-        self.gate.ensure_bearer(caller).await
+    pub(crate) async fn ensure_bearer(&self, client: ControlClient<'_>) -> Result<(), Rejection> {
+        self.gate.ensure_bearer(client).await
     }
 
     /// Makes the bearer's own token anew.
-    pub(crate) async fn reissue(&self, caller: ControlClient<'_>, how: Reissue) -> Result<Zeroizing<String>, Rejection> {
-        self.gate.reissue(caller, how).await
+    pub(crate) async fn reissue(&self, client: ControlClient<'_>, how: Reissue) -> Result<Zeroizing<String>, Rejection> {
+        self.gate.reissue(client, how).await
     }
 
     /// What would be decided on a request of the bearer's.
-    pub(crate) async fn explain(&self, caller: ControlClient<'_>, question: &ExplainedRequest) -> Result<Explanation, Rejection> {
-        self.gate.explain(caller, question).await
+    pub(crate) async fn explain(&self, client: ControlClient<'_>, question: &ExplainedRequest) -> Result<Explanation, Rejection> {
+        self.gate.explain(client, question).await
     }
 }
 
@@ -188,12 +188,12 @@ impl AdmittedRequest<'_> {
     pub(crate) async fn send(self) -> Result<ExchangeOutcome, Rejection> {
         let Self { upstream, mut outbound, worker, expected } = self;
         let (secret_mask, upgrade) = (outbound.secret_mask(), outbound.take_upgrade());
-        let answer = carry_out(upstream, outbound, worker).await?;
-        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(ExchangeOutcome::Answered(UnfilteredResponse::new(answer, expected, secret_mask)));
+        let committed = carry_out(upstream, outbound, worker).await?;
+        if committed.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(ExchangeOutcome::Answered(UnfilteredResponse::new(committed, expected, secret_mask)));
         }
-        let upgrade = upgrade.filter(|upgrade| is_offered(upgrade.offered.as_ref(), answer.headers()));
+        let upgrade = upgrade.filter(|upgrade| is_offered(upgrade.offered.as_ref(), committed.headers()));
         let token = upgrade.ok_or(Rejection::UnexpectedUpgrade)?.token;
-        Ok(ExchangeOutcome::Switched(UpgradedResponse::new(answer, expected, secret_mask, token)))
+        Ok(ExchangeOutcome::Switched(UpgradedResponse::new(committed, expected, secret_mask, token)))
     }
 }

@@ -33,7 +33,7 @@ use crate::worker::WorkerId;
 pub(in crate::exchange) struct Upstream {
     origins: Vec<Origin>,
     response: Duration,
-    /// How long an answer may be silent.
+    /// How long a response may be silent.
     idle: Duration,
     /// What the operator lets no client see.
     dropped: Arc<[HeaderName]>,
@@ -172,7 +172,7 @@ impl ConnectedRequest {
 
     /// Sends it, and waits for the head of its response.
     pub(in crate::exchange) async fn send(&mut self) -> Result<Response<Content>, FailedExchange> {
-        match self.answer().await {
+        match self.await_response().await {
             Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS && self.need.kind != Kind::Upgrade => {
                 Err(self.unanswered(Rejection::UnexpectedUpgrade))
             }
@@ -203,7 +203,7 @@ impl ConnectedRequest {
         FailedExchange { rejection, progress }
     }
 
-    async fn answer(&mut self) -> Result<Response<Content>, Rejection> {
+    async fn await_response(&mut self) -> Result<Response<Content>, Rejection> {
         loop {
             if self.lease.is_none() {
                 // Boxed, like everything that a warm request does not do: hyper moves the future of each request.
@@ -330,7 +330,7 @@ fn may_be_left_unread(method: &Method, body: &RequestBody) -> bool {
     !body.is_empty() && !matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
 
-/// An answer whose length is given in two ways, or in a coding that nobody asked for, is no answer (RFC 9112 section 6.3):
+/// A response whose length is given in two ways, or in a coding that nobody asked for, is no response (RFC 9112 section 6.3):
 /// hyper would read on to the end of the connection.
 fn check_framing(response: &Response<Content>) -> Result<(), Rejection> {
     let headers = response.headers();

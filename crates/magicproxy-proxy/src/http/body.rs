@@ -20,12 +20,12 @@ pub(crate) const REQUEST_WINDOW: u32 = 256 * 1024;
 
 /// The credential showed in a compressed body, which cannot be masked without changing its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the upstream's answer holds the credential")]
+#[error("the upstream's response holds the credential")]
 pub(crate) struct ReflectedCredential;
 
 /// A body that is announced as gzip is none, breaks off, or has something else behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the upstream's answer is not the gzip that it says it is")]
+#[error("the upstream's response is not the gzip that it says it is")]
 pub(crate) struct GzipError;
 
 /// Why a body ended before its end.
@@ -39,7 +39,7 @@ pub(crate) enum BodyError {
     Connection(#[from] hyper::Error),
     #[error("the stream broke: {0}")]
     Stream(#[from] h2::Error),
-    #[error("the upstream broke the answer off")]
+    #[error("the upstream broke the response off")]
     Truncated,
     #[error("the client reset its stream")]
     Reset,

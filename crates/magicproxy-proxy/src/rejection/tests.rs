@@ -200,7 +200,7 @@ fn the_status_line_says_why() {
     };
     let expected = "Forbidden (magicproxy: the token does not allow this request; this rule would: `GET /a`)";
     assert_eq!(phrase("GET /a"), expected);
-    // Nothing of a caller's breaks out of the line.
+    // Nothing of a client's breaks out of the line.
     assert_eq!(phrase("GET /\r\n\u{e9}a\u{0}"), expected);
     assert_eq!(phrase(&"x".repeat(500)).len(), 200);
 }

@@ -1,4 +1,4 @@
-//! The answer's body on its way down: the proxy's own words, or the upstream's, as the pipeline made it.
+//! The response's body on its way down: the proxy's own words, or the upstream's, as the pipeline made it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -19,7 +19,7 @@ use crate::transport::{Content, PooledConnection};
 /// After so many bytes others have their turn: a fast upstream and a fast client could else keep an event loop for themselves.
 const PASSED_TURN_BYTES: usize = 256 * 1024;
 
-/// A response body, with what must live as long as the answer does. In one box: it is moved about before it is sent.
+/// A response body, with what must live as long as the response does. In one box: it is moved about before it is sent.
 #[derive(Debug)]
 pub(crate) struct ResponseBody(Box<ResponseEnd>);
 
@@ -59,7 +59,7 @@ impl std::fmt::Debug for Keep {
 // What is larger takes the system's allocator a thousand instructions more.
 const _: () = assert!(size_of::<ResponseEnd>() <= 1024);
 
-/// The request that the answer is for, which ends with it.
+/// The request that the response is for, which ends with it.
 #[derive(Debug)]
 struct Exchange {
     request: OngoingRequest,
@@ -198,10 +198,10 @@ impl Body for ResponseBody {
     }
 }
 
-/// An answer's body as it comes, and what belongs to it.
+/// A response's body as it comes, and what belongs to it.
 pub(crate) struct ReceivedBody {
     pub(crate) incoming: Content,
-    /// What the answer came in.
+    /// What the response came in.
     pub(crate) version: Version,
     /// The connection that it comes from.
     pub(crate) lease: PooledConnection,
@@ -213,7 +213,7 @@ pub(crate) struct ReceivedBody {
     pub(crate) exchange: Holding,
 }
 
-/// How an answer's body passes.
+/// How a response's body passes.
 pub(crate) struct BodyTreatment {
     pub(crate) pipeline: Pipeline,
     /// What passes of its trailers.
@@ -224,7 +224,7 @@ pub(crate) struct BodyTreatment {
 /// The upstream's body.
 pub(crate) struct UpstreamBody {
     incoming: Content,
-    /// What the answer came in.
+    /// What the response came in.
     version: Version,
     pipeline: Pipeline,
     /// What passes of its trailers.

@@ -1,4 +1,4 @@
-//! The beginning of an answer's body, read before its head is passed on: `docs/spec/state.md` section 3.4.
+//! The beginning of a response's body, read before its head is passed on: `docs/spec/state.md` section 3.4.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::admission::Holding;
 use crate::http::body::BodyError;
 use crate::transport::Content;
 
-/// What the exchange holds until its answer was passed down.
+/// What the exchange holds until its response was passed down.
 pub(crate) type ExchangeGuard = Box<dyn Send>;
 
 /// What was read: in one piece, so that many small pieces take no more room than one large one.

@@ -12,7 +12,7 @@ use crate::http::header::{announced_trailers, is_forbidden_trailer, nominated, r
 use crate::mask::SecretMask;
 use crate::version::VERSION;
 
-/// The field that every answer of the upstream bears.
+/// The field that every response of the upstream bears.
 const MARK: HeaderName = HeaderName::from_static("x-magic-api-proxy");
 /// A token for what a request made: `state.md` section 4.
 pub(crate) const RECEIPT: HeaderName = HeaderName::from_static("magic-receipt");
@@ -23,7 +23,7 @@ pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("rateli
 /// What the proxy says in the head of a response, and nobody says behind it.
 static OURS: [HeaderName; 4] = [MARK, RECEIPT, RATE_LIMIT, RATE_LIMIT_POLICY];
 
-/// Fields that would bind the caller to the upstream's host or protocol instead of the proxy's.
+/// Fields that would bind the client to the upstream's host or protocol instead of the proxy's.
 static MISDIRECTING: [HeaderName; 3] = [header::ALT_SVC, header::STRICT_TRANSPORT_SECURITY, header::PUBLIC_KEY_PINS];
 
 /// How a body is encoded.

@@ -1,4 +1,4 @@
-//! What is done to the bytes of an answer on their way down: inflated, scrubbed, rewritten, each only where it is needed.
+//! What is done to the bytes of a response on their way down: inflated, scrubbed, rewritten, each only where it is needed.
 
 #[cfg(test)]
 mod tests;

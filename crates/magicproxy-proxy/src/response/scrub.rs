@@ -1,4 +1,4 @@
-//! An upstream that echoes the credential does not hand it to the caller: it is masked, byte for byte, so that lengths stay true.
+//! An upstream that echoes the credential does not hand it to the client: it is masked, byte for byte, so that lengths stay true.
 //!
 //! Identity bodies are masked while they stream. A gzip body is inflated beside the stream and cut off where the credential
 //! shows. What this cannot see is written in SECURITY.md: other codings, transformed echoes, answers in ranges.

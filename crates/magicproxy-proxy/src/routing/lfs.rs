@@ -48,7 +48,7 @@ pub(crate) enum ObjectsRequest {
 }
 
 impl ObjectsRequest {
-    /// By this method at this canonical path, by an LFS client or not: a caller that says nothing of LFS gets the same keys.
+    /// By this method at this canonical path, by an LFS client or not: a client that says nothing of LFS gets the same keys.
     pub(crate) fn by(method: &Method, path: &str, client: Option<&LfsClient>) -> Self {
         let asks = client.is_some() || *method == Method::POST && names_batch(path.as_bytes());
         if asks { Self::ForObjects } else { Self::Otherwise }

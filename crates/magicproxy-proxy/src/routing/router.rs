@@ -27,7 +27,7 @@ pub struct Route<'t> {
     pub origin: OriginId,
     /// The target that is decided on and sent, not yet parsed; the origin's base path comes before it.
     pub target: Cow<'t, str>,
-    /// The caller's way in. `None` for one who speaks to the upstream by its own name, and whose URLs lead here anyhow.
+    /// The client's way in. `None` for one who speaks to the upstream by its own name, and whose URLs lead here anyhow.
     pub entry: Option<EntryPoint>,
 }
 
@@ -57,7 +57,7 @@ struct RoutedUpstream {
     routes: Vec<PathPrefix>,
 }
 
-/// The names by which callers who believe that they speak to an origin itself call it.
+/// The names by which clients who believe that they speak to an origin itself call it.
 #[derive(Debug)]
 struct OriginNames {
     authorities: Vec<String>,
@@ -94,7 +94,7 @@ impl Router {
             .or_else(|| self.by_mount(target))
     }
 
-    /// Pairs of an origin's URL and the path at the proxy that leads to it, for URLs in an answer to a request that came this way.
+    /// Pairs of an origin's URL and the path at the proxy that leads to it, for URLs in a response to a request that came this way.
     #[must_use]
     pub fn public_links(&self, upstream: UpstreamId, entry: EntryPoint) -> Vec<(&str, String)> {
         let Some(site) = self.sites.get(upstream.place()) else { return Vec::new() };
@@ -177,7 +177,7 @@ impl RoutedUpstream {
         Some(Route { upstream, origin: route.origin, target: joined(&route.base, rest), entry })
     }
 
-    /// The prefix inside the mount under which a caller who came by the route `used` finds an origin.
+    /// The prefix inside the mount under which a client who came by the route `used` finds an origin.
     ///
     /// A client that was told `…/api/v3` refuses, or does not recognise as its API's, a URL that does not begin with it.
     fn prefix_to(&self, origin: OriginId, used: usize) -> Option<&str> {

@@ -196,7 +196,7 @@ impl Stage {
         format!("{line} HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer {}\r\n{fields}\r\n", self.token)
     }
 
-    /// All of the answers, and the end of the connection.
+    /// All of the responses, and the end of the connection.
     async fn ask(&mut self, requests: &[String], says: &'static str) {
         let mut stream = self.send(requests, says).await;
         let mut answers = Vec::new();

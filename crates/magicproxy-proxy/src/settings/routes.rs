@@ -37,7 +37,7 @@ pub enum PathTarget {
     Origin(ApiRoot),
 }
 
-/// A host, with a port or for every port, as callers write it in `Host`.
+/// A host, with a port or for every port, as clients write it in `Host`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostName(String);
 

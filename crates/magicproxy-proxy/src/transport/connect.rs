@@ -25,7 +25,7 @@ use crate::http::MAX_HEAD_BYTES;
 use crate::http::probes::probe;
 use crate::settings::{ApiRoot, Outbound, OutboundProxy, Timeouts, UpstreamProtocol, UpstreamSettings};
 
-/// So much of an answer is read at once. More would not fit the core's cache, from which it is to be sent on.
+/// So much of a response is read at once. More would not fit the core's cache, from which it is to be sent on.
 const READ_BYTES: usize = 128 * 1024;
 
 /// What a connector is told of an origin.

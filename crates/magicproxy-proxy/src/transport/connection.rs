@@ -36,7 +36,7 @@ pub(crate) enum Connection {
     Http2(SharedConnection),
 }
 
-/// Why a request got no answer.
+/// Why a request got no response.
 pub(crate) enum SendError {
     /// Not a byte of it was written.
     NotSent(Box<Request<RequestBody>>),
@@ -69,7 +69,7 @@ impl Connection {
         }
     }
 
-    /// Hands the request over; over HTTP/1.1 at once, and what is returned only waits for the answer, so that it need not hold the
+    /// Hands the request over; over HTTP/1.1 at once, and what is returned only waits for the response, so that it need not hold the
     /// request.
     pub(crate) fn send(
         &mut self,
@@ -146,7 +146,7 @@ impl ExclusiveConnection {
         if sender.is_closed() || sender.is_ready() {
             return !sender.is_closed();
         }
-        // Its answer was just read to the end: hyper is about to notice that too.
+        // Its response was just read to the end: hyper is about to notice that too.
         matches!(Box::pin(tokio::time::timeout(READY_WITHIN, sender.ready())).await, Ok(Ok(())))
     }
 }
@@ -365,7 +365,7 @@ impl fmt::Debug for Streams {
 type WindowTurn = Pin<Box<dyn Future<Output = Result<Response<Content>, SendError>> + Send>>;
 
 pin_project! {
-    /// Waits for an answer by either protocol.
+    /// Waits for a response by either protocol.
     #[project = SentProjection]
     enum Sent<A> {
         Http1 { #[pin] waiting: A },

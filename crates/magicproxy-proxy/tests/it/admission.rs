@@ -6,7 +6,7 @@ use magicproxy_core::Network;
 use magicproxy_proxy::settings::Quota;
 
 use crate::support::Setup;
-use crate::support::{Answer, Client, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, request};
+use crate::support::{ClientResponse, Client, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, request};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 const QUOTA: Quota = Quota { total: 6, per_owner: 2, per_peer: 4, reserved: 1 };
@@ -18,14 +18,14 @@ struct Held {
 }
 
 impl Held {
-    async fn end(mut self) -> Answer {
+    async fn end(mut self) -> ClientResponse {
         self.connection.send(OK).await;
         self.client.answer().await
     }
 }
 
 /// Makes a request that the upstream holds; the refusal, where it never gets there.
-async fn hold(proxy: &Proxy, upstream: &mut Upstream, token: &str, lines: &[&str]) -> Result<Held, Answer> {
+async fn hold(proxy: &Proxy, upstream: &mut Upstream, token: &str, lines: &[&str]) -> Result<Held, ClientResponse> {
     let mut client = Client::connect(proxy).await;
     client.send(request("GET /held", token, lines, "")).await;
     tokio::select! {
@@ -42,7 +42,7 @@ async fn exhaust(
     proxy: &Proxy,
     upstream: &mut Upstream,
     mut request: impl FnMut() -> (String, Vec<&'static str>),
-) -> (Vec<Held>, Answer) {
+) -> (Vec<Held>, ClientResponse) {
     let mut held = Vec::new();
     loop {
         let (token, lines) = request();

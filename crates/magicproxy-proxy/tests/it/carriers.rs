@@ -13,7 +13,7 @@ use proptest::test_runner::TestRunner;
 
 use crate::support::Setup;
 use crate::support::{
-    Answer, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Seen, Token, Upstream, find, guard, now, request, settings,
+    ClientResponse, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Seen, Token, Upstream, find, guard, now, request, settings,
 };
 
 /// Every kind of carrier of a credential, and the field or the end of the target in which it must be found.
@@ -211,7 +211,7 @@ async fn what_is_in_two_minds_is_refused_and_nothing_goes_up() {
     assert!(upstream.requests().is_empty());
 }
 
-/// Whatever a caller puts where, in whatever spelling: one credential goes up, in its place, and no carrier of the caller's.
+/// Whatever a client puts where, in whatever spelling: one credential goes up, in its place, and no carrier of the client's.
 #[tokio::test]
 async fn whatever_carriers_a_caller_uses_one_credential_goes_up() {
     const MENU: [&str; 28] = [
@@ -322,7 +322,7 @@ async fn a_request_that_is_sent_again_bears_its_credential_once() {
     }
 }
 
-/// Everything that comes of an answer which repeats this.
+/// Everything that comes of a response which repeats this.
 async fn echoed(carrier: &str, credential: &str, echo: String, lines: &'static [&'static str]) -> Vec<u8> {
     let gzip = !lines.is_empty();
     let upstream = Upstream::scripted(move |_| {
@@ -424,7 +424,7 @@ async fn a_refusal_has_the_shape_of_the_api() {
 #[tokio::test]
 async fn an_upstream_of_passwords_is_asked_for_with_a_password() {
     let upstream = Upstream::hello().await;
-    let schemes = |answer: &Answer| {
+    let schemes = |answer: &ClientResponse| {
         let challenges = answer.all("www-authenticate").into_iter();
         challenges.map(|challenge| challenge.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
     };

@@ -7,10 +7,10 @@ use magicproxy_core::UnixTime;
 use magicproxy_proxy::services::{RevocationList, Revocations};
 
 use crate::support::{
-    Answer, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, events_come, events_named, guard, now, request,
+    ClientResponse, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, events_come, events_named, guard, now, request,
 };
 
-async fn mint(proxy: &Proxy, order: &str) -> Answer {
+async fn mint(proxy: &Proxy, order: &str) -> ClientResponse {
     let lines = ["Content-Type: application/json", &format!("Content-Length: {}", order.len())];
     Client::ask(proxy, request("POST /__magictoken", "", &lines, order)).await
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use magicproxy_proxy::host_check::HostCheck;
 use magicproxy_proxy::settings::{PageOrigin, PageOrigins};
 
-use crate::support::{Answer, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, request, settings};
+use crate::support::{ClientResponse, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, request, settings};
 
 const PAGE: &str = "https://app.example.com";
 
@@ -35,7 +35,7 @@ fn preflight(path: &str, origin: &str, lines: &[&str]) -> Vec<u8> {
 
 const ASKS: [&str; 2] = ["Access-Control-Request-Method: PUT", "Access-Control-Request-Headers: authorization,content-type"];
 
-fn cors_fields(answer: &Answer) -> Vec<&str> {
+fn cors_fields(answer: &ClientResponse) -> Vec<&str> {
     let names = answer.fields.iter().map(|(name, _)| name.as_str());
     names.filter(|name| name.to_ascii_lowercase().starts_with("access-control-")).collect()
 }

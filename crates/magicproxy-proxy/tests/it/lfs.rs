@@ -9,7 +9,7 @@ use magicproxy_core::{EncodedSlash, PathReading};
 use magicproxy_proxy::settings::{CredentialCarrier, HostName, Links, MountPath, Quota, TokenCarrier};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, find, request, settings};
+use crate::support::{ClientResponse, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, find, request, settings};
 
 const LFS: &str = "application/vnd.git-lfs+json";
 /// What the forge makes for its client, and which is good without the proxy.
@@ -47,7 +47,7 @@ async fn stage(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> (Proxy,
 
 const ASKS: &str = "POST /git/acme/tool.git/info/lfs/objects/batch";
 
-async fn ask(proxy: &Proxy, token: &str) -> Answer {
+async fn ask(proxy: &Proxy, token: &str) -> ClientResponse {
     let accept = format!("Accept: {LFS}");
     Client::ask(proxy, request(ASKS, token, &[&accept, "Content-Length: 2", "Accept-Encoding: gzip"], "{}")).await
 }
@@ -145,7 +145,7 @@ async fn the_credential_that_a_forge_repeats_is_replaced_too() {
     assert_eq!(header["Authorization"], format!("Bearer {}", *token));
 }
 
-async fn ask_at(proxy: &Proxy, path: &str, token: &str) -> Answer {
+async fn ask_at(proxy: &Proxy, path: &str, token: &str) -> ClientResponse {
     let accept = format!("Accept: {LFS}");
     Client::ask(proxy, request(&format!("POST {path}"), token, &[&accept, "Content-Length: 0"], "")).await
 }
@@ -211,7 +211,7 @@ async fn the_media_type_is_enough() {
     }
 }
 
-/// A forge that calls its answer JSON gives the same keys to whoever says nothing of LFS.
+/// A forge that calls its response JSON gives the same keys to whoever says nothing of LFS.
 #[tokio::test]
 async fn who_asks_for_objects_gets_no_key_whatever_it_accepts() {
     let reply = |own: &str| Reply::with("200 OK", &["Content-Type: application/json"], batch(own).to_string());
@@ -258,7 +258,7 @@ async fn no_escape_hides_the_credential() {
 
 /// In a form that git-lfs shows to whoever pushes.
 #[track_caller]
-fn assert_refused(answer: &Answer) {
+fn assert_refused(answer: &ClientResponse) {
     assert_eq!((answer.status, answer.code().as_str()), (502, "upstream_objects"), "{}", answer.text());
     assert_eq!(answer.one("content-type"), Some("application/json"));
     assert!(answer.json()["message"].as_str().unwrap().contains("Git LFS"));

@@ -7,7 +7,7 @@ use magicproxy_proxy::rewrite::Members;
 use magicproxy_proxy::settings::{ApiRoot, Links, MountPath, PathMapping, PathTarget, RouteSettings};
 
 use crate::support::Setup;
-use crate::support::{Answer, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, request, settings};
+use crate::support::{ClientResponse, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, request, settings};
 
 /// An upstream that speaks of itself as `ORIGIN`, mounted at `/gh`, with another origin at `/gh/api/uploads`.
 async fn stage(lines: &'static [&'static str], body: &'static str, change: impl FnOnce(&mut Setup)) -> (Proxy, Upstream) {
@@ -42,7 +42,7 @@ fn gzip(text: &[u8]) -> Vec<u8> {
     writer.finish().unwrap()
 }
 
-async fn ask(proxy: &Proxy, target: &str) -> Answer {
+async fn ask(proxy: &Proxy, target: &str) -> ClientResponse {
     let answer = Client::ask(proxy, request(&format!("GET {target}"), &Token::any(), &["Accept-Encoding: gzip"], "")).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::support::Setup;
 use crate::support::{
-    Answer, CREDENTIAL, Client, NAME, OnlyUpstream as _, Proxy, Token, Upstream, events_come, events_named, guard, keys, now,
+    ClientResponse, CREDENTIAL, Client, NAME, OnlyUpstream as _, Proxy, Token, Upstream, events_come, events_named, guard, keys, now,
     parse, settings,
 };
 
@@ -90,12 +90,12 @@ fn named(aud: &str, minter: Option<&MinterSigningKey>, label: Option<&str>) -> S
     token.to_string()
 }
 
-async fn ask(proxy: &Proxy, line: &str, host: &str, token: &str) -> Answer {
+async fn ask(proxy: &Proxy, line: &str, host: &str, token: &str) -> ClientResponse {
     let head = format!("{line} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\n\r\n");
     Client::ask(proxy, head).await
 }
 
-async fn post(proxy: &Proxy, path: &str, host: &str, (token, body): (&str, serde_json::Value)) -> Answer {
+async fn post(proxy: &Proxy, path: &str, host: &str, (token, body): (&str, serde_json::Value)) -> ClientResponse {
     let bearer = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
     let body = body.to_string();
     let length = body.len();
@@ -119,7 +119,7 @@ fn order(aud: Option<&str>) -> serde_json::Value {
 }
 
 /// 200, or the code of a refusal.
-fn told(answer: &Answer) -> String {
+fn told(answer: &ClientResponse) -> String {
     if answer.status < 300 { "ok".to_owned() } else { answer.code() }
 }
 

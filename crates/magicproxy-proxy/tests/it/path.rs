@@ -1,11 +1,11 @@
 //! The path of a request: allowed, refused, answered.
 
 use crate::support::{
-    Answer, CREDENTIAL, Client, NAME, OnlyUpstream as _, Proxy, Reply, Token, Upstream, all, now, request, rules, settings,
+    ClientResponse, CREDENTIAL, Client, NAME, OnlyUpstream as _, Proxy, Reply, Token, Upstream, all, now, request, rules, settings,
 };
 
 /// Sends one request with a token that allows `rules`.
-async fn ask(rules: &[&str], line: &str) -> (Answer, Upstream) {
+async fn ask(rules: &[&str], line: &str) -> (ClientResponse, Upstream) {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
     let answer = Client::ask(&proxy, request(line, &Token::allowing(rules).mint(), &[], "")).await;
@@ -423,7 +423,7 @@ async fn the_host_field_decides_nothing_and_must_be_one() {
     };
     assert_eq!(Client::ask(&proxy, with_hosts(&["evil.test:1"])).await.status, 200);
     assert_eq!(upstream.only_request().all("host"), [upstream.address.to_string()]);
-    // Each link of an answer would be as long.
+    // Each link of a response would be as long.
     let long = "a".repeat(261);
     for hosts in
         [&[][..], &["a.test", "b.test"], &["a.test", "a.test"], &["a b"], &["a/b"], &["a,b"], &["u@a"], &[""], &[long.as_str()]]

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::support::Setup;
 use crate::support::{
-    Answer, Client, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, all, events_come, events_named, find, in_time,
+    ClientResponse, Client, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, all, events_come, events_named, find, in_time,
     request, settings, soon,
 };
 
@@ -126,7 +126,7 @@ async fn an_owner_has_a_share_of_an_origins_connections() {
 }
 
 /// So many requests of one token and one more, which is refused because the others wait.
-async fn fill(proxy: &Proxy, path: &str, places: usize) -> (Answer, JoinSet<Answer>) {
+async fn fill(proxy: &Proxy, path: &str, places: usize) -> (ClientResponse, JoinSet<ClientResponse>) {
     let (token, mut asked) = (Token::any(), JoinSet::new());
     for _ in 0..=places {
         let mut client = begin(proxy, &format!("GET {path}"), &token).await;

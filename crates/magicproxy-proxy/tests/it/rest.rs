@@ -342,7 +342,7 @@ impl Frames {
         self.send(Self::HEADERS, Self::END_HEADERS, 1, &block).await;
     }
 
-    /// Does a reset of stream 1 come before the answer to a PING?
+    /// Does a reset of stream 1 come before the response to a PING?
     async fn is_reset_before_pong(&mut self) -> bool {
         loop {
             let (kind, stream, _, _) = self.frame().await;

@@ -7,9 +7,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use magicproxy_proxy::settings::{ApiRoot, HostName, Links, MountPath};
 
-use crate::support::{Answer, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, request, settings};
+use crate::support::{ClientResponse, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, request, settings};
 
-/// Where callers find the upstream's `/base`.
+/// Where clients find the upstream's `/base`.
 const HOME: &str = "http://proxy.test/mount";
 
 /// An upstream that answers with what `reply` makes of its own URL, at `/mount` of a proxy.
@@ -20,7 +20,7 @@ async fn stage(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> (Proxy,
     (Proxy::start(settings).await, upstream)
 }
 
-async fn ask(proxy: &Proxy, method: &str) -> Answer {
+async fn ask(proxy: &Proxy, method: &str) -> ClientResponse {
     Client::ask(proxy, request(&format!("{method} /mount/x"), &Token::any(), &["TE: trailers", "Accept-Encoding: gzip"], ""))
         .await
 }

@@ -124,7 +124,7 @@ async fn a_bound_sender_is_the_peer_or_whom_a_trusted_proxy_names() {
     assert_eq!(ask(&behind, &local, &claims).await, 403);
     assert_eq!(ask(&behind, &far, &["X-Forwarded-For: 192.0.2.1, 198.51.100.1"]).await, 403);
     assert_eq!(ask(&behind, &far, &[]).await, 403);
-    // An answer that is kept for the token is not kept for its sender.
+    // A response that is kept for the token is not kept for its sender.
     assert_eq!(ask(&behind, &far, &claims).await, 200);
 }
 

@@ -7,7 +7,7 @@ use magicproxy_core::{UnnamedTokens, UpstreamName};
 use magicproxy_proxy::settings::{Announcement, ApiRoot, HostName, MountPath, PathMapping, PathTarget, RouteSettings};
 
 use crate::support::Setup;
-use crate::support::{Answer, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, guard, settings};
+use crate::support::{ClientResponse, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, guard, settings};
 
 /// `one` at `/one`, with a second origin and a short way to a path, and `two` at `/two`, also by the name `two.test`.
 struct Stage {
@@ -36,7 +36,7 @@ impl Stage {
         Self { proxy: Proxy::start(both).await, one, uploads, two }
     }
 
-    async fn ask(&self, host: &str, line: &str, token: &str) -> Answer {
+    async fn ask(&self, host: &str, line: &str, token: &str) -> ClientResponse {
         let head = format!("{line} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n");
         Client::ask(&self.proxy, head).await
     }

@@ -584,7 +584,7 @@ async fn a_handshake_needs_a_rule_and_a_token() {
     assert!(upstream.requests().is_empty());
 }
 
-/// What a caller sends behind its handshake is no request to the upstream, whatever that answers (CVE-2026-2833).
+/// What a client sends behind its handshake is no request to the upstream, whatever that answers (CVE-2026-2833).
 #[tokio::test]
 async fn what_follows_a_refused_handshake_goes_through_the_gate() {
     for status in ["200 OK", "400 Bad Request", "426 Upgrade Required", "204 No Content"] {

@@ -82,7 +82,7 @@ fn a_busy_server_is_an_error_after_the_time_out() {
         let sleeper = std::thread::spawn(move || crate::support::valkey::raw::<()>(&url, &["DEBUG", "SLEEP", "1"]));
         tokio::time::sleep(Duration::from_millis(100)).await;
         let why = unavailable(store.take(partition(""), vec![demand(b"a", Bound::Total(1))], at(0)).await);
-        assert!(why.contains("no answer within"), "{why}");
+        assert!(why.contains("no response within"), "{why}");
         sleeper.join().unwrap();
         // Whether it was carried out nobody knows; it was not twice.
         tokio::time::sleep(Duration::from_millis(100)).await;

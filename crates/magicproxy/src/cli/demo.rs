@@ -107,11 +107,11 @@ fn mint(keys: &KeyRing, config: &Config) -> anyhow::Result<Zeroizing<String>> {
 async fn show(word: &str, proxy: &str, (method, path): (&str, &str), token: &str) -> Result<(), Failure> {
     let request = Request::builder().method(method).header("authorization", format!("Bearer {token}"));
     let request = request.body(Full::new(Bytes::new())).context("request")?;
-    let answer: ProxyResponse = Peer::parse(proxy).map_err(Failure::usage)?.send(path, request).await?;
+    let response: ProxyResponse = Peer::parse(proxy).map_err(Failure::usage)?.send(path, request).await?;
     let verb = if method == "GET" { String::new() } else { format!("-X {method} ") };
     Ok(output::print(&format!(
         "\n{word}: {method} {path}\n\ncurl -i {verb}{proxy}{path} -H \"Authorization: Bearer $MAGIC\"\n\n{} {}",
-        answer.status,
-        harmless(answer.body.trim_end())
+        response.status,
+        harmless(response.body.trim_end())
     ))?)
 }

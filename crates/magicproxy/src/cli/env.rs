@@ -72,7 +72,7 @@ pub(crate) fn run(args: EnvArgs, environment: &Environment) -> Result<(), Failur
             "no token is named: the lines read it from ${TOKEN_VARIABLE}, which holds none; --token-file FILE names one"
         ));
     }
-    // As `run` does it: behind the settings of git that its caller gives.
+    // As `run` does it: behind the settings of git that its client gives.
     let mut first = git_settings(environment);
     let mut lines = Vec::new();
     let mut json = Vec::new();

@@ -192,7 +192,7 @@ impl Verdict {
     }
 
     /// Reads what a proxy answered: its explanation, or the problem that keeps it from one, which is a refusal too.
-    fn of_answer(answer: &ProxyResponse) -> anyhow::Result<Self> {
+    fn of_response(response: &ProxyResponse) -> anyhow::Result<Self> {
         #[derive(Deserialize)]
         struct ExplainBody {
             #[serde(default)]
@@ -206,9 +206,9 @@ impl Verdict {
             headers: Option<Vec<FieldVerdict>>,
             plugins: Option<Vec<String>>,
         }
-        let told: ExplainBody = serde_json::from_str(&answer.body).map_err(|_| answer.fault())?;
+        let told: ExplainBody = serde_json::from_str(&response.body).map_err(|_| response.fault())?;
         if told.decision.is_empty() && told.code.is_none() {
-            return Err(answer.fault());
+            return Err(response.fault());
         }
         let refusal = (told.decision != "allowed").then(|| (told.code.unwrap_or_default(), told.reason.unwrap_or_default()));
         Ok(Self {
@@ -230,7 +230,7 @@ impl Question<'_> {
             .header("authorization", format!("Bearer {}", self.token))
             .body(Full::new(Bytes::from(question)))
             .context("the token cannot stand in a header")?;
-        Verdict::of_answer(&wire::runtime()?.block_on(proxy.send("/__magictoken/explain", request))?)
+        Verdict::of_response(&wire::runtime()?.block_on(proxy.send("/__magictoken/explain", request))?)
     }
 
     fn decide(&self, keys: &KeyRing) -> Verdict {

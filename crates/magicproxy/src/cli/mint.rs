@@ -203,8 +203,8 @@ fn at_proxy(peer: &Peer, order: &MintRequest) -> Result<Zeroizing<String>, Failu
     warn(Credential::parse_new(&order.token).ok().and_then(|credential| credential.weakness()));
     let body = Zeroizing::new(to_json(order)?);
     let request = Request::post("/").header("content-type", "application/json").body(Full::new(Bytes::from_owner(body)));
-    let answer = wire::runtime()?.block_on(peer.send("/__magictoken", request.context("request")?))?;
-    Ok(Zeroizing::new(answer.content("application/jwt")?.trim().to_owned()))
+    let response = wire::runtime()?.block_on(peer.send("/__magictoken", request.context("request")?))?;
+    Ok(Zeroizing::new(response.content("application/jwt")?.trim().to_owned()))
 }
 
 /// The order as the proxy reads it. Absent is not null.

@@ -207,6 +207,6 @@ pub(super) fn ask(peer: &Peer, path: &str, token: &str, body: Bytes) -> Result<Z
         .header("authorization", format!("Bearer {token}"))
         .body(Full::new(body))
         .context("the token cannot stand in a header")?;
-    let answer = wire::runtime()?.block_on(peer.send(path, request))?;
-    Ok(Zeroizing::new(answer.content("application/jwt")?.trim().to_owned()))
+    let response = wire::runtime()?.block_on(peer.send(path, request))?;
+    Ok(Zeroizing::new(response.content("application/jwt")?.trim().to_owned()))
 }

@@ -79,7 +79,7 @@ impl PinnedProxy<'_> {
         let _lock = write::lock(&path);
         let pinned = if self.refresh == Refresh::Follow { Pin::read(&path)? } else { None };
         let document = match asked {
-            Ok(answer) => answer.content("application/jwk-set+json")?,
+            Ok(response) => response.content("application/jwk-set+json")?,
             Err(fault) => return offline(pinned, kem, fault),
         };
         let present = match &pinned {

@@ -89,7 +89,7 @@ fn wanted(names: &[String], program: &Path) -> Result<ClientSelection, Failure> 
     Ok(ClientSelection::Program(Client::of_program(name.strip_suffix(".exe").unwrap_or(&name))))
 }
 
-/// The arguments that tell a program what no variable can. Where another program starts it, they are its caller's affair.
+/// The arguments that tell a program what no variable can. Where another program starts it, they are its client's affair.
 fn first_arguments<'t>(told: &'t [ClientSetup], wanted: &ClientSelection) -> Vec<&'t str> {
     let mut all = Vec::new();
     for setup in told.iter().map(|told| &told.setup).filter(|setup| !setup.arguments.is_empty()) {
@@ -112,7 +112,7 @@ struct Changes {
 impl Changes {
     fn of(all: &[ClientSetup], files: &[TokenFile], environment: &Environment) -> Result<Self, Failure> {
         let mut changes = Self { set: BTreeMap::new(), removed: BTreeSet::new() };
-        // Settings of git that its caller gives stay, and ours come after them.
+        // Settings of git that its client gives stay, and ours come after them.
         let mut git_settings = git_settings(environment);
         for ClientSetup { setup, bearer, .. } in all {
             let token = bearer.and_then(|at| files.get(at)).map_or("", |file| file.token.as_str());

@@ -40,10 +40,10 @@ fn named(peer: &Peer, aud: &UpstreamName) -> Result<NamedUpstream, Failure> {
         accepts: Option<AcceptedTokens>,
     }
     let encoded = aud.as_str().replace('[', "%5B").replace(']', "%5D");
-    let answer = wire::runtime()?.block_on(peer.get(&format!("/__magictoken/upstreams/{encoded}")))?;
-    match answer.code().as_deref() {
+    let response = wire::runtime()?.block_on(peer.get(&format!("/__magictoken/upstreams/{encoded}")))?;
+    match response.code().as_deref() {
         Some("unknown_upstream") => {
-            return Err(Failure::usage(format!("--aud `{aud}`: {} has no such upstream: {}", peer.url(), answer.fault())));
+            return Err(Failure::usage(format!("--aud `{aud}`: {} has no such upstream: {}", peer.url(), response.fault())));
         }
         Some("not_found") => {
             note(&format!("not checked: whether {} has an upstream `{aud}`: it is too old to be asked", peer.url()));
@@ -51,7 +51,7 @@ fn named(peer: &Peer, aud: &UpstreamName) -> Result<NamedUpstream, Failure> {
         }
         _ => {}
     }
-    let told: UpstreamBody = serde_json::from_str(&answer.content("application/json")?).map_err(|_| no_names(peer))?;
+    let told: UpstreamBody = serde_json::from_str(&response.content("application/json")?).map_err(|_| no_names(peer))?;
     Ok(NamedUpstream { name: told.upstream, accepts: told.accepts })
 }
 
@@ -61,11 +61,11 @@ fn only(peer: &Peer) -> Result<UpstreamName, Failure> {
         upstreams: Vec<UpstreamName>,
         complete: bool,
     }
-    let answer = wire::runtime()?.block_on(peer.get("/__magictoken/upstreams"))?;
-    if answer.code().as_deref() == Some("not_found") {
+    let response = wire::runtime()?.block_on(peer.get("/__magictoken/upstreams"))?;
+    if response.code().as_deref() == Some("not_found") {
         return Err(Failure::usage(NEEDED));
     }
-    let told: Names = serde_json::from_str(&answer.content("application/json")?).map_err(|_| no_names(peer))?;
+    let told: Names = serde_json::from_str(&response.content("application/json")?).map_err(|_| no_names(peer))?;
     match told.upstreams.as_slice() {
         [only] if told.complete => {
             note(&format!("for the only upstream of {}: `{only}`", peer.url()));
@@ -88,5 +88,5 @@ pub(super) fn no_name(aud: &str) -> String {
 }
 
 fn no_names(peer: &Peer) -> Failure {
-    anyhow::anyhow!("{}: its answer about upstreams is not understood", peer.url()).into()
+    anyhow::anyhow!("{}: its response about upstreams is not understood", peer.url()).into()
 }

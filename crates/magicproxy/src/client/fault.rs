@@ -1,4 +1,4 @@
-//! Why a proxy gave no answer, in words that say what to do.
+//! Why a proxy gave no response, in words that say what to do.
 
 use std::fmt;
 use std::io;
@@ -10,7 +10,7 @@ use crate::ground::failure::Failure;
 use magicproxy_config::ground::scheme::Scheme;
 use magicproxy_config::ground::text::reason;
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug)]
 pub(crate) struct ClientFault {
     /// Did nobody answer, or somebody who cannot be taken for the proxy?
@@ -101,7 +101,7 @@ impl ClientFault {
             return Self::not_the_proxy(peer, format!("no HTTP is spoken there{tls}"));
         }
         let tls = if peer.scheme == Scheme::Http { " (a port for `https://` does so, too)" } else { "" };
-        Self::unreachable(peer, format!("the connection was closed without an answer{tls}"))
+        Self::unreachable(peer, format!("the connection was closed without a response{tls}"))
     }
 }
 

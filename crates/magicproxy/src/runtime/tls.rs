@@ -1,4 +1,4 @@
-//! The certificate that callers see: from files that somebody else renews, or from a certificate authority of this
+//! The certificate that clients see: from files that somebody else renews, or from a certificate authority of this
 //! machine's own. What TLS is spoken with it is the engine's affair.
 
 pub(crate) mod acme;

@@ -116,7 +116,7 @@ impl BoundServer {
         self.places.iter().map(BoundListener::shown).collect()
     }
 
-    /// Serves until `shutdown` is done and the answers in flight are out.
+    /// Serves until `shutdown` is done and the responses in flight are out.
     pub(crate) async fn serve(self, shutdown: impl Future<Output = ()> + Send) {
         let mut listeners = Vec::new();
         #[cfg(unix)]

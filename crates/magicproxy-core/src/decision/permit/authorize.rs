@@ -16,7 +16,7 @@ use crate::time::UnixTime;
 use crate::token::{LEEWAY_SECONDS, Narrowing, Network, UnnamedTokens, VerifiedToken};
 use crate::upstream_name::UpstreamName;
 
-/// What a caller wants to do, in the types that the decision is made on.
+/// What a client wants to do, in the types that the decision is made on.
 #[derive(Debug, Clone, Copy)]
 pub struct AccessRequest<'a> {
     /// The request's method, as it will be sent.
@@ -244,7 +244,7 @@ impl Narrowing {
 
 /// Why a live, genuine token does not allow a request.
 ///
-/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its answer.
+/// Exhaustive on purpose: other crates answer each kind in its own way, and do not compile before a new one has its response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
     /// The token ended between verification and decision.

@@ -18,7 +18,7 @@ fn goes_where_its_carrier_says() {
     ];
     for (carrier, name, value) in cases {
         let mut headers = HeaderMap::new();
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static("the caller's"));
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static("the client's"));
         let opened = opened("se:cret+/", carrier);
         assert!(opened.place(&mut headers).is_none());
         assert_eq!((headers.len(), headers[name].to_str().unwrap()), (1, value), "{carrier}");

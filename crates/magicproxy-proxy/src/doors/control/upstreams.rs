@@ -10,7 +10,7 @@ use http::{Method, Response};
 use magicproxy_core::{AcceptedTokens, KnownNames, UnnamedTokens, UnverifiedToken, UpstreamName};
 use serde_json::json;
 
-use super::{Control, ControlHead, answer};
+use super::{Control, ControlHead, respond};
 use crate::exchange::gate::ControlClient;
 use crate::exchange::served::ServedUpstream;
 use crate::rejection::Rejection;
@@ -50,7 +50,7 @@ impl Control {
     /// bears none, the one that takes such.
     async fn of_bearer(&self, asking: ControlHead<'_>) -> Option<Arc<UpstreamSettings>> {
         let served = asking.named_by_token()?;
-        served.ensure_bearer(asking.caller()).await.ok()?;
+        served.ensure_bearer(asking.client()).await.ok()?;
         Some(Arc::clone(served.settings()))
     }
 
@@ -84,7 +84,7 @@ impl Control {
                 json!({ "upstream": found.name, "accepts": AcceptedTokens::any_of([&found.acceptance]) })
             }
         };
-        Ok(answer("application/json", Bytes::from(told.to_string())))
+        Ok(respond("application/json", Bytes::from(told.to_string())))
     }
 }
 
@@ -132,7 +132,7 @@ impl UpstreamListing {
 }
 
 impl<'a> ControlHead<'a> {
-    pub(super) fn caller(&self) -> ControlClient<'a> {
+    pub(super) fn client(&self) -> ControlClient<'a> {
         ControlClient { headers: &self.head.headers, client: self.client, token: self.token }
     }
 

@@ -1,4 +1,4 @@
-//! Where URLs of an upstream lead at the proxy, for a caller who came a certain way.
+//! Where URLs of an upstream lead at the proxy, for a client who came a certain way.
 
 use std::sync::Arc;
 
@@ -14,21 +14,21 @@ use crate::response::rewrite::{LinkMap, Members, Rewriting};
 use crate::routing::router::{EntryPoint, Route, Router};
 use crate::settings::{Links, OriginId, Settings, UpstreamId, UpstreamSettings};
 
-/// Maps that are kept. Callers of one proxy call it by few names; whoever makes up more gets maps that are made anew.
+/// Maps that are kept. Clients of one proxy call it by few names; whoever makes up more gets maps that are made anew.
 const KEPT: usize = 64;
 
 /// Makes link maps, and keeps the ones in use.
 #[derive(Debug)]
 pub(super) struct PublicLinks {
-    /// The URL by which callers reach the proxy, where the operator says so.
+    /// The URL by which clients reach the proxy, where the operator says so.
     public: Option<Arc<str>>,
     maps: Cache<Key, Arc<LinkMap>>,
 }
 
-/// The way that a caller came, from the proxy's own URL on.
+/// The way that a client came, from the proxy's own URL on.
 pub(super) struct LinkBase {
     members: Arc<Members>,
-    /// What the caller asked for, where that matters.
+    /// What the client asked for, where that matters.
     asked: Option<PathAndQuery>,
     upstream: UpstreamId,
     origin: OriginId,
@@ -38,7 +38,7 @@ pub(super) struct LinkBase {
 
 enum Base {
     Public(Arc<str>),
-    /// Without a name of its own the proxy is called what the caller called it.
+    /// Without a name of its own the proxy is called what the client called it.
     Called(Scheme, Name),
 }
 
@@ -74,7 +74,7 @@ impl PublicLinks {
         Self { public, maps: Cache::new(KEPT) }
     }
 
-    /// Where URLs of the upstream lead a caller who came this way, if they are rewritten.
+    /// Where URLs of the upstream lead a client who came this way, if they are rewritten.
     pub(super) fn link_base(
         &self,
         upstream: &UpstreamSettings,

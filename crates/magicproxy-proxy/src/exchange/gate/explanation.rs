@@ -16,11 +16,11 @@ impl Gate {
     /// Decides a request that is only asked about. It needs the token itself, sends nothing, and opens no credential.
     pub(in crate::exchange) async fn explain(
         &self,
-        caller: ControlClient<'_>,
+        client: ControlClient<'_>,
         question: &ExplainedRequest,
     ) -> Result<Explanation, Rejection> {
         question.check_headers()?;
-        let VerifiedClient { entry, sender, .. } = self.bearer(caller).await?;
+        let VerifiedClient { entry, sender, .. } = self.bearer(client).await?;
         let decision = match question.overriding() {
             Some(rejection) => ExplainedDecision::Denied(rejection),
             None => self.would_decide(entry.token(), sender, question)?,

@@ -116,7 +116,7 @@ impl OutboundRequest {
         Self { credential, message, duties: Duties::none(), upgrader: None, exchange }
     }
 
-    /// What to look for in the answer.
+    /// What to look for in the response.
     pub(in crate::exchange) fn secret_mask(&self) -> Option<SecretMask> {
         self.credential.secret_mask().cloned()
     }

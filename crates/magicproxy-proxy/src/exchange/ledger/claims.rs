@@ -98,7 +98,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// What an answer says that is no success.
+    /// What a response says that is no success.
     pub(super) fn of(status: StatusCode) -> Self {
         if status.is_server_error() { Self::Unknown } else { Self::Refused }
     }

@@ -1,4 +1,4 @@
-//! What is to be done when the answer to a permitted request has come, before any of it is passed down.
+//! What is to be done when the response to a permitted request has come, before any of it is passed down.
 
 use std::fmt;
 use std::sync::Arc;
@@ -42,11 +42,11 @@ pub(super) struct Duty {
     pub(super) taken: TakenLimits,
     /// How many rows there may be for what it gives.
     pub(super) rows: RowLimits,
-    /// Room for the answer's body, where that must be read first.
+    /// Room for the response's body, where that must be read first.
     pub(super) buffered: Holding,
 }
 
-/// What the answer decides.
+/// What the response decides.
 #[derive(Debug)]
 pub(super) enum Outcome {
     Nothing,
@@ -54,7 +54,7 @@ pub(super) enum Outcome {
     Grants(Arc<RuleEffects>, Option<Bytes>),
     /// Elements are to be made and taken away.
     Elements(Arc<RuleEffects>, Claim),
-    /// They are its owner's, and the answer decides for how long.
+    /// They are its owner's, and the response decides for how long.
     Claimed(ActiveClaim),
     /// A grant is used up.
     Consumes(HeldGrant),
@@ -81,7 +81,7 @@ impl Duties {
         self.0.is_none()
     }
 
-    /// Must the exchange go on though its caller has gone?
+    /// Must the exchange go on though its client has gone?
     pub(in crate::exchange) fn are_due(&self) -> bool {
         // What was only counted needs nobody to see it through: who goes away breaks it off, as any other request.
         self.0.as_ref().is_some_and(|duty| !matches!(duty.outcome, Outcome::Nothing) || !duty.consultation.is_empty())
@@ -89,14 +89,14 @@ impl Duties {
 }
 
 impl Duties {
-    /// Does what is due for an answer that has come.
+    /// Does what is due for a response that has come.
     ///
     /// # Errors
     /// The upstream carried the request out, and that could not be recorded.
-    pub(in crate::exchange) async fn commit(self, answer: CommittedResponse) -> Result<CommittedResponse, Rejection> {
+    pub(in crate::exchange) async fn commit(self, committed: CommittedResponse) -> Result<CommittedResponse, Rejection> {
         match self.0 {
-            None => Ok(answer),
-            Some(duty) => Box::pin(duty.fulfil(answer)).await,
+            None => Ok(committed),
+            Some(duty) => Box::pin(duty.fulfil(committed)).await,
         }
     }
 
@@ -119,13 +119,13 @@ impl Duties {
 }
 
 impl Duty {
-    async fn fulfil(mut self: Box<Self>, mut answer: CommittedResponse) -> Result<CommittedResponse, Rejection> {
-        let status = answer.status();
-        self.taken.show(answer.headers_mut());
-        let body = if self.reads(&answer) {
+    async fn fulfil(mut self: Box<Self>, mut committed: CommittedResponse) -> Result<CommittedResponse, Rejection> {
+        let status = committed.status();
+        self.taken.show(committed.headers_mut());
+        let body = if self.reads(&committed) {
             let room = self.buffered.take(Resource::BufferedBytes, 0)?;
             let buffered = std::mem::replace(&mut self.buffered, room);
-            answer.read_ahead(buffered).await
+            committed.read_ahead(buffered).await
         } else {
             None
         };
@@ -133,29 +133,29 @@ impl Duty {
             Outcome::Nothing => {}
             Outcome::Grants(state, request) if status.is_success() => {
                 let response = body.clone().filter(|_| state.reads_response());
-                self.give(&state, Bodies { request, response }, answer.headers_mut()).await?;
+                self.give(&state, Bodies { request, response }, committed.headers_mut()).await?;
             }
             Outcome::Grants(..) => {}
             Outcome::Elements(..) => return Err(Rejection::Internal),
             Outcome::Claimed(claimed) => claimed.commit(status, self.ends_at).await,
             Outcome::Consumes(held) => self.consume(&held, status).await,
         }
-        self.consultation.tell(answer.response(), body.as_deref(), self.secret_mask.as_ref()).await?;
+        self.consultation.tell(committed.response(), body.as_deref(), self.secret_mask.as_ref()).await?;
         if let Some(leases) = self.taken.leases.take() {
-            answer.hold(Box::new(leases));
+            committed.hold(Box::new(leases));
         }
-        Ok(answer)
+        Ok(committed)
     }
 
-    /// Must the answer's body be read before it is passed on? One that may never end is not.
-    fn reads(&self, answer: &CommittedResponse) -> bool {
-        let headers = answer.headers();
+    /// Must the response's body be read before it is passed on? One that may never end is not.
+    fn reads(&self, committed: &CommittedResponse) -> bool {
+        let headers = committed.headers();
         let granting = match &self.outcome {
-            Outcome::Grants(state, _) => state.reads_response() && answer.status().is_success() && is_read_as_json(headers),
+            Outcome::Grants(state, _) => state.reads_response() && committed.status().is_success() && is_read_as_json(headers),
             _ => false,
         };
         let readable = Coding::of(headers) == Coding::Identity;
-        readable && (granting || self.consultation.reads_response() && (is_read_as_json(headers) || is_short(answer.response())))
+        readable && (granting || self.consultation.reads_response() && (is_read_as_json(headers) || is_short(committed.response())))
     }
 
     /// Stores what the success gives, or makes a receipt of it.
@@ -166,7 +166,7 @@ impl Duty {
         let granted = match granted {
             Ok(granted) => granted,
             Err(reason) => {
-                tracing::warn!(target: "magicproxy::state", owner = %self.owner, method = %self.method, path = &*shorten_segments(&self.path), %reason, "an answer gave no grant");
+                tracing::warn!(target: "magicproxy::state", owner = %self.owner, method = %self.method, path = &*shorten_segments(&self.path), %reason, "a response gave no grant");
                 return Ok(());
             }
         };
@@ -174,7 +174,7 @@ impl Duty {
         if granted.iter().any(|grant| {
             self.secret_mask.as_ref().is_some_and(|secret_mask| secret_mask.masked(grant.path().as_bytes()).is_some())
         }) {
-            tracing::warn!(target: "magicproxy::state", owner = %self.owner, path = &*shorten_segments(&self.path), "an answer would have given a grant with the credential in it");
+            tracing::warn!(target: "magicproxy::state", owner = %self.owner, path = &*shorten_segments(&self.path), "a response would have given a grant with the credential in it");
             return Ok(());
         }
         if !state.gives_receipt() {
@@ -187,7 +187,7 @@ impl Duty {
             }
             Ok(Err(_)) => return Err(Rejection::Internal),
             Err(reason) => {
-                tracing::warn!(target: "magicproxy::state", path = &*shorten_segments(&self.path), %reason, "an answer has no receipt")
+                tracing::warn!(target: "magicproxy::state", path = &*shorten_segments(&self.path), %reason, "a response has no receipt")
             }
         }
         Ok(())
@@ -233,7 +233,7 @@ impl Duty {
     }
 }
 
-/// The bodies of a request and its answer, as far as values are looked for in them.
+/// The bodies of a request and its response, as far as values are looked for in them.
 struct Bodies {
     request: Option<Bytes>,
     response: Option<Bytes>,

@@ -1,4 +1,4 @@
-//! Counts: taken before a request is sent, leases given back when its answer was passed down. `state.md` section 6.
+//! Counts: taken before a request is sent, leases given back when its response was passed down. `state.md` section 6.
 
 #[cfg(test)]
 mod tests;
@@ -35,7 +35,7 @@ pub(in crate::exchange) struct TakenLimits {
 }
 
 impl TakenLimits {
-    /// Tells the caller what is left, in place of what the upstream says of its own limits.
+    /// Tells the client what is left, in place of what the upstream says of its own limits.
     pub(super) fn show(&self, headers: &mut HeaderMap) {
         let Some((Limit::Requests(quota, period), left)) = self.tightest else { return };
         let policy = format!("\"magicproxy\";q={quota};w={}", period.seconds());
@@ -105,7 +105,7 @@ impl Ledger {
         let demands = || counts.iter().map(|count| demand(count, holder)).collect();
         let held = counts.iter().filter(|count| matches!(count.limit, Limit::Concurrent(_)));
         let held: Vec<(Partition, Vec<u8>)> = held.map(|count| (owner, count.counter.clone())).collect();
-        // Made before anything is taken: a caller who goes meanwhile, and an answer of the store that is lost, leave no lease behind.
+        // Made before anything is taken: a client who goes meanwhile, and a response of the store that is lost, leave no lease behind.
         let mut leases = (!held.is_empty()).then(|| Leases::keep(store, held, holder, self.pending.clone()));
         // However many others give back meanwhile: each look costs the store a step.
         let until = Instant::now() + MAX_PATIENCE;

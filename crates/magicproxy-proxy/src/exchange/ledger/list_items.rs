@@ -20,7 +20,7 @@ use crate::response::buffered_prefix::BufferedPrefix;
 use crate::response::header::Coding;
 use crate::worker::WorkerId;
 
-/// The most that is read of the upstream's answer to the question what it has.
+/// The most that is read of the upstream's response to the question what it has.
 const MAX_LISTING_BYTES: usize = 4 * 1024 * 1024;
 /// How often the upstream is asked, where others are faster.
 const QUESTIONS: usize = 3;
@@ -73,7 +73,7 @@ impl Ledger {
             let rows = asking.questions.exchange.row_limits();
             claim = match ActiveClaim::claim(self, claim, ends_at, rows).await? {
                 Ok(claimed) => return Ok(claimed),
-                // Somebody was faster: whose is it now? The answer is too old where it is nobody's.
+                // Somebody was faster: whose is it now? The response is too old where it is nobody's.
                 Err(claim) => self.look_again(&claim).await?,
             };
             self.ensure_list_room(&claim, asking.questions.exchange.row_limits()).await?;
@@ -101,7 +101,7 @@ impl ListLookups<'_> {
     ) -> Result<bool, Rejection> {
         let elements = state.elements().ok_or(Rejection::Internal)?;
         let whole = new.first().is_some_and(|element| elements.lookup(element).is_none());
-        // All of them in one answer, or one in each.
+        // All of them in one response, or one in each.
         for asked in new.chunks(if whole { new.len() } else { 1 }) {
             let query = asked.first().and_then(|element| elements.lookup(element)).unwrap_or_default();
             let listing = self.listing(message, &query, permit).await?;
@@ -128,8 +128,8 @@ impl ListLookups<'_> {
         let exchange = self.exchange.take(Resource::Exchanges, 1)?;
         let buffered = self.exchange.take(Resource::BufferedBytes, MAX_LISTING_BYTES)?;
         let question = OutboundRequest::question(permit, Arc::clone(self.credential), question, exchange);
-        let answer = carry_out(self.upstream, question, self.worker).await?;
-        let readable = answer.status() == StatusCode::OK && Coding::of(answer.headers()) == Coding::Identity;
-        if readable { Ok(answer.read(buffered).await) } else { Err(Rejection::CannotTell) }
+        let committed = carry_out(self.upstream, question, self.worker).await?;
+        let readable = committed.status() == StatusCode::OK && Coding::of(committed.headers()) == Coding::Identity;
+        if readable { Ok(committed.read(buffered).await) } else { Err(Rejection::CannotTell) }
     }
 }

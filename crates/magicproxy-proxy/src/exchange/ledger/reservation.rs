@@ -32,7 +32,7 @@ impl Reservation {
         Self { permit, duties: Duties::of(duty) }
     }
 
-    /// The permit, and what is left to be done when the answer has come.
+    /// The permit, and what is left to be done when the response has come.
     pub(in crate::exchange) fn into_parts(self) -> (Permit, Duties) {
         (self.permit, self.duties)
     }

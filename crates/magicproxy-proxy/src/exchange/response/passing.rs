@@ -1,4 +1,4 @@
-//! An answer on its way down: the fields that may pass, and the credential masked, whichever door it passes.
+//! A response on its way down: the fields that may pass, and the credential masked, whichever door it passes.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,22 +22,22 @@ use crate::response::pipeline::Pipeline;
 use crate::response::rewrite::{self, Rewriting};
 use crate::transport::Content;
 
-/// What decides how an answer is read: the method of its request, and when the exchange must be over.
+/// What decides how a response is read: the method of its request, and when the exchange must be over.
 #[derive(Clone, Debug)]
 pub(in crate::exchange) struct ResponseContext {
     pub(in crate::exchange) method: Method,
     pub(in crate::exchange) end: Option<Instant>,
 }
 
-/// The answer to an admitted request, with what is looked for in it.
+/// The response to an admitted request, with what is looked for in it.
 pub(crate) struct UnfilteredResponse {
-    answer: CommittedResponse,
+    committed: CommittedResponse,
     expected: ResponseContext,
     /// The credential that it was sent with.
     secret_mask: Option<SecretMask>,
 }
 
-/// An answer whose head was filtered. Its body is still to be searched for the credential.
+/// A response whose head was filtered. Its body is still to be searched for the credential.
 struct FilteredResponse {
     head: Parts,
     /// In which its body comes.
@@ -48,7 +48,7 @@ struct FilteredResponse {
     secret_mask: Option<SecretMask>,
 }
 
-/// An answer that is read whole and made anew by its door.
+/// A response that is read whole and made anew by its door.
 pub(crate) struct MaskedResponse {
     pub(crate) head: Parts,
     /// Inflated, and searched for the credential.
@@ -59,16 +59,16 @@ pub(crate) struct MaskedResponse {
 
 impl UnfilteredResponse {
     pub(in crate::exchange) fn new(
-        answer: CommittedResponse,
+        committed: CommittedResponse,
         expected: ResponseContext,
         secret_mask: Option<SecretMask>,
     ) -> Self {
-        Self { answer, expected, secret_mask }
+        Self { committed, expected, secret_mask }
     }
 
     /// The response as the upstream sent it: to choose how it is passed down.
     pub(crate) fn response(&self) -> &Response<Content> {
-        self.answer.response()
+        self.committed.response()
     }
 
     /// The method of its request.
@@ -78,7 +78,7 @@ impl UnfilteredResponse {
 
     /// Takes so much of a resource, at the expense of who pays for the exchange.
     pub(crate) fn take(&self, resource: Resource, amount: usize) -> Result<Holding, Shortage> {
-        self.answer.arrived.place.take(resource, amount)
+        self.committed.arrived.place.take(resource, amount)
     }
 
     /// Passes it down while it comes. Where the client's URLs lead is asked where the response may hold some.
@@ -101,8 +101,8 @@ impl UnfilteredResponse {
 
     /// Nothing passes that should not, but for the body, in which the credential is still to be looked for.
     fn filtered(self) -> Result<FilteredResponse, Rejection> {
-        let Self { answer, expected: ResponseContext { method, end }, secret_mask } = self;
-        let CommittedResponse { arrived, ahead, held } = answer;
+        let Self { committed, expected: ResponseContext { method, end }, secret_mask } = self;
+        let CommittedResponse { arrived, ahead, held } = committed;
         let UpstreamResponse { response, lease, idle, dropped, place } = *arrived;
         let (mut head, incoming) = response.into_parts();
         let coding = Coding::of(&head.headers);
@@ -116,9 +116,9 @@ impl UnfilteredResponse {
     }
 }
 
-/// The answer of an upstream that goes on with another protocol, as it was asked to.
+/// The response of an upstream that goes on with another protocol, as it was asked to.
 pub(crate) struct UpgradedResponse {
-    answer: CommittedResponse,
+    committed: CommittedResponse,
     expected: ResponseContext,
     secret_mask: Option<SecretMask>,
     token: Arc<VerifiedToken>,
@@ -140,21 +140,21 @@ pub(crate) struct TunnelEnds {
 
 impl UpgradedResponse {
     pub(in crate::exchange) fn new(
-        answer: CommittedResponse,
+        committed: CommittedResponse,
         expected: ResponseContext,
         secret_mask: Option<SecretMask>,
         token: Arc<VerifiedToken>,
     ) -> Self {
-        Self { answer, expected, secret_mask, token }
+        Self { committed, expected, secret_mask, token }
     }
 
     /// Passes the head down; what follows it is not looked at.
     pub(crate) fn into_tunnel(self) -> TunnelEnds {
-        let Self { answer, expected, secret_mask, token } = self;
-        let UpstreamResponse { mut response, lease, dropped, place, .. } = *answer.arrived;
+        let Self { committed, expected, secret_mask, token } = self;
+        let UpstreamResponse { mut response, lease, dropped, place, .. } = *committed.arrived;
         let upstream = hyper::upgrade::on(&mut response);
         let (mut head, _) = response.into_parts();
         ResponseFilter::new(secret_mask, dropped).head(&mut head, &expected.method);
-        TunnelEnds { head, upstream, token, end: expected.end, held: Box::new((lease, answer.held, place)) }
+        TunnelEnds { head, upstream, token, end: expected.end, held: Box::new((lease, committed.held, place)) }
     }
 }

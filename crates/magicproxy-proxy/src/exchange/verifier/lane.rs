@@ -162,7 +162,7 @@ impl Lane {
 }
 
 impl Slot {
-    /// Works on another thread. The slot is given back when the work is done, and not when a caller leaves who does not wait for it.
+    /// Works on another thread. The slot is given back when the work is done, and not when a client leaves who does not wait for it.
     pub(crate) async fn work<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Rejection> {
         let (done, result) = oneshot::channel();
         tokio::task::spawn_blocking(move || {

@@ -67,7 +67,7 @@ impl JsonRewriter {
         }
     }
 
-    /// For the answer to a request for this: some members are followed to its other pages only.
+    /// For the response to a request for this: some members are followed to its other pages only.
     #[must_use]
     pub fn asked(mut self, path: Option<PathAndQuery>) -> Self {
         self.asked = path.filter(|_| self.links.members().has_pages());

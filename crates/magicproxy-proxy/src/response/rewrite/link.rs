@@ -72,7 +72,7 @@ impl LinkMap {
         self
     }
 
-    /// For an answer to a request that went to the origin of this URL: to it, references without an origin are relative.
+    /// For a response to a request that went to the origin of this URL: to it, references without an origin are relative.
     #[must_use]
     pub fn with_origin(mut self, url: &str) -> Self {
         self.origin = split(url).map(|(origin, _)| origin.to_ascii_lowercase()).unwrap_or_default();

@@ -30,7 +30,7 @@ impl Client {
         self.send.send_request(request, !has_content).unwrap()
     }
 
-    /// The status and the whole of an answer.
+    /// The status and the whole of a response.
     async fn whole(&mut self, token: &str, method: Method, path: &str) -> Option<u16> {
         let (response, _content) = self.ask(token, method, path);
         let response = response.await.ok()?;
@@ -74,7 +74,7 @@ pub(super) async fn every_ending() {
 
 /// Streams that end before their end.
 async fn broken_off(stage: &mut Stage, token: &str) {
-    // Reset by the client, before an answer, in one, and in the request's content.
+    // Reset by the client, before a response, in one, and in the request's content.
     for (method, path, says) in [
         (Method::GET, "/silent", "undecided 0|allowed 0"),
         (Method::GET, "/part", "aborted=Some(\"the client went away\")"),

@@ -227,7 +227,7 @@ impl Pings {
         self.timer = IdleTimer::new(self.silence.saturating_mul(backoff), None);
     }
 
-    /// Ready when nothing has come for too long, a PING's answer included.
+    /// Ready when nothing has come for too long, a PING's response included.
     fn poll_gone(&mut self, context: &mut Context<'_>, is_used: bool, signals: &WireState) -> Poll<()> {
         if let Some(pings) = &mut self.pings {
             let _ = pings.poll_pong(context);

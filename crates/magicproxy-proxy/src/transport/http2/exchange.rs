@@ -35,7 +35,7 @@ pub(in crate::transport) fn exchange(
     async move {
         let opened = if handed { connection.reply(opened).await } else { None };
         match opened {
-            Some(opened) => StartedRequest { connection, head, body, memory, upload }.answer(opened).await,
+            Some(opened) => StartedRequest { connection, head, body, memory, upload }.await_response(opened).await,
             None => Err(SendError::NotSent(Box::new(head.map(|()| body)))),
         }
     }
@@ -51,7 +51,7 @@ struct StartedRequest {
 }
 
 impl StartedRequest {
-    async fn answer(self, opened: OpenedStream) -> Result<Response<StreamContent>, SendError> {
+    async fn await_response(self, opened: OpenedStream) -> Result<Response<StreamContent>, SendError> {
         let Self { connection, head, body, memory, upload } = self;
         let OpenedStream { mut response, body: stream } = opened;
         let mut upload = Upload::new(stream, body, memory, upload);

@@ -1,4 +1,4 @@
-//! What becomes of elements that a request claimed and no answer settled, and who hears whose they are.
+//! What becomes of elements that a request claimed and no response settled, and who hears whose they are.
 
 use super::elements::{challenges, patch, rrset};
 use super::*;

@@ -50,17 +50,17 @@ pub(crate) fn rrset(name: &str, change: &str) -> Value {
     json!({ "name": name, "type": "TXT", "ttl": 60, "changetype": change, "records": [{ "content": "\"x\"", "disabled": false }] })
 }
 
-pub(crate) async fn patch(proxy: &Proxy, token: &str, rrsets: &[Value]) -> Answer {
+pub(crate) async fn patch(proxy: &Proxy, token: &str, rrsets: &[Value]) -> ClientResponse {
     patch_zone(proxy, token, "example.com.", rrsets).await
 }
 
-async fn patch_zone(proxy: &Proxy, token: &str, zone: &str, rrsets: &[Value]) -> Answer {
+async fn patch_zone(proxy: &Proxy, token: &str, zone: &str, rrsets: &[Value]) -> ClientResponse {
     let line = format!("PATCH /api/v1/servers/localhost/zones/{zone}");
     post(proxy, &line, token, &json!({ "rrsets": rrsets }).to_string()).await
 }
 
 /// Does so while others go on.
-fn patching(proxy: &Arc<Proxy>, token: &str, rrsets: Vec<Value>) -> tokio::task::JoinHandle<Answer> {
+fn patching(proxy: &Arc<Proxy>, token: &str, rrsets: Vec<Value>) -> tokio::task::JoinHandle<ClientResponse> {
     let (proxy, token) = (Arc::clone(proxy), token.to_owned());
     tokio::spawn(async move { patch(&proxy, &token, &rrsets).await })
 }
@@ -178,14 +178,14 @@ async fn an_element_that_has_two_readings_is_not_sent() {
     assert_eq!(post(&proxy, &line, &token, &with(r#""ttl":1"#)).await.status, 204);
 }
 
-/// The answer to the question: these records are there.
+/// The response to the question: these records are there.
 fn listing(names: &[&str]) -> String {
     let rrsets: Vec<Value> = names.iter().map(|name| json!({ "name": name, "type": "TXT" })).collect();
     let body = json!({ "rrsets": rrsets }).to_string();
     format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
-/// What the upstream has is read up to four mebibytes; of a longer answer nobody can tell what is in it.
+/// What the upstream has is read up to four mebibytes; of a longer response nobody can tell what is in it.
 #[tokio::test]
 async fn what_the_upstream_has_is_read_up_to_a_bound() {
     for (length, status) in [(4 * 1024 * 1024, 204), (4 * 1024 * 1024 + 1, 502)] {
@@ -251,7 +251,7 @@ async fn of_two_that_ask_at_once_one_creates() {
     assert!(!upstream.has_caller());
 }
 
-/// What the API refused may have come into being all the same: an answer from before that is asked for once more.
+/// What the API refused may have come into being all the same: a response from before that is asked for once more.
 #[tokio::test]
 async fn an_answer_from_before_a_refusal_does_not_count() {
     for exists in [false, true] {

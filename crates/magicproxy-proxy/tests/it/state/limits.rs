@@ -1,4 +1,4 @@
-//! Limits that hold, whatever the number of callers and replicas.
+//! Limits that hold, whatever the number of clients and replicas.
 
 use std::sync::atomic::AtomicUsize;
 
@@ -303,7 +303,7 @@ async fn an_order_may_hold_a_limit() {
     }
 }
 
-/// What is only counted is broken off with its caller: nobody keeps the upstream busy by coming and going.
+/// What is only counted is broken off with its client: nobody keeps the upstream busy by coming and going.
 #[tokio::test]
 async fn a_limit_keeps_no_request_alive() {
     let mut upstream = Upstream::held().await;
@@ -317,7 +317,7 @@ async fn a_limit_keeps_no_request_alive() {
     soon(connection.closed()).await;
 }
 
-/// Whether a lease was taken is not known when the store's answer is lost: it is given back, not kept for a minute.
+/// Whether a lease was taken is not known when the store's response is lost: it is given back, not kept for a minute.
 #[tokio::test]
 async fn a_lost_answer_leaves_no_lease() {
     let upstream = Upstream::hello().await;

@@ -58,7 +58,7 @@ async fn what_is_refused_behind_the_permit_is_logged_with_its_code() {
 }
 
 /// A path of its own, so that nothing else in this process is logged with it.
-async fn refused_by(proxy: &Proxy, path: &str) -> (Answer, String, String) {
+async fn refused_by(proxy: &Proxy, path: &str) -> (ClientResponse, String, String) {
     let answer = ask(proxy, &format!("GET {path}"), &Token::any()).await;
     let id = answer.json()["request_id"].as_str().unwrap().to_owned();
     let warned = events_named(&[&format!("request_id={id}"), "upstream=\"api.test\"", "host="]);

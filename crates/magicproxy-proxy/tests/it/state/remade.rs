@@ -79,7 +79,7 @@ fn names(keys: &Keys, token: &str) -> UnverifiedNames {
     UnverifiedNames::of(&UnverifiedToken::parse(token).unwrap(), Some(&keys.ring(2))).unwrap()
 }
 
-async fn made(answer: Answer) -> String {
+async fn made(answer: ClientResponse) -> String {
     assert_eq!(answer.status, 200, "{}", answer.text());
     guard(&answer.text());
     answer.text()

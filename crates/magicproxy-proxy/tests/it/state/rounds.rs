@@ -6,7 +6,7 @@ use crate::support::{NAME, Token, UpstreamConnection, now, soon};
 
 const RECORD: &str = "_acme-challenge.example.com.";
 
-fn patching(proxy: &Arc<Proxy>, token: &str) -> tokio::task::JoinHandle<Answer> {
+fn patching(proxy: &Arc<Proxy>, token: &str) -> tokio::task::JoinHandle<ClientResponse> {
     let (proxy, token) = (Arc::clone(proxy), token.to_owned());
     tokio::spawn(async move { patch(&proxy, &token, &[rrset(RECORD, "REPLACE")]).await })
 }

@@ -1,4 +1,4 @@
-//! `plugin run`: asks a component about one request, and tells it of one answer, without a proxy.
+//! `plugin run`: asks a component about one request, and tells it of one response, without a proxy.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

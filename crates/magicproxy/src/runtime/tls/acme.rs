@@ -1,5 +1,5 @@
 //! A certificate from an ACME server (RFC 8555), by the challenge TLS-ALPN-01 (RFC 8737): the server connects to the very
-//! listener that callers do, so no further port is needed.
+//! listener that clients do, so no further port is needed.
 //!
 //! Account and certificate are kept in a folder. Without a certificate handshakes fail; with one, it stays until there is a
 //! new one, whatever goes wrong.

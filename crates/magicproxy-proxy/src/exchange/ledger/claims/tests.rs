@@ -39,9 +39,9 @@ struct Fate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Answer(u16),
-    /// Its caller goes before it is sent.
+    /// Its client goes before it is sent.
     Left,
-    /// The answer is lost.
+    /// The response is lost.
     Lost,
     /// The proxy dies.
     Death,
@@ -75,7 +75,7 @@ enum State {
     Sent(Claim),
     /// Its end has come, and the ledger has not been told yet.
     Done(Claim, End),
-    /// It is carried out after its answer.
+    /// It is carried out after its response.
     Late,
     Over,
 }
@@ -313,7 +313,7 @@ fn nothing_is_taken_away_that_another_request_relies_on() {
 }
 
 /// What an upstream had no time for it may do yet: another of its owner's requests does not take that away meanwhile, though it
-/// began when the answer was there.
+/// began when the response was there.
 #[test]
 fn what_may_be_done_yet_is_relied_on_after_its_end() {
     for (action, was_there) in [(ItemAction::Create, false), (ItemAction::Create, true), (ItemAction::Delete, true)] {
@@ -390,7 +390,7 @@ fn of_two_that_asked_one_claims() {
         let second = stage.look(1, ItemAction::Create).await.unwrap();
         assert!(stage.claim(&first).await);
         assert!(!stage.claim(&second).await);
-        // Refused by the API, it is free again, but not on the word of an answer from before.
+        // Refused by the API, it is free again, but not on the word of a response from before.
         stage.ledger.disown(&first, Failure::of(StatusCode::FORBIDDEN)).await;
         assert!(!stage.claim(&second).await);
         let again = stage.ledger.look_again(&second).await.unwrap();

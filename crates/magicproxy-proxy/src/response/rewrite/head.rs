@@ -28,7 +28,7 @@ static DIGESTS: [HeaderName; 4] = [
     HeaderName::from_static("repr-digest"),
 ];
 
-/// What is to be done with the body of an answer.
+/// What is to be done with the body of a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BodyPlan {
     /// It passes as it is.
@@ -39,7 +39,7 @@ pub(crate) enum BodyPlan {
     Inflate(Rewriting),
 }
 
-/// How an answer is rewritten.
+/// How a response is rewritten.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rewriting {
     pub(crate) links: Arc<LinkMap>,
@@ -47,8 +47,8 @@ pub(crate) struct Rewriting {
     pub(crate) asked: Option<PathAndQuery>,
 }
 
-/// Rewrites the head of an answer whose hop-by-hop and framing fields are gone, and says what is to be done with its body.
-/// Almost all answers that are no JSON are spared the making of `rewriting`. `coding` is that of the body as it came.
+/// Rewrites the head of a response whose hop-by-hop and framing fields are gone, and says what is to be done with its body.
+/// Almost all responses that are no JSON are spared the making of `rewriting`. `coding` is that of the body as it came.
 pub(crate) fn apply(head: &mut Parts, coding: Coding, rewriting: impl FnOnce() -> Option<Rewriting>) -> BodyPlan {
     let json = is_rewritten_as_json(&head.headers);
     let concerned = json || head.status == StatusCode::NOT_MODIFIED || head.headers.keys().any(is_reference);
@@ -114,7 +114,7 @@ fn ends_with(text: &[u8], suffix: &str) -> bool {
     start.and_then(|start| text.get(start..)).is_some_and(|end| end.eq_ignore_ascii_case(suffix.as_bytes()))
 }
 
-/// Another caller, who takes no gzip, might get another answer of the upstream.
+/// Another client, who takes no gzip, might get another response of the upstream.
 fn add_vary(headers: &mut HeaderMap) {
     let lines = headers.get_all(header::VARY).into_iter().filter_map(|value| value.to_str().ok());
     let mut names = lines.flat_map(|value| value.split(',')).map(str::trim);

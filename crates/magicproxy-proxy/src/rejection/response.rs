@@ -18,9 +18,9 @@ const MAX_REASON_PHRASE: usize = 200;
 /// The problem type of RFC 9457 is this and the code.
 pub(super) const TYPE_BASE: &str = "urn:magicproxy:problem:";
 
-/// The media type under which a caller reads a problem.
+/// The media type under which a client reads a problem.
 ///
-/// RFC 9457 has one of its own, but octokit, for instance, reads JSON only under the types that it asked for: a caller whose
+/// RFC 9457 has one of its own, but octokit, for instance, reads JSON only under the types that it asked for: a client whose
 /// `Accept` does not admit the problem type gets the same body as `application/json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ProblemType {
@@ -60,7 +60,7 @@ pub(crate) enum Challenge {
     Basic,
 }
 
-/// How a refusal is written for one caller of one upstream. The status and all other header fields are the same in every form.
+/// How a refusal is written for one client of one upstream. The status and all other header fields are the same in every form.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RefusalForm {
     media: ProblemType,
@@ -85,7 +85,7 @@ impl RefusalForm {
 }
 
 impl Rejection {
-    /// The answer to the caller.
+    /// The response to the client.
     pub(crate) fn to_response(&self, id: RequestId, form: RefusalForm) -> Response<Bytes> {
         let (status, code, error) = self.kind();
         let detail = self.to_string();
@@ -179,7 +179,7 @@ fn title(status: StatusCode) -> &'static str {
     match status {
         StatusCode::UNAUTHORIZED => "the proxy does not accept this token",
         StatusCode::FORBIDDEN => "the proxy does not allow this request",
-        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => "the upstream did not give a usable answer",
+        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => "the upstream did not give a usable response",
         StatusCode::INTERNAL_SERVER_ERROR => "the proxy failed",
         StatusCode::SERVICE_UNAVAILABLE => "the proxy cannot decide now",
         StatusCode::TOO_MANY_REQUESTS => "a limit is reached",
