@@ -1,4 +1,4 @@
-//! An order that is accepted becomes a token that we accept, with what was ordered and no more; one that is refused is
+//! A mint request that is accepted becomes a token that we accept, with what was ordered and no more; one that is refused is
 //! refused without repeating the credential.
 #![no_main]
 

@@ -137,7 +137,7 @@ pub struct VerifiedToken {
 /// Who could have minted a token: what tells a stranger's tokens from those of people whom the operator knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Provenance {
-    /// The proxy's private key signed it (version 1): whoever may order tokens over HTTP, or holds that key.
+    /// The proxy's private key signed it (version 1): whoever may request tokens over HTTP, or holds that key.
     Proxy,
     /// A minter whom the operator lists signed it (version 2).
     ListedMinter,

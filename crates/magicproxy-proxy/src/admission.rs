@@ -71,7 +71,7 @@ pub(crate) enum MinterTrust {
 }
 
 impl MinterTrust {
-    /// The standing of a token where anyone may order tokens over HTTP, or nobody may.
+    /// The standing of a token where anyone may request tokens over HTTP, or nobody may.
     pub(crate) fn of(provenance: Provenance, http_mint: HttpMint) -> Self {
         match (provenance, http_mint) {
             (Provenance::ListedMinter, _) | (Provenance::Proxy, HttpMint::Closed) => Self::Known,

@@ -98,7 +98,7 @@ pub struct UpstreamSettings {
     pub unnamed: UnnamedTokens,
     /// What tokens it accepts, whoever minted them.
     pub acceptance: Acceptance,
-    /// May tokens for it be ordered over HTTP?
+    /// May tokens for it be requested over HTTP?
     pub http_mint: HttpMint,
     /// Scopes that its tokens may name; upstreams that match patterns alike share them.
     pub scopes: Arc<Scopes>,
@@ -268,7 +268,7 @@ pub enum Forwarding {
     XForwarded,
 }
 
-/// May tokens for an upstream be ordered over HTTP (`POST /__magictoken`)?
+/// May tokens for an upstream be requested over HTTP (`POST /__magictoken`)?
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HttpMint {
     /// By whoever brings a credential.
@@ -281,9 +281,9 @@ pub enum HttpMint {
 /// For how long tokens are minted over HTTP, and what is told of them.
 #[derive(Clone, Copy, Debug)]
 pub struct MintSettings {
-    /// The lifetime of a token whose order names none.
+    /// The lifetime of a token whose mint request names none.
     pub default_lifetime: Duration,
-    /// The longest lifetime that may be ordered.
+    /// The longest lifetime that may be requested.
     pub max_lifetime: Duration,
     /// What clients without a token are told.
     pub announce: Announcement,

@@ -102,7 +102,7 @@ impl KeyRing {
         self.mint_within(request, &Work::unlimited())
     }
 
-    /// The same, with as much work as may be done. Where that is spent, an error says nothing about the order.
+    /// The same, with as much work as may be done. Where that is spent, an error says nothing about the mint request.
     ///
     /// # Errors
     /// [`MintError`].

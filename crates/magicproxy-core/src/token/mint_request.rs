@@ -1,6 +1,6 @@
-//! An order for a token, as a minter writes it: the body of `POST /__magictoken` and what `magicproxy mint` builds.
+//! A mint request for a token, as a minter writes it: the body of `POST /__magictoken` and what `magicproxy mint` builds.
 //!
-//! Everything wrong with an order is found at once; nothing is minted from an order with a fault.
+//! Everything wrong with a mint request is found at once; nothing is minted from a mint request with a fault.
 
 mod form;
 #[cfg(test)]
@@ -26,10 +26,10 @@ use crate::upstream_name::UpstreamName;
 
 pub(super) use form::{CLAIMS, NARROWING, SEALED_CLAIMS, TOKEN_CAVEAT};
 
-/// The longest order, in bytes of JSON.
+/// The longest mint request, in bytes of JSON.
 pub const MAX_MINT_REQUEST_BYTES: usize = 64 * 1024;
 
-/// An order, parsed and not yet checked. One value stands for a list of one. Members that are not named here are refused, and so is null for any of them.
+/// A mint request, parsed and not yet checked. One value stands for a list of one. Members that are not named here are refused, and so is null for any of them.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MintRequest {
@@ -79,13 +79,13 @@ pub struct MintLimits<'a> {
     pub scopes: &'a Scopes,
     /// How the upstream wants patterns matched.
     pub patterns: PatternMode,
-    /// The lifetime of a token whose order names none.
+    /// The lifetime of a token whose mint request names none.
     pub default_lifetime: Duration,
-    /// The longest lifetime that may be ordered.
+    /// The longest lifetime that may be requested.
     pub max_lifetime: Duration,
     /// Are tokens that do not say whom they are for refused?
     pub require_sub: bool,
-    /// How much work reading the rules may be. Where it is spent, faults say nothing about the order.
+    /// How much work reading the rules may be. Where it is spent, faults say nothing about the mint request.
     pub work: Work,
     /// The name that orders may use for the upstream besides its own.
     pub alias: Option<&'a UpstreamName>,
@@ -103,10 +103,10 @@ pub enum KnownNames {
 }
 
 impl MintRequest {
-    /// Reads an order from JSON.
+    /// Reads a mint request from JSON.
     ///
     /// # Errors
-    /// Every fault of its form. The text of the order is not repeated, for it holds a secret.
+    /// Every fault of its form. The text of the mint request is not repeated, for it holds a secret.
     pub fn from_json(json: &[u8]) -> Result<Self, Vec<MintRequestFault>> {
         if json.len() > MAX_MINT_REQUEST_BYTES {
             return Err(vec![MintRequestFault::TooLarge]);
@@ -114,7 +114,7 @@ impl MintRequest {
         form::ORDER.read(json).map_err(|faults| faults.into_iter().map(MintRequestFault::Form).collect())
     }
 
-    /// Checks an order against what the operator allows.
+    /// Checks a mint request against what the operator allows.
     ///
     /// # Errors
     /// Every fault.
@@ -148,7 +148,7 @@ impl MintRequest {
     }
 }
 
-/// What is wrong with an order.
+/// What is wrong with a mint request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MintRequestFault {
@@ -170,7 +170,7 @@ pub enum MintRequestFault {
     /// A scope that the proxy does not know.
     #[error("scope `{name}` is not configured on this proxy{}", known_names(.known.as_deref()))]
     UnknownScope {
-        /// The name in the order.
+        /// The name in the mint request.
         name: String,
         /// The names that would have been understood, where the client may know them.
         known: Option<Vec<String>>,

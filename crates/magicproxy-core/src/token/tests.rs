@@ -1,4 +1,4 @@
-//! What a token is good for once it is verified, and orders for tokens.
+//! What a token is good for once it is verified, and mint requests for tokens.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,7 +56,7 @@ fn of_scopes(scopes: &Scopes, names: &[&str]) -> Arc<VerifiedToken> {
     Arc::new(ring().verify(&minted.token, &context).unwrap())
 }
 
-/// What may be ordered for this upstream.
+/// What may be requested for this upstream.
 fn limits<'a>(upstream: &'a UpstreamName, scopes: &'a Scopes) -> MintLimits<'a> {
     MintLimits {
         require_sub: false,

@@ -1,4 +1,4 @@
-//! Caps of tokens, of what they hold and of orders for them: `token-v1.md`, `token-v2.md`.
+//! Caps of tokens, of what they hold and of mint requests for them: `token-v1.md`, `token-v2.md`.
 
 use magicproxy_core::plugin::PluginName;
 use magicproxy_core::token::is_token_id;

@@ -1,4 +1,4 @@
-//! Judgements agree with a naive second implementation: rules in their order, then held grants, then plugins, and what a rule
+//! Decisions agree with a naive second implementation: rules in their order, then held grants, then plugins, and what a rule
 //! finds in a body; which rule is named, and which denial comes first.
 
 use std::cell::RefCell;

@@ -216,7 +216,7 @@ impl Control {
     }
 }
 
-/// An order to mint.
+/// A mint request to mint.
 #[derive(Clone)]
 struct MintJob {
     settings: Arc<Settings>,
@@ -258,7 +258,7 @@ impl MintJob {
         Ok((minted, MintRecord::of(&request, &upstream.credential)))
     }
 
-    /// The upstream that an order names, where its place does not say which one it is about.
+    /// The upstream that a mint request names, where its place does not say which one it is about.
     fn named(&self, aud: Option<&str>) -> Result<&Arc<UpstreamSettings>, MintRequestFault> {
         let mut upstreams = self.settings.upstreams.iter();
         let named = upstreams.find(|upstream| aud.is_some_and(|aud| upstream.is_called(aud)));

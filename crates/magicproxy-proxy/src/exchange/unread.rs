@@ -1,4 +1,4 @@
-//! Parts of a request that are read when a judgement asks for them, before the request is sent: what is sent is what was read.
+//! Parts of a request that are read when a decision asks for them, before the request is sent: what is sent is what was read.
 
 use bytes::Bytes;
 use http::HeaderMap;

@@ -123,7 +123,7 @@ fn told(answer: &ClientResponse) -> String {
     if answer.status < 300 { "ok".to_owned() } else { answer.code() }
 }
 
-/// What came of: an order at the mount, by the host, and at the root; a token of version 1; the same narrowed and sealed anew by
+/// What came of: a mint request at the mount, by the host, and at the root; a token of version 1; the same narrowed and sealed anew by
 /// the proxy; one of version 2 that nobody signed, that the listed minter signed, and that the minter of the other upstream did.
 async fn outcome(proxy: &Proxy) -> [String; 9] {
     let orders = [
@@ -292,7 +292,7 @@ async fn a_line_says_who_made_its_token_and_not_what_it_is_called() {
     // The same for what was narrowed from one token, and for nothing else.
     let distinct: std::collections::HashSet<_> = owners.iter().collect();
     assert_eq!((&owners[0], &owners[7], distinct.len()), (&owners[2], &owners[8], 7));
-    // An order, a claim and a caveat: a label that stands for none is only a holder's.
+    // A mint request, a claim and a caveat: a label that stands for none is only a holder's.
     post(&open, "/__magictoken", "p.test", ("", with(order(None), "-"))).await.assert_rejected(400, "invalid_order");
 }
 

@@ -308,7 +308,7 @@ async fn a_token_for_another_upstream_is_told_both_names() {
     assert!(!forged.text().contains("`one`"), "{}", forged.text());
 }
 
-/// As `/__magictoken` mints for the upstream that an order names, what a bearer asks about its token goes to the upstream that
+/// As `/__magictoken` mints for the upstream that a mint request names, what a bearer asks about its token goes to the upstream that
 /// the token names; and nothing else follows from that name.
 #[tokio::test]
 async fn what_a_bearer_asks_needs_no_mount() {
@@ -343,7 +343,7 @@ async fn what_a_bearer_asks_needs_no_mount() {
             refused.assert_rejected(404, "no_upstream");
         }
     }
-    assert_eq!(ask("/__magictoken", &for_two, "{}").await.status, 400, "an order names its upstream itself");
+    assert_eq!(ask("/__magictoken", &for_two, "{}").await.status, 400, "a mint request names its upstream itself");
 }
 
 /// Every combination of names, prefixes, spellings and tokens: what arrives has the credential of its own upstream, and is

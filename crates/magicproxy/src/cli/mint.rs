@@ -95,7 +95,7 @@ pub(crate) fn run(args: MintArgs, environment: &Environment) -> Result<(), Failu
     made.give(&token, Claims::of(&token)?.issued_at())
 }
 
-/// An order, and what is wrong with it so far.
+/// A mint request, and what is wrong with it so far.
 struct MintDraft {
     order: MintRequest,
     faults: Vec<String>,

@@ -9,7 +9,7 @@ use crate::ground::output::note;
 use crate::runtime::wire;
 use magicproxy_config::ground::text::harmless;
 
-/// What an order for a sealed token needs.
+/// What a mint request for a sealed token needs.
 pub(super) const NEEDED: &str = "--aud NAME: expected the name of the upstream that the credential is for";
 
 /// The name of an upstream, and what the proxy says that it accepts for it.

@@ -7,10 +7,10 @@ use hyper::body::Bytes;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-/// The secrets of one request: its token, or the credential of an order.
+/// The secrets of one request: its token, or the credential of a mint request.
 pub(super) struct RequestSecrets(Vec<Zeroizing<String>>);
 
-/// The credential of an order for a token.
+/// The credential of a mint request for a token.
 #[derive(Deserialize)]
 struct MintedCredential {
     token: String,

@@ -251,7 +251,7 @@ fn an_open_mint_for_a_private_api_is_warned_of() {
         ("tokens.minters = ONE", 0),
         ("tokens.minters = ONE\ntokens.accept = ['v1', 'v2']", 0),
         ("tokens.minters = ONE\ntokens.accept = ['v1', 'v2']\nmint.policy = 'open'", 1),
-        // An unsigned token of version 2 is as good as an order.
+        // An unsigned token of version 2 is as good as a mint request.
         ("tokens.accept = ['v2']", 1),
         ("mint.policy = 'closed'\ntokens.accept = ['v1', 'v2']", 1),
     ] {

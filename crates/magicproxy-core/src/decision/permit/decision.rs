@@ -1,4 +1,4 @@
-//! A judgement: what becomes of one request, or what somebody else must say first. `state.md` section 3.7, `plugin.md` section 2.
+//! A decision: what becomes of one request, or what somebody else must say first. `state.md` section 3.7, `plugin.md` section 2.
 //!
 //! The rules are asked first, then what the token's owner holds, then the plugins. Each question keeps what was decided before it,
 //! so that nobody has a [`Permit`] before everybody was asked.
@@ -20,11 +20,11 @@ pub enum Decision {
     Allowed(Permit),
     /// It is not. Doubt is a denial.
     Denied(Denial),
-    /// That cannot be told before this is answered; the response gives the next judgement.
+    /// That cannot be told before this is answered; the response gives the next decision.
     Needs(Question),
 }
 
-/// What a judgement needs to know.
+/// What a decision needs to know.
 #[derive(Debug)]
 pub enum Question {
     /// What the token's owner holds.

@@ -1,4 +1,4 @@
-//! An order for a narrower token: the body of `POST /__magictoken/narrow`. `token-v2.md` section 9.
+//! A request for a narrower token: the body of `POST /__magictoken/narrow`. `token-v2.md` section 9.
 
 use serde::Deserialize;
 
@@ -49,7 +49,7 @@ struct SenderMembers {
 }
 
 impl Caveat {
-    /// Reads an order, `{"caveat": …}`. Its rules are in the form that every reader of tokens knows; only its form is checked,
+    /// Reads a mint request, `{"caveat": …}`. Its rules are in the form that every reader of tokens knows; only its form is checked,
     /// so that who presents no good token learns nothing more.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use crate::json::form::{Form, Kind, Member};
 use crate::limit;
 use crate::rule::{RULE, RULES};
 
-/// An order for a token.
+/// A mint request for a token.
 pub(super) static ORDER: Form = Form {
     expected: "a JSON object with `token` and one of `allowed`, `scope` and `scopes`",
     kind: Kind::Object(&[
@@ -22,7 +22,7 @@ pub(super) static ORDER: Form = Form {
     ]),
 };
 
-/// An order for a narrower token: `token-v2.md` section 9.
+/// A request for a narrower token: `token-v2.md` section 9.
 pub(in crate::token) static NARROWING: Form =
     Form { expected: "a JSON object with `caveat`", kind: Kind::Object(&[Member::new("caveat", &CAVEAT, Needed)]) };
 

@@ -130,7 +130,7 @@ fn places(value: &Value, pointer: &str, name: &str, found: &mut Vec<(String, Str
     }
 }
 
-/// Every member of every order, with every wrong kind of value: the message names the member and what to write, in our words.
+/// Every member of every mint request, with every wrong kind of value: the message names the member and what to write, in our words.
 #[test]
 fn every_wrong_value_is_told_by_its_member() {
     let wrong = [

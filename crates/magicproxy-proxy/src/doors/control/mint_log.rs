@@ -42,7 +42,7 @@ impl MintRecord {
         }
     }
 
-    /// Writes the line. `peer` is who sent the order, as far as that is known: nobody is, on a Unix socket.
+    /// Writes the line. `peer` is who sent the mint request, as far as that is known: nobody is, on a Unix socket.
     pub(super) fn write(&self, minted: &MintedToken, peer: Option<IpAddr>) {
         let token = UnverifiedToken::parse(&minted.token).ok();
         let token = token.as_ref();

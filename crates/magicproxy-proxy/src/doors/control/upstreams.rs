@@ -110,7 +110,7 @@ impl UpstreamListing {
         first + if closed { "\nminting is closed" } else { "" } + &lines.collect::<String>()
     }
 
-    /// May faults of an order for this upstream list what is configured for it?
+    /// May faults of a mint request for this upstream list what is configured for it?
     pub(super) fn names_of(&self, upstream: &UpstreamSettings) -> KnownNames {
         if self.knows(upstream) { KnownNames::Listed } else { KnownNames::Withheld }
     }

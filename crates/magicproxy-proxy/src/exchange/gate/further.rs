@@ -1,4 +1,4 @@
-//! What a judgement needs besides the rules: what the token's owner made, and what plugins say. Most requests never come here.
+//! What a decision needs besides the rules: what the token's owner made, and what plugins say. Most requests never come here.
 
 use http::request::Parts;
 use magicproxy_core::plugin::{PluginName, Verdict};
@@ -24,7 +24,7 @@ pub(super) struct QuestionContext<'a> {
 }
 
 impl Gate {
-    /// Answers what the judgement asks, and asks again, until the request is allowed or denied.
+    /// Answers what the decision asks, and asks again, until the request is allowed or denied.
     pub(super) async fn ask_further(
         &self,
         mut judgement: Decision,

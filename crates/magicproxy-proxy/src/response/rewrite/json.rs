@@ -40,7 +40,7 @@ enum Reading {
     Name,
     /// A string that stays.
     Text,
-    /// A string that is held back, and how far the judgement on it has come.
+    /// A string that is held back, and how far the decision on it has come.
     Candidate(Progress),
 }
 

@@ -86,7 +86,7 @@ impl Recipient {
         Self { key: found.key, upstream: named.name, accepts, is_for_anyone }
     }
 
-    /// How long a token lives whose order does not say it.
+    /// How long a token lives whose mint request does not say it.
     fn default_lifetime(&self) -> u64 {
         let usual = MintSettings::default().default_lifetime.as_secs();
         self.accepts.iter().map(|accepts| accepts.max_lifetime).fold(usual, u64::min)

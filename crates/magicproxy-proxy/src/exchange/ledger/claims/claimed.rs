@@ -28,7 +28,7 @@ enum Stage {
     Made,
     /// The request may have been sent.
     Sent,
-    /// It is not, or was settled.
+    /// It is not, or was ended.
     Over,
 }
 

@@ -1,4 +1,4 @@
-//! A permit that takes something becomes no settled request without having taken it.
+//! A permit that takes something becomes no reservation without having taken it.
 
 use std::sync::Arc;
 

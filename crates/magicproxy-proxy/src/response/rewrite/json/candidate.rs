@@ -14,7 +14,7 @@ const OPENER: &[u8] = b"\"http";
 /// A string that does not end within so many bytes stays as it is.
 pub(super) const MAX_CANDIDATE_BYTES: usize = 8192;
 
-/// How far the judgement on a candidate has come, so that nothing is looked at twice.
+/// How far the decision on a candidate has come, so that nothing is looked at twice.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Progress {
     Opened,
@@ -29,7 +29,7 @@ pub(super) enum UrlVerdict {
     Unfinished(Progress),
 }
 
-/// What a judgement depends on.
+/// What a decision depends on.
 pub(super) struct UrlRules<'a> {
     pub(super) links: &'a LinkMap,
     pub(super) position: &'a Position,
