@@ -294,7 +294,7 @@ pub type StoreFuture<'s, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// A store. Each call is one atomic step; what [`apply`](Self::apply), [`take`](Self::take) and
 /// [`give_back`](Self::give_back) changed survives the end of the process, however it ends, once they have returned.
 ///
-/// A future that is dropped may or may not have had its effect. Times are the client's; a partition that is asked with an
+/// A future that is dropped may or may not have had its effect. Times are the caller's; a partition that is asked with an
 /// earlier time than that of the latest call that changed it answers as if the later one had been given.
 pub trait StateStore: fmt::Debug + Send + Sync {
     /// The live entries of these names, in their order.

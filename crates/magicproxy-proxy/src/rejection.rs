@@ -3,11 +3,11 @@
 //! The body is `application/problem+json` (RFC 9457) that API clients understand too (`message`), with a stable `code`, the
 //! request id and `Proxy-Status` (RFC 9209). Private causes go to the log, never into a response.
 
-mod response;
 mod conflict;
 #[cfg(test)]
 mod documents;
 mod question;
+mod response;
 mod shape;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -29,9 +29,9 @@ use crate::services::revocations::{MintSuspension, RevocationError};
 use crate::settings::UnfitCredential;
 use crate::transport::{AcquireError, ConnectFailure};
 
-pub(crate) use response::{Challenge, RefusalForm};
 pub(crate) use conflict::{CarrierName, CarrierValue, Conflict};
 pub(crate) use question::QuestionFault;
+pub(crate) use response::{Challenge, RefusalForm};
 
 /// When to come again where the state store has no room: rows end slowly.
 const ROWS_RETRY_AFTER: Duration = Duration::from_secs(60);

@@ -1,6 +1,6 @@
 //! Listening: accepts connections, serves each in its own task, drains when told to stop.
 //!
-//! The client passes the listeners and the shutdown; nothing here reads configuration or signals.
+//! The caller passes the listeners and the shutdown; nothing here reads configuration or signals.
 
 #[cfg(test)]
 mod tests;

@@ -244,7 +244,7 @@ fn parse_leases(row: &Row) -> Result<Vec<(u64, Holder)>, StoreError> {
     leases(&row.bytes).ok_or_else(|| StoreError::Corrupt("a list of leases is not of its form".to_owned()))
 }
 
-/// The time of a call: as its client says, or later, if a later one changed the partition before.
+/// The time of a call: as its caller says, or later, if a later one changed the partition before.
 fn raised(rows: &dyn ReadRows, now: u64) -> Result<u64, StoreError> {
     Ok(rows.get(TIME)?.map_or(now, |row| now.max(stamped(&row))))
 }

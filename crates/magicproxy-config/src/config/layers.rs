@@ -35,7 +35,7 @@ impl Flags {
 /// of a repository, must not choose where tokens are sent or whose key a credential is sealed to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WorkingDirectory {
-    /// No: by every command that uses tokens or credentials of its client.
+    /// No: by every command that uses tokens or credentials of its caller.
     #[default]
     Ignored,
     /// Yes, as the Python program does: by `serve` and `config`.

@@ -18,7 +18,7 @@ pub struct SetupMethod {
     pub exports_token: bool,
     /// Variables to remove.
     pub removed: &'static [&'static str],
-    /// Arguments before those of the client, where no variable can tell the client. They hold no secret.
+    /// Arguments before those of the caller, where no variable can tell the client. They hold no secret.
     pub arguments: &'static [&'static str],
     /// Commands to run once, as words.
     pub commands: &'static [&'static [&'static str]],

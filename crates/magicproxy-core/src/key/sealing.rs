@@ -137,7 +137,7 @@ impl SealingPublicKey {
         self.seal_for(INFO, aad, plaintext)
     }
 
-    /// [`Self::seal`] with an `info` of the client's: known responses have their own.
+    /// [`Self::seal`] with an `info` of the caller's: known answers have their own.
     pub(crate) fn seal_for(&self, info: &[u8], aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, KeyError> {
         match &self.half {
             PublicHalf::X25519(bytes) => {
@@ -289,7 +289,7 @@ impl SealingKey {
         self.open_for(INFO, aad, sealed)
     }
 
-    /// [`Self::open`] with an `info` of the client's: known responses have their own.
+    /// [`Self::open`] with an `info` of the caller's: known answers have their own.
     pub(crate) fn open_for(&self, info: &[u8], aad: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (enc, ciphertext) = sealed.split_at_checked(self.public.kem().encapsulated_bytes())?;
         let plaintext = match &self.half {

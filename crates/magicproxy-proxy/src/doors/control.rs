@@ -216,7 +216,7 @@ impl Control {
     }
 }
 
-/// A mint request to mint.
+/// A mint request that is carried out on another thread.
 #[derive(Clone)]
 struct MintJob {
     settings: Arc<Settings>,

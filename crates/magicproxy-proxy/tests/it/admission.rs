@@ -6,7 +6,7 @@ use magicproxy_core::Network;
 use magicproxy_proxy::settings::Quota;
 
 use crate::support::Setup;
-use crate::support::{ClientResponse, Client, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, request};
+use crate::support::{Client, ClientResponse, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, request};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 const QUOTA: Quota = Quota { total: 6, per_owner: 2, per_peer: 4, reserved: 1 };

@@ -13,7 +13,8 @@ use proptest::test_runner::TestRunner;
 
 use crate::support::Setup;
 use crate::support::{
-    ClientResponse, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Seen, Token, Upstream, find, guard, now, request, settings,
+    CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Seen, Token, Upstream, find, guard, now, request,
+    settings,
 };
 
 /// Every kind of carrier of a credential, and the field or the end of the target in which it must be found.

@@ -7,7 +7,8 @@ use magicproxy_core::UnixTime;
 use magicproxy_proxy::services::{RevocationList, Revocations};
 
 use crate::support::{
-    ClientResponse, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, events_come, events_named, guard, now, request,
+    CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Token, Upstream, events_come, events_named, guard, now,
+    request,
 };
 
 async fn mint(proxy: &Proxy, order: &str) -> ClientResponse {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use magicproxy_proxy::host_check::HostCheck;
 use magicproxy_proxy::settings::{PageOrigin, PageOrigins};
 
-use crate::support::{ClientResponse, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, request, settings};
+use crate::support::{Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Token, Upstream, request, settings};
 
 const PAGE: &str = "https://app.example.com";
 

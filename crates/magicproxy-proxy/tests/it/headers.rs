@@ -2,7 +2,9 @@
 
 use magicproxy_proxy::settings::Forwarding;
 
-use crate::support::{ClientResponse, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Seen, Token, Upstream, listed, request};
+use crate::support::{
+    CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Seen, Token, Upstream, listed, request,
+};
 
 /// What the upstream sees of a request with these lines.
 async fn passed(lines: &[&str]) -> Seen {

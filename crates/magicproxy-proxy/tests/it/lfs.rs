@@ -9,7 +9,9 @@ use magicproxy_core::{EncodedSlash, PathReading};
 use magicproxy_proxy::settings::{CredentialCarrier, HostName, Links, MountPath, Quota, TokenCarrier};
 use serde_json::{Value, json};
 
-use crate::support::{ClientResponse, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, find, request, settings};
+use crate::support::{
+    CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Token, Upstream, find, request, settings,
+};
 
 const LFS: &str = "application/vnd.git-lfs+json";
 /// What the forge makes for its client, and which is good without the proxy.

@@ -7,7 +7,7 @@ use magicproxy_proxy::rewrite::Members;
 use magicproxy_proxy::settings::{ApiRoot, Links, MountPath, PathMapping, PathTarget, RouteSettings};
 
 use crate::support::Setup;
-use crate::support::{ClientResponse, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, request, settings};
+use crate::support::{Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Token, Upstream, request, settings};
 
 /// An upstream that speaks of itself as `ORIGIN`, mounted at `/gh`, with another origin at `/gh/api/uploads`.
 async fn stage(lines: &'static [&'static str], body: &'static str, change: impl FnOnce(&mut Setup)) -> (Proxy, Upstream) {

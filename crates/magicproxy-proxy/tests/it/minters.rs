@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 
 use crate::support::Setup;
 use crate::support::{
-    ClientResponse, CREDENTIAL, Client, NAME, OnlyUpstream as _, Proxy, Token, Upstream, events_come, events_named, guard, keys, now,
-    parse, settings,
+    CREDENTIAL, Client, ClientResponse, NAME, OnlyUpstream as _, Proxy, Token, Upstream, events_come, events_named, guard, keys,
+    now, parse, settings,
 };
 
 /// The minter of `one`, and that of `two`.

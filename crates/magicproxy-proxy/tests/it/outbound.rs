@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::reaching::{SelfSigned, serve};
 use crate::support::Setup;
-use crate::support::{ClientResponse, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Token, Upstream, request, settings};
+use crate::support::{CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Token, Upstream, request, settings};
 
 /// A proxy that answers CONNECT so, and where it says yes connects to the one origin that it knows.
 struct Connecting {

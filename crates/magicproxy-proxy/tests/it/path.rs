@@ -1,7 +1,8 @@
 //! The path of a request: allowed, refused, answered.
 
 use crate::support::{
-    ClientResponse, CREDENTIAL, Client, NAME, OnlyUpstream as _, Proxy, Reply, Token, Upstream, all, now, request, rules, settings,
+    CREDENTIAL, Client, ClientResponse, NAME, OnlyUpstream as _, Proxy, Reply, Token, Upstream, all, now, request, rules,
+    settings,
 };
 
 /// Sends one request with a token that allows `rules`.

@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 
 use crate::support::Setup;
 use crate::support::{
-    ClientResponse, Client, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, all, events_come, events_named, find, in_time,
-    request, settings, soon,
+    Client, ClientResponse, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, all, events_come, events_named, find,
+    in_time, request, settings, soon,
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";

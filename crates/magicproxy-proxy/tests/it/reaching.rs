@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::support::Setup;
-use crate::support::{ClientResponse, Client, OnlyUpstream as _, Proxy, Token, request, settings};
+use crate::support::{Client, ClientResponse, OnlyUpstream as _, Proxy, Token, request, settings};
 
 /// What `openssl req -x509` makes for a server: its certificate is an authority's too.
 pub(crate) struct SelfSigned {

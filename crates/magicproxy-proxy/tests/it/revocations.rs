@@ -8,7 +8,7 @@ use magicproxy_core::{ChainId, UnixTime, UnverifiedToken};
 use magicproxy_proxy::services::{RevocationList, Revocations};
 use serde_json::{Value, json};
 
-use crate::support::{ClientResponse, Client, Proxy, Token, Upstream, guard, keys, now, request};
+use crate::support::{Client, ClientResponse, Proxy, Token, Upstream, guard, keys, now, request};
 
 async fn ask(proxy: &Proxy, token: &str) -> ClientResponse {
     Client::ask(proxy, request("GET /user", token, &[], "")).await

@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use magicproxy_proxy::settings::{ApiRoot, HostName, Links, MountPath};
 
-use crate::support::{ClientResponse, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, request, settings};
+use crate::support::{CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Token, Upstream, request, settings};
 
 /// Where clients find the upstream's `/base`.
 const HOME: &str = "http://proxy.test/mount";

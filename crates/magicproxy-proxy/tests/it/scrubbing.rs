@@ -7,7 +7,7 @@ use flate2::write::{GzDecoder, GzEncoder};
 
 use tokio::io::AsyncWriteExt as _;
 
-use crate::support::{ClientResponse, CREDENTIAL, Client, Proxy, Reply, Token, Upstream, find, request};
+use crate::support::{CREDENTIAL, Client, ClientResponse, Proxy, Reply, Token, Upstream, find, request};
 
 fn masked(text: &str) -> String {
     text.replace(CREDENTIAL, &"*".repeat(CREDENTIAL.len()))

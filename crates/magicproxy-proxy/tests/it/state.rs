@@ -21,7 +21,7 @@ use magicproxy_core::state::{Change, Entry, Partition, StateStore, StoreError, S
 use magicproxy_state::MemoryStore;
 use serde_json::{Value, json};
 
-use crate::support::{ClientResponse, Call, Client, Proxy, Reply, Seen, Upstream, Watch, WatchedStore, request};
+use crate::support::{Call, Client, ClientResponse, Proxy, Reply, Seen, Upstream, Watch, WatchedStore, request};
 
 /// The rule of the design: make records, and change or delete what was made.
 fn makes_records() -> Value {

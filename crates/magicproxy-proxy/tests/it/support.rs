@@ -14,7 +14,7 @@ mod watched_store;
 use std::task::Poll;
 use std::time::Duration;
 
-pub(crate) use client::{ClientResponse, Client, Duplex, request};
+pub(crate) use client::{Client, ClientResponse, Duplex, request};
 pub(crate) use framed::{
     DATA, Frame, Framed, FramedConnection, Framing, HEADERS, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS, RST_STREAM,
 };

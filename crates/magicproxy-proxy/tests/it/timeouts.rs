@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use crate::support::Setup;
-use crate::support::{ClientResponse, Client, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, in_time, request, soon};
+use crate::support::{
+    Client, ClientResponse, OnlyUpstream as _, Proxy, Token, Upstream, UpstreamConnection, in_time, request, soon,
+};
 
 const LIMIT: Duration = Duration::from_millis(500);
 

@@ -7,7 +7,7 @@ use magicproxy_core::{UnnamedTokens, UpstreamName};
 use magicproxy_proxy::settings::{Announcement, ApiRoot, HostName, MountPath, PathMapping, PathTarget, RouteSettings};
 
 use crate::support::Setup;
-use crate::support::{ClientResponse, CREDENTIAL, Client, OnlyUpstream as _, Proxy, Reply, Token, Upstream, guard, settings};
+use crate::support::{CREDENTIAL, Client, ClientResponse, OnlyUpstream as _, Proxy, Reply, Token, Upstream, guard, settings};
 
 /// `one` at `/one`, with a second origin and a short way to a path, and `two` at `/two`, also by the name `two.test`.
 struct Stage {

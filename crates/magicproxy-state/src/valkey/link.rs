@@ -96,7 +96,7 @@ impl Link {
         }
     }
 
-    /// The connection; a new one, if there is none. One client makes it, and the others wait for it.
+    /// The connection; a new one, if there is none. One caller makes it, and the others wait for it.
     async fn connected(&self) -> Result<OpenLink, StoreError> {
         let mut state = self.state.lock().await;
         if let Some(connected) = state.connected.as_ref().filter(|connected| !connected.ended.load(Ordering::Acquire)) {

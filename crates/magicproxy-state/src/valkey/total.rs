@@ -51,7 +51,7 @@ impl Total {
     pub(super) fn note(&self, rows: &Rows, now: u64) {
         let ends = rows.ends.iter().flat_map(|(end, more)| [number(end / DAY), more.to_string().into_bytes()]);
         let arguments = std::iter::once(number(now / DAY)).chain(ends).collect();
-        // Asked for at once: the runtime of the client may end before the server has answered.
+        // Asked for at once: the runtime of the caller may end before the server has answered.
         let asked = self.ask(arguments);
         let total = self.clone();
         tokio::spawn(async move {

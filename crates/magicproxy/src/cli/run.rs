@@ -89,7 +89,7 @@ fn wanted(names: &[String], program: &Path) -> Result<ClientSelection, Failure> 
     Ok(ClientSelection::Program(Client::of_program(name.strip_suffix(".exe").unwrap_or(&name))))
 }
 
-/// The arguments that tell a program what no variable can. Where another program starts it, they are its client's affair.
+/// The arguments that tell a program what no variable can. Where another program starts it, they are its caller's affair.
 fn first_arguments<'t>(told: &'t [ClientSetup], wanted: &ClientSelection) -> Vec<&'t str> {
     let mut all = Vec::new();
     for setup in told.iter().map(|told| &told.setup).filter(|setup| !setup.arguments.is_empty()) {

@@ -20,7 +20,7 @@ pub enum Decision {
     Allowed(Permit),
     /// It is not. Doubt is a denial.
     Denied(Denial),
-    /// That cannot be told before this is answered; the response gives the next decision.
+    /// That cannot be told before this is answered; the answer gives the next decision.
     Needs(Question),
 }
 

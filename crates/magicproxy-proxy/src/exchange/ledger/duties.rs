@@ -155,7 +155,8 @@ impl Duty {
             _ => false,
         };
         let readable = Coding::of(headers) == Coding::Identity;
-        readable && (granting || self.consultation.reads_response() && (is_read_as_json(headers) || is_short(committed.response())))
+        readable
+            && (granting || self.consultation.reads_response() && (is_read_as_json(headers) || is_short(committed.response())))
     }
 
     /// Stores what the success gives, or makes a receipt of it.
