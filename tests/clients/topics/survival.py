@@ -98,7 +98,7 @@ def exact_total(stage):
     equal(len(made), _TOTAL, f"creations ({tally(answers)})")
     for answer in answers:
         if answer.status != 201:
-            refused(answer, "spent", "a creation beyond the limit")
+            refused(answer, "total_used_up", "a creation beyond the limit")
     equal(dns.only_through_the_proxy(dns.digitalocean, token), [f"POST {RECORDS}"] * _TOTAL, "what reached the API")
     # What was made within the limit is owned, at each of them.
     for number, answer in enumerate(made):

@@ -123,7 +123,7 @@ fn listings() {
     let wanted = elements.read(file.bodies[0].body.as_bytes()).unwrap();
     for Listing { answer, has } in file.listings {
         let found = elements.hold_any(answer.as_bytes(), &wanted);
-        let found = found.map_or("cannot_tell", |found| if found { "some" } else { "none" });
+        let found = found.map_or("existence_unknown", |found| if found { "some" } else { "none" });
         assert_eq!(found, has, "{answer}");
     }
 }

@@ -221,14 +221,14 @@ fn what_another_request_cannot_help_is_not_asked_for_again() {
         "created_not_recorded",
         "done_not_recorded",
         "upstream_coding",
-        "two_secrets",
+        "conflicting_credentials",
         "not_allowed",
-        "spent",
+        "total_used_up",
     ];
     let perhaps = [
         "expired_token",
         "revoked_token",
-        "no_token",
+        "missing_token",
         "request_timeout",
         "rate_limited",
         "owner_share",

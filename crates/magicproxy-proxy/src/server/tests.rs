@@ -241,7 +241,7 @@ async fn every_ending() {
     let kept = [stage.request("GET /whole", ""), stage.request("GET /none", ""), whole(&stage, "GET /chunked")];
     stage.ask(&kept, "allowed 20").await;
     // Refused, before anything is known of it and later.
-    stage.ask(&[format!("GET /whole HTTP/1.1\r\nHost: api\r\n{CLOSE}\r\n")], "no_token 401").await;
+    stage.ask(&[format!("GET /whole HTTP/1.1\r\nHost: api\r\n{CLOSE}\r\n")], "missing_token 401").await;
     stage.ask(&[format!("GET /whole HTTP/1.1\r\nHost: a\r\nHost: b\r\n{CLOSE}\r\n")], "host 400").await;
     stage.ask(&[whole(&stage, "GET /a//b")], "target_empty_segment 400").await;
     stage.ask(&[whole(&stage, "GET /__magictoken")], "control 200").await;

@@ -139,7 +139,7 @@ async fn refusals_hold_no_place() {
     let token = Token::allowing(&["GET /held"]).mint();
     for _ in 0..2 * QUOTA.total {
         Client::ask(&proxy, request("GET /other", &token, &[], "")).await.assert_rejected(403, "not_allowed");
-        Client::ask(&proxy, request("GET /held", "", &[], "")).await.assert_rejected(401, "no_token");
+        Client::ask(&proxy, request("GET /held", "", &[], "")).await.assert_rejected(401, "missing_token");
         assert_eq!(Client::ask(&proxy, request("GET /__magictoken", "", &[], "")).await.status, 200);
     }
     assert!(hold(&proxy, &mut upstream, &token, &[]).await.is_ok());

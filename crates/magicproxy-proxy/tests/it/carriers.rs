@@ -174,12 +174,14 @@ async fn a_carrier_that_nobody_named_is_none() {
     for name in ["X-Auth-Token", "Deploy-Token", "X-Goog-Api-Key", "X-Other"] {
         Client::ask(&described, request("GET /a", "", &[&format!("{name}: {}", *token)], ""))
             .await
-            .assert_rejected(401, "no_token");
+            .assert_rejected(401, "missing_token");
     }
     for name in ["X-API-Key", "Private-Token", "DD-API-KEY"] {
-        Client::ask(&plain, request("GET /a", "", &[&format!("{name}: {}", *token)], "")).await.assert_rejected(401, "no_token");
+        Client::ask(&plain, request("GET /a", "", &[&format!("{name}: {}", *token)], ""))
+            .await
+            .assert_rejected(401, "missing_token");
     }
-    Client::ask(&plain, request(&format!("GET /a?api_key={}", *token), "", &[], "")).await.assert_rejected(401, "no_token");
+    Client::ask(&plain, request(&format!("GET /a?api_key={}", *token), "", &[], "")).await.assert_rejected(401, "missing_token");
     assert!(upstream.requests().is_empty());
 }
 
@@ -189,9 +191,14 @@ async fn what_is_in_two_minds_is_refused_and_nothing_goes_up() {
     let upstream = Upstream::hello().await;
     let proxy = proxy(&upstream, "query:api_key").await;
     let cases = [
-        ("GET /a".to_owned(), vec![format!("X-API-Key: {}", *other)], 400, "two_secrets"),
-        ("GET /a".to_owned(), vec![format!("DD-API-KEY: {}", *token), format!("dd-api-key: {}", *other)], 400, "two_secrets"),
-        (format!("GET /a?api_key={}", *other), vec![], 400, "two_secrets"),
+        ("GET /a".to_owned(), vec![format!("X-API-Key: {}", *other)], 400, "conflicting_credentials"),
+        (
+            "GET /a".to_owned(),
+            vec![format!("DD-API-KEY: {}", *token), format!("dd-api-key: {}", *other)],
+            400,
+            "conflicting_credentials",
+        ),
+        (format!("GET /a?api_key={}", *other), vec![], 400, "conflicting_credentials"),
         (format!("GET /a?api_key={}&api_key={}", *token, *token), vec![], 400, "carrier_parameter"),
         (format!("GET /a?api_key={}&api%5Fkey=callers-own", *token), vec![], 400, "carrier_parameter"),
         (format!("GET /a?x=1;api_key={}", *token), vec![], 400, "carrier_parameter"),
@@ -204,9 +211,11 @@ async fn what_is_in_two_minds_is_refused_and_nothing_goes_up() {
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         Client::ask(&proxy, request(&line, &token, &lines, "")).await.assert_rejected(status, code);
     }
-    for (line, status, code) in
-        [("GET /a", 401, "no_token"), ("GET /a?api_key=callers-own", 401, "invalid_token"), ("GET /a?other=x", 401, "no_token")]
-    {
+    for (line, status, code) in [
+        ("GET /a", 401, "missing_token"),
+        ("GET /a?api_key=callers-own", 401, "invalid_token"),
+        ("GET /a?other=x", 401, "missing_token"),
+    ] {
         Client::ask(&proxy, request(line, "", &[], "")).await.assert_rejected(status, code);
     }
     assert!(upstream.requests().is_empty());
@@ -379,7 +388,7 @@ async fn a_credential_that_does_not_fit_is_neither_minted_nor_sent() {
         let answer = Client::ask(&proxy, request("POST /__magictoken", "", &lines, &order)).await;
         assert_eq!(answer.status, status, "{}", answer.text());
         if status == 400 {
-            answer.assert_rejected(400, "invalid_order");
+            answer.assert_rejected(400, "invalid_mint_request");
             assert!(answer.text().contains("user:password") && !answer.text().contains(credential));
         } else {
             guard(&answer.text());

@@ -181,14 +181,14 @@ async fn pages_of_other_sites_are_given_nothing_by_the_control_plane() {
     let asking = ["Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type"];
     let preflight =
         Client::ask(&proxy, naming("OPTIONS /__magictoken", Some("127.0.0.1"), &[origin, asking[0], asking[1]], "")).await;
-    preflight.assert_rejected(405, "method");
+    preflight.assert_rejected(405, "method_not_allowed");
     let length = format!("Content-Length: {}", order.len());
     // What a page may send without asking first.
     for media in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"] {
         let media = format!("Content-Type: {media}");
         let simple = naming("POST /__magictoken", Some("127.0.0.1"), &[origin, &media, &length], &order);
         let answer = Client::ask(&proxy, simple).await;
-        answer.assert_rejected(415, "media_type");
+        answer.assert_rejected(415, "unsupported_media_type");
         assert!(!answer.fields.iter().any(|(name, _)| name.starts_with("access-control-")), "{:?}", answer.fields);
     }
     for path in ["/__magictoken", "/__magictoken/keys", "/user"] {

@@ -293,7 +293,7 @@ async fn a_line_says_who_made_its_token_and_not_what_it_is_called() {
     let distinct: std::collections::HashSet<_> = owners.iter().collect();
     assert_eq!((&owners[0], &owners[7], distinct.len()), (&owners[2], &owners[8], 7));
     // A mint request, a claim and a caveat: a label that stands for none is only a holder's.
-    post(&open, "/__magictoken", "p.test", ("", with(order(None), "-"))).await.assert_rejected(400, "invalid_order");
+    post(&open, "/__magictoken", "p.test", ("", with(order(None), "-"))).await.assert_rejected(400, "invalid_mint_request");
 }
 
 /// All that the proxy serves at once is kept for tokens that no stranger can mint. The key that signs those of `two` signs what an

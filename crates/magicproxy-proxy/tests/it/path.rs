@@ -326,7 +326,7 @@ async fn what_is_no_token_is_challenged() {
     let upstream = Upstream::hello().await;
     let proxy = Proxy::before(&upstream).await;
     let none = Client::ask(&proxy, request("GET /user", "", &[], "")).await;
-    none.assert_rejected(401, "no_token");
+    none.assert_rejected(401, "missing_token");
     assert_eq!(none.all("www-authenticate")[0], "Bearer realm=\"magicproxy\"");
 
     let genuine = Token::any();
@@ -373,7 +373,7 @@ async fn one_authorization_field_of_any_accepted_kind() {
         .await
         .assert_rejected(401, "invalid_token");
     let elsewhere = format!("X-Vault-Token: {}", *token);
-    Client::ask(&proxy, request("GET /user", "", &[&elsewhere], "")).await.assert_rejected(401, "no_token");
+    Client::ask(&proxy, request("GET /user", "", &[&elsewhere], "")).await.assert_rejected(401, "missing_token");
     assert_eq!(upstream.requests().len(), accepted.len());
 }
 
@@ -409,7 +409,7 @@ async fn a_caller_that_reads_json_only_gets_json() {
         ("text/html, application/problem+json;q=0.5", "application/problem+json"),
     ] {
         let answer = Client::ask(&proxy, request("GET /user", "", &[&format!("Accept: {accept}")], "")).await;
-        assert_eq!((answer.one("content-type"), answer.code().as_str()), (Some(media), "no_token"), "{accept}");
+        assert_eq!((answer.one("content-type"), answer.code().as_str()), (Some(media), "missing_token"), "{accept}");
     }
 }
 
@@ -429,7 +429,7 @@ async fn the_host_field_decides_nothing_and_must_be_one() {
     for hosts in
         [&[][..], &["a.test", "b.test"], &["a.test", "a.test"], &["a b"], &["a/b"], &["a,b"], &["u@a"], &[""], &[long.as_str()]]
     {
-        Client::ask(&proxy, with_hosts(hosts)).await.assert_rejected(400, "host");
+        Client::ask(&proxy, with_hosts(hosts)).await.assert_rejected(400, "invalid_host");
     }
     assert_eq!(upstream.requests().len(), 1);
 }

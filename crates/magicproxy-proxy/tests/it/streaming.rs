@@ -157,7 +157,7 @@ async fn assert_explained(mut client: Client) {
     for _ in 0..pieces {
         client.send(&piece).await;
     }
-    client.answer().await.assert_rejected(401, "no_token");
+    client.answer().await.assert_rejected(401, "missing_token");
     assert!(client.closed().await.is_empty());
 }
 

@@ -145,7 +145,7 @@ async fn tokens_are_minted_where_they_work() {
     }
     for (path, rest) in [("/__magictoken", ""), ("/__magictoken", r#","aud":"x""#), ("/one/__magictoken", r#","aud":"two""#)] {
         let refused = mint(path, rest).await;
-        refused.assert_rejected(400, "invalid_order");
+        refused.assert_rejected(400, "invalid_mint_request");
         assert!(refused.text().contains("aud: expected the name of the upstream"), "{}", refused.text());
     }
     stage.ask("p.test", "POST /__magictoken/explain", "").await.assert_rejected(404, "no_upstream");

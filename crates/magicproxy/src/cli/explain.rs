@@ -256,7 +256,7 @@ impl Question<'_> {
             steps: &DecisionSteps::new(),
         };
         let decided = match token.decide(&access).by_rules() {
-            Ok(prospect) if self.config.keeps_nothing_for(prospect) => Verdict::refused("state_needs_minter", STATE_NEEDS_MINTER),
+            Ok(prospect) if self.config.keeps_nothing_for(prospect) => Verdict::refused("unlisted_minter", STATE_NEEDS_MINTER),
             Ok(prospect) => Verdict { rule: Some(prospect.rule().to_string()), ..Verdict::default() },
             Err(denial) => self.denied(&denial, &token, &target),
         };

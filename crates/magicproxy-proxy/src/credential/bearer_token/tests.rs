@@ -39,7 +39,7 @@ fn finds_a_token_wherever_clients_put_it() {
 
 #[test]
 fn refuses_what_is_not_one_token() {
-    assert_eq!(presented(&[]), Err("no_token"));
+    assert_eq!(presented(&[]), Err("missing_token"));
     let values = [
         b"".to_vec(),
         b"Bearer".to_vec(),
@@ -170,7 +170,7 @@ fn finds_a_token_in_the_headers_that_the_configuration_names() {
         check(&[(name, TOKEN)], "/", Ok(TOKEN));
         for sealed in ["mt2_eyJ.abc.D1", "mt2_eyJ.abc.D1.D2.D3", "mt2.eyJ.a-b_c.D1"] {
             check(&[(name, sealed)], "/", Ok(sealed));
-            check(&[(name, TOKEN), ("api-key", sealed)], "/", Err("two_secrets"));
+            check(&[(name, TOKEN), ("api-key", sealed)], "/", Err("conflicting_credentials"));
         }
         for other in [
             "mt2_eyJ.abc.",
@@ -191,9 +191,9 @@ fn finds_a_token_in_the_headers_that_the_configuration_names() {
     }
     // Nobody said that one stands there.
     for name in ["x-other", "job-token", "x-auth-token"] {
-        check(&[(name, TOKEN)], "/", Err("no_token"));
+        check(&[(name, TOKEN)], "/", Err("missing_token"));
     }
-    check(&[("cookie", TOKEN)], "/", Err("no_token"));
+    check(&[("cookie", TOKEN)], "/", Err("missing_token"));
 }
 
 #[test]
@@ -202,14 +202,14 @@ fn one_token_in_two_places_is_one() {
     let query = format!("/?api_key={TOKEN}");
     check(&[("authorization", &bearer), ("x-api-key", TOKEN), ("dd-api-key", TOKEN)], &query, Ok(TOKEN));
     check(&[("authorization", TOKEN), ("x-api-key", TOKEN)], &query, Ok(TOKEN));
-    check(&[("authorization", TOKEN), ("x-api-key", "a.b.c")], "/", Err("two_secrets"));
+    check(&[("authorization", TOKEN), ("x-api-key", "a.b.c")], "/", Err("conflicting_credentials"));
     check(&[("x-api-key", TOKEN), ("x-api-key", TOKEN)], "/", Ok(TOKEN));
     for other in ["eyJ.a-b_c.D2", "a.b.c"] {
-        check(&[("authorization", &bearer), ("x-api-key", other)], "/", Err("two_secrets"));
-        check(&[("x-api-key", TOKEN), ("private-token", other)], "/", Err("two_secrets"));
-        check(&[("x-api-key", TOKEN), ("x-api-key", other)], "/", Err("two_secrets"));
-        check(&[("authorization", &bearer)], &format!("/?api_key={other}"), Err("two_secrets"));
-        check(&[], &format!("/?api_key={other}&k={TOKEN}"), Err("two_secrets"));
+        check(&[("authorization", &bearer), ("x-api-key", other)], "/", Err("conflicting_credentials"));
+        check(&[("x-api-key", TOKEN), ("private-token", other)], "/", Err("conflicting_credentials"));
+        check(&[("x-api-key", TOKEN), ("x-api-key", other)], "/", Err("conflicting_credentials"));
+        check(&[("authorization", &bearer)], &format!("/?api_key={other}"), Err("conflicting_credentials"));
+        check(&[], &format!("/?api_key={other}&k={TOKEN}"), Err("conflicting_credentials"));
     }
 }
 
@@ -242,7 +242,7 @@ fn armour_is_undone_in_every_carrier() {
         for again in [armoured, jwt] {
             sent(&headers, &[("private-token", again.to_owned())], &target, Ok(jwt));
         }
-        sent(&headers, &[("private-token", "mt1_eyJz0.az1bz2c.D2".to_owned())], &target, Err("two_secrets"));
+        sent(&headers, &[("private-token", "mt1_eyJz0.az1bz2c.D2".to_owned())], &target, Err("conflicting_credentials"));
     }
     for broken in ["mt1_eyJz.az1bz2c.D1", "mt1_eyJz0.a-bz2c.D1", "mt1_eyJz0.az1b_c.D1", "mt1_mt1z2eyJ.a.b", "mt1_mt2z2eyJ.a.b"] {
         for (headers, target) in carried(broken) {
@@ -261,16 +261,20 @@ fn a_key_beside_a_token_is_nothing() {
         ["Bearer sk-ant-x y", "Bearer sk-ant-x", "Basic dTpwIHA=", "sk-ant-x", "Digest x", "Bearer", "", "Basic dTpw"]
     {
         for header in ["x-api-key", "api-key"] {
-            check(&[("authorization", authorization), (header, TOKEN)], "/", Err("two_secrets"));
+            check(&[("authorization", authorization), (header, TOKEN)], "/", Err("conflicting_credentials"));
         }
-        check(&[("authorization", authorization)], &format!("/?api_key={TOKEN}"), Err("two_secrets"));
+        check(&[("authorization", authorization)], &format!("/?api_key={TOKEN}"), Err("conflicting_credentials"));
         check(
             &[("authorization", authorization), ("sec-websocket-protocol", &format!("a, api-key.{TOKEN}"))],
             "/",
-            Err("two_secrets"),
+            Err("conflicting_credentials"),
         );
     }
-    check(&[("authorization", &bearer), ("authorization", "Bearer a.b.c"), ("x-api-key", TOKEN)], "/", Err("two_secrets"));
+    check(
+        &[("authorization", &bearer), ("authorization", "Bearer a.b.c"), ("x-api-key", TOKEN)],
+        "/",
+        Err("conflicting_credentials"),
+    );
     check(&[("authorization", &bearer), ("authorization", &bearer), ("x-api-key", TOKEN)], "/", Ok(TOKEN));
 }
 
@@ -334,10 +338,10 @@ fn a_token_is_found_in_a_subprotocol_of_a_handshake() {
     {
         check(&[("sec-websocket-protocol", &protocols)], "/", Ok(TOKEN));
         check(&[("sec-websocket-protocol", &protocols), ("authorization", &format!("Bearer {TOKEN}"))], "/", Ok(TOKEN));
-        check(&[("sec-websocket-protocol", &protocols), ("x-api-key", "a.b.c")], "/", Err("two_secrets"));
+        check(&[("sec-websocket-protocol", &protocols), ("x-api-key", "a.b.c")], "/", Err("conflicting_credentials"));
     }
     check(&[("sec-websocket-protocol", "a"), ("sec-websocket-protocol", &format!("api-key.{TOKEN}"))], "/", Ok(TOKEN));
-    check(&[("sec-websocket-protocol", &format!("api-key.{TOKEN}, api-key.a.b.c"))], "/", Err("two_secrets"));
+    check(&[("sec-websocket-protocol", &format!("api-key.{TOKEN}, api-key.a.b.c"))], "/", Err("conflicting_credentials"));
     // A key beside a token is nothing, as in other fields.
     check(&[("sec-websocket-protocol", "realtime, api-key.sk-x"), ("authorization", &format!("Bearer {TOKEN}"))], "/", Ok(TOKEN));
     for protocols in ["realtime, api-key.sk-x", "api-key."] {
@@ -346,7 +350,7 @@ fn a_token_is_found_in_a_subprotocol_of_a_handshake() {
     for protocols in
         ["realtime".to_owned(), TOKEN.to_owned(), format!("api-keys.{TOKEN}"), format!("x api-key.{TOKEN}"), "api-key".to_owned()]
     {
-        check(&[("sec-websocket-protocol", &protocols)], "/", Err("no_token"));
+        check(&[("sec-websocket-protocol", &protocols)], "/", Err("missing_token"));
     }
 }
 
@@ -389,7 +393,7 @@ fn a_carrier_parameter_in_two_minds_is_refused() {
     check(&[], &format!("/?api_key%3D{TOKEN}"), Err("invalid_token"));
     // Other names, none at all, and stars alone are no token.
     for query in [format!("={TOKEN}"), format!("apikey={TOKEN}"), format!("x=api_key={TOKEN}"), "api_key=***".to_owned()] {
-        check(&[], &format!("/?{query}"), Err("no_token"));
+        check(&[], &format!("/?{query}"), Err("missing_token"));
         check(&[("authorization", &bearer)], &format!("/?{query}"), Ok(TOKEN));
     }
 }

@@ -71,7 +71,8 @@ fn whatever_the_proxy_answers_itself_is_logged_with_its_code_behind_the_permit_t
         assert!(line.contains(&format!("status={} ", rejection.status().as_u16())), "{rejection:?}: {line}");
         assert!(line.contains("rule=\"GET /x\"") && !line.contains("aborted="), "{rejection:?}: {line}");
         let status = rejection.status().as_u16();
-        let upstream_failed = status >= 502 && rejection.code().starts_with("upstream_") || rejection.code() == "cannot_tell";
+        let upstream_failed =
+            status >= 502 && rejection.code().starts_with("upstream_") || rejection.code() == "existence_unknown";
         let error = rejection.upstream_error().map(|error| format!("error={error:?} "));
         assert_eq!(error.is_some(), upstream_failed, "{rejection:?}");
         assert!(error.as_deref().is_none_or(|error| line.contains(error)), "{rejection:?}: {line}");

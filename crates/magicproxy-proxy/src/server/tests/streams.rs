@@ -56,7 +56,7 @@ pub(super) async fn every_ending() {
         assert!(client.whole(&token, method, path).await.is_some());
     }
     client.goes().await;
-    let mut client = Client::open(&mut stage, 1, "no_token 401|invalid_token 401").await;
+    let mut client = Client::open(&mut stage, 1, "missing_token 401|invalid_token 401").await;
     assert_eq!(client.whole("x", Method::GET, "/whole").await, Some(401));
     client.goes().await;
     broken_off(&mut stage, &token).await;

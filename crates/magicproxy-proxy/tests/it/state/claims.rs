@@ -68,7 +68,7 @@ async fn strangers_do_not_hear_what_is_somebodys() {
     let (mine, other) = (Token::ruled(&challenges(false)).mint(), Token::ruled(&challenges(false)).mint());
     let stranger = Token::ruled(&challenges(false)).with("junk-of-a-stranger").mint();
     assert_eq!(patch(&proxy, &mine, &[rrset(RECORD, "REPLACE")]).await.status, 204);
-    for (change, status, code) in [("REPLACE", 502, "cannot_tell"), ("DELETE", 403, "not_owned")] {
+    for (change, status, code) in [("REPLACE", 502, "existence_unknown"), ("DELETE", 403, "not_owned")] {
         for name in [RECORD, "free.example.com."] {
             patch(&proxy, &stranger, &[rrset(name, change)]).await.assert_rejected(status, code);
         }

@@ -151,7 +151,7 @@ async fn what_the_upstream_refuses_is_nobodys_and_what_it_cannot_tell_is_refused
         let answer = Mutex::new(Some(answer));
         let upstream = Upstream::scripted(move |_| answer.lock().unwrap().take().unwrap_or_else(|| Reply::ok(""))).await;
         let proxy = stateful(&upstream).await;
-        patch(&proxy, &mine, &[rrset("a.example.com.", "REPLACE")]).await.assert_rejected(502, "cannot_tell");
+        patch(&proxy, &mine, &[rrset("a.example.com.", "REPLACE")]).await.assert_rejected(502, "existence_unknown");
         assert_eq!(upstream.only_request().method, "GET");
     }
 }
@@ -344,7 +344,7 @@ async fn strangers_hold_nothing() {
             connection.send(format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n")).await;
         }
         for stranger in strangers {
-            soon(stranger).await.unwrap().assert_rejected(502, "cannot_tell");
+            soon(stranger).await.unwrap().assert_rejected(502, "existence_unknown");
         }
         assert_eq!(rows().await, 1);
     }
@@ -418,7 +418,7 @@ async fn questions_are_counted() {
     let taken = rrset("www.example.com.", "REPLACE");
     patch(&proxy, &token, std::slice::from_ref(&taken)).await.assert_rejected(403, "not_owned");
     assert_eq!(upstream.take_requests().len(), 1);
-    patch(&proxy, &token, &[taken]).await.assert_rejected(403, "spent");
+    patch(&proxy, &token, &[taken]).await.assert_rejected(403, "total_used_up");
     assert!(upstream.take_requests().is_empty());
 }
 

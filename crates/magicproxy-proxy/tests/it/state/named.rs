@@ -111,9 +111,9 @@ async fn whoever_has_another_credential_takes_nothing_away() {
         for _ in 0..5 {
             create(&proxy, &strangers[0]).await;
         }
-        create(&proxy, &strangers[0]).await.assert_rejected(403, "spent");
+        create(&proxy, &strangers[0]).await.assert_rejected(403, "total_used_up");
         assert_eq!(create(&proxy, &mine).await.status, 201, "{answer}: the limit is each owner's own");
-        create(&proxy, &mine).await.assert_rejected(403, "spent");
+        create(&proxy, &mine).await.assert_rejected(403, "total_used_up");
         assert_eq!(ask(&proxy, &format!("DELETE {RECORD}/101"), &mine).await.status, 204, "{answer}");
     }
 }
@@ -121,7 +121,8 @@ async fn whoever_has_another_credential_takes_nothing_away() {
 /// Everything of which an owner has so much: a stranger who uses up his own leaves the others theirs.
 #[tokio::test]
 async fn whoever_has_another_credential_uses_nothing_up() {
-    for (limit, code) in [(json!({ "total": 1 }), (403, "spent")), (json!({ "requests": 1, "per": "1h" }), (429, "rate_limited"))]
+    for (limit, code) in
+        [(json!({ "total": 1 }), (403, "total_used_up")), (json!({ "requests": 1, "per": "1h" }), (429, "rate_limited"))]
     {
         let upstream = private_api("404 Not Found").await;
         let proxy = scoped(&upstream, memory(), &[("team", json!([rule(Some(OWNER), &json!({ "limit": limit }))]))]).await;

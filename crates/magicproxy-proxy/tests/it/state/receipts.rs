@@ -82,8 +82,8 @@ async fn a_receipt_bears_the_caveats_and_shares_their_counts() {
     let receipt = answer.one("magic-receipt").unwrap().to_owned();
     guard(&receipt);
     assert_eq!(ask(&proxy, "GET /v2/domains/example.com/records/101", &receipt).await.status, 200);
-    ask(&proxy, "GET /v2/domains/example.com/records/101", &receipt).await.assert_rejected(403, "spent");
-    create(&proxy, &token).await.assert_rejected(403, "spent");
+    ask(&proxy, "GET /v2/domains/example.com/records/101", &receipt).await.assert_rejected(403, "total_used_up");
+    create(&proxy, &token).await.assert_rejected(403, "total_used_up");
     // A sealed one would begin its counts anew.
     let limited = magicproxy_core::Caveat::from_json(json!({ "limit": { "total": 2 } }).to_string().as_bytes()).unwrap();
     let sealed = limited.append_to(&sealed(&with_receipt())).unwrap();
