@@ -177,13 +177,13 @@ impl Config {
     /// Is this a request for which the store would keep something, with a token for which it keeps nothing?
     pub fn keeps_nothing_for(&self, prospect: RulesDecision<'_>) -> bool {
         let stranger = prospect.token().provenance() == Provenance::Anyone;
-        stranger && self.state.strangers == StrangerState::Refuse && prospect.keeps_rows()
+        stranger && self.state.unlisted_minters == StrangerState::Refuse && prospect.keeps_rows()
     }
 
     /// What the engine is told.
     pub fn into_settings(self) -> Settings {
         Settings {
-            strangers: self.state.strangers,
+            strangers: self.state.unlisted_minters,
             upstreams: self.upstreams,
             public_access: self.public_access.and_then(|public| ApiRoot::parse(&public.url).ok()),
             minting: self.minting,

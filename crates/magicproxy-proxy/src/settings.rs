@@ -137,7 +137,7 @@ pub struct UpstreamSettings {
     /// Where its clients may put their tokens, besides the places that every upstream knows and the credential's own.
     pub token_carriers: Vec<TokenCarrier>,
     /// The shape of what the proxy refuses.
-    pub refusals: RefusalShape,
+    pub refusal_format: RefusalShape,
     /// The origins whose pages may call it through the proxy.
     pub allow_origins: PageOrigins,
 }
@@ -174,7 +174,7 @@ impl UpstreamSettings {
             forwarding: Forwarding::None,
             credential: CredentialCarrier::default(),
             token_carriers: Vec::new(),
-            refusals: RefusalShape::default(),
+            refusal_format: RefusalShape::default(),
             allow_origins: PageOrigins::default(),
         }
     }

@@ -69,7 +69,7 @@ fn below(preset: &'static Provider, raw: RawUpstream) -> RawUpstream {
         path_reading: Setting::new(preset.path_reading, origin.clone()),
         credential: Setting::new(CarrierText(preset.credential.to_owned()), origin.clone()),
         accept_token_in: listed(preset.accept_token_in, &origin, |name| CarrierText(name.to_owned())),
-        refusals: Setting::new(RefusalChoice::of(preset), origin.clone()),
+        refusal_format: Setting::new(RefusalChoice::of(preset), origin.clone()),
         drop_query_parameters: listed(preset.drop_query_parameters, &origin, str::to_owned),
         rewrite_members: listed(preset.rewrite_members, &origin, str::to_owned),
         response_timeout: preset

@@ -124,7 +124,7 @@ fn everything_said_arrives() {
         forwarding = "x-forwarded"
         credential = "header:PRIVATE-TOKEN"
         accept_token_in = ["header:DD-API-KEY", "query:api_key"]
-        refusals = "gitlab"
+        refusal_format = "gitlab"
         [timeouts]
         total = "2m"
         upstream_queue = "3s"

@@ -105,7 +105,7 @@ section! {
         /// `subprotocol:PREFIX`.
         accept_token_in: Vec<GivenValue<CarrierText>>,
         /// The shape of the proxy's refusals, so that clients of this API show them.
-        refusals: RefusalChoice = RefusalChoice::default(),
+        refusal_format: RefusalChoice = RefusalChoice::default(),
         /// Origins of pages that may call the API through the proxy, such as
         /// `https://app.example.com`. They are allowed only where minting is closed.
         allow_origins: Vec<GivenValue<String>>,
@@ -183,7 +183,7 @@ impl Checker<'_> {
             forwarding: said(&raw.forwarding).into(),
             credential,
             token_carriers,
-            refusals: said(&raw.refusals).into(),
+            refusal_format: said(&raw.refusal_format).into(),
             allow_origins,
         }))
     }

@@ -170,7 +170,7 @@ impl DoorRequest<'_> {
     fn is_for(&mut self, served: &ServedUpstream, route: &Route<'_>) {
         let settings = served.settings();
         self.request.record.upstream(served.names(), route.origin);
-        self.form.shape = settings.refusals;
+        self.form.shape = settings.refusal_format;
         self.form.challenge = if settings.credential.is_basic() { Challenge::Basic } else { Challenge::BearerOrBasic };
         self.pages_of = (!settings.allow_origins.is_empty()).then_some(route.upstream);
     }

@@ -414,7 +414,7 @@ const WORDS: StatusWords = StatusWords {
 #[tokio::test]
 async fn a_refusal_has_the_shape_of_the_api() {
     let upstream = Upstream::hello().await;
-    let proxy = Proxy::with(&upstream, |settings| settings.upstream_mut().refusals = OPENAI).await;
+    let proxy = Proxy::with(&upstream, |settings| settings.upstream_mut().refusal_format = OPENAI).await;
     let expired = Token::allowing(&["GET /a"]).living(now() - 100, now() - 50).mint();
     for (token, status, kind) in [
         ("", 401, "authentication_error"),

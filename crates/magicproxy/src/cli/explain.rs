@@ -156,7 +156,7 @@ fn on_this_machine<'u>(url: &'u str, config: &Config) -> Option<&'u str> {
 }
 
 const STATE_NEEDS_MINTER: &str = "the proxy keeps nothing for tokens that anyone can mint: this needs a token that one of its minters signed \
-                                  (or `state.strangers = \"accept\"`)";
+                                  (or `state.unlisted_minters = \"accept\"`)";
 
 struct Question<'a> {
     token: &'a str,

@@ -147,7 +147,7 @@ impl CaveatArgs {
 
 /// What is said of a limit, or of rules with state, in a token that anyone could have minted.
 pub(super) const NEEDS_MINTER: &str = "warning: no minter signs this token, and a proxy keeps nothing for such: where it is to count or to record \
-                                       something, it refuses (`unlisted_minter`), unless its operator says `state.strangers = \"accept\"`";
+                                       something, it refuses (`unlisted_minter`), unless its operator says `state.unlisted_minters = \"accept\"`";
 
 /// How a label is written.
 pub(super) const LABEL: &str = "expected 1 to 128 characters of visible ASCII without `\"`, `\\`, `>` and `,`";

@@ -209,14 +209,15 @@ fn what_names_no_carrier_is_a_fault_and_is_not_shown() {
     check("upstream.credential = \"basic:a:b\"", &["expected a user"]);
     check("upstream.accept_token_in = [\"bearer\"]", &["is always taken"]);
     check("upstream.accept_token_in = 7", &["upstream.accept_token_in: expected a list"]);
-    check("upstream.refusals = \"gihub\"", &["did you mean `github`?"]);
+    check("upstream.refusal_format = \"gihub\"", &["did you mean `github`?"]);
 }
 
 #[test]
 fn a_preset_knows_its_carrier_and_its_shape() {
     let config =
         native("[upstreams.gitlab]\n[upstreams.github-git]\n[upstreams.anthropic]\ncredential = \"bearer\"\n").check().unwrap();
-    let told: Vec<_> = config.upstreams.iter().map(|upstream| (upstream.credential.to_string(), upstream.refusals)).collect();
+    let told: Vec<_> =
+        config.upstreams.iter().map(|upstream| (upstream.credential.to_string(), upstream.refusal_format)).collect();
     let expected = [
         ("bearer", anthropic::REFUSALS.shape),
         ("basic:x-access-token", PROBLEM.shape),

@@ -248,7 +248,7 @@ fn presets(text: &mut String) {
     text.push_str("\n## Presets\n\nA preset gives the keys of an upstream values that hold where nothing else is written. ");
     text.push_str("The\nspecification of [upstreams](../spec/upstreams.md#7-presets) has its further parts: paths, headers,\n");
     text.push_str("members with URLs.\n\n");
-    text.push_str("| `preset` | `api_root` | `credential` | `refusals` | meaning |\n|---|---|---|---|---|\n");
+    text.push_str("| `preset` | `api_root` | `credential` | `refusal_format` | meaning |\n|---|---|---|---|---|\n");
     for provider in PROVIDERS {
         let root = provider.api_root.map_or_else(|| "must be given".to_owned(), |root| format!("`{root}`"));
         let (name, credential, refusals) = (provider.name, provider.credential, provider.refusals.name);
