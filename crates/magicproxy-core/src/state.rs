@@ -1,6 +1,6 @@
 //! State: what a stateless proxy cannot know. Owners, and the contract that every store keeps. Specification: `state.md`.
 //!
-//! A store holds *partitions*, each of which belongs to somebody or something: an owner, the elements of one list, the
+//! A store holds *partitions*, each of which belongs to somebody or something: an owner, the items of one list, the
 //! revocations. A partition maps names to entries that end by themselves. What entries mean is no affair of the store;
 //! what is asked of it is that one call is one atomic, durable step. This module does no I/O: it says what a store does.
 

@@ -96,8 +96,8 @@ const RULES: &str = r#"[
     {"method":"GET","path":"/place","grants":["GET /a/{location}"]},
     {"method":"GET","path":"/receipt","grants":["GET /a/{response.id}"],"receipt":true},
     {"method":"GET","path":"/named","owner":"all","grants":["PUT /a/{response.id}"]},
-    {"method":"GET","path":"/elements",
-     "elements":{"list":"a","key":"b","creates":{"c":"d"}}}
+    {"method":"GET","path":"/list items",
+     "list_items":{"list":"a","key":"b","creates":{"c":"d"}}}
 ]"#;
 
 /// Whatever must be asked of a store or done with the response, the engine asks the permit for it.
@@ -113,7 +113,7 @@ fn a_permit_says_what_is_to_be_done() {
         ("/place", true, true, true, false, false, false),
         ("/receipt", true, false, false, true, false, true),
         ("/named", true, true, true, false, false, true),
-        ("/elements", true, true, false, false, false, false),
+        ("/list items", true, true, false, false, false, false),
     ] {
         let permit = permit(&token, path);
         let state = permit.state();

@@ -126,10 +126,10 @@ section! {
         /// The part of `own_responses` kept for tokens that no stranger can mint. An eighth of it,
         /// unless given.
         own_responses_reserved: u64,
-        /// Rows of the state store: counts, grants, elements, entries of plugins.
+        /// Rows of the state store: counts, grants, list items, entries of plugins.
         state_rows: u64 = Limits::default().state_rows.total as u64,
         /// The part of `state_rows` for one token and all tokens narrowed from it, and for the
-        /// elements of one list. A hundredth of it, unless given.
+        /// items of one list. A hundredth of it, unless given.
         state_rows_per_owner: u64,
         /// The part of `state_rows` that one address may add in a day with tokens that anyone can
         /// mint. A hundredth of it, unless given.

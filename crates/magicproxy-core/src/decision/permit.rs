@@ -173,7 +173,7 @@ impl Permit {
         self.token.has_limits() || !matches!(self.basis, Basis::Rule(None))
     }
 
-    /// Does a store keep something for the request: a count of the token's or its rule's, grants, elements?
+    /// Does a store keep something for the request: a count of the token's or its rule's, grants, list items?
     #[must_use]
     pub fn keeps_rows(&self) -> bool {
         self.token.has_limits() || self.state().is_some_and(|state| state.keeps_rows())

@@ -24,7 +24,7 @@ pub struct RuleEffects {
     grants: Vec<GrantTemplate>,
     receipt: bool,
     limit: Option<Limit>,
-    elements: Option<ListItems>,
+    list_items: Option<ListItems>,
 }
 
 /// What a stateful rule finds in a request besides its method and path.
@@ -34,8 +34,8 @@ pub enum EffectInput {
     Nothing,
     /// Values of which grants are made, or that they are not there: every server reads the body in one way.
     Values,
-    /// Elements, all of which it allows.
-    Elements(Vec<ListItem>),
+    /// List items, all of which it allows.
+    Items(Vec<ListItem>),
 }
 
 /// Why it is not known what a rule finds, or why there is nothing that it allows.
@@ -110,8 +110,8 @@ impl RuleEffects {
         if state.receipt && state.grants.is_none() {
             return Err(EffectFault::ReceiptOfNothing);
         }
-        if state.elements.is_some() && state.grants.is_some() {
-            return Err(EffectFault::ElementsAndGrants);
+        if state.list_items.is_some() && state.grants.is_some() {
+            return Err(EffectFault::ItemsAndGrants);
         }
         let owner = state.owner.as_deref().map(|name| OwnerName::parse(name).ok_or(EffectFault::Owner)).transpose()?;
         Ok(Some(Self {
@@ -123,7 +123,7 @@ impl RuleEffects {
                 .collect::<Result<_, GrantFault>>()?,
             receipt: state.receipt,
             limit: state.limit,
-            elements: state.elements.as_ref().map(ListItems::parse).transpose()?,
+            list_items: state.list_items.as_ref().map(ListItems::parse).transpose()?,
         }))
     }
 
@@ -147,14 +147,14 @@ impl RuleEffects {
 
     /// What of the request's body is created and deleted.
     #[must_use]
-    pub fn elements(&self) -> Option<&ListItems> {
-        self.elements.as_ref()
+    pub fn list_items(&self) -> Option<&ListItems> {
+        self.list_items.as_ref()
     }
 
-    /// Does a store keep something for its requests: counts, grants or elements? Receipts are kept by nobody.
+    /// Does a store keep something for its requests: counts, grants or list items? Receipts are kept by nobody.
     #[must_use]
     pub fn keeps_rows(&self) -> bool {
-        self.limit.is_some() || self.elements.is_some() || self.records()
+        self.limit.is_some() || self.list_items.is_some() || self.records()
     }
 
     /// Does its success give something that is stored?
@@ -174,8 +174,8 @@ impl RuleEffects {
     /// # Errors
     /// [`EffectInputFault`].
     pub fn find(&self, request: &RequestView<'_>) -> Result<EffectInput, EffectInputFault> {
-        if let Some(elements) = &self.elements {
-            return Ok(EffectInput::Elements(elements.of_request(request)?));
+        if let Some(list_items) = &self.list_items {
+            return Ok(EffectInput::Items(list_items.of_request(request)?));
         }
         if !self.reads_request() {
             return Ok(EffectInput::Nothing);
@@ -228,12 +228,12 @@ pub(super) enum EffectFault {
     GrantCount,
     #[error("`receipt` needs `grants`: it says what the receipt is for")]
     ReceiptOfNothing,
-    #[error("`elements` and `grants` do not go together")]
-    ElementsAndGrants,
+    #[error("`list_items` and `grants` do not go together")]
+    ItemsAndGrants,
     #[error("`owner` must be 1 to 64 characters of `A-Z a-z 0-9 . _ -`")]
     Owner,
     #[error(transparent)]
     Grant(#[from] GrantFault),
     #[error(transparent)]
-    Elements(#[from] ListItemsFault),
+    Items(#[from] ListItemsFault),
 }

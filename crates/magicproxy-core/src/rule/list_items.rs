@@ -1,4 +1,4 @@
-//! Elements: a request whose body is a list of things to be created and deleted. `state.md` section 5.
+//! List items: a request whose body is a list of things to be created and deleted. `state.md` section 5.
 
 mod listing;
 #[cfg(test)]
@@ -18,45 +18,45 @@ use crate::state::Partition;
 use crate::target::{EncodedSlash, RequestTarget, RequestView, is_unreserved};
 use crate::upstream_name::UpstreamName;
 
-/// The most elements of one request.
+/// The most items of one request.
 const MAX_ELEMENTS: usize = 100;
-/// The most members that an element is known by.
+/// The most members that a list item is known by.
 pub(super) const MAX_KEY: usize = 4;
 /// The longest value of such a member.
 const MAX_ELEMENT_VALUE_BYTES: usize = 255;
 
-/// What a rule says of the elements in a request's body, as it is written.
+/// What a rule says of the list items in a request's body, as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListItemsObject {
     /// The member that holds the list.
     pub list: String,
-    /// The members that an element is known by.
+    /// The members that a list item is known by.
     #[serde(deserialize_with = "at_least_one")]
     pub key: Vec<String>,
-    /// What an element holds that creates or changes.
+    /// What a list item holds that creates or changes.
     #[serde(deserialize_with = "unique_map")]
     pub creates: BTreeMap<String, String>,
-    /// What an element holds that deletes.
+    /// What a list item holds that deletes.
     #[serde(default, deserialize_with = "present_unique_map", skip_serializing_if = "Option::is_none")]
     pub deletes: Option<BTreeMap<String, String>>,
     /// The member whose empty list makes a deletion of a creation.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub empty: Option<String>,
+    pub deletes_if_empty: Option<String>,
     /// Patterns that members must match.
     #[serde(default, deserialize_with = "present_unique_map", skip_serializing_if = "Option::is_none")]
     pub only: Option<BTreeMap<String, OneOrMany>>,
-    /// The query with which the upstream tells of one element.
+    /// The query with which the upstream tells of one list item.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub lookup: Option<String>,
 }
 
 impl ListItemsObject {
-    /// The names of the members of an element that are looked at, some perhaps more than once.
+    /// The names of the members of a list item that are looked at, some perhaps more than once.
     fn members(&self) -> impl Iterator<Item = &str> {
-        let Self { list: _, key, creates, deletes, empty, only, lookup: _ } = self;
+        let Self { list: _, key, creates, deletes, deletes_if_empty, only, lookup: _ } = self;
         let told_by_value = creates.keys().chain(deletes.iter().flat_map(BTreeMap::keys));
-        key.iter().chain(told_by_value).chain(empty).chain(only.iter().flat_map(BTreeMap::keys)).map(String::as_str)
+        key.iter().chain(told_by_value).chain(deletes_if_empty).chain(only.iter().flat_map(BTreeMap::keys)).map(String::as_str)
     }
 }
 
@@ -64,7 +64,7 @@ impl ListItemsObject {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListItems(ListItemsObject);
 
-/// One element of a request.
+/// One list item of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListItem {
     /// What becomes of it.
@@ -73,7 +73,7 @@ pub struct ListItem {
     key: Vec<String>,
 }
 
-/// What a request does to an element.
+/// What a request does to a list item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ItemAction {
     /// It is made, or changed.
@@ -87,7 +87,7 @@ pub enum ItemAction {
 pub enum ListItemsDenial {
     /// It is not the JSON that is wanted, or two readers could see two different things in it.
     Unreadable,
-    /// One of its elements is none that the rule allows.
+    /// One of its list items is none that the rule allows.
     NotAllowed,
 }
 
@@ -124,17 +124,17 @@ impl ListItems {
         if deletes.as_ref().is_some_and(|deletes| !told_apart(deletes)) {
             return Err(ListItemsFault::Alike);
         }
-        let elements = Self(object.clone());
+        let list_items = Self(object.clone());
         if lookup.is_some() {
             let example = ListItem { action: ItemAction::Create, key: vec!["x".to_owned(); key.len()] };
-            let query = elements.lookup(&example).filter(|query| query.starts_with('?') && !query.contains(['{', '}']));
+            let query = list_items.lookup(&example).filter(|query| query.starts_with('?') && !query.contains(['{', '}']));
             let target = query.and_then(|query| RequestTarget::parse(format!("/{query}").as_bytes(), EncodedSlash::Refuse).ok());
             target.ok_or(ListItemsFault::Lookup)?;
         }
-        Ok(elements)
+        Ok(list_items)
     }
 
-    /// The partition of the elements of one path of an upstream, the same for all spellings that an API may take for one. `None`
+    /// The partition of the list items of one path of an upstream, the same for all spellings that an API may take for one. `None`
     /// where the path holds what an API could read as something else: PowerDNS takes `=2E` for a dot.
     #[must_use]
     pub fn partition(&self, upstream: &UpstreamName, path: &str) -> Option<Partition> {
@@ -143,10 +143,10 @@ impl ListItems {
         }
         let segments: Vec<String> = path.strip_suffix('/').unwrap_or(path).split('/').map(folded).collect();
         let path = segments.join("/");
-        Some(Partition::of(&[b"elements", upstream.as_str().as_bytes(), self.0.list.as_bytes(), path.as_bytes()]))
+        Some(Partition::of(&[b"list items", upstream.as_str().as_bytes(), self.0.list.as_bytes(), path.as_bytes()]))
     }
 
-    /// The elements of a request, once its body was read.
+    /// The items of a request, once its body was read.
     pub(super) fn of_request(&self, request: &RequestView<'_>) -> Result<Vec<ListItem>, EffectInputFault> {
         let body = request.body()?;
         if !has_one_spelling(request.target().path()) {
@@ -155,7 +155,7 @@ impl ListItems {
         Ok(self.read(body)?)
     }
 
-    /// The elements of a request's body, all of which the rule allows.
+    /// The items of a request's body, all of which the rule allows.
     ///
     /// # Errors
     /// [`ListItemsDenial`].
@@ -166,22 +166,22 @@ impl ListItems {
         if members.len() != 1 || !(1..=MAX_ELEMENTS).contains(&list.len()) {
             return Err(ListItemsDenial::Unreadable);
         }
-        let mut elements: Vec<ListItem> = Vec::with_capacity(list.len());
+        let mut list_items: Vec<ListItem> = Vec::with_capacity(list.len());
         for value in list {
             let members = value.as_object().ok_or(ListItemsDenial::NotAllowed)?;
-            // The upstream may read names without regard to case, and the element as another one.
+            // The upstream may read names without regard to case, and the list item as another one.
             let names = LenientNames::of(members).ok_or(ListItemsDenial::Unreadable)?;
             let misspelt = self.0.members().any(|name| names.misspell(name));
             let element = self.element(members).filter(|_| !misspelt).ok_or(ListItemsDenial::NotAllowed)?;
-            if elements.iter().any(|other| other.key == element.key) {
+            if list_items.iter().any(|other| other.key == element.key) {
                 return Err(ListItemsDenial::NotAllowed);
             }
-            elements.push(element);
+            list_items.push(element);
         }
-        Ok(elements)
+        Ok(list_items)
     }
 
-    /// The query that asks the upstream for this element alone, with its `?`.
+    /// The query that asks the upstream for this list item alone, with its `?`.
     #[must_use]
     pub fn lookup(&self, element: &ListItem) -> Option<String> {
         let template = self.0.lookup.clone()?;
@@ -189,11 +189,11 @@ impl ListItems {
         Some(named.fold(template, |query, (name, value)| query.replace(&format!("{{{name}}}"), value)))
     }
 
-    /// Does the upstream's list hold one of these elements? `None` where that cannot be told. The text is read without keeping
-    /// more of it than one element's key.
+    /// Does the upstream's list hold one of these list items? `None` where that cannot be told. The text is read without keeping
+    /// more of it than one list item's key.
     #[must_use]
-    pub fn hold_any(&self, listing: &[u8], elements: &[ListItem]) -> Option<bool> {
-        listing::find_any(&self.0, listing, elements)
+    pub fn hold_any(&self, listing: &[u8], list_items: &[ListItem]) -> Option<bool> {
+        listing::find_any(&self.0, listing, list_items)
     }
 
     fn element(&self, members: &Map<String, Value>) -> Option<ListItem> {
@@ -212,7 +212,11 @@ impl ListItems {
             return None;
         }
         let is_empty = |name: &String| members.get(name).and_then(Value::as_array).is_some_and(Vec::is_empty);
-        let action = if deletes || self.0.empty.as_ref().is_some_and(is_empty) { ItemAction::Delete } else { ItemAction::Create };
+        let action = if deletes || self.0.deletes_if_empty.as_ref().is_some_and(is_empty) {
+            ItemAction::Delete
+        } else {
+            ItemAction::Create
+        };
         Some(ListItem { action, key: key? })
     }
 }
@@ -249,22 +253,22 @@ fn fits(pattern: &str, value: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// What is wrong with `elements` as it is written.
+/// What is wrong with `list_items` as it is written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ListItemsFault {
     /// A member's name.
-    #[error("`elements`: the name of a member is 1 to 64 visible characters of ASCII")]
+    #[error("`list_items`: the name of a member is 1 to 64 visible characters of ASCII")]
     Name,
     /// None, too many, or one twice.
-    #[error("`elements`: `key` must hold 1 to {MAX_KEY} different members")]
+    #[error("`list_items`: `key` must hold 1 to {MAX_KEY} different members")]
     Key,
     /// Two names that some server takes for one.
-    #[error("`elements`: two members have names that differ only in case or in `_`: no element may have both")]
+    #[error("`list_items`: two members have names that differ only in case or in `_`: no list item may have both")]
     Spellings,
     /// Something can be both.
-    #[error("`elements`: `creates` and `deletes` must differ in the value of a member that both name")]
+    #[error("`list_items`: `creates` and `deletes` must differ in the value of a member that both name")]
     Alike,
     /// Not a query.
-    #[error("`elements`: `lookup` must be a query such as `?name={{name}}`, with members of `key` in braces")]
+    #[error("`list_items`: `lookup` must be a query such as `?name={{name}}`, with members of `key` in braces")]
     Lookup,
 }

@@ -62,7 +62,7 @@ pub struct EffectMembers {
     pub limit: Option<Limit>,
     /// What in the request's body is created and deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub elements: Option<ListItemsObject>,
+    pub list_items: Option<ListItemsObject>,
     /// Whose state it is, instead of the token's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
@@ -123,7 +123,7 @@ struct Members {
     #[serde(default, deserialize_with = "present")]
     limit: Option<Limit>,
     #[serde(default, deserialize_with = "present_object")]
-    elements: Option<ListItemsObject>,
+    list_items: Option<ListItemsObject>,
     #[serde(default, deserialize_with = "present")]
     owner: Option<String>,
     #[serde(default, deserialize_with = "present")]
@@ -139,7 +139,7 @@ impl Members {
             grants: self.grants,
             receipt: self.receipt.is_some(),
             limit: self.limit,
-            elements: self.elements,
+            list_items: self.list_items,
             owner: self.owner,
         };
         if let Some(name) = self.plugin {
@@ -239,8 +239,8 @@ impl fmt::Display for EffectMembers {
         if let Some(grants) = &self.grants {
             write!(formatter, " {} {}", if self.receipt { "receipt for" } else { "grants" }, grants.join(", "))?;
         }
-        if let Some(elements) = &self.elements {
-            write!(formatter, " owning its {}", elements.list)?;
+        if let Some(list_items) = &self.list_items {
+            write!(formatter, " owning its {}", list_items.list)?;
         }
         match &self.owner {
             Some(owner) => write!(formatter, " as {owner}"),

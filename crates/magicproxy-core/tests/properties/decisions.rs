@@ -57,7 +57,7 @@ fn rule() -> impl Strategy<Value = Value> {
         json!({ "grants": "GET|DELETE /g/{response.id}" }),
         json!({ "grants": "GET /g/{request.id}" }),
         json!({ "grants": "GET /g/{response.id}", "receipt": true }),
-        json!({ "elements": { "list": "e", "key": "name", "creates": { "do": "make" }, "deletes": { "do": "break" } } }),
+        json!({ "list_items": { "list": "e", "key": "name", "creates": { "do": "make" }, "deletes": { "do": "break" } } }),
     ]);
     let stateful = (method, path, member).prop_map(|(method, path, mut rule)| {
         rule["method"] = json!(method);
@@ -255,10 +255,10 @@ fn naive(world: &World, method: &str, path: &str) -> Result<String, String> {
 /// What the rule finds in the body.
 fn naive_find(rule: &Value, body: &str) -> Result<&'static str, EffectInputFault> {
     let parsed: Option<Value> = serde_json::from_str(body).ok();
-    if rule.get("elements").is_some() {
+    if rule.get("list_items").is_some() {
         return match parsed.as_ref().and_then(|body| body.get("e")?.as_array()) {
             Some(list) if list.is_empty() => Err(EffectInputFault::Unreadable),
-            Some(list) if list[0]["do"] == "make" => Ok("elements"),
+            Some(list) if list[0]["do"] == "make" => Ok("list_items"),
             Some(_) => Err(EffectInputFault::NotAllowed),
             None => Err(EffectInputFault::Unreadable),
         };
@@ -276,7 +276,7 @@ fn check_body(world: &World, rule: &Value, permit: &Permit, request: RequestView
     let found = |found: EffectInput| match found {
         EffectInput::Nothing => "nothing",
         EffectInput::Values => "values",
-        EffectInput::Elements(_) => "elements",
+        EffectInput::Items(_) => "list_items",
     };
     let Some(state) = permit.state() else {
         assert!(rule.is_string());
@@ -334,7 +334,7 @@ fn judgements_are_what_the_specification_says() {
         Ok(())
     };
     runner.run(&world(), check).unwrap();
-    let kinds = ["plain", "nothing", "values", "elements", "no", "a", "plugin", "NotAllowed", "BeyondCaveat", "BeyondCeiling"];
+    let kinds = ["plain", "nothing", "values", "list_items", "no", "a", "plugin", "NotAllowed", "BeyondCaveat", "BeyondCeiling"];
     assert_eq!(seen.into_inner(), kinds.map(str::to_owned).into());
 }
 

@@ -160,8 +160,8 @@ impl Ledger {
             self.ensure_room(owner, exchange).await?;
         }
         Ok(match find(state, message, exchange).await? {
-            (EffectInput::Elements(elements), _) => {
-                let claim = self.claim_to(state, owner, elements, message).await?;
+            (EffectInput::Items(list_items), _) => {
+                let claim = self.claim_to(state, owner, list_items, message).await?;
                 self.ensure_list_room(&claim, exchange.row_limits()).await?;
                 Outcome::Elements(Arc::clone(state), claim)
             }

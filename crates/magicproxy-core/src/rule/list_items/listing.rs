@@ -1,4 +1,4 @@
-//! An upstream's list of elements, searched while it is parsed: a listing may be long, and a tree of it takes many times its length.
+//! An upstream's list of list items, searched while it is parsed: a listing may be long, and a tree of it takes many times its length.
 
 use std::fmt;
 
@@ -70,7 +70,7 @@ impl<'de> Visitor<'de> for List<'_, '_> {
     }
 }
 
-/// One element of the list: the values of its key, in lower case.
+/// One list item of the list: the values of its key, in lower case.
 struct ListedItem<'s>(&'s ListItemsObject);
 
 impl<'de> DeserializeSeed<'de> for ListedItem<'_> {

@@ -6,7 +6,7 @@ fn object(json: &str) -> ListItemsObject {
 
 fn powerdns() -> ListItems {
     let rule = r#"{"list":"rrsets","key":["name","type"],"creates":{"changetype":"REPLACE"},"deletes":{"changetype":"DELETE"},
-        "empty":"records","only":{"type":["TXT","CNAME"],"name":"_acme-challenge.*"},"lookup":"?rrset_name={name}&rrset_type={type}"}"#;
+        "deletes_if_empty":"records","only":{"type":["TXT","CNAME"],"name":"_acme-challenge.*"},"lookup":"?rrset_name={name}&rrset_type={type}"}"#;
     ListItems::parse(&object(rule)).unwrap()
 }
 
@@ -15,9 +15,9 @@ const TXT: &str = r#""name":"_acme-challenge.example.com.","type":"TXT""#;
 #[track_caller]
 fn check(body: &str, expected: Result<&[(ItemAction, &str)], ListItemsDenial>) {
     let read = powerdns().read(body.as_bytes());
-    let shown = read.map(|elements| {
+    let shown = read.map(|list_items| {
         let name = |element: &ListItem| String::from_utf8(element.name()).unwrap().replace('\0', " ");
-        elements.iter().map(|element| (element.action, name(element))).collect::<Vec<_>>()
+        list_items.iter().map(|element| (element.action, name(element))).collect::<Vec<_>>()
     });
     let expected = expected.map(|list| list.iter().map(|(action, name)| (*action, (*name).to_owned())).collect());
     assert_eq!(shown, expected, "{body}");
@@ -83,7 +83,7 @@ fn what_is_not_wanted_is_denied() {
     check(&format!(r#"{{"rrsets":[{{{TXT},"changetype":"DELETE"}},{again}]}}"#), Err(ListItemsDenial::NotAllowed));
 }
 
-/// A server that reads names without regard to case must not see another element than the rule does.
+/// A server that reads names without regard to case must not see another list item than the rule does.
 #[test]
 fn members_that_some_server_takes_for_one_are_refused() {
     let of = |element: &str| format!(r#"{{"rrsets":[{{{TXT},"changetype":"REPLACE",{element}}}]}}"#);
@@ -113,10 +113,10 @@ fn members_that_some_server_takes_for_one_are_refused() {
 
 #[test]
 fn the_upstream_is_asked_and_understood() {
-    let elements = powerdns();
+    let list_items = powerdns();
     let body = format!(r#"{{"rrsets":[{{{TXT},"changetype":"REPLACE"}}]}}"#);
-    let element = &elements.read(body.as_bytes()).unwrap()[0];
-    assert_eq!(elements.lookup(element).as_deref(), Some("?rrset_name=_acme-challenge.example.com&rrset_type=txt"));
+    let element = &list_items.read(body.as_bytes()).unwrap()[0];
+    assert_eq!(list_items.lookup(element).as_deref(), Some("?rrset_name=_acme-challenge.example.com&rrset_type=txt"));
     for (answer, expected) in [
         (r#"{"rrsets":[]}"#, Some(false)),
         (r#"{"rrsets":[{"name":"example.com.","type":"TXT"}]}"#, Some(false)),
@@ -143,7 +143,7 @@ fn the_upstream_is_asked_and_understood() {
         (r#"{"x":{"y":[{"z":1},{"z":1}],"n":[null,true,-1,1.5,"s"]},"rrsets":[]}"#, Some(false)),
         (r#"{"rrsets":[{"n\u0061me":"_acme-challenge.example.com","\u0074ype":"T\u0058T"}]}"#, Some(true)),
     ] {
-        assert_eq!(elements.hold_any(answer.as_bytes(), std::slice::from_ref(element)), expected, "{answer}");
+        assert_eq!(list_items.hold_any(answer.as_bytes(), std::slice::from_ref(element)), expected, "{answer}");
     }
 }
 
@@ -219,14 +219,14 @@ fn stars_stand_for_anything() {
 /// What is read without being kept has bounds of its own.
 #[test]
 fn a_listing_of_many_names_or_great_depth_is_not_understood() {
-    let elements = powerdns();
+    let list_items = powerdns();
     let object = |members: usize| {
         let members: Vec<String> = (0..members).map(|number| format!(r#""{number}":0"#)).collect();
         format!(r#"{{"rrsets":[],"x":{{{}}}}}"#, members.join(","))
     };
-    assert_eq!(elements.hold_any(object(1_024).as_bytes(), &[]), Some(false));
-    assert_eq!(elements.hold_any(object(1_025).as_bytes(), &[]), None);
+    assert_eq!(list_items.hold_any(object(1_024).as_bytes(), &[]), Some(false));
+    assert_eq!(list_items.hold_any(object(1_025).as_bytes(), &[]), None);
     let deep = |depth: usize| format!(r#"{{"rrsets":[],"x":{}0{}}}"#, "[".repeat(depth), "]".repeat(depth));
-    assert_eq!(elements.hold_any(deep(100).as_bytes(), &[]), Some(false));
-    assert_eq!(elements.hold_any(deep(1_000_000).as_bytes(), &[]), None);
+    assert_eq!(list_items.hold_any(deep(100).as_bytes(), &[]), Some(false));
+    assert_eq!(list_items.hold_any(deep(1_000_000).as_bytes(), &[]), None);
 }

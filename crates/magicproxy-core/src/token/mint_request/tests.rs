@@ -50,9 +50,9 @@ fn full_order() -> Value {
             },
             {
                 "method": "PATCH", "route": "/a/{b}", "limit": { "total": 3 },
-                "elements": {
+                "list_items": {
                     "list": "rrsets", "key": ["name", "type"], "creates": { "changetype": "REPLACE" },
-                    "deletes": { "changetype": "DELETE" }, "empty": "records", "only": { "type": ["TXT"] }, "lookup": "rrset_name={name}"
+                    "deletes": { "changetype": "DELETE" }, "deletes_if_empty": "records", "only": { "type": ["TXT"] }, "lookup": "rrset_name={name}"
                 }
             },
         ],
@@ -225,7 +225,7 @@ fn faults_of_the_form_are_all_told() {
 fn of_many_faults_the_first_twenty_are_told() {
     let many = |piece: &dyn Fn(usize) -> String| (0..5_000).map(piece).collect::<Vec<_>>().join(",");
     let element = |creates: &str| {
-        format!(r#"[{{"method":"PUT","path":"/a","elements":{{"list":"a","key":"b","creates":{{{creates}}}}}}}]"#)
+        format!(r#"[{{"method":"PUT","path":"/a","list_items":{{"list":"a","key":"b","creates":{{{creates}}}}}}}]"#)
     };
     for json in [
         format!(r#"{{{}}}"#, many(&|at| format!(r#""x{at}":1"#))),

@@ -1,6 +1,6 @@
-//! Claims: what stands in the partition of one list, and how an element becomes its owner's. `state.md` section 5.6.
+//! Claims: what stands in the partition of one list, and how a list item becomes its owner's. `state.md` section 5.6.
 //!
-//! Nothing is held for whoever only asks: an element is claimed once the upstream has said that it has none, and only if
+//! Nothing is held for whoever only asks: a list item is claimed once the upstream has said that it has none, and only if
 //! since before that question nobody else had it. Nothing is taken away from its owner while another of the owner's requests
 //! may rely on it.
 
@@ -24,24 +24,24 @@ pub(super) use claimed::ActiveClaim;
 
 use ownership::{Nonce, Reliance, is_trace, nonce};
 
-/// How old what was read before the question may be when the element is claimed.
+/// How old what was read before the question may be when the list item is claimed.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a claim leaves something to be seen, in seconds, however it ends: longer than [`PATIENCE`], and than clocks of
 /// replicas are apart.
 const TRACE_SECONDS: u64 = 15 * 60;
 
-/// The elements of one request, in one list, for one owner.
+/// The items of one request, in one list, for one owner.
 #[derive(Clone, Debug)]
 pub(super) struct TouchedItems {
     /// That of the list.
     pub(super) partition: Partition,
     pub(super) owner: Partition,
-    /// The path as the request spells it, since only that is sure to lead to these elements.
+    /// The path as the request spells it, since only that is sure to lead to these list items.
     pub(super) path: String,
-    pub(super) elements: Vec<ListItem>,
+    pub(super) list_items: Vec<ListItem>,
 }
 
-/// What was found of a request's elements, and when.
+/// What was found of a request's list items, and when.
 #[derive(Debug)]
 pub(super) struct Claim {
     touched: TouchedItems,
@@ -56,7 +56,7 @@ pub(super) struct Claim {
     looked_at: Instant,
 }
 
-/// An element that nobody has.
+/// A list item that nobody has.
 #[derive(Debug)]
 struct UnownedItem {
     element: ListItem,
@@ -64,7 +64,7 @@ struct UnownedItem {
     trace: Option<Vec<u8>>,
 }
 
-/// An element that the request's owner has.
+/// A list item that the request's owner has.
 #[derive(Debug)]
 struct OwnedItem {
     name: Vec<u8>,
@@ -73,7 +73,7 @@ struct OwnedItem {
     expires_at: UnixTime,
 }
 
-/// What the end of a request makes of one of its elements.
+/// What the end of a request makes of one of its list items.
 #[derive(Clone, Copy, Debug)]
 enum Conclusion {
     /// It was made, and is its owner's until then.
@@ -134,7 +134,7 @@ impl Claim {
         (!is_seen).then(|| Change::Put(held.name.clone(), entry))
     }
 
-    /// What a conclusion comes to, where nobody else relies on the element.
+    /// What a conclusion comes to, where nobody else relies on the list item.
     fn alone(&self, name: Vec<u8>, conclusion: Conclusion) -> Change {
         let put = |value, expires_at| Change::Put(name.clone(), Entry { value, expires_at });
         let touched = &self.touched;
@@ -171,10 +171,10 @@ impl Ledger {
         // Before it is read: the claim must not be later than this by more than `PATIENCE`.
         let looked_at = Instant::now();
         let request = nonce().ok_or(Rejection::Internal)?;
-        let names = touched.elements.iter().map(ListItem::name).collect();
+        let names = touched.list_items.iter().map(ListItem::name).collect();
         let found = self.store()?.read(touched.partition, names, clock::now()).await?;
         let (mut new, mut held, mut foreign) = (Vec::new(), Vec::new(), Vec::new());
-        for (element, entry) in touched.elements.iter().zip(found) {
+        for (element, entry) in touched.list_items.iter().zip(found) {
             let own = entry.as_ref().and_then(|entry| Some((touched.reliance(&entry.value)?, entry.expires_at)));
             if let Some((reliance, expires_at)) = own {
                 held.push(OwnedItem { name: element.name(), reliance, expires_at });
@@ -213,7 +213,7 @@ impl Ledger {
 
     /// Makes what the upstream has not the owner's, before the request is sent; says whether it did.
     ///
-    /// It does not where since [`Self::look`] somebody else had one of the new elements, where one is no longer its owner's, or
+    /// It does not where since [`Self::look`] somebody else had one of the new list items, where one is no longer its owner's, or
     /// where another request of its owner relies on one since then.
     pub(super) async fn claim(&self, claim: &Claim, ends_at: UnixTime, rows: RowLimits) -> Result<bool, Rejection> {
         let now = clock::now();
@@ -256,7 +256,7 @@ impl Ledger {
 
     /// The request succeeded: what it took away is nobody's, and what it made is its owner's until that ends.
     pub(super) async fn confirm(&self, claim: &Claim, ends_at: UnixTime) {
-        for element in &claim.touched.elements {
+        for element in &claim.touched.list_items {
             let conclusion = match element.action {
                 ItemAction::Create => Conclusion::Made(ends_at),
                 ItemAction::Delete => Conclusion::Gone,
@@ -265,7 +265,7 @@ impl Ledger {
         }
     }
 
-    /// Makes of one element what the end of the request makes of it. What stays for want of a store ends by itself.
+    /// Makes of one list item what the end of the request makes of it. What stays for want of a store ends by itself.
     async fn conclude(&self, claim: &Claim, name: Vec<u8>, conclusion: Conclusion) {
         let Some(store) = &self.store else { return };
         let own = Some((Reliance::One(claim.request), claim.alone(name.clone(), conclusion)));
@@ -278,7 +278,7 @@ impl Ledger {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(error) => {
-                    tracing::warn!(target: "magicproxy::state", %error, "the end of a request is not noted with one of its elements: that may stay its owner's, or be nobody's, too early or too late");
+                    tracing::warn!(target: "magicproxy::state", %error, "the end of a request is not noted with one of its list items: that may stay its owner's, or be nobody's, too early or too late");
                     return;
                 }
             }

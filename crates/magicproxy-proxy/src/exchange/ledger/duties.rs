@@ -52,7 +52,7 @@ pub(super) enum Outcome {
     Nothing,
     /// Its success gives what this rule says, with values from the request's body among others, which is JSON.
     Grants(Arc<RuleEffects>, Option<Bytes>),
-    /// Elements are to be made and taken away.
+    /// List items are to be made and taken away.
     Elements(Arc<RuleEffects>, Claim),
     /// They are its owner's, and the response decides for how long.
     Claimed(ActiveClaim),

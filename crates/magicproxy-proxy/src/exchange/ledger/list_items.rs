@@ -1,4 +1,4 @@
-//! Elements: read from a request's body, asked for at the upstream, owned before the request is sent. `state.md` section 5.
+//! List items: read from a request's body, asked for at the upstream, owned before the request is sent. `state.md` section 5.
 
 use std::sync::Arc;
 
@@ -37,18 +37,18 @@ pub(in crate::exchange) struct ListLookups<'q> {
 }
 
 impl Ledger {
-    /// Section 5.4: whose the elements are. Nothing is kept of it.
+    /// Section 5.4: whose the list items are. Nothing is kept of it.
     pub(super) async fn claim_to(
         &self,
         state: &RuleEffects,
         owner: Partition,
-        elements: Vec<ListItem>,
+        list_items: Vec<ListItem>,
         message: &Message,
     ) -> Result<Claim, Rejection> {
         let path = message.target.path();
-        let partition = state.elements().and_then(|elements| elements.partition(&self.upstream, path));
+        let partition = state.list_items().and_then(|list_items| list_items.partition(&self.upstream, path));
         let partition = partition.ok_or(Rejection::Internal)?;
-        self.look(TouchedItems { partition, owner, path: path.to_owned(), elements }).await
+        self.look(TouchedItems { partition, owner, path: path.to_owned(), list_items }).await
     }
 
     /// Sections 5.5 and 5.6: asks the upstream, and makes what it has not the owner's.
@@ -99,16 +99,16 @@ impl ListLookups<'_> {
         message: &Message,
         permit: &Permit,
     ) -> Result<bool, Rejection> {
-        let elements = state.elements().ok_or(Rejection::Internal)?;
-        let whole = new.first().is_some_and(|element| elements.lookup(element).is_none());
+        let list_items = state.list_items().ok_or(Rejection::Internal)?;
+        let whole = new.first().is_some_and(|element| list_items.lookup(element).is_none());
         // All of them in one response, or one in each.
         for asked in new.chunks(if whole { new.len() } else { 1 }) {
-            let query = asked.first().and_then(|element| elements.lookup(element)).unwrap_or_default();
+            let query = asked.first().and_then(|element| list_items.lookup(element)).unwrap_or_default();
             let listing = self.listing(message, &query, permit).await?;
             let (state, asked) = (Arc::clone(state), asked.to_vec());
             let search = move || {
                 let body = listing.whole()?;
-                state.elements()?.hold_any(body, &asked)
+                state.list_items()?.hold_any(body, &asked)
             };
             if work_aside(MAX_LISTING_BYTES, search).await?.ok_or(Rejection::CannotTell)? {
                 return Ok(true);

@@ -1,4 +1,4 @@
-//! Elements of a list in the request's body, as PowerDNS has them.
+//! Items of a list in the request's body, as PowerDNS has them.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -12,11 +12,11 @@ const ZONE: &str = "/api/v1/servers/localhost/zones/example.com.";
 
 pub(crate) fn challenges(lookup: bool) -> Value {
     let mut elements = json!({ "list": "rrsets", "key": ["name", "type"], "creates": { "changetype": "REPLACE" },
-        "deletes": { "changetype": "DELETE" }, "empty": "records", "only": { "type": "TXT", "name": "*.example.com." } });
+        "deletes": { "changetype": "DELETE" }, "deletes_if_empty": "records", "only": { "type": "TXT", "name": "*.example.com." } });
     if lookup {
         elements["lookup"] = "?rrset_name={name}.&rrset_type={type}".into();
     }
-    json!(["GET /api/.*", { "method": "PATCH", "route": "/api/v1/servers/localhost/zones/{zone}", "elements": elements }])
+    json!(["GET /api/.*", { "method": "PATCH", "route": "/api/v1/servers/localhost/zones/{zone}", "list_items": elements }])
 }
 
 /// The part of PowerDNS that matters: one zone, in which these TXT records are.
@@ -328,7 +328,7 @@ async fn strangers_hold_nothing() {
             asked.push(connection);
         }
         let list =
-            Partition::of(&[b"elements", crate::support::NAME.as_bytes(), b"rrsets", ZONE.trim_end_matches('.').as_bytes()]);
+            Partition::of(&[b"list items", crate::support::NAME.as_bytes(), b"rrsets", ZONE.trim_end_matches('.').as_bytes()]);
         let rows = async || store.list(list, Vec::new(), 100, UnixTime(crate::support::now())).await.unwrap().len();
         assert_eq!(rows().await, 0);
         let token = Token::ruled(&challenges(false)).mint();

@@ -67,7 +67,7 @@ async fn nothing_is_kept_for_a_token_that_anyone_can_mint() {
     let upstream = digitalocean().await;
     let store = Counting::new();
     let proxy = proxy(&upstream, Arc::clone(&store) as Arc<dyn StateStore>).await;
-    let elements = json!([{ "method": "PATCH", "path": "/zone", "elements":
+    let elements = json!([{ "method": "PATCH", "path": "/zone", "list_items":
         { "list": "l", "key": ["k"], "creates": { "c": "1" } } }]);
     for number in 0..20 {
         ask(&proxy, "GET /x", &sealed(&counted())).await.assert_rejected(403, "unlisted_minter");

@@ -98,13 +98,13 @@ struct Stage {
 }
 
 fn element(name: usize, action: ItemAction) -> Vec<ListItem> {
-    let raw: RawRule = serde_json::from_value(json!({ "method": "PATCH", "route": "/zone", "elements": {
+    let raw: RawRule = serde_json::from_value(json!({ "method": "PATCH", "route": "/zone", "list_items": {
         "list": "rrsets", "key": ["name"], "creates": { "changetype": "REPLACE" }, "deletes": { "changetype": "DELETE" } } }))
     .unwrap();
     let rule = Rule::parse(raw, PatternMode::Whole).unwrap();
     let change = if action == ItemAction::Create { "REPLACE" } else { "DELETE" };
     let body = json!({ "rrsets": [{ "name": NAMES[name], "changetype": change }] }).to_string();
-    rule.state().unwrap().elements().unwrap().read(body.as_bytes()).unwrap()
+    rule.state().unwrap().list_items().unwrap().read(body.as_bytes()).unwrap()
 }
 
 fn ends_at() -> UnixTime {
@@ -116,8 +116,8 @@ fn owner(number: usize) -> Partition {
 }
 
 fn touched(owner_number: usize, name: usize, action: ItemAction) -> TouchedItems {
-    let (partition, elements) = (Partition::of(&[b"list"]), element(name, action));
-    TouchedItems { partition, owner: owner(owner_number), path: "/zone".to_owned(), elements }
+    let (partition, list_items) = (Partition::of(&[b"list"]), element(name, action));
+    TouchedItems { partition, owner: owner(owner_number), path: "/zone".to_owned(), list_items }
 }
 
 impl Stage {
@@ -269,8 +269,8 @@ fn nobody_changes_what_another_made_in_whatever_order() {
     outcome.unwrap();
 }
 
-/// A request is let through, since its owner holds the element; another of that owner's requests is refused, deletes that, or did
-/// who knows what; only then the first one reaches the API. Meanwhile nobody else gets the element.
+/// A request is let through, since its owner holds the list item; another of that owner's requests is refused, deletes that, or did
+/// who knows what; only then the first one reaches the API. Meanwhile nobody else gets the list item.
 #[test]
 fn nothing_is_taken_away_that_another_request_relies_on() {
     const REFUSED: Fate = Fate { done: None, end: End::Answer(422) };
@@ -407,7 +407,7 @@ fn of_two_that_asked_one_claims() {
     });
 }
 
-/// Each refusal leaves a trace, and the traces of one owner are no more than its elements may be.
+/// Each refusal leaves a trace, and the traces of one owner are no more than its list items may be.
 #[test]
 fn traces_are_counted_as_their_owners() {
     block_on(async {
@@ -519,7 +519,7 @@ fn what_is_made_in_the_end_lasts() {
     }
 }
 
-/// Shortly before its end an owner sends something: nobody else has the element while that is on its way.
+/// Shortly before its end an owner sends something: nobody else has the list item while that is on its way.
 #[test]
 fn what_a_request_relies_on_outlives_it() {
     for action in [ItemAction::Create, ItemAction::Delete] {
@@ -527,7 +527,7 @@ fn what_a_request_relies_on_outlives_it() {
             let stage = Stage::set();
             let of = touched(0, 0, action);
             let entry = Entry { value: of.ownership(Reliance::Nobody), expires_at: UnixTime(clock::now().0 + 20) };
-            let put = vec![Change::Put(of.elements[0].name(), entry)];
+            let put = vec![Change::Put(of.list_items[0].name(), entry)];
             assert!(stage.store.apply(of.partition, vec![], put, clock::now()).await.unwrap());
             let claim = stage.look(0, action).await.unwrap();
             assert!(stage.claim(&claim).await);

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// More than 60 seconds after its look an element is not claimed, whatever the upstream has answered: what happened meanwhile may
+/// More than 60 seconds after its look a list item is not claimed, whatever the upstream has answered: what happened meanwhile may
 /// have left no trace.
 #[test]
 fn what_was_looked_at_a_minute_ago_is_not_claimed() {
