@@ -218,6 +218,22 @@ fn unknown_keys_have_a_place_and_a_suggestion() {
 }
 
 #[test]
+fn an_old_name_of_a_setting_is_a_fault_that_says_the_new_one() {
+    for (written, now) in [
+        ("[state]\nstrangers = 'accept'", "unlisted_minters"),
+        ("[upstream]\nrefusals = 'github'", "refusal_format"),
+        ("[upstreams.a]\nrefusals = 'github'", "refusal_format"),
+        ("[scopes]\na = [{ method = 'PATCH', path = '/', elements = { list = 'a', key = 'b', creates = {} } }]", "list_items"),
+        (
+            "[scopes]\na = [{ method = 'PATCH', path = '/', list_items = { list = 'a', key = 'b', creates = {}, empty = 'c' } }]",
+            "deletes_if_empty",
+        ),
+    ] {
+        check(written, &["unknown key `", &format!("it is called `{now}` now")]);
+    }
+}
+
+#[test]
 fn values_of_unknown_keys_are_not_shown() {
     let text = "token = 'ghp_marked'\nlisten = 5\n[credential]\nvalues = ['ghp_marked', { deep = 'ghp_marked' }]\n";
     let layers = native(text);
