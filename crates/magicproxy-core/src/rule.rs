@@ -3,6 +3,7 @@
 //! A [`Rule`] that exists can be matched in bounded time and says only what a canonical path can hold.
 //! Specification: `rules.md`.
 
+mod counted;
 mod effects;
 mod form;
 mod grants;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::counted::CountedRule;
 use super::grants::{Document, Facts, GrantFault, GrantTemplate, NewGrant, NoGrant};
 use super::list_items::{ListItem, ListItems, ListItemsDenial, ListItemsFault};
 use super::raw::RuleObject;
@@ -115,7 +116,7 @@ impl RuleEffects {
         }
         let owner = state.owner.as_deref().map(|name| OwnerName::parse(name).ok_or(EffectFault::Owner)).transpose()?;
         Ok(Some(Self {
-            counter: Partition::of(&[b"rule", &serde_json::to_vec(object).unwrap_or_default()]),
+            counter: Partition::of(&[b"rule", &serde_json::to_vec(&CountedRule::of(object)).unwrap_or_default()]),
             owner,
             grants: texts
                 .iter()
