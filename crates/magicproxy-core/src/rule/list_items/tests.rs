@@ -162,7 +162,7 @@ fn rules_that_could_be_misread_are_refused() {
         (r#"{"list":"l","key":["a","A"],"creates":{}}"#, Err(ListItemsFault::Spellings)),
         (r#"{"list":"l","key":["a"],"creates":{"a_":"1"}}"#, Err(ListItemsFault::Spellings)),
         (r#"{"list":"l","key":["a"],"creates":{"b":"1"},"deletes":{"b":"2","B":"2"}}"#, Err(ListItemsFault::Spellings)),
-        (r#"{"list":"l","key":["a"],"creates":{},"empty":"A"}"#, Err(ListItemsFault::Spellings)),
+        (r#"{"list":"l","key":["a"],"creates":{},"deletes_if_empty":"A"}"#, Err(ListItemsFault::Spellings)),
         (r#"{"list":"l","key":["a"],"creates":{},"only":{"A":"x"}}"#, Err(ListItemsFault::Spellings)),
         (r#"{"list":"l","key":["a"],"creates":{},"lookup":"a={a}"}"#, Err(ListItemsFault::Lookup)),
         (r#"{"list":"l","key":["a"],"creates":{},"lookup":"?a={b}"}"#, Err(ListItemsFault::Lookup)),
