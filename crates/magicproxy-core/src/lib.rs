@@ -83,8 +83,8 @@
 //!
 //! // What the caveat leaves out is denied, though the token as it was minted allows it.
 //! let other = RequestTarget::parse(b"/repos/acme/billing", PathSettings::default())?;
-//! let judgement = token.judge(&AccessRequest { target: &other, steps: &DecisionSteps::new(), ..access });
-//! assert!(matches!(judgement, Decision::Denied(Denial::BeyondCaveat)));
+//! let decision = token.decide(&AccessRequest { target: &other, steps: &DecisionSteps::new(), ..access });
+//! assert!(matches!(decision, Decision::Denied(Denial::BeyondCaveat)));
 //! # Ok(())
 //! # }
 //! ```

@@ -93,7 +93,7 @@ section! {
         /// The part of `rule_cache_bytes` kept for tokens that no stranger can mint. An eighth of
         /// it, unless given.
         rule_cache_bytes_reserved: u64,
-        /// New tokens, and mint requests for tokens, that wait for their turn, of all clients together.
+        /// New tokens, and mint requests, that wait for their turn, of all clients together.
         verifications: u64 = Limits::default().verifications.total as u64,
         /// The part of `verifications` for one token and all tokens narrowed from it. A quarter of
         /// it, unless given.

@@ -1,4 +1,4 @@
-//! A mint request for a token, as a minter writes it: the body of `POST /__magictoken` and what `magicproxy mint` builds.
+//! A mint request, as a minter writes it: the body of `POST /__magictoken` and what `magicproxy mint` builds.
 //!
 //! Everything wrong with a mint request is found at once; nothing is minted from a mint request with a fault.
 
@@ -87,16 +87,16 @@ pub struct MintLimits<'a> {
     pub require_sub: bool,
     /// How much work reading the rules may be. Where it is spent, faults say nothing about the mint request.
     pub work: Work,
-    /// The name that orders may use for the upstream besides its own.
+    /// The name that mint requests may use for the upstream besides its own.
     pub alias: Option<&'a UpstreamName>,
     /// Whether faults may list the configured names.
     pub names: KnownNames,
 }
 
-/// Whether the one who orders may learn which names the operator has configured.
+/// Whether the client that mints may learn which names the operator has configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KnownNames {
-    /// Faults list them: the order is the operator's own, or its client may know them.
+    /// Faults list them: the mint request is the operator's own, or its client may know them.
     Listed,
     /// A fault says of a name only that it is unknown: the client is a stranger.
     Withheld,

@@ -1,4 +1,4 @@
-//! What a token is good for once it is verified, and mint requests for tokens.
+//! What a token is good for once it is verified, and mint requests.
 
 use std::sync::Arc;
 use std::time::Duration;

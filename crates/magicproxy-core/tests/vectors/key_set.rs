@@ -61,6 +61,7 @@ fn kind_of(error: KeySetError) -> &'static str {
         KeySetError::RolledBack => "rolled_back",
         KeySetError::Expired => "expired",
         KeySetError::NotYetValid => "not_yet_valid",
+        other => panic!("{other:?} has no name in the vectors"),
     }
 }
 
@@ -70,6 +71,7 @@ fn name_of(refused: AcceptError) -> &'static str {
         AcceptError::Kem(_) => "kem",
         AcceptError::Minter | AcceptError::NoMinter => "minter",
         AcceptError::Lifetime(_) => "lifetime",
+        other => panic!("{other:?} has no name in the vectors"),
     }
 }
 

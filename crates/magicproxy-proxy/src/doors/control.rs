@@ -274,7 +274,7 @@ fn is_sent_as_json(head: &Parts) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
-/// The whole of a body, with what is held of memory for it: orders and questions come from strangers.
+/// The whole of a body, with what is held of memory for it: mint requests and questions come from strangers.
 async fn collect<B>(mut body: B, exchange: &Holding) -> Result<(Zeroizing<Vec<u8>>, Holding), Rejection>
 where
     B: Body<Data = Bytes> + Unpin,

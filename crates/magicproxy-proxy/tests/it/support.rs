@@ -28,7 +28,7 @@ pub(crate) use watch::{assert_clean, events_come, events_named, guard, has_secre
 pub(crate) use watched_store::{Call, Watch, WatchedStore};
 
 /// A test that waits longer than this has found something. Generous, because builds share the machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits for what must come.
 #[track_caller]

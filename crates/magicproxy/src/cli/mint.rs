@@ -101,7 +101,7 @@ struct MintDraft {
     faults: Vec<String>,
 }
 
-/// All of what the credential is read from. What is wrong with it is told with the other faults of the order.
+/// All of what the credential is read from. What is wrong with it is told with the other faults of the mint request.
 fn credential(args: &MintArgs, environment: &Environment) -> anyhow::Result<Zeroizing<String>> {
     match (&args.credential_file, &args.credential_env) {
         (Some(path), _) => secret::document(path),
@@ -207,7 +207,7 @@ fn at_proxy(peer: &Peer, order: &MintRequest) -> Result<Zeroizing<String>, Failu
     Ok(Zeroizing::new(response.content("application/jwt")?.trim().to_owned()))
 }
 
-/// The order as the proxy reads it. Absent is not null.
+/// The mint request as the proxy reads it. Absent is not null.
 fn to_json(order: &MintRequest) -> Result<Vec<u8>, Failure> {
     let mut members = json!({});
     if let Some(members) = members.as_object_mut() {
@@ -226,7 +226,7 @@ fn to_json(order: &MintRequest) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::with_capacity(6 * order.token.len() + rest.len() + 16);
     body.extend_from_slice(b"{\"token\":");
     serde_json::to_writer(&mut body, written_secret(&order.token).unwrap_or(&order.token))
-        .context("the order cannot be written")?;
+        .context("the mint request cannot be written")?;
     let further = rest.get(1..).unwrap_or("}");
     body.extend_from_slice(if further == "}" { b"" } else { b"," });
     body.extend_from_slice(further.as_bytes());

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 /// The secrets of one request: its token, or the credential of a mint request.
 pub(super) struct RequestSecrets(Vec<Zeroizing<String>>);
 
-/// The credential of a mint request for a token.
+/// The credential of a mint request.
 #[derive(Deserialize)]
 struct MintedCredential {
     token: String,

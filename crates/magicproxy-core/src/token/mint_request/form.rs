@@ -6,7 +6,7 @@ use crate::json::form::{Form, Kind, Member};
 use crate::limit;
 use crate::rule::{RULE, RULES};
 
-/// A mint request for a token.
+/// A mint request.
 pub(super) static ORDER: Form = Form {
     expected: "a JSON object with `token` and one of `allowed`, `scope` and `scopes`",
     kind: Kind::Object(&[

@@ -146,60 +146,20 @@ async fn so_many_at_once_until_the_answer_has_ended() {
     assert_eq!(status, 200);
 }
 
-/// A store that counts how often something is to be taken of it.
+/// How often something is to be taken of a store.
 #[derive(Debug, Default)]
-struct Counting {
-    store: MemoryStore,
-    taken: AtomicUsize,
-}
+struct Takes(AtomicUsize);
 
-impl Counting {
+impl Takes {
     fn taken(&self) -> usize {
-        self.taken.swap(0, Ordering::SeqCst)
+        self.0.swap(0, Ordering::SeqCst)
     }
 }
 
-impl StateStore for Counting {
-    fn read(&self, partition: Partition, names: Vec<Vec<u8>>, now: UnixTime) -> StoreFuture<'_, Vec<Option<Entry>>> {
-        self.store.read(partition, names, now)
-    }
-
-    fn list(&self, partition: Partition, prefix: Vec<u8>, most: usize, now: UnixTime) -> StoreFuture<'_, Vec<(Vec<u8>, Entry)>> {
-        self.store.list(partition, prefix, most, now)
-    }
-
-    fn apply_within(
-        &self,
-        target: BoundedPartition,
-        conditions: Vec<Condition>,
-        changes: Vec<Change>,
-        now: UnixTime,
-    ) -> StoreFuture<'_, bool> {
-        self.store.apply_within(target, conditions, changes, now)
-    }
-
-    fn take_within(&self, target: BoundedPartition, demands: Vec<Demand>, now: UnixMillis) -> StoreFuture<'_, TakeResult> {
-        self.taken.fetch_add(1, Ordering::SeqCst);
-        self.store.take_within(target, demands, now)
-    }
-
-    fn renew(
-        &self,
-        partition: Partition,
-        counter: Vec<u8>,
-        holder: Holder,
-        lease: u64,
-        now: UnixMillis,
-    ) -> StoreFuture<'_, bool> {
-        self.store.renew(partition, counter, holder, lease, now)
-    }
-
-    fn give_back(&self, partition: Partition, counter: Vec<u8>, holder: Holder) -> StoreFuture<'_, ()> {
-        self.store.give_back(partition, counter, holder)
-    }
-
-    fn ping(&self) -> StoreFuture<'_, ()> {
-        self.store.ping()
+impl Watch for Takes {
+    fn before(&self, call: Call) -> StoreFuture<'_, ()> {
+        self.0.fetch_add(usize::from(call == Call::Take), Ordering::SeqCst);
+        Box::pin(std::future::ready(Ok(())))
     }
 }
 
@@ -207,7 +167,7 @@ impl StateStore for Counting {
 #[tokio::test]
 async fn who_finds_no_place_asks_the_store_once() {
     let mut upstream = Upstream::held().await;
-    let store = Arc::new(Counting::default());
+    let store = Arc::new(WatchedStore::new(Takes::default()));
     let proxy = proxy(&upstream, Arc::clone(&store) as Arc<dyn StateStore>).await;
     let token = Token::allowing(&["GET /.*"]).limited("concurrent=1").mint();
     let mut first = Client::connect(&proxy).await;
