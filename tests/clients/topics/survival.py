@@ -60,7 +60,7 @@ def shared_ownership(stage):
 def shared_elements(stage):
     dns = stage.dns
     prepare_zones(dns)
-    one, two = replicas(dns, "list_items", 2)
+    one, two = replicas(dns, "list-items", 2)
     token, other = (dns.token("powerdns", POWERDNS_CREDENTIAL, CHANGING) for _ in range(2))
     equal(powerdns(one, token, change(REPLACED, OTHER, "TXT")).status, 204, "the creation")
     for how in (REPLACED, DELETED):

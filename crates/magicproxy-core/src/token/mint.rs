@@ -66,7 +66,7 @@ pub struct MintedToken {
 
 impl fmt::Debug for MintedToken {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Minted").field("id", &self.id).finish_non_exhaustive()
+        formatter.debug_struct("MintedToken").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
