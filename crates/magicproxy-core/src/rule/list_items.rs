@@ -143,7 +143,7 @@ impl ListItems {
         }
         let segments: Vec<String> = path.strip_suffix('/').unwrap_or(path).split('/').map(folded).collect();
         let path = segments.join("/");
-        Some(Partition::of(&[b"list items", upstream.as_str().as_bytes(), self.0.list.as_bytes(), path.as_bytes()]))
+        Some(Partition::of(&[b"elements", upstream.as_str().as_bytes(), self.0.list.as_bytes(), path.as_bytes()]))
     }
 
     /// The items of a request, once its body was read.
