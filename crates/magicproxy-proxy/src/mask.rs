@@ -85,7 +85,7 @@ impl SecretMask {
 
 impl std::fmt::Debug for SecretMask {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Secret mask(***)")
+        formatter.write_str("SecretMask(***)")
     }
 }
 

@@ -64,7 +64,11 @@ pub struct MintRequest {
 
 impl std::fmt::Debug for MintRequest {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("MintRequest").field("allowed", &self.allowed).field("scopes", &self.scopes).finish_non_exhaustive()
+        formatter
+            .debug_struct("MintRequest")
+            .field("allowed", &self.allowed)
+            .field("scopes", &self.scopes)
+            .finish_non_exhaustive()
     }
 }
 
